@@ -1,0 +1,45 @@
+/*
+ * The generic cell rate algorithm (ITU-T I.371) and quota windows: the
+ * arithmetic alone.  All times in nanoseconds of a monotonic-enough clock,
+ * one 64-bit word of state, so that a compare-and-swap loop makes it exact
+ * across processes.  Process: any; no state here.
+ */
+
+#ifndef STOA_GCRA_H
+#define STOA_GCRA_H
+
+
+#include "stoa_core.h"
+
+
+typedef struct {
+    uint64_t  interval_ns;    /* emission interval T = period / rate       */
+    uint64_t  burst_ns;       /* tolerance tau = T * burst                 */
+} stoa_gcra_t;
+
+typedef struct {
+    bool      allowed;
+    uint64_t  tat_ns;         /* new state to store when allowed           */
+    uint64_t  retry_ns;       /* when not: time until one would be allowed */
+    uint64_t  remaining;      /* requests that would be allowed right now  */
+    uint64_t  reset_ns;       /* until the full allowance is back          */
+} stoa_gcra_verdict_t;
+
+
+/* rate requests per per_ms, and `burst` more at once (so rate 10, burst 0
+ * allows 1 at once).  rate 0 is not to be called. */
+void stoa_gcra_setup(stoa_gcra_t *g, uint64_t rate, uint64_t per_ms,
+    uint64_t burst);
+
+void stoa_gcra_decide(const stoa_gcra_t *g, uint64_t tat_ns, uint64_t now_ns,
+    stoa_gcra_verdict_t *v);
+
+/* Calendar windows in UTC: the number of the day or month that holds a time,
+ * and the ms until it ends. */
+typedef enum { STOA_WINDOW_DAY, STOA_WINDOW_MONTH } stoa_window_e;
+
+uint32_t stoa_window_number(stoa_window_e w, int64_t unix_ms,
+    uint64_t *left_ms);
+
+
+#endif /* STOA_GCRA_H */

@@ -1,0 +1,42 @@
+/*
+ * An incremental reader of text/event-stream (WHATWG HTML 9.2): bytes in any
+ * cut, one callback per event.  Process: any.  The data of one event is
+ * gathered in a buffer with a maximum; past it STOA_FULL.
+ */
+
+#ifndef STOA_SSE_H
+#define STOA_SSE_H
+
+
+#include "stoa_core.h"
+
+
+typedef struct {
+    stoa_str_t  event;        /* "" means "message"                       */
+    stoa_str_t  id;
+    stoa_str_t  data;         /* lines joined by LF                       */
+} stoa_sse_event_t;
+
+typedef stoa_rc_t (*stoa_sse_handler_pt)(void *ctx,
+    const stoa_sse_event_t *event);
+
+typedef struct {
+    stoa_buf_t           line;
+    stoa_buf_t           data;
+    stoa_buf_t           meta;      /* event name, id                     */
+    size_t               event_len;
+    unsigned             cr:1;      /* last byte was CR                   */
+    unsigned             started:1; /* the BOM was looked for             */
+    unsigned             has_data:1;
+    stoa_sse_handler_pt  handler;
+    void                *ctx;
+} stoa_sse_t;
+
+void stoa_sse_init(stoa_sse_t *s, size_t max, stoa_sse_handler_pt handler,
+    void *ctx);
+stoa_rc_t stoa_sse_feed(stoa_sse_t *s, const char *data, size_t len)
+    STOA_MUST_CHECK;
+void stoa_sse_free(stoa_sse_t *s);
+
+
+#endif /* STOA_SSE_H */
