@@ -1,0 +1,104 @@
+/*
+ * Resources as tables: validation, SQL, JSON, filters, OpenAPI, audit diff
+ * and apply all come from cp_resource_t rows (resource/cp_tables.c).
+ */
+
+#ifndef CP_RESOURCE_H
+#define CP_RESOURCE_H
+
+
+#include "../http/cp_http.h"
+
+
+typedef enum {
+    CP_F_STRING, CP_F_NAME, CP_F_TEXT, CP_F_INT, CP_F_BOOL, CP_F_ENUM,
+    CP_F_TIME, CP_F_URL, CP_F_HOST, CP_F_BASE_PATH, CP_F_CIDR, CP_F_REF,
+    CP_F_OBJECT, CP_F_ARRAY, CP_F_JSON, CP_F_METHOD, CP_F_TEMPLATE,
+    CP_F_TOOL_NAME, CP_F_ENV
+} cp_field_type_e;
+
+#define CP_REQUIRED    0x01
+#define CP_IMMUTABLE   0x02
+#define CP_READONLY    0x04
+#define CP_FILTER      0x08
+#define CP_SECRET      0x10        /* never out, never in audit or dump      */
+#define CP_ONCE        0x20        /* only in the answer that made it        */
+#define CP_NO_DUMP     0x40        /* not part of a document's spec          */
+
+typedef struct cp_field_s     cp_field_t;
+typedef struct cp_resource_s  cp_resource_t;
+
+struct cp_field_s {
+    const char          *name;     /* JSON member = column                   */
+    cp_field_type_e      type;
+    unsigned             flags;
+    int64_t              min;      /* INT bounds; STRING length; ARRAY count */
+    int64_t              max;
+    const char          *dflt;     /* JSON text, NULL: none                  */
+    const char *const   *values;   /* ENUM, NULL-terminated                  */
+    const cp_field_t    *sub;      /* OBJECT, ARRAY of OBJECT                */
+    cp_field_type_e      item;     /* ARRAY of scalars                       */
+    const char          *ref;      /* REF, ARRAY of REF: resource kind       */
+    const char          *doc;
+};
+
+typedef struct {
+    const char  *event;
+    const char  *from[5];          /* NULL-terminated                        */
+    const char  *to;
+    const char  *permission;       /* NULL: only the system                  */
+} cp_transition_t;
+
+struct cp_resource_s {
+    const char             *kind;       /* "api"; document kind "Api"        */
+    const char             *doc_kind;   /* NULL: not in apply                */
+    const char             *plural;     /* path segment and table name base  */
+    const char             *table;
+    const char             *parent;     /* kind of the parent, NULL: top     */
+    bool                    by_id;      /* addressed by id, has no name      */
+    const cp_field_t       *fields;     /* NULL name ends                    */
+    const cp_transition_t  *transitions;
+    const char             *initial;
+
+    /* Hooks, each may be NULL.  They run inside the write transaction. */
+    cp_rc_t (*check)(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
+        const cp_json_t *before, cp_json_t *after);   /* cross-field rules  */
+    cp_rc_t (*created)(cp_req_t *r, cp_tx_t *tx, cp_json_t *obj);
+    cp_rc_t (*feed)(cp_tx_t *tx, cp_arena_t *a, const char *id,
+        cp_err_t *err);                 /* rewrites the feed rows of this id */
+};
+
+const cp_resource_t *cp_resource_find(const char *kind);
+const cp_resource_t *cp_resource_at(unsigned i);              /* NULL: end   */
+
+/*
+ * The engine, used by REST, apply and background jobs alike.  `obj` trees hold
+ * names in refs; rows hold ids.  Every write: validates, checks state, writes,
+ * appends the audit event, calls feed, all in tx.  scope: tenant id the actor
+ * is confined to, NULL none.
+ */
+cp_rc_t cp_resource_get(cp_tx_t *tx, cp_arena_t *a, const cp_resource_t *res,
+    const char *parent_id, const char *name_or_id, cp_json_t **obj,
+    cp_err_t *err) CP_MUST_CHECK;
+cp_rc_t cp_resource_create(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
+    const char *parent_id, const cp_json_t *in, int document,
+    cp_json_t **obj) CP_MUST_CHECK;
+cp_rc_t cp_resource_update(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
+    const char *id, const cp_json_t *in, bool patch, const char *if_match,
+    int document, cp_json_t **obj, bool *changed) CP_MUST_CHECK;
+cp_rc_t cp_resource_event(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
+    const char *id, const char *event, const cp_json_t *in,
+    const char *if_match, cp_json_t **obj) CP_MUST_CHECK;
+cp_rc_t cp_resource_delete(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
+    const char *id, const char *if_match) CP_MUST_CHECK;
+
+
+/* Feed (feed/cp_feed.c): one row rewritten with the next revision; body NULL
+ * is a tombstone.  groups: NULL or ",id,id,".  A row whose body and groups
+ * did not change keeps its revision. */
+cp_rc_t cp_feed_put(cp_tx_t *tx, cp_arena_t *a, const char *key,
+    const char *kind, const char *body, const char *groups, cp_err_t *err)
+    CP_MUST_CHECK;
+
+
+#endif /* CP_RESOURCE_H */

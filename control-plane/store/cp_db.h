@@ -1,0 +1,81 @@
+/*
+ * The database behind one interface: SQLite (WAL) and PostgreSQL.
+ *
+ * cp_db_t is the pool, made once at start; a transaction (cp_tx_t) borrows a
+ * connection and belongs to one thread.  Write transactions are serialised by
+ * the store itself (SQLite: BEGIN IMMEDIATE under a mutex; PostgreSQL: READ
+ * COMMITTED with the head row of `feed_head` locked FOR UPDATE by whoever
+ * allocates a revision), so revisions appear in commit order.
+ *
+ * SQL is written once for both: $1..$n parameters, TEXT, BIGINT, BLOB/BYTEA
+ * (migrations say {{BLOB}} and {{SERIAL}}, the driver fills them in), ON CONFLICT,
+ * RETURNING, LIMIT.  No string is ever pasted into SQL.
+ */
+
+#ifndef CP_DB_H
+#define CP_DB_H
+
+
+#include "../util/cp_json.h"
+
+
+typedef struct cp_db_s  cp_db_t;
+typedef struct cp_tx_s  cp_tx_t;
+
+typedef enum { CP_VAL_NULL, CP_VAL_INT, CP_VAL_TEXT, CP_VAL_BLOB }
+    cp_val_type_e;
+
+typedef struct {
+    cp_val_type_e  type;
+    int64_t        i;
+    const char    *p;              /* TEXT is NUL-terminated                */
+    size_t         len;
+} cp_val_t;
+
+#define cp_null()     ((cp_val_t) { CP_VAL_NULL, 0, NULL, 0 })
+#define cp_int(v)     ((cp_val_t) { CP_VAL_INT, (v), NULL, 0 })
+cp_val_t cp_text(const char *s);                       /* NULL: null       */
+cp_val_t cp_blob(const void *p, size_t len);
+
+typedef struct {
+    unsigned   rows;
+    unsigned   cols;
+    cp_val_t  *v;                  /* rows x cols                           */
+} cp_rows_t;
+
+#define cp_cell(r, row, col)  (&(r)->v[(row) * (r)->cols + (col)])
+
+
+/* url: "sqlite:PATH" or "postgresql://...".  Applies the migrations. */
+cp_db_t *cp_db_open(const char *url, unsigned connections, cp_err_t *err);
+void cp_db_close(cp_db_t *db);
+const char *cp_db_driver(cp_db_t *db);                 /* "sqlite" "postgresql" */
+
+cp_rc_t cp_tx_begin(cp_db_t *db, bool write, cp_tx_t **tx) CP_MUST_CHECK;
+cp_rc_t cp_tx_commit(cp_tx_t *tx) CP_MUST_CHECK;       /* tx is gone after  */
+void cp_tx_rollback(cp_tx_t *tx);                      /* NULL is fine      */
+
+/* Runs one statement; rows (may be NULL) are gathered in the arena, at most
+ * 100,000 rows.  A unique violation is CP_DECLINED with *err code
+ * "already_exists". */
+cp_rc_t cp_tx_query(cp_tx_t *tx, cp_arena_t *a, const char *sql,
+    const cp_val_t *args, unsigned nargs, cp_rows_t *rows, cp_err_t *err)
+    CP_MUST_CHECK;
+
+/* Streams rows to a callback without gathering; the callback returns CP_OK to
+ * go on.  PostgreSQL: single-row mode. */
+typedef cp_rc_t (*cp_row_pt)(void *ctx, const cp_val_t *row, unsigned cols);
+cp_rc_t cp_tx_each(cp_tx_t *tx, const char *sql, const cp_val_t *args,
+    unsigned nargs, cp_row_pt cb, void *ctx) CP_MUST_CHECK;
+
+#define cp_args(...)                                                          \
+    (const cp_val_t[]) { __VA_ARGS__ },                                       \
+    sizeof((const cp_val_t[]) { __VA_ARGS__ }) / sizeof(cp_val_t)
+
+/* Called (any thread) after a commit that moved the feed's head, here or in
+ * another replica (LISTEN/NOTIFY). */
+void cp_db_on_head(cp_db_t *db, void (*cb)(void *ctx, int64_t rev), void *ctx);
+void cp_tx_notify_head(cp_tx_t *tx, int64_t rev);      /* delivered after commit */
+
+
+#endif /* CP_DB_H */
