@@ -48,13 +48,22 @@ typedef struct {
     char      text[STOA_ERR_TEXT_MAX];    /* "must be 1..65535"           */
 } stoa_err_t;
 
+/* Fills err (NULL is fine) and returns STOA_DECLINED; offset and line are
+ * left alone.  What does not fit is cut at a whole UTF-8 character. */
+stoa_rc_t stoa_err_set(stoa_err_t *err, const char *field, const char *fmt,
+    ...) __attribute__((format(printf, 3, 4)));
+/* Sets offset, and line by counting the LFs before it. */
+void stoa_err_at(stoa_err_t *err, const char *data, size_t offset);
+
 
 /*
  * A growing byte buffer with a maximum that is set at its birth.  malloc'ed;
  * whoever declares it frees it.  After a failed append the content stays as
  * it was before.  Appends return STOA_FULL past the maximum and STOA_ERROR
  * without memory; the first failure is kept in `rc`, so that a writer may
- * append many times and check once.
+ * append many times and check once: after it nothing more is appended.
+ * data[len] is a NUL, which `len` and the maximum do not count, as soon as
+ * anything was appended.
  */
 
 typedef struct {
@@ -85,6 +94,9 @@ void stoa_buf_add_json(stoa_buf_t *b, const char *s, size_t len);
 #define STOA_PATH_SEGMENTS_MAX     8       /* of a base path               */
 #define STOA_BASE_PATH_MAX         255
 #define STOA_HOST_MAX              253
+#define STOA_TEMPLATE_MAX          512     /* path of an operation         */
+#define STOA_TEMPLATE_PARAMS_MAX   16
+#define STOA_JSON_MEMBERS_MAX      65536   /* of one object                */
 #define STOA_KEY_MAX               128     /* a presented credential       */
 #define STOA_TARGETS_MAX           32
 #define STOA_OPERATIONS_MAX        2000    /* of one api                   */
