@@ -35,7 +35,8 @@ typedef struct {
     stoa_str_t           method_name;   /* unescaped only if it had none;
                                            an escaped one is matched to
                                            `method` all the same            */
-    stoa_json_val_t      id;            /* string or integer; start NULL: none */
+    stoa_json_val_t      id;            /* string or integer; start NULL if
+                                           there is none                    */
     stoa_json_val_t      params;        /* object; start NULL: none         */
     stoa_json_val_t      name;          /* params.name (string)             */
     stoa_json_val_t      cursor;        /* params.cursor                    */

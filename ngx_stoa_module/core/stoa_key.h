@@ -36,14 +36,20 @@ size_t stoa_key_base62(const uint8_t *random, size_t len, char *dst, size_t n);
 
 /* An id from the time and 30 random bits; dst gets 16 characters, no NUL. */
 void stoa_id_format(char *dst, uint64_t unix_ms, uint32_t random);
+uint64_t stoa_id_time(const char *id);   /* ms, of a valid id */
 bool stoa_id_valid(const char *s, size_t len);
 bool stoa_name_valid(const char *s, size_t len);       /* slug              */
 bool stoa_tool_name_valid(const char *s, size_t len);
+bool stoa_env_valid(const char *s, size_t len);        /* [a-z]{2,8}        */
 
 uint32_t stoa_crc32(const void *data, size_t len);
-bool stoa_equal_ct(const void *a, const void *b, size_t len);  /* constant time */
+/* Takes the same time wherever the bytes differ. */
+bool stoa_equal_ct(const void *a, const void *b, size_t len);
 bool stoa_hex_decode(const char *s, size_t len, uint8_t *dst);  /* len even  */
 void stoa_hex_encode(const uint8_t *s, size_t len, char *dst);  /* no NUL    */
+
+/* For hash tables: fast, well mixed, differs between byte orders.  With a
+ * secret seed collisions cannot be prepared from outside. */
 uint64_t stoa_hash64(const void *data, size_t len, uint64_t seed);
 
 
