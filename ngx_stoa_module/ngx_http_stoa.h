@@ -1,0 +1,360 @@
+/*
+ * The module's shared types.  Every ngx_http_stoa_*.c includes this and its
+ * own header only where one exists.
+ *
+ * Process: configuration in the master; everything with a store, zone or
+ * counter file in workers.  Lifetime: main conf = cycle; ngx_http_stoa_ctx_t
+ * = request; ngx_http_stoa_api_t = reference counted, per worker.
+ */
+
+#ifndef NGX_HTTP_STOA_H
+#define NGX_HTTP_STOA_H
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_http_stoa_compat.h"
+#include "core/stoa_rec.h"
+#include "core/stoa_gcra.h"
+#include "core/stoa_key.h"
+#include "core/stoa_jsonrpc.h"
+
+
+#define NGX_HTTP_STOA_VERSION  "0.1.0"
+
+extern ngx_module_t  ngx_http_stoa_module;
+
+typedef struct ngx_http_stoa_store_s     ngx_http_stoa_store_t;
+typedef struct ngx_http_stoa_counters_s  ngx_http_stoa_counters_t;
+typedef struct ngx_http_stoa_usage_s     ngx_http_stoa_usage_t;
+typedef struct ngx_http_stoa_api_s       ngx_http_stoa_api_t;
+typedef struct ngx_http_stoa_mcp_s       ngx_http_stoa_mcp_t;
+typedef struct ngx_http_stoa_refusal_s   ngx_http_stoa_refusal_t;
+
+
+/* ---- configuration ---------------------------------------------------- */
+
+typedef struct {
+    ngx_str_t                  control_plane;   /* http(s)://host[:port]     */
+    ngx_str_t                  control_ca;      /* PEM to verify it with     */
+    ngx_str_t                  token_file;
+    ngx_str_t                  token;           /* read at start; cleansed   */
+    ngx_str_t                  gateway_id;      /* from the token            */
+    u_char                     assertion_key[64];  /* hex, signs identities  */
+    ngx_str_t                  group;
+    ngx_str_t                  pepper;
+    ngx_str_t                  store_dir;
+    size_t                     store_size;      /* LMDB map                  */
+    size_t                     counters_size;
+    ngx_shm_zone_t            *zone;
+    ngx_flag_t                 zone_full_deny;
+    ngx_msec_t                 max_stale;       /* 0: off                    */
+    ngx_str_t                  external_url;    /* for problem types, links  */
+
+    ngx_http_stoa_store_t     *store;           /* per worker                */
+    ngx_http_stoa_counters_t  *counters;        /* per worker mapping        */
+    ngx_http_upstream_srv_conf_t  *upstream;    /* "stoa_upstream"           */
+    unsigned                   enabled:1;       /* any stoa* location exists */
+} ngx_http_stoa_main_conf_t;
+
+
+typedef enum {
+    NGX_HTTP_STOA_OFF = 0,
+    NGX_HTTP_STOA_FULL,           /* stoa;                                 */
+    NGX_HTTP_STOA_PROTECT         /* stoa_protect tenant=... api=...;      */
+} ngx_http_stoa_mode_e;
+
+typedef struct {
+    ngx_uint_t                 mode;
+    ngx_str_t                  tenant;          /* PROTECT                   */
+    ngx_str_t                  api;
+    ngx_flag_t                 legacy_headers;  /* X-RateLimit-*             */
+} ngx_http_stoa_loc_conf_t;
+
+
+/* ---- the store (ngx_http_stoa_store.c) -------------------------------- */
+
+/*
+ * One LMDB environment per worker.  Views returned by the lookups are valid
+ * until the handler returns to the event loop; never keep them longer.
+ * NULL: not there (or no store yet).
+ */
+
+ngx_int_t ngx_http_stoa_store_open(ngx_http_stoa_main_conf_t *mcf,
+    ngx_log_t *log);
+void ngx_http_stoa_store_close(ngx_http_stoa_main_conf_t *mcf);
+
+/* Looks whether something was committed and renews the read transaction.
+ * Call once at the start of each handler entry that looks things up.  NGX_OK,
+ * NGX_DECLINED (no complete configuration yet), NGX_ERROR. */
+ngx_int_t ngx_http_stoa_store_enter(ngx_http_stoa_store_t *store);
+
+uint64_t ngx_http_stoa_store_rev(ngx_http_stoa_store_t *store);
+/* Changes with every commit of configuration: key for per-worker caches. */
+uint64_t ngx_http_stoa_store_generation(ngx_http_stoa_store_t *store);
+
+const stoa_rec_tenant_t *ngx_http_stoa_store_tenant(
+    ngx_http_stoa_store_t *s, const stoa_id_t *id);
+const stoa_rec_tenant_t *ngx_http_stoa_store_tenant_by_name(
+    ngx_http_stoa_store_t *s, const char *name, size_t len);
+const stoa_rec_application_t *ngx_http_stoa_store_application(
+    ngx_http_stoa_store_t *s, const stoa_id_t *id);
+const stoa_rec_credential_t *ngx_http_stoa_store_credential(
+    ngx_http_stoa_store_t *s, const stoa_id_t *id);
+const stoa_rec_plan_t *ngx_http_stoa_store_plan(
+    ngx_http_stoa_store_t *s, const stoa_id_t *id);
+const stoa_rec_subscription_t *ngx_http_stoa_store_subscription(
+    ngx_http_stoa_store_t *s, const stoa_id_t *application,
+    const stoa_id_t *target);
+const stoa_rec_api_t *ngx_http_stoa_store_api(
+    ngx_http_stoa_store_t *s, const stoa_id_t *id);
+const stoa_rec_api_t *ngx_http_stoa_store_api_by_name(
+    ngx_http_stoa_store_t *s, const char *tenant, size_t tenant_len,
+    const char *name, size_t name_len);
+/* Longest segment-safe prefix; host lower case without port, tried first with
+ * the host, then without.  *prefix_len gets the matched base path's length. */
+const stoa_rec_api_t *ngx_http_stoa_store_api_by_path(
+    ngx_http_stoa_store_t *s, const char *host, size_t host_len,
+    const char *path, size_t path_len, size_t *prefix_len);
+const stoa_rec_server_t *ngx_http_stoa_store_server(
+    ngx_http_stoa_store_t *s, const stoa_id_t *id);
+const stoa_rec_server_t *ngx_http_stoa_store_server_by_name(
+    ngx_http_stoa_store_t *s, const char *tenant, size_t tenant_len,
+    const char *name, size_t name_len);
+const stoa_rec_tool_t *ngx_http_stoa_store_tool(
+    ngx_http_stoa_store_t *s, const stoa_id_t *id);
+const stoa_rec_tool_t *ngx_http_stoa_store_tool_by_name(
+    ngx_http_stoa_store_t *s, const stoa_id_t *api, const char *name,
+    size_t len);
+
+/* In key order; the callback returns NGX_OK to go on.  Returns what stopped
+ * it, NGX_OK at the end. */
+typedef ngx_int_t (*ngx_http_stoa_store_each_pt)(void *data, const void *rec);
+ngx_int_t ngx_http_stoa_store_each_subscription(ngx_http_stoa_store_t *s,
+    const stoa_id_t *application, ngx_http_stoa_store_each_pt cb, void *data);
+ngx_int_t ngx_http_stoa_store_each_tool(ngx_http_stoa_store_t *s,
+    const stoa_id_t *api, ngx_http_stoa_store_each_pt cb, void *data);
+
+
+/* ---- limits, quotas, usage (ngx_http_stoa_zone.c, _counters.c) --------- */
+
+/* One decision for a request; all exact across workers. */
+
+typedef struct {
+    ngx_int_t   rc;               /* NGX_OK, NGX_BUSY refused, NGX_ERROR full */
+    ngx_uint_t  which;            /* 0 rate, 1 day, 2 month, 3 concurrency  */
+    uint64_t    limit;
+    uint64_t    remaining;
+    uint64_t    reset_ms;
+    uint64_t    retry_ms;
+    uint64_t    window_ms;
+} ngx_http_stoa_verdict_t;
+
+/* GCRA on the slot of `key` in the zone. */
+void ngx_http_stoa_zone_rate(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
+    const stoa_gcra_t *gcra, ngx_http_stoa_verdict_t *v);
+/* In-flight counting; NGX_OK fills *handle, to be released exactly once.  A
+ * worker that dies gives back what it held. */
+ngx_int_t ngx_http_stoa_zone_acquire(ngx_http_stoa_main_conf_t *mcf,
+    uint64_t key, uint32_t limit, void **handle);
+void ngx_http_stoa_zone_release(ngx_http_stoa_main_conf_t *mcf, void *handle);
+
+/* Quota windows in the mapped file: counts one call against day and month (0:
+ * no limit), both or none. */
+void ngx_http_stoa_counters_quota(ngx_http_stoa_main_conf_t *mcf,
+    uint64_t key, uint64_t day, uint64_t month, ngx_http_stoa_verdict_t *v);
+
+/* What a finished request adds to the usage of its slot. */
+typedef struct {
+    stoa_id_t    tenant;          /* publisher's tenant; zero bytes: none   */
+    stoa_id_t    application;
+    stoa_id_t    subscription;
+    stoa_id_t    api;
+    stoa_id_t    operation;       /* or tool                                */
+    ngx_uint_t   refused;         /* index into the refusal table + 1, or 0 */
+    ngx_uint_t   status;
+    uint64_t     bytes_in;
+    uint64_t     bytes_out;
+    uint64_t     latency_us;
+} ngx_http_stoa_usage_row_t;
+
+void ngx_http_stoa_counters_add(ngx_http_stoa_main_conf_t *mcf,
+    const ngx_http_stoa_usage_row_t *row);
+
+
+/* ---- a compiled api (ngx_http_stoa_api.c) ------------------------------ */
+
+typedef struct {
+    ngx_str_t                  host;
+    ngx_str_t                  path;
+    in_port_t                  port;
+    ngx_uint_t                 weight;
+    ngx_uint_t                 tls;             /* unsigned                  */
+    ngx_addr_t                *addrs;           /* resolved                  */
+    ngx_uint_t                 naddrs;
+    time_t                     valid;           /* until; 0: literal address */
+    ngx_uint_t                 active;          /* this worker's requests    */
+    ngx_int_t                  current_weight;
+    ngx_uint_t                 fails;
+    ngx_msec_t                 down_until;
+} ngx_http_stoa_target_t;
+
+struct ngx_http_stoa_api_s {
+    ngx_queue_t                queue;           /* LRU                       */
+    ngx_uint_t                 refs;
+    stoa_id_t                  id;
+    uint64_t                   rev;
+    ngx_pool_t                *pool;            /* everything below          */
+    stoa_rec_api_t            *rec;             /* a copy: may be kept       */
+    ngx_http_stoa_target_t    *targets;
+    ngx_uint_t                 ntargets;
+    ngx_http_upstream_conf_t   uconf;           /* the api's own timeouts... */
+    unsigned                   own_uconf:1;
+    unsigned                   evicted:1;
+};
+
+/* From the LRU or compiled now; the request holds a reference until its pool
+ * dies. */
+ngx_http_stoa_api_t *ngx_http_stoa_api_get(ngx_http_request_t *r,
+    const stoa_rec_api_t *rec);
+
+
+/* ---- refusals (ngx_http_stoa_refusal.c) -------------------------------- */
+
+struct ngx_http_stoa_refusal_s {
+    ngx_str_t                  code;            /* "rate_exceeded"           */
+    ngx_uint_t                 status;
+    ngx_str_t                  title;
+    ngx_str_t                  detail;
+    ngx_int_t                  jsonrpc;         /* error code on MCP         */
+};
+
+typedef enum {
+    NGX_HTTP_STOA_REFUSE_NO_ROUTE = 0,
+    NGX_HTTP_STOA_REFUSE_METHOD,
+    NGX_HTTP_STOA_REFUSE_IP,
+    NGX_HTTP_STOA_REFUSE_BODY_TOO_LARGE,
+    NGX_HTTP_STOA_REFUSE_KEY_MISSING,
+    NGX_HTTP_STOA_REFUSE_KEY_INVALID,
+    NGX_HTTP_STOA_REFUSE_KEY_EXPIRED,
+    NGX_HTTP_STOA_REFUSE_APPLICATION_SUSPENDED,
+    NGX_HTTP_STOA_REFUSE_TENANT_SUSPENDED,
+    NGX_HTTP_STOA_REFUSE_NOT_SUBSCRIBED,
+    NGX_HTTP_STOA_REFUSE_SUB_PENDING,
+    NGX_HTTP_STOA_REFUSE_SUB_SUSPENDED,
+    NGX_HTTP_STOA_REFUSE_SUB_REVOKED,
+    NGX_HTTP_STOA_REFUSE_SUB_EXPIRED,
+    NGX_HTTP_STOA_REFUSE_RATE,
+    NGX_HTTP_STOA_REFUSE_QUOTA,
+    NGX_HTTP_STOA_REFUSE_CONCURRENCY,
+    NGX_HTTP_STOA_REFUSE_LIMITS_UNAVAILABLE,
+    NGX_HTTP_STOA_REFUSE_NOT_READY,
+    NGX_HTTP_STOA_REFUSE_UPSTREAM_UNREACHABLE,
+    NGX_HTTP_STOA_REFUSE_UPSTREAM_TIMEOUT,
+    NGX_HTTP_STOA_REFUSE_UPSTREAM_INVALID,
+    NGX_HTTP_STOA_REFUSE_BAD_REQUEST,       /* nginx's own 400, 414, 431    */
+    NGX_HTTP_STOA_REFUSE_INTERNAL,          /* 500                          */
+    NGX_HTTP_STOA_REFUSE_MCP_PARSE,         /* 400, -32700                  */
+    NGX_HTTP_STOA_REFUSE_MCP_INVALID,       /* 400, -32600                  */
+    NGX_HTTP_STOA_REFUSE_MCP_HEADER,        /* 400, -32020                  */
+    NGX_HTTP_STOA_REFUSE_MCP_VERSION,       /* 400, -32022                  */
+    NGX_HTTP_STOA_REFUSE_MCP_PARAMS,        /* 400, -32602                  */
+    NGX_HTTP_STOA_REFUSE_MCP_METHOD,        /* 404, -32601                  */
+    NGX_HTTP_STOA_REFUSE_MCP_TOOL,          /* 200, -32602 unknown tool     */
+    NGX_HTTP_STOA_REFUSE_MCP_SESSION,       /* 404, -32001                  */
+    NGX_HTTP_STOA_REFUSE_MCP_NO_SESSION,    /* 400, -32600                  */
+    NGX_HTTP_STOA_REFUSE_MCP_ACCEPT,        /* 406                          */
+    NGX_HTTP_STOA_REFUSE_MCP_CONTENT_TYPE,  /* 415                          */
+    NGX_HTTP_STOA_REFUSE_MCP_ORIGIN,        /* 403                          */
+    NGX_HTTP_STOA_REFUSE_MAX
+} ngx_http_stoa_refuse_e;
+
+extern const ngx_http_stoa_refusal_t  ngx_http_stoa_refusals[];
+
+/* Notes the refusal in the context and returns its status, which the phase
+ * handler returns to nginx; the filters write the body.  detail: NULL for the
+ * table's, else text in r->pool (no secrets). */
+ngx_int_t ngx_http_stoa_refuse(ngx_http_request_t *r,
+    ngx_http_stoa_refuse_e what, ngx_str_t *detail);
+
+
+/* ---- a request --------------------------------------------------------- */
+
+typedef struct {
+    ngx_http_request_t        *request;
+    ngx_uint_t                 step;            /* next row of the pipeline  */
+    ngx_uint_t                 refused;         /* ngx_http_stoa_refuse_e + 1 */
+    ngx_str_t                  detail;
+
+    ngx_http_stoa_api_t       *api;
+    ngx_http_stoa_mcp_t       *mcp;             /* on an MCP endpoint        */
+    ngx_uint_t                 operation;       /* index + 1 in api->rec     */
+    size_t                     prefix_len;      /* of r->uri to strip        */
+    stoa_id_t                  route_tenant;    /* publisher                 */
+
+    stoa_id_t                  tenant;          /* caller's                  */
+    stoa_id_t                  application;
+    stoa_id_t                  credential;
+    stoa_id_t                  subscription;
+    stoa_id_t                  plan;
+    stoa_id_t                  tool;
+    ngx_str_t                  tenant_name;     /* pool copies, for logs and */
+    ngx_str_t                  application_name;/* identity headers          */
+    ngx_str_t                  plan_name;
+
+    ngx_http_stoa_verdict_t    rate;            /* the tightest, for headers */
+    void                      *inflight;        /* zone handle               */
+    ngx_str_t                  request_id;
+    ngx_str_t                  upstream_uri;    /* variables of the macro    */
+    ngx_str_t                  upstream_host;
+    ngx_str_t                  upstream_scheme;
+    ngx_str_t                  tls_name;
+    ngx_chain_t               *page;            /* replaces nginx's error page */
+    ngx_http_stoa_target_t    *target;
+    ngx_uint_t                 tries;
+
+    unsigned                   authenticated:1;
+    unsigned                   limited:1;       /* verdict filled            */
+    unsigned                   waiting:1;       /* resolve, body, subrequest */
+    unsigned                   replace:1;
+    unsigned                   accounted:1;
+    unsigned                   passed:1;        /* pipeline is through       */
+} ngx_http_stoa_ctx_t;
+
+/* The context of r (also after an internal redirect, where nginx forgets it);
+ * NULL if r never entered. */
+ngx_http_stoa_ctx_t *ngx_http_stoa_ctx(ngx_http_request_t *r);
+
+/* The pipeline (ngx_http_stoa_pipeline.c): NGX_DECLINED = passed; a status;
+ * NGX_AGAIN = something will call ngx_http_core_run_phases. */
+ngx_int_t ngx_http_stoa_pipeline_handler(ngx_http_request_t *r);
+
+/* Steps that MCP reuses; all return NGX_OK, NGX_AGAIN or a status. */
+ngx_int_t ngx_http_stoa_auth(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx);
+ngx_int_t ngx_http_stoa_subscription(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const stoa_id_t *target);
+ngx_int_t ngx_http_stoa_limits(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+/* Picks addresses, upstream variables and headers for forwarding to ctx->api. */
+ngx_int_t ngx_http_stoa_forward(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+
+/* MCP (ngx_http_stoa_mcp.c): called by the route step for /mcp/...; takes over
+ * the rest of the pipeline for this request. */
+ngx_int_t ngx_http_stoa_mcp(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx);
+
+/* Writes the JSON-RPC error body for a refusal on MCP: id from ctx->mcp. */
+ngx_int_t ngx_http_stoa_mcp_error(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_refusal_t *row,
+    ngx_str_t *detail, ngx_str_t *body);
+
+
+/* ---- variables, account ------------------------------------------------ */
+
+ngx_int_t ngx_http_stoa_variables_add(ngx_conf_t *cf);
+ngx_int_t ngx_http_stoa_account_handler(ngx_http_request_t *r);   /* LOG     */
+
+
+#endif /* NGX_HTTP_STOA_H */
