@@ -1,0 +1,482 @@
+/*
+ * The feed's table: writing rows, the running digest, compaction.
+ */
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "cp_feed.h"
+
+
+/*
+ * a ^ b, in arithmetic that both databases have: the bits of a & b are a
+ * subset of those of a | b, so the difference borrows nothing and overflows
+ * nothing.
+ */
+#define CP_FEED_XOR(c)                                                        \
+    #c " = (feed_digest." #c " | excluded." #c ")"                            \
+    " - (feed_digest." #c " & excluded." #c ")"
+
+
+static cp_rc_t cp_feed_take_rev(cp_tx_t *tx, cp_arena_t *a, int64_t step,
+    int64_t *rev, cp_err_t *err);
+static bool cp_feed_same(const cp_rows_t *old, const char *body,
+    const char *groups);
+static const char *cp_feed_clean(cp_arena_t *a, const char *body);
+static cp_rc_t cp_feed_count(cp_tx_t *tx, cp_arena_t *a, const char *groups,
+    const cp_feed_digest_t *d, int64_t live, cp_err_t *err);
+static cp_rc_t cp_feed_count_one(cp_tx_t *tx, cp_arena_t *a, const char *group,
+    const cp_feed_digest_t *d, int64_t live, cp_err_t *err);
+static cp_rc_t cp_feed_move(cp_tx_t *tx, cp_arena_t *a, const cp_rows_t *old,
+    const char *body, const char *groups, const cp_feed_digest_t *d,
+    cp_err_t *err);
+
+
+cp_rc_t
+cp_feed_lock(cp_tx_t *tx, cp_arena_t *a, cp_err_t *err)
+{
+    int64_t  rev;
+
+    return cp_feed_take_rev(tx, a, 0, &rev, err);
+}
+
+
+static cp_rc_t
+cp_feed_take_rev(cp_tx_t *tx, cp_arena_t *a, int64_t step, int64_t *rev,
+    cp_err_t *err)
+{
+    cp_rc_t    rc;
+    cp_rows_t  rows;
+
+    rc = cp_tx_query(tx, a, "UPDATE feed_head SET rev = rev + $1"
+                     " WHERE one = 1 RETURNING rev",
+                     cp_args(cp_int(step)), &rows, err);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    if (rows.rows != 1) {
+        return cp_err_set(err, "internal", "feed_head has no row");
+    }
+
+    *rev = cp_cell(&rows, 0, 0)->i;
+
+    return CP_OK;
+}
+
+
+cp_rc_t
+cp_feed_head(cp_tx_t *tx, cp_arena_t *a, cp_feed_head_t *head, cp_err_t *err)
+{
+    cp_rc_t         rc;
+    cp_rows_t       rows;
+    const cp_val_t *epoch;
+
+    rc = cp_tx_query(tx, a, "SELECT rev, epoch, oldest FROM feed_head"
+                     " WHERE one = 1", NULL, 0, &rows, err);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    if (rows.rows != 1) {
+        return cp_err_set(err, "internal", "feed_head has no row");
+    }
+
+    epoch = cp_cell(&rows, 0, 1);
+
+    if (epoch->len > CP_FEED_EPOCH_LEN) {
+        return cp_err_set(err, "internal", "the feed's epoch is too long");
+    }
+
+    head->rev = cp_cell(&rows, 0, 0)->i;
+    head->oldest = cp_cell(&rows, 0, 2)->i;
+    memcpy(head->epoch, epoch->p, epoch->len);
+    head->epoch[epoch->len] = '\0';
+
+    return CP_OK;
+}
+
+
+cp_rc_t
+cp_feed_init(cp_db_t *db, cp_arena_t *a, cp_err_t *err)
+{
+    cp_rc_t   rc;
+    cp_tx_t  *tx;
+    uint8_t   random[CP_FEED_EPOCH_LEN / 2];
+
+    rc = cp_tx_begin(db, true, &tx);
+    if (rc != CP_OK) {
+        return cp_err_set(err, "unavailable", "the database is busy");
+    }
+
+    cp_random(random, sizeof(random));
+
+    rc = cp_tx_query(tx, a, "UPDATE feed_head SET epoch = $1"
+                     " WHERE one = 1 AND epoch = ''",
+                     cp_args(cp_text(cp_hex(a, random, sizeof(random)))),
+                     NULL, err);
+    if (rc != CP_OK) {
+        cp_tx_rollback(tx);
+        return rc;
+    }
+
+    rc = cp_tx_commit(tx);
+
+    return rc == CP_OK ? CP_OK
+                       : cp_err_set(err, "unavailable", "commit failed");
+}
+
+
+void
+cp_feed_digest_row(const char *key, int64_t rev, const char *body, size_t len,
+    cp_feed_digest_t *d)
+{
+    int      n;
+    char     text[64 + 1], head[512 + 96];
+    uint8_t  sum[32];
+
+    cp_sha256(body, len, sum);
+    stoa_hex_encode(sum, sizeof(sum), text);
+    text[64] = '\0';
+
+    n = snprintf(head, sizeof(head), "%.512s\n%" PRId64 "\n%s", key, rev,
+                 text);
+    cp_sha256(head, (size_t) n, sum);
+
+    d->hi = 0;
+    d->lo = 0;
+
+    for (n = 0; n < 8; n++) {
+        d->hi = d->hi << 8 | sum[n];
+        d->lo = d->lo << 8 | sum[n + 8];
+    }
+}
+
+
+char *
+cp_feed_digest_hex(cp_arena_t *a, const cp_feed_digest_t *d)
+{
+    return cp_arena_printf(a, "%016" PRIx64 "%016" PRIx64, d->hi, d->lo);
+}
+
+
+cp_rc_t
+cp_feed_digest_of(cp_tx_t *tx, cp_arena_t *a, const char *group,
+    cp_feed_digest_t *d, int64_t *live, cp_err_t *err)
+{
+    cp_rc_t    rc;
+    unsigned   i;
+    cp_rows_t  rows;
+
+    rc = cp_tx_query(tx, a, "SELECT hi, lo, live FROM feed_digest"
+                     " WHERE group_id = '' OR group_id = $1",
+                     cp_args(cp_text(group ? group : "")), &rows, err);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    d->hi = 0;
+    d->lo = 0;
+    *live = 0;
+
+    for (i = 0; i < rows.rows; i++) {
+        d->hi ^= (uint64_t) cp_cell(&rows, i, 0)->i;
+        d->lo ^= (uint64_t) cp_cell(&rows, i, 1)->i;
+        *live += cp_cell(&rows, i, 2)->i;
+    }
+
+    return CP_OK;
+}
+
+
+/*
+ * The revision is taken before the old row is read, because the lock on
+ * feed_head is what keeps that row still; it is given back when nothing
+ * changed.
+ */
+cp_rc_t
+cp_feed_put(cp_tx_t *tx, cp_arena_t *a, const char *key, const char *kind,
+    const char *body, const char *groups, cp_err_t *err)
+{
+    cp_rc_t           rc;
+    int64_t           rev;
+    cp_rows_t         old;
+    cp_feed_digest_t  d;
+
+    if (groups && (groups[0] == '\0' || body == NULL)) {
+        groups = NULL;
+    }
+
+    if (strlen(key) > 512 || (body && strlen(body) > STOA_RECORD_MAX)) {
+        return cp_err_set(err, "too_large", "the record %.80s is too large",
+                          key);
+    }
+
+    rc = cp_feed_take_rev(tx, a, 1, &rev, err);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    rc = cp_tx_query(tx, a, "SELECT deleted, body, group_ids, digest_hi,"
+                     " digest_lo FROM feed WHERE key = $1",
+                     cp_args(cp_text(key)), &old, err);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    body = body ? cp_feed_clean(a, body) : NULL;
+
+    if (cp_feed_same(&old, body, groups)) {
+        return cp_feed_take_rev(tx, a, -1, &rev, err);
+    }
+
+    memset(&d, 0, sizeof(d));
+
+    if (body) {
+        cp_feed_digest_row(key, rev, body, strlen(body), &d);
+    }
+
+    rc = cp_tx_query(tx, a, "INSERT INTO feed (key, rev, kind, body,"
+                     " group_ids, digest_hi, digest_lo, deleted, changed_ms)"
+                     " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+                     " ON CONFLICT (key) DO UPDATE SET rev = excluded.rev,"
+                     " kind = excluded.kind, body = excluded.body,"
+                     " group_ids = excluded.group_ids,"
+                     " digest_hi = excluded.digest_hi,"
+                     " digest_lo = excluded.digest_lo,"
+                     " deleted = excluded.deleted,"
+                     " changed_ms = excluded.changed_ms",
+                     cp_args(cp_text(key), cp_int(rev), cp_text(kind),
+                             cp_text(body), cp_text(groups),
+                             cp_int((int64_t) d.hi), cp_int((int64_t) d.lo),
+                             cp_int(body == NULL), cp_int(cp_time_ms())),
+                     NULL, err);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    rc = cp_feed_move(tx, a, &old, body, groups, &d, err);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    cp_tx_notify_head(tx, rev);
+
+    return CP_OK;
+}
+
+
+/* A line of NDJSON holds one record: line breaks, which in valid JSON stand
+ * only between tokens, become spaces. */
+static const char *
+cp_feed_clean(cp_arena_t *a, const char *body)
+{
+    char  *copy, *p;
+
+    if (strpbrk(body, "\r\n") == NULL) {
+        return body;
+    }
+
+    copy = cp_arena_strdup(a, body);
+
+    for (p = copy; p && *p; p++) {
+        if (*p == '\r' || *p == '\n') {
+            *p = ' ';
+        }
+    }
+
+    return copy;
+}
+
+
+/* A record that never was needs no tombstone. */
+static bool
+cp_feed_same(const cp_rows_t *old, const char *body, const char *groups)
+{
+    const cp_val_t  *b, *g;
+
+    if (old->rows == 0) {
+        return body == NULL;
+    }
+
+    if (cp_cell(old, 0, 0)->i || body == NULL) {
+        return cp_cell(old, 0, 0)->i && body == NULL;
+    }
+
+    b = cp_cell(old, 0, 1);
+    g = cp_cell(old, 0, 2);
+
+    if ((g->type == CP_VAL_NULL) != (groups == NULL)
+        || (groups && strcmp(g->p, groups) != 0))
+    {
+        return false;
+    }
+
+    return b->len == strlen(body) && memcmp(b->p, body, b->len) == 0;
+}
+
+
+/* Takes the old row out of the running digests and puts the new one in. */
+static cp_rc_t
+cp_feed_move(cp_tx_t *tx, cp_arena_t *a, const cp_rows_t *old,
+    const char *body, const char *groups, const cp_feed_digest_t *d,
+    cp_err_t *err)
+{
+    bool              was;
+    cp_rc_t           rc;
+    const char       *from;
+    cp_feed_digest_t  x;
+
+    was = old->rows == 1 && cp_cell(old, 0, 0)->i == 0;
+    memset(&x, 0, sizeof(x));
+    from = NULL;
+
+    if (was) {
+        x.hi = (uint64_t) cp_cell(old, 0, 3)->i;
+        x.lo = (uint64_t) cp_cell(old, 0, 4)->i;
+        from = cp_cell(old, 0, 2)->type == CP_VAL_NULL
+               ? NULL : cp_cell(old, 0, 2)->p;
+    }
+
+    /* the usual case, one statement: the same gateways before and after */
+
+    if (was && body && from == NULL && groups == NULL) {
+        x.hi ^= d->hi;
+        x.lo ^= d->lo;
+        return cp_feed_count(tx, a, NULL, &x, 0, err);
+    }
+
+    if (was) {
+        rc = cp_feed_count(tx, a, from, &x, -1, err);
+        if (rc != CP_OK) {
+            return rc;
+        }
+    }
+
+    return body ? cp_feed_count(tx, a, groups, d, 1, err) : CP_OK;
+}
+
+
+static cp_rc_t
+cp_feed_count(cp_tx_t *tx, cp_arena_t *a, const char *groups,
+    const cp_feed_digest_t *d, int64_t live, cp_err_t *err)
+{
+    cp_rc_t      rc;
+    size_t       len;
+    unsigned     n;
+    const char  *p;
+
+    if (groups == NULL) {
+        return cp_feed_count_one(tx, a, "", d, live, err);
+    }
+
+    for (p = groups, n = 0; *p; p += len) {
+        p += strspn(p, ",");
+        len = strcspn(p, ",");
+
+        if (len == 0) {
+            break;
+        }
+
+        if (n++ == CP_FEED_GROUPS_MAX) {
+            return cp_err_set(err, "too_large", "more than %d gateway groups",
+                              CP_FEED_GROUPS_MAX);
+        }
+
+        rc = cp_feed_count_one(tx, a, cp_arena_strndup(a, p, len), d, live,
+                               err);
+        if (rc != CP_OK) {
+            return rc;
+        }
+    }
+
+    return CP_OK;
+}
+
+
+static cp_rc_t
+cp_feed_count_one(cp_tx_t *tx, cp_arena_t *a, const char *group,
+    const cp_feed_digest_t *d, int64_t live, cp_err_t *err)
+{
+    return cp_tx_query(tx, a, "INSERT INTO feed_digest (group_id, hi, lo,"
+                       " live) VALUES ($1, $2, $3, $4)"
+                       " ON CONFLICT (group_id) DO UPDATE SET "
+                       CP_FEED_XOR(hi) ", " CP_FEED_XOR(lo) ","
+                       " live = feed_digest.live + excluded.live",
+                       cp_args(cp_text(group), cp_int((int64_t) d->hi),
+                               cp_int((int64_t) d->lo), cp_int(live)),
+                       NULL, err);
+}
+
+
+/*
+ * `oldest` becomes the highest revision removed: a gateway that is behind it
+ * may have missed a deletion.
+ */
+cp_rc_t
+cp_feed_compact(cp_db_t *db, cp_arena_t *a, int64_t retention_s,
+    int64_t *removed, cp_err_t *err)
+{
+    cp_rc_t    rc;
+    int64_t    before, top;
+    cp_tx_t   *tx;
+    cp_rows_t  rows;
+
+    if (removed) {
+        *removed = 0;
+    }
+
+    if (cp_tx_begin(db, true, &tx) != CP_OK) {
+        return cp_err_set(err, "unavailable", "the database is busy");
+    }
+
+    before = cp_time_ms() - retention_s * 1000;
+
+    rc = cp_feed_lock(tx, a, err);
+    if (rc != CP_OK) {
+        goto failed;
+    }
+
+    rc = cp_tx_query(tx, a, "SELECT COALESCE(MAX(rev), 0), COUNT(*) FROM feed"
+                     " WHERE deleted = 1 AND changed_ms < $1",
+                     cp_args(cp_int(before)), &rows, err);
+    if (rc != CP_OK) {
+        goto failed;
+    }
+
+    top = cp_cell(&rows, 0, 0)->i;
+
+    if (top == 0) {
+        cp_tx_rollback(tx);
+        return CP_OK;
+    }
+
+    if (removed) {
+        *removed = cp_cell(&rows, 0, 1)->i;
+    }
+
+    rc = cp_tx_query(tx, a, "DELETE FROM feed"
+                     " WHERE deleted = 1 AND changed_ms < $1",
+                     cp_args(cp_int(before)), NULL, err);
+    if (rc != CP_OK) {
+        goto failed;
+    }
+
+    rc = cp_tx_query(tx, a, "UPDATE feed_head SET oldest = $1"
+                     " WHERE one = 1 AND oldest < $1",
+                     cp_args(cp_int(top)), NULL, err);
+    if (rc != CP_OK) {
+        goto failed;
+    }
+
+    rc = cp_tx_commit(tx);
+
+    return rc == CP_OK ? CP_OK
+                       : cp_err_set(err, "unavailable", "commit failed");
+
+failed:
+
+    cp_tx_rollback(tx);
+
+    return rc;
+}

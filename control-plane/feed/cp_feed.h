@@ -1,0 +1,89 @@
+/*
+ * The feed: one compacted log of the records that gateways need, its digest,
+ * what gateways report about themselves, and the usage they count.
+ *
+ * Owner: the tables of migrations/0002_feed.sql, written only from here.
+ * Process: stoa-control, any thread; a transaction belongs to one thread.
+ * Lock order: the row of feed_head first, then anything else that two writers
+ * could meet on; cp_feed_lock() takes it early where a transaction writes
+ * more than one thing.
+ * Limits: a record STOA_RECORD_MAX; CP_FEED_GROUPS_MAX groups of one record;
+ * a usage batch CP_USAGE_ROWS_MAX rows; `rejected` CP_REJECTED_MAX rows.
+ */
+
+#ifndef CP_FEED_H
+#define CP_FEED_H
+
+
+#include "../resource/cp_resource.h"
+
+
+#define CP_FEED_EPOCH_LEN      16
+#define CP_FEED_GROUPS_MAX     256
+#define CP_FEED_WAIT_MAX_S     60
+#define CP_FEED_RETENTION_S    (7 * 86400)
+#define CP_REJECTED_MAX        1000
+#define CP_USAGE_ROWS_MAX      20000
+#define CP_GATEWAY_ONLINE_MS   15000
+#define CP_GATEWAY_STALE_MS    120000
+#define CP_GATEWAY_INTERVAL_MS 5000
+
+typedef struct {
+    int64_t   rev;
+    int64_t   oldest;
+    char      epoch[CP_FEED_EPOCH_LEN + 1];    /* "" before the first use   */
+} cp_feed_head_t;
+
+/* 16 bytes as two big-endian halves, the way the database keeps them. */
+typedef struct {
+    uint64_t  hi;
+    uint64_t  lo;
+} cp_feed_digest_t;
+
+
+/* Takes the feed's lock for the rest of a write transaction. */
+cp_rc_t cp_feed_lock(cp_tx_t *tx, cp_arena_t *a, cp_err_t *err) CP_MUST_CHECK;
+
+cp_rc_t cp_feed_head(cp_tx_t *tx, cp_arena_t *a, cp_feed_head_t *head,
+    cp_err_t *err) CP_MUST_CHECK;
+
+/* Gives the database its epoch if it has none yet. */
+cp_rc_t cp_feed_init(cp_db_t *db, cp_arena_t *a, cp_err_t *err) CP_MUST_CHECK;
+
+/* SHA-256(key LF rev LF sha256hex(body)), cut. */
+void cp_feed_digest_row(const char *key, int64_t rev, const char *body,
+    size_t len, cp_feed_digest_t *d);
+
+/* What a gateway of this group must report at the head; live: its rows. */
+cp_rc_t cp_feed_digest_of(cp_tx_t *tx, cp_arena_t *a, const char *group,
+    cp_feed_digest_t *d, int64_t *live, cp_err_t *err) CP_MUST_CHECK;
+
+/* 32 hex digits. */
+char *cp_feed_digest_hex(cp_arena_t *a, const cp_feed_digest_t *d);
+
+/* Removes tombstones older than retention_s; *removed may be NULL. */
+cp_rc_t cp_feed_compact(cp_db_t *db, cp_arena_t *a, int64_t retention_s,
+    int64_t *removed, cp_err_t *err) CP_MUST_CHECK;
+
+
+/*
+ * Adds to a gateway's object (which has `id`) what is derived from its last
+ * status: state online|stale|offline, last_seen, version, rev, digest, sync
+ * in-sync|behind|drifted|never, rejected.
+ */
+cp_rc_t cp_gateway_decorate(cp_tx_t *tx, cp_arena_t *a, cp_json_t *obj,
+    cp_err_t *err) CP_MUST_CHECK;
+
+/* "online", "stale" or "offline"; last_seen 0: never. */
+const char *cp_gateway_state(int64_t last_seen, int64_t now);
+
+
+cp_rc_t cp_feed_get(cp_req_t *r);             /* GET  /gateway/v1/feed      */
+cp_rc_t cp_gateway_status(cp_req_t *r);       /* POST /gateway/v1/status    */
+cp_rc_t cp_usage_post(cp_req_t *r);           /* POST /gateway/v1/usage     */
+cp_rc_t cp_usage_get(cp_req_t *r);            /* GET  /v1/tenants/../usage  */
+
+extern const cp_route_t  cp_feed_routes[];    /* method NULL ends           */
+
+
+#endif /* CP_FEED_H */
