@@ -55,6 +55,7 @@ typedef struct cp_req_s {
     const char        *header[16][2];
     unsigned           nheader;
     bool               parked;
+    void              *ctx;                 /* the handler's, across a park   */
 } cp_req_t;
 
 typedef cp_rc_t (*cp_handler_pt)(cp_req_t *r);
