@@ -1,10 +1,14 @@
 /*
  * HTTP: libmicrohttpd glue, the route table, requests and answers.
  *
- * A handler runs on one of MHD's pool threads, gets the whole body, and fills
- * the answer; it may instead park the request (long poll).  Everything of a
- * request lives in its arena and dies with it.
- * Limits: body 8 MiB (apply, status, usage 32 MiB), 64 headers read.
+ * libmicrohttpd's epoll threads move bytes; a handler runs on a thread of the
+ * worker pool, gets the whole body, and fills the answer; it may instead park
+ * the request (long poll) or stream the answer.  Everything of a request
+ * lives in its arena and dies with it.  A handler that returns CP_CONFLICT is
+ * run again (at most CP_HTTP_RETRIES times) with an empty answer, so it must
+ * have done nothing but roll its transaction back.
+ * Limits: body 8 MiB (apply, diff, usage, status 32 MiB), 64 headers and 64
+ * query parameters, arena 256 MiB.
  */
 
 #ifndef CP_HTTP_H
@@ -13,6 +17,11 @@
 
 #include "../store/cp_db.h"
 
+
+#define CP_REQUEST_ID_MAX  64
+#define CP_HTTP_RETRIES    5
+#define CP_HTTP_BODY_MAX   (8 * 1024 * 1024)
+#define CP_HTTP_BIG_MAX    (32 * 1024 * 1024)
 
 typedef struct cp_app_s    cp_app_t;        /* cp_app.h: the process          */
 typedef struct cp_route_s  cp_route_t;
@@ -45,7 +54,7 @@ typedef struct cp_req_s {
     const char        *body;
     size_t             body_len;
     cp_actor_t         actor;
-    char               id[STOA_ID_LEN + 1]; /* X-Request-Id                   */
+    char               id[CP_REQUEST_ID_MAX + 1];   /* X-Request-Id           */
     cp_err_t           err;
     void              *conn;                /* struct MHD_Connection          */
 
@@ -85,6 +94,26 @@ void cp_req_set_header(cp_req_t *r, const char *name, const char *value);
 cp_rc_t cp_req_park(cp_req_t *r, int64_t deadline_mono_ms,
     cp_handler_pt resume);
 void cp_http_wake(cp_app_t *app);
+
+/* Answers with a body that is made piece by piece: `fill` appends the next
+ * piece (some 64 KiB; nothing appended and *done false is not allowed) and is
+ * called again as the client reads, one call at a time, on any thread, so it
+ * must not keep a transaction open between calls.  Not CP_OK: the connection
+ * is cut, the client sees a body without its end.  `done` (may be NULL) is
+ * called once, also when the client left; r's arena lives until then.
+ * Compressed when the client accepts gzip. */
+typedef cp_rc_t (*cp_fill_pt)(void *ctx, stoa_buf_t *out, bool *done);
+
+cp_rc_t cp_req_stream(cp_req_t *r, int status, const char *content_type,
+    cp_fill_pt fill, void (*done)(void *ctx), void *ctx);
+
+/* auth/cp_auth.c: called before the handler of every route whose auth is not
+ * CP_AUTH_NONE; fills r->actor or r->err. */
+cp_rc_t cp_auth_check(cp_req_t *r) CP_MUST_CHECK;
+
+/* http/cp_routes.c: the n-th row of all areas' tables together (each ended by
+ * a NULL method); NULL past the end. */
+const cp_route_t *cp_route_at(unsigned n);
 
 
 #endif /* CP_HTTP_H */
