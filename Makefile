@@ -1,0 +1,247 @@
+# STOA: see "make help".  What was found on this machine is in
+# $(OBJS)/config.mk, written by ./configure; the rules are here.
+#
+# Sources are found by folder: a new .c file needs no edit.
+
+OBJS ?= objs
+
+GOALS = $(or $(MAKECMDGOALS),all)
+
+ifneq ($(filter-out help clean,$(GOALS)),)
+include $(OBJS)/config.mk
+endif
+
+ROOT := $(or $(STOA_ROOT),$(CURDIR))
+PROVE ?= prove
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+FUZZ_TIME ?= 60
+
+
+# Flags
+
+WARN = -Wall -Wextra -Werror
+WARN_MORE = -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith
+
+ifeq ($(SANITIZE),)
+HARDEN = -O2 -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+else
+HARDEN = -O1 -fno-omit-frame-pointer -fsanitize=$(SANITIZE)
+endif
+
+BASE = -std=gnu11 -g -pipe $(WARN) $(HARDEN) -fvisibility=hidden \
+	-D_GNU_SOURCE -MMD -MP
+LINK = -Wl,-z,relro,-z,now -Wl,--as-needed $(if $(SANITIZE), \
+	-fsanitize=$(SANITIZE)) $(USER_LDFLAGS)
+
+INC_CORE = -Ingx_stoa_module/core
+INC_CP = -Icontrol-plane -Ingx_stoa_module $(INC_CORE) -I$(OBJS)/gen
+
+CC_CORE = $(CC) $(BASE) -fPIC $(INC_CORE) $(USER_CPPFLAGS) $(USER_CFLAGS)
+CC_MODULE = $(CC) $(BASE) -fPIC -fno-strict-aliasing -Wno-unused-parameter \
+	$(NGINX_INCS) -Ingx_stoa_module $(INC_CORE) \
+	$(USER_CPPFLAGS) $(USER_CFLAGS)
+CC_CONTROL = $(CC) $(BASE) -fPIE -DCP_HAVE_PG=$(HAVE_PG) $(PQ_CFLAGS) \
+	$(INC_CP) $(USER_CPPFLAGS) $(USER_CFLAGS)
+
+LIBS_MODULE = -llmdb -lcurl -lcrypto -lz -lpthread
+LIBS_CONTROL = -lmicrohttpd -lsqlite3 $(PQ_LIBS) -lyaml -lcurl -lcrypto -lz \
+	-lpthread -lm
+LIBS_CTL = -lyaml -lcurl -lcrypto -lz -lpthread -lm
+
+
+# Sources
+
+CORE_SRC := $(wildcard ngx_stoa_module/core/*.c)
+MODULE_SRC := $(wildcard ngx_stoa_module/*.c)
+CTL_SRC := $(wildcard control-plane/stoactl/*.c)
+UTIL_SRC := $(wildcard control-plane/util/*.c)
+CONTROL_SRC := $(filter-out $(CTL_SRC), \
+	$(wildcard control-plane/*.c control-plane/*/*.c))
+UNIT_SRC := $(wildcard t/unit/*.c)
+FUZZ_SRC := $(wildcard t/fuzz/fuzz_*.c)
+
+obj = $(patsubst %.c,$(OBJS)/%.o,$(1))
+
+CORE_OBJ := $(call obj,$(CORE_SRC))
+MODULE_OBJ := $(call obj,$(MODULE_SRC)) \
+	$(OBJS)/ngx_stoa_module/ngx_http_stoa_module_modules.o
+CONTROL_OBJ := $(call obj,$(CONTROL_SRC))
+CTL_OBJ := $(call obj,$(CTL_SRC))
+UTIL_OBJ := $(call obj,$(UTIL_SRC))
+
+UNIT_BIN := $(patsubst t/unit/%.c,$(OBJS)/t/unit/%,$(UNIT_SRC))
+REPLAY_BIN := $(patsubst t/fuzz/fuzz_%.c,$(OBJS)/t/replay/%,$(FUZZ_SRC))
+FUZZ_BIN := $(patsubst t/fuzz/fuzz_%.c,$(OBJS)/fuzz/%,$(FUZZ_SRC))
+
+PRODUCTS = $(OBJS)/ngx_http_stoa_module.so $(OBJS)/stoa-control \
+	$(OBJS)/stoactl
+
+
+.PHONY: all module control ctl install run stop test test-programs unit \
+	test-asan bench fuzz clean help
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+all: $(PRODUCTS)
+
+module: $(OBJS)/ngx_http_stoa_module.so
+control: $(OBJS)/stoa-control
+ctl: $(OBJS)/stoactl
+
+help:
+	@echo 'make               the module, stoa-control and stoactl, in $(OBJS)/'
+	@echo 'make install       as configured, below DESTDIR'
+	@echo 'make run           both planes and a demo on this machine, in var/'
+	@echo 'make stop          ends what "make run" left behind'
+	@echo 'make test          all tests (TESTS=t/x.t, JOBS=n, PROVE_FLAGS)'
+	@echo 'make unit          the unit tests and the fuzzers'"'"' seeds alone'
+	@echo 'make test-asan     all tests with AddressSanitizer and UBSan'
+	@echo 'make fuzz          every fuzzer for FUZZ_TIME=60 seconds'
+	@echo 'make bench         measurements beside bare nginx'
+	@echo 'make clean         removes the products of $(OBJS)/'
+
+
+# config.mk: made when it is missing, made again when configure changed
+
+$(OBJS)/config.mk: configure ngx_stoa_module/config
+	./configure $(or $(CONFIGURE_ARGS),$(if $(filter-out objs,$(OBJS)), \
+		--objs=$(OBJS)))
+	@touch $@
+
+
+# Compiling.  Objects depend on config.mk: other flags, other objects.
+
+$(OBJS)/ngx_stoa_module/core/%.o: ngx_stoa_module/core/%.c $(OBJS)/config.mk
+	@mkdir -p $(@D)
+	$(CC_CORE) $(WARN_MORE) -c -o $@ $<
+
+$(OBJS)/ngx_stoa_module/%.o: ngx_stoa_module/%.c $(OBJS)/config.mk
+	@mkdir -p $(@D)
+	$(CC_MODULE) $(WARN_MORE) -c -o $@ $<
+
+# the table that nginx looks up by name: visible
+$(OBJS)/ngx_stoa_module/ngx_http_stoa_module_modules.o: $(OBJS)/config.mk
+	@mkdir -p $(@D)
+	$(CC_MODULE) -fvisibility=default -c -o $@ \
+		$(NGINX_BUILD)/objs/ngx_http_stoa_module_modules.c
+
+$(OBJS)/control-plane/%.o: control-plane/%.c $(OBJS)/config.mk
+	@mkdir -p $(@D)
+	$(CC_CONTROL) $(WARN_MORE) -c -o $@ $<
+
+
+# Linking.  A list of objects that changed (a file was removed) links again.
+
+$(OBJS)/ngx_http_stoa_module.so: $(MODULE_OBJ) $(CORE_OBJ)
+	$(CC) -shared -o $@ $^ $(LINK) \
+		$(LIBS_MODULE)
+
+$(OBJS)/stoa-control: $(CONTROL_OBJ) $(CORE_OBJ)
+	$(CC) -pie -o $@ $^ $(LINK) $(LIBS_CONTROL)
+
+$(OBJS)/stoactl: $(CTL_OBJ) $(UTIL_OBJ) $(CORE_OBJ)
+	$(CC) -pie -o $@ $^ $(LINK) $(LIBS_CTL)
+
+
+# Unit tests print TAP.  t/unit/cp_*.c may call the control plane too.
+
+CP_LIB_OBJ = $(filter-out $(OBJS)/control-plane/main.o,$(CONTROL_OBJ))
+
+$(OBJS)/t/unit/cp_%: t/unit/cp_%.c $(CP_LIB_OBJ) $(CORE_OBJ)
+	@mkdir -p $(@D)
+	$(CC_CONTROL) -It/unit -pie -o $@ $(filter %.c %.o,$^) \
+		$(LINK) $(LIBS_CONTROL)
+
+$(OBJS)/t/unit/%: t/unit/%.c $(CORE_OBJ)
+	@mkdir -p $(@D)
+	$(CC_CORE) -It/unit -o $@ $(filter %.c %.o,$^) $(LINK) \
+		-lcrypto -lpthread -lm
+
+$(OBJS)/t/replay/%: t/fuzz/fuzz_%.c t/fuzz/replay.c $(CORE_OBJ)
+	@mkdir -p $(@D)
+	$(CC_CORE) -It/fuzz -o $@ $(filter %.c %.o,$^) $(LINK) \
+		-lcrypto -lpthread -lm
+
+test-programs: $(UNIT_BIN) $(REPLAY_BIN)
+
+unit: test-programs
+	$(TEST_ENV) $(PROVE) $(PROVE_FLAGS) t/unit.t
+
+
+# The whole suite.  TESTS picks some of it.
+
+TEST_ENV = PERL5LIB="$(ROOT)/t/lib$${PERL5LIB:+:$$PERL5LIB}" \
+	STOA_OBJS="$(OBJS)" \
+	STOA_NGINX="$${STOA_NGINX:-$(NGINX_BINARY)}"
+TESTS ?= t/
+
+test: all test-programs
+	$(TEST_ENV) $(PROVE) -r -j$(JOBS) $(PROVE_FLAGS) $(TESTS)
+
+# a second set of objects, with the arguments of the first
+
+ASAN_OBJS = objs-asan
+
+test-asan:
+	@test -f $(ASAN_OBJS)/config.mk || ./configure $(filter-out \
+		'--objs=%',$(CONFIGURE_ARGS)) --with-asan --objs=$(ASAN_OBJS)
+	$(MAKE) OBJS=$(ASAN_OBJS) all test-programs
+	$(MAKE) OBJS=$(ASAN_OBJS) test
+
+
+# Fuzzers need clang; seeds are in t/fuzz/<name>/, finds go to objs/fuzz/.
+
+$(OBJS)/fuzz/%: t/fuzz/fuzz_%.c $(CORE_SRC)
+	@test -n "$(CLANG)" || { echo 'make fuzz needs clang with libFuzzer' \
+		'(Debian: clang libclang-rt-14-dev), then ./configure' >&2; \
+		exit 1; }
+	@mkdir -p $(@D)
+	$(CLANG) -std=gnu11 -g -O1 -D_GNU_SOURCE $(INC_CORE) -It/fuzz \
+		-fsanitize=fuzzer,address,undefined \
+		-fno-sanitize-recover=undefined -o $@ $(filter %.c,$^) -lm
+
+fuzz: $(FUZZ_BIN)
+	@set -e; for fuzzer in $(FUZZ_BIN); do \
+		name=$${fuzzer##*/}; \
+		mkdir -p $(OBJS)/fuzz/corpus/$$name t/fuzz/$$name; \
+		echo "== $$name, $(FUZZ_TIME) s"; \
+		$$fuzzer -max_total_time=$(FUZZ_TIME) -timeout=10 \
+			-rss_limit_mb=2048 -print_final_stats=1 \
+			-artifact_prefix=$(OBJS)/fuzz/$$name- \
+			$(OBJS)/fuzz/corpus/$$name t/fuzz/$$name; \
+	done
+
+
+bench: all
+	t/bench/run
+
+
+# The demo
+
+run: all
+	@OBJS="$(OBJS)" NGINX="$(NGINX_BINARY)" exec sh conf/run.sh
+
+stop:
+	@sh conf/run.sh stop
+
+
+install: all
+	install -d "$(DESTDIR)$(MODULES_PATH)" "$(DESTDIR)$(PREFIX)/sbin" \
+		"$(DESTDIR)$(PREFIX)/bin" "$(DESTDIR)$(ETC)/stoa"
+	install -m 0644 $(OBJS)/ngx_http_stoa_module.so \
+		"$(DESTDIR)$(MODULES_PATH)/"
+	install -m 0755 $(OBJS)/stoa-control "$(DESTDIR)$(PREFIX)/sbin/"
+	install -m 0755 $(OBJS)/stoactl "$(DESTDIR)$(PREFIX)/bin/"
+	for file in $(wildcard conf/*.conf conf/*.yaml); do \
+		install -m 0644 $$file "$(DESTDIR)$(ETC)/stoa/" || exit 1; \
+	done
+
+# /usr has its configuration in /etc
+ETC = $(if $(filter /usr,$(PREFIX)),/etc,$(PREFIX)/etc)
+
+
+clean:
+	rm -rf $(OBJS) objs-asan
+
+
+-include $(shell find $(OBJS) -name '*.d' -not -path '*/nginx-*' 2>/dev/null)

