@@ -24,6 +24,8 @@ typedef enum {
 #define CP_SECRET      0x10        /* never out, never in audit or dump      */
 #define CP_ONCE        0x20        /* only in the answer that made it        */
 #define CP_NO_DUMP     0x40        /* not part of a document's spec          */
+#define CP_DERIVED     0x80        /* no column: filled in by `shown`        */
+#define CP_WHOLE       0x100       /* an audit diff has its digest, not it   */
 
 typedef struct cp_field_s     cp_field_t;
 typedef struct cp_resource_s  cp_resource_t;
@@ -39,6 +41,7 @@ struct cp_field_s {
     const cp_field_t    *sub;      /* OBJECT, ARRAY of OBJECT                */
     cp_field_type_e      item;     /* ARRAY of scalars                       */
     const char          *ref;      /* REF, ARRAY of REF: resource kind       */
+    const char          *scope;    /* REF: sibling that says whose; NULL own */
     const char          *doc;
 };
 
@@ -47,6 +50,7 @@ typedef struct {
     const char  *from[5];          /* NULL-terminated                        */
     const char  *to;
     const char  *permission;       /* NULL: only the system                  */
+    const cp_field_t  *args;       /* members of the event's body            */
 } cp_transition_t;
 
 struct cp_resource_s {
@@ -60,12 +64,22 @@ struct cp_resource_s {
     const cp_transition_t  *transitions;
     const char             *initial;
 
-    /* Hooks, each may be NULL.  They run inside the write transaction. */
+    /*
+     * Hooks, each may be NULL.  They run inside the transaction and get rows,
+     * in which references are ids and the owner is `tenant`; before NULL: a
+     * creation.  What check and event put into `after` is stored.
+     */
     cp_rc_t (*check)(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
         const cp_json_t *before, cp_json_t *after);   /* cross-field rules  */
-    cp_rc_t (*created)(cp_req_t *r, cp_tx_t *tx, cp_json_t *obj);
+    cp_rc_t (*event)(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
+        const char *event, const cp_json_t *args, const cp_json_t *before,
+        cp_json_t *after);
+    cp_rc_t (*shown)(cp_tx_t *tx, cp_arena_t *a, cp_json_t *obj,
+        cp_err_t *err);                 /* fills derived members in a tree   */
     cp_rc_t (*feed)(cp_tx_t *tx, cp_arena_t *a, const char *id,
         cp_err_t *err);                 /* rewrites the feed rows of this id */
+    cp_rc_t (*gone)(cp_tx_t *tx, cp_arena_t *a, const cp_json_t *before,
+        cp_err_t *err);                 /* after a DELETE, instead of feed   */
 };
 
 const cp_resource_t *cp_resource_find(const char *kind);
