@@ -35,11 +35,25 @@ typedef struct {
 
 /*
  * Checks a whole text; *root gets its value.  depth_max: at most
- * STOA_JSON_DEPTH_MAX.  STOA_DECLINED with err filled (line and offset).
- * Duplicate keys are found with a bounded table on the stack for small
- * objects and a malloc'ed one for larger (STOA_ERROR without memory).
+ * STOA_JSON_DEPTH_MAX.  STOA_DECLINED with err filled (line, offset, and the
+ * path of the place as its field).  At most STOA_JSON_MEMBERS_MAX members in
+ * one object.  Keys are kept on the stack while they are few and malloc'ed
+ * beyond that (STOA_ERROR without memory).
  */
 stoa_rc_t stoa_json_check(const char *data, size_t len, unsigned depth_max,
+    stoa_json_val_t *root, stoa_err_t *err) STOA_MUST_CHECK;
+
+/*
+ * The same, and tells the members of objects down to member_depth (the root
+ * is depth 1) while it walks: each when its value has ended, so those inside
+ * a value come before the member that holds it.  What a text that is declined
+ * in the end has told counts for nothing.
+ */
+typedef void (*stoa_json_member_pt)(void *ctx, unsigned depth,
+    const stoa_json_val_t *key, const stoa_json_val_t *val);
+
+stoa_rc_t stoa_json_walk(const char *data, size_t len, unsigned depth_max,
+    unsigned member_depth, stoa_json_member_pt member, void *ctx,
     stoa_json_val_t *root, stoa_err_t *err) STOA_MUST_CHECK;
 
 
@@ -65,15 +79,20 @@ bool stoa_json_get(const stoa_json_val_t *object, const char *name,
 bool stoa_json_eq(const stoa_json_val_t *string, const char *s, size_t len);
 
 /* Unescapes a string value into dst (at least end - start bytes); returns the
- * length.  UTF-8 out. */
+ * length.  UTF-8 out; U+0000 is possible in it. */
 size_t stoa_json_unescape(const stoa_json_val_t *string, char *dst);
 
 /* STOA_DECLINED when it is no integer or does not fit. */
 stoa_rc_t stoa_json_int(const stoa_json_val_t *number, int64_t *out)
     STOA_MUST_CHECK;
 
-/* UTF-8 check alone. */
+/* Do two string values say the same? */
+bool stoa_json_same(const stoa_json_val_t *a, const stoa_json_val_t *b);
+
+/* UTF-8 check alone; and the length of the character of several bytes at s,
+ * 0 if it is none. */
 bool stoa_utf8_valid(const char *s, size_t len);
+size_t stoa_utf8_char(const char *s, const char *end);
 
 
 #endif /* STOA_JSON_H */

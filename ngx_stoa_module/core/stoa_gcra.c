@@ -1,0 +1,159 @@
+/*
+ * GCRA and calendar windows.
+ */
+
+#include "stoa_gcra.h"
+
+
+/* No interval or tolerance beyond this, about 36 years: sums of it, of a
+ * clock and of a state stay inside 64 bits. */
+#define STOA_GCRA_MAX_NS  (UINT64_C(1) << 60)
+
+#define STOA_DAY_MS       INT64_C(86400000)
+
+
+__extension__ typedef unsigned __int128  stoa_u128_t;
+
+
+static uint64_t stoa_gcra_cap(stoa_u128_t ns);
+static void stoa_civil_month(int64_t days, int64_t *month, int64_t *left);
+
+
+void
+stoa_gcra_setup(stoa_gcra_t *g, uint64_t rate, uint64_t per_ms,
+    uint64_t burst)
+{
+    stoa_u128_t  t;
+
+    /* rounded up: never more than the rate */
+
+    t = ((stoa_u128_t) per_ms * 1000000 + rate - 1) / rate;
+
+    g->interval_ns = stoa_gcra_cap(t ? t : 1);
+    g->burst_ns = stoa_gcra_cap((stoa_u128_t) g->interval_ns * burst);
+}
+
+
+static uint64_t
+stoa_gcra_cap(stoa_u128_t ns)
+{
+    return (ns > STOA_GCRA_MAX_NS) ? STOA_GCRA_MAX_NS : (uint64_t) ns;
+}
+
+
+void
+stoa_gcra_decide(const stoa_gcra_t *g, uint64_t tat_ns, uint64_t now_ns,
+    stoa_gcra_verdict_t *v)
+{
+    uint64_t  limit;
+
+    limit = now_ns + g->burst_ns;       /* one is allowed up to this TAT */
+
+    if (tat_ns < now_ns) {
+        tat_ns = now_ns;
+    }
+
+    /* no request leaves a state beyond this: the clock was set back */
+
+    if (tat_ns > limit + g->interval_ns) {
+        tat_ns = limit + g->interval_ns;
+    }
+
+    v->allowed = (tat_ns <= limit);
+
+    if (v->allowed) {
+        tat_ns += g->interval_ns;
+        v->retry_ns = 0;
+
+    } else {
+        v->retry_ns = tat_ns - limit;
+    }
+
+    v->tat_ns = tat_ns;
+    v->reset_ns = tat_ns - now_ns;
+
+    /* how often one more interval fits before the limit is passed */
+
+    v->remaining = (tat_ns <= limit)
+                   ? (limit - tat_ns) / g->interval_ns + 1 : 0;
+}
+
+
+uint32_t
+stoa_window_number(stoa_window_e w, int64_t unix_ms, uint64_t *left_ms)
+{
+    int64_t  days, in_day, month, left_days;
+
+    if (unix_ms < 0) {
+        unix_ms = 0;
+    }
+
+    days = unix_ms / STOA_DAY_MS;
+    in_day = unix_ms % STOA_DAY_MS;
+
+    if (w == STOA_WINDOW_DAY) {
+        *left_ms = (uint64_t) (STOA_DAY_MS - in_day);
+        return (uint32_t) days;
+    }
+
+    stoa_civil_month(days, &month, &left_days);
+
+    *left_ms = (uint64_t) (left_days * STOA_DAY_MS - in_day);
+
+    return (uint32_t) month;
+}
+
+
+/*
+ * The month (year * 12 + 0..11) that holds a day since 1970-01-01, and how
+ * many of its days are left, this one included.
+ */
+
+static void
+stoa_civil_month(int64_t days, int64_t *month, int64_t *left)
+{
+    int64_t  n, centuries, fours, years, y, m;
+
+    /* days before each month of a year that begins in March, so that the day
+     * of the leap year is its last */
+
+    static const int16_t  before[] = {
+        0, 31, 61, 92, 122, 153, 184, 214, 245, 275, 306, 337, 367
+    };
+
+    /* since 0000-03-01; cycles of 400, 100, 4 and 1 years, of which the last
+     * 100 and the last 1 are a day longer */
+
+    n = days + 719468;
+    y = n / 146097 * 400;
+    n %= 146097;
+
+    centuries = n / 36524;
+    centuries -= (centuries == 4);
+    n -= centuries * 36524;
+
+    fours = n / 1461;
+    n -= fours * 1461;
+
+    years = n / 365;
+    years -= (years == 4);
+    n -= years * 365;
+
+    y += centuries * 100 + fours * 4 + years;
+
+    m = n / 31;
+    m += (n >= before[m + 1]);
+
+    /* February: 29 days when the year that it ends in is a leap year */
+
+    *left = before[m + 1] - n;
+
+    if (m == 11) {
+        y++;
+        *left = 337 + 28 - n + (y % 4 == 0 && (y % 100 || y % 400 == 0));
+        y--;
+    }
+
+    m += 2;
+    *month = (y + m / 12) * 12 + m % 12;
+}

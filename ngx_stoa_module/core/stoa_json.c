@@ -1,0 +1,801 @@
+/*
+ * The strict reader: one loop over the text with an explicit stack.
+ */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "stoa_json.h"
+#include "stoa_key.h"
+
+
+#define STOA_JSON_KEYS_FIRST  64      /* kept on the C stack               */
+#define STOA_JSON_LINEAR_MAX  16      /* members compared one by one       */
+
+#define STOA_JSON_ONES        (UINT64_MAX / 255)
+#define stoa_json_zero(v)     (((v) - STOA_JSON_ONES) & ~(v))
+
+#define stoa_json_space(c)                                                    \
+    ((c) == ' ' || (c) == '\n' || (c) == '\r' || (c) == '\t')
+#define stoa_json_digit(c)    ((c) >= '0' && (c) <= '9')
+
+
+typedef struct {
+    const char       *start;         /* after the quote                    */
+    uint32_t          len;           /* as written                         */
+    uint32_t          hash;          /* of what it says                    */
+} stoa_json_key_t;
+
+
+typedef struct {
+    const char       *start;
+    uint32_t          keys;          /* index of its first key             */
+    uint32_t          index;         /* of the current item of an array    */
+    bool              object;
+} stoa_json_open_t;
+
+
+/*
+ * The keys of all open objects lie in one array, those of the inner after
+ * those of the outer one; the last of each is that of the current member.
+ */
+
+typedef struct {
+    const char           *data;
+    const char           *p;
+    const char           *end;
+    unsigned              depth;
+    unsigned              depth_max;
+    unsigned              member_depth;
+    stoa_json_member_pt   member;
+    void                 *ctx;
+    uint64_t              seed;
+    stoa_json_key_t      *keys;
+    size_t                nkeys;
+    size_t                size;
+    const char           *text;      /* what is wrong at p                 */
+    stoa_json_open_t      open[STOA_JSON_DEPTH_MAX + 1];
+    stoa_json_key_t       first[STOA_JSON_KEYS_FIRST];
+} stoa_json_walk_t;
+
+
+static stoa_rc_t stoa_json_run(stoa_json_walk_t *w, stoa_json_val_t *root);
+static stoa_rc_t stoa_json_ended(stoa_json_walk_t *w, stoa_json_val_t *val);
+static stoa_rc_t stoa_json_open(stoa_json_walk_t *w, char c);
+static stoa_rc_t stoa_json_close(stoa_json_walk_t *w, stoa_json_val_t *val);
+static stoa_rc_t stoa_json_scalar(stoa_json_walk_t *w, stoa_json_val_t *val);
+static stoa_rc_t stoa_json_number(stoa_json_walk_t *w);
+static const char *stoa_json_digits(const char *p, const char *end);
+static stoa_rc_t stoa_json_string(stoa_json_walk_t *w, stoa_json_val_t *val);
+static stoa_rc_t stoa_json_escape(stoa_json_walk_t *w);
+static stoa_rc_t stoa_json_hex4(stoa_json_walk_t *w, unsigned *out);
+static stoa_rc_t stoa_json_key(stoa_json_walk_t *w);
+static stoa_rc_t stoa_json_key_hash(stoa_json_walk_t *w,
+    const stoa_json_val_t *val, uint32_t *hash);
+static bool stoa_json_key_same(const stoa_json_key_t *a,
+    const stoa_json_key_t *b);
+static void stoa_json_key_val(const stoa_json_key_t *key,
+    stoa_json_val_t *val);
+static stoa_rc_t stoa_json_keys_grow(stoa_json_walk_t *w);
+static stoa_rc_t stoa_json_keys_unique(stoa_json_walk_t *w, uint32_t from);
+static stoa_rc_t stoa_json_fail(stoa_json_walk_t *w, const char *text);
+static void stoa_json_blame(stoa_json_walk_t *w, stoa_err_t *err);
+static const char *stoa_json_plain(const char *p, const char *end);
+
+
+stoa_rc_t
+stoa_json_check(const char *data, size_t len, unsigned depth_max,
+    stoa_json_val_t *root, stoa_err_t *err)
+{
+    return stoa_json_walk(data, len, depth_max, 0, NULL, NULL, root, err);
+}
+
+
+stoa_rc_t
+stoa_json_walk(const char *data, size_t len, unsigned depth_max,
+    unsigned member_depth, stoa_json_member_pt member, void *ctx,
+    stoa_json_val_t *root, stoa_err_t *err)
+{
+    stoa_rc_t         rc;
+    stoa_json_walk_t  w;
+
+    w.data = data;
+    w.p = data;
+    w.end = data + len;
+    w.depth = 0;
+    w.depth_max = depth_max;
+    w.member_depth = member_depth;
+    w.member = member;
+    w.ctx = ctx;
+    w.keys = w.first;
+    w.nkeys = 0;
+    w.size = STOA_JSON_KEYS_FIRST;
+    w.text = "";
+
+    /* addresses are random: collisions cannot be prepared */
+    w.seed = (uint64_t) (uintptr_t) &w ^ (uint64_t) (uintptr_t) data << 24;
+
+    if (depth_max > STOA_JSON_DEPTH_MAX) {
+        w.depth_max = STOA_JSON_DEPTH_MAX;
+    }
+
+    if (len > UINT32_MAX) {
+        rc = stoa_json_fail(&w, "is too long");
+
+    } else {
+        rc = stoa_json_run(&w, root);
+    }
+
+    if (rc == STOA_DECLINED) {
+        stoa_json_blame(&w, err);
+    }
+
+    if (w.keys != w.first) {
+        free(w.keys);
+    }
+
+    return rc;
+}
+
+
+static inline void
+stoa_json_spaces(stoa_json_walk_t *w)
+{
+    while (w->p < w->end && stoa_json_space(*w->p)) {
+        w->p++;
+    }
+}
+
+
+static stoa_rc_t
+stoa_json_run(stoa_json_walk_t *w, stoa_json_val_t *root)
+{
+    char       c;
+    stoa_rc_t  rc;
+
+    for ( ;; ) {
+        stoa_json_spaces(w);
+
+        if (w->p == w->end) {
+            return stoa_json_fail(w, "ends where a value is expected");
+        }
+
+        c = *w->p;
+
+        if (c == '{' || c == '[') {
+            rc = stoa_json_open(w, c);
+
+            if (rc == STOA_AGAIN) {
+                continue;
+            }
+
+            if (rc == STOA_OK) {
+                rc = stoa_json_close(w, root);
+            }
+
+        } else {
+            rc = stoa_json_scalar(w, root);
+        }
+
+        if (rc == STOA_OK) {
+            rc = stoa_json_ended(w, root);
+        }
+
+        if (rc != STOA_AGAIN) {
+            break;
+        }
+    }
+
+    stoa_json_spaces(w);
+
+    if (rc == STOA_OK && w->p != w->end) {
+        return stoa_json_fail(w, "has data after its end");
+    }
+
+    return rc;
+}
+
+
+/*
+ * A value has ended: tells it, and closes what ends with it.  STOA_AGAIN when
+ * the next value is to be read, STOA_OK at the end of the root.
+ */
+
+static stoa_rc_t
+stoa_json_ended(stoa_json_walk_t *w, stoa_json_val_t *val)
+{
+    stoa_rc_t          rc;
+    stoa_json_val_t    name;
+    stoa_json_open_t  *o;
+
+    while (w->depth) {
+        o = &w->open[w->depth];
+
+        if (o->object && w->depth <= w->member_depth) {
+            stoa_json_key_val(&w->keys[w->nkeys - 1], &name);
+            w->member(w->ctx, w->depth, &name, val);
+        }
+
+        stoa_json_spaces(w);
+
+        if (w->p == w->end) {
+            return stoa_json_fail(w, "ends inside an object or array");
+        }
+
+        if (*w->p == ',') {
+            w->p++;
+            o->index++;
+
+            return o->object ? stoa_json_key(w) : STOA_AGAIN;
+        }
+
+        if (*w->p != (o->object ? '}' : ']')) {
+            return stoa_json_fail(w, o->object ? "expected \",\" or \"}\""
+                                               : "expected \",\" or \"]\"");
+        }
+
+        rc = stoa_json_close(w, val);
+        if (rc != STOA_OK) {
+            return rc;
+        }
+    }
+
+    return STOA_OK;
+}
+
+
+/* STOA_AGAIN: go on with the first value.  STOA_OK: it is empty, p is at its
+ * closing bracket. */
+
+static stoa_rc_t
+stoa_json_open(stoa_json_walk_t *w, char c)
+{
+    stoa_json_open_t  *o;
+
+    if (w->depth == w->depth_max) {
+        return stoa_json_fail(w, "is nested too deeply");
+    }
+
+    o = &w->open[++w->depth];
+    o->start = w->p++;
+    o->keys = (uint32_t) w->nkeys;
+    o->index = 0;
+    o->object = (c == '{');
+
+    stoa_json_spaces(w);
+
+    if (w->p < w->end && *w->p == (o->object ? '}' : ']')) {
+        return STOA_OK;
+    }
+
+    return o->object ? stoa_json_key(w) : STOA_AGAIN;
+}
+
+
+static stoa_rc_t
+stoa_json_close(stoa_json_walk_t *w, stoa_json_val_t *val)
+{
+    stoa_rc_t          rc;
+    stoa_json_open_t  *o;
+
+    o = &w->open[w->depth];
+
+    if (o->object && w->nkeys - o->keys > STOA_JSON_LINEAR_MAX) {
+        rc = stoa_json_keys_unique(w, o->keys);
+        if (rc != STOA_OK) {
+            return rc;
+        }
+    }
+
+    w->nkeys = o->keys;
+    w->depth--;
+    w->p++;
+
+    val->type = o->object ? STOA_JSON_OBJECT : STOA_JSON_ARRAY;
+    val->start = o->start;
+    val->end = w->p;
+    val->escaped = false;
+
+    return STOA_OK;
+}
+
+
+static stoa_rc_t
+stoa_json_scalar(stoa_json_walk_t *w, stoa_json_val_t *val)
+{
+    size_t        i, n;
+    stoa_rc_t     rc;
+
+    static const struct {
+        stoa_json_type_e  type;
+        stoa_str_t        word;
+    } words[] = {
+        { STOA_JSON_TRUE,  { "true", 4 } },
+        { STOA_JSON_FALSE, { "false", 5 } },
+        { STOA_JSON_NULL,  { "null", 4 } },
+    };
+
+    if (*w->p == '"') {
+        return stoa_json_string(w, val);
+    }
+
+    val->start = w->p;
+    val->escaped = false;
+
+    if (*w->p == '-' || stoa_json_digit(*w->p)) {
+        rc = stoa_json_number(w);
+        val->type = STOA_JSON_NUMBER;
+        val->end = w->p;
+
+        return rc;
+    }
+
+    for (i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        n = words[i].word.len;
+
+        if ((size_t) (w->end - w->p) >= n
+            && memcmp(w->p, words[i].word.data, n) == 0)
+        {
+            w->p += n;
+            val->type = words[i].type;
+            val->end = w->p;
+
+            return STOA_OK;
+        }
+    }
+
+    return stoa_json_fail(w, "expected a value");
+}
+
+
+static stoa_rc_t
+stoa_json_number(stoa_json_walk_t *w)
+{
+    const char  *p, *end, *from;
+
+    end = w->end;
+    from = w->p + (*w->p == '-');
+    p = stoa_json_digits(from, end);
+
+    if (p == from || (*from == '0' && p - from > 1)) {
+        return stoa_json_fail(w, "is no valid number");
+    }
+
+    if (p < end && *p == '.') {
+        from = p + 1;
+        p = stoa_json_digits(from, end);
+
+        if (p == from) {
+            return stoa_json_fail(w, "is no valid number");
+        }
+    }
+
+    if (p < end && (*p == 'e' || *p == 'E')) {
+        p++;
+        p += (p < end && (*p == '+' || *p == '-'));
+        from = p;
+        p = stoa_json_digits(from, end);
+
+        if (p == from) {
+            return stoa_json_fail(w, "is no valid number");
+        }
+    }
+
+    w->p = p;
+
+    return STOA_OK;
+}
+
+
+static const char *
+stoa_json_digits(const char *p, const char *end)
+{
+    while (p < end && stoa_json_digit(*p)) {
+        p++;
+    }
+
+    return p;
+}
+
+
+static stoa_rc_t
+stoa_json_string(stoa_json_walk_t *w, stoa_json_val_t *val)
+{
+    size_t         n;
+    stoa_rc_t      rc;
+    unsigned char  c;
+
+    val->type = STOA_JSON_STRING;
+    val->start = w->p++;
+    val->escaped = false;
+
+    for ( ;; ) {
+        w->p = stoa_json_plain(w->p, w->end);
+
+        if (w->p == w->end) {
+            return stoa_json_fail(w, "ends inside a string");
+        }
+
+        c = (unsigned char) *w->p;
+
+        if (c == '"') {
+            val->end = ++w->p;
+            return STOA_OK;
+        }
+
+        if (c == '\\') {
+            val->escaped = true;
+
+            rc = stoa_json_escape(w);
+            if (rc != STOA_OK) {
+                return rc;
+            }
+
+            continue;
+        }
+
+        if (c < 0x20) {
+            return stoa_json_fail(w, "has a control character in a string");
+        }
+
+        n = stoa_utf8_char(w->p, w->end);
+        if (n == 0) {
+            return stoa_json_fail(w, "is not valid UTF-8");
+        }
+
+        w->p += n;
+    }
+}
+
+
+/* The first byte of a string that is not plain ASCII. */
+
+static const char *
+stoa_json_plain(const char *p, const char *end)
+{
+    unsigned char  c;
+
+#if (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
+    uint64_t       v, m;
+
+    while (end - p >= 8) {
+        memcpy(&v, p, sizeof(v));
+
+        /* of each term the lowest byte that is marked is marked rightly */
+
+        m = stoa_json_zero(v ^ (STOA_JSON_ONES * '"'))
+            | stoa_json_zero(v ^ (STOA_JSON_ONES * '\\'))
+            | ((v - STOA_JSON_ONES * 0x20) & ~v)
+            | v;
+        m &= STOA_JSON_ONES * 0x80;
+
+        if (m) {
+            return p + (__builtin_ctzll(m) >> 3);
+        }
+
+        p += 8;
+    }
+#endif
+
+    for ( /* void */ ; p < end; p++) {
+        c = (unsigned char) *p;
+
+        if (c < 0x20 || c >= 0x80 || c == '"' || c == '\\') {
+            break;
+        }
+    }
+
+    return p;
+}
+
+
+static stoa_rc_t
+stoa_json_escape(stoa_json_walk_t *w)
+{
+    unsigned   hi, lo;
+    stoa_rc_t  rc;
+
+    if (w->end - w->p < 2) {
+        return stoa_json_fail(w, "ends inside a string");
+    }
+
+    if (w->p[1] != 'u') {
+        if (w->p[1] == '\0' || strchr("\"\\/bfnrt", w->p[1]) == NULL) {
+            return stoa_json_fail(w, "has an unknown escape");
+        }
+
+        w->p += 2;
+
+        return STOA_OK;
+    }
+
+    rc = stoa_json_hex4(w, &hi);
+    if (rc != STOA_OK) {
+        return rc;
+    }
+
+    if (hi < 0xd800 || hi > 0xdfff) {
+        return STOA_OK;
+    }
+
+    if (hi > 0xdbff || w->end - w->p < 2
+        || w->p[0] != '\\' || w->p[1] != 'u')
+    {
+        return stoa_json_fail(w, "has a lone surrogate");
+    }
+
+    rc = stoa_json_hex4(w, &lo);
+
+    if (rc == STOA_OK && (lo < 0xdc00 || lo > 0xdfff)) {
+        rc = stoa_json_fail(w, "has a lone surrogate");
+    }
+
+    return rc;
+}
+
+
+static stoa_rc_t
+stoa_json_hex4(stoa_json_walk_t *w, unsigned *out)
+{
+    uint8_t  two[2];
+
+    if (w->end - w->p < 6 || !stoa_hex_decode(w->p + 2, 4, two)) {
+        return stoa_json_fail(w, "has a bad \\u escape");
+    }
+
+    w->p += 6;
+    *out = (unsigned) two[0] << 8 | two[1];
+
+    return STOA_OK;
+}
+
+
+/* Reads a key and its colon; STOA_AGAIN as its value follows. */
+
+static stoa_rc_t
+stoa_json_key(stoa_json_walk_t *w)
+{
+    size_t            i, from;
+    stoa_rc_t         rc;
+    const char       *at;
+    stoa_json_key_t  *key;
+    stoa_json_val_t   val;
+
+    stoa_json_spaces(w);
+
+    if (w->p == w->end || *w->p != '"') {
+        return stoa_json_fail(w, "expected a member's name");
+    }
+
+    at = w->p;
+    from = w->open[w->depth].keys;
+
+    if (w->nkeys - from == STOA_JSON_MEMBERS_MAX) {
+        return stoa_json_fail(w, "has too many members");
+    }
+
+    if (w->nkeys == w->size) {
+        rc = stoa_json_keys_grow(w);
+        if (rc != STOA_OK) {
+            return rc;
+        }
+    }
+
+    rc = stoa_json_string(w, &val);
+    if (rc != STOA_OK) {
+        return rc;
+    }
+
+    key = &w->keys[w->nkeys];
+    key->start = val.start + 1;
+    key->len = (uint32_t) (val.end - val.start - 2);
+
+    rc = stoa_json_key_hash(w, &val, &key->hash);
+    if (rc != STOA_OK) {
+        return rc;
+    }
+
+    /* past this many they are looked at when the object closes */
+
+    if (w->nkeys - from < STOA_JSON_LINEAR_MAX) {
+        for (i = from; i < w->nkeys; i++) {
+            if (w->keys[i].hash == key->hash
+                && stoa_json_key_same(&w->keys[i], key))
+            {
+                w->p = at;
+                w->nkeys++;
+                return stoa_json_fail(w, "has a member twice");
+            }
+        }
+    }
+
+    w->nkeys++;
+
+    stoa_json_spaces(w);
+
+    if (w->p == w->end || *w->p != ':') {
+        return stoa_json_fail(w, "expected \":\"");
+    }
+
+    w->p++;
+
+    return STOA_AGAIN;
+}
+
+
+static stoa_rc_t
+stoa_json_key_hash(stoa_json_walk_t *w, const stoa_json_val_t *val,
+    uint32_t *hash)
+{
+    char     small[256], *buf;
+    size_t   n;
+
+    n = (size_t) (val->end - val->start);
+
+    if (!val->escaped) {
+        *hash = (uint32_t) stoa_hash64(val->start + 1, n - 2, w->seed);
+        return STOA_OK;
+    }
+
+    buf = (n <= sizeof(small)) ? small : malloc(n);
+    if (buf == NULL) {
+        return STOA_ERROR;
+    }
+
+    n = stoa_json_unescape(val, buf);
+    *hash = (uint32_t) stoa_hash64(buf, n, w->seed);
+
+    if (buf != small) {
+        free(buf);
+    }
+
+    return STOA_OK;
+}
+
+
+static bool
+stoa_json_key_same(const stoa_json_key_t *a, const stoa_json_key_t *b)
+{
+    stoa_json_val_t  x, y;
+
+    if (a->len == b->len && memcmp(a->start, b->start, a->len) == 0) {
+        return true;
+    }
+
+    stoa_json_key_val(a, &x);
+    stoa_json_key_val(b, &y);
+
+    return (x.escaped || y.escaped) && stoa_json_same(&x, &y);
+}
+
+
+static void
+stoa_json_key_val(const stoa_json_key_t *key, stoa_json_val_t *val)
+{
+    val->type = STOA_JSON_STRING;
+    val->start = key->start - 1;
+    val->end = key->start + key->len + 1;
+    val->escaped = memchr(key->start, '\\', key->len) != NULL;
+}
+
+
+static stoa_rc_t
+stoa_json_keys_grow(stoa_json_walk_t *w)
+{
+    size_t            size;
+    stoa_json_key_t  *keys;
+
+    size = w->size * 2;
+
+    if (w->keys != w->first) {
+        keys = realloc(w->keys, size * sizeof(stoa_json_key_t));
+
+    } else {
+        keys = malloc(size * sizeof(stoa_json_key_t));
+
+        if (keys) {
+            memcpy(keys, w->first, sizeof(w->first));
+        }
+    }
+
+    if (keys == NULL) {
+        return STOA_ERROR;
+    }
+
+    w->keys = keys;
+    w->size = size;
+
+    return STOA_OK;
+}
+
+
+/* Looks for a name that occurs twice in a large object. */
+
+static stoa_rc_t
+stoa_json_keys_unique(stoa_json_walk_t *w, uint32_t from)
+{
+    size_t            i, slot, size;
+    uint32_t         *table;
+    stoa_rc_t         rc;
+    stoa_json_key_t  *key, *other;
+
+    for (size = 64; size < 2 * (w->nkeys - from); size *= 2) { /* void */ }
+
+    table = calloc(size, sizeof(uint32_t));
+    if (table == NULL) {
+        return STOA_ERROR;
+    }
+
+    rc = STOA_OK;
+
+    for (i = from; i < w->nkeys && rc == STOA_OK; i++) {
+        key = &w->keys[i];
+        slot = key->hash & (size - 1);
+
+        while (table[slot]) {
+            other = &w->keys[table[slot] - 1];
+
+            if (other->hash == key->hash && stoa_json_key_same(other, key)) {
+                w->p = key->start - 1;
+                w->nkeys = i + 1;
+                rc = stoa_json_fail(w, "has a member twice");
+                break;
+            }
+
+            slot = (slot + 1) & (size - 1);
+        }
+
+        table[slot] = (uint32_t) i + 1;
+    }
+
+    free(table);
+
+    return rc;
+}
+
+
+static stoa_rc_t
+stoa_json_fail(stoa_json_walk_t *w, const char *text)
+{
+    w->text = text;
+
+    return STOA_DECLINED;
+}
+
+
+/* Names the place: "targets[1].port". */
+
+static void
+stoa_json_blame(stoa_json_walk_t *w, stoa_err_t *err)
+{
+    char               path[STOA_ERR_FIELD_MAX];
+    stoa_buf_t         b;
+    unsigned           i;
+    uint32_t           last;
+    stoa_json_open_t  *o;
+
+    if (err == NULL) {
+        return;
+    }
+
+    stoa_buf_init(&b, sizeof(path) - 1);
+
+    for (i = 1; i <= w->depth; i++) {
+        o = &w->open[i];
+        last = (i < w->depth) ? o[1].keys : (uint32_t) w->nkeys;
+
+        if (!o->object) {
+            stoa_buf_addf(&b, "[%u]", (unsigned) o->index);
+
+        } else if (last > o->keys) {
+            stoa_buf_addf(&b, "%s%.*s", b.len ? "." : "",
+                          (int) w->keys[last - 1].len,
+                          w->keys[last - 1].start);
+        }
+    }
+
+    (void) stoa_err_set(err, b.data, "%s", w->text);
+    stoa_err_at(err, w->data, (size_t) (w->p - w->data));
+
+    stoa_buf_free(&b);
+}
