@@ -1,0 +1,198 @@
+/*
+ * What the files of resource/ know of each other: the hooks that the tables
+ * name, and the steps the engine is made of.
+ *
+ * A row tree holds exactly what the table's columns hold, references as ids,
+ * and `ver`; an object tree is what a client sees, references as names.
+ * Process: stoa-control, any thread; everything lives in the arena given.
+ */
+
+#ifndef CP_TABLES_H
+#define CP_TABLES_H
+
+
+#include "cp_resource.h"
+
+
+#define CP_LIST_MAX        500
+#define CP_LIST_DEFAULT    100
+#define CP_GRACE_MAX_S     2592000
+#define CP_GRACE_S         86400
+#define CP_DIFF_VALUE_MAX  4096      /* longer ones: their digest            */
+
+#define cp_is_column(f)  (((f)->flags & (CP_ONCE|CP_DERIVED)) == 0)
+
+
+typedef enum { CP_VALIDATE_CREATE, CP_VALIDATE_REPLACE } cp_validate_e;
+
+typedef struct {
+    cp_arena_t  *arena;
+    cp_err_t    *err;
+    int          document;
+    bool         system;             /* read-only members may be set         */
+} cp_validate_t;
+
+/* Object tree in, whole object tree out (defaults filled in, members in the
+ * table's order).  before: what REPLACE replaces, else NULL. */
+cp_rc_t cp_validate(const cp_validate_t *v, const cp_field_t *fields,
+    const cp_json_t *in, const cp_json_t *before, cp_json_t **out)
+    CP_MUST_CHECK;
+/* RFC 7396. */
+cp_json_t *cp_merge_patch(cp_arena_t *a, const cp_json_t *target,
+    const cp_json_t *patch);
+
+
+/* References.  tenant: whose names count where no scope says otherwise. */
+cp_rc_t cp_refs_to_ids(cp_tx_t *tx, const cp_validate_t *v,
+    const cp_resource_t *res, const char *tenant, cp_json_t *tree)
+    CP_MUST_CHECK;
+
+/* Remembers names of ids for one request. */
+typedef struct {
+    cp_tx_t     *tx;
+    cp_arena_t  *arena;
+    cp_err_t    *err;
+    void        *seen[256];
+} cp_names_t;
+
+void cp_names_init(cp_names_t *n, cp_tx_t *tx, cp_arena_t *a, cp_err_t *err);
+cp_rc_t cp_refs_to_names(cp_names_t *n, const cp_resource_t *res,
+    cp_json_t *tree) CP_MUST_CHECK;
+
+/* id of a name (or id) among the rows of a kind; parent: the tenant, the api
+ * or the application, NULL for top-level kinds.  *id NULL: there is none. */
+cp_rc_t cp_ref_find(cp_tx_t *tx, cp_arena_t *a, const cp_resource_t *res,
+    const char *parent, const char *name_or_id, const char **id,
+    cp_err_t *err) CP_MUST_CHECK;
+
+
+/* Rows.  A missing row is *row NULL. */
+typedef struct {
+    const char  *where;              /* after WHERE, $1.. as args            */
+    const char  *order;              /* "name"; NULL: none                   */
+    int64_t      limit;              /* 0: none                              */
+    bool         large;              /* CP_WHOLE columns too                 */
+} cp_row_query_t;
+
+cp_rc_t cp_row_load(cp_tx_t *tx, cp_arena_t *a, const cp_resource_t *res,
+    const char *id, cp_json_t **row, cp_err_t *err) CP_MUST_CHECK;
+/* *rows: an array of row trees. */
+cp_rc_t cp_row_select(cp_tx_t *tx, cp_arena_t *a, const cp_resource_t *res,
+    const cp_row_query_t *q, const cp_val_t *args, unsigned nargs,
+    cp_json_t **rows, cp_err_t *err) CP_MUST_CHECK;
+cp_rc_t cp_row_insert(cp_tx_t *tx, cp_arena_t *a, const cp_resource_t *res,
+    const cp_json_t *row, cp_err_t *err) CP_MUST_CHECK;
+/* Writes what differs; *changed false: nothing did.  Raises `ver` and
+ * updated_at in `after`.  CP_DECLINED "precondition_failed" when the row was
+ * changed meanwhile. */
+cp_rc_t cp_row_update(cp_tx_t *tx, cp_arena_t *a, const cp_resource_t *res,
+    const cp_json_t *before, cp_json_t *after, bool *changed, cp_err_t *err)
+    CP_MUST_CHECK;
+
+/* Row tree to object tree: names, times as text, no secrets. */
+cp_rc_t cp_row_show(cp_names_t *n, const cp_resource_t *res,
+    const cp_json_t *row, cp_json_t **obj) CP_MUST_CHECK;
+
+
+/* The engine, in steps that also know the row. */
+typedef struct {
+    cp_json_t   *row;
+    cp_json_t   *obj;
+    const char  *etag;
+} cp_entry_t;
+
+const char *cp_etag(cp_arena_t *a, const cp_json_t *row);
+cp_rc_t cp_entry_create(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
+    const char *parent_id, const cp_json_t *in, int document, cp_entry_t *e)
+    CP_MUST_CHECK;
+cp_rc_t cp_entry_update(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
+    const char *id, const cp_json_t *in, bool patch, const char *if_match,
+    int document, cp_entry_t *e, bool *changed) CP_MUST_CHECK;
+cp_rc_t cp_entry_event(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
+    const char *id, const char *event, const cp_json_t *in,
+    const char *if_match, cp_entry_t *e) CP_MUST_CHECK;
+
+/* Is this the row of the actor's tenant, or the platform's? */
+bool cp_entry_visible(const cp_actor_t *actor, const cp_resource_t *res,
+    const cp_json_t *row);
+
+/* 409 when something refers to the row that does not go with it; removes what
+ * does.  force: subscriptions in use go too. */
+cp_rc_t cp_depend_clear(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
+    const cp_json_t *row, bool force) CP_MUST_CHECK;
+
+
+/* Idempotency-Key.  *replayed: the answer is filled in already. */
+cp_rc_t cp_idempotency_begin(cp_req_t *r, cp_tx_t *tx, bool *replayed)
+    CP_MUST_CHECK;
+/* After the answer was made, in the same transaction. */
+cp_rc_t cp_idempotency_end(cp_req_t *r, cp_tx_t *tx) CP_MUST_CHECK;
+
+
+/* Hooks. */
+cp_rc_t cp_api_check(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
+    const cp_json_t *before, cp_json_t *after);
+cp_rc_t cp_operation_check(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
+    const cp_json_t *before, cp_json_t *after);
+cp_rc_t cp_server_check(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
+    const cp_json_t *before, cp_json_t *after);
+cp_rc_t cp_plan_check(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
+    const cp_json_t *before, cp_json_t *after);
+cp_rc_t cp_subscription_check(cp_req_t *r, cp_tx_t *tx,
+    const cp_resource_t *res, const cp_json_t *before, cp_json_t *after);
+cp_rc_t cp_subscription_event(cp_req_t *r, cp_tx_t *tx,
+    const cp_resource_t *res, const char *event, const cp_json_t *args,
+    const cp_json_t *before, cp_json_t *after);
+cp_rc_t cp_credential_check(cp_req_t *r, cp_tx_t *tx,
+    const cp_resource_t *res, const cp_json_t *before, cp_json_t *after);
+cp_rc_t cp_credential_event(cp_req_t *r, cp_tx_t *tx,
+    const cp_resource_t *res, const char *event, const cp_json_t *args,
+    const cp_json_t *before, cp_json_t *after);
+cp_rc_t cp_gateway_check(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
+    const cp_json_t *before, cp_json_t *after);
+cp_rc_t cp_admin_token_check(cp_req_t *r, cp_tx_t *tx,
+    const cp_resource_t *res, const cp_json_t *before, cp_json_t *after);
+
+cp_rc_t cp_feed_tenant(cp_tx_t *tx, cp_arena_t *a, const char *id,
+    cp_err_t *err);
+cp_rc_t cp_feed_application(cp_tx_t *tx, cp_arena_t *a, const char *id,
+    cp_err_t *err);
+cp_rc_t cp_feed_credential(cp_tx_t *tx, cp_arena_t *a, const char *id,
+    cp_err_t *err);
+cp_rc_t cp_feed_plan(cp_tx_t *tx, cp_arena_t *a, const char *id,
+    cp_err_t *err);
+cp_rc_t cp_feed_subscription(cp_tx_t *tx, cp_arena_t *a, const char *id,
+    cp_err_t *err);
+cp_rc_t cp_feed_api(cp_tx_t *tx, cp_arena_t *a, const char *id,
+    cp_err_t *err);
+cp_rc_t cp_feed_operation(cp_tx_t *tx, cp_arena_t *a, const char *id,
+    cp_err_t *err);
+cp_rc_t cp_feed_tool(cp_tx_t *tx, cp_arena_t *a, const char *id,
+    cp_err_t *err);
+cp_rc_t cp_feed_server(cp_tx_t *tx, cp_arena_t *a, const char *id,
+    cp_err_t *err);
+cp_rc_t cp_feed_subscription_gone(cp_tx_t *tx, cp_arena_t *a,
+    const cp_json_t *before, cp_err_t *err);
+cp_rc_t cp_feed_operation_gone(cp_tx_t *tx, cp_arena_t *a,
+    const cp_json_t *before, cp_err_t *err);
+cp_rc_t cp_feed_tool_gone(cp_tx_t *tx, cp_arena_t *a,
+    const cp_json_t *before, cp_err_t *err);
+
+
+extern const cp_resource_t  cp_res_tenant;
+extern const cp_resource_t  cp_res_gateway_group;
+extern const cp_resource_t  cp_res_gateway;
+extern const cp_resource_t  cp_res_admin_token;
+extern const cp_resource_t  cp_res_api;
+extern const cp_resource_t  cp_res_operation;
+extern const cp_resource_t  cp_res_tool;
+extern const cp_resource_t  cp_res_server;
+extern const cp_resource_t  cp_res_plan;
+extern const cp_resource_t  cp_res_application;
+extern const cp_resource_t  cp_res_subscription;
+extern const cp_resource_t  cp_res_credential;
+
+extern const cp_route_t     cp_resource_routes[];     /* method NULL ends    */
+
+
+#endif /* CP_TABLES_H */
