@@ -1,0 +1,169 @@
+/*
+ * Reading what happened: audit, usage, whoami.
+ */
+
+#include <string.h>
+
+#include "stoactl.h"
+
+
+/* "24h" means that long ago; anything else is passed on as a time. */
+
+static ctl_exit_e
+ctl_time(ctl_t *c, const char *text, const char **out)
+{
+    char     last;
+    int64_t  ms;
+
+    last = (*text != '\0') ? text[strlen(text) - 1] : '\0';
+
+    if (strchr("smhd", last) == NULL || last == '\0') {
+        *out = text;
+        return CTL_DONE;
+    }
+
+    if (ctl_duration(text, &ms) != CTL_DONE) {
+        return CTL_FAILED;
+    }
+
+    *out = cp_time_format(c->arena, cp_time_ms() - ms);
+
+    return (*out != NULL) ? CTL_DONE : CTL_FAILED;
+}
+
+
+/* Appends "name=value" to a query that may be empty. */
+
+static void
+ctl_query(ctl_t *c, const char **path, const char *name, const char *value)
+{
+    if (value != NULL && *path != NULL) {
+        *path = cp_arena_printf(c->arena, "%s%c%s=%s", *path,
+                                strchr(*path, '?') != NULL ? '&' : '?', name,
+                                ctl_escape(c, value));
+    }
+}
+
+
+ctl_exit_e
+ctl_run_audit_list(ctl_t *c)
+{
+    int64_t      limit;
+    cp_json_t   *v, *items;
+    ctl_exit_e   rc;
+    const char  *path, *since;
+
+    rc = ctl_opt_number(c, "limit", 100, &limit);
+    since = ctl_opt(c, "since");
+
+    if (rc == CTL_DONE && since != NULL) {
+        rc = ctl_time(c, since, &since);
+    }
+
+    if (rc != CTL_DONE) {
+        return rc;
+    }
+
+    path = "/v1/audit";
+    ctl_query(c, &path, "tenant", c->tenant);
+    ctl_query(c, &path, "since", since);
+    ctl_query(c, &path, "limit",
+              cp_arena_printf(c->arena, "%lld", (long long) limit));
+
+    rc = (path != NULL) ? ctl_get(c, path, &v) : CTL_FAILED;
+
+    if (rc != CTL_DONE) {
+        return rc;
+    }
+
+    items = cp_json_get(v, "items");
+
+    return ctl_print(c, items != NULL ? items : v,
+                     "at actor action kind name tenant request_id");
+}
+
+
+ctl_exit_e
+ctl_run_audit_verify(ctl_t *c)
+{
+    cp_json_t   *v, *ok;
+    ctl_exit_e   rc;
+    const char  *path;
+
+    path = "/v1/audit/verify";
+    ctl_query(c, &path, "tenant", c->tenant);
+
+    rc = (path != NULL) ? ctl_get(c, path, &v) : CTL_FAILED;
+
+    if (rc != CTL_DONE) {
+        return rc;
+    }
+
+    rc = ctl_print(c, v, "ok events broken_at");
+    ok = cp_json_get(v, "ok");
+
+    if (rc == CTL_DONE && (ok == NULL || ok->i == 0)) {
+        ctl_error("the chain of audit events is broken");
+        rc = CTL_FAILED;
+    }
+
+    return rc;
+}
+
+
+ctl_exit_e
+ctl_run_usage(ctl_t *c)
+{
+    cp_json_t   *v, *items;
+    ctl_exit_e   rc;
+    const char  *path, *tenant, *from, *to, *by;
+
+    from = ctl_opt(c, "from");
+    to = ctl_opt(c, "to");
+    by = ctl_opt(c, "by");
+    by = (by != NULL) ? by : "application,api";
+
+    rc = ctl_time(c, from != NULL ? from : "24h", &from);
+
+    if (rc == CTL_DONE && to != NULL) {
+        rc = ctl_time(c, to, &to);
+    }
+
+    if (rc == CTL_DONE) {
+        rc = ctl_tenant(c, &tenant);
+    }
+
+    if (rc != CTL_DONE) {
+        return rc;
+    }
+
+    path = cp_arena_printf(c->arena, "/v1/tenants/%s/usage",
+                           ctl_escape(c, tenant));
+    ctl_query(c, &path, "from", from);
+    ctl_query(c, &path, "to", to);
+    ctl_query(c, &path, "by", by);
+
+    rc = (path != NULL) ? ctl_get(c, path, &v) : CTL_FAILED;
+
+    if (rc != CTL_DONE) {
+        return rc;
+    }
+
+    items = cp_json_get(v, "items");
+
+    return ctl_print(c, items != NULL ? items : v,
+                     "application api operation calls refused c2xx c3xx c4xx "
+                     "c5xx bytes_in bytes_out p50_us p99_us");
+}
+
+
+ctl_exit_e
+ctl_run_whoami(ctl_t *c)
+{
+    cp_json_t   *v;
+    ctl_exit_e   rc;
+
+    rc = ctl_get(c, "/v1/whoami", &v);
+
+    return (rc == CTL_DONE) ? ctl_print(c, v, "name role tenant id") : rc;
+}

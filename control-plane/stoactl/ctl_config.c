@@ -1,0 +1,372 @@
+/*
+ * The configuration file: named contexts {url, token or token_file, tenant}.
+ *
+ *     current_context: dev
+ *     contexts:
+ *       - name: dev
+ *         url: http://127.0.0.1:8400
+ *         token_file: /etc/stoa/admin.token
+ *         tenant: acme
+ *
+ * Precedence: option, environment, context, default.
+ */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "stoactl.h"
+
+
+#define CTL_URL_DEFAULT  "http://127.0.0.1:8400"
+
+
+static const char *
+ctl_config_path(ctl_t *c)
+{
+    const char  *dir;
+
+    if (ctl_env("STOA_CONFIG") != NULL) {
+        return ctl_env("STOA_CONFIG");
+    }
+
+    dir = ctl_env("XDG_CONFIG_HOME");
+
+    if (dir != NULL) {
+        return cp_arena_printf(c->arena, "%s/stoa/config.yaml", dir);
+    }
+
+    dir = ctl_env("HOME");
+
+    return cp_arena_printf(c->arena, "%s/.config/stoa/config.yaml",
+                           dir != NULL ? dir : "");
+}
+
+
+/* An absent file is an empty configuration. */
+
+static ctl_exit_e
+ctl_config_read(ctl_t *c, cp_json_t **config)
+{
+    size_t       len;
+    cp_err_t     err;
+    cp_json_t   *docs;
+    const char  *path, *text;
+    struct stat  st;
+
+    path = ctl_config_path(c);
+    *config = cp_json_object(c->arena);
+
+    if (stat(path, &st) != 0) {
+        if (errno == ENOENT && *config != NULL) {
+            return CTL_DONE;
+        }
+
+        ctl_error("%s: %s", path, strerror(errno));
+        return CTL_FAILED;
+    }
+
+    if ((st.st_mode & 077) != 0) {
+        fprintf(stderr, "stoactl: warning: %s can be read by others; "
+                        "chmod 600 it\n", path);
+    }
+
+    if (ctl_file_read(c, path, &text, &len) != CTL_DONE) {
+        return CTL_FAILED;
+    }
+
+    memset(&err, 0, sizeof(err));
+    err.arena = c->arena;
+
+    if (cp_yaml_parse(c->arena, text, len, &docs, &err) != CP_OK
+        || docs->n > 1
+        || (docs->n == 1 && docs->first->type != CP_JSON_OBJECT))
+    {
+        ctl_error("%s:%u: %s", path, err.n > 0 ? err.faults[0].line : 1,
+                  err.n > 0 ? err.faults[0].message
+                            : err.detail != NULL ? err.detail
+                            : "must be one mapping");
+        return CTL_FAILED;
+    }
+
+    if (docs->n == 1) {
+        *config = docs->first;
+    }
+
+    return CTL_DONE;
+}
+
+
+static cp_json_t *
+ctl_config_context(const cp_json_t *config, const char *name)
+{
+    cp_json_t   *ctx, *contexts;
+    const char  *s;
+
+    contexts = cp_json_get(config, "contexts");
+
+    if (contexts == NULL || contexts->type != CP_JSON_ARRAY) {
+        return NULL;
+    }
+
+    for (ctx = contexts->first; ctx != NULL; ctx = ctx->next) {
+        s = (ctx->type == CP_JSON_OBJECT) ? cp_json_str(ctx, "name") : NULL;
+
+        if (s != NULL && strcmp(s, name) == 0) {
+            return ctx;
+        }
+    }
+
+    return NULL;
+}
+
+
+static const char *
+ctl_config_pick(const char *option, const char *env, const cp_json_t *ctx,
+    const char *member)
+{
+    if (option != NULL) {
+        return option;
+    }
+
+    if (env != NULL) {
+        return env;
+    }
+
+    return (ctx != NULL) ? cp_json_str(ctx, member) : NULL;
+}
+
+
+static ctl_exit_e
+ctl_config_token_file(ctl_t *c, const char *path)
+{
+    char        *token;
+    size_t       len;
+    const char  *text;
+
+    if (ctl_file_read(c, path, &text, &len) != CTL_DONE) {
+        return CTL_FAILED;
+    }
+
+    token = cp_arena_strndup(c->arena, text, strcspn(text, "\r\n"));
+    c->token = token;
+
+    if (token == NULL || *token == '\0') {
+        ctl_error("%s: holds no token", path);
+        return CTL_FAILED;
+    }
+
+    return CTL_DONE;
+}
+
+
+/* `help`, `version`, `completion` and `config` must not fail because of a
+ * broken file. */
+
+static bool
+ctl_config_needed(const ctl_cmd_t *cmd)
+{
+    return cmd->run != ctl_run_help && cmd->run != ctl_run_version
+           && cmd->run != ctl_run_completion
+           && strncmp(cmd->name, "config ", 7) != 0;
+}
+
+
+ctl_exit_e
+ctl_config_load(ctl_t *c)
+{
+    cp_json_t   *config, *ctx;
+    const char  *name, *file;
+
+    if (!ctl_config_needed(c->cmd)) {
+        return CTL_DONE;
+    }
+
+    if (ctl_config_read(c, &config) != CTL_DONE) {
+        return CTL_FAILED;
+    }
+
+    ctx = NULL;
+    name = ctl_config_pick(ctl_opt(c, "context"), ctl_env("STOA_CONTEXT"),
+                           config, "current_context");
+
+    if (name != NULL) {
+        ctx = ctl_config_context(config, name);
+
+        if (ctx == NULL) {
+            ctl_error("no context \"%s\" in %s", name, ctl_config_path(c));
+            return CTL_FAILED;
+        }
+    }
+
+    c->url = ctl_config_pick(ctl_opt(c, "url"), ctl_env("STOA_URL"), ctx,
+                             "url");
+    c->tenant = ctl_config_pick(ctl_opt(c, "tenant"), ctl_env("STOA_TENANT"),
+                                ctx, "tenant");
+
+    if (c->url == NULL) {
+        c->url = CTL_URL_DEFAULT;
+    }
+
+    c->token = ctl_opt(c, "token");
+    file = ctl_opt(c, "token-file");
+
+    if (c->token == NULL && file == NULL) {
+        c->token = ctl_config_pick(NULL, ctl_env("STOA_TOKEN"), ctx, "token");
+        file = (c->token == NULL && ctx != NULL)
+                   ? cp_json_str(ctx, "token_file") : NULL;
+    }
+
+    return (c->token == NULL && file != NULL) ? ctl_config_token_file(c, file)
+                                              : CTL_DONE;
+}
+
+
+static ctl_exit_e
+ctl_config_write(ctl_t *c, const cp_json_t *config)
+{
+    stoa_buf_t  b;
+    ctl_exit_e  rc;
+
+    stoa_buf_init(&b, CTL_FILE_MAX);
+    cp_yaml_write(&b, config, 0);
+
+    if (b.rc == STOA_OK) {
+        rc = ctl_file_write_private(ctl_config_path(c), b.data, b.len);
+
+    } else {
+        ctl_error("the configuration is too large");
+        rc = CTL_FAILED;
+    }
+
+    stoa_buf_free(&b);
+
+    return rc;
+}
+
+
+ctl_exit_e
+ctl_run_config_get(ctl_t *c)
+{
+    bool         current;
+    cp_json_t   *config, *ctx, *row, *rows, *contexts;
+    const char  *name, *s;
+
+    if (ctl_config_read(c, &config) != CTL_DONE) {
+        return CTL_FAILED;
+    }
+
+    rows = cp_json_array(c->arena);
+    contexts = cp_json_get(config, "contexts");
+    name = cp_json_str(config, "current_context");
+
+    for (ctx = (contexts != NULL) ? contexts->first : NULL;
+         ctx != NULL;
+         ctx = ctx->next)
+    {
+        s = (ctx->type == CP_JSON_OBJECT) ? cp_json_str(ctx, "name") : NULL;
+
+        if (s == NULL) {
+            continue;
+        }
+
+        current = (name != NULL && strcmp(s, name) == 0);
+        row = cp_json_object(c->arena);
+
+        cp_json_set(c->arena, row, "current",
+                    cp_json_string(c->arena, current ? "*" : ""));
+        cp_json_set(c->arena, row, "name", cp_json_string(c->arena, s));
+        cp_json_set(c->arena, row, "url",
+                    cp_json_string(c->arena, cp_json_str(ctx, "url")));
+        cp_json_set(c->arena, row, "tenant",
+                    cp_json_string(c->arena, cp_json_str(ctx, "tenant")));
+        cp_json_push(rows, row);
+    }
+
+    return ctl_print(c, rows, "current name url tenant");
+}
+
+
+ctl_exit_e
+ctl_run_config_use(ctl_t *c)
+{
+    cp_json_t  *config;
+
+    if (ctl_config_read(c, &config) != CTL_DONE) {
+        return CTL_FAILED;
+    }
+
+    if (ctl_config_context(config, c->arg[0]) == NULL) {
+        ctl_error("no context \"%s\" in %s", c->arg[0], ctl_config_path(c));
+        return CTL_FAILED;
+    }
+
+    cp_json_set(c->arena, config, "current_context",
+                cp_json_string(c->arena, c->arg[0]));
+
+    return ctl_config_write(c, config);
+}
+
+
+static void
+ctl_config_set(ctl_t *c, cp_json_t *ctx, const char *member,
+    const char *value)
+{
+    if (value != NULL) {
+        cp_json_set(c->arena, ctx, member, cp_json_string(c->arena, value));
+    }
+}
+
+
+ctl_exit_e
+ctl_run_config_set(ctl_t *c)
+{
+    char        *file;
+    cp_json_t   *config, *contexts, *ctx;
+
+    if (ctl_config_read(c, &config) != CTL_DONE) {
+        return CTL_FAILED;
+    }
+
+    contexts = cp_json_get(config, "contexts");
+
+    if (contexts == NULL || contexts->type != CP_JSON_ARRAY) {
+        contexts = cp_json_array(c->arena);
+        cp_json_set(c->arena, config, "contexts", contexts);
+    }
+
+    ctx = ctl_config_context(config, c->arg[0]);
+
+    if (ctx == NULL) {
+        ctx = cp_json_object(c->arena);
+        ctl_config_set(c, ctx, "name", c->arg[0]);
+        cp_json_push(contexts, ctx);
+    }
+
+    ctl_config_set(c, ctx, "url", ctl_opt(c, "url"));
+    ctl_config_set(c, ctx, "tenant", ctl_opt(c, "tenant"));
+    ctl_config_set(c, ctx, "token", ctl_opt(c, "token"));
+
+    if (ctl_opt(c, "token-file") != NULL) {
+        /* used from any directory later on */
+        file = realpath(ctl_opt(c, "token-file"), NULL);
+
+        if (file == NULL) {
+            ctl_error("%s: %s", ctl_opt(c, "token-file"), strerror(errno));
+            return CTL_FAILED;
+        }
+
+        ctl_config_set(c, ctx, "token_file",
+                       cp_arena_strdup(c->arena, file));
+        free(file);
+    }
+
+    if (ctl_opt(c, "use") != NULL
+        || cp_json_str(config, "current_context") == NULL)
+    {
+        ctl_config_set(c, config, "current_context", c->arg[0]);
+    }
+
+    return ctl_config_write(c, config);
+}

@@ -1,0 +1,349 @@
+/*
+ * get, delete, event, discover, wait: one resource or a list of them.
+ */
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "stoactl.h"
+
+
+#define CTL_POLL_MS  200
+
+
+static const char *
+ctl_parent(ctl_t *c, const ctl_kind_t *kind)
+{
+    return strstr(kind->path, "{api}") != NULL ? ctl_opt(c, "api")
+                                               : ctl_opt(c, "application");
+}
+
+
+ctl_exit_e
+ctl_run_get(ctl_t *c)
+{
+    cp_json_t         *v;
+    ctl_exit_e         rc;
+    const char        *path, *filter, *eq;
+    const ctl_kind_t  *kind;
+
+    kind = ctl_kind(c->arg[0]);
+
+    if (kind == NULL) {
+        return CTL_FAILED;
+    }
+
+    rc = ctl_path(c, kind, ctl_parent(c, kind),
+                  c->narg > 1 ? c->arg[1] : NULL, &path);
+    if (rc != CTL_DONE) {
+        return rc;
+    }
+
+    filter = ctl_opt(c, "filter");
+
+    if (filter != NULL) {
+        eq = strchr(filter, '=');
+
+        if (eq == NULL || eq == filter || c->narg > 1) {
+            ctl_error("--filter is FIELD=VALUE, for a list");
+            return CTL_FAILED;
+        }
+
+        path = cp_arena_printf(c->arena, "%s?%s=%s", path,
+                               ctl_escape(c, cp_arena_strndup(c->arena, filter,
+                                                  (size_t) (eq - filter))),
+                               ctl_escape(c, eq + 1));
+    }
+
+    rc = (c->narg > 1) ? ctl_get(c, path, &v) : ctl_list(c, path, &v);
+
+    return (rc == CTL_DONE) ? ctl_print(c, v, kind->columns) : rc;
+}
+
+
+static ctl_exit_e
+ctl_delete_one(ctl_t *c, const ctl_kind_t *kind, const char *name)
+{
+    ctl_exit_e    rc;
+    ctl_call_t    call = { .method = "DELETE" };
+    ctl_answer_t  answer;
+
+    rc = ctl_path(c, kind, ctl_parent(c, kind), name, &call.path);
+
+    if (rc == CTL_DONE) {
+        rc = ctl_call(c, &call, &answer);
+    }
+
+    if (rc == CTL_DONE) {
+        printf("%s %s deleted\n", kind->kind, name);
+    }
+
+    return rc;
+}
+
+
+ctl_exit_e
+ctl_run_delete(ctl_t *c)
+{
+    unsigned           i;
+    ctl_exit_e         rc;
+    const ctl_kind_t  *kind;
+
+    kind = ctl_kind(c->arg[0]);
+
+    if (kind == NULL) {
+        return CTL_FAILED;
+    }
+
+    for (i = 1, rc = CTL_DONE; i < c->narg && rc == CTL_DONE; i++) {
+        rc = ctl_delete_one(c, kind, c->arg[i]);
+    }
+
+    return rc;
+}
+
+
+ctl_exit_e
+ctl_run_event(ctl_t *c)
+{
+    cp_json_t         *v;
+    ctl_exit_e         rc;
+    const char        *path;
+    const ctl_kind_t  *kind;
+
+    kind = ctl_kind(c->arg[0]);
+
+    if (kind == NULL) {
+        return CTL_FAILED;
+    }
+
+    rc = ctl_path(c, kind, ctl_parent(c, kind), c->arg[1], &path);
+
+    if (rc == CTL_DONE) {
+        path = cp_arena_printf(c->arena, "%s/%s", path,
+                               ctl_escape(c, c->arg[2]));
+        rc = ctl_post(c, path, NULL, &v);
+    }
+
+    return (rc == CTL_DONE) ? ctl_print(c, v, kind->columns) : rc;
+}
+
+
+ctl_exit_e
+ctl_run_discover(ctl_t *c)
+{
+    cp_json_t   *v;
+    ctl_exit_e   rc;
+    const char  *path;
+
+    rc = ctl_path(c, ctl_kind("api"), NULL, c->arg[0], &path);
+
+    if (rc == CTL_DONE) {
+        rc = ctl_post(c, cp_arena_printf(c->arena, "%s/discover", path), NULL,
+                      &v);
+    }
+
+    if (rc == CTL_DONE) {
+        rc = ctl_print(c, v, "state era protocol_version tools resources "
+                             "prompts error");
+    }
+
+    return rc;
+}
+
+
+/*
+ * Waiting.  A check returns CTL_DONE when it holds and CTL_TIMEOUT when not
+ * yet, with a word on why in `state`; anything else ends the wait.
+ */
+
+typedef struct {
+    const char  *name;
+    const char  *want;             /* NULL: the default of the kind         */
+    const char  *path;
+    int64_t      rev;
+    const char  *state;
+} ctl_wait_t;
+
+typedef struct {
+    const char   *what;
+    const char   *states;          /* what --for may say; the first is the
+                                      default                               */
+    ctl_exit_e  (*check)(ctl_t *c, ctl_wait_t *w);
+} ctl_waiter_t;
+
+
+static ctl_exit_e
+ctl_wait_gateway(ctl_t *c, ctl_wait_t *w)
+{
+    cp_json_t   *v;
+    ctl_exit_e   rc;
+    const char  *state, *sync;
+
+    rc = ctl_get(c, w->path, &v);
+
+    if (rc != CTL_DONE) {
+        return rc;
+    }
+
+    state = ctl_cell_text(c, v, "state");
+    sync = ctl_cell_text(c, v, "sync");
+    w->state = cp_arena_printf(c->arena, "%s, %s", state, sync);
+
+    if (strcmp(state, "online") != 0) {
+        return CTL_TIMEOUT;
+    }
+
+    return (strcmp(w->want, "online") == 0 || strcmp(sync, w->want) == 0)
+               ? CTL_DONE : CTL_TIMEOUT;
+}
+
+
+static ctl_exit_e
+ctl_wait_rev(ctl_t *c, ctl_wait_t *w)
+{
+    cp_json_t   *list, *g;
+    ctl_exit_e   rc;
+
+    rc = ctl_list(c, "/v1/gateways", &list);
+
+    if (rc != CTL_DONE) {
+        return rc;
+    }
+
+    w->state = "no gateway is online";
+    rc = CTL_TIMEOUT;
+
+    for (g = list->first; g != NULL; g = g->next) {
+
+        if (strcmp(ctl_cell_text(c, g, "state"), "online") != 0) {
+            continue;
+        }
+
+        if (cp_json_num(g, "rev", 0) < w->rev) {
+            w->state = cp_arena_printf(c->arena, "%s is at revision %s",
+                                       ctl_cell_text(c, g, "name"),
+                                       ctl_cell_text(c, g, "rev"));
+            return CTL_TIMEOUT;
+        }
+
+        rc = CTL_DONE;
+    }
+
+    return rc;
+}
+
+
+static ctl_exit_e
+ctl_wait_api(ctl_t *c, ctl_wait_t *w)
+{
+    cp_json_t   *v;
+    ctl_exit_e   rc;
+    const char  *state;
+
+    rc = ctl_get(c, w->path, &v);
+
+    if (rc != CTL_DONE) {
+        return rc;
+    }
+
+    state = ctl_cell_text(c, v, "discovery.state");
+    w->state = cp_arena_printf(c->arena, "discovery %s %s", state,
+                               ctl_cell_text(c, v, "discovery.error"));
+
+    return (strcmp(state, "ok") == 0) ? CTL_DONE : CTL_TIMEOUT;
+}
+
+
+static const ctl_waiter_t  ctl_waiters[] = {
+    { "gateway", "in-sync online", ctl_wait_gateway },
+    { "rev", "reached", ctl_wait_rev },
+    { "api", "discovered", ctl_wait_api },
+    { NULL, NULL, NULL }
+};
+
+
+static ctl_exit_e
+ctl_wait_setup(ctl_t *c, const ctl_waiter_t *waiter, ctl_wait_t *w)
+{
+    char        *end;
+    const char  *want;
+
+    memset(w, 0, sizeof(ctl_wait_t));
+
+    want = ctl_opt(c, "for");
+    w->name = c->arg[1];
+    w->want = cp_arena_strndup(c->arena, waiter->states,
+                               strcspn(waiter->states, " "));
+    w->state = "";
+
+    if (want != NULL) {
+        if (strstr(waiter->states, want) == NULL) {
+            ctl_error("--for %s: a %s can be waited for until: %s", want,
+                      waiter->what, waiter->states);
+            return CTL_FAILED;
+        }
+
+        w->want = want;
+    }
+
+    if (waiter->check == ctl_wait_rev) {
+        w->rev = strtoll(w->name, &end, 10);
+
+        if (end == w->name || *end != '\0' || w->rev < 0) {
+            ctl_error("\"%s\" is no revision", w->name);
+            return CTL_FAILED;
+        }
+
+        return CTL_DONE;
+    }
+
+    return ctl_path(c, ctl_kind(waiter->what), NULL, w->name, &w->path);
+}
+
+
+/* A poll makes new objects in the arena; at five a second and some kilobytes
+ * each its limit is hours away. */
+
+ctl_exit_e
+ctl_run_wait(ctl_t *c)
+{
+    int64_t              deadline;
+    ctl_wait_t           w;
+    ctl_exit_e           rc;
+    struct timespec      pause = { 0, CTL_POLL_MS * 1000000L };
+    const ctl_waiter_t  *waiter;
+
+    for (waiter = ctl_waiters; waiter->what != NULL; waiter++) {
+        if (strcmp(waiter->what, c->arg[0]) == 0) {
+            break;
+        }
+    }
+
+    if (waiter->what == NULL) {
+        return CTL_FAILED;                 /* the table allows no other */
+    }
+
+    deadline = cp_time_mono_ms() + c->timeout_ms;
+    rc = ctl_wait_setup(c, waiter, &w);
+
+    if (rc != CTL_DONE) {
+        return rc;
+    }
+
+    for ( ;; ) {
+        rc = waiter->check(c, &w);
+
+        if (rc != CTL_TIMEOUT) {
+            return rc;
+        }
+
+        if (cp_time_mono_ms() + CTL_POLL_MS >= deadline) {
+            ctl_error("timed out: %s", w.state);
+            return CTL_TIMEOUT;
+        }
+
+        (void) nanosleep(&pause, NULL);
+    }
+}

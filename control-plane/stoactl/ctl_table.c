@@ -1,0 +1,352 @@
+/*
+ * The tables of stoactl: global options, commands, kinds of resources.
+ */
+
+#include <string.h>
+
+#include "stoactl.h"
+
+
+const ctl_opt_t  ctl_globals[] = {
+    { "url", 0, "URL", NULL,
+      "the control plane (environment: STOA_URL)", false },
+    { "token", 0, "TOKEN", NULL,
+      "admin token (environment: STOA_TOKEN)", false },
+    { "token-file", 0, "FILE", NULL, "a file that holds the token", false },
+    { "tenant", 't', "TENANT", NULL,
+      "tenant (environment: STOA_TENANT; default: the token's)", false },
+    { "context", 0, "NAME", NULL,
+      "context of the configuration file to use", false },
+    { "output", 'o', "FORMAT", "table json yaml key token",
+      "table, json, yaml; key and token print that value alone", false },
+    { "timeout", 0, "DURATION", NULL,
+      "give up after this long (default 30s)", false },
+    { "verbose", 'v', NULL, NULL, "say on stderr what is called", false },
+    { NULL, 0, NULL, NULL, NULL, false }
+};
+
+
+static const ctl_opt_t  ctl_opts_apply[] = {
+    { "file", 'f', "FILE", NULL, "another file, directory or -", true },
+    { "dry-run", 0, NULL, NULL, "check and show, change nothing", false },
+    { "prune", 0, NULL, NULL,
+      "delete what the documents' tenants have and the documents lack",
+      false },
+    { "max-delete", 0, "N", NULL,
+      "refuse to prune more than this many (default 10)", false },
+    { "wait", 0, "DURATION", NULL,
+      "wait until all online gateways have it", false },
+    { NULL, 0, NULL, NULL, NULL, false }
+};
+
+static const ctl_opt_t  ctl_opts_diff[] = {
+    { "file", 'f', "FILE", NULL, "another file, directory or -", true },
+    { "prune", 0, NULL, NULL, "show what --prune would delete, too", false },
+    { "max-delete", 0, "N", NULL, "as of apply", false },
+    { NULL, 0, NULL, NULL, NULL, false }
+};
+
+static const ctl_opt_t  ctl_opts_dump[] = {
+    { "all", 0, NULL, NULL, "of all tenants", false },
+    { NULL, 0, NULL, NULL, NULL, false }
+};
+
+static const ctl_opt_t  ctl_opts_parent[] = {
+    { "api", 0, "API", NULL, "the api, for operations and tools", false },
+    { "application", 0, "APPLICATION", NULL,
+      "the application, for credentials", false },
+    { NULL, 0, NULL, NULL, NULL, false }
+};
+
+static const ctl_opt_t  ctl_opts_get[] = {
+    { "api", 0, "API", NULL, "the api, for operations and tools", false },
+    { "application", 0, "APPLICATION", NULL,
+      "the application, for credentials", false },
+    { "filter", 0, "FIELD=VALUE", NULL, "only rows that have it", false },
+    { NULL, 0, NULL, NULL, NULL, false }
+};
+
+static const ctl_opt_t  ctl_opts_wait[] = {
+    { "for", 0, "STATE", "in-sync online discovered",
+      "gateway: in-sync (default), online; api: discovered", false },
+    { NULL, 0, NULL, NULL, NULL, false }
+};
+
+static const ctl_opt_t  ctl_opts_key_create[] = {
+    { "env", 0, "ENV", NULL, "2 to 8 letters in the key (default live)",
+      false },
+    { "title", 0, "TEXT", NULL, "what it is for", false },
+    { "expires-at", 0, "TIME", NULL, "RFC 3339; default: never", false },
+    { NULL, 0, NULL, NULL, NULL, false }
+};
+
+static const ctl_opt_t  ctl_opts_key_rotate[] = {
+    { "grace", 0, "DURATION", NULL,
+      "how long the old key still works (default 1d, at most 30d)", false },
+    { NULL, 0, NULL, NULL, NULL, false }
+};
+
+static const ctl_opt_t  ctl_opts_gateway_create[] = {
+    { "group", 0, "GROUP", NULL, "gateway group (default: default)", false },
+    { "title", 0, "TEXT", NULL, "what it is for", false },
+    { NULL, 0, NULL, NULL, NULL, false }
+};
+
+static const ctl_opt_t  ctl_opts_token_create[] = {
+    { "role", 0, "ROLE", "platform-admin tenant-admin viewer",
+      "what it may do (default viewer)", false },
+    { "expires-at", 0, "TIME", NULL, "RFC 3339; default: never", false },
+    { "title", 0, "TEXT", NULL, "what it is for", false },
+    { NULL, 0, NULL, NULL, NULL, false }
+};
+
+static const ctl_opt_t  ctl_opts_audit[] = {
+    { "since", 0, "TIME", NULL, "RFC 3339, or a duration ago: 24h", false },
+    { "limit", 0, "N", NULL, "at most so many events (default 100)", false },
+    { NULL, 0, NULL, NULL, NULL, false }
+};
+
+static const ctl_opt_t  ctl_opts_usage[] = {
+    { "from", 0, "TIME", NULL,
+      "RFC 3339, or a duration ago (default 24h)", false },
+    { "to", 0, "TIME", NULL, "RFC 3339 or a duration ago", false },
+    { "by", 0, "FIELDS", NULL,
+      "group by: application,api,operation (default application,api)",
+      false },
+    { NULL, 0, NULL, NULL, NULL, false }
+};
+
+static const ctl_opt_t  ctl_opts_context[] = {
+    { "use", 0, NULL, NULL, "make it the current one", false },
+    { NULL, 0, NULL, NULL, NULL, false }
+};
+
+static const ctl_opt_t  ctl_opts_help[] = {
+    { "markdown", 0, NULL, NULL, "all commands, as docs/stoactl.md", false },
+    { NULL, 0, NULL, NULL, NULL, false }
+};
+
+
+const ctl_cmd_t  ctl_commands[] = {
+
+    { "apply", "FILE...", ctl_opts_apply,
+      "make the control plane hold what the files say",
+      "All documents of all files are one transaction. A directory stands for "
+      "its *.yaml, *.yml and *.json files; - is the standard input.\n"
+      "Example: stoactl apply conf/demo.yaml --wait 10s",
+      ctl_run_apply, NULL },
+
+    { "diff", "FILE...", ctl_opts_diff,
+      "show what apply would change",
+      "Exit code 2 when there are differences.",
+      ctl_run_diff, NULL },
+
+    { "dump", "", ctl_opts_dump,
+      "print the configuration as documents",
+      "Applying a dump changes nothing. Keys and tokens are never in it.",
+      ctl_run_dump, NULL },
+
+    { "get", "KIND [NAME]", ctl_opts_get,
+      "list resources, or show one",
+      "Example: stoactl get tools --api orders -o yaml",
+      ctl_run_get, NULL },
+
+    { "delete", "KIND NAME...", ctl_opts_parent,
+      "delete resources", NULL,
+      ctl_run_delete, NULL },
+
+    { "event", "KIND NAME EVENT", ctl_opts_parent,
+      "move a resource to another state: publish, suspend, resume ...",
+      "Example: stoactl event api orders publish",
+      ctl_run_event, NULL },
+
+    { "discover", "API", NULL,
+      "read the tools of an MCP server now", NULL,
+      ctl_run_discover, NULL },
+
+    { "wait", "gateway|rev|api NAME", ctl_opts_wait,
+      "wait for a gateway, for a revision at all online gateways, or for an "
+      "api's discovery",
+      "Example: stoactl wait gateway edge-1 --for in-sync --timeout 30s\n"
+      "Example: stoactl wait rev 120\n"
+      "Example: stoactl wait api orders --for discovered",
+      ctl_run_wait, NULL },
+
+    { "key create", "APPLICATION", ctl_opts_key_create,
+      "make an API key; it is shown only now",
+      "Example: KEY=$(stoactl key create demo -o key)",
+      ctl_run_key_create, NULL },
+
+    { "key rotate", "APPLICATION ID", ctl_opts_key_rotate,
+      "make a successor of a key; the old one works on for a while", NULL,
+      ctl_run_key_rotate, NULL },
+
+    { "key revoke", "APPLICATION ID", NULL,
+      "end a key at once", NULL,
+      ctl_run_key_revoke, NULL },
+
+    { "key list", "APPLICATION", NULL,
+      "list an application's keys", NULL,
+      ctl_run_key_list, NULL },
+
+    { "subscription approve", "SUBSCRIPTION", NULL,
+      "let a waiting subscription in",
+      "SUBSCRIPTION is an id, or APPLICATION/API, or APPLICATION/SERVER.",
+      ctl_run_subscription, "approve" },
+
+    { "subscription reject", "SUBSCRIPTION", NULL,
+      "turn a waiting subscription down", NULL,
+      ctl_run_subscription, "reject" },
+
+    { "subscription suspend", "SUBSCRIPTION", NULL,
+      "stop a subscription for now", NULL,
+      ctl_run_subscription, "suspend" },
+
+    { "subscription resume", "SUBSCRIPTION", NULL,
+      "let a suspended subscription in again", NULL,
+      ctl_run_subscription, "resume" },
+
+    { "subscription revoke", "SUBSCRIPTION", NULL,
+      "end a subscription for good", NULL,
+      ctl_run_subscription, "revoke" },
+
+    { "gateway status", "[NAME]", NULL,
+      "show the gateways, what they hold and what they refused", NULL,
+      ctl_run_gateway_status, NULL },
+
+    { "gateway create", "NAME", ctl_opts_gateway_create,
+      "register a gateway; its token is shown only now",
+      "Example: stoactl gateway create edge-1 -o token >gateway.token",
+      ctl_run_gateway_create, NULL },
+
+    { "gateway delete", "NAME", NULL,
+      "forget a gateway; its token ends", NULL,
+      ctl_run_gateway_delete, NULL },
+
+    { "token create", "NAME", ctl_opts_token_create,
+      "make an admin token; it is shown only now",
+      "Example: stoactl token create ci --role tenant-admin --tenant acme",
+      ctl_run_token_create, NULL },
+
+    { "token list", "", NULL,
+      "list the admin tokens", NULL,
+      ctl_run_token_list, NULL },
+
+    { "token revoke", "NAME", NULL,
+      "end an admin token", NULL,
+      ctl_run_token_revoke, NULL },
+
+    { "audit list", "", ctl_opts_audit,
+      "show who changed what", NULL,
+      ctl_run_audit_list, NULL },
+
+    { "audit verify", "", NULL,
+      "check the hash chain of the audit events",
+      "Exit code 1 when the chain is broken.",
+      ctl_run_audit_verify, NULL },
+
+    { "usage", "", ctl_opts_usage,
+      "show how much was called", NULL,
+      ctl_run_usage, NULL },
+
+    { "whoami", "", NULL,
+      "show what the token is and may do", NULL,
+      ctl_run_whoami, NULL },
+
+    { "config get-contexts", "", NULL,
+      "list the contexts of the configuration file",
+      "The file is $STOA_CONFIG, or ~/.config/stoa/config.yaml.",
+      ctl_run_config_get, NULL },
+
+    { "config use-context", "NAME", NULL,
+      "make a context the current one", NULL,
+      ctl_run_config_use, NULL },
+
+    { "config set-context", "NAME", ctl_opts_context,
+      "write a context: --url, --token or --token-file, --tenant",
+      "Example: stoactl config set-context dev --url http://127.0.0.1:8400 "
+      "--token-file dev.token --use",
+      ctl_run_config_set, NULL },
+
+    { "completion", "bash|zsh", NULL,
+      "print the completion script of a shell",
+      "Example: source <(stoactl completion bash)",
+      ctl_run_completion, NULL },
+
+    { "version", "", NULL,
+      "print the version of stoactl", NULL,
+      ctl_run_version, NULL },
+
+    { "help", "[COMMAND...]", ctl_opts_help,
+      "explain a command", NULL,
+      ctl_run_help, NULL },
+
+    { NULL, NULL, NULL, NULL, NULL, NULL, NULL }
+};
+
+
+const ctl_kind_t  ctl_kinds[] = {
+    { "tenant", "tenants", "/v1/tenants",
+      "name title state created_at", false },
+    { "api", "apis", "/v1/tenants/{tenant}/apis",
+      "name kind version state audience base_path discovery.state", false },
+    { "operation", "operations", "/v1/tenants/{tenant}/apis/{api}/operations",
+      "name method path state", false },
+    { "tool", "tools", "/v1/tenants/{tenant}/apis/{api}/tools",
+      "name state definition.description", false },
+    { "server", "servers", "/v1/tenants/{tenant}/servers",
+      "name title state prefix tools", false },
+    { "plan", "plans", "/v1/tenants/{tenant}/plans",
+      "name state rate per_ms burst quota_day quota_month concurrency "
+      "approval", false },
+    { "application", "applications", "/v1/tenants/{tenant}/applications",
+      "name title state created_at", false },
+    { "subscription", "subscriptions", "/v1/tenants/{tenant}/subscriptions",
+      "id application api server plan state", true },
+    { "credential", "credentials",
+      "/v1/tenants/{tenant}/applications/{application}/credentials",
+      "id env prefix last4 state created_at expires_at", true },
+    { "gateway-group", "gateway-groups", "/v1/gateway-groups",
+      "name title created_at", false },
+    { "gateway", "gateways", "/v1/gateways",
+      "name group state sync rev version last_seen", false },
+    { "admin-token", "admin-tokens", "/v1/admin-tokens",
+      "name role tenant state created_at expires_at", false },
+    { NULL, NULL, NULL, NULL, false }
+};
+
+
+const ctl_cmd_t *
+ctl_command(const char *name, size_t len)
+{
+    const ctl_cmd_t  *cmd;
+
+    for (cmd = ctl_commands; cmd->name != NULL; cmd++) {
+        if (strlen(cmd->name) == len && memcmp(cmd->name, name, len) == 0) {
+            return cmd;
+        }
+    }
+
+    return NULL;
+}
+
+
+const ctl_kind_t *
+ctl_kind(const char *name)
+{
+    const ctl_kind_t  *k;
+
+    for (k = ctl_kinds; k->kind != NULL; k++) {
+        if (strcmp(k->kind, name) == 0 || strcmp(k->plural, name) == 0) {
+            return k;
+        }
+    }
+
+    ctl_error("unknown kind \"%s\"; kinds:", name);
+
+    for (k = ctl_kinds; k->kind != NULL; k++) {
+        fprintf(stderr, "  %s\n", k->plural);
+    }
+
+    return NULL;
+}

@@ -1,0 +1,507 @@
+/*
+ * stoactl: reads the command line against the table and runs the command.
+ */
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "stoactl.h"
+
+
+typedef struct {
+    const char  *unit;
+    int64_t      ms;
+} ctl_unit_t;
+
+
+static const ctl_unit_t  ctl_units[] = {
+    { "ms", 1 }, { "s", 1000 }, { "", 1000 }, { "m", 60000 },
+    { "h", 3600000 }, { "d", 86400000 }, { NULL, 0 }
+};
+
+
+void
+ctl_error(const char *fmt, ...)
+{
+    va_list  args;
+
+    fputs("stoactl: ", stderr);
+
+    va_start(args, fmt);
+    vfprintf(stderr, fmt, args);
+    va_end(args);
+
+    fputc('\n', stderr);
+}
+
+
+const char *
+ctl_env(const char *name)
+{
+    const char  *value;
+
+    value = getenv(name);
+
+    return (value != NULL && *value != '\0') ? value : NULL;
+}
+
+
+const char *
+ctl_opt(ctl_t *c, const char *name)
+{
+    unsigned          i;
+    const ctl_opt_t  *o;
+
+    for (i = 0; ctl_globals[i].name != NULL; i++) {
+        if (strcmp(ctl_globals[i].name, name) == 0) {
+            return c->global[i];
+        }
+    }
+
+    o = c->cmd->options;
+
+    for (i = 0; o != NULL && o[i].name != NULL; i++) {
+        if (strcmp(o[i].name, name) == 0) {
+            return c->local[i];
+        }
+    }
+
+    return NULL;
+}
+
+
+ctl_exit_e
+ctl_duration(const char *text, int64_t *ms)
+{
+    char              *end;
+    double             n;
+    const ctl_unit_t  *u;
+
+    if (*text < '0' || *text > '9') {
+        ctl_error("\"%s\" is no duration; examples: 500ms, 10s, 5m", text);
+        return CTL_FAILED;
+    }
+
+    errno = 0;
+    n = strtod(text, &end);
+
+    for (u = ctl_units; u->unit != NULL; u++) {
+        if (strcmp(end, u->unit) == 0) {
+            break;
+        }
+    }
+
+    if (errno != 0 || u->unit == NULL || !(n * (double) u->ms < 1e14)) {
+        ctl_error("\"%s\" is no duration; examples: 500ms, 10s, 5m", text);
+        return CTL_FAILED;
+    }
+
+    *ms = (int64_t) (n * (double) u->ms);
+
+    return CTL_DONE;
+}
+
+
+ctl_exit_e
+ctl_opt_duration(ctl_t *c, const char *name, int64_t dflt, int64_t *ms)
+{
+    const char  *value;
+
+    value = ctl_opt(c, name);
+
+    if (value == NULL) {
+        *ms = dflt;
+        return CTL_DONE;
+    }
+
+    return ctl_duration(value, ms);
+}
+
+
+ctl_exit_e
+ctl_opt_number(ctl_t *c, const char *name, int64_t dflt, int64_t *out)
+{
+    char        *end;
+    const char  *value;
+
+    value = ctl_opt(c, name);
+
+    if (value == NULL) {
+        *out = dflt;
+        return CTL_DONE;
+    }
+
+    errno = 0;
+    *out = strtoll(value, &end, 10);
+
+    if (errno != 0 || end == value || *end != '\0' || *out < 0) {
+        ctl_error("--%s: \"%s\" is no number", name, value);
+        return CTL_FAILED;
+    }
+
+    return CTL_DONE;
+}
+
+
+static bool
+ctl_word_in(const char *words, const char *s)
+{
+    size_t       len;
+    const char  *p;
+
+    len = strlen(s);
+
+    for (p = words; p != NULL && *p != '\0'; /* void */) {
+        p += strspn(p, " |");
+
+        if (strcspn(p, " |") == len && len > 0 && memcmp(p, s, len) == 0) {
+            return true;
+        }
+
+        p += strcspn(p, " |");
+    }
+
+    return false;
+}
+
+
+static const ctl_opt_t *
+ctl_find_option(const ctl_opt_t *table, const char *arg, size_t len)
+{
+    for ( /* void */ ; table != NULL && table->name != NULL; table++) {
+
+        if (arg[1] == '-') {
+            if (strlen(table->name) == len - 2
+                && memcmp(table->name, arg + 2, len - 2) == 0)
+            {
+                return table;
+            }
+
+        } else if (len == 2 && table->letter == arg[1]) {
+            return table;
+        }
+    }
+
+    return NULL;
+}
+
+
+/* A token given on the command line would show in ps: it is wiped there. */
+
+static const char *
+ctl_take_value(ctl_t *c, const ctl_opt_t *o, char *value)
+{
+    const char  *copy;
+
+    copy = cp_arena_strdup(c->arena, value);
+
+    if (strcmp(o->name, "token") == 0 && copy != NULL) {
+        memset(value, 'x', strlen(value));
+    }
+
+    return copy;
+}
+
+
+static ctl_exit_e
+ctl_parse_option(ctl_t *c, char **argv, int argc, int *i)
+{
+    size_t            len;
+    char             *value;
+    const char       *arg, **slot;
+    const ctl_opt_t  *o, *table;
+
+    arg = argv[*i];
+    value = (arg[1] == '-') ? strchr(arg, '=') : NULL;
+    len = (value != NULL) ? (size_t) (value - arg) : strlen(arg);
+
+    table = ctl_globals;
+    o = ctl_find_option(table, arg, len);
+    slot = c->global;
+
+    if (o == NULL && c->cmd != NULL) {
+        table = c->cmd->options;
+        o = ctl_find_option(table, arg, len);
+        slot = c->local;
+    }
+
+    if (o == NULL) {
+        ctl_error("unknown option %.*s%s%s", (int) len, arg,
+                  c->cmd != NULL ? "; see stoactl --help " : "",
+                  c->cmd != NULL ? c->cmd->name : "");
+        return CTL_FAILED;
+    }
+
+    if (o->arg == NULL) {
+        if (value != NULL) {
+            ctl_error("--%s takes no value", o->name);
+            return CTL_FAILED;
+        }
+
+        slot[o - table] = "";
+        return CTL_DONE;
+    }
+
+    if (value != NULL) {
+        value++;
+
+    } else if (*i + 1 < argc) {
+        value = argv[++*i];
+
+    } else {
+        ctl_error("--%s needs a value: %s", o->name, o->arg);
+        return CTL_FAILED;
+    }
+
+    if (o->values != NULL && !ctl_word_in(o->values, value)) {
+        ctl_error("--%s: \"%s\" is none of: %s", o->name, value, o->values);
+        return CTL_FAILED;
+    }
+
+    if (o->is_arg) {
+        if (c->narg == CTL_ARGS_MAX) {
+            ctl_error("more than %d arguments", CTL_ARGS_MAX);
+            return CTL_FAILED;
+        }
+
+        c->arg[c->narg++] = value;
+        return CTL_DONE;
+    }
+
+    slot[o - table] = ctl_take_value(c, o, value);
+
+    return CTL_DONE;
+}
+
+
+/* The first one or two words choose the command. */
+
+static ctl_exit_e
+ctl_parse_word(ctl_t *c, const char *word, const char **group)
+{
+    size_t            len;
+    const char       *name;
+    const ctl_cmd_t  *cmd;
+
+    if (c->cmd != NULL) {
+        if (c->narg == CTL_ARGS_MAX) {
+            ctl_error("more than %d arguments", CTL_ARGS_MAX);
+            return CTL_FAILED;
+        }
+
+        c->arg[c->narg++] = word;
+        return CTL_DONE;
+    }
+
+    name = (*group == NULL) ? word
+                            : cp_arena_printf(c->arena, "%s %s", *group, word);
+    if (name == NULL) {
+        return CTL_FAILED;
+    }
+
+    len = strlen(name);
+    c->cmd = ctl_command(name, len);
+
+    if (c->cmd != NULL) {
+        return CTL_DONE;
+    }
+
+    for (cmd = ctl_commands; *group == NULL && cmd->name != NULL; cmd++) {
+        if (strncmp(cmd->name, name, len) == 0 && cmd->name[len] == ' ') {
+            *group = name;
+            return CTL_DONE;
+        }
+    }
+
+    ctl_error("unknown command \"%s\"; see stoactl --help%s%s", name,
+              *group != NULL ? " " : "", *group != NULL ? *group : "");
+
+    return CTL_FAILED;
+}
+
+
+static ctl_exit_e
+ctl_parse(ctl_t *c, int argc, char **argv, const char **group)
+{
+    int          i;
+    bool         words;
+    ctl_exit_e   rc;
+    const char  *arg;
+
+    words = false;
+
+    for (i = 1; i < argc; i++) {
+        arg = argv[i];
+
+        if (words || arg[0] != '-' || arg[1] == '\0') {
+            rc = ctl_parse_word(c, arg, group);
+
+        } else if (strcmp(arg, "--") == 0) {
+            words = true;
+            rc = CTL_DONE;
+
+        } else if (strcmp(arg, "-h") == 0 || strcmp(arg, "--help") == 0) {
+            c->help = true;
+            rc = CTL_DONE;
+
+        } else {
+            rc = ctl_parse_option(c, argv, argc, &i);
+        }
+
+        if (rc != CTL_DONE) {
+            return rc;
+        }
+    }
+
+    return CTL_DONE;
+}
+
+
+/* Counts and, where the table lists choices (a|b), checks the arguments. */
+
+static ctl_exit_e
+ctl_check_args(ctl_t *c)
+{
+    char         word[64];
+    size_t       len;
+    unsigned     n, required;
+    bool         many;
+    const char  *p;
+
+    n = 0;
+    required = 0;
+    many = false;
+
+    for (p = c->cmd->args; *p != '\0'; p += len) {
+        p += strspn(p, " ");
+        len = strcspn(p, " ");
+        snprintf(word, sizeof(word), "%.*s", (int) len, p);
+
+        if (strchr(word, '|') != NULL && n < c->narg
+            && !ctl_word_in(word, c->arg[n]))
+        {
+            ctl_error("\"%s\" is none of: %s", c->arg[n], word);
+            return CTL_FAILED;
+        }
+
+        n++;
+        required += (word[0] != '[');
+        many = (strstr(word, "...") != NULL);
+    }
+
+    if (c->narg < required || (c->narg > n && !many)) {
+        ctl_error("%s arguments; usage: stoactl %s%s%s",
+                  c->narg < required ? "missing" : "too many", c->cmd->name,
+                  *c->cmd->args != '\0' ? " " : "", c->cmd->args);
+        return CTL_FAILED;
+    }
+
+    return CTL_DONE;
+}
+
+
+static ctl_exit_e
+ctl_setup(ctl_t *c)
+{
+    ctl_exit_e   rc;
+    const char  *out;
+
+    static const char *const  outs[] = { "table", "json", "yaml", "key",
+                                         "token" };
+
+    out = ctl_opt(c, "output");
+    c->verbose = (ctl_opt(c, "verbose") != NULL);
+
+    for (c->out = CTL_OUT_TABLE; out != NULL; c->out++) {
+        if (strcmp(outs[c->out], out) == 0) {
+            break;
+        }
+    }
+
+    rc = ctl_opt_duration(c, "timeout", 30000, &c->timeout_ms);
+
+    if (rc == CTL_DONE && c->timeout_ms == 0) {
+        ctl_error("--timeout must not be 0");
+        rc = CTL_FAILED;
+    }
+
+    return (rc == CTL_DONE) ? ctl_config_load(c) : rc;
+}
+
+
+static ctl_exit_e
+ctl_main(ctl_t *c, int argc, char **argv)
+{
+    ctl_exit_e   rc;
+    const char  *group;
+
+    group = NULL;
+    rc = ctl_parse(c, argc, argv, &group);
+
+    if (rc != CTL_DONE) {
+        return rc;
+    }
+
+    if (c->cmd == NULL && (c->help || group == NULL)) {
+        if (group != NULL) {
+            ctl_help_group(group, stdout);
+
+        } else {
+            ctl_help_general(c->help ? stdout : stderr);
+        }
+
+        return c->help ? CTL_DONE : CTL_FAILED;
+    }
+
+    if (c->cmd == NULL) {
+        ctl_help_group(group, stderr);
+        return CTL_FAILED;
+    }
+
+    if (c->help) {
+        ctl_help_command(c->cmd, stdout);
+        return CTL_DONE;
+    }
+
+    rc = ctl_check_args(c);
+
+    if (rc == CTL_DONE) {
+        rc = ctl_setup(c);
+    }
+
+    return (rc == CTL_DONE) ? c->cmd->run(c) : rc;
+}
+
+
+int
+main(int argc, char **argv)
+{
+    ctl_t       *c;
+    cp_arena_t  *arena;
+    ctl_exit_e   rc;
+
+    cp_log_setup(CP_LOG_WARN, false);
+
+    arena = cp_arena_create(CTL_ARENA_MAX);
+    c = (arena != NULL) ? cp_arena_alloc(arena, sizeof(ctl_t)) : NULL;
+
+    if (c == NULL) {
+        ctl_error("out of memory");
+        return CTL_FAILED;
+    }
+
+    c->arena = arena;
+    rc = ctl_main(c, argc, argv);
+
+    ctl_http_cleanup();
+    cp_arena_destroy(arena);
+
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        ctl_error("cannot write the output: %s", strerror(errno));
+        return (rc == CTL_DONE) ? CTL_FAILED : rc;
+    }
+
+    return rc;
+}

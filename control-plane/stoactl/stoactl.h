@@ -1,0 +1,200 @@
+/*
+ * stoactl: the command line of the control plane.  A thin client: everything
+ * goes through the REST interface, nothing is decided here.
+ *
+ * Process: stoactl, one thread, one command, then exit.
+ * Memory: one arena for the whole run, freed at the end.
+ * Limits: an answer CTL_ANSWER_MAX, a file CTL_FILE_MAX, a list
+ * CTL_ITEMS_MAX rows.
+ *
+ * A command is a row of the table in ctl_table.c: parsing, checks, --help,
+ * completion and docs/stoactl.md all come from it.
+ */
+
+#ifndef STOACTL_H
+#define STOACTL_H
+
+
+#include "../util/cp_json.h"
+
+
+#define CTL_ARENA_MAX   (512 * 1024 * 1024)
+#define CTL_ANSWER_MAX  (128 * 1024 * 1024)
+#define CTL_FILE_MAX    (32 * 1024 * 1024)
+#define CTL_ITEMS_MAX   100000
+#define CTL_ARGS_MAX    1024
+#define CTL_OPTS_MAX    24
+
+/* The exit codes; a function that can fail returns one. */
+typedef enum {
+    CTL_DONE = 0,
+    CTL_FAILED = 1,                /* usage, network, files, 5xx           */
+    CTL_DIFFERENT = 2,
+    CTL_REJECTED = 3,              /* the server answered 4xx               */
+    CTL_TIMEOUT = 4
+} ctl_exit_e;
+
+#define CTL_MUST_CHECK  __attribute__((warn_unused_result))
+
+
+typedef struct ctl_s  ctl_t;
+
+typedef struct {
+    const char  *name;             /* "max-delete"                          */
+    char         letter;           /* 0: none                               */
+    const char  *arg;              /* "N"; NULL: a switch                   */
+    const char  *values;           /* "table json yaml"; NULL: free         */
+    const char  *help;
+    bool         is_arg;           /* its value counts as an argument       */
+} ctl_opt_t;
+
+typedef struct {
+    const char       *name;        /* "key create"                          */
+    const char       *args;        /* "KIND [NAME]", "FILE...", "a|b"       */
+    const ctl_opt_t  *options;     /* NULL name ends; NULL: none            */
+    const char       *help;        /* one line                              */
+    const char       *more;        /* paragraphs and examples, may be NULL  */
+    ctl_exit_e      (*run)(ctl_t *c);
+    const void       *data;        /* for the run function                  */
+} ctl_cmd_t;
+
+typedef struct {
+    const char  *kind;             /* "api"                                 */
+    const char  *plural;
+    const char  *path;             /* "/v1/tenants/{tenant}/apis"           */
+    const char  *columns;          /* "name state discovery.state"          */
+    bool         by_id;
+} ctl_kind_t;
+
+typedef enum { CTL_OUT_TABLE, CTL_OUT_JSON, CTL_OUT_YAML, CTL_OUT_KEY,
+    CTL_OUT_TOKEN } ctl_out_e;
+
+struct ctl_s {
+    cp_arena_t       *arena;
+    const ctl_cmd_t  *cmd;
+    const char       *arg[CTL_ARGS_MAX];
+    unsigned          narg;
+    const char       *global[CTL_OPTS_MAX];   /* by row; a switch is ""     */
+    const char       *local[CTL_OPTS_MAX];
+    bool              help;
+
+    /* what the options, the environment and the context come to            */
+    const char       *url;
+    const char       *token;
+    const char       *tenant;      /* see ctl_tenant()                      */
+    ctl_out_e         out;
+    int64_t           timeout_ms;
+    bool              verbose;
+};
+
+
+/* ctl_table.c */
+extern const ctl_cmd_t   ctl_commands[];      /* NULL name ends             */
+extern const ctl_opt_t   ctl_globals[];
+extern const ctl_kind_t  ctl_kinds[];
+const ctl_cmd_t *ctl_command(const char *name, size_t len);
+const ctl_kind_t *ctl_kind(const char *name);  /* singular or plural        */
+
+/* main.c: messages and options. */
+void ctl_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+const char *ctl_opt(ctl_t *c, const char *name);      /* NULL: not given     */
+/* "500ms", "10s", "5m", "2h", "7d", a bare number is seconds. */
+ctl_exit_e ctl_duration(const char *text, int64_t *ms) CTL_MUST_CHECK;
+ctl_exit_e ctl_opt_number(ctl_t *c, const char *name, int64_t dflt,
+    int64_t *out) CTL_MUST_CHECK;
+ctl_exit_e ctl_opt_duration(ctl_t *c, const char *name, int64_t dflt,
+    int64_t *ms) CTL_MUST_CHECK;
+const char *ctl_env(const char *name);        /* "" counts as absent        */
+
+/* ctl_file.c */
+ctl_exit_e ctl_file_read(ctl_t *c, const char *path, const char **text,
+    size_t *len) CTL_MUST_CHECK;               /* "-": stdin                */
+ctl_exit_e ctl_file_write_private(const char *path, const char *text,
+    size_t len) CTL_MUST_CHECK;                /* 0600, atomically          */
+ctl_exit_e ctl_file_list(ctl_t *c, const char *path, const char **names,
+    unsigned max, unsigned *n) CTL_MUST_CHECK; /* of a directory, sorted    */
+
+/* ctl_config.c */
+/* Fills url, token, tenant. */
+ctl_exit_e ctl_config_load(ctl_t *c) CTL_MUST_CHECK;
+
+/* ctl_http.c */
+typedef struct {
+    const char  *method;
+    const char  *path;             /* with its query                        */
+    const char  *body;
+    size_t       len;
+    const char  *type;             /* of the body                           */
+    const char  *accept;
+    const char  *idempotency;      /* Idempotency-Key                       */
+    int64_t      extra_ms;         /* on top of --timeout                   */
+    bool         quiet;            /* a 4xx is returned, not printed        */
+} ctl_call_t;
+
+typedef struct {
+    long         status;
+    const char  *text;
+    size_t       len;
+    cp_json_t   *json;             /* NULL when it is none                  */
+} ctl_answer_t;
+
+/* CTL_DONE for 2xx.  Other answers are printed unless quiet. */
+ctl_exit_e ctl_call(ctl_t *c, const ctl_call_t *call, ctl_answer_t *answer)
+    CTL_MUST_CHECK;
+ctl_exit_e ctl_get(ctl_t *c, const char *path, cp_json_t **json)
+    CTL_MUST_CHECK;
+ctl_exit_e ctl_post(ctl_t *c, const char *path, const cp_json_t *body,
+    cp_json_t **json) CTL_MUST_CHECK;
+/* All pages of a list as one array. */
+ctl_exit_e ctl_list(ctl_t *c, const char *path, cp_json_t **items)
+    CTL_MUST_CHECK;
+void ctl_problem(const ctl_answer_t *answer);
+void ctl_http_cleanup(void);
+const char *ctl_escape(ctl_t *c, const char *s);      /* for a path segment  */
+/* --tenant, the context's, or the one the token is bound to. */
+ctl_exit_e ctl_tenant(ctl_t *c, const char **tenant) CTL_MUST_CHECK;
+/* The path of a kind, {tenant} and the parent filled in. */
+ctl_exit_e ctl_path(ctl_t *c, const ctl_kind_t *kind, const char *parent,
+    const char *name, const char **path) CTL_MUST_CHECK;
+
+/* ctl_out.c */
+ctl_exit_e ctl_print(ctl_t *c, const cp_json_t *v, const char *columns);
+ctl_exit_e ctl_print_secret(ctl_t *c, const cp_json_t *v, const char *member);
+const char *ctl_cell_text(ctl_t *c, const cp_json_t *row, const char *column);
+
+/* The commands. */
+ctl_exit_e ctl_run_apply(ctl_t *c);           /* ctl_apply.c                */
+ctl_exit_e ctl_run_diff(ctl_t *c);
+ctl_exit_e ctl_run_dump(ctl_t *c);
+ctl_exit_e ctl_run_get(ctl_t *c);             /* ctl_resource.c             */
+ctl_exit_e ctl_run_delete(ctl_t *c);
+ctl_exit_e ctl_run_event(ctl_t *c);
+ctl_exit_e ctl_run_wait(ctl_t *c);
+ctl_exit_e ctl_run_discover(ctl_t *c);
+ctl_exit_e ctl_run_key_create(ctl_t *c);      /* ctl_key.c                  */
+ctl_exit_e ctl_run_key_rotate(ctl_t *c);
+ctl_exit_e ctl_run_key_revoke(ctl_t *c);
+ctl_exit_e ctl_run_key_list(ctl_t *c);
+ctl_exit_e ctl_run_subscription(ctl_t *c);    /* data: the event            */
+ctl_exit_e ctl_run_token_create(ctl_t *c);
+ctl_exit_e ctl_run_token_list(ctl_t *c);
+ctl_exit_e ctl_run_token_revoke(ctl_t *c);
+ctl_exit_e ctl_run_gateway_status(ctl_t *c);  /* ctl_gateway.c              */
+ctl_exit_e ctl_run_gateway_create(ctl_t *c);
+ctl_exit_e ctl_run_gateway_delete(ctl_t *c);
+ctl_exit_e ctl_run_audit_list(ctl_t *c);      /* ctl_audit.c                */
+ctl_exit_e ctl_run_audit_verify(ctl_t *c);
+ctl_exit_e ctl_run_usage(ctl_t *c);
+ctl_exit_e ctl_run_whoami(ctl_t *c);
+ctl_exit_e ctl_run_config_get(ctl_t *c);      /* ctl_config.c               */
+ctl_exit_e ctl_run_config_use(ctl_t *c);
+ctl_exit_e ctl_run_config_set(ctl_t *c);
+ctl_exit_e ctl_run_completion(ctl_t *c);      /* ctl_help.c                 */
+ctl_exit_e ctl_run_help(ctl_t *c);
+ctl_exit_e ctl_run_version(ctl_t *c);
+void ctl_help_command(const ctl_cmd_t *cmd, FILE *out);
+void ctl_help_general(FILE *out);
+void ctl_help_group(const char *group, FILE *out);
+
+
+#endif /* STOACTL_H */
