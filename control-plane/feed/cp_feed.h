@@ -77,6 +77,40 @@ cp_rc_t cp_gateway_decorate(cp_tx_t *tx, cp_arena_t *a, cp_json_t *obj,
 /* "online", "stale" or "offline"; last_seen 0: never. */
 const char *cp_gateway_state(int64_t last_seen, int64_t now);
 
+/* A query parameter that is a decimal number in bounds; absent: *value stays
+ * as it is. */
+cp_rc_t cp_query_int(cp_req_t *r, const char *name, int64_t min, int64_t max,
+    int64_t *value) CP_MUST_CHECK;
+
+
+/*
+ * What gateways send is checked by tables.  Members that are not in the table
+ * are left alone: a gateway may be newer than its control plane.
+ */
+
+typedef enum {
+    CP_REPORT_INT,               /* 0 .. max                                */
+    CP_REPORT_TEXT,              /* at most max bytes, no control characters */
+    CP_REPORT_ID,                /* an id or ""                             */
+    CP_REPORT_HEX,               /* max lower-case digits                   */
+    CP_REPORT_CODE,              /* [a-z0-9_], at most max                  */
+    CP_REPORT_ARRAY              /* at most max items                       */
+} cp_report_type_e;
+
+typedef struct {
+    const char        *name;     /* NULL ends                               */
+    cp_report_type_e   type;
+    bool               required;
+    int64_t            max;
+} cp_report_field_t;
+
+/* at: the object's place, "" or "rows[3].".  CP_DECLINED names the field. */
+cp_rc_t cp_report_check(const cp_json_t *obj, const cp_report_field_t *fields,
+    const char *at, cp_err_t *err) CP_MUST_CHECK;
+
+/* A text member, "" when it is absent. */
+const char *cp_report_text(const cp_json_t *obj, const char *name);
+
 
 cp_rc_t cp_feed_get(cp_req_t *r);             /* GET  /gateway/v1/feed      */
 cp_rc_t cp_gateway_status(cp_req_t *r);       /* POST /gateway/v1/status    */

@@ -46,6 +46,7 @@ CREATE TABLE feed_digest (
 -- 0 it was wrong, -1 not known because the head had moved on.
 CREATE TABLE gateway_status (
     gateway        TEXT   NOT NULL PRIMARY KEY,
+    group_id       TEXT   NOT NULL,
     last_seen      BIGINT NOT NULL,
     epoch          TEXT   NOT NULL,
     rev            BIGINT NOT NULL,

@@ -1,0 +1,28 @@
+/*
+ * Documents: apply, diff and dump.
+ *
+ * Process: stoa-control.  An apply is one write transaction; what it answers
+ * and waits for lives in the request.
+ * Limits: CP_APPLY_DOCUMENTS_MAX documents, a body of CP_HTTP_BIG_MAX.
+ */
+
+#ifndef CP_APPLY_H
+#define CP_APPLY_H
+
+
+#include "../resource/cp_resource.h"
+
+
+#define CP_APPLY_DOCUMENTS_MAX   10000
+#define CP_APPLY_DELETE_DEFAULT  10
+#define CP_APPLY_WAIT_MAX_S      300
+#define CP_APPLY_VERSION         "stoa/v1"
+
+
+/* Is anybody waiting for gateways to reach a revision? */
+bool cp_apply_waiting(void);
+
+extern const cp_route_t  cp_apply_routes[];   /* method NULL ends           */
+
+
+#endif /* CP_APPLY_H */

@@ -1,0 +1,276 @@
+/*
+ * POST /gateway/v1/usage: a batch of counts, added once.
+ *
+ * A gateway numbers the batches of a counter file and sends them in order; it
+ * may merge batches that wait, so numbers may be skipped but only grow.  What
+ * is not above the last number taken was taken before.
+ */
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../cp_app.h"
+#include "cp_usage.h"
+
+
+#define CP_USAGE_COUNT_MAX  ((int64_t) 1 << 40)
+#define CP_USAGE_BYTES_MAX  ((int64_t) 1 << 50)
+#define CP_USAGE_KEYS       7               /* tenant .. refused             */
+#define CP_USAGE_COUNTS     6               /* c2xx .. bytes_out             */
+#define CP_USAGE_ARGS       (CP_USAGE_KEYS + CP_USAGE_COUNTS + CP_USAGE_BUCKETS)
+
+
+static cp_rc_t cp_usage_rows(cp_req_t *r, const cp_json_t *in,
+    const cp_json_t ***rows, unsigned *n);
+static cp_rc_t cp_usage_latency(cp_req_t *r, const cp_json_t *row,
+    const char *at);
+static int cp_usage_compare(const void *one, const void *two);
+static cp_rc_t cp_usage_take(cp_req_t *r, cp_tx_t *tx, const cp_json_t *in,
+    bool *taken);
+static cp_rc_t cp_usage_add(cp_req_t *r, cp_tx_t *tx, const cp_json_t *row,
+    int64_t start_ms);
+
+
+static const cp_report_field_t  cp_usage_fields[] = {
+    { "file",    CP_REPORT_HEX,   true, 32 },
+    { "batch",   CP_REPORT_INT,   true, INT64_MAX },
+    { "from_ms", CP_REPORT_INT,   true, INT64_MAX },
+    { "to_ms",   CP_REPORT_INT,   true, INT64_MAX },
+    { "rows",    CP_REPORT_ARRAY, true, CP_USAGE_ROWS_MAX },
+    { NULL, CP_REPORT_INT, false, 0 }
+};
+
+/* In the order of the parameters of cp_usage_sql, after start_ms. */
+static const cp_report_field_t  cp_usage_row_fields[] = {
+    { "tenant",       CP_REPORT_ID,    false, STOA_ID_LEN },
+    { "application",  CP_REPORT_ID,    false, STOA_ID_LEN },
+    { "subscription", CP_REPORT_ID,    false, STOA_ID_LEN },
+    { "api",          CP_REPORT_ID,    false, STOA_ID_LEN },
+    { "operation",    CP_REPORT_ID,    false, STOA_ID_LEN },
+    { "refused",      CP_REPORT_CODE,  false, 40 },
+    { "c2xx",         CP_REPORT_INT,   false, CP_USAGE_COUNT_MAX },
+    { "c3xx",         CP_REPORT_INT,   false, CP_USAGE_COUNT_MAX },
+    { "c4xx",         CP_REPORT_INT,   false, CP_USAGE_COUNT_MAX },
+    { "c5xx",         CP_REPORT_INT,   false, CP_USAGE_COUNT_MAX },
+    { "bytes_in",     CP_REPORT_INT,   false, CP_USAGE_BYTES_MAX },
+    { "bytes_out",    CP_REPORT_INT,   false, CP_USAGE_BYTES_MAX },
+    { "latency_us",   CP_REPORT_ARRAY, false, CP_USAGE_BUCKETS },
+    { NULL, CP_REPORT_INT, false, 0 }
+};
+
+static const char  cp_usage_sql[] =
+    "INSERT INTO usage_minute (start_ms, tenant, application, subscription,"
+    " api, operation, refused, c2xx, c3xx, c4xx, c5xx, bytes_in, bytes_out,"
+    " h0, h1, h2, h3, h4, h5, h6, h7, h8, h9, h10, h11, h12, h13, h14, h15)"
+    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,"
+    " $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28,"
+    " $29)" CP_USAGE_ON_CONFLICT;
+
+
+cp_rc_t
+cp_usage_post(cp_req_t *r)
+{
+    bool              taken;
+    cp_rc_t           rc;
+    int64_t           start;
+    cp_tx_t          *tx;
+    unsigned          i, n;
+    cp_json_t        *in, *out;
+    const cp_json_t **rows;
+
+    rc = cp_req_json(r, &in);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    rc = cp_usage_rows(r, in, &rows, &n);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    /* a gateway whose clock runs ahead does not write into the future */
+
+    start = cp_json_num(in, "from_ms", 0);
+    start = start < cp_time_ms() ? start : cp_time_ms();
+    start -= start % CP_USAGE_MINUTE_MS;
+
+    if (cp_tx_begin(r->app->db, true, &tx) != CP_OK) {
+        return cp_err_set(&r->err, "unavailable", "the database is busy");
+    }
+
+    rc = cp_usage_take(r, tx, in, &taken);
+
+    for (i = 0; i < n && rc == CP_OK && taken; i++) {
+        rc = cp_usage_add(r, tx, rows[i], start);
+    }
+
+    if (rc != CP_OK) {
+        cp_tx_rollback(tx);
+        return rc;
+    }
+
+    rc = cp_tx_commit(tx);
+    if (rc != CP_OK) {
+        return rc == CP_CONFLICT ? rc
+               : cp_err_set(&r->err, "internal", "commit failed");
+    }
+
+    out = cp_json_object(r->arena);
+    cp_json_set(r->arena, out, "applied", cp_json_bool(r->arena, taken));
+
+    return cp_req_answer(r, 200, out);
+}
+
+
+/* Rows in one order everywhere, so that two batches never wait for each other
+ * in a circle. */
+static cp_rc_t
+cp_usage_rows(cp_req_t *r, const cp_json_t *in, const cp_json_t ***rows,
+    unsigned *n)
+{
+    char               at[32];
+    cp_rc_t            rc;
+    unsigned           i;
+    const cp_json_t   *list, *row;
+
+    rc = cp_report_check(in, cp_usage_fields, "", &r->err);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    if (cp_json_num(in, "batch", 0) == 0) {
+        return cp_err_field(&r->err, -1, 0, "batch", "must be at least 1");
+    }
+
+    list = cp_json_get(in, "rows");
+    *n = list->n;
+    *rows = cp_arena_alloc(r->arena, (list->n + 1) * sizeof(cp_json_t *));
+
+    if (*rows == NULL) {
+        return cp_err_set(&r->err, "internal", "out of memory");
+    }
+
+    for (row = list->first, i = 0; row; row = row->next, i++) {
+        snprintf(at, sizeof(at), "rows[%u].", i);
+
+        rc = cp_report_check(row, cp_usage_row_fields, at, &r->err);
+        if (rc != CP_OK) {
+            return rc;
+        }
+
+        rc = cp_usage_latency(r, row, at);
+        if (rc != CP_OK) {
+            return rc;
+        }
+
+        (*rows)[i] = row;
+    }
+
+    qsort(*rows, *n, sizeof(cp_json_t *), cp_usage_compare);
+
+    return CP_OK;
+}
+
+
+static cp_rc_t
+cp_usage_latency(cp_req_t *r, const cp_json_t *row, const char *at)
+{
+    char              name[64];
+    const cp_json_t  *list, *v;
+
+    list = cp_json_get(row, "latency_us");
+    if (list == NULL) {
+        return CP_OK;
+    }
+
+    for (v = list->first; v; v = v->next) {
+        if (v->type != CP_JSON_INT || v->i < 0 || v->i > CP_USAGE_COUNT_MAX) {
+            break;
+        }
+    }
+
+    if (v || list->n != CP_USAGE_BUCKETS) {
+        snprintf(name, sizeof(name), "%slatency_us", at);
+        return cp_err_field(&r->err, -1, list->line, name,
+                            "must be %d counts", CP_USAGE_BUCKETS);
+    }
+
+    return CP_OK;
+}
+
+
+static int
+cp_usage_compare(const void *one, const void *two)
+{
+    int                       n;
+    const cp_json_t          *a, *b;
+    const cp_report_field_t  *f;
+
+    a = *(const cp_json_t *const *) one;
+    b = *(const cp_json_t *const *) two;
+
+    for (f = cp_usage_row_fields; f->type != CP_REPORT_INT; f++) {
+        n = strcmp(cp_report_text(a, f->name), cp_report_text(b, f->name));
+        if (n) {
+            return n;
+        }
+    }
+
+    return 0;
+}
+
+
+static cp_rc_t
+cp_usage_take(cp_req_t *r, cp_tx_t *tx, const cp_json_t *in, bool *taken)
+{
+    cp_rc_t    rc;
+    cp_rows_t  rows;
+
+    rc = cp_tx_query(tx, r->arena,
+                     "INSERT INTO usage_batch (gateway, file, batch, taken_ms)"
+                     " VALUES ($1, $2, $3, $4)"
+                     " ON CONFLICT (gateway, file) DO UPDATE"
+                     " SET batch = excluded.batch,"
+                     " taken_ms = excluded.taken_ms"
+                     " WHERE usage_batch.batch < excluded.batch"
+                     " RETURNING batch",
+                     cp_args(cp_text(r->actor.id),
+                             cp_text(cp_json_str(in, "file")),
+                             cp_int(cp_json_num(in, "batch", 0)),
+                             cp_int(cp_time_ms())),
+                     &rows, &r->err);
+
+    *taken = rc == CP_OK && rows.rows == 1;
+
+    return rc;
+}
+
+
+static cp_rc_t
+cp_usage_add(cp_req_t *r, cp_tx_t *tx, const cp_json_t *row, int64_t start_ms)
+{
+    unsigned                  n, i;
+    cp_val_t                  args[CP_USAGE_ARGS];
+    const cp_json_t          *list, *v;
+    const cp_report_field_t  *f;
+
+    n = 0;
+    args[n++] = cp_int(start_ms);
+
+    for (f = cp_usage_row_fields; f->type != CP_REPORT_ARRAY; f++) {
+        args[n++] = f->type == CP_REPORT_INT
+                    ? cp_int(cp_json_num(row, f->name, 0))
+                    : cp_text(cp_report_text(row, f->name));
+    }
+
+    list = cp_json_get(row, "latency_us");
+    v = list ? list->first : NULL;
+
+    for (i = 0; i < CP_USAGE_BUCKETS; i++) {
+        args[n++] = cp_int(v ? v->i : 0);
+        v = v ? v->next : NULL;
+    }
+
+    return cp_tx_query(tx, r->arena, cp_usage_sql, args, n, NULL, &r->err);
+}

@@ -1,0 +1,77 @@
+/*
+ * Usage: counts per minute, taken from gateways and summed up for people.
+ *
+ * Owner: usage_batch, usage_minute.  Process: stoa-control, any thread.
+ * Limits: CP_USAGE_ROWS_MAX rows of a batch, CP_USAGE_ITEMS_MAX of an answer.
+ */
+
+#ifndef CP_USAGE_H
+#define CP_USAGE_H
+
+
+#include "cp_feed.h"
+
+
+#define CP_USAGE_BUCKETS        16
+#define CP_USAGE_ITEMS_MAX      10000
+#define CP_USAGE_MINUTE_MS      60000
+#define CP_USAGE_HOUR_MS        3600000
+#define CP_USAGE_DAY_MS         86400000
+#define CP_USAGE_MINUTES_S      (14 * 86400)       /* then merged to hours   */
+#define CP_USAGE_HOURS_S        (400 * 86400)      /* then removed           */
+
+#define CP_USAGE_PLUS(c)  #c " = usage_minute." #c " + excluded." #c
+
+#define CP_USAGE_ON_CONFLICT                                                  \
+    " ON CONFLICT (tenant, start_ms, application, subscription, api,"         \
+    " operation, refused) DO UPDATE SET "                                     \
+    CP_USAGE_PLUS(c2xx) ", " CP_USAGE_PLUS(c3xx) ", " CP_USAGE_PLUS(c4xx)     \
+    ", " CP_USAGE_PLUS(c5xx) ", " CP_USAGE_PLUS(bytes_in) ", "                \
+    CP_USAGE_PLUS(bytes_out) ", " CP_USAGE_PLUS(h0) ", " CP_USAGE_PLUS(h1)    \
+    ", " CP_USAGE_PLUS(h2) ", " CP_USAGE_PLUS(h3) ", " CP_USAGE_PLUS(h4)      \
+    ", " CP_USAGE_PLUS(h5) ", " CP_USAGE_PLUS(h6) ", " CP_USAGE_PLUS(h7)      \
+    ", " CP_USAGE_PLUS(h8) ", " CP_USAGE_PLUS(h9) ", " CP_USAGE_PLUS(h10)     \
+    ", " CP_USAGE_PLUS(h11) ", " CP_USAGE_PLUS(h12) ", " CP_USAGE_PLUS(h13)   \
+    ", " CP_USAGE_PLUS(h14) ", " CP_USAGE_PLUS(h15)
+
+
+/* By what an answer is split; each a member of its items. */
+typedef enum {
+    CP_USAGE_BY_APPLICATION  = 0x01,
+    CP_USAGE_BY_SUBSCRIPTION = 0x02,
+    CP_USAGE_BY_API          = 0x04,
+    CP_USAGE_BY_OPERATION    = 0x08,
+    CP_USAGE_BY_REFUSED      = 0x10
+} cp_usage_by_e;
+
+typedef struct {
+    const char  *tenant;           /* id                                    */
+    const char  *application;      /* id, NULL: all                         */
+    const char  *api;              /* id, NULL: all                         */
+    int64_t      from_ms;
+    int64_t      to_ms;            /* not included                          */
+    int64_t      step_ms;          /* 0: one sum                            */
+    unsigned     by;               /* bits of cp_usage_by_e                 */
+} cp_usage_ask_t;
+
+
+/*
+ * An array of {start, application {id, name}, ..., refused, requests, c2xx,
+ * ..., bytes_in, bytes_out, p50_us, p95_us, p99_us}.  CP_DECLINED when it
+ * would have more than CP_USAGE_ITEMS_MAX items.
+ */
+cp_rc_t cp_usage_sum(cp_tx_t *tx, cp_arena_t *a, const cp_usage_ask_t *ask,
+    cp_json_t **items, cp_err_t *err) CP_MUST_CHECK;
+
+/* Estimated from the histogram, linear inside a bucket; what is in the last
+ * one counts as its lower bound.  per_mille: 500 for the median. */
+int64_t cp_usage_percentile(const int64_t h[CP_USAGE_BUCKETS],
+    unsigned per_mille);
+
+/* Merges old minutes into hours and removes old hours, a portion at a time;
+ * *more says whether there is anything left to do. */
+cp_rc_t cp_usage_compact(cp_db_t *db, cp_arena_t *a, bool *more,
+    cp_err_t *err) CP_MUST_CHECK;
+
+
+#endif /* CP_USAGE_H */
