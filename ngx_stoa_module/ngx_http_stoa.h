@@ -262,6 +262,7 @@ typedef enum {
     NGX_HTTP_STOA_REFUSE_MCP_VERSION,       /* 400, -32022                  */
     NGX_HTTP_STOA_REFUSE_MCP_PARAMS,        /* 400, -32602                  */
     NGX_HTTP_STOA_REFUSE_MCP_METHOD,        /* 404, -32601                  */
+    NGX_HTTP_STOA_REFUSE_MCP_METHOD_LEGACY, /* 200, -32601                  */
     NGX_HTTP_STOA_REFUSE_MCP_TOOL,          /* 200, -32602 unknown tool     */
     NGX_HTTP_STOA_REFUSE_MCP_SESSION,       /* 404, -32001                  */
     NGX_HTTP_STOA_REFUSE_MCP_NO_SESSION,    /* 400, -32600                  */
