@@ -28,10 +28,11 @@ extern ngx_module_t  ngx_http_stoa_module;
 
 typedef struct ngx_http_stoa_store_s     ngx_http_stoa_store_t;
 typedef struct ngx_http_stoa_counters_s  ngx_http_stoa_counters_t;
-typedef struct ngx_http_stoa_usage_s     ngx_http_stoa_usage_t;
+typedef struct ngx_http_stoa_sh_s        ngx_http_stoa_sh_t;
 typedef struct ngx_http_stoa_api_s       ngx_http_stoa_api_t;
 typedef struct ngx_http_stoa_mcp_s       ngx_http_stoa_mcp_t;
 typedef struct ngx_http_stoa_refusal_s   ngx_http_stoa_refusal_t;
+typedef struct ngx_http_stoa_ctx_s       ngx_http_stoa_ctx_t;
 
 
 /* ---- configuration ---------------------------------------------------- */
@@ -52,7 +53,10 @@ typedef struct {
     ngx_flag_t                 zone_full_deny;
     ngx_msec_t                 max_stale;       /* 0: off                    */
     ngx_str_t                  external_url;    /* for problem types, links  */
+    ngx_str_t                  upstream_ca;     /* PEM to verify targets with */
+    ngx_msec_t                 usage_interval;
 
+    ngx_http_stoa_sh_t        *sh;              /* in the zone               */
     ngx_http_stoa_store_t     *store;           /* per worker                */
     ngx_http_stoa_counters_t  *counters;        /* per worker mapping        */
     ngx_http_upstream_srv_conf_t  *upstream;    /* "stoa_upstream"           */
@@ -71,6 +75,9 @@ typedef struct {
     ngx_str_t                  tenant;          /* PROTECT                   */
     ngx_str_t                  api;
     ngx_flag_t                 legacy_headers;  /* X-RateLimit-*             */
+    ngx_uint_t                 speaks;          /* not merged: a server with a
+                                                   stoa location; its early
+                                                   errors are ours too       */
 } ngx_http_stoa_loc_conf_t;
 
 
@@ -152,6 +159,9 @@ typedef struct {
     uint64_t    window_ms;
 } ngx_http_stoa_verdict_t;
 
+/* CLOCK_MONOTONIC: the time of the limits. */
+uint64_t ngx_http_stoa_now_ns(void);
+
 /* GCRA on the slot of `key` in the zone. */
 void ngx_http_stoa_zone_rate(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
     const stoa_gcra_t *gcra, ngx_http_stoa_verdict_t *v);
@@ -186,20 +196,53 @@ void ngx_http_stoa_counters_add(ngx_http_stoa_main_conf_t *mcf,
 
 /* ---- a compiled api (ngx_http_stoa_api.c) ------------------------------ */
 
+/* One address of a target, with its passive health. */
+
+typedef struct {
+    ngx_sockaddr_t             sockaddr;
+    socklen_t                  socklen;
+    ngx_str_t                  name;            /* "10.0.0.1:80"             */
+    u_char                     text[NGX_SOCKADDR_STRLEN];
+    ngx_uint_t                 fails;
+    ngx_msec_t                 failed_at;
+} ngx_http_stoa_addr_t;
+
 typedef struct {
     ngx_str_t                  host;
-    ngx_str_t                  path;
+    ngx_str_t                  host_header;     /* what is sent upstream     */
+    ngx_str_t                  tls_name;        /* SNI and verification      */
+    ngx_str_t                  path;            /* no slash at its end       */
     in_port_t                  port;
     ngx_uint_t                 weight;
-    ngx_uint_t                 tls;             /* unsigned                  */
-    ngx_addr_t                *addrs;           /* resolved                  */
+    ngx_http_stoa_addr_t      *addrs;           /* malloc'ed; may change at
+                                                   any event: copy what a
+                                                   request keeps             */
     ngx_uint_t                 naddrs;
+    ngx_uint_t                 next;            /* address, round robin      */
     time_t                     valid;           /* until; 0: literal address */
     ngx_uint_t                 active;          /* this worker's requests    */
     ngx_int_t                  current_weight;
-    ngx_uint_t                 fails;
-    ngx_msec_t                 down_until;
+    ngx_ssl_session_t         *session;         /* of the last handshake,    */
+    ngx_ssl_t                 *session_ssl;     /* made with these settings  */
+    unsigned                   tls:1;
+    unsigned                   ordered:1;       /* localhost: first is best  */
+    unsigned                   refreshing:1;    /* in the background         */
 } ngx_http_stoa_target_t;
+
+
+/* Operations in the order in which they are tried (ngx_http_stoa_api.c). */
+
+typedef struct {
+    uint32_t                   segments;
+    uint32_t                   first;           /* hash of a literal first
+                                                   segment, 0: {parameter}   */
+    uint64_t                   literals;        /* most significant bit: the
+                                                   first segment is literal  */
+    ngx_uint_t                 index;           /* in rec->operations        */
+    ngx_str_t                  method;
+    ngx_str_t                  path;
+    ngx_uint_t                 enabled;         /* unsigned                  */
+} ngx_http_stoa_op_t;
 
 struct ngx_http_stoa_api_s {
     ngx_queue_t                queue;           /* LRU                       */
@@ -210,8 +253,10 @@ struct ngx_http_stoa_api_s {
     stoa_rec_api_t            *rec;             /* a copy: may be kept       */
     ngx_http_stoa_target_t    *targets;
     ngx_uint_t                 ntargets;
-    ngx_http_upstream_conf_t   uconf;           /* the api's own timeouts... */
-    unsigned                   own_uconf:1;
+    ngx_http_stoa_op_t        *ops;             /* sorted                    */
+    ngx_uint_t                 nops;
+    size_t                     size;            /* memory, about             */
+    ngx_http_stoa_api_t       *chain;           /* in the cache's bucket     */
     unsigned                   evicted:1;
 };
 
@@ -219,6 +264,18 @@ struct ngx_http_stoa_api_s {
  * dies. */
 ngx_http_stoa_api_t *ngx_http_stoa_api_get(ngx_http_request_t *r,
     const stoa_rec_api_t *rec);
+/* For what outlives a request (a background resolve). */
+void ngx_http_stoa_api_hold(ngx_http_stoa_api_t *api);
+void ngx_http_stoa_api_release(ngx_http_stoa_api_t *api);
+
+/* The operation for a method and a path relative to the api's base.  NGX_OK:
+ * *index is its index; NGX_DECLINED: no path matches; NGX_ABORT: one does, but
+ * not with this method. */
+ngx_int_t ngx_http_stoa_api_operation(ngx_http_stoa_api_t *api,
+    ngx_str_t *method, ngx_str_t *path, ngx_uint_t *index);
+/* The methods of a path, "GET, HEAD, POST", in r->pool. */
+ngx_int_t ngx_http_stoa_api_allow(ngx_http_request_t *r,
+    ngx_http_stoa_api_t *api, ngx_str_t *path, ngx_str_t *allow);
 
 
 /* ---- refusals (ngx_http_stoa_refusal.c) -------------------------------- */
@@ -279,11 +336,21 @@ extern const ngx_http_stoa_refusal_t  ngx_http_stoa_refusals[];
  * table's, else text in r->pool (no secrets). */
 ngx_int_t ngx_http_stoa_refuse(ngx_http_request_t *r,
     ngx_http_stoa_refuse_e what, ngx_str_t *detail);
+/* Writes the body of ctx->refused to ctx->page; NGX_OK or NGX_ERROR. */
+ngx_int_t ngx_http_stoa_refusal_page(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_uint_t status, ngx_str_t *type,
+    ngx_str_t *body);
+/* Sends a refusal with a status that nginx does not take for an error. */
+ngx_int_t ngx_http_stoa_refusal_send(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+/* The row for a status that nginx made itself; NGX_DECLINED: leave it. */
+ngx_int_t ngx_http_stoa_refusal_find(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_uint_t status);
 
 
 /* ---- a request --------------------------------------------------------- */
 
-typedef struct {
+struct ngx_http_stoa_ctx_s {
     ngx_http_request_t        *request;
     ngx_uint_t                 step;            /* next row of the pipeline  */
     ngx_uint_t                 refused;         /* ngx_http_stoa_refuse_e + 1 */
@@ -307,14 +374,25 @@ typedef struct {
 
     ngx_http_stoa_verdict_t    rate;            /* the tightest, for headers */
     void                      *inflight;        /* zone handle               */
+    uint64_t                   start_ns;        /* ngx_http_stoa_now_ns() at
+                                                   entry; 0: nginx's ms     */
     ngx_str_t                  request_id;
     ngx_str_t                  upstream_uri;    /* variables of the macro    */
     ngx_str_t                  upstream_host;
     ngx_str_t                  upstream_scheme;
     ngx_str_t                  tls_name;
     ngx_chain_t               *page;            /* replaces nginx's error page */
-    ngx_http_stoa_target_t    *target;
+    ngx_http_stoa_target_t    *target;          /* the first one             */
     ngx_uint_t                 tries;
+    ngx_str_t                  path;            /* relative to the api's base,
+                                                   decoded                   */
+    ngx_str_t                  rest;            /* the same as it is sent,
+                                                   with the query            */
+    ngx_str_t                  allow;           /* for 405                   */
+    ngx_str_t                  key;             /* presented, until verified */
+    ngx_str_t                  policies;        /* RateLimit-Policy          */
+    ngx_resolver_ctx_t        *resolver;        /* while resolving           */
+    ngx_str_t                  response_header[4];  /* written once          */
 
     unsigned                   authenticated:1;
     unsigned                   limited:1;       /* verdict filled            */
@@ -322,7 +400,10 @@ typedef struct {
     unsigned                   replace:1;
     unsigned                   accounted:1;
     unsigned                   passed:1;        /* pipeline is through       */
-} ngx_http_stoa_ctx_t;
+    unsigned                   mcp_route:1;     /* /mcp/...                  */
+    unsigned                   started:1;       /* request id made, ...      */
+    unsigned                   headers_done:1;  /* request headers rebuilt   */
+};
 
 /* The context of r (also after an internal redirect, where nginx forgets it);
  * NULL if r never entered. */
@@ -331,6 +412,35 @@ ngx_http_stoa_ctx_t *ngx_http_stoa_ctx(ngx_http_request_t *r);
 /* The pipeline (ngx_http_stoa_pipeline.c): NGX_DECLINED = passed; a status;
  * NGX_AGAIN = something will call ngx_http_core_run_phases. */
 ngx_int_t ngx_http_stoa_pipeline_handler(ngx_http_request_t *r);
+
+/* The same, and made if it is not there: NULL without memory. */
+ngx_http_stoa_ctx_t *ngx_http_stoa_ctx_create(ngx_http_request_t *r);
+/* Goes on with a suspended request; r may be gone afterwards.  To be called
+ * from the handler of a foreign event, which runs posted requests next. */
+void ngx_http_stoa_pipeline_wake(ngx_http_request_t *r);
+
+/* May callers of this tenant know of the api? */
+ngx_uint_t ngx_http_stoa_visible(const stoa_rec_api_t *rec,
+    const stoa_id_t *tenant);
+
+/* Steps of the pipeline's table; NGX_OK, NGX_AGAIN or a status. */
+ngx_int_t ngx_http_stoa_route(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+ngx_int_t ngx_http_stoa_screen(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+ngx_int_t ngx_http_stoa_operation(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+/* Caller's headers without credential and X-Stoa-*, with ours. */
+ngx_int_t ngx_http_stoa_headers(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+/* X-Stoa-Identity: a compact JWS. */
+ngx_int_t ngx_http_stoa_identity(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_str_t *jws);
+/* RateLimit, RateLimit-Policy, X-RateLimit-*, Retry-After. */
+ngx_int_t ngx_http_stoa_limits_headers(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+/* Builds ctx->rest. */
+ngx_int_t ngx_http_stoa_uri(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx);
 
 /* Steps that MCP reuses; all return NGX_OK, NGX_AGAIN or a status. */
 ngx_int_t ngx_http_stoa_auth(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx);
@@ -350,6 +460,52 @@ ngx_int_t ngx_http_stoa_mcp(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx);
 ngx_int_t ngx_http_stoa_mcp_error(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_refusal_t *row,
     ngx_str_t *detail, ngx_str_t *body);
+
+
+/* Another part's share of the configuration: filters; the peer of the
+ * upstream "stoa_upstream" (peer.init_upstream). */
+ngx_int_t ngx_http_stoa_filter_init(ngx_conf_t *cf);
+ngx_int_t ngx_http_stoa_upstream_init(ngx_conf_t *cf,
+    ngx_http_upstream_srv_conf_t *us);
+
+
+/* ---- forwarding (_upstream.c, _resolve.c, _keepalive.c, _filter.c) ------ */
+
+/* Makes "stoa_upstream" (mcf->upstream); called by the setter of "stoa", any
+ * number of times. */
+ngx_int_t ngx_http_stoa_upstream_add(ngx_conf_t *cf,
+    ngx_http_stoa_main_conf_t *mcf);
+/* Header and body filters; called in postconfiguration. */
+ngx_int_t ngx_http_stoa_filter_init(ngx_conf_t *cf);
+
+/* The target for a request, NULL if none has an address.  tried: of r so far,
+ * see _upstream.c. */
+typedef struct ngx_http_stoa_peer_s  ngx_http_stoa_peer_t;
+ngx_http_stoa_target_t *ngx_http_stoa_upstream_choose(
+    ngx_http_stoa_api_t *api, ngx_http_stoa_peer_t *peer,
+    ngx_uint_t *address);
+
+/* Sees to it that at least one target has addresses: NGX_OK, NGX_AGAIN (the
+ * request is woken later), NGX_DECLINED (none has), NGX_ERROR. */
+ngx_int_t ngx_http_stoa_resolve(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+/* Literal addresses and localhost, when an api is compiled. */
+ngx_int_t ngx_http_stoa_resolve_literal(ngx_http_stoa_target_t *target);
+void ngx_http_stoa_resolve_cancel(ngx_http_stoa_ctx_t *ctx);
+
+/* Idle connections of this worker. */
+typedef struct {
+    ngx_sockaddr_t             sockaddr;
+    socklen_t                  socklen;
+    ngx_ssl_t                 *ssl;             /* NULL: plain               */
+    ngx_str_t                  tls_name;
+    ngx_uint_t                 verify;          /* unsigned                  */
+} ngx_http_stoa_keepalive_key_t;
+
+ngx_connection_t *ngx_http_stoa_keepalive_get(
+    ngx_http_stoa_keepalive_key_t *key, ngx_log_t *log);
+ngx_int_t ngx_http_stoa_keepalive_put(ngx_http_stoa_keepalive_key_t *key,
+    ngx_connection_t *c);
 
 
 /* ---- variables, account ------------------------------------------------ */
