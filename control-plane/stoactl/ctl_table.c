@@ -293,7 +293,7 @@ const ctl_kind_t  ctl_kinds[] = {
     { "operation", "operations", "/v1/tenants/{tenant}/apis/{api}/operations",
       "name method path state", false },
     { "tool", "tools", "/v1/tenants/{tenant}/apis/{api}/tools",
-      "name state definition.description", false },
+      "name title state updated_at", false },
     { "server", "servers", "/v1/tenants/{tenant}/servers",
       "name title state prefix tools", false },
     { "plan", "plans", "/v1/tenants/{tenant}/plans",
