@@ -185,7 +185,8 @@ sub port {
 
 # ---- processes ----------------------------------------------------------
 
-# start(name, argv => [...], env => {...}, user => name, exit => [codes]):
+# start(name, argv => [...], env => {...}, user => name, exit => [codes],
+# foreign => 1 for a program that is not ours, whose end is not judged):
 # its own process group, output to <dir>/<name>.out.
 
 sub start {
@@ -214,7 +215,8 @@ sub start {
 
     POSIX::setpgid($pid, $pid);
     $self->{procs}{$name} = { pid => $pid, exit => $o{exit} || [0],
-                              stop => $o{stop} || 'TERM', out => $out };
+                              stop => $o{stop} || 'TERM', out => $out,
+                              killed => $o{foreign} };
     return $pid;
 }
 
