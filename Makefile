@@ -16,6 +16,15 @@ PROVE ?= prove
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 FUZZ_TIME ?= 60
 
+# V=1 shows whole commands
+ifeq ($(V),1)
+say = @:
+Q =
+else
+say = @printf '  %-4s %s\n' $(1) "$(2)"
+Q = @
+endif
+
 
 # Flags
 
@@ -113,34 +122,44 @@ $(OBJS)/config.mk: configure ngx_stoa_module/config
 
 $(OBJS)/ngx_stoa_module/core/%.o: ngx_stoa_module/core/%.c $(OBJS)/config.mk
 	@mkdir -p $(@D)
-	$(CC_CORE) $(WARN_MORE) -c -o $@ $<
+	$(call say,CC,$<)
+	$(Q)$(CC_CORE) $(WARN_MORE) -c -o $@ $<
 
 $(OBJS)/ngx_stoa_module/%.o: ngx_stoa_module/%.c $(OBJS)/config.mk
 	@mkdir -p $(@D)
-	$(CC_MODULE) $(WARN_MORE) -c -o $@ $<
+	$(call say,CC,$<)
+	$(Q)$(CC_MODULE) $(WARN_MORE) -c -o $@ $<
 
 # the table that nginx looks up by name: visible
 $(OBJS)/ngx_stoa_module/ngx_http_stoa_module_modules.o: $(OBJS)/config.mk
 	@mkdir -p $(@D)
-	$(CC_MODULE) -fvisibility=default -c -o $@ \
+	$(Q)$(CC_MODULE) -fvisibility=default -c -o $@ \
 		$(NGINX_BUILD)/objs/ngx_http_stoa_module_modules.c
 
 $(OBJS)/control-plane/%.o: control-plane/%.c $(OBJS)/config.mk
 	@mkdir -p $(@D)
-	$(CC_CONTROL) $(WARN_MORE) -c -o $@ $<
+	$(call say,CC,$<)
+	$(Q)$(CC_CONTROL) $(WARN_MORE) -c -o $@ $<
+
+# it holds the migrations
+$(OBJS)/control-plane/store/cp_migrate.o: \
+	$(wildcard control-plane/migrations/*.sql)
 
 
 # Linking.  A list of objects that changed (a file was removed) links again.
 
 $(OBJS)/ngx_http_stoa_module.so: $(MODULE_OBJ) $(CORE_OBJ)
-	$(CC) -shared -o $@ $^ $(LINK) \
+	$(call say,LINK,$@)
+	$(Q)$(CC) -shared -o $@ $^ $(LINK) \
 		$(LIBS_MODULE)
 
 $(OBJS)/stoa-control: $(CONTROL_OBJ) $(CORE_OBJ)
-	$(CC) -pie -o $@ $^ $(LINK) $(LIBS_CONTROL)
+	$(call say,LINK,$@)
+	$(Q)$(CC) -pie -o $@ $^ $(LINK) $(LIBS_CONTROL)
 
 $(OBJS)/stoactl: $(CTL_OBJ) $(UTIL_OBJ) $(CORE_OBJ)
-	$(CC) -pie -o $@ $^ $(LINK) $(LIBS_CTL)
+	$(call say,LINK,$@)
+	$(Q)$(CC) -pie -o $@ $^ $(LINK) $(LIBS_CTL)
 
 
 # Unit tests print TAP.  t/unit/cp_*.c may call the control plane too.
@@ -149,17 +168,20 @@ CP_LIB_OBJ = $(filter-out $(OBJS)/control-plane/main.o,$(CONTROL_OBJ))
 
 $(OBJS)/t/unit/cp_%: t/unit/cp_%.c $(CP_LIB_OBJ) $(CORE_OBJ)
 	@mkdir -p $(@D)
-	$(CC_CONTROL) -It/unit -pie -o $@ $(filter %.c %.o,$^) \
+	$(call say,TEST,$@)
+	$(Q)$(CC_CONTROL) -It/unit -pie -o $@ $(filter %.c %.o,$^) \
 		$(LINK) $(LIBS_CONTROL)
 
 $(OBJS)/t/unit/%: t/unit/%.c $(CORE_OBJ)
 	@mkdir -p $(@D)
-	$(CC_CORE) -It/unit -o $@ $(filter %.c %.o,$^) $(LINK) \
+	$(call say,TEST,$@)
+	$(Q)$(CC_CORE) -It/unit -o $@ $(filter %.c %.o,$^) $(LINK) \
 		-lcrypto -lpthread -lm
 
 $(OBJS)/t/replay/%: t/fuzz/fuzz_%.c t/fuzz/replay.c $(CORE_OBJ)
 	@mkdir -p $(@D)
-	$(CC_CORE) -It/fuzz -o $@ $(filter %.c %.o,$^) $(LINK) \
+	$(call say,TEST,$@)
+	$(Q)$(CC_CORE) -It/fuzz -o $@ $(filter %.c %.o,$^) $(LINK) \
 		-lcrypto -lpthread -lm
 
 test-programs: $(UNIT_BIN) $(REPLAY_BIN)
@@ -196,7 +218,8 @@ $(OBJS)/fuzz/%: t/fuzz/fuzz_%.c $(CORE_SRC)
 		'(Debian: clang libclang-rt-14-dev), then ./configure' >&2; \
 		exit 1; }
 	@mkdir -p $(@D)
-	$(CLANG) -std=gnu11 -g -O1 -D_GNU_SOURCE $(INC_CORE) -It/fuzz \
+	$(call say,FUZZ,$@)
+	$(Q)$(CLANG) -std=gnu11 -g -O1 -D_GNU_SOURCE $(INC_CORE) -It/fuzz \
 		-fsanitize=fuzzer,address,undefined \
 		-fno-sanitize-recover=undefined -o $@ $(filter %.c,$^) -lm
 
