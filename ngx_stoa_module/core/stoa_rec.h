@@ -9,6 +9,11 @@
  * understands a newer control plane; everything else that is wrong is refused
  * with its place.
  *
+ * Strings are followed by a NUL that their length does not count (all but
+ * parts of others: definition_head, definition_tail).  A record's size is a
+ * multiple of 8, so LMDB keeps records aligned in a database whose keys have
+ * such sizes too.
+ *
  * Process: encode in the sync thread; read in any worker.  Byte order and
  * alignment are the machine's (the store is local); `version` guards the
  * layout, STOA_REC_VERSION is raised with every change of a struct.

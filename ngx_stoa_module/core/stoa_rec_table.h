@@ -1,0 +1,92 @@
+/*
+ * The tables behind stoa_rec.c: what a body of each kind consists of.  Private
+ * to the codec.  A new field is a row here (stoa_rec_table.c) and a member of
+ * the kind's struct (stoa_rec.h).
+ */
+
+#ifndef STOA_REC_TABLE_H
+#define STOA_REC_TABLE_H
+
+
+#include "stoa_json.h"
+#include "stoa_rec.h"
+
+
+typedef enum {
+    STOA_REC_T_ID, STOA_REC_T_STRING, STOA_REC_T_OBJECT, STOA_REC_T_BOOL,
+    STOA_REC_T_ENUM, STOA_REC_T_U16, STOA_REC_T_U32, STOA_REC_T_U64,
+    STOA_REC_T_I64, STOA_REC_T_HEX32, STOA_REC_T_IDS, STOA_REC_T_CIDRS,
+    STOA_REC_T_STRUCTS, STOA_REC_T_MAX
+} stoa_rec_type_e;
+
+
+typedef struct {
+    const char  *word;                /* NULL ends the list               */
+    uint8_t      value;
+} stoa_rec_word_t;
+
+typedef struct stoa_rec_struct_s  stoa_rec_struct_t;
+
+typedef struct {
+    stoa_str_t                name;   /* in the body                      */
+    uint8_t                   type;
+    bool                      required;
+    bool                      lower;  /* a string: to lower case          */
+    uint16_t                  offset;
+    uint16_t                  flag;   /* a byte that is 1 when the member
+                                         was there; 0: none               */
+    int64_t                   min;    /* of a number, a length or a count */
+    int64_t                   max;
+    int64_t                   def;    /* number, bool, enum when absent   */
+    const stoa_rec_word_t    *words;  /* enum                             */
+    const stoa_rec_struct_t  *items;  /* array of structs                 */
+    bool                    (*valid)(const char *s, size_t len);
+                                      /* of a string that is not empty    */
+    const char               *must;   /* what a string must be            */
+} stoa_rec_field_t;
+
+struct stoa_rec_struct_s {
+    const char               *name;   /* of a kind                        */
+    size_t                    size;
+    const stoa_rec_field_t   *fields;
+    size_t                    nfields;
+    uint16_t                  sort;   /* items: offset of the name (a ref)
+                                         they are sorted by and unique in */
+    bool                      sorted;
+};
+
+
+/* By stoa_rec_kind_e; the first one is empty. */
+extern const stoa_rec_struct_t  stoa_rec_structs[STOA_REC_KIND_MAX];
+
+
+/* One encoding. */
+
+#define STOA_REC_ALIGN  8
+
+typedef struct {
+    stoa_buf_t   *out;
+    stoa_err_t   *err;
+    const char   *json;
+    size_t        path_len;                 /* "targets[1].port"          */
+    char          path[STOA_ERR_FIELD_MAX];
+} stoa_rec_enc_t;
+
+/* Writes one member; `at` is where it lies in the record. */
+typedef stoa_rc_t (*stoa_rec_encode_pt)(stoa_rec_enc_t *e,
+    const stoa_rec_field_t *f, const stoa_json_val_t *val, size_t at);
+
+extern const stoa_rec_encode_pt  stoa_rec_encoders[STOA_REC_T_MAX];
+
+stoa_rc_t stoa_rec_struct(stoa_rec_enc_t *e, const stoa_rec_struct_t *def,
+    const stoa_json_val_t *object, size_t base) STOA_MUST_CHECK;
+stoa_rc_t stoa_rec_align(stoa_rec_enc_t *e) STOA_MUST_CHECK;
+void stoa_rec_put(stoa_rec_enc_t *e, size_t at, const void *data, size_t len);
+void stoa_rec_put_number(stoa_rec_enc_t *e, const stoa_rec_field_t *f,
+    size_t at, int64_t n);
+stoa_rc_t stoa_rec_wrong(stoa_rec_enc_t *e, const char *at, const char *text);
+size_t stoa_rec_enter(stoa_rec_enc_t *e, const char *member,
+    const size_t *item);
+
+
+#endif /* STOA_REC_TABLE_H */

@@ -1,0 +1,551 @@
+/*
+ * Members of records by their type: from a JSON value to bytes.
+ */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "stoa_key.h"
+#include "stoa_rec_table.h"
+
+
+/* an item of a sorted array is at most this large */
+#define STOA_REC_SORT_SIZE  64
+
+
+static stoa_rc_t stoa_rec_id(stoa_rec_enc_t *e,
+    const stoa_rec_field_t *f, const stoa_json_val_t *val, size_t at);
+static stoa_rc_t stoa_rec_string(stoa_rec_enc_t *e,
+    const stoa_rec_field_t *f, const stoa_json_val_t *val, size_t at);
+static stoa_rc_t stoa_rec_object(stoa_rec_enc_t *e,
+    const stoa_rec_field_t *f, const stoa_json_val_t *val, size_t at);
+static stoa_rc_t stoa_rec_bool(stoa_rec_enc_t *e,
+    const stoa_rec_field_t *f, const stoa_json_val_t *val, size_t at);
+static stoa_rc_t stoa_rec_enum(stoa_rec_enc_t *e,
+    const stoa_rec_field_t *f, const stoa_json_val_t *val, size_t at);
+static stoa_rc_t stoa_rec_number(stoa_rec_enc_t *e,
+    const stoa_rec_field_t *f, const stoa_json_val_t *val, size_t at);
+static stoa_rc_t stoa_rec_hex32(stoa_rec_enc_t *e,
+    const stoa_rec_field_t *f, const stoa_json_val_t *val, size_t at);
+static stoa_rc_t stoa_rec_ids(stoa_rec_enc_t *e,
+    const stoa_rec_field_t *f, const stoa_json_val_t *val, size_t at);
+static stoa_rc_t stoa_rec_cidrs(stoa_rec_enc_t *e,
+    const stoa_rec_field_t *f, const stoa_json_val_t *val, size_t at);
+static stoa_rc_t stoa_rec_items(stoa_rec_enc_t *e,
+    const stoa_rec_field_t *f, const stoa_json_val_t *val, size_t at);
+static stoa_rc_t stoa_rec_string_check(stoa_rec_enc_t *e,
+    const stoa_rec_field_t *f, const stoa_json_val_t *val, char *s,
+    size_t len);
+static int stoa_rec_id_cmp(const void *a, const void *b);
+static stoa_rc_t stoa_rec_sort(stoa_rec_enc_t *e, const stoa_rec_struct_t *def,
+    size_t first, size_t n);
+static int stoa_rec_name_cmp(const char *rec, const char *a, const char *b);
+static stoa_ref_t stoa_rec_ref(const char *at);
+static stoa_rc_t stoa_rec_array(stoa_rec_enc_t *e, const stoa_rec_field_t *f,
+    const stoa_json_val_t *val, size_t at, size_t size, stoa_vec_t *vec);
+
+
+const stoa_rec_encode_pt  stoa_rec_encoders[STOA_REC_T_MAX] = {
+    [STOA_REC_T_ID]      = stoa_rec_id,
+    [STOA_REC_T_STRING]  = stoa_rec_string,
+    [STOA_REC_T_OBJECT]  = stoa_rec_object,
+    [STOA_REC_T_BOOL]    = stoa_rec_bool,
+    [STOA_REC_T_ENUM]    = stoa_rec_enum,
+    [STOA_REC_T_U16]     = stoa_rec_number,
+    [STOA_REC_T_U32]     = stoa_rec_number,
+    [STOA_REC_T_U64]     = stoa_rec_number,
+    [STOA_REC_T_I64]     = stoa_rec_number,
+    [STOA_REC_T_HEX32]   = stoa_rec_hex32,
+    [STOA_REC_T_IDS]     = stoa_rec_ids,
+    [STOA_REC_T_CIDRS]   = stoa_rec_cidrs,
+    [STOA_REC_T_STRUCTS] = stoa_rec_items,
+};
+
+
+static stoa_rc_t
+stoa_rec_id(stoa_rec_enc_t *e, const stoa_rec_field_t *f,
+    const stoa_json_val_t *val, size_t at)
+{
+    (void) f;
+
+    if (val->type != STOA_JSON_STRING
+        || !stoa_id_valid(val->start + 1,
+                          (size_t) (val->end - val->start) - 2))
+    {
+        return stoa_rec_wrong(e, val->start, "must be an id");
+    }
+
+    stoa_rec_put(e, at, val->start + 1, STOA_ID_LEN);
+
+    return STOA_OK;
+}
+
+
+static stoa_rc_t
+stoa_rec_string(stoa_rec_enc_t *e, const stoa_rec_field_t *f,
+    const stoa_json_val_t *val, size_t at)
+{
+    size_t      i, len;
+    char       *s;
+    stoa_rc_t   rc;
+    stoa_ref_t  ref;
+
+    if (val->type != STOA_JSON_STRING) {
+        return stoa_rec_wrong(e, val->start, "must be a string");
+    }
+
+    /* a place for it as written; unescaped it is never longer */
+
+    rc = stoa_buf_reserve(e->out, (size_t) (val->end - val->start));
+    if (rc != STOA_OK) {
+        return rc;
+    }
+
+    s = e->out->data + e->out->len;
+    len = stoa_json_unescape(val, s);
+    s[len] = '\0';
+
+    for (i = 0; f->lower && i < len; i++) {
+        s[i] = (char) (s[i] >= 'A' && s[i] <= 'Z' ? s[i] | 0x20 : s[i]);
+    }
+
+    rc = stoa_rec_string_check(e, f, val, s, len);
+    if (rc != STOA_OK) {
+        return rc;
+    }
+
+    if (len) {
+        ref.off = (uint32_t) e->out->len;
+        ref.len = (uint32_t) len;
+        e->out->len += len + 1;
+        stoa_rec_put(e, at, &ref, sizeof(stoa_ref_t));
+    }
+
+    return STOA_OK;
+}
+
+
+static stoa_rc_t
+stoa_rec_string_check(stoa_rec_enc_t *e, const stoa_rec_field_t *f,
+    const stoa_json_val_t *val, char *s, size_t len)
+{
+    char  text[64];
+
+    if (len > (size_t) f->max) {
+        (void) snprintf(text, sizeof(text), "must be at most %d bytes long",
+                        (int) f->max);
+        return stoa_rec_wrong(e, val->start, text);
+    }
+
+    if (len < (size_t) f->min) {
+        return stoa_rec_wrong(e, val->start, "must not be empty");
+    }
+
+    if (memchr(s, '\0', len)) {
+        return stoa_rec_wrong(e, val->start, "must not contain U+0000");
+    }
+
+    if (len && f->valid && !f->valid(s, len)) {
+        return stoa_rec_wrong(e, val->start, f->must);
+    }
+
+    return STOA_OK;
+}
+
+
+/* An object that is kept as it is written. */
+
+static stoa_rc_t
+stoa_rec_object(stoa_rec_enc_t *e, const stoa_rec_field_t *f,
+    const stoa_json_val_t *val, size_t at)
+{
+    stoa_ref_t  ref;
+
+    (void) f;
+
+    if (val->type != STOA_JSON_OBJECT) {
+        return stoa_rec_wrong(e, val->start, "must be an object");
+    }
+
+    ref.off = (uint32_t) e->out->len;
+    ref.len = (uint32_t) (val->end - val->start);
+
+    stoa_buf_add(e->out, val->start, ref.len);
+    stoa_buf_add(e->out, "", 1);
+
+    if (e->out->rc != STOA_OK) {
+        return e->out->rc;
+    }
+
+    stoa_rec_put(e, at, &ref, sizeof(stoa_ref_t));
+
+    return STOA_OK;
+}
+
+
+static stoa_rc_t
+stoa_rec_bool(stoa_rec_enc_t *e, const stoa_rec_field_t *f,
+    const stoa_json_val_t *val, size_t at)
+{
+    if (val->type != STOA_JSON_TRUE && val->type != STOA_JSON_FALSE) {
+        return stoa_rec_wrong(e, val->start, "must be true or false");
+    }
+
+    stoa_rec_put_number(e, f, at, val->type == STOA_JSON_TRUE);
+
+    return STOA_OK;
+}
+
+
+static stoa_rc_t
+stoa_rec_enum(stoa_rec_enc_t *e, const stoa_rec_field_t *f,
+    const stoa_json_val_t *val, size_t at)
+{
+    char                    text[STOA_ERR_TEXT_MAX];
+    size_t                  n;
+    const stoa_rec_word_t  *w;
+
+    for (w = f->words; w->word; w++) {
+        if (stoa_json_eq(val, w->word, strlen(w->word))) {
+            stoa_rec_put_number(e, f, at, w->value);
+            return STOA_OK;
+        }
+    }
+
+    n = (size_t) snprintf(text, sizeof(text), "must be one of");
+
+    for (w = f->words; w->word && n < sizeof(text); w++) {
+        n += (size_t) snprintf(text + n, sizeof(text) - n, "%s %s",
+                               (w == f->words) ? "" : ",", w->word);
+    }
+
+    return stoa_rec_wrong(e, val->start, text);
+}
+
+
+static stoa_rc_t
+stoa_rec_number(stoa_rec_enc_t *e, const stoa_rec_field_t *f,
+    const stoa_json_val_t *val, size_t at)
+{
+    char     text[STOA_ERR_TEXT_MAX];
+    int64_t  n;
+
+    if (stoa_json_int(val, &n) != STOA_OK || n < f->min || n > f->max) {
+        (void) snprintf(text, sizeof(text),
+                        "must be a whole number, %lld..%lld",
+                        (long long) f->min, (long long) f->max);
+        return stoa_rec_wrong(e, val->start, text);
+    }
+
+    stoa_rec_put_number(e, f, at, n);
+
+    return STOA_OK;
+}
+
+
+static stoa_rc_t
+stoa_rec_hex32(stoa_rec_enc_t *e, const stoa_rec_field_t *f,
+    const stoa_json_val_t *val, size_t at)
+{
+    uint8_t  bytes[32];
+
+    (void) f;
+
+    if (val->type != STOA_JSON_STRING || val->end - val->start != 64 + 2
+        || !stoa_hex_decode(val->start + 1, 64, bytes))
+    {
+        return stoa_rec_wrong(e, val->start, "must be 64 hex digits");
+    }
+
+    stoa_rec_put(e, at, bytes, sizeof(bytes));
+
+    return STOA_OK;
+}
+
+
+/* Sorted, each once. */
+
+static stoa_rc_t
+stoa_rec_ids(stoa_rec_enc_t *e, const stoa_rec_field_t *f,
+    const stoa_json_val_t *val, size_t at)
+{
+    bool              more;
+    size_t            i, item, path;
+    stoa_id_t        *ids;
+    stoa_rc_t         rc;
+    stoa_vec_t        vec;
+    stoa_json_val_t   id;
+    stoa_json_iter_t  it;
+
+    rc = stoa_rec_array(e, f, val, at, sizeof(stoa_id_t), &vec);
+    if (rc != STOA_OK || vec.n == 0) {
+        return rc;
+    }
+
+    i = 0;
+
+    for (more = stoa_json_first(val, &it, NULL, &id);
+         more;
+         more = stoa_json_next(&it, NULL, &id))
+    {
+        path = stoa_rec_enter(e, NULL, &i);
+        item = vec.off + i++ * sizeof(stoa_id_t);
+
+        rc = stoa_rec_id(e, f, &id, item);
+        if (rc != STOA_OK) {
+            return rc;
+        }
+
+        e->path_len = path;
+    }
+
+    ids = (stoa_id_t *) (e->out->data + vec.off);
+    qsort(ids, vec.n, sizeof(stoa_id_t), stoa_rec_id_cmp);
+
+    for (i = 1, item = 1; i < vec.n; i++) {
+        if (stoa_rec_id_cmp(&ids[i], &ids[item - 1]) != 0) {
+            ids[item++] = ids[i];
+        }
+    }
+
+    vec.n = (uint32_t) item;
+    e->out->len = vec.off + item * sizeof(stoa_id_t);
+    stoa_rec_put(e, at, &vec, sizeof(stoa_vec_t));
+
+    return STOA_OK;
+}
+
+
+static int
+stoa_rec_id_cmp(const void *a, const void *b)
+{
+    return memcmp(a, b, sizeof(stoa_id_t));
+}
+
+
+static stoa_rc_t
+stoa_rec_cidrs(stoa_rec_enc_t *e, const stoa_rec_field_t *f,
+    const stoa_json_val_t *val, size_t at)
+{
+    bool              more;
+    size_t            i, path;
+    stoa_rc_t         rc;
+    stoa_vec_t        vec;
+    stoa_cidr_t       cidr;
+    stoa_json_val_t   item;
+    stoa_json_iter_t  it;
+
+    rc = stoa_rec_array(e, f, val, at, sizeof(stoa_cidr_t), &vec);
+    if (rc != STOA_OK || vec.n == 0) {
+        return rc;
+    }
+
+    i = 0;
+
+    for (more = stoa_json_first(val, &it, NULL, &item);
+         more;
+         more = stoa_json_next(&it, NULL, &item))
+    {
+        path = stoa_rec_enter(e, NULL, &i);
+
+        if (item.type != STOA_JSON_STRING
+            || stoa_cidr_parse(item.start + 1,
+                               (size_t) (item.end - item.start) - 2, &cidr)
+               != STOA_OK)
+        {
+            return stoa_rec_wrong(e, item.start,
+                                  "must be an address or a range like "
+                                  "10.0.0.0/8");
+        }
+
+        stoa_rec_put(e, vec.off + i++ * sizeof(stoa_cidr_t), &cidr,
+                     sizeof(stoa_cidr_t));
+        e->path_len = path;
+    }
+
+    return STOA_OK;
+}
+
+
+static stoa_rc_t
+stoa_rec_items(stoa_rec_enc_t *e, const stoa_rec_field_t *f,
+    const stoa_json_val_t *val, size_t at)
+{
+    bool                      more;
+    size_t                    i, path;
+    stoa_rc_t                 rc;
+    stoa_vec_t                vec;
+    stoa_json_val_t           item;
+    stoa_json_iter_t          it;
+    const stoa_rec_struct_t  *def;
+
+    def = f->items;
+
+    rc = stoa_rec_array(e, f, val, at, def->size, &vec);
+    if (rc != STOA_OK || vec.n == 0) {
+        return rc;
+    }
+
+    i = 0;
+
+    for (more = stoa_json_first(val, &it, NULL, &item);
+         more;
+         more = stoa_json_next(&it, NULL, &item))
+    {
+        path = stoa_rec_enter(e, NULL, &i);
+
+        if (item.type != STOA_JSON_OBJECT) {
+            return stoa_rec_wrong(e, item.start, "must be an object");
+        }
+
+        rc = stoa_rec_struct(e, def, &item, vec.off + i++ * def->size);
+        if (rc != STOA_OK) {
+            return rc;
+        }
+
+        e->path_len = path;
+    }
+
+    if (def->sorted) {
+        return stoa_rec_sort(e, def, vec.off, vec.n);
+    }
+
+    return STOA_OK;
+}
+
+
+/* Sorted by name: a tool is found by bisection. */
+
+static stoa_rc_t
+stoa_rec_sort(stoa_rec_enc_t *e, const stoa_rec_struct_t *def, size_t first,
+    size_t n)
+{
+    char    tmp[STOA_REC_SORT_SIZE], text[STOA_ERR_TEXT_MAX];
+    char   *rec, *items, *prev;
+    size_t  i, j, by, gap, size;
+
+    rec = e->out->data;
+    items = rec + first;
+    size = def->size;
+    by = def->sort;
+
+    if (size > sizeof(tmp)) {
+        return STOA_ERROR;
+    }
+
+    for (gap = n / 2; gap > 0; gap /= 2) {
+        for (i = gap; i < n; i++) {
+            memcpy(tmp, items + i * size, size);
+
+            for (j = i; j >= gap; j -= gap) {
+                prev = items + (j - gap) * size;
+
+                if (stoa_rec_name_cmp(rec, prev + by, tmp + by) <= 0) {
+                    break;
+                }
+
+                memcpy(items + j * size, prev, size);
+            }
+
+            memcpy(items + j * size, tmp, size);
+        }
+    }
+
+    for (i = 1; i < n; i++) {
+        prev = items + (i - 1) * size + by;
+
+        if (stoa_rec_name_cmp(rec, prev, prev + size) == 0) {
+            (void) snprintf(text, sizeof(text), "has the name \"%s\" twice",
+                            rec + stoa_rec_ref(prev).off);
+            return stoa_rec_wrong(e, e->json, text);
+        }
+    }
+
+    return STOA_OK;
+}
+
+
+static int
+stoa_rec_name_cmp(const char *rec, const char *a, const char *b)
+{
+    int         rc;
+    stoa_ref_t  x, y;
+
+    x = stoa_rec_ref(a);
+    y = stoa_rec_ref(b);
+
+    rc = memcmp(rec + x.off, rec + y.off, x.len < y.len ? x.len : y.len);
+
+    return rc ? rc : (x.len > y.len) - (x.len < y.len);
+}
+
+
+static stoa_ref_t
+stoa_rec_ref(const char *at)
+{
+    stoa_ref_t  ref;
+
+    memcpy(&ref, at, sizeof(stoa_ref_t));
+
+    return ref;
+}
+
+
+/* The array's place, all zero, and its reference. */
+
+static stoa_rc_t
+stoa_rec_array(stoa_rec_enc_t *e, const stoa_rec_field_t *f,
+    const stoa_json_val_t *val, size_t at, size_t size, stoa_vec_t *vec)
+{
+    bool              more;
+    char              text[64];
+    size_t            n;
+    stoa_rc_t         rc;
+    stoa_json_val_t   item;
+    stoa_json_iter_t  it;
+
+    if (val->type != STOA_JSON_ARRAY) {
+        return stoa_rec_wrong(e, val->start, "must be an array");
+    }
+
+    n = 0;
+
+    for (more = stoa_json_first(val, &it, NULL, &item);
+         more;
+         more = stoa_json_next(&it, NULL, &item))
+    {
+        n++;
+    }
+
+    if (n < (size_t) f->min || n > (size_t) f->max) {
+        (void) snprintf(text, sizeof(text), "must have %d..%d items",
+                        (int) f->min, (int) f->max);
+        return stoa_rec_wrong(e, val->start, text);
+    }
+
+    vec->n = (uint32_t) n;
+    vec->off = 0;
+
+    if (n == 0) {
+        return STOA_OK;
+    }
+
+    rc = stoa_rec_align(e);
+    if (rc != STOA_OK) {
+        return rc;
+    }
+
+    rc = stoa_buf_reserve(e->out, n * size);
+    if (rc != STOA_OK) {
+        return rc;
+    }
+
+    vec->off = (uint32_t) e->out->len;
+    memset(e->out->data + vec->off, 0, n * size);
+    e->out->len += n * size;
+
+    stoa_rec_put(e, at, vec, sizeof(stoa_vec_t));
+
+    return STOA_OK;
+}
