@@ -16,9 +16,9 @@
 
 #define CP_USAGE_COUNT_MAX  ((int64_t) 1 << 40)
 #define CP_USAGE_BYTES_MAX  ((int64_t) 1 << 50)
-#define CP_USAGE_KEYS       7               /* tenant .. refused             */
-#define CP_USAGE_COUNTS     6               /* c2xx .. bytes_out             */
-#define CP_USAGE_ARGS       (CP_USAGE_KEYS + CP_USAGE_COUNTS + CP_USAGE_BUCKETS)
+#define CP_USAGE_KEYS   7                   /* tenant .. refused             */
+#define CP_USAGE_COUNTS 6                   /* c2xx .. bytes_out             */
+#define CP_USAGE_ARGS   (CP_USAGE_KEYS + CP_USAGE_COUNTS + CP_USAGE_BUCKETS)
 
 
 static cp_rc_t cp_usage_rows(cp_req_t *r, const cp_json_t *in,

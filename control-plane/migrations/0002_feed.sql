@@ -111,3 +111,7 @@ CREATE TABLE usage_minute (
 );
 
 CREATE INDEX usage_minute_start ON usage_minute (start_ms);
+
+-- What is still to be merged into hours.
+CREATE INDEX usage_minute_fine ON usage_minute (start_ms)
+    WHERE start_ms % 3600000 <> 0;

@@ -1,0 +1,436 @@
+/*
+ * GET /v1/tenants/{tenant}/usage, and the merging of old counts.
+ */
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "../auth/cp_auth.h"
+#include "../cp_app.h"
+#include "cp_usage.h"
+
+
+#define CP_USAGE_NO_STEP   ((int64_t) 1 << 62)     /* all starts become 0    */
+#define CP_USAGE_COUNTS_AT 7                      /* columns of cp_usage_sql */
+#define CP_USAGE_HIST_AT   (CP_USAGE_COUNTS_AT + 6)
+
+
+typedef struct {
+    const char  *name;
+    unsigned     bit;
+} cp_usage_name_t;
+
+
+static cp_rc_t cp_usage_parse(cp_req_t *r, cp_usage_ask_t *ask);
+static cp_rc_t cp_usage_time(cp_req_t *r, const char *name, int64_t *ms);
+static cp_rc_t cp_usage_by(cp_req_t *r, unsigned *by);
+static cp_rc_t cp_usage_answer(cp_req_t *r, const cp_usage_ask_t *ask,
+    cp_json_t *items);
+static cp_json_t *cp_usage_item(cp_arena_t *a, const cp_usage_ask_t *ask,
+    const cp_val_t *row);
+
+
+static const cp_usage_name_t  cp_usage_bys[] = {
+    { "application",  CP_USAGE_BY_APPLICATION },
+    { "subscription", CP_USAGE_BY_SUBSCRIPTION },
+    { "api",          CP_USAGE_BY_API },
+    { "operation",    CP_USAGE_BY_OPERATION },
+    { "refused",      CP_USAGE_BY_REFUSED },
+    { NULL, 0 }
+};
+
+/* Values in ms; they fit what `bit` can hold. */
+static const cp_usage_name_t  cp_usage_steps[] = {
+    { "minute", CP_USAGE_MINUTE_MS },
+    { "hour",   CP_USAGE_HOUR_MS },
+    { "day",    CP_USAGE_DAY_MS },
+    { NULL, 0 }
+};
+
+static const char *const  cp_usage_counts[] = {
+    "c2xx", "c3xx", "c4xx", "c5xx", "bytes_in", "bytes_out", NULL
+};
+
+
+#define CP_USAGE_SUM(c)  "CAST(SUM(" #c ") AS BIGINT) AS " #c
+#define CP_USAGE_SUMS                                                         \
+    CP_USAGE_SUM(c2xx) ", " CP_USAGE_SUM(c3xx) ", " CP_USAGE_SUM(c4xx) ", "   \
+    CP_USAGE_SUM(c5xx) ", " CP_USAGE_SUM(bytes_in) ", "                       \
+    CP_USAGE_SUM(bytes_out) ", " CP_USAGE_SUM(h0) ", " CP_USAGE_SUM(h1) ", "  \
+    CP_USAGE_SUM(h2) ", " CP_USAGE_SUM(h3) ", " CP_USAGE_SUM(h4) ", "         \
+    CP_USAGE_SUM(h5) ", " CP_USAGE_SUM(h6) ", " CP_USAGE_SUM(h7) ", "         \
+    CP_USAGE_SUM(h8) ", " CP_USAGE_SUM(h9) ", " CP_USAGE_SUM(h10) ", "        \
+    CP_USAGE_SUM(h11) ", " CP_USAGE_SUM(h12) ", " CP_USAGE_SUM(h13) ", "      \
+    CP_USAGE_SUM(h14) ", " CP_USAGE_SUM(h15)
+
+/* $1 tenant, $2 from, $3 to, $4 step, $5..$9 whether to split by application,
+ * subscription, api, operation, refused; $10, $11: only this application, api
+ * ('' any); $12 rows.  Names are joined to what is left after adding up. */
+
+static const char  cp_usage_sum_sql[] =
+    "SELECT u.start_ms, u.application, u.subscription, u.api, u.operation,"
+    " u.refused, COALESCE(ap.name, u.application),"
+    " u.c2xx, u.c3xx, u.c4xx, u.c5xx, u.bytes_in, u.bytes_out, u.h0, u.h1,"
+    " u.h2, u.h3, u.h4, u.h5, u.h6, u.h7, u.h8, u.h9, u.h10, u.h11, u.h12,"
+    " u.h13, u.h14, u.h15, COALESCE(a.name, u.api),"
+    " COALESCE(t.name, o.method || ' ' || o.path, u.operation)"
+    " FROM (SELECT s AS start_ms, application, subscription, api, operation,"
+    " refused, " CP_USAGE_SUMS
+    " FROM (SELECT start_ms - start_ms % $4 AS s,"
+    " CASE WHEN $5 = 1 THEN application ELSE '' END AS application,"
+    " CASE WHEN $6 = 1 THEN subscription ELSE '' END AS subscription,"
+    " CASE WHEN $7 = 1 THEN api ELSE '' END AS api,"
+    " CASE WHEN $8 = 1 THEN operation ELSE '' END AS operation,"
+    " CASE WHEN $9 = 1 THEN refused ELSE '' END AS refused,"
+    " c2xx, c3xx, c4xx, c5xx, bytes_in, bytes_out, h0, h1, h2, h3, h4, h5,"
+    " h6, h7, h8, h9, h10, h11, h12, h13, h14, h15 FROM usage_minute"
+    " WHERE tenant = $1 AND start_ms >= $2 AND start_ms < $3"
+    " AND ($10 = '' OR application = $10) AND ($11 = '' OR api = $11)) r"
+    " GROUP BY s, application, subscription, api, operation, refused) u"
+    " LEFT JOIN applications ap ON ap.id = u.application"
+    " LEFT JOIN apis a ON a.id = u.api"
+    " LEFT JOIN operations o ON o.id = u.operation"
+    " LEFT JOIN tools t ON t.id = u.operation"
+    " ORDER BY u.start_ms, 7, 30, 31, u.subscription, u.refused, u.api,"
+    " u.operation LIMIT $12";
+
+/* $1: the hour, $2: its end. */
+static const char  cp_usage_merge_sql[] =
+    "INSERT INTO usage_minute (tenant, start_ms, application, subscription,"
+    " api, operation, refused, c2xx, c3xx, c4xx, c5xx, bytes_in, bytes_out,"
+    " h0, h1, h2, h3, h4, h5, h6, h7, h8, h9, h10, h11, h12, h13, h14, h15)"
+    " SELECT tenant, CAST($1 AS BIGINT), application, subscription, api,"
+    " operation, refused, "
+    CP_USAGE_SUMS " FROM usage_minute"
+    " WHERE start_ms > $1 AND start_ms < $2"
+    " GROUP BY tenant, application, subscription, api, operation, refused"
+    CP_USAGE_ON_CONFLICT;
+
+
+cp_rc_t
+cp_usage_get(cp_req_t *r)
+{
+    cp_rc_t          rc;
+    cp_tx_t         *tx;
+    cp_json_t       *items;
+    cp_usage_ask_t   ask;
+
+    memset(&ask, 0, sizeof(ask));
+
+    rc = cp_usage_parse(r, &ask);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    if (cp_tx_begin(r->app->db, false, &tx) != CP_OK) {
+        return cp_err_set(&r->err, "unavailable", "the database is busy");
+    }
+
+    rc = cp_auth_tenant(r, tx, r->param[0], &ask.tenant);
+
+    if (rc == CP_OK) {
+        rc = cp_usage_sum(tx, r->arena, &ask, &items, &r->err);
+    }
+
+    cp_tx_rollback(tx);
+
+    return rc == CP_OK ? cp_usage_answer(r, &ask, items) : rc;
+}
+
+
+static cp_rc_t
+cp_usage_parse(cp_req_t *r, cp_usage_ask_t *ask)
+{
+    cp_rc_t                 rc;
+    const char             *step;
+    const cp_usage_name_t  *n;
+
+    ask->to_ms = cp_time_ms();
+
+    rc = cp_usage_time(r, "to", &ask->to_ms);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    ask->from_ms = ask->to_ms - CP_USAGE_DAY_MS;
+
+    rc = cp_usage_time(r, "from", &ask->from_ms);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    if (ask->from_ms >= ask->to_ms) {
+        return cp_err_field(&r->err, -1, 0, "from", "must be before to");
+    }
+
+    /* counts are kept per minute: the one that holds `from` is included */
+
+    ask->from_ms -= ask->from_ms % CP_USAGE_MINUTE_MS;
+    step = cp_req_query(r, "step");
+
+    if (step) {
+        for (n = cp_usage_steps; n->name; n++) {
+            if (strcmp(n->name, step) == 0) {
+                break;
+            }
+        }
+
+        if (n->name == NULL) {
+            return cp_err_field(&r->err, -1, 0, "step",
+                                "must be minute, hour or day");
+        }
+
+        ask->step_ms = n->bit;
+    }
+
+    return cp_usage_by(r, &ask->by);
+}
+
+
+static cp_rc_t
+cp_usage_time(cp_req_t *r, const char *name, int64_t *ms)
+{
+    const char  *s;
+
+    s = cp_req_query(r, name);
+
+    if (s && (!cp_time_parse(s, strlen(s), ms) || *ms < 0)) {
+        return cp_err_field(&r->err, -1, 0, name,
+                            "must be a time such as 2026-01-31T12:00:00Z");
+    }
+
+    return CP_OK;
+}
+
+
+static cp_rc_t
+cp_usage_by(cp_req_t *r, unsigned *by)
+{
+    size_t                  len;
+    const char             *s;
+    const cp_usage_name_t  *n;
+
+    s = cp_req_query(r, "by");
+
+    while (s && *s) {
+        len = strcspn(s, ",");
+
+        for (n = cp_usage_bys; n->name; n++) {
+            if (strlen(n->name) == len && memcmp(n->name, s, len) == 0) {
+                break;
+            }
+        }
+
+        if (n->name == NULL) {
+            return cp_err_field(&r->err, -1, 0, "by", "must be a list of "
+                                "application, subscription, api, operation,"
+                                " refused");
+        }
+
+        *by |= n->bit;
+        s += len + (s[len] == ',');
+    }
+
+    return CP_OK;
+}
+
+
+static cp_rc_t
+cp_usage_answer(cp_req_t *r, const cp_usage_ask_t *ask, cp_json_t *items)
+{
+    cp_json_t   *out;
+    cp_arena_t  *a;
+
+    a = r->arena;
+    out = cp_json_object(a);
+    cp_json_set(a, out, "from",
+                cp_json_string(a, cp_time_format(a, ask->from_ms)));
+    cp_json_set(a, out, "to",
+                cp_json_string(a, cp_time_format(a, ask->to_ms)));
+    cp_json_set(a, out, "items", items);
+
+    return cp_req_answer(r, 200, out);
+}
+
+
+cp_rc_t
+cp_usage_sum(cp_tx_t *tx, cp_arena_t *a, const cp_usage_ask_t *ask,
+    cp_json_t **items, cp_err_t *err)
+{
+    cp_rc_t    rc;
+    unsigned   i;
+    cp_rows_t  rows;
+
+    rc = cp_tx_query(tx, a, cp_usage_sum_sql,
+            cp_args(cp_text(ask->tenant), cp_int(ask->from_ms),
+                    cp_int(ask->to_ms),
+                    cp_int(ask->step_ms ? ask->step_ms : CP_USAGE_NO_STEP),
+                    cp_int((ask->by & CP_USAGE_BY_APPLICATION) != 0),
+                    cp_int((ask->by & CP_USAGE_BY_SUBSCRIPTION) != 0),
+                    cp_int((ask->by & CP_USAGE_BY_API) != 0),
+                    cp_int((ask->by & CP_USAGE_BY_OPERATION) != 0),
+                    cp_int((ask->by & CP_USAGE_BY_REFUSED) != 0),
+                    cp_text(ask->application ? ask->application : ""),
+                    cp_text(ask->api ? ask->api : ""),
+                    cp_int(CP_USAGE_ITEMS_MAX + 1)), &rows, err);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    if (rows.rows > CP_USAGE_ITEMS_MAX) {
+        return cp_err_set(err, "too_large", "more than %d items: take a "
+                          "shorter time, a longer step or fewer members of by",
+                          CP_USAGE_ITEMS_MAX);
+    }
+
+    *items = cp_json_array(a);
+
+    for (i = 0; i < rows.rows; i++) {
+        cp_json_push(*items, cp_usage_item(a, ask, cp_cell(&rows, i, 0)));
+    }
+
+    return CP_OK;
+}
+
+
+static cp_json_t *
+cp_usage_item(cp_arena_t *a, const cp_usage_ask_t *ask, const cp_val_t *row)
+{
+    int64_t                 h[CP_USAGE_BUCKETS];
+    unsigned                i;
+    cp_json_t              *item;
+    const char             *s;
+    const cp_val_t         *at;
+    const cp_usage_name_t  *by;
+
+    /* the column that shows each row of cp_usage_bys */
+    static const unsigned   shown[] = { 6, 2, 29, 30, 5 };
+
+    item = cp_json_object(a);
+
+    if (ask->step_ms) {
+        cp_json_set(a, item, "start",
+                    cp_json_string(a, cp_time_format(a, row[0].i)));
+    }
+
+    for (by = cp_usage_bys; by->name; by++) {
+        if (ask->by & by->bit) {
+            s = row[shown[by - cp_usage_bys]].p;
+            cp_json_set(a, item, by->name,
+                        cp_json_string(a, s && *s ? s : NULL));
+        }
+    }
+
+    at = &row[CP_USAGE_COUNTS_AT];
+    cp_json_set(a, item, "requests",
+                cp_json_int(a, at[0].i + at[1].i + at[2].i + at[3].i));
+
+    for (i = 0; cp_usage_counts[i]; i++) {
+        cp_json_set(a, item, cp_usage_counts[i], cp_json_int(a, at[i].i));
+    }
+
+    for (i = 0; i < CP_USAGE_BUCKETS; i++) {
+        h[i] = row[CP_USAGE_HIST_AT + i].i;
+    }
+
+    cp_json_set(a, item, "p50_us",
+                cp_json_int(a, cp_usage_percentile(h, 500)));
+    cp_json_set(a, item, "p95_us",
+                cp_json_int(a, cp_usage_percentile(h, 950)));
+    cp_json_set(a, item, "p99_us",
+                cp_json_int(a, cp_usage_percentile(h, 990)));
+
+    return item;
+}
+
+
+int64_t
+cp_usage_percentile(const int64_t h[CP_USAGE_BUCKETS], unsigned per_mille)
+{
+    double    want, seen, low, high;
+    unsigned  i;
+
+    for (i = 0, want = 0; i < CP_USAGE_BUCKETS; i++) {
+        want += (double) h[i];
+    }
+
+    if (want == 0) {
+        return 0;
+    }
+
+    want = want * per_mille / 1000;
+    low = 0;
+    high = 64;
+
+    for (i = 0, seen = 0; i < CP_USAGE_BUCKETS - 1; i++) {
+
+        if (h[i] && seen + (double) h[i] >= want) {
+            return (int64_t) (low + (high - low) * (want - seen)
+                                    / (double) h[i]);
+        }
+
+        seen += (double) h[i];
+        low = high;
+        high *= 2;
+    }
+
+    return (int64_t) low;
+}
+
+
+cp_rc_t
+cp_usage_compact(cp_db_t *db, cp_arena_t *a, bool *more, cp_err_t *err)
+{
+    cp_rc_t    rc;
+    int64_t    now, hour;
+    cp_tx_t   *tx;
+    cp_rows_t  rows;
+
+    now = cp_time_ms();
+    *more = false;
+
+    if (cp_tx_begin(db, true, &tx) != CP_OK) {
+        return cp_err_set(err, "unavailable", "the database is busy");
+    }
+
+    /* the hour that is merged must be old as a whole */
+
+    rc = cp_tx_query(tx, a, "SELECT MIN(start_ms) FROM usage_minute"
+                     " WHERE start_ms % 3600000 <> 0 AND start_ms < $1",
+                     cp_args(cp_int(now - now % CP_USAGE_HOUR_MS
+                                    - CP_USAGE_MINUTES_S * 1000LL)),
+                     &rows, err);
+
+    if (rc == CP_OK && rows.rows && cp_cell(&rows, 0, 0)->type == CP_VAL_INT) {
+        *more = true;
+        hour = cp_cell(&rows, 0, 0)->i;
+        hour -= hour % CP_USAGE_HOUR_MS;
+
+        rc = cp_tx_query(tx, a, cp_usage_merge_sql,
+                         cp_args(cp_int(hour),
+                                 cp_int(hour + CP_USAGE_HOUR_MS)),
+                         NULL, err);
+
+        if (rc == CP_OK) {
+            rc = cp_tx_query(tx, a, "DELETE FROM usage_minute"
+                             " WHERE start_ms > $1 AND start_ms < $2",
+                             cp_args(cp_int(hour),
+                                     cp_int(hour + CP_USAGE_HOUR_MS)),
+                             NULL, err);
+        }
+    }
+
+    if (rc == CP_OK) {
+        rc = cp_tx_query(tx, a, "DELETE FROM usage_minute"
+                         " WHERE start_ms < $1",
+                         cp_args(cp_int(now - CP_USAGE_HOURS_S * 1000LL)),
+                         NULL, err);
+    }
+
+    if (rc != CP_OK) {
+        cp_tx_rollback(tx);
+        return rc;
+    }
+
+    return cp_tx_commit(tx);
+}
