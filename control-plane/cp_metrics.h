@@ -3,7 +3,8 @@
  *
  * Series are registered once (usually at start, or at first use) and never
  * removed; label values must come from a bounded set, at most
- * CP_METRICS_MAX series in all.  Thread safe; adding is one atomic operation.
+ * CP_METRICS_MAX series in all.  Thread safe; adding is one atomic operation,
+ * finding a series a search: keep the pointer where it matters.
  */
 
 #ifndef CP_METRICS_H
@@ -13,7 +14,7 @@
 #include "util/cp_util.h"
 
 
-#define CP_METRICS_MAX  256
+#define CP_METRICS_MAX  2048
 
 typedef struct cp_metric_s  cp_metric_t;
 

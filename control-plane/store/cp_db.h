@@ -8,8 +8,8 @@
  * allocates a revision), so revisions appear in commit order.
  *
  * SQL is written once for both: $1..$n parameters, TEXT, BIGINT, BLOB/BYTEA
- * (migrations say {{BLOB}} and {{SERIAL}}, the driver fills them in), ON CONFLICT,
- * RETURNING, LIMIT.  No string is ever pasted into SQL.
+ * (migrations say {{BLOB}}, and {{SERIAL}} for an integer primary key that
+ * counts by itself; the driver fills them in), ON CONFLICT, RETURNING, LIMIT.  No string is ever pasted into SQL.
  */
 
 #ifndef CP_DB_H
@@ -57,13 +57,16 @@ void cp_tx_rollback(cp_tx_t *tx);                      /* NULL is fine      */
 
 /* Runs one statement; rows (may be NULL) are gathered in the arena, at most
  * 100,000 rows.  A unique violation is CP_DECLINED with *err code
- * "already_exists". */
+ * "already_exists", a foreign key's is "in_use".  After anything but CP_OK
+ * the transaction takes no further statement, only a rollback (so write ON
+ * CONFLICT DO NOTHING where going on is wanted). */
 cp_rc_t cp_tx_query(cp_tx_t *tx, cp_arena_t *a, const char *sql,
     const cp_val_t *args, unsigned nargs, cp_rows_t *rows, cp_err_t *err)
     CP_MUST_CHECK;
 
 /* Streams rows to a callback without gathering; the callback returns CP_OK to
- * go on.  PostgreSQL: single-row mode. */
+ * go on, and must not use tx.  Its other answers are returned, CP_DECLINED
+ * among them: the way to stop early.  PostgreSQL: single-row mode. */
 typedef cp_rc_t (*cp_row_pt)(void *ctx, const cp_val_t *row, unsigned cols);
 cp_rc_t cp_tx_each(cp_tx_t *tx, const char *sql, const cp_val_t *args,
     unsigned nargs, cp_row_pt cb, void *ctx) CP_MUST_CHECK;
