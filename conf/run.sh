@@ -1,0 +1,358 @@
+#!/bin/sh
+#
+# Both planes and a demo on this machine: what "make run" and "make stop" call.
+#
+#   conf/run.sh         starts everything in var/ and stays; Ctrl-C ends it
+#   conf/run.sh stop    ends what an earlier run left behind
+#
+# Environment: STOA_PORT (8080), STOA_CONTROL_PORT (8400), STOA_ADDRESS
+# (127.0.0.1), STOA_VAR (var), OBJS (objs), NGINX (nginx).
+#
+# Keeps what it made: a second run starts from the same database, store and
+# key.  "rm -r var" is a new start.
+
+set -eu
+umask 077
+
+root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd -P)
+objs=${OBJS:-objs}
+var=${STOA_VAR:-$root/var}
+port=${STOA_PORT:-8080}
+control_port=${STOA_CONTROL_PORT:-8400}
+address=${STOA_ADDRESS:-127.0.0.1}
+nginx=${NGINX:-$(command -v nginx || echo /usr/sbin/nginx)}
+
+case $objs in /*) ;; *) objs=$root/$objs ;; esac
+case $var in /*) ;; *) var=$root/$var ;; esac
+
+control=$var/control
+gateway=$var/gateway
+control_url=http://127.0.0.1:$control_port
+gateway_url=http://$address:$port
+control_pid=
+nginx_pid=
+
+
+say() { echo "stoa: $*"; }
+
+die() {
+    echo "stoa: $*" >&2
+    exit 1
+}
+
+
+# Processes whose working folder is below ours and whose program is ours: also
+# orphaned workers of an nginx that was killed, which no pid file knows.
+
+ours() {
+    for proc in /proc/[0-9]*; do
+        cwd=$(readlink "$proc/cwd" 2>/dev/null) || continue
+        case $cwd in
+        "$control" | "$gateway") ;;
+        *) continue ;;
+        esac
+        exe=$(readlink "$proc/exe" 2>/dev/null) || continue
+        exe=${exe% (deleted)}
+        case ${exe##*/} in
+        nginx | stoa-control) echo "${proc##*/}" ;;
+        esac
+    done
+}
+
+
+# Gracefully, then by force.
+
+end() {
+    signal=$1
+    shift
+    [ $# -gt 0 ] || return 0
+    kill "-$signal" "$@" 2>/dev/null || :
+
+    n=0
+    while [ $n -lt 50 ]; do
+        alive=
+        for pid in "$@"; do
+            ! kill -0 "$pid" 2>/dev/null || alive="$alive $pid"
+        done
+        [ -n "$alive" ] || return 0
+        n=$((n + 1))
+        sleep 0.1
+    done
+    # shellcheck disable=SC2086
+    kill -KILL $alive 2>/dev/null || :
+}
+
+end_leftovers() {
+    left=$(ours)
+    [ -n "$left" ] || return 0
+    # shellcheck disable=SC2086
+    say "ending what an earlier run left:" $left
+    # shellcheck disable=SC2086
+    end TERM $left
+}
+
+
+# Is a run.sh of this folder alive?  Its pid file may be stale, and the number
+# taken by another program: only the folder it holds in its name counts.
+
+running() {
+    pid=$(cat "$var/run.pid" 2>/dev/null) || return 1
+    case $pid in
+    '' | *[!0-9]* | "$$") return 1 ;;
+    esac
+    kill -0 "$pid" 2>/dev/null || return 1
+    tr '\0' ' ' < "/proc/$pid/cmdline" 2>/dev/null \
+        | grep -q 'conf/run\.sh' || return 1
+    [ "$(readlink "/proc/$pid/cwd" 2>/dev/null)" = "$var" ]
+}
+
+
+finish() {
+    code=$?
+    trap - EXIT
+    trap '' HUP INT TERM
+    [ -z "$nginx_pid" ] || end QUIT "$nginx_pid"
+    [ -z "$control_pid" ] || end TERM "$control_pid"
+    left=$(ours)
+    # shellcheck disable=SC2086
+    [ -z "$left" ] || end KILL $left
+    rm -f "$var/run.pid"
+    exit $code
+}
+
+
+# until_ok SECONDS WHAT LOG COMMAND...: polls; gives up early when a process
+# of ours died, and then shows the end of its log.
+
+until_ok() {
+    limit=$(($1 * 10)) what=$2 log=$3
+    shift 3
+    n=0
+    until "$@" >/dev/null 2>&1; do
+        n=$((n + 1))
+        for pid in $control_pid $nginx_pid; do
+            kill -0 "$pid" 2>/dev/null || n=$limit
+        done
+        if [ "$n" -ge "$limit" ]; then
+            tail -n 15 "$log" >&2 || :
+            die "$what is not ready, see $log
+(ports in use? STOA_PORT and STOA_CONTROL_PORT choose others)"
+        fi
+        sleep 0.1
+    done
+}
+
+fetch() { curl -sS -f --noproxy '*' -o /dev/null -m 5 "$@"; }
+
+ctl() { "$objs/stoactl" "$@"; }
+
+
+start_control() {
+    mkdir -p "$control"
+    : >> "$control/log"
+    chmod 700 "$var" "$control"
+
+    # a new database makes old tokens worthless
+    if [ ! -s "$control/stoa.db" ]; then
+        rm -f "$control/admin.token" "$gateway/token" "$var/demo.env"
+    fi
+
+    (
+        cd "$control"
+        exec "$objs/stoa-control" --listen="127.0.0.1:$control_port" \
+            --database="sqlite:$control/stoa.db" \
+            --admin-token-file="$control/admin.token" \
+            --log-level=info >> log 2>&1
+    ) &
+    control_pid=$!
+
+    until_ok 20 stoa-control "$control/log" fetch "$control_url/health/ready"
+    [ -s "$control/admin.token" ] \
+        || die "$control/admin.token is gone: \"rm -r $var\" starts anew"
+
+    STOA_URL=$control_url
+    STOA_TOKEN=$(cat "$control/admin.token")
+    STOA_CONFIG=$var/stoactl.yaml
+    export STOA_URL STOA_TOKEN STOA_CONFIG
+}
+
+
+# nginx.conf is conf/stoa.conf with this run's paths and ports.
+
+start_gateway() {
+    mkdir -p "$gateway/logs" "$gateway/tmp"
+    chmod 700 "$gateway"
+
+    if [ ! -s "$gateway/token" ]; then
+        ctl gateway delete demo >/dev/null 2>&1 || :
+        ctl gateway create demo --group default -o token \
+            > "$gateway/token.new"
+        mv "$gateway/token.new" "$gateway/token"
+    fi
+
+    resolver=$(awk '$1 == "nameserver" {
+            if (index($2, ":")) { $2 = "[" $2 "]" }
+            printf " %s", $2
+        }' /etc/resolv.conf 2>/dev/null | sed 's/%[^] ]*//g') || :
+
+    sed -e "s|^load_module .*|load_module $objs/ngx_http_stoa_module.so;|" \
+        -e "s|listen 8080;|listen $address:$port;|" \
+        -e "s|http://127.0.0.1:8400|$control_url|" \
+        ${resolver:+-e "s|# resolver .*;|resolver$resolver;|"} \
+        "$root/conf/stoa.conf" > "$gateway/nginx.conf"
+
+    main='daemon off;'
+    [ "$(id -u)" -ne 0 ] || main="$main user root;"
+
+    "$nginx" -t -q -p "$gateway/" -c nginx.conf -e logs/error.log \
+        -g "$main" || die "nginx refuses $gateway/nginx.conf"
+    (
+        cd "$gateway"
+        exec "$nginx" -p "$gateway/" -c nginx.conf -e logs/error.log \
+            -g "$main" >> logs/out 2>&1
+    ) &
+    nginx_pid=$!
+}
+
+
+load_demo() {
+    sed "s|http://127.0.0.1:8400|$control_url|" "$root/conf/demo.yaml" \
+        > "$var/demo.yaml"
+    ctl apply "$var/demo.yaml" --wait 10s > "$var/apply.log" 2>&1 || {
+        cat "$var/apply.log" >&2
+        die "conf/demo.yaml was not applied"
+    }
+    ctl wait api tools --tenant acme --for discovered --timeout 20s \
+        > "$var/apply.log" 2>&1 || {
+        cat "$var/apply.log" >&2
+        die "the tools of the demo were not discovered"
+    }
+    ctl wait gateway demo --for in-sync --timeout 20s \
+        > "$var/apply.log" 2>&1 || {
+        cat "$var/apply.log" "$gateway/logs/error.log" >&2
+        die "the gateway did not get its configuration"
+    }
+    until_ok 20 'the gateway' "$gateway/logs/error.log" \
+        fetch "$gateway_url/stoa/ready"
+
+    # the key of an earlier run, as long as it works
+    key=$(sed -n "s/^DEMO_KEY='\{0,1\}\([^']*\)'\{0,1\}\$/\1/p" \
+          "$var/demo.env" 2>/dev/null) || key=
+    if [ -n "$key" ]; then
+        printf 'header = "X-API-Key: %s"\n' "$key" > "$var/key.curl"
+        fetch -K "$var/key.curl" "$rest_url/health" 2>/dev/null || key=
+        rm -f "$var/key.curl"
+    fi
+    if [ -z "$key" ]; then
+        key=$(ctl key create demo --tenant acme -o key)
+        printf 'header = "X-API-Key: %s"\n' "$key" > "$var/key.curl"
+        until_ok 10 'the key' "$gateway/logs/error.log" \
+            fetch -K "$var/key.curl" "$rest_url/health"
+        rm -f "$var/key.curl"
+    fi
+}
+
+
+tell() {
+    cat > "$var/demo.env" << END
+GATEWAY_URL='$gateway_url'
+CONTROL_URL='$control_url'
+ADMIN_TOKEN='$STOA_TOKEN'
+DEMO_KEY='$key'
+MCP_URL='$mcp_url'
+REST_URL='$rest_url'
+END
+
+    cat << END
+
+STOA is running.  Ctrl-C ends it.
+
+  gateway         $gateway_url    (nginx, $gateway)
+  control plane   $control_url    (stoa-control, $control)
+  these names     . $var/demo.env
+
+With the key, through the gateway, a REST API and an MCP server:
+
+  curl -H 'X-API-Key: $key' $rest_url/catalog
+
+  curl -H 'X-API-Key: $key' \\
+    -H 'Content-Type: application/json' \\
+    -H 'Accept: application/json, text/event-stream' \\
+    -H 'MCP-Protocol-Version: 2025-11-25' \\
+    -d '{"jsonrpc":"2.0","id":1,"method":"tools/list"}' \\
+    $mcp_url
+
+Without it, 401:
+
+  curl -i $rest_url/catalog
+
+The control plane:
+
+  curl -H 'Authorization: Bearer $STOA_TOKEN' \\
+    $control_url/v1/tenants
+
+  STOA_URL=$control_url STOA_TOKEN=\$(cat $control/admin.token) \\
+    $objs/stoactl gateway status
+
+END
+}
+
+
+case ${1:-start} in
+start) ;;
+stop)
+    if running; then
+        pid=$(cat "$var/run.pid")
+        say "ending the run of process $pid"
+        end TERM "$pid"
+    fi
+    end_leftovers
+    rm -f "$var/run.pid"
+    exit 0
+    ;;
+*)
+    die "usage: conf/run.sh [start|stop]"
+    ;;
+esac
+
+for file in stoa-control stoactl ngx_http_stoa_module.so; do
+    [ -e "$objs/$file" ] || die "$objs/$file is missing: run make first"
+done
+command -v curl >/dev/null 2>&1 || die "curl is needed (Debian: curl)"
+[ -x "$nginx" ] || die "no nginx at \"$nginx\" (Debian: nginx)"
+
+mkdir -p "$var"
+var=$(CDPATH='' cd -- "$var" && pwd -P)
+control=$var/control
+gateway=$var/gateway
+cd "$var"
+
+! running || die "already running as process $(cat "$var/run.pid");" \
+                 "\"make stop\" ends it"
+end_leftovers
+echo $$ > "$var/run.pid"
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' HUP TERM
+
+mcp_url=$gateway_url/mcp/acme
+rest_url=$gateway_url/apis/acme/platform
+
+start_control
+start_gateway
+load_demo
+tell
+
+# both planes, or neither
+while kill -0 "$control_pid" 2>/dev/null && kill -0 "$nginx_pid" 2>/dev/null
+do
+    sleep 1 &
+    wait $! || :
+done
+
+kill -0 "$control_pid" 2>/dev/null || {
+    tail -n 15 "$control/log" >&2
+    die "stoa-control ended"
+}
+tail -n 15 "$gateway/logs/error.log" >&2
+die "nginx ended"
