@@ -107,6 +107,7 @@ running() {
 }
 
 
+# shellcheck disable=SC2317  # it is the EXIT trap
 finish() {
     code=$?
     trap - EXIT
@@ -117,7 +118,7 @@ finish() {
     # shellcheck disable=SC2086
     [ -z "$left" ] || end KILL $left
     rm -f "$var/run.pid"
-    exit $code
+    exit "$code"
 }
 
 
