@@ -274,7 +274,7 @@ STOA is running.  Ctrl-C ends it.
 
 With the key, through the gateway, a REST API and an MCP server:
 
-  curl -H 'X-API-Key: $key' $rest_url/catalog
+  curl -H 'X-API-Key: $key' $rest_url/apis
 
   curl -H 'X-API-Key: $key' \\
     -H 'Content-Type: application/json' \\
@@ -285,7 +285,7 @@ With the key, through the gateway, a REST API and an MCP server:
 
 Without it, 401:
 
-  curl -i $rest_url/catalog
+  curl -i $rest_url/apis
 
 The control plane:
 
