@@ -3,8 +3,8 @@
  * judged on the very bytes that are forwarded (rows H1, H4, H5 of the
  * project's MCP checklist).
  *
- * One pass over the body with stoa_json's rules; no allocation for messages
- * with fewer than 64 members per object.
+ * One pass over the body with stoa_json's rules; no allocation while the open
+ * objects have fewer than 64 members together, none more than 16.
  * Process: any.  Spans point into the caller's body.
  */
 
@@ -39,23 +39,32 @@ typedef struct {
                                            there is none                    */
     stoa_json_val_t      params;        /* object; start NULL: none         */
     stoa_json_val_t      name;          /* params.name (string)             */
-    stoa_json_val_t      cursor;        /* params.cursor                    */
-    stoa_json_val_t      arguments;     /* params.arguments                 */
-    stoa_json_val_t      protocol_version;  /* params.protocolVersion       */
-    stoa_json_val_t      meta;          /* params._meta                     */
+    stoa_json_val_t      uri;           /* params.uri (string)              */
+    stoa_json_val_t      cursor;        /* params.cursor (string)           */
+    stoa_json_val_t      arguments;     /* params.arguments (object)        */
+    stoa_json_val_t      protocol_version;  /* params.protocolVersion
+                                           (string)                         */
+    stoa_json_val_t      request_id;    /* params.requestId (as an id), of
+                                           notifications/cancelled          */
+    stoa_json_val_t      meta;          /* params._meta (object)            */
     stoa_json_val_t      meta_version;  /* _meta["io.modelcontextprotocol/
-                                           protocolVersion"]                */
-    stoa_json_val_t      meta_caps;     /* ".../clientCapabilities"         */
+                                           protocolVersion"] (string)       */
+    stoa_json_val_t      meta_caps;     /* ".../clientCapabilities" (object) */
     bool                 ambiguous;     /* a member that differs from one of
                                            the names above only in case     */
 } stoa_jsonrpc_t;
 
 
+
 /*
- * STOA_OK; STOA_DECLINED: err filled and *code set to -32700 (no JSON) or
- * -32600 (JSON, but no message: jsonrpc not "2.0", id of a wrong type or
- * null, method no string, params no object, ambiguous members).  Where an
- * id could be read it is set even then, so that the error can carry it.
+ * STOA_OK; STOA_DECLINED: err filled and *code set to
+ *   -32700  no JSON (as stoa_json_check has it);
+ *   -32600  JSON, but no message: jsonrpc not "2.0", id of a wrong type or
+ *           null, method no string, params no object, result or error beside a
+ *           method or each other, ambiguous members;
+ *   -32602  a member of params that is named above has another type.
+ * Where an id could be read it is set even then, so that the error can carry
+ * it.  STOA_ERROR: no memory.
  */
 stoa_rc_t stoa_jsonrpc_scan(const char *data, size_t len,
     stoa_jsonrpc_t *msg, int *code, stoa_err_t *err) STOA_MUST_CHECK;

@@ -1,0 +1,579 @@
+/*
+ * The scanner of JSON-RPC messages, and header values of MCP.
+ */
+
+#include <string.h>
+
+#include "stoa_jsonrpc.h"
+
+
+#define STOA_RPC_PARSE     -32700
+#define STOA_RPC_REQUEST   -32600
+#define STOA_RPC_PARAMS    -32602
+
+#define STOA_RPC_DEPTH     3             /* message, params, _meta         */
+#define STOA_RPC_NAME_MAX  64            /* of a name in the table         */
+
+#define STOA_BASE64_HEAD   "=?base64?"
+#define STOA_BASE64_TAIL   "?="
+
+/* sets of types */
+#define T_STRING  (1 << STOA_JSON_STRING)
+#define T_OBJECT  (1 << STOA_JSON_OBJECT)
+#define T_ID      (1 << STOA_JSON_STRING | 1 << STOA_JSON_NUMBER)
+#define T_ANY     (T_ID | T_OBJECT | 1 << STOA_JSON_NULL                      \
+                   | 1 << STOA_JSON_FALSE | 1 << STOA_JSON_TRUE               \
+                   | 1 << STOA_JSON_ARRAY)
+
+
+/*
+ * Members are told when their value has ended, those of params before params
+ * itself.  So what is found below a member of the message waits here until
+ * that member's name is known: it is kept for params, forgotten otherwise;
+ * the same with _meta one level below.
+ */
+
+typedef struct {
+    stoa_jsonrpc_t   msg;
+    stoa_json_val_t  version;            /* jsonrpc                        */
+    stoa_json_val_t  method;
+    stoa_json_val_t  result;
+    stoa_json_val_t  error;
+    bool             params_done;
+    bool             meta_done;
+    bool             found[STOA_RPC_DEPTH + 1];      /* something, at depth */
+    bool             ambiguous[STOA_RPC_DEPTH + 1];
+} stoa_rpc_scan_t;
+
+
+typedef struct {
+    stoa_str_t   name;
+    const char  *lower;
+    uint16_t     offset;                 /* of its value in the scan       */
+    uint16_t     types;
+    uint16_t     depth;
+    int          code;                   /* when its type is wrong         */
+} stoa_rpc_member_t;
+
+
+static void stoa_rpc_member(void *ctx, unsigned depth,
+    const stoa_json_val_t *key, const stoa_json_val_t *val);
+static const stoa_rpc_member_t *stoa_rpc_find(const stoa_json_val_t *key,
+    unsigned depth, bool *ambiguous);
+static bool stoa_rpc_alike(const stoa_json_val_t *key, unsigned depth);
+static size_t stoa_rpc_fold(char *s, size_t len);
+static void stoa_rpc_forget(stoa_rpc_scan_t *s, unsigned depth);
+static stoa_rc_t stoa_rpc_judge(stoa_rpc_scan_t *s, const char *data,
+    const stoa_json_val_t *root, int *code, stoa_err_t *err);
+static stoa_rc_t stoa_rpc_types(stoa_rpc_scan_t *s, const char *data,
+    int *code, stoa_err_t *err);
+static stoa_rc_t stoa_rpc_kind(stoa_rpc_scan_t *s, const char *data,
+    stoa_err_t *err);
+static stoa_rc_t stoa_rpc_fail(stoa_err_t *err, const char *data,
+    const char *at, const char *field, const char *text);
+static bool stoa_rpc_id_valid(const stoa_json_val_t *id);
+static stoa_mcp_method_e stoa_rpc_method(const stoa_json_val_t *name);
+static stoa_rc_t stoa_base64_decode(const char *s, size_t len, char *dst,
+    size_t *dst_len);
+
+
+#define ROW(d, n, l, m, t, c)                                                 \
+    { { n, sizeof(n) - 1 }, l, offsetof(stoa_rpc_scan_t, m), t, d, c }
+#define META  "io.modelcontextprotocol/"
+
+static const stoa_rpc_member_t  stoa_rpc_members[] = {
+    ROW(1, "jsonrpc", "jsonrpc", version, T_STRING, STOA_RPC_REQUEST),
+    ROW(1, "id", "id", msg.id, T_ID, STOA_RPC_REQUEST),
+    ROW(1, "method", "method", method, T_STRING, STOA_RPC_REQUEST),
+    ROW(1, "params", "params", msg.params, T_OBJECT, STOA_RPC_REQUEST),
+    ROW(1, "result", "result", result, T_ANY, STOA_RPC_REQUEST),
+    ROW(1, "error", "error", error, T_OBJECT, STOA_RPC_REQUEST),
+
+    ROW(2, "name", "name", msg.name, T_STRING, STOA_RPC_PARAMS),
+    ROW(2, "arguments", "arguments", msg.arguments, T_OBJECT,
+        STOA_RPC_PARAMS),
+    ROW(2, "_meta", "_meta", msg.meta, T_OBJECT, STOA_RPC_PARAMS),
+    ROW(2, "cursor", "cursor", msg.cursor, T_STRING, STOA_RPC_PARAMS),
+    ROW(2, "uri", "uri", msg.uri, T_STRING, STOA_RPC_PARAMS),
+    ROW(2, "protocolVersion", "protocolversion", msg.protocol_version,
+        T_STRING, STOA_RPC_PARAMS),
+    ROW(2, "requestId", "requestid", msg.request_id, T_ID, STOA_RPC_PARAMS),
+
+    ROW(3, META "protocolVersion", META "protocolversion", msg.meta_version,
+        T_STRING, STOA_RPC_PARAMS),
+    ROW(3, META "clientCapabilities", META "clientcapabilities",
+        msg.meta_caps, T_OBJECT, STOA_RPC_PARAMS),
+    { { NULL, 0 }, NULL, 0, 0, STOA_RPC_DEPTH + 1, 0 }
+};
+
+/* Of each depth: where its rows begin, how long its shortest name is. */
+static const uint8_t  stoa_rpc_rows[] = { 0, 0, 6, 13, 15 };
+static const uint8_t  stoa_rpc_shortest[] = { 0, 2, 3, sizeof(META) - 1 };
+
+
+static const struct {
+    stoa_str_t         name;
+    stoa_mcp_method_e  method;
+} stoa_rpc_methods[] = {
+    { { "tools/call", 10 }, STOA_MCP_TOOLS_CALL },
+    { { "tools/list", 10 }, STOA_MCP_TOOLS_LIST },
+    { { "initialize", 10 }, STOA_MCP_INITIALIZE },
+    { { "notifications/initialized", 25 }, STOA_MCP_INITIALIZED },
+    { { "ping", 4 }, STOA_MCP_PING },
+    { { "server/discover", 15 }, STOA_MCP_DISCOVER },
+    { { "notifications/cancelled", 23 }, STOA_MCP_CANCELLED },
+};
+
+
+stoa_rc_t
+stoa_jsonrpc_scan(const char *data, size_t len, stoa_jsonrpc_t *msg,
+    int *code, stoa_err_t *err)
+{
+    stoa_rc_t        rc;
+    stoa_json_val_t  root;
+    stoa_rpc_scan_t  s;
+
+    memset(&s, 0, sizeof(stoa_rpc_scan_t));
+    *code = 0;
+
+    rc = stoa_json_walk(data, len, STOA_JSON_DEPTH_MAX, STOA_RPC_DEPTH,
+                        stoa_rpc_member, &s, &root, err);
+
+    if (rc == STOA_OK) {
+        rc = stoa_rpc_judge(&s, data, &root, code, err);
+
+    } else if (rc == STOA_DECLINED) {
+        *code = STOA_RPC_PARSE;
+    }
+
+    if (rc != STOA_OK) {
+        if (!stoa_rpc_id_valid(&s.msg.id)) {
+            s.msg.id.start = NULL;
+        }
+
+        stoa_rpc_forget(&s, 2);
+        s.msg.params.start = NULL;
+    }
+
+    *msg = s.msg;
+
+    return rc;
+}
+
+
+static void
+stoa_rpc_member(void *ctx, unsigned depth, const stoa_json_val_t *key,
+    const stoa_json_val_t *val)
+{
+    stoa_json_val_t          *to;
+    stoa_rpc_scan_t          *s;
+    const stoa_rpc_member_t  *m;
+
+    s = ctx;
+
+    if ((depth > 1 && s->params_done) || (depth > 2 && s->meta_done)) {
+        return;
+    }
+
+    m = stoa_rpc_find(key, depth, &s->ambiguous[depth]);
+    to = NULL;
+
+    if (m) {
+        to = (stoa_json_val_t *) ((char *) s + m->offset);
+        *to = *val;
+    }
+
+    s->found[depth] |= (m != NULL || s->ambiguous[depth]);
+
+    if (depth == 1) {
+        if (to == &s->msg.params) {
+            s->params_done = true;
+
+        } else if (!s->params_done && (s->found[2] || s->found[3])) {
+            stoa_rpc_forget(s, 2);
+        }
+
+        return;
+    }
+
+    if (depth == 2) {
+        if (to == &s->msg.meta) {
+            s->meta_done = true;
+
+        } else if (!s->meta_done && s->found[3]) {
+            stoa_rpc_forget(s, 3);
+        }
+    }
+}
+
+
+static const stoa_rpc_member_t *
+stoa_rpc_find(const stoa_json_val_t *key, unsigned depth, bool *ambiguous)
+{
+    size_t                    len;
+    const stoa_rpc_member_t  *m;
+
+    len = (size_t) (key->end - key->start) - 2;
+
+    for (m = &stoa_rpc_members[stoa_rpc_rows[depth]]; m->depth == depth; m++) {
+        if (key->escaped
+            ? stoa_json_eq(key, m->name.data, m->name.len)
+            : len == m->name.len
+              && memcmp(key->start + 1, m->name.data, len) == 0)
+        {
+            return m;
+        }
+    }
+
+    if (stoa_rpc_alike(key, depth)) {
+        *ambiguous = true;
+    }
+
+    return NULL;
+}
+
+
+/*
+ * Would a reader that ignores case take this name for one of ours?  Some fold
+ * as Unicode does, where two more characters become ASCII letters.
+ */
+
+static bool
+stoa_rpc_alike(const stoa_json_val_t *key, unsigned depth)
+{
+    char                      name[6 * STOA_RPC_NAME_MAX + 2];
+    size_t                    len;
+    const stoa_rpc_member_t  *m;
+
+    len = (size_t) (key->end - key->start);
+
+    /* too short as written, or too long even if it is all escapes */
+
+    if (len - 2 < stoa_rpc_shortest[depth] || len > sizeof(name)) {
+        return false;
+    }
+
+    len = stoa_rpc_fold(name, stoa_json_unescape(key, name));
+
+    for (m = &stoa_rpc_members[stoa_rpc_rows[depth]]; m->depth == depth; m++) {
+        if (len == m->name.len && memcmp(name, m->lower, len) == 0) {
+            return true;
+        }
+    }
+
+    return false;
+}
+
+
+static size_t
+stoa_rpc_fold(char *s, size_t len)
+{
+    char    c;
+    size_t  i, n;
+
+    n = 0;
+
+    for (i = 0; i < len; i++) {
+        c = s[i];
+
+        if (c >= 'A' && c <= 'Z') {
+            c |= 0x20;
+
+        } else if (len - i >= 2 && memcmp(s + i, "\xc5\xbf", 2) == 0) {
+            c = 's';                           /* U+017F, long s      */
+            i += 1;
+
+        } else if (len - i >= 3 && memcmp(s + i, "\xe2\x84\xaa", 3) == 0) {
+            c = 'k';                           /* U+212A, Kelvin sign */
+            i += 2;
+        }
+
+        s[n++] = c;
+    }
+
+    return n;
+}
+
+
+/* What was found at a depth and below. */
+
+static void
+stoa_rpc_forget(stoa_rpc_scan_t *s, unsigned depth)
+{
+    const stoa_rpc_member_t  *m;
+
+    for (m = &stoa_rpc_members[stoa_rpc_rows[depth]]; m->name.data; m++) {
+        ((stoa_json_val_t *) ((char *) s + m->offset))->start = NULL;
+    }
+
+    for ( /* void */ ; depth <= STOA_RPC_DEPTH; depth++) {
+        s->found[depth] = false;
+        s->ambiguous[depth] = false;
+    }
+
+    s->meta_done = false;
+}
+
+
+static stoa_rc_t
+stoa_rpc_judge(stoa_rpc_scan_t *s, const char *data,
+    const stoa_json_val_t *root, int *code, stoa_err_t *err)
+{
+    stoa_rc_t  rc;
+
+    *code = STOA_RPC_REQUEST;
+
+    if (root->type == STOA_JSON_ARRAY) {
+        memset(s, 0, sizeof(stoa_rpc_scan_t));
+        s->msg.kind = STOA_JSONRPC_BATCH;
+        *code = 0;
+
+        return STOA_OK;
+    }
+
+    if (root->type != STOA_JSON_OBJECT) {
+        return stoa_rpc_fail(err, data, root->start, "", "must be an object");
+    }
+
+    s->msg.ambiguous = s->ambiguous[1]
+                       || (s->msg.params.start
+                           && (s->ambiguous[2] || s->ambiguous[3]));
+
+    if (s->msg.ambiguous) {
+        return stoa_rpc_fail(err, data, root->start, "",
+                             "has a member that differs only in case");
+    }
+
+    if (!stoa_json_eq(&s->version, "2.0", 3) || s->version.start == NULL) {
+        return stoa_rpc_fail(err, data, root->start, "jsonrpc",
+                             "must be \"2.0\"");
+    }
+
+    rc = stoa_rpc_types(s, data, code, err);
+    if (rc != STOA_OK) {
+        return rc;
+    }
+
+    rc = stoa_rpc_kind(s, data, err);
+    if (rc != STOA_OK) {
+        return rc;
+    }
+
+    *code = 0;
+
+    return STOA_OK;
+}
+
+
+static stoa_rc_t
+stoa_rpc_types(stoa_rpc_scan_t *s, const char *data, int *code,
+    stoa_err_t *err)
+{
+    bool                      ok;
+    const stoa_json_val_t    *val;
+    const stoa_rpc_member_t  *m;
+
+    for (m = stoa_rpc_members; m->name.data; m++) {
+        val = (const stoa_json_val_t *) ((char *) s + m->offset);
+
+        if (val->start == NULL) {
+            continue;
+        }
+
+        ok = (m->types == T_ID) ? stoa_rpc_id_valid(val)
+                                : (m->types >> val->type & 1);
+        if (ok) {
+            continue;
+        }
+
+        *code = m->code;
+
+        return stoa_rpc_fail(err, data, val->start, m->name.data,
+                             m->types == T_OBJECT ? "must be an object"
+                             : m->types == T_STRING ? "must be a string"
+                             : "must be a string or a whole number");
+    }
+
+    return STOA_OK;
+}
+
+
+static stoa_rc_t
+stoa_rpc_kind(stoa_rpc_scan_t *s, const char *data, stoa_err_t *err)
+{
+    stoa_jsonrpc_t  *msg;
+
+    msg = &s->msg;
+
+    if (s->method.start) {
+        if (s->result.start || s->error.start) {
+            return stoa_rpc_fail(err, data, s->method.start, "method",
+                                 "must not be beside result or error");
+        }
+
+        msg->kind = msg->id.start ? STOA_JSONRPC_REQUEST
+                                  : STOA_JSONRPC_NOTIFICATION;
+        msg->method = stoa_rpc_method(&s->method);
+
+        if (!s->method.escaped) {
+            msg->method_name.data = s->method.start + 1;
+            msg->method_name.len =
+                            (size_t) (s->method.end - s->method.start) - 2;
+        }
+
+        return STOA_OK;
+    }
+
+    if ((s->result.start == NULL) == (s->error.start == NULL)) {
+        return stoa_rpc_fail(err, data, data, "method", "is missing");
+    }
+
+    if (msg->id.start == NULL) {
+        return stoa_rpc_fail(err, data, data, "id", "is missing");
+    }
+
+    msg->kind = STOA_JSONRPC_RESPONSE;
+
+    return STOA_OK;
+}
+
+
+static stoa_rc_t
+stoa_rpc_fail(stoa_err_t *err, const char *data, const char *at,
+    const char *field, const char *text)
+{
+    stoa_err_at(err, data, (size_t) (at - data));
+
+    return stoa_err_set(err, field, "%s", text);
+}
+
+
+/* A string or a whole number. */
+
+static bool
+stoa_rpc_id_valid(const stoa_json_val_t *id)
+{
+    const char  *p;
+
+    if (id->start == NULL || id->type == STOA_JSON_STRING) {
+        return true;
+    }
+
+    if (id->type != STOA_JSON_NUMBER) {
+        return false;
+    }
+
+    for (p = id->start; p < id->end; p++) {
+        if (*p == '.' || *p == 'e' || *p == 'E') {
+            return false;
+        }
+    }
+
+    return true;
+}
+
+
+static stoa_mcp_method_e
+stoa_rpc_method(const stoa_json_val_t *name)
+{
+    size_t  i;
+
+    for (i = 0; i < sizeof(stoa_rpc_methods) / sizeof(stoa_rpc_methods[0]);
+         i++)
+    {
+        if (stoa_json_eq(name, stoa_rpc_methods[i].name.data,
+                         stoa_rpc_methods[i].name.len))
+        {
+            return stoa_rpc_methods[i].method;
+        }
+    }
+
+    return STOA_MCP_OTHER;
+}
+
+
+stoa_rc_t
+stoa_mcp_header_decode(const char *s, size_t len, char *dst, size_t *dst_len)
+{
+    size_t  head, tail;
+
+    while (len && (s[len - 1] == ' ' || s[len - 1] == '\t')) {
+        len--;
+    }
+
+    while (len && (s[0] == ' ' || s[0] == '\t')) {
+        s++;
+        len--;
+    }
+
+    head = sizeof(STOA_BASE64_HEAD) - 1;
+    tail = sizeof(STOA_BASE64_TAIL) - 1;
+
+    if (len < head + tail
+        || memcmp(s, STOA_BASE64_HEAD, head) != 0
+        || memcmp(s + len - tail, STOA_BASE64_TAIL, tail) != 0)
+    {
+        memcpy(dst, s, len);
+        *dst_len = len;
+
+        return STOA_OK;
+    }
+
+    if (stoa_base64_decode(s + head, len - head - tail, dst, dst_len)
+        != STOA_OK
+        || !stoa_utf8_valid(dst, *dst_len))
+    {
+        return STOA_DECLINED;
+    }
+
+    return STOA_OK;
+}
+
+
+/* With its padding, and no bits that say nothing: one text, one spelling. */
+
+static stoa_rc_t
+stoa_base64_decode(const char *s, size_t len, char *dst, size_t *dst_len)
+{
+    char         c;
+    size_t       i, n, pad;
+    uint32_t     bits;
+    const char  *p;
+
+    static const char  digits[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+    if (len % 4) {
+        return STOA_DECLINED;
+    }
+
+    for (pad = 0; pad < 2 && len && s[len - 1] == '='; pad++) {
+        len--;
+    }
+
+    bits = 0;
+    n = 0;
+
+    for (i = 0; i < len; i++) {
+        c = s[i];
+        p = memchr(digits, c, sizeof(digits) - 1);
+
+        if (p == NULL) {
+            return STOA_DECLINED;
+        }
+
+        bits = bits << 6 | (uint32_t) (p - digits);
+
+        if (i % 4) {
+            dst[n++] = (char) (bits >> (6 - 2 * (i % 4)));
+        }
+    }
+
+    if (pad && (bits & (pad == 2 ? 15 : 3))) {
+        return STOA_DECLINED;
+    }
+
+    *dst_len = n;
+
+    return STOA_OK;
+}
