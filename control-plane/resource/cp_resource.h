@@ -59,6 +59,7 @@ struct cp_resource_s {
     const char             *plural;     /* path segment and table name base  */
     const char             *table;
     const char             *parent;     /* kind of the parent, NULL: top     */
+    const char             *also;       /* column: a tenant that sees it too */
     bool                    by_id;      /* addressed by id, has no name      */
     const cp_field_t       *fields;     /* NULL name ends                    */
     const cp_transition_t  *transitions;

@@ -418,7 +418,7 @@ static const cp_transition_t  subscription_transitions[] = {
 const cp_resource_t  cp_res_subscription = {
     .kind = "subscription", .doc_kind = "Subscription",
     .plural = "subscriptions", .table = "subscriptions", .parent = "tenant",
-    .by_id = true, .fields = subscription_fields,
+    .also = "target_tenant", .by_id = true, .fields = subscription_fields,
     .transitions = subscription_transitions, .initial = "pending",
     .check = cp_subscription_check, .event = cp_subscription_event,
     .feed = cp_feed_subscription, .gone = cp_feed_subscription_gone

@@ -42,7 +42,8 @@ cp_json_t *cp_merge_patch(cp_arena_t *a, const cp_json_t *target,
     const cp_json_t *patch);
 
 
-/* References.  tenant: whose names count where no scope says otherwise. */
+/* Object tree to row tree, in place: references to ids, times to ms.  tenant:
+ * whose names count where no scope says otherwise. */
 cp_rc_t cp_refs_to_ids(cp_tx_t *tx, const cp_validate_t *v,
     const cp_resource_t *res, const char *tenant, cp_json_t *tree)
     CP_MUST_CHECK;
@@ -56,8 +57,13 @@ typedef struct {
 } cp_names_t;
 
 void cp_names_init(cp_names_t *n, cp_tx_t *tx, cp_arena_t *a, cp_err_t *err);
-cp_rc_t cp_refs_to_names(cp_names_t *n, const cp_resource_t *res,
-    cp_json_t *tree) CP_MUST_CHECK;
+/* *name NULL: the id is of nothing. */
+cp_rc_t cp_names_get(cp_names_t *n, const cp_resource_t *res, const char *id,
+    const char **name) CP_MUST_CHECK;
+/* Row tree to object tree: names, times as text, no secrets, derived members
+ * filled in. */
+cp_rc_t cp_row_show(cp_names_t *n, const cp_resource_t *res,
+    const cp_json_t *row, cp_json_t **obj) CP_MUST_CHECK;
 
 /* id of a name (or id) among the rows of a kind; parent: the tenant, the api
  * or the application, NULL for top-level kinds.  *id NULL: there is none. */
@@ -88,10 +94,6 @@ cp_rc_t cp_row_insert(cp_tx_t *tx, cp_arena_t *a, const cp_resource_t *res,
 cp_rc_t cp_row_update(cp_tx_t *tx, cp_arena_t *a, const cp_resource_t *res,
     const cp_json_t *before, cp_json_t *after, bool *changed, cp_err_t *err)
     CP_MUST_CHECK;
-
-/* Row tree to object tree: names, times as text, no secrets. */
-cp_rc_t cp_row_show(cp_names_t *n, const cp_resource_t *res,
-    const cp_json_t *row, cp_json_t **obj) CP_MUST_CHECK;
 
 
 /* The engine, in steps that also know the row. */

@@ -265,6 +265,14 @@ cp_validate_kept(const cp_validate_t *v, const char *path,
         return true;
     }
 
+    /* what moves by itself may be behind */
+
+    if (before && ((f->flags & CP_DERIVED)
+                   || strcmp(f->name, "updated_at") == 0))
+    {
+        return true;
+    }
+
     if (f->flags & CP_READONLY) {
         why = strcmp(f->name, "state") == 0 ? "is changed by events only"
                                             : "is read-only";

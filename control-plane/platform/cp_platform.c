@@ -1,0 +1,763 @@
+/*
+ * What an application may see, read from the database.
+ */
+
+#include <string.h>
+
+#include "../cp_app.h"
+#include "../feed/cp_usage.h"
+#include "cp_platform.h"
+
+
+#define CP_DAY_MS  86400000LL
+
+/* $1 the caller's tenant, $2 '%"<its id>"%'. */
+#define CP_VISIBLE                                                            \
+    " x.state IN ('published', 'deprecated') AND t.state = 'active'"          \
+    " AND (x.tenant = $1 OR x.audience = 'public'"                            \
+    "      OR (x.audience = 'partner' AND x.partners LIKE $2))"
+
+/* $3 the calling application. */
+#define CP_SUBSCRIBED(column)                                                 \
+    " LEFT JOIN subscriptions s ON s.application = $3"                        \
+    " AND s." column " = x.id"                                                \
+    " AND s.state IN ('pending', 'active', 'suspended')"
+
+#define CP_ITEM_API                                                           \
+    "x.kind AS kind, t.name AS tenant, x.name AS name, x.title AS title,"     \
+    " x.version AS version, x.description AS description,"                    \
+    " x.audience AS audience, x.state AS state, x.host AS host,"              \
+    " x.base_path AS base_path, x.sunset_at AS sunset_at,"                    \
+    " s.state AS subscription"
+
+#define CP_TEXT_API                                                           \
+    "lower(x.name || ' ' || COALESCE(x.title, '') || ' '"                     \
+    " || COALESCE(x.description, ''))"
+
+#define CP_TEXT_SERVER                                                        \
+    "lower(x.name || ' ' || COALESCE(x.title, '') || ' '"                     \
+    " || COALESCE(x.instructions, ''))"
+
+#define CP_WORDS(text)                                                        \
+    " AND " text " LIKE $7 ESCAPE '!' AND " text " LIKE $8 ESCAPE '!'"        \
+    " AND " text " LIKE $9 ESCAPE '!' AND " text " LIKE $10 ESCAPE '!'"       \
+    " AND " text " LIKE $11 ESCAPE '!' AND " text " LIKE $12 ESCAPE '!'"
+
+/* $4 the query as a name, $5 the kind or '', $6 limit, $7.. patterns. */
+#define CP_RANK                                                               \
+    ", CASE WHEN x.name = $4 THEN 0 WHEN x.tenant = $1 THEN 1 ELSE 2 END"     \
+    " AS place"
+
+static const char  cp_sql_search[] =
+    "SELECT " CP_ITEM_API CP_RANK
+    " FROM apis x JOIN tenants t ON t.id = x.tenant" CP_SUBSCRIBED("api")
+    " WHERE" CP_VISIBLE " AND ($5 = '' OR x.kind = $5)" CP_WORDS(CP_TEXT_API)
+    " UNION ALL"
+    " SELECT 'server', t.name, x.name, x.title, NULL, x.instructions,"
+    " 'internal', x.state, NULL, NULL, NULL, s.state" CP_RANK
+    " FROM servers x JOIN tenants t ON t.id = x.tenant"
+      CP_SUBSCRIBED("server")
+    " WHERE x.tenant = $1 AND x.state = 'published' AND t.state = 'active'"
+    " AND ($5 = '' OR $5 = 'server')" CP_WORDS(CP_TEXT_SERVER)
+    " ORDER BY place, name, tenant, kind LIMIT $6";
+
+/* $4 the tenant's name or '' for the own, $5 the api's name. */
+static const char  cp_sql_api[] =
+    "SELECT " CP_ITEM_API ", x.id, x.spec"
+    " FROM apis x JOIN tenants t ON t.id = x.tenant" CP_SUBSCRIBED("api")
+    " WHERE" CP_VISIBLE
+    " AND ((t.name = $4) OR ($4 = '' AND x.tenant = $1)) AND x.name = $5";
+
+static const char  cp_sql_operations[] =
+    "SELECT name, title, method, path FROM operations"
+    " WHERE api = $1 AND state = 'enabled' ORDER BY path, method LIMIT $2";
+
+static const char  cp_sql_tools[] =
+    "SELECT definition FROM tools WHERE api = $1 AND state = 'enabled'"
+    " ORDER BY name LIMIT $2";
+
+static const char  cp_sql_subscriptions[] =
+    "SELECT s.id, s.state, tt.name, a.kind, a.name, v.name, p.name, p.rate,"
+    " p.per_ms, p.burst, p.quota_day, p.quota_month, p.concurrency,"
+    " s.expires_at, s.created_at, s.tools"
+    " FROM subscriptions s JOIN tenants tt ON tt.id = s.target_tenant"
+    " JOIN plans p ON p.id = s.plan"
+    " LEFT JOIN apis a ON a.id = s.api LEFT JOIN servers v ON v.id = s.server"
+    " WHERE s.application = $1 ORDER BY s.created_at, s.id LIMIT $2";
+
+static const char  cp_sql_gateways[] =
+    "SELECT COALESCE(s.last_seen, 0) FROM gateways g"
+    " LEFT JOIN gateway_status s ON s.gateway = g.id";
+
+
+/* Columns of CP_ITEM_API, in their order. */
+enum { I_KIND, I_TENANT, I_NAME, I_TITLE, I_VERSION, I_DESCRIPTION,
+    I_AUDIENCE, I_STATE, I_HOST, I_BASE_PATH, I_SUNSET, I_SUBSCRIPTION,
+    I_ID, I_SPEC };
+
+
+static cp_rc_t
+cp_platform_no_memory(cp_req_t *r)
+{
+    return cp_err_set(&r->err, "internal", "out of memory");
+}
+
+
+static void
+cp_platform_text(cp_arena_t *a, cp_json_t *obj, const char *name,
+    const cp_val_t *v)
+{
+    if (v->type == CP_VAL_TEXT && v->len > 0) {
+        cp_json_set(a, obj, name, cp_json_string(a, v->p));
+    }
+}
+
+
+static void
+cp_platform_time(cp_arena_t *a, cp_json_t *obj, const char *name,
+    const cp_val_t *v)
+{
+    if (v->type == CP_VAL_INT && v->i > 0) {
+        cp_json_set(a, obj, name, cp_json_string(a, cp_time_format(a, v->i)));
+    }
+}
+
+
+/* A column of JSON text; what does not parse is left out. */
+
+static void
+cp_platform_json(cp_arena_t *a, cp_json_t *obj, const char *name,
+    const cp_val_t *v)
+{
+    cp_err_t    err;
+    cp_json_t  *tree;
+
+    if (v->type != CP_VAL_TEXT || v->len == 0) {
+        return;
+    }
+
+    memset(&err, 0, sizeof(err));
+    err.arena = a;
+
+    if (cp_json_parse(a, v->p, v->len, &tree, &err) == CP_OK) {
+        cp_json_set(a, obj, name, tree);
+    }
+}
+
+
+/* Where the gateway serves it, below its own URL. */
+
+static const char *
+cp_platform_path(cp_arena_t *a, const char *kind, const char *tenant,
+    const char *name)
+{
+    if (strcmp(kind, "rest") == 0) {
+        return cp_arena_printf(a, "/apis/%s/%s", tenant, name);
+    }
+
+    if (strcmp(kind, "server") == 0) {
+        return cp_arena_printf(a, "/mcp/%s/%s", tenant, name);
+    }
+
+    return cp_arena_printf(a, "/mcp/%s", tenant);
+}
+
+
+static cp_json_t *
+cp_platform_item(cp_arena_t *a, const cp_val_t *row)
+{
+    cp_json_t   *item;
+    const char  *kind, *tenant, *name, *state;
+
+    item = cp_json_object(a);
+
+    if (item == NULL) {
+        return NULL;
+    }
+
+    kind = row[I_KIND].p;
+    tenant = row[I_TENANT].p;
+    name = row[I_NAME].p;
+
+    cp_platform_text(a, item, "kind", &row[I_KIND]);
+    cp_platform_text(a, item, "tenant", &row[I_TENANT]);
+    cp_platform_text(a, item, "name", &row[I_NAME]);
+    cp_platform_text(a, item, "title", &row[I_TITLE]);
+    cp_platform_text(a, item, "version", &row[I_VERSION]);
+    cp_platform_text(a, item, "description", &row[I_DESCRIPTION]);
+    cp_platform_text(a, item, "audience", &row[I_AUDIENCE]);
+    cp_platform_text(a, item, "state", &row[I_STATE]);
+    cp_platform_time(a, item, "sunset_at", &row[I_SUNSET]);
+
+    cp_json_set(a, item, "path",
+                cp_json_string(a, cp_platform_path(a, kind, tenant, name)));
+    cp_platform_text(a, item, "host", &row[I_HOST]);
+    cp_platform_text(a, item, "base_path", &row[I_BASE_PATH]);
+
+    state = (row[I_SUBSCRIPTION].type == CP_VAL_TEXT)
+                ? row[I_SUBSCRIPTION].p : "none";
+    cp_json_set(a, item, "subscription", cp_json_string(a, state));
+
+    return item;
+}
+
+
+/* "a  B%" -> '%a%', '%b!%%'; the rest '%'.  ASCII is folded here as the
+ * database's lower() does at least. */
+
+static cp_rc_t
+cp_platform_words(cp_req_t *r, const char *query, cp_val_t *patterns)
+{
+    char      *d, *p;
+    size_t     len;
+    unsigned   n;
+
+    for (n = 0; n < CP_PLATFORM_WORDS; n++) {
+        patterns[n] = cp_text("%");
+    }
+
+    if (strlen(query) > CP_PLATFORM_QUERY_MAX) {
+        return cp_err_field(&r->err, -1, 0, "query",
+                            "must have at most %d bytes",
+                            CP_PLATFORM_QUERY_MAX);
+    }
+
+    for (n = 0; *(query += strspn(query, " \t\r\n")) != '\0'; n++) {
+        len = strcspn(query, " \t\r\n");
+
+        if (n == CP_PLATFORM_WORDS) {
+            return cp_err_field(&r->err, -1, 0, "query",
+                                "must have at most %d words",
+                                CP_PLATFORM_WORDS);
+        }
+
+        d = cp_arena_alloc(r->arena, 2 * len + 3);
+
+        if (d == NULL) {
+            return cp_platform_no_memory(r);
+        }
+
+        patterns[n].type = CP_VAL_TEXT;
+        patterns[n].p = d;
+        p = d;
+        *p++ = '%';
+
+        for ( /* void */ ; len > 0; len--, query++) {
+            if (*query == '%' || *query == '_' || *query == '!') {
+                *p++ = '!';
+            }
+
+            *p++ = (*query >= 'A' && *query <= 'Z') ? (char) (*query | 0x20)
+                                                    : *query;
+        }
+
+        *p++ = '%';
+        patterns[n].len = (size_t) (p - d);
+    }
+
+    return CP_OK;
+}
+
+
+static cp_val_t
+cp_platform_partner(cp_req_t *r)
+{
+    return cp_text(cp_arena_printf(r->arena, "%%\"%s\"%%", r->actor.tenant));
+}
+
+
+/* One statement in a read transaction of its own. */
+
+static cp_rc_t
+cp_platform_query(cp_req_t *r, const char *sql, const cp_val_t *args,
+    unsigned nargs, cp_rows_t *rows)
+{
+    cp_rc_t   rc;
+    cp_tx_t  *tx;
+
+    rc = cp_tx_begin(r->app->db, false, &tx);
+
+    if (rc != CP_OK) {
+        return (rc == CP_CONFLICT) ? rc
+                   : cp_err_set(&r->err, "unavailable", "no database");
+    }
+
+    rc = cp_tx_query(tx, r->arena, sql, args, nargs, rows, &r->err);
+    cp_tx_rollback(tx);
+
+    return rc;
+}
+
+
+cp_rc_t
+cp_platform_search(cp_req_t *r, const char *query, const char *kind,
+    int64_t limit, cp_json_t **out)
+{
+    cp_rc_t      rc;
+    cp_val_t     args[6 + CP_PLATFORM_WORDS];
+    unsigned     i;
+    cp_rows_t    rows;
+    cp_json_t   *items;
+
+    query = (query != NULL) ? query : "";
+
+    args[0] = cp_text(r->actor.tenant);
+    args[1] = cp_platform_partner(r);
+    args[2] = cp_text(r->actor.application);
+    args[3] = cp_text(query);
+    args[4] = cp_text(kind != NULL ? kind : "");
+    args[5] = cp_int(limit + 1);
+
+    rc = cp_platform_words(r, query, &args[6]);
+
+    if (rc == CP_OK) {
+        rc = cp_platform_query(r, cp_sql_search, args,
+                               6 + CP_PLATFORM_WORDS, &rows);
+    }
+
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    items = cp_json_array(r->arena);
+    *out = cp_json_object(r->arena);
+
+    if (items == NULL || *out == NULL) {
+        return cp_platform_no_memory(r);
+    }
+
+    for (i = 0; i < rows.rows && i < (unsigned) limit; i++) {
+        cp_json_push(items, cp_platform_item(r->arena, cp_cell(&rows, i, 0)));
+    }
+
+    cp_json_set(r->arena, *out, "items", items);
+    cp_json_set(r->arena, *out, "more",
+                cp_json_bool(r->arena, rows.rows > (unsigned) limit));
+
+    return CP_OK;
+}
+
+
+static cp_rc_t
+cp_platform_find(cp_req_t *r, const char *tenant, const char *api,
+    cp_rows_t *rows)
+{
+    cp_rc_t  rc;
+
+    rc = cp_platform_query(r, cp_sql_api,
+             cp_args(cp_text(r->actor.tenant), cp_platform_partner(r),
+                     cp_text(r->actor.application),
+                     cp_text(tenant != NULL ? tenant : ""), cp_text(api)),
+             rows);
+
+    if (rc == CP_OK && rows->rows == 0) {
+        rc = cp_err_set(&r->err, "not_found", "no api \"%s%s%s\"",
+                        tenant != NULL ? tenant : "",
+                        tenant != NULL ? "/" : "", api);
+    }
+
+    return rc;
+}
+
+
+cp_rc_t
+cp_platform_api(cp_req_t *r, const char *tenant, const char *api,
+    cp_json_t **out)
+{
+    cp_rc_t    rc;
+    cp_rows_t  rows;
+
+    rc = cp_platform_find(r, tenant, api, &rows);
+
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    *out = cp_platform_item(r->arena, rows.v);
+
+    return (*out != NULL) ? CP_OK : cp_platform_no_memory(r);
+}
+
+
+static cp_rc_t
+cp_platform_operations(cp_req_t *r, const char *id, cp_json_t *out)
+{
+    cp_rc_t      rc;
+    unsigned     i;
+    cp_rows_t    rows;
+    cp_json_t   *list, *op;
+
+    rc = cp_platform_query(r, cp_sql_operations,
+             cp_args(cp_text(id), cp_int(CP_PLATFORM_ROWS_MAX)), &rows);
+
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    list = cp_json_array(r->arena);
+
+    for (i = 0; list != NULL && i < rows.rows; i++) {
+        op = cp_json_object(r->arena);
+
+        if (op == NULL) {
+            return cp_platform_no_memory(r);
+        }
+
+        cp_platform_text(r->arena, op, "name", cp_cell(&rows, i, 0));
+        cp_platform_text(r->arena, op, "title", cp_cell(&rows, i, 1));
+        cp_platform_text(r->arena, op, "method", cp_cell(&rows, i, 2));
+        cp_platform_text(r->arena, op, "path", cp_cell(&rows, i, 3));
+        cp_json_push(list, op);
+    }
+
+    cp_json_set(r->arena, out, "operations", list);
+
+    return CP_OK;
+}
+
+
+static cp_rc_t
+cp_platform_tools(cp_req_t *r, const char *id, cp_json_t *out)
+{
+    cp_rc_t      rc;
+    unsigned     i;
+    cp_rows_t    rows;
+    cp_json_t   *list, *holder, *tool;
+
+    rc = cp_platform_query(r, cp_sql_tools,
+             cp_args(cp_text(id), cp_int(CP_PLATFORM_ROWS_MAX)), &rows);
+
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    list = cp_json_array(r->arena);
+    holder = cp_json_object(r->arena);
+
+    if (list == NULL || holder == NULL) {
+        return cp_platform_no_memory(r);
+    }
+
+    for (i = 0; i < rows.rows; i++) {
+        cp_platform_json(r->arena, holder, "tool", cp_cell(&rows, i, 0));
+        tool = cp_json_get(holder, "tool");
+
+        if (tool != NULL) {
+            /* a member of holder is a link in its chain: not to be pushed
+             * into another one as it is */
+            tool = cp_json_copy(r->arena, tool);
+
+            if (tool == NULL) {
+                return cp_platform_no_memory(r);
+            }
+
+            tool->key = NULL;
+            cp_json_push(list, tool);
+        }
+    }
+
+    cp_json_set(r->arena, out, "tools", list);
+
+    return CP_OK;
+}
+
+
+cp_rc_t
+cp_platform_spec(cp_req_t *r, const char *tenant, const char *api,
+    cp_json_t **out)
+{
+    cp_rc_t      rc;
+    cp_rows_t    rows;
+    const char  *id;
+
+    rc = cp_platform_find(r, tenant, api, &rows);
+
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    *out = cp_platform_item(r->arena, rows.v);
+
+    if (*out == NULL) {
+        return cp_platform_no_memory(r);
+    }
+
+    id = rows.v[I_ID].p;
+
+    if (strcmp(rows.v[I_KIND].p, "mcp") == 0) {
+        return cp_platform_tools(r, id, *out);
+    }
+
+    cp_platform_json(r->arena, *out, "spec", &rows.v[I_SPEC]);
+
+    return cp_platform_operations(r, id, *out);
+}
+
+
+static cp_json_t *
+cp_platform_subscription(cp_arena_t *a, const cp_val_t *v)
+{
+    unsigned    i;
+    cp_json_t  *s, *plan;
+
+    static const char *const  limits[] = { "rate", "per_ms", "burst",
+        "quota_day", "quota_month", "concurrency" };
+
+    s = cp_json_object(a);
+    plan = cp_json_object(a);
+
+    if (s == NULL || plan == NULL) {
+        return NULL;
+    }
+
+    cp_platform_text(a, s, "id", &v[0]);
+    cp_platform_text(a, s, "state", &v[1]);
+    cp_platform_text(a, s, "tenant", &v[2]);
+    cp_platform_text(a, s, "kind", &v[3]);
+
+    if (v[5].type == CP_VAL_TEXT) {
+        cp_json_set(a, s, "kind", cp_json_string(a, "server"));
+    }
+
+    cp_platform_text(a, s, "name", v[5].type == CP_VAL_TEXT ? &v[5] : &v[4]);
+    cp_json_set(a, s, "path",
+        cp_json_string(a, cp_platform_path(a, cp_json_str(s, "kind"),
+                                           cp_json_str(s, "tenant"),
+                                           cp_json_str(s, "name"))));
+
+    cp_platform_text(a, plan, "name", &v[6]);
+
+    for (i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+        cp_json_set(a, plan, limits[i], cp_json_int(a, v[7 + i].i));
+    }
+
+    cp_json_set(a, s, "plan", plan);
+    cp_platform_time(a, s, "expires_at", &v[13]);
+    cp_platform_time(a, s, "created_at", &v[14]);
+    cp_platform_json(a, s, "tools", &v[15]);
+
+    return s;
+}
+
+
+static cp_rc_t
+cp_platform_application(cp_req_t *r, cp_json_t *out)
+{
+    cp_rc_t     rc;
+    cp_rows_t   rows;
+    cp_json_t  *app;
+
+    rc = cp_platform_query(r,
+             "SELECT a.name, a.title, t.name FROM applications a"
+             " JOIN tenants t ON t.id = a.tenant WHERE a.id = $1",
+             cp_args(cp_text(r->actor.application)), &rows);
+
+    if (rc == CP_OK && rows.rows == 0) {
+        rc = cp_err_set(&r->err, "not_found", "no such application");
+    }
+
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    app = cp_json_object(r->arena);
+
+    if (app == NULL) {
+        return cp_platform_no_memory(r);
+    }
+
+    cp_platform_text(r->arena, app, "name", cp_cell(&rows, 0, 0));
+    cp_platform_text(r->arena, app, "title", cp_cell(&rows, 0, 1));
+    cp_platform_text(r->arena, app, "tenant", cp_cell(&rows, 0, 2));
+    cp_json_set(r->arena, out, "application", app);
+
+    return CP_OK;
+}
+
+
+cp_rc_t
+cp_platform_subscriptions(cp_req_t *r, cp_json_t **out)
+{
+    cp_rc_t     rc;
+    unsigned    i;
+    cp_rows_t   rows;
+    cp_json_t  *items;
+
+    items = cp_json_array(r->arena);
+    *out = cp_json_object(r->arena);
+
+    if (items == NULL || *out == NULL) {
+        return cp_platform_no_memory(r);
+    }
+
+    rc = cp_platform_application(r, *out);
+
+    if (rc == CP_OK) {
+        rc = cp_platform_query(r, cp_sql_subscriptions,
+                 cp_args(cp_text(r->actor.application),
+                         cp_int(CP_PLATFORM_ROWS_MAX)), &rows);
+    }
+
+    for (i = 0; rc == CP_OK && i < rows.rows; i++) {
+        cp_json_push(items, cp_platform_subscription(r->arena,
+                                                  cp_cell(&rows, i, 0)));
+    }
+
+    cp_json_set(r->arena, *out, "items", items);
+
+    return rc;
+}
+
+
+/* The members of an item of cp_usage_sum() that add up. */
+
+static const char *const  cp_usage_counts[] = { "requests", "c2xx", "c3xx",
+    "c4xx", "c5xx", "bytes_in", "bytes_out", NULL };
+
+
+static void
+cp_platform_total(cp_arena_t *a, const cp_json_t *items, cp_json_t *out)
+{
+    int64_t            sum;
+    cp_json_t         *total;
+    const cp_json_t   *item;
+    const char *const *name;
+
+    total = cp_json_object(a);
+
+    for (name = cp_usage_counts; total != NULL && *name != NULL; name++) {
+        sum = 0;
+
+        for (item = items->first; item != NULL; item = item->next) {
+            sum += cp_json_num(item, *name, 0);
+        }
+
+        cp_json_set(a, total, *name, cp_json_int(a, sum));
+    }
+
+    cp_json_set(a, out, "total", total);
+}
+
+
+cp_rc_t
+cp_platform_usage(cp_req_t *r, int64_t days, cp_json_t **out)
+{
+    cp_rc_t          rc;
+    cp_tx_t         *tx;
+    cp_json_t       *items;
+    cp_usage_ask_t   ask;
+
+    memset(&ask, 0, sizeof(ask));
+    ask.tenant = r->actor.tenant;
+    ask.application = r->actor.application;
+    ask.to_ms = cp_time_ms() + 1;
+    ask.from_ms = ask.to_ms - days * CP_DAY_MS;
+    ask.by = CP_USAGE_BY_API | CP_USAGE_BY_OPERATION;
+
+    rc = cp_tx_begin(r->app->db, false, &tx);
+
+    if (rc != CP_OK) {
+        return (rc == CP_CONFLICT) ? rc
+                   : cp_err_set(&r->err, "unavailable", "no database");
+    }
+
+    rc = cp_usage_sum(tx, r->arena, &ask, &items, &r->err);
+    cp_tx_rollback(tx);
+
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    *out = cp_json_object(r->arena);
+
+    if (*out == NULL) {
+        return cp_platform_no_memory(r);
+    }
+
+    cp_json_set(r->arena, *out, "from",
+        cp_json_string(r->arena, cp_time_format(r->arena, ask.from_ms)));
+    cp_json_set(r->arena, *out, "to",
+        cp_json_string(r->arena, cp_time_format(r->arena, ask.to_ms - 1)));
+    cp_platform_total(r->arena, items, *out);
+    cp_json_set(r->arena, *out, "items", items);
+
+    return CP_OK;
+}
+
+
+static cp_rc_t
+cp_platform_gateways(cp_req_t *r, cp_json_t *out)
+{
+    cp_rc_t      rc;
+    int64_t      now, n[3];
+    unsigned     i, j;
+    cp_rows_t    rows;
+    cp_json_t   *gateways;
+    const char  *state;
+
+    static const char *const  states[] = { "online", "stale", "offline" };
+
+    rc = cp_platform_query(r, cp_sql_gateways, NULL, 0, &rows);
+
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    memset(n, 0, sizeof(n));
+    now = cp_time_ms();
+
+    for (i = 0; i < rows.rows; i++) {
+        state = cp_gateway_state(cp_cell(&rows, i, 0)->i, now);
+
+        for (j = 0; j < 3; j++) {
+            n[j] += (strcmp(state, states[j]) == 0);
+        }
+    }
+
+    gateways = cp_json_object(r->arena);
+
+    for (j = 0; gateways != NULL && j < 3; j++) {
+        cp_json_set(r->arena, gateways, states[j],
+                    cp_json_int(r->arena, n[j]));
+    }
+
+    cp_json_set(r->arena, out, "gateways", gateways);
+    cp_json_set(r->arena, out, "status",
+        cp_json_string(r->arena, n[0] > 0 ? "ok" : "degraded"));
+
+    return CP_OK;
+}
+
+
+cp_rc_t
+cp_platform_health(cp_req_t *r, cp_json_t **out)
+{
+    cp_rc_t    rc;
+    int64_t    now;
+    cp_rows_t  rows;
+
+    rc = cp_platform_query(r, "SELECT rev FROM feed_head WHERE one = 1", NULL,
+                           0, &rows);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    *out = cp_json_object(r->arena);
+
+    if (*out == NULL) {
+        return cp_platform_no_memory(r);
+    }
+
+    now = cp_time_ms();
+    cp_json_set(r->arena, *out, "status", cp_json_string(r->arena, "ok"));
+    cp_json_set(r->arena, *out, "version",
+                cp_json_string(r->arena, CP_VERSION));
+    cp_json_set(r->arena, *out, "time",
+                cp_json_string(r->arena, cp_time_format(r->arena, now)));
+    cp_json_set(r->arena, *out, "uptime_s",
+        cp_json_int(r->arena, (now - r->app->started_ms) / 1000));
+    cp_json_set(r->arena, *out, "revision",
+        cp_json_int(r->arena, rows.rows > 0 ? rows.v[0].i : 0));
+
+    return cp_platform_gateways(r, *out);
+}
