@@ -25,6 +25,7 @@ static const cp_err_row_t  cp_err_rows[] = {
     { "gone",                   410, "Gone" },
     { "precondition_failed",    412, "It was changed meanwhile" },
     { "body_too_large",         413, "The body is too large" },
+    { "too_large",              413, "Too large" },
     { "unsupported_media_type", 415, "Unsupported content type" },
     { "idempotency_mismatch",   422,
       "The idempotency key was used with another request" },
