@@ -3,6 +3,8 @@
 #
 # Sources are found by folder: a new .c file needs no edit.
 
+MAKEFLAGS += --no-print-directory
+
 OBJS ?= objs
 
 GOALS = $(or $(MAKECMDGOALS),all)
