@@ -1,0 +1,751 @@
+
+/*
+ * MCP: the steps of a request to /mcp/<tenant>[/<server>], and the methods
+ * that the gateway answers by itself.
+ *
+ * Both eras are served on one URL: 2026-07-28 (stateless) and 2025-11-25 back
+ * to 2025-03-26 (sessions).  The gateway is a server to its clients and a
+ * client to each upstream; no session id of the one is seen by the other.
+ */
+
+
+#include "ngx_http_stoa_mcp.h"
+
+
+typedef struct {
+    const char   *name;
+    ngx_int_t   (*run)(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx);
+} ngx_http_stoa_mcp_step_t;
+
+typedef struct {
+    stoa_mcp_method_e   method;
+    ngx_uint_t          modern;
+    ngx_int_t         (*run)(ngx_http_request_t *r,
+                             ngx_http_stoa_ctx_t *ctx);
+} ngx_http_stoa_mcp_method_t;
+
+
+static ngx_int_t ngx_http_stoa_mcp_endpoint(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+static ngx_int_t ngx_http_stoa_mcp_verb(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+static ngx_int_t ngx_http_stoa_mcp_find(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+static ngx_int_t ngx_http_stoa_mcp_dispatch(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+static ngx_int_t ngx_http_stoa_mcp_send_on(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+static ngx_int_t ngx_http_stoa_mcp_initialize(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+static ngx_int_t ngx_http_stoa_mcp_ping(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+static ngx_int_t ngx_http_stoa_mcp_discover(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+static ngx_int_t ngx_http_stoa_mcp_call(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+static ngx_int_t ngx_http_stoa_mcp_content(ngx_http_request_t *r);
+static ngx_int_t ngx_http_stoa_mcp_accepted(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+static ngx_int_t ngx_http_stoa_mcp_answer_buf(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, stoa_buf_t *b);
+
+
+/*
+ * In this order: nothing of the body is read before the caller is known.
+ * A tools/call goes on through the last rows; every other method ends in
+ * `dispatch`.
+ */
+
+static const ngx_http_stoa_mcp_step_t  ngx_http_stoa_mcp_steps[] = {
+    { "endpoint",     ngx_http_stoa_mcp_endpoint },
+    { "verb",         ngx_http_stoa_mcp_verb },
+    { "headers",      ngx_http_stoa_mcp_read_headers },
+    { "authenticate", ngx_http_stoa_auth },
+    { "find",         ngx_http_stoa_mcp_find },
+    { "body",         ngx_http_stoa_mcp_read_body },
+    { "scan",         ngx_http_stoa_mcp_scan },
+    { "era",          ngx_http_stoa_mcp_era },
+    { "dispatch",     ngx_http_stoa_mcp_dispatch },
+    { "resolve",      ngx_http_stoa_mcp_resolve },
+    { "limits",       ngx_http_stoa_limits },
+    { "connect",      ngx_http_stoa_mcp_connect },
+    { "splice",       ngx_http_stoa_mcp_splice },
+    { "forward",      ngx_http_stoa_mcp_send_on },
+    { NULL,           NULL }
+};
+
+
+static const ngx_http_stoa_mcp_method_t  ngx_http_stoa_mcp_methods[] = {
+    { STOA_MCP_INITIALIZE, 0, ngx_http_stoa_mcp_initialize },
+    { STOA_MCP_PING,       0, ngx_http_stoa_mcp_ping },
+    { STOA_MCP_TOOLS_LIST, 0, ngx_http_stoa_mcp_tools_list },
+    { STOA_MCP_TOOLS_CALL, 0, ngx_http_stoa_mcp_call },
+    { STOA_MCP_DISCOVER,   1, ngx_http_stoa_mcp_discover },
+    { STOA_MCP_TOOLS_LIST, 1, ngx_http_stoa_mcp_tools_list },
+    { STOA_MCP_TOOLS_CALL, 1, ngx_http_stoa_mcp_call },
+    { STOA_MCP_OTHER,      0, NULL }
+};
+
+
+ngx_int_t
+ngx_http_stoa_mcp(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    ngx_int_t             rc;
+    ngx_http_stoa_mcp_t  *mcp;
+
+    if (ctx->mcp == NULL) {
+        ctx->mcp = ngx_pcalloc(r->pool, sizeof(ngx_http_stoa_mcp_t));
+        if (ctx->mcp == NULL) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+    }
+
+    mcp = ctx->mcp;
+
+    if (mcp->retried && r->method != NGX_HTTP_POST) {
+
+        /* an internal redirect makes it a GET */
+
+        r->method = NGX_HTTP_POST;
+        ngx_str_set(&r->method_name, "POST");
+    }
+
+    while (ngx_http_stoa_mcp_steps[mcp->step].run) {
+        rc = ngx_http_stoa_mcp_steps[mcp->step].run(r, ctx);
+
+        /* NGX_AGAIN: neither r nor ctx may be touched any more */
+
+        if (rc != NGX_OK) {
+            return rc == NGX_DONE ? NGX_OK : rc;
+        }
+
+        mcp->step++;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_stoa_mcp_endpoint(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    u_char               *p, *last, *slash;
+    ngx_http_stoa_mcp_t  *mcp;
+
+    mcp = ctx->mcp;
+
+    /* "/mcp/" was seen by the router; a trailing slash is forgiven */
+
+    p = r->uri.data + sizeof("/mcp/") - 1;
+    last = r->uri.data + r->uri.len;
+
+    if (p < last && last[-1] == '/') {
+        last--;
+    }
+
+    if (p >= last) {
+        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_NO_ROUTE, NULL);
+    }
+
+    slash = ngx_strlchr(p, last, '/');
+
+    mcp->tenant_name.data = p;
+    mcp->tenant_name.len = (slash ? slash : last) - p;
+
+    if (slash) {
+        mcp->has_server = 1;
+        mcp->server_name.data = slash + 1;
+        mcp->server_name.len = last - slash - 1;
+    }
+
+    if (!stoa_name_valid((char *) mcp->tenant_name.data,
+                         mcp->tenant_name.len)
+        || (slash && !stoa_name_valid((char *) mcp->server_name.data,
+                                      mcp->server_name.len)))
+    {
+        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_NO_ROUTE, NULL);
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_stoa_mcp_verb(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    ngx_table_elt_t  *h;
+
+    if (r->method == NGX_HTTP_POST) {
+        return NGX_OK;
+    }
+
+    /* no stream of its own is offered on GET, and sealed sessions need no
+     * DELETE: 405 is the answer the transport names for both */
+
+    h = ngx_list_push(&r->headers_out.headers);
+    if (h == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    h->hash = 1;
+    ngx_http_stoa_header_end(h);
+    ngx_str_set(&h->key, "Allow");
+    ngx_str_set(&h->value, "POST");
+
+    (void) ctx;
+
+    return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_METHOD, NULL);
+}
+
+
+/* The endpoint's tenant and server, as the caller may know them: one that has
+ * nothing for it does not exist. */
+
+static ngx_int_t
+ngx_http_stoa_mcp_find(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    ngx_http_stoa_mcp_t        *mcp;
+    ngx_http_stoa_store_t      *store;
+    const stoa_rec_server_t    *server;
+    const stoa_rec_tenant_t    *tenant;
+    ngx_http_stoa_mcp_view_t   *view;
+    ngx_http_stoa_main_conf_t  *mcf;
+
+    mcp = ctx->mcp;
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+    store = mcf->store;
+
+    tenant = ngx_http_stoa_store_tenant_by_name(store,
+                                              (char *) mcp->tenant_name.data,
+                                              mcp->tenant_name.len);
+    if (tenant == NULL || tenant->state == STOA_STATE_ARCHIVED) {
+        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_NO_ROUTE, NULL);
+    }
+
+    mcp->endpoint_tenant = tenant->id;
+    ctx->route_tenant = tenant->id;
+
+    if (mcp->has_server) {
+        server = ngx_http_stoa_store_server_by_name(store,
+                                              (char *) mcp->tenant_name.data,
+                                              mcp->tenant_name.len,
+                                              (char *) mcp->server_name.data,
+                                              mcp->server_name.len);
+        if (server == NULL) {
+            return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_NO_ROUTE,
+                                        NULL);
+        }
+
+        mcp->server = server->id;
+    }
+
+    if (ngx_memcmp(&ctx->tenant, &tenant->id, STOA_ID_LEN) != 0) {
+
+        view = ngx_http_stoa_mcp_view(r, ctx, 0);
+        if (view == NULL) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        if (!view->entitled) {
+            return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_NO_ROUTE,
+                                        NULL);
+        }
+    }
+
+    if (tenant->state == STOA_STATE_SUSPENDED) {
+        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_TENANT_SUSPENDED,
+                                    NULL);
+    }
+
+    /* a bundle is subscribed to as a whole */
+
+    if (mcp->has_server) {
+        return ngx_http_stoa_subscription(r, ctx, &mcp->server);
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_stoa_mcp_dispatch(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    ngx_str_t                         detail;
+    ngx_http_stoa_mcp_t              *mcp;
+    const ngx_http_stoa_mcp_method_t *row;
+
+    mcp = ctx->mcp;
+
+    /* notifications and answers carry nothing that the gateway waits for */
+
+    if (mcp->msg.kind != STOA_JSONRPC_REQUEST) {
+        return ngx_http_stoa_mcp_accepted(r, ctx);
+    }
+
+    for (row = ngx_http_stoa_mcp_methods; row->run; row++) {
+        if (row->method == mcp->msg.method && row->modern == mcp->modern) {
+            return row->run(r, ctx);
+        }
+    }
+
+    ngx_str_set(&detail, "method not found");
+
+    return ngx_http_stoa_mcp_refuse(r, ctx, mcp->modern
+                                    ? NGX_HTTP_STOA_REFUSE_MCP_METHOD
+                                    : NGX_HTTP_STOA_REFUSE_MCP_METHOD_LEGACY,
+                                    &detail);
+}
+
+
+static ngx_int_t
+ngx_http_stoa_mcp_call(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    (void) r;
+    (void) ctx;
+
+    return NGX_OK;                     /* the following steps are its work  */
+}
+
+
+static ngx_int_t
+ngx_http_stoa_mcp_send_on(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    ctx->mcp->forwarded = 1;
+
+    return ngx_http_stoa_forward(r, ctx);
+}
+
+
+/* ---- answers of the gateway -------------------------------------------- */
+
+static void
+ngx_http_stoa_mcp_head(stoa_buf_t *b, ngx_http_stoa_mcp_t *mcp)
+{
+    ngx_str_t  id;
+
+    id = ngx_http_stoa_mcp_id(mcp);
+
+    stoa_buf_addz(b, "{\"jsonrpc\":\"2.0\",\"id\":");
+    stoa_buf_add(b, id.data, id.len);
+    stoa_buf_addz(b, ",\"result\":{");
+}
+
+
+/* title and instructions of a bundle, or what a tenant's endpoint says */
+
+static void
+ngx_http_stoa_mcp_about(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    stoa_buf_t *info, stoa_buf_t *instructions)
+{
+    stoa_str_t                  title, text;
+    const stoa_rec_server_t    *server;
+    ngx_http_stoa_main_conf_t  *mcf;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+
+    title = stoa_str("");
+    text = stoa_str("");
+
+    if (ctx->mcp->has_server) {
+        server = ngx_http_stoa_store_server(mcf->store, &ctx->mcp->server);
+
+        if (server) {
+            title = stoa_rec_str(server, server->title);
+            text = stoa_rec_str(server, server->instructions);
+        }
+    }
+
+    stoa_buf_addz(info, "{\"name\":\"stoa-gateway\",");
+
+    if (title.len) {
+        stoa_buf_addz(info, "\"title\":");
+        stoa_buf_add_json(info, title.data, title.len);
+        stoa_buf_addz(info, ",");
+    }
+
+    stoa_buf_addz(info, "\"version\":\"" NGX_HTTP_STOA_VERSION "\"}");
+
+    if (text.len) {
+        stoa_buf_addz(instructions, ",\"instructions\":");
+        stoa_buf_add_json(instructions, text.data, text.len);
+    }
+}
+
+
+static ngx_int_t
+ngx_http_stoa_mcp_initialize(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    ngx_uint_t            version;
+    ngx_int_t             rc;
+    stoa_buf_t            b, info, text;
+    ngx_str_t             name;
+    ngx_table_elt_t      *h;
+    stoa_json_val_t      *v;
+    ngx_http_stoa_mcp_t  *mcp;
+
+    mcp = ctx->mcp;
+    v = &mcp->msg.protocol_version;
+    version = NGX_HTTP_STOA_MCP_VERSION_NONE;
+
+    if (v->start && v->type == STOA_JSON_STRING && !v->escaped) {
+        version = ngx_http_stoa_mcp_version_find(v->start + 1,
+                                                 v->end - v->start - 2);
+    }
+
+    /* an unknown version is answered by one that we speak, as a success */
+
+    if (version == NGX_HTTP_STOA_MCP_VERSION_NONE
+        || ngx_http_stoa_mcp_versions[version].modern)
+    {
+        version = NGX_HTTP_STOA_MCP_VERSION_LATEST_LEGACY;
+    }
+
+    mcp->version = version;
+
+    h = ngx_list_push(&r->headers_out.headers);
+    if (h == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    h->hash = 1;
+    ngx_http_stoa_header_end(h);
+    ngx_str_set(&h->key, "Mcp-Session-Id");
+    h->value.len = NGX_HTTP_STOA_MCP_TOKEN_LEN;
+    h->value.data = ngx_pnalloc(r->pool, NGX_HTTP_STOA_MCP_TOKEN_LEN);
+
+    if (h->value.data == NULL
+        || ngx_http_stoa_mcp_session_seal(ctx, h->value.data) != NGX_OK)
+    {
+        h->hash = 0;
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    stoa_buf_init(&b, 65536);
+    stoa_buf_init(&info, 4096);
+    stoa_buf_init(&text, 65536);
+
+    ngx_http_stoa_mcp_about(r, ctx, &info, &text);
+    name = ngx_http_stoa_mcp_versions[version].name;
+
+    ngx_http_stoa_mcp_head(&b, mcp);
+    stoa_buf_addf(&b, "\"protocolVersion\":\"%.*s\","
+                  "\"capabilities\":{\"tools\":{}},\"serverInfo\":",
+                  (int) name.len, name.data);
+    stoa_buf_add(&b, info.data, info.len);
+    stoa_buf_add(&b, text.data, text.len);
+    stoa_buf_addz(&b, "}}");
+
+    stoa_buf_free(&info);
+    stoa_buf_free(&text);
+
+    rc = ngx_http_stoa_mcp_answer_buf(r, ctx, &b);
+    stoa_buf_free(&b);
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_http_stoa_mcp_ping(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    ngx_int_t   rc;
+    stoa_buf_t  b;
+
+    stoa_buf_init(&b, 65536);
+    ngx_http_stoa_mcp_head(&b, ctx->mcp);
+    stoa_buf_addz(&b, "}}");
+
+    rc = ngx_http_stoa_mcp_answer_buf(r, ctx, &b);
+    stoa_buf_free(&b);
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_http_stoa_mcp_discover(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    ngx_int_t                  rc;
+    ngx_uint_t                 i, first;
+    stoa_buf_t                 b, info, text;
+    ngx_str_t                  name;
+    ngx_http_stoa_mcp_view_t  *view;
+
+    view = ngx_http_stoa_mcp_view(r, ctx, 1);
+    if (view == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    stoa_buf_init(&b, 65536);
+    stoa_buf_init(&info, 4096);
+    stoa_buf_init(&text, 65536);
+
+    ngx_http_stoa_mcp_about(r, ctx, &info, &text);
+    ngx_http_stoa_mcp_head(&b, ctx->mcp);
+
+    stoa_buf_addz(&b, "\"resultType\":\"complete\",\"supportedVersions\":[");
+
+    first = 1;
+
+    for (i = NGX_HTTP_STOA_MCP_VERSIONS; i-- > 0; /* void */) {
+
+        if (ngx_http_stoa_mcp_versions[i].modern ? !view->serves_modern
+                                                 : !view->serves_legacy)
+        {
+            continue;
+        }
+
+        name = ngx_http_stoa_mcp_versions[i].name;
+        stoa_buf_addf(&b, "%s\"%.*s\"", first ? "" : ",", (int) name.len,
+                      name.data);
+        first = 0;
+    }
+
+    stoa_buf_addz(&b, "],\"capabilities\":{\"tools\":{}}");
+    stoa_buf_add(&b, text.data, text.len);
+    stoa_buf_addf(&b, ",\"ttlMs\":%d,\"cacheScope\":\"private\",\"_meta\":"
+                  "{\"io.modelcontextprotocol/serverInfo\":",
+                  NGX_HTTP_STOA_MCP_LIST_TTL_MS);
+    stoa_buf_add(&b, info.data, info.len);
+    stoa_buf_addz(&b, "}}}");
+
+    stoa_buf_free(&info);
+    stoa_buf_free(&text);
+
+    rc = ngx_http_stoa_mcp_answer_buf(r, ctx, &b);
+    stoa_buf_free(&b);
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_http_stoa_mcp_accepted(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    return ngx_http_stoa_mcp_answer(r, ctx, NGX_HTTP_ACCEPTED, NULL);
+}
+
+
+ngx_str_t
+ngx_http_stoa_mcp_id(ngx_http_stoa_mcp_t *mcp)
+{
+    ngx_str_t  id = ngx_string("null");
+
+    if (mcp && mcp->msg.id.start) {
+        id.data = (u_char *) mcp->msg.id.start;
+        id.len = mcp->msg.id.end - mcp->msg.id.start;
+    }
+
+    return id;
+}
+
+
+static ngx_int_t
+ngx_http_stoa_mcp_answer_buf(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    stoa_buf_t *b)
+{
+    u_char  *p;
+
+    if (b->rc != STOA_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    p = ngx_pnalloc(r->pool, b->len);
+    if (p == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ngx_memcpy(p, b->data, b->len);
+
+    return ngx_http_stoa_mcp_answer_text(r, ctx, NGX_HTTP_OK, p, b->len);
+}
+
+
+ngx_int_t
+ngx_http_stoa_mcp_answer_text(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    ngx_uint_t status, u_char *data, size_t len)
+{
+    ngx_buf_t    *b;
+    ngx_chain_t  *cl;
+
+    b = ngx_calloc_buf(r->pool);
+    cl = ngx_alloc_chain_link(r->pool);
+
+    if (b == NULL || cl == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    b->pos = data;
+    b->last = data + len;
+    b->memory = 1;
+    cl->buf = b;
+    cl->next = NULL;
+
+    return ngx_http_stoa_mcp_answer(r, ctx, status, cl);
+}
+
+
+ngx_int_t
+ngx_http_stoa_mcp_answer(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    ngx_uint_t status, ngx_chain_t *out)
+{
+    ctx->mcp->out = out;
+    ctx->mcp->out_status = status;
+    r->content_handler = ngx_http_stoa_mcp_content;
+
+    return NGX_DONE;
+}
+
+
+static ngx_int_t
+ngx_http_stoa_mcp_content(ngx_http_request_t *r)
+{
+    off_t                 len;
+    ngx_int_t             rc;
+    ngx_chain_t          *cl;
+    ngx_http_stoa_ctx_t  *ctx;
+
+    ctx = ngx_http_stoa_ctx(r);
+    if (ctx == NULL || ctx->mcp == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    rc = ngx_http_discard_request_body(r);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    len = 0;
+
+    for (cl = ctx->mcp->out; cl; cl = cl->next) {
+        len += ngx_buf_size(cl->buf);
+        cl->buf->last_in_chain = (cl->next == NULL);
+        cl->buf->last_buf = (cl->next == NULL);
+    }
+
+    r->headers_out.status = ctx->mcp->out_status;
+    r->headers_out.content_length_n = len;
+
+    if (len) {
+        ngx_str_set(&r->headers_out.content_type, "application/json");
+        r->headers_out.content_type_len = r->headers_out.content_type.len;
+        r->headers_out.content_type_lowcase = NULL;
+
+    } else {
+        r->header_only = 1;
+    }
+
+    rc = ngx_http_send_header(r);
+
+    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
+        return rc;
+    }
+
+    return ngx_http_output_filter(r, ctx->mcp->out);
+}
+
+
+/* ---- errors ------------------------------------------------------------ */
+
+ngx_int_t
+ngx_http_stoa_mcp_refuse(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    ngx_http_stoa_refuse_e what, ngx_str_t *detail)
+{
+    ngx_str_t                       body;
+    const ngx_http_stoa_refusal_t  *row;
+
+    row = &ngx_http_stoa_refusals[what];
+
+    if (row->status >= NGX_HTTP_SPECIAL_RESPONSE) {
+        return ngx_http_stoa_refuse(r, what, detail);
+    }
+
+    ctx->refused = what + 1;
+
+    if (ngx_http_stoa_mcp_error(r, ctx, row, detail, &body) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_stoa_mcp_answer_text(r, ctx, row->status, body.data,
+                                         body.len);
+}
+
+
+ngx_int_t
+ngx_http_stoa_mcp_error(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    const ngx_http_stoa_refusal_t *row, ngx_str_t *detail, ngx_str_t *body)
+{
+    ngx_str_t                  id, name, text;
+    stoa_buf_t                 b;
+    ngx_uint_t                 i, first;
+    ngx_http_stoa_mcp_t       *mcp;
+    ngx_http_stoa_mcp_view_t  *view;
+
+    mcp = ctx->mcp;
+    id = ngx_http_stoa_mcp_id(mcp);
+    text = (detail && detail->len) ? *detail : row->detail;
+
+    stoa_buf_init(&b, 65536);
+
+    stoa_buf_addz(&b, "{\"jsonrpc\":\"2.0\",\"id\":");
+    stoa_buf_add(&b, id.data, id.len);
+    stoa_buf_addf(&b, ",\"error\":{\"code\":%d,\"message\":",
+                  (int) row->jsonrpc);
+    stoa_buf_add_json(&b, (char *) text.data, text.len);
+    stoa_buf_addf(&b, ",\"data\":{\"code\":\"%.*s\"", (int) row->code.len,
+                  row->code.data);
+
+    if (ctx->request_id.len) {
+        stoa_buf_addz(&b, ",\"request_id\":");
+        stoa_buf_add_json(&b, (char *) ctx->request_id.data,
+                          ctx->request_id.len);
+    }
+
+    if (row == &ngx_http_stoa_refusals[NGX_HTTP_STOA_REFUSE_MCP_VERSION]) {
+        view = ngx_http_stoa_mcp_view(r, ctx, 1);
+        first = 1;
+
+        stoa_buf_addz(&b, ",\"supported\":[");
+
+        for (i = NGX_HTTP_STOA_MCP_VERSIONS; i-- > 0; /* void */) {
+
+            if (view && (ngx_http_stoa_mcp_versions[i].modern
+                         ? !view->serves_modern : !view->serves_legacy))
+            {
+                continue;
+            }
+
+            name = ngx_http_stoa_mcp_versions[i].name;
+            stoa_buf_addf(&b, "%s\"%.*s\"", first ? "" : ",",
+                          (int) name.len, name.data);
+            first = 0;
+        }
+
+        stoa_buf_addz(&b, "]");
+
+        if (mcp->msg.meta_version.start) {
+            stoa_buf_addz(&b, ",\"requested\":");
+            stoa_buf_add(&b, mcp->msg.meta_version.start,
+                         mcp->msg.meta_version.end
+                         - mcp->msg.meta_version.start);
+        }
+    }
+
+    stoa_buf_addz(&b, "}}}");
+
+    if (b.rc != STOA_OK) {
+        stoa_buf_free(&b);
+        return NGX_ERROR;
+    }
+
+    body->len = b.len;
+    body->data = ngx_pnalloc(r->pool, b.len);
+
+    if (body->data) {
+        ngx_memcpy(body->data, b.data, b.len);
+    }
+
+    stoa_buf_free(&b);
+
+    return body->data ? NGX_OK : NGX_ERROR;
+}

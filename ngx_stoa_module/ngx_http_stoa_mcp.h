@@ -1,0 +1,248 @@
+/*
+ * MCP: what the ngx_http_stoa_mcp*.c files share.
+ *
+ *   _mcp.c          the steps of a request, methods that the gateway answers
+ *   _mcp_message.c  body, headers and message: read, checked, era found
+ *   _mcp_list.c     what a caller may see: the cached list of tools
+ *   _mcp_call.c     tools/call: find the tool, splice its name, forward
+ *   _mcp_session.c  sealed session ids, upstream sessions in shared memory
+ *   _mcp_connect.c  initialize towards an upstream, and again when it forgot
+ *
+ * Process: workers.  Lifetime: the request's pool unless said otherwise.
+ * Limits: body STOA_JSONRPC_BODY_MAX, tools of one list 5,000, of one page
+ * 500, an upstream session id 128 bytes, its initialize answer 64 KiB.
+ */
+
+#ifndef NGX_HTTP_STOA_MCP_H
+#define NGX_HTTP_STOA_MCP_H
+
+
+#include "ngx_http_stoa.h"
+
+
+#define NGX_HTTP_STOA_MCP_LIST_MAX      5000
+#define NGX_HTTP_STOA_MCP_PAGE          500
+#define NGX_HTTP_STOA_MCP_SID_MAX       128
+#define NGX_HTTP_STOA_MCP_COLLECT_MAX   65536
+#define NGX_HTTP_STOA_MCP_LIST_TTL_MS   5000
+
+
+/* One row per protocol version, oldest first. */
+
+typedef struct {
+    ngx_str_t    name;
+    ngx_uint_t   modern;
+} ngx_http_stoa_mcp_version_t;
+
+extern const ngx_http_stoa_mcp_version_t  ngx_http_stoa_mcp_versions[];
+
+#define NGX_HTTP_STOA_MCP_VERSIONS        4
+#define NGX_HTTP_STOA_MCP_VERSION_LATEST_LEGACY  2
+#define NGX_HTTP_STOA_MCP_VERSION_ABSENT  0     /* header absent: 2025-03-26 */
+#define NGX_HTTP_STOA_MCP_VERSION_NONE    NGX_HTTP_STOA_MCP_VERSIONS
+
+
+/* The request headers that MCP looks at, found in one pass. */
+
+typedef struct {
+    ngx_table_elt_t  *session;
+    ngx_table_elt_t  *version;
+    ngx_table_elt_t  *method;
+    ngx_table_elt_t  *name;
+    ngx_table_elt_t  *origin;
+    ngx_table_elt_t  *accept;
+    unsigned          repeated:1;     /* one of the above came twice        */
+} ngx_http_stoa_mcp_headers_t;
+
+
+typedef enum {
+    NGX_HTTP_STOA_MCP_SUB_NONE = 0,
+    NGX_HTTP_STOA_MCP_SUB_INITIALIZE,     /* under way                      */
+    NGX_HTTP_STOA_MCP_SUB_ACCEPTED,
+    NGX_HTTP_STOA_MCP_SUB_INITIALIZED,    /* under way                      */
+    NGX_HTTP_STOA_MCP_SUB_DONE,
+    NGX_HTTP_STOA_MCP_SUB_FAILED
+} ngx_http_stoa_mcp_sub_e;
+
+
+struct ngx_http_stoa_mcp_s {
+    ngx_uint_t                    step;
+    ngx_uint_t                    connect_step;
+    ngx_str_t                     tenant_name;
+    ngx_str_t                     server_name;
+    stoa_id_t                     endpoint_tenant;
+    stoa_id_t                     server;
+
+    ngx_http_stoa_mcp_headers_t   headers;
+    ngx_str_t                     body;
+    stoa_jsonrpc_t                msg;
+    ngx_uint_t                    version;      /* row of the table         */
+
+    u_char                        session_id[12];  /* of the sealed id      */
+    ngx_str_t                     tool_name;    /* at the upstream          */
+    stoa_id_t                     call_target;  /* what was subscribed to   */
+
+    uint64_t                      upstream_key; /* in the session map       */
+    ngx_str_t                     upstream_session;
+    ngx_uint_t                    upstream_version;
+    ngx_event_t                   wait;         /* another request connects */
+
+    ngx_uint_t                    sub;          /* ngx_http_stoa_mcp_sub_e  */
+    ngx_http_stoa_ctx_t          *parent;       /* in a subrequest          */
+    ngx_buf_t                    *collected;    /* in a subrequest          */
+
+    ngx_chain_t                  *out;          /* the gateway's own answer */
+    ngx_uint_t                    out_status;
+
+    ngx_int_t                   (*process_header)(ngx_http_request_t *r);
+    ngx_int_t                   (*reinit_request)(ngx_http_request_t *r);
+
+    unsigned                      has_server:1;
+    unsigned                      body_waiting:1;
+    unsigned                      scanned:1;
+    unsigned                      modern:1;
+    unsigned                      has_session:1;
+    unsigned                      fresh_session:1;  /* made for this call   */
+    unsigned                      retried:1;
+    unsigned                      connecting:1;     /* owns the map's entry */
+    unsigned                      forwarded:1;
+};
+
+
+/* ---- _mcp_message.c ---------------------------------------------------- */
+
+ngx_int_t ngx_http_stoa_mcp_read_headers(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+ngx_int_t ngx_http_stoa_mcp_read_body(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+ngx_int_t ngx_http_stoa_mcp_scan(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+/* Decides the era and checks all that the era demands. */
+ngx_int_t ngx_http_stoa_mcp_era(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+ngx_uint_t ngx_http_stoa_mcp_version_find(const char *s, size_t len);
+
+
+/* ---- _mcp_list.c ------------------------------------------------------- */
+
+typedef struct {
+    ngx_str_t   name;
+    uint32_t    start;                /* in blob                            */
+    uint32_t    end;
+} ngx_http_stoa_mcp_item_t;
+
+/* What one application sees at one endpoint in one era: cached per worker
+ * until the configuration changes or a subscription in it expires. */
+
+typedef struct {
+    ngx_queue_t                queue;
+    ngx_uint_t                 refs;
+    stoa_id_t                  application;
+    stoa_id_t                  endpoint;      /* tenant or server           */
+    uint64_t                   generation;
+    int64_t                    valid_until_ms;
+    ngx_pool_t                *pool;
+    ngx_http_stoa_mcp_item_t  *items;
+    ngx_uint_t                 nitems;
+    u_char                    *blob;          /* {...},{...},{...}          */
+    size_t                     blob_len;
+    unsigned                   modern:1;
+    unsigned                   serves_modern:1;   /* every upstream can     */
+    unsigned                   serves_legacy:1;
+    unsigned                   entitled:1;        /* any subscription here  */
+} ngx_http_stoa_mcp_view_t;
+
+/* The request holds a reference until its pool dies.  NULL: out of memory. */
+ngx_http_stoa_mcp_view_t *ngx_http_stoa_mcp_view(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_uint_t modern);
+
+/* Does the subscription cover this tool? */
+ngx_uint_t ngx_http_stoa_mcp_selected(const stoa_rec_subscription_t *sub,
+    const stoa_id_t *tool);
+
+ngx_int_t ngx_http_stoa_mcp_tools_list(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+
+
+/* ---- _mcp_call.c ------------------------------------------------------- */
+
+ngx_int_t ngx_http_stoa_mcp_resolve(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+ngx_int_t ngx_http_stoa_mcp_splice(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+
+/* For the header rewriting: is this client header replaced or dropped when an
+ * MCP call is forwarded, and which ones are added instead. */
+ngx_uint_t ngx_http_stoa_mcp_header_dropped(const ngx_table_elt_t *h);
+ngx_int_t ngx_http_stoa_mcp_headers_add(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_list_t *headers);
+
+
+/* ---- _mcp_session.c ---------------------------------------------------- */
+
+/* At configuration: the shared zone of upstream sessions and the key. */
+char *ngx_http_stoa_mcp_session_setup(ngx_conf_t *cf,
+    ngx_http_stoa_main_conf_t *mcf);
+ngx_int_t ngx_http_stoa_mcp_session_init(ngx_http_stoa_main_conf_t *mcf,
+    ngx_log_t *log);
+void ngx_http_stoa_mcp_session_exit(void);
+
+#define NGX_HTTP_STOA_MCP_TOKEN_LEN  80
+
+/* Writes a new sealed session id for the caller; keeps its random part in
+ * ctx->mcp->session_id. */
+ngx_int_t ngx_http_stoa_mcp_session_seal(ngx_http_stoa_ctx_t *ctx,
+    u_char *token);
+/* NGX_OK, or NGX_DECLINED: not ours, altered, expired, of another principal
+ * or another endpoint. */
+ngx_int_t ngx_http_stoa_mcp_session_open(ngx_http_stoa_ctx_t *ctx,
+    ngx_str_t *token);
+
+typedef struct {
+    size_t      len;
+    ngx_uint_t  version;
+    u_char      sid[NGX_HTTP_STOA_MCP_SID_MAX];
+} ngx_http_stoa_mcp_upstream_t;
+
+/* NGX_OK: out filled.  NGX_AGAIN: another request is connecting.
+ * NGX_DECLINED: nobody is; the caller now is, and must _set or _drop. */
+ngx_int_t ngx_http_stoa_mcp_upstream_find(uint64_t key,
+    ngx_http_stoa_mcp_upstream_t *out);
+void ngx_http_stoa_mcp_upstream_set(uint64_t key,
+    const ngx_http_stoa_mcp_upstream_t *in);
+/* Forgets the entry; with sid (len > 0) only if it is still that one. */
+void ngx_http_stoa_mcp_upstream_drop(uint64_t key, const u_char *sid,
+    size_t len);
+
+
+/* ---- _mcp_connect.c ---------------------------------------------------- */
+
+/* NGX_OK: a session (or none needed) is in ctx->mcp; NGX_AGAIN; a status. */
+ngx_int_t ngx_http_stoa_mcp_connect(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+/* Body filter's part in a subrequest: takes what came. */
+ngx_int_t ngx_http_stoa_mcp_collect(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_chain_t *in);
+/* Called when the upstream of an MCP call is initialised (peer.init). */
+void ngx_http_stoa_mcp_upstream_hook(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+
+
+/* ---- _mcp.c ------------------------------------------------------------ */
+
+/* Lets the content phase send this chain with this status. */
+ngx_int_t ngx_http_stoa_mcp_answer(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_uint_t status, ngx_chain_t *out);
+/* An answer from one buffer that lives in r->pool. */
+ngx_int_t ngx_http_stoa_mcp_answer_text(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_uint_t status, u_char *data, size_t len);
+/* As ngx_http_stoa_refuse(), but an error that MCP answers with 200 is sent as
+ * an answer. */
+ngx_int_t ngx_http_stoa_mcp_refuse(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_refuse_e what,
+    ngx_str_t *detail);
+/* The id of the message as JSON text ("null" without one). */
+ngx_str_t ngx_http_stoa_mcp_id(ngx_http_stoa_mcp_t *mcp);
+
+
+#endif /* NGX_HTTP_STOA_MCP_H */

@@ -1,0 +1,448 @@
+
+/*
+ * tools/call: which tool of which api the name means for this caller, and the
+ * message that its upstream gets.
+ *
+ * The judged bytes are the forwarded bytes: only the name is replaced, by
+ * splicing the body; nothing is decoded and encoded again.
+ */
+
+
+#include "ngx_http_stoa_mcp.h"
+
+
+typedef struct {
+    ngx_http_stoa_store_t          *store;
+    stoa_id_t                       tenant;
+    ngx_str_t                       name;
+    const stoa_rec_subscription_t  *sub;
+    const stoa_rec_server_tool_t   *hit;
+} ngx_http_stoa_mcp_search_t;
+
+
+static const stoa_rec_server_tool_t *ngx_http_stoa_mcp_server_tool(
+    const stoa_rec_server_t *server, ngx_str_t *name);
+static ngx_int_t ngx_http_stoa_mcp_search_sub(void *data, const void *rec);
+static ngx_int_t ngx_http_stoa_mcp_unknown(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_str_t *name);
+static ngx_int_t ngx_http_stoa_mcp_resolve_server(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_str_t *name,
+    const stoa_rec_tool_t **tool, const stoa_rec_api_t **api);
+static ngx_int_t ngx_http_stoa_mcp_resolve_tenant(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_str_t *name,
+    const stoa_rec_tool_t **tool, const stoa_rec_api_t **api);
+
+
+ngx_int_t
+ngx_http_stoa_mcp_resolve(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    ngx_int_t                       rc;
+    ngx_str_t                       name, detail;
+    stoa_str_t                      s;
+    stoa_json_val_t                *v;
+    ngx_http_stoa_mcp_t            *mcp;
+    const stoa_rec_api_t           *api;
+    const stoa_rec_tool_t          *tool;
+    const stoa_rec_subscription_t  *sub;
+    ngx_http_stoa_main_conf_t      *mcf;
+
+    mcp = ctx->mcp;
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+    v = &mcp->msg.name;
+
+    if (v->start == NULL || v->type != STOA_JSON_STRING
+        || (mcp->msg.arguments.start
+            && mcp->msg.arguments.type != STOA_JSON_OBJECT))
+    {
+        ngx_str_set(&detail, "params needs a name (string), and arguments is "
+                    "an object");
+        return ngx_http_stoa_mcp_refuse(r, ctx,
+                                        NGX_HTTP_STOA_REFUSE_MCP_TOOL,
+                                        &detail);
+    }
+
+    name.data = ngx_pnalloc(r->pool, v->end - v->start);
+    if (name.data == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    name.len = stoa_json_unescape(v, (char *) name.data);
+
+    if (!stoa_tool_name_valid((char *) name.data, name.len)) {
+        ngx_str_set(&name, "");
+        return ngx_http_stoa_mcp_unknown(r, ctx, &name);
+    }
+
+    tool = NULL;
+    api = NULL;
+
+    rc = mcp->has_server
+         ? ngx_http_stoa_mcp_resolve_server(r, ctx, &name, &tool, &api)
+         : ngx_http_stoa_mcp_resolve_tenant(r, ctx, &name, &tool, &api);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    if (tool == NULL || api == NULL || !tool->enabled
+        || api->kind != STOA_API_MCP)
+    {
+        return ngx_http_stoa_mcp_unknown(r, ctx, &name);
+    }
+
+    sub = ngx_http_stoa_store_subscription(mcf->store, &ctx->application,
+                                           mcp->has_server ? &mcp->server
+                                           : &ctx->mcp->call_target);
+    if (sub == NULL || !ngx_http_stoa_mcp_selected(sub, &tool->id)) {
+        return ngx_http_stoa_mcp_unknown(r, ctx, &name);
+    }
+
+    /* the same era on both sides: what cannot be spoken is not listed */
+
+    if (api->era != STOA_ERA_DUAL
+        && (api->era == STOA_ERA_MODERN) != (mcp->modern != 0))
+    {
+        return ngx_http_stoa_mcp_unknown(r, ctx, &name);
+    }
+
+    s = stoa_rec_str(tool, tool->name);
+    mcp->tool_name.len = s.len;
+    mcp->tool_name.data = ngx_pnalloc(r->pool, s.len);
+    if (mcp->tool_name.data == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ngx_memcpy(mcp->tool_name.data, s.data, s.len);
+
+    ctx->tool = tool->id;
+    ctx->route_tenant = api->tenant;
+    ctx->api = ngx_http_stoa_api_get(r, api);
+
+    return ctx->api ? NGX_OK : NGX_HTTP_INTERNAL_SERVER_ERROR;
+}
+
+
+static ngx_int_t
+ngx_http_stoa_mcp_unknown(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    ngx_str_t *name)
+{
+    ngx_str_t  detail;
+
+    detail.data = ngx_pnalloc(r->pool, name->len + 32);
+    if (detail.data == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    detail.len = ngx_sprintf(detail.data, "unknown tool%s%V",
+                             name->len ? ": " : "", name)
+                 - detail.data;
+
+    return ngx_http_stoa_mcp_refuse(r, ctx, NGX_HTTP_STOA_REFUSE_MCP_TOOL,
+                                    &detail);
+}
+
+
+/* A bundle names its tools itself; it was subscribed to in `find`. */
+
+static ngx_int_t
+ngx_http_stoa_mcp_resolve_server(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_str_t *name, const stoa_rec_tool_t **tool,
+    const stoa_rec_api_t **api)
+{
+    const stoa_rec_server_t       *server;
+    ngx_http_stoa_main_conf_t     *mcf;
+    const stoa_rec_server_tool_t  *t;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+
+    server = ngx_http_stoa_store_server(mcf->store, &ctx->mcp->server);
+    if (server == NULL) {
+        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_NO_ROUTE, NULL);
+    }
+
+    t = ngx_http_stoa_mcp_server_tool(server, name);
+
+    if (t) {
+        *tool = ngx_http_stoa_store_tool(mcf->store, &t->tool);
+        *api = ngx_http_stoa_store_api(mcf->store, &t->api);
+    }
+
+    return NGX_OK;
+}
+
+
+/* <api>__<tool>, else a name that a bundle the caller subscribed to gives. */
+
+static ngx_int_t
+ngx_http_stoa_mcp_resolve_tenant(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_str_t *name, const stoa_rec_tool_t **tool,
+    const stoa_rec_api_t **api)
+{
+    u_char                      *p;
+    ngx_int_t                    rc;
+    ngx_http_stoa_mcp_t         *mcp;
+    ngx_http_stoa_main_conf_t   *mcf;
+    ngx_http_stoa_mcp_search_t   search;
+
+    mcp = ctx->mcp;
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+
+    p = ngx_strnstr(name->data, "__", name->len);
+
+    if (p && p > name->data) {
+        *api = ngx_http_stoa_store_api_by_name(mcf->store,
+                                         (char *) mcp->tenant_name.data,
+                                         mcp->tenant_name.len,
+                                         (char *) name->data, p - name->data);
+        if (*api) {
+            *tool = ngx_http_stoa_store_tool_by_name(mcf->store, &(*api)->id,
+                                             (char *) p + 2,
+                                             name->data + name->len - p - 2);
+        }
+    }
+
+    if (*tool == NULL
+        || ngx_http_stoa_store_subscription(mcf->store, &ctx->application,
+                                            &(*api)->id)
+           == NULL)
+    {
+        ngx_memzero(&search, sizeof(search));
+        search.store = mcf->store;
+        search.tenant = mcp->endpoint_tenant;
+        search.name = *name;
+
+        rc = ngx_http_stoa_store_each_subscription(mcf->store,
+                                                &ctx->application,
+                                                ngx_http_stoa_mcp_search_sub,
+                                                &search);
+
+        if (rc == NGX_DONE && search.hit) {
+            *tool = ngx_http_stoa_store_tool(mcf->store, &search.hit->tool);
+            *api = ngx_http_stoa_store_api(mcf->store, &search.hit->api);
+            mcp->call_target = search.sub->target;
+
+            return ngx_http_stoa_subscription(r, ctx, &mcp->call_target);
+        }
+    }
+
+    if (*tool == NULL) {
+        return NGX_OK;                                  /* unknown         */
+    }
+
+    mcp->call_target = (*api)->id;
+
+    return ngx_http_stoa_subscription(r, ctx, &mcp->call_target);
+}
+
+
+static ngx_int_t
+ngx_http_stoa_mcp_search_sub(void *data, const void *rec)
+{
+    const stoa_rec_server_t        *server;
+    ngx_http_stoa_mcp_search_t     *search = data;
+    const stoa_rec_subscription_t  *sub = rec;
+
+    if (sub->target_kind != STOA_TARGET_SERVER) {
+        return NGX_OK;
+    }
+
+    server = ngx_http_stoa_store_server(search->store, &sub->target);
+
+    if (server == NULL
+        || ngx_memcmp(&server->tenant, &search->tenant, STOA_ID_LEN) != 0)
+    {
+        return NGX_OK;
+    }
+
+    search->hit = ngx_http_stoa_mcp_server_tool(server, &search->name);
+    search->sub = sub;
+
+    return search->hit ? NGX_DONE : NGX_OK;
+}
+
+
+static const stoa_rec_server_tool_t *
+ngx_http_stoa_mcp_server_tool(const stoa_rec_server_t *server,
+    ngx_str_t *name)
+{
+    int                            cmp;
+    uint32_t                       low, high, mid;
+    stoa_str_t                     s;
+    const stoa_rec_server_tool_t  *t;
+
+    t = stoa_rec_vec(server, server->tools, stoa_rec_server_tool_t);
+    low = 0;
+    high = server->tools.n;
+
+    while (low < high) {
+        mid = low + (high - low) / 2;
+        s = stoa_rec_str(server, t[mid].name);
+        cmp = ngx_memcmp(s.data, name->data, ngx_min(s.len, name->len));
+
+        if (cmp == 0) {
+            cmp = (s.len > name->len) - (s.len < name->len);
+        }
+
+        if (cmp == 0) {
+            return &t[mid];
+        }
+
+        if (cmp < 0) {
+            low = mid + 1;
+        } else {
+            high = mid;
+        }
+    }
+
+    return NULL;
+}
+
+
+/* ---- what the upstream gets -------------------------------------------- */
+
+ngx_int_t
+ngx_http_stoa_mcp_splice(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    u_char               *p, *body;
+    size_t                head, tail, len;
+    ngx_buf_t            *b;
+    ngx_chain_t          *cl;
+    stoa_json_val_t      *v;
+    ngx_http_stoa_mcp_t  *mcp;
+
+    mcp = ctx->mcp;
+    v = &mcp->msg.name;
+    body = mcp->body.data;
+
+    head = (u_char *) v->start - body;
+    tail = mcp->body.len - ((u_char *) v->end - body);
+    len = head + mcp->tool_name.len + 2 + tail;
+
+    /* tool names need no escaping: their characters were checked */
+
+    b = ngx_create_temp_buf(r->pool, len);
+    cl = ngx_alloc_chain_link(r->pool);
+
+    if (b == NULL || cl == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    p = ngx_cpymem(b->pos, body, head);
+    *p++ = '"';
+    p = ngx_cpymem(p, mcp->tool_name.data, mcp->tool_name.len);
+    *p++ = '"';
+    b->last = ngx_cpymem(p, v->end, tail);
+    b->last_buf = 1;
+
+    cl->buf = b;
+    cl->next = NULL;
+
+    r->request_body->bufs = cl;
+    r->request_body->temp_file = NULL;
+    r->headers_in.content_length_n = len;
+    r->headers_in.chunked = 0;
+
+    return NGX_OK;
+}
+
+
+/* Hop by hop between a client and the gateway: the upstream gets its own. */
+
+ngx_uint_t
+ngx_http_stoa_mcp_header_dropped(const ngx_table_elt_t *h)
+{
+    static const ngx_str_t  names[] = {
+        ngx_string("accept"),
+        ngx_string("origin"),
+        ngx_string("mcp-name"),
+        ngx_string("last-event-id"),
+        ngx_string("mcp-session-id"),
+        ngx_string("accept-encoding"),
+        ngx_string("mcp-protocol-version"),
+        ngx_null_string
+    };
+
+    const ngx_str_t  *name;
+
+    for (name = names; name->len; name++) {
+        if (h->key.len == name->len
+            && ngx_memcmp(h->lowcase_key, name->data, name->len) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+static ngx_int_t
+ngx_http_stoa_mcp_header_push(ngx_list_t *headers, const char *key,
+    const char *lowcase, ngx_str_t value)
+{
+    ngx_table_elt_t  *h;
+
+    h = ngx_list_push(headers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    h->key.len = ngx_strlen(key);
+    h->key.data = (u_char *) key;
+    h->lowcase_key = (u_char *) lowcase;
+    h->hash = ngx_hash_key(h->lowcase_key, h->key.len);
+    h->value = value;
+    ngx_http_stoa_header_end(h);
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_stoa_mcp_headers_add(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    ngx_list_t *headers)
+{
+    ngx_uint_t            version;
+    ngx_str_t             accept =
+                           ngx_string("application/json, text/event-stream");
+    ngx_http_stoa_mcp_t  *mcp;
+
+    (void) r;
+
+    mcp = ctx->mcp;
+    version = mcp->modern ? mcp->version : mcp->upstream_version;
+
+    if (ngx_http_stoa_mcp_header_push(headers, "Accept", "accept", accept)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (version != NGX_HTTP_STOA_MCP_VERSION_NONE
+        && ngx_http_stoa_mcp_header_push(headers, "MCP-Protocol-Version",
+                                   "mcp-protocol-version",
+                                   ngx_http_stoa_mcp_versions[version].name)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (mcp->modern && mcp->tool_name.len
+        && ngx_http_stoa_mcp_header_push(headers, "Mcp-Name", "mcp-name",
+                                         mcp->tool_name)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (mcp->upstream_session.len
+        && ngx_http_stoa_mcp_header_push(headers, "Mcp-Session-Id",
+                                         "mcp-session-id",
+                                         mcp->upstream_session)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}

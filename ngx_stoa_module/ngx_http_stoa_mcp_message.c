@@ -1,0 +1,652 @@
+
+/*
+ * The message of an MCP request: its headers, its body, its era, and what the
+ * era demands of the three together.
+ *
+ * Decisions are made on the body; headers that repeat it must agree with it.
+ */
+
+
+#include "ngx_http_stoa_mcp.h"
+
+
+static ngx_table_elt_t **ngx_http_stoa_mcp_header_slot(
+    ngx_http_stoa_mcp_headers_t *hs, ngx_table_elt_t *h);
+static ngx_int_t ngx_http_stoa_mcp_negotiate(ngx_http_request_t *r,
+    ngx_http_stoa_mcp_headers_t *hs);
+static ngx_int_t ngx_http_stoa_mcp_origin(ngx_http_request_t *r,
+    ngx_http_stoa_mcp_headers_t *hs);
+static void ngx_http_stoa_mcp_body_handler(ngx_http_request_t *r);
+static ngx_int_t ngx_http_stoa_mcp_gather(ngx_http_request_t *r,
+    ngx_str_t *body);
+static ngx_int_t ngx_http_stoa_mcp_era_modern(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+static ngx_int_t ngx_http_stoa_mcp_era_legacy(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+static ngx_int_t ngx_http_stoa_mcp_header_equal(ngx_http_request_t *r,
+    ngx_table_elt_t *h, const stoa_json_val_t *v, ngx_uint_t coded);
+
+
+const ngx_http_stoa_mcp_version_t  ngx_http_stoa_mcp_versions[] = {
+    { ngx_string("2025-03-26"), 0 },
+    { ngx_string("2025-06-18"), 0 },
+    { ngx_string("2025-11-25"), 0 },
+    { ngx_string("2026-07-28"), 1 }
+};
+
+
+ngx_uint_t
+ngx_http_stoa_mcp_version_find(const char *s, size_t len)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < NGX_HTTP_STOA_MCP_VERSIONS; i++) {
+        if (ngx_http_stoa_mcp_versions[i].name.len == len
+            && ngx_memcmp(ngx_http_stoa_mcp_versions[i].name.data, s, len)
+               == 0)
+        {
+            return i;
+        }
+    }
+
+    return NGX_HTTP_STOA_MCP_VERSION_NONE;
+}
+
+
+/* ---- headers ----------------------------------------------------------- */
+
+ngx_int_t
+ngx_http_stoa_mcp_read_headers(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx)
+{
+    ngx_int_t                     rc;
+    ngx_uint_t                    i;
+    ngx_list_part_t              *part;
+    ngx_table_elt_t              *h, **slot;
+    ngx_http_stoa_mcp_headers_t  *hs;
+
+    hs = &ctx->mcp->headers;
+    part = &r->headers_in.headers.part;
+    h = part->elts;
+
+    for (i = 0; /* void */; i++) {
+
+        if (i >= part->nelts) {
+            if (part->next == NULL) {
+                break;
+            }
+
+            part = part->next;
+            h = part->elts;
+            i = 0;
+        }
+
+        slot = ngx_http_stoa_mcp_header_slot(hs, &h[i]);
+
+        if (slot) {
+            if (*slot && slot != &hs->accept) {
+                hs->repeated = 1;
+            }
+
+            *slot = &h[i];
+        }
+    }
+
+    rc = ngx_http_stoa_mcp_origin(r, hs);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    return ngx_http_stoa_mcp_negotiate(r, hs);
+}
+
+
+static ngx_table_elt_t **
+ngx_http_stoa_mcp_header_slot(ngx_http_stoa_mcp_headers_t *hs,
+    ngx_table_elt_t *h)
+{
+    switch (h->key.len) {
+
+    case 6:
+        if (ngx_memcmp(h->lowcase_key, "accept", 6) == 0) {
+            return &hs->accept;
+        }
+
+        if (ngx_memcmp(h->lowcase_key, "origin", 6) == 0) {
+            return &hs->origin;
+        }
+
+        break;
+
+    case 8:
+        if (ngx_memcmp(h->lowcase_key, "mcp-name", 8) == 0) {
+            return &hs->name;
+        }
+
+        break;
+
+    case 10:
+        if (ngx_memcmp(h->lowcase_key, "mcp-method", 10) == 0) {
+            return &hs->method;
+        }
+
+        break;
+
+    case 14:
+        if (ngx_memcmp(h->lowcase_key, "mcp-session-id", 14) == 0) {
+            return &hs->session;
+        }
+
+        break;
+
+    case 20:
+        if (ngx_memcmp(h->lowcase_key, "mcp-protocol-version", 20) == 0) {
+            return &hs->version;
+        }
+
+        break;
+    }
+
+    return NULL;
+}
+
+
+/* Content-Type must be JSON; Accept must leave room for both JSON and an event
+ * stream, as an upstream may choose either. */
+
+static ngx_int_t
+ngx_http_stoa_mcp_negotiate(ngx_http_request_t *r,
+    ngx_http_stoa_mcp_headers_t *hs)
+{
+    u_char     *p, *last;
+    ngx_str_t  *ct;
+
+    if (r->headers_in.content_type == NULL) {
+        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_MCP_CONTENT_TYPE,
+                                    NULL);
+    }
+
+    ct = &r->headers_in.content_type->value;
+
+    if (ct->len < sizeof("application/json") - 1
+        || ngx_strncasecmp(ct->data, (u_char *) "application/json",
+                           sizeof("application/json") - 1)
+           != 0
+        || (ct->len > sizeof("application/json") - 1
+            && ct->data[sizeof("application/json") - 1] != ';'
+            && ct->data[sizeof("application/json") - 1] != ' '))
+    {
+        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_MCP_CONTENT_TYPE,
+                                    NULL);
+    }
+
+    if (hs->accept == NULL) {
+        return NGX_OK;
+    }
+
+    p = hs->accept->value.data;
+    last = p + hs->accept->value.len;
+
+    if (ngx_strlcasestrn(p, last, (u_char *) "*/*", 2)
+        || (ngx_strlcasestrn(p, last, (u_char *) "application/json", 15)
+            && ngx_strlcasestrn(p, last, (u_char *) "text/event-stream",
+                                16)))
+    {
+        return NGX_OK;
+    }
+
+    return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_MCP_ACCEPT, NULL);
+}
+
+
+/* A browser's page may call only the host that it came from. */
+
+static ngx_int_t
+ngx_http_stoa_mcp_origin(ngx_http_request_t *r,
+    ngx_http_stoa_mcp_headers_t *hs)
+{
+    ngx_str_t  o, host;
+
+    if (hs->origin == NULL) {
+        return NGX_OK;
+    }
+
+    o = hs->origin->value;
+
+    if (o.len > 7 && ngx_strncasecmp(o.data, (u_char *) "http://", 7) == 0) {
+        o.data += 7;
+        o.len -= 7;
+
+    } else if (o.len > 8
+               && ngx_strncasecmp(o.data, (u_char *) "https://", 8) == 0)
+    {
+        o.data += 8;
+        o.len -= 8;
+
+    } else {
+        o.len = 0;
+    }
+
+    if (r->headers_in.host && o.len) {
+        host = r->headers_in.host->value;
+
+        if (host.len == o.len
+            && ngx_strncasecmp(host.data, o.data, o.len) == 0)
+        {
+            return NGX_OK;
+        }
+    }
+
+    return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_MCP_ORIGIN, NULL);
+}
+
+
+/* ---- body -------------------------------------------------------------- */
+
+ngx_int_t
+ngx_http_stoa_mcp_read_body(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    ngx_int_t             rc;
+    ngx_http_stoa_mcp_t  *mcp;
+
+    mcp = ctx->mcp;
+
+    if (r->request_body == NULL) {
+
+        if (r->headers_in.content_length_n > STOA_JSONRPC_BODY_MAX) {
+            return ngx_http_stoa_refuse(r,
+                                        NGX_HTTP_STOA_REFUSE_BODY_TOO_LARGE,
+                                        NULL);
+        }
+
+        r->request_body_in_single_buf = 1;
+
+        rc = ngx_http_read_client_request_body(r,
+                                              ngx_http_stoa_mcp_body_handler);
+
+        if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
+            return rc;
+        }
+
+        if (rc == NGX_AGAIN) {
+            mcp->body_waiting = 1;
+            return NGX_AGAIN;
+        }
+
+        /* it was all there; the handler has given the reference back */
+    }
+
+    rc = ngx_http_stoa_mcp_gather(r, &mcp->body);
+
+    if (rc == NGX_DECLINED) {
+        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_BODY_TOO_LARGE,
+                                    NULL);
+    }
+
+    return rc == NGX_OK ? NGX_OK : NGX_HTTP_INTERNAL_SERVER_ERROR;
+}
+
+
+static void
+ngx_http_stoa_mcp_body_handler(ngx_http_request_t *r)
+{
+    ngx_http_stoa_ctx_t  *ctx;
+
+    r->preserve_body = 1;
+    r->main->count--;
+
+    ctx = ngx_http_stoa_ctx(r);
+
+    if (ctx && ctx->mcp && ctx->mcp->body_waiting) {
+        ctx->mcp->body_waiting = 0;
+
+        r->write_event_handler = ngx_http_core_run_phases;
+        ngx_http_core_run_phases(r);
+    }
+}
+
+
+/* The whole body as one piece of memory, also what nginx put into a file;
+ * request_body->bufs then is that piece.  NGX_DECLINED: too large. */
+
+static ngx_int_t
+ngx_http_stoa_mcp_gather(ngx_http_request_t *r, ngx_str_t *body)
+{
+    u_char       *p;
+    size_t        len;
+    ssize_t       n;
+    ngx_buf_t    *b;
+    ngx_chain_t  *cl;
+
+    ngx_str_null(body);
+
+    if (r->request_body == NULL || r->request_body->bufs == NULL) {
+        return NGX_OK;
+    }
+
+    cl = r->request_body->bufs;
+
+    if (cl->next == NULL && !cl->buf->in_file) {
+        body->data = cl->buf->pos;
+        body->len = cl->buf->last - cl->buf->pos;
+        return body->len > STOA_JSONRPC_BODY_MAX ? NGX_DECLINED : NGX_OK;
+    }
+
+    len = 0;
+
+    for ( /* void */ ; cl; cl = cl->next) {
+        len += ngx_buf_size(cl->buf);
+
+        if (len > STOA_JSONRPC_BODY_MAX) {
+            return NGX_DECLINED;
+        }
+    }
+
+    b = ngx_create_temp_buf(r->pool, len + 1);
+    if (b == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = b->pos;
+
+    for (cl = r->request_body->bufs; cl; cl = cl->next) {
+
+        if (!cl->buf->in_file) {
+            p = ngx_cpymem(p, cl->buf->pos, cl->buf->last - cl->buf->pos);
+            continue;
+        }
+
+        n = ngx_read_file(cl->buf->file, p, (size_t) ngx_buf_size(cl->buf),
+                          cl->buf->file_pos);
+
+        if (n != (ssize_t) ngx_buf_size(cl->buf)) {
+            return NGX_ERROR;
+        }
+
+        p += n;
+    }
+
+    b->last = p;
+
+    cl = ngx_alloc_chain_link(r->pool);
+    if (cl == NULL) {
+        return NGX_ERROR;
+    }
+
+    cl->buf = b;
+    cl->next = NULL;
+    r->request_body->bufs = cl;
+
+    body->data = b->pos;
+    body->len = len;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_stoa_mcp_scan(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    int                   code;
+    stoa_rc_t             rc;
+    stoa_err_t            err;
+    ngx_str_t             detail;
+    ngx_http_stoa_mcp_t  *mcp;
+
+    mcp = ctx->mcp;
+
+    rc = stoa_jsonrpc_scan((char *) mcp->body.data, mcp->body.len, &mcp->msg,
+                           &code, &err);
+
+    if (rc == STOA_ERROR) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (rc != STOA_OK) {
+        detail.data = ngx_pnalloc(r->pool, STOA_ERR_TEXT_MAX + 64);
+        if (detail.data == NULL) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        detail.len = ngx_sprintf(detail.data, "%s at byte %uz", err.text,
+                                 err.offset)
+                     - detail.data;
+
+        return ngx_http_stoa_refuse(r, code == -32700
+                                       ? NGX_HTTP_STOA_REFUSE_MCP_PARSE
+                                       : NGX_HTTP_STOA_REFUSE_MCP_INVALID,
+                                    &detail);
+    }
+
+    if (mcp->msg.kind == STOA_JSONRPC_BATCH) {
+        ngx_str_set(&detail, "batches are not accepted");
+
+        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_MCP_INVALID,
+                                    &detail);
+    }
+
+    mcp->scanned = 1;
+
+    return NGX_OK;
+}
+
+
+/* ---- era --------------------------------------------------------------- */
+
+ngx_int_t
+ngx_http_stoa_mcp_era(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    ngx_str_t                    *v;
+    ngx_uint_t                    version;
+    ngx_http_stoa_mcp_t          *mcp;
+    ngx_http_stoa_mcp_headers_t  *hs;
+
+    mcp = ctx->mcp;
+    hs = &mcp->headers;
+
+    if (hs->repeated) {
+        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_MCP_HEADER, NULL);
+    }
+
+    /* the content decides: initialize is legacy, _meta's version is modern;
+     * a header alone proves nothing, but its value does */
+
+    if (mcp->msg.method != STOA_MCP_INITIALIZE) {
+
+        if (mcp->msg.meta_version.start
+            || mcp->msg.method == STOA_MCP_DISCOVER)
+        {
+            mcp->modern = 1;
+
+        } else if (hs->version) {
+            v = &hs->version->value;
+            version = ngx_http_stoa_mcp_version_find((char *) v->data,
+                                                     v->len);
+
+            if (version != NGX_HTTP_STOA_MCP_VERSION_NONE) {
+                mcp->modern = ngx_http_stoa_mcp_versions[version].modern;
+            }
+        }
+    }
+
+    return mcp->modern ? ngx_http_stoa_mcp_era_modern(r, ctx)
+                       : ngx_http_stoa_mcp_era_legacy(r, ctx);
+}
+
+
+static ngx_int_t
+ngx_http_stoa_mcp_era_modern(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    ngx_str_t                  detail;
+    stoa_json_val_t           *v;
+    ngx_http_stoa_mcp_t       *mcp;
+    ngx_http_stoa_mcp_view_t  *view;
+
+    mcp = ctx->mcp;
+
+    if (mcp->msg.kind != STOA_JSONRPC_REQUEST) {
+        return NGX_OK;
+    }
+
+    v = &mcp->msg.meta_version;
+
+    if (v->start == NULL || v->type != STOA_JSON_STRING) {
+        ngx_str_set(&detail, "params._meta lacks "
+                    "io.modelcontextprotocol/protocolVersion");
+        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_MCP_PARAMS,
+                                    &detail);
+    }
+
+    mcp->version = v->escaped ? NGX_HTTP_STOA_MCP_VERSION_NONE
+                   : ngx_http_stoa_mcp_version_find(v->start + 1,
+                                                    v->end - v->start - 2);
+
+    if (mcp->version != NGX_HTTP_STOA_MCP_VERSION_NONE
+        && !ngx_http_stoa_mcp_versions[mcp->version].modern)
+    {
+        mcp->version = NGX_HTTP_STOA_MCP_VERSION_NONE;
+    }
+
+    /* the version header is compared first: a mismatch is the header's fault
+     * whatever the version */
+
+    if (mcp->headers.version == NULL
+        || ngx_http_stoa_mcp_header_equal(r, mcp->headers.version, v, 0)
+           != NGX_OK)
+    {
+        ngx_str_set(&detail, "MCP-Protocol-Version does not equal the body's");
+        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_MCP_HEADER,
+                                    &detail);
+    }
+
+    if (mcp->version == NGX_HTTP_STOA_MCP_VERSION_NONE) {
+        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_MCP_VERSION,
+                                    NULL);
+    }
+
+    v = &mcp->msg.meta_caps;
+
+    if (v->start == NULL || v->type != STOA_JSON_OBJECT) {
+        ngx_str_set(&detail, "params._meta lacks "
+                    "io.modelcontextprotocol/clientCapabilities");
+        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_MCP_PARAMS,
+                                    &detail);
+    }
+
+    if (mcp->headers.method == NULL
+        || mcp->headers.method->value.len != mcp->msg.method_name.len
+        || ngx_memcmp(mcp->headers.method->value.data,
+                      mcp->msg.method_name.data, mcp->msg.method_name.len)
+           != 0)
+    {
+        ngx_str_set(&detail, "Mcp-Method does not equal the body's method");
+        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_MCP_HEADER,
+                                    &detail);
+    }
+
+    if (mcp->msg.method == STOA_MCP_TOOLS_CALL && mcp->msg.name.start
+        && mcp->msg.name.type == STOA_JSON_STRING
+        && (mcp->headers.name == NULL
+            || ngx_http_stoa_mcp_header_equal(r, mcp->headers.name,
+                                              &mcp->msg.name, 1)
+               != NGX_OK))
+    {
+        ngx_str_set(&detail, "Mcp-Name does not equal the body's name");
+        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_MCP_HEADER,
+                                    &detail);
+    }
+
+    if (mcp->msg.method == STOA_MCP_DISCOVER) {
+        return NGX_OK;
+    }
+
+    /* a route with an upstream that cannot speak this era does not either */
+
+    view = ngx_http_stoa_mcp_view(r, ctx, 1);
+    if (view == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (!view->serves_modern) {
+        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_MCP_VERSION,
+                                    NULL);
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_stoa_mcp_era_legacy(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    ngx_str_t             detail;
+    ngx_table_elt_t      *h;
+    ngx_http_stoa_mcp_t  *mcp;
+
+    mcp = ctx->mcp;
+
+    if (mcp->msg.method == STOA_MCP_INITIALIZE) {
+        return NGX_OK;
+    }
+
+    mcp->version = NGX_HTTP_STOA_MCP_VERSION_ABSENT;
+    h = mcp->headers.version;
+
+    if (h) {
+        mcp->version = ngx_http_stoa_mcp_version_find((char *) h->value.data,
+                                                      h->value.len);
+
+        if (mcp->version == NGX_HTTP_STOA_MCP_VERSION_NONE) {
+            ngx_str_set(&detail, "unsupported MCP-Protocol-Version");
+            return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_MCP_INVALID,
+                                        &detail);
+        }
+    }
+
+    if (mcp->headers.session == NULL) {
+        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_MCP_NO_SESSION,
+                                    NULL);
+    }
+
+    if (ngx_http_stoa_mcp_session_open(ctx, &mcp->headers.session->value)
+        != NGX_OK)
+    {
+        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_MCP_SESSION,
+                                    NULL);
+    }
+
+    mcp->has_session = 1;
+
+    return NGX_OK;
+}
+
+
+/* Equal after the header's decoding and the body's unescaping. */
+
+static ngx_int_t
+ngx_http_stoa_mcp_header_equal(ngx_http_request_t *r, ngx_table_elt_t *h,
+    const stoa_json_val_t *v, ngx_uint_t coded)
+{
+    char    *dst;
+    size_t   len;
+
+    if (!coded) {
+        return stoa_json_eq(v, (char *) h->value.data, h->value.len)
+               ? NGX_OK : NGX_DECLINED;
+    }
+
+    dst = ngx_pnalloc(r->pool, h->value.len + 1);
+    if (dst == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (stoa_mcp_header_decode((char *) h->value.data, h->value.len, dst,
+                               &len)
+        != STOA_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+    return stoa_json_eq(v, dst, len) ? NGX_OK : NGX_DECLINED;
+}
