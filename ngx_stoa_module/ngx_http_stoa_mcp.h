@@ -220,6 +220,8 @@ void ngx_http_stoa_mcp_upstream_drop(uint64_t key, const u_char *sid,
 /* NGX_OK: a session (or none needed) is in ctx->mcp; NGX_AGAIN; a status. */
 ngx_int_t ngx_http_stoa_mcp_connect(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
+/* The pipeline of a subrequest: ours are forwarded, others pass. */
+ngx_int_t ngx_http_stoa_mcp_subrequest(ngx_http_request_t *r);
 /* Body filter's part in a subrequest: takes what came. */
 ngx_int_t ngx_http_stoa_mcp_collect(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_chain_t *in);

@@ -294,6 +294,31 @@ ngx_http_stoa_mcp_post(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
 
 ngx_int_t
+ngx_http_stoa_mcp_subrequest(ngx_http_request_t *r)
+{
+    ngx_int_t             rc;
+    ngx_http_stoa_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_stoa_module);
+
+    if (ctx == NULL || ctx->mcp == NULL || ctx->mcp->parent == NULL
+        || ctx->passed)
+    {
+        return NGX_DECLINED;
+    }
+
+    rc = ngx_http_stoa_forward(r, ctx);
+
+    if (rc == NGX_OK) {
+        ctx->passed = 1;
+        return NGX_DECLINED;
+    }
+
+    return rc == NGX_AGAIN ? NGX_DONE : rc;
+}
+
+
+ngx_int_t
 ngx_http_stoa_mcp_collect(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     ngx_chain_t *in)
 {
