@@ -23,7 +23,8 @@
 typedef struct {
     const char       *start;         /* after the quote                    */
     uint32_t          len;           /* as written                         */
-    uint32_t          hash;          /* of what it says                    */
+    uint32_t          hash:31;       /* of what it says                    */
+    uint32_t          escaped:1;
 } stoa_json_key_t;
 
 
@@ -71,7 +72,7 @@ static stoa_rc_t stoa_json_escape(stoa_json_walk_t *w);
 static stoa_rc_t stoa_json_hex4(stoa_json_walk_t *w, unsigned *out);
 static stoa_rc_t stoa_json_key(stoa_json_walk_t *w);
 static stoa_rc_t stoa_json_key_hash(stoa_json_walk_t *w,
-    const stoa_json_val_t *val, uint32_t *hash);
+    const stoa_json_val_t *val, stoa_json_key_t *key);
 static bool stoa_json_key_same(const stoa_json_key_t *a,
     const stoa_json_key_t *b);
 static void stoa_json_key_val(const stoa_json_key_t *key,
@@ -119,12 +120,8 @@ stoa_json_walk(const char *data, size_t len, unsigned depth_max,
         w.depth_max = STOA_JSON_DEPTH_MAX;
     }
 
-    if (len > UINT32_MAX) {
-        rc = stoa_json_fail(&w, "is too long");
-
-    } else {
-        rc = stoa_json_run(&w, root);
-    }
+    rc = (len > UINT32_MAX) ? stoa_json_fail(&w, "is too long")
+                            : stoa_json_run(&w, root);
 
     if (rc == STOA_DECLINED) {
         stoa_json_blame(&w, err);
@@ -510,12 +507,9 @@ stoa_json_escape(stoa_json_walk_t *w)
     }
 
     rc = stoa_json_hex4(w, &hi);
-    if (rc != STOA_OK) {
-        return rc;
-    }
 
-    if (hi < 0xd800 || hi > 0xdfff) {
-        return STOA_OK;
+    if (rc != STOA_OK || hi < 0xd800 || hi > 0xdfff) {
+        return rc;
     }
 
     if (hi > 0xdbff || w->end - w->p < 2
@@ -590,7 +584,7 @@ stoa_json_key(stoa_json_walk_t *w)
     key->start = val.start + 1;
     key->len = (uint32_t) (val.end - val.start - 2);
 
-    rc = stoa_json_key_hash(w, &val, &key->hash);
+    rc = stoa_json_key_hash(w, &val, key);
     if (rc != STOA_OK) {
         return rc;
     }
@@ -625,15 +619,17 @@ stoa_json_key(stoa_json_walk_t *w)
 
 static stoa_rc_t
 stoa_json_key_hash(stoa_json_walk_t *w, const stoa_json_val_t *val,
-    uint32_t *hash)
+    stoa_json_key_t *key)
 {
     char     small[256], *buf;
     size_t   n;
 
     n = (size_t) (val->end - val->start);
 
+    key->escaped = val->escaped;
+
     if (!val->escaped) {
-        *hash = (uint32_t) stoa_hash64(val->start + 1, n - 2, w->seed);
+        key->hash = stoa_hash64(val->start + 1, n - 2, w->seed) & INT32_MAX;
         return STOA_OK;
     }
 
@@ -643,7 +639,7 @@ stoa_json_key_hash(stoa_json_walk_t *w, const stoa_json_val_t *val,
     }
 
     n = stoa_json_unescape(val, buf);
-    *hash = (uint32_t) stoa_hash64(buf, n, w->seed);
+    key->hash = stoa_hash64(buf, n, w->seed) & INT32_MAX;
 
     if (buf != small) {
         free(buf);
@@ -658,14 +654,14 @@ stoa_json_key_same(const stoa_json_key_t *a, const stoa_json_key_t *b)
 {
     stoa_json_val_t  x, y;
 
-    if (a->len == b->len && memcmp(a->start, b->start, a->len) == 0) {
-        return true;
+    if (!a->escaped && !b->escaped) {
+        return a->len == b->len && memcmp(a->start, b->start, a->len) == 0;
     }
 
     stoa_json_key_val(a, &x);
     stoa_json_key_val(b, &y);
 
-    return (x.escaped || y.escaped) && stoa_json_same(&x, &y);
+    return stoa_json_same(&x, &y);
 }
 
 
@@ -675,7 +671,7 @@ stoa_json_key_val(const stoa_json_key_t *key, stoa_json_val_t *val)
     val->type = STOA_JSON_STRING;
     val->start = key->start - 1;
     val->end = key->start + key->len + 1;
-    val->escaped = memchr(key->start, '\\', key->len) != NULL;
+    val->escaped = key->escaped;
 }
 
 

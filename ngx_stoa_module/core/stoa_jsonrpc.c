@@ -216,10 +216,14 @@ stoa_rpc_find(const stoa_json_val_t *key, unsigned depth, bool *ambiguous)
     len = (size_t) (key->end - key->start) - 2;
 
     for (m = &stoa_rpc_members[stoa_rpc_rows[depth]]; m->depth == depth; m++) {
-        if (key->escaped
-            ? stoa_json_eq(key, m->name.data, m->name.len)
-            : len == m->name.len
-              && memcmp(key->start + 1, m->name.data, len) == 0)
+        if (key->escaped) {
+            if (stoa_json_eq(key, m->name.data, m->name.len)) {
+                return m;
+            }
+
+        } else if (len == m->name.len
+                   && key->start[1] == m->name.data[0]
+                   && memcmp(key->start + 1, m->name.data, len) == 0)
         {
             return m;
         }

@@ -1,0 +1,253 @@
+/*
+ * What the hot calls of core/ cost: one row per call, ns per operation, the
+ * best of a few rounds.  A report, not a test.
+ *
+ *     cc -O2 -I ngx_stoa_module/core t/bench/core.c \
+ *         ngx_stoa_module/core/stoa_*.c -o objs/bench_core
+ */
+
+#define _POSIX_C_SOURCE  200809L
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "stoa_gcra.h"
+#include "stoa_jsonrpc.h"
+#include "stoa_key.h"
+#include "stoa_rec.h"
+
+
+#define ROUNDS    7
+#define ROUND_NS  30000000.0
+#define BATCH     256
+
+#define ID   "0123456789abcdef"
+#define CALL "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\","         \
+             "\"params\":{\"name\":\"demo__echo\",\"arguments\":"             \
+             "{\"message\":\"hello\"}}}"
+#define META "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\","         \
+             "\"params\":{\"_meta\":{\"io.modelcontextprotocol/"              \
+             "protocolVersion\":\"2026-07-28\",\"io.modelcontextprotocol/"    \
+             "clientCapabilities\":{}},\"name\":\"demo__echo\","              \
+             "\"arguments\":{\"message\":\"hello\"}}}"
+#define PATH "/apis/acme/orders/v1/items/42"
+#define CRED "{\"id\":\"" ID "\",\"tenant\":\"" ID "\",\"application\":\"" ID   \
+             "\",\"digest\":\"00112233445566778899aabbccddeeff"               \
+             "00112233445566778899aabbccddeeff\",\"alg\":\"sha256\","         \
+             "\"state\":\"active\",\"expires_ms\":0}"
+
+
+static char               text[4200], flat[4200], key[STOA_KEY_MAX + 1];
+static size_t             text_len, flat_len, key_len;
+static stoa_buf_t         rec;
+static volatile uint64_t  sink;
+
+
+static void
+bench_scan(const char *body, size_t len)
+{
+    int             code;
+    stoa_err_t      err;
+    stoa_jsonrpc_t  msg;
+
+    sink += (uint64_t) stoa_jsonrpc_scan(body, len, &msg, &code, &err);
+    sink += (uint64_t) msg.method;
+}
+
+static void
+bench_check(const char *body, size_t len)
+{
+    stoa_err_t       err;
+    stoa_json_val_t  root;
+
+    sink += (uint64_t) stoa_json_check(body, len, 64, &root, &err);
+}
+
+static void bench_scan_call(void) { bench_scan(CALL, sizeof(CALL) - 1); }
+static void bench_scan_meta(void) { bench_scan(META, sizeof(META) - 1); }
+static void bench_scan_text(void) { bench_scan(text, text_len); }
+static void bench_check_call(void) { bench_check(CALL, sizeof(CALL) - 1); }
+static void bench_check_text(void) { bench_check(text, text_len); }
+static void bench_check_flat(void) { bench_check(flat, flat_len); }
+
+static void
+bench_key(void)
+{
+    stoa_key_t  k;
+
+    sink += (uint64_t) stoa_key_parse(key, key_len, &k);
+}
+
+static void
+bench_crc(void)
+{
+    sink += stoa_crc32(key, 60);
+}
+
+static void
+bench_hash(void)
+{
+    sink += stoa_hash64(key, STOA_ID_LEN, sink);
+}
+
+static void
+bench_gcra(void)
+{
+    stoa_gcra_t          g = { 100000000, 400000000 };
+    stoa_gcra_verdict_t  v;
+
+    stoa_gcra_decide(&g, sink & 1023, 1000000000, &v);
+    sink += v.remaining;
+}
+
+static void
+bench_window(void)
+{
+    uint64_t  left;
+
+    sink += stoa_window_number(STOA_WINDOW_MONTH,
+                               INT64_C(1790000000000) + (int64_t) (sink & 7),
+                               &left);
+}
+
+static void
+bench_prefix(void)
+{
+    bool    more;
+    size_t  len;
+
+    for (more = stoa_path_prefix_first(PATH, sizeof(PATH) - 1, &len);
+         more;
+         more = stoa_path_prefix_next(PATH, &len))
+    {
+        sink += len;
+    }
+}
+
+static void
+bench_match(void)
+{
+    sink += stoa_path_match("/apis/{t}/orders/v1/items/{id}", 30, PATH,
+                            sizeof(PATH) - 1);
+}
+
+static void
+bench_encode(void)
+{
+    stoa_err_t  err;
+
+    sink += (uint64_t) stoa_rec_encode(STOA_REC_CREDENTIAL, CRED,
+                                       sizeof(CRED) - 1, 1, &rec, &err);
+}
+
+
+static const struct {
+    const char  *name;
+    void       (*run)(void);
+} rows[] = {
+    { "jsonrpc_scan tools/call, 106 bytes", bench_scan_call },
+    { "jsonrpc_scan tools/call with _meta, 227 bytes", bench_scan_meta },
+    { "jsonrpc_scan tools/call, 4 KB of text", bench_scan_text },
+    { "json_check 106 bytes", bench_check_call },
+    { "json_check 4 KB of text", bench_check_text },
+    { "json_check 4 KB of small members", bench_check_flat },
+    { "key_parse", bench_key },
+    { "crc32 60 bytes", bench_crc },
+    { "hash64 16 bytes", bench_hash },
+    { "gcra_decide", bench_gcra },
+    { "window_number month", bench_window },
+    { "path_prefix, all 7 of a path", bench_prefix },
+    { "path_match", bench_match },
+    { "rec_encode credential", bench_encode },
+};
+
+
+static double
+now_ns(void)
+{
+    struct timespec  ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+
+    return (double) ts.tv_sec * 1e9 + (double) ts.tv_nsec;
+}
+
+
+static double
+measure(void (*run)(void))
+{
+    double    best, start, ns;
+    unsigned  i, round;
+    uint64_t  n;
+
+    best = 1e18;
+
+    for (round = 0; round < ROUNDS; round++) {
+        start = now_ns();
+        n = 0;
+
+        do {
+            for (i = 0; i < BATCH; i++) {
+                run();
+            }
+
+            n += BATCH;
+            ns = now_ns() - start;
+
+        } while (ns < ROUND_NS);
+
+        if (ns / (double) n < best) {
+            best = ns / (double) n;
+        }
+    }
+
+    return best;
+}
+
+
+static void
+prepare(void)
+{
+    size_t  i;
+
+    text_len = (size_t) snprintf(text, sizeof(text), "%.*s",
+                                 (int) sizeof(CALL) - 1 - 9, CALL);
+    memset(text + text_len, 'x', 4000);
+    text_len += 4000;
+    memcpy(text + text_len, "\"}}}", 4);
+    text_len += 4;
+
+    flat[flat_len++] = '[';
+
+    for (i = 0; flat_len < 4060; i++) {
+        flat_len += (size_t) snprintf(flat + flat_len,
+                                      sizeof(flat) - flat_len,
+                                      "%s{\"id\":%u,\"name\":\"n\"}",
+                                      i ? "," : "", (unsigned) i);
+    }
+
+    flat[flat_len++] = ']';
+
+    key_len = stoa_key_format(key, "live", ID,
+                              "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345");
+    stoa_buf_init(&rec, STOA_RECORD_MAX);
+}
+
+
+int
+main(void)
+{
+    size_t  i;
+
+    prepare();
+
+    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        printf("%-48s %9.1f ns/op\n", rows[i].name, measure(rows[i].run));
+        (void) fflush(stdout);
+    }
+
+    stoa_buf_free(&rec);
+
+    return 0;
+}
