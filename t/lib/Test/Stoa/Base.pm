@@ -200,7 +200,7 @@ sub start {
         open STDOUT, '>>', $out;
         open STDERR, '>&', \*STDOUT;
         $SIG{$_} = 'DEFAULT' for qw(INT TERM QUIT HUP PIPE CHLD ALRM);
-        @ENV{ keys %{ $o{env} } } = values %{ $o{env} } if $o{env};
+        set_env($o{env} || {});
         chdir($o{cwd} || $self->{dir});
         become($o{user}) if $o{user};
         if ($o{code}) {
@@ -218,6 +218,16 @@ sub start {
                               stop => $o{stop} || 'TERM', out => $out,
                               killed => $o{foreign} };
     return $pid;
+}
+
+# undef takes a variable away
+
+sub set_env {
+    my ($env) = @_;
+    for my $name (keys %$env) {
+        if (defined $env->{$name}) { $ENV{$name} = $env->{$name} }
+        else { delete $ENV{$name} }
+    }
 }
 
 sub setpgid_self { POSIX::setpgid(0, 0) }
@@ -309,7 +319,7 @@ sub run_cmd {
         open STDOUT, '>', $out;
         open STDERR, '>', $err;
         my %env = ($self->sanitizer_env('cmd'), %{ $o{env} || {} });
-        @ENV{ keys %env } = values %env;
+        set_env(\%env);
         chdir $o{cwd} if $o{cwd};
         { no warnings 'exec'; exec { $argv->[0] } @$argv; }
         POSIX::_exit(127);
