@@ -22,6 +22,8 @@
 /* Is anybody waiting for gateways to reach a revision? */
 bool cp_apply_waiting(void);
 
+cp_rc_t cp_dump_get(cp_req_t *r);             /* GET /v1/dump               */
+
 extern const cp_route_t  cp_apply_routes[];   /* method NULL ends           */
 
 

@@ -134,6 +134,7 @@ cp_feed_get(cp_req_t *r)
     cp_rc_t         rc;
     cp_feed_ask_t  *ask;
 
+    ask = NULL;
     rc = cp_feed_ask(r, &ask);
     if (rc != CP_OK) {
         return rc;

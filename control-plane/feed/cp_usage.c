@@ -84,6 +84,7 @@ cp_usage_post(cp_req_t *r)
         return rc;
     }
 
+    n = 0;
     rc = cp_usage_rows(r, in, &rows, &n);
     if (rc != CP_OK) {
         return rc;

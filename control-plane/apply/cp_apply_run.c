@@ -1,0 +1,563 @@
+/*
+ * Documents through the engine: what is new is created, what differs is
+ * replaced, states are walked.
+ *
+ * States in two rounds.  What opens a resource (publish, resume, approve) is
+ * done at once, because later documents may need it; what closes one
+ * (suspend, deprecate, archive) is done when everything exists, in reverse.
+ */
+
+#include <string.h>
+
+#include "../auth/cp_auth.h"
+#include "../resource/cp_tables.h"
+#include "cp_apply_run.h"
+
+
+typedef struct {
+    const char             *state;
+    const cp_transition_t  *by;          /* how it was reached              */
+    int                     prev;
+    int                     steps;
+} cp_walk_t;
+
+
+static cp_rc_t cp_apply_document(cp_apply_t *ap, void *data);
+static cp_rc_t cp_apply_close(cp_apply_t *ap, void *data);
+static cp_rc_t cp_apply_find(cp_apply_t *ap, cp_document_t *d,
+    const char **id);
+static cp_rc_t cp_apply_find_subscription(cp_apply_t *ap, cp_document_t *d,
+    const char **id);
+static cp_rc_t cp_apply_ref(cp_apply_t *ap, const cp_resource_t *res,
+    const char *parent, const char *name, const char **id);
+static cp_rc_t cp_apply_create(cp_apply_t *ap, cp_document_t *d,
+    cp_json_t *diff);
+static cp_rc_t cp_apply_update(cp_apply_t *ap, cp_document_t *d,
+    const char *id, cp_json_t *diff);
+static bool cp_apply_same(cp_apply_t *ap, const cp_document_t *d,
+    const cp_json_t *before);
+static cp_rc_t cp_apply_states(cp_apply_t *ap, cp_document_t *d, bool open,
+    cp_json_t *diff);
+static void cp_apply_keep(cp_apply_t *ap, cp_document_t *d,
+    const cp_json_t *diff);
+static bool cp_walk_leaves(const cp_transition_t *t, const char *state);
+
+
+/* States in which others can refer to a resource. */
+static const char *const  cp_apply_open[] = {
+    "active", "published", "enabled", NULL
+};
+
+
+cp_rc_t
+cp_apply_run(cp_apply_t *ap)
+{
+    cp_rc_t   rc;
+    unsigned  i;
+
+    for (i = 0; i < ap->docs.n; i++) {
+        rc = cp_apply_scratch(ap, cp_apply_document, ap->docs.order[i]);
+        if (rc != CP_OK) {
+            return rc;
+        }
+    }
+
+    for (i = ap->docs.n; i-- > 0; /* void */ ) {
+        if (ap->docs.order[i]->state == NULL) {
+            continue;
+        }
+
+        rc = cp_apply_scratch(ap, cp_apply_close, ap->docs.order[i]);
+        if (rc != CP_OK) {
+            return rc;
+        }
+    }
+
+    return CP_OK;
+}
+
+
+cp_rc_t
+cp_apply_scratch(cp_apply_t *ap, cp_apply_step_pt fn, void *data)
+{
+    cp_rc_t      rc;
+    cp_arena_t  *a;
+
+    a = cp_arena_create(CP_APPLY_SCRATCH);
+    if (a == NULL) {
+        return cp_err_set(&ap->r->err, "internal", "out of memory");
+    }
+
+    ap->r->arena = a;
+    rc = fn(ap, data);
+    ap->r->arena = ap->arena;
+    cp_arena_destroy(a);
+
+    return rc;
+}
+
+
+static cp_rc_t
+cp_apply_document(cp_apply_t *ap, void *data)
+{
+    cp_rc_t         rc;
+    unsigned        n;
+    cp_json_t      *diff;
+    const char     *id;
+    cp_document_t  *d;
+
+    d = data;
+    n = ap->r->err.n;
+    diff = cp_json_array(ap->r->arena);
+    rc = CP_OK;
+
+    if (d->tenant) {
+        rc = cp_apply_tenant(ap, d->tenant, &d->tenant_id);
+    }
+
+    if (rc == CP_OK) {
+        rc = cp_apply_find(ap, d, &id);
+    }
+
+    if (rc == CP_OK) {
+        rc = id ? cp_apply_update(ap, d, id, diff)
+                : cp_apply_create(ap, d, diff);
+    }
+
+    if (rc == CP_OK && d->res == &cp_res_tenant) {
+        rc = cp_apply_tenant(ap, d->name, &id);
+    }
+
+    if (rc == CP_OK && d->operations) {
+        rc = cp_apply_operations(ap, d, diff);
+    }
+
+    if (rc == CP_OK && d->state) {
+        rc = cp_apply_states(ap, d, true, diff);
+    }
+
+    if (rc == CP_DECLINED) {
+        cp_document_faults(&ap->r->err, n, d);
+    }
+
+    if (rc == CP_OK) {
+        cp_apply_keep(ap, d, diff);
+    }
+
+    return rc;
+}
+
+
+static cp_rc_t
+cp_apply_close(cp_apply_t *ap, void *data)
+{
+    cp_rc_t         rc;
+    unsigned        n;
+    cp_json_t      *diff;
+    cp_document_t  *d;
+
+    d = data;
+
+    if (strcmp(d->current, d->state->s) == 0) {
+        return CP_OK;
+    }
+
+    n = ap->r->err.n;
+    diff = cp_json_array(ap->r->arena);
+
+    rc = cp_apply_states(ap, d, false, diff);
+
+    if (rc == CP_DECLINED) {
+        cp_document_faults(&ap->r->err, n, d);
+    }
+
+    if (rc == CP_OK) {
+        cp_apply_keep(ap, d, diff);
+    }
+
+    return rc;
+}
+
+
+/* Copies what the answer says out of the scratch. */
+static void
+cp_apply_keep(cp_apply_t *ap, cp_document_t *d, const cp_json_t *diff)
+{
+    cp_json_t  *item, *next;
+
+    if (d->diff == NULL) {
+        d->diff = cp_json_array(ap->arena);
+    }
+
+    for (item = diff->first; item; item = next) {
+        next = item->next;
+        cp_json_push(d->diff, cp_json_copy(ap->arena, item));
+    }
+
+    if (d->action == CP_ACTION_NONE && d->diff->n) {
+        d->action = CP_ACTION_UPDATE;
+    }
+}
+
+
+/* A tenant that the actor may not see is none. */
+cp_rc_t
+cp_apply_tenant(cp_apply_t *ap, const char *name, const char **id)
+{
+    cp_rc_t              rc;
+    uint64_t             slot;
+    cp_apply_tenant_t   *t;
+
+    slot = stoa_hash64(name, strlen(name), 0) % CP_APPLY_TENANTS;
+
+    for (t = ap->tenant[slot]; t; t = t->hash_next) {
+        if (strcmp(t->name, name) == 0) {
+            *id = t->id;
+            return CP_OK;
+        }
+    }
+
+    rc = cp_ref_find(ap->tx, ap->r->arena, &cp_res_tenant, NULL, name, id,
+                     &ap->r->err);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    if (*id == NULL || !cp_auth_sees(&ap->r->actor, *id)) {
+        return cp_err_set(&ap->r->err, "not_found",
+                          "there is no tenant \"%.128s\"", name);
+    }
+
+    t = cp_arena_alloc(ap->arena, sizeof(cp_apply_tenant_t));
+    if (t == NULL) {
+        return cp_err_set(&ap->r->err, "internal", "out of memory");
+    }
+
+    t->name = cp_arena_strdup(ap->arena, name);
+    t->id = cp_arena_strdup(ap->arena, *id);
+    t->hash_next = ap->tenant[slot];
+    t->next = ap->tenants;
+    ap->tenant[slot] = t;
+    ap->tenants = t;
+    *id = t->id;
+
+    return CP_OK;
+}
+
+
+static cp_rc_t
+cp_apply_find(cp_apply_t *ap, cp_document_t *d, const char **id)
+{
+    cp_rc_t  rc;
+
+    if (d->res == &cp_res_subscription) {
+        return cp_apply_find_subscription(ap, d, id);
+    }
+
+    rc = cp_apply_ref(ap, d->res, d->tenant_id, d->name, id);
+
+    /* its name may be another's id; and what may not be seen is not there */
+
+    if (rc == CP_OK && *id && d->res == &cp_res_tenant
+        && !cp_auth_sees(&ap->r->actor, *id))
+    {
+        return cp_err_set(&ap->r->err, "not_found",
+                          "there is no tenant \"%.128s\"", d->name);
+    }
+
+    return rc;
+}
+
+
+/*
+ * The one of this application to this target that has not ended.  What does
+ * not resolve here is left to the engine, which says why.
+ */
+static cp_rc_t
+cp_apply_find_subscription(cp_apply_t *ap, cp_document_t *d, const char **id)
+{
+    cp_rc_t      rc;
+    cp_rows_t    rows;
+    const char  *app, *owner, *api, *server, *s;
+
+    *id = NULL;
+
+    rc = cp_apply_ref(ap, &cp_res_application, d->tenant_id,
+                      cp_json_str(d->spec, "application"), &app);
+    if (rc != CP_OK || app == NULL) {
+        return rc;
+    }
+
+    s = cp_json_str(d->spec, "target_tenant");
+    owner = d->tenant_id;
+
+    if (s) {
+        rc = cp_apply_ref(ap, &cp_res_tenant, NULL, s, &owner);
+        if (rc != CP_OK || owner == NULL) {
+            return rc;
+        }
+    }
+
+    rc = cp_apply_ref(ap, &cp_res_api, owner, cp_json_str(d->spec, "api"),
+                      &api);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    rc = cp_apply_ref(ap, &cp_res_server, owner,
+                      cp_json_str(d->spec, "server"), &server);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    rc = cp_tx_query(ap->tx, ap->r->arena, "SELECT id FROM subscriptions"
+                     " WHERE application = $1 AND COALESCE(api, '') = $2"
+                     " AND COALESCE(server, '') = $3 AND state NOT IN"
+                     " ('revoked', 'rejected', 'expired')"
+                     " ORDER BY id LIMIT 1",
+                     cp_args(cp_text(app), cp_text(api ? api : ""),
+                             cp_text(server ? server : "")),
+                     &rows, &ap->r->err);
+
+    if (rc == CP_OK && rows.rows) {
+        *id = cp_cell(&rows, 0, 0)->p;
+    }
+
+    return rc;
+}
+
+
+static cp_rc_t
+cp_apply_ref(cp_apply_t *ap, const cp_resource_t *res, const char *parent,
+    const char *name, const char **id)
+{
+    *id = NULL;
+
+    return name ? cp_ref_find(ap->tx, ap->r->arena, res, parent, name, id,
+                              &ap->r->err)
+                : CP_OK;
+}
+
+
+static cp_rc_t
+cp_apply_create(cp_apply_t *ap, cp_document_t *d, cp_json_t *diff)
+{
+    cp_rc_t     rc;
+    cp_json_t  *obj;
+
+    rc = cp_resource_create(ap->r, ap->tx, d->res, d->tenant_id, d->spec,
+                            d->index, &obj);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    d->action = CP_ACTION_CREATE;
+    d->id = cp_arena_strdup(ap->arena, cp_json_str(obj, "id"));
+
+    if (d->res->transitions) {
+        d->current = cp_arena_strdup(ap->arena, cp_json_str(obj, "state"));
+    }
+
+    cp_diff_objects(ap->r->arena, d->res, NULL, obj, diff);
+
+    return CP_OK;
+}
+
+
+/*
+ * What is the same is found out before the engine is asked: a document that
+ * changes nothing needs no right to change, and costs no write.
+ */
+static cp_rc_t
+cp_apply_update(cp_apply_t *ap, cp_document_t *d, const char *id,
+    cp_json_t *diff)
+{
+    bool         changed;
+    cp_rc_t      rc;
+    cp_json_t   *row, *before, *obj;
+    cp_names_t   names;
+
+    rc = cp_row_load(ap->tx, ap->r->arena, d->res, id, &row, &ap->r->err);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    if (row == NULL || !cp_entry_visible(&ap->r->actor, d->res, row)) {
+        return cp_err_set(&ap->r->err, "not_found", "there is no such %s",
+                          d->res->kind);
+    }
+
+    cp_names_init(&names, ap->tx, ap->r->arena, &ap->r->err);
+
+    rc = cp_row_show(&names, d->res, row, &before);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    d->id = cp_arena_strdup(ap->arena, id);
+
+    if (d->res->transitions) {
+        d->current = cp_arena_strdup(ap->arena, cp_json_str(row, "state"));
+    }
+
+    if (cp_apply_same(ap, d, before)) {
+        return CP_OK;
+    }
+
+    rc = cp_resource_update(ap->r, ap->tx, d->res, id, d->spec, false, NULL,
+                            d->index, &obj, &changed);
+
+    if (rc == CP_OK && changed) {
+        cp_diff_objects(ap->r->arena, d->res, before, obj, diff);
+        d->action = CP_ACTION_UPDATE;
+    }
+
+    return rc;
+}
+
+
+/* Faults are the engine's to report, so they are not kept here. */
+static bool
+cp_apply_same(cp_apply_t *ap, const cp_document_t *d, const cp_json_t *before)
+{
+    cp_err_t       quiet;
+    cp_json_t     *after, *diff;
+    cp_validate_t  v = { ap->r->arena, &quiet, d->index, false };
+
+    memset(&quiet, 0, sizeof(quiet));
+    quiet.arena = ap->r->arena;
+
+    if (cp_validate(&v, d->res->fields, d->spec, before, &after) != CP_OK) {
+        return false;
+    }
+
+    diff = cp_json_array(ap->r->arena);
+    cp_diff_objects(ap->r->arena, d->res, before, after, diff);
+
+    return diff->n == 0;
+}
+
+
+/* open: only as far as the last state on the way that others can refer to. */
+static cp_rc_t
+cp_apply_states(cp_apply_t *ap, cp_document_t *d, bool open, cp_json_t *diff)
+{
+    int                     i, k, n;
+    cp_rc_t                 rc;
+    cp_json_t              *obj;
+    const char             *from;
+    const cp_transition_t  *path[CP_WALK_MAX];
+
+    from = d->current;
+    n = cp_apply_walk(d->res, from, d->state->s, path);
+
+    if (n < 0) {
+        rc = cp_err_field(&ap->r->err, d->index, d->state->line, "spec.state",
+                          "cannot become \"%.64s\" when it is %s",
+                          d->state->s, from);
+        (void) cp_err_set(&ap->r->err, "illegal_transition", "a %s that is %s"
+                          " cannot become \"%.64s\"", d->res->kind, from,
+                          d->state->s);
+        return rc;
+    }
+
+    for (i = 0; open && i < n; i++) {
+        for (k = 0; cp_apply_open[k]; k++) {
+            if (strcmp(path[n - 1 - i]->to, cp_apply_open[k]) == 0) {
+                break;
+            }
+        }
+
+        if (cp_apply_open[k]) {
+            break;
+        }
+    }
+
+    n -= open ? i : 0;
+
+    for (i = 0; i < n; i++) {
+        rc = cp_resource_event(ap->r, ap->tx, d->res, d->id, path[i]->event,
+                               NULL, NULL, &obj);
+        if (rc != CP_OK) {
+            return rc;
+        }
+
+        d->current = cp_arena_strdup(ap->arena, cp_json_str(obj, "state"));
+    }
+
+    if (strcmp(from, d->current) != 0) {
+        cp_diff_push(ap->r->arena, diff, "state",
+                     cp_json_string(ap->r->arena, from),
+                     cp_json_string(ap->r->arena, d->current));
+    }
+
+    return CP_OK;
+}
+
+
+/* Breadth first over the table of transitions; no state is seen twice, so
+ * there are at most CP_WALK_MAX of them on the way. */
+int
+cp_apply_walk(const cp_resource_t *res, const char *from, const char *to,
+    const cp_transition_t *path[CP_WALK_MAX])
+{
+    int                     head, tail, i, n;
+    cp_walk_t               seen[CP_WALK_MAX];
+    const cp_transition_t  *t;
+
+    seen[0].state = from;
+    seen[0].steps = 0;
+    tail = 1;
+
+    for (head = 0; head < tail; head++) {
+
+        if (strcmp(seen[head].state, to) == 0) {
+            n = seen[head].steps;
+
+            for (i = head; seen[i].steps; i = seen[i].prev) {
+                path[seen[i].steps - 1] = seen[i].by;
+            }
+
+            return n;
+        }
+
+        for (t = res->transitions; t && t->event; t++) {
+
+            if (!cp_walk_leaves(t, seen[head].state)) {
+                continue;
+            }
+
+            for (i = 0; i < tail; i++) {
+                if (strcmp(seen[i].state, t->to) == 0) {
+                    break;
+                }
+            }
+
+            if (i == tail && tail < CP_WALK_MAX) {
+                seen[tail].state = t->to;
+                seen[tail].by = t;
+                seen[tail].prev = head;
+                seen[tail].steps = seen[head].steps + 1;
+                tail++;
+            }
+        }
+    }
+
+    return -1;
+}
+
+
+/* Events without a permission are the system's own. */
+static bool
+cp_walk_leaves(const cp_transition_t *t, const char *state)
+{
+    const char *const  *s;
+
+    for (s = t->from; *s && t->permission; s++) {
+        if (strcmp(*s, state) == 0) {
+            return true;
+        }
+    }
+
+    return false;
+}

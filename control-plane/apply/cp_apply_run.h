@@ -1,0 +1,64 @@
+/*
+ * One run of documents through the engine, inside one write transaction.
+ * Process: stoa-control, one request.
+ */
+
+#ifndef CP_APPLY_RUN_H
+#define CP_APPLY_RUN_H
+
+
+#include "cp_document.h"
+
+
+#define CP_APPLY_TENANTS   1024        /* buckets                           */
+#define CP_APPLY_SCRATCH   ((size_t) 64 * 1024 * 1024)
+
+
+typedef struct cp_apply_tenant_s  cp_apply_tenant_t;
+
+struct cp_apply_tenant_s {
+    const char         *name;
+    const char         *id;
+    cp_apply_tenant_t  *hash_next;
+    cp_apply_tenant_t  *next;          /* all of them                       */
+};
+
+typedef struct {
+    cp_req_t           *r;
+    cp_tx_t            *tx;
+    cp_arena_t         *arena;         /* of the request; r->arena is the
+                                          scratch of one document           */
+    cp_documents_t      docs;
+    cp_apply_tenant_t  *tenant[CP_APPLY_TENANTS];
+    cp_apply_tenant_t  *tenants;
+    cp_json_t          *deleted;       /* changes made by prune             */
+} cp_apply_t;
+
+
+/* Creates, updates and walks the states of all documents. */
+cp_rc_t cp_apply_run(cp_apply_t *ap) CP_MUST_CHECK;
+
+/* The id of a tenant that a document names; it counts for prune. */
+cp_rc_t cp_apply_tenant(cp_apply_t *ap, const char *name, const char **id)
+    CP_MUST_CHECK;
+
+/* Runs fn with a scratch arena in place of the request's.  What fn keeps is
+ * copied to ap->arena. */
+typedef cp_rc_t (*cp_apply_step_pt)(cp_apply_t *ap, void *data);
+cp_rc_t cp_apply_scratch(cp_apply_t *ap, cp_apply_step_pt fn, void *data)
+    CP_MUST_CHECK;
+
+/* cp_operations.c: makes the operations of an api those of the document. */
+cp_rc_t cp_apply_operations(cp_apply_t *ap, cp_document_t *d,
+    cp_json_t *diff) CP_MUST_CHECK;
+
+/* cp_prune.c: deletes what no document names. */
+cp_rc_t cp_apply_prune(cp_apply_t *ap, int64_t max_delete) CP_MUST_CHECK;
+
+/* The events that lead from one state to another, the fewest; -1: none do. */
+#define CP_WALK_MAX  8
+int cp_apply_walk(const cp_resource_t *res, const char *from, const char *to,
+    const cp_transition_t *path[CP_WALK_MAX]);
+
+
+#endif /* CP_APPLY_RUN_H */

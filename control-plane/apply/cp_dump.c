@@ -1,0 +1,483 @@
+/*
+ * GET /v1/dump: everything that documents can say, from one snapshot, in an
+ * order that depends on nothing but names.  An apply of it changes nothing.
+ */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "../auth/cp_auth.h"
+#include "../cp_app.h"
+#include "../resource/cp_tables.h"
+#include "cp_document.h"
+
+
+#define CP_DUMP_MAX    (256 * 1024 * 1024)
+#define CP_DUMP_ARENA  ((size_t) 1024 * 1024 * 1024)
+
+
+typedef struct {
+    const char  *key;                   /* sorts it among its kind           */
+    cp_json_t   *document;
+} cp_dump_item_t;
+
+typedef struct {
+    cp_req_t             *r;
+    cp_tx_t              *tx;
+    cp_arena_t           *arena;        /* of one kind of one tenant         */
+    const cp_resource_t  *res;
+    const char           *tenant;       /* name; NULL: top-level kinds       */
+    cp_names_t            names;
+    stoa_buf_t            out;
+} cp_dump_t;
+
+typedef struct {
+    const char  *name;
+    const char  *id;
+} cp_dump_tenant_t;
+
+
+static cp_rc_t cp_dump_tenants(cp_req_t *r, cp_tx_t *tx,
+    cp_dump_tenant_t **tenants, unsigned *n);
+static cp_rc_t cp_dump_all(cp_dump_t *dump, const cp_dump_tenant_t *tenants,
+    unsigned n);
+static cp_rc_t cp_dump_kind(cp_dump_t *dump, const cp_resource_t *res,
+    const cp_dump_tenant_t *t);
+static cp_rc_t cp_dump_rows(cp_dump_t *dump, const cp_dump_tenant_t *t,
+    cp_json_t **rows);
+static cp_rc_t cp_dump_item(cp_dump_t *dump, const cp_json_t *row,
+    cp_dump_item_t *item);
+static const char *cp_dump_key(cp_dump_t *dump, const cp_json_t *obj);
+static cp_rc_t cp_dump_operations(cp_dump_t *dump, const cp_json_t *row,
+    cp_json_t *spec);
+static void cp_dump_state(cp_dump_t *dump, const cp_json_t *row,
+    cp_json_t *spec);
+static cp_json_t *cp_dump_value(cp_arena_t *a, const cp_field_t *f,
+    const cp_json_t *val);
+static int cp_dump_compare(const void *one, const void *two);
+
+
+cp_rc_t
+cp_dump_get(cp_req_t *r)
+{
+    cp_rc_t            rc;
+    unsigned           n;
+    cp_dump_t          dump;
+    cp_dump_tenant_t  *tenants;
+
+    memset(&dump, 0, sizeof(dump));
+    dump.r = r;
+    stoa_buf_init(&dump.out, CP_DUMP_MAX);
+
+    if (cp_tx_begin(r->app->db, false, &dump.tx) != CP_OK) {
+        return cp_err_set(&r->err, "unavailable", "the database is busy");
+    }
+
+    rc = cp_dump_tenants(r, dump.tx, &tenants, &n);
+
+    if (rc == CP_OK) {
+        rc = cp_dump_all(&dump, tenants, n);
+    }
+
+    cp_tx_rollback(dump.tx);
+
+    if (rc == CP_OK && dump.out.rc != STOA_OK) {
+        rc = cp_err_set(&r->err, "too_large",
+                        "the dump is too large: take one tenant at a time");
+    }
+
+    if (rc != CP_OK) {
+        stoa_buf_free(&dump.out);
+        return rc;
+    }
+
+    stoa_buf_free(&r->out);
+    r->out = dump.out;
+    r->status = 200;
+    r->content_type = "application/yaml";
+
+    return CP_OK;
+}
+
+
+/* The one that was asked for, the actor's own, or all. */
+static cp_rc_t
+cp_dump_tenants(cp_req_t *r, cp_tx_t *tx, cp_dump_tenant_t **tenants,
+    unsigned *n)
+{
+    cp_rc_t      rc;
+    unsigned     i;
+    cp_rows_t    rows;
+    const char  *id;
+
+    id = cp_req_query(r, "tenant");
+
+    if (id) {
+        rc = cp_auth_tenant(r, tx, id, &id);
+        if (rc != CP_OK) {
+            return rc;
+        }
+
+    } else {
+        id = r->actor.tenant;
+    }
+
+    rc = cp_tx_query(tx, r->arena, "SELECT name, id FROM tenants"
+                     " WHERE $1 = '' OR id = $1",
+                     cp_args(cp_text(id ? id : "")), &rows, &r->err);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    *n = rows.rows;
+    *tenants = cp_arena_alloc(r->arena,
+                              (rows.rows + 1) * sizeof(cp_dump_tenant_t));
+    if (*tenants == NULL) {
+        return cp_err_set(&r->err, "internal", "out of memory");
+    }
+
+    for (i = 0; i < rows.rows; i++) {
+        (*tenants)[i].name = cp_cell(&rows, i, 0)->p;
+        (*tenants)[i].id = cp_cell(&rows, i, 1)->p;
+    }
+
+    qsort(*tenants, *n, sizeof(cp_dump_tenant_t), cp_dump_compare);
+
+    return CP_OK;
+}
+
+
+/* Kinds in the order in which they are applied, tenants within a kind. */
+static cp_rc_t
+cp_dump_all(cp_dump_t *dump, const cp_dump_tenant_t *tenants, unsigned n)
+{
+    bool                  whole;
+    cp_rc_t               rc;
+    unsigned              i, k;
+    const cp_resource_t  *res;
+
+    whole = dump->r->actor.tenant == NULL
+            && cp_req_query(dump->r, "tenant") == NULL;
+
+    for (k = 0; (res = cp_resource_at(k)) != NULL; k++) {
+
+        if (res->doc_kind == NULL) {
+            continue;
+        }
+
+        if (res->parent == NULL && res != &cp_res_tenant) {
+            rc = whole ? cp_dump_kind(dump, res, NULL) : CP_OK;
+            if (rc != CP_OK) {
+                return rc;
+            }
+
+            continue;
+        }
+
+        for (i = 0; i < n; i++) {
+            rc = cp_dump_kind(dump, res, &tenants[i]);
+            if (rc != CP_OK) {
+                return rc;
+            }
+        }
+    }
+
+    return CP_OK;
+}
+
+
+static cp_rc_t
+cp_dump_kind(cp_dump_t *dump, const cp_resource_t *res,
+    const cp_dump_tenant_t *t)
+{
+    cp_rc_t          rc;
+    unsigned         i, n;
+    cp_json_t       *rows, *row;
+    cp_dump_item_t  *item;
+
+    dump->res = res;
+    dump->tenant = res->parent ? t->name : NULL;
+    dump->arena = cp_arena_create(CP_DUMP_ARENA);
+
+    if (dump->arena == NULL) {
+        return cp_err_set(&dump->r->err, "internal", "out of memory");
+    }
+
+    cp_names_init(&dump->names, dump->tx, dump->arena, &dump->r->err);
+
+    rc = cp_dump_rows(dump, t, &rows);
+    if (rc != CP_OK) {
+        goto done;
+    }
+
+    item = cp_arena_alloc(dump->arena, (rows->n + 1) * sizeof(cp_dump_item_t));
+    if (item == NULL) {
+        rc = cp_err_set(&dump->r->err, "internal", "out of memory");
+        goto done;
+    }
+
+    for (row = rows->first, n = 0; row; row = row->next, n++) {
+        rc = cp_dump_item(dump, row, &item[n]);
+        if (rc != CP_OK) {
+            goto done;
+        }
+    }
+
+    qsort(item, n, sizeof(cp_dump_item_t), cp_dump_compare);
+
+    for (i = 0; i < n; i++) {
+        stoa_buf_addz(&dump->out, "---\n");
+        cp_yaml_write(&dump->out, item[i].document, 0);
+    }
+
+done:
+
+    cp_arena_destroy(dump->arena);
+
+    return rc;
+}
+
+
+/* A subscription that has ended is a record, not configuration. */
+static cp_rc_t
+cp_dump_rows(cp_dump_t *dump, const cp_dump_tenant_t *t, cp_json_t **rows)
+{
+    cp_row_query_t  q = { NULL, NULL, 0, true };
+
+    if (dump->res == &cp_res_tenant) {
+        q.where = "\"id\" = $1";
+
+    } else if (dump->res == &cp_res_subscription) {
+        q.where = "\"tenant\" = $1 AND \"state\" NOT IN"
+                  " ('revoked', 'rejected', 'expired')";
+
+    } else if (dump->res->parent) {
+        q.where = "\"tenant\" = $1";
+    }
+
+    return q.where
+           ? cp_row_select(dump->tx, dump->arena, dump->res, &q,
+                           cp_args(cp_text(t->id)), rows, &dump->r->err)
+           : cp_row_select(dump->tx, dump->arena, dump->res, &q, NULL, 0,
+                           rows, &dump->r->err);
+}
+
+
+static cp_rc_t
+cp_dump_item(cp_dump_t *dump, const cp_json_t *row, cp_dump_item_t *item)
+{
+    cp_rc_t      rc;
+    cp_json_t   *obj, *meta, *spec;
+    cp_arena_t  *a;
+    const char  *own;
+
+    a = dump->arena;
+
+    rc = cp_row_show(&dump->names, dump->res, row, &obj);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    item->key = cp_dump_key(dump, obj);
+    item->document = cp_json_object(a);
+    cp_json_set(a, item->document, "apiVersion",
+                cp_json_string(a, CP_APPLY_VERSION));
+    cp_json_set(a, item->document, "kind",
+                cp_json_string(a, dump->res->doc_kind));
+
+    meta = cp_json_object(a);
+
+    if (!dump->res->by_id) {
+        cp_json_set(a, meta, "name",
+                    cp_json_string(a, cp_json_str(obj, "name")));
+    }
+
+    if (dump->tenant) {
+        cp_json_set(a, meta, "tenant", cp_json_string(a, dump->tenant));
+    }
+
+    /* the name stands in the metadata, the own tenant is the default */
+
+    own = cp_json_str(obj, "target_tenant");
+
+    if (own && dump->tenant && strcmp(own, dump->tenant) == 0) {
+        cp_json_set(a, obj, "target_tenant", cp_json_null(a));
+    }
+
+    if (!dump->res->by_id) {
+        cp_json_set(a, obj, "name", cp_json_null(a));
+    }
+
+    spec = cp_dump_spec(a, dump->res->fields, obj);
+    cp_dump_state(dump, row, spec);
+
+    rc = dump->res == &cp_res_api ? cp_dump_operations(dump, row, spec)
+                                  : CP_OK;
+
+    cp_json_set(a, item->document, "metadata", meta);
+
+    if (spec->n) {
+        cp_json_set(a, item->document, "spec", spec);
+    }
+
+    return rc;
+}
+
+
+static const char *
+cp_dump_key(cp_dump_t *dump, const cp_json_t *obj)
+{
+    unsigned                  i;
+    const char               *key, *s;
+    static const char *const  parts[] = { "name", "application",
+                                          "target_tenant", "api", "server",
+                                          "id", NULL };
+
+    key = "";
+
+    for (i = 0; parts[i]; i++) {
+        s = cp_json_str(obj, parts[i]);
+        key = cp_arena_printf(dump->arena, "%s%s\n", key, s ? s : "");
+    }
+
+    return key;
+}
+
+
+static cp_rc_t
+cp_dump_operations(cp_dump_t *dump, const cp_json_t *row, cp_json_t *spec)
+{
+    cp_rc_t          rc;
+    unsigned         i, n;
+    cp_json_t       *rows, *op, *obj, *list;
+    cp_dump_item_t  *item;
+    cp_row_query_t   q = { "\"api\" = $1", NULL, 0, true };
+
+    rc = cp_row_select(dump->tx, dump->arena, &cp_res_operation, &q,
+                       cp_args(cp_text(cp_json_str(row, "id"))), &rows,
+                       &dump->r->err);
+    if (rc != CP_OK || rows->n == 0) {
+        return rc;
+    }
+
+    item = cp_arena_alloc(dump->arena, rows->n * sizeof(cp_dump_item_t));
+    if (item == NULL) {
+        return cp_err_set(&dump->r->err, "internal", "out of memory");
+    }
+
+    for (op = rows->first, n = 0; op; op = op->next, n++) {
+        rc = cp_row_show(&dump->names, &cp_res_operation, op, &obj);
+        if (rc != CP_OK) {
+            return rc;
+        }
+
+        item[n].key = cp_json_str(op, "name");
+        item[n].document = cp_dump_spec(dump->arena, cp_res_operation.fields,
+                                        obj);
+
+        if (strcmp(cp_json_str(op, "state"), cp_res_operation.initial) != 0) {
+            cp_json_set(dump->arena, item[n].document, "state",
+                        cp_json_copy(dump->arena, cp_json_get(op, "state")));
+        }
+    }
+
+    qsort(item, n, sizeof(cp_dump_item_t), cp_dump_compare);
+    list = cp_json_array(dump->arena);
+
+    for (i = 0; i < n; i++) {
+        cp_json_push(list, item[i].document);
+    }
+
+    cp_json_set(dump->arena, spec, "operations", list);
+
+    return CP_OK;
+}
+
+
+/* The initial state goes without saying, except that of a subscription: it
+ * depends on the plan. */
+static void
+cp_dump_state(cp_dump_t *dump, const cp_json_t *row, cp_json_t *spec)
+{
+    const char  *state;
+
+    state = dump->res->transitions ? cp_json_str(row, "state") : NULL;
+
+    if (state && (strcmp(state, dump->res->initial) != 0
+                  || dump->res == &cp_res_subscription))
+    {
+        cp_json_set(dump->arena, spec, "state",
+                    cp_json_string(dump->arena, state));
+    }
+}
+
+
+cp_json_t *
+cp_dump_spec(cp_arena_t *a, const cp_field_t *fields, const cp_json_t *obj)
+{
+    cp_json_t         *spec, *val;
+    const cp_field_t  *f;
+
+    spec = cp_json_object(a);
+
+    for (f = fields; f->name; f++) {
+        if (f->flags & (CP_READONLY|CP_SECRET|CP_ONCE|CP_NO_DUMP)) {
+            continue;
+        }
+
+        val = cp_dump_value(a, f, cp_json_get(obj, f->name));
+        if (val) {
+            cp_json_set(a, spec, f->name, val);
+        }
+    }
+
+    return spec;
+}
+
+
+/* NULL: absent, or the default. */
+static cp_json_t *
+cp_dump_value(cp_arena_t *a, const cp_field_t *f, const cp_json_t *val)
+{
+    cp_err_t    quiet;
+    cp_json_t  *dflt, *out, *item;
+
+    if (val == NULL || val->type == CP_JSON_NULL) {
+        return NULL;
+    }
+
+    memset(&quiet, 0, sizeof(quiet));
+    quiet.arena = a;
+
+    if (f->type == CP_F_OBJECT && f->sub) {
+        out = cp_dump_spec(a, f->sub, val);
+        return out->n || f->dflt == NULL ? out : NULL;
+    }
+
+    if (f->dflt
+        && cp_json_parse(a, f->dflt, strlen(f->dflt), &dflt, &quiet) == CP_OK
+        && cp_json_equal(dflt, val))
+    {
+        return NULL;
+    }
+
+    if (f->type != CP_F_ARRAY || f->item != CP_F_OBJECT || f->sub == NULL) {
+        return cp_json_copy(a, val);
+    }
+
+    out = cp_json_array(a);
+
+    for (item = val->first; item; item = item->next) {
+        cp_json_push(out, cp_dump_spec(a, f->sub, item));
+    }
+
+    return out;
+}
+
+
+/* Items and tenants begin with the text they are sorted by. */
+static int
+cp_dump_compare(const void *one, const void *two)
+{
+    return strcmp(*(const char *const *) one, *(const char *const *) two);
+}

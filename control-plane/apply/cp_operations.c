@@ -1,0 +1,411 @@
+/*
+ * The operations of an api, as its document lists them: what is not in the
+ * list goes, the rest is created or replaced.  An operation without a name
+ * is called after its method and path.
+ */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "../resource/cp_tables.h"
+#include "../feed/cp_feed.h"
+#include "cp_apply_run.h"
+
+
+typedef struct {
+    const char  *name;
+    const char  *id;
+    cp_json_t   *obj;
+    bool         kept;
+} cp_operation_t;
+
+typedef struct {
+    cp_apply_t      *ap;
+    cp_document_t   *d;
+    cp_json_t       *diff;
+    cp_operation_t  *old;               /* by name                           */
+    unsigned         n;
+} cp_operations_t;
+
+
+static cp_rc_t cp_operations_load(cp_operations_t *ops);
+static int cp_operation_compare(const void *one, const void *two);
+static cp_rc_t cp_operations_names(cp_operations_t *ops);
+static const char *cp_operation_name(cp_arena_t *a, const cp_json_t *op);
+static cp_rc_t cp_operations_delete(cp_operations_t *ops);
+static cp_rc_t cp_operation_apply(cp_operations_t *ops, cp_json_t *op);
+static cp_rc_t cp_operation_write(cp_operations_t *ops, cp_json_t *op,
+    const cp_operation_t *old, cp_json_t **obj);
+static cp_rc_t cp_operation_state(cp_operations_t *ops, const char *want,
+    unsigned line, cp_json_t **obj);
+static void cp_operation_faults(cp_err_t *err, unsigned n, unsigned i);
+static cp_json_t *cp_operation_said(cp_arena_t *a, const cp_json_t *obj);
+
+
+cp_rc_t
+cp_apply_operations(cp_apply_t *ap, cp_document_t *d, cp_json_t *diff)
+{
+    cp_rc_t          rc;
+    unsigned         i, n;
+    cp_json_t       *op, *next;
+    cp_operations_t  ops = { ap, d, diff, NULL, 0 };
+
+    rc = cp_operations_load(&ops);
+
+    if (rc == CP_OK) {
+        rc = cp_operations_names(&ops);
+    }
+
+    if (rc == CP_OK) {
+        rc = cp_operations_delete(&ops);
+    }
+
+    for (op = d->operations->first, i = 0; op && rc == CP_OK; op = next, i++) {
+        next = op->next;
+        n = ap->r->err.n;
+        rc = cp_operation_apply(&ops, op);
+
+        if (rc == CP_DECLINED) {
+            cp_operation_faults(&ap->r->err, n, i);
+        }
+    }
+
+    return rc;
+}
+
+
+static cp_rc_t
+cp_operations_load(cp_operations_t *ops)
+{
+    cp_rc_t          rc;
+    unsigned         i;
+    cp_req_t        *r;
+    cp_json_t       *rows, *row;
+    cp_names_t       names;
+    cp_row_query_t   q = { "\"api\" = $1", NULL, 0, true };
+
+    r = ops->ap->r;
+
+    rc = cp_row_select(ops->ap->tx, r->arena, &cp_res_operation, &q,
+                       cp_args(cp_text(ops->d->id)), &rows, &r->err);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    ops->n = rows->n;
+    ops->old = cp_arena_alloc(r->arena,
+                              (rows->n + 1) * sizeof(cp_operation_t));
+    if (ops->old == NULL) {
+        return cp_err_set(&r->err, "internal", "out of memory");
+    }
+
+    cp_names_init(&names, ops->ap->tx, r->arena, &r->err);
+
+    for (row = rows->first, i = 0; row; row = row->next, i++) {
+        rc = cp_row_show(&names, &cp_res_operation, row, &ops->old[i].obj);
+        if (rc != CP_OK) {
+            return rc;
+        }
+
+        ops->old[i].id = cp_json_str(row, "id");
+        ops->old[i].name = cp_json_str(row, "name");
+    }
+
+    qsort(ops->old, ops->n, sizeof(cp_operation_t), cp_operation_compare);
+
+    return CP_OK;
+}
+
+
+static int
+cp_operation_compare(const void *one, const void *two)
+{
+    return strcmp(((const cp_operation_t *) one)->name,
+                  ((const cp_operation_t *) two)->name);
+}
+
+
+/* Gives every operation of the list its name, and marks those that stay. */
+static cp_rc_t
+cp_operations_names(cp_operations_t *ops)
+{
+    char             field[48];
+    cp_rc_t          rc;
+    unsigned         i, n;
+    cp_req_t        *r;
+    cp_json_t       *op;
+    cp_operation_t   key, *named, *old;
+
+    r = ops->ap->r;
+    n = ops->d->operations->n;
+
+    named = cp_arena_alloc(r->arena, (n + 1) * sizeof(cp_operation_t));
+    if (named == NULL) {
+        return cp_err_set(&r->err, "internal", "out of memory");
+    }
+
+    for (op = ops->d->operations->first, i = 0; op; op = op->next, i++) {
+        snprintf(field, sizeof(field), "spec.operations[%u]", i);
+
+        if (op->type != CP_JSON_OBJECT) {
+            return cp_err_field(&r->err, ops->d->index, op->line, field,
+                                "must be an object");
+        }
+
+        key.name = cp_json_str(op, "name");
+
+        if (key.name == NULL && cp_json_get(op, "name") == NULL) {
+            key.name = cp_operation_name(r->arena, op);
+            cp_json_set(r->arena, op, "name",
+                        cp_json_string(r->arena, key.name));
+        }
+
+        key.name = key.name ? key.name : "";
+        named[i].name = key.name;
+        named[i].obj = op;
+
+        old = bsearch(&key, ops->old, ops->n, sizeof(cp_operation_t),
+                      cp_operation_compare);
+        if (old) {
+            old->kept = true;
+        }
+    }
+
+    qsort(named, n, sizeof(cp_operation_t), cp_operation_compare);
+    rc = CP_OK;
+
+    for (i = 1; i < n; i++) {
+        if (strcmp(named[i].name, named[i - 1].name) == 0) {
+            rc = cp_err_field(&r->err, ops->d->index, named[i].obj->line,
+                              "spec.operations", "\"%.64s\" is there twice",
+                              named[i].name);
+        }
+    }
+
+    return rc;
+}
+
+
+/* GET /orders/{id} -> get-orders-id */
+static const char *
+cp_operation_name(cp_arena_t *a, const cp_json_t *op)
+{
+    int          ch;
+    char         name[STOA_NAME_MAX + 1];
+    size_t       n;
+    unsigned     part;
+    const char  *s, *text[2];
+
+    text[0] = cp_report_text(op, "method");
+    text[1] = cp_report_text(op, "path");
+    n = 0;
+
+    for (part = 0; part < 2; part++) {
+        for (s = text[part]; *s && n < STOA_NAME_MAX; s++) {
+            ch = *s >= 'A' && *s <= 'Z' ? *s | 0x20 : *s;
+
+            if ((ch >= 'a' && ch <= 'z') || (ch >= '0' && ch <= '9')) {
+                name[n++] = (char) ch;
+
+            } else if (n && name[n - 1] != '-') {
+                name[n++] = '-';
+            }
+        }
+
+        if (part == 0 && n && n < STOA_NAME_MAX && name[n - 1] != '-') {
+            name[n++] = '-';
+        }
+    }
+
+    while (n && name[n - 1] == '-') {
+        n--;
+    }
+
+    return cp_arena_strndup(a, name, n);
+}
+
+
+/* Before anything is created: a new one may take the path of an old one. */
+static cp_rc_t
+cp_operations_delete(cp_operations_t *ops)
+{
+    cp_rc_t          rc;
+    unsigned         i;
+    cp_req_t        *r;
+    cp_operation_t  *old;
+
+    r = ops->ap->r;
+
+    for (i = 0; i < ops->n; i++) {
+        old = &ops->old[i];
+
+        if (old->kept) {
+            continue;
+        }
+
+        rc = cp_resource_delete(r, ops->ap->tx, &cp_res_operation, old->id,
+                                NULL);
+        if (rc != CP_OK) {
+            return rc;
+        }
+
+        cp_diff_push(r->arena, ops->diff,
+                     cp_arena_printf(r->arena, "operations[%s]", old->name),
+                     cp_operation_said(r->arena, old->obj), NULL);
+    }
+
+    return CP_OK;
+}
+
+
+static cp_rc_t
+cp_operation_apply(cp_operations_t *ops, cp_json_t *op)
+{
+    cp_rc_t          rc;
+    unsigned         line;
+    cp_req_t        *r;
+    cp_json_t       *obj, *spec, *member, *b, *n;
+    const char      *want;
+    cp_operation_t   key, *old;
+
+    r = ops->ap->r;
+    spec = cp_json_object(r->arena);
+    spec->line = op->line;
+    want = NULL;
+    line = op->line;
+
+    for (member = op->first; member; member = member->next) {
+        if (strcmp(member->key, "state") == 0) {
+            want = member->type == CP_JSON_STRING ? member->s : "";
+            line = member->line;
+            continue;
+        }
+
+        n = cp_json_copy(r->arena, member);
+        n->line = member->line;
+        cp_json_set(r->arena, spec, member->key, n);
+    }
+
+    key.name = cp_report_text(spec, "name");
+    old = bsearch(&key, ops->old, ops->n, sizeof(cp_operation_t),
+                  cp_operation_compare);
+
+    rc = cp_operation_write(ops, spec, old, &obj);
+
+    if (rc == CP_OK && want) {
+        rc = cp_operation_state(ops, want, line, &obj);
+    }
+
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    b = old ? cp_operation_said(r->arena, old->obj) : NULL;
+    n = cp_operation_said(r->arena, obj);
+
+    if (b == NULL || !cp_json_equal(b, n)) {
+        cp_diff_push(r->arena, ops->diff,
+                     cp_arena_printf(r->arena, "operations[%s]", key.name),
+                     b, n);
+    }
+
+    return CP_OK;
+}
+
+
+static cp_rc_t
+cp_operation_write(cp_operations_t *ops, cp_json_t *spec,
+    const cp_operation_t *old, cp_json_t **obj)
+{
+    bool           changed;
+    cp_req_t      *r;
+    cp_err_t       quiet;
+    cp_json_t     *after, *diff;
+    cp_validate_t  v = { ops->ap->r->arena, &quiet, ops->d->index, false };
+
+    r = ops->ap->r;
+
+    if (old == NULL) {
+        return cp_resource_create(r, ops->ap->tx, &cp_res_operation,
+                                  ops->d->id, spec, ops->d->index, obj);
+    }
+
+    memset(&quiet, 0, sizeof(quiet));
+    quiet.arena = r->arena;
+
+    if (cp_validate(&v, cp_res_operation.fields, spec, old->obj, &after)
+        == CP_OK)
+    {
+        diff = cp_json_array(r->arena);
+        cp_diff_objects(r->arena, &cp_res_operation, old->obj, after, diff);
+
+        if (diff->n == 0) {
+            *obj = old->obj;
+            return CP_OK;
+        }
+    }
+
+    return cp_resource_update(r, ops->ap->tx, &cp_res_operation, old->id,
+                              spec, false, NULL, ops->d->index, obj,
+                              &changed);
+}
+
+
+static cp_rc_t
+cp_operation_state(cp_operations_t *ops, const char *want, unsigned line,
+    cp_json_t **obj)
+{
+    int                     i, n;
+    cp_rc_t                 rc;
+    const char             *id;
+    const cp_transition_t  *path[CP_WALK_MAX];
+
+    id = cp_json_str(*obj, "id");
+    n = cp_apply_walk(&cp_res_operation, cp_json_str(*obj, "state"), want,
+                      path);
+    if (n < 0) {
+        return cp_err_field(&ops->ap->r->err, ops->d->index, line, "state",
+                            "must be enabled or disabled");
+    }
+
+    for (i = 0; i < n; i++) {
+        rc = cp_resource_event(ops->ap->r, ops->ap->tx, &cp_res_operation, id,
+                               path[i]->event, NULL, NULL, obj);
+        if (rc != CP_OK) {
+            return rc;
+        }
+    }
+
+    return CP_OK;
+}
+
+
+static void
+cp_operation_faults(cp_err_t *err, unsigned n, unsigned i)
+{
+    for ( /* void */ ; n < err->n; n++) {
+        err->faults[n].field = cp_arena_printf(err->arena,
+                                               "operations[%u]%s%s", i,
+                                               *err->faults[n].field
+                                               ? "." : "",
+                                               err->faults[n].field);
+    }
+}
+
+
+/* What a document says of it. */
+static cp_json_t *
+cp_operation_said(cp_arena_t *a, const cp_json_t *obj)
+{
+    cp_json_t   *said;
+    const char  *state;
+
+    said = cp_dump_spec(a, cp_res_operation.fields, obj);
+    state = cp_json_str(obj, "state");
+
+    if (state && strcmp(state, cp_res_operation.initial) != 0) {
+        cp_json_set(a, said, "state", cp_json_string(a, state));
+    }
+
+    return said;
+}

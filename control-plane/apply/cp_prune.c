@@ -1,0 +1,212 @@
+/*
+ * Prune: in the tenants that the documents name, what they do not name goes.
+ * Tenants and gateway groups stay, and so do subscriptions that have ended:
+ * they are a record, not configuration.
+ */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "../resource/cp_tables.h"
+#include "cp_apply_run.h"
+
+
+typedef struct {
+    const cp_resource_t  *res;
+    const char           *tenant;
+    const char           *id;
+    const char           *label;
+} cp_victim_t;
+
+typedef struct {
+    const char     **kept;              /* ids that documents name, sorted   */
+    unsigned         nkept;
+    cp_victim_t     *victim;
+    unsigned         n;
+    unsigned         size;
+} cp_prune_t;
+
+
+static cp_rc_t cp_prune_find(cp_apply_t *ap, cp_prune_t *p,
+    const cp_resource_t *res, const cp_apply_tenant_t *t);
+static cp_rc_t cp_prune_add(cp_apply_t *ap, cp_prune_t *p,
+    const cp_victim_t *v);
+static cp_rc_t cp_prune_delete(cp_apply_t *ap, void *data);
+static int cp_prune_compare(const void *one, const void *two);
+
+
+/* $1: the tenant.  The label is what the answer calls it. */
+
+static const char  cp_prune_sql_named[] =
+    "SELECT id, name FROM \"%s\" WHERE tenant = $1 ORDER BY id";
+
+static const char  cp_prune_sql_subscriptions[] =
+    "SELECT s.id, a.name || '/' || COALESCE(p.name, v.name, '')"
+    " FROM subscriptions s JOIN applications a ON a.id = s.application"
+    " LEFT JOIN apis p ON p.id = s.api LEFT JOIN servers v ON v.id = s.server"
+    " WHERE s.tenant = $1 AND s.state NOT IN"
+    " ('revoked', 'rejected', 'expired') ORDER BY s.id";
+
+
+cp_rc_t
+cp_apply_prune(cp_apply_t *ap, int64_t max_delete)
+{
+    cp_rc_t                   rc;
+    unsigned                  i;
+    cp_prune_t                p;
+    const cp_resource_t      *res;
+    const cp_apply_tenant_t  *t;
+
+    memset(&p, 0, sizeof(p));
+    p.kept = cp_arena_alloc(ap->arena, (ap->docs.n + 1) * sizeof(char *));
+
+    if (p.kept == NULL) {
+        return cp_err_set(&ap->r->err, "internal", "out of memory");
+    }
+
+    for (i = 0; i < ap->docs.n; i++) {
+        p.kept[p.nkept++] = ap->docs.doc[i].id;
+    }
+
+    qsort(p.kept, p.nkept, sizeof(char *), cp_prune_compare);
+
+    /* in the order in which they can be deleted: the last kind first */
+
+    for (i = 0; cp_resource_at(i); i++) {
+        /* void */
+    }
+
+    while (i-- > 0) {
+        res = cp_resource_at(i);
+
+        if (res->doc_kind == NULL || res->parent == NULL) {
+            continue;
+        }
+
+        for (t = ap->tenants; t; t = t->next) {
+            rc = cp_prune_find(ap, &p, res, t);
+            if (rc != CP_OK) {
+                return rc;
+            }
+        }
+    }
+
+    if (p.n > max_delete) {
+        return cp_err_set(&ap->r->err, "delete_guard", "%u resources would be"
+                          " deleted, max_delete is %lld", p.n,
+                          (long long) max_delete);
+    }
+
+    for (i = 0; i < p.n; i++) {
+        rc = cp_apply_scratch(ap, cp_prune_delete, &p.victim[i]);
+        if (rc != CP_OK) {
+            return rc;
+        }
+    }
+
+    return CP_OK;
+}
+
+
+static cp_rc_t
+cp_prune_find(cp_apply_t *ap, cp_prune_t *p, const cp_resource_t *res,
+    const cp_apply_tenant_t *t)
+{
+    cp_rc_t      rc;
+    unsigned     i;
+    cp_rows_t    rows;
+    cp_victim_t  v;
+    const char  *sql;
+
+    sql = res == &cp_res_subscription ? cp_prune_sql_subscriptions
+          : cp_arena_printf(ap->arena, cp_prune_sql_named, res->table);
+
+    rc = cp_tx_query(ap->tx, ap->arena, sql, cp_args(cp_text(t->id)), &rows,
+                     &ap->r->err);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    v.res = res;
+    v.tenant = t->name;
+
+    for (i = 0; i < rows.rows; i++) {
+        v.id = cp_cell(&rows, i, 0)->p;
+        v.label = cp_cell(&rows, i, 1)->p;
+
+        if (bsearch(&v.id, p->kept, p->nkept, sizeof(char *),
+                    cp_prune_compare))
+        {
+            continue;
+        }
+
+        rc = cp_prune_add(ap, p, &v);
+        if (rc != CP_OK) {
+            return rc;
+        }
+    }
+
+    return CP_OK;
+}
+
+
+static cp_rc_t
+cp_prune_add(cp_apply_t *ap, cp_prune_t *p, const cp_victim_t *v)
+{
+    cp_victim_t  *more;
+
+    if (p->n == p->size) {
+        more = cp_arena_alloc(ap->arena,
+                              (p->size + 16) * 2 * sizeof(cp_victim_t));
+        if (more == NULL) {
+            return cp_err_set(&ap->r->err, "internal", "out of memory");
+        }
+
+        if (p->n) {
+            memcpy(more, p->victim, p->n * sizeof(cp_victim_t));
+        }
+
+        p->victim = more;
+        p->size = (p->size + 16) * 2;
+    }
+
+    p->victim[p->n++] = *v;
+
+    return CP_OK;
+}
+
+
+static cp_rc_t
+cp_prune_delete(cp_apply_t *ap, void *data)
+{
+    cp_rc_t             rc;
+    cp_json_t          *change;
+    const cp_victim_t  *v;
+
+    v = data;
+
+    rc = cp_resource_delete(ap->r, ap->tx, v->res, v->id, NULL);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    change = cp_json_object(ap->arena);
+    cp_json_set(ap->arena, change, "kind",
+                cp_json_string(ap->arena, v->res->doc_kind));
+    cp_json_set(ap->arena, change, "tenant",
+                cp_json_string(ap->arena, v->tenant));
+    cp_json_set(ap->arena, change, "name",
+                cp_json_string(ap->arena, v->label));
+    cp_json_set(ap->arena, change, "action",
+                cp_json_string(ap->arena, "delete"));
+    cp_json_push(ap->deleted, change);
+
+    return CP_OK;
+}
+
+
+static int
+cp_prune_compare(const void *one, const void *two)
+{
+    return strcmp(*(const char *const *) one, *(const char *const *) two);
+}
