@@ -65,6 +65,8 @@ typedef struct cp_req_s {
     unsigned           nheader;
     bool               parked;
     void              *ctx;                 /* the handler's, across a park   */
+    void              *deferred;            /* cp_resource_defer()            */
+    struct cp_call_s  *call;                /* cp_call.h; NULL: a job       */
 } cp_req_t;
 
 typedef cp_rc_t (*cp_handler_pt)(cp_req_t *r);

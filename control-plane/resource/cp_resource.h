@@ -79,6 +79,8 @@ struct cp_resource_s {
         cp_err_t *err);                 /* fills derived members in a tree   */
     cp_rc_t (*feed)(cp_tx_t *tx, cp_arena_t *a, const char *id,
         cp_err_t *err);                 /* rewrites the feed rows of this id */
+    cp_rc_t (*follow)(cp_req_t *r, cp_tx_t *tx, const cp_json_t *row);
+                                        /* touches what shows this row too   */
     cp_rc_t (*gone)(cp_tx_t *tx, cp_arena_t *a, const cp_json_t *before,
         cp_err_t *err);                 /* after a DELETE, instead of feed   */
 };
@@ -106,6 +108,17 @@ cp_rc_t cp_resource_event(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
     const char *if_match, cp_json_t **obj) CP_MUST_CHECK;
 cp_rc_t cp_resource_delete(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
     const char *id, const char *if_match) CP_MUST_CHECK;
+
+/*
+ * For who writes much in one transaction: feed rows are gathered, each once,
+ * and written by cp_resource_flush(), which must come before the commit.
+ */
+void cp_resource_defer(cp_req_t *r);
+cp_rc_t cp_resource_flush(cp_req_t *r, cp_tx_t *tx) CP_MUST_CHECK;
+
+/* Rewrites (or notes) the feed rows of a resource. */
+cp_rc_t cp_resource_touch(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
+    const char *id) CP_MUST_CHECK;
 
 
 /* Feed (feed/cp_feed.c): one row rewritten with the next revision; body NULL

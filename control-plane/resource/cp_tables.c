@@ -273,8 +273,7 @@ const cp_resource_t  cp_res_operation = {
     .kind = "operation", .plural = "operations", .table = "operations",
     .parent = "api", .fields = operation_fields,
     .transitions = operation_transitions, .initial = "enabled",
-    .check = cp_operation_check, .feed = cp_feed_operation,
-    .gone = cp_feed_operation_gone
+    .check = cp_operation_check, .follow = cp_follow_operation
 };
 
 
@@ -300,7 +299,7 @@ static const cp_transition_t  tool_transitions[] = {
 const cp_resource_t  cp_res_tool = {
     .kind = "tool", .plural = "tools", .table = "tools", .parent = "api",
     .fields = tool_fields, .transitions = tool_transitions,
-    .initial = "enabled", .feed = cp_feed_tool, .gone = cp_feed_tool_gone
+    .initial = "enabled", .feed = cp_feed_tool, .follow = cp_follow_tool
 };
 
 
@@ -334,7 +333,8 @@ const cp_resource_t  cp_res_server = {
     .kind = "server", .doc_kind = "Server", .plural = "servers",
     .table = "servers", .parent = "tenant", .fields = server_fields,
     .transitions = server_transitions, .initial = "draft",
-    .check = cp_server_check, .feed = cp_feed_server
+    .check = cp_server_check, .feed = cp_feed_server,
+    .follow = cp_follow_server
 };
 
 
@@ -432,7 +432,7 @@ static const cp_field_t  credential_fields[] = {
     F("expires_at", CP_F_TIME, 0, 0, 0, NULL, "refused from then on"),
     F("prefix", CP_F_STRING, RO|ND, 0, 0, NULL, "how the key begins"),
     F("last4", CP_F_STRING, RO|ND, 0, 0, NULL,
-      "how its secret ends"),
+      "how the key ends"),
     F("rotated_to", CP_F_STRING, RO|ND, 0, 0, NULL, "its successor"),
     F("key", CP_F_STRING, RO|ND|CP_ONCE, 0, 0, NULL,
       "the key, only in the answer that made it"),

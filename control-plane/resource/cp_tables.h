@@ -114,6 +114,10 @@ cp_rc_t cp_entry_event(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
     const char *id, const char *event, const cp_json_t *in,
     const char *if_match, cp_entry_t *e) CP_MUST_CHECK;
 
+/* Removes a row that may be removed, with what depends on it. */
+cp_rc_t cp_entry_remove(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
+    const cp_json_t *row, bool force) CP_MUST_CHECK;
+
 /* Is this the row of the actor's tenant, or the platform's? */
 bool cp_entry_visible(const cp_actor_t *actor, const cp_resource_t *res,
     const cp_json_t *row);
@@ -129,6 +133,13 @@ cp_rc_t cp_idempotency_begin(cp_req_t *r, cp_tx_t *tx, bool *replayed)
     CP_MUST_CHECK;
 /* After the answer was made, in the same transaction. */
 cp_rc_t cp_idempotency_end(cp_req_t *r, cp_tx_t *tx) CP_MUST_CHECK;
+
+
+/* The name under which a server shows a tool (an item of its `tools`). */
+cp_rc_t cp_server_tool_name(cp_names_t *names, const cp_json_t *server,
+    const cp_json_t *item, const char **name) CP_MUST_CHECK;
+/* The id of what a subscription is to. */
+const char *cp_subscription_to(const cp_json_t *sub);
 
 
 /* Hooks. */
@@ -167,18 +178,15 @@ cp_rc_t cp_feed_subscription(cp_tx_t *tx, cp_arena_t *a, const char *id,
     cp_err_t *err);
 cp_rc_t cp_feed_api(cp_tx_t *tx, cp_arena_t *a, const char *id,
     cp_err_t *err);
-cp_rc_t cp_feed_operation(cp_tx_t *tx, cp_arena_t *a, const char *id,
-    cp_err_t *err);
 cp_rc_t cp_feed_tool(cp_tx_t *tx, cp_arena_t *a, const char *id,
     cp_err_t *err);
 cp_rc_t cp_feed_server(cp_tx_t *tx, cp_arena_t *a, const char *id,
     cp_err_t *err);
 cp_rc_t cp_feed_subscription_gone(cp_tx_t *tx, cp_arena_t *a,
     const cp_json_t *before, cp_err_t *err);
-cp_rc_t cp_feed_operation_gone(cp_tx_t *tx, cp_arena_t *a,
-    const cp_json_t *before, cp_err_t *err);
-cp_rc_t cp_feed_tool_gone(cp_tx_t *tx, cp_arena_t *a,
-    const cp_json_t *before, cp_err_t *err);
+cp_rc_t cp_follow_operation(cp_req_t *r, cp_tx_t *tx, const cp_json_t *row);
+cp_rc_t cp_follow_tool(cp_req_t *r, cp_tx_t *tx, const cp_json_t *row);
+cp_rc_t cp_follow_server(cp_req_t *r, cp_tx_t *tx, const cp_json_t *row);
 
 
 extern const cp_resource_t  cp_res_tenant;

@@ -1,0 +1,333 @@
+/*
+ * Appending to the log, and proving that nothing was changed in it.
+ */
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "../cp_app.h"
+#include "cp_audit.h"
+
+
+#define CP_AUDIT_COLUMNS                                                      \
+    "tenant, seq, at, actor_kind, actor_id, actor_name, action, kind,"        \
+    " resource, resource_name, diff, request_id, prev_hash, hash"
+
+enum { A_TENANT, A_SEQ, A_AT, A_ACTOR_KIND, A_ACTOR_ID, A_ACTOR_NAME,
+    A_ACTION, A_KIND, A_RESOURCE, A_RESOURCE_NAME, A_DIFF, A_REQUEST_ID,
+    A_PREV_HASH, A_HASH, A_N };
+
+typedef struct {
+    int64_t       seq;             /* of the last row read                  */
+    char          hash[65];        /* and its hash                          */
+    int64_t       broken;          /* 0: whole so far                       */
+    const char   *why;
+    stoa_buf_t    buf;
+} cp_audit_walk_t;
+
+
+static const char *cp_audit_actor_kind(const cp_actor_t *actor);
+static const char *cp_audit_diff_text(cp_arena_t *a, const cp_json_t *diff);
+static bool cp_audit_hash(stoa_buf_t *b, const cp_val_t *row, char hash[65]);
+static char *cp_audit_mac(cp_req_t *r, const char *tenant, int64_t seq,
+    const char *hash);
+static cp_rc_t cp_audit_walk(void *ctx, const cp_val_t *row, unsigned cols);
+static void cp_audit_end(cp_req_t *r, cp_audit_walk_t *w, const char *tenant,
+    const cp_rows_t *head, bool expected);
+
+
+cp_rc_t
+cp_audit_append(cp_req_t *r, cp_tx_t *tx, const cp_audit_event_t *e)
+{
+    bool         first;
+    char         hash[65];
+    cp_rc_t      rc;
+    int64_t      seq;
+    cp_rows_t    head;
+    cp_val_t     row[A_N];
+    stoa_buf_t   b;
+    const char  *tenant, *prev;
+
+    tenant = e->tenant ? e->tenant : "";
+
+    rc = cp_tx_query(tx, r->arena, "SELECT seq, hash FROM audit_head"
+                     " WHERE tenant = $1", cp_args(cp_text(tenant)), &head,
+                     &r->err);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    first = head.rows == 0;
+    seq = first ? 1 : cp_cell(&head, 0, 0)->i + 1;
+    prev = first ? "" : cp_cell(&head, 0, 1)->p;
+
+    row[A_TENANT] = cp_text(tenant);
+    row[A_SEQ] = cp_int(seq);
+    row[A_AT] = cp_int(cp_time_ms());
+    row[A_ACTOR_KIND] = cp_text(cp_audit_actor_kind(&r->actor));
+    row[A_ACTOR_ID] = cp_text(r->actor.id ? r->actor.id : "");
+    row[A_ACTOR_NAME] = cp_text(r->actor.name ? r->actor.name : "");
+    row[A_ACTION] = cp_text(e->action);
+    row[A_KIND] = cp_text(e->kind);
+    row[A_RESOURCE] = cp_text(e->id);
+    row[A_RESOURCE_NAME] = cp_text(e->name ? e->name : "");
+    row[A_DIFF] = cp_text(cp_audit_diff_text(r->arena, e->diff));
+    row[A_REQUEST_ID] = cp_text(r->id);
+    row[A_PREV_HASH] = cp_text(prev);
+
+    stoa_buf_init(&b, 4 * CP_AUDIT_DIFF_MAX);
+
+    if (!cp_audit_hash(&b, row, hash)) {
+        stoa_buf_free(&b);
+        return cp_err_set(&r->err, "internal", "no memory");
+    }
+
+    stoa_buf_free(&b);
+    row[A_HASH] = cp_text(hash);
+
+    rc = cp_tx_query(tx, r->arena, "INSERT INTO audit (" CP_AUDIT_COLUMNS ")"
+                     " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,"
+                     " $12, $13, $14)", row, A_N, NULL, &r->err);
+    if (rc != CP_OK) {
+        return rc == CP_DECLINED
+               ? cp_err_set(&r->err, "internal",
+                            "audit row %" PRId64 " is there already", seq)
+               : rc;
+    }
+
+    return cp_tx_query(tx, r->arena, first
+                       ? "INSERT INTO audit_head (tenant, seq, hash, mac)"
+                         " VALUES ($1, $2, $3, $4)"
+                       : "UPDATE audit_head SET seq = $2, hash = $3, mac = $4"
+                         " WHERE tenant = $1",
+                       cp_args(cp_text(tenant), cp_int(seq), cp_text(hash),
+                               cp_text(cp_audit_mac(r, tenant, seq, hash))),
+                       NULL, &r->err);
+}
+
+
+static const char *
+cp_audit_actor_kind(const cp_actor_t *actor)
+{
+    static const char *const  kinds[] = {
+        [CP_AUTH_NONE] = "system",
+        [CP_AUTH_ADMIN] = "admin_token",
+        [CP_AUTH_GATEWAY] = "gateway",
+        [CP_AUTH_ASSERTION] = "application"
+    };
+
+    return kinds[actor->how];
+}
+
+
+static const char *
+cp_audit_diff_text(cp_arena_t *a, const cp_json_t *diff)
+{
+    char     *text;
+    size_t    len;
+    uint8_t   sum[32];
+
+    if (diff == NULL) {
+        return "{}";
+    }
+
+    text = cp_json_text(a, diff, &len);
+
+    if (text && len > CP_AUDIT_DIFF_MAX) {
+        cp_sha256(text, len, sum);
+        text = cp_arena_printf(a, "{\"digest\":\"sha256:%s\"}",
+                               cp_hex(a, sum, 32));
+    }
+
+    return text;
+}
+
+
+/* Over all columns but the hash, as a JSON list: unambiguous. */
+static bool
+cp_audit_hash(stoa_buf_t *b, const cp_val_t *row, char hash[65])
+{
+    uint8_t   sum[32];
+    unsigned  i;
+
+    stoa_buf_reset(b);
+
+    for (i = 0; i < A_HASH; i++) {
+        stoa_buf_addz(b, i ? "," : "[");
+
+        if (row[i].type == CP_VAL_INT) {
+            stoa_buf_addf(b, "%" PRId64, row[i].i);
+
+        } else {
+            stoa_buf_add_json(b, row[i].p ? row[i].p : "", row[i].len);
+        }
+    }
+
+    stoa_buf_addz(b, "]");
+
+    if (b->rc != STOA_OK) {
+        return false;
+    }
+
+    cp_sha256(b->data, b->len, sum);
+    stoa_hex_encode(sum, 32, hash);
+    hash[64] = '\0';
+
+    return true;
+}
+
+
+static char *
+cp_audit_mac(cp_req_t *r, const char *tenant, int64_t seq, const char *hash)
+{
+    char        *text;
+    uint8_t      mac[32];
+    const char  *key;
+
+    text = cp_arena_printf(r->arena, "audit\n%s\n%" PRId64 "\n%s", tenant,
+                           seq, hash);
+    key = r->app->pepper ? r->app->pepper : "stoa-audit";
+
+    cp_hmac_sha256(key, r->app->pepper ? r->app->pepper_len : strlen(key),
+                   text ? text : "", text ? strlen(text) : 0, mac);
+
+    return cp_hex(r->arena, mac, 32);
+}
+
+
+cp_rc_t
+cp_audit_verify_chain(cp_req_t *r, cp_tx_t *tx, const char *tenant,
+    cp_json_t **result)
+{
+    cp_rc_t           rc;
+    cp_arena_t       *a;
+    cp_json_t        *v;
+    cp_rows_t         head, owner;
+    cp_audit_walk_t   w;
+
+    a = r->arena;
+
+    rc = cp_tx_query(tx, a, "SELECT seq, hash, mac FROM audit_head"
+                     " WHERE tenant = $1", cp_args(cp_text(tenant)), &head,
+                     &r->err);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    rc = cp_tx_query(tx, a, "SELECT id FROM tenants WHERE id = $1",
+                     cp_args(cp_text(tenant)), &owner, &r->err);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    memset(&w, 0, sizeof(w));
+    stoa_buf_init(&w.buf, 16 * CP_AUDIT_DIFF_MAX);
+
+    rc = cp_tx_each(tx, "SELECT " CP_AUDIT_COLUMNS " FROM audit"
+                    " WHERE tenant = $1 ORDER BY seq",
+                    cp_args(cp_text(tenant)), cp_audit_walk, &w);
+    stoa_buf_free(&w.buf);
+
+    if (rc != CP_OK && !(rc == CP_DECLINED && w.broken)) {
+        return cp_err_set(&r->err, "internal", "the audit log was not read");
+    }
+
+    cp_audit_end(r, &w, tenant, &head, owner.rows > 0 || tenant[0] == '\0');
+
+    *result = cp_json_object(a);
+    cp_json_set(a, *result, "tenant", cp_json_string(a, tenant));
+    cp_json_set(a, *result, "ok", cp_json_bool(a, w.broken == 0));
+    cp_json_set(a, *result, "checked", cp_json_int(a, w.seq));
+
+    if (w.broken) {
+        v = cp_json_object(a);
+        cp_json_set(a, v, "seq", cp_json_int(a, w.broken));
+        cp_json_set(a, v, "why", cp_json_string(a, w.why));
+        cp_json_set(a, *result, "broken", v);
+
+    } else if (head.rows) {
+        v = cp_json_object(a);
+        cp_json_set(a, v, "seq", cp_json_int(a, w.seq));
+        cp_json_set(a, v, "hash", cp_json_string(a, w.hash));
+        cp_json_set(a, *result, "head", v);
+    }
+
+    return CP_OK;
+}
+
+
+static cp_rc_t
+cp_audit_walk(void *ctx, const cp_val_t *row, unsigned cols)
+{
+    char              hash[65];
+    cp_audit_walk_t  *w = ctx;
+
+    (void) cols;
+
+    if (row[A_SEQ].i != w->seq + 1) {
+        w->broken = w->seq + 1;
+        w->why = "the row is missing";
+        return CP_DECLINED;
+    }
+
+    if (!cp_audit_hash(&w->buf, row, hash)) {
+        return CP_ERROR;
+    }
+
+    if (strcmp(row[A_PREV_HASH].p, w->hash) != 0) {
+        w->why = "it does not follow the row before it";
+
+    } else if (strcmp(row[A_HASH].p, hash) != 0) {
+        w->why = "the row was changed";
+    }
+
+    if (w->why) {
+        w->broken = row[A_SEQ].i;
+        return CP_DECLINED;
+    }
+
+    w->seq++;
+    memcpy(w->hash, hash, sizeof(hash));
+
+    return CP_OK;
+}
+
+
+/* What the rows alone cannot tell: whether they are all there. */
+static void
+cp_audit_end(cp_req_t *r, cp_audit_walk_t *w, const char *tenant,
+    const cp_rows_t *head, bool expected)
+{
+    const char  *mac;
+
+    if (w->broken) {
+        return;
+    }
+
+    if (head->rows == 0) {
+        if (w->seq > 0 || expected) {
+            w->broken = w->seq > 0 ? w->seq : 1;
+            w->why = "the chain's head is missing";
+        }
+
+        return;
+    }
+
+    mac = cp_audit_mac(r, tenant, cp_cell(head, 0, 0)->i,
+                       cp_cell(head, 0, 1)->p);
+
+    if (mac == NULL || strcmp(mac, cp_cell(head, 0, 2)->p) != 0) {
+        w->broken = cp_cell(head, 0, 0)->i;
+        w->why = "the chain's head was changed";
+
+    } else if (cp_cell(head, 0, 0)->i > w->seq) {
+        w->broken = w->seq + 1;
+        w->why = "the tail is missing";
+
+    } else if (cp_cell(head, 0, 0)->i < w->seq
+               || strcmp(cp_cell(head, 0, 1)->p, w->hash) != 0)
+    {
+        w->broken = w->seq ? w->seq : 1;
+        w->why = "the chain does not end as its head says";
+    }
+}

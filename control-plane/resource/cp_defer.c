@@ -1,0 +1,104 @@
+/*
+ * Feed rows that are rewritten once per transaction, however many writes
+ * touch them.
+ */
+
+#include <string.h>
+
+#include "cp_tables.h"
+
+
+#define CP_TOUCHED_SLOTS  1024
+
+
+typedef struct cp_touched_s  cp_touched_t;
+
+struct cp_touched_s {
+    const cp_resource_t  *res;
+    const char           *id;
+    cp_touched_t         *same;        /* slot                              */
+    cp_touched_t         *next;        /* in order                          */
+};
+
+typedef struct {
+    cp_touched_t         *first;
+    cp_touched_t         *last;
+    cp_touched_t         *slot[CP_TOUCHED_SLOTS];
+} cp_deferred_t;
+
+
+void
+cp_resource_defer(cp_req_t *r)
+{
+    r->deferred = cp_arena_alloc(r->arena, sizeof(cp_deferred_t));
+}
+
+
+cp_rc_t
+cp_resource_touch(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
+    const char *id)
+{
+    cp_touched_t   *t, **slot;
+    cp_deferred_t  *d;
+
+    if (res->feed == NULL) {
+        return CP_OK;
+    }
+
+    d = r->deferred;
+
+    if (d == NULL) {
+        return res->feed(tx, r->arena, id, &r->err);
+    }
+
+    slot = &d->slot[stoa_hash64(id, strlen(id), 0) % CP_TOUCHED_SLOTS];
+
+    for (t = *slot; t; t = t->same) {
+        if (t->res == res && strcmp(t->id, id) == 0) {
+            return CP_OK;
+        }
+    }
+
+    t = cp_arena_alloc(r->arena, sizeof(cp_touched_t));
+
+    if (t == NULL) {
+        return cp_err_set(&r->err, "internal", "no memory");
+    }
+
+    t->res = res;
+    t->id = cp_arena_strdup(r->arena, id);
+    t->same = *slot;
+    *slot = t;
+
+    if (d->last) {
+        d->last->next = t;
+
+    } else {
+        d->first = t;
+    }
+
+    d->last = t;
+
+    return CP_OK;
+}
+
+
+cp_rc_t
+cp_resource_flush(cp_req_t *r, cp_tx_t *tx)
+{
+    cp_rc_t         rc;
+    cp_touched_t   *t;
+    cp_deferred_t  *d;
+
+    d = r->deferred;
+    r->deferred = NULL;
+
+    for (t = d ? d->first : NULL; t; t = t->next) {
+        rc = t->res->feed(tx, r->arena, t->id, &r->err);
+        if (rc != CP_OK) {
+            return rc;
+        }
+    }
+
+    return CP_OK;
+}
