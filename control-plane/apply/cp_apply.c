@@ -348,6 +348,8 @@ cp_apply_resume(cp_req_t *r)
     cp_apply_wait_t  *w;
 
     w = r->ctx;
+    list = NULL;
+    pending = 0;
 
     rc = cp_apply_gateways(r, w, &list, &pending);
     if (rc != CP_OK) {
