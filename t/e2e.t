@@ -155,14 +155,12 @@ is($t->mcp('/mcp/acme', 'tools/list', undef)->{status}, 401,
 # what happens in the control plane counts here
 
 $t->must('POST', '/v1/tenants/acme/applications/demo/suspend');
-ok((wait_until { call() == 403 } 2),
-   'suspended: 403');
+ok((wait_until { call() == 403 } 2), 'suspended: 403');
 $t->must('POST', '/v1/tenants/acme/applications/demo/resume');
-ok((wait_until { call() == 200 } 2),
-   'resumed: 200');
+ok((wait_until { call() == 200 } 2), 'resumed: 200');
 
 
-# the usage equals the log # (MCP answers without a tool have no api to count for)
+# the usage equals the log (MCP answers without a tool have no api to count for)
 
 my $usage;
 my $rest_served = grep { m{^200 \S+ /apis/} } $t->log_lines;
