@@ -1,7 +1,7 @@
 /*
  * A JSON value as a tree, read from JSON (core/stoa_json: strict) or YAML
- * (libyaml, core schema, no aliases beyond 100, no duplicate keys, the same
- * depth limit), and written as canonical JSON or YAML.
+ * (libyaml, core schema, no duplicate keys, the same depth limit), and written
+ * as canonical JSON or YAML.
  *
  * Memory: the arena.  Strings are NUL-terminated and may hold no NUL.
  */
@@ -36,8 +36,8 @@ struct cp_json_s {
 cp_rc_t cp_json_parse(cp_arena_t *a, const char *text, size_t len,
     cp_json_t **out, cp_err_t *err) CP_MUST_CHECK;
 
-/* A YAML stream: *docs is an ARRAY with one item per document.  The number of
- * nodes after alias expansion is limited (100,000). */
+/* A YAML stream: *docs is an ARRAY with one item per document.  Aliases are
+ * expanded; they may make 100,000 nodes in all. */
 cp_rc_t cp_yaml_parse(cp_arena_t *a, const char *text, size_t len,
     cp_json_t **docs, cp_err_t *err) CP_MUST_CHECK;
 

@@ -1,0 +1,381 @@
+/*
+ * From what a handler said to MHD's response: problem+json, compression,
+ * piecewise bodies.
+ */
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "../cp_err.h"
+#include "cp_call.h"
+
+
+#define CP_ANSWER_BLOCK  65536
+#define CP_ANSWER_LEVEL  4         /* zlib: most of the gain at a low price */
+
+
+static void
+cp_answer_member(stoa_buf_t *b, const char *name, const char *text)
+{
+    stoa_buf_addf(b, ",\"%s\":", name);
+    stoa_buf_add_json(b, text, strlen(text));
+}
+
+
+static void
+cp_answer_faults(stoa_buf_t *b, const cp_err_t *err)
+{
+    unsigned           i;
+    const cp_fault_t  *f;
+
+    if (err->n == 0) {
+        return;
+    }
+
+    stoa_buf_addz(b, ",\"errors\":[");
+
+    for (i = 0; i < err->n; i++) {
+
+        f = &err->faults[i];
+
+        stoa_buf_addz(b, (i > 0) ? ",{\"field\":" : "{\"field\":");
+        stoa_buf_add_json(b, f->field, strlen(f->field));
+        cp_answer_member(b, "message", f->message);
+
+        if (f->document >= 0) {
+            stoa_buf_addf(b, ",\"document\":%d", f->document);
+        }
+
+        if (f->line > 0) {
+            stoa_buf_addf(b, ",\"line\":%u", f->line);
+        }
+
+        stoa_buf_addz(b, "}");
+    }
+
+    stoa_buf_addz(b, "]");
+}
+
+
+void
+cp_answer_problem(cp_call_t *call)
+{
+    cp_req_t            *r;
+    stoa_buf_t          *b;
+    const cp_err_row_t  *row;
+
+    r = &call->req;
+    b = &r->out;
+
+    if (r->err.status == 0) {
+        (void) cp_err_set(&r->err, "internal", "internal error");
+    }
+
+    row = cp_err_row(r->err.code);
+
+    stoa_buf_reset(b);
+    stoa_buf_addf(b, "{\"type\":\"urn:stoa:problem:%s\",\"title\":\"%s\","
+                  "\"status\":%d", row->code, row->title, row->status);
+    cp_answer_member(b, "detail", r->err.detail);
+    cp_answer_faults(b, &r->err);
+    cp_answer_member(b, "request_id", r->id);
+    stoa_buf_addz(b, "}");
+
+    r->status = row->status;
+    r->content_type = "application/problem+json";
+
+    if (row->status == 401) {
+        cp_req_set_header(r, "WWW-Authenticate", "Bearer realm=\"stoa\"");
+
+    } else if (row->status == 503) {
+        cp_req_set_header(r, "Retry-After", "1");
+    }
+}
+
+
+static bool
+cp_answer_deflate_start(z_stream *z)
+{
+    memset(z, 0, sizeof(z_stream));
+
+    /* 15 + 16: the largest window, the gzip frame */
+
+    return deflateInit2(z, CP_ANSWER_LEVEL, Z_DEFLATED, 15 + 16, 8,
+                        Z_DEFAULT_STRATEGY) == Z_OK;
+}
+
+
+/* Appends data packed to out. */
+
+static cp_rc_t
+cp_answer_deflate(z_stream *z, stoa_buf_t *data, stoa_buf_t *out, bool last)
+{
+    int            rc;
+    unsigned char  piece[16384];
+
+    z->next_in = (unsigned char *) data->data;
+    z->avail_in = (unsigned) data->len;
+
+    do {
+        z->next_out = piece;
+        z->avail_out = sizeof(piece);
+
+        rc = deflate(z, last ? Z_FINISH : Z_NO_FLUSH);
+        if (rc == Z_STREAM_ERROR) {
+            return CP_ERROR;
+        }
+
+        stoa_buf_add(out, piece, sizeof(piece) - z->avail_out);
+
+    } while (z->avail_out == 0);
+
+    return (out->rc == STOA_OK) ? CP_OK : CP_ERROR;
+}
+
+
+/* Packs r->out in place; without memory it is sent as it is. */
+
+static bool
+cp_answer_gzip(cp_req_t *r)
+{
+    cp_rc_t     rc;
+    z_stream    z;
+    stoa_buf_t  packed;
+
+    if (!cp_answer_deflate_start(&z)) {
+        return false;
+    }
+
+    stoa_buf_init(&packed, CP_CALL_ANSWER_MAX);
+
+    rc = cp_answer_deflate(&z, &r->out, &packed, true);
+    (void) deflateEnd(&z);
+
+    if (rc != CP_OK) {
+        stoa_buf_free(&packed);
+        return false;
+    }
+
+    stoa_buf_free(&r->out);
+    r->out = packed;
+
+    return true;
+}
+
+
+/* The next piece; CP_DECLINED: there is none. */
+
+static cp_rc_t
+cp_answer_next(cp_stream_t *s)
+{
+    cp_rc_t  rc;
+
+    s->sent = 0;
+    stoa_buf_reset(&s->raw);
+    stoa_buf_reset(&s->packed);
+
+    if (s->last) {
+        return CP_DECLINED;
+    }
+
+    rc = s->fill(s->ctx, &s->raw, &s->last);
+
+    if (rc != CP_OK || s->raw.rc != STOA_OK) {
+        return CP_ERROR;
+    }
+
+    return s->gzip ? cp_answer_deflate(&s->z, &s->raw, &s->packed, s->last)
+                   : CP_OK;
+}
+
+
+static ssize_t
+cp_answer_read(void *cls, uint64_t pos, char *dst, size_t max)
+{
+    size_t        n;
+    cp_rc_t       rc;
+    cp_call_t    *call = cls;
+    stoa_buf_t   *b;
+    cp_stream_t  *s;
+
+    (void) pos;
+
+    s = &call->stream;
+    b = s->gzip ? &s->packed : &s->raw;
+
+    while (s->sent == b->len) {
+
+        rc = cp_answer_next(s);
+
+        if (rc == CP_DECLINED) {
+            return MHD_CONTENT_READER_END_OF_STREAM;
+        }
+
+        if (rc != CP_OK) {
+            cp_log(CP_LOG_ERROR, "http", "answer cut short request:%s",
+                   call->req.id);
+            return MHD_CONTENT_READER_END_WITH_ERROR;
+        }
+    }
+
+    n = b->len - s->sent;
+    n = (n < max) ? n : max;
+
+    memcpy(dst, b->data + s->sent, n);
+    s->sent += n;
+    call->sent += (int64_t) n;
+
+    return (ssize_t) n;
+}
+
+
+static void
+cp_answer_read_done(void *cls)
+{
+    cp_call_t    *call = cls;
+    cp_stream_t  *s = &call->stream;
+
+    if (s->done != NULL) {
+        s->done(s->ctx);
+    }
+
+    if (s->gzip) {
+        (void) deflateEnd(&s->z);
+    }
+
+    stoa_buf_free(&s->raw);
+    stoa_buf_free(&s->packed);
+
+    cp_call_release(call);
+}
+
+
+static struct MHD_Response *
+cp_answer_stream(cp_call_t *call)
+{
+    cp_stream_t          *s;
+    struct MHD_Response  *response;
+
+    s = &call->stream;
+
+    stoa_buf_init(&s->raw, CP_CALL_PIECE_MAX);
+    stoa_buf_init(&s->packed, 2 * CP_CALL_PIECE_MAX);
+
+    s->gzip = call->gzip && cp_answer_deflate_start(&s->z);
+
+    (void) __atomic_add_fetch(&call->refs, 1, __ATOMIC_SEQ_CST);
+
+    response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN,
+                   CP_ANSWER_BLOCK, cp_answer_read, call,
+                   cp_answer_read_done);
+
+    if (response == NULL) {
+        cp_answer_read_done(call);
+        return NULL;
+    }
+
+    if (s->gzip) {
+        cp_req_set_header(&call->req, "Content-Encoding", "gzip");
+    }
+
+    return response;
+}
+
+
+static bool
+cp_answer_has(cp_req_t *r, const char *name)
+{
+    unsigned  i;
+
+    for (i = 0; i < r->nheader; i++) {
+        if (strcasecmp(r->header[i][0], name) == 0) {
+            return true;
+        }
+    }
+
+    return false;
+}
+
+
+static struct MHD_Response *
+cp_answer_whole(cp_call_t *call)
+{
+    cp_req_t             *r;
+    struct MHD_Response  *response;
+
+    r = &call->req;
+
+    /* an ETag names the bytes: it stays with them unpacked */
+
+    if (call->gzip && r->out.len >= CP_CALL_GZIP_MIN
+        && !cp_answer_has(r, "ETag") && cp_answer_gzip(r))
+    {
+        cp_req_set_header(r, "Content-Encoding", "gzip");
+    }
+
+    call->sent = (int64_t) r->out.len;
+
+    if (r->out.len == 0) {
+        return MHD_create_response_from_buffer(0, "",
+                                               MHD_RESPMEM_PERSISTENT);
+    }
+
+    /* the buffer is MHD's from now on */
+
+    response = MHD_create_response_from_buffer(r->out.len, r->out.data,
+                                               MHD_RESPMEM_MUST_FREE);
+    if (response != NULL) {
+        stoa_buf_init(&r->out, CP_CALL_ANSWER_MAX);
+    }
+
+    return response;
+}
+
+
+void
+cp_answer_make(cp_call_t *call)
+{
+    unsigned              i;
+    cp_req_t             *r;
+    struct MHD_Response  *response;
+
+    r = &call->req;
+
+    response = (call->stream.fill != NULL) ? cp_answer_stream(call)
+                                           : cp_answer_whole(call);
+    if (response == NULL) {
+        return;
+    }
+
+    if (r->content_type != NULL) {
+        (void) MHD_add_response_header(response, "Content-Type",
+                                       r->content_type);
+    }
+
+    for (i = 0; i < r->nheader; i++) {
+
+        if (MHD_add_response_header(response, r->header[i][0],
+                                    r->header[i][1]) != MHD_YES)
+        {
+            cp_log(CP_LOG_ERROR, "http", "bad header name:%s request:%s",
+                   r->header[i][0], r->id);
+        }
+    }
+
+    (void) MHD_add_response_header(response, "X-Request-Id", r->id);
+    (void) MHD_add_response_header(response, "X-Content-Type-Options",
+                                   "nosniff");
+    (void) MHD_add_response_header(response, "Vary", "Accept-Encoding");
+
+    if (!cp_answer_has(r, "Cache-Control")) {
+        (void) MHD_add_response_header(response, "Cache-Control",
+                                       "no-store");
+    }
+
+    if (atomic_load(&r->app->stopping)) {
+        (void) MHD_add_response_header(response, "Connection", "close");
+    }
+
+    call->response = response;
+}

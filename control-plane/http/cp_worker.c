@@ -1,0 +1,264 @@
+/*
+ * The worker pool: runs handlers while their connections are suspended, so
+ * that a slow transaction holds up nobody's bytes.
+ */
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "cp_call.h"
+
+
+#define CP_WORKER_PAUSE_US  5000   /* before a transaction is run again     */
+
+
+void
+cp_worker_push(cp_http_t *http, cp_call_t *call)
+{
+    call->link = NULL;
+
+    (void) pthread_mutex_lock(&http->mutex);
+
+    if (http->last == NULL) {
+        http->first = call;
+
+    } else {
+        http->last->link = call;
+    }
+
+    http->last = call;
+
+    (void) pthread_cond_signal(&http->cond);
+    (void) pthread_mutex_unlock(&http->mutex);
+}
+
+
+/* NULL: the pool has ended and the queue is empty. */
+
+static cp_call_t *
+cp_worker_pop(cp_http_t *http)
+{
+    cp_call_t  *call;
+
+    (void) pthread_mutex_lock(&http->mutex);
+
+    while (http->first == NULL && !http->ended) {
+        (void) pthread_cond_wait(&http->cond, &http->mutex);
+    }
+
+    call = http->first;
+
+    if (call != NULL) {
+        http->first = call->link;
+
+        if (http->first == NULL) {
+            http->last = NULL;
+        }
+    }
+
+    (void) pthread_mutex_unlock(&http->mutex);
+
+    return call;
+}
+
+
+/* Back to an empty answer. */
+
+static void
+cp_worker_reset(cp_call_t *call)
+{
+    cp_req_t     *r = &call->req;
+    cp_stream_t  *s = &call->stream;
+
+    if (s->fill != NULL && s->done != NULL) {
+        s->done(s->ctx);
+    }
+
+    memset(s, 0, sizeof(cp_stream_t));
+    memset(&r->err, 0, sizeof(cp_err_t));
+
+    r->err.arena = r->arena;
+    r->status = 0;
+    r->content_type = NULL;
+    r->nheader = 0;
+    r->parked = false;
+
+    stoa_buf_reset(&r->out);
+}
+
+
+static void
+cp_worker_pause(unsigned tries)
+{
+    uint32_t         random;
+    struct timespec  ts;
+
+    cp_random(&random, sizeof(random));
+
+    ts.tv_sec = 0;
+    ts.tv_nsec = (long) (random % (CP_WORKER_PAUSE_US << tries)) * 1000;
+
+    (void) nanosleep(&ts, NULL);
+}
+
+
+static cp_rc_t
+cp_worker_handle(cp_call_t *call)
+{
+    cp_rc_t        rc;
+    unsigned       tries;
+    cp_req_t      *r = &call->req;
+    cp_handler_pt  handler;
+
+    handler = call->next;
+
+    for (tries = 0; tries < CP_HTTP_RETRIES; tries++) {
+
+        cp_worker_reset(call);
+
+        rc = CP_OK;
+
+        if (!call->authenticated && r->route->auth != CP_AUTH_NONE) {
+            rc = cp_auth_check(r);
+        }
+
+        if (rc == CP_OK) {
+            call->authenticated = true;
+            rc = handler(r);
+        }
+
+        if (rc != CP_CONFLICT) {
+            return rc;
+        }
+
+        cp_worker_pause(tries);
+    }
+
+    return cp_err_set(&r->err, "unavailable",
+                      "the database was too busy, try again");
+}
+
+
+static void
+cp_worker_answer(cp_call_t *call, cp_rc_t rc)
+{
+    cp_req_t  *r = &call->req;
+
+    if (rc == CP_OK && r->status == 0) {
+        cp_log(CP_LOG_ERROR, "http", "handler without answer route:%s",
+               r->route->path);
+        rc = CP_ERROR;
+    }
+
+    if (rc != CP_OK) {
+
+        if (call->stream.fill != NULL && call->stream.done != NULL) {
+            call->stream.done(call->stream.ctx);
+        }
+
+        call->stream.fill = NULL;
+        cp_answer_problem(call);
+    }
+
+    cp_answer_make(call);
+    call->state = CP_CALL_ANSWERED;
+
+    /* from here on the call is the I/O thread's, and may be gone at once */
+
+    MHD_resume_connection(call->conn);
+}
+
+
+static void
+cp_worker_run(cp_call_t *call)
+{
+    int64_t    start;
+    cp_rc_t    rc;
+    cp_req_t  *r = &call->req;
+
+    start = cp_http_now_us();
+    call->generation = cp_park_generation(call->http);
+
+    rc = cp_worker_handle(call);
+
+    if (rc == CP_OK && r->parked && atomic_load(&r->app->stopping)) {
+
+        /* nobody waits any longer: the handler answers with what there is */
+
+        rc = cp_worker_handle(call);
+
+        if (rc == CP_OK && r->parked) {
+            rc = cp_err_set(&r->err, "unavailable", "ending");
+        }
+    }
+
+    call->worked_us += cp_http_now_us() - start;
+
+    if (rc == CP_OK && r->parked) {
+        cp_park_add(call->http, call);
+        return;
+    }
+
+    cp_worker_answer(call, rc);
+}
+
+
+static void *
+cp_worker_main(void *data)
+{
+    cp_call_t  *call;
+    cp_http_t  *http = data;
+
+    while ((call = cp_worker_pop(http)) != NULL) {
+        cp_worker_run(call);
+    }
+
+    return NULL;
+}
+
+
+cp_rc_t
+cp_workers_start(cp_http_t *http, unsigned n)
+{
+    (void) pthread_mutex_init(&http->mutex, NULL);
+    (void) pthread_cond_init(&http->cond, NULL);
+
+    http->workers = calloc(n, sizeof(pthread_t));
+    if (http->workers == NULL) {
+        return CP_ERROR;
+    }
+
+    while (http->nworkers < n) {
+
+        if (pthread_create(&http->workers[http->nworkers], NULL,
+                           cp_worker_main, http) != 0)
+        {
+            return CP_ERROR;
+        }
+
+        http->nworkers++;
+    }
+
+    return CP_OK;
+}
+
+
+void
+cp_workers_stop(cp_http_t *http)
+{
+    unsigned  i;
+
+    (void) pthread_mutex_lock(&http->mutex);
+    http->ended = true;
+    (void) pthread_cond_broadcast(&http->cond);
+    (void) pthread_mutex_unlock(&http->mutex);
+
+    for (i = 0; i < http->nworkers; i++) {
+        (void) pthread_join(http->workers[i], NULL);
+    }
+
+    free(http->workers);
+    http->workers = NULL;
+    http->nworkers = 0;
+}

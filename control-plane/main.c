@@ -1,0 +1,241 @@
+/*
+ * stoa-control: start, wait for a signal, end gracefully.
+ */
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "auth/cp_auth.h"
+#include "cp_jobs.h"
+#include "feed/cp_feed.h"
+#include "http/cp_call.h"
+#include "util/cp_log.h"
+
+
+#define CP_MAIN_ARENA_MAX   (16 * 1024 * 1024)
+#define CP_MAIN_PEPPER_MIN  16
+#define CP_MAIN_PEPPER_MAX  1024
+
+
+static int
+cp_main_fail(const cp_err_t *err)
+{
+    (void) fprintf(stderr, "stoa-control: %s\n",
+                   (err->status != 0) ? err->detail : "out of memory");
+
+    return 1;
+}
+
+
+/* Thousands of gateways wait on a descriptor each. */
+
+static void
+cp_main_limits(void)
+{
+    struct rlimit  rl;
+
+    if (getrlimit(RLIMIT_NOFILE, &rl) == 0 && rl.rlim_cur < rl.rlim_max) {
+        rl.rlim_cur = rl.rlim_max;
+        (void) setrlimit(RLIMIT_NOFILE, &rl);
+    }
+}
+
+
+static cp_rc_t
+cp_main_pepper(cp_app_t *app, cp_arena_t *a, cp_err_t *err)
+{
+    FILE        *f;
+    char        *text;
+    size_t       len;
+    const char  *path = app->conf.pepper_file;
+
+    if (path[0] == '\0') {
+        return CP_OK;
+    }
+
+    f = fopen(path, "re");
+    if (f == NULL) {
+        return cp_err_set(err, "validation", "pepper_file: cannot open "
+                          "\"%s\": %s", path, strerror(errno));
+    }
+
+    text = cp_arena_alloc(a, CP_MAIN_PEPPER_MAX + 2);
+    len = (text != NULL) ? fread(text, 1, CP_MAIN_PEPPER_MAX + 1, f) : 0;
+    (void) fclose(f);
+
+    /* an editor's last line feed is no part of it */
+
+    while (len > 0 && (text[len - 1] == '\n' || text[len - 1] == '\r')) {
+        text[--len] = '\0';
+    }
+
+    if (len < CP_MAIN_PEPPER_MIN || len > CP_MAIN_PEPPER_MAX) {
+        return cp_err_set(err, "validation", "pepper_file: \"%s\" must hold "
+                          "%d to %d bytes", path, CP_MAIN_PEPPER_MIN,
+                          CP_MAIN_PEPPER_MAX);
+    }
+
+    app->pepper = text;
+    app->pepper_len = len;
+
+    return CP_OK;
+}
+
+
+static void
+cp_main_head(void *ctx, int64_t rev)
+{
+    (void) rev;
+
+    cp_http_wake(ctx);
+}
+
+
+static cp_rc_t
+cp_main_start(cp_app_t *app, cp_arena_t *a, cp_err_t *err)
+{
+    cp_rc_t  rc;
+
+    app->started_ms = cp_time_ms();
+
+    rc = cp_main_pepper(app, a, err);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    app->db = cp_db_open(app->conf.database,
+                         (unsigned) app->conf.database_connections, err);
+    if (app->db == NULL) {
+        return CP_ERROR;
+    }
+
+    rc = cp_feed_init(app->db, a, err);
+
+    if (rc == CP_OK) {
+        rc = cp_auth_bootstrap(app, err);
+    }
+
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    cp_db_on_head(app->db, cp_main_head, app);
+
+    if (cp_http_create(app, err) == NULL) {
+        return CP_ERROR;
+    }
+
+    if (cp_jobs_start(app) != CP_OK) {
+        return cp_err_set(err, "internal", "cannot start threads");
+    }
+
+    atomic_store(&app->ready, true);
+
+    return CP_OK;
+}
+
+
+static void
+cp_main_wait(void)
+{
+    int       got;
+    sigset_t  set;
+
+    (void) sigemptyset(&set);
+    (void) sigaddset(&set, SIGTERM);
+    (void) sigaddset(&set, SIGINT);
+
+    while (sigwait(&set, &got) != 0) { /* void */ }
+
+    cp_log(CP_LOG_INFO, "main", "ending signal:%d", got);
+
+    /* the second one ends it the hard way */
+
+    (void) pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
+
+static void
+cp_main_signals(void)
+{
+    sigset_t  set;
+
+    /* blocked in all threads, so that only cp_main_wait() gets them */
+
+    (void) sigemptyset(&set);
+    (void) sigaddset(&set, SIGTERM);
+    (void) sigaddset(&set, SIGINT);
+    (void) pthread_sigmask(SIG_BLOCK, &set, NULL);
+
+    (void) signal(SIGPIPE, SIG_IGN);
+    (void) signal(SIGHUP, SIG_IGN);
+}
+
+
+int
+main(int argc, char **argv)
+{
+    cp_rc_t          rc;
+    cp_err_t         err;
+    cp_arena_t      *a;
+    cp_conf_do_e     what;
+    cp_log_level_e   level;
+    static cp_app_t  app;
+
+    memset(&err, 0, sizeof(cp_err_t));
+
+    a = cp_arena_create(CP_MAIN_ARENA_MAX);
+    if (a == NULL) {
+        return cp_main_fail(&err);
+    }
+
+    err.arena = a;
+
+    rc = cp_conf_load(a, argc, argv, &app.conf, &what, &err);
+
+    if (rc != CP_OK) {
+        return cp_main_fail(&err);
+    }
+
+    if (what != CP_CONF_RUN) {
+        if (what == CP_CONF_CHECK) {
+            printf("stoa-control: the configuration is fine\n");
+        }
+        cp_arena_destroy(a);
+        return 0;
+    }
+
+    (void) umask(077);             /* the database, the token: ours alone   */
+
+    level = CP_LOG_INFO;
+    (void) cp_log_level_find(app.conf.log_level, &level);
+    cp_log_setup(level, strcmp(app.conf.log_format, "json") == 0);
+
+    cp_main_limits();
+    cp_main_signals();
+
+    if (cp_main_start(&app, a, &err) != CP_OK) {
+        return cp_main_fail(&err);
+    }
+
+    cp_main_wait();
+
+    atomic_store(&app.stopping, true);
+    cp_http_stop(app.http, app.conf.shutdown_timeout_s * 1000);
+    cp_jobs_stop();
+    cp_db_close(app.db);
+
+    /* jobs and the database wake it to the last */
+
+    cp_http_destroy(app.http);
+    cp_arena_destroy(a);
+
+    cp_log(CP_LOG_INFO, "main", "ended");
+
+    return 0;
+}
