@@ -9,6 +9,7 @@
 
 
 #define CP_TOUCHED_SLOTS  1024
+#define CP_FLUSH_ARENA    ((size_t) 64 * 1024 * 1024)
 
 
 typedef struct cp_touched_s  cp_touched_t;
@@ -21,6 +22,7 @@ struct cp_touched_s {
 };
 
 typedef struct {
+    cp_arena_t           *arena;       /* r->arena may be a scratch later   */
     cp_touched_t         *first;
     cp_touched_t         *last;
     cp_touched_t         *slot[CP_TOUCHED_SLOTS];
@@ -30,7 +32,15 @@ typedef struct {
 void
 cp_resource_defer(cp_req_t *r)
 {
-    r->deferred = cp_arena_alloc(r->arena, sizeof(cp_deferred_t));
+    cp_deferred_t  *d;
+
+    d = cp_arena_alloc(r->arena, sizeof(cp_deferred_t));
+
+    if (d) {
+        d->arena = r->arena;
+    }
+
+    r->deferred = d;
 }
 
 
@@ -59,14 +69,14 @@ cp_resource_touch(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
         }
     }
 
-    t = cp_arena_alloc(r->arena, sizeof(cp_touched_t));
+    t = cp_arena_alloc(d->arena, sizeof(cp_touched_t));
 
     if (t == NULL) {
         return cp_err_set(&r->err, "internal", "no memory");
     }
 
     t->res = res;
-    t->id = cp_arena_strdup(r->arena, id);
+    t->id = cp_arena_strdup(d->arena, id);
     t->same = *slot;
     *slot = t;
 
@@ -83,22 +93,27 @@ cp_resource_touch(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
 }
 
 
+/* Each in an arena of its own: there may be thousands. */
 cp_rc_t
 cp_resource_flush(cp_req_t *r, cp_tx_t *tx)
 {
     cp_rc_t         rc;
+    cp_arena_t     *a;
     cp_touched_t   *t;
     cp_deferred_t  *d;
 
     d = r->deferred;
     r->deferred = NULL;
+    rc = CP_OK;
 
-    for (t = d ? d->first : NULL; t; t = t->next) {
-        rc = t->res->feed(tx, r->arena, t->id, &r->err);
-        if (rc != CP_OK) {
-            return rc;
-        }
+    for (t = d ? d->first : NULL; t && rc == CP_OK; t = t->next) {
+        a = cp_arena_create(CP_FLUSH_ARENA);
+
+        rc = a ? t->res->feed(tx, a, t->id, &r->err)
+               : cp_err_set(&r->err, "internal", "no memory");
+
+        cp_arena_destroy(a);
     }
 
-    return CP_OK;
+    return rc;
 }
