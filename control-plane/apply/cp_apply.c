@@ -39,6 +39,8 @@ static cp_rc_t cp_apply_flag(cp_req_t *r, const char *name, bool *value);
 static cp_rc_t cp_apply_wait_ms(cp_req_t *r, int64_t *ms);
 static cp_rc_t cp_apply_do(cp_req_t *r, const cp_apply_ask_t *ask,
     cp_apply_wait_t *w);
+static cp_rc_t cp_apply_tx(cp_apply_t *ap, const cp_apply_ask_t *ask,
+    cp_apply_wait_t *w);
 static cp_json_t *cp_apply_changes(cp_apply_t *ap, bool differences);
 static cp_rc_t cp_apply_resume(cp_req_t *r);
 static cp_rc_t cp_apply_gateways(cp_req_t *r, const cp_apply_wait_t *w,
@@ -225,47 +227,28 @@ cp_apply_wait_ms(cp_req_t *r, int64_t *ms)
 static cp_rc_t
 cp_apply_do(cp_req_t *r, const cp_apply_ask_t *ask, cp_apply_wait_t *w)
 {
-    cp_rc_t          rc;
-    cp_apply_t      *ap;
-    cp_feed_head_t   head;
+    cp_rc_t      rc;
+    cp_apply_t  *ap;
 
     ap = cp_arena_alloc(r->arena, sizeof(cp_apply_t));
     if (ap == NULL) {
         return cp_err_set(&r->err, "internal", "out of memory");
     }
 
+    ap->r = r;
+    ap->arena = r->arena;
+    ap->deleted = cp_json_array(r->arena);
+
     rc = cp_documents_read(r, &ap->docs);
     if (rc != CP_OK) {
         return rc;
     }
 
-    ap->r = r;
-    ap->arena = r->arena;
-    ap->deleted = cp_json_array(r->arena);
-
     if (cp_tx_begin(r->app->db, true, &ap->tx) != CP_OK) {
         return cp_err_set(&r->err, "unavailable", "the database is busy");
     }
 
-    rc = cp_feed_lock(ap->tx, r->arena, &r->err);
-
-    if (rc == CP_OK) {
-        rc = cp_feed_head(ap->tx, r->arena, &head, &r->err);
-        w->before = head.rev;
-    }
-
-    if (rc == CP_OK) {
-        rc = cp_apply_run(ap);
-    }
-
-    if (rc == CP_OK && ask->prune) {
-        rc = cp_apply_prune(ap, ask->max_delete);
-    }
-
-    if (rc == CP_OK) {
-        rc = cp_feed_head(ap->tx, r->arena, &head, &r->err);
-        w->rev = ask->dry_run ? w->before : head.rev;
-    }
+    rc = cp_apply_tx(ap, ask, w);
 
     if (rc != CP_OK || ask->dry_run) {
         cp_tx_rollback(ap->tx);
@@ -288,6 +271,48 @@ cp_apply_do(cp_req_t *r, const cp_apply_ask_t *ask, cp_apply_wait_t *w)
                 cp_apply_changes(ap, ask->differences));
 
     return CP_OK;
+}
+
+
+/* The feed is written at the end, each row once. */
+static cp_rc_t
+cp_apply_tx(cp_apply_t *ap, const cp_apply_ask_t *ask, cp_apply_wait_t *w)
+{
+    cp_rc_t          rc;
+    cp_req_t        *r;
+    cp_feed_head_t   head;
+
+    r = ap->r;
+
+    rc = cp_feed_lock(ap->tx, r->arena, &r->err);
+
+    if (rc == CP_OK) {
+        rc = cp_feed_head(ap->tx, r->arena, &head, &r->err);
+    }
+
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    w->before = head.rev;
+    cp_resource_defer(r);
+
+    rc = cp_apply_run(ap);
+
+    if (rc == CP_OK && ask->prune) {
+        rc = cp_apply_prune(ap, ask->max_delete);
+    }
+
+    if (rc == CP_OK) {
+        rc = cp_resource_flush(r, ap->tx);
+    }
+
+    if (rc == CP_OK) {
+        rc = cp_feed_head(ap->tx, r->arena, &head, &r->err);
+        w->rev = ask->dry_run ? w->before : head.rev;
+    }
+
+    return rc;
 }
 
 

@@ -27,6 +27,8 @@ static cp_rc_t cp_feed_count(cp_tx_t *tx, cp_arena_t *a, const char *groups,
     const cp_feed_digest_t *d, int64_t live, cp_err_t *err);
 static cp_rc_t cp_feed_count_one(cp_tx_t *tx, cp_arena_t *a, const char *group,
     const cp_feed_digest_t *d, int64_t live, cp_err_t *err);
+static cp_rc_t cp_feed_old(cp_db_t *db, cp_arena_t *a, int64_t before,
+    bool *some, cp_err_t *err);
 static cp_rc_t cp_feed_move(cp_tx_t *tx, cp_arena_t *a, const cp_rows_t *old,
     const char *body, const char *groups, const cp_feed_digest_t *d,
     cp_err_t *err);
@@ -409,6 +411,29 @@ cp_feed_count_one(cp_tx_t *tx, cp_arena_t *a, const char *group,
 }
 
 
+/* Looked at without the lock first: most of the time there is nothing. */
+static cp_rc_t
+cp_feed_old(cp_db_t *db, cp_arena_t *a, int64_t before, bool *some,
+    cp_err_t *err)
+{
+    cp_rc_t    rc;
+    cp_tx_t   *tx;
+    cp_rows_t  rows;
+
+    if (cp_tx_begin(db, false, &tx) != CP_OK) {
+        return cp_err_set(err, "unavailable", "the database is busy");
+    }
+
+    rc = cp_tx_query(tx, a, "SELECT 1 FROM feed"
+                     " WHERE deleted = 1 AND changed_ms < $1 LIMIT 1",
+                     cp_args(cp_int(before)), &rows, err);
+    cp_tx_rollback(tx);
+    *some = rc == CP_OK && rows.rows;
+
+    return rc;
+}
+
+
 /*
  * `oldest` becomes the highest revision removed: a gateway that is behind it
  * may have missed a deletion.
@@ -417,8 +442,9 @@ cp_rc_t
 cp_feed_compact(cp_db_t *db, cp_arena_t *a, int64_t retention_s,
     int64_t *removed, cp_err_t *err)
 {
+    bool       some;
     cp_rc_t    rc;
-    int64_t    before, top;
+    int64_t    before;
     cp_tx_t   *tx;
     cp_rows_t  rows;
 
@@ -426,11 +452,16 @@ cp_feed_compact(cp_db_t *db, cp_arena_t *a, int64_t retention_s,
         *removed = 0;
     }
 
+    before = cp_time_ms() - retention_s * 1000;
+
+    rc = cp_feed_old(db, a, before, &some, err);
+    if (rc != CP_OK || !some) {
+        return rc;
+    }
+
     if (cp_tx_begin(db, true, &tx) != CP_OK) {
         return cp_err_set(err, "unavailable", "the database is busy");
     }
-
-    before = cp_time_ms() - retention_s * 1000;
 
     rc = cp_feed_lock(tx, a, err);
     if (rc != CP_OK) {
@@ -444,17 +475,6 @@ cp_feed_compact(cp_db_t *db, cp_arena_t *a, int64_t retention_s,
         goto failed;
     }
 
-    top = cp_cell(&rows, 0, 0)->i;
-
-    if (top == 0) {
-        cp_tx_rollback(tx);
-        return CP_OK;
-    }
-
-    if (removed) {
-        *removed = cp_cell(&rows, 0, 1)->i;
-    }
-
     rc = cp_tx_query(tx, a, "DELETE FROM feed"
                      " WHERE deleted = 1 AND changed_ms < $1",
                      cp_args(cp_int(before)), NULL, err);
@@ -464,9 +484,13 @@ cp_feed_compact(cp_db_t *db, cp_arena_t *a, int64_t retention_s,
 
     rc = cp_tx_query(tx, a, "UPDATE feed_head SET oldest = $1"
                      " WHERE one = 1 AND oldest < $1",
-                     cp_args(cp_int(top)), NULL, err);
+                     cp_args(*cp_cell(&rows, 0, 0)), NULL, err);
     if (rc != CP_OK) {
         goto failed;
+    }
+
+    if (removed) {
+        *removed = cp_cell(&rows, 0, 1)->i;
     }
 
     rc = cp_tx_commit(tx);

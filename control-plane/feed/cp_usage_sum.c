@@ -24,6 +24,8 @@ typedef struct {
 static cp_rc_t cp_usage_parse(cp_req_t *r, cp_usage_ask_t *ask);
 static cp_rc_t cp_usage_time(cp_req_t *r, const char *name, int64_t *ms);
 static cp_rc_t cp_usage_by(cp_req_t *r, unsigned *by);
+static cp_rc_t cp_usage_look(cp_db_t *db, cp_arena_t *a, int64_t now,
+    int64_t *hour, bool *old, cp_err_t *err);
 static cp_rc_t cp_usage_answer(cp_req_t *r, const cp_usage_ask_t *ask,
     cp_json_t *items);
 static cp_json_t *cp_usage_item(cp_arena_t *a, const cp_usage_ask_t *ask,
@@ -378,34 +380,76 @@ cp_usage_percentile(const int64_t h[CP_USAGE_BUCKETS], unsigned per_mille)
 }
 
 
-cp_rc_t
-cp_usage_compact(cp_db_t *db, cp_arena_t *a, bool *more, cp_err_t *err)
+/* Looked at before anything is locked: most of the time there is nothing.
+ * *hour -1: no minute is old enough.  *old: hours to be removed. */
+static cp_rc_t
+cp_usage_look(cp_db_t *db, cp_arena_t *a, int64_t now, int64_t *hour,
+    bool *old, cp_err_t *err)
 {
-    cp_rc_t    rc;
-    int64_t    now, hour;
-    cp_tx_t   *tx;
-    cp_rows_t  rows;
+    cp_rc_t          rc;
+    cp_tx_t         *tx;
+    cp_rows_t        rows;
+    const cp_val_t  *first;
 
-    now = cp_time_ms();
-    *more = false;
+    *hour = -1;
+    *old = false;
 
-    if (cp_tx_begin(db, true, &tx) != CP_OK) {
+    if (cp_tx_begin(db, false, &tx) != CP_OK) {
         return cp_err_set(err, "unavailable", "the database is busy");
     }
 
     /* the hour that is merged must be old as a whole */
 
-    rc = cp_tx_query(tx, a, "SELECT MIN(start_ms) FROM usage_minute"
-                     " WHERE start_ms % 3600000 <> 0 AND start_ms < $1",
+    rc = cp_tx_query(tx, a, "SELECT 0, MIN(start_ms) FROM usage_minute"
+                     " WHERE start_ms % 3600000 <> 0 AND start_ms < $1"
+                     " UNION ALL"
+                     " SELECT 1, MIN(start_ms) FROM usage_minute"
+                     " ORDER BY 1",
                      cp_args(cp_int(now - now % CP_USAGE_HOUR_MS
                                     - CP_USAGE_MINUTES_S * 1000LL)),
                      &rows, err);
+    cp_tx_rollback(tx);
 
-    if (rc == CP_OK && rows.rows && cp_cell(&rows, 0, 0)->type == CP_VAL_INT) {
-        *more = true;
-        hour = cp_cell(&rows, 0, 0)->i;
-        hour -= hour % CP_USAGE_HOUR_MS;
+    if (rc != CP_OK || rows.rows != 2) {
+        return rc;
+    }
 
+    first = cp_cell(&rows, 0, 1);
+
+    if (first->type == CP_VAL_INT) {
+        *hour = first->i - first->i % CP_USAGE_HOUR_MS;
+    }
+
+    first = cp_cell(&rows, 1, 1);
+    *old = first->type == CP_VAL_INT
+           && first->i < now - CP_USAGE_HOURS_S * 1000LL;
+
+    return CP_OK;
+}
+
+
+cp_rc_t
+cp_usage_compact(cp_db_t *db, cp_arena_t *a, bool *more, cp_err_t *err)
+{
+    bool      old;
+    cp_rc_t   rc;
+    int64_t   now, hour;
+    cp_tx_t  *tx;
+
+    now = cp_time_ms();
+
+    rc = cp_usage_look(db, a, now, &hour, &old, err);
+    *more = rc == CP_OK && hour >= 0;
+
+    if (rc != CP_OK || (hour < 0 && !old)) {
+        return rc;
+    }
+
+    if (cp_tx_begin(db, true, &tx) != CP_OK) {
+        return cp_err_set(err, "unavailable", "the database is busy");
+    }
+
+    if (hour >= 0) {
         rc = cp_tx_query(tx, a, cp_usage_merge_sql,
                          cp_args(cp_int(hour),
                                  cp_int(hour + CP_USAGE_HOUR_MS)),
