@@ -50,15 +50,15 @@ my $before = scalar $t->origin_log('one');
 
 # ---- who
 
-is(call(raw('one__echo'), key => undef), '401 -32001', 'no key');
-is(call(raw('one__echo'), key => 'junk'), '401 -32001', 'a malformed key');
-is(call(raw('one__echo'), key => $theirs), '404 -32004',
+is(call(raw('one__echo'), key => undef), '401 401', 'no key');
+is(call(raw('one__echo'), key => 'junk'), '401 401', 'a malformed key');
+is(call(raw('one__echo'), key => $theirs), '404 404',
    "another tenant's key: nothing there");
-is(call(raw('one__echo'), path => '/mcp/nobody'), '404 -32004',
+is(call(raw('one__echo'), path => '/mcp/nobody'), '404 404',
    'no such tenant');
-is(call(raw('one__echo'), path => '/mcp/acme/nothing'), '404 -32004',
+is(call(raw('one__echo'), path => '/mcp/acme/nothing'), '404 404',
    'no such server');
-is(call('', path => '/mcp/acme', key => undef), '401 -32001',
+is(call('', path => '/mcp/acme', key => undef), '401 401',
    'who calls is asked before the body is read');
 
 # ---- the transport
