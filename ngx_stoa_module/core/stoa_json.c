@@ -183,10 +183,12 @@ stoa_json_run(stoa_json_walk_t *w, stoa_json_val_t *root)
         }
     }
 
-    stoa_json_spaces(w);
+    if (rc == STOA_OK) {
+        stoa_json_spaces(w);
 
-    if (rc == STOA_OK && w->p != w->end) {
-        return stoa_json_fail(w, "has data after its end");
+        if (w->p != w->end) {
+            return stoa_json_fail(w, "has data after its end");
+        }
     }
 
     return rc;

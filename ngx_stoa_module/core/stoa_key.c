@@ -420,7 +420,7 @@ stoa_hash64(const void *data, size_t len, uint64_t seed)
     const uint8_t  *p;
 
     p = data;
-    h = seed ^ STOA_PI_1 ^ (uint64_t) len;
+    h = seed ^ STOA_PI_1;
 
     for (a = len; a > 16; a -= 16) {
         h = stoa_fold(stoa_load64(p) ^ h,
@@ -448,7 +448,7 @@ stoa_hash64(const void *data, size_t len, uint64_t seed)
 
     h = stoa_fold(a ^ h, b ^ STOA_PI_3);
 
-    return stoa_fold(h, STOA_PI_4);
+    return stoa_fold(h, STOA_PI_4 ^ (uint64_t) len);
 }
 
 

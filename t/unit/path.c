@@ -1,0 +1,275 @@
+/* Tests for base paths, prefixes, templates and address ranges. */
+
+#include "stoa_path.h"
+#include "tap.h"
+
+#include <arpa/inet.h>
+
+
+static const struct {
+    const char  *s;
+    bool         base;
+    bool         tmpl;
+} paths[] = {
+    { "", false, false },
+    { "/", true, true },
+    { "//", false, false },
+    { "a", false, false },
+    { "/a", true, true },
+    { "/a/", false, true },
+    { "/a//b", false, false },
+    { "/a/b", true, true },
+    { "/a/./b", false, false },
+    { "/a/../b", false, false },
+    { "/..", false, false },
+    { "/...", true, true },
+    { "/.a", true, true },
+    { "/a.b~c_d-E9", true, true },
+    { "/a b", false, false },
+    { "/a%20b", false, false },
+    { "/a?b", false, false },
+    { "/a#b", false, false },
+    { "/a;b=c", false, true },
+    { "/a:b@c", false, true },
+    { "/\xc3\xa9", false, false },
+    { "/1/2/3/4/5/6/7/8", true, true },
+    { "/1/2/3/4/5/6/7/8/9", false, true },
+    { "/orders/{id}", false, true },
+    { "/orders/{id}/lines/{line_no}", false, true },
+    { "/orders/{id}/lines/{id}", false, false },
+    { "/orders/{}", false, false },
+    { "/orders/{id", false, false },
+    { "/orders/id}", false, false },
+    { "/orders/a{id}", false, false },
+    { "/orders/{id}.json", false, false },
+    { "/orders/{a b}", false, false },
+    { "/{a}/{b}/{c}/{d}/{e}/{f}/{g}/{h}/{i}/{j}/{k}/{l}/{m}/{n}/{o}/{p}",
+      false, true },
+    { "/{a}/{b}/{c}/{d}/{e}/{f}/{g}/{h}/{i}/{j}/{k}/{l}/{m}/{n}/{o}/{p}/{q}",
+      false, false },
+};
+
+static const struct {
+    const char  *path;
+    const char  *prefixes;        /* joined by spaces                     */
+} prefixes[] = {
+    { "", "" },
+    { "a", "" },
+    { "/", "/" },
+    { "//", "/" },
+    { "/a", "/a /" },
+    { "/a/", "/a /" },
+    { "/a/b", "/a/b /a /" },
+    { "/a/b///", "/a/b /a /" },
+    { "/a//b", "/a//b /a /" },
+    { "/ab/c", "/ab/c /ab /" },
+    { "/1/2/3/4/5/6/7/8", "/1/2/3/4/5/6/7/8 /1/2/3/4/5/6/7 /1/2/3/4/5/6 "
+      "/1/2/3/4/5 /1/2/3/4 /1/2/3 /1/2 /1 /" },
+    { "/1/2/3/4/5/6/7/8/9/10", "/1/2/3/4/5/6/7/8 /1/2/3/4/5/6/7 /1/2/3/4/5/6 "
+      "/1/2/3/4/5 /1/2/3/4 /1/2/3 /1/2 /1 /" },
+};
+
+static const struct {
+    const char  *tmpl;
+    const char  *path;
+    bool         match;
+} matches[] = {
+    { "/", "/", true },
+    { "/", "/a", false },
+    { "/", "", false },
+    { "/a", "/a", true },
+    { "/a", "/ab", false },
+    { "/ab", "/a", false },
+    { "/a", "/A", false },
+    { "/a", "/a/", false },
+    { "/a/", "/a/", true },
+    { "/a/", "/a", false },
+    { "/{x}", "/", false },
+    { "/{x}", "/1", true },
+    { "/{x}", "/1/", false },
+    { "/{x}", "/1/2", false },
+    { "/orders/{id}", "/orders/42", true },
+    { "/orders/{id}", "/orders/", false },
+    { "/orders/{id}", "/orders", false },
+    { "/orders/{id}", "/orders/a/b", false },
+    { "/orders/{id}/lines", "/orders/42/lines", true },
+    { "/orders/{id}/lines", "/orders/42/line", false },
+    { "/orders/{id}/lines", "/orders//lines", false },
+    { "/{a}/{b}", "/{/}", true },
+    { "/{a}/x", "/%2f/x", true },
+};
+
+static const struct {
+    const char  *s;
+    int          family;          /* 0: refused                           */
+    int          bits;
+    const char  *addr;
+} cidrs[] = {
+    { "10.0.0.0/8", 4, 8, "10.0.0.0" },
+    { "10.1.2.3/8", 4, 8, "10.0.0.0" },
+    { "10.255.255.255/9", 4, 9, "10.128.0.0" },
+    { "192.168.1.1", 4, 32, "192.168.1.1" },
+    { "0.0.0.0/0", 4, 0, "0.0.0.0" },
+    { "1.2.3.4/32", 4, 32, "1.2.3.4" },
+    { "2001:db8::/32", 6, 32, "2001:db8::" },
+    { "2001:db8::1/33", 6, 33, "2001:db8::" },
+    { "::", 6, 128, "::" },
+    { "::/0", 6, 0, "::" },
+    { "::1/128", 6, 128, "::1" },
+    { "::ffff:10.0.0.1", 4, 32, "10.0.0.1" },
+    { "::ffff:10.0.0.0/104", 4, 8, "10.0.0.0" },
+    { "::ffff:0:0/95", 6, 95, "::fffe:0:0" },
+    { "2001:db8:aaaa:bbbb:cccc:dddd:255.255.255.255/128", 6, 128,
+      "2001:db8:aaaa:bbbb:cccc:dddd:ffff:ffff" },
+    { "", 0, 0, "" },
+    { "/", 0, 0, "" },
+    { "/8", 0, 0, "" },
+    { "10.0.0.0/", 0, 0, "" },
+    { "10.0.0.0/33", 0, 0, "" },
+    { "10.0.0.0/-1", 0, 0, "" },
+    { "10.0.0.0/08", 0, 0, "" },
+    { "10.0.0.0/8 ", 0, 0, "" },
+    { "10.0.0.0/8/8", 0, 0, "" },
+    { "10.0.0.0/256", 0, 0, "" },
+    { "10.0.0.0/1000", 0, 0, "" },
+    { "10.0.0/8", 0, 0, "" },
+    { "10.0.0.256", 0, 0, "" },
+    { "010.0.0.1", 0, 0, "" },
+    { "::/129", 0, 0, "" },
+    { ":::", 0, 0, "" },
+    { "[::1]", 0, 0, "" },
+    { "fe80::1%eth0", 0, 0, "" },
+    { "localhost", 0, 0, "" },
+};
+
+static const struct {
+    const char  *cidr;
+    const char  *addr;
+    bool         match;
+} inside[] = {
+    { "10.0.0.0/8", "10.255.0.1", true },
+    { "10.0.0.0/8", "11.0.0.1", false },
+    { "10.0.0.0/9", "10.127.255.255", true },
+    { "10.0.0.0/9", "10.128.0.0", false },
+    { "0.0.0.0/0", "255.255.255.255", true },
+    { "0.0.0.0/0", "::1", false },
+    { "1.2.3.4", "1.2.3.4", true },
+    { "1.2.3.4", "1.2.3.5", false },
+    { "1.2.3.4", "::ffff:1.2.3.4", true },
+    { "1.2.3.4/31", "::ffff:1.2.3.5", true },
+    { "1.2.3.4/31", "::ffff:1.2.3.6", false },
+    { "::ffff:1.2.3.4", "1.2.3.4", true },
+    { "::/0", "::1", true },
+    { "::/0", "1.2.3.4", false },
+    { "2001:db8::/33", "2001:db8:7fff::1", true },
+    { "2001:db8::/33", "2001:db8:8000::1", false },
+    { "::1/128", "::1", true },
+    { "::1/128", "::2", false },
+};
+
+
+static void
+test_prefixes(void)
+{
+    char         got[200];
+    bool         more;
+    size_t       i, n, len, path_len;
+    const char  *path;
+
+    for (i = 0; i < tap_count(prefixes); i++) {
+        path = prefixes[i].path;
+        path_len = strlen(path);
+        n = 0;
+
+        for (more = stoa_path_prefix_first(path, path_len, &len);
+             more;
+             more = stoa_path_prefix_next(path, &len))
+        {
+            n += (size_t) snprintf(got + n, sizeof(got) - n, "%s%.*s",
+                                   n ? " " : "", (int) len, path);
+        }
+
+        got[n] = '\0';
+        tap_str(got, n, prefixes[i].prefixes, path);
+    }
+}
+
+
+static void
+test_cidrs(void)
+{
+    char         addr[16];
+    size_t       i;
+    unsigned     family;
+    stoa_rc_t    rc;
+    stoa_cidr_t  c;
+
+    for (i = 0; i < tap_count(cidrs); i++) {
+        rc = stoa_cidr_parse(cidrs[i].s, strlen(cidrs[i].s), &c);
+
+        if (cidrs[i].family == 0) {
+            tap_ok(rc == STOA_DECLINED, "refused: \"%s\"", cidrs[i].s);
+            continue;
+        }
+
+        memset(addr, 0, sizeof(addr));
+        inet_pton(cidrs[i].family == 4 ? AF_INET : AF_INET6, cidrs[i].addr,
+                  addr);
+
+        tap_ok(rc == STOA_OK && c.family == cidrs[i].family
+               && c.bits == cidrs[i].bits && memcmp(c.addr, addr, 16) == 0,
+               "range %s", cidrs[i].s);
+    }
+
+    tap_int(stoa_cidr_parse("1.2.3.4\0", 8, &c), STOA_DECLINED, "a NUL");
+
+    for (i = 0; i < tap_count(inside); i++) {
+        rc = stoa_cidr_parse(inside[i].cidr, strlen(inside[i].cidr), &c);
+
+        family = strchr(inside[i].addr, ':') ? 6 : 4;
+        inet_pton(family == 4 ? AF_INET : AF_INET6, inside[i].addr, addr);
+
+        tap_ok(rc == STOA_OK
+               && stoa_cidr_match(&c, family, (uint8_t *) addr)
+                  == inside[i].match,
+               "%s is %s %s", inside[i].addr,
+               inside[i].match ? "in" : "not in", inside[i].cidr);
+    }
+}
+
+
+int
+main(void)
+{
+    char    s[STOA_TEMPLATE_MAX + 2];
+    size_t  i, n;
+
+    for (i = 0; i < tap_count(paths); i++) {
+        n = strlen(paths[i].s);
+        tap_ok(stoa_path_base_valid(paths[i].s, n) == paths[i].base,
+               "base path \"%s\"", paths[i].s);
+        tap_ok(stoa_path_template_valid(paths[i].s, n) == paths[i].tmpl,
+               "template \"%s\"", paths[i].s);
+    }
+
+    memset(s, 'a', sizeof(s));
+    s[0] = '/';
+    tap_ok(stoa_path_base_valid(s, STOA_BASE_PATH_MAX), "longest base path");
+    tap_ok(!stoa_path_base_valid(s, STOA_BASE_PATH_MAX + 1), "past it");
+    tap_ok(stoa_path_template_valid(s, STOA_TEMPLATE_MAX), "longest template");
+    tap_ok(!stoa_path_template_valid(s, STOA_TEMPLATE_MAX + 1), "past it");
+
+    for (i = 0; i < tap_count(matches); i++) {
+        tap_ok(stoa_path_match(matches[i].tmpl, strlen(matches[i].tmpl),
+                               matches[i].path, strlen(matches[i].path))
+               == matches[i].match,
+               "%s %s %s", matches[i].tmpl,
+               matches[i].match ? "matches" : "does not match",
+               matches[i].path);
+    }
+
+    test_prefixes();
+    test_cidrs();
+
+    return tap_done();
+}
