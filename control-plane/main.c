@@ -228,6 +228,7 @@ main(int argc, char **argv)
     atomic_store(&app.stopping, true);
     cp_http_stop(app.http, app.conf.shutdown_timeout_s * 1000);
     cp_jobs_stop();
+    cp_discovery_stop();
     cp_db_close(app.db);
 
     /* jobs and the database wake it to the last */

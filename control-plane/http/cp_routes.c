@@ -13,6 +13,7 @@ static const cp_route_t *const  cp_routes_tables[] = {
     cp_feed_routes,
     cp_openapi_routes,
     cp_platform_routes,
+    cp_discovery_routes,
     NULL
 };
 

@@ -17,6 +17,7 @@ extern const cp_route_t  cp_apply_routes[];
 extern const cp_route_t  cp_feed_routes[];
 extern const cp_route_t  cp_openapi_routes[];
 extern const cp_route_t  cp_platform_routes[];
+extern const cp_route_t  cp_discovery_routes[];
 
 
 #endif /* CP_ROUTES_H */

@@ -6,13 +6,16 @@
  * initialize; this server needs no session and gives none.  The era is chosen
  * per request by its content.
  *
- * Origin is not judged here: the route takes only requests with an identity
- * that a registered gateway signed, which no page in a browser can make.
+ * What the server is and which tools it has is the same for everybody and is
+ * told to everybody, so that discovery can read it.  A call needs the
+ * identity that a registered gateway signed.  A request with an Origin needs
+ * it always: a page in a browser cannot make one.
  */
 
 #include <string.h>
 
 #include "../../ngx_stoa_module/core/stoa_jsonrpc.h"
+#include "../auth/cp_auth.h"
 #include "cp_platform.h"
 
 
@@ -527,6 +530,10 @@ cp_mcp_tool(cp_mcp_call_t *c, cp_json_t **result)
     const char       *message;
     const cp_tool_t  *tool;
 
+    if (c->r->actor.application == NULL) {
+        return cp_auth_assertion(c->r);    /* there is none: says so */
+    }
+
     name = cp_mcp_text(c->r->arena, &c->msg.name);
     tool = (name != NULL) ? cp_tool_find(name) : NULL;
 
@@ -602,7 +609,9 @@ cp_mcp_run(cp_mcp_call_t *c)
         cp_mcp_error(c, 200, CP_E_INTERNAL, "Internal error", NULL);
     }
 
-    return (rc == CP_CONFLICT) ? CP_CONFLICT : CP_OK;
+    /* refused before there was anything to say in JSON-RPC: HTTP says it */
+    return (rc == CP_CONFLICT || (rc == CP_DECLINED && c->answer == NULL))
+               ? rc : CP_OK;
 }
 
 
@@ -646,6 +655,21 @@ cp_mcp_message(cp_mcp_call_t *c, const char *data, size_t len, bool in_batch)
     }
 
     return cp_mcp_run(c);
+}
+
+
+/* An identity that is given must be right, even where none is needed. */
+
+static cp_rc_t
+cp_mcp_identify(cp_req_t *r)
+{
+    if (cp_req_header(r, "X-Stoa-Identity") == NULL) {
+        return (cp_req_header(r, "Origin") == NULL) ? CP_OK
+                   : cp_err_set(&r->err, "forbidden",
+                                "an Origin needs an identity");
+    }
+
+    return cp_auth_assertion(r);
 }
 
 
@@ -750,6 +774,12 @@ cp_platform_mcp(cp_req_t *r)
     if (type == NULL || strncmp(type, "application/json", 16) != 0) {
         return cp_err_set(&r->err, "unsupported_media_type",
                           "Content-Type must be application/json");
+    }
+
+    rc = cp_mcp_identify(r);
+
+    if (rc != CP_OK) {
+        return rc;
     }
 
     cp_req_set_header(r, "Cache-Control", "no-store");

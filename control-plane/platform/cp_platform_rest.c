@@ -162,11 +162,11 @@ const cp_route_t  cp_platform_routes[] = {
     { "GET", "/platform/v1/health", CP_AUTH_ASSERTION, NULL, cp_rest_health,
       NULL, "Health of the platform" },
 
-    { "POST", "/mcp", CP_AUTH_ASSERTION, NULL, cp_platform_mcp, NULL,
-      "The platform's own MCP server" },
-    { "GET", "/mcp", CP_AUTH_ASSERTION, NULL, cp_platform_mcp_method, NULL,
+    { "POST", "/mcp", CP_AUTH_NONE, NULL, cp_platform_mcp, NULL,
+      "The platform's own MCP server; calls need an identity" },
+    { "GET", "/mcp", CP_AUTH_NONE, NULL, cp_platform_mcp_method, NULL,
       "Answers 405: there is no stream to open" },
-    { "DELETE", "/mcp", CP_AUTH_ASSERTION, NULL, cp_platform_mcp_method, NULL,
+    { "DELETE", "/mcp", CP_AUTH_NONE, NULL, cp_platform_mcp_method, NULL,
       "Answers 405: there is no session to end" },
 
     { NULL, NULL, CP_AUTH_NONE, NULL, NULL, NULL, NULL }

@@ -1,0 +1,417 @@
+/*
+ * Reads what an MCP server offers: era first, then its lists, all pages.
+ */
+
+#include <string.h>
+
+#include "../../ngx_stoa_module/core/stoa_key.h"
+#include "cp_discovery.h"
+
+
+#define CP_MODERN  "2026-07-28"
+#define CP_LEGACY  "2025-11-25"
+
+static const char *const  cp_legacy_versions[] = { "2025-11-25", "2025-06-18",
+    "2025-03-26", NULL };
+
+typedef struct {
+    const char  *capability;
+    const char  *method;
+    const char  *member;           /* of the result                         */
+    const char  *key;              /* what names an item                    */
+    size_t       offset;           /* of the array in cp_catalog_t          */
+} cp_list_t;
+
+static const cp_list_t  cp_lists[] = {
+    { "tools", "tools/list", "tools", "name",
+      offsetof(cp_catalog_t, tools) },
+    { "resources", "resources/list", "resources", "uri",
+      offsetof(cp_catalog_t, resources) },
+    { "prompts", "prompts/list", "prompts", "name",
+      offsetof(cp_catalog_t, prompts) },
+    { NULL, NULL, NULL, NULL, 0 }
+};
+
+
+typedef struct {
+    cp_arena_t       *arena;
+    cp_mcp_client_t  *client;
+    cp_catalog_t     *out;
+    cp_json_t        *capabilities;
+    bool              unreachable;
+} cp_reading_t;
+
+
+static bool
+cp_is_legacy(const char *version)
+{
+    const char *const  *v;
+
+    for (v = cp_legacy_versions; version != NULL && *v != NULL; v++) {
+        if (strcmp(*v, version) == 0) {
+            return true;
+        }
+    }
+
+    return false;
+}
+
+
+static bool
+cp_has_string(const cp_json_t *list, const char *s)
+{
+    const cp_json_t  *v;
+
+    if (list == NULL || list->type != CP_JSON_ARRAY) {
+        return false;
+    }
+
+    for (v = list->first; v != NULL; v = v->next) {
+        if (v->type == CP_JSON_STRING && strcmp(v->s, s) == 0) {
+            return true;
+        }
+    }
+
+    return false;
+}
+
+
+static void
+cp_reading_fail(cp_reading_t *rd, const cp_mcp_reply_t *reply)
+{
+    rd->out->error = (reply->error != NULL) ? reply->error : "out of memory";
+    rd->unreachable = (reply->outcome == CP_MCP_UNREACHABLE);
+}
+
+
+/* Is it of 2026-07-28?  What is no clear yes is a no: the older way of asking
+ * comes next. */
+
+static bool
+cp_probe_modern(cp_reading_t *rd, cp_mcp_reply_t *reply)
+{
+    cp_mcp_client_speak(rd->client, CP_MODERN, true);
+    cp_mcp_client_call(rd->client, "server/discover", NULL, reply);
+
+    if (reply->outcome != CP_MCP_RESULT
+        || !cp_has_string(cp_json_get(reply->result, "supportedVersions"),
+                          CP_MODERN))
+    {
+        return false;
+    }
+
+    rd->capabilities = cp_json_get(reply->result, "capabilities");
+    rd->out->era = "modern";
+    rd->out->version = CP_MODERN;
+
+    return true;
+}
+
+
+static bool
+cp_probe_legacy(cp_reading_t *rd, cp_mcp_reply_t *reply)
+{
+    cp_json_t   *params, *info;
+    cp_arena_t  *a;
+    const char  *version;
+
+    a = rd->arena;
+    params = cp_json_object(a);
+    info = cp_json_object(a);
+
+    if (params == NULL || info == NULL) {
+        memset(reply, 0, sizeof(cp_mcp_reply_t));
+        return false;
+    }
+
+    cp_json_set(a, info, "name", cp_json_string(a, "stoa-control"));
+    cp_json_set(a, info, "version", cp_json_string(a, CP_VERSION));
+    cp_json_set(a, params, "protocolVersion", cp_json_string(a, CP_LEGACY));
+    cp_json_set(a, params, "capabilities", cp_json_object(a));
+    cp_json_set(a, params, "clientInfo", info);
+
+    cp_mcp_client_speak(rd->client, CP_LEGACY, false);
+    cp_mcp_client_call(rd->client, "initialize", params, reply);
+
+    if (reply->outcome != CP_MCP_RESULT) {
+        return false;
+    }
+
+    version = cp_json_str(reply->result, "protocolVersion");
+
+    if (!cp_is_legacy(version)) {
+        reply->outcome = CP_MCP_REFUSED;
+        reply->error = "initialize: no protocol version in common";
+        return false;
+    }
+
+    cp_mcp_client_speak(rd->client, version, false);
+    cp_mcp_client_notify(rd->client, "notifications/initialized");
+
+    return true;
+}
+
+
+/* Does a modern server take initialize, too? */
+
+static void
+cp_probe_dual(cp_reading_t *rd)
+{
+    cp_mcp_reply_t  reply;
+
+    if (cp_probe_legacy(rd, &reply)) {
+        rd->out->era = "dual";
+        cp_mcp_client_end_session(rd->client);
+    }
+
+    cp_mcp_client_speak(rd->client, CP_MODERN, true);
+}
+
+
+static bool
+cp_probe(cp_reading_t *rd)
+{
+    cp_json_t       *version;
+    cp_mcp_reply_t   reply;
+
+    if (cp_probe_modern(rd, &reply)) {
+        return true;
+    }
+
+    if (reply.outcome == CP_MCP_UNREACHABLE || reply.status == 401
+        || reply.status == 403)
+    {
+        cp_reading_fail(rd, &reply);
+        return false;
+    }
+
+    if (!cp_probe_legacy(rd, &reply)) {
+        cp_reading_fail(rd, &reply);
+        return false;
+    }
+
+    version = cp_json_get(reply.result, "protocolVersion");
+    rd->capabilities = cp_json_get(reply.result, "capabilities");
+    rd->out->era = "legacy";
+    rd->out->version = version->s;
+
+    return true;
+}
+
+
+static bool
+cp_is_known(const cp_json_t *items, const char *key, const char *name)
+{
+    const char       *s;
+    const cp_json_t  *v;
+
+    for (v = items->first; v != NULL; v = v->next) {
+        s = cp_json_str(v, key);
+
+        if (s != NULL && strcmp(s, name) == 0) {
+            return true;
+        }
+    }
+
+    return false;
+}
+
+
+/* What could not be named or stored is left out and counted. */
+
+static bool
+cp_item_usable(cp_reading_t *rd, const cp_list_t *list,
+    const cp_json_t *items, const cp_json_t *item)
+{
+    char        *text;
+    size_t       len;
+    const char  *name;
+
+    name = (item->type == CP_JSON_OBJECT) ? cp_json_str(item, list->key)
+                                          : NULL;
+
+    if (name == NULL || *name == '\0'
+        || cp_is_known(items, list->key, name))
+    {
+        return false;
+    }
+
+    if (list->offset == offsetof(cp_catalog_t, tools)
+        && !stoa_tool_name_valid(name, strlen(name)))
+    {
+        return false;
+    }
+
+    text = cp_json_text(rd->arena, item, &len);
+
+    return text != NULL && len <= CP_DISCOVERY_ITEM_BYTES;
+}
+
+
+static bool
+cp_list_take(cp_reading_t *rd, const cp_list_t *list, cp_json_t *items,
+    const cp_json_t *page)
+{
+    cp_json_t  *v, *next;
+
+    for (v = page->first; v != NULL; v = next) {
+        next = v->next;
+
+        if (!cp_item_usable(rd, list, items, v)) {
+            rd->out->skipped++;
+            continue;
+        }
+
+        if (items->n == CP_DISCOVERY_ITEMS) {
+            rd->out->error = cp_arena_printf(rd->arena,
+                                 "%s: more than %d items", list->method,
+                                 CP_DISCOVERY_ITEMS);
+            return false;
+        }
+
+        v->next = NULL;
+        cp_json_push(items, v);
+    }
+
+    return true;
+}
+
+
+static bool
+cp_list_page(cp_reading_t *rd, const cp_list_t *list, cp_json_t *items,
+    const char **cursor)
+{
+    cp_json_t       *params, *page;
+    cp_mcp_reply_t   reply;
+
+    params = NULL;
+
+    if (*cursor != NULL) {
+        params = cp_json_object(rd->arena);
+        cp_json_set(rd->arena, params, "cursor",
+                    cp_json_string(rd->arena, *cursor));
+    }
+
+    cp_mcp_client_call(rd->client, list->method, params, &reply);
+
+    if (reply.outcome != CP_MCP_RESULT) {
+        cp_reading_fail(rd, &reply);
+        return false;
+    }
+
+    page = cp_json_get(reply.result, list->member);
+    *cursor = cp_json_str(reply.result, "nextCursor");
+
+    if (page == NULL || page->type != CP_JSON_ARRAY) {
+        rd->out->error = cp_arena_printf(rd->arena, "%s: no array \"%s\"",
+                                         list->method, list->member);
+        return false;
+    }
+
+    return cp_list_take(rd, list, items, page);
+}
+
+
+static bool
+cp_list_read(cp_reading_t *rd, const cp_list_t *list)
+{
+    unsigned     pages;
+    cp_json_t   *items;
+    const char  *cursor, *last;
+
+    items = cp_json_array(rd->arena);
+    *(cp_json_t **) ((char *) rd->out + list->offset) = items;
+
+    if (rd->capabilities == NULL
+        || cp_json_get(rd->capabilities, list->capability) == NULL)
+    {
+        return true;
+    }
+
+    cursor = NULL;
+
+    for (pages = 0; pages < CP_DISCOVERY_PAGES; pages++) {
+        last = cursor;
+
+        if (!cp_list_page(rd, list, items, &cursor)) {
+            return false;
+        }
+
+        if (cursor == NULL) {
+            return true;
+        }
+
+        if (last != NULL && strcmp(cursor, last) == 0) {
+            break;
+        }
+    }
+
+    rd->out->error = cp_arena_printf(rd->arena, "%s: the pages do not end",
+                                     list->method);
+    return false;
+}
+
+
+static void
+cp_reading_run(cp_reading_t *rd)
+{
+    const cp_list_t  *list;
+
+    if (!cp_probe(rd)) {
+        return;
+    }
+
+    if (rd->capabilities != NULL
+        && rd->capabilities->type != CP_JSON_OBJECT)
+    {
+        rd->out->error = "capabilities must be an object";
+        return;
+    }
+
+    for (list = cp_lists; list->method != NULL; list++) {
+        if (!cp_list_read(rd, list)) {
+            return;
+        }
+    }
+
+    if (strcmp(rd->out->era, "modern") == 0) {
+        cp_probe_dual(rd);
+    }
+}
+
+
+/* Targets are equals: the next one is asked when one cannot be reached. */
+
+void
+cp_catalog_read(cp_app_t *app, cp_arena_t *a, const cp_mcp_target_t *targets,
+    unsigned n, cp_catalog_t *out)
+{
+    int64_t        deadline;
+    unsigned       i;
+    cp_reading_t   rd;
+
+    deadline = cp_time_mono_ms() + CP_DISCOVERY_TIMEOUT_MS;
+    memset(out, 0, sizeof(cp_catalog_t));
+    out->error = "no target";
+
+    for (i = 0; i < n; i++) {
+        memset(&rd, 0, sizeof(rd));
+        memset(out, 0, sizeof(cp_catalog_t));
+        out->era = "unknown";
+        rd.arena = a;
+        rd.out = out;
+        rd.client = cp_mcp_client_create(app, a, &targets[i], deadline);
+
+        if (rd.client == NULL) {
+            out->error = "out of memory";
+            return;
+        }
+
+        cp_reading_run(&rd);
+        cp_mcp_client_destroy(rd.client);
+
+        if (!rd.unreachable || atomic_load(&app->stopping)) {
+            return;
+        }
+    }
+}

@@ -1,0 +1,559 @@
+/*
+ * When to read which api: the job that looks for what is due, the threads
+ * that read, and POST .../discover.
+ */
+
+#include <pthread.h>
+#include <string.h>
+
+#include <curl/curl.h>
+
+#include "../auth/cp_auth.h"
+#include "../cp_jobs.h"
+#include "../resource/cp_tables.h"
+#include "cp_discovery.h"
+
+
+typedef enum { CP_Q_FREE, CP_Q_WAITING, CP_Q_RUNNING } cp_queue_state_e;
+
+typedef struct {
+    char              id[STOA_ID_LEN + 1];
+    cp_queue_state_e  state;
+    bool              again;       /* asked for while it was running        */
+    uint64_t          order;
+} cp_queue_row_t;
+
+/* The queue is a table under one mutex; the threads are started by the first
+ * run of the job and joined by cp_discovery_stop(). */
+
+static struct {
+    pthread_mutex_t  mutex;
+    pthread_cond_t   wake;
+    cp_app_t        *app;
+    unsigned         threads;
+    bool             stop;
+    uint64_t         order;
+    pthread_t        thread[CP_DISCOVERY_THREADS];
+    cp_queue_row_t   row[CP_DISCOVERY_QUEUE];
+} cp_queue = { .mutex = PTHREAD_MUTEX_INITIALIZER,
+               .wake = PTHREAD_COND_INITIALIZER };
+
+typedef struct {
+    const char  *api;              /* id                                    */
+    const char  *at;               /* of the reading before, "" none        */
+    int64_t      deadline;         /* monotonic                             */
+} cp_discover_ask_t;
+
+
+char *
+cp_discovery_digest(cp_arena_t *a, const char *upstream)
+{
+    uint8_t  sum[32];
+
+    cp_sha256(upstream, strlen(upstream), sum);
+
+    return cp_hex(a, sum, 8);
+}
+
+
+static cp_json_t *
+cp_discovery_parse(cp_arena_t *a, const cp_val_t *v)
+{
+    cp_err_t    err;
+    cp_json_t  *tree;
+
+    if (v->type != CP_VAL_TEXT) {
+        return NULL;
+    }
+
+    memset(&err, 0, sizeof(err));
+    err.arena = a;
+
+    if (cp_json_parse(a, v->p, v->len, &tree, &err) != CP_OK
+        || tree->type != CP_JSON_OBJECT)
+    {
+        return NULL;
+    }
+
+    return tree;
+}
+
+
+/* The upstream column as targets for the client. */
+
+static unsigned
+cp_discovery_targets(const cp_json_t *upstream, cp_mcp_target_t *targets)
+{
+    unsigned          n;
+    const cp_json_t  *list, *t, *tls, *verify;
+
+    list = cp_json_get(upstream, "targets");
+    tls = cp_json_get(upstream, "tls");
+    n = 0;
+
+    if (tls != NULL && tls->type != CP_JSON_OBJECT) {
+        tls = NULL;
+    }
+
+    for (t = (list != NULL) ? list->first : NULL;
+         t != NULL && n < STOA_TARGETS_MAX;
+         t = t->next)
+    {
+        if (t->type != CP_JSON_OBJECT || cp_json_str(t, "url") == NULL) {
+            continue;
+        }
+
+        verify = (tls != NULL) ? cp_json_get(tls, "verify") : NULL;
+        targets[n].url = cp_json_str(t, "url");
+        targets[n].host_header = cp_json_str(upstream, "host_header");
+        targets[n].server_name = (tls != NULL)
+                                     ? cp_json_str(tls, "server_name") : NULL;
+        targets[n].verify = (verify == NULL || verify->i != 0);
+        n++;
+    }
+
+    return n;
+}
+
+
+static cp_rc_t
+cp_discovery_load(cp_app_t *app, cp_arena_t *a, const char *api,
+    cp_rows_t *rows)
+{
+    cp_rc_t    rc;
+    cp_tx_t   *tx;
+    cp_err_t   err;
+
+    memset(&err, 0, sizeof(err));
+    err.arena = a;
+
+    rc = cp_tx_begin(app->db, false, &tx);
+
+    if (rc == CP_OK) {
+        rc = cp_tx_query(tx, a, "SELECT upstream, name FROM apis WHERE id = $1"
+                         " AND kind = 'mcp' AND state <> 'retired'",
+                         cp_args(cp_text(api)), rows, &err);
+        cp_tx_rollback(tx);
+    }
+
+    return rc;
+}
+
+
+cp_rc_t
+cp_discovery_run(cp_app_t *app, const char *api)
+{
+    cp_rc_t           rc;
+    unsigned          n;
+    cp_rows_t         rows;
+    cp_json_t        *upstream;
+    cp_arena_t       *a;
+    const char       *digest;
+    cp_catalog_t      found;
+    cp_mcp_target_t   targets[STOA_TARGETS_MAX];
+
+    a = cp_arena_create(CP_DISCOVERY_ARENA);
+
+    if (a == NULL) {
+        return CP_ERROR;
+    }
+
+    rc = cp_discovery_load(app, a, api, &rows);
+
+    if (rc != CP_OK || rows.rows == 0) {
+        cp_arena_destroy(a);
+        return rc;
+    }
+
+    upstream = cp_discovery_parse(a, &rows.v[0]);
+    digest = cp_discovery_digest(a, rows.v[0].p);
+    n = (upstream != NULL) ? cp_discovery_targets(upstream, targets) : 0;
+
+    cp_catalog_read(app, a, targets, n, &found);
+
+    if (atomic_load(&app->stopping)) {
+        cp_arena_destroy(a);
+        return CP_OK;
+    }
+
+    cp_log(found.error == NULL ? CP_LOG_INFO : CP_LOG_WARN, "discovery",
+           "api:%s name:%s era:%s tools:%u %s", api, rows.v[1].p, found.era,
+           found.tools != NULL ? found.tools->n : 0,
+           found.error != NULL ? found.error : "ok");
+
+    rc = (digest != NULL) ? cp_discovery_store(app, a, api, digest, &found)
+                          : CP_ERROR;
+    cp_arena_destroy(a);
+
+    return rc;
+}
+
+
+/* Under the mutex: the oldest that waits. */
+
+static cp_queue_row_t *
+cp_queue_next(void)
+{
+    unsigned         i;
+    cp_queue_row_t  *row, *best;
+
+    best = NULL;
+
+    for (i = 0; i < CP_DISCOVERY_QUEUE; i++) {
+        row = &cp_queue.row[i];
+
+        if (row->state == CP_Q_WAITING
+            && (best == NULL || row->order < best->order))
+        {
+            best = row;
+        }
+    }
+
+    return best;
+}
+
+
+static void *
+cp_queue_thread(void *data)
+{
+    char             id[STOA_ID_LEN + 1];
+    cp_app_t        *app = data;
+    cp_queue_row_t  *row;
+
+    (void) pthread_mutex_lock(&cp_queue.mutex);
+
+    for ( ;; ) {
+
+        if (cp_queue.stop) {
+            break;
+        }
+
+        row = cp_queue_next();
+
+        if (row == NULL) {
+            (void) pthread_cond_wait(&cp_queue.wake, &cp_queue.mutex);
+            continue;
+        }
+
+        row->state = CP_Q_RUNNING;
+        row->again = false;
+        memcpy(id, row->id, sizeof(id));
+
+        (void) pthread_mutex_unlock(&cp_queue.mutex);
+
+        /* a failure is logged where it happens, and due again in a while */
+        (void) !cp_discovery_run(app, id);
+        cp_http_wake(app);
+
+        (void) pthread_mutex_lock(&cp_queue.mutex);
+
+        row->state = row->again ? CP_Q_WAITING : CP_Q_FREE;
+    }
+
+    (void) pthread_mutex_unlock(&cp_queue.mutex);
+
+    return NULL;
+}
+
+
+/* now: a person asked, so one that is being read is read once more.  false:
+ * the queue is full, the next run of the job will find it again. */
+
+static bool
+cp_queue_push(const char *id, bool now)
+{
+    bool             ok;
+    unsigned         i;
+    cp_queue_row_t  *row, *unused;
+
+    unused = NULL;
+    ok = true;
+
+    (void) pthread_mutex_lock(&cp_queue.mutex);
+
+    for (i = 0; i < CP_DISCOVERY_QUEUE; i++) {
+        row = &cp_queue.row[i];
+
+        if (row->state == CP_Q_FREE) {
+            unused = row;
+
+        } else if (strcmp(row->id, id) == 0) {
+            row->again = row->again || now;
+            break;
+        }
+    }
+
+    if (i == CP_DISCOVERY_QUEUE) {
+        ok = (unused != NULL && strlen(id) <= STOA_ID_LEN);
+
+        if (ok) {
+            strcpy(unused->id, id);
+            unused->state = CP_Q_WAITING;
+            unused->again = false;
+            unused->order = now ? 0 : ++cp_queue.order;
+            (void) pthread_cond_signal(&cp_queue.wake);
+        }
+    }
+
+    (void) pthread_mutex_unlock(&cp_queue.mutex);
+
+    return ok;
+}
+
+
+static cp_rc_t
+cp_queue_start(cp_app_t *app)
+{
+    (void) pthread_mutex_lock(&cp_queue.mutex);
+
+    if (cp_queue.app == NULL) {
+        (void) curl_global_init(CURL_GLOBAL_DEFAULT);
+        cp_queue.app = app;
+    }
+
+    while (!cp_queue.stop && cp_queue.threads < CP_DISCOVERY_THREADS) {
+        if (pthread_create(&cp_queue.thread[cp_queue.threads], NULL,
+                           cp_queue_thread, app) != 0)
+        {
+            break;
+        }
+
+        cp_queue.threads++;
+    }
+
+    (void) pthread_mutex_unlock(&cp_queue.mutex);
+
+    return (cp_queue.threads > 0) ? CP_OK : CP_ERROR;
+}
+
+
+void
+cp_discovery_stop(void)
+{
+    unsigned  i;
+
+    (void) pthread_mutex_lock(&cp_queue.mutex);
+    cp_queue.stop = true;
+    (void) pthread_cond_broadcast(&cp_queue.wake);
+    (void) pthread_mutex_unlock(&cp_queue.mutex);
+
+    for (i = 0; i < cp_queue.threads; i++) {
+        (void) pthread_join(cp_queue.thread[i], NULL);
+    }
+
+    cp_queue.threads = 0;
+}
+
+
+/* Never read, another upstream than was read, or old; a failure is tried
+ * again sooner, twice as late each time. */
+
+static bool
+cp_discovery_is_due(cp_arena_t *a, const cp_val_t *upstream,
+    const cp_val_t *discovery, int64_t now)
+{
+    int64_t      at, wait, failures;
+    cp_json_t   *d;
+    const char  *seen, *time;
+
+    d = cp_discovery_parse(a, discovery);
+    seen = (d != NULL) ? cp_json_str(d, "upstream") : NULL;
+    time = (d != NULL) ? cp_json_str(d, "at") : NULL;
+
+    if (seen == NULL || time == NULL
+        || strcmp(seen, cp_discovery_digest(a, upstream->p)) != 0
+        || !cp_time_parse(time, strlen(time), &at))
+    {
+        return true;
+    }
+
+    wait = CP_DISCOVERY_INTERVAL_MS;
+    failures = cp_json_num(d, "failures", 0);
+
+    if (failures > 0 && failures < 8) {
+        wait = (int64_t) CP_DISCOVERY_RETRY_MS << (failures - 1);
+        wait = (wait < CP_DISCOVERY_INTERVAL_MS) ? wait
+                                                 : CP_DISCOVERY_INTERVAL_MS;
+    }
+
+    /* a clock that was set back does not stop it */
+    return now - at >= wait || at > now + CP_DISCOVERY_INTERVAL_MS;
+}
+
+
+cp_rc_t
+cp_discovery_job(cp_app_t *app)
+{
+    cp_rc_t      rc;
+    cp_tx_t     *tx;
+    int64_t      now;
+    unsigned     i;
+    cp_err_t     err;
+    cp_rows_t    rows;
+    cp_arena_t  *a;
+
+    if (cp_queue_start(app) != CP_OK) {
+        return CP_ERROR;
+    }
+
+    a = cp_arena_create(CP_DISCOVERY_ARENA);
+
+    if (a == NULL) {
+        return CP_ERROR;
+    }
+
+    memset(&err, 0, sizeof(err));
+    err.arena = a;
+    memset(&rows, 0, sizeof(rows));
+
+    rc = cp_tx_begin(app->db, false, &tx);
+
+    if (rc == CP_OK) {
+        rc = cp_tx_query(tx, a, "SELECT id, upstream, discovery FROM apis"
+                         " WHERE kind = 'mcp' AND state <> 'retired'"
+                         " ORDER BY id", NULL, 0, &rows, &err);
+        cp_tx_rollback(tx);
+    }
+
+    now = cp_time_ms();
+
+    for (i = 0; rc == CP_OK && i < rows.rows; i++) {
+        if (cp_discovery_is_due(a, cp_cell(&rows, i, 1), cp_cell(&rows, i, 2),
+                                now)
+            && !cp_queue_push(cp_cell(&rows, i, 0)->p, false))
+        {
+            break;
+        }
+    }
+
+    cp_arena_destroy(a);
+
+    return rc;
+}
+
+
+/* POST .../discover: the api's `discovery` after a reading that began after
+ * the request; 202 with the old one when that takes too long. */
+
+static cp_rc_t
+cp_discover_resume(cp_req_t *r)
+{
+    bool                done;
+    cp_rc_t             rc;
+    cp_tx_t            *tx;
+    cp_rows_t           rows;
+    cp_json_t          *d;
+    const char         *at;
+    cp_discover_ask_t  *ask;
+
+    ask = r->ctx;
+
+    if (cp_tx_begin(r->app->db, false, &tx) != CP_OK) {
+        return cp_err_set(&r->err, "unavailable", "the database is busy");
+    }
+
+    rc = cp_tx_query(tx, r->arena,
+                     "SELECT discovery, state FROM apis WHERE id = $1",
+                     cp_args(cp_text(ask->api)), &rows, &r->err);
+    cp_tx_rollback(tx);
+
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    if (rows.rows == 0) {
+        return cp_err_set(&r->err, "not_found", "the api is gone");
+    }
+
+    d = cp_discovery_parse(r->arena, &rows.v[0]);
+    at = (d != NULL) ? cp_json_str(d, "at") : NULL;
+    done = (at != NULL && strcmp(at, ask->at) > 0);
+
+    if (!done && cp_time_mono_ms() < ask->deadline
+        && !atomic_load(&r->app->stopping))
+    {
+        return cp_req_park(r, ask->deadline, cp_discover_resume);
+    }
+
+    if (d == NULL) {
+        d = cp_json_object(r->arena);
+        cp_json_set(r->arena, d, "state",
+                    cp_json_string(r->arena, "pending"));
+    }
+
+    return cp_req_answer(r, done ? 200 : 202, d);
+}
+
+
+static cp_rc_t
+cp_discover_find(cp_req_t *r, cp_json_t **api)
+{
+    cp_rc_t      rc;
+    cp_tx_t     *tx;
+    const char  *tenant;
+
+    if (cp_tx_begin(r->app->db, false, &tx) != CP_OK) {
+        return cp_err_set(&r->err, "unavailable", "the database is busy");
+    }
+
+    rc = cp_auth_tenant(r, tx, r->param[0], &tenant);
+
+    if (rc == CP_OK) {
+        rc = cp_resource_get(tx, r->arena, &cp_res_api, tenant, r->param[1],
+                             api, &r->err);
+    }
+
+    cp_tx_rollback(tx);
+
+    return rc;
+}
+
+
+static cp_rc_t
+cp_discover_post(cp_req_t *r)
+{
+    cp_rc_t             rc;
+    cp_json_t          *api;
+    cp_discover_ask_t  *ask;
+
+    rc = cp_discover_find(r, &api);
+
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    if (strcmp(cp_json_str(api, "kind"), "mcp") != 0
+        || strcmp(cp_json_str(api, "state"), "retired") == 0)
+    {
+        return cp_err_set(&r->err, "conflict",
+                          "only an mcp api that is not retired has tools");
+    }
+
+    ask = cp_arena_alloc(r->arena, sizeof(cp_discover_ask_t));
+
+    if (ask == NULL) {
+        return cp_err_set(&r->err, "internal", "out of memory");
+    }
+
+    ask->api = cp_json_str(api, "id");
+    ask->at = cp_time_format(r->arena, cp_time_ms());
+    ask->deadline = cp_time_mono_ms() + CP_DISCOVERY_WAIT_MS;
+    r->ctx = ask;
+
+    if (cp_queue_start(r->app) != CP_OK || !cp_queue_push(ask->api, true)) {
+        return cp_err_set(&r->err, "unavailable",
+                          "too many apis are waiting to be read");
+    }
+
+    return cp_discover_resume(r);
+}
+
+
+const cp_route_t  cp_discovery_routes[] = {
+
+    { "POST", "/v1/tenants/{tenant}/apis/{api}/discover", CP_AUTH_ADMIN,
+      "api:write", cp_discover_post, NULL,
+      "Read the tools of an MCP server now" },
+
+    { NULL, NULL, CP_AUTH_NONE, NULL, NULL, NULL, NULL }
+};

@@ -1,0 +1,115 @@
+/*
+ * Discovery: reads the tools, resources and prompts of the MCP servers that
+ * apis stand for, and keeps them fresh.
+ *
+ * Owner: apis.discovery, tools, api_resources, api_prompts (written through
+ * the engine of resource/, so that audit and feed follow).
+ * Process: stoa-control; CP_DISCOVERY_THREADS threads of its own, because an
+ * upstream may take CP_DISCOVERY_TIMEOUT_MS.  Several replicas may read the
+ * same upstream at the same time: they find the same and write it once.
+ * Lifetime: threads start with the first run of the job and end with
+ * cp_discovery_stop().
+ * Limits: the constants below; past them a reading fails as a whole and what
+ * was found before stays in force.
+ */
+
+#ifndef CP_DISCOVERY_H
+#define CP_DISCOVERY_H
+
+
+#include "../cp_app.h"
+#include "../util/cp_json.h"
+
+
+#define CP_DISCOVERY_THREADS      4
+#define CP_DISCOVERY_QUEUE        256
+#define CP_DISCOVERY_TIMEOUT_MS   10000       /* one reading, all requests   */
+#define CP_DISCOVERY_CONNECT_MS   3000
+#define CP_DISCOVERY_BYTES        (4 * 1024 * 1024)   /* of one list         */
+#define CP_DISCOVERY_ITEMS        1000
+#define CP_DISCOVERY_PAGES        200
+#define CP_DISCOVERY_ITEM_BYTES   (1024 * 1024)
+#define CP_DISCOVERY_INTERVAL_MS  300000
+#define CP_DISCOVERY_RETRY_MS     5000        /* doubled up to the interval  */
+#define CP_DISCOVERY_ARENA        (96 * 1024 * 1024)
+#define CP_DISCOVERY_WAIT_MS      10000       /* of POST .../discover        */
+#define CP_DISCOVERY_ERROR_MAX    300
+
+
+/* How to reach an upstream: one target of an api. */
+
+typedef struct {
+    const char  *url;
+    const char  *host_header;      /* NULL: the url's                       */
+    const char  *server_name;      /* SNI and certificate; NULL: the url's  */
+    bool         verify;
+} cp_mcp_target_t;
+
+/* A client of one MCP server (cp_mcp_client.c).  One thread. */
+
+typedef struct cp_mcp_client_s  cp_mcp_client_t;
+
+typedef enum {
+    CP_MCP_RESULT,                 /* result is set                         */
+    CP_MCP_REFUSED,                /* a JSON-RPC error or an HTTP 4xx, 5xx  */
+    CP_MCP_UNREACHABLE             /* no answer at all; no use to go on     */
+} cp_mcp_outcome_e;
+
+typedef struct {
+    cp_mcp_outcome_e  outcome;
+    long              status;      /* HTTP, 0 none                          */
+    int64_t           code;        /* of a JSON-RPC error, 0 none           */
+    cp_json_t        *result;
+    cp_json_t        *data;        /* of a JSON-RPC error                   */
+    const char       *error;       /* for people                            */
+} cp_mcp_reply_t;
+
+cp_mcp_client_t *cp_mcp_client_create(cp_app_t *app, cp_arena_t *a,
+    const cp_mcp_target_t *target, int64_t deadline_mono_ms);
+/* Ends the session, if there is one, and frees. */
+void cp_mcp_client_destroy(cp_mcp_client_t *m);
+/* version: of the following calls; modern: 2026-07-28's form. */
+void cp_mcp_client_speak(cp_mcp_client_t *m, const char *version,
+    bool modern);
+void cp_mcp_client_call(cp_mcp_client_t *m, const char *method,
+    cp_json_t *params, cp_mcp_reply_t *reply);
+void cp_mcp_client_notify(cp_mcp_client_t *m, const char *method);
+/* DELETEs the session, if there is one. */
+void cp_mcp_client_end_session(cp_mcp_client_t *m);
+
+
+/* What was found (cp_catalog.c). */
+
+typedef struct {
+    const char  *era;              /* modern, legacy, dual, unknown         */
+    const char  *version;
+    cp_json_t   *tools;            /* arrays of the upstream's objects      */
+    cp_json_t   *resources;
+    cp_json_t   *prompts;
+    unsigned     skipped;          /* items that could not be taken         */
+    const char  *error;            /* NULL: all was read                    */
+} cp_catalog_t;
+
+void cp_catalog_read(cp_app_t *app, cp_arena_t *a,
+    const cp_mcp_target_t *targets, unsigned n, cp_catalog_t *out);
+
+
+/* Writes it (cp_discovery_store.c).  upstream: the digest of the
+ * configuration that was read; when the api has another one by now, or is
+ * gone, nothing is written. */
+cp_rc_t cp_discovery_store(cp_app_t *app, cp_arena_t *a, const char *api,
+    const char *upstream, const cp_catalog_t *found) CP_MUST_CHECK;
+
+
+/* One api, now, on the calling thread (cp_discovery.c). */
+cp_rc_t cp_discovery_run(cp_app_t *app, const char *api) CP_MUST_CHECK;
+/* 16 hex digits of the upstream column's text. */
+char *cp_discovery_digest(cp_arena_t *a, const char *upstream);
+
+/* cp_discovery_job() of cp_jobs.h queues what is due, cp_discovery_stop() ends
+ * the threads. */
+
+extern const cp_route_t  cp_discovery_routes[];   /* method NULL ends       */
+
+
+#endif /* CP_DISCOVERY_H */

@@ -1,0 +1,521 @@
+/*
+ * Writes what discovery found: tools through the engine, so that audit and
+ * feed follow; resources and prompts as they are; the api's `discovery` last.
+ * All of it in one transaction.
+ */
+
+#include <string.h>
+
+#include "../auth/cp_auth.h"
+#include "../resource/cp_tables.h"
+#include "cp_discovery.h"
+
+
+typedef struct {
+    cp_req_t             req;      /* the system's own                      */
+    cp_tx_t             *tx;
+    cp_arena_t          *arena;
+    const char          *api;      /* id                                    */
+    const char          *tenant;
+    const cp_catalog_t  *found;
+    cp_json_t           *before;   /* discovery as it was, may be NULL      */
+    cp_rows_t            tools;    /* id, name, digest                      */
+} cp_storing_t;
+
+/* The tables that are replaced as a whole. */
+
+typedef struct {
+    const char  *key;
+    const char  *select;
+    const char  *remove;
+    const char  *insert;
+} cp_plain_t;
+
+
+static const cp_plain_t  cp_plain_resources = {
+    "uri",
+    "SELECT name, definition FROM api_resources WHERE api = $1 ORDER BY name",
+    "DELETE FROM api_resources WHERE api = $1",
+    "INSERT INTO api_resources (tenant, api, name, definition, seen_at)"
+    " VALUES ($1, $2, $3, $4, $5)"
+};
+
+static const cp_plain_t  cp_plain_prompts = {
+    "name",
+    "SELECT name, definition FROM api_prompts WHERE api = $1 ORDER BY name",
+    "DELETE FROM api_prompts WHERE api = $1",
+    "INSERT INTO api_prompts (tenant, api, name, definition, seen_at)"
+    " VALUES ($1, $2, $3, $4, $5)"
+};
+
+/* They change with every reading and say nothing new. */
+static const char *const  cp_volatile[] = { "at", "failures", NULL };
+
+
+static cp_rc_t
+cp_store_query(cp_storing_t *s, const char *sql, const cp_val_t *args,
+    unsigned nargs, cp_rows_t *rows)
+{
+    return cp_tx_query(s->tx, s->arena, sql, args, nargs, rows, &s->req.err);
+}
+
+
+/* Finds the api as it is now; *stale: somebody changed or removed it. */
+
+static cp_rc_t
+cp_store_begin(cp_storing_t *s, const char *upstream, bool *stale)
+{
+    cp_rc_t      rc;
+    cp_err_t     err;
+    cp_rows_t    rows;
+    const char  *digest;
+
+    *stale = true;
+
+    rc = cp_store_query(s,
+             "SELECT tenant, upstream, discovery FROM apis"
+             " WHERE id = $1 AND kind = 'mcp' AND state <> 'retired'",
+             cp_args(cp_text(s->api)), &rows);
+
+    if (rc != CP_OK || rows.rows == 0) {
+        return rc;
+    }
+
+    digest = cp_discovery_digest(s->arena, rows.v[1].p);
+
+    if (digest == NULL || strcmp(digest, upstream) != 0) {
+        return CP_OK;
+    }
+
+    *stale = false;
+    s->tenant = rows.v[0].p;
+    memset(&err, 0, sizeof(err));
+    err.arena = s->arena;
+
+    if (rows.v[2].type != CP_VAL_TEXT
+        || cp_json_parse(s->arena, rows.v[2].p, rows.v[2].len, &s->before,
+                         &err) != CP_OK)
+    {
+        s->before = NULL;
+    }
+
+    return cp_store_query(s,
+               "SELECT id, name, digest FROM tools WHERE api = $1",
+               cp_args(cp_text(s->api)), &s->tools);
+}
+
+
+static const cp_json_t *
+cp_store_find(const cp_json_t *items, const char *key, const char *name)
+{
+    const cp_json_t  *v;
+
+    for (v = items->first; v != NULL; v = v->next) {
+        if (strcmp(cp_json_str(v, key), name) == 0) {
+            return v;
+        }
+    }
+
+    return NULL;
+}
+
+
+static cp_rc_t
+cp_store_remove_tools(cp_storing_t *s)
+{
+    cp_rc_t   rc;
+    unsigned  i;
+
+    for (i = 0; i < s->tools.rows; i++) {
+
+        if (cp_store_find(s->found->tools, "name",
+                          cp_cell(&s->tools, i, 1)->p) != NULL)
+        {
+            continue;
+        }
+
+        rc = cp_resource_delete(&s->req, s->tx, &cp_res_tool,
+                                cp_cell(&s->tools, i, 0)->p, NULL);
+        if (rc != CP_OK) {
+            return rc;
+        }
+    }
+
+    return CP_OK;
+}
+
+
+static cp_json_t *
+cp_store_tool_tree(cp_storing_t *s, const cp_json_t *tool, const char *digest)
+{
+    char         name[201];
+    size_t       len;
+    cp_json_t   *v, *definition;
+    const char  *title;
+
+    v = cp_json_object(s->arena);
+    definition = cp_json_copy(s->arena, tool);
+
+    if (v == NULL || definition == NULL) {
+        return NULL;
+    }
+
+    cp_json_set(s->arena, v, "name",
+                cp_json_string(s->arena, cp_json_str(tool, "name")));
+
+    title = cp_json_str(tool, "title");
+
+    if (title != NULL) {
+        len = strnlen(title, sizeof(name) - 1);
+
+        while (len > 0 && len == sizeof(name) - 1
+               && ((unsigned char) title[len] & 0xc0) == 0x80)
+        {
+            len--;                         /* not into a character */
+        }
+
+        snprintf(name, sizeof(name), "%.*s", (int) len, title);
+        cp_json_set(s->arena, v, "title", cp_json_string(s->arena, name));
+    }
+
+    cp_json_set(s->arena, v, "definition", definition);
+    cp_json_set(s->arena, v, "digest", cp_json_string(s->arena, digest));
+
+    return v;
+}
+
+
+static cp_rc_t
+cp_store_tool(cp_storing_t *s, const cp_json_t *tool)
+{
+    bool         changed;
+    char        *text;
+    size_t       len;
+    uint8_t      sum[32];
+    unsigned     i;
+    cp_json_t   *v, *out;
+    const char  *digest, *name;
+
+    text = cp_json_text(s->arena, tool, &len);
+
+    if (text == NULL) {
+        return CP_ERROR;
+    }
+
+    cp_sha256(text, len, sum);
+    digest = cp_hex(s->arena, sum, sizeof(sum));
+    name = cp_json_str(tool, "name");
+
+    for (i = 0; i < s->tools.rows; i++) {
+        if (strcmp(cp_cell(&s->tools, i, 1)->p, name) == 0) {
+            break;
+        }
+    }
+
+    if (i < s->tools.rows
+        && strcmp(cp_cell(&s->tools, i, 2)->p, digest) == 0)
+    {
+        return CP_OK;
+    }
+
+    v = cp_store_tool_tree(s, tool, digest);
+
+    if (v == NULL) {
+        return CP_ERROR;
+    }
+
+    return (i < s->tools.rows)
+               ? cp_resource_update(&s->req, s->tx, &cp_res_tool,
+                                    cp_cell(&s->tools, i, 0)->p, v, false,
+                                    NULL, -1, &out, &changed)
+               : cp_resource_create(&s->req, s->tx, &cp_res_tool, s->api, v,
+                                    -1, &out);
+}
+
+
+static cp_rc_t
+cp_store_tools(cp_storing_t *s)
+{
+    cp_rc_t           rc;
+    const cp_json_t  *tool;
+
+    rc = cp_store_remove_tools(s);
+
+    for (tool = s->found->tools->first;
+         rc == CP_OK && tool != NULL;
+         tool = tool->next)
+    {
+        rc = cp_store_tool(s, tool);
+    }
+
+    return rc;
+}
+
+
+static bool
+cp_store_plain_same(cp_storing_t *s, const cp_plain_t *p,
+    const cp_json_t *items, const cp_rows_t *rows)
+{
+    char             *text;
+    unsigned          i;
+    const cp_json_t  *v;
+
+    if (rows->rows != items->n) {
+        return false;
+    }
+
+    for (i = 0; i < rows->rows; i++) {
+        v = cp_store_find(items, p->key, cp_cell(rows, i, 0)->p);
+        text = (v != NULL) ? cp_json_text(s->arena, v, NULL) : NULL;
+
+        if (text == NULL || strcmp(text, cp_cell(rows, i, 1)->p) != 0) {
+            return false;
+        }
+    }
+
+    return true;
+}
+
+
+static cp_rc_t
+cp_store_plain(cp_storing_t *s, const cp_plain_t *p, const cp_json_t *items)
+{
+    cp_rc_t           rc;
+    int64_t           now;
+    cp_rows_t         rows;
+    const cp_json_t  *v;
+
+    rc = cp_store_query(s, p->select, cp_args(cp_text(s->api)), &rows);
+
+    if (rc != CP_OK || cp_store_plain_same(s, p, items, &rows)) {
+        return rc;
+    }
+
+    rc = cp_store_query(s, p->remove, cp_args(cp_text(s->api)), NULL);
+    now = cp_time_ms();
+
+    for (v = items->first; rc == CP_OK && v != NULL; v = v->next) {
+        rc = cp_store_query(s, p->insert,
+                 cp_args(cp_text(s->tenant), cp_text(s->api),
+                         cp_text(cp_json_str(v, p->key)),
+                         cp_text(cp_json_text(s->arena, v, NULL)),
+                         cp_int(now)), NULL);
+    }
+
+    return rc;
+}
+
+
+/* A failure keeps the era and the counts of what is still in force. */
+
+static void
+cp_store_keep(cp_storing_t *s, cp_json_t *d)
+{
+    const char *const  *name;
+    const cp_json_t    *old;
+
+    static const char *const  kept[] = { "era", "protocol_version", "tools",
+        "resources", "prompts", NULL };
+
+    for (name = kept; *name != NULL; name++) {
+        old = (s->before != NULL) ? cp_json_get(s->before, *name) : NULL;
+
+        if (old != NULL) {
+            cp_json_set(s->arena, d, *name, cp_json_copy(s->arena, old));
+        }
+    }
+}
+
+
+static cp_json_t *
+cp_store_discovery(cp_storing_t *s, const char *upstream)
+{
+    int64_t              failures;
+    cp_json_t           *d;
+    cp_arena_t          *a;
+    const cp_catalog_t  *f;
+
+    a = s->arena;
+    f = s->found;
+    d = cp_json_object(a);
+
+    if (d == NULL) {
+        return NULL;
+    }
+
+    cp_json_set(a, d, "state",
+                cp_json_string(a, f->error == NULL ? "ok" : "failed"));
+
+    if (f->error == NULL) {
+        cp_json_set(a, d, "era", cp_json_string(a, f->era));
+        cp_json_set(a, d, "protocol_version", cp_json_string(a, f->version));
+        cp_json_set(a, d, "tools", cp_json_int(a, f->tools->n));
+        cp_json_set(a, d, "resources", cp_json_int(a, f->resources->n));
+        cp_json_set(a, d, "prompts", cp_json_int(a, f->prompts->n));
+        cp_json_set(a, d, "skipped", cp_json_int(a, f->skipped));
+
+    } else {
+        cp_store_keep(s, d);
+        failures = (s->before != NULL)
+                       ? cp_json_num(s->before, "failures", 0) : 0;
+        cp_json_set(a, d, "error",
+            cp_json_string(a, cp_arena_printf(a, "%.*s",
+                                CP_DISCOVERY_ERROR_MAX, f->error)));
+        cp_json_set(a, d, "failures", cp_json_int(a, failures + 1));
+    }
+
+    cp_json_set(a, d, "at",
+                cp_json_string(a, cp_time_format(a, cp_time_ms())));
+    cp_json_set(a, d, "upstream", cp_json_string(a, upstream));
+
+    return d;
+}
+
+
+static cp_json_t *
+cp_store_without_volatile(cp_arena_t *a, const cp_json_t *d)
+{
+    cp_json_t          *copy;
+    const cp_json_t    *v;
+    const char *const  *name;
+
+    copy = cp_json_object(a);
+
+    for (v = (d != NULL) ? d->first : NULL; v != NULL; v = v->next) {
+
+        for (name = cp_volatile; *name != NULL; name++) {
+            if (strcmp(*name, v->key) == 0) {
+                break;
+            }
+        }
+
+        if (*name == NULL) {
+            cp_json_set(a, copy, v->key, cp_json_copy(a, v));
+        }
+    }
+
+    return copy;
+}
+
+
+/* A new state is a change of the api: audited, in the feed.  The same again
+ * only moves the clock. */
+
+static cp_rc_t
+cp_store_api(cp_storing_t *s, const char *upstream)
+{
+    bool         changed;
+    cp_rc_t      rc;
+    cp_json_t   *d, *in, *out;
+    const char  *name;
+
+    d = cp_store_discovery(s, upstream);
+
+    if (d == NULL) {
+        return CP_ERROR;
+    }
+
+    if (s->before == NULL
+        || !cp_json_equal(cp_store_without_volatile(s->arena, d),
+                          cp_store_without_volatile(s->arena, s->before)))
+    {
+        rc = cp_resource_get(s->tx, s->arena, &cp_res_api, s->tenant, s->api,
+                             &in, &s->req.err);
+        if (rc != CP_OK) {
+            return rc;
+        }
+
+        /* not as a patch: that would merge the old members in */
+        cp_json_set(s->arena, in, "discovery", d);
+
+        return cp_resource_update(&s->req, s->tx, &cp_res_api, s->api, in,
+                                  false, NULL, -1, &out, &changed);
+    }
+
+    name = cp_json_text(s->arena, d, NULL);
+
+    if (name == NULL) {
+        return CP_ERROR;
+    }
+
+    return cp_store_query(s, "UPDATE apis SET discovery = $2 WHERE id = $1",
+                          cp_args(cp_text(s->api), cp_text(name)), NULL);
+}
+
+
+static cp_rc_t
+cp_store_all(cp_storing_t *s, const char *upstream)
+{
+    bool     stale;
+    cp_rc_t  rc;
+
+    rc = cp_store_begin(s, upstream, &stale);
+
+    if (rc != CP_OK || stale) {
+        return rc;
+    }
+
+    if (s->found->error == NULL) {
+        rc = cp_store_tools(s);
+
+        if (rc == CP_OK) {
+            rc = cp_store_plain(s, &cp_plain_resources, s->found->resources);
+        }
+
+        if (rc == CP_OK) {
+            rc = cp_store_plain(s, &cp_plain_prompts, s->found->prompts);
+        }
+    }
+
+    if (rc == CP_OK) {
+        rc = cp_store_api(s, upstream);
+    }
+
+    return (rc == CP_OK) ? cp_resource_flush(&s->req, s->tx) : rc;
+}
+
+
+cp_rc_t
+cp_discovery_store(cp_app_t *app, cp_arena_t *a, const char *api,
+    const char *upstream, const cp_catalog_t *found)
+{
+    cp_rc_t       rc;
+    unsigned      i;
+    cp_storing_t  s;
+
+    for (i = 0; i < CP_HTTP_RETRIES; i++) {
+        memset(&s, 0, sizeof(s));
+        cp_req_system(&s.req, app, a, "discovery");
+        cp_resource_defer(&s.req);
+        s.arena = a;
+        s.api = api;
+        s.found = found;
+
+        rc = cp_tx_begin(app->db, true, &s.tx);
+
+        if (rc == CP_OK) {
+            rc = cp_store_all(&s, upstream);
+
+            if (rc == CP_OK) {
+                rc = cp_tx_commit(s.tx);
+
+            } else {
+                cp_tx_rollback(s.tx);
+            }
+        }
+
+        if (rc != CP_CONFLICT) {
+            break;
+        }
+    }
+
+    if (rc != CP_OK) {
+        cp_log(CP_LOG_ERROR, "discovery", "cannot store api:%s code:%s %s%s%s",
+               api, s.req.err.code != NULL ? s.req.err.code : "-",
+               s.req.err.detail != NULL ? s.req.err.detail : "",
+               s.req.err.n > 0 ? " " : "",
+               s.req.err.n > 0 ? s.req.err.faults[0].message : "");
+    }
+
+    return rc;
+}
