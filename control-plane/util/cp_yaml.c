@@ -42,6 +42,8 @@ typedef struct {
 typedef struct {
     yaml_parser_t      parser;
     yaml_event_t       event;
+    const char        *text;
+    size_t             len;
     cp_arena_t        *arena;
     cp_err_t          *err;
     cp_yaml_anchor_t  *anchors;    /* of the document                       */
@@ -76,6 +78,26 @@ cp_yaml_here(cp_yaml_t *y, const char *why)
 }
 
 
+/* The reader of bytes knows an offset, the others a line. */
+
+static unsigned
+cp_yaml_problem_line(cp_yaml_t *y)
+{
+    size_t    i;
+    unsigned  line;
+
+    if (y->parser.error != YAML_READER_ERROR) {
+        return (unsigned) y->parser.problem_mark.line + 1;
+    }
+
+    for (line = 1, i = 0; i < y->parser.problem_offset && i < y->len; i++) {
+        line += (y->text[i] == '\n');
+    }
+
+    return line;
+}
+
+
 static cp_rc_t
 cp_yaml_next(cp_yaml_t *y)
 {
@@ -98,7 +120,7 @@ cp_yaml_next(cp_yaml_t *y)
                     (y->parser.context != NULL) ? ", " : "",
                     (y->parser.context != NULL) ? y->parser.context : "");
 
-    return cp_yaml_fail(y, (unsigned) y->parser.problem_mark.line + 1, why);
+    return cp_yaml_fail(y, cp_yaml_problem_line(y), why);
 }
 
 
@@ -614,6 +636,7 @@ cp_yaml_mapping(cp_yaml_t *y, unsigned depth, cp_json_t *v)
     const char      *key;
     cp_yaml_keys_t   keys;
 
+    key = NULL;
     memset(&keys, 0, sizeof(cp_yaml_keys_t));
 
     rc = cp_yaml_step(y);
@@ -758,6 +781,8 @@ cp_yaml_parse(cp_arena_t *a, const char *text, size_t len, cp_json_t **docs,
     cp_yaml_t  y;
 
     memset(&y, 0, sizeof(cp_yaml_t));
+    y.text = text;
+    y.len = len;
     y.arena = a;
     y.err = err;
 
