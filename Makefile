@@ -237,8 +237,9 @@ fuzz: $(FUZZ_BIN)
 	done
 
 
+# a report, never a test; BENCH_FLAGS="--only REGEX"
 bench: all
-	t/bench/run
+	$(TEST_ENV) perl t/bench/bench.pl $(BENCH_FLAGS)
 
 
 # The demo
