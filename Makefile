@@ -89,7 +89,7 @@ PRODUCTS = $(OBJS)/ngx_http_stoa_module.so $(OBJS)/stoa-control \
 
 
 .PHONY: all module control ctl install run stop test test-programs unit \
-	test-asan bench fuzz clean help
+	test-asan bench bench-core fuzz clean help
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
@@ -240,6 +240,15 @@ fuzz: $(FUZZ_BIN)
 # a report, never a test; BENCH_FLAGS="--only REGEX"
 bench: all
 	$(TEST_ENV) perl t/bench/bench.pl $(BENCH_FLAGS)
+
+# what the hot calls of core/ cost
+bench-core: $(OBJS)/t/bench/core
+	$<
+
+$(OBJS)/t/bench/core: t/bench/core.c $(CORE_OBJ)
+	@mkdir -p $(@D)
+	$(call say,TEST,$@)
+	$(Q)$(CC_CORE) -o $@ $(filter %.c %.o,$^) $(LINK) -lm
 
 
 # The demo
