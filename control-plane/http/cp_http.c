@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -181,6 +182,28 @@ cp_call_query(void *cls, enum MHD_ValueKind kind, const char *key,
 }
 
 
+/* Two lengths, or a length beside chunks: another reader on the way may see
+ * another request than we do. */
+
+static enum MHD_Result
+cp_call_framing(void *cls, enum MHD_ValueKind kind, const char *key,
+    const char *value)
+{
+    unsigned  *seen = cls;
+
+    (void) kind;
+    (void) value;
+
+    if (strcasecmp(key, "Content-Length") == 0
+        || strcasecmp(key, "Transfer-Encoding") == 0)
+    {
+        (*seen)++;
+    }
+
+    return MHD_YES;
+}
+
+
 /* What can be judged before the body. */
 
 static cp_rc_t
@@ -189,6 +212,7 @@ cp_call_judge(cp_call_t *call)
     int                 n;
     cp_rc_t             rc;
     cp_req_t           *r = &call->req;
+    unsigned            framing;
     const char         *length;
     unsigned long long  len;
 
@@ -199,7 +223,14 @@ cp_call_judge(cp_call_t *call)
 
     call->body.max = call->routed->body_max;
 
-    n = MHD_get_connection_values(r->conn, MHD_HEADER_KIND, NULL, NULL);
+    framing = 0;
+    n = MHD_get_connection_values(r->conn, MHD_HEADER_KIND, cp_call_framing,
+                                  &framing);
+
+    if (framing > 1) {
+        return cp_err_set(&r->err, "bad_request",
+                          "the length of the body is given twice");
+    }
 
     if (n > CP_CALL_HEADERS_MAX) {
         return cp_err_set(&r->err, "headers_too_large",
@@ -296,6 +327,7 @@ cp_call_open(cp_http_t *http, struct MHD_Connection *conn, const char *url,
     length = cp_req_header(r, "Content-Length");
 
     if (cp_req_header(r, "Expect") != NULL
+        || r->err.status == 400
         || (length != NULL
             && strtoull(length, NULL, 10) > CP_CALL_DISCARD_MAX))
     {
