@@ -108,6 +108,12 @@ typedef struct {
 cp_rc_t cp_report_check(const cp_json_t *obj, const cp_report_field_t *fields,
     const char *at, cp_err_t *err) CP_MUST_CHECK;
 
+/* The tables; OpenAPI is made from them too. */
+extern const cp_report_field_t  cp_status_fields[];
+extern const cp_report_field_t  cp_rejected_fields[];
+extern const cp_report_field_t  cp_usage_fields[];
+extern const cp_report_field_t  cp_usage_row_fields[];
+
 /* A text member, "" when it is absent. */
 const char *cp_report_text(const cp_json_t *obj, const char *name);
 

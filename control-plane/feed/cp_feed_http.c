@@ -89,7 +89,7 @@ const cp_route_t  cp_feed_routes[] = {
     { "POST", "/gateway/v1/usage", CP_AUTH_GATEWAY, NULL, cp_usage_post, NULL,
       "A batch of counts, taken once" },
 
-    { "GET", "/v1/tenants/{tenant}/usage", CP_AUTH_ADMIN, "usage.read",
+    { "GET", "/v1/tenants/{tenant}/usage", CP_AUTH_ADMIN, "usage:read",
       cp_usage_get, NULL, "Usage of a tenant's applications and apis" },
 
     { NULL, NULL, CP_AUTH_NONE, NULL, NULL, NULL, NULL }

@@ -27,7 +27,7 @@ static cp_rc_t cp_gateway_sync(cp_tx_t *tx, cp_arena_t *a,
     const cp_rows_t *st, const char **sync, cp_err_t *err);
 
 
-static const cp_report_field_t  cp_status_fields[] = {
+const cp_report_field_t  cp_status_fields[] = {
     { "epoch",       CP_REPORT_TEXT,  true,  CP_FEED_EPOCH_LEN },
     { "rev",         CP_REPORT_INT,   true,  INT64_MAX },
     { "digest",      CP_REPORT_HEX,   true,  32 },
@@ -44,7 +44,7 @@ static const cp_report_field_t  cp_status_fields[] = {
     { NULL, CP_REPORT_INT, false, 0 }
 };
 
-static const cp_report_field_t  cp_rejected_fields[] = {
+const cp_report_field_t  cp_rejected_fields[] = {
     { "key",   CP_REPORT_TEXT, true,  512 },
     { "rev",   CP_REPORT_INT,  true,  INT64_MAX },
     { "error", CP_REPORT_TEXT, false, 1024 },

@@ -32,7 +32,7 @@ static cp_rc_t cp_usage_add(cp_req_t *r, cp_tx_t *tx, const cp_json_t *row,
     int64_t start_ms);
 
 
-static const cp_report_field_t  cp_usage_fields[] = {
+const cp_report_field_t  cp_usage_fields[] = {
     { "file",    CP_REPORT_HEX,   true, 32 },
     { "batch",   CP_REPORT_INT,   true, INT64_MAX },
     { "from_ms", CP_REPORT_INT,   true, INT64_MAX },
@@ -42,7 +42,7 @@ static const cp_report_field_t  cp_usage_fields[] = {
 };
 
 /* In the order of the parameters of cp_usage_sql, after start_ms. */
-static const cp_report_field_t  cp_usage_row_fields[] = {
+const cp_report_field_t  cp_usage_row_fields[] = {
     { "tenant",       CP_REPORT_ID,    false, STOA_ID_LEN },
     { "application",  CP_REPORT_ID,    false, STOA_ID_LEN },
     { "subscription", CP_REPORT_ID,    false, STOA_ID_LEN },

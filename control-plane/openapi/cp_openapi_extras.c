@@ -1,0 +1,169 @@
+/*
+ * What the tables of routes and resources do not say: parameters, bodies and
+ * answers of the routes that are no resource's.
+ */
+
+#include "cp_openapi.h"
+
+
+#define REF(name)  "{\"$ref\":\"#/components/schemas/" name "\"}"
+#define JSON(schema)  "{\"application/json\":{\"schema\":" schema "}}"
+#define OK_JSON(text, schema)                                                 \
+    "{\"200\":{\"description\":\"" text "\",\"content\":" JSON(schema) "}}"
+#define QUERY(name, schema, text)                                             \
+    "{\"name\":\"" name "\",\"in\":\"query\",\"description\":\"" text         \
+    "\",\"schema\":" schema "}"
+
+#define INT64(min)  "{\"type\":\"integer\",\"minimum\":" min "}"
+#define TEXT        "{\"type\":\"string\"}"
+#define TIME        "{\"type\":\"string\",\"format\":\"date-time\"}"
+#define FLAG        "{\"type\":\"string\",\"enum\":[\"0\",\"1\",\"true\","    \
+                    "\"false\"]}"
+#define ANY         "{\"type\":\"object\"}"
+
+#define DOCUMENTS                                                             \
+    "{\"application/yaml\":{\"schema\":" TEXT "},\"application/json\":"       \
+    "{\"schema\":{\"oneOf\":[" REF("Document") ",{\"type\":\"array\","        \
+    "\"maxItems\":10000,\"items\":" REF("Document") "}]}}}"
+
+#define PRUNE                                                                 \
+    QUERY("prune", FLAG, "delete what is absent in the tenants that the"      \
+          " documents name") ","                                              \
+    QUERY("max_delete", INT64("0"), "refuse to delete more, default 10")
+
+#define USAGE                                                                 \
+    QUERY("from", TIME, "default: a day before to") ","                       \
+    QUERY("to", TIME, "not included; default: now") ","                       \
+    QUERY("step", "{\"type\":\"string\",\"enum\":[\"minute\",\"hour\","       \
+          "\"day\"]}", "an item per step; default: one sum") ","              \
+    QUERY("by", TEXT, "list of application, subscription, api, operation,"    \
+          " refused")
+
+
+const cp_openapi_extra_t  cp_openapi_extras[] = {
+
+    { "GET /gateway/v1/feed",
+      "[" QUERY("since", INT64("0"), "revision that is known; 0: none") ","
+      QUERY("epoch", TEXT, "of the revision; needed with since") ","
+      QUERY("wait", "{\"type\":\"integer\",\"minimum\":0,\"maximum\":60}",
+            "seconds to hold the request while nothing is newer") "]",
+      NULL,
+      "{\"200\":{\"description\":\"a head line, the records in the order of"
+      " their revisions, a line that closes it\",\"content\":"
+      "{\"application/x-ndjson\":{\"schema\":" REF("FeedLine") "}}},"
+      "\"410\":{\"description\":\"start again from 0\",\"content\":"
+      "{\"application/problem+json\":{\"schema\":" REF("Problem") "}}}}" },
+
+    { "POST /gateway/v1/status", NULL, JSON(REF("GatewayStatus")),
+      OK_JSON("the head, and when to report again",
+              REF("GatewayStatusAnswer")) },
+
+    { "POST /gateway/v1/usage", NULL, JSON(REF("UsageBatch")),
+      OK_JSON("applied is false when the batch was taken before",
+              REF("UsageAnswer")) },
+
+    { "GET /v1/tenants/{tenant}/usage", "[" USAGE "]", NULL,
+      OK_JSON("sums", REF("UsageSums")) },
+
+    { "GET /platform/v1/usage", "[" USAGE "]", NULL,
+      OK_JSON("sums", ANY) },
+
+    { "POST /v1/apply",
+      "[" QUERY("dry_run", FLAG, "change nothing") "," PRUNE ","
+      QUERY("wait", TEXT, "how long to wait for the gateways: 5s, 500ms")
+      "]",
+      DOCUMENTS,
+      "{\"200\":{\"description\":\"done; every online gateway has it\","
+      "\"content\":" JSON(REF("ApplyAnswer")) "},\"202\":{\"description\":"
+      "\"done; some gateways do not have it yet\",\"content\":"
+      JSON(REF("ApplyAnswer")) "}}" },
+
+    { "POST /v1/diff", "[" PRUNE "]", DOCUMENTS,
+      OK_JSON("what would change", REF("ApplyAnswer")) },
+
+    { "GET /v1/dump",
+      "[" QUERY("tenant", TEXT, "only this tenant") "]", NULL,
+      "{\"200\":{\"description\":\"a stream of documents\",\"content\":"
+      "{\"application/yaml\":{\"schema\":" TEXT "}}}}" },
+
+    { "GET /v1/audit",
+      "[" QUERY("tenant", TEXT, "name or id") ","
+      QUERY("since", TEXT, "number of the event after which to begin") ","
+      QUERY("limit", INT64("1"), "events") "]", NULL,
+      OK_JSON("events", ANY) },
+
+    { "GET /v1/audit/verify",
+      "[" QUERY("tenant", TEXT, "name or id") "]", NULL,
+      OK_JSON("whether the chain is whole", ANY) },
+
+    { "POST /mcp", NULL, JSON(ANY),
+      "{\"200\":{\"description\":\"a JSON-RPC answer\",\"content\":" JSON(ANY)
+      "},\"202\":{\"description\":\"a notification was taken\"}}" },
+
+    { "GET /metrics", NULL, NULL,
+      "{\"200\":{\"description\":\"Prometheus text\",\"content\":"
+      "{\"text/plain\":{\"schema\":" TEXT "}}}}" },
+
+    { NULL, NULL, NULL, NULL }
+};
+
+
+const char *const  cp_openapi_schemas_text[] = {
+
+    "Problem",
+    "{\"type\":\"object\",\"required\":[\"type\",\"title\",\"status\"],"
+    "\"properties\":{\"type\":{\"type\":\"string\"},\"title\":" TEXT ","
+    "\"status\":{\"type\":\"integer\"},\"detail\":" TEXT ",\"request_id\":"
+    TEXT ",\"errors\":{\"type\":\"array\",\"items\":{\"type\":\"object\","
+    "\"required\":[\"field\",\"message\"],\"properties\":{\"document\":"
+    INT64("0") ",\"line\":" INT64("1") ",\"field\":" TEXT ",\"message\":" TEXT
+    "}}}}}",
+
+    "FeedLine",
+    "{\"oneOf\":[{\"type\":\"object\",\"required\":[\"feed\",\"epoch\","
+    "\"rev\"],\"properties\":{\"feed\":{\"const\":1},\"epoch\":" TEXT ","
+    "\"rev\":" INT64("0") "}},{\"type\":\"object\",\"required\":[\"key\","
+    "\"rev\",\"kind\"],\"properties\":{\"key\":" TEXT ",\"rev\":" INT64("1")
+    ",\"kind\":" TEXT ",\"body\":" ANY ",\"deleted\":{\"const\":true}}},"
+    "{\"type\":\"object\",\"required\":[\"end\",\"rev\"],\"properties\":"
+    "{\"end\":{\"const\":true},\"rev\":" INT64("0") "}}]}",
+
+    "GatewayStatusAnswer",
+    "{\"type\":\"object\",\"required\":[\"rev\",\"interval_ms\"],"
+    "\"properties\":{\"rev\":" INT64("0") ",\"interval_ms\":" INT64("1")
+    "}}",
+
+    "UsageAnswer",
+    "{\"type\":\"object\",\"required\":[\"applied\"],\"properties\":"
+    "{\"applied\":{\"type\":\"boolean\"}}}",
+
+    "UsageSums",
+    "{\"type\":\"object\",\"required\":[\"from\",\"to\",\"items\"],"
+    "\"properties\":{\"from\":" TIME ",\"to\":" TIME ",\"items\":{\"type\":"
+    "\"array\",\"items\":{\"type\":\"object\",\"required\":[\"requests\"],"
+    "\"properties\":{\"start\":" TIME ",\"application\":{\"type\":"
+    "[\"string\",\"null\"]},\"subscription\":{\"type\":[\"string\",\"null\"]}"
+    ",\"api\":{\"type\":[\"string\",\"null\"]},\"operation\":{\"type\":"
+    "[\"string\",\"null\"]},\"refused\":{\"type\":[\"string\",\"null\"]},"
+    "\"requests\":" INT64("0") ",\"c2xx\":" INT64("0") ",\"c3xx\":"
+    INT64("0") ",\"c4xx\":" INT64("0") ",\"c5xx\":" INT64("0")
+    ",\"bytes_in\":" INT64("0") ",\"bytes_out\":" INT64("0") ",\"p50_us\":"
+    INT64("0") ",\"p95_us\":" INT64("0") ",\"p99_us\":" INT64("0")
+    "}}}}}",
+
+    "ApplyAnswer",
+    "{\"type\":\"object\",\"required\":[\"rev\",\"changes\"],\"properties\":"
+    "{\"rev\":" INT64("0") ",\"changes\":{\"type\":\"array\",\"items\":"
+    "{\"type\":\"object\",\"required\":[\"kind\",\"name\",\"action\"],"
+    "\"properties\":{\"kind\":" TEXT ",\"tenant\":" TEXT ",\"name\":" TEXT
+    ",\"action\":{\"type\":\"string\",\"enum\":[\"none\",\"create\","
+    "\"update\",\"delete\"]},\"diff\":{\"type\":\"array\",\"items\":"
+    "{\"type\":\"object\",\"required\":[\"field\"],\"properties\":"
+    "{\"field\":" TEXT ",\"before\":true,\"after\":true}}}}}},"
+    "\"gateways\":{\"type\":\"array\",\"items\":{\"type\":\"object\","
+    "\"properties\":{\"name\":" TEXT ",\"rev\":" INT64("0") ",\"state\":"
+    "{\"type\":\"string\",\"enum\":[\"acked\",\"pending\",\"rejected\","
+    "\"stale\",\"offline\"]}}}}}}",
+
+    NULL
+};
