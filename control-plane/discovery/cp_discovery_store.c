@@ -398,6 +398,34 @@ cp_store_without_volatile(cp_arena_t *a, const cp_json_t *d)
 }
 
 
+/* The api as a client would write it, with the new discovery.  It is no patch:
+ * that would merge members of the old one in. */
+
+static cp_json_t *
+cp_store_api_tree(cp_storing_t *s, const cp_json_t *api, cp_json_t *d)
+{
+    cp_json_t         *in;
+    const cp_json_t   *v;
+    const cp_field_t  *f;
+
+    in = cp_json_object(s->arena);
+
+    for (f = cp_res_api.fields; in != NULL && f->name != NULL; f++) {
+        v = cp_json_get(api, f->name);
+
+        if (v != NULL && (f->flags & CP_READONLY) == 0) {
+            cp_json_set(s->arena, in, f->name, cp_json_copy(s->arena, v));
+        }
+    }
+
+    if (in != NULL) {
+        cp_json_set(s->arena, in, "discovery", d);
+    }
+
+    return in;
+}
+
+
 /* A new state is a change of the api: audited, in the feed.  The same again
  * only moves the clock. */
 
@@ -406,8 +434,8 @@ cp_store_api(cp_storing_t *s, const char *upstream)
 {
     bool         changed;
     cp_rc_t      rc;
-    cp_json_t   *d, *in, *out;
-    const char  *name;
+    cp_json_t   *d, *api, *in, *out;
+    const char  *text;
 
     d = cp_store_discovery(s, upstream);
 
@@ -420,26 +448,26 @@ cp_store_api(cp_storing_t *s, const char *upstream)
                           cp_store_without_volatile(s->arena, s->before)))
     {
         rc = cp_resource_get(s->tx, s->arena, &cp_res_api, s->tenant, s->api,
-                             &in, &s->req.err);
+                             &api, &s->req.err);
         if (rc != CP_OK) {
             return rc;
         }
 
-        /* not as a patch: that would merge the old members in */
-        cp_json_set(s->arena, in, "discovery", d);
+        in = cp_store_api_tree(s, api, d);
 
-        return cp_resource_update(&s->req, s->tx, &cp_res_api, s->api, in,
-                                  false, NULL, -1, &out, &changed);
+        return (in == NULL) ? CP_ERROR
+                   : cp_resource_update(&s->req, s->tx, &cp_res_api, s->api,
+                                        in, false, NULL, -1, &out, &changed);
     }
 
-    name = cp_json_text(s->arena, d, NULL);
+    text = cp_json_text(s->arena, d, NULL);
 
-    if (name == NULL) {
+    if (text == NULL) {
         return CP_ERROR;
     }
 
     return cp_store_query(s, "UPDATE apis SET discovery = $2 WHERE id = $1",
-                          cp_args(cp_text(s->api), cp_text(name)), NULL);
+                          cp_args(cp_text(s->api), cp_text(text)), NULL);
 }
 
 
