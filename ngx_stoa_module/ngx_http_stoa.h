@@ -353,6 +353,9 @@ ngx_int_t ngx_http_stoa_refusal_find(ngx_http_request_t *r,
 struct ngx_http_stoa_ctx_s {
     ngx_http_request_t        *request;
     ngx_uint_t                 step;            /* next row of the pipeline  */
+    ngx_uint_t                 mode;            /* of the location, and ...  */
+    ngx_str_t                  protect_tenant;
+    ngx_str_t                  protect_api;
     ngx_uint_t                 refused;         /* ngx_http_stoa_refuse_e + 1 */
     ngx_str_t                  detail;
 
@@ -391,7 +394,8 @@ struct ngx_http_stoa_ctx_s {
     ngx_str_t                  allow;           /* for 405                   */
     ngx_str_t                  key;             /* presented, until verified */
     ngx_str_t                  policies;        /* RateLimit-Policy          */
-    ngx_resolver_ctx_t        *resolver;        /* while resolving           */
+    ngx_resolver_ctx_t        *resolver;        /* while resolving, and ...  */
+    ngx_http_stoa_target_t    *resolving;
     ngx_str_t                  response_header[4];  /* written once          */
 
     unsigned                   authenticated:1;
@@ -401,7 +405,7 @@ struct ngx_http_stoa_ctx_s {
     unsigned                   accounted:1;
     unsigned                   passed:1;        /* pipeline is through       */
     unsigned                   mcp_route:1;     /* /mcp/...                  */
-    unsigned                   started:1;       /* request id made, ...      */
+    unsigned                   by_name:1;       /* /apis/<tenant>/<api>      */
     unsigned                   headers_done:1;  /* request headers rebuilt   */
 };
 
@@ -423,6 +427,11 @@ void ngx_http_stoa_pipeline_wake(ngx_http_request_t *r);
 ngx_uint_t ngx_http_stoa_visible(const stoa_rec_api_t *rec,
     const stoa_id_t *tenant);
 
+/* Unix ms, as exact as nginx's cached time. */
+#define ngx_http_stoa_now_ms()                                                \
+    ((int64_t) ngx_cached_time->sec * 1000                                      \
+     + (int64_t) ngx_cached_time->msec)
+
 /* Steps of the pipeline's table; NGX_OK, NGX_AGAIN or a status. */
 ngx_int_t ngx_http_stoa_route(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
@@ -430,9 +439,14 @@ ngx_int_t ngx_http_stoa_screen(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 ngx_int_t ngx_http_stoa_operation(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
+/* The client's X-Request-Id if it is a sane one, else a new one. */
+ngx_int_t ngx_http_stoa_request_id(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
 /* Caller's headers without credential and X-Stoa-*, with ours. */
 ngx_int_t ngx_http_stoa_headers(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
+/* Is this a traceparent of W3C Trace Context? */
+ngx_uint_t ngx_http_stoa_trace_valid(ngx_str_t *value);
 /* X-Stoa-Identity: a compact JWS. */
 ngx_int_t ngx_http_stoa_identity(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_str_t *jws);
@@ -462,19 +476,14 @@ ngx_int_t ngx_http_stoa_mcp_error(ngx_http_request_t *r,
     ngx_str_t *detail, ngx_str_t *body);
 
 
-/* Another part's share of the configuration: filters; the peer of the
- * upstream "stoa_upstream" (peer.init_upstream). */
-ngx_int_t ngx_http_stoa_filter_init(ngx_conf_t *cf);
-ngx_int_t ngx_http_stoa_upstream_init(ngx_conf_t *cf,
-    ngx_http_upstream_srv_conf_t *us);
-
-
 /* ---- forwarding (_upstream.c, _resolve.c, _keepalive.c, _filter.c) ------ */
 
 /* Makes "stoa_upstream" (mcf->upstream); called by the setter of "stoa", any
  * number of times. */
 ngx_int_t ngx_http_stoa_upstream_add(ngx_conf_t *cf,
     ngx_http_stoa_main_conf_t *mcf);
+ngx_int_t ngx_http_stoa_upstream_init(ngx_conf_t *cf,
+    ngx_http_upstream_srv_conf_t *us);
 /* Header and body filters; called in postconfiguration. */
 ngx_int_t ngx_http_stoa_filter_init(ngx_conf_t *cf);
 

@@ -1,0 +1,471 @@
+
+/*
+ * Who calls: finds the API key, verifies it, looks at the states behind it.
+ *
+ * Junk dies at the checksum, before any look-up; an unknown id costs the same
+ * digest and comparison as a known one.  Process: workers.  Lifetime: the
+ * request; the presented key is wiped as soon as it was judged.
+ */
+
+
+#include "ngx_http_stoa_uri.h"
+#include "ngx_http_stoa_digest.h"
+
+
+typedef struct {
+    ngx_str_t    key;
+    ngx_uint_t   foreign;         /* a Bearer or X-API-Key of another kind   */
+    ngx_uint_t   differ;          /* two keys that are not the same          */
+} ngx_http_stoa_auth_found_t;
+
+
+static ngx_int_t ngx_http_stoa_auth_find(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_auth_found_t *found);
+static void ngx_http_stoa_auth_take(ngx_http_stoa_auth_found_t *found,
+    u_char *data, size_t len);
+static ngx_int_t ngx_http_stoa_auth_query(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_auth_found_t *found);
+static void ngx_http_stoa_auth_mask(ngx_str_t *in, u_char *secret,
+    size_t len);
+static ngx_int_t ngx_http_stoa_auth_digest(ngx_http_request_t *r,
+    ngx_str_t *key, ngx_uint_t alg, u_char *digest);
+static const stoa_rec_credential_t *ngx_http_stoa_auth_credential(
+    ngx_http_request_t *r, ngx_str_t *key);
+static ngx_int_t ngx_http_stoa_auth_principal(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const stoa_rec_credential_t *cred);
+static ngx_int_t ngx_http_stoa_auth_names(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const stoa_rec_tenant_t *tenant,
+    const stoa_rec_application_t *app);
+
+
+/* No credential has it: all that is known of it is 32 bytes. */
+
+static const u_char  ngx_http_stoa_auth_nobody[NGX_HTTP_STOA_SHA256_LEN];
+
+
+ngx_int_t
+ngx_http_stoa_auth(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    ngx_int_t                     rc;
+    const stoa_rec_credential_t  *cred;
+    ngx_http_stoa_auth_found_t    found;
+
+    if (!ctx->authenticated) {
+        ngx_memzero(&found, sizeof(ngx_http_stoa_auth_found_t));
+
+        if (ngx_http_stoa_auth_find(r, ctx, &found) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        if (found.differ || (found.key.len == 0 && found.foreign)) {
+            return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_KEY_INVALID,
+                                        NULL);
+        }
+
+        if (found.key.len == 0) {
+            return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_KEY_MISSING,
+                                        NULL);
+        }
+
+        cred = ngx_http_stoa_auth_credential(r, &found.key);
+
+        if (ctx->key.len) {
+            ngx_explicit_memzero(ctx->key.data, ctx->key.len);
+            ctx->key.len = 0;
+        }
+
+        if (cred == NULL || cred->state == STOA_STATE_REVOKED) {
+            return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_KEY_INVALID,
+                                        NULL);
+        }
+
+        rc = ngx_http_stoa_auth_principal(r, ctx, cred);
+        if (rc != NGX_OK) {
+            return rc;
+        }
+
+        ctx->authenticated = 1;
+    }
+
+    if (ctx->api && !ngx_http_stoa_visible(ctx->api->rec, &ctx->tenant)) {
+        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_NO_ROUTE, NULL);
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_uint_t
+ngx_http_stoa_visible(const stoa_rec_api_t *rec, const stoa_id_t *tenant)
+{
+    int               rc;
+    uint32_t          low, high, i;
+    const stoa_id_t  *partners;
+
+    if (rec->audience == STOA_AUDIENCE_PUBLIC
+        || ngx_memcmp(&rec->tenant, tenant, sizeof(stoa_id_t)) == 0)
+    {
+        return 1;
+    }
+
+    if (rec->audience != STOA_AUDIENCE_PARTNER) {
+        return 0;
+    }
+
+    partners = stoa_rec_vec(rec, rec->partners, stoa_id_t);
+    low = 0;
+    high = rec->partners.n;
+
+    while (low < high) {
+        i = low + (high - low) / 2;
+        rc = ngx_memcmp(tenant, &partners[i], sizeof(stoa_id_t));
+
+        if (rc == 0) {
+            return 1;
+        }
+
+        if (rc < 0) {
+            high = i;
+
+        } else {
+            low = i + 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/*
+ * All places are looked at.  Only what has the form of a key is ours: an
+ * Authorization of another kind beside a key in X-API-Key belongs to the
+ * upstream, and the other way round.
+ */
+
+static ngx_int_t
+ngx_http_stoa_auth_find(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    ngx_http_stoa_auth_found_t *found)
+{
+    u_char           *p;
+    size_t            len;
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    part = &r->headers_in.headers.part;
+    h = part->elts;
+
+    for (i = 0; /* void */ ; i++) {
+
+        if (i >= part->nelts) {
+            if (part->next == NULL) {
+                break;
+            }
+
+            part = part->next;
+            h = part->elts;
+            i = 0;
+        }
+
+        if (h[i].key.len == sizeof("X-API-Key") - 1
+            && ngx_memcmp(h[i].lowcase_key, "x-api-key", 9) == 0)
+        {
+            ngx_http_stoa_auth_take(found, h[i].value.data, h[i].value.len);
+            continue;
+        }
+
+        if (h[i].key.len == sizeof("Authorization") - 1
+            && ngx_memcmp(h[i].lowcase_key, "authorization", 13) == 0)
+        {
+            p = h[i].value.data;
+            len = h[i].value.len;
+
+            if (len < 7 || ngx_strncasecmp(p, (u_char *) "Bearer ", 7) != 0) {
+                continue;
+            }
+
+            for (p += 7, len -= 7; len && *p == ' '; p++, len--) { /* void */ }
+
+            ngx_http_stoa_auth_take(found, p, len);
+        }
+    }
+
+    if (ctx->api && ctx->api->rec->key_query.len && r->args.len) {
+        return ngx_http_stoa_auth_query(r, ctx, found);
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_stoa_auth_take(ngx_http_stoa_auth_found_t *found, u_char *data,
+    size_t len)
+{
+    if (len < 5 || ngx_memcmp(data, "stoa_", 5) != 0) {
+        found->foreign = 1;
+        return;
+    }
+
+    if (found->key.len == 0) {
+        found->key.data = data;
+        found->key.len = len;
+        return;
+    }
+
+    if (found->key.len != len || !stoa_equal_ct(found->key.data, data, len)) {
+        found->differ = 1;
+    }
+}
+
+
+/* Copied, as it must not stay where logs and variables are made from. */
+
+static ngx_int_t
+ngx_http_stoa_auth_query(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    ngx_http_stoa_auth_found_t *found)
+{
+    u_char      *p, *last, *src, *dst;
+    ngx_str_t    value;
+    stoa_str_t   name;
+
+    name = stoa_rec_str(ctx->api->rec, ctx->api->rec->key_query);
+
+    p = r->args.data;
+    last = p + r->args.len;
+
+    while (ngx_http_stoa_args_next(&p, last, name.data, name.len, &value)
+           == NGX_OK)
+    {
+        if (value.len == 0) {
+            continue;
+        }
+
+        if (ctx->key.len) {
+
+            /* only what is the same may come twice */
+
+            if (value.len != ctx->key.len
+                || !stoa_equal_ct(value.data, ctx->key.data, value.len))
+            {
+                found->differ = 1;
+            }
+
+        } else {
+            dst = ngx_pnalloc(r->pool, value.len);
+            if (dst == NULL) {
+                return NGX_ERROR;
+            }
+
+            ngx_memcpy(dst, value.data, value.len);
+            ctx->key.data = dst;
+            ctx->key.len = value.len;
+        }
+
+    }
+
+    p = r->args.data;
+
+    while (ngx_http_stoa_args_next(&p, last, name.data, name.len, &value)
+           == NGX_OK)
+    {
+        ngx_http_stoa_auth_mask(&r->request_line, value.data, value.len);
+        ngx_http_stoa_auth_mask(&r->unparsed_uri, value.data, value.len);
+        ngx_memset(value.data, '*', value.len);
+    }
+
+    if (ctx->key.len) {
+        src = dst = ctx->key.data;
+        ngx_unescape_uri(&dst, &src, ctx->key.len, 0);
+
+        ngx_http_stoa_auth_take(found, ctx->key.data,
+                                dst - ctx->key.data);
+    }
+
+    return NGX_OK;
+}
+
+
+/* Over HTTP/2 the request line is a copy of its own. */
+
+static void
+ngx_http_stoa_auth_mask(ngx_str_t *in, u_char *secret, size_t len)
+{
+    u_char  *p, *last;
+
+    if (in->len < len) {
+        return;
+    }
+
+    last = in->data + in->len - len;
+
+    for (p = in->data; p <= last; p++) {
+        if (p != secret && ngx_memcmp(p, secret, len) == 0) {
+            ngx_memset(p, '*', len);
+        }
+    }
+}
+
+
+/*
+ * The record of a key that was presented, NULL if the key is not valid: for
+ * its form, its checksum, its id or its secret.
+ */
+
+static const stoa_rec_credential_t *
+ngx_http_stoa_auth_credential(ngx_http_request_t *r, ngx_str_t *key)
+{
+    bool                          same;
+    u_char                        digest[NGX_HTTP_STOA_SHA256_LEN];
+    stoa_id_t                     id;
+    stoa_key_t                    parsed;
+    const u_char                 *known;
+    const stoa_rec_credential_t  *cred;
+    ngx_http_stoa_main_conf_t    *mcf;
+
+    if (stoa_key_parse((char *) key->data, key->len, &parsed) != STOA_OK) {
+        return NULL;
+    }
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+
+    ngx_memcpy(&id, parsed.id.data, sizeof(stoa_id_t));
+    cred = ngx_http_stoa_store_credential(mcf->store, &id);
+
+    known = cred ? cred->digest : ngx_http_stoa_auth_nobody;
+
+    if (ngx_http_stoa_auth_digest(r, key, cred ? cred->alg
+                                        : (mcf->pepper.len
+                                           ? STOA_DIGEST_HMAC
+                                           : STOA_DIGEST_SHA256),
+                                  digest)
+        != NGX_OK)
+    {
+        return NULL;
+    }
+
+    same = stoa_equal_ct(digest, known, sizeof(digest));
+
+    ngx_explicit_memzero(digest, sizeof(digest));
+
+    return same ? cred : NULL;
+}
+
+
+static ngx_int_t
+ngx_http_stoa_auth_digest(ngx_http_request_t *r, ngx_str_t *key,
+    ngx_uint_t alg, u_char *digest)
+{
+    ngx_http_stoa_main_conf_t    *mcf;
+
+    static ngx_uint_t             ready;
+    static ngx_http_stoa_hmac_t   hmac;
+
+    if (alg == STOA_DIGEST_SHA256) {
+        return ngx_http_stoa_sha256(key->data, key->len, digest);
+    }
+
+    if (!ready) {
+        mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+
+        if (mcf->pepper.len == 0) {
+            ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                          "stoa: a credential needs \"stoa_pepper_file\"");
+            return NGX_ERROR;
+        }
+
+        if (ngx_http_stoa_hmac_init(&hmac, mcf->pepper.data, mcf->pepper.len)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        ready = 1;
+    }
+
+    return ngx_http_stoa_hmac(&hmac, key->data, key->len, digest);
+}
+
+
+static ngx_int_t
+ngx_http_stoa_auth_principal(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    const stoa_rec_credential_t *cred)
+{
+    const stoa_rec_tenant_t       *tenant;
+    const stoa_rec_application_t  *app;
+    ngx_http_stoa_main_conf_t     *mcf;
+
+    if (cred->state == STOA_STATE_EXPIRED
+        || (cred->expires_ms && cred->expires_ms <= ngx_http_stoa_now_ms()))
+    {
+        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_KEY_EXPIRED,
+                                    NULL);
+    }
+
+    if (cred->state != STOA_STATE_ACTIVE
+        && cred->state != STOA_STATE_ROTATING)
+    {
+        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_KEY_INVALID,
+                                    NULL);
+    }
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+
+    app = ngx_http_stoa_store_application(mcf->store, &cred->application);
+    tenant = ngx_http_stoa_store_tenant(mcf->store, &cred->tenant);
+
+    if (app == NULL || tenant == NULL
+        || ngx_memcmp(&app->tenant, &cred->tenant, sizeof(stoa_id_t)) != 0)
+    {
+        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_KEY_INVALID,
+                                    NULL);
+    }
+
+    ctx->credential = cred->id;
+    ctx->application = app->id;
+    ctx->tenant = tenant->id;
+
+    if (ngx_http_stoa_auth_names(r, ctx, tenant, app) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (tenant->state != STOA_STATE_ACTIVE) {
+        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_TENANT_SUSPENDED,
+                                    NULL);
+    }
+
+    if (app->state != STOA_STATE_ACTIVE) {
+        return ngx_http_stoa_refuse(r,
+                                  NGX_HTTP_STOA_REFUSE_APPLICATION_SUSPENDED,
+                                  NULL);
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_stoa_auth_names(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    const stoa_rec_tenant_t *tenant, const stoa_rec_application_t *app)
+{
+    u_char      *p;
+    stoa_str_t   tname, aname;
+
+    tname = stoa_rec_str(tenant, tenant->name);
+    aname = stoa_rec_str(app, app->name);
+
+    p = ngx_pnalloc(r->pool, tname.len + aname.len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    ctx->tenant_name.data = p;
+    ctx->tenant_name.len = tname.len;
+    p = ngx_cpymem(p, tname.data, tname.len);
+
+    ctx->application_name.data = p;
+    ctx->application_name.len = aname.len;
+    ngx_memcpy(p, aname.data, aname.len);
+
+    return NGX_OK;
+}

@@ -1,0 +1,381 @@
+
+/*
+ * Header and body filters: the gateway's response headers, and its own bodies
+ * in place of nginx's error pages.
+ *
+ * A page is replaced only when nginx made it (r->err_status) and nobody's
+ * error_page is shown: an internal redirect takes the context from r->ctx, so
+ * what is served there is left alone.  What an upstream sends is its own.
+ *
+ * Process: workers.  Lifetime: r->pool.
+ */
+
+
+#include "ngx_http_stoa_mcp.h"
+
+
+static ngx_int_t ngx_http_stoa_header_filter(ngx_http_request_t *r);
+static ngx_int_t ngx_http_stoa_body_filter(ngx_http_request_t *r,
+    ngx_chain_t *in);
+static ngx_uint_t ngx_http_stoa_filter_made_here(ngx_http_request_t *r);
+static ngx_int_t ngx_http_stoa_filter_replace(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+static ngx_int_t ngx_http_stoa_filter_explain(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+static ngx_int_t ngx_http_stoa_filter_challenge(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+static ngx_int_t ngx_http_stoa_filter_api(ngx_http_request_t *r,
+    ngx_http_stoa_api_t *api);
+static void ngx_http_stoa_filter_clear(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+static ngx_table_elt_t *ngx_http_stoa_filter_push(ngx_http_request_t *r,
+    const char *name, size_t len);
+
+
+static ngx_http_output_header_filter_pt  ngx_http_stoa_next_header_filter;
+static ngx_http_output_body_filter_pt    ngx_http_stoa_next_body_filter;
+
+
+ngx_int_t
+ngx_http_stoa_filter_init(ngx_conf_t *cf)
+{
+    ngx_http_stoa_next_header_filter = ngx_http_top_header_filter;
+    ngx_http_top_header_filter = ngx_http_stoa_header_filter;
+
+    ngx_http_stoa_next_body_filter = ngx_http_top_body_filter;
+    ngx_http_top_body_filter = ngx_http_stoa_body_filter;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_stoa_header_filter(ngx_http_request_t *r)
+{
+    ngx_table_elt_t           *h;
+    ngx_http_stoa_ctx_t       *ctx;
+    ngx_http_stoa_loc_conf_t  *slcf;
+
+    slcf = ngx_http_get_module_loc_conf(r, ngx_http_stoa_module);
+
+    if (slcf->mode == NGX_HTTP_STOA_OFF && !slcf->speaks) {
+        return ngx_http_stoa_next_header_filter(r);
+    }
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_stoa_module);
+
+    if (r != r->main) {
+        return ngx_http_stoa_next_header_filter(r);
+    }
+
+    if (ngx_http_stoa_filter_made_here(r)) {
+
+        /* before PREACCESS, or nginx has forgotten it for an error */
+
+        if (ctx == NULL) {
+            ctx = ngx_http_stoa_ctx_create(r);
+        }
+
+        if (ctx == NULL || ngx_http_stoa_filter_replace(r, ctx) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    if (ctx == NULL) {
+        return ngx_http_stoa_next_header_filter(r);
+    }
+
+    if (r->upstream) {
+        ngx_http_stoa_filter_clear(r, ctx);
+    }
+
+    h = ngx_http_stoa_filter_push(r, "X-Request-Id", 12);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    h->value = ctx->request_id;
+
+    if ((ctx->limited || ctx->policies.len)
+        && ngx_http_stoa_limits_headers(r, ctx) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (ctx->api && ctx->passed
+        && ctx->api->rec->state == STOA_STATE_DEPRECATED
+        && ngx_http_stoa_filter_api(r, ctx->api) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_stoa_next_header_filter(r);
+}
+
+
+/*
+ * ngx_http_special_response_handler() sets err_status; a user's error page has
+ * gone through an internal redirect, which marks the request.
+ */
+
+static ngx_uint_t
+ngx_http_stoa_filter_made_here(ngx_http_request_t *r)
+{
+    if (r->err_status < NGX_HTTP_BAD_REQUEST) {
+        return 0;
+    }
+
+    return !(r->internal
+             && ngx_http_get_module_ctx(r, ngx_http_stoa_module) == NULL);
+}
+
+
+static ngx_int_t
+ngx_http_stoa_filter_replace(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    ngx_buf_t    *b;
+    ngx_str_t     type, body;
+    ngx_chain_t  *cl;
+
+    if (ngx_http_stoa_refusal_find(r, ctx, r->headers_out.status) != NGX_OK) {
+        return NGX_OK;
+    }
+
+    if (ngx_http_stoa_refusal_page(r, ctx, r->headers_out.status, &type,
+                                   &body)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    b = ngx_calloc_buf(r->pool);
+    cl = ngx_alloc_chain_link(r->pool);
+
+    if (b == NULL || cl == NULL) {
+        return NGX_ERROR;
+    }
+
+    b->pos = body.data;
+    b->last = body.data + body.len;
+    b->memory = 1;
+    b->last_buf = 1;
+    b->last_in_chain = 1;
+
+    cl->buf = b;
+    cl->next = NULL;
+
+    ctx->page = cl;
+    ctx->replace = 1;
+
+    r->headers_out.content_type = type;
+    r->headers_out.content_type_len = type.len;
+    r->headers_out.content_type_lowcase = NULL;
+    r->headers_out.content_length_n = body.len;
+
+    if (r->headers_out.content_length) {
+        r->headers_out.content_length->hash = 0;
+        r->headers_out.content_length = NULL;
+    }
+
+    return ngx_http_stoa_filter_explain(r, ctx);
+}
+
+
+/* WWW-Authenticate, Allow. */
+
+static ngx_int_t
+ngx_http_stoa_filter_explain(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    ngx_table_elt_t  *h;
+
+    if (r->headers_out.status == NGX_HTTP_UNAUTHORIZED) {
+        return ngx_http_stoa_filter_challenge(r, ctx);
+    }
+
+    if (r->headers_out.status == NGX_HTTP_NOT_ALLOWED && ctx->allow.len) {
+        h = ngx_http_stoa_filter_push(r, "Allow", 5);
+        if (h == NULL) {
+            return NGX_ERROR;
+        }
+
+        h->value = ctx->allow;
+    }
+
+    return NGX_OK;
+}
+
+
+/* RFC 6750: no error code where nothing was presented. */
+
+static ngx_int_t
+ngx_http_stoa_filter_challenge(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx)
+{
+    ngx_table_elt_t  *h;
+
+    h = ngx_http_stoa_filter_push(r, "WWW-Authenticate", 16);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    switch (ctx->refused - 1) {
+
+    case NGX_HTTP_STOA_REFUSE_KEY_INVALID:
+        ngx_str_set(&h->value, "Bearer realm=\"stoa\", "
+                    "error=\"invalid_token\", "
+                    "error_description=\"The API key is not valid\"");
+        break;
+
+    case NGX_HTTP_STOA_REFUSE_KEY_EXPIRED:
+        ngx_str_set(&h->value, "Bearer realm=\"stoa\", "
+                    "error=\"invalid_token\", "
+                    "error_description=\"The API key has expired\"");
+        break;
+
+    default:
+        ngx_str_set(&h->value, "Bearer realm=\"stoa\"");
+    }
+
+    r->headers_out.www_authenticate = h;
+
+    return NGX_OK;
+}
+
+
+/* RFC 9745 and RFC 8594. */
+
+static ngx_int_t
+ngx_http_stoa_filter_api(ngx_http_request_t *r, ngx_http_stoa_api_t *api)
+{
+    u_char           *p;
+    ngx_table_elt_t  *h;
+
+    h = ngx_http_stoa_filter_push(r, "Deprecation", 11);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_str_set(&h->value, "@0");
+
+    if (api->rec->sunset_ms <= 0) {
+        return NGX_OK;
+    }
+
+    h = ngx_http_stoa_filter_push(r, "Sunset", 6);
+    p = ngx_pnalloc(r->pool, sizeof("Mon, 28 Sep 1970 06:00:00 GMT"));
+
+    if (h == NULL || p == NULL) {
+        return NGX_ERROR;
+    }
+
+    h->value.data = p;
+    h->value.len = ngx_http_time(p, (time_t) (api->rec->sunset_ms / 1000))
+                   - p;
+
+    return NGX_OK;
+}
+
+
+/* An upstream's headers that say what only the gateway can say here. */
+
+static void
+ngx_http_stoa_filter_clear(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    for (part = &r->headers_out.headers.part; part; part = part->next) {
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+
+            switch (h[i].key.len) {
+
+            case 12:
+                if (ngx_strncasecmp(h[i].key.data, (u_char *) "X-Request-Id",
+                                    12) == 0)
+                {
+                    h[i].hash = 0;
+                }
+                break;
+
+            case 9:
+                if (ctx->limited
+                    && ngx_strncasecmp(h[i].key.data, (u_char *) "RateLimit",
+                                       9) == 0)
+                {
+                    h[i].hash = 0;
+                }
+                break;
+
+            case 16:
+                if (ctx->policies.len
+                    && ngx_strncasecmp(h[i].key.data,
+                                       (u_char *) "RateLimit-Policy", 16)
+                       == 0)
+                {
+                    h[i].hash = 0;
+                }
+                break;
+            }
+        }
+    }
+}
+
+
+static ngx_table_elt_t *
+ngx_http_stoa_filter_push(ngx_http_request_t *r, const char *name, size_t len)
+{
+    ngx_table_elt_t  *h;
+
+    h = ngx_list_push(&r->headers_out.headers);
+    if (h == NULL) {
+        return NULL;
+    }
+
+    h->hash = 1;
+    ngx_http_stoa_header_end(h);
+    h->key.data = (u_char *) name;
+    h->key.len = len;
+
+    return h;
+}
+
+
+static ngx_int_t
+ngx_http_stoa_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
+{
+    ngx_chain_t          *cl;
+    ngx_http_stoa_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_stoa_module);
+
+    if (ctx == NULL) {
+        return ngx_http_stoa_next_body_filter(r, in);
+    }
+
+    if (r != r->main) {
+        if (ctx->mcp && ctx->mcp->parent) {
+            return ngx_http_stoa_mcp_collect(r, ctx, in);
+        }
+
+        return ngx_http_stoa_next_body_filter(r, in);
+    }
+
+    if (!ctx->replace) {
+        return ngx_http_stoa_next_body_filter(r, in);
+    }
+
+    /* nginx's page is consumed, ours is sent once */
+
+    for (cl = in; cl; cl = cl->next) {
+        cl->buf->pos = cl->buf->last;
+        cl->buf->file_pos = cl->buf->file_last;
+    }
+
+    cl = ctx->page;
+    ctx->page = NULL;
+
+    return ngx_http_stoa_next_body_filter(r, cl);
+}

@@ -1,0 +1,453 @@
+
+/*
+ * May this application call this target, and how often: subscription, plan,
+ * concurrency, rate, quotas, and the headers that tell the client.
+ *
+ * What can be given back is taken first, so that a request that is refused
+ * uses nothing up: a place among the concurrent ones, then a token of the
+ * rate, then one of the quotas.  Process: workers.
+ */
+
+
+#include "ngx_http_stoa.h"
+
+
+#define NGX_HTTP_STOA_LIMITS_DAY     86400
+#define NGX_HTTP_STOA_LIMITS_MONTH   2592000
+
+/* Keys of counters outlive processes: this never changes. */
+#define NGX_HTTP_STOA_LIMITS_SEED    0x73746f616c696d31ULL
+
+
+static ngx_int_t ngx_http_stoa_limits_take(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const stoa_rec_plan_t *plan);
+static ngx_int_t ngx_http_stoa_limits_refuse(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_refuse_e what,
+    ngx_http_stoa_verdict_t *v);
+static uint64_t ngx_http_stoa_limits_key(ngx_http_stoa_ctx_t *ctx,
+    const stoa_rec_plan_t *plan);
+static ngx_int_t ngx_http_stoa_limits_policies(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const stoa_rec_plan_t *plan);
+static ngx_int_t ngx_http_stoa_limits_push(ngx_http_request_t *r,
+    const char *name, size_t len, u_char *start, u_char *last);
+static ngx_int_t ngx_http_stoa_limits_legacy(ngx_http_request_t *r,
+    ngx_http_stoa_verdict_t *v, uint64_t reset);
+
+
+typedef struct {
+    ngx_uint_t               state;
+    ngx_http_stoa_refuse_e   what;
+} ngx_http_stoa_limits_state_t;
+
+
+static const ngx_http_stoa_limits_state_t  ngx_http_stoa_limits_states[] = {
+    { STOA_STATE_PENDING, NGX_HTTP_STOA_REFUSE_SUB_PENDING },
+    { STOA_STATE_SUSPENDED, NGX_HTTP_STOA_REFUSE_SUB_SUSPENDED },
+    { STOA_STATE_REVOKED, NGX_HTTP_STOA_REFUSE_SUB_REVOKED },
+    { STOA_STATE_EXPIRED, NGX_HTTP_STOA_REFUSE_SUB_EXPIRED },
+    { 0, NGX_HTTP_STOA_REFUSE_NOT_SUBSCRIBED }
+};
+
+
+static const ngx_str_t  ngx_http_stoa_limits_names[] = {
+    ngx_string("rate"), ngx_string("day"), ngx_string("month"),
+    ngx_string("concurrency")
+};
+
+
+ngx_int_t
+ngx_http_stoa_subscription(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    const stoa_id_t *target)
+{
+    const stoa_rec_subscription_t       *sub;
+    ngx_http_stoa_main_conf_t           *mcf;
+    const ngx_http_stoa_limits_state_t  *state;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+
+    sub = ngx_http_stoa_store_subscription(mcf->store, &ctx->application,
+                                           target);
+
+    if (sub == NULL) {
+        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_NOT_SUBSCRIBED,
+                                    NULL);
+    }
+
+    ctx->subscription = sub->id;
+    ctx->plan = sub->plan;
+
+    if (sub->state != STOA_STATE_ACTIVE) {
+
+        for (state = ngx_http_stoa_limits_states; state->state; state++) {
+            if (state->state == sub->state) {
+                break;
+            }
+        }
+
+        return ngx_http_stoa_refuse(r, state->what, NULL);
+    }
+
+    if (sub->expires_ms && sub->expires_ms <= ngx_http_stoa_now_ms()) {
+        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_SUB_EXPIRED,
+                                    NULL);
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_stoa_limits(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    u_char                     *p;
+    stoa_str_t                  name;
+    const stoa_rec_plan_t      *plan;
+    ngx_http_stoa_main_conf_t  *mcf;
+
+    static ngx_str_t  detail =
+        ngx_string("The plan of the subscription is no longer in use.");
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+
+    plan = ngx_http_stoa_store_plan(mcf->store, &ctx->plan);
+
+    if (plan == NULL) {
+        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_NOT_SUBSCRIBED,
+                                    &detail);
+    }
+
+    name = stoa_rec_str(plan, plan->name);
+
+    p = ngx_pnalloc(r->pool, name.len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(p, name.data, name.len);
+    ctx->plan_name.data = p;
+    ctx->plan_name.len = name.len;
+
+    if (plan->rate == 0 && plan->quota_day == 0 && plan->quota_month == 0
+        && plan->concurrency == 0)
+    {
+        return NGX_OK;
+    }
+
+    if (ngx_http_stoa_limits_policies(r, ctx, plan) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_stoa_limits_take(r, ctx, plan);
+}
+
+
+static ngx_int_t
+ngx_http_stoa_limits_take(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    const stoa_rec_plan_t *plan)
+{
+    uint64_t                    key;
+    ngx_int_t                   rc;
+    stoa_gcra_t                 gcra;
+    ngx_http_stoa_verdict_t     v;
+    ngx_http_stoa_main_conf_t  *mcf;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+    key = ngx_http_stoa_limits_key(ctx, plan);
+
+    if (plan->concurrency && ctx->inflight == NULL) {
+        rc = ngx_http_stoa_zone_acquire(mcf, key, plan->concurrency,
+                                        &ctx->inflight);
+
+        if (rc == NGX_BUSY) {
+            ngx_memzero(&v, sizeof(ngx_http_stoa_verdict_t));
+            v.which = 3;
+            v.limit = plan->concurrency;
+            v.retry_ms = 1000;
+
+            return ngx_http_stoa_limits_refuse(r, ctx,
+                                    NGX_HTTP_STOA_REFUSE_CONCURRENCY, &v);
+        }
+
+        if (rc != NGX_OK && mcf->zone_full_deny) {
+            return ngx_http_stoa_limits_refuse(r, ctx,
+                              NGX_HTTP_STOA_REFUSE_LIMITS_UNAVAILABLE, NULL);
+        }
+    }
+
+    if (plan->rate) {
+        stoa_gcra_setup(&gcra, plan->rate, plan->per_ms, plan->burst);
+
+        ngx_memzero(&v, sizeof(ngx_http_stoa_verdict_t));
+        ngx_http_stoa_zone_rate(mcf, key, &gcra, &v);
+
+        if (v.rc == NGX_BUSY) {
+            v.limit = plan->rate;
+            return ngx_http_stoa_limits_refuse(r, ctx,
+                                           NGX_HTTP_STOA_REFUSE_RATE, &v);
+        }
+
+        if (v.rc == NGX_OK) {
+            v.which = 0;
+            v.limit = plan->rate;
+            ctx->rate = v;
+            ctx->limited = 1;
+
+        } else if (mcf->zone_full_deny) {
+            return ngx_http_stoa_limits_refuse(r, ctx,
+                              NGX_HTTP_STOA_REFUSE_LIMITS_UNAVAILABLE, NULL);
+        }
+    }
+
+    if (plan->quota_day || plan->quota_month) {
+        ngx_memzero(&v, sizeof(ngx_http_stoa_verdict_t));
+        ngx_http_stoa_counters_quota(mcf, key, plan->quota_day,
+                                     plan->quota_month, &v);
+
+        if (v.rc == NGX_BUSY) {
+            return ngx_http_stoa_limits_refuse(r, ctx,
+                                          NGX_HTTP_STOA_REFUSE_QUOTA, &v);
+        }
+
+        if (v.rc == NGX_OK) {
+            if (!ctx->limited || v.remaining < ctx->rate.remaining) {
+                ctx->rate = v;
+                ctx->limited = 1;
+            }
+
+        } else if (mcf->zone_full_deny) {
+            return ngx_http_stoa_limits_refuse(r, ctx,
+                              NGX_HTTP_STOA_REFUSE_LIMITS_UNAVAILABLE, NULL);
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/* v: NULL where nothing can be said about budgets. */
+
+static ngx_int_t
+ngx_http_stoa_limits_refuse(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    ngx_http_stoa_refuse_e what, ngx_http_stoa_verdict_t *v)
+{
+    void                       *handle;
+    ngx_http_stoa_main_conf_t  *mcf;
+
+    if (ctx->inflight) {
+        mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+
+        handle = ctx->inflight;
+        ctx->inflight = NULL;
+        ngx_http_stoa_zone_release(mcf, handle);
+    }
+
+    ctx->limited = 0;
+
+    if (v) {
+        ctx->rate = *v;
+        ctx->rate.remaining = 0;
+        ctx->limited = 1;
+    }
+
+    return ngx_http_stoa_refuse(r, what, NULL);
+}
+
+
+/*
+ * An application's or a credential's subscriptions share a budget if they
+ * have the same plan.
+ */
+
+static uint64_t
+ngx_http_stoa_limits_key(ngx_http_stoa_ctx_t *ctx,
+    const stoa_rec_plan_t *plan)
+{
+    stoa_id_t  ids[2];
+
+    switch (plan->limit_by) {
+
+    case STOA_LIMIT_BY_APPLICATION:
+        ids[0] = ctx->application;
+        ids[1] = plan->id;
+        break;
+
+    case STOA_LIMIT_BY_CREDENTIAL:
+        ids[0] = ctx->credential;
+        ids[1] = plan->id;
+        break;
+
+    default:
+        return stoa_hash64(&ctx->subscription, sizeof(stoa_id_t),
+                           NGX_HTTP_STOA_LIMITS_SEED);
+    }
+
+    return stoa_hash64(ids, sizeof(ids), NGX_HTTP_STOA_LIMITS_SEED);
+}
+
+
+/*
+ * RateLimit-Policy of draft-ietf-httpapi-ratelimit-headers-11.  Windows are
+ * whole seconds there: a shorter period is told as what it allows in one.
+ */
+
+static ngx_int_t
+ngx_http_stoa_limits_policies(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    const stoa_rec_plan_t *plan)
+{
+    u_char    *p;
+    uint64_t   quota, window;
+
+    p = ngx_pnalloc(r->pool,
+                    sizeof("\"rate\";q=;w=, \"day\";q=;w=, \"month\";q=;w=")
+                    + 6 * NGX_INT64_LEN);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    ctx->policies.data = p;
+
+    if (plan->rate) {
+        window = (plan->per_ms + 999) / 1000;
+        quota = plan->rate;
+
+        if (plan->per_ms % 1000 && quota < UINT64_MAX / 1000 / window) {
+            quota = quota * window * 1000 / plan->per_ms;
+        }
+
+        p = ngx_sprintf(p, "\"rate\";q=%uL;w=%uL", quota, window);
+    }
+
+    if (plan->quota_day) {
+        p = ngx_sprintf(p, "%s\"day\";q=%uL;w=%d",
+                        p > ctx->policies.data ? ", " : "", plan->quota_day,
+                        NGX_HTTP_STOA_LIMITS_DAY);
+    }
+
+    if (plan->quota_month) {
+        p = ngx_sprintf(p, "%s\"month\";q=%uL;w=%d",
+                        p > ctx->policies.data ? ", " : "",
+                        plan->quota_month, NGX_HTTP_STOA_LIMITS_MONTH);
+    }
+
+    ctx->policies.len = p - ctx->policies.data;
+
+    return NGX_OK;
+}
+
+
+/* Response headers, from the header filter. */
+
+ngx_int_t
+ngx_http_stoa_limits_headers(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    u_char                    *p, *start;
+    uint64_t                   reset, retry;
+    ngx_http_stoa_verdict_t   *v;
+    ngx_http_stoa_loc_conf_t  *slcf;
+
+    v = &ctx->rate;
+    reset = (v->reset_ms + 999) / 1000;
+
+    start = ngx_pnalloc(r->pool, sizeof("\"concurrency\";r=;t=")
+                                 + 3 * NGX_INT64_LEN);
+    if (start == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (ctx->policies.len
+        && ngx_http_stoa_limits_push(r, "RateLimit-Policy", 16,
+                                     ctx->policies.data,
+                                     ctx->policies.data + ctx->policies.len)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    p = start;
+
+    if (ctx->limited && v->which != 3) {
+        p = ngx_sprintf(p, "\"%V\";r=%uL;t=%uL",
+                        &ngx_http_stoa_limits_names[v->which], v->remaining,
+                        reset);
+
+        if (ngx_http_stoa_limits_push(r, "RateLimit", 9, start, p) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        slcf = ngx_http_get_module_loc_conf(r, ngx_http_stoa_module);
+
+        if (slcf->legacy_headers
+            && ngx_http_stoa_limits_legacy(r, v, reset) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    if (ctx->limited && ctx->refused && ctx->replace) {
+        start = p;
+        retry = (v->retry_ms + 999) / 1000;
+        p = ngx_sprintf(p, "%uL", retry ? retry : 1);
+
+        return ngx_http_stoa_limits_push(r, "Retry-After", 11, start, p);
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_stoa_limits_legacy(ngx_http_request_t *r,
+    ngx_http_stoa_verdict_t *v, uint64_t reset)
+{
+    u_char  *p, *start;
+
+    start = ngx_pnalloc(r->pool, 3 * NGX_INT64_LEN);
+    if (start == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = ngx_sprintf(start, "%uL", v->limit);
+
+    if (ngx_http_stoa_limits_push(r, "X-RateLimit-Limit", 17, start, p)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    start = p;
+    p = ngx_sprintf(p, "%uL", v->remaining);
+
+    if (ngx_http_stoa_limits_push(r, "X-RateLimit-Remaining", 21, start, p)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    start = p;
+    p = ngx_sprintf(p, "%uL", reset);
+
+    return ngx_http_stoa_limits_push(r, "X-RateLimit-Reset", 17, start, p);
+}
+
+
+static ngx_int_t
+ngx_http_stoa_limits_push(ngx_http_request_t *r, const char *name, size_t len,
+    u_char *start, u_char *last)
+{
+    ngx_table_elt_t  *h;
+
+    h = ngx_list_push(&r->headers_out.headers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    h->hash = 1;
+    ngx_http_stoa_header_end(h);
+    h->key.data = (u_char *) name;
+    h->key.len = len;
+    h->value.data = start;
+    h->value.len = last - start;
+
+    return NGX_OK;
+}

@@ -1,0 +1,453 @@
+
+/*
+ * The refusals: one table for status, code, text and JSON-RPC error, and the
+ * bodies made from it.
+ *
+ * Process: workers.  Lifetime: bodies in r->pool.
+ */
+
+
+#include "ngx_http_stoa.h"
+
+
+/* A status that nginx made itself, and the row that explains it. */
+
+typedef struct {
+    ngx_uint_t               status;
+    ngx_http_stoa_refuse_e   what;
+    ngx_uint_t               protect;      /* also before somebody's own
+                                              content                      */
+} ngx_http_stoa_refusal_status_t;
+
+
+static ngx_http_stoa_refuse_e ngx_http_stoa_refusal_upstream(
+    ngx_http_request_t *r);
+static ngx_int_t ngx_http_stoa_refusal_problem(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_refusal_t *row,
+    ngx_uint_t status, ngx_str_t *body);
+static void ngx_http_stoa_refusal_escape(u_char **last, ngx_str_t *text);
+
+
+#define ngx_http_stoa_refusal(code, status, title, detail, jsonrpc)           \
+    { ngx_string(code), status, ngx_string(title), ngx_string(detail),        \
+      jsonrpc }
+
+
+/*
+ * In the order of ngx_http_stoa_refuse_e.  JSON-RPC: what has no code of its
+ * own there gets the HTTP status, outside the ranges that JSON-RPC and MCP
+ * reserve.
+ */
+
+const ngx_http_stoa_refusal_t  ngx_http_stoa_refusals[] = {
+
+    ngx_http_stoa_refusal("no_route", 404, "Not found",
+        "There is nothing at this address.", 404),
+
+    ngx_http_stoa_refusal("method_not_allowed", 405, "Method not allowed",
+        "This address does not take this method; see Allow.", -32600),
+
+    ngx_http_stoa_refusal("ip_denied", 403, "Address not allowed",
+        "The API does not accept calls from this network address.", 403),
+
+    ngx_http_stoa_refusal("body_too_large", 413, "Request too large",
+        "The request's body is larger than the API accepts.", -32600),
+
+    ngx_http_stoa_refusal("key_missing", 401, "Credential missing",
+        "Send an API key as \"Authorization: Bearer\" or \"X-API-Key\".",
+        401),
+
+    ngx_http_stoa_refusal("key_invalid", 401, "Credential not valid",
+        "The API key is malformed, unknown or revoked.", 401),
+
+    ngx_http_stoa_refusal("key_expired", 401, "Credential expired",
+        "The API key is past its time.", 401),
+
+    ngx_http_stoa_refusal("application_suspended", 403,
+        "Application suspended",
+        "The application that this API key belongs to is suspended.",
+        403),
+
+    ngx_http_stoa_refusal("tenant_suspended", 403, "Tenant suspended",
+        "The tenant is suspended.", 403),
+
+    ngx_http_stoa_refusal("not_subscribed", 403, "Not subscribed",
+        "The application has no subscription to this API.", 403),
+
+    ngx_http_stoa_refusal("subscription_pending", 403,
+        "Subscription pending",
+        "The subscription waits for its approval.", 403),
+
+    ngx_http_stoa_refusal("subscription_suspended", 403,
+        "Subscription suspended",
+        "The subscription is suspended.", 403),
+
+    ngx_http_stoa_refusal("subscription_revoked", 403,
+        "Subscription revoked",
+        "The subscription was revoked.", 403),
+
+    ngx_http_stoa_refusal("subscription_expired", 403,
+        "Subscription expired",
+        "The subscription is past its time.", 403),
+
+    ngx_http_stoa_refusal("rate_exceeded", 429, "Too many requests",
+        "The plan's rate is used up; see Retry-After.", 429),
+
+    ngx_http_stoa_refusal("quota_exceeded", 429, "Quota used up",
+        "The plan's quota is used up; see Retry-After.", 429),
+
+    ngx_http_stoa_refusal("concurrency_exceeded", 429,
+        "Too many requests at once",
+        "The plan allows no more requests at the same time.", 429),
+
+    ngx_http_stoa_refusal("limits_unavailable", 503, "Limits unavailable",
+        "The gateway cannot count this request now.", -32603),
+
+    ngx_http_stoa_refusal("not_ready", 503, "Not ready",
+        "The gateway has no configuration that it may use yet.", -32603),
+
+    ngx_http_stoa_refusal("upstream_unreachable", 502,
+        "Upstream unreachable",
+        "The API's server could not be reached.", -32603),
+
+    ngx_http_stoa_refusal("upstream_timeout", 504, "Upstream timed out",
+        "The API's server did not answer in time.", -32603),
+
+    ngx_http_stoa_refusal("upstream_invalid", 502, "Upstream answer invalid",
+        "The API's server gave no valid answer.", -32603),
+
+    ngx_http_stoa_refusal("bad_request", 400, "Bad request",
+        "The request could not be understood.", -32600),
+
+    ngx_http_stoa_refusal("internal", 500, "Internal error",
+        "The gateway failed; its operator finds the request id in the log.",
+        -32603),
+
+    ngx_http_stoa_refusal("mcp_parse", 400, "Not JSON",
+        "Parse error", -32700),
+
+    ngx_http_stoa_refusal("mcp_invalid", 400, "Not a JSON-RPC message",
+        "Invalid request", -32600),
+
+    ngx_http_stoa_refusal("mcp_header", 400, "Headers and body differ",
+        "Header mismatch", -32020),
+
+    ngx_http_stoa_refusal("mcp_version", 400, "Protocol version unsupported",
+        "Unsupported protocol version", -32022),
+
+    ngx_http_stoa_refusal("mcp_params", 400, "Invalid parameters",
+        "Invalid params", -32602),
+
+    ngx_http_stoa_refusal("mcp_method", 404, "Unknown method",
+        "Method not found", -32601),
+
+    ngx_http_stoa_refusal("mcp_method_legacy", 200, "Unknown method",
+        "Method not found", -32601),
+
+    ngx_http_stoa_refusal("mcp_tool", 200, "Unknown tool",
+        "Unknown tool", -32602),
+
+    ngx_http_stoa_refusal("mcp_session", 404, "Session not found",
+        "Session not found", -32001),
+
+    ngx_http_stoa_refusal("mcp_no_session", 400, "Session missing",
+        "Mcp-Session-Id header is required", -32600),
+
+    ngx_http_stoa_refusal("mcp_accept", 406, "Not acceptable",
+        "Client must accept application/json and text/event-stream", -32600),
+
+    ngx_http_stoa_refusal("mcp_content_type", 415, "Unsupported media type",
+        "Content-Type must be application/json", -32600),
+
+    ngx_http_stoa_refusal("mcp_origin", 403, "Origin not allowed",
+        "Origin not allowed", -32600),
+};
+
+_Static_assert(sizeof(ngx_http_stoa_refusals)
+               / sizeof(ngx_http_stoa_refusals[0])
+               == NGX_HTTP_STOA_REFUSE_MAX, "a row for each refusal");
+
+
+static const ngx_http_stoa_refusal_status_t  ngx_http_stoa_refusal_made[] = {
+    { 400, NGX_HTTP_STOA_REFUSE_BAD_REQUEST, 1 },
+    { 404, NGX_HTTP_STOA_REFUSE_NO_ROUTE, 0 },
+    { 405, NGX_HTTP_STOA_REFUSE_METHOD, 0 },
+    { 408, NGX_HTTP_STOA_REFUSE_BAD_REQUEST, 1 },
+    { 411, NGX_HTTP_STOA_REFUSE_BAD_REQUEST, 1 },
+    { 413, NGX_HTTP_STOA_REFUSE_BODY_TOO_LARGE, 1 },
+    { 414, NGX_HTTP_STOA_REFUSE_BAD_REQUEST, 1 },
+    { 431, NGX_HTTP_STOA_REFUSE_BAD_REQUEST, 1 },
+    { 500, NGX_HTTP_STOA_REFUSE_INTERNAL, 1 },
+    { 501, NGX_HTTP_STOA_REFUSE_BAD_REQUEST, 1 },
+    { 502, NGX_HTTP_STOA_REFUSE_UPSTREAM_UNREACHABLE, 1 },
+    { 503, NGX_HTTP_STOA_REFUSE_UPSTREAM_UNREACHABLE, 0 },
+    { 504, NGX_HTTP_STOA_REFUSE_UPSTREAM_TIMEOUT, 1 },
+    { 505, NGX_HTTP_STOA_REFUSE_BAD_REQUEST, 1 },
+    { 507, NGX_HTTP_STOA_REFUSE_INTERNAL, 1 },
+    { 0, NGX_HTTP_STOA_REFUSE_MAX, 0 }
+};
+
+
+/* Names of the plan's policies, as in RateLimit-Policy; by verdict.which. */
+
+static const ngx_str_t  ngx_http_stoa_refusal_policies[] = {
+    ngx_string("rate"), ngx_string("day"), ngx_string("month"),
+    ngx_string("concurrency")
+};
+
+
+ngx_int_t
+ngx_http_stoa_refuse(ngx_http_request_t *r, ngx_http_stoa_refuse_e what,
+    ngx_str_t *detail)
+{
+    ngx_http_stoa_ctx_t            *ctx;
+    const ngx_http_stoa_refusal_t  *row;
+
+    row = &ngx_http_stoa_refusals[what];
+    ctx = ngx_http_stoa_ctx_create(r);
+
+    if (ctx == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                   "stoa refuses: %V %ui", &row->code, row->status);
+
+    ctx->refused = what + 1;
+
+    if (detail) {
+        ctx->detail = *detail;
+
+    } else {
+        ngx_str_null(&ctx->detail);
+    }
+
+    return row->status;
+}
+
+
+ngx_int_t
+ngx_http_stoa_refusal_find(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    ngx_uint_t status)
+{
+    ngx_http_stoa_loc_conf_t              *slcf;
+    const ngx_http_stoa_refusal_status_t  *made;
+
+    slcf = ngx_http_get_module_loc_conf(r, ngx_http_stoa_module);
+
+    if (ctx->refused
+        && ngx_http_stoa_refusals[ctx->refused - 1].status == status)
+    {
+        return NGX_OK;
+    }
+
+    for (made = ngx_http_stoa_refusal_made; made->status; made++) {
+
+        if (made->status != status) {
+            continue;
+        }
+
+        if (slcf->mode == NGX_HTTP_STOA_PROTECT && !made->protect) {
+            return NGX_DECLINED;
+        }
+
+        ctx->refused = made->what + 1;
+        ngx_str_null(&ctx->detail);
+
+        if (made->what == NGX_HTTP_STOA_REFUSE_UPSTREAM_UNREACHABLE) {
+            ctx->refused = ngx_http_stoa_refusal_upstream(r) + 1;
+        }
+
+        return NGX_OK;
+    }
+
+    return NGX_DECLINED;
+}
+
+
+/* Connected, but then there was no answer, or none that nginx understood? */
+
+static ngx_http_stoa_refuse_e
+ngx_http_stoa_refusal_upstream(ngx_http_request_t *r)
+{
+    ngx_http_upstream_state_t  *state;
+
+    if (r->upstream_states == NULL || r->upstream_states->nelts == 0) {
+        return NGX_HTTP_STOA_REFUSE_UPSTREAM_UNREACHABLE;
+    }
+
+    state = r->upstream_states->elts;
+    state += r->upstream_states->nelts - 1;
+
+    if (state->connect_time != (ngx_msec_t) -1 && state->peer) {
+        return NGX_HTTP_STOA_REFUSE_UPSTREAM_INVALID;
+    }
+
+    return NGX_HTTP_STOA_REFUSE_UPSTREAM_UNREACHABLE;
+}
+
+
+ngx_int_t
+ngx_http_stoa_refusal_page(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    ngx_uint_t status, ngx_str_t *type, ngx_str_t *body)
+{
+    const ngx_http_stoa_refusal_t  *row;
+
+    row = &ngx_http_stoa_refusals[ctx->refused - 1];
+
+    if (ctx->mcp) {
+        ngx_str_set(type, "application/json");
+
+        return ngx_http_stoa_mcp_error(r, ctx, row,
+                                       ctx->detail.len ? &ctx->detail : NULL,
+                                       body);
+    }
+
+    ngx_str_set(type, "application/problem+json");
+
+    return ngx_http_stoa_refusal_problem(r, ctx, row, status, body);
+}
+
+
+/*
+ * RFC 9457.  The texts are ours or were made by us; only a detail may hold
+ * parts of the request, so that it is escaped.
+ */
+
+static ngx_int_t
+ngx_http_stoa_refusal_problem(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    const ngx_http_stoa_refusal_t *row, ngx_uint_t status, ngx_str_t *body)
+{
+    u_char                     *p;
+    size_t                      len;
+    ngx_str_t                   detail;
+    ngx_http_stoa_main_conf_t  *mcf;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+
+    detail = ctx->detail.len ? ctx->detail : row->detail;
+
+    len = sizeof("{\"type\":\"/problems/\",\"title\":\"\",\"status\":,"
+                 "\"detail\":\"\",\"code\":\"\",\"request_id\":\"\","
+                 "\"violated-policies\":[\"concurrency\"]}")
+          + sizeof("urn:stoa:problem:") + mcf->external_url.len
+          + 2 * row->code.len + row->title.len + NGX_INT_T_LEN
+          + 6 * detail.len + ctx->request_id.len;
+
+    p = ngx_pnalloc(r->pool, len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    body->data = p;
+
+    if (mcf->external_url.len) {
+        p = ngx_sprintf(p, "{\"type\":\"%V/problems/%V\"",
+                        &mcf->external_url, &row->code);
+    } else {
+        p = ngx_sprintf(p, "{\"type\":\"urn:stoa:problem:%V\"", &row->code);
+    }
+
+    p = ngx_sprintf(p, ",\"title\":\"%V\",\"status\":%ui,\"detail\":\"",
+                    &row->title, status);
+    ngx_http_stoa_refusal_escape(&p, &detail);
+
+    p = ngx_sprintf(p, "\",\"code\":\"%V\",\"request_id\":\"%V\"",
+                    &row->code, &ctx->request_id);
+
+    if (row->status == 429 && ctx->limited) {
+        p = ngx_sprintf(p, ",\"violated-policies\":[\"%V\"]",
+                        &ngx_http_stoa_refusal_policies[ctx->rate.which]);
+    }
+
+    *p++ = '}';
+
+    body->len = p - body->data;
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_stoa_refusal_escape(u_char **last, ngx_str_t *text)
+{
+    u_char  *p, ch;
+    size_t   i;
+
+    p = *last;
+
+    for (i = 0; i < text->len; i++) {
+        ch = text->data[i];
+
+        if (ch == '"' || ch == '\\') {
+            *p++ = '\\';
+            *p++ = ch;
+
+        } else if (ch < 0x20 || ch >= 0x7f) {
+            p = ngx_sprintf(p, "\\u%04xd", (ngx_uint_t) ch);
+
+        } else {
+            *p++ = ch;
+        }
+    }
+
+    *last = p;
+}
+
+
+/*
+ * For a status that ngx_http_special_response_handler() would not make a page
+ * for.  NGX_DONE: the request is finalized.
+ */
+
+ngx_int_t
+ngx_http_stoa_refusal_send(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    ngx_int_t     rc;
+    ngx_buf_t    *b;
+    ngx_str_t     body;
+    ngx_uint_t    status;
+    ngx_chain_t   out;
+
+    rc = ngx_http_discard_request_body(r);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    status = ngx_http_stoa_refusals[ctx->refused - 1].status;
+
+    if (ngx_http_stoa_refusal_page(r, ctx, status,
+                                   &r->headers_out.content_type, &body)
+        != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    r->headers_out.status = status;
+    r->headers_out.content_type_len = r->headers_out.content_type.len;
+    r->headers_out.content_length_n = body.len;
+
+    b = ngx_calloc_buf(r->pool);
+    if (b == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    b->pos = body.data;
+    b->last = body.data + body.len;
+    b->memory = 1;
+    b->last_buf = 1;
+    b->last_in_chain = 1;
+
+    out.buf = b;
+    out.next = NULL;
+
+    rc = ngx_http_send_header(r);
+
+    if (rc != NGX_ERROR && rc <= NGX_OK && !r->header_only) {
+        rc = ngx_http_output_filter(r, &out);
+    }
+
+    ngx_http_finalize_request(r, rc);
+
+    return NGX_DONE;
+}

@@ -1,0 +1,420 @@
+
+/*
+ * Addresses of targets.  Literal ones and "localhost" are known at once; names
+ * go through nginx's resolver and are kept in the target for their TTL.  After
+ * it they are still used while a new answer is fetched, and when none comes;
+ * a request waits only where no address is known.
+ *
+ * Process: workers.  Lifetime: target->addrs is malloc'ed and replaced as a
+ * whole at any event.  A request that waits is cancelled by its pool; one in
+ * the background holds the compiled api.
+ */
+
+
+#include "ngx_http_stoa.h"
+
+
+#define NGX_HTTP_STOA_RESOLVE_RETRY  5       /* s until a name is tried again */
+#define NGX_HTTP_STOA_RESOLVE_MAX    32      /* addresses of one target       */
+
+
+typedef struct {
+    ngx_http_stoa_api_t     *api;
+    ngx_http_stoa_target_t  *target;
+    u_char                   name[STOA_HOST_MAX + 1];
+} ngx_http_stoa_resolve_bg_t;
+
+
+static ngx_int_t ngx_http_stoa_resolve_wait(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_target_t *target);
+static ngx_int_t ngx_http_stoa_resolve_suspend(ngx_http_request_t *r);
+static void ngx_http_stoa_resolve_done(ngx_resolver_ctx_t *rctx);
+static void ngx_http_stoa_resolve_refresh(ngx_http_request_t *r,
+    ngx_http_stoa_api_t *api, ngx_http_stoa_target_t *target);
+static void ngx_http_stoa_resolve_refreshed(ngx_resolver_ctx_t *rctx);
+static ngx_resolver_ctx_t *ngx_http_stoa_resolve_start(ngx_http_request_t *r,
+    ngx_http_stoa_target_t *target);
+static void ngx_http_stoa_resolve_update(ngx_http_stoa_target_t *target,
+    ngx_resolver_ctx_t *rctx, ngx_log_t *log);
+static void ngx_http_stoa_resolve_addr(ngx_http_stoa_target_t *target,
+    ngx_http_stoa_addr_t *addr, struct sockaddr *sa, socklen_t socklen);
+
+
+ngx_int_t
+ngx_http_stoa_resolve_literal(ngx_http_stoa_target_t *target)
+{
+    ngx_uint_t            n;
+    struct sockaddr_in    sin;
+#if (NGX_HAVE_INET6)
+    struct sockaddr_in6   sin6;
+#endif
+
+    ngx_memzero(&sin, sizeof(struct sockaddr_in));
+    sin.sin_family = AF_INET;
+    n = 0;
+
+    if (target->host.len == sizeof("localhost") - 1
+        && ngx_memcmp(target->host.data, "localhost", 9) == 0)
+    {
+        sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        target->ordered = 1;
+        n = 1;
+
+    } else {
+        sin.sin_addr.s_addr = ngx_inet_addr(target->host.data,
+                                            target->host.len);
+        if (sin.sin_addr.s_addr != INADDR_NONE) {
+            n = 1;
+        }
+    }
+
+#if (NGX_HAVE_INET6)
+
+    ngx_memzero(&sin6, sizeof(struct sockaddr_in6));
+    sin6.sin6_family = AF_INET6;
+
+    if (target->ordered) {
+        sin6.sin6_addr = in6addr_loopback;
+        n = 2;
+
+    } else if (n == 0
+               && ngx_inet6_addr(target->host.data, target->host.len,
+                                 sin6.sin6_addr.s6_addr)
+                  == NGX_OK)
+    {
+        sin.sin_family = 0;
+        n = 1;
+    }
+
+#endif
+
+    if (n == 0) {
+        target->valid = 1;
+        return NGX_OK;
+    }
+
+    target->addrs = ngx_calloc(n * sizeof(ngx_http_stoa_addr_t),
+                               ngx_cycle->log);
+    if (target->addrs == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (sin.sin_family) {
+        ngx_http_stoa_resolve_addr(target, &target->addrs[target->naddrs++],
+                                   (struct sockaddr *) &sin, sizeof(sin));
+    }
+
+#if (NGX_HAVE_INET6)
+    if (target->naddrs < n) {
+        ngx_http_stoa_resolve_addr(target, &target->addrs[target->naddrs++],
+                                   (struct sockaddr *) &sin6, sizeof(sin6));
+    }
+#endif
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_stoa_resolve(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    time_t                   now;
+    ngx_int_t                rc;
+    ngx_uint_t               i, usable;
+    ngx_http_stoa_api_t     *api;
+    ngx_http_stoa_target_t  *target;
+
+    if (ctx->waiting) {
+        return NGX_AGAIN;
+    }
+
+    api = ctx->api;
+    now = ngx_time();
+    usable = 0;
+
+    for (i = 0; i < api->ntargets; i++) {
+        usable += api->targets[i].naddrs;
+    }
+
+    for (i = 0; i < api->ntargets; i++) {
+        target = &api->targets[i];
+
+        if (target->valid == 0 || target->valid > now) {
+            continue;
+        }
+
+        if (usable) {
+            if (!target->refreshing) {
+                ngx_http_stoa_resolve_refresh(r, api, target);
+            }
+
+            continue;
+        }
+
+        rc = ngx_http_stoa_resolve_wait(r, ctx, target);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+
+        usable += target->naddrs;
+    }
+
+    return usable ? NGX_OK : NGX_DECLINED;
+}
+
+
+static ngx_int_t
+ngx_http_stoa_resolve_wait(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    ngx_http_stoa_target_t *target)
+{
+    ngx_resolver_ctx_t  *rctx;
+
+    rctx = ngx_http_stoa_resolve_start(r, target);
+
+    if (rctx == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (rctx == NGX_NO_RESOLVER) {
+        return NGX_OK;
+    }
+
+    rctx->name.data = ngx_pstrdup(r->pool, &target->host);
+    if (rctx->name.data == NULL) {
+        ngx_resolve_name_done(rctx);
+        return NGX_ERROR;
+    }
+
+    rctx->name.len = target->host.len;
+    rctx->handler = ngx_http_stoa_resolve_done;
+    rctx->data = ctx;
+
+    ctx->resolver = rctx;
+    ctx->resolving = target;
+    ctx->waiting = 1;
+
+    if (ngx_resolve_name(rctx) != NGX_OK) {
+        ctx->resolver = NULL;
+        ctx->waiting = 0;
+        return NGX_ERROR;
+    }
+
+    return ctx->waiting ? ngx_http_stoa_resolve_suspend(r) : NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_stoa_resolve_suspend(ngx_http_request_t *r)
+{
+    if (r->connection->read->ready) {
+        ngx_post_event(r->connection->read, &ngx_posted_events);
+
+    } else if (ngx_handle_read_event(r->connection->read, 0) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    r->read_event_handler = ngx_http_test_reading;
+    r->write_event_handler = ngx_http_request_empty_handler;
+
+    return NGX_AGAIN;
+}
+
+
+static void
+ngx_http_stoa_resolve_done(ngx_resolver_ctx_t *rctx)
+{
+    ngx_uint_t            async;
+    ngx_connection_t     *c;
+    ngx_http_request_t   *r;
+    ngx_http_stoa_ctx_t  *ctx;
+
+    ctx = rctx->data;
+    r = ctx->request;
+    c = r->connection;
+    async = rctx->async;
+
+    ngx_http_set_log_request(c->log, r);
+
+    ngx_http_stoa_resolve_update(ctx->resolving, rctx, c->log);
+
+    ctx->resolver = NULL;
+    ctx->waiting = 0;
+    ngx_resolve_name_done(rctx);
+
+    if (async) {
+        ngx_http_stoa_pipeline_wake(r);
+        ngx_http_run_posted_requests(c);
+    }
+}
+
+
+void
+ngx_http_stoa_resolve_cancel(ngx_http_stoa_ctx_t *ctx)
+{
+    if (ctx->resolver) {
+        ngx_resolve_name_done(ctx->resolver);
+        ctx->resolver = NULL;
+    }
+}
+
+
+/* Failing to start is no loss: what is known stays in use. */
+
+static void
+ngx_http_stoa_resolve_refresh(ngx_http_request_t *r, ngx_http_stoa_api_t *api,
+    ngx_http_stoa_target_t *target)
+{
+    ngx_resolver_ctx_t          *rctx;
+    ngx_http_stoa_resolve_bg_t  *bg;
+
+    rctx = ngx_http_stoa_resolve_start(r, target);
+
+    if (rctx == NULL || rctx == NGX_NO_RESOLVER) {
+        return;
+    }
+
+    bg = ngx_alloc(sizeof(ngx_http_stoa_resolve_bg_t), ngx_cycle->log);
+    if (bg == NULL) {
+        ngx_resolve_name_done(rctx);
+        return;
+    }
+
+    bg->api = api;
+    bg->target = target;
+
+    rctx->name.len = ngx_min(target->host.len, STOA_HOST_MAX);
+    ngx_memcpy(bg->name, target->host.data, rctx->name.len);
+    rctx->name.data = bg->name;
+
+    rctx->handler = ngx_http_stoa_resolve_refreshed;
+    rctx->data = bg;
+    rctx->cancelable = 1;
+
+    target->refreshing = 1;
+    ngx_http_stoa_api_hold(api);
+
+    if (ngx_resolve_name(rctx) != NGX_OK) {
+        target->refreshing = 0;
+        target->valid = ngx_time() + NGX_HTTP_STOA_RESOLVE_RETRY;
+        ngx_http_stoa_api_release(api);
+        ngx_free(bg);
+    }
+}
+
+
+static void
+ngx_http_stoa_resolve_refreshed(ngx_resolver_ctx_t *rctx)
+{
+    ngx_http_stoa_resolve_bg_t  *bg;
+
+    bg = rctx->data;
+
+    bg->target->refreshing = 0;
+    ngx_http_stoa_resolve_update(bg->target, rctx, ngx_cycle->log);
+
+    ngx_resolve_name_done(rctx);
+
+    ngx_http_stoa_api_release(bg->api);
+    ngx_free(bg);
+}
+
+
+static ngx_resolver_ctx_t *
+ngx_http_stoa_resolve_start(ngx_http_request_t *r,
+    ngx_http_stoa_target_t *target)
+{
+    ngx_resolver_ctx_t        *rctx;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+
+    rctx = ngx_resolve_start(clcf->resolver, NULL);
+
+    if (rctx == NGX_NO_RESOLVER) {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "stoa: no \"resolver\" is defined to resolve the "
+                      "upstream \"%V\"", &target->host);
+
+        target->valid = ngx_time() + NGX_HTTP_STOA_RESOLVE_RETRY;
+
+    } else if (rctx) {
+        rctx->timeout = clcf->resolver_timeout;
+    }
+
+    return rctx;
+}
+
+
+/* Takes an answer over; health is kept for addresses that stay. */
+
+static void
+ngx_http_stoa_resolve_update(ngx_http_stoa_target_t *target,
+    ngx_resolver_ctx_t *rctx, ngx_log_t *log)
+{
+    ngx_uint_t             i, j, n;
+    ngx_http_stoa_addr_t  *addrs;
+
+    target->valid = ngx_time() + NGX_HTTP_STOA_RESOLVE_RETRY;
+
+    if (rctx->state || rctx->naddrs == 0) {
+        ngx_log_error(NGX_LOG_ERR, log, 0,
+                      "stoa: upstream \"%V\" could not be resolved (%i: %s)%s",
+                      &target->host, rctx->state,
+                      ngx_resolver_strerror(rctx->state),
+                      target->naddrs ? ", using older addresses" : "");
+        return;
+    }
+
+    n = ngx_min(rctx->naddrs, NGX_HTTP_STOA_RESOLVE_MAX);
+
+    addrs = ngx_calloc(n * sizeof(ngx_http_stoa_addr_t), log);
+    if (addrs == NULL) {
+        return;
+    }
+
+    for (i = 0; i < n; i++) {
+        ngx_http_stoa_resolve_addr(target, &addrs[i],
+                                   rctx->addrs[i].sockaddr,
+                                   rctx->addrs[i].socklen);
+
+        for (j = 0; j < target->naddrs; j++) {
+            if (ngx_cmp_sockaddr(&addrs[i].sockaddr.sockaddr,
+                                 addrs[i].socklen,
+                                 &target->addrs[j].sockaddr.sockaddr,
+                                 target->addrs[j].socklen, 1)
+                == NGX_OK)
+            {
+                addrs[i].fails = target->addrs[j].fails;
+                addrs[i].failed_at = target->addrs[j].failed_at;
+            }
+        }
+    }
+
+    if (target->addrs) {
+        ngx_free(target->addrs);
+    }
+
+    target->addrs = addrs;
+    target->naddrs = n;
+    target->next = 0;
+
+    /* a TTL of 0 must not mean a query for each request */
+
+    target->valid = ngx_max(rctx->valid, ngx_time() + 1);
+}
+
+
+static void
+ngx_http_stoa_resolve_addr(ngx_http_stoa_target_t *target,
+    ngx_http_stoa_addr_t *addr, struct sockaddr *sa, socklen_t socklen)
+{
+    ngx_memcpy(&addr->sockaddr, sa, socklen);
+    addr->socklen = socklen;
+
+    ngx_inet_set_port(&addr->sockaddr.sockaddr, target->port);
+
+    addr->name.data = addr->text;
+    addr->name.len = ngx_sock_ntop(&addr->sockaddr.sockaddr, socklen,
+                                   addr->text, NGX_SOCKADDR_STRLEN, 1);
+}

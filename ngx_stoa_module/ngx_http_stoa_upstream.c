@@ -1,0 +1,823 @@
+
+/*
+ * The dynamic upstream "stoa_upstream": nginx's proxy module asks it for
+ * peers, it answers with the targets of the request's api.
+ *
+ * Balancing is smooth weighted round robin or least connections over targets,
+ * round robin over the addresses of one.  Health is passive, per address and
+ * worker.  Timeouts, TLS verification and names are the api's own.
+ *
+ * Process: configuration in the master, peers in workers.
+ */
+
+
+#include "ngx_http_stoa_mcp.h"
+
+
+#define NGX_HTTP_STOA_TRIES_MAX  32
+#define NGX_HTTP_STOA_NONE       ((ngx_uint_t) -1)
+
+
+/* One attempt; logs keep a pointer to its name. */
+
+typedef struct ngx_http_stoa_try_s  ngx_http_stoa_try_t;
+
+struct ngx_http_stoa_try_s {
+    ngx_http_stoa_try_t      *prev;
+    ngx_http_stoa_target_t   *target;
+    ngx_sockaddr_t            sockaddr;
+    socklen_t                 socklen;
+    ngx_str_t                 name;
+    u_char                    text[NGX_SOCKADDR_STRLEN];
+};
+
+struct ngx_http_stoa_peer_s {
+    ngx_http_request_t             *request;
+    ngx_http_stoa_ctx_t            *ctx;
+    ngx_http_stoa_api_t            *api;
+    ngx_http_stoa_target_t         *written;    /* in the request head       */
+    ngx_http_stoa_try_t            *tries;
+    ngx_http_stoa_keepalive_key_t   key;
+    unsigned                        fresh:1;    /* no idle connection        */
+};
+
+
+static ngx_int_t ngx_http_stoa_upstream_init_peer(ngx_http_request_t *r,
+    ngx_http_upstream_srv_conf_t *us);
+static ngx_int_t ngx_http_stoa_upstream_conf(ngx_http_request_t *r,
+    ngx_http_stoa_api_t *api);
+static ngx_uint_t ngx_http_stoa_upstream_tries(ngx_http_stoa_api_t *api);
+static ngx_int_t ngx_http_stoa_upstream_get(ngx_peer_connection_t *pc,
+    void *data);
+static ngx_http_stoa_target_t *ngx_http_stoa_upstream_next(
+    ngx_http_stoa_peer_t *peer, ngx_uint_t *address);
+static ngx_uint_t ngx_http_stoa_upstream_pick(ngx_http_stoa_api_t *api,
+    ngx_http_stoa_target_t *target, ngx_http_stoa_peer_t *peer,
+    ngx_uint_t healthy, ngx_uint_t *address);
+static ngx_uint_t ngx_http_stoa_upstream_down(ngx_http_stoa_api_t *api,
+    ngx_http_stoa_addr_t *addr);
+static ngx_uint_t ngx_http_stoa_upstream_tried(ngx_http_stoa_peer_t *peer,
+    ngx_http_stoa_target_t *target, ngx_http_stoa_addr_t *addr);
+static void ngx_http_stoa_upstream_free(ngx_peer_connection_t *pc, void *data,
+    ngx_uint_t state);
+static void ngx_http_stoa_upstream_keep(ngx_peer_connection_t *pc,
+    ngx_http_stoa_peer_t *peer, ngx_uint_t state);
+static void ngx_http_stoa_upstream_health(ngx_peer_connection_t *pc,
+    ngx_http_stoa_peer_t *peer, ngx_uint_t failed);
+static ngx_int_t ngx_http_stoa_upstream_address(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_target_t *target);
+static ngx_int_t ngx_http_stoa_upstream_rewrite(ngx_http_request_t *r,
+    ngx_http_stoa_peer_t *peer, ngx_http_stoa_target_t *target);
+#if (NGX_HTTP_SSL)
+static void ngx_http_stoa_upstream_trust(ngx_http_request_t *r,
+    ngx_ssl_t *ssl);
+static ngx_int_t ngx_http_stoa_upstream_set_session(ngx_peer_connection_t *pc,
+    void *data);
+static void ngx_http_stoa_upstream_save_session(ngx_peer_connection_t *pc,
+    void *data);
+#endif
+
+
+static ngx_str_t  ngx_http_stoa_upstream_name = ngx_string("stoa_upstream");
+
+
+ngx_int_t
+ngx_http_stoa_upstream_add(ngx_conf_t *cf, ngx_http_stoa_main_conf_t *mcf)
+{
+    ngx_url_t                      u;
+    ngx_http_core_srv_conf_t      *cscf;
+    ngx_http_stoa_loc_conf_t      *slcf;
+    ngx_http_upstream_srv_conf_t  *us;
+
+    /* errors before a location is found are this server's, and ours */
+
+    cscf = ngx_http_conf_get_module_srv_conf(cf, ngx_http_core_module);
+    slcf = cscf->ctx->loc_conf[ngx_http_stoa_module.ctx_index];
+    slcf->speaks = 1;
+
+    if (mcf->upstream) {
+        return NGX_OK;
+    }
+
+    ngx_memzero(&u, sizeof(ngx_url_t));
+
+    u.host = ngx_http_stoa_upstream_name;
+    u.no_resolve = 1;
+    u.no_port = 1;
+
+    us = ngx_http_upstream_add(cf, &u, NGX_HTTP_UPSTREAM_CREATE);
+    if (us == NULL) {
+        return NGX_ERROR;
+    }
+
+    us->peer.init_upstream = ngx_http_stoa_upstream_init;
+    mcf->upstream = us;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_stoa_upstream_init(ngx_conf_t *cf, ngx_http_upstream_srv_conf_t *us)
+{
+    us->peer.init = ngx_http_stoa_upstream_init_peer;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_stoa_forward(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    ngx_int_t   rc;
+    ngx_uint_t  address;
+
+    rc = ngx_http_stoa_resolve(r, ctx);
+
+    if (rc == NGX_AGAIN || rc == NGX_ERROR) {
+        return rc;
+    }
+
+    ctx->target = NULL;
+
+    if (rc == NGX_OK) {
+        ctx->target = ngx_http_stoa_upstream_choose(ctx->api, NULL, &address);
+    }
+
+    if (ctx->target == NULL) {
+        return ngx_http_stoa_refuse(r,
+                                    NGX_HTTP_STOA_REFUSE_UPSTREAM_UNREACHABLE,
+                                    NULL);
+    }
+
+    /* an MCP endpoint is one address, whatever the client's path */
+
+    if (ctx->mcp) {
+        ngx_str_null(&ctx->rest);
+
+    } else if (ngx_http_stoa_uri(r, ctx) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_http_stoa_upstream_address(r, ctx, ctx->target) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_stoa_headers(r, ctx);
+}
+
+
+/* What the variables of the macro say, for a target. */
+
+static ngx_int_t
+ngx_http_stoa_upstream_address(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_target_t *target)
+{
+    u_char      *p;
+    ngx_uint_t   slash;
+
+    ctx->upstream_host = target->host_header;
+    ctx->tls_name = target->tls_name;
+
+    if (target->tls) {
+        ngx_str_set(&ctx->upstream_scheme, "https");
+
+    } else {
+        ngx_str_set(&ctx->upstream_scheme, "http");
+    }
+
+    slash = target->path.len == 0
+            && (ctx->rest.len == 0 || ctx->rest.data[0] != '/');
+
+    if (target->path.len == 0 && !slash) {
+        ctx->upstream_uri = ctx->rest;
+        return NGX_OK;
+    }
+
+    if (ctx->rest.len == 0 && !slash) {
+        ctx->upstream_uri = target->path;
+        return NGX_OK;
+    }
+
+    p = ngx_pnalloc(r->pool, target->path.len + slash + ctx->rest.len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    ctx->upstream_uri.data = p;
+
+    p = ngx_cpymem(p, target->path.data, target->path.len);
+
+    if (slash) {
+        *p++ = '/';
+    }
+
+    p = ngx_cpymem(p, ctx->rest.data, ctx->rest.len);
+
+    ctx->upstream_uri.len = p - ctx->upstream_uri.data;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_stoa_upstream_init_peer(ngx_http_request_t *r,
+    ngx_http_upstream_srv_conf_t *us)
+{
+    ngx_http_stoa_ctx_t   *ctx;
+    ngx_http_upstream_t   *u;
+    ngx_http_stoa_peer_t  *peer;
+
+    ctx = ngx_http_stoa_ctx(r);
+
+    /* a target is chosen only for what has passed all steps */
+
+    if (ctx == NULL || ctx->target == NULL) {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "\"%V\" is only for locations with \"stoa\"",
+                      &us->host);
+        return NGX_ERROR;
+    }
+
+    peer = ngx_pcalloc(r->pool, sizeof(ngx_http_stoa_peer_t));
+    if (peer == NULL) {
+        return NGX_ERROR;
+    }
+
+    peer->request = r;
+    peer->ctx = ctx;
+    peer->api = ctx->api;
+    peer->written = ctx->target;
+
+    if (ngx_http_stoa_upstream_conf(r, ctx->api) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    u = r->upstream;
+
+    u->peer.data = peer;
+    u->peer.get = ngx_http_stoa_upstream_get;
+    u->peer.free = ngx_http_stoa_upstream_free;
+    u->peer.tries = ngx_http_stoa_upstream_tries(ctx->api);
+#if (NGX_HTTP_SSL)
+    u->peer.set_session = ngx_http_stoa_upstream_set_session;
+    u->peer.save_session = ngx_http_stoa_upstream_save_session;
+#endif
+
+    if (ctx->mcp) {
+        ngx_http_stoa_mcp_upstream_hook(r, ctx);
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * The location's settings with the api's own in a copy for this request.  An
+ * upstream must not lead the request to another location of this nginx.
+ */
+
+static ngx_int_t
+ngx_http_stoa_upstream_conf(ngx_http_request_t *r, ngx_http_stoa_api_t *api)
+{
+    ngx_http_upstream_t       *u;
+    ngx_http_upstream_conf_t  *conf;
+
+    u = r->upstream;
+
+    conf = ngx_palloc(r->pool, sizeof(ngx_http_upstream_conf_t));
+    if (conf == NULL) {
+        return NGX_ERROR;
+    }
+
+    *conf = *u->conf;
+
+    if (api->rec->connect_timeout_ms) {
+        conf->connect_timeout = api->rec->connect_timeout_ms;
+    }
+
+    if (api->rec->read_timeout_ms) {
+        conf->read_timeout = api->rec->read_timeout_ms;
+        conf->send_timeout = api->rec->read_timeout_ms;
+    }
+
+    conf->next_upstream_tries = 0;
+    conf->ignore_headers |= NGX_HTTP_UPSTREAM_IGN_XA_REDIRECT
+                            |NGX_HTTP_UPSTREAM_IGN_XA_LIMIT_RATE
+                            |NGX_HTTP_UPSTREAM_IGN_XA_CHARSET;
+
+#if (NGX_HTTP_SSL)
+    conf->ssl_name = NULL;
+    conf->ssl_server_name = 1;
+    conf->ssl_verify = api->rec->tls_verify;
+#endif
+
+    u->conf = conf;
+
+    return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_http_stoa_upstream_tries(ngx_http_stoa_api_t *api)
+{
+    ngx_uint_t  i, n;
+
+    n = 0;
+
+    for (i = 0; i < api->ntargets; i++) {
+        n += api->targets[i].naddrs;
+    }
+
+    n = ngx_min(n, (ngx_uint_t) api->rec->retries + 1);
+
+    return ngx_min(ngx_max(n, 1), NGX_HTTP_STOA_TRIES_MAX);
+}
+
+
+/*
+ * Healthy addresses first, then, where there is none, any that this request
+ * has not tried.
+ */
+
+ngx_http_stoa_target_t *
+ngx_http_stoa_upstream_choose(ngx_http_stoa_api_t *api,
+    ngx_http_stoa_peer_t *peer, ngx_uint_t *address)
+{
+    ngx_int_t                total;
+    ngx_uint_t               i, healthy, least, a[STOA_TARGETS_MAX];
+    ngx_http_stoa_target_t  *target, *few, *best;
+
+    least = api->rec->balance == STOA_BALANCE_LEAST_CONN;
+
+    for (healthy = 2; healthy-- > 0; /* void */) {
+        few = NULL;
+        best = NULL;
+        total = 0;
+
+        for (i = 0; i < api->ntargets; i++) {
+            target = &api->targets[i];
+            a[i] = NGX_HTTP_STOA_NONE;
+
+            if (ngx_http_stoa_upstream_pick(api, target, peer, healthy, &a[i])
+                && (few == NULL || target->active * few->weight
+                                   < few->active * target->weight))
+            {
+                few = target;
+            }
+        }
+
+        /* among equals, in turn */
+
+        for (i = 0; i < api->ntargets && few; i++) {
+            target = &api->targets[i];
+
+            if (a[i] == NGX_HTTP_STOA_NONE
+                || (least && target->active * few->weight
+                             != few->active * target->weight))
+            {
+                continue;
+            }
+
+            target->current_weight += target->weight;
+            total += target->weight;
+
+            if (best == NULL
+                || target->current_weight > best->current_weight)
+            {
+                best = target;
+                *address = a[i];
+            }
+        }
+
+        if (best) {
+            best->current_weight -= total;
+            return best;
+        }
+    }
+
+    return NULL;
+}
+
+
+/* An address of the target that may be used now; 0: none. */
+
+static ngx_uint_t
+ngx_http_stoa_upstream_pick(ngx_http_stoa_api_t *api,
+    ngx_http_stoa_target_t *target, ngx_http_stoa_peer_t *peer,
+    ngx_uint_t healthy, ngx_uint_t *address)
+{
+    ngx_uint_t  i, a;
+
+    for (i = 0; i < target->naddrs; i++) {
+        a = target->ordered ? i : (target->next + i) % target->naddrs;
+
+        if (healthy && ngx_http_stoa_upstream_down(api, &target->addrs[a])) {
+            continue;
+        }
+
+        if (peer
+            && ngx_http_stoa_upstream_tried(peer, target, &target->addrs[a]))
+        {
+            continue;
+        }
+
+        *address = a;
+        return 1;
+    }
+
+    return 0;
+}
+
+
+static ngx_uint_t
+ngx_http_stoa_upstream_down(ngx_http_stoa_api_t *api,
+    ngx_http_stoa_addr_t *addr)
+{
+    return api->rec->max_fails
+           && addr->fails >= api->rec->max_fails
+           && ngx_current_msec - addr->failed_at < api->rec->fail_timeout_ms;
+}
+
+
+static ngx_uint_t
+ngx_http_stoa_upstream_tried(ngx_http_stoa_peer_t *peer,
+    ngx_http_stoa_target_t *target, ngx_http_stoa_addr_t *addr)
+{
+    ngx_http_stoa_try_t  *t;
+
+    for (t = peer->tries; t; t = t->prev) {
+        if (t->target == target
+            && ngx_cmp_sockaddr(&t->sockaddr.sockaddr, t->socklen,
+                                &addr->sockaddr.sockaddr, addr->socklen, 1)
+               == NGX_OK)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+static ngx_http_stoa_target_t *
+ngx_http_stoa_upstream_next(ngx_http_stoa_peer_t *peer, ngx_uint_t *address)
+{
+    /* first the one that the request was made for */
+
+    if (peer->tries == NULL
+        && ngx_http_stoa_upstream_pick(peer->api, peer->written, peer, 1,
+                                       address))
+    {
+        return peer->written;
+    }
+
+    return ngx_http_stoa_upstream_choose(peer->api, peer, address);
+}
+
+
+static ngx_int_t
+ngx_http_stoa_upstream_get(ngx_peer_connection_t *pc, void *data)
+{
+    ngx_http_stoa_peer_t *peer = data;
+
+    ngx_uint_t               a;
+    ngx_http_request_t      *r;
+    ngx_http_stoa_try_t     *t;
+    ngx_http_stoa_addr_t    *addr;
+    ngx_http_upstream_t     *u;
+    ngx_http_stoa_target_t  *target;
+
+    r = peer->request;
+    u = r->upstream;
+
+    pc->cached = 0;
+    pc->connection = NULL;
+
+    target = ngx_http_stoa_upstream_next(peer, &a);
+
+    if (target == NULL) {
+        pc->name = &ngx_http_stoa_upstream_name;
+        return NGX_BUSY;
+    }
+
+    if (target != peer->written
+        && ngx_http_stoa_upstream_rewrite(r, peer, target) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    t = ngx_palloc(r->pool, sizeof(ngx_http_stoa_try_t));
+    if (t == NULL) {
+        return NGX_ERROR;
+    }
+
+    addr = &target->addrs[a];
+    target->next = a + 1;
+
+    if (ngx_http_stoa_upstream_down(peer->api, addr) == 0) {
+
+        /* after a pause, one request at a time finds out */
+
+        addr->failed_at = ngx_current_msec;
+    }
+
+    t->prev = peer->tries;
+    t->target = target;
+    t->sockaddr = addr->sockaddr;
+    t->socklen = addr->socklen;
+    t->name.data = t->text;
+    t->name.len = addr->name.len;
+    ngx_memcpy(t->text, addr->text, addr->name.len);
+
+    peer->tries = t;
+    peer->ctx->tries++;
+    target->active++;
+
+    pc->sockaddr = &t->sockaddr.sockaddr;
+    pc->socklen = t->socklen;
+    pc->name = &t->name;
+
+    peer->key.sockaddr = t->sockaddr;
+    peer->key.socklen = t->socklen;
+
+#if (NGX_HTTP_SSL)
+
+    u->ssl = target->tls;
+    u->ssl_name = target->tls_name;
+
+    peer->key.ssl = NULL;
+
+    if (target->tls) {
+        peer->key.ssl = u->conf->ssl;
+        peer->key.verify = u->conf->ssl_verify;
+        peer->key.tls_name = target->tls_name;
+
+        if (u->conf->ssl == NULL) {
+            ngx_log_error(NGX_LOG_ERR, pc->log, 0,
+                          "stoa: no TLS settings for upstreams here");
+            return NGX_ERROR;
+        }
+
+        if (u->conf->ssl_verify) {
+            ngx_http_stoa_upstream_trust(r, u->conf->ssl);
+        }
+    }
+
+#endif
+
+    if (!peer->fresh) {
+        pc->connection = ngx_http_stoa_keepalive_get(&peer->key, pc->log);
+
+        if (pc->connection) {
+            pc->cached = 1;
+            return NGX_DONE;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_stoa_upstream_free(ngx_peer_connection_t *pc, void *data,
+    ngx_uint_t state)
+{
+    ngx_http_stoa_peer_t *peer = data;
+
+    ngx_http_stoa_try_t  *t;
+
+    t = peer->tries;
+
+    if (t) {
+        ngx_http_stoa_upstream_keep(pc, peer, state);
+
+        t->target->active--;
+
+        if ((state & NGX_PEER_FAILED) && pc->cached) {
+
+            /* closed while idle: nobody's fault, the same one again */
+
+            peer->tries = t->prev;
+            peer->fresh = 1;
+
+        } else {
+            ngx_http_stoa_upstream_health(pc, peer, state & NGX_PEER_FAILED);
+        }
+    }
+
+    if (pc->tries) {
+        pc->tries--;
+    }
+}
+
+
+static void
+ngx_http_stoa_upstream_keep(ngx_peer_connection_t *pc,
+    ngx_http_stoa_peer_t *peer, ngx_uint_t state)
+{
+    ngx_connection_t     *c;
+    ngx_http_upstream_t  *u;
+
+    u = peer->request->upstream;
+    c = pc->connection;
+
+    if (state & NGX_PEER_FAILED
+        || c == NULL
+        || c->read->eof
+        || c->read->error
+        || c->read->timedout
+        || c->write->error
+        || c->write->timedout
+        || !u->keepalive
+        || !u->request_body_sent)
+    {
+        return;
+    }
+
+    if (ngx_http_stoa_keepalive_put(&peer->key, c) == NGX_OK) {
+        pc->connection = NULL;
+    }
+}
+
+
+static void
+ngx_http_stoa_upstream_health(ngx_peer_connection_t *pc,
+    ngx_http_stoa_peer_t *peer, ngx_uint_t failed)
+{
+    ngx_uint_t               i;
+    ngx_http_stoa_try_t     *t;
+    ngx_http_stoa_addr_t    *addr;
+    ngx_http_stoa_target_t  *target;
+
+    t = peer->tries;
+    target = t->target;
+
+    /* an abort by the client says nothing of the upstream */
+
+    if (!failed && peer->request->upstream->headers_in.status_n == 0) {
+        return;
+    }
+
+    for (i = 0; i < target->naddrs; i++) {
+        addr = &target->addrs[i];
+
+        if (ngx_cmp_sockaddr(&t->sockaddr.sockaddr, t->socklen,
+                             &addr->sockaddr.sockaddr, addr->socklen, 1)
+            != NGX_OK)
+        {
+            continue;
+        }
+
+        if (!failed) {
+            addr->fails = 0;
+            return;
+        }
+
+        addr->failed_at = ngx_current_msec;
+
+        if (++addr->fails == peer->api->rec->max_fails
+            && (peer->api->ntargets > 1 || target->naddrs > 1))
+        {
+            ngx_log_error(NGX_LOG_WARN, pc->log, 0,
+                          "stoa: upstream %V is left alone for %uD ms",
+                          &t->name, peer->api->rec->fail_timeout_ms);
+        }
+
+        return;
+    }
+}
+
+
+/*
+ * Another target may have another path and another Host: writes the head of
+ * the request again.  nginx keeps it in the first buffer.
+ */
+
+static ngx_int_t
+ngx_http_stoa_upstream_rewrite(ngx_http_request_t *r,
+    ngx_http_stoa_peer_t *peer, ngx_http_stoa_target_t *target)
+{
+    u_char               *host, *end, *p, *start;
+    ngx_buf_t            *b;
+    ngx_str_t             old;
+    ngx_http_upstream_t  *u;
+    ngx_http_stoa_ctx_t  *ctx;
+
+    u = r->upstream;
+    ctx = peer->ctx;
+    old = u->uri;
+
+    if (ngx_http_stoa_upstream_address(r, ctx, target) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    peer->written = target;
+
+    b = u->request_bufs->buf;
+
+    host = ngx_strlcasestrn(old.data + old.len, b->last,
+                            (u_char *) CRLF "Host: ", 8 - 1);
+    end = host ? ngx_strlchr(host + 8, b->last, CR) : NULL;
+
+    if (end == NULL) {
+        return NGX_ERROR;
+    }
+
+    host += 8;
+
+    start = ngx_pnalloc(r->pool, (b->last - b->start) + ctx->upstream_uri.len
+                                 + ctx->upstream_host.len);
+    if (start == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = ngx_cpymem(start, b->start, old.data - b->start);
+
+    u->uri.data = p;
+    u->uri.len = ctx->upstream_uri.len;
+
+    p = ngx_cpymem(p, ctx->upstream_uri.data, ctx->upstream_uri.len);
+    p = ngx_cpymem(p, old.data + old.len, host - (old.data + old.len));
+    p = ngx_cpymem(p, ctx->upstream_host.data, ctx->upstream_host.len);
+    p = ngx_cpymem(p, end, b->last - end);
+
+    b->start = start;
+    b->pos = start;
+    b->last = p;
+    b->end = p;
+
+    return NGX_OK;
+}
+
+
+#if (NGX_HTTP_SSL)
+
+/* Without proxy_ssl_trusted_certificate: what the system trusts. */
+
+static void
+ngx_http_stoa_upstream_trust(ngx_http_request_t *r, ngx_ssl_t *ssl)
+{
+    X509_STORE         *store;
+
+    static ngx_ssl_t   *last;
+
+    if (ssl == last) {
+        return;
+    }
+
+    last = ssl;
+    store = SSL_CTX_get_cert_store(ssl->ctx);
+
+    if (sk_X509_OBJECT_num(X509_STORE_get0_objects(store)) == 0
+        && SSL_CTX_set_default_verify_paths(ssl->ctx) != 1)
+    {
+        ngx_ssl_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "stoa: cannot load the system's certificates");
+    }
+}
+
+
+static ngx_int_t
+ngx_http_stoa_upstream_set_session(ngx_peer_connection_t *pc, void *data)
+{
+    ngx_http_stoa_peer_t *peer = data;
+
+    ngx_http_stoa_target_t  *target;
+
+    target = peer->tries->target;
+
+    if (target->session == NULL
+        || target->session_ssl != peer->request->upstream->conf->ssl)
+    {
+        return NGX_OK;
+    }
+
+    return ngx_ssl_set_session(pc->connection, target->session);
+}
+
+
+static void
+ngx_http_stoa_upstream_save_session(ngx_peer_connection_t *pc, void *data)
+{
+    ngx_http_stoa_peer_t *peer = data;
+
+    ngx_ssl_session_t       *session;
+    ngx_http_stoa_target_t  *target;
+
+    session = ngx_ssl_get_session(pc->connection);
+    if (session == NULL) {
+        return;
+    }
+
+    target = peer->tries->target;
+
+    if (target->session) {
+        ngx_ssl_free_session(target->session);
+    }
+
+    target->session = session;
+    target->session_ssl = peer->request->upstream->conf->ssl;
+}
+
+#endif
