@@ -500,7 +500,6 @@ ngx_int_t ngx_http_stoa_resolve(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 /* Literal addresses and localhost, when an api is compiled. */
 ngx_int_t ngx_http_stoa_resolve_literal(ngx_http_stoa_target_t *target);
-void ngx_http_stoa_resolve_cancel(ngx_http_stoa_ctx_t *ctx);
 
 /* Idle connections of this worker. */
 typedef struct {

@@ -317,7 +317,6 @@ ngx_http_stoa_pipeline_cleanup(void *data)
 {
     ngx_http_stoa_ctx_t *ctx = data;
 
-    ngx_http_stoa_resolve_cancel(ctx);
     ngx_http_stoa_pipeline_release(ctx->request, ctx);
 
     if (ctx->key.len) {

@@ -28,6 +28,7 @@ typedef struct {
 static ngx_int_t ngx_http_stoa_resolve_wait(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_target_t *target);
 static ngx_int_t ngx_http_stoa_resolve_suspend(ngx_http_request_t *r);
+static void ngx_http_stoa_resolve_cancel(void *data);
 static void ngx_http_stoa_resolve_done(ngx_resolver_ctx_t *rctx);
 static void ngx_http_stoa_resolve_refresh(ngx_http_request_t *r,
     ngx_http_stoa_api_t *api, ngx_http_stoa_target_t *target);
@@ -168,7 +169,13 @@ static ngx_int_t
 ngx_http_stoa_resolve_wait(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     ngx_http_stoa_target_t *target)
 {
+    ngx_pool_cleanup_t  *cln;
     ngx_resolver_ctx_t  *rctx;
+
+    cln = ngx_pool_cleanup_add(r->pool, 0);
+    if (cln == NULL) {
+        return NGX_ERROR;
+    }
 
     rctx = ngx_http_stoa_resolve_start(r, target);
 
@@ -179,6 +186,9 @@ ngx_http_stoa_resolve_wait(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     if (rctx == NGX_NO_RESOLVER) {
         return NGX_OK;
     }
+
+    cln->handler = ngx_http_stoa_resolve_cancel;
+    cln->data = ctx;
 
     rctx->name.data = ngx_pstrdup(r->pool, &target->host);
     if (rctx->name.data == NULL) {
@@ -249,9 +259,11 @@ ngx_http_stoa_resolve_done(ngx_resolver_ctx_t *rctx)
 }
 
 
-void
-ngx_http_stoa_resolve_cancel(ngx_http_stoa_ctx_t *ctx)
+static void
+ngx_http_stoa_resolve_cancel(void *data)
 {
+    ngx_http_stoa_ctx_t *ctx = data;
+
     if (ctx->resolver) {
         ngx_resolve_name_done(ctx->resolver);
         ctx->resolver = NULL;
