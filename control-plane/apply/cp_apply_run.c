@@ -23,6 +23,7 @@ typedef struct {
 
 
 static cp_rc_t cp_apply_document(cp_apply_t *ap, void *data);
+static cp_rc_t cp_apply_no_tenant(cp_apply_t *ap, const cp_document_t *d);
 static cp_rc_t cp_apply_close(cp_apply_t *ap, void *data);
 static cp_rc_t cp_apply_find(cp_apply_t *ap, cp_document_t *d,
     const char **id);
@@ -113,6 +114,10 @@ cp_apply_document(cp_apply_t *ap, void *data)
 
     if (d->tenant) {
         rc = cp_apply_tenant(ap, d->tenant, &d->tenant_id);
+
+        if (rc == CP_DECLINED) {
+            return cp_apply_no_tenant(ap, d);
+        }
     }
 
     if (rc == CP_OK) {
@@ -145,6 +150,18 @@ cp_apply_document(cp_apply_t *ap, void *data)
     }
 
     return rc;
+}
+
+
+/* The field first: it would make a validation error of it. */
+static cp_rc_t
+cp_apply_no_tenant(cp_apply_t *ap, const cp_document_t *d)
+{
+    (void) cp_err_field(&ap->r->err, d->index, d->line, "metadata.tenant",
+                        "there is no such tenant");
+
+    return cp_err_set(&ap->r->err, "not_found",
+                      "there is no tenant \"%.128s\"", d->tenant);
 }
 
 
@@ -358,6 +375,9 @@ cp_apply_create(cp_apply_t *ap, cp_document_t *d, cp_json_t *diff)
         d->current = cp_arena_strdup(ap->arena, cp_json_str(obj, "state"));
     }
 
+    /* defaults go without saying, as they do in documents */
+
+    obj = cp_dump_spec(ap->r->arena, d->res->fields, obj);
     cp_diff_objects(ap->r->arena, d->res, NULL, obj, diff);
 
     return CP_OK;

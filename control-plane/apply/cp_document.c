@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../resource/cp_tables.h"
 #include "cp_document.h"
 
 
@@ -24,6 +25,7 @@ static bool cp_document_kind(cp_req_t *r, cp_document_t *d,
 static bool cp_document_names(cp_req_t *r, cp_document_t *d,
     const cp_json_t *meta);
 static bool cp_document_spec(cp_req_t *r, cp_document_t *d, cp_json_t *spec);
+static bool cp_document_valid(cp_req_t *r, const cp_document_t *d);
 static cp_json_t *cp_document_take(cp_json_t *obj, const char *key);
 static void cp_document_key(cp_arena_t *a, cp_document_t *d);
 static bool cp_document_twice(cp_req_t *r, cp_documents_t *docs);
@@ -319,7 +321,28 @@ cp_document_spec(cp_req_t *r, cp_document_t *d, cp_json_t *spec)
     d->spec = spec;
     cp_document_key(r->arena, d);
 
-    return true;
+    return cp_document_valid(r, d);
+}
+
+
+/* Against the table alone, so that the faults of all documents are told at
+ * once; what needs the database is the engine's. */
+static bool
+cp_document_valid(cp_req_t *r, const cp_document_t *d)
+{
+    cp_rc_t        rc;
+    unsigned       n;
+    cp_json_t     *out;
+    cp_validate_t  v = { r->arena, &r->err, d->index, false };
+
+    n = r->err.n;
+    rc = cp_validate(&v, d->res->fields, d->spec, NULL, &out);
+
+    if (rc != CP_OK) {
+        cp_document_faults(&r->err, n, d);
+    }
+
+    return rc == CP_OK;
 }
 
 
