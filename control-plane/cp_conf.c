@@ -122,8 +122,10 @@ cp_conf_set_text(cp_conf_reader_t *rd, const cp_opt_t *opt, const char *value)
     len = strlen(value);
 
     if ((int64_t) len < opt->min || (int64_t) len > opt->max) {
-        return cp_conf_bad(rd, opt, (len == 0) ? "must not be empty"
-                                               : "has a bad length");
+        (void) snprintf(word, sizeof(word), "must have %lld to %lld "
+                        "characters", (long long) opt->min,
+                        (long long) opt->max);
+        return cp_conf_bad(rd, opt, word);
     }
 
     if (opt->values != NULL) {
@@ -563,6 +565,10 @@ cp_conf_load(cp_arena_t *a, int argc, char **argv, cp_conf_t *conf,
     rd.place = "default";
 
     rc = cp_conf_scan(argc, argv, &file, what, err);
+
+    if (rc != CP_OK || *what == CP_CONF_EXIT) {
+        return rc;
+    }
 
     for (i = 0; i < (int) CP_OPTS && rc == CP_OK; i++) {
         rc = cp_opts[i].dflt[0] != '\0' || cp_opts[i].type != CP_OPT_TEXT

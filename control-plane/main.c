@@ -182,10 +182,11 @@ main(int argc, char **argv)
 {
     cp_rc_t          rc;
     cp_err_t         err;
-    cp_arena_t      *a;
     cp_conf_do_e     what;
     cp_log_level_e   level;
-    static cp_app_t  app;
+
+    static cp_app_t     app;
+    static cp_arena_t  *a;         /* as long as the process                */
 
     memset(&err, 0, sizeof(cp_err_t));
 

@@ -486,13 +486,11 @@ cp_db_head_moved(cp_db_t *db, int64_t rev)
 
     (void) pthread_mutex_lock(&db->mutex);
 
-    /* told by the commit and again by the listener: once is enough */
+    /* told by the commit and again by the listener: once is enough; a
+     * lower one may be a database that was restored */
 
-    n = (rev > db->head) ? db->nhooks : 0;
-
-    if (rev > db->head) {
-        db->head = rev;
-    }
+    n = (rev != db->head) ? db->nhooks : 0;
+    db->head = rev;
 
     (void) pthread_mutex_unlock(&db->mutex);
 
