@@ -71,6 +71,11 @@ bool cp_auth_sees(const cp_actor_t *actor, const char *tenant);
 cp_rc_t cp_auth_tenant(cp_req_t *r, cp_tx_t *tx, const char *name_or_id,
     const char **id) CP_MUST_CHECK;
 
+/* Is it the process itself that asks? */
+#define cp_actor_is_system(actor)                                             \
+    ((actor)->how == CP_AUTH_NONE                                             \
+     && (actor)->role == CP_ROLE_PLATFORM_ADMIN)
+
 /* A request of the process itself, for jobs: no connection, all rights. */
 void cp_req_system(cp_req_t *r, cp_app_t *app, cp_arena_t *arena,
     const char *name);

@@ -160,7 +160,7 @@ cp_entry_create(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
     const char    *name;
     cp_arena_t    *a;
     cp_validate_t  v = { r->arena, &r->err, document,
-                         r->actor.how == CP_AUTH_NONE };
+                         cp_actor_is_system(&r->actor) };
 
     a = r->arena;
 
@@ -231,7 +231,7 @@ cp_entry_update(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
     cp_entry_t     before;
     cp_arena_t    *a;
     cp_validate_t  v = { r->arena, &r->err, document,
-                         r->actor.how == CP_AUTH_NONE };
+                         cp_actor_is_system(&r->actor) };
 
     a = r->arena;
     *changed = false;
@@ -324,7 +324,7 @@ cp_entry_event(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
     }
 
     state = cp_json_str(before.row, "state");
-    t = cp_transition_find(res, event, state, r->actor.how == CP_AUTH_NONE,
+    t = cp_transition_find(res, event, state, cp_actor_is_system(&r->actor),
                            &known);
 
     if (!known) {
@@ -555,7 +555,7 @@ cp_write_tenant(cp_req_t *r, cp_tx_t *tx, const char *tenant)
     cp_rc_t    rc;
     cp_rows_t  rows;
 
-    if (r->actor.how == CP_AUTH_NONE) {
+    if (cp_actor_is_system(&r->actor)) {
         return CP_OK;
     }
 

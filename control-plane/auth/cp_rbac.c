@@ -1,0 +1,256 @@
+/*
+ * Roles and permissions: one table.
+ */
+
+#include <string.h>
+
+#include "../cp_app.h"
+#include "cp_auth.h"
+
+
+#define VIEWER    CP_ROLE_VIEWER
+#define TENANT    CP_ROLE_TENANT_ADMIN
+#define PLATFORM  CP_ROLE_PLATFORM_ADMIN
+
+
+static const cp_permission_t  cp_permissions[] = {
+    { "self:read", VIEWER, CP_SCOPE_TENANT, "who am I, which roles are there" },
+
+    { "tenant:read", VIEWER, CP_SCOPE_TENANT, "see tenants" },
+    { "tenant:write", PLATFORM, CP_SCOPE_PLATFORM,
+      "make, change, suspend and archive tenants" },
+    { "gateway_group:read", VIEWER, CP_SCOPE_PLATFORM, "see gateway groups" },
+    { "gateway_group:write", PLATFORM, CP_SCOPE_PLATFORM,
+      "make and change gateway groups" },
+    { "gateway:read", VIEWER, CP_SCOPE_PLATFORM, "see gateways" },
+    { "gateway:write", PLATFORM, CP_SCOPE_PLATFORM,
+      "register and remove gateways" },
+    { "admin_token:read", VIEWER, CP_SCOPE_TENANT, "see admin tokens" },
+    { "admin_token:write", TENANT, CP_SCOPE_TENANT,
+      "make and revoke admin tokens, up to the own role" },
+
+    { "api:read", VIEWER, CP_SCOPE_TENANT, "see apis" },
+    { "api:write", TENANT, CP_SCOPE_TENANT, "make, change, publish apis" },
+    { "operation:read", VIEWER, CP_SCOPE_TENANT, "see operations" },
+    { "operation:write", TENANT, CP_SCOPE_TENANT, "change operations" },
+    { "tool:read", VIEWER, CP_SCOPE_TENANT, "see what discovery found" },
+    { "tool:write", TENANT, CP_SCOPE_TENANT, "enable and disable tools" },
+    { "server:read", VIEWER, CP_SCOPE_TENANT, "see servers" },
+    { "server:write", TENANT, CP_SCOPE_TENANT, "make and publish servers" },
+    { "plan:read", VIEWER, CP_SCOPE_TENANT, "see plans" },
+    { "plan:write", TENANT, CP_SCOPE_TENANT, "make and change plans" },
+    { "application:read", VIEWER, CP_SCOPE_TENANT, "see applications" },
+    { "application:write", TENANT, CP_SCOPE_TENANT,
+      "make and suspend applications" },
+    { "subscription:read", VIEWER, CP_SCOPE_TENANT, "see subscriptions" },
+    { "subscription:write", TENANT, CP_SCOPE_TENANT,
+      "make, suspend and revoke subscriptions" },
+    { "subscription:approve", TENANT, CP_SCOPE_TENANT,
+      "approve and reject subscriptions to the own apis" },
+    { "credential:read", VIEWER, CP_SCOPE_TENANT,
+      "see credentials, never their keys" },
+    { "credential:write", TENANT, CP_SCOPE_TENANT,
+      "make, rotate and revoke credentials" },
+
+    { "apply:read", VIEWER, CP_SCOPE_TENANT, "diff and dump" },
+    { "apply:write", TENANT, CP_SCOPE_TENANT, "apply documents" },
+    { "usage:read", VIEWER, CP_SCOPE_TENANT, "see usage" },
+    { "audit:read", VIEWER, CP_SCOPE_TENANT, "see and verify the audit log" },
+
+    { NULL, CP_ROLE_NONE, CP_SCOPE_TENANT, NULL }
+};
+
+static const char *const  cp_roles[] = {
+    [CP_ROLE_NONE] = "none",
+    [CP_ROLE_VIEWER] = "viewer",
+    [CP_ROLE_TENANT_ADMIN] = "tenant-admin",
+    [CP_ROLE_PLATFORM_ADMIN] = "platform-admin"
+};
+
+
+const cp_permission_t *
+cp_permission_find(const char *name)
+{
+    const cp_permission_t  *p;
+
+    for (p = cp_permissions; p->name; p++) {
+        if (strcmp(p->name, name) == 0) {
+            return p;
+        }
+    }
+
+    return NULL;
+}
+
+
+const cp_permission_t *
+cp_permission_at(unsigned i)
+{
+    return i < sizeof(cp_permissions) / sizeof(cp_permissions[0]) - 1
+           ? &cp_permissions[i] : NULL;
+}
+
+
+const char *
+cp_role_name(cp_role_e role)
+{
+    return cp_roles[role];
+}
+
+
+cp_role_e
+cp_role_find(const char *name)
+{
+    unsigned  i;
+
+    for (i = CP_ROLE_VIEWER; i <= CP_ROLE_PLATFORM_ADMIN; i++) {
+        if (strcmp(cp_roles[i], name) == 0) {
+            return (cp_role_e) i;
+        }
+    }
+
+    return CP_ROLE_NONE;
+}
+
+
+/* A permission that is not in the table is nobody's. */
+cp_rc_t
+cp_auth_may(cp_req_t *r, const char *permission)
+{
+    const cp_permission_t  *p;
+
+    if (cp_actor_is_system(&r->actor)) {
+        return CP_OK;
+    }
+
+    p = permission ? cp_permission_find(permission) : NULL;
+
+    if (p == NULL || r->actor.how != CP_AUTH_ADMIN
+        || r->actor.role < p->role
+        || (p->scope == CP_SCOPE_PLATFORM && r->actor.tenant))
+    {
+        return cp_err_set(&r->err, "forbidden", "this needs %s",
+                          permission ? permission : "another credential");
+    }
+
+    return CP_OK;
+}
+
+
+bool
+cp_auth_sees(const cp_actor_t *actor, const char *tenant)
+{
+    if (actor->how != CP_AUTH_ADMIN) {
+        return cp_actor_is_system(actor);
+    }
+
+    return actor->tenant == NULL
+           || (tenant && strcmp(actor->tenant, tenant) == 0);
+}
+
+
+static cp_json_t *
+cp_auth_permissions(cp_arena_t *a, cp_role_e role, bool tenant)
+{
+    unsigned                i;
+    cp_json_t              *list;
+    const cp_permission_t  *p;
+
+    list = cp_json_array(a);
+
+    for (i = 0; (p = cp_permission_at(i)) != NULL; i++) {
+        if (role >= p->role && !(tenant && p->scope == CP_SCOPE_PLATFORM)) {
+            cp_json_push(list, cp_json_string(a, p->name));
+        }
+    }
+
+    return list;
+}
+
+
+cp_rc_t
+cp_auth_whoami(cp_req_t *r)
+{
+    cp_rc_t      rc;
+    cp_tx_t     *tx;
+    cp_json_t   *out;
+    cp_rows_t    rows;
+    cp_arena_t  *a;
+
+    a = r->arena;
+    out = cp_json_object(a);
+
+    cp_json_set(a, out, "id", cp_json_string(a, r->actor.id));
+    cp_json_set(a, out, "name", cp_json_string(a, r->actor.name));
+    cp_json_set(a, out, "role",
+                cp_json_string(a, cp_role_name(r->actor.role)));
+
+    if (r->actor.tenant) {
+        rc = cp_tx_begin(r->app->db, false, &tx);
+        if (rc != CP_OK) {
+            return cp_err_set(&r->err, "unavailable", "the database is busy");
+        }
+
+        rc = cp_tx_query(tx, a, "SELECT name FROM tenants WHERE id = $1",
+                         cp_args(cp_text(r->actor.tenant)), &rows, &r->err);
+        cp_tx_rollback(tx);
+
+        if (rc != CP_OK) {
+            return rc;
+        }
+
+        if (rows.rows) {
+            cp_json_set(a, out, "tenant",
+                        cp_json_string(a, cp_cell(&rows, 0, 0)->p));
+        }
+    }
+
+    cp_json_set(a, out, "permissions",
+                cp_auth_permissions(a, r->actor.role,
+                                    r->actor.tenant != NULL));
+
+    return cp_req_answer(r, 200, out);
+}
+
+
+cp_rc_t
+cp_auth_roles(cp_req_t *r)
+{
+    unsigned                i;
+    cp_json_t              *out, *list, *row;
+    cp_arena_t             *a;
+    const cp_permission_t  *p;
+
+    a = r->arena;
+    out = cp_json_object(a);
+    list = cp_json_array(a);
+
+    for (i = CP_ROLE_PLATFORM_ADMIN; i > CP_ROLE_NONE; i--) {
+        row = cp_json_object(a);
+        cp_json_set(a, row, "role",
+                    cp_json_string(a, cp_role_name((cp_role_e) i)));
+        cp_json_set(a, row, "permissions",
+                    cp_auth_permissions(a, (cp_role_e) i,
+                                        i == CP_ROLE_TENANT_ADMIN));
+        cp_json_push(list, row);
+    }
+
+    cp_json_set(a, out, "roles", list);
+    list = cp_json_array(a);
+
+    for (i = 0; (p = cp_permission_at(i)) != NULL; i++) {
+        row = cp_json_object(a);
+        cp_json_set(a, row, "name", cp_json_string(a, p->name));
+        cp_json_set(a, row, "least_role",
+                    cp_json_string(a, cp_role_name(p->role)));
+        cp_json_set(a, row, "scope",
+                    cp_json_string(a, p->scope == CP_SCOPE_TENANT
+                                      ? "tenant" : "platform"));
+        cp_json_set(a, row, "description", cp_json_string(a, p->doc));
+        cp_json_push(list, row);
+    }
+
+    cp_json_set(a, out, "permissions", list);
+
+    return cp_req_answer(r, 200, out);
+}
