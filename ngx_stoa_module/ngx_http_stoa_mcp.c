@@ -173,8 +173,6 @@ ngx_http_stoa_mcp_endpoint(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 static ngx_int_t
 ngx_http_stoa_mcp_verb(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
-    ngx_table_elt_t  *h;
-
     if (r->method == NGX_HTTP_POST) {
         return NGX_OK;
     }
@@ -182,17 +180,7 @@ ngx_http_stoa_mcp_verb(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     /* no stream of its own is offered on GET, and sealed sessions need no
      * DELETE: 405 is the answer the transport names for both */
 
-    h = ngx_list_push(&r->headers_out.headers);
-    if (h == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    h->hash = 1;
-    ngx_http_stoa_header_end(h);
-    ngx_str_set(&h->key, "Allow");
-    ngx_str_set(&h->value, "POST");
-
-    (void) ctx;
+    ngx_str_set(&ctx->allow, "POST");
 
     return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_METHOD, NULL);
 }
