@@ -615,6 +615,23 @@ cp_mcp_run(cp_mcp_call_t *c)
 }
 
 
+static void
+cp_mcp_unreadable(cp_mcp_call_t *c, stoa_rc_t rc, int code,
+    const stoa_err_t *err)
+{
+    const char  *text;
+
+    if (rc != STOA_DECLINED) {
+        cp_mcp_error(c, 400, CP_E_INTERNAL, "Internal error", NULL);
+        return;
+    }
+
+    text = cp_arena_printf(c->r->arena, "%s%s%s", err->field,
+                           err->field[0] != '\0' ? ": " : "", err->text);
+    cp_mcp_error(c, 400, code, text, NULL);
+}
+
+
 /* One message; c->answer stays NULL for what needs none. */
 
 static cp_rc_t
@@ -629,15 +646,17 @@ cp_mcp_message(cp_mcp_call_t *c, const char *data, size_t len, bool in_batch)
     c->id = cp_mcp_tree(c->r->arena, &c->msg.id);
 
     if (rc != STOA_OK) {
-        cp_mcp_error(c, 400, rc == STOA_DECLINED ? code : CP_E_INTERNAL,
-                     rc == STOA_DECLINED ? err.text : "Internal error", NULL);
+        cp_mcp_unreadable(c, rc, code, &err);
         return CP_OK;
     }
 
-    if (c->msg.kind == STOA_JSONRPC_BATCH
-        || (in_batch && c->msg.method == STOA_MCP_INITIALIZE))
-    {
-        cp_mcp_error(c, 400, CP_E_REQUEST, "not allowed in a batch", NULL);
+    if (c->msg.kind == STOA_JSONRPC_BATCH) {
+        cp_mcp_error(c, 400, CP_E_REQUEST, "a batch is not taken here", NULL);
+        return CP_OK;
+    }
+
+    if (in_batch && c->msg.method == STOA_MCP_INITIALIZE) {
+        cp_mcp_error(c, 400, CP_E_REQUEST, "initialize must come alone", NULL);
         return CP_OK;
     }
 

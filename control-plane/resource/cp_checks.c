@@ -57,10 +57,9 @@ cp_api_check(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
     const cp_json_t *before, cp_json_t *after)
 {
     bool        mcp;
-    cp_json_t  *partners;
+    cp_json_t  *partners, *discovery;
 
     (void) res;
-    (void) before;
 
     mcp = strcmp(cp_json_str(after, "kind"), "mcp") == 0;
     partners = cp_json_get(after, "partners");
@@ -75,6 +74,13 @@ cp_api_check(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
     {
         return cp_fault_at(r, after, "partners",
                            "needs audience partner");
+    }
+
+    if (mcp && before == NULL) {
+        discovery = cp_json_object(r->arena);
+        cp_json_set(r->arena, discovery, "state",
+                    cp_json_string(r->arena, "pending"));
+        cp_json_set(r->arena, after, "discovery", discovery);
     }
 
     return cp_api_route_check(r, tx, after);

@@ -30,6 +30,7 @@ typedef struct {
     const char  *action;
     char         sign;
     const char  *done;
+    const char  *to_do;
     unsigned     n;
 } ctl_action_t;
 
@@ -410,9 +411,11 @@ ctl_put_changes(ctl_t *c, const cp_json_t *answer, bool dry)
     const cp_json_t  *changes, *ch;
 
     ctl_action_t  actions[] = {
-        { "create", '+', "created", 0 }, { "update", '~', "updated", 0 },
-        { "delete", '-', "deleted", 0 }, { "none", ' ', "unchanged", 0 },
-        { NULL, 0, NULL, 0 }
+        { "create", '+', "created", "to create", 0 },
+        { "update", '~', "updated", "to update", 0 },
+        { "delete", '-', "deleted", "to delete", 0 },
+        { "none", ' ', "unchanged", "unchanged", 0 },
+        { NULL, 0, NULL, NULL, 0 }
     };
 
     changes = cp_json_get(answer, "changes");
@@ -428,7 +431,7 @@ ctl_put_changes(ctl_t *c, const cp_json_t *answer, bool dry)
 
     for (a = actions, n = 0; a->action != NULL; a++) {
         printf("%s%u %s", a == actions ? "" : ", ", a->n,
-               dry ? (a->sign == ' ' ? a->done : a->action) : a->done);
+               dry ? a->to_do : a->done);
         n += (a->sign != ' ') ? a->n : 0;
     }
 
