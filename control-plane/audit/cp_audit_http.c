@@ -174,6 +174,7 @@ cp_audit_get(cp_req_t *r)
     }
 
     if (rc == CP_OK) {
+        page = NULL;
         cp_names_init(&names, tx, r->arena, &r->err);
         rc = cp_audit_page(r, &names, &rows, limit, &page);
     }

@@ -62,6 +62,7 @@ cp_auth_assertion(cp_req_t *r)
         return cp_jws_refuse(r, "the assertion's header is not ours");
     }
 
+    key = NULL;
     rc = cp_jws_key(r, kid, &key, &r->actor.group);
     if (rc != CP_OK) {
         return rc;
