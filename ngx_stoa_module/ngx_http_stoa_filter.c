@@ -181,7 +181,7 @@ ngx_http_stoa_filter_replace(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 }
 
 
-/* WWW-Authenticate, Allow. */
+/* WWW-Authenticate, Allow, Retry-After. */
 
 static ngx_int_t
 ngx_http_stoa_filter_explain(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
@@ -199,6 +199,15 @@ ngx_http_stoa_filter_explain(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         }
 
         h->value = ctx->allow;
+    }
+
+    if (r->headers_out.status == NGX_HTTP_SERVICE_UNAVAILABLE) {
+        h = ngx_http_stoa_filter_push(r, "Retry-After", 11);
+        if (h == NULL) {
+            return NGX_ERROR;
+        }
+
+        ngx_str_set(&h->value, "5");
     }
 
     return NGX_OK;

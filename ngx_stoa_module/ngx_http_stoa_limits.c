@@ -186,15 +186,17 @@ ngx_http_stoa_limits_take(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
                                            NGX_HTTP_STOA_REFUSE_RATE, &v);
         }
 
-        if (v.rc == NGX_OK) {
-            v.which = 0;
+        if (v.rc != NGX_OK && mcf->zone_full_deny) {
+            return ngx_http_stoa_limits_refuse(r, ctx,
+                              NGX_HTTP_STOA_REFUSE_LIMITS_UNAVAILABLE, NULL);
+        }
+
+        /* a limit of 0: let through uncounted, nothing is known */
+
+        if (v.rc == NGX_OK && v.limit) {
             v.limit = plan->rate;
             ctx->rate = v;
             ctx->limited = 1;
-
-        } else if (mcf->zone_full_deny) {
-            return ngx_http_stoa_limits_refuse(r, ctx,
-                              NGX_HTTP_STOA_REFUSE_LIMITS_UNAVAILABLE, NULL);
         }
     }
 
@@ -208,15 +210,16 @@ ngx_http_stoa_limits_take(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
                                           NGX_HTTP_STOA_REFUSE_QUOTA, &v);
         }
 
-        if (v.rc == NGX_OK) {
-            if (!ctx->limited || v.remaining < ctx->rate.remaining) {
-                ctx->rate = v;
-                ctx->limited = 1;
-            }
-
-        } else if (mcf->zone_full_deny) {
+        if (v.rc != NGX_OK && mcf->zone_full_deny) {
             return ngx_http_stoa_limits_refuse(r, ctx,
                               NGX_HTTP_STOA_REFUSE_LIMITS_UNAVAILABLE, NULL);
+        }
+
+        if (v.rc == NGX_OK && v.limit
+            && (!ctx->limited || v.remaining < ctx->rate.remaining))
+        {
+            ctx->rate = v;
+            ctx->limited = 1;
         }
     }
 
@@ -384,7 +387,9 @@ ngx_http_stoa_limits_headers(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         }
     }
 
-    if (ctx->limited && ctx->refused && ctx->replace) {
+    if (ctx->limited && ctx->replace
+        && r->headers_out.status == NGX_HTTP_TOO_MANY_REQUESTS)
+    {
         start = p;
         retry = (v->retry_ms + 999) / 1000;
         p = ngx_sprintf(p, "%uL", retry ? retry : 1);
