@@ -138,6 +138,10 @@ $(OBJS)/ngx_stoa_module/ngx_http_stoa_module_modules.o: $(OBJS)/config.mk
 	$(Q)$(CC_MODULE) -fvisibility=default -c -o $@ \
 		$(NGINX_BUILD)/objs/ngx_http_stoa_module_modules.c
 
+# the migrations are compiled in
+$(OBJS)/control-plane/store/cp_migrate.o: \
+	$(wildcard control-plane/migrations/*.sql)
+
 $(OBJS)/control-plane/%.o: control-plane/%.c $(OBJS)/config.mk
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
@@ -154,6 +158,7 @@ $(OBJS)/ngx_http_stoa_module.so: $(MODULE_OBJ) $(CORE_OBJ)
 	$(call say,LINK,$@)
 	$(Q)$(CC) -shared -o $@ $^ $(LINK) \
 		$(LIBS_MODULE)
+	@! nm -D --undefined-only $@ | grep -E ' (ngx_http_)?stoa_'
 
 $(OBJS)/stoa-control: $(CONTROL_OBJ) $(CORE_OBJ)
 	$(call say,LINK,$@)

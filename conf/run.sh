@@ -185,6 +185,14 @@ start_gateway() {
     chmod 700 "$gateway"
 
     if [ ! -s "$gateway/token" ]; then
+        ctl apply - > "$var/apply.log" << 'END'
+apiVersion: stoa/v1
+kind: GatewayGroup
+metadata:
+  name: default
+spec:
+  title: Default
+END
         ctl gateway delete demo >/dev/null 2>&1 || :
         ctl gateway create demo --group default -o token \
             > "$gateway/token.new"

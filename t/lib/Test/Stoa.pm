@@ -259,6 +259,7 @@ sub register {
         unless $r->{status} =~ /^(?:2|409)/;
     my $gw = $self->must('POST', '/v1/gateways',
         { name => $name, group => $group });
+    make_path($self->dir("$name/logs"));
     spew($self->dir("$name/token"), "$gw->{token}\n", 0600);
 }
 
