@@ -49,7 +49,7 @@ ctl_exit_e
 ctl_run_audit_list(ctl_t *c)
 {
     int64_t      limit;
-    cp_json_t   *v, *items;
+    cp_json_t   *items;
     ctl_exit_e   rc;
     const char  *path, *since;
 
@@ -64,22 +64,22 @@ ctl_run_audit_list(ctl_t *c)
         return rc;
     }
 
+    if (limit == 0 || limit > CTL_ITEMS_MAX) {
+        ctl_error("--limit must be 1..%d", CTL_ITEMS_MAX);
+        return CTL_FAILED;
+    }
+
     path = "/v1/audit";
     ctl_query(c, &path, "tenant", c->tenant);
     ctl_query(c, &path, "since", since);
-    ctl_query(c, &path, "limit",
-              cp_arena_printf(c->arena, "%lld", (long long) limit));
 
-    rc = (path != NULL) ? ctl_get(c, path, &v) : CTL_FAILED;
+    rc = (path != NULL) ? ctl_list(c, path, (unsigned) limit, &items)
+                        : CTL_FAILED;
 
-    if (rc != CTL_DONE) {
-        return rc;
-    }
-
-    items = cp_json_get(v, "items");
-
-    return ctl_print(c, items != NULL ? items : v,
-                     "at actor action kind name tenant request_id");
+    return (rc == CTL_DONE)
+               ? ctl_print(c, items,
+                           "at actor action kind name tenant request_id")
+               : rc;
 }
 
 
@@ -111,10 +111,34 @@ ctl_run_audit_verify(ctl_t *c)
 }
 
 
+/* The columns are what it is grouped by, and the counts. */
+
+static ctl_exit_e
+ctl_print_usage(ctl_t *c, const cp_json_t *v, const char *by)
+{
+    char        *columns, *p;
+    cp_json_t   *items;
+
+    columns = cp_arena_printf(c->arena, "%s requests c2xx c3xx c4xx c5xx "
+                              "bytes_in bytes_out p50_us p99_us", by);
+    items = cp_json_get(v, "items");
+
+    if (columns == NULL) {
+        return CTL_FAILED;
+    }
+
+    for (p = columns; *p != ' ' && *p != '\0'; p++) {
+        *p = (*p == ',') ? ' ' : *p;
+    }
+
+    return ctl_print(c, items != NULL ? items : v, columns);
+}
+
+
 ctl_exit_e
 ctl_run_usage(ctl_t *c)
 {
-    cp_json_t   *v, *items;
+    cp_json_t   *v;
     ctl_exit_e   rc;
     const char  *path, *tenant, *from, *to, *by;
 
@@ -145,15 +169,7 @@ ctl_run_usage(ctl_t *c)
 
     rc = (path != NULL) ? ctl_get(c, path, &v) : CTL_FAILED;
 
-    if (rc != CTL_DONE) {
-        return rc;
-    }
-
-    items = cp_json_get(v, "items");
-
-    return ctl_print(c, items != NULL ? items : v,
-                     "application api operation calls refused c2xx c3xx c4xx "
-                     "c5xx bytes_in bytes_out p50_us p99_us");
+    return (rc == CTL_DONE) ? ctl_print_usage(c, v, by) : rc;
 }
 
 

@@ -39,7 +39,8 @@ ctl_run_gateway_status(ctl_t *c)
     rc = ctl_path(c, kind, NULL, c->narg > 0 ? c->arg[0] : NULL, &path);
 
     if (rc == CTL_DONE) {
-        rc = (c->narg > 0) ? ctl_get(c, path, &v) : ctl_list(c, path, &v);
+        rc = (c->narg > 0) ? ctl_get(c, path, &v)
+                           : ctl_list(c, path, CTL_ITEMS_MAX, &v);
     }
 
     if (rc == CTL_DONE) {
@@ -63,6 +64,36 @@ ctl_run_gateway_status(ctl_t *c)
 }
 
 
+/* The group "default" is there when it is wanted; others are made by their
+ * owners. */
+
+static ctl_exit_e
+ctl_gateway_default(ctl_t *c)
+{
+    cp_json_t     *body, *v;
+    ctl_exit_e     rc;
+    ctl_call_t     call = { .method = "GET", .quiet = true,
+                            .path = "/v1/gateway-groups/default" };
+    ctl_answer_t   answer;
+
+    rc = ctl_call(c, &call, &answer);
+
+    if (rc != CTL_REJECTED) {
+        return rc;
+    }
+
+    if (answer.status != 404) {
+        ctl_problem(&answer);
+        return rc;
+    }
+
+    body = cp_json_object(c->arena);
+    cp_json_set(c->arena, body, "name", cp_json_string(c->arena, "default"));
+
+    return ctl_post(c, "/v1/gateway-groups", body, &v);
+}
+
+
 ctl_exit_e
 ctl_run_gateway_create(ctl_t *c)
 {
@@ -72,6 +103,14 @@ ctl_run_gateway_create(ctl_t *c)
 
     group = ctl_opt(c, "group");
     title = ctl_opt(c, "title");
+
+    if (group == NULL || strcmp(group, "default") == 0) {
+        rc = ctl_gateway_default(c);
+
+        if (rc != CTL_DONE) {
+            return rc;
+        }
+    }
 
     body = cp_json_object(c->arena);
     cp_json_set(c->arena, body, "name", cp_json_string(c->arena, c->arg[0]));

@@ -361,8 +361,9 @@ ctl_post(ctl_t *c, const char *path, const cp_json_t *body, cp_json_t **json)
 
 
 ctl_exit_e
-ctl_list(ctl_t *c, const char *path, cp_json_t **items)
+ctl_list(ctl_t *c, const char *path, unsigned max, cp_json_t **items)
 {
+    unsigned     limit;
     cp_json_t   *page, *rows, *row, *next;
     ctl_exit_e   rc;
     const char  *cursor, *url;
@@ -371,8 +372,10 @@ ctl_list(ctl_t *c, const char *path, cp_json_t **items)
     cursor = NULL;
 
     do {
-        url = cp_arena_printf(c->arena, "%s%climit=500%s%s", path,
-                              strchr(path, '?') != NULL ? '&' : '?',
+        limit = max - (*items)->n;
+        limit = (limit < CTL_PAGE) ? limit : CTL_PAGE;
+        url = cp_arena_printf(c->arena, "%s%climit=%u%s%s", path,
+                              strchr(path, '?') != NULL ? '&' : '?', limit,
                               cursor != NULL ? "&cursor=" : "",
                               cursor != NULL ? ctl_escape(c, cursor) : "");
         rc = (url != NULL) ? ctl_get(c, url, &page) : CTL_FAILED;
@@ -396,9 +399,9 @@ ctl_list(ctl_t *c, const char *path, cp_json_t **items)
 
         cursor = cp_json_str(page, "next");
 
-    } while (cursor != NULL && (*items)->n < CTL_ITEMS_MAX);
+    } while (cursor != NULL && rows->n > 0 && (*items)->n < max);
 
-    if (cursor != NULL) {
+    if (cursor != NULL && max == CTL_ITEMS_MAX) {
         ctl_error("only the first %u rows are shown", (*items)->n);
     }
 

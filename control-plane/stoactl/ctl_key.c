@@ -114,7 +114,7 @@ ctl_run_key_list(ctl_t *c)
     rc = ctl_path(c, kind, c->arg[0], NULL, &path);
 
     if (rc == CTL_DONE) {
-        rc = ctl_list(c, path, &v);
+        rc = ctl_list(c, path, CTL_ITEMS_MAX, &v);
     }
 
     return (rc == CTL_DONE) ? ctl_print(c, v, kind->columns) : rc;
@@ -148,7 +148,7 @@ ctl_subscription_id(ctl_t *c, const char *name, const char **id)
         app = cp_arena_strndup(c->arena, name, (size_t) (slash - name));
         path = cp_arena_printf(c->arena, "%s?application=%s", path,
                                ctl_escape(c, app));
-        rc = ctl_list(c, path, &list);
+        rc = ctl_list(c, path, CTL_ITEMS_MAX, &list);
     }
 
     if (rc != CTL_DONE) {
@@ -236,7 +236,7 @@ ctl_run_token_list(ctl_t *c)
     const ctl_kind_t  *kind;
 
     kind = ctl_kind("admin-token");
-    rc = ctl_list(c, kind->path, &v);
+    rc = ctl_list(c, kind->path, CTL_ITEMS_MAX, &v);
 
     return (rc == CTL_DONE) ? ctl_print(c, v, kind->columns) : rc;
 }

@@ -46,6 +46,14 @@ ctl_cell_text(ctl_t *c, const cp_json_t *row, const char *column)
     case CP_JSON_INT:
         text = cp_arena_printf(c->arena, "%lld", (long long) v->i);
         break;
+    case CP_JSON_OBJECT:
+        text = cp_json_str(v, "name");     /* {id, name}: a reference */
+
+        if (text != NULL) {
+            return text;
+        }
+
+        /* fall through */
     default:
         text = cp_arena_printf(c->arena, "%u", v->n);
     }
@@ -187,12 +195,6 @@ ctl_print(ctl_t *c, const cp_json_t *v, const char *columns)
     cp_json_t   *rows;
     stoa_rc_t    rc;
     stoa_buf_t   b;
-
-    if (c->out == CTL_OUT_KEY || c->out == CTL_OUT_TOKEN) {
-        ctl_error("-o %s: this command makes none",
-                  c->out == CTL_OUT_KEY ? "key" : "token");
-        return CTL_FAILED;
-    }
 
     if (c->out == CTL_OUT_TABLE && columns != NULL) {
         rows = (cp_json_t *) v;

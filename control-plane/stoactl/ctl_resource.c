@@ -56,7 +56,8 @@ ctl_run_get(ctl_t *c)
                                ctl_escape(c, eq + 1));
     }
 
-    rc = (c->narg > 1) ? ctl_get(c, path, &v) : ctl_list(c, path, &v);
+    rc = (c->narg > 1) ? ctl_get(c, path, &v)
+                       : ctl_list(c, path, CTL_ITEMS_MAX, &v);
 
     return (rc == CTL_DONE) ? ctl_print(c, v, kind->columns) : rc;
 }
@@ -72,6 +73,10 @@ ctl_delete_one(ctl_t *c, const ctl_kind_t *kind, const char *name)
     rc = ctl_path(c, kind, ctl_parent(c, kind), name, &call.path);
 
     if (rc == CTL_DONE) {
+        if (ctl_opt(c, "force") != NULL) {
+            call.path = cp_arena_printf(c->arena, "%s?force=1", call.path);
+        }
+
         rc = ctl_call(c, &call, &answer);
     }
 
@@ -206,7 +211,7 @@ ctl_wait_rev(ctl_t *c, ctl_wait_t *w)
     cp_json_t   *list, *g;
     ctl_exit_e   rc;
 
-    rc = ctl_list(c, "/v1/gateways", &list);
+    rc = ctl_list(c, "/v1/gateways", CTL_ITEMS_MAX, &list);
 
     if (rc != CTL_DONE) {
         return rc;

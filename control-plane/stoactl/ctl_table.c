@@ -58,6 +58,14 @@ static const ctl_opt_t  ctl_opts_parent[] = {
     { NULL, 0, NULL, NULL, NULL, false }
 };
 
+static const ctl_opt_t  ctl_opts_delete[] = {
+    { "api", 0, "API", NULL, "the api, for operations and tools", false },
+    { "application", 0, "APPLICATION", NULL,
+      "the application, for credentials", false },
+    { "force", 0, NULL, NULL, "with the subscriptions that use it", false },
+    { NULL, 0, NULL, NULL, NULL, false }
+};
+
 static const ctl_opt_t  ctl_opts_get[] = {
     { "api", 0, "API", NULL, "the api, for operations and tools", false },
     { "application", 0, "APPLICATION", NULL,
@@ -111,7 +119,8 @@ static const ctl_opt_t  ctl_opts_usage[] = {
       "RFC 3339, or a duration ago (default 24h)", false },
     { "to", 0, "TIME", NULL, "RFC 3339 or a duration ago", false },
     { "by", 0, "FIELDS", NULL,
-      "group by: application,api,operation (default application,api)",
+      "application,api,operation,subscription,refused (default "
+      "application,api)",
       false },
     { NULL, 0, NULL, NULL, NULL, false }
 };
@@ -134,35 +143,35 @@ const ctl_cmd_t  ctl_commands[] = {
       "All documents of all files are one transaction. A directory stands for "
       "its *.yaml, *.yml and *.json files; - is the standard input.\n"
       "Example: stoactl apply conf/demo.yaml --wait 10s",
-      ctl_run_apply, NULL },
+      ctl_run_apply, NULL, NULL },
 
     { "diff", "FILE...", ctl_opts_diff,
       "show what apply would change",
       "Exit code 2 when there are differences.",
-      ctl_run_diff, NULL },
+      ctl_run_diff, NULL, NULL },
 
     { "dump", "", ctl_opts_dump,
       "print the configuration as documents",
       "Applying a dump changes nothing. Keys and tokens are never in it.",
-      ctl_run_dump, NULL },
+      ctl_run_dump, NULL, NULL },
 
     { "get", "KIND [NAME]", ctl_opts_get,
       "list resources, or show one",
       "Example: stoactl get tools --api orders -o yaml",
-      ctl_run_get, NULL },
+      ctl_run_get, NULL, NULL },
 
-    { "delete", "KIND NAME...", ctl_opts_parent,
+    { "delete", "KIND NAME...", ctl_opts_delete,
       "delete resources", NULL,
-      ctl_run_delete, NULL },
+      ctl_run_delete, NULL, NULL },
 
     { "event", "KIND NAME EVENT", ctl_opts_parent,
       "move a resource to another state: publish, suspend, resume ...",
       "Example: stoactl event api orders publish",
-      ctl_run_event, NULL },
+      ctl_run_event, NULL, NULL },
 
     { "discover", "API", NULL,
       "read the tools of an MCP server now", NULL,
-      ctl_run_discover, NULL },
+      ctl_run_discover, NULL, NULL },
 
     { "wait", "gateway|rev|api NAME", ctl_opts_wait,
       "wait for a gateway, for a revision at all online gateways, or for an "
@@ -170,118 +179,118 @@ const ctl_cmd_t  ctl_commands[] = {
       "Example: stoactl wait gateway edge-1 --for in-sync --timeout 30s\n"
       "Example: stoactl wait rev 120\n"
       "Example: stoactl wait api orders --for discovered",
-      ctl_run_wait, NULL },
+      ctl_run_wait, NULL, NULL },
 
     { "key create", "APPLICATION", ctl_opts_key_create,
       "make an API key; it is shown only now",
       "Example: KEY=$(stoactl key create demo -o key)",
-      ctl_run_key_create, NULL },
+      ctl_run_key_create, NULL, "key" },
 
     { "key rotate", "APPLICATION ID", ctl_opts_key_rotate,
       "make a successor of a key; the old one works on for a while", NULL,
-      ctl_run_key_rotate, NULL },
+      ctl_run_key_rotate, NULL, "key" },
 
     { "key revoke", "APPLICATION ID", NULL,
       "end a key at once", NULL,
-      ctl_run_key_revoke, NULL },
+      ctl_run_key_revoke, NULL, NULL },
 
     { "key list", "APPLICATION", NULL,
       "list an application's keys", NULL,
-      ctl_run_key_list, NULL },
+      ctl_run_key_list, NULL, NULL },
 
     { "subscription approve", "SUBSCRIPTION", NULL,
       "let a waiting subscription in",
       "SUBSCRIPTION is an id, or APPLICATION/API, or APPLICATION/SERVER.",
-      ctl_run_subscription, "approve" },
+      ctl_run_subscription, "approve", NULL },
 
     { "subscription reject", "SUBSCRIPTION", NULL,
       "turn a waiting subscription down", NULL,
-      ctl_run_subscription, "reject" },
+      ctl_run_subscription, "reject", NULL },
 
     { "subscription suspend", "SUBSCRIPTION", NULL,
       "stop a subscription for now", NULL,
-      ctl_run_subscription, "suspend" },
+      ctl_run_subscription, "suspend", NULL },
 
     { "subscription resume", "SUBSCRIPTION", NULL,
       "let a suspended subscription in again", NULL,
-      ctl_run_subscription, "resume" },
+      ctl_run_subscription, "resume", NULL },
 
     { "subscription revoke", "SUBSCRIPTION", NULL,
       "end a subscription for good", NULL,
-      ctl_run_subscription, "revoke" },
+      ctl_run_subscription, "revoke", NULL },
 
     { "gateway status", "[NAME]", NULL,
       "show the gateways, what they hold and what they refused", NULL,
-      ctl_run_gateway_status, NULL },
+      ctl_run_gateway_status, NULL, NULL },
 
     { "gateway create", "NAME", ctl_opts_gateway_create,
       "register a gateway; its token is shown only now",
       "Example: stoactl gateway create edge-1 -o token >gateway.token",
-      ctl_run_gateway_create, NULL },
+      ctl_run_gateway_create, NULL, "token" },
 
     { "gateway delete", "NAME", NULL,
       "forget a gateway; its token ends", NULL,
-      ctl_run_gateway_delete, NULL },
+      ctl_run_gateway_delete, NULL, NULL },
 
     { "token create", "NAME", ctl_opts_token_create,
       "make an admin token; it is shown only now",
       "Example: stoactl token create ci --role tenant-admin --tenant acme",
-      ctl_run_token_create, NULL },
+      ctl_run_token_create, NULL, "token" },
 
     { "token list", "", NULL,
       "list the admin tokens", NULL,
-      ctl_run_token_list, NULL },
+      ctl_run_token_list, NULL, NULL },
 
     { "token revoke", "NAME", NULL,
       "end an admin token", NULL,
-      ctl_run_token_revoke, NULL },
+      ctl_run_token_revoke, NULL, NULL },
 
     { "audit list", "", ctl_opts_audit,
       "show who changed what", NULL,
-      ctl_run_audit_list, NULL },
+      ctl_run_audit_list, NULL, NULL },
 
     { "audit verify", "", NULL,
       "check the hash chain of the audit events",
       "Exit code 1 when the chain is broken.",
-      ctl_run_audit_verify, NULL },
+      ctl_run_audit_verify, NULL, NULL },
 
     { "usage", "", ctl_opts_usage,
       "show how much was called", NULL,
-      ctl_run_usage, NULL },
+      ctl_run_usage, NULL, NULL },
 
     { "whoami", "", NULL,
       "show what the token is and may do", NULL,
-      ctl_run_whoami, NULL },
+      ctl_run_whoami, NULL, NULL },
 
     { "config get-contexts", "", NULL,
       "list the contexts of the configuration file",
       "The file is $STOA_CONFIG, or ~/.config/stoa/config.yaml.",
-      ctl_run_config_get, NULL },
+      ctl_run_config_get, NULL, NULL },
 
     { "config use-context", "NAME", NULL,
       "make a context the current one", NULL,
-      ctl_run_config_use, NULL },
+      ctl_run_config_use, NULL, NULL },
 
     { "config set-context", "NAME", ctl_opts_context,
       "write a context: --url, --token or --token-file, --tenant",
       "Example: stoactl config set-context dev --url http://127.0.0.1:8400 "
       "--token-file dev.token --use",
-      ctl_run_config_set, NULL },
+      ctl_run_config_set, NULL, NULL },
 
     { "completion", "bash|zsh", NULL,
       "print the completion script of a shell",
       "Example: source <(stoactl completion bash)",
-      ctl_run_completion, NULL },
+      ctl_run_completion, NULL, NULL },
 
     { "version", "", NULL,
       "print the version of stoactl", NULL,
-      ctl_run_version, NULL },
+      ctl_run_version, NULL, NULL },
 
     { "help", "[COMMAND...]", ctl_opts_help,
       "explain a command", NULL,
-      ctl_run_help, NULL },
+      ctl_run_help, NULL, NULL },
 
-    { NULL, NULL, NULL, NULL, NULL, NULL, NULL }
+    { NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL }
 };
 
 

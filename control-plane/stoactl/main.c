@@ -420,6 +420,13 @@ ctl_setup(ctl_t *c)
         }
     }
 
+    if (c->out > CTL_OUT_YAML
+        && (c->cmd->secret == NULL || strcmp(c->cmd->secret, out) != 0))
+    {
+        ctl_error("-o %s: \"%s\" makes none", out, c->cmd->name);
+        return CTL_FAILED;
+    }
+
     rc = ctl_opt_duration(c, "timeout", 30000, &c->timeout_ms);
 
     if (rc == CTL_DONE && c->timeout_ms == 0) {

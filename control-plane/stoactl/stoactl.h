@@ -22,6 +22,7 @@
 #define CTL_ANSWER_MAX  (128 * 1024 * 1024)
 #define CTL_FILE_MAX    (32 * 1024 * 1024)
 #define CTL_ITEMS_MAX   100000
+#define CTL_PAGE        500
 #define CTL_ARGS_MAX    1024
 #define CTL_OPTS_MAX    24
 
@@ -56,6 +57,7 @@ typedef struct {
     const char       *more;        /* paragraphs and examples, may be NULL  */
     ctl_exit_e      (*run)(ctl_t *c);
     const void       *data;        /* for the run function                  */
+    const char       *secret;      /* "key", "token": what -o may ask for   */
 } ctl_cmd_t;
 
 typedef struct {
@@ -145,9 +147,9 @@ ctl_exit_e ctl_get(ctl_t *c, const char *path, cp_json_t **json)
     CTL_MUST_CHECK;
 ctl_exit_e ctl_post(ctl_t *c, const char *path, const cp_json_t *body,
     cp_json_t **json) CTL_MUST_CHECK;
-/* All pages of a list as one array. */
-ctl_exit_e ctl_list(ctl_t *c, const char *path, cp_json_t **items)
-    CTL_MUST_CHECK;
+/* The pages of a list as one array of at most max rows. */
+ctl_exit_e ctl_list(ctl_t *c, const char *path, unsigned max,
+    cp_json_t **items) CTL_MUST_CHECK;
 void ctl_problem(const ctl_answer_t *answer);
 void ctl_http_cleanup(void);
 const char *ctl_escape(ctl_t *c, const char *s);      /* for a path segment  */
