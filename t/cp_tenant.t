@@ -1,0 +1,123 @@
+#!/usr/bin/perl
+
+# Tenants, and what every resource has in common: create, read, list, change,
+# delete, ETag, pages.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::Stoa;
+
+my $t = Test::Stoa->new;
+$t->control;
+
+my $r = $t->api(POST => '/v1/tenants', { name => 'acme', title => 'Acme' });
+is($r->{status}, 201, 'create');
+is($r->{headers}{location}, '/v1/tenants/acme', 'Location');
+like($r->{headers}{etag}, qr/^"[0-9a-z]{16}-1"$/, 'ETag');
+is($r->{json}{state}, 'active', 'initial state');
+like($r->{json}{created_at}, qr/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/,
+    'a time in RFC 3339');
+my ($id, $etag) = ($r->{json}{id}, $r->{headers}{etag});
+
+is_deeply($t->api(GET => '/v1/tenants/acme')->{json}, $r->{json},
+    'read is what create answered');
+is($t->api(GET => "/v1/tenants/$id")->{json}{name}, 'acme', 'read by id');
+is($t->api(GET => '/v1/tenants/none')->{status}, 404, 'unknown');
+is($t->api(GET => '/v1/tenants/acme', undef,
+    headers => { 'If-None-Match' => $etag })->{status}, 304,
+    'If-None-Match');
+
+$r = $t->api(POST => '/v1/tenants', { name => 'acme' });
+is($r->{status}, 409, 'the name is taken');
+is($r->{json}{type}, 'urn:stoa:problem:already_exists', 'its problem type');
+is($r->{headers}{'content-type'}, 'application/problem+json',
+    'its content type');
+
+# PUT, PATCH
+
+$r = $t->api(PATCH => '/v1/tenants/acme', { title => 'Acme Inc.' });
+is($r->{status}, 200, 'patch');
+is($r->{json}{title}, 'Acme Inc.', 'patched');
+isnt($r->{headers}{etag}, $etag, 'another ETag');
+my $new = $r->{headers}{etag};
+
+$r = $t->api(PATCH => '/v1/tenants/acme', { title => 'Acme Inc.' });
+is($r->{headers}{etag}, $new, 'a change that changes nothing keeps the ETag');
+
+$r = $t->api(PATCH => '/v1/tenants/acme', { title => 'x' },
+    headers => { 'If-Match' => $etag });
+is($r->{status}, 412, 'stale If-Match');
+is($t->api(GET => '/v1/tenants/acme')->{json}{title}, 'Acme Inc.',
+    'nothing changed');
+for my $form ('%s', '"other", %s', '*') {
+    my $match = sprintf $form,
+        $t->api(GET => '/v1/tenants/acme')->{headers}{etag};
+    is($t->api(PUT => '/v1/tenants/acme', { name => 'acme' },
+        headers => { 'If-Match' => $match })->{status}, 200,
+        "If-Match: $form");
+}
+is($t->api(GET => '/v1/tenants/acme')->{json}{title}, undef,
+    'PUT without title removes it');
+is($t->api(PATCH => '/v1/tenants/acme', { name => 'other' })->{status}, 422,
+    'a name cannot be changed');
+is($t->api(PATCH => '/v1/tenants/acme', { state => 'archived' })->{status},
+    422, 'a state is no member to write');
+
+$r = $t->api(GET => '/v1/tenants/acme');
+$r->{json}{title} = 'read, changed, written';
+is($t->api(PUT => '/v1/tenants/acme', $r->{json},
+    headers => { 'If-Match' => $r->{headers}{etag} })->{json}{title},
+    'read, changed, written', 'what was read can be changed and written');
+
+# lists
+
+$t->must(POST => '/v1/tenants', { name => sprintf 'page-%02d', $_ })
+    for 1 .. 12;
+my ($cursor, @names, $pages) = ('');
+do {
+    $r = $t->must(GET => "/v1/tenants?limit=5&cursor=$cursor");
+    push @names, map { $_->{name} } @{ $r->{items} };
+    cmp_ok(scalar @{ $r->{items} }, '<=', 5, 'a page is not larger');
+    $cursor = $r->{next} // '';
+    $pages++;
+} while $cursor ne '';
+is_deeply(\@names, ['acme', map { sprintf 'page-%02d', $_ } 1 .. 12],
+    'all of them, once, in order');
+is($pages, 3, 'pages');
+
+is(scalar @{ $t->must(GET => '/v1/tenants?name=page-03')->{items} }, 1,
+    'filter');
+is(scalar @{ $t->must(GET => '/v1/tenants?state=archived')->{items} }, 0,
+    'filter that nothing fits');
+is($t->api(GET => "/v1/tenants?$_")->{status}, 400, "refused: $_")
+    for qw(limit=0 limit=501 limit=x limit=5x cursor=zz cursor=61zz
+        cursor=00 sate=active title=x);
+
+# deletion
+
+$t->must(POST => '/v1/tenants/acme/applications', { name => 'app' });
+$r = $t->api(DELETE => '/v1/tenants/acme');
+is($r->{status}, 409, 'what is used is not deleted');
+is($r->{json}{type}, 'urn:stoa:problem:in_use', 'its problem type');
+is($t->api(DELETE => '/v1/tenants/page-01', undef,
+    headers => { 'If-Match' => '"stale"' })->{status}, 412,
+    'DELETE and If-Match');
+is($t->api(DELETE => '/v1/tenants/page-01')->{status}, 204, 'delete');
+is($t->api(DELETE => '/v1/tenants/page-01')->{status}, 404, 'delete again');
+is($t->api(DELETE => '/v1/tenants/acme?force=1')->{status}, 204, 'force');
+is($t->api(GET => '/v1/tenants/acme/applications/app')->{status}, 404,
+    'with everything in it');
+
+# an archived tenant is kept as it is
+
+$t->must(POST => '/v1/tenants/page-02/archive');
+is($t->api(POST => '/v1/tenants/page-02/applications', { name => 'x' })
+    ->{status}, 409, 'nothing is made in an archived tenant');
+
+is($t->api(GET => '/v1/audit/verify')->{json}{ok}, JSON::PP::true,
+    'the audit log is whole');
+
+$t->done;
