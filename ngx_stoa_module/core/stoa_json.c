@@ -23,8 +23,8 @@
 typedef struct {
     const char       *start;         /* after the quote                    */
     uint32_t          len;           /* as written                         */
-    uint32_t          hash:31;       /* of what it says                    */
     uint32_t          escaped:1;
+    uint32_t          tag:31;        /* other keys mostly have others      */
 } stoa_json_key_t;
 
 
@@ -65,14 +65,12 @@ static stoa_rc_t stoa_json_ended(stoa_json_walk_t *w, stoa_json_val_t *val);
 static stoa_rc_t stoa_json_open(stoa_json_walk_t *w, char c);
 static stoa_rc_t stoa_json_close(stoa_json_walk_t *w, stoa_json_val_t *val);
 static stoa_rc_t stoa_json_scalar(stoa_json_walk_t *w, stoa_json_val_t *val);
-static stoa_rc_t stoa_json_number(stoa_json_walk_t *w);
-static const char *stoa_json_digits(const char *p, const char *end);
 static stoa_rc_t stoa_json_string(stoa_json_walk_t *w, stoa_json_val_t *val);
 static stoa_rc_t stoa_json_escape(stoa_json_walk_t *w);
 static stoa_rc_t stoa_json_hex4(stoa_json_walk_t *w, unsigned *out);
 static stoa_rc_t stoa_json_key(stoa_json_walk_t *w);
 static stoa_rc_t stoa_json_key_hash(stoa_json_walk_t *w,
-    const stoa_json_val_t *val, stoa_json_key_t *key);
+    stoa_json_key_t *key);
 static bool stoa_json_key_same(const stoa_json_key_t *a,
     const stoa_json_key_t *b);
 static void stoa_json_key_val(const stoa_json_key_t *key,
@@ -302,8 +300,8 @@ stoa_json_close(stoa_json_walk_t *w, stoa_json_val_t *val)
 static stoa_rc_t
 stoa_json_scalar(stoa_json_walk_t *w, stoa_json_val_t *val)
 {
-    size_t        i, n;
-    stoa_rc_t     rc;
+    size_t       i, n;
+    const char  *end;
 
     static const struct {
         stoa_json_type_e  type;
@@ -322,11 +320,16 @@ stoa_json_scalar(stoa_json_walk_t *w, stoa_json_val_t *val)
     val->escaped = false;
 
     if (*w->p == '-' || stoa_json_digit(*w->p)) {
-        rc = stoa_json_number(w);
-        val->type = STOA_JSON_NUMBER;
-        val->end = w->p;
+        end = stoa_json_number_end(w->p, w->end);
+        if (end == NULL) {
+            return stoa_json_fail(w, "is no valid number");
+        }
 
-        return rc;
+        w->p = end;
+        val->type = STOA_JSON_NUMBER;
+        val->end = end;
+
+        return STOA_OK;
     }
 
     for (i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
@@ -344,56 +347,6 @@ stoa_json_scalar(stoa_json_walk_t *w, stoa_json_val_t *val)
     }
 
     return stoa_json_fail(w, "expected a value");
-}
-
-
-static stoa_rc_t
-stoa_json_number(stoa_json_walk_t *w)
-{
-    const char  *p, *end, *from;
-
-    end = w->end;
-    from = w->p + (*w->p == '-');
-    p = stoa_json_digits(from, end);
-
-    if (p == from || (*from == '0' && p - from > 1)) {
-        return stoa_json_fail(w, "is no valid number");
-    }
-
-    if (p < end && *p == '.') {
-        from = p + 1;
-        p = stoa_json_digits(from, end);
-
-        if (p == from) {
-            return stoa_json_fail(w, "is no valid number");
-        }
-    }
-
-    if (p < end && (*p == 'e' || *p == 'E')) {
-        p++;
-        p += (p < end && (*p == '+' || *p == '-'));
-        from = p;
-        p = stoa_json_digits(from, end);
-
-        if (p == from) {
-            return stoa_json_fail(w, "is no valid number");
-        }
-    }
-
-    w->p = p;
-
-    return STOA_OK;
-}
-
-
-static const char *
-stoa_json_digits(const char *p, const char *end)
-{
-    while (p < end && stoa_json_digit(*p)) {
-        p++;
-    }
-
-    return p;
 }
 
 
@@ -546,6 +499,21 @@ stoa_json_hex4(stoa_json_walk_t *w, unsigned *out)
 }
 
 
+/* Its first, middle and last bytes, and its length. */
+
+static inline uint32_t
+stoa_json_key_tag(const stoa_json_key_t *key)
+{
+    const unsigned char  *s;
+
+    s = (const unsigned char *) key->start;
+
+    return s[0] | (uint32_t) s[key->len / 2] << 8
+           | (uint32_t) s[key->len - (key->len > 0)] << 16
+           | (key->len & 127) << 24;
+}
+
+
 /* Reads a key and its colon; STOA_AGAIN as its value follows. */
 
 static stoa_rc_t
@@ -586,16 +554,15 @@ stoa_json_key(stoa_json_walk_t *w)
     key->start = val.start + 1;
     key->len = (uint32_t) (val.end - val.start - 2);
 
-    rc = stoa_json_key_hash(w, &val, key);
-    if (rc != STOA_OK) {
-        return rc;
-    }
+    key->escaped = val.escaped;
+    key->tag = stoa_json_key_tag(key);
 
     /* past this many they are looked at when the object closes */
 
     if (w->nkeys - from < STOA_JSON_LINEAR_MAX) {
         for (i = from; i < w->nkeys; i++) {
-            if (w->keys[i].hash == key->hash
+            if ((w->keys[i].tag == key->tag
+                 || w->keys[i].escaped || key->escaped)
                 && stoa_json_key_same(&w->keys[i], key))
             {
                 w->p = at;
@@ -620,28 +587,25 @@ stoa_json_key(stoa_json_walk_t *w)
 
 
 static stoa_rc_t
-stoa_json_key_hash(stoa_json_walk_t *w, const stoa_json_val_t *val,
-    stoa_json_key_t *key)
+stoa_json_key_hash(stoa_json_walk_t *w, stoa_json_key_t *key)
 {
-    char     small[256], *buf;
-    size_t   n;
+    char              small[256], *buf;
+    size_t            n;
+    stoa_json_val_t   val;
 
-    n = (size_t) (val->end - val->start);
-
-    key->escaped = val->escaped;
-
-    if (!val->escaped) {
-        key->hash = stoa_hash64(val->start + 1, n - 2, w->seed) & INT32_MAX;
+    if (!key->escaped) {
+        key->tag = stoa_hash64(key->start, key->len, w->seed) & INT32_MAX;
         return STOA_OK;
     }
 
-    buf = (n <= sizeof(small)) ? small : malloc(n);
+    buf = (key->len + 2 <= sizeof(small)) ? small : malloc(key->len + 2);
     if (buf == NULL) {
         return STOA_ERROR;
     }
 
-    n = stoa_json_unescape(val, buf);
-    key->hash = stoa_hash64(buf, n, w->seed) & INT32_MAX;
+    stoa_json_key_val(key, &val);
+    n = stoa_json_unescape(&val, buf);
+    key->tag = stoa_hash64(buf, n, w->seed) & INT32_MAX;
 
     if (buf != small) {
         free(buf);
@@ -728,12 +692,18 @@ stoa_json_keys_unique(stoa_json_walk_t *w, uint32_t from)
 
     for (i = from; i < w->nkeys && rc == STOA_OK; i++) {
         key = &w->keys[i];
-        slot = key->hash & (size - 1);
+
+        rc = stoa_json_key_hash(w, key);
+        if (rc != STOA_OK) {
+            break;
+        }
+
+        slot = key->tag & (size - 1);
 
         while (table[slot]) {
             other = &w->keys[table[slot] - 1];
 
-            if (other->hash == key->hash && stoa_json_key_same(other, key)) {
+            if (other->tag == key->tag && stoa_json_key_same(other, key)) {
                 w->p = key->start - 1;
                 w->nkeys = i + 1;
                 rc = stoa_json_fail(w, "has a member twice");

@@ -89,6 +89,9 @@ stoa_rc_t stoa_json_int(const stoa_json_val_t *number, int64_t *out)
 /* Do two string values say the same? */
 bool stoa_json_same(const stoa_json_val_t *a, const stoa_json_val_t *b);
 
+/* Where the number that begins at p ends; NULL if it is none. */
+const char *stoa_json_number_end(const char *p, const char *end);
+
 /* UTF-8 check alone; and the length of the character of several bytes at s,
  * 0 if it is none. */
 bool stoa_utf8_valid(const char *s, size_t len);

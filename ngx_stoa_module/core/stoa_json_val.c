@@ -18,6 +18,7 @@ static const char *stoa_json_skip_container(const char *p);
 static const char *stoa_json_skip_number(const char *p);
 static size_t stoa_json_decode(const char **pp, char *dst);
 static unsigned stoa_json_hex4(const char *p);
+static const char *stoa_json_digits(const char *p, const char *end);
 
 
 bool
@@ -392,6 +393,52 @@ stoa_json_int(const stoa_json_val_t *number, int64_t *out)
     *out = minus ? (int64_t) (0 - v) : (int64_t) v;
 
     return STOA_OK;
+}
+
+
+const char *
+stoa_json_number_end(const char *p, const char *end)
+{
+    const char  *from;
+
+    from = p + (p < end && *p == '-');
+    p = stoa_json_digits(from, end);
+
+    if (p == from || (*from == '0' && p - from > 1)) {
+        return NULL;
+    }
+
+    if (p < end && *p == '.') {
+        from = p + 1;
+        p = stoa_json_digits(from, end);
+
+        if (p == from) {
+            return NULL;
+        }
+    }
+
+    if (p < end && (*p == 'e' || *p == 'E')) {
+        p++;
+        from = p + (p < end && (*p == '+' || *p == '-'));
+        p = stoa_json_digits(from, end);
+
+        if (p == from) {
+            return NULL;
+        }
+    }
+
+    return p;
+}
+
+
+static const char *
+stoa_json_digits(const char *p, const char *end)
+{
+    while (p < end && *p >= '0' && *p <= '9') {
+        p++;
+    }
+
+    return p;
 }
 
 

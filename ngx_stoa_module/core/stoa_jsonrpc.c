@@ -34,7 +34,7 @@
  */
 
 typedef struct {
-    stoa_jsonrpc_t   msg;
+    stoa_jsonrpc_t  *msg;
     stoa_json_val_t  version;            /* jsonrpc                        */
     stoa_json_val_t  method;
     stoa_json_val_t  result;
@@ -49,7 +49,8 @@ typedef struct {
 typedef struct {
     stoa_str_t   name;
     const char  *lower;
-    uint16_t     offset;                 /* of its value in the scan       */
+    bool         in_msg;                 /* else in the scan               */
+    uint16_t     offset;
     uint16_t     types;
     uint16_t     depth;
     int          code;                   /* when its type is wrong         */
@@ -77,33 +78,35 @@ static stoa_rc_t stoa_base64_decode(const char *s, size_t len, char *dst,
     size_t *dst_len);
 
 
+#define OWN(d, n, l, m, t, c)                                                 \
+    { { n, sizeof(n) - 1 }, l, false, offsetof(stoa_rpc_scan_t, m), t, d, c }
 #define ROW(d, n, l, m, t, c)                                                 \
-    { { n, sizeof(n) - 1 }, l, offsetof(stoa_rpc_scan_t, m), t, d, c }
+    { { n, sizeof(n) - 1 }, l, true, offsetof(stoa_jsonrpc_t, m), t, d, c }
 #define META  "io.modelcontextprotocol/"
 
 static const stoa_rpc_member_t  stoa_rpc_members[] = {
-    ROW(1, "jsonrpc", "jsonrpc", version, T_STRING, STOA_RPC_REQUEST),
-    ROW(1, "id", "id", msg.id, T_ID, STOA_RPC_REQUEST),
-    ROW(1, "method", "method", method, T_STRING, STOA_RPC_REQUEST),
-    ROW(1, "params", "params", msg.params, T_OBJECT, STOA_RPC_REQUEST),
-    ROW(1, "result", "result", result, T_ANY, STOA_RPC_REQUEST),
-    ROW(1, "error", "error", error, T_OBJECT, STOA_RPC_REQUEST),
+    OWN(1, "jsonrpc", "jsonrpc", version, T_STRING, STOA_RPC_REQUEST),
+    ROW(1, "id", "id", id, T_ID, STOA_RPC_REQUEST),
+    OWN(1, "method", "method", method, T_STRING, STOA_RPC_REQUEST),
+    ROW(1, "params", "params", params, T_OBJECT, STOA_RPC_REQUEST),
+    OWN(1, "result", "result", result, T_ANY, STOA_RPC_REQUEST),
+    OWN(1, "error", "error", error, T_OBJECT, STOA_RPC_REQUEST),
 
-    ROW(2, "name", "name", msg.name, T_STRING, STOA_RPC_PARAMS),
-    ROW(2, "arguments", "arguments", msg.arguments, T_OBJECT,
+    ROW(2, "name", "name", name, T_STRING, STOA_RPC_PARAMS),
+    ROW(2, "arguments", "arguments", arguments, T_OBJECT,
         STOA_RPC_PARAMS),
-    ROW(2, "_meta", "_meta", msg.meta, T_OBJECT, STOA_RPC_PARAMS),
-    ROW(2, "cursor", "cursor", msg.cursor, T_STRING, STOA_RPC_PARAMS),
-    ROW(2, "uri", "uri", msg.uri, T_STRING, STOA_RPC_PARAMS),
-    ROW(2, "protocolVersion", "protocolversion", msg.protocol_version,
+    ROW(2, "_meta", "_meta", meta, T_OBJECT, STOA_RPC_PARAMS),
+    ROW(2, "cursor", "cursor", cursor, T_STRING, STOA_RPC_PARAMS),
+    ROW(2, "uri", "uri", uri, T_STRING, STOA_RPC_PARAMS),
+    ROW(2, "protocolVersion", "protocolversion", protocol_version,
         T_STRING, STOA_RPC_PARAMS),
-    ROW(2, "requestId", "requestid", msg.request_id, T_ID, STOA_RPC_PARAMS),
+    ROW(2, "requestId", "requestid", request_id, T_ID, STOA_RPC_PARAMS),
 
-    ROW(3, META "protocolVersion", META "protocolversion", msg.meta_version,
+    ROW(3, META "protocolVersion", META "protocolversion", meta_version,
         T_STRING, STOA_RPC_PARAMS),
     ROW(3, META "clientCapabilities", META "clientcapabilities",
-        msg.meta_caps, T_OBJECT, STOA_RPC_PARAMS),
-    { { NULL, 0 }, NULL, 0, 0, STOA_RPC_DEPTH + 1, 0 }
+        meta_caps, T_OBJECT, STOA_RPC_PARAMS),
+    { { NULL, 0 }, NULL, false, 0, 0, STOA_RPC_DEPTH + 1, 0 }
 };
 
 /* Of each depth: where its rows begin, how long its shortest name is. */
@@ -133,7 +136,14 @@ stoa_jsonrpc_scan(const char *data, size_t len, stoa_jsonrpc_t *msg,
     stoa_json_val_t  root;
     stoa_rpc_scan_t  s;
 
-    memset(&s, 0, sizeof(stoa_rpc_scan_t));
+    s.msg = msg;
+    s.params_done = false;
+    stoa_rpc_forget(&s, 1);
+
+    msg->kind = STOA_JSONRPC_REQUEST;
+    msg->method = STOA_MCP_OTHER;
+    msg->method_name = (stoa_str_t) { NULL, 0 };
+    msg->ambiguous = false;
     *code = 0;
 
     rc = stoa_json_walk(data, len, STOA_JSON_DEPTH_MAX, STOA_RPC_DEPTH,
@@ -147,17 +157,23 @@ stoa_jsonrpc_scan(const char *data, size_t len, stoa_jsonrpc_t *msg,
     }
 
     if (rc != STOA_OK) {
-        if (!stoa_rpc_id_valid(&s.msg.id)) {
-            s.msg.id.start = NULL;
+        if (!stoa_rpc_id_valid(&msg->id)) {
+            msg->id.start = NULL;
         }
 
+        msg->params.start = NULL;
         stoa_rpc_forget(&s, 2);
-        s.msg.params.start = NULL;
     }
 
-    *msg = s.msg;
-
     return rc;
+}
+
+
+static inline stoa_json_val_t *
+stoa_rpc_val(stoa_rpc_scan_t *s, const stoa_rpc_member_t *m)
+{
+    return (stoa_json_val_t *) ((m->in_msg ? (char *) s->msg : (char *) s)
+                                + m->offset);
 }
 
 
@@ -179,14 +195,14 @@ stoa_rpc_member(void *ctx, unsigned depth, const stoa_json_val_t *key,
     to = NULL;
 
     if (m) {
-        to = (stoa_json_val_t *) ((char *) s + m->offset);
+        to = stoa_rpc_val(s, m);
         *to = *val;
     }
 
     s->found[depth] |= (m != NULL || s->ambiguous[depth]);
 
     if (depth == 1) {
-        if (to == &s->msg.params) {
+        if (to == &s->msg->params) {
             s->params_done = true;
 
         } else if (!s->params_done && (s->found[2] || s->found[3])) {
@@ -197,7 +213,7 @@ stoa_rpc_member(void *ctx, unsigned depth, const stoa_json_val_t *key,
     }
 
     if (depth == 2) {
-        if (to == &s->msg.meta) {
+        if (to == &s->msg->meta) {
             s->meta_done = true;
 
         } else if (!s->meta_done && s->found[3]) {
@@ -306,8 +322,10 @@ stoa_rpc_forget(stoa_rpc_scan_t *s, unsigned depth)
 {
     const stoa_rpc_member_t  *m;
 
+    static const stoa_json_val_t  none;
+
     for (m = &stoa_rpc_members[stoa_rpc_rows[depth]]; m->name.data; m++) {
-        ((stoa_json_val_t *) ((char *) s + m->offset))->start = NULL;
+        *stoa_rpc_val(s, m) = none;
     }
 
     for ( /* void */ ; depth <= STOA_RPC_DEPTH; depth++) {
@@ -328,8 +346,8 @@ stoa_rpc_judge(stoa_rpc_scan_t *s, const char *data,
     *code = STOA_RPC_REQUEST;
 
     if (root->type == STOA_JSON_ARRAY) {
-        memset(s, 0, sizeof(stoa_rpc_scan_t));
-        s->msg.kind = STOA_JSONRPC_BATCH;
+        stoa_rpc_forget(s, 2);
+        s->msg->kind = STOA_JSONRPC_BATCH;
         *code = 0;
 
         return STOA_OK;
@@ -339,11 +357,11 @@ stoa_rpc_judge(stoa_rpc_scan_t *s, const char *data,
         return stoa_rpc_fail(err, data, root->start, "", "must be an object");
     }
 
-    s->msg.ambiguous = s->ambiguous[1]
-                       || (s->msg.params.start
+    s->msg->ambiguous = s->ambiguous[1]
+                       || (s->msg->params.start
                            && (s->ambiguous[2] || s->ambiguous[3]));
 
-    if (s->msg.ambiguous) {
+    if (s->msg->ambiguous) {
         return stoa_rpc_fail(err, data, root->start, "",
                              "has a member that differs only in case");
     }
@@ -378,7 +396,7 @@ stoa_rpc_types(stoa_rpc_scan_t *s, const char *data, int *code,
     const stoa_rpc_member_t  *m;
 
     for (m = stoa_rpc_members; m->name.data; m++) {
-        val = (const stoa_json_val_t *) ((char *) s + m->offset);
+        val = stoa_rpc_val(s, m);
 
         if (val->start == NULL) {
             continue;
@@ -407,7 +425,7 @@ stoa_rpc_kind(stoa_rpc_scan_t *s, const char *data, stoa_err_t *err)
 {
     stoa_jsonrpc_t  *msg;
 
-    msg = &s->msg;
+    msg = s->msg;
 
     if (s->method.start) {
         if (s->result.start || s->error.start) {

@@ -1,6 +1,7 @@
 /*
  * What the hot calls of core/ cost: one row per call, ns per operation, the
- * best of a few rounds.  A report, not a test.
+ * best of a few rounds.  A report, not a test.  An argument picks the rows
+ * whose names contain it.
  *
  *     cc -O2 -I ngx_stoa_module/core t/bench/core.c \
  *         ngx_stoa_module/core/stoa_*.c -o objs/bench_core
@@ -23,16 +24,16 @@
 #define BATCH     256
 
 #define ID   "0123456789abcdef"
-#define CALL "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\","         \
+#define CALL "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\"," \
              "\"params\":{\"name\":\"demo__echo\",\"arguments\":"             \
              "{\"message\":\"hello\"}}}"
-#define META "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\","         \
+#define META "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\"," \
              "\"params\":{\"_meta\":{\"io.modelcontextprotocol/"              \
              "protocolVersion\":\"2026-07-28\",\"io.modelcontextprotocol/"    \
              "clientCapabilities\":{}},\"name\":\"demo__echo\","              \
              "\"arguments\":{\"message\":\"hello\"}}}"
 #define PATH "/apis/acme/orders/v1/items/42"
-#define CRED "{\"id\":\"" ID "\",\"tenant\":\"" ID "\",\"application\":\"" ID   \
+#define CRED "{\"id\":\"" ID "\",\"tenant\":\"" ID "\",\"application\":\"" ID \
              "\",\"digest\":\"00112233445566778899aabbccddeeff"               \
              "00112233445566778899aabbccddeeff\",\"alg\":\"sha256\","         \
              "\"state\":\"active\",\"expires_ms\":0}"
@@ -236,13 +237,17 @@ prepare(void)
 
 
 int
-main(void)
+main(int argc, char **argv)
 {
     size_t  i;
 
     prepare();
 
     for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (argc > 1 && strstr(rows[i].name, argv[1]) == NULL) {
+            continue;
+        }
+
         printf("%-48s %9.1f ns/op\n", rows[i].name, measure(rows[i].run));
         (void) fflush(stdout);
     }
