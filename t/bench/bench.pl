@@ -127,7 +127,7 @@ $t->write_file('protect/nginx.conf', $t->bare_conf(<<"END", name => 'protect',
         location / { stoa_protect tenant=acme api=rest;
                      proxy_pass http://rest; }
         location = /stoa/status { stoa_status; }
-        location = /stoa/ready { stoa_status ready; }
+        location = /stoa/ready { stoa_ready; }
         location = /stoa/metrics { stoa_metrics; }
 END
     main => 'load_module %%MODULE%%;', level => 'error', http => <<"END"));

@@ -282,7 +282,7 @@ END
     return $self->bare_conf(<<"END" . ($o{server} // ''), %o);
         location / { stoa; $o{location} }
         location = /stoa/status { stoa_status; }
-        location = /stoa/ready { stoa_status ready; }
+        location = /stoa/ready { stoa_ready; }
         location = /stoa/metrics { stoa_metrics; }
 END
 }
