@@ -1,0 +1,245 @@
+#!/usr/bin/perl
+
+# Usage: taken once, added up, shown; twice, at once, through a kill -9.
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::Stoa;
+use Test::Stoa::Feed;
+use POSIX qw(strftime);
+
+my $t = Test::Stoa->new;
+$t->control;
+$t->apply(<<'END');
+apiVersion: stoa/v1
+kind: Tenant
+metadata: {name: acme}
+---
+apiVersion: stoa/v1
+kind: Tenant
+metadata: {name: other}
+---
+apiVersion: stoa/v1
+kind: Application
+metadata: {name: app, tenant: acme}
+---
+apiVersion: stoa/v1
+kind: Api
+metadata: {name: orders, tenant: acme}
+spec:
+  kind: rest
+  state: published
+  upstream: {targets: [{url: 'http://x'}]}
+  operations: [{name: list, method: GET, path: /orders}]
+END
+my $gw = Test::Stoa::Feed->new($t, 'gw', 'default');
+my $gw2 = Test::Stoa::Feed->new($t, 'gw2', 'default');
+
+my %id = map { $_ => $t->must('GET', "/v1/tenants/$_")->{id} }
+    qw(acme other);
+my $base = '/v1/tenants/acme';
+$id{app} = $t->must('GET', "$base/applications/app")->{id};
+$id{api} = $t->must('GET', "$base/apis/orders")->{id};
+$id{op} = $t->must('GET', "$base/apis/orders/operations/list")->{id};
+
+my $file = 'a' x 32;
+my $now = int(time) * 1000;
+
+sub row {
+    return { tenant => $id{acme}, application => $id{app},
+             subscription => '', api => $id{api}, operation => $id{op},
+             refused => '', c2xx => 1, c3xx => 0, c4xx => 0, c5xx => 0,
+             bytes_in => 10, bytes_out => 100,
+             latency_us => [(0) x 6, 1, (0) x 9], @_ };
+}
+
+sub post {
+    my ($g, $batch, $rows, %o) = @_;
+    return $g->call('POST', '/gateway/v1/usage', {
+        file => $file, batch => $batch, from_ms => $now, to_ms => $now + 1000,
+        rows => $rows, %o });
+}
+
+sub usage {
+    my ($query, %o) = @_;
+    my $r = $t->api('GET', "$base/usage" . ($query ? "?$query" : ''), undef,
+                    %o);
+    return $r->{json}{items} || $r;
+}
+
+sub total { my $u = usage(); return @$u ? $u->[0]{requests} : 0 }
+
+
+# Once
+
+my $r = post($gw, 1, [row(), row(refused => 'rate_exceeded', c2xx => 0,
+                                 c4xx => 3, latency_us => [3, (0) x 15])]);
+is_deeply($r->{json}, { applied => JSON::PP::true() }, 'a batch is applied');
+$r = post($gw, 1, [row()]);
+is_deeply($r->{json}, { applied => JSON::PP::false() }, 'not twice');
+is(post($gw, 5, [row()])->{json}{applied}, JSON::PP::true(),
+   'numbers may be skipped');
+is(post($gw, 4, [row()])->{json}{applied}, JSON::PP::false(),
+   'but only grow');
+is(post($gw, 1, [row()], file => 'b' x 32)->{json}{applied},
+   JSON::PP::true(), 'another file counts for itself');
+is(post($gw2, 1, [row()])->{json}{applied}, JSON::PP::true(),
+   'and so does another gateway');
+is(post($gw, 6, [])->{json}{applied}, JSON::PP::true(), 'an empty batch');
+is(total(), 7, 'the sum of what was applied');
+
+
+# Shown
+
+my $u = usage('by=application,api,operation,refused&step=minute');
+is(scalar @$u, 2, 'one item per combination');
+my ($served) = grep { !defined $_->{refused} } @$u;
+is("@$served{qw(application api operation)}", 'app orders GET /orders',
+   'by name');
+is("@$served{qw(requests c2xx bytes_in bytes_out)}", '4 4 40 400', 'counts');
+is($served->{start},
+   strftime('%Y-%m-%dT%H:%M:00.000Z', gmtime($now / 1000)), 'in its minute');
+ok($served->{p50_us} > 2048 && $served->{p50_us} < 4096,
+   'the median is in its bucket');
+$u = usage('by=refused');
+is_deeply([map { [@$_{qw(refused requests)}] } @$u],
+          [[undef, 4], ['rate_exceeded', 3]], 'by refusal');
+is(usage('step=hour')->[0]{requests}, 7, 'by hour');
+is(usage('step=day')->[0]{requests}, 7, 'by day');
+is_deeply(usage('to=2020-01-01T00:00:00Z'), [], 'another time');
+is_deeply($t->must('GET', '/v1/tenants/other/usage')->{items}, [],
+          'another tenant');
+
+post($gw, 7, [row(latency_us => [(0) x 15, 100], c2xx => 100)],
+     from_ms => $now - 7200_000);
+is(usage('from=' . strftime('%Y-%m-%dT%H:%M:%SZ',
+                            gmtime($now / 1000 - 7200)) . '&to='
+         . strftime('%Y-%m-%dT%H:%M:%SZ', gmtime($now / 1000 - 3600)))
+   ->[0]{p99_us}, 1 << 20, 'the last bucket counts as its lower bound');
+post($gw, 8, [row()], from_ms => $now + 86400_000);
+is(usage('step=day')->[-1]{requests} % 100, 8,
+   'a clock that runs ahead does not write into the future');
+
+for (['from=x', 'from'], ['to=2026-13-01T00:00:00Z', 'to'], ['by=x', 'by'],
+     ['step=second', 'step'], ['from=2030-01-01T00:00:00Z', 'from'])
+{
+    my ($query, $field) = @$_;
+    $r = usage($query);
+    is($r->{status}, 422, "$query is refused");
+    is($r->{json}{errors}[0]{field}, $field, 'by name of the field');
+}
+
+
+# Who may see it
+
+my $token = sub { $t->must('POST', '/v1/admin-tokens',
+                           { role => 'viewer', @_ })->{token} };
+my $own = $token->(name => 'own', tenant => 'acme');
+my $foreign = $token->(name => 'foreign', tenant => 'other');
+is(ref usage('', token => $own), 'ARRAY', 'a viewer of the tenant');
+is(usage('', token => $foreign)->{status}, 404, 'not one of another');
+is($t->api('POST', '/gateway/v1/usage', {})->{status}, 401,
+   'an admin token posts none');
+
+
+# Bad batches: nothing of them counts
+
+my $before = total();
+my %bad = (
+    'no object' => [[]],
+    'no file' => [{ batch => 9, from_ms => 1, to_ms => 1, rows => [] }],
+    'a file that is none' => ['x', 9, [row()], file => 'A' x 32],
+    'batch 0' => ['x', 0, [row()]],
+    'a negative count' => ['x', 9, [row(c2xx => -1)]],
+    'a count beyond all' => ['x', 9, [row(c2xx => (1 << 40) + 1)]],
+    'a text for a count' => ['x', 9, [row(c2xx => '1')]],
+    'too few buckets' => ['x', 9, [row(latency_us => [1])]],
+    'too many buckets' => ['x', 9, [row(latency_us => [(1) x 17])]],
+    'an id that is none' => ['x', 9, [row(tenant => "a' OR 1=1")]],
+    'a code that is none' => ['x', 9, [row(refused => 'Rate exceeded')]],
+    'a good row before a bad one' => ['x', 9, [row(), row(api => 1)]],
+    'too many rows' => ['x', 9, [map { row() } 1 .. 20001]],
+);
+for my $name (sort keys %bad) {
+    my @b = @{ $bad{$name} };
+    $r = ref $b[0] ? $gw->call('POST', '/gateway/v1/usage', $b[0])
+                   : post($gw, @b[1 .. $#b]);
+    is($r->{status}, 422, $name);
+}
+is(total(), $before, 'nothing of them was counted');
+like(post($gw, 9, [row(), row(c2xx => -1)])->{json}{errors}[0]{field},
+     qr/^rows\[1\]\.c2xx$/, 'the row and field are named');
+
+
+# At once: every batch is sent twice by two clients, in order
+
+my @pids = map {
+    my $who = $_;
+    my $pid = fork // die;
+    if ($pid == 0) {
+        my $applied = 0;
+        for my $n (1 .. 40) {
+            my $r = post($gw, $n, [row(), row(refused => "r$n")],
+                         file => 'c' x 32);
+            $applied++ if $r->{json} && $r->{json}{applied};
+        }
+        POSIX::_exit($applied);
+    }
+    $pid;
+} 1, 2;
+my $applied = 0;
+for (@pids) { waitpid $_, 0; $applied += $? >> 8 }
+is($applied, 40, 'of two clients that send the same, one counts each');
+is(total(), $before + 80, 'and so does the roll-up');
+
+
+# kill -9 of the control plane between post and answer: what was not
+# answered is sent again, as a gateway does
+
+$before = total();
+my ($sent, $n, $retries) = (0, 0, 0);
+my $killer = fork // die;
+if ($killer == 0) {
+    for (1 .. 6) {
+        select undef, undef, undef, 0.15 + rand 0.2;
+        my $pid = Test::Stoa::slurp($t->dir('control.pid.test'));
+        kill 'KILL', $pid if $pid;
+    }
+    POSIX::_exit(0);
+}
+my $pidfile = sub { Test::Stoa::spew($t->dir('control.pid.test'),
+                                     $t->pid('control') || '') };
+$pidfile->();
+while (waitpid($killer, POSIX::WNOHANG()) == 0) {
+    $n++;
+    for (;;) {
+        my $r = post($gw, $n, [map { row(subscription => '') } 1 .. 3],
+                     file => 'd' x 32);
+        last if $r->{status} == 200;
+        $retries++;
+        if (!$t->alive('control')) {
+            $t->kill9('control');
+            $t->control;
+            $pidfile->();
+        }
+    }
+    $sent += 3;
+}
+cmp_ok($retries, '>', 0, "killed in the middle ($retries times)");
+is(total() - $before, $sent, "all $sent requests counted, none twice");
+
+
+# Old minutes are merged into hours, and nothing is lost
+
+$before = total();
+Test::Stoa::Feed::sql($t, 'UPDATE usage_minute SET start_ms = start_ms'
+                          . ' - 20 * 86400000 + 60000');
+my $ok = wait_until {
+    Test::Stoa::Feed::sql($t, 'SELECT COUNT(*) FROM usage_minute'
+                              . ' WHERE start_ms % 3600000 <> 0') == 0
+} 30;
+ok($ok, 'minutes are merged');
+is(usage('from=2020-01-01T00:00:00Z')->[0]{requests}, $before,
+   'into the same sum');
+
+$t->done;
