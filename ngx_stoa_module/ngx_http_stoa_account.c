@@ -1,0 +1,130 @@
+/*
+ * The LOG phase: every request that entered the pipeline is counted once, as
+ * a row of usage and in the metrics of this process.
+ */
+
+#include "ngx_http_stoa_counters.h"
+
+
+static uint64_t ngx_http_stoa_account_latency(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+static void ngx_http_stoa_account_metrics(
+    const ngx_http_stoa_usage_row_t *row);
+
+
+ngx_int_t
+ngx_http_stoa_account_handler(ngx_http_request_t *r)
+{
+    ngx_uint_t                   op;
+    ngx_http_stoa_ctx_t         *ctx;
+    const stoa_rec_operation_t  *ops;
+    ngx_http_stoa_usage_row_t    row;
+    ngx_http_stoa_main_conf_t   *mcf;
+
+    if (r != r->main) {
+        return NGX_OK;
+    }
+
+    ctx = ngx_http_stoa_ctx(r);
+
+    if (ctx == NULL || ctx->accounted) {
+        return NGX_OK;
+    }
+
+    ctx->accounted = 1;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+
+    ngx_memzero(&row, sizeof(ngx_http_stoa_usage_row_t));
+
+    row.tenant = ctx->route_tenant;
+    row.application = ctx->application;
+    row.subscription = ctx->subscription;
+    row.refused = ctx->refused;
+
+    if (ctx->api) {
+        row.api = ctx->api->id;
+        op = ctx->operation;
+
+        if (op && op <= ctx->api->rec->operations.n) {
+            ops = stoa_rec_vec(ctx->api->rec, ctx->api->rec->operations,
+                               stoa_rec_operation_t);
+            row.operation = ops[op - 1].id;
+        }
+    }
+
+    if (ctx->tool.c[0]) {
+        row.operation = ctx->tool;
+    }
+
+    row.status = r->err_status ? r->err_status : r->headers_out.status;
+    row.bytes_in = (uint64_t) r->request_length;
+    row.bytes_out = (uint64_t) r->connection->sent;
+    row.latency_us = ngx_http_stoa_account_latency(r, ctx);
+
+    if (mcf->counters) {
+        ngx_http_stoa_counters_add(mcf, &row);
+    }
+
+    ngx_http_stoa_account_metrics(&row);
+
+    if (ctx->inflight) {
+        ngx_http_stoa_zone_release(mcf, ctx->inflight);
+        ctx->inflight = NULL;
+    }
+
+    return NGX_OK;
+}
+
+
+static uint64_t
+ngx_http_stoa_account_latency(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    uint64_t         now;
+    ngx_time_t      *tp;
+    ngx_msec_int_t   ms;
+
+    if (ctx->start_ns) {
+        now = ngx_http_stoa_now_ns();
+        return now > ctx->start_ns ? (now - ctx->start_ns) / 1000 : 0;
+    }
+
+    tp = ngx_timeofday();
+
+    ms = (ngx_msec_int_t) ((tp->sec - r->start_sec) * 1000
+                           + ((ngx_msec_int_t) tp->msec
+                              - (ngx_msec_int_t) r->start_msec));
+
+    return (uint64_t) ngx_max(ms, 0) * 1000;
+}
+
+
+static void
+ngx_http_stoa_account_metrics(const ngx_http_stoa_usage_row_t *row)
+{
+    ngx_uint_t             class, i;
+    ngx_http_stoa_proc_t  *proc;
+
+    proc = ngx_http_stoa_zone_self();
+
+    class = row->status / 100;
+    class = (class < 1 || class > NGX_HTTP_STOA_CLASSES) ? 4 : class;
+
+    ngx_http_stoa_add(&proc->requests, 1);
+    ngx_http_stoa_add(&proc->class[class - 1], 1);
+    ngx_http_stoa_add(&proc->bytes_in, row->bytes_in);
+    ngx_http_stoa_add(&proc->bytes_out, row->bytes_out);
+    ngx_http_stoa_add(&proc->latency_us, row->latency_us);
+
+    for (i = 0; i < NGX_HTTP_STOA_LATENCY_N - 1; i++) {
+        if (row->latency_us < 1ULL << (i + 6)) {
+            break;
+        }
+    }
+
+    ngx_http_stoa_add(&proc->latency[i], 1);
+
+    if (row->refused && row->refused <= NGX_HTTP_STOA_REFUSE_MAX) {
+        ngx_http_stoa_add(&proc->refused[row->refused - 1], 1);
+    }
+}

@@ -1,0 +1,858 @@
+/*
+ * Setters and checks.  Each message names the directive, the value and what
+ * would be right.
+ */
+
+#include "ngx_http_stoa_conf.h"
+#include "ngx_http_stoa_store.h"
+#include "ngx_http_stoa_counters.h"
+
+#include <openssl/sha.h>
+
+
+static ngx_int_t ngx_http_stoa_conf_http_url(ngx_conf_t *cf,
+    ngx_str_t *directive, ngx_str_t *url);
+static char *ngx_http_stoa_conf_secret(ngx_conf_t *cf, ngx_str_t *directive,
+    ngx_str_t *file, ngx_str_t *secret);
+static ngx_int_t ngx_http_stoa_conf_size(ngx_conf_t *cf, ngx_str_t *arg,
+    size_t prefix, size_t min, size_t *size);
+static ngx_int_t ngx_http_stoa_conf_used(ngx_conf_t *cf);
+static ngx_int_t ngx_http_stoa_conf_directory(ngx_http_stoa_main_conf_t *mcf,
+    ngx_cycle_t *cycle, ngx_uid_t user);
+
+
+void *
+ngx_http_stoa_conf_create_main(ngx_conf_t *cf)
+{
+    ngx_http_stoa_main_conf_t  *mcf;
+
+    mcf = ngx_pcalloc(cf->pool, sizeof(ngx_http_stoa_main_conf_t));
+    if (mcf == NULL) {
+        return NULL;
+    }
+
+    /*
+     * set by ngx_pcalloc(): all strings, zone, sh, store, counters, upstream,
+     *     enabled
+     */
+
+    mcf->zone_full_deny = 1;
+    mcf->max_stale = NGX_CONF_UNSET_MSEC;
+    mcf->usage_interval = NGX_CONF_UNSET_MSEC;
+
+    return mcf;
+}
+
+
+char *
+ngx_http_stoa_conf_init_main(ngx_conf_t *cf, void *conf)
+{
+    ngx_http_stoa_main_conf_t *mcf = conf;
+
+    ngx_conf_init_msec_value(mcf->max_stale, 0);
+    ngx_conf_init_msec_value(mcf->usage_interval, 2000);
+
+    return NGX_CONF_OK;
+}
+
+
+void *
+ngx_http_stoa_conf_create_loc(ngx_conf_t *cf)
+{
+    ngx_http_stoa_loc_conf_t  *slcf;
+
+    slcf = ngx_pcalloc(cf->pool, sizeof(ngx_http_stoa_loc_conf_t));
+    if (slcf == NULL) {
+        return NULL;
+    }
+
+    /* set by ngx_pcalloc(): tenant, api, speaks, file, line */
+
+    slcf->mode = NGX_CONF_UNSET_UINT;
+    slcf->legacy_headers = NGX_CONF_UNSET;
+
+    return slcf;
+}
+
+
+/*
+ * stoa_protect guards what is inside its location too.  "stoa" is a content
+ * handler, which nginx hands on only to the blocks of "if" and "limit_except".
+ */
+
+char *
+ngx_http_stoa_conf_merge_loc(ngx_conf_t *cf, void *parent, void *child)
+{
+    ngx_http_stoa_loc_conf_t *prev = parent;
+    ngx_http_stoa_loc_conf_t *conf = child;
+
+    ngx_http_core_loc_conf_t  *clcf;
+
+    ngx_conf_merge_value(conf->legacy_headers, prev->legacy_headers, 0);
+
+    if (conf->mode != NGX_CONF_UNSET_UINT) {
+        return NGX_CONF_OK;
+    }
+
+    conf->mode = NGX_HTTP_STOA_OFF;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (prev->mode == NGX_HTTP_STOA_PROTECT
+        || (prev->mode == NGX_HTTP_STOA_FULL
+            && (clcf->noname || clcf->lmt_excpt)))
+    {
+        conf->mode = prev->mode;
+        conf->tenant = prev->tenant;
+        conf->api = prev->api;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+/* stoa_control_plane URL [ca=FILE]; */
+
+char *
+ngx_http_stoa_conf_control_plane(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+    ngx_http_stoa_main_conf_t *mcf = conf;
+
+    ngx_str_t  *value, ca;
+
+    if (mcf->control_plane.len) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+    mcf->control_plane = value[1];
+
+    if (ngx_http_stoa_conf_http_url(cf, &cmd->name, &mcf->control_plane)
+        != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    if (cf->args->nelts == 2) {
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_strncmp(value[2].data, "ca=", 3) != 0 || value[2].len == 3) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid parameter \"%V\" of "
+                           "\"stoa_control_plane\", it must be ca=FILE",
+                           &value[2]);
+        return NGX_CONF_ERROR;
+    }
+
+    ca.data = value[2].data + 3;
+    ca.len = value[2].len - 3;
+
+    if (ngx_conf_full_name(cf->cycle, &ca, 1) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    if (access((char *) ca.data, R_OK) == -1) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
+                           "cannot read \"%V\" of \"stoa_control_plane\"",
+                           &ca);
+        return NGX_CONF_ERROR;
+    }
+
+    mcf->control_ca = ca;
+
+    return NGX_CONF_OK;
+}
+
+
+/* http(s)://host[:port][/path], with neither a slash at the end, user, query
+ * nor fragment. */
+
+static ngx_int_t
+ngx_http_stoa_conf_http_url(ngx_conf_t *cf, ngx_str_t *directive,
+    ngx_str_t *url)
+{
+    size_t       i, host;
+    const char  *why;
+
+    why = NULL;
+
+    while (url->len && url->data[url->len - 1] == '/') {
+        url->len--;
+    }
+
+    if (ngx_strncmp(url->data, "http://", 7) == 0) {
+        host = 7;
+
+    } else if (ngx_strncmp(url->data, "https://", 8) == 0) {
+        host = 8;
+
+    } else {
+        host = 0;
+        why = "it must begin with http:// or https://";
+    }
+
+    if (why == NULL && (url->len <= host || url->data[host] == ':'
+                        || url->data[host] == '/'))
+    {
+        why = "it has no host";
+    }
+
+    if (why == NULL && url->len > 512) {
+        why = "it is longer than 512 bytes";
+    }
+
+    for (i = host; why == NULL && i < url->len; i++) {
+        if (ngx_strchr("?#@\"'<>\\ ", url->data[i]) || url->data[i] < 0x20
+            || url->data[i] > 0x7e)
+        {
+            why = "it must be host, port and path only";
+        }
+    }
+
+    if (why == NULL) {
+        return NGX_OK;
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid URL \"%V\" of \"%V\": "
+                       "%s", url, directive, why);
+
+    return NGX_ERROR;
+}
+
+
+/* Reads a file of at most NGX_HTTP_STOA_SECRET_MAX bytes; line ends at its end
+ * are no part of it. */
+
+static char *
+ngx_http_stoa_conf_secret(ngx_conf_t *cf, ngx_str_t *directive,
+    ngx_str_t *file, ngx_str_t *secret)
+{
+    ssize_t       n;
+    ngx_fd_t      fd;
+    struct stat   st;
+
+    if (secret->data) {
+        return "is duplicate";
+    }
+
+    if (ngx_conf_full_name(cf->cycle, file, 1) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    fd = open((char *) file->data, O_RDONLY|O_CLOEXEC);
+
+    if (fd == -1 || fstat(fd, &st) == -1) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
+                           "cannot read \"%V\" of \"%V\"", file, directive);
+        if (fd != -1) {
+            (void) close(fd);
+        }
+        return NGX_CONF_ERROR;
+    }
+
+    secret->data = ngx_pcalloc(cf->pool, NGX_HTTP_STOA_SECRET_MAX + 3);
+
+    n = secret->data ? read(fd, secret->data, NGX_HTTP_STOA_SECRET_MAX + 2)
+                     : -1;
+    if (n == -1) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
+                           "cannot read \"%V\" of \"%V\"", file, directive);
+    }
+
+    (void) close(fd);
+
+    if (n == -1) {
+        return NGX_CONF_ERROR;
+    }
+
+    while (n && (secret->data[n - 1] == LF || secret->data[n - 1] == CR)) {
+        n--;
+    }
+
+    secret->len = (size_t) n;
+
+    if (n == 0 || n > NGX_HTTP_STOA_SECRET_MAX) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" of \"%V\" must hold 1 to %d bytes", file,
+                           directive, NGX_HTTP_STOA_SECRET_MAX);
+        return NGX_CONF_ERROR;
+    }
+
+    if (st.st_mode & (S_IRWXO|S_IWGRP)) {
+        ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                           "\"%V\" of \"%V\" is a secret, but others may "
+                           "access it (mode %04xo)", file, directive,
+                           (ngx_uint_t) st.st_mode & 07777);
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+/* stoa_gateway_token_file FILE; */
+
+char *
+ngx_http_stoa_conf_token_file(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_stoa_main_conf_t *mcf = conf;
+
+    char        *rv;
+    u_char       md[SHA256_DIGEST_LENGTH];
+    ngx_str_t   *value;
+    stoa_key_t   key;
+
+    value = cf->args->elts;
+
+    rv = ngx_http_stoa_conf_secret(cf, &cmd->name, &value[1], &mcf->token);
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
+    mcf->token_file = value[1];
+
+    if (stoa_key_parse((char *) mcf->token.data, mcf->token.len, &key)
+        != STOA_OK
+        || key.env.len != 2 || ngx_strncmp(key.env.data, "gw", 2) != 0)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" of \"stoa_gateway_token_file\" holds no "
+                           "gateway token, whose form is "
+                           "stoa_gw_<id>_<secret>_<checksum>", &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    mcf->gateway_id.data = (u_char *) key.id.data;
+    mcf->gateway_id.len = key.id.len;
+
+    /* what the control plane keeps of the token: both can sign with it */
+
+    (void) SHA256(mcf->token.data, mcf->token.len, md);
+    stoa_hex_encode(md, sizeof(md), (char *) mcf->assertion_key);
+
+    return NGX_CONF_OK;
+}
+
+
+/* stoa_gateway_group NAME; */
+
+char *
+ngx_http_stoa_conf_group(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_stoa_main_conf_t *mcf = conf;
+
+    ngx_str_t  *value;
+
+    if (mcf->group.data) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (!stoa_name_valid((char *) value[1].data, value[1].len)) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid name \"%V\" of \"stoa_gateway_group\": it "
+                           "must be a-z, 0-9 and inner hyphens, at most %d "
+                           "characters", &value[1], STOA_NAME_MAX);
+        return NGX_CONF_ERROR;
+    }
+
+    mcf->group = value[1];
+
+    return NGX_CONF_OK;
+}
+
+
+/* stoa_pepper_file FILE; */
+
+char *
+ngx_http_stoa_conf_pepper_file(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_stoa_main_conf_t *mcf = conf;
+
+    char       *rv;
+    ngx_str_t  *value;
+
+    value = cf->args->elts;
+
+    rv = ngx_http_stoa_conf_secret(cf, &cmd->name, &value[1], &mcf->pepper);
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
+    if (mcf->pepper.len < NGX_HTTP_STOA_SECRET_MIN) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" of \"stoa_pepper_file\" must hold %d to %d "
+                           "bytes", &value[1], NGX_HTTP_STOA_SECRET_MIN,
+                           NGX_HTTP_STOA_SECRET_MAX);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+/* stoa_store DIR [size=SIZE] [counters=SIZE]; */
+
+char *
+ngx_http_stoa_conf_store(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_stoa_main_conf_t *mcf = conf;
+
+    ngx_int_t    rc;
+    ngx_str_t   *value;
+    ngx_uint_t   i;
+
+    if (mcf->store_dir.data) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    mcf->store_size = 1024 * 1024 * 1024;
+    mcf->counters_size = 64 * 1024 * 1024;
+
+    for (i = 2; i < cf->args->nelts; i++) {
+
+        if (ngx_strncmp(value[i].data, "size=", 5) == 0) {
+            rc = ngx_http_stoa_conf_size(cf, &value[i], 5,
+                                         NGX_HTTP_STOA_STORE_SIZE_MIN,
+                                         &mcf->store_size);
+
+        } else if (ngx_strncmp(value[i].data, "counters=", 9) == 0) {
+            rc = ngx_http_stoa_conf_size(cf, &value[i], 9,
+                                         NGX_HTTP_STOA_COUNTERS_MIN,
+                                         &mcf->counters_size);
+
+        } else {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid parameter \"%V\" of \"stoa_store\", "
+                               "it must be size=SIZE or counters=SIZE",
+                               &value[i]);
+            rc = NGX_ERROR;
+        }
+
+        if (rc != NGX_OK) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    mcf->store_dir = value[1];
+
+    while (mcf->store_dir.len > 1
+           && mcf->store_dir.data[mcf->store_dir.len - 1] == '/')
+    {
+        mcf->store_dir.data[--mcf->store_dir.len] = '\0';
+    }
+
+    if (ngx_conf_full_name(cf->cycle, &mcf->store_dir, 0) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    if (mcf->store_dir.len > NGX_MAX_PATH - 64) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "the path \"%V\" of \"stoa_store\" is too long",
+                           &mcf->store_dir);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_int_t
+ngx_http_stoa_conf_size(ngx_conf_t *cf, ngx_str_t *arg, size_t prefix,
+    size_t min, size_t *size)
+{
+    off_t      n;
+    ngx_str_t  s;
+
+    s.data = arg->data + prefix;
+    s.len = arg->len - prefix;
+
+    n = ngx_parse_offset(&s);
+
+    if (n == NGX_ERROR || n < (off_t) min || n > (off_t) (1ULL << 42)) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid \"%V\" of \"stoa_store\": it must be a "
+                           "size from %uz bytes to 4096g", arg, min);
+        return NGX_ERROR;
+    }
+
+    *size = ngx_align((size_t) n, 65536);
+
+    return NGX_OK;
+}
+
+
+/* stoa_max_stale TIME|off; */
+
+char *
+ngx_http_stoa_conf_max_stale(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_stoa_main_conf_t *mcf = conf;
+
+    ngx_int_t   n;
+    ngx_str_t  *value;
+
+    if (mcf->max_stale != NGX_CONF_UNSET_MSEC) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (ngx_strcmp(value[1].data, "off") == 0) {
+        mcf->max_stale = 0;
+        return NGX_CONF_OK;
+    }
+
+    n = ngx_parse_time(&value[1], 0);
+
+    if (n == NGX_ERROR || n < 5000) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid value \"%V\" of \"stoa_max_stale\": it "
+                           "must be off or a time of at least 5s",
+                           &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    mcf->max_stale = (ngx_msec_t) n;
+
+    return NGX_CONF_OK;
+}
+
+
+/* stoa_usage_interval TIME; */
+
+char *
+ngx_http_stoa_conf_interval(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_stoa_main_conf_t *mcf = conf;
+
+    ngx_int_t   n;
+    ngx_str_t  *value;
+
+    if (mcf->usage_interval != NGX_CONF_UNSET_MSEC) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+    n = ngx_parse_time(&value[1], 0);
+
+    if (n == NGX_ERROR || n < 100 || n > 3600000) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid value \"%V\" of \"stoa_usage_interval\": "
+                           "it must be a time from 100ms to 1h", &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    mcf->usage_interval = (ngx_msec_t) n;
+
+    return NGX_CONF_OK;
+}
+
+
+/* stoa_external_url URL; */
+
+char *
+ngx_http_stoa_conf_url(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_str_t  *value, *url;
+
+    url = (ngx_str_t *) ((char *) conf + cmd->offset);
+
+    if (url->data) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+    *url = value[1];
+
+    return ngx_http_stoa_conf_http_url(cf, &cmd->name, url) == NGX_OK
+           ? NGX_CONF_OK : NGX_CONF_ERROR;
+}
+
+
+/* stoa_upstream_ca FILE; */
+
+char *
+ngx_http_stoa_conf_file(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_str_t  *value, *file;
+
+    file = (ngx_str_t *) ((char *) conf + cmd->offset);
+
+    if (file->data) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+    *file = value[1];
+
+    if (ngx_conf_full_name(cf->cycle, file, 1) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    if (access((char *) file->data, R_OK) == -1) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
+                           "cannot read \"%V\" of \"%V\"", file, &cmd->name);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_int_t
+ngx_http_stoa_conf_used(ngx_conf_t *cf)
+{
+    ngx_str_t                  *value;
+    ngx_http_stoa_main_conf_t  *mcf;
+
+    mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_stoa_module);
+
+    if (!mcf->enabled) {
+        value = cf->args->elts;
+
+        mcf->enabled = 1;
+        mcf->used_what = value[0];
+        mcf->used_file = cf->conf_file->file.name;
+        mcf->used_line = cf->conf_file->line;
+    }
+
+    return NGX_OK;
+}
+
+
+/* stoa;  The settings of the proxy module follow in ngx_http_stoa_macro.c,
+ * when the location has been read. */
+
+char *
+ngx_http_stoa_conf_stoa(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_stoa_loc_conf_t *slcf = conf;
+
+    ngx_http_core_loc_conf_t   *clcf;
+    ngx_http_stoa_main_conf_t  *mcf;
+
+    if (slcf->mode == NGX_HTTP_STOA_FULL) {
+        return "is duplicate";
+    }
+
+    if (slcf->mode == NGX_HTTP_STOA_PROTECT) {
+        return "cannot be in one location with \"stoa_protect\"";
+    }
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (clcf->handler) {
+        return "cannot be in one location with another content handler, such "
+               "as \"proxy_pass\"";
+    }
+
+    (void) ngx_http_stoa_conf_used(cf);
+
+    mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_stoa_module);
+
+    slcf->mode = NGX_HTTP_STOA_FULL;
+    slcf->file = cf->conf_file->file.name;
+    slcf->line = cf->conf_file->line;
+
+    return ngx_http_stoa_upstream_add(cf, mcf) == NGX_OK ? NGX_CONF_OK
+                                                         : NGX_CONF_ERROR;
+}
+
+
+/* stoa_protect tenant=NAME api=NAME;  stoa_protect off; */
+
+char *
+ngx_http_stoa_conf_protect(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_stoa_loc_conf_t *slcf = conf;
+
+    ngx_str_t   *value, *name;
+    ngx_uint_t   i;
+
+    if (slcf->mode == NGX_HTTP_STOA_FULL) {
+        return "cannot be in one location with \"stoa\"";
+    }
+
+    if (slcf->mode != NGX_CONF_UNSET_UINT) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (cf->args->nelts == 2 && ngx_strcmp(value[1].data, "off") == 0) {
+        slcf->mode = NGX_HTTP_STOA_OFF;
+        return NGX_CONF_OK;
+    }
+
+    for (i = 1; i < cf->args->nelts; i++) {
+
+        if (ngx_strncmp(value[i].data, "tenant=", 7) == 0) {
+            name = &slcf->tenant;
+            name->data = value[i].data + 7;
+
+        } else if (ngx_strncmp(value[i].data, "api=", 4) == 0) {
+            name = &slcf->api;
+            name->data = value[i].data + 4;
+
+        } else {
+            name = NULL;
+        }
+
+        if (name) {
+            name->len = value[i].data + value[i].len - name->data;
+        }
+
+        if (name == NULL
+            || !stoa_name_valid((char *) name->data, name->len))
+        {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid parameter \"%V\" of \"stoa_protect\": "
+                               "its parameters are tenant=NAME and api=NAME, "
+                               "or off", &value[i]);
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    if (slcf->tenant.len == 0 || slcf->api.len == 0) {
+        return "needs both tenant=NAME and api=NAME";
+    }
+
+    slcf->mode = NGX_HTTP_STOA_PROTECT;
+
+    return ngx_http_stoa_conf_used(cf) == NGX_OK ? NGX_CONF_OK
+                                                 : NGX_CONF_ERROR;
+}
+
+
+/* stoa_status;  stoa_metrics;  stoa_ready; */
+
+char *
+ngx_http_stoa_conf_handler(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_core_loc_conf_t  *clcf;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (clcf->handler) {
+        return "cannot be in one location with another content handler";
+    }
+
+    clcf->handler = (ngx_http_handler_pt) cmd->post;
+
+    return ngx_http_stoa_conf_used(cf) == NGX_OK ? NGX_CONF_OK
+                                                 : NGX_CONF_ERROR;
+}
+
+
+ngx_int_t
+ngx_http_stoa_conf_check(ngx_conf_t *cf, ngx_http_stoa_main_conf_t *mcf)
+{
+    ngx_uint_t  i;
+
+    struct {
+        const char  *name;
+        ngx_uint_t   set;
+        const char  *why;
+    } need[] = {
+        { "stoa_control_plane", mcf->control_plane.len != 0,
+          "configuration comes from there" },
+        { "stoa_gateway_token_file", mcf->token.len != 0,
+          "the control plane asks for it" },
+        { "stoa_store", mcf->store_dir.len != 0,
+          "configuration and counters are kept in it" },
+        { "stoa_zone", mcf->zone != NULL,
+          "rate limits are counted in it" }
+    };
+
+    for (i = 0; i < sizeof(need) / sizeof(need[0]); i++) {
+
+        if (need[i].set) {
+            continue;
+        }
+
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"%V\" in %V:%ui needs \"%s\" in the \"http\" block: "
+                      "%s", &mcf->used_what, &mcf->used_file, mcf->used_line,
+                      need[i].name, need[i].why);
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_stoa_conf_files(ngx_http_stoa_main_conf_t *mcf, ngx_cycle_t *cycle)
+{
+    ngx_uid_t         user;
+    ngx_core_conf_t  *ccf;
+
+    if (!mcf->enabled) {
+        return NGX_OK;
+    }
+
+    ccf = (ngx_core_conf_t *) ngx_get_conf(cycle->conf_ctx, ngx_core_module);
+
+    user = ccf->user;
+
+    if (ngx_http_stoa_conf_directory(mcf, cycle, user) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_test_config ? NGX_OK
+                           : ngx_http_stoa_counters_create(mcf, cycle, user);
+}
+
+
+/* For the workers alone: configuration holds digests of keys. */
+
+static ngx_int_t
+ngx_http_stoa_conf_directory(ngx_http_stoa_main_conf_t *mcf,
+    ngx_cycle_t *cycle, ngx_uid_t user)
+{
+    char         *dir;
+    struct stat   st;
+
+    dir = (char *) mcf->store_dir.data;
+
+    if (mkdir(dir, 0700) == -1 && ngx_errno != NGX_EEXIST) {
+        ngx_log_error(NGX_LOG_EMERG, cycle->log, ngx_errno,
+                      "cannot create the directory \"%s\" of \"stoa_store\"",
+                      dir);
+        return NGX_ERROR;
+    }
+
+    if (stat(dir, &st) == -1 || !S_ISDIR(st.st_mode)) {
+        ngx_log_error(NGX_LOG_EMERG, cycle->log, 0,
+                      "\"%s\" of \"stoa_store\" is no directory", dir);
+        return NGX_ERROR;
+    }
+
+    if (geteuid() == 0) {
+
+        if (user != (ngx_uid_t) NGX_CONF_UNSET_UINT && st.st_uid != user
+            && chown(dir, user, (gid_t) -1) == -1)
+        {
+            ngx_log_error(NGX_LOG_EMERG, cycle->log, ngx_errno,
+                          "cannot give the directory \"%s\" of "
+                          "\"stoa_store\" to the workers' user", dir);
+            return NGX_ERROR;
+        }
+
+        return NGX_OK;
+    }
+
+    if (access(dir, R_OK|W_OK|X_OK) == -1) {
+        ngx_log_error(NGX_LOG_EMERG, cycle->log, ngx_errno,
+                      "cannot write to the directory \"%s\" of "
+                      "\"stoa_store\"", dir);
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}

@@ -1,0 +1,68 @@
+/*
+ * Configuration: setters, the checks of `nginx -t`, and the tables that other
+ * files contribute to the directive table of ngx_http_stoa_module.c.
+ *
+ * Process: master.  Secrets read here stay in the configuration's pool of the
+ * master and its workers and are never logged.
+ */
+
+#ifndef NGX_HTTP_STOA_CONF_H
+#define NGX_HTTP_STOA_CONF_H
+
+
+#include "ngx_http_stoa_zone.h"
+
+
+#define NGX_HTTP_STOA_SECRET_MIN    16        /* bytes of a pepper           */
+#define NGX_HTTP_STOA_SECRET_MAX    1024
+
+extern ngx_module_t  ngx_http_stoa_macro_module;
+
+
+void *ngx_http_stoa_conf_create_main(ngx_conf_t *cf);
+char *ngx_http_stoa_conf_init_main(ngx_conf_t *cf, void *conf);
+void *ngx_http_stoa_conf_create_loc(ngx_conf_t *cf);
+char *ngx_http_stoa_conf_merge_loc(ngx_conf_t *cf, void *parent, void *child);
+
+char *ngx_http_stoa_conf_control_plane(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_stoa_conf_token_file(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_stoa_conf_group(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_stoa_conf_pepper_file(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_stoa_conf_store(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_stoa_conf_max_stale(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_stoa_conf_url(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_stoa_conf_file(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_stoa_conf_interval(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_stoa_conf_stoa(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_stoa_conf_protect(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_stoa_conf_handler(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+/* What the configured parts need of each other; EMERG lines. */
+ngx_int_t ngx_http_stoa_conf_check(ngx_conf_t *cf,
+    ngx_http_stoa_main_conf_t *mcf);
+
+/* The directory and the counter file, when all is parsed and nothing is in
+ * force yet: called by the zone's init. */
+ngx_int_t ngx_http_stoa_conf_files(ngx_http_stoa_main_conf_t *mcf,
+    ngx_cycle_t *cycle);
+
+/* The content handlers of stoa_status, stoa_metrics, stoa_ready. */
+ngx_int_t ngx_http_stoa_status_handler(ngx_http_request_t *r);
+ngx_int_t ngx_http_stoa_metrics_handler(ngx_http_request_t *r);
+ngx_int_t ngx_http_stoa_ready_handler(ngx_http_request_t *r);
+
+/* Sends a growing buffer, which it frees. */
+ngx_int_t ngx_http_stoa_status_send(ngx_http_request_t *r, ngx_uint_t status,
+    const char *type, stoa_buf_t *b);
+
+
+#endif /* NGX_HTTP_STOA_CONF_H */

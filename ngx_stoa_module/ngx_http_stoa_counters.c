@@ -1,0 +1,537 @@
+/*
+ * The mapped counter file: its life and the quota windows.  Usage slots are
+ * in _usage.c.
+ */
+
+#include "ngx_http_stoa_counters.h"
+
+#include <sys/mman.h>
+#include <openssl/rand.h>
+
+
+#define WINDOW_SHIFT  40
+#define WINDOW_MASK   ((1ULL << WINDOW_SHIFT) - 1)
+
+
+static void ngx_http_stoa_counters_layout(ngx_http_stoa_counters_head_t *h,
+    uint64_t size);
+static ngx_int_t ngx_http_stoa_counters_check(ngx_fd_t fd, const char *path,
+    uint64_t size, ngx_log_t *log);
+static ngx_int_t ngx_http_stoa_counters_make(const char *path, uint64_t size,
+    ngx_uid_t user, ngx_log_t *log);
+static void ngx_http_stoa_counters_aside(const char *path, ngx_log_t *log);
+static ngx_http_stoa_quota_t *ngx_http_stoa_quota_find(
+    ngx_http_stoa_counters_t *c, uint64_t h, uint64_t tag);
+static ngx_http_stoa_quota_t *ngx_http_stoa_quota_claim(
+    ngx_http_stoa_counters_t *c, uint64_t h, uint64_t tag, uint64_t day,
+    uint64_t month);
+static ngx_int_t ngx_http_stoa_quota_count(uint64_t *word, uint64_t number,
+    uint64_t limit, uint64_t *used);
+static void ngx_http_stoa_quota_undo(uint64_t *word, uint64_t number);
+static void ngx_http_stoa_quota_verdict(ngx_http_stoa_verdict_t *v,
+    ngx_int_t rc, ngx_uint_t which, uint64_t limit, uint64_t used,
+    uint64_t left_ms);
+
+
+char *
+ngx_http_stoa_counters_path(ngx_http_stoa_main_conf_t *mcf, ngx_pool_t *pool)
+{
+    char  *path;
+
+    path = ngx_pnalloc(pool, mcf->store_dir.len + sizeof("/counters"));
+
+    if (path) {
+        (void) ngx_sprintf((u_char *) path, "%V/counters%Z", &mcf->store_dir);
+    }
+
+    return path;
+}
+
+
+/* 3/8 of the file for quotas, the rest for usage. */
+
+static void
+ngx_http_stoa_counters_layout(ngx_http_stoa_counters_head_t *h, uint64_t size)
+{
+    uint64_t  sets;
+
+    ngx_memzero(h, sizeof(ngx_http_stoa_counters_head_t));
+
+    h->version = NGX_HTTP_STOA_COUNTERS_VERSION;
+    h->slot_size = sizeof(ngx_http_stoa_usage_slot_t);
+    h->size = size;
+
+    sets = NGX_HTTP_STOA_COUNTERS_WAYS * sizeof(ngx_http_stoa_quota_t);
+
+    h->quota_off = 4096;
+    h->quota_sets = size / 8 * 3 / sets;
+
+    sets = NGX_HTTP_STOA_COUNTERS_WAYS
+           * (sizeof(ngx_http_stoa_usage_slot_t) + sizeof(uint64_t) + 1);
+
+    h->usage_sets = (size / 8 * 5 - 4 * 4096) / sets;
+
+    h->tag_off = ngx_align(h->quota_off + h->quota_sets
+                                          * NGX_HTTP_STOA_COUNTERS_WAYS
+                                          * sizeof(ngx_http_stoa_quota_t),
+                           64);
+    h->dirty_off = ngx_align(h->tag_off + (h->usage_sets + 1)
+                                          * NGX_HTTP_STOA_COUNTERS_WAYS
+                                          * sizeof(uint64_t), 64);
+    h->usage_off = ngx_align(h->dirty_off + h->usage_sets / 8 * 8 + 64, 256);
+}
+
+
+/*
+ * In the master, before workers are made: the file is there, whole and of
+ * this version, or a new one takes its place and the old one is kept aside.
+ */
+
+ngx_int_t
+ngx_http_stoa_counters_create(ngx_http_stoa_main_conf_t *mcf,
+    ngx_cycle_t *cycle, ngx_uid_t user)
+{
+    char       *path;
+    ngx_fd_t    fd;
+    ngx_int_t   rc;
+
+    path = ngx_http_stoa_counters_path(mcf, cycle->pool);
+    if (path == NULL) {
+        return NGX_ERROR;
+    }
+
+    fd = open(path, O_RDWR|O_CLOEXEC|O_NOFOLLOW);
+
+    if (fd == -1 && ngx_errno != NGX_ENOENT) {
+        ngx_log_error(NGX_LOG_EMERG, cycle->log, ngx_errno,
+                      "cannot open \"%s\"", path);
+        return NGX_ERROR;
+    }
+
+    if (fd != -1) {
+        rc = ngx_http_stoa_counters_check(fd, path, mcf->counters_size,
+                                          cycle->log);
+        (void) close(fd);
+
+        if (rc == NGX_OK) {
+            return NGX_OK;
+        }
+
+        ngx_http_stoa_counters_aside(path, cycle->log);
+    }
+
+    return ngx_http_stoa_counters_make(path, mcf->counters_size, user,
+                                       cycle->log);
+}
+
+
+static ngx_int_t
+ngx_http_stoa_counters_check(ngx_fd_t fd, const char *path, uint64_t size,
+    ngx_log_t *log)
+{
+    struct stat                    st;
+    ngx_http_stoa_counters_head_t  h, should;
+
+    if (fstat(fd, &st) == -1
+        || pread(fd, &h, sizeof(h), 0) != (ssize_t) sizeof(h))
+    {
+        ngx_log_error(NGX_LOG_ERR, log, 0, "\"%s\" is too short", path);
+        return NGX_DECLINED;
+    }
+
+    if (h.magic != NGX_HTTP_STOA_COUNTERS_MAGIC
+        || h.version != NGX_HTTP_STOA_COUNTERS_VERSION)
+    {
+        ngx_log_error(NGX_LOG_ERR, log, 0,
+                      "\"%s\" is no counter file of this version", path);
+        return NGX_DECLINED;
+    }
+
+    ngx_http_stoa_counters_layout(&should, h.size);
+
+    if ((uint64_t) st.st_size != h.size
+        || h.slot_size != should.slot_size
+        || h.quota_off != should.quota_off
+        || h.quota_sets != should.quota_sets
+        || h.tag_off != should.tag_off
+        || h.dirty_off != should.dirty_off
+        || h.usage_off != should.usage_off
+        || h.usage_sets != should.usage_sets)
+    {
+        ngx_log_error(NGX_LOG_ERR, log, 0,
+                      "\"%s\" is damaged: it has %O bytes, its header says "
+                      "%uL", path, st.st_size, h.size);
+        return NGX_DECLINED;
+    }
+
+    if (h.size != size) {
+        ngx_log_error(NGX_LOG_WARN, log, 0,
+                      "\"%s\" keeps its size of %uL bytes: quotas and usage "
+                      "are in it; remove it while nginx is down to have "
+                      "%uL", path, h.size, size);
+    }
+
+    return NGX_OK;
+}
+
+
+/* Blocks are allocated now: a full disk is an error here, while a hole of a
+ * mapped file on a full disk would kill the worker that touches it. */
+
+static ngx_int_t
+ngx_http_stoa_counters_make(const char *path, uint64_t size, ngx_uid_t user,
+    ngx_log_t *log)
+{
+    int                            rc;
+    char                           tmp[NGX_MAX_PATH + 8];
+    ngx_fd_t                       fd;
+    ngx_http_stoa_counters_head_t  h;
+
+    (void) snprintf(tmp, sizeof(tmp), "%s.new", path);
+
+    (void) unlink(tmp);
+    fd = open(tmp, O_RDWR|O_CREAT|O_EXCL|O_CLOEXEC, 0600);
+
+    if (fd == -1) {
+        ngx_log_error(NGX_LOG_EMERG, log, ngx_errno,
+                      "cannot create \"%s\"", tmp);
+        return NGX_ERROR;
+    }
+
+    ngx_http_stoa_counters_layout(&h, size);
+    h.magic = NGX_HTTP_STOA_COUNTERS_MAGIC;
+
+    if (RAND_bytes(h.id, sizeof(h.id)) != 1
+        || RAND_bytes((u_char *) &h.seed, sizeof(h.seed)) != 1)
+    {
+        ngx_log_error(NGX_LOG_EMERG, log, 0, "no random bytes");
+        goto failed;
+    }
+
+    rc = posix_fallocate(fd, 0, (off_t) size);
+
+    if (rc != 0) {
+        ngx_log_error(NGX_LOG_EMERG, log, rc,
+                      "cannot allocate %uL bytes for \"%s\"", size, path);
+        goto failed;
+    }
+
+    if (pwrite(fd, &h, sizeof(h), 0) != (ssize_t) sizeof(h)
+        || (user != (ngx_uid_t) -1 && geteuid() == 0
+            && fchown(fd, user, (gid_t) -1) == -1)
+        || fsync(fd) == -1
+        || rename(tmp, path) == -1)
+    {
+        ngx_log_error(NGX_LOG_EMERG, log, ngx_errno,
+                      "cannot create \"%s\"", path);
+        goto failed;
+    }
+
+    (void) close(fd);
+
+    return NGX_OK;
+
+failed:
+
+    (void) close(fd);
+    (void) unlink(tmp);
+
+    return NGX_ERROR;
+}
+
+
+static void
+ngx_http_stoa_counters_aside(const char *path, ngx_log_t *log)
+{
+    char  name[NGX_MAX_PATH + 32];
+
+    (void) snprintf(name, sizeof(name), "%s.bad.%llu", path,
+                    (unsigned long long) ngx_http_stoa_wall_ms());
+
+    if (rename(path, name) == -1) {
+        ngx_log_error(NGX_LOG_ERR, log, ngx_errno,
+                      "cannot rename \"%s\" to \"%s\"", path, name);
+        return;
+    }
+
+    ngx_log_error(NGX_LOG_ERR, log, 0,
+                  "\"%s\" is kept as \"%s\", quotas and usage start afresh",
+                  path, name);
+}
+
+
+ngx_int_t
+ngx_http_stoa_counters_open(ngx_http_stoa_main_conf_t *mcf,
+    ngx_cycle_t *cycle)
+{
+    char                           *path;
+    void                           *p;
+    ngx_fd_t                        fd;
+    struct stat                     st;
+    ngx_http_stoa_counters_t       *c;
+    ngx_http_stoa_counters_head_t  *h;
+
+    path = ngx_http_stoa_counters_path(mcf, cycle->pool);
+    c = ngx_pcalloc(cycle->pool, sizeof(ngx_http_stoa_counters_t));
+
+    if (path == NULL || c == NULL) {
+        return NGX_ERROR;
+    }
+
+    fd = open(path, O_RDWR|O_CLOEXEC);
+
+    if (fd == -1 || fstat(fd, &st) == -1) {
+        ngx_log_error(NGX_LOG_EMERG, cycle->log, ngx_errno,
+                      "cannot open \"%s\"", path);
+        return NGX_ERROR;
+    }
+
+    p = MAP_FAILED;
+
+    if (ngx_http_stoa_counters_check(fd, path, (uint64_t) st.st_size,
+                                     cycle->log)
+        == NGX_OK)
+    {
+        p = mmap(NULL, (size_t) st.st_size, PROT_READ|PROT_WRITE, MAP_SHARED,
+                 fd, 0);
+    }
+
+    (void) close(fd);
+
+    if (p == MAP_FAILED) {
+        ngx_log_error(NGX_LOG_EMERG, cycle->log, ngx_errno,
+                      "cannot map \"%s\"", path);
+        return NGX_ERROR;
+    }
+
+    h = p;
+    c->head = h;
+    c->quota = (ngx_http_stoa_quota_t *) ((u_char *) p + h->quota_off);
+    c->tags = (uint64_t *) ((u_char *) p + h->tag_off);
+    c->dirty = (uint64_t *) ((u_char *) p + h->dirty_off);
+    c->usage = (ngx_http_stoa_usage_slot_t *) ((u_char *) p + h->usage_off);
+    c->nslots = h->usage_sets * NGX_HTTP_STOA_COUNTERS_WAYS;
+    c->log = cycle->log;
+
+    mcf->counters = c;
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_stoa_counters_close(ngx_http_stoa_main_conf_t *mcf)
+{
+    if (mcf->counters) {
+        (void) munmap(mcf->counters->head, mcf->counters->head->size);
+        mcf->counters = NULL;
+    }
+}
+
+
+/*
+ * One call against both windows.  The month is looked at before the day is
+ * counted: who is over the month does not use up the day.  At the very edge
+ * two calls may pass that look; then the day is given back.
+ */
+
+void
+ngx_http_stoa_counters_quota(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
+    uint64_t day, uint64_t month, ngx_http_stoa_verdict_t *v)
+{
+    uint64_t                   h, nd, nm, day_ms, month_ms, used_day, used;
+    ngx_int_t                  rc;
+    ngx_http_stoa_quota_t     *q;
+    ngx_http_stoa_counters_t  *c;
+
+    ngx_memzero(v, sizeof(ngx_http_stoa_verdict_t));
+
+    if (day == 0 && month == 0) {
+        return;
+    }
+
+    c = mcf->counters;
+    h = ngx_http_stoa_wall_ms();
+    nd = stoa_window_number(STOA_WINDOW_DAY, (int64_t) h, &day_ms);
+    nm = stoa_window_number(STOA_WINDOW_MONTH, (int64_t) h, &month_ms);
+
+    key = key ? key : 1;
+    h = stoa_hash64(&key, sizeof(key), c->head->seed);
+
+    q = ngx_http_stoa_quota_find(c, h, key);
+
+    if (q == NULL) {
+        ngx_http_stoa_spin_lock(&mcf->sh->quota_lock);
+        q = ngx_http_stoa_quota_claim(c, h, key, nd, nm);
+        ngx_http_stoa_spin_unlock(&mcf->sh->quota_lock);
+    }
+
+    if (q == NULL) {
+        ngx_http_stoa_count(quota_full, 1);
+        v->rc = mcf->zone_full_deny ? NGX_ERROR : NGX_OK;
+        return;
+    }
+
+    used = ngx_http_stoa_load(&q->month);
+
+    if (month && used >> WINDOW_SHIFT == nm && (used & WINDOW_MASK) >= month) {
+        ngx_http_stoa_quota_verdict(v, NGX_BUSY, 2, month, month, month_ms);
+        return;
+    }
+
+    rc = ngx_http_stoa_quota_count(&q->day, nd, day, &used_day);
+
+    if (rc != NGX_OK) {
+        ngx_http_stoa_quota_verdict(v, NGX_BUSY, 1, day, day, day_ms);
+        return;
+    }
+
+    rc = ngx_http_stoa_quota_count(&q->month, nm, month, &used);
+
+    if (rc != NGX_OK) {
+        ngx_http_stoa_quota_undo(&q->day, nd);
+        ngx_http_stoa_quota_verdict(v, NGX_BUSY, 2, month, month, month_ms);
+        return;
+    }
+
+    /* the one with less left is told */
+
+    if (month == 0 || (day && day - used_day <= month - used)) {
+        ngx_http_stoa_quota_verdict(v, NGX_OK, 1, day, used_day, day_ms);
+
+    } else {
+        ngx_http_stoa_quota_verdict(v, NGX_OK, 2, month, used, month_ms);
+    }
+}
+
+
+static void
+ngx_http_stoa_quota_verdict(ngx_http_stoa_verdict_t *v, ngx_int_t rc,
+    ngx_uint_t which, uint64_t limit, uint64_t used, uint64_t left_ms)
+{
+    v->rc = rc;
+    v->which = which;
+    v->limit = limit;
+    v->remaining = limit - used;
+    v->reset_ms = left_ms;
+    v->retry_ms = (rc == NGX_OK) ? 0 : left_ms;
+    v->window_ms = (which == 1) ? 86400000ULL : 30 * 86400000ULL;
+}
+
+
+static ngx_http_stoa_quota_t *
+ngx_http_stoa_quota_find(ngx_http_stoa_counters_t *c, uint64_t h,
+    uint64_t tag)
+{
+    uint64_t                set[2];
+    ngx_uint_t              s, i;
+    ngx_http_stoa_quota_t  *q;
+
+    set[0] = (h & 0xffffffff) % c->head->quota_sets;
+    set[1] = (h >> 32) % c->head->quota_sets;
+
+    for (s = 0; s < 2; s++) {
+        q = c->quota + set[s] * NGX_HTTP_STOA_COUNTERS_WAYS;
+
+        for (i = 0; i < NGX_HTTP_STOA_COUNTERS_WAYS; i++) {
+            if (ngx_http_stoa_load(&q[i].tag) == tag) {
+                return &q[i];
+            }
+        }
+    }
+
+    return NULL;
+}
+
+
+/*
+ * Under the lock.  A slot that is given away had both windows over, so that
+ * nobody counts in it any more but one who slept since before midnight.
+ */
+
+static ngx_http_stoa_quota_t *
+ngx_http_stoa_quota_claim(ngx_http_stoa_counters_t *c, uint64_t h,
+    uint64_t tag, uint64_t day, uint64_t month)
+{
+    uint64_t                set[2];
+    ngx_uint_t              s, i;
+    ngx_http_stoa_quota_t  *q;
+
+    q = ngx_http_stoa_quota_find(c, h, tag);
+    if (q) {
+        return q;
+    }
+
+    set[0] = (h & 0xffffffff) % c->head->quota_sets;
+    set[1] = (h >> 32) % c->head->quota_sets;
+
+    for (s = 0; s < 2; s++) {
+        q = c->quota + set[s] * NGX_HTTP_STOA_COUNTERS_WAYS;
+
+        for (i = 0; i < NGX_HTTP_STOA_COUNTERS_WAYS; i++) {
+
+            if (q[i].tag != 0
+                && (q[i].day >> WINDOW_SHIFT >= day
+                    || q[i].month >> WINDOW_SHIFT >= month))
+            {
+                continue;
+            }
+
+            ngx_http_stoa_store(&q[i].tag, (uint64_t) 0);
+            ngx_http_stoa_store(&q[i].day, day << WINDOW_SHIFT);
+            ngx_http_stoa_store(&q[i].month, month << WINDOW_SHIFT);
+            ngx_http_stoa_store(&q[i].tag, tag);
+
+            return &q[i];
+        }
+    }
+
+    return NULL;
+}
+
+
+/* limit 0: counts without one.  A window of the past starts at 1; one of the
+ * future (the clock went back) goes on. */
+
+static ngx_int_t
+ngx_http_stoa_quota_count(uint64_t *word, uint64_t number, uint64_t limit,
+    uint64_t *used)
+{
+    uint64_t  old, new;
+
+    old = ngx_http_stoa_load(word);
+
+    for ( ;; ) {
+
+        if (old >> WINDOW_SHIFT < number) {
+            new = number << WINDOW_SHIFT | 1;
+
+        } else {
+            if (limit && (old & WINDOW_MASK) >= limit) {
+                return NGX_BUSY;
+            }
+
+            new = (old & WINDOW_MASK) == WINDOW_MASK ? old : old + 1;
+        }
+
+        if (ngx_http_stoa_cas(word, &old, new)) {
+            *used = new & WINDOW_MASK;
+            return NGX_OK;
+        }
+    }
+}
+
+
+static void
+ngx_http_stoa_quota_undo(uint64_t *word, uint64_t number)
+{
+    uint64_t  old;
+
+    old = ngx_http_stoa_load(word);
+
+    while (old >> WINDOW_SHIFT == number && (old & WINDOW_MASK)) {
+        if (ngx_http_stoa_cas(word, &old, old - 1)) {
+            return;
+        }
+    }
+}

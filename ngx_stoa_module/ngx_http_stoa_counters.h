@@ -1,0 +1,126 @@
+/*
+ * The mapped counter file: quota windows and usage, which outlive every
+ * process.
+ *
+ * Process: the file is made in the master, mapped by each worker.  Lifetime:
+ * until an operator removes it.  Keys are found and counted without a lock; a
+ * new key is put in under a lock of the shared zone, with the word that makes
+ * it visible written last, so that a process killed at any instruction leaves
+ * no half key behind.
+ *
+ * Quota: sets of 8 slots of 32 bytes, a key belongs to two sets.  A slot whose
+ * windows are both over may be given to another key.
+ * Usage: sets of 8 slots of 256 bytes, found by a table of hashes.  Counters
+ * are cumulative for the life of the file and never set back, even when the
+ * slot is given to another key: who reads them keeps what was read before (see
+ * ngx_http_stoa_spool.c).  When there is no slot, a row is counted under a
+ * coarser key, in the end under slot 0 which names nobody.
+ */
+
+#ifndef NGX_HTTP_STOA_COUNTERS_H
+#define NGX_HTTP_STOA_COUNTERS_H
+
+
+#include "ngx_http_stoa_zone.h"
+
+
+#define NGX_HTTP_STOA_COUNTERS_MIN      (1024 * 1024)
+#define NGX_HTTP_STOA_COUNTERS_MAGIC    0x53544f4143545231ULL
+#define NGX_HTTP_STOA_COUNTERS_VERSION  1
+#define NGX_HTTP_STOA_COUNTERS_WAYS     8
+#define NGX_HTTP_STOA_REFUSED_LEN       24
+
+
+/* Both at the start of the file; the rest of the page is zero. */
+
+typedef struct {
+    uint64_t  magic;
+    uint32_t  version;
+    uint32_t  slot_size;
+    u_char    id[16];                /* random: names the file's batches     */
+    uint64_t  seed;
+    uint64_t  size;
+    uint64_t  quota_off;
+    uint64_t  quota_sets;            /* power of two                         */
+    uint64_t  tag_off;
+    uint64_t  dirty_off;             /* a bit per usage slot                 */
+    uint64_t  usage_off;
+    uint64_t  usage_sets;            /* power of two                         */
+} ngx_http_stoa_counters_head_t;
+
+
+/* A window: its number in the upper 24 bits, the calls in the lower 40. */
+
+typedef struct {
+    uint64_t  tag;
+    uint64_t  day;
+    uint64_t  month;
+    uint64_t  unused;
+} ngx_http_stoa_quota_t;
+
+
+typedef struct {
+    stoa_id_t  tenant;
+    stoa_id_t  application;
+    stoa_id_t  subscription;
+    stoa_id_t  api;
+    stoa_id_t  operation;
+    char       refused[NGX_HTTP_STOA_REFUSED_LEN];   /* code, NUL padded     */
+} ngx_http_stoa_usage_key_t;
+
+typedef struct {
+    uint64_t   class[4];             /* 2xx .. 5xx                           */
+    uint64_t   bytes_in;
+    uint64_t   bytes_out;
+    uint32_t   latency[NGX_HTTP_STOA_LATENCY_N];     /* wraps                */
+} ngx_http_stoa_usage_val_t;
+
+typedef struct {
+    ngx_http_stoa_usage_key_t  key;
+    ngx_http_stoa_usage_val_t  val;
+    uint64_t                   last_s;   /* of the last row                  */
+    uint64_t                   unused[4];
+} ngx_http_stoa_usage_slot_t;
+
+_Static_assert(sizeof(ngx_http_stoa_usage_slot_t) == 256,
+               "usage slots are four cache lines");
+_Static_assert(sizeof(ngx_http_stoa_quota_t) == 32,
+               "two quota slots in a cache line");
+
+
+struct ngx_http_stoa_counters_s {
+    ngx_http_stoa_counters_head_t  *head;
+    ngx_http_stoa_quota_t          *quota;
+    uint64_t                       *tags;
+    uint64_t                       *dirty;
+    ngx_http_stoa_usage_slot_t     *usage;
+    uint64_t                        nslots;  /* of usage, slot 0 included    */
+    ngx_log_t                      *log;
+};
+
+
+char *ngx_http_stoa_counters_path(ngx_http_stoa_main_conf_t *mcf,
+    ngx_pool_t *pool);
+
+/* Master: makes or checks the file.  Worker: maps it. */
+ngx_int_t ngx_http_stoa_counters_create(ngx_http_stoa_main_conf_t *mcf,
+    ngx_cycle_t *cycle, ngx_uid_t user);
+ngx_int_t ngx_http_stoa_counters_open(ngx_http_stoa_main_conf_t *mcf,
+    ngx_cycle_t *cycle);
+void ngx_http_stoa_counters_close(ngx_http_stoa_main_conf_t *mcf);
+
+typedef struct {
+    uint64_t  quota_used;
+    uint64_t  quota_slots;
+    uint64_t  usage_used;
+    uint64_t  usage_slots;
+} ngx_http_stoa_counters_fill_t;
+
+void ngx_http_stoa_counters_fill(ngx_http_stoa_counters_t *c,
+    ngx_http_stoa_counters_fill_t *fill);
+
+/* Frees a slot for another key; its values stay. */
+void ngx_http_stoa_usage_retire(ngx_http_stoa_counters_t *c, uint64_t slot);
+
+
+#endif /* NGX_HTTP_STOA_COUNTERS_H */

@@ -1,0 +1,396 @@
+/*
+ * LMDB environments of this process, and the files of the store's directory.
+ */
+
+#include "ngx_http_stoa_store.h"
+
+#include <dirent.h>
+#include <sys/stat.h>
+
+
+static int ngx_http_stoa_env_make(ngx_http_stoa_env_t *e, ngx_uint_t create);
+static int ngx_http_stoa_env_dbs(ngx_http_stoa_env_t *e, ngx_uint_t create);
+static int ngx_http_stoa_env_whole(ngx_http_stoa_env_t *e);
+
+
+/* What this process has open; never inherited over a fork that matters:
+ * environments are opened after it. */
+static ngx_http_stoa_env_t  *ngx_http_stoa_envs;
+static pthread_mutex_t       ngx_http_stoa_envs_mutex =
+                                                   PTHREAD_MUTEX_INITIALIZER;
+
+
+ngx_http_stoa_env_t *
+ngx_http_stoa_env_open(const char *path, size_t size, ngx_uint_t create,
+    int *rc)
+{
+    ngx_http_stoa_env_t  *e;
+
+    *rc = 0;
+
+    (void) pthread_mutex_lock(&ngx_http_stoa_envs_mutex);
+
+    for (e = ngx_http_stoa_envs; e; e = e->next) {
+        if (strcmp(e->path, path) == 0) {
+            e->refs++;
+            goto done;
+        }
+    }
+
+    e = calloc(1, sizeof(ngx_http_stoa_env_t));
+
+    if (e == NULL || strlen(path) >= sizeof(e->path)) {
+        *rc = ENOMEM;
+        free(e);
+        e = NULL;
+        goto done;
+    }
+
+    (void) strcpy(e->path, path);
+    e->size = size;
+    e->refs = 1;
+
+    *rc = ngx_http_stoa_env_make(e, create);
+
+    if (*rc != 0) {
+        if (e->env) {
+            mdb_env_close(e->env);
+        }
+
+        free(e);
+        e = NULL;
+        goto done;
+    }
+
+    e->next = ngx_http_stoa_envs;
+    ngx_http_stoa_envs = e;
+
+done:
+
+    (void) pthread_mutex_unlock(&ngx_http_stoa_envs_mutex);
+
+    return e;
+}
+
+
+static int
+ngx_http_stoa_env_make(ngx_http_stoa_env_t *e, ngx_uint_t create)
+{
+    int          rc, dead;
+    struct stat  st;
+
+    /* LMDB makes the file it does not find, so look first */
+
+    if (!create && stat(e->path, &st) == -1) {
+        return errno;
+    }
+
+    if ((rc = mdb_env_create(&e->env)) != 0) {
+        return rc;
+    }
+
+    if ((rc = mdb_env_set_mapsize(e->env, e->size)) != 0
+        || (rc = mdb_env_set_maxdbs(e->env, 8)) != 0
+        || (rc = mdb_env_set_maxreaders(e->env, NGX_HTTP_STOA_STORE_READERS))
+           != 0)
+    {
+        return rc;
+    }
+
+    rc = mdb_env_open(e->env, e->path, MDB_NOSUBDIR|MDB_NOTLS|MDB_NORDAHEAD,
+                      0600);
+    if (rc != 0) {
+        return rc;
+    }
+
+    (void) mdb_reader_check(e->env, &dead);
+
+    if ((rc = ngx_http_stoa_env_whole(e)) != 0) {
+        return rc;
+    }
+
+    return ngx_http_stoa_env_dbs(e, create);
+}
+
+
+/* A file that is shorter than its last page would be a SIGBUS later. */
+
+static int
+ngx_http_stoa_env_whole(ngx_http_stoa_env_t *e)
+{
+    MDB_stat     ms;
+    MDB_envinfo  mi;
+    struct stat  st;
+
+    if (mdb_env_stat(e->env, &ms) != 0 || mdb_env_info(e->env, &mi) != 0
+        || stat(e->path, &st) == -1)
+    {
+        return MDB_INVALID;
+    }
+
+    if (mi.me_last_txnid
+        && (uint64_t) st.st_size < ((uint64_t) mi.me_last_pgno + 1)
+                                   * ms.ms_psize)
+    {
+        return MDB_CORRUPTED;
+    }
+
+    return 0;
+}
+
+
+static int
+ngx_http_stoa_env_dbs(ngx_http_stoa_env_t *e, ngx_uint_t create)
+{
+    int        rc;
+    MDB_txn   *txn;
+    unsigned   flags;
+
+    flags = create ? MDB_CREATE : 0;
+
+    rc = mdb_txn_begin(e->env, NULL, create ? 0 : MDB_RDONLY, &txn);
+    if (rc != 0) {
+        return rc;
+    }
+
+    if ((rc = mdb_dbi_open(txn, "rec", flags, &e->rec)) != 0
+        || (rc = mdb_dbi_open(txn, "idx", flags, &e->idx)) != 0
+        || (rc = mdb_dbi_open(txn, "meta", flags, &e->meta)) != 0
+        || (rc = mdb_dbi_open(txn, "rejected", flags, &e->rejected)) != 0)
+    {
+        mdb_txn_abort(txn);
+        return rc;
+    }
+
+    return mdb_txn_commit(txn);
+}
+
+
+void
+ngx_http_stoa_env_close(ngx_http_stoa_env_t *env)
+{
+    ngx_http_stoa_env_t  **p;
+
+    (void) pthread_mutex_lock(&ngx_http_stoa_envs_mutex);
+
+    if (--env->refs == 0) {
+
+        for (p = &ngx_http_stoa_envs; *p != env; p = &(*p)->next) {
+            /* void */
+        }
+
+        *p = env->next;
+
+        mdb_env_close(env->env);
+        free(env);
+    }
+
+    (void) pthread_mutex_unlock(&ngx_http_stoa_envs_mutex);
+}
+
+
+ngx_int_t
+ngx_http_stoa_env_meta(ngx_http_stoa_env_t *env, MDB_txn *txn,
+    ngx_http_stoa_meta_t *meta)
+{
+    int       rc;
+    MDB_val   key, val;
+
+    key.mv_data = "meta";
+    key.mv_size = 4;
+
+    rc = mdb_get(txn, env->meta, &key, &val);
+
+    if (rc == MDB_NOTFOUND) {
+        return NGX_DECLINED;
+    }
+
+    if (rc != 0 || val.mv_size != sizeof(ngx_http_stoa_meta_t)) {
+        return rc == 0 ? NGX_DECLINED : NGX_ERROR;
+    }
+
+    ngx_memcpy(meta, val.mv_data, sizeof(ngx_http_stoa_meta_t));
+
+    if (meta->format != (NGX_HTTP_STOA_STORE_FORMAT | STOA_REC_VERSION << 16))
+    {
+        return NGX_DECLINED;
+    }
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_stoa_env_name(ngx_http_stoa_main_conf_t *mcf, ngx_uint_t n,
+    ngx_uint_t full, char *buf, size_t size)
+{
+    if (full) {
+        (void) snprintf(buf, size, "%.*s/store.%lu.mdb",
+                        (int) mcf->store_dir.len, mcf->store_dir.data,
+                        (unsigned long) n);
+    } else {
+        (void) snprintf(buf, size, "store.%lu.mdb", (unsigned long) n);
+    }
+}
+
+
+ngx_uint_t
+ngx_http_stoa_env_number(const char *name)
+{
+    char           *end;
+    unsigned long   n;
+
+    if (strncmp(name, "store.", 6) != 0 || name[6] < '1' || name[6] > '9') {
+        return 0;
+    }
+
+    n = strtoul(name + 6, &end, 10);
+
+    if (strcmp(end, ".mdb") != 0 && strcmp(end, ".mdb-lock") != 0) {
+        return 0;
+    }
+
+    return (ngx_uint_t) n;
+}
+
+
+static void
+ngx_http_stoa_env_state_path(ngx_http_stoa_main_conf_t *mcf,
+    const char *suffix, char *buf, size_t size)
+{
+    (void) snprintf(buf, size, "%.*s/state%s", (int) mcf->store_dir.len,
+                    mcf->store_dir.data, suffix);
+}
+
+
+ngx_int_t
+ngx_http_stoa_env_state(ngx_http_stoa_main_conf_t *mcf, char *name,
+    size_t size)
+{
+    int      fd;
+    char     path[NGX_MAX_PATH];
+    ssize_t  n;
+
+    ngx_http_stoa_env_state_path(mcf, "", path, sizeof(path));
+
+    fd = open(path, O_RDONLY|O_CLOEXEC);
+    if (fd == -1) {
+        return NGX_DECLINED;
+    }
+
+    n = read(fd, name, size - 1);
+    (void) close(fd);
+
+    if (n <= 0) {
+        return NGX_DECLINED;
+    }
+
+    name[n] = '\0';
+    name[strcspn(name, "\r\n")] = '\0';
+
+    return ngx_http_stoa_env_number(name) ? NGX_OK : NGX_DECLINED;
+}
+
+
+/* On disk before the old store goes. */
+
+ngx_int_t
+ngx_http_stoa_env_state_set(ngx_http_stoa_main_conf_t *mcf, const char *name)
+{
+    int   fd, dir, len;
+    char  path[NGX_MAX_PATH], tmp[NGX_MAX_PATH], buf[64];
+
+    ngx_http_stoa_env_state_path(mcf, "", path, sizeof(path));
+    ngx_http_stoa_env_state_path(mcf, ".new", tmp, sizeof(tmp));
+
+    fd = open(tmp, O_WRONLY|O_CREAT|O_TRUNC|O_CLOEXEC, 0600);
+    if (fd == -1) {
+        return NGX_ERROR;
+    }
+
+    len = snprintf(buf, sizeof(buf), "%s\n", name);
+
+    if (write(fd, buf, (size_t) len) != len || fsync(fd) == -1) {
+        (void) close(fd);
+        return NGX_ERROR;
+    }
+
+    (void) close(fd);
+
+    if (rename(tmp, path) == -1) {
+        return NGX_ERROR;
+    }
+
+    (void) snprintf(buf, sizeof(buf), "%s", "");
+    (void) snprintf(tmp, sizeof(tmp), "%.*s", (int) mcf->store_dir.len,
+                    mcf->store_dir.data);
+
+    dir = open(tmp, O_RDONLY|O_DIRECTORY|O_CLOEXEC);
+
+    if (dir != -1) {
+        (void) fsync(dir);
+        (void) close(dir);
+    }
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_stoa_env_touch(ngx_http_stoa_main_conf_t *mcf)
+{
+    char  path[NGX_MAX_PATH];
+
+    ngx_http_stoa_env_state_path(mcf, "", path, sizeof(path));
+
+    (void) utimensat(AT_FDCWD, path, NULL, 0);
+}
+
+
+uint64_t
+ngx_http_stoa_env_touched(ngx_http_stoa_main_conf_t *mcf)
+{
+    char         path[NGX_MAX_PATH];
+    struct stat  st;
+
+    ngx_http_stoa_env_state_path(mcf, "", path, sizeof(path));
+
+    if (stat(path, &st) == -1) {
+        return 0;
+    }
+
+    return (uint64_t) st.st_mtim.tv_sec * 1000
+           + (uint64_t) st.st_mtim.tv_nsec / 1000000;
+}
+
+
+void
+ngx_http_stoa_env_sweep(ngx_http_stoa_main_conf_t *mcf, const char *keep,
+    const char *keep_too)
+{
+    DIR            *dir;
+    char            path[NGX_MAX_PATH];
+    ngx_uint_t      n, a, b;
+    struct dirent  *de;
+
+    (void) snprintf(path, sizeof(path), "%.*s", (int) mcf->store_dir.len,
+                    mcf->store_dir.data);
+
+    dir = opendir(path);
+    if (dir == NULL) {
+        return;
+    }
+
+    a = keep ? ngx_http_stoa_env_number(keep) : 0;
+    b = keep_too ? ngx_http_stoa_env_number(keep_too) : 0;
+
+    while ((de = readdir(dir)) != NULL) {
+        n = ngx_http_stoa_env_number(de->d_name);
+
+        if (n != 0 && n != a && n != b) {
+            (void) unlinkat(dirfd(dir), de->d_name, 0);
+        }
+    }
+
+    (void) closedir(dir);
+}

@@ -1,0 +1,208 @@
+/*
+ * Concurrency: how many requests of a key are in flight on this node.
+ *
+ * A slot has a column per process, which only that process changes; the count
+ * is their sum, taken under the lock of the slot's set.  So a count is exact,
+ * and what a killed process held disappears with its column.
+ */
+
+#include "ngx_http_stoa_zone.h"
+
+
+typedef struct {
+    uint64_t  tag;
+    uint16_t  held[1];               /* nprocs                               */
+} ngx_http_stoa_fly_t;
+
+
+static u_char *ngx_http_stoa_fly_set(ngx_http_stoa_sh_t *sh, uint64_t set);
+static ngx_http_stoa_fly_t *ngx_http_stoa_fly_slot(ngx_http_stoa_sh_t *sh,
+    uint64_t set, ngx_uint_t way);
+static uint64_t ngx_http_stoa_fly_count(ngx_http_stoa_sh_t *sh,
+    ngx_http_stoa_fly_t *slot);
+static ngx_int_t ngx_http_stoa_fly_take(ngx_http_stoa_sh_t *sh, uint64_t set,
+    uint64_t tag, uint32_t limit, void **handle);
+
+
+/* NGX_OK; NGX_BUSY: the limit is reached; NGX_ERROR: no slot. */
+
+ngx_int_t
+ngx_http_stoa_zone_acquire(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
+    uint32_t limit, void **handle)
+{
+    uint64_t             h, set, *lock;
+    ngx_int_t            rc;
+    ngx_http_stoa_sh_t  *sh;
+
+    sh = mcf->sh;
+    *handle = NULL;
+
+    h = stoa_hash64(&key, sizeof(key), sh->started_ms + 1);
+    set = h & (sh->fly_sets - 1);
+
+    lock = (uint64_t *) ngx_http_stoa_fly_set(sh, set);
+
+    ngx_http_stoa_spin_lock(lock);
+    rc = ngx_http_stoa_fly_take(sh, set, key ? key : 1, limit, handle);
+    ngx_http_stoa_spin_unlock(lock);
+
+    if (rc == NGX_ERROR) {
+        ngx_http_stoa_count(fly_full, 1);
+        return mcf->zone_full_deny ? NGX_ERROR : NGX_OK;
+    }
+
+    return rc;
+}
+
+
+/* A handle of NULL was acquired when the zone was full and allowed it. */
+
+void
+ngx_http_stoa_zone_release(ngx_http_stoa_main_conf_t *mcf, void *handle)
+{
+    uint16_t             *held;
+    ngx_http_stoa_fly_t  *slot;
+
+    slot = handle;
+
+    if (slot) {
+        held = &slot->held[ngx_http_stoa_zone_self_index()];
+        (void) __atomic_fetch_sub(held, 1, __ATOMIC_RELEASE);
+    }
+}
+
+
+static ngx_int_t
+ngx_http_stoa_fly_take(ngx_http_stoa_sh_t *sh, uint64_t set, uint64_t tag,
+    uint32_t limit, void **handle)
+{
+    uint64_t              count;
+    uint16_t             *held;
+    ngx_uint_t            i;
+    ngx_http_stoa_fly_t  *slot, *spare, *found;
+
+    found = NULL;
+    spare = NULL;
+
+    for (i = 0; i < NGX_HTTP_STOA_FLY_WAYS; i++) {
+        slot = ngx_http_stoa_fly_slot(sh, set, i);
+
+        if (slot->tag == tag) {
+            found = slot;
+            break;
+        }
+
+        if (spare == NULL && ngx_http_stoa_fly_count(sh, slot) == 0) {
+            spare = slot;
+        }
+    }
+
+    if (found == NULL) {
+
+        if (spare == NULL) {
+            return NGX_ERROR;
+        }
+
+        found = spare;
+        found->tag = tag;
+    }
+
+    count = ngx_http_stoa_fly_count(sh, found);
+    held = &found->held[ngx_http_stoa_zone_self_index()];
+
+    if (count >= limit || *held == UINT16_MAX) {
+        return NGX_BUSY;
+    }
+
+    (void) __atomic_fetch_add(held, 1, __ATOMIC_RELEASE);
+    *handle = found;
+
+    return NGX_OK;
+}
+
+
+static u_char *
+ngx_http_stoa_fly_set(ngx_http_stoa_sh_t *sh, uint64_t set)
+{
+    return (u_char *) sh + sh->fly_off
+           + set * (sizeof(uint64_t)
+                    + NGX_HTTP_STOA_FLY_WAYS * sh->fly_slot_size);
+}
+
+
+static ngx_http_stoa_fly_t *
+ngx_http_stoa_fly_slot(ngx_http_stoa_sh_t *sh, uint64_t set, ngx_uint_t way)
+{
+    return (ngx_http_stoa_fly_t *) (ngx_http_stoa_fly_set(sh, set)
+                                    + sizeof(uint64_t)
+                                    + way * sh->fly_slot_size);
+}
+
+
+static uint64_t
+ngx_http_stoa_fly_count(ngx_http_stoa_sh_t *sh, ngx_http_stoa_fly_t *slot)
+{
+    uint64_t    count;
+    ngx_uint_t  i;
+
+    count = 0;
+
+    for (i = 0; i < sh->nprocs; i++) {
+        count += __atomic_load_n(&slot->held[i], __ATOMIC_ACQUIRE);
+    }
+
+    return count;
+}
+
+
+void
+ngx_http_stoa_inflight_drop(ngx_http_stoa_sh_t *sh, ngx_uint_t proc)
+{
+    uint64_t              set;
+    ngx_uint_t            i;
+    ngx_http_stoa_fly_t  *slot;
+
+    for (set = 0; set < sh->fly_sets; set++) {
+        for (i = 0; i < NGX_HTTP_STOA_FLY_WAYS; i++) {
+            slot = ngx_http_stoa_fly_slot(sh, set, i);
+            __atomic_store_n(&slot->held[proc], 0, __ATOMIC_RELEASE);
+        }
+    }
+}
+
+
+void
+ngx_http_stoa_zone_fill(ngx_http_stoa_sh_t *sh,
+    ngx_http_stoa_zone_fill_t *fill)
+{
+    uint64_t                   set, now, count;
+    ngx_uint_t                 i;
+    ngx_http_stoa_rate_set_t  *rate;
+
+    ngx_memzero(fill, sizeof(ngx_http_stoa_zone_fill_t));
+
+    now = ngx_http_stoa_now_ns();
+    rate = (ngx_http_stoa_rate_set_t *) ((u_char *) sh + sh->rate_off);
+
+    for (set = 0; set < sh->rate_sets; set++) {
+        for (i = 0; i < NGX_HTTP_STOA_RATE_WAYS; i++) {
+            fill->rate_used += rate[set].way[i].tat > now;
+        }
+    }
+
+    for (set = 0; set < sh->fly_sets; set++) {
+        for (i = 0; i < NGX_HTTP_STOA_FLY_WAYS; i++) {
+            count = ngx_http_stoa_fly_count(sh,
+                                        ngx_http_stoa_fly_slot(sh, set, i));
+            fill->fly_used += count != 0;
+            fill->in_flight += count;
+        }
+    }
+
+    fill->rate_slots = sh->rate_sets * NGX_HTTP_STOA_RATE_WAYS;
+    fill->fly_slots = sh->fly_sets * NGX_HTTP_STOA_FLY_WAYS;
+
+    for (i = 0; i < sh->nprocs; i++) {
+        fill->procs += sh->procs[i].pid != 0;
+    }
+}

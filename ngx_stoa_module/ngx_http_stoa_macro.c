@@ -1,0 +1,401 @@
+/*
+ * "stoa;" as a macro over nginx's proxy module: it calls that module's own
+ * directive setters, with what the gateway needs.
+ *
+ * This is a module of its own because of its place: its configuration is
+ * merged before the proxy module's and after every location has been read.  So
+ * the directives a user has set in the location are known, in any order, and
+ * only what he left open is set.
+ *
+ * Process: master, configuration only.
+ */
+
+#include "ngx_http_stoa_conf.h"
+
+
+typedef struct {
+    ngx_array_t  *headers;           /* proxy_set_header in force here, of
+                                        ngx_keyval_t; NULL: none             */
+} ngx_http_stoa_macro_conf_t;
+
+typedef struct {
+    const char   *directive;
+    const char   *value;
+    ngx_uint_t    own;               /* a user's one is an error             */
+} ngx_http_stoa_macro_row_t;
+
+
+static void *ngx_http_stoa_macro_create(ngx_conf_t *cf);
+static char *ngx_http_stoa_macro_init_main(ngx_conf_t *cf, void *conf);
+static void *ngx_http_stoa_macro_create_main(ngx_conf_t *cf);
+static char *ngx_http_stoa_macro_merge(ngx_conf_t *cf, void *parent,
+    void *child);
+static char *ngx_http_stoa_macro_apply(ngx_conf_t *cf, ngx_module_t *proxy,
+    ngx_http_stoa_macro_conf_t *conf);
+static char *ngx_http_stoa_macro_set(ngx_conf_t *cf, ngx_module_t *proxy,
+    const ngx_http_stoa_macro_row_t *row);
+static char *ngx_http_stoa_macro_headers(ngx_conf_t *cf, ngx_module_t *proxy,
+    ngx_http_stoa_macro_conf_t *conf);
+static char *ngx_http_stoa_macro_header(ngx_conf_t *cf, ngx_array_t *headers,
+    const char *name, const char *value);
+static ngx_module_t *ngx_http_stoa_macro_proxy(ngx_conf_t *cf);
+static ngx_command_t *ngx_http_stoa_macro_command(ngx_module_t *proxy,
+    const char *name);
+static ngx_array_t **ngx_http_stoa_macro_slot(ngx_conf_t *cf,
+    ngx_module_t *proxy);
+
+
+/* Timeouts, retries, TLS names and verification are each api's own and are set
+ * per request (ngx_http_stoa_upstream.c). */
+
+static const ngx_http_stoa_macro_row_t  ngx_http_stoa_macro_rows[] = {
+    { "proxy_pass",
+      "$stoa_upstream_scheme://stoa_upstream$stoa_upstream_uri", 1 },
+    { "proxy_http_version", "1.1", 0 },
+    { "proxy_redirect", "off", 0 },
+    { "proxy_ssl_server_name", "on", 0 },
+    { "proxy_hide_header", "Mcp-Session-Id", 0 },
+    { "proxy_intercept_errors", "off", 0 },
+    { NULL, NULL, 0 }
+};
+
+static const ngx_http_stoa_macro_row_t  ngx_http_stoa_macro_ca_rows[] = {
+    { "proxy_ssl_trusted_certificate", "", 0 },
+    { "proxy_ssl_verify", "on", 0 },
+    { "proxy_ssl_verify_depth", "5", 0 },
+    { NULL, NULL, 0 }
+};
+
+
+static ngx_http_module_t  ngx_http_stoa_macro_module_ctx = {
+    NULL,                                  /* preconfiguration */
+    NULL,                                  /* postconfiguration */
+
+    ngx_http_stoa_macro_create_main,       /* create main configuration */
+    ngx_http_stoa_macro_init_main,         /* init main configuration */
+
+    NULL,                                  /* create server configuration */
+    NULL,                                  /* merge server configuration */
+
+    ngx_http_stoa_macro_create,            /* create location configuration */
+    ngx_http_stoa_macro_merge              /* merge location configuration */
+};
+
+
+ngx_module_t  ngx_http_stoa_macro_module = {
+    NGX_MODULE_V1,
+    &ngx_http_stoa_macro_module_ctx,       /* module context */
+    NULL,                                  /* module directives */
+    NGX_HTTP_MODULE,                       /* module type */
+    NULL,                                  /* init master */
+    NULL,                                  /* init module */
+    NULL,                                  /* init process */
+    NULL,                                  /* init thread */
+    NULL,                                  /* exit thread */
+    NULL,                                  /* exit process */
+    NULL,                                  /* exit master */
+    NGX_MODULE_V1_PADDING
+};
+
+
+static void *
+ngx_http_stoa_macro_create(ngx_conf_t *cf)
+{
+    return ngx_pcalloc(cf->pool, sizeof(ngx_http_stoa_macro_conf_t));
+}
+
+
+/* nginx wants one to call init_main_conf with */
+
+static void *
+ngx_http_stoa_macro_create_main(ngx_conf_t *cf)
+{
+    return ngx_pcalloc(cf->pool, sizeof(ngx_http_stoa_macro_conf_t));
+}
+
+
+/* The http block's own proxy_set_header: the first to inherit from. */
+
+static char *
+ngx_http_stoa_macro_init_main(ngx_conf_t *cf, void *conf)
+{
+    ngx_array_t                 **headers;
+    ngx_module_t                 *proxy;
+    ngx_http_stoa_macro_conf_t   *mlcf;
+
+    proxy = ngx_http_stoa_macro_proxy(cf);
+
+    if (proxy) {
+        mlcf = ngx_http_conf_get_module_loc_conf(cf,
+                                                 ngx_http_stoa_macro_module);
+        headers = ngx_http_stoa_macro_slot(cf, proxy);
+
+        if (headers && *headers != NGX_CONF_UNSET_PTR) {
+            mlcf->headers = *headers;
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_stoa_macro_merge(ngx_conf_t *cf, void *parent, void *child)
+{
+    ngx_http_stoa_macro_conf_t *prev = parent;
+    ngx_http_stoa_macro_conf_t *conf = child;
+
+    ngx_array_t               **headers;
+    ngx_module_t               *proxy;
+    ngx_http_stoa_loc_conf_t   *slcf;
+
+    slcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_stoa_module);
+    proxy = ngx_http_stoa_macro_proxy(cf);
+
+    if (proxy == NULL) {
+
+        if (slcf->mode == NGX_HTTP_STOA_FULL) {
+            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                          "\"stoa\" in %V:%ui needs nginx's proxy module",
+                          &slcf->file, slcf->line);
+            return NGX_CONF_ERROR;
+        }
+
+        return NGX_CONF_OK;
+    }
+
+    headers = ngx_http_stoa_macro_slot(cf, proxy);
+
+    conf->headers = (headers && *headers != NGX_CONF_UNSET_PTR)
+                    ? *headers : prev->headers;
+
+    return slcf->mode == NGX_HTTP_STOA_FULL
+           ? ngx_http_stoa_macro_apply(cf, proxy, conf) : NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_stoa_macro_apply(ngx_conf_t *cf, ngx_module_t *proxy,
+    ngx_http_stoa_macro_conf_t *conf)
+{
+    char                             *rv;
+    ngx_http_stoa_main_conf_t        *mcf;
+    ngx_http_stoa_macro_row_t         ca;
+    const ngx_http_stoa_macro_row_t  *row;
+
+    for (row = ngx_http_stoa_macro_rows; row->directive; row++) {
+        rv = ngx_http_stoa_macro_set(cf, proxy, row);
+        if (rv != NGX_CONF_OK) {
+            return rv;
+        }
+    }
+
+    mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_stoa_module);
+
+    if (mcf->upstream_ca.len) {
+
+        for (row = ngx_http_stoa_macro_ca_rows; row->directive; row++) {
+            ca = *row;
+
+            if (row->value[0] == '\0') {
+                ca.value = (const char *) mcf->upstream_ca.data;
+            }
+
+            rv = ngx_http_stoa_macro_set(cf, proxy, &ca);
+            if (rv != NGX_CONF_OK) {
+                return rv;
+            }
+        }
+    }
+
+    return ngx_http_stoa_macro_headers(cf, proxy, conf);
+}
+
+
+/* Calls a setter of the proxy module as the parser would.  "is duplicate" is
+ * its way to say that the user has set it. */
+
+static char *
+ngx_http_stoa_macro_set(ngx_conf_t *cf, ngx_module_t *proxy,
+    const ngx_http_stoa_macro_row_t *row)
+{
+    char                       *rv;
+    void                       *plcf;
+    ngx_str_t                   value[2];
+    ngx_array_t                 args, *saved;
+    ngx_command_t              *cmd;
+    ngx_http_stoa_loc_conf_t   *slcf;
+
+    cmd = ngx_http_stoa_macro_command(proxy, row->directive);
+
+    if (cmd == NULL) {
+        /* nginx built without SSL */
+        return NGX_CONF_OK;
+    }
+
+    value[0] = cmd->name;
+    value[1].len = ngx_strlen(row->value);
+    value[1].data = ngx_pnalloc(cf->pool, value[1].len + 1);
+
+    if (value[1].data == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_memcpy(value[1].data, row->value, value[1].len + 1);
+
+    ngx_memzero(&args, sizeof(ngx_array_t));
+    args.elts = value;
+    args.nelts = 2;
+    args.size = sizeof(ngx_str_t);
+    args.nalloc = 2;
+    args.pool = cf->pool;
+
+    plcf = ((ngx_http_conf_ctx_t *) cf->ctx)->loc_conf[proxy->ctx_index];
+
+    saved = cf->args;
+    cf->args = &args;
+
+    rv = cmd->set(cf, cmd, plcf);
+
+    cf->args = saved;
+
+    if (rv == NGX_CONF_OK || rv == NGX_CONF_ERROR || !row->own) {
+        return rv == NGX_CONF_ERROR ? NGX_CONF_ERROR : NGX_CONF_OK;
+    }
+
+    slcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_stoa_module);
+
+    ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                  "\"stoa\" in %V:%ui cannot be in one location with \"%s\"",
+                  &slcf->file, slcf->line, row->directive);
+
+    return NGX_CONF_ERROR;
+}
+
+
+/*
+ * Host and Connection are ours.  Setting any header in a location would hide
+ * those of the outer levels, so these come along.
+ */
+
+static char *
+ngx_http_stoa_macro_headers(ngx_conf_t *cf, ngx_module_t *proxy,
+    ngx_http_stoa_macro_conf_t *conf)
+{
+    ngx_array_t   *own, **slot;
+    ngx_keyval_t  *kv;
+
+    slot = ngx_http_stoa_macro_slot(cf, proxy);
+
+    if (slot == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    own = ngx_array_create(cf->pool, 4, sizeof(ngx_keyval_t));
+    if (own == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    if (conf->headers && conf->headers->nelts) {
+
+        kv = ngx_array_push_n(own, conf->headers->nelts);
+        if (kv == NULL) {
+            return NGX_CONF_ERROR;
+        }
+
+        ngx_memcpy(kv, conf->headers->elts,
+                   conf->headers->nelts * sizeof(ngx_keyval_t));
+    }
+
+    *slot = own;
+
+    if (ngx_http_stoa_macro_header(cf, own, "Host", "$stoa_upstream_host")
+        != NGX_CONF_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    return ngx_http_stoa_macro_header(cf, own, "Connection", "");
+}
+
+
+static char *
+ngx_http_stoa_macro_header(ngx_conf_t *cf, ngx_array_t *headers,
+    const char *name, const char *value)
+{
+    ngx_uint_t     i;
+    ngx_keyval_t  *kv;
+
+    kv = headers->elts;
+
+    for (i = 0; i < headers->nelts; i++) {
+        if (ngx_strcasecmp(kv[i].key.data, (u_char *) name) == 0) {
+            return NGX_CONF_OK;
+        }
+    }
+
+    kv = ngx_array_push(headers);
+    if (kv == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    kv->key.data = (u_char *) name;
+    kv->key.len = ngx_strlen(name);
+    kv->value.data = (u_char *) value;
+    kv->value.len = ngx_strlen(value);
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_module_t *
+ngx_http_stoa_macro_proxy(ngx_conf_t *cf)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; cf->cycle->modules[i]; i++) {
+        if (ngx_strcmp(cf->cycle->modules[i]->name, "ngx_http_proxy_module")
+            == 0)
+        {
+            return cf->cycle->modules[i];
+        }
+    }
+
+    return NULL;
+}
+
+
+static ngx_command_t *
+ngx_http_stoa_macro_command(ngx_module_t *proxy, const char *name)
+{
+    ngx_command_t  *cmd;
+
+    for (cmd = proxy->commands; cmd->name.len; cmd++) {
+        if (ngx_strcmp(cmd->name.data, name) == 0) {
+            return cmd;
+        }
+    }
+
+    return NULL;
+}
+
+
+/* Where the location that is being merged keeps its proxy_set_header: the
+ * setter is nginx's generic one, so the table says it. */
+
+static ngx_array_t **
+ngx_http_stoa_macro_slot(ngx_conf_t *cf, ngx_module_t *proxy)
+{
+    char           *plcf;
+    ngx_command_t  *cmd;
+
+    cmd = ngx_http_stoa_macro_command(proxy, "proxy_set_header");
+
+    if (cmd == NULL || cmd->set != ngx_conf_set_keyval_slot) {
+        return NULL;
+    }
+
+    plcf = ((ngx_http_conf_ctx_t *) cf->ctx)->loc_conf[proxy->ctx_index];
+
+    return (ngx_array_t **) (plcf + cmd->offset);
+}

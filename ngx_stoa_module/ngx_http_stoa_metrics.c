@@ -1,0 +1,292 @@
+/*
+ * stoa_metrics: Prometheus text.  Labels come from fixed tables (refusal
+ * codes, status classes), never from requests or tenants.
+ * README.md documents each row; t/docs.t compares.
+ */
+
+#include "ngx_http_stoa_conf.h"
+#include "ngx_http_stoa_store.h"
+#include "ngx_http_stoa_counters.h"
+
+
+#define METRICS_MAX  (256 * 1024)
+
+
+typedef enum {
+    METRIC_PROC,                     /* sum over processes                   */
+    METRIC_SHARED,                   /* a word of the zone                   */
+    METRIC_META,                     /* a word of the store's meta           */
+    METRIC_ZONE,                     /* of the zone's fill                   */
+    METRIC_COUNTERS                  /* of the counter file's fill           */
+} ngx_http_stoa_metric_e;
+
+typedef struct {
+    const char               *name;
+    const char               *type;
+    const char               *help;
+    ngx_http_stoa_metric_e    source;
+    size_t                    field;
+} ngx_http_stoa_metric_t;
+
+
+static void ngx_http_stoa_metrics_table(ngx_http_stoa_main_conf_t *mcf,
+    stoa_buf_t *b);
+static void ngx_http_stoa_metrics_head(stoa_buf_t *b, const char *name,
+    const char *type, const char *help);
+static void ngx_http_stoa_metrics_requests(ngx_http_stoa_sh_t *sh,
+    stoa_buf_t *b);
+static void ngx_http_stoa_metrics_latency(ngx_http_stoa_sh_t *sh,
+    stoa_buf_t *b);
+static void ngx_http_stoa_metrics_store(ngx_http_stoa_main_conf_t *mcf,
+    stoa_buf_t *b);
+
+
+#define PROC(f)      METRIC_PROC, offsetof(ngx_http_stoa_proc_t, f)
+#define SHARED(f)    METRIC_SHARED, offsetof(ngx_http_stoa_sh_t, f)
+#define META(f)      METRIC_META, offsetof(ngx_http_stoa_meta_t, f)
+#define ZONE(f)      METRIC_ZONE, offsetof(ngx_http_stoa_zone_fill_t, f)
+#define COUNTERS(f)                                                           \
+    METRIC_COUNTERS, offsetof(ngx_http_stoa_counters_fill_t, f)
+
+static const ngx_http_stoa_metric_t  ngx_http_stoa_metrics[] = {
+
+    { "stoa_received_bytes_total", "counter",
+      "Bytes of requests.", PROC(bytes_in) },
+    { "stoa_sent_bytes_total", "counter",
+      "Bytes of answers.", PROC(bytes_out) },
+    { "stoa_rate_slots_missed_total", "counter",
+      "Rate decisions without a free slot.", PROC(rate_full) },
+    { "stoa_concurrency_slots_missed_total", "counter",
+      "Concurrency decisions without a free slot.", PROC(fly_full) },
+    { "stoa_quota_slots_missed_total", "counter",
+      "Quota decisions without a free slot.", PROC(quota_full) },
+    { "stoa_usage_folded_total", "counter",
+      "Calls counted under a coarser key for want of a slot.",
+      PROC(usage_folded) },
+
+    { "stoa_revision", "gauge",
+      "Revision of the configuration in force.", META(rev) },
+    { "stoa_rejected_records", "gauge",
+      "Records of the feed that did not validate.", META(rejected) },
+
+    { "stoa_feed_polls_total", "counter",
+      "Requests for the feed.", SHARED(sync_polls) },
+    { "stoa_feed_failures_total", "counter",
+      "Requests for the feed that failed.", SHARED(sync_failures) },
+    { "stoa_feed_rows_total", "counter",
+      "Rows of the feed that were committed.", SHARED(sync_rows) },
+    { "stoa_feed_rejected_total", "counter",
+      "Rows of the feed that did not validate.", SHARED(sync_rejected) },
+    { "stoa_store_commits_total", "counter",
+      "Commits of the store.", SHARED(sync_commits) },
+    { "stoa_store_commit_microseconds_total", "counter",
+      "Time spent in them.", SHARED(sync_commit_us) },
+    { "stoa_store_full_total", "counter",
+      "Batches that did not fit into the store or on the disk.",
+      SHARED(store_full) },
+    { "stoa_status_failures_total", "counter",
+      "Status reports that failed.", SHARED(status_failures) },
+    { "stoa_usage_batches_total", "counter",
+      "Usage batches that were delivered.", SHARED(usage_batches) },
+    { "stoa_usage_failures_total", "counter",
+      "Attempts to deliver a usage batch that failed.",
+      SHARED(usage_failures) },
+    { "stoa_usage_waiting", "gauge",
+      "Usage batches that wait for delivery.", SHARED(usage_waiting) },
+
+    { "stoa_rate_slots_used", "gauge",
+      "Rate slots in use.", ZONE(rate_used) },
+    { "stoa_rate_slots", "gauge",
+      "Rate slots there are.", ZONE(rate_slots) },
+    { "stoa_concurrency_slots_used", "gauge",
+      "Concurrency slots in use.", ZONE(fly_used) },
+    { "stoa_concurrency_slots", "gauge",
+      "Concurrency slots there are.", ZONE(fly_slots) },
+    { "stoa_in_flight", "gauge",
+      "Calls under a concurrency limit that are being served.",
+      ZONE(in_flight) },
+
+    { "stoa_quota_slots_used", "gauge",
+      "Quota slots in use.", COUNTERS(quota_used) },
+    { "stoa_quota_slots", "gauge",
+      "Quota slots there are.", COUNTERS(quota_slots) },
+    { "stoa_usage_slots_used", "gauge",
+      "Usage slots in use.", COUNTERS(usage_used) },
+    { "stoa_usage_slots", "gauge",
+      "Usage slots there are.", COUNTERS(usage_slots) },
+
+    { NULL, NULL, NULL, METRIC_PROC, 0 }
+};
+
+
+ngx_int_t
+ngx_http_stoa_metrics_handler(ngx_http_request_t *r)
+{
+    ngx_int_t                   rc;
+    stoa_buf_t                  b;
+    ngx_http_stoa_main_conf_t  *mcf;
+
+    if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
+        return NGX_HTTP_NOT_ALLOWED;
+    }
+
+    rc = ngx_http_discard_request_body(r);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+
+    stoa_buf_init(&b, METRICS_MAX);
+
+    ngx_http_stoa_metrics_store(mcf, &b);
+    ngx_http_stoa_metrics_requests(mcf->sh, &b);
+    ngx_http_stoa_metrics_latency(mcf->sh, &b);
+    ngx_http_stoa_metrics_table(mcf, &b);
+
+    return ngx_http_stoa_status_send(r, NGX_HTTP_OK,
+                                     "text/plain; version=0.0.4", &b);
+}
+
+
+static void
+ngx_http_stoa_metrics_head(stoa_buf_t *b, const char *name, const char *type,
+    const char *help)
+{
+    stoa_buf_addf(b, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+
+static void
+ngx_http_stoa_metrics_table(ngx_http_stoa_main_conf_t *mcf, stoa_buf_t *b)
+{
+    uint64_t                        n;
+    ngx_http_stoa_zone_fill_t       zone;
+    ngx_http_stoa_counters_fill_t   counters;
+    const ngx_http_stoa_metric_t   *m;
+    const void                     *base[] = {
+        [METRIC_SHARED] = mcf->sh,
+        [METRIC_META] = &mcf->store->meta,
+        [METRIC_ZONE] = &zone,
+        [METRIC_COUNTERS] = &counters
+    };
+
+    ngx_http_stoa_zone_fill(mcf->sh, &zone);
+    ngx_http_stoa_counters_fill(mcf->counters, &counters);
+
+    for (m = ngx_http_stoa_metrics; m->name; m++) {
+
+        if (m->source == METRIC_PROC) {
+            n = ngx_http_stoa_zone_sum(mcf->sh, m->field);
+
+        } else {
+            n = *(const uint64_t *) ((const u_char *) base[m->source]
+                                     + m->field);
+        }
+
+        ngx_http_stoa_metrics_head(b, m->name, m->type, m->help);
+        stoa_buf_addf(b, "%s %llu\n", m->name, (unsigned long long) n);
+    }
+}
+
+
+static void
+ngx_http_stoa_metrics_store(ngx_http_stoa_main_conf_t *mcf, stoa_buf_t *b)
+{
+    uint64_t    ok, now;
+    ngx_uint_t  ready, kind;
+
+    ready = ngx_http_stoa_store_enter(mcf->store) == NGX_OK;
+
+    ngx_http_stoa_metrics_head(b, "stoa_info", "gauge", "Versions.");
+    stoa_buf_addf(b, "stoa_info{version=\"%s\",nginx=\"%s\"} 1\n",
+                  NGX_HTTP_STOA_VERSION, NGINX_VERSION);
+
+    ngx_http_stoa_metrics_head(b, "stoa_ready", "gauge",
+                               "Is a whole, fresh configuration in force?");
+    stoa_buf_addf(b, "stoa_ready %u\n", (unsigned) ready);
+
+    ngx_http_stoa_metrics_head(b, "stoa_records", "gauge",
+                               "Records of the configuration in force.");
+
+    for (kind = 1; kind < STOA_REC_KIND_MAX; kind++) {
+        stoa_buf_addf(b, "stoa_records{kind=\"%s\"} %llu\n",
+                      stoa_rec_kind_name((stoa_rec_kind_e) kind),
+                      (unsigned long long) mcf->store->meta.records[kind]);
+    }
+
+    ok = ngx_http_stoa_load(&mcf->sh->sync_ok_ms);
+    now = ngx_http_stoa_wall_ms();
+
+    ngx_http_stoa_metrics_head(b, "stoa_feed_age_seconds", "gauge",
+                               "Since the last complete answer of the "
+                               "control plane; -1: never.");
+    stoa_buf_addf(b, "stoa_feed_age_seconds %.3f\n",
+                  ok ? (double) (now - ngx_min(ok, now)) / 1000 : -1.0);
+}
+
+
+static void
+ngx_http_stoa_metrics_requests(ngx_http_stoa_sh_t *sh, stoa_buf_t *b)
+{
+    ngx_uint_t  i;
+
+    ngx_http_stoa_metrics_head(b, "stoa_requests_total", "counter",
+                               "Requests, by class of status.");
+
+    for (i = 0; i < NGX_HTTP_STOA_CLASSES; i++) {
+        stoa_buf_addf(b, "stoa_requests_total{class=\"%uxx\"} %llu\n",
+                      (unsigned) i + 1,
+                      (unsigned long long) ngx_http_stoa_zone_sum(sh,
+                                       offsetof(ngx_http_stoa_proc_t, class)
+                                       + i * sizeof(uint64_t)));
+    }
+
+    ngx_http_stoa_metrics_head(b, "stoa_refused_total", "counter",
+                               "Requests that were refused, by code.");
+
+    for (i = 0; i < NGX_HTTP_STOA_REFUSE_MAX; i++) {
+        stoa_buf_addf(b, "stoa_refused_total{code=\"%.*s\"} %llu\n",
+                      (int) ngx_http_stoa_refusals[i].code.len,
+                      ngx_http_stoa_refusals[i].code.data,
+                      (unsigned long long) ngx_http_stoa_zone_sum(sh,
+                                       offsetof(ngx_http_stoa_proc_t, refused)
+                                       + i * sizeof(uint64_t)));
+    }
+}
+
+
+static void
+ngx_http_stoa_metrics_latency(ngx_http_stoa_sh_t *sh, stoa_buf_t *b)
+{
+    uint64_t    n, us;
+    ngx_uint_t  i;
+
+    ngx_http_stoa_metrics_head(b, "stoa_request_duration_seconds",
+                               "histogram",
+                               "From routing to the last byte.");
+
+    n = 0;
+
+    for (i = 0; i < NGX_HTTP_STOA_LATENCY_N; i++) {
+        n += ngx_http_stoa_zone_sum(sh, offsetof(ngx_http_stoa_proc_t,
+                                                 latency)
+                                        + i * sizeof(uint64_t));
+
+        if (i + 1 < NGX_HTTP_STOA_LATENCY_N) {
+            stoa_buf_addf(b, "stoa_request_duration_seconds_bucket{le=\"%.6f"
+                          "\"} %llu\n", (double) (1ULL << (i + 6)) / 1e6,
+                          (unsigned long long) n);
+        } else {
+            stoa_buf_addf(b, "stoa_request_duration_seconds_bucket{le=\"+Inf"
+                          "\"} %llu\n", (unsigned long long) n);
+        }
+    }
+
+    us = ngx_http_stoa_zone_sum(sh, offsetof(ngx_http_stoa_proc_t,
+                                             latency_us));
+
+    stoa_buf_addf(b, "stoa_request_duration_seconds_sum %.6f\n"
+                  "stoa_request_duration_seconds_count %llu\n",
+                  (double) us / 1e6, (unsigned long long) n);
+}

@@ -1,0 +1,284 @@
+/*
+ * The module: its directives, its place in nginx's phases, its life in each
+ * process.
+ */
+
+#include "ngx_http_stoa_conf.h"
+#include "ngx_http_stoa_sync.h"
+
+
+static ngx_int_t ngx_http_stoa_preconfiguration(ngx_conf_t *cf);
+static ngx_int_t ngx_http_stoa_postconfiguration(ngx_conf_t *cf);
+static ngx_int_t ngx_http_stoa_handler_add(ngx_conf_t *cf,
+    ngx_http_phases phase, ngx_http_handler_pt handler);
+static ngx_int_t ngx_http_stoa_init_process(ngx_cycle_t *cycle);
+static void ngx_http_stoa_exit_process(ngx_cycle_t *cycle);
+
+
+/* README.md documents each row; t/docs.t compares. */
+
+static ngx_command_t  ngx_http_stoa_commands[] = {
+
+    { ngx_string("stoa_control_plane"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE12,
+      ngx_http_stoa_conf_control_plane,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("stoa_gateway_token_file"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_http_stoa_conf_token_file,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("stoa_gateway_group"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_http_stoa_conf_group,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("stoa_pepper_file"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_http_stoa_conf_pepper_file,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("stoa_store"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE123,
+      ngx_http_stoa_conf_store,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("stoa_zone"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE12,
+      ngx_http_stoa_zone_set,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("stoa_max_stale"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_http_stoa_conf_max_stale,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("stoa_usage_interval"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_http_stoa_conf_interval,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("stoa_external_url"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_http_stoa_conf_url,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_http_stoa_main_conf_t, external_url),
+      NULL },
+
+    { ngx_string("stoa_upstream_ca"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_http_stoa_conf_file,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_http_stoa_main_conf_t, upstream_ca),
+      NULL },
+
+    { ngx_string("stoa_legacy_headers"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_stoa_loc_conf_t, legacy_headers),
+      NULL },
+
+    { ngx_string("stoa"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
+      ngx_http_stoa_conf_stoa,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("stoa_protect"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_TAKE12,
+      ngx_http_stoa_conf_protect,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("stoa_status"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
+      ngx_http_stoa_conf_handler,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      ngx_http_stoa_status_handler },
+
+    { ngx_string("stoa_metrics"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
+      ngx_http_stoa_conf_handler,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      ngx_http_stoa_metrics_handler },
+
+    { ngx_string("stoa_ready"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
+      ngx_http_stoa_conf_handler,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      ngx_http_stoa_ready_handler },
+
+      ngx_null_command
+};
+
+
+static ngx_http_module_t  ngx_http_stoa_module_ctx = {
+    ngx_http_stoa_preconfiguration,        /* preconfiguration */
+    ngx_http_stoa_postconfiguration,       /* postconfiguration */
+
+    ngx_http_stoa_conf_create_main,        /* create main configuration */
+    ngx_http_stoa_conf_init_main,          /* init main configuration */
+
+    NULL,                                  /* create server configuration */
+    NULL,                                  /* merge server configuration */
+
+    ngx_http_stoa_conf_create_loc,         /* create location configuration */
+    ngx_http_stoa_conf_merge_loc           /* merge location configuration */
+};
+
+
+ngx_module_t  ngx_http_stoa_module = {
+    NGX_MODULE_V1,
+    &ngx_http_stoa_module_ctx,             /* module context */
+    ngx_http_stoa_commands,                /* module directives */
+    NGX_HTTP_MODULE,                       /* module type */
+    NULL,                                  /* init master */
+    NULL,                                  /* init module */
+    ngx_http_stoa_init_process,            /* init process */
+    NULL,                                  /* init thread */
+    NULL,                                  /* exit thread */
+    ngx_http_stoa_exit_process,            /* exit process */
+    NULL,                                  /* exit master */
+    NGX_MODULE_V1_PADDING
+};
+
+
+static ngx_int_t
+ngx_http_stoa_preconfiguration(ngx_conf_t *cf)
+{
+    return ngx_http_stoa_variables_add(cf);
+}
+
+
+static ngx_int_t
+ngx_http_stoa_postconfiguration(ngx_conf_t *cf)
+{
+    ngx_http_stoa_main_conf_t  *mcf;
+
+    mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_stoa_module);
+
+    if (!mcf->enabled) {
+        return NGX_OK;
+    }
+
+    if (ngx_http_stoa_conf_check(cf, mcf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_http_stoa_handler_add(cf, NGX_HTTP_PREACCESS_PHASE,
+                                  ngx_http_stoa_pipeline_handler)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (ngx_http_stoa_handler_add(cf, NGX_HTTP_LOG_PHASE,
+                                  ngx_http_stoa_account_handler)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_stoa_filter_init(cf);
+}
+
+
+static ngx_int_t
+ngx_http_stoa_handler_add(ngx_conf_t *cf, ngx_http_phases phase,
+    ngx_http_handler_pt handler)
+{
+    ngx_http_handler_pt        *h;
+    ngx_http_core_main_conf_t  *cmcf;
+
+    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
+
+    h = ngx_array_push(&cmcf->phases[phase].handlers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    *h = handler;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_stoa_init_process(ngx_cycle_t *cycle)
+{
+    ngx_http_stoa_main_conf_t  *mcf;
+
+    if (ngx_process != NGX_PROCESS_WORKER && ngx_process != NGX_PROCESS_SINGLE)
+    {
+        return NGX_OK;
+    }
+
+    mcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_stoa_module);
+
+    if (mcf == NULL || !mcf->enabled) {
+        return NGX_OK;
+    }
+
+    ngx_http_stoa_zone_attach(mcf, cycle->log);
+
+    if (ngx_http_stoa_counters_open(mcf, cycle) != NGX_OK
+        || ngx_http_stoa_store_open(mcf, cycle->log) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (ngx_process == NGX_PROCESS_SINGLE || ngx_worker == 0) {
+        return ngx_http_stoa_agent_start(mcf, cycle->log);
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_stoa_exit_process(ngx_cycle_t *cycle)
+{
+    ngx_http_stoa_main_conf_t  *mcf;
+
+    if (ngx_process != NGX_PROCESS_WORKER && ngx_process != NGX_PROCESS_SINGLE)
+    {
+        return;
+    }
+
+    mcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_stoa_module);
+
+    if (mcf == NULL || !mcf->enabled) {
+        return;
+    }
+
+    ngx_http_stoa_agent_stop();
+    ngx_http_stoa_store_close(mcf);
+    ngx_http_stoa_counters_close(mcf);
+    ngx_http_stoa_zone_detach(mcf);
+
+    ngx_explicit_memzero(mcf->token.data, mcf->token.len);
+    ngx_explicit_memzero(mcf->pepper.data, mcf->pepper.len);
+}

@@ -1,0 +1,205 @@
+/*
+ * Rate decisions: one 64-bit word of GCRA state per key, changed by compare
+ * and swap, so that a rate is exact over all workers without a lock.
+ *
+ * A key belongs to two sets of slots.  A slot whose state lies in the past
+ * says nothing that an absent one would not, so it may be given to another
+ * key: under the locks of both sets, and with its state marked BUSY meanwhile,
+ * which makes the swap of anybody who still looks at the old key fail.  Only
+ * holders of a set's lock leave BUSY behind; if one was killed there, the next
+ * holder finds the slot free.
+ */
+
+#include "ngx_http_stoa_zone.h"
+
+
+#define RATE_BUSY  UINT64_MAX
+
+typedef struct {
+    ngx_http_stoa_rate_set_t  *set[2];
+    uint64_t                   tag;
+} ngx_http_stoa_rate_key_t;
+
+
+static void ngx_http_stoa_rate_key(ngx_http_stoa_sh_t *sh, uint64_t key,
+    ngx_http_stoa_rate_key_t *k);
+static uint64_t *ngx_http_stoa_rate_find(ngx_http_stoa_rate_key_t *k,
+    uint64_t *tat);
+static uint64_t *ngx_http_stoa_rate_claim(ngx_http_stoa_rate_key_t *k,
+    uint64_t now);
+static uint64_t *ngx_http_stoa_rate_insert(ngx_http_stoa_rate_key_t *k,
+    uint64_t now);
+static void ngx_http_stoa_rate_verdict(const stoa_gcra_t *gcra,
+    const stoa_gcra_verdict_t *gv, ngx_http_stoa_verdict_t *v);
+
+
+void
+ngx_http_stoa_zone_rate(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
+    const stoa_gcra_t *gcra, ngx_http_stoa_verdict_t *v)
+{
+    uint64_t                   now, tat, *slot;
+    stoa_gcra_verdict_t        gv;
+    ngx_http_stoa_rate_key_t   k;
+
+    ngx_memzero(v, sizeof(ngx_http_stoa_verdict_t));
+
+    now = ngx_http_stoa_now_ns();
+    ngx_http_stoa_rate_key(mcf->sh, key, &k);
+
+    for ( ;; ) {
+        slot = ngx_http_stoa_rate_find(&k, &tat);
+
+        if (slot == NULL) {
+            slot = ngx_http_stoa_rate_insert(&k, now);
+
+            if (slot == NULL) {
+                ngx_http_stoa_count(rate_full, 1);
+                v->rc = mcf->zone_full_deny ? NGX_ERROR : NGX_OK;
+                return;
+            }
+
+            continue;
+        }
+
+        stoa_gcra_decide(gcra, tat, now, &gv);
+
+        if (!gv.allowed || ngx_http_stoa_cas(slot, &tat, gv.tat_ns)) {
+            ngx_http_stoa_rate_verdict(gcra, &gv, v);
+            return;
+        }
+    }
+}
+
+
+static void
+ngx_http_stoa_rate_key(ngx_http_stoa_sh_t *sh, uint64_t key,
+    ngx_http_stoa_rate_key_t *k)
+{
+    uint64_t                   h, a, b;
+    ngx_http_stoa_rate_set_t  *sets;
+
+    h = stoa_hash64(&key, sizeof(key), sh->started_ms);
+
+    a = h & (sh->rate_sets - 1);
+    b = (h >> 32) & (sh->rate_sets - 1);
+
+    sets = (ngx_http_stoa_rate_set_t *) ((u_char *) sh + sh->rate_off);
+
+    k->set[0] = &sets[a];
+    k->set[1] = &sets[b];
+    k->tag = key ? key : 1;
+}
+
+
+/* The state is read before the tag: who swaps the state that was read here
+ * knows that the slot was still the key's. */
+
+static uint64_t *
+ngx_http_stoa_rate_find(ngx_http_stoa_rate_key_t *k, uint64_t *tat)
+{
+    ngx_uint_t                 s, i;
+    ngx_http_stoa_rate_set_t  *set;
+
+    for (s = 0; s < 2; s++) {
+        set = k->set[s];
+
+        for (i = 0; i < NGX_HTTP_STOA_RATE_WAYS; i++) {
+
+            if (__atomic_load_n(&set->way[i].tag, __ATOMIC_RELAXED)
+                != k->tag)
+            {
+                continue;
+            }
+
+            *tat = ngx_http_stoa_load(&set->way[i].tat);
+
+            if (*tat != RATE_BUSY
+                && ngx_http_stoa_load(&set->way[i].tag) == k->tag)
+            {
+                return &set->way[i].tat;
+            }
+        }
+    }
+
+    return NULL;
+}
+
+
+static uint64_t *
+ngx_http_stoa_rate_insert(ngx_http_stoa_rate_key_t *k, uint64_t now)
+{
+    uint64_t                  *slot, tat;
+    ngx_http_stoa_rate_set_t  *first, *second;
+
+    first = ngx_min(k->set[0], k->set[1]);
+    second = ngx_max(k->set[0], k->set[1]);
+
+    ngx_http_stoa_spin_lock(&first->lock);
+
+    if (second != first) {
+        ngx_http_stoa_spin_lock(&second->lock);
+    }
+
+    slot = ngx_http_stoa_rate_find(k, &tat);
+
+    if (slot == NULL) {
+        slot = ngx_http_stoa_rate_claim(k, now);
+    }
+
+    if (second != first) {
+        ngx_http_stoa_spin_unlock(&second->lock);
+    }
+
+    ngx_http_stoa_spin_unlock(&first->lock);
+
+    return slot;
+}
+
+
+static uint64_t *
+ngx_http_stoa_rate_claim(ngx_http_stoa_rate_key_t *k, uint64_t now)
+{
+    uint64_t                   tat;
+    ngx_uint_t                 s, i;
+    ngx_http_stoa_rate_set_t  *set;
+
+    for (s = 0; s < 2; s++) {
+        set = k->set[s];
+
+        for (i = 0; i < NGX_HTTP_STOA_RATE_WAYS; i++) {
+
+            tat = ngx_http_stoa_load(&set->way[i].tat);
+
+            if (tat != RATE_BUSY
+                && (tat > now
+                    || !ngx_http_stoa_cas(&set->way[i].tat, &tat, RATE_BUSY)))
+            {
+                continue;
+            }
+
+            ngx_http_stoa_store(&set->way[i].tag, k->tag);
+
+            /* expired, and another word than the one that was there */
+
+            ngx_http_stoa_store(&set->way[i].tat, now - (tat == now));
+
+            return &set->way[i].tat;
+        }
+    }
+
+    return NULL;
+}
+
+
+static void
+ngx_http_stoa_rate_verdict(const stoa_gcra_t *gcra,
+    const stoa_gcra_verdict_t *gv, ngx_http_stoa_verdict_t *v)
+{
+    v->rc = gv->allowed ? NGX_OK : NGX_BUSY;
+    v->which = 0;
+    v->limit = gcra->burst_ns / gcra->interval_ns + 1;
+    v->window_ms = (v->limit * gcra->interval_ns + 999999) / 1000000;
+    v->remaining = gv->remaining;
+    v->reset_ms = (gv->reset_ns + 999999) / 1000000;
+    v->retry_ms = (gv->retry_ns + 999999) / 1000000;
+}

@@ -1,0 +1,813 @@
+/*
+ * The sync thread: long-polls the feed and commits it to the store.
+ *
+ * A change goes into the store in force.  A whole configuration (the first
+ * one, another epoch, a 410, a broken store) goes into a new file, which is
+ * put in force when its end line has come; what was committed of it is kept
+ * when the connection breaks, and asked for no more.
+ */
+
+#include "ngx_http_stoa_sync.h"
+
+
+typedef struct {
+    ngx_http_stoa_agent_t   *agent;
+    ngx_http_stoa_writer_t   cur;           /* in force; env NULL: none      */
+    ngx_http_stoa_writer_t   next;          /* being loaded; env NULL: none  */
+    char                     cur_name[64];
+    char                     next_name[64];
+    ngx_http_stoa_writer_t  *w;             /* the one this answer goes to   */
+    stoa_buf_t               line;
+    char                     epoch[17];
+    uint64_t                 rows;          /* of this answer                */
+    unsigned                 contact:1;     /* an answer was complete        */
+    unsigned                 header:1;
+    unsigned                 end:1;
+    unsigned                 gone:1;        /* another epoch                 */
+    int                      err;           /* LMDB's                        */
+    ngx_uint_t               fails;
+    uint64_t                 touched_ms;
+    char                     why[NGX_HTTP_STOA_SYNC_ERR_LEN];
+} ngx_http_stoa_sync_t;
+
+
+static void ngx_http_stoa_sync_open(ngx_http_stoa_sync_t *sync);
+static ngx_int_t ngx_http_stoa_sync_fresh(ngx_http_stoa_sync_t *sync);
+static void ngx_http_stoa_sync_discard(ngx_http_stoa_sync_t *sync);
+static ngx_int_t ngx_http_stoa_sync_poll(ngx_http_stoa_sync_t *sync);
+static ngx_int_t ngx_http_stoa_sync_judge(ngx_http_stoa_sync_t *sync,
+    ngx_int_t rc, long status);
+static size_t ngx_http_stoa_sync_sink(char *data, size_t size, size_t n,
+    void *ctx);
+static ngx_int_t ngx_http_stoa_sync_line(ngx_http_stoa_sync_t *sync,
+    const char *data, size_t len);
+static ngx_int_t ngx_http_stoa_sync_header(ngx_http_stoa_sync_t *sync,
+    const stoa_json_val_t *root);
+static ngx_int_t ngx_http_stoa_sync_row(ngx_http_stoa_sync_t *sync,
+    const stoa_json_val_t *root);
+static ngx_int_t ngx_http_stoa_sync_end(ngx_http_stoa_sync_t *sync,
+    const stoa_json_val_t *root);
+static ngx_int_t ngx_http_stoa_sync_begin(ngx_http_stoa_sync_t *sync);
+static ngx_int_t ngx_http_stoa_sync_commit(ngx_http_stoa_sync_t *sync);
+static ngx_int_t ngx_http_stoa_sync_switch(ngx_http_stoa_sync_t *sync);
+static ngx_int_t ngx_http_stoa_sync_store_failed(ngx_http_stoa_sync_t *sync,
+    int err);
+static void ngx_http_stoa_sync_good(ngx_http_stoa_sync_t *sync);
+static void ngx_http_stoa_sync_bad(ngx_http_stoa_sync_t *sync);
+static ngx_int_t ngx_http_stoa_sync_wrong(ngx_http_stoa_sync_t *sync,
+    const char *what);
+static bool ngx_http_stoa_sync_text(const stoa_json_val_t *root,
+    const char *name, stoa_str_t *s);
+static bool ngx_http_stoa_sync_int(const stoa_json_val_t *root,
+    const char *name, uint64_t *n);
+
+
+void *
+ngx_http_stoa_sync_run(void *data)
+{
+    ngx_int_t               rc;
+    ngx_http_stoa_sh_t     *sh;
+    ngx_http_stoa_agent_t  *agent;
+    ngx_http_stoa_sync_t    sync;
+
+    agent = data;
+    sh = agent->mcf->sh;
+
+    ngx_memzero(&sync, sizeof(ngx_http_stoa_sync_t));
+    sync.agent = agent;
+    stoa_buf_init(&sync.line, NGX_HTTP_STOA_LINE_MAX);
+
+    ngx_http_stoa_store(&sh->sync_state,
+                        (uint64_t) NGX_HTTP_STOA_SYNC_STARTING);
+
+    ngx_http_stoa_sync_open(&sync);
+
+    while (!ngx_http_stoa_agent_over(agent)) {
+
+        rc = NGX_OK;
+
+        if (sync.next.env == NULL
+            && (sync.cur.env == NULL || ngx_http_stoa_load(&sh->store_bad)))
+        {
+            rc = ngx_http_stoa_sync_fresh(&sync);
+        }
+
+        if (rc == NGX_OK) {
+            rc = ngx_http_stoa_sync_poll(&sync);
+        }
+
+        if (rc == NGX_OK) {
+            ngx_http_stoa_sync_good(&sync);
+
+        } else if (rc == NGX_ERROR) {
+            ngx_http_stoa_sync_bad(&sync);
+        }
+    }
+
+    ngx_http_stoa_writer_free(&sync.cur);
+    ngx_http_stoa_sync_discard(&sync);
+    stoa_buf_free(&sync.line);
+
+    return NULL;
+}
+
+
+/* The store that `state` names, if it can be used. */
+
+static void
+ngx_http_stoa_sync_open(ngx_http_stoa_sync_t *sync)
+{
+    int                         rc;
+    char                        path[NGX_MAX_PATH];
+    ngx_http_stoa_env_t        *env;
+    ngx_http_stoa_main_conf_t  *mcf;
+
+    mcf = sync->agent->mcf;
+
+    if (ngx_http_stoa_env_state(mcf, sync->cur_name, sizeof(sync->cur_name))
+        != NGX_OK)
+    {
+        sync->cur_name[0] = '\0';
+        ngx_http_stoa_env_sweep(mcf, NULL, NULL);
+        return;
+    }
+
+    ngx_http_stoa_env_sweep(mcf, sync->cur_name, NULL);
+
+    ngx_http_stoa_env_name(mcf, ngx_http_stoa_env_number(sync->cur_name), 1,
+                           path, sizeof(path));
+
+    env = ngx_http_stoa_env_open(path, mcf->store_size, 0, &rc);
+
+    if (env == NULL) {
+        ngx_log_error(NGX_LOG_ERR, sync->agent->log, 0,
+                      "store \"%s\" cannot be used, it will be loaded anew: "
+                      "%s", path, mdb_strerror(rc));
+        return;
+    }
+
+    ngx_http_stoa_writer_init(&sync->cur, env, MDB_NOMETASYNC);
+
+    rc = ngx_http_stoa_writer_begin(&sync->cur);
+    ngx_http_stoa_writer_abort(&sync->cur);
+
+    if (rc != 0 || !sync->cur.committed.complete) {
+        ngx_log_error(NGX_LOG_ERR, sync->agent->log, 0,
+                      "store \"%s\" is of another format or damaged, it will "
+                      "be loaded anew", path);
+        ngx_http_stoa_writer_free(&sync->cur);
+        return;
+    }
+
+    sync->agent->rev = sync->cur.committed.rev;
+}
+
+
+/* Begins a new store file beside the one in force. */
+
+static ngx_int_t
+ngx_http_stoa_sync_fresh(ngx_http_stoa_sync_t *sync)
+{
+    int                         rc;
+    char                        path[NGX_MAX_PATH];
+    ngx_uint_t                  n;
+    ngx_http_stoa_env_t        *env;
+    ngx_http_stoa_main_conf_t  *mcf;
+
+    mcf = sync->agent->mcf;
+
+    ngx_http_stoa_sync_discard(sync);
+
+    n = sync->cur_name[0] ? ngx_http_stoa_env_number(sync->cur_name) + 1 : 1;
+
+    ngx_http_stoa_env_name(mcf, n, 0, sync->next_name,
+                           sizeof(sync->next_name));
+    ngx_http_stoa_env_name(mcf, n, 1, path, sizeof(path));
+
+    ngx_http_stoa_env_sweep(mcf, sync->cur_name, NULL);
+
+    env = ngx_http_stoa_env_open(path, mcf->store_size, 1, &rc);
+
+    if (env == NULL) {
+        (void) snprintf(sync->why, sizeof(sync->why),
+                        "cannot create the store: %s", mdb_strerror(rc));
+        return NGX_ERROR;
+    }
+
+    /* nobody reads it before its end: one flush is enough, then */
+
+    ngx_http_stoa_writer_init(&sync->next, env, MDB_NOSYNC);
+
+    ngx_http_stoa_store(&mcf->sh->sync_state,
+                        (uint64_t) NGX_HTTP_STOA_SYNC_LOADING);
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_stoa_sync_discard(ngx_http_stoa_sync_t *sync)
+{
+    if (sync->next.env) {
+        ngx_http_stoa_writer_free(&sync->next);
+        ngx_http_stoa_env_sweep(sync->agent->mcf, sync->cur_name, NULL);
+    }
+}
+
+
+static ngx_int_t
+ngx_http_stoa_sync_poll(ngx_http_stoa_sync_t *sync)
+{
+    char                       path[160];
+    uint64_t                   since;
+    ngx_int_t                  rc;
+    ngx_uint_t                 wait;
+    ngx_http_stoa_main_conf_t  *mcf;
+    ngx_http_stoa_exchange_t   x;
+
+    mcf = sync->agent->mcf;
+    sync->w = sync->next.env ? &sync->next : &sync->cur;
+
+    /* the first question is answered at once: it tells whether we are behind */
+
+    wait = (sync->contact && sync->w == &sync->cur) ? NGX_HTTP_STOA_WAIT_S
+                                                    : 0;
+
+    if (mcf->max_stale) {
+        wait = ngx_min(wait, mcf->max_stale / 3000);
+    }
+
+    since = sync->w->committed.rev;
+
+    if (since) {
+        (void) snprintf(path, sizeof(path),
+                        "/gateway/v1/feed?since=%llu&epoch=%.16s&wait=%u",
+                        (unsigned long long) since, sync->w->committed.epoch,
+                        (unsigned) wait);
+    } else {
+        (void) snprintf(path, sizeof(path), "/gateway/v1/feed?since=0&wait=%u",
+                        (unsigned) wait);
+    }
+
+    stoa_buf_reset(&sync->line);
+    sync->header = 0;
+    sync->end = 0;
+    sync->gone = 0;
+    sync->err = 0;
+    sync->rows = 0;
+    sync->why[0] = '\0';
+
+    ngx_memzero(&x, sizeof(ngx_http_stoa_exchange_t));
+    x.path = path;
+    x.sink = ngx_http_stoa_sync_sink;
+    x.ctx = sync;
+    x.stall_s = wait + 20;
+
+    rc = ngx_http_stoa_client_do(sync->agent, &sync->agent->sync, &x);
+
+    ngx_http_stoa_add(&mcf->sh->sync_polls, 1);
+    ngx_http_stoa_writer_abort(sync->w);
+
+    return ngx_http_stoa_sync_judge(sync, rc, x.status);
+}
+
+
+/* NGX_OK, NGX_ERROR (why is set), NGX_AGAIN: try at once, NGX_ABORT. */
+
+static ngx_int_t
+ngx_http_stoa_sync_judge(ngx_http_stoa_sync_t *sync, ngx_int_t rc,
+    long status)
+{
+    ngx_http_stoa_sh_t  *sh;
+
+    sh = sync->agent->mcf->sh;
+
+    if (rc == NGX_ABORT) {
+        return NGX_ABORT;
+    }
+
+    if (sync->end) {
+        return NGX_OK;
+    }
+
+    if ((sync->gone || status == 410)
+        && (sync->w == &sync->cur || sync->w->committed.rev))
+    {
+        ngx_log_error(NGX_LOG_NOTICE, sync->agent->log, 0,
+                      "the control plane has another history, the "
+                      "configuration is loaded anew; the present one stays "
+                      "in force until then");
+
+        return ngx_http_stoa_sync_fresh(sync) == NGX_OK ? NGX_AGAIN
+                                                        : NGX_ERROR;
+    }
+
+    if (sync->why[0]) {
+        /* said by who knew it */
+
+    } else if (status == 401 || status == 403) {
+        (void) snprintf(sync->why, sizeof(sync->why),
+                        "the control plane refused the gateway token "
+                        "(status %ld)", status);
+        ngx_http_stoa_store(&sh->sync_state,
+                            (uint64_t) NGX_HTTP_STOA_SYNC_UNAUTHORIZED);
+
+    } else if (rc == NGX_ERROR) {
+        (void) snprintf(sync->why, sizeof(sync->why), "%s",
+                        sync->agent->sync.error);
+
+    } else if (status != 200) {
+        (void) snprintf(sync->why, sizeof(sync->why),
+                        "the control plane answered with status %ld", status);
+
+    } else {
+        (void) snprintf(sync->why, sizeof(sync->why),
+                        "the answer ended without its end line");
+    }
+
+    return NGX_ERROR;
+}
+
+
+static size_t
+ngx_http_stoa_sync_sink(char *data, size_t size, size_t n, void *ctx)
+{
+    char                  *p, *end, *lf;
+    long                   status;
+    ngx_http_stoa_sync_t  *sync;
+
+    sync = ctx;
+    n *= size;
+
+    (void) curl_easy_getinfo(sync->agent->sync.easy, CURLINFO_RESPONSE_CODE,
+                             &status);
+    if (status != 200) {
+        return n;
+    }
+
+    p = data;
+    end = data + n;
+
+    while (p < end) {
+        lf = memchr(p, '\n', (size_t) (end - p));
+
+        if (lf == NULL) {
+            stoa_buf_add(&sync->line, p, (size_t) (end - p));
+            break;
+        }
+
+        if (sync->line.len == 0) {
+
+            if (ngx_http_stoa_sync_line(sync, p, (size_t) (lf - p))
+                != NGX_OK)
+            {
+                return 0;
+            }
+
+        } else {
+            stoa_buf_add(&sync->line, p, (size_t) (lf - p));
+
+            if (sync->line.rc == STOA_OK
+                && ngx_http_stoa_sync_line(sync, sync->line.data,
+                                           sync->line.len)
+                   != NGX_OK)
+            {
+                return 0;
+            }
+
+            if (sync->line.rc == STOA_OK) {
+                stoa_buf_reset(&sync->line);
+            }
+        }
+
+        if (sync->line.rc != STOA_OK) {
+            break;
+        }
+
+        p = lf + 1;
+    }
+
+    if (sync->line.rc != STOA_OK) {
+        (void) ngx_http_stoa_sync_wrong(sync, "a line is too long");
+        return 0;
+    }
+
+    return n;
+}
+
+
+static ngx_int_t
+ngx_http_stoa_sync_line(ngx_http_stoa_sync_t *sync, const char *data,
+    size_t len)
+{
+    stoa_err_t       err;
+    stoa_json_val_t  root, val;
+
+    if (len == 0) {
+        return NGX_OK;
+    }
+
+    if (sync->end) {
+        return ngx_http_stoa_sync_wrong(sync, "a line follows the end line");
+    }
+
+    if (stoa_json_check(data, len, STOA_JSON_DEPTH_MAX, &root, &err)
+        != STOA_OK || root.type != STOA_JSON_OBJECT)
+    {
+        return ngx_http_stoa_sync_wrong(sync, "a line is no JSON object");
+    }
+
+    if (!sync->header) {
+        return ngx_http_stoa_sync_header(sync, &root);
+    }
+
+    if (stoa_json_get(&root, "end", &val)) {
+        return ngx_http_stoa_sync_end(sync, &root);
+    }
+
+    return ngx_http_stoa_sync_row(sync, &root);
+}
+
+
+static ngx_int_t
+ngx_http_stoa_sync_header(ngx_http_stoa_sync_t *sync,
+    const stoa_json_val_t *root)
+{
+    uint64_t                version, rev;
+    stoa_str_t              epoch;
+    ngx_http_stoa_meta_t   *m;
+
+    if (!ngx_http_stoa_sync_int(root, "feed", &version) || version != 1
+        || !ngx_http_stoa_sync_int(root, "rev", &rev)
+        || !ngx_http_stoa_sync_text(root, "epoch", &epoch)
+        || epoch.len != 16)
+    {
+        return ngx_http_stoa_sync_wrong(sync, "the first line is no header "
+                                        "of version 1");
+    }
+
+    ngx_memcpy(sync->epoch, epoch.data, 16);
+    sync->header = 1;
+
+    m = &sync->w->committed;
+
+    if (m->epoch[0] && ngx_memcmp(m->epoch, sync->epoch, 16) != 0) {
+        sync->gone = 1;
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_stoa_sync_row(ngx_http_stoa_sync_t *sync,
+    const stoa_json_val_t *root)
+{
+    int                   rc;
+    stoa_json_val_t       val;
+    ngx_http_stoa_row_t   row;
+
+    if (!ngx_http_stoa_sync_text(root, "key", &row.key)
+        || !ngx_http_stoa_sync_text(root, "kind", &row.kind)
+        || !ngx_http_stoa_sync_int(root, "rev", &row.rev))
+    {
+        return ngx_http_stoa_sync_wrong(sync, "a row has no key, kind or rev");
+    }
+
+    row.deleted = stoa_json_get(root, "deleted", &val)
+                  && val.type == STOA_JSON_TRUE;
+
+    row.body.data = "";
+    row.body.len = 0;
+
+    if (!row.deleted) {
+        if (!stoa_json_get(root, "body", &val)) {
+            return ngx_http_stoa_sync_wrong(sync, "a row has no body");
+        }
+
+        row.body.data = val.start;
+        row.body.len = (size_t) (val.end - val.start);
+    }
+
+    if (sync->w->txn == NULL && ngx_http_stoa_sync_begin(sync) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    /* another process may have been faster: nginx -s upgrade */
+
+    if (row.rev <= sync->w->meta.rev) {
+        return NGX_OK;
+    }
+
+    rc = ngx_http_stoa_writer_apply(sync->w, &row);
+
+    if (rc != 0) {
+        return ngx_http_stoa_sync_store_failed(sync, rc);
+    }
+
+    sync->rows++;
+
+    if (sync->w->rows >= NGX_HTTP_STOA_BATCH_ROWS
+        || sync->w->bytes >= NGX_HTTP_STOA_BATCH_BYTES)
+    {
+        return ngx_http_stoa_sync_commit(sync);
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_stoa_sync_end(ngx_http_stoa_sync_t *sync,
+    const stoa_json_val_t *root)
+{
+    uint64_t                 rev;
+    ngx_http_stoa_writer_t  *w;
+
+    w = sync->w;
+
+    if (!ngx_http_stoa_sync_int(root, "rev", &rev)) {
+        return ngx_http_stoa_sync_wrong(sync, "the end line has no rev");
+    }
+
+    if (w->txn == NULL && w == &sync->cur && rev <= w->committed.rev
+        && w->committed.epoch[0])
+    {
+        /* nothing new */
+        sync->end = 1;
+        return NGX_OK;
+    }
+
+    if (w->txn == NULL && ngx_http_stoa_sync_begin(sync) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    w->meta.complete = 1;
+    w->meta.rev = ngx_max(w->meta.rev, rev);
+
+    if (ngx_http_stoa_sync_commit(sync) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (w == &sync->next && ngx_http_stoa_sync_switch(sync) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    sync->end = 1;
+
+    ngx_http_stoa_store(&sync->agent->rev, sync->cur.committed.rev);
+    ngx_http_stoa_client_wake(&sync->agent->report);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_stoa_sync_begin(ngx_http_stoa_sync_t *sync)
+{
+    int  rc;
+
+    rc = ngx_http_stoa_writer_begin(sync->w);
+
+    if (rc != 0) {
+        return ngx_http_stoa_sync_store_failed(sync, rc);
+    }
+
+    ngx_memcpy(sync->w->meta.epoch, sync->epoch, 16);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_stoa_sync_commit(ngx_http_stoa_sync_t *sync)
+{
+    int                  rc;
+    uint64_t             start, rows;
+    ngx_http_stoa_sh_t  *sh;
+
+    if (!ngx_http_stoa_agent_owns(sync->agent)) {
+        ngx_http_stoa_writer_abort(sync->w);
+        return ngx_http_stoa_sync_wrong(sync, "another worker took over");
+    }
+
+    sh = sync->agent->mcf->sh;
+    rows = sync->w->rows;
+    start = ngx_http_stoa_now_ns();
+
+    rc = ngx_http_stoa_writer_commit(sync->w);
+
+    if (rc != 0) {
+        return ngx_http_stoa_sync_store_failed(sync, rc);
+    }
+
+    ngx_http_stoa_add(&sh->sync_rows, rows);
+    ngx_http_stoa_add(&sh->sync_rejected, sync->w->refused);
+    ngx_http_stoa_add(&sh->sync_commits, 1);
+    ngx_http_stoa_add(&sh->sync_commit_us,
+                      (ngx_http_stoa_now_ns() - start) / 1000);
+    sync->w->refused = 0;
+
+    return NGX_OK;
+}
+
+
+/* The loaded store comes into force: on disk first, then in the workers. */
+
+static ngx_int_t
+ngx_http_stoa_sync_switch(ngx_http_stoa_sync_t *sync)
+{
+    int                         rc;
+    ngx_http_stoa_main_conf_t  *mcf;
+
+    mcf = sync->agent->mcf;
+
+    rc = mdb_env_sync(sync->next.env->env, 1);
+
+    if (rc != 0) {
+        return ngx_http_stoa_sync_store_failed(sync, rc);
+    }
+
+    if (ngx_http_stoa_env_state_set(mcf, sync->next_name) != NGX_OK) {
+        return ngx_http_stoa_sync_store_failed(sync, errno);
+    }
+
+    ngx_http_stoa_store(&mcf->sh->store_bad, (uint64_t) 0);
+    ngx_http_stoa_add(&mcf->sh->store_gen, 1);
+
+    ngx_http_stoa_writer_free(&sync->cur);
+
+    sync->cur = sync->next;
+    sync->cur.flags = MDB_NOMETASYNC;
+    ngx_memzero(&sync->next, sizeof(ngx_http_stoa_writer_t));
+
+    (void) strcpy(sync->cur_name, sync->next_name);
+    sync->w = &sync->cur;
+
+    ngx_http_stoa_env_sweep(mcf, sync->cur_name, NULL);
+
+    ngx_log_error(NGX_LOG_NOTICE, sync->agent->log, 0,
+                  "configuration of revision %uL is in force, %uL records "
+                  "were loaded", sync->cur.committed.rev, sync->rows);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_stoa_sync_store_failed(ngx_http_stoa_sync_t *sync, int err)
+{
+    ngx_http_stoa_sh_t  *sh;
+
+    sh = sync->agent->mcf->sh;
+    sync->err = err;
+
+    (void) snprintf(sync->why, sizeof(sync->why), "the store failed: %s%s",
+                    mdb_strerror(err),
+                    err == MDB_MAP_FULL ? " (size= of stoa_store)" : "");
+
+    if (err == MDB_MAP_FULL || err == ENOSPC) {
+        ngx_http_stoa_add(&sh->store_full, 1);
+        ngx_http_stoa_store(&sh->sync_state,
+                            (uint64_t) NGX_HTTP_STOA_SYNC_STORE_FULL);
+    }
+
+    if (err == MDB_CORRUPTED || err == MDB_PAGE_NOTFOUND
+        || err == MDB_PANIC)
+    {
+        ngx_http_stoa_store(&sh->store_bad, (uint64_t) 1);
+    }
+
+    return NGX_ERROR;
+}
+
+
+static ngx_int_t
+ngx_http_stoa_sync_wrong(ngx_http_stoa_sync_t *sync, const char *what)
+{
+    (void) snprintf(sync->why, sizeof(sync->why), "bad feed: %s", what);
+
+    return NGX_ERROR;
+}
+
+
+static void
+ngx_http_stoa_sync_good(ngx_http_stoa_sync_t *sync)
+{
+    uint64_t                    now;
+    ngx_http_stoa_main_conf_t  *mcf;
+
+    mcf = sync->agent->mcf;
+    now = ngx_http_stoa_wall_ms();
+
+    ngx_http_stoa_store(&mcf->sh->sync_ok_ms, now);
+
+    if (now - sync->touched_ms >= 1000) {
+        ngx_http_stoa_env_touch(mcf);
+        sync->touched_ms = now;
+    }
+
+    if (sync->fails || !sync->contact) {
+        ngx_log_error(NGX_LOG_NOTICE, sync->agent->log, 0,
+                      "in touch with the control plane, revision %uL",
+                      sync->cur.committed.rev);
+        ngx_http_stoa_zone_sync_err(mcf->sh, "");
+    }
+
+    sync->contact = 1;
+    sync->fails = 0;
+
+    ngx_http_stoa_store(&mcf->sh->sync_state,
+                        (uint64_t) NGX_HTTP_STOA_SYNC_CONNECTED);
+}
+
+
+/* Says so once, and again every minute or so; then waits. */
+
+static void
+ngx_http_stoa_sync_bad(ngx_http_stoa_sync_t *sync)
+{
+    uint64_t             ms, state;
+    ngx_uint_t           i;
+    ngx_http_stoa_sh_t  *sh;
+
+    sh = sync->agent->mcf->sh;
+
+    if (sync->fails % 10 == 0) {
+        ngx_log_error(NGX_LOG_ERR, sync->agent->log, 0,
+                      "sync with the control plane failed: %s", sync->why);
+    }
+
+    ngx_http_stoa_add(&sh->sync_failures, 1);
+    ngx_http_stoa_zone_sync_err(sh, sync->why);
+
+    state = ngx_http_stoa_load(&sh->sync_state);
+
+    if (state != NGX_HTTP_STOA_SYNC_UNAUTHORIZED
+        && state != NGX_HTTP_STOA_SYNC_STORE_FULL)
+    {
+        ngx_http_stoa_store(&sh->sync_state,
+                            (uint64_t) NGX_HTTP_STOA_SYNC_FAILING);
+    }
+
+    sync->contact = 0;
+
+    ms = NGX_HTTP_STOA_BACKOFF_MIN_MS;
+
+    for (i = 0; i < sync->fails && ms < NGX_HTTP_STOA_BACKOFF_MAX_MS; i++) {
+        ms *= 2;
+    }
+
+    sync->fails++;
+
+    ms = ngx_min(ms, NGX_HTTP_STOA_BACKOFF_MAX_MS);
+    ms = ms / 2 + (ngx_http_stoa_now_ns() >> 10) % (ms / 2 + 1);
+
+    /* in slices: the lease may go */
+
+    for (i = 0; ms && !ngx_http_stoa_agent_over(sync->agent); i++) {
+        ngx_http_stoa_client_sleep(&sync->agent->sync, ngx_min(ms, 500));
+        ms -= ngx_min(ms, 500);
+    }
+}
+
+
+/* What has an escape in it is no key, kind or epoch of ours. */
+
+static bool
+ngx_http_stoa_sync_text(const stoa_json_val_t *root, const char *name,
+    stoa_str_t *s)
+{
+    stoa_json_val_t  val;
+
+    if (!stoa_json_get(root, name, &val) || val.type != STOA_JSON_STRING
+        || val.escaped)
+    {
+        return false;
+    }
+
+    s->data = val.start + 1;
+    s->len = (size_t) (val.end - val.start) - 2;
+
+    return true;
+}
+
+
+static bool
+ngx_http_stoa_sync_int(const stoa_json_val_t *root, const char *name,
+    uint64_t *n)
+{
+    int64_t          i;
+    stoa_json_val_t  val;
+
+    if (!stoa_json_get(root, name, &val) || val.type != STOA_JSON_NUMBER
+        || stoa_json_int(&val, &i) != STOA_OK || i < 0)
+    {
+        return false;
+    }
+
+    *n = (uint64_t) i;
+
+    return true;
+}

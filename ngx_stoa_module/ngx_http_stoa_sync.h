@@ -1,0 +1,150 @@
+/*
+ * The two threads of worker 0 that speak with the control plane.
+ *
+ *   sync    GET  feed  -> store                    (ngx_http_stoa_sync.c)
+ *   report  POST status, usage <- counters, spool  (ngx_http_stoa_report.c)
+ *
+ * Process: worker 0.  Lifetime: from init_process to exit_process, or until
+ * another worker 0 has taken the lease of the zone (a reload).  The threads
+ * block all signals and touch only LMDB, the mapped counter file, the shared
+ * zone and their own memory; they log through the cycle's log, which writes
+ * whole lines.
+ */
+
+#ifndef NGX_HTTP_STOA_SYNC_H
+#define NGX_HTTP_STOA_SYNC_H
+
+
+#include "ngx_http_stoa_store.h"
+#include "ngx_http_stoa_counters.h"
+
+#include <curl/curl.h>
+
+
+#define NGX_HTTP_STOA_WAIT_S           30     /* long poll                   */
+#define NGX_HTTP_STOA_CONNECT_MS       5000
+#define NGX_HTTP_STOA_POST_MS          15000
+#define NGX_HTTP_STOA_BACKOFF_MIN_MS   200
+#define NGX_HTTP_STOA_BACKOFF_MAX_MS   10000
+#define NGX_HTTP_STOA_STATUS_MS        5000
+#define NGX_HTTP_STOA_FLUSH_MS         2000   /* at exit                     */
+#define NGX_HTTP_STOA_LINE_MAX         (STOA_RECORD_MAX + 4096)
+#define NGX_HTTP_STOA_ANSWER_MAX       65536
+#define NGX_HTTP_STOA_SPOOL_SIZE       (512UL * 1024 * 1024)
+#define NGX_HTTP_STOA_SPOOL_BATCHES    256
+#define NGX_HTTP_STOA_SPOOL_ROWS       2000   /* of one batch                */
+#define NGX_HTTP_STOA_SPOOL_CALM       16     /* waiting batches, from which
+                                                 one a minute is enough      */
+
+
+typedef struct {
+    CURLM                      *multi;        /* waits; curl_multi_wakeup    */
+    CURL                       *easy;
+    struct curl_slist          *headers;
+    char                        error[CURL_ERROR_SIZE];
+} ngx_http_stoa_client_t;
+
+
+typedef struct {
+    ngx_http_stoa_main_conf_t  *mcf;
+    ngx_log_t                  *log;
+    uint64_t                    lease;
+    uint64_t                    stop;         /* set by the event loop       */
+    pthread_t                   sync_thread;
+    pthread_t                   report_thread;
+    ngx_http_stoa_client_t      sync;
+    ngx_http_stoa_client_t      report;
+    uint64_t                    rev;          /* of the last commit: wakes
+                                                 the report                  */
+    unsigned                    sync_runs:1;
+    unsigned                    report_runs:1;
+} ngx_http_stoa_agent_t;
+
+
+/* Event loop of worker 0. */
+ngx_int_t ngx_http_stoa_agent_start(ngx_http_stoa_main_conf_t *mcf,
+    ngx_log_t *log);
+void ngx_http_stoa_agent_stop(void);
+
+/* Bodies of the threads. */
+void *ngx_http_stoa_sync_run(void *agent);
+void *ngx_http_stoa_report_run(void *agent);
+
+/* Must this thread end? */
+ngx_uint_t ngx_http_stoa_agent_over(ngx_http_stoa_agent_t *agent);
+/* Is the lease still ours? */
+ngx_uint_t ngx_http_stoa_agent_owns(ngx_http_stoa_agent_t *agent);
+
+
+/* ---- HTTP (ngx_http_stoa_client.c) ------------------------------------- */
+
+ngx_int_t ngx_http_stoa_client_init(ngx_http_stoa_agent_t *agent,
+    ngx_http_stoa_client_t *c);
+void ngx_http_stoa_client_free(ngx_http_stoa_client_t *c);
+
+typedef size_t (*ngx_http_stoa_client_pt)(char *data, size_t size, size_t n,
+    void *ctx);
+
+/*
+ * One exchange; path below the control plane's URL.  body NULL: GET.
+ * deadline_ms 0: until it ends, is over, or stalls for stall_s.
+ * NGX_OK with *status; NGX_ERROR with c->error; NGX_ABORT: is over.
+ */
+typedef struct {
+    const char                *path;
+    const char                *body;
+    size_t                     body_len;
+    ngx_http_stoa_client_pt    sink;
+    void                      *ctx;
+    ngx_uint_t                 deadline_ms;
+    ngx_uint_t                 stall_s;
+    unsigned                   last:1;        /* goes on when over           */
+    long                       status;
+} ngx_http_stoa_exchange_t;
+
+ngx_int_t ngx_http_stoa_client_do(ngx_http_stoa_agent_t *agent,
+    ngx_http_stoa_client_t *c, ngx_http_stoa_exchange_t *x);
+void ngx_http_stoa_client_sleep(ngx_http_stoa_client_t *c, ngx_uint_t ms);
+void ngx_http_stoa_client_wake(ngx_http_stoa_client_t *c);
+
+
+/* ---- the usage spool (ngx_http_stoa_spool.c) --------------------------- */
+
+typedef struct {
+    MDB_env     *env;
+    MDB_dbi      meta;
+    MDB_dbi      batches;
+    MDB_dbi      spooled;
+    uint64_t     waiting;                     /* batches                     */
+    unsigned     full_scan:1;
+    uint64_t     scanned_ms;                  /* last full scan              */
+    uint64_t     collected_ms;                /* monotonic                   */
+} ngx_http_stoa_spool_t;
+
+typedef struct {
+    ngx_http_stoa_usage_key_t  key;
+    ngx_http_stoa_usage_val_t  val;
+} ngx_http_stoa_spool_row_t;
+
+/* The start of a value of `batches`; nrows rows follow. */
+typedef struct {
+    u_char    file[16];
+    uint64_t  batch;
+    uint64_t  from_ms;
+    uint64_t  to_ms;
+    uint64_t  nrows;
+} ngx_http_stoa_spool_batch_t;
+
+ngx_int_t ngx_http_stoa_spool_open(ngx_http_stoa_spool_t *s,
+    ngx_http_stoa_agent_t *agent);
+void ngx_http_stoa_spool_close(ngx_http_stoa_spool_t *s);
+/* What was counted since becomes batches, in one transaction. */
+ngx_int_t ngx_http_stoa_spool_collect(ngx_http_stoa_spool_t *s,
+    ngx_http_stoa_agent_t *agent);
+/* The oldest batch as JSON, and its key; NGX_DONE: there is none. */
+ngx_int_t ngx_http_stoa_spool_first(ngx_http_stoa_spool_t *s, stoa_buf_t *out,
+    uint64_t *key);
+ngx_int_t ngx_http_stoa_spool_remove(ngx_http_stoa_spool_t *s, uint64_t key);
+
+
+#endif /* NGX_HTTP_STOA_SYNC_H */

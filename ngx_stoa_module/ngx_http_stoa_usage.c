@@ -1,0 +1,255 @@
+/*
+ * Usage slots of the mapped counter file: what each finished request adds.
+ *
+ * A row adds to several words; a process killed between two of them leaves
+ * each word true, and what was added is reported with the next batch.  The
+ * dirty bit is set after the words: who killed a process in between finds the
+ * slot by the full scan at the next start.
+ */
+
+#include "ngx_http_stoa_counters.h"
+
+
+static void ngx_http_stoa_usage_key(ngx_http_stoa_usage_key_t *key,
+    const ngx_http_stoa_usage_row_t *row, ngx_uint_t level);
+static uint64_t ngx_http_stoa_usage_slot(ngx_http_stoa_main_conf_t *mcf,
+    const ngx_http_stoa_usage_key_t *key);
+static uint64_t ngx_http_stoa_usage_find(ngx_http_stoa_counters_t *c,
+    uint64_t hash, const ngx_http_stoa_usage_key_t *key);
+static uint64_t ngx_http_stoa_usage_claim(ngx_http_stoa_counters_t *c,
+    uint64_t hash, const ngx_http_stoa_usage_key_t *key);
+static void ngx_http_stoa_usage_add(ngx_http_stoa_counters_t *c,
+    uint64_t slot, const ngx_http_stoa_usage_row_t *row);
+static ngx_uint_t ngx_http_stoa_usage_bucket(uint64_t us);
+
+
+#define USAGE_LEVELS  4
+
+
+void
+ngx_http_stoa_counters_add(ngx_http_stoa_main_conf_t *mcf,
+    const ngx_http_stoa_usage_row_t *row)
+{
+    uint64_t                    slot;
+    ngx_uint_t                  level;
+    ngx_http_stoa_usage_key_t   key;
+
+    slot = 0;
+
+    for (level = 0; level < USAGE_LEVELS; level++) {
+        ngx_http_stoa_usage_key(&key, row, level);
+
+        slot = ngx_http_stoa_usage_slot(mcf, &key);
+
+        if (slot != 0) {
+            break;
+        }
+    }
+
+    if (level) {
+        ngx_http_stoa_count(usage_folded, 1);
+    }
+
+    ngx_http_stoa_usage_add(mcf->counters, slot, row);
+}
+
+
+/* The coarser the level, the fewer rows there can be. */
+
+static void
+ngx_http_stoa_usage_key(ngx_http_stoa_usage_key_t *key,
+    const ngx_http_stoa_usage_row_t *row, ngx_uint_t level)
+{
+    const ngx_str_t  *code;
+
+    ngx_memzero(key, sizeof(ngx_http_stoa_usage_key_t));
+
+    key->tenant = row->tenant;
+
+    if (level < 3) {
+        key->api = row->api;
+    }
+
+    if (level < 2) {
+        key->application = row->application;
+        key->subscription = row->subscription;
+    }
+
+    if (level < 1) {
+        key->operation = row->operation;
+    }
+
+    if (row->refused && row->refused <= NGX_HTTP_STOA_REFUSE_MAX) {
+        code = &ngx_http_stoa_refusals[row->refused - 1].code;
+        ngx_memcpy(key->refused, code->data,
+                   ngx_min(code->len, NGX_HTTP_STOA_REFUSED_LEN));
+    }
+}
+
+
+/* 0: there is no room. */
+
+static uint64_t
+ngx_http_stoa_usage_slot(ngx_http_stoa_main_conf_t *mcf,
+    const ngx_http_stoa_usage_key_t *key)
+{
+    uint64_t                   hash, slot;
+    ngx_http_stoa_counters_t  *c;
+
+    c = mcf->counters;
+
+    hash = stoa_hash64(key, sizeof(ngx_http_stoa_usage_key_t), c->head->seed);
+    hash = hash ? hash : 1;
+
+    slot = ngx_http_stoa_usage_find(c, hash, key);
+
+    if (slot == 0) {
+        ngx_http_stoa_spin_lock(&mcf->sh->usage_lock);
+        slot = ngx_http_stoa_usage_claim(c, hash, key);
+        ngx_http_stoa_spin_unlock(&mcf->sh->usage_lock);
+    }
+
+    return slot;
+}
+
+
+static uint64_t
+ngx_http_stoa_usage_find(ngx_http_stoa_counters_t *c, uint64_t hash,
+    const ngx_http_stoa_usage_key_t *key)
+{
+    uint64_t    set, slot;
+    ngx_uint_t  s, i;
+
+    for (s = 0; s < 2; s++) {
+        set = (s ? hash >> 32 : hash & 0xffffffff) % c->head->usage_sets;
+        slot = set * NGX_HTTP_STOA_COUNTERS_WAYS;
+
+        for (i = 0; i < NGX_HTTP_STOA_COUNTERS_WAYS; i++, slot++) {
+            if (ngx_http_stoa_load(&c->tags[slot]) == hash && slot != 0
+                && ngx_memcmp(&c->usage[slot].key, key,
+                              sizeof(ngx_http_stoa_usage_key_t))
+                   == 0)
+            {
+                return slot;
+            }
+        }
+    }
+
+    return 0;
+}
+
+
+/* Under the lock.  The tag is written when the key is whole. */
+
+static uint64_t
+ngx_http_stoa_usage_claim(ngx_http_stoa_counters_t *c, uint64_t hash,
+    const ngx_http_stoa_usage_key_t *key)
+{
+    uint64_t    set, slot;
+    ngx_uint_t  s, i;
+
+    slot = ngx_http_stoa_usage_find(c, hash, key);
+    if (slot) {
+        return slot;
+    }
+
+    for (s = 0; s < 2; s++) {
+        set = (s ? hash >> 32 : hash & 0xffffffff) % c->head->usage_sets;
+        slot = set * NGX_HTTP_STOA_COUNTERS_WAYS;
+
+        for (i = 0; i < NGX_HTTP_STOA_COUNTERS_WAYS; i++, slot++) {
+            if (slot == 0 || c->tags[slot] != 0) {
+                continue;
+            }
+
+            c->usage[slot].key = *key;
+            c->usage[slot].last_s = (uint64_t) ngx_time();
+            ngx_http_stoa_store(&c->tags[slot], hash);
+
+            return slot;
+        }
+    }
+
+    return 0;
+}
+
+
+static void
+ngx_http_stoa_usage_add(ngx_http_stoa_counters_t *c, uint64_t slot,
+    const ngx_http_stoa_usage_row_t *row)
+{
+    uint64_t                     bit, *word;
+    ngx_uint_t                   class;
+    ngx_http_stoa_usage_slot_t  *u;
+
+    u = &c->usage[slot];
+
+    /* 1xx (101 of a tunnel) is a success, no status a client's fault */
+
+    class = row->status / 100;
+    class = (class == 1) ? 2 : class;
+    class = (class < 2 || class > 5) ? 4 : class;
+
+    ngx_http_stoa_add(&u->val.class[class - 2], 1);
+    ngx_http_stoa_add(&u->val.bytes_in, row->bytes_in);
+    ngx_http_stoa_add(&u->val.bytes_out, row->bytes_out);
+    __atomic_store_n(&u->last_s, (uint64_t) ngx_time(), __ATOMIC_RELAXED);
+
+    /* in one order with the reader, who clears the bit before he reads: no
+     * add is left behind a bit that looked set */
+
+    (void) __atomic_fetch_add(&u->val.latency[
+                                 ngx_http_stoa_usage_bucket(row->latency_us)],
+                              1, __ATOMIC_SEQ_CST);
+
+    word = &c->dirty[slot / 64];
+    bit = 1ULL << slot % 64;
+
+    if ((__atomic_load_n(word, __ATOMIC_SEQ_CST) & bit) == 0) {
+        (void) __atomic_fetch_or(word, bit, __ATOMIC_SEQ_CST);
+    }
+}
+
+
+static ngx_uint_t
+ngx_http_stoa_usage_bucket(uint64_t us)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < NGX_HTTP_STOA_LATENCY_N - 1; i++) {
+        if (us < 1ULL << (i + 6)) {
+            break;
+        }
+    }
+
+    return i;
+}
+
+
+void
+ngx_http_stoa_usage_retire(ngx_http_stoa_counters_t *c, uint64_t slot)
+{
+    ngx_http_stoa_store(&c->tags[slot], (uint64_t) 0);
+}
+
+
+void
+ngx_http_stoa_counters_fill(ngx_http_stoa_counters_t *c,
+    ngx_http_stoa_counters_fill_t *fill)
+{
+    uint64_t  i;
+
+    fill->quota_slots = c->head->quota_sets * NGX_HTTP_STOA_COUNTERS_WAYS;
+    fill->quota_used = 0;
+
+    for (i = 0; i < fill->quota_slots; i++) {
+        fill->quota_used += c->quota[i].tag != 0;
+    }
+
+    fill->usage_slots = c->nslots - 1;
+    fill->usage_used = 0;
+
+    for (i = 1; i < c->nslots; i++) {
+        fill->usage_used += c->tags[i] != 0;
+    }
+}

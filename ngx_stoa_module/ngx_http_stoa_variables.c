@@ -1,0 +1,326 @@
+/*
+ * Variables: what was decided about a request, for log_format, map and the
+ * proxy settings of "stoa;".  README.md documents each row; t/docs.t compares.
+ *
+ * Not found (an empty value, "-" in a log) where the request did not get so
+ * far.  Never a secret.
+ */
+
+#include "ngx_http_stoa_zone.h"
+#include "ngx_http_stoa_store.h"
+
+
+typedef enum {
+    STOA_VAR_TENANT, STOA_VAR_APPLICATION, STOA_VAR_API, STOA_VAR_OPERATION,
+    STOA_VAR_TOOL, STOA_VAR_PLAN, STOA_VAR_SUBSCRIPTION, STOA_VAR_CREDENTIAL,
+    STOA_VAR_REFUSAL, STOA_VAR_REQUEST_ID, STOA_VAR_REVISION,
+    STOA_VAR_RATE_LIMIT, STOA_VAR_RATE_REMAINING, STOA_VAR_RATE_RESET,
+    STOA_VAR_UPSTREAM_URI, STOA_VAR_UPSTREAM_HOST, STOA_VAR_UPSTREAM_SCHEME,
+    STOA_VAR_UPSTREAM_TLS_NAME
+} ngx_http_stoa_var_e;
+
+
+static ngx_int_t ngx_http_stoa_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_stoa_variable_revision(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_stoa_variable_refusal(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_stoa_variable_rate(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static void ngx_http_stoa_variable_api(ngx_http_stoa_ctx_t *ctx,
+    ngx_uint_t what, ngx_str_t *s);
+static ngx_int_t ngx_http_stoa_variable_text(ngx_http_variable_value_t *v,
+    ngx_str_t *s);
+static ngx_int_t ngx_http_stoa_variable_number(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uint64_t n);
+
+
+static ngx_http_variable_t  ngx_http_stoa_variables[] = {
+
+    { ngx_string("stoa_tenant"), NULL, ngx_http_stoa_variable,
+      STOA_VAR_TENANT, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("stoa_application"), NULL, ngx_http_stoa_variable,
+      STOA_VAR_APPLICATION, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("stoa_api"), NULL, ngx_http_stoa_variable,
+      STOA_VAR_API, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("stoa_operation"), NULL, ngx_http_stoa_variable,
+      STOA_VAR_OPERATION, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("stoa_tool"), NULL, ngx_http_stoa_variable,
+      STOA_VAR_TOOL, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("stoa_plan"), NULL, ngx_http_stoa_variable,
+      STOA_VAR_PLAN, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("stoa_subscription"), NULL, ngx_http_stoa_variable,
+      STOA_VAR_SUBSCRIPTION, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("stoa_credential"), NULL, ngx_http_stoa_variable,
+      STOA_VAR_CREDENTIAL, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("stoa_refusal"), NULL, ngx_http_stoa_variable_refusal,
+      STOA_VAR_REFUSAL, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("stoa_request_id"), NULL, ngx_http_stoa_variable,
+      STOA_VAR_REQUEST_ID, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("stoa_revision"), NULL, ngx_http_stoa_variable_revision,
+      STOA_VAR_REVISION, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("stoa_rate_limit"), NULL, ngx_http_stoa_variable_rate,
+      STOA_VAR_RATE_LIMIT, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("stoa_rate_remaining"), NULL, ngx_http_stoa_variable_rate,
+      STOA_VAR_RATE_REMAINING, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("stoa_rate_reset"), NULL, ngx_http_stoa_variable_rate,
+      STOA_VAR_RATE_RESET, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("stoa_upstream_scheme"), NULL, ngx_http_stoa_variable,
+      STOA_VAR_UPSTREAM_SCHEME, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("stoa_upstream_host"), NULL, ngx_http_stoa_variable,
+      STOA_VAR_UPSTREAM_HOST, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("stoa_upstream_uri"), NULL, ngx_http_stoa_variable,
+      STOA_VAR_UPSTREAM_URI, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("stoa_upstream_tls_name"), NULL, ngx_http_stoa_variable,
+      STOA_VAR_UPSTREAM_TLS_NAME, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+      ngx_http_null_variable
+};
+
+
+ngx_int_t
+ngx_http_stoa_variables_add(ngx_conf_t *cf)
+{
+    ngx_http_variable_t  *var, *v;
+
+    for (v = ngx_http_stoa_variables; v->name.len; v++) {
+
+        var = ngx_http_add_variable(cf, &v->name, v->flags);
+        if (var == NULL) {
+            return NGX_ERROR;
+        }
+
+        var->get_handler = v->get_handler;
+        var->data = v->data;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_stoa_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v,
+    uintptr_t data)
+{
+    ngx_str_t             s, *text;
+    stoa_id_t            *id;
+    ngx_http_stoa_ctx_t  *ctx;
+
+    ctx = ngx_http_stoa_ctx(r);
+
+    if (ctx == NULL) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    ngx_str_null(&s);
+    text = &s;
+    id = NULL;
+
+    switch (data) {
+
+    case STOA_VAR_TENANT:
+        text = &ctx->tenant_name;
+        break;
+
+    case STOA_VAR_APPLICATION:
+        text = &ctx->application_name;
+        break;
+
+    case STOA_VAR_PLAN:
+        text = &ctx->plan_name;
+        break;
+
+    case STOA_VAR_TOOL:
+        id = &ctx->tool;
+        break;
+
+    case STOA_VAR_SUBSCRIPTION:
+        id = &ctx->subscription;
+        break;
+
+    case STOA_VAR_CREDENTIAL:
+        id = &ctx->credential;
+        break;
+
+    case STOA_VAR_REQUEST_ID:
+        text = &ctx->request_id;
+        break;
+
+    case STOA_VAR_UPSTREAM_URI:
+        text = &ctx->upstream_uri;
+        break;
+
+    case STOA_VAR_UPSTREAM_HOST:
+        text = &ctx->upstream_host;
+        break;
+
+    case STOA_VAR_UPSTREAM_SCHEME:
+        text = &ctx->upstream_scheme;
+        break;
+
+    case STOA_VAR_UPSTREAM_TLS_NAME:
+        text = &ctx->tls_name;
+        break;
+
+    default:
+        ngx_http_stoa_variable_api(ctx, data, &s);
+        break;
+    }
+
+    if (id && id->c[0]) {
+        s.data = (u_char *) id->c;
+        s.len = STOA_ID_LEN;
+    }
+
+    return ngx_http_stoa_variable_text(v, text);
+}
+
+
+/* The api's name, the operation's template: of the compiled api, which lives
+ * as long as the request. */
+
+static void
+ngx_http_stoa_variable_api(ngx_http_stoa_ctx_t *ctx, ngx_uint_t what,
+    ngx_str_t *s)
+{
+    stoa_str_t                   text;
+    const stoa_rec_api_t        *rec;
+    const stoa_rec_operation_t  *ops;
+
+    if (ctx->api == NULL) {
+        return;
+    }
+
+    rec = ctx->api->rec;
+
+    if (what == STOA_VAR_API) {
+        text = stoa_rec_str(rec, rec->name);
+
+    } else if (ctx->operation && ctx->operation <= rec->operations.n) {
+        ops = stoa_rec_vec(rec, rec->operations, stoa_rec_operation_t);
+        text = stoa_rec_str(rec, ops[ctx->operation - 1].path);
+
+    } else {
+        return;
+    }
+
+    s->data = (u_char *) text.data;
+    s->len = text.len;
+}
+
+
+static ngx_int_t
+ngx_http_stoa_variable_text(ngx_http_variable_value_t *v, ngx_str_t *s)
+{
+    if (s->data == NULL) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+    v->data = s->data;
+    v->len = (unsigned) s->len;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_stoa_variable_number(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uint64_t n)
+{
+    v->data = ngx_pnalloc(r->pool, NGX_INT64_LEN);
+    if (v->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    v->len = ngx_sprintf(v->data, "%uL", n) - v->data;
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_stoa_variable_revision(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_http_stoa_main_conf_t  *mcf;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+
+    if (mcf->store == NULL || mcf->store->meta.complete == 0) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    return ngx_http_stoa_variable_number(r, v,
+                                         ngx_http_stoa_store_rev(mcf->store));
+}
+
+
+static ngx_int_t
+ngx_http_stoa_variable_refusal(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_str_t             s;
+    ngx_http_stoa_ctx_t  *ctx;
+
+    ctx = ngx_http_stoa_ctx(r);
+
+    if (ctx == NULL || ctx->refused == 0
+        || ctx->refused > NGX_HTTP_STOA_REFUSE_MAX)
+    {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    s = ngx_http_stoa_refusals[ctx->refused - 1].code;
+
+    return ngx_http_stoa_variable_text(v, &s);
+}
+
+
+static ngx_int_t
+ngx_http_stoa_variable_rate(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    uint64_t              n;
+    ngx_http_stoa_ctx_t  *ctx;
+
+    ctx = ngx_http_stoa_ctx(r);
+
+    if (ctx == NULL || !ctx->limited) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    n = (data == STOA_VAR_RATE_LIMIT) ? ctx->rate.limit
+        : (data == STOA_VAR_RATE_REMAINING) ? ctx->rate.remaining
+        : (ctx->rate.reset_ms + 999) / 1000;
+
+    return ngx_http_stoa_variable_number(r, v, n);
+}

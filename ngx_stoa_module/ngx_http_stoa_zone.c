@@ -1,0 +1,561 @@
+/*
+ * The shared zone: its layout and life, processes, locks, sums.  The rate
+ * slots are in _rate.c, the in-flight slots in _inflight.c.
+ */
+
+#include "ngx_http_stoa_zone.h"
+#include "ngx_http_stoa_conf.h"
+
+#include <signal.h>
+#include <sched.h>
+
+
+static char *ngx_http_stoa_zone_form(ngx_conf_t *cf, ngx_str_t *arg,
+    ngx_str_t *name, ssize_t *size);
+static ngx_int_t ngx_http_stoa_zone_init(ngx_shm_zone_t *shm_zone, void *data);
+static ngx_int_t ngx_http_stoa_zone_create(ngx_shm_zone_t *shm_zone);
+static void ngx_http_stoa_zone_layout(ngx_http_stoa_sh_t *sh, size_t size,
+    ngx_uint_t nprocs);
+static void ngx_http_stoa_zone_tell_lost(ngx_shm_zone_t *shm_zone);
+static uint64_t ngx_http_stoa_zone_born(uint64_t pid);
+static void ngx_http_stoa_zone_reconcile(ngx_http_stoa_sh_t *sh,
+    ngx_log_t *log);
+static uint64_t ngx_http_stoa_zone_pow2(uint64_t n);
+
+
+/* Before a process attaches (and in the master) counts go nowhere. */
+static ngx_http_stoa_proc_t   ngx_http_stoa_zone_nobody;
+static ngx_http_stoa_proc_t  *ngx_http_stoa_zone_proc =
+                                                  &ngx_http_stoa_zone_nobody;
+static ngx_uint_t             ngx_http_stoa_zone_index;
+
+/* nginx gives a zone's init no way to the cycle it belongs to */
+static ngx_cycle_t           *ngx_http_stoa_zone_cycle;
+
+
+/* stoa_zone NAME:SIZE [on_full=deny|allow]; */
+
+char *
+ngx_http_stoa_zone_set(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_stoa_main_conf_t *mcf = conf;
+
+    char       *rv;
+    ssize_t     size;
+    ngx_str_t   name, *value;
+
+    if (mcf->zone) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    rv = ngx_http_stoa_zone_form(cf, &value[1], &name, &size);
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
+    if (cf->args->nelts == 3) {
+
+        if (ngx_strcmp(value[2].data, "on_full=deny") == 0) {
+            mcf->zone_full_deny = 1;
+
+        } else if (ngx_strcmp(value[2].data, "on_full=allow") == 0) {
+            mcf->zone_full_deny = 0;
+
+        } else {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid parameter \"%V\" of \"stoa_zone\", it "
+                               "must be on_full=deny or on_full=allow",
+                               &value[2]);
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    mcf->zone = ngx_shared_memory_add(cf, &name, size, &ngx_http_stoa_module);
+    if (mcf->zone == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    mcf->zone->init = ngx_http_stoa_zone_init;
+    mcf->zone->data = mcf;
+    ngx_http_stoa_zone_cycle = cf->cycle;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_stoa_zone_form(ngx_conf_t *cf, ngx_str_t *arg, ngx_str_t *name,
+    ssize_t *size)
+{
+    u_char     *p;
+    ngx_str_t   s;
+
+    p = (u_char *) ngx_strchr(arg->data, ':');
+
+    if (p == NULL || p == arg->data) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid zone \"%V\", its form is NAME:SIZE, for "
+                           "example \"stoa:16m\"", arg);
+        return NGX_CONF_ERROR;
+    }
+
+    name->data = arg->data;
+    name->len = p - arg->data;
+
+    s.data = p + 1;
+    s.len = arg->data + arg->len - s.data;
+
+    *size = ngx_parse_size(&s);
+
+    if (*size == NGX_ERROR) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid size \"%V\" of zone \"%V\"", &s, name);
+        return NGX_CONF_ERROR;
+    }
+
+    if (*size < NGX_HTTP_STOA_ZONE_MIN) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "zone \"%V\" is too small: %z bytes, the least is "
+                           "%d", name, *size, (int) NGX_HTTP_STOA_ZONE_MIN);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_int_t
+ngx_http_stoa_zone_init(ngx_shm_zone_t *shm_zone, void *data)
+{
+    ngx_http_stoa_main_conf_t *omcf = data;
+
+    ngx_slab_pool_t            *shpool;
+    ngx_http_stoa_main_conf_t  *mcf;
+
+    mcf = shm_zone->data;
+
+    /* all is parsed, and a reload can still be given up */
+
+    if (ngx_http_stoa_conf_files(mcf, ngx_http_stoa_zone_cycle) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (omcf || shm_zone->shm.exists) {
+
+        shpool = (ngx_slab_pool_t *) shm_zone->shm.addr;
+        mcf->sh = shpool->data;
+
+        if (mcf->sh == NULL || mcf->sh->magic != NGX_HTTP_STOA_ZONE_MAGIC
+            || mcf->sh->layout != NGX_HTTP_STOA_ZONE_LAYOUT)
+        {
+            ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, 0,
+                          "zone \"%V\" belongs to another version of the "
+                          "module: restart nginx instead of a reload",
+                          &shm_zone->shm.name);
+            return NGX_ERROR;
+        }
+
+        return NGX_OK;
+    }
+
+    return ngx_http_stoa_zone_create(shm_zone);
+}
+
+
+static ngx_int_t
+ngx_http_stoa_zone_create(ngx_shm_zone_t *shm_zone)
+{
+    size_t                      size;
+    ngx_uint_t                  nprocs;
+    ngx_core_conf_t            *ccf;
+    ngx_slab_pool_t            *shpool;
+    ngx_http_stoa_main_conf_t  *mcf;
+
+    ngx_http_stoa_zone_tell_lost(shm_zone);
+
+    mcf = shm_zone->data;
+    shpool = (ngx_slab_pool_t *) shm_zone->shm.addr;
+
+    /* all of it in one piece: no node is ever given back */
+
+    size = shpool->pfree * ngx_pagesize;
+    mcf->sh = ngx_slab_calloc(shpool, size);
+
+    if (mcf->sh == NULL) {
+        ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, 0,
+                      "zone \"%V\": no %uz contiguous bytes",
+                      &shm_zone->shm.name, size);
+        return NGX_ERROR;
+    }
+
+    shpool->data = mcf->sh;
+
+    /* during a reload there are two generations of workers */
+
+    ccf = (ngx_core_conf_t *) ngx_get_conf(ngx_http_stoa_zone_cycle->conf_ctx,
+                                           ngx_core_module);
+
+    nprocs = 2 * ngx_max(ccf->worker_processes, 1) + 8;
+    nprocs = ngx_max(nprocs, NGX_HTTP_STOA_PROCS_MIN);
+    nprocs = ngx_min(ngx_align(nprocs, 4), NGX_HTTP_STOA_PROCS_MAX);
+
+    ngx_http_stoa_zone_layout(mcf->sh, size, nprocs);
+
+    return NGX_OK;
+}
+
+
+/* An eighth for in-flight slots, the rest for rate slots. */
+
+static void
+ngx_http_stoa_zone_layout(ngx_http_stoa_sh_t *sh, size_t size,
+    ngx_uint_t nprocs)
+{
+    size_t  head, left, set;
+
+    head = offsetof(ngx_http_stoa_sh_t, procs)
+           + nprocs * sizeof(ngx_http_stoa_proc_t);
+    head = ngx_align(head, 128);
+    left = size - head;
+
+    sh->layout = NGX_HTTP_STOA_ZONE_LAYOUT;
+    sh->nprocs = nprocs;
+    sh->size = size;
+    sh->started_ms = ngx_http_stoa_wall_ms();
+
+    sh->fly_off = head;
+    sh->fly_slot_size = sizeof(uint64_t) + nprocs * sizeof(uint16_t);
+    set = sizeof(uint64_t) + NGX_HTTP_STOA_FLY_WAYS * sh->fly_slot_size;
+    sh->fly_sets = ngx_http_stoa_zone_pow2(left / 6 / set);
+
+    sh->rate_off = ngx_align(head + sh->fly_sets * set, 128);
+    sh->rate_sets = ngx_http_stoa_zone_pow2((size - sh->rate_off)
+                                          / sizeof(ngx_http_stoa_rate_set_t));
+
+    ngx_http_stoa_store(&sh->magic, NGX_HTTP_STOA_ZONE_MAGIC);
+}
+
+
+/* nginx gives a zone of a changed size fresh memory without a word. */
+
+static void
+ngx_http_stoa_zone_tell_lost(ngx_shm_zone_t *shm_zone)
+{
+    ngx_uint_t        i;
+    ngx_shm_zone_t   *zone;
+    ngx_list_part_t  *part;
+
+    part = (ngx_list_part_t *) &ngx_cycle->shared_memory.part;
+    zone = part->elts;
+
+    for (i = 0; /* void */ ; i++) {
+
+        if (i >= part->nelts) {
+            if (part->next == NULL) {
+                return;
+            }
+
+            part = part->next;
+            zone = part->elts;
+            i = 0;
+        }
+
+        if (zone[i].tag == &ngx_http_stoa_module && &zone[i] != shm_zone
+            && zone[i].shm.addr != NULL)
+        {
+            ngx_log_error(NGX_LOG_WARN, shm_zone->shm.log, 0,
+                          "zone \"%V\" of %uz bytes replaces \"%V\" of %uz: "
+                          "rate limits and in-flight counts start afresh",
+                          &shm_zone->shm.name, shm_zone->shm.size,
+                          &zone[i].shm.name, zone[i].shm.size);
+            return;
+        }
+    }
+}
+
+
+static uint64_t
+ngx_http_stoa_zone_pow2(uint64_t n)
+{
+    uint64_t  p;
+
+    for (p = 1; p * 2 <= n; p *= 2) { /* void */ }
+
+    return p;
+}
+
+
+/* The 22nd field of /proc/PID/stat; 0 where that cannot be read. */
+
+static uint64_t
+ngx_http_stoa_zone_born(uint64_t pid)
+{
+    int       n;
+    char      buf[1024], *p;
+    FILE     *f;
+    uint64_t  born;
+
+    (void) snprintf(buf, sizeof(buf), "/proc/%llu/stat",
+                    (unsigned long long) pid);
+
+    f = fopen(buf, "r");
+    if (f == NULL) {
+        return 0;
+    }
+
+    n = (int) fread(buf, 1, sizeof(buf) - 1, f);
+    (void) fclose(f);
+
+    buf[n > 0 ? n : 0] = '\0';
+
+    /* the name in parentheses may hold anything */
+
+    p = strrchr(buf, ')');
+
+    for (n = 2; p && n < 22; n++) {
+        p = strchr(p + 1, ' ');
+    }
+
+    if (p == NULL) {
+        return 0;
+    }
+
+    born = strtoull(p + 1, NULL, 10);
+
+    return born;
+}
+
+
+void
+ngx_http_stoa_zone_attach(ngx_http_stoa_main_conf_t *mcf, ngx_log_t *log)
+{
+    uint64_t                free, pid;
+    ngx_uint_t              i;
+    ngx_http_stoa_sh_t     *sh;
+    ngx_http_stoa_proc_t   *proc;
+
+    sh = mcf->sh;
+
+    ngx_http_stoa_zone_reconcile(sh, log);
+
+    pid = (uint64_t) ngx_pid;
+
+    for (i = 0; i + 1 < sh->nprocs; i++) {
+        proc = &sh->procs[i];
+        free = 0;
+
+        if (ngx_http_stoa_cas(&proc->pid, &free, pid)) {
+            ngx_http_stoa_store(&proc->born, ngx_http_stoa_zone_born(pid));
+            goto found;
+        }
+    }
+
+    ngx_log_error(NGX_LOG_WARN, log, 0,
+                  "more than %ui worker processes use the zone \"%V\": if "
+                  "this one is killed, its in-flight counts stay",
+                  (ngx_uint_t) sh->nprocs - 1, &mcf->zone->shm.name);
+
+    proc = &sh->procs[i];
+
+found:
+
+    ngx_http_stoa_zone_proc = proc;
+    ngx_http_stoa_zone_index = i;
+}
+
+
+void
+ngx_http_stoa_zone_detach(ngx_http_stoa_main_conf_t *mcf)
+{
+    ngx_http_stoa_sh_t  *sh;
+
+    sh = mcf->sh;
+
+    if (ngx_http_stoa_zone_proc == &ngx_http_stoa_zone_nobody
+        || ngx_http_stoa_zone_index + 1 >= sh->nprocs)
+    {
+        return;
+    }
+
+    ngx_http_stoa_inflight_drop(sh, ngx_http_stoa_zone_index);
+
+    ngx_http_stoa_zone_proc->born = 0;
+    ngx_http_stoa_store(&ngx_http_stoa_zone_proc->pid, (uint64_t) 0);
+
+    ngx_http_stoa_zone_proc = &ngx_http_stoa_zone_nobody;
+}
+
+
+/* Gives back what processes held that are no more. */
+
+static void
+ngx_http_stoa_zone_reconcile(ngx_http_stoa_sh_t *sh, ngx_log_t *log)
+{
+    uint64_t               pid, born;
+    ngx_uint_t             i;
+    ngx_http_stoa_proc_t  *proc;
+
+    for (i = 0; i + 1 < sh->nprocs; i++) {
+        proc = &sh->procs[i];
+        pid = ngx_http_stoa_load(&proc->pid);
+
+        if (pid == 0 || pid == (uint64_t) ngx_pid) {
+            continue;
+        }
+
+        if (kill((pid_t) pid, 0) == 0 || errno != ESRCH) {
+            born = ngx_http_stoa_load(&proc->born);
+
+            if (born == 0 || born == ngx_http_stoa_zone_born(pid)) {
+                continue;
+            }
+        }
+
+        ngx_http_stoa_inflight_drop(sh, i);
+
+        proc->born = 0;
+
+        if (ngx_http_stoa_cas(&proc->pid, &pid, (uint64_t) 0)) {
+            ngx_log_error(NGX_LOG_NOTICE, log, 0,
+                          "in-flight requests of the lost process %uL "
+                          "are given back", pid);
+        }
+    }
+}
+
+
+ngx_http_stoa_proc_t *
+ngx_http_stoa_zone_self(void)
+{
+    return ngx_http_stoa_zone_proc;
+}
+
+
+ngx_uint_t
+ngx_http_stoa_zone_self_index(void)
+{
+    return ngx_http_stoa_zone_index;
+}
+
+
+uint64_t
+ngx_http_stoa_zone_sum(ngx_http_stoa_sh_t *sh, size_t field)
+{
+    uint64_t    sum, *p;
+    ngx_uint_t  i;
+
+    sum = 0;
+
+    for (i = 0; i < sh->nprocs; i++) {
+        p = (uint64_t *) ((u_char *) &sh->procs[i] + field);
+        sum += __atomic_load_n(p, __ATOMIC_RELAXED);
+    }
+
+    return sum;
+}
+
+
+/* One writer (the owner of the lease), many readers. */
+
+void
+ngx_http_stoa_zone_sync_err(ngx_http_stoa_sh_t *sh, const char *text)
+{
+    size_t  n;
+
+    n = ngx_min(strlen(text), sizeof(sh->sync_err) - 1);
+
+    ngx_http_stoa_store(&sh->sync_err_seq, sh->sync_err_seq | 1);
+
+    ngx_memcpy(sh->sync_err, text, n);
+    sh->sync_err[n] = '\0';
+
+    ngx_http_stoa_store(&sh->sync_err_seq, sh->sync_err_seq + 1);
+}
+
+
+void
+ngx_http_stoa_zone_sync_err_get(ngx_http_stoa_sh_t *sh, char *text)
+{
+    uint64_t    seq;
+    ngx_uint_t  i;
+
+    for (i = 0; i < 16; i++) {
+        seq = ngx_http_stoa_load(&sh->sync_err_seq);
+
+        ngx_memcpy(text, sh->sync_err, NGX_HTTP_STOA_SYNC_ERR_LEN);
+        text[NGX_HTTP_STOA_SYNC_ERR_LEN - 1] = '\0';
+
+        if ((seq & 1) == 0 && seq == ngx_http_stoa_load(&sh->sync_err_seq)) {
+            return;
+        }
+    }
+
+    text[0] = '\0';
+}
+
+
+uint64_t
+ngx_http_stoa_now_ns(void)
+{
+    struct timespec  ts;
+
+    (void) clock_gettime(CLOCK_MONOTONIC, &ts);
+
+    return (uint64_t) ts.tv_sec * 1000000000ULL + (uint64_t) ts.tv_nsec;
+}
+
+
+uint64_t
+ngx_http_stoa_wall_ms(void)
+{
+    struct timespec  ts;
+
+    (void) clock_gettime(CLOCK_REALTIME, &ts);
+
+    return (uint64_t) ts.tv_sec * 1000 + (uint64_t) ts.tv_nsec / 1000000;
+}
+
+
+/*
+ * The lock holds the pid of its holder.  A waiter who has spun for long looks
+ * whether that process lives, and takes the lock over if not.
+ */
+
+void
+ngx_http_stoa_spin_lock(uint64_t *lock)
+{
+    uint64_t    old, pid;
+    ngx_uint_t  i;
+
+    pid = (uint64_t) ngx_pid;
+
+    for (i = 1; /* void */ ; i++) {
+        old = 0;
+
+        if (ngx_http_stoa_cas(lock, &old, pid)) {
+            return;
+        }
+
+        if (ngx_ncpu > 1 && i % 256) {
+            ngx_cpu_pause();
+            continue;
+        }
+
+        if (kill((pid_t) old, 0) == -1 && errno == ESRCH
+            && ngx_http_stoa_cas(lock, &old, pid))
+        {
+            return;
+        }
+
+        (void) sched_yield();
+    }
+}
+
+
+void
+ngx_http_stoa_spin_unlock(uint64_t *lock)
+{
+    ngx_http_stoa_store(lock, (uint64_t) 0);
+}

@@ -1,0 +1,170 @@
+/*
+ * The shared zone: rate slots, in-flight slots, what the processes of one
+ * node tell each other.
+ *
+ * Process: laid out in the master, used by all workers and the two threads of
+ * worker 0.  Lifetime: survives reloads with the same size.  The memory is one
+ * piece of the zone's slab pool; offsets never change, nothing is freed.
+ *
+ * A process killed at any instruction leaves the zone usable: counts are
+ * single words, spin locks name their holder and are taken over from a dead
+ * one, in-flight counts are kept per process and dropped with it.
+ */
+
+#ifndef NGX_HTTP_STOA_ZONE_H
+#define NGX_HTTP_STOA_ZONE_H
+
+
+#include "ngx_http_stoa.h"
+
+
+#define NGX_HTTP_STOA_ZONE_MIN      (1024 * 1024)
+#define NGX_HTTP_STOA_ZONE_MAGIC    0x53544f415a4f4e31ULL
+#define NGX_HTTP_STOA_ZONE_LAYOUT   1
+#define NGX_HTTP_STOA_RATE_WAYS     7       /* a set: two cache lines        */
+#define NGX_HTTP_STOA_FLY_WAYS      8
+#define NGX_HTTP_STOA_PROCS_MIN     16
+#define NGX_HTTP_STOA_PROCS_MAX     256
+#define NGX_HTTP_STOA_LATENCY_N     16      /* bucket i: < 2^(i + 6) us      */
+#define NGX_HTTP_STOA_CLASSES       5       /* 1xx .. 5xx                    */
+#define NGX_HTTP_STOA_SYNC_ERR_LEN  256
+
+
+typedef struct {
+    uint64_t  lock;                  /* pid of the holder                    */
+    uint64_t  unused;
+    struct {
+        uint64_t  tag;               /* key; 0: never used                   */
+        uint64_t  tat;               /* RATE_BUSY: being given to a new key  */
+    } way[NGX_HTTP_STOA_RATE_WAYS];
+} ngx_http_stoa_rate_set_t;
+
+
+/* Counted by one process, but its successor goes on in the same block, so
+ * that the sums never go back. */
+
+typedef struct {
+    uint64_t  pid;                   /* 0: free                              */
+    uint64_t  born;                  /* start time in ticks: pids come again */
+    uint64_t  requests;
+    uint64_t  class[NGX_HTTP_STOA_CLASSES];
+    uint64_t  bytes_in;
+    uint64_t  bytes_out;
+    uint64_t  latency_us;
+    uint64_t  rate_full;             /* decisions without a free slot        */
+    uint64_t  fly_full;
+    uint64_t  quota_full;
+    uint64_t  usage_folded;
+    uint64_t  refused[NGX_HTTP_STOA_REFUSE_MAX];
+    uint64_t  latency[NGX_HTTP_STOA_LATENCY_N];
+    uint64_t  unused[1];
+} ngx_http_stoa_proc_t;
+
+
+typedef enum {
+    NGX_HTTP_STOA_SYNC_STARTING = 0,
+    NGX_HTTP_STOA_SYNC_CONNECTED,    /* the last exchange was good           */
+    NGX_HTTP_STOA_SYNC_LOADING,      /* a whole configuration comes in       */
+    NGX_HTTP_STOA_SYNC_FAILING,
+    NGX_HTTP_STOA_SYNC_UNAUTHORIZED,
+    NGX_HTTP_STOA_SYNC_STORE_FULL
+} ngx_http_stoa_sync_state_e;
+
+
+struct ngx_http_stoa_sh_s {
+    uint64_t  magic;
+    uint32_t  layout;
+    uint32_t  nprocs;
+    uint64_t  size;
+    uint64_t  rate_off;
+    uint64_t  rate_sets;             /* power of two                         */
+    uint64_t  fly_off;
+    uint64_t  fly_sets;              /* power of two                         */
+    uint64_t  fly_slot_size;
+    uint64_t  started_ms;            /* wall clock of the zone's birth       */
+
+    uint64_t  quota_lock;            /* guard insertion only                 */
+    uint64_t  usage_lock;
+
+    uint64_t  lease;                 /* whose threads may write: pid, start  */
+    uint64_t  lease_seq;
+    uint64_t  store_gen;             /* + 1: another store file is in force  */
+    uint64_t  store_bad;             /* a worker met a broken record         */
+
+    uint64_t  sync_state;
+    uint64_t  sync_ok_ms;            /* last complete answer, wall clock     */
+    uint64_t  sync_polls;
+    uint64_t  sync_failures;
+    uint64_t  sync_rows;
+    uint64_t  sync_rejected;         /* rows refused so far                  */
+    uint64_t  sync_commits;
+    uint64_t  sync_commit_us;        /* sum                                  */
+    uint64_t  store_full;            /* batches that did not fit             */
+    uint64_t  status_ok_ms;
+    uint64_t  status_failures;
+    uint64_t  usage_ok_ms;
+    uint64_t  usage_failures;
+    uint64_t  usage_batches;         /* posted and applied                   */
+    uint64_t  usage_waiting;         /* in the spool                         */
+    uint64_t  sync_err_seq;          /* odd: being written                   */
+    char      sync_err[NGX_HTTP_STOA_SYNC_ERR_LEN];
+
+    ngx_http_stoa_proc_t  procs[1];  /* nprocs; the last one is shared by
+                                        processes that found no free one     */
+};
+
+
+char *ngx_http_stoa_zone_set(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
+/* This process's block; call once per process, before requests. */
+void ngx_http_stoa_zone_attach(ngx_http_stoa_main_conf_t *mcf,
+    ngx_log_t *log);
+void ngx_http_stoa_zone_detach(ngx_http_stoa_main_conf_t *mcf);
+ngx_http_stoa_proc_t *ngx_http_stoa_zone_self(void);
+
+/* Rate and in-flight slots in use and there are. */
+typedef struct {
+    uint64_t  rate_used;
+    uint64_t  rate_slots;
+    uint64_t  fly_used;
+    uint64_t  fly_slots;
+    uint64_t  in_flight;
+    ngx_uint_t  procs;
+} ngx_http_stoa_zone_fill_t;
+
+void ngx_http_stoa_zone_fill(ngx_http_stoa_sh_t *sh,
+    ngx_http_stoa_zone_fill_t *fill);
+
+/* The sum of a counter over all processes; field: offsetof in proc_t. */
+uint64_t ngx_http_stoa_zone_sum(ngx_http_stoa_sh_t *sh, size_t field);
+
+void ngx_http_stoa_zone_sync_err(ngx_http_stoa_sh_t *sh, const char *text);
+void ngx_http_stoa_zone_sync_err_get(ngx_http_stoa_sh_t *sh, char *text);
+
+uint64_t ngx_http_stoa_wall_ms(void);
+
+
+/* Spin locks that survive their holder; nothing may be logged or allocated
+ * while one is held. */
+void ngx_http_stoa_spin_lock(uint64_t *lock);
+void ngx_http_stoa_spin_unlock(uint64_t *lock);
+
+/* ngx_http_stoa_inflight.c: drops what a dead process held. */
+void ngx_http_stoa_inflight_drop(ngx_http_stoa_sh_t *sh, ngx_uint_t proc);
+ngx_uint_t ngx_http_stoa_zone_self_index(void);
+
+
+#define ngx_http_stoa_load(p)       __atomic_load_n(p, __ATOMIC_ACQUIRE)
+#define ngx_http_stoa_store(p, v)   __atomic_store_n(p, v, __ATOMIC_RELEASE)
+#define ngx_http_stoa_add(p, n)                                               \
+    ((void) __atomic_fetch_add(p, n, __ATOMIC_RELAXED))
+#define ngx_http_stoa_cas(p, old, new)                                        \
+    __atomic_compare_exchange_n(p, old, new, 0, __ATOMIC_ACQ_REL,             \
+                                __ATOMIC_ACQUIRE)
+
+/* A counter of this process. */
+#define ngx_http_stoa_count(field, n)                                         \
+    ngx_http_stoa_add(&ngx_http_stoa_zone_self()->field, n)
+
+
+#endif /* NGX_HTTP_STOA_ZONE_H */
