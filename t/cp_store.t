@@ -1,0 +1,181 @@
+#!/usr/bin/perl
+
+# The store of stoa-control on a real database: one process on a SQLite file,
+# replicas on PostgreSQL, newer schemas, lost connections, kill -9.
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Time::HiRes qw(time);
+use Test::Stoa;
+
+my $t = Test::Stoa->new;
+my $bin = "$Test::Stoa::OBJS/stoa-control";
+
+$t->control;
+my $names = sub { my ($r) = @_; return join ' ',
+                  sort map { $_->{name} } @{ $r->{json}{items} } };
+
+# -- what was answered is there, whatever happens -------------------------
+
+my @made;
+for my $round (1 .. 3) {
+    for (1 .. 5) {
+        my $name = "t$round-$_";
+        $t->must('POST', '/v1/tenants', { name => $name });
+        push @made, $name;
+    }
+    $t->kill9('control');
+    $t->control;
+}
+is($names->($t->api('GET', '/v1/tenants?limit=100')), join(' ', sort @made),
+   'every answered write survives kill -9');
+ok($t->must('GET', '/v1/audit/verify')->{ok}, 'and the audit chain with it');
+
+$t->{db} eq 'pg' ? postgresql() : sqlite();
+
+# -- a database that a newer program has migrated -------------------------
+
+$t->stop('control');
+sql("INSERT INTO schema_migrations (version, name, applied_at) "
+    . "VALUES (9999, '9999_later', 0)");
+my ($code, $out, $err) = start();
+is($code, 1, 'a newer database is refused');
+like($err, qr/^stoa-control: the database .*9999.*9999_later/m,
+     'with its version');
+sql("DELETE FROM schema_migrations WHERE version = 9999");
+sql("UPDATE schema_migrations SET name = '0001_other' WHERE version = 1");
+($code, $out, $err) = start();
+is($code, 1, 'and one of another program');
+like($err, qr/migration 1 "0001_other", which is not one of this program's/,
+     'with the name of the migration');
+sql("UPDATE schema_migrations SET name = '0001_core' WHERE version = 1");
+$t->control;
+is($t->api('GET', '/health/ready')->{status}, 200, 'it starts again');
+
+$t->done;
+
+
+sub start {
+    return $t->run_cmd([$bin, '--listen=127.0.0.1:0',
+                        '--database=' . $t->database]);
+}
+
+sub sql {
+    my ($text) = @_;
+    my @argv = $t->{db} eq 'pg' ? ('psql', '-qAt', $t->database, '-c', $text)
+        : ('sqlite3', $t->dir('control.db'), $text);
+    my ($rc, $said, $why) = $t->run_cmd(\@argv);
+    is($rc, 0, "SQL: $text") or diag($why);
+    return $said;
+}
+
+
+sub sqlite {
+    my ($rc, $said, $why) = start();
+    is($rc, 1, 'a second process on the file is refused');
+    like($why, qr/is in use by another process/, 'with the reason');
+    is((stat $t->dir('control.db'))[2] & 077, 0, 'the file is ours alone');
+}
+
+
+sub postgresql {
+
+    # a second replica hears of a change at once
+
+    my $port = $t->port('second');
+    $t->start('second', argv => [$bin, "--listen=127.0.0.1:$port",
+              '--database=' . $t->database],
+              env => { $t->sanitizer_env('second') });
+    wait_until {
+        Test::Stoa::http_once($port, 'GET', '/health/ready')->{status} == 200
+    } 20;
+
+    $t->register('gw', 'default');
+    my ($gw) = slurp($t->dir('gw/token')) =~ /(\S+)/;
+    my $feed = sub {
+        my ($query) = @_;
+        return Test::Stoa::http_once($port, 'GET', "/gateway/v1/feed?$query",
+            headers => { Authorization => "Bearer $gw" });
+    };
+    my $head = sub { return json_decode((split /\n/,
+                                         $feed->('since=0')->{body})[0]) };
+    my $h = $head->();
+
+    my $wake = sub {
+        my ($name) = @_;
+        my $c = Test::Stoa::HTTP->connect($port);
+        $c->send_raw($c->request_text('GET', "/gateway/v1/feed?since=$h->{rev}"
+            . "&epoch=$h->{epoch}&wait=20",
+            headers => { Authorization => "Bearer $gw" }));
+        wait_until {
+            Test::Stoa::http_once($port, 'GET', '/metrics')->{body}
+                =~ /^stoa_control_http_parked 1$/m
+        } 10;
+        my $from = time;
+        $t->must('POST', '/v1/tenants', { name => $name });
+        my $r = $c->response(timeout => 15);
+        $h = $head->();
+        return (time - $from, $r->{body});
+    };
+
+    my ($took, $body) = $wake->('far');
+    like($body, qr/"name":"far"/, 'a replica tells what the other one wrote');
+    ok($took < 2, 'at once');
+
+    # both lose all their connections
+
+    sql('SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity '
+        . "WHERE application_name = 'stoa-control'");
+    for (1 .. 5) {
+        is($t->api('GET', '/v1/tenants')->{status}, 200, 'a read');
+        is($t->api('POST', '/v1/tenants', { name => "again$_" })->{status},
+           201, 'a write');
+    }
+    is(Test::Stoa::http_once($port, 'GET', '/health/ready')->{status}, 200,
+       'the other one is ready');
+    wait_until { sql("SELECT count(*) FROM pg_stat_activity WHERE query LIKE "
+                     . "'LISTEN%' OR query = 'SELECT rev FROM feed_head'") > 1
+    } 10;
+    $h = $head->();
+    ($took, $body) = $wake->('farther');
+    like($body, qr/"name":"farther"/, 'it listens again');
+    ok($took < 2, 'at once');
+
+    # writers on both sides: every revision once
+
+    my @pids = map {
+        my $n = $_;
+        my $pid = fork // die;
+        if ($pid == 0) {
+            $Test::Stoa::Base::current = undef;
+            for my $i (1 .. 20) {
+                Test::Stoa::http_once($n % 2 ? $port : $t->port('control'),
+                    'POST', '/v1/tenants', body => "{\"name\":\"w$n-$i\"}",
+                    headers => { Authorization => "Bearer $t->{token}",
+                                 'Content-Type' => 'application/json' });
+            }
+            POSIX::_exit(0);
+        }
+        $pid;
+    } 1 .. 4;
+    waitpid $_, 0 for @pids;
+    is(sql("SELECT count(*) FROM tenants WHERE name LIKE 'w%'") + 0, 80,
+       'eighty writes through two replicas');
+    is(sql('SELECT count(*) - count(DISTINCT rev) FROM feed') + 0, 0,
+       'no revision twice');
+    ok($t->must('GET', '/v1/audit/verify')->{ok}, 'one audit chain');
+
+    $t->stop('second');
+
+    # the unit tests of the store, which run on SQLite in t/unit.t
+
+    SKIP: {
+        my $unit = "$Test::Stoa::OBJS/t/unit/cp_db";
+        skip 'unit tests are not built', 1 if !-x $unit && !$ENV{CI};
+        sql('CREATE DATABASE unit');
+        (my $url = $t->database) =~ s{/postgres$}{/unit};
+        my ($rc, $said) = $t->run_cmd([$unit],
+                                      env => { STOA_UNIT_DB => $url });
+        is($rc, 0, 'unit tests on PostgreSQL') or diag($said);
+    }
+}
