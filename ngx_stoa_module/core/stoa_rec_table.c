@@ -8,7 +8,8 @@
 #include "stoa_rec_table.h"
 
 
-#define MS_MAX        INT64_C(3600000)              /* of a timeout       */
+#define HOUR_MS       INT64_C(3600000)
+#define DAY_MS        INT64_C(86400000)
 #define TIME_MAX      INT64_C(253402300799999)      /* the year 9999      */
 #define COUNT_MAX     INT64_C(1000000000000000)
 #define RATE_MAX      INT64_C(1000000000)
@@ -43,6 +44,7 @@
 #define MUST_HOST     "must be a host name"
 
 
+static bool stoa_rec_name_valid(const char *s, size_t len);
 static bool stoa_rec_host_valid(const char *s, size_t len);
 static bool stoa_rec_target_host_valid(const char *s, size_t len);
 static bool stoa_rec_host_header_valid(const char *s, size_t len);
@@ -231,11 +233,11 @@ static const stoa_rec_field_t  api_fields[] = {
     { ROW(STRUCTS, stoa_rec_api_t, targets), .required = true, .min = 1,
       .max = STOA_TARGETS_MAX, .items = &target_struct },
     ENUM(stoa_rec_api_t, balance, balances, STOA_BALANCE_ROUND_ROBIN),
-    NUM(U32, stoa_rec_api_t, connect_timeout_ms, 1, MS_MAX, 2000),
-    NUM(U32, stoa_rec_api_t, read_timeout_ms, 1, MS_MAX, 60000),
+    NUM(U32, stoa_rec_api_t, connect_timeout_ms, 1, HOUR_MS, 2000),
+    NUM(U32, stoa_rec_api_t, read_timeout_ms, 1, DAY_MS, 60000),
     NUM(U16, stoa_rec_api_t, retries, 0, STOA_TARGETS_MAX, 1),
     NUM(U16, stoa_rec_api_t, max_fails, 0, 1000, 1),
-    NUM(U32, stoa_rec_api_t, fail_timeout_ms, 0, MS_MAX, 10000),
+    NUM(U32, stoa_rec_api_t, fail_timeout_ms, 0, HOUR_MS, 10000),
     WORD(stoa_rec_api_t, host_header, STOA_HOST_MAX + 6,
          stoa_rec_host_header_valid, "must be a host, with or without a port"),
     BOOL(stoa_rec_api_t, tls_verify, true),
@@ -313,7 +315,7 @@ const stoa_rec_struct_t  stoa_rec_structs[STOA_REC_KIND_MAX] = {
 /* Labels of letters, digits, "-" and "_", separated by dots. */
 
 static bool
-stoa_rec_host_valid(const char *s, size_t len)
+stoa_rec_name_valid(const char *s, size_t len)
 {
     char    c;
     size_t  i, label;
@@ -341,13 +343,31 @@ stoa_rec_host_valid(const char *s, size_t len)
 }
 
 
+/* As in a URL: a name, an IPv4 address, or an IPv6 address in brackets. */
+
+static bool
+stoa_rec_host_valid(const char *s, size_t len)
+{
+    stoa_cidr_t  addr;
+
+    if (len < 3 || s[0] != '[' || s[len - 1] != ']') {
+        return stoa_rec_name_valid(s, len);
+    }
+
+    return memchr(s, '/', len) == NULL && memchr(s, ':', len) != NULL
+           && stoa_cidr_parse(s + 1, len - 2, &addr) == STOA_OK;
+}
+
+
+/* The same without brackets. */
+
 static bool
 stoa_rec_target_host_valid(const char *s, size_t len)
 {
     stoa_cidr_t  addr;
 
     if (memchr(s, ':', len) == NULL) {
-        return stoa_rec_host_valid(s, len);
+        return stoa_rec_name_valid(s, len);
     }
 
     return memchr(s, '/', len) == NULL
@@ -355,50 +375,24 @@ stoa_rec_target_host_valid(const char *s, size_t len)
 }
 
 
-/* host, host:port, [v6], [v6]:port: safe inside a header. */
+/* A host, with or without ":port": safe inside a header. */
 
 static bool
 stoa_rec_host_header_valid(const char *s, size_t len)
 {
-    size_t       i, n;
-    const char  *end;
+    size_t  n;
 
-    if (s[0] == '[') {
-        end = memchr(s, ']', len);
-
-        if (end == NULL
-            || !stoa_rec_target_host_valid(s + 1, (size_t) (end - s) - 1)
-            || memchr(s, ':', (size_t) (end - s)) == NULL)
-        {
-            return false;
-        }
-
-        n = (size_t) (end - s) + 1;
-
-    } else {
-        end = memchr(s, ':', len);
-        n = end ? (size_t) (end - s) : len;
-
-        if (!stoa_rec_host_valid(s, n)) {
-            return false;
-        }
+    for (n = len; n > 0 && s[n - 1] >= '0' && s[n - 1] <= '9'; n--) {
+        /* void */
     }
 
-    if (n == len) {
+    if (n > 1 && n < len && len - n <= 5 && s[n - 1] == ':'
+        && stoa_rec_host_valid(s, n - 1))
+    {
         return true;
     }
 
-    if (s[n] != ':' || len - n < 2 || len - n > 6) {
-        return false;
-    }
-
-    for (i = n + 1; i < len; i++) {
-        if (s[i] < '0' || s[i] > '9') {
-            return false;
-        }
-    }
-
-    return true;
+    return stoa_rec_host_valid(s, len);
 }
 
 
@@ -410,7 +404,7 @@ stoa_rec_target_path_valid(const char *s, size_t len)
     size_t  i;
 
     for (i = 0; i < len; i++) {
-        if (s[i] <= ' ' || s[i] > '~' || strchr("\"#<>\\^`{|}", s[i])) {
+        if (s[i] <= ' ' || s[i] > '~' || strchr("\"#<>\\", s[i])) {
             return false;
         }
     }
