@@ -415,6 +415,8 @@ ngx_http_stoa_mcp_scan(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 
         return ngx_http_stoa_refuse(r, code == -32700
                                        ? NGX_HTTP_STOA_REFUSE_MCP_PARSE
+                                       : code == -32602
+                                       ? NGX_HTTP_STOA_REFUSE_MCP_PARAMS
                                        : NGX_HTTP_STOA_REFUSE_MCP_INVALID,
                                     &detail);
     }
