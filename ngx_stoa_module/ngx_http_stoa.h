@@ -60,6 +60,9 @@ typedef struct {
     ngx_http_stoa_store_t     *store;           /* per worker                */
     ngx_http_stoa_counters_t  *counters;        /* per worker mapping        */
     ngx_http_upstream_srv_conf_t  *upstream;    /* "stoa_upstream"           */
+    ngx_str_t                  used_what;       /* the first directive in a  */
+    ngx_str_t                  used_file;       /* location, and its place   */
+    ngx_uint_t                 used_line;
     unsigned                   enabled:1;       /* any stoa* location exists */
 } ngx_http_stoa_main_conf_t;
 
@@ -78,6 +81,8 @@ typedef struct {
     ngx_uint_t                 speaks;          /* not merged: a server with a
                                                    stoa location; its early
                                                    errors are ours too       */
+    ngx_str_t                  file;            /* not merged: the place of  */
+    ngx_uint_t                 line;            /* "stoa"                    */
 } ngx_http_stoa_loc_conf_t;
 
 
