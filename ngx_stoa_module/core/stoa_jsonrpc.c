@@ -392,13 +392,18 @@ stoa_rpc_types(stoa_rpc_scan_t *s, const char *data, int *code,
     stoa_err_t *err)
 {
     bool                      ok;
-    const stoa_json_val_t    *val;
+    stoa_json_val_t          *val;
     const stoa_rpc_member_t  *m;
 
     for (m = stoa_rpc_members; m->name.data; m++) {
         val = stoa_rpc_val(s, m);
 
         if (val->start == NULL) {
+            continue;
+        }
+
+        if (val->type == STOA_JSON_NULL && m->depth > 1) {
+            val->start = NULL;
             continue;
         }
 

@@ -62,7 +62,8 @@ typedef struct {
  *   -32600  JSON, but no message: jsonrpc not "2.0", id of a wrong type or
  *           null, method no string, params no object, result or error beside a
  *           method or each other, ambiguous members;
- *   -32602  a member of params that is named above has another type.
+ *   -32602  a member of params that is named above has another type; null
+ *           counts as absent, as clients and servers of MCP have it.
  * Where an id could be read it is set even then, so that the error can carry
  * it.  STOA_ERROR: no memory.
  */

@@ -10,7 +10,9 @@ same(const stoa_json_val_t *object, const char *name,
 {
     stoa_json_val_t  val;
 
-    if (object->start == NULL || !stoa_json_get(object, name, &val)) {
+    if (object->start == NULL || !stoa_json_get(object, name, &val)
+        || val.type == STOA_JSON_NULL)
+    {
         val.start = NULL;
     }
 
