@@ -249,6 +249,7 @@ cp_document_names(cp_req_t *r, cp_document_t *d, const cp_json_t *meta)
     const char  *why;
 
     d->name = cp_json_str(meta, "name");
+    d->name_line = d->name ? cp_json_get(meta, "name")->line : meta->line;
     d->tenant = cp_json_str(meta, "tenant");
 
     why = d->res->by_id ? "is not for this kind" : "is required";
@@ -310,7 +311,7 @@ cp_document_spec(cp_req_t *r, cp_document_t *d, cp_json_t *spec)
 
     if (d->name) {
         name = cp_json_string(r->arena, d->name);
-        name->line = d->line;
+        name->line = d->name_line;
         name->key = "name";
         name->next = spec->first;
         spec->first = name;

@@ -23,6 +23,7 @@ typedef struct {
     const cp_resource_t  *res;
     const char           *tenant;       /* as written; NULL: has none        */
     const char           *name;         /* NULL: is known by what it is for  */
+    unsigned              name_line;
     cp_json_t            *spec;         /* with the name, without the rest:  */
     cp_json_t            *state;        /* NULL: left as it is               */
     cp_json_t            *operations;   /* NULL: left as they are            */
