@@ -53,8 +53,8 @@ is($r->{status}, 412, 'stale If-Match');
 is($t->api(GET => '/v1/tenants/acme')->{json}{title}, 'Acme Inc.',
     'nothing changed');
 for my $form ('%s', '"other", %s', '*') {
-    my $match = sprintf $form,
-        $t->api(GET => '/v1/tenants/acme')->{headers}{etag};
+    my $now = $t->api(GET => '/v1/tenants/acme')->{headers}{etag};
+    (my $match = $form) =~ s/%s/$now/;
     is($t->api(PUT => '/v1/tenants/acme', { name => 'acme' },
         headers => { 'If-Match' => $match })->{status}, 200,
         "If-Match: $form");

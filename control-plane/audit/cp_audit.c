@@ -29,8 +29,10 @@ typedef struct {
 static const char *cp_audit_actor_kind(const cp_actor_t *actor);
 static const char *cp_audit_diff_text(cp_arena_t *a, const cp_json_t *diff);
 static bool cp_audit_hash(stoa_buf_t *b, const cp_val_t *row, char hash[65]);
-static char *cp_audit_mac(cp_req_t *r, const char *tenant, int64_t seq,
-    const char *hash);
+static char *cp_audit_mac(cp_req_t *r, bool keyed, const char *tenant,
+    int64_t seq, const char *hash);
+static const char *cp_audit_mac_fault(cp_req_t *r, const char *tenant,
+    const cp_rows_t *head, unsigned row);
 static cp_rc_t cp_audit_walk(void *ctx, const cp_val_t *row, unsigned cols);
 static void cp_audit_end(cp_req_t *r, cp_audit_walk_t *w, const char *tenant,
     const cp_rows_t *head, bool expected);
@@ -46,11 +48,11 @@ cp_audit_append(cp_req_t *r, cp_tx_t *tx, const cp_audit_event_t *e)
     cp_rows_t    head;
     cp_val_t     row[A_N];
     stoa_buf_t   b;
-    const char  *tenant, *prev;
+    const char  *tenant, *prev, *fault, *mac;
 
     tenant = e->tenant ? e->tenant : "";
 
-    rc = cp_tx_query(tx, r->arena, "SELECT seq, hash FROM audit_head"
+    rc = cp_tx_query(tx, r->arena, "SELECT seq, hash, mac FROM audit_head"
                      " WHERE tenant = $1", cp_args(cp_text(tenant)), &head,
                      &r->err);
     if (rc != CP_OK) {
@@ -58,6 +60,7 @@ cp_audit_append(cp_req_t *r, cp_tx_t *tx, const cp_audit_event_t *e)
     }
 
     first = head.rows == 0;
+    fault = first ? NULL : cp_audit_mac_fault(r, tenant, &head, 0);
     seq = first ? 1 : cp_cell(&head, 0, 0)->i + 1;
     prev = first ? "" : cp_cell(&head, 0, 1)->p;
 
@@ -95,13 +98,22 @@ cp_audit_append(cp_req_t *r, cp_tx_t *tx, const cp_audit_event_t *e)
                : rc;
     }
 
+    /* a head that was forged is not sealed anew: it stays known as wrong */
+
+    mac = fault ? "x" : cp_audit_mac(r, r->app->pepper != NULL, tenant, seq,
+                                     hash);
+    if (fault) {
+        cp_log(CP_LOG_ERROR, "audit", "%s tenant:%s seq:%" PRId64, fault,
+               tenant, seq);
+    }
+
     return cp_tx_query(tx, r->arena, first
                        ? "INSERT INTO audit_head (tenant, seq, hash, mac)"
                          " VALUES ($1, $2, $3, $4)"
                        : "UPDATE audit_head SET seq = $2, hash = $3, mac = $4"
                          " WHERE tenant = $1",
                        cp_args(cp_text(tenant), cp_int(seq), cp_text(hash),
-                               cp_text(cp_audit_mac(r, tenant, seq, hash))),
+                               cp_text(mac)),
                        NULL, &r->err);
 }
 
@@ -177,8 +189,10 @@ cp_audit_hash(stoa_buf_t *b, const cp_val_t *row, char hash[65])
 }
 
 
+/* "k:" is keyed by the pepper, "p:" plain. */
 static char *
-cp_audit_mac(cp_req_t *r, const char *tenant, int64_t seq, const char *hash)
+cp_audit_mac(cp_req_t *r, bool keyed, const char *tenant, int64_t seq,
+    const char *hash)
 {
     char        *text;
     uint8_t      mac[32];
@@ -186,12 +200,105 @@ cp_audit_mac(cp_req_t *r, const char *tenant, int64_t seq, const char *hash)
 
     text = cp_arena_printf(r->arena, "audit\n%s\n%" PRId64 "\n%s", tenant,
                            seq, hash);
-    key = r->app->pepper ? r->app->pepper : "stoa-audit";
+    key = keyed ? r->app->pepper : "stoa-audit";
 
-    cp_hmac_sha256(key, r->app->pepper ? r->app->pepper_len : strlen(key),
+    cp_hmac_sha256(key, keyed ? r->app->pepper_len : strlen(key),
                    text ? text : "", text ? strlen(text) : 0, mac);
 
-    return cp_hex(r->arena, mac, 32);
+    return cp_arena_printf(r->arena, "%c:%s", keyed ? 'k' : 'p',
+                           cp_hex(r->arena, mac, 32));
+}
+
+
+/* NULL: seq, hash and mac of a head's row agree. */
+static const char *
+cp_audit_mac_fault(cp_req_t *r, const char *tenant, const cp_rows_t *head,
+    unsigned row)
+{
+    bool         keyed;
+    const char  *kept, *mac;
+
+    kept = cp_cell(head, row, 2)->p;
+    keyed = r->app->pepper != NULL;
+
+    if (kept[0] == 'x') {
+        return "the chain's head was wrong when the chain was continued";
+    }
+
+    if (kept[0] != (keyed ? 'k' : 'p')) {
+        return keyed ? "the chain's head was sealed without the pepper"
+                     : "the chain's head was sealed with a pepper";
+    }
+
+    mac = cp_audit_mac(r, keyed, tenant, cp_cell(head, row, 0)->i,
+                       cp_cell(head, row, 1)->p);
+
+    return mac && strcmp(mac, kept) == 0 ? NULL
+                                         : "the chain's head was changed";
+}
+
+
+/*
+ * A pepper that is new (the platform's head was sealed without one) seals all
+ * heads again, which is itself an event of the log.  Later a head without it
+ * is a forgery, and a start without the pepper is a mistake.
+ */
+cp_rc_t
+cp_audit_rekey(cp_req_t *r, cp_tx_t *tx)
+{
+    cp_rc_t            rc;
+    unsigned           i, n;
+    cp_rows_t          heads;
+    const char        *tenant, *mac;
+    cp_audit_event_t   ev = { NULL, "rekey", "audit", "", NULL, NULL };
+
+    rc = cp_tx_query(tx, r->arena, "SELECT seq, hash, mac, tenant"
+                     " FROM audit_head ORDER BY tenant", NULL, 0, &heads,
+                     &r->err);
+    if (rc != CP_OK || heads.rows == 0
+        || cp_cell(&heads, 0, 3)->len != 0)
+    {
+        return rc;
+    }
+
+    if (r->app->pepper == NULL && cp_cell(&heads, 0, 2)->p[0] == 'k') {
+        return cp_err_set(&r->err, "validation", "this database is sealed"
+                          " with a pepper: pepper_file is needed");
+    }
+
+    if (r->app->pepper == NULL || cp_cell(&heads, 0, 2)->p[0] != 'p') {
+        return CP_OK;
+    }
+
+    for (i = 0, n = 0; i < heads.rows; i++) {
+        tenant = cp_cell(&heads, i, 3)->p;
+        mac = cp_audit_mac(r, false, tenant, cp_cell(&heads, i, 0)->i,
+                           cp_cell(&heads, i, 1)->p);
+
+        /* a head that was wrong before stays wrong */
+
+        if (mac == NULL || strcmp(mac, cp_cell(&heads, i, 2)->p) != 0) {
+            continue;
+        }
+
+        mac = cp_audit_mac(r, true, tenant, cp_cell(&heads, i, 0)->i,
+                           cp_cell(&heads, i, 1)->p);
+
+        rc = cp_tx_query(tx, r->arena, "UPDATE audit_head SET mac = $1"
+                         " WHERE tenant = $2",
+                         cp_args(cp_text(mac), cp_text(tenant)), NULL,
+                         &r->err);
+        if (rc != CP_OK) {
+            return rc;
+        }
+
+        n++;
+    }
+
+    cp_log(CP_LOG_WARN, "audit", "sealed the heads of all chains with the"
+           " pepper chains:%u of:%u", n, heads.rows);
+
+    return cp_audit_append(r, tx, &ev);
 }
 
 
@@ -228,7 +335,7 @@ cp_audit_verify_chain(cp_req_t *r, cp_tx_t *tx, const char *tenant,
                     cp_args(cp_text(tenant)), cp_audit_walk, &w);
     stoa_buf_free(&w.buf);
 
-    if (rc != CP_OK && !(rc == CP_DECLINED && w.broken)) {
+    if (rc != CP_OK) {
         return cp_err_set(&r->err, "internal", "the audit log was not read");
     }
 
@@ -264,10 +371,17 @@ cp_audit_walk(void *ctx, const cp_val_t *row, unsigned cols)
 
     (void) cols;
 
+    /* the first broken link is told; the rest is let pass, because an early
+     * end would end the transaction too */
+
+    if (w->broken) {
+        return CP_OK;
+    }
+
     if (row[A_SEQ].i != w->seq + 1) {
         w->broken = w->seq + 1;
         w->why = "the row is missing";
-        return CP_DECLINED;
+        return CP_OK;
     }
 
     if (!cp_audit_hash(&w->buf, row, hash)) {
@@ -283,7 +397,7 @@ cp_audit_walk(void *ctx, const cp_val_t *row, unsigned cols)
 
     if (w->why) {
         w->broken = row[A_SEQ].i;
-        return CP_DECLINED;
+        return CP_OK;
     }
 
     w->seq++;
@@ -298,8 +412,6 @@ static void
 cp_audit_end(cp_req_t *r, cp_audit_walk_t *w, const char *tenant,
     const cp_rows_t *head, bool expected)
 {
-    const char  *mac;
-
     if (w->broken) {
         return;
     }
@@ -313,12 +425,10 @@ cp_audit_end(cp_req_t *r, cp_audit_walk_t *w, const char *tenant,
         return;
     }
 
-    mac = cp_audit_mac(r, tenant, cp_cell(head, 0, 0)->i,
-                       cp_cell(head, 0, 1)->p);
+    w->why = cp_audit_mac_fault(r, tenant, head, 0);
 
-    if (mac == NULL || strcmp(mac, cp_cell(head, 0, 2)->p) != 0) {
-        w->broken = cp_cell(head, 0, 0)->i;
-        w->why = "the chain's head was changed";
+    if (w->why) {
+        w->broken = cp_cell(head, 0, 0)->i > 0 ? cp_cell(head, 0, 0)->i : 1;
 
     } else if (cp_cell(head, 0, 0)->i > w->seq) {
         w->broken = w->seq + 1;

@@ -38,6 +38,9 @@ cp_rc_t cp_audit_append(cp_req_t *r, cp_tx_t *tx, const cp_audit_event_t *e)
 cp_rc_t cp_audit_verify_chain(cp_req_t *r, cp_tx_t *tx, const char *tenant,
     cp_json_t **result) CP_MUST_CHECK;
 
+/* At start: see there. */
+cp_rc_t cp_audit_rekey(cp_req_t *r, cp_tx_t *tx) CP_MUST_CHECK;
+
 extern const cp_route_t  cp_audit_routes[];    /* method NULL ends          */
 
 

@@ -11,6 +11,7 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "../audit/cp_audit.h"
 #include "../cp_app.h"
 #include "../feed/cp_feed.h"
 #include "../resource/cp_tables.h"
@@ -383,10 +384,16 @@ cp_auth_bootstrap(cp_app_t *app, cp_err_t *err)
 
     rc = cp_auth_first(&r, tx, &token);
 
+    if (rc == CP_OK) {
+        rc = cp_audit_rekey(&r, tx);
+    }
+
     if (rc == CP_OK && token && path[0] == '\0') {
         cp_log(CP_LOG_WARN, "auth", "there is no platform-admin token, and no"
                " admin_token_file to write one to");
-        token = NULL;
+        cp_tx_rollback(tx);
+        cp_arena_destroy(a);
+        return CP_OK;
     }
 
     if (rc == CP_OK && token) {
@@ -396,10 +403,10 @@ cp_auth_bootstrap(cp_app_t *app, cp_err_t *err)
         rc = cp_auth_write(path, token, &r.err);
     }
 
-    if (rc == CP_OK && token) {
+    if (rc == CP_OK) {
         rc = cp_tx_commit(tx);
 
-        if (rc == CP_OK) {
+        if (rc == CP_OK && token) {
             cp_log(CP_LOG_INFO, "auth", "wrote the first platform-admin"
                    " token file:%s", path);
         }

@@ -1,0 +1,226 @@
+#!/usr/bin/perl
+
+# Who may do what: every route of the OpenAPI document x every role x the own
+# and a foreign tenant.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::Stoa;
+
+my $t = Test::Stoa->new;
+$t->control;
+
+my $up = { targets => [{ url => 'http://a.test' }] };
+
+# Two tenants with one of everything.
+
+my (%sub, %cred);
+for my $tenant (qw(own foreign)) {
+    my $p = "/v1/tenants/$tenant";
+    $t->must(POST => '/v1/tenants', { name => $tenant });
+    $t->must(POST => "$p/apis",
+        { name => 'x', kind => 'rest', upstream => $up });
+    $t->must(POST => "$p/apis/x/operations",
+        { name => 'x', method => 'GET', path => '/' });
+    $t->must(POST => "$p/plans", { name => 'x', approval => 'manual' });
+    $t->must(POST => "$p/servers", { name => 'x' });
+    $t->must(POST => "$p/applications", { name => 'x' });
+    $sub{$tenant} = $t->must(POST => "$p/subscriptions",
+        { application => 'x', api => 'x', plan => 'x' })->{id};
+    $cred{$tenant} = $t->must(POST => "$p/applications/x/credentials", {})
+        ->{id};
+    $t->must(POST => '/v1/admin-tokens', { name => "of-$tenant",
+        role => 'viewer', tenant => $tenant });
+}
+$t->must(POST => '/v1/gateway-groups', { name => 'x' });
+$t->must(POST => '/v1/gateways', { name => 'x', group => 'x' });
+
+my %token = (
+    'platform-admin' => $t->{token},
+    'platform-viewer' => $t->must(POST => '/v1/admin-tokens',
+        { name => 'pv', role => 'viewer' })->{token},
+    'tenant-admin' => $t->must(POST => '/v1/admin-tokens',
+        { name => 'ta', role => 'tenant-admin', tenant => 'own' })->{token},
+    'tenant-viewer' => $t->must(POST => '/v1/admin-tokens',
+        { name => 'tv', role => 'viewer', tenant => 'own' })->{token},
+);
+
+# What must be, said independently of the tables: which of the four may read
+# and write each kind.
+
+my %platform = map { $_ => 1 } qw(gateways gateway-groups);
+
+sub allowed {
+    my ($role, $method, $path) = @_;
+    my ($kind) = $path =~ m{^/v1/([\w-]+)};
+    my $write = $method ne 'GET' && $path ne '/v1/diff';
+
+    return 1 if $role eq 'platform-admin';
+    return !$write if $role eq 'platform-viewer';
+    return 0 if $platform{$kind};
+    return !$write if $role eq 'tenant-viewer';
+
+    # tenant-admin
+    return !$write if $path =~ m{^/v1/tenants(?:/\{tenant\})?(?:/\w+)?$}
+        && $path !~ m{/(?:apis|plans|servers|applications|subscriptions)$};
+    return 1;
+}
+
+my $doc = $t->must(GET => '/v1/openapi.json');
+my @routes;
+for my $path (sort keys %{ $doc->{paths} }) {
+    push @routes, map { [uc, $path] }
+        grep { /^(?:get|post|put|patch|delete)$/ }
+        sort keys %{ $doc->{paths}{$path} };
+}
+cmp_ok(scalar @routes, '>', 80, 'routes: ' . @routes);
+
+# A body that fails after authorization, so that nothing is done: what is
+# refused is 401, 403 or 404; what is allowed is anything else.
+
+sub path_of {
+    my ($path, $tenant) = @_;
+    my %value = (tenant => $tenant, subscription => $sub{$tenant},
+        credential => $cred{$tenant}, admin_token => "of-$tenant");
+    $path =~ s/\{(\w+)\}/$value{$1} || 'x'/ge;
+    return $path;
+}
+
+for (@routes) {
+    my ($method, $path) = @$_;
+    next unless $path =~ m{^/v1/};
+    next if $path eq '/v1/openapi.json';     # for everybody
+
+    my $body = $method =~ /^P/ ? { 'no-such-member' => 1 } : undef;
+    my %headers = ('If-Match' => '"never"');
+
+    is($t->api($method, path_of($path, 'own'), $body, token => undef)
+        ->{status}, 401, "$method $path: without a token");
+
+    for my $role (sort keys %token) {
+        my $tenant_bound = $role =~ /^tenant/;
+        for my $whose (qw(own foreign)) {
+            next if $whose eq 'foreign' && $path !~ /\{(?:tenant|admin_token)\}/;
+            my $r = $t->api($method, path_of($path, $whose), $body,
+                token => $token{$role}, headers => { %headers });
+            my $what = "$method $path: $role, $whose";
+
+            if ($whose eq 'foreign' && $tenant_bound) {
+                # a token is not in a path of a tenant: a role that may not
+                # write any is told so
+                my $ok = $path =~ /\{admin_token\}/ ? qr/^40[34]$/ : qr/^404$/;
+                like($r->{status}, $ok, $what);
+            } elsif (allowed($role, $method, $path)) {
+                unlike($r->{status}, qr/^(?:401|403|5..)$/, $what);
+            } else {
+                is($r->{status}, 403, $what);
+            }
+        }
+    }
+}
+
+# Lists show no foreign thing.
+
+for my $role (qw(tenant-admin tenant-viewer)) {
+    is_deeply([map { $_->{name} } @{ $t->must(GET => '/v1/tenants', undef,
+        token => $token{$role})->{items} }], ['own'], "$role: its tenant");
+    ok(!(grep { ($_->{tenant} // '') ne 'own' } @{ $t->must(GET =>
+        '/v1/admin-tokens', undef, token => $token{$role})->{items} }),
+        "$role: tokens of its tenant");
+    my %seen = map { $_->{tenant} => 1 } @{ $t->must(GET => '/v1/audit',
+        undef, token => $token{$role})->{items} };
+    is_deeply(\%seen, { own => 1 }, "$role: audit of its tenant");
+    is($t->api(GET => '/v1/audit?tenant=foreign', undef,
+        token => $token{$role})->{status}, 404, "$role: and no other's");
+    is($t->api(GET => '/v1/audit?tenant=', undef,
+        token => $token{$role})->{status}, 404,
+        "$role: nor the platform's");
+}
+
+# A token makes none that reaches further.
+
+my $ta = $token{'tenant-admin'};
+my $tokens = '/v1/admin-tokens';
+is($t->api(POST => $tokens, { name => 'a', role => 'platform-admin' },
+    token => $ta)->{status}, 403, 'no higher role');
+is($t->api(POST => $tokens, { name => 'b', role => 'viewer',
+    tenant => 'foreign' }, token => $ta)->{status}, 422,
+    'no other tenant');
+my $r = $t->api(POST => $tokens, { name => 'c', role => 'viewer' },
+    token => $ta);
+is($r->{json}{tenant}, 'own', 'not outside of its tenant');
+is($t->api(POST => $tokens, { name => 'd', role => 'platform-admin',
+    tenant => 'own' })->{status}, 422, 'platform-admin has no tenant');
+is($t->api(POST => $tokens, { name => 'e', role => 'tenant-admin' })
+    ->{status}, 422, 'tenant-admin has one');
+
+# The publisher's rights over a subscription of another tenant.
+
+$t->must(PATCH => '/v1/tenants/foreign/apis/x', { audience => 'public' });
+$t->must(POST => '/v1/tenants/foreign/apis/x/publish');
+my $sub = $t->must(POST => '/v1/tenants/own/subscriptions',
+    { application => 'x', target_tenant => 'foreign', api => 'x',
+      plan => 'x' }, token => $ta)->{id};
+my $path = "/v1/tenants/own/subscriptions/$sub";
+is($t->api(POST => "$path/approve", undef, token => $ta)->{status}, 403,
+    'the consumer does not approve');
+my $fa = $t->must(POST => $tokens, { name => 'fa', role => 'tenant-admin',
+    tenant => 'foreign' })->{token};
+is($t->api(POST => "$path/approve", undef, token => $fa)->{status}, 404,
+    'not under the consumer\'s path');
+(my $theirs = $path) =~ s/own/foreign/;
+is($t->api(GET => $theirs, undef, token => $fa)->{json}{state}, 'pending',
+    'the publisher sees it under its own');
+is($t->api(POST => "$theirs/approve", undef, token => $fa)->{json}{state},
+    'active', 'and approves');
+is($t->api(POST => "$theirs/suspend", undef, token => $fa)->{status}, 200,
+    'the publisher suspends');
+is($t->api(POST => "$path/resume", undef, token => $ta)->{status}, 403,
+    'which the consumer does not take back');
+is($t->api(PATCH => $theirs, { expires_at => '2030-01-01T00:00:00Z' },
+    token => $fa)->{status}, 200, 'the publisher limits');
+is($t->api(PATCH => $path, { expires_at => '2040-01-01T00:00:00Z' },
+    token => $ta)->{status}, 403, 'which the consumer does not lengthen');
+
+# Tokens that are none.
+
+my $gw = $t->must(POST => '/v1/gateways', { name => 'g', group => 'x' })
+    ->{token};
+my %bad = (
+    'a gateway token' => $gw, 'an API key' => $t->key('own', 'x'),
+    'no token' => '', 'junk' => 'stoa_adm_x', 'too long' => 'x' x 5000,
+    'a changed secret' => do { (my $s = $t->{token}) =~ s/_(.)(.{31})_/_Z$2_/;
+                               $s },
+);
+is($t->api(GET => '/v1/whoami', undef, token => $bad{$_})->{status}, 401, $_)
+    for sort keys %bad;
+is($t->api(GET => '/gateway/v1/feed?since=0', undef, token => $t->{token})
+    ->{status}, 401, 'an admin token at the feed');
+$r = $t->api(GET => '/v1/whoami', undef, token => undef);
+like($r->{headers}{'www-authenticate'}, qr/^Bearer/, 'WWW-Authenticate');
+
+# Revocation counts at once, expiry too.
+
+$t->must(GET => '/v1/whoami', undef, token => $token{'tenant-viewer'});
+$t->must(POST => '/v1/admin-tokens/tv/revoke');
+is($t->api(GET => '/v1/whoami', undef, token => $token{'tenant-viewer'})
+    ->{status}, 401, 'a revoked token');
+$t->must(GET => '/v1/whoami', undef, token => $ta);
+$t->must(DELETE => '/v1/admin-tokens/ta');
+is($t->api(GET => '/v1/whoami', undef, token => $ta)->{status}, 401,
+    'a deleted token');
+my $ms = Time::HiRes::time() + 1;
+my $short = $t->must(POST => $tokens, { name => 'short', role => 'viewer',
+    expires_at => do { my @d = gmtime($ms); sprintf
+        '%04d-%02d-%02dT%02d:%02d:%02d.%03dZ', $d[5] + 1900, $d[4] + 1,
+        @d[3, 2, 1, 0], ($ms - int $ms) * 1000 } })->{token};
+is($t->api(GET => '/v1/whoami', undef, token => $short)->{status}, 200,
+    'a token before its time');
+ok(scalar(&wait_until(sub { $t->api(GET => '/v1/whoami', undef, token => $short)
+    ->{status} == 401 }, 5)),
+    'and after');
+
+$t->done;
