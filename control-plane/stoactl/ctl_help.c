@@ -2,6 +2,7 @@
  * Help, the reference page and the completion scripts, all from the tables.
  */
 
+#include <ctype.h>
 #include <string.h>
 
 #include "stoactl.h"
@@ -124,13 +125,13 @@ ctl_help_general(FILE *out)
 }
 
 
-/* A cell of a Markdown table: "|" must not end it. */
+/* Text in Markdown: "|" must not end a cell, "*" is an asterisk. */
 
 static void
-ctl_put_markdown(const char *s)
+ctl_put_markdown(const char *s, size_t len)
 {
-    for ( /* void */ ; *s != '\0'; s++) {
-        if (*s == '|') {
+    for ( /* void */ ; len > 0 && *s != '\0'; s++, len--) {
+        if (*s == '|' || *s == '*') {
             putchar('\\');
         }
 
@@ -157,7 +158,7 @@ ctl_markdown_options(const ctl_opt_t *o)
 
         printf("--%s%s%s` | ", o->name, o->arg != NULL ? " " : "",
                o->arg != NULL ? o->arg : "");
-        ctl_put_markdown(o->help);
+        ctl_put_markdown(o->help, strlen(o->help));
         puts(" |");
     }
 }
@@ -175,7 +176,9 @@ ctl_markdown_more(const char *more)
             printf("\n    %.*s\n", (int) len - 9, more + 9);
 
         } else {
-            printf("\n%.*s\n", (int) len, more);
+            putchar('\n');
+            ctl_put_markdown(more, len);
+            putchar('\n');
         }
     }
 }
@@ -214,8 +217,9 @@ ctl_markdown(void)
     puts("\n## Commands");
 
     for (cmd = ctl_commands; cmd->name != NULL; cmd++) {
-        printf("\n### stoactl %s%s%s\n\n%s.\n", cmd->name,
-               *cmd->args != '\0' ? " " : "", cmd->args, cmd->help);
+        printf("\n### stoactl %s%s%s\n\n%c%s.\n", cmd->name,
+               *cmd->args != '\0' ? " " : "", cmd->args,
+               toupper((unsigned char) cmd->help[0]), cmd->help + 1);
 
         if (cmd->more != NULL) {
             ctl_markdown_more(cmd->more);

@@ -1,0 +1,350 @@
+#!/usr/bin/perl
+
+# The platform's own MCP server and its REST twin: both eras on one URL, and
+# answers about the calling application only.  The identity is signed here as
+# a gateway signs it.
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Digest::SHA qw(hmac_sha256 hmac_sha256_hex);
+use MIME::Base64 qw(encode_base64url);
+use Test::Stoa;
+use Test::Stoa::Demo;
+
+my $META = 'io.modelcontextprotocol';
+my $MODERN = '2026-07-28';
+
+my $t = Test::Stoa->new;
+$t->control;
+my $spec = { openapi => '3.1.0', info => { title => "O\x{e9}", version => '1' },
+             paths => {} };
+
+$t->apply(demo(tenant => 'acme', rest => { orders => 9 }, mcp => { bot => 9 })
+    . demo(tenant => 'other', rest => { open => 9, shared => 9, hidden => 9 })
+    . demo(tenant => 'third'));
+$t->must('PATCH', '/v1/tenants/acme/apis/orders',
+    { spec => $spec, description => 'Buys 100% of_things', title => 'Orders' });
+$t->must('PATCH', '/v1/tenants/other/apis/open', { audience => 'public' });
+$t->must('PATCH', '/v1/tenants/other/apis/shared',
+    { audience => 'partner', partners => ['acme'] });
+$t->must('POST', '/v1/tenants/acme/apis/orders/operations',
+    { name => 'list', method => 'GET', path => '/orders' });
+$t->must('POST', '/v1/tenants/acme/apis',
+    { name => 'draft', kind => 'rest',
+      upstream => { targets => [{ url => 'http://127.0.0.1:9' }] } });
+$t->must('POST', '/v1/gateway-groups', { name => 'g' });
+my $gw = $t->must('POST', '/v1/gateways', { name => 'gw', group => 'g' });
+
+my $port = $t->port('control');
+my %id = map {
+    my $tenant = $_;
+    $tenant => {
+        tenant => $t->must('GET', "/v1/tenants/$tenant")->{id},
+        application => $t->must('GET',
+            "/v1/tenants/$tenant/applications/app")->{id},
+    }
+} qw(acme other third);
+
+
+sub identity {
+    my ($who, %o) = @_;
+    my $now = time;
+    my $key = hmac_sha256_hex('stoa-assertion', $gw->{token});
+    my $text = join '.', map { encode_base64url(json_encode($_)) }
+        { alg => 'HS256', kid => $gw->{id}, typ => 'JWT', %{ $o{head} || {} } },
+        { iss => 'stoa-gateway', iat => $now, exp => $now + 60,
+          %{ $id{$who} }, %{ $o{claims} || {} } };
+    return "$text." . encode_base64url(hmac_sha256($text, $o{key} // $key));
+}
+
+sub rest {
+    my ($who, $path) = @_;
+    my $r = Test::Stoa::http_once($port, 'GET', "/platform/v1/$path",
+        headers => { 'X-Stoa-Identity' => ref $who ? $$who
+                                                   : identity($who) });
+    $r->{json} = json_decode($r->{body});
+    return $r;
+}
+
+# post(BODY or DATA, headers...)
+
+sub post {
+    my ($body, %h) = @_;
+    $body = json_encode($body) if ref $body;
+    $h{'X-Stoa-Identity'} = identity('acme')
+        unless exists $h{'X-Stoa-Identity'};
+    my $r = Test::Stoa::http_once($port, $h{method} // 'POST', '/mcp',
+        body => $body, headers => { 'Content-Type' => 'application/json',
+            Accept => 'application/json, text/event-stream', %h,
+            method => undef });
+    $r->{json} = json_decode($r->{body});
+    return $r;
+}
+
+sub legacy {
+    my ($method, $params, %h) = @_;
+    return post({ jsonrpc => '2.0', id => 1, method => $method,
+                  params => $params || {} },
+                'MCP-Protocol-Version' => '2025-11-25', %h);
+}
+
+sub modern {
+    my ($method, $params, %h) = @_;
+    my %p = %{ $params || {} };
+    $p{_meta} = { "$META/protocolVersion" => $MODERN,
+                  "$META/clientCapabilities" => {}, %{ $p{_meta} || {} } };
+    delete $p{_meta}{$_} for grep { !defined $p{_meta}{$_} } keys %{$p{_meta}};
+    return post({ jsonrpc => '2.0', id => 'a-1', method => $method,
+                  params => \%p },
+        'MCP-Protocol-Version' => $MODERN, 'Mcp-Method' => $method,
+        defined $p{name} ? ('Mcp-Name' => $p{name}) : (), %h);
+}
+
+sub code { return $_[0]{json}{error}{code} // 0 }
+sub names { return join ' ', map { "$_->{tenant}/$_->{name}" }
+                   @{ $_[0]{items} || [] } }
+
+
+# REST: who sees what
+
+my $r = rest('acme', 'apis');
+is($r->{status}, 200, 'search');
+is(names($r->{json}), 'acme/bot acme/orders other/open other/shared',
+   'own, public and shared ones; no draft');
+like($r->{headers}{'cache-control'}, qr/private/, 'for nobody else');
+is(names(rest('other', 'apis')->{json}),
+   'other/hidden other/open other/shared', 'another tenant');
+is(names(rest('third', 'apis')->{json}), 'other/open', 'a third one');
+is(names(rest('acme', 'apis?kind=mcp')->{json}), 'acme/bot', 'by kind');
+is(names(rest('acme', 'apis?query=ORDERS%20Of')->{json}), 'acme/orders',
+   'all words, any case');
+is(names(rest('acme', 'apis?query=100%25')->{json}), 'acme/orders',
+   'a percent sign is no wildcard');
+is(names(rest('acme', 'apis?query=r_ers')->{json}), '', 'nor an underscore');
+is(names(rest('acme', 'apis?query=%27%20OR%201=1')->{json}), '', 'no SQL');
+$r = rest('acme', 'apis?limit=1');
+is(@{ $r->{json}{items} } . $r->{json}{more}, '11', 'limit says more');
+for my $bad ('limit=0', 'limit=101', 'limit=x', 'kind=soap',
+             'query=' . 'x' x 201, 'query=a+b+c+d+e+f+g')
+{
+    is(rest('acme', "apis?$bad")->{status}, 422, "$bad: refused");
+}
+
+$r = rest('acme', 'apis/acme/orders/spec');
+is_deeply($r->{json}{spec}, json_decode(json_encode($spec)), 'the spec');
+is($r->{json}{operations}[0]{path}, '/orders', 'and the operations');
+is($r->{json}{subscription}, 'active', 'and the subscription');
+is(rest('acme', 'apis/other/open')->{json}{subscription}, 'none', 'or none');
+is(rest('acme', 'apis/other/hidden')->{status}, 404, 'not another\'s');
+is(rest('acme', 'apis/acme/draft')->{status}, 404, 'no draft');
+is(rest('acme', 'apis/nobody/x')->{status}, 404, 'nor what is not there');
+
+$r = rest('acme', 'subscriptions');
+is($r->{json}{application}{name}, 'app', 'my application');
+is(join(' ', map { "$_->{name}:$_->{state}" } @{ $r->{json}{items} }),
+   'orders:active bot:active', 'my subscriptions');
+is(rest('acme', 'usage')->{json}{total}{requests}, 0, 'my usage');
+is(rest('acme', 'usage?days=32')->{status}, 422, 'not so long ago');
+is(rest('acme', 'health')->{json}{gateways}{offline}, 1, 'health');
+
+# identity: everything about it must be right
+
+$t->must('POST', '/v1/tenants/other/suspend');
+is(names(rest('acme', 'apis')->{json}), 'acme/bot acme/orders',
+   'nothing of a suspended tenant');
+$t->must('POST', '/v1/tenants/other/resume');
+
+my $now = time;
+for my $case (
+    ['another key', identity('acme', key => 'x' x 64)],
+    ['another gateway', identity('acme', head => { kid => '0' x 16 })],
+    ['no algorithm', identity('acme', head => { alg => 'none' })],
+    ['another issuer', identity('acme', claims => { iss => 'me' })],
+    ['a past one', identity('acme', claims => { iat => $now - 900,
+                                                exp => $now - 600 })],
+    ['a future one', identity('acme', claims => { iat => $now + 300,
+                                                  exp => $now + 360 })],
+    ['no application', identity('acme', claims => { application => '' })],
+    ['no token', 'x'], ['an empty one', ''],
+) {
+    is(rest(\$case->[1], 'health')->{status}, 401, "$case->[0]: 401");
+    is(legacy('ping', {}, 'X-Stoa-Identity' => $case->[1])->{status}, 401,
+       "$case->[0]: 401 for MCP, too") if $case->[1] ne '';
+}
+my $cut = identity('acme');
+$cut =~ s/\.(\w)/'.' . ($1 eq 'e' ? 'f' : 'e')/e;
+is(rest(\$cut, 'health')->{status}, 401, 'changed claims');
+
+is(legacy('ping', {}, 'X-Stoa-Identity' => undef)->{status}, 200,
+   'what the server is may be asked without');
+is(legacy('tools/call', { name => 'stoa_platform_health' },
+          'X-Stoa-Identity' => undef)->{status}, 401, 'a call may not');
+is(legacy('ping', {}, 'X-Stoa-Identity' => undef,
+          Origin => 'http://evil.example')->{status}, 403,
+   'nor anything from a page in a browser');
+
+
+# MCP, legacy
+
+for my $v (['2025-11-25', '2025-11-25'], ['2025-06-18', '2025-06-18'],
+           ['2025-03-26', '2025-03-26'], ['2024-11-05', '2025-11-25'],
+           ['2099-01-01', '2025-11-25'], [$MODERN, '2025-11-25'])
+{
+    $r = legacy('initialize', { protocolVersion => $v->[0],
+        capabilities => {}, clientInfo => { name => 'x', version => '1' } },
+        'MCP-Protocol-Version' => undef);
+    is($r->{json}{result}{protocolVersion}, $v->[1], "initialize $v->[0]");
+}
+ok(!exists $r->{headers}{'mcp-session-id'}, 'no session');
+ok($r->{json}{result}{capabilities}{tools}, 'tools are announced');
+$r = post({ jsonrpc => '2.0', method => 'notifications/initialized' });
+is("$r->{status}$r->{body}", '202', 'a notification: 202, no body');
+is_deeply(legacy('ping')->{json}{result}, {}, 'ping');
+
+$r = legacy('tools/list');
+my %tool = map { $_->{name} => $_ } @{ $r->{json}{result}{tools} };
+is(join(' ', sort keys %tool), 'stoa_api_spec stoa_catalog_search '
+   . 'stoa_my_subscriptions stoa_my_usage stoa_platform_health', 'tools/list');
+for my $name (sort keys %tool) {
+    my $d = $tool{$name};
+    is($d->{inputSchema}{type} . $d->{outputSchema}{type}
+       . $d->{annotations}{readOnlyHint}, 'objectobject1', "$name: schemas");
+}
+ok(!exists $r->{json}{result}{resultType}, 'as 2025-11-25 has it');
+
+is(code(legacy('nope')), -32601, 'an unknown method');
+is(legacy('nope')->{status}, 200, 'is no 404: that would end a session');
+is(code(legacy('tools/list', { cursor => 'x' })), -32602, 'no such page');
+$r = legacy('ping', {}, 'MCP-Protocol-Version' => '1999-01-01');
+is($r->{status} . code($r), '400-32022', 'an unknown version');
+is_deeply($r->{json}{error}{data}{supported},
+    [$MODERN, '2025-11-25', '2025-06-18', '2025-03-26'], 'names those it has');
+
+# calls
+
+sub call { return legacy('tools/call', { name => $_[0],
+               defined $_[1] ? (arguments => $_[1]) : () })->{json} }
+
+for my $case (['stoa_catalog_search', { query => 'orders' }],
+              ['stoa_api_spec', { api => 'orders' }],
+              ['stoa_api_spec', { api => 'other/open' }],
+              ['stoa_my_subscriptions', undef],
+              ['stoa_my_usage', { days => 31 }],
+              ['stoa_platform_health', {}])
+{
+    my $result = call(@$case)->{result};
+    ok(!$result->{isError}, "$case->[0]");
+    is_deeply(json_decode($result->{content}[0]{text}),
+              $result->{structuredContent}, 'text and structure are the same')
+        if $case->[0] ne 'stoa_api_spec';
+}
+is(names(call('stoa_catalog_search', { kind => 'rest' })
+         ->{result}{structuredContent}),
+   'acme/orders other/open other/shared', 'the same as REST');
+
+for my $case (['stoa_catalog_search', { limit => 0 }, 'limit: must be 1'],
+              ['stoa_catalog_search', { limit => '5' }, 'limit: must be an'],
+              ['stoa_catalog_search', { kind => 'soap' }, 'kind: is none'],
+              ['stoa_catalog_search', { nope => 1 }, 'nope: is not'],
+              ['stoa_api_spec', {}, 'api: is required'],
+              ['stoa_api_spec', { api => 'x' x 500 }, 'api: must have'],
+              ['stoa_api_spec', { api => 'hidden' }, 'no api "hidden"'],
+              ['stoa_api_spec', { api => 'other/hidden' }, 'no api'],
+              ['stoa_my_usage', { days => 1.5 }, 'days: must be an integer'])
+{
+    my $result = call($case->[0], $case->[1])->{result};
+    ok($result->{isError}, "$case->[0]: a fault is a result");
+    like($result->{content}[0]{text}, qr/\Q$case->[2]\E/, 'that says why');
+}
+is(code({ json => call('nope') }), -32602, 'an unknown tool');
+is(code({ json => call('stoa_my_usage', []) }), -32602,
+   'arguments that are no object');
+
+
+# MCP, modern
+
+$r = modern('server/discover');
+is($r->{json}{result}{resultType}, 'complete', 'server/discover');
+is($r->{json}{id}, 'a-1', 'the id comes back');
+is_deeply($r->{json}{result}{supportedVersions},
+    [$MODERN, '2025-11-25', '2025-06-18', '2025-03-26'], 'all versions');
+like($r->{json}{result}{ttlMs}, qr/^\d+$/, 'ttlMs');
+$r = modern('tools/list');
+is($r->{json}{result}{cacheScope}, 'public', 'cacheScope');
+is($r->{json}{result}{_meta}{"$META/serverInfo"}{name}, 'stoa-control',
+   'serverInfo');
+$r = modern('tools/call', { name => 'stoa_my_subscriptions' });
+is($r->{json}{result}{resultType}, 'complete', 'tools/call');
+ok(!exists $r->{json}{result}{ttlMs}, 'a call is not to be kept');
+is(modern('tools/call', { name => 'stoa_my_subscriptions' }, 'Mcp-Name' =>
+    '=?base64?' . MIME::Base64::encode_base64('stoa_my_subscriptions', '')
+    . '?=')->{status}, 200, 'a name in base64');
+
+for my $case (
+    ['no version header', -32020, 'tools/list', {},
+     'MCP-Protocol-Version' => undef],
+    ['another version', -32020, 'tools/list', {},
+     'MCP-Protocol-Version' => '2025-11-25'],
+    ['no method header', -32020, 'tools/list', {}, 'Mcp-Method' => undef],
+    ['another method', -32020, 'tools/list', {},
+     'Mcp-Method' => 'tools/call'],
+    ['another case', -32020, 'tools/list', {}, 'Mcp-Method' => 'TOOLS/LIST'],
+    ['no name header', -32020, 'tools/call', { name => 'stoa_my_usage' },
+     'Mcp-Name' => undef],
+    ['another name', -32020, 'tools/call', { name => 'stoa_my_usage' },
+     'Mcp-Name' => 'stoa_api_spec'],
+    ['bad base64', -32020, 'tools/call', { name => 'stoa_my_usage' },
+     'Mcp-Name' => '=?base64?***?='],
+    ['no version in _meta', -32602, 'tools/list',
+     { _meta => { "$META/protocolVersion" => undef } }],
+    ['no capabilities', -32602, 'tools/list',
+     { _meta => { "$META/clientCapabilities" => undef } }],
+    ['an unknown version', -32022, 'tools/list',
+     { _meta => { "$META/protocolVersion" => '2099-01-01' } },
+     'MCP-Protocol-Version' => '2099-01-01'],
+) {
+    my ($what, $want, $method, $params, %h) = @$case;
+    $r = modern($method, $params, %h);
+    is($r->{status} . code($r), "400$want", "$what: 400 $want");
+}
+for my $method (qw(ping nope resources/list logging/setLevel)) {
+    $r = modern($method);
+    is($r->{status} . code($r), '404-32601', "$method: 404");
+}
+
+
+# what is no message
+
+for my $case (['{', -32700], ['', -32700], ['null', -32600], ['[]', -32600],
+    ['{"jsonrpc":"2.0","id":null,"method":"ping"}', -32600],
+    ['{"jsonrpc":"1.0","id":1,"method":"ping"}', -32600],
+    ['{"jsonrpc":"2.0","id":1,"method":"ping","method":"x"}', -32700],
+    ["{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"\xff\"}", -32700],
+    ['[' x 100, -32700])
+{
+    $r = post($case->[0]);
+    is($r->{status} . code($r), "400$case->[1]", "$case->[1]");
+}
+is(post('{}', 'Content-Type' => 'text/plain')->{status}, 415, 'no JSON');
+for my $method (qw(GET DELETE)) {
+    $r = post(undef, method => $method);
+    is("$r->{status} $r->{headers}{allow}", '405 POST', "$method: 405");
+}
+
+# arrays are of 2025-03-26
+
+my $batch = '[{"jsonrpc":"2.0","id":7,"method":"ping"},'
+    . '{"jsonrpc":"2.0","method":"notifications/x"},'
+    . '{"jsonrpc":"2.0","id":8,"method":"nope"}]';
+for my $version (undef, '2025-03-26') {
+    $r = post($batch, 'MCP-Protocol-Version' => $version);
+    is(join(' ', map { $_->{id} } @{ $r->{json} }), '7 8', 'a batch');
+}
+$r = post($batch, 'MCP-Protocol-Version' => '2025-06-18');
+is($r->{status} . code($r), '400-32600', 'not later');
+$r = post('[{"jsonrpc":"2.0","method":"notifications/x"}]');
+is($r->{status}, 202, 'of notifications: 202');
+is(post('[' . join(',', ('{"jsonrpc":"2.0","id":1,"method":"ping"}') x 101)
+        . ']')->{status}, 400, 'too many');
+
+$t->done;
