@@ -10,7 +10,9 @@
 
 
 #define STOA_JSON_KEYS_FIRST  64      /* kept on the C stack               */
-#define STOA_JSON_LINEAR_MAX  16      /* members compared one by one       */
+#define STOA_JSON_LINEAR_MAX  16      /* members compared one by one, if ...*/
+#define STOA_JSON_SHORT_MAX   64      /* ... their names are this short    */
+#define STOA_JSON_TABLE_MIN   64
 
 #define STOA_JSON_ONES        (UINT64_MAX / 255)
 #define stoa_json_zero(v)     (((v) - STOA_JSON_ONES) & ~(v))
@@ -33,6 +35,7 @@ typedef struct {
     uint32_t          keys;          /* index of its first key             */
     uint32_t          index;         /* of the current item of an array    */
     bool              object;
+    bool              later;         /* names are compared when it closes  */
 } stoa_json_open_t;
 
 
@@ -258,6 +261,7 @@ stoa_json_open(stoa_json_walk_t *w, char c)
     o->keys = (uint32_t) w->nkeys;
     o->index = 0;
     o->object = (c == '{');
+    o->later = false;
 
     stoa_json_spaces(w);
 
@@ -277,7 +281,7 @@ stoa_json_close(stoa_json_walk_t *w, stoa_json_val_t *val)
 
     o = &w->open[w->depth];
 
-    if (o->object && w->nkeys - o->keys > STOA_JSON_LINEAR_MAX) {
+    if (o->later) {
         rc = stoa_json_keys_unique(w, o->keys);
         if (rc != STOA_OK) {
             return rc;
@@ -519,11 +523,12 @@ stoa_json_key_tag(const stoa_json_key_t *key)
 static stoa_rc_t
 stoa_json_key(stoa_json_walk_t *w)
 {
-    size_t            i, from;
-    stoa_rc_t         rc;
-    const char       *at;
-    stoa_json_key_t  *key;
-    stoa_json_val_t   val;
+    size_t             i;
+    stoa_rc_t          rc;
+    const char        *at;
+    stoa_json_key_t   *key;
+    stoa_json_val_t    val;
+    stoa_json_open_t  *o;
 
     stoa_json_spaces(w);
 
@@ -532,9 +537,9 @@ stoa_json_key(stoa_json_walk_t *w)
     }
 
     at = w->p;
-    from = w->open[w->depth].keys;
+    o = &w->open[w->depth];
 
-    if (w->nkeys - from == STOA_JSON_MEMBERS_MAX) {
+    if (w->nkeys - o->keys == STOA_JSON_MEMBERS_MAX) {
         return stoa_json_fail(w, "has too many members");
     }
 
@@ -557,18 +562,21 @@ stoa_json_key(stoa_json_walk_t *w)
     key->escaped = val.escaped;
     key->tag = stoa_json_key_tag(key);
 
-    /* past this many they are looked at when the object closes */
+    /* many, long or escaped ones would cost too much here */
 
-    if (w->nkeys - from < STOA_JSON_LINEAR_MAX) {
-        for (i = from; i < w->nkeys; i++) {
-            if ((w->keys[i].tag == key->tag
-                 || w->keys[i].escaped || key->escaped)
-                && stoa_json_key_same(&w->keys[i], key))
-            {
-                w->p = at;
-                w->nkeys++;
-                return stoa_json_fail(w, "has a member twice");
-            }
+    if (w->nkeys - o->keys >= STOA_JSON_LINEAR_MAX
+        || key->len > STOA_JSON_SHORT_MAX || key->escaped)
+    {
+        o->later = true;
+    }
+
+    for (i = o->keys; !o->later && i < w->nkeys; i++) {
+        if (w->keys[i].tag == key->tag
+            && stoa_json_key_same(&w->keys[i], key))
+        {
+            w->p = at;
+            w->nkeys++;
+            return stoa_json_fail(w, "has a member twice");
         }
     }
 
@@ -671,21 +679,29 @@ stoa_json_keys_grow(stoa_json_walk_t *w)
 }
 
 
-/* Looks for a name that occurs twice in a large object. */
+/* Looks for a name that occurs twice, in a table of hashes. */
 
 static stoa_rc_t
 stoa_json_keys_unique(stoa_json_walk_t *w, uint32_t from)
 {
     size_t            i, slot, size;
-    uint32_t         *table;
+    uint32_t          small[STOA_JSON_TABLE_MIN], *table;
     stoa_rc_t         rc;
     stoa_json_key_t  *key, *other;
 
-    for (size = 64; size < 2 * (w->nkeys - from); size *= 2) { /* void */ }
+    size = STOA_JSON_TABLE_MIN;
+    table = small;
+    memset(small, 0, sizeof(small));
 
-    table = calloc(size, sizeof(uint32_t));
-    if (table == NULL) {
-        return STOA_ERROR;
+    if (2 * (w->nkeys - from) > size) {
+        while (size < 2 * (w->nkeys - from)) {
+            size *= 2;
+        }
+
+        table = calloc(size, sizeof(uint32_t));
+        if (table == NULL) {
+            return STOA_ERROR;
+        }
     }
 
     rc = STOA_OK;
@@ -716,7 +732,9 @@ stoa_json_keys_unique(stoa_json_walk_t *w, uint32_t from)
         table[slot] = (uint32_t) i + 1;
     }
 
-    free(table);
+    if (table != small) {
+        free(table);
+    }
 
     return rc;
 }
