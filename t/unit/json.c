@@ -94,9 +94,9 @@ static const struct {
     { stoa_str("{\"\":1,\"\":2}"), "has a member twice", 6, "" },
     { stoa_str("{\"x\":[{\"y\":0,\"y\":0}]}"), "has a member twice", 13,
       "x[0].y" },
-    { stoa_str("{\"\\n\":1,\"b\":2,\"c\":3,\"b\":4}"), "has a member twice", 20,
-      "b" },
-    { stoa_str("{\"" LONG "\":1,\"" LONG "\":1}"), "has a member twice", 85,
+    { stoa_str("{\"\\n\":1,\"b\":2,\"c\":3,\"b\":4}"),
+      "has a member twice", 20, "b" },
+    { stoa_str("{\"" LONG "\":1,\"" LONG "\":1}"), "has a member twice", 86,
       LONG },
     { stoa_str("{\"" LONG "\":1,\"" LONG "x\":1}"), GOOD, 0, "" },
 
