@@ -4,6 +4,7 @@
  */
 
 #include "ngx_http_stoa_conf.h"
+#include "ngx_http_stoa_mcp.h"
 #include "ngx_http_stoa_sync.h"
 
 
@@ -184,7 +185,9 @@ ngx_http_stoa_postconfiguration(ngx_conf_t *cf)
         return NGX_OK;
     }
 
-    if (ngx_http_stoa_conf_check(cf, mcf) != NGX_OK) {
+    if (ngx_http_stoa_conf_check(cf, mcf) != NGX_OK
+        || ngx_http_stoa_mcp_session_setup(cf, mcf) != NGX_CONF_OK)
+    {
         return NGX_ERROR;
     }
 
@@ -244,7 +247,8 @@ ngx_http_stoa_init_process(ngx_cycle_t *cycle)
 
     ngx_http_stoa_zone_attach(mcf, cycle->log);
 
-    if (ngx_http_stoa_counters_open(mcf, cycle) != NGX_OK
+    if (ngx_http_stoa_mcp_session_init(mcf, cycle->log) != NGX_OK
+        || ngx_http_stoa_counters_open(mcf, cycle) != NGX_OK
         || ngx_http_stoa_store_open(mcf, cycle->log) != NGX_OK)
     {
         return NGX_ERROR;
@@ -278,6 +282,7 @@ ngx_http_stoa_exit_process(ngx_cycle_t *cycle)
     ngx_http_stoa_store_close(mcf);
     ngx_http_stoa_counters_close(mcf);
     ngx_http_stoa_zone_detach(mcf);
+    ngx_http_stoa_mcp_session_exit();
 
     ngx_explicit_memzero(mcf->token.data, mcf->token.len);
     ngx_explicit_memzero(mcf->pepper.data, mcf->pepper.len);

@@ -170,7 +170,7 @@ is(scalar $t->origin_log('one'), $before,
 
 # ---- an upstream that is not there
 
-$t->stop('one');
+$t->kill9('one');
 $r = $t->http('POST', '/mcp/acme', key => $key, body => raw('one__echo'),
     headers => \%modern);
 is("$r->{status} $r->{json}{id} $r->{json}{error}{data}{code}",

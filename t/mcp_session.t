@@ -114,7 +114,7 @@ like(who($session), qr/^up-/, 'nor does a restart: a new one is opened');
 
 # an upstream that refuses for good
 
-$t->stop('up');
+$t->kill9('up');
 my $r = $t->mcp('/mcp/acme', 'tools/call', { name => 'up__who',
     arguments => {} }, key => $key, era => 'legacy', session => $other);
 is("$r->{status} $r->{json}{error}{data}{code}", '502 upstream_unreachable',

@@ -54,8 +54,7 @@ END
 
 $t->gateway(workers => 2);
 my $key = $t->key('acme', 'app');
-my @tools = ('desk tools', qw(one__echo one__headers one__raw.name-1 one__slow
-                              sum two__add two__fail));
+$t->sync;
 my @k = (key => $key);
 
 sub names { join ' ', map { $_->{name} } @{ $_[0]{rpc}{result}{tools} || [] } }
