@@ -41,7 +41,7 @@ my $total = 0;
 wait_until {
     my $u = $t->must('GET', '/v1/tenants/acme/usage?by=api');
     $total = 0;
-    $total += $_->{calls} // 0 for @{ $u->{items} };
+    $total += $_->{requests} // 0 for @{ $u->{items} };
     $total >= $got->{200} + 1;
 } 20;
 is($total, $got->{200} + 1, 'usage equals the calls, over five reloads');
