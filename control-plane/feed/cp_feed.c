@@ -17,53 +17,147 @@
     #c " = (feed_digest." #c " | excluded." #c ")"                            \
     " - (feed_digest." #c " & excluded." #c ")"
 
+#define CP_FEED_TX_ARENA  (16 * 1024 * 1024)
 
-static cp_rc_t cp_feed_take_rev(cp_tx_t *tx, cp_arena_t *a, int64_t step,
-    int64_t *rev, cp_err_t *err);
+
+/*
+ * What a write transaction knows of the feed from the moment it has the lock.
+ * The head and the digests are written once, before the commit: ten thousand
+ * updates of one row in one transaction would cost PostgreSQL their square.
+ */
+
+typedef struct cp_feed_sum_s  cp_feed_sum_t;
+
+struct cp_feed_sum_s {
+    const char        *group;            /* "" everybody                     */
+    cp_feed_digest_t   d;                /* change of its digest             */
+    int64_t            live;             /* and of its rows                  */
+    cp_feed_sum_t     *next;
+};
+
+typedef struct {
+    cp_arena_t      *arena;
+    int64_t          before;             /* the head when it was locked      */
+    int64_t          rev;                /* the last one given out           */
+    cp_feed_sum_t   *sums;
+} cp_feed_tx_t;
+
+
+static cp_rc_t cp_feed_begin(cp_tx_t *tx, cp_arena_t *a, cp_feed_tx_t **ft,
+    cp_err_t *err);
+static cp_rc_t cp_feed_end(cp_tx_t *tx, void *data, bool commit);
+static cp_rc_t cp_feed_write(cp_tx_t *tx, cp_feed_tx_t *ft, cp_err_t *err);
 static bool cp_feed_same(const cp_rows_t *old, const char *body,
     const char *groups);
 static const char *cp_feed_clean(cp_arena_t *a, const char *body);
-static cp_rc_t cp_feed_count(cp_tx_t *tx, cp_arena_t *a, const char *groups,
+static cp_rc_t cp_feed_count(cp_feed_tx_t *ft, const char *groups,
     const cp_feed_digest_t *d, int64_t live, cp_err_t *err);
-static cp_rc_t cp_feed_count_one(cp_tx_t *tx, cp_arena_t *a, const char *group,
-    const cp_feed_digest_t *d, int64_t live, cp_err_t *err);
+static cp_rc_t cp_feed_count_one(cp_feed_tx_t *ft, const char *group,
+    size_t len, const cp_feed_digest_t *d, int64_t live, cp_err_t *err);
 static cp_rc_t cp_feed_old(cp_db_t *db, cp_arena_t *a, int64_t before,
     bool *some, cp_err_t *err);
-static cp_rc_t cp_feed_move(cp_tx_t *tx, cp_arena_t *a, const cp_rows_t *old,
+static cp_rc_t cp_feed_move(cp_feed_tx_t *ft, const cp_rows_t *old,
     const char *body, const char *groups, const cp_feed_digest_t *d,
     cp_err_t *err);
+
+
+static const char  cp_feed_key;          /* its address names our state      */
 
 
 cp_rc_t
 cp_feed_lock(cp_tx_t *tx, cp_arena_t *a, cp_err_t *err)
 {
-    int64_t  rev;
+    cp_feed_tx_t  *ft;
 
-    return cp_feed_take_rev(tx, a, 0, &rev, err);
+    return cp_feed_begin(tx, a, &ft, err);
 }
 
 
+/* The first call takes the row of feed_head for the rest of the
+ * transaction. */
 static cp_rc_t
-cp_feed_take_rev(cp_tx_t *tx, cp_arena_t *a, int64_t step, int64_t *rev,
-    cp_err_t *err)
+cp_feed_begin(cp_tx_t *tx, cp_arena_t *a, cp_feed_tx_t **ft, cp_err_t *err)
 {
-    cp_rc_t    rc;
-    cp_rows_t  rows;
+    cp_rc_t      rc;
+    cp_rows_t    rows;
+    cp_arena_t  *arena;
 
-    rc = cp_tx_query(tx, a, "UPDATE feed_head SET rev = rev + $1"
-                     " WHERE one = 1 RETURNING rev",
-                     cp_args(cp_int(step)), &rows, err);
+    *ft = cp_tx_attached(tx, &cp_feed_key);
+
+    if (*ft) {
+        return CP_OK;
+    }
+
+    rc = cp_tx_query(tx, a, "UPDATE feed_head SET rev = rev WHERE one = 1"
+                     " RETURNING rev", NULL, 0, &rows, err);
     if (rc != CP_OK) {
         return rc;
     }
 
-    if (rows.rows != 1) {
-        return cp_err_set(err, "internal", "feed_head has no row");
+    arena = cp_arena_create(CP_FEED_TX_ARENA);
+    *ft = arena ? cp_arena_alloc(arena, sizeof(cp_feed_tx_t)) : NULL;
+
+    if (*ft == NULL || rows.rows != 1
+        || cp_tx_attach(tx, &cp_feed_key, *ft, cp_feed_end) != CP_OK)
+    {
+        cp_arena_destroy(arena);
+        return cp_err_set(err, "internal", "the feed cannot be locked");
     }
 
-    *rev = cp_cell(&rows, 0, 0)->i;
+    (*ft)->arena = arena;
+    (*ft)->before = cp_cell(&rows, 0, 0)->i;
+    (*ft)->rev = (*ft)->before;
 
     return CP_OK;
+}
+
+
+static cp_rc_t
+cp_feed_end(cp_tx_t *tx, void *data, bool commit)
+{
+    cp_rc_t        rc;
+    cp_err_t       err;
+    cp_feed_tx_t  *ft;
+
+    ft = data;
+    rc = CP_OK;
+
+    if (commit && ft->rev != ft->before) {
+        memset(&err, 0, sizeof(err));
+        err.arena = ft->arena;
+        rc = cp_feed_write(tx, ft, &err);
+    }
+
+    cp_arena_destroy(ft->arena);
+
+    return rc;
+}
+
+
+static cp_rc_t
+cp_feed_write(cp_tx_t *tx, cp_feed_tx_t *ft, cp_err_t *err)
+{
+    cp_rc_t         rc;
+    cp_feed_sum_t  *sum;
+
+    rc = cp_tx_query(tx, ft->arena, "UPDATE feed_head SET rev = $1"
+                     " WHERE one = 1", cp_args(cp_int(ft->rev)), NULL, err);
+
+    for (sum = ft->sums; sum && rc == CP_OK; sum = sum->next) {
+        rc = cp_tx_query(tx, ft->arena,
+                         "INSERT INTO feed_digest (group_id, hi, lo, live)"
+                         " VALUES ($1, $2, $3, $4)"
+                         " ON CONFLICT (group_id) DO UPDATE SET "
+                         CP_FEED_XOR(hi) ", " CP_FEED_XOR(lo) ","
+                         " live = feed_digest.live + excluded.live",
+                         cp_args(cp_text(sum->group),
+                                 cp_int((int64_t) sum->d.hi),
+                                 cp_int((int64_t) sum->d.lo),
+                                 cp_int(sum->live)),
+                         NULL, err);
+    }
+
+    return rc;
 }
 
 
@@ -72,6 +166,7 @@ cp_feed_head(cp_tx_t *tx, cp_arena_t *a, cp_feed_head_t *head, cp_err_t *err)
 {
     cp_rc_t         rc;
     cp_rows_t       rows;
+    cp_feed_tx_t   *ft;
     const cp_val_t *epoch;
 
     rc = cp_tx_query(tx, a, "SELECT rev, epoch, oldest FROM feed_head"
@@ -90,7 +185,8 @@ cp_feed_head(cp_tx_t *tx, cp_arena_t *a, cp_feed_head_t *head, cp_err_t *err)
         return cp_err_set(err, "internal", "the feed's epoch is too long");
     }
 
-    head->rev = cp_cell(&rows, 0, 0)->i;
+    ft = cp_tx_attached(tx, &cp_feed_key);
+    head->rev = ft ? ft->rev : cp_cell(&rows, 0, 0)->i;
     head->oldest = cp_cell(&rows, 0, 2)->i;
     memcpy(head->epoch, epoch->p, epoch->len);
     head->epoch[epoch->len] = '\0';
@@ -134,15 +230,15 @@ cp_feed_digest_row(const char *key, int64_t rev, const char *body, size_t len,
     cp_feed_digest_t *d)
 {
     int      n;
-    char     text[64 + 1], head[512 + 96];
+    char     text[64 + 1], head[CP_FEED_KEY_MAX + 96];
     uint8_t  sum[32];
 
     cp_sha256(body, len, sum);
     stoa_hex_encode(sum, sizeof(sum), text);
     text[64] = '\0';
 
-    n = snprintf(head, sizeof(head), "%.512s\n%" PRId64 "\n%s", key, rev,
-                 text);
+    n = snprintf(head, sizeof(head), "%.*s\n%" PRId64 "\n%s",
+                 CP_FEED_KEY_MAX, key, rev, text);
     cp_sha256(head, (size_t) n, sum);
 
     d->hi = 0;
@@ -192,29 +288,30 @@ cp_feed_digest_of(cp_tx_t *tx, cp_arena_t *a, const char *group,
 
 
 /*
- * The revision is taken before the old row is read, because the lock on
- * feed_head is what keeps that row still; it is given back when nothing
- * changed.
+ * The lock comes before the old row is read, because it is what keeps that
+ * row still.
  */
 cp_rc_t
 cp_feed_put(cp_tx_t *tx, cp_arena_t *a, const char *key, const char *kind,
     const char *body, const char *groups, cp_err_t *err)
 {
     cp_rc_t           rc;
-    int64_t           rev;
     cp_rows_t         old;
+    cp_feed_tx_t     *ft;
     cp_feed_digest_t  d;
 
     if (groups && (groups[0] == '\0' || body == NULL)) {
         groups = NULL;
     }
 
-    if (strlen(key) > 512 || (body && strlen(body) > STOA_RECORD_MAX)) {
+    if (strlen(key) > CP_FEED_KEY_MAX
+        || (body && strlen(body) > STOA_RECORD_MAX))
+    {
         return cp_err_set(err, "too_large", "the record %.80s is too large",
                           key);
     }
 
-    rc = cp_feed_take_rev(tx, a, 1, &rev, err);
+    rc = cp_feed_begin(tx, a, &ft, err);
     if (rc != CP_OK) {
         return rc;
     }
@@ -229,13 +326,14 @@ cp_feed_put(cp_tx_t *tx, cp_arena_t *a, const char *key, const char *kind,
     body = body ? cp_feed_clean(a, body) : NULL;
 
     if (cp_feed_same(&old, body, groups)) {
-        return cp_feed_take_rev(tx, a, -1, &rev, err);
+        return CP_OK;
     }
 
     memset(&d, 0, sizeof(d));
+    ft->rev++;
 
     if (body) {
-        cp_feed_digest_row(key, rev, body, strlen(body), &d);
+        cp_feed_digest_row(key, ft->rev, body, strlen(body), &d);
     }
 
     rc = cp_tx_query(tx, a, "INSERT INTO feed (key, rev, kind, body,"
@@ -248,7 +346,7 @@ cp_feed_put(cp_tx_t *tx, cp_arena_t *a, const char *key, const char *kind,
                      " digest_lo = excluded.digest_lo,"
                      " deleted = excluded.deleted,"
                      " changed_ms = excluded.changed_ms",
-                     cp_args(cp_text(key), cp_int(rev), cp_text(kind),
+                     cp_args(cp_text(key), cp_int(ft->rev), cp_text(kind),
                              cp_text(body), cp_text(groups),
                              cp_int((int64_t) d.hi), cp_int((int64_t) d.lo),
                              cp_int(body == NULL), cp_int(cp_time_ms())),
@@ -257,14 +355,9 @@ cp_feed_put(cp_tx_t *tx, cp_arena_t *a, const char *key, const char *kind,
         return rc;
     }
 
-    rc = cp_feed_move(tx, a, &old, body, groups, &d, err);
-    if (rc != CP_OK) {
-        return rc;
-    }
+    cp_tx_notify_head(tx, ft->rev);
 
-    cp_tx_notify_head(tx, rev);
-
-    return CP_OK;
+    return cp_feed_move(ft, &old, body, groups, &d, err);
 }
 
 
@@ -320,48 +413,32 @@ cp_feed_same(const cp_rows_t *old, const char *body, const char *groups)
 
 /* Takes the old row out of the running digests and puts the new one in. */
 static cp_rc_t
-cp_feed_move(cp_tx_t *tx, cp_arena_t *a, const cp_rows_t *old,
-    const char *body, const char *groups, const cp_feed_digest_t *d,
-    cp_err_t *err)
+cp_feed_move(cp_feed_tx_t *ft, const cp_rows_t *old, const char *body,
+    const char *groups, const cp_feed_digest_t *d, cp_err_t *err)
 {
-    bool              was;
     cp_rc_t           rc;
-    const char       *from;
+    const cp_val_t   *from;
     cp_feed_digest_t  x;
 
-    was = old->rows == 1 && cp_cell(old, 0, 0)->i == 0;
-    memset(&x, 0, sizeof(x));
-    from = NULL;
-
-    if (was) {
+    if (old->rows && cp_cell(old, 0, 0)->i == 0) {
+        from = cp_cell(old, 0, 2);
         x.hi = (uint64_t) cp_cell(old, 0, 3)->i;
         x.lo = (uint64_t) cp_cell(old, 0, 4)->i;
-        from = cp_cell(old, 0, 2)->type == CP_VAL_NULL
-               ? NULL : cp_cell(old, 0, 2)->p;
-    }
 
-    /* the usual case, one statement: the same gateways before and after */
-
-    if (was && body && from == NULL && groups == NULL) {
-        x.hi ^= d->hi;
-        x.lo ^= d->lo;
-        return cp_feed_count(tx, a, NULL, &x, 0, err);
-    }
-
-    if (was) {
-        rc = cp_feed_count(tx, a, from, &x, -1, err);
+        rc = cp_feed_count(ft, from->type == CP_VAL_NULL ? NULL : from->p, &x,
+                           -1, err);
         if (rc != CP_OK) {
             return rc;
         }
     }
 
-    return body ? cp_feed_count(tx, a, groups, d, 1, err) : CP_OK;
+    return body ? cp_feed_count(ft, groups, d, 1, err) : CP_OK;
 }
 
 
 static cp_rc_t
-cp_feed_count(cp_tx_t *tx, cp_arena_t *a, const char *groups,
-    const cp_feed_digest_t *d, int64_t live, cp_err_t *err)
+cp_feed_count(cp_feed_tx_t *ft, const char *groups, const cp_feed_digest_t *d,
+    int64_t live, cp_err_t *err)
 {
     cp_rc_t      rc;
     size_t       len;
@@ -369,7 +446,7 @@ cp_feed_count(cp_tx_t *tx, cp_arena_t *a, const char *groups,
     const char  *p;
 
     if (groups == NULL) {
-        return cp_feed_count_one(tx, a, "", d, live, err);
+        return cp_feed_count_one(ft, "", 0, d, live, err);
     }
 
     for (p = groups, n = 0; *p; p += len) {
@@ -385,8 +462,7 @@ cp_feed_count(cp_tx_t *tx, cp_arena_t *a, const char *groups,
                               CP_FEED_GROUPS_MAX);
         }
 
-        rc = cp_feed_count_one(tx, a, cp_arena_strndup(a, p, len), d, live,
-                               err);
+        rc = cp_feed_count_one(ft, p, len, d, live, err);
         if (rc != CP_OK) {
             return rc;
         }
@@ -397,17 +473,35 @@ cp_feed_count(cp_tx_t *tx, cp_arena_t *a, const char *groups,
 
 
 static cp_rc_t
-cp_feed_count_one(cp_tx_t *tx, cp_arena_t *a, const char *group,
+cp_feed_count_one(cp_feed_tx_t *ft, const char *group, size_t len,
     const cp_feed_digest_t *d, int64_t live, cp_err_t *err)
 {
-    return cp_tx_query(tx, a, "INSERT INTO feed_digest (group_id, hi, lo,"
-                       " live) VALUES ($1, $2, $3, $4)"
-                       " ON CONFLICT (group_id) DO UPDATE SET "
-                       CP_FEED_XOR(hi) ", " CP_FEED_XOR(lo) ","
-                       " live = feed_digest.live + excluded.live",
-                       cp_args(cp_text(group), cp_int((int64_t) d->hi),
-                               cp_int((int64_t) d->lo), cp_int(live)),
-                       NULL, err);
+    cp_feed_sum_t  *sum;
+
+    for (sum = ft->sums; sum; sum = sum->next) {
+        if (strlen(sum->group) == len && memcmp(sum->group, group, len) == 0) {
+            break;
+        }
+    }
+
+    if (sum == NULL) {
+        group = cp_arena_strndup(ft->arena, group, len);
+        sum = cp_arena_alloc(ft->arena, sizeof(cp_feed_sum_t));
+
+        if (group == NULL || sum == NULL) {
+            return cp_err_set(err, "internal", "out of memory");
+        }
+
+        sum->group = group;
+        sum->next = ft->sums;
+        ft->sums = sum;
+    }
+
+    sum->d.hi ^= d->hi;
+    sum->d.lo ^= d->lo;
+    sum->live += live;
+
+    return CP_OK;
 }
 
 

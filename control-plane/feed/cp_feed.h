@@ -19,6 +19,7 @@
 
 
 #define CP_FEED_EPOCH_LEN      16
+#define CP_FEED_KEY_MAX        512
 #define CP_FEED_GROUPS_MAX     256
 #define CP_FEED_WAIT_MAX_S     60
 #define CP_FEED_RETENTION_S    (7 * 86400)
@@ -41,7 +42,7 @@ typedef struct {
 } cp_feed_digest_t;
 
 
-/* Takes the feed's lock for the rest of a write transaction. */
+/* Takes the feed's lock for the rest of a write transaction; again is free. */
 cp_rc_t cp_feed_lock(cp_tx_t *tx, cp_arena_t *a, cp_err_t *err) CP_MUST_CHECK;
 
 cp_rc_t cp_feed_head(cp_tx_t *tx, cp_arena_t *a, cp_feed_head_t *head,

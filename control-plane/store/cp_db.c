@@ -16,6 +16,7 @@
 #define CP_DB_ROWS_MAX   100000
 #define CP_DB_HOOKS_MAX  4
 #define CP_DB_POOL_MAX   64
+#define CP_DB_ATTACHED   4
 
 
 typedef struct {
@@ -53,6 +54,12 @@ struct cp_tx_s {
     bool        busy;              /* inside cp_tx_each()                   */
     int64_t     head;
     int64_t     started_us;
+    unsigned    nattached;
+    struct {
+        const void    *key;
+        void          *data;
+        cp_tx_end_pt   end;
+    } attached[CP_DB_ATTACHED];
 };
 
 typedef struct {
@@ -398,6 +405,31 @@ cp_tx_end(cp_tx_t *tx)
 }
 
 
+/* All of them, also after one failed: each frees what it holds. */
+
+static cp_rc_t
+cp_tx_detach(cp_tx_t *tx, bool commit)
+{
+    cp_rc_t   rc, result;
+    unsigned  i;
+
+    result = CP_OK;
+
+    for (i = 0; i < tx->nattached; i++) {
+
+        rc = tx->attached[i].end(tx, tx->attached[i].data,
+                                 commit && result == CP_OK);
+        if (rc != CP_OK) {
+            result = rc;
+        }
+    }
+
+    tx->nattached = 0;
+
+    return result;
+}
+
+
 cp_rc_t
 cp_tx_commit(cp_tx_t *tx)
 {
@@ -412,6 +444,10 @@ cp_tx_commit(cp_tx_t *tx)
     if (tx->broken || tx->busy) {
         cp_log(CP_LOG_ERROR, "db", "commit of a failed transaction");
         rc = CP_ERROR;
+    }
+
+    if (rc == CP_OK) {
+        rc = cp_tx_detach(tx, true);
     }
 
     if (rc == CP_OK && head > 0 && db->driver->notify != NULL) {
@@ -447,8 +483,40 @@ cp_tx_rollback(cp_tx_t *tx)
         return;
     }
 
+    (void) cp_tx_detach(tx, false);
     tx->db->driver->rollback(tx->slot->conn);
     cp_tx_end(tx);
+}
+
+
+cp_rc_t
+cp_tx_attach(cp_tx_t *tx, const void *key, void *data, cp_tx_end_pt end)
+{
+    if (tx->nattached == CP_DB_ATTACHED) {
+        return CP_ERROR;
+    }
+
+    tx->attached[tx->nattached].key = key;
+    tx->attached[tx->nattached].data = data;
+    tx->attached[tx->nattached].end = end;
+    tx->nattached++;
+
+    return CP_OK;
+}
+
+
+void *
+cp_tx_attached(cp_tx_t *tx, const void *key)
+{
+    unsigned  i;
+
+    for (i = 0; i < tx->nattached; i++) {
+        if (tx->attached[i].key == key) {
+            return tx->attached[i].data;
+        }
+    }
+
+    return NULL;
 }
 
 

@@ -75,6 +75,16 @@ cp_rc_t cp_tx_each(cp_tx_t *tx, const char *sql, const cp_val_t *args,
     (const cp_val_t[]) { __VA_ARGS__ },                                       \
     sizeof((const cp_val_t[]) { __VA_ARGS__ }) / sizeof(cp_val_t)
 
+/*
+ * What a part of the process keeps for the length of a transaction, under a
+ * key of its own (any address).  `end` runs once: before the commit, where it
+ * may still write and fail, or at the rollback; it frees data.
+ */
+typedef cp_rc_t (*cp_tx_end_pt)(cp_tx_t *tx, void *data, bool commit);
+cp_rc_t cp_tx_attach(cp_tx_t *tx, const void *key, void *data,
+    cp_tx_end_pt end) CP_MUST_CHECK;
+void *cp_tx_attached(cp_tx_t *tx, const void *key);            /* or NULL   */
+
 /* Called (any thread) after a commit that moved the feed's head, here or in
  * another replica (LISTEN/NOTIFY). */
 void cp_db_on_head(cp_db_t *db, void (*cb)(void *ctx, int64_t rev), void *ctx);
