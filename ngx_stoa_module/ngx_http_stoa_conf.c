@@ -7,7 +7,8 @@
 #include "ngx_http_stoa_store.h"
 #include "ngx_http_stoa_counters.h"
 
-#include <openssl/sha.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
 
 
 static ngx_int_t ngx_http_stoa_conf_http_url(ngx_conf_t *cf,
@@ -299,8 +300,9 @@ ngx_http_stoa_conf_token_file(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_http_stoa_main_conf_t *mcf = conf;
 
     char        *rv;
-    u_char       md[SHA256_DIGEST_LENGTH];
+    u_char       md[EVP_MAX_MD_SIZE];
     ngx_str_t   *value;
+    unsigned     len;
     stoa_key_t   key;
 
     value = cf->args->elts;
@@ -326,10 +328,20 @@ ngx_http_stoa_conf_token_file(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     mcf->gateway_id.data = (u_char *) key.id.data;
     mcf->gateway_id.len = key.id.len;
 
-    /* what the control plane keeps of the token: both can sign with it */
+    /* the control plane derived the same when it made the token, whose digest
+     * alone it keeps: both can sign with it */
 
-    (void) SHA256(mcf->token.data, mcf->token.len, md);
-    stoa_hex_encode(md, sizeof(md), (char *) mcf->assertion_key);
+    if (HMAC(EVP_sha256(), mcf->token.data, (int) mcf->token.len,
+             (u_char *) "stoa-assertion", sizeof("stoa-assertion") - 1,
+             md, &len)
+        == NULL)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "HMAC() failed");
+        return NGX_CONF_ERROR;
+    }
+
+    stoa_hex_encode(md, len, (char *) mcf->assertion_key);
+    ngx_explicit_memzero(md, sizeof(md));
 
     return NGX_CONF_OK;
 }
