@@ -259,7 +259,7 @@ $(OBJS)/t/bench/core: t/bench/core.c $(CORE_OBJ)
 # The demo
 
 run: all
-	@OBJS="$(OBJS)" NGINX="$(NGINX_BINARY)" exec sh conf/run.sh
+	@OBJS="$(OBJS)" STOA_NGINX="$${STOA_NGINX:-$(NGINX_BINARY)}" exec sh conf/run.sh
 
 stop:
 	@sh conf/run.sh stop

@@ -6,7 +6,7 @@
 #   conf/run.sh stop    ends what an earlier run left behind
 #
 # Environment: STOA_PORT (8080), STOA_CONTROL_PORT (8400), STOA_ADDRESS
-# (127.0.0.1), STOA_VAR (var), OBJS (objs), NGINX (nginx).
+# (127.0.0.1), STOA_VAR (var), OBJS (objs), STOA_NGINX (nginx).
 #
 # Keeps what it made: a second run starts from the same database, store and
 # key.  "rm -r var" is a new start.
@@ -20,7 +20,7 @@ var=${STOA_VAR:-$root/var}
 port=${STOA_PORT:-8080}
 control_port=${STOA_CONTROL_PORT:-8400}
 address=${STOA_ADDRESS:-127.0.0.1}
-nginx=${NGINX:-$(command -v nginx || echo /usr/sbin/nginx)}
+nginx=${STOA_NGINX:-$(command -v nginx || echo /usr/sbin/nginx)}
 
 case $objs in /*) ;; *) objs=$root/$objs ;; esac
 case $var in /*) ;; *) var=$root/$var ;; esac

@@ -11,7 +11,7 @@ my $var = $t->dir('var');
 my %env = (
     STOA_VAR => $var, STOA_PORT => $t->port('gw'),
     STOA_CONTROL_PORT => $t->port('control'),
-    OBJS => $Test::Stoa::OBJS, NGINX => $t->{nginx},
+    OBJS => $Test::Stoa::OBJS, STOA_NGINX => $t->{nginx},
 );
 my @run = ('/bin/sh', "$Test::Stoa::ROOT/conf/run.sh");
 my $n = 0;
@@ -20,7 +20,7 @@ my $n = 0;
 if (my %asan = $t->sanitizer_env('run', 1)) {
     my $preload = delete $asan{LD_PRELOAD};
     %env = (%env, %asan);
-    $env{NGINX} = $t->write_file('nginx', "#!/bin/sh\n"
+    $env{STOA_NGINX} = $t->write_file('nginx', "#!/bin/sh\n"
         . "LD_PRELOAD='$preload' exec $t->{nginx} \"\$@\"\n", 0755);
 }
 
