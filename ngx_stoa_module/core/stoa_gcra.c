@@ -112,48 +112,47 @@ stoa_window_number(stoa_window_e w, int64_t unix_ms, uint64_t *left_ms)
 static void
 stoa_civil_month(int64_t days, int64_t *month, int64_t *left)
 {
-    int64_t  n, centuries, fours, years, y, m;
+    int64_t  n, hundreds, fours, ones, year, m;
 
     /* days before each month of a year that begins in March, so that the day
-     * of the leap year is its last */
+     * of a leap year is its last */
 
     static const int16_t  before[] = {
-        0, 31, 61, 92, 122, 153, 184, 214, 245, 275, 306, 337, 367
+        0, 31, 61, 92, 122, 153, 184, 214, 245, 275, 306, 337, 366
     };
 
-    /* since 0000-03-01; cycles of 400, 100, 4 and 1 years, of which the last
-     * 100 and the last 1 are a day longer */
+    /* since 0000-03-01; in cycles of 400, 100, 4 and 1 years, where the last
+     * hundred of four and the last year of four have a day more */
 
     n = days + 719468;
-    y = n / 146097 * 400;
+    year = n / 146097 * 400;
     n %= 146097;
 
-    centuries = n / 36524;
-    centuries -= (centuries == 4);
-    n -= centuries * 36524;
+    hundreds = n / 36524;
+    hundreds -= (hundreds == 4);
+    n -= hundreds * 36524;
 
     fours = n / 1461;
     n -= fours * 1461;
 
-    years = n / 365;
-    years -= (years == 4);
-    n -= years * 365;
+    ones = n / 365;
+    ones -= (ones == 4);
+    n -= ones * 365;
 
-    y += centuries * 100 + fours * 4 + years;
+    year += hundreds * 100 + fours * 4 + ones;
 
     m = n / 31;
     m += (n >= before[m + 1]);
 
-    /* February: 29 days when the year that it ends in is a leap year */
-
     *left = before[m + 1] - n;
 
-    if (m == 11) {
-        y++;
-        *left = 337 + 28 - n + (y % 4 == 0 && (y % 100 || y % 400 == 0));
-        y--;
+    m += 2;                              /* March is 2 */
+    year += m / 12;
+    m %= 12;
+
+    if (m == 1 && (year % 4 || (year % 100 == 0 && year % 400))) {
+        *left -= 1;
     }
 
-    m += 2;
-    *month = (y + m / 12) * 12 + m % 12;
+    *month = year * 12 + m;
 }

@@ -281,11 +281,9 @@ stoa_json_close(stoa_json_walk_t *w, stoa_json_val_t *val)
 
     o = &w->open[w->depth];
 
-    if (o->later) {
-        rc = stoa_json_keys_unique(w, o->keys);
-        if (rc != STOA_OK) {
-            return rc;
-        }
+    rc = o->later ? stoa_json_keys_unique(w, o->keys) : STOA_OK;
+    if (rc != STOA_OK) {
+        return rc;
     }
 
     w->nkeys = o->keys;
@@ -518,12 +516,40 @@ stoa_json_key_tag(const stoa_json_key_t *key)
 }
 
 
+/* Is the newest key of an object one of the others?  Many, long or escaped
+ * ones would cost too much here: they are left for later. */
+
+static inline bool
+stoa_json_key_known(stoa_json_walk_t *w, stoa_json_open_t *o,
+    const stoa_json_key_t *key)
+{
+    const stoa_json_key_t  *other;
+
+    if (key - &w->keys[o->keys] >= STOA_JSON_LINEAR_MAX
+        || key->len > STOA_JSON_SHORT_MAX || key->escaped)
+    {
+        o->later = true;
+    }
+
+    if (o->later) {
+        return false;
+    }
+
+    for (other = &w->keys[o->keys]; other < key; other++) {
+        if (other->tag == key->tag && stoa_json_key_same(other, key)) {
+            return true;
+        }
+    }
+
+    return false;
+}
+
+
 /* Reads a key and its colon; STOA_AGAIN as its value follows. */
 
 static stoa_rc_t
 stoa_json_key(stoa_json_walk_t *w)
 {
-    size_t             i;
     stoa_rc_t          rc;
     const char        *at;
     stoa_json_key_t   *key;
@@ -562,25 +588,12 @@ stoa_json_key(stoa_json_walk_t *w)
     key->escaped = val.escaped;
     key->tag = stoa_json_key_tag(key);
 
-    /* many, long or escaped ones would cost too much here */
-
-    if (w->nkeys - o->keys >= STOA_JSON_LINEAR_MAX
-        || key->len > STOA_JSON_SHORT_MAX || key->escaped)
-    {
-        o->later = true;
-    }
-
-    for (i = o->keys; !o->later && i < w->nkeys; i++) {
-        if (w->keys[i].tag == key->tag
-            && stoa_json_key_same(&w->keys[i], key))
-        {
-            w->p = at;
-            w->nkeys++;
-            return stoa_json_fail(w, "has a member twice");
-        }
-    }
-
     w->nkeys++;
+
+    if (stoa_json_key_known(w, o, key)) {
+        w->p = at;
+        return stoa_json_fail(w, "has a member twice");
+    }
 
     stoa_json_spaces(w);
 

@@ -9,6 +9,8 @@
 #include "stoa_rec_table.h"
 
 
+static stoa_rc_t stoa_rec_body(stoa_rec_enc_t *e, stoa_rec_kind_e kind,
+    const stoa_json_val_t *root);
 static stoa_rc_t stoa_rec_absent(stoa_rec_enc_t *e,
     const stoa_rec_struct_t *def, const stoa_json_val_t *object, size_t base,
     uint64_t seen);
@@ -51,11 +53,10 @@ stoa_rc_t
 stoa_rec_encode(stoa_rec_kind_e kind, const char *json, size_t len,
     uint64_t rev, stoa_buf_t *out, stoa_err_t *err)
 {
-    stoa_rc_t                 rc;
-    stoa_rec_hdr_t            hdr;
-    stoa_rec_enc_t            e;
-    stoa_json_val_t           root;
-    const stoa_rec_struct_t  *def;
+    stoa_rc_t        rc;
+    stoa_rec_enc_t   e;
+    stoa_rec_hdr_t   hdr;
+    stoa_json_val_t  root;
 
     e.out = out;
     e.err = err;
@@ -82,26 +83,7 @@ stoa_rec_encode(stoa_rec_kind_e kind, const char *json, size_t len,
         return stoa_rec_wrong(&e, root.start, "must be an object");
     }
 
-    def = &stoa_rec_structs[kind];
-
-    rc = stoa_buf_reserve(out, def->size);
-    if (rc != STOA_OK) {
-        return rc;
-    }
-
-    memset(out->data, 0, def->size);
-    out->len = def->size;
-
-    rc = stoa_rec_struct(&e, def, &root, 0);
-
-    if (rc == STOA_OK && kind == STOA_REC_TOOL) {
-        rc = stoa_rec_definition(&e, &root);
-    }
-
-    if (rc == STOA_OK) {
-        rc = stoa_rec_align(&e);
-    }
-
+    rc = stoa_rec_body(&e, kind, &root);
     if (rc != STOA_OK) {
         return rc;
     }
@@ -116,6 +98,33 @@ stoa_rec_encode(stoa_rec_kind_e kind, const char *json, size_t len,
     stoa_rec_put(&e, 0, &hdr, sizeof(stoa_rec_hdr_t));
 
     return STOA_OK;
+}
+
+
+static stoa_rc_t
+stoa_rec_body(stoa_rec_enc_t *e, stoa_rec_kind_e kind,
+    const stoa_json_val_t *root)
+{
+    stoa_rc_t                 rc;
+    const stoa_rec_struct_t  *def;
+
+    def = &stoa_rec_structs[kind];
+
+    rc = stoa_buf_reserve(e->out, def->size);
+    if (rc != STOA_OK) {
+        return rc;
+    }
+
+    memset(e->out->data, 0, def->size);
+    e->out->len = def->size;
+
+    rc = stoa_rec_struct(e, def, root, 0);
+
+    if (rc == STOA_OK && kind == STOA_REC_TOOL) {
+        rc = stoa_rec_definition(e, root);
+    }
+
+    return (rc == STOA_OK) ? stoa_rec_align(e) : rc;
 }
 
 

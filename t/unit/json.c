@@ -353,7 +353,6 @@ static void
 test_cursor(void)
 {
     bool              more;
-    char              buf[64];
     size_t            i, n;
     int64_t           v;
     stoa_err_t        err;
@@ -405,7 +404,20 @@ test_cursor(void)
     }
 
     tap_int((long long) i, tap_count(types), "items of each type");
+}
 
+
+static void
+test_inner(void)
+{
+    char              buf[64];
+    size_t            n;
+    stoa_json_val_t   root, key, val, inner;
+    stoa_json_iter_t  it;
+
+    static const char  text[] = "{\"a\":[],\"c\":{\"d}\":\"]\\\"\"}}";
+
+    tap_int(check(text, sizeof(text) - 1, &root, NULL), STOA_OK, "a text");
     tap_ok(stoa_json_get(&root, "c", &val)
            && stoa_json_get(&val, "d}", &inner)
            && stoa_json_eq(&inner, "]\"", 2), "brackets inside strings");
@@ -511,6 +523,7 @@ main(void)
     test_members();
     test_scan();
     test_cursor();
+    test_inner();
     test_strings();
     test_ints();
     test_walk();

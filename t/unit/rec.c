@@ -306,9 +306,7 @@ test_small(void)
 static void
 test_api(void)
 {
-    const stoa_cidr_t            *deny;
     const stoa_rec_api_t         *api;
-    const stoa_rec_operation_t   *op;
     const stoa_rec_api_target_t  *t;
 
     api = encode(STOA_REC_API, "{" API "}");
@@ -328,6 +326,16 @@ test_api(void)
            && api->partners.n == 0 && api->operations.n == 0
            && is(api, api->host, "") && is(api, api->base_path, ""),
            "api by default");
+}
+
+
+static void
+test_api_all(void)
+{
+    const stoa_cidr_t            *deny;
+    const stoa_rec_api_t         *api;
+    const stoa_rec_operation_t   *op;
+    const stoa_rec_api_target_t  *t;
 
     api = encode(STOA_REC_API, "{" API0 ",\"title\":\"Or\xc3\xa4" "ders\","
         "\"version\":\"1.2\",\"audience\":\"partner\",\"partners\":[\"" B
@@ -600,6 +608,7 @@ main(void)
     test_bad();
     test_small();
     test_api();
+    test_api_all();
     test_mcp();
     test_limits();
     test_verify();
