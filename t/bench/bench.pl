@@ -36,13 +36,9 @@ my $ns = 'io.modelcontextprotocol';
 print STDERR "starting: control plane, upstreams, gateways\n";
 $t->control;
 
-my $tool = '{"name":"%s","title":"Tool %s","description":"Looks something up '
-    . 'by its number and answers with what was found there.",'
-    . '"inputSchema":{"type":"object","properties":{"id":{"type":"integer",'
-    . '"description":"the number"}},"required":["id"]}}';
 my $mcp = $t->mcp_origin(name => 'mcpup',
-    tools => { map { (sprintf('tool_%03d', $_) => sub { 'ok' }) } 1 .. 99,
-                'echo' });
+    tools => { echo => sub { 'ok' },
+               map { (sprintf('tool_%03d', $_) => sub { 'ok' }) } 1 .. 99 });
 my $rest = $t->port('rest');
 
 $t->apply(demo(plan => "rate: 10000000\nper_ms: 1000\nburst: 1000000\n",
@@ -110,7 +106,7 @@ $t->write_file('bare/nginx.conf', $t->bare_conf(<<"END", name => 'bare',
         location / { proxy_pass http://rest; }
         location /mcp { proxy_pass http://mcp; }
         location /list { default_type application/json;
-                         return 200 '@{[ escape($list->{body}) ]}'; }
+                         @{[ returns($list->{body}) ]} }
 END
     http => <<"END", level => 'error'));
     keepalive_requests 100000000;
@@ -146,8 +142,20 @@ $t->register('protect', 'default');
 $t->start_nginx('protect');
 $t->sync('protect');
 
-sub escape { my ($s) = @_; $s =~ s/([\\'])/\\$1/g; $s =~ s/\$/\${dollar}/g;
-             return $s }
+# nginx takes 4,096 bytes in one parameter.
+
+sub returns {
+    my ($text) = @_;
+    my ($sets, $names, $i) = ('', '', 0);
+
+    $text =~ s/\$//g;
+    for my $piece ($text =~ /.{1,3000}/sg) {
+        $piece =~ s/([\\'])/\\$1/g;
+        $sets .= "set \$part" . ++$i . " '$piece';\n";
+        $names .= "\${part$i}";
+    }
+    return "${sets}return 200 $names;";
+}
 
 # ---- the rows -------------------------------------------------------------
 
