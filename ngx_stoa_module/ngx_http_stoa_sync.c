@@ -403,12 +403,8 @@ ngx_http_stoa_sync_line(ngx_http_stoa_sync_t *sync, const char *data,
     stoa_err_t       err;
     stoa_json_val_t  root, val;
 
-    if (len == 0) {
+    if (len == 0 || sync->end) {
         return NGX_OK;
-    }
-
-    if (sync->end) {
-        return ngx_http_stoa_sync_wrong(sync, "a line follows the end line");
     }
 
     if (stoa_json_check(data, len, STOA_JSON_DEPTH_MAX, &root, &err)

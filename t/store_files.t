@@ -1,0 +1,109 @@
+#!/usr/bin/perl
+
+# The store on disk: last known good, damage, other formats, who may read it.
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::Stoa;
+use Test::Stoa::FakeControl;
+use Time::HiRes qw(time);
+
+my $t = Test::Stoa->new->has('module');
+my $f = Test::Stoa::FakeControl->new($t);
+my $port = $t->origin;
+my $key = $f->world($port);
+$f->save;
+my $dir = $t->dir('gw/store');
+
+sub call { return $t->get('/apis/acme/echo/x', key => $key)->{status} }
+sub up { $t->start_nginx('gw');
+         return wait_until { $t->get('/stoa/ready')->{status} == 200 } 15 }
+sub stores { return map { s{.*/}{}r } grep { !/lock/ }
+                glob("$dir/store.*.mdb") }
+
+$t->gateway(workers => 2, wait => 0);
+ok($f->ready, 'in force');
+is((stat $dir)[2] & 07777, 0700, 'the directory is the workers\' alone');
+is((stat "$dir/$_")[2] & 0077, 0, "$_ is nobody else's")
+    for stores(), 'counters', 'state', 'usage.mdb';
+is(slurp("$dir/state"), "store.1.mdb\n", 'state names the file in force');
+
+
+# without a control plane
+
+$f->down;
+is(call(), 200, 'the control plane goes, calls are served');
+$t->stop('gw');
+$t->start_nginx('gw');
+my $start = time;
+my $ok = wait_until { $t->get('/stoa/ready')->{status} == 200 } 10;
+is($ok, 1, 'a restart without it is ready');
+cmp_ok(time - $start, '<', 2, 'within two seconds');
+is(call(), 200, 'and serves');
+my $s = $f->status_of;
+is($s->{revision}, $f->{rev}, 'the last revision');
+cmp_ok($s->{sync}{age_ms}, '>', 0, 'the age of the configuration is known');
+wait_until { $f->status_of->{sync}{state} eq 'failing' } 10;
+is($f->status_of->{sync}{state}, 'failing', 'the failing sync is shown');
+$f->listen;
+$f->credential(2);
+$f->save;
+ok($f->ready(undef, 20), 'and ends when the control plane is back');
+
+
+# killed at any moment
+
+for my $n (1 .. 5) {
+    my @w = $t->workers;
+    $f->credential(10 + $n);
+    $f->save;
+    select undef, undef, undef, rand 0.05;
+    kill 'KILL', $w[0];
+    ok($f->ready(undef, 20), "worker 0 killed in a change: $n");
+    is($f->status_of->{digest}, $f->digest, 'the store is whole');
+}
+$t->allow_log(qr/exited on signal 9/);
+
+
+# damage
+
+sub damage {
+    my ($name, $how) = @_;
+    $t->stop('gw');
+    $how->();
+    is(up(), 1, "$name: loaded anew");
+    ok($f->ready, "$name: in force");
+    is($f->status_of->{digest}, $f->digest, "$name: whole");
+    is(call(), 200, "$name: serves");
+    is(scalar(stores()), 1, "$name: one store file");
+}
+
+damage('truncated', sub {
+    my ($s) = stores();
+    truncate "$dir/$s", 8192 or die $!;
+});
+damage('zeros', sub {
+    my ($s) = stores();
+    my $size = -s "$dir/$s";
+    spew("$dir/$s", "\0" x $size);
+});
+damage('no store file', sub { unlink glob("$dir/store.*") });
+damage('no state', sub { unlink "$dir/state" });
+damage('a strange state', sub { spew("$dir/state", "../../etc/passwd\n") });
+damage('an empty state', sub { spew("$dir/state", '') });
+damage('a half loaded one beside it', sub {
+    spew("$dir/store.99.mdb", 'x' x 10000) });
+
+
+# counters
+
+my $seen = slurp("$dir/counters");
+$t->stop('gw');
+spew("$dir/counters", substr $seen, 0, 100000);
+is(up(), 1, 'a short counter file: nginx starts');
+is(call(), 200, 'and serves');
+is(scalar(my @bad = glob("$dir/counters.bad.*")), 1, 'the old one is kept');
+like(slurp($t->dir('gw/logs/error.log')), qr/counters" is damaged/,
+     'and the log says so');
+
+$f->done;

@@ -1,0 +1,153 @@
+#!/usr/bin/perl
+
+# The feed as the gateway takes it: whole, in changes, with tombstones, from
+# another history, with faults; and what it reports.
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::Stoa;
+use Test::Stoa::FakeControl;
+
+my $t = Test::Stoa->new->has('module');
+my $f = Test::Stoa::FakeControl->new($t);
+my $port = $t->origin;
+my $key = $f->world($port);
+$f->save;
+
+$t->gateway(workers => 2, wait => 0);
+
+sub call { return $t->get('/apis/acme/echo/x', key => $_[0] // $key)->{status} }
+sub ids { return Test::Stoa::FakeControl::id(@_) }
+sub status_post { my @p = $f->posts('status'); return $p[-1] || {} }
+
+
+# whole
+
+ok($f->ready, 'the first configuration is in force');
+is(call(), 200, 'and serves');
+is($f->status_of->{digest}, $f->digest, 'the digest is the contract\'s');
+is_deeply($f->status_of->{records}, { tenant => 1, application => 1,
+    credential => 1, plan => 1, subscription => 1, api => 1, tool => 0,
+    server => 0 }, 'records are counted by kind');
+ok((wait_until { (status_post()->{rev} // 0) == $f->{rev} } 5) == 1,
+   'the revision is reported');
+is(status_post()->{digest}, $f->digest, 'and the digest');
+is(status_post()->{workers}, 2, 'and the workers');
+
+
+# changes
+
+my $second = $f->credential(2);
+$f->save;
+ok($f->ready, 'a change arrives');
+is(call($second), 200, 'a new key counts');
+$f->credential(2, state => 'revoked');
+$f->save;
+ok($f->ready, 'a revocation arrives');
+is(call($second), 401, 'in the worker that answers ...') for 1 .. 3;
+$f->delete('credential', 'cred:' . ids('c', 2))->save;
+ok($f->ready, 'a tombstone arrives');
+is(call($second), 401, 'the key is unknown');
+is($f->status_of->{digest}, $f->digest, 'the digest follows');
+$f->delete('credential', 'cred:' . ids('c', 77))->save;
+ok($f->ready, 'a tombstone for what was never there is fine');
+
+# names move: the index entry belongs to the last who wrote it
+
+$f->api(2, $port, name => 'moved', base_path => '/moved');
+$f->save;
+ok($f->ready, 'an api with a path of its own');
+is($t->get('/moved/x', key => $key)->{status}, 403, 'is routed by its path');
+$f->api(3, $port, name => 'moved2', base_path => '/moved');
+$f->delete('api', 'api:' . ids('r', 2))->save;
+ok($f->ready, 'another takes the path, then the first goes');
+is($t->get('/moved/x', key => $key)->{status}, 403,
+   'the path is still there');
+$f->delete('api', 'api:' . ids('r', 3))->save;
+$f->ready;
+is($t->get('/moved/x', key => $key)->{status}, 404, 'until its owner goes');
+
+
+# rejected rows
+
+my $before = $f->digest;
+$f->credential(1, state => 'dancing');
+$f->save;
+ok($f->ready, 'a row that does not validate does not stop the feed');
+is(call(), 200, 'its previous record stays in force');
+my $s = $f->status_of;
+is($s->{rejected}, 1, 'it is counted');
+is($s->{rejected_records}[0]{key}, 'cred:' . ids('c', 1), 'and named');
+like($s->{rejected_records}[0]{error}, qr/state/, 'with the field');
+isnt($s->{digest}, $f->digest, 'the digest says that something differs');
+ok((wait_until { @{ status_post()->{rejected} || [] } == 1 } 5) == 1,
+   'it is reported');
+is(status_post()->{rejected}[0]{rev}, $f->{rev}, 'with its revision');
+$f->put('teapot', 'teapot:' . ids('x', 1), { id => ids('x', 1) })->save;
+ok($f->ready, 'a row of an unknown kind as well');
+is($f->status_of->{rejected}, 2, 'is rejected');
+$f->put('credential', 'cred:' . ids('c', 9),
+        { id => ids('c', 8), tenant => ids('t', 1),
+          application => ids('a', 1), digest => 'ab' x 32, alg => 'sha256',
+          state => 'active', expires_ms => 0 })->save;
+ok($f->ready, 'a body that speaks of another id');
+is($f->status_of->{rejected}, 3, 'is rejected');
+$f->credential(1);
+$f->delete('teapot', 'teapot:' . ids('x', 1));
+$f->delete('credential', 'cred:' . ids('c', 9))->save;
+ok($f->ready, 'rows that are right again, or gone');
+is($f->status_of->{rejected}, 0, 'are no longer noted');
+is($f->status_of->{digest}, $f->digest, 'and the digest agrees');
+
+
+# faults of the answer: nothing changes, the next good one counts
+
+for my $mode (qw(500 401 garbage noend noheader cut)) {
+    my $rev = $f->status_of->{revision};
+    my $fails = $f->status_of->{sync}{failures};
+    $f->set(mode => $mode);
+    $f->credential(3)  if $mode !~ /^\d/;
+    $f->save;
+    ok((wait_until { $f->status_of->{sync}{failures} > $fails } 10) == 1,
+       "$mode: a failure");
+    my $s = $f->status_of;
+    is($s->{ready} ? 1 : 0, 1, "$mode: the old configuration stays");
+    isnt($s->{sync}{error}, '', "$mode: the reason is shown");
+    is($s->{sync}{state}, 'unauthorized', '401 is told apart')
+        if $mode eq '401';
+    is(call(), 200, "$mode: served");
+    $f->set(mode => 'ok');
+    ok($f->ready(undef, 25), "$mode: and then it goes on");
+    is($f->status_of->{digest}, $f->digest, "$mode: with everything");
+}
+
+
+# another history
+
+$f->forget('f' x 16);
+my $k = $f->world($port);
+$f->save;
+ok($f->ready, 'another epoch is loaded whole');
+is(call($k), 200, 'and serves');
+is($f->status_of->{epoch}, 'f' x 16, 'under its own name');
+is($f->status_of->{digest}, $f->digest, 'nothing of the old one is left');
+is(join(' ', map { s{.*/}{}r } grep { !/lock/ } glob($t->dir('gw/store/store.*'))),
+   'store.2.mdb', 'in a new file, and the old one is gone');
+
+$f->credential(5);
+$f->set(oldest => $f->{rev});
+$f->save;
+ok($f->ready, 'tombstones forgotten: 410');
+is(call($k), 200, 'and the gateway starts again from nothing');
+
+# a gap: requests during the switch
+
+$f->forget('e' x 16);
+$k = $f->world($port);
+my $bad = 0;
+$f->set(oldest => 0);
+for (1 .. 50) { $bad++ if call($k) != 200 }
+is($bad, 0, 'no call fails while another history is loaded');
+ok($f->ready, 'which is then in force');
+
+$f->done;
