@@ -136,8 +136,7 @@ until_ok() {
         done
         if [ "$n" -ge "$limit" ]; then
             tail -n 15 "$log" >&2 || :
-            die "$what is not ready, see $log
-(ports in use? STOA_PORT and STOA_CONTROL_PORT choose others)"
+            die "$what is not ready, see $log"
         fi
         sleep 0.1
     done
@@ -146,6 +145,16 @@ until_ok() {
 fetch() { curl -sS -f --noproxy '*' -o /dev/null -m 5 "$@"; }
 
 ctl() { "$objs/stoactl" "$@"; }
+
+# free URL VARIABLE: nothing may answer there but what we start.  7 is curl's
+# word for a refused connection.
+
+free() {
+    code=0
+    curl -s --noproxy '*' -o /dev/null -m 2 "$1" || code=$?
+    [ $code -eq 7 ] || die "something else listens at $1;" \
+                           "$2 chooses another port"
+}
 
 
 start_control() {
@@ -287,8 +296,21 @@ With the key, through the gateway, a REST API and an MCP server:
   curl -H 'X-API-Key: $key' \\
     -H 'Content-Type: application/json' \\
     -H 'Accept: application/json, text/event-stream' \\
-    -H 'MCP-Protocol-Version: 2025-11-25' \\
-    -d '{"jsonrpc":"2.0","id":1,"method":"tools/list"}' \\
+    -H 'MCP-Protocol-Version: 2026-07-28' -H 'Mcp-Method: tools/list' \\
+    -d '{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"_meta":{
+         "io.modelcontextprotocol/protocolVersion":"2026-07-28",
+         "io.modelcontextprotocol/clientCapabilities":{}}}}' \\
+    $mcp_url
+
+  curl -H 'X-API-Key: $key' \\
+    -H 'Content-Type: application/json' \\
+    -H 'Accept: application/json, text/event-stream' \\
+    -H 'MCP-Protocol-Version: 2026-07-28' -H 'Mcp-Method: tools/call' \\
+    -H 'Mcp-Name: tools__stoa_catalog_search' \\
+    -d '{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{
+         "name":"tools__stoa_catalog_search","arguments":{},"_meta":{
+         "io.modelcontextprotocol/protocolVersion":"2026-07-28",
+         "io.modelcontextprotocol/clientCapabilities":{}}}}' \\
     $mcp_url
 
 Without it, 401:
@@ -346,6 +368,9 @@ trap 'exit 143' HUP TERM
 
 mcp_url=$gateway_url/mcp/acme
 rest_url=$gateway_url/apis/acme/platform
+
+free "$control_url" STOA_CONTROL_PORT
+free "$gateway_url" STOA_PORT
 
 start_control
 start_gateway

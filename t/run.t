@@ -64,16 +64,19 @@ is(call(undef), 401, 'without it, 401');
 
 # the printed lines, as they are
 my $printed = slurp($t->dir("$name.out"));
-my @curl = $printed =~ /^  (curl (?:.*\\\n)*.*)$/mg;
-ok(@curl >= 4, 'lines to paste: ' . @curl);
+my @curl = grep { /^curl/ } map { s/^  //r } split /\n\n/, $printed;
+ok(@curl >= 5, 'lines to paste: ' . @curl);
 for my $line (@curl) {
     my ($code, $out, $err) = $t->run_cmd(['/bin/sh', '-c', $line]);
     is($code, 0, 'pasted');
     unlike($out, qr/"error"/, 'and answered') or diag("$line\n$out");
     like($out, qr/401/, 'with 401') if $line =~ /^curl -i/;
-    like($out, qr/stoa_catalog_search/, 'with tools') if $line =~ /rpc/;
+    like($out, qr/stoa_catalog_search/, 'with tools')
+        if $line =~ /tools.list/;
+    like($out, qr/"resultType":"complete"/, 'with a result')
+        if $line =~ /jsonrpc/;
 }
-my ($line) = $printed =~ /^  (STOA_URL=(?:.*\\\n)*.*)$/m;
+my ($line) = grep { /^STOA_URL/ } map { s/^  //r } split /\n\n/, $printed;
 my ($code, $out) = $t->run_cmd(['/bin/sh', '-c', $line // 'false']);
 is($code, 0, 'stoactl as printed');
 like($out, qr/demo\b.*in-sync/, 'shows the gateway') or diag($out);
