@@ -9,6 +9,9 @@
 #include "cp_document.h"
 
 
+#define CP_DOCUMENT_SCRATCH  ((size_t) 64 * 1024 * 1024)
+
+
 typedef struct {
     const char      *name;
     cp_json_type_e   type;
@@ -97,7 +100,7 @@ cp_documents_read(cp_req_t *r, cp_documents_t *docs)
     }
 
     if (!ok || cp_document_twice(r, docs)) {
-        return CP_DECLINED;
+        return r->err.status < 500 ? CP_DECLINED : CP_ERROR;
     }
 
     qsort(docs->order, docs->n, sizeof(cp_document_t *), cp_document_by_rank);
@@ -334,10 +337,19 @@ cp_document_valid(cp_req_t *r, const cp_document_t *d)
     cp_rc_t        rc;
     unsigned       n;
     cp_json_t     *out;
-    cp_validate_t  v = { r->arena, &r->err, d->index, false };
+    cp_arena_t    *a;
+    cp_validate_t  v = { NULL, &r->err, d->index, false };
+
+    a = cp_arena_create(CP_DOCUMENT_SCRATCH);
+    if (a == NULL) {
+        (void) cp_err_set(&r->err, "internal", "out of memory");
+        return false;
+    }
 
     n = r->err.n;
+    v.arena = a;
     rc = cp_validate(&v, d->res->fields, d->spec, NULL, &out);
+    cp_arena_destroy(a);
 
     if (rc != CP_OK) {
         cp_document_faults(&r->err, n, d);
