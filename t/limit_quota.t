@@ -1,0 +1,76 @@
+#!/usr/bin/perl
+
+# Quotas of a day and a month: exact over workers, both or none, kept over a
+# restart and a kill; legacy headers.
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::Stoa;
+use Test::Stoa::Docs;
+
+my $t = Test::Stoa->new->has('module', 'control');
+
+$t->control;
+my $to = 'http://127.0.0.1:' . $t->origin(sub { [200, [], 'ok'] });
+
+my %plans = (
+    day => { quota_day => 3 },
+    month => { quota_month => 2, quota_day => 100 },
+    hundred => { quota_day => 40 },
+    rated => { quota_day => 2, rate => 5, per_ms => 600_000, burst => 4 },
+);
+$t->apply(docs(tenant('acme'), app('acme', 'demo'),
+    map { (plan('acme', $_, %{ $plans{$_} }), rest('acme', "a$_", $to),
+           sub_('acme', 'demo', "a$_", $_)) } sort keys %plans));
+my @gateway = (workers => 3, location => 'stoa_legacy_headers on;');
+$t->gateway(@gateway);
+my $key = $t->key('acme', 'demo');
+$t->sync;
+
+sub call { my ($api) = @_; return $t->get("/apis/acme/a$api/", key => $key) }
+sub codes { my ($n, $api) = @_;
+            return join ' ', map { call($api)->{status} } 1 .. $n }
+
+my $r = call('day');
+is($r->{status}, 200, 'the first');
+is($r->{headers}{'ratelimit-policy'}, '"day";q=3;w=86400',
+   'RateLimit-Policy');
+like($r->{headers}{ratelimit}, qr/^"day";r=2;t=\d+$/, 'RateLimit');
+is($r->{headers}{'x-ratelimit-limit'}, 3, 'X-RateLimit-Limit');
+is($r->{headers}{'x-ratelimit-remaining'}, 2, 'X-RateLimit-Remaining');
+like($r->{headers}{'x-ratelimit-reset'}, qr/^\d+$/, 'X-RateLimit-Reset');
+is(codes(3, 'day'), '200 200 429', 'three a day');
+$r = call('day');
+is($r->{json}{code}, 'quota_exceeded', 'quota_exceeded');
+is_deeply($r->{json}{'violated-policies'}, ['day'], 'which policy');
+my $left = 86400 - time % 86400;
+ok(abs($r->{headers}{'retry-after'} - $left) < 5, 'Retry-After: midnight UTC')
+    or diag("$r->{headers}{'retry-after'}, not $left");
+
+is(codes(3, 'month'), '200 200 429', 'two a month');
+$r = call('month');
+is_deeply($r->{json}{'violated-policies'}, ['month'], 'which policy');
+is($r->{headers}{'ratelimit-policy'},
+   '"day";q=100;w=86400, "month";q=2;w=2592000', 'both policies');
+
+my ($n, %count) = (0);
+for (1 .. 5) {
+    next if fork;
+    my $ok = grep { call('hundred')->{status} == 200 } 1 .. 15;
+    POSIX::_exit($ok);
+}
+for (1 .. 5) { wait; $n += $? >> 8; }
+is($n, 40, 'exactly 40 of 75, at once');
+
+is(codes(3, 'rated'), '200 200 429', 'a quota beside a rate');
+$r = call('rated');
+is($r->{json}{code}, 'quota_exceeded', 'the quota');
+
+$t->stop('gw');
+$t->gateway(@gateway);
+is(call('day')->{status}, 429, 'kept over a restart');
+$t->kill9('gw');
+$t->gateway(@gateway);
+is(call('hundred')->{status}, 429, 'and over a kill -9');
+
+$t->done;
