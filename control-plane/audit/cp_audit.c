@@ -26,6 +26,8 @@ typedef struct {
 } cp_audit_walk_t;
 
 
+static void cp_audit_row(cp_req_t *r, const cp_audit_event_t *e,
+    const char *tenant, cp_val_t *row);
 static const char *cp_audit_actor_kind(const cp_actor_t *actor);
 static const char *cp_audit_diff_text(cp_arena_t *a, const cp_json_t *diff);
 static bool cp_audit_hash(stoa_buf_t *b, const cp_val_t *row, char hash[65]);
@@ -64,18 +66,8 @@ cp_audit_append(cp_req_t *r, cp_tx_t *tx, const cp_audit_event_t *e)
     seq = first ? 1 : cp_cell(&head, 0, 0)->i + 1;
     prev = first ? "" : cp_cell(&head, 0, 1)->p;
 
-    row[A_TENANT] = cp_text(tenant);
+    cp_audit_row(r, e, tenant, row);
     row[A_SEQ] = cp_int(seq);
-    row[A_AT] = cp_int(cp_time_ms());
-    row[A_ACTOR_KIND] = cp_text(cp_audit_actor_kind(&r->actor));
-    row[A_ACTOR_ID] = cp_text(r->actor.id ? r->actor.id : "");
-    row[A_ACTOR_NAME] = cp_text(r->actor.name ? r->actor.name : "");
-    row[A_ACTION] = cp_text(e->action);
-    row[A_KIND] = cp_text(e->kind);
-    row[A_RESOURCE] = cp_text(e->id);
-    row[A_RESOURCE_NAME] = cp_text(e->name ? e->name : "");
-    row[A_DIFF] = cp_text(cp_audit_diff_text(r->arena, e->diff));
-    row[A_REQUEST_ID] = cp_text(r->id);
     row[A_PREV_HASH] = cp_text(prev);
 
     stoa_buf_init(&b, 4 * CP_AUDIT_DIFF_MAX);
@@ -115,6 +107,25 @@ cp_audit_append(cp_req_t *r, cp_tx_t *tx, const cp_audit_event_t *e)
                        cp_args(cp_text(tenant), cp_int(seq), cp_text(hash),
                                cp_text(mac)),
                        NULL, &r->err);
+}
+
+
+/* All but seq, prev_hash and hash. */
+static void
+cp_audit_row(cp_req_t *r, const cp_audit_event_t *e, const char *tenant,
+    cp_val_t *row)
+{
+    row[A_TENANT] = cp_text(tenant);
+    row[A_AT] = cp_int(cp_time_ms());
+    row[A_ACTOR_KIND] = cp_text(cp_audit_actor_kind(&r->actor));
+    row[A_ACTOR_ID] = cp_text(r->actor.id ? r->actor.id : "");
+    row[A_ACTOR_NAME] = cp_text(r->actor.name ? r->actor.name : "");
+    row[A_ACTION] = cp_text(e->action);
+    row[A_KIND] = cp_text(e->kind);
+    row[A_RESOURCE] = cp_text(e->id);
+    row[A_RESOURCE_NAME] = cp_text(e->name ? e->name : "");
+    row[A_DIFF] = cp_text(cp_audit_diff_text(r->arena, e->diff));
+    row[A_REQUEST_ID] = cp_text(r->id);
 }
 
 

@@ -38,6 +38,8 @@ typedef struct {
 
 static cp_rc_t cp_audit_get(cp_req_t *r);
 static cp_rc_t cp_audit_verify(cp_req_t *r);
+static cp_rc_t cp_audit_select(cp_req_t *r, cp_tx_t *tx,
+    const cp_audit_query_t *q, bool desc, int64_t limit, cp_rows_t *rows);
 static cp_rc_t cp_audit_where(cp_req_t *r, cp_tx_t *tx,
     cp_audit_query_t *q, bool desc, const char *key);
 static cp_rc_t cp_audit_chain(cp_req_t *r, cp_tx_t *tx, const char **chain);
@@ -49,6 +51,7 @@ static cp_rc_t cp_audit_after(cp_req_t *r, cp_audit_query_t *q, bool desc,
     const char *key);
 static cp_rc_t cp_audit_page(cp_req_t *r, cp_names_t *names,
     const cp_rows_t *rows, int64_t limit, cp_json_t **page);
+static cp_rc_t cp_audit_chains(cp_req_t *r, cp_tx_t *tx, cp_rows_t *rows);
 static cp_rc_t cp_audit_verify_all(cp_req_t *r, cp_tx_t *tx,
     cp_json_t **out);
 static bool cp_audit_known(const void *ctx, const char *name);
@@ -161,16 +164,7 @@ cp_audit_get(cp_req_t *r)
     rc = cp_audit_where(r, tx, &q, desc, key);
 
     if (rc == CP_OK) {
-        rc = cp_tx_query(tx, r->arena,
-                         cp_arena_printf(r->arena, "SELECT tenant, seq, at,"
-                             " actor_kind, actor_id, actor_name, action,"
-                             " kind, resource, resource_name, diff,"
-                             " request_id, hash FROM audit WHERE %s"
-                             " ORDER BY at %s, tenant %s, seq %s"
-                             " LIMIT %" PRId64, q.where,
-                             desc ? "DESC" : "ASC", desc ? "DESC" : "ASC",
-                             desc ? "DESC" : "ASC", limit + 1),
-                         q.args, q.n, &rows, &r->err);
+        rc = cp_audit_select(r, tx, &q, desc, limit, &rows);
     }
 
     if (rc == CP_OK) {
@@ -182,6 +176,26 @@ cp_audit_get(cp_req_t *r)
     cp_tx_rollback(tx);
 
     return rc == CP_OK ? cp_req_answer(r, 200, page) : rc;
+}
+
+
+/* One row more than the page has: is there a next one? */
+static cp_rc_t
+cp_audit_select(cp_req_t *r, cp_tx_t *tx, const cp_audit_query_t *q,
+    bool desc, int64_t limit, cp_rows_t *rows)
+{
+    const char  *way;
+
+    way = desc ? "DESC" : "ASC";
+
+    return cp_tx_query(tx, r->arena,
+                       cp_arena_printf(r->arena, "SELECT tenant, seq, at,"
+                           " actor_kind, actor_id, actor_name, action, kind,"
+                           " resource, resource_name, diff, request_id, hash"
+                           " FROM audit WHERE %s ORDER BY at %s, tenant %s,"
+                           " seq %s LIMIT %" PRId64, q->where, way, way, way,
+                           limit + 1),
+                       q->args, q->n, rows, &r->err);
 }
 
 
@@ -385,6 +399,28 @@ cp_audit_verify(cp_req_t *r)
 }
 
 
+/* Also those that have lost their head, or all their rows. */
+static cp_rc_t
+cp_audit_chains(cp_req_t *r, cp_tx_t *tx, cp_rows_t *rows)
+{
+    cp_rc_t      rc;
+    const char  *chain;
+
+    rc = cp_audit_chain(r, tx, &chain);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    return chain
+           ? cp_tx_query(tx, r->arena, "SELECT $1", cp_args(cp_text(chain)),
+                         rows, &r->err)
+           : cp_tx_query(tx, r->arena, "SELECT tenant FROM audit_head"
+                         " UNION SELECT DISTINCT tenant FROM audit"
+                         " UNION SELECT id FROM tenants UNION SELECT ''"
+                         " ORDER BY 1", NULL, 0, rows, &r->err);
+}
+
+
 static cp_rc_t
 cp_audit_verify_all(cp_req_t *r, cp_tx_t *tx, cp_json_t **out)
 {
@@ -399,18 +435,7 @@ cp_audit_verify_all(cp_req_t *r, cp_tx_t *tx, cp_json_t **out)
 
     a = r->arena;
 
-    rc = cp_audit_chain(r, tx, &chain);
-    if (rc != CP_OK) {
-        return rc;
-    }
-
-    rc = chain
-         ? cp_tx_query(tx, a, "SELECT $1", cp_args(cp_text(chain)), &rows,
-                       &r->err)
-         : cp_tx_query(tx, a, "SELECT tenant FROM audit_head"
-                       " UNION SELECT DISTINCT tenant FROM audit"
-                       " UNION SELECT id FROM tenants UNION SELECT ''"
-                       " ORDER BY 1", NULL, 0, &rows, &r->err);
+    rc = cp_audit_chains(r, tx, &rows);
     if (rc != CP_OK) {
         return rc;
     }

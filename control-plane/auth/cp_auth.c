@@ -47,6 +47,7 @@ static cp_rc_t cp_auth_path(cp_req_t *r);
 static bool cp_auth_cached(const uint8_t *digest, cp_auth_e how,
     cp_verified_t *v, uint64_t *generation);
 static void cp_auth_keep(const cp_verified_t *v, uint64_t generation);
+static cp_rc_t cp_auth_start(cp_req_t *r, cp_tx_t *tx);
 static cp_rc_t cp_auth_first(cp_req_t *r, cp_tx_t *tx, const char **token);
 static cp_rc_t cp_auth_write(const char *path, const char *token,
     cp_err_t *err);
@@ -364,17 +365,13 @@ cp_auth_bootstrap(cp_app_t *app, cp_err_t *err)
     cp_tx_t     *tx;
     cp_req_t     r;
     cp_arena_t  *a;
-    const char  *token, *path;
 
-    path = app->conf.admin_token_file;
-
-    a = cp_arena_create(1024 * 1024);
+    a = cp_arena_create(16 * 1024 * 1024);
     if (a == NULL) {
         return cp_err_set(err, "internal", "no memory");
     }
 
     cp_req_system(&r, app, a, "bootstrap");
-    token = NULL;
 
     rc = cp_tx_begin(app->db, true, &tx);
     if (rc != CP_OK) {
@@ -382,41 +379,17 @@ cp_auth_bootstrap(cp_app_t *app, cp_err_t *err)
         return cp_err_set(err, "unavailable", "the database is busy");
     }
 
-    rc = cp_auth_first(&r, tx, &token);
-
-    if (rc == CP_OK) {
-        rc = cp_audit_rekey(&r, tx);
-    }
-
-    if (rc == CP_OK && token && path[0] == '\0') {
-        cp_log(CP_LOG_WARN, "auth", "there is no platform-admin token, and no"
-               " admin_token_file to write one to");
-        cp_tx_rollback(tx);
-        cp_arena_destroy(a);
-        return CP_OK;
-    }
-
-    if (rc == CP_OK && token) {
-
-        /* before the commit: a token that nobody holds would lock us out */
-
-        rc = cp_auth_write(path, token, &r.err);
-    }
+    rc = cp_auth_start(&r, tx);
 
     if (rc == CP_OK) {
         rc = cp_tx_commit(tx);
-
-        if (rc == CP_OK && token) {
-            cp_log(CP_LOG_INFO, "auth", "wrote the first platform-admin"
-                   " token file:%s", path);
-        }
 
     } else {
         cp_tx_rollback(tx);
     }
 
     if (rc != CP_OK) {
-        (void) cp_err_set(err, "internal", "first token: %s",
+        (void) cp_err_set(err, r.err.code ? r.err.code : "internal", "%s",
                           r.err.detail ? r.err.detail : "commit failed");
     }
 
@@ -426,7 +399,43 @@ cp_auth_bootstrap(cp_app_t *app, cp_err_t *err)
 }
 
 
-/* *token NULL: there is an active one. */
+static cp_rc_t
+cp_auth_start(cp_req_t *r, cp_tx_t *tx)
+{
+    cp_rc_t      rc;
+    const char  *token, *path;
+
+    path = r->app->conf.admin_token_file;
+    token = NULL;
+
+    rc = cp_feed_lock(tx, r->arena, &r->err);
+
+    if (rc == CP_OK) {
+        rc = cp_audit_rekey(r, tx);
+    }
+
+    if (rc == CP_OK) {
+        rc = cp_auth_first(r, tx, path[0] ? &token : NULL);
+    }
+
+    if (rc == CP_OK && token) {
+
+        /* before the commit: a token that nobody holds would lock us out */
+
+        rc = cp_auth_write(path, token, &r->err);
+    }
+
+    if (rc == CP_OK && token) {
+        cp_log(CP_LOG_INFO, "auth", "wrote the first platform-admin token"
+               " file:%s", path);
+    }
+
+    return rc;
+}
+
+
+/* *token stays as it is when there is an active one.  token NULL: there is
+ * nowhere to write a new one to. */
 static cp_rc_t
 cp_auth_first(cp_req_t *r, cp_tx_t *tx, const char **token)
 {
@@ -437,17 +446,18 @@ cp_auth_first(cp_req_t *r, cp_tx_t *tx, const char **token)
 
     a = r->arena;
 
-    rc = cp_feed_lock(tx, a, &r->err);
-    if (rc != CP_OK) {
-        return rc;
-    }
-
     rc = cp_tx_query(tx, a, "SELECT id FROM admin_tokens"
                      " WHERE role = 'platform-admin' AND state = 'active'"
                      " AND (expires_at IS NULL OR expires_at > $1) LIMIT 1",
                      cp_args(cp_int(cp_time_ms())), &rows, &r->err);
     if (rc != CP_OK || rows.rows) {
         return rc;
+    }
+
+    if (token == NULL) {
+        cp_log(CP_LOG_WARN, "auth", "there is no platform-admin token, and no"
+               " admin_token_file to write one to");
+        return CP_OK;
     }
 
     in = cp_json_object(a);

@@ -14,7 +14,8 @@
 
 
 static const cp_permission_t  cp_permissions[] = {
-    { "self:read", VIEWER, CP_SCOPE_TENANT, "who am I, which roles are there" },
+    { "self:read", VIEWER, CP_SCOPE_TENANT,
+      "who am I, which roles are there" },
 
     { "tenant:read", VIEWER, CP_SCOPE_TENANT, "see tenants" },
     { "tenant:write", PLATFORM, CP_SCOPE_PLATFORM,

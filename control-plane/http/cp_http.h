@@ -23,7 +23,7 @@
 #define CP_HTTP_BODY_MAX   (8 * 1024 * 1024)
 #define CP_HTTP_BIG_MAX    (32 * 1024 * 1024)
 
-typedef struct cp_app_s    cp_app_t;        /* cp_app.h: the process          */
+typedef struct cp_app_s    cp_app_t;        /* cp_app.h: the process         */
 typedef struct cp_route_s  cp_route_t;
 
 typedef enum { CP_AUTH_NONE, CP_AUTH_ADMIN, CP_AUTH_GATEWAY,
@@ -34,13 +34,13 @@ typedef enum { CP_ROLE_NONE, CP_ROLE_VIEWER, CP_ROLE_TENANT_ADMIN,
 
 typedef struct {
     cp_auth_e    how;
-    cp_role_e    role;                      /* ADMIN                          */
-    const char  *id;                        /* admin token or gateway id      */
+    cp_role_e    role;                      /* ADMIN                         */
+    const char  *id;                        /* admin token or gateway id     */
     const char  *name;
     const char  *tenant;                    /* ADMIN: id, NULL: all tenants;
-                                               ASSERTION: the caller's tenant */
-    const char  *group;                     /* GATEWAY: group id              */
-    const char  *application;               /* ASSERTION                      */
+                                               ASSERTION: the caller's */
+    const char  *group;                     /* GATEWAY: group id             */
+    const char  *application;               /* ASSERTION                     */
 } cp_actor_t;
 
 typedef struct cp_req_s {
@@ -49,23 +49,23 @@ typedef struct cp_req_s {
     const cp_route_t  *route;
     const char        *method;
     const char        *path;
-    const char        *param[8];            /* values of {..} in the path     */
+    const char        *param[8];            /* values of {..} in the path    */
     unsigned           nparam;
     const char        *body;
     size_t             body_len;
     cp_actor_t         actor;
-    char               id[CP_REQUEST_ID_MAX + 1];   /* X-Request-Id           */
+    char               id[CP_REQUEST_ID_MAX + 1];   /* X-Request-Id          */
     cp_err_t           err;
-    void              *conn;                /* struct MHD_Connection          */
+    void              *conn;                /* struct MHD_Connection         */
 
-    int                status;              /* answer                         */
+    int                status;              /* answer                        */
     const char        *content_type;
     stoa_buf_t         out;
     const char        *header[16][2];
     unsigned           nheader;
     bool               parked;
-    void              *ctx;                 /* the handler's, across a park   */
-    void              *deferred;            /* cp_resource_defer()            */
+    void              *ctx;                 /* the handler's, across a park  */
+    void              *deferred;            /* cp_resource_defer()           */
     struct cp_call_s  *call;                /* cp_call.h; NULL: a job       */
 } cp_req_t;
 
@@ -74,15 +74,15 @@ typedef cp_rc_t (*cp_handler_pt)(cp_req_t *r);
 /* One row = one route; OpenAPI and the authorization test read the table. */
 struct cp_route_s {
     const char     *method;
-    const char     *path;                   /* "/v1/tenants/{tenant}/apis"    */
+    const char     *path;                   /* "/v1/tenants/{tenant}/apis"   */
     cp_auth_e       auth;
-    const char     *permission;             /* row of the permission table    */
+    const char     *permission;             /* row of the permission table   */
     cp_handler_pt   handler;
-    const void     *data;                   /* e.g. the resource's table      */
-    const char     *summary;                /* for OpenAPI                    */
+    const void     *data;                   /* e.g. the resource's table     */
+    const char     *summary;                /* for OpenAPI                   */
 };
 
-const char *cp_req_query(cp_req_t *r, const char *name);     /* or NULL       */
+const char *cp_req_query(cp_req_t *r, const char *name);     /* or NULL      */
 const char *cp_req_header(cp_req_t *r, const char *name);
 /* Body by Content-Type: application/json or (x-)yaml; 415 otherwise.  *docs:
  * see cp_json.h; for one value the tree itself. */

@@ -346,6 +346,36 @@ cp_plan_check(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
 }
 
 
+/* An archived plan is not served: nothing may depend on it. */
+cp_rc_t
+cp_plan_event(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
+    const char *event, const cp_json_t *args, const cp_json_t *before,
+    cp_json_t *after)
+{
+    cp_rc_t    rc;
+    cp_rows_t  rows;
+
+    (void) res;
+    (void) args;
+    (void) after;
+
+    if (strcmp(event, "archive") != 0) {
+        return CP_OK;
+    }
+
+    rc = cp_tx_query(tx, r->arena, "SELECT id FROM subscriptions"
+                     " WHERE plan = $1"
+                     " AND state IN ('pending', 'active', 'suspended')"
+                     " LIMIT 1", cp_args(cp_text(cp_json_str(before, "id"))),
+                     &rows, &r->err);
+
+    return rc == CP_OK && rows.rows
+           ? cp_err_set(&r->err, "in_use", "subscription %s has this plan",
+                        cp_cell(&rows, 0, 0)->p)
+           : rc;
+}
+
+
 cp_rc_t
 cp_subscription_check(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
     const cp_json_t *before, cp_json_t *after)

@@ -16,6 +16,8 @@ static const char *cp_secret_make(cp_req_t *r, cp_json_t *row,
     const char *member, const char *env);
 static const char *cp_digest_hex(cp_req_t *r, const char *text, bool keyed);
 static cp_rc_t cp_expiry_check(cp_req_t *r, const cp_json_t *row);
+static cp_json_t *cp_credential_successor(cp_arena_t *a,
+    const cp_json_t *before, int64_t now);
 static cp_rc_t cp_credential_rotate(cp_req_t *r, cp_tx_t *tx,
     const cp_resource_t *res, const cp_json_t *args, const cp_json_t *before,
     cp_json_t *after);
@@ -136,7 +138,6 @@ cp_credential_rotate(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
     int64_t      now, grace, expires;
     cp_rc_t      rc;
     cp_rows_t    rows;
-    cp_json_t   *in;
     cp_entry_t   e;
     cp_arena_t  *a;
 
@@ -160,29 +161,13 @@ cp_credential_rotate(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
                           cp_cell(&rows, 0, 0)->p);
     }
 
-    in = cp_json_object(a);
-    cp_json_set(a, in, "env", cp_json_copy(a, cp_json_get(before, "env")));
-    cp_json_set(a, in, "title",
-                cp_json_copy(a, cp_json_get(before, "title")));
-
-    expires = cp_json_num(before, "expires_at", 0);
-
-    if (expires) {
-
-        /* the same life span again */
-
-        expires = now + expires - cp_json_num(before, "created_at", 0);
-        cp_json_set(a, in, "expires_at",
-                    cp_json_string(a, cp_time_format(a, expires)));
-        expires = cp_json_num(before, "expires_at", 0);
-    }
-
-    rc = cp_entry_create(r, tx, res, cp_json_str(before, "application"), in,
-                         -1, &e);
+    rc = cp_entry_create(r, tx, res, cp_json_str(before, "application"),
+                         cp_credential_successor(a, before, now), -1, &e);
     if (rc != CP_OK) {
         return rc;
     }
 
+    expires = cp_json_num(before, "expires_at", 0);
     grace = now + 1000 * cp_json_num(args, "grace_s", CP_GRACE_S);
 
     cp_json_set(a, after, "expires_at",
@@ -192,6 +177,30 @@ cp_credential_rotate(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
     cp_json_set(a, after, "successor", e.obj);
 
     return CP_OK;
+}
+
+
+/* The same environment, and the same life span again. */
+static cp_json_t *
+cp_credential_successor(cp_arena_t *a, const cp_json_t *before, int64_t now)
+{
+    int64_t     expires;
+    cp_json_t  *in;
+
+    in = cp_json_object(a);
+    cp_json_set(a, in, "env", cp_json_copy(a, cp_json_get(before, "env")));
+    cp_json_set(a, in, "title",
+                cp_json_copy(a, cp_json_get(before, "title")));
+
+    expires = cp_json_num(before, "expires_at", 0);
+
+    if (expires) {
+        expires += now - cp_json_num(before, "created_at", 0);
+        cp_json_set(a, in, "expires_at",
+                    cp_json_string(a, cp_time_format(a, expires)));
+    }
+
+    return in;
 }
 
 

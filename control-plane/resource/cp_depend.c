@@ -25,7 +25,7 @@ typedef struct {
 } cp_dependency_t;
 
 
-/* Within one `of`, in this order: what refers goes before what it refers to. */
+/* Within one `of`, in this order: what refers goes before its target. */
 static const cp_dependency_t  cp_dependencies[] = {
     { &cp_res_tenant, &cp_res_application, "tenant", CP_DEP_FORCE, false },
     { &cp_res_tenant, &cp_res_server, "tenant", CP_DEP_FORCE, false },

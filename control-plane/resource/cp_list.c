@@ -27,6 +27,7 @@ typedef struct {
 static bool cp_list_is_filter(const void *ctx, const char *name);
 static void cp_list_and(cp_list_t *l, const char *column, char op,
     cp_val_t arg);
+static void cp_list_owner(cp_list_t *l, const char *parent);
 static cp_rc_t cp_list_filters(cp_list_t *l);
 static cp_rc_t cp_list_filter(cp_list_t *l, const cp_field_t *f,
     const char *value);
@@ -48,13 +49,6 @@ cp_list_page(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
     const char      *key, *column, *last;
     cp_row_query_t   q;
 
-    memset(&l, 0, sizeof(l));
-    l.r = r;
-    l.tx = tx;
-    l.res = res;
-    l.tenant = tenant;
-    l.where = "1 = 1";
-
     column = res->by_id ? "id" : "name";
 
     rc = cp_list_query(r, cp_list_is_filter, res);
@@ -66,21 +60,14 @@ cp_list_page(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
         return rc;
     }
 
-    if (res->also) {
-        cp_list_and(&l, res->also, '|', cp_text(tenant));
+    memset(&l, 0, sizeof(l));
+    l.r = r;
+    l.tx = tx;
+    l.res = res;
+    l.tenant = tenant;
+    l.where = "1 = 1";
 
-    } else if (tenant) {
-        cp_list_and(&l, "tenant", '=', cp_text(tenant));
-    }
-
-    if (parent && strcmp(res->parent, "tenant") != 0) {
-        cp_list_and(&l, res->parent, '=', cp_text(parent));
-    }
-
-    if (res->parent == NULL && r->actor.tenant) {
-        cp_list_and(&l, res == &cp_res_tenant ? "id" : "tenant", '=',
-                    cp_text(r->actor.tenant));
-    }
+    cp_list_owner(&l, parent);
 
     rc = cp_list_filters(&l);
     if (rc != CP_OK) {
@@ -118,6 +105,28 @@ cp_list_page(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
     *page = cp_list_make(r, items, row ? last : NULL);
 
     return CP_OK;
+}
+
+
+/* Whose rows they are. */
+static void
+cp_list_owner(cp_list_t *l, const char *parent)
+{
+    if (l->res->also) {
+        cp_list_and(l, l->res->also, '|', cp_text(l->tenant));
+
+    } else if (l->tenant) {
+        cp_list_and(l, "tenant", '=', cp_text(l->tenant));
+    }
+
+    if (parent && strcmp(l->res->parent, "tenant") != 0) {
+        cp_list_and(l, l->res->parent, '=', cp_text(parent));
+    }
+
+    if (l->res->parent == NULL && l->r->actor.tenant) {
+        cp_list_and(l, l->res == &cp_res_tenant ? "id" : "tenant", '=',
+                    cp_text(l->r->actor.tenant));
+    }
 }
 
 

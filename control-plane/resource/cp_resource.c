@@ -15,7 +15,7 @@
 
 
 static cp_rc_t cp_write_begin(cp_req_t *r, cp_tx_t *tx,
-    const cp_resource_t *res, const char *permission);
+    const char *permission);
 static cp_rc_t cp_write_load(cp_req_t *r, cp_tx_t *tx,
     const cp_resource_t *res, const char *id, const char *if_match,
     cp_entry_t *e);
@@ -25,6 +25,14 @@ static cp_rc_t cp_write_done(cp_req_t *r, cp_tx_t *tx,
 static cp_rc_t cp_write_parent(cp_req_t *r, cp_tx_t *tx,
     const cp_resource_t *res, const char *parent_id, cp_json_t *row);
 static cp_rc_t cp_write_tenant(cp_req_t *r, cp_tx_t *tx, const char *tenant);
+static void cp_write_new(cp_arena_t *a, const cp_resource_t *res,
+    cp_json_t *row);
+static cp_rc_t cp_write_store(cp_req_t *r, cp_tx_t *tx,
+    const cp_resource_t *res, const cp_json_t *before, cp_json_t *after,
+    bool *changed);
+static cp_rc_t cp_write_allowed(cp_req_t *r, const cp_resource_t *res,
+    const cp_entry_t *e, const char *event, const char *if_match,
+    const cp_transition_t **t);
 static void cp_write_carry(cp_arena_t *a, const cp_resource_t *res,
     const cp_json_t *before, cp_json_t *after);
 static cp_rc_t cp_write_kept(cp_req_t *r, const cp_resource_t *res,
@@ -154,7 +162,6 @@ cp_rc_t
 cp_entry_create(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
     const char *parent_id, const cp_json_t *in, int document, cp_entry_t *e)
 {
-    char           id[STOA_ID_LEN + 1];
     cp_rc_t        rc;
     cp_json_t     *row;
     const char    *name;
@@ -164,8 +171,8 @@ cp_entry_create(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
 
     a = r->arena;
 
-    rc = cp_write_begin(r, tx, res,
-                        cp_arena_printf(a, "%s:write", res->kind));
+    rc = cp_write_begin(r, tx, cp_arena_printf(a, "%s:write",
+                                                res->kind));
     if (rc != CP_OK) {
         return rc;
     }
@@ -185,16 +192,7 @@ cp_entry_create(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
         return rc;
     }
 
-    cp_id_make(id);
-    cp_json_set(a, row, "id", cp_json_string(a, id));
-    cp_json_set(a, row, "created_at", cp_json_int(a, cp_time_ms()));
-    cp_json_set(a, row, "updated_at", cp_json_get(row, "created_at")
-                ? cp_json_copy(a, cp_json_get(row, "created_at")) : NULL);
-    cp_json_set(a, row, "ver", cp_json_int(a, 1));
-
-    if (res->initial) {
-        cp_json_set(a, row, "state", cp_json_string(a, res->initial));
-    }
+    cp_write_new(a, res, row);
 
     rc = res->check ? res->check(r, tx, res, NULL, row) : CP_OK;
     if (rc != CP_OK) {
@@ -236,8 +234,8 @@ cp_entry_update(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
     a = r->arena;
     *changed = false;
 
-    rc = cp_write_begin(r, tx, res,
-                        cp_arena_printf(a, "%s:write", res->kind));
+    rc = cp_write_begin(r, tx, cp_arena_printf(a, "%s:write",
+                                                res->kind));
     if (rc != CP_OK) {
         return rc;
     }
@@ -277,13 +275,7 @@ cp_entry_update(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
         return rc;
     }
 
-    rc = cp_row_update(tx, a, res, before.row, row, changed, &r->err);
-
-    if (rc == CP_DECLINED && strcmp(r->err.code, "already_exists") == 0) {
-        return cp_err_set(&r->err, "already_exists",
-                          "another %s like this exists already", res->kind);
-    }
-
+    rc = cp_write_store(r, tx, res, before.row, row, changed);
     if (rc != CP_OK) {
         return rc;
     }
@@ -304,16 +296,15 @@ cp_entry_event(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
     const char *id, const char *event, const cp_json_t *in,
     const char *if_match, cp_entry_t *e)
 {
-    bool                    known, changed;
+    bool                    changed;
     cp_rc_t                 rc;
     cp_json_t              *args, *next;
-    const char             *state;
     cp_entry_t              before;
     cp_validate_t           v = { r->arena, &r->err, -1, false };
     const cp_transition_t  *t;
     static const cp_field_t nothing[] = { { .name = NULL } };
 
-    rc = cp_write_begin(r, tx, res, NULL);
+    rc = cp_write_begin(r, tx, NULL);
     if (rc != CP_OK) {
         return rc;
     }
@@ -323,27 +314,7 @@ cp_entry_event(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
         return rc;
     }
 
-    state = cp_json_str(before.row, "state");
-    t = cp_transition_find(res, event, state, cp_actor_is_system(&r->actor),
-                           &known);
-
-    if (!known) {
-        return cp_err_set(&r->err, "not_found", "a %s has no event \"%.64s\"",
-                          res->kind, event);
-    }
-
-    if (if_match && !cp_etag_matches(if_match, before.etag)) {
-        return cp_err_set(&r->err, "precondition_failed",
-                          "it is %s now", before.etag);
-    }
-
-    if (t == NULL) {
-        return cp_err_set(&r->err, "illegal_transition",
-                          "%s does not apply to a %s that is %s", event,
-                          res->kind, state);
-    }
-
-    rc = t->permission ? cp_auth_may(r, t->permission) : CP_OK;
+    rc = cp_write_allowed(r, res, &before, event, if_match, &t);
     if (rc != CP_OK) {
         return rc;
     }
@@ -369,8 +340,7 @@ cp_entry_event(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
 
     next = cp_json_get(e->row, "successor");
 
-    rc = cp_row_update(tx, r->arena, res, before.row, e->row, &changed,
-                       &r->err);
+    rc = cp_write_store(r, tx, res, before.row, e->row, &changed);
     if (rc != CP_OK) {
         return rc;
     }
@@ -406,8 +376,8 @@ cp_resource_delete(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
     cp_entry_t   before;
     const char  *force;
 
-    rc = cp_write_begin(r, tx, res,
-                        cp_arena_printf(r->arena, "%s:write", res->kind));
+    rc = cp_write_begin(r, tx, cp_arena_printf(r->arena, "%s:write",
+                                                res->kind));
     if (rc != CP_OK) {
         return rc;
     }
@@ -462,12 +432,9 @@ cp_entry_remove(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
  * The lock comes first: what is read after it cannot change before commit.
  */
 static cp_rc_t
-cp_write_begin(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
-    const char *permission)
+cp_write_begin(cp_req_t *r, cp_tx_t *tx, const char *permission)
 {
     cp_rc_t  rc;
-
-    (void) res;
 
     rc = permission ? cp_auth_may(r, permission) : CP_OK;
 
@@ -572,6 +539,75 @@ cp_write_tenant(cp_req_t *r, cp_tx_t *tx, const char *tenant)
     }
 
     return CP_OK;
+}
+
+
+static void
+cp_write_new(cp_arena_t *a, const cp_resource_t *res, cp_json_t *row)
+{
+    char     id[STOA_ID_LEN + 1];
+    int64_t  now;
+
+    cp_id_make(id);
+    now = cp_time_ms();
+
+    cp_json_set(a, row, "id", cp_json_string(a, id));
+    cp_json_set(a, row, "created_at", cp_json_int(a, now));
+    cp_json_set(a, row, "updated_at", cp_json_int(a, now));
+    cp_json_set(a, row, "ver", cp_json_int(a, 1));
+
+    if (res->initial) {
+        cp_json_set(a, row, "state", cp_json_string(a, res->initial));
+    }
+}
+
+
+static cp_rc_t
+cp_write_store(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
+    const cp_json_t *before, cp_json_t *after, bool *changed)
+{
+    cp_rc_t  rc;
+
+    rc = cp_row_update(tx, r->arena, res, before, after, changed, &r->err);
+
+    if (rc == CP_DECLINED && strcmp(r->err.code, "already_exists") == 0) {
+        return cp_err_set(&r->err, "already_exists",
+                          "another %s like this exists already", res->kind);
+    }
+
+    return rc;
+}
+
+
+/* Finds the transition, or says why there is none. */
+static cp_rc_t
+cp_write_allowed(cp_req_t *r, const cp_resource_t *res, const cp_entry_t *e,
+    const char *event, const char *if_match, const cp_transition_t **t)
+{
+    bool         known;
+    const char  *state;
+
+    state = cp_json_str(e->row, "state");
+    *t = cp_transition_find(res, event, state, cp_actor_is_system(&r->actor),
+                            &known);
+
+    if (!known) {
+        return cp_err_set(&r->err, "not_found", "a %s has no event \"%.64s\"",
+                          res->kind, event);
+    }
+
+    if (if_match && !cp_etag_matches(if_match, e->etag)) {
+        return cp_err_set(&r->err, "precondition_failed", "it is %s now",
+                          e->etag);
+    }
+
+    if (*t == NULL) {
+        return cp_err_set(&r->err, "illegal_transition",
+                          "%s does not apply to a %s that is %s", event,
+                          res->kind, state);
+    }
+
+    return (*t)->permission ? cp_auth_may(r, (*t)->permission) : CP_OK;
 }
 
 

@@ -22,6 +22,9 @@ static cp_rc_t cp_cell_read(cp_arena_t *a, const cp_field_t *f,
     const cp_val_t *cell, cp_json_t **val, cp_err_t *err);
 static cp_val_t cp_cell_write(cp_arena_t *a, const cp_field_t *f,
     const cp_json_t *row);
+static unsigned cp_sql_changes(cp_arena_t *a, const cp_resource_t *res,
+    const cp_json_t *before, const cp_json_t *after, stoa_buf_t *b,
+    cp_val_t *args);
 static bool cp_cell_same(const cp_val_t *a, const cp_val_t *b);
 
 
@@ -143,32 +146,16 @@ cp_row_update(cp_tx_t *tx, cp_arena_t *a, const cp_resource_t *res,
     int64_t            ver;
     cp_rc_t            rc;
     unsigned           n;
-    cp_val_t           old, args[CP_COLUMNS_MAX];
+    cp_val_t           args[CP_COLUMNS_MAX];
     cp_rows_t          rows;
     stoa_buf_t         b;
-    const cp_field_t  *f;
 
-    n = 0;
     ver = cp_json_num(before, "ver", 0);
 
     stoa_buf_init(&b, CP_SQL_MAX);
     stoa_buf_addf(&b, "UPDATE \"%s\" SET ", res->table);
 
-    for (f = res->fields; f->name; f++) {
-        if (!cp_is_column(f) || strcmp(f->name, "updated_at") == 0
-            || n >= CP_COLUMNS_MAX - 4)
-        {
-            continue;
-        }
-
-        old = cp_cell_write(a, f, before);
-        args[n] = cp_cell_write(a, f, after);
-
-        if (!cp_cell_same(&old, &args[n])) {
-            stoa_buf_addf(&b, "\"%s\" = $%u, ", f->name, ++n);
-        }
-    }
-
+    n = cp_sql_changes(a, res, before, after, &b, args);
     *changed = n > 0;
 
     if (n == 0) {
@@ -201,6 +188,35 @@ cp_row_update(cp_tx_t *tx, cp_arena_t *a, const cp_resource_t *res,
     }
 
     return rc;
+}
+
+
+/* Appends an assignment per column that differs; returns their number. */
+static unsigned
+cp_sql_changes(cp_arena_t *a, const cp_resource_t *res,
+    const cp_json_t *before, const cp_json_t *after, stoa_buf_t *b,
+    cp_val_t *args)
+{
+    unsigned           n;
+    cp_val_t           old;
+    const cp_field_t  *f;
+
+    for (f = res->fields, n = 0; f->name; f++) {
+        if (!cp_is_column(f) || strcmp(f->name, "updated_at") == 0
+            || n >= CP_COLUMNS_MAX - 4)
+        {
+            continue;
+        }
+
+        old = cp_cell_write(a, f, before);
+        args[n] = cp_cell_write(a, f, after);
+
+        if (!cp_cell_same(&old, &args[n])) {
+            stoa_buf_addf(b, "\"%s\" = $%u, ", f->name, ++n);
+        }
+    }
+
+    return n;
 }
 
 

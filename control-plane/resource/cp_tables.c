@@ -364,7 +364,7 @@ const cp_resource_t  cp_res_plan = {
     .kind = "plan", .doc_kind = "Plan", .plural = "plans", .table = "plans",
     .parent = "tenant", .fields = plan_fields,
     .transitions = plan_transitions, .initial = "active",
-    .check = cp_plan_check, .feed = cp_feed_plan
+    .check = cp_plan_check, .event = cp_plan_event, .feed = cp_feed_plan
 };
 
 

@@ -151,6 +151,9 @@ cp_rc_t cp_server_check(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
     const cp_json_t *before, cp_json_t *after);
 cp_rc_t cp_plan_check(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
     const cp_json_t *before, cp_json_t *after);
+cp_rc_t cp_plan_event(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
+    const char *event, const cp_json_t *args, const cp_json_t *before,
+    cp_json_t *after);
 cp_rc_t cp_subscription_check(cp_req_t *r, cp_tx_t *tx,
     const cp_resource_t *res, const cp_json_t *before, cp_json_t *after);
 cp_rc_t cp_subscription_event(cp_req_t *r, cp_tx_t *tx,
