@@ -170,7 +170,7 @@ my $pid = fork // die "fork: $!\n";
 if ($pid == 0) {
     open STDERR, '>', '/dev/null';
     exec "$Test::Stoa::OBJS/stoactl", '--url', "http://127.0.0.1:$hang",
-        '--token', 'very-secret', 'whoami', '--timeout', '4s';
+        '--token', 'very-secret', 'whoami', '--timeout', '1s';
     exit 127;
 }
 my $wiped = wait_until { slurp("/proc/$pid/cmdline") =~ /--token\0x{11}\0/ } 3;

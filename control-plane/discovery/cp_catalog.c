@@ -281,7 +281,7 @@ static bool
 cp_list_page(cp_reading_t *rd, const cp_list_t *list, cp_json_t *items,
     const char **cursor)
 {
-    cp_json_t       *params, *page;
+    cp_json_t       *params, *page, *next;
     cp_mcp_reply_t   reply;
 
     params = NULL;
@@ -300,7 +300,15 @@ cp_list_page(cp_reading_t *rd, const cp_list_t *list, cp_json_t *items,
     }
 
     page = cp_json_get(reply.result, list->member);
+    next = cp_json_get(reply.result, "nextCursor");
     *cursor = cp_json_str(reply.result, "nextCursor");
+
+    if (next != NULL && next->type != CP_JSON_NULL && *cursor == NULL) {
+        rd->out->error = cp_arena_printf(rd->arena,
+                             "%s: nextCursor must be a string",
+                             list->method);
+        return false;
+    }
 
     if (page == NULL || page->type != CP_JSON_ARRAY) {
         rd->out->error = cp_arena_printf(rd->arena, "%s: no array \"%s\"",

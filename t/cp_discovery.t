@@ -1,0 +1,309 @@
+#!/usr/bin/perl
+
+# Discovery: what MCP servers offer is read in the background, kept fresh, and
+# gets to the feed; an upstream's failure is a state of the api, never of the
+# request that made it.
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::Stoa;
+use Test::Stoa::Demo;
+use Test::Stoa::MCP;
+
+my $t = Test::Stoa->new;
+$t->control;
+
+my $META = 'io.modelcontextprotocol';
+my $catalog = $t->dir('catalog.json');
+
+sub tools { return [map { { name => $_, description => "about $_",
+                            inputSchema => { type => 'object' } } } @_] }
+sub set_catalog { spew($catalog, json_encode({ tools => tools(@_) })) }
+
+# A server whose behaviour is its path.
+
+my %by_path = (
+    html => sub { [200, ['Content-Type' => 'text/html'], '<html>'] },
+    auth => sub { [401, [], ''] },
+    broken => sub { [500, [], 'x'] },
+    redirect => sub { [302, [Location => '/moved'], ''] },
+    cut => sub { undef },
+    hang => sub { $_[1]->fill(time + 30); undef },
+);
+
+my %by_list = (
+    plain => sub { json_decode(slurp($catalog)) },
+    many => sub { { tools => tools(map { "t$_" } 1 .. 1001) } },
+    max => sub { { tools => tools(map { "t$_" } 1 .. 1000) } },
+    loop => sub { { tools => [], nextCursor => 'same' } },
+    endless => sub { { tools => [], nextCursor => 'r' . rand } },
+    none => sub { { tools => {} } },
+    names => sub { { tools => [{ name => 'ok' }, { name => 'not ok' },
+        { name => 'ok' }, {}, 5, undef, { name => 'x' x 129 },
+        { name => 'x' x 128 }] } },
+    pages => sub {
+        my $c = $_[0]{params}{cursor};
+        my $n = !defined $c ? 0 : $c eq '' ? 1 : $c;
+        return { tools => tools(map { "p$n-$_" } 1 .. 3),
+                 $n < 4 ? (nextCursor => $n ? '' . ($n + 1) : '') : () };
+    },
+    number => sub { { tools => [], nextCursor => 5 } },
+    big => sub { { tools => [{ name => 'x', description => 'y' x 5e6 }] } },
+    fat => sub { { tools => [{ name => 'x', description => 'y' x 2e6 },
+                             { name => 'ok' }] } },
+);
+
+my $origin = $t->origin(sub {
+    my ($q, $c) = @_;
+    my ($path) = $q->{path} =~ m{^/(\w+)};
+    my $m = json_decode($q->{body}) || {};
+
+    return $by_path{$path}->($q, $c) if $by_path{$path};
+    return [200, [], ''] if $q->{method} eq 'DELETE';
+    return [202, [], ''] unless defined $m->{id};
+
+    my @sse = $path =~ /^sse/ ? 1 : ();
+    my @session = $path eq 'ssesession' ? ('Mcp-Session-Id' => 's-1') : ();
+    my $answer = { jsonrpc => '2.0', id => $m->{id} };
+    if ($m->{method} eq 'initialize') {
+        $answer->{result} = { protocolVersion => '2025-06-18',
+            capabilities => { tools => {} },
+            serverInfo => { name => 'x', version => '1' } };
+        $answer->{result}{protocolVersion} = '2024-11-05' if $path eq 'old';
+    } elsif ($m->{method} eq 'tools/list') {
+        $answer->{result} = ($by_list{$path} || $by_list{plain})->($m);
+        $answer->{id} = 77 if $path eq 'wrongid';
+    } else {
+        $answer->{error} = { code => -32601, message => "no\x07 <such>" };
+    }
+    my $text = json_encode($answer);
+
+    if (@sse && $m->{method} ne 'initialize') {
+        $c->send_raw("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+            . "\r\n: hi\n\nid: 1\ndata:\n\ndata: "
+            . '{"jsonrpc":"2.0","method":"notifications/message"}'
+            . "\n\ndata: {\"jsonrpc\":\"2.0\",\"id\":$m->{id},"
+            . "\"method\":\"ping\"}\n\n");
+        return undef if $path eq 'ssecut';
+        $c->send_raw("data: $text\n\n");
+        $c->fill(time + 30);                 # the stream stays open
+        return undef;
+    }
+    return [200, ['Content-Type' => 'application/json', @session], $text];
+});
+
+sub mcp_api {
+    my ($name, $url, %upstream) = @_;
+    $url = "http://127.0.0.1:$origin/$url" unless ref $url || $url =~ /^http/;
+    my @urls = ref $url ? @$url : $url;
+    return document('Api', 'acme', $name, 'kind: mcp
+state: published
+upstream: ' . json_encode({ targets => [map { { url => $_ } } @urls],
+                            %upstream }));
+}
+
+sub api { return $t->must('GET', "/v1/tenants/acme/apis/$_[0]") }
+
+sub discovered {
+    my ($name, $state) = @_;
+    my $d;
+    wait_until { $d = api($name)->{discovery};
+                 $d->{state} =~ /^(?:$state)$/ } 20;
+    return $d;
+}
+
+sub discover { return $t->api('POST', "/v1/tenants/acme/apis/$_[0]/discover",
+                              undef, timeout => 30) }
+sub tool_names {
+    my $list = $t->must('GET', "/v1/tenants/acme/apis/$_[0]/tools?limit=500");
+    return join ' ', sort map { $_->{name} } @{ $list->{items} };
+}
+
+
+# at once after the POST, without holding it up
+
+set_catalog(qw(one two));
+$t->apply(document('Tenant', undef, 'acme', 'title: A'));
+$t->apply(mcp_api('plain', 'plain') . mcp_api('hang', 'hang'));
+like(api('plain')->{discovery}{state}, qr/^(?:pending|ok)$/, 'a new api');
+my $d = discovered('plain', 'ok');
+is($d->{era} . $d->{tools} . $d->{protocol_version}, 'legacy22025-06-18',
+   'was read');
+is(tool_names('plain'), 'one two', 'its tools are there');
+my $tool = $t->must('GET', '/v1/tenants/acme/apis/plain/tools/one');
+is($tool->{state}, 'enabled', 'enabled');
+is($tool->{definition}{description}, 'about one', 'with the definition');
+
+# and to the feed
+
+$t->must('POST', '/v1/gateway-groups', { name => 'g' });
+my $gw = $t->must('POST', '/v1/gateways', { name => 'gw', group => 'g' });
+sub feed {
+    my %row;
+    for (split /\n/, $t->api('GET', "/gateway/v1/feed?since=0", undef,
+                             token => $gw->{token})->{body})
+    {
+        my $row = json_decode($_);
+        $row{$row->{key}} = $row if defined $row->{key};
+    }
+    return \%row;
+}
+my $feed = feed();
+is($feed->{"tool:$tool->{id}"}{body}{name}, 'one', 'a tool is in the feed');
+my $row = $feed->{'api:' . api('plain')->{id}}{body};
+is("$row->{era} $row->{protocol_version}", 'legacy 2025-06-18',
+   'so is the era');
+
+# a change upstream: removed, changed, new; what an admin did stays
+
+$t->must('POST', '/v1/tenants/acme/apis/plain/tools/two/disable');
+my $two = $t->must('GET', '/v1/tenants/acme/apis/plain/tools/two');
+spew($catalog, json_encode({ tools => [
+    @{ tools('three') }, { name => 'two', description => 'new words',
+                           inputSchema => {} }] }));
+my $r = discover('plain');
+is("$r->{status} $r->{json}{state} $r->{json}{tools}", '200 ok 2',
+   'discover, now');
+is(tool_names('plain'), 'three two', 'the vanished is gone');
+my $now = $t->must('GET', '/v1/tenants/acme/apis/plain/tools/two');
+is($now->{definition}{description}, 'new words', 'the changed is changed');
+isnt($now->{digest}, $two->{digest}, 'so is its digest');
+is("$now->{id} $now->{state}", "$two->{id} disabled", 'and still disabled');
+is_deeply($now->{definition}{inputSchema}, {}, 'nothing old is left in it');
+ok(!feed()->{"tool:$tool->{id}"}, 'the vanished is not in the feed');
+
+my @audit = map { "$_->{action} $_->{kind} $_->{name}" }
+    grep { $_->{actor} eq 'discovery' }
+    @{ $t->must('GET', '/v1/audit?limit=500&order=asc')->{items} };
+is(join(', ', @audit[0 .. 2]), 'create tool one, create tool two, '
+   . 'update api plain', 'the audit log tells of the first reading');
+is(join(', ', sort grep { /one|two|three/ } @audit[3 .. $#audit]),
+   'create tool three, delete tool one, update tool two', 'and the second');
+
+my $rev = $t->must('GET', '/v1/gateways/gw') && feed();
+my $n = @{ $t->must('GET', '/v1/audit?limit=500')->{items} };
+my $before = api('plain')->{discovery}{at};
+discover('plain') for 1 .. 2;
+cmp_ok(api('plain')->{discovery}{at}, 'gt', $before, 'the same again');
+is(scalar @{ $t->must('GET', '/v1/audit?limit=500')->{items} }, $n,
+   'is no event');
+
+# a failure keeps what was found; a change of the upstream is read at once
+
+$t->apply(mcp_api('plain', 'broken'));
+$d = discovered('plain', 'failed');
+is("$d->{era} $d->{tools}", 'legacy 2', 'a failure keeps what was known');
+like($d->{error}, qr/HTTP status 500/, 'and says what it is');
+is(tool_names('plain'), 'three two', 'and the tools');
+$t->apply(mcp_api('plain', 'pages'));
+is(discovered('plain', 'ok')->{tools}, 15, 'another upstream, all its pages');
+
+
+# what upstreams do
+
+my %case = (
+    html => qr/no JSON-RPC result/, auth => qr/HTTP status 401/,
+    redirect => qr/HTTP status 302/, cut => qr/server\/discover: /,
+    old => qr/no protocol version in common/,
+    many => qr/more than 1000 items/, loop => qr/pages do not end/,
+    endless => qr/pages do not end/, number => qr/nextCursor must be/, none => qr/no array "tools"/,
+    big => qr/more than 4194304 bytes/, wrongid => qr/no JSON-RPC result/,
+    ssecut => qr/./,
+    max => 1000, sse => 2, ssesession => 2, fat => 1, names => 2,
+);
+$t->apply(join '', map { mcp_api($_, $_) } sort keys %case);
+
+for my $name (sort keys %case) {
+    my $d = discovered($name, 'ok|failed');
+    if (ref $case{$name}) {
+        is($d->{state}, 'failed', "$name: failed");
+        like($d->{error}, $case{$name}, "$name: why");
+        unlike($d->{error}, qr/[^ -~]/, "$name: in clean text");
+    } else {
+        is("$d->{state} $d->{tools}", "ok $case{$name}", "$name: read");
+    }
+}
+is(api('names')->{discovery}{skipped}, 6, 'what has no usable name is counted');
+is(api('fat')->{discovery}{skipped}, 1, 'what is too large, too');
+
+my @log = map { { %$_, rpc => scalar json_decode($_->{body}) } } $t->origin_log;
+is(scalar(grep { $_->{path} eq '/moved' } @log), 0,
+   'no redirect is followed');
+my @session = grep { $_->{path} eq '/ssesession' } @log;
+is(join(' ', map { $_->{rpc}{method} // $_->{method} } @session),
+   'server/discover initialize notifications/initialized tools/list DELETE',
+   'a session is begun and ended');
+is(join(' ', map { $_->{headers}{'mcp-session-id'} // '-' } @session),
+   '- - s-1 s-1 s-1', 'and named');
+is(join(' ', map { $_->{headers}{'mcp-protocol-version'} // '-' } @session),
+   '2026-07-28 - 2025-06-18 2025-06-18 2025-06-18', 'so is the version');
+is($session[0]{headers}{'mcp-method'}, 'server/discover',
+   '2026-07-28 is asked with its headers');
+is($session[0]{rpc}{params}{_meta}{"$META/protocolVersion"}, '2026-07-28',
+   'and its _meta');
+is(scalar(grep { $_->{headers}{authorization} } @log), 0,
+   'no credential is sent');
+
+# eras, in strict servers of each
+
+for my $era (qw(modern legacy dual)) {
+    my $port = $t->mcp_origin(name => "m$era", era => $era);
+    $t->apply(mcp_api("m$era", "http://127.0.0.1:$port/mcp"));
+    my $d = discovered("m$era", 'ok|failed');
+    is("$d->{state} $d->{era} $d->{tools}", "ok $era 1", "era $era");
+}
+
+# targets are equals; a Host of its own
+
+my $dead = 'http://127.0.0.1:' . $t->port('dead') . '/mcp';
+$t->apply(mcp_api('second', [$dead, "http://127.0.0.1:$origin/sse"],
+                  host_header => 'mcp.example'));
+is(discovered('second', 'ok|failed')->{state}, 'ok', 'the second target');
+my ($last) = reverse grep { $_->{path} eq '/sse' } $t->origin_log;
+is($last->{headers}{host}, 'mcp.example', 'host_header');
+
+# it is tried again by itself
+
+$t->apply(mcp_api('dead', $dead));
+is(discovered('dead', 'failed')->{failures}, 1, 'nobody there');
+$t->mcp_origin(name => 'dead');
+is(discovered('dead', 'ok')->{state}, 'ok', 'healed by itself');
+ok(!exists api('dead')->{discovery}{failures}, 'and forgotten');
+
+# POST discover
+
+is(discover('nope')->{status}, 404, 'discover: no such api');
+$t->apply(document('Api', 'acme', 'rest', "kind: rest\nupstream:\n"
+                   . "  targets:\n    - url: http://127.0.0.1:9\n"));
+is(discover('rest')->{status}, 409, 'discover: no mcp api');
+$r = discover('hang');
+like("$r->{status} $r->{json}{state}", qr/^20[02] (?:pending|failed)$/,
+     'discover: an upstream that hangs');
+is($t->api('POST', '/v1/tenants/acme/apis/plain/discover', undef,
+           token => undef)->{status}, 401, 'discover: who asks?');
+
+# retired: no longer read; deleted while it is read: no harm
+
+$t->apply(mcp_api('gone', 'hang'));
+$t->must('DELETE', '/v1/tenants/acme/apis/gone');
+$t->must('POST', '/v1/tenants/acme/apis/sse/retire');
+is(discover('sse')->{status}, 409, 'discover: retired');
+
+SKIP: {
+    skip 'real servers: ' . 'no Node or Go parts', 3
+        unless $ENV{CI} || (-f "$Test::Stoa::PARTS/node/.ok"
+                            && -f "$Test::Stoa::PARTS/go/.ok");
+    my %real = (everything => $t->mcp_everything, go => $t->mcp_go,
+                old => $t->mcp_go(name => 'old', stateless => 0));
+    $t->apply(join '', map { mcp_api($_, "http://127.0.0.1:$real{$_}/mcp") }
+              sort keys %real);
+    my %want = (everything => 'legacy 13 4', go => 'dual 28 5',
+                old => 'legacy 28 5');
+    for my $name (sort keys %real) {
+        my $d = discovered($name, 'ok|failed');
+        is("$d->{era} $d->{tools} $d->{prompts}", $want{$name},
+           "the real $name");
+    }
+}
+
+$t->done;

@@ -1,0 +1,53 @@
+#!/usr/bin/perl
+
+# The pages of docs/ against the programs' own tables.
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::Stoa;
+
+my $t = Test::Stoa->new->has('control');
+my $root = $Test::Stoa::ROOT;
+my $page = slurp("$root/docs/control-plane.md");
+
+my ($code, $help) = $t->run_cmd(["$Test::Stoa::OBJS/stoa-control", '--help']);
+my %option = $help =~ /^  --([a-z-]+)  +.*?(?: \[(.*)\])?$/mg;
+delete @option{qw(check-config version help)};
+cmp_ok(scalar keys %option, '>', 10, 'options');
+
+for my $name (sort keys %option) {
+    my ($row) = grep { /`\Q$name\E`/ } $page =~ /^\|(.*)\|$/mg;
+    ok($row, "$name is in docs/control-plane.md");
+    like($row // '', qr/\| \Q$option{$name}\E \|/, "$name: its default")
+        if defined $option{$name};
+}
+while ($page =~ /^\| `([a-z-]+)`[^|]*\| [^|]* \| [^|]*\|$/mg) {
+    ok(exists $option{$1}, "$1 is an option");
+}
+
+# every path of the interface has its place on the page
+
+$t->control;
+my $api = $t->must('GET', '/v1/openapi.json');
+my @missing;
+for my $path (sort keys %{ $api->{paths} }) {
+    my ($last) = grep { !/^\{/ } reverse split m{/}, $path;
+    my $event = ($api->{paths}{$path}{post}{summary} // '') =~ /^Event /;
+    push @missing, $path unless $event || $page =~ m{/\Q$last\E\b}
+        || $page =~ /`\Q$last\E`/;
+}
+is(join(' ', @missing), '', 'every path is on the page');
+
+# what links within the tree leads somewhere
+
+for my $file (glob("$root/*.md"), glob("$root/docs/*.md"),
+              glob("$root/*/README.md"))
+{
+    my ($dir) = $file =~ m{(.*)/};
+    my @dead = grep { !/^https?:|^#/ && !-e "$dir/" . s/#.*//r }
+               slurp($file) =~ /\]\(([^()\[\]\s]+)\)/g;
+    is(join(' ', @dead), '', substr($file, length($root) + 1)
+       . ': no dead link');
+}
+
+$t->done;
