@@ -1,0 +1,131 @@
+#!/usr/bin/perl
+
+# Usage and quotas outlive every process: exactly once, whatever is killed.
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::Stoa;
+use Test::Stoa::FakeControl;
+
+my $t = Test::Stoa->new->has('module');
+my $f = Test::Stoa::FakeControl->new($t);
+my $port = $t->origin;
+my $key = $f->world($port, quota_day => 1000, quota_month => 5000);
+$f->save;
+
+my $done = 0;
+
+sub call { $done++; return $t->get('/apis/acme/echo/x', key => $_[0] // $key) }
+sub calls { my ($n) = @_; my %s; $s{ call()->{status} }++ for 1 .. $n;
+            return \%s }
+sub counted { my ($n) = @_;
+              wait_until { ($f->usage->{all} // 0) >= $n } 15;
+              return $f->usage->{all} // 0 }
+sub up { $t->start_nginx('gw');
+         wait_until { $t->get('/stoa/ready')->{status} == 200 } 15 }
+
+$t->gateway(workers => 2, wait => 0, http => "stoa_usage_interval 200ms;\n");
+$f->ready;
+
+is_deeply(calls(20), { 200 => 20 }, 'twenty calls');
+call('junk') for 1 .. 3;
+is(counted($done), $done, 'all are counted');
+is($f->usage->{':2'}, 20, 'the good ones');
+is($f->usage->{'key_invalid:4'}, 3, 'the refused ones by code');
+is($f->usage->{latency}, $done, 'each has a latency');
+my ($row) = map { @{ $_->{rows} } } grep { 1 } $f->posts('usage');
+is($row->{tenant}, 't' . '0' x 14 . '1', 'a row names the tenant');
+
+# the quota is told as it goes down: 20 used, the refused ones not
+
+my $r = call();
+like($r->{headers}{ratelimit} // '', qr/r=979\b/, 'the quota counts calls')
+    or diag(explain($r->{headers}));
+
+
+# the control plane refuses, forgets to answer, comes back
+
+$f->set(usage => '503');
+calls(10);
+wait_until { $f->status_of->{report}{usage_failures} > 1 } 5;
+cmp_ok($f->status_of->{report}{usage_waiting}, '>', 0, 'batches wait');
+$f->set(usage => 'ok');
+is(counted($done), $done, 'and arrive');
+
+$f->set(usage => 'lost');
+calls(10);
+wait_until { my %n; $n{ $_->{batch} }++ for $f->posts('usage');
+             grep { $_ > 1 } values %n } 15;
+$f->set(usage => 'ok');
+call();
+is(counted($done), $done, 'a batch whose answer is lost counts once');
+
+
+# killed
+
+$t->allow_log(qr/exited on signal 9/);
+
+for my $n (1 .. 8) {
+    calls(5);
+    my @w = $t->workers;
+    kill 'KILL', $w[$n % 2];
+    wait_until { my @now = $t->workers; @now == 2 && !grep { $_ == $w[$n % 2] }
+                 @now } 10;
+}
+is(counted($done), $done, 'workers killed: nothing lost, nothing twice');
+
+for my $n (1 .. 4) {
+    calls(5);
+    select undef, undef, undef, rand 0.3;
+    $t->kill9('gw');
+    up();
+}
+is(counted($done), $done, 'nginx killed: nothing lost, nothing twice');
+my $left = 1000 - ($done - 3);
+$r = call();
+is($r->{headers}{ratelimit} =~ /r=(\d+)/ ? $1 : '', $left - 1,
+   'quotas survive as well');
+
+
+# reload, a graceful end, without a control plane
+
+calls(5);
+$t->reload;
+calls(5);
+is(counted($done), $done, 'reload');
+
+calls(5);
+$t->stop('gw');
+is($f->usage->{all}, $done, 'the last calls are sent before the end');
+
+up();
+$f->down;
+calls(5);
+$t->stop('gw');
+$t->start_nginx('gw');
+wait_until { $t->get('/stoa/ready')->{status} == 200 } 15;
+calls(5);
+$f->listen;
+is(counted($done), $done, 'what was counted alone is sent later');
+
+
+# the edge of a quota
+
+$f->world($port, quota_day => 1000, quota_month => $done - 3 + 5);
+$f->save;
+$f->ready;
+is_deeply(calls(8), { 200 => 5, 429 => 3 }, 'five more and no more');
+is(call()->{json}{code}, 'quota_exceeded', 'by the month');
+is(counted($done), $done, 'refused calls are counted too');
+
+
+# a counter file of its own id
+
+$t->stop('gw');
+unlink $t->dir('gw/store/counters');
+up();
+my $before = $f->usage->{all};
+is_deeply(calls(3), { 200 => 3 }, 'a new counter file: quotas start afresh');
+is(counted($before + 3), $before + 3, 'usage goes on');
+
+$f->done;
