@@ -533,19 +533,74 @@ test_limits(void)
 }
 
 
+/* Strings of their maximum, and a byte more. */
+
+static void
+test_strings(void)
+{
+    size_t      i, n;
+    stoa_rc_t   rc, past;
+    stoa_buf_t  body;
+    stoa_err_t  err;
+
+    static const struct {
+        stoa_rec_kind_e   kind;
+        const char       *head, *name, *first;
+        size_t            max;
+    } rows[] = {
+        { STOA_REC_API, API, "title", "", STOA_TITLE_MAX },
+        { STOA_REC_API, API, "version", "", 64 },
+        { STOA_REC_API, API, "base_path", "/", STOA_BASE_PATH_MAX },
+        { STOA_REC_API, API, "key_query", "", 64 },
+        { STOA_REC_API, API, "protocol_version", "", 32 },
+        { STOA_REC_SERVER, SERVER, "instructions", "",
+          STOA_INSTRUCTIONS_MAX },
+    };
+
+    stoa_buf_init(&body, STOA_RECORD_MAX + 100);
+
+    for (i = 0; i < tap_count(rows); i++) {
+        rc = past = STOA_OK;
+
+        for (n = rows[i].max + 1; n >= rows[i].max; n--) {
+            stoa_buf_reset(&body);
+            stoa_buf_addf(&body, "{%s,\"%s\":\"%s%0*d\"}", rows[i].head,
+                          rows[i].name, rows[i].first,
+                          (int) (n - strlen(rows[i].first)), 0);
+            rc = past;
+            past = stoa_rec_encode(rows[i].kind, body.data, body.len, 1, &out,
+                                   &err);
+        }
+
+        tap_ok(past == STOA_OK && rc == STOA_DECLINED
+               && strcmp(err.field, rows[i].name) == 0,
+               "%s of %u bytes, not of one more", rows[i].name,
+               (unsigned) rows[i].max);
+    }
+
+    stoa_buf_reset(&body);
+    stoa_buf_addf(&body, "{" TENANT ",\"x\":\"%0*d\"}", STOA_RECORD_MAX, 0);
+    tap_int(stoa_rec_encode(STOA_REC_TENANT, body.data, body.len, 1, &out,
+                            &err),
+            STOA_DECLINED, "a body past the maximum");
+    tap_str(err.text, strlen(err.text), "is too long", "says so");
+
+    stoa_buf_free(&body);
+}
+
+
 /* A block with any byte changed is refused or still safe to read. */
 
 static void
-test_verify(void)
+damage(stoa_rec_kind_e kind, const char *body)
 {
-    char       *copy;
-    size_t      i, len;
-    unsigned    v, refused;
+    char      *copy;
+    size_t     i, len;
+    unsigned   v, refused;
 
     static const uint8_t  bytes[] = { 0x00, 0x01, 0x7f, 0x80, 0xff };
 
-    (void) encode(STOA_REC_SERVER, "{" SERVER ",\"instructions\":\"x\","
-                  "\"tools\":[" STOOL("b") "," STOOL("a") "]}");
+    (void) encode(kind, body);
 
     len = out.len;
     copy = malloc(len);
@@ -559,12 +614,38 @@ test_verify(void)
         for (v = 0; v < tap_count(bytes); v++) {
             memcpy(copy, out.data, len);
             copy[i] = (char) bytes[v];
-            refused += !stoa_rec_verify(copy, len, STOA_REC_SERVER);
+            refused += !stoa_rec_verify(copy, len, kind);
         }
     }
 
-    tap_ok(refused > 100, "%u of %u damaged records are refused", refused,
+    tap_ok(refused > 100, "%s: %u of %u damaged ones are refused",
+           stoa_rec_kind_name(kind), refused,
            (unsigned) (len * tap_count(bytes)));
+
+    free(copy);
+}
+
+
+static void
+test_verify(void)
+{
+    char    *copy;
+    size_t   len;
+
+    damage(STOA_REC_API, "{" API ",\"title\":\"t\",\"ip_deny\":[\"::1\"],"
+           "\"partners\":[\"" A "\",\"" B "\"],\"operations\":[{\"id\":\"" A
+           "\",\"method\":\"GET\",\"path\":\"/a\"}]}");
+    damage(STOA_REC_TOOL, "{" TOOL0 ",\"definition\":{\"a\":1,\"name\":\"a\","
+           "\"b\":2}}");
+    damage(STOA_REC_SUBSCRIPTION, "{" SUB ",\"tools\":[\"" A "\"]}");
+    damage(STOA_REC_SERVER, "{" SERVER ",\"instructions\":\"x\",\"tools\":["
+           STOOL("b") "," STOOL("a") "]}");
+
+    len = out.len;
+    copy = malloc(len);
+    if (copy == NULL) {
+        abort();
+    }
 
     memcpy(copy, out.data, len);
     tap_ok(stoa_rec_valid(copy, len, STOA_REC_SERVER), "valid");
@@ -611,6 +692,7 @@ main(void)
     test_api_all();
     test_mcp();
     test_limits();
+    test_strings();
     test_verify();
 
     stoa_buf_free(&out);
