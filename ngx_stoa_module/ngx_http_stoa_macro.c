@@ -32,6 +32,7 @@ static char *ngx_http_stoa_macro_merge(ngx_conf_t *cf, void *parent,
     void *child);
 static char *ngx_http_stoa_macro_apply(ngx_conf_t *cf, ngx_module_t *proxy,
     ngx_http_stoa_macro_conf_t *conf);
+static void ngx_http_stoa_macro_body(ngx_conf_t *cf);
 static char *ngx_http_stoa_macro_set(ngx_conf_t *cf, ngx_module_t *proxy,
     const ngx_http_stoa_macro_row_t *row);
 static char *ngx_http_stoa_macro_headers(ngx_conf_t *cf, ngx_module_t *proxy,
@@ -208,7 +209,27 @@ ngx_http_stoa_macro_apply(ngx_conf_t *cf, ngx_module_t *proxy,
         }
     }
 
+    ngx_http_stoa_macro_body(cf);
+
     return ngx_http_stoa_macro_headers(cf, proxy, conf);
+}
+
+
+/*
+ * Each api has its own maximum (max_body_bytes).  nginx's default of 1m would
+ * come before it; any other client_max_body_size is the operator's.
+ */
+
+static void
+ngx_http_stoa_macro_body(ngx_conf_t *cf)
+{
+    ngx_http_core_loc_conf_t  *clcf;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (clcf->client_max_body_size == 1024 * 1024) {
+        clcf->client_max_body_size = 0;
+    }
 }
 
 
