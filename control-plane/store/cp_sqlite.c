@@ -48,7 +48,7 @@ static const char  *cp_sqlite_setup[] = {
     "PRAGMA foreign_keys = ON",
     "PRAGMA temp_store = MEMORY",
     "PRAGMA cache_size = -16000",
-    "PRAGMA mmap_size = 268435456",
+    "PRAGMA mmap_size = 67108864",
     NULL
 };
 
