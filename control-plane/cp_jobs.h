@@ -1,7 +1,8 @@
 /*
  * Background jobs: a table of {name, interval, run} in cp_jobs.c, each run on
- * a thread of its own, never twice at once in one process.  A job owns its arena and its transactions,
- * works in small portions and looks at app->stopping between them.
+ * a thread of its own, never twice at once in one process.  A job owns its
+ * arena and its transactions, works in small portions and looks at
+ * app->stopping between them.
  */
 
 #ifndef CP_JOBS_H

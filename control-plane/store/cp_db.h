@@ -9,7 +9,8 @@
  *
  * SQL is written once for both: $1..$n parameters, TEXT, BIGINT, BLOB/BYTEA
  * (migrations say {{BLOB}}, and {{SERIAL}} for an integer primary key that
- * counts by itself; the driver fills them in), ON CONFLICT, RETURNING, LIMIT.  No string is ever pasted into SQL.
+ * counts by itself; the driver fills them in), ON CONFLICT, RETURNING, LIMIT.
+ * No string is ever pasted into SQL.
  */
 
 #ifndef CP_DB_H
@@ -49,7 +50,7 @@ typedef struct {
 /* url: "sqlite:PATH" or "postgresql://...".  Applies the migrations. */
 cp_db_t *cp_db_open(const char *url, unsigned connections, cp_err_t *err);
 void cp_db_close(cp_db_t *db);
-const char *cp_db_driver(cp_db_t *db);                 /* "sqlite" "postgresql" */
+const char *cp_db_driver(cp_db_t *db);        /* "sqlite" "postgresql" */
 
 cp_rc_t cp_tx_begin(cp_db_t *db, bool write, cp_tx_t **tx) CP_MUST_CHECK;
 cp_rc_t cp_tx_commit(cp_tx_t *tx) CP_MUST_CHECK;       /* tx is gone after  */
@@ -88,7 +89,7 @@ void *cp_tx_attached(cp_tx_t *tx, const void *key);            /* or NULL   */
 /* Called (any thread) after a commit that moved the feed's head, here or in
  * another replica (LISTEN/NOTIFY). */
 void cp_db_on_head(cp_db_t *db, void (*cb)(void *ctx, int64_t rev), void *ctx);
-void cp_tx_notify_head(cp_tx_t *tx, int64_t rev);      /* delivered after commit */
+void cp_tx_notify_head(cp_tx_t *tx, int64_t rev);  /* delivered after commit */
 
 
 #endif /* CP_DB_H */
