@@ -216,7 +216,8 @@ sub start {
     POSIX::setpgid($pid, $pid);
     $self->{procs}{$name} = { pid => $pid, exit => $o{exit} || [0],
                               stop => $o{stop} || 'TERM', out => $out,
-                              killed => $o{foreign} };
+                              killed => $o{foreign},
+                              group => defined $o{code} };
     return $pid;
 }
 
@@ -266,7 +267,7 @@ sub stop {
 
     reap($p);
     if (!defined $p->{status}) {
-        kill $o{signal} || $p->{stop}, $p->{pid};
+        kill $o{signal} || $p->{stop}, $p->{group} ? -$p->{pid} : $p->{pid};
         wait_until { reap($p); defined $p->{status} } $o{timeout} || 15;
         if (!defined $p->{status}) {
             $self->problem("$name did not stop");
