@@ -15,7 +15,7 @@
 #include "cp_call.h"
 
 
-#define CP_PARK_PAUSE_MS  10
+#define CP_PARK_PAUSE_MS  5
 #define CP_PARK_IDLE_MS   1000
 
 
