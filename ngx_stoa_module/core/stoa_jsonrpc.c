@@ -73,7 +73,7 @@ static stoa_rc_t stoa_rpc_kind(stoa_rpc_scan_t *s, const char *data,
 static stoa_rc_t stoa_rpc_fail(stoa_err_t *err, const char *data,
     const char *at, const char *field, const char *text);
 static bool stoa_rpc_id_valid(const stoa_json_val_t *id);
-static stoa_mcp_method_e stoa_rpc_method(const stoa_json_val_t *name);
+static void stoa_rpc_method(stoa_jsonrpc_t *msg, const stoa_json_val_t *name);
 static stoa_rc_t stoa_base64_decode(const char *s, size_t len, char *dst,
     size_t *dst_len);
 
@@ -142,7 +142,7 @@ stoa_jsonrpc_scan(const char *data, size_t len, stoa_jsonrpc_t *msg,
 
     msg->kind = STOA_JSONRPC_REQUEST;
     msg->method = STOA_MCP_OTHER;
-    msg->method_name = (stoa_str_t) { NULL, 0 };
+    msg->method_name = stoa_str("");
     msg->ambiguous = false;
     *code = 0;
 
@@ -440,13 +440,7 @@ stoa_rpc_kind(stoa_rpc_scan_t *s, const char *data, stoa_err_t *err)
 
         msg->kind = msg->id.start ? STOA_JSONRPC_REQUEST
                                   : STOA_JSONRPC_NOTIFICATION;
-        msg->method = stoa_rpc_method(&s->method);
-
-        if (!s->method.escaped) {
-            msg->method_name.data = s->method.start + 1;
-            msg->method_name.len =
-                            (size_t) (s->method.end - s->method.start) - 2;
-        }
+        stoa_rpc_method(msg, &s->method);
 
         return STOA_OK;
     }
@@ -500,8 +494,8 @@ stoa_rpc_id_valid(const stoa_json_val_t *id)
 }
 
 
-static stoa_mcp_method_e
-stoa_rpc_method(const stoa_json_val_t *name)
+static void
+stoa_rpc_method(stoa_jsonrpc_t *msg, const stoa_json_val_t *name)
 {
     size_t  i;
 
@@ -511,11 +505,17 @@ stoa_rpc_method(const stoa_json_val_t *name)
         if (stoa_json_eq(name, stoa_rpc_methods[i].name.data,
                          stoa_rpc_methods[i].name.len))
         {
-            return stoa_rpc_methods[i].method;
+            msg->method = stoa_rpc_methods[i].method;
+            msg->method_name = stoa_rpc_methods[i].name;
+
+            return;
         }
     }
 
-    return STOA_MCP_OTHER;
+    if (!name->escaped) {
+        msg->method_name.data = name->start + 1;
+        msg->method_name.len = (size_t) (name->end - name->start) - 2;
+    }
 }
 
 

@@ -32,9 +32,8 @@ typedef enum {
 typedef struct {
     stoa_jsonrpc_kind_e  kind;
     stoa_mcp_method_e    method;
-    stoa_str_t           method_name;   /* unescaped only if it had none;
-                                           an escaped one is matched to
-                                           `method` all the same            */
+    stoa_str_t           method_name;   /* what it says; "" for one that
+                                           is OTHER and written with escapes */
     stoa_json_val_t      id;            /* string or integer; start NULL if
                                            there is none                    */
     stoa_json_val_t      params;        /* object; start NULL: none         */

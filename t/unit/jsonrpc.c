@@ -284,6 +284,8 @@ test_members(void)
         "\"uri\":\"u\",\"cursor\":\"c\",\"protocolVersion\":\"p\","
         "\"requestId\":\"r\",\"_meta\":{\"progressToken\":1,"
         "\"" PRE "clientCapabilities\":{\"x\":1}}}}";
+    static const char  escaped[] =
+        "{" V ",\"id\":1,\"method\":\"\\u0074ools/x\"}";
 
     tap_int(scan(all, sizeof(all) - 1, &msg, &code, &err), STOA_OK,
             "all members");
@@ -298,7 +300,12 @@ test_members(void)
     tap_ok(is(&msg.meta_caps, "{\"x\":1}"), "clientCapabilities");
 
     (void) scan(good[2].in, strlen(good[2].in), &msg, &code, &err);
-    tap_ok(msg.method_name.len == 0, "no method_name when it is escaped");
+    tap_str(msg.method_name.data, msg.method_name.len, "tools/call",
+            "method_name of an escaped one that is known");
+
+    tap_int(scan(escaped, sizeof(escaped) - 1, &msg, &code, &err), STOA_OK,
+            "an escaped one that is not");
+    tap_str(msg.method_name.data, msg.method_name.len, "", "has none");
 }
 
 
