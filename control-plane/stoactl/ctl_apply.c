@@ -278,7 +278,7 @@ ctl_set_problem(ctl_set_t *set, const ctl_answer_t *answer)
                  ? cp_json_get(answer->json, "errors") : NULL;
 
     if (errors == NULL || errors->type != CP_JSON_ARRAY || errors->n == 0) {
-        ctl_problem(answer);
+        ctl_problem(set->c, answer);
         return;
     }
 
@@ -289,18 +289,16 @@ ctl_set_problem(ctl_set_t *set, const ctl_answer_t *answer)
         }
 
         document = cp_json_num(e, "document", -1);
-        field = cp_json_str(e, "field");
-        message = cp_json_str(e, "message");
-        message = (message != NULL) ? message : "refused";
+        field = ctl_clean(set->c, cp_json_str(e, "field"));
+        message = ctl_clean(set->c, cp_json_str(e, "message"));
 
         if (document < 0 || document >= (int64_t) set->n) {
-            ctl_error("%s%s%s", field != NULL ? field : "",
-                      field != NULL && *field != '\0' ? ": " : "", message);
+            ctl_error("%s%s%s", field, *field != '\0' ? ": " : "", message);
             continue;
         }
 
         d = &set->docs[document];
-        line = ctl_fault_line(d->doc, field != NULL ? field : "");
+        line = ctl_fault_line(d->doc, field);
         ctl_fault(d->file, line, field, message);
     }
 
@@ -371,9 +369,9 @@ ctl_put_change(ctl_t *c, const cp_json_t *change, ctl_action_t *actions)
     ctl_action_t  *a;
 
     action = cp_json_str(change, "action");
-    kind = cp_json_str(change, "kind");
-    tenant = cp_json_str(change, "tenant");
-    name = cp_json_str(change, "name");
+    kind = ctl_clean(c, cp_json_str(change, "kind"));
+    tenant = ctl_clean(c, cp_json_str(change, "tenant"));
+    name = ctl_clean(c, cp_json_str(change, "name"));
 
     for (a = actions; a->action != NULL; a++) {
         if (action != NULL && strcmp(a->action, action) == 0) {
@@ -391,9 +389,8 @@ ctl_put_change(ctl_t *c, const cp_json_t *change, ctl_action_t *actions)
         return;
     }
 
-    printf("  %c %s %s%s%s\n", a->sign, kind != NULL ? kind : "?",
-           tenant != NULL ? tenant : "", tenant != NULL ? "/" : "",
-           name != NULL ? name : "");
+    printf("  %c %s %s%s%s\n", a->sign, kind, tenant,
+           *tenant != '\0' ? "/" : "", name);
 
     if (a->sign == '~') {
         ctl_put_diff(c, cp_json_get(change, "diff"));

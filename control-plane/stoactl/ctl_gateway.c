@@ -21,8 +21,10 @@ ctl_put_rejected(ctl_t *c, const cp_json_t *gateway)
     printf("\n%s refused:\n", ctl_cell_text(c, gateway, "name"));
 
     for (row = list->first; row != NULL; row = row->next) {
-        printf("  %s (revision %s): %s\n", ctl_cell_text(c, row, "key"),
-               ctl_cell_text(c, row, "rev"), ctl_cell_text(c, row, "error"));
+        printf("  %s (revision %s): %s\n",
+               ctl_clean(c, ctl_cell_text(c, row, "key")),
+               ctl_cell_text(c, row, "rev"),
+               ctl_clean(c, ctl_cell_text(c, row, "error")));
     }
 }
 
@@ -83,7 +85,7 @@ ctl_gateway_default(ctl_t *c)
     }
 
     if (answer.status != 404) {
-        ctl_problem(&answer);
+        ctl_problem(c, &answer);
         return rc;
     }
 

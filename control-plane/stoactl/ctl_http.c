@@ -221,10 +221,10 @@ ctl_http_parse(ctl_t *c, ctl_answer_t *answer)
 
 
 void
-ctl_problem(const ctl_answer_t *answer)
+ctl_problem(ctl_t *c, const ctl_answer_t *answer)
 {
     cp_json_t   *errors, *e;
-    const char  *detail, *field, *message;
+    const char  *detail, *field;
 
     detail = NULL;
 
@@ -237,7 +237,8 @@ ctl_problem(const ctl_answer_t *answer)
     }
 
     ctl_error("%ld: %s", answer->status,
-              detail != NULL ? detail : "no explanation from the server");
+              detail != NULL ? ctl_clean(c, detail)
+                             : "no explanation from the server");
 
     errors = (detail != NULL) ? cp_json_get(answer->json, "errors") : NULL;
 
@@ -247,12 +248,10 @@ ctl_problem(const ctl_answer_t *answer)
             continue;
         }
 
-        field = cp_json_str(e, "field");
-        message = cp_json_str(e, "message");
+        field = ctl_clean(c, cp_json_str(e, "field"));
 
-        fprintf(stderr, "  %s%s%s\n", field != NULL ? field : "",
-                field != NULL && *field != '\0' ? ": " : "",
-                message != NULL ? message : "");
+        fprintf(stderr, "  %s%s%s\n", field, *field != '\0' ? ": " : "",
+                ctl_clean(c, cp_json_str(e, "message")));
     }
 }
 
@@ -302,7 +301,7 @@ ctl_call(ctl_t *c, const ctl_call_t *call, ctl_answer_t *answer)
     rc = (answer->status >= 400 && answer->status <= 499) ? CTL_REJECTED
                                                           : CTL_FAILED;
     if (!call->quiet || rc == CTL_FAILED) {
-        ctl_problem(answer);
+        ctl_problem(c, answer);
     }
 
     return rc;

@@ -38,6 +38,27 @@ ctl_error(const char *fmt, ...)
 
 
 const char *
+ctl_clean(ctl_t *c, const char *s)
+{
+    char  *copy, *p;
+
+    if (s == NULL) {
+        return "";
+    }
+
+    copy = cp_arena_strdup(c->arena, s);
+
+    for (p = copy; p != NULL && *p != '\0'; p++) {
+        if ((unsigned char) *p < ' ' || *p == 0x7f) {
+            *p = ' ';
+        }
+    }
+
+    return (copy != NULL) ? copy : "";
+}
+
+
+const char *
 ctl_env(const char *name)
 {
     const char  *value;
@@ -188,6 +209,20 @@ ctl_find_option(const ctl_opt_t *table, const char *arg, size_t len)
 }
 
 
+static ctl_exit_e
+ctl_push_arg(ctl_t *c, const char *arg)
+{
+    if (c->narg == CTL_ARGS_MAX) {
+        ctl_error("more than %d arguments", CTL_ARGS_MAX);
+        return CTL_FAILED;
+    }
+
+    c->arg[c->narg++] = arg;
+
+    return CTL_DONE;
+}
+
+
 /* A token given on the command line would show in ps: it is wiped there. */
 
 static const char *
@@ -261,13 +296,7 @@ ctl_parse_option(ctl_t *c, char **argv, int argc, int *i)
     }
 
     if (o->is_arg) {
-        if (c->narg == CTL_ARGS_MAX) {
-            ctl_error("more than %d arguments", CTL_ARGS_MAX);
-            return CTL_FAILED;
-        }
-
-        c->arg[c->narg++] = value;
-        return CTL_DONE;
+        return ctl_push_arg(c, value);
     }
 
     slot[o - table] = ctl_take_value(c, o, value);
@@ -286,13 +315,7 @@ ctl_parse_word(ctl_t *c, const char *word, const char **group)
     const ctl_cmd_t  *cmd;
 
     if (c->cmd != NULL) {
-        if (c->narg == CTL_ARGS_MAX) {
-            ctl_error("more than %d arguments", CTL_ARGS_MAX);
-            return CTL_FAILED;
-        }
-
-        c->arg[c->narg++] = word;
-        return CTL_DONE;
+        return ctl_push_arg(c, word);
     }
 
     name = (*group == NULL) ? word

@@ -99,6 +99,8 @@ const ctl_kind_t *ctl_kind(const char *name);  /* singular or plural        */
 
 /* main.c: messages and options. */
 void ctl_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* Text of a server without control characters, for a terminal. */
+const char *ctl_clean(ctl_t *c, const char *s);
 const char *ctl_opt(ctl_t *c, const char *name);      /* NULL: not given     */
 /* "500ms", "10s", "5m", "2h", "7d", a bare number is seconds. */
 ctl_exit_e ctl_duration(const char *text, int64_t *ms) CTL_MUST_CHECK;
@@ -150,7 +152,7 @@ ctl_exit_e ctl_post(ctl_t *c, const char *path, const cp_json_t *body,
 /* The pages of a list as one array of at most max rows. */
 ctl_exit_e ctl_list(ctl_t *c, const char *path, unsigned max,
     cp_json_t **items) CTL_MUST_CHECK;
-void ctl_problem(const ctl_answer_t *answer);
+void ctl_problem(ctl_t *c, const ctl_answer_t *answer);
 void ctl_http_cleanup(void);
 const char *ctl_escape(ctl_t *c, const char *s);      /* for a path segment  */
 /* --tenant, the context's, or the one the token is bound to. */
@@ -191,8 +193,8 @@ ctl_exit_e ctl_run_whoami(ctl_t *c);
 ctl_exit_e ctl_run_config_get(ctl_t *c);      /* ctl_config.c               */
 ctl_exit_e ctl_run_config_use(ctl_t *c);
 ctl_exit_e ctl_run_config_set(ctl_t *c);
-ctl_exit_e ctl_run_completion(ctl_t *c);      /* ctl_help.c                 */
-ctl_exit_e ctl_run_help(ctl_t *c);
+ctl_exit_e ctl_run_completion(ctl_t *c);      /* ctl_completion.c           */
+ctl_exit_e ctl_run_help(ctl_t *c);            /* ctl_help.c                 */
 ctl_exit_e ctl_run_version(ctl_t *c);
 void ctl_help_command(const ctl_cmd_t *cmd, FILE *out);
 void ctl_help_general(FILE *out);
