@@ -302,6 +302,15 @@ for my $name (sort keys %bad) {
 }
 like(faults(post('/v1/apply', $bad{'a bad operation'}[1])),
      qr/^0 7 spec\.operations\[0\]\.method$/, 'the operation is named');
+is(faults(post('/v1/apply', <<'END')), '0 6 spec.partners', 'a cross rule too');
+apiVersion: stoa/v1
+kind: Api
+metadata: {name: x, tenant: acme}
+spec:
+  kind: rest
+  partners: [acme]
+  upstream: {targets: [{url: 'http://x'}]}
+END
 is(post('/v1/apply', 'x', type => 'text/plain')->{status}, 415, 'text/plain');
 is(post("/v1/apply?$_", $acme)->{status}, 422, "?$_")
     for qw(dry_run=x prune=2 max_delete=-1 wait=x wait=1h wait=301s);

@@ -505,6 +505,13 @@ cp_document_faults(cp_err_t *err, unsigned n, const cp_document_t *d)
         fault = &err->faults[n];
         f = fault->field ? fault->field : "";
 
+        /* a rule about several fields knows of no documents */
+
+        if (fault->document < 0) {
+            fault->document = d->index;
+            fault->line = fault->line ? fault->line : d->line;
+        }
+
         if (fault->document != d->index || strncmp(f, "metadata", 8) == 0
             || strncmp(f, "spec", 4) == 0)
         {

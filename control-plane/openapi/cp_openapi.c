@@ -288,30 +288,14 @@ cp_openapi_parameters(cp_openapi_t *o, const cp_openapi_extra_t *extra)
 static void
 cp_openapi_path_parameters(cp_openapi_t *o, cp_json_t *list)
 {
-    size_t                  len;
-    cp_json_t              *p, *names;
-    const char             *s, *name;
-    const cp_transition_t  *t;
+    size_t       len;
+    const char  *s, *name;
 
     for (s = strchr(o->route->path, '{'); s; s = strchr(s, '{')) {
         len = strcspn(++s, "}");
         name = cp_arena_strndup(o->a, s, len);
-        p = cp_openapi_parameter(o->a, "path", name, true,
-                                 "{\"type\":\"string\"}", NULL);
-
-        if (strcmp(name, "event") == 0 && o->res && o->res->transitions) {
-            names = cp_json_array(o->a);
-
-            for (t = o->res->transitions; t->event; t++) {
-                if (t->permission) {
-                    cp_json_push(names, cp_json_string(o->a, t->event));
-                }
-            }
-
-            cp_json_set(o->a, cp_json_get(p, "schema"), "enum", names);
-        }
-
-        cp_json_push(list, p);
+        cp_json_push(list, cp_openapi_parameter(o->a, "path", name, true,
+                     "{\"type\":\"string\"}", "name or id"));
     }
 }
 
@@ -366,7 +350,6 @@ cp_openapi_request(cp_openapi_t *o, const cp_openapi_extra_t *extra)
 {
     cp_json_t              *body, *content;
     const char             *m, *type;
-    cp_json_t              *schema;
     const cp_transition_t  *t;
 
     m = o->route->method;
@@ -381,30 +364,30 @@ cp_openapi_request(cp_openapi_t *o, const cp_openapi_extra_t *extra)
 
     } else if (o->event) {
 
-        /* the only events with a body are those with arguments */
-
-        for (t = o->res->transitions; t && t->event && !t->args; t++) {
-            /* void */
+        for (t = o->res->transitions; t && t->event; t++) {
+            if (strcmp(t->event, o->event) == 0) {
+                break;
+            }
         }
 
-        if (t == NULL || t->event == NULL) {
+        if (t == NULL || t->event == NULL || t->args == NULL) {
             return NULL;
         }
 
-        schema = cp_openapi_fields(o->a, t->args, CP_SCHEMA_IN);
-        cp_put(o->a, schema, "description",
-               cp_arena_printf(o->a, "for %s", t->event));
-
         body = cp_json_object(o->a);
         cp_json_set(o->a, body, "content",
-                    cp_openapi_content(o->a, "application/json", schema));
+                    cp_openapi_content(o->a, "application/json",
+                        cp_openapi_fields(o->a, t->args, CP_SCHEMA_IN)));
 
         return body;
 
     } else {
-        type = strcmp(m, "PATCH") == 0 ? "Patch" : "Input";
+        type = cp_openapi_name(o->a, o->res->kind,
+                               strcmp(m, "PATCH") == 0 ? "Patch" : "Input");
         content = cp_openapi_content(o->a, "application/json",
-            cp_openapi_ref(o->a, cp_openapi_name(o->a, o->res->kind, type)));
+                                     cp_openapi_ref(o->a, type));
+        cp_json_set(o->a, content, "application/yaml",
+                    cp_json_copy(o->a, content->first));
     }
 
     body = cp_json_object(o->a);

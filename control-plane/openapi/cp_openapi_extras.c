@@ -26,6 +26,10 @@
     "{\"schema\":{\"oneOf\":[" REF("Document") ",{\"type\":\"array\","        \
     "\"maxItems\":10000,\"items\":" REF("Document") "}]}}}"
 
+#define NO_METHOD                                                             \
+    "{\"405\":{\"description\":\"no streams or sessions\",\"content\":"       \
+    "{\"application/problem+json\":{\"schema\":" REF("Problem") "}}}}"
+
 #define PRUNE                                                                 \
     QUERY("prune", FLAG, "delete what is absent in the tenants that the"      \
           " documents name") ","                                              \
@@ -99,6 +103,9 @@ const cp_openapi_extra_t  cp_openapi_extras[] = {
     { "POST /mcp", NULL, JSON(ANY),
       "{\"200\":{\"description\":\"a JSON-RPC answer\",\"content\":" JSON(ANY)
       "},\"202\":{\"description\":\"a notification was taken\"}}" },
+
+    { "GET /mcp", NULL, NULL, NO_METHOD },
+    { "DELETE /mcp", NULL, NULL, NO_METHOD },
 
     { "GET /metrics", NULL, NULL,
       "{\"200\":{\"description\":\"Prometheus text\",\"content\":"

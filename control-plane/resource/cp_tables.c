@@ -112,6 +112,13 @@ const cp_resource_t  cp_res_gateway_group = {
 };
 
 
+static const cp_field_t  rejected_fields[] = {
+    F("key", CP_F_STRING, RQ|RO, 0, 0, NULL, "of the record"),
+    F("rev", CP_F_INT, RQ|RO, 0, 0, NULL, "which it could not take"),
+    F("error", CP_F_STRING, RO, 0, 0, NULL, "why"),
+    F_END
+};
+
 static const cp_field_t  gateway_fields[] = {
     BASE_ID, BASE_NAME, BASE_TITLE,
     F("state", CP_F_STRING, RO|ND|CP_DERIVED, 0, 0, NULL,
@@ -129,8 +136,8 @@ static const cp_field_t  gateway_fields[] = {
       "its last report"),
     F("sync", CP_F_STRING, RO|ND|CP_DERIVED, 0, 0, NULL,
       "in-sync, behind, drifted or never"),
-    F("rejected", CP_F_JSON, RO|ND|CP_DERIVED, 0, 0, NULL,
-      "records that it could not take: key, rev, error"),
+    F_OBJECTS("rejected", RO|ND|CP_DERIVED, 0, CP_REJECTED_MAX,
+      rejected_fields, "records that it could not take"),
     F("token_digest", CP_F_STRING, RO|ND|CP_SECRET, 0, 0, NULL, ""),
     F("assertion_key", CP_F_STRING, RO|ND|CP_SECRET, 0, 0, NULL, ""),
     BASE_TIMES,

@@ -21,6 +21,7 @@ npm_everything=2026.8.31                # @modelcontextprotocol/server-...
 npm_sdk=1.32.2                          # @modelcontextprotocol/sdk, v1
 npm_client=2.4.0                        # @modelcontextprotocol/client, v2
 pypi_mcp=2.3.0                          # mcp
+pypi_openapi=0.9.0                      # openapi-spec-validator
 go_sdk=v1.8.0                           # github.com/modelcontextprotocol/...
 
 parts='nginx128 node python go'
@@ -28,7 +29,7 @@ parts='nginx128 node python go'
 
 version_nginx128() { echo "$nginx_version"; }
 version_node() { echo "$npm_everything-$npm_sdk-$npm_client"; }
-version_python() { echo "$pypi_mcp"; }
+version_python() { echo "$pypi_mcp-$pypi_openapi"; }
 version_go() { echo "$go_sdk"; }
 
 
@@ -134,11 +135,12 @@ make_python() {
     # "$1": a venv knows its own path, so that it is made where it will lie
     python3 -m venv "$1/venv"
     "$1/venv/bin/pip" install --quiet --disable-pip-version-check \
-        "mcp==$pypi_mcp"
+        "mcp==$pypi_mcp" "openapi-spec-validator==$pypi_openapi"
 }
 
 check_python() {
-    "$1/venv/bin/python" -c 'import mcp; mcp.Client'
+    "$1/venv/bin/python" -c 'import mcp; mcp.Client
+import openapi_spec_validator'
 }
 
 

@@ -1,0 +1,195 @@
+#!/usr/bin/perl
+
+# The OpenAPI document: judged by a validator, and compared with what the
+# control plane really answers and takes.
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::Stoa;
+use Test::Stoa::Feed;
+
+my $t = Test::Stoa->new;
+$t->has('python');
+$t->control;
+
+my $r = $t->api('GET', '/v1/openapi.json', undef, token => undef);
+is($r->{status}, 200, 'needs no token');
+my $doc = $r->{json};
+is($doc->{openapi}, '3.1.0', 'is OpenAPI 3.1');
+
+my @operations = map { my $p = $_; map { [$_, $p, $doc->{paths}{$p}{$_}] }
+                       sort keys %{ $doc->{paths}{$p} } }
+    sort keys %{ $doc->{paths} };
+cmp_ok(scalar @operations, '>', 100, 'every route');
+my %ids = map { ($_->[2]{operationId} => 1) } @operations;
+is(scalar keys %ids, scalar @operations, 'operation ids are unique');
+is(scalar(grep { !$_->[2]{summary} } @operations), 0, 'all have a summary');
+
+
+# Routes are answered, with the security that is told
+
+my $wrong = '';
+for (@operations) {
+    my ($method, $path, $op) = @$_;
+    (my $real = $path) =~ s/\{\w+\}/x/g;
+    my $a = $t->api(uc $method, $real, $method eq 'get' ? undef : {},
+                    token => undef);
+    my $open = !@{ $op->{security} };
+    $wrong .= "$method $path $a->{status}\n"
+        if !$open && $a->{status} != 401;
+    $wrong .= "$method $path does not tell of $a->{status}\n"
+        unless $op->{responses}{ $a->{status} };
+}
+is($wrong, '', 'every route is there and asks for what it says');
+
+
+# Schemas against what is
+
+my $yaml = <<'END';
+apiVersion: stoa/v1
+kind: GatewayGroup
+metadata: {name: prod}
+---
+apiVersion: stoa/v1
+kind: Tenant
+metadata: {name: acme}
+spec: {title: Acme}
+---
+apiVersion: stoa/v1
+kind: Plan
+metadata: {name: gold, tenant: acme}
+spec: {rate: 10, limit_by: application}
+---
+apiVersion: stoa/v1
+kind: Api
+metadata: {name: orders, tenant: acme}
+spec:
+  kind: rest
+  upstream: {targets: [{url: 'http://127.0.0.1:1'}], tls: {verify: false}}
+  audience: partner
+  partners: [acme]
+  sunset_at: "2030-01-02T03:04:05Z"
+  state: published
+  operations: [{method: GET, path: /x}, {name: y, method: PUT, path: /y,
+                                         state: disabled}]
+---
+apiVersion: stoa/v1
+kind: Server
+metadata: {name: desk, tenant: acme}
+---
+apiVersion: stoa/v1
+kind: Application
+metadata: {name: app, tenant: acme}
+---
+apiVersion: stoa/v1
+kind: Subscription
+metadata: {tenant: acme}
+spec: {application: app, api: orders, plan: gold, state: suspended}
+END
+$t->apply($yaml);
+$t->key('acme', 'app');
+my $gw = Test::Stoa::Feed->new($t, 'gw', 'prod');
+$gw->pull;
+$gw->status(rejected => [{ key => 'k', rev => 1, error => 'e' }]);
+
+my $base = '/v1/tenants/acme';
+my %checks;
+my $check = sub { push @{ $checks{$_[0]} }, $_[1] };
+for (['Tenant', '/v1/tenants'], ['GatewayGroup', '/v1/gateway-groups'],
+     ['Gateway', '/v1/gateways'], ['AdminToken', '/v1/admin-tokens'],
+     ['Api', "$base/apis"], ['Plan', "$base/plans"],
+     ['Server', "$base/servers"], ['Application', "$base/applications"],
+     ['Operation', "$base/apis/orders/operations"],
+     ['Subscription', "$base/subscriptions"],
+     ['Credential', "$base/applications/app/credentials"])
+{
+    my ($schema, $path) = @$_;
+    my $list = $t->must('GET', $path);
+    $check->("${schema}List", $list);
+    my $item = $list->{items}[0];
+    $check->($schema, $t->must('GET', "$path/" . ($item->{name}
+                                                  // $item->{id})));
+}
+$check->(ApplyAnswer => $t->apply($yaml));
+$check->(ApplyAnswer => $t->apply($yaml, query => 'dry_run=1'));
+$check->(UsageSums => $t->must('GET', "$base/usage?by=api&step=hour"));
+$check->(Problem => $t->api('POST', '/v1/tenants', { name => 'A' })->{json});
+$check->(Problem => $t->api('GET', '/v1/tenants/x')->{json});
+$check->(FeedLine => json_decode($_))
+    for split /\n/, $gw->get(since => 0)->{body};
+$check->(GatewayStatusAnswer => $gw->status->{json});
+
+# ... and what is sent: documents as the dump has them
+$t->write_file('openapi.json', $r->{body});
+$t->write_file('checks.json', json_encode(\%checks));
+$t->write_file('dump.yaml', $t->api('GET', '/v1/dump')->{body});
+my %good = (
+    PlanInput => [{ name => 'x', rate => 1 }],
+    PlanPatch => [{ rate => 1 }, { title => undef }],
+    UsageBatch => [{ file => 'a' x 32, batch => 1, from_ms => 0, to_ms => 1,
+                     rows => [{ c2xx => 1, latency_us => [(0) x 16] }] }],
+    GatewayStatus => [{ epoch => 'a' x 16, rev => 1, digest => '0' x 32 }],
+);
+my %bad = (
+    PlanInput => [{ rate => 1 }, { name => 'A B' }, { name => 'x', y => 1 },
+                  { name => 'x', rate => -1 }, { name => 'x', rate => 'a' },
+                  { name => 'x', limit_by => 'mood' }],
+    PlanPatch => [{ rate => -1 }, { id => 'x' }],
+    UsageBatch => [{ file => 'a' }],
+    TenantDocument => [{ kind => 'Tenant' }, { apiVersion => 'stoa/v1',
+                       kind => 'Tenant', metadata => { name => 'x' },
+                       spec => { state => 'happy' } }],
+);
+$t->write_file('good.json', json_encode(\%good));
+$t->write_file('bad.json', json_encode(\%bad));
+
+# PyYAML comes with the validator.
+$t->write_file('check.py', <<'END');
+import json
+import sys
+
+import yaml
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import validate
+
+folder = sys.argv[1] + '/'
+doc = json.load(open(folder + 'openapi.json'))
+validate(doc)
+print('document valid')
+
+
+def errors(name, value):
+    schema = {'$ref': '#/components/schemas/' + name,
+              'components': doc['components']}
+    return [e.message for e in
+            Draft202012Validator(schema).iter_errors(value)]
+
+
+for name, schema in doc['components']['schemas'].items():
+    Draft202012Validator.check_schema(schema)
+
+n = 0
+for file, want in (('checks', True), ('good', True), ('bad', False)):
+    for name, values in json.load(open(folder + file + '.json')).items():
+        for value in values:
+            n += 1
+            found = errors(name, value)
+            if (not found) != want:
+                print(file, name, json.dumps(value)[:300], found[:3])
+
+for value in yaml.safe_load_all(open(folder + 'dump.yaml')):
+    n += 1
+    found = errors('Document', value)
+    if found:
+        print('dump', value['kind'], found[:3],
+              errors(value['kind'] + 'Document', value))
+
+print('checked', n > 40)
+END
+my ($code, $out, $err) = $t->run_cmd(["$Test::Stoa::PARTS/python/venv/bin/"
+    . 'python', $t->dir('check.py'), $t->dir]);
+is($out, "document valid\nchecked True\n",
+   'the document is valid, and what is sent and answered is as it says')
+    or diag $err;
+
+$t->done;
