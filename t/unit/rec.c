@@ -680,11 +680,47 @@ test_kinds(void)
 }
 
 
+/* A store outlives the program: another layout needs another version. */
+
+static void
+test_layout(void)
+{
+    size_t  i;
+
+    static const struct {
+        const char  *name;
+        size_t       size, want;
+    } rows[] = {
+        { "header", sizeof(stoa_rec_hdr_t), 40 },
+        { "tenant", sizeof(stoa_rec_tenant_t), 72 },
+        { "application", sizeof(stoa_rec_application_t), 88 },
+        { "credential", sizeof(stoa_rec_credential_t), 136 },
+        { "plan", sizeof(stoa_rec_plan_t), 128 },
+        { "subscription", sizeof(stoa_rec_subscription_t), 144 },
+        { "api", sizeof(stoa_rec_api_t), 240 },
+        { "target", sizeof(stoa_rec_api_target_t), 24 },
+        { "operation", sizeof(stoa_rec_operation_t), 36 },
+        { "tool", sizeof(stoa_rec_tool_t), 112 },
+        { "server", sizeof(stoa_rec_server_t), 120 },
+        { "server's tool", sizeof(stoa_rec_server_tool_t), 40 },
+        { "range", sizeof(stoa_cidr_t), 18 },
+    };
+
+    tap_int(STOA_REC_VERSION, 1, "the sizes below are those of version 1");
+
+    for (i = 0; i < tap_count(rows); i++) {
+        tap_int((long long) rows[i].size, (long long) rows[i].want,
+                rows[i].name);
+    }
+}
+
+
 int
 main(void)
 {
     stoa_buf_init(&out, STOA_RECORD_MAX);
 
+    test_layout();
     test_kinds();
     test_bad();
     test_small();
