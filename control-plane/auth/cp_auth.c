@@ -13,6 +13,7 @@
 
 #include "../audit/cp_audit.h"
 #include "../cp_app.h"
+#include "../cp_metrics.h"
 #include "../feed/cp_feed.h"
 #include "../resource/cp_tables.h"
 #include "cp_auth.h"
@@ -38,6 +39,8 @@ static struct {
 } cp_auth_cache = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 
+static cp_rc_t cp_auth_admin(cp_req_t *r);
+static void cp_auth_count(const cp_req_t *r);
 static cp_rc_t cp_auth_bearer(cp_req_t *r, cp_auth_e how);
 static cp_rc_t cp_auth_load(cp_req_t *r, cp_auth_e how, const char *id,
     const uint8_t *digest, cp_verified_t *v);
@@ -64,18 +67,35 @@ cp_auth_check(cp_req_t *r)
         return CP_OK;
 
     case CP_AUTH_ASSERTION:
-        return cp_auth_assertion(r);
+        rc = cp_auth_assertion(r);
+        break;
 
     case CP_AUTH_GATEWAY:
-        return cp_auth_bearer(r, CP_AUTH_GATEWAY);
+        rc = cp_auth_bearer(r, CP_AUTH_GATEWAY);
+        break;
 
     case CP_AUTH_ADMIN:
-        rc = cp_auth_bearer(r, CP_AUTH_ADMIN);
+        rc = cp_auth_admin(r);
         break;
 
     default:
-        return cp_auth_refuse(r, "no way in");
+        rc = cp_auth_refuse(r, "no way in");
     }
+
+    if (rc == CP_DECLINED) {
+        cp_auth_count(r);
+    }
+
+    return rc;
+}
+
+
+static cp_rc_t
+cp_auth_admin(cp_req_t *r)
+{
+    cp_rc_t  rc;
+
+    rc = cp_auth_bearer(r, CP_AUTH_ADMIN);
 
     /* what is another tenant's does not exist, whatever may be done to it */
 
@@ -84,6 +104,32 @@ cp_auth_check(cp_req_t *r)
     }
 
     return rc == CP_OK ? cp_auth_may(r, r->route->permission) : rc;
+}
+
+
+static void
+cp_auth_count(const cp_req_t *r)
+{
+    unsigned  i;
+
+    static const struct {
+        const char  *code;
+        const char  *labels;
+    } reasons[] = {
+        { "unauthorized", "reason=\"unauthorized\"" },
+        { "forbidden", "reason=\"forbidden\"" },
+        { "not_found", "reason=\"foreign_tenant\"" }
+    };
+
+    for (i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
+        if (strcmp(reasons[i].code, r->err.code) == 0) {
+            cp_metric_add(cp_metric(CP_METRIC_COUNTER,
+                                    "stoa_control_refused_total",
+                                    reasons[i].labels,
+                                    "Requests that were not allowed."), 1);
+            return;
+        }
+    }
 }
 
 

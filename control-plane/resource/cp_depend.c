@@ -50,6 +50,11 @@ static const cp_dependency_t  cp_dependencies[] = {
     { &cp_res_application, &cp_res_credential, "application", CP_DEP_OWNED,
       false },
 
+    { &cp_res_gateway, NULL, "DELETE FROM gateway_status WHERE gateway = $1",
+      CP_DEP_PLAIN, false },
+    { &cp_res_gateway, NULL, "DELETE FROM usage_batch WHERE gateway = $1",
+      CP_DEP_PLAIN, false },
+
     { &cp_res_gateway_group, &cp_res_gateway, "group", CP_DEP_REFUSE,
       false },
     { &cp_res_gateway_group, &cp_res_api, "gateway_groups", CP_DEP_REFUSE,

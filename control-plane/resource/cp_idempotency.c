@@ -10,6 +10,7 @@
 
 #include <string.h>
 
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 
 #include "../cp_app.h"
@@ -188,6 +189,7 @@ cp_idempotency_replay(cp_req_t *r, const cp_rows_t *rows, const char *key)
          && cp_seal(false, secret, sealed, sealed + CP_SEAL_IV + CP_SEAL_TAG,
                     answer->len - CP_SEAL_IV - CP_SEAL_TAG, text,
                     sealed + CP_SEAL_IV);
+    OPENSSL_cleanse(secret, sizeof(secret));
 
     if (!ok) {
         return cp_err_set(&r->err, "idempotency_mismatch",
@@ -213,6 +215,7 @@ cp_idempotency_replay(cp_req_t *r, const cp_rows_t *rows, const char *key)
 cp_rc_t
 cp_idempotency_end(cp_req_t *r, cp_tx_t *tx)
 {
+    bool         ok;
     uint8_t      secret[32], *sealed;
     unsigned     i, k;
     cp_json_t   *headers;
@@ -242,11 +245,13 @@ cp_idempotency_end(cp_req_t *r, cp_tx_t *tx)
         cp_random(sealed, CP_SEAL_IV);
     }
 
-    if (sealed == NULL
-        || !cp_seal(true, secret, sealed, (const uint8_t *) r->out.data,
+    ok = sealed != NULL
+         && cp_seal(true, secret, sealed, (const uint8_t *) r->out.data,
                     r->out.len, sealed + CP_SEAL_IV + CP_SEAL_TAG,
-                    sealed + CP_SEAL_IV))
-    {
+                    sealed + CP_SEAL_IV);
+    OPENSSL_cleanse(secret, sizeof(secret));
+
+    if (!ok) {
         return cp_err_set(&r->err, "internal", "cannot seal the answer");
     }
 

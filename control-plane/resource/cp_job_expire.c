@@ -8,6 +8,7 @@
 #include "../auth/cp_auth.h"
 #include "../cp_app.h"
 #include "../cp_jobs.h"
+#include "../feed/cp_feed.h"
 #include "cp_tables.h"
 
 
@@ -16,6 +17,8 @@
 
 static cp_rc_t cp_expire_portion(cp_app_t *app, const cp_resource_t *res,
     const char *states, unsigned *n);
+static cp_rc_t cp_expire_rows(cp_req_t *r, cp_tx_t *tx,
+    const cp_resource_t *res, const char *states, bool write, unsigned *n);
 
 
 static const struct {
@@ -48,17 +51,19 @@ cp_resource_job_expire(cp_app_t *app)
 }
 
 
-/* A portion is one transaction, so that admins never wait long. */
+/*
+ * A portion is one transaction, so that admins never wait long.  The lock is
+ * taken only when a look without it has found something, and before the rows
+ * are read again: another replica may be at the same work.
+ */
 static cp_rc_t
 cp_expire_portion(cp_app_t *app, const cp_resource_t *res,
     const char *states, unsigned *n)
 {
+    bool         write;
     cp_rc_t      rc;
     cp_tx_t     *tx;
-    unsigned     i;
     cp_req_t     r;
-    cp_rows_t    rows;
-    cp_json_t   *obj;
     cp_arena_t  *a;
 
     a = cp_arena_create(64 * 1024 * 1024);
@@ -66,34 +71,23 @@ cp_expire_portion(cp_app_t *app, const cp_resource_t *res,
         return CP_ERROR;
     }
 
-    *n = 0;
     cp_req_system(&r, app, a, "expiry");
+    rc = CP_OK;
+    *n = 1;
 
-    rc = cp_tx_begin(app->db, true, &tx);
-    if (rc != CP_OK) {
-        cp_arena_destroy(a);
-        return rc;
-    }
+    for (write = false; rc == CP_OK && *n > 0; write = true) {
+        rc = cp_tx_begin(app->db, write, &tx);
+        if (rc != CP_OK) {
+            break;
+        }
 
-    rc = cp_tx_query(tx, a,
-                     cp_arena_printf(a, "SELECT id FROM \"%s\""
-                                     " WHERE expires_at IS NOT NULL"
-                                     " AND expires_at <= $1"
-                                     " AND state IN (%s)"
-                                     " ORDER BY expires_at LIMIT %d",
-                                     res->table, states, CP_EXPIRE_PORTION),
-                     cp_args(cp_int(cp_time_ms())), &rows, &r.err);
+        rc = cp_expire_rows(&r, tx, res, states, write, n);
 
-    for (i = 0; rc == CP_OK && i < rows.rows; i++) {
-        rc = cp_resource_event(&r, tx, res, cp_cell(&rows, i, 0)->p,
-                               "expire", NULL, NULL, &obj);
-    }
+        if (rc == CP_OK && write) {
+            rc = cp_tx_commit(tx);
+            break;
+        }
 
-    if (rc == CP_OK && rows.rows) {
-        *n = rows.rows;
-        rc = cp_tx_commit(tx);
-
-    } else {
         cp_tx_rollback(tx);
     }
 
@@ -105,4 +99,45 @@ cp_expire_portion(cp_app_t *app, const cp_resource_t *res,
     cp_arena_destroy(a);
 
     return rc;
+}
+
+
+static cp_rc_t
+cp_expire_rows(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
+    const char *states, bool write, unsigned *n)
+{
+    cp_rc_t     rc;
+    unsigned    i;
+    cp_rows_t   rows;
+    cp_json_t  *obj;
+
+    rc = write ? cp_feed_lock(tx, r->arena, &r->err) : CP_OK;
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    rc = cp_tx_query(tx, r->arena,
+                     cp_arena_printf(r->arena, "SELECT id FROM \"%s\""
+                                     " WHERE expires_at IS NOT NULL"
+                                     " AND expires_at <= $1"
+                                     " AND state IN (%s)"
+                                     " ORDER BY expires_at LIMIT %d",
+                                     res->table, states,
+                                     write ? CP_EXPIRE_PORTION : 1),
+                     cp_args(cp_int(cp_time_ms())), &rows, &r->err);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    *n = rows.rows;
+
+    for (i = 0; write && i < rows.rows; i++) {
+        rc = cp_resource_event(r, tx, res, cp_cell(&rows, i, 0)->p, "expire",
+                               NULL, NULL, &obj);
+        if (rc != CP_OK) {
+            return rc;
+        }
+    }
+
+    return CP_OK;
 }
