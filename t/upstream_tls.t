@@ -1,0 +1,94 @@
+#!/usr/bin/perl
+
+# TLS to upstreams: verified by default, for the right name, with SNI; apis do
+# not share connections that were verified for another name, or not at all.
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::Stoa;
+use Test::Stoa::Docs;
+
+my $t = Test::Stoa->new->has('module', 'control', 'tls', 'openssl');
+
+# an authority and a server certificate for good.test
+
+sub openssl { my @c = ('openssl', @_);
+              my ($code, $out, $err) = $t->run_cmd(\@c);
+              die "@c: $err" if $code; return $out }
+my $dir = $t->dir;
+openssl(qw(req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=authority),
+        '-keyout', "$dir/ca.key", '-out', "$dir/ca.pem");
+openssl(qw(req -newkey rsa:2048 -nodes -subj /CN=good.test),
+        '-keyout', "$dir/server.key", '-out', "$dir/server.csr");
+$t->write_file('ext', "subjectAltName=DNS:good.test,DNS:also.test\n");
+openssl(qw(x509 -req -days 2 -set_serial 1), '-in', "$dir/server.csr",
+        '-CA', "$dir/ca.pem", '-CAkey', "$dir/ca.key", '-extfile',
+        "$dir/ext", '-out', "$dir/server.pem");
+
+# an nginx as the upstream: it tells SNI, protocol, connection and reuse
+
+my $tls = $t->port('tls');
+$t->write_file('up/nginx.conf', $t->bare_conf(<<"END", name => 'up'));
+        listen 127.0.0.1:$tls ssl;
+        ssl_certificate $dir/server.pem;
+        ssl_certificate_key $dir/server.key;
+        location / {
+            return 200 "sni:\$ssl_server_name \$connection \$connection_requests \$ssl_session_reused \$host";
+        }
+        location /close { add_header Connection close; keepalive_timeout 0;
+            return 200 "sni:\$ssl_server_name \$connection 1 \$ssl_session_reused"; }
+END
+$t->start_nginx('up');
+
+$t->control;
+my $at = "https://127.0.0.1:$tls";
+my %tls = (
+    good => { verify => \1, server_name => 'good.test' },
+    also => { verify => \1, server_name => 'also.test' },
+    wrong => { verify => \1, server_name => 'bad.test' },
+    unnamed => { verify => \1 },
+    lax => { verify => \0 },
+    laxgood => { verify => \0, server_name => 'good.test' },
+);
+$t->apply(docs(tenant('acme'), app('acme', 'demo'), plan('acme', 'free'),
+    map { (rest('acme', $_, $at, upstream => { tls => $tls{$_} }),
+           sub_('acme', 'demo', $_, 'free')) } sort keys %tls));
+$t->gateway(http => "stoa_upstream_ca $dir/ca.pem;");
+my $key = $t->key('acme', 'demo');
+$t->sync;
+
+sub call { my ($api, $path) = @_;
+           return $t->get("/apis/acme/$api/" . ($path // ''), key => $key) }
+
+my $r = call('good');
+is($r->{status}, 200, 'verified') or diag($r->{body});
+my ($sni, $conn, $n) = split ' ', $r->{body};
+is($sni, "sni:good.test", "SNI");
+for (qw(wrong unnamed)) {
+    $r = call($_);
+    is("$r->{status} $r->{json}{code}", '502 upstream_unreachable',
+       "not for $_");
+}
+my @lines = grep { /does not match/ } $t->log_lines('gw', 'error.log');
+like($lines[0] // '', qr/does not match "bad\.test"/, 'the log says why');
+is(call('lax')->{status}, 200, 'without verification');
+
+# connections: kept, never shared between names or verification
+
+is((split ' ', call('good')->{body})[1], $conn, 'kept');
+my %seen = map { $_ => (split ' ', call($_)->{body})[1] }
+           qw(good also lax laxgood);
+is(scalar(keys %{{ reverse %seen }}), 4, 'four apis, four connections')
+    or diag(join ' ', %seen);
+is((split ' ', call('also')->{body})[0], "sni:also.test", 'their own SNI');
+is((split ' ', call($_)->{body})[1], $seen{$_}, "$_ keeps its own")
+    for qw(good also lax laxgood);
+is(call('wrong')->{status}, 502, 'wrong stays wrong');
+
+# sessions are resumed, for the same name only
+
+call('also', 'close') for 1 .. 2;
+is((split ' ', call('also', 'close')->{body})[3], 'r', 'a session is resumed');
+$r = call('wrong');
+is($r->{status}, 502, 'never for another name');
+$t->done;
