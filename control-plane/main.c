@@ -18,6 +18,7 @@
 
 
 #define CP_MAIN_ARENA_MAX   (16 * 1024 * 1024)
+#define CP_MAIN_FDS         128        /* databases, discovery, files        */
 #define CP_MAIN_PEPPER_MIN  16
 #define CP_MAIN_PEPPER_MAX  1024
 
@@ -32,17 +33,38 @@ cp_main_fail(const cp_err_t *err)
 }
 
 
-/* Thousands of gateways wait on a descriptor each. */
+/* Thousands of gateways wait on a descriptor each; what the system does not
+ * grant must not be promised to clients. */
 
 static void
-cp_main_limits(void)
+cp_main_limits(cp_conf_t *conf)
 {
+    int64_t        most;
     struct rlimit  rl;
 
-    if (getrlimit(RLIMIT_NOFILE, &rl) == 0 && rl.rlim_cur < rl.rlim_max) {
+    if (getrlimit(RLIMIT_NOFILE, &rl) != 0) {
+        return;
+    }
+
+    if (rl.rlim_cur < rl.rlim_max) {
         rl.rlim_cur = rl.rlim_max;
         (void) setrlimit(RLIMIT_NOFILE, &rl);
+        (void) getrlimit(RLIMIT_NOFILE, &rl);
     }
+
+    if (rl.rlim_cur == RLIM_INFINITY
+        || rl.rlim_cur > (rlim_t) conf->connections + CP_MAIN_FDS)
+    {
+        return;
+    }
+
+    most = (int64_t) rl.rlim_cur - CP_MAIN_FDS;
+    most = (most < 10) ? 10 : most;
+
+    cp_log(CP_LOG_WARN, "main", "the limit of open files allows fewer "
+           "connections than configured allowed:%lld configured:%lld",
+           (long long) most, (long long) conf->connections);
+    conf->connections = most;
 }
 
 
@@ -217,7 +239,7 @@ main(int argc, char **argv)
     (void) cp_log_level_find(app.conf.log_level, &level);
     cp_log_setup(level, strcmp(app.conf.log_format, "json") == 0);
 
-    cp_main_limits();
+    cp_main_limits(&app.conf);
     cp_main_signals();
 
     if (cp_main_start(&app, a, &err) != CP_OK) {

@@ -89,6 +89,19 @@ like($out, qr/^  --worker-threads +threads that handle requests \[8\]$/m,
 ($code, $out) = run(['--version']);
 like($out, qr/^stoa-control \d+\.\d+\.\d+$/, '--version');
 
+# the file that ships has every option, with its default
+
+my $ships = "$Test::Stoa::ROOT/conf/stoa-control.yaml";
+($code, $out, $err) = run(["--config=$ships", '--check-config']);
+is("$code $err", '0 ', 'the file that ships is good');
+my (undef, $help) = run(['--help']);
+my %dflt = map { /^  --([a-z-]+) +.*?(?: \[(.*)\])?$/
+                 ? (do { (my $n = $1) =~ tr/-/_/; $n } => $2 // '""') : () }
+    grep { /^  --(?!config|check-config|version|help)/ } split /\n/, $help;
+my %has = slurp($ships) =~ /^([a-z_]+): (.+)$/mg;
+ok(keys %dflt > 10, 'help lists the options');
+is_deeply(\%has, \%dflt, 'the file that ships has them all');
+
 # file < environment < flag: whoever is asked last names the port
 
 sub port_of {

@@ -220,6 +220,27 @@ ok($m->{'stoa_control_http_request_seconds_count{method="POST",'
 ok($m->{process_resident_memory_bytes} > 1e6 && $m->{process_open_fds} > 5,
    'the process itself');
 
+# -- TLS ------------------------------------------------------------------
+
+SKIP: {
+    skip 'no IO::Socket::SSL', 2
+        if !$ENV{CI} && !eval { require IO::Socket::SSL };
+    my @pem = map { $t->dir("tls.$_") } qw(crt key);
+    my ($code) = $t->run_cmd(['openssl', 'req', '-x509', '-newkey', 'ec',
+        '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', 2,
+        '-subj', '/CN=localhost', '-out', $pem[0], '-keyout', $pem[1]]);
+    is($code, 0, 'a certificate');
+    my $tls = $t->port('tls');
+    $t->start('tls', argv => ["$Test::Stoa::OBJS/stoa-control",
+        "--listen=127.0.0.1:$tls", "--tls-certificate=$pem[0]",
+        "--tls-key=$pem[1]", '--database=sqlite:' . $t->dir('tls.db')],
+        env => { $t->sanitizer_env('tls') });
+    wait_until { slurp($t->dir('tls.out')) =~ /listening/ } 20;
+    is(Test::Stoa::http_once($tls, 'GET', '/health/ready', tls => 1)
+       ->{status}, 200, 'HTTPS');
+    $t->stop('tls');
+}
+
 # -- the end --------------------------------------------------------------
 
 ($head) = split /\n/, feed('since=0')->{body};

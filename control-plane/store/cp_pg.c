@@ -70,6 +70,7 @@ static const struct {
     { "23503", "in_use", "something else refers to it", false },
     { "40001", NULL, NULL, false },     /* serialization failure             */
     { "40P01", NULL, NULL, false },     /* deadlock                          */
+    { "55P03", "unavailable", "the database is too busy", false },
     { "0A000", NULL, NULL, true },      /* a cached plan that must change    */
     { "26000", NULL, NULL, true },      /* the statement is not there        */
     { NULL, NULL, NULL, false }

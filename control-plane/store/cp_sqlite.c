@@ -46,6 +46,7 @@ static const char  *cp_sqlite_setup[] = {
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",   /* a commit survives a power cut         */
     "PRAGMA foreign_keys = ON",
+    "PRAGMA journal_size_limit = 67108864",
     "PRAGMA temp_store = MEMORY",
     "PRAGMA cache_size = -16000",
     "PRAGMA mmap_size = 67108864",
