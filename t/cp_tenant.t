@@ -94,7 +94,7 @@ is(scalar @{ $t->must(GET => '/v1/tenants?state=archived')->{items} }, 0,
     'filter that nothing fits');
 is($t->api(GET => "/v1/tenants?$_")->{status}, 400, "refused: $_")
     for qw(limit=0 limit=501 limit=x limit=5x cursor=zz cursor=61zz
-        cursor=00 sate=active title=x);
+        cursor=00 cursor=ff sate=active title=x);
 
 # deletion
 

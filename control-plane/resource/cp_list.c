@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../ngx_stoa_module/core/stoa_json.h"
 #include "../cp_app.h"
 #include "../http/cp_call.h"
 #include "cp_list.h"
@@ -215,7 +216,8 @@ cp_list_range(cp_req_t *r, int64_t *limit, const char **key)
 
         if (len % 2 || len > 2 * CP_CURSOR_MAX || text == NULL
             || !stoa_hex_decode(s, len, (uint8_t *) text)
-            || strlen(text) != len / 2)
+            || strlen(text) != len / 2
+            || !stoa_utf8_valid(text, len / 2))
         {
             return cp_err_set(&r->err, "bad_request",
                               "the cursor is not one of ours");
