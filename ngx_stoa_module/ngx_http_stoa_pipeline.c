@@ -18,6 +18,8 @@ typedef struct {
 } ngx_http_stoa_step_t;
 
 
+static ngx_uint_t ngx_http_stoa_pipeline_same(ngx_str_t *one,
+    ngx_str_t *two);
 static ngx_int_t ngx_http_stoa_pipeline_run(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 static ngx_int_t ngx_http_stoa_pipeline_subscription(ngx_http_request_t *r,
@@ -72,8 +74,9 @@ ngx_http_stoa_pipeline_handler(ngx_http_request_t *r)
         /* an internal redirect inside what was passed */
 
         if (ctx->mode == slcf->mode
-            && ctx->protect_tenant.data == slcf->tenant.data
-            && ctx->protect_api.data == slcf->api.data)
+            && ngx_http_stoa_pipeline_same(&ctx->protect_tenant,
+                                           &slcf->tenant)
+            && ngx_http_stoa_pipeline_same(&ctx->protect_api, &slcf->api))
         {
             return NGX_DECLINED;
         }
@@ -115,6 +118,14 @@ ngx_http_stoa_pipeline_handler(ngx_http_request_t *r)
     default:
         return rc;
     }
+}
+
+
+static ngx_uint_t
+ngx_http_stoa_pipeline_same(ngx_str_t *one, ngx_str_t *two)
+{
+    return one->len == two->len
+           && ngx_memcmp(one->data, two->data, one->len) == 0;
 }
 
 

@@ -1,0 +1,142 @@
+#!/usr/bin/perl
+
+# stoa_protect: the same checks before content that exists already: somebody's
+# own proxy_pass, files, a return; satisfy any; internal redirects; error pages.
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::Stoa;
+use Test::Stoa::Docs;
+
+my $t = Test::Stoa->new->has('module', 'control');
+
+$t->control;
+my $port = $t->origin;
+my $to = "http://127.0.0.1:$port";
+$t->apply(docs(tenant('acme'), tenant('beta'), app('acme', 'demo'),
+    app('beta', 'other'), plan('acme', 'free'),
+    plan('acme', 'few', rate => 3, per_ms => 600_000, burst => 2),
+    rest('acme', 'orders', $to, identity => 'headers', base_path => '/own',
+         operations_only => \1,
+         operations => [{ method => 'GET', path => '/a' },
+                        { method => 'POST', path => '/a' }]),
+    rest('acme', 'files', $to), rest('acme', 'few', $to),
+    rest('acme', 'small', $to, max_body_bytes => 100),
+    sub_('acme', 'demo', 'orders', 'free'),
+    sub_('acme', 'demo', 'files', 'free'),
+    sub_('acme', 'demo', 'small', 'free'),
+    sub_('acme', 'demo', 'few', 'few')));
+
+$t->write_file('html/files/a.txt', "a file\n");
+$t->write_file('html/files/index.html', "an index\n");
+$t->write_file('html/page/401.html', "my own page\n");
+my $html = $t->dir('html');
+
+$t->gateway(workers => 2, server => <<"END");
+        location /own/ {
+            stoa_protect tenant=acme api=orders;
+            proxy_pass $to;
+            proxy_set_header X-Forwarded-For mine;
+        }
+        location /files/ { stoa_protect tenant=acme api=files; root $html; }
+        location /any/ {
+            stoa_protect tenant=acme api=files;
+            satisfy any; allow all;
+            empty_gif;
+        }
+        location /paged/ {
+            stoa_protect tenant=acme api=files;
+            error_page 401 /page/401.html;
+            root $html;
+        }
+        location /page/ { internal; root $html; }
+        location /self/ {
+            stoa_protect tenant=acme api=files;
+            error_page 401 404 /self/401.html;
+            root $html;
+        }
+        location /few/ { stoa_protect tenant=acme api=few; root $html;
+                         try_files \$uri /few/x/; }
+        location /few/x/ { stoa_protect tenant=acme api=few;
+                           empty_gif; }
+        location /jump/ {
+            stoa_protect tenant=acme api=files;
+            root $html; try_files \$uri /few/y/;
+        }
+        location /few/y/ { stoa_protect tenant=acme api=few; empty_gif; }
+        location /small/ {
+            stoa_protect tenant=acme api=small;
+            proxy_pass $to;
+        }
+        location /unknown/ { stoa_protect tenant=acme api=nope; empty_gif; }
+        location /open/ { root $html; }
+END
+my $key = $t->key('acme', 'demo');
+my $other = $t->key('beta', 'other');
+$t->sync;
+
+sub code { my ($path, %o) = @_;
+           my $r = $t->http($o{method} || 'GET', $path, key => $key, %o);
+           return $r->{status} . ($r->{json} && $r->{json}{code}
+                                  ? " $r->{json}{code}" : '') }
+
+# an own proxy_pass
+
+my $r = $t->get('/own/a?x=1', key => $key, headers => {
+    'X-Stoa-Tenant' => 'evil' });
+is($r->{status}, 200, 'with the key');
+is("$r->{json}{path}?$r->{json}{query}", '/own/a?x=1', 'its own path');
+is($r->{json}{headers}{'x-api-key'}, undef, 'without the credential');
+is($r->{json}{headers}{'x-stoa-tenant'}, 'acme', 'with the identity');
+is($r->{json}{headers}{'x-forwarded-for'}, 'mine', 'its own headers stay');
+is($r->{json}{headers}{'x-request-id'}, $r->{headers}{'x-request-id'},
+   'a request id');
+is(code('/own/a', key => undef), '401 key_missing', 'without a key');
+is(code('/own/a', key => 'junk'), '401 key_invalid', 'a wrong key');
+is(code('/own/a', key => $other), '404 no_route', 'a foreign key');
+is(code('/own/b'), '404 no_route', 'no such operation');
+is(code('/own/a', method => 'PUT'), '405 method_not_allowed', 'no such method');
+is(code('/unknown/'), '404 no_route', 'an api that is not there');
+
+# files
+
+is($t->get('/files/a.txt', key => $key)->{body}, "a file\n", 'a file');
+is($t->get('/files/', key => $key)->{body}, "an index\n",
+   'an index: an internal redirect');
+is(code('/files/a.txt', key => undef), '401 key_missing', 'not without');
+is(code('/files/', key => undef), '401 key_missing', 'no index either');
+$r = $t->get('/files/none', key => $key);
+like($r->{body}, qr/<html>/, 'the location\'s own 404 is its own');
+is($t->get('/open/none')->{headers}{'content-type'}, 'text/html',
+   'other locations of the server too');
+
+is(code('/any/', key => undef), '401 key_missing', 'satisfy any: no way round');
+is($t->get('/paged/x', key => undef)->{body}, "my own page\n",
+   'an error_page wins');
+is($t->get('/paged/x', key => undef)->{status}, 401, 'with its status');
+is(code('/self/x', key => undef), '401 key_missing',
+   'an error_page that is protected too stays refused');
+
+# internal redirects count once, but another api's checks are made
+
+is(code('/few/a'), '200', 'redirected inside one api');
+$r = $t->get('/few/b', key => $key);
+like($r->{headers}{ratelimit}, qr/r=1;/, 'counted once each');
+is(code('/jump/a'), '200', 'to another api');
+is(code('/jump/a'), '429 rate_exceeded', 'whose limits count');
+
+# bodies
+
+is(code('/small/', method => 'POST', body => 'x' x 100), '200', 'small');
+is(code('/small/', method => 'POST', body => 'x' x 101),
+   '413 body_too_large', 'too large');
+is(code('/small/', method => 'POST', headers =>
+        { 'Transfer-Encoding' => 'chunked' },
+        body => "65\r\n" . 'x' x 101 . "\r\n0\r\n\r\n"),
+   '413 body_too_large', 'too large, chunked');
+is(code('/small/', method => 'POST', headers =>
+        { 'Transfer-Encoding' => 'chunked' },
+        body => "64\r\n" . 'x' x 100 . "\r\n0\r\n\r\n"),
+   '200', 'small, chunked');
+
+$t->done;
