@@ -158,7 +158,8 @@ is(($t->stoactl('apply', $file, { env => { STOA_TOKEN => 'no' } }))[0], 3,
 
 # what ships is right
 
-for my $doc (glob("$Test::Stoa::ROOT/conf/*.yaml"),
+for my $doc (grep { slurp($_) =~ /^apiVersion:/m }
+             glob("$Test::Stoa::ROOT/conf/*.yaml"),
              glob("$Test::Stoa::ROOT/conf/examples/*.yaml"))
 {
     my ($name) = $doc =~ m{/(conf/.*)};
@@ -167,5 +168,8 @@ for my $doc (glob("$Test::Stoa::ROOT/conf/*.yaml"),
     like(($t->stoactl('apply', $doc))[1],
          qr/0 created, 0 updated, 0 deleted/, "$name twice changes nothing");
 }
+
+is(($t->stoactl('diff', "$Test::Stoa::ROOT/conf/examples"))[0], 0,
+   'the examples do not contradict each other');
 
 $t->done;

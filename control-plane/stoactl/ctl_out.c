@@ -136,10 +136,7 @@ ctl_put_header(const char *column, size_t width, bool last)
 
     name = column;
 
-    if (strcmp(column, "definition.description") == 0) {
-        name = "description";
-
-    } else if (strcmp(column, "discovery.state") == 0) {
+    if (strcmp(column, "discovery.state") == 0) {
         name = "discovery";
     }
 

@@ -52,14 +52,14 @@ static const ctl_opt_t  ctl_opts_dump[] = {
 };
 
 static const ctl_opt_t  ctl_opts_parent[] = {
-    { "api", 0, "API", NULL, "the api, for operations and tools", false },
+    { "api", 0, "API", NULL, "the api, for what belongs to one", false },
     { "application", 0, "APPLICATION", NULL,
       "the application, for credentials", false },
     { NULL, 0, NULL, NULL, NULL, false }
 };
 
 static const ctl_opt_t  ctl_opts_delete[] = {
-    { "api", 0, "API", NULL, "the api, for operations and tools", false },
+    { "api", 0, "API", NULL, "the api, for what belongs to one", false },
     { "application", 0, "APPLICATION", NULL,
       "the application, for credentials", false },
     { "force", 0, NULL, NULL, "with the subscriptions that use it", false },
@@ -67,7 +67,7 @@ static const ctl_opt_t  ctl_opts_delete[] = {
 };
 
 static const ctl_opt_t  ctl_opts_get[] = {
-    { "api", 0, "API", NULL, "the api, for operations and tools", false },
+    { "api", 0, "API", NULL, "the api, for what belongs to one", false },
     { "application", 0, "APPLICATION", NULL,
       "the application, for credentials", false },
     { "filter", 0, "FIELD=VALUE", NULL, "only rows that have it", false },
@@ -303,6 +303,10 @@ const ctl_kind_t  ctl_kinds[] = {
       "name method path state", false },
     { "tool", "tools", "/v1/tenants/{tenant}/apis/{api}/tools",
       "name title state updated_at", false },
+    { "resource", "resources", "/v1/tenants/{tenant}/apis/{api}/resources",
+      "name definition.name definition.mimeType seen_at", false },
+    { "prompt", "prompts", "/v1/tenants/{tenant}/apis/{api}/prompts",
+      "name definition.description seen_at", false },
     { "server", "servers", "/v1/tenants/{tenant}/servers",
       "name title state prefix tools", false },
     { "plan", "plans", "/v1/tenants/{tenant}/plans",
