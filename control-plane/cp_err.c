@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "../ngx_stoa_module/core/stoa_json.h"
 #include "cp_err.h"
 #include "util/cp_util.h"
 
@@ -71,6 +72,27 @@ cp_err_at(unsigned i)
 }
 
 
+/* A precision such as %.64s may cut a character in two: what is no UTF-8 any
+ * more becomes "?". */
+
+static void
+cp_err_clean(char *s)
+{
+    size_t   n;
+    uint8_t  c;
+
+    for ( /* void */ ; *s != '\0'; s += n) {
+        c = (uint8_t) *s;
+        n = (c < 0x80) ? 1 : (c < 0xe0) ? 2 : (c < 0xf0) ? 3 : 4;
+
+        if (strnlen(s, n) < n || !stoa_utf8_valid(s, n)) {
+            *s = '?';
+            n = 1;
+        }
+    }
+}
+
+
 static const char *
 cp_err_text(cp_err_t *err, const char *fmt, va_list args)
 {
@@ -78,6 +100,7 @@ cp_err_text(cp_err_t *err, const char *fmt, va_list args)
     const char  *s;
 
     (void) vsnprintf(buf, sizeof(buf), fmt, args);
+    cp_err_clean(buf);
 
     s = (err->arena != NULL) ? cp_arena_strdup(err->arena, buf) : NULL;
 
@@ -112,6 +135,7 @@ cp_rc_t
 cp_err_field(cp_err_t *err, int document, unsigned line, const char *field,
     const char *fmt, ...)
 {
+    char        *text;
     va_list      args;
     cp_fault_t  *fault;
 
@@ -131,11 +155,14 @@ cp_err_field(cp_err_t *err, int document, unsigned line, const char *field,
 
     fault->document = document;
     fault->line = line;
-    fault->field = (field != NULL && err->arena != NULL)
-                   ? cp_arena_strdup(err->arena, field) : NULL;
+    fault->field = "";
 
-    if (fault->field == NULL) {
-        fault->field = "";
+    text = (field != NULL && err->arena != NULL)
+           ? cp_arena_strdup(err->arena, field) : NULL;
+
+    if (text != NULL) {
+        cp_err_clean(text);
+        fault->field = text;
     }
 
     va_start(args, fmt);

@@ -124,6 +124,22 @@ for (['broken JSON', '{"name":', 422], ['trailing data', '{} {}', 422],
         "$_->[0]: problem+json");
 }
 
+# texts that are echoed are cut, never within a character
+
+for my $n (60 .. 70, 120 .. 130) {
+    my $long = 'x' x $n . "\xc3\xa9" x 40;
+    for (raw(POST => $apis, qq({"$long":1})),
+        raw(GET => '/v1/tenants/' . $long =~ s/([^x])/sprintf '%%%02x',
+            ord $1/ger),
+        raw(GET => "$apis?kind=" . $long =~ s/([^x])/sprintf '%%%02x',
+            ord $1/ger))
+    {
+        like($_->{status}, qr/^4/, "$n: refused");
+        ok($_->{json} && utf8::decode(my $copy = $_->{body}),
+            "$n: with UTF-8");
+    }
+}
+
 my $r = raw(POST => $apis, qq({\n"name":"a",\n"kind":"rest",\n$up,\n"zz":1}));
 is($r->{json}{errors}[0]{line}, 5, 'the line');
 
