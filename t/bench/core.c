@@ -147,10 +147,10 @@ static const struct {
     const char  *name;
     void       (*run)(void);
 } rows[] = {
-    { "jsonrpc_scan tools/call, 106 bytes", bench_scan_call },
-    { "jsonrpc_scan tools/call with _meta, 227 bytes", bench_scan_meta },
+    { "jsonrpc_scan tools/call, 109 bytes", bench_scan_call },
+    { "jsonrpc_scan tools/call with _meta, 222 bytes", bench_scan_meta },
     { "jsonrpc_scan tools/call, 4 KB of text", bench_scan_text },
-    { "json_check 106 bytes", bench_check_call },
+    { "json_check 109 bytes", bench_check_call },
     { "json_check 4 KB of text", bench_check_text },
     { "json_check 4 KB of small members", bench_check_flat },
     { "key_parse", bench_key },
