@@ -307,7 +307,7 @@ for my $case (
     $r = modern($method, $params, %h);
     is($r->{status} . code($r), "400$want", "$what: 400 $want");
 }
-for my $method (qw(ping nope resources/list logging/setLevel)) {
+for my $method (qw(initialize ping nope resources/list logging/setLevel)) {
     $r = modern($method);
     is($r->{status} . code($r), '404-32601', "$method: 404");
 }

@@ -371,14 +371,14 @@ cp_mcp_choose_era(cp_mcp_call_t *c)
 {
     const char  *header;
 
-    if (c->msg.method == STOA_MCP_INITIALIZE) {
-        return CP_MCP_LEGACY;
-    }
-
     if (c->msg.meta_version.start != NULL
         || c->msg.method == STOA_MCP_DISCOVER)
     {
         return CP_MCP_MODERN;
+    }
+
+    if (c->msg.method == STOA_MCP_INITIALIZE) {
+        return CP_MCP_LEGACY;
     }
 
     header = cp_mcp_header(c->r, "MCP-Protocol-Version");

@@ -136,7 +136,10 @@ ctl_put_header(const char *column, size_t width, bool last)
 
     name = column;
 
-    if (strcmp(column, "discovery.state") == 0) {
+    if (strncmp(column, "definition.", 11) == 0) {
+        name = column + 11;
+
+    } else if (strcmp(column, "discovery.state") == 0) {
         name = "discovery";
     }
 

@@ -304,7 +304,7 @@ const ctl_kind_t  ctl_kinds[] = {
     { "tool", "tools", "/v1/tenants/{tenant}/apis/{api}/tools",
       "name title state updated_at", false },
     { "resource", "resources", "/v1/tenants/{tenant}/apis/{api}/resources",
-      "name definition.name definition.mimeType seen_at", false },
+      "name definition.title definition.mimeType seen_at", false },
     { "prompt", "prompts", "/v1/tenants/{tenant}/apis/{api}/prompts",
       "name definition.description seen_at", false },
     { "server", "servers", "/v1/tenants/{tenant}/servers",
