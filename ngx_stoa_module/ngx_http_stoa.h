@@ -53,7 +53,7 @@ typedef struct {
     ngx_flag_t                 zone_full_deny;
     ngx_msec_t                 max_stale;       /* 0: off                    */
     ngx_str_t                  external_url;    /* for problem types, links  */
-    ngx_str_t                  upstream_ca;     /* PEM to verify targets with */
+    ngx_str_t                  upstream_ca;     /* PEM, verifies targets    */
     ngx_msec_t                 usage_interval;
 
     ngx_http_stoa_sh_t        *sh;              /* in the zone               */
@@ -155,7 +155,7 @@ ngx_int_t ngx_http_stoa_store_each_tool(ngx_http_stoa_store_t *s,
 /* One decision for a request; all exact across workers. */
 
 typedef struct {
-    ngx_int_t   rc;               /* NGX_OK, NGX_BUSY refused, NGX_ERROR full */
+    ngx_int_t   rc;               /* NGX_OK, NGX_BUSY: refused, NGX_ERROR    */
     ngx_uint_t  which;            /* 0 rate, 1 day, 2 month, 3 concurrency  */
     uint64_t    limit;
     uint64_t    remaining;
@@ -361,7 +361,7 @@ struct ngx_http_stoa_ctx_s {
     ngx_uint_t                 mode;            /* of the location, and ...  */
     ngx_str_t                  protect_tenant;
     ngx_str_t                  protect_api;
-    ngx_uint_t                 refused;         /* ngx_http_stoa_refuse_e + 1 */
+    ngx_uint_t                 refused;         /* refuse_e + 1              */
     ngx_str_t                  detail;
 
     ngx_http_stoa_api_t       *api;
@@ -389,7 +389,7 @@ struct ngx_http_stoa_ctx_s {
     ngx_str_t                  upstream_host;
     ngx_str_t                  upstream_scheme;
     ngx_str_t                  tls_name;
-    ngx_chain_t               *page;            /* replaces nginx's error page */
+    ngx_chain_t               *page;            /* instead of nginx's        */
     ngx_http_stoa_target_t    *target;          /* the first one             */
     ngx_uint_t                 tries;
     ngx_str_t                  path;            /* relative to the api's base,
@@ -434,7 +434,7 @@ ngx_uint_t ngx_http_stoa_visible(const stoa_rec_api_t *rec,
 
 /* Unix ms, as exact as nginx's cached time. */
 #define ngx_http_stoa_now_ms()                                                \
-    ((int64_t) ngx_cached_time->sec * 1000                                      \
+    ((int64_t) ngx_cached_time->sec * 1000                                    \
      + (int64_t) ngx_cached_time->msec)
 
 /* Steps of the pipeline's table; NGX_OK, NGX_AGAIN or a status. */
@@ -467,7 +467,8 @@ ngx_int_t ngx_http_stoa_subscription(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const stoa_id_t *target);
 ngx_int_t ngx_http_stoa_limits(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
-/* Picks addresses, upstream variables and headers for forwarding to ctx->api. */
+/* Picks addresses, upstream variables and headers for forwarding to
+ * ctx->api. */
 ngx_int_t ngx_http_stoa_forward(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 
@@ -491,13 +492,6 @@ ngx_int_t ngx_http_stoa_upstream_init(ngx_conf_t *cf,
     ngx_http_upstream_srv_conf_t *us);
 /* Header and body filters; called in postconfiguration. */
 ngx_int_t ngx_http_stoa_filter_init(ngx_conf_t *cf);
-
-/* The target for a request, NULL if none has an address.  tried: of r so far,
- * see _upstream.c. */
-typedef struct ngx_http_stoa_peer_s  ngx_http_stoa_peer_t;
-ngx_http_stoa_target_t *ngx_http_stoa_upstream_choose(
-    ngx_http_stoa_api_t *api, ngx_http_stoa_peer_t *peer,
-    ngx_uint_t *address);
 
 /* Sees to it that at least one target has addresses: NGX_OK, NGX_AGAIN (the
  * request is woken later), NGX_DECLINED (none has), NGX_ERROR. */

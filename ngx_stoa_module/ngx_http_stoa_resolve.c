@@ -14,8 +14,8 @@
 #include "ngx_http_stoa.h"
 
 
-#define NGX_HTTP_STOA_RESOLVE_RETRY  5       /* s until a name is tried again */
-#define NGX_HTTP_STOA_RESOLVE_MAX    32      /* addresses of one target       */
+#define NGX_HTTP_STOA_RESOLVE_RETRY  5    /* s until a name is tried again  */
+#define NGX_HTTP_STOA_RESOLVE_MAX    32   /* addresses of one target        */
 
 
 typedef struct {

@@ -3,72 +3,36 @@
  * The dynamic upstream "stoa_upstream": nginx's proxy module asks it for
  * peers, it answers with the targets of the request's api.
  *
- * Balancing is smooth weighted round robin or least connections over targets,
- * round robin over the addresses of one.  Health is passive, per address and
- * worker.  Timeouts, TLS verification and names are the api's own.
+ * Timeouts, TLS verification and names are the api's own.  Who is next is
+ * ngx_http_stoa_balance.c's choice.
  *
  * Process: configuration in the master, peers in workers.
  */
 
 
 #include "ngx_http_stoa_mcp.h"
-
-
-#define NGX_HTTP_STOA_TRIES_MAX  32
-#define NGX_HTTP_STOA_NONE       ((ngx_uint_t) -1)
-
-
-/* One attempt; logs keep a pointer to its name. */
-
-typedef struct ngx_http_stoa_try_s  ngx_http_stoa_try_t;
-
-struct ngx_http_stoa_try_s {
-    ngx_http_stoa_try_t      *prev;
-    ngx_http_stoa_target_t   *target;
-    ngx_sockaddr_t            sockaddr;
-    socklen_t                 socklen;
-    ngx_str_t                 name;
-    u_char                    text[NGX_SOCKADDR_STRLEN];
-};
-
-struct ngx_http_stoa_peer_s {
-    ngx_http_request_t             *request;
-    ngx_http_stoa_ctx_t            *ctx;
-    ngx_http_stoa_api_t            *api;
-    ngx_http_stoa_target_t         *written;    /* in the request head       */
-    ngx_http_stoa_try_t            *tries;
-    ngx_http_stoa_keepalive_key_t   key;
-    unsigned                        fresh:1;    /* no idle connection        */
-};
+#include "ngx_http_stoa_upstream.h"
 
 
 static ngx_int_t ngx_http_stoa_upstream_init_peer(ngx_http_request_t *r,
     ngx_http_upstream_srv_conf_t *us);
 static ngx_int_t ngx_http_stoa_upstream_conf(ngx_http_request_t *r,
     ngx_http_stoa_api_t *api);
-static ngx_uint_t ngx_http_stoa_upstream_tries(ngx_http_stoa_api_t *api);
 static ngx_int_t ngx_http_stoa_upstream_get(ngx_peer_connection_t *pc,
     void *data);
 static ngx_http_stoa_target_t *ngx_http_stoa_upstream_next(
     ngx_http_stoa_peer_t *peer, ngx_uint_t *address);
-static ngx_uint_t ngx_http_stoa_upstream_pick(ngx_http_stoa_api_t *api,
-    ngx_http_stoa_target_t *target, ngx_http_stoa_peer_t *peer,
-    ngx_uint_t healthy, ngx_uint_t *address);
-static ngx_uint_t ngx_http_stoa_upstream_down(ngx_http_stoa_api_t *api,
-    ngx_http_stoa_addr_t *addr);
-static ngx_uint_t ngx_http_stoa_upstream_tried(ngx_http_stoa_peer_t *peer,
-    ngx_http_stoa_target_t *target, ngx_http_stoa_addr_t *addr);
 static void ngx_http_stoa_upstream_free(ngx_peer_connection_t *pc, void *data,
     ngx_uint_t state);
 static void ngx_http_stoa_upstream_keep(ngx_peer_connection_t *pc,
     ngx_http_stoa_peer_t *peer, ngx_uint_t state);
-static void ngx_http_stoa_upstream_health(ngx_peer_connection_t *pc,
-    ngx_http_stoa_peer_t *peer, ngx_uint_t failed);
 static ngx_int_t ngx_http_stoa_upstream_address(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_target_t *target);
 static ngx_int_t ngx_http_stoa_upstream_rewrite(ngx_http_request_t *r,
     ngx_http_stoa_peer_t *peer, ngx_http_stoa_target_t *target);
 #if (NGX_HTTP_SSL)
+static ngx_int_t ngx_http_stoa_upstream_tls(ngx_http_request_t *r,
+    ngx_http_stoa_peer_t *peer, ngx_http_stoa_target_t *target);
 static void ngx_http_stoa_upstream_trust(ngx_http_request_t *r,
     ngx_ssl_t *ssl);
 static ngx_int_t ngx_http_stoa_upstream_set_session(ngx_peer_connection_t *pc,
@@ -141,7 +105,7 @@ ngx_http_stoa_forward(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     ctx->target = NULL;
 
     if (rc == NGX_OK) {
-        ctx->target = ngx_http_stoa_upstream_choose(ctx->api, NULL, &address);
+        ctx->target = ngx_http_stoa_balance_choose(ctx->api, NULL, &address);
     }
 
     if (ctx->target == NULL) {
@@ -258,7 +222,7 @@ ngx_http_stoa_upstream_init_peer(ngx_http_request_t *r,
     u->peer.data = peer;
     u->peer.get = ngx_http_stoa_upstream_get;
     u->peer.free = ngx_http_stoa_upstream_free;
-    u->peer.tries = ngx_http_stoa_upstream_tries(ctx->api);
+    u->peer.tries = ngx_http_stoa_balance_tries(ctx->api);
 #if (NGX_HTTP_SSL)
     u->peer.set_session = ngx_http_stoa_upstream_set_session;
     u->peer.save_session = ngx_http_stoa_upstream_save_session;
@@ -318,161 +282,19 @@ ngx_http_stoa_upstream_conf(ngx_http_request_t *r, ngx_http_stoa_api_t *api)
 }
 
 
-static ngx_uint_t
-ngx_http_stoa_upstream_tries(ngx_http_stoa_api_t *api)
-{
-    ngx_uint_t  i, n;
-
-    n = 0;
-
-    for (i = 0; i < api->ntargets; i++) {
-        n += api->targets[i].naddrs;
-    }
-
-    n = ngx_min(n, (ngx_uint_t) api->rec->retries + 1);
-
-    return ngx_min(ngx_max(n, 1), NGX_HTTP_STOA_TRIES_MAX);
-}
-
-
-/*
- * Healthy addresses first, then, where there is none, any that this request
- * has not tried.
- */
-
-ngx_http_stoa_target_t *
-ngx_http_stoa_upstream_choose(ngx_http_stoa_api_t *api,
-    ngx_http_stoa_peer_t *peer, ngx_uint_t *address)
-{
-    ngx_int_t                total;
-    ngx_uint_t               i, healthy, least, a[STOA_TARGETS_MAX];
-    ngx_http_stoa_target_t  *target, *few, *best;
-
-    least = api->rec->balance == STOA_BALANCE_LEAST_CONN;
-
-    for (healthy = 2; healthy-- > 0; /* void */) {
-        few = NULL;
-        best = NULL;
-        total = 0;
-
-        for (i = 0; i < api->ntargets; i++) {
-            target = &api->targets[i];
-            a[i] = NGX_HTTP_STOA_NONE;
-
-            if (ngx_http_stoa_upstream_pick(api, target, peer, healthy, &a[i])
-                && (few == NULL || target->active * few->weight
-                                   < few->active * target->weight))
-            {
-                few = target;
-            }
-        }
-
-        /* among equals, in turn */
-
-        for (i = 0; i < api->ntargets && few; i++) {
-            target = &api->targets[i];
-
-            if (a[i] == NGX_HTTP_STOA_NONE
-                || (least && target->active * few->weight
-                             != few->active * target->weight))
-            {
-                continue;
-            }
-
-            target->current_weight += target->weight;
-            total += target->weight;
-
-            if (best == NULL
-                || target->current_weight > best->current_weight)
-            {
-                best = target;
-                *address = a[i];
-            }
-        }
-
-        if (best) {
-            best->current_weight -= total;
-            return best;
-        }
-    }
-
-    return NULL;
-}
-
-
-/* An address of the target that may be used now; 0: none. */
-
-static ngx_uint_t
-ngx_http_stoa_upstream_pick(ngx_http_stoa_api_t *api,
-    ngx_http_stoa_target_t *target, ngx_http_stoa_peer_t *peer,
-    ngx_uint_t healthy, ngx_uint_t *address)
-{
-    ngx_uint_t  i, a;
-
-    for (i = 0; i < target->naddrs; i++) {
-        a = target->ordered ? i : (target->next + i) % target->naddrs;
-
-        if (healthy && ngx_http_stoa_upstream_down(api, &target->addrs[a])) {
-            continue;
-        }
-
-        if (peer
-            && ngx_http_stoa_upstream_tried(peer, target, &target->addrs[a]))
-        {
-            continue;
-        }
-
-        *address = a;
-        return 1;
-    }
-
-    return 0;
-}
-
-
-static ngx_uint_t
-ngx_http_stoa_upstream_down(ngx_http_stoa_api_t *api,
-    ngx_http_stoa_addr_t *addr)
-{
-    return api->rec->max_fails
-           && addr->fails >= api->rec->max_fails
-           && ngx_current_msec - addr->failed_at < api->rec->fail_timeout_ms;
-}
-
-
-static ngx_uint_t
-ngx_http_stoa_upstream_tried(ngx_http_stoa_peer_t *peer,
-    ngx_http_stoa_target_t *target, ngx_http_stoa_addr_t *addr)
-{
-    ngx_http_stoa_try_t  *t;
-
-    for (t = peer->tries; t; t = t->prev) {
-        if (t->target == target
-            && ngx_cmp_sockaddr(&t->sockaddr.sockaddr, t->socklen,
-                                &addr->sockaddr.sockaddr, addr->socklen, 1)
-               == NGX_OK)
-        {
-            return 1;
-        }
-    }
-
-    return 0;
-}
-
-
 static ngx_http_stoa_target_t *
 ngx_http_stoa_upstream_next(ngx_http_stoa_peer_t *peer, ngx_uint_t *address)
 {
     /* first the one that the request was made for */
 
     if (peer->tries == NULL
-        && ngx_http_stoa_upstream_pick(peer->api, peer->written, peer, 1,
+        && ngx_http_stoa_balance_pick(peer->api, peer->written, peer, 1,
                                        address))
     {
         return peer->written;
     }
 
-    return ngx_http_stoa_upstream_choose(peer->api, peer, address);
+    return ngx_http_stoa_balance_choose(peer->api, peer, address);
 }
 
 
@@ -515,7 +337,7 @@ ngx_http_stoa_upstream_get(ngx_peer_connection_t *pc, void *data)
     addr = &target->addrs[a];
     target->next = a + 1;
 
-    if (ngx_http_stoa_upstream_down(peer->api, addr) == 0) {
+    if (ngx_http_stoa_balance_down(peer->api, addr) == 0) {
 
         /* after a pause, one request at a time finds out */
 
@@ -542,28 +364,9 @@ ngx_http_stoa_upstream_get(ngx_peer_connection_t *pc, void *data)
     peer->key.socklen = t->socklen;
 
 #if (NGX_HTTP_SSL)
-
-    u->ssl = target->tls;
-    u->ssl_name = target->tls_name;
-
-    peer->key.ssl = NULL;
-
-    if (target->tls) {
-        peer->key.ssl = u->conf->ssl;
-        peer->key.verify = u->conf->ssl_verify;
-        peer->key.tls_name = target->tls_name;
-
-        if (u->conf->ssl == NULL) {
-            ngx_log_error(NGX_LOG_ERR, pc->log, 0,
-                          "stoa: no TLS settings for upstreams here");
-            return NGX_ERROR;
-        }
-
-        if (u->conf->ssl_verify) {
-            ngx_http_stoa_upstream_trust(r, u->conf->ssl);
-        }
+    if (ngx_http_stoa_upstream_tls(r, peer, target) != NGX_OK) {
+        return NGX_ERROR;
     }
-
 #endif
 
     if (!peer->fresh) {
@@ -602,7 +405,7 @@ ngx_http_stoa_upstream_free(ngx_peer_connection_t *pc, void *data,
             peer->fresh = 1;
 
         } else {
-            ngx_http_stoa_upstream_health(pc, peer, state & NGX_PEER_FAILED);
+            ngx_http_stoa_balance_health(pc, peer, state & NGX_PEER_FAILED);
         }
     }
 
@@ -637,54 +440,6 @@ ngx_http_stoa_upstream_keep(ngx_peer_connection_t *pc,
 
     if (ngx_http_stoa_keepalive_put(&peer->key, c) == NGX_OK) {
         pc->connection = NULL;
-    }
-}
-
-
-static void
-ngx_http_stoa_upstream_health(ngx_peer_connection_t *pc,
-    ngx_http_stoa_peer_t *peer, ngx_uint_t failed)
-{
-    ngx_uint_t               i;
-    ngx_http_stoa_try_t     *t;
-    ngx_http_stoa_addr_t    *addr;
-    ngx_http_stoa_target_t  *target;
-
-    t = peer->tries;
-    target = t->target;
-
-    /* an abort by the client says nothing of the upstream */
-
-    if (!failed && peer->request->upstream->headers_in.status_n == 0) {
-        return;
-    }
-
-    for (i = 0; i < target->naddrs; i++) {
-        addr = &target->addrs[i];
-
-        if (ngx_cmp_sockaddr(&t->sockaddr.sockaddr, t->socklen,
-                             &addr->sockaddr.sockaddr, addr->socklen, 1)
-            != NGX_OK)
-        {
-            continue;
-        }
-
-        if (!failed) {
-            addr->fails = 0;
-            return;
-        }
-
-        addr->failed_at = ngx_current_msec;
-
-        if (++addr->fails == peer->api->rec->max_fails
-            && (peer->api->ntargets > 1 || target->naddrs > 1))
-        {
-            ngx_log_error(NGX_LOG_WARN, pc->log, 0,
-                          "stoa: upstream %V is left alone for %uD ms",
-                          &t->name, peer->api->rec->fail_timeout_ms);
-        }
-
-        return;
     }
 }
 
@@ -752,6 +507,41 @@ ngx_http_stoa_upstream_rewrite(ngx_http_request_t *r,
 
 
 #if (NGX_HTTP_SSL)
+
+static ngx_int_t
+ngx_http_stoa_upstream_tls(ngx_http_request_t *r, ngx_http_stoa_peer_t *peer,
+    ngx_http_stoa_target_t *target)
+{
+    ngx_http_upstream_t  *u;
+
+    u = r->upstream;
+
+    u->ssl = target->tls;
+    u->ssl_name = target->tls_name;
+
+    peer->key.ssl = NULL;
+
+    if (!target->tls) {
+        return NGX_OK;
+    }
+
+    if (u->conf->ssl == NULL) {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "stoa: no TLS settings for upstreams here");
+        return NGX_ERROR;
+    }
+
+    peer->key.ssl = u->conf->ssl;
+    peer->key.verify = u->conf->ssl_verify;
+    peer->key.tls_name = target->tls_name;
+
+    if (u->conf->ssl_verify) {
+        ngx_http_stoa_upstream_trust(r, u->conf->ssl);
+    }
+
+    return NGX_OK;
+}
+
 
 /* Without proxy_ssl_trusted_certificate: what the system trusts. */
 
