@@ -307,11 +307,9 @@ ngx_http_stoa_upstream_get(ngx_peer_connection_t *pc, void *data)
     ngx_http_request_t      *r;
     ngx_http_stoa_try_t     *t;
     ngx_http_stoa_addr_t    *addr;
-    ngx_http_upstream_t     *u;
     ngx_http_stoa_target_t  *target;
 
     r = peer->request;
-    u = r->upstream;
 
     pc->cached = 0;
     pc->connection = NULL;
