@@ -92,6 +92,9 @@ CREATE UNIQUE INDEX apis_route
     ON apis (COALESCE(host, ''), COALESCE(base_path, '/'))
     WHERE state <> 'retired' AND (host IS NOT NULL OR base_path IS NOT NULL);
 
+-- What discovery looks through every second.
+CREATE INDEX apis_mcp ON apis (id) WHERE kind = 'mcp';
+
 CREATE TABLE operations (
     id          TEXT   NOT NULL PRIMARY KEY,
     tenant      TEXT   NOT NULL REFERENCES tenants (id),
