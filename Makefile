@@ -36,7 +36,9 @@ WARN_MORE = -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith
 ifeq ($(SANITIZE),)
 HARDEN = -O2 -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 else
-HARDEN = -O1 -fno-omit-frame-pointer -fsanitize=$(SANITIZE)
+# (its instrumentation makes gcc warn of what cannot be)
+HARDEN = -O1 -fno-omit-frame-pointer -fsanitize=$(SANITIZE) \
+	-Wno-maybe-uninitialized -Wno-format-truncation
 endif
 
 BASE = -std=gnu11 -g -pipe $(WARN) $(HARDEN) -fvisibility=hidden \
