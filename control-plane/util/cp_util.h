@@ -34,7 +34,7 @@ void cp_hmac_sha256(const void *key, size_t key_len, const void *data,
     size_t len, uint8_t out[32]);
 char *cp_hex(cp_arena_t *a, const uint8_t *data, size_t len);
 
-/* Log lines are one JSON object or key=value text on stderr; never a secret. */
+/* One line on stderr, text or a JSON object; never a secret in it. */
 typedef enum { CP_LOG_DEBUG, CP_LOG_INFO, CP_LOG_WARN, CP_LOG_ERROR }
     cp_log_level_e;
 void cp_log_setup(cp_log_level_e level, bool json);
