@@ -312,8 +312,9 @@ spec:
   upstream: {targets: [{url: 'http://x'}]}
 END
 is(post('/v1/apply', 'x', type => 'text/plain')->{status}, 415, 'text/plain');
-is(post("/v1/apply?$_", $acme)->{status}, 422, "?$_")
-    for qw(dry_run=x prune=2 max_delete=-1 wait=x wait=1h wait=301s);
+is(post("/v1/apply?$_", $acme)->{status}, 400, "?$_")
+    for qw(dry_run=x prune=2 max_delete=-1 wait=x wait=1h wait=301s
+           dryrun=1);
 is(post('/v1/diff', $acme)->{json}{rev}, $rev, 'none of it did anything');
 
 

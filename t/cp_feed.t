@@ -140,11 +140,11 @@ my %bad = (
     'another epoch' => [410, since => $all->{rev}, epoch => '0' x 16],
     'a revision to come' => [410, since => $all->{rev} + 1,
                              epoch => $all->{epoch}],
-    'since without epoch' => [422, since => 5],
-    'a negative since' => [422, since => -1],
-    'a since that is no number' => [422, since => '1x'],
-    'a since that is too large' => [422, since => '9' x 30],
-    'a wait over the limit' => [422, since => 0, wait => 61],
+    'since without epoch' => [400, since => 5],
+    'a negative since' => [400, since => -1],
+    'a since that is no number' => [400, since => '1x'],
+    'a since that is too large' => [400, since => '9' x 30],
+    'a wait over the limit' => [400, since => 0, wait => 61],
 );
 for my $name (sort keys %bad) {
     my ($status, %ask) = @{ $bad{$name} };

@@ -125,7 +125,7 @@ for (['from=x', 'from'], ['to=2026-13-01T00:00:00Z', 'to'], ['by=x', 'by'],
 {
     my ($query, $field) = @$_;
     $r = usage($query);
-    is($r->{status}, 422, "$query is refused");
+    is($r->{status}, 400, "$query is refused");
     is($r->{json}{errors}[0]{field}, $field, 'by name of the field');
 }
 

@@ -10,6 +10,7 @@
 
 #include "../cp_app.h"
 #include "../feed/cp_feed.h"
+#include "../feed/cp_query.h"
 #include "cp_apply_run.h"
 
 
@@ -34,8 +35,8 @@ typedef struct {
 
 static cp_rc_t cp_apply_post(cp_req_t *r);
 static cp_rc_t cp_diff_post(cp_req_t *r);
-static cp_rc_t cp_apply_ask(cp_req_t *r, cp_apply_ask_t *ask);
-static cp_rc_t cp_apply_flag(cp_req_t *r, const char *name, bool *value);
+static cp_rc_t cp_apply_ask(cp_req_t *r, const char *const *names,
+    cp_apply_ask_t *ask);
 static cp_rc_t cp_apply_wait_ms(cp_req_t *r, int64_t *ms);
 static cp_rc_t cp_apply_do(cp_req_t *r, const cp_apply_ask_t *ask,
     cp_apply_wait_t *w);
@@ -53,6 +54,12 @@ static bool cp_apply_rejected(cp_req_t *r, const cp_apply_wait_t *w,
 
 /* Until when somebody waits, monotonic ms: reports of gateways wake then. */
 static atomic_int_least64_t  cp_apply_until;
+
+/* Those of a diff, then those of an apply. */
+static const char *const  cp_diff_names[] = { "prune", "max_delete", NULL };
+static const char *const  cp_apply_names[] = {
+    "prune", "max_delete", "dry_run", "wait", NULL
+};
 
 static const char *const  cp_action_names[] = {
     [CP_ACTION_NONE] = "none", [CP_ACTION_CREATE] = "create",
@@ -90,7 +97,7 @@ cp_apply_post(cp_req_t *r)
     cp_apply_ask_t    ask;
     cp_apply_wait_t  *w;
 
-    rc = cp_apply_ask(r, &ask);
+    rc = cp_apply_ask(r, cp_apply_names, &ask);
     if (rc != CP_OK) {
         return rc;
     }
@@ -132,7 +139,7 @@ cp_diff_post(cp_req_t *r)
     cp_apply_ask_t   ask;
     cp_apply_wait_t  w;
 
-    rc = cp_apply_ask(r, &ask);
+    rc = cp_apply_ask(r, cp_diff_names, &ask);
     if (rc != CP_OK) {
         return rc;
     }
@@ -153,17 +160,21 @@ cp_diff_post(cp_req_t *r)
 
 
 static cp_rc_t
-cp_apply_ask(cp_req_t *r, cp_apply_ask_t *ask)
+cp_apply_ask(cp_req_t *r, const char *const *names, cp_apply_ask_t *ask)
 {
     cp_rc_t  rc;
 
     memset(ask, 0, sizeof(cp_apply_ask_t));
     ask->max_delete = CP_APPLY_DELETE_DEFAULT;
 
-    rc = cp_apply_flag(r, "dry_run", &ask->dry_run);
+    rc = cp_query_known(r, names);
 
     if (rc == CP_OK) {
-        rc = cp_apply_flag(r, "prune", &ask->prune);
+        rc = cp_query_flag(r, "dry_run", &ask->dry_run);
+    }
+
+    if (rc == CP_OK) {
+        rc = cp_query_flag(r, "prune", &ask->prune);
     }
 
     if (rc == CP_OK) {
@@ -171,24 +182,6 @@ cp_apply_ask(cp_req_t *r, cp_apply_ask_t *ask)
     }
 
     return rc == CP_OK ? cp_apply_wait_ms(r, &ask->wait_ms) : rc;
-}
-
-
-static cp_rc_t
-cp_apply_flag(cp_req_t *r, const char *name, bool *value)
-{
-    const char  *s;
-
-    s = cp_req_query(r, name);
-
-    if (s == NULL) {
-        return CP_OK;
-    }
-
-    *value = strcmp(s, "1") == 0 || strcmp(s, "true") == 0;
-
-    return *value || strcmp(s, "0") == 0 || strcmp(s, "false") == 0
-           ? CP_OK : cp_err_field(&r->err, -1, 0, name, "must be 1 or 0");
 }
 
 
@@ -224,8 +217,8 @@ cp_apply_wait_ms(cp_req_t *r, int64_t *ms)
         }
     }
 
-    return cp_err_field(&r->err, -1, 0, "wait", "must be a time such as 5s or"
-                        " 500ms, at most %d s", CP_APPLY_WAIT_MAX_S);
+    return cp_query_fault(r, "wait", "must be a time such as 5s or 500ms, at"
+                          " most %d s", CP_APPLY_WAIT_MAX_S);
 }
 
 

@@ -8,6 +8,7 @@
 
 #include "../auth/cp_auth.h"
 #include "../cp_app.h"
+#include "../feed/cp_query.h"
 #include "../resource/cp_tables.h"
 #include "cp_document.h"
 
@@ -57,6 +58,9 @@ static cp_json_t *cp_dump_value(cp_arena_t *a, const cp_field_t *f,
 static int cp_dump_compare(const void *one, const void *two);
 
 
+static const char *const  cp_dump_names[] = { "tenant", NULL };
+
+
 cp_rc_t
 cp_dump_get(cp_req_t *r)
 {
@@ -64,6 +68,11 @@ cp_dump_get(cp_req_t *r)
     unsigned           n;
     cp_dump_t          dump;
     cp_dump_tenant_t  *tenants;
+
+    rc = cp_query_known(r, cp_dump_names);
+    if (rc != CP_OK) {
+        return rc;
+    }
 
     memset(&dump, 0, sizeof(dump));
     dump.r = r;

@@ -78,11 +78,6 @@ cp_rc_t cp_gateway_decorate(cp_tx_t *tx, cp_arena_t *a, cp_json_t *obj,
 /* "online", "stale" or "offline"; last_seen 0: never. */
 const char *cp_gateway_state(int64_t last_seen, int64_t now);
 
-/* A query parameter that is a decimal number in bounds; absent: *value stays
- * as it is. */
-cp_rc_t cp_query_int(cp_req_t *r, const char *name, int64_t min, int64_t max,
-    int64_t *value) CP_MUST_CHECK;
-
 
 /*
  * What gateways send is checked by tables.  Members that are not in the table

@@ -11,11 +11,11 @@
  */
 
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "../cp_app.h"
 #include "cp_feed.h"
+#include "cp_query.h"
 
 
 #define CP_FEED_PAGE_FIRST  100             /* rows                          */
@@ -97,38 +97,6 @@ const cp_route_t  cp_feed_routes[] = {
 
 
 cp_rc_t
-cp_query_int(cp_req_t *r, const char *name, int64_t min, int64_t max,
-    int64_t *value)
-{
-    char        *end;
-    int64_t      n;
-    const char  *s;
-
-    s = cp_req_query(r, name);
-    if (s == NULL) {
-        return CP_OK;
-    }
-
-    n = 0;
-    end = NULL;
-
-    if (s[0] >= '0' && s[0] <= '9' && strlen(s) <= 18) {
-        n = strtoll(s, &end, 10);
-    }
-
-    if (end == NULL || *end != '\0' || n < min || n > max) {
-        (void) cp_err_field(&r->err, -1, 0, name, "must be an integer from %"
-                            PRId64 " to %" PRId64, min, max);
-        return CP_DECLINED;
-    }
-
-    *value = n;
-
-    return CP_OK;
-}
-
-
-cp_rc_t
 cp_feed_get(cp_req_t *r)
 {
     cp_rc_t         rc;
@@ -173,8 +141,7 @@ cp_feed_ask(cp_req_t *r, cp_feed_ask_t **ask)
     q->epoch = cp_req_query(r, "epoch");
 
     if (q->since > 0 && q->epoch == NULL) {
-        return cp_err_field(&r->err, -1, 0, "epoch",
-                            "is needed when since is not 0");
+        return cp_query_fault(r, "epoch", "is needed when since is not 0");
     }
 
     q->deadline = cp_time_mono_ms() + wait * 1000;

@@ -7,6 +7,7 @@
 
 #include "../auth/cp_auth.h"
 #include "../cp_app.h"
+#include "cp_query.h"
 #include "cp_usage.h"
 
 
@@ -47,6 +48,10 @@ static const cp_usage_name_t  cp_usage_steps[] = {
     { "hour",   CP_USAGE_HOUR_MS },
     { "day",    CP_USAGE_DAY_MS },
     { NULL, 0 }
+};
+
+static const char *const  cp_usage_names[] = {
+    "from", "to", "step", "by", NULL
 };
 
 static const char *const  cp_usage_counts[] = {
@@ -147,6 +152,11 @@ cp_usage_parse(cp_req_t *r, cp_usage_ask_t *ask)
     const char             *step;
     const cp_usage_name_t  *n;
 
+    rc = cp_query_known(r, cp_usage_names);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
     ask->to_ms = cp_time_ms();
 
     rc = cp_usage_time(r, "to", &ask->to_ms);
@@ -162,7 +172,7 @@ cp_usage_parse(cp_req_t *r, cp_usage_ask_t *ask)
     }
 
     if (ask->from_ms >= ask->to_ms) {
-        return cp_err_field(&r->err, -1, 0, "from", "must be before to");
+        return cp_query_fault(r, "from", "must be before to");
     }
 
     /* counts are kept per minute: the one that holds `from` is included */
@@ -178,8 +188,7 @@ cp_usage_parse(cp_req_t *r, cp_usage_ask_t *ask)
         }
 
         if (n->name == NULL) {
-            return cp_err_field(&r->err, -1, 0, "step",
-                                "must be minute, hour or day");
+            return cp_query_fault(r, "step", "must be minute, hour or day");
         }
 
         ask->step_ms = n->bit;
@@ -197,8 +206,8 @@ cp_usage_time(cp_req_t *r, const char *name, int64_t *ms)
     s = cp_req_query(r, name);
 
     if (s && (!cp_time_parse(s, strlen(s), ms) || *ms < 0)) {
-        return cp_err_field(&r->err, -1, 0, name,
-                            "must be a time such as 2026-01-31T12:00:00Z");
+        return cp_query_fault(r, name, "must be a time such as"
+                              " 2026-01-31T12:00:00Z");
     }
 
     return CP_OK;
@@ -224,9 +233,8 @@ cp_usage_by(cp_req_t *r, unsigned *by)
         }
 
         if (n->name == NULL) {
-            return cp_err_field(&r->err, -1, 0, "by", "must be a list of "
-                                "application, subscription, api, operation,"
-                                " refused");
+            return cp_query_fault(r, "by", "must be a list of application,"
+                                  " subscription, api, operation, refused");
         }
 
         *by |= n->bit;
