@@ -193,7 +193,12 @@ $(OBJS)/t/replay/%: t/fuzz/fuzz_%.c t/fuzz/replay.c $(CORE_OBJ)
 	$(Q)$(CC_CORE) -It/fuzz -o $@ $(filter %.c %.o,$^) $(LINK) \
 		-lcrypto -lpthread -lm
 
-test-programs: $(UNIT_BIN) $(REPLAY_BIN)
+test-programs: $(UNIT_BIN) $(REPLAY_BIN) \
+	$(if $(SANITIZE),$(OBJS)/t/nodlclose.so)
+
+$(OBJS)/t/nodlclose.so: t/lib/nodlclose.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) -O1 -Wall -Wextra -Werror -shared -fPIC -o $@ $<
 
 unit: test-programs
 	$(TEST_ENV) $(PROVE) $(PROVE_FLAGS) t/unit.t

@@ -353,6 +353,7 @@ sub sanitizer_env {
         my $cc = config('CC') || 'cc';
         chomp(my @libs = map { `$cc -print-file-name=$_` }
                          qw(libasan.so libubsan.so));
+        push @libs, "$OBJS/t/nodlclose.so";
         $env{LD_PRELOAD} = join ' ', @libs;
     }
     return %env;
