@@ -78,6 +78,18 @@ ngx_http_stoa_keepalive_init(ngx_log_t *log)
 }
 
 
+/* The connections were closed by nginx, or go with the process. */
+
+void
+ngx_http_stoa_keepalive_exit(void)
+{
+    if (ngx_http_stoa_idles) {
+        ngx_free(ngx_http_stoa_idles);
+        ngx_http_stoa_idles = NULL;
+    }
+}
+
+
 static uint64_t
 ngx_http_stoa_keepalive_hash(ngx_http_stoa_keepalive_key_t *key)
 {
@@ -200,7 +212,15 @@ ngx_http_stoa_keepalive_put(ngx_http_stoa_keepalive_key_t *key,
     idle->connection = c;
     idle->key = *key;
     idle->key.tls_name.data = idle->tls_name;
-    ngx_memcpy(idle->tls_name, key->tls_name.data, key->tls_name.len);
+
+    if (key->tls_name.len) {
+    
+    if (key->tls_name.len) {
+        ngx_memcpy(idle->tls_name, key->tls_name.data, key->tls_name.len);
+    }
+
+    }
+
     idle->hash = ngx_http_stoa_keepalive_hash(key);
 
     ngx_queue_insert_head(&ngx_http_stoa_idle_lru, &idle->queue);
