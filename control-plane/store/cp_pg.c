@@ -20,6 +20,7 @@
 
 #define CP_PG_PARAMS_MAX  64
 #define CP_PG_COLS_MAX    128
+#define CP_PG_QUIET_MS    1000
 #define CP_PG_LOCK        "4932145960130637154"     /* of migrations         */
 
 /* Types that are read as numbers (pg_type.oid). */
@@ -125,6 +126,28 @@ cp_pg_notice(void *ctx, const char *text)
 }
 
 
+/* While the server is away every request finds that out: one line a second
+ * is enough. */
+
+static cp_log_level_e
+cp_pg_level(void)
+{
+    int64_t                 now, last;
+    static _Atomic int64_t  said;
+
+    now = cp_time_mono_ms();
+    last = said;
+
+    if (last != 0 && now - last < CP_PG_QUIET_MS) {
+        return CP_LOG_DEBUG;
+    }
+
+    said = now;
+
+    return CP_LOG_ERROR;
+}
+
+
 PGconn *
 cp_pg_connect_raw(const char *url, cp_err_t *err)
 {
@@ -144,7 +167,7 @@ cp_pg_connect_raw(const char *url, cp_err_t *err)
 
     if (PQstatus(pg) != CONNECTION_OK) {
 
-        cp_log(CP_LOG_ERROR, "db", "cannot connect: %.*s",
+        cp_log(cp_pg_level(), "db", "cannot connect: %.*s",
                (int) strcspn(PQerrorMessage(pg), "\n"), PQerrorMessage(pg));
         (void) cp_err_set(err, "unavailable", "cannot connect to the "
                           "database: %.*s",
