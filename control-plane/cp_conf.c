@@ -58,6 +58,9 @@ static const cp_opt_t  cp_opts[] = {
     cp_opt(admin_token_file, CP_OPT_TEXT, "", 0, 1000, NULL,
            "where the first platform-admin token is written when there is "
            "none"),
+    cp_opt(upstream_ca_file, CP_OPT_TEXT, "", 0, 1000, NULL,
+           "PEM file with the CAs that discovery verifies MCP servers with; "
+           "the system's when empty"),
     cp_opt(log_level, CP_OPT_TEXT, "info", 1, 10, " debug info warn error ",
            "debug, info, warn or error"),
     cp_opt(log_format, CP_OPT_TEXT, "text", 1, 10, " text json ",

@@ -26,6 +26,7 @@ typedef struct {
     const char  *tls_key;
     const char  *pepper_file;
     const char  *admin_token_file;     /* first platform-admin token        */
+    const char  *upstream_ca_file;     /* "" the system's                   */
     const char  *log_level;
     const char  *log_format;
     bool         access_log;

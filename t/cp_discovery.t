@@ -10,7 +10,7 @@ use Test::Stoa;
 use Test::Stoa::Demo;
 use Test::Stoa::MCP;
 
-my $t = Test::Stoa->new;
+my $t = Test::Stoa->new->has('openssl');
 $t->control;
 
 my $META = 'io.modelcontextprotocol';
@@ -261,6 +261,42 @@ $t->apply(mcp_api('second', [$dead, "http://127.0.0.1:$origin/sse"],
 is(discovered('second', 'ok|failed')->{state}, 'ok', 'the second target');
 my ($last) = reverse grep { $_->{path} eq '/sse' } $t->origin_log;
 is($last->{headers}{host}, 'mcp.example', 'host_header');
+
+# TLS: checked against the configured CAs, with a name of its own
+
+my ($cert, $tls_key) = ($t->dir('up.pem'), $t->dir('up.key'));
+$t->run_cmd(['openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes',
+             '-subj', '/CN=up.example', '-days', '2', '-keyout', $tls_key,
+             '-addext', 'subjectAltName=DNS:up.example', '-out', $cert]);
+$t->write_file('tls/nginx.conf', $t->bare_conf(<<"END", name => 'plaintls'));
+        listen 127.0.0.1:%%PORT_tls%% ssl;
+        ssl_certificate $cert;
+        ssl_certificate_key $tls_key;
+        location / { proxy_pass http://127.0.0.1:$origin; }
+END
+$t->start_nginx('tls');
+my $https = 'https://127.0.0.1:' . $t->port('tls') . '/plain';
+my %tls = (
+    tlsno => {}, tlsoff => { verify => JSON::PP::false },
+    tlsname => { server_name => 'up.example' },
+    tlsother => { server_name => 'down.example' },
+);
+my %ok = (tlsoff => 1);
+for my $ca ('', $cert) {
+    if ($ca) {
+        $ok{tlsname} = 1;
+        $t->stop('control');
+        $t->control(args => ["--upstream-ca-file=$ca"]);
+    } else {
+        $t->apply(join '', map { mcp_api($_, $https, tls => $tls{$_}) }
+                  sort keys %tls);
+    }
+    for my $name (sort keys %tls) {
+        my $d = discover($name)->{json};
+        is($d->{state}, $ok{$name} ? 'ok' : 'failed',
+           "$name, " . ($ca ? 'with the CA' : 'with the system\'s CAs'));
+    }
+}
 
 # it is tried again by itself
 

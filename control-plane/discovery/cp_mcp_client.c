@@ -382,6 +382,11 @@ cp_mcp_setup(cp_mcp_client_t *m, struct curl_slist *headers, const char *body,
                      (long) CP_DISCOVERY_CONNECT_MS);
     curl_easy_setopt(h, CURLOPT_SSL_VERIFYPEER, m->target->verify ? 1L : 0L);
     curl_easy_setopt(h, CURLOPT_SSL_VERIFYHOST, m->target->verify ? 2L : 0L);
+
+    if (m->app->conf.upstream_ca_file[0] != '\0') {
+        curl_easy_setopt(h, CURLOPT_CAINFO, m->app->conf.upstream_ca_file);
+    }
+
     curl_easy_setopt(h, CURLOPT_WRITEFUNCTION, cp_mcp_on_data);
     curl_easy_setopt(h, CURLOPT_WRITEDATA, m);
     curl_easy_setopt(h, CURLOPT_HEADERFUNCTION, cp_mcp_on_header);

@@ -135,6 +135,7 @@ ctl_subscription_id(ctl_t *c, const char *name, const char **id)
     ctl_exit_e   rc;
     const char  *slash, *path, *state, *app;
 
+    *id = NULL;
     slash = strchr(name, '/');
 
     if (slash == NULL) {
