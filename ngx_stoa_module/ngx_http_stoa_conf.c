@@ -284,8 +284,10 @@ ngx_http_stoa_conf_secret(ngx_conf_t *cf, ngx_str_t *directive,
     if (st.st_mode & (S_IRWXO|S_IWGRP)) {
         ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
                            "\"%V\" of \"%V\" is a secret, but others may "
-                           "access it (mode %04xo)", file, directive,
-                           (ngx_uint_t) st.st_mode & 07777);
+                           "access it (mode 0%ui%ui%ui)", file, directive,
+                           (ngx_uint_t) (st.st_mode >> 6 & 7),
+                           (ngx_uint_t) (st.st_mode >> 3 & 7),
+                           (ngx_uint_t) (st.st_mode & 7));
     }
 
     return NGX_CONF_OK;
