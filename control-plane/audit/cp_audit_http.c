@@ -28,8 +28,10 @@ static const struct {
     { NULL, NULL }
 };
 
+/* one: a single chain, whose order is that of seq; else by time. */
 typedef struct {
     cp_req_t    *r;
+    bool         one;
     const char  *where;
     cp_val_t     args[CP_AUDIT_ARGS_MAX];
     unsigned     n;
@@ -184,17 +186,17 @@ static cp_rc_t
 cp_audit_select(cp_req_t *r, cp_tx_t *tx, const cp_audit_query_t *q,
     bool desc, int64_t limit, cp_rows_t *rows)
 {
-    const char  *way;
+    const char  *order;
 
-    way = desc ? "DESC" : "ASC";
+    order = q->one ? (desc ? "seq DESC" : "seq")
+            : desc ? "at DESC, tenant DESC, seq DESC" : "at, tenant, seq";
 
     return cp_tx_query(tx, r->arena,
                        cp_arena_printf(r->arena, "SELECT tenant, seq, at,"
                            " actor_kind, actor_id, actor_name, action, kind,"
                            " resource, resource_name, diff, request_id, hash"
-                           " FROM audit WHERE %s ORDER BY at %s, tenant %s,"
-                           " seq %s LIMIT %" PRId64, q->where, way, way, way,
-                           limit + 1),
+                           " FROM audit WHERE %s ORDER BY %s LIMIT %" PRId64,
+                           q->where, order, limit + 1),
                        q->args, q->n, rows, &r->err);
 }
 
@@ -213,6 +215,8 @@ cp_audit_where(cp_req_t *r, cp_tx_t *tx, cp_audit_query_t *q, bool desc,
     if (rc != CP_OK) {
         return rc;
     }
+
+    q->one = chain != NULL;
 
     if (chain) {
         cp_audit_and(q, "tenant =", cp_text(chain));
@@ -288,6 +292,11 @@ cp_audit_after(cp_req_t *r, cp_audit_query_t *q, bool desc, const char *key)
     if (seq < 0 || *end != ':' || q->n + 3 > CP_AUDIT_ARGS_MAX) {
         return cp_err_set(&r->err, "bad_request",
                           "the cursor is not one of ours");
+    }
+
+    if (q->one) {
+        cp_audit_and(q, desc ? "seq <" : "seq >", cp_int(seq));
+        return CP_OK;
     }
 
     q->args[q->n] = cp_int(at);

@@ -9,7 +9,7 @@
 
 
 #define CP_TOUCHED_SLOTS  1024
-#define CP_FLUSH_ARENA    ((size_t) 64 * 1024 * 1024)
+#define CP_FLUSH_ARENA    ((size_t) 256 * 1024 * 1024)
 
 
 typedef struct cp_touched_s  cp_touched_t;

@@ -8,6 +8,10 @@
 #include "cp_tables.h"
 
 
+#define CP_DEPEND_PORTION  100
+#define CP_DEPEND_ARENA    (256 * 1024 * 1024)
+
+
 typedef enum {
     CP_DEP_OWNED,              /* goes with it                              */
     CP_DEP_LIVE,               /* forbids while in use, unless forced       */
@@ -64,10 +68,12 @@ static const cp_dependency_t  cp_dependencies[] = {
 };
 
 
-static cp_rc_t cp_depend_one(cp_req_t *r, cp_tx_t *tx,
+static cp_rc_t cp_depend_refuse(cp_req_t *r, cp_tx_t *tx,
     const cp_dependency_t *d, const char *id, bool force);
-static bool cp_depend_forbids(const cp_dependency_t *d, const cp_json_t *row,
-    bool force);
+static cp_rc_t cp_depend_sweep(cp_req_t *r, cp_tx_t *tx,
+    const cp_dependency_t *d, const char *id, bool force);
+static cp_rc_t cp_depend_portion(cp_req_t *r, cp_tx_t *tx,
+    const cp_dependency_t *d, const char *id, bool force, unsigned *n);
 
 
 cp_rc_t
@@ -82,7 +88,12 @@ cp_depend_clear(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
             continue;
         }
 
-        rc = cp_depend_one(r, tx, d, cp_json_str(row, "id"), force);
+        rc = cp_depend_refuse(r, tx, d, cp_json_str(row, "id"), force);
+
+        if (rc == CP_OK) {
+            rc = cp_depend_sweep(r, tx, d, cp_json_str(row, "id"), force);
+        }
+
         if (rc != CP_OK) {
             return rc;
         }
@@ -92,45 +103,123 @@ cp_depend_clear(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
 }
 
 
+/* The rows that refer to it; $1 is cp_depend_arg(). */
+static char *
+cp_depend_where(cp_arena_t *a, const cp_dependency_t *d)
+{
+    return cp_arena_printf(a, d->list ? "\"%s\" LIKE $1" : "\"%s\" = $1",
+                           d->column);
+}
+
+
+static cp_val_t
+cp_depend_arg(cp_arena_t *a, const cp_dependency_t *d, const char *id)
+{
+    return cp_text(d->list ? cp_arena_printf(a, "%%\"%s\"%%", id) : id);
+}
+
+
 static cp_rc_t
-cp_depend_one(cp_req_t *r, cp_tx_t *tx, const cp_dependency_t *d,
+cp_depend_refuse(cp_req_t *r, cp_tx_t *tx, const cp_dependency_t *d,
     const char *id, bool force)
 {
-    cp_rc_t          rc;
-    unsigned         n;
-    cp_json_t       *rows, *row;
-    const char      *name;
-    cp_row_query_t   q = { NULL, "\"id\"", 0, false };
+    cp_rc_t      rc;
+    int64_t      n;
+    cp_rows_t    rows;
+    const char  *live;
+
+    if (d->how == CP_DEP_OWNED || d->how == CP_DEP_PLAIN
+        || (force && d->how != CP_DEP_REFUSE))
+    {
+        return CP_OK;
+    }
+
+    live = d->how == CP_DEP_LIVE
+           ? " AND \"state\" IN ('pending', 'active', 'suspended')" : "";
+
+    rc = cp_tx_query(tx, r->arena,
+                     cp_arena_printf(r->arena, "SELECT COUNT(*), MIN(\"%s\")"
+                                     " FROM \"%s\" WHERE %s%s",
+                                     d->by->by_id ? "id" : "name",
+                                     d->by->table,
+                                     cp_depend_where(r->arena, d), live),
+                     cp_args(cp_depend_arg(r->arena, d, id)), &rows,
+                     &r->err);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    n = cp_cell(&rows, 0, 0)->i;
+
+    return n == 0 ? CP_OK
+           : cp_err_set(&r->err, "in_use", "%" PRId64 " %s%s it, such as"
+                        " \"%s\"%s", n, d->by->kind,
+                        n == 1 ? " uses" : "s use", cp_cell(&rows, 0, 1)->p,
+                        d->how == CP_DEP_REFUSE
+                        ? "" : "; force=1 removes what does");
+}
+
+
+/*
+ * In portions with an arena each: a tenant may own any number of keys.  The
+ * request's texts of errors, and what is deferred, live elsewhere.
+ */
+static cp_rc_t
+cp_depend_sweep(cp_req_t *r, cp_tx_t *tx, const cp_dependency_t *d,
+    const char *id, bool force)
+{
+    cp_rc_t      rc;
+    unsigned     n;
+    cp_arena_t  *whole;
 
     if (d->how == CP_DEP_PLAIN) {
         return cp_tx_query(tx, r->arena, d->column, cp_args(cp_text(id)),
                            NULL, &r->err);
     }
 
-    q.where = cp_arena_printf(r->arena, d->list ? "\"%s\" LIKE $1"
-                                                : "\"%s\" = $1", d->column);
+    if (d->how == CP_DEP_REFUSE) {
+        return CP_OK;
+    }
+
+    whole = r->arena;
+
+    do {
+        r->arena = cp_arena_create(CP_DEPEND_ARENA);
+
+        if (r->arena == NULL) {
+            r->arena = whole;
+            return cp_err_set(&r->err, "internal", "no memory");
+        }
+
+        rc = cp_depend_portion(r, tx, d, id, force, &n);
+
+        cp_arena_destroy(r->arena);
+        r->arena = whole;
+
+    } while (rc == CP_OK && n == CP_DEPEND_PORTION);
+
+    return rc;
+}
+
+
+static cp_rc_t
+cp_depend_portion(cp_req_t *r, cp_tx_t *tx, const cp_dependency_t *d,
+    const char *id, bool force, unsigned *n)
+{
+    cp_rc_t          rc;
+    cp_json_t       *rows, *row;
+    cp_row_query_t   q = { NULL, "\"id\"", CP_DEPEND_PORTION, false };
+
+    q.where = cp_depend_where(r->arena, d);
 
     rc = cp_row_select(tx, r->arena, d->by, &q,
-                       cp_args(cp_text(d->list
-                               ? cp_arena_printf(r->arena, "%%\"%s\"%%", id)
-                               : id)), &rows, &r->err);
+                       cp_args(cp_depend_arg(r->arena, d, id)), &rows,
+                       &r->err);
     if (rc != CP_OK) {
         return rc;
     }
 
-    for (row = rows->first, n = 0, name = NULL; row; row = row->next) {
-        if (cp_depend_forbids(d, row, force) && n++ == 0) {
-            name = cp_json_str(row, d->by->by_id ? "id" : "name");
-        }
-    }
-
-    if (n) {
-        return cp_err_set(&r->err, "in_use",
-                          "%u %s%s it, such as \"%s\"%s", n, d->by->kind,
-                          n == 1 ? " uses" : "s use", name,
-                          d->how == CP_DEP_REFUSE
-                          ? "" : "; force=1 removes what does");
-    }
+    *n = rows->n;
 
     /* the right to remove the owner is the right to remove what goes with it,
      * a subscriber's row of another tenant too: that is what force is for */
@@ -143,29 +232,4 @@ cp_depend_one(cp_req_t *r, cp_tx_t *tx, const cp_dependency_t *d,
     }
 
     return CP_OK;
-}
-
-
-static bool
-cp_depend_forbids(const cp_dependency_t *d, const cp_json_t *row, bool force)
-{
-    const char  *state;
-
-    switch (d->how) {
-
-    case CP_DEP_REFUSE:
-        return true;
-
-    case CP_DEP_FORCE:
-        return !force;
-
-    case CP_DEP_LIVE:
-        state = cp_json_str(row, "state");
-        return !force && (strcmp(state, "pending") == 0
-                          || strcmp(state, "active") == 0
-                          || strcmp(state, "suspended") == 0);
-
-    default:
-        return false;
-    }
 }

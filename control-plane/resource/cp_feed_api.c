@@ -8,6 +8,9 @@
 #include "cp_feed_bodies.h"
 
 
+#define CP_TOOL_ARENA  ((size_t) 256 * 1024 * 1024)
+
+
 static cp_rc_t cp_api_record(cp_tx_t *tx, cp_arena_t *a,
     const cp_json_t *api, cp_json_t **body, cp_err_t *err);
 static bool cp_api_served(const cp_json_t *api);
@@ -284,33 +287,45 @@ cp_api_operations(cp_tx_t *tx, cp_arena_t *a, const char *id,
 }
 
 
-/* Tools come and go with their api. */
+/*
+ * Tools come and go with their api.  One at a time, in an arena of its own:
+ * a thousand definitions may be large.
+ */
 static cp_rc_t
 cp_api_tools(cp_tx_t *tx, cp_arena_t *a, const cp_json_t *api,
     const char *id, cp_err_t *err)
 {
-    cp_rc_t         rc;
-    cp_json_t      *tools, *m;
-    cp_row_query_t  q = { "\"api\" = $1", "\"name\"", 0, true };
+    cp_rc_t      rc;
+    unsigned     i;
+    cp_rows_t    rows;
+    cp_json_t   *tool;
+    cp_arena_t  *one;
 
     if (api == NULL || strcmp(cp_json_str(api, "kind"), "mcp") != 0) {
         return CP_OK;
     }
 
-    rc = cp_row_select(tx, a, &cp_res_tool, &q, cp_args(cp_text(id)), &tools,
-                       err);
-    if (rc != CP_OK) {
-        return rc;
-    }
+    rc = cp_tx_query(tx, a, "SELECT id FROM tools WHERE api = $1"
+                     " ORDER BY name", cp_args(cp_text(id)), &rows, err);
 
-    for (m = tools->first; m; m = m->next) {
-        rc = cp_tool_put(tx, a, m, api, err);
-        if (rc != CP_OK) {
-            return rc;
+    for (i = 0; rc == CP_OK && i < rows.rows; i++) {
+        one = cp_arena_create(CP_TOOL_ARENA);
+
+        if (one == NULL) {
+            return cp_err_set(err, "internal", "no memory");
         }
+
+        rc = cp_row_load(tx, one, &cp_res_tool, cp_cell(&rows, i, 0)->p,
+                         &tool, err);
+
+        if (rc == CP_OK && tool) {
+            rc = cp_tool_put(tx, one, tool, api, err);
+        }
+
+        cp_arena_destroy(one);
     }
 
-    return CP_OK;
+    return rc;
 }
 
 
