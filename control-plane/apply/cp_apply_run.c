@@ -223,7 +223,7 @@ cp_apply_tenant(cp_apply_t *ap, const char *name, const char **id)
 {
     cp_rc_t              rc;
     uint64_t             slot;
-    cp_apply_tenant_t   *t;
+    cp_apply_tenant_t   *t, *same;
 
     slot = stoa_hash64(name, strlen(name), 0) % CP_APPLY_TENANTS;
 
@@ -253,10 +253,19 @@ cp_apply_tenant(cp_apply_t *ap, const char *name, const char **id)
     t->name = cp_arena_strdup(ap->arena, name);
     t->id = cp_arena_strdup(ap->arena, *id);
     t->hash_next = ap->tenant[slot];
-    t->next = ap->tenants;
     ap->tenant[slot] = t;
-    ap->tenants = t;
     *id = t->id;
+
+    /* named by its id here, by its name there: still one tenant */
+
+    for (same = ap->tenants; same; same = same->next) {
+        if (strcmp(same->id, t->id) == 0) {
+            return CP_OK;
+        }
+    }
+
+    t->next = ap->tenants;
+    ap->tenants = t;
 
     return CP_OK;
 }

@@ -13,23 +13,33 @@
 #include "cp_document.h"
 
 
-#define CP_DUMP_MAX    (256 * 1024 * 1024)
+#define CP_DUMP_MAX    (512 * 1024 * 1024)
+#define CP_DUMP_PAGE   1000
 #define CP_DUMP_ARENA  ((size_t) 1024 * 1024 * 1024)
 
 
 typedef struct {
     const char  *key;                   /* sorts it among its kind           */
     cp_json_t   *document;
+    size_t       at;                    /* its text in `texts`               */
+    size_t       len;
 } cp_dump_item_t;
 
 typedef struct {
     cp_req_t             *r;
     cp_tx_t              *tx;
-    cp_arena_t           *arena;        /* of one kind of one tenant         */
+    cp_arena_t           *arena;        /* of a page of rows                 */
     const cp_resource_t  *res;
     const char           *tenant;       /* name; NULL: top-level kinds       */
     cp_names_t            names;
     stoa_buf_t            out;
+
+    /* One kind of one tenant: texts as they come, sorted at its end. */
+    stoa_buf_t            texts;
+    cp_arena_t           *keys;
+    cp_dump_item_t       *item;
+    size_t                n;
+    size_t                size;
 } cp_dump_t;
 
 typedef struct {
@@ -44,8 +54,11 @@ static cp_rc_t cp_dump_all(cp_dump_t *dump, const cp_dump_tenant_t *tenants,
     unsigned n);
 static cp_rc_t cp_dump_kind(cp_dump_t *dump, const cp_resource_t *res,
     const cp_dump_tenant_t *t);
+static cp_rc_t cp_dump_page(cp_dump_t *dump, const cp_dump_tenant_t *t,
+    const char **last);
+static cp_rc_t cp_dump_add(cp_dump_t *dump, const cp_dump_item_t *item);
 static cp_rc_t cp_dump_rows(cp_dump_t *dump, const cp_dump_tenant_t *t,
-    cp_json_t **rows);
+    const char *last, cp_json_t **rows);
 static cp_rc_t cp_dump_item(cp_dump_t *dump, const cp_json_t *row,
     cp_dump_item_t *item);
 static const char *cp_dump_key(cp_dump_t *dump, const cp_json_t *obj);
@@ -89,6 +102,7 @@ cp_dump_get(cp_req_t *r)
     }
 
     cp_tx_rollback(dump.tx);
+    free(dump.item);
 
     if (rc == CP_OK && dump.out.rc != STOA_OK) {
         rc = cp_err_set(&r->err, "too_large",
@@ -199,13 +213,55 @@ static cp_rc_t
 cp_dump_kind(cp_dump_t *dump, const cp_resource_t *res,
     const cp_dump_tenant_t *t)
 {
-    cp_rc_t          rc;
-    unsigned         i, n;
-    cp_json_t       *rows, *row;
-    cp_dump_item_t  *item;
+    size_t       i;
+    cp_rc_t      rc;
+    const char  *last;
 
     dump->res = res;
     dump->tenant = res->parent ? t->name : NULL;
+    dump->keys = cp_arena_create(CP_DUMP_ARENA);
+    dump->n = 0;
+    stoa_buf_init(&dump->texts, CP_DUMP_MAX);
+
+    last = dump->keys ? "" : NULL;
+    rc = last ? CP_OK
+         : cp_err_set(&dump->r->err, "internal", "out of memory");
+
+    while (rc == CP_OK && last) {
+        rc = cp_dump_page(dump, t, &last);
+    }
+
+    if (rc == CP_OK && dump->n) {
+        qsort(dump->item, dump->n, sizeof(cp_dump_item_t), cp_dump_compare);
+    }
+
+    for (i = 0; rc == CP_OK && i < dump->n; i++) {
+        stoa_buf_addz(&dump->out, "---\n");
+        stoa_buf_add(&dump->out, dump->texts.data + dump->item[i].at,
+                     dump->item[i].len);
+    }
+
+    /* a text too many is found out at the end, as with `out` */
+
+    if (dump->texts.rc != STOA_OK) {
+        dump->out.rc = dump->texts.rc;
+    }
+
+    stoa_buf_free(&dump->texts);
+    cp_arena_destroy(dump->keys);
+
+    return rc;
+}
+
+
+/* The next rows by id; *last NULL: there are no more. */
+static cp_rc_t
+cp_dump_page(cp_dump_t *dump, const cp_dump_tenant_t *t, const char **last)
+{
+    cp_rc_t          rc;
+    cp_json_t       *rows, *row;
+    cp_dump_item_t   item;
+
     dump->arena = cp_arena_create(CP_DUMP_ARENA);
 
     if (dump->arena == NULL) {
@@ -214,32 +270,27 @@ cp_dump_kind(cp_dump_t *dump, const cp_resource_t *res,
 
     cp_names_init(&dump->names, dump->tx, dump->arena, &dump->r->err);
 
-    rc = cp_dump_rows(dump, t, &rows);
-    if (rc != CP_OK) {
-        goto done;
-    }
+    rc = cp_dump_rows(dump, t, *last, &rows);
 
-    item = cp_arena_alloc(dump->arena, (rows->n + 1) * sizeof(cp_dump_item_t));
-    if (item == NULL) {
-        rc = cp_err_set(&dump->r->err, "internal", "out of memory");
-        goto done;
-    }
+    for (row = rc == CP_OK ? rows->first : NULL; row; row = row->next) {
 
-    for (row = rows->first, n = 0; row; row = row->next, n++) {
-        rc = cp_dump_item(dump, row, &item[n]);
+        rc = cp_dump_item(dump, row, &item);
+
+        if (rc == CP_OK) {
+            item.at = dump->texts.len;
+            cp_yaml_write(&dump->texts, item.document, 0);
+            item.len = dump->texts.len - item.at;
+            rc = cp_dump_add(dump, &item);
+        }
+
         if (rc != CP_OK) {
-            goto done;
+            break;
         }
     }
 
-    qsort(item, n, sizeof(cp_dump_item_t), cp_dump_compare);
-
-    for (i = 0; i < n; i++) {
-        stoa_buf_addz(&dump->out, "---\n");
-        cp_yaml_write(&dump->out, item[i].document, 0);
-    }
-
-done:
+    *last = rc == CP_OK && rows->n == CP_DUMP_PAGE
+            ? cp_arena_strdup(dump->keys, cp_json_str(rows->last, "id"))
+            : NULL;
 
     cp_arena_destroy(dump->arena);
 
@@ -247,28 +298,54 @@ done:
 }
 
 
-/* A subscription that has ended is a record, not configuration. */
 static cp_rc_t
-cp_dump_rows(cp_dump_t *dump, const cp_dump_tenant_t *t, cp_json_t **rows)
+cp_dump_add(cp_dump_t *dump, const cp_dump_item_t *item)
 {
-    cp_row_query_t  q = { NULL, NULL, 0, true };
+    cp_dump_item_t  *more;
+
+    if (dump->n == dump->size) {
+        more = realloc(dump->item, (dump->size + 512) * 2
+                                   * sizeof(cp_dump_item_t));
+        if (more == NULL) {
+            return cp_err_set(&dump->r->err, "internal", "out of memory");
+        }
+
+        dump->item = more;
+        dump->size = (dump->size + 512) * 2;
+    }
+
+    dump->item[dump->n] = *item;
+    dump->item[dump->n].key = cp_arena_strdup(dump->keys, item->key);
+
+    return dump->item[dump->n++].key
+           ? CP_OK : cp_err_set(&dump->r->err, "internal", "out of memory");
+}
+
+
+/* A subscription that has ended is a record, not configuration.  $1: after
+ * this id. */
+static cp_rc_t
+cp_dump_rows(cp_dump_t *dump, const cp_dump_tenant_t *t, const char *last,
+    cp_json_t **rows)
+{
+    cp_row_query_t  q = { "\"id\" > $1", "\"id\"", CP_DUMP_PAGE, true };
 
     if (dump->res == &cp_res_tenant) {
-        q.where = "\"id\" = $1";
+        q.where = "\"id\" > $1 AND \"id\" = $2";
 
     } else if (dump->res == &cp_res_subscription) {
-        q.where = "\"tenant\" = $1 AND \"state\" NOT IN"
+        q.where = "\"id\" > $1 AND \"tenant\" = $2 AND \"state\" NOT IN"
                   " ('revoked', 'rejected', 'expired')";
 
     } else if (dump->res->parent) {
-        q.where = "\"tenant\" = $1";
+        q.where = "\"id\" > $1 AND \"tenant\" = $2";
     }
 
-    return q.where
-           ? cp_row_select(dump->tx, dump->arena, dump->res, &q,
-                           cp_args(cp_text(t->id)), rows, &dump->r->err)
-           : cp_row_select(dump->tx, dump->arena, dump->res, &q, NULL, 0,
-                           rows, &dump->r->err);
+    return t ? cp_row_select(dump->tx, dump->arena, dump->res, &q,
+                             cp_args(cp_text(last), cp_text(t->id)), rows,
+                             &dump->r->err)
+             : cp_row_select(dump->tx, dump->arena, dump->res, &q,
+                             cp_args(cp_text(last)), rows, &dump->r->err);
 }
 
 

@@ -35,17 +35,19 @@ static cp_rc_t cp_prune_delete(cp_apply_t *ap, void *data);
 static int cp_prune_compare(const void *one, const void *two);
 
 
+#define CP_PRUNE_MAX  50000             /* rows of one kind of one tenant    */
+
 /* $1: the tenant.  The label is what the answer calls it. */
 
 static const char  cp_prune_sql_named[] =
-    "SELECT id, name FROM \"%s\" WHERE tenant = $1 ORDER BY id";
+    "SELECT id, name FROM \"%s\" WHERE tenant = $1 ORDER BY id LIMIT 50000";
 
 static const char  cp_prune_sql_subscriptions[] =
     "SELECT s.id, a.name || '/' || COALESCE(p.name, v.name, '')"
     " FROM subscriptions s JOIN applications a ON a.id = s.application"
     " LEFT JOIN apis p ON p.id = s.api LEFT JOIN servers v ON v.id = s.server"
     " WHERE s.tenant = $1 AND s.state NOT IN"
-    " ('revoked', 'rejected', 'expired') ORDER BY s.id";
+    " ('revoked', 'rejected', 'expired') ORDER BY s.id LIMIT 50000";
 
 
 cp_rc_t
@@ -125,6 +127,12 @@ cp_prune_find(cp_apply_t *ap, cp_prune_t *p, const cp_resource_t *res,
                      &ap->r->err);
     if (rc != CP_OK) {
         return rc;
+    }
+
+    if (rows.rows == CP_PRUNE_MAX) {
+        return cp_err_set(&ap->r->err, "delete_guard", "there are %d %s or"
+                          " more in %s: too many to prune", CP_PRUNE_MAX,
+                          res->plural, t->name);
     }
 
     v.res = res;
