@@ -272,6 +272,7 @@ ngx_http_stoa_api_t *ngx_http_stoa_api_get(ngx_http_request_t *r,
 /* For what outlives a request (a background resolve). */
 void ngx_http_stoa_api_hold(ngx_http_stoa_api_t *api);
 void ngx_http_stoa_api_release(ngx_http_stoa_api_t *api);
+void ngx_http_stoa_api_exit(void);
 
 /* The operation for a method and a path relative to the api's base.  NGX_OK:
  * *index is its index; NGX_DECLINED: no path matches; NGX_ABORT: one does, but
@@ -428,6 +429,9 @@ ngx_http_stoa_ctx_t *ngx_http_stoa_ctx_create(ngx_http_request_t *r);
  * from the handler of a foreign event, which runs posted requests next. */
 void ngx_http_stoa_pipeline_wake(ngx_http_request_t *r);
 
+/* At the end of a process: frees what the pipeline kept in it. */
+void ngx_http_stoa_pipeline_exit(void);
+
 /* May callers of this tenant know of the api? */
 ngx_uint_t ngx_http_stoa_visible(const stoa_rec_api_t *rec,
     const stoa_id_t *tenant);
@@ -513,6 +517,7 @@ ngx_connection_t *ngx_http_stoa_keepalive_get(
     ngx_http_stoa_keepalive_key_t *key, ngx_log_t *log);
 ngx_int_t ngx_http_stoa_keepalive_put(ngx_http_stoa_keepalive_key_t *key,
     ngx_connection_t *c);
+void ngx_http_stoa_keepalive_exit(void);
 
 
 /* ---- variables, account ------------------------------------------------ */

@@ -113,6 +113,28 @@ ngx_http_stoa_api_release(ngx_http_stoa_api_t *api)
 }
 
 
+/* At the end of a process; requests that are cut off release nothing. */
+
+void
+ngx_http_stoa_api_exit(void)
+{
+    ngx_queue_t          *q;
+    ngx_http_stoa_api_t  *api;
+
+    if (ngx_http_stoa_api_lru.next == NULL) {
+        return;
+    }
+
+    while (!ngx_queue_empty(&ngx_http_stoa_api_lru)) {
+        q = ngx_queue_head(&ngx_http_stoa_api_lru);
+        api = ngx_queue_data(q, ngx_http_stoa_api_t, queue);
+
+        api->refs = 0;
+        ngx_http_stoa_api_evict(api);
+    }
+}
+
+
 static void
 ngx_http_stoa_api_cleanup(void *data)
 {

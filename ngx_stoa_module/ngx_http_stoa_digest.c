@@ -21,6 +21,13 @@ static ngx_int_t ngx_http_stoa_hmac_pad(EVP_MD_CTX **ctx, const u_char *key,
 static EVP_MD      *ngx_http_stoa_digest_md;
 static EVP_MD_CTX  *ngx_http_stoa_digest_ctx;
 
+/* Of HMAC keys, for the end of the process: the pepper's and our own. */
+
+#define NGX_HTTP_STOA_HMAC_MAX  8
+
+static EVP_MD_CTX  *ngx_http_stoa_hmac_ctx[NGX_HTTP_STOA_HMAC_MAX];
+static ngx_uint_t   ngx_http_stoa_hmac_n;
+
 
 static ngx_int_t
 ngx_http_stoa_digest_init(void)
@@ -39,6 +46,21 @@ ngx_http_stoa_digest_init(void)
     ngx_http_stoa_digest_ctx = EVP_MD_CTX_new();
 
     return ngx_http_stoa_digest_ctx ? NGX_OK : NGX_ERROR;
+}
+
+
+void
+ngx_http_stoa_digest_exit(void)
+{
+    while (ngx_http_stoa_hmac_n) {
+        EVP_MD_CTX_free(ngx_http_stoa_hmac_ctx[--ngx_http_stoa_hmac_n]);
+    }
+
+    EVP_MD_CTX_free(ngx_http_stoa_digest_ctx);
+    EVP_MD_free(ngx_http_stoa_digest_md);
+
+    ngx_http_stoa_digest_ctx = NULL;
+    ngx_http_stoa_digest_md = NULL;
 }
 
 
@@ -106,10 +128,16 @@ ngx_http_stoa_hmac_pad(EVP_MD_CTX **ctx, const u_char *key, u_char pad)
     ngx_uint_t  i;
 
     if (*ctx == NULL) {
+        if (ngx_http_stoa_hmac_n == NGX_HTTP_STOA_HMAC_MAX) {
+            return NGX_ERROR;
+        }
+
         *ctx = EVP_MD_CTX_new();
         if (*ctx == NULL) {
             return NGX_ERROR;
         }
+
+        ngx_http_stoa_hmac_ctx[ngx_http_stoa_hmac_n++] = *ctx;
     }
 
     for (i = 0; i < sizeof(block); i++) {

@@ -32,6 +32,8 @@ ngx_int_t ngx_http_stoa_hmac_init(ngx_http_stoa_hmac_t *h, const u_char *key,
 ngx_int_t ngx_http_stoa_hmac(ngx_http_stoa_hmac_t *h, const u_char *data,
     size_t len, u_char *out);
 
+void ngx_http_stoa_digest_exit(void);
+
 /* Unique, not secret: for ids of requests and traces. */
 ngx_int_t ngx_http_stoa_random(uint64_t *out, ngx_uint_t n);
 

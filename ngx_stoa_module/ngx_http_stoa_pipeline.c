@@ -10,6 +10,7 @@
 
 
 #include "ngx_http_stoa_mcp.h"
+#include "ngx_http_stoa_digest.h"
 
 
 typedef struct {
@@ -320,6 +321,15 @@ ngx_http_stoa_ctx_create(ngx_http_request_t *r)
     ngx_http_set_ctx(r, ctx, ngx_http_stoa_module);
 
     return ctx;
+}
+
+
+void
+ngx_http_stoa_pipeline_exit(void)
+{
+    ngx_http_stoa_api_exit();
+    ngx_http_stoa_keepalive_exit();
+    ngx_http_stoa_digest_exit();
 }
 
 
