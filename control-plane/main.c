@@ -146,11 +146,14 @@ cp_main_start(cp_app_t *app, cp_arena_t *a, cp_err_t *err)
         return rc;
     }
 
-    cp_db_on_head(app->db, cp_main_head, app);
-
     if (cp_http_create(app, err) == NULL) {
         return CP_ERROR;
     }
+
+    /* who came before the callback was there is woken once */
+
+    cp_db_on_head(app->db, cp_main_head, app);
+    cp_http_wake(app);
 
     if (cp_jobs_start(app) != CP_OK) {
         return cp_err_set(err, "internal", "cannot start threads");

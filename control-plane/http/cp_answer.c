@@ -272,7 +272,11 @@ cp_answer_stream(cp_call_t *call)
                    cp_answer_read_done);
 
     if (response == NULL) {
+
+        /* without memory: an empty answer is tried instead */
+
         cp_answer_read_done(call);
+        memset(s, 0, sizeof(cp_stream_t));
         return NULL;
     }
 
