@@ -142,7 +142,7 @@ is(rest('acme', 'apis/nobody/x')->{status}, 404, 'nor what is not there');
 $r = rest('acme', 'subscriptions');
 is($r->{json}{application}{name}, 'app', 'my application');
 is(join(' ', map { "$_->{name}:$_->{state}" } @{ $r->{json}{items} }),
-   'orders:active bot:active', 'my subscriptions');
+   'bot:active orders:active', 'my subscriptions');
 is(rest('acme', 'usage')->{json}{total}{requests}, 0, 'my usage');
 is(rest('acme', 'usage?days=32')->{status}, 422, 'not so long ago');
 is(rest('acme', 'health')->{json}{gateways}{offline}, 1, 'health');

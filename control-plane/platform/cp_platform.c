@@ -83,7 +83,8 @@ static const char  cp_sql_subscriptions[] =
     " FROM subscriptions s JOIN tenants tt ON tt.id = s.target_tenant"
     " JOIN plans p ON p.id = s.plan"
     " LEFT JOIN apis a ON a.id = s.api LEFT JOIN servers v ON v.id = s.server"
-    " WHERE s.application = $1 ORDER BY s.created_at, s.id LIMIT $2";
+    " WHERE s.application = $1"
+    " ORDER BY COALESCE(a.name, v.name), s.created_at, s.id LIMIT $2";
 
 static const char  cp_sql_gateways[] =
     "SELECT COALESCE(s.last_seen, 0) FROM gateways g"
