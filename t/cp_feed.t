@@ -231,4 +231,28 @@ is($all->pull->{status}, 200, 'who is not goes on');
 $all->status;
 is($all->shown->{sync}, 'in-sync', 'and is in sync');
 
+
+
+# What is left of a gateway that was removed goes too
+
+$fresh->status;
+my $gone = $fresh->shown->{id};
+$t->must('DELETE', "/v1/gateways/$fresh->{name}");
+is($fresh->get(since => 0)->{status}, 401, 'a removed gateway gets nothing');
+Test::Stoa::Feed::sql($t, "UPDATE gateway_status SET last_seen = 1"
+                          . " WHERE gateway = '$gone'");
+$ok = wait_until {
+    Test::Stoa::Feed::sql($t, 'SELECT COUNT(*) FROM gateway_status'
+                              . " WHERE gateway = '$gone'") == 0
+} 30;
+ok($ok, 'and what it said is forgotten');
+is($all->shown->{sync}, 'in-sync', 'others are not');
+
+my $m = $t->metrics('control');
+for my $kind (qw(snapshot delta nothing gone)) {
+    cmp_ok($m->{qq(stoa_control_feed_answers_total{kind="$kind"})} // 0, '>',
+           0, "answers are counted: $kind");
+}
+cmp_ok($m->{stoa_control_feed_rows_total}, '>', 6000, 'and rows');
+
 $t->done;

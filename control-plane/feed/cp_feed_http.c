@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "../cp_app.h"
+#include "../cp_metrics.h"
 #include "cp_feed.h"
 #include "cp_query.h"
 
@@ -50,6 +51,7 @@ static cp_rc_t cp_feed_check(cp_req_t *r, const cp_feed_ask_t *ask,
     const cp_feed_head_t *head);
 static cp_rc_t cp_feed_answer(cp_req_t *r, const cp_feed_ask_t *ask,
     const cp_feed_head_t *head);
+static void cp_feed_counted(const char *labels);
 static cp_rc_t cp_feed_page(cp_feed_stream_t *fs, stoa_buf_t *out,
     cp_err_t *err);
 static cp_rc_t cp_feed_rows(cp_feed_stream_t *fs, cp_arena_t *a,
@@ -178,6 +180,10 @@ cp_feed_resume(cp_req_t *r)
 
     if (rc == CP_OK) {
         rc = cp_feed_check(r, ask, &head);
+
+        if (rc != CP_OK) {
+            cp_feed_counted("kind=\"gone\"");
+        }
     }
 
     if (rc != CP_OK) {
@@ -221,6 +227,16 @@ cp_feed_check(cp_req_t *r, const cp_feed_ask_t *ask,
 }
 
 
+static void
+cp_feed_counted(const char *labels)
+{
+    cp_metric_add(cp_metric(CP_METRIC_COUNTER,
+                            "stoa_control_feed_answers_total", labels,
+                            "Answers to gateways that asked for the feed."),
+                  1);
+}
+
+
 static cp_rc_t
 cp_feed_answer(cp_req_t *r, const cp_feed_ask_t *ask,
     const cp_feed_head_t *head)
@@ -259,6 +275,10 @@ cp_feed_answer(cp_req_t *r, const cp_feed_ask_t *ask,
     if (rc != CP_OK) {
         return rc;
     }
+
+    cp_feed_counted(ask->since == 0 ? "kind=\"snapshot\""
+                    : ask->since == fs->head ? "kind=\"nothing\""
+                    : "kind=\"delta\"");
 
     if (!fs->done) {
         fs->first_len = r->out.len;
@@ -387,6 +407,10 @@ cp_feed_rows(cp_feed_stream_t *fs, cp_arena_t *a, cp_rows_t *rows,
     if (rows->rows == 0) {
         return cp_err_set(err, "internal", "feed_head has no row");
     }
+
+    cp_metric_add(cp_metric(CP_METRIC_COUNTER, "stoa_control_feed_rows_total",
+                            "", "Rows of the feed sent to gateways."),
+                  cp_cell(rows, 0, 0)->type == CP_VAL_NULL ? 0 : rows->rows);
 
     fs->head = cp_cell(rows, 0, 4)->i;
     known = fs->last > fs->live_until ? fs->last : fs->live_until;

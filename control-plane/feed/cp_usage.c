@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "../cp_app.h"
+#include "../cp_metrics.h"
 #include "cp_usage.h"
 
 
@@ -116,6 +117,12 @@ cp_usage_post(cp_req_t *r)
         return rc == CP_CONFLICT ? rc
                : cp_err_set(&r->err, "internal", "commit failed");
     }
+
+    cp_metric_add(cp_metric(CP_METRIC_COUNTER,
+                            "stoa_control_usage_batches_total",
+                            taken ? "result=\"applied\""
+                                  : "result=\"repeated\"",
+                            "Batches of usage that gateways sent."), 1);
 
     out = cp_json_object(r->arena);
     cp_json_set(r->arena, out, "applied", cp_json_bool(r->arena, taken));
