@@ -1,0 +1,120 @@
+#!/usr/bin/perl
+
+# What the gateway says about itself: status, readiness, metrics, variables;
+# stoa_max_stale.
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::Stoa;
+use Test::Stoa::FakeControl;
+
+my $t = Test::Stoa->new->has('module');
+my $f = Test::Stoa::FakeControl->new($t, down => 1);
+my $port = $t->origin;
+
+my $log = join ' ', map { "\$stoa_$_" } qw(tenant application api operation
+    plan subscription credential refusal revision rate_limit rate_remaining
+    rate_reset upstream_scheme upstream_host upstream_uri);
+
+sub http { return "log_format vars '$log';\n" . ($_[0] // '') }
+sub metric { return $t->metrics->{ $_[0] } // 'none' }
+sub lines { my ($n) = @_;
+            return wait_until { my @l = split /\n/,
+                slurp($t->dir('gw/logs/vars.log')); @l >= $n } 5 }
+
+$t->gateway(workers => 2, wait => 0, http => http("stoa_max_stale 5s;\n"),
+    server => 'location /log/ { access_log logs/vars.log vars; stoa; } '
+            . 'access_log logs/vars.log vars;');
+
+
+# before anything is known
+
+is($t->get('/stoa/ready')->{status}, 503, 'not ready');
+is($t->get('/apis/acme/echo/', key => 'x')->{json}{code}, 'not_ready',
+   'calls are refused as not_ready');
+my $s = $f->status_of;
+ok(!$s->{ready}, 'status tells');
+is($s->{revision}, 0, 'no revision');
+wait_until { ($f->status_of->{sync}{state} // '') eq 'failing' } 5;
+$s = $f->status_of;
+is($s->{sync}{state}, 'failing', 'the sync fails');
+like($s->{sync}{error}, qr/connect/i, 'and says why');
+is($s->{sync}{age_ms}, -1, 'there was never any contact');
+is(metric('stoa_ready'), 0, 'stoa_ready 0');
+is(metric('stoa_feed_age_seconds'), '-1.000', 'stoa_feed_age_seconds -1');
+is($t->http('POST', '/stoa/status')->{status}, 405, 'POST is not for it');
+is($t->http('HEAD', '/stoa/status')->{status}, 200, 'HEAD is');
+
+
+# in force
+
+my $key = $f->world($port, rate => 100, burst => 49, per_ms => 60000);
+$f->api(1, $port, operations => [{ id => 'e' . '0' x 14 . '1',
+    method => 'GET', path => '/x/{id}', enabled => \1 }]);
+$f->save;
+$f->listen;
+ok($f->ready, 'ready');
+my $r = $t->get('/stoa/ready');
+is_deeply([@$r{qw(status)}, $r->{json}{revision}], [200, $f->{rev}],
+          '200 and the revision');
+is($r->{headers}{'cache-control'}, 'no-store', 'nobody caches it');
+
+$s = $f->status_of;
+is($s->{workers}, 2, 'two workers');
+is($s->{sync}{state}, 'connected', 'connected');
+is($s->{gateway}, 'g' . '0' x 14 . '1', 'the gateway is named');
+ok(!grep(/A{32}/, $t->get('/stoa/status')->{body}), 'the token is not');
+cmp_ok($s->{store}{bytes}, '>', 0, 'the store has a size');
+
+unlink $t->dir('gw/logs/vars.log');
+$t->reload;
+$f->ready;
+is($t->get('/apis/acme/echo/x/7?q', key => $key)->{status}, 200, 'a call');
+is($t->get('/apis/acme/echo/x/7')->{status}, 401, 'without a key');
+is($t->get('/apis/acme/none/x/7', key => $key)->{status}, 404, 'nowhere');
+lines(3);
+my %row = map { my @v = split / /; ($v[7] => \@v) }
+    split /\n/, slurp($t->dir('gw/logs/vars.log'));
+my ($c) = grep { $_->[0] eq 'acme' } values %row;
+is_deeply([@$c[0 .. 8]], ['acme', 'demo', 'echo', '/x/{id}', 'free',
+    's' . '0' x 14 . '1', 'c' . '0' x 14 . '1', '-', $f->{rev}],
+    'variables of a call');
+is($c->[10], 49, 'calls left');
+is_deeply([@$c[12, 14]], ['http', '/x/7?q'], 'where it went');
+is($row{key_missing}[0], '-', 'no tenant without a key');
+ok($row{no_route}, 'the code of a refusal');
+
+my $m = $t->metrics;
+cmp_ok($m->{'stoa_requests_total{class="2xx"}'}, '>=', 1, 'requests');
+cmp_ok($m->{'stoa_refused_total{code="key_missing"}'}, '>=', 1, 'refusals');
+is($m->{'stoa_request_duration_seconds_bucket{le="+Inf"}'},
+   $m->{'stoa_request_duration_seconds_count'}, 'the histogram adds up');
+is($m->{'stoa_records{kind="api"}'}, 1, 'records');
+is($m->{stoa_revision}, $f->{rev}, 'revision');
+is($m->{stoa_ready}, 1, 'ready');
+ok(!grep({ /acme|demo|echo/ } keys %$m), 'no label from the configuration');
+
+my $before = $m->{'stoa_requests_total{class="2xx"}'};
+$t->reload;
+$f->ready;
+$t->get('/apis/acme/echo/x/7', key => $key);
+cmp_ok(metric('stoa_requests_total{class="2xx"}'), '>', $before,
+       'a reload does not set counters back');
+
+
+# too old
+
+$f->down;
+my $gone = wait_until { $t->get('/stoa/ready')->{status} == 503 } 15;
+is($gone, 1, 'older than stoa_max_stale: not ready');
+is($t->get('/apis/acme/echo/x/7', key => $key)->{json}{code}, 'not_ready',
+   'calls are refused');
+$t->stop('gw');
+$t->start_nginx('gw');
+wait_until { $t->get('/stoa/ready')->{status} } 5;
+is($t->get('/stoa/ready')->{status}, 503, 'a restart does not make it young');
+$f->listen;
+is((wait_until { $t->get('/stoa/ready')->{status} == 200 } 20), 1,
+   'contact does');
+
+$f->done;
