@@ -1,0 +1,86 @@
+#!/usr/bin/perl
+
+# What the README tells a person to paste works when it is pasted.
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::Stoa;
+
+my $t = Test::Stoa->new->has('module', 'control', 'stoactl', 'curl',
+                             'python');
+$t->control;
+
+my $root = $Test::Stoa::ROOT;
+my $readme = slurp("$root/README.md");
+my $control = $t->port('control');
+my $demo = slurp("$root/conf/demo.yaml");
+$demo =~ s/127\.0\.0\.1:8400/127.0.0.1:$control/g;
+$t->apply($demo);
+$t->must('POST', '/v1/tenants/acme/apis/tools/discover', undef,
+         timeout => 30);
+$t->gateway;
+
+my $gateway = 'http://127.0.0.1:' . $t->port('gw');
+my %env = (
+    GATEWAY_URL => $gateway, CONTROL_URL => $t->control_url,
+    ADMIN_TOKEN => $t->{token}, DEMO_KEY => $t->key('acme', 'demo'),
+    MCP_URL => "$gateway/mcp/acme", REST_URL => "$gateway/apis/acme/platform",
+    no_proxy => '127.0.0.1', STOA_CONFIG => $t->dir('stoactl.yaml'),
+);
+$t->sync;
+
+# The indented blocks, each from its first line to the next text.
+
+my @blocks;
+for my $part (split /\n(?=[^ \n])/, $readme) {
+    push @blocks, $1 =~ s/^    //mgr while $part =~ /((?:^ {4}.*\n|^\n)+)/mg;
+}
+sub block { my ($re) = @_; my ($b) = grep { $_ =~ $re } @blocks;
+            return $b // '' }
+
+sub shell {
+    my ($script) = @_;
+    $script =~ s/^set -a; \. var\/demo\.env$//m;
+    $script =~ s/^\. var\/demo\.env$//m;
+    $script =~ s{objs/}{$Test::Stoa::OBJS/}g;
+    return $t->run_cmd(['sh', '-e', $t->write_file('paste.sh', $script)],
+                       env => \%env, cwd => $root, timeout => 90);
+}
+
+my ($code, $out, $err) = shell(block(qr/REST_URL\/apis/));
+is($code, 0, 'the first call');
+is(json_decode($out)->{items}[0]{tenant}, 'acme', 'answers');
+
+($code, $out) = shell(block(qr/"method":"tools\/list"/));
+ok((grep { $_->{name} eq 'tools__stoa_catalog_search' }
+    @{ json_decode($out)->{result}{tools} }), 'MCP with curl');
+
+my $python = block(qr/^import asyncio/m);
+($code, $out, $err) = $t->run_cmd(
+    ["$Test::Stoa::PARTS/python/venv/bin/python",
+     $t->write_file('paste.py', $python)], env => \%env, timeout => 60);
+like($out, qr/'tools__stoa_catalog_search'/, 'MCP with the Python SDK')
+    or diag($err);
+
+($code, $out, $err) = shell(block(qr/stoactl apply/));
+is("$code$err", '0', 'an API by one YAML file');
+like($out, qr/Api shop\/orders\n.*revision \d+\n.*gateway gw: /s,
+     'which the gateway has');
+my ($key) = $out =~ /^(stoa_live_\w+)$/m;
+ok($key, 'and a key');
+is($t->get('/apis/shop/orders/x', key => $key)->{status}, 502,
+   'whose upstream is not there yet');
+
+# the shipped examples, with upstreams
+
+my $port = $t->origin;
+for my $file (qw(rest-api mcp-server)) {
+    my $yaml = slurp("$root/conf/examples/$file.yaml");
+    $yaml =~ s/127\.0\.0\.1:900\d/127.0.0.1:$port/;
+    $t->apply($yaml);
+}
+$t->sync;
+is($t->get('/apis/shop/orders/orders/5', key => $key)->{json}{path},
+   '/orders/5', 'the REST example reaches its upstream');
+
+$t->done;
