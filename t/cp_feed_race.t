@@ -24,6 +24,13 @@ metadata: {name: a$_, tenant: acme}
 spec: {kind: rest, state: published, upstream: {targets: [{url: 'http://x'}]}}
 END
 
+# enough for an answer of many pages, each a snapshot of its own
+$t->apply(join "---\n", map { <<"END" } 1 .. 2500);
+apiVersion: stoa/v1
+kind: Application
+metadata: {name: seed$_, tenant: acme}
+END
+
 my $g = Test::Stoa::Feed->new($t, 'gw', 'default');
 my $other = Test::Stoa::Feed->new($t, 'other', 'other');
 $g->pull;
@@ -75,6 +82,7 @@ sub race {
     }
 
     my ($pulls, $rows) = (0, 0);
+    my @late;
     my %running = map { ($_ => 1) } @pids;
     my $fails = 0;
     while (%running) {
@@ -83,6 +91,13 @@ sub race {
             if (!$r) { fail("$what: $@"); return }
             $rows += @{ $x->{lines} } if $r->{status} == 200;
             $pulls++;
+        }
+        if ($pulls % 10 == 0) {
+            my $x = Test::Stoa::Feed->new($t, 'gw', 'default',
+                                          token => $g->{token});
+            my $r = eval { $x->pull };
+            push @late, $x if $r && $r->{status} == 200;
+            if (!$r && $@ !~ /closing|head line/) { fail("$what: $@"); return }
         }
         $during->($pulls) if $during;
         for my $pid (keys %running) {
@@ -105,7 +120,14 @@ sub race {
         is($x->shown->{sync}, 'in-sync',
            "$what: $x->{name}, and the running digest is right");
     }
-    note("$pulls pulls, $rows rows, head $g->{rev}");
+    my $wrong = 0;
+    for my $x (@late) {
+        1 while @{ ($x->pull, $x->{lines})[1] };
+        $wrong++ if $x->digest ne $g->digest;
+    }
+    is($wrong, 0, "$what: who began in the middle has the same");
+    note("$pulls pulls, $rows rows, head $g->{rev}, began late "
+         . scalar @late);
 }
 
 race('together', 30);
