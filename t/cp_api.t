@@ -181,6 +181,16 @@ is($t->api(PATCH => '/v1/tenants/acme/apis/orders',
 
 $t->must(POST => '/v1/tenants/acme/apis', { name => 'tools', kind => 'mcp',
     upstream => { targets => [{ url => 'http://127.0.0.1:1/mcp' }] } });
+for (['host', 'm.test'], ['base_path', '/m'], ['key_query', 'k'],
+    ['operations_only', JSON::PP::true])
+{
+    is($t->api(PATCH => '/v1/tenants/acme/apis/tools', { @$_ })->{status},
+        422, "mcp: no $_->[0]");
+}
+$r = $t->must(GET => '/v1/tenants/acme/apis/tools');
+is($t->api(PUT => '/v1/tenants/acme/apis/tools', { %$r,
+    discovery => { at => 'long ago' } })->{status}, 200,
+    'what moves by itself may come back stale');
 my %tool = (api => 'tools', tool => 'echo');
 $r = $t->api(POST => '/v1/tenants/acme/servers', { name => 's',
     tools => [\%tool, { %tool, tool => 'other', alias => 'tools__echo' }] });

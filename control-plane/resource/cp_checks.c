@@ -16,6 +16,11 @@ static const char *const  cp_reserved_paths[] = { "/apis", "/mcp", "/stoa",
     NULL };
 
 
+/* An mcp api is reached through /mcp/<tenant> alone. */
+static const char *const  cp_rest_only[] = { "host", "base_path",
+    "key_query", NULL };
+
+
 static cp_rc_t cp_fault_at(cp_req_t *r, const cp_json_t *row,
     const char *field, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
@@ -57,12 +62,20 @@ cp_api_check(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
     const cp_json_t *before, cp_json_t *after)
 {
     bool        mcp;
+    unsigned    i;
     cp_json_t  *partners, *discovery;
 
     (void) res;
 
     mcp = strcmp(cp_json_str(after, "kind"), "mcp") == 0;
     partners = cp_json_get(after, "partners");
+
+    for (i = 0; mcp && cp_rest_only[i]; i++) {
+        if (cp_json_get(after, cp_rest_only[i])) {
+            return cp_fault_at(r, after, cp_rest_only[i],
+                               "is for kind rest");
+        }
+    }
 
     if (mcp && cp_json_num(after, "operations_only", 0)) {
         return cp_fault_at(r, after, "operations_only",

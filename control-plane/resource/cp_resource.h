@@ -25,7 +25,8 @@ typedef enum {
 #define CP_ONCE        0x20        /* only in the answer that made it        */
 #define CP_NO_DUMP     0x40        /* not part of a document's spec          */
 #define CP_DERIVED     0x80        /* no column: filled in by `shown`        */
-#define CP_WHOLE       0x100       /* an audit diff has its digest, not it   */
+#define CP_WHOLE       0x100       /* not in lists, a diff has its digest    */
+#define CP_MOVES       0x200       /* changes by itself: may come back stale */
 
 typedef struct cp_field_s     cp_field_t;
 typedef struct cp_resource_s  cp_resource_t;

@@ -61,7 +61,8 @@
     F_REF("tenant", RO|ND, "tenant", NULL, "the owner")
 #define BASE_TIMES                                                            \
     F("created_at", CP_F_TIME, RO|ND, 0, 0, NULL, "when it was made"),        \
-    F("updated_at", CP_F_TIME, RO|ND, 0, 0, NULL, "when it last changed")
+    F("updated_at", CP_F_TIME, RO|ND|CP_MOVES, 0, 0, NULL,                    \
+      "when it last changed")
 
 
 static const char *const  audiences[] = { "internal", "public", "partner",
@@ -238,7 +239,7 @@ static const cp_field_t  api_fields[] = {
     F_REFS("gateway_groups", 0, 100, "gateway_group",
       "gateways that get it; empty: all"),
     F("spec", CP_F_JSON, CP_WHOLE, 0, 1048576, NULL, "OpenAPI document"),
-    F("discovery", CP_F_JSON, RO|ND, 0, 0, NULL,
+    F("discovery", CP_F_JSON, RO|ND|CP_MOVES, 0, 0, NULL,
       "what was found at the upstream, and when"),
     BASE_TIMES,
     F_END

@@ -198,9 +198,7 @@ cp_validate_kept(const cp_validate_t *v, const char *path,
 
     /* what moves by itself may be behind */
 
-    if (before && ((f->flags & CP_DERIVED)
-                   || strcmp(f->name, "updated_at") == 0))
-    {
+    if (before && (f->flags & (CP_DERIVED|CP_MOVES))) {
         return true;
     }
 
