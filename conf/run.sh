@@ -60,16 +60,16 @@ ours() {
 }
 
 
-# Gracefully, then by force.
+# end SIGNAL SECONDS PID...: gracefully, then by force.
 
 end() {
-    signal=$1
-    shift
+    signal=$1 limit=$(($2 * 10))
+    shift 2
     [ $# -gt 0 ] || return 0
     kill "-$signal" "$@" 2>/dev/null || :
 
     n=0
-    while [ $n -lt 50 ]; do
+    while [ $n -lt $limit ]; do
         alive=
         for pid in "$@"; do
             ! kill -0 "$pid" 2>/dev/null || alive="$alive $pid"
@@ -88,7 +88,7 @@ end_leftovers() {
     # shellcheck disable=SC2086
     say "ending what an earlier run left:" $left
     # shellcheck disable=SC2086
-    end TERM $left
+    end TERM 10 $left
 }
 
 
@@ -112,11 +112,11 @@ finish() {
     code=$?
     trap - EXIT
     trap '' HUP INT TERM
-    [ -z "$nginx_pid" ] || end QUIT "$nginx_pid"
-    [ -z "$control_pid" ] || end TERM "$control_pid"
+    [ -z "$nginx_pid" ] || end QUIT 10 "$nginx_pid"
+    [ -z "$control_pid" ] || end TERM 10 "$control_pid"
     left=$(ours)
     # shellcheck disable=SC2086
-    [ -z "$left" ] || end KILL $left
+    [ -z "$left" ] || end KILL 5 $left
     rm -f "$var/run.pid"
     exit "$code"
 }
@@ -335,7 +335,7 @@ stop)
     if running; then
         pid=$(cat "$var/run.pid")
         say "ending the run of process $pid"
-        end TERM "$pid"
+        end TERM 30 "$pid"
     fi
     end_leftovers
     rm -f "$var/run.pid"
