@@ -252,11 +252,16 @@ ngx_http_stoa_store_attach(ngx_http_stoa_store_t *store)
     ngx_http_stoa_env_t        *env;
     ngx_http_stoa_main_conf_t  *mcf;
 
-    if ((ngx_msec_int_t) (ngx_current_msec - store->retry) < 0) {
+    mcf = store->mcf;
+    gen = ngx_http_stoa_load(&mcf->sh->store_gen);
+
+    if ((ngx_msec_int_t) (ngx_current_msec - store->retry) < 0
+        && gen == store->retry_gen)
+    {
         return NGX_DECLINED;
     }
 
-    mcf = store->mcf;
+    store->retry_gen = gen;
     rc = 0;
 
     for (tries = 0; tries < 3; tries++) {

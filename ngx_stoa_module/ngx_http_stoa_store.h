@@ -87,7 +87,8 @@ struct ngx_http_stoa_store_s {
     uint64_t                    txnid;
     uint64_t                    generation;
     uint64_t                    store_gen;   /* of env, as in the zone       */
-    ngx_msec_t                  retry;       /* not before                   */
+    ngx_msec_t                  retry;       /* not before, unless there is  */
+    uint64_t                    retry_gen;   /* another store since          */
     ngx_http_stoa_meta_t        meta;
     ngx_event_t                 timer;
     ngx_connection_t            dummy;       /* for the timer's debug log    */
