@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "../auth/cp_auth.h"
+#include "../feed/cp_feed.h"
 #include "../resource/cp_tables.h"
 #include "cp_discovery.h"
 
@@ -477,7 +478,12 @@ cp_store_all(cp_storing_t *s, const char *upstream)
     bool     stale;
     cp_rc_t  rc;
 
-    rc = cp_store_begin(s, upstream, &stale);
+    /* first, so that another replica's reading is either before or after */
+    rc = cp_feed_lock(s->tx, s->arena, &s->req.err);
+
+    if (rc == CP_OK) {
+        rc = cp_store_begin(s, upstream, &stale);
+    }
 
     if (rc != CP_OK || stale) {
         return rc;

@@ -38,10 +38,12 @@
     "lower(x.name || ' ' || COALESCE(x.title, '') || ' '"                     \
     " || COALESCE(x.instructions, ''))"
 
+/* Without a word nothing is looked at. */
+#define CP_WORD(text, n)                                                      \
+    " AND (" n " = '%' OR " text " LIKE " n " ESCAPE '!')"
 #define CP_WORDS(text)                                                        \
-    " AND " text " LIKE $7 ESCAPE '!' AND " text " LIKE $8 ESCAPE '!'"        \
-    " AND " text " LIKE $9 ESCAPE '!' AND " text " LIKE $10 ESCAPE '!'"       \
-    " AND " text " LIKE $11 ESCAPE '!' AND " text " LIKE $12 ESCAPE '!'"
+    CP_WORD(text, "$7") CP_WORD(text, "$8") CP_WORD(text, "$9")               \
+    CP_WORD(text, "$10") CP_WORD(text, "$11") CP_WORD(text, "$12")
 
 /* $4 the query as a name, $5 the kind or '', $6 limit, $7.. patterns. */
 #define CP_RANK                                                               \
