@@ -95,7 +95,7 @@ sub call {
     my ($method, $path, $body, %h) = @_;
     for (1 .. 2) {
         $c ||= Test::Stoa::HTTP->connect($t->port('control'));
-        my $r = $c && $c->request($method, $path, headers => {
+        my $r = $c && $c->request($method, $path, keepalive => 1, headers => {
             Authorization => "Bearer $t->{token}", %h,
             defined $body ? ('Content-Type' => 'application/json') : () },
             body => defined $body ? json_encode($body) : undef);
