@@ -345,8 +345,11 @@ ngx_http_stoa_mcp_collect(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
         }
 
         n = ngx_min(b->last - b->pos, to->end - to->last);
-        to->last = ngx_cpymem(to->last, b->pos, n);
-        b->pos = b->last;
+
+        if (n) {
+            to->last = ngx_cpymem(to->last, b->pos, n);
+            b->pos = b->last;
+        }
     }
 
     return NGX_OK;

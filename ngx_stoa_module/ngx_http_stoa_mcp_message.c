@@ -352,6 +352,10 @@ ngx_http_stoa_mcp_gather(ngx_http_request_t *r, ngx_str_t *body)
 
     for (cl = r->request_body->bufs; cl; cl = cl->next) {
 
+        if (ngx_buf_size(cl->buf) == 0) {
+            continue;                      /* HTTP/2 ends with an empty one */
+        }
+
         if (!cl->buf->in_file) {
             p = ngx_cpymem(p, cl->buf->pos, cl->buf->last - cl->buf->pos);
             continue;
