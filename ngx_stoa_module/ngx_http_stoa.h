@@ -60,6 +60,7 @@ typedef struct {
     ngx_http_stoa_store_t     *store;           /* per worker                */
     ngx_http_stoa_counters_t  *counters;        /* per worker mapping        */
     ngx_http_upstream_srv_conf_t  *upstream;    /* "stoa_upstream"           */
+    ngx_int_t                  request_uri;     /* index of the variable     */
     ngx_str_t                  used_what;       /* the first directive in a  */
     ngx_str_t                  used_file;       /* location, and its place   */
     ngx_uint_t                 used_line;
@@ -249,6 +250,16 @@ typedef struct {
     ngx_uint_t                 enabled;         /* unsigned                  */
 } ngx_http_stoa_op_t;
 
+/* Settings of a location with an api's own. */
+
+typedef struct ngx_http_stoa_api_upconf_s  ngx_http_stoa_api_upconf_t;
+
+struct ngx_http_stoa_api_upconf_s {
+    ngx_http_stoa_api_upconf_t  *next;
+    ngx_http_upstream_conf_t    *base;
+    ngx_http_upstream_conf_t     conf;
+};
+
 struct ngx_http_stoa_api_s {
     ngx_queue_t                queue;           /* LRU                       */
     ngx_uint_t                 refs;
@@ -260,6 +271,7 @@ struct ngx_http_stoa_api_s {
     ngx_uint_t                 ntargets;
     ngx_http_stoa_op_t        *ops;             /* sorted                    */
     ngx_uint_t                 nops;
+    ngx_http_stoa_api_upconf_t  *upconf;        /* one per location          */
     size_t                     size;            /* memory, about             */
     ngx_http_stoa_api_t       *chain;           /* in the cache's bucket     */
     unsigned                   evicted:1;
@@ -388,7 +400,10 @@ struct ngx_http_stoa_ctx_s {
     ngx_str_t                  request_id;
     ngx_str_t                  upstream_uri;    /* variables of the macro    */
     ngx_str_t                  upstream_host;
-    ngx_str_t                  upstream_scheme;
+    ngx_str_t                  upstream_scheme; /* with its "://"            */
+    ngx_str_t                  unparsed_uri;    /* the client's, while r has
+                                                   upstream_uri for it       */
+    ngx_http_handler_pt        content_handler; /* the proxy module's        */
     ngx_str_t                  tls_name;
     ngx_chain_t               *page;            /* instead of nginx's        */
     ngx_http_stoa_target_t    *target;          /* the first one             */
@@ -402,7 +417,6 @@ struct ngx_http_stoa_ctx_s {
     ngx_str_t                  policies;        /* RateLimit-Policy          */
     ngx_resolver_ctx_t        *resolver;        /* while resolving, and ...  */
     ngx_http_stoa_target_t    *resolving;
-    ngx_str_t                  response_header[4];  /* written once          */
 
     unsigned                   authenticated:1;
     unsigned                   limited:1;       /* verdict filled            */
@@ -413,7 +427,29 @@ struct ngx_http_stoa_ctx_s {
     unsigned                   mcp_route:1;     /* /mcp/...                  */
     unsigned                   by_name:1;       /* /apis/<tenant>/<api>      */
     unsigned                   headers_done:1;  /* request headers rebuilt   */
+
+    /* what the strings above point to; not cleared */
+
+#define NGX_HTTP_STOA_CTX_CLEARED  offsetof(ngx_http_stoa_ctx_t, names)
+
+    u_char                     names[3][STOA_NAME_MAX + 1];
+    u_char                     request_id_text[32];
+    u_char                     trace_text[56];
+    u_char                     rate_text[96];
+    u_char                     policies_text[160];
 };
+
+
+/* A name of a record into a place of the context; slugs always fit. */
+
+static ngx_inline void
+ngx_http_stoa_name(u_char *dst, const void *rec, stoa_ref_t ref,
+    ngx_str_t *name)
+{
+    name->len = ngx_min(ref.len, STOA_NAME_MAX);
+    name->data = dst;
+    ngx_memcpy(dst, (const u_char *) rec + ref.off, name->len);
+}
 
 /* The context of r (also after an internal redirect, where nginx forgets it);
  * NULL if r never entered. */
@@ -494,6 +530,9 @@ ngx_int_t ngx_http_stoa_upstream_add(ngx_conf_t *cf,
     ngx_http_stoa_main_conf_t *mcf);
 ngx_int_t ngx_http_stoa_upstream_init(ngx_conf_t *cf,
     ngx_http_upstream_srv_conf_t *us);
+/* Gives the request its own unparsed URI back. */
+void ngx_http_stoa_upstream_restore(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
 /* Header and body filters; called in postconfiguration. */
 ngx_int_t ngx_http_stoa_filter_init(ngx_conf_t *cf);
 

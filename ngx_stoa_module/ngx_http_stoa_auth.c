@@ -11,12 +11,30 @@
 #include "ngx_http_stoa_uri.h"
 #include "ngx_http_stoa_digest.h"
 
+#include <openssl/rand.h>
+
 
 typedef struct {
     ngx_str_t    key;
     ngx_uint_t   foreign;         /* a Bearer or X-API-Key of another kind   */
     ngx_uint_t   differ;          /* two keys that are not the same          */
 } ngx_http_stoa_auth_found_t;
+
+
+/*
+ * A key that was verified: 128 bits of a hash with secret seeds, and the
+ * digest that it has.  That never changes, so nothing is ever stale; what the
+ * digest is good for, the credential's record says at each request.
+ */
+
+#define NGX_HTTP_STOA_AUTH_SEEN  2048
+
+typedef struct {
+    uint64_t     hash[2];
+    stoa_id_t    id;
+    ngx_uint_t   alg;
+    u_char       digest[NGX_HTTP_STOA_SHA256_LEN];
+} ngx_http_stoa_auth_seen_t;
 
 
 static ngx_int_t ngx_http_stoa_auth_find(ngx_http_request_t *r,
@@ -31,16 +49,19 @@ static ngx_int_t ngx_http_stoa_auth_digest(ngx_http_request_t *r,
     ngx_str_t *key, ngx_uint_t alg, u_char *digest);
 static const stoa_rec_credential_t *ngx_http_stoa_auth_credential(
     ngx_http_request_t *r, ngx_str_t *key);
+static const stoa_rec_credential_t *ngx_http_stoa_auth_verify(
+    ngx_http_request_t *r, ngx_str_t *key, ngx_http_stoa_auth_seen_t *seen);
 static ngx_int_t ngx_http_stoa_auth_principal(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const stoa_rec_credential_t *cred);
-static ngx_int_t ngx_http_stoa_auth_names(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx, const stoa_rec_tenant_t *tenant,
-    const stoa_rec_application_t *app);
 
 
 /* No credential has it: all that is known of it is 32 bytes. */
 
 static const u_char  ngx_http_stoa_auth_nobody[NGX_HTTP_STOA_SHA256_LEN];
+
+static ngx_http_stoa_auth_seen_t
+                     ngx_http_stoa_auth_seen[NGX_HTTP_STOA_AUTH_SEEN];
+static uint64_t      ngx_http_stoa_auth_seed[2];
 
 
 ngx_int_t
@@ -307,19 +328,69 @@ ngx_http_stoa_auth_mask(ngx_str_t *in, u_char *secret, size_t len)
 }
 
 
-/*
- * The record of a key that was presented, NULL if the key is not valid: for
- * its form, its checksum, its id or its secret.
- */
+/* The record of a key that was presented, NULL if the key is not valid. */
 
 static const stoa_rec_credential_t *
 ngx_http_stoa_auth_credential(ngx_http_request_t *r, ngx_str_t *key)
+{
+    uint64_t                      hash[2];
+    ngx_http_stoa_auth_seen_t    *seen;
+    const stoa_rec_credential_t  *cred;
+    ngx_http_stoa_main_conf_t    *mcf;
+
+    if (key->len > STOA_KEY_MAX) {
+        return NULL;
+    }
+
+    if (ngx_http_stoa_auth_seed[0] == 0
+        && RAND_bytes((u_char *) ngx_http_stoa_auth_seed,
+                      sizeof(ngx_http_stoa_auth_seed))
+           != 1)
+    {
+        return NULL;
+    }
+
+    hash[0] = stoa_hash64(key->data, key->len, ngx_http_stoa_auth_seed[0]);
+    hash[1] = stoa_hash64(key->data, key->len, ngx_http_stoa_auth_seed[1]);
+
+    seen = &ngx_http_stoa_auth_seen[hash[0] % NGX_HTTP_STOA_AUTH_SEEN];
+
+    if (seen->hash[0] == hash[0] && seen->hash[1] == hash[1]) {
+        mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+        cred = ngx_http_stoa_store_credential(mcf->store, &seen->id);
+
+        if (cred && cred->alg == seen->alg
+            && ngx_memcmp(cred->digest, seen->digest, sizeof(seen->digest))
+               == 0)
+        {
+            return cred;
+        }
+
+        return NULL;
+    }
+
+    cred = ngx_http_stoa_auth_verify(r, key, seen);
+
+    if (cred) {
+        seen->hash[0] = hash[0];
+        seen->hash[1] = hash[1];
+    }
+
+    return cred;
+}
+
+
+/* For its form, its checksum, its id and its secret. */
+
+static const stoa_rec_credential_t *
+ngx_http_stoa_auth_verify(ngx_http_request_t *r, ngx_str_t *key,
+    ngx_http_stoa_auth_seen_t *seen)
 {
     bool                          same;
     u_char                        digest[NGX_HTTP_STOA_SHA256_LEN];
     stoa_id_t                     id;
     stoa_key_t                    parsed;
-    const u_char                 *known;
+    ngx_uint_t                    alg;
     const stoa_rec_credential_t  *cred;
     ngx_http_stoa_main_conf_t    *mcf;
 
@@ -332,19 +403,29 @@ ngx_http_stoa_auth_credential(ngx_http_request_t *r, ngx_str_t *key)
     ngx_memcpy(&id, parsed.id.data, sizeof(stoa_id_t));
     cred = ngx_http_stoa_store_credential(mcf->store, &id);
 
-    known = cred ? cred->digest : ngx_http_stoa_auth_nobody;
+    /* an unknown id costs the same work */
 
-    if (ngx_http_stoa_auth_digest(r, key, cred ? cred->alg
-                                        : (mcf->pepper.len
-                                           ? STOA_DIGEST_HMAC
-                                           : STOA_DIGEST_SHA256),
-                                  digest)
-        != NGX_OK)
-    {
+    if (cred) {
+        alg = cred->alg;
+
+    } else {
+        alg = mcf->pepper.len ? STOA_DIGEST_HMAC : STOA_DIGEST_SHA256;
+    }
+
+    if (ngx_http_stoa_auth_digest(r, key, alg, digest) != NGX_OK) {
         return NULL;
     }
 
-    same = stoa_equal_ct(digest, known, sizeof(digest));
+    same = stoa_equal_ct(digest, cred ? cred->digest
+                                      : ngx_http_stoa_auth_nobody,
+                         sizeof(digest));
+
+    if (same && cred) {
+        ngx_memzero(seen->hash, sizeof(seen->hash));
+        seen->id = id;
+        seen->alg = alg;
+        ngx_memcpy(seen->digest, digest, sizeof(digest));
+    }
 
     ngx_explicit_memzero(digest, sizeof(digest));
 
@@ -425,9 +506,10 @@ ngx_http_stoa_auth_principal(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     ctx->application = app->id;
     ctx->tenant = tenant->id;
 
-    if (ngx_http_stoa_auth_names(r, ctx, tenant, app) != NGX_OK) {
-        return NGX_ERROR;
-    }
+    ngx_http_stoa_name(ctx->names[0], tenant, tenant->name,
+                       &ctx->tenant_name);
+    ngx_http_stoa_name(ctx->names[1], app, app->name,
+                       &ctx->application_name);
 
     if (tenant->state != STOA_STATE_ACTIVE) {
         return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_TENANT_SUSPENDED,
@@ -439,33 +521,6 @@ ngx_http_stoa_auth_principal(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
                                   NGX_HTTP_STOA_REFUSE_APPLICATION_SUSPENDED,
                                   NULL);
     }
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_stoa_auth_names(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
-    const stoa_rec_tenant_t *tenant, const stoa_rec_application_t *app)
-{
-    u_char      *p;
-    stoa_str_t   tname, aname;
-
-    tname = stoa_rec_str(tenant, tenant->name);
-    aname = stoa_rec_str(app, app->name);
-
-    p = ngx_pnalloc(r->pool, tname.len + aname.len);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    ctx->tenant_name.data = p;
-    ctx->tenant_name.len = tname.len;
-    p = ngx_cpymem(p, tname.data, tname.len);
-
-    ctx->application_name.data = p;
-    ctx->application_name.len = aname.len;
-    ngx_memcpy(p, aname.data, aname.len);
 
     return NGX_OK;
 }

@@ -28,6 +28,8 @@ static ngx_int_t ngx_http_stoa_filter_api(ngx_http_request_t *r,
     ngx_http_stoa_api_t *api);
 static void ngx_http_stoa_filter_clear(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
+static ngx_uint_t ngx_http_stoa_filter_is(ngx_table_elt_t *h,
+    const char *name);
 static ngx_table_elt_t *ngx_http_stoa_filter_push(ngx_http_request_t *r,
     const char *name, size_t len);
 
@@ -84,6 +86,8 @@ ngx_http_stoa_header_filter(ngx_http_request_t *r)
     if (ctx == NULL) {
         return ngx_http_stoa_next_header_filter(r);
     }
+
+    ngx_http_stoa_upstream_restore(r, ctx);
 
     if (r->upstream) {
         ngx_http_stoa_filter_clear(r, ctx);
@@ -301,28 +305,23 @@ ngx_http_stoa_filter_clear(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 
             switch (h[i].key.len) {
 
-            case 12:
-                if (ngx_strncasecmp(h[i].key.data, (u_char *) "X-Request-Id",
-                                    12) == 0)
-                {
+            case sizeof("X-Request-Id") - 1:
+                if (ngx_http_stoa_filter_is(&h[i], "x-request-id")) {
                     h[i].hash = 0;
                 }
                 break;
 
-            case 9:
+            case sizeof("RateLimit") - 1:
                 if (ctx->limited
-                    && ngx_strncasecmp(h[i].key.data, (u_char *) "RateLimit",
-                                       9) == 0)
+                    && ngx_http_stoa_filter_is(&h[i], "ratelimit"))
                 {
                     h[i].hash = 0;
                 }
                 break;
 
-            case 16:
+            case sizeof("RateLimit-Policy") - 1:
                 if (ctx->policies.len
-                    && ngx_strncasecmp(h[i].key.data,
-                                       (u_char *) "RateLimit-Policy", 16)
-                       == 0)
+                    && ngx_http_stoa_filter_is(&h[i], "ratelimit-policy"))
                 {
                     h[i].hash = 0;
                 }
@@ -330,6 +329,16 @@ ngx_http_stoa_filter_clear(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
             }
         }
     }
+}
+
+
+/* name: lower case, as long as the header's */
+
+static ngx_uint_t
+ngx_http_stoa_filter_is(ngx_table_elt_t *h, const char *name)
+{
+    return (h->key.data[0] | 0x20) == name[0]
+           && ngx_strncasecmp(h->key.data, (u_char *) name, h->key.len) == 0;
 }
 
 

@@ -250,7 +250,7 @@ ngx_http_stoa_headers_key(ngx_table_elt_t *h)
     len = h->value.len;
 
     if (h->key.len == 13
-        && ngx_strncasecmp(h->key.data, (u_char *) "authorization", 13) == 0)
+        && ngx_memcmp(h->lowcase_key, "authorization", 13) == 0)
     {
         if (len < 7 || ngx_strncasecmp(p, (u_char *) "Bearer ", 7) != 0) {
             return 0;
@@ -259,8 +259,7 @@ ngx_http_stoa_headers_key(ngx_table_elt_t *h)
         for (p += 7, len -= 7; len && *p == ' '; p++, len--) { /* void */ }
 
     } else if (h->key.len != 9
-               || ngx_strncasecmp(h->key.data, (u_char *) "x-api-key", 9)
-                  != 0)
+               || ngx_memcmp(h->lowcase_key, "x-api-key", 9) != 0)
     {
         return 0;
     }
@@ -288,9 +287,9 @@ ngx_http_stoa_headers_trace(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     }
 
     value.len = 55;
-    value.data = ngx_pnalloc(r->pool, value.len);
+    value.data = ctx->trace_text;
 
-    if (value.data == NULL || ngx_http_stoa_random(random, 3) != NGX_OK) {
+    if (ngx_http_stoa_random(random, 3) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -520,32 +519,45 @@ ngx_http_stoa_request_id(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         }
     }
 
-    p = ngx_pnalloc(r->pool, 32);
-
-    if (p == NULL || ngx_http_stoa_random(random, 2) != NGX_OK) {
+    if (ngx_http_stoa_random(random, 2) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    ctx->request_id.data = p;
-    ctx->request_id.len = 32;
+    ctx->request_id.data = ctx->request_id_text;
+    ctx->request_id.len = sizeof(ctx->request_id_text);
 
-    p = ngx_http_stoa_headers_hex(p, random[0]);
+    p = ngx_http_stoa_headers_hex(ctx->request_id_text, random[0]);
     (void) ngx_http_stoa_headers_hex(p, random[1]);
 
     return NGX_OK;
 }
 
 
+/* Eight digits at a time: a byte of the word for each. */
+
 static u_char *
 ngx_http_stoa_headers_hex(u_char *p, uint64_t n)
 {
+    uint64_t    x;
     ngx_uint_t  i;
 
-    static u_char  hex[] = "0123456789abcdef";
+    for (i = 0; i < 2; i++) {
+        x = n & 0xffffffff;
+        n >>= 32;
 
-    for (i = 16; i-- > 0; n >>= 4) {
-        p[i] = hex[n & 0xf];
+        x = (x | x << 16) & 0x0000ffff0000ffffULL;
+        x = (x | x << 8) & 0x00ff00ff00ff00ffULL;
+        x = (x | x << 4) & 0x0f0f0f0f0f0f0f0fULL;
+
+        /* 10 and more: another 39 to reach "a" */
+
+        x += 0x3030303030303030ULL
+             + (((x + 0x0606060606060606ULL) >> 4) & 0x0101010101010101ULL)
+               * 39;
+
+        ngx_memcpy(p, &x, 8);
+        p += 8;
     }
 
-    return p + 16;
+    return p;
 }

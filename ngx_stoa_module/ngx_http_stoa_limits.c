@@ -19,15 +19,32 @@
 #define NGX_HTTP_STOA_LIMITS_SEED    0x73746f616c696d31ULL
 
 
+/* What follows from a plan alone. */
+
+#define NGX_HTTP_STOA_LIMITS_PLANS  256
+
+typedef struct {
+    stoa_id_t     plan;
+    uint8_t       digest[16];           /* of the record                     */
+    stoa_gcra_t   gcra;
+    size_t        len;
+    u_char        text[160];            /* RateLimit-Policy                  */
+} ngx_http_stoa_limits_t;
+
+
+static ngx_http_stoa_limits_t *ngx_http_stoa_limits_made(
+    const stoa_rec_plan_t *plan);
 static ngx_int_t ngx_http_stoa_limits_take(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx, const stoa_rec_plan_t *plan);
+    ngx_http_stoa_ctx_t *ctx, const stoa_rec_plan_t *plan,
+    const stoa_gcra_t *gcra);
 static ngx_int_t ngx_http_stoa_limits_refuse(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_refuse_e what,
     ngx_http_stoa_verdict_t *v);
 static uint64_t ngx_http_stoa_limits_key(ngx_http_stoa_ctx_t *ctx,
     const stoa_rec_plan_t *plan);
-static ngx_int_t ngx_http_stoa_limits_policies(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx, const stoa_rec_plan_t *plan);
+static u_char *ngx_http_stoa_limits_policies(const stoa_rec_plan_t *plan,
+    u_char *p);
+static u_char *ngx_http_stoa_limits_number(u_char *p, uint64_t n);
 static ngx_int_t ngx_http_stoa_limits_push(ngx_http_request_t *r,
     const char *name, size_t len, u_char *start, u_char *last);
 static ngx_int_t ngx_http_stoa_limits_legacy(ngx_http_request_t *r,
@@ -48,6 +65,9 @@ static const ngx_http_stoa_limits_state_t  ngx_http_stoa_limits_states[] = {
     { 0, NGX_HTTP_STOA_REFUSE_NOT_SUBSCRIBED }
 };
 
+
+static ngx_http_stoa_limits_t
+    ngx_http_stoa_limits_plans[NGX_HTTP_STOA_LIMITS_PLANS];
 
 static const ngx_str_t  ngx_http_stoa_limits_names[] = {
     ngx_string("rate"), ngx_string("day"), ngx_string("month"),
@@ -99,10 +119,9 @@ ngx_http_stoa_subscription(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 ngx_int_t
 ngx_http_stoa_limits(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
-    u_char                     *p;
-    stoa_str_t                  name;
     const stoa_rec_plan_t      *plan;
     ngx_http_stoa_main_conf_t  *mcf;
+    ngx_http_stoa_limits_t     *made;
 
     static ngx_str_t  detail =
         ngx_string("The plan of the subscription is no longer in use.");
@@ -116,16 +135,7 @@ ngx_http_stoa_limits(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
                                     &detail);
     }
 
-    name = stoa_rec_str(plan, plan->name);
-
-    p = ngx_pnalloc(r->pool, name.len);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_memcpy(p, name.data, name.len);
-    ctx->plan_name.data = p;
-    ctx->plan_name.len = name.len;
+    ngx_http_stoa_name(ctx->names[2], plan, plan->name, &ctx->plan_name);
 
     if (plan->rate == 0 && plan->quota_day == 0 && plan->quota_month == 0
         && plan->concurrency == 0)
@@ -133,21 +143,22 @@ ngx_http_stoa_limits(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         return NGX_OK;
     }
 
-    if (ngx_http_stoa_limits_policies(r, ctx, plan) != NGX_OK) {
-        return NGX_ERROR;
-    }
+    made = ngx_http_stoa_limits_made(plan);
 
-    return ngx_http_stoa_limits_take(r, ctx, plan);
+    ctx->policies.data = ctx->policies_text;
+    ctx->policies.len = made->len;
+    ngx_memcpy(ctx->policies_text, made->text, made->len);
+
+    return ngx_http_stoa_limits_take(r, ctx, plan, &made->gcra);
 }
 
 
 static ngx_int_t
 ngx_http_stoa_limits_take(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
-    const stoa_rec_plan_t *plan)
+    const stoa_rec_plan_t *plan, const stoa_gcra_t *gcra)
 {
     uint64_t                    key;
     ngx_int_t                   rc;
-    stoa_gcra_t                 gcra;
     ngx_http_stoa_verdict_t     v;
     ngx_http_stoa_main_conf_t  *mcf;
 
@@ -175,10 +186,7 @@ ngx_http_stoa_limits_take(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     }
 
     if (plan->rate) {
-        stoa_gcra_setup(&gcra, plan->rate, plan->per_ms, plan->burst);
-
-        ngx_memzero(&v, sizeof(ngx_http_stoa_verdict_t));
-        ngx_http_stoa_zone_rate(mcf, key, &gcra, &v);
+        ngx_http_stoa_zone_rate(mcf, key, gcra, &v);
 
         if (v.rc == NGX_BUSY) {
             v.limit = plan->rate;
@@ -201,7 +209,6 @@ ngx_http_stoa_limits_take(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     }
 
     if (plan->quota_day || plan->quota_month) {
-        ngx_memzero(&v, sizeof(ngx_http_stoa_verdict_t));
         ngx_http_stoa_counters_quota(mcf, key, plan->quota_day,
                                      plan->quota_month, &v);
 
@@ -288,26 +295,57 @@ ngx_http_stoa_limits_key(ngx_http_stoa_ctx_t *ctx,
 }
 
 
+/* What follows from a plan alone, kept until it changes. */
+
+static ngx_http_stoa_limits_t *
+ngx_http_stoa_limits_made(const stoa_rec_plan_t *plan)
+{
+    uint32_t                 h;
+    ngx_http_stoa_limits_t  *made;
+
+    /* the end of an id is its random part */
+
+    ngx_memcpy(&h, &plan->id.c[STOA_ID_LEN - sizeof(h)], sizeof(h));
+    h ^= h >> 16;
+
+    made = &ngx_http_stoa_limits_plans[(h ^ h >> 8)
+                                       % NGX_HTTP_STOA_LIMITS_PLANS];
+
+    if (ngx_memcmp(&made->plan, &plan->id, sizeof(stoa_id_t)) == 0
+        && ngx_memcmp(made->digest, plan->hdr.digest, sizeof(made->digest))
+           == 0)
+    {
+        return made;
+    }
+
+    made->plan = plan->id;
+    ngx_memcpy(made->digest, plan->hdr.digest, sizeof(made->digest));
+
+    ngx_memzero(&made->gcra, sizeof(stoa_gcra_t));
+
+    if (plan->rate) {
+        stoa_gcra_setup(&made->gcra, plan->rate, plan->per_ms, plan->burst);
+    }
+
+    made->len = ngx_http_stoa_limits_policies(plan, made->text)
+                - made->text;
+
+    return made;
+}
+
+
 /*
  * RateLimit-Policy of draft-ietf-httpapi-ratelimit-headers-11.  Windows are
  * whole seconds there: a shorter period is told as what it allows in one.
  */
 
-static ngx_int_t
-ngx_http_stoa_limits_policies(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
-    const stoa_rec_plan_t *plan)
+static u_char *
+ngx_http_stoa_limits_policies(const stoa_rec_plan_t *plan, u_char *p)
 {
-    u_char    *p;
+    u_char    *start;
     uint64_t   quota, window;
 
-    p = ngx_pnalloc(r->pool,
-                    sizeof("\"rate\";q=;w=, \"day\";q=;w=, \"month\";q=;w=")
-                    + 6 * NGX_INT64_LEN);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    ctx->policies.data = p;
+    start = p;
 
     if (plan->rate) {
         window = (plan->per_ms + 999) / 1000;
@@ -321,20 +359,34 @@ ngx_http_stoa_limits_policies(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     }
 
     if (plan->quota_day) {
-        p = ngx_sprintf(p, "%s\"day\";q=%uL;w=%d",
-                        p > ctx->policies.data ? ", " : "", plan->quota_day,
-                        NGX_HTTP_STOA_LIMITS_DAY);
+        p = ngx_sprintf(p, "%s\"day\";q=%uL;w=%d", p > start ? ", " : "",
+                        plan->quota_day, NGX_HTTP_STOA_LIMITS_DAY);
     }
 
     if (plan->quota_month) {
-        p = ngx_sprintf(p, "%s\"month\";q=%uL;w=%d",
-                        p > ctx->policies.data ? ", " : "",
+        p = ngx_sprintf(p, "%s\"month\";q=%uL;w=%d", p > start ? ", " : "",
                         plan->quota_month, NGX_HTTP_STOA_LIMITS_MONTH);
     }
 
-    ctx->policies.len = p - ctx->policies.data;
+    return p;
+}
 
-    return NGX_OK;
+
+/* ngx_sprintf() takes a microsecond for what this does in a tenth. */
+
+static u_char *
+ngx_http_stoa_limits_number(u_char *p, uint64_t n)
+{
+    u_char   text[NGX_INT64_LEN], *t;
+
+    t = text + sizeof(text);
+
+    do {
+        *--t = (u_char) ('0' + n % 10);
+        n /= 10;
+    } while (n);
+
+    return ngx_cpymem(p, t, text + sizeof(text) - t);
 }
 
 
@@ -351,11 +403,7 @@ ngx_http_stoa_limits_headers(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     v = &ctx->rate;
     reset = (v->reset_ms + 999) / 1000;
 
-    start = ngx_pnalloc(r->pool, sizeof("\"concurrency\";r=;t=")
-                                 + 3 * NGX_INT64_LEN);
-    if (start == NULL) {
-        return NGX_ERROR;
-    }
+    start = ctx->rate_text;
 
     if (ctx->policies.len
         && ngx_http_stoa_limits_push(r, "RateLimit-Policy", 16,
@@ -369,9 +417,13 @@ ngx_http_stoa_limits_headers(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     p = start;
 
     if (ctx->limited && v->which != 3) {
-        p = ngx_sprintf(p, "\"%V\";r=%uL;t=%uL",
-                        &ngx_http_stoa_limits_names[v->which], v->remaining,
-                        reset);
+        *p++ = '"';
+        p = ngx_cpymem(p, ngx_http_stoa_limits_names[v->which].data,
+                       ngx_http_stoa_limits_names[v->which].len);
+        p = ngx_cpymem(p, "\";r=", sizeof("\";r=") - 1);
+        p = ngx_http_stoa_limits_number(p, v->remaining);
+        p = ngx_cpymem(p, ";t=", sizeof(";t=") - 1);
+        p = ngx_http_stoa_limits_number(p, reset);
 
         if (ngx_http_stoa_limits_push(r, "RateLimit", 9, start, p) != NGX_OK)
         {
@@ -392,7 +444,7 @@ ngx_http_stoa_limits_headers(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     {
         start = p;
         retry = (v->retry_ms + 999) / 1000;
-        p = ngx_sprintf(p, "%uL", retry ? retry : 1);
+        p = ngx_http_stoa_limits_number(p, retry ? retry : 1);
 
         return ngx_http_stoa_limits_push(r, "Retry-After", 11, start, p);
     }

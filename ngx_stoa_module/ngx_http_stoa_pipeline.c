@@ -308,7 +308,7 @@ ngx_http_stoa_ctx_create(ngx_http_request_t *r)
         }
 
         ctx = cln->data;
-        ngx_memzero(ctx, sizeof(ngx_http_stoa_ctx_t));
+        ngx_memzero(ctx, NGX_HTTP_STOA_CTX_CLEARED);
 
         ctx->request = r;
         cln->handler = ngx_http_stoa_pipeline_cleanup;
@@ -329,7 +329,6 @@ ngx_http_stoa_pipeline_exit(void)
 {
     ngx_http_stoa_api_exit();
     ngx_http_stoa_keepalive_exit();
-    ngx_http_stoa_digest_exit();
 }
 
 
