@@ -1,9 +1,12 @@
 
 /*
- * SHA-256 and HMAC-SHA-256 over OpenSSL's EVP: the algorithm is fetched once
- * and the contexts are kept, as both cost more than a short digest.
+ * SHA-256 and HMAC-SHA-256 by OpenSSL's plain functions: a key is two blocks,
+ * and EVP's way to them (a fetched algorithm, a context that is allocated and
+ * freed with each digest) costs several times the digest itself.
  */
 
+
+#define OPENSSL_SUPPRESS_DEPRECATED
 
 #include "ngx_http_stoa_digest.h"
 
@@ -13,74 +16,25 @@
 #define NGX_HTTP_STOA_HMAC_BLOCK  64
 
 
-static ngx_int_t ngx_http_stoa_digest_init(void);
-static ngx_int_t ngx_http_stoa_hmac_pad(EVP_MD_CTX **ctx, const u_char *key,
+static ngx_int_t ngx_http_stoa_hmac_pad(SHA256_CTX *ctx, const u_char *key,
     u_char pad);
-
-
-static EVP_MD      *ngx_http_stoa_digest_md;
-static EVP_MD_CTX  *ngx_http_stoa_digest_ctx;
-
-/* Of HMAC keys, for the end of the process: the pepper's and our own. */
-
-#define NGX_HTTP_STOA_HMAC_MAX  8
-
-static EVP_MD_CTX  *ngx_http_stoa_hmac_ctx[NGX_HTTP_STOA_HMAC_MAX];
-static ngx_uint_t   ngx_http_stoa_hmac_n;
-
-
-static ngx_int_t
-ngx_http_stoa_digest_init(void)
-{
-    if (ngx_http_stoa_digest_ctx) {
-        return NGX_OK;
-    }
-
-    if (ngx_http_stoa_digest_md == NULL) {
-        ngx_http_stoa_digest_md = EVP_MD_fetch(NULL, "SHA256", NULL);
-        if (ngx_http_stoa_digest_md == NULL) {
-            return NGX_ERROR;
-        }
-    }
-
-    ngx_http_stoa_digest_ctx = EVP_MD_CTX_new();
-
-    return ngx_http_stoa_digest_ctx ? NGX_OK : NGX_ERROR;
-}
-
-
-void
-ngx_http_stoa_digest_exit(void)
-{
-    while (ngx_http_stoa_hmac_n) {
-        EVP_MD_CTX_free(ngx_http_stoa_hmac_ctx[--ngx_http_stoa_hmac_n]);
-    }
-
-    EVP_MD_CTX_free(ngx_http_stoa_digest_ctx);
-    EVP_MD_free(ngx_http_stoa_digest_md);
-
-    ngx_http_stoa_digest_ctx = NULL;
-    ngx_http_stoa_digest_md = NULL;
-}
 
 
 ngx_int_t
 ngx_http_stoa_sha256(const u_char *data, size_t len, u_char *out)
 {
-    if (ngx_http_stoa_digest_init() != NGX_OK) {
-        return NGX_ERROR;
-    }
+    ngx_int_t   rc;
+    SHA256_CTX  ctx;
 
-    if (EVP_DigestInit_ex(ngx_http_stoa_digest_ctx, ngx_http_stoa_digest_md,
-                          NULL)
-        != 1
-        || EVP_DigestUpdate(ngx_http_stoa_digest_ctx, data, len) != 1
-        || EVP_DigestFinal_ex(ngx_http_stoa_digest_ctx, out, NULL) != 1)
-    {
-        return NGX_ERROR;
-    }
+    rc = (SHA256_Init(&ctx) == 1
+          && SHA256_Update(&ctx, data, len) == 1
+          && SHA256_Final(out, &ctx) == 1) ? NGX_OK : NGX_ERROR;
 
-    return NGX_OK;
+    /* the end of what was digested is still in it */
+
+    ngx_explicit_memzero(&ctx, sizeof(SHA256_CTX));
+
+    return rc;
 }
 
 
@@ -90,10 +44,6 @@ ngx_http_stoa_hmac_init(ngx_http_stoa_hmac_t *h, const u_char *key,
 {
     u_char     block[NGX_HTTP_STOA_HMAC_BLOCK];
     ngx_int_t  rc;
-
-    if (ngx_http_stoa_digest_init() != NGX_OK) {
-        return NGX_ERROR;
-    }
 
     ngx_memzero(block, sizeof(block));
 
@@ -121,36 +71,19 @@ ngx_http_stoa_hmac_init(ngx_http_stoa_hmac_t *h, const u_char *key,
 
 
 static ngx_int_t
-ngx_http_stoa_hmac_pad(EVP_MD_CTX **ctx, const u_char *key, u_char pad)
+ngx_http_stoa_hmac_pad(SHA256_CTX *ctx, const u_char *key, u_char pad)
 {
     u_char      block[NGX_HTTP_STOA_HMAC_BLOCK];
     ngx_int_t   rc;
     ngx_uint_t  i;
 
-    if (*ctx == NULL) {
-        if (ngx_http_stoa_hmac_n == NGX_HTTP_STOA_HMAC_MAX) {
-            return NGX_ERROR;
-        }
-
-        *ctx = EVP_MD_CTX_new();
-        if (*ctx == NULL) {
-            return NGX_ERROR;
-        }
-
-        ngx_http_stoa_hmac_ctx[ngx_http_stoa_hmac_n++] = *ctx;
-    }
-
     for (i = 0; i < sizeof(block); i++) {
         block[i] = key[i] ^ pad;
     }
 
-    rc = NGX_OK;
-
-    if (EVP_DigestInit_ex(*ctx, ngx_http_stoa_digest_md, NULL) != 1
-        || EVP_DigestUpdate(*ctx, block, sizeof(block)) != 1)
-    {
-        rc = NGX_ERROR;
-    }
+    rc = (SHA256_Init(ctx) == 1
+          && SHA256_Update(ctx, block, sizeof(block)) == 1)
+         ? NGX_OK : NGX_ERROR;
 
     ngx_explicit_memzero(block, sizeof(block));
 
@@ -162,18 +95,24 @@ ngx_int_t
 ngx_http_stoa_hmac(ngx_http_stoa_hmac_t *h, const u_char *data, size_t len,
     u_char *out)
 {
-    if (EVP_MD_CTX_copy_ex(ngx_http_stoa_digest_ctx, h->inner) != 1
-        || EVP_DigestUpdate(ngx_http_stoa_digest_ctx, data, len) != 1
-        || EVP_DigestFinal_ex(ngx_http_stoa_digest_ctx, out, NULL) != 1
-        || EVP_MD_CTX_copy_ex(ngx_http_stoa_digest_ctx, h->outer) != 1
-        || EVP_DigestUpdate(ngx_http_stoa_digest_ctx, out,
-                            NGX_HTTP_STOA_SHA256_LEN) != 1
-        || EVP_DigestFinal_ex(ngx_http_stoa_digest_ctx, out, NULL) != 1)
-    {
-        return NGX_ERROR;
+    ngx_int_t   rc;
+    SHA256_CTX  ctx;
+
+    ctx = h->inner;
+
+    rc = (SHA256_Update(&ctx, data, len) == 1
+          && SHA256_Final(out, &ctx) == 1) ? NGX_OK : NGX_ERROR;
+
+    if (rc == NGX_OK) {
+        ctx = h->outer;
+
+        rc = (SHA256_Update(&ctx, out, NGX_HTTP_STOA_SHA256_LEN) == 1
+              && SHA256_Final(out, &ctx) == 1) ? NGX_OK : NGX_ERROR;
     }
 
-    return NGX_OK;
+    ngx_explicit_memzero(&ctx, sizeof(SHA256_CTX));
+
+    return rc;
 }
 
 

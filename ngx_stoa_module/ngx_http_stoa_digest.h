@@ -1,8 +1,8 @@
 /*
  * SHA-256, HMAC-SHA-256, base64url and quick random bytes.
  *
- * Process: workers, event loop only (contexts are reused).  Lifetime: made at
- * first use, kept until the process ends.
+ * Process: workers.  Lifetime: a prepared key is its owner's; the state of the
+ * random bytes is the process's, of the event loop only.
  */
 
 #ifndef NGX_HTTP_STOA_DIGEST_H
@@ -11,7 +11,7 @@
 
 #include "ngx_http_stoa.h"
 
-#include <openssl/evp.h>
+#include <openssl/sha.h>
 
 
 #define NGX_HTTP_STOA_SHA256_LEN  32
@@ -20,19 +20,18 @@
 /* A key that was absorbed once: inner and outer state. */
 
 typedef struct {
-    EVP_MD_CTX  *inner;
-    EVP_MD_CTX  *outer;
+    SHA256_CTX  inner;
+    SHA256_CTX  outer;
 } ngx_http_stoa_hmac_t;
 
 
+/* NGX_ERROR only where OpenSSL has no SHA-256. */
 ngx_int_t ngx_http_stoa_sha256(const u_char *data, size_t len, u_char *out);
 
 ngx_int_t ngx_http_stoa_hmac_init(ngx_http_stoa_hmac_t *h, const u_char *key,
     size_t len);
 ngx_int_t ngx_http_stoa_hmac(ngx_http_stoa_hmac_t *h, const u_char *data,
     size_t len, u_char *out);
-
-void ngx_http_stoa_digest_exit(void);
 
 /* Unique, not secret: for ids of requests and traces. */
 ngx_int_t ngx_http_stoa_random(uint64_t *out, ngx_uint_t n);

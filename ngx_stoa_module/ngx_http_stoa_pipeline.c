@@ -311,6 +311,7 @@ ngx_http_stoa_ctx_create(ngx_http_request_t *r)
         ngx_memzero(ctx, NGX_HTTP_STOA_CTX_CLEARED);
 
         ctx->request = r;
+        ctx->start_ns = ngx_http_stoa_now_ns();
         cln->handler = ngx_http_stoa_pipeline_cleanup;
 
         if (ngx_http_stoa_request_id(r, ctx) != NGX_OK) {
