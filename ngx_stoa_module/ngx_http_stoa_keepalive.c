@@ -214,11 +214,7 @@ ngx_http_stoa_keepalive_put(ngx_http_stoa_keepalive_key_t *key,
     idle->key.tls_name.data = idle->tls_name;
 
     if (key->tls_name.len) {
-    
-    if (key->tls_name.len) {
         ngx_memcpy(idle->tls_name, key->tls_name.data, key->tls_name.len);
-    }
-
     }
 
     idle->hash = ngx_http_stoa_keepalive_hash(key);

@@ -46,12 +46,16 @@ static ngx_array_t **ngx_http_stoa_macro_slot(ngx_conf_t *cf,
     ngx_module_t *proxy);
 
 
-/* Timeouts, retries, TLS names and verification are each api's own and are set
- * per request (ngx_http_stoa_upstream.c). */
+/* The URI, scheme, timeouts, retries, TLS names and verification are each
+ * api's own and are set per request (ngx_http_stoa_upstream.c); "https" is for
+ * the TLS settings to be made at all. */
 
 static const ngx_http_stoa_macro_row_t  ngx_http_stoa_macro_rows[] = {
-    { "proxy_pass",
-      "$stoa_upstream_scheme://stoa_upstream$stoa_upstream_uri", 1 },
+#if (NGX_HTTP_SSL)
+    { "proxy_pass", "https://stoa_upstream", 1 },
+#else
+    { "proxy_pass", "http://stoa_upstream", 1 },
+#endif
     { "proxy_http_version", "1.1", 0 },
     { "proxy_redirect", "off", 0 },
     { "proxy_ssl_server_name", "on", 0 },

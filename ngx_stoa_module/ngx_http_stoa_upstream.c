@@ -14,10 +14,11 @@
 #include "ngx_http_stoa_upstream.h"
 
 
+static ngx_int_t ngx_http_stoa_upstream_content(ngx_http_request_t *r);
 static ngx_int_t ngx_http_stoa_upstream_init_peer(ngx_http_request_t *r,
     ngx_http_upstream_srv_conf_t *us);
-static ngx_int_t ngx_http_stoa_upstream_conf(ngx_http_request_t *r,
-    ngx_http_stoa_api_t *api);
+static ngx_http_upstream_conf_t *ngx_http_stoa_upstream_conf(
+    ngx_http_upstream_conf_t *base, ngx_http_stoa_api_t *api);
 static ngx_int_t ngx_http_stoa_upstream_get(ngx_peer_connection_t *pc,
     void *data);
 static ngx_http_stoa_target_t *ngx_http_stoa_upstream_next(
@@ -127,7 +128,58 @@ ngx_http_stoa_forward(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         return NGX_ERROR;
     }
 
+    if (r->content_handler
+        && r->content_handler != ngx_http_stoa_upstream_content)
+    {
+        ctx->content_handler = r->content_handler;
+        r->content_handler = ngx_http_stoa_upstream_content;
+    }
+
     return ngx_http_stoa_headers(r, ctx);
+}
+
+
+/*
+ * A proxy_pass without URI and variables costs nothing: the proxy module sends
+ * the request's own unparsed URI.  So it gets ours as that, until it has made
+ * the request (ngx_http_stoa_upstream_init_peer).  $request_uri is evaluated
+ * before, and nginx keeps its value.
+ */
+
+static ngx_int_t
+ngx_http_stoa_upstream_content(ngx_http_request_t *r)
+{
+    ngx_http_stoa_ctx_t        *ctx;
+    ngx_http_stoa_main_conf_t  *mcf;
+
+    ctx = ngx_http_stoa_ctx(r);
+
+    if (ctx == NULL || ctx->target == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+
+    if (ngx_http_get_indexed_variable(r, mcf->request_uri) == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ctx->unparsed_uri = r->unparsed_uri;
+    r->unparsed_uri = ctx->upstream_uri;
+    r->valid_unparsed_uri = 1;
+
+    return ctx->content_handler(r);
+}
+
+
+void
+ngx_http_stoa_upstream_restore(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx)
+{
+    if (ctx->unparsed_uri.data) {
+        r->unparsed_uri = ctx->unparsed_uri;
+        ngx_str_null(&ctx->unparsed_uri);
+    }
 }
 
 
@@ -144,10 +196,10 @@ ngx_http_stoa_upstream_address(ngx_http_request_t *r,
     ctx->tls_name = target->tls_name;
 
     if (target->tls) {
-        ngx_str_set(&ctx->upstream_scheme, "https");
+        ngx_str_set(&ctx->upstream_scheme, "https://");
 
     } else {
-        ngx_str_set(&ctx->upstream_scheme, "http");
+        ngx_str_set(&ctx->upstream_scheme, "http://");
     }
 
     slash = target->path.len == 0
@@ -203,21 +255,26 @@ ngx_http_stoa_upstream_init_peer(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    peer = ngx_pcalloc(r->pool, sizeof(ngx_http_stoa_peer_t));
+    ngx_http_stoa_upstream_restore(r, ctx);
+
+    peer = ngx_palloc(r->pool, sizeof(ngx_http_stoa_peer_t));
     if (peer == NULL) {
         return NGX_ERROR;
     }
+
+    ngx_memzero(peer, offsetof(ngx_http_stoa_peer_t, first));
 
     peer->request = r;
     peer->ctx = ctx;
     peer->api = ctx->api;
     peer->written = ctx->target;
 
-    if (ngx_http_stoa_upstream_conf(r, ctx->api) != NGX_OK) {
+    u = r->upstream;
+
+    u->conf = ngx_http_stoa_upstream_conf(u->conf, ctx->api);
+    if (u->conf == NULL) {
         return NGX_ERROR;
     }
-
-    u = r->upstream;
 
     u->peer.data = peer;
     u->peer.get = ngx_http_stoa_upstream_get;
@@ -237,24 +294,31 @@ ngx_http_stoa_upstream_init_peer(ngx_http_request_t *r,
 
 
 /*
- * The location's settings with the api's own in a copy for this request.  An
- * upstream must not lead the request to another location of this nginx.
+ * The location's settings with the api's own: made once per location and
+ * compiled api, which the request holds.  An upstream must not lead the
+ * request to another location of this nginx.
  */
 
-static ngx_int_t
-ngx_http_stoa_upstream_conf(ngx_http_request_t *r, ngx_http_stoa_api_t *api)
+static ngx_http_upstream_conf_t *
+ngx_http_stoa_upstream_conf(ngx_http_upstream_conf_t *base,
+    ngx_http_stoa_api_t *api)
 {
-    ngx_http_upstream_t       *u;
-    ngx_http_upstream_conf_t  *conf;
+    ngx_http_upstream_conf_t     *conf;
+    ngx_http_stoa_api_upconf_t   *made;
 
-    u = r->upstream;
-
-    conf = ngx_palloc(r->pool, sizeof(ngx_http_upstream_conf_t));
-    if (conf == NULL) {
-        return NGX_ERROR;
+    for (made = api->upconf; made; made = made->next) {
+        if (made->base == base) {
+            return &made->conf;
+        }
     }
 
-    *conf = *u->conf;
+    made = ngx_palloc(api->pool, sizeof(ngx_http_stoa_api_upconf_t));
+    if (made == NULL) {
+        return NULL;
+    }
+
+    conf = &made->conf;
+    *conf = *base;
 
     if (api->rec->connect_timeout_ms) {
         conf->connect_timeout = api->rec->connect_timeout_ms;
@@ -276,9 +340,11 @@ ngx_http_stoa_upstream_conf(ngx_http_request_t *r, ngx_http_stoa_api_t *api)
     conf->ssl_verify = api->rec->tls_verify;
 #endif
 
-    u->conf = conf;
+    made->base = base;
+    made->next = api->upconf;
+    api->upconf = made;
 
-    return NGX_OK;
+    return conf;
 }
 
 
@@ -327,10 +393,16 @@ ngx_http_stoa_upstream_get(ngx_peer_connection_t *pc, void *data)
         return NGX_ERROR;
     }
 
-    t = ngx_palloc(r->pool, sizeof(ngx_http_stoa_try_t));
-    if (t == NULL) {
-        return NGX_ERROR;
+    t = &peer->first;
+
+    if (peer->used) {
+        t = ngx_palloc(r->pool, sizeof(ngx_http_stoa_try_t));
+        if (t == NULL) {
+            return NGX_ERROR;
+        }
     }
+
+    peer->used = 1;
 
     addr = &target->addrs[a];
     target->next = a + 1;
@@ -514,6 +586,7 @@ ngx_http_stoa_upstream_tls(ngx_http_request_t *r, ngx_http_stoa_peer_t *peer,
 
     u = r->upstream;
 
+    u->schema = peer->ctx->upstream_scheme;
     u->ssl = target->tls;
     u->ssl_name = target->tls_name;
 

@@ -32,6 +32,8 @@ typedef struct {
     ngx_http_stoa_try_t            *tries;
     ngx_http_stoa_keepalive_key_t   key;
     unsigned                        fresh:1;    /* no idle connection        */
+    unsigned                        used:1;     /* `first`                   */
+    ngx_http_stoa_try_t             first;      /* not zeroed                */
 } ngx_http_stoa_peer_t;
 
 

@@ -99,7 +99,10 @@ static ngx_http_variable_t  ngx_http_stoa_variables[] = {
 ngx_int_t
 ngx_http_stoa_variables_add(ngx_conf_t *cf)
 {
-    ngx_http_variable_t  *var, *v;
+    ngx_http_variable_t        *var, *v;
+    ngx_http_stoa_main_conf_t  *mcf;
+
+    static ngx_str_t  request_uri = ngx_string("request_uri");
 
     for (v = ngx_http_stoa_variables; v->name.len; v++) {
 
@@ -112,7 +115,11 @@ ngx_http_stoa_variables_add(ngx_conf_t *cf)
         var->data = v->data;
     }
 
-    return NGX_OK;
+    mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_stoa_module);
+
+    mcf->request_uri = ngx_http_get_variable_index(cf, &request_uri);
+
+    return mcf->request_uri == NGX_ERROR ? NGX_ERROR : NGX_OK;
 }
 
 
@@ -174,7 +181,8 @@ ngx_http_stoa_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v,
         break;
 
     case STOA_VAR_UPSTREAM_SCHEME:
-        text = &ctx->upstream_scheme;
+        s = ctx->upstream_scheme;
+        s.len -= s.len ? sizeof("://") - 1 : 0;
         break;
 
     case STOA_VAR_UPSTREAM_TLS_NAME:
