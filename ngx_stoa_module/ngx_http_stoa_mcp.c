@@ -67,6 +67,7 @@ static const ngx_http_stoa_mcp_step_t  ngx_http_stoa_mcp_steps[] = {
     { "era",          ngx_http_stoa_mcp_era },
     { "dispatch",     ngx_http_stoa_mcp_dispatch },
     { "resolve",      ngx_http_stoa_mcp_resolve },
+    { "screen",       ngx_http_stoa_screen },
     { "limits",       ngx_http_stoa_limits },
     { "connect",      ngx_http_stoa_mcp_connect },
     { "splice",       ngx_http_stoa_mcp_splice },

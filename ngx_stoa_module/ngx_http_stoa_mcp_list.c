@@ -292,7 +292,8 @@ ngx_http_stoa_mcp_view_sub(void *data, const void *rec)
     b->api = ngx_http_stoa_store_api(b->store, &sub->target);
 
     if (b->api == NULL || b->api->kind != STOA_API_MCP
-        || ngx_memcmp(&b->api->tenant, &b->tenant, STOA_ID_LEN) != 0)
+        || ngx_memcmp(&b->api->tenant, &b->tenant, STOA_ID_LEN) != 0
+        || !ngx_http_stoa_visible(b->api, &b->ctx->tenant))
     {
         return NGX_OK;
     }

@@ -89,6 +89,23 @@ ok((wait_until { call('app') eq '1' } 1), 'resumed');
 $t->must('POST', "$path/revoke");
 ok((wait_until { call('app') eq '403 subscription_revoked' } 1), 'revoked');
 
+# the api's own lists and audience
+
+$t->must('PATCH', '/v1/tenants/acme/apis/s', { ip_deny => ['127.0.0.0/8'] });
+ok((wait_until { call('app', 's__wait') eq '403 ip_denied' } 5),
+   'an address that the api denies');
+$t->must('PATCH', '/v1/tenants/acme/apis/s', { ip_deny => [],
+    audience => 'public' });
+$t->apply(document('Tenant', undef, 'guest')
+    . document('Application', 'guest', 'far') . subscribe('guest', 'far',
+      'api', 's', 'basic', "  target_tenant: acme\n"));
+$key{far} = $t->key('guest', 'far');
+$t->sync;
+is(call('far', 's__wait'), 'done', 'a public api of another tenant');
+$t->must('PATCH', '/v1/tenants/acme/apis/s', { audience => 'internal' });
+ok((wait_until { call('far', 's__wait') =~ /404|mcp_tool/ } 5),
+   '... no longer there when it is internal');
+
 # usage, by tool
 
 my %seen;
