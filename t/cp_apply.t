@@ -336,6 +336,25 @@ $r = post('/v1/apply?prune=1', "apiVersion: stoa/v1\nkind: Tenant\n"
           . "metadata: {name: other}\n");
 is(actions($r), 'Tenant:none', 'other tenants are left alone');
 
+# what hangs on something that goes, goes with it
+post('/v1/apply', $acme . <<'END');
+apiVersion: stoa/v1
+kind: Application
+metadata: {name: keyed, tenant: acme}
+---
+apiVersion: stoa/v1
+kind: Subscription
+metadata: {tenant: acme}
+spec: {application: keyed, api: orders, plan: gold, state: active}
+END
+$t->key('acme', 'keyed');
+my ($ended) = map { $_->{id} } grep { $_->{application} eq 'keyed' }
+    @{ $t->must('GET', '/v1/tenants/acme/subscriptions')->{items} };
+$t->must('POST', "/v1/tenants/acme/subscriptions/$ended/revoke");
+$r = post('/v1/apply?prune=1', $acme);
+like(actions($r), qr/ Application:delete$/, 'with its keys and its past')
+    or diag $r->{body};
+
 
 # Who may
 

@@ -112,6 +112,7 @@ for (['Tenant', '/v1/tenants'], ['GatewayGroup', '/v1/gateway-groups'],
 }
 $check->(ApplyAnswer => $t->apply($yaml));
 $check->(ApplyAnswer => $t->apply($yaml, query => 'dry_run=1'));
+$check->(AuditEvents => $t->must('GET', '/v1/audit?limit=5'));
 $check->(UsageSums => $t->must('GET', "$base/usage?by=api&step=hour"));
 $check->(Problem => $t->api('POST', '/v1/tenants', { name => 'A' })->{json});
 $check->(Problem => $t->api('GET', '/v1/tenants/x')->{json});

@@ -271,6 +271,12 @@ cp_openapi_parameters(cp_openapi_t *o, const cp_openapi_extra_t *extra)
                      "the ETag it must still have"));
     }
 
+    if (strcmp(m, "DELETE") == 0) {
+        cp_json_push(list, cp_openapi_parameter(o->a, "query", "force", false,
+                     "{\"type\":\"string\",\"enum\":[\"1\"]}",
+                     "although others refer to it"));
+    }
+
     if (strcmp(m, "POST") == 0) {
         cp_json_push(list, cp_openapi_parameter(o->a, "header",
                      "Idempotency-Key", false, "{\"type\":\"string\"}",

@@ -69,7 +69,15 @@ const cp_openapi_extra_t  cp_openapi_extras[] = {
     { "GET /v1/tenants/{tenant}/usage", "[" USAGE "]", NULL,
       OK_JSON("sums", REF("UsageSums")) },
 
-    { "GET /platform/v1/usage", "[" USAGE "]", NULL,
+    { "GET /platform/v1/apis",
+      "[" QUERY("query", TEXT, "words to look for") ","
+      QUERY("kind", "{\"type\":\"string\",\"enum\":[\"rest\",\"mcp\","
+            "\"server\"]}", "only these") ","
+      QUERY("limit", INT64("1"), "at most so many") "]", NULL,
+      OK_JSON("what the application may see", ANY) },
+
+    { "GET /platform/v1/usage",
+      "[" QUERY("days", INT64("1"), "of the last so many days") "]", NULL,
       OK_JSON("sums", ANY) },
 
     { "POST /v1/apply",
@@ -91,14 +99,25 @@ const cp_openapi_extra_t  cp_openapi_extras[] = {
       "{\"application/yaml\":{\"schema\":" TEXT "}}}}" },
 
     { "GET /v1/audit",
-      "[" QUERY("tenant", TEXT, "name or id") ","
-      QUERY("since", TEXT, "number of the event after which to begin") ","
-      QUERY("limit", INT64("1"), "events") "]", NULL,
-      OK_JSON("events", ANY) },
+      "[" QUERY("tenant", TEXT, "name or id; empty: the platform's own") ","
+      QUERY("since", TIME, "from then on") ","
+      QUERY("until", TIME, "not included") ","
+      QUERY("actor", TEXT, "name of the token") ","
+      QUERY("action", TEXT, "create, update, delete or an event") ","
+      QUERY("kind", TEXT, "of the resource") ","
+      QUERY("resource", TEXT, "its id") ","
+      QUERY("name", TEXT, "its name") ","
+      QUERY("request_id", TEXT, "of the request") ","
+      QUERY("order", "{\"type\":\"string\",\"enum\":[\"desc\",\"asc\"]}",
+            "youngest first, or oldest") ","
+      QUERY("limit", "{\"type\":\"integer\",\"minimum\":1,\"maximum\":500}",
+            "events of a page") ","
+      QUERY("cursor", TEXT, "next of the page before") "]", NULL,
+      OK_JSON("events", REF("AuditEvents")) },
 
     { "GET /v1/audit/verify",
       "[" QUERY("tenant", TEXT, "name or id") "]", NULL,
-      OK_JSON("whether the chain is whole", ANY) },
+      OK_JSON("whether the chains are whole", ANY) },
 
     { "POST /mcp", NULL, JSON(ANY),
       "{\"200\":{\"description\":\"a JSON-RPC answer\",\"content\":" JSON(ANY)
@@ -157,6 +176,14 @@ const char *const  cp_openapi_schemas_text[] = {
     ",\"bytes_in\":" INT64("0") ",\"bytes_out\":" INT64("0") ",\"p50_us\":"
     INT64("0") ",\"p95_us\":" INT64("0") ",\"p99_us\":" INT64("0")
     "}}}}}",
+
+    "AuditEvents",
+    "{\"type\":\"object\",\"required\":[\"items\"],\"properties\":"
+    "{\"items\":{\"type\":\"array\",\"items\":{\"type\":\"object\","
+    "\"required\":[\"at\",\"action\",\"kind\",\"diff\"],\"properties\":"
+    "{\"at\":" TIME ",\"tenant\":" TEXT ",\"action\":" TEXT ",\"kind\":" TEXT
+    ",\"diff\":" ANY ",\"hash\":" TEXT "}}},\"next\":{\"type\":[\"string\","
+    "\"null\"]}}}",
 
     "ApplyAnswer",
     "{\"type\":\"object\",\"required\":[\"rev\",\"changes\"],\"properties\":"
