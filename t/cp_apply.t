@@ -428,6 +428,32 @@ $r = post('/v1/apply', $two);
 is($r->{json}{gateways}[0]{state}, 'acked', 'a rejection of before');
 
 
+# At once: each whole, one after the other
+
+my @pids = map {
+    my $n = $_;
+    my $pid = fork // die;
+    if ($pid == 0) {
+        my $bad = 0;
+        for my $i (1 .. 8) {
+            (my $mine = $acme) =~ s/rate: 10/rate: 10$n/;
+            $mine =~ s/name: list, method: GET/name: list$n, method: GET/;
+            my $r = post('/v1/apply?prune=1&max_delete=100', $mine);
+            $bad++ if $r->{status} !~ /^20[02]$/;
+        }
+        POSIX::_exit($bad);
+    }
+    $pid;
+} 1 .. 4;
+my $refused = 0;
+for (@pids) { waitpid $_, 0; $refused += $? >> 8 }
+is($refused, 0, 'four at once, all are done');
+my $rate = $t->must('GET', '/v1/tenants/acme/plans/gold')->{rate};
+my ($n) = $rate =~ /^10(\d)$/;
+is($t->must('GET', '/v1/tenants/acme/apis/orders/operations')
+   ->{items}[-1]{name}, "list$n", 'and the last one is there as a whole');
+
+
 # Much
 
 my $many = join "---\n", map { <<"END" } 1 .. 10000;
