@@ -209,21 +209,34 @@ ngx_http_stoa_postconfiguration(ngx_conf_t *cf)
 }
 
 
+/* Before the handlers that are there: of the LOG phase, so that a call which
+ * is in the access log has been counted, wherever the process is killed. */
+
 static ngx_int_t
 ngx_http_stoa_handler_add(ngx_conf_t *cf, ngx_http_phases phase,
     ngx_http_handler_pt handler)
 {
+    ngx_array_t                *handlers;
     ngx_http_handler_pt        *h;
     ngx_http_core_main_conf_t  *cmcf;
 
     cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
+    handlers = &cmcf->phases[phase].handlers;
 
-    h = ngx_array_push(&cmcf->phases[phase].handlers);
-    if (h == NULL) {
+    if (ngx_array_push(handlers) == NULL) {
         return NGX_ERROR;
     }
 
-    *h = handler;
+    h = handlers->elts;
+
+    if (phase == NGX_HTTP_LOG_PHASE) {
+        ngx_memmove(h + 1, h, (handlers->nelts - 1)
+                              * sizeof(ngx_http_handler_pt));
+        h[0] = handler;
+
+    } else {
+        h[handlers->nelts - 1] = handler;
+    }
 
     return NGX_OK;
 }
