@@ -165,7 +165,14 @@ cp_answer_gzip(cp_req_t *r)
 }
 
 
-/* The next piece; CP_DECLINED: there is none. */
+static stoa_buf_t *
+cp_answer_piece(cp_stream_t *s)
+{
+    return s->gzip ? &s->packed : &s->raw;
+}
+
+
+/* Fills and packs until there is something to send, or nothing is left. */
 
 static cp_rc_t
 cp_answer_next(cp_stream_t *s)
@@ -176,48 +183,123 @@ cp_answer_next(cp_stream_t *s)
     stoa_buf_reset(&s->raw);
     stoa_buf_reset(&s->packed);
 
-    if (s->last) {
-        return CP_DECLINED;
-    }
+    do {
+        stoa_buf_reset(&s->raw);
 
-    rc = s->fill(s->ctx, &s->raw, &s->last);
+        rc = s->fill(s->ctx, &s->raw, &s->last);
 
-    if (rc != CP_OK || s->raw.rc != STOA_OK) {
-        return CP_ERROR;
-    }
+        if (rc != CP_OK || s->raw.rc != STOA_OK) {
+            return CP_ERROR;
+        }
 
-    return s->gzip ? cp_answer_deflate(&s->z, &s->raw, &s->packed, s->last)
-                   : CP_OK;
+        if (s->gzip) {
+            rc = cp_answer_deflate(&s->z, &s->raw, &s->packed, s->last);
+            if (rc != CP_OK) {
+                return rc;
+            }
+        }
+
+    } while (!s->last && cp_answer_piece(s)->len == 0);
+
+    return CP_OK;
 }
 
+
+void
+cp_answer_fill(cp_call_t *call)
+{
+    call->stream.failed = cp_answer_next(&call->stream) != CP_OK;
+
+    if (call->stream.failed) {
+        cp_log(CP_LOG_ERROR, "http", "answer cut short request:%s",
+               call->req.id);
+    }
+}
+
+
+static void
+cp_answer_stream_free(cp_stream_t *s)
+{
+    if (s->done != NULL) {
+        s->done(s->ctx);
+    }
+
+    if (s->gzip) {
+        (void) deflateEnd(&s->z);
+    }
+
+    stoa_buf_free(&s->raw);
+    stoa_buf_free(&s->packed);
+
+    memset(s, 0, sizeof(cp_stream_t));
+}
+
+
+cp_rc_t
+cp_answer_begin(cp_call_t *call)
+{
+    cp_rc_t       rc;
+    cp_stream_t  *s = &call->stream;
+
+    stoa_buf_init(&s->raw, CP_CALL_PIECE_MAX);
+    stoa_buf_init(&s->packed, 2 * CP_CALL_PIECE_MAX);
+
+    rc = cp_answer_next(s);
+
+    if (rc == CP_OK && !s->last) {
+
+        s->gzip = call->gzip && cp_answer_deflate_start(&s->z);
+
+        if (s->gzip) {
+            rc = cp_answer_deflate(&s->z, &s->raw, &s->packed, false);
+        }
+
+        if (rc == CP_OK) {
+            return CP_OK;
+        }
+    }
+
+    /* failed, which can still be told; or small, so it is sent whole */
+
+    if (rc == CP_OK) {
+        stoa_buf_free(&call->req.out);
+        call->req.out = s->raw;
+        stoa_buf_init(&s->raw, 0);
+    }
+
+    cp_answer_stream_free(s);
+
+    return rc;
+}
+
+
+/* MHD wants more: what is there, or a worker is asked and the connection waits
+ * meanwhile. */
 
 static ssize_t
 cp_answer_read(void *cls, uint64_t pos, char *dst, size_t max)
 {
     size_t        n;
-    cp_rc_t       rc;
     cp_call_t    *call = cls;
     stoa_buf_t   *b;
-    cp_stream_t  *s;
+    cp_stream_t  *s = &call->stream;
 
     (void) pos;
 
-    s = &call->stream;
-    b = s->gzip ? &s->packed : &s->raw;
+    if (s->failed) {
+        return MHD_CONTENT_READER_END_WITH_ERROR;
+    }
 
-    while (s->sent == b->len) {
+    b = cp_answer_piece(s);
 
-        rc = cp_answer_next(s);
+    if (s->sent == b->len) {
 
-        if (rc == CP_DECLINED) {
+        if (s->last) {
             return MHD_CONTENT_READER_END_OF_STREAM;
         }
 
-        if (rc != CP_OK) {
-            cp_log(CP_LOG_ERROR, "http", "answer cut short request:%s",
-                   call->req.id);
-            return MHD_CONTENT_READER_END_WITH_ERROR;
-        }
+        return cp_worker_submit(call->http, call)
+               ? 0 : MHD_CONTENT_READER_END_WITH_ERROR;
     }
 
     n = b->len - s->sent;
@@ -234,20 +316,9 @@ cp_answer_read(void *cls, uint64_t pos, char *dst, size_t max)
 static void
 cp_answer_read_done(void *cls)
 {
-    cp_call_t    *call = cls;
-    cp_stream_t  *s = &call->stream;
+    cp_call_t  *call = cls;
 
-    if (s->done != NULL) {
-        s->done(s->ctx);
-    }
-
-    if (s->gzip) {
-        (void) deflateEnd(&s->z);
-    }
-
-    stoa_buf_free(&s->raw);
-    stoa_buf_free(&s->packed);
-
+    cp_answer_stream_free(&call->stream);
     cp_call_release(call);
 }
 
@@ -255,15 +326,7 @@ cp_answer_read_done(void *cls)
 static struct MHD_Response *
 cp_answer_stream(cp_call_t *call)
 {
-    cp_stream_t          *s;
     struct MHD_Response  *response;
-
-    s = &call->stream;
-
-    stoa_buf_init(&s->raw, CP_CALL_PIECE_MAX);
-    stoa_buf_init(&s->packed, 2 * CP_CALL_PIECE_MAX);
-
-    s->gzip = call->gzip && cp_answer_deflate_start(&s->z);
 
     (void) __atomic_add_fetch(&call->refs, 1, __ATOMIC_SEQ_CST);
 
@@ -276,11 +339,10 @@ cp_answer_stream(cp_call_t *call)
         /* without memory: an empty answer is tried instead */
 
         cp_answer_read_done(call);
-        memset(s, 0, sizeof(cp_stream_t));
         return NULL;
     }
 
-    if (s->gzip) {
+    if (call->stream.gzip) {
         cp_req_set_header(&call->req, "Content-Encoding", "gzip");
     }
 

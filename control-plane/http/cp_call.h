@@ -61,6 +61,7 @@ typedef struct {
     stoa_buf_t   packed;
     size_t       sent;                  /* of raw or packed                  */
     bool         last;                  /* fill said so                      */
+    bool         failed;                /* ... or that it cannot go on       */
     bool         gzip;
     z_stream     z;
 } cp_stream_t;
@@ -98,6 +99,11 @@ struct cp_call_s {
     cp_stream_t            stream;
 };
 
+typedef struct {
+    cp_call_t  *first;
+    cp_call_t  *last;
+} cp_queue_t;
+
 struct cp_http_s {
     cp_app_t              *app;
     struct MHD_Daemon     *daemon;
@@ -108,8 +114,8 @@ struct cp_http_s {
 
     pthread_mutex_t        mutex;       /* of the queue                      */
     pthread_cond_t         cond;
-    cp_call_t             *first;
-    cp_call_t             *last;
+    cp_queue_t             queue[2];    /* from clients; from long polls     */
+    unsigned               turn;
     bool                   ended;
     pthread_t             *workers;
     unsigned               nworkers;
@@ -144,6 +150,10 @@ char *cp_route_decode(cp_arena_t *a, const char *s, size_t len);
 
 /* cp_answer.c: turns what the handler said into call->response. */
 void cp_answer_make(cp_call_t *call);
+/* The first piece of a streamed answer; one that is also the last becomes an
+ * ordinary answer. */
+cp_rc_t cp_answer_begin(cp_call_t *call) CP_MUST_CHECK;
+void cp_answer_fill(cp_call_t *call);                  /* the next piece    */
 void cp_answer_problem(cp_call_t *call);
 
 /* cp_park.c: the parked calls and the thread that ends their waiting. */
@@ -155,6 +165,10 @@ uint64_t cp_park_generation(cp_http_t *http);
 /* cp_worker.c */
 cp_rc_t cp_workers_start(cp_http_t *http, unsigned n) CP_MUST_CHECK;
 void cp_workers_stop(cp_http_t *http);
+/* For I/O threads: suspends the connection and hands the call over; false
+ * when there are no workers any more, nothing was done then. */
+bool cp_worker_submit(cp_http_t *http, cp_call_t *call) CP_MUST_CHECK;
+/* For a call that is suspended already (it was parked). */
 void cp_worker_push(cp_http_t *http, cp_call_t *call);
 
 /* cp_http.c */

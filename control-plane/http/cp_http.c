@@ -397,12 +397,14 @@ cp_call_dispatch(cp_call_t *call)
     call->state = CP_CALL_WORKING;
     call->next = r->route->handler;
 
-    /* in this order: the worker may be done before we return */
+    if (cp_worker_submit(call->http, call)) {
+        return MHD_YES;
+    }
 
-    MHD_suspend_connection(call->conn);
-    cp_worker_push(call->http, call);
+    (void) cp_err_set(&r->err, "unavailable", "ending");
+    cp_call_refuse(call);
 
-    return MHD_YES;
+    return cp_call_queue(call);
 }
 
 

@@ -13,28 +13,91 @@
 #define CP_WORKER_PAUSE_US  5000   /* before a transaction is run again     */
 
 
+/* Under the mutex. */
+
+static void
+cp_worker_append(cp_http_t *http, cp_call_t *call, unsigned n)
+{
+    cp_queue_t  *q = &http->queue[n];
+
+    call->link = NULL;
+
+    if (q->last == NULL) {
+        q->first = call;
+
+    } else {
+        q->last->link = call;
+    }
+
+    q->last = call;
+
+    (void) pthread_cond_signal(&http->cond);
+}
+
+
 void
 cp_worker_push(cp_http_t *http, cp_call_t *call)
 {
-    call->link = NULL;
-
     (void) pthread_mutex_lock(&http->mutex);
-
-    if (http->last == NULL) {
-        http->first = call;
-
-    } else {
-        http->last->link = call;
-    }
-
-    http->last = call;
-
-    (void) pthread_cond_signal(&http->cond);
+    cp_worker_append(http, call, 1);
     (void) pthread_mutex_unlock(&http->mutex);
 }
 
 
-/* NULL: the pool has ended and the queue is empty. */
+bool
+cp_worker_submit(cp_http_t *http, cp_call_t *call)
+{
+    bool  ended;
+
+    (void) pthread_mutex_lock(&http->mutex);
+
+    ended = http->ended;
+
+    if (!ended) {
+
+        /* in this order: a worker may be done before we return */
+
+        MHD_suspend_connection(call->conn);
+        cp_worker_append(http, call, 0);
+    }
+
+    (void) pthread_mutex_unlock(&http->mutex);
+
+    return !ended;
+}
+
+
+/* The two queues take turns: thousands of gateways that were woken hold up no
+ * administrator, nor the other way round. */
+
+static cp_call_t *
+cp_worker_next(cp_http_t *http)
+{
+    cp_call_t   *call;
+    cp_queue_t  *q;
+
+    http->turn ^= 1;
+    q = &http->queue[http->turn];
+
+    if (q->first == NULL) {
+        q = &http->queue[http->turn ^ 1];
+    }
+
+    call = q->first;
+
+    if (call != NULL) {
+        q->first = call->link;
+
+        if (q->first == NULL) {
+            q->last = NULL;
+        }
+    }
+
+    return call;
+}
+
+
+/* NULL: the pool has ended and the queues are empty. */
 
 static cp_call_t *
 cp_worker_pop(cp_http_t *http)
@@ -43,18 +106,8 @@ cp_worker_pop(cp_http_t *http)
 
     (void) pthread_mutex_lock(&http->mutex);
 
-    while (http->first == NULL && !http->ended) {
+    while ((call = cp_worker_next(http)) == NULL && !http->ended) {
         (void) pthread_cond_wait(&http->cond, &http->mutex);
-    }
-
-    call = http->first;
-
-    if (call != NULL) {
-        http->first = call->link;
-
-        if (http->first == NULL) {
-            http->last = NULL;
-        }
     }
 
     (void) pthread_mutex_unlock(&http->mutex);
@@ -151,6 +204,10 @@ cp_worker_answer(cp_call_t *call, cp_rc_t rc)
         rc = CP_ERROR;
     }
 
+    if (rc == CP_OK && call->stream.fill != NULL) {
+        rc = cp_answer_begin(call);
+    }
+
     if (rc != CP_OK) {
 
         if (call->stream.fill != NULL && call->stream.done != NULL) {
@@ -178,6 +235,14 @@ cp_worker_run(cp_call_t *call)
     cp_req_t  *r = &call->req;
 
     start = cp_http_now_us();
+
+    if (call->state == CP_CALL_ANSWERED) {
+        cp_answer_fill(call);
+        call->worked_us += cp_http_now_us() - start;
+        MHD_resume_connection(call->conn);
+        return;
+    }
+
     call->generation = cp_park_generation(call->http);
 
     rc = cp_worker_handle(call);
