@@ -28,11 +28,40 @@ typedef struct {
 
 static void cp_audit_row(cp_req_t *r, const cp_audit_event_t *e,
     const char *tenant, cp_val_t *row);
+/*
+ * The heads of the chains that a transaction appends to: read and sealed once,
+ * however many events there are.
+ */
+
+typedef struct cp_audit_head_s  cp_audit_head_t;
+
+struct cp_audit_head_s {
+    const char       *tenant;
+    bool              first;       /* there is no row yet                   */
+    const char       *fault;       /* it was forged                         */
+    int64_t           seq;
+    char              hash[65];
+    cp_audit_head_t  *next;
+};
+
+typedef struct {
+    cp_arena_t       *arena;
+    const cp_app_t   *app;
+    cp_audit_head_t  *heads;
+} cp_audit_tx_t;
+
+#define CP_AUDIT_TX_ARENA  (16 * 1024 * 1024)
+
+
 static const char *cp_audit_actor_kind(const cp_actor_t *actor);
 static const char *cp_audit_diff_text(cp_arena_t *a, const cp_json_t *diff);
 static bool cp_audit_hash(stoa_buf_t *b, const cp_val_t *row, char hash[65]);
-static char *cp_audit_mac(cp_req_t *r, bool keyed, const char *tenant,
-    int64_t seq, const char *hash);
+static cp_rc_t cp_audit_head(cp_req_t *r, cp_tx_t *tx, const char *tenant,
+    cp_audit_head_t **head);
+static cp_rc_t cp_audit_begin(cp_req_t *r, cp_tx_t *tx, cp_audit_tx_t **at);
+static cp_rc_t cp_audit_commit(cp_tx_t *tx, void *data, bool commit);
+static char *cp_audit_mac(cp_arena_t *a, const cp_app_t *app, bool keyed,
+    const char *tenant, int64_t seq, const char *hash);
 static const char *cp_audit_mac_fault(cp_req_t *r, const char *tenant,
     const cp_rows_t *head, unsigned row);
 static cp_rc_t cp_audit_walk(void *ctx, const cp_val_t *row, unsigned cols);
@@ -40,35 +69,27 @@ static void cp_audit_end(cp_req_t *r, cp_audit_walk_t *w, const char *tenant,
     const cp_rows_t *head, bool expected);
 
 
+static const char  cp_audit_key;         /* its address names our state      */
+
+
 cp_rc_t
 cp_audit_append(cp_req_t *r, cp_tx_t *tx, const cp_audit_event_t *e)
 {
-    bool         first;
-    char         hash[65];
-    cp_rc_t      rc;
-    int64_t      seq;
-    cp_rows_t    head;
-    cp_val_t     row[A_N];
-    stoa_buf_t   b;
-    const char  *tenant, *prev, *fault, *mac;
+    char              hash[65];
+    cp_rc_t           rc;
+    cp_val_t          row[A_N];
+    stoa_buf_t        b;
+    cp_audit_head_t  *head;
 
-    tenant = e->tenant ? e->tenant : "";
-
-    rc = cp_tx_query(tx, r->arena, "SELECT seq, hash, mac FROM audit_head"
-                     " WHERE tenant = $1", cp_args(cp_text(tenant)), &head,
-                     &r->err);
+    head = NULL;
+    rc = cp_audit_head(r, tx, e->tenant ? e->tenant : "", &head);
     if (rc != CP_OK) {
         return rc;
     }
 
-    first = head.rows == 0;
-    fault = first ? NULL : cp_audit_mac_fault(r, tenant, &head, 0);
-    seq = first ? 1 : cp_cell(&head, 0, 0)->i + 1;
-    prev = first ? "" : cp_cell(&head, 0, 1)->p;
-
-    cp_audit_row(r, e, tenant, row);
-    row[A_SEQ] = cp_int(seq);
-    row[A_PREV_HASH] = cp_text(prev);
+    cp_audit_row(r, e, head->tenant, row);
+    row[A_SEQ] = cp_int(head->seq + 1);
+    row[A_PREV_HASH] = cp_text(head->hash);
 
     stoa_buf_init(&b, 4 * CP_AUDIT_DIFF_MAX);
 
@@ -86,27 +107,15 @@ cp_audit_append(cp_req_t *r, cp_tx_t *tx, const cp_audit_event_t *e)
     if (rc != CP_OK) {
         return rc == CP_DECLINED
                ? cp_err_set(&r->err, "internal",
-                            "audit row %" PRId64 " is there already", seq)
+                            "audit row %" PRId64 " is there already",
+                            head->seq + 1)
                : rc;
     }
 
-    /* a head that was forged is not sealed anew: it stays known as wrong */
+    head->seq++;
+    memcpy(head->hash, hash, sizeof(hash));
 
-    mac = fault ? "x" : cp_audit_mac(r, r->app->pepper != NULL, tenant, seq,
-                                     hash);
-    if (fault) {
-        cp_log(CP_LOG_ERROR, "audit", "%s tenant:%s seq:%" PRId64, fault,
-               tenant, seq);
-    }
-
-    return cp_tx_query(tx, r->arena, first
-                       ? "INSERT INTO audit_head (tenant, seq, hash, mac)"
-                         " VALUES ($1, $2, $3, $4)"
-                       : "UPDATE audit_head SET seq = $2, hash = $3, mac = $4"
-                         " WHERE tenant = $1",
-                       cp_args(cp_text(tenant), cp_int(seq), cp_text(hash),
-                               cp_text(mac)),
-                       NULL, &r->err);
+    return CP_OK;
 }
 
 
@@ -126,6 +135,127 @@ cp_audit_row(cp_req_t *r, const cp_audit_event_t *e, const char *tenant,
     row[A_RESOURCE_NAME] = cp_text(e->name ? e->name : "");
     row[A_DIFF] = cp_text(cp_audit_diff_text(r->arena, e->diff));
     row[A_REQUEST_ID] = cp_text(r->id);
+}
+
+
+/* From the transaction, or from its row the first time. */
+static cp_rc_t
+cp_audit_head(cp_req_t *r, cp_tx_t *tx, const char *tenant,
+    cp_audit_head_t **head)
+{
+    cp_rc_t           rc;
+    cp_rows_t         rows;
+    cp_audit_tx_t    *at;
+    cp_audit_head_t  *h;
+
+    at = cp_tx_attached(tx, &cp_audit_key);
+
+    if (at == NULL) {
+        rc = cp_audit_begin(r, tx, &at);
+        if (rc != CP_OK) {
+            return rc;
+        }
+    }
+
+    for (h = at->heads; h; h = h->next) {
+        if (strcmp(h->tenant, tenant) == 0) {
+            *head = h;
+            return CP_OK;
+        }
+    }
+
+    rc = cp_tx_query(tx, r->arena, "SELECT seq, hash, mac FROM audit_head"
+                     " WHERE tenant = $1", cp_args(cp_text(tenant)), &rows,
+                     &r->err);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    h = cp_arena_alloc(at->arena, sizeof(cp_audit_head_t));
+    tenant = cp_arena_strdup(at->arena, tenant);
+
+    if (h == NULL || tenant == NULL) {
+        return cp_err_set(&r->err, "internal", "no memory");
+    }
+
+    h->tenant = tenant;
+    h->first = rows.rows == 0;
+
+    if (!h->first) {
+        h->fault = cp_audit_mac_fault(r, tenant, &rows, 0);
+        h->seq = cp_cell(&rows, 0, 0)->i;
+        snprintf(h->hash, sizeof(h->hash), "%s", cp_cell(&rows, 0, 1)->p);
+    }
+
+    h->next = at->heads;
+    at->heads = h;
+    *head = h;
+
+    return CP_OK;
+}
+
+
+static cp_rc_t
+cp_audit_begin(cp_req_t *r, cp_tx_t *tx, cp_audit_tx_t **at)
+{
+    cp_arena_t  *a;
+
+    a = cp_arena_create(CP_AUDIT_TX_ARENA);
+    *at = a ? cp_arena_alloc(a, sizeof(cp_audit_tx_t)) : NULL;
+
+    if (*at == NULL
+        || cp_tx_attach(tx, &cp_audit_key, *at, cp_audit_commit) != CP_OK)
+    {
+        cp_arena_destroy(a);
+        return cp_err_set(&r->err, "internal", "no memory");
+    }
+
+    (*at)->arena = a;
+    (*at)->app = r->app;
+
+    return CP_OK;
+}
+
+
+/* Seals the heads.  One that was forged is not sealed anew: it stays known as
+ * wrong. */
+static cp_rc_t
+cp_audit_commit(cp_tx_t *tx, void *data, bool commit)
+{
+    cp_rc_t           rc;
+    cp_err_t          err;
+    const char       *mac;
+    cp_audit_tx_t    *at;
+    cp_audit_head_t  *h;
+
+    at = data;
+    rc = CP_OK;
+    memset(&err, 0, sizeof(err));
+    err.arena = at->arena;
+
+    for (h = at->heads; h && commit && rc == CP_OK; h = h->next) {
+
+        mac = h->fault ? "x" : cp_audit_mac(at->arena, at->app,
+                                            at->app->pepper != NULL,
+                                            h->tenant, h->seq, h->hash);
+        if (h->fault) {
+            cp_log(CP_LOG_ERROR, "audit", "%s tenant:%s seq:%" PRId64,
+                   h->fault, h->tenant, h->seq);
+        }
+
+        rc = cp_tx_query(tx, at->arena, h->first
+                         ? "INSERT INTO audit_head (tenant, seq, hash, mac)"
+                           " VALUES ($1, $2, $3, $4)"
+                         : "UPDATE audit_head SET seq = $2, hash = $3,"
+                           " mac = $4 WHERE tenant = $1",
+                         cp_args(cp_text(h->tenant), cp_int(h->seq),
+                                 cp_text(h->hash), cp_text(mac)),
+                         NULL, &err);
+    }
+
+    cp_arena_destroy(at->arena);
+
+    return rc;
 }
 
 
@@ -202,22 +332,22 @@ cp_audit_hash(stoa_buf_t *b, const cp_val_t *row, char hash[65])
 
 /* "k:" is keyed by the pepper, "p:" plain. */
 static char *
-cp_audit_mac(cp_req_t *r, bool keyed, const char *tenant, int64_t seq,
-    const char *hash)
+cp_audit_mac(cp_arena_t *a, const cp_app_t *app, bool keyed,
+    const char *tenant, int64_t seq, const char *hash)
 {
     char        *text;
     uint8_t      mac[32];
     const char  *key;
 
-    text = cp_arena_printf(r->arena, "audit\n%s\n%" PRId64 "\n%s", tenant,
+    text = cp_arena_printf(a, "audit\n%s\n%" PRId64 "\n%s", tenant,
                            seq, hash);
-    key = keyed ? r->app->pepper : "stoa-audit";
+    key = keyed ? app->pepper : "stoa-audit";
 
-    cp_hmac_sha256(key, keyed ? r->app->pepper_len : strlen(key),
+    cp_hmac_sha256(key, keyed ? app->pepper_len : strlen(key),
                    text ? text : "", text ? strlen(text) : 0, mac);
 
-    return cp_arena_printf(r->arena, "%c:%s", keyed ? 'k' : 'p',
-                           cp_hex(r->arena, mac, 32));
+    return cp_arena_printf(a, "%c:%s", keyed ? 'k' : 'p',
+                           cp_hex(a, mac, 32));
 }
 
 
@@ -241,8 +371,8 @@ cp_audit_mac_fault(cp_req_t *r, const char *tenant, const cp_rows_t *head,
                      : "the chain's head was sealed with a pepper";
     }
 
-    mac = cp_audit_mac(r, keyed, tenant, cp_cell(head, row, 0)->i,
-                       cp_cell(head, row, 1)->p);
+    mac = cp_audit_mac(r->arena, r->app, keyed, tenant,
+                       cp_cell(head, row, 0)->i, cp_cell(head, row, 1)->p);
 
     return mac && strcmp(mac, kept) == 0 ? NULL
                                          : "the chain's head was changed";
@@ -283,7 +413,8 @@ cp_audit_rekey(cp_req_t *r, cp_tx_t *tx)
 
     for (i = 0, n = 0; i < heads.rows; i++) {
         tenant = cp_cell(&heads, i, 3)->p;
-        mac = cp_audit_mac(r, false, tenant, cp_cell(&heads, i, 0)->i,
+        mac = cp_audit_mac(r->arena, r->app, false, tenant,
+                           cp_cell(&heads, i, 0)->i,
                            cp_cell(&heads, i, 1)->p);
 
         /* a head that was wrong before stays wrong */
@@ -292,7 +423,8 @@ cp_audit_rekey(cp_req_t *r, cp_tx_t *tx)
             continue;
         }
 
-        mac = cp_audit_mac(r, true, tenant, cp_cell(&heads, i, 0)->i,
+        mac = cp_audit_mac(r->arena, r->app, true, tenant,
+                           cp_cell(&heads, i, 0)->i,
                            cp_cell(&heads, i, 1)->p);
 
         rc = cp_tx_query(tx, r->arena, "UPDATE audit_head SET mac = $1"
