@@ -228,7 +228,7 @@ ngx_http_stoa_sync_poll(ngx_http_stoa_sync_t *sync)
     mcf = sync->agent->mcf;
     sync->w = sync->next.env ? &sync->next : &sync->cur;
 
-    /* the first question is answered at once: it tells whether we are behind */
+    /* the first question is answered at once: are we behind? */
 
     wait = (sync->contact && sync->w == &sync->cur) ? NGX_HTTP_STOA_WAIT_S
                                                     : 0;
