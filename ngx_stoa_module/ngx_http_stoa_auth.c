@@ -22,7 +22,7 @@ typedef struct {
 
 
 /*
- * A key that was verified: 128 bits of a hash with secret seeds, and the
+ * A key that was verified: its SipHash with a secret of this process, and the
  * digest that it has.  That never changes, so nothing is ever stale; what the
  * digest is good for, the credential's record says at each request.
  */
@@ -61,7 +61,7 @@ static const u_char  ngx_http_stoa_auth_nobody[NGX_HTTP_STOA_SHA256_LEN];
 
 static ngx_http_stoa_auth_seen_t
                      ngx_http_stoa_auth_seen[NGX_HTTP_STOA_AUTH_SEEN];
-static uint64_t      ngx_http_stoa_auth_seed[2];
+static uint64_t      ngx_http_stoa_auth_secret[2];
 
 
 ngx_int_t
@@ -342,20 +342,19 @@ ngx_http_stoa_auth_credential(ngx_http_request_t *r, ngx_str_t *key)
         return NULL;
     }
 
-    if (ngx_http_stoa_auth_seed[0] == 0
-        && RAND_bytes((u_char *) ngx_http_stoa_auth_seed,
-                      sizeof(ngx_http_stoa_auth_seed))
+    if (ngx_http_stoa_auth_secret[0] == 0
+        && RAND_bytes((u_char *) ngx_http_stoa_auth_secret,
+                      sizeof(ngx_http_stoa_auth_secret))
            != 1)
     {
         return NULL;
     }
 
-    hash[0] = stoa_hash64(key->data, key->len, ngx_http_stoa_auth_seed[0]);
-    hash[1] = stoa_hash64(key->data, key->len, ngx_http_stoa_auth_seed[1]);
+    stoa_siphash(key->data, key->len, ngx_http_stoa_auth_secret, hash);
 
     seen = &ngx_http_stoa_auth_seen[hash[0] % NGX_HTTP_STOA_AUTH_SEEN];
 
-    if (seen->hash[0] == hash[0] && seen->hash[1] == hash[1]) {
+    if (stoa_equal_ct(seen->hash, hash, sizeof(hash))) {
         mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
         cred = ngx_http_stoa_store_credential(mcf->store, &seen->id);
 
@@ -365,8 +364,6 @@ ngx_http_stoa_auth_credential(ngx_http_request_t *r, ngx_str_t *key)
         {
             return cred;
         }
-
-        return NULL;
     }
 
     cred = ngx_http_stoa_auth_verify(r, key, seen);

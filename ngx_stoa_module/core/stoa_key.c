@@ -40,6 +40,7 @@ static bool stoa_class(const char *s, size_t len, unsigned mask);
 static uint32_t stoa_load32(const uint8_t *p);
 static uint64_t stoa_load64(const uint8_t *p);
 static uint64_t stoa_fold(uint64_t a, uint64_t b);
+static inline void stoa_sip_rounds(uint64_t v[4], unsigned n);
 
 
 static const char  stoa_base32[] = "0123456789abcdefghjkmnpqrstvwxyz";
@@ -460,6 +461,71 @@ stoa_fold(uint64_t a, uint64_t b)
     m = (stoa_u128_t) a * b;
 
     return (uint64_t) m ^ (uint64_t) (m >> 64);
+}
+
+
+void
+stoa_siphash(const void *data, size_t len, const uint64_t key[2],
+    uint64_t out[2])
+{
+    size_t          i;
+    uint64_t        v[4], m;
+    const uint8_t  *p;
+
+    /* "somepseudorandomlygeneratedbytes", and 128 bits out */
+
+    v[0] = key[0] ^ 0x736f6d6570736575;
+    v[1] = key[1] ^ 0x646f72616e646f6d ^ 0xee;
+    v[2] = key[0] ^ 0x6c7967656e657261;
+    v[3] = key[1] ^ 0x7465646279746573;
+
+    p = data;
+
+    for (i = len; i >= 8; i -= 8) {
+        m = stoa_load64(p);
+        p += 8;
+
+        v[3] ^= m;
+        stoa_sip_rounds(v, 2);
+        v[0] ^= m;
+    }
+
+    m = (uint64_t) len << 56;
+
+    while (i--) {
+        m |= (uint64_t) p[i] << 8 * i;
+    }
+
+    v[3] ^= m;
+    stoa_sip_rounds(v, 2);
+    v[0] ^= m;
+
+    v[2] ^= 0xee;
+    stoa_sip_rounds(v, 4);
+    out[0] = v[0] ^ v[1] ^ v[2] ^ v[3];
+
+    v[1] ^= 0xdd;
+    stoa_sip_rounds(v, 4);
+    out[1] = v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
+
+#define ROTATE(x, n)  ((x) << (n) | (x) >> (64 - (n)))
+
+static inline void
+stoa_sip_rounds(uint64_t v[4], unsigned n)
+{
+    while (n--) {
+        v[0] += v[1];
+        v[2] += v[3];
+        v[1] = ROTATE(v[1], 13) ^ v[0];
+        v[3] = ROTATE(v[3], 16) ^ v[2];
+        v[0] = ROTATE(v[0], 32) + v[3];
+        v[2] += v[1];
+        v[3] = ROTATE(v[3], 21) ^ v[0];
+        v[1] = ROTATE(v[1], 17) ^ v[2];
+        v[2] = ROTATE(v[2], 32);
+    }
 }
 
 

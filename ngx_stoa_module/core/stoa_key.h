@@ -52,5 +52,10 @@ void stoa_hex_encode(const uint8_t *s, size_t len, char *dst);  /* no NUL    */
  * secret seed collisions cannot be prepared from outside. */
 uint64_t stoa_hash64(const void *data, size_t len, uint64_t seed);
 
+/* SipHash-2-4 of 128 bits: with a secret key nobody else can tell, or make,
+ * what has a given value. */
+void stoa_siphash(const void *data, size_t len, const uint64_t key[2],
+    uint64_t out[2]);
+
 
 #endif /* STOA_KEY_H */

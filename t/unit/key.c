@@ -266,6 +266,39 @@ test_bytes(void)
 }
 
 
+/* Of its authors' reference: the key 00 01 .. 0f, the input 00 01 .. */
+
+static void
+test_siphash(void)
+{
+    size_t    i;
+    uint8_t   in[16];
+    uint64_t  key[2], out[2];
+    char      hex[32];
+
+    static const struct {
+        size_t       len;
+        const char  *hex;
+    } known[] = {
+        { 0, "a3817f04ba25a8e66df67214c7550293" },
+        { 1, "da87c1d86b99af44347659119b22fc45" },
+        { 7, "a1f1ebbed8dbc153c0b84aa61ff08239" }, { 8, "3b62a9ba6258f5610f83e264f31497b4" }, { 15, "5493e99933b0a8117e08ec0f97cfc3d9" }
+    };
+
+    for (i = 0; i < sizeof(in); i++) {
+        in[i] = (uint8_t) i;
+    }
+
+    memcpy(key, in, sizeof(key));
+
+    for (i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+        stoa_siphash(in, known[i].len, key, out);
+        stoa_hex_encode((uint8_t *) out, sizeof(out), hex);
+        tap_str(hex, sizeof(hex), known[i].hex, "siphash");
+    }
+}
+
+
 int
 main(void)
 {
@@ -274,6 +307,7 @@ main(void)
     test_names();
     test_sums();
     test_bytes();
+    test_siphash();
 
     return tap_done();
 }
