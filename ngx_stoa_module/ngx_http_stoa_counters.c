@@ -330,6 +330,43 @@ ngx_http_stoa_counters_close(ngx_http_stoa_main_conf_t *mcf)
 
 
 /*
+ * A third of the file is read, its pages are given back at once: nobody else
+ * needs them mapped but for the keys that he has.
+ */
+
+void
+ngx_http_stoa_counters_recount(ngx_http_stoa_counters_t *c)
+{
+    u_char      *start, *end;
+    uint64_t     i, slots, used, before;
+    ngx_uint_t   tries;
+
+    slots = c->head->quota_sets * NGX_HTTP_STOA_COUNTERS_WAYS;
+
+    for (tries = 0; tries < 3; tries++) {
+        before = ngx_http_stoa_load(&c->head->quota_used);
+        used = 0;
+
+        for (i = 0; i < slots; i++) {
+            used += __atomic_load_n(&c->quota[i].tag, __ATOMIC_RELAXED) != 0;
+        }
+
+        if (ngx_http_stoa_cas(&c->head->quota_used, &before, used)) {
+            break;
+        }
+    }
+
+    start = (u_char *) ngx_align_ptr(c->quota, ngx_pagesize);
+    end = (u_char *) ((uintptr_t) (c->quota + slots)
+                      & ~((uintptr_t) ngx_pagesize - 1));
+
+    if (end > start) {
+        (void) madvise(start, end - start, MADV_DONTNEED);
+    }
+}
+
+
+/*
  * One call against both windows.  The month is looked at before the day is
  * counted: who is over the month does not use up the day.  At the very edge
  * two calls may pass that look; then the day is given back.
@@ -475,6 +512,11 @@ ngx_http_stoa_quota_claim(ngx_http_stoa_counters_t *c, uint64_t h,
                     || q[i].month >> WINDOW_SHIFT >= month))
             {
                 continue;
+            }
+
+            if (q[i].tag == 0) {
+                ngx_http_stoa_store(&c->head->quota_used,
+                                    c->head->quota_used + 1);
             }
 
             ngx_http_stoa_store(&q[i].tag, (uint64_t) 0);

@@ -46,6 +46,7 @@ typedef struct {
     uint64_t  dirty_off;             /* a bit per usage slot                 */
     uint64_t  usage_off;
     uint64_t  usage_sets;            /* power of two                         */
+    uint64_t  quota_used;            /* slots that have a key                */
 } ngx_http_stoa_counters_head_t;
 
 
@@ -118,6 +119,8 @@ typedef struct {
 
 void ngx_http_stoa_counters_fill(ngx_http_stoa_counters_t *c,
     ngx_http_stoa_counters_fill_t *fill);
+/* Counts quota_used anew: who was killed may have left it one off. */
+void ngx_http_stoa_counters_recount(ngx_http_stoa_counters_t *c);
 
 /* Frees a slot for another key; its values stay. */
 void ngx_http_stoa_usage_retire(ngx_http_stoa_counters_t *c, uint64_t slot);

@@ -20,7 +20,7 @@
 #define SPOOL_FORMAT     1
 #define SPOOL_SCAN_MS    60000       /* between full scans                   */
 #define SPOOL_RETIRE_S   3600        /* a slot unused for so long may go ... */
-#define SPOOL_RETIRE_AT  4           /* ... when 3 of 4 slots are in use     */
+#define SPOOL_RETIRE_AT  5           /* ... when 5 of 8 slots are in use     */
 
 
 typedef struct {
@@ -105,6 +105,7 @@ ngx_http_stoa_spool_open(ngx_http_stoa_spool_t *s,
 
     if (rc == 0) {
         s->waiting = stat.ms_entries;
+        ngx_http_stoa_counters_recount(mcf->counters);
         return NGX_OK;
     }
 
@@ -249,8 +250,7 @@ ngx_http_stoa_collect_slots(ngx_http_stoa_collect_t *c, ngx_uint_t all)
 
     if (all) {
         ngx_http_stoa_counters_fill(c->counters, &fill);
-        retire = fill.usage_used > fill.usage_slots
-                                   - fill.usage_slots / SPOOL_RETIRE_AT;
+        retire = fill.usage_used > fill.usage_slots / 8 * SPOOL_RETIRE_AT;
     }
 
     for (i = 0; i * 64 < c->counters->nslots; i++) {

@@ -13,17 +13,23 @@
 static void ngx_http_stoa_usage_key(ngx_http_stoa_usage_key_t *key,
     const ngx_http_stoa_usage_row_t *row, ngx_uint_t level);
 static uint64_t ngx_http_stoa_usage_slot(ngx_http_stoa_main_conf_t *mcf,
-    const ngx_http_stoa_usage_key_t *key);
+    const ngx_http_stoa_usage_key_t *key, ngx_uint_t ways);
 static uint64_t ngx_http_stoa_usage_find(ngx_http_stoa_counters_t *c,
     uint64_t hash, const ngx_http_stoa_usage_key_t *key);
 static uint64_t ngx_http_stoa_usage_claim(ngx_http_stoa_counters_t *c,
-    uint64_t hash, const ngx_http_stoa_usage_key_t *key);
+    uint64_t hash, const ngx_http_stoa_usage_key_t *key, ngx_uint_t ways);
 static void ngx_http_stoa_usage_add(ngx_http_stoa_counters_t *c,
     uint64_t slot, const ngx_http_stoa_usage_row_t *row);
 static ngx_uint_t ngx_http_stoa_usage_bucket(uint64_t us);
 
 
-#define USAGE_LEVELS  4
+/* How many slots of a set each level may take: some are kept for the coarser
+ * keys, without which calls would be nobody's. */
+
+static const ngx_uint_t  ngx_http_stoa_usage_ways[] = { 6, 7, 8, 8 };
+
+#define USAGE_LEVELS                                                          \
+    (sizeof(ngx_http_stoa_usage_ways) / sizeof(ngx_uint_t))
 
 
 void
@@ -39,7 +45,8 @@ ngx_http_stoa_counters_add(ngx_http_stoa_main_conf_t *mcf,
     for (level = 0; level < USAGE_LEVELS; level++) {
         ngx_http_stoa_usage_key(&key, row, level);
 
-        slot = ngx_http_stoa_usage_slot(mcf, &key);
+        slot = ngx_http_stoa_usage_slot(mcf, &key,
+                                        ngx_http_stoa_usage_ways[level]);
 
         if (slot != 0) {
             break;
@@ -91,7 +98,7 @@ ngx_http_stoa_usage_key(ngx_http_stoa_usage_key_t *key,
 
 static uint64_t
 ngx_http_stoa_usage_slot(ngx_http_stoa_main_conf_t *mcf,
-    const ngx_http_stoa_usage_key_t *key)
+    const ngx_http_stoa_usage_key_t *key, ngx_uint_t ways)
 {
     uint64_t                   hash, slot;
     ngx_http_stoa_counters_t  *c;
@@ -105,7 +112,7 @@ ngx_http_stoa_usage_slot(ngx_http_stoa_main_conf_t *mcf,
 
     if (slot == 0) {
         ngx_http_stoa_spin_lock(&mcf->sh->usage_lock);
-        slot = ngx_http_stoa_usage_claim(c, hash, key);
+        slot = ngx_http_stoa_usage_claim(c, hash, key, ways);
         ngx_http_stoa_spin_unlock(&mcf->sh->usage_lock);
     }
 
@@ -143,7 +150,7 @@ ngx_http_stoa_usage_find(ngx_http_stoa_counters_t *c, uint64_t hash,
 
 static uint64_t
 ngx_http_stoa_usage_claim(ngx_http_stoa_counters_t *c, uint64_t hash,
-    const ngx_http_stoa_usage_key_t *key)
+    const ngx_http_stoa_usage_key_t *key, ngx_uint_t ways)
 {
     uint64_t    set, slot;
     ngx_uint_t  s, i;
@@ -157,7 +164,7 @@ ngx_http_stoa_usage_claim(ngx_http_stoa_counters_t *c, uint64_t hash,
         set = (s ? hash >> 32 : hash & 0xffffffff) % c->head->usage_sets;
         slot = set * NGX_HTTP_STOA_COUNTERS_WAYS;
 
-        for (i = 0; i < NGX_HTTP_STOA_COUNTERS_WAYS; i++, slot++) {
+        for (i = 0; i < ways; i++, slot++) {
             if (slot == 0 || c->tags[slot] != 0) {
                 continue;
             }
@@ -240,11 +247,7 @@ ngx_http_stoa_counters_fill(ngx_http_stoa_counters_t *c,
     uint64_t  i;
 
     fill->quota_slots = c->head->quota_sets * NGX_HTTP_STOA_COUNTERS_WAYS;
-    fill->quota_used = 0;
-
-    for (i = 0; i < fill->quota_slots; i++) {
-        fill->quota_used += c->quota[i].tag != 0;
-    }
+    fill->quota_used = ngx_http_stoa_load(&c->head->quota_used);
 
     fill->usage_slots = c->nslots - 1;
     fill->usage_used = 0;
