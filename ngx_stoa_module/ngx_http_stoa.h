@@ -171,6 +171,9 @@ uint64_t ngx_http_stoa_now_ns(void);
 /* GCRA on the slot of `key` in the zone. */
 void ngx_http_stoa_zone_rate(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
     const stoa_gcra_t *gcra, ngx_http_stoa_verdict_t *v);
+/* Gives back what the last decision for a request took. */
+void ngx_http_stoa_zone_rate_return(ngx_http_stoa_main_conf_t *mcf,
+    uint64_t key, const stoa_gcra_t *gcra);
 /* In-flight counting; NGX_OK fills *handle, to be released exactly once.  A
  * worker that dies gives back what it held. */
 ngx_int_t ngx_http_stoa_zone_acquire(ngx_http_stoa_main_conf_t *mcf,

@@ -34,8 +34,13 @@ typedef struct {
 
 static ngx_http_stoa_limits_t *ngx_http_stoa_limits_made(
     const stoa_rec_plan_t *plan);
-static ngx_int_t ngx_http_stoa_limits_take(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx, const stoa_rec_plan_t *plan,
+static ngx_int_t ngx_http_stoa_limits_concurrency(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const stoa_rec_plan_t *plan, uint64_t key);
+static ngx_int_t ngx_http_stoa_limits_rate(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const stoa_rec_plan_t *plan, uint64_t key,
+    const stoa_gcra_t *gcra);
+static ngx_int_t ngx_http_stoa_limits_quota(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const stoa_rec_plan_t *plan, uint64_t key,
     const stoa_gcra_t *gcra);
 static ngx_int_t ngx_http_stoa_limits_refuse(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_refuse_e what,
@@ -119,9 +124,11 @@ ngx_http_stoa_subscription(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 ngx_int_t
 ngx_http_stoa_limits(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
+    uint64_t                    key;
+    ngx_int_t                   rc;
     const stoa_rec_plan_t      *plan;
-    ngx_http_stoa_main_conf_t  *mcf;
     ngx_http_stoa_limits_t     *made;
+    ngx_http_stoa_main_conf_t  *mcf;
 
     static ngx_str_t  detail =
         ngx_string("The plan of the subscription is no longer in use.");
@@ -149,85 +156,134 @@ ngx_http_stoa_limits(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     ctx->policies.len = made->len;
     ngx_memcpy(ctx->policies_text, made->text, made->len);
 
-    return ngx_http_stoa_limits_take(r, ctx, plan, &made->gcra);
+    key = ngx_http_stoa_limits_key(ctx, plan);
+
+    rc = ngx_http_stoa_limits_concurrency(r, ctx, plan, key);
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_stoa_limits_rate(r, ctx, plan, key, &made->gcra);
+    }
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_stoa_limits_quota(r, ctx, plan, key, &made->gcra);
+    }
+
+    return rc;
 }
 
 
 static ngx_int_t
-ngx_http_stoa_limits_take(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
-    const stoa_rec_plan_t *plan, const stoa_gcra_t *gcra)
+ngx_http_stoa_limits_concurrency(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const stoa_rec_plan_t *plan, uint64_t key)
 {
-    uint64_t                    key;
     ngx_int_t                   rc;
     ngx_http_stoa_verdict_t     v;
     ngx_http_stoa_main_conf_t  *mcf;
 
+    if (plan->concurrency == 0 || ctx->inflight) {
+        return NGX_OK;
+    }
+
     mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
-    key = ngx_http_stoa_limits_key(ctx, plan);
 
-    if (plan->concurrency && ctx->inflight == NULL) {
-        rc = ngx_http_stoa_zone_acquire(mcf, key, plan->concurrency,
-                                        &ctx->inflight);
+    rc = ngx_http_stoa_zone_acquire(mcf, key, plan->concurrency,
+                                    &ctx->inflight);
 
-        if (rc == NGX_BUSY) {
-            ngx_memzero(&v, sizeof(ngx_http_stoa_verdict_t));
-            v.which = 3;
-            v.limit = plan->concurrency;
-            v.retry_ms = 1000;
+    if (rc == NGX_BUSY) {
+        ngx_memzero(&v, sizeof(ngx_http_stoa_verdict_t));
+        v.which = 3;
+        v.limit = plan->concurrency;
+        v.retry_ms = 1000;
 
-            return ngx_http_stoa_limits_refuse(r, ctx,
-                                    NGX_HTTP_STOA_REFUSE_CONCURRENCY, &v);
-        }
-
-        if (rc != NGX_OK && mcf->zone_full_deny) {
-            return ngx_http_stoa_limits_refuse(r, ctx,
-                              NGX_HTTP_STOA_REFUSE_LIMITS_UNAVAILABLE, NULL);
-        }
+        return ngx_http_stoa_limits_refuse(r, ctx,
+                                           NGX_HTTP_STOA_REFUSE_CONCURRENCY,
+                                           &v);
     }
 
-    if (plan->rate) {
-        ngx_http_stoa_zone_rate(mcf, key, gcra, &v);
-
-        if (v.rc == NGX_BUSY) {
-            v.limit = plan->rate;
-            return ngx_http_stoa_limits_refuse(r, ctx,
-                                           NGX_HTTP_STOA_REFUSE_RATE, &v);
-        }
-
-        if (v.rc != NGX_OK && mcf->zone_full_deny) {
-            return ngx_http_stoa_limits_refuse(r, ctx,
+    if (rc != NGX_OK && mcf->zone_full_deny) {
+        return ngx_http_stoa_limits_refuse(r, ctx,
                               NGX_HTTP_STOA_REFUSE_LIMITS_UNAVAILABLE, NULL);
-        }
-
-        /* a limit of 0: let through uncounted, nothing is known */
-
-        if (v.rc == NGX_OK && v.limit) {
-            v.limit = plan->rate;
-            ctx->rate = v;
-            ctx->limited = 1;
-        }
     }
 
-    if (plan->quota_day || plan->quota_month) {
-        ngx_http_stoa_counters_quota(mcf, key, plan->quota_day,
-                                     plan->quota_month, &v);
+    return NGX_OK;
+}
 
-        if (v.rc == NGX_BUSY) {
-            return ngx_http_stoa_limits_refuse(r, ctx,
-                                          NGX_HTTP_STOA_REFUSE_QUOTA, &v);
-        }
 
-        if (v.rc != NGX_OK && mcf->zone_full_deny) {
-            return ngx_http_stoa_limits_refuse(r, ctx,
+static ngx_int_t
+ngx_http_stoa_limits_rate(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    const stoa_rec_plan_t *plan, uint64_t key, const stoa_gcra_t *gcra)
+{
+    ngx_http_stoa_verdict_t     v;
+    ngx_http_stoa_main_conf_t  *mcf;
+
+    if (plan->rate == 0) {
+        return NGX_OK;
+    }
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+
+    ngx_http_stoa_zone_rate(mcf, key, gcra, &v);
+
+    if (v.rc == NGX_BUSY) {
+        v.limit = plan->rate;
+
+        return ngx_http_stoa_limits_refuse(r, ctx, NGX_HTTP_STOA_REFUSE_RATE,
+                                           &v);
+    }
+
+    if (v.rc != NGX_OK && mcf->zone_full_deny) {
+        return ngx_http_stoa_limits_refuse(r, ctx,
                               NGX_HTTP_STOA_REFUSE_LIMITS_UNAVAILABLE, NULL);
+    }
+
+    /* a limit of 0: let through uncounted, nothing is known */
+
+    if (v.rc == NGX_OK && v.limit) {
+        v.limit = plan->rate;
+        ctx->rate = v;
+        ctx->limited = 1;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_stoa_limits_quota(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    const stoa_rec_plan_t *plan, uint64_t key, const stoa_gcra_t *gcra)
+{
+    ngx_http_stoa_verdict_t     v;
+    ngx_http_stoa_main_conf_t  *mcf;
+
+    if (plan->quota_day == 0 && plan->quota_month == 0) {
+        return NGX_OK;
+    }
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+
+    ngx_http_stoa_counters_quota(mcf, key, plan->quota_day,
+                                 plan->quota_month, &v);
+
+    if (v.rc == NGX_BUSY) {
+
+        if (plan->rate) {
+            ngx_http_stoa_zone_rate_return(mcf, key, gcra);
         }
 
-        if (v.rc == NGX_OK && v.limit
-            && (!ctx->limited || v.remaining < ctx->rate.remaining))
-        {
-            ctx->rate = v;
-            ctx->limited = 1;
-        }
+        return ngx_http_stoa_limits_refuse(r, ctx,
+                                           NGX_HTTP_STOA_REFUSE_QUOTA, &v);
+    }
+
+    if (v.rc != NGX_OK && mcf->zone_full_deny) {
+        return ngx_http_stoa_limits_refuse(r, ctx,
+                              NGX_HTTP_STOA_REFUSE_LIMITS_UNAVAILABLE, NULL);
+    }
+
+    if (v.rc == NGX_OK && v.limit
+        && (!ctx->limited || v.remaining < ctx->rate.remaining))
+    {
+        ctx->rate = v;
+        ctx->limited = 1;
     }
 
     return NGX_OK;

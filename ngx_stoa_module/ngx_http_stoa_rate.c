@@ -71,6 +71,29 @@ ngx_http_stoa_zone_rate(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
 }
 
 
+/* A token that was taken for a request that was then refused otherwise. */
+
+void
+ngx_http_stoa_zone_rate_return(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
+    const stoa_gcra_t *gcra)
+{
+    uint64_t                   tat, *slot;
+    ngx_http_stoa_rate_key_t   k;
+
+    ngx_http_stoa_rate_key(mcf->sh, key, &k);
+
+    for ( ;; ) {
+        slot = ngx_http_stoa_rate_find(&k, &tat);
+
+        if (slot == NULL || tat < gcra->interval_ns
+            || ngx_http_stoa_cas(slot, &tat, tat - gcra->interval_ns))
+        {
+            return;
+        }
+    }
+}
+
+
 static void
 ngx_http_stoa_rate_key(ngx_http_stoa_sh_t *sh, uint64_t key,
     ngx_http_stoa_rate_key_t *k)

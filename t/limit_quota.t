@@ -65,6 +65,8 @@ is($n, 40, 'exactly 40 of 75, at once');
 is(codes(3, 'rated'), '200 200 429', 'a quota beside a rate');
 $r = call('rated');
 is($r->{json}{code}, 'quota_exceeded', 'the quota');
+is(join(' ', map { call('rated')->{json}{code} } 1 .. 6),
+   join(' ', ('quota_exceeded') x 6), 'which uses no rate up');
 
 $t->stop('gw');
 $t->gateway(@gateway);
