@@ -24,6 +24,9 @@ typedef struct {
 } cp_resolve_t;
 
 
+static cp_rc_t cp_ref_by(cp_tx_t *tx, cp_arena_t *a, const cp_resource_t *res,
+    const char *column, const char *parent, const char *value,
+    const char **id, cp_err_t *err);
 static cp_rc_t cp_resolve_tree(const cp_resolve_t *ctx, const char *prefix,
     const cp_field_t *fields, cp_json_t *tree);
 static cp_rc_t cp_resolve_member(const cp_resolve_t *ctx, const char *path,
@@ -41,34 +44,53 @@ static cp_rc_t cp_show_items(cp_names_t *n, const cp_field_t *f,
     cp_json_t *val);
 
 
+/* By name, then by id: asked as one, a database without statistics reads all
+ * rows of the parent. */
 cp_rc_t
 cp_ref_find(cp_tx_t *tx, cp_arena_t *a, const cp_resource_t *res,
     const char *parent, const char *name_or_id, const char **id,
     cp_err_t *err)
 {
-    char        *sql;
-    cp_rc_t      rc;
-    cp_val_t     args[2];
-    cp_rows_t    rows;
-    const char  *who;
+    cp_rc_t  rc;
 
-    who = res->by_id ? "\"id\" = $1" : "(\"name\" = $1 OR \"id\" = $1)";
+    *id = NULL;
 
-    sql = cp_arena_printf(a, "SELECT \"id\" FROM \"%s\" WHERE %s%s%s%s%s%s%s%s"
-                          "%s LIMIT 1", res->table, who,
+    if (!res->by_id) {
+        rc = cp_ref_by(tx, a, res, "name", parent, name_or_id, id, err);
+        if (rc != CP_OK || *id) {
+            return rc;
+        }
+    }
+
+    return stoa_id_valid(name_or_id, strlen(name_or_id))
+           ? cp_ref_by(tx, a, res, "id", parent, name_or_id, id, err) : CP_OK;
+}
+
+
+static cp_rc_t
+cp_ref_by(cp_tx_t *tx, cp_arena_t *a, const cp_resource_t *res,
+    const char *column, const char *parent, const char *value,
+    const char **id, cp_err_t *err)
+{
+    char       *sql;
+    cp_rc_t     rc;
+    cp_val_t    args[2];
+    cp_rows_t   rows;
+
+    sql = cp_arena_printf(a, "SELECT \"id\" FROM \"%s\" WHERE \"%s\" = $1"
+                          "%s%s%s%s%s%s%s LIMIT 1", res->table, column,
                           res->parent ? " AND (\"" : "",
                           res->parent ? res->parent : "",
                           res->parent ? "\" = $2" : "",
                           res->also ? " OR \"" : "",
                           res->also ? res->also : "",
                           res->also ? "\" = $2" : "",
-                          res->parent ? ")" : "",
-                          res->by_id ? "" : " ORDER BY \"name\" = $1 DESC");
+                          res->parent ? ")" : "");
     if (sql == NULL) {
         return cp_err_set(err, "internal", "no memory");
     }
 
-    args[0] = cp_text(name_or_id);
+    args[0] = cp_text(value);
     args[1] = cp_text(parent ? parent : "");
 
     rc = cp_tx_query(tx, a, sql, args, res->parent ? 2 : 1, &rows, err);
