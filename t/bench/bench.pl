@@ -14,6 +14,7 @@
 use FindBin;
 use lib "$FindBin::Bin/../lib";
 use Getopt::Long;
+use Time::HiRes qw(time);
 use Test::Stoa;
 use Test::Stoa::MCP;
 use Test::Stoa::Demo;
@@ -311,12 +312,61 @@ printf "\n%s, %d cores, load %s; %s; %d rounds of %gs, %d connections\n",
     /^processor/mg), $load, $version, $o{rounds}, $o{seconds},
     $o{connections};
 for my $proc (qw(gw bare)) {
-    my ($private) = 0;
-    $private += $_ for slurp("/proc/$pid{$proc}/smaps_rollup")
-        =~ /^Private_(?:Clean|Dirty):\s+(\d+)/mg;
-    printf "private memory of the worker, %s: %.1f MB\n", $proc,
-        $private / 1024;
+    my ($anonymous) = slurp("/proc/$pid{$proc}/smaps_rollup")
+        =~ /^Anonymous:\s+(\d+)/m;
+    printf "memory of the worker's own (not of files, not shared), %s: "
+        . "%.1f MB\n", $proc, $anonymous / 1024;
 }
 
+revocations() unless $o{only};
 $t->stop_all;
 $t->clean;
+
+
+# How long a revoked key still works, in every one of four workers, from the
+# moment the admin's request is sent: one open connection to each is asked
+# without pause.
+
+sub revocations {
+    $t->gateway(name => 'four', workers => 4, level => 'error',
+        location => 'add_header X-Worker $pid always;',
+        http => "keepalive_requests 100000000; access_log off;\n");
+
+    my %c;
+    for (1 .. 500) {
+        my $c = $t->connection(gateway => 'four');
+        my $w = $c->request('GET', '/none', keepalive => 1)
+            ->{headers}{'x-worker'} // next;
+        $c{$w} ? $c->close : ($c{$w} = $c);
+        last if keys %c == 4;
+    }
+
+    my @ms;
+    for my $i (1 .. 100) {
+        my $key = $t->key('acme', 'app');
+        my ($id) = $key =~ /^stoa_[a-z]+_([^_]+)_/;
+        my @call = ('GET', '/apis/acme/rest/x', keepalive => 1,
+                    headers => { 'X-API-Key' => $key });
+        until_status($c{$_}, 200, @call) for keys %c;
+        my $from = time;
+        $t->must('POST', '/v1/tenants/acme/applications/app/credentials/'
+            . "$id/revoke");
+        until_status($c{$_}, 401, @call) for keys %c;
+        push @ms, (time - $from) * 1000;
+    }
+    @ms = sort { $a <=> $b } @ms;
+    printf "a revoked key is refused in all of %d workers after %.1f ms"
+        . " (p50), %.1f ms (p99), of %d revocations\n", scalar keys %c,
+        $ms[$#ms / 2], $ms[$#ms * 0.99], scalar @ms;
+    $_->close for values %c;
+}
+
+
+sub until_status {
+    my ($c, $want, @call) = @_;
+    my $end = time + 20;
+    my $r;
+    do { $r = $c->request(@call) } until $r->{status} == $want || time > $end;
+    die "no $want in 20 s but $r->{status} $r->{body}\n"
+        unless $r->{status} == $want;
+}

@@ -134,8 +134,8 @@ sub changes {
         my $c = $t->connection;
         my $from = time;
         $t->must('POST', "/v1/tenants/acme/applications/app/$event");
-        until ($c->request('GET', '/apis/acme/live/x', headers =>
-            { 'X-API-Key' => $key })->{status} == $want)
+        until ($c->request('GET', '/apis/acme/live/x',
+            keepalive => 1, headers => { 'X-API-Key' => $key })->{status} == $want)
         {
             die "a change is not seen\n" if time - $from > 10;
         }
