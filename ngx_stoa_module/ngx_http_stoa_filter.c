@@ -125,12 +125,23 @@ ngx_http_stoa_header_filter(ngx_http_request_t *r)
 static ngx_uint_t
 ngx_http_stoa_filter_made_here(ngx_http_request_t *r)
 {
+    ngx_http_stoa_ctx_t  *ctx;
+
     if (r->err_status < NGX_HTTP_BAD_REQUEST) {
         return 0;
     }
 
-    return !(r->internal
-             && ngx_http_get_module_ctx(r, ngx_http_stoa_module) == NULL);
+    if (!r->internal) {
+        return 1;
+    }
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_stoa_module);
+
+    /* the page may be in the protected location itself */
+
+    return ctx
+           && !(r->error_page && ctx->passed
+                && ctx->mode == NGX_HTTP_STOA_PROTECT);
 }
 
 

@@ -17,7 +17,9 @@ $t->control;
 my $to = 'http://127.0.0.1:' . $t->origin(sub {
     my ($q) = @_;
     return [200, ['Content-Type' => 'application/json',
-                  'X-Request-Id' => 'of-the-upstream'],
+                  'X-Request-Id' => 'of-the-upstream',
+                  'X-Accel-Redirect' => '/stoa/status',
+                  'X-Accel-Limit-Rate' => '1'],
             json_encode({ headers => $q->{headers} })];
 });
 $t->apply(docs(tenant('acme'), app('acme', 'demo'), plan('acme', 'free'),
@@ -138,6 +140,13 @@ is($c->{subscription}, $r->{sent}{'x-stoa-subscription'}, 'subscription');
 is($c->{jti}, $r->{headers}{'x-request-id'}, 'jti');
 is($c->{exp} - $c->{iat}, 60, 'for a minute');
 ok(abs($c->{iat} - time) < 3, 'from now');
+
+
+# an upstream cannot lead the request elsewhere in this nginx
+
+is($r->{headers}{'x-accel-redirect'}, undef, 'X-Accel-Redirect does nothing');
+ok($r->{json}{headers} || json_decode($r->{body})->{headers},
+   'and is not shown');
 
 
 # nothing of the credential in variables

@@ -55,6 +55,19 @@ $t->gateway(workers => 2, server => <<"END");
             error_page 401 404 /self/401.html;
             root $html;
         }
+        location /down/ {
+            stoa_protect tenant=acme api=files;
+            error_page 502 /down/50x.html;
+            proxy_pass http://127.0.0.1:%%PORT_dead%%;
+            location = /down/50x.html {
+                stoa_protect tenant=acme api=files;
+                alias $html/page/401.html;
+            }
+        }
+        location /plaindown/ {
+            stoa_protect tenant=acme api=files;
+            proxy_pass http://127.0.0.1:%%PORT_dead%%;
+        }
         location /few/ { stoa_protect tenant=acme api=few; root $html;
                          try_files \$uri /few/x/; }
         location /few/x/ { stoa_protect tenant=acme api=few;
@@ -116,6 +129,12 @@ is($t->get('/paged/x', key => undef)->{body}, "my own page\n",
 is($t->get('/paged/x', key => undef)->{status}, 401, 'with its status');
 is(code('/self/x', key => undef), '401 key_missing',
    'an error_page that is protected too stays refused');
+
+$r = $t->get('/down/x', key => $key);
+is("$r->{status} $r->{body}", "502 my own page\n",
+   'also when the content behind it fails');
+is(code('/plaindown/x'), '502 upstream_unreachable',
+   'without one it is explained');
 
 # internal redirects count once, but another api's checks are made
 
