@@ -137,6 +137,10 @@ ngx_http_stoa_metrics_handler(ngx_http_request_t *r)
 
     mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
 
+    if (mcf->store == NULL) {
+        return NGX_HTTP_SERVICE_UNAVAILABLE;
+    }
+
     stoa_buf_init(&b, METRICS_MAX);
 
     ngx_http_stoa_metrics_store(mcf, &b);

@@ -45,6 +45,11 @@ ngx_http_stoa_status_handler(ngx_http_request_t *r)
     }
 
     mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+
+    if (mcf->store == NULL) {
+        return NGX_HTTP_SERVICE_UNAVAILABLE;
+    }
+
     ready = ngx_http_stoa_store_enter(mcf->store) == NGX_OK;
 
     stoa_buf_init(&b, STATUS_MAX);
@@ -250,6 +255,11 @@ ngx_http_stoa_ready_handler(ngx_http_request_t *r)
     }
 
     mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+
+    if (mcf->store == NULL) {
+        return NGX_HTTP_SERVICE_UNAVAILABLE;
+    }
+
     ready = ngx_http_stoa_store_enter(mcf->store) == NGX_OK;
 
     stoa_buf_init(&b, 256);

@@ -116,6 +116,11 @@ ngx_http_stoa_store_enter(ngx_http_stoa_store_t *store)
 {
     ngx_int_t  rc;
 
+    if (store == NULL) {
+        /* a reload with master_process off starts no process */
+        return NGX_DECLINED;
+    }
+
     if (store->env == NULL
         || store->store_gen
            != ngx_http_stoa_load(&store->mcf->sh->store_gen))
