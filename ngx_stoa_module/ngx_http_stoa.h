@@ -422,6 +422,7 @@ struct ngx_http_stoa_ctx_s {
     ngx_http_stoa_target_t    *resolving;
 
     unsigned                   authenticated:1;
+    unsigned                   key_differs:1;   /* two keys in the query     */
     unsigned                   limited:1;       /* verdict filled            */
     unsigned                   waiting:1;       /* resolve, body, subrequest */
     unsigned                   replace:1;
@@ -482,6 +483,9 @@ ngx_uint_t ngx_http_stoa_visible(const stoa_rec_api_t *rec,
 
 /* Steps of the pipeline's table; NGX_OK, NGX_AGAIN or a status. */
 ngx_int_t ngx_http_stoa_route(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+/* Takes a key out of the query, into ctx->key. */
+ngx_int_t ngx_http_stoa_conceal(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 ngx_int_t ngx_http_stoa_screen(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);

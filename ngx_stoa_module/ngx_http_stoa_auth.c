@@ -37,14 +37,10 @@ typedef struct {
 } ngx_http_stoa_auth_seen_t;
 
 
-static ngx_int_t ngx_http_stoa_auth_find(ngx_http_request_t *r,
+static void ngx_http_stoa_auth_find(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_auth_found_t *found);
 static void ngx_http_stoa_auth_take(ngx_http_stoa_auth_found_t *found,
     u_char *data, size_t len);
-static ngx_int_t ngx_http_stoa_auth_query(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_auth_found_t *found);
-static void ngx_http_stoa_auth_mask(ngx_str_t *in, u_char *secret,
-    size_t len);
 static ngx_int_t ngx_http_stoa_auth_digest(ngx_http_request_t *r,
     ngx_str_t *key, ngx_uint_t alg, u_char *digest);
 static const stoa_rec_credential_t *ngx_http_stoa_auth_credential(
@@ -74,9 +70,7 @@ ngx_http_stoa_auth(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     if (!ctx->authenticated) {
         ngx_memzero(&found, sizeof(ngx_http_stoa_auth_found_t));
 
-        if (ngx_http_stoa_auth_find(r, ctx, &found) != NGX_OK) {
-            return NGX_ERROR;
-        }
+        ngx_http_stoa_auth_find(r, ctx, &found);
 
         if (found.differ || (found.key.len == 0 && found.foreign)) {
             return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_KEY_INVALID,
@@ -163,7 +157,7 @@ ngx_http_stoa_visible(const stoa_rec_api_t *rec, const stoa_id_t *tenant)
  * upstream, and the other way round.
  */
 
-static ngx_int_t
+static void
 ngx_http_stoa_auth_find(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     ngx_http_stoa_auth_found_t *found)
 {
@@ -211,11 +205,11 @@ ngx_http_stoa_auth_find(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
         }
     }
 
-    if (ctx->api && ctx->api->rec->key_query.len && r->args.len) {
-        return ngx_http_stoa_auth_query(r, ctx, found);
+    if (ctx->key.len) {
+        ngx_http_stoa_auth_take(found, ctx->key.data, ctx->key.len);
     }
 
-    return NGX_OK;
+    found->differ |= ctx->key_differs;
 }
 
 
@@ -236,94 +230,6 @@ ngx_http_stoa_auth_take(ngx_http_stoa_auth_found_t *found, u_char *data,
 
     if (found->key.len != len || !stoa_equal_ct(found->key.data, data, len)) {
         found->differ = 1;
-    }
-}
-
-
-/* Copied, as it must not stay where logs and variables are made from. */
-
-static ngx_int_t
-ngx_http_stoa_auth_query(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
-    ngx_http_stoa_auth_found_t *found)
-{
-    u_char      *p, *last, *src, *dst;
-    ngx_str_t    value;
-    stoa_str_t   name;
-
-    name = stoa_rec_str(ctx->api->rec, ctx->api->rec->key_query);
-
-    p = r->args.data;
-    last = p + r->args.len;
-
-    while (ngx_http_stoa_args_next(&p, last, name.data, name.len, &value)
-           == NGX_OK)
-    {
-        if (value.len == 0) {
-            continue;
-        }
-
-        if (ctx->key.len) {
-
-            /* only what is the same may come twice */
-
-            if (value.len != ctx->key.len
-                || !stoa_equal_ct(value.data, ctx->key.data, value.len))
-            {
-                found->differ = 1;
-            }
-
-        } else {
-            dst = ngx_pnalloc(r->pool, value.len);
-            if (dst == NULL) {
-                return NGX_ERROR;
-            }
-
-            ngx_memcpy(dst, value.data, value.len);
-            ctx->key.data = dst;
-            ctx->key.len = value.len;
-        }
-
-    }
-
-    p = r->args.data;
-
-    while (ngx_http_stoa_args_next(&p, last, name.data, name.len, &value)
-           == NGX_OK)
-    {
-        ngx_http_stoa_auth_mask(&r->request_line, value.data, value.len);
-        ngx_http_stoa_auth_mask(&r->unparsed_uri, value.data, value.len);
-        ngx_memset(value.data, '*', value.len);
-    }
-
-    if (ctx->key.len) {
-        src = dst = ctx->key.data;
-        ngx_unescape_uri(&dst, &src, ctx->key.len, 0);
-
-        ngx_http_stoa_auth_take(found, ctx->key.data,
-                                dst - ctx->key.data);
-    }
-
-    return NGX_OK;
-}
-
-
-/* Over HTTP/2 the request line is a copy of its own. */
-
-static void
-ngx_http_stoa_auth_mask(ngx_str_t *in, u_char *secret, size_t len)
-{
-    u_char  *p, *last;
-
-    if (in->len < len) {
-        return;
-    }
-
-    last = in->data + in->len - len;
-
-    for (p = in->data; p <= last; p++) {
-        if (p != secret && ngx_memcmp(p, secret, len) == 0) {
-            ngx_memset(p, '*', len);
-        }
     }
 }
 

@@ -38,6 +38,7 @@ static void ngx_http_stoa_pipeline_cleanup(void *data);
 
 static const ngx_http_stoa_step_t  ngx_http_stoa_steps[] = {
     { "route",        ngx_http_stoa_route },
+    { "conceal",      ngx_http_stoa_conceal },
     { "screen",       ngx_http_stoa_screen },
     { "authenticate", ngx_http_stoa_auth },
     { "operation",    ngx_http_stoa_operation },
