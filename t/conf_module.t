@@ -79,7 +79,7 @@ my @wrong = (
     ['a status page needs it too', qr/"stoa_status" $file needs/,
      zone => '', loc => 'stoa_status;'],
 
-    ['no scheme', qr{invalid URL "127.0.0.1:1" of "stoa_control_plane": it must begin},
+    ['no scheme', qr{invalid URL "127.0.0.1:1" of "stoa_control_plane": it},
      plane => 'stoa_control_plane 127.0.0.1:1;'],
     ['no host', qr{URL "http:" of|has no host},
      plane => 'stoa_control_plane http://;'],

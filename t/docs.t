@@ -24,7 +24,8 @@ while ($table =~ /\{ ngx_string\("(stoa\w*)"\),\s+([A-Z0-9_|]+),/g) {
         : () } ['MAIN', 'http'], ['SRV', 'server'], ['LOC', 'location'];
 }
 my %text;
-$text{$1} = $2 while $doc =~ /^### (stoa\w*)\n`\1.*?· ([a-z, ]+?)(?: ·.*)?$/mg;
+$text{$1} = $2
+    while $doc =~ /^### (stoa\w*)\n`\1.*?· ([a-z, ]+?)(?: ·.*)?$/mg;
 cmp_ok(scalar(keys %code), '>', 10, 'directives were found');
 is_deeply(\%text, \%code, 'each directive, and where it is allowed');
 

@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 
-# A full disk: the last revision stays in force, nothing crashes, and it goes on
-# when there is room again.  The disk is a small tmpfs.
+# A full disk: the last revision stays in force, nothing crashes, and it goes
+# on when there is room again.  The disk is a small tmpfs.
 
 use FindBin;
 use lib "$FindBin::Bin/lib";

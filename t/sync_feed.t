@@ -16,7 +16,8 @@ $f->save;
 
 $t->gateway(workers => 2, wait => 0);
 
-sub call { return $t->get('/apis/acme/echo/x', key => $_[0] // $key)->{status} }
+sub call { my ($k) = @_;
+           return $t->get('/apis/acme/echo/x', key => $k // $key)->{status} }
 sub ids { return Test::Stoa::FakeControl::id(@_) }
 sub status_post { my @p = $f->posts('status'); return $p[-1] || {} }
 
@@ -131,7 +132,8 @@ ok($f->ready, 'another epoch is loaded whole');
 is(call($k), 200, 'and serves');
 is($f->status_of->{epoch}, 'f' x 16, 'under its own name');
 is($f->status_of->{digest}, $f->digest, 'nothing of the old one is left');
-is(join(' ', map { s{.*/}{}r } grep { !/lock/ } glob($t->dir('gw/store/store.*'))),
+is(join(' ', map { s{.*/}{}r } grep { !/lock/ }
+        glob($t->dir('gw/store/store.*'))),
    'store.2.mdb', 'in a new file, and the old one is gone');
 
 $f->credential(5);

@@ -9,10 +9,10 @@ package Test::Stoa::FakeControl;
 #   my @posts = $f->posts('usage');
 #   $f->done;                     # instead of $t->done
 #
-# State is a file, because every connection is served by a process of its own.
+# State is a file, because every connection has a process of its own.
 # mode: ok; 401, 410, 500, ... the status of every feed; cut, garbage,
-# noheader, noend: what is wrong with the answer.  usage: ok, refuse, lost (taken,
-# but the answer does not arrive).
+# noheader, noend: what is wrong with the answer.  usage: ok, a status, or lost
+# (taken, but the answer does not arrive).
 
 use strict;
 use warnings;
@@ -251,7 +251,7 @@ sub post {
 }
 
 
-# ---- what a test asks ---------------------------------------------------------
+# ---- what a test asks -----------------------------------------------------
 
 sub posts { my ($self, $what) = @_;
             return map { json_decode($_) // die "no JSON: $_" }
