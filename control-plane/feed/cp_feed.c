@@ -47,6 +47,9 @@ static cp_rc_t cp_feed_begin(cp_tx_t *tx, cp_arena_t *a, cp_feed_tx_t **ft,
     cp_err_t *err);
 static cp_rc_t cp_feed_end(cp_tx_t *tx, void *data, bool commit);
 static cp_rc_t cp_feed_write(cp_tx_t *tx, cp_feed_tx_t *ft, cp_err_t *err);
+static cp_rc_t cp_feed_store(cp_tx_t *tx, cp_arena_t *a, const char *key,
+    const char *kind, const char *body, const char *groups, int64_t rev,
+    const cp_feed_digest_t *d, cp_err_t *err);
 static bool cp_feed_same(const cp_rows_t *old, const char *body,
     const char *groups);
 static const char *cp_feed_clean(cp_arena_t *a, const char *body);
@@ -54,6 +57,8 @@ static cp_rc_t cp_feed_count(cp_feed_tx_t *ft, const char *groups,
     const cp_feed_digest_t *d, int64_t live, cp_err_t *err);
 static cp_rc_t cp_feed_count_one(cp_feed_tx_t *ft, const char *group,
     size_t len, const cp_feed_digest_t *d, int64_t live, cp_err_t *err);
+static cp_rc_t cp_feed_remove(cp_tx_t *tx, cp_arena_t *a, int64_t before,
+    int64_t *removed, cp_err_t *err);
 static cp_rc_t cp_feed_old(cp_db_t *db, cp_arena_t *a, int64_t before,
     bool *some, cp_err_t *err);
 static cp_rc_t cp_feed_move(cp_feed_tx_t *ft, const cp_rows_t *old,
@@ -336,21 +341,7 @@ cp_feed_put(cp_tx_t *tx, cp_arena_t *a, const char *key, const char *kind,
         cp_feed_digest_row(key, ft->rev, body, strlen(body), &d);
     }
 
-    rc = cp_tx_query(tx, a, "INSERT INTO feed (key, rev, kind, body,"
-                     " group_ids, digest_hi, digest_lo, deleted, changed_ms)"
-                     " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
-                     " ON CONFLICT (key) DO UPDATE SET rev = excluded.rev,"
-                     " kind = excluded.kind, body = excluded.body,"
-                     " group_ids = excluded.group_ids,"
-                     " digest_hi = excluded.digest_hi,"
-                     " digest_lo = excluded.digest_lo,"
-                     " deleted = excluded.deleted,"
-                     " changed_ms = excluded.changed_ms",
-                     cp_args(cp_text(key), cp_int(ft->rev), cp_text(kind),
-                             cp_text(body), cp_text(groups),
-                             cp_int((int64_t) d.hi), cp_int((int64_t) d.lo),
-                             cp_int(body == NULL), cp_int(cp_time_ms())),
-                     NULL, err);
+    rc = cp_feed_store(tx, a, key, kind, body, groups, ft->rev, &d, err);
     if (rc != CP_OK) {
         return rc;
     }
@@ -358,6 +349,30 @@ cp_feed_put(cp_tx_t *tx, cp_arena_t *a, const char *key, const char *kind,
     cp_tx_notify_head(tx, ft->rev);
 
     return cp_feed_move(ft, &old, body, groups, &d, err);
+}
+
+
+static cp_rc_t
+cp_feed_store(cp_tx_t *tx, cp_arena_t *a, const char *key, const char *kind,
+    const char *body, const char *groups, int64_t rev,
+    const cp_feed_digest_t *d, cp_err_t *err)
+{
+    return cp_tx_query(tx, a, "INSERT INTO feed (key, rev, kind, body,"
+                       " group_ids, digest_hi, digest_lo, deleted, changed_ms)"
+                       " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+                       " ON CONFLICT (key) DO UPDATE SET rev = excluded.rev,"
+                       " kind = excluded.kind, body = excluded.body,"
+                       " group_ids = excluded.group_ids,"
+                       " digest_hi = excluded.digest_hi,"
+                       " digest_lo = excluded.digest_lo,"
+                       " deleted = excluded.deleted,"
+                       " changed_ms = excluded.changed_ms",
+                       cp_args(cp_text(key), cp_int(rev), cp_text(kind),
+                               cp_text(body), cp_text(groups),
+                               cp_int((int64_t) d->hi),
+                               cp_int((int64_t) d->lo),
+                               cp_int(body == NULL), cp_int(cp_time_ms())),
+                       NULL, err);
 }
 
 
@@ -528,24 +543,16 @@ cp_feed_old(cp_db_t *db, cp_arena_t *a, int64_t before, bool *some,
 }
 
 
-/*
- * `oldest` becomes the highest revision removed: a gateway that is behind it
- * may have missed a deletion.
- */
 cp_rc_t
 cp_feed_compact(cp_db_t *db, cp_arena_t *a, int64_t retention_s,
     int64_t *removed, cp_err_t *err)
 {
-    bool       some;
-    cp_rc_t    rc;
-    int64_t    before;
-    cp_tx_t   *tx;
-    cp_rows_t  rows;
+    bool      some;
+    cp_rc_t   rc;
+    int64_t   before;
+    cp_tx_t  *tx;
 
-    if (removed) {
-        *removed = 0;
-    }
-
+    *removed = 0;
     before = cp_time_ms() - retention_s * 1000;
 
     rc = cp_feed_old(db, a, before, &some, err);
@@ -557,44 +564,53 @@ cp_feed_compact(cp_db_t *db, cp_arena_t *a, int64_t retention_s,
         return cp_err_set(err, "unavailable", "the database is busy");
     }
 
-    rc = cp_feed_lock(tx, a, err);
-    if (rc != CP_OK) {
-        goto failed;
-    }
+    rc = cp_feed_remove(tx, a, before, removed, err);
 
-    rc = cp_tx_query(tx, a, "SELECT COALESCE(MAX(rev), 0), COUNT(*) FROM feed"
-                     " WHERE deleted = 1 AND changed_ms < $1",
-                     cp_args(cp_int(before)), &rows, err);
     if (rc != CP_OK) {
-        goto failed;
-    }
-
-    rc = cp_tx_query(tx, a, "DELETE FROM feed"
-                     " WHERE deleted = 1 AND changed_ms < $1",
-                     cp_args(cp_int(before)), NULL, err);
-    if (rc != CP_OK) {
-        goto failed;
-    }
-
-    rc = cp_tx_query(tx, a, "UPDATE feed_head SET oldest = $1"
-                     " WHERE one = 1 AND oldest < $1",
-                     cp_args(*cp_cell(&rows, 0, 0)), NULL, err);
-    if (rc != CP_OK) {
-        goto failed;
-    }
-
-    if (removed) {
-        *removed = cp_cell(&rows, 0, 1)->i;
+        cp_tx_rollback(tx);
+        return rc;
     }
 
     rc = cp_tx_commit(tx);
 
     return rc == CP_OK ? CP_OK
                        : cp_err_set(err, "unavailable", "commit failed");
+}
 
-failed:
 
-    cp_tx_rollback(tx);
+/*
+ * `oldest` becomes the highest revision removed: a gateway that is behind it
+ * may have missed a deletion.
+ */
+static cp_rc_t
+cp_feed_remove(cp_tx_t *tx, cp_arena_t *a, int64_t before, int64_t *removed,
+    cp_err_t *err)
+{
+    cp_rc_t    rc;
+    cp_rows_t  rows;
 
-    return rc;
+    rc = cp_feed_lock(tx, a, err);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    rc = cp_tx_query(tx, a, "SELECT COALESCE(MAX(rev), 0), COUNT(*) FROM feed"
+                     " WHERE deleted = 1 AND changed_ms < $1",
+                     cp_args(cp_int(before)), &rows, err);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    *removed = cp_cell(&rows, 0, 1)->i;
+
+    rc = cp_tx_query(tx, a, "DELETE FROM feed"
+                     " WHERE deleted = 1 AND changed_ms < $1",
+                     cp_args(cp_int(before)), NULL, err);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    return cp_tx_query(tx, a, "UPDATE feed_head SET oldest = $1"
+                       " WHERE one = 1 AND oldest < $1",
+                       cp_args(*cp_cell(&rows, 0, 0)), NULL, err);
 }

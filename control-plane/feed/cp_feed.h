@@ -62,7 +62,7 @@ cp_rc_t cp_feed_digest_of(cp_tx_t *tx, cp_arena_t *a, const char *group,
 /* 32 hex digits. */
 char *cp_feed_digest_hex(cp_arena_t *a, const cp_feed_digest_t *d);
 
-/* Removes tombstones older than retention_s; *removed may be NULL. */
+/* Removes tombstones older than retention_s. */
 cp_rc_t cp_feed_compact(cp_db_t *db, cp_arena_t *a, int64_t retention_s,
     int64_t *removed, cp_err_t *err) CP_MUST_CHECK;
 
