@@ -74,6 +74,7 @@ struct cp_call_s {
     struct MHD_Response   *response;
     cp_call_state_e        state;
     bool                   refused;     /* answered already, body discarded  */
+    bool                   reading;     /* counted in http->reading          */
     bool                   authenticated;
     bool                   head;        /* HEAD                              */
     bool                   gzip;        /* the client takes it               */
@@ -131,6 +132,7 @@ struct cp_http_s {
     pthread_t              timer;
 
     _Atomic int64_t        calls;       /* alive                             */
+    _Atomic int64_t        reading;     /* of them: not all received yet     */
     _Atomic int64_t        bodies;      /* bytes of request bodies held      */
     cp_metric_t           *m_parked;
     cp_metric_t           *m_calls;

@@ -16,6 +16,7 @@
 #include "cp_listen.h"
 
 
+#define CP_HTTP_READ_MS  1000      /* for half a request, at the end         */
 #define CP_HTTP_MEMORY  32768      /* of a connection: bounds its header     */
 
 
@@ -82,10 +83,25 @@ cp_call_create(cp_http_t *http, struct MHD_Connection *conn)
     stoa_buf_init(&call->body, CP_HTTP_BODY_MAX);
     stoa_buf_init(&call->req.out, CP_CALL_ANSWER_MAX);
 
+    call->reading = true;
+
     cp_metric_add(http->m_calls, 1);
     (void) atomic_fetch_add(&http->calls, 1);
+    (void) atomic_fetch_add(&http->reading, 1);
 
     return call;
+}
+
+
+/* All is received, or nothing more will be. */
+
+static void
+cp_call_received(cp_call_t *call)
+{
+    if (call->reading) {
+        call->reading = false;
+        (void) atomic_fetch_sub(&call->http->reading, 1);
+    }
 }
 
 
@@ -387,6 +403,8 @@ cp_call_dispatch(cp_call_t *call)
 {
     cp_req_t  *r = &call->req;
 
+    cp_call_received(call);
+
     if (call->refused) {
         return cp_call_queue(call);
     }
@@ -490,6 +508,7 @@ cp_http_completed(void *cls, struct MHD_Connection *conn, void **con_cls,
     }
 
     *con_cls = NULL;
+    cp_call_received(call);
 
     if (call->routed != NULL && call->req.status != 0) {
         cp_route_count(call->routed, call->req.status, call->worked_us);
@@ -689,14 +708,38 @@ cp_http_create(cp_app_t *app, cp_err_t *err)
 }
 
 
+/* What is whole gets its answer; what is still on its way has a second: its
+ * sender may be long gone, and nothing was done for it. */
+
 static void
-cp_http_drain(cp_http_t *http, int64_t until)
+cp_http_drain(cp_http_t *http, int64_t timeout_ms)
 {
+    int64_t          now, start, calls;
     struct timespec  ts = { 0, 5000000 };
 
-    while (atomic_load(&http->calls) > 0 && cp_time_mono_ms() < until) {
+    start = cp_time_mono_ms();
+
+    for ( ;; ) {
+
+        now = cp_time_mono_ms() - start;
+        calls = atomic_load(&http->calls);
+
+        if (now >= CP_HTTP_READ_MS) {
+            calls -= atomic_load(&http->reading);
+        }
+
+        if (calls <= 0) {
+            return;
+        }
+
+        if (now >= timeout_ms) {
+            break;
+        }
+
         (void) nanosleep(&ts, NULL);
     }
+
+    cp_log(CP_LOG_WARN, "http", "requests cut off n:%lld", (long long) calls);
 }
 
 
@@ -712,12 +755,7 @@ cp_http_stop(cp_http_t *http, int64_t timeout_ms)
     }
 
     cp_park_stop(http);
-    cp_http_drain(http, cp_time_mono_ms() + timeout_ms);
-
-    if (atomic_load(&http->calls) > 0) {
-        cp_log(CP_LOG_WARN, "http", "requests cut off n:%lld",
-               (long long) atomic_load(&http->calls));
-    }
+    cp_http_drain(http, timeout_ms);
 
     /* every suspended connection is resumed by the end of this */
 
