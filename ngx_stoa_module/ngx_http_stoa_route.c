@@ -10,6 +10,7 @@
 #include "ngx_http_stoa.h"
 
 
+static ngx_uint_t ngx_http_stoa_route_ambiguous(ngx_str_t *uri);
 static const stoa_rec_api_t *ngx_http_stoa_route_name(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 static const stoa_rec_api_t *ngx_http_stoa_route_path(ngx_http_request_t *r,
@@ -30,6 +31,11 @@ ngx_int_t
 ngx_http_stoa_route(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
     const stoa_rec_api_t  *rec;
+
+    if (ngx_http_stoa_route_ambiguous(&r->uri)) {
+        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_BAD_REQUEST,
+                                    NULL);
+    }
 
     if (ctx->mode == NGX_HTTP_STOA_PROTECT) {
         rec = ngx_http_stoa_route_protect(r, ctx);
@@ -57,6 +63,40 @@ ngx_http_stoa_route(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     ctx->route_tenant = rec->tenant;
 
     return NGX_OK;
+}
+
+
+/*
+ * "/..;a/" and "/..\": ordinary names for nginx, a way up for servers that cut
+ * off parameters or take the backslash for a slash.  What they would do is not
+ * what was judged.
+ */
+
+static ngx_uint_t
+ngx_http_stoa_route_ambiguous(ngx_str_t *uri)
+{
+    u_char  *p, *last;
+
+    p = uri->data;
+    last = p + uri->len;
+
+    while ((p = ngx_strlchr(p, last, '.')) != NULL) {
+
+        if (p > uri->data && (p[-1] == '/' || p[-1] == '\\')) {
+
+            p += (p + 1 < last && p[1] == '.') ? 2 : 1;
+
+            if (p == last || *p == ';' || *p == '\\' || *p == '/') {
+                return 1;
+            }
+        }
+
+        while (p < last && *p == '.') {
+            p++;
+        }
+    }
+
+    return 0;
 }
 
 
