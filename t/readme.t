@@ -68,8 +68,12 @@ like($out, qr/Api shop\/orders\n.*revision \d+\n.*gateway gw: /s,
      'which the gateway has');
 my ($key) = $out =~ /^(stoa_live_\w+)$/m;
 ok($key, 'and a key');
-is($t->get('/apis/shop/orders/x', key => $key)->{status}, 502,
-   'whose upstream is not there yet');
+my $status;
+wait_until {              # a key is in force some ms after it was made
+    $status = $t->get('/apis/shop/orders/x', key => $key)->{status};
+    $status != 401;
+} 5;
+is($status, 502, 'whose upstream is not there yet');
 
 # the shipped examples, with upstreams
 
