@@ -36,8 +36,10 @@ ngx_http_stoa_store_open(ngx_http_stoa_main_conf_t *mcf, ngx_log_t *log)
 
     store->cache = ngx_calloc(NGX_HTTP_STOA_CACHE_SIZE
                               * sizeof(ngx_http_stoa_cache_t), log);
-    if (store->cache == NULL) {
-        ngx_free(store);
+    store->named = ngx_calloc(NGX_HTTP_STOA_NAMES_SIZE
+                              * sizeof(ngx_http_stoa_named_t), log);
+
+    if (store->cache == NULL || store->named == NULL) {
         return NGX_ERROR;
     }
 
@@ -88,12 +90,14 @@ ngx_http_stoa_store_close(ngx_http_stoa_main_conf_t *mcf)
 
     ngx_http_stoa_store_detach(store);
     ngx_free(store->cache);
+    ngx_free(store->named);
     ngx_free(store);
 }
 
 
 /* An idle worker must not hold an old snapshot: its pages could not be used
- * again. */
+ * again.  And a worker of an earlier cycle that dies has no successor who
+ * would give back what it held in flight. */
 
 static void
 ngx_http_stoa_store_timer(ngx_event_t *ev)
@@ -106,6 +110,10 @@ ngx_http_stoa_store_timer(ngx_event_t *ev)
                                     - offsetof(ngx_http_stoa_store_t, dummy));
 
     (void) ngx_http_stoa_store_enter(store);
+
+    if (ngx_worker == 0) {
+        ngx_http_stoa_zone_reconcile(store->mcf->sh, 0, ev->log);
+    }
 
     ngx_add_timer(ev, 1000);
 }
@@ -425,16 +433,30 @@ ngx_http_stoa_store_broken(ngx_http_stoa_store_t *s, stoa_rec_kind_e kind)
 }
 
 
+/* The same for names. */
+
 static const void *
 ngx_http_stoa_store_by_index(ngx_http_stoa_store_t *s, stoa_rec_kind_e kind,
     ngx_http_stoa_key_t *k)
 {
-    int        rc;
-    MDB_val    key, val;
-    stoa_id_t  id;
+    int                     rc;
+    MDB_val                 key, val;
+    uint64_t                h;
+    stoa_id_t               id;
+    const void             *rec;
+    ngx_http_stoa_named_t  *n;
 
     if (s->txnid == 0) {
         return NULL;
+    }
+
+    h = stoa_hash64(k->data, k->len, kind);
+    n = &s->named[h & (NGX_HTTP_STOA_NAMES_SIZE - 1)];
+
+    if (n->generation == s->generation && n->kind == kind
+        && n->len == k->len && ngx_memcmp(n->key, k->data, k->len) == 0)
+    {
+        return n->rec;
     }
 
     key.mv_data = k->data;
@@ -448,7 +470,17 @@ ngx_http_stoa_store_by_index(ngx_http_stoa_store_t *s, stoa_rec_kind_e kind,
 
     ngx_memcpy(id.c, val.mv_data, STOA_ID_LEN);
 
-    return ngx_http_stoa_store_rec(s, kind, &id, NULL);
+    rec = ngx_http_stoa_store_rec(s, kind, &id, NULL);
+
+    if (rec && k->len <= NGX_HTTP_STOA_NAME_KEY_MAX) {
+        n->generation = s->generation;
+        n->rec = rec;
+        n->kind = kind;
+        n->len = (uint32_t) k->len;
+        ngx_memcpy(n->key, k->data, k->len);
+    }
+
+    return rec;
 }
 
 

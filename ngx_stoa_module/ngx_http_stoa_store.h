@@ -34,6 +34,8 @@
 #define NGX_HTTP_STOA_BATCH_ROWS      10000
 #define NGX_HTTP_STOA_BATCH_BYTES     (8 * 1024 * 1024)
 #define NGX_HTTP_STOA_CACHE_SIZE      4096   /* of record addresses; 2^n     */
+#define NGX_HTTP_STOA_NAMES_SIZE      2048   /* of names' records; 2^n       */
+#define NGX_HTTP_STOA_NAME_KEY_MAX    88     /* longer ones are not kept     */
 
 
 /* The only row of `meta`; in the same transaction as the records. */
@@ -78,6 +80,14 @@ typedef struct {
     const void  *rec;
 } ngx_http_stoa_cache_t;
 
+typedef struct {
+    uint64_t     generation;
+    const void  *rec;
+    uint32_t     kind;
+    uint32_t     len;
+    char         key[NGX_HTTP_STOA_NAME_KEY_MAX];
+} ngx_http_stoa_named_t;
+
 
 struct ngx_http_stoa_store_s {
     ngx_http_stoa_main_conf_t  *mcf;
@@ -93,6 +103,7 @@ struct ngx_http_stoa_store_s {
     ngx_event_t                 timer;
     ngx_connection_t            dummy;       /* for the timer's debug log    */
     ngx_http_stoa_cache_t      *cache;
+    ngx_http_stoa_named_t      *named;
 };
 
 
