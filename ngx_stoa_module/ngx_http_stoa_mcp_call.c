@@ -20,6 +20,19 @@ typedef struct {
 } ngx_http_stoa_mcp_search_t;
 
 
+/* Headers that a call gets of us. */
+
+typedef enum {
+    MCP_H_ACCEPT = 0, MCP_H_VERSION, MCP_H_NAME, MCP_H_SESSION
+} ngx_http_stoa_mcp_h_e;
+
+typedef struct {
+    ngx_str_t   name;
+    ngx_str_t   lowcase;
+    ngx_uint_t  hash;                 /* made at first use                  */
+} ngx_http_stoa_mcp_name_t;
+
+
 static const stoa_rec_server_tool_t *ngx_http_stoa_mcp_server_tool(
     const stoa_rec_server_t *server, ngx_str_t *name);
 static ngx_int_t ngx_http_stoa_mcp_search_sub(void *data, const void *rec);
@@ -31,6 +44,15 @@ static ngx_int_t ngx_http_stoa_mcp_resolve_server(ngx_http_request_t *r,
 static ngx_int_t ngx_http_stoa_mcp_resolve_tenant(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_str_t *name,
     const stoa_rec_tool_t **tool, const stoa_rec_api_t **api);
+
+
+static ngx_http_stoa_mcp_name_t  ngx_http_stoa_mcp_names[] = {
+    { ngx_string("Accept"), ngx_string("accept"), 0 },
+    { ngx_string("MCP-Protocol-Version"), ngx_string("mcp-protocol-version"),
+      0 },
+    { ngx_string("Mcp-Name"), ngx_string("mcp-name"), 0 },
+    { ngx_string("Mcp-Session-Id"), ngx_string("mcp-session-id"), 0 }
+};
 
 
 ngx_int_t
@@ -377,21 +399,27 @@ ngx_http_stoa_mcp_header_dropped(const ngx_table_elt_t *h)
 
 
 static ngx_int_t
-ngx_http_stoa_mcp_header_push(ngx_list_t *headers, const char *key,
-    const char *lowcase, ngx_str_t value)
+ngx_http_stoa_mcp_header_push(ngx_list_t *headers,
+    ngx_http_stoa_mcp_h_e which, const ngx_str_t *value)
 {
-    ngx_table_elt_t  *h;
+    ngx_table_elt_t           *h;
+    ngx_http_stoa_mcp_name_t  *name;
 
     h = ngx_list_push(headers);
     if (h == NULL) {
         return NGX_ERROR;
     }
 
-    h->key.len = ngx_strlen(key);
-    h->key.data = (u_char *) key;
-    h->lowcase_key = (u_char *) lowcase;
-    h->hash = ngx_hash_key(h->lowcase_key, h->key.len);
-    h->value = value;
+    name = &ngx_http_stoa_mcp_names[which];
+
+    if (name->hash == 0) {
+        name->hash = ngx_hash_key(name->lowcase.data, name->lowcase.len);
+    }
+
+    h->key = name->name;
+    h->lowcase_key = name->lowcase.data;
+    h->hash = name->hash;
+    h->value = *value;
     ngx_http_stoa_header_end(h);
 
     return NGX_OK;
@@ -403,42 +431,41 @@ ngx_http_stoa_mcp_headers_add(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     ngx_list_t *headers)
 {
     ngx_uint_t            version;
-    ngx_str_t             accept =
-                           ngx_string("application/json, text/event-stream");
     ngx_http_stoa_mcp_t  *mcp;
+
+    static ngx_str_t      accept =
+                           ngx_string("application/json, text/event-stream");
 
     (void) r;
 
     mcp = ctx->mcp;
     version = mcp->modern ? mcp->version : mcp->upstream_version;
 
-    if (ngx_http_stoa_mcp_header_push(headers, "Accept", "accept", accept)
+    if (ngx_http_stoa_mcp_header_push(headers, MCP_H_ACCEPT, &accept)
         != NGX_OK)
     {
         return NGX_ERROR;
     }
 
     if (version != NGX_HTTP_STOA_MCP_VERSION_NONE
-        && ngx_http_stoa_mcp_header_push(headers, "MCP-Protocol-Version",
-                                   "mcp-protocol-version",
-                                   ngx_http_stoa_mcp_versions[version].name)
+        && ngx_http_stoa_mcp_header_push(headers, MCP_H_VERSION,
+                                   &ngx_http_stoa_mcp_versions[version].name)
            != NGX_OK)
     {
         return NGX_ERROR;
     }
 
     if (mcp->modern && mcp->tool_name.len
-        && ngx_http_stoa_mcp_header_push(headers, "Mcp-Name", "mcp-name",
-                                         mcp->tool_name)
+        && ngx_http_stoa_mcp_header_push(headers, MCP_H_NAME,
+                                         &mcp->tool_name)
            != NGX_OK)
     {
         return NGX_ERROR;
     }
 
     if (mcp->upstream_session.len
-        && ngx_http_stoa_mcp_header_push(headers, "Mcp-Session-Id",
-                                         "mcp-session-id",
-                                         mcp->upstream_session)
+        && ngx_http_stoa_mcp_header_push(headers, MCP_H_SESSION,
+                                         &mcp->upstream_session)
            != NGX_OK)
     {
         return NGX_ERROR;

@@ -17,6 +17,12 @@
 
 #define NGX_HTTP_STOA_MCP_VIEWS_MAX  256
 
+#define NGX_HTTP_STOA_MCP_LIST_END                                            \
+    ",\"ttlMs\":" ngx_value(NGX_HTTP_STOA_MCP_LIST_TTL_MS)                    \
+    ",\"cacheScope\":\"private\",\"_meta\":"                                  \
+    "{\"io.modelcontextprotocol/serverInfo\":{\"name\":\"stoa-gateway\","     \
+    "\"version\":\"" NGX_HTTP_STOA_VERSION "\"}}"
+
 
 typedef struct {
     stoa_str_t              prefix;       /* api name, or empty             */
@@ -590,9 +596,17 @@ ngx_http_stoa_mcp_tools_list(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     }
 
     bufs[0]->pos = p;
-    p = ngx_sprintf(p, "{\"jsonrpc\":\"2.0\",\"id\":%V,\"result\":{%s"
-                    "\"tools\":[", &id,
-                    mcp->modern ? "\"resultType\":\"complete\"," : "");
+    p = ngx_cpymem(p, "{\"jsonrpc\":\"2.0\",\"id\":",
+                   sizeof("{\"jsonrpc\":\"2.0\",\"id\":") - 1);
+    p = ngx_cpymem(p, id.data, id.len);
+    p = ngx_cpymem(p, ",\"result\":{", sizeof(",\"result\":{") - 1);
+
+    if (mcp->modern) {
+        p = ngx_cpymem(p, "\"resultType\":\"complete\",",
+                       sizeof("\"resultType\":\"complete\",") - 1);
+    }
+
+    p = ngx_cpymem(p, "\"tools\":[", sizeof("\"tools\":[") - 1);
     bufs[0]->last = p;
 
     bufs[2]->pos = p;
@@ -607,11 +621,8 @@ ngx_http_stoa_mcp_tools_list(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     }
 
     if (mcp->modern) {
-        p = ngx_sprintf(p, ",\"ttlMs\":%d,\"cacheScope\":\"private\","
-                        "\"_meta\":{\"io.modelcontextprotocol/serverInfo\":"
-                        "{\"name\":\"stoa-gateway\",\"version\":\""
-                        NGX_HTTP_STOA_VERSION "\"}}",
-                        NGX_HTTP_STOA_MCP_LIST_TTL_MS);
+        p = ngx_cpymem(p, NGX_HTTP_STOA_MCP_LIST_END,
+                       sizeof(NGX_HTTP_STOA_MCP_LIST_END) - 1);
     }
 
     *p++ = '}';

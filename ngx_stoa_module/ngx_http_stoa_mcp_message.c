@@ -162,6 +162,9 @@ ngx_http_stoa_mcp_negotiate(ngx_http_request_t *r,
     u_char     *p, *last;
     ngx_str_t  *ct;
 
+    static ngx_str_t  usual =
+                           ngx_string("application/json, text/event-stream");
+
     if (r->headers_in.content_type == NULL) {
         return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_MCP_CONTENT_TYPE,
                                     NULL);
@@ -188,7 +191,9 @@ ngx_http_stoa_mcp_negotiate(ngx_http_request_t *r,
     p = hs->accept->value.data;
     last = p + hs->accept->value.len;
 
-    if (ngx_strlcasestrn(p, last, (u_char *) "*/*", 2)
+    if ((hs->accept->value.len == usual.len
+         && ngx_memcmp(p, usual.data, usual.len) == 0)
+        || ngx_strlcasestrn(p, last, (u_char *) "*/*", 2)
         || (ngx_strlcasestrn(p, last, (u_char *) "application/json", 15)
             && ngx_strlcasestrn(p, last, (u_char *) "text/event-stream",
                                 16)))

@@ -53,6 +53,19 @@ _Static_assert(sizeof(ngx_http_stoa_mcp_plain_t)
                == NGX_HTTP_STOA_MCP_PLAIN_LEN, "sealed layout");
 
 
+/* A token that was opened: its SipHash with a secret of this process, and what
+ * is in it.  That never changes; who may use it, and until when, is looked at
+ * each time. */
+
+#define NGX_HTTP_STOA_MCP_SEEN  1024
+
+typedef struct {
+    uint64_t                   hash[2];        /* 0: free                   */
+    u_char                     iv[NGX_HTTP_STOA_MCP_IV_LEN];
+    ngx_http_stoa_mcp_plain_t  plain;
+} ngx_http_stoa_mcp_seen_t;
+
+
 typedef struct {
     uint64_t                      key;         /* 0: free                   */
     ngx_msec_t                    used;
@@ -69,6 +82,10 @@ typedef struct {
 static ngx_int_t ngx_http_stoa_mcp_zone_init(ngx_shm_zone_t *zone,
     void *data);
 static uint64_t ngx_http_stoa_mcp_endpoint_hash(ngx_http_stoa_mcp_t *mcp);
+static ngx_http_stoa_mcp_seen_t *ngx_http_stoa_mcp_session_seen(
+    ngx_str_t *token);
+static ngx_int_t ngx_http_stoa_mcp_session_unseal(ngx_str_t *token,
+    ngx_http_stoa_mcp_seen_t *seen);
 static ngx_http_stoa_mcp_node_t *ngx_http_stoa_mcp_node(uint64_t key,
     ngx_uint_t make);
 
@@ -76,6 +93,10 @@ static ngx_http_stoa_mcp_node_t *ngx_http_stoa_mcp_node(uint64_t key,
 static ngx_shm_zone_t  *ngx_http_stoa_mcp_zone;
 static EVP_CIPHER_CTX  *ngx_http_stoa_mcp_sealer;
 static EVP_CIPHER_CTX  *ngx_http_stoa_mcp_opener;
+
+static ngx_http_stoa_mcp_seen_t
+                        ngx_http_stoa_mcp_seen[NGX_HTTP_STOA_MCP_SEEN];
+static uint64_t         ngx_http_stoa_mcp_secret[2];
 
 
 /* ---- set up ------------------------------------------------------------ */
@@ -171,7 +192,13 @@ ngx_http_stoa_mcp_session_init(ngx_http_stoa_main_conf_t *mcf,
 
     OPENSSL_cleanse(key, sizeof(key));
 
-    return NGX_OK;
+    /* what was seen belongs to the key */
+
+    ngx_memzero(ngx_http_stoa_mcp_seen, sizeof(ngx_http_stoa_mcp_seen));
+
+    return RAND_bytes((u_char *) ngx_http_stoa_mcp_secret,
+                      sizeof(ngx_http_stoa_mcp_secret))
+           == 1 ? NGX_OK : NGX_ERROR;
 }
 
 
@@ -243,42 +270,23 @@ ngx_http_stoa_mcp_session_seal(ngx_http_stoa_ctx_t *ctx, u_char *token)
 ngx_int_t
 ngx_http_stoa_mcp_session_open(ngx_http_stoa_ctx_t *ctx, ngx_str_t *token)
 {
-    int                        n;
-    u_char                     sealed[NGX_HTTP_STOA_MCP_SEALED_LEN + 3];
-    ngx_str_t                  dst;
-    EVP_CIPHER_CTX            *evp;
-    ngx_http_stoa_mcp_plain_t  plain;
+    ngx_http_stoa_mcp_seen_t   *seen;
+    ngx_http_stoa_mcp_plain_t  *plain;
 
-    evp = ngx_http_stoa_mcp_opener;
-    dst.data = sealed;
+    seen = ngx_http_stoa_mcp_session_seen(token);
 
-    if (evp == NULL || token->len != NGX_HTTP_STOA_MCP_TOKEN_LEN
-        || ngx_decode_base64url(&dst, token) != NGX_OK
-        || dst.len != NGX_HTTP_STOA_MCP_SEALED_LEN)
-    {
+    if (seen == NULL) {
         return NGX_DECLINED;
     }
 
-    if (EVP_DecryptInit_ex(evp, NULL, NULL, NULL, sealed) != 1
-        || EVP_DecryptUpdate(evp, (u_char *) &plain, &n,
-                             sealed + NGX_HTTP_STOA_MCP_IV_LEN, sizeof(plain))
-           != 1
-        || EVP_CIPHER_CTX_ctrl(evp, EVP_CTRL_GCM_SET_TAG,
-                               NGX_HTTP_STOA_MCP_TAG_LEN,
-                               sealed + NGX_HTTP_STOA_MCP_IV_LEN
-                               + NGX_HTTP_STOA_MCP_PLAIN_LEN)
-           != 1
-        || EVP_DecryptFinal_ex(evp, (u_char *) &plain + n, &n) != 1)
-    {
-        return NGX_DECLINED;
-    }
+    plain = &seen->plain;
 
-    if (plain.format != NGX_HTTP_STOA_MCP_FORMAT
-        || plain.version >= NGX_HTTP_STOA_MCP_VERSIONS
-        || plain.endpoint != ngx_http_stoa_mcp_endpoint_hash(ctx->mcp)
-        || (int64_t) ngx_time() - (int64_t) plain.issued_s
+    if (plain->format != NGX_HTTP_STOA_MCP_FORMAT
+        || plain->version >= NGX_HTTP_STOA_MCP_VERSIONS
+        || plain->endpoint != ngx_http_stoa_mcp_endpoint_hash(ctx->mcp)
+        || (int64_t) ngx_time() - (int64_t) plain->issued_s
            > NGX_HTTP_STOA_MCP_LIFETIME_S
-        || ngx_memcmp(&plain.application, &ctx->application, STOA_ID_LEN)
+        || ngx_memcmp(&plain->application, &ctx->application, STOA_ID_LEN)
            != 0)
     {
         return NGX_DECLINED;
@@ -286,8 +294,84 @@ ngx_http_stoa_mcp_session_open(ngx_http_stoa_ctx_t *ctx, ngx_str_t *token)
 
     /* what was negotiated counts, not what a later header says */
 
-    ctx->mcp->version = plain.version;
-    ngx_memcpy(ctx->mcp->session_id, sealed, NGX_HTTP_STOA_MCP_IV_LEN);
+    ctx->mcp->version = plain->version;
+    ngx_memcpy(ctx->mcp->session_id, seen->iv, NGX_HTTP_STOA_MCP_IV_LEN);
+
+    return NGX_OK;
+}
+
+
+/* NULL: not sealed by us. */
+
+static ngx_http_stoa_mcp_seen_t *
+ngx_http_stoa_mcp_session_seen(ngx_str_t *token)
+{
+    uint64_t                   hash[2];
+    ngx_http_stoa_mcp_seen_t  *seen;
+
+    if (token->len != NGX_HTTP_STOA_MCP_TOKEN_LEN) {
+        return NULL;
+    }
+
+    stoa_siphash(token->data, token->len, ngx_http_stoa_mcp_secret, hash);
+
+    seen = &ngx_http_stoa_mcp_seen[hash[0] % NGX_HTTP_STOA_MCP_SEEN];
+
+    if ((hash[0] | hash[1]) && stoa_equal_ct(seen->hash, hash, sizeof(hash)))
+    {
+        return seen;
+    }
+
+    ngx_memzero(seen->hash, sizeof(seen->hash));
+
+    if (ngx_http_stoa_mcp_session_unseal(token, seen) != NGX_OK) {
+        return NULL;
+    }
+
+    seen->hash[0] = hash[0];
+    seen->hash[1] = hash[1];
+
+    return seen;
+}
+
+
+static ngx_int_t
+ngx_http_stoa_mcp_session_unseal(ngx_str_t *token,
+    ngx_http_stoa_mcp_seen_t *seen)
+{
+    int              n;
+    u_char           sealed[NGX_HTTP_STOA_MCP_SEALED_LEN + 3];
+    u_char          *plain;
+    ngx_str_t        dst;
+    EVP_CIPHER_CTX  *evp;
+
+    evp = ngx_http_stoa_mcp_opener;
+    plain = (u_char *) &seen->plain;
+    dst.data = sealed;
+
+    if (evp == NULL
+        || ngx_decode_base64url(&dst, token) != NGX_OK
+        || dst.len != NGX_HTTP_STOA_MCP_SEALED_LEN)
+    {
+        return NGX_DECLINED;
+    }
+
+    if (EVP_DecryptInit_ex(evp, NULL, NULL, NULL, sealed) != 1
+        || EVP_DecryptUpdate(evp, plain, &n,
+                             sealed + NGX_HTTP_STOA_MCP_IV_LEN,
+                             sizeof(seen->plain))
+           != 1
+        || EVP_CIPHER_CTX_ctrl(evp, EVP_CTRL_GCM_SET_TAG,
+                               NGX_HTTP_STOA_MCP_TAG_LEN,
+                               sealed + NGX_HTTP_STOA_MCP_IV_LEN
+                               + NGX_HTTP_STOA_MCP_PLAIN_LEN)
+           != 1
+        || EVP_DecryptFinal_ex(evp, plain + n, &n) != 1)
+    {
+        return NGX_DECLINED;
+    }
+
+    ngx_memcpy(seen->iv, sealed, NGX_HTTP_STOA_MCP_IV_LEN);
 
     return NGX_OK;
 }
