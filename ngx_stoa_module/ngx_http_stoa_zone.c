@@ -18,8 +18,6 @@ static void ngx_http_stoa_zone_layout(ngx_http_stoa_sh_t *sh, size_t size,
     ngx_uint_t nprocs);
 static void ngx_http_stoa_zone_tell_lost(ngx_shm_zone_t *shm_zone);
 static uint64_t ngx_http_stoa_zone_born(uint64_t pid);
-static void ngx_http_stoa_zone_reconcile(ngx_http_stoa_sh_t *sh,
-    ngx_log_t *log);
 static uint64_t ngx_http_stoa_zone_pow2(uint64_t n);
 
 
@@ -338,7 +336,7 @@ ngx_http_stoa_zone_attach(ngx_http_stoa_main_conf_t *mcf, ngx_log_t *log)
 
     sh = mcf->sh;
 
-    ngx_http_stoa_zone_reconcile(sh, log);
+    ngx_http_stoa_zone_reconcile(sh, 1, log);
 
     pid = (uint64_t) ngx_pid;
 
@@ -388,10 +386,9 @@ ngx_http_stoa_zone_detach(ngx_http_stoa_main_conf_t *mcf)
 }
 
 
-/* Gives back what processes held that are no more. */
-
-static void
-ngx_http_stoa_zone_reconcile(ngx_http_stoa_sh_t *sh, ngx_log_t *log)
+void
+ngx_http_stoa_zone_reconcile(ngx_http_stoa_sh_t *sh, ngx_uint_t births,
+    ngx_log_t *log)
 {
     uint64_t               pid, born;
     ngx_uint_t             i;
@@ -408,7 +405,8 @@ ngx_http_stoa_zone_reconcile(ngx_http_stoa_sh_t *sh, ngx_log_t *log)
         if (kill((pid_t) pid, 0) == 0 || errno != ESRCH) {
             born = ngx_http_stoa_load(&proc->born);
 
-            if (born == 0 || born == ngx_http_stoa_zone_born(pid)) {
+            if (!births || born == 0
+                || born == ngx_http_stoa_zone_born(pid)) {
                 continue;
             }
         }

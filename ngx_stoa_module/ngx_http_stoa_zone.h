@@ -122,6 +122,11 @@ void ngx_http_stoa_zone_attach(ngx_http_stoa_main_conf_t *mcf,
 void ngx_http_stoa_zone_detach(ngx_http_stoa_main_conf_t *mcf);
 ngx_http_stoa_proc_t *ngx_http_stoa_zone_self(void);
 
+/* Gives back what processes held that are no more.  births: also those whose
+ * pid another process has by now. */
+void ngx_http_stoa_zone_reconcile(ngx_http_stoa_sh_t *sh, ngx_uint_t births,
+    ngx_log_t *log);
+
 /* Rate and in-flight slots in use and there are. */
 typedef struct {
     uint64_t  rate_used;
