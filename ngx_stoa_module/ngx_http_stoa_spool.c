@@ -260,6 +260,9 @@ ngx_http_stoa_collect_slots(ngx_http_stoa_collect_t *c, ngx_uint_t all)
         if (word) {
             word = __atomic_exchange_n(&c->counters->dirty[i], 0,
                                        __ATOMIC_SEQ_CST);
+
+        } else if (!all) {
+            continue;
         }
 
         for (slot = i * 64; slot < (i + 1) * 64; slot++) {
