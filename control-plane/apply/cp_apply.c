@@ -256,7 +256,8 @@ cp_apply_do(cp_req_t *r, const cp_apply_ask_t *ask, cp_apply_wait_t *w)
         rc = cp_tx_commit(ap->tx);
 
         if (rc == CP_ERROR) {
-            return cp_err_set(&r->err, "internal", "commit failed");
+            return cp_err_set(&r->err, "unavailable", "the commit was not "
+                              "confirmed: it may or may not have been done");
         }
     }
 

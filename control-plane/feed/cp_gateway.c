@@ -93,7 +93,7 @@ cp_gateway_status(cp_req_t *r)
     rc = cp_tx_commit(tx);
     if (rc != CP_OK) {
         return rc == CP_CONFLICT ? rc
-               : cp_err_set(&r->err, "internal", "commit failed");
+               : cp_err_set(&r->err, "unavailable", "commit failed");
     }
 
     /* others are woken by the head alone */

@@ -115,7 +115,7 @@ cp_usage_post(cp_req_t *r)
     rc = cp_tx_commit(tx);
     if (rc != CP_OK) {
         return rc == CP_CONFLICT ? rc
-               : cp_err_set(&r->err, "internal", "commit failed");
+               : cp_err_set(&r->err, "unavailable", "commit failed");
     }
 
     cp_metric_add(cp_metric(CP_METRIC_COUNTER,

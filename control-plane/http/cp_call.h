@@ -45,6 +45,7 @@ typedef struct {
     } seg[CP_ROUTE_SEGMENTS];
     size_t                  body_max;
     bool                    quiet;      /* asked for all the time: debug log */
+    bool                    direct;     /* on the I/O thread, needs nothing  */
     _Atomic(cp_metric_t *)  answers[6]; /* by status class                   */
     _Atomic(cp_metric_t *)  time;
 } cp_routed_t;

@@ -164,6 +164,7 @@ cp_call_query(void *cls, enum MHD_ValueKind kind, const char *key,
 {
     char       *name, *text;
     cp_req_t   *r = cls;
+    unsigned    i;
     cp_call_t  *call;
 
     (void) kind;
@@ -188,6 +189,16 @@ cp_call_query(void *cls, enum MHD_ValueKind kind, const char *key,
         (void) cp_err_set(&r->err, "bad_request", "more than %d query "
                           "parameters", CP_CALL_QUERY_MAX);
         return MHD_NO;
+    }
+
+    /* which of two values counts is not for us to guess */
+
+    for (i = 0; i < call->nquery; i++) {
+        if (strcmp(call->query[i][0], name) == 0) {
+            (void) cp_err_set(&r->err, "bad_request", "the query parameter "
+                              "\"%.64s\" is there twice", name);
+            return MHD_NO;
+        }
     }
 
     call->query[call->nquery][0] = name;
@@ -411,6 +422,16 @@ cp_call_dispatch(cp_call_t *call)
 
     r->body = (call->body.len > 0) ? call->body.data : "";
     r->body_len = call->body.len;
+
+    if (call->routed->direct) {
+
+        if (r->route->handler(r) != CP_OK) {
+            cp_answer_problem(call);
+        }
+
+        call->state = CP_CALL_ANSWERED;
+        return cp_call_queue(call);
+    }
 
     call->state = CP_CALL_WORKING;
     call->next = r->route->handler;

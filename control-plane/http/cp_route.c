@@ -20,22 +20,24 @@ typedef struct {
 } cp_segment_t;
 
 
-/* Bodies larger than usual, and routes that are asked for all the time. */
+/* Bodies larger than usual, routes that are asked for all the time, and what
+ * must be answered though all workers wait for the database. */
 
 static const struct {
     const char  *path;
     size_t       body_max;
     bool         quiet;
+    bool         direct;
 } cp_route_special[] = {
-    { "/v1/apply",          CP_HTTP_BIG_MAX, false },
-    { "/v1/diff",           CP_HTTP_BIG_MAX, false },
-    { "/gateway/v1/status", CP_HTTP_BIG_MAX, true },
-    { "/gateway/v1/usage",  CP_HTTP_BIG_MAX, true },
-    { "/gateway/v1/feed",   0,               true },
-    { "/health/live",       0,               true },
-    { "/health/ready",      0,               true },
-    { "/metrics",           0,               true },
-    { NULL, 0, false }
+    { "/v1/apply",          CP_HTTP_BIG_MAX, false, false },
+    { "/v1/diff",           CP_HTTP_BIG_MAX, false, false },
+    { "/gateway/v1/status", CP_HTTP_BIG_MAX, true, false },
+    { "/gateway/v1/usage",  CP_HTTP_BIG_MAX, true, false },
+    { "/gateway/v1/feed",   0,               true, false },
+    { "/health/live",       0,               true, true },
+    { "/health/ready",      0,               true, false },
+    { "/metrics",           0,               true, false },
+    { NULL, 0, false, false }
 };
 
 
@@ -93,6 +95,7 @@ cp_route_compile(cp_routed_t *routed, const cp_route_t *row)
 
         if (strcmp(cp_route_special[i].path, row->path) == 0) {
             routed->quiet = cp_route_special[i].quiet;
+            routed->direct = cp_route_special[i].direct;
 
             if (cp_route_special[i].body_max != 0) {
                 routed->body_max = cp_route_special[i].body_max;

@@ -27,6 +27,8 @@ typedef cp_rc_t (*cp_write_pt)(cp_req_t *r, cp_tx_t *tx,
 static cp_rc_t cp_place(cp_req_t *r, cp_tx_t *tx, cp_place_t *p);
 static cp_rc_t cp_write(cp_req_t *r, cp_write_pt write);
 static cp_rc_t cp_answer_entry(cp_req_t *r, int status, const cp_entry_t *e);
+static bool cp_is_known(cp_req_t *r, const cp_resource_t *res,
+    const cp_entry_t *e);
 static cp_rc_t cp_body_optional(cp_req_t *r, cp_json_t **in);
 static cp_rc_t cp_write_create(cp_req_t *r, cp_tx_t *tx,
     const cp_place_t *p);
@@ -149,7 +151,8 @@ cp_write(cp_req_t *r, cp_write_pt write)
     }
 
     return rc == CP_OK || rc == CP_CONFLICT
-           ? rc : cp_err_set(&r->err, "internal", "the commit failed");
+           ? rc : cp_err_set(&r->err, "unavailable", "the commit was not "
+                             "confirmed: it may or may not have been done");
 }
 
 
@@ -170,7 +173,6 @@ cp_resource_route_get(cp_req_t *r)
     cp_place_t   p;
     cp_entry_t   e;
     cp_names_t   names;
-    const char  *match;
 
     rc = cp_tx_begin(r->app->db, false, &tx);
     if (rc != CP_OK) {
@@ -202,13 +204,50 @@ cp_resource_route_get(cp_req_t *r)
     }
 
     e.etag = cp_etag(r->arena, e.row);
-    match = cp_req_header(r, "If-None-Match");
 
-    if (match && strcmp(match, e.etag) == 0) {
+    if (cp_is_known(r, p.res, &e)) {
         e.obj = NULL;
     }
 
     return cp_answer_entry(r, e.obj ? 200 : 304, &e);
+}
+
+
+/*
+ * If-None-Match.  The tag counts changes of the row; what moves without one (a
+ * gateway's reports, a discovery) is never the same as it was.
+ */
+static bool
+cp_is_known(cp_req_t *r, const cp_resource_t *res, const cp_entry_t *e)
+{
+    size_t             n;
+    const char        *p;
+    const cp_field_t  *f;
+
+    p = cp_req_header(r, "If-None-Match");
+
+    for (f = res->fields; p && f->name; f++) {
+        if ((f->flags & (CP_DERIVED|CP_MOVES))
+            && strcmp(f->name, "updated_at") != 0
+            && cp_json_get(e->obj, f->name))
+        {
+            return false;
+        }
+    }
+
+    for ( /* void */ ; p && *p; p += n) {
+        p += strspn(p, " \t,");
+        p += strncmp(p, "W/", 2) == 0 ? 2 : 0;
+        n = strcspn(p, " \t,");
+
+        if ((n == 1 && *p == '*')
+            || (n == strlen(e->etag) && memcmp(p, e->etag, n) == 0))
+        {
+            return true;
+        }
+    }
+
+    return false;
 }
 
 

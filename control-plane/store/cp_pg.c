@@ -58,7 +58,8 @@ typedef struct {
 } cp_pg_args_t;
 
 
-/* What an SQLSTATE means to the caller; every other one is a fault. */
+/* What an SQLSTATE, or a class of them, means to the caller; every other one
+ * is a fault. */
 
 static const struct {
     const char  *state;
@@ -72,10 +73,16 @@ static const struct {
     { "40001", NULL, NULL, false },     /* serialization failure             */
     { "40P01", NULL, NULL, false },     /* deadlock                          */
     { "55P03", "unavailable", "the database is too busy", false },
+    { "57P0", "unavailable", "the database is ending or starting", true },
+    { "08", "unavailable", "the database went away", true },
+    { "53", "unavailable", "the database is out of resources", false },
     { "0A000", NULL, NULL, true },      /* a cached plan that must change    */
     { "26000", NULL, NULL, true },      /* the statement is not there        */
     { NULL, NULL, NULL, false }
 };
+
+
+static cp_log_level_e cp_pg_level(void);
 
 
 static cp_rc_t
@@ -90,7 +97,9 @@ cp_pg_failed(cp_pg_conn_t *c, const PGresult *res, const char *sql,
 
     for (i = 0; state != NULL && cp_pg_states[i].state != NULL; i++) {
 
-        if (strcmp(cp_pg_states[i].state, state) != 0) {
+        if (strncmp(cp_pg_states[i].state, state,
+                    strlen(cp_pg_states[i].state)) != 0)
+        {
             continue;
         }
 
@@ -102,8 +111,19 @@ cp_pg_failed(cp_pg_conn_t *c, const PGresult *res, const char *sql,
             return CP_CONFLICT;
         }
 
+        if (strcmp(cp_pg_states[i].code, "unavailable") == 0) {
+            cp_log(cp_pg_level(), "db", "%s state:%s", cp_pg_states[i].detail,
+                   state);
+        }
+
         return cp_err_set(err, cp_pg_states[i].code, "%s",
                           cp_pg_states[i].detail);
+    }
+
+    if (PQstatus(c->pg) != CONNECTION_OK) {
+        cp_log(cp_pg_level(), "db", "lost the connection sql:\"%.200s\"",
+               sql);
+        return cp_err_set(err, "unavailable", "the database went away");
     }
 
     text = PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY);

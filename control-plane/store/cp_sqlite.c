@@ -217,7 +217,19 @@ cp_sqlite_failed(cp_sqlite_conn_t *c, const char *sql, cp_err_t *err)
     cp_log(CP_LOG_ERROR, "db", "%s code:%d sql:\"%.200s\"",
            sqlite3_errmsg(c->db), rc, sql);
 
-    return ((rc & 0xff) == SQLITE_BUSY) ? CP_CONFLICT : CP_ERROR;
+    switch (rc & 0xff) {
+
+    case SQLITE_BUSY:
+        return CP_CONFLICT;
+
+    case SQLITE_FULL:
+    case SQLITE_IOERR:
+        return cp_err_set(err, "unavailable", "the database cannot be "
+                          "written: %s", sqlite3_errstr(rc & 0xff));
+
+    default:
+        return CP_ERROR;
+    }
 }
 
 
