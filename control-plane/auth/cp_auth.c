@@ -265,6 +265,7 @@ cp_auth_actor(cp_req_t *r, const cp_verified_t *v)
 
     r->actor.how = v->how;
     r->actor.role = v->role;
+    r->actor.expires = v->expires;
     r->actor.id = cp_arena_strdup(r->arena, v->id);
     r->actor.name = cp_arena_strdup(r->arena, v->name);
     r->actor.tenant = v->tenant[0] ? cp_arena_strdup(r->arena, v->tenant)

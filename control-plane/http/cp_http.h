@@ -41,6 +41,7 @@ typedef struct {
                                                ASSERTION: the caller's */
     const char  *group;                     /* GATEWAY: group id             */
     const char  *application;               /* ASSERTION                     */
+    int64_t      expires;                   /* ADMIN: Unix ms, 0: never      */
 } cp_actor_t;
 
 typedef struct cp_req_s {

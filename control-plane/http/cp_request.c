@@ -78,12 +78,21 @@ cp_req_json(cp_req_t *r, cp_json_t **out)
     bool         yaml;
     cp_rc_t      rc;
     cp_json_t   *docs;
-    const char  *type;
+    const char  *type, *coding;
 
     *out = NULL;
 
     if (r->body_len == 0) {
         return cp_err_set(&r->err, "bad_request", "a body is needed");
+    }
+
+    coding = cp_req_header(r, "Content-Encoding");
+
+    if (coding != NULL && strcasecmp(coding, "identity") != 0) {
+        cp_req_set_header(r, "Accept-Encoding", "identity");
+        return cp_err_set(&r->err, "unsupported_media_type",
+                          "a body is taken as it is, without a "
+                          "Content-Encoding");
     }
 
     type = cp_req_header(r, "Content-Type");

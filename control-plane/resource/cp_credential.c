@@ -16,6 +16,10 @@ static const char *cp_secret_make(cp_req_t *r, cp_json_t *row,
     const char *member, const char *env);
 static const char *cp_digest_hex(cp_req_t *r, const char *text, bool keyed);
 static cp_rc_t cp_expiry_check(cp_req_t *r, const cp_json_t *row);
+static cp_rc_t cp_credential_grace(cp_req_t *r, const cp_json_t *before,
+    const cp_json_t *after);
+static cp_rc_t cp_admin_token_outlives(cp_req_t *r, const cp_json_t *before,
+    const cp_json_t *after);
 static cp_json_t *cp_credential_successor(cp_arena_t *a,
     const cp_json_t *before, int64_t now);
 static cp_rc_t cp_credential_rotate(cp_req_t *r, cp_tx_t *tx,
@@ -85,7 +89,7 @@ cp_credential_check(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
     (void) res;
 
     if (before) {
-        return CP_OK;
+        return cp_credential_grace(r, before, after);
     }
 
     rc = cp_expiry_check(r, after);
@@ -113,6 +117,20 @@ cp_credential_check(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
                 cp_json_string(a, keyed ? "hmac" : "sha256"));
 
     return CP_OK;
+}
+
+
+/* A predecessor ends with its grace: that may be made shorter, not longer. */
+static cp_rc_t
+cp_credential_grace(cp_req_t *r, const cp_json_t *before,
+    const cp_json_t *after)
+{
+    return strcmp(cp_json_str(before, "state"), "rotating") == 0
+           && cp_json_num(after, "expires_at", INT64_MAX)
+              > cp_json_num(before, "expires_at", INT64_MAX)
+           ? cp_err_set(&r->err, "conflict", "it has been rotated, and ends"
+                        " with its grace")
+           : CP_OK;
 }
 
 
@@ -235,6 +253,24 @@ cp_gateway_check(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
 }
 
 
+/* Neither itself nor another, made or changed: else a token that was lent for
+ * an hour would be one for ever. */
+static cp_rc_t
+cp_admin_token_outlives(cp_req_t *r, const cp_json_t *before,
+    const cp_json_t *after)
+{
+    int64_t  old, now;
+
+    now = cp_json_num(after, "expires_at", INT64_MAX);
+    old = before ? cp_json_num(before, "expires_at", INT64_MAX) : 0;
+
+    return r->actor.expires && now > r->actor.expires && now > old
+           ? cp_err_set(&r->err, "forbidden",
+                        "it would outlive the token that you use")
+           : CP_OK;
+}
+
+
 /*
  * A token never reaches further than the one it was made with.
  */
@@ -249,8 +285,9 @@ cp_admin_token_check(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
     (void) tx;
     (void) res;
 
-    if (before) {
-        return CP_OK;
+    rc = cp_admin_token_outlives(r, before, after);
+    if (rc != CP_OK || before) {
+        return rc;
     }
 
     rc = cp_expiry_check(r, after);

@@ -140,6 +140,13 @@ cp_value_name(cp_value_t *c)
                         " or ending with -", STOA_NAME_MAX);
     }
 
+    /* names are looked up before ids: such a one would hide another's id.
+     * Until the year 3084 an id begins with 0, and few words do. */
+
+    if (c->in->s[0] == '0' && stoa_id_valid(c->in->s, c->in->len)) {
+        return cp_fault(c, "must not have the form of an id");
+    }
+
     return CP_OK;
 }
 

@@ -19,6 +19,7 @@
 
 
 #define CP_YAML_COPIES_MAX   100000    /* nodes made by aliases             */
+#define CP_YAML_TEXT_MAX     (8 * 1024 * 1024)  /* bytes of texts in them   */
 #define CP_YAML_ANCHORS_MAX  1000
 #define CP_YAML_TAG          "tag:yaml.org,2002:"
 
@@ -49,6 +50,7 @@ typedef struct {
     cp_yaml_anchor_t  *anchors;    /* of the document                       */
     unsigned           nanchors;
     unsigned           copies;
+    size_t             copied;     /* bytes of texts                        */
 } cp_yaml_t;
 
 
@@ -448,6 +450,14 @@ cp_yaml_copy(cp_yaml_t *y, const cp_json_t *v, unsigned depth)
     const cp_json_t  *p;
 
     if (y->copies++ == CP_YAML_COPIES_MAX || depth > STOA_JSON_DEPTH_MAX) {
+        return NULL;
+    }
+
+    /* shared here, but whoever takes the value over copies it */
+
+    y->copied += v->len;
+
+    if (y->copied > CP_YAML_TEXT_MAX) {
         return NULL;
     }
 

@@ -1,0 +1,129 @@
+#!/usr/bin/perl
+
+# What a hostile or careless client tries against the admin interface: names
+# that look like ids, tokens that lengthen their own life, bodies in disguise.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::Stoa;
+use Test::Stoa::Feed;
+
+my $t = Test::Stoa->new;
+$t->control;
+
+$t->must(POST => '/v1/tenants', { name => $_ }) for qw(acme beta);
+my %json = ('Content-Type' => 'application/json');
+my %yaml = ('Content-Type' => 'application/yaml');
+
+
+# a name that is another's id would take its place in references and paths
+
+my $acme = $t->must(GET => '/v1/tenants/acme')->{id};
+my $admin = $t->must(GET => '/v1/whoami')->{id};
+my $r = $t->api(POST => '/v1/tenants', { name => $acme });
+is($r->{status}, 422, 'a tenant is not named like an id');
+like($r->{body}, qr/form of an id/, 'with the reason');
+is($t->must(GET => "/v1/tenants/$acme")->{name}, 'acme', 'the id is its own');
+
+my $ta = $t->must(POST => '/v1/admin-tokens', { name => 'ta',
+    role => 'tenant-admin', tenant => 'acme' })->{token};
+is($t->api(POST => '/v1/admin-tokens', { name => $admin, role => 'viewer' },
+    token => $ta)->{status}, 422, 'nor a token, which would be revoked '
+    . 'instead of the one meant');
+is($t->api(POST => '/v1/tenants', { name => 'payments2024beta' })->{status},
+    201, 'sixteen characters are no offence');
+
+
+# what was lent for a while does not become one's own
+
+my @d = gmtime(time + 3600);
+my $soon = sprintf '%04d-%02d-%02dT%02d:%02d:%02dZ', $d[5] + 1900, $d[4] + 1,
+    @d[3, 2, 1, 0];
+my $lent = $t->must(POST => '/v1/admin-tokens', { name => 'lent',
+    role => 'tenant-admin', tenant => 'acme', expires_at => $soon })->{token};
+
+is($t->api(PATCH => '/v1/admin-tokens/lent', { expires_at => undef },
+    token => $lent)->{status}, 403, 'a token does not lengthen its life');
+is($t->api(PATCH => '/v1/admin-tokens/lent',
+    { expires_at => '2099-01-01T00:00:00Z' }, token => $lent)->{status}, 403,
+    'not by a date either');
+is($t->api(POST => '/v1/admin-tokens', { name => 'heir',
+    role => 'tenant-admin' }, token => $lent)->{status}, 403,
+    'nor has it heirs');
+is($t->api(POST => '/v1/admin-tokens', { name => 'heir', role => 'viewer',
+    expires_at => $soon }, token => $lent)->{status}, 201,
+    'but helpers, as long as it lives');
+is($t->api(PATCH => '/v1/admin-tokens/lent', { title => 'x' },
+    token => $lent)->{status}, 200, 'and a title');
+is($t->api(PATCH => '/v1/admin-tokens/lent', { expires_at => undef },
+    token => $ta)->{status}, 200, 'one without an end may');
+
+
+# the grace of a key that was rotated is not made longer
+
+$t->must(POST => '/v1/tenants/acme/applications', { name => 'app' });
+my $creds = '/v1/tenants/acme/applications/app/credentials';
+my $old = $t->must(POST => $creds, {})->{id};
+$t->must(POST => "$creds/$old/rotate", { grace_s => 3600 });
+is($t->api(PATCH => "$creds/$old", { expires_at => undef })->{status}, 409,
+    'the old key does not live on');
+is($t->api(PATCH => "$creds/$old", { expires_at => '2099-01-01T00:00:00Z' })
+    ->{status}, 409, 'nor to a later day');
+is($t->api(PATCH => "$creds/$old", { title => 'x' })->{status}, 200,
+    'a title');
+is($t->api(PATCH => "$creds/$old", { expires_at => '2020-01-01T00:00:00Z' })
+    ->{status}, 200, 'an earlier end');
+
+
+# If-None-Match: what moves without a change of the row is never "the same"
+
+my $gw = Test::Stoa::Feed->new($t, 'gw1', 'default');
+my $etag = $t->api(GET => '/v1/gateways/gw1')->{headers}{etag};
+$gw->pull;
+$gw->status;
+$r = $t->api(GET => '/v1/gateways/gw1', undef,
+    headers => { 'If-None-Match' => $etag });
+is($r->{status}, 200, 'a gateway that has reported is news');
+is($r->{json}{sync}, 'in-sync', 'and is shown');
+
+$etag = $t->api(GET => '/v1/tenants/acme')->{headers}{etag};
+for my $tag ($etag, "W/$etag", "\"x\", $etag", '*') {
+    is($t->api(GET => '/v1/tenants/acme', undef,
+        headers => { 'If-None-Match' => $tag })->{status}, 304,
+        "If-None-Match: $tag");
+}
+is($t->api(GET => '/v1/tenants/acme', undef,
+    headers => { 'If-None-Match' => '"x"' })->{status}, 200, 'another tag');
+
+
+# a body that is packed is said to be, and said twice is asked back
+
+$r = $t->api(POST => '/v1/tenants', '{"name":"packed"}',
+    headers => { %json, 'Content-Encoding' => 'gzip' });
+is($r->{status}, 415, 'a Content-Encoding');
+is($r->{headers}{'accept-encoding'}, 'identity', 'what would do');
+is($t->api(POST => '/v1/tenants', '{"name":"plain"}',
+    headers => { %json, 'Content-Encoding' => 'identity' })->{status}, 201,
+    'identity is none');
+is($t->api(GET => '/v1/tenants?limit=1&limit=2')->{status}, 400,
+    'a query parameter twice');
+is($t->api(GET => '/v1/tenants?limit=1&%6cimit=1')->{status}, 400,
+    'twice in disguise');
+
+
+# many aliases of one long text
+
+my $spec = "apiVersion: stoa/v1\nkind: Api\nmetadata: {name: b, tenant: acme}"
+    . "\nspec:\n  kind: rest\n  upstream: {targets: [{url: 'http://a'}]}\n"
+    . "  spec:\n    a: &a \"" . ('x' x 60000) . "\"\n    l: [";
+$r = $t->api(POST => '/v1/apply', $spec . join(',', ('*a') x 20000) . "]\n",
+    headers => \%yaml, timeout => 60);
+is($r->{status}, 400, 'aliases of a long text');
+like($r->{body}, qr/aliases make the document too large/, 'the reason');
+is($t->api(POST => '/v1/apply', $spec . join(',', ('*a') x 10) . "]\n",
+    headers => \%yaml, timeout => 60)->{status}, 202, 'some are fine');
+
+$t->done;
