@@ -73,7 +73,8 @@ $t->stop('gw');
 unlink "$dir/fill", "$dir/store/counters";
 fill();
 ($code, my $out, my $err) = $t->run_cmd([$t->{nginx}, '-p',
-    $t->dir('gw') . '/', '-c', 'nginx.conf', '-e', 'stderr']);
+    $t->dir('gw') . '/', '-c', 'nginx.conf', '-e', 'stderr'],
+    env => { $t->sanitizer_env('gw', 1) });
 isnt($code, 0, 'no room for a counter file: nginx does not start');
 like($out . $err, qr/\[emerg\].*cannot allocate 1048576 bytes for/,
      'and says so');
