@@ -114,12 +114,14 @@ help:
 	@echo 'make clean         removes the products of $(OBJS)/'
 
 
-# config.mk: made when it is missing, made again when configure changed
+# config.mk: made when it is missing, made again when configure changed; its
+# time changes only with its content, and with that every object
 
-$(OBJS)/config.mk: configure ngx_stoa_module/config
+$(OBJS)/config.mk: $(OBJS)/.configured ;
+
+$(OBJS)/.configured: configure ngx_stoa_module/config
 	./configure $(or $(CONFIGURE_ARGS),$(if $(filter-out objs,$(OBJS)), \
 		--objs=$(OBJS)))
-	@touch $@
 
 
 # Compiling.  Objects depend on config.mk: other flags, other objects.

@@ -458,7 +458,7 @@ ngx_http_stoa_writer_reject(ngx_http_stoa_writer_t *w,
 
     ngx_memzero(&r, sizeof(r));
     r.rev = row->rev;
-    (void) snprintf(r.error, sizeof(r.error), "%s%s%s", err->field,
+    (void) snprintf(r.error, sizeof(r.error), "%.127s%s%.111s", err->field,
                     err->field[0] ? " " : "", err->text);
 
     key.mv_data = (void *) row->key.data;
