@@ -46,6 +46,9 @@ typedef struct {
 } ngx_http_stoa_headers_found_t;
 
 
+static ngx_int_t ngx_http_stoa_headers_copy(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_list_part_t *old,
+    ngx_http_stoa_headers_found_t *found);
 static ngx_uint_t ngx_http_stoa_headers_dropped(ngx_http_stoa_ctx_t *ctx,
     ngx_table_elt_t *h, ngx_http_stoa_headers_found_t *found);
 static ngx_uint_t ngx_http_stoa_headers_own(ngx_table_elt_t *h);
@@ -78,10 +81,7 @@ static ngx_http_stoa_header_t  ngx_http_stoa_header_names[] = {
 ngx_int_t
 ngx_http_stoa_headers(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
-    ngx_uint_t                      i, n;
     ngx_list_t                      old;
-    ngx_list_part_t                *part;
-    ngx_table_elt_t                *h, *copy;
     ngx_http_stoa_headers_found_t   found;
 
     if (ctx->headers_done) {
@@ -92,33 +92,10 @@ ngx_http_stoa_headers(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     found.full = ctx->mode == NGX_HTTP_STOA_FULL;
 
     old = r->headers_in.headers;
-    n = NGX_HTTP_STOA_OWN_HEADERS;
 
-    for (part = &old.part; part; part = part->next) {
-        n += part->nelts;
-    }
-
-    if (ngx_list_init(&r->headers_in.headers, r->pool, n,
-                      sizeof(ngx_table_elt_t))
-        != NGX_OK)
-    {
+    if (ngx_http_stoa_headers_copy(r, ctx, &old.part, &found) != NGX_OK) {
         return NGX_ERROR;
     }
-
-    copy = r->headers_in.headers.part.elts;
-    n = 0;
-
-    for (part = &old.part; part; part = part->next) {
-        h = part->elts;
-
-        for (i = 0; i < part->nelts; i++) {
-            if (!ngx_http_stoa_headers_dropped(ctx, &h[i], &found)) {
-                copy[n++] = h[i];
-            }
-        }
-    }
-
-    r->headers_in.headers.part.nelts = n;
 
     if (r->headers_in.authorization
         && ngx_http_stoa_headers_key(r->headers_in.authorization))
@@ -148,6 +125,48 @@ ngx_http_stoa_headers(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     }
 
     ctx->headers_done = 1;
+
+    return NGX_OK;
+}
+
+
+/* A new list with those that are kept, and room for ours. */
+
+static ngx_int_t
+ngx_http_stoa_headers_copy(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    ngx_list_part_t *old, ngx_http_stoa_headers_found_t *found)
+{
+    ngx_uint_t        i, n;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h, *copy;
+
+    n = NGX_HTTP_STOA_OWN_HEADERS;
+
+    for (part = old; part; part = part->next) {
+        n += part->nelts;
+    }
+
+    if (ngx_list_init(&r->headers_in.headers, r->pool, n,
+                      sizeof(ngx_table_elt_t))
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    copy = r->headers_in.headers.part.elts;
+    n = 0;
+
+    for (part = old; part; part = part->next) {
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+            if (!ngx_http_stoa_headers_dropped(ctx, &h[i], found)) {
+                copy[n++] = h[i];
+            }
+        }
+    }
+
+    r->headers_in.headers.part.nelts = n;
 
     return NGX_OK;
 }

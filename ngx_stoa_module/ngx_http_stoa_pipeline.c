@@ -19,6 +19,8 @@ typedef struct {
 } ngx_http_stoa_step_t;
 
 
+static ngx_int_t ngx_http_stoa_pipeline_answer(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_int_t rc);
 static ngx_uint_t ngx_http_stoa_pipeline_same(ngx_str_t *one,
     ngx_str_t *two);
 static ngx_int_t ngx_http_stoa_pipeline_run(ngx_http_request_t *r,
@@ -52,7 +54,6 @@ static const ngx_http_stoa_step_t  ngx_http_stoa_steps[] = {
 ngx_int_t
 ngx_http_stoa_pipeline_handler(ngx_http_request_t *r)
 {
-    ngx_int_t                  rc;
     ngx_http_stoa_ctx_t       *ctx;
     ngx_http_stoa_loc_conf_t  *slcf;
 
@@ -96,10 +97,17 @@ ngx_http_stoa_pipeline_handler(ngx_http_request_t *r)
     ctx->protect_tenant = slcf->tenant;
     ctx->protect_api = slcf->api;
 
-    rc = ngx_http_stoa_pipeline_run(r, ctx);
+    return ngx_http_stoa_pipeline_answer(r, ctx,
+                                        ngx_http_stoa_pipeline_run(r, ctx));
+}
 
-    /* NGX_AGAIN, NGX_DONE: r may be gone */
 
+/* What the steps said, in nginx's terms. */
+
+static ngx_int_t
+ngx_http_stoa_pipeline_answer(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    ngx_int_t rc)
+{
     switch (rc) {
 
     case NGX_OK:
@@ -108,6 +116,7 @@ ngx_http_stoa_pipeline_handler(ngx_http_request_t *r)
 
     case NGX_AGAIN:
     case NGX_DONE:
+        /* r may be gone */
         return NGX_DONE;
 
     case NGX_ERROR:

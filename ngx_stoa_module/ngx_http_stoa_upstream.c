@@ -23,6 +23,9 @@ static ngx_int_t ngx_http_stoa_upstream_get(ngx_peer_connection_t *pc,
     void *data);
 static ngx_http_stoa_target_t *ngx_http_stoa_upstream_next(
     ngx_http_stoa_peer_t *peer, ngx_uint_t *address);
+static ngx_http_stoa_try_t *ngx_http_stoa_upstream_attempt(
+    ngx_http_stoa_peer_t *peer, ngx_http_stoa_target_t *target,
+    ngx_uint_t address);
 static void ngx_http_stoa_upstream_free(ngx_peer_connection_t *pc, void *data,
     ngx_uint_t state);
 static void ngx_http_stoa_upstream_keep(ngx_peer_connection_t *pc,
@@ -372,7 +375,6 @@ ngx_http_stoa_upstream_get(ngx_peer_connection_t *pc, void *data)
     ngx_uint_t               a;
     ngx_http_request_t      *r;
     ngx_http_stoa_try_t     *t;
-    ngx_http_stoa_addr_t    *addr;
     ngx_http_stoa_target_t  *target;
 
     r = peer->request;
@@ -393,38 +395,10 @@ ngx_http_stoa_upstream_get(ngx_peer_connection_t *pc, void *data)
         return NGX_ERROR;
     }
 
-    t = &peer->first;
-
-    if (peer->used) {
-        t = ngx_palloc(r->pool, sizeof(ngx_http_stoa_try_t));
-        if (t == NULL) {
-            return NGX_ERROR;
-        }
+    t = ngx_http_stoa_upstream_attempt(peer, target, a);
+    if (t == NULL) {
+        return NGX_ERROR;
     }
-
-    peer->used = 1;
-
-    addr = &target->addrs[a];
-    target->next = a + 1;
-
-    if (ngx_http_stoa_balance_down(peer->api, addr) == 0) {
-
-        /* after a pause, one request at a time finds out */
-
-        addr->failed_at = ngx_current_msec;
-    }
-
-    t->prev = peer->tries;
-    t->target = target;
-    t->sockaddr = addr->sockaddr;
-    t->socklen = addr->socklen;
-    t->name.data = t->text;
-    t->name.len = addr->name.len;
-    ngx_memcpy(t->text, addr->text, addr->name.len);
-
-    peer->tries = t;
-    peer->ctx->tries++;
-    target->active++;
 
     pc->sockaddr = &t->sockaddr.sockaddr;
     pc->socklen = t->socklen;
@@ -449,6 +423,52 @@ ngx_http_stoa_upstream_get(ngx_peer_connection_t *pc, void *data)
     }
 
     return NGX_OK;
+}
+
+
+/* Copied, as the target's addresses may change at any event. */
+
+static ngx_http_stoa_try_t *
+ngx_http_stoa_upstream_attempt(ngx_http_stoa_peer_t *peer,
+    ngx_http_stoa_target_t *target, ngx_uint_t address)
+{
+    ngx_http_stoa_try_t   *t;
+    ngx_http_stoa_addr_t  *addr;
+
+    t = &peer->first;
+
+    if (peer->used) {
+        t = ngx_palloc(peer->request->pool, sizeof(ngx_http_stoa_try_t));
+        if (t == NULL) {
+            return NULL;
+        }
+    }
+
+    peer->used = 1;
+
+    addr = &target->addrs[address];
+    target->next = address + 1;
+
+    if (ngx_http_stoa_balance_down(peer->api, addr) == 0) {
+
+        /* after a pause, one request at a time finds out */
+
+        addr->failed_at = ngx_current_msec;
+    }
+
+    t->prev = peer->tries;
+    t->target = target;
+    t->sockaddr = addr->sockaddr;
+    t->socklen = addr->socklen;
+    t->name.data = t->text;
+    t->name.len = addr->name.len;
+    ngx_memcpy(t->text, addr->text, addr->name.len);
+
+    peer->tries = t;
+    peer->ctx->tries++;
+    target->active++;
+
+    return t;
 }
 
 
