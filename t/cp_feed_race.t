@@ -110,7 +110,7 @@ sub race {
     is($fails, 0, "$what: every request was answered as it should");
     for my $x ($g, $other) {
         1 while @{ ($x->pull, $x->{lines})[1] };
-        my $fresh = Test::Stoa::Feed->new($t, "f$pulls-$x->{name}",
+        my $fresh = Test::Stoa::Feed->new($t, "$what-$x->{name}",
                                           $x->{name} eq 'gw' ? 'default'
                                                              : 'other');
         $fresh->pull;
