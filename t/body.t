@@ -10,7 +10,7 @@ use Test::Stoa::Docs;
 
 use Digest::SHA qw(sha1_hex);
 
-my $t = Test::Stoa->new->has('module', 'control');
+my $t = Test::Stoa->new->has('module', 'control', 'curl');
 
 $t->control;
 my $port = $t->origin(sub {
@@ -39,7 +39,10 @@ $t->apply(docs(tenant('acme'), app('acme', 'demo'),
     rest('acme', 'echo', "http://127.0.0.1:$port",
          max_body_bytes => 8_000_000),
     sub_('acme', 'demo', 'echo', 'free')));
-$t->gateway(workers => 2, location => 'client_body_buffer_size 8k;');
+my $h2 = $t->port('h2');
+$t->gateway(workers => 2, location => 'client_body_buffer_size 8k;',
+            http => "server { listen 127.0.0.1:$h2 http2;\n"
+                    . "location / { stoa; client_body_buffer_size 8k; } }\n");
 my $key = $t->key('acme', 'demo');
 $t->sync;
 
@@ -118,6 +121,17 @@ while (my $event = $c->event) { push @times, Time::HiRes::time(); }
 is(scalar(@times), 4, 'four events');
 ok($times[3] - $times[0] > 0.4, 'as they come');
 $c->close;
+
+# HTTP/2, with and without a length
+
+$t->write_file('large', join '', map { chr(97 + $_ % 26) } 1 .. 200_000);
+for my $how ('--data-binary @' . $t->dir('large'), '-T -') {
+    my ($code, $out) = $t->run_cmd(['sh', '-c', 'curl -sS -m 20 '
+        . "--http2-prior-knowledge -X POST -H 'X-API-Key: $key' $how "
+        . "http://127.0.0.1:$h2$target < " . $t->dir('large')]);
+    is((json_decode($out) || {})->{sha1}, sha1_hex(slurp($t->dir('large'))),
+       'HTTP/2: ' . (split ' ', $how)[0]) or diag("$code $out");
+}
 
 # pipelined, once those who left have given their places back
 
