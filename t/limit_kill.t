@@ -31,7 +31,8 @@ for my $round (1 .. 2) {
     my @c = map { $t->connection } 1 .. 2;
     $_->send_raw($_->request_text('GET', '/apis/acme/echo/slow',
         headers => { 'X-API-Key' => $key })) for @c;
-    select undef, undef, undef, 0.3;
+    wait_until { 2 * $round == grep { $_->{path} =~ /slow/ }
+                               $t->origin_log } 10;
     is(call()->{json}{code}, 'concurrency_exceeded', "$round: two are there");
 
     my @old = $t->workers;
