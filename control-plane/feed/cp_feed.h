@@ -75,6 +75,14 @@ cp_rc_t cp_feed_compact(cp_db_t *db, cp_arena_t *a, int64_t retention_s,
 cp_rc_t cp_gateway_decorate(cp_tx_t *tx, cp_arena_t *a, cp_json_t *obj,
     cp_err_t *err) CP_MUST_CHECK;
 
+/*
+ * Does it have to start over?  Its digest was not what it should have at the
+ * head, though it refused nothing: it has rows of another past, such as that
+ * of a database which was since put back.  True once per
+ * CP_GATEWAY_DOUBT_MS and gateway, on the replica that it reported to.
+ */
+bool cp_gateway_doubted(const char *id);
+
 /* "online", "stale" or "offline"; last_seen 0: never. */
 const char *cp_gateway_state(int64_t last_seen, int64_t now);
 

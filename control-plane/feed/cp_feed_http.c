@@ -218,6 +218,11 @@ cp_feed_check(cp_req_t *r, const cp_feed_ask_t *ask,
         return cp_err_set(&r->err, "gone", "the head is %" PRId64, head->rev);
     }
 
+    if (cp_gateway_doubted(r->actor.id)) {
+        return cp_err_set(&r->err, "gone", "what you have is not what you "
+                          "should have");
+    }
+
     if (ask->since < head->oldest) {
         return cp_err_set(&r->err, "gone", "deletions up to %" PRId64
                           " were forgotten", head->oldest);

@@ -3,12 +3,28 @@
  */
 
 #include <inttypes.h>
+#include <pthread.h>
 #include <string.h>
 
 #include "../apply/cp_apply.h"
 #include "../cp_app.h"
 #include "cp_feed.h"
 
+
+#define CP_GATEWAY_DOUBTS    256
+#define CP_GATEWAY_DOUBT_MS  600000
+
+
+typedef struct {
+    char     id[STOA_ID_LEN + 1];
+    bool     due;                  /* not told yet                          */
+    int64_t  since;                /* monotonic ms, 0: the row is free      */
+} cp_doubt_t;
+
+static struct {
+    pthread_mutex_t  lock;
+    cp_doubt_t       row[CP_GATEWAY_DOUBTS];
+} cp_doubts = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 typedef struct {
     cp_feed_head_t  head;
@@ -23,6 +39,7 @@ static cp_rc_t cp_status_judge(cp_req_t *r, cp_tx_t *tx, const cp_json_t *in,
     cp_status_t *st);
 static cp_rc_t cp_status_store(cp_req_t *r, cp_tx_t *tx, const cp_json_t *in,
     const cp_status_t *st);
+static bool cp_gateway_doubt(const char *id);
 static cp_rc_t cp_gateway_sync(cp_tx_t *tx, cp_arena_t *a,
     const cp_rows_t *st, const char **sync, cp_err_t *err);
 
@@ -96,9 +113,16 @@ cp_gateway_status(cp_req_t *r)
                : cp_err_set(&r->err, "unavailable", "commit failed");
     }
 
+    if (st.verdict == 1) {
+        (void) cp_gateway_doubted(r->actor.id);
+    }
+
     /* others are woken by the head alone */
 
-    if (cp_apply_waiting()) {
+    if ((st.verdict == 0 && strcmp(st.rejected, "[]") == 0
+         && cp_gateway_doubt(r->actor.id))
+        || cp_apply_waiting())
+    {
         cp_http_wake(r->app);
     }
 
@@ -108,6 +132,60 @@ cp_gateway_status(cp_req_t *r)
                 cp_json_int(r->arena, CP_GATEWAY_INTERVAL_MS));
 
     return cp_req_answer(r, 200, out);
+}
+
+
+/* False: it was told lately, or too many others were. */
+static bool
+cp_gateway_doubt(const char *id)
+{
+    bool         taken;
+    int64_t      now;
+    cp_doubt_t  *d;
+
+    now = cp_time_mono_ms();
+    d = &cp_doubts.row[stoa_hash64(id, strlen(id), 0) % CP_GATEWAY_DOUBTS];
+
+    pthread_mutex_lock(&cp_doubts.lock);
+
+    taken = d->since == 0 || now - d->since > CP_GATEWAY_DOUBT_MS;
+
+    if (taken) {
+        snprintf(d->id, sizeof(d->id), "%s", id);
+        d->since = now;
+        d->due = true;
+    }
+
+    pthread_mutex_unlock(&cp_doubts.lock);
+
+    if (taken) {
+        cp_log(CP_LOG_WARN, "feed", "what a gateway has is not what it should"
+               " have: it has to start over gateway:%s", id);
+    }
+
+    return taken;
+}
+
+
+bool
+cp_gateway_doubted(const char *id)
+{
+    bool         due;
+    cp_doubt_t  *d;
+
+    d = &cp_doubts.row[stoa_hash64(id, strlen(id), 0) % CP_GATEWAY_DOUBTS];
+
+    pthread_mutex_lock(&cp_doubts.lock);
+
+    due = d->due && strcmp(d->id, id) == 0;
+
+    if (due) {
+        d->due = false;
+    }
+
+    pthread_mutex_unlock(&cp_doubts.lock);
+
+    return due;
 }
 
 
@@ -148,13 +226,15 @@ cp_status_rejected(cp_req_t *r, const cp_json_t *in, const char **text)
 }
 
 
-/* The digest can be compared only at the head: the feed keeps no past. */
+/* The digest can be compared only at the head: the feed keeps no past.  Each
+ * statement sees what is committed by then, so the head is looked at again. */
 static cp_rc_t
 cp_status_judge(cp_req_t *r, cp_tx_t *tx, const cp_json_t *in,
     cp_status_t *st)
 {
     cp_rc_t           rc;
     int64_t           live;
+    cp_feed_head_t    again;
     cp_feed_digest_t  d;
 
     rc = cp_feed_head(tx, r->arena, &st->head, &r->err);
@@ -171,7 +251,12 @@ cp_status_judge(cp_req_t *r, cp_tx_t *tx, const cp_json_t *in,
     }
 
     rc = cp_feed_digest_of(tx, r->arena, r->actor.group, &d, &live, &r->err);
-    if (rc != CP_OK) {
+
+    if (rc == CP_OK) {
+        rc = cp_feed_head(tx, r->arena, &again, &r->err);
+    }
+
+    if (rc != CP_OK || again.rev != st->head.rev) {
         return rc;
     }
 
