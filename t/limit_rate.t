@@ -14,7 +14,7 @@ my $t = Test::Stoa->new->has('module', 'control');
 $t->control;
 my $to = 'http://127.0.0.1:' . $t->origin(sub {
     my ($q) = @_;
-    select undef, undef, undef, 0.5 if $q->{path} =~ /slow/;
+    select undef, undef, undef, 1.2 if $q->{path} =~ /slow/;
     return [200, ['RateLimit' => '"theirs";r=9;t=9'], 'ok'];
 });
 
@@ -133,10 +133,12 @@ sub at_once {
 is(at_once(6, '/apis/acme/athree/slow'), '200 200 200 429 429 429',
    'three at once');
 is(at_once(3, '/apis/acme/athree/slow'), '200 200 200', 'given back');
+sub slow { return scalar grep { $_->{path} =~ /slow/ } $t->origin_log }
+my $before = slow();
 my @c = map { $t->connection } 1 .. 3;
 $_->send_raw($_->request_text('GET', '/apis/acme/athree/slow',
     headers => { 'X-API-Key' => $key })) for @c;
-select undef, undef, undef, 0.2;
+wait_until { slow() == $before + 3 } 10;
 $r = call('three');
 is($r->{status}, 429, 'a fourth');
 is($r->{json}{code}, 'concurrency_exceeded', 'concurrency_exceeded');
@@ -151,7 +153,7 @@ ok((wait_until { call("three")->{status} == 200 } 3),
 my $one = $t->connection;
 $one->send_raw($one->request_text('GET', '/apis/acme/aboth/slow',
     headers => { 'X-API-Key' => $key }));
-select undef, undef, undef, 0.2;
+wait_until { slow() == $before + 4 } 10;
 is(codes(3, 'both'), '429 429 429', 'one at a time');
 is($one->response->{status}, 200, 'the one');
 is(codes(4, 'both'), '200 200 200 429', 'and three are left');

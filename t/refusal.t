@@ -146,9 +146,9 @@ for (qw(rate quota)) {
        'RateLimit, RateLimit-Policy');
 }
 my $c = $t->connection;
-$c->send_raw($c->request_text('GET', '/apis/acme/conc/slow',
+$c->send_raw($c->request_text('GET', '/apis/acme/conc/slow-one',
     headers => { 'X-API-Key' => $key }));
-select undef, undef, undef, 0.3;
+wait_until { grep { $_->{path} =~ m{^/slow-one} } $t->origin_log } 10;
 is_problem(call('/apis/acme/conc/'), 429, 'concurrency_exceeded', 'conc');
 is($c->response->{status}, 200, 'the one');
 $c->close;
