@@ -45,6 +45,8 @@ typedef struct {
 } ngx_http_stoa_collect_t;
 
 
+static int ngx_http_stoa_spool_format(ngx_http_stoa_spool_t *s,
+    MDB_txn *txn);
 static ngx_int_t ngx_http_stoa_collect_begin(ngx_http_stoa_collect_t *c);
 static ngx_int_t ngx_http_stoa_collect_slots(ngx_http_stoa_collect_t *c,
     ngx_uint_t all);
@@ -95,7 +97,8 @@ ngx_http_stoa_spool_open(ngx_http_stoa_spool_t *s,
                               &s->batches)) != 0
         || (rc = mdb_dbi_open(txn, "spooled", MDB_CREATE|MDB_INTEGERKEY,
                               &s->spooled)) != 0
-        || (rc = mdb_stat(txn, s->batches, &stat)) != 0)
+        || (rc = mdb_stat(txn, s->batches, &stat)) != 0
+        || (rc = ngx_http_stoa_spool_format(s, txn)) != 0)
     {
         mdb_txn_abort(txn);
         goto failed;
@@ -118,6 +121,34 @@ failed:
     ngx_http_stoa_spool_close(s);
 
     return NGX_ERROR;
+}
+
+
+/* A spool of another version is left alone: usage stays in the counters. */
+
+static int
+ngx_http_stoa_spool_format(ngx_http_stoa_spool_t *s, MDB_txn *txn)
+{
+    int       rc;
+    MDB_val   key, val;
+    uint32_t  format;
+
+    key.mv_data = "meta";
+    key.mv_size = 4;
+
+    rc = mdb_get(txn, s->meta, &key, &val);
+
+    if (rc != 0) {
+        return rc == MDB_NOTFOUND ? 0 : rc;
+    }
+
+    if (val.mv_size != sizeof(ngx_http_stoa_spool_meta_t)) {
+        return MDB_VERSION_MISMATCH;
+    }
+
+    ngx_memcpy(&format, val.mv_data, sizeof(format));
+
+    return format == SPOOL_FORMAT ? 0 : MDB_VERSION_MISMATCH;
 }
 
 

@@ -15,6 +15,7 @@ static void ngx_http_stoa_status_store(ngx_http_stoa_main_conf_t *mcf,
     stoa_buf_t *b);
 static void ngx_http_stoa_status_rejected(ngx_http_stoa_store_t *store,
     stoa_buf_t *b);
+static long long ngx_http_stoa_status_age(uint64_t *when, uint64_t now);
 static void ngx_http_stoa_status_sync(ngx_http_stoa_main_conf_t *mcf,
     stoa_buf_t *b);
 static void ngx_http_stoa_status_fill(ngx_http_stoa_main_conf_t *mcf,
@@ -167,16 +168,28 @@ ngx_http_stoa_status_rejected(ngx_http_stoa_store_t *store, stoa_buf_t *b)
 }
 
 
+/* -1: never */
+
+static long long
+ngx_http_stoa_status_age(uint64_t *when, uint64_t now)
+{
+    uint64_t  ms;
+
+    ms = ngx_http_stoa_load(when);
+
+    return ms ? (long long) (now - ngx_min(ms, now)) : -1;
+}
+
+
 static void
 ngx_http_stoa_status_sync(ngx_http_stoa_main_conf_t *mcf, stoa_buf_t *b)
 {
     char                 err[NGX_HTTP_STOA_SYNC_ERR_LEN];
-    uint64_t             now, ok, state;
+    uint64_t             now, state;
     ngx_http_stoa_sh_t  *sh;
 
     sh = mcf->sh;
     now = ngx_http_stoa_wall_ms();
-    ok = ngx_http_stoa_load(&sh->sync_ok_ms);
     state = ngx_http_stoa_load(&sh->sync_state);
 
     if (state >= sizeof(ngx_http_stoa_sync_states) / sizeof(char *)) {
@@ -189,7 +202,7 @@ ngx_http_stoa_status_sync(ngx_http_stoa_main_conf_t *mcf, stoa_buf_t *b)
                   "\"polls\":%llu,\"failures\":%llu,\"rows\":%llu,"
                   "\"commits\":%llu,\"store_full\":%llu,\"error\":",
                   ngx_http_stoa_sync_states[state],
-                  ok ? (long long) (now - ngx_min(ok, now)) : -1LL,
+                  ngx_http_stoa_status_age(&sh->sync_ok_ms, now),
                   (unsigned long long) sh->sync_polls,
                   (unsigned long long) sh->sync_failures,
                   (unsigned long long) sh->sync_rows,
@@ -198,9 +211,12 @@ ngx_http_stoa_status_sync(ngx_http_stoa_main_conf_t *mcf, stoa_buf_t *b)
 
     stoa_buf_add_json(b, err, strlen(err));
 
-    stoa_buf_addf(b, "},\"report\":{\"status_failures\":%llu,"
+    stoa_buf_addf(b, "},\"report\":{\"status_age_ms\":%lld,"
+                  "\"usage_age_ms\":%lld,\"status_failures\":%llu,"
                   "\"usage_batches\":%llu,\"usage_waiting\":%llu,"
                   "\"usage_failures\":%llu}",
+                  ngx_http_stoa_status_age(&sh->status_ok_ms, now),
+                  ngx_http_stoa_status_age(&sh->usage_ok_ms, now),
                   (unsigned long long) sh->status_failures,
                   (unsigned long long) sh->usage_batches,
                   (unsigned long long) sh->usage_waiting,

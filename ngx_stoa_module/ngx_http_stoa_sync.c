@@ -24,7 +24,6 @@ typedef struct {
     unsigned                 header:1;
     unsigned                 end:1;
     unsigned                 gone:1;        /* another epoch                 */
-    int                      err;           /* LMDB's                        */
     ngx_uint_t               fails;
     uint64_t                 touched_ms;
     char                     why[NGX_HTTP_STOA_SYNC_ERR_LEN];
@@ -178,7 +177,7 @@ ngx_http_stoa_sync_fresh(ngx_http_stoa_sync_t *sync)
 
     ngx_http_stoa_sync_discard(sync);
 
-    n = sync->cur_name[0] ? ngx_http_stoa_env_number(sync->cur_name) + 1 : 1;
+    n = ngx_http_stoa_env_number(sync->cur_name) + 1;
 
     ngx_http_stoa_env_name(mcf, n, 0, sync->next_name,
                            sizeof(sync->next_name));
@@ -253,7 +252,6 @@ ngx_http_stoa_sync_poll(ngx_http_stoa_sync_t *sync)
     sync->header = 0;
     sync->end = 0;
     sync->gone = 0;
-    sync->err = 0;
     sync->rows = 0;
     sync->why[0] = '\0';
 
@@ -334,6 +332,7 @@ ngx_http_stoa_sync_sink(char *data, size_t size, size_t n, void *ctx)
 {
     char                  *p, *end, *lf;
     long                   status;
+    stoa_str_t             line;
     ngx_http_stoa_sync_t  *sync;
 
     sync = ctx;
@@ -356,28 +355,22 @@ ngx_http_stoa_sync_sink(char *data, size_t size, size_t n, void *ctx)
             break;
         }
 
-        if (sync->line.len == 0) {
+        line.data = p;
+        line.len = (size_t) (lf - p);
 
-            if (ngx_http_stoa_sync_line(sync, p, (size_t) (lf - p))
-                != NGX_OK)
-            {
+        if (sync->line.len) {
+            stoa_buf_add(&sync->line, line.data, line.len);
+            line.data = sync->line.data;
+            line.len = sync->line.len;
+        }
+
+        if (sync->line.rc == STOA_OK) {
+
+            if (ngx_http_stoa_sync_line(sync, line.data, line.len) != NGX_OK) {
                 return 0;
             }
 
-        } else {
-            stoa_buf_add(&sync->line, p, (size_t) (lf - p));
-
-            if (sync->line.rc == STOA_OK
-                && ngx_http_stoa_sync_line(sync, sync->line.data,
-                                           sync->line.len)
-                   != NGX_OK)
-            {
-                return 0;
-            }
-
-            if (sync->line.rc == STOA_OK) {
-                stoa_buf_reset(&sync->line);
-            }
+            stoa_buf_reset(&sync->line);
         }
 
         if (sync->line.rc != STOA_OK) {
@@ -657,7 +650,6 @@ ngx_http_stoa_sync_store_failed(ngx_http_stoa_sync_t *sync, int err)
     ngx_http_stoa_sh_t  *sh;
 
     sh = sync->agent->mcf->sh;
-    sync->err = err;
 
     (void) snprintf(sync->why, sizeof(sync->why), "the store failed: %s%s",
                     mdb_strerror(err),

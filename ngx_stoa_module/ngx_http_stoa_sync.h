@@ -118,7 +118,6 @@ typedef struct {
     uint64_t     waiting;                     /* batches                     */
     unsigned     full_scan:1;
     uint64_t     scanned_ms;                  /* last full scan              */
-    uint64_t     collected_ms;                /* monotonic                   */
 } ngx_http_stoa_spool_t;
 
 typedef struct {

@@ -1,0 +1,120 @@
+/*
+ * What the configured parts need of each other and of the disk: checked when
+ * all of the configuration has been read.
+ */
+
+#include "ngx_http_stoa_conf.h"
+#include "ngx_http_stoa_counters.h"
+
+
+static ngx_int_t ngx_http_stoa_conf_directory(ngx_http_stoa_main_conf_t *mcf,
+    ngx_cycle_t *cycle, ngx_uid_t user);
+
+
+ngx_int_t
+ngx_http_stoa_conf_check(ngx_conf_t *cf, ngx_http_stoa_main_conf_t *mcf)
+{
+    ngx_uint_t  i;
+
+    struct {
+        const char  *name;
+        ngx_uint_t   set;
+        const char  *why;
+    } need[] = {
+        { "stoa_control_plane", mcf->control_plane.len != 0,
+          "configuration comes from there" },
+        { "stoa_gateway_token_file", mcf->token.len != 0,
+          "the control plane asks for it" },
+        { "stoa_store", mcf->store_dir.len != 0,
+          "configuration and counters are kept in it" },
+        { "stoa_zone", mcf->zone != NULL,
+          "rate limits are counted in it" }
+    };
+
+    for (i = 0; i < sizeof(need) / sizeof(need[0]); i++) {
+
+        if (need[i].set) {
+            continue;
+        }
+
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"%V\" in %V:%ui needs \"%s\" in the \"http\" block: "
+                      "%s", &mcf->used_what, &mcf->used_file, mcf->used_line,
+                      need[i].name, need[i].why);
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_stoa_conf_files(ngx_http_stoa_main_conf_t *mcf, ngx_cycle_t *cycle)
+{
+    ngx_uid_t         user;
+    ngx_core_conf_t  *ccf;
+
+    if (!mcf->enabled) {
+        return NGX_OK;
+    }
+
+    ccf = (ngx_core_conf_t *) ngx_get_conf(cycle->conf_ctx, ngx_core_module);
+
+    user = ccf->user;
+
+    if (ngx_http_stoa_conf_directory(mcf, cycle, user) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_test_config ? NGX_OK
+                           : ngx_http_stoa_counters_create(mcf, cycle, user);
+}
+
+
+/* For the workers alone: configuration holds digests of keys. */
+
+static ngx_int_t
+ngx_http_stoa_conf_directory(ngx_http_stoa_main_conf_t *mcf,
+    ngx_cycle_t *cycle, ngx_uid_t user)
+{
+    char         *dir;
+    struct stat   st;
+
+    dir = (char *) mcf->store_dir.data;
+
+    if (mkdir(dir, 0700) == -1 && ngx_errno != NGX_EEXIST) {
+        ngx_log_error(NGX_LOG_EMERG, cycle->log, ngx_errno,
+                      "cannot create the directory \"%s\" of \"stoa_store\"",
+                      dir);
+        return NGX_ERROR;
+    }
+
+    if (stat(dir, &st) == -1 || !S_ISDIR(st.st_mode)) {
+        ngx_log_error(NGX_LOG_EMERG, cycle->log, 0,
+                      "\"%s\" of \"stoa_store\" is no directory", dir);
+        return NGX_ERROR;
+    }
+
+    if (geteuid() == 0) {
+
+        if (user != (ngx_uid_t) NGX_CONF_UNSET_UINT && st.st_uid != user
+            && chown(dir, user, (gid_t) -1) == -1)
+        {
+            ngx_log_error(NGX_LOG_EMERG, cycle->log, ngx_errno,
+                          "cannot give the directory \"%s\" of "
+                          "\"stoa_store\" to the workers' user", dir);
+            return NGX_ERROR;
+        }
+
+        return NGX_OK;
+    }
+
+    if (access(dir, R_OK|W_OK|X_OK) == -1) {
+        ngx_log_error(NGX_LOG_EMERG, cycle->log, ngx_errno,
+                      "cannot write to the directory \"%s\" of "
+                      "\"stoa_store\"", dir);
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
