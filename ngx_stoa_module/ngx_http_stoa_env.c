@@ -5,7 +5,12 @@
 #include "ngx_http_stoa_store.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <sys/stat.h>
+
+
+/* What LMDB needs at most for its lock file: a cache line per reader. */
+#define NGX_HTTP_STOA_ENV_LOCK  (NGX_HTTP_STOA_STORE_READERS * 64 + 4096)
 
 
 static int ngx_http_stoa_env_make(ngx_http_stoa_env_t *e, ngx_uint_t create);
@@ -97,6 +102,11 @@ ngx_http_stoa_env_make(ngx_http_stoa_env_t *e, ngx_uint_t create)
         return rc;
     }
 
+    rc = ngx_http_stoa_env_lock(e->path);
+    if (rc != 0) {
+        return rc;
+    }
+
     rc = mdb_env_open(e->env, e->path, MDB_NOSUBDIR|MDB_NOTLS|MDB_NORDAHEAD,
                       0600);
     if (rc != 0) {
@@ -110,6 +120,43 @@ ngx_http_stoa_env_make(ngx_http_stoa_env_t *e, ngx_uint_t create)
     }
 
     return ngx_http_stoa_env_dbs(e, create);
+}
+
+
+/*
+ * LMDB maps its lock file, which it makes as a hole: on a full disk the first
+ * touch would be a SIGBUS.  So its blocks are allocated before.  One that has a
+ * size keeps it, as other processes have mapped that much.  Not for a file that
+ * this process has open: closing it gives LMDB's locks back.
+ */
+
+int
+ngx_http_stoa_env_lock(const char *path)
+{
+    int          fd, rc;
+    char         name[NGX_MAX_PATH + 8];
+    struct stat  st;
+
+    (void) snprintf(name, sizeof(name), "%s-lock", path);
+
+    fd = open(name, O_RDWR|O_CREAT|O_CLOEXEC, 0600);
+
+    if (fd == -1 || fstat(fd, &st) == -1) {
+        rc = errno;
+
+    } else {
+        rc = fallocate(fd, 0, 0, st.st_size ? st.st_size
+                                            : NGX_HTTP_STOA_ENV_LOCK)
+             == -1 ? errno : 0;
+    }
+
+    if (fd != -1) {
+        (void) close(fd);
+    }
+
+    /* the rest is LMDB's to say; not every file system can allocate */
+
+    return rc == ENOSPC || rc == EDQUOT ? rc : 0;
 }
 
 

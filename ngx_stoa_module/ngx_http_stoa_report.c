@@ -6,6 +6,10 @@
 #include "ngx_http_stoa_sync.h"
 
 
+/* How often it is said that usage cannot be spooled. */
+#define NGX_HTTP_STOA_REPORT_TELL_MS  60000
+
+
 typedef struct {
     ngx_http_stoa_agent_t  *agent;
     ngx_http_stoa_spool_t   spool;
@@ -16,6 +20,7 @@ typedef struct {
     uint64_t                next_status_ms;
     uint64_t                next_collect_ms;
     uint64_t                next_post_ms;
+    uint64_t                next_told_ms;     /* that the spool is full      */
     uint64_t                status_fails;
     uint64_t                usage_fails;
     uint64_t                interval_ms;
@@ -111,7 +116,11 @@ ngx_http_stoa_report_turn(ngx_http_stoa_report_t *rp)
 
         if (now >= rp->next_collect_ms) {
 
-            if (ngx_http_stoa_spool_collect(&rp->spool, rp->agent) != NGX_OK) {
+            if (ngx_http_stoa_spool_collect(&rp->spool, rp->agent) != NGX_OK
+                && now >= rp->next_told_ms)
+            {
+                rp->next_told_ms = now + NGX_HTTP_STOA_REPORT_TELL_MS;
+
                 ngx_log_error(NGX_LOG_ERR, rp->agent->log, 0,
                               "usage cannot be spooled, it stays in the "
                               "counter file");

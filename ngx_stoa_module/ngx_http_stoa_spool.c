@@ -85,6 +85,7 @@ ngx_http_stoa_spool_open(ngx_http_stoa_spool_t *s,
     if ((rc = mdb_env_create(&s->env)) != 0
         || (rc = mdb_env_set_mapsize(s->env, NGX_HTTP_STOA_SPOOL_SIZE)) != 0
         || (rc = mdb_env_set_maxdbs(s->env, 4)) != 0
+        || (rc = ngx_http_stoa_env_lock(path)) != 0
         || (rc = mdb_env_open(s->env, path, MDB_NOSUBDIR|MDB_NOTLS, 0600))
            != 0
         || (rc = mdb_txn_begin(s->env, NULL, 0, &txn)) != 0)

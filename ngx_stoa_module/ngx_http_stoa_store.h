@@ -126,6 +126,10 @@ uint64_t ngx_http_stoa_env_touched(ngx_http_stoa_main_conf_t *mcf);
 void ngx_http_stoa_env_sweep(ngx_http_stoa_main_conf_t *mcf,
     const char *keep, const char *keep_too);
 
+/* Room for the lock file of an environment that is about to be opened:
+ * ENOSPC, EDQUOT or 0. */
+int ngx_http_stoa_env_lock(const char *path);
+
 /* Name of the n-th store file, with its path when full. */
 void ngx_http_stoa_env_name(ngx_http_stoa_main_conf_t *mcf, ngx_uint_t n,
     ngx_uint_t full, char *buf, size_t size);
