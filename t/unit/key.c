@@ -282,7 +282,9 @@ test_siphash(void)
     } known[] = {
         { 0, "a3817f04ba25a8e66df67214c7550293" },
         { 1, "da87c1d86b99af44347659119b22fc45" },
-        { 7, "a1f1ebbed8dbc153c0b84aa61ff08239" }, { 8, "3b62a9ba6258f5610f83e264f31497b4" }, { 15, "5493e99933b0a8117e08ec0f97cfc3d9" }
+        { 7, "a1f1ebbed8dbc153c0b84aa61ff08239" },
+        { 8, "3b62a9ba6258f5610f83e264f31497b4" },
+        { 15, "5493e99933b0a8117e08ec0f97cfc3d9" }
     };
 
     for (i = 0; i < sizeof(in); i++) {
