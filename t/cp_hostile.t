@@ -10,6 +10,7 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use Test::Stoa;
 use Test::Stoa::Feed;
+use Test::Stoa::HTTP;
 
 my $t = Test::Stoa->new;
 $t->control;
@@ -125,5 +126,41 @@ is($r->{status}, 400, 'aliases of a long text');
 like($r->{body}, qr/aliases make the document too large/, 'the reason');
 is($t->api(POST => '/v1/apply', $spec . join(',', ('*a') x 10) . "]\n",
     headers => \%yaml, timeout => 60)->{status}, 202, 'some are fine');
+
+
+
+# strangers do not fill the memory that is there for bodies
+
+my @strangers = map {
+    my $c = Test::Stoa::HTTP->connect($t->port('control'));
+    $c->send_raw("POST /v1/apply HTTP/1.1\r\nHost: x\r\nAuthorization: "
+        . "Bearer no\r\nContent-Type: application/json\r\n"
+        . 'Content-Length: ' . (4 << 20) . "\r\n\r\n" . 'x' x (3 << 20));
+    $c;
+} 1 .. 20;
+my ($rss) = $t->api(GET => '/metrics')->{body}
+    =~ /^process_resident_memory_bytes (\d+)/m;
+cmp_ok($rss, '<', $Test::Stoa::OBJS =~ /asan/ ? 400 << 20 : 50 << 20,
+    'sixty megabytes of strangers are not held');
+for my $c (@strangers) {
+    $c->send_raw('x' x (1 << 20));
+    $r = $c->response(timeout => 30);
+    last if $r->{status} != 401;
+}
+is($r->{status}, 401, 'and told so');
+is($t->api(POST => '/v1/apply', 'x' x 100_000, headers => \%json,
+    token => undef)->{status}, 401, 'without a token');
+is($t->api(POST => '/v1/tenants', 'x' x 100_000, headers => \%json,
+    token => $gw->{token})->{status}, 401, 'with one that is for others');
+is($t->api(POST => '/v1/tenants/beta/plans', 'x' x 100_000,
+    headers => \%json, token => $ta)->{status}, 404, 'of another tenant');
+$r = $t->api(POST => '/v1/tenants/acme/plans', { name => 'big',
+    title => 'x' x 100_000 }, token => $ta);
+is($r->{status}, 422, 'who is known is read to the end');
+$r = $t->api(POST => '/v1/tenants/acme/plans', { name => 'big',
+    title => 'x' x (9 << 20) }, token => $ta);
+is($r->{status}, 413, 'but not beyond the limit');
+is($t->api(POST => '/mcp', 'x' x 100_000, headers => \%json,
+    token => undef)->{status}, 413, 'where nobody is unknown there is less');
 
 $t->done;

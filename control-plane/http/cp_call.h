@@ -27,6 +27,8 @@
 #define CP_CALL_DISCARD_MAX   (64 * 1024 * 1024)
 #define CP_CALL_PIECE_MAX     (16 * 1024 * 1024)
 #define CP_CALL_BODIES_MAX    ((int64_t) 512 * 1024 * 1024)  /* all together */
+#define CP_CALL_UNKNOWN_MAX   (16 * 1024)   /* of a body, from anybody      */
+#define CP_CALL_OPEN_MAX      (64 * 1024)   /* ... to whom nobody is unknown */
 #define CP_CALL_GZIP_MIN      1024
 
 #define CP_ROUTE_SEGMENTS     16
@@ -50,8 +52,8 @@ typedef struct {
     _Atomic(cp_metric_t *)  time;
 } cp_routed_t;
 
-typedef enum { CP_CALL_READING, CP_CALL_WORKING, CP_CALL_ANSWERED }
-    cp_call_state_e;
+typedef enum { CP_CALL_READING, CP_CALL_ADMITTING, CP_CALL_WORKING,
+    CP_CALL_ANSWERED } cp_call_state_e;
 
 /* A piecewise answer; its buffers are empty unless it is used. */
 typedef struct {
@@ -76,6 +78,7 @@ struct cp_call_s {
     cp_call_state_e        state;
     bool                   refused;     /* answered already, body discarded  */
     bool                   reading;     /* counted in http->reading          */
+    bool                   admitted;    /* may send a large body             */
     bool                   authenticated;
     bool                   head;        /* HEAD                              */
     bool                   gzip;        /* the client takes it               */
@@ -181,6 +184,8 @@ cp_http_t *cp_http_create(cp_app_t *app, cp_err_t *err);
 void cp_http_stop(cp_http_t *http, int64_t timeout_ms);
 void cp_http_destroy(cp_http_t *http);
 void cp_call_release(cp_call_t *call);
+/* The answer is what r->err says; what else comes of the body is discarded. */
+void cp_call_refuse(cp_call_t *call);
 int64_t cp_http_now_us(void);
 
 

@@ -304,7 +304,7 @@ cp_call_queue(cp_call_t *call)
 }
 
 
-static void
+void
 cp_call_refuse(cp_call_t *call)
 {
     call->refused = true;
@@ -365,25 +365,74 @@ cp_call_open(cp_http_t *http, struct MHD_Connection *conn, const char *url,
 }
 
 
+/* Who sends much must be known first, or strangers would use up the memory
+ * that is there for all bodies.  The piece at hand comes again afterwards.
+ * False: the workers have ended. */
+
+static bool
+cp_call_admit(cp_call_t *call)
+{
+    call->state = CP_CALL_ADMITTING;
+
+    if (cp_worker_submit(call->http, call)) {
+        return true;
+    }
+
+    call->state = CP_CALL_READING;
+    (void) cp_err_set(&call->req.err, "unavailable", "ending");
+    cp_call_refuse(call);
+
+    return false;
+}
+
+
+/* What is to be added to the bytes that all bodies hold. */
+
+static int64_t
+cp_call_count(cp_call_t *call, size_t n)
+{
+    int64_t  more;
+
+    if (!call->admitted) {
+        return 0;
+    }
+
+    more = (int64_t) n + ((call->counted == 0) ? (int64_t) call->body.len : 0);
+    call->counted += more;
+
+    return more;
+}
+
+
 static enum MHD_Result
 cp_call_body(cp_call_t *call, const char *data, size_t *size)
 {
     size_t      n;
+    int64_t     more;
     cp_http_t  *http;
 
     n = *size;
-    *size = 0;
     http = call->http;
+
+    if (!call->refused && !call->admitted
+        && call->body.len + n > CP_CALL_UNKNOWN_MAX
+        && call->routed->row->auth != CP_AUTH_NONE
+        && cp_call_admit(call))
+    {
+        return MHD_YES;
+    }
+
+    *size = 0;
 
     if (call->refused) {
         call->discarded += n;
         return (call->discarded > CP_CALL_DISCARD_MAX) ? MHD_NO : MHD_YES;
     }
 
-    call->counted += (int64_t) n;
+    more = cp_call_count(call, n);
 
-    if (atomic_fetch_add(&http->bodies, (int64_t) n) + (int64_t) n
-        > CP_CALL_BODIES_MAX)
+    if (atomic_fetch_add(&http->bodies, more) + more > CP_CALL_BODIES_MAX
+        && more > 0)
     {
         (void) cp_err_set(&call->req.err, "unavailable",
                           "too many large requests at once");

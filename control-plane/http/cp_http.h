@@ -7,7 +7,8 @@
  * lives in its arena and dies with it.  A handler that returns CP_CONFLICT is
  * run again (at most CP_HTTP_RETRIES times) with an empty answer, so it must
  * have done nothing but roll its transaction back.
- * Limits: body 8 MiB (apply, diff, usage, status 32 MiB), 64 headers and 64
+ * Limits: body 8 MiB (apply, diff, usage, status 32 MiB; 16 KiB before it is
+ * known who sends it, 64 KiB where that does not matter), 64 headers and 64
  * query parameters, arena 256 MiB.
  */
 

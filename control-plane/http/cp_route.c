@@ -75,7 +75,8 @@ cp_route_compile(cp_routed_t *routed, const cp_route_t *row)
 
     routed->row = row;
     routed->n = cp_route_split(row->path, seg, CP_ROUTE_SEGMENTS);
-    routed->body_max = CP_HTTP_BODY_MAX;
+    routed->body_max = (row->auth == CP_AUTH_NONE) ? CP_CALL_OPEN_MAX
+                                                   : CP_HTTP_BODY_MAX;
 
     if (routed->n > CP_ROUTE_SEGMENTS) {
 

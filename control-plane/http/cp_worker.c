@@ -227,6 +227,34 @@ cp_worker_answer(cp_call_t *call, cp_rc_t rc)
 }
 
 
+static cp_rc_t
+cp_worker_nothing(cp_req_t *r)
+{
+    (void) r;
+
+    return CP_OK;
+}
+
+
+/* Only looks who it is.  When the body is whole that is looked at again: it
+ * may have taken long. */
+
+static void
+cp_worker_admit(cp_call_t *call)
+{
+    call->next = cp_worker_nothing;
+    call->admitted = cp_worker_handle(call) == CP_OK;
+    call->authenticated = false;
+
+    if (!call->admitted) {
+        cp_call_refuse(call);
+    }
+
+    call->state = CP_CALL_READING;
+    MHD_resume_connection(call->conn);
+}
+
+
 static void
 cp_worker_run(cp_call_t *call)
 {
@@ -240,6 +268,11 @@ cp_worker_run(cp_call_t *call)
         cp_answer_fill(call);
         call->worked_us += cp_http_now_us() - start;
         MHD_resume_connection(call->conn);
+        return;
+    }
+
+    if (call->state == CP_CALL_ADMITTING) {
+        cp_worker_admit(call);
         return;
     }
 
