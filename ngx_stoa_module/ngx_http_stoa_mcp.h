@@ -156,6 +156,9 @@ typedef struct {
 ngx_http_stoa_mcp_view_t *ngx_http_stoa_mcp_view(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_uint_t modern);
 
+/* Drops the worker's cached views, at its exit. */
+void ngx_http_stoa_mcp_list_exit(void);
+
 /* Does the subscription cover this tool? */
 ngx_uint_t ngx_http_stoa_mcp_selected(const stoa_rec_subscription_t *sub,
     const stoa_id_t *tool);

@@ -167,6 +167,27 @@ ngx_http_stoa_mcp_view_release(void *data)
 }
 
 
+void
+ngx_http_stoa_mcp_list_exit(void)
+{
+    ngx_queue_t               *q;
+    ngx_http_stoa_mcp_view_t  *view;
+
+    if (ngx_http_stoa_mcp_views.next == NULL) {
+        return;
+    }
+
+    while (!ngx_queue_empty(&ngx_http_stoa_mcp_views)) {
+        q = ngx_queue_head(&ngx_http_stoa_mcp_views);
+        view = ngx_queue_data(q, ngx_http_stoa_mcp_view_t, queue);
+
+        ngx_queue_remove(q);
+        ngx_http_stoa_mcp_nviews--;
+        ngx_http_stoa_mcp_view_release(view);
+    }
+}
+
+
 /* ---- building ---------------------------------------------------------- */
 
 static ngx_http_stoa_mcp_view_t *

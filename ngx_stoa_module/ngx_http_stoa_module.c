@@ -296,6 +296,7 @@ ngx_http_stoa_exit_process(ngx_cycle_t *cycle)
     ngx_http_stoa_store_close(mcf);
     ngx_http_stoa_counters_close(mcf);
     ngx_http_stoa_zone_detach(mcf);
+    ngx_http_stoa_mcp_list_exit();
     ngx_http_stoa_mcp_session_exit();
 
     ngx_explicit_memzero(mcf->token.data, mcf->token.len);
