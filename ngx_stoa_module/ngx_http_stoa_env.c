@@ -124,10 +124,10 @@ ngx_http_stoa_env_make(ngx_http_stoa_env_t *e, ngx_uint_t create)
 
 
 /*
- * LMDB maps its lock file, which it makes as a hole: on a full disk the first
- * touch would be a SIGBUS.  So its blocks are allocated before.  One that has a
- * size keeps it, as other processes have mapped that much.  Not for a file that
- * this process has open: closing it gives LMDB's locks back.
+ * LMDB maps its lock file, which it makes as a hole: on a full disk the
+ * first touch would be a SIGBUS.  So its blocks are allocated before.  One
+ * that has a size keeps it, as other processes have mapped that much.  Not
+ * for a file that this process has open: closing it gives LMDB's locks back.
  */
 
 int
