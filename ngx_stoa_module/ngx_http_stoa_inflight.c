@@ -60,14 +60,25 @@ ngx_http_stoa_zone_acquire(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
 void
 ngx_http_stoa_zone_release(ngx_http_stoa_main_conf_t *mcf, void *handle)
 {
-    uint16_t             *held;
+    uint16_t             *held, n;
     ngx_http_stoa_fly_t  *slot;
 
     slot = handle;
 
-    if (slot) {
-        held = &slot->held[ngx_http_stoa_zone_self_index()];
-        (void) __atomic_fetch_sub(held, 1, __ATOMIC_RELEASE);
+    if (slot == NULL) {
+        return;
+    }
+
+    held = &slot->held[ngx_http_stoa_zone_self_index()];
+    n = __atomic_load_n(held, __ATOMIC_ACQUIRE);
+
+    /* never below 0: that would be 65535 in flight for ever */
+
+    while (n && !__atomic_compare_exchange_n(held, &n, n - 1, 0,
+                                             __ATOMIC_RELEASE,
+                                             __ATOMIC_ACQUIRE))
+    {
+        /* void */
     }
 }
 

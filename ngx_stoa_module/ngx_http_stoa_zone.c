@@ -10,6 +10,10 @@
 #include <sched.h>
 
 
+/* With the pid of who clears a dead process's column. */
+#define CLEARED_BY  (1ULL << 63)
+
+
 static char *ngx_http_stoa_zone_form(ngx_conf_t *cf, ngx_str_t *arg,
     ngx_str_t *name, ssize_t *size);
 static ngx_int_t ngx_http_stoa_zone_init(ngx_shm_zone_t *shm_zone, void *data);
@@ -18,6 +22,8 @@ static void ngx_http_stoa_zone_layout(ngx_http_stoa_sh_t *sh, size_t size,
     ngx_uint_t nprocs);
 static void ngx_http_stoa_zone_tell_lost(ngx_shm_zone_t *shm_zone);
 static uint64_t ngx_http_stoa_zone_born(uint64_t pid);
+static ngx_uint_t ngx_http_stoa_zone_alive(ngx_http_stoa_proc_t *proc,
+    uint64_t pid, ngx_uint_t births);
 static uint64_t ngx_http_stoa_zone_pow2(uint64_t n);
 
 
@@ -386,11 +392,16 @@ ngx_http_stoa_zone_detach(ngx_http_stoa_main_conf_t *mcf)
 }
 
 
+/*
+ * Workers that start at once find the same dead: only who has put his own name
+ * in may clear the column, else he could clear what its next owner holds.
+ */
+
 void
 ngx_http_stoa_zone_reconcile(ngx_http_stoa_sh_t *sh, ngx_uint_t births,
     ngx_log_t *log)
 {
-    uint64_t               pid, born;
+    uint64_t               pid;
     ngx_uint_t             i;
     ngx_http_stoa_proc_t  *proc;
 
@@ -398,29 +409,46 @@ ngx_http_stoa_zone_reconcile(ngx_http_stoa_sh_t *sh, ngx_uint_t births,
         proc = &sh->procs[i];
         pid = ngx_http_stoa_load(&proc->pid);
 
-        if (pid == 0 || pid == (uint64_t) ngx_pid) {
+        if (ngx_http_stoa_zone_alive(proc, pid, births)
+            || !ngx_http_stoa_cas(&proc->pid, &pid,
+                                  CLEARED_BY | (uint64_t) ngx_pid))
+        {
             continue;
-        }
-
-        if (kill((pid_t) pid, 0) == 0 || errno != ESRCH) {
-            born = ngx_http_stoa_load(&proc->born);
-
-            if (!births || born == 0
-                || born == ngx_http_stoa_zone_born(pid)) {
-                continue;
-            }
         }
 
         ngx_http_stoa_inflight_drop(sh, i);
 
         proc->born = 0;
+        ngx_http_stoa_store(&proc->pid, (uint64_t) 0);
 
-        if (ngx_http_stoa_cas(&proc->pid, &pid, (uint64_t) 0)) {
-            ngx_log_error(NGX_LOG_NOTICE, log, 0,
-                          "in-flight requests of the lost process %uL "
-                          "are given back", pid);
-        }
+        ngx_log_error(NGX_LOG_NOTICE, log, 0,
+                      "in-flight requests of the lost process %uL are given "
+                      "back", pid & ~CLEARED_BY);
     }
+}
+
+
+static ngx_uint_t
+ngx_http_stoa_zone_alive(ngx_http_stoa_proc_t *proc, uint64_t pid,
+    ngx_uint_t births)
+{
+    uint64_t  born, clearing;
+
+    clearing = pid & CLEARED_BY;
+    pid &= ~CLEARED_BY;
+
+    if (pid == 0 || pid == (uint64_t) ngx_pid) {
+        return 1;
+    }
+
+    if (kill((pid_t) pid, 0) == -1 && errno == ESRCH) {
+        return 0;
+    }
+
+    born = ngx_http_stoa_load(&proc->born);
+
+    return !births || clearing || born == 0
+           || born == ngx_http_stoa_zone_born(pid);
 }
 
 
