@@ -27,7 +27,7 @@ typedef struct {
  * digest is good for, the credential's record says at each request.
  */
 
-#define NGX_HTTP_STOA_AUTH_SEEN  2048
+#define NGX_HTTP_STOA_AUTH_SEEN  8192
 
 typedef struct {
     uint64_t     hash[2];

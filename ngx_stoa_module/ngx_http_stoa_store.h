@@ -33,8 +33,8 @@
 #define NGX_HTTP_STOA_REJECTED_MAX    1000
 #define NGX_HTTP_STOA_BATCH_ROWS      10000
 #define NGX_HTTP_STOA_BATCH_BYTES     (8 * 1024 * 1024)
-#define NGX_HTTP_STOA_CACHE_SIZE      4096   /* of record addresses; 2^n     */
-#define NGX_HTTP_STOA_NAMES_SIZE      2048   /* of names' records; 2^n       */
+#define NGX_HTTP_STOA_CACHE_SIZE      16384  /* of record addresses; 2^n     */
+#define NGX_HTTP_STOA_NAMES_SIZE      4096   /* of names' records; 2^n       */
 #define NGX_HTTP_STOA_NAME_KEY_MAX    88     /* longer ones are not kept     */
 
 
