@@ -128,4 +128,18 @@ is($t->api(POST => $apps, { name => 'after' })->{status}, 201, 'a write');
 like($poll->response(timeout => 35)->{body}, qr/"name":"after"/,
     'who waited all the time is told');
 
+
+# a URL that cannot be read is not repeated: there is a password in it
+
+for my $url ('postgresql://u:s3cret%zz@127.0.0.1:1/x',
+             'postgresql://u:s3cret@[::1/x',
+             'postgresql://u:s3cret@127.0.0.1:1/x?s3cret',
+             'postgresql://u:s3cret@127.0.0.1:1/x') {
+    my ($code, $out, $err) = $t->run_cmd(["$Test::Stoa::OBJS/stoa-control",
+        '--listen=127.0.0.1:' . $t->port('url'), "--database=$url"],
+        env => { $t->sanitizer_env('url') });
+    is($code, 1, 'no such database');
+    unlike("$out$err", qr/s3cret/, 'its URL is not told');
+}
+
 $t->done;

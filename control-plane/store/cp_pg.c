@@ -168,6 +168,30 @@ cp_pg_level(void)
 }
 
 
+/* libpq repeats a URL that it cannot read, the password in it too. */
+
+static bool
+cp_pg_url(const char *url, cp_err_t *err)
+{
+    char              *why;
+    PQconninfoOption  *options;
+
+    why = NULL;
+    options = PQconninfoParse(url, &why);
+
+    if (options != NULL) {
+        PQconninfoFree(options);
+        return true;
+    }
+
+    PQfreemem(why);
+    (void) cp_err_set(err, "validation", "the database's URL is malformed "
+                      "(it is not repeated: there may be a password in it)");
+
+    return false;
+}
+
+
 PGconn *
 cp_pg_connect_raw(const char *url, cp_err_t *err)
 {
@@ -180,6 +204,10 @@ cp_pg_connect_raw(const char *url, cp_err_t *err)
     const char *const  values[] = {
         "5", "15", "20000", "stoa-control", url, "UTF8", NULL
     };
+
+    if (!cp_pg_url(url, err)) {
+        return NULL;
+    }
 
     /* dbname is expanded, so that the url may override what is before it */
 
