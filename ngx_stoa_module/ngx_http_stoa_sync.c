@@ -217,7 +217,8 @@ ngx_http_stoa_sync_discard(ngx_http_stoa_sync_t *sync)
 static ngx_int_t
 ngx_http_stoa_sync_poll(ngx_http_stoa_sync_t *sync)
 {
-    char                       path[160];
+    int                        n;
+    char                       path[256];
     uint64_t                   since;
     ngx_int_t                  rc;
     ngx_uint_t                 wait;
@@ -239,13 +240,18 @@ ngx_http_stoa_sync_poll(ngx_http_stoa_sync_t *sync)
     since = sync->w->committed.rev;
 
     if (since) {
-        (void) snprintf(path, sizeof(path),
-                        "/gateway/v1/feed?since=%llu&epoch=%.16s&wait=%u",
-                        (unsigned long long) since, sync->w->committed.epoch,
-                        (unsigned) wait);
+        n = snprintf(path, sizeof(path),
+                     "/gateway/v1/feed?since=%llu&epoch=%.16s&wait=%u",
+                     (unsigned long long) since, sync->w->committed.epoch,
+                     (unsigned) wait);
     } else {
-        (void) snprintf(path, sizeof(path), "/gateway/v1/feed?since=0&wait=%u",
-                        (unsigned) wait);
+        n = snprintf(path, sizeof(path), "/gateway/v1/feed?since=0&wait=%u",
+                     (unsigned) wait);
+    }
+
+    if (mcf->group.len) {
+        (void) snprintf(path + n, sizeof(path) - n, "&group=%.*s",
+                        (int) mcf->group.len, mcf->group.data);
     }
 
     stoa_buf_reset(&sync->line);
@@ -303,7 +309,14 @@ ngx_http_stoa_sync_judge(ngx_http_stoa_sync_t *sync, ngx_int_t rc,
     if (sync->why[0]) {
         /* said by who knew it */
 
-    } else if (status == 401 || status == 403) {
+    } else if (status == 403) {
+        (void) snprintf(sync->why, sizeof(sync->why),
+                        "the gateway token is of another group than "
+                        "\"stoa_gateway_group\" says");
+        ngx_http_stoa_store(&sh->sync_state,
+                            (uint64_t) NGX_HTTP_STOA_SYNC_UNAUTHORIZED);
+
+    } else if (status == 401) {
         (void) snprintf(sync->why, sizeof(sync->why),
                         "the control plane refused the gateway token "
                         "(status %ld)", status);

@@ -47,6 +47,7 @@ typedef struct {
 
 static cp_rc_t cp_feed_ask(cp_req_t *r, cp_feed_ask_t **ask);
 static cp_rc_t cp_feed_resume(cp_req_t *r);
+static cp_rc_t cp_feed_group(cp_req_t *r, cp_tx_t *tx);
 static cp_rc_t cp_feed_check(cp_req_t *r, const cp_feed_ask_t *ask,
     const cp_feed_head_t *head);
 static cp_rc_t cp_feed_answer(cp_req_t *r, const cp_feed_ask_t *ask,
@@ -153,6 +154,39 @@ cp_feed_ask(cp_req_t *r, cp_feed_ask_t **ask)
 }
 
 
+/* A gateway that says which group it believes to be in gets nothing of
+ * another one: its operator mixed up a token. */
+static cp_rc_t
+cp_feed_group(cp_req_t *r, cp_tx_t *tx)
+{
+    cp_rc_t      rc;
+    cp_rows_t    rows;
+    const char  *group;
+
+    group = cp_req_query(r, "group");
+
+    if (group == NULL || group[0] == '\0') {
+        return CP_OK;
+    }
+
+    rc = cp_tx_query(tx, r->arena, "SELECT name FROM gateway_groups"
+                     " WHERE id = $1", cp_args(cp_text(r->actor.group)),
+                     &rows, &r->err);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    if (rows.rows == 1 && strcmp(cp_cell(&rows, 0, 0)->p, group) == 0) {
+        return CP_OK;
+    }
+
+    return cp_err_set(&r->err, "forbidden",
+                      "the gateway \"%s\" is in the group \"%s\"",
+                      r->actor.name,
+                      rows.rows == 1 ? cp_cell(&rows, 0, 0)->p : "");
+}
+
+
 /* Runs first, and again whenever the head may have moved. */
 static cp_rc_t
 cp_feed_resume(cp_req_t *r)
@@ -168,7 +202,11 @@ cp_feed_resume(cp_req_t *r)
         return cp_err_set(&r->err, "unavailable", "the database is busy");
     }
 
-    rc = cp_feed_head(tx, r->arena, &head, &r->err);
+    rc = cp_feed_group(r, tx);
+
+    if (rc == CP_OK) {
+        rc = cp_feed_head(tx, r->arena, &head, &r->err);
+    }
 
     cp_tx_rollback(tx);
 

@@ -48,6 +48,8 @@ const cp_openapi_extra_t  cp_openapi_extras[] = {
 
     { "GET /gateway/v1/feed",
       "[" QUERY("since", INT64("0"), "revision that is known; 0: none") ","
+      QUERY("group", TEXT, "name of the group that the"
+            " gateway must be in") ","
       QUERY("epoch", TEXT, "of the revision; needed with since") ","
       QUERY("wait", "{\"type\":\"integer\",\"minimum\":0,\"maximum\":60}",
             "seconds to hold the request while nothing is newer") "]",
