@@ -21,8 +21,8 @@ typedef struct {
 
 static ngx_int_t ngx_http_stoa_pipeline_answer(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_int_t rc);
-static ngx_uint_t ngx_http_stoa_pipeline_same(ngx_str_t *one,
-    ngx_str_t *two);
+static ngx_uint_t ngx_http_stoa_pipeline_inside(ngx_http_stoa_ctx_t *ctx,
+    ngx_http_stoa_loc_conf_t *slcf);
 static ngx_int_t ngx_http_stoa_pipeline_run(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 static ngx_int_t ngx_http_stoa_pipeline_subscription(ngx_http_request_t *r,
@@ -74,12 +74,11 @@ ngx_http_stoa_pipeline_handler(ngx_http_request_t *r)
 
     if (ctx->passed) {
 
-        /* an internal redirect inside what was passed */
+        /* an internal redirect: inside one protected api it is passed on; with
+         * "stoa" the new URI is a call of its own */
 
-        if (ctx->mode == slcf->mode
-            && ngx_http_stoa_pipeline_same(&ctx->protect_tenant,
-                                           &slcf->tenant)
-            && ngx_http_stoa_pipeline_same(&ctx->protect_api, &slcf->api))
+        if (ctx->mcp || (slcf->mode == NGX_HTTP_STOA_PROTECT
+                         && ngx_http_stoa_pipeline_inside(ctx, slcf)))
         {
             return NGX_DECLINED;
         }
@@ -133,10 +132,16 @@ ngx_http_stoa_pipeline_answer(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
 
 static ngx_uint_t
-ngx_http_stoa_pipeline_same(ngx_str_t *one, ngx_str_t *two)
+ngx_http_stoa_pipeline_inside(ngx_http_stoa_ctx_t *ctx,
+    ngx_http_stoa_loc_conf_t *slcf)
 {
-    return one->len == two->len
-           && ngx_memcmp(one->data, two->data, one->len) == 0;
+    return ctx->mode == NGX_HTTP_STOA_PROTECT
+           && ctx->protect_tenant.len == slcf->tenant.len
+           && ngx_memcmp(ctx->protect_tenant.data, slcf->tenant.data,
+                         slcf->tenant.len) == 0
+           && ctx->protect_api.len == slcf->api.len
+           && ngx_memcmp(ctx->protect_api.data, slcf->api.data,
+                         slcf->api.len) == 0;
 }
 
 
@@ -228,6 +233,7 @@ ngx_http_stoa_pipeline_reset(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     ctx->api = NULL;
     ctx->operation = 0;
     ctx->prefix_len = 0;
+    ctx->by_name = 0;
     ctx->target = NULL;
     ctx->headers_done = 0;
     ctx->mcp_route = 0;

@@ -1,0 +1,85 @@
+#!/usr/bin/perl
+
+# Internal redirects between locations with "stoa": each target is judged for
+# itself, an upstream leads nowhere.
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::Stoa;
+use Test::Stoa::FakeControl;
+use Test::Stoa::Base qw(json_decode);
+
+my $t = Test::Stoa->new->has('module');
+my $f = Test::Stoa::FakeControl->new($t);
+my $echo = sub { my ($q) = @_;
+    return [200, ['X-Accel-Redirect' => '/apis/acme/api3/secret',
+                  'X-Accel-Limit-Rate' => 1], 'x' x 3000]
+        if $q->{path} =~ /accel/;
+    return [200, ['X-Accel-Redirect' => '/inside/x'], 'mine']
+        if $q->{path} =~ /inside/;
+    return [200, ['Content-Type' => 'application/json'],
+            Test::Stoa::Base::json_encode({ path => $q->{path},
+                method => $q->{method}, headers => $q->{headers} })] };
+my $port = $t->origin($echo);
+my $dead = $t->port('dead');
+my $key = $f->world($port);
+sub fid { return Test::Stoa::FakeControl::id(@_) }
+
+$f->api(2, $dead);
+$f->api(3, $port);                          # nobody has subscribed to it
+$f->api(4, $dead, operations_only => \1, operations => [
+    { id => fid('m', 1), method => 'GET', path => '/ok', enabled => \1 } ]);
+for (2, 4) {
+    $f->put('subscription', 'sub:' . fid('a', 1) . ':' . fid('r', $_),
+        { id => fid('s', $_), tenant => fid('t', 1),
+          application => fid('a', 1), target => fid('r', $_),
+          target_kind => 'api', plan => fid('p', 1), state => 'active',
+          expires_ms => 0 });
+}
+$f->save;
+$f->api(5, $port, base_path => '/own', strip_base_path => \0);
+$f->put('subscription', 'sub:' . fid('a', 1) . ':' . fid('r', 5),
+    { id => fid('s', 5), tenant => fid('t', 1), application => fid('a', 1),
+      target => fid('r', 5), target_kind => 'api', plan => fid('p', 1),
+      state => 'active', expires_ms => 0 });
+$f->save;
+my @ports = map { $t->port("p$_") } 0 .. 3;
+my @to = ('/apis/acme/echo/fallback', '/apis/acme/api3/fallback',
+          '/apis/other/echo/fallback', '/own/fallback');
+$t->gateway(wait => 0, http => join '', map {
+    "server { listen 127.0.0.1:$ports[$_]; location / { stoa;\n"
+    . "error_page 502 504 = $to[$_]; }\n"
+    . "location /inside/ { internal; return 200 secret; } }\n" } 0 .. 3);
+$f->ready or die 'not ready';
+
+sub call { my ($n, $path, %o) = @_;
+           return $t->http($o{method} || 'GET', $path, key => $key,
+                           port => $ports[$n], %o) }
+
+my $r = call(0, '/apis/acme/api2/x');
+is($r->{status}, 200, 'a fallback to another api');
+is($r->{json}{path}, '/fallback', 'with that one\'s path');
+is($r->{json}{headers}{'x-api-key'}, undef, 'without the credential');
+is(call(3, '/apis/acme/api2/x')->{json}{path}, '/own/fallback',
+   'from a name to a base path');
+is(call(0, '/apis/acme/api2/x', key => undef)->{status}, 401,
+   'not without a key');
+is(call(1, '/apis/acme/api2/x')->{status}, 403,
+   'a fallback that needs another subscription');
+is(call(2, '/apis/acme/api2/x')->{status}, 404,
+   'a fallback that is not there');
+is(call(0, '/apis/acme/api4/ok')->{json}{path}, '/fallback',
+   'from one with operations');
+is(call(0, '/apis/acme/api4/other')->{status}, 404, 'that are judged first');
+is(call(0, '/apis/acme/api2/x', method => 'POST', body => 'abc')
+   ->{status}, 200, 'with a body');
+
+$r = call(0, '/apis/acme/echo/accel');
+is("$r->{status} " . length $r->{body}, '200 3000',
+   'X-Accel-Redirect leads nowhere');
+is($r->{headers}{'x-accel-redirect'}, undef, 'nor to the client');
+is(call(0, '/apis/acme/echo/inside')->{body}, 'mine',
+   'nor to what is internal');
+is(call(0, '/inside/x')->{status}, 404, 'which stays closed');
+
+$f->done;
