@@ -8,6 +8,8 @@ use warnings;
 
 use FindBin;
 use lib "$FindBin::Bin/lib";
+use Digest::SHA qw(hmac_sha256 hmac_sha256_hex);
+use MIME::Base64 qw(encode_base64url);
 use Test::Stoa;
 use Test::Stoa::Feed;
 use Test::Stoa::HTTP;
@@ -127,6 +129,38 @@ like($r->{body}, qr/aliases make the document too large/, 'the reason');
 is($t->api(POST => '/v1/apply', $spec . join(',', ('*a') x 10) . "]\n",
     headers => \%yaml, timeout => 60)->{status}, 202, 'some are fine');
 
+
+
+# what a gateway vouches for ends with the application, not with the assertion
+
+my $own = $t->must(GET => '/v1/tenants/acme')->{id};
+my $beta = $t->must(GET => '/v1/tenants/beta')->{id};
+my $app = $t->must(GET => '/v1/tenants/acme/applications/app')->{id};
+my ($gw_id) = $gw->{token} =~ /^stoa_gw_(\w{16})_/;
+
+sub vouched {
+    my ($tenant, $application) = @_;
+    my $text = join '.', map { encode_base64url(json_encode($_)) }
+        { alg => 'HS256', kid => $gw_id },
+        { iss => 'stoa-gateway', tenant => $tenant, iat => time,
+          exp => time + 60, application => $application };
+    my $mac = hmac_sha256($text, hmac_sha256_hex('stoa-assertion',
+        $gw->{token}));
+    return $t->api(GET => '/platform/v1/subscriptions', undef,
+        token => undef, headers => { 'X-Stoa-Identity' => "$text."
+            . encode_base64url($mac) })->{status};
+}
+
+is(vouched($own, $app), 200, 'an application');
+is(vouched($beta, $app), 401, 'not in another tenant');
+is(vouched($own, $own), 401, 'none that is not there');
+$t->must(POST => '/v1/tenants/acme/applications/app/suspend');
+is(vouched($own, $app), 401, 'suspended');
+$t->must(POST => '/v1/tenants/acme/applications/app/resume');
+is(vouched($own, $app), 200, 'resumed');
+$t->must(POST => '/v1/tenants/acme/suspend');
+is(vouched($own, $app), 401, 'its tenant suspended');
+$t->must(POST => '/v1/tenants/acme/resume');
 
 
 # strangers do not fill the memory that is there for bodies

@@ -20,6 +20,7 @@ static bool cp_base64url(const char *s, size_t len, char *dst, size_t *n);
 static cp_json_t *cp_jws_part(cp_req_t *r, const char *s, size_t len);
 static const char *cp_jws_kid(const cp_json_t *header);
 static cp_rc_t cp_jws_actor(cp_req_t *r, const cp_json_t *claims);
+static cp_rc_t cp_jws_active(cp_req_t *r);
 static cp_rc_t cp_jws_key(cp_req_t *r, const char *kid, const char **key,
     const char **group);
 static cp_rc_t cp_jws_times(cp_req_t *r, const cp_json_t *claims);
@@ -120,7 +121,34 @@ cp_jws_actor(cp_req_t *r, const cp_json_t *claims)
         return cp_jws_refuse(r, "the assertion names nobody");
     }
 
-    return CP_OK;
+    return cp_jws_active(r);
+}
+
+
+/* The gateway looked at this too, but it was up to ten minutes ago. */
+static cp_rc_t
+cp_jws_active(cp_req_t *r)
+{
+    cp_rc_t    rc;
+    cp_tx_t   *tx;
+    cp_rows_t  rows;
+
+    rc = cp_tx_begin(r->app->db, false, &tx);
+    if (rc != CP_OK) {
+        return cp_err_set(&r->err, "unavailable", "the database is busy");
+    }
+
+    rc = cp_tx_query(tx, r->arena, "SELECT 1 FROM applications a"
+                     " JOIN tenants t ON t.id = a.tenant"
+                     " WHERE a.id = $1 AND t.id = $2 AND a.state = 'active'"
+                     " AND t.state = 'active'",
+                     cp_args(cp_text(r->actor.application),
+                             cp_text(r->actor.tenant)), &rows, &r->err);
+    cp_tx_rollback(tx);
+
+    return rc == CP_OK && rows.rows == 0
+           ? cp_jws_refuse(r, "the assertion's application is not active")
+           : rc;
 }
 
 
