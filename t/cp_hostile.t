@@ -163,6 +163,39 @@ is(vouched($own, $app), 401, 'its tenant suspended');
 $t->must(POST => '/v1/tenants/acme/resume');
 
 
+# a consumer does not help itself to tools that were not approved
+
+my $tb = $t->must(POST => '/v1/admin-tokens', { name => 'tb',
+    role => 'tenant-admin', tenant => 'beta' })->{token};
+$t->must(POST => '/v1/tenants/acme/apis', { name => 'mcp', kind => 'mcp',
+    audience => 'public',
+    upstream => { targets => [{ url => 'http://127.0.0.1:1/mcp' }] } });
+$t->must(POST => '/v1/tenants/acme/apis/mcp/publish');
+$t->must(POST => '/v1/tenants/acme/plans', { name => $_, approval => $_ })
+    for qw(manual auto);
+$t->must(POST => '/v1/tenants/beta/applications', { name => 'eve' });
+my $subs = '/v1/tenants/beta/subscriptions';
+my $sub = $t->must(POST => $subs, { application => 'eve', api => 'mcp',
+    target_tenant => 'acme', plan => 'manual', tools => ['read'] },
+    token => $tb)->{id};
+is($t->api(PATCH => "$subs/$sub", { tools => ['read', 'list'] },
+    token => $tb)->{status}, 200, 'what is pending may ask for more');
+$t->must(POST => "/v1/tenants/acme/subscriptions/$sub/approve", undef,
+    token => $ta);
+is($t->api(PATCH => "$subs/$sub", { tools => $_ }, token => $tb)->{status},
+    403, 'not once it is approved: ' . json_encode($_))
+    for undef, ['read', 'delete'], ['delete'];
+is($t->api(PATCH => "$subs/$sub", { tools => ['list'] }, token => $tb)
+    ->{status}, 200, 'less is no matter');
+is($t->api(PATCH => "$subs/$sub", { tools => ['read', 'list'] },
+    token => $tb)->{status}, 403, 'and stays less');
+is($t->api(PATCH => "/v1/tenants/acme/subscriptions/$sub",
+    { tools => ['delete'] }, token => $ta)->{status}, 200,
+    'the publisher may');
+is($t->api(PATCH => "$subs/$sub", { tools => undef, plan => 'auto' },
+    token => $tb)->{status}, 200, 'and who needs no approval');
+
+
 # strangers do not fill the memory that is there for bodies
 
 my @strangers = map {

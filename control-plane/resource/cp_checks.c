@@ -34,6 +34,9 @@ static cp_rc_t cp_subscription_plan(cp_req_t *r, cp_tx_t *tx,
     const cp_json_t *before, cp_json_t *after);
 static cp_rc_t cp_subscription_foreign(cp_req_t *r, const cp_json_t *before,
     const cp_json_t *after);
+static cp_rc_t cp_subscription_tools(cp_req_t *r, cp_tx_t *tx,
+    const cp_json_t *before, const cp_json_t *after);
+static bool cp_tools_widened(const cp_json_t *before, const cp_json_t *after);
 static bool cp_is_partner(const cp_json_t *api, const char *tenant);
 static bool cp_is_publisher(cp_req_t *r, const cp_json_t *sub);
 
@@ -423,6 +426,11 @@ cp_subscription_check(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
     }
 
     rc = before ? cp_subscription_foreign(r, before, after) : CP_OK;
+
+    if (rc == CP_OK && before) {
+        rc = cp_subscription_tools(r, tx, before, after);
+    }
+
     if (rc != CP_OK) {
         return rc;
     }
@@ -598,6 +606,60 @@ cp_subscription_foreign(cp_req_t *r, const cp_json_t *before,
            ? cp_err_set(&r->err, "forbidden",
                         "only the publisher moves expires_at back")
            : CP_OK;
+}
+
+
+/* Nor does it help itself to more tools than were approved; what still waits
+ * for approval, or needs none, may ask for others. */
+static cp_rc_t
+cp_subscription_tools(cp_req_t *r, cp_tx_t *tx, const cp_json_t *before,
+    const cp_json_t *after)
+{
+    cp_rc_t    rc;
+    cp_rows_t  rows;
+
+    if (cp_is_publisher(r, after)
+        || strcmp(cp_json_str(before, "state"), "pending") == 0
+        || !cp_tools_widened(cp_json_get(before, "tools"),
+                             cp_json_get(after, "tools")))
+    {
+        return CP_OK;
+    }
+
+    rc = cp_tx_query(tx, r->arena, "SELECT id FROM plans WHERE id = $1"
+                     " AND approval = 'auto'",
+                     cp_args(cp_text(cp_json_str(after, "plan"))), &rows,
+                     &r->err);
+
+    return rc == CP_OK && rows.rows == 0
+           ? cp_err_set(&r->err, "forbidden", "further tools need the"
+                        " publisher's approval") : rc;
+}
+
+
+/* NULL: all of them. */
+static bool
+cp_tools_widened(const cp_json_t *before, const cp_json_t *after)
+{
+    cp_json_t  *old, *now;
+
+    if (before == NULL || after == NULL) {
+        return before != NULL;
+    }
+
+    for (now = after->first; now; now = now->next) {
+        for (old = before->first; old; old = old->next) {
+            if (cp_json_equal(old, now)) {
+                break;
+            }
+        }
+
+        if (old == NULL) {
+            return true;
+        }
+    }
+
+    return false;
 }
 
 
