@@ -16,6 +16,7 @@
 typedef struct {
     ngx_array_t  *headers;           /* proxy_set_header in force here, of
                                         ngx_keyval_t; NULL: none             */
+    ngx_array_t  *hidden;            /* proxy_hide_header, of ngx_str_t      */
 } ngx_http_stoa_macro_conf_t;
 
 typedef struct {
@@ -44,6 +45,13 @@ static ngx_command_t *ngx_http_stoa_macro_command(ngx_module_t *proxy,
     const char *name);
 static ngx_array_t **ngx_http_stoa_macro_slot(ngx_conf_t *cf,
     ngx_module_t *proxy);
+static ngx_array_t *ngx_http_stoa_macro_inherit(ngx_array_t **slot,
+    ngx_array_t *outer);
+static char *ngx_http_stoa_macro_hidden(ngx_conf_t *cf, ngx_module_t *proxy,
+    ngx_array_t *hidden);
+static ngx_array_t **ngx_http_stoa_macro_array(ngx_conf_t *cf,
+    ngx_module_t *proxy, const char *name,
+    char *(*set)(ngx_conf_t *cf, ngx_command_t *cmd, void *conf));
 
 
 /* The URI, scheme, timeouts, retries, TLS names and verification are each
@@ -134,10 +142,11 @@ ngx_http_stoa_macro_init_main(ngx_conf_t *cf, void *conf)
         mlcf = ngx_http_conf_get_module_loc_conf(cf,
                                                  ngx_http_stoa_macro_module);
         headers = ngx_http_stoa_macro_slot(cf, proxy);
+        mlcf->headers = ngx_http_stoa_macro_inherit(headers, NULL);
 
-        if (headers && *headers != NGX_CONF_UNSET_PTR) {
-            mlcf->headers = *headers;
-        }
+        headers = ngx_http_stoa_macro_array(cf, proxy, "proxy_hide_header",
+                                            ngx_conf_set_str_array_slot);
+        mlcf->hidden = ngx_http_stoa_macro_inherit(headers, NULL);
     }
 
     return NGX_CONF_OK;
@@ -170,9 +179,11 @@ ngx_http_stoa_macro_merge(ngx_conf_t *cf, void *parent, void *child)
     }
 
     headers = ngx_http_stoa_macro_slot(cf, proxy);
+    conf->headers = ngx_http_stoa_macro_inherit(headers, prev->headers);
 
-    conf->headers = (headers && *headers != NGX_CONF_UNSET_PTR)
-                    ? *headers : prev->headers;
+    headers = ngx_http_stoa_macro_array(cf, proxy, "proxy_hide_header",
+                                        ngx_conf_set_str_array_slot);
+    conf->hidden = ngx_http_stoa_macro_inherit(headers, prev->hidden);
 
     return slcf->mode == NGX_HTTP_STOA_FULL
            ? ngx_http_stoa_macro_apply(cf, proxy, conf) : NGX_CONF_OK;
@@ -187,6 +198,11 @@ ngx_http_stoa_macro_apply(ngx_conf_t *cf, ngx_module_t *proxy,
     ngx_http_stoa_main_conf_t        *mcf;
     ngx_http_stoa_macro_row_t         ca;
     const ngx_http_stoa_macro_row_t  *row;
+
+    rv = ngx_http_stoa_macro_hidden(cf, proxy, conf->hidden);
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
 
     for (row = ngx_http_stoa_macro_rows; row->directive; row++) {
         rv = ngx_http_stoa_macro_set(cf, proxy, row);
@@ -405,18 +421,69 @@ ngx_http_stoa_macro_command(ngx_module_t *proxy, const char *name)
 }
 
 
-/* Where the location that is being merged keeps its proxy_set_header: the
- * setter is nginx's generic one, so the table says it. */
+static ngx_array_t *
+ngx_http_stoa_macro_inherit(ngx_array_t **slot, ngx_array_t *outer)
+{
+    return (slot && *slot != NGX_CONF_UNSET_PTR) ? *slot : outer;
+}
+
+
+/* The rows hide a header; a location that hides one does not inherit others,
+ * so these come along. */
+
+static char *
+ngx_http_stoa_macro_hidden(ngx_conf_t *cf, ngx_module_t *proxy,
+    ngx_array_t *hidden)
+{
+    ngx_str_t    *name;
+    ngx_array_t  *own, **slot;
+
+    slot = ngx_http_stoa_macro_array(cf, proxy, "proxy_hide_header",
+                                     ngx_conf_set_str_array_slot);
+
+    if (slot == NULL || *slot != NGX_CONF_UNSET_PTR || hidden == NULL) {
+        return NGX_CONF_OK;
+    }
+
+    own = ngx_array_create(cf->pool, hidden->nelts + 1, sizeof(ngx_str_t));
+    if (own == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    name = ngx_array_push_n(own, hidden->nelts);
+    if (name == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_memcpy(name, hidden->elts, hidden->nelts * sizeof(ngx_str_t));
+    *slot = own;
+
+    return NGX_CONF_OK;
+}
+
 
 static ngx_array_t **
 ngx_http_stoa_macro_slot(ngx_conf_t *cf, ngx_module_t *proxy)
 {
+    return ngx_http_stoa_macro_array(cf, proxy, "proxy_set_header",
+                                     ngx_conf_set_keyval_slot);
+}
+
+
+/* Where the location that is being merged keeps what a directive has
+ * gathered: the setter is nginx's generic one, so the table says it. */
+
+static ngx_array_t **
+ngx_http_stoa_macro_array(ngx_conf_t *cf, ngx_module_t *proxy,
+    const char *name,
+    char *(*set)(ngx_conf_t *cf, ngx_command_t *cmd, void *conf))
+{
     char           *plcf;
     ngx_command_t  *cmd;
 
-    cmd = ngx_http_stoa_macro_command(proxy, "proxy_set_header");
+    cmd = ngx_http_stoa_macro_command(proxy, name);
 
-    if (cmd == NULL || cmd->set != ngx_conf_set_keyval_slot) {
+    if (cmd == NULL || cmd->set != set) {
         return NULL;
     }
 

@@ -17,7 +17,8 @@ my $echo = sub { my ($q) = @_;
         if $q->{path} =~ /accel/;
     return [200, ['X-Accel-Redirect' => '/inside/x'], 'mine']
         if $q->{path} =~ /inside/;
-    return [200, ['Content-Type' => 'application/json'],
+    return [200, ['Content-Type' => 'application/json',
+                  'X-Secret' => 1, 'X-More' => 1],
             Test::Stoa::Base::json_encode({ path => $q->{path},
                 method => $q->{method}, headers => $q->{headers} })] };
 my $port = $t->origin($echo);
@@ -46,7 +47,12 @@ $f->save;
 my @ports = map { $t->port("p$_") } 0 .. 3;
 my @to = ('/apis/acme/echo/fallback', '/apis/acme/api3/fallback',
           '/apis/other/echo/fallback', '/own/fallback');
-$t->gateway(wait => 0, http => join '', map {
+my $inherit = $t->port('inherit');
+$t->gateway(wait => 0, http => "proxy_hide_header X-Secret;\n"
+    . "proxy_hide_header X-Other;\n"
+    . "server { listen 127.0.0.1:$inherit; location / { stoa; }\n"
+    . "location /apis/acme/echo/b { stoa; proxy_hide_header X-More; } }\n"
+    . join '', map {
     "server { listen 127.0.0.1:$ports[$_]; location / { stoa;\n"
     . "error_page 502 504 = $to[$_]; }\n"
     . "location /inside/ { internal; return 200 secret; } }\n" } 0 .. 3);
@@ -81,5 +87,14 @@ is($r->{headers}{'x-accel-redirect'}, undef, 'nor to the client');
 is(call(0, '/apis/acme/echo/inside')->{body}, 'mine',
    'nor to what is internal');
 is(call(0, '/inside/x')->{status}, 404, 'which stays closed');
+
+# what the http block hides stays hidden, as in any location
+
+sub shown { my ($path) = @_;
+    my $h = $t->get("/apis/acme/echo/$path", key => $key,
+                    port => $inherit)->{headers};
+    return join ' ', grep { exists $h->{$_} } 'x-secret', 'x-more' }
+is(shown('a'), 'x-more', 'an inherited proxy_hide_header');
+is(shown('b'), 'x-secret', 'one of the location\'s own replaces it');
 
 $f->done;
