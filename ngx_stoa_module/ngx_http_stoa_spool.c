@@ -60,6 +60,9 @@ static void ngx_http_stoa_collect_retire(ngx_http_stoa_collect_t *c,
     uint64_t slot);
 static void ngx_http_stoa_spool_json(stoa_buf_t *b,
     const ngx_http_stoa_spool_batch_t *batch);
+static void ngx_http_stoa_spool_refused(stoa_buf_t *b, const char *code);
+static void ngx_http_stoa_spool_number(stoa_buf_t *b, const char *name,
+    uint64_t n);
 static void ngx_http_stoa_spool_id(stoa_buf_t *b, const char *name,
     const stoa_id_t *id);
 
@@ -565,6 +568,8 @@ ngx_http_stoa_spool_json(stoa_buf_t *b,
     ngx_http_stoa_spool_batch_t         batch;
     const ngx_http_stoa_spool_row_t    *rows;
 
+    static const char *const  classes[] = { "c2xx", "c3xx", "c4xx", "c5xx" };
+
     /* LMDB gives no alignment here */
 
     ngx_memcpy(&batch, data, sizeof(batch));
@@ -590,18 +595,15 @@ ngx_http_stoa_spool_json(stoa_buf_t *b,
         ngx_http_stoa_spool_id(b, "api", &row.key.api);
         ngx_http_stoa_spool_id(b, "operation", &row.key.operation);
 
-        stoa_buf_addf(b, "\"refused\":\"%.*s\"", NGX_HTTP_STOA_REFUSED_LEN,
-                      row.key.refused);
+        ngx_http_stoa_spool_refused(b, row.key.refused);
 
         for (j = 0; j < 4; j++) {
-            stoa_buf_addf(b, ",\"c%uxx\":%llu", (unsigned) j + 2,
-                          (unsigned long long) row.val.class[j]);
+            ngx_http_stoa_spool_number(b, classes[j], row.val.class[j]);
         }
 
-        stoa_buf_addf(b, ",\"bytes_in\":%llu,\"bytes_out\":%llu,"
-                      "\"latency_us\":[",
-                      (unsigned long long) row.val.bytes_in,
-                      (unsigned long long) row.val.bytes_out);
+        ngx_http_stoa_spool_number(b, "bytes_in", row.val.bytes_in);
+        ngx_http_stoa_spool_number(b, "bytes_out", row.val.bytes_out);
+        stoa_buf_addz(b, ",\"latency_us\":[");
 
         for (j = 0; j < NGX_HTTP_STOA_LATENCY_N; j++) {
             stoa_buf_addf(b, "%s%u", j ? "," : "",
@@ -615,11 +617,41 @@ ngx_http_stoa_spool_json(stoa_buf_t *b,
 }
 
 
+/*
+ * The counter file may have been damaged.  A batch that is no JSON, or that has
+ * what no identifier and no number is, would be refused for ever and keep
+ * those behind it waiting.
+ */
+
 static void
 ngx_http_stoa_spool_id(stoa_buf_t *b, const char *name, const stoa_id_t *id)
 {
-    stoa_buf_addf(b, "\"%s\":\"%.*s\",", name, id->c[0] ? STOA_ID_LEN : 0,
-                  id->c);
+    stoa_buf_addf(b, "\"%s\":\"%.*s\",", name,
+                  stoa_id_valid(id->c, STOA_ID_LEN) ? STOA_ID_LEN : 0, id->c);
+}
+
+
+static void
+ngx_http_stoa_spool_refused(stoa_buf_t *b, const char *code)
+{
+    size_t  n;
+
+    for (n = 0; n < NGX_HTTP_STOA_REFUSED_LEN && code[n]; n++) {
+        if ((code[n] < 'a' || code[n] > 'z') && code[n] != '_') {
+            n = 0;
+            break;
+        }
+    }
+
+    stoa_buf_addf(b, "\"refused\":\"%.*s\"", (int) n, code);
+}
+
+
+static void
+ngx_http_stoa_spool_number(stoa_buf_t *b, const char *name, uint64_t n)
+{
+    stoa_buf_addf(b, ",\"%s\":%llu", name,
+                  (unsigned long long) (n > INT64_MAX ? 0 : n));
 }
 
 
