@@ -230,4 +230,14 @@ is($r->{status}, 413, 'but not beyond the limit');
 is($t->api(POST => '/mcp', 'x' x 100_000, headers => \%json,
     token => undef)->{status}, 413, 'where nobody is unknown there is less');
 
+
+
+# a line of the log is of our length, not of the client's
+
+$t->api(GET => '/v1/' . 'p' x 20_000);
+$t->api('M' x 20_000, '/v1/tenants');
+my ($longest) = sort { $b <=> $a } map { length }
+    split /\n/, slurp($t->dir('control.out'));
+cmp_ok($longest, '<', 1000, 'no long lines');
+
 $t->done;

@@ -19,6 +19,9 @@
 #define CP_HTTP_READ_MS  1000      /* for half a request, at the end         */
 #define CP_HTTP_MEMORY  32768      /* of a connection: bounds its header     */
 
+#define CP_HTTP_LOG_METHOD  32     /* bytes of what a client says in a line  */
+#define CP_HTTP_LOG_PATH    512
+
 
 int64_t
 cp_http_now_us(void)
@@ -524,9 +527,15 @@ cp_http_log(cp_call_t *call, bool whole)
 {
     char                              status[16], bytes[24], ms[32];
     char                              host[128], port[16];
+    char                              method[CP_HTTP_LOG_METHOD];
+    char                              path[CP_HTTP_LOG_PATH];
     cp_req_t                         *r = &call->req;
     const union MHD_ConnectionInfo   *info;
 
+    /* the client's words: thirty thousand bytes a line would be its choice */
+
+    (void) snprintf(method, sizeof(method), "%s", r->method);
+    (void) snprintf(path, sizeof(path), "%s", r->path);
     (void) snprintf(status, sizeof(status), "%d", r->status);
     (void) snprintf(bytes, sizeof(bytes), "%lld", (long long) call->sent);
     (void) snprintf(ms, sizeof(ms), "%.1f",
@@ -548,8 +557,8 @@ cp_http_log(cp_call_t *call, bool whole)
 
     const char *const  fields[][2] = {
         { "client",  host },
-        { "method",  r->method },
-        { "path",    r->path },
+        { "method",  method },
+        { "path",    path },
         { "status",  status },
         { "bytes",   bytes },
         { "ms",      ms },
