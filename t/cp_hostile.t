@@ -232,6 +232,20 @@ is($t->api(POST => '/mcp', 'x' x 100_000, headers => \%json,
 
 
 
+# a gateway that is removed while it waits gets nothing more
+
+$gw->pull;
+my $poll = Test::Stoa::HTTP->connect($t->port('control'));
+$poll->send_raw($poll->request_text('GET', "/gateway/v1/feed?since=$gw->{rev}"
+    . "&epoch=$gw->{epoch}&wait=20",
+    headers => { Authorization => "Bearer $gw->{token}" }));
+wait_until { $t->api(GET => '/metrics')->{body}
+    =~ /^stoa_control_http_parked 1$/m } 10;
+$t->must(DELETE => '/v1/gateways/gw1');
+$t->must(POST => '/v1/tenants', { name => 'later' });
+is($poll->response(timeout => 30)->{status}, 401, 'a removed gateway');
+
+
 # a line of the log is of our length, not of the client's
 
 $t->api(GET => '/v1/' . 'p' x 20_000);

@@ -46,6 +46,7 @@ typedef struct {
 
 
 static cp_rc_t cp_feed_ask(cp_req_t *r, cp_feed_ask_t **ask);
+static cp_rc_t cp_feed_woken(cp_req_t *r);
 static cp_rc_t cp_feed_resume(cp_req_t *r);
 static cp_rc_t cp_feed_group(cp_req_t *r, cp_tx_t *tx);
 static cp_rc_t cp_feed_check(cp_req_t *r, const cp_feed_ask_t *ask,
@@ -187,6 +188,18 @@ cp_feed_group(cp_req_t *r, cp_tx_t *tx)
 }
 
 
+/* A gateway may have been removed while it waited: it gets nothing more. */
+static cp_rc_t
+cp_feed_woken(cp_req_t *r)
+{
+    cp_rc_t  rc;
+
+    rc = cp_auth_check(r);
+
+    return rc == CP_OK ? cp_feed_resume(r) : rc;
+}
+
+
 /* Runs first, and again whenever the head may have moved. */
 static cp_rc_t
 cp_feed_resume(cp_req_t *r)
@@ -231,7 +244,7 @@ cp_feed_resume(cp_req_t *r)
     if (ask->since == head.rev && cp_time_mono_ms() < ask->deadline
         && !atomic_load(&r->app->stopping))
     {
-        return cp_req_park(r, ask->deadline, cp_feed_resume);
+        return cp_req_park(r, ask->deadline, cp_feed_woken);
     }
 
     return cp_feed_answer(r, ask, &head);
