@@ -69,6 +69,9 @@ static const ngx_http_stoa_macro_row_t  ngx_http_stoa_macro_rows[] = {
     { "proxy_ssl_server_name", "on", 0 },
     { "proxy_hide_header", "Mcp-Session-Id", 0 },
     { "proxy_intercept_errors", "off", 0 },
+    /* the proxy's own key would mix apis and callers */
+    { "proxy_cache_key", "$stoa_subscription $request_method $request_uri",
+      0 },
     { NULL, NULL, 0 }
 };
 
