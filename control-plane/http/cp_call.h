@@ -177,6 +177,9 @@ bool cp_worker_submit(cp_http_t *http, cp_call_t *call) CP_MUST_CHECK;
 /* For a call that is suspended already (it was parked). */
 void cp_worker_push(cp_http_t *http, cp_call_t *call);
 
+/* cp_access.c; whole: the client got all of the answer. */
+void cp_access_log(cp_call_t *call, bool whole);
+
 /* cp_http.c */
 cp_http_t *cp_http_create(cp_app_t *app, cp_err_t *err);
 /* Stops accepting, lets what runs finish for at most timeout_ms, closes all

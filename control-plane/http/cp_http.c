@@ -19,9 +19,6 @@
 #define CP_HTTP_READ_MS  1000      /* for half a request, at the end         */
 #define CP_HTTP_MEMORY  32768      /* of a connection: bounds its header     */
 
-#define CP_HTTP_LOG_METHOD  32     /* bytes of what a client says in a line  */
-#define CP_HTTP_LOG_PATH    512
-
 
 int64_t
 cp_http_now_us(void)
@@ -523,57 +520,6 @@ cp_http_access(void *cls, struct MHD_Connection *conn, const char *url,
 
 
 static void
-cp_http_log(cp_call_t *call, bool whole)
-{
-    char                              status[16], bytes[24], ms[32];
-    char                              host[128], port[16];
-    char                              method[CP_HTTP_LOG_METHOD];
-    char                              path[CP_HTTP_LOG_PATH];
-    cp_req_t                         *r = &call->req;
-    const union MHD_ConnectionInfo   *info;
-
-    /* the client's words: thirty thousand bytes a line would be its choice */
-
-    (void) snprintf(method, sizeof(method), "%s", r->method);
-    (void) snprintf(path, sizeof(path), "%s", r->path);
-    (void) snprintf(status, sizeof(status), "%d", r->status);
-    (void) snprintf(bytes, sizeof(bytes), "%lld", (long long) call->sent);
-    (void) snprintf(ms, sizeof(ms), "%.1f",
-                    (double) (cp_http_now_us() - call->started_us) / 1e3);
-
-    info = MHD_get_connection_info(call->conn,
-                                   MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-
-    if (info == NULL || info->client_addr == NULL
-        || cp_listen_text(info->client_addr,
-                          (info->client_addr->sa_family == AF_INET6)
-                          ? sizeof(struct sockaddr_in6)
-                          : sizeof(struct sockaddr_in),
-                          host, sizeof(host), port, sizeof(port)) != CP_OK)
-    {
-        host[0] = '-';
-        host[1] = '\0';
-    }
-
-    const char *const  fields[][2] = {
-        { "client",  host },
-        { "method",  method },
-        { "path",    path },
-        { "status",  status },
-        { "bytes",   bytes },
-        { "ms",      ms },
-        { "actor",   (r->actor.id != NULL) ? r->actor.id : "-" },
-        { "request", r->id },
-        { "end",     whole ? "ok" : "aborted" }
-    };
-
-    cp_log_fields((call->routed != NULL && call->routed->quiet)
-                  ? CP_LOG_DEBUG : CP_LOG_INFO, "access", "request", fields,
-                  sizeof(fields) / sizeof(fields[0]));
-}
-
-
-static void
 cp_http_completed(void *cls, struct MHD_Connection *conn, void **con_cls,
     enum MHD_RequestTerminationCode how)
 {
@@ -594,7 +540,7 @@ cp_http_completed(void *cls, struct MHD_Connection *conn, void **con_cls,
     }
 
     if (http->app->conf.access_log && call->req.status != 0) {
-        cp_http_log(call, how == MHD_REQUEST_TERMINATED_COMPLETED_OK);
+        cp_access_log(call, how == MHD_REQUEST_TERMINATED_COMPLETED_OK);
     }
 
     if (call->response != NULL) {

@@ -82,7 +82,26 @@ static const struct {
 };
 
 
-static cp_log_level_e cp_pg_level(void);
+/* While the server is away every request finds that out: one line a second
+ * is enough. */
+
+static cp_log_level_e
+cp_pg_level(void)
+{
+    int64_t                 now, last;
+    static _Atomic int64_t  said;
+
+    now = cp_time_mono_ms();
+    last = said;
+
+    if (last != 0 && now - last < CP_PG_QUIET_MS) {
+        return CP_LOG_DEBUG;
+    }
+
+    said = now;
+
+    return CP_LOG_ERROR;
+}
 
 
 static cp_rc_t
@@ -143,28 +162,6 @@ cp_pg_notice(void *ctx, const char *text)
     (void) ctx;
 
     cp_log(CP_LOG_DEBUG, "db", "%.*s", (int) strcspn(text, "\n"), text);
-}
-
-
-/* While the server is away every request finds that out: one line a second
- * is enough. */
-
-static cp_log_level_e
-cp_pg_level(void)
-{
-    int64_t                 now, last;
-    static _Atomic int64_t  said;
-
-    now = cp_time_mono_ms();
-    last = said;
-
-    if (last != 0 && now - last < CP_PG_QUIET_MS) {
-        return CP_LOG_DEBUG;
-    }
-
-    said = now;
-
-    return CP_LOG_ERROR;
 }
 
 

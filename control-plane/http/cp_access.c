@@ -1,0 +1,64 @@
+/*
+ * The access log: a line per request.
+ */
+
+#include <netinet/in.h>
+
+#include "../util/cp_log.h"
+#include "cp_call.h"
+#include "cp_listen.h"
+
+
+#define CP_ACCESS_METHOD  32       /* bytes of what a client says in a line  */
+#define CP_ACCESS_PATH    512
+
+
+void
+cp_access_log(cp_call_t *call, bool whole)
+{
+    char                              status[16], bytes[24], ms[32];
+    char                              host[128], port[16];
+    char                              method[CP_ACCESS_METHOD];
+    char                              path[CP_ACCESS_PATH];
+    cp_req_t                         *r = &call->req;
+    const union MHD_ConnectionInfo   *info;
+
+    /* the client's words: thirty thousand bytes a line would be its choice */
+
+    (void) snprintf(method, sizeof(method), "%s", r->method);
+    (void) snprintf(path, sizeof(path), "%s", r->path);
+    (void) snprintf(status, sizeof(status), "%d", r->status);
+    (void) snprintf(bytes, sizeof(bytes), "%lld", (long long) call->sent);
+    (void) snprintf(ms, sizeof(ms), "%.1f",
+                    (double) (cp_http_now_us() - call->started_us) / 1e3);
+
+    info = MHD_get_connection_info(call->conn,
+                                   MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+
+    if (info == NULL || info->client_addr == NULL
+        || cp_listen_text(info->client_addr,
+                          (info->client_addr->sa_family == AF_INET6)
+                          ? sizeof(struct sockaddr_in6)
+                          : sizeof(struct sockaddr_in),
+                          host, sizeof(host), port, sizeof(port)) != CP_OK)
+    {
+        host[0] = '-';
+        host[1] = '\0';
+    }
+
+    const char *const  fields[][2] = {
+        { "client",  host },
+        { "method",  method },
+        { "path",    path },
+        { "status",  status },
+        { "bytes",   bytes },
+        { "ms",      ms },
+        { "actor",   (r->actor.id != NULL) ? r->actor.id : "-" },
+        { "request", r->id },
+        { "end",     whole ? "ok" : "aborted" }
+    };
+
+    cp_log_fields((call->routed != NULL && call->routed->quiet)
+                  ? CP_LOG_DEBUG : CP_LOG_INFO, "access", "request", fields,
+                  sizeof(fields) / sizeof(fields[0]));
+}
