@@ -196,6 +196,26 @@ is($t->api(PATCH => "$subs/$sub", { tools => undef, plan => 'auto' },
     token => $tb)->{status}, 200, 'and who needs no approval');
 
 
+# what another tenant has, and does not share, cannot be told from what it has
+# not
+
+$t->must(POST => '/v1/tenants/acme/apis', { name => 'hidden', kind => 'rest',
+    upstream => { targets => [{ url => 'http://127.0.0.1:1' }] } });
+$t->must(POST => '/v1/tenants/acme/apis/hidden/publish');
+my %answers;
+for my $try (['acme', 'hidden', 'auto'], ['acme', 'hidden', 'none'],
+             ['acme', 'none', 'auto'], ['acme', 'none', 'none'],
+             ['none', 'hidden', 'auto'], ['acme', 'mcp', 'none']) {
+    $r = $t->api(POST => $subs, { application => 'eve', api => $try->[1],
+        target_tenant => $try->[0], plan => $try->[2] }, token => $tb);
+    delete $r->{json}{request_id};
+    $answers{ $r->{status} . json_encode($r->{json}) }++;
+}
+is(scalar keys %answers, 1, 'one answer to whatever is missing')
+    or diag(join "\n", keys %answers);
+like((keys %answers)[0], qr/^404/, 'it is not there');
+
+
 # strangers do not fill the memory that is there for bodies
 
 my @strangers = map {

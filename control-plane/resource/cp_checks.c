@@ -496,6 +496,10 @@ cp_subscription_target(cp_req_t *r, cp_tx_t *tx, cp_json_t *sub)
                           || (strcmp(audience, "partner") == 0
                               && cp_is_partner(row, tenant))))))
     {
+        if (!own) {
+            return cp_err_set(&r->err, "not_found", CP_NOT_ABROAD);
+        }
+
         (void) cp_fault_at(r, sub, res->kind, "there is no such %s",
                            res->kind);
         return cp_err_set(&r->err, "not_found", "there is no such %s",

@@ -273,6 +273,14 @@ cp_resolve_one(const cp_resolve_t *ctx, const char *path,
         return CP_OK;
     }
 
+    /* abroad: which of them there is not, is not told */
+
+    if (f->scope && parent && (ctx->tenant == NULL
+                               || strcmp(parent, ctx->tenant) != 0))
+    {
+        return cp_err_set(ctx->v->err, "not_found", CP_NOT_ABROAD);
+    }
+
     rc = cp_err_field(ctx->v->err, ctx->v->document, val->line, path,
                       "there is no %s \"%s\"", f->ref, val->s);
 

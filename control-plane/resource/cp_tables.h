@@ -18,6 +18,8 @@
 #define CP_LIST_DEFAULT    100
 #define CP_GRACE_MAX_S     2592000
 #define CP_GRACE_S         86400
+/* Of a subscription to another tenant's: one answer to whatever is missing. */
+#define CP_NOT_ABROAD      "there is no such api, server or plan there"
 #define CP_DIFF_VALUE_MAX  4096      /* longer ones: their digest            */
 
 #define cp_is_column(f)  (((f)->flags & (CP_ONCE|CP_DERIVED)) == 0)
