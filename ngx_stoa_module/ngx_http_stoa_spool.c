@@ -618,9 +618,9 @@ ngx_http_stoa_spool_json(stoa_buf_t *b,
 
 
 /*
- * The counter file may have been damaged.  A batch that is no JSON, or has what
- * is no identifier and no number, would be refused for ever, and those behind
- * it would wait.
+ * The counter file may have been damaged.  A batch that is no JSON, or with
+ * what is no identifier and no number, would be refused for ever, and those
+ * behind it would wait.
  */
 
 static void
