@@ -51,6 +51,7 @@ my %gw = (wait => 0, workers => 2, http => 'stoa_usage_interval 300ms;',
           store => 'counters=1m size=64m');
 $t->gateway(%gw);
 $f->ready or die 'not ready';
+wait_until { my @w = $t->workers; @w == 2 } 10;
 my $pids = join ' ', sort $t->workers;
 calls(3, 'room');
 
@@ -83,6 +84,7 @@ $t->stop('gw');
 $t->start_nginx('gw');
 $ok = wait_until { $t->get('/stoa/ready')->{status} == 200 } 10;
 is($ok, 1, 'a start on a full disk is ready');
+wait_until { my @w = $t->workers; @w == 2 } 10;
 $pids = join ' ', sort $t->workers;
 calls(5, 'after a restart');
 

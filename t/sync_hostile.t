@@ -115,6 +115,7 @@ sub memory {
 sub lines { return scalar(my @l = $t->log_lines('gw', 'error.log')) }
 
 is(call(), 200, 'a call');
+wait_until { my @w = $t->workers; @w == 2 } 10;
 my @pids = sort $t->workers;
 my $sanitized = $t->{asan} || ($ENV{STOA_OBJS} // '') =~ /asan/;
 
