@@ -41,6 +41,10 @@ for my $round (1 .. 2) {
     ok((wait_until { call()->{status} == 200 } 10),
        "$round: given back by killed workers");
     $_->close for @c;
+
+    # the two may have been held by two workers, each given back by itself
+    ok((wait_until { ($t->metrics->{stoa_in_flight} // 1) == 0 } 10),
+       "$round: both of them");
 }
 
 # 2 x (2 slow + 1) of the 10 were used, the kills gave none back
