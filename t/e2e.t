@@ -163,15 +163,16 @@ ok((wait_until { call() == 200 } 2), 'resumed: 200');
 # the usage equals the log (MCP answers without a tool have no api to count for)
 
 my $usage;
-my $rest_served = grep { m{^200 \S+ /apis/} } $t->log_lines;
-my $rest_counted = 0;
+my ($rest_served, $rest_counted) = (0, 0);
 wait_until {
+    # a line is written after its answer
+    $rest_served = grep { m{^200 \S+ /apis/} } $t->log_lines;
     $usage = $t->api('GET', '/v1/tenants/acme/usage?by=application,api');
     $rest_counted = 0;
     for (@{ $usage->{json}{items} || [] }) {
         $rest_counted += $_->{c2xx} // 0 if ($_->{api} // '') =~ /echo/;
     }
-    $rest_counted >= $rest_served;
+    $rest_served && $rest_counted >= $rest_served;
 } 20;
 is($rest_counted, $rest_served, 'usage counted equals calls answered')
     or diag($usage->{body});
