@@ -451,13 +451,41 @@ ngx_http_stoa_mcp_ping(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 }
 
 
+/* The versions that every upstream of the endpoint speaks, newest first, as a
+ * JSON array; all of ours where there is no view. */
+
+static void
+ngx_http_stoa_mcp_supported(stoa_buf_t *b, ngx_http_stoa_mcp_view_t *view)
+{
+    ngx_str_t   name;
+    ngx_uint_t  i, first;
+
+    first = 1;
+    stoa_buf_addz(b, "[");
+
+    for (i = NGX_HTTP_STOA_MCP_VERSIONS; i-- > 0; /* void */) {
+
+        if (view && (ngx_http_stoa_mcp_versions[i].modern
+                     ? !view->serves_modern : !view->serves_legacy))
+        {
+            continue;
+        }
+
+        name = ngx_http_stoa_mcp_versions[i].name;
+        stoa_buf_addf(b, "%s\"%.*s\"", first ? "" : ",", (int) name.len,
+                      name.data);
+        first = 0;
+    }
+
+    stoa_buf_addz(b, "]");
+}
+
+
 static ngx_int_t
 ngx_http_stoa_mcp_discover(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
     ngx_int_t                  rc;
-    ngx_uint_t                 i, first;
     stoa_buf_t                 b, info, text;
-    ngx_str_t                  name;
     ngx_http_stoa_mcp_view_t  *view;
 
     view = ngx_http_stoa_mcp_view(r, ctx, 1);
@@ -472,25 +500,9 @@ ngx_http_stoa_mcp_discover(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     ngx_http_stoa_mcp_about(r, ctx, &info, &text);
     ngx_http_stoa_mcp_head(&b, ctx->mcp);
 
-    stoa_buf_addz(&b, "\"resultType\":\"complete\",\"supportedVersions\":[");
-
-    first = 1;
-
-    for (i = NGX_HTTP_STOA_MCP_VERSIONS; i-- > 0; /* void */) {
-
-        if (ngx_http_stoa_mcp_versions[i].modern ? !view->serves_modern
-                                                 : !view->serves_legacy)
-        {
-            continue;
-        }
-
-        name = ngx_http_stoa_mcp_versions[i].name;
-        stoa_buf_addf(&b, "%s\"%.*s\"", first ? "" : ",", (int) name.len,
-                      name.data);
-        first = 0;
-    }
-
-    stoa_buf_addz(&b, "],\"capabilities\":{\"tools\":{}}");
+    stoa_buf_addz(&b, "\"resultType\":\"complete\",\"supportedVersions\":");
+    ngx_http_stoa_mcp_supported(&b, view);
+    stoa_buf_addz(&b, ",\"capabilities\":{\"tools\":{}}");
     stoa_buf_add(&b, text.data, text.len);
     stoa_buf_addf(&b, ",\"ttlMs\":%d,\"cacheScope\":\"private\",\"_meta\":"
                   "{\"io.modelcontextprotocol/serverInfo\":",
@@ -664,9 +676,8 @@ ngx_int_t
 ngx_http_stoa_mcp_error(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     const ngx_http_stoa_refusal_t *row, ngx_str_t *detail, ngx_str_t *body)
 {
-    ngx_str_t                  id, name, text;
+    ngx_str_t                  id, text;
     stoa_buf_t                 b;
-    ngx_uint_t                 i, first;
     ngx_http_stoa_mcp_t       *mcp;
     ngx_http_stoa_mcp_view_t  *view;
 
@@ -692,25 +703,9 @@ ngx_http_stoa_mcp_error(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
     if (row == &ngx_http_stoa_refusals[NGX_HTTP_STOA_REFUSE_MCP_VERSION]) {
         view = ngx_http_stoa_mcp_view(r, ctx, 1);
-        first = 1;
 
-        stoa_buf_addz(&b, ",\"supported\":[");
-
-        for (i = NGX_HTTP_STOA_MCP_VERSIONS; i-- > 0; /* void */) {
-
-            if (view && (ngx_http_stoa_mcp_versions[i].modern
-                         ? !view->serves_modern : !view->serves_legacy))
-            {
-                continue;
-            }
-
-            name = ngx_http_stoa_mcp_versions[i].name;
-            stoa_buf_addf(&b, "%s\"%.*s\"", first ? "" : ",",
-                          (int) name.len, name.data);
-            first = 0;
-        }
-
-        stoa_buf_addz(&b, "]");
+        stoa_buf_addz(&b, ",\"supported\":");
+        ngx_http_stoa_mcp_supported(&b, view);
 
         if (mcp->msg.meta_version.start) {
             stoa_buf_addz(&b, ",\"requested\":");
