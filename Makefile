@@ -67,7 +67,8 @@ LIBS_CTL = -lyaml -lcurl -lcrypto -lz -lpthread -lm
 CORE_SRC := $(wildcard ngx_stoa_module/core/*.c)
 MODULE_SRC := $(wildcard ngx_stoa_module/*.c)
 CTL_SRC := $(wildcard control-plane/stoactl/*.c)
-UTIL_SRC := $(wildcard control-plane/util/*.c) control-plane/cp_err.c
+UTIL_SRC := $(filter-out %/cp_conf.c %/cp_metrics.c, \
+	$(wildcard control-plane/base/*.c))
 CONTROL_SRC := $(filter-out $(CTL_SRC), \
 	$(wildcard control-plane/*.c control-plane/*/*.c))
 UNIT_SRC := $(wildcard t/unit/*.c)

@@ -7,7 +7,7 @@
 #include <time.h>
 
 #include "cp_jobs.h"
-#include "cp_metrics.h"
+#include "base/cp_metrics.h"
 
 
 static const cp_job_t  cp_jobs[] = {

@@ -9,7 +9,7 @@
 #define CP_JOBS_H
 
 
-#include "cp_app.h"
+#include "op/cp_app.h"
 
 
 typedef struct {

@@ -14,7 +14,7 @@
 #include "cp_jobs.h"
 #include "feed/cp_feed.h"
 #include "http/cp_call.h"
-#include "util/cp_log.h"
+#include "base/cp_log.h"
 
 
 #define CP_MAIN_ARENA_MAX   (16 * 1024 * 1024)

@@ -8,10 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../cp_app.h"
-#include "../feed/cp_feed.h"
-#include "../feed/cp_query.h"
-#include "cp_apply_run.h"
+#include "op/cp_app.h"
+#include "feed/cp_feed.h"
+#include "http/cp_query.h"
+#include "apply/cp_apply_run.h"
 
 
 #define CP_APPLY_POLL_MS  500      /* another replica hears the gateways     */

@@ -10,7 +10,7 @@
 #define CP_APPLY_H
 
 
-#include "../resource/cp_resource.h"
+#include "resource/cp_resource.h"
 
 
 #define CP_APPLY_DOCUMENTS_MAX   10000

@@ -9,9 +9,9 @@
 
 #include <string.h>
 
-#include "../auth/cp_auth.h"
-#include "../resource/cp_tables.h"
-#include "cp_apply_run.h"
+#include "auth/cp_auth.h"
+#include "resource/cp_tables.h"
+#include "apply/cp_apply_run.h"
 
 
 typedef struct {

@@ -7,7 +7,7 @@
 #define CP_APPLY_RUN_H
 
 
-#include "cp_document.h"
+#include "apply/cp_document.h"
 
 
 #define CP_APPLY_TENANTS   1024        /* buckets                           */

@@ -4,8 +4,8 @@
 
 #include <string.h>
 
-#include "../resource/cp_tables.h"
-#include "cp_document.h"
+#include "resource/cp_tables.h"
+#include "apply/cp_document.h"
 
 
 static void cp_diff_fields(cp_arena_t *a, const cp_field_t *fields,

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../resource/cp_tables.h"
-#include "cp_document.h"
+#include "resource/cp_tables.h"
+#include "apply/cp_document.h"
 
 
 #define CP_DOCUMENT_SCRATCH  ((size_t) 64 * 1024 * 1024)

@@ -10,7 +10,7 @@
 #define CP_DOCUMENT_H
 
 
-#include "cp_apply.h"
+#include "apply/cp_apply.h"
 
 
 typedef enum { CP_ACTION_NONE, CP_ACTION_CREATE, CP_ACTION_UPDATE,

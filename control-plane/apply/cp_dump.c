@@ -6,11 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../auth/cp_auth.h"
-#include "../cp_app.h"
-#include "../feed/cp_query.h"
-#include "../resource/cp_tables.h"
-#include "cp_document.h"
+#include "auth/cp_auth.h"
+#include "op/cp_app.h"
+#include "http/cp_query.h"
+#include "resource/cp_tables.h"
+#include "apply/cp_document.h"
 
 
 #define CP_DUMP_MAX    (512 * 1024 * 1024)

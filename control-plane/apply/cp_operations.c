@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../resource/cp_tables.h"
-#include "../feed/cp_feed.h"
-#include "cp_apply_run.h"
+#include "resource/cp_tables.h"
+#include "feed/cp_feed.h"
+#include "apply/cp_apply_run.h"
 
 
 typedef struct {

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../resource/cp_tables.h"
-#include "cp_apply_run.h"
+#include "resource/cp_tables.h"
+#include "apply/cp_apply_run.h"
 
 
 typedef struct {

@@ -5,8 +5,8 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "../cp_app.h"
-#include "cp_audit.h"
+#include "op/cp_app.h"
+#include "audit/cp_audit.h"
 
 
 #define CP_AUDIT_COLUMNS                                                      \

@@ -15,7 +15,7 @@
 #define CP_AUDIT_H
 
 
-#include "../http/cp_http.h"
+#include "http/cp_http.h"
 
 
 #define CP_AUDIT_DIFF_MAX   (256 * 1024)

@@ -8,8 +8,8 @@
 
 #include <string.h>
 
-#include "../cp_app.h"
-#include "cp_auth.h"
+#include "op/cp_app.h"
+#include "auth/cp_auth.h"
 
 
 #define CP_JWS_ISSUER  "stoa-gateway"

@@ -11,12 +11,12 @@
 #include <strings.h>
 #include <unistd.h>
 
-#include "../audit/cp_audit.h"
-#include "../cp_app.h"
-#include "../cp_metrics.h"
-#include "../feed/cp_feed.h"
-#include "../resource/cp_tables.h"
-#include "cp_auth.h"
+#include "audit/cp_audit.h"
+#include "op/cp_app.h"
+#include "base/cp_metrics.h"
+#include "feed/cp_feed.h"
+#include "resource/cp_tables.h"
+#include "auth/cp_auth.h"
 
 
 /* A verified token, by the digest of the whole of it. */

@@ -11,7 +11,7 @@
 #define CP_AUTH_H
 
 
-#include "../http/cp_http.h"
+#include "http/cp_http.h"
 
 
 #define CP_AUTH_CACHE       512

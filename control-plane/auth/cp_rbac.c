@@ -4,8 +4,8 @@
 
 #include <string.h>
 
-#include "../cp_app.h"
-#include "cp_auth.h"
+#include "op/cp_app.h"
+#include "auth/cp_auth.h"
 
 
 #define VIEWER    CP_ROLE_VIEWER

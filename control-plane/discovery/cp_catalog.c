@@ -4,8 +4,8 @@
 
 #include <string.h>
 
-#include "../../ngx_stoa_module/core/stoa_key.h"
-#include "cp_discovery.h"
+#include "core/stoa_key.h"
+#include "discovery/cp_discovery.h"
 
 
 #define CP_MODERN  "2026-07-28"

@@ -8,10 +8,10 @@
 
 #include <curl/curl.h>
 
-#include "../auth/cp_auth.h"
-#include "../cp_jobs.h"
-#include "../resource/cp_tables.h"
-#include "cp_discovery.h"
+#include "auth/cp_auth.h"
+#include "cp_jobs.h"
+#include "resource/cp_tables.h"
+#include "discovery/cp_discovery.h"
 
 
 typedef enum { CP_Q_FREE, CP_Q_WAITING, CP_Q_RUNNING } cp_queue_state_e;

@@ -17,8 +17,8 @@
 #define CP_DISCOVERY_H
 
 
-#include "../cp_app.h"
-#include "../util/cp_json.h"
+#include "op/cp_app.h"
+#include "base/cp_json.h"
 
 
 #define CP_DISCOVERY_THREADS      4

@@ -6,10 +6,10 @@
 
 #include <string.h>
 
-#include "../auth/cp_auth.h"
-#include "../feed/cp_feed.h"
-#include "../resource/cp_tables.h"
-#include "cp_discovery.h"
+#include "auth/cp_auth.h"
+#include "feed/cp_feed.h"
+#include "resource/cp_tables.h"
+#include "discovery/cp_discovery.h"
 
 
 typedef struct {

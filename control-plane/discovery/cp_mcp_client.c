@@ -11,8 +11,8 @@
 
 #include <curl/curl.h>
 
-#include "../../ngx_stoa_module/core/stoa_sse.h"
-#include "cp_discovery.h"
+#include "core/stoa_sse.h"
+#include "discovery/cp_discovery.h"
 
 
 #define CP_MCP_SESSION_MAX  1024

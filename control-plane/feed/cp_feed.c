@@ -5,7 +5,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "cp_feed.h"
+#include "feed/cp_feed.h"
 
 
 /*

@@ -15,7 +15,7 @@
 #define CP_FEED_H
 
 
-#include "../resource/cp_resource.h"
+#include "resource/cp_resource.h"
 
 
 #define CP_FEED_EPOCH_LEN      16

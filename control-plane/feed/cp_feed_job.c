@@ -5,8 +5,8 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "../cp_jobs.h"
-#include "cp_usage.h"
+#include "cp_jobs.h"
+#include "feed/cp_usage.h"
 
 
 #define CP_FEED_JOB_ARENA  (16 * 1024 * 1024)

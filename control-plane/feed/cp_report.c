@@ -5,7 +5,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "cp_feed.h"
+#include "feed/cp_feed.h"
 
 
 static bool cp_report_valid(const cp_json_t *v, const cp_report_field_t *f);

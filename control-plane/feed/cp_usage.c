@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../cp_app.h"
-#include "../cp_metrics.h"
-#include "cp_usage.h"
+#include "op/cp_app.h"
+#include "base/cp_metrics.h"
+#include "feed/cp_usage.h"
 
 
 #define CP_USAGE_COUNT_MAX  ((int64_t) 1 << 40)

@@ -9,7 +9,7 @@
 #define CP_USAGE_H
 
 
-#include "cp_feed.h"
+#include "feed/cp_feed.h"
 
 
 #define CP_USAGE_BUCKETS        16

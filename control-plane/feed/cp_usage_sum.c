@@ -5,10 +5,10 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "../auth/cp_auth.h"
-#include "../cp_app.h"
-#include "cp_query.h"
-#include "cp_usage.h"
+#include "auth/cp_auth.h"
+#include "op/cp_app.h"
+#include "http/cp_query.h"
+#include "feed/cp_usage.h"
 
 
 #define CP_USAGE_NO_STEP   ((int64_t) 1 << 62)     /* all starts become 0    */

@@ -4,9 +4,9 @@
 
 #include <netinet/in.h>
 
-#include "../util/cp_log.h"
-#include "cp_call.h"
-#include "cp_listen.h"
+#include "base/cp_log.h"
+#include "http/cp_call.h"
+#include "http/cp_listen.h"
 
 
 #define CP_ACCESS_METHOD  32       /* bytes of what a client says in a line  */

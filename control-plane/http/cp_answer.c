@@ -7,8 +7,8 @@
 #include <string.h>
 #include <strings.h>
 
-#include "../cp_err.h"
-#include "cp_call.h"
+#include "base/cp_err.h"
+#include "http/cp_call.h"
 
 
 #define CP_ANSWER_BLOCK  65536

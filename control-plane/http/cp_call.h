@@ -16,8 +16,8 @@
 #include <pthread.h>
 #include <zlib.h>
 
-#include "../cp_app.h"
-#include "../cp_metrics.h"
+#include "op/cp_app.h"
+#include "base/cp_metrics.h"
 
 
 #define CP_CALL_HEADERS_MAX   64

@@ -11,9 +11,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../util/cp_log.h"
-#include "cp_call.h"
-#include "cp_listen.h"
+#include "base/cp_log.h"
+#include "http/cp_call.h"
+#include "http/cp_listen.h"
 
 
 #define CP_HTTP_READ_MS  1000      /* for half a request, at the end         */

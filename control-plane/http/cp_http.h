@@ -16,7 +16,7 @@
 #define CP_HTTP_H
 
 
-#include "../store/cp_db.h"
+#include "store/cp_db.h"
 
 
 #define CP_REQUEST_ID_MAX  64
@@ -115,7 +115,7 @@ cp_rc_t cp_req_stream(cp_req_t *r, int status, const char *content_type,
  * CP_AUTH_NONE; fills r->actor or r->err. */
 cp_rc_t cp_auth_check(cp_req_t *r) CP_MUST_CHECK;
 
-/* http/cp_routes.c: the n-th row of all areas' tables together (each ended by
+/* cp_routes.c: the n-th row of all areas' tables together (each ended by
  * a NULL method); NULL past the end. */
 const cp_route_t *cp_route_at(unsigned n);
 

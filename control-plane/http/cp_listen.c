@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "cp_listen.h"
+#include "http/cp_listen.h"
 
 
 #define CP_LISTEN_BACKLOG  1024

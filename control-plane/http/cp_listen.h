@@ -8,7 +8,7 @@
 
 #include <sys/socket.h>
 
-#include "../cp.h"
+#include "base/cp.h"
 
 
 cp_rc_t cp_listen(const char *address, int *fd, bool *v6, cp_err_t *err)

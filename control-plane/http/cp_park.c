@@ -12,7 +12,7 @@
 
 #include <errno.h>
 
-#include "cp_call.h"
+#include "http/cp_call.h"
 
 
 #define CP_PARK_PAUSE_MS  5

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "cp_call.h"
+#include "http/cp_call.h"
 
 
 /* Content types of bodies; `+json` is any application/...+json. */

@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../ngx_stoa_module/core/stoa_json.h"
-#include "cp_call.h"
+#include "core/stoa_json.h"
+#include "http/cp_call.h"
 
 
 typedef struct {

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "cp_call.h"
+#include "http/cp_call.h"
 
 
 #define CP_WORKER_PAUSE_US  5000   /* before a transaction is run again     */

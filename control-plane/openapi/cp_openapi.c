@@ -4,10 +4,10 @@
 
 #include <string.h>
 
-#include "../auth/cp_auth.h"
-#include "../cp_app.h"
-#include "../cp_err.h"
-#include "cp_openapi.h"
+#include "auth/cp_auth.h"
+#include "op/cp_app.h"
+#include "base/cp_err.h"
+#include "openapi/cp_openapi.h"
 
 
 typedef struct {

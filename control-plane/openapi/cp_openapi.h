@@ -9,7 +9,7 @@
 #define CP_OPENAPI_H
 
 
-#include "../resource/cp_resource.h"
+#include "resource/cp_resource.h"
 
 
 /* What the tables of routes do not say of a route that is no resource's. */

@@ -3,7 +3,7 @@
  * answers of the routes that are no resource's.
  */
 
-#include "cp_openapi.h"
+#include "openapi/cp_openapi.h"
 
 
 #define REF(name)  "{\"$ref\":\"#/components/schemas/" name "\"}"

@@ -4,8 +4,8 @@
 
 #include <string.h>
 
-#include "../feed/cp_usage.h"
-#include "cp_openapi.h"
+#include "feed/cp_usage.h"
+#include "openapi/cp_openapi.h"
 
 
 typedef struct {

@@ -4,9 +4,9 @@
 
 #include <string.h>
 
-#include "../cp_app.h"
-#include "../feed/cp_usage.h"
-#include "cp_platform.h"
+#include "op/cp_app.h"
+#include "feed/cp_usage.h"
+#include "platform/cp_platform.h"
 
 
 #define CP_DAY_MS  86400000LL

@@ -15,7 +15,7 @@
 #define CP_PLATFORM_H
 
 
-#include "../http/cp_http.h"
+#include "http/cp_http.h"
 
 
 #define CP_PLATFORM_WORDS        6

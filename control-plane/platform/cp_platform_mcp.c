@@ -14,9 +14,9 @@
 
 #include <string.h>
 
-#include "../../ngx_stoa_module/core/stoa_jsonrpc.h"
-#include "../auth/cp_auth.h"
-#include "cp_platform.h"
+#include "core/stoa_jsonrpc.h"
+#include "auth/cp_auth.h"
+#include "platform/cp_platform.h"
 
 
 #define CP_MCP_LEGACY   0x01

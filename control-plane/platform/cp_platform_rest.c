@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cp_platform.h"
+#include "platform/cp_platform.h"
 
 
 static cp_rc_t

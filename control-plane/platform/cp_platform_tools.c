@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#include "cp_platform.h"
+#include "platform/cp_platform.h"
 
 
 #define A_END  { NULL, 0, false, 0, 0, 0, NULL, NULL }

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#include "cp_tables.h"
+#include "resource/cp_tables.h"
 
 
 #define CP_TOUCHED_SLOTS  1024

@@ -5,7 +5,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "cp_tables.h"
+#include "resource/cp_tables.h"
 
 
 #define CP_DEPEND_PORTION  100

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "cp_tables.h"
+#include "resource/cp_tables.h"
 
 
 typedef struct cp_name_s  cp_name_t;

@@ -8,10 +8,10 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "../audit/cp_audit.h"
-#include "../auth/cp_auth.h"
-#include "../feed/cp_feed.h"
-#include "cp_tables.h"
+#include "audit/cp_audit.h"
+#include "auth/cp_auth.h"
+#include "feed/cp_feed.h"
+#include "resource/cp_tables.h"
 
 
 static cp_rc_t cp_write_begin(cp_req_t *r, cp_tx_t *tx,

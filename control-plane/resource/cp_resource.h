@@ -1,13 +1,13 @@
 /*
  * Resources as tables: validation, SQL, JSON, filters, OpenAPI, audit diff
- * and apply all come from cp_resource_t rows (resource/cp_tables.c).
+ * and apply all come from cp_resource_t rows (kinds/cp_tables.c).
  */
 
 #ifndef CP_RESOURCE_H
 #define CP_RESOURCE_H
 
 
-#include "../http/cp_http.h"
+#include "http/cp_http.h"
 
 
 typedef enum {

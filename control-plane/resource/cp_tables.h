@@ -11,7 +11,7 @@
 #define CP_TABLES_H
 
 
-#include "cp_resource.h"
+#include "resource/cp_resource.h"
 
 
 #define CP_LIST_MAX        500

@@ -10,7 +10,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "cp_values.h"
+#include "resource/cp_values.h"
 
 
 #define CP_MERGE_MAX   4000000      /* members compared at one level        */

@@ -6,8 +6,8 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "../ngx_stoa_module/core/stoa_path.h"
-#include "cp_values.h"
+#include "core/stoa_path.h"
+#include "resource/cp_values.h"
 
 
 #define CP_CHOICE_MAX  256

@@ -15,7 +15,7 @@
 #define STOACTL_H
 
 
-#include "../util/cp_json.h"
+#include "base/cp_json.h"
 
 
 #define CTL_ARENA_MAX   (512 * 1024 * 1024)

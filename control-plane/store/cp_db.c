@@ -9,8 +9,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "../cp_metrics.h"
-#include "cp_db_driver.h"
+#include "base/cp_metrics.h"
+#include "store/cp_db_driver.h"
 
 
 #define CP_DB_ROWS_MAX   100000

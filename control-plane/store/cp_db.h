@@ -17,7 +17,7 @@
 #define CP_DB_H
 
 
-#include "../util/cp_json.h"
+#include "base/cp_json.h"
 
 
 typedef struct cp_db_s  cp_db_t;

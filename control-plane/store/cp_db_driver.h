@@ -7,7 +7,7 @@
 #define CP_DB_DRIVER_H
 
 
-#include "cp_db.h"
+#include "store/cp_db.h"
 
 
 #define CP_DB_STATEMENTS  128      /* prepared, per connection              */

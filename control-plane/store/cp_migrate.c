@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cp_db_driver.h"
+#include "store/cp_db_driver.h"
 
 
 #define CP_MIGRATIONS(row)                                                    \

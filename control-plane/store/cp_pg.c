@@ -10,12 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../ngx_stoa_module/core/stoa_key.h"
-#include "cp_db_driver.h"
+#include "core/stoa_key.h"
+#include "store/cp_db_driver.h"
 
 #if (CP_HAVE_PG)
 
-#include "cp_pg.h"
+#include "store/cp_pg.h"
 
 
 #define CP_PG_PARAMS_MAX  64

@@ -10,7 +10,7 @@
 #include <libpq-fe.h>
 #include <pthread.h>
 
-#include "cp_db_driver.h"
+#include "store/cp_db_driver.h"
 
 
 #define CP_PG_CHANNEL  "stoa_head"

@@ -11,7 +11,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "cp_pg.h"
+#include "store/cp_pg.h"
 
 
 #define CP_PG_RETRY_MS  1000

@@ -12,8 +12,8 @@
 
 #include <sqlite3.h>
 
-#include "../../ngx_stoa_module/core/stoa_key.h"
-#include "cp_db_driver.h"
+#include "core/stoa_key.h"
+#include "store/cp_db_driver.h"
 
 
 #define CP_SQLITE_PARAMS_MAX  64

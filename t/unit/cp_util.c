@@ -1,7 +1,7 @@
 /* Tests of arenas, times, keys, errors and metrics. */
 
-#include "cp_metrics.h"
-#include "util/cp_util.h"
+#include "base/cp_metrics.h"
+#include "base/cp_util.h"
 #include "tap.h"
 
 

@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "util/cp_json.h"
+#include "base/cp_json.h"
 #include "tap.h"
 
 

@@ -1,0 +1,597 @@
+/*
+ * Options: the table, and its readers for file, environment and flags.
+ */
+
+#include <ctype.h>
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cp_conf.h"
+#include "base/cp_json.h"
+
+
+#define CP_CONF_FILE_MAX  (1024 * 1024)
+
+
+typedef enum { CP_OPT_TEXT, CP_OPT_INT, CP_OPT_BOOL } cp_opt_type_e;
+
+typedef struct {
+    const char     *name;
+    cp_opt_type_e   type;
+    size_t          offset;
+    const char     *dflt;
+    int64_t         min;               /* TEXT: of the length               */
+    int64_t         max;
+    const char     *values;            /* " a b " or NULL                   */
+    const char     *doc;
+} cp_opt_t;
+
+#define cp_opt(name, type, dflt, min, max, values, doc)                       \
+    { #name, type, offsetof(cp_conf_t, name), dflt, min, max, values, doc }
+
+
+static const cp_opt_t  cp_opts[] = {
+    cp_opt(listen, CP_OPT_TEXT, "127.0.0.1:8400", 2, 280, NULL,
+           "address and port of the REST interface; port 0 picks one"),
+    cp_opt(database, CP_OPT_TEXT, "sqlite:stoa-control.db", 8, 2000, NULL,
+           "sqlite:PATH or postgresql://user:password@host/name"),
+    cp_opt(database_connections, CP_OPT_INT, "8", 2, 64, NULL,
+           "connections to the database, half of PostgreSQL's for writing"),
+    cp_opt(io_threads, CP_OPT_INT, "2", 1, 64, NULL,
+           "threads that read requests and send answers"),
+    cp_opt(worker_threads, CP_OPT_INT, "8", 1, 256, NULL,
+           "threads that handle requests"),
+    cp_opt(connections, CP_OPT_INT, "10000", 10, 200000, NULL,
+           "client connections at once"),
+    cp_opt(idle_timeout_s, CP_OPT_INT, "75", 1, 3600, NULL,
+           "a silent connection is closed after this many seconds"),
+    cp_opt(shutdown_timeout_s, CP_OPT_INT, "10", 0, 600, NULL,
+           "how long running requests may take to finish at the end"),
+    cp_opt(tls_certificate, CP_OPT_TEXT, "", 0, 1000, NULL,
+           "PEM file with the certificate chain; makes the interface HTTPS"),
+    cp_opt(tls_key, CP_OPT_TEXT, "", 0, 1000, NULL,
+           "PEM file with its key"),
+    cp_opt(pepper_file, CP_OPT_TEXT, "", 0, 1000, NULL,
+           "file with the secret that digests of credentials are keyed with"),
+    cp_opt(admin_token_file, CP_OPT_TEXT, "", 0, 1000, NULL,
+           "where the first platform-admin token is written when there is "
+           "none"),
+    cp_opt(upstream_ca_file, CP_OPT_TEXT, "", 0, 1000, NULL,
+           "PEM file with the CAs that discovery verifies MCP servers with; "
+           "the system's when empty"),
+    cp_opt(log_level, CP_OPT_TEXT, "info", 1, 10, " debug info warn error ",
+           "debug, info, warn or error"),
+    cp_opt(log_format, CP_OPT_TEXT, "text", 1, 10, " text json ",
+           "text or json"),
+    cp_opt(access_log, CP_OPT_BOOL, "true", 0, 0, NULL,
+           "one line per request")
+};
+
+#define CP_OPTS  (sizeof(cp_opts) / sizeof(cp_opts[0]))
+
+
+/* The places a value can come from, for messages. */
+
+typedef struct {
+    cp_arena_t  *arena;
+    cp_conf_t   *conf;
+    cp_err_t    *err;
+    const char  *place;                /* "conf/x.yaml:3", "--listen" ...   */
+} cp_conf_reader_t;
+
+
+static const cp_opt_t *
+cp_conf_find(const char *name, size_t len)
+{
+    size_t    k;
+    unsigned  i;
+
+    for (i = 0; i < CP_OPTS; i++) {
+
+        for (k = 0; k < len && cp_opts[i].name[k] != '\0'; k++) {
+            if (cp_opts[i].name[k] != ((name[k] == '-') ? '_' : name[k])) {
+                break;
+            }
+        }
+
+        if (k == len && cp_opts[i].name[k] == '\0') {
+            return &cp_opts[i];
+        }
+    }
+
+    return NULL;
+}
+
+
+static cp_rc_t
+cp_conf_bad(cp_conf_reader_t *rd, const cp_opt_t *opt, const char *why)
+{
+    /* the value is not repeated: it may be a password */
+
+    return cp_err_set(rd->err, "validation", "%s: %s %s", rd->place,
+                      opt->name, why);
+}
+
+
+static cp_rc_t
+cp_conf_set_text(cp_conf_reader_t *rd, const cp_opt_t *opt, const char *value)
+{
+    size_t        len;
+    char          word[64];
+    const char  **dst;
+
+    len = strlen(value);
+
+    if ((int64_t) len < opt->min || (int64_t) len > opt->max) {
+        (void) snprintf(word, sizeof(word), "must have %lld to %lld "
+                        "characters", (long long) opt->min,
+                        (long long) opt->max);
+        return cp_conf_bad(rd, opt, word);
+    }
+
+    if (opt->values != NULL) {
+
+        (void) snprintf(word, sizeof(word), " %s ", value);
+
+        if (strchr(value, ' ') != NULL || strstr(opt->values, word) == NULL) {
+            return cp_err_set(rd->err, "validation",
+                              "%s: %s must be one of:%.*s", rd->place,
+                              opt->name, (int) strlen(opt->values) - 1,
+                              opt->values);
+        }
+    }
+
+    dst = (const char **) ((char *) rd->conf + opt->offset);
+    *dst = cp_arena_strdup(rd->arena, value);
+
+    return (*dst != NULL) ? CP_OK : CP_ERROR;
+}
+
+
+static cp_rc_t
+cp_conf_set_int(cp_conf_reader_t *rd, const cp_opt_t *opt, const char *value)
+{
+    char       *end;
+    char        why[80];
+    long long   i;
+
+    errno = 0;
+    i = strtoll(value, &end, 10);
+
+    if (*value == '\0' || isspace((unsigned char) *value) || *end != '\0'
+        || errno != 0 || i < opt->min || i > opt->max)
+    {
+        (void) snprintf(why, sizeof(why), "must be a number from %lld to "
+                        "%lld", (long long) opt->min, (long long) opt->max);
+        return cp_conf_bad(rd, opt, why);
+    }
+
+    *(int64_t *) ((char *) rd->conf + opt->offset) = i;
+
+    return CP_OK;
+}
+
+
+static cp_rc_t
+cp_conf_set(cp_conf_reader_t *rd, const cp_opt_t *opt, const char *value)
+{
+    bool  yes;
+
+    switch (opt->type) {
+
+    case CP_OPT_TEXT:
+        return cp_conf_set_text(rd, opt, value);
+
+    case CP_OPT_INT:
+        return cp_conf_set_int(rd, opt, value);
+
+    case CP_OPT_BOOL:
+        break;
+    }
+
+    yes = strcmp(value, "true") == 0 || strcmp(value, "1") == 0
+          || strcmp(value, "on") == 0;
+
+    if (!yes && strcmp(value, "false") != 0 && strcmp(value, "0") != 0
+        && strcmp(value, "off") != 0)
+    {
+        return cp_conf_bad(rd, opt, "must be true or false");
+    }
+
+    *(bool *) ((char *) rd->conf + opt->offset) = yes;
+
+    return CP_OK;
+}
+
+
+static cp_rc_t
+cp_conf_named(cp_conf_reader_t *rd, const char *name, size_t len,
+    const char *value)
+{
+    const cp_opt_t  *opt;
+
+    opt = cp_conf_find(name, len);
+
+    if (opt == NULL) {
+        return cp_err_set(rd->err, "validation", "%s: unknown option "
+                          "\"%.*s\"", rd->place, (int) len, name);
+    }
+
+    return cp_conf_set(rd, opt, value);
+}
+
+
+static cp_rc_t
+cp_conf_yaml(cp_conf_reader_t *rd, const char *path, const char *text,
+    size_t len)
+{
+    cp_rc_t      rc;
+    cp_json_t   *docs, *v;
+    const char  *value;
+
+    rc = cp_yaml_parse(rd->arena, text, len, &docs, rd->err);
+
+    if (rc != CP_OK) {
+        return cp_err_set(rd->err, "validation", "%s: %s", path,
+                          rd->err->detail);
+    }
+
+    if (docs->n == 0 || (docs->n == 1 && docs->first->type == CP_JSON_NULL)) {
+        return CP_OK;
+    }
+
+    if (docs->n != 1 || docs->first->type != CP_JSON_OBJECT) {
+        return cp_err_set(rd->err, "validation", "%s: must be one list of "
+                          "\"name: value\"", path);
+    }
+
+    for (v = docs->first->first; v != NULL && rc == CP_OK; v = v->next) {
+
+        rd->place = cp_arena_printf(rd->arena, "%s:%u", path, v->line);
+        value = (v->type == CP_JSON_STRING) ? v->s
+                                            : cp_json_text(rd->arena, v,
+                                                           NULL);
+
+        if (v->type == CP_JSON_OBJECT || v->type == CP_JSON_ARRAY
+            || v->type == CP_JSON_NULL)
+        {
+            return cp_err_set(rd->err, "validation", "%s: %s must have one "
+                              "value", rd->place, v->key);
+        }
+
+        rc = cp_conf_named(rd, v->key, strlen(v->key), value);
+    }
+
+    return rc;
+}
+
+
+static char *
+cp_conf_trim(char *s)
+{
+    char  *end;
+
+    s += strspn(s, " \t\r");
+    end = s + strlen(s);
+
+    while (end > s && strchr(" \t\r", end[-1]) != NULL) {
+        end--;
+    }
+
+    *end = '\0';
+
+    return s;
+}
+
+
+static cp_rc_t
+cp_conf_lines(cp_conf_reader_t *rd, const char *path, char *text)
+{
+    char      *line, *next, *eq, *name;
+    cp_rc_t    rc;
+    unsigned   n;
+
+    for (rc = CP_OK, n = 1, line = text;
+         line != NULL && rc == CP_OK;
+         line = next, n++)
+    {
+        next = strchr(line, '\n');
+
+        if (next != NULL) {
+            *next++ = '\0';
+        }
+
+        line = cp_conf_trim(line);
+
+        if (line[0] == '\0' || line[0] == '#') {
+            continue;
+        }
+
+        rd->place = cp_arena_printf(rd->arena, "%s:%u", path, n);
+        eq = strchr(line, '=');
+
+        if (eq == NULL) {
+            return cp_err_set(rd->err, "validation", "%s: no \"name=value\"",
+                              rd->place);
+        }
+
+        *eq = '\0';
+        name = cp_conf_trim(line);
+        rc = cp_conf_named(rd, name, strlen(name), cp_conf_trim(eq + 1));
+    }
+
+    return rc;
+}
+
+
+static bool
+cp_conf_ends(const char *s, const char *end)
+{
+    size_t  len, n;
+
+    len = strlen(s);
+    n = strlen(end);
+
+    return len > n && strcmp(s + len - n, end) == 0;
+}
+
+
+static cp_rc_t
+cp_conf_file(cp_conf_reader_t *rd, const char *path)
+{
+    FILE    *f;
+    char    *text;
+    size_t   len;
+
+    f = fopen(path, "re");
+    if (f == NULL) {
+        return cp_err_set(rd->err, "validation", "cannot open \"%s\": %s",
+                          path, strerror(errno));
+    }
+
+    text = cp_arena_alloc(rd->arena, CP_CONF_FILE_MAX + 1);
+    if (text == NULL) {
+        (void) fclose(f);
+        return CP_ERROR;
+    }
+
+    len = fread(text, 1, CP_CONF_FILE_MAX, f);
+
+    if (ferror(f) || !feof(f)) {
+        (void) fclose(f);
+        return cp_err_set(rd->err, "validation", "\"%s\" cannot be read, or "
+                          "is larger than 1 MiB", path);
+    }
+
+    (void) fclose(f);
+
+    return (cp_conf_ends(path, ".yaml") || cp_conf_ends(path, ".yml")
+            || cp_conf_ends(path, ".json"))
+           ? cp_conf_yaml(rd, path, text, len)
+           : cp_conf_lines(rd, path, text);
+}
+
+
+/* Unknown names are let pass here: an orchestrator puts variables of its own
+ * (STOA_CONTROL_SERVICE_HOST) beside ours. */
+
+static cp_rc_t
+cp_conf_environment(cp_conf_reader_t *rd)
+{
+    char         name[80];
+    size_t       k;
+    cp_rc_t      rc;
+    unsigned     i;
+    const char  *value;
+
+    for (rc = CP_OK, i = 0; i < CP_OPTS && rc == CP_OK; i++) {
+
+        (void) snprintf(name, sizeof(name), "STOA_CONTROL_%s",
+                        cp_opts[i].name);
+
+        for (k = 0; name[k] != '\0'; k++) {
+            name[k] = (char) toupper((unsigned char) name[k]);
+        }
+
+        value = getenv(name);
+
+        if (value != NULL) {
+            rd->place = cp_arena_strdup(rd->arena, name);
+            rc = cp_conf_set(rd, &cp_opts[i], value);
+        }
+    }
+
+    return rc;
+}
+
+
+static void
+cp_conf_help(void)
+{
+    int       width;
+    unsigned  i;
+    char      name[64];
+
+    printf("usage: stoa-control [--config=FILE] [--OPTION=VALUE ...]\n\n"
+           "  --config=FILE   YAML (.yaml, .yml) or lines of name=value;\n"
+           "                  or STOA_CONTROL_CONFIG\n"
+           "  --check-config  reads the configuration, says what is wrong, "
+           "ends\n"
+           "  --version\n"
+           "  --help\n\n"
+           "Every option may stand in the file (listen: ...), in the "
+           "environment\n(STOA_CONTROL_LISTEN) or among the flags "
+           "(--listen=...); the later one wins.\n\n");
+
+    for (i = 0; i < CP_OPTS; i++) {
+
+        width = snprintf(name, sizeof(name), "%s", cp_opts[i].name);
+
+        for (/* void */; width >= 0; width--) {
+            if (name[width] == '_') {
+                name[width] = '-';
+            }
+        }
+
+        printf("  --%-22s %s", name, cp_opts[i].doc);
+
+        if (cp_opts[i].dflt[0] != '\0') {
+            printf(" [%s]", cp_opts[i].dflt);
+        }
+
+        printf("\n");
+    }
+}
+
+
+/* A flag's value: "--name=value" or the next argument; *i moves on. */
+
+static cp_rc_t
+cp_conf_flag(cp_conf_reader_t *rd, int argc, char **argv, int *i)
+{
+    size_t           len;
+    const char      *name, *value;
+    const cp_opt_t  *opt;
+
+    name = argv[*i] + 2;
+    len = strcspn(name, "=");
+    value = (name[len] == '=') ? name + len + 1 : NULL;
+
+    rd->place = cp_arena_printf(rd->arena, "--%.*s", (int) len, name);
+
+    if (strncmp(name, "config", len) == 0 && len == 6) {
+
+        /* it was read first, here only its value is stepped over */
+
+        *i += (value == NULL);
+        return CP_OK;
+    }
+
+    opt = cp_conf_find(name, len);
+
+    if (opt == NULL) {
+        return cp_err_set(rd->err, "validation", "unknown option \"--%.*s\", "
+                          "see --help", (int) len, name);
+    }
+
+    if (value == NULL) {
+
+        if (*i + 1 == argc) {
+            return cp_err_set(rd->err, "validation", "%s needs a value",
+                              rd->place);
+        }
+
+        value = argv[++*i];
+    }
+
+    return cp_conf_set(rd, opt, value);
+}
+
+
+/* Finds the file, and what is to be done instead of running. */
+
+static cp_rc_t
+cp_conf_scan(int argc, char **argv, const char **file, cp_conf_do_e *what,
+    cp_err_t *err)
+{
+    int  i;
+
+    *file = getenv("STOA_CONTROL_CONFIG");
+    *what = CP_CONF_RUN;
+
+    for (i = 1; i < argc; i++) {
+
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            cp_conf_help();
+            *what = CP_CONF_EXIT;
+
+        } else if (strcmp(argv[i], "--version") == 0) {
+            printf("stoa-control %s\n", CP_VERSION);
+            *what = CP_CONF_EXIT;
+
+        } else if (strcmp(argv[i], "--check-config") == 0) {
+            *what = CP_CONF_CHECK;
+
+        } else if (strncmp(argv[i], "--config=", 9) == 0) {
+            *file = argv[i] + 9;
+
+        } else if (strcmp(argv[i], "--config") == 0) {
+
+            if (i + 1 == argc) {
+                return cp_err_set(err, "validation", "--config needs a "
+                                  "value");
+            }
+
+            *file = argv[++i];
+
+        } else if (strncmp(argv[i], "--", 2) != 0) {
+            return cp_err_set(err, "validation", "unexpected argument "
+                              "\"%s\", see --help", argv[i]);
+
+        } else if (strchr(argv[i], '=') == NULL) {
+            i++;
+        }
+    }
+
+    return CP_OK;
+}
+
+
+static cp_rc_t
+cp_conf_together(const cp_conf_t *conf, cp_err_t *err)
+{
+    if ((conf->tls_certificate[0] == '\0') != (conf->tls_key[0] == '\0')) {
+        return cp_err_set(err, "validation", "tls_certificate and tls_key "
+                          "are needed together");
+    }
+
+    return CP_OK;
+}
+
+
+cp_rc_t
+cp_conf_load(cp_arena_t *a, int argc, char **argv, cp_conf_t *conf,
+    cp_conf_do_e *what, cp_err_t *err)
+{
+    int                i;
+    cp_rc_t            rc;
+    const char        *file;
+    cp_conf_reader_t   rd;
+
+    memset(conf, 0, sizeof(cp_conf_t));
+
+    rd.arena = a;
+    rd.conf = conf;
+    rd.err = err;
+    rd.place = "default";
+
+    rc = cp_conf_scan(argc, argv, &file, what, err);
+
+    if (rc != CP_OK || *what == CP_CONF_EXIT) {
+        return rc;
+    }
+
+    for (i = 0; i < (int) CP_OPTS && rc == CP_OK; i++) {
+        rc = cp_opts[i].dflt[0] != '\0' || cp_opts[i].type != CP_OPT_TEXT
+             ? cp_conf_set(&rd, &cp_opts[i], cp_opts[i].dflt)
+             : cp_conf_set_text(&rd, &cp_opts[i], "");
+    }
+
+    if (rc == CP_OK && file != NULL && file[0] != '\0') {
+        rc = cp_conf_file(&rd, file);
+    }
+
+    if (rc == CP_OK) {
+        rc = cp_conf_environment(&rd);
+    }
+
+    for (i = 1; i < argc && rc == CP_OK; i++) {
+        if (strcmp(argv[i], "--check-config") != 0) {
+            rc = cp_conf_flag(&rd, argc, argv, &i);
+        }
+    }
+
+    return (rc == CP_OK) ? cp_conf_together(conf, err) : rc;
+}

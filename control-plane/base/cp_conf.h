@@ -1,0 +1,45 @@
+/*
+ * Configuration of stoa-control: one table of options (cp_conf.c) behind the
+ * file (YAML, or lines of name=value), the environment (STOA_CONTROL_<NAME>)
+ * and the flags (--name=value), each later one winning.
+ *
+ * A new option is a member here and a row there.
+ */
+
+#ifndef CP_CONF_H
+#define CP_CONF_H
+
+
+#include "base/cp_util.h"
+
+
+typedef struct {
+    const char  *listen;               /* host:port                         */
+    const char  *database;             /* sqlite:PATH or postgresql://...   */
+    int64_t      database_connections;
+    int64_t      io_threads;
+    int64_t      worker_threads;
+    int64_t      connections;
+    int64_t      idle_timeout_s;
+    int64_t      shutdown_timeout_s;
+    const char  *tls_certificate;      /* "" none                           */
+    const char  *tls_key;
+    const char  *pepper_file;
+    const char  *admin_token_file;     /* first platform-admin token        */
+    const char  *upstream_ca_file;     /* "" the system's                   */
+    const char  *log_level;
+    const char  *log_format;
+    bool         access_log;
+} cp_conf_t;
+
+typedef enum { CP_CONF_RUN, CP_CONF_CHECK, CP_CONF_EXIT } cp_conf_do_e;
+
+
+/* Reads file, environment and flags.  On CP_DECLINED the message with its
+ * place ("stoa-control: conf/x.yaml:3: ...") is in `err`.  Texts live in the
+ * arena, which must live as long as the process. */
+cp_rc_t cp_conf_load(cp_arena_t *a, int argc, char **argv, cp_conf_t *conf,
+    cp_conf_do_e *what, cp_err_t *err) CP_MUST_CHECK;
+
+
+#endif /* CP_CONF_H */

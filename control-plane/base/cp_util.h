@@ -1,0 +1,45 @@
+/*
+ * Memory, text, time, random, digests, logging.
+ * Process: any of the control plane, stoactl.  Thread safe.
+ */
+
+#ifndef CP_UTIL_H
+#define CP_UTIL_H
+
+
+#include "base/cp.h"
+
+
+/* Arena: blocks freed together.  max bytes in all; past it NULL. */
+cp_arena_t *cp_arena_create(size_t max);
+void cp_arena_destroy(cp_arena_t *a);
+void *cp_arena_alloc(cp_arena_t *a, size_t size);      /* zeroed, aligned    */
+char *cp_arena_strndup(cp_arena_t *a, const char *s, size_t len);
+char *cp_arena_strdup(cp_arena_t *a, const char *s);
+char *cp_arena_printf(cp_arena_t *a, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+int64_t cp_time_ms(void);                              /* Unix              */
+int64_t cp_time_mono_ms(void);
+char *cp_time_format(cp_arena_t *a, int64_t ms);       /* RFC 3339, ms, Z   */
+bool cp_time_parse(const char *s, size_t len, int64_t *ms);
+
+void cp_random(void *dst, size_t len);                 /* aborts on failure */
+void cp_id_make(char dst[STOA_ID_LEN + 1]);
+/* A whole key stoa_<env>_<id>_...; dst STOA_KEY_MAX + 1. */
+void cp_key_make(char *dst, const char *env, const char *id);
+
+void cp_sha256(const void *data, size_t len, uint8_t out[32]);
+void cp_hmac_sha256(const void *key, size_t key_len, const void *data,
+    size_t len, uint8_t out[32]);
+char *cp_hex(cp_arena_t *a, const uint8_t *data, size_t len);
+
+/* One line on stderr, text or a JSON object; never a secret in it. */
+typedef enum { CP_LOG_DEBUG, CP_LOG_INFO, CP_LOG_WARN, CP_LOG_ERROR }
+    cp_log_level_e;
+void cp_log_setup(cp_log_level_e level, bool json);
+void cp_log(cp_log_level_e level, const char *area, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+
+#endif /* CP_UTIL_H */

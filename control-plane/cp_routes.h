@@ -1,0 +1,23 @@
+/*
+ * The tables that cp_routes.c puts together, one per area, each ended by a
+ * row whose method is NULL.  Constant after start.
+ */
+
+#ifndef CP_ROUTES_H
+#define CP_ROUTES_H
+
+
+#include "http/cp_http.h"
+
+
+extern const cp_route_t  cp_system_routes[];
+extern const cp_route_t  cp_resource_routes[];
+extern const cp_route_t  cp_audit_routes[];
+extern const cp_route_t  cp_apply_routes[];
+extern const cp_route_t  cp_feed_routes[];
+extern const cp_route_t  cp_openapi_routes[];
+extern const cp_route_t  cp_platform_routes[];
+extern const cp_route_t  cp_discovery_routes[];
+
+
+#endif /* CP_ROUTES_H */

@@ -1,0 +1,493 @@
+/*
+ * Reading the audit log.
+ */
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "auth/cp_auth.h"
+#include "op/cp_app.h"
+#include "rest/cp_list.h"
+#include "audit/cp_audit.h"
+
+
+#define CP_AUDIT_ARGS_MAX  16
+
+/* Query parameter, column. */
+static const struct {
+    const char  *name;
+    const char  *column;
+} cp_audit_filters[] = {
+    { "actor", "actor_name" },
+    { "action", "action" },
+    { "kind", "kind" },
+    { "resource", "resource" },
+    { "name", "resource_name" },
+    { "request_id", "request_id" },
+    { NULL, NULL }
+};
+
+/* one: a single chain, whose order is that of seq; else by time. */
+typedef struct {
+    cp_req_t    *r;
+    bool         one;
+    const char  *where;
+    cp_val_t     args[CP_AUDIT_ARGS_MAX];
+    unsigned     n;
+} cp_audit_query_t;
+
+
+static cp_rc_t cp_audit_get(cp_req_t *r);
+static cp_rc_t cp_audit_verify(cp_req_t *r);
+static cp_rc_t cp_audit_select(cp_req_t *r, cp_tx_t *tx,
+    const cp_audit_query_t *q, bool desc, int64_t limit, cp_rows_t *rows);
+static cp_rc_t cp_audit_where(cp_req_t *r, cp_tx_t *tx,
+    cp_audit_query_t *q, bool desc, const char *key);
+static cp_rc_t cp_audit_chain(cp_req_t *r, cp_tx_t *tx, const char **chain);
+static cp_rc_t cp_audit_time(cp_req_t *r, cp_audit_query_t *q,
+    const char *name, const char *op);
+static void cp_audit_and(cp_audit_query_t *q, const char *text,
+    cp_val_t arg);
+static cp_rc_t cp_audit_after(cp_req_t *r, cp_audit_query_t *q, bool desc,
+    const char *key);
+static cp_rc_t cp_audit_page(cp_req_t *r, cp_names_t *names,
+    const cp_rows_t *rows, int64_t limit, cp_json_t **page);
+static cp_rc_t cp_audit_chains(cp_req_t *r, cp_tx_t *tx, cp_rows_t *rows);
+static cp_rc_t cp_audit_verify_all(cp_req_t *r, cp_tx_t *tx,
+    cp_json_t **out);
+static bool cp_audit_known(const void *ctx, const char *name);
+
+
+const cp_route_t  cp_audit_routes[] = {
+    { "GET", "/v1/audit", CP_AUTH_ADMIN, "audit:read", cp_audit_get, NULL,
+      "Who did what, youngest first" },
+    { "GET", "/v1/audit/verify", CP_AUTH_ADMIN, "audit:read",
+      cp_audit_verify, NULL, "Check the hash chains of the audit log" },
+    { NULL, NULL, CP_AUTH_NONE, NULL, NULL, NULL, NULL }
+};
+
+
+static bool
+cp_audit_known(const void *ctx, const char *name)
+{
+    unsigned                  i;
+    static const char *const  more[] = { "tenant", "since", "until", "order",
+                                         NULL };
+
+    (void) ctx;
+
+    for (i = 0; cp_audit_filters[i].name; i++) {
+        if (strcmp(cp_audit_filters[i].name, name) == 0) {
+            return true;
+        }
+    }
+
+    for (i = 0; more[i]; i++) {
+        if (strcmp(more[i], name) == 0) {
+            return true;
+        }
+    }
+
+    return false;
+}
+
+
+/* *chain NULL: all of them; "": the platform's. */
+static cp_rc_t
+cp_audit_chain(cp_req_t *r, cp_tx_t *tx, const char **chain)
+{
+    cp_rc_t      rc;
+    const char  *name, *id;
+
+    name = cp_req_query(r, "tenant");
+    *chain = r->actor.tenant;
+
+    if (name == NULL) {
+        return CP_OK;
+    }
+
+    if (name[0] == '\0' && r->actor.tenant == NULL) {
+        *chain = "";
+        return CP_OK;
+    }
+
+    /* the log of a tenant that was deleted is still there, by its id */
+
+    if (r->actor.tenant == NULL && stoa_id_valid(name, strlen(name))) {
+        rc = cp_ref_find(tx, r->arena, &cp_res_tenant, NULL, name, &id,
+                         &r->err);
+        *chain = rc == CP_OK && id ? id : name;
+        return rc;
+    }
+
+    return cp_auth_tenant(r, tx, name, chain);
+}
+
+
+static cp_rc_t
+cp_audit_get(cp_req_t *r)
+{
+    bool               desc;
+    cp_rc_t            rc;
+    int64_t            limit;
+    cp_tx_t           *tx;
+    cp_rows_t          rows;
+    cp_json_t         *page;
+    cp_names_t         names;
+    const char        *key, *order;
+    cp_audit_query_t   q;
+
+    rc = cp_list_query(r, cp_audit_known, NULL);
+    if (rc == CP_OK) {
+        rc = cp_list_range(r, &limit, &key);
+    }
+
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    order = cp_req_query(r, "order");
+    desc = order == NULL || strcmp(order, "desc") == 0;
+
+    if (!desc && strcmp(order, "asc") != 0) {
+        return cp_err_set(&r->err, "bad_request",
+                          "order must be asc or desc");
+    }
+
+    rc = cp_tx_begin(r->app->db, false, &tx);
+    if (rc != CP_OK) {
+        return cp_err_set(&r->err, "unavailable", "the database is busy");
+    }
+
+    memset(&q, 0, sizeof(q));
+    q.r = r;
+
+    rc = cp_audit_where(r, tx, &q, desc, key);
+
+    if (rc == CP_OK) {
+        rc = cp_audit_select(r, tx, &q, desc, limit, &rows);
+    }
+
+    if (rc == CP_OK) {
+        page = NULL;
+        cp_names_init(&names, tx, r->arena, &r->err);
+        rc = cp_audit_page(r, &names, &rows, limit, &page);
+    }
+
+    cp_tx_rollback(tx);
+
+    return rc == CP_OK ? cp_req_answer(r, 200, page) : rc;
+}
+
+
+/* One row more than the page has: is there a next one? */
+static cp_rc_t
+cp_audit_select(cp_req_t *r, cp_tx_t *tx, const cp_audit_query_t *q,
+    bool desc, int64_t limit, cp_rows_t *rows)
+{
+    const char  *order;
+
+    order = q->one ? (desc ? "seq DESC" : "seq")
+            : desc ? "at DESC, tenant DESC, seq DESC" : "at, tenant, seq";
+
+    return cp_tx_query(tx, r->arena,
+                       cp_arena_printf(r->arena, "SELECT tenant, seq, at,"
+                           " actor_kind, actor_id, actor_name, action, kind,"
+                           " resource, resource_name, diff, request_id, hash"
+                           " FROM audit WHERE %s ORDER BY %s LIMIT %" PRId64,
+                           q->where, order, limit + 1),
+                       q->args, q->n, rows, &r->err);
+}
+
+
+static cp_rc_t
+cp_audit_where(cp_req_t *r, cp_tx_t *tx, cp_audit_query_t *q, bool desc,
+    const char *key)
+{
+    cp_rc_t      rc;
+    unsigned     i;
+    const char  *chain, *value;
+
+    q->where = "1 = 1";
+
+    rc = cp_audit_chain(r, tx, &chain);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    q->one = chain != NULL;
+
+    if (chain) {
+        cp_audit_and(q, "tenant =", cp_text(chain));
+    }
+
+    for (i = 0; cp_audit_filters[i].name; i++) {
+        value = cp_req_query(r, cp_audit_filters[i].name);
+
+        if (value) {
+            cp_audit_and(q, cp_arena_printf(r->arena, "%s =",
+                                            cp_audit_filters[i].column),
+                         cp_text(value));
+        }
+    }
+
+    rc = cp_audit_time(r, q, "since", "at >=");
+
+    if (rc == CP_OK) {
+        rc = cp_audit_time(r, q, "until", "at <");
+    }
+
+    return rc == CP_OK && key[0] ? cp_audit_after(r, q, desc, key) : rc;
+}
+
+
+static cp_rc_t
+cp_audit_time(cp_req_t *r, cp_audit_query_t *q, const char *name,
+    const char *op)
+{
+    int64_t      ms;
+    const char  *value;
+
+    value = cp_req_query(r, name);
+
+    if (value == NULL) {
+        return CP_OK;
+    }
+
+    if (!cp_time_parse(value, strlen(value), &ms)) {
+        return cp_err_set(&r->err, "bad_request",
+                          "%s must be a time as in RFC 3339", name);
+    }
+
+    cp_audit_and(q, op, cp_int(ms));
+
+    return CP_OK;
+}
+
+
+static void
+cp_audit_and(cp_audit_query_t *q, const char *text, cp_val_t arg)
+{
+    if (q->n == CP_AUDIT_ARGS_MAX) {
+        return;
+    }
+
+    q->args[q->n++] = arg;
+    q->where = cp_arena_printf(q->r->arena, "%s AND %s $%u", q->where, text,
+                               q->n);
+}
+
+
+/* The cursor is at:seq:tenant of the last row seen. */
+static cp_rc_t
+cp_audit_after(cp_req_t *r, cp_audit_query_t *q, bool desc, const char *key)
+{
+    char     *end;
+    int64_t   at, seq;
+
+    at = strtoll(key, &end, 10);
+    seq = *end == ':' ? strtoll(end + 1, &end, 10) : -1;
+
+    if (seq < 0 || *end != ':' || q->n + 3 > CP_AUDIT_ARGS_MAX) {
+        return cp_err_set(&r->err, "bad_request",
+                          "the cursor is not one of ours");
+    }
+
+    if (q->one) {
+        cp_audit_and(q, desc ? "seq <" : "seq >", cp_int(seq));
+        return CP_OK;
+    }
+
+    q->args[q->n] = cp_int(at);
+    q->args[q->n + 1] = cp_text(cp_arena_strdup(r->arena, end + 1));
+    q->args[q->n + 2] = cp_int(seq);
+    q->where = cp_arena_printf(r->arena, "%s AND (at, tenant, seq) %c ($%u,"
+                               " $%u, $%u)", q->where, desc ? '<' : '>',
+                               q->n + 1, q->n + 2, q->n + 3);
+    q->n += 3;
+
+    return CP_OK;
+}
+
+
+static cp_rc_t
+cp_audit_page(cp_req_t *r, cp_names_t *names, const cp_rows_t *rows,
+    int64_t limit, cp_json_t **page)
+{
+    cp_rc_t                   rc;
+    unsigned                  i, k;
+    cp_json_t                *items, *item, *diff;
+    cp_arena_t               *a;
+    const char               *name;
+    const cp_val_t           *c;
+    static const char *const  members[] = { NULL, "seq", NULL, "actor_kind",
+        "actor_id", "actor", "action", "kind", "resource", "name", NULL,
+        "request_id", "hash" };
+
+    a = r->arena;
+    items = cp_json_array(a);
+
+    for (i = 0; i < rows->rows && i < limit; i++) {
+        c = cp_cell(rows, i, 0);
+        item = cp_json_object(a);
+
+        rc = cp_names_get(names, &cp_res_tenant, c[0].p, &name);
+        if (rc == CP_OK) {
+            rc = cp_json_parse(a, c[10].p, c[10].len, &diff, &r->err);
+        }
+
+        if (rc != CP_OK) {
+            return cp_err_set(&r->err, "internal", "the log was not read");
+        }
+
+        cp_json_set(a, item, "at",
+                    cp_json_string(a, cp_time_format(a, c[2].i)));
+        cp_json_set(a, item, "tenant",
+                    cp_json_string(a, name ? name : c[0].p));
+
+        for (k = 0; k < sizeof(members) / sizeof(members[0]); k++) {
+            if (members[k]) {
+                cp_json_set(a, item, members[k],
+                            c[k].type == CP_VAL_INT
+                            ? cp_json_int(a, c[k].i)
+                            : cp_json_string(a, c[k].p));
+            }
+        }
+
+        cp_json_set(a, item, "diff", diff);
+        cp_json_push(items, item);
+    }
+
+    *page = cp_json_object(a);
+    cp_json_set(a, *page, "items", items);
+
+    if (rows->rows > limit) {
+        c = cp_cell(rows, (unsigned) limit - 1, 0);
+        cp_json_set(a, *page, "next",
+                    cp_json_string(a, cp_list_cursor(a,
+                        cp_arena_printf(a, "%" PRId64 ":%" PRId64 ":%s",
+                                        c[2].i, c[1].i, c[0].p))));
+    }
+
+    return CP_OK;
+}
+
+
+static bool
+cp_audit_verify_known(const void *ctx, const char *name)
+{
+    (void) ctx;
+
+    return strcmp(name, "tenant") == 0;
+}
+
+
+/* 200 either way: that the log was tampered with is the answer. */
+static cp_rc_t
+cp_audit_verify(cp_req_t *r)
+{
+    cp_rc_t     rc;
+    cp_tx_t    *tx;
+    cp_json_t  *out;
+
+    rc = cp_list_query(r, cp_audit_verify_known, NULL);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    rc = cp_tx_begin(r->app->db, false, &tx);
+    if (rc != CP_OK) {
+        return cp_err_set(&r->err, "unavailable", "the database is busy");
+    }
+
+    rc = cp_audit_verify_all(r, tx, &out);
+    cp_tx_rollback(tx);
+
+    return rc == CP_OK ? cp_req_answer(r, 200, out) : rc;
+}
+
+
+/* Also those that have lost their head, or all their rows. */
+static cp_rc_t
+cp_audit_chains(cp_req_t *r, cp_tx_t *tx, cp_rows_t *rows)
+{
+    cp_rc_t      rc;
+    const char  *chain;
+
+    rc = cp_audit_chain(r, tx, &chain);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    return chain
+           ? cp_tx_query(tx, r->arena, "SELECT $1", cp_args(cp_text(chain)),
+                         rows, &r->err)
+           : cp_tx_query(tx, r->arena, "SELECT tenant FROM audit_head"
+                         " UNION SELECT DISTINCT tenant FROM audit"
+                         " UNION SELECT id FROM tenants UNION SELECT ''"
+                         " ORDER BY 1", NULL, 0, rows, &r->err);
+}
+
+
+static cp_rc_t
+cp_audit_verify_all(cp_req_t *r, cp_tx_t *tx, cp_json_t **out)
+{
+    cp_rc_t      rc;
+    int64_t      events;
+    unsigned     i;
+    cp_rows_t    rows;
+    cp_json_t   *chains, *one, *bad;
+    cp_names_t   names;
+    cp_arena_t  *a;
+    const char  *chain, *name, *broken;
+
+    a = r->arena;
+
+    rc = cp_audit_chains(r, tx, &rows);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    cp_names_init(&names, tx, a, &r->err);
+    chains = cp_json_array(a);
+    events = 0;
+    broken = NULL;
+
+    for (i = 0; i < rows.rows; i++) {
+        chain = cp_cell(&rows, i, 0)->p;
+
+        rc = cp_audit_verify_chain(r, tx, chain, &one);
+        if (rc == CP_OK) {
+            rc = cp_names_get(&names, &cp_res_tenant, chain, &name);
+        }
+
+        if (rc != CP_OK) {
+            return rc;
+        }
+
+        name = name ? name : chain;
+        bad = cp_json_get(one, "broken");
+        events += cp_json_num(one, "checked", 0);
+        cp_json_set(a, one, "tenant", cp_json_string(a, name));
+        cp_json_push(chains, one);
+
+        if (bad && broken == NULL) {
+            broken = cp_arena_printf(a, "%s:%" PRId64 ": %s", name,
+                                     cp_json_num(bad, "seq", 0),
+                                     cp_json_str(bad, "why"));
+        }
+    }
+
+    *out = cp_json_object(a);
+    cp_json_set(a, *out, "ok", cp_json_bool(a, broken == NULL));
+    cp_json_set(a, *out, "events", cp_json_int(a, events));
+
+    if (broken) {
+        cp_json_set(a, *out, "broken_at", cp_json_string(a, broken));
+    }
+
+    cp_json_set(a, *out, "chains", chains);
+
+    return CP_OK;
+}

@@ -1,0 +1,414 @@
+/*
+ * What gateways say about themselves, and what is derived from it.
+ */
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "apply/cp_apply.h"
+#include "op/cp_app.h"
+#include "feed/cp_feed.h"
+
+
+#define CP_GATEWAY_DOUBTS    256
+#define CP_GATEWAY_DOUBT_MS  600000
+
+
+typedef struct {
+    char     id[STOA_ID_LEN + 1];
+    bool     due;                  /* not told yet                          */
+    int64_t  since;                /* monotonic ms, 0: the row is free      */
+} cp_doubt_t;
+
+static struct {
+    pthread_mutex_t  lock;
+    cp_doubt_t       row[CP_GATEWAY_DOUBTS];
+} cp_doubts = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+typedef struct {
+    cp_feed_head_t  head;
+    int64_t         verdict;       /* column of gateway_status              */
+    const char     *rejected;      /* JSON                                  */
+} cp_status_t;
+
+
+static cp_rc_t cp_status_rejected(cp_req_t *r, const cp_json_t *in,
+    const char **text);
+static cp_rc_t cp_status_judge(cp_req_t *r, cp_tx_t *tx, const cp_json_t *in,
+    cp_status_t *st);
+static cp_rc_t cp_status_store(cp_req_t *r, cp_tx_t *tx, const cp_json_t *in,
+    const cp_status_t *st);
+static bool cp_gateway_doubt(const char *id);
+static cp_rc_t cp_gateway_sync(cp_tx_t *tx, cp_arena_t *a,
+    const cp_rows_t *st, const char **sync, cp_err_t *err);
+
+
+const cp_report_field_t  cp_status_fields[] = {
+    { "epoch",       CP_REPORT_TEXT,  true,  CP_FEED_EPOCH_LEN },
+    { "rev",         CP_REPORT_INT,   true,  INT64_MAX },
+    { "digest",      CP_REPORT_HEX,   true,  32 },
+    { "version",     CP_REPORT_TEXT,  false, 64 },
+    { "nginx",       CP_REPORT_TEXT,  false, 64 },
+    { "uptime_s",    CP_REPORT_INT,   false, INT64_MAX },
+    { "workers",     CP_REPORT_INT,   false, INT32_MAX },
+    { "pid",         CP_REPORT_INT,   false, INT32_MAX },
+    { "rejected",    CP_REPORT_ARRAY, false, CP_REJECTED_MAX },
+    { "requests",    CP_REPORT_INT,   false, INT64_MAX },
+    { "connections", CP_REPORT_INT,   false, INT64_MAX },
+    { "store_bytes", CP_REPORT_INT,   false, INT64_MAX },
+    { "feed_age_ms", CP_REPORT_INT,   false, INT64_MAX },
+    { NULL, CP_REPORT_INT, false, 0 }
+};
+
+const cp_report_field_t  cp_rejected_fields[] = {
+    { "key",   CP_REPORT_TEXT, true,  512 },
+    { "rev",   CP_REPORT_INT,  true,  INT64_MAX },
+    { "error", CP_REPORT_TEXT, false, 1024 },
+    { NULL, CP_REPORT_INT, false, 0 }
+};
+
+
+cp_rc_t
+cp_gateway_status(cp_req_t *r)
+{
+    cp_rc_t       rc;
+    cp_tx_t      *tx;
+    cp_json_t    *in, *out;
+    cp_status_t   st;
+
+    rc = cp_req_json(r, &in);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    rc = cp_report_check(in, cp_status_fields, "", &r->err);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    rc = cp_status_rejected(r, in, &st.rejected);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    if (cp_tx_begin(r->app->db, true, &tx) != CP_OK) {
+        return cp_err_set(&r->err, "unavailable", "the database is busy");
+    }
+
+    rc = cp_status_judge(r, tx, in, &st);
+
+    if (rc == CP_OK) {
+        rc = cp_status_store(r, tx, in, &st);
+    }
+
+    if (rc != CP_OK) {
+        cp_tx_rollback(tx);
+        return rc;
+    }
+
+    rc = cp_tx_commit(tx);
+    if (rc != CP_OK) {
+        return rc == CP_CONFLICT ? rc
+               : cp_err_set(&r->err, "unavailable", "commit failed");
+    }
+
+    if (st.verdict == 1) {
+        (void) cp_gateway_doubted(r->actor.id);
+    }
+
+    /* others are woken by the head alone */
+
+    if ((st.verdict == 0 && strcmp(st.rejected, "[]") == 0
+         && cp_gateway_doubt(r->actor.id))
+        || cp_apply_waiting())
+    {
+        cp_http_wake(r->app);
+    }
+
+    out = cp_json_object(r->arena);
+    cp_json_set(r->arena, out, "rev", cp_json_int(r->arena, st.head.rev));
+    cp_json_set(r->arena, out, "interval_ms",
+                cp_json_int(r->arena, CP_GATEWAY_INTERVAL_MS));
+
+    return cp_req_answer(r, 200, out);
+}
+
+
+/* False: it was told lately, or too many others were. */
+static bool
+cp_gateway_doubt(const char *id)
+{
+    bool         taken;
+    int64_t      now;
+    cp_doubt_t  *d;
+
+    now = cp_time_mono_ms();
+    d = &cp_doubts.row[stoa_hash64(id, strlen(id), 0) % CP_GATEWAY_DOUBTS];
+
+    pthread_mutex_lock(&cp_doubts.lock);
+
+    taken = d->since == 0 || now - d->since > CP_GATEWAY_DOUBT_MS;
+
+    if (taken) {
+        snprintf(d->id, sizeof(d->id), "%s", id);
+        d->since = now;
+        d->due = true;
+    }
+
+    pthread_mutex_unlock(&cp_doubts.lock);
+
+    if (taken) {
+        cp_log(CP_LOG_WARN, "feed", "what a gateway has is not what it should"
+               " have: it has to start over gateway:%s", id);
+    }
+
+    return taken;
+}
+
+
+bool
+cp_gateway_doubted(const char *id)
+{
+    bool         due;
+    cp_doubt_t  *d;
+
+    d = &cp_doubts.row[stoa_hash64(id, strlen(id), 0) % CP_GATEWAY_DOUBTS];
+
+    pthread_mutex_lock(&cp_doubts.lock);
+
+    due = d->due && strcmp(d->id, id) == 0;
+
+    if (due) {
+        d->due = false;
+    }
+
+    pthread_mutex_unlock(&cp_doubts.lock);
+
+    return due;
+}
+
+
+/* Keeps of each rejected record what the table knows, and nothing else. */
+static cp_rc_t
+cp_status_rejected(cp_req_t *r, const cp_json_t *in, const char **text)
+{
+    char        at[32];
+    cp_rc_t     rc;
+    unsigned    i;
+    cp_json_t  *all, *item, *kept, *list;
+
+    all = cp_json_array(r->arena);
+    list = cp_json_get(in, "rejected");
+    item = list ? list->first : NULL;
+
+    for (i = 0; item; item = item->next, i++) {
+        snprintf(at, sizeof(at), "rejected[%u].", i);
+
+        rc = cp_report_check(item, cp_rejected_fields, at, &r->err);
+        if (rc != CP_OK) {
+            return rc;
+        }
+
+        kept = cp_json_object(r->arena);
+        cp_json_set(r->arena, kept, "key",
+                    cp_json_string(r->arena, cp_json_str(item, "key")));
+        cp_json_set(r->arena, kept, "rev",
+                    cp_json_int(r->arena, cp_json_num(item, "rev", 0)));
+        cp_json_set(r->arena, kept, "error",
+                    cp_json_string(r->arena, cp_report_text(item, "error")));
+        cp_json_push(all, kept);
+    }
+
+    *text = cp_json_text(r->arena, all, NULL);
+
+    return *text ? CP_OK : cp_err_set(&r->err, "internal", "out of memory");
+}
+
+
+/* The digest can be compared only at the head: the feed keeps no past.  Each
+ * statement sees what is committed by then, so the head is looked at again. */
+static cp_rc_t
+cp_status_judge(cp_req_t *r, cp_tx_t *tx, const cp_json_t *in,
+    cp_status_t *st)
+{
+    cp_rc_t           rc;
+    int64_t           live;
+    cp_feed_head_t    again;
+    cp_feed_digest_t  d;
+
+    rc = cp_feed_head(tx, r->arena, &st->head, &r->err);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    st->verdict = -1;
+
+    if (strcmp(cp_json_str(in, "epoch"), st->head.epoch) != 0
+        || cp_json_num(in, "rev", 0) != st->head.rev)
+    {
+        return CP_OK;
+    }
+
+    rc = cp_feed_digest_of(tx, r->arena, r->actor.group, &d, &live, &r->err);
+
+    if (rc == CP_OK) {
+        rc = cp_feed_head(tx, r->arena, &again, &r->err);
+    }
+
+    if (rc != CP_OK || again.rev != st->head.rev) {
+        return rc;
+    }
+
+    st->verdict = strcmp(cp_json_str(in, "digest"),
+                         cp_feed_digest_hex(r->arena, &d)) == 0;
+
+    return CP_OK;
+}
+
+
+static cp_rc_t
+cp_status_store(cp_req_t *r, cp_tx_t *tx, const cp_json_t *in,
+    const cp_status_t *st)
+{
+    return cp_tx_query(tx, r->arena,
+        "INSERT INTO gateway_status (gateway, group_id, last_seen, epoch, rev,"
+        " digest, verdict, version, nginx, uptime_s, workers, pid, rejected,"
+        " requests, connections, store_bytes, feed_age_ms) VALUES ($1, $2, $3,"
+        " $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)"
+        " ON CONFLICT (gateway) DO UPDATE SET group_id = excluded.group_id,"
+        " last_seen = excluded.last_seen, epoch = excluded.epoch,"
+        " rev = excluded.rev, digest = excluded.digest,"
+        " verdict = excluded.verdict, version = excluded.version,"
+        " nginx = excluded.nginx, uptime_s = excluded.uptime_s,"
+        " workers = excluded.workers, pid = excluded.pid,"
+        " rejected = excluded.rejected, requests = excluded.requests,"
+        " connections = excluded.connections,"
+        " store_bytes = excluded.store_bytes,"
+        " feed_age_ms = excluded.feed_age_ms",
+        cp_args(cp_text(r->actor.id),
+                cp_text(r->actor.group ? r->actor.group : ""),
+                cp_int(cp_time_ms()),
+                cp_text(cp_report_text(in, "epoch")),
+                cp_int(cp_json_num(in, "rev", 0)),
+                cp_text(cp_report_text(in, "digest")),
+                cp_int(st->verdict),
+                cp_text(cp_report_text(in, "version")),
+                cp_text(cp_report_text(in, "nginx")),
+                cp_int(cp_json_num(in, "uptime_s", 0)),
+                cp_int(cp_json_num(in, "workers", 0)),
+                cp_int(cp_json_num(in, "pid", 0)),
+                cp_text(st->rejected),
+                cp_int(cp_json_num(in, "requests", 0)),
+                cp_int(cp_json_num(in, "connections", 0)),
+                cp_int(cp_json_num(in, "store_bytes", 0)),
+                cp_int(cp_json_num(in, "feed_age_ms", 0))),
+        NULL, &r->err);
+}
+
+
+const char *
+cp_gateway_state(int64_t last_seen, int64_t now)
+{
+    if (last_seen == 0 || now - last_seen > CP_GATEWAY_STALE_MS) {
+        return "offline";
+    }
+
+    return now - last_seen > CP_GATEWAY_ONLINE_MS ? "stale" : "online";
+}
+
+
+cp_rc_t
+cp_gateway_decorate(cp_tx_t *tx, cp_arena_t *a, cp_json_t *obj,
+    cp_err_t *err)
+{
+    cp_rc_t      rc;
+    int64_t      seen;
+    cp_rows_t    st;
+    cp_json_t   *rejected;
+    const char  *sync;
+
+    rc = cp_tx_query(tx, a, "SELECT last_seen, version, rev, digest,"
+                     " rejected, epoch, verdict, group_id FROM gateway_status"
+                     " WHERE gateway = $1",
+                     cp_args(cp_text(cp_report_text(obj, "id"))), &st, err);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    if (st.rows == 0) {
+        cp_json_set(a, obj, "state", cp_json_string(a, "offline"));
+        cp_json_set(a, obj, "sync", cp_json_string(a, "never"));
+        return CP_OK;
+    }
+
+    rc = cp_gateway_sync(tx, a, &st, &sync, err);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    rc = cp_json_parse(a, cp_cell(&st, 0, 4)->p, cp_cell(&st, 0, 4)->len,
+                       &rejected, err);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    seen = cp_cell(&st, 0, 0)->i;
+
+    cp_json_set(a, obj, "state",
+                cp_json_string(a, cp_gateway_state(seen, cp_time_ms())));
+    cp_json_set(a, obj, "last_seen",
+                cp_json_string(a, cp_time_format(a, seen)));
+    cp_json_set(a, obj, "version", cp_json_string(a, cp_cell(&st, 0, 1)->p));
+    cp_json_set(a, obj, "rev", cp_json_int(a, cp_cell(&st, 0, 2)->i));
+    cp_json_set(a, obj, "digest", cp_json_string(a, cp_cell(&st, 0, 3)->p));
+    cp_json_set(a, obj, "sync", cp_json_string(a, sync));
+    cp_json_set(a, obj, "rejected", rejected);
+
+    return CP_OK;
+}
+
+
+/*
+ * At the head its digest is compared with what it should be now; behind it,
+ * with what was found when it was at the head.
+ */
+static cp_rc_t
+cp_gateway_sync(cp_tx_t *tx, cp_arena_t *a, const cp_rows_t *st,
+    const char **sync, cp_err_t *err)
+{
+    cp_rc_t           rc;
+    int64_t           live, rev;
+    cp_feed_head_t    head;
+    cp_feed_digest_t  d;
+
+    rc = cp_feed_head(tx, a, &head, err);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    rev = cp_cell(st, 0, 2)->i;
+    *sync = "behind";
+
+    if (strcmp(cp_cell(st, 0, 5)->p, head.epoch) != 0) {
+        return CP_OK;
+    }
+
+    if (rev != head.rev) {
+        if (rev > head.rev || cp_cell(st, 0, 6)->i == 0) {
+            *sync = "drifted";
+        }
+
+        return CP_OK;
+    }
+
+    rc = cp_feed_digest_of(tx, a, cp_cell(st, 0, 7)->p, &d, &live, err);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    *sync = strcmp(cp_feed_digest_hex(a, &d), cp_cell(st, 0, 3)->p) == 0
+            ? "in-sync" : "drifted";
+
+    return CP_OK;
+}

@@ -1,0 +1,417 @@
+/*
+ * Lists.
+ */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/stoa_json.h"
+#include "op/cp_app.h"
+#include "http/cp_call.h"
+#include "rest/cp_list.h"
+
+
+#define CP_LIST_ARGS_MAX    24
+#define CP_CURSOR_MAX       512
+
+typedef struct {
+    cp_req_t             *r;
+    cp_tx_t              *tx;
+    const cp_resource_t  *res;
+    const char           *tenant;
+    const char           *where;
+    cp_val_t              args[CP_LIST_ARGS_MAX];
+    unsigned              n;
+} cp_list_t;
+
+
+static bool cp_list_is_filter(const void *ctx, const char *name);
+static void cp_list_and(cp_list_t *l, const char *column, char op,
+    cp_val_t arg);
+static void cp_list_owner(cp_list_t *l, const char *parent);
+static cp_rc_t cp_list_filters(cp_list_t *l);
+static cp_rc_t cp_list_filter(cp_list_t *l, const cp_field_t *f,
+    const char *value);
+static cp_rc_t cp_list_ref(cp_list_t *l, const cp_field_t *f,
+    const char *value, const char **id);
+static cp_json_t *cp_list_make(cp_req_t *r, cp_json_t *items,
+    const char *next);
+
+
+cp_rc_t
+cp_list_page(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
+    const char *tenant, const char *parent, cp_json_t **page)
+{
+    cp_rc_t          rc;
+    int64_t          limit;
+    cp_list_t        l;
+    cp_json_t       *rows, *row, *obj, *items;
+    cp_names_t       names;
+    const char      *key, *column, *last;
+    cp_row_query_t   q;
+
+    column = res->by_id ? "id" : "name";
+
+    rc = cp_list_query(r, cp_list_is_filter, res);
+    if (rc == CP_OK) {
+        rc = cp_list_range(r, &limit, &key);
+    }
+
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    memset(&l, 0, sizeof(l));
+    l.r = r;
+    l.tx = tx;
+    l.res = res;
+    l.tenant = tenant;
+    l.where = "1 = 1";
+
+    cp_list_owner(&l, parent);
+
+    rc = cp_list_filters(&l);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    if (key[0]) {
+        cp_list_and(&l, column, '>', cp_text(key));
+    }
+
+    q.where = l.where;
+    q.order = res->by_id ? "\"id\"" : "\"name\"";
+    q.limit = limit + 1;
+    q.large = false;
+
+    rc = cp_row_select(tx, r->arena, res, &q, l.args, l.n, &rows, &r->err);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    cp_names_init(&names, tx, r->arena, &r->err);
+    items = cp_json_array(r->arena);
+    last = NULL;
+
+    for (row = rows->first; row && items->n < limit; row = row->next) {
+        rc = cp_row_show(&names, res, row, &obj);
+        if (rc != CP_OK) {
+            return rc;
+        }
+
+        last = cp_json_str(row, column);
+        cp_json_push(items, obj);
+    }
+
+    *page = cp_list_make(r, items, row ? last : NULL);
+
+    return CP_OK;
+}
+
+
+/* Whose rows they are. */
+static void
+cp_list_owner(cp_list_t *l, const char *parent)
+{
+    if (l->res->also) {
+        cp_list_and(l, l->res->also, '|', cp_text(l->tenant));
+
+    } else if (l->tenant) {
+        cp_list_and(l, "tenant", '=', cp_text(l->tenant));
+    }
+
+    if (parent && strcmp(l->res->parent, "tenant") != 0) {
+        cp_list_and(l, l->res->parent, '=', cp_text(parent));
+    }
+
+    if (l->res->parent == NULL && l->r->actor.tenant) {
+        cp_list_and(l, l->res == &cp_res_tenant ? "id" : "tenant", '=',
+                    cp_text(l->r->actor.tenant));
+    }
+}
+
+
+static cp_json_t *
+cp_list_make(cp_req_t *r, cp_json_t *items, const char *next)
+{
+    cp_json_t  *page;
+
+    page = cp_json_object(r->arena);
+    cp_json_set(r->arena, page, "items", items);
+
+    if (next) {
+        cp_json_set(r->arena, page, "next",
+                    cp_json_string(r->arena,
+                                   cp_list_cursor(r->arena, next)));
+    }
+
+    return page;
+}
+
+
+static bool
+cp_list_is_filter(const void *ctx, const char *name)
+{
+    const cp_field_t     *f;
+    const cp_resource_t  *res = ctx;
+
+    for (f = res->fields; f->name; f++) {
+        if ((f->flags & CP_FILTER) && strcmp(f->name, name) == 0) {
+            return true;
+        }
+    }
+
+    return false;
+}
+
+
+cp_rc_t
+cp_list_query(cp_req_t *r, cp_list_known_pt known, const void *ctx)
+{
+    unsigned     i;
+    const char  *name;
+
+    for (i = 0; r->call && i < r->call->nquery; i++) {
+        name = r->call->query[i][0];
+
+        if (strcmp(name, "limit") != 0 && strcmp(name, "cursor") != 0
+            && !known(ctx, name))
+        {
+            return cp_err_set(&r->err, "bad_request",
+                              "the query parameter \"%.64s\" is not known",
+                              name);
+        }
+    }
+
+    return CP_OK;
+}
+
+
+cp_rc_t
+cp_list_range(cp_req_t *r, int64_t *limit, const char **key)
+{
+    char        *end, *text;
+    size_t       len;
+    const char  *s;
+
+    *limit = CP_LIST_DEFAULT;
+    *key = "";
+
+    s = cp_req_query(r, "limit");
+
+    if (s) {
+        *limit = *s >= '0' && *s <= '9' ? strtol(s, &end, 10) : -1;
+
+        if (*limit < 1 || *limit > CP_LIST_MAX || *end != '\0') {
+            return cp_err_set(&r->err, "bad_request",
+                              "limit must be 1..%d", CP_LIST_MAX);
+        }
+    }
+
+    s = cp_req_query(r, "cursor");
+
+    if (s && *s) {
+        len = strlen(s);
+        text = cp_arena_alloc(r->arena, len / 2 + 1);
+
+        if (len % 2 || len > 2 * CP_CURSOR_MAX || text == NULL
+            || !stoa_hex_decode(s, len, (uint8_t *) text)
+            || strlen(text) != len / 2
+            || !stoa_utf8_valid(text, len / 2))
+        {
+            return cp_err_set(&r->err, "bad_request",
+                              "the cursor is not one of ours");
+        }
+
+        *key = text;
+    }
+
+    return CP_OK;
+}
+
+
+const char *
+cp_list_cursor(cp_arena_t *a, const char *key)
+{
+    return cp_hex(a, (const uint8_t *) key, strlen(key));
+}
+
+
+/* op: '=' or '>', or '|' for "the tenant's, or another's that `column` shows
+ * to this tenant". */
+static void
+cp_list_and(cp_list_t *l, const char *column, char op, cp_val_t arg)
+{
+    unsigned  n;
+
+    if (l->n == CP_LIST_ARGS_MAX) {
+        return;
+    }
+
+    l->args[l->n++] = arg;
+    n = l->n;
+
+    l->where = op == '|'
+               ? cp_arena_printf(l->r->arena, "%s AND (\"tenant\" = $%u"
+                                 " OR \"%s\" = $%u)", l->where, n, column, n)
+               : cp_arena_printf(l->r->arena, "%s AND \"%s\" %c $%u",
+                                 l->where, column, op, n);
+}
+
+
+static cp_rc_t
+cp_list_filters(cp_list_t *l)
+{
+    cp_rc_t            rc;
+    const char        *value;
+    const cp_field_t  *f;
+
+    for (f = l->res->fields; f->name; f++) {
+        value = f->flags & CP_FILTER ? cp_req_query(l->r, f->name) : NULL;
+
+        rc = value ? cp_list_filter(l, f, value) : CP_OK;
+        if (rc != CP_OK) {
+            return rc;
+        }
+    }
+
+    return CP_OK;
+}
+
+
+static cp_rc_t
+cp_list_filter(cp_list_t *l, const cp_field_t *f, const char *value)
+{
+    cp_rc_t      rc;
+    unsigned     i;
+    const char  *id;
+
+    if (f->type == CP_F_ENUM) {
+        for (i = 0; f->values[i] && strcmp(f->values[i], value) != 0; i++) {
+            /* void */
+        }
+
+        if (f->values[i] == NULL) {
+            return cp_err_set(&l->r->err, "bad_request",
+                              "%s has no value \"%.64s\"", f->name, value);
+        }
+    }
+
+    if (f->type == CP_F_REF) {
+        rc = cp_list_ref(l, f, value, &id);
+        if (rc != CP_OK) {
+            return rc;
+        }
+
+        value = id ? id : "";
+    }
+
+    cp_list_and(l, f->name, '=', cp_text(value));
+
+    return CP_OK;
+}
+
+
+/* An id is taken as it is: a publisher does not see the consumer's names, but
+ * may ask for what it saw in a list. */
+static cp_rc_t
+cp_list_ref(cp_list_t *l, const cp_field_t *f, const char *value,
+    const char **id)
+{
+    cp_rc_t               rc;
+    const char           *parent, *scope;
+    const cp_resource_t  *res;
+
+    res = cp_resource_find(f->ref);
+    parent = res->parent ? l->tenant : NULL;
+    scope = f->scope ? cp_req_query(l->r, f->scope) : NULL;
+
+    if (scope) {
+        rc = cp_ref_find(l->tx, l->r->arena, &cp_res_tenant, NULL, scope,
+                         &parent, &l->r->err);
+        if (rc != CP_OK) {
+            return rc;
+        }
+
+        parent = parent ? parent : "";
+    }
+
+    rc = cp_ref_find(l->tx, l->r->arena, res, parent, value, id,
+                     &l->r->err);
+
+    if (rc == CP_OK && *id == NULL && stoa_id_valid(value, strlen(value))) {
+        *id = value;
+    }
+
+    return rc;
+}
+
+
+static bool
+cp_list_no_filter(const void *ctx, const char *name)
+{
+    (void) ctx;
+    (void) name;
+
+    return false;
+}
+
+
+cp_rc_t
+cp_list_items(cp_req_t *r, cp_tx_t *tx, const char *table,
+    const char *tenant, const char *api, cp_json_t **page)
+{
+    cp_rc_t      rc;
+    int64_t      limit;
+    unsigned     i;
+    cp_json_t   *items, *item, *def;
+    cp_rows_t    rows;
+    cp_arena_t  *a;
+    const char  *key;
+
+    a = r->arena;
+
+    rc = cp_list_query(r, cp_list_no_filter, NULL);
+    if (rc == CP_OK) {
+        rc = cp_list_range(r, &limit, &key);
+    }
+
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    rc = cp_tx_query(tx, a, cp_arena_printf(a, "SELECT name, definition,"
+                     " seen_at FROM \"%s\" WHERE api = $1 AND tenant = $2"
+                     " AND name > $3 ORDER BY name LIMIT $4", table),
+                     cp_args(cp_text(api), cp_text(tenant), cp_text(key),
+                             cp_int(limit + 1)), &rows, &r->err);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    items = cp_json_array(a);
+
+    for (i = 0; i < rows.rows && i < limit; i++) {
+        rc = cp_json_parse(a, cp_cell(&rows, i, 1)->p,
+                           cp_cell(&rows, i, 1)->len, &def, &r->err);
+        if (rc != CP_OK) {
+            return cp_err_set(&r->err, "internal",
+                              "the database holds no JSON");
+        }
+
+        item = cp_json_object(a);
+        cp_json_set(a, item, "name",
+                    cp_json_string(a, cp_cell(&rows, i, 0)->p));
+        cp_json_set(a, item, "definition", def);
+        cp_json_set(a, item, "seen_at",
+                    cp_json_string(a, cp_time_format(a,
+                                              cp_cell(&rows, i, 2)->i)));
+        cp_json_push(items, item);
+    }
+
+    *page = cp_list_make(r, items, rows.rows > limit
+                         ? cp_cell(&rows, (unsigned) limit - 1, 0)->p
+                         : NULL);
+
+    return CP_OK;
+}

@@ -1,0 +1,429 @@
+/*
+ * The routes of the resources: rows over a handful of generic handlers, which
+ * learn everything from the resource's table and the path.
+ */
+
+#include <string.h>
+
+#include "auth/cp_auth.h"
+#include "op/cp_app.h"
+#include "rest/cp_list.h"
+
+
+#define CP_CHAIN_MAX  4
+
+/* What a path stands for. */
+typedef struct {
+    const cp_resource_t  *res;
+    const char           *tenant;      /* id; NULL: not below one           */
+    const char           *parent;      /* id; NULL: top level               */
+    const char           *id;          /* NULL: the path is a collection's  */
+} cp_place_t;
+
+typedef cp_rc_t (*cp_write_pt)(cp_req_t *r, cp_tx_t *tx,
+    const cp_place_t *p);
+
+
+static cp_rc_t cp_place(cp_req_t *r, cp_tx_t *tx, cp_place_t *p);
+static cp_rc_t cp_write(cp_req_t *r, cp_write_pt write);
+static cp_rc_t cp_answer_entry(cp_req_t *r, int status, const cp_entry_t *e);
+static bool cp_is_known(cp_req_t *r, const cp_resource_t *res,
+    const cp_entry_t *e);
+static cp_rc_t cp_body_optional(cp_req_t *r, cp_json_t **in);
+static cp_rc_t cp_write_create(cp_req_t *r, cp_tx_t *tx,
+    const cp_place_t *p);
+static cp_rc_t cp_write_update(cp_req_t *r, cp_tx_t *tx,
+    const cp_place_t *p);
+static cp_rc_t cp_write_event(cp_req_t *r, cp_tx_t *tx, const cp_place_t *p);
+static cp_rc_t cp_write_delete(cp_req_t *r, cp_tx_t *tx,
+    const cp_place_t *p);
+
+
+/*
+ * Walks the names of a path from the tenant down.  A foreign tenant was
+ * answered by cp_auth_check() already; this is the second lock.
+ */
+static cp_rc_t
+cp_place(cp_req_t *r, cp_tx_t *tx, cp_place_t *p)
+{
+    cp_rc_t               rc;
+    unsigned              i, depth;
+    const char           *id;
+    const cp_resource_t  *chain[CP_CHAIN_MAX], *res;
+
+    memset(p, 0, sizeof(cp_place_t));
+    p->res = r->route->data;
+
+    for (res = p->res, depth = 0; res && depth < CP_CHAIN_MAX; depth++) {
+        memmove(chain + 1, chain, depth * sizeof(chain[0]));
+        chain[0] = res;
+        res = res->parent ? cp_resource_find(res->parent) : NULL;
+    }
+
+    for (i = 0; i < depth && i < r->nparam; i++) {
+        rc = cp_ref_find(tx, r->arena, chain[i], p->id, r->param[i], &id,
+                         &r->err);
+        if (rc != CP_OK) {
+            return rc;
+        }
+
+        if (id == NULL || (chain[i] == &cp_res_tenant
+                           && !cp_auth_sees(&r->actor, id)))
+        {
+            return cp_err_set(&r->err, "not_found",
+                              "there is no %s \"%.128s\"", chain[i]->kind,
+                              r->param[i]);
+        }
+
+        if (chain[i] == &cp_res_tenant) {
+            p->tenant = id;
+        }
+
+        p->parent = p->id;
+        p->id = id;
+    }
+
+    if (i < depth) {
+        p->parent = p->id;
+        p->id = NULL;
+    }
+
+    return CP_OK;
+}
+
+
+/* One transaction around one write and its idempotent answer. */
+static cp_rc_t
+cp_write(cp_req_t *r, cp_write_pt write)
+{
+    bool                  replayed;
+    cp_rc_t               rc;
+    cp_tx_t              *tx;
+    cp_place_t            p;
+    const cp_resource_t  *res;
+
+    rc = cp_tx_begin(r->app->db, true, &tx);
+    if (rc != CP_OK) {
+        return rc == CP_CONFLICT ? rc
+               : cp_err_set(&r->err, "unavailable", "the database is busy");
+    }
+
+    cp_resource_defer(r);
+
+    rc = cp_idempotency_begin(r, tx, &replayed);
+
+    if (rc == CP_OK && replayed) {
+        cp_tx_rollback(tx);
+        return CP_OK;
+    }
+
+    if (rc == CP_OK) {
+        rc = cp_place(r, tx, &p);
+    }
+
+    if (rc == CP_OK) {
+        rc = write(r, tx, &p);
+    }
+
+    if (rc == CP_OK) {
+        rc = cp_resource_flush(r, tx);
+    }
+
+    if (rc == CP_OK) {
+        rc = cp_idempotency_end(r, tx);
+    }
+
+    r->deferred = NULL;
+
+    if (rc != CP_OK) {
+        cp_tx_rollback(tx);
+        return rc;
+    }
+
+    rc = cp_tx_commit(tx);
+
+    res = r->route->data;
+
+    if (res == &cp_res_admin_token || res == &cp_res_gateway
+        || res == &cp_res_tenant)
+    {
+        cp_auth_cache_drop();
+    }
+
+    return rc == CP_OK || rc == CP_CONFLICT
+           ? rc : cp_err_set(&r->err, "unavailable", "the commit was not "
+                             "confirmed: it may or may not have been done");
+}
+
+
+static cp_rc_t
+cp_answer_entry(cp_req_t *r, int status, const cp_entry_t *e)
+{
+    cp_req_set_header(r, "ETag", e->etag);
+
+    return cp_req_answer(r, status, e->obj);
+}
+
+
+cp_rc_t
+cp_resource_route_get(cp_req_t *r)
+{
+    cp_rc_t      rc;
+    cp_tx_t     *tx;
+    cp_place_t   p;
+    cp_entry_t   e;
+    cp_names_t   names;
+
+    rc = cp_tx_begin(r->app->db, false, &tx);
+    if (rc != CP_OK) {
+        return cp_err_set(&r->err, "unavailable", "the database is busy");
+    }
+
+    rc = cp_place(r, tx, &p);
+
+    if (rc == CP_OK) {
+        rc = cp_row_load(tx, r->arena, p.res, p.id, &e.row, &r->err);
+    }
+
+    if (rc == CP_OK && (e.row == NULL
+                        || !cp_entry_visible(&r->actor, p.res, e.row)))
+    {
+        rc = cp_err_set(&r->err, "not_found", "there is no such %s",
+                        p.res->kind);
+    }
+
+    if (rc == CP_OK) {
+        cp_names_init(&names, tx, r->arena, &r->err);
+        rc = cp_row_show(&names, p.res, e.row, &e.obj);
+    }
+
+    cp_tx_rollback(tx);
+
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    e.etag = cp_etag(r->arena, e.row);
+
+    if (cp_is_known(r, p.res, &e)) {
+        e.obj = NULL;
+    }
+
+    return cp_answer_entry(r, e.obj ? 200 : 304, &e);
+}
+
+
+/*
+ * If-None-Match.  The tag counts changes of the row; what moves without one (a
+ * gateway's reports, a discovery) is never the same as it was.
+ */
+static bool
+cp_is_known(cp_req_t *r, const cp_resource_t *res, const cp_entry_t *e)
+{
+    size_t             n;
+    const char        *p;
+    const cp_field_t  *f;
+
+    p = cp_req_header(r, "If-None-Match");
+
+    for (f = res->fields; p && f->name; f++) {
+        if ((f->flags & (CP_DERIVED|CP_MOVES))
+            && strcmp(f->name, "updated_at") != 0
+            && cp_json_get(e->obj, f->name))
+        {
+            return false;
+        }
+    }
+
+    for ( /* void */ ; p && *p; p += n) {
+        p += strspn(p, " \t,");
+        p += strncmp(p, "W/", 2) == 0 ? 2 : 0;
+        n = strcspn(p, " \t,");
+
+        if ((n == 1 && *p == '*')
+            || (n == strlen(e->etag) && memcmp(p, e->etag, n) == 0))
+        {
+            return true;
+        }
+    }
+
+    return false;
+}
+
+
+cp_rc_t
+cp_resource_route_list(cp_req_t *r)
+{
+    cp_rc_t      rc;
+    cp_tx_t     *tx;
+    cp_json_t   *page;
+    cp_place_t   p;
+
+    rc = cp_tx_begin(r->app->db, false, &tx);
+    if (rc != CP_OK) {
+        return cp_err_set(&r->err, "unavailable", "the database is busy");
+    }
+
+    rc = cp_place(r, tx, &p);
+
+    if (rc == CP_OK) {
+        rc = cp_list_page(r, tx, p.res, p.tenant, p.parent, &page);
+    }
+
+    cp_tx_rollback(tx);
+
+    return rc == CP_OK ? cp_req_answer(r, 200, page) : rc;
+}
+
+
+cp_rc_t
+cp_resource_route_create(cp_req_t *r)
+{
+    return cp_write(r, cp_write_create);
+}
+
+
+static cp_rc_t
+cp_write_create(cp_req_t *r, cp_tx_t *tx, const cp_place_t *p)
+{
+    cp_rc_t     rc;
+    cp_json_t  *in;
+    cp_entry_t  e;
+
+    rc = cp_req_json(r, &in);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    rc = cp_entry_create(r, tx, p->res, p->parent, in, -1, &e);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    cp_req_set_header(r, "Location",
+                      cp_arena_printf(r->arena, "%s/%s", r->path,
+                                      cp_json_str(e.row, p->res->by_id
+                                                  ? "id" : "name")));
+
+    return cp_answer_entry(r, 201, &e);
+}
+
+
+cp_rc_t
+cp_resource_route_update(cp_req_t *r)
+{
+    return cp_write(r, cp_write_update);
+}
+
+
+static cp_rc_t
+cp_write_update(cp_req_t *r, cp_tx_t *tx, const cp_place_t *p)
+{
+    bool        changed;
+    cp_rc_t     rc;
+    cp_json_t  *in;
+    cp_entry_t  e;
+
+    rc = cp_req_json(r, &in);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    rc = cp_entry_update(r, tx, p->res, p->id, in,
+                         strcmp(r->method, "PATCH") == 0,
+                         cp_req_header(r, "If-Match"), -1, &e, &changed);
+
+    return rc == CP_OK ? cp_answer_entry(r, 200, &e) : rc;
+}
+
+
+cp_rc_t
+cp_resource_route_event(cp_req_t *r)
+{
+    return cp_write(r, cp_write_event);
+}
+
+
+/* The event is the last segment of the route. */
+static cp_rc_t
+cp_write_event(cp_req_t *r, cp_tx_t *tx, const cp_place_t *p)
+{
+    cp_rc_t     rc;
+    cp_json_t  *in;
+    cp_entry_t  e;
+
+    rc = cp_body_optional(r, &in);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    rc = cp_entry_event(r, tx, p->res, p->id,
+                        strrchr(r->route->path, '/') + 1, in,
+                        cp_req_header(r, "If-Match"), &e);
+
+    return rc == CP_OK ? cp_answer_entry(r, 200, &e) : rc;
+}
+
+
+static cp_rc_t
+cp_body_optional(cp_req_t *r, cp_json_t **in)
+{
+    *in = NULL;
+
+    return r->body_len ? cp_req_json(r, in) : CP_OK;
+}
+
+
+cp_rc_t
+cp_resource_route_delete(cp_req_t *r)
+{
+    return cp_write(r, cp_write_delete);
+}
+
+
+static cp_rc_t
+cp_write_delete(cp_req_t *r, cp_tx_t *tx, const cp_place_t *p)
+{
+    cp_rc_t  rc;
+
+    rc = cp_resource_delete(r, tx, p->res, p->id,
+                            cp_req_header(r, "If-Match"));
+
+    return rc == CP_OK ? cp_req_answer(r, 204, NULL) : rc;
+}
+
+
+/* What discovery read besides tools: data is the table. */
+cp_rc_t
+cp_resource_route_items(cp_req_t *r)
+{
+    cp_rc_t      rc;
+    cp_tx_t     *tx;
+    cp_json_t   *page;
+    const char  *tenant, *api;
+
+    rc = cp_tx_begin(r->app->db, false, &tx);
+    if (rc != CP_OK) {
+        return cp_err_set(&r->err, "unavailable", "the database is busy");
+    }
+
+    rc = cp_auth_tenant(r, tx, r->param[0], &tenant);
+
+    if (rc == CP_OK) {
+        rc = cp_ref_find(tx, r->arena, &cp_res_api, tenant, r->param[1],
+                         &api, &r->err);
+    }
+
+    if (rc == CP_OK && api == NULL) {
+        rc = cp_err_set(&r->err, "not_found", "there is no api \"%.128s\"",
+                        r->param[1]);
+    }
+
+    if (rc == CP_OK) {
+        rc = cp_list_items(r, tx, r->route->data, tenant, api, &page);
+    }
+
+    cp_tx_rollback(tx);
+
+    return rc == CP_OK ? cp_req_answer(r, 200, page) : rc;
+}

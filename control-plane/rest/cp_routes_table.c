@@ -1,0 +1,110 @@
+/*
+ * The rows.  Every event of a resource's transitions that a client may ask
+ * for has one; t/cp_states.t walks both tables.
+ */
+
+#include "auth/cp_auth.h"
+#include "rest/cp_list.h"
+
+
+#define CP_LIST(base, res, kind)                                              \
+    { "GET", base, CP_AUTH_ADMIN, kind ":read", cp_resource_route_list, res,  \
+      "List: " kind }
+#define CP_GET(base, res, kind)                                               \
+    { "GET", base "/{" kind "}", CP_AUTH_ADMIN, kind ":read",                 \
+      cp_resource_route_get, res, "Read: " kind }
+#define CP_CREATE(base, res, kind)                                            \
+    { "POST", base, CP_AUTH_ADMIN, kind ":write", cp_resource_route_create,   \
+      res, "Create: " kind }
+#define CP_CHANGE(base, res, kind)                                            \
+    { "PUT", base "/{" kind "}", CP_AUTH_ADMIN, kind ":write",                \
+      cp_resource_route_update, res, "Replace: " kind },                      \
+    { "PATCH", base "/{" kind "}", CP_AUTH_ADMIN, kind ":write",              \
+      cp_resource_route_update, res, "Change: " kind }
+#define CP_DELETE(base, res, kind)                                            \
+    { "DELETE", base "/{" kind "}", CP_AUTH_ADMIN, kind ":write",             \
+      cp_resource_route_delete, res, "Delete: " kind }
+#define CP_EVENT(base, res, kind, event)                                      \
+    { "POST", base "/{" kind "}/" event, CP_AUTH_ADMIN, kind ":write",        \
+      cp_resource_route_event, res, "Event " event ": " kind }
+#define CP_ALL(base, res, kind)                                               \
+    CP_LIST(base, res, kind), CP_GET(base, res, kind),                        \
+    CP_CREATE(base, res, kind), CP_CHANGE(base, res, kind),                   \
+    CP_DELETE(base, res, kind)
+
+#define TENANTS       "/v1/tenants"
+#define GROUPS        "/v1/gateway-groups"
+#define GATEWAYS      "/v1/gateways"
+#define TOKENS        "/v1/admin-tokens"
+#define APIS          TENANTS "/{tenant}/apis"
+#define OPERATIONS    APIS "/{api}/operations"
+#define TOOLS         APIS "/{api}/tools"
+#define SERVERS       TENANTS "/{tenant}/servers"
+#define PLANS         TENANTS "/{tenant}/plans"
+#define APPLICATIONS  TENANTS "/{tenant}/applications"
+#define CREDENTIALS   APPLICATIONS "/{application}/credentials"
+#define SUBSCRIPTIONS TENANTS "/{tenant}/subscriptions"
+
+
+const cp_route_t  cp_resource_routes[] = {
+    { "GET", "/v1/whoami", CP_AUTH_ADMIN, "self:read", cp_auth_whoami, NULL,
+      "Who the token is, and what it may do" },
+    { "GET", "/v1/roles", CP_AUTH_ADMIN, "self:read", cp_auth_roles, NULL,
+      "Roles and their permissions" },
+
+    CP_ALL(TENANTS, &cp_res_tenant, "tenant"),
+    CP_EVENT(TENANTS, &cp_res_tenant, "tenant", "suspend"),
+    CP_EVENT(TENANTS, &cp_res_tenant, "tenant", "resume"),
+    CP_EVENT(TENANTS, &cp_res_tenant, "tenant", "archive"),
+
+    CP_ALL(GROUPS, &cp_res_gateway_group, "gateway_group"),
+
+    CP_ALL(GATEWAYS, &cp_res_gateway, "gateway"),
+
+    CP_ALL(TOKENS, &cp_res_admin_token, "admin_token"),
+    CP_EVENT(TOKENS, &cp_res_admin_token, "admin_token", "revoke"),
+
+    CP_ALL(APIS, &cp_res_api, "api"),
+    CP_EVENT(APIS, &cp_res_api, "api", "publish"),
+    CP_EVENT(APIS, &cp_res_api, "api", "deprecate"),
+    CP_EVENT(APIS, &cp_res_api, "api", "retire"),
+
+    CP_ALL(OPERATIONS, &cp_res_operation, "operation"),
+    CP_EVENT(OPERATIONS, &cp_res_operation, "operation", "disable"),
+    CP_EVENT(OPERATIONS, &cp_res_operation, "operation", "enable"),
+
+    CP_LIST(TOOLS, &cp_res_tool, "tool"),
+    CP_GET(TOOLS, &cp_res_tool, "tool"),
+    CP_EVENT(TOOLS, &cp_res_tool, "tool", "disable"),
+    CP_EVENT(TOOLS, &cp_res_tool, "tool", "enable"),
+    { "GET", APIS "/{api}/resources", CP_AUTH_ADMIN, "tool:read",
+      cp_resource_route_items, "api_resources",
+      "List: resources of an mcp api" },
+    { "GET", APIS "/{api}/prompts", CP_AUTH_ADMIN, "tool:read",
+      cp_resource_route_items, "api_prompts", "List: prompts of an mcp api" },
+
+    CP_ALL(SERVERS, &cp_res_server, "server"),
+    CP_EVENT(SERVERS, &cp_res_server, "server", "publish"),
+    CP_EVENT(SERVERS, &cp_res_server, "server", "unpublish"),
+
+    CP_ALL(PLANS, &cp_res_plan, "plan"),
+    CP_EVENT(PLANS, &cp_res_plan, "plan", "deprecate"),
+    CP_EVENT(PLANS, &cp_res_plan, "plan", "archive"),
+
+    CP_ALL(APPLICATIONS, &cp_res_application, "application"),
+    CP_EVENT(APPLICATIONS, &cp_res_application, "application", "suspend"),
+    CP_EVENT(APPLICATIONS, &cp_res_application, "application", "resume"),
+
+    CP_ALL(CREDENTIALS, &cp_res_credential, "credential"),
+    CP_EVENT(CREDENTIALS, &cp_res_credential, "credential", "rotate"),
+    CP_EVENT(CREDENTIALS, &cp_res_credential, "credential", "revoke"),
+
+    CP_ALL(SUBSCRIPTIONS, &cp_res_subscription, "subscription"),
+    CP_EVENT(SUBSCRIPTIONS, &cp_res_subscription, "subscription", "approve"),
+    CP_EVENT(SUBSCRIPTIONS, &cp_res_subscription, "subscription", "reject"),
+    CP_EVENT(SUBSCRIPTIONS, &cp_res_subscription, "subscription", "suspend"),
+    CP_EVENT(SUBSCRIPTIONS, &cp_res_subscription, "subscription", "resume"),
+    CP_EVENT(SUBSCRIPTIONS, &cp_res_subscription, "subscription", "revoke"),
+
+    { NULL, NULL, CP_AUTH_NONE, NULL, NULL, NULL, NULL }
+};
