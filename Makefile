@@ -47,11 +47,12 @@ LINK = -Wl,-z,relro,-z,now -Wl,--as-needed $(if $(SANITIZE), \
 	-fsanitize=$(SANITIZE)) $(USER_LDFLAGS)
 
 INC_CORE = -Ingx_stoa_module/core
+INC_MODULE = -Ingx_stoa_module $(patsubst %/,-I%,$(wildcard ngx_stoa_module/*/))
 INC_CP = -Icontrol-plane -Ingx_stoa_module $(INC_CORE) -I$(OBJS)/gen
 
 CC_CORE = $(CC) $(BASE) -fPIC $(INC_CORE) $(USER_CPPFLAGS) $(USER_CFLAGS)
 CC_MODULE = $(CC) $(BASE) -fPIC -fno-strict-aliasing -Wno-unused-parameter \
-	$(NGINX_INCS) -Ingx_stoa_module $(INC_CORE) \
+	$(NGINX_INCS) $(INC_MODULE) \
 	$(USER_CPPFLAGS) $(USER_CFLAGS)
 CC_CONTROL = $(CC) $(BASE) -fPIE -DCP_HAVE_PG=$(HAVE_PG) $(PQ_CFLAGS) \
 	$(INC_CP) $(USER_CPPFLAGS) $(USER_CFLAGS)
@@ -65,7 +66,8 @@ LIBS_CTL = -lyaml -lcurl -lcrypto -lz -lpthread -lm
 # Sources
 
 CORE_SRC := $(wildcard ngx_stoa_module/core/*.c)
-MODULE_SRC := $(wildcard ngx_stoa_module/*.c)
+MODULE_SRC := $(filter-out $(CORE_SRC), \
+	$(wildcard ngx_stoa_module/*.c ngx_stoa_module/*/*.c))
 CTL_SRC := $(wildcard control-plane/stoactl/*.c)
 UTIL_SRC := $(filter-out %/cp_conf.c %/cp_metrics.c, \
 	$(wildcard control-plane/base/*.c))

@@ -11,7 +11,11 @@ use Test::Stoa::FakeControl;
 my $t = Test::Stoa->new;
 my $root = "$FindBin::Bin/..";
 my $doc = slurp("$root/ngx_stoa_module/README.md");
-sub source { return slurp("$root/ngx_stoa_module/ngx_http_stoa_$_[0].c") }
+
+sub source {
+    my ($file) = grep { -f } glob "$root/ngx_stoa_module/{,*/}ngx_http_stoa_$_[0].c";
+    return slurp($file);
+}
 sub sorted { my %s = map { ($_ => 1) } @_; return [sort keys %s] }
 
 # directives, with their contexts
