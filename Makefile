@@ -285,7 +285,8 @@ install: all
 	install -m 0755 $(OBJS)/stoa-control "$(DESTDIR)$(PREFIX)/sbin/"
 	install -m 0755 $(OBJS)/stoactl "$(DESTDIR)$(PREFIX)/bin/"
 	for file in $(wildcard conf/*.conf conf/*.yaml); do \
-		install -m 0644 $$file "$(DESTDIR)$(ETC)/stoa/" || exit 1; \
+		sh conf/install.sh $$file "$(DESTDIR)$(ETC)/stoa" \
+			"$(MODULES_PATH)" || exit 1; \
 	done
 
 # /usr has its configuration in /etc

@@ -5,6 +5,7 @@
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use Test::Stoa;
+use Compress::Zlib ();
 
 my $t = Test::Stoa->new->has('module', 'control', 'stoactl');
 my $root = $Test::Stoa::ROOT;
@@ -71,6 +72,51 @@ ok(-x "$dest$prefix/bin/stoactl", 'stoactl');
 my @conf = glob "$dest" . ($prefix eq '/usr' ? '' : $prefix)
                 . '/etc/stoa/stoa.conf';
 is(scalar @conf, 1, 'stoa.conf');
+like(slurp($conf[0]), qr/^load_module \Q$modules\E\//m,
+     'which loads the module from where it is');
+
+# an administrator's file stays as it is
+my $admins = "# mine\n" . slurp($conf[0]);
+spew($conf[0], $admins);
+($code, $out) = $t->run_cmd(
+    ['make', '-C', $root, "OBJS=$objs", 'install',
+     'DESTDIR=' . $t->dir('dest')], timeout => 300);
+is($code, 0, 'make install again');
+is(slurp($conf[0]), $admins, 'a changed file is kept');
+like($out, qr/kept \S+stoa\.conf; ours is \S+stoa\.conf\.new/, 'and said');
+ok(-f "$conf[0].new" && !-e "$conf[0]/../stoa-control.yaml.new",
+   'ours is beside it, and only that one');
+
+# it starts as its first lines say
+my $home = $t->dir('home');
+mkdir $home;
+spew("$home/stoa.conf", slurp("$conf[0].new")
+    =~ s/^load_module .*/load_module $objs\/ngx_http_stoa_module.so;/mr
+    =~ s/listen 8080/listen 127.0.0.1:${\ $t->port('home')}/r);
+my $token = 'stoa_gw_01hzzzzzzzzzzzzz_abcdefghijklmnopqrstuvwxyz012345';
+spew("$home/token", sprintf '%s_%08x', $token, Compress::Zlib::crc32($token));
+chmod 0600, "$home/token";
+my $lines = join '', slurp("$conf[0].new") =~ /^#   (mkdir.*\n)/mg;
+like($lines, qr/nginx -p/, 'the first lines');
+$lines =~ s{nginx -p}{$t->{nginx} -t -p};
+($code, undef, my $said) = $t->run_cmd(['sh', '-ec', $lines], cwd => $home);
+like($said, qr/test is successful/,
+     'are all that nginx needs') or diag($said);
+
+# root installs what is needed, somebody else builds
+SKIP: {
+    skip 'not root', 2 if $> != 0;
+    my $clone = $t->dir('clone');
+    my @nobody = (getpwnam 'nobody')[2, 3];
+    system('cp', '-R', "$root/configure", "$root/Makefile",
+           "$root/ngx_stoa_module", mkdir($clone) ? $clone : die);
+    system('chown', '-R', "$nobody[0]:$nobody[1]", $clone);
+    ($code, $out) = $t->run_cmd(["$clone/configure"], timeout => 120,
+                                env => { STOA_OBJS => undef });
+    is($code, 0, 'configure by root in another one\'s tree');
+    is(`find $clone/objs ! -user nobody | head -n 3`, '',
+       'leaves nothing there that its owner cannot write');
+}
 
 # what the linker was told; a sanitizer's build has other aims
 SKIP: {
