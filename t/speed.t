@@ -1,0 +1,53 @@
+#!/usr/bin/perl
+
+# What a call costs beside bare nginx before the same upstream, in
+# instructions of the same run and in system calls: budgets, which a busy
+# machine does not change.
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::Stoa;
+use Test::Stoa::Base qw(config);
+use Test::Stoa::Bench;
+use Test::Stoa::Count;
+
+plan(skip_all => 'a sanitizer has costs of its own') if config('SANITIZE');
+
+# at most so many times the instructions of the row it is compared with
+
+my %BUDGET = (
+    'stoa REST: key, subscription, rate, usage' => 1.53,
+    'stoa REST: and quotas, concurrency'        => 1.57,
+    'stoa REST refused: no key'                 => 0.73,
+    'stoa REST refused: wrong checksum'         => 0.84,
+    'stoa tools/call, 2026-07-28'               => 1.69,
+    'stoa tools/call, 2025-11-25'               => 1.68,
+    'stoa tools/list, 2026-07-28'               => 1.78,
+    'stoa tools/list, 2025-11-25'               => 1.78,
+);
+
+my $t = Test::Stoa->new->has(qw(module control valgrind));
+my $bench = Test::Stoa::Bench->new($t);
+my %count = map { ($_ => Test::Stoa::Count->start($t, $_)) } qw(bare gw);
+$_->ready for values %count;
+
+my %got;
+for my $row ($bench->rows) {
+    my ($name, $base) = @$row{qw(name base)};
+    my $n = $got{$name} = $count{ $row->{proc} }->row($row, 60);
+    next unless defined $base;
+
+    my $budget = delete $BUDGET{$name} // 0;
+    my $ratio = $n->{all} / $got{$base}{all};
+    cmp_ok($ratio, '<=', $budget, sprintf '%s: %.0f instructions, %.2f of'
+        . ' %.2f', $name, $n->{all}, $ratio, $budget);
+
+    my @more = grep { ($n->{calls}{$_} // 0)
+                      > ($got{$base}{calls}{$_} // 0) + 0.1 }
+        qw(recvfrom read writev write sendto getsockopt setsockopt epoll_ctl);
+    is("@more", '', "$name: no more system calls than bare nginx");
+}
+is_deeply([sort keys %BUDGET], [], 'every budget has its row');
+
+$_->stop for values %count;
+$t->done;
