@@ -167,16 +167,22 @@ static cp_rc_t
 cp_value_enum(cp_value_t *c)
 {
     char      list[CP_CHOICE_MAX];
-    int       n;
+    size_t    n;
     unsigned  i;
 
-    for (i = 0, n = 0; c->f->values[i]; i++) {
+    for (i = 0; c->f->values[i]; i++) {
         if (strcmp(c->f->values[i], c->in->s) == 0) {
             return CP_OK;
         }
+    }
 
-        n += snprintf(list + n, sizeof(list) - (size_t) n, "%s%s",
-                      i ? ", " : "", c->f->values[i]);
+    /* snprintf() returns what it would have written: look before each */
+
+    list[0] = '\0';
+
+    for (i = 0, n = 0; c->f->values[i] && n < sizeof(list); i++) {
+        n += (size_t) snprintf(list + n, sizeof(list) - n, "%s%s",
+                               i ? ", " : "", c->f->values[i]);
     }
 
     return cp_fault(c, "must be one of %s", list);

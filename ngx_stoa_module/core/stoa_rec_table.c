@@ -16,7 +16,12 @@
 #define PERIOD_MAX    INT64_C(2678400000)           /* 31 days            */
 #define BODY_MAX      (INT64_C(1) << 40)
 
-#define nelts(a)      (sizeof(a) / sizeof((a)[0]))
+/* Which members were there is kept in the bits of one word: a table that grows
+ * past it does not compile. */
+#define nelts(a)                                                              \
+    (sizeof(a) / sizeof((a)[0])                                               \
+     + 0 * sizeof(char[sizeof(a) / sizeof((a)[0]) <= STOA_REC_FIELDS_MAX      \
+                       ? 1 : -1]))
 
 /* The start of each row: a member's name is the same in body and struct. */
 #define ROW(t, s, m)                                                          \

@@ -25,6 +25,8 @@ typedef struct {
     uint8_t      value;
 } stoa_rec_word_t;
 
+#define STOA_REC_FIELDS_MAX  64       /* of one struct                    */
+
 typedef struct stoa_rec_struct_s  stoa_rec_struct_t;
 
 typedef struct {

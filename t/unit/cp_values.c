@@ -1,0 +1,63 @@
+/* Tests of values against the tables: what a message about them can hold. */
+
+#include "resource/cp_tables.h"
+#include "tap.h"
+
+
+/* Twenty policy names, or more: longer than any buffer for the message. */
+
+static const char *const  words[] = {
+    "a-word-of-twenty-b-01", "a-word-of-twenty-b-02", "a-word-of-twenty-b-03",
+    "a-word-of-twenty-b-04", "a-word-of-twenty-b-05", "a-word-of-twenty-b-06",
+    "a-word-of-twenty-b-07", "a-word-of-twenty-b-08", "a-word-of-twenty-b-09",
+    "a-word-of-twenty-b-10", "a-word-of-twenty-b-11", "a-word-of-twenty-b-12",
+    "a-word-of-twenty-b-13", "a-word-of-twenty-b-14", "a-word-of-twenty-b-15",
+    "a-word-of-twenty-b-16", "a-word-of-twenty-b-17", "a-word-of-twenty-b-18",
+    "a-word-of-twenty-b-19", "a-word-of-twenty-b-20", NULL
+};
+
+static const cp_field_t  fields[] = {
+    { .name = "kind", .type = CP_F_ENUM, .values = words },
+    { .name = NULL }
+};
+
+
+static void
+test_enum(const char *word, cp_rc_t want)
+{
+    char           text[128];
+    cp_err_t       err;
+    cp_json_t     *in, *out;
+    cp_validate_t  v;
+
+    memset(&err, 0, sizeof(err));
+    err.arena = cp_arena_create(65536);
+    v = (cp_validate_t) { err.arena, &err, -1, false };
+
+    snprintf(text, sizeof(text), "{\"kind\":\"%s\"}", word);
+
+    if (cp_json_parse(err.arena, text, strlen(text), &in, &err) != CP_OK) {
+        tap_ok(false, "%s is JSON", text);
+        return;
+    }
+
+    tap_int(cp_validate(&v, fields, in, NULL, &out), want, word);
+
+    if (want == CP_DECLINED) {
+        tap_ok(err.n == 1
+               && strstr(err.faults[0].message, "must be one of a-"),
+               "the message lists what fits: %s", err.faults[0].message);
+    }
+
+    cp_arena_destroy(err.arena);
+}
+
+
+int
+main(void)
+{
+    test_enum("a-word-of-twenty-b-20", CP_OK);
+    test_enum("another", CP_DECLINED);
+
+    return tap_done();
+}
