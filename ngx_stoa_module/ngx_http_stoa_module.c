@@ -292,7 +292,8 @@ ngx_http_stoa_exit_process(ngx_cycle_t *cycle)
     }
 
     ngx_http_stoa_agent_stop();
-    ngx_http_stoa_pipeline_exit();
+    ngx_http_stoa_api_exit();
+    ngx_http_stoa_keepalive_exit();
     ngx_http_stoa_store_close(mcf);
     ngx_http_stoa_counters_close(mcf);
     ngx_http_stoa_zone_detach(mcf);

@@ -50,6 +50,7 @@ my @to = ('/apis/acme/echo/fallback', '/apis/acme/api3/fallback',
 my $inherit = $t->port('inherit');
 $t->gateway(wait => 0, http => "proxy_hide_header X-Secret;\n"
     . "proxy_hide_header X-Other;\n"
+    . "add_header X-Subscription \$stoa_subscription always;\n"
     . "server { listen 127.0.0.1:$inherit; location / { stoa; }\n"
     . "location /apis/acme/echo/b { stoa; proxy_hide_header X-More; } }\n"
     . join '', map {
@@ -72,8 +73,10 @@ is(call(0, '/apis/acme/api2/x', key => undef)->{status}, 401,
    'not without a key');
 is(call(1, '/apis/acme/api2/x')->{status}, 403,
    'a fallback that needs another subscription');
-is(call(2, '/apis/acme/api2/x')->{status}, 404,
-   'a fallback that is not there');
+$r = call(2, '/apis/acme/api2/x');
+is($r->{status}, 404, 'a fallback that is not there');
+is($r->{headers}{'x-subscription'}, undef,
+   'is not put to the account of the call before');
 is(call(0, '/apis/acme/api4/ok')->{json}{path}, '/fallback',
    'from one with operations');
 is(call(0, '/apis/acme/api4/other')->{status}, 404, 'that are judged first');

@@ -102,7 +102,9 @@ ngx_http_stoa_auth(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         ctx->authenticated = 1;
     }
 
-    if (ctx->api && !ngx_http_stoa_visible(ctx->api->rec, &ctx->tenant)) {
+    if (ctx->call.api
+        && !ngx_http_stoa_visible(ctx->call.api->rec, &ctx->tenant))
+    {
         return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_NO_ROUTE, NULL);
     }
 

@@ -43,7 +43,7 @@ ngx_http_stoa_conceal(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     ngx_uint_t                i;
     ngx_http_stoa_conceal_t   places[NGX_HTTP_STOA_CONCEAL_PLACES];
 
-    name = stoa_rec_str(ctx->api->rec, ctx->api->rec->key_query);
+    name = stoa_rec_str(ctx->call.api->rec, ctx->call.api->rec->key_query);
 
     if (name.len == 0 || r->args.len == 0) {
         return NGX_OK;

@@ -106,9 +106,9 @@ ngx_http_stoa_identity_claims(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
                     (size_t) STOA_ID_LEN, ctx->tenant.c, &ctx->tenant_name,
                     (size_t) STOA_ID_LEN, ctx->application.c,
                     &ctx->application_name,
-                    ctx->subscription.c[0] ? (size_t) STOA_ID_LEN
+                    ctx->call.subscription.c[0] ? (size_t) STOA_ID_LEN
                                            : (size_t) 0,
-                    ctx->subscription.c, now,
+                    ctx->call.subscription.c, now,
                     now + NGX_HTTP_STOA_IDENTITY_TTL, &ctx->request_id);
 
     return p - start;

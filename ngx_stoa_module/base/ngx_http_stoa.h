@@ -165,9 +165,6 @@ typedef struct {
     uint64_t    window_ms;
 } ngx_http_stoa_verdict_t;
 
-/* CLOCK_MONOTONIC: the time of the limits. */
-uint64_t ngx_http_stoa_now_ns(void);
-
 /* GCRA on the slot of `key` in the zone. */
 void ngx_http_stoa_zone_rate(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
     const stoa_gcra_t *gcra, ngx_http_stoa_verdict_t *v);
@@ -357,7 +354,7 @@ extern const ngx_http_stoa_refusal_t  ngx_http_stoa_refusals[];
  * table's, else text in r->pool (no secrets). */
 ngx_int_t ngx_http_stoa_refuse(ngx_http_request_t *r,
     ngx_http_stoa_refuse_e what, ngx_str_t *detail);
-/* Writes the body of ctx->refused to ctx->page; NGX_OK or NGX_ERROR. */
+/* The body that tells of ctx->call.refused; NGX_OK or NGX_ERROR. */
 ngx_int_t ngx_http_stoa_refusal_page(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_uint_t status, ngx_str_t *type,
     ngx_str_t *body);
@@ -371,115 +368,16 @@ ngx_int_t ngx_http_stoa_refusal_find(ngx_http_request_t *r,
 
 /* ---- a request --------------------------------------------------------- */
 
-struct ngx_http_stoa_ctx_s {
-    ngx_http_request_t        *request;
-    ngx_uint_t                 step;            /* next row of the pipeline  */
-    ngx_uint_t                 mode;            /* of the location, and ...  */
-    ngx_str_t                  protect_tenant;
-    ngx_str_t                  protect_api;
-    ngx_uint_t                 refused;         /* refuse_e + 1              */
-    ngx_str_t                  detail;
+#include "ngx_http_stoa_ctx.h"
 
-    ngx_http_stoa_api_t       *api;
-    ngx_http_stoa_mcp_t       *mcp;             /* on an MCP endpoint        */
-    ngx_uint_t                 operation;       /* index + 1 in api->rec     */
-    size_t                     prefix_len;      /* of r->uri to strip        */
-    stoa_id_t                  route_tenant;    /* publisher                 */
-
-    stoa_id_t                  tenant;          /* caller's                  */
-    stoa_id_t                  application;
-    stoa_id_t                  credential;
-    stoa_id_t                  subscription;
-    stoa_id_t                  plan;
-    stoa_id_t                  tool;
-    ngx_str_t                  tenant_name;     /* pool copies, for logs and */
-    ngx_str_t                  application_name;/* identity headers          */
-    ngx_str_t                  plan_name;
-
-    ngx_http_stoa_verdict_t    rate;            /* the tightest, for headers */
-    void                      *inflight;        /* zone handle               */
-    uint64_t                   start_ns;        /* ngx_http_stoa_now_ns() at
-                                                   entry; 0: nginx's ms     */
-    ngx_str_t                  request_id;
-    ngx_str_t                  upstream_uri;    /* variables of the macro    */
-    ngx_str_t                  upstream_host;
-    ngx_str_t                  upstream_scheme; /* with its "://"            */
-    ngx_str_t                  unparsed_uri;    /* the client's, while r has
-                                                   upstream_uri for it       */
-    ngx_http_handler_pt        content_handler; /* the proxy module's        */
-    ngx_str_t                  tls_name;
-    ngx_chain_t               *page;            /* instead of nginx's        */
-    ngx_http_stoa_target_t    *target;          /* the first one             */
-    ngx_uint_t                 tries;
-    ngx_str_t                  path;            /* relative to the api's base,
-                                                   decoded                   */
-    ngx_str_t                  rest;            /* the same as it is sent,
-                                                   with the query            */
-    ngx_str_t                  allow;           /* for 405                   */
-    ngx_str_t                  key;             /* presented, until verified */
-    ngx_str_t                  policies;        /* RateLimit-Policy          */
-    ngx_resolver_ctx_t        *resolver;        /* while resolving, and ...  */
-    ngx_http_stoa_target_t    *resolving;
-
-    unsigned                   authenticated:1;
-    unsigned                   key_differs:1;   /* two keys in the query     */
-    unsigned                   limited:1;       /* verdict filled            */
-    unsigned                   waiting:1;       /* resolve, body, subrequest */
-    unsigned                   replace:1;
-    unsigned                   accounted:1;
-    unsigned                   passed:1;        /* pipeline is through       */
-    unsigned                   mcp_route:1;     /* /mcp/...                  */
-    unsigned                   by_name:1;       /* /apis/<tenant>/<api>      */
-    unsigned                   headers_done:1;  /* request headers rebuilt   */
-
-    /* what the strings above point to; not cleared */
-
-#define NGX_HTTP_STOA_CTX_CLEARED  offsetof(ngx_http_stoa_ctx_t, names)
-
-    u_char                     names[3][STOA_NAME_MAX + 1];
-    u_char                     request_id_text[32];
-    u_char                     trace_text[56];
-    u_char                     rate_text[96];
-    u_char                     policies_text[160];
-};
-
-
-/* A name of a record into a place of the context; slugs always fit. */
-
-static ngx_inline void
-ngx_http_stoa_name(u_char *dst, const void *rec, stoa_ref_t ref,
-    ngx_str_t *name)
-{
-    name->len = ngx_min(ref.len, STOA_NAME_MAX);
-    name->data = dst;
-    ngx_memcpy(dst, (const u_char *) rec + ref.off, name->len);
-}
-
-/* The context of r (also after an internal redirect, where nginx forgets it);
- * NULL if r never entered. */
-ngx_http_stoa_ctx_t *ngx_http_stoa_ctx(ngx_http_request_t *r);
 
 /* The pipeline (ngx_http_stoa_pipeline.c): NGX_DECLINED = passed; a status;
  * NGX_AGAIN = something will call ngx_http_core_run_phases. */
 ngx_int_t ngx_http_stoa_pipeline_handler(ngx_http_request_t *r);
 
-/* The same, and made if it is not there: NULL without memory. */
-ngx_http_stoa_ctx_t *ngx_http_stoa_ctx_create(ngx_http_request_t *r);
-/* Goes on with a suspended request; r may be gone afterwards.  To be called
- * from the handler of a foreign event, which runs posted requests next. */
-void ngx_http_stoa_pipeline_wake(ngx_http_request_t *r);
-
-/* At the end of a process: frees what the pipeline kept in it. */
-void ngx_http_stoa_pipeline_exit(void);
-
 /* May callers of this tenant know of the api? */
 ngx_uint_t ngx_http_stoa_visible(const stoa_rec_api_t *rec,
     const stoa_id_t *tenant);
-
-/* Unix ms, as exact as nginx's cached time. */
-#define ngx_http_stoa_now_ms()                                                \
-    ((int64_t) ngx_cached_time->sec * 1000                                    \
-     + (int64_t) ngx_cached_time->msec)
 
 /* Steps of the pipeline's table; NGX_OK, NGX_AGAIN or a status. */
 ngx_int_t ngx_http_stoa_route(ngx_http_request_t *r,
@@ -490,9 +388,6 @@ ngx_int_t ngx_http_stoa_conceal(ngx_http_request_t *r,
 ngx_int_t ngx_http_stoa_screen(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 ngx_int_t ngx_http_stoa_operation(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx);
-/* The client's X-Request-Id if it is a sane one, else a new one. */
-ngx_int_t ngx_http_stoa_request_id(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 /* Caller's headers without credential and X-Stoa-*, with ours. */
 ngx_int_t ngx_http_stoa_headers(ngx_http_request_t *r,
@@ -505,7 +400,7 @@ ngx_int_t ngx_http_stoa_identity(ngx_http_request_t *r,
 /* RateLimit, RateLimit-Policy, X-RateLimit-*, Retry-After. */
 ngx_int_t ngx_http_stoa_limits_headers(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
-/* Builds ctx->rest. */
+/* Builds ctx->call.rest. */
 ngx_int_t ngx_http_stoa_uri(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx);
 
 /* Steps that MCP reuses; all return NGX_OK, NGX_AGAIN or a status. */
@@ -515,7 +410,7 @@ ngx_int_t ngx_http_stoa_subscription(ngx_http_request_t *r,
 ngx_int_t ngx_http_stoa_limits(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 /* Picks addresses, upstream variables and headers for forwarding to
- * ctx->api. */
+ * ctx->call.api. */
 ngx_int_t ngx_http_stoa_forward(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 
@@ -523,7 +418,7 @@ ngx_int_t ngx_http_stoa_forward(ngx_http_request_t *r,
  * the rest of the pipeline for this request. */
 ngx_int_t ngx_http_stoa_mcp(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx);
 
-/* Writes the JSON-RPC error body for a refusal on MCP: id from ctx->mcp. */
+/* Writes the JSON-RPC error body for a refusal on MCP: id from call.mcp. */
 ngx_int_t ngx_http_stoa_mcp_error(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_refusal_t *row,
     ngx_str_t *detail, ngx_str_t *body);

@@ -145,3 +145,33 @@ ngx_http_stoa_random(uint64_t *out, ngx_uint_t n)
 
     return NGX_OK;
 }
+
+
+/* Eight digits at a time: a byte of the word for each. */
+
+u_char *
+ngx_http_stoa_hex(u_char *p, uint64_t n)
+{
+    uint64_t    x;
+    ngx_uint_t  i;
+
+    for (i = 0; i < 2; i++) {
+        x = n & 0xffffffff;
+        n >>= 32;
+
+        x = (x | x << 16) & 0x0000ffff0000ffffULL;
+        x = (x | x << 8) & 0x00ff00ff00ff00ffULL;
+        x = (x | x << 4) & 0x0f0f0f0f0f0f0f0fULL;
+
+        /* 10 and more: another 39 to reach "a" */
+
+        x += 0x3030303030303030ULL
+             + (((x + 0x0606060606060606ULL) >> 4) & 0x0101010101010101ULL)
+               * 39;
+
+        ngx_memcpy(p, &x, 8);
+        p += 8;
+    }
+
+    return p;
+}

@@ -35,6 +35,8 @@ ngx_int_t ngx_http_stoa_hmac(ngx_http_stoa_hmac_t *h, const u_char *data,
 
 /* Unique, not secret: for ids of requests and traces. */
 ngx_int_t ngx_http_stoa_random(uint64_t *out, ngx_uint_t n);
+/* Sixteen digits, lower case; returns what is behind them. */
+u_char *ngx_http_stoa_hex(u_char *p, uint64_t n);
 
 
 #endif /* NGX_HTTP_STOA_DIGEST_H */

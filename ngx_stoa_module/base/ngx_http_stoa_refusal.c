@@ -213,13 +213,13 @@ ngx_http_stoa_refuse(ngx_http_request_t *r, ngx_http_stoa_refuse_e what,
     ngx_log_debug2(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
                    "stoa refuses: %V %ui", &row->code, row->status);
 
-    ctx->refused = what + 1;
+    ctx->call.refused = what + 1;
 
     if (detail) {
-        ctx->detail = *detail;
+        ctx->call.detail = *detail;
 
     } else {
-        ngx_str_null(&ctx->detail);
+        ngx_str_null(&ctx->call.detail);
     }
 
     return row->status;
@@ -235,8 +235,8 @@ ngx_http_stoa_refusal_find(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
     slcf = ngx_http_get_module_loc_conf(r, ngx_http_stoa_module);
 
-    if (ctx->refused
-        && ngx_http_stoa_refusals[ctx->refused - 1].status == status)
+    if (ctx->call.refused
+        && ngx_http_stoa_refusals[ctx->call.refused - 1].status == status)
     {
         return NGX_OK;
     }
@@ -251,11 +251,11 @@ ngx_http_stoa_refusal_find(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
             return NGX_DECLINED;
         }
 
-        ctx->refused = made->what + 1;
-        ngx_str_null(&ctx->detail);
+        ctx->call.refused = made->what + 1;
+        ngx_str_null(&ctx->call.detail);
 
         if (made->what == NGX_HTTP_STOA_REFUSE_UPSTREAM_UNREACHABLE) {
-            ctx->refused = ngx_http_stoa_refusal_upstream(r) + 1;
+            ctx->call.refused = ngx_http_stoa_refusal_upstream(r) + 1;
         }
 
         return NGX_OK;
@@ -293,14 +293,12 @@ ngx_http_stoa_refusal_page(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 {
     const ngx_http_stoa_refusal_t  *row;
 
-    row = &ngx_http_stoa_refusals[ctx->refused - 1];
+    row = &ngx_http_stoa_refusals[ctx->call.refused - 1];
 
-    if (ctx->mcp) {
+    if (ctx->call.mcp) {
         ngx_str_set(type, "application/json");
 
-        return ngx_http_stoa_mcp_error(r, ctx, row,
-                                       ctx->detail.len ? &ctx->detail : NULL,
-                                       body);
+        return ngx_http_stoa_mcp_error(r, ctx, row, &ctx->call.detail, body);
     }
 
     ngx_str_set(type, "application/problem+json");
@@ -325,7 +323,7 @@ ngx_http_stoa_refusal_problem(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
     mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
 
-    detail = ctx->detail.len ? ctx->detail : row->detail;
+    detail = ctx->call.detail.len ? ctx->call.detail : row->detail;
 
     len = sizeof("{\"type\":\"/problems/\",\"title\":\"\",\"status\":,"
                  "\"detail\":\"\",\"code\":\"\",\"request_id\":\"\","
@@ -355,9 +353,9 @@ ngx_http_stoa_refusal_problem(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     p = ngx_sprintf(p, "\",\"code\":\"%V\",\"request_id\":\"%V\"",
                     &row->code, &ctx->request_id);
 
-    if (row->status == 429 && ctx->limited) {
+    if (row->status == 429 && ctx->call.limited) {
         p = ngx_sprintf(p, ",\"violated-policies\":[\"%V\"]",
-                        &ngx_http_stoa_refusal_policies[ctx->rate.which]);
+                        &ngx_http_stoa_refusal_policies[ctx->call.rate.which]);
     }
 
     *p++ = '}';
@@ -414,7 +412,7 @@ ngx_http_stoa_refusal_send(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         return rc;
     }
 
-    status = ngx_http_stoa_refusals[ctx->refused - 1].status;
+    status = ngx_http_stoa_refusals[ctx->call.refused - 1].status;
 
     if (ngx_http_stoa_refusal_page(r, ctx, status,
                                    &r->headers_out.content_type, &body)

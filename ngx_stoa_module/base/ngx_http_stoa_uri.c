@@ -30,11 +30,11 @@ ngx_http_stoa_uri(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     stoa_str_t       base, key;
     stoa_rec_api_t  *rec;
 
-    rec = ctx->api->rec;
+    rec = ctx->call.api->rec;
     key = stoa_rec_str(rec, rec->key_query);
     base = stoa_rec_str(rec, rec->base_path);
 
-    if (!ctx->by_name || rec->strip_base_path || base.len <= 1) {
+    if (!ctx->call.by_name || rec->strip_base_path || base.len <= 1) {
         base.len = 0;
     }
 
@@ -43,13 +43,13 @@ ngx_http_stoa_uri(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     {
         /* nothing was decoded: the request line itself, with its query */
 
-        ctx->rest.data = r->unparsed_uri.data + ctx->prefix_len;
-        ctx->rest.len = r->unparsed_uri.len - ctx->prefix_len;
+        ctx->call.rest.data = r->unparsed_uri.data + ctx->call.prefix_len;
+        ctx->call.rest.len = r->unparsed_uri.len - ctx->call.prefix_len;
 
         return NGX_OK;
     }
 
-    if (ngx_http_stoa_uri_path(r, ctx->prefix_len, &path) != NGX_OK) {
+    if (ngx_http_stoa_uri_path(r, ctx->call.prefix_len, &path) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -69,8 +69,8 @@ ngx_http_stoa_uri(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         return NGX_ERROR;
     }
 
-    ctx->rest.data = p;
-    ctx->rest.len = len;
+    ctx->call.rest.data = p;
+    ctx->call.rest.len = len;
 
     p = ngx_cpymem(p, base.data, base.len);
     p = ngx_cpymem(p, path.data, path.len);

@@ -42,6 +42,8 @@ static ngx_int_t ngx_http_stoa_limits_rate(ngx_http_request_t *r,
 static ngx_int_t ngx_http_stoa_limits_quota(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const stoa_rec_plan_t *plan, uint64_t key,
     const stoa_gcra_t *gcra);
+static void ngx_http_stoa_limits_leave(ngx_http_stoa_ctx_t *ctx,
+    void *data);
 static ngx_int_t ngx_http_stoa_limits_refuse(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_refuse_e what,
     ngx_http_stoa_verdict_t *v);
@@ -98,8 +100,8 @@ ngx_http_stoa_subscription(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
                                     NULL);
     }
 
-    ctx->subscription = sub->id;
-    ctx->plan = sub->plan;
+    ctx->call.subscription = sub->id;
+    ctx->call.plan = sub->plan;
 
     if (sub->state != STOA_STATE_ACTIVE) {
 
@@ -135,14 +137,14 @@ ngx_http_stoa_limits(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 
     mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
 
-    plan = ngx_http_stoa_store_plan(mcf->store, &ctx->plan);
+    plan = ngx_http_stoa_store_plan(mcf->store, &ctx->call.plan);
 
     if (plan == NULL) {
         return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_NOT_SUBSCRIBED,
                                     &detail);
     }
 
-    ngx_http_stoa_name(ctx->names[2], plan, plan->name, &ctx->plan_name);
+    ngx_http_stoa_name(ctx->names[2], plan, plan->name, &ctx->call.plan_name);
 
     if (plan->rate == 0 && plan->quota_day == 0 && plan->quota_month == 0
         && plan->concurrency == 0)
@@ -152,8 +154,8 @@ ngx_http_stoa_limits(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 
     made = ngx_http_stoa_limits_made(plan);
 
-    ctx->policies.data = ctx->policies_text;
-    ctx->policies.len = made->len;
+    ctx->call.policies.data = ctx->policies_text;
+    ctx->call.policies.len = made->len;
     ngx_memcpy(ctx->policies_text, made->text, made->len);
 
     key = ngx_http_stoa_limits_key(ctx, plan);
@@ -180,14 +182,20 @@ ngx_http_stoa_limits_concurrency(ngx_http_request_t *r,
     ngx_http_stoa_verdict_t     v;
     ngx_http_stoa_main_conf_t  *mcf;
 
-    if (plan->concurrency == 0 || ctx->inflight) {
+    if (plan->concurrency == 0 || ctx->call.inflight) {
         return NGX_OK;
     }
 
     mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
 
+    if (ngx_http_stoa_ctx_finisher(ctx, ngx_http_stoa_limits_leave, NULL)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
     rc = ngx_http_stoa_zone_acquire(mcf, key, plan->concurrency,
-                                    &ctx->inflight);
+                                    &ctx->call.inflight);
 
     if (rc == NGX_BUSY) {
         ngx_memzero(&v, sizeof(ngx_http_stoa_verdict_t));
@@ -240,8 +248,8 @@ ngx_http_stoa_limits_rate(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
     if (v.rc == NGX_OK && v.limit) {
         v.limit = plan->rate;
-        ctx->rate = v;
-        ctx->limited = 1;
+        ctx->call.rate = v;
+        ctx->call.limited = 1;
     }
 
     return NGX_OK;
@@ -280,13 +288,32 @@ ngx_http_stoa_limits_quota(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     }
 
     if (v.rc == NGX_OK && v.limit
-        && (!ctx->limited || v.remaining < ctx->rate.remaining))
+        && (!ctx->call.limited || v.remaining < ctx->call.rate.remaining))
     {
-        ctx->rate = v;
-        ctx->limited = 1;
+        ctx->call.rate = v;
+        ctx->call.limited = 1;
     }
 
     return NGX_OK;
+}
+
+
+/* Gives the place among the concurrent ones back, once. */
+
+static void
+ngx_http_stoa_limits_leave(ngx_http_stoa_ctx_t *ctx, void *data)
+{
+    void                       *handle;
+    ngx_http_stoa_main_conf_t  *mcf;
+
+    handle = ctx->call.inflight;
+
+    if (handle) {
+        mcf = ngx_http_get_module_main_conf(ctx->request,
+                                            ngx_http_stoa_module);
+        ctx->call.inflight = NULL;
+        ngx_http_stoa_zone_release(mcf, handle);
+    }
 }
 
 
@@ -296,23 +323,14 @@ static ngx_int_t
 ngx_http_stoa_limits_refuse(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     ngx_http_stoa_refuse_e what, ngx_http_stoa_verdict_t *v)
 {
-    void                       *handle;
-    ngx_http_stoa_main_conf_t  *mcf;
+    ngx_http_stoa_limits_leave(ctx, NULL);
 
-    if (ctx->inflight) {
-        mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
-
-        handle = ctx->inflight;
-        ctx->inflight = NULL;
-        ngx_http_stoa_zone_release(mcf, handle);
-    }
-
-    ctx->limited = 0;
+    ctx->call.limited = 0;
 
     if (v) {
-        ctx->rate = *v;
-        ctx->rate.remaining = 0;
-        ctx->limited = 1;
+        ctx->call.rate = *v;
+        ctx->call.rate.remaining = 0;
+        ctx->call.limited = 1;
     }
 
     return ngx_http_stoa_refuse(r, what, NULL);
@@ -343,7 +361,7 @@ ngx_http_stoa_limits_key(ngx_http_stoa_ctx_t *ctx,
         break;
 
     default:
-        return stoa_hash64(&ctx->subscription, sizeof(stoa_id_t),
+        return stoa_hash64(&ctx->call.subscription, sizeof(stoa_id_t),
                            NGX_HTTP_STOA_LIMITS_SEED);
     }
 
@@ -456,15 +474,16 @@ ngx_http_stoa_limits_headers(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     ngx_http_stoa_verdict_t   *v;
     ngx_http_stoa_loc_conf_t  *slcf;
 
-    v = &ctx->rate;
+    v = &ctx->call.rate;
     reset = (v->reset_ms + 999) / 1000;
 
     start = ctx->rate_text;
 
-    if (ctx->policies.len
+    if (ctx->call.policies.len
         && ngx_http_stoa_limits_push(r, "RateLimit-Policy", 16,
-                                     ctx->policies.data,
-                                     ctx->policies.data + ctx->policies.len)
+                                     ctx->call.policies.data,
+                                     ctx->call.policies.data
+                                     + ctx->call.policies.len)
            != NGX_OK)
     {
         return NGX_ERROR;
@@ -472,7 +491,7 @@ ngx_http_stoa_limits_headers(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 
     p = start;
 
-    if (ctx->limited && v->which != 3) {
+    if (ctx->call.limited && v->which != 3) {
         *p++ = '"';
         p = ngx_cpymem(p, ngx_http_stoa_limits_names[v->which].data,
                        ngx_http_stoa_limits_names[v->which].len);
@@ -495,7 +514,7 @@ ngx_http_stoa_limits_headers(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         }
     }
 
-    if (ctx->limited && ctx->replace
+    if (ctx->call.limited && ctx->call.replace
         && r->headers_out.status == NGX_HTTP_TOO_MANY_REQUESTS)
     {
         start = p;

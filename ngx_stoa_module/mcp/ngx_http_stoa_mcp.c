@@ -94,14 +94,14 @@ ngx_http_stoa_mcp(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     ngx_int_t             rc;
     ngx_http_stoa_mcp_t  *mcp;
 
-    if (ctx->mcp == NULL) {
-        ctx->mcp = ngx_pcalloc(r->pool, sizeof(ngx_http_stoa_mcp_t));
-        if (ctx->mcp == NULL) {
+    if (ctx->call.mcp == NULL) {
+        ctx->call.mcp = ngx_pcalloc(r->pool, sizeof(ngx_http_stoa_mcp_t));
+        if (ctx->call.mcp == NULL) {
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
         }
     }
 
-    mcp = ctx->mcp;
+    mcp = ctx->call.mcp;
 
     if (mcp->retried && r->method != NGX_HTTP_POST) {
 
@@ -133,7 +133,7 @@ ngx_http_stoa_mcp_endpoint(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     u_char               *p, *last, *slash;
     ngx_http_stoa_mcp_t  *mcp;
 
-    mcp = ctx->mcp;
+    mcp = ctx->call.mcp;
 
     /* "/mcp/" was seen by the router; a trailing slash is forgiven */
 
@@ -181,7 +181,7 @@ ngx_http_stoa_mcp_verb(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     /* no stream of its own is offered on GET, and sealed sessions need no
      * DELETE: 405 is the answer the transport names for both */
 
-    ngx_str_set(&ctx->allow, "POST");
+    ngx_str_set(&ctx->call.allow, "POST");
 
     return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_METHOD, NULL);
 }
@@ -200,7 +200,7 @@ ngx_http_stoa_mcp_find(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     ngx_http_stoa_mcp_view_t   *view;
     ngx_http_stoa_main_conf_t  *mcf;
 
-    mcp = ctx->mcp;
+    mcp = ctx->call.mcp;
     mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
     store = mcf->store;
 
@@ -212,7 +212,7 @@ ngx_http_stoa_mcp_find(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     }
 
     mcp->endpoint_tenant = tenant->id;
-    ctx->route_tenant = tenant->id;
+    ctx->call.route_tenant = tenant->id;
 
     if (mcp->has_server) {
         server = ngx_http_stoa_store_server_by_name(store,
@@ -263,7 +263,7 @@ ngx_http_stoa_mcp_dispatch(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     ngx_http_stoa_mcp_t              *mcp;
     const ngx_http_stoa_mcp_method_t *row;
 
-    mcp = ctx->mcp;
+    mcp = ctx->call.mcp;
 
     /* notifications and answers carry nothing that the gateway waits for */
 
@@ -299,7 +299,7 @@ ngx_http_stoa_mcp_call(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 static ngx_int_t
 ngx_http_stoa_mcp_send_on(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
-    ctx->mcp->forwarded = 1;
+    ctx->call.mcp->forwarded = 1;
 
     return ngx_http_stoa_forward(r, ctx);
 }
@@ -335,8 +335,9 @@ ngx_http_stoa_mcp_about(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     title = stoa_str("");
     text = stoa_str("");
 
-    if (ctx->mcp->has_server) {
-        server = ngx_http_stoa_store_server(mcf->store, &ctx->mcp->server);
+    if (ctx->call.mcp->has_server) {
+        server = ngx_http_stoa_store_server(mcf->store,
+                                            &ctx->call.mcp->server);
 
         if (server) {
             title = stoa_rec_str(server, server->title);
@@ -372,7 +373,7 @@ ngx_http_stoa_mcp_initialize(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     stoa_json_val_t      *v;
     ngx_http_stoa_mcp_t  *mcp;
 
-    mcp = ctx->mcp;
+    mcp = ctx->call.mcp;
     v = &mcp->msg.protocol_version;
     version = NGX_HTTP_STOA_MCP_VERSION_NONE;
 
@@ -441,7 +442,7 @@ ngx_http_stoa_mcp_ping(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     stoa_buf_t  b;
 
     stoa_buf_init(&b, 65536);
-    ngx_http_stoa_mcp_head(&b, ctx->mcp);
+    ngx_http_stoa_mcp_head(&b, ctx->call.mcp);
     stoa_buf_addz(&b, "}}");
 
     rc = ngx_http_stoa_mcp_answer_buf(r, ctx, &b);
@@ -498,7 +499,7 @@ ngx_http_stoa_mcp_discover(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     stoa_buf_init(&text, 65536);
 
     ngx_http_stoa_mcp_about(r, ctx, &info, &text);
-    ngx_http_stoa_mcp_head(&b, ctx->mcp);
+    ngx_http_stoa_mcp_head(&b, ctx->call.mcp);
 
     stoa_buf_addz(&b, "\"resultType\":\"complete\",\"supportedVersions\":");
     ngx_http_stoa_mcp_supported(&b, view);
@@ -590,8 +591,8 @@ ngx_int_t
 ngx_http_stoa_mcp_answer(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     ngx_uint_t status, ngx_chain_t *out)
 {
-    ctx->mcp->out = out;
-    ctx->mcp->out_status = status;
+    ctx->call.mcp->out = out;
+    ctx->call.mcp->out_status = status;
     r->content_handler = ngx_http_stoa_mcp_content;
 
     return NGX_DONE;
@@ -607,7 +608,7 @@ ngx_http_stoa_mcp_content(ngx_http_request_t *r)
     ngx_http_stoa_ctx_t  *ctx;
 
     ctx = ngx_http_stoa_ctx(r);
-    if (ctx == NULL || ctx->mcp == NULL) {
+    if (ctx == NULL || ctx->call.mcp == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
@@ -618,13 +619,13 @@ ngx_http_stoa_mcp_content(ngx_http_request_t *r)
 
     len = 0;
 
-    for (cl = ctx->mcp->out; cl; cl = cl->next) {
+    for (cl = ctx->call.mcp->out; cl; cl = cl->next) {
         len += ngx_buf_size(cl->buf);
         cl->buf->last_in_chain = (cl->next == NULL);
         cl->buf->last_buf = (cl->next == NULL);
     }
 
-    r->headers_out.status = ctx->mcp->out_status;
+    r->headers_out.status = ctx->call.mcp->out_status;
     r->headers_out.content_length_n = len;
 
     if (len) {
@@ -642,7 +643,7 @@ ngx_http_stoa_mcp_content(ngx_http_request_t *r)
         return rc;
     }
 
-    return ngx_http_output_filter(r, ctx->mcp->out);
+    return ngx_http_output_filter(r, ctx->call.mcp->out);
 }
 
 
@@ -661,7 +662,7 @@ ngx_http_stoa_mcp_refuse(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
         return ngx_http_stoa_refuse(r, what, detail);
     }
 
-    ctx->refused = what + 1;
+    ctx->call.refused = what + 1;
 
     if (ngx_http_stoa_mcp_error(r, ctx, row, detail, &body) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -681,7 +682,7 @@ ngx_http_stoa_mcp_error(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     ngx_http_stoa_mcp_t       *mcp;
     ngx_http_stoa_mcp_view_t  *view;
 
-    mcp = ctx->mcp;
+    mcp = ctx->call.mcp;
     id = ngx_http_stoa_mcp_id(mcp);
     text = (detail && detail->len) ? *detail : row->detail;
 

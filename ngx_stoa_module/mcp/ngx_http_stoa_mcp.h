@@ -193,7 +193,7 @@ void ngx_http_stoa_mcp_session_exit(void);
 #define NGX_HTTP_STOA_MCP_TOKEN_LEN  80
 
 /* Writes a new sealed session id for the caller; keeps its random part in
- * ctx->mcp->session_id. */
+ * ctx->call.mcp->session_id. */
 ngx_int_t ngx_http_stoa_mcp_session_seal(ngx_http_stoa_ctx_t *ctx,
     u_char *token);
 /* NGX_OK, or NGX_DECLINED: not ours, altered, expired, of another principal
@@ -220,7 +220,8 @@ void ngx_http_stoa_mcp_upstream_drop(uint64_t key, const u_char *sid,
 
 /* ---- _mcp_connect.c ---------------------------------------------------- */
 
-/* NGX_OK: a session (or none needed) is in ctx->mcp; NGX_AGAIN; a status. */
+/* NGX_OK: a session (or none needed) is in ctx->call.mcp; NGX_AGAIN; a
+ * status. */
 ngx_int_t ngx_http_stoa_mcp_connect(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 /* The pipeline of a subrequest: ours are forwarded, others pass. */

@@ -68,7 +68,7 @@ ngx_http_stoa_mcp_resolve(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     const stoa_rec_subscription_t  *sub;
     ngx_http_stoa_main_conf_t      *mcf;
 
-    mcp = ctx->mcp;
+    mcp = ctx->call.mcp;
     mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
     v = &mcp->msg.name;
 
@@ -114,7 +114,7 @@ ngx_http_stoa_mcp_resolve(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 
     sub = ngx_http_stoa_store_subscription(mcf->store, &ctx->application,
                                            mcp->has_server ? &mcp->server
-                                           : &ctx->mcp->call_target);
+                                           : &ctx->call.mcp->call_target);
     if (sub == NULL || !ngx_http_stoa_mcp_selected(sub, &tool->id)) {
         return ngx_http_stoa_mcp_unknown(r, ctx, &name);
     }
@@ -136,11 +136,11 @@ ngx_http_stoa_mcp_resolve(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 
     ngx_memcpy(mcp->tool_name.data, s.data, s.len);
 
-    ctx->tool = tool->id;
-    ctx->route_tenant = api->tenant;
-    ctx->api = ngx_http_stoa_api_get(r, api);
+    ctx->call.tool = tool->id;
+    ctx->call.route_tenant = api->tenant;
+    ctx->call.api = ngx_http_stoa_api_get(r, api);
 
-    return ctx->api ? NGX_OK : NGX_HTTP_INTERNAL_SERVER_ERROR;
+    return ctx->call.api ? NGX_OK : NGX_HTTP_INTERNAL_SERVER_ERROR;
 }
 
 
@@ -177,7 +177,7 @@ ngx_http_stoa_mcp_resolve_server(ngx_http_request_t *r,
 
     mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
 
-    server = ngx_http_stoa_store_server(mcf->store, &ctx->mcp->server);
+    server = ngx_http_stoa_store_server(mcf->store, &ctx->call.mcp->server);
     if (server == NULL) {
         return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_NO_ROUTE, NULL);
     }
@@ -206,7 +206,7 @@ ngx_http_stoa_mcp_resolve_tenant(ngx_http_request_t *r,
     ngx_http_stoa_main_conf_t   *mcf;
     ngx_http_stoa_mcp_search_t   search;
 
-    mcp = ctx->mcp;
+    mcp = ctx->call.mcp;
     mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
 
     p = ngx_strnstr(name->data, "__", name->len);
@@ -332,7 +332,7 @@ ngx_http_stoa_mcp_splice(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     stoa_json_val_t      *v;
     ngx_http_stoa_mcp_t  *mcp;
 
-    mcp = ctx->mcp;
+    mcp = ctx->call.mcp;
     v = &mcp->msg.name;
     body = mcp->body.data;
 
@@ -438,7 +438,7 @@ ngx_http_stoa_mcp_headers_add(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
     (void) r;
 
-    mcp = ctx->mcp;
+    mcp = ctx->call.mcp;
     version = mcp->modern ? mcp->version : mcp->upstream_version;
 
     if (ngx_http_stoa_mcp_header_push(headers, MCP_H_ACCEPT, &accept)

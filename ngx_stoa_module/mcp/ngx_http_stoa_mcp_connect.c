@@ -47,7 +47,7 @@ static ngx_table_elt_t *ngx_http_stoa_mcp_upstream_header(
     ngx_http_request_t *r, const char *lowcase, size_t len);
 static ngx_int_t ngx_http_stoa_mcp_use(ngx_http_request_t *r,
     ngx_http_stoa_mcp_t *mcp, ngx_http_stoa_mcp_upstream_t *up);
-static void ngx_http_stoa_mcp_cleanup(void *data);
+static void ngx_http_stoa_mcp_finish(ngx_http_stoa_ctx_t *ctx, void *data);
 static ngx_int_t ngx_http_stoa_mcp_process_header(ngx_http_request_t *r);
 static ngx_int_t ngx_http_stoa_mcp_reinit_request(ngx_http_request_t *r);
 static ngx_int_t ngx_http_stoa_mcp_again(ngx_http_request_t *r,
@@ -61,10 +61,9 @@ ngx_http_stoa_mcp_connect(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     ngx_int_t                      rc;
     ngx_str_t                      message, version;
     ngx_http_stoa_mcp_t           *mcp;
-    ngx_pool_cleanup_t            *cln;
     ngx_http_stoa_mcp_upstream_t   up;
 
-    mcp = ctx->mcp;
+    mcp = ctx->call.mcp;
 
     if (mcp->modern) {
         return NGX_OK;
@@ -98,16 +97,14 @@ ngx_http_stoa_mcp_connect(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 
     if (mcp->upstream_key == 0) {
         p = ngx_cpymem(id, mcp->session_id, sizeof(mcp->session_id));
-        ngx_memcpy(p, &ctx->api->id, STOA_ID_LEN);
+        ngx_memcpy(p, &ctx->call.api->id, STOA_ID_LEN);
         mcp->upstream_key = stoa_hash64(id, sizeof(id), 1) | 1;
 
-        cln = ngx_pool_cleanup_add(r->pool, 0);
-        if (cln == NULL) {
+        if (ngx_http_stoa_ctx_finisher(ctx, ngx_http_stoa_mcp_finish, NULL)
+            != NGX_OK)
+        {
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
         }
-
-        cln->data = mcp;
-        cln->handler = ngx_http_stoa_mcp_cleanup;
     }
 
     rc = ngx_http_stoa_mcp_upstream_find(mcp->upstream_key, &up);
@@ -173,7 +170,7 @@ ngx_http_stoa_mcp_wait(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
     ngx_http_stoa_mcp_t  *mcp;
 
-    mcp = ctx->mcp;
+    mcp = ctx->call.mcp;
 
     mcp->wait.data = r;
     mcp->wait.log = r->connection->log;
@@ -193,15 +190,17 @@ ngx_http_stoa_mcp_wait_handler(ngx_event_t *ev)
 
     c = r->connection;
 
-    ngx_http_stoa_pipeline_wake(r);
+    ngx_http_stoa_ctx_wake(r);
     ngx_http_run_posted_requests(c);
 }
 
 
 static void
-ngx_http_stoa_mcp_cleanup(void *data)
+ngx_http_stoa_mcp_finish(ngx_http_stoa_ctx_t *ctx, void *data)
 {
-    ngx_http_stoa_mcp_t  *mcp = data;
+    ngx_http_stoa_mcp_t  *mcp;
+
+    mcp = ctx->call.mcp;
 
     if (mcp->wait.timer_set) {
         ngx_del_timer(&mcp->wait);
@@ -230,7 +229,7 @@ ngx_http_stoa_mcp_post(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     ngx_http_post_subrequest_t  *ps;
 
     ps = ngx_pcalloc(r->pool, sizeof(ngx_http_post_subrequest_t));
-    sctx = ngx_palloc(r->pool, sizeof(ngx_http_stoa_ctx_t));
+    sctx = ngx_http_stoa_ctx_clone(ctx);
     smcp = ngx_pcalloc(r->pool, sizeof(ngx_http_stoa_mcp_t));
     rb = ngx_pcalloc(r->pool, sizeof(ngx_http_request_body_t));
     b = ngx_calloc_buf(r->pool);
@@ -242,25 +241,13 @@ ngx_http_stoa_mcp_post(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    /* the caller's identity and api, none of its bookkeeping */
-
-    *sctx = *ctx;
-    sctx->mcp = smcp;
-    sctx->refused = 0;
-    sctx->inflight = NULL;
-    sctx->resolver = NULL;
-    sctx->page = NULL;
-    sctx->target = NULL;
-    sctx->limited = 0;
-    sctx->waiting = 0;
-    sctx->replace = 0;
-    sctx->accounted = 1;
-    sctx->passed = 0;
-    sctx->headers_done = 0;
+    sctx->call.api = ctx->call.api;
+    sctx->call.subscription = ctx->call.subscription;
+    sctx->call.mcp = smcp;
 
     smcp->parent = ctx;
-    smcp->upstream_session = ctx->mcp->upstream_session;
-    smcp->upstream_version = ctx->mcp->upstream_version;
+    smcp->upstream_session = ctx->call.mcp->upstream_session;
+    smcp->upstream_version = ctx->call.mcp->upstream_version;
 
     ps->handler = ngx_http_stoa_mcp_post_done;
     ps->data = sctx;
@@ -301,8 +288,8 @@ ngx_http_stoa_mcp_subrequest(ngx_http_request_t *r)
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_stoa_module);
 
-    if (ctx == NULL || ctx->mcp == NULL || ctx->mcp->parent == NULL
-        || ctx->passed)
+    if (ctx == NULL || ctx->call.mcp == NULL || ctx->call.mcp->parent == NULL
+        || ctx->call.passed)
     {
         return NGX_DECLINED;
     }
@@ -310,7 +297,7 @@ ngx_http_stoa_mcp_subrequest(ngx_http_request_t *r)
     rc = ngx_http_stoa_forward(r, ctx);
 
     if (rc == NGX_OK) {
-        ctx->passed = 1;
+        ctx->call.passed = 1;
         return NGX_DECLINED;
     }
 
@@ -325,7 +312,7 @@ ngx_http_stoa_mcp_collect(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     size_t      n;
     ngx_buf_t  *b, *to;
 
-    to = ctx->mcp->collected;
+    to = ctx->call.mcp->collected;
 
     if (to == NULL) {
         to = ngx_create_temp_buf(r->pool, NGX_HTTP_STOA_MCP_COLLECT_MAX);
@@ -333,7 +320,7 @@ ngx_http_stoa_mcp_collect(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
             return NGX_ERROR;
         }
 
-        ctx->mcp->collected = to;
+        ctx->call.mcp->collected = to;
     }
 
     for ( /* void */ ; in; in = in->next) {
@@ -363,7 +350,7 @@ ngx_http_stoa_mcp_post_done(ngx_http_request_t *sr, void *data, ngx_int_t rc)
     ngx_http_stoa_mcp_t           *mcp;
     ngx_http_stoa_mcp_upstream_t   up;
 
-    mcp = sctx->mcp->parent->mcp;
+    mcp = sctx->call.mcp->parent->call.mcp;
 
     if (mcp->sub == NGX_HTTP_STOA_MCP_SUB_INITIALIZE) {
 
@@ -417,7 +404,7 @@ ngx_http_stoa_mcp_initialized(ngx_http_request_t *sr,
     ngx_memzero(up, sizeof(*up));
 
     if (sr->upstream == NULL || sr->upstream->headers_in.status_n != 200
-        || sctx->mcp->collected == NULL)
+        || sctx->call.mcp->collected == NULL)
     {
         return NGX_DECLINED;
     }
@@ -433,7 +420,7 @@ ngx_http_stoa_mcp_initialized(ngx_http_request_t *sr,
         ngx_memcpy(up->sid, sid->value.data, up->len);
     }
 
-    b = sctx->mcp->collected;
+    b = sctx->call.mcp->collected;
     type = ngx_http_stoa_mcp_upstream_header(sr, "content-type", 12);
 
     if (type == NULL || type->value.len < 17
@@ -549,7 +536,7 @@ ngx_http_stoa_mcp_upstream_hook(ngx_http_request_t *r,
     ngx_http_upstream_t  *u;
     ngx_http_stoa_mcp_t  *mcp;
 
-    mcp = ctx->mcp;
+    mcp = ctx->call.mcp;
     u = r->upstream;
 
     u->buffering = 0;                     /* an event stream may come       */
@@ -573,9 +560,9 @@ ngx_http_stoa_mcp_reinit_request(ngx_http_request_t *r)
 
     ctx = ngx_http_stoa_ctx(r);
 
-    rc = ctx->mcp->reinit_request(r);
+    rc = ctx->call.mcp->reinit_request(r);
 
-    ctx->mcp->process_header = r->upstream->process_header;
+    ctx->call.mcp->process_header = r->upstream->process_header;
     r->upstream->process_header = ngx_http_stoa_mcp_process_header;
 
     return rc;
@@ -593,7 +580,7 @@ ngx_http_stoa_mcp_process_header(ngx_http_request_t *r)
 
     u = r->upstream;
     ctx = ngx_http_stoa_ctx(r);
-    mcp = ctx->mcp;
+    mcp = ctx->call.mcp;
 
     /* the proxy moves on from the status line to the headers by itself */
 
@@ -636,7 +623,7 @@ ngx_http_stoa_mcp_again(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     ngx_http_upstream_conf_t  *conf;
 
     u = r->upstream;
-    mcp = ctx->mcp;
+    mcp = ctx->call.mcp;
 
     h = ngx_pcalloc(r->pool, sizeof(ngx_table_elt_t));
     conf = ngx_palloc(r->pool, sizeof(ngx_http_upstream_conf_t));
@@ -666,8 +653,7 @@ ngx_http_stoa_mcp_again(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     mcp->retried = 1;
     mcp->sub = NGX_HTTP_STOA_MCP_SUB_NONE;
     mcp->step = mcp->connect_step;
-    ctx->passed = 0;
-    ctx->headers_done = 0;
+    ctx->call.passed = 0;
 
     return NGX_OK;
 }

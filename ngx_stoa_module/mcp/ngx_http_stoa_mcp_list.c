@@ -88,8 +88,8 @@ ngx_http_stoa_mcp_view(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
     ngx_memzero(&key, sizeof(key));
     key.application = ctx->application;
-    key.endpoint = ctx->mcp->has_server ? ctx->mcp->server
-                                        : ctx->mcp->endpoint_tenant;
+    key.endpoint = ctx->call.mcp->has_server ? ctx->call.mcp->server
+                                        : ctx->call.mcp->endpoint_tenant;
     key.generation = ngx_http_stoa_store_generation(mcf->store);
     key.modern = modern ? 1 : 0;
 
@@ -225,7 +225,7 @@ ngx_http_stoa_mcp_view_build(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     b.view = view;
     b.store = mcf->store;
     b.ctx = ctx;
-    b.tenant = ctx->mcp->endpoint_tenant;
+    b.tenant = ctx->call.mcp->endpoint_tenant;
     b.now_ms = now_ms;
 
     b.found = ngx_alloc(NGX_HTTP_STOA_MCP_LIST_MAX
@@ -274,8 +274,9 @@ ngx_http_stoa_mcp_view_sub(void *data, const void *rec)
     ngx_http_stoa_mcp_build_t      *b = data;
     const stoa_rec_subscription_t  *sub = rec;
 
-    if (b->ctx->mcp->has_server
-        && ngx_memcmp(&sub->target, &b->ctx->mcp->server, STOA_ID_LEN) != 0)
+    if (b->ctx->call.mcp->has_server
+        && ngx_memcmp(&sub->target, &b->ctx->call.mcp->server, STOA_ID_LEN)
+           != 0)
     {
         return NGX_OK;
     }
@@ -285,7 +286,7 @@ ngx_http_stoa_mcp_view_sub(void *data, const void *rec)
     {
         /* refused by name when it is used, but not invisible */
 
-        if (b->ctx->mcp->has_server) {
+        if (b->ctx->call.mcp->has_server) {
             b->view->entitled = 1;
         }
 
@@ -580,7 +581,7 @@ ngx_http_stoa_mcp_tools_list(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     ngx_http_stoa_mcp_t       *mcp;
     ngx_http_stoa_mcp_view_t  *view;
 
-    mcp = ctx->mcp;
+    mcp = ctx->call.mcp;
 
     view = ngx_http_stoa_mcp_view(r, ctx, mcp->modern);
     if (view == NULL) {
@@ -681,7 +682,7 @@ ngx_http_stoa_mcp_page(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     ngx_http_stoa_mcp_item_t  *item;
 
     *start = 0;
-    v = &ctx->mcp->msg.cursor;
+    v = &ctx->call.mcp->msg.cursor;
 
     if (v->start == NULL || v->type == STOA_JSON_NULL) {
         return NGX_OK;

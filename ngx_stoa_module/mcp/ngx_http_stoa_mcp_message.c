@@ -65,7 +65,7 @@ ngx_http_stoa_mcp_read_headers(ngx_http_request_t *r,
     ngx_table_elt_t              *h, **slot;
     ngx_http_stoa_mcp_headers_t  *hs;
 
-    hs = &ctx->mcp->headers;
+    hs = &ctx->call.mcp->headers;
     part = &r->headers_in.headers.part;
     h = part->elts;
 
@@ -255,7 +255,7 @@ ngx_http_stoa_mcp_read_body(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     ngx_int_t             rc;
     ngx_http_stoa_mcp_t  *mcp;
 
-    mcp = ctx->mcp;
+    mcp = ctx->call.mcp;
 
     if (r->request_body == NULL) {
 
@@ -303,8 +303,8 @@ ngx_http_stoa_mcp_body_handler(ngx_http_request_t *r)
 
     ctx = ngx_http_stoa_ctx(r);
 
-    if (ctx && ctx->mcp && ctx->mcp->body_waiting) {
-        ctx->mcp->body_waiting = 0;
+    if (ctx && ctx->call.mcp && ctx->call.mcp->body_waiting) {
+        ctx->call.mcp->body_waiting = 0;
 
         r->write_event_handler = ngx_http_core_run_phases;
         ngx_http_core_run_phases(r);
@@ -403,7 +403,7 @@ ngx_http_stoa_mcp_scan(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     ngx_str_t             detail;
     ngx_http_stoa_mcp_t  *mcp;
 
-    mcp = ctx->mcp;
+    mcp = ctx->call.mcp;
 
     rc = stoa_jsonrpc_scan((char *) mcp->body.data, mcp->body.len, &mcp->msg,
                            &code, &err);
@@ -453,7 +453,7 @@ ngx_http_stoa_mcp_era(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     ngx_http_stoa_mcp_t          *mcp;
     ngx_http_stoa_mcp_headers_t  *hs;
 
-    mcp = ctx->mcp;
+    mcp = ctx->call.mcp;
     hs = &mcp->headers;
 
     if (hs->repeated) {
@@ -494,7 +494,7 @@ ngx_http_stoa_mcp_era_modern(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     ngx_http_stoa_mcp_t       *mcp;
     ngx_http_stoa_mcp_view_t  *view;
 
-    mcp = ctx->mcp;
+    mcp = ctx->call.mcp;
 
     if (mcp->msg.kind != STOA_JSONRPC_REQUEST) {
         return NGX_OK;
@@ -595,7 +595,7 @@ ngx_http_stoa_mcp_era_legacy(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     ngx_table_elt_t      *h;
     ngx_http_stoa_mcp_t  *mcp;
 
-    mcp = ctx->mcp;
+    mcp = ctx->call.mcp;
 
     if (mcp->msg.method == STOA_MCP_INITIALIZE) {
         return NGX_OK;

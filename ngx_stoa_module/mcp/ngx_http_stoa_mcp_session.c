@@ -233,10 +233,10 @@ ngx_http_stoa_mcp_session_seal(ngx_http_stoa_ctx_t *ctx, u_char *token)
 
     ngx_memzero(&plain, sizeof(plain));
     plain.format = NGX_HTTP_STOA_MCP_FORMAT;
-    plain.version = ctx->mcp->version;
+    plain.version = ctx->call.mcp->version;
     plain.issued_s = (uint32_t) ngx_time();
     plain.application = ctx->application;
-    plain.endpoint = ngx_http_stoa_mcp_endpoint_hash(ctx->mcp);
+    plain.endpoint = ngx_http_stoa_mcp_endpoint_hash(ctx->call.mcp);
 
     evp = ngx_http_stoa_mcp_sealer;
 
@@ -256,7 +256,7 @@ ngx_http_stoa_mcp_session_seal(ngx_http_stoa_ctx_t *ctx, u_char *token)
         return NGX_ERROR;
     }
 
-    ngx_memcpy(ctx->mcp->session_id, sealed, NGX_HTTP_STOA_MCP_IV_LEN);
+    ngx_memcpy(ctx->call.mcp->session_id, sealed, NGX_HTTP_STOA_MCP_IV_LEN);
 
     src.data = sealed;
     src.len = sizeof(sealed);
@@ -283,7 +283,7 @@ ngx_http_stoa_mcp_session_open(ngx_http_stoa_ctx_t *ctx, ngx_str_t *token)
 
     if (plain->format != NGX_HTTP_STOA_MCP_FORMAT
         || plain->version >= NGX_HTTP_STOA_MCP_VERSIONS
-        || plain->endpoint != ngx_http_stoa_mcp_endpoint_hash(ctx->mcp)
+        || plain->endpoint != ngx_http_stoa_mcp_endpoint_hash(ctx->call.mcp)
         || (int64_t) ngx_time() - (int64_t) plain->issued_s
            > NGX_HTTP_STOA_MCP_LIFETIME_S
         || ngx_memcmp(&plain->application, &ctx->application, STOA_ID_LEN)
@@ -294,8 +294,8 @@ ngx_http_stoa_mcp_session_open(ngx_http_stoa_ctx_t *ctx, ngx_str_t *token)
 
     /* what was negotiated counts, not what a later header says */
 
-    ctx->mcp->version = plain->version;
-    ngx_memcpy(ctx->mcp->session_id, seen->iv, NGX_HTTP_STOA_MCP_IV_LEN);
+    ctx->call.mcp->version = plain->version;
+    ngx_memcpy(ctx->call.mcp->session_id, seen->iv, NGX_HTTP_STOA_MCP_IV_LEN);
 
     return NGX_OK;
 }

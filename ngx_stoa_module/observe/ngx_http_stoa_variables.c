@@ -153,15 +153,15 @@ ngx_http_stoa_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v,
         break;
 
     case STOA_VAR_PLAN:
-        text = &ctx->plan_name;
+        text = &ctx->call.plan_name;
         break;
 
     case STOA_VAR_TOOL:
-        id = &ctx->tool;
+        id = &ctx->call.tool;
         break;
 
     case STOA_VAR_SUBSCRIPTION:
-        id = &ctx->subscription;
+        id = &ctx->call.subscription;
         break;
 
     case STOA_VAR_CREDENTIAL:
@@ -173,20 +173,20 @@ ngx_http_stoa_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v,
         break;
 
     case STOA_VAR_UPSTREAM_URI:
-        text = &ctx->upstream_uri;
+        text = &ctx->call.upstream_uri;
         break;
 
     case STOA_VAR_UPSTREAM_HOST:
-        text = &ctx->upstream_host;
+        text = &ctx->call.upstream_host;
         break;
 
     case STOA_VAR_UPSTREAM_SCHEME:
-        s = ctx->upstream_scheme;
+        s = ctx->call.upstream_scheme;
         s.len -= s.len ? sizeof("://") - 1 : 0;
         break;
 
     case STOA_VAR_UPSTREAM_TLS_NAME:
-        text = &ctx->tls_name;
+        text = &ctx->call.tls_name;
         break;
 
     default:
@@ -214,18 +214,20 @@ ngx_http_stoa_variable_api(ngx_http_stoa_ctx_t *ctx, ngx_uint_t what,
     const stoa_rec_api_t        *rec;
     const stoa_rec_operation_t  *ops;
 
-    if (ctx->api == NULL) {
+    if (ctx->call.api == NULL) {
         return;
     }
 
-    rec = ctx->api->rec;
+    rec = ctx->call.api->rec;
 
     if (what == STOA_VAR_API) {
         text = stoa_rec_str(rec, rec->name);
 
-    } else if (ctx->operation && ctx->operation <= rec->operations.n) {
+    } else if (ctx->call.operation
+               && ctx->call.operation <= rec->operations.n)
+    {
         ops = stoa_rec_vec(rec, rec->operations, stoa_rec_operation_t);
-        text = stoa_rec_str(rec, ops[ctx->operation - 1].path);
+        text = stoa_rec_str(rec, ops[ctx->call.operation - 1].path);
 
     } else {
         return;
@@ -299,14 +301,14 @@ ngx_http_stoa_variable_refusal(ngx_http_request_t *r,
 
     ctx = ngx_http_stoa_ctx(r);
 
-    if (ctx == NULL || ctx->refused == 0
-        || ctx->refused > NGX_HTTP_STOA_REFUSE_MAX)
+    if (ctx == NULL || ctx->call.refused == 0
+        || ctx->call.refused > NGX_HTTP_STOA_REFUSE_MAX)
     {
         v->not_found = 1;
         return NGX_OK;
     }
 
-    s = ngx_http_stoa_refusals[ctx->refused - 1].code;
+    s = ngx_http_stoa_refusals[ctx->call.refused - 1].code;
 
     return ngx_http_stoa_variable_text(v, &s);
 }
@@ -321,14 +323,14 @@ ngx_http_stoa_variable_rate(ngx_http_request_t *r,
 
     ctx = ngx_http_stoa_ctx(r);
 
-    if (ctx == NULL || !ctx->limited) {
+    if (ctx == NULL || !ctx->call.limited) {
         v->not_found = 1;
         return NGX_OK;
     }
 
-    n = (data == STOA_VAR_RATE_LIMIT) ? ctx->rate.limit
-        : (data == STOA_VAR_RATE_REMAINING) ? ctx->rate.remaining
-        : (ctx->rate.reset_ms + 999) / 1000;
+    n = (data == STOA_VAR_RATE_LIMIT) ? ctx->call.rate.limit
+        : (data == STOA_VAR_RATE_REMAINING) ? ctx->call.rate.remaining
+        : (ctx->call.rate.reset_ms + 999) / 1000;
 
     return ngx_http_stoa_variable_number(r, v, n);
 }

@@ -37,24 +37,25 @@ ngx_http_stoa_account_handler(ngx_http_request_t *r)
 
     ngx_memzero(&row, sizeof(ngx_http_stoa_usage_row_t));
 
-    row.tenant = ctx->route_tenant;
+    row.tenant = ctx->call.route_tenant;
     row.application = ctx->application;
-    row.subscription = ctx->subscription;
-    row.refused = ctx->refused;
+    row.subscription = ctx->call.subscription;
+    row.refused = ctx->call.refused;
 
-    if (ctx->api) {
-        row.api = ctx->api->id;
-        op = ctx->operation;
+    if (ctx->call.api) {
+        row.api = ctx->call.api->id;
+        op = ctx->call.operation;
 
-        if (op && op <= ctx->api->rec->operations.n) {
-            ops = stoa_rec_vec(ctx->api->rec, ctx->api->rec->operations,
+        if (op && op <= ctx->call.api->rec->operations.n) {
+            ops = stoa_rec_vec(ctx->call.api->rec,
+                               ctx->call.api->rec->operations,
                                stoa_rec_operation_t);
             row.operation = ops[op - 1].id;
         }
     }
 
-    if (ctx->tool.c[0]) {
-        row.operation = ctx->tool;
+    if (ctx->call.tool.c[0]) {
+        row.operation = ctx->call.tool;
     }
 
     row.status = r->err_status ? r->err_status : r->headers_out.status;
@@ -68,10 +69,7 @@ ngx_http_stoa_account_handler(ngx_http_request_t *r)
 
     ngx_http_stoa_account_metrics(&row);
 
-    if (ctx->inflight) {
-        ngx_http_stoa_zone_release(mcf, ctx->inflight);
-        ctx->inflight = NULL;
-    }
+    ngx_http_stoa_ctx_finish(ctx);
 
     return NGX_OK;
 }

@@ -100,15 +100,15 @@ ngx_http_stoa_header_filter(ngx_http_request_t *r)
 
     h->value = ctx->request_id;
 
-    if ((ctx->limited || ctx->policies.len)
+    if ((ctx->call.limited || ctx->call.policies.len)
         && ngx_http_stoa_limits_headers(r, ctx) != NGX_OK)
     {
         return NGX_ERROR;
     }
 
-    if (ctx->api && ctx->passed
-        && ctx->api->rec->state == STOA_STATE_DEPRECATED
-        && ngx_http_stoa_filter_api(r, ctx->api) != NGX_OK)
+    if (ctx->call.api && ctx->call.passed
+        && ctx->call.api->rec->state == STOA_STATE_DEPRECATED
+        && ngx_http_stoa_filter_api(r, ctx->call.api) != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -140,7 +140,7 @@ ngx_http_stoa_filter_made_here(ngx_http_request_t *r)
     /* the page may be in the protected location itself */
 
     return ctx
-           && !(r->error_page && ctx->passed
+           && !(r->error_page && ctx->call.passed
                 && ctx->mode == NGX_HTTP_STOA_PROTECT);
 }
 
@@ -179,8 +179,8 @@ ngx_http_stoa_filter_replace(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     cl->buf = b;
     cl->next = NULL;
 
-    ctx->page = cl;
-    ctx->replace = 1;
+    ctx->call.page = cl;
+    ctx->call.replace = 1;
 
     r->headers_out.content_type = type;
     r->headers_out.content_type_len = type.len;
@@ -207,13 +207,13 @@ ngx_http_stoa_filter_explain(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         return ngx_http_stoa_filter_challenge(r, ctx);
     }
 
-    if (r->headers_out.status == NGX_HTTP_NOT_ALLOWED && ctx->allow.len) {
+    if (r->headers_out.status == NGX_HTTP_NOT_ALLOWED && ctx->call.allow.len) {
         h = ngx_http_stoa_filter_push(r, "Allow", 5);
         if (h == NULL) {
             return NGX_ERROR;
         }
 
-        h->value = ctx->allow;
+        h->value = ctx->call.allow;
     }
 
     if (r->headers_out.status == NGX_HTTP_SERVICE_UNAVAILABLE) {
@@ -242,7 +242,7 @@ ngx_http_stoa_filter_challenge(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    switch (ctx->refused - 1) {
+    switch (ctx->call.refused - 1) {
 
     case NGX_HTTP_STOA_REFUSE_KEY_INVALID:
         ngx_str_set(&h->value, "Bearer realm=\"stoa\", "
@@ -323,7 +323,7 @@ ngx_http_stoa_filter_clear(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
                 break;
 
             case sizeof("RateLimit") - 1:
-                if (ctx->limited
+                if (ctx->call.limited
                     && ngx_http_stoa_filter_is(&h[i], "ratelimit"))
                 {
                     h[i].hash = 0;
@@ -331,7 +331,7 @@ ngx_http_stoa_filter_clear(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
                 break;
 
             case sizeof("RateLimit-Policy") - 1:
-                if (ctx->policies.len
+                if (ctx->call.policies.len
                     && ngx_http_stoa_filter_is(&h[i], "ratelimit-policy"))
                 {
                     h[i].hash = 0;
@@ -385,14 +385,14 @@ ngx_http_stoa_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
     }
 
     if (r != r->main) {
-        if (ctx->mcp && ctx->mcp->parent) {
+        if (ctx->call.mcp && ctx->call.mcp->parent) {
             return ngx_http_stoa_mcp_collect(r, ctx, in);
         }
 
         return ngx_http_stoa_next_body_filter(r, in);
     }
 
-    if (!ctx->replace) {
+    if (!ctx->call.replace) {
         return ngx_http_stoa_next_body_filter(r, in);
     }
 
@@ -403,8 +403,8 @@ ngx_http_stoa_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
         cl->buf->file_pos = cl->buf->file_last;
     }
 
-    cl = ctx->page;
-    ctx->page = NULL;
+    cl = ctx->call.page;
+    ctx->call.page = NULL;
 
     return ngx_http_stoa_next_body_filter(r, cl);
 }

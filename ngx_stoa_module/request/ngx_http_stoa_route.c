@@ -41,7 +41,7 @@ ngx_http_stoa_route(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         rec = ngx_http_stoa_route_protect(r, ctx);
 
     } else if (r->uri.len >= 5 && ngx_memcmp(r->uri.data, "/mcp/", 5) == 0) {
-        ctx->mcp_route = 1;
+        ctx->call.mcp_route = 1;
         return NGX_OK;
 
     } else if (r->uri.len >= 6 && ngx_memcmp(r->uri.data, "/apis/", 6) == 0) {
@@ -55,12 +55,12 @@ ngx_http_stoa_route(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_NO_ROUTE, NULL);
     }
 
-    ctx->api = ngx_http_stoa_api_get(r, rec);
-    if (ctx->api == NULL) {
+    ctx->call.api = ngx_http_stoa_api_get(r, rec);
+    if (ctx->call.api == NULL) {
         return NGX_ERROR;
     }
 
-    ctx->route_tenant = rec->tenant;
+    ctx->call.route_tenant = rec->tenant;
 
     return NGX_OK;
 }
@@ -134,9 +134,9 @@ ngx_http_stoa_route_name(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         return NULL;
     }
 
-    ctx->by_name = 1;
-    ctx->prefix_len = p - r->uri.data;
-    ngx_http_stoa_route_relative(r, ctx, ctx->prefix_len);
+    ctx->call.by_name = 1;
+    ctx->call.prefix_len = p - r->uri.data;
+    ngx_http_stoa_route_relative(r, ctx, ctx->call.prefix_len);
 
     return rec;
 }
@@ -167,7 +167,7 @@ ngx_http_stoa_route_path(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         prefix = 0;
     }
 
-    ctx->prefix_len = rec->strip_base_path ? prefix : 0;
+    ctx->call.prefix_len = rec->strip_base_path ? prefix : 0;
     ngx_http_stoa_route_relative(r, ctx, prefix);
 
     return rec;
@@ -217,11 +217,11 @@ static void
 ngx_http_stoa_route_relative(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     size_t prefix)
 {
-    ctx->path.data = r->uri.data + prefix;
-    ctx->path.len = r->uri.len - prefix;
+    ctx->call.path.data = r->uri.data + prefix;
+    ctx->call.path.len = r->uri.len - prefix;
 
-    if (ctx->path.len == 0) {
-        ngx_str_set(&ctx->path, "/");
+    if (ctx->call.path.len == 0) {
+        ngx_str_set(&ctx->call.path, "/");
     }
 }
 
@@ -233,7 +233,7 @@ ngx_http_stoa_screen(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     const stoa_rec_tenant_t    *tenant;
     ngx_http_stoa_main_conf_t  *mcf;
 
-    rec = ctx->api->rec;
+    rec = ctx->call.api->rec;
     mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
 
     tenant = ngx_http_stoa_store_tenant(mcf->store, &rec->tenant);
@@ -395,13 +395,13 @@ ngx_http_stoa_operation(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     ngx_uint_t            index;
     ngx_http_stoa_api_t  *api;
 
-    api = ctx->api;
+    api = ctx->call.api;
 
     if (api->nops == 0 && !api->rec->operations_only) {
         return NGX_OK;
     }
 
-    rc = ngx_http_stoa_api_operation(api, &r->method_name, &ctx->path,
+    rc = ngx_http_stoa_api_operation(api, &r->method_name, &ctx->call.path,
                                      &index);
 
     if (rc == NGX_OK) {
@@ -412,7 +412,7 @@ ngx_http_stoa_operation(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
                                         NULL);
         }
 
-        ctx->operation = index + 1;
+        ctx->call.operation = index + 1;
 
         return NGX_OK;
     }
@@ -422,7 +422,7 @@ ngx_http_stoa_operation(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     }
 
     if (rc == NGX_ABORT) {
-        if (ngx_http_stoa_api_allow(r, api, &ctx->path, &ctx->allow)
+        if (ngx_http_stoa_api_allow(r, api, &ctx->call.path, &ctx->call.allow)
             != NGX_OK)
         {
             return NGX_ERROR;

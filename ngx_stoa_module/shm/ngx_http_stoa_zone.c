@@ -522,28 +522,6 @@ ngx_http_stoa_zone_sync_err_get(ngx_http_stoa_sh_t *sh, char *text)
 }
 
 
-uint64_t
-ngx_http_stoa_now_ns(void)
-{
-    struct timespec  ts;
-
-    (void) clock_gettime(CLOCK_MONOTONIC, &ts);
-
-    return (uint64_t) ts.tv_sec * 1000000000ULL + (uint64_t) ts.tv_nsec;
-}
-
-
-uint64_t
-ngx_http_stoa_wall_ms(void)
-{
-    struct timespec  ts;
-
-    (void) clock_gettime(CLOCK_REALTIME, &ts);
-
-    return (uint64_t) ts.tv_sec * 1000 + (uint64_t) ts.tv_nsec / 1000000;
-}
-
-
 /*
  * The lock holds the pid of its holder.  A waiter who has spun for long looks
  * whether that process lives, and takes the lock over if not.

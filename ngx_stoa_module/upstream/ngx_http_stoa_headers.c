@@ -12,7 +12,6 @@
 #include "ngx_http_stoa_digest.h"
 
 
-#define NGX_HTTP_STOA_REQUEST_ID_MAX  64
 #define NGX_HTTP_STOA_OWN_HEADERS     12
 
 
@@ -61,7 +60,6 @@ static ngx_int_t ngx_http_stoa_headers_identity(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 static ngx_int_t ngx_http_stoa_headers_push(ngx_http_request_t *r,
     ngx_http_stoa_header_e which, ngx_str_t *value);
-static u_char *ngx_http_stoa_headers_hex(u_char *p, uint64_t n);
 
 
 static ngx_http_stoa_header_t  ngx_http_stoa_header_names[] = {
@@ -83,10 +81,6 @@ ngx_http_stoa_headers(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
     ngx_list_t                      old;
     ngx_http_stoa_headers_found_t   found;
-
-    if (ctx->headers_done) {
-        return NGX_OK;
-    }
 
     ngx_memzero(&found, sizeof(ngx_http_stoa_headers_found_t));
     found.full = ctx->mode == NGX_HTTP_STOA_FULL;
@@ -117,14 +111,12 @@ ngx_http_stoa_headers(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         return NGX_ERROR;
     }
 
-    if (ctx->mcp
+    if (ctx->call.mcp
         && ngx_http_stoa_mcp_headers_add(r, ctx, &r->headers_in.headers)
            != NGX_OK)
     {
         return NGX_ERROR;
     }
-
-    ctx->headers_done = 1;
 
     return NGX_OK;
 }
@@ -237,7 +229,7 @@ ngx_http_stoa_headers_dropped(ngx_http_stoa_ctx_t *ctx, ngx_table_elt_t *h,
         return 1;
     }
 
-    return ctx->mcp && ngx_http_stoa_mcp_header_dropped(h);
+    return ctx->call.mcp && ngx_http_stoa_mcp_header_dropped(h);
 }
 
 
@@ -313,10 +305,10 @@ ngx_http_stoa_headers_trace(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     }
 
     p = ngx_cpymem(value.data, "00-", 3);
-    p = ngx_http_stoa_headers_hex(p, random[0]);
-    p = ngx_http_stoa_headers_hex(p, random[1]);
+    p = ngx_http_stoa_hex(p, random[0]);
+    p = ngx_http_stoa_hex(p, random[1]);
     *p++ = '-';
-    p = ngx_http_stoa_headers_hex(p, random[2] | 1);
+    p = ngx_http_stoa_hex(p, random[2] | 1);
     ngx_memcpy(p, "-01", 3);
 
     return ngx_http_stoa_headers_push(r, NGX_HTTP_STOA_H_TRACEPARENT, &value);
@@ -439,11 +431,13 @@ ngx_http_stoa_headers_identity(ngx_http_request_t *r,
 {
     ngx_str_t  subscription, jws;
 
-    if (ctx->api == NULL || ctx->api->rec->identity == STOA_IDENTITY_NONE) {
+    if (ctx->call.api == NULL
+        || ctx->call.api->rec->identity == STOA_IDENTITY_NONE)
+    {
         return NGX_OK;
     }
 
-    subscription.data = (u_char *) ctx->subscription.c;
+    subscription.data = (u_char *) ctx->call.subscription.c;
     subscription.len = STOA_ID_LEN;
 
     if (ngx_http_stoa_headers_push(r, NGX_HTTP_STOA_H_TENANT,
@@ -456,7 +450,7 @@ ngx_http_stoa_headers_identity(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    if (ctx->api->rec->identity != STOA_IDENTITY_SIGNED) {
+    if (ctx->call.api->rec->identity != STOA_IDENTITY_SIGNED) {
         return NGX_OK;
     }
 
@@ -493,90 +487,4 @@ ngx_http_stoa_headers_push(ngx_http_request_t *r,
     h->value = *value;
 
     return NGX_OK;
-}
-
-
-/* The client's if it is harmless in logs and headers, else a new one. */
-
-ngx_int_t
-ngx_http_stoa_request_id(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
-{
-    u_char           *p, ch;
-    uint64_t          random[2];
-    ngx_uint_t        i, n;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *h;
-
-    for (part = &r->headers_in.headers.part; part; part = part->next) {
-        h = part->elts;
-
-        for (i = 0; i < part->nelts; i++) {
-
-            if (h[i].key.len != sizeof("X-Request-Id") - 1
-                || ngx_memcmp(h[i].lowcase_key, "x-request-id", 12) != 0
-                || h[i].value.len == 0
-                || h[i].value.len > NGX_HTTP_STOA_REQUEST_ID_MAX)
-            {
-                continue;
-            }
-
-            for (n = 0; n < h[i].value.len; n++) {
-                ch = h[i].value.data[n];
-
-                if (!((ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z')
-                      || (ch >= '0' && ch <= '9') || ch == '.' || ch == '_'
-                      || ch == '-'))
-                {
-                    break;
-                }
-            }
-
-            if (n == h[i].value.len) {
-                ctx->request_id = h[i].value;
-                return NGX_OK;
-            }
-        }
-    }
-
-    if (ngx_http_stoa_random(random, 2) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    ctx->request_id.data = ctx->request_id_text;
-    ctx->request_id.len = sizeof(ctx->request_id_text);
-
-    p = ngx_http_stoa_headers_hex(ctx->request_id_text, random[0]);
-    (void) ngx_http_stoa_headers_hex(p, random[1]);
-
-    return NGX_OK;
-}
-
-
-/* Eight digits at a time: a byte of the word for each. */
-
-static u_char *
-ngx_http_stoa_headers_hex(u_char *p, uint64_t n)
-{
-    uint64_t    x;
-    ngx_uint_t  i;
-
-    for (i = 0; i < 2; i++) {
-        x = n & 0xffffffff;
-        n >>= 32;
-
-        x = (x | x << 16) & 0x0000ffff0000ffffULL;
-        x = (x | x << 8) & 0x00ff00ff00ff00ffULL;
-        x = (x | x << 4) & 0x0f0f0f0f0f0f0f0fULL;
-
-        /* 10 and more: another 39 to reach "a" */
-
-        x += 0x3030303030303030ULL
-             + (((x + 0x0606060606060606ULL) >> 4) & 0x0101010101010101ULL)
-               * 39;
-
-        ngx_memcpy(p, &x, 8);
-        p += 8;
-    }
-
-    return p;
 }

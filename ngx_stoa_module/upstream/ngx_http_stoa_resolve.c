@@ -6,7 +6,7 @@
  * a request waits only where no address is known.
  *
  * Process: workers.  Lifetime: target->addrs is malloc'ed and replaced as a
- * whole at any event.  A request that waits is cancelled by its pool; one in
+ * whole at any event.  A request that waits is cancelled with its call; one in
  * the background holds the compiled api.
  */
 
@@ -28,7 +28,8 @@ typedef struct {
 static ngx_int_t ngx_http_stoa_resolve_wait(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_target_t *target);
 static ngx_int_t ngx_http_stoa_resolve_suspend(ngx_http_request_t *r);
-static void ngx_http_stoa_resolve_cancel(void *data);
+static void ngx_http_stoa_resolve_cancel(ngx_http_stoa_ctx_t *ctx,
+    void *data);
 static void ngx_http_stoa_resolve_done(ngx_resolver_ctx_t *rctx);
 static void ngx_http_stoa_resolve_refresh(ngx_http_request_t *r,
     ngx_http_stoa_api_t *api, ngx_http_stoa_target_t *target);
@@ -125,11 +126,11 @@ ngx_http_stoa_resolve(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     ngx_http_stoa_api_t     *api;
     ngx_http_stoa_target_t  *target;
 
-    if (ctx->waiting) {
+    if (ctx->call.waiting) {
         return NGX_AGAIN;
     }
 
-    api = ctx->api;
+    api = ctx->call.api;
     now = ngx_time();
     usable = 0;
 
@@ -169,11 +170,11 @@ static ngx_int_t
 ngx_http_stoa_resolve_wait(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     ngx_http_stoa_target_t *target)
 {
-    ngx_pool_cleanup_t  *cln;
     ngx_resolver_ctx_t  *rctx;
 
-    cln = ngx_pool_cleanup_add(r->pool, 0);
-    if (cln == NULL) {
+    if (ngx_http_stoa_ctx_finisher(ctx, ngx_http_stoa_resolve_cancel, NULL)
+        != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
@@ -187,9 +188,6 @@ ngx_http_stoa_resolve_wait(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
         return NGX_OK;
     }
 
-    cln->handler = ngx_http_stoa_resolve_cancel;
-    cln->data = ctx;
-
     rctx->name.data = ngx_pstrdup(r->pool, &target->host);
     if (rctx->name.data == NULL) {
         ngx_resolve_name_done(rctx);
@@ -200,17 +198,17 @@ ngx_http_stoa_resolve_wait(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     rctx->handler = ngx_http_stoa_resolve_done;
     rctx->data = ctx;
 
-    ctx->resolver = rctx;
-    ctx->resolving = target;
-    ctx->waiting = 1;
+    ctx->call.resolver = rctx;
+    ctx->call.resolving = target;
+    ctx->call.waiting = 1;
 
     if (ngx_resolve_name(rctx) != NGX_OK) {
-        ctx->resolver = NULL;
-        ctx->waiting = 0;
+        ctx->call.resolver = NULL;
+        ctx->call.waiting = 0;
         return NGX_ERROR;
     }
 
-    return ctx->waiting ? ngx_http_stoa_resolve_suspend(r) : NGX_OK;
+    return ctx->call.waiting ? ngx_http_stoa_resolve_suspend(r) : NGX_OK;
 }
 
 
@@ -246,27 +244,25 @@ ngx_http_stoa_resolve_done(ngx_resolver_ctx_t *rctx)
 
     ngx_http_set_log_request(c->log, r);
 
-    ngx_http_stoa_resolve_update(ctx->resolving, rctx, c->log);
+    ngx_http_stoa_resolve_update(ctx->call.resolving, rctx, c->log);
 
-    ctx->resolver = NULL;
-    ctx->waiting = 0;
+    ctx->call.resolver = NULL;
+    ctx->call.waiting = 0;
     ngx_resolve_name_done(rctx);
 
     if (async) {
-        ngx_http_stoa_pipeline_wake(r);
+        ngx_http_stoa_ctx_wake(r);
         ngx_http_run_posted_requests(c);
     }
 }
 
 
 static void
-ngx_http_stoa_resolve_cancel(void *data)
+ngx_http_stoa_resolve_cancel(ngx_http_stoa_ctx_t *ctx, void *data)
 {
-    ngx_http_stoa_ctx_t *ctx = data;
-
-    if (ctx->resolver) {
-        ngx_resolve_name_done(ctx->resolver);
-        ctx->resolver = NULL;
+    if (ctx->call.resolver) {
+        ngx_resolve_name_done(ctx->call.resolver);
+        ctx->call.resolver = NULL;
     }
 }
 

@@ -106,13 +106,14 @@ ngx_http_stoa_forward(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         return rc;
     }
 
-    ctx->target = NULL;
+    ctx->call.target = NULL;
 
     if (rc == NGX_OK) {
-        ctx->target = ngx_http_stoa_balance_choose(ctx->api, NULL, &address);
+        ctx->call.target = ngx_http_stoa_balance_choose(ctx->call.api, NULL,
+                                                        &address);
     }
 
-    if (ctx->target == NULL) {
+    if (ctx->call.target == NULL) {
         return ngx_http_stoa_refuse(r,
                                     NGX_HTTP_STOA_REFUSE_UPSTREAM_UNREACHABLE,
                                     NULL);
@@ -120,14 +121,14 @@ ngx_http_stoa_forward(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 
     /* an MCP endpoint is one address, whatever the client's path */
 
-    if (ctx->mcp) {
-        ngx_str_null(&ctx->rest);
+    if (ctx->call.mcp) {
+        ngx_str_null(&ctx->call.rest);
 
     } else if (ngx_http_stoa_uri(r, ctx) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    if (ngx_http_stoa_upstream_address(r, ctx, ctx->target) != NGX_OK) {
+    if (ngx_http_stoa_upstream_address(r, ctx, ctx->call.target) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -157,7 +158,7 @@ ngx_http_stoa_upstream_content(ngx_http_request_t *r)
 
     ctx = ngx_http_stoa_ctx(r);
 
-    if (ctx == NULL || ctx->target == NULL) {
+    if (ctx == NULL || ctx->call.target == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
@@ -168,7 +169,7 @@ ngx_http_stoa_upstream_content(ngx_http_request_t *r)
     }
 
     ctx->unparsed_uri = r->unparsed_uri;
-    r->unparsed_uri = ctx->upstream_uri;
+    r->unparsed_uri = ctx->call.upstream_uri;
     r->valid_unparsed_uri = 1;
 
     return ctx->content_handler(r);
@@ -195,35 +196,35 @@ ngx_http_stoa_upstream_address(ngx_http_request_t *r,
     u_char      *p;
     ngx_uint_t   slash;
 
-    ctx->upstream_host = target->host_header;
-    ctx->tls_name = target->tls_name;
+    ctx->call.upstream_host = target->host_header;
+    ctx->call.tls_name = target->tls_name;
 
     if (target->tls) {
-        ngx_str_set(&ctx->upstream_scheme, "https://");
+        ngx_str_set(&ctx->call.upstream_scheme, "https://");
 
     } else {
-        ngx_str_set(&ctx->upstream_scheme, "http://");
+        ngx_str_set(&ctx->call.upstream_scheme, "http://");
     }
 
     slash = target->path.len == 0
-            && (ctx->rest.len == 0 || ctx->rest.data[0] != '/');
+            && (ctx->call.rest.len == 0 || ctx->call.rest.data[0] != '/');
 
     if (target->path.len == 0 && !slash) {
-        ctx->upstream_uri = ctx->rest;
+        ctx->call.upstream_uri = ctx->call.rest;
         return NGX_OK;
     }
 
-    if (ctx->rest.len == 0 && !slash) {
-        ctx->upstream_uri = target->path;
+    if (ctx->call.rest.len == 0 && !slash) {
+        ctx->call.upstream_uri = target->path;
         return NGX_OK;
     }
 
-    p = ngx_pnalloc(r->pool, target->path.len + slash + ctx->rest.len);
+    p = ngx_pnalloc(r->pool, target->path.len + slash + ctx->call.rest.len);
     if (p == NULL) {
         return NGX_ERROR;
     }
 
-    ctx->upstream_uri.data = p;
+    ctx->call.upstream_uri.data = p;
 
     p = ngx_cpymem(p, target->path.data, target->path.len);
 
@@ -231,9 +232,9 @@ ngx_http_stoa_upstream_address(ngx_http_request_t *r,
         *p++ = '/';
     }
 
-    p = ngx_cpymem(p, ctx->rest.data, ctx->rest.len);
+    p = ngx_cpymem(p, ctx->call.rest.data, ctx->call.rest.len);
 
-    ctx->upstream_uri.len = p - ctx->upstream_uri.data;
+    ctx->call.upstream_uri.len = p - ctx->call.upstream_uri.data;
 
     return NGX_OK;
 }
@@ -251,7 +252,7 @@ ngx_http_stoa_upstream_init_peer(ngx_http_request_t *r,
 
     /* a target is chosen only for what has passed all steps */
 
-    if (ctx == NULL || ctx->target == NULL) {
+    if (ctx == NULL || ctx->call.target == NULL) {
         ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
                       "\"%V\" is only for locations with \"stoa\"",
                       &us->host);
@@ -269,12 +270,12 @@ ngx_http_stoa_upstream_init_peer(ngx_http_request_t *r,
 
     peer->request = r;
     peer->ctx = ctx;
-    peer->api = ctx->api;
-    peer->written = ctx->target;
+    peer->api = ctx->call.api;
+    peer->written = ctx->call.target;
 
     u = r->upstream;
 
-    u->conf = ngx_http_stoa_upstream_conf(u->conf, ctx->api);
+    u->conf = ngx_http_stoa_upstream_conf(u->conf, ctx->call.api);
     if (u->conf == NULL) {
         return NGX_ERROR;
     }
@@ -282,13 +283,13 @@ ngx_http_stoa_upstream_init_peer(ngx_http_request_t *r,
     u->peer.data = peer;
     u->peer.get = ngx_http_stoa_upstream_get;
     u->peer.free = ngx_http_stoa_upstream_free;
-    u->peer.tries = ngx_http_stoa_balance_tries(ctx->api);
+    u->peer.tries = ngx_http_stoa_balance_tries(ctx->call.api);
 #if (NGX_HTTP_SSL)
     u->peer.set_session = ngx_http_stoa_upstream_set_session;
     u->peer.save_session = ngx_http_stoa_upstream_save_session;
 #endif
 
-    if (ctx->mcp) {
+    if (ctx->call.mcp) {
         ngx_http_stoa_mcp_upstream_hook(r, ctx);
     }
 
@@ -465,7 +466,6 @@ ngx_http_stoa_upstream_attempt(ngx_http_stoa_peer_t *peer,
     ngx_memcpy(t->text, addr->text, addr->name.len);
 
     peer->tries = t;
-    peer->ctx->tries++;
     target->active++;
 
     return t;
@@ -571,8 +571,9 @@ ngx_http_stoa_upstream_rewrite(ngx_http_request_t *r,
 
     host += 8;
 
-    start = ngx_pnalloc(r->pool, (b->last - b->start) + ctx->upstream_uri.len
-                                 + ctx->upstream_host.len);
+    start = ngx_pnalloc(r->pool, (b->last - b->start)
+                                 + ctx->call.upstream_uri.len
+                                 + ctx->call.upstream_host.len);
     if (start == NULL) {
         return NGX_ERROR;
     }
@@ -580,11 +581,12 @@ ngx_http_stoa_upstream_rewrite(ngx_http_request_t *r,
     p = ngx_cpymem(start, b->start, old.data - b->start);
 
     u->uri.data = p;
-    u->uri.len = ctx->upstream_uri.len;
+    u->uri.len = ctx->call.upstream_uri.len;
 
-    p = ngx_cpymem(p, ctx->upstream_uri.data, ctx->upstream_uri.len);
+    p = ngx_cpymem(p, ctx->call.upstream_uri.data, ctx->call.upstream_uri.len);
     p = ngx_cpymem(p, old.data + old.len, host - (old.data + old.len));
-    p = ngx_cpymem(p, ctx->upstream_host.data, ctx->upstream_host.len);
+    p = ngx_cpymem(p, ctx->call.upstream_host.data,
+                   ctx->call.upstream_host.len);
     p = ngx_cpymem(p, end, b->last - end);
 
     b->start = start;
@@ -606,7 +608,7 @@ ngx_http_stoa_upstream_tls(ngx_http_request_t *r, ngx_http_stoa_peer_t *peer,
 
     u = r->upstream;
 
-    u->schema = peer->ctx->upstream_scheme;
+    u->schema = peer->ctx->call.upstream_scheme;
     u->ssl = target->tls;
     u->ssl_name = target->tls_name;
 

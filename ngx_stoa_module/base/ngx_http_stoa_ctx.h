@@ -1,0 +1,150 @@
+/*
+ * The context of a request: who the client is, and the call that is served
+ * for it now.
+ *
+ * Process: workers.  Lifetime: r->pool; a cleanup record keeps the context
+ * findable when nginx forgets the module contexts (internal redirects).  The
+ * call is zeroed as a whole where another one begins, so that whatever is in
+ * it can be forgotten nowhere; what it has to give back, a finisher does.
+ */
+
+#ifndef NGX_HTTP_STOA_CTX_H
+#define NGX_HTTP_STOA_CTX_H
+
+
+#include "ngx_http_stoa_time.h"
+
+
+/* Runs once, when the call ends: it is logged, another one takes its place,
+ * or its request is gone. */
+
+typedef void (*ngx_http_stoa_finish_pt)(ngx_http_stoa_ctx_t *ctx, void *data);
+
+typedef struct ngx_http_stoa_finisher_s  ngx_http_stoa_finisher_t;
+
+struct ngx_http_stoa_finisher_s {
+    ngx_http_stoa_finish_pt    finish;
+    void                      *data;
+    ngx_http_stoa_finisher_t  *next;
+};
+
+
+/* One call: zero where it begins. */
+
+typedef struct {
+    ngx_uint_t                 step;            /* next row of the pipeline  */
+    ngx_uint_t                 refused;         /* refuse_e + 1              */
+    ngx_str_t                  detail;
+    ngx_http_stoa_finisher_t  *finishers;       /* the last one first        */
+
+    ngx_http_stoa_api_t       *api;
+    ngx_http_stoa_mcp_t       *mcp;             /* on an MCP endpoint        */
+    ngx_uint_t                 operation;       /* index + 1 in api->rec     */
+    size_t                     prefix_len;      /* of r->uri to strip        */
+    stoa_id_t                  route_tenant;    /* publisher                 */
+    stoa_id_t                  subscription;
+    stoa_id_t                  plan;
+    stoa_id_t                  tool;
+    ngx_str_t                  plan_name;
+
+    ngx_http_stoa_verdict_t    rate;            /* the tightest, for headers */
+    void                      *inflight;        /* zone handle               */
+    ngx_str_t                  policies;        /* RateLimit-Policy          */
+
+    ngx_str_t                  path;            /* relative to the api's base,
+                                                   decoded                   */
+    ngx_str_t                  rest;            /* the same as it is sent,
+                                                   with the query            */
+    ngx_str_t                  allow;           /* for 405                   */
+
+    ngx_http_stoa_target_t    *target;          /* the first one             */
+    ngx_str_t                  upstream_uri;    /* variables of the macro    */
+    ngx_str_t                  upstream_host;
+    ngx_str_t                  upstream_scheme; /* with its "://"            */
+    ngx_str_t                  tls_name;
+    ngx_resolver_ctx_t        *resolver;        /* while resolving, and ...  */
+    ngx_http_stoa_target_t    *resolving;
+    ngx_chain_t               *page;            /* instead of nginx's        */
+
+    unsigned                   limited:1;       /* verdict filled            */
+    unsigned                   waiting:1;       /* for the resolver          */
+    unsigned                   replace:1;
+    unsigned                   passed:1;        /* pipeline is through       */
+    unsigned                   mcp_route:1;     /* /mcp/...                  */
+    unsigned                   by_name:1;       /* /apis/<tenant>/<api>      */
+} ngx_http_stoa_call_t;
+
+
+struct ngx_http_stoa_ctx_s {
+    ngx_http_request_t        *request;
+    ngx_http_stoa_call_t       call;
+
+    ngx_uint_t                 mode;            /* of the location, and ...  */
+    ngx_str_t                  protect_tenant;
+    ngx_str_t                  protect_api;
+
+    stoa_id_t                  tenant;          /* caller's                  */
+    stoa_id_t                  application;
+    stoa_id_t                  credential;
+    ngx_str_t                  tenant_name;     /* for logs and identity     */
+    ngx_str_t                  application_name;
+    ngx_str_t                  key;             /* presented, until verified */
+
+    uint64_t                   start_ns;        /* ngx_http_stoa_now_ns() at
+                                                   entry                     */
+    ngx_str_t                  request_id;
+    ngx_str_t                  unparsed_uri;    /* the client's, while r has
+                                                   upstream_uri for it       */
+    ngx_http_handler_pt        content_handler; /* the proxy module's        */
+
+    unsigned                   authenticated:1;
+    unsigned                   key_differs:1;   /* two keys in the query     */
+    unsigned                   accounted:1;
+
+    /* what the strings above point to; not cleared */
+
+#define NGX_HTTP_STOA_CTX_CLEARED  offsetof(ngx_http_stoa_ctx_t, names)
+
+    u_char                     names[3][STOA_NAME_MAX + 1];
+    u_char                     request_id_text[32];
+    u_char                     trace_text[56];
+    u_char                     rate_text[96];
+    u_char                     policies_text[160];
+};
+
+
+/* A name of a record into a place of the context; slugs always fit. */
+
+static ngx_inline void
+ngx_http_stoa_name(u_char *dst, const void *rec, stoa_ref_t ref,
+    ngx_str_t *name)
+{
+    name->len = ngx_min(ref.len, STOA_NAME_MAX);
+    name->data = dst;
+    ngx_memcpy(dst, (const u_char *) rec + ref.off, name->len);
+}
+
+
+/* The context of r (also after an internal redirect, where nginx forgets it);
+ * NULL if r never entered. */
+ngx_http_stoa_ctx_t *ngx_http_stoa_ctx(ngx_http_request_t *r);
+/* The same, and made if it is not there: NULL without memory. */
+ngx_http_stoa_ctx_t *ngx_http_stoa_ctx_create(ngx_http_request_t *r);
+/* For a subrequest that speaks for the same client: a call of its own, in
+ * which nothing has happened.  The caller sets its request. */
+ngx_http_stoa_ctx_t *ngx_http_stoa_ctx_clone(ngx_http_stoa_ctx_t *ctx);
+
+/* Has finish(ctx, data) run when the call ends; NGX_ERROR without memory. */
+ngx_int_t ngx_http_stoa_ctx_finisher(ngx_http_stoa_ctx_t *ctx,
+    ngx_http_stoa_finish_pt finish, void *data);
+/* The call ends: its finishers run.  Any number of times. */
+void ngx_http_stoa_ctx_finish(ngx_http_stoa_ctx_t *ctx);
+/* Another call begins: the one before ends, nothing of it is left. */
+void ngx_http_stoa_ctx_reset(ngx_http_stoa_ctx_t *ctx);
+
+/* Goes on with a suspended request; r may be gone afterwards.  To be called
+ * from the handler of a foreign event, which runs posted requests next. */
+void ngx_http_stoa_ctx_wake(ngx_http_request_t *r);
+
+
+#endif /* NGX_HTTP_STOA_CTX_H */
