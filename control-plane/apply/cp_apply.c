@@ -350,6 +350,10 @@ cp_apply_changes(cp_apply_t *ap, bool differences)
             cp_json_set(a, c, "diff", d->diff);
         }
 
+        if (d->held) {
+            cp_json_set(a, c, "held", cp_json_string(a, d->held));
+        }
+
         cp_json_push(all, c);
     }
 

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "auth/cp_auth.h"
+#include "kinds/cp_hold.h"
 #include "resource/cp_tables.h"
 #include "apply/cp_apply_run.h"
 
@@ -29,6 +30,8 @@ static cp_rc_t cp_apply_find(cp_apply_t *ap, cp_document_t *d,
     const char **id);
 static cp_rc_t cp_apply_find_subscription(cp_apply_t *ap, cp_document_t *d,
     const char **id);
+static cp_rc_t cp_apply_held(cp_apply_t *ap, cp_document_t *d,
+    const char *owner, const char *application, const char *target);
 static cp_rc_t cp_apply_ref(cp_apply_t *ap, const cp_resource_t *res,
     const char *parent, const char *name, const char **id);
 static cp_rc_t cp_apply_create(cp_apply_t *ap, cp_document_t *d,
@@ -122,6 +125,11 @@ cp_apply_document(cp_apply_t *ap, void *data)
 
     if (rc == CP_OK) {
         rc = cp_apply_find(ap, d, &id);
+    }
+
+    if (rc == CP_OK && id == NULL && d->held) {
+        cp_apply_keep(ap, d, diff);
+        return CP_OK;
     }
 
     if (rc == CP_OK) {
@@ -349,7 +357,70 @@ cp_apply_find_subscription(cp_apply_t *ap, cp_document_t *d, const char **id)
         *id = cp_cell(&rows, 0, 0)->p;
     }
 
-    return rc;
+    api = api ? api : server;
+
+    return rc == CP_OK && api && strcmp(owner, d->tenant_id) != 0
+           ? cp_apply_held(ap, d, owner, app, api) : rc;
+}
+
+
+/*
+ * What the publisher holds is not undone by a file that says what it always
+ * said, nor asked for again at each apply: the document is as the publisher
+ * left it.  Who may decide for the publisher decides by `state: active`.
+ */
+static cp_rc_t
+cp_apply_held(cp_apply_t *ap, cp_document_t *d, const char *owner,
+    const char *application, const char *target)
+{
+    cp_rc_t            rc;
+    int64_t            asked;
+    cp_hold_t          hold;
+    const char        *ended, *how;
+    const cp_json_t   *expires;
+    static const char  word[] = "active";
+
+    rc = cp_hold_load(ap->tx, ap->r->arena, application, target, &hold,
+                      &ap->r->err);
+
+    if (rc != CP_OK
+        || (cp_auth_sees(&ap->r->actor, owner)
+            && d->state && strcmp(d->state->s, word) == 0))
+    {
+        return rc;
+    }
+
+    ended = cp_hold_ended(&hold);
+    how = ended ? ended : hold.state;
+
+    if (how) {
+        d->held = cp_arena_strdup(ap->arena, how);
+    }
+
+    if (how && d->state && strcmp(d->state->s, word) == 0) {
+        d->state = NULL;
+    }
+
+    expires = cp_json_get(d->spec, "expires_at");
+    asked = INT64_MAX;
+
+    if (expires && (expires->type != CP_JSON_STRING
+                    || !cp_time_parse(expires->s, strlen(expires->s),
+                                       &asked)))
+    {
+        return CP_OK;
+    }
+
+    if (ended == NULL && hold.expires_ms && asked > hold.expires_ms
+        && !cp_auth_sees(&ap->r->actor, owner))
+    {
+        cp_json_set(ap->arena, d->spec, "expires_at",
+                    cp_json_string(ap->arena,
+                                   cp_time_format(ap->arena,
+                                                  hold.expires_ms)));
+    }
+
+    return CP_OK;
 }
 
 

@@ -34,6 +34,7 @@ typedef struct {
     const char           *id;
     const char           *label;        /* how the answer calls it           */
     const char           *current;      /* state                             */
+    const char           *held;         /* by the publisher: how; or NULL    */
     cp_action_e           action;
     cp_json_t            *diff;         /* array of {field, before, after}   */
 } cp_document_t;

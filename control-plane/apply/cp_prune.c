@@ -67,7 +67,9 @@ cp_apply_prune(cp_apply_t *ap, int64_t max_delete)
     }
 
     for (i = 0; i < ap->docs.n; i++) {
-        p.kept[p.nkept++] = ap->docs.doc[i].id;
+        if (ap->docs.doc[i].id) {
+            p.kept[p.nkept++] = ap->docs.doc[i].id;
+        }
     }
 
     qsort(p.kept, p.nkept, sizeof(char *), cp_prune_compare);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "auth/cp_auth.h"
+#include "kinds/cp_hold.h"
 #include "resource/cp_tables.h"
 
 
@@ -38,7 +39,6 @@ static cp_rc_t cp_subscription_tools(cp_req_t *r, cp_tx_t *tx,
     const cp_json_t *before, const cp_json_t *after);
 static bool cp_tools_widened(const cp_json_t *before, const cp_json_t *after);
 static bool cp_is_partner(const cp_json_t *api, const char *tenant);
-static bool cp_is_publisher(cp_req_t *r, const cp_json_t *sub);
 
 
 static cp_rc_t
@@ -435,7 +435,13 @@ cp_subscription_check(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
         return rc;
     }
 
-    return cp_subscription_plan(r, tx, before, after);
+    rc = cp_subscription_plan(r, tx, before, after);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    return before ? cp_hold_change(r, tx, before, after)
+                  : cp_hold_begin(r, tx, after);
 }
 
 
@@ -578,7 +584,7 @@ cp_subscription_plan(cp_req_t *r, cp_tx_t *tx, const cp_json_t *before,
                           "the plan is %s: it takes no subscriptions", state);
     }
 
-    if (before && !automatic && !cp_is_publisher(r, after)) {
+    if (before && !automatic && !cp_hold_is_publisher(r, after)) {
         return cp_err_set(&r->err, "forbidden",
                           "the plan needs its publisher's approval");
     }
@@ -599,7 +605,7 @@ cp_subscription_foreign(cp_req_t *r, const cp_json_t *before,
 {
     int64_t  old, now;
 
-    if (cp_is_publisher(r, after)) {
+    if (cp_hold_is_publisher(r, after)) {
         return CP_OK;
     }
 
@@ -622,7 +628,7 @@ cp_subscription_tools(cp_req_t *r, cp_tx_t *tx, const cp_json_t *before,
     cp_rc_t    rc;
     cp_rows_t  rows;
 
-    if (cp_is_publisher(r, after)
+    if (cp_hold_is_publisher(r, after)
         || strcmp(cp_json_str(before, "state"), "pending") == 0
         || !cp_tools_widened(cp_json_get(before, "tools"),
                              cp_json_get(after, "tools")))
@@ -667,13 +673,6 @@ cp_tools_widened(const cp_json_t *before, const cp_json_t *after)
 }
 
 
-static bool
-cp_is_publisher(cp_req_t *r, const cp_json_t *sub)
-{
-    return cp_auth_sees(&r->actor, cp_json_str(sub, "target_tenant"));
-}
-
-
 /* Consent, and taking back a suspension, are the publisher's. */
 cp_rc_t
 cp_subscription_event(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
@@ -683,17 +682,18 @@ cp_subscription_event(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
     unsigned                  i;
     static const char *const  publisher[] = { "approve", "reject", "resume" };
 
-    (void) tx;
     (void) res;
     (void) args;
     (void) after;
 
     for (i = 0; i < sizeof(publisher) / sizeof(publisher[0]); i++) {
-        if (strcmp(event, publisher[i]) == 0 && !cp_is_publisher(r, before)) {
+        if (strcmp(event, publisher[i]) == 0
+            && !cp_hold_is_publisher(r, before))
+        {
             return cp_err_set(&r->err, "forbidden",
                               "only the publisher may %s it", event);
         }
     }
 
-    return CP_OK;
+    return cp_hold_event(r, tx, event, before);
 }

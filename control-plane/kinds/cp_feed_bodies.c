@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "kinds/cp_feed_bodies.h"
+#include "kinds/cp_hold.h"
 
 
 typedef struct {
@@ -342,11 +343,15 @@ cp_feed_subscription(cp_tx_t *tx, cp_arena_t *a, const char *id,
 
 
 cp_rc_t
-cp_feed_subscription_gone(cp_tx_t *tx, cp_arena_t *a,
-    const cp_json_t *before, cp_err_t *err)
+cp_subscription_gone(cp_req_t *r, cp_tx_t *tx, const cp_json_t *before)
 {
-    return cp_sub_pair(tx, a, cp_json_str(before, "application"),
-                       cp_subscription_to(before), err);
+    cp_rc_t  rc;
+
+    rc = cp_hold_gone(r, tx, before);
+
+    return rc != CP_OK ? rc
+           : cp_sub_pair(tx, r->arena, cp_json_str(before, "application"),
+                         cp_subscription_to(before), &r->err);
 }
 
 

@@ -11,6 +11,7 @@
 
 #include "auth/cp_auth.h"
 #include "feed/cp_feed.h"
+#include "kinds/cp_hold.h"
 #include "resource/cp_tables.h"
 
 
@@ -396,6 +397,14 @@ const cp_resource_t  cp_res_application = {
 };
 
 
+static const cp_field_t  held_fields[] = {
+    F("state", CP_F_STRING, RO, 0, 0, NULL,
+      "suspended, revoked or rejected: until the publisher takes it back"),
+    F("expires_at", CP_F_TIME, RO, 0, 0, NULL,
+      "the end that the publisher set"),
+    F_END
+};
+
 static const cp_field_t  subscription_fields[] = {
     BASE_ID, BASE_TITLE, BASE_STATE, BASE_TENANT,
     F_REF("application", RQ|IM|FI, "application", NULL, "the consumer"),
@@ -408,6 +417,9 @@ static const cp_field_t  subscription_fields[] = {
     F_ARRAY("tools", 0, STOA_SERVER_TOOLS_MAX, CP_F_TOOL_NAME,
       "only these tools, by the names of the api or server; absent: all"),
     F("expires_at", CP_F_TIME, 0, 0, 0, NULL, "refused from then on"),
+    F_OBJECT("held", RO|ND|CP_DERIVED|CP_MOVES, NULL, held_fields,
+      "what another tenant's publisher decided about the application and its"
+      " api or server: it holds for a new subscription too"),
     BASE_TIMES,
     F_END
 };
@@ -429,7 +441,8 @@ const cp_resource_t  cp_res_subscription = {
     .also = "target_tenant", .by_id = true, .fields = subscription_fields,
     .transitions = subscription_transitions, .initial = "pending",
     .check = cp_subscription_check, .event = cp_subscription_event,
-    .feed = cp_feed_subscription, .gone = cp_feed_subscription_gone
+    .shown = cp_hold_shown, .feed = cp_feed_subscription,
+    .gone = cp_subscription_gone
 };
 
 

@@ -10,6 +10,8 @@
 
 #define CP_DEPEND_PORTION  100
 #define CP_DEPEND_ARENA    (256 * 1024 * 1024)
+#define CP_HOLDS_OF_TARGET                                                    \
+    "DELETE FROM subscription_holds WHERE target = $1"
 
 
 typedef enum {
@@ -46,12 +48,18 @@ static const cp_dependency_t  cp_dependencies[] = {
     { &cp_res_api, NULL, "DELETE FROM api_prompts WHERE api = $1",
       CP_DEP_PLAIN, false },
 
+    { &cp_res_api, NULL, CP_HOLDS_OF_TARGET, CP_DEP_PLAIN, false },
+
     { &cp_res_server, &cp_res_subscription, "server", CP_DEP_LIVE, false },
+    { &cp_res_server, NULL, CP_HOLDS_OF_TARGET, CP_DEP_PLAIN, false },
     { &cp_res_plan, &cp_res_subscription, "plan", CP_DEP_LIVE, false },
 
     { &cp_res_application, &cp_res_subscription, "application", CP_DEP_LIVE,
       false },
     { &cp_res_application, &cp_res_credential, "application", CP_DEP_OWNED,
+      false },
+    { &cp_res_application, NULL,
+      "DELETE FROM subscription_holds WHERE application = $1", CP_DEP_PLAIN,
       false },
 
     { &cp_res_gateway, NULL, "DELETE FROM gateway_status WHERE gateway = $1",

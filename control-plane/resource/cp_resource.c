@@ -698,7 +698,7 @@ cp_write_done(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
     }
 
     rc = after == NULL && res->gone
-         ? res->gone(tx, r->arena, before->row, &r->err)
+         ? res->gone(r, tx, before->row)
          : cp_resource_touch(r, tx, res, ev.id);
     if (rc != CP_OK) {
         return rc;

@@ -82,8 +82,8 @@ struct cp_resource_s {
         cp_err_t *err);                 /* rewrites the feed rows of this id */
     cp_rc_t (*follow)(cp_req_t *r, cp_tx_t *tx, const cp_json_t *row);
                                         /* touches what shows this row too   */
-    cp_rc_t (*gone)(cp_tx_t *tx, cp_arena_t *a, const cp_json_t *before,
-        cp_err_t *err);                 /* after a DELETE, instead of feed   */
+    cp_rc_t (*gone)(cp_req_t *r, cp_tx_t *tx, const cp_json_t *before);
+                                        /* after a DELETE, instead of feed   */
 };
 
 const cp_resource_t *cp_resource_find(const char *kind);

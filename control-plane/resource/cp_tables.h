@@ -187,8 +187,8 @@ cp_rc_t cp_feed_tool(cp_tx_t *tx, cp_arena_t *a, const char *id,
     cp_err_t *err);
 cp_rc_t cp_feed_server(cp_tx_t *tx, cp_arena_t *a, const char *id,
     cp_err_t *err);
-cp_rc_t cp_feed_subscription_gone(cp_tx_t *tx, cp_arena_t *a,
-    const cp_json_t *before, cp_err_t *err);
+cp_rc_t cp_subscription_gone(cp_req_t *r, cp_tx_t *tx,
+    const cp_json_t *before);
 cp_rc_t cp_follow_operation(cp_req_t *r, cp_tx_t *tx, const cp_json_t *row);
 cp_rc_t cp_follow_tool(cp_req_t *r, cp_tx_t *tx, const cp_json_t *row);
 cp_rc_t cp_follow_server(cp_req_t *r, cp_tx_t *tx, const cp_json_t *row);

@@ -365,7 +365,7 @@ ctl_put_diff(ctl_t *c, const cp_json_t *diff)
 static void
 ctl_put_change(ctl_t *c, const cp_json_t *change, ctl_action_t *actions)
 {
-    const char    *action, *kind, *tenant, *name;
+    const char    *action, *kind, *tenant, *name, *held;
     ctl_action_t  *a;
 
     action = cp_json_str(change, "action");
@@ -384,13 +384,15 @@ ctl_put_change(ctl_t *c, const cp_json_t *change, ctl_action_t *actions)
     }
 
     a->n++;
+    held = ctl_clean(c, cp_json_str(change, "held"));
 
-    if (a->sign == ' ') {
+    if (a->sign == ' ' && *held == '\0') {
         return;
     }
 
-    printf("  %c %s %s%s%s\n", a->sign, kind, tenant,
-           *tenant != '\0' ? "/" : "", name);
+    printf("  %c %s %s%s%s%s%s\n", a->sign == ' ' ? '!' : a->sign, kind,
+           tenant, *tenant != '\0' ? "/" : "", name,
+           *held != '\0' ? ": held by the publisher: " : "", held);
 
     if (a->sign == '~') {
         ctl_put_diff(c, cp_json_get(change, "diff"));

@@ -14,7 +14,8 @@
 
 #define CP_MIGRATIONS(row)                                                    \
     row(1, "0001_core")                                                       \
-    row(2, "0002_feed")
+    row(2, "0002_feed")                                                       \
+    row(3, "0003_holds")
 
 
 typedef struct {
