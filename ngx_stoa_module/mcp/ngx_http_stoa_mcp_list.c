@@ -353,9 +353,13 @@ ngx_http_stoa_mcp_view_era(ngx_http_stoa_mcp_build_t *b,
         b->view->serves_legacy = 0;
         return b->view->modern;
 
-    default:                      /* legacy, or not known yet              */
+    case STOA_ERA_LEGACY:
         b->view->serves_modern = 0;
         return !b->view->modern;
+
+    default:                      /* never read: it has no tools, and takes
+                                     nothing away from those that have     */
+        return 0;
     }
 }
 
