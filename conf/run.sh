@@ -5,9 +5,11 @@
 #   conf/run.sh         starts everything in var/ and stays; Ctrl-C ends it
 #   conf/run.sh stop    ends what an earlier run left behind
 #
-# Environment: STOA_PORT (8080), STOA_CONTROL_PORT (8400), STOA_ADDRESS
-# (127.0.0.1), STOA_VAR (var), OBJS (objs), STOA_NGINX (nginx).
+# Environment: STOA_PORT (8080), STOA_CONTROL_PORT (8400), STOA_ECHO_PORT
+# (8500), STOA_ADDRESS (127.0.0.1), STOA_VAR (var), OBJS (objs), STOA_NGINX
+# (nginx).
 #
+# stoa-control may be killed: the gateway goes on, and it is started again.
 # Keeps what it made: a second run starts from the same database, store and
 # key.  "rm -r var" is a new start.
 
@@ -19,6 +21,7 @@ objs=${OBJS:-objs}
 var=${STOA_VAR:-$root/var}
 port=${STOA_PORT:-8080}
 control_port=${STOA_CONTROL_PORT:-8400}
+echo_port=${STOA_ECHO_PORT:-8500}
 address=${STOA_ADDRESS:-127.0.0.1}
 nginx=${STOA_NGINX:-$(command -v nginx || echo /usr/sbin/nginx)}
 
@@ -27,10 +30,13 @@ case $var in /*) ;; *) var=$root/$var ;; esac
 
 control=$var/control
 gateway=$var/gateway
+echo=$var/echo
 control_url=http://127.0.0.1:$control_port
 gateway_url=http://$address:$port
+echo_url=http://127.0.0.1:$echo_port
 control_pid=
 nginx_pid=
+echo_pid=
 
 
 say() { echo "stoa: $*"; }
@@ -48,13 +54,13 @@ ours() {
     for proc in /proc/[0-9]*; do
         cwd=$(readlink "$proc/cwd" 2>/dev/null) || continue
         case $cwd in
-        "$control" | "$gateway") ;;
+        "$control" | "$gateway" | "$echo") ;;
         *) continue ;;
         esac
         exe=$(readlink "$proc/exe" 2>/dev/null) || continue
         exe=${exe% (deleted)}
         case ${exe##*/} in
-        nginx | stoa-control) echo "${proc##*/}" ;;
+        nginx | stoa-control | perl*) echo "${proc##*/}" ;;
         esac
     done
 }
@@ -113,7 +119,8 @@ finish() {
     trap - EXIT
     trap '' HUP INT TERM
     [ -z "$nginx_pid" ] || end QUIT 10 "$nginx_pid"
-    [ -z "$control_pid" ] || end TERM 10 "$control_pid"
+    # shellcheck disable=SC2086
+    end TERM 10 $control_pid $echo_pid
     left=$(ours)
     # shellcheck disable=SC2086
     [ -z "$left" ] || end KILL 5 $left
@@ -131,7 +138,7 @@ until_ok() {
     n=0
     until "$@" >/dev/null 2>&1; do
         n=$((n + 1))
-        for pid in $control_pid $nginx_pid; do
+        for pid in $control_pid $nginx_pid $echo_pid; do
             kill -0 "$pid" 2>/dev/null || n=$limit
         done
         if [ "$n" -ge "$limit" ]; then
@@ -140,6 +147,13 @@ until_ok() {
         fi
         sleep 0.1
     done
+}
+
+# (a trap runs when a wait ends, not when a sleep does)
+
+pause() {
+    sleep "$1" &
+    wait $! || :
 }
 
 fetch() { curl -sS -f --noproxy '*' -o /dev/null -m 5 "$@"; }
@@ -157,16 +171,20 @@ free() {
 }
 
 
-start_control() {
-    mkdir -p "$control"
-    : >> "$control/log"
-    chmod 700 "$var" "$control"
+# What the demo publishes: conf/echo.pl.
 
-    # a new database makes old tokens worthless
-    if [ ! -s "$control/stoa.db" ]; then
-        rm -f "$control/admin.token" "$gateway/token" "$var/demo.env"
-    fi
+start_echo() {
+    mkdir -p "$echo"
+    (
+        cd "$echo"
+        exec perl "$root/conf/echo.pl" "127.0.0.1:$echo_port" > log 2>&1
+    ) &
+    echo_pid=$!
+    until_ok 10 'the echo server' "$echo/log" fetch "$echo_url/"
+}
 
+
+run_control() {
     (
         cd "$control"
         exec "$objs/stoa-control" --listen="127.0.0.1:$control_port" \
@@ -177,6 +195,20 @@ start_control() {
     control_pid=$!
 
     until_ok 20 stoa-control "$control/log" fetch "$control_url/health/ready"
+}
+
+
+start_control() {
+    mkdir -p "$control"
+    : >> "$control/log"
+    chmod 700 "$var" "$control"
+
+    # a new database makes old tokens worthless
+    if [ ! -s "$control/stoa.db" ]; then
+        rm -f "$control/admin.token" "$gateway/token" "$var/demo.env"
+    fi
+
+    run_control
     [ -s "$control/admin.token" ] \
         || die "$control/admin.token is gone: \"rm -r $var\" starts anew"
 
@@ -234,17 +266,20 @@ END
 
 
 load_demo() {
-    sed "s|http://127.0.0.1:8400|$control_url|" "$root/conf/demo.yaml" \
+    sed -e "s|http://127.0.0.1:8400|$control_url|" \
+        -e "s|http://127.0.0.1:8500|$echo_url|" "$root/conf/demo.yaml" \
         > "$var/demo.yaml"
     ctl apply "$var/demo.yaml" --wait 10s > "$var/apply.log" 2>&1 || {
         cat "$var/apply.log" >&2
         die "conf/demo.yaml was not applied"
     }
-    ctl wait api tools --tenant acme --for discovered --timeout 20s \
-        > "$var/apply.log" 2>&1 || {
-        cat "$var/apply.log" >&2
-        die "the tools of the demo were not discovered"
-    }
+    for api in demo tools; do
+        ctl wait api $api --tenant acme --for discovered --timeout 20s \
+            > "$var/apply.log" 2>&1 || {
+            cat "$var/apply.log" >&2
+            die "the tools of the demo were not discovered"
+        }
+    done
     ctl wait gateway demo --for in-sync --timeout 20s \
         > "$var/apply.log" 2>&1 || {
         cat "$var/apply.log" "$gateway/logs/error.log" >&2
@@ -276,6 +311,8 @@ tell() {
 GATEWAY_URL='$gateway_url'
 CONTROL_URL='$control_url'
 ADMIN_TOKEN='$STOA_TOKEN'
+STOA_URL='$control_url'
+STOA_TOKEN='$STOA_TOKEN'
 DEMO_KEY='$key'
 MCP_URL='$mcp_url'
 REST_URL='$rest_url'
@@ -291,7 +328,7 @@ STOA is running.  Ctrl-C ends it.
 
 With the key, through the gateway, a REST API and an MCP server:
 
-  curl -H 'X-API-Key: $key' $rest_url/apis
+  curl -H 'X-API-Key: $key' '$rest_url/hello?name=world'
 
   curl -H 'X-API-Key: $key' \\
     -H 'Content-Type: application/json' \\
@@ -306,16 +343,16 @@ With the key, through the gateway, a REST API and an MCP server:
     -H 'Content-Type: application/json' \\
     -H 'Accept: application/json, text/event-stream' \\
     -H 'MCP-Protocol-Version: 2026-07-28' -H 'Mcp-Method: tools/call' \\
-    -H 'Mcp-Name: tools__stoa_catalog_search' \\
+    -H 'Mcp-Name: demo__add' \\
     -d '{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{
-         "name":"tools__stoa_catalog_search","arguments":{},"_meta":{
+         "name":"demo__add","arguments":{"a":2,"b":40},"_meta":{
          "io.modelcontextprotocol/protocolVersion":"2026-07-28",
          "io.modelcontextprotocol/clientCapabilities":{}}}}' \\
     $mcp_url
 
 Without it, 401:
 
-  curl -i $rest_url/apis
+  curl -i $rest_url/hello
 
 The control plane:
 
@@ -324,6 +361,11 @@ The control plane:
 
   STOA_URL=$control_url STOA_TOKEN=\$(cat $control/admin.token) \\
     $objs/stoactl gateway status
+
+The gateway needs no control plane to go on: kill it, call again; it is
+started again after 10 seconds.
+
+  kill -9 $control_pid
 
 END
 }
@@ -349,6 +391,7 @@ esac
 for file in stoa-control stoactl ngx_http_stoa_module.so; do
     [ -e "$objs/$file" ] || die "$objs/$file is missing: run make first"
 done
+command -v perl >/dev/null 2>&1 || die "perl is needed (Debian: perl)"
 command -v curl >/dev/null 2>&1 || die "curl is needed (Debian: curl)"
 [ -x "$nginx" ] || die "no nginx at \"$nginx\" (Debian: nginx)"
 
@@ -356,6 +399,7 @@ mkdir -p "$var"
 var=$(CDPATH='' cd -- "$var" && pwd -P)
 control=$var/control
 gateway=$var/gateway
+echo=$var/echo
 cd "$var"
 
 ! running || die "already running as process $(cat "$var/run.pid");" \
@@ -367,26 +411,29 @@ trap 'exit 130' INT
 trap 'exit 143' HUP TERM
 
 mcp_url=$gateway_url/mcp/acme
-rest_url=$gateway_url/apis/acme/platform
+rest_url=$gateway_url/apis/acme/echo
 
 free "$control_url" STOA_CONTROL_PORT
 free "$gateway_url" STOA_PORT
+free "$echo_url" STOA_ECHO_PORT
 
+start_echo
 start_control
 start_gateway
 load_demo
 tell
 
-# both planes, or neither
-while kill -0 "$control_pid" 2>/dev/null && kill -0 "$nginx_pid" 2>/dev/null
-do
-    sleep 1 &
-    wait $! || :
+# without the gateway it is over
+while kill -0 "$nginx_pid" 2>/dev/null; do
+    kill -0 "$control_pid" 2>/dev/null || {
+        say 'stoa-control ended; the gateway goes on'
+        pause 10
+        run_control
+        say "stoa-control is back as process $control_pid"
+    }
+    kill -0 "$echo_pid" 2>/dev/null || start_echo
+    pause 1
 done
 
-kill -0 "$control_pid" 2>/dev/null || {
-    tail -n 15 "$control/log" >&2
-    die "stoa-control ended"
-}
 tail -n 15 "$gateway/logs/error.log" >&2
 die "nginx ended"

@@ -16,13 +16,14 @@ $t->control;
 my $demo = slurp("$Test::Stoa::ROOT/conf/demo.yaml");
 my $control = $t->port('control');
 $demo =~ s/127\.0\.0\.1:8400/127.0.0.1:$control/g;
+$demo =~ s/127\.0\.0\.1:8500/127.0.0.1:${\ $t->port('nobody')}/g;
 $t->apply($demo);
 $t->apply(docs(app('acme', 'second'), app('acme', 'nosub'),
     sub_('acme', 'second', 'platform', 'standard')));
 $t->must('POST', '/v1/tenants/acme/apis/tools/discover', undef,
          timeout => 30);
 $t->gateway;
-my %key = map { $_ => $t->key('acme', $_) } qw(demo second nosub);
+my %key = map { $_ => $t->key('acme', $_) } qw(demo agent second nosub);
 $t->sync;
 
 my $rest = '/apis/acme/platform';
@@ -35,7 +36,7 @@ sub mine {
         . join ' ', map { $_->{name} } @{ $r->{json}{items} };
 }
 
-is(mine($key{demo}), 'demo: assistant platform tools', 'what demo has');
+is(mine($key{demo}), 'demo: demo echo platform tools', 'what demo has');
 is(mine($key{second}), 'second: platform', 'what second has');
 is(mine($key{nosub}), 403, 'who has no subscription');
 is(mine(undef), 401, 'who has no key');
@@ -53,13 +54,13 @@ for my $h (['X-Stoa-Identity', 'e30.e30.x'],
 
 # MCP: the same through both endpoints and both eras
 
-my $r = $t->mcp('/mcp/acme/assistant', 'tools/list', {}, key => $key{demo});
+my $r = $t->mcp('/mcp/acme/assistant', 'tools/list', {}, key => $key{agent});
 is(join(' ', sort map { $_->{name} } @{ $r->{rpc}{result}{tools} }),
    'stoa_api_spec stoa_catalog_search stoa_my_subscriptions stoa_my_usage',
    'the bundle');
 $r = $t->mcp('/mcp/acme/assistant', 'tools/call',
-    { name => 'stoa_my_subscriptions', arguments => {} }, key => $key{demo});
-is($r->{rpc}{result}{structuredContent}{application}{name}, 'demo',
+    { name => 'stoa_my_subscriptions', arguments => {} }, key => $key{agent});
+is($r->{rpc}{result}{structuredContent}{application}{name}, 'agent',
    'a call knows who calls');
 $r = $t->mcp('/mcp/acme', 'tools/call', { name => 'tools__stoa_api_spec',
     arguments => { api => 'nope' } }, key => $key{demo});

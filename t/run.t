@@ -11,6 +11,7 @@ my $var = $t->dir('var');
 my %env = (
     STOA_VAR => $var, STOA_PORT => $t->port('gw'),
     STOA_CONTROL_PORT => $t->port('control'),
+    STOA_ECHO_PORT => $t->port('echo'),
     OBJS => $Test::Stoa::OBJS, STOA_NGINX => $t->{nginx},
 );
 my @run = ('/bin/sh', "$Test::Stoa::ROOT/conf/run.sh");
@@ -36,7 +37,7 @@ sub run {
         exit 1;
     };
     # all of it is printed at once, a moment later at most
-    wait_until { slurp($t->dir("$name.out")) =~ /gateway status\s*\z/ } 5;
+    wait_until { slurp($t->dir("$name.out")) =~ /kill -9 \d+\s*\z/ } 5;
     return $name;
 }
 
@@ -45,19 +46,19 @@ sub env_file { my %e; my $text = slurp("$var/demo.env");
 
 sub call {
     my ($key) = @_;
-    return $t->get('/apis/acme/platform/health', key => $key)->{status};
+    return $t->get('/apis/acme/echo/x', key => $key)->{status};
 }
 
 # processes whose working folder is one of ours
 sub left { return grep { (readlink("$_/cwd") // '')
-                         =~ m{^\Q$var\E/(?:control|gateway)$} }
+                         =~ m{^\Q$var\E/(?:control|gateway|echo)$} }
                   glob '/proc/[0-9]*' }
 
 
 my $name = run();
 my $e = env_file();
 is_deeply([ sort keys %$e ], [qw(ADMIN_TOKEN CONTROL_URL DEMO_KEY GATEWAY_URL
-    MCP_URL REST_URL)], 'demo.env');
+    MCP_URL REST_URL STOA_TOKEN STOA_URL)], 'demo.env');
 is(((stat "$var/demo.env")[2]) & 0777, 0600, 'is for its owner only');
 is(call($e->{DEMO_KEY}), 200, 'the key works');
 is(call(undef), 401, 'without it, 401');
@@ -71,8 +72,11 @@ for my $line (@curl) {
     is($code, 0, 'pasted');
     unlike($out, qr/"error"/, 'and answered') or diag("$line\n$out");
     like($out, qr/401/, 'with 401') if $line =~ /^curl -i/;
-    like($out, qr/stoa_catalog_search/, 'with tools')
+    like($out, qr/demo__add.*tools__stoa_catalog_search/, 'with tools')
         if $line =~ /tools.list/;
+    like($out, qr/"text":"42"/, 'that can add') if $line =~ /tools.call/;
+    like($out, qr/"path":"\/hello".*"query":"name=world"/, 'as it was sent')
+        if $line =~ /name=world/;
     like($out, qr/"resultType":"complete"/, 'with a result')
         if $line =~ /jsonrpc/;
 }
@@ -80,6 +84,15 @@ my ($line) = grep { /^STOA_URL/ } map { s/^  //r } split /\n\n/, $printed;
 my ($code, $out) = $t->run_cmd(['/bin/sh', '-c', $line // 'false']);
 is($code, 0, 'stoactl as printed');
 like($out, qr/demo\b.*in-sync/, 'shows the gateway') or diag($out);
+
+# the line that kills the control plane
+my ($pid) = $printed =~ /^  kill -9 (\d+)$/m;
+kill 'KILL', $pid;
+wait_until { slurp($t->dir("$name.out")) =~ /ended; the gateway goes on/ } 5;
+is(call($e->{DEMO_KEY}), 200, 'without a control plane the gateway goes on');
+my $back = wait_until { slurp($t->dir("$name.out"))
+                        =~ /is back as process (?!$pid)\d+/ } 30;
+ok($back, 'which comes back');
 
 # a second one beside it
 ($code, $out, my $err) = $t->run_cmd([@run], env => \%env);
