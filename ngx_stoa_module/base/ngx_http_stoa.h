@@ -29,6 +29,7 @@ extern ngx_module_t  ngx_http_stoa_module;
 typedef struct ngx_http_stoa_store_s     ngx_http_stoa_store_t;
 typedef struct ngx_http_stoa_counters_s  ngx_http_stoa_counters_t;
 typedef struct ngx_http_stoa_sh_s        ngx_http_stoa_sh_t;
+typedef struct ngx_http_stoa_dir_s       ngx_http_stoa_dir_t;
 typedef struct ngx_http_stoa_api_s       ngx_http_stoa_api_t;
 typedef struct ngx_http_stoa_mcp_s       ngx_http_stoa_mcp_t;
 typedef struct ngx_http_stoa_refusal_s   ngx_http_stoa_refusal_t;
@@ -59,6 +60,7 @@ typedef struct {
     ngx_http_stoa_sh_t        *sh;              /* in the zone               */
     ngx_http_stoa_store_t     *store;           /* per worker                */
     ngx_http_stoa_counters_t  *counters;        /* per worker mapping        */
+    ngx_http_stoa_dir_t       *dir;             /* in it                     */
     ngx_http_upstream_srv_conf_t  *upstream;    /* "stoa_upstream"           */
     ngx_int_t                  request_uri;     /* index of the variable     */
     ngx_str_t                  used_what;       /* the first directive in a  */

@@ -219,7 +219,7 @@ ngx_http_stoa_metrics_store(ngx_http_stoa_main_conf_t *mcf, stoa_buf_t *b)
                       (unsigned long long) mcf->store->meta.records[kind]);
     }
 
-    ok = ngx_http_stoa_load(&mcf->sh->sync_ok_ms);
+    ok = ngx_http_stoa_load(&mcf->dir->sync_ok_ms);
     now = ngx_http_stoa_wall_ms();
 
     ngx_http_stoa_metrics_head(b, "stoa_feed_age_seconds", "gauge",

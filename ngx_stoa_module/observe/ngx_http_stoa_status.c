@@ -202,7 +202,7 @@ ngx_http_stoa_status_sync(ngx_http_stoa_main_conf_t *mcf, stoa_buf_t *b)
                   "\"polls\":%llu,\"failures\":%llu,\"rows\":%llu,"
                   "\"commits\":%llu,\"store_full\":%llu,\"error\":",
                   ngx_http_stoa_sync_states[state],
-                  ngx_http_stoa_status_age(&sh->sync_ok_ms, now),
+                  ngx_http_stoa_status_age(&mcf->dir->sync_ok_ms, now),
                   (unsigned long long) sh->sync_polls,
                   (unsigned long long) sh->sync_failures,
                   (unsigned long long) sh->sync_rows,

@@ -20,7 +20,7 @@
 
 #define NGX_HTTP_STOA_ZONE_MIN      (1024 * 1024)
 #define NGX_HTTP_STOA_ZONE_MAGIC    0x53544f415a4f4e31ULL
-#define NGX_HTTP_STOA_ZONE_LAYOUT   1
+#define NGX_HTTP_STOA_ZONE_LAYOUT   2
 #define NGX_HTTP_STOA_RATE_WAYS     7       /* a set: two cache lines        */
 #define NGX_HTTP_STOA_FLY_WAYS      8
 #define NGX_HTTP_STOA_PROCS_MIN     16
@@ -83,16 +83,7 @@ struct ngx_http_stoa_sh_s {
     uint64_t  fly_slot_size;
     uint64_t  started_ms;            /* wall clock of the zone's birth       */
 
-    uint64_t  quota_lock;            /* guard insertion only                 */
-    uint64_t  usage_lock;
-
-    uint64_t  lease;                 /* whose threads may write: pid, start  */
-    uint64_t  lease_seq;
-    uint64_t  store_gen;             /* + 1: another store file is in force  */
-    uint64_t  store_bad;             /* a worker met a broken record         */
-
     uint64_t  sync_state;
-    uint64_t  sync_ok_ms;            /* last complete answer, wall clock     */
     uint64_t  sync_polls;
     uint64_t  sync_failures;
     uint64_t  sync_rows;

@@ -293,7 +293,9 @@ ngx_http_stoa_env_number(const char *name)
 
     n = strtoul(name + 6, &end, 10);
 
-    if (strcmp(end, ".mdb") != 0 && strcmp(end, ".mdb-lock") != 0) {
+    if (strcmp(end, ".mdb") != 0 && strcmp(end, ".mdb-lock") != 0
+        && strcmp(end, ".mdb-state") != 0)
+    {
         return 0;
     }
 
@@ -302,11 +304,45 @@ ngx_http_stoa_env_number(const char *name)
 
 
 static void
-ngx_http_stoa_env_state_path(ngx_http_stoa_main_conf_t *mcf,
+ngx_http_stoa_env_path(ngx_http_stoa_main_conf_t *mcf, const char *name,
     const char *suffix, char *buf, size_t size)
 {
-    (void) snprintf(buf, size, "%.*s/state%s", (int) mcf->store_dir.len,
-                    mcf->store_dir.data, suffix);
+    (void) snprintf(buf, size, "%.*s/%s%s", (int) mcf->store_dir.len,
+                    mcf->store_dir.data, name, suffix);
+}
+
+
+/* Never two alike in one directory, whoever asks. */
+
+ngx_uint_t
+ngx_http_stoa_env_next(ngx_http_stoa_main_conf_t *mcf, const char *present)
+{
+    uint64_t  old, next;
+
+    old = ngx_http_stoa_load(&mcf->dir->store_seq);
+
+    do {
+        next = ngx_max(old, ngx_http_stoa_env_number(present)) + 1;
+    } while (!ngx_http_stoa_cas(&mcf->dir->store_seq, &old, next));
+
+    return (ngx_uint_t) next;
+}
+
+
+uint64_t
+ngx_http_stoa_env_lease(ngx_http_stoa_main_conf_t *mcf)
+{
+    uint64_t  lease;
+
+    ngx_http_stoa_spin_lock(&mcf->dir->state_lock);
+
+    lease = ++mcf->dir->lease_seq;
+    mcf->dir->lease_pid = (uint64_t) ngx_pid;
+    ngx_http_stoa_store(&mcf->dir->lease, lease);
+
+    ngx_http_stoa_spin_unlock(&mcf->dir->state_lock);
+
+    return lease;
 }
 
 
@@ -318,7 +354,7 @@ ngx_http_stoa_env_state(ngx_http_stoa_main_conf_t *mcf, char *name,
     char     path[NGX_MAX_PATH];
     ssize_t  n;
 
-    ngx_http_stoa_env_state_path(mcf, "", path, sizeof(path));
+    ngx_http_stoa_env_path(mcf, "state", "", path, sizeof(path));
 
     fd = open(path, O_RDONLY|O_CLOEXEC);
     if (fd == -1) {
@@ -339,16 +375,22 @@ ngx_http_stoa_env_state(ngx_http_stoa_main_conf_t *mcf, char *name,
 }
 
 
-/* On disk before the old store goes. */
+/*
+ * On disk before the old store goes.  Whether the lease is still ours is asked
+ * with the lock held, without which nobody takes it: what was loaded by a
+ * worker that slept meanwhile does not come into force.
+ */
 
 ngx_int_t
-ngx_http_stoa_env_state_set(ngx_http_stoa_main_conf_t *mcf, const char *name)
+ngx_http_stoa_env_state_set(ngx_http_stoa_main_conf_t *mcf, const char *name,
+    uint64_t lease)
 {
-    int   fd, dir, len;
-    char  path[NGX_MAX_PATH], tmp[NGX_MAX_PATH], buf[64];
+    int        fd, dir, len;
+    char       path[NGX_MAX_PATH], tmp[NGX_MAX_PATH], buf[64];
+    ngx_int_t  rc;
 
-    ngx_http_stoa_env_state_path(mcf, "", path, sizeof(path));
-    ngx_http_stoa_env_state_path(mcf, ".new", tmp, sizeof(tmp));
+    ngx_http_stoa_env_path(mcf, "state", "", path, sizeof(path));
+    ngx_http_stoa_env_path(mcf, name, "-state", tmp, sizeof(tmp));
 
     fd = open(tmp, O_WRONLY|O_CREAT|O_TRUNC|O_CLOEXEC, 0600);
     if (fd == -1) {
@@ -364,15 +406,21 @@ ngx_http_stoa_env_state_set(ngx_http_stoa_main_conf_t *mcf, const char *name)
 
     (void) close(fd);
 
-    if (rename(tmp, path) == -1) {
-        return NGX_ERROR;
+    ngx_http_stoa_spin_lock(&mcf->dir->state_lock);
+
+    rc = NGX_BUSY;
+
+    if (ngx_http_stoa_load(&mcf->dir->lease) == lease) {
+        rc = rename(tmp, path) == -1 ? NGX_ERROR : NGX_OK;
     }
 
-    (void) snprintf(buf, sizeof(buf), "%s", "");
-    (void) snprintf(tmp, sizeof(tmp), "%.*s", (int) mcf->store_dir.len,
-                    mcf->store_dir.data);
+    ngx_http_stoa_spin_unlock(&mcf->dir->state_lock);
 
-    dir = open(tmp, O_RDONLY|O_DIRECTORY|O_CLOEXEC);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    dir = open((char *) mcf->store_dir.data, O_RDONLY|O_DIRECTORY|O_CLOEXEC);
 
     if (dir != -1) {
         (void) fsync(dir);
@@ -383,61 +431,57 @@ ngx_http_stoa_env_state_set(ngx_http_stoa_main_conf_t *mcf, const char *name)
 }
 
 
+/* By its owner alone: others have others. */
+
 void
-ngx_http_stoa_env_touch(ngx_http_stoa_main_conf_t *mcf)
+ngx_http_stoa_env_remove(ngx_http_stoa_main_conf_t *mcf, const char *name)
 {
-    char  path[NGX_MAX_PATH];
+    size_t  i;
+    char    path[NGX_MAX_PATH];
 
-    ngx_http_stoa_env_state_path(mcf, "", path, sizeof(path));
+    static const char *const  suffixes[] = { "", "-lock", "-state" };
 
-    (void) utimensat(AT_FDCWD, path, NULL, 0);
-}
-
-
-uint64_t
-ngx_http_stoa_env_touched(ngx_http_stoa_main_conf_t *mcf)
-{
-    char         path[NGX_MAX_PATH];
-    struct stat  st;
-
-    ngx_http_stoa_env_state_path(mcf, "", path, sizeof(path));
-
-    if (stat(path, &st) == -1) {
-        return 0;
+    for (i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
+        ngx_http_stoa_env_path(mcf, name, suffixes[i], path, sizeof(path));
+        (void) unlink(path);
     }
-
-    return (uint64_t) st.st_mtim.tv_sec * 1000
-           + (uint64_t) st.st_mtim.tv_nsec / 1000000;
 }
 
 
+/* Under the lock: the name in `state` is the newest there can be. */
+
 void
-ngx_http_stoa_env_sweep(ngx_http_stoa_main_conf_t *mcf, const char *keep,
-    const char *keep_too)
+ngx_http_stoa_env_sweep(ngx_http_stoa_main_conf_t *mcf, uint64_t lease)
 {
     DIR            *dir;
-    char            path[NGX_MAX_PATH];
-    ngx_uint_t      n, a, b;
+    char            name[64];
+    ngx_uint_t      n, keep;
     struct dirent  *de;
 
-    (void) snprintf(path, sizeof(path), "%.*s", (int) mcf->store_dir.len,
-                    mcf->store_dir.data);
-
-    dir = opendir(path);
+    dir = opendir((char *) mcf->store_dir.data);
     if (dir == NULL) {
         return;
     }
 
-    a = keep ? ngx_http_stoa_env_number(keep) : 0;
-    b = keep_too ? ngx_http_stoa_env_number(keep_too) : 0;
+    ngx_http_stoa_spin_lock(&mcf->dir->state_lock);
 
-    while ((de = readdir(dir)) != NULL) {
+    keep = 0;
+
+    if (ngx_http_stoa_env_state(mcf, name, sizeof(name)) == NGX_OK) {
+        keep = ngx_http_stoa_env_number(name);
+    }
+
+    while (ngx_http_stoa_load(&mcf->dir->lease) == lease
+           && (de = readdir(dir)) != NULL)
+    {
         n = ngx_http_stoa_env_number(de->d_name);
 
-        if (n != 0 && n != a && n != b) {
+        if (n != 0 && n != keep) {
             (void) unlinkat(dirfd(dir), de->d_name, 0);
         }
     }
+
+    ngx_http_stoa_spin_unlock(&mcf->dir->state_lock);
 
     (void) closedir(dir);
 }

@@ -48,13 +48,6 @@ ngx_http_stoa_store_open(ngx_http_stoa_main_conf_t *mcf, ngx_log_t *log)
     store->generation = 1;
     mcf->store = store;
 
-    /* the age of what is there, for the time before the first contact */
-
-    if (ngx_http_stoa_load(&mcf->sh->sync_ok_ms) == 0) {
-        ngx_http_stoa_store(&mcf->sh->sync_ok_ms,
-                            ngx_http_stoa_env_touched(mcf));
-    }
-
     (void) ngx_http_stoa_store_enter(store);
 
     store->dummy.fd = (ngx_socket_t) -1;
@@ -131,7 +124,7 @@ ngx_http_stoa_store_enter(ngx_http_stoa_store_t *store)
 
     if (store->env == NULL
         || store->store_gen
-           != ngx_http_stoa_load(&store->mcf->sh->store_gen))
+           != ngx_http_stoa_load(&store->mcf->dir->store_gen))
     {
         if (ngx_http_stoa_store_attach(store) == NGX_ERROR
             && store->env == NULL)
@@ -192,7 +185,7 @@ ngx_http_stoa_store_fresh(ngx_http_stoa_store_t *store)
         return NGX_OK;
     }
 
-    ok = ngx_http_stoa_load(&mcf->sh->sync_ok_ms);
+    ok = ngx_http_stoa_load(&mcf->dir->sync_ok_ms);
     now = ngx_http_stoa_now_ms();
 
     return (ok + mcf->max_stale < now) ? NGX_DECLINED : NGX_OK;
@@ -266,7 +259,7 @@ ngx_http_stoa_store_attach(ngx_http_stoa_store_t *store)
     ngx_http_stoa_main_conf_t  *mcf;
 
     mcf = store->mcf;
-    gen = ngx_http_stoa_load(&mcf->sh->store_gen);
+    gen = ngx_http_stoa_load(&mcf->dir->store_gen);
 
     if ((ngx_msec_int_t) (ngx_current_msec - store->retry) < 0
         && gen == store->retry_gen)
@@ -278,7 +271,7 @@ ngx_http_stoa_store_attach(ngx_http_stoa_store_t *store)
     rc = 0;
 
     for (tries = 0; tries < 3; tries++) {
-        gen = ngx_http_stoa_load(&mcf->sh->store_gen);
+        gen = ngx_http_stoa_load(&mcf->dir->store_gen);
 
         if (ngx_http_stoa_env_state(mcf, name, sizeof(name)) != NGX_OK) {
             store->retry = ngx_current_msec + 200;
@@ -302,7 +295,7 @@ ngx_http_stoa_store_attach(ngx_http_stoa_store_t *store)
      * same file when it starts, or now */
 
     store->retry = ngx_current_msec + 1000;
-    ngx_http_stoa_store(&mcf->sh->store_bad, (uint64_t) 1);
+    ngx_http_stoa_store(&mcf->dir->store_bad, (uint64_t) 1);
 
     ngx_log_error(NGX_LOG_ERR, store->log, 0, "store \"%s\": cannot open: %s",
                   path, mdb_strerror(rc));
@@ -422,7 +415,7 @@ ngx_http_stoa_store_broken(ngx_http_stoa_store_t *s, stoa_rec_kind_e kind)
 
     old = 0;
 
-    if (ngx_http_stoa_cas(&s->mcf->sh->store_bad, &old, (uint64_t) 1)) {
+    if (ngx_http_stoa_cas(&s->mcf->dir->store_bad, &old, (uint64_t) 1)) {
         ngx_log_error(NGX_LOG_CRIT, s->log, 0,
                       "store \"%s\": a record of kind %s is broken, the store "
                       "will be loaded anew", s->env->path,

@@ -1,11 +1,10 @@
 /*
  * The store: an LMDB environment with the records of the feed.
  *
- * Files: DIR/store.<n>.mdb (+ -lock); DIR/state names the one in force, and
- * its modification time is the last contact with the control plane.  A whole
- * new configuration is loaded into the next number and put in force by
- * replacing `state`; the old file is unlinked, readers that have it mapped
- * keep it until they look again.
+ * Files: DIR/store.<n>.mdb (+ -lock, -state); DIR/state names the one in
+ * force.  A whole new configuration is loaded into a number that nobody else
+ * has, and put in force by replacing `state`; the old file is unlinked, but
+ * readers that have it mapped keep it until they look again.
  *
  * Process: every worker reads; the sync thread of worker 0 writes.  An
  * environment must be open once per process: the event loop and the thread
@@ -21,7 +20,7 @@
 #define NGX_HTTP_STOA_STORE_H
 
 
-#include "ngx_http_stoa_zone.h"
+#include "ngx_http_stoa_counters.h"
 
 #include <lmdb.h>
 #include <pthread.h>
@@ -117,14 +116,18 @@ void ngx_http_stoa_env_close(ngx_http_stoa_env_t *env);
 /* The file's name (without the directory) in `state`; NGX_DECLINED: none. */
 ngx_int_t ngx_http_stoa_env_state(ngx_http_stoa_main_conf_t *mcf, char *name,
     size_t size);
+/* NGX_BUSY: the lease is another's, nothing was changed. */
 ngx_int_t ngx_http_stoa_env_state_set(ngx_http_stoa_main_conf_t *mcf,
+    const char *name, uint64_t lease);
+/* Takes the directory's lease from whoever has it. */
+uint64_t ngx_http_stoa_env_lease(ngx_http_stoa_main_conf_t *mcf);
+/* The number of the file to be loaded next. */
+ngx_uint_t ngx_http_stoa_env_next(ngx_http_stoa_main_conf_t *mcf,
+    const char *present);
+/* Unlinks one store file, or all but the one in force. */
+void ngx_http_stoa_env_remove(ngx_http_stoa_main_conf_t *mcf,
     const char *name);
-/* Contact with the control plane: now, and when it was (ms, 0: never). */
-void ngx_http_stoa_env_touch(ngx_http_stoa_main_conf_t *mcf);
-uint64_t ngx_http_stoa_env_touched(ngx_http_stoa_main_conf_t *mcf);
-/* Unlinks store files other than these two names (NULL: none). */
-void ngx_http_stoa_env_sweep(ngx_http_stoa_main_conf_t *mcf,
-    const char *keep, const char *keep_too);
+void ngx_http_stoa_env_sweep(ngx_http_stoa_main_conf_t *mcf, uint64_t lease);
 
 /* Room for the lock file of an environment that is about to be opened:
  * ENOSPC, EDQUOT or 0. */

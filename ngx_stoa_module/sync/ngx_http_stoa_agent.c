@@ -3,7 +3,9 @@
  *
  * At a reload the old worker 0 may serve for hours.  The new one takes the
  * lease when it starts; the old threads see that within half a second, and
- * before each commit, and end.
+ * before each commit, and end.  When the new one is gone while the old one
+ * still takes connections (an upgrade of the binary that was taken back), the
+ * old one starts them again.
  */
 
 #include "ngx_http_stoa_sync.h"
@@ -11,6 +13,10 @@
 #include <signal.h>
 
 
+static ngx_int_t ngx_http_stoa_agent_run(ngx_http_stoa_agent_t *agent);
+static void ngx_http_stoa_agent_timer(ngx_event_t *ev);
+static ngx_uint_t ngx_http_stoa_agent_orphan(ngx_http_stoa_agent_t *agent);
+static void ngx_http_stoa_agent_end(ngx_http_stoa_agent_t *agent);
 static ngx_int_t ngx_http_stoa_agent_thread(pthread_t *thread,
     void *(*run)(void *), ngx_http_stoa_agent_t *agent);
 
@@ -35,24 +41,42 @@ ngx_http_stoa_agent_start(ngx_http_stoa_main_conf_t *mcf, ngx_log_t *log)
 
     agent->mcf = mcf;
     agent->log = log;
-    agent->lease = __atomic_add_fetch(&mcf->sh->lease_seq, 1,
-                                      __ATOMIC_ACQ_REL);
     ngx_http_stoa_agent = agent;
 
+    if (ngx_http_stoa_agent_run(agent) != NGX_OK) {
+        ngx_http_stoa_agent_stop();
+        return NGX_ERROR;
+    }
+
+    agent->dummy.fd = (ngx_socket_t) -1;
+    agent->timer.handler = ngx_http_stoa_agent_timer;
+    agent->timer.data = &agent->dummy;
+    agent->timer.log = log;
+    agent->timer.cancelable = 1;
+
+    ngx_add_timer(&agent->timer, 1000);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_stoa_agent_run(ngx_http_stoa_agent_t *agent)
+{
     if (ngx_http_stoa_client_init(agent, &agent->sync) != NGX_OK
         || ngx_http_stoa_client_init(agent, &agent->report) != NGX_OK)
     {
-        ngx_log_error(NGX_LOG_ALERT, log, 0, "cannot set up libcurl");
-        goto failed;
+        ngx_log_error(NGX_LOG_ALERT, agent->log, 0, "cannot set up libcurl");
+        return NGX_ERROR;
     }
 
-    ngx_http_stoa_store(&mcf->sh->lease, agent->lease);
+    agent->lease = ngx_http_stoa_env_lease(agent->mcf);
 
     if (ngx_http_stoa_agent_thread(&agent->sync_thread,
                                    ngx_http_stoa_sync_run, agent)
         != NGX_OK)
     {
-        goto failed;
+        return NGX_ERROR;
     }
 
     agent->sync_runs = 1;
@@ -61,18 +85,60 @@ ngx_http_stoa_agent_start(ngx_http_stoa_main_conf_t *mcf, ngx_log_t *log)
                                    ngx_http_stoa_report_run, agent)
         != NGX_OK)
     {
-        goto failed;
+        return NGX_ERROR;
     }
 
     agent->report_runs = 1;
 
     return NGX_OK;
+}
 
-failed:
 
-    ngx_http_stoa_agent_stop();
+static void
+ngx_http_stoa_agent_timer(ngx_event_t *ev)
+{
+    ngx_http_stoa_agent_t  *agent;
 
-    return NGX_ERROR;
+    agent = ngx_http_stoa_agent;
+
+    if (ngx_http_stoa_agent_orphan(agent)) {
+        ngx_log_error(NGX_LOG_NOTICE, ev->log, 0,
+                      "nobody keeps the configuration in sync any more, this "
+                      "worker does");
+
+        ngx_http_stoa_agent_end(agent);
+
+        if (ngx_http_stoa_agent_run(agent) != NGX_OK) {
+            ngx_http_stoa_agent_end(agent);
+        }
+    }
+
+    ngx_add_timer(ev, 1000);
+}
+
+
+/* Has whoever took the lease from us died?  Threads that are not through do
+ * not hold up the event loop. */
+
+static ngx_uint_t
+ngx_http_stoa_agent_orphan(ngx_http_stoa_agent_t *agent)
+{
+    uint64_t              pid;
+    ngx_http_stoa_dir_t  *dir;
+
+    dir = agent->mcf->dir;
+
+    if (ngx_http_stoa_agent_owns(agent) || ngx_exiting
+        || ngx_http_stoa_load(&agent->ended)
+           != (uint64_t) agent->sync_runs + agent->report_runs)
+    {
+        return 0;
+    }
+
+    pid = ngx_http_stoa_load(&dir->lease_pid);
+
+    return ngx_http_stoa_load(&dir->lease) == 0
+           || (kill((pid_t) pid, 0) == -1 && errno == ESRCH);
 }
 
 
@@ -116,12 +182,33 @@ ngx_http_stoa_agent_stop(void)
         return;
     }
 
-    ngx_http_stoa_agent = NULL;
+    if (agent->timer.timer_set) {
+        ngx_del_timer(&agent->timer);
+    }
 
     ngx_http_stoa_store(&agent->stop, (uint64_t) 1);
 
-    ngx_http_stoa_client_wake(&agent->sync);
-    ngx_http_stoa_client_wake(&agent->report);
+    ngx_http_stoa_agent_end(agent);
+
+    ngx_http_stoa_agent = NULL;
+    ngx_free(agent);
+}
+
+
+/* Joins the threads and gives the lease back. */
+
+static void
+ngx_http_stoa_agent_end(ngx_http_stoa_agent_t *agent)
+{
+    uint64_t  lease;
+
+    if (agent->sync_runs) {
+        ngx_http_stoa_client_wake(&agent->sync);
+    }
+
+    if (agent->report_runs) {
+        ngx_http_stoa_client_wake(&agent->report);
+    }
 
     if (agent->sync_runs) {
         (void) pthread_join(agent->sync_thread, NULL);
@@ -133,14 +220,20 @@ ngx_http_stoa_agent_stop(void)
 
     ngx_http_stoa_client_free(&agent->sync);
     ngx_http_stoa_client_free(&agent->report);
-    ngx_free(agent);
+
+    agent->sync_runs = 0;
+    agent->report_runs = 0;
+    agent->ended = 0;
+
+    lease = agent->lease;
+    (void) ngx_http_stoa_cas(&agent->mcf->dir->lease, &lease, (uint64_t) 0);
 }
 
 
 ngx_uint_t
 ngx_http_stoa_agent_owns(ngx_http_stoa_agent_t *agent)
 {
-    return ngx_http_stoa_load(&agent->mcf->sh->lease) == agent->lease;
+    return ngx_http_stoa_load(&agent->mcf->dir->lease) == agent->lease;
 }
 
 

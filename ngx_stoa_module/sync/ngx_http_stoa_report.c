@@ -77,6 +77,8 @@ ngx_http_stoa_report_run(void *data)
     stoa_buf_free(&rp.body);
     stoa_buf_free(&rp.answer);
 
+    ngx_http_stoa_add(&rp.agent->ended, 1);
+
     return NULL;
 }
 
@@ -277,7 +279,7 @@ ngx_http_stoa_report_status_add(ngx_http_stoa_report_t *rp,
     }
 
     now = ngx_http_stoa_wall_ms();
-    ok = ngx_http_stoa_load(&sh->sync_ok_ms);
+    ok = ngx_http_stoa_load(&rp->agent->mcf->dir->sync_ok_ms);
 
     stoa_hex_encode(meta->digest, sizeof(meta->digest), hex);
 

@@ -502,9 +502,9 @@ ngx_http_stoa_collect_retire(ngx_http_stoa_collect_t *c, uint64_t slot)
                            __ATOMIC_RELAXED);
 
     if (last + SPOOL_RETIRE_S < c->now_ms / 1000) {
-        ngx_http_stoa_spin_lock(&c->agent->mcf->sh->usage_lock);
+        ngx_http_stoa_spin_lock(&c->agent->mcf->dir->usage_lock);
         ngx_http_stoa_usage_retire(c->counters, slot);
-        ngx_http_stoa_spin_unlock(&c->agent->mcf->sh->usage_lock);
+        ngx_http_stoa_spin_unlock(&c->agent->mcf->dir->usage_lock);
     }
 }
 

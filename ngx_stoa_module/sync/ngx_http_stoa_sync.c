@@ -25,7 +25,6 @@ typedef struct {
     unsigned                 end:1;
     unsigned                 gone:1;        /* another epoch                 */
     ngx_uint_t               fails;
-    uint64_t                 touched_ms;
     char                     why[NGX_HTTP_STOA_SYNC_ERR_LEN];
 } ngx_http_stoa_sync_t;
 
@@ -65,18 +64,18 @@ void *
 ngx_http_stoa_sync_run(void *data)
 {
     ngx_int_t               rc;
-    ngx_http_stoa_sh_t     *sh;
+    ngx_http_stoa_dir_t    *dir;
     ngx_http_stoa_agent_t  *agent;
     ngx_http_stoa_sync_t    sync;
 
     agent = data;
-    sh = agent->mcf->sh;
+    dir = agent->mcf->dir;
 
     ngx_memzero(&sync, sizeof(ngx_http_stoa_sync_t));
     sync.agent = agent;
     stoa_buf_init(&sync.line, NGX_HTTP_STOA_LINE_MAX);
 
-    ngx_http_stoa_store(&sh->sync_state,
+    ngx_http_stoa_store(&agent->mcf->sh->sync_state,
                         (uint64_t) NGX_HTTP_STOA_SYNC_STARTING);
 
     ngx_http_stoa_sync_open(&sync);
@@ -86,7 +85,7 @@ ngx_http_stoa_sync_run(void *data)
         rc = NGX_OK;
 
         if (sync.next.env == NULL
-            && (sync.cur.env == NULL || ngx_http_stoa_load(&sh->store_bad)))
+            && (sync.cur.env == NULL || ngx_http_stoa_load(&dir->store_bad)))
         {
             rc = ngx_http_stoa_sync_fresh(&sync);
         }
@@ -107,6 +106,8 @@ ngx_http_stoa_sync_run(void *data)
     ngx_http_stoa_sync_discard(&sync);
     stoa_buf_free(&sync.line);
 
+    ngx_http_stoa_add(&agent->ended, 1);
+
     return NULL;
 }
 
@@ -123,15 +124,14 @@ ngx_http_stoa_sync_open(ngx_http_stoa_sync_t *sync)
 
     mcf = sync->agent->mcf;
 
+    ngx_http_stoa_env_sweep(mcf, sync->agent->lease);
+
     if (ngx_http_stoa_env_state(mcf, sync->cur_name, sizeof(sync->cur_name))
         != NGX_OK)
     {
         sync->cur_name[0] = '\0';
-        ngx_http_stoa_env_sweep(mcf, NULL, NULL);
         return;
     }
-
-    ngx_http_stoa_env_sweep(mcf, sync->cur_name, NULL);
 
     ngx_http_stoa_env_name(mcf, ngx_http_stoa_env_number(sync->cur_name), 1,
                            path, sizeof(path));
@@ -177,13 +177,11 @@ ngx_http_stoa_sync_fresh(ngx_http_stoa_sync_t *sync)
 
     ngx_http_stoa_sync_discard(sync);
 
-    n = ngx_http_stoa_env_number(sync->cur_name) + 1;
+    n = ngx_http_stoa_env_next(mcf, sync->cur_name);
 
     ngx_http_stoa_env_name(mcf, n, 0, sync->next_name,
                            sizeof(sync->next_name));
     ngx_http_stoa_env_name(mcf, n, 1, path, sizeof(path));
-
-    ngx_http_stoa_env_sweep(mcf, sync->cur_name, NULL);
 
     env = ngx_http_stoa_env_open(path, mcf->store_size, 1, &rc);
 
@@ -209,7 +207,7 @@ ngx_http_stoa_sync_discard(ngx_http_stoa_sync_t *sync)
 {
     if (sync->next.env) {
         ngx_http_stoa_writer_free(&sync->next);
-        ngx_http_stoa_env_sweep(sync->agent->mcf, sync->cur_name, NULL);
+        ngx_http_stoa_env_remove(sync->agent->mcf, sync->next_name);
     }
 }
 
@@ -621,6 +619,7 @@ static ngx_int_t
 ngx_http_stoa_sync_switch(ngx_http_stoa_sync_t *sync)
 {
     int                         rc;
+    ngx_int_t                   state;
     ngx_http_stoa_main_conf_t  *mcf;
 
     mcf = sync->agent->mcf;
@@ -631,12 +630,19 @@ ngx_http_stoa_sync_switch(ngx_http_stoa_sync_t *sync)
         return ngx_http_stoa_sync_store_failed(sync, rc);
     }
 
-    if (ngx_http_stoa_env_state_set(mcf, sync->next_name) != NGX_OK) {
+    state = ngx_http_stoa_env_state_set(mcf, sync->next_name,
+                                        sync->agent->lease);
+
+    if (state == NGX_BUSY) {
+        return ngx_http_stoa_sync_wrong(sync, "another worker took over");
+    }
+
+    if (state != NGX_OK) {
         return ngx_http_stoa_sync_store_failed(sync, errno);
     }
 
-    ngx_http_stoa_store(&mcf->sh->store_bad, (uint64_t) 0);
-    ngx_http_stoa_add(&mcf->sh->store_gen, 1);
+    ngx_http_stoa_store(&mcf->dir->store_bad, (uint64_t) 0);
+    ngx_http_stoa_add(&mcf->dir->store_gen, 1);
 
     ngx_http_stoa_writer_free(&sync->cur);
 
@@ -647,7 +653,7 @@ ngx_http_stoa_sync_switch(ngx_http_stoa_sync_t *sync)
     (void) strcpy(sync->cur_name, sync->next_name);
     sync->w = &sync->cur;
 
-    ngx_http_stoa_env_sweep(mcf, sync->cur_name, NULL);
+    ngx_http_stoa_env_sweep(mcf, sync->agent->lease);
 
     ngx_log_error(NGX_LOG_NOTICE, sync->agent->log, 0,
                   "configuration of revision %uL is in force, %uL records "
@@ -677,7 +683,7 @@ ngx_http_stoa_sync_store_failed(ngx_http_stoa_sync_t *sync, int err)
     if (err == MDB_CORRUPTED || err == MDB_PAGE_NOTFOUND
         || err == MDB_PANIC)
     {
-        ngx_http_stoa_store(&sh->store_bad, (uint64_t) 1);
+        ngx_http_stoa_store(&sync->agent->mcf->dir->store_bad, (uint64_t) 1);
     }
 
     return NGX_ERROR;
@@ -696,18 +702,11 @@ ngx_http_stoa_sync_wrong(ngx_http_stoa_sync_t *sync, const char *what)
 static void
 ngx_http_stoa_sync_good(ngx_http_stoa_sync_t *sync)
 {
-    uint64_t                    now;
     ngx_http_stoa_main_conf_t  *mcf;
 
     mcf = sync->agent->mcf;
-    now = ngx_http_stoa_wall_ms();
 
-    ngx_http_stoa_store(&mcf->sh->sync_ok_ms, now);
-
-    if (now - sync->touched_ms >= 1000) {
-        ngx_http_stoa_env_touch(mcf);
-        sync->touched_ms = now;
-    }
+    ngx_http_stoa_store(&mcf->dir->sync_ok_ms, ngx_http_stoa_wall_ms());
 
     if (sync->fails || !sync->contact) {
         ngx_log_error(NGX_LOG_NOTICE, sync->agent->log, 0,

@@ -5,7 +5,7 @@
  *   report  POST status, usage <- counters, spool  (ngx_http_stoa_report.c)
  *
  * Process: worker 0.  Lifetime: from init_process to exit_process, or until
- * another worker 0 has taken the lease of the zone (a reload).  The threads
+ * another worker 0 has taken the directory's lease (a reload).  The threads
  * block all signals and touch only LMDB, the mapped counter file, the shared
  * zone and their own memory; they log through the cycle's log, which writes
  * whole lines.
@@ -50,12 +50,15 @@ typedef struct {
     ngx_log_t                  *log;
     uint64_t                    lease;
     uint64_t                    stop;         /* set by the event loop       */
+    uint64_t                    ended;        /* threads that are through    */
     pthread_t                   sync_thread;
     pthread_t                   report_thread;
     ngx_http_stoa_client_t      sync;
     ngx_http_stoa_client_t      report;
     uint64_t                    rev;          /* of the last commit: wakes
                                                  the report                  */
+    ngx_event_t                 timer;
+    ngx_connection_t            dummy;        /* for the timer's debug log   */
     unsigned                    sync_runs:1;
     unsigned                    report_runs:1;
 } ngx_http_stoa_agent_t;

@@ -280,7 +280,7 @@ ngx_http_stoa_counters_open(ngx_http_stoa_main_conf_t *mcf,
 
     fd = open(path, O_RDWR|O_CLOEXEC);
 
-    if (fd == -1 || fstat(fd, &st) == -1) {
+    if (fd == -1) {
         ngx_log_error(NGX_LOG_EMERG, cycle->log, ngx_errno,
                       "cannot open \"%s\"", path);
         return NGX_ERROR;
@@ -288,7 +288,8 @@ ngx_http_stoa_counters_open(ngx_http_stoa_main_conf_t *mcf,
 
     p = MAP_FAILED;
 
-    if (ngx_http_stoa_counters_check(fd, path, (uint64_t) st.st_size,
+    if (fstat(fd, &st) == 0
+        && ngx_http_stoa_counters_check(fd, path, (uint64_t) st.st_size,
                                      cycle->log)
         == NGX_OK)
     {
@@ -314,6 +315,7 @@ ngx_http_stoa_counters_open(ngx_http_stoa_main_conf_t *mcf,
     c->log = cycle->log;
 
     mcf->counters = c;
+    mcf->dir = &h->dir;
 
     return NGX_OK;
 }
@@ -325,6 +327,7 @@ ngx_http_stoa_counters_close(ngx_http_stoa_main_conf_t *mcf)
     if (mcf->counters) {
         (void) munmap(mcf->counters->head, mcf->counters->head->size);
         mcf->counters = NULL;
+        mcf->dir = NULL;
     }
 }
 
@@ -398,9 +401,9 @@ ngx_http_stoa_counters_quota(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
     q = ngx_http_stoa_quota_find(c, h, key);
 
     if (q == NULL) {
-        ngx_http_stoa_spin_lock(&mcf->sh->quota_lock);
+        ngx_http_stoa_spin_lock(&mcf->dir->quota_lock);
         q = ngx_http_stoa_quota_claim(c, h, key, nd, nm);
-        ngx_http_stoa_spin_unlock(&mcf->sh->quota_lock);
+        ngx_http_stoa_spin_unlock(&mcf->dir->quota_lock);
     }
 
     if (q == NULL) {

@@ -4,7 +4,7 @@
  *
  * Process: the file is made in the master, mapped by each worker.  Lifetime:
  * until an operator removes it.  Keys are found and counted without a lock; a
- * new key is put in under a lock of the shared zone, with the word that makes
+ * new key is put in under a lock of the file, with the word that makes
  * it visible written last, so that a process killed at any instruction leaves
  * no half key behind.
  *
@@ -31,7 +31,28 @@
 #define NGX_HTTP_STOA_REFUSED_LEN       24
 
 
-/* Both at the start of the file; the rest of the page is zero. */
+/*
+ * What all processes of a directory share.  It lies here and not in the zone,
+ * because what it guards is here: two generations of workers have one
+ * directory, but two zones when the size changed, or after an upgrade of the
+ * binary.
+ */
+
+struct ngx_http_stoa_dir_s {
+    uint64_t  quota_lock;            /* guard insertion only                 */
+    uint64_t  usage_lock;
+    uint64_t  state_lock;            /* lease and `state` change under it    */
+    uint64_t  lease;                 /* whose threads may write; 0: nobody's */
+    uint64_t  lease_pid;
+    uint64_t  lease_seq;             /* last lease                           */
+    uint64_t  store_seq;             /* last number of a store file          */
+    uint64_t  store_gen;             /* + 1: another store file is in force  */
+    uint64_t  store_bad;             /* a worker met a broken record         */
+    uint64_t  sync_ok_ms;            /* last complete answer, wall clock     */
+};
+
+
+/* At the start of the file; the rest of the page is zero. */
 
 typedef struct {
     uint64_t  magic;
@@ -47,7 +68,12 @@ typedef struct {
     uint64_t  usage_off;
     uint64_t  usage_sets;            /* power of two                         */
     uint64_t  quota_used;            /* slots that have a key                */
+    uint64_t  unused[2];
+    ngx_http_stoa_dir_t  dir;
 } ngx_http_stoa_counters_head_t;
+
+_Static_assert(sizeof(ngx_http_stoa_counters_head_t) <= 4096,
+               "the head is a page");
 
 
 /* A window: its number in the upper 24 bits, the calls in the lower 40. */

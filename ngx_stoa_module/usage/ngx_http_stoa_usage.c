@@ -111,9 +111,9 @@ ngx_http_stoa_usage_slot(ngx_http_stoa_main_conf_t *mcf,
     slot = ngx_http_stoa_usage_find(c, hash, key);
 
     if (slot == 0) {
-        ngx_http_stoa_spin_lock(&mcf->sh->usage_lock);
+        ngx_http_stoa_spin_lock(&mcf->dir->usage_lock);
         slot = ngx_http_stoa_usage_claim(c, hash, key, ways);
-        ngx_http_stoa_spin_unlock(&mcf->sh->usage_lock);
+        ngx_http_stoa_spin_unlock(&mcf->dir->usage_lock);
     }
 
     return slot;

@@ -195,6 +195,7 @@ sub answer {
     return $self->post($q) if $q->{method} eq 'POST';
 
     my %arg = map { split /=/, $_, 2 } split /&/, $q->{query} // '';
+    $self->note('feed', json_encode(\%arg));
     my $end = time() + ($arg{wait} || 0);
     my $s = $self->state;
     my $parent = getppid;
@@ -231,7 +232,15 @@ sub answer {
     return [200, ['Content-Type' => 'application/x-ndjson'], $body];
 }
 
-# Every POST is kept; usage is applied once per file and batch.
+sub note {
+    my ($self, $what, $text) = @_;
+    open my $fh, '>>', $self->file($what) or die $!;
+    flock $fh, LOCK_EX;
+    syswrite $fh, "$text\n";
+    close $fh;
+}
+
+# Every POST is kept, and what each GET asked (feed); usage is applied once per file and batch.
 
 sub post {
     my ($self, $q) = @_;
@@ -240,10 +249,7 @@ sub post {
     my $mode = $s->{$what};
 
     return [$mode, [], '{}'] if $mode =~ /^\d+$/;
-    open my $fh, '>>', $self->file($what) or die $!;
-    flock $fh, LOCK_EX;
-    syswrite $fh, "$q->{body}\n";
-    close $fh;
+    $self->note($what, $q->{body});
     return undef if $mode eq 'lost';
     return [200, ['Content-Type' => 'application/json'],
             $what eq 'usage' ? '{"applied":true}'
