@@ -68,6 +68,17 @@ is($r->{json}{code}, 'quota_exceeded', 'the quota');
 is(join(' ', map { call('rated')->{json}{code} } 1 .. 6),
    join(' ', ('quota_exceeded') x 6), 'which uses no rate up');
 
+my $subs = '/v1/tenants/acme/subscriptions';
+for my $way (qw(DELETE POST)) {
+    my ($s) = grep { $_->{state} eq 'active' }
+        @{ $t->must(GET => "$subs?api=aday")->{items} };
+    $t->must($way, "$subs/$s->{id}" . ($way eq 'POST' ? '/revoke' : ''));
+    $t->must(POST => $subs, { application => 'demo', api => 'aday',
+                              plan => 'day' });
+    $t->sync;
+    is(codes(2, 'day'), '429 429', "$way and made again: the same allowance");
+}
+
 $t->stop('gw');
 $t->gateway(@gateway);
 is(call('day')->{status}, 429, 'kept over a restart');

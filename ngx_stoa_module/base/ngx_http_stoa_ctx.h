@@ -43,6 +43,7 @@ typedef struct {
     size_t                     prefix_len;      /* of r->uri to strip        */
     stoa_id_t                  route_tenant;    /* publisher                 */
     stoa_id_t                  subscription;
+    stoa_id_t                  subscribed;      /* the api or server         */
     stoa_id_t                  plan;
     stoa_id_t                  tool;
     ngx_str_t                  plan_name;

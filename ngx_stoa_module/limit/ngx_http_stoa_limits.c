@@ -101,6 +101,7 @@ ngx_http_stoa_subscription(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     }
 
     ctx->call.subscription = sub->id;
+    ctx->call.subscribed = sub->target;
     ctx->call.plan = sub->plan;
 
     if (sub->state != STOA_STATE_ACTIVE) {
@@ -339,7 +340,8 @@ ngx_http_stoa_limits_refuse(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
 /*
  * An application's or a credential's subscriptions share a budget if they
- * have the same plan.
+ * have the same plan.  A subscription's own is that of the application and
+ * its target: one that is deleted and made again brings no new budget.
  */
 
 static uint64_t
@@ -361,8 +363,8 @@ ngx_http_stoa_limits_key(ngx_http_stoa_ctx_t *ctx,
         break;
 
     default:
-        return stoa_hash64(&ctx->call.subscription, sizeof(stoa_id_t),
-                           NGX_HTTP_STOA_LIMITS_SEED);
+        ids[0] = ctx->application;
+        ids[1] = ctx->call.subscribed;
     }
 
     return stoa_hash64(ids, sizeof(ids), NGX_HTTP_STOA_LIMITS_SEED);
