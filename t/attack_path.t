@@ -38,7 +38,12 @@ $f->api(5, $port, host => 'own.test', base_path => '/base',
     op(4, 'GET', '/open') ]);
 $f->api(6, $port, key_query => 'k', base_path => '/six',
     strip_base_path => \0);
-subscribe($_) for 2 .. 6;
+$f->api(7, $port, operations => [ op(5, 'GET', '/users/{id}'),
+    op(6, 'GET', '/users/me', enabled => \0) ]);
+$f->api(8, $port, operations_only => \1, operations => [
+    op(7, 'GET', '/users/{id}'), op(8, 'GET', '/users/me',
+    enabled => \0) ]);
+subscribe($_) for 2 .. 8;
 $f->save;
 $t->gateway(wait => 0, workers => 1, http => <<'END');
     log_format full '$request|$request_uri|$args|$http_referer|$status';
@@ -134,6 +139,29 @@ for (qw(/apis/acme/api3 /apis/acme /apis/ /apis /apis/acme//api3
     is(sent("GET $_"), 404, "no route $_");
 }
 is(sent('GET /' . 'a' x 9000), 414, 'a long path');
+
+
+# an operation that is switched off is off in every spelling that servers take
+# for the same path
+
+for my $api (7, 8) {
+    is(sent("GET /apis/acme/api$api$_"), 404, "off: $_ of $api")
+        for '/users/me', '/users/%6de', '/users/me/', '/users//me',
+            '/users/me//', '/users/me;x=1', '/users/me;', '/users;a=b/me',
+            '/users/me%3bx', '/users/me/;x', '/users/me.', '/users/me%20',
+            '/users/me/%2e', '/users/;x/me';
+    is(sent("GET /apis/acme/api$api$_"), 400, "no URI: $_ of $api")
+        for '/users\\me', '/users/me\\', '/users%5cme', '/users/1\\delete',
+            '/users/1%5cdelete';
+    is(sent("GET /apis/acme/api$api/users/you;x=1"), '/users/you;x=1',
+       'another one is not');
+}
+is(sent('POST /apis/acme/api7/users/me'), '/users/me', 'nor another method');
+is(sent('GET /apis/acme/echo/a%5cb'), '/a%5cb',
+   'an api without operations gets what it was sent');
+is(sent("GET /apis/acme/$_"), 400, "never a URI: $_")
+    for 'echo/a\\b', 'echo\\a', 'nope\\a';
+is(sent('GET /apis/acme/echo/a?b\\c'), '/a?b\\c', 'in a query it is data');
 
 
 # hosts

@@ -21,8 +21,12 @@ $t->apply(docs(tenant('acme'), tenant('beta'), app('acme', 'demo'),
          operations => [{ method => 'GET', path => '/a' },
                         { method => 'POST', path => '/a' }]),
     rest('acme', 'files', $to), rest('acme', 'few', $to),
+    rest('acme', 'judged', $to, base_path => '/judged', operations_only => \1,
+         key_query => 'k',
+         operations => [{ method => 'GET', path => '/a/{id}' }]),
     rest('acme', 'small', $to, max_body_bytes => 100),
     sub_('acme', 'demo', 'orders', 'free'),
+    sub_('acme', 'demo', 'judged', 'free'),
     sub_('acme', 'demo', 'files', 'free'),
     sub_('acme', 'demo', 'small', 'free'),
     sub_('acme', 'demo', 'few', 'few')));
@@ -37,6 +41,15 @@ $t->gateway(workers => 2, server => <<"END");
             stoa_protect tenant=acme api=orders;
             proxy_pass $to;
             proxy_set_header X-Forwarded-For mine;
+        }
+        location /judged/ {
+            stoa_protect tenant=acme api=judged;
+            proxy_pass $to;
+        }
+        set \$early \$request_uri;
+        location ~ ^/judged/a/v {
+            stoa_protect tenant=acme api=judged;
+            proxy_pass $to\$request_uri;
         }
         location /files/ { stoa_protect tenant=acme api=files; root $html; }
         location /any/ {
@@ -110,6 +123,34 @@ is(code('/own/a', key => $other), '404 no_route', 'a foreign key');
 is(code('/own/b'), '404 no_route', 'no such operation');
 is(code('/own/a', method => 'PUT'), '405 method_not_allowed', 'no such method');
 is(code('/unknown/'), '404 no_route', 'an api that is not there');
+
+# what is judged is what is sent, however the content handler gets it
+
+for my $v ('', 'v') {
+    for ([ "/judged/a/${v}1?x=%2f#", "/judged/a/${v}1?x=%2f" ],
+         [ "/judged/a/${v}%31", "/judged/a/${v}%31" ],
+         [ "/judged/secret/../a/${v}1", "/judged/a/${v}1" ],
+         [ "/judged/secret/%2e%2e/a/${v}1", "/judged/a/${v}1" ],
+         [ "/judged/secret/..%2fa/${v}1?x", "/judged/a/${v}1?x" ],
+         [ "/judged/secret%2f../a/${v}1", "/judged/a/${v}1" ],
+         [ "/secret/../judged/a/${v}1", "/judged/a/${v}1" ],
+         [ "//judged/./a//${v}1", "/judged/a/${v}1" ],
+         [ "/judged/x;/../a/${v}1", "/judged/a/${v}1" ],
+         [ "/judged%2fa%2f${v}1", "/judged/a/${v}1" ],
+         [ "/judged/a/${v}1#/../secret", "/judged/a/${v}1" ],
+         [ "/judged/a/${v}1?x#/../secret", "/judged/a/${v}1?x" ],
+         [ "/judged/a/${v}1?y&k=1&x=k", "/judged/a/${v}1?y&x=k", 'query' ])
+    {
+        my ($path, $want, $query) = @$_;
+        $path =~ s/k=1/k=$key/ if $query;
+        my $r = $t->get($path, $query ? () : (key => $key));
+        is($r->{json}{path} . (defined $r->{json}{query}
+               ? "?$r->{json}{query}" : ''), $want,
+           ($v ? '$request_uri ' : 'proxy_pass ') . $path =~ s/$key/KEY/r);
+    }
+    is(code("/judged/$_"), '400 bad_request', "ambiguous: $_")
+        for "a/${v}1\\delete", "a/${v}1%5cdelete", "a/${v}/..;/x";
+}
 
 # files
 

@@ -277,6 +277,7 @@ struct ngx_http_stoa_api_s {
     size_t                     size;            /* memory, about             */
     ngx_http_stoa_api_t       *chain;           /* in the cache's bucket     */
     unsigned                   evicted:1;
+    unsigned                   off:1;           /* has disabled operations   */
 };
 
 /* From the LRU or compiled now; the request holds a reference until its pool
@@ -404,6 +405,9 @@ ngx_int_t ngx_http_stoa_limits_headers(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 /* Builds ctx->call.rest. */
 ngx_int_t ngx_http_stoa_uri(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx);
+/* The request's own URI becomes the one that was judged. */
+ngx_int_t ngx_http_stoa_uri_protect(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
 
 /* Steps that MCP reuses; all return NGX_OK, NGX_AGAIN or a status. */
 ngx_int_t ngx_http_stoa_auth(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx);

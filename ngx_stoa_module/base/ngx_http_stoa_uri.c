@@ -3,8 +3,9 @@
  * The URI for the upstream, and query arguments by name.
  *
  * What the client sent is passed on byte by byte where it means the same as
- * the path that the decisions were made on; otherwise that path is escaped
- * anew.  So an upstream never sees a path that was not judged.
+ * the path that the decisions were made on, with slashes and dots resolved
+ * where they were not; otherwise that path is escaped anew.  So an upstream
+ * never sees a path that was not judged.
  *
  * Process: workers.  Lifetime: results in r->pool or spans of the request.
  */
@@ -13,10 +14,18 @@
 #include "ngx_http_stoa_uri.h"
 
 
-static ngx_int_t ngx_http_stoa_uri_raw(ngx_http_request_t *r, size_t prefix,
-    ngx_str_t *raw);
 static ngx_int_t ngx_http_stoa_uri_path(ngx_http_request_t *r, size_t prefix,
     ngx_str_t *path);
+static ngx_int_t ngx_http_stoa_uri_raw(ngx_str_t *sent, ngx_str_t *uri,
+    size_t prefix, ngx_str_t *raw);
+static ngx_int_t ngx_http_stoa_uri_mend(ngx_http_request_t *r,
+    ngx_str_t *sent, ngx_str_t *mended);
+static u_char *ngx_http_stoa_uri_slash(u_char *p, u_char *last, size_t *len);
+static ngx_uint_t ngx_http_stoa_uri_dots(u_char *p, u_char *last);
+static ngx_int_t ngx_http_stoa_uri_args(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_str_t *args);
+static ngx_int_t ngx_http_stoa_uri_join(ngx_pool_t *pool, ngx_str_t *path,
+    ngx_str_t *args, ngx_str_t *uri);
 static ngx_uint_t ngx_http_stoa_uri_same(u_char *arg, u_char *end,
     const char *name, size_t len);
 
@@ -25,20 +34,18 @@ ngx_int_t
 ngx_http_stoa_uri(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
     u_char          *p;
-    size_t           len;
-    ngx_str_t        path, args;
-    stoa_str_t       base, key;
+    ngx_str_t        path, args, whole;
+    stoa_str_t       base;
     stoa_rec_api_t  *rec;
 
     rec = ctx->call.api->rec;
-    key = stoa_rec_str(rec, rec->key_query);
     base = stoa_rec_str(rec, rec->base_path);
 
     if (!ctx->call.by_name || rec->strip_base_path || base.len <= 1) {
         base.len = 0;
     }
 
-    if (base.len == 0 && key.len == 0 && r->valid_unparsed_uri
+    if (base.len == 0 && rec->key_query.len == 0 && r->valid_unparsed_uri
         && !r->complex_uri && !r->quoted_uri && !r->empty_path_in_uri)
     {
         /* nothing was decoded: the request line itself, with its query */
@@ -49,36 +56,78 @@ ngx_http_stoa_uri(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         return NGX_OK;
     }
 
-    if (ngx_http_stoa_uri_path(r, ctx->call.prefix_len, &path) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    args = r->args;
-
-    if (key.len && args.len
-        && ngx_http_stoa_args_remove(r->pool, &args, key.data, key.len)
-           != NGX_OK)
+    if (ngx_http_stoa_uri_path(r, ctx->call.prefix_len, &path) != NGX_OK
+        || ngx_http_stoa_uri_args(r, ctx, &args) != NGX_OK)
     {
         return NGX_ERROR;
     }
 
-    len = base.len + path.len + (args.len ? 1 + args.len : 0);
+    if (base.len) {
+        p = ngx_pnalloc(r->pool, base.len + path.len);
+        if (p == NULL) {
+            return NGX_ERROR;
+        }
 
-    p = ngx_pnalloc(r->pool, len + 1);
-    if (p == NULL) {
+        whole.data = p;
+        whole.len = base.len + path.len;
+
+        p = ngx_cpymem(p, base.data, base.len);
+        ngx_memcpy(p, path.data, path.len);
+        path = whole;
+    }
+
+    return ngx_http_stoa_uri_join(r->pool, &path, &args, &ctx->call.rest);
+}
+
+
+/*
+ * A content handler of the location sends r->uri or the client's own bytes,
+ * as nginx's modules and $request_uri do.  So these become the path that was
+ * judged.  After a rewrite they are somebody's choice, but not where
+ * operations are told apart by the path.
+ */
+
+ngx_int_t
+ngx_http_stoa_uri_protect(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    ngx_str_t                   path, args;
+    ngx_http_variable_value_t  *v;
+    ngx_http_stoa_main_conf_t  *mcf;
+
+    if (!r->valid_unparsed_uri && ctx->call.api->nops == 0
+        && !ctx->call.api->rec->operations_only)
+    {
+        return NGX_OK;
+    }
+
+    if (ngx_http_stoa_uri_path(r, 0, &path) != NGX_OK
+        || ngx_http_stoa_uri_args(r, ctx, &args) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
-    ctx->call.rest.data = p;
-    ctx->call.rest.len = len;
-
-    p = ngx_cpymem(p, base.data, base.len);
-    p = ngx_cpymem(p, path.data, path.len);
-
-    if (args.len) {
-        *p++ = '?';
-        ngx_memcpy(p, args.data, args.len);
+    if (path.data == r->unparsed_uri.data && args.len == r->args.len
+        && ngx_strlchr(path.data, path.data + r->unparsed_uri.len, '#')
+           == NULL)
+    {
+        return NGX_OK;
     }
+
+    r->args = args;
+
+    if (ngx_http_stoa_uri_join(r->pool, &path, &args, &r->unparsed_uri)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    /* somebody may have asked for it already */
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+    v = &r->variables[mcf->request_uri];
+
+    v->valid = 0;
+    v->not_found = 0;
 
     return NGX_OK;
 }
@@ -90,11 +139,29 @@ ngx_http_stoa_uri_path(ngx_http_request_t *r, size_t prefix, ngx_str_t *path)
     u_char     *src, *dst;
     size_t      len;
     uintptr_t   escape;
+    ngx_str_t   sent, mended;
 
-    if (r->valid_unparsed_uri
-        && ngx_http_stoa_uri_raw(r, prefix, path) == NGX_OK)
-    {
-        return NGX_OK;
+    if (r->valid_unparsed_uri) {
+        sent.data = r->unparsed_uri.data;
+
+        for (len = 0; len < r->unparsed_uri.len; len++) {
+            if (sent.data[len] == '?' || sent.data[len] == '#') {
+                break;
+            }
+        }
+
+        sent.len = len;
+
+        if (ngx_http_stoa_uri_raw(&sent, &r->uri, prefix, path) == NGX_OK) {
+            return NGX_OK;
+        }
+
+        if (ngx_http_stoa_uri_mend(r, &sent, &mended) == NGX_OK
+            && ngx_http_stoa_uri_raw(&mended, &r->uri, prefix, path)
+               == NGX_OK)
+        {
+            return NGX_OK;
+        }
     }
 
     src = r->uri.data + prefix;
@@ -122,22 +189,23 @@ ngx_http_stoa_uri_path(ngx_http_request_t *r, size_t prefix, ngx_str_t *path)
 
 
 /*
- * Does the path as it was sent decode to r->uri, byte by byte?  Then it is
- * safe; an encoded slash is not, as it would be a segment's end for some.
+ * Does a path decode to uri, byte by byte?  Then it is safe; an encoded slash
+ * is not, as it would be a segment's end for some.
  */
 
 static ngx_int_t
-ngx_http_stoa_uri_raw(ngx_http_request_t *r, size_t prefix, ngx_str_t *raw)
+ngx_http_stoa_uri_raw(ngx_str_t *sent, ngx_str_t *uri, size_t prefix,
+    ngx_str_t *raw)
 {
     u_char     *p, *last, *start;
     size_t      i;
     ngx_int_t   ch;
 
-    p = r->unparsed_uri.data;
-    last = p + r->unparsed_uri.len;
+    p = sent->data;
+    last = p + sent->len;
     start = NULL;
 
-    for (i = 0; i < r->uri.len; i++) {
+    for (i = 0; i < uri->len; i++) {
 
         if (i == prefix) {
             start = p;
@@ -160,22 +228,173 @@ ngx_http_stoa_uri_raw(ngx_http_request_t *r, size_t prefix, ngx_str_t *raw)
             if (ch == '/') {
                 return NGX_DECLINED;
             }
-
-        } else if (ch == '?' || ch == '#') {
-            return NGX_DECLINED;
         }
 
-        if (ch != r->uri.data[i]) {
+        if (ch != uri->data[i]) {
             return NGX_DECLINED;
         }
     }
 
-    if (p < last && *p != '?' && *p != '#') {
+    if (p < last) {
         return NGX_DECLINED;
     }
 
     raw->data = start ? start : p;
     raw->len = p - raw->data;
+
+    return NGX_OK;
+}
+
+
+/*
+ * The client's path with slashes and dots as nginx has resolved them, and all
+ * other segments as they were sent: they may mean more than what they decode
+ * to.  The caller compares it with nginx's result.
+ */
+
+static ngx_int_t
+ngx_http_stoa_uri_mend(ngx_http_request_t *r, ngx_str_t *sent,
+    ngx_str_t *mended)
+{
+    u_char                    *p, *dst, *next, *last;
+    size_t                     n;
+    ngx_uint_t                 dots;
+    ngx_http_core_srv_conf_t  *cscf;
+
+    p = sent->data;
+    last = p + sent->len;
+
+    if (ngx_http_stoa_uri_slash(p, last, &n) != p) {
+        return NGX_DECLINED;
+    }
+
+    mended->data = ngx_pnalloc(r->pool, sent->len + 1);
+    if (mended->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    cscf = ngx_http_get_module_srv_conf(r, ngx_http_core_module);
+
+    dst = mended->data;
+    *dst++ = '/';
+
+    for (p += n; p < last; p = next + n) {
+
+        next = ngx_http_stoa_uri_slash(p, last, &n);
+        dots = ngx_http_stoa_uri_dots(p, next);
+
+        if (dots == 2) {
+            do {
+                if (--dst == mended->data) {
+                    return NGX_DECLINED;
+                }
+            } while (dst[-1] != '/');
+
+        } else if (dots == 0 && !(p == next && cscf->merge_slashes)) {
+            dst = ngx_cpymem(dst, p, next - p);
+
+            if (n) {
+                *dst++ = '/';
+            }
+        }
+    }
+
+    mended->len = dst - mended->data;
+
+    return NGX_OK;
+}
+
+
+/* The next slash, plain (n = 1) or encoded (3); last and n = 0: none. */
+
+static u_char *
+ngx_http_stoa_uri_slash(u_char *p, u_char *last, size_t *n)
+{
+    for ( /* void */ ; p < last; p++) {
+
+        if (*p == '/') {
+            *n = 1;
+            return p;
+        }
+
+        if (*p == '%' && last - p > 2 && p[1] == '2' && (p[2] | 0x20) == 'f')
+        {
+            *n = 3;
+            return p;
+        }
+    }
+
+    *n = 0;
+
+    return last;
+}
+
+
+/* 1 for ".", 2 for "..", 0 for other segments. */
+
+static ngx_uint_t
+ngx_http_stoa_uri_dots(u_char *p, u_char *last)
+{
+    ngx_uint_t  n;
+
+    for (n = 0; p < last; n++) {
+
+        if (*p == '.') {
+            p++;
+
+        } else if (last - p > 2 && p[0] == '%' && p[1] == '2'
+                   && (p[2] | 0x20) == 'e')
+        {
+            p += 3;
+
+        } else {
+            return 0;
+        }
+    }
+
+    return n > 2 ? 0 : n;
+}
+
+
+/* The query without the key. */
+
+static ngx_int_t
+ngx_http_stoa_uri_args(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    ngx_str_t *args)
+{
+    stoa_str_t  key;
+
+    key = stoa_rec_str(ctx->call.api->rec, ctx->call.api->rec->key_query);
+    *args = r->args;
+
+    if (key.len == 0 || args->len == 0) {
+        return NGX_OK;
+    }
+
+    return ngx_http_stoa_args_remove(r->pool, args, key.data, key.len);
+}
+
+
+static ngx_int_t
+ngx_http_stoa_uri_join(ngx_pool_t *pool, ngx_str_t *path, ngx_str_t *args,
+    ngx_str_t *uri)
+{
+    u_char  *p;
+
+    uri->len = path->len + (args->len ? 1 + args->len : 0);
+
+    p = ngx_pnalloc(pool, uri->len + 1);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    uri->data = p;
+    p = ngx_cpymem(p, path->data, path->len);
+
+    if (args->len) {
+        *p++ = '?';
+        ngx_memcpy(p, args->data, args->len);
+    }
 
     return NGX_OK;
 }

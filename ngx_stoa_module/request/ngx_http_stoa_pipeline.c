@@ -187,7 +187,8 @@ ngx_http_stoa_pipeline_forward(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx)
 {
     if (ctx->mode == NGX_HTTP_STOA_PROTECT) {
-        return ngx_http_stoa_headers(r, ctx);
+        return ngx_http_stoa_uri_protect(r, ctx) == NGX_OK
+               ? ngx_http_stoa_headers(r, ctx) : NGX_ERROR;
     }
 
     return ngx_http_stoa_forward(r, ctx);

@@ -10,7 +10,7 @@
 #include "ngx_http_stoa.h"
 
 
-static ngx_uint_t ngx_http_stoa_route_ambiguous(ngx_str_t *uri);
+static ngx_uint_t ngx_http_stoa_route_ambiguous(ngx_http_request_t *r);
 static const stoa_rec_api_t *ngx_http_stoa_route_name(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 static const stoa_rec_api_t *ngx_http_stoa_route_path(ngx_http_request_t *r,
@@ -25,6 +25,10 @@ static ngx_uint_t ngx_http_stoa_screen_match(stoa_rec_api_t *rec,
     stoa_vec_t *list, unsigned family, const uint8_t *addr);
 static ngx_int_t ngx_http_stoa_screen_body(ngx_http_request_t *r,
     uint64_t max);
+static ngx_int_t ngx_http_stoa_operation_off(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+static ngx_int_t ngx_http_stoa_operation_loose(ngx_http_request_t *r,
+    ngx_str_t *path);
 
 
 ngx_int_t
@@ -32,7 +36,7 @@ ngx_http_stoa_route(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
     const stoa_rec_api_t  *rec;
 
-    if (ngx_http_stoa_route_ambiguous(&r->uri)) {
+    if (ngx_http_stoa_route_ambiguous(r)) {
         return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_BAD_REQUEST,
                                     NULL);
     }
@@ -67,22 +71,35 @@ ngx_http_stoa_route(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 
 
 /*
- * "/..;a/" and "/..\": ordinary names for nginx, a way up for servers that cut
- * off parameters or take the backslash for a slash.  What they would do is not
- * what was judged.
+ * A backslash as such is in no URI.  "/..;a/" and "/..\": ordinary names for
+ * nginx, a way up for servers that cut off parameters or take the backslash
+ * for a slash.  What they would do is not what was judged.
  */
 
 static ngx_uint_t
-ngx_http_stoa_route_ambiguous(ngx_str_t *uri)
+ngx_http_stoa_route_ambiguous(ngx_http_request_t *r)
 {
-    u_char  *p, *last;
+    u_char  *p, *last, *query;
 
-    p = uri->data;
-    last = p + uri->len;
+    p = r->unparsed_uri.data;
+    last = p + r->unparsed_uri.len;
+
+    p = ngx_strlchr(p, last, '\\');
+
+    if (p) {
+        query = ngx_strlchr(r->unparsed_uri.data, last, '?');
+
+        if (query == NULL || p < query) {
+            return 1;
+        }
+    }
+
+    p = r->uri.data;
+    last = p + r->uri.len;
 
     while ((p = ngx_strlchr(p, last, '.')) != NULL) {
 
-        if (p > uri->data && (p[-1] == '/' || p[-1] == '\\')) {
+        if (p > r->uri.data && (p[-1] == '/' || p[-1] == '\\')) {
 
             p += (p + 1 < last && p[1] == '.') ? 2 : 1;
 
@@ -401,19 +418,26 @@ ngx_http_stoa_operation(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         return NGX_OK;
     }
 
+    /* a slash for some servers, and they are not known here */
+
+    if (memchr(ctx->call.path.data, '\\', ctx->call.path.len)) {
+        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_BAD_REQUEST,
+                                    NULL);
+    }
+
+    if (api->off) {
+        rc = ngx_http_stoa_operation_off(r, ctx);
+
+        if (rc != NGX_DECLINED) {
+            return rc;
+        }
+    }
+
     rc = ngx_http_stoa_api_operation(api, &r->method_name, &ctx->call.path,
                                      &index);
 
     if (rc == NGX_OK) {
-        if (!stoa_rec_vec(api->rec, api->rec->operations,
-                          stoa_rec_operation_t)[index].enabled)
-        {
-            return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_NO_ROUTE,
-                                        NULL);
-        }
-
         ctx->call.operation = index + 1;
-
         return NGX_OK;
     }
 
@@ -432,4 +456,91 @@ ngx_http_stoa_operation(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     }
 
     return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_NO_ROUTE, NULL);
+}
+
+
+/* Is it an operation that is switched off, as it is or for another server?
+ * Then it is refused, whatever else the path is here; NGX_DECLINED: no. */
+
+static ngx_int_t
+ngx_http_stoa_operation_off(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    ngx_str_t                    path;
+    ngx_uint_t                   i, index;
+    const stoa_rec_operation_t  *ops;
+
+    path = ctx->call.path;
+    ops = stoa_rec_vec(ctx->call.api->rec, ctx->call.api->rec->operations,
+                       stoa_rec_operation_t);
+
+    for (i = 0; i < 2; i++) {
+
+        if (i && ngx_http_stoa_operation_loose(r, &path) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        if (ngx_http_stoa_api_operation(ctx->call.api, &r->method_name, &path,
+                                        &index)
+            == NGX_OK && !ops[index].enabled)
+        {
+            return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_NO_ROUTE,
+                                        NULL);
+        }
+    }
+
+    return NGX_DECLINED;
+}
+
+
+/* The path for a server that cuts off parameters, more than one slash, and
+ * dots and blanks at the end of a segment. */
+
+static ngx_int_t
+ngx_http_stoa_operation_loose(ngx_http_request_t *r, ngx_str_t *path)
+{
+    u_char  *p, *last, *start, *dst;
+
+    p = path->data;
+    last = p + path->len;
+
+    dst = ngx_pnalloc(r->pool, path->len + 1);
+    if (dst == NULL) {
+        return NGX_ERROR;
+    }
+
+    path->data = dst;
+
+    while (p < last) {
+
+        if (*p == '/') {
+            p++;
+            continue;
+        }
+
+        *dst++ = '/';
+
+        for (start = dst; p < last && *p != '/' && *p != ';'; p++) {
+            *dst++ = *p;
+        }
+
+        while (p < last && *p != '/') {
+            p++;
+        }
+
+        while (dst > start && (dst[-1] == '.' || dst[-1] == ' ')) {
+            dst--;
+        }
+
+        if (dst == start) {
+            dst--;
+        }
+    }
+
+    if (dst == path->data) {
+        *dst++ = '/';
+    }
+
+    path->len = dst - path->data;
+
+    return NGX_OK;
 }

@@ -427,6 +427,7 @@ ngx_http_stoa_api_ops(ngx_http_stoa_api_t *api)
 
         op->index = i;
         op->enabled = row[i].enabled;
+        api->off |= !row[i].enabled;
 
         ngx_http_stoa_api_op(op);
     }
