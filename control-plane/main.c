@@ -119,7 +119,7 @@ cp_main_head(void *ctx, int64_t rev)
 
 
 static cp_rc_t
-cp_main_start(cp_app_t *app, cp_arena_t *a, cp_err_t *err)
+cp_main_open(cp_app_t *app, cp_arena_t *a, cp_err_t *err)
 {
     cp_rc_t  rc;
 
@@ -136,10 +136,19 @@ cp_main_start(cp_app_t *app, cp_arena_t *a, cp_err_t *err)
         return CP_ERROR;
     }
 
-    rc = cp_feed_init(app->db, a, err);
+    return cp_feed_init(app->db, a, err);
+}
+
+
+static cp_rc_t
+cp_main_start(cp_app_t *app, cp_arena_t *a, cp_err_t *err)
+{
+    cp_rc_t  rc;
+
+    rc = cp_main_open(app, a, err);
 
     if (rc == CP_OK) {
-        rc = cp_auth_bootstrap(app, err);
+        rc = cp_auth_bootstrap(app, NULL, err);
     }
 
     if (rc != CP_OK) {
@@ -160,6 +169,41 @@ cp_main_start(cp_app_t *app, cp_arena_t *a, cp_err_t *err)
     }
 
     atomic_store(&app->ready, true);
+
+    return CP_OK;
+}
+
+
+/* What is done instead of serving. */
+
+static cp_rc_t
+cp_main_do(cp_app_t *app, cp_conf_do_e what, cp_arena_t *a, cp_err_t *err)
+{
+    cp_rc_t  rc;
+
+    switch (what) {
+
+    case CP_CONF_CHECK:
+        printf("stoa-control: the configuration is fine\n");
+        return CP_OK;
+
+    case CP_CONF_BACKUP:
+        return cp_db_backup(app->conf.database, app->conf.backup, err);
+
+    case CP_CONF_TOKEN:
+        rc = cp_main_open(app, a, err);
+
+        if (rc == CP_OK) {
+            rc = cp_auth_bootstrap(app, stdout, err);
+        }
+
+        cp_db_close(app->db);
+        return rc;
+
+    case CP_CONF_RUN:
+    case CP_CONF_EXIT:
+        break;
+    }
 
     return CP_OK;
 }
@@ -205,6 +249,7 @@ cp_main_signals(void)
 int
 main(int argc, char **argv)
 {
+    int              n;
     cp_rc_t          rc;
     cp_err_t         err;
     cp_conf_do_e     what;
@@ -228,19 +273,27 @@ main(int argc, char **argv)
         return cp_main_fail(&err);
     }
 
-    if (what != CP_CONF_RUN) {
-        if (what == CP_CONF_CHECK) {
-            printf("stoa-control: the configuration is fine\n");
-        }
+    if (what == CP_CONF_EXIT) {
         cp_arena_destroy(a);
         return 0;
     }
 
     (void) umask(077);             /* the database, the token: ours alone   */
 
-    level = CP_LOG_INFO;
-    (void) cp_log_level_find(app.conf.log_level, &level);
+    level = CP_LOG_WARN;
+
+    if (what == CP_CONF_RUN) {
+        (void) cp_log_level_find(app.conf.log_level, &level);
+    }
+
     cp_log_setup(level, strcmp(app.conf.log_format, "json") == 0);
+
+    if (what != CP_CONF_RUN) {
+        rc = cp_main_do(&app, what, a, &err);
+        n = (rc == CP_OK) ? 0 : cp_main_fail(&err);
+        cp_arena_destroy(a);
+        return n;
+    }
 
     cp_main_limits(&app.conf);
     cp_main_signals();

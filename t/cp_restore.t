@@ -86,4 +86,38 @@ waitpid $pid, 0;
 is(slurp($t->dir('waited')), 410, 'while it waits');
 cmp_ok(time - $from, '<', 10, 'at once');
 
+# a copy of a running one, and the way back in when the token is lost
+
+sub control_cmd {
+    my ($code, $out, $err) = $t->run_cmd(["$Test::Stoa::OBJS/stoa-control",
+        "--database=sqlite:$db", @_], env => { $t->sanitizer_env('cmd') });
+    return ($code, $out, $err);
+}
+
+my $copy = $t->dir('copy.db');
+my ($code, $out, $err) = control_cmd("--backup=$copy");
+is("$code$out$err", '0', '--backup beside a running stoa-control');
+is((stat $copy)[2] & 0777, 0600, 'is for its owner only');
+($code, $out, $err) = control_cmd('--backup', $copy);
+is($code, 1, 'never over a file that is there');
+like($err, qr/cannot copy .* to .*exists/, 'and says so');
+($code, $out, $err) = control_cmd('--new-admin-token');
+like($err, qr/is in use by another process/, 'a token, not beside a running');
+
+$t->must(POST => $apps, { name => 'later' });
+$t->stop('control');
+unlink "$db-wal", "$db-shm";
+rename $copy, $db or die "rename: $!\n";
+($code, $out, $err) = control_cmd('--new-admin-token');
+is($code, 0, '--new-admin-token') or diag($err);
+like($out, qr/^stoa_adm_\w+\n\z/, 'prints one, and nothing else');
+my $old = $t->{token};
+$t->control;
+$t->{token} = $out =~ s/\n//r;
+is($t->must(GET => '/v1/whoami')->{role}, 'platform-admin', 'it works');
+is($t->api(GET => "$apps/new1")->{status}, 200, 'what the copy has is there');
+is($t->api(GET => "$apps/later")->{status}, 404, 'what came later is not');
+$t->{token} = $old;
+is($t->api(GET => '/v1/whoami')->{status}, 200, 'older tokens go on');
+
 $t->done;

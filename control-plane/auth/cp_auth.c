@@ -50,8 +50,9 @@ static cp_rc_t cp_auth_path(cp_req_t *r);
 static bool cp_auth_cached(const uint8_t *digest, cp_auth_e how,
     cp_verified_t *v, uint64_t *generation);
 static void cp_auth_keep(const cp_verified_t *v, uint64_t generation);
-static cp_rc_t cp_auth_start(cp_req_t *r, cp_tx_t *tx);
+static cp_rc_t cp_auth_start(cp_req_t *r, cp_tx_t *tx, const char **token);
 static cp_rc_t cp_auth_first(cp_req_t *r, cp_tx_t *tx, const char **token);
+static cp_rc_t cp_auth_new(cp_req_t *r, cp_tx_t *tx, const char **token);
 static cp_rc_t cp_auth_write(const char *path, const char *token,
     cp_err_t *err);
 
@@ -406,12 +407,13 @@ cp_req_system(cp_req_t *r, cp_app_t *app, cp_arena_t *arena,
 
 
 cp_rc_t
-cp_auth_bootstrap(cp_app_t *app, cp_err_t *err)
+cp_auth_bootstrap(cp_app_t *app, FILE *out, cp_err_t *err)
 {
     cp_rc_t      rc;
     cp_tx_t     *tx;
     cp_req_t     r;
     cp_arena_t  *a;
+    const char  *token;
 
     a = cp_arena_create(16 * 1024 * 1024);
     if (a == NULL) {
@@ -426,7 +428,8 @@ cp_auth_bootstrap(cp_app_t *app, cp_err_t *err)
         return cp_err_set(err, "unavailable", "the database is busy");
     }
 
-    rc = cp_auth_start(&r, tx);
+    token = NULL;
+    rc = cp_auth_start(&r, tx, (out != NULL) ? &token : NULL);
 
     if (rc == CP_OK) {
         rc = cp_tx_commit(tx);
@@ -438,6 +441,9 @@ cp_auth_bootstrap(cp_app_t *app, cp_err_t *err)
     if (rc != CP_OK) {
         (void) cp_err_set(err, r.err.code ? r.err.code : "internal", "%s",
                           r.err.detail ? r.err.detail : "commit failed");
+
+    } else if (out != NULL) {
+        (void) fprintf(out, "%s\n", token);
     }
 
     cp_arena_destroy(a);
@@ -446,8 +452,9 @@ cp_auth_bootstrap(cp_app_t *app, cp_err_t *err)
 }
 
 
+/* `more` gets a further token; NULL: the first one is written to the file. */
 static cp_rc_t
-cp_auth_start(cp_req_t *r, cp_tx_t *tx)
+cp_auth_start(cp_req_t *r, cp_tx_t *tx, const char **more)
 {
     cp_rc_t      rc;
     const char  *token, *path;
@@ -462,7 +469,8 @@ cp_auth_start(cp_req_t *r, cp_tx_t *tx)
     }
 
     if (rc == CP_OK) {
-        rc = cp_auth_first(r, tx, path[0] ? &token : NULL);
+        rc = (more != NULL) ? cp_auth_new(r, tx, more)
+                            : cp_auth_first(r, tx, path[0] ? &token : NULL);
     }
 
     if (rc == CP_OK && token) {
@@ -486,14 +494,10 @@ cp_auth_start(cp_req_t *r, cp_tx_t *tx)
 static cp_rc_t
 cp_auth_first(cp_req_t *r, cp_tx_t *tx, const char **token)
 {
-    cp_rc_t      rc;
-    cp_json_t   *in, *obj;
-    cp_rows_t    rows;
-    cp_arena_t  *a;
+    cp_rc_t    rc;
+    cp_rows_t  rows;
 
-    a = r->arena;
-
-    rc = cp_tx_query(tx, a, "SELECT id FROM admin_tokens"
+    rc = cp_tx_query(tx, r->arena, "SELECT id FROM admin_tokens"
                      " WHERE role = 'platform-admin' AND state = 'active'"
                      " AND (expires_at IS NULL OR expires_at > $1) LIMIT 1",
                      cp_args(cp_int(cp_time_ms())), &rows, &r->err);
@@ -507,10 +511,22 @@ cp_auth_first(cp_req_t *r, cp_tx_t *tx, const char **token)
         return CP_OK;
     }
 
+    return cp_auth_new(r, tx, token);
+}
+
+
+static cp_rc_t
+cp_auth_new(cp_req_t *r, cp_tx_t *tx, const char **token)
+{
+    cp_rc_t      rc;
+    cp_json_t   *in, *obj;
+    cp_arena_t  *a;
+
+    a = r->arena;
     in = cp_json_object(a);
     cp_json_set(a, in, "name",
                 cp_json_string(a, cp_arena_printf(a, "bootstrap-%s", r->id)));
-    cp_json_set(a, in, "title", cp_json_string(a, "made at the first start"));
+    cp_json_set(a, in, "title", cp_json_string(a, "made by stoa-control"));
     cp_json_set(a, in, "role", cp_json_string(a, "platform-admin"));
 
     rc = cp_resource_create(r, tx, &cp_res_admin_token, NULL, in, -1, &obj);

@@ -46,8 +46,10 @@ cp_rc_t cp_auth_check(cp_req_t *r) CP_MUST_CHECK;
 cp_rc_t cp_auth_assertion(cp_req_t *r) CP_MUST_CHECK;
 
 /* At start: makes the first platform-admin token and writes it to the
- * configured file (0600) unless there is an active one. */
-cp_rc_t cp_auth_bootstrap(cp_app_t *app, cp_err_t *err) CP_MUST_CHECK;
+ * configured file (0600) unless there is an active one.  With `out`: makes one
+ * in any case, and prints it there. */
+cp_rc_t cp_auth_bootstrap(cp_app_t *app, FILE *out, cp_err_t *err)
+    CP_MUST_CHECK;
 
 void cp_auth_cache_drop(void);
 

@@ -419,6 +419,10 @@ cp_conf_help(void)
            "                  or STOA_CONTROL_CONFIG\n"
            "  --check-config  reads the configuration, says what is wrong, "
            "ends\n"
+           "  --new-admin-token   prints a new platform-admin token, ends;\n"
+           "                  with SQLite nothing else may run\n"
+           "  --backup=FILE   copies the SQLite database, also of a running\n"
+           "                  stoa-control, to a new file, ends\n"
            "  --version\n"
            "  --help\n\n"
            "Every option may stand in the file (listen: ...), in the "
@@ -461,12 +465,15 @@ cp_conf_flag(cp_conf_reader_t *rd, int argc, char **argv, int *i)
 
     rd->place = cp_arena_printf(rd->arena, "--%.*s", (int) len, name);
 
-    if (strncmp(name, "config", len) == 0 && len == 6) {
-
+    if (len == 6 && (strncmp(name, "config", len) == 0
+                     || strncmp(name, "backup", len) == 0))
+    {
         /* it was read first, here only its value is stepped over */
 
         *i += (value == NULL);
-        return CP_OK;
+        return (*i < argc) ? CP_OK
+                           : cp_err_set(rd->err, "validation", "%s needs a "
+                                        "value", rd->place);
     }
 
     opt = cp_conf_find(name, len);
@@ -490,11 +497,43 @@ cp_conf_flag(cp_conf_reader_t *rd, int argc, char **argv, int *i)
 }
 
 
+/* "NAME" or "NAME=..." */
+
+static bool
+cp_conf_is(const char *arg, const char *name)
+{
+    size_t  len;
+
+    len = strlen(name);
+
+    return strncmp(arg, name, len) == 0
+           && (arg[len] == '\0' || arg[len] == '=');
+}
+
+
+/* Behind the "=", or the next argument; "" when there is none: cp_conf_flag()
+ * says so. */
+
+static const char *
+cp_conf_value(int argc, char **argv, int *i)
+{
+    const char  *eq;
+
+    eq = strchr(argv[*i], '=');
+
+    if (eq != NULL) {
+        return eq + 1;
+    }
+
+    return (*i + 1 < argc) ? argv[++*i] : "";
+}
+
+
 /* Finds the file, and what is to be done instead of running. */
 
 static cp_rc_t
-cp_conf_scan(int argc, char **argv, const char **file, cp_conf_do_e *what,
-    cp_err_t *err)
+cp_conf_scan(int argc, char **argv, const char **file, cp_conf_t *conf,
+    cp_conf_do_e *what, cp_err_t *err)
 {
     int  i;
 
@@ -514,17 +553,15 @@ cp_conf_scan(int argc, char **argv, const char **file, cp_conf_do_e *what,
         } else if (strcmp(argv[i], "--check-config") == 0) {
             *what = CP_CONF_CHECK;
 
-        } else if (strncmp(argv[i], "--config=", 9) == 0) {
-            *file = argv[i] + 9;
+        } else if (strcmp(argv[i], "--new-admin-token") == 0) {
+            *what = CP_CONF_TOKEN;
 
-        } else if (strcmp(argv[i], "--config") == 0) {
+        } else if (cp_conf_is(argv[i], "--config")) {
+            *file = cp_conf_value(argc, argv, &i);
 
-            if (i + 1 == argc) {
-                return cp_err_set(err, "validation", "--config needs a "
-                                  "value");
-            }
-
-            *file = argv[++i];
+        } else if (cp_conf_is(argv[i], "--backup")) {
+            conf->backup = cp_conf_value(argc, argv, &i);
+            *what = CP_CONF_BACKUP;
 
         } else if (strncmp(argv[i], "--", 2) != 0) {
             return cp_err_set(err, "validation", "unexpected argument "
@@ -567,7 +604,7 @@ cp_conf_load(cp_arena_t *a, int argc, char **argv, cp_conf_t *conf,
     rd.err = err;
     rd.place = "default";
 
-    rc = cp_conf_scan(argc, argv, &file, what, err);
+    rc = cp_conf_scan(argc, argv, &file, conf, what, err);
 
     if (rc != CP_OK || *what == CP_CONF_EXIT) {
         return rc;
@@ -588,7 +625,9 @@ cp_conf_load(cp_arena_t *a, int argc, char **argv, cp_conf_t *conf,
     }
 
     for (i = 1; i < argc && rc == CP_OK; i++) {
-        if (strcmp(argv[i], "--check-config") != 0) {
+        if (strcmp(argv[i], "--check-config") != 0
+            && strcmp(argv[i], "--new-admin-token") != 0)
+        {
             rc = cp_conf_flag(&rd, argc, argv, &i);
         }
     }

@@ -30,9 +30,12 @@ typedef struct {
     const char  *log_level;
     const char  *log_format;
     bool         access_log;
+    const char  *backup;               /* of --backup=FILE                  */
 } cp_conf_t;
 
-typedef enum { CP_CONF_RUN, CP_CONF_CHECK, CP_CONF_EXIT } cp_conf_do_e;
+typedef enum {
+    CP_CONF_RUN, CP_CONF_CHECK, CP_CONF_TOKEN, CP_CONF_BACKUP, CP_CONF_EXIT
+} cp_conf_do_e;
 
 
 /* Reads file, environment and flags.  On CP_DECLINED the message with its

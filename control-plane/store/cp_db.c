@@ -228,6 +228,23 @@ cp_db_find(const char *url, const char **target)
 }
 
 
+cp_rc_t
+cp_db_backup(const char *url, const char *file, cp_err_t *err)
+{
+    const char         *target;
+    const cp_driver_t  *driver;
+
+    driver = cp_db_find(url, &target);
+
+    if (driver == NULL || driver->backup == NULL) {
+        return cp_err_set(err, "validation", "only a \"sqlite:PATH\" "
+                          "database is copied; PostgreSQL has pg_dump");
+    }
+
+    return driver->backup(target, file, err);
+}
+
+
 cp_db_t *
 cp_db_open(const char *url, unsigned connections, cp_err_t *err)
 {

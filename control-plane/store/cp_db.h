@@ -49,7 +49,12 @@ typedef struct {
 
 /* url: "sqlite:PATH" or "postgresql://...".  Applies the migrations. */
 cp_db_t *cp_db_open(const char *url, unsigned connections, cp_err_t *err);
-void cp_db_close(cp_db_t *db);
+void cp_db_close(cp_db_t *db);                         /* NULL is fine      */
+
+/* Copies the database, also one that another process has open, as it is at
+ * one moment, to `file`, which must not exist. */
+cp_rc_t cp_db_backup(const char *url, const char *file, cp_err_t *err)
+    CP_MUST_CHECK;
 const char *cp_db_driver(cp_db_t *db);        /* "sqlite" "postgresql" */
 
 cp_rc_t cp_tx_begin(cp_db_t *db, bool write, cp_tx_t **tx) CP_MUST_CHECK;

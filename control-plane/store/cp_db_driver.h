@@ -47,6 +47,10 @@ struct cp_driver_s {
     void       (*unlock)(void *conn);
     /* Tells other processes, in the transaction; may be NULL. */
     cp_rc_t    (*notify)(void *conn, int64_t rev);
+
+    /* Copies the whole of it to a new file, without open(); may be NULL. */
+    cp_rc_t    (*backup)(const char *target, const char *file,
+                    cp_err_t *err);
 };
 
 extern const cp_driver_t  cp_sqlite_driver;

@@ -118,6 +118,44 @@ cp_sqlite_close(void *state)
 }
 
 
+/* VACUUM INTO reads in one transaction, beside any writer, and refuses a file
+ * that is there. */
+
+static cp_rc_t
+cp_sqlite_backup(const char *target, const char *file, cp_err_t *err)
+{
+    int            rc;
+    sqlite3       *db;
+    sqlite3_stmt  *stmt;
+
+    stmt = NULL;
+    rc = sqlite3_open_v2(target, &db, SQLITE_OPEN_READWRITE, NULL);
+
+    if (rc == SQLITE_OK) {
+        (void) sqlite3_busy_timeout(db, 10000);
+        rc = sqlite3_prepare_v2(db, "VACUUM INTO ?1", -1, &stmt, NULL);
+    }
+
+    if (rc == SQLITE_OK) {
+        (void) sqlite3_bind_text(stmt, 1, file, -1, SQLITE_STATIC);
+        rc = sqlite3_step(stmt);
+    }
+
+    if (rc == SQLITE_DONE) {
+        rc = SQLITE_OK;
+
+    } else {
+        (void) cp_err_set(err, "internal", "cannot copy \"%s\" to \"%s\": "
+                          "%s", target, file, sqlite3_errmsg(db));
+    }
+
+    (void) sqlite3_finalize(stmt);
+    (void) sqlite3_close(db);
+
+    return (rc == SQLITE_OK) ? CP_OK : CP_ERROR;
+}
+
+
 static void
 cp_sqlite_disconnect(void *conn)
 {
@@ -549,5 +587,6 @@ const cp_driver_t  cp_sqlite_driver = {
     .commit = cp_sqlite_commit,
     .rollback = cp_sqlite_rollback,
     .script = cp_sqlite_script,
-    .run = cp_sqlite_run
+    .run = cp_sqlite_run,
+    .backup = cp_sqlite_backup
 };
