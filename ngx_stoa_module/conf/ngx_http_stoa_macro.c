@@ -34,6 +34,7 @@ static char *ngx_http_stoa_macro_merge(ngx_conf_t *cf, void *parent,
 static char *ngx_http_stoa_macro_apply(ngx_conf_t *cf, ngx_module_t *proxy,
     ngx_http_stoa_macro_conf_t *conf);
 static void ngx_http_stoa_macro_body(ngx_conf_t *cf);
+static void ngx_http_stoa_macro_pool(ngx_conf_t *cf);
 static char *ngx_http_stoa_macro_set(ngx_conf_t *cf, ngx_module_t *proxy,
     const ngx_http_stoa_macro_row_t *row);
 static char *ngx_http_stoa_macro_headers(ngx_conf_t *cf, ngx_module_t *proxy,
@@ -188,6 +189,10 @@ ngx_http_stoa_macro_merge(ngx_conf_t *cf, void *parent, void *child)
                                         ngx_conf_set_str_array_slot);
     conf->hidden = ngx_http_stoa_macro_inherit(headers, prev->hidden);
 
+    if (slcf->mode != NGX_HTTP_STOA_OFF) {
+        ngx_http_stoa_macro_pool(cf);
+    }
+
     return slcf->mode == NGX_HTTP_STOA_FULL
            ? ngx_http_stoa_macro_apply(cf, proxy, conf) : NGX_CONF_OK;
 }
@@ -252,6 +257,22 @@ ngx_http_stoa_macro_body(ngx_conf_t *cf)
 
     if (clcf->client_max_body_size == 1024 * 1024) {
         clcf->client_max_body_size = 0;
+    }
+}
+
+
+/* A call needs more than nginx's default of 4k, and a second block costs more
+ * than a larger first one; any other request_pool_size is the operator's. */
+
+static void
+ngx_http_stoa_macro_pool(ngx_conf_t *cf)
+{
+    ngx_http_core_srv_conf_t  *cscf;
+
+    cscf = ngx_http_conf_get_module_srv_conf(cf, ngx_http_core_module);
+
+    if (cscf->request_pool_size == 4096) {
+        cscf->request_pool_size = 8192;
     }
 }
 
