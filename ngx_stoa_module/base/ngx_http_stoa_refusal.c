@@ -307,6 +307,12 @@ ngx_http_stoa_refusal_page(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 }
 
 
+/* ngx_sprintf() takes several times as long. */
+
+#define ngx_http_stoa_lit(p, text)  ngx_cpymem(p, text, sizeof(text) - 1)
+#define ngx_http_stoa_add(p, str)   ngx_cpymem(p, (str)->data, (str)->len)
+
+
 /*
  * RFC 9457.  The texts are ours or were made by us; only a detail may hold
  * parts of the request, so that it is escaped.
@@ -319,6 +325,7 @@ ngx_http_stoa_refusal_problem(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     u_char                     *p;
     size_t                      len;
     ngx_str_t                   detail;
+    ngx_uint_t                  which;
     ngx_http_stoa_main_conf_t  *mcf;
 
     mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
@@ -340,22 +347,36 @@ ngx_http_stoa_refusal_problem(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     body->data = p;
 
     if (mcf->external_url.len) {
-        p = ngx_sprintf(p, "{\"type\":\"%V/problems/%V\"",
-                        &mcf->external_url, &row->code);
+        p = ngx_http_stoa_lit(p, "{\"type\":\"");
+        p = ngx_http_stoa_add(p, &mcf->external_url);
+        p = ngx_http_stoa_lit(p, "/problems/");
+
     } else {
-        p = ngx_sprintf(p, "{\"type\":\"urn:stoa:problem:%V\"", &row->code);
+        p = ngx_http_stoa_lit(p, "{\"type\":\"urn:stoa:problem:");
     }
 
-    p = ngx_sprintf(p, ",\"title\":\"%V\",\"status\":%ui,\"detail\":\"",
-                    &row->title, status);
+    p = ngx_http_stoa_add(p, &row->code);
+    p = ngx_http_stoa_lit(p, "\",\"title\":\"");
+    p = ngx_http_stoa_add(p, &row->title);
+    p = ngx_http_stoa_lit(p, "\",\"status\":");
+    *p++ = (u_char) ('0' + status / 100 % 10);
+    *p++ = (u_char) ('0' + status / 10 % 10);
+    *p++ = (u_char) ('0' + status % 10);
+    p = ngx_http_stoa_lit(p, ",\"detail\":\"");
+
     ngx_http_stoa_refusal_escape(&p, &detail);
 
-    p = ngx_sprintf(p, "\",\"code\":\"%V\",\"request_id\":\"%V\"",
-                    &row->code, &ctx->request_id);
+    p = ngx_http_stoa_lit(p, "\",\"code\":\"");
+    p = ngx_http_stoa_add(p, &row->code);
+    p = ngx_http_stoa_lit(p, "\",\"request_id\":\"");
+    p = ngx_http_stoa_add(p, &ctx->request_id);
+    *p++ = '"';
 
     if (row->status == 429 && ctx->call.limited) {
-        p = ngx_sprintf(p, ",\"violated-policies\":[\"%V\"]",
-                        &ngx_http_stoa_refusal_policies[ctx->call.rate.which]);
+        p = ngx_http_stoa_lit(p, ",\"violated-policies\":[\"");
+        which = ctx->call.rate.which;
+        p = ngx_http_stoa_add(p, &ngx_http_stoa_refusal_policies[which]);
+        p = ngx_http_stoa_lit(p, "\"]");
     }
 
     *p++ = '}';
@@ -370,26 +391,31 @@ static void
 ngx_http_stoa_refusal_escape(u_char **last, ngx_str_t *text)
 {
     u_char  *p, ch;
-    size_t   i;
+    size_t   i, plain;
 
     p = *last;
+    plain = 0;
 
     for (i = 0; i < text->len; i++) {
         ch = text->data[i];
+
+        if (ch >= 0x20 && ch < 0x7f && ch != '"' && ch != '\\') {
+            continue;
+        }
+
+        p = ngx_cpymem(p, text->data + plain, i - plain);
+        plain = i + 1;
 
         if (ch == '"' || ch == '\\') {
             *p++ = '\\';
             *p++ = ch;
 
-        } else if (ch < 0x20 || ch >= 0x7f) {
-            p = ngx_sprintf(p, "\\u%04xd", (ngx_uint_t) ch);
-
         } else {
-            *p++ = ch;
+            p = ngx_sprintf(p, "\\u%04xd", (ngx_uint_t) ch);
         }
     }
 
-    *last = p;
+    *last = ngx_cpymem(p, text->data + plain, text->len - plain);
 }
 
 
