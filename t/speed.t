@@ -16,14 +16,14 @@ plan(skip_all => 'a sanitizer has costs of its own') if config('SANITIZE');
 # at most so many times the instructions of the row it is compared with
 
 my %BUDGET = (
-    'stoa REST: key, subscription, rate, usage' => 1.53,
-    'stoa REST: and quotas, concurrency'        => 1.57,
-    'stoa REST refused: no key'                 => 0.73,
-    'stoa REST refused: wrong checksum'         => 0.84,
-    'stoa tools/call, 2026-07-28'               => 1.69,
-    'stoa tools/call, 2025-11-25'               => 1.68,
-    'stoa tools/list, 2026-07-28'               => 1.78,
-    'stoa tools/list, 2025-11-25'               => 1.78,
+    'stoa REST: key, subscription, rate, usage' => 1.43,
+    'stoa REST: and quotas, concurrency'        => 1.47,
+    'stoa REST refused: no key'                 => 0.60,
+    'stoa REST refused: wrong checksum'         => 0.68,
+    'stoa tools/call, 2026-07-28'               => 1.61,
+    'stoa tools/call, 2025-11-25'               => 1.58,
+    'stoa tools/list, 2026-07-28'               => 1.67,
+    'stoa tools/list, 2025-11-25'               => 1.65,
 );
 
 my $t = Test::Stoa->new->has(qw(module control valgrind));

@@ -24,7 +24,7 @@ typedef struct {
 /*
  * A key that was verified: its SipHash with a secret of this process, and the
  * digest that it has.  That never changes, so nothing is ever stale; what the
- * digest is good for, the credential's record says at each request.
+ * digest is good for, its records say, which are read again in each snapshot.
  */
 
 #define NGX_HTTP_STOA_AUTH_SEEN  8192
@@ -34,6 +34,13 @@ typedef struct {
     stoa_id_t    id;
     ngx_uint_t   alg;
     u_char       digest[NGX_HTTP_STOA_SHA256_LEN];
+
+    /* the records behind it, as long as the snapshot is the same */
+
+    uint64_t                       generation;
+    const stoa_rec_credential_t   *cred;
+    const stoa_rec_application_t  *app;
+    const stoa_rec_tenant_t       *tenant;
 } ngx_http_stoa_auth_seen_t;
 
 
@@ -43,12 +50,12 @@ static void ngx_http_stoa_auth_take(ngx_http_stoa_auth_found_t *found,
     u_char *data, size_t len);
 static ngx_int_t ngx_http_stoa_auth_digest(ngx_http_request_t *r,
     ngx_str_t *key, ngx_uint_t alg, u_char *digest);
-static const stoa_rec_credential_t *ngx_http_stoa_auth_credential(
+static ngx_http_stoa_auth_seen_t *ngx_http_stoa_auth_known(
     ngx_http_request_t *r, ngx_str_t *key);
 static const stoa_rec_credential_t *ngx_http_stoa_auth_verify(
     ngx_http_request_t *r, ngx_str_t *key, ngx_http_stoa_auth_seen_t *seen);
 static ngx_int_t ngx_http_stoa_auth_principal(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx, const stoa_rec_credential_t *cred);
+    ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_auth_seen_t *seen);
 
 
 /* No credential has it: all that is known of it is 32 bytes. */
@@ -63,9 +70,9 @@ static uint64_t      ngx_http_stoa_auth_secret[2];
 ngx_int_t
 ngx_http_stoa_auth(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
-    ngx_int_t                     rc;
-    const stoa_rec_credential_t  *cred;
-    ngx_http_stoa_auth_found_t    found;
+    ngx_int_t                    rc;
+    ngx_http_stoa_auth_seen_t   *seen;
+    ngx_http_stoa_auth_found_t   found;
 
     if (!ctx->authenticated) {
         ngx_memzero(&found, sizeof(ngx_http_stoa_auth_found_t));
@@ -82,19 +89,19 @@ ngx_http_stoa_auth(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
                                         NULL);
         }
 
-        cred = ngx_http_stoa_auth_credential(r, &found.key);
+        seen = ngx_http_stoa_auth_known(r, &found.key);
 
         if (ctx->key.len) {
             ngx_explicit_memzero(ctx->key.data, ctx->key.len);
             ctx->key.len = 0;
         }
 
-        if (cred == NULL || cred->state == STOA_STATE_REVOKED) {
+        if (seen == NULL || seen->cred->state == STOA_STATE_REVOKED) {
             return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_KEY_INVALID,
                                         NULL);
         }
 
-        rc = ngx_http_stoa_auth_principal(r, ctx, cred);
+        rc = ngx_http_stoa_auth_principal(r, ctx, seen);
         if (rc != NGX_OK) {
             return rc;
         }
@@ -197,7 +204,10 @@ ngx_http_stoa_auth_find(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
             p = h[i].value.data;
             len = h[i].value.len;
 
-            if (len < 7 || ngx_strncasecmp(p, (u_char *) "Bearer ", 7) != 0) {
+            if (len < 7
+                || (ngx_memcmp(p, "Bearer ", 7) != 0
+                    && ngx_strncasecmp(p, (u_char *) "Bearer ", 7) != 0))
+            {
                 continue;
             }
 
@@ -236,12 +246,12 @@ ngx_http_stoa_auth_take(ngx_http_stoa_auth_found_t *found, u_char *data,
 }
 
 
-/* The record of a key that was presented, NULL if the key is not valid. */
+/* What is known of a key that was presented, NULL if it is not valid. */
 
-static const stoa_rec_credential_t *
-ngx_http_stoa_auth_credential(ngx_http_request_t *r, ngx_str_t *key)
+static ngx_http_stoa_auth_seen_t *
+ngx_http_stoa_auth_known(ngx_http_request_t *r, ngx_str_t *key)
 {
-    uint64_t                      hash[2];
+    uint64_t                      hash[2], generation;
     ngx_http_stoa_auth_seen_t    *seen;
     const stoa_rec_credential_t  *cred;
     ngx_http_stoa_main_conf_t    *mcf;
@@ -262,26 +272,45 @@ ngx_http_stoa_auth_credential(ngx_http_request_t *r, ngx_str_t *key)
 
     seen = &ngx_http_stoa_auth_seen[hash[0] % NGX_HTTP_STOA_AUTH_SEEN];
 
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+    generation = ngx_http_stoa_store_generation(mcf->store);
+    cred = NULL;
+
     if (stoa_equal_ct(seen->hash, hash, sizeof(hash))) {
-        mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+
+        if (seen->generation == generation) {
+            return seen;
+        }
+
         cred = ngx_http_stoa_store_credential(mcf->store, &seen->id);
 
-        if (cred && cred->alg == seen->alg
-            && ngx_memcmp(cred->digest, seen->digest, sizeof(seen->digest))
-               == 0)
+        if (cred && (cred->alg != seen->alg
+                     || ngx_memcmp(cred->digest, seen->digest,
+                                   sizeof(seen->digest))
+                        != 0))
         {
-            return cred;
+            cred = NULL;
         }
     }
 
-    cred = ngx_http_stoa_auth_verify(r, key, seen);
+    if (cred == NULL) {
+        cred = ngx_http_stoa_auth_verify(r, key, seen);
 
-    if (cred) {
+        if (cred == NULL) {
+            return NULL;
+        }
+
         seen->hash[0] = hash[0];
         seen->hash[1] = hash[1];
     }
 
-    return cred;
+    seen->generation = generation;
+    seen->cred = cred;
+    seen->app = ngx_http_stoa_store_application(mcf->store,
+                                                &cred->application);
+    seen->tenant = ngx_http_stoa_store_tenant(mcf->store, &cred->tenant);
+
+    return seen;
 }
 
 
@@ -375,11 +404,15 @@ ngx_http_stoa_auth_digest(ngx_http_request_t *r, ngx_str_t *key,
 
 static ngx_int_t
 ngx_http_stoa_auth_principal(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
-    const stoa_rec_credential_t *cred)
+    const ngx_http_stoa_auth_seen_t *seen)
 {
     const stoa_rec_tenant_t       *tenant;
+    const stoa_rec_credential_t   *cred;
     const stoa_rec_application_t  *app;
-    ngx_http_stoa_main_conf_t     *mcf;
+
+    cred = seen->cred;
+    app = seen->app;
+    tenant = seen->tenant;
 
     if (cred->state == STOA_STATE_EXPIRED
         || (cred->expires_ms && cred->expires_ms <= ngx_http_stoa_now_ms()))
@@ -394,11 +427,6 @@ ngx_http_stoa_auth_principal(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
         return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_KEY_INVALID,
                                     NULL);
     }
-
-    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
-
-    app = ngx_http_stoa_store_application(mcf->store, &cred->application);
-    tenant = ngx_http_stoa_store_tenant(mcf->store, &cred->tenant);
 
     if (app == NULL || tenant == NULL
         || ngx_memcmp(&app->tenant, &cred->tenant, sizeof(stoa_id_t)) != 0)

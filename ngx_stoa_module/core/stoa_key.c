@@ -22,6 +22,15 @@
 #define STOA_PI_4  0x082efa98ec4e6c89
 
 /* classes of characters */
+#define ROTATE(x, n)  ((x) << (n) | (x) >> (64 - (n)))
+
+#define SIP_ROUND                                                             \
+    v0 += v1; v2 += v3;                                                       \
+    v1 = ROTATE(v1, 13) ^ v0; v3 = ROTATE(v3, 16) ^ v2;                       \
+    v0 = ROTATE(v0, 32) + v3; v2 += v1;                                       \
+    v3 = ROTATE(v3, 21) ^ v0; v1 = ROTATE(v1, 17) ^ v2;                       \
+    v2 = ROTATE(v2, 32)
+
 #define C_ID    0x01          /* Crockford base32, lower case */
 #define C_B62   0x02          /* [0-9A-Za-z]                  */
 #define C_SLUG  0x04          /* [a-z0-9-]                    */
@@ -40,7 +49,6 @@ static bool stoa_class(const char *s, size_t len, unsigned mask);
 static uint32_t stoa_load32(const uint8_t *p);
 static uint64_t stoa_load64(const uint8_t *p);
 static uint64_t stoa_fold(uint64_t a, uint64_t b);
-static inline void stoa_sip_rounds(uint64_t v[4], unsigned n);
 
 
 static const char  stoa_base32[] = "0123456789abcdefghjkmnpqrstvwxyz";
@@ -351,17 +359,27 @@ stoa_crc32(const void *data, size_t len)
 bool
 stoa_equal_ct(const void *a, const void *b, size_t len)
 {
-    size_t                   i;
-    volatile uint8_t         diff;
-    const volatile uint8_t  *x, *y;
+    size_t          i;
+    uint64_t        diff, u, v;
+    const uint8_t  *x, *y;
 
     x = a;
     y = b;
     diff = 0;
 
-    for (i = 0; i < len; i++) {
+    for (i = 0; len - i >= 8; i += 8) {
+        memcpy(&u, x + i, 8);
+        memcpy(&v, y + i, 8);
+        diff |= u ^ v;
+    }
+
+    for ( /* void */ ; i < len; i++) {
         diff |= x[i] ^ y[i];
     }
+
+    /* the sum is needed: no early way out can be compiled in */
+
+    __asm__ volatile ("" : "+r" (diff));
 
     return diff == 0;
 }
@@ -469,15 +487,15 @@ stoa_siphash(const void *data, size_t len, const uint64_t key[2],
     uint64_t out[2])
 {
     size_t          i;
-    uint64_t        v[4], m;
+    uint64_t        v0, v1, v2, v3, m;
     const uint8_t  *p;
 
     /* "somepseudorandomlygeneratedbytes", and 128 bits out */
 
-    v[0] = key[0] ^ 0x736f6d6570736575;
-    v[1] = key[1] ^ 0x646f72616e646f6d ^ 0xee;
-    v[2] = key[0] ^ 0x6c7967656e657261;
-    v[3] = key[1] ^ 0x7465646279746573;
+    v0 = key[0] ^ 0x736f6d6570736575;
+    v1 = key[1] ^ 0x646f72616e646f6d ^ 0xee;
+    v2 = key[0] ^ 0x6c7967656e657261;
+    v3 = key[1] ^ 0x7465646279746573;
 
     p = data;
 
@@ -485,47 +503,43 @@ stoa_siphash(const void *data, size_t len, const uint64_t key[2],
         m = stoa_load64(p);
         p += 8;
 
-        v[3] ^= m;
-        stoa_sip_rounds(v, 2);
-        v[0] ^= m;
+        v3 ^= m;
+        SIP_ROUND;
+        SIP_ROUND;
+        v0 ^= m;
     }
 
     m = (uint64_t) len << 56;
+
+#if (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
+    if (i && len >= 8) {
+        m |= stoa_load64(p + i - 8) >> (64 - 8 * i);
+        i = 0;
+    }
+#endif
 
     while (i--) {
         m |= (uint64_t) p[i] << 8 * i;
     }
 
-    v[3] ^= m;
-    stoa_sip_rounds(v, 2);
-    v[0] ^= m;
+    v3 ^= m;
+    SIP_ROUND;
+    SIP_ROUND;
+    v0 ^= m;
 
-    v[2] ^= 0xee;
-    stoa_sip_rounds(v, 4);
-    out[0] = v[0] ^ v[1] ^ v[2] ^ v[3];
+    v2 ^= 0xee;
+    SIP_ROUND;
+    SIP_ROUND;
+    SIP_ROUND;
+    SIP_ROUND;
+    out[0] = v0 ^ v1 ^ v2 ^ v3;
 
-    v[1] ^= 0xdd;
-    stoa_sip_rounds(v, 4);
-    out[1] = v[0] ^ v[1] ^ v[2] ^ v[3];
-}
-
-
-#define ROTATE(x, n)  ((x) << (n) | (x) >> (64 - (n)))
-
-static inline void
-stoa_sip_rounds(uint64_t v[4], unsigned n)
-{
-    while (n--) {
-        v[0] += v[1];
-        v[2] += v[3];
-        v[1] = ROTATE(v[1], 13) ^ v[0];
-        v[3] = ROTATE(v[3], 16) ^ v[2];
-        v[0] = ROTATE(v[0], 32) + v[3];
-        v[2] += v[1];
-        v[3] = ROTATE(v[3], 21) ^ v[0];
-        v[1] = ROTATE(v[1], 17) ^ v[2];
-        v[2] = ROTATE(v[2], 32);
-    }
+    v1 ^= 0xdd;
+    SIP_ROUND;
+    SIP_ROUND;
+    SIP_ROUND;
+    SIP_ROUND;
+    out[1] = v0 ^ v1 ^ v2 ^ v3;
 }
 
 

@@ -373,25 +373,30 @@ ngx_http_stoa_mcp_splice(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 ngx_uint_t
 ngx_http_stoa_mcp_header_dropped(const ngx_table_elt_t *h)
 {
-    static const ngx_str_t  names[] = {
-        ngx_string("accept"),
-        ngx_string("origin"),
-        ngx_string("mcp-name"),
-        ngx_string("last-event-id"),
-        ngx_string("mcp-session-id"),
-        ngx_string("accept-encoding"),
-        ngx_string("mcp-protocol-version"),
-        ngx_null_string
-    };
+    u_char  *p;
 
-    const ngx_str_t  *name;
+    p = h->lowcase_key;
 
-    for (name = names; name->len; name++) {
-        if (h->key.len == name->len
-            && ngx_memcmp(h->lowcase_key, name->data, name->len) == 0)
-        {
-            return 1;
-        }
+    switch (h->key.len) {
+
+    case 6:
+        return ngx_memcmp(p, "accept", 6) == 0
+               || ngx_memcmp(p, "origin", 6) == 0;
+
+    case 8:
+        return ngx_memcmp(p, "mcp-name", 8) == 0;
+
+    case 13:
+        return ngx_memcmp(p, "last-event-id", 13) == 0;
+
+    case 14:
+        return ngx_memcmp(p, "mcp-session-id", 14) == 0;
+
+    case 15:
+        return ngx_memcmp(p, "accept-encoding", 15) == 0;
+
+    case 20:
+        return ngx_memcmp(p, "mcp-protocol-version", 20) == 0;
     }
 
     return 0;

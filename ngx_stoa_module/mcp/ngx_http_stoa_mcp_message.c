@@ -173,9 +173,12 @@ ngx_http_stoa_mcp_negotiate(ngx_http_request_t *r,
     ct = &r->headers_in.content_type->value;
 
     if (ct->len < sizeof("application/json") - 1
-        || ngx_strncasecmp(ct->data, (u_char *) "application/json",
-                           sizeof("application/json") - 1)
-           != 0
+        || (ngx_memcmp(ct->data, "application/json",
+                       sizeof("application/json") - 1)
+            != 0
+            && ngx_strncasecmp(ct->data, (u_char *) "application/json",
+                               sizeof("application/json") - 1)
+               != 0)
         || (ct->len > sizeof("application/json") - 1
             && ct->data[sizeof("application/json") - 1] != ';'
             && ct->data[sizeof("application/json") - 1] != ' '))

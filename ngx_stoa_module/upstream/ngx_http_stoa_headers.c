@@ -263,7 +263,10 @@ ngx_http_stoa_headers_key(ngx_table_elt_t *h)
     if (h->key.len == 13
         && ngx_memcmp(h->lowcase_key, "authorization", 13) == 0)
     {
-        if (len < 7 || ngx_strncasecmp(p, (u_char *) "Bearer ", 7) != 0) {
+        if (len < 7
+            || (ngx_memcmp(p, "Bearer ", 7) != 0
+                && ngx_strncasecmp(p, (u_char *) "Bearer ", 7) != 0))
+        {
             return 0;
         }
 

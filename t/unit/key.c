@@ -238,6 +238,18 @@ test_bytes(void)
     tap_ok(!stoa_equal_ct("\x80", "\0", 1), "not equal by the high bit");
     tap_ok(stoa_equal_ct("a", "b", 0), "nothing is equal to nothing");
 
+    memset(rnd, 7, sizeof(rnd));
+    memcpy(h, rnd, sizeof(rnd));
+
+    for (i = 0, same = 0; i < sizeof(rnd); i++) {
+        ((uint8_t *) h)[i] ^= 1;
+        same += stoa_equal_ct(h, rnd, sizeof(rnd));
+        same += !stoa_equal_ct(h, rnd, i);
+        ((uint8_t *) h)[i] ^= 1;
+    }
+
+    tap_int((long long) same, 0, "each byte counts, and none behind");
+
     for (i = 0; i < sizeof(rnd); i++) {
         rnd[i] = (uint8_t) (i < 8 ? 248 + i : i * 4);
     }
