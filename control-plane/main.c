@@ -10,10 +10,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "auth/cp_auth.h"
+#include "cp_bootstrap.h"
 #include "cp_jobs.h"
 #include "feed/cp_feed.h"
 #include "http/cp_call.h"
+#include "rest/cp_rest.h"
 #include "base/cp_log.h"
 
 
@@ -148,14 +149,14 @@ cp_main_start(cp_app_t *app, cp_arena_t *a, cp_err_t *err)
     rc = cp_main_open(app, a, err);
 
     if (rc == CP_OK) {
-        rc = cp_auth_bootstrap(app, NULL, err);
+        rc = cp_bootstrap(app, NULL, err);
     }
 
     if (rc != CP_OK) {
         return rc;
     }
 
-    if (cp_http_create(app, err) == NULL) {
+    if (cp_http_create(app, cp_auth_check, err) == NULL) {
         return CP_ERROR;
     }
 
@@ -194,7 +195,7 @@ cp_main_do(cp_app_t *app, cp_conf_do_e what, cp_arena_t *a, cp_err_t *err)
         rc = cp_main_open(app, a, err);
 
         if (rc == CP_OK) {
-            rc = cp_auth_bootstrap(app, stdout, err);
+            rc = cp_bootstrap(app, stdout, err);
         }
 
         cp_db_close(app->db);

@@ -102,9 +102,9 @@ cp_apply_post(cp_req_t *r)
         return rc;
     }
 
-    w = cp_arena_alloc(r->arena, sizeof(cp_apply_wait_t));
+    w = cp_arena_alloc(r->op.arena, sizeof(cp_apply_wait_t));
     if (w == NULL) {
-        return cp_err_set(&r->err, "internal", "out of memory");
+        return cp_err_set(&r->op.err, "internal", "out of memory");
     }
 
     rc = cp_apply_do(r, &ask, w);
@@ -150,7 +150,7 @@ cp_diff_post(cp_req_t *r)
     /* nothing is kept, so whoever may see may ask; what is seen does not
      * depend on the role, only on the tenant */
 
-    r->actor.role = r->actor.tenant ? CP_ROLE_TENANT_ADMIN
+    r->op.actor.role = r->op.actor.tenant ? CP_ROLE_TENANT_ADMIN
                                     : CP_ROLE_PLATFORM_ADMIN;
 
     rc = cp_apply_do(r, &ask, &w);
@@ -227,24 +227,30 @@ static cp_rc_t
 cp_apply_do(cp_req_t *r, const cp_apply_ask_t *ask, cp_apply_wait_t *w)
 {
     cp_rc_t      rc;
+    cp_json_t   *in;
     cp_apply_t  *ap;
 
-    ap = cp_arena_alloc(r->arena, sizeof(cp_apply_t));
+    ap = cp_arena_alloc(r->op.arena, sizeof(cp_apply_t));
     if (ap == NULL) {
-        return cp_err_set(&r->err, "internal", "out of memory");
+        return cp_err_set(&r->op.err, "internal", "out of memory");
     }
 
-    ap->r = r;
-    ap->arena = r->arena;
-    ap->deleted = cp_json_array(r->arena);
+    ap->op = &r->op;
+    ap->arena = r->op.arena;
+    ap->deleted = cp_json_array(r->op.arena);
 
-    rc = cp_documents_read(r, &ap->docs);
+    rc = cp_req_json(r, &in);
+
+    if (rc == CP_OK) {
+        rc = cp_documents_read(&r->op, in, &ap->docs);
+    }
+
     if (rc != CP_OK) {
         return rc;
     }
 
-    if (cp_tx_begin(r->app->db, true, &ap->tx) != CP_OK) {
-        return cp_err_set(&r->err, "unavailable", "the database is busy");
+    if (cp_tx_begin(r->op.app->db, true, &ap->tx) != CP_OK) {
+        return cp_err_set(&r->op.err, "unavailable", "the database is busy");
     }
 
     rc = cp_apply_tx(ap, ask, w);
@@ -256,7 +262,7 @@ cp_apply_do(cp_req_t *r, const cp_apply_ask_t *ask, cp_apply_wait_t *w)
         rc = cp_tx_commit(ap->tx);
 
         if (rc == CP_ERROR) {
-            return cp_err_set(&r->err, "unavailable", "the commit was not "
+            return cp_err_set(&r->op.err, "unavailable", "the commit was not "
                               "confirmed: it may or may not have been done");
         }
     }
@@ -265,9 +271,10 @@ cp_apply_do(cp_req_t *r, const cp_apply_ask_t *ask, cp_apply_wait_t *w)
         return rc;
     }
 
-    w->answer = cp_json_object(r->arena);
-    cp_json_set(r->arena, w->answer, "rev", cp_json_int(r->arena, w->rev));
-    cp_json_set(r->arena, w->answer, "changes",
+    w->answer = cp_json_object(r->op.arena);
+    cp_json_set(r->op.arena, w->answer, "rev",
+                cp_json_int(r->op.arena, w->rev));
+    cp_json_set(r->op.arena, w->answer, "changes",
                 cp_apply_changes(ap, ask->differences));
 
     return CP_OK;
@@ -279,15 +286,15 @@ static cp_rc_t
 cp_apply_tx(cp_apply_t *ap, const cp_apply_ask_t *ask, cp_apply_wait_t *w)
 {
     cp_rc_t          rc;
-    cp_req_t        *r;
+    cp_op_t         *op;
     cp_feed_head_t   head;
 
-    r = ap->r;
+    op = ap->op;
 
-    rc = cp_feed_lock(ap->tx, r->arena, &r->err);
+    rc = cp_feed_lock(ap->tx, op->arena, &op->err);
 
     if (rc == CP_OK) {
-        rc = cp_feed_head(ap->tx, r->arena, &head, &r->err);
+        rc = cp_feed_head(ap->tx, op->arena, &head, &op->err);
     }
 
     if (rc != CP_OK) {
@@ -295,7 +302,7 @@ cp_apply_tx(cp_apply_t *ap, const cp_apply_ask_t *ask, cp_apply_wait_t *w)
     }
 
     w->before = head.rev;
-    cp_resource_defer(r);
+    cp_resource_defer(op);
 
     rc = cp_apply_run(ap);
 
@@ -304,11 +311,11 @@ cp_apply_tx(cp_apply_t *ap, const cp_apply_ask_t *ask, cp_apply_wait_t *w)
     }
 
     if (rc == CP_OK) {
-        rc = cp_resource_flush(r, ap->tx);
+        rc = cp_resource_flush(op, ap->tx);
     }
 
     if (rc == CP_OK) {
-        rc = cp_feed_head(ap->tx, r->arena, &head, &r->err);
+        rc = cp_feed_head(ap->tx, op->arena, &head, &op->err);
         w->rev = ask->dry_run ? w->before : head.rev;
     }
 
@@ -387,14 +394,14 @@ cp_apply_resume(cp_req_t *r)
 
     now = cp_time_mono_ms();
 
-    if (pending && now < w->deadline && !atomic_load(&r->app->stopping)) {
+    if (pending && now < w->deadline && !atomic_load(&r->op.app->stopping)) {
         until = now + CP_APPLY_POLL_MS;
 
         return cp_req_park(r, until < w->deadline ? until : w->deadline,
                            cp_apply_resume);
     }
 
-    cp_json_set(r->arena, w->answer, "gateways", list);
+    cp_json_set(r->op.arena, w->answer, "gateways", list);
 
     return cp_req_answer(r, pending ? 202 : 200, w->answer);
 }
@@ -416,18 +423,18 @@ cp_apply_gateways(cp_req_t *r, const cp_apply_wait_t *w, cp_json_t **list,
     const char      *state;
     cp_feed_head_t   head;
 
-    if (cp_tx_begin(r->app->db, false, &tx) != CP_OK) {
-        return cp_err_set(&r->err, "unavailable", "the database is busy");
+    if (cp_tx_begin(r->op.app->db, false, &tx) != CP_OK) {
+        return cp_err_set(&r->op.err, "unavailable", "the database is busy");
     }
 
-    rc = cp_feed_head(tx, r->arena, &head, &r->err);
+    rc = cp_feed_head(tx, r->op.arena, &head, &r->op.err);
 
     if (rc == CP_OK) {
-        rc = cp_tx_query(tx, r->arena, "SELECT g.name, COALESCE(s.rev, 0),"
+        rc = cp_tx_query(tx, r->op.arena, "SELECT g.name, COALESCE(s.rev, 0),"
                          " COALESCE(s.last_seen, 0), COALESCE(s.epoch, ''),"
                          " COALESCE(s.rejected, '[]') FROM gateways g"
                          " LEFT JOIN gateway_status s ON s.gateway = g.id"
-                         " ORDER BY g.name", NULL, 0, &rows, &r->err);
+                         " ORDER BY g.name", NULL, 0, &rows, &r->op.err);
     }
 
     cp_tx_rollback(tx);
@@ -436,7 +443,7 @@ cp_apply_gateways(cp_req_t *r, const cp_apply_wait_t *w, cp_json_t **list,
         return rc;
     }
 
-    *list = cp_json_array(r->arena);
+    *list = cp_json_array(r->op.arena);
     *pending = 0;
 
     for (i = 0; i < rows.rows; i++) {
@@ -446,17 +453,17 @@ cp_apply_gateways(cp_req_t *r, const cp_apply_wait_t *w, cp_json_t **list,
 
         /* which gateways there are is the platform's affair */
 
-        if (r->actor.tenant) {
+        if (r->op.actor.tenant) {
             continue;
         }
 
-        item = cp_json_object(r->arena);
-        cp_json_set(r->arena, item, "name",
-                    cp_json_string(r->arena, cp_cell(&rows, i, 0)->p));
-        cp_json_set(r->arena, item, "rev",
-                    cp_json_int(r->arena, cp_cell(&rows, i, 1)->i));
-        cp_json_set(r->arena, item, "state",
-                    cp_json_string(r->arena, state));
+        item = cp_json_object(r->op.arena);
+        cp_json_set(r->op.arena, item, "name",
+                    cp_json_string(r->op.arena, cp_cell(&rows, i, 0)->p));
+        cp_json_set(r->op.arena, item, "rev",
+                    cp_json_int(r->op.arena, cp_cell(&rows, i, 1)->i));
+        cp_json_set(r->op.arena, item, "state",
+                    cp_json_string(r->op.arena, state));
         cp_json_push(*list, item);
     }
 
@@ -494,7 +501,8 @@ cp_apply_rejected(cp_req_t *r, const cp_apply_wait_t *w,
     const cp_json_t  *item;
 
     if (rejected->len <= 2
-        || cp_json_parse(r->arena, rejected->p, rejected->len, &list, &r->err)
+        || cp_json_parse(r->op.arena, rejected->p, rejected->len, &list,
+                         &r->op.err)
            != CP_OK)
     {
         return false;

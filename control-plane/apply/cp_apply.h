@@ -10,6 +10,7 @@
 #define CP_APPLY_H
 
 
+#include "http/cp_http.h"
 #include "resource/cp_resource.h"
 
 
@@ -23,8 +24,6 @@
 bool cp_apply_waiting(void);
 
 cp_rc_t cp_dump_get(cp_req_t *r);             /* GET /v1/dump               */
-
-extern const cp_route_t  cp_apply_routes[];   /* method NULL ends           */
 
 
 #endif /* CP_APPLY_H */

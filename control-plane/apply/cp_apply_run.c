@@ -89,12 +89,12 @@ cp_apply_scratch(cp_apply_t *ap, cp_apply_step_pt fn, void *data)
 
     a = cp_arena_create(CP_APPLY_SCRATCH);
     if (a == NULL) {
-        return cp_err_set(&ap->r->err, "internal", "out of memory");
+        return cp_err_set(&ap->op->err, "internal", "out of memory");
     }
 
-    ap->r->arena = a;
+    ap->op->arena = a;
     rc = fn(ap, data);
-    ap->r->arena = ap->arena;
+    ap->op->arena = ap->arena;
     cp_arena_destroy(a);
 
     return rc;
@@ -111,8 +111,8 @@ cp_apply_document(cp_apply_t *ap, void *data)
     cp_document_t  *d;
 
     d = data;
-    n = ap->r->err.n;
-    diff = cp_json_array(ap->r->arena);
+    n = ap->op->err.n;
+    diff = cp_json_array(ap->op->arena);
     rc = CP_OK;
 
     if (d->tenant) {
@@ -150,7 +150,7 @@ cp_apply_document(cp_apply_t *ap, void *data)
     }
 
     if (rc == CP_DECLINED) {
-        cp_document_faults(&ap->r->err, n, d);
+        cp_document_faults(&ap->op->err, n, d);
     }
 
     if (rc == CP_OK) {
@@ -165,10 +165,10 @@ cp_apply_document(cp_apply_t *ap, void *data)
 static cp_rc_t
 cp_apply_no_tenant(cp_apply_t *ap, const cp_document_t *d)
 {
-    (void) cp_err_field(&ap->r->err, d->index, d->line, "metadata.tenant",
+    (void) cp_err_field(&ap->op->err, d->index, d->line, "metadata.tenant",
                         "there is no such tenant");
 
-    return cp_err_set(&ap->r->err, "not_found",
+    return cp_err_set(&ap->op->err, "not_found",
                       "there is no tenant \"%.128s\"", d->tenant);
 }
 
@@ -187,13 +187,13 @@ cp_apply_close(cp_apply_t *ap, void *data)
         return CP_OK;
     }
 
-    n = ap->r->err.n;
-    diff = cp_json_array(ap->r->arena);
+    n = ap->op->err.n;
+    diff = cp_json_array(ap->op->arena);
 
     rc = cp_apply_states(ap, d, false, diff);
 
     if (rc == CP_DECLINED) {
-        cp_document_faults(&ap->r->err, n, d);
+        cp_document_faults(&ap->op->err, n, d);
     }
 
     if (rc == CP_OK) {
@@ -242,20 +242,20 @@ cp_apply_tenant(cp_apply_t *ap, const char *name, const char **id)
         }
     }
 
-    rc = cp_ref_find(ap->tx, ap->r->arena, &cp_res_tenant, NULL, name, id,
-                     &ap->r->err);
+    rc = cp_ref_find(ap->tx, ap->op->arena, &cp_res_tenant, NULL, name, id,
+                     &ap->op->err);
     if (rc != CP_OK) {
         return rc;
     }
 
-    if (*id == NULL || !cp_auth_sees(&ap->r->actor, *id)) {
-        return cp_err_set(&ap->r->err, "not_found",
+    if (*id == NULL || !cp_auth_sees(&ap->op->actor, *id)) {
+        return cp_err_set(&ap->op->err, "not_found",
                           "there is no tenant \"%.128s\"", name);
     }
 
     t = cp_arena_alloc(ap->arena, sizeof(cp_apply_tenant_t));
     if (t == NULL) {
-        return cp_err_set(&ap->r->err, "internal", "out of memory");
+        return cp_err_set(&ap->op->err, "internal", "out of memory");
     }
 
     t->name = cp_arena_strdup(ap->arena, name);
@@ -293,9 +293,9 @@ cp_apply_find(cp_apply_t *ap, cp_document_t *d, const char **id)
     /* its name may be another's id; and what may not be seen is not there */
 
     if (rc == CP_OK && *id && d->res == &cp_res_tenant
-        && !cp_auth_sees(&ap->r->actor, *id))
+        && !cp_auth_sees(&ap->op->actor, *id))
     {
-        return cp_err_set(&ap->r->err, "not_found",
+        return cp_err_set(&ap->op->err, "not_found",
                           "there is no tenant \"%.128s\"", d->name);
     }
 
@@ -344,14 +344,14 @@ cp_apply_find_subscription(cp_apply_t *ap, cp_document_t *d, const char **id)
         return rc;
     }
 
-    rc = cp_tx_query(ap->tx, ap->r->arena, "SELECT id FROM subscriptions"
+    rc = cp_tx_query(ap->tx, ap->op->arena, "SELECT id FROM subscriptions"
                      " WHERE application = $1 AND COALESCE(api, '') = $2"
                      " AND COALESCE(server, '') = $3 AND state NOT IN"
                      " ('revoked', 'rejected', 'expired')"
                      " ORDER BY id LIMIT 1",
                      cp_args(cp_text(app), cp_text(api ? api : ""),
                              cp_text(server ? server : "")),
-                     &rows, &ap->r->err);
+                     &rows, &ap->op->err);
 
     if (rc == CP_OK && rows.rows) {
         *id = cp_cell(&rows, 0, 0)->p;
@@ -380,11 +380,11 @@ cp_apply_held(cp_apply_t *ap, cp_document_t *d, const char *owner,
     const cp_json_t   *expires;
     static const char  word[] = "active";
 
-    rc = cp_hold_load(ap->tx, ap->r->arena, application, target, &hold,
-                      &ap->r->err);
+    rc = cp_hold_load(ap->tx, ap->op->arena, application, target, &hold,
+                      &ap->op->err);
 
     if (rc != CP_OK
-        || (cp_auth_sees(&ap->r->actor, owner)
+        || (cp_auth_sees(&ap->op->actor, owner)
             && d->state && strcmp(d->state->s, word) == 0))
     {
         return rc;
@@ -412,7 +412,7 @@ cp_apply_held(cp_apply_t *ap, cp_document_t *d, const char *owner,
     }
 
     if (ended == NULL && hold.expires_ms && asked > hold.expires_ms
-        && !cp_auth_sees(&ap->r->actor, owner))
+        && !cp_auth_sees(&ap->op->actor, owner))
     {
         cp_json_set(ap->arena, d->spec, "expires_at",
                     cp_json_string(ap->arena,
@@ -430,8 +430,8 @@ cp_apply_ref(cp_apply_t *ap, const cp_resource_t *res, const char *parent,
 {
     *id = NULL;
 
-    return name ? cp_ref_find(ap->tx, ap->r->arena, res, parent, name, id,
-                              &ap->r->err)
+    return name ? cp_ref_find(ap->tx, ap->op->arena, res, parent, name, id,
+                              &ap->op->err)
                 : CP_OK;
 }
 
@@ -441,12 +441,19 @@ cp_apply_create(cp_apply_t *ap, cp_document_t *d, cp_json_t *diff)
 {
     cp_rc_t     rc;
     cp_json_t  *obj;
+    cp_entry_t  e;
+    cp_write_t  w = cp_write_of(ap->op, ap->tx, d->res);
 
-    rc = cp_resource_create(ap->r, ap->tx, d->res, d->tenant_id, d->spec,
-                            d->index, &obj);
+    w.id = d->tenant_id;
+    w.in = d->spec;
+    w.document = d->index;
+
+    rc = cp_entry_create(&w, &e);
     if (rc != CP_OK) {
         return rc;
     }
+
+    obj = e.obj;
 
     d->action = CP_ACTION_CREATE;
     d->id = cp_arena_strdup(ap->arena, cp_json_str(obj, "id"));
@@ -457,8 +464,8 @@ cp_apply_create(cp_apply_t *ap, cp_document_t *d, cp_json_t *diff)
 
     /* defaults go without saying, as they do in documents */
 
-    obj = cp_dump_spec(ap->r->arena, d->res->fields, obj);
-    cp_diff_objects(ap->r->arena, d->res, NULL, obj, diff);
+    obj = cp_dump_spec(ap->op->arena, d->res->fields, obj);
+    cp_diff_objects(ap->op->arena, d->res, NULL, obj, diff);
 
     return CP_OK;
 }
@@ -472,22 +479,23 @@ static cp_rc_t
 cp_apply_update(cp_apply_t *ap, cp_document_t *d, const char *id,
     cp_json_t *diff)
 {
-    bool         changed;
     cp_rc_t      rc;
-    cp_json_t   *row, *before, *obj;
+    cp_json_t   *row, *before;
     cp_names_t   names;
+    cp_entry_t   e;
+    cp_write_t   w = cp_write_of(ap->op, ap->tx, d->res);
 
-    rc = cp_row_load(ap->tx, ap->r->arena, d->res, id, &row, &ap->r->err);
+    rc = cp_row_load(ap->tx, ap->op->arena, d->res, id, &row, &ap->op->err);
     if (rc != CP_OK) {
         return rc;
     }
 
-    if (row == NULL || !cp_entry_visible(&ap->r->actor, d->res, row)) {
-        return cp_err_set(&ap->r->err, "not_found", "there is no such %s",
+    if (row == NULL || !cp_entry_visible(&ap->op->actor, d->res, row)) {
+        return cp_err_set(&ap->op->err, "not_found", "there is no such %s",
                           d->res->kind);
     }
 
-    cp_names_init(&names, ap->tx, ap->r->arena, &ap->r->err);
+    cp_names_init(&names, ap->tx, ap->op->arena, &ap->op->err);
 
     rc = cp_row_show(&names, d->res, row, &before);
     if (rc != CP_OK) {
@@ -504,11 +512,14 @@ cp_apply_update(cp_apply_t *ap, cp_document_t *d, const char *id,
         return CP_OK;
     }
 
-    rc = cp_resource_update(ap->r, ap->tx, d->res, id, d->spec, false, NULL,
-                            d->index, &obj, &changed);
+    w.id = id;
+    w.in = d->spec;
+    w.document = d->index;
 
-    if (rc == CP_OK && changed) {
-        cp_diff_objects(ap->r->arena, d->res, before, obj, diff);
+    rc = cp_entry_update(&w, &e);
+
+    if (rc == CP_OK && w.changed) {
+        cp_diff_objects(ap->op->arena, d->res, before, e.obj, diff);
         d->action = CP_ACTION_UPDATE;
     }
 
@@ -522,17 +533,17 @@ cp_apply_same(cp_apply_t *ap, const cp_document_t *d, const cp_json_t *before)
 {
     cp_err_t       quiet;
     cp_json_t     *after, *diff;
-    cp_validate_t  v = { ap->r->arena, &quiet, d->index, false };
+    cp_validate_t  v = { ap->op->arena, &quiet, d->index, false };
 
     memset(&quiet, 0, sizeof(quiet));
-    quiet.arena = ap->r->arena;
+    quiet.arena = ap->op->arena;
 
     if (cp_validate(&v, d->res->fields, d->spec, before, &after) != CP_OK) {
         return false;
     }
 
-    diff = cp_json_array(ap->r->arena);
-    cp_diff_objects(ap->r->arena, d->res, before, after, diff);
+    diff = cp_json_array(ap->op->arena);
+    cp_diff_objects(ap->op->arena, d->res, before, after, diff);
 
     return diff->n == 0;
 }
@@ -544,7 +555,8 @@ cp_apply_states(cp_apply_t *ap, cp_document_t *d, bool open, cp_json_t *diff)
 {
     int                     i, k, n;
     cp_rc_t                 rc;
-    cp_json_t              *obj;
+    cp_entry_t              e;
+    cp_write_t              w = cp_write_of(ap->op, ap->tx, d->res);
     const char             *from;
     const cp_transition_t  *path[CP_WALK_MAX];
 
@@ -552,10 +564,10 @@ cp_apply_states(cp_apply_t *ap, cp_document_t *d, bool open, cp_json_t *diff)
     n = cp_apply_walk(d->res, from, d->state->s, path);
 
     if (n < 0) {
-        rc = cp_err_field(&ap->r->err, d->index, d->state->line, "spec.state",
+        rc = cp_err_field(&ap->op->err, d->index, d->state->line, "spec.state",
                           "cannot become \"%.64s\" when it is %s",
                           d->state->s, from);
-        (void) cp_err_set(&ap->r->err, "illegal_transition", "a %s that is %s"
+        (void) cp_err_set(&ap->op->err, "illegal_transition", "a %s that is %s"
                           " cannot become \"%.64s\"", d->res->kind, from,
                           d->state->s);
         return rc;
@@ -574,21 +586,21 @@ cp_apply_states(cp_apply_t *ap, cp_document_t *d, bool open, cp_json_t *diff)
     }
 
     n -= open ? i : 0;
+    w.id = d->id;
 
     for (i = 0; i < n; i++) {
-        rc = cp_resource_event(ap->r, ap->tx, d->res, d->id, path[i]->event,
-                               NULL, NULL, &obj);
+        rc = cp_entry_event(&w, path[i]->event, &e);
         if (rc != CP_OK) {
             return rc;
         }
 
-        d->current = cp_arena_strdup(ap->arena, cp_json_str(obj, "state"));
+        d->current = cp_arena_strdup(ap->arena, cp_json_str(e.obj, "state"));
     }
 
     if (strcmp(from, d->current) != 0) {
-        cp_diff_push(ap->r->arena, diff, "state",
-                     cp_json_string(ap->r->arena, from),
-                     cp_json_string(ap->r->arena, d->current));
+        cp_diff_push(ap->op->arena, diff, "state",
+                     cp_json_string(ap->op->arena, from),
+                     cp_json_string(ap->op->arena, d->current));
     }
 
     return CP_OK;

@@ -24,9 +24,9 @@ struct cp_apply_tenant_s {
 };
 
 typedef struct {
-    cp_req_t           *r;
+    cp_op_t           *op;
     cp_tx_t            *tx;
-    cp_arena_t         *arena;         /* of the request; r->arena is the
+    cp_arena_t         *arena;         /* of the request; op->arena is the
                                           scratch of one document           */
     cp_documents_t      docs;
     cp_apply_tenant_t  *tenant[CP_APPLY_TENANTS];

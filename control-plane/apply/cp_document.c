@@ -19,19 +19,20 @@ typedef struct {
 } cp_member_t;
 
 
-static cp_rc_t cp_document_list(cp_req_t *r, cp_json_t **list);
-static bool cp_document_read(cp_req_t *r, cp_document_t *d, cp_json_t *in);
-static bool cp_document_form(cp_req_t *r, const cp_document_t *d,
+static cp_rc_t cp_document_list(cp_op_t *op, cp_json_t *in,
+    cp_json_t **list);
+static bool cp_document_read(cp_op_t *op, cp_document_t *d, cp_json_t *in);
+static bool cp_document_form(cp_op_t *op, const cp_document_t *d,
     const cp_json_t *in, const char *prefix, const cp_member_t *members);
-static bool cp_document_kind(cp_req_t *r, cp_document_t *d,
+static bool cp_document_kind(cp_op_t *op, cp_document_t *d,
     const cp_json_t *in);
-static bool cp_document_names(cp_req_t *r, cp_document_t *d,
+static bool cp_document_names(cp_op_t *op, cp_document_t *d,
     const cp_json_t *meta);
-static bool cp_document_spec(cp_req_t *r, cp_document_t *d, cp_json_t *spec);
-static bool cp_document_valid(cp_req_t *r, const cp_document_t *d);
+static bool cp_document_spec(cp_op_t *op, cp_document_t *d, cp_json_t *spec);
+static bool cp_document_valid(cp_op_t *op, const cp_document_t *d);
 static cp_json_t *cp_document_take(cp_json_t *obj, const char *key);
 static void cp_document_key(cp_arena_t *a, cp_document_t *d);
-static bool cp_document_twice(cp_req_t *r, cp_documents_t *docs);
+static bool cp_document_twice(cp_op_t *op, cp_documents_t *docs);
 static int cp_document_by_key(const void *one, const void *two);
 static int cp_document_by_rank(const void *one, const void *two);
 
@@ -61,26 +62,26 @@ static const char *const  cp_json_words[] = {
 
 
 cp_rc_t
-cp_documents_read(cp_req_t *r, cp_documents_t *docs)
+cp_documents_read(cp_op_t *op, cp_json_t *in, cp_documents_t *docs)
 {
     bool        ok;
     cp_rc_t     rc;
     unsigned    i;
     cp_json_t  *list, *v;
 
-    rc = cp_document_list(r, &list);
+    rc = cp_document_list(op, in, &list);
     if (rc != CP_OK) {
         return rc;
     }
 
     docs->n = 0;
-    docs->doc = cp_arena_alloc(r->arena,
+    docs->doc = cp_arena_alloc(op->arena,
                                (list->n + 1) * sizeof(cp_document_t));
-    docs->order = cp_arena_alloc(r->arena,
+    docs->order = cp_arena_alloc(op->arena,
                                  (list->n + 1) * sizeof(cp_document_t *));
 
     if (docs->doc == NULL || docs->order == NULL) {
-        return cp_err_set(&r->err, "internal", "out of memory");
+        return cp_err_set(&op->err, "internal", "out of memory");
     }
 
     ok = true;
@@ -95,12 +96,12 @@ cp_documents_read(cp_req_t *r, cp_documents_t *docs)
 
         docs->doc[docs->n].index = (int) i;
         docs->doc[docs->n].line = v->line;
-        ok &= cp_document_read(r, &docs->doc[docs->n], v);
+        ok &= cp_document_read(op, &docs->doc[docs->n], v);
         docs->n++;
     }
 
-    if (!ok || cp_document_twice(r, docs)) {
-        return r->err.status < 500 ? CP_DECLINED : CP_ERROR;
+    if (!ok || cp_document_twice(op, docs)) {
+        return op->err.status < 500 ? CP_DECLINED : CP_ERROR;
     }
 
     qsort(docs->order, docs->n, sizeof(cp_document_t *), cp_document_by_rank);
@@ -110,26 +111,18 @@ cp_documents_read(cp_req_t *r, cp_documents_t *docs)
 
 
 static cp_rc_t
-cp_document_list(cp_req_t *r, cp_json_t **list)
+cp_document_list(cp_op_t *op, cp_json_t *in, cp_json_t **list)
 {
-    cp_rc_t     rc;
-    cp_json_t  *in;
-
-    rc = cp_req_json(r, &in);
-    if (rc != CP_OK) {
-        return rc;
-    }
-
     if (in->type == CP_JSON_ARRAY) {
         *list = in;
 
     } else {
-        *list = cp_json_array(r->arena);
+        *list = cp_json_array(op->arena);
         cp_json_push(*list, in);
     }
 
     if ((*list)->n > CP_APPLY_DOCUMENTS_MAX) {
-        return cp_err_set(&r->err, "too_large", "more than %d documents",
+        return cp_err_set(&op->err, "too_large", "more than %d documents",
                           CP_APPLY_DOCUMENTS_MAX);
     }
 
@@ -138,15 +131,15 @@ cp_document_list(cp_req_t *r, cp_json_t **list)
 
 
 static bool
-cp_document_read(cp_req_t *r, cp_document_t *d, cp_json_t *in)
+cp_document_read(cp_op_t *op, cp_document_t *d, cp_json_t *in)
 {
     cp_json_t  *spec;
 
-    if (!cp_document_form(r, d, in, "", cp_document_members)
-        || !cp_document_kind(r, d, in)
-        || !cp_document_form(r, d, cp_json_get(in, "metadata"), "metadata.",
+    if (!cp_document_form(op, d, in, "", cp_document_members)
+        || !cp_document_kind(op, d, in)
+        || !cp_document_form(op, d, cp_json_get(in, "metadata"), "metadata.",
                              cp_metadata_members)
-        || !cp_document_names(r, d, cp_json_get(in, "metadata")))
+        || !cp_document_names(op, d, cp_json_get(in, "metadata")))
     {
         return false;
     }
@@ -154,16 +147,16 @@ cp_document_read(cp_req_t *r, cp_document_t *d, cp_json_t *in)
     spec = cp_json_get(in, "spec");
 
     if (spec == NULL || spec->type == CP_JSON_NULL) {
-        spec = cp_json_object(r->arena);
+        spec = cp_json_object(op->arena);
         spec->line = in->line;
     }
 
-    return cp_document_spec(r, d, spec);
+    return cp_document_spec(op, d, spec);
 }
 
 
 static bool
-cp_document_form(cp_req_t *r, const cp_document_t *d, const cp_json_t *in,
+cp_document_form(cp_op_t *op, const cp_document_t *d, const cp_json_t *in,
     const char *prefix, const cp_member_t *members)
 {
     char                name[128];
@@ -172,7 +165,7 @@ cp_document_form(cp_req_t *r, const cp_document_t *d, const cp_json_t *in,
     const cp_member_t  *m;
 
     if (in->type != CP_JSON_OBJECT) {
-        (void) cp_err_field(&r->err, d->index, in->line, prefix,
+        (void) cp_err_field(&op->err, d->index, in->line, prefix,
                             "must be an object");
         return false;
     }
@@ -186,13 +179,13 @@ cp_document_form(cp_req_t *r, const cp_document_t *d, const cp_json_t *in,
         if (v == NULL || (v->type == CP_JSON_NULL && !m->required)) {
             if (m->required) {
                 ok = false;
-                (void) cp_err_field(&r->err, d->index, in->line, name,
+                (void) cp_err_field(&op->err, d->index, in->line, name,
                                     "is required");
             }
 
         } else if (v->type != m->type) {
             ok = false;
-            (void) cp_err_field(&r->err, d->index, v->line, name,
+            (void) cp_err_field(&op->err, d->index, v->line, name,
                                 "must be %s", cp_json_words[m->type]);
         }
     }
@@ -205,7 +198,7 @@ cp_document_form(cp_req_t *r, const cp_document_t *d, const cp_json_t *in,
         if (m->name == NULL) {
             ok = false;
             snprintf(name, sizeof(name), "%s%.100s", prefix, v->key);
-            (void) cp_err_field(&r->err, d->index, v->line, name,
+            (void) cp_err_field(&op->err, d->index, v->line, name,
                                 "is unknown");
         }
     }
@@ -215,7 +208,7 @@ cp_document_form(cp_req_t *r, const cp_document_t *d, const cp_json_t *in,
 
 
 static bool
-cp_document_kind(cp_req_t *r, cp_document_t *d, const cp_json_t *in)
+cp_document_kind(cp_op_t *op, cp_document_t *d, const cp_json_t *in)
 {
     unsigned              i;
     const cp_json_t      *kind, *version;
@@ -224,7 +217,7 @@ cp_document_kind(cp_req_t *r, cp_document_t *d, const cp_json_t *in)
     version = cp_json_get(in, "apiVersion");
 
     if (strcmp(version->s, CP_APPLY_VERSION) != 0) {
-        (void) cp_err_field(&r->err, d->index, version->line, "apiVersion",
+        (void) cp_err_field(&op->err, d->index, version->line, "apiVersion",
                             "must be " CP_APPLY_VERSION);
         return false;
     }
@@ -239,7 +232,7 @@ cp_document_kind(cp_req_t *r, cp_document_t *d, const cp_json_t *in)
         }
     }
 
-    (void) cp_err_field(&r->err, d->index, kind->line, "kind",
+    (void) cp_err_field(&op->err, d->index, kind->line, "kind",
                         "\"%.64s\" is unknown", kind->s);
 
     return false;
@@ -247,7 +240,7 @@ cp_document_kind(cp_req_t *r, cp_document_t *d, const cp_json_t *in)
 
 
 static bool
-cp_document_names(cp_req_t *r, cp_document_t *d, const cp_json_t *meta)
+cp_document_names(cp_op_t *op, cp_document_t *d, const cp_json_t *meta)
 {
     const char  *why;
 
@@ -258,7 +251,7 @@ cp_document_names(cp_req_t *r, cp_document_t *d, const cp_json_t *meta)
     why = d->res->by_id ? "is not for this kind" : "is required";
 
     if ((d->name != NULL) == d->res->by_id) {
-        (void) cp_err_field(&r->err, d->index, meta->line, "metadata.name",
+        (void) cp_err_field(&op->err, d->index, meta->line, "metadata.name",
                             "%s", why);
         return false;
     }
@@ -266,7 +259,7 @@ cp_document_names(cp_req_t *r, cp_document_t *d, const cp_json_t *meta)
     why = d->res->parent ? "is required" : "is not for this kind";
 
     if ((d->tenant != NULL) != (d->res->parent != NULL)) {
-        (void) cp_err_field(&r->err, d->index, meta->line, "metadata.tenant",
+        (void) cp_err_field(&op->err, d->index, meta->line, "metadata.tenant",
                             "%s", why);
         return false;
     }
@@ -278,7 +271,7 @@ cp_document_names(cp_req_t *r, cp_document_t *d, const cp_json_t *meta)
 /* Takes `state` and `operations` out, and puts the name in: the rest is what
  * the resource's table knows. */
 static bool
-cp_document_spec(cp_req_t *r, cp_document_t *d, cp_json_t *spec)
+cp_document_spec(cp_op_t *op, cp_document_t *d, cp_json_t *spec)
 {
     cp_json_t  *name, *v;
 
@@ -289,7 +282,7 @@ cp_document_spec(cp_req_t *r, cp_document_t *d, cp_json_t *spec)
     }
 
     if (d->state && d->state->type != CP_JSON_STRING) {
-        (void) cp_err_field(&r->err, d->index, d->state->line, "spec.state",
+        (void) cp_err_field(&op->err, d->index, d->state->line, "spec.state",
                             "must be a text");
         return false;
     }
@@ -297,7 +290,7 @@ cp_document_spec(cp_req_t *r, cp_document_t *d, cp_json_t *spec)
     if (d->operations && (d->operations->type != CP_JSON_ARRAY
                           || d->operations->n > STOA_OPERATIONS_MAX))
     {
-        (void) cp_err_field(&r->err, d->index, d->operations->line,
+        (void) cp_err_field(&op->err, d->index, d->operations->line,
                             "spec.operations",
                             "must be a list of at most %d operations",
                             STOA_OPERATIONS_MAX);
@@ -307,13 +300,13 @@ cp_document_spec(cp_req_t *r, cp_document_t *d, cp_json_t *spec)
     v = cp_json_get(spec, "name");
 
     if (v) {
-        (void) cp_err_field(&r->err, d->index, v->line, "spec.name",
+        (void) cp_err_field(&op->err, d->index, v->line, "spec.name",
                             "belongs into metadata");
         return false;
     }
 
     if (d->name) {
-        name = cp_json_string(r->arena, d->name);
+        name = cp_json_string(op->arena, d->name);
         name->line = d->name_line;
         name->key = "name";
         name->next = spec->first;
@@ -323,36 +316,36 @@ cp_document_spec(cp_req_t *r, cp_document_t *d, cp_json_t *spec)
     }
 
     d->spec = spec;
-    cp_document_key(r->arena, d);
+    cp_document_key(op->arena, d);
 
-    return cp_document_valid(r, d);
+    return cp_document_valid(op, d);
 }
 
 
 /* Against the table alone, so that the faults of all documents are told at
  * once; what needs the database is the engine's. */
 static bool
-cp_document_valid(cp_req_t *r, const cp_document_t *d)
+cp_document_valid(cp_op_t *op, const cp_document_t *d)
 {
     cp_rc_t        rc;
     unsigned       n;
     cp_json_t     *out;
     cp_arena_t    *a;
-    cp_validate_t  v = { NULL, &r->err, d->index, false };
+    cp_validate_t  v = { NULL, &op->err, d->index, false };
 
     a = cp_arena_create(CP_DOCUMENT_SCRATCH);
     if (a == NULL) {
-        (void) cp_err_set(&r->err, "internal", "out of memory");
+        (void) cp_err_set(&op->err, "internal", "out of memory");
         return false;
     }
 
-    n = r->err.n;
+    n = op->err.n;
     v.arena = a;
     rc = cp_validate(&v, d->res->fields, d->spec, NULL, &out);
     cp_arena_destroy(a);
 
     if (rc != CP_OK) {
-        cp_document_faults(&r->err, n, d);
+        cp_document_faults(&op->err, n, d);
     }
 
     return rc == CP_OK;
@@ -427,7 +420,7 @@ cp_document_key(cp_arena_t *a, cp_document_t *d)
 
 /* Two documents about one thing contradict each other. */
 static bool
-cp_document_twice(cp_req_t *r, cp_documents_t *docs)
+cp_document_twice(cp_op_t *op, cp_documents_t *docs)
 {
     bool                  twice;
     unsigned              i;
@@ -447,7 +440,7 @@ cp_document_twice(cp_req_t *r, cp_documents_t *docs)
 
         if (strcmp(prev->key, d->key) == 0) {
             twice = true;
-            (void) cp_err_field(&r->err, d->index, d->line, "metadata",
+            (void) cp_err_field(&op->err, d->index, d->line, "metadata",
                                 "names what document %d names", prev->index);
         }
     }

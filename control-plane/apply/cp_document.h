@@ -46,9 +46,10 @@ typedef struct {
 } cp_documents_t;
 
 
-/* Reads the request's body.  CP_DECLINED: r->err names documents, lines and
- * fields. */
-cp_rc_t cp_documents_read(cp_req_t *r, cp_documents_t *docs) CP_MUST_CHECK;
+/* What was sent, one document or a list of them.  CP_DECLINED: op->err names
+ * documents, lines and fields. */
+cp_rc_t cp_documents_read(cp_op_t *op, cp_json_t *in, cp_documents_t *docs)
+    CP_MUST_CHECK;
 
 /* Faults that were added to err since it had n, of this document: their
  * fields get their place in it. */

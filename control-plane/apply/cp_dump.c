@@ -91,8 +91,8 @@ cp_dump_get(cp_req_t *r)
     dump.r = r;
     stoa_buf_init(&dump.out, CP_DUMP_MAX);
 
-    if (cp_tx_begin(r->app->db, false, &dump.tx) != CP_OK) {
-        return cp_err_set(&r->err, "unavailable", "the database is busy");
+    if (cp_tx_begin(r->op.app->db, false, &dump.tx) != CP_OK) {
+        return cp_err_set(&r->op.err, "unavailable", "the database is busy");
     }
 
     rc = cp_dump_tenants(r, dump.tx, &tenants, &n);
@@ -105,7 +105,7 @@ cp_dump_get(cp_req_t *r)
     free(dump.item);
 
     if (rc == CP_OK && dump.out.rc != STOA_OK) {
-        rc = cp_err_set(&r->err, "too_large",
+        rc = cp_err_set(&r->op.err, "too_large",
                         "the dump is too large: take one tenant at a time");
     }
 
@@ -136,27 +136,27 @@ cp_dump_tenants(cp_req_t *r, cp_tx_t *tx, cp_dump_tenant_t **tenants,
     id = cp_req_query(r, "tenant");
 
     if (id) {
-        rc = cp_auth_tenant(r, tx, id, &id);
+        rc = cp_ref_tenant(&r->op, tx, id, &id);
         if (rc != CP_OK) {
             return rc;
         }
 
     } else {
-        id = r->actor.tenant;
+        id = r->op.actor.tenant;
     }
 
-    rc = cp_tx_query(tx, r->arena, "SELECT name, id FROM tenants"
+    rc = cp_tx_query(tx, r->op.arena, "SELECT name, id FROM tenants"
                      " WHERE $1 = '' OR id = $1",
-                     cp_args(cp_text(id ? id : "")), &rows, &r->err);
+                     cp_args(cp_text(id ? id : "")), &rows, &r->op.err);
     if (rc != CP_OK) {
         return rc;
     }
 
     *n = rows.rows;
-    *tenants = cp_arena_alloc(r->arena,
+    *tenants = cp_arena_alloc(r->op.arena,
                               (rows.rows + 1) * sizeof(cp_dump_tenant_t));
     if (*tenants == NULL) {
-        return cp_err_set(&r->err, "internal", "out of memory");
+        return cp_err_set(&r->op.err, "internal", "out of memory");
     }
 
     for (i = 0; i < rows.rows; i++) {
@@ -179,7 +179,7 @@ cp_dump_all(cp_dump_t *dump, const cp_dump_tenant_t *tenants, unsigned n)
     unsigned              i, k;
     const cp_resource_t  *res;
 
-    whole = dump->r->actor.tenant == NULL
+    whole = dump->r->op.actor.tenant == NULL
             && cp_req_query(dump->r, "tenant") == NULL;
 
     for (k = 0; (res = cp_resource_at(k)) != NULL; k++) {
@@ -225,7 +225,7 @@ cp_dump_kind(cp_dump_t *dump, const cp_resource_t *res,
 
     last = dump->keys ? "" : NULL;
     rc = last ? CP_OK
-         : cp_err_set(&dump->r->err, "internal", "out of memory");
+         : cp_err_set(&dump->r->op.err, "internal", "out of memory");
 
     while (rc == CP_OK && last) {
         rc = cp_dump_page(dump, t, &last);
@@ -265,10 +265,10 @@ cp_dump_page(cp_dump_t *dump, const cp_dump_tenant_t *t, const char **last)
     dump->arena = cp_arena_create(CP_DUMP_ARENA);
 
     if (dump->arena == NULL) {
-        return cp_err_set(&dump->r->err, "internal", "out of memory");
+        return cp_err_set(&dump->r->op.err, "internal", "out of memory");
     }
 
-    cp_names_init(&dump->names, dump->tx, dump->arena, &dump->r->err);
+    cp_names_init(&dump->names, dump->tx, dump->arena, &dump->r->op.err);
 
     rc = cp_dump_rows(dump, t, *last, &rows);
 
@@ -307,7 +307,7 @@ cp_dump_add(cp_dump_t *dump, const cp_dump_item_t *item)
         more = realloc(dump->item, (dump->size + 512) * 2
                                    * sizeof(cp_dump_item_t));
         if (more == NULL) {
-            return cp_err_set(&dump->r->err, "internal", "out of memory");
+            return cp_err_set(&dump->r->op.err, "internal", "out of memory");
         }
 
         dump->item = more;
@@ -318,7 +318,7 @@ cp_dump_add(cp_dump_t *dump, const cp_dump_item_t *item)
     dump->item[dump->n].key = cp_arena_strdup(dump->keys, item->key);
 
     return dump->item[dump->n++].key
-           ? CP_OK : cp_err_set(&dump->r->err, "internal", "out of memory");
+           ? CP_OK : cp_err_set(&dump->r->op.err, "internal", "out of memory");
 }
 
 
@@ -343,9 +343,9 @@ cp_dump_rows(cp_dump_t *dump, const cp_dump_tenant_t *t, const char *last,
 
     return t ? cp_row_select(dump->tx, dump->arena, dump->res, &q,
                              cp_args(cp_text(last), cp_text(t->id)), rows,
-                             &dump->r->err)
+                             &dump->r->op.err)
              : cp_row_select(dump->tx, dump->arena, dump->res, &q,
-                             cp_args(cp_text(last)), rows, &dump->r->err);
+                             cp_args(cp_text(last)), rows, &dump->r->op.err);
 }
 
 
@@ -441,14 +441,14 @@ cp_dump_operations(cp_dump_t *dump, const cp_json_t *row, cp_json_t *spec)
 
     rc = cp_row_select(dump->tx, dump->arena, &cp_res_operation, &q,
                        cp_args(cp_text(cp_json_str(row, "id"))), &rows,
-                       &dump->r->err);
+                       &dump->r->op.err);
     if (rc != CP_OK || rows->n == 0) {
         return rc;
     }
 
     item = cp_arena_alloc(dump->arena, rows->n * sizeof(cp_dump_item_t));
     if (item == NULL) {
-        return cp_err_set(&dump->r->err, "internal", "out of memory");
+        return cp_err_set(&dump->r->op.err, "internal", "out of memory");
     }
 
     for (op = rows->first, n = 0; op; op = op->next, n++) {

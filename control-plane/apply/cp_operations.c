@@ -31,10 +31,10 @@ typedef struct {
 static cp_rc_t cp_operations_load(cp_operations_t *ops);
 static int cp_operation_compare(const void *one, const void *two);
 static cp_rc_t cp_operations_names(cp_operations_t *ops);
-static const char *cp_operation_name(cp_arena_t *a, const cp_json_t *op);
+static const char *cp_operation_name(cp_arena_t *a, const cp_json_t *item);
 static cp_rc_t cp_operations_delete(cp_operations_t *ops);
-static cp_rc_t cp_operation_apply(cp_operations_t *ops, cp_json_t *op);
-static cp_rc_t cp_operation_write(cp_operations_t *ops, cp_json_t *op,
+static cp_rc_t cp_operation_apply(cp_operations_t *ops, cp_json_t *item);
+static cp_rc_t cp_operation_write(cp_operations_t *ops, cp_json_t *item,
     const cp_operation_t *old, cp_json_t **obj);
 static cp_rc_t cp_operation_state(cp_operations_t *ops, const char *want,
     unsigned line, cp_json_t **obj);
@@ -47,7 +47,7 @@ cp_apply_operations(cp_apply_t *ap, cp_document_t *d, cp_json_t *diff)
 {
     cp_rc_t          rc;
     unsigned         i, n;
-    cp_json_t       *op, *next;
+    cp_json_t       *item, *next;
     cp_operations_t  ops = { ap, d, diff, NULL, 0 };
 
     rc = cp_operations_load(&ops);
@@ -60,13 +60,15 @@ cp_apply_operations(cp_apply_t *ap, cp_document_t *d, cp_json_t *diff)
         rc = cp_operations_delete(&ops);
     }
 
-    for (op = d->operations->first, i = 0; op && rc == CP_OK; op = next, i++) {
-        next = op->next;
-        n = ap->r->err.n;
-        rc = cp_operation_apply(&ops, op);
+    for (item = d->operations->first, i = 0; item && rc == CP_OK;
+         item = next, i++)
+    {
+        next = item->next;
+        n = ap->op->err.n;
+        rc = cp_operation_apply(&ops, item);
 
         if (rc == CP_DECLINED) {
-            cp_operation_faults(&ap->r->err, n, i);
+            cp_operation_faults(&ap->op->err, n, i);
         }
     }
 
@@ -79,27 +81,27 @@ cp_operations_load(cp_operations_t *ops)
 {
     cp_rc_t          rc;
     unsigned         i;
-    cp_req_t        *r;
+    cp_op_t         *op;
     cp_json_t       *rows, *row;
     cp_names_t       names;
     cp_row_query_t   q = { "\"api\" = $1", NULL, 0, true };
 
-    r = ops->ap->r;
+    op = ops->ap->op;
 
-    rc = cp_row_select(ops->ap->tx, r->arena, &cp_res_operation, &q,
-                       cp_args(cp_text(ops->d->id)), &rows, &r->err);
+    rc = cp_row_select(ops->ap->tx, op->arena, &cp_res_operation, &q,
+                       cp_args(cp_text(ops->d->id)), &rows, &op->err);
     if (rc != CP_OK) {
         return rc;
     }
 
     ops->n = rows->n;
-    ops->old = cp_arena_alloc(r->arena,
+    ops->old = cp_arena_alloc(op->arena,
                               (rows->n + 1) * sizeof(cp_operation_t));
     if (ops->old == NULL) {
-        return cp_err_set(&r->err, "internal", "out of memory");
+        return cp_err_set(&op->err, "internal", "out of memory");
     }
 
-    cp_names_init(&names, ops->ap->tx, r->arena, &r->err);
+    cp_names_init(&names, ops->ap->tx, op->arena, &op->err);
 
     for (row = rows->first, i = 0; row; row = row->next, i++) {
         rc = cp_row_show(&names, &cp_res_operation, row, &ops->old[i].obj);
@@ -132,37 +134,39 @@ cp_operations_names(cp_operations_t *ops)
     char             field[48];
     cp_rc_t          rc;
     unsigned         i, n;
-    cp_req_t        *r;
-    cp_json_t       *op;
+    cp_op_t         *op;
+    cp_json_t       *item;
     cp_operation_t   key, *named, *old;
 
-    r = ops->ap->r;
+    op = ops->ap->op;
     n = ops->d->operations->n;
 
-    named = cp_arena_alloc(r->arena, (n + 1) * sizeof(cp_operation_t));
+    named = cp_arena_alloc(op->arena, (n + 1) * sizeof(cp_operation_t));
     if (named == NULL) {
-        return cp_err_set(&r->err, "internal", "out of memory");
+        return cp_err_set(&op->err, "internal", "out of memory");
     }
 
-    for (op = ops->d->operations->first, i = 0; op; op = op->next, i++) {
+    for (item = ops->d->operations->first, i = 0; item;
+         item = item->next, i++)
+    {
         snprintf(field, sizeof(field), "spec.operations[%u]", i);
 
-        if (op->type != CP_JSON_OBJECT) {
-            return cp_err_field(&r->err, ops->d->index, op->line, field,
+        if (item->type != CP_JSON_OBJECT) {
+            return cp_err_field(&op->err, ops->d->index, item->line, field,
                                 "must be an object");
         }
 
-        key.name = cp_json_str(op, "name");
+        key.name = cp_json_str(item, "name");
 
-        if (key.name == NULL && cp_json_get(op, "name") == NULL) {
-            key.name = cp_operation_name(r->arena, op);
-            cp_json_set(r->arena, op, "name",
-                        cp_json_string(r->arena, key.name));
+        if (key.name == NULL && cp_json_get(item, "name") == NULL) {
+            key.name = cp_operation_name(op->arena, item);
+            cp_json_set(op->arena, item, "name",
+                        cp_json_string(op->arena, key.name));
         }
 
         key.name = key.name ? key.name : "";
         named[i].name = key.name;
-        named[i].obj = op;
+        named[i].obj = item;
 
         old = bsearch(&key, ops->old, ops->n, sizeof(cp_operation_t),
                       cp_operation_compare);
@@ -176,7 +180,7 @@ cp_operations_names(cp_operations_t *ops)
 
     for (i = 1; i < n; i++) {
         if (strcmp(named[i].name, named[i - 1].name) == 0) {
-            rc = cp_err_field(&r->err, ops->d->index, named[i].obj->line,
+            rc = cp_err_field(&op->err, ops->d->index, named[i].obj->line,
                               "spec.operations", "\"%.64s\" is there twice",
                               named[i].name);
         }
@@ -188,7 +192,7 @@ cp_operations_names(cp_operations_t *ops)
 
 /* GET /orders/{id} -> get-orders-id */
 static const char *
-cp_operation_name(cp_arena_t *a, const cp_json_t *op)
+cp_operation_name(cp_arena_t *a, const cp_json_t *item)
 {
     int          ch;
     char         name[STOA_NAME_MAX + 1];
@@ -196,8 +200,8 @@ cp_operation_name(cp_arena_t *a, const cp_json_t *op)
     unsigned     part;
     const char  *s, *text[2];
 
-    text[0] = cp_report_text(op, "method");
-    text[1] = cp_report_text(op, "path");
+    text[0] = cp_report_text(item, "method");
+    text[1] = cp_report_text(item, "path");
     n = 0;
 
     for (part = 0; part < 2; part++) {
@@ -231,10 +235,9 @@ cp_operations_delete(cp_operations_t *ops)
 {
     cp_rc_t          rc;
     unsigned         i;
-    cp_req_t        *r;
+    cp_op_t         *op = ops->ap->op;
+    cp_write_t       w = cp_write_of(op, ops->ap->tx, &cp_res_operation);
     cp_operation_t  *old;
-
-    r = ops->ap->r;
 
     for (i = 0; i < ops->n; i++) {
         old = &ops->old[i];
@@ -243,15 +246,16 @@ cp_operations_delete(cp_operations_t *ops)
             continue;
         }
 
-        rc = cp_resource_delete(r, ops->ap->tx, &cp_res_operation, old->id,
-                                NULL);
+        w.id = old->id;
+
+        rc = cp_entry_delete(&w);
         if (rc != CP_OK) {
             return rc;
         }
 
-        cp_diff_push(r->arena, ops->diff,
-                     cp_arena_printf(r->arena, "operations[%s]", old->name),
-                     cp_operation_said(r->arena, old->obj), NULL);
+        cp_diff_push(op->arena, ops->diff,
+                     cp_arena_printf(op->arena, "operations[%s]", old->name),
+                     cp_operation_said(op->arena, old->obj), NULL);
     }
 
     return CP_OK;
@@ -259,31 +263,31 @@ cp_operations_delete(cp_operations_t *ops)
 
 
 static cp_rc_t
-cp_operation_apply(cp_operations_t *ops, cp_json_t *op)
+cp_operation_apply(cp_operations_t *ops, cp_json_t *item)
 {
     cp_rc_t          rc;
     unsigned         line;
-    cp_req_t        *r;
+    cp_op_t         *op;
     cp_json_t       *obj, *spec, *member, *b, *n;
     const char      *want;
     cp_operation_t   key, *old;
 
-    r = ops->ap->r;
-    spec = cp_json_object(r->arena);
-    spec->line = op->line;
+    op = ops->ap->op;
+    spec = cp_json_object(op->arena);
+    spec->line = item->line;
     want = NULL;
-    line = op->line;
+    line = item->line;
 
-    for (member = op->first; member; member = member->next) {
+    for (member = item->first; member; member = member->next) {
         if (strcmp(member->key, "state") == 0) {
             want = member->type == CP_JSON_STRING ? member->s : "";
             line = member->line;
             continue;
         }
 
-        n = cp_json_copy(r->arena, member);
+        n = cp_json_copy(op->arena, member);
         n->line = member->line;
-        cp_json_set(r->arena, spec, member->key, n);
+        cp_json_set(op->arena, spec, member->key, n);
     }
 
     key.name = cp_report_text(spec, "name");
@@ -300,12 +304,12 @@ cp_operation_apply(cp_operations_t *ops, cp_json_t *op)
         return rc;
     }
 
-    b = old ? cp_operation_said(r->arena, old->obj) : NULL;
-    n = cp_operation_said(r->arena, obj);
+    b = old ? cp_operation_said(op->arena, old->obj) : NULL;
+    n = cp_operation_said(op->arena, obj);
 
     if (b == NULL || !cp_json_equal(b, n)) {
-        cp_diff_push(r->arena, ops->diff,
-                     cp_arena_printf(r->arena, "operations[%s]", key.name),
+        cp_diff_push(op->arena, ops->diff,
+                     cp_arena_printf(op->arena, "operations[%s]", key.name),
                      b, n);
     }
 
@@ -317,27 +321,34 @@ static cp_rc_t
 cp_operation_write(cp_operations_t *ops, cp_json_t *spec,
     const cp_operation_t *old, cp_json_t **obj)
 {
-    bool           changed;
-    cp_req_t      *r;
+    cp_rc_t        rc;
+    cp_op_t       *op = ops->ap->op;
     cp_err_t       quiet;
     cp_json_t     *after, *diff;
-    cp_validate_t  v = { ops->ap->r->arena, &quiet, ops->d->index, false };
+    cp_entry_t     e;
+    cp_write_t     w = cp_write_of(op, ops->ap->tx, &cp_res_operation);
+    cp_validate_t  v = { op->arena, &quiet, ops->d->index, false };
 
-    r = ops->ap->r;
+    e.obj = NULL;
+
+    w.id = old ? old->id : ops->d->id;
+    w.in = spec;
+    w.document = ops->d->index;
 
     if (old == NULL) {
-        return cp_resource_create(r, ops->ap->tx, &cp_res_operation,
-                                  ops->d->id, spec, ops->d->index, obj);
+        rc = cp_entry_create(&w, &e);
+        *obj = e.obj;
+        return rc;
     }
 
     memset(&quiet, 0, sizeof(quiet));
-    quiet.arena = r->arena;
+    quiet.arena = op->arena;
 
     if (cp_validate(&v, cp_res_operation.fields, spec, old->obj, &after)
         == CP_OK)
     {
-        diff = cp_json_array(r->arena);
-        cp_diff_objects(r->arena, &cp_res_operation, old->obj, after, diff);
+        diff = cp_json_array(op->arena);
+        cp_diff_objects(op->arena, &cp_res_operation, old->obj, after, diff);
 
         if (diff->n == 0) {
             *obj = old->obj;
@@ -345,9 +356,10 @@ cp_operation_write(cp_operations_t *ops, cp_json_t *spec,
         }
     }
 
-    return cp_resource_update(r, ops->ap->tx, &cp_res_operation, old->id,
-                              spec, false, NULL, ops->d->index, obj,
-                              &changed);
+    rc = cp_entry_update(&w, &e);
+    *obj = e.obj;
+
+    return rc;
 }
 
 
@@ -357,23 +369,26 @@ cp_operation_state(cp_operations_t *ops, const char *want, unsigned line,
 {
     int                     i, n;
     cp_rc_t                 rc;
-    const char             *id;
+    cp_entry_t              e;
+    cp_write_t              w = cp_write_of(ops->ap->op, ops->ap->tx,
+                                            &cp_res_operation);
     const cp_transition_t  *path[CP_WALK_MAX];
 
-    id = cp_json_str(*obj, "id");
+    w.id = cp_json_str(*obj, "id");
     n = cp_apply_walk(&cp_res_operation, cp_json_str(*obj, "state"), want,
                       path);
     if (n < 0) {
-        return cp_err_field(&ops->ap->r->err, ops->d->index, line, "state",
+        return cp_err_field(&ops->ap->op->err, ops->d->index, line, "state",
                             "must be enabled or disabled");
     }
 
     for (i = 0; i < n; i++) {
-        rc = cp_resource_event(ops->ap->r, ops->ap->tx, &cp_res_operation, id,
-                               path[i]->event, NULL, NULL, obj);
+        rc = cp_entry_event(&w, path[i]->event, &e);
         if (rc != CP_OK) {
             return rc;
         }
+
+        *obj = e.obj;
     }
 
     return CP_OK;

@@ -63,7 +63,7 @@ cp_apply_prune(cp_apply_t *ap, int64_t max_delete)
     p.kept = cp_arena_alloc(ap->arena, (ap->docs.n + 1) * sizeof(char *));
 
     if (p.kept == NULL) {
-        return cp_err_set(&ap->r->err, "internal", "out of memory");
+        return cp_err_set(&ap->op->err, "internal", "out of memory");
     }
 
     for (i = 0; i < ap->docs.n; i++) {
@@ -96,7 +96,7 @@ cp_apply_prune(cp_apply_t *ap, int64_t max_delete)
     }
 
     if (p.n > max_delete) {
-        return cp_err_set(&ap->r->err, "delete_guard", "%u resources would be"
+        return cp_err_set(&ap->op->err, "delete_guard", "%u resources would be"
                           " deleted, max_delete is %lld", p.n,
                           (long long) max_delete);
     }
@@ -126,13 +126,13 @@ cp_prune_find(cp_apply_t *ap, cp_prune_t *p, const cp_resource_t *res,
           : cp_arena_printf(ap->arena, cp_prune_sql_named, res->table);
 
     rc = cp_tx_query(ap->tx, ap->arena, sql, cp_args(cp_text(t->id)), &rows,
-                     &ap->r->err);
+                     &ap->op->err);
     if (rc != CP_OK) {
         return rc;
     }
 
     if (rows.rows == CP_PRUNE_MAX) {
-        return cp_err_set(&ap->r->err, "delete_guard", "there are %d %s or"
+        return cp_err_set(&ap->op->err, "delete_guard", "there are %d %s or"
                           " more in %s: too many to prune", CP_PRUNE_MAX,
                           res->plural, t->name);
     }
@@ -169,7 +169,7 @@ cp_prune_add(cp_apply_t *ap, cp_prune_t *p, const cp_victim_t *v)
         more = cp_arena_alloc(ap->arena,
                               (p->size + 16) * 2 * sizeof(cp_victim_t));
         if (more == NULL) {
-            return cp_err_set(&ap->r->err, "internal", "out of memory");
+            return cp_err_set(&ap->op->err, "internal", "out of memory");
         }
 
         if (p->n) {
@@ -191,11 +191,15 @@ cp_prune_delete(cp_apply_t *ap, void *data)
 {
     cp_rc_t             rc;
     cp_json_t          *change;
+    cp_write_t          w;
     const cp_victim_t  *v;
 
     v = data;
 
-    rc = cp_resource_delete(ap->r, ap->tx, v->res, v->id, NULL);
+    w = cp_write_of(ap->op, ap->tx, v->res);
+    w.id = v->id;
+
+    rc = cp_entry_delete(&w);
     if (rc != CP_OK) {
         return rc;
     }

@@ -26,7 +26,7 @@ typedef struct {
 } cp_audit_walk_t;
 
 
-static void cp_audit_row(cp_req_t *r, const cp_audit_event_t *e,
+static void cp_audit_row(cp_op_t *op, const cp_audit_event_t *e,
     const char *tenant, cp_val_t *row);
 /*
  * The heads of the chains that a transaction appends to: read and sealed once,
@@ -56,16 +56,16 @@ typedef struct {
 static const char *cp_audit_actor_kind(const cp_actor_t *actor);
 static const char *cp_audit_diff_text(cp_arena_t *a, const cp_json_t *diff);
 static bool cp_audit_hash(stoa_buf_t *b, const cp_val_t *row, char hash[65]);
-static cp_rc_t cp_audit_head(cp_req_t *r, cp_tx_t *tx, const char *tenant,
+static cp_rc_t cp_audit_head(cp_op_t *op, cp_tx_t *tx, const char *tenant,
     cp_audit_head_t **head);
-static cp_rc_t cp_audit_begin(cp_req_t *r, cp_tx_t *tx, cp_audit_tx_t **at);
+static cp_rc_t cp_audit_begin(cp_op_t *op, cp_tx_t *tx, cp_audit_tx_t **at);
 static cp_rc_t cp_audit_commit(cp_tx_t *tx, void *data, bool commit);
 static char *cp_audit_mac(cp_arena_t *a, const cp_app_t *app, bool keyed,
     const char *tenant, int64_t seq, const char *hash);
-static const char *cp_audit_mac_fault(cp_req_t *r, const char *tenant,
+static const char *cp_audit_mac_fault(cp_op_t *op, const char *tenant,
     const cp_rows_t *head, unsigned row);
 static cp_rc_t cp_audit_walk(void *ctx, const cp_val_t *row, unsigned cols);
-static void cp_audit_end(cp_req_t *r, cp_audit_walk_t *w, const char *tenant,
+static void cp_audit_end(cp_op_t *op, cp_audit_walk_t *w, const char *tenant,
     const cp_rows_t *head, bool expected);
 
 
@@ -73,7 +73,7 @@ static const char  cp_audit_key;         /* its address names our state      */
 
 
 cp_rc_t
-cp_audit_append(cp_req_t *r, cp_tx_t *tx, const cp_audit_event_t *e)
+cp_audit_append(cp_op_t *op, cp_tx_t *tx, const cp_audit_event_t *e)
 {
     char              hash[65];
     cp_rc_t           rc;
@@ -82,12 +82,12 @@ cp_audit_append(cp_req_t *r, cp_tx_t *tx, const cp_audit_event_t *e)
     cp_audit_head_t  *head;
 
     head = NULL;
-    rc = cp_audit_head(r, tx, e->tenant ? e->tenant : "", &head);
+    rc = cp_audit_head(op, tx, e->tenant ? e->tenant : "", &head);
     if (rc != CP_OK) {
         return rc;
     }
 
-    cp_audit_row(r, e, head->tenant, row);
+    cp_audit_row(op, e, head->tenant, row);
     row[A_SEQ] = cp_int(head->seq + 1);
     row[A_PREV_HASH] = cp_text(head->hash);
 
@@ -95,18 +95,18 @@ cp_audit_append(cp_req_t *r, cp_tx_t *tx, const cp_audit_event_t *e)
 
     if (!cp_audit_hash(&b, row, hash)) {
         stoa_buf_free(&b);
-        return cp_err_set(&r->err, "internal", "no memory");
+        return cp_err_set(&op->err, "internal", "no memory");
     }
 
     stoa_buf_free(&b);
     row[A_HASH] = cp_text(hash);
 
-    rc = cp_tx_query(tx, r->arena, "INSERT INTO audit (" CP_AUDIT_COLUMNS ")"
+    rc = cp_tx_query(tx, op->arena, "INSERT INTO audit (" CP_AUDIT_COLUMNS ")"
                      " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,"
-                     " $12, $13, $14)", row, A_N, NULL, &r->err);
+                     " $12, $13, $14)", row, A_N, NULL, &op->err);
     if (rc != CP_OK) {
         return rc == CP_DECLINED
-               ? cp_err_set(&r->err, "internal",
+               ? cp_err_set(&op->err, "internal",
                             "audit row %" PRId64 " is there already",
                             head->seq + 1)
                : rc;
@@ -121,26 +121,26 @@ cp_audit_append(cp_req_t *r, cp_tx_t *tx, const cp_audit_event_t *e)
 
 /* All but seq, prev_hash and hash. */
 static void
-cp_audit_row(cp_req_t *r, const cp_audit_event_t *e, const char *tenant,
+cp_audit_row(cp_op_t *op, const cp_audit_event_t *e, const char *tenant,
     cp_val_t *row)
 {
     row[A_TENANT] = cp_text(tenant);
     row[A_AT] = cp_int(cp_time_ms());
-    row[A_ACTOR_KIND] = cp_text(cp_audit_actor_kind(&r->actor));
-    row[A_ACTOR_ID] = cp_text(r->actor.id ? r->actor.id : "");
-    row[A_ACTOR_NAME] = cp_text(r->actor.name ? r->actor.name : "");
+    row[A_ACTOR_KIND] = cp_text(cp_audit_actor_kind(&op->actor));
+    row[A_ACTOR_ID] = cp_text(op->actor.id ? op->actor.id : "");
+    row[A_ACTOR_NAME] = cp_text(op->actor.name ? op->actor.name : "");
     row[A_ACTION] = cp_text(e->action);
     row[A_KIND] = cp_text(e->kind);
     row[A_RESOURCE] = cp_text(e->id);
     row[A_RESOURCE_NAME] = cp_text(e->name ? e->name : "");
-    row[A_DIFF] = cp_text(cp_audit_diff_text(r->arena, e->diff));
-    row[A_REQUEST_ID] = cp_text(r->id);
+    row[A_DIFF] = cp_text(cp_audit_diff_text(op->arena, e->diff));
+    row[A_REQUEST_ID] = cp_text(op->request_id);
 }
 
 
 /* From the transaction, or from its row the first time. */
 static cp_rc_t
-cp_audit_head(cp_req_t *r, cp_tx_t *tx, const char *tenant,
+cp_audit_head(cp_op_t *op, cp_tx_t *tx, const char *tenant,
     cp_audit_head_t **head)
 {
     cp_rc_t           rc;
@@ -151,7 +151,7 @@ cp_audit_head(cp_req_t *r, cp_tx_t *tx, const char *tenant,
     at = cp_tx_attached(tx, &cp_audit_key);
 
     if (at == NULL) {
-        rc = cp_audit_begin(r, tx, &at);
+        rc = cp_audit_begin(op, tx, &at);
         if (rc != CP_OK) {
             return rc;
         }
@@ -164,9 +164,9 @@ cp_audit_head(cp_req_t *r, cp_tx_t *tx, const char *tenant,
         }
     }
 
-    rc = cp_tx_query(tx, r->arena, "SELECT seq, hash, mac FROM audit_head"
+    rc = cp_tx_query(tx, op->arena, "SELECT seq, hash, mac FROM audit_head"
                      " WHERE tenant = $1", cp_args(cp_text(tenant)), &rows,
-                     &r->err);
+                     &op->err);
     if (rc != CP_OK) {
         return rc;
     }
@@ -175,14 +175,14 @@ cp_audit_head(cp_req_t *r, cp_tx_t *tx, const char *tenant,
     tenant = cp_arena_strdup(at->arena, tenant);
 
     if (h == NULL || tenant == NULL) {
-        return cp_err_set(&r->err, "internal", "no memory");
+        return cp_err_set(&op->err, "internal", "no memory");
     }
 
     h->tenant = tenant;
     h->first = rows.rows == 0;
 
     if (!h->first) {
-        h->fault = cp_audit_mac_fault(r, tenant, &rows, 0);
+        h->fault = cp_audit_mac_fault(op, tenant, &rows, 0);
         h->seq = cp_cell(&rows, 0, 0)->i;
         snprintf(h->hash, sizeof(h->hash), "%s", cp_cell(&rows, 0, 1)->p);
     }
@@ -196,7 +196,7 @@ cp_audit_head(cp_req_t *r, cp_tx_t *tx, const char *tenant,
 
 
 static cp_rc_t
-cp_audit_begin(cp_req_t *r, cp_tx_t *tx, cp_audit_tx_t **at)
+cp_audit_begin(cp_op_t *op, cp_tx_t *tx, cp_audit_tx_t **at)
 {
     cp_arena_t  *a;
 
@@ -207,11 +207,11 @@ cp_audit_begin(cp_req_t *r, cp_tx_t *tx, cp_audit_tx_t **at)
         || cp_tx_attach(tx, &cp_audit_key, *at, cp_audit_commit) != CP_OK)
     {
         cp_arena_destroy(a);
-        return cp_err_set(&r->err, "internal", "no memory");
+        return cp_err_set(&op->err, "internal", "no memory");
     }
 
     (*at)->arena = a;
-    (*at)->app = r->app;
+    (*at)->app = op->app;
 
     return CP_OK;
 }
@@ -353,14 +353,14 @@ cp_audit_mac(cp_arena_t *a, const cp_app_t *app, bool keyed,
 
 /* NULL: seq, hash and mac of a head's row agree. */
 static const char *
-cp_audit_mac_fault(cp_req_t *r, const char *tenant, const cp_rows_t *head,
+cp_audit_mac_fault(cp_op_t *op, const char *tenant, const cp_rows_t *head,
     unsigned row)
 {
     bool         keyed;
     const char  *kept, *mac;
 
     kept = cp_cell(head, row, 2)->p;
-    keyed = r->app->pepper != NULL;
+    keyed = op->app->pepper != NULL;
 
     if (kept[0] == 'x') {
         return "the chain's head was wrong when the chain was continued";
@@ -371,7 +371,7 @@ cp_audit_mac_fault(cp_req_t *r, const char *tenant, const cp_rows_t *head,
                      : "the chain's head was sealed with a pepper";
     }
 
-    mac = cp_audit_mac(r->arena, r->app, keyed, tenant,
+    mac = cp_audit_mac(op->arena, op->app, keyed, tenant,
                        cp_cell(head, row, 0)->i, cp_cell(head, row, 1)->p);
 
     return mac && strcmp(mac, kept) == 0 ? NULL
@@ -385,7 +385,7 @@ cp_audit_mac_fault(cp_req_t *r, const char *tenant, const cp_rows_t *head,
  * is a forgery, and a start without the pepper is a mistake.
  */
 cp_rc_t
-cp_audit_rekey(cp_req_t *r, cp_tx_t *tx)
+cp_audit_rekey(cp_op_t *op, cp_tx_t *tx)
 {
     cp_rc_t            rc;
     unsigned           i, n;
@@ -393,27 +393,27 @@ cp_audit_rekey(cp_req_t *r, cp_tx_t *tx)
     const char        *tenant, *mac;
     cp_audit_event_t   ev = { NULL, "rekey", "audit", "", NULL, NULL };
 
-    rc = cp_tx_query(tx, r->arena, "SELECT seq, hash, mac, tenant"
+    rc = cp_tx_query(tx, op->arena, "SELECT seq, hash, mac, tenant"
                      " FROM audit_head ORDER BY tenant", NULL, 0, &heads,
-                     &r->err);
+                     &op->err);
     if (rc != CP_OK || heads.rows == 0
         || cp_cell(&heads, 0, 3)->len != 0)
     {
         return rc;
     }
 
-    if (r->app->pepper == NULL && cp_cell(&heads, 0, 2)->p[0] == 'k') {
-        return cp_err_set(&r->err, "validation", "this database is sealed"
+    if (op->app->pepper == NULL && cp_cell(&heads, 0, 2)->p[0] == 'k') {
+        return cp_err_set(&op->err, "validation", "this database is sealed"
                           " with a pepper: pepper_file is needed");
     }
 
-    if (r->app->pepper == NULL || cp_cell(&heads, 0, 2)->p[0] != 'p') {
+    if (op->app->pepper == NULL || cp_cell(&heads, 0, 2)->p[0] != 'p') {
         return CP_OK;
     }
 
     for (i = 0, n = 0; i < heads.rows; i++) {
         tenant = cp_cell(&heads, i, 3)->p;
-        mac = cp_audit_mac(r->arena, r->app, false, tenant,
+        mac = cp_audit_mac(op->arena, op->app, false, tenant,
                            cp_cell(&heads, i, 0)->i,
                            cp_cell(&heads, i, 1)->p);
 
@@ -423,14 +423,14 @@ cp_audit_rekey(cp_req_t *r, cp_tx_t *tx)
             continue;
         }
 
-        mac = cp_audit_mac(r->arena, r->app, true, tenant,
+        mac = cp_audit_mac(op->arena, op->app, true, tenant,
                            cp_cell(&heads, i, 0)->i,
                            cp_cell(&heads, i, 1)->p);
 
-        rc = cp_tx_query(tx, r->arena, "UPDATE audit_head SET mac = $1"
+        rc = cp_tx_query(tx, op->arena, "UPDATE audit_head SET mac = $1"
                          " WHERE tenant = $2",
                          cp_args(cp_text(mac), cp_text(tenant)), NULL,
-                         &r->err);
+                         &op->err);
         if (rc != CP_OK) {
             return rc;
         }
@@ -441,12 +441,12 @@ cp_audit_rekey(cp_req_t *r, cp_tx_t *tx)
     cp_log(CP_LOG_WARN, "audit", "sealed the heads of all chains with the"
            " pepper chains:%u of:%u", n, heads.rows);
 
-    return cp_audit_append(r, tx, &ev);
+    return cp_audit_append(op, tx, &ev);
 }
 
 
 cp_rc_t
-cp_audit_verify_chain(cp_req_t *r, cp_tx_t *tx, const char *tenant,
+cp_audit_verify_chain(cp_op_t *op, cp_tx_t *tx, const char *tenant,
     cp_json_t **result)
 {
     cp_rc_t           rc;
@@ -455,17 +455,17 @@ cp_audit_verify_chain(cp_req_t *r, cp_tx_t *tx, const char *tenant,
     cp_rows_t         head, owner;
     cp_audit_walk_t   w;
 
-    a = r->arena;
+    a = op->arena;
 
     rc = cp_tx_query(tx, a, "SELECT seq, hash, mac FROM audit_head"
                      " WHERE tenant = $1", cp_args(cp_text(tenant)), &head,
-                     &r->err);
+                     &op->err);
     if (rc != CP_OK) {
         return rc;
     }
 
     rc = cp_tx_query(tx, a, "SELECT id FROM tenants WHERE id = $1",
-                     cp_args(cp_text(tenant)), &owner, &r->err);
+                     cp_args(cp_text(tenant)), &owner, &op->err);
     if (rc != CP_OK) {
         return rc;
     }
@@ -479,10 +479,10 @@ cp_audit_verify_chain(cp_req_t *r, cp_tx_t *tx, const char *tenant,
     stoa_buf_free(&w.buf);
 
     if (rc != CP_OK) {
-        return cp_err_set(&r->err, "internal", "the audit log was not read");
+        return cp_err_set(&op->err, "internal", "the audit log was not read");
     }
 
-    cp_audit_end(r, &w, tenant, &head, owner.rows > 0 || tenant[0] == '\0');
+    cp_audit_end(op, &w, tenant, &head, owner.rows > 0 || tenant[0] == '\0');
 
     *result = cp_json_object(a);
     cp_json_set(a, *result, "tenant", cp_json_string(a, tenant));
@@ -552,7 +552,7 @@ cp_audit_walk(void *ctx, const cp_val_t *row, unsigned cols)
 
 /* What the rows alone cannot tell: whether they are all there. */
 static void
-cp_audit_end(cp_req_t *r, cp_audit_walk_t *w, const char *tenant,
+cp_audit_end(cp_op_t *op, cp_audit_walk_t *w, const char *tenant,
     const cp_rows_t *head, bool expected)
 {
     if (w->broken) {
@@ -568,7 +568,7 @@ cp_audit_end(cp_req_t *r, cp_audit_walk_t *w, const char *tenant,
         return;
     }
 
-    w->why = cp_audit_mac_fault(r, tenant, head, 0);
+    w->why = cp_audit_mac_fault(op, tenant, head, 0);
 
     if (w->why) {
         w->broken = cp_cell(head, 0, 0)->i > 0 ? cp_cell(head, 0, 0)->i : 1;

@@ -15,7 +15,7 @@
 #define CP_AUDIT_H
 
 
-#include "http/cp_http.h"
+#include "op/cp_op.h"
 
 
 #define CP_AUDIT_DIFF_MAX   (256 * 1024)
@@ -31,17 +31,16 @@ typedef struct {
 } cp_audit_event_t;
 
 
-cp_rc_t cp_audit_append(cp_req_t *r, cp_tx_t *tx, const cp_audit_event_t *e)
+cp_rc_t cp_audit_append(cp_op_t *op, cp_tx_t *tx, const cp_audit_event_t *e)
     CP_MUST_CHECK;
 
 /* {tenant, ok, checked, head {seq, hash}, broken {seq, why}} */
-cp_rc_t cp_audit_verify_chain(cp_req_t *r, cp_tx_t *tx, const char *tenant,
+cp_rc_t cp_audit_verify_chain(cp_op_t *op, cp_tx_t *tx, const char *tenant,
     cp_json_t **result) CP_MUST_CHECK;
 
 /* At start: see there. */
-cp_rc_t cp_audit_rekey(cp_req_t *r, cp_tx_t *tx) CP_MUST_CHECK;
+cp_rc_t cp_audit_rekey(cp_op_t *op, cp_tx_t *tx) CP_MUST_CHECK;
 
-extern const cp_route_t  cp_audit_routes[];    /* method NULL ends          */
 
 
 #endif /* CP_AUDIT_H */

@@ -8,38 +8,35 @@
 
 #include <string.h>
 
-#include "op/cp_app.h"
 #include "auth/cp_auth.h"
 
 
 #define CP_JWS_ISSUER  "stoa-gateway"
 
 
-static cp_rc_t cp_jws_refuse(cp_req_t *r, const char *why);
+static cp_rc_t cp_jws_refuse(cp_op_t *op, const char *why);
 static bool cp_base64url(const char *s, size_t len, char *dst, size_t *n);
-static cp_json_t *cp_jws_part(cp_req_t *r, const char *s, size_t len);
+static cp_json_t *cp_jws_part(cp_op_t *op, const char *s, size_t len);
 static const char *cp_jws_kid(const cp_json_t *header);
-static cp_rc_t cp_jws_actor(cp_req_t *r, const cp_json_t *claims);
-static cp_rc_t cp_jws_active(cp_req_t *r);
-static cp_rc_t cp_jws_key(cp_req_t *r, const char *kid, const char **key,
+static cp_rc_t cp_jws_actor(cp_op_t *op, const cp_json_t *claims);
+static cp_rc_t cp_jws_active(cp_op_t *op);
+static cp_rc_t cp_jws_key(cp_op_t *op, const char *kid, const char **key,
     const char **group);
-static cp_rc_t cp_jws_times(cp_req_t *r, const cp_json_t *claims);
+static cp_rc_t cp_jws_times(cp_op_t *op, const cp_json_t *claims);
 
 
 cp_rc_t
-cp_auth_assertion(cp_req_t *r)
+cp_auth_assertion(cp_op_t *op, const char *jws)
 {
     char         sig[64];
     size_t       n, head, body;
     cp_rc_t      rc;
     uint8_t      mac[32];
     cp_json_t   *claims;
-    const char  *jws, *dot, *dot2, *key, *kid;
-
-    jws = cp_req_header(r, "X-Stoa-Identity");
+    const char  *dot, *dot2, *key, *kid;
 
     if (jws == NULL) {
-        return cp_jws_refuse(r, "only a gateway's calls are answered");
+        return cp_jws_refuse(op, "only a gateway's calls are answered");
     }
 
     dot = strchr(jws, '.');
@@ -48,19 +45,19 @@ cp_auth_assertion(cp_req_t *r)
     if (dot2 == NULL || strlen(jws) > CP_AUTH_JWS_MAX
         || strlen(dot2 + 1) != 43)
     {
-        return cp_jws_refuse(r, "the assertion is malformed");
+        return cp_jws_refuse(op, "the assertion is malformed");
     }
 
     head = (size_t) (dot - jws);
     body = (size_t) (dot2 - dot) - 1;
-    kid = cp_jws_kid(cp_jws_part(r, jws, head));
+    kid = cp_jws_kid(cp_jws_part(op, jws, head));
 
     if (kid == NULL) {
-        return cp_jws_refuse(r, "the assertion's header is not ours");
+        return cp_jws_refuse(op, "the assertion's header is not ours");
     }
 
     key = NULL;
-    rc = cp_jws_key(r, kid, &key, &r->actor.group);
+    rc = cp_jws_key(op, kid, &key, &op->actor.group);
     if (rc != CP_OK) {
         return rc;
     }
@@ -70,17 +67,17 @@ cp_auth_assertion(cp_req_t *r)
     if (!cp_base64url(dot2 + 1, 43, sig, &n) || n != 32
         || !stoa_equal_ct(sig, mac, 32))
     {
-        return cp_jws_refuse(r, "the assertion's signature is wrong");
+        return cp_jws_refuse(op, "the assertion's signature is wrong");
     }
 
-    claims = cp_jws_part(r, dot + 1, body);
+    claims = cp_jws_part(op, dot + 1, body);
 
-    rc = cp_jws_times(r, claims);
+    rc = cp_jws_times(op, claims);
     if (rc != CP_OK) {
         return rc;
     }
 
-    return cp_jws_actor(r, claims);
+    return cp_jws_actor(op, claims);
 }
 
 
@@ -104,60 +101,60 @@ cp_jws_kid(const cp_json_t *header)
 
 
 static cp_rc_t
-cp_jws_actor(cp_req_t *r, const cp_json_t *claims)
+cp_jws_actor(cp_op_t *op, const cp_json_t *claims)
 {
-    r->actor.how = CP_AUTH_ASSERTION;
-    r->actor.role = CP_ROLE_NONE;
-    r->actor.tenant = cp_json_str(claims, "tenant");
-    r->actor.application = cp_json_str(claims, "application");
-    r->actor.id = r->actor.application;
-    r->actor.name = cp_json_str(claims, "application_name");
+    op->actor.how = CP_AUTH_ASSERTION;
+    op->actor.role = CP_ROLE_NONE;
+    op->actor.tenant = cp_json_str(claims, "tenant");
+    op->actor.application = cp_json_str(claims, "application");
+    op->actor.id = op->actor.application;
+    op->actor.name = cp_json_str(claims, "application_name");
 
-    if (r->actor.tenant == NULL || r->actor.application == NULL
-        || !stoa_id_valid(r->actor.tenant, strlen(r->actor.tenant))
-        || !stoa_id_valid(r->actor.application,
-                          strlen(r->actor.application)))
+    if (op->actor.tenant == NULL || op->actor.application == NULL
+        || !stoa_id_valid(op->actor.tenant, strlen(op->actor.tenant))
+        || !stoa_id_valid(op->actor.application,
+                          strlen(op->actor.application)))
     {
-        return cp_jws_refuse(r, "the assertion names nobody");
+        return cp_jws_refuse(op, "the assertion names nobody");
     }
 
-    return cp_jws_active(r);
+    return cp_jws_active(op);
 }
 
 
 /* The gateway looked at this too, but it was up to ten minutes ago. */
 static cp_rc_t
-cp_jws_active(cp_req_t *r)
+cp_jws_active(cp_op_t *op)
 {
     cp_rc_t    rc;
     cp_tx_t   *tx;
     cp_rows_t  rows;
 
-    rc = cp_tx_begin(r->app->db, false, &tx);
+    rc = cp_tx_begin(op->app->db, false, &tx);
     if (rc != CP_OK) {
-        return cp_err_set(&r->err, "unavailable", "the database is busy");
+        return cp_err_set(&op->err, "unavailable", "the database is busy");
     }
 
-    rc = cp_tx_query(tx, r->arena, "SELECT 1 FROM applications a"
+    rc = cp_tx_query(tx, op->arena, "SELECT 1 FROM applications a"
                      " JOIN tenants t ON t.id = a.tenant"
                      " WHERE a.id = $1 AND t.id = $2 AND a.state = 'active'"
                      " AND t.state = 'active'",
-                     cp_args(cp_text(r->actor.application),
-                             cp_text(r->actor.tenant)), &rows, &r->err);
+                     cp_args(cp_text(op->actor.application),
+                             cp_text(op->actor.tenant)), &rows, &op->err);
     cp_tx_rollback(tx);
 
     return rc == CP_OK && rows.rows == 0
-           ? cp_jws_refuse(r, "the assertion's application is not active")
+           ? cp_jws_refuse(op, "the assertion's application is not active")
            : rc;
 }
 
 
 static cp_rc_t
-cp_jws_refuse(cp_req_t *r, const char *why)
+cp_jws_refuse(cp_op_t *op, const char *why)
 {
-    memset(&r->actor, 0, sizeof(cp_actor_t));
+    memset(&op->actor, 0, sizeof(cp_actor_t));
 
-    return cp_err_set(&r->err, "unauthorized", "%s", why);
+    return cp_err_set(&op->err, "unauthorized", "%s", why);
 }
 
 
@@ -194,20 +191,20 @@ cp_base64url(const char *s, size_t len, char *dst, size_t *n)
 
 /* NULL: no JSON object. */
 static cp_json_t *
-cp_jws_part(cp_req_t *r, const char *s, size_t len)
+cp_jws_part(cp_op_t *op, const char *s, size_t len)
 {
     char       *text;
     size_t      n;
     cp_err_t    quiet;
     cp_json_t  *v;
 
-    text = cp_arena_alloc(r->arena, len + 1);
+    text = cp_arena_alloc(op->arena, len + 1);
 
     memset(&quiet, 0, sizeof(quiet));
-    quiet.arena = r->arena;
+    quiet.arena = op->arena;
 
     if (text == NULL || !cp_base64url(s, len, text, &n)
-        || cp_json_parse(r->arena, text, n, &v, &quiet) != CP_OK
+        || cp_json_parse(op->arena, text, n, &v, &quiet) != CP_OK
         || v->type != CP_JSON_OBJECT)
     {
         return NULL;
@@ -219,21 +216,21 @@ cp_jws_part(cp_req_t *r, const char *s, size_t len)
 
 /* The key is the 64 hex digits themselves, on both sides. */
 static cp_rc_t
-cp_jws_key(cp_req_t *r, const char *kid, const char **key,
+cp_jws_key(cp_op_t *op, const char *kid, const char **key,
     const char **group)
 {
     cp_rc_t    rc;
     cp_tx_t   *tx;
     cp_rows_t  rows;
 
-    rc = cp_tx_begin(r->app->db, false, &tx);
+    rc = cp_tx_begin(op->app->db, false, &tx);
     if (rc != CP_OK) {
-        return cp_err_set(&r->err, "unavailable", "the database is busy");
+        return cp_err_set(&op->err, "unavailable", "the database is busy");
     }
 
-    rc = cp_tx_query(tx, r->arena, "SELECT assertion_key, \"group\""
+    rc = cp_tx_query(tx, op->arena, "SELECT assertion_key, \"group\""
                      " FROM gateways WHERE id = $1", cp_args(cp_text(kid)),
-                     &rows, &r->err);
+                     &rows, &op->err);
     cp_tx_rollback(tx);
 
     if (rc != CP_OK) {
@@ -241,7 +238,7 @@ cp_jws_key(cp_req_t *r, const char *kid, const char **key,
     }
 
     if (rows.rows == 0) {
-        return cp_jws_refuse(r, "the assertion is of no gateway");
+        return cp_jws_refuse(op, "the assertion is of no gateway");
     }
 
     *key = cp_cell(&rows, 0, 0)->p;
@@ -252,7 +249,7 @@ cp_jws_key(cp_req_t *r, const char *kid, const char **key,
 
 
 static cp_rc_t
-cp_jws_times(cp_req_t *r, const cp_json_t *claims)
+cp_jws_times(cp_op_t *op, const cp_json_t *claims)
 {
     int64_t      now, iat, exp;
     const char  *iss;
@@ -260,7 +257,7 @@ cp_jws_times(cp_req_t *r, const cp_json_t *claims)
     iss = cp_json_str(claims, "iss");
 
     if (iss == NULL || strcmp(iss, CP_JWS_ISSUER) != 0) {
-        return cp_jws_refuse(r, "the assertion's issuer is not a gateway");
+        return cp_jws_refuse(op, "the assertion's issuer is not a gateway");
     }
 
     now = cp_time_ms() / 1000;
@@ -268,11 +265,11 @@ cp_jws_times(cp_req_t *r, const cp_json_t *claims)
     exp = cp_json_num(claims, "exp", 0);
 
     if (iat <= 0 || exp <= iat || exp - iat > CP_AUTH_LIFE_MAX_S) {
-        return cp_jws_refuse(r, "the assertion's times make no sense");
+        return cp_jws_refuse(op, "the assertion's times make no sense");
     }
 
     if (iat > now + CP_AUTH_SKEW_S || exp + CP_AUTH_SKEW_S <= now) {
-        return cp_jws_refuse(r, "the assertion is not valid now");
+        return cp_jws_refuse(op, "the assertion is not valid now");
     }
 
     return CP_OK;

@@ -4,7 +4,6 @@
 
 #include <string.h>
 
-#include "op/cp_app.h"
 #include "auth/cp_auth.h"
 
 
@@ -116,21 +115,21 @@ cp_role_find(const char *name)
 
 /* A permission that is not in the table is nobody's. */
 cp_rc_t
-cp_auth_may(cp_req_t *r, const char *permission)
+cp_auth_may(cp_op_t *op, const char *permission)
 {
     const cp_permission_t  *p;
 
-    if (cp_actor_is_system(&r->actor)) {
+    if (cp_actor_is_system(&op->actor)) {
         return CP_OK;
     }
 
     p = permission ? cp_permission_find(permission) : NULL;
 
-    if (p == NULL || r->actor.how != CP_AUTH_ADMIN
-        || r->actor.role < p->role
-        || (p->scope == CP_SCOPE_PLATFORM && r->actor.tenant))
+    if (p == NULL || op->actor.how != CP_AUTH_ADMIN
+        || op->actor.role < p->role
+        || (p->scope == CP_SCOPE_PLATFORM && op->actor.tenant))
     {
-        return cp_err_set(&r->err, "forbidden", "this needs %s",
+        return cp_err_set(&op->err, "forbidden", "this needs %s",
                           permission ? permission : "another credential");
     }
 
@@ -147,111 +146,4 @@ cp_auth_sees(const cp_actor_t *actor, const char *tenant)
 
     return actor->tenant == NULL
            || (tenant && strcmp(actor->tenant, tenant) == 0);
-}
-
-
-static cp_json_t *
-cp_auth_permissions(cp_arena_t *a, cp_role_e role, bool tenant)
-{
-    unsigned                i;
-    cp_json_t              *list;
-    const cp_permission_t  *p;
-
-    list = cp_json_array(a);
-
-    for (i = 0; (p = cp_permission_at(i)) != NULL; i++) {
-        if (role >= p->role && !(tenant && p->scope == CP_SCOPE_PLATFORM)) {
-            cp_json_push(list, cp_json_string(a, p->name));
-        }
-    }
-
-    return list;
-}
-
-
-cp_rc_t
-cp_auth_whoami(cp_req_t *r)
-{
-    cp_rc_t      rc;
-    cp_tx_t     *tx;
-    cp_json_t   *out;
-    cp_rows_t    rows;
-    cp_arena_t  *a;
-
-    a = r->arena;
-    out = cp_json_object(a);
-
-    cp_json_set(a, out, "id", cp_json_string(a, r->actor.id));
-    cp_json_set(a, out, "name", cp_json_string(a, r->actor.name));
-    cp_json_set(a, out, "role",
-                cp_json_string(a, cp_role_name(r->actor.role)));
-
-    if (r->actor.tenant) {
-        rc = cp_tx_begin(r->app->db, false, &tx);
-        if (rc != CP_OK) {
-            return cp_err_set(&r->err, "unavailable", "the database is busy");
-        }
-
-        rc = cp_tx_query(tx, a, "SELECT name FROM tenants WHERE id = $1",
-                         cp_args(cp_text(r->actor.tenant)), &rows, &r->err);
-        cp_tx_rollback(tx);
-
-        if (rc != CP_OK) {
-            return rc;
-        }
-
-        if (rows.rows) {
-            cp_json_set(a, out, "tenant",
-                        cp_json_string(a, cp_cell(&rows, 0, 0)->p));
-        }
-    }
-
-    cp_json_set(a, out, "permissions",
-                cp_auth_permissions(a, r->actor.role,
-                                    r->actor.tenant != NULL));
-
-    return cp_req_answer(r, 200, out);
-}
-
-
-cp_rc_t
-cp_auth_roles(cp_req_t *r)
-{
-    unsigned                i;
-    cp_json_t              *out, *list, *row;
-    cp_arena_t             *a;
-    const cp_permission_t  *p;
-
-    a = r->arena;
-    out = cp_json_object(a);
-    list = cp_json_array(a);
-
-    for (i = CP_ROLE_PLATFORM_ADMIN; i > CP_ROLE_NONE; i--) {
-        row = cp_json_object(a);
-        cp_json_set(a, row, "role",
-                    cp_json_string(a, cp_role_name((cp_role_e) i)));
-        cp_json_set(a, row, "permissions",
-                    cp_auth_permissions(a, (cp_role_e) i,
-                                        i == CP_ROLE_TENANT_ADMIN));
-        cp_json_push(list, row);
-    }
-
-    cp_json_set(a, out, "roles", list);
-    list = cp_json_array(a);
-
-    for (i = 0; (p = cp_permission_at(i)) != NULL; i++) {
-        row = cp_json_object(a);
-        cp_json_set(a, row, "name", cp_json_string(a, p->name));
-        cp_json_set(a, row, "least_role",
-                    cp_json_string(a, cp_role_name(p->role)));
-        cp_json_set(a, row, "scope",
-                    cp_json_string(a, p->scope == CP_SCOPE_TENANT
-                                      ? "tenant" : "platform"));
-        cp_json_set(a, row, "description", cp_json_string(a, p->doc));
-        cp_json_push(list, row);
-    }
-
-    cp_json_set(a, out, "permissions", list);
-
-    return cp_req_answer(r, 200, out);
 }

@@ -448,13 +448,13 @@ cp_discover_resume(cp_req_t *r)
 
     ask = r->ctx;
 
-    if (cp_tx_begin(r->app->db, false, &tx) != CP_OK) {
-        return cp_err_set(&r->err, "unavailable", "the database is busy");
+    if (cp_tx_begin(r->op.app->db, false, &tx) != CP_OK) {
+        return cp_err_set(&r->op.err, "unavailable", "the database is busy");
     }
 
-    rc = cp_tx_query(tx, r->arena,
+    rc = cp_tx_query(tx, r->op.arena,
                      "SELECT discovery, state FROM apis WHERE id = $1",
-                     cp_args(cp_text(ask->api)), &rows, &r->err);
+                     cp_args(cp_text(ask->api)), &rows, &r->op.err);
     cp_tx_rollback(tx);
 
     if (rc != CP_OK) {
@@ -462,23 +462,23 @@ cp_discover_resume(cp_req_t *r)
     }
 
     if (rows.rows == 0) {
-        return cp_err_set(&r->err, "not_found", "the api is gone");
+        return cp_err_set(&r->op.err, "not_found", "the api is gone");
     }
 
-    d = cp_discovery_parse(r->arena, &rows.v[0]);
+    d = cp_discovery_parse(r->op.arena, &rows.v[0]);
     at = (d != NULL) ? cp_json_str(d, "at") : NULL;
     done = (at != NULL && strcmp(at, ask->at) > 0);
 
     if (!done && cp_time_mono_ms() < ask->deadline
-        && !atomic_load(&r->app->stopping))
+        && !atomic_load(&r->op.app->stopping))
     {
         return cp_req_park(r, ask->deadline, cp_discover_resume);
     }
 
     if (d == NULL) {
-        d = cp_json_object(r->arena);
-        cp_json_set(r->arena, d, "state",
-                    cp_json_string(r->arena, "pending"));
+        d = cp_json_object(r->op.arena);
+        cp_json_set(r->op.arena, d, "state",
+                    cp_json_string(r->op.arena, "pending"));
     }
 
     return cp_req_answer(r, done ? 200 : 202, d);
@@ -492,15 +492,15 @@ cp_discover_find(cp_req_t *r, cp_json_t **api)
     cp_tx_t     *tx;
     const char  *tenant;
 
-    if (cp_tx_begin(r->app->db, false, &tx) != CP_OK) {
-        return cp_err_set(&r->err, "unavailable", "the database is busy");
+    if (cp_tx_begin(r->op.app->db, false, &tx) != CP_OK) {
+        return cp_err_set(&r->op.err, "unavailable", "the database is busy");
     }
 
-    rc = cp_auth_tenant(r, tx, r->param[0], &tenant);
+    rc = cp_ref_tenant(&r->op, tx, r->param[0], &tenant);
 
     if (rc == CP_OK) {
-        rc = cp_resource_get(tx, r->arena, &cp_res_api, tenant, r->param[1],
-                             api, &r->err);
+        rc = cp_resource_get(tx, r->op.arena, &cp_res_api, tenant, r->param[1],
+                             api, &r->op.err);
     }
 
     cp_tx_rollback(tx);
@@ -525,23 +525,23 @@ cp_discover_post(cp_req_t *r)
     if (strcmp(cp_json_str(api, "kind"), "mcp") != 0
         || strcmp(cp_json_str(api, "state"), "retired") == 0)
     {
-        return cp_err_set(&r->err, "conflict",
+        return cp_err_set(&r->op.err, "conflict",
                           "only an mcp api that is not retired has tools");
     }
 
-    ask = cp_arena_alloc(r->arena, sizeof(cp_discover_ask_t));
+    ask = cp_arena_alloc(r->op.arena, sizeof(cp_discover_ask_t));
 
     if (ask == NULL) {
-        return cp_err_set(&r->err, "internal", "out of memory");
+        return cp_err_set(&r->op.err, "internal", "out of memory");
     }
 
     ask->api = cp_json_str(api, "id");
-    ask->at = cp_time_format(r->arena, cp_time_ms());
+    ask->at = cp_time_format(r->op.arena, cp_time_ms());
     ask->deadline = cp_time_mono_ms() + CP_DISCOVERY_WAIT_MS;
     r->ctx = ask;
 
-    if (cp_queue_start(r->app) != CP_OK || !cp_queue_push(ask->api, true)) {
-        return cp_err_set(&r->err, "unavailable",
+    if (cp_queue_start(r->op.app) != CP_OK || !cp_queue_push(ask->api, true)) {
+        return cp_err_set(&r->op.err, "unavailable",
                           "too many apis are waiting to be read");
     }
 

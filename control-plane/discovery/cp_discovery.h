@@ -17,7 +17,7 @@
 #define CP_DISCOVERY_H
 
 
-#include "op/cp_app.h"
+#include "http/cp_http.h"
 #include "base/cp_json.h"
 
 
@@ -108,8 +108,6 @@ char *cp_discovery_digest(cp_arena_t *a, const char *upstream);
 
 /* cp_discovery_job() of cp_jobs.h queues what is due, cp_discovery_stop() ends
  * the threads. */
-
-extern const cp_route_t  cp_discovery_routes[];   /* method NULL ends       */
 
 
 #endif /* CP_DISCOVERY_H */

@@ -13,7 +13,7 @@
 
 
 typedef struct {
-    cp_req_t             req;      /* the system's own                      */
+    cp_op_t              op;       /* the system's own                      */
     cp_tx_t             *tx;
     cp_arena_t          *arena;
     const char          *api;      /* id                                    */
@@ -57,7 +57,7 @@ static cp_rc_t
 cp_store_query(cp_storing_t *s, const char *sql, const cp_val_t *args,
     unsigned nargs, cp_rows_t *rows)
 {
-    return cp_tx_query(s->tx, s->arena, sql, args, nargs, rows, &s->req.err);
+    return cp_tx_query(s->tx, s->arena, sql, args, nargs, rows, &s->op.err);
 }
 
 
@@ -124,8 +124,9 @@ cp_store_find(const cp_json_t *items, const char *key, const char *name)
 static cp_rc_t
 cp_store_remove_tools(cp_storing_t *s)
 {
-    cp_rc_t   rc;
-    unsigned  i;
+    cp_rc_t     rc;
+    unsigned    i;
+    cp_write_t  w = cp_write_of(&s->op, s->tx, &cp_res_tool);
 
     for (i = 0; i < s->tools.rows; i++) {
 
@@ -135,8 +136,9 @@ cp_store_remove_tools(cp_storing_t *s)
             continue;
         }
 
-        rc = cp_resource_delete(&s->req, s->tx, &cp_res_tool,
-                                cp_cell(&s->tools, i, 0)->p, NULL);
+        w.id = cp_cell(&s->tools, i, 0)->p;
+
+        rc = cp_entry_delete(&w);
         if (rc != CP_OK) {
             return rc;
         }
@@ -189,12 +191,13 @@ cp_store_tool_tree(cp_storing_t *s, const cp_json_t *tool, const char *digest)
 static cp_rc_t
 cp_store_tool(cp_storing_t *s, const cp_json_t *tool)
 {
-    bool         changed;
     char        *text;
     size_t       len;
     uint8_t      sum[32];
     unsigned     i;
-    cp_json_t   *v, *out;
+    cp_json_t   *v;
+    cp_entry_t   e;
+    cp_write_t   w = cp_write_of(&s->op, s->tx, &cp_res_tool);
     const char  *digest, *name;
 
     text = cp_json_text(s->arena, tool, &len);
@@ -225,12 +228,11 @@ cp_store_tool(cp_storing_t *s, const cp_json_t *tool)
         return CP_ERROR;
     }
 
-    return (i < s->tools.rows)
-               ? cp_resource_update(&s->req, s->tx, &cp_res_tool,
-                                    cp_cell(&s->tools, i, 0)->p, v, false,
-                                    NULL, -1, &out, &changed)
-               : cp_resource_create(&s->req, s->tx, &cp_res_tool, s->api, v,
-                                    -1, &out);
+    w.in = v;
+    w.id = (i < s->tools.rows) ? cp_cell(&s->tools, i, 0)->p : s->api;
+
+    return (i < s->tools.rows) ? cp_entry_update(&w, &e)
+                               : cp_entry_create(&w, &e);
 }
 
 
@@ -433,9 +435,10 @@ cp_store_api_tree(cp_storing_t *s, const cp_json_t *api, cp_json_t *d)
 static cp_rc_t
 cp_store_api(cp_storing_t *s, const char *upstream)
 {
-    bool         changed;
     cp_rc_t      rc;
-    cp_json_t   *d, *api, *in, *out;
+    cp_json_t   *d, *api;
+    cp_entry_t   e;
+    cp_write_t   w = cp_write_of(&s->op, s->tx, &cp_res_api);
     const char  *text;
 
     d = cp_store_discovery(s, upstream);
@@ -449,16 +452,15 @@ cp_store_api(cp_storing_t *s, const char *upstream)
                           cp_store_without_volatile(s->arena, s->before)))
     {
         rc = cp_resource_get(s->tx, s->arena, &cp_res_api, s->tenant, s->api,
-                             &api, &s->req.err);
+                             &api, &s->op.err);
         if (rc != CP_OK) {
             return rc;
         }
 
-        in = cp_store_api_tree(s, api, d);
+        w.id = s->api;
+        w.in = cp_store_api_tree(s, api, d);
 
-        return (in == NULL) ? CP_ERROR
-                   : cp_resource_update(&s->req, s->tx, &cp_res_api, s->api,
-                                        in, false, NULL, -1, &out, &changed);
+        return (w.in == NULL) ? CP_ERROR : cp_entry_update(&w, &e);
     }
 
     text = cp_json_text(s->arena, d, NULL);
@@ -479,7 +481,7 @@ cp_store_all(cp_storing_t *s, const char *upstream)
     cp_rc_t  rc;
 
     /* first, so that another replica's reading is either before or after */
-    rc = cp_feed_lock(s->tx, s->arena, &s->req.err);
+    rc = cp_feed_lock(s->tx, s->arena, &s->op.err);
 
     if (rc == CP_OK) {
         rc = cp_store_begin(s, upstream, &stale);
@@ -505,7 +507,7 @@ cp_store_all(cp_storing_t *s, const char *upstream)
         rc = cp_store_api(s, upstream);
     }
 
-    return (rc == CP_OK) ? cp_resource_flush(&s->req, s->tx) : rc;
+    return (rc == CP_OK) ? cp_resource_flush(&s->op, s->tx) : rc;
 }
 
 
@@ -519,8 +521,8 @@ cp_discovery_store(cp_app_t *app, cp_arena_t *a, const char *api,
 
     for (i = 0; i < CP_HTTP_RETRIES; i++) {
         memset(&s, 0, sizeof(s));
-        cp_req_system(&s.req, app, a, "discovery");
-        cp_resource_defer(&s.req);
+        cp_op_system(&s.op, app, a, "discovery");
+        cp_resource_defer(&s.op);
         s.arena = a;
         s.api = api;
         s.found = found;
@@ -545,10 +547,10 @@ cp_discovery_store(cp_app_t *app, cp_arena_t *a, const char *api,
 
     if (rc != CP_OK) {
         cp_log(CP_LOG_ERROR, "discovery", "cannot store api:%s code:%s %s%s%s",
-               api, s.req.err.code != NULL ? s.req.err.code : "-",
-               s.req.err.detail != NULL ? s.req.err.detail : "",
-               s.req.err.n > 0 ? " " : "",
-               s.req.err.n > 0 ? s.req.err.faults[0].message : "");
+               api, s.op.err.code != NULL ? s.op.err.code : "-",
+               s.op.err.detail != NULL ? s.op.err.detail : "",
+               s.op.err.n > 0 ? " " : "",
+               s.op.err.n > 0 ? s.op.err.faults[0].message : "");
     }
 
     return rc;

@@ -15,7 +15,7 @@
 #define CP_FEED_H
 
 
-#include "resource/cp_resource.h"
+#include "op/cp_op.h"
 
 
 #define CP_FEED_EPOCH_LEN      16
@@ -47,6 +47,13 @@ cp_rc_t cp_feed_lock(cp_tx_t *tx, cp_arena_t *a, cp_err_t *err) CP_MUST_CHECK;
 
 cp_rc_t cp_feed_head(cp_tx_t *tx, cp_arena_t *a, cp_feed_head_t *head,
     cp_err_t *err) CP_MUST_CHECK;
+
+/* One row rewritten with the next revision; body NULL
+ * is a tombstone.  groups: NULL or ",id,id,".  A row whose body and groups
+ * did not change keeps its revision. */
+cp_rc_t cp_feed_put(cp_tx_t *tx, cp_arena_t *a, const char *key,
+    const char *kind, const char *body, const char *groups, cp_err_t *err)
+    CP_MUST_CHECK;
 
 /* Gives the database its epoch if it has none yet. */
 cp_rc_t cp_feed_init(cp_db_t *db, cp_arena_t *a, cp_err_t *err) CP_MUST_CHECK;
@@ -120,14 +127,6 @@ extern const cp_report_field_t  cp_usage_row_fields[];
 
 /* A text member, "" when it is absent. */
 const char *cp_report_text(const cp_json_t *obj, const char *name);
-
-
-cp_rc_t cp_feed_get(cp_req_t *r);             /* GET  /gateway/v1/feed      */
-cp_rc_t cp_gateway_status(cp_req_t *r);       /* POST /gateway/v1/status    */
-cp_rc_t cp_usage_post(cp_req_t *r);           /* POST /gateway/v1/usage     */
-cp_rc_t cp_usage_get(cp_req_t *r);            /* GET  /v1/tenants/../usage  */
-
-extern const cp_route_t  cp_feed_routes[];    /* method NULL ends           */
 
 
 #endif /* CP_FEED_H */

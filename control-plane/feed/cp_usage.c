@@ -1,5 +1,5 @@
 /*
- * POST /gateway/v1/usage: a batch of counts, added once.
+ * A batch of counts, added once.
  *
  * A gateway numbers the batches of a counter file and sends them in order; it
  * may merge batches that wait, so numbers may be skipped but only grow.  What
@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "op/cp_app.h"
 #include "base/cp_metrics.h"
 #include "feed/cp_usage.h"
 
@@ -22,14 +21,14 @@
 #define CP_USAGE_ARGS   (CP_USAGE_KEYS + CP_USAGE_COUNTS + CP_USAGE_BUCKETS)
 
 
-static cp_rc_t cp_usage_rows(cp_req_t *r, const cp_json_t *in,
+static cp_rc_t cp_usage_rows(cp_op_t *op, const cp_json_t *in,
     const cp_json_t ***rows, unsigned *n);
-static cp_rc_t cp_usage_latency(cp_req_t *r, const cp_json_t *row,
+static cp_rc_t cp_usage_latency(cp_op_t *op, const cp_json_t *row,
     const char *at);
 static int cp_usage_compare(const void *one, const void *two);
-static cp_rc_t cp_usage_take(cp_req_t *r, cp_tx_t *tx, const cp_json_t *in,
+static cp_rc_t cp_usage_take(cp_op_t *op, cp_tx_t *tx, const cp_json_t *in,
     bool *taken);
-static cp_rc_t cp_usage_add(cp_req_t *r, cp_tx_t *tx, const cp_json_t *row,
+static cp_rc_t cp_usage_add(cp_op_t *op, cp_tx_t *tx, const cp_json_t *row,
     int64_t start_ms);
 
 
@@ -70,23 +69,16 @@ static const char  cp_usage_sql[] =
 
 
 cp_rc_t
-cp_usage_post(cp_req_t *r)
+cp_usage_batch(cp_op_t *op, const cp_json_t *in, bool *taken)
 {
-    bool              taken;
     cp_rc_t           rc;
     int64_t           start;
     cp_tx_t          *tx;
     unsigned          i, n;
-    cp_json_t        *in, *out;
     const cp_json_t **rows;
 
-    rc = cp_req_json(r, &in);
-    if (rc != CP_OK) {
-        return rc;
-    }
-
     n = 0;
-    rc = cp_usage_rows(r, in, &rows, &n);
+    rc = cp_usage_rows(op, in, &rows, &n);
     if (rc != CP_OK) {
         return rc;
     }
@@ -97,14 +89,14 @@ cp_usage_post(cp_req_t *r)
     start = start < cp_time_ms() ? start : cp_time_ms();
     start -= start % CP_USAGE_MINUTE_MS;
 
-    if (cp_tx_begin(r->app->db, true, &tx) != CP_OK) {
-        return cp_err_set(&r->err, "unavailable", "the database is busy");
+    if (cp_tx_begin(op->app->db, true, &tx) != CP_OK) {
+        return cp_err_set(&op->err, "unavailable", "the database is busy");
     }
 
-    rc = cp_usage_take(r, tx, in, &taken);
+    rc = cp_usage_take(op, tx, in, taken);
 
-    for (i = 0; i < n && rc == CP_OK && taken; i++) {
-        rc = cp_usage_add(r, tx, rows[i], start);
+    for (i = 0; i < n && rc == CP_OK && *taken; i++) {
+        rc = cp_usage_add(op, tx, rows[i], start);
     }
 
     if (rc != CP_OK) {
@@ -115,26 +107,23 @@ cp_usage_post(cp_req_t *r)
     rc = cp_tx_commit(tx);
     if (rc != CP_OK) {
         return rc == CP_CONFLICT ? rc
-               : cp_err_set(&r->err, "unavailable", "commit failed");
+               : cp_err_set(&op->err, "unavailable", "commit failed");
     }
 
     cp_metric_add(cp_metric(CP_METRIC_COUNTER,
                             "stoa_control_usage_batches_total",
-                            taken ? "result=\"applied\""
-                                  : "result=\"repeated\"",
+                            *taken ? "result=\"applied\""
+                                   : "result=\"repeated\"",
                             "Batches of usage that gateways sent."), 1);
 
-    out = cp_json_object(r->arena);
-    cp_json_set(r->arena, out, "applied", cp_json_bool(r->arena, taken));
-
-    return cp_req_answer(r, 200, out);
+    return CP_OK;
 }
 
 
 /* Rows in one order everywhere, so that two batches never wait for each other
  * in a circle. */
 static cp_rc_t
-cp_usage_rows(cp_req_t *r, const cp_json_t *in, const cp_json_t ***rows,
+cp_usage_rows(cp_op_t *op, const cp_json_t *in, const cp_json_t ***rows,
     unsigned *n)
 {
     char               at[32];
@@ -142,32 +131,32 @@ cp_usage_rows(cp_req_t *r, const cp_json_t *in, const cp_json_t ***rows,
     unsigned           i;
     const cp_json_t   *list, *row;
 
-    rc = cp_report_check(in, cp_usage_fields, "", &r->err);
+    rc = cp_report_check(in, cp_usage_fields, "", &op->err);
     if (rc != CP_OK) {
         return rc;
     }
 
     if (cp_json_num(in, "batch", 0) == 0) {
-        return cp_err_field(&r->err, -1, 0, "batch", "must be at least 1");
+        return cp_err_field(&op->err, -1, 0, "batch", "must be at least 1");
     }
 
     list = cp_json_get(in, "rows");
     *n = list->n;
-    *rows = cp_arena_alloc(r->arena, (list->n + 1) * sizeof(cp_json_t *));
+    *rows = cp_arena_alloc(op->arena, (list->n + 1) * sizeof(cp_json_t *));
 
     if (*rows == NULL) {
-        return cp_err_set(&r->err, "internal", "out of memory");
+        return cp_err_set(&op->err, "internal", "out of memory");
     }
 
     for (row = list->first, i = 0; row; row = row->next, i++) {
         snprintf(at, sizeof(at), "rows[%u].", i);
 
-        rc = cp_report_check(row, cp_usage_row_fields, at, &r->err);
+        rc = cp_report_check(row, cp_usage_row_fields, at, &op->err);
         if (rc != CP_OK) {
             return rc;
         }
 
-        rc = cp_usage_latency(r, row, at);
+        rc = cp_usage_latency(op, row, at);
         if (rc != CP_OK) {
             return rc;
         }
@@ -182,7 +171,7 @@ cp_usage_rows(cp_req_t *r, const cp_json_t *in, const cp_json_t ***rows,
 
 
 static cp_rc_t
-cp_usage_latency(cp_req_t *r, const cp_json_t *row, const char *at)
+cp_usage_latency(cp_op_t *op, const cp_json_t *row, const char *at)
 {
     char              name[64];
     const cp_json_t  *list, *v;
@@ -200,7 +189,7 @@ cp_usage_latency(cp_req_t *r, const cp_json_t *row, const char *at)
 
     if (v || list->n != CP_USAGE_BUCKETS) {
         snprintf(name, sizeof(name), "%slatency_us", at);
-        return cp_err_field(&r->err, -1, list->line, name,
+        return cp_err_field(&op->err, -1, list->line, name,
                             "must be %d counts", CP_USAGE_BUCKETS);
     }
 
@@ -230,12 +219,12 @@ cp_usage_compare(const void *one, const void *two)
 
 
 static cp_rc_t
-cp_usage_take(cp_req_t *r, cp_tx_t *tx, const cp_json_t *in, bool *taken)
+cp_usage_take(cp_op_t *op, cp_tx_t *tx, const cp_json_t *in, bool *taken)
 {
     cp_rc_t    rc;
     cp_rows_t  rows;
 
-    rc = cp_tx_query(tx, r->arena,
+    rc = cp_tx_query(tx, op->arena,
                      "INSERT INTO usage_batch (gateway, file, batch, taken_ms)"
                      " VALUES ($1, $2, $3, $4)"
                      " ON CONFLICT (gateway, file) DO UPDATE"
@@ -243,11 +232,11 @@ cp_usage_take(cp_req_t *r, cp_tx_t *tx, const cp_json_t *in, bool *taken)
                      " taken_ms = excluded.taken_ms"
                      " WHERE usage_batch.batch < excluded.batch"
                      " RETURNING batch",
-                     cp_args(cp_text(r->actor.id),
+                     cp_args(cp_text(op->actor.id),
                              cp_text(cp_json_str(in, "file")),
                              cp_int(cp_json_num(in, "batch", 0)),
                              cp_int(cp_time_ms())),
-                     &rows, &r->err);
+                     &rows, &op->err);
 
     *taken = rc == CP_OK && rows.rows == 1;
 
@@ -256,7 +245,7 @@ cp_usage_take(cp_req_t *r, cp_tx_t *tx, const cp_json_t *in, bool *taken)
 
 
 static cp_rc_t
-cp_usage_add(cp_req_t *r, cp_tx_t *tx, const cp_json_t *row, int64_t start_ms)
+cp_usage_add(cp_op_t *op, cp_tx_t *tx, const cp_json_t *row, int64_t start_ms)
 {
     unsigned                  n, i;
     cp_val_t                  args[CP_USAGE_ARGS];
@@ -280,5 +269,6 @@ cp_usage_add(cp_req_t *r, cp_tx_t *tx, const cp_json_t *row, int64_t start_ms)
         v = v ? v->next : NULL;
     }
 
-    return cp_tx_query(tx, r->arena, cp_usage_sql, args, n, NULL, &r->err);
+    return cp_tx_query(tx, op->arena, cp_usage_sql, args, n, NULL,
+                       &op->err);
 }

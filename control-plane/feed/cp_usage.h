@@ -55,6 +55,19 @@ typedef struct {
 } cp_usage_ask_t;
 
 
+/* The members of `by`; name NULL ends. */
+typedef struct {
+    const char  *name;
+    unsigned     bit;
+} cp_usage_name_t;
+
+extern const cp_usage_name_t  cp_usage_bys[];
+
+
+/* What a gateway sends.  *taken: it was not taken before. */
+cp_rc_t cp_usage_batch(cp_op_t *op, const cp_json_t *in, bool *taken)
+    CP_MUST_CHECK;
+
 /*
  * An array of {start, application {id, name}, ..., refused, requests, c2xx,
  * ..., bytes_in, bytes_out, p50_us, p95_us, p99_us}.  CP_DECLINED when it

@@ -1,13 +1,10 @@
 /*
- * GET /v1/tenants/{tenant}/usage, and the merging of old counts.
+ * Adding up what was counted, and the merging of old counts.
  */
 
 #include <inttypes.h>
 #include <string.h>
 
-#include "auth/cp_auth.h"
-#include "op/cp_app.h"
-#include "http/cp_query.h"
 #include "feed/cp_usage.h"
 
 
@@ -16,42 +13,19 @@
 #define CP_USAGE_HIST_AT   (CP_USAGE_COUNTS_AT + 6)
 
 
-typedef struct {
-    const char  *name;
-    unsigned     bit;
-} cp_usage_name_t;
-
-
-static cp_rc_t cp_usage_parse(cp_req_t *r, cp_usage_ask_t *ask);
-static cp_rc_t cp_usage_time(cp_req_t *r, const char *name, int64_t *ms);
-static cp_rc_t cp_usage_by(cp_req_t *r, unsigned *by);
 static cp_rc_t cp_usage_look(cp_db_t *db, cp_arena_t *a, int64_t now,
     int64_t *hour, bool *old, cp_err_t *err);
-static cp_rc_t cp_usage_answer(cp_req_t *r, const cp_usage_ask_t *ask,
-    cp_json_t *items);
 static cp_json_t *cp_usage_item(cp_arena_t *a, const cp_usage_ask_t *ask,
     const cp_val_t *row);
 
 
-static const cp_usage_name_t  cp_usage_bys[] = {
+const cp_usage_name_t  cp_usage_bys[] = {
     { "application",  CP_USAGE_BY_APPLICATION },
     { "subscription", CP_USAGE_BY_SUBSCRIPTION },
     { "api",          CP_USAGE_BY_API },
     { "operation",    CP_USAGE_BY_OPERATION },
     { "refused",      CP_USAGE_BY_REFUSED },
     { NULL, 0 }
-};
-
-/* Values in ms; they fit what `bit` can hold. */
-static const cp_usage_name_t  cp_usage_steps[] = {
-    { "minute", CP_USAGE_MINUTE_MS },
-    { "hour",   CP_USAGE_HOUR_MS },
-    { "day",    CP_USAGE_DAY_MS },
-    { NULL, 0 }
-};
-
-static const char *const  cp_usage_names[] = {
-    "from", "to", "step", "by", NULL
 };
 
 static const char *const  cp_usage_counts[] = {
@@ -112,155 +86,6 @@ static const char  cp_usage_merge_sql[] =
     " WHERE start_ms > $1 AND start_ms < $2"
     " GROUP BY tenant, application, subscription, api, operation, refused"
     CP_USAGE_ON_CONFLICT;
-
-
-cp_rc_t
-cp_usage_get(cp_req_t *r)
-{
-    cp_rc_t          rc;
-    cp_tx_t         *tx;
-    cp_json_t       *items;
-    cp_usage_ask_t   ask;
-
-    memset(&ask, 0, sizeof(ask));
-
-    rc = cp_usage_parse(r, &ask);
-    if (rc != CP_OK) {
-        return rc;
-    }
-
-    if (cp_tx_begin(r->app->db, false, &tx) != CP_OK) {
-        return cp_err_set(&r->err, "unavailable", "the database is busy");
-    }
-
-    rc = cp_auth_tenant(r, tx, r->param[0], &ask.tenant);
-
-    if (rc == CP_OK) {
-        rc = cp_usage_sum(tx, r->arena, &ask, &items, &r->err);
-    }
-
-    cp_tx_rollback(tx);
-
-    return rc == CP_OK ? cp_usage_answer(r, &ask, items) : rc;
-}
-
-
-static cp_rc_t
-cp_usage_parse(cp_req_t *r, cp_usage_ask_t *ask)
-{
-    cp_rc_t                 rc;
-    const char             *step;
-    const cp_usage_name_t  *n;
-
-    rc = cp_query_known(r, cp_usage_names);
-    if (rc != CP_OK) {
-        return rc;
-    }
-
-    ask->to_ms = cp_time_ms();
-
-    rc = cp_usage_time(r, "to", &ask->to_ms);
-    if (rc != CP_OK) {
-        return rc;
-    }
-
-    ask->from_ms = ask->to_ms - CP_USAGE_DAY_MS;
-
-    rc = cp_usage_time(r, "from", &ask->from_ms);
-    if (rc != CP_OK) {
-        return rc;
-    }
-
-    if (ask->from_ms >= ask->to_ms) {
-        return cp_query_fault(r, "from", "must be before to");
-    }
-
-    /* counts are kept per minute: the one that holds `from` is included */
-
-    ask->from_ms -= ask->from_ms % CP_USAGE_MINUTE_MS;
-    step = cp_req_query(r, "step");
-
-    if (step) {
-        for (n = cp_usage_steps; n->name; n++) {
-            if (strcmp(n->name, step) == 0) {
-                break;
-            }
-        }
-
-        if (n->name == NULL) {
-            return cp_query_fault(r, "step", "must be minute, hour or day");
-        }
-
-        ask->step_ms = n->bit;
-    }
-
-    return cp_usage_by(r, &ask->by);
-}
-
-
-static cp_rc_t
-cp_usage_time(cp_req_t *r, const char *name, int64_t *ms)
-{
-    const char  *s;
-
-    s = cp_req_query(r, name);
-
-    if (s && (!cp_time_parse(s, strlen(s), ms) || *ms < 0)) {
-        return cp_query_fault(r, name, "must be a time such as"
-                              " 2026-01-31T12:00:00Z");
-    }
-
-    return CP_OK;
-}
-
-
-static cp_rc_t
-cp_usage_by(cp_req_t *r, unsigned *by)
-{
-    size_t                  len;
-    const char             *s;
-    const cp_usage_name_t  *n;
-
-    s = cp_req_query(r, "by");
-
-    while (s && *s) {
-        len = strcspn(s, ",");
-
-        for (n = cp_usage_bys; n->name; n++) {
-            if (strlen(n->name) == len && memcmp(n->name, s, len) == 0) {
-                break;
-            }
-        }
-
-        if (n->name == NULL) {
-            return cp_query_fault(r, "by", "must be a list of application,"
-                                  " subscription, api, operation, refused");
-        }
-
-        *by |= n->bit;
-        s += len + (s[len] == ',');
-    }
-
-    return CP_OK;
-}
-
-
-static cp_rc_t
-cp_usage_answer(cp_req_t *r, const cp_usage_ask_t *ask, cp_json_t *items)
-{
-    cp_json_t   *out;
-    cp_arena_t  *a;
-
-    a = r->arena;
-    out = cp_json_object(a);
-    cp_json_set(a, out, "from",
-                cp_json_string(a, cp_time_format(a, ask->from_ms)));
-    cp_json_set(a, out, "to",
-                cp_json_string(a, cp_time_format(a, ask->to_ms)));
-    cp_json_set(a, out, "items", items);
-
-    return cp_req_answer(r, 200, out);
-}
 
 
 cp_rc_t

@@ -53,8 +53,8 @@ cp_access_log(cp_call_t *call, bool whole)
         { "status",  status },
         { "bytes",   bytes },
         { "ms",      ms },
-        { "actor",   (r->actor.id != NULL) ? r->actor.id : "-" },
-        { "request", r->id },
+        { "actor",   (r->op.actor.id != NULL) ? r->op.actor.id : "-" },
+        { "request", r->op.request_id },
         { "end",     whole ? "ok" : "aborted" }
     };
 

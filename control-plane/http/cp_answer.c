@@ -69,18 +69,18 @@ cp_answer_problem(cp_call_t *call)
     r = &call->req;
     b = &r->out;
 
-    if (r->err.status == 0) {
-        (void) cp_err_set(&r->err, "internal", "internal error");
+    if (r->op.err.status == 0) {
+        (void) cp_err_set(&r->op.err, "internal", "internal error");
     }
 
-    row = cp_err_row(r->err.code);
+    row = cp_err_row(r->op.err.code);
 
     stoa_buf_reset(b);
     stoa_buf_addf(b, "{\"type\":\"urn:stoa:problem:%s\",\"title\":\"%s\","
                   "\"status\":%d", row->code, row->title, row->status);
-    cp_answer_member(b, "detail", r->err.detail);
-    cp_answer_faults(b, &r->err);
-    cp_answer_member(b, "request_id", r->id);
+    cp_answer_member(b, "detail", r->op.err.detail);
+    cp_answer_faults(b, &r->op.err);
+    cp_answer_member(b, "request_id", r->op.request_id);
     stoa_buf_addz(b, "}");
 
     r->status = row->status;
@@ -212,7 +212,7 @@ cp_answer_fill(cp_call_t *call)
 
     if (call->stream.failed) {
         cp_log(CP_LOG_ERROR, "http", "answer cut short request:%s",
-               call->req.id);
+               call->req.op.request_id);
     }
 }
 
@@ -426,11 +426,11 @@ cp_answer_make(cp_call_t *call)
                                     r->header[i][1]) != MHD_YES)
         {
             cp_log(CP_LOG_ERROR, "http", "bad header name:%s request:%s",
-                   r->header[i][0], r->id);
+                   r->header[i][0], r->op.request_id);
         }
     }
 
-    (void) MHD_add_response_header(response, "X-Request-Id", r->id);
+    (void) MHD_add_response_header(response, "X-Request-Id", r->op.request_id);
     (void) MHD_add_response_header(response, "X-Content-Type-Options",
                                    "nosniff");
     (void) MHD_add_response_header(response, "Vary", "Accept-Encoding");
@@ -440,7 +440,7 @@ cp_answer_make(cp_call_t *call)
                                        "no-store");
     }
 
-    if (atomic_load(&r->app->stopping)) {
+    if (atomic_load(&r->op.app->stopping)) {
         (void) MHD_add_response_header(response, "Connection", "close");
     }
 

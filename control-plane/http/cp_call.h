@@ -16,7 +16,7 @@
 #include <pthread.h>
 #include <zlib.h>
 
-#include "op/cp_app.h"
+#include "http/cp_http.h"
 #include "base/cp_metrics.h"
 
 
@@ -111,6 +111,7 @@ typedef struct {
 
 struct cp_http_s {
     cp_app_t              *app;
+    cp_handler_pt          judge;       /* who asks, may they?               */
     struct MHD_Daemon     *daemon;
     int                    listen_fd;
 
@@ -181,7 +182,9 @@ void cp_worker_push(cp_http_t *http, cp_call_t *call);
 void cp_access_log(cp_call_t *call, bool whole);
 
 /* cp_http.c */
-cp_http_t *cp_http_create(cp_app_t *app, cp_err_t *err);
+/* judge: called before the handler of every route whose auth is not
+ * CP_AUTH_NONE; fills the actor or the error. */
+cp_http_t *cp_http_create(cp_app_t *app, cp_handler_pt judge, cp_err_t *err);
 /* Stops accepting, lets what runs finish for at most timeout_ms, closes all
  * connections, ends the threads.  cp_http_wake() may still be called. */
 void cp_http_stop(cp_http_t *http, int64_t timeout_ms);

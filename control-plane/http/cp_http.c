@@ -46,7 +46,7 @@ cp_call_release(cp_call_t *call)
 
     stoa_buf_free(&call->body);
     stoa_buf_free(&call->req.out);
-    cp_arena_destroy(call->req.arena);
+    cp_arena_destroy(call->req.op.arena);
     free(call);
 
     cp_metric_add(http->m_calls, -1);
@@ -64,8 +64,8 @@ cp_call_create(cp_http_t *http, struct MHD_Connection *conn)
         return NULL;
     }
 
-    call->req.arena = cp_arena_create(CP_CALL_ARENA_MAX);
-    if (call->req.arena == NULL) {
+    call->req.op.arena = cp_arena_create(CP_CALL_ARENA_MAX);
+    if (call->req.op.arena == NULL) {
         free(call);
         return NULL;
     }
@@ -75,10 +75,10 @@ cp_call_create(cp_http_t *http, struct MHD_Connection *conn)
     call->refs = 1;
     call->started_us = cp_http_now_us();
 
-    call->req.app = http->app;
+    call->req.op.app = http->app;
     call->req.conn = conn;
     call->req.call = call;
-    call->req.err.arena = call->req.arena;
+    call->req.op.err.arena = call->req.op.arena;
 
     stoa_buf_init(&call->body, CP_HTTP_BODY_MAX);
     stoa_buf_init(&call->req.out, CP_CALL_ANSWER_MAX);
@@ -121,12 +121,12 @@ cp_call_id(cp_req_t *r)
                          "0123456789._-");
 
         if (len > 0 && len <= CP_REQUEST_ID_MAX && id[len] == '\0') {
-            memcpy(r->id, id, len + 1);
+            memcpy(r->op.request_id, id, len + 1);
             return;
         }
     }
 
-    cp_id_make(r->id);
+    cp_id_make(r->op.request_id);
 }
 
 
@@ -171,22 +171,22 @@ cp_call_query(void *cls, enum MHD_ValueKind kind, const char *key,
 
     call = r->call;
 
-    if (r->err.status != 0) {
+    if (r->op.err.status != 0) {
         return MHD_NO;
     }
 
-    name = cp_route_decode(r->arena, key, strlen(key));
-    text = cp_route_decode(r->arena, (value != NULL) ? value : "",
+    name = cp_route_decode(r->op.arena, key, strlen(key));
+    text = cp_route_decode(r->op.arena, (value != NULL) ? value : "",
                            (value != NULL) ? strlen(value) : 0);
 
     if (name == NULL || text == NULL) {
-        (void) cp_err_set(&r->err, "bad_request", "the query has a bad "
+        (void) cp_err_set(&r->op.err, "bad_request", "the query has a bad "
                           "%%-escape or no UTF-8");
         return MHD_NO;
     }
 
     if (call->nquery == CP_CALL_QUERY_MAX) {
-        (void) cp_err_set(&r->err, "bad_request", "more than %d query "
+        (void) cp_err_set(&r->op.err, "bad_request", "more than %d query "
                           "parameters", CP_CALL_QUERY_MAX);
         return MHD_NO;
     }
@@ -195,7 +195,7 @@ cp_call_query(void *cls, enum MHD_ValueKind kind, const char *key,
 
     for (i = 0; i < call->nquery; i++) {
         if (strcmp(call->query[i][0], name) == 0) {
-            (void) cp_err_set(&r->err, "bad_request", "the query parameter "
+            (void) cp_err_set(&r->op.err, "bad_request", "the query parameter "
                               "\"%.64s\" is there twice", name);
             return MHD_NO;
         }
@@ -255,18 +255,18 @@ cp_call_judge(cp_call_t *call)
                                   &framing);
 
     if (framing > 1) {
-        return cp_err_set(&r->err, "bad_request",
+        return cp_err_set(&r->op.err, "bad_request",
                           "the length of the body is given twice");
     }
 
     if (n > CP_CALL_HEADERS_MAX) {
-        return cp_err_set(&r->err, "headers_too_large",
+        return cp_err_set(&r->op.err, "headers_too_large",
                           "more than %d headers", CP_CALL_HEADERS_MAX);
     }
 
     (void) MHD_get_connection_values(r->conn, MHD_GET_ARGUMENT_KIND,
                                      cp_call_query, r);
-    if (r->err.status != 0) {
+    if (r->op.err.status != 0) {
         return CP_DECLINED;
     }
 
@@ -274,7 +274,7 @@ cp_call_judge(cp_call_t *call)
     len = (length != NULL) ? strtoull(length, NULL, 10) : 0;
 
     if (len > call->body.max) {
-        return cp_err_set(&r->err, "body_too_large",
+        return cp_err_set(&r->op.err, "body_too_large",
                           "the body may have %zu bytes", call->body.max);
     }
 
@@ -335,8 +335,8 @@ cp_call_open(cp_http_t *http, struct MHD_Connection *conn, const char *url,
     *con_cls = call;
     r = &call->req;
 
-    r->method = cp_arena_strdup(r->arena, method);
-    r->path = cp_arena_strdup(r->arena, url);
+    r->method = cp_arena_strdup(r->op.arena, method);
+    r->path = cp_arena_strdup(r->op.arena, url);
 
     if (r->method == NULL || r->path == NULL) {
         return MHD_NO;
@@ -354,7 +354,7 @@ cp_call_open(cp_http_t *http, struct MHD_Connection *conn, const char *url,
     length = cp_req_header(r, "Content-Length");
 
     if (cp_req_header(r, "Expect") != NULL
-        || r->err.status == 400
+        || r->op.err.status == 400
         || (length != NULL
             && strtoull(length, NULL, 10) > CP_CALL_DISCARD_MAX))
     {
@@ -379,7 +379,7 @@ cp_call_admit(cp_call_t *call)
     }
 
     call->state = CP_CALL_READING;
-    (void) cp_err_set(&call->req.err, "unavailable", "ending");
+    (void) cp_err_set(&call->req.op.err, "unavailable", "ending");
     cp_call_refuse(call);
 
     return false;
@@ -434,7 +434,7 @@ cp_call_body(cp_call_t *call, const char *data, size_t *size)
     if (atomic_fetch_add(&http->bodies, more) + more > CP_CALL_BODIES_MAX
         && more > 0)
     {
-        (void) cp_err_set(&call->req.err, "unavailable",
+        (void) cp_err_set(&call->req.op.err, "unavailable",
                           "too many large requests at once");
         cp_call_refuse(call);
         return MHD_YES;
@@ -443,7 +443,7 @@ cp_call_body(cp_call_t *call, const char *data, size_t *size)
     stoa_buf_add(&call->body, data, n);
 
     if (call->body.rc == STOA_FULL) {
-        (void) cp_err_set(&call->req.err, "body_too_large",
+        (void) cp_err_set(&call->req.op.err, "body_too_large",
                           "the body may have %zu bytes",
                           call->routed->body_max);
         cp_call_refuse(call);
@@ -489,7 +489,7 @@ cp_call_dispatch(cp_call_t *call)
         return MHD_YES;
     }
 
-    (void) cp_err_set(&r->err, "unavailable", "ending");
+    (void) cp_err_set(&r->op.err, "unavailable", "ending");
     cp_call_refuse(call);
 
     return cp_call_queue(call);
@@ -689,7 +689,7 @@ cp_http_start(cp_http_t *http, cp_err_t *err)
 
 
 cp_http_t *
-cp_http_create(cp_app_t *app, cp_err_t *err)
+cp_http_create(cp_app_t *app, cp_handler_pt judge, cp_err_t *err)
 {
     char        name[160];
     cp_http_t  *http;
@@ -701,6 +701,7 @@ cp_http_create(cp_app_t *app, cp_err_t *err)
     }
 
     http->app = app;
+    http->judge = judge;
     http->listen_fd = -1;
     http->m_parked = cp_metric(CP_METRIC_GAUGE,
                                "stoa_control_http_parked", "",

@@ -16,38 +16,17 @@
 #define CP_HTTP_H
 
 
-#include "store/cp_db.h"
+#include "op/cp_op.h"
 
 
-#define CP_REQUEST_ID_MAX  64
 #define CP_HTTP_RETRIES    5
 #define CP_HTTP_BODY_MAX   (8 * 1024 * 1024)
 #define CP_HTTP_BIG_MAX    (32 * 1024 * 1024)
 
-typedef struct cp_app_s    cp_app_t;        /* cp_app.h: the process         */
 typedef struct cp_route_s  cp_route_t;
 
-typedef enum { CP_AUTH_NONE, CP_AUTH_ADMIN, CP_AUTH_GATEWAY,
-    CP_AUTH_ASSERTION } cp_auth_e;
-
-typedef enum { CP_ROLE_NONE, CP_ROLE_VIEWER, CP_ROLE_TENANT_ADMIN,
-    CP_ROLE_PLATFORM_ADMIN } cp_role_e;
-
-typedef struct {
-    cp_auth_e    how;
-    cp_role_e    role;                      /* ADMIN                         */
-    const char  *id;                        /* admin token or gateway id     */
-    const char  *name;
-    const char  *tenant;                    /* ADMIN: id, NULL: all tenants;
-                                               ASSERTION: the caller's */
-    const char  *group;                     /* GATEWAY: group id             */
-    const char  *application;               /* ASSERTION                     */
-    int64_t      expires;                   /* ADMIN: Unix ms, 0: never      */
-} cp_actor_t;
-
 typedef struct cp_req_s {
-    cp_app_t          *app;
-    cp_arena_t        *arena;
+    cp_op_t            op;
     const cp_route_t  *route;
     const char        *method;
     const char        *path;
@@ -55,9 +34,6 @@ typedef struct cp_req_s {
     unsigned           nparam;
     const char        *body;
     size_t             body_len;
-    cp_actor_t         actor;
-    char               id[CP_REQUEST_ID_MAX + 1];   /* X-Request-Id          */
-    cp_err_t           err;
     void              *conn;                /* struct MHD_Connection         */
 
     int                status;              /* answer                        */
@@ -67,7 +43,6 @@ typedef struct cp_req_s {
     unsigned           nheader;
     bool               parked;
     void              *ctx;                 /* the handler's, across a park  */
-    void              *deferred;            /* cp_resource_defer()           */
     struct cp_call_s  *call;                /* cp_call.h; NULL: a job       */
 } cp_req_t;
 
@@ -110,10 +85,6 @@ typedef cp_rc_t (*cp_fill_pt)(void *ctx, stoa_buf_t *out, bool *done);
 
 cp_rc_t cp_req_stream(cp_req_t *r, int status, const char *content_type,
     cp_fill_pt fill, void (*done)(void *ctx), void *ctx);
-
-/* auth/cp_auth.c: called before the handler of every route whose auth is not
- * CP_AUTH_NONE; fills r->actor or r->err. */
-cp_rc_t cp_auth_check(cp_req_t *r) CP_MUST_CHECK;
 
 /* cp_routes.c: the n-th row of all areas' tables together (each ended by
  * a NULL method); NULL past the end. */

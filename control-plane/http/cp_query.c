@@ -25,7 +25,7 @@ cp_query_known(cp_req_t *r, const char *const *names)
         }
 
         if (names[k] == NULL) {
-            return cp_err_set(&r->err, "bad_request",
+            return cp_err_set(&r->op.err, "bad_request",
                               "the query parameter \"%.64s\" is not known",
                               name);
         }
@@ -95,7 +95,7 @@ cp_query_fault(cp_req_t *r, const char *name, const char *fmt, ...)
     (void) vsnprintf(text, sizeof(text), fmt, args);
     va_end(args);
 
-    (void) cp_err_field(&r->err, -1, 0, name, "%s", text);
+    (void) cp_err_field(&r->op.err, -1, 0, name, "%s", text);
 
-    return cp_err_set(&r->err, "bad_request", "%s %s", name, text);
+    return cp_err_set(&r->op.err, "bad_request", "%s %s", name, text);
 }

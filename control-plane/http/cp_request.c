@@ -83,14 +83,14 @@ cp_req_json(cp_req_t *r, cp_json_t **out)
     *out = NULL;
 
     if (r->body_len == 0) {
-        return cp_err_set(&r->err, "bad_request", "a body is needed");
+        return cp_err_set(&r->op.err, "bad_request", "a body is needed");
     }
 
     coding = cp_req_header(r, "Content-Encoding");
 
     if (coding != NULL && strcasecmp(coding, "identity") != 0) {
         cp_req_set_header(r, "Accept-Encoding", "identity");
-        return cp_err_set(&r->err, "unsupported_media_type",
+        return cp_err_set(&r->op.err, "unsupported_media_type",
                           "a body is taken as it is, without a "
                           "Content-Encoding");
     }
@@ -100,22 +100,23 @@ cp_req_json(cp_req_t *r, cp_json_t **out)
     if (type == NULL || !cp_req_type(type, &yaml)) {
         cp_req_set_header(r, "Accept-Post",
                           "application/json, application/yaml");
-        return cp_err_set(&r->err, "unsupported_media_type",
+        return cp_err_set(&r->op.err, "unsupported_media_type",
                           "Content-Type must be application/json or "
                           "application/yaml");
     }
 
     if (!yaml) {
-        return cp_json_parse(r->arena, r->body, r->body_len, out, &r->err);
+        return cp_json_parse(r->op.arena, r->body, r->body_len, out,
+                             &r->op.err);
     }
 
-    rc = cp_yaml_parse(r->arena, r->body, r->body_len, &docs, &r->err);
+    rc = cp_yaml_parse(r->op.arena, r->body, r->body_len, &docs, &r->op.err);
     if (rc != CP_OK) {
         return rc;
     }
 
     if (docs->n == 0) {
-        return cp_err_set(&r->err, "bad_request", "there is no document in "
+        return cp_err_set(&r->op.err, "bad_request", "there is no document in "
                           "the body");
     }
 
@@ -139,7 +140,7 @@ cp_req_answer(cp_req_t *r, int status, const cp_json_t *body)
 
     if (r->out.rc != STOA_OK) {
         r->status = 0;
-        return cp_err_set(&r->err, "internal", "the answer is too large");
+        return cp_err_set(&r->op.err, "internal", "the answer is too large");
     }
 
     return CP_OK;
@@ -162,8 +163,8 @@ cp_req_set_header(cp_req_t *r, const char *name, const char *value)
         return;
     }
 
-    r->header[i][0] = cp_arena_strdup(r->arena, name);
-    r->header[i][1] = cp_arena_strdup(r->arena, value);
+    r->header[i][0] = cp_arena_strdup(r->op.arena, name);
+    r->header[i][1] = cp_arena_strdup(r->op.arena, value);
 
     if (i == r->nheader && r->header[i][0] != NULL
         && r->header[i][1] != NULL)

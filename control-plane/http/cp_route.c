@@ -278,12 +278,12 @@ cp_route_allow(cp_http_t *http, cp_req_t *r, const cp_segment_t *seg,
     }
 
     if (len == 0) {
-        return cp_err_set(&r->err, "not_found", "there is no such path");
+        return cp_err_set(&r->op.err, "not_found", "there is no such path");
     }
 
     cp_req_set_header(r, "Allow", allow);
 
-    return cp_err_set(&r->err, "method_not_allowed",
+    return cp_err_set(&r->op.err, "method_not_allowed",
                       "this path takes %s", allow);
 }
 
@@ -301,10 +301,10 @@ cp_route_params(cp_req_t *r, const cp_routed_t *routed,
             continue;
         }
 
-        value = cp_route_decode(r->arena, seg[i].text, seg[i].len);
+        value = cp_route_decode(r->op.arena, seg[i].text, seg[i].len);
 
         if (value == NULL) {
-            return cp_err_set(&r->err, "bad_request",
+            return cp_err_set(&r->op.err, "bad_request",
                               "the path has a bad %%-escape or no UTF-8");
         }
 

@@ -129,9 +129,9 @@ cp_worker_reset(cp_call_t *call)
     }
 
     memset(s, 0, sizeof(cp_stream_t));
-    memset(&r->err, 0, sizeof(cp_err_t));
+    memset(&r->op.err, 0, sizeof(cp_err_t));
 
-    r->err.arena = r->arena;
+    r->op.err.arena = r->op.arena;
     r->status = 0;
     r->content_type = NULL;
     r->nheader = 0;
@@ -173,7 +173,7 @@ cp_worker_handle(cp_call_t *call)
         rc = CP_OK;
 
         if (!call->authenticated && r->route->auth != CP_AUTH_NONE) {
-            rc = cp_auth_check(r);
+            rc = call->http->judge(r);
         }
 
         if (rc == CP_OK) {
@@ -188,7 +188,7 @@ cp_worker_handle(cp_call_t *call)
         cp_worker_pause(tries);
     }
 
-    return cp_err_set(&r->err, "unavailable",
+    return cp_err_set(&r->op.err, "unavailable",
                       "the database was too busy, try again");
 }
 
@@ -280,14 +280,14 @@ cp_worker_run(cp_call_t *call)
 
     rc = cp_worker_handle(call);
 
-    if (rc == CP_OK && r->parked && atomic_load(&r->app->stopping)) {
+    if (rc == CP_OK && r->parked && atomic_load(&r->op.app->stopping)) {
 
         /* nobody waits any longer: the handler answers with what there is */
 
         rc = cp_worker_handle(call);
 
         if (rc == CP_OK && r->parked) {
-            rc = cp_err_set(&r->err, "unavailable", "ending");
+            rc = cp_err_set(&r->op.err, "unavailable", "ending");
         }
     }
 

@@ -22,27 +22,27 @@ static const char *const  cp_rest_only[] = { "host", "base_path",
     "key_query", NULL };
 
 
-static cp_rc_t cp_fault_at(cp_req_t *r, const cp_json_t *row,
+static cp_rc_t cp_fault_at(cp_op_t *op, const cp_json_t *row,
     const char *field, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
-static cp_rc_t cp_api_route_check(cp_req_t *r, cp_tx_t *tx,
+static cp_rc_t cp_api_route_check(cp_op_t *op, cp_tx_t *tx,
     const cp_json_t *api);
-static cp_rc_t cp_server_name_check(cp_req_t *r, cp_tx_t *tx,
+static cp_rc_t cp_server_name_check(cp_op_t *op, cp_tx_t *tx,
     const cp_json_t *server, cp_names_t *names);
-static cp_rc_t cp_subscription_target(cp_req_t *r, cp_tx_t *tx,
+static cp_rc_t cp_subscription_target(cp_op_t *op, cp_tx_t *tx,
     cp_json_t *sub);
-static cp_rc_t cp_subscription_plan(cp_req_t *r, cp_tx_t *tx,
+static cp_rc_t cp_subscription_plan(cp_op_t *op, cp_tx_t *tx,
     const cp_json_t *before, cp_json_t *after);
-static cp_rc_t cp_subscription_foreign(cp_req_t *r, const cp_json_t *before,
+static cp_rc_t cp_subscription_foreign(cp_op_t *op, const cp_json_t *before,
     const cp_json_t *after);
-static cp_rc_t cp_subscription_tools(cp_req_t *r, cp_tx_t *tx,
+static cp_rc_t cp_subscription_tools(cp_op_t *op, cp_tx_t *tx,
     const cp_json_t *before, const cp_json_t *after);
 static bool cp_tools_widened(const cp_json_t *before, const cp_json_t *after);
 static bool cp_is_partner(const cp_json_t *api, const char *tenant);
 
 
 static cp_rc_t
-cp_fault_at(cp_req_t *r, const cp_json_t *row, const char *field,
+cp_fault_at(cp_op_t *op, const cp_json_t *row, const char *field,
     const char *fmt, ...)
 {
     char        text[STOA_ERR_TEXT_MAX];
@@ -55,51 +55,48 @@ cp_fault_at(cp_req_t *r, const cp_json_t *row, const char *field,
 
     val = cp_json_get(row, field);
 
-    return cp_err_field(&r->err, -1, val ? val->line : row->line, field,
+    return cp_err_field(&op->err, -1, val ? val->line : row->line, field,
                         "%s", text);
 }
 
 
 cp_rc_t
-cp_api_check(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
-    const cp_json_t *before, cp_json_t *after)
+cp_api_check(const cp_write_t *w, const cp_json_t *before, cp_json_t *after)
 {
     bool        mcp;
     unsigned    i;
     cp_json_t  *partners, *discovery;
-
-    (void) res;
 
     mcp = strcmp(cp_json_str(after, "kind"), "mcp") == 0;
     partners = cp_json_get(after, "partners");
 
     for (i = 0; mcp && cp_rest_only[i]; i++) {
         if (cp_json_get(after, cp_rest_only[i])) {
-            return cp_fault_at(r, after, cp_rest_only[i],
+            return cp_fault_at(w->op, after, cp_rest_only[i],
                                "is for kind rest");
         }
     }
 
     if (mcp && cp_json_num(after, "operations_only", 0)) {
-        return cp_fault_at(r, after, "operations_only",
+        return cp_fault_at(w->op, after, "operations_only",
                            "is for kind rest");
     }
 
     if (partners && partners->n
         && strcmp(cp_json_str(after, "audience"), "partner") != 0)
     {
-        return cp_fault_at(r, after, "partners",
+        return cp_fault_at(w->op, after, "partners",
                            "needs audience partner");
     }
 
     if (mcp && before == NULL) {
-        discovery = cp_json_object(r->arena);
-        cp_json_set(r->arena, discovery, "state",
-                    cp_json_string(r->arena, "pending"));
-        cp_json_set(r->arena, after, "discovery", discovery);
+        discovery = cp_json_object(w->op->arena);
+        cp_json_set(w->op->arena, discovery, "state",
+                    cp_json_string(w->op->arena, "pending"));
+        cp_json_set(w->op->arena, after, "discovery", discovery);
     }
 
-    return cp_api_route_check(r, tx, after);
+    return cp_api_route_check(w->op, w->tx, after);
 }
 
 
@@ -108,7 +105,7 @@ cp_api_check(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
  * rule as an index; this is the message.
  */
 static cp_rc_t
-cp_api_route_check(cp_req_t *r, cp_tx_t *tx, const cp_json_t *api)
+cp_api_route_check(cp_op_t *op, cp_tx_t *tx, const cp_json_t *api)
 {
     size_t       len;
     cp_rc_t      rc;
@@ -125,7 +122,7 @@ cp_api_route_check(cp_req_t *r, cp_tx_t *tx, const cp_json_t *api)
         if (strncmp(path, cp_reserved_paths[i], len) == 0
             && (path[len] == '\0' || path[len] == '/'))
         {
-            return cp_fault_at(r, api, "base_path",
+            return cp_fault_at(op, api, "base_path",
                                "%s is the gateway's own without a host",
                                cp_reserved_paths[i]);
         }
@@ -137,7 +134,7 @@ cp_api_route_check(cp_req_t *r, cp_tx_t *tx, const cp_json_t *api)
         return CP_OK;
     }
 
-    rc = cp_tx_query(tx, r->arena, "SELECT id FROM apis"
+    rc = cp_tx_query(tx, op->arena, "SELECT id FROM apis"
                      " WHERE COALESCE(host, '') = $1"
                      " AND COALESCE(base_path, '/') = $2"
                      " AND state <> 'retired'"
@@ -146,48 +143,46 @@ cp_api_route_check(cp_req_t *r, cp_tx_t *tx, const cp_json_t *api)
                      cp_args(cp_text(host ? host : ""),
                              cp_text(path ? path : "/"),
                              cp_text(cp_json_str(api, "id"))),
-                     &rows, &r->err);
+                     &rows, &op->err);
     if (rc != CP_OK || rows.rows == 0) {
         return rc;
     }
 
-    (void) cp_fault_at(r, api, path ? "base_path" : "host",
+    (void) cp_fault_at(op, api, path ? "base_path" : "host",
                        "another api has this host and path");
 
-    return cp_err_set(&r->err, "already_exists",
+    return cp_err_set(&op->err, "already_exists",
                       "another api has this host and path");
 }
 
 
 cp_rc_t
-cp_operation_check(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
-    const cp_json_t *before, cp_json_t *after)
+cp_operation_check(const cp_write_t *w, const cp_json_t *before,
+    cp_json_t *after)
 {
     cp_rc_t    rc;
     cp_rows_t  rows;
-
-    (void) res;
 
     if (before) {
         return CP_OK;
     }
 
-    rc = cp_tx_query(tx, r->arena, "SELECT kind, (SELECT COUNT(*)"
+    rc = cp_tx_query(w->tx, w->op->arena, "SELECT kind, (SELECT COUNT(*)"
                      " FROM operations o WHERE o.api = apis.id)"
                      " FROM apis WHERE id = $1",
                      cp_args(cp_text(cp_json_str(after, "api"))), &rows,
-                     &r->err);
+                     &w->op->err);
     if (rc != CP_OK) {
         return rc;
     }
 
     if (rows.rows && strcmp(cp_cell(&rows, 0, 0)->p, "rest") != 0) {
-        return cp_err_set(&r->err, "validation",
+        return cp_err_set(&w->op->err, "validation",
                           "operations are for apis of kind rest");
     }
 
     if (rows.rows && cp_cell(&rows, 0, 1)->i >= STOA_OPERATIONS_MAX) {
-        return cp_err_set(&r->err, "validation",
+        return cp_err_set(&w->op->err, "validation",
                           "an api has at most %d operations",
                           STOA_OPERATIONS_MAX);
     }
@@ -198,8 +193,7 @@ cp_operation_check(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
 
 /* Every tool's api speaks mcp, and no two tools show the same name. */
 cp_rc_t
-cp_server_check(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
-    const cp_json_t *before, cp_json_t *after)
+cp_server_check(const cp_write_t *w, const cp_json_t *before, cp_json_t *after)
 {
     cp_rc_t      rc;
     unsigned     i;
@@ -208,7 +202,6 @@ cp_server_check(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
     cp_names_t   names;
     const char  *api, *last;
 
-    (void) res;
     (void) before;
 
     if (cp_json_get(after, "tools") == NULL) {
@@ -228,30 +221,31 @@ cp_server_check(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
 
         last = api;
 
-        rc = cp_tx_query(tx, r->arena, "SELECT kind FROM apis WHERE id = $1"
-                         " AND tenant = $2",
+        rc = cp_tx_query(w->tx, w->op->arena, "SELECT kind FROM apis"
+                         " WHERE id = $1 AND tenant = $2",
                          cp_args(cp_text(api),
                                  cp_text(cp_json_str(after, "tenant"))),
-                         &rows, &r->err);
+                         &rows, &w->op->err);
         if (rc != CP_OK) {
             return rc;
         }
 
         if (rows.rows == 0 || strcmp(cp_cell(&rows, 0, 0)->p, "mcp") != 0) {
-            return cp_err_field(&r->err, -1, item->line,
-                                cp_arena_printf(r->arena, "tools[%u].api", i),
+            return cp_err_field(&w->op->err, -1, item->line,
+                                cp_arena_printf(w->op->arena,
+                                                "tools[%u].api", i),
                                 "is not of kind mcp");
         }
     }
 
-    cp_names_init(&names, tx, r->arena, &r->err);
+    cp_names_init(&names, w->tx, w->op->arena, &w->op->err);
 
-    return cp_server_name_check(r, tx, after, &names);
+    return cp_server_name_check(w->op, w->tx, after, &names);
 }
 
 
 static cp_rc_t
-cp_server_name_check(cp_req_t *r, cp_tx_t *tx, const cp_json_t *server,
+cp_server_name_check(cp_op_t *op, cp_tx_t *tx, const cp_json_t *server,
     cp_names_t *names)
 {
     cp_rc_t      rc;
@@ -271,8 +265,8 @@ cp_server_name_check(cp_req_t *r, cp_tx_t *tx, const cp_json_t *server,
         }
 
         if (!stoa_tool_name_valid(name, strlen(name))) {
-            return cp_err_field(&r->err, -1, item->line,
-                                cp_arena_printf(r->arena, "tools[%u]", i),
+            return cp_err_field(&op->err, -1, item->line,
+                                cp_arena_printf(op->arena, "tools[%u]", i),
                                 "its name with the prefix is longer than %d"
                                 " characters: give it an alias",
                                 STOA_TOOL_NAME_MAX);
@@ -286,8 +280,8 @@ cp_server_name_check(cp_req_t *r, cp_tx_t *tx, const cp_json_t *server,
         }
 
         if (seen[slot]) {
-            return cp_err_field(&r->err, -1, item->line,
-                                cp_arena_printf(r->arena, "tools[%u]", i),
+            return cp_err_field(&op->err, -1, item->line,
+                                cp_arena_printf(op->arena, "tools[%u]", i),
                                 "two tools would be called \"%s\"", name);
         }
 
@@ -330,13 +324,10 @@ cp_server_tool_name(cp_names_t *names, const cp_json_t *server,
 
 /* The gateway counts in 64-bit nanoseconds: nothing may overflow there. */
 cp_rc_t
-cp_plan_check(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
-    const cp_json_t *before, cp_json_t *after)
+cp_plan_check(const cp_write_t *w, const cp_json_t *before, cp_json_t *after)
 {
     int64_t  rate, per, burst;
 
-    (void) tx;
-    (void) res;
     (void) before;
 
     rate = cp_json_num(after, "rate", 0);
@@ -344,17 +335,17 @@ cp_plan_check(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
     burst = cp_json_num(after, "burst", 0);
 
     if (rate == 0) {
-        return burst ? cp_fault_at(r, after, "burst", "needs a rate")
+        return burst ? cp_fault_at(w->op, after, "burst", "needs a rate")
                      : CP_OK;
     }
 
     if (rate > per * 1000000) {
-        return cp_fault_at(r, after, "rate",
+        return cp_fault_at(w->op, after, "rate",
                            "is more than one request per nanosecond");
     }
 
     if (burst > 0 && per > CP_REFILL_MAX_MS / burst * rate) {
-        return cp_fault_at(r, after, "burst",
+        return cp_fault_at(w->op, after, "burst",
                            "takes more than 31 days to come back");
     }
 
@@ -364,14 +355,12 @@ cp_plan_check(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
 
 /* An archived plan is not served: nothing may depend on it. */
 cp_rc_t
-cp_plan_event(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
-    const char *event, const cp_json_t *args, const cp_json_t *before,
-    cp_json_t *after)
+cp_plan_event(const cp_write_t *w, const char *event, const cp_json_t *args,
+    const cp_json_t *before, cp_json_t *after)
 {
     cp_rc_t    rc;
     cp_rows_t  rows;
 
-    (void) res;
     (void) args;
     (void) after;
 
@@ -379,69 +368,67 @@ cp_plan_event(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
         return CP_OK;
     }
 
-    rc = cp_tx_query(tx, r->arena, "SELECT id FROM subscriptions"
+    rc = cp_tx_query(w->tx, w->op->arena, "SELECT id FROM subscriptions"
                      " WHERE plan = $1"
                      " AND state IN ('pending', 'active', 'suspended')"
                      " LIMIT 1", cp_args(cp_text(cp_json_str(before, "id"))),
-                     &rows, &r->err);
+                     &rows, &w->op->err);
 
     return rc == CP_OK && rows.rows
-           ? cp_err_set(&r->err, "in_use", "subscription %s has this plan",
+           ? cp_err_set(&w->op->err, "in_use", "subscription %s has this plan",
                         cp_cell(&rows, 0, 0)->p)
            : rc;
 }
 
 
 cp_rc_t
-cp_subscription_check(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
-    const cp_json_t *before, cp_json_t *after)
+cp_subscription_check(const cp_write_t *w, const cp_json_t *before,
+    cp_json_t *after)
 {
     cp_rc_t    rc;
     cp_rows_t  rows;
 
-    (void) res;
-
     if (before == NULL) {
-        rc = cp_subscription_target(r, tx, after);
+        rc = cp_subscription_target(w->op, w->tx, after);
         if (rc != CP_OK) {
             return rc;
         }
 
-        rc = cp_tx_query(tx, r->arena, "SELECT id FROM subscriptions"
+        rc = cp_tx_query(w->tx, w->op->arena, "SELECT id FROM subscriptions"
                          " WHERE application = $1"
                          " AND COALESCE(api, server) = $2"
                          " AND state IN ('pending', 'active', 'suspended')",
                          cp_args(cp_text(cp_json_str(after, "application")),
                                  cp_text(cp_subscription_to(after))),
-                         &rows, &r->err);
+                         &rows, &w->op->err);
         if (rc != CP_OK) {
             return rc;
         }
 
         if (rows.rows) {
-            return cp_err_set(&r->err, "already_exists",
+            return cp_err_set(&w->op->err, "already_exists",
                               "the application has a subscription to it: %s",
                               cp_cell(&rows, 0, 0)->p);
         }
     }
 
-    rc = before ? cp_subscription_foreign(r, before, after) : CP_OK;
+    rc = before ? cp_subscription_foreign(w->op, before, after) : CP_OK;
 
     if (rc == CP_OK && before) {
-        rc = cp_subscription_tools(r, tx, before, after);
+        rc = cp_subscription_tools(w->op, w->tx, before, after);
     }
 
     if (rc != CP_OK) {
         return rc;
     }
 
-    rc = cp_subscription_plan(r, tx, before, after);
+    rc = cp_subscription_plan(w->op, w->tx, before, after);
     if (rc != CP_OK) {
         return rc;
     }
 
-    return before ? cp_hold_change(r, tx, before, after)
-                  : cp_hold_begin(r, tx, after);
+    return before ? cp_hold_change(w->op, w->tx, before, after)
+                  : cp_hold_begin(w->op, w->tx, after);
 }
 
 
@@ -461,7 +448,7 @@ cp_subscription_to(const cp_json_t *sub)
  * exists; everything else gets the same answer as what is not there.
  */
 static cp_rc_t
-cp_subscription_target(cp_req_t *r, cp_tx_t *tx, cp_json_t *sub)
+cp_subscription_target(cp_op_t *op, cp_tx_t *tx, cp_json_t *sub)
 {
     bool                  own;
     cp_rc_t               rc;
@@ -474,12 +461,12 @@ cp_subscription_target(cp_req_t *r, cp_tx_t *tx, cp_json_t *sub)
     tenant = cp_json_str(sub, "tenant");
 
     if ((api == NULL) == (server == NULL)) {
-        return cp_fault_at(r, sub, "api", "either api or server is required");
+        return cp_fault_at(op, sub, "api", "either api or server is required");
     }
 
     if (cp_json_str(sub, "target_tenant") == NULL) {
-        cp_json_set(r->arena, sub, "target_tenant",
-                    cp_json_string(r->arena, tenant));
+        cp_json_set(op->arena, sub, "target_tenant",
+                    cp_json_string(op->arena, tenant));
     }
 
     target = cp_json_str(sub, "target_tenant");
@@ -487,7 +474,7 @@ cp_subscription_target(cp_req_t *r, cp_tx_t *tx, cp_json_t *sub)
     field = api ? api : server;
     res = api ? &cp_res_api : &cp_res_server;
 
-    rc = cp_row_load(tx, r->arena, res, field->s, &row, &r->err);
+    rc = cp_row_load(tx, op->arena, res, field->s, &row, &op->err);
     if (rc != CP_OK) {
         return rc;
     }
@@ -503,23 +490,23 @@ cp_subscription_target(cp_req_t *r, cp_tx_t *tx, cp_json_t *sub)
                               && cp_is_partner(row, tenant))))))
     {
         if (!own) {
-            return cp_err_set(&r->err, "not_found", CP_NOT_ABROAD);
+            return cp_err_set(&op->err, "not_found", CP_NOT_ABROAD);
         }
 
-        (void) cp_fault_at(r, sub, res->kind, "there is no such %s",
+        (void) cp_fault_at(op, sub, res->kind, "there is no such %s",
                            res->kind);
-        return cp_err_set(&r->err, "not_found", "there is no such %s",
+        return cp_err_set(&op->err, "not_found", "there is no such %s",
                           res->kind);
     }
 
     if (strcmp(state, "retired") == 0) {
-        return cp_err_set(&r->err, "conflict", "the api is retired");
+        return cp_err_set(&op->err, "conflict", "the api is retired");
     }
 
     if (cp_json_get(sub, "tools") && api
         && strcmp(cp_json_str(row, "kind"), "mcp") != 0)
     {
-        return cp_fault_at(r, sub, "tools", "are for apis of kind mcp");
+        return cp_fault_at(op, sub, "tools", "are for apis of kind mcp");
     }
 
     return CP_OK;
@@ -549,7 +536,7 @@ cp_is_partner(const cp_json_t *api, const char *tenant)
  * not past the publisher's approval.
  */
 static cp_rc_t
-cp_subscription_plan(cp_req_t *r, cp_tx_t *tx, const cp_json_t *before,
+cp_subscription_plan(cp_op_t *op, cp_tx_t *tx, const cp_json_t *before,
     cp_json_t *after)
 {
     bool         automatic;
@@ -563,35 +550,35 @@ cp_subscription_plan(cp_req_t *r, cp_tx_t *tx, const cp_json_t *before,
         return CP_OK;
     }
 
-    rc = cp_tx_query(tx, r->arena, "SELECT state, approval FROM plans"
+    rc = cp_tx_query(tx, op->arena, "SELECT state, approval FROM plans"
                      " WHERE id = $1 AND tenant = $2",
                      cp_args(cp_text(plan),
                              cp_text(cp_json_str(after, "target_tenant"))),
-                     &rows, &r->err);
+                     &rows, &op->err);
     if (rc != CP_OK) {
         return rc;
     }
 
     if (rows.rows == 0) {
-        return cp_fault_at(r, after, "plan", "there is no such plan");
+        return cp_fault_at(op, after, "plan", "there is no such plan");
     }
 
     state = cp_cell(&rows, 0, 0)->p;
     automatic = strcmp(cp_cell(&rows, 0, 1)->p, "auto") == 0;
 
     if (strcmp(state, "active") != 0) {
-        return cp_err_set(&r->err, "conflict",
+        return cp_err_set(&op->err, "conflict",
                           "the plan is %s: it takes no subscriptions", state);
     }
 
-    if (before && !automatic && !cp_hold_is_publisher(r, after)) {
-        return cp_err_set(&r->err, "forbidden",
+    if (before && !automatic && !cp_hold_is_publisher(op, after)) {
+        return cp_err_set(&op->err, "forbidden",
                           "the plan needs its publisher's approval");
     }
 
     if (before == NULL && automatic) {
-        cp_json_set(r->arena, after, "state",
-                    cp_json_string(r->arena, "active"));
+        cp_json_set(op->arena, after, "state",
+                    cp_json_string(op->arena, "active"));
     }
 
     return CP_OK;
@@ -600,12 +587,12 @@ cp_subscription_plan(cp_req_t *r, cp_tx_t *tx, const cp_json_t *before,
 
 /* A consumer does not lengthen what a publisher has limited. */
 static cp_rc_t
-cp_subscription_foreign(cp_req_t *r, const cp_json_t *before,
+cp_subscription_foreign(cp_op_t *op, const cp_json_t *before,
     const cp_json_t *after)
 {
     int64_t  old, now;
 
-    if (cp_hold_is_publisher(r, after)) {
+    if (cp_hold_is_publisher(op, after)) {
         return CP_OK;
     }
 
@@ -613,7 +600,7 @@ cp_subscription_foreign(cp_req_t *r, const cp_json_t *before,
     now = cp_json_num(after, "expires_at", INT64_MAX);
 
     return now > old
-           ? cp_err_set(&r->err, "forbidden",
+           ? cp_err_set(&op->err, "forbidden",
                         "only the publisher moves expires_at back")
            : CP_OK;
 }
@@ -622,13 +609,13 @@ cp_subscription_foreign(cp_req_t *r, const cp_json_t *before,
 /* Nor does it help itself to more tools than were approved; what still waits
  * for approval, or needs none, may ask for others. */
 static cp_rc_t
-cp_subscription_tools(cp_req_t *r, cp_tx_t *tx, const cp_json_t *before,
+cp_subscription_tools(cp_op_t *op, cp_tx_t *tx, const cp_json_t *before,
     const cp_json_t *after)
 {
     cp_rc_t    rc;
     cp_rows_t  rows;
 
-    if (cp_hold_is_publisher(r, after)
+    if (cp_hold_is_publisher(op, after)
         || strcmp(cp_json_str(before, "state"), "pending") == 0
         || !cp_tools_widened(cp_json_get(before, "tools"),
                              cp_json_get(after, "tools")))
@@ -636,13 +623,13 @@ cp_subscription_tools(cp_req_t *r, cp_tx_t *tx, const cp_json_t *before,
         return CP_OK;
     }
 
-    rc = cp_tx_query(tx, r->arena, "SELECT id FROM plans WHERE id = $1"
+    rc = cp_tx_query(tx, op->arena, "SELECT id FROM plans WHERE id = $1"
                      " AND approval = 'auto'",
                      cp_args(cp_text(cp_json_str(after, "plan"))), &rows,
-                     &r->err);
+                     &op->err);
 
     return rc == CP_OK && rows.rows == 0
-           ? cp_err_set(&r->err, "forbidden", "further tools need the"
+           ? cp_err_set(&op->err, "forbidden", "further tools need the"
                         " publisher's approval") : rc;
 }
 
@@ -675,25 +662,23 @@ cp_tools_widened(const cp_json_t *before, const cp_json_t *after)
 
 /* Consent, and taking back a suspension, are the publisher's. */
 cp_rc_t
-cp_subscription_event(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
-    const char *event, const cp_json_t *args, const cp_json_t *before,
-    cp_json_t *after)
+cp_subscription_event(const cp_write_t *w, const char *event,
+    const cp_json_t *args, const cp_json_t *before, cp_json_t *after)
 {
     unsigned                  i;
     static const char *const  publisher[] = { "approve", "reject", "resume" };
 
-    (void) res;
     (void) args;
     (void) after;
 
     for (i = 0; i < sizeof(publisher) / sizeof(publisher[0]); i++) {
         if (strcmp(event, publisher[i]) == 0
-            && !cp_hold_is_publisher(r, before))
+            && !cp_hold_is_publisher(w->op, before))
         {
-            return cp_err_set(&r->err, "forbidden",
+            return cp_err_set(&w->op->err, "forbidden",
                               "only the publisher may %s it", event);
         }
     }
 
-    return cp_hold_event(r, tx, event, before);
+    return cp_hold_event(w->op, w->tx, event, before);
 }

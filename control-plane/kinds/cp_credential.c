@@ -12,98 +12,94 @@
 #include "resource/cp_tables.h"
 
 
-static const char *cp_secret_make(cp_req_t *r, cp_json_t *row,
+static const char *cp_secret_make(cp_op_t *op, cp_json_t *row,
     const char *member, const char *env);
-static const char *cp_digest_hex(cp_req_t *r, const char *text, bool keyed);
-static cp_rc_t cp_expiry_check(cp_req_t *r, const cp_json_t *row);
-static cp_rc_t cp_credential_grace(cp_req_t *r, const cp_json_t *before,
+static const char *cp_digest_hex(cp_op_t *op, const char *text, bool keyed);
+static cp_rc_t cp_expiry_check(cp_op_t *op, const cp_json_t *row);
+static cp_rc_t cp_credential_grace(cp_op_t *op, const cp_json_t *before,
     const cp_json_t *after);
-static cp_rc_t cp_admin_token_outlives(cp_req_t *r, const cp_json_t *before,
+static cp_rc_t cp_admin_token_outlives(cp_op_t *op, const cp_json_t *before,
     const cp_json_t *after);
 static cp_json_t *cp_credential_successor(cp_arena_t *a,
     const cp_json_t *before, int64_t now);
-static cp_rc_t cp_credential_rotate(cp_req_t *r, cp_tx_t *tx,
-    const cp_resource_t *res, const cp_json_t *args, const cp_json_t *before,
-    cp_json_t *after);
+static cp_rc_t cp_credential_rotate(const cp_write_t *w,
+    const cp_json_t *args, const cp_json_t *before, cp_json_t *after);
 
 
 /* Puts a new secret into the answer's member. */
 static const char *
-cp_secret_make(cp_req_t *r, cp_json_t *row, const char *member,
+cp_secret_make(cp_op_t *op, cp_json_t *row, const char *member,
     const char *env)
 {
     char         text[STOA_KEY_MAX + 1];
     cp_json_t   *val;
 
     cp_key_make(text, env, cp_json_str(row, "id"));
-    val = cp_json_string(r->arena, text);
+    val = cp_json_string(op->arena, text);
     OPENSSL_cleanse(text, sizeof(text));
 
-    cp_json_set(r->arena, row, member, val);
+    cp_json_set(op->arena, row, member, val);
 
     return val ? val->s : NULL;
 }
 
 
 static const char *
-cp_digest_hex(cp_req_t *r, const char *text, bool keyed)
+cp_digest_hex(cp_op_t *op, const char *text, bool keyed)
 {
     uint8_t  sum[32];
 
     if (keyed) {
-        cp_hmac_sha256(r->app->pepper, r->app->pepper_len, text, strlen(text),
-                       sum);
+        cp_hmac_sha256(op->app->pepper, op->app->pepper_len, text,
+                       strlen(text), sum);
 
     } else {
         cp_sha256(text, strlen(text), sum);
     }
 
-    return cp_hex(r->arena, sum, sizeof(sum));
+    return cp_hex(op->arena, sum, sizeof(sum));
 }
 
 
 static cp_rc_t
-cp_expiry_check(cp_req_t *r, const cp_json_t *row)
+cp_expiry_check(cp_op_t *op, const cp_json_t *row)
 {
     cp_json_t  *at;
 
     at = cp_json_get(row, "expires_at");
 
     return at && at->i <= cp_time_ms()
-           ? cp_err_field(&r->err, -1, at->line, "expires_at",
+           ? cp_err_field(&op->err, -1, at->line, "expires_at",
                           "is in the past")
            : CP_OK;
 }
 
 
 cp_rc_t
-cp_credential_check(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
-    const cp_json_t *before, cp_json_t *after)
+cp_credential_check(const cp_write_t *w, const cp_json_t *before,
+    cp_json_t *after)
 {
     bool         keyed;
     cp_rc_t      rc;
     cp_arena_t  *a;
     const char  *key, *env;
 
-    (void) tx;
-    (void) res;
-
     if (before) {
-        return cp_credential_grace(r, before, after);
+        return cp_credential_grace(w->op, before, after);
     }
 
-    rc = cp_expiry_check(r, after);
+    rc = cp_expiry_check(w->op, after);
     if (rc != CP_OK) {
         return rc;
     }
 
-    a = r->arena;
+    a = w->op->arena;
     env = cp_json_str(after, "env");
-    keyed = r->app->pepper != NULL;
+    keyed = w->op->app->pepper != NULL;
 
-    key = cp_secret_make(r, after, "key", env);
+    key = cp_secret_make(w->op, after, "key", env);
     if (key == NULL) {
-        return cp_err_set(&r->err, "internal", "no memory");
+        return cp_err_set(&w->op->err, "internal", "no memory");
     }
 
     cp_json_set(a, after, "prefix",
@@ -112,7 +108,7 @@ cp_credential_check(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
     cp_json_set(a, after, "last4",
                 cp_json_string(a, key + strlen(key) - 4));
     cp_json_set(a, after, "key_digest",
-                cp_json_string(a, cp_digest_hex(r, key, keyed)));
+                cp_json_string(a, cp_digest_hex(w->op, key, keyed)));
     cp_json_set(a, after, "key_alg",
                 cp_json_string(a, keyed ? "hmac" : "sha256"));
 
@@ -122,25 +118,24 @@ cp_credential_check(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
 
 /* A predecessor ends with its grace: that may be made shorter, not longer. */
 static cp_rc_t
-cp_credential_grace(cp_req_t *r, const cp_json_t *before,
+cp_credential_grace(cp_op_t *op, const cp_json_t *before,
     const cp_json_t *after)
 {
     return strcmp(cp_json_str(before, "state"), "rotating") == 0
            && cp_json_num(after, "expires_at", INT64_MAX)
               > cp_json_num(before, "expires_at", INT64_MAX)
-           ? cp_err_set(&r->err, "conflict", "it has been rotated, and ends"
+           ? cp_err_set(&op->err, "conflict", "it has been rotated, and ends"
                         " with its grace")
            : CP_OK;
 }
 
 
 cp_rc_t
-cp_credential_event(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
-    const char *event, const cp_json_t *args, const cp_json_t *before,
-    cp_json_t *after)
+cp_credential_event(const cp_write_t *w, const char *event,
+    const cp_json_t *args, const cp_json_t *before, cp_json_t *after)
 {
     return strcmp(event, "rotate") == 0
-           ? cp_credential_rotate(r, tx, res, args, before, after) : CP_OK;
+           ? cp_credential_rotate(w, args, before, after) : CP_OK;
 }
 
 
@@ -150,37 +145,40 @@ cp_credential_event(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
  * keys of a line work at a time.
  */
 static cp_rc_t
-cp_credential_rotate(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
-    const cp_json_t *args, const cp_json_t *before, cp_json_t *after)
+cp_credential_rotate(const cp_write_t *w, const cp_json_t *args,
+    const cp_json_t *before, cp_json_t *after)
 {
     int64_t      now, grace, expires;
     cp_rc_t      rc;
     cp_rows_t    rows;
     cp_entry_t   e;
+    cp_write_t   next = cp_write_of(w->op, w->tx, w->res);
     cp_arena_t  *a;
 
-    a = r->arena;
+    a = w->op->arena;
     now = cp_time_ms();
 
-    rc = cp_tx_query(tx, a, "SELECT id FROM credentials"
+    rc = cp_tx_query(w->tx, a, "SELECT id FROM credentials"
                      " WHERE application = $1 AND rotated_to = $2"
                      " AND state = 'rotating' AND expires_at > $3",
                      cp_args(cp_text(cp_json_str(before, "application")),
                              cp_text(cp_json_str(before, "id")),
                              cp_int(now)),
-                     &rows, &r->err);
+                     &rows, &w->op->err);
     if (rc != CP_OK) {
         return rc;
     }
 
     if (rows.rows) {
-        return cp_err_set(&r->err, "conflict",
+        return cp_err_set(&w->op->err, "conflict",
                           "its predecessor %s still works: revoke it first",
                           cp_cell(&rows, 0, 0)->p);
     }
 
-    rc = cp_entry_create(r, tx, res, cp_json_str(before, "application"),
-                         cp_credential_successor(a, before, now), -1, &e);
+    next.id = cp_json_str(before, "application");
+    next.in = cp_credential_successor(a, before, now);
+
+    rc = cp_entry_create(&next, &e);
     if (rc != CP_OK) {
         return rc;
     }
@@ -223,31 +221,29 @@ cp_credential_successor(cp_arena_t *a, const cp_json_t *before, int64_t now)
 
 
 cp_rc_t
-cp_gateway_check(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
-    const cp_json_t *before, cp_json_t *after)
+cp_gateway_check(const cp_write_t *w, const cp_json_t *before,
+    cp_json_t *after)
 {
     uint8_t      sum[32];
     const char  *token;
-
-    (void) tx;
-    (void) res;
 
     if (before) {
         return CP_OK;
     }
 
-    token = cp_secret_make(r, after, "token", "gw");
+    token = cp_secret_make(w->op, after, "token", "gw");
     if (token == NULL) {
-        return cp_err_set(&r->err, "internal", "no memory");
+        return cp_err_set(&w->op->err, "internal", "no memory");
     }
 
     cp_hmac_sha256(token, strlen(token), "stoa-assertion", 14, sum);
 
-    cp_json_set(r->arena, after, "token_digest",
-                cp_json_string(r->arena, cp_digest_hex(r, token, false)));
-    cp_json_set(r->arena, after, "assertion_key",
-                cp_json_string(r->arena,
-                               cp_hex(r->arena, sum, sizeof(sum))));
+    cp_json_set(w->op->arena, after, "token_digest",
+                cp_json_string(w->op->arena,
+                               cp_digest_hex(w->op, token, false)));
+    cp_json_set(w->op->arena, after, "assertion_key",
+                cp_json_string(w->op->arena,
+                               cp_hex(w->op->arena, sum, sizeof(sum))));
 
     return CP_OK;
 }
@@ -256,7 +252,7 @@ cp_gateway_check(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
 /* Neither itself nor another, made or changed: else a token that was lent for
  * an hour would be one for ever. */
 static cp_rc_t
-cp_admin_token_outlives(cp_req_t *r, const cp_json_t *before,
+cp_admin_token_outlives(cp_op_t *op, const cp_json_t *before,
     const cp_json_t *after)
 {
     int64_t  old, now;
@@ -264,8 +260,8 @@ cp_admin_token_outlives(cp_req_t *r, const cp_json_t *before,
     now = cp_json_num(after, "expires_at", INT64_MAX);
     old = before ? cp_json_num(before, "expires_at", INT64_MAX) : 0;
 
-    return r->actor.expires && now > r->actor.expires && now > old
-           ? cp_err_set(&r->err, "forbidden",
+    return op->actor.expires && now > op->actor.expires && now > old
+           ? cp_err_set(&op->err, "forbidden",
                         "it would outlive the token that you use")
            : CP_OK;
 }
@@ -275,22 +271,19 @@ cp_admin_token_outlives(cp_req_t *r, const cp_json_t *before,
  * A token never reaches further than the one it was made with.
  */
 cp_rc_t
-cp_admin_token_check(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
-    const cp_json_t *before, cp_json_t *after)
+cp_admin_token_check(const cp_write_t *w, const cp_json_t *before,
+    cp_json_t *after)
 {
     cp_rc_t      rc;
     cp_role_e    role;
     const char  *token, *tenant;
 
-    (void) tx;
-    (void) res;
-
-    rc = cp_admin_token_outlives(r, before, after);
+    rc = cp_admin_token_outlives(w->op, before, after);
     if (rc != CP_OK || before) {
         return rc;
     }
 
-    rc = cp_expiry_check(r, after);
+    rc = cp_expiry_check(w->op, after);
     if (rc != CP_OK) {
         return rc;
     }
@@ -299,38 +292,39 @@ cp_admin_token_check(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
     tenant = cp_json_str(after, "tenant");
 
     if (role == CP_ROLE_PLATFORM_ADMIN && tenant) {
-        return cp_err_field(&r->err, -1, after->line, "tenant",
+        return cp_err_field(&w->op->err, -1, after->line, "tenant",
                             "is not for platform-admin");
     }
 
-    if (role > r->actor.role) {
-        return cp_err_set(&r->err, "forbidden",
+    if (role > w->op->actor.role) {
+        return cp_err_set(&w->op->err, "forbidden",
                           "the role is above your own");
     }
 
-    if (tenant == NULL && r->actor.tenant) {
-        tenant = r->actor.tenant;
-        cp_json_set(r->arena, after, "tenant",
-                    cp_json_string(r->arena, tenant));
+    if (tenant == NULL && w->op->actor.tenant) {
+        tenant = w->op->actor.tenant;
+        cp_json_set(w->op->arena, after, "tenant",
+                    cp_json_string(w->op->arena, tenant));
     }
 
-    if (tenant && !cp_auth_sees(&r->actor, tenant)) {
-        return cp_err_field(&r->err, -1, after->line, "tenant",
+    if (tenant && !cp_auth_sees(&w->op->actor, tenant)) {
+        return cp_err_field(&w->op->err, -1, after->line, "tenant",
                             "there is no such tenant");
     }
 
     if (role == CP_ROLE_TENANT_ADMIN && tenant == NULL) {
-        return cp_err_field(&r->err, -1, after->line, "tenant",
+        return cp_err_field(&w->op->err, -1, after->line, "tenant",
                             "is required for tenant-admin");
     }
 
-    token = cp_secret_make(r, after, "token", "adm");
+    token = cp_secret_make(w->op, after, "token", "adm");
     if (token == NULL) {
-        return cp_err_set(&r->err, "internal", "no memory");
+        return cp_err_set(&w->op->err, "internal", "no memory");
     }
 
-    cp_json_set(r->arena, after, "token_digest",
-                cp_json_string(r->arena, cp_digest_hex(r, token, false)));
+    cp_json_set(w->op->arena, after, "token_digest",
+                cp_json_string(w->op->arena,
+                               cp_digest_hex(w->op, token, false)));
 
     return CP_OK;
 }

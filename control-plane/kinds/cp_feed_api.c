@@ -258,7 +258,7 @@ cp_api_operations(cp_tx_t *tx, cp_arena_t *a, const char *id,
 {
     cp_rc_t     rc;
     unsigned    i;
-    cp_json_t  *op;
+    cp_json_t  *item;
     cp_rows_t   rows;
 
     rc = cp_tx_query(tx, a, "SELECT id, method, path, state FROM operations"
@@ -271,16 +271,16 @@ cp_api_operations(cp_tx_t *tx, cp_arena_t *a, const char *id,
     *out = cp_json_array(a);
 
     for (i = 0; i < rows.rows; i++) {
-        op = cp_json_object(a);
-        cp_json_set(a, op, "id", cp_json_string(a, cp_cell(&rows, i, 0)->p));
-        cp_json_set(a, op, "method",
+        item = cp_json_object(a);
+        cp_json_set(a, item, "id", cp_json_string(a, cp_cell(&rows, i, 0)->p));
+        cp_json_set(a, item, "method",
                     cp_json_string(a, cp_cell(&rows, i, 1)->p));
-        cp_json_set(a, op, "path",
+        cp_json_set(a, item, "path",
                     cp_json_string(a, cp_cell(&rows, i, 2)->p));
-        cp_json_set(a, op, "enabled",
+        cp_json_set(a, item, "enabled",
                     cp_json_bool(a, strcmp(cp_cell(&rows, i, 3)->p,
                                            "enabled") == 0));
-        cp_json_push(*out, op);
+        cp_json_push(*out, item);
     }
 
     return CP_OK;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "feed/cp_feed.h"
 #include "kinds/cp_feed_bodies.h"
 #include "kinds/cp_hold.h"
 
@@ -31,7 +32,7 @@ static cp_rc_t cp_sub_bound(cp_tx_t *tx, cp_arena_t *a, const cp_json_t *sub,
     cp_bound_t **bound, unsigned *n, cp_err_t *err);
 static int cp_bound_cmp(const void *one, const void *two);
 static int cp_id_cmp(const void *one, const void *two);
-static cp_rc_t cp_follow_subs(cp_req_t *r, cp_tx_t *tx, const char *column,
+static cp_rc_t cp_follow_subs(cp_op_t *op, cp_tx_t *tx, const char *column,
     const char *id);
 
 
@@ -343,15 +344,16 @@ cp_feed_subscription(cp_tx_t *tx, cp_arena_t *a, const char *id,
 
 
 cp_rc_t
-cp_subscription_gone(cp_req_t *r, cp_tx_t *tx, const cp_json_t *before)
+cp_subscription_gone(const cp_write_t *w, const cp_json_t *before)
 {
     cp_rc_t  rc;
 
-    rc = cp_hold_gone(r, tx, before);
+    rc = cp_hold_gone(w, before);
 
     return rc != CP_OK ? rc
-           : cp_sub_pair(tx, r->arena, cp_json_str(before, "application"),
-                         cp_subscription_to(before), &r->err);
+           : cp_sub_pair(w->tx, w->op->arena,
+                         cp_json_str(before, "application"),
+                         cp_subscription_to(before), &w->op->err);
 }
 
 
@@ -503,15 +505,15 @@ cp_id_cmp(const void *one, const void *two)
 
 
 cp_rc_t
-cp_follow_operation(cp_req_t *r, cp_tx_t *tx, const cp_json_t *row)
+cp_follow_operation(cp_op_t *op, cp_tx_t *tx, const cp_json_t *row)
 {
-    return cp_resource_touch(r, tx, &cp_res_api, cp_json_str(row, "api"));
+    return cp_resource_touch(op, tx, &cp_res_api, cp_json_str(row, "api"));
 }
 
 
 /* Servers and subscriptions that name the tool: it may have come or gone. */
 cp_rc_t
-cp_follow_tool(cp_req_t *r, cp_tx_t *tx, const cp_json_t *row)
+cp_follow_tool(cp_op_t *op, cp_tx_t *tx, const cp_json_t *row)
 {
     cp_rc_t      rc;
     unsigned     i;
@@ -520,23 +522,23 @@ cp_follow_tool(cp_req_t *r, cp_tx_t *tx, const cp_json_t *row)
 
     api = cp_json_str(row, "api");
 
-    rc = cp_tx_query(tx, r->arena, "SELECT id FROM servers WHERE tenant = $1"
+    rc = cp_tx_query(tx, op->arena, "SELECT id FROM servers WHERE tenant = $1"
                      " AND tools LIKE $2 AND tools LIKE $3",
                      cp_args(cp_text(cp_json_str(row, "tenant")),
-                             cp_text(cp_arena_printf(r->arena, "%%\"%s\"%%",
+                             cp_text(cp_arena_printf(op->arena, "%%\"%s\"%%",
                                                      api)),
-                             cp_text(cp_arena_printf(r->arena, "%%\"%s\"%%",
+                             cp_text(cp_arena_printf(op->arena, "%%\"%s\"%%",
                                              cp_json_str(row, "name")))),
-                     &rows, &r->err);
+                     &rows, &op->err);
     if (rc != CP_OK) {
         return rc;
     }
 
     for (i = 0; i < rows.rows; i++) {
-        rc = cp_resource_touch(r, tx, &cp_res_server,
+        rc = cp_resource_touch(op, tx, &cp_res_server,
                                cp_cell(&rows, i, 0)->p);
         if (rc == CP_OK) {
-            rc = cp_follow_subs(r, tx, "server", cp_cell(&rows, i, 0)->p);
+            rc = cp_follow_subs(op, tx, "server", cp_cell(&rows, i, 0)->p);
         }
 
         if (rc != CP_OK) {
@@ -544,35 +546,35 @@ cp_follow_tool(cp_req_t *r, cp_tx_t *tx, const cp_json_t *row)
         }
     }
 
-    return cp_follow_subs(r, tx, "api", api);
+    return cp_follow_subs(op, tx, "api", api);
 }
 
 
 cp_rc_t
-cp_follow_server(cp_req_t *r, cp_tx_t *tx, const cp_json_t *row)
+cp_follow_server(cp_op_t *op, cp_tx_t *tx, const cp_json_t *row)
 {
-    return cp_follow_subs(r, tx, "server", cp_json_str(row, "id"));
+    return cp_follow_subs(op, tx, "server", cp_json_str(row, "id"));
 }
 
 
 static cp_rc_t
-cp_follow_subs(cp_req_t *r, cp_tx_t *tx, const char *column, const char *id)
+cp_follow_subs(cp_op_t *op, cp_tx_t *tx, const char *column, const char *id)
 {
     cp_rc_t    rc;
     unsigned   i;
     cp_rows_t  rows;
 
-    rc = cp_tx_query(tx, r->arena,
-                     cp_arena_printf(r->arena, "SELECT id FROM subscriptions"
+    rc = cp_tx_query(tx, op->arena,
+                     cp_arena_printf(op->arena, "SELECT id FROM subscriptions"
                                      " WHERE \"%s\" = $1"
                                      " AND tools IS NOT NULL", column),
-                     cp_args(cp_text(id)), &rows, &r->err);
+                     cp_args(cp_text(id)), &rows, &op->err);
     if (rc != CP_OK) {
         return rc;
     }
 
     for (i = 0; i < rows.rows; i++) {
-        rc = cp_resource_touch(r, tx, &cp_res_subscription,
+        rc = cp_resource_touch(op, tx, &cp_res_subscription,
                                cp_cell(&rows, i, 0)->p);
         if (rc != CP_OK) {
             return rc;

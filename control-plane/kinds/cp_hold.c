@@ -9,9 +9,9 @@
 #include "resource/cp_tables.h"
 
 
-static cp_rc_t cp_hold_of(cp_req_t *r, cp_tx_t *tx, const cp_json_t *sub,
+static cp_rc_t cp_hold_of(cp_op_t *op, cp_tx_t *tx, const cp_json_t *sub,
     cp_hold_t *hold);
-static cp_rc_t cp_hold_store(cp_req_t *r, cp_tx_t *tx, const cp_json_t *sub,
+static cp_rc_t cp_hold_store(cp_op_t *op, cp_tx_t *tx, const cp_json_t *sub,
     const cp_hold_t *hold);
 static bool cp_hold_is_foreign(const cp_json_t *sub);
 
@@ -68,9 +68,9 @@ cp_hold_ended(const cp_hold_t *hold)
 
 
 bool
-cp_hold_is_publisher(const cp_req_t *r, const cp_json_t *sub)
+cp_hold_is_publisher(const cp_op_t *op, const cp_json_t *sub)
 {
-    return cp_auth_sees(&r->actor, cp_json_str(sub, "target_tenant"));
+    return cp_auth_sees(&op->actor, cp_json_str(sub, "target_tenant"));
 }
 
 
@@ -83,25 +83,25 @@ cp_hold_is_foreign(const cp_json_t *sub)
 
 
 static cp_rc_t
-cp_hold_of(cp_req_t *r, cp_tx_t *tx, const cp_json_t *sub, cp_hold_t *hold)
+cp_hold_of(cp_op_t *op, cp_tx_t *tx, const cp_json_t *sub, cp_hold_t *hold)
 {
-    return cp_hold_load(tx, r->arena, cp_json_str(sub, "application"),
-                        cp_subscription_to(sub), hold, &r->err);
+    return cp_hold_load(tx, op->arena, cp_json_str(sub, "application"),
+                        cp_subscription_to(sub), hold, &op->err);
 }
 
 
 static cp_rc_t
-cp_hold_store(cp_req_t *r, cp_tx_t *tx, const cp_json_t *sub,
+cp_hold_store(cp_op_t *op, cp_tx_t *tx, const cp_json_t *sub,
     const cp_hold_t *hold)
 {
     cp_rc_t   rc;
     cp_val_t  state, expires;
 
-    rc = cp_tx_query(tx, r->arena, "DELETE FROM subscription_holds"
+    rc = cp_tx_query(tx, op->arena, "DELETE FROM subscription_holds"
                      " WHERE application = $1 AND target = $2",
                      cp_args(cp_text(cp_json_str(sub, "application")),
                              cp_text(cp_subscription_to(sub))), NULL,
-                     &r->err);
+                     &op->err);
 
     if (rc != CP_OK || (hold->state == NULL && hold->expires_ms == 0)) {
         return rc;
@@ -110,17 +110,17 @@ cp_hold_store(cp_req_t *r, cp_tx_t *tx, const cp_json_t *sub,
     state = hold->state ? cp_text(hold->state) : cp_null();
     expires = hold->expires_ms ? cp_int(hold->expires_ms) : cp_null();
 
-    return cp_tx_query(tx, r->arena, "INSERT INTO subscription_holds"
+    return cp_tx_query(tx, op->arena, "INSERT INTO subscription_holds"
                        " (application, target, state, expires_at)"
                        " VALUES ($1, $2, $3, $4)",
                        cp_args(cp_text(cp_json_str(sub, "application")),
                                cp_text(cp_subscription_to(sub)), state,
-                               expires), NULL, &r->err);
+                               expires), NULL, &op->err);
 }
 
 
 cp_rc_t
-cp_hold_begin(cp_req_t *r, cp_tx_t *tx, cp_json_t *sub)
+cp_hold_begin(cp_op_t *op, cp_tx_t *tx, cp_json_t *sub)
 {
     cp_rc_t      rc;
     int64_t      asked;
@@ -131,7 +131,7 @@ cp_hold_begin(cp_req_t *r, cp_tx_t *tx, cp_json_t *sub)
         return CP_OK;
     }
 
-    rc = cp_hold_of(r, tx, sub, &hold);
+    rc = cp_hold_of(op, tx, sub, &hold);
     if (rc != CP_OK) {
         return rc;
     }
@@ -139,8 +139,8 @@ cp_hold_begin(cp_req_t *r, cp_tx_t *tx, cp_json_t *sub)
     asked = cp_json_num(sub, "expires_at", INT64_MAX);
 
     if (hold.expires_ms > cp_time_ms() && asked > hold.expires_ms) {
-        cp_json_set(r->arena, sub, "expires_at",
-                    cp_json_int(r->arena, hold.expires_ms));
+        cp_json_set(op->arena, sub, "expires_at",
+                    cp_json_int(op->arena, hold.expires_ms));
     }
 
     /* what waits for the publisher waits on */
@@ -148,8 +148,8 @@ cp_hold_begin(cp_req_t *r, cp_tx_t *tx, cp_json_t *sub)
     state = cp_hold_ended(&hold) ? "pending" : hold.state;
 
     if (state && strcmp(cp_json_str(sub, "state"), "active") == 0) {
-        cp_json_set(r->arena, sub, "state",
-                    cp_json_string(r->arena, state));
+        cp_json_set(op->arena, sub, "state",
+                    cp_json_string(op->arena, state));
     }
 
     return CP_OK;
@@ -157,7 +157,7 @@ cp_hold_begin(cp_req_t *r, cp_tx_t *tx, cp_json_t *sub)
 
 
 cp_rc_t
-cp_hold_change(cp_req_t *r, cp_tx_t *tx, const cp_json_t *before,
+cp_hold_change(cp_op_t *op, cp_tx_t *tx, const cp_json_t *before,
     const cp_json_t *after)
 {
     cp_rc_t    rc;
@@ -168,27 +168,27 @@ cp_hold_change(cp_req_t *r, cp_tx_t *tx, const cp_json_t *before,
     now = cp_json_num(after, "expires_at", 0);
 
     if (old == now || !cp_hold_is_foreign(after)
-        || !cp_hold_is_publisher(r, after))
+        || !cp_hold_is_publisher(op, after))
     {
         return CP_OK;
     }
 
-    rc = cp_hold_of(r, tx, after, &hold);
+    rc = cp_hold_of(op, tx, after, &hold);
     hold.expires_ms = now;
 
-    return rc == CP_OK ? cp_hold_store(r, tx, after, &hold) : rc;
+    return rc == CP_OK ? cp_hold_store(op, tx, after, &hold) : rc;
 }
 
 
 cp_rc_t
-cp_hold_event(cp_req_t *r, cp_tx_t *tx, const char *event,
+cp_hold_event(cp_op_t *op, cp_tx_t *tx, const char *event,
     const cp_json_t *sub)
 {
     cp_rc_t    rc;
     unsigned   i;
     cp_hold_t  hold;
 
-    if (!cp_hold_is_foreign(sub) || !cp_hold_is_publisher(r, sub)) {
+    if (!cp_hold_is_foreign(sub) || !cp_hold_is_publisher(op, sub)) {
         return CP_OK;
     }
 
@@ -202,7 +202,7 @@ cp_hold_event(cp_req_t *r, cp_tx_t *tx, const char *event,
         return CP_OK;
     }
 
-    rc = cp_hold_of(r, tx, sub, &hold);
+    rc = cp_hold_of(op, tx, sub, &hold);
     if (rc != CP_OK) {
         return rc;
     }
@@ -215,21 +215,19 @@ cp_hold_event(cp_req_t *r, cp_tx_t *tx, const char *event,
         hold.expires_ms = 0;
     }
 
-    return cp_hold_store(r, tx, sub, &hold);
+    return cp_hold_store(op, tx, sub, &hold);
 }
 
 
 /* A publisher that deletes a living subscription revokes it; one that goes
  * with its api or its plan is no decision about the application. */
 cp_rc_t
-cp_hold_gone(cp_req_t *r, cp_tx_t *tx, const cp_json_t *before)
+cp_hold_gone(const cp_write_t *w, const cp_json_t *before)
 {
     unsigned                  i;
     static const char *const  ended[] = { "rejected", "revoked", "expired" };
 
-    if (r->route == NULL || r->route->data != &cp_res_subscription
-        || r->actor.tenant == NULL)
-    {
+    if (!w->single || w->op->actor.tenant == NULL) {
         return CP_OK;
     }
 
@@ -239,7 +237,7 @@ cp_hold_gone(cp_req_t *r, cp_tx_t *tx, const cp_json_t *before)
         }
     }
 
-    return cp_hold_event(r, tx, "revoke", before);
+    return cp_hold_event(w->op, w->tx, "revoke", before);
 }
 
 

@@ -28,17 +28,17 @@ cp_rc_t cp_hold_load(cp_tx_t *tx, cp_arena_t *a, const char *application,
 const char *cp_hold_ended(const cp_hold_t *hold);
 
 /* Is the actor the publisher of this subscription (or the platform)? */
-bool cp_hold_is_publisher(const cp_req_t *r, const cp_json_t *sub);
+bool cp_hold_is_publisher(const cp_op_t *op, const cp_json_t *sub);
 
 /* A new subscription begins as the hold says, and ends by its time. */
-cp_rc_t cp_hold_begin(cp_req_t *r, cp_tx_t *tx, cp_json_t *sub)
+cp_rc_t cp_hold_begin(cp_op_t *op, cp_tx_t *tx, cp_json_t *sub)
     CP_MUST_CHECK;
 /* Keeps what the publisher does: another expires_at, an event, a deletion. */
-cp_rc_t cp_hold_change(cp_req_t *r, cp_tx_t *tx, const cp_json_t *before,
+cp_rc_t cp_hold_change(cp_op_t *op, cp_tx_t *tx, const cp_json_t *before,
     const cp_json_t *after) CP_MUST_CHECK;
-cp_rc_t cp_hold_event(cp_req_t *r, cp_tx_t *tx, const char *event,
+cp_rc_t cp_hold_event(cp_op_t *op, cp_tx_t *tx, const char *event,
     const cp_json_t *sub) CP_MUST_CHECK;
-cp_rc_t cp_hold_gone(cp_req_t *r, cp_tx_t *tx, const cp_json_t *before)
+cp_rc_t cp_hold_gone(const cp_write_t *w, const cp_json_t *before)
     CP_MUST_CHECK;
 
 /* Fills in `held`. */

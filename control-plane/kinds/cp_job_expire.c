@@ -17,7 +17,7 @@
 
 static cp_rc_t cp_expire_portion(cp_app_t *app, const cp_resource_t *res,
     const char *states, unsigned *n);
-static cp_rc_t cp_expire_rows(cp_req_t *r, cp_tx_t *tx,
+static cp_rc_t cp_expire_rows(cp_op_t *op, cp_tx_t *tx,
     const cp_resource_t *res, const char *states, bool write, unsigned *n);
 
 
@@ -63,7 +63,7 @@ cp_expire_portion(cp_app_t *app, const cp_resource_t *res,
     bool         write;
     cp_rc_t      rc;
     cp_tx_t     *tx;
-    cp_req_t     r;
+    cp_op_t      op;
     cp_arena_t  *a;
 
     a = cp_arena_create(64 * 1024 * 1024);
@@ -71,7 +71,7 @@ cp_expire_portion(cp_app_t *app, const cp_resource_t *res,
         return CP_ERROR;
     }
 
-    cp_req_system(&r, app, a, "expiry");
+    cp_op_system(&op, app, a, "expiry");
     rc = CP_OK;
     *n = 1;
 
@@ -81,7 +81,7 @@ cp_expire_portion(cp_app_t *app, const cp_resource_t *res,
             break;
         }
 
-        rc = cp_expire_rows(&r, tx, res, states, write, n);
+        rc = cp_expire_rows(&op, tx, res, states, write, n);
 
         if (rc == CP_OK && write) {
             rc = cp_tx_commit(tx);
@@ -93,7 +93,7 @@ cp_expire_portion(cp_app_t *app, const cp_resource_t *res,
 
     if (rc != CP_OK && rc != CP_CONFLICT) {
         cp_log(CP_LOG_ERROR, "expiry", "expiring a %s failed: %s", res->kind,
-               r.err.detail ? r.err.detail : "commit");
+               op.err.detail ? op.err.detail : "commit");
     }
 
     cp_arena_destroy(a);
@@ -103,28 +103,29 @@ cp_expire_portion(cp_app_t *app, const cp_resource_t *res,
 
 
 static cp_rc_t
-cp_expire_rows(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
+cp_expire_rows(cp_op_t *op, cp_tx_t *tx, const cp_resource_t *res,
     const char *states, bool write, unsigned *n)
 {
     cp_rc_t     rc;
     unsigned    i;
     cp_rows_t   rows;
-    cp_json_t  *obj;
+    cp_entry_t  e;
+    cp_write_t  w = cp_write_of(op, tx, res);
 
-    rc = write ? cp_feed_lock(tx, r->arena, &r->err) : CP_OK;
+    rc = write ? cp_feed_lock(tx, op->arena, &op->err) : CP_OK;
     if (rc != CP_OK) {
         return rc;
     }
 
-    rc = cp_tx_query(tx, r->arena,
-                     cp_arena_printf(r->arena, "SELECT id FROM \"%s\""
+    rc = cp_tx_query(tx, op->arena,
+                     cp_arena_printf(op->arena, "SELECT id FROM \"%s\""
                                      " WHERE expires_at IS NOT NULL"
                                      " AND expires_at <= $1"
                                      " AND state IN (%s)"
                                      " ORDER BY expires_at LIMIT %d",
                                      res->table, states,
                                      write ? CP_EXPIRE_PORTION : 1),
-                     cp_args(cp_int(cp_time_ms())), &rows, &r->err);
+                     cp_args(cp_int(cp_time_ms())), &rows, &op->err);
     if (rc != CP_OK) {
         return rc;
     }
@@ -132,8 +133,9 @@ cp_expire_rows(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
     *n = rows.rows;
 
     for (i = 0; write && i < rows.rows; i++) {
-        rc = cp_resource_event(r, tx, res, cp_cell(&rows, i, 0)->p, "expire",
-                               NULL, NULL, &obj);
+        w.id = cp_cell(&rows, i, 0)->p;
+
+        rc = cp_entry_event(&w, "expire", &e);
         if (rc != CP_OK) {
             return rc;
         }

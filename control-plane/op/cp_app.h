@@ -12,10 +12,11 @@
 #include <stdatomic.h>
 
 #include "base/cp_conf.h"
-#include "http/cp_http.h"
+#include "store/cp_db.h"
 
 
-typedef struct cp_http_s  cp_http_t;
+typedef struct cp_app_s   cp_app_t;
+typedef struct cp_http_s  cp_http_t;          /* http/cp_call.h            */
 
 struct cp_app_s {
     cp_conf_t     conf;

@@ -109,7 +109,7 @@ cp_openapi_get(cp_req_t *r)
     const char    *method;
 
     memset(&o, 0, sizeof(o));
-    o.a = r->arena;
+    o.a = r->op.arena;
 
     doc = cp_openapi_text(o.a, cp_openapi_head);
     paths = cp_json_object(o.a);

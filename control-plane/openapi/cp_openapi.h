@@ -9,6 +9,7 @@
 #define CP_OPENAPI_H
 
 
+#include "http/cp_http.h"
 #include "resource/cp_resource.h"
 
 
@@ -39,8 +40,6 @@ cp_json_t *cp_openapi_schemas(cp_arena_t *a);
 cp_json_t *cp_openapi_text(cp_arena_t *a, const char *text);
 
 cp_rc_t cp_openapi_get(cp_req_t *r);
-
-extern const cp_route_t  cp_openapi_routes[];
 
 
 #endif /* CP_OPENAPI_H */

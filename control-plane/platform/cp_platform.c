@@ -100,9 +100,9 @@ enum { I_KIND, I_TENANT, I_NAME, I_TITLE, I_VERSION, I_DESCRIPTION,
 
 
 static cp_rc_t
-cp_platform_no_memory(cp_req_t *r)
+cp_platform_no_memory(cp_op_t *op)
 {
-    return cp_err_set(&r->err, "internal", "out of memory");
+    return cp_err_set(&op->err, "internal", "out of memory");
 }
 
 
@@ -209,7 +209,7 @@ cp_platform_item(cp_arena_t *a, const cp_val_t *row)
  * database's lower() does at least. */
 
 static cp_rc_t
-cp_platform_words(cp_req_t *r, const char *query, cp_val_t *patterns)
+cp_platform_words(cp_op_t *op, const char *query, cp_val_t *patterns)
 {
     char      *d, *p;
     size_t     len;
@@ -220,7 +220,7 @@ cp_platform_words(cp_req_t *r, const char *query, cp_val_t *patterns)
     }
 
     if (strlen(query) > CP_PLATFORM_QUERY_MAX) {
-        return cp_err_field(&r->err, -1, 0, "query",
+        return cp_err_field(&op->err, -1, 0, "query",
                             "must have at most %d bytes",
                             CP_PLATFORM_QUERY_MAX);
     }
@@ -229,15 +229,15 @@ cp_platform_words(cp_req_t *r, const char *query, cp_val_t *patterns)
         len = strcspn(query, " \t\r\n");
 
         if (n == CP_PLATFORM_WORDS) {
-            return cp_err_field(&r->err, -1, 0, "query",
+            return cp_err_field(&op->err, -1, 0, "query",
                                 "must have at most %d words",
                                 CP_PLATFORM_WORDS);
         }
 
-        d = cp_arena_alloc(r->arena, 2 * len + 3);
+        d = cp_arena_alloc(op->arena, 2 * len + 3);
 
         if (d == NULL) {
-            return cp_platform_no_memory(r);
+            return cp_platform_no_memory(op);
         }
 
         patterns[n].type = CP_VAL_TEXT;
@@ -263,29 +263,29 @@ cp_platform_words(cp_req_t *r, const char *query, cp_val_t *patterns)
 
 
 static cp_val_t
-cp_platform_partner(cp_req_t *r)
+cp_platform_partner(cp_op_t *op)
 {
-    return cp_text(cp_arena_printf(r->arena, "%%\"%s\"%%", r->actor.tenant));
+    return cp_text(cp_arena_printf(op->arena, "%%\"%s\"%%", op->actor.tenant));
 }
 
 
 /* One statement in a read transaction of its own. */
 
 static cp_rc_t
-cp_platform_query(cp_req_t *r, const char *sql, const cp_val_t *args,
+cp_platform_query(cp_op_t *op, const char *sql, const cp_val_t *args,
     unsigned nargs, cp_rows_t *rows)
 {
     cp_rc_t   rc;
     cp_tx_t  *tx;
 
-    rc = cp_tx_begin(r->app->db, false, &tx);
+    rc = cp_tx_begin(op->app->db, false, &tx);
 
     if (rc != CP_OK) {
         return (rc == CP_CONFLICT) ? rc
-                   : cp_err_set(&r->err, "unavailable", "no database");
+                   : cp_err_set(&op->err, "unavailable", "no database");
     }
 
-    rc = cp_tx_query(tx, r->arena, sql, args, nargs, rows, &r->err);
+    rc = cp_tx_query(tx, op->arena, sql, args, nargs, rows, &op->err);
     cp_tx_rollback(tx);
 
     return rc;
@@ -293,7 +293,7 @@ cp_platform_query(cp_req_t *r, const char *sql, const cp_val_t *args,
 
 
 cp_rc_t
-cp_platform_search(cp_req_t *r, const char *query, const char *kind,
+cp_platform_search(cp_op_t *op, const char *query, const char *kind,
     int64_t limit, cp_json_t **out)
 {
     cp_rc_t      rc;
@@ -304,17 +304,17 @@ cp_platform_search(cp_req_t *r, const char *query, const char *kind,
 
     query = (query != NULL) ? query : "";
 
-    args[0] = cp_text(r->actor.tenant);
-    args[1] = cp_platform_partner(r);
-    args[2] = cp_text(r->actor.application);
+    args[0] = cp_text(op->actor.tenant);
+    args[1] = cp_platform_partner(op);
+    args[2] = cp_text(op->actor.application);
     args[3] = cp_text(query);
     args[4] = cp_text(kind != NULL ? kind : "");
     args[5] = cp_int(limit + 1);
 
-    rc = cp_platform_words(r, query, &args[6]);
+    rc = cp_platform_words(op, query, &args[6]);
 
     if (rc == CP_OK) {
-        rc = cp_platform_query(r, cp_sql_search, args,
+        rc = cp_platform_query(op, cp_sql_search, args,
                                6 + CP_PLATFORM_WORDS, &rows);
     }
 
@@ -322,39 +322,39 @@ cp_platform_search(cp_req_t *r, const char *query, const char *kind,
         return rc;
     }
 
-    items = cp_json_array(r->arena);
-    *out = cp_json_object(r->arena);
+    items = cp_json_array(op->arena);
+    *out = cp_json_object(op->arena);
 
     if (items == NULL || *out == NULL) {
-        return cp_platform_no_memory(r);
+        return cp_platform_no_memory(op);
     }
 
     for (i = 0; i < rows.rows && i < (unsigned) limit; i++) {
-        cp_json_push(items, cp_platform_item(r->arena, cp_cell(&rows, i, 0)));
+        cp_json_push(items, cp_platform_item(op->arena, cp_cell(&rows, i, 0)));
     }
 
-    cp_json_set(r->arena, *out, "items", items);
-    cp_json_set(r->arena, *out, "more",
-                cp_json_bool(r->arena, rows.rows > (unsigned) limit));
+    cp_json_set(op->arena, *out, "items", items);
+    cp_json_set(op->arena, *out, "more",
+                cp_json_bool(op->arena, rows.rows > (unsigned) limit));
 
     return CP_OK;
 }
 
 
 static cp_rc_t
-cp_platform_find(cp_req_t *r, const char *tenant, const char *api,
+cp_platform_find(cp_op_t *op, const char *tenant, const char *api,
     cp_rows_t *rows)
 {
     cp_rc_t  rc;
 
-    rc = cp_platform_query(r, cp_sql_api,
-             cp_args(cp_text(r->actor.tenant), cp_platform_partner(r),
-                     cp_text(r->actor.application),
+    rc = cp_platform_query(op, cp_sql_api,
+             cp_args(cp_text(op->actor.tenant), cp_platform_partner(op),
+                     cp_text(op->actor.application),
                      cp_text(tenant != NULL ? tenant : ""), cp_text(api)),
              rows);
 
     if (rc == CP_OK && rows->rows == 0) {
-        rc = cp_err_set(&r->err, "not_found", "no api \"%s%s%s\"",
+        rc = cp_err_set(&op->err, "not_found", "no api \"%s%s%s\"",
                         tenant != NULL ? tenant : "",
                         tenant != NULL ? "/" : "", api);
     }
@@ -364,94 +364,94 @@ cp_platform_find(cp_req_t *r, const char *tenant, const char *api,
 
 
 cp_rc_t
-cp_platform_api(cp_req_t *r, const char *tenant, const char *api,
+cp_platform_api(cp_op_t *op, const char *tenant, const char *api,
     cp_json_t **out)
 {
     cp_rc_t    rc;
     cp_rows_t  rows;
 
-    rc = cp_platform_find(r, tenant, api, &rows);
+    rc = cp_platform_find(op, tenant, api, &rows);
 
     if (rc != CP_OK) {
         return rc;
     }
 
-    *out = cp_platform_item(r->arena, rows.v);
+    *out = cp_platform_item(op->arena, rows.v);
 
-    return (*out != NULL) ? CP_OK : cp_platform_no_memory(r);
+    return (*out != NULL) ? CP_OK : cp_platform_no_memory(op);
 }
 
 
 static cp_rc_t
-cp_platform_operations(cp_req_t *r, const char *id, cp_json_t *out)
+cp_platform_operations(cp_op_t *op, const char *id, cp_json_t *out)
 {
     cp_rc_t      rc;
     unsigned     i;
     cp_rows_t    rows;
-    cp_json_t   *list, *op;
+    cp_json_t   *list, *item;
 
-    rc = cp_platform_query(r, cp_sql_operations,
+    rc = cp_platform_query(op, cp_sql_operations,
              cp_args(cp_text(id), cp_int(CP_PLATFORM_ROWS_MAX)), &rows);
 
     if (rc != CP_OK) {
         return rc;
     }
 
-    list = cp_json_array(r->arena);
+    list = cp_json_array(op->arena);
 
     for (i = 0; list != NULL && i < rows.rows; i++) {
-        op = cp_json_object(r->arena);
+        item = cp_json_object(op->arena);
 
-        if (op == NULL) {
-            return cp_platform_no_memory(r);
+        if (item == NULL) {
+            return cp_platform_no_memory(op);
         }
 
-        cp_platform_text(r->arena, op, "name", cp_cell(&rows, i, 0));
-        cp_platform_text(r->arena, op, "title", cp_cell(&rows, i, 1));
-        cp_platform_text(r->arena, op, "method", cp_cell(&rows, i, 2));
-        cp_platform_text(r->arena, op, "path", cp_cell(&rows, i, 3));
-        cp_json_push(list, op);
+        cp_platform_text(op->arena, item, "name", cp_cell(&rows, i, 0));
+        cp_platform_text(op->arena, item, "title", cp_cell(&rows, i, 1));
+        cp_platform_text(op->arena, item, "method", cp_cell(&rows, i, 2));
+        cp_platform_text(op->arena, item, "path", cp_cell(&rows, i, 3));
+        cp_json_push(list, item);
     }
 
-    cp_json_set(r->arena, out, "operations", list);
+    cp_json_set(op->arena, out, "operations", list);
 
     return CP_OK;
 }
 
 
 static cp_rc_t
-cp_platform_tools(cp_req_t *r, const char *id, cp_json_t *out)
+cp_platform_tools(cp_op_t *op, const char *id, cp_json_t *out)
 {
     cp_rc_t      rc;
     unsigned     i;
     cp_rows_t    rows;
     cp_json_t   *list, *holder, *tool;
 
-    rc = cp_platform_query(r, cp_sql_tools,
+    rc = cp_platform_query(op, cp_sql_tools,
              cp_args(cp_text(id), cp_int(CP_PLATFORM_ROWS_MAX)), &rows);
 
     if (rc != CP_OK) {
         return rc;
     }
 
-    list = cp_json_array(r->arena);
-    holder = cp_json_object(r->arena);
+    list = cp_json_array(op->arena);
+    holder = cp_json_object(op->arena);
 
     if (list == NULL || holder == NULL) {
-        return cp_platform_no_memory(r);
+        return cp_platform_no_memory(op);
     }
 
     for (i = 0; i < rows.rows; i++) {
-        cp_platform_json(r->arena, holder, "tool", cp_cell(&rows, i, 0));
+        cp_platform_json(op->arena, holder, "tool", cp_cell(&rows, i, 0));
         tool = cp_json_get(holder, "tool");
 
         if (tool != NULL) {
             /* a member of holder is a link in its chain: not to be pushed
              * into another one as it is */
-            tool = cp_json_copy(r->arena, tool);
+            tool = cp_json_copy(op->arena, tool);
 
             if (tool == NULL) {
-                return cp_platform_no_memory(r);
+                return cp_platform_no_memory(op);
             }
 
             tool->key = NULL;
@@ -459,41 +459,41 @@ cp_platform_tools(cp_req_t *r, const char *id, cp_json_t *out)
         }
     }
 
-    cp_json_set(r->arena, out, "tools", list);
+    cp_json_set(op->arena, out, "tools", list);
 
     return CP_OK;
 }
 
 
 cp_rc_t
-cp_platform_spec(cp_req_t *r, const char *tenant, const char *api,
+cp_platform_spec(cp_op_t *op, const char *tenant, const char *api,
     cp_json_t **out)
 {
     cp_rc_t      rc;
     cp_rows_t    rows;
     const char  *id;
 
-    rc = cp_platform_find(r, tenant, api, &rows);
+    rc = cp_platform_find(op, tenant, api, &rows);
 
     if (rc != CP_OK) {
         return rc;
     }
 
-    *out = cp_platform_item(r->arena, rows.v);
+    *out = cp_platform_item(op->arena, rows.v);
 
     if (*out == NULL) {
-        return cp_platform_no_memory(r);
+        return cp_platform_no_memory(op);
     }
 
     id = rows.v[I_ID].p;
 
     if (strcmp(rows.v[I_KIND].p, "mcp") == 0) {
-        return cp_platform_tools(r, id, *out);
+        return cp_platform_tools(op, id, *out);
     }
 
-    cp_platform_json(r->arena, *out, "spec", &rows.v[I_SPEC]);
+    cp_platform_json(op->arena, *out, "spec", &rows.v[I_SPEC]);
 
-    return cp_platform_operations(r, id, *out);
+    return cp_platform_operations(op, id, *out);
 }
 
 
@@ -544,69 +544,69 @@ cp_platform_subscription(cp_arena_t *a, const cp_val_t *v)
 
 
 static cp_rc_t
-cp_platform_application(cp_req_t *r, cp_json_t *out)
+cp_platform_application(cp_op_t *op, cp_json_t *out)
 {
     cp_rc_t     rc;
     cp_rows_t   rows;
     cp_json_t  *app;
 
-    rc = cp_platform_query(r,
+    rc = cp_platform_query(op,
              "SELECT a.name, a.title, t.name FROM applications a"
              " JOIN tenants t ON t.id = a.tenant WHERE a.id = $1",
-             cp_args(cp_text(r->actor.application)), &rows);
+             cp_args(cp_text(op->actor.application)), &rows);
 
     if (rc == CP_OK && rows.rows == 0) {
-        rc = cp_err_set(&r->err, "not_found", "no such application");
+        rc = cp_err_set(&op->err, "not_found", "no such application");
     }
 
     if (rc != CP_OK) {
         return rc;
     }
 
-    app = cp_json_object(r->arena);
+    app = cp_json_object(op->arena);
 
     if (app == NULL) {
-        return cp_platform_no_memory(r);
+        return cp_platform_no_memory(op);
     }
 
-    cp_platform_text(r->arena, app, "name", cp_cell(&rows, 0, 0));
-    cp_platform_text(r->arena, app, "title", cp_cell(&rows, 0, 1));
-    cp_platform_text(r->arena, app, "tenant", cp_cell(&rows, 0, 2));
-    cp_json_set(r->arena, out, "application", app);
+    cp_platform_text(op->arena, app, "name", cp_cell(&rows, 0, 0));
+    cp_platform_text(op->arena, app, "title", cp_cell(&rows, 0, 1));
+    cp_platform_text(op->arena, app, "tenant", cp_cell(&rows, 0, 2));
+    cp_json_set(op->arena, out, "application", app);
 
     return CP_OK;
 }
 
 
 cp_rc_t
-cp_platform_subscriptions(cp_req_t *r, cp_json_t **out)
+cp_platform_subscriptions(cp_op_t *op, cp_json_t **out)
 {
     cp_rc_t     rc;
     unsigned    i;
     cp_rows_t   rows;
     cp_json_t  *items;
 
-    items = cp_json_array(r->arena);
-    *out = cp_json_object(r->arena);
+    items = cp_json_array(op->arena);
+    *out = cp_json_object(op->arena);
 
     if (items == NULL || *out == NULL) {
-        return cp_platform_no_memory(r);
+        return cp_platform_no_memory(op);
     }
 
-    rc = cp_platform_application(r, *out);
+    rc = cp_platform_application(op, *out);
 
     if (rc == CP_OK) {
-        rc = cp_platform_query(r, cp_sql_subscriptions,
-                 cp_args(cp_text(r->actor.application),
+        rc = cp_platform_query(op, cp_sql_subscriptions,
+                 cp_args(cp_text(op->actor.application),
                          cp_int(CP_PLATFORM_ROWS_MAX)), &rows);
     }
 
     for (i = 0; rc == CP_OK && i < rows.rows; i++) {
-        cp_json_push(items, cp_platform_subscription(r->arena,
+        cp_json_push(items, cp_platform_subscription(op->arena,
                                                   cp_cell(&rows, i, 0)));
     }
 
-    cp_json_set(r->arena, *out, "items", items);
+    cp_json_set(op->arena, *out, "items", items);
 
     return rc;
 }
@@ -643,7 +643,7 @@ cp_platform_total(cp_arena_t *a, const cp_json_t *items, cp_json_t *out)
 
 
 cp_rc_t
-cp_platform_usage(cp_req_t *r, int64_t days, cp_json_t **out)
+cp_platform_usage(cp_op_t *op, int64_t days, cp_json_t **out)
 {
     cp_rc_t          rc;
     cp_tx_t         *tx;
@@ -651,45 +651,45 @@ cp_platform_usage(cp_req_t *r, int64_t days, cp_json_t **out)
     cp_usage_ask_t   ask;
 
     memset(&ask, 0, sizeof(ask));
-    ask.tenant = r->actor.tenant;
-    ask.application = r->actor.application;
+    ask.tenant = op->actor.tenant;
+    ask.application = op->actor.application;
     ask.to_ms = cp_time_ms() + 1;
     ask.from_ms = ask.to_ms - days * CP_DAY_MS;
     ask.by = CP_USAGE_BY_API | CP_USAGE_BY_OPERATION;
 
-    rc = cp_tx_begin(r->app->db, false, &tx);
+    rc = cp_tx_begin(op->app->db, false, &tx);
 
     if (rc != CP_OK) {
         return (rc == CP_CONFLICT) ? rc
-                   : cp_err_set(&r->err, "unavailable", "no database");
+                   : cp_err_set(&op->err, "unavailable", "no database");
     }
 
-    rc = cp_usage_sum(tx, r->arena, &ask, &items, &r->err);
+    rc = cp_usage_sum(tx, op->arena, &ask, &items, &op->err);
     cp_tx_rollback(tx);
 
     if (rc != CP_OK) {
         return rc;
     }
 
-    *out = cp_json_object(r->arena);
+    *out = cp_json_object(op->arena);
 
     if (*out == NULL) {
-        return cp_platform_no_memory(r);
+        return cp_platform_no_memory(op);
     }
 
-    cp_json_set(r->arena, *out, "from",
-        cp_json_string(r->arena, cp_time_format(r->arena, ask.from_ms)));
-    cp_json_set(r->arena, *out, "to",
-        cp_json_string(r->arena, cp_time_format(r->arena, ask.to_ms - 1)));
-    cp_platform_total(r->arena, items, *out);
-    cp_json_set(r->arena, *out, "items", items);
+    cp_json_set(op->arena, *out, "from",
+        cp_json_string(op->arena, cp_time_format(op->arena, ask.from_ms)));
+    cp_json_set(op->arena, *out, "to",
+        cp_json_string(op->arena, cp_time_format(op->arena, ask.to_ms - 1)));
+    cp_platform_total(op->arena, items, *out);
+    cp_json_set(op->arena, *out, "items", items);
 
     return CP_OK;
 }
 
 
 static cp_rc_t
-cp_platform_gateways(cp_req_t *r, cp_json_t *out)
+cp_platform_gateways(cp_op_t *op, cp_json_t *out)
 {
     cp_rc_t      rc;
     int64_t      now, n[3];
@@ -700,7 +700,7 @@ cp_platform_gateways(cp_req_t *r, cp_json_t *out)
 
     static const char *const  states[] = { "online", "stale", "offline" };
 
-    rc = cp_platform_query(r, cp_sql_gateways, NULL, 0, &rows);
+    rc = cp_platform_query(op, cp_sql_gateways, NULL, 0, &rows);
 
     if (rc != CP_OK) {
         return rc;
@@ -717,50 +717,50 @@ cp_platform_gateways(cp_req_t *r, cp_json_t *out)
         }
     }
 
-    gateways = cp_json_object(r->arena);
+    gateways = cp_json_object(op->arena);
 
     for (j = 0; gateways != NULL && j < 3; j++) {
-        cp_json_set(r->arena, gateways, states[j],
-                    cp_json_int(r->arena, n[j]));
+        cp_json_set(op->arena, gateways, states[j],
+                    cp_json_int(op->arena, n[j]));
     }
 
-    cp_json_set(r->arena, out, "gateways", gateways);
-    cp_json_set(r->arena, out, "status",
-        cp_json_string(r->arena, n[0] > 0 ? "ok" : "degraded"));
+    cp_json_set(op->arena, out, "gateways", gateways);
+    cp_json_set(op->arena, out, "status",
+        cp_json_string(op->arena, n[0] > 0 ? "ok" : "degraded"));
 
     return CP_OK;
 }
 
 
 cp_rc_t
-cp_platform_health(cp_req_t *r, cp_json_t **out)
+cp_platform_health(cp_op_t *op, cp_json_t **out)
 {
     cp_rc_t    rc;
     int64_t    now;
     cp_rows_t  rows;
 
-    rc = cp_platform_query(r, "SELECT rev FROM feed_head WHERE one = 1", NULL,
+    rc = cp_platform_query(op, "SELECT rev FROM feed_head WHERE one = 1", NULL,
                            0, &rows);
     if (rc != CP_OK) {
         return rc;
     }
 
-    *out = cp_json_object(r->arena);
+    *out = cp_json_object(op->arena);
 
     if (*out == NULL) {
-        return cp_platform_no_memory(r);
+        return cp_platform_no_memory(op);
     }
 
     now = cp_time_ms();
-    cp_json_set(r->arena, *out, "status", cp_json_string(r->arena, "ok"));
-    cp_json_set(r->arena, *out, "version",
-                cp_json_string(r->arena, CP_VERSION));
-    cp_json_set(r->arena, *out, "time",
-                cp_json_string(r->arena, cp_time_format(r->arena, now)));
-    cp_json_set(r->arena, *out, "uptime_s",
-        cp_json_int(r->arena, (now - r->app->started_ms) / 1000));
-    cp_json_set(r->arena, *out, "revision",
-        cp_json_int(r->arena, rows.rows > 0 ? rows.v[0].i : 0));
+    cp_json_set(op->arena, *out, "status", cp_json_string(op->arena, "ok"));
+    cp_json_set(op->arena, *out, "version",
+                cp_json_string(op->arena, CP_VERSION));
+    cp_json_set(op->arena, *out, "time",
+                cp_json_string(op->arena, cp_time_format(op->arena, now)));
+    cp_json_set(op->arena, *out, "uptime_s",
+        cp_json_int(op->arena, (now - op->app->started_ms) / 1000));
+    cp_json_set(op->arena, *out, "revision",
+        cp_json_int(op->arena, rows.rows > 0 ? rows.v[0].i : 0));
 
-    return cp_platform_gateways(r, *out);
+    return cp_platform_gateways(op, *out);
 }

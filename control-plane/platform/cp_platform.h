@@ -5,7 +5,7 @@
  *
  * Owner: nothing is kept.  Process: stoa-control, any thread; answers live in
  * the request's arena.
- * Everything is told to the calling application only: r->actor of a
+ * Everything is told to the calling application only: op->actor of a
  * CP_AUTH_ASSERTION route.  What an application may not see does not exist.
  * Limits: CP_PLATFORM_WORDS words of a query, CP_PLATFORM_LIMIT_MAX rows of a
  * search, CP_PLATFORM_ROWS_MAX of anything else.
@@ -29,27 +29,27 @@
 
 /* query: words that must all occur in name, title or description; NULL or "":
  * everything.  kind: "rest", "mcp", "server" or NULL.  -> {items, more} */
-cp_rc_t cp_platform_search(cp_req_t *r, const char *query, const char *kind,
+cp_rc_t cp_platform_search(cp_op_t *op, const char *query, const char *kind,
     int64_t limit, cp_json_t **out) CP_MUST_CHECK;
 
 /* tenant NULL: the caller's own.  -> one item of a search */
-cp_rc_t cp_platform_api(cp_req_t *r, const char *tenant, const char *api,
+cp_rc_t cp_platform_api(cp_op_t *op, const char *tenant, const char *api,
     cp_json_t **out) CP_MUST_CHECK;
 
 /* -> the same with `operations` and `spec`, or with `tools` */
-cp_rc_t cp_platform_spec(cp_req_t *r, const char *tenant, const char *api,
+cp_rc_t cp_platform_spec(cp_op_t *op, const char *tenant, const char *api,
     cp_json_t **out) CP_MUST_CHECK;
 
 /* -> {application, items} */
-cp_rc_t cp_platform_subscriptions(cp_req_t *r, cp_json_t **out)
+cp_rc_t cp_platform_subscriptions(cp_op_t *op, cp_json_t **out)
     CP_MUST_CHECK;
 
 /* -> {from, to, total, items} */
-cp_rc_t cp_platform_usage(cp_req_t *r, int64_t days, cp_json_t **out)
+cp_rc_t cp_platform_usage(cp_op_t *op, int64_t days, cp_json_t **out)
     CP_MUST_CHECK;
 
 /* -> {status, version, time, uptime_s, revision, gateways} */
-cp_rc_t cp_platform_health(cp_req_t *r, cp_json_t **out) CP_MUST_CHECK;
+cp_rc_t cp_platform_health(cp_op_t *op, cp_json_t **out) CP_MUST_CHECK;
 
 
 /* The MCP tools (cp_platform_tools.c). */
@@ -71,7 +71,7 @@ typedef struct {
     const char           *doc;
     const cp_tool_arg_t  *args;    /* NULL: none                            */
     const char           *output;  /* JSON Schema                           */
-    cp_rc_t             (*run)(cp_req_t *r, const cp_json_t *args,
+    cp_rc_t             (*run)(cp_op_t *op, const cp_json_t *args,
                               cp_json_t **out);
 } cp_tool_t;
 
@@ -80,14 +80,12 @@ const cp_tool_t *cp_tool_find(const char *name);
 cp_rc_t cp_tool_list(cp_arena_t *a, cp_json_t **out) CP_MUST_CHECK;
 /* A result {content, structuredContent} or {content, isError}.  args may be
  * NULL.  CP_ERROR: the platform's fault. */
-cp_rc_t cp_tool_call(cp_req_t *r, const cp_tool_t *tool,
+cp_rc_t cp_tool_call(cp_op_t *op, const cp_tool_t *tool,
     const cp_json_t *args, cp_json_t **result) CP_MUST_CHECK;
 
 
 cp_rc_t cp_platform_mcp(cp_req_t *r);             /* POST /mcp              */
 cp_rc_t cp_platform_mcp_method(cp_req_t *r);      /* GET, DELETE /mcp: 405  */
-
-extern const cp_route_t  cp_platform_routes[];    /* method NULL ends       */
 
 
 #endif /* CP_PLATFORM_H */

@@ -172,7 +172,7 @@ cp_mcp_envelope(cp_mcp_call_t *c, const char *member, cp_json_t *value)
 {
     cp_arena_t  *a;
 
-    a = c->r->arena;
+    a = c->r->op.arena;
     c->answer = cp_json_object(a);
 
     if (c->answer == NULL) {
@@ -193,7 +193,7 @@ cp_mcp_error(cp_mcp_call_t *c, int status, int code, const char *message,
     cp_json_t   *e;
     cp_arena_t  *a;
 
-    a = c->r->arena;
+    a = c->r->op.arena;
     e = cp_json_object(a);
 
     if (e == NULL) {
@@ -218,7 +218,7 @@ cp_mcp_unsupported(cp_mcp_call_t *c, const char *requested)
     cp_json_t   *data;
     cp_arena_t  *a;
 
-    a = c->r->arena;
+    a = c->r->op.arena;
     data = cp_json_object(a);
 
     if (data != NULL) {
@@ -251,7 +251,7 @@ cp_mcp_header(cp_req_t *r, const char *name)
         len--;
     }
 
-    return cp_arena_strndup(r->arena, v, len);
+    return cp_arena_strndup(r->op.arena, v, len);
 }
 
 
@@ -269,7 +269,7 @@ cp_mcp_check_name(cp_mcp_call_t *c)
     }
 
     header = cp_mcp_header(c->r, "Mcp-Name");
-    name = cp_mcp_text(c->r->arena, &c->msg.name);
+    name = cp_mcp_text(c->r->op.arena, &c->msg.name);
 
     if (header == NULL || name == NULL) {
         cp_mcp_error(c, 400, header == NULL ? CP_E_HEADER : CP_E_PARAMS,
@@ -278,7 +278,7 @@ cp_mcp_check_name(cp_mcp_call_t *c)
         return false;
     }
 
-    decoded = cp_arena_alloc(c->r->arena, strlen(header) + 1);
+    decoded = cp_arena_alloc(c->r->op.arena, strlen(header) + 1);
 
     if (decoded == NULL
         || stoa_mcp_header_decode(header, strlen(header), decoded, &len)
@@ -300,7 +300,7 @@ cp_mcp_check_modern(cp_mcp_call_t *c)
     char        *version;
     const char  *header, *method;
 
-    version = cp_mcp_text(c->r->arena, &c->msg.meta_version);
+    version = cp_mcp_text(c->r->op.arena, &c->msg.meta_version);
     header = cp_mcp_header(c->r, "MCP-Protocol-Version");
     method = cp_mcp_header(c->r, "Mcp-Method");
 
@@ -427,7 +427,7 @@ cp_mcp_initialize(cp_mcp_call_t *c, cp_json_t **result)
     cp_json_t   *v;
     cp_arena_t  *a;
 
-    a = c->r->arena;
+    a = c->r->op.arena;
     version = cp_mcp_text(a, &c->msg.protocol_version);
 
     if (version == NULL) {
@@ -461,10 +461,10 @@ static void
 cp_mcp_cacheable(cp_mcp_call_t *c, cp_json_t *result)
 {
     if (c->era == CP_MCP_MODERN) {
-        cp_json_set(c->r->arena, result, "ttlMs",
-                    cp_json_int(c->r->arena, CP_MCP_TTL_MS));
-        cp_json_set(c->r->arena, result, "cacheScope",
-                    cp_json_string(c->r->arena, "public"));
+        cp_json_set(c->r->op.arena, result, "ttlMs",
+                    cp_json_int(c->r->op.arena, CP_MCP_TTL_MS));
+        cp_json_set(c->r->op.arena, result, "cacheScope",
+                    cp_json_string(c->r->op.arena, "public"));
     }
 }
 
@@ -475,7 +475,7 @@ cp_mcp_discover(cp_mcp_call_t *c, cp_json_t **result)
     cp_json_t   *v;
     cp_arena_t  *a;
 
-    a = c->r->arena;
+    a = c->r->op.arena;
     *result = v = cp_json_object(a);
 
     if (v == NULL) {
@@ -495,7 +495,7 @@ cp_mcp_discover(cp_mcp_call_t *c, cp_json_t **result)
 static cp_rc_t
 cp_mcp_ping(cp_mcp_call_t *c, cp_json_t **result)
 {
-    *result = cp_json_object(c->r->arena);
+    *result = cp_json_object(c->r->op.arena);
 
     return (*result != NULL) ? CP_OK : CP_ERROR;
 }
@@ -512,7 +512,7 @@ cp_mcp_list(cp_mcp_call_t *c, cp_json_t **result)
         return CP_DECLINED;
     }
 
-    rc = cp_tool_list(c->r->arena, result);
+    rc = cp_tool_list(c->r->op.arena, result);
 
     if (rc == CP_OK) {
         cp_mcp_cacheable(c, *result);
@@ -530,22 +530,22 @@ cp_mcp_tool(cp_mcp_call_t *c, cp_json_t **result)
     const char       *message;
     const cp_tool_t  *tool;
 
-    if (c->r->actor.application == NULL) {
-        return cp_auth_assertion(c->r);    /* there is none: says so */
+    if (c->r->op.actor.application == NULL) {
+        return cp_auth_assertion(&c->r->op, NULL);        /* says so */
     }
 
-    name = cp_mcp_text(c->r->arena, &c->msg.name);
+    name = cp_mcp_text(c->r->op.arena, &c->msg.name);
     tool = (name != NULL) ? cp_tool_find(name) : NULL;
 
     if (tool == NULL) {
         message = (name == NULL) ? "params.name must be a string"
-                      : cp_arena_printf(c->r->arena, "Unknown tool: %s",
+                      : cp_arena_printf(c->r->op.arena, "Unknown tool: %s",
                                         name);
         cp_mcp_error(c, 200, CP_E_PARAMS, message, NULL);
         return CP_DECLINED;
     }
 
-    args = cp_mcp_tree(c->r->arena, &c->msg.arguments);
+    args = cp_mcp_tree(c->r->op.arena, &c->msg.arguments);
 
     if (args != NULL && args->type != CP_JSON_OBJECT) {
         cp_mcp_error(c, 200, CP_E_PARAMS, "params.arguments must be an object",
@@ -553,7 +553,7 @@ cp_mcp_tool(cp_mcp_call_t *c, cp_json_t **result)
         return CP_DECLINED;
     }
 
-    return cp_tool_call(c->r, tool, args, result);
+    return cp_tool_call(&c->r->op, tool, args, result);
 }
 
 
@@ -563,7 +563,7 @@ cp_mcp_result(cp_mcp_call_t *c, cp_json_t *result)
     cp_json_t   *meta;
     cp_arena_t  *a;
 
-    a = c->r->arena;
+    a = c->r->op.arena;
 
     if (c->era == CP_MCP_MODERN) {
         meta = cp_json_object(a);
@@ -626,7 +626,7 @@ cp_mcp_unreadable(cp_mcp_call_t *c, stoa_rc_t rc, int code,
         return;
     }
 
-    text = cp_arena_printf(c->r->arena, "%s%s%s", err->field,
+    text = cp_arena_printf(c->r->op.arena, "%s%s%s", err->field,
                            err->field[0] != '\0' ? ": " : "", err->text);
     cp_mcp_error(c, 400, code, text, NULL);
 }
@@ -643,7 +643,7 @@ cp_mcp_message(cp_mcp_call_t *c, const char *data, size_t len, bool in_batch)
 
     c->status = 200;
     rc = stoa_jsonrpc_scan(data, len, &c->msg, &code, &err);
-    c->id = cp_mcp_tree(c->r->arena, &c->msg.id);
+    c->id = cp_mcp_tree(c->r->op.arena, &c->msg.id);
 
     if (rc != STOA_OK) {
         cp_mcp_unreadable(c, rc, code, &err);
@@ -684,11 +684,11 @@ cp_mcp_identify(cp_req_t *r)
 {
     if (cp_req_header(r, "X-Stoa-Identity") == NULL) {
         return (cp_req_header(r, "Origin") == NULL) ? CP_OK
-                   : cp_err_set(&r->err, "forbidden",
+                   : cp_err_set(&r->op.err, "forbidden",
                                 "an Origin needs an identity");
     }
 
-    return cp_auth_assertion(r);
+    return cp_auth_assertion(&r->op, cp_req_header(r, "X-Stoa-Identity"));
 }
 
 
@@ -712,11 +712,11 @@ cp_mcp_batch(cp_req_t *r, const stoa_json_val_t *root)
     stoa_json_val_t    item;
     stoa_json_iter_t   it;
 
-    answers = cp_json_array(r->arena);
+    answers = cp_json_array(r->op.arena);
     n = 0;
 
     if (answers == NULL) {
-        return cp_err_set(&r->err, "internal", "out of memory");
+        return cp_err_set(&r->op.err, "internal", "out of memory");
     }
 
     if (!stoa_json_first(root, &it, NULL, &item)) {
@@ -791,7 +791,7 @@ cp_platform_mcp(cp_req_t *r)
     type = cp_mcp_header(r, "Content-Type");
 
     if (type == NULL || strncmp(type, "application/json", 16) != 0) {
-        return cp_err_set(&r->err, "unsupported_media_type",
+        return cp_err_set(&r->op.err, "unsupported_media_type",
                           "Content-Type must be application/json");
     }
 
@@ -818,7 +818,7 @@ cp_platform_mcp(cp_req_t *r)
 
     if (c.answer == NULL) {
         return (c.status == 202) ? cp_mcp_accepted(r)
-                   : cp_err_set(&r->err, "internal", "out of memory");
+                   : cp_err_set(&r->op.err, "internal", "out of memory");
     }
 
     return cp_req_answer(r, c.status, c.answer);
@@ -830,5 +830,5 @@ cp_platform_mcp_method(cp_req_t *r)
 {
     cp_req_set_header(r, "Allow", "POST");
 
-    return cp_err_set(&r->err, "method_not_allowed", "only POST");
+    return cp_err_set(&r->op.err, "method_not_allowed", "only POST");
 }

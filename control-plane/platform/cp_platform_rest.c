@@ -38,7 +38,7 @@ cp_rest_int(cp_req_t *r, const char *name, int64_t min, int64_t max,
     *value = strtoll(s, &end, 10);
 
     if (end == s || *end != '\0' || *value < min || *value > max) {
-        return cp_err_field(&r->err, -1, 0, name, "must be %lld..%lld",
+        return cp_err_field(&r->op.err, -1, 0, name, "must be %lld..%lld",
                             (long long) min, (long long) max);
     }
 
@@ -61,14 +61,14 @@ cp_rest_apis(cp_req_t *r)
     if (kind != NULL && strcmp(kind, "rest") != 0 && strcmp(kind, "mcp") != 0
         && strcmp(kind, "server") != 0)
     {
-        return cp_err_field(&r->err, -1, 0, "kind",
+        return cp_err_field(&r->op.err, -1, 0, "kind",
                             "must be rest, mcp or server");
     }
 
     rc = cp_rest_int(r, "limit", 1, CP_PLATFORM_LIMIT_MAX, &limit);
 
     if (rc == CP_OK) {
-        rc = cp_platform_search(r, cp_req_query(r, "query"), kind, limit,
+        rc = cp_platform_search(&r->op, cp_req_query(r, "query"), kind, limit,
                                 &out);
     }
 
@@ -83,7 +83,7 @@ cp_rest_api(cp_req_t *r)
     cp_json_t  *out;
 
     out = NULL;
-    rc = cp_platform_api(r, r->param[0], r->param[1], &out);
+    rc = cp_platform_api(&r->op, r->param[0], r->param[1], &out);
 
     return cp_rest_answer(r, rc, out);
 }
@@ -96,7 +96,7 @@ cp_rest_spec(cp_req_t *r)
     cp_json_t  *out;
 
     out = NULL;
-    rc = cp_platform_spec(r, r->param[0], r->param[1], &out);
+    rc = cp_platform_spec(&r->op, r->param[0], r->param[1], &out);
 
     return cp_rest_answer(r, rc, out);
 }
@@ -109,7 +109,7 @@ cp_rest_subscriptions(cp_req_t *r)
     cp_json_t  *out;
 
     out = NULL;
-    rc = cp_platform_subscriptions(r, &out);
+    rc = cp_platform_subscriptions(&r->op, &out);
 
     return cp_rest_answer(r, rc, out);
 }
@@ -127,7 +127,7 @@ cp_rest_usage(cp_req_t *r)
     rc = cp_rest_int(r, "days", 1, CP_PLATFORM_DAYS_MAX, &days);
 
     if (rc == CP_OK) {
-        rc = cp_platform_usage(r, days, &out);
+        rc = cp_platform_usage(&r->op, days, &out);
     }
 
     return cp_rest_answer(r, rc, out);
@@ -141,7 +141,7 @@ cp_rest_health(cp_req_t *r)
     cp_json_t  *out;
 
     out = NULL;
-    rc = cp_platform_health(r, &out);
+    rc = cp_platform_health(&r->op, &out);
 
     return cp_rest_answer(r, rc, out);
 }

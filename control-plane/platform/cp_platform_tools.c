@@ -36,15 +36,15 @@
     "\"bytes_out\":{\"type\":\"integer\"}"
 
 
-static cp_rc_t cp_tool_search(cp_req_t *r, const cp_json_t *args,
+static cp_rc_t cp_tool_search(cp_op_t *op, const cp_json_t *args,
     cp_json_t **out);
-static cp_rc_t cp_tool_spec(cp_req_t *r, const cp_json_t *args,
+static cp_rc_t cp_tool_spec(cp_op_t *op, const cp_json_t *args,
     cp_json_t **out);
-static cp_rc_t cp_tool_subscriptions(cp_req_t *r, const cp_json_t *args,
+static cp_rc_t cp_tool_subscriptions(cp_op_t *op, const cp_json_t *args,
     cp_json_t **out);
-static cp_rc_t cp_tool_usage(cp_req_t *r, const cp_json_t *args,
+static cp_rc_t cp_tool_usage(cp_op_t *op, const cp_json_t *args,
     cp_json_t **out);
-static cp_rc_t cp_tool_health(cp_req_t *r, const cp_json_t *args,
+static cp_rc_t cp_tool_health(cp_op_t *op, const cp_json_t *args,
     cp_json_t **out);
 
 
@@ -294,19 +294,19 @@ cp_tool_list(cp_arena_t *a, cp_json_t **out)
 
 
 static cp_rc_t
-cp_tool_check_arg(cp_req_t *r, const cp_tool_arg_t *arg, const cp_json_t *v)
+cp_tool_check_arg(cp_op_t *op, const cp_tool_arg_t *arg, const cp_json_t *v)
 {
     const char *const  *value;
 
     if (v->type != arg->type) {
-        return cp_err_field(&r->err, -1, 0, arg->name, "must be %s",
+        return cp_err_field(&op->err, -1, 0, arg->name, "must be %s",
                             arg->type == CP_JSON_INT ? "an integer"
                                                      : "a string");
     }
 
     if (arg->type == CP_JSON_INT) {
         if (v->i < arg->min || v->i > arg->max) {
-            return cp_err_field(&r->err, -1, 0, arg->name,
+            return cp_err_field(&op->err, -1, 0, arg->name,
                                 "must be %lld..%lld", (long long) arg->min,
                                 (long long) arg->max);
         }
@@ -315,14 +315,14 @@ cp_tool_check_arg(cp_req_t *r, const cp_tool_arg_t *arg, const cp_json_t *v)
     }
 
     if (v->len > (size_t) arg->max || (int64_t) v->len < arg->min) {
-        return cp_err_field(&r->err, -1, 0, arg->name,
+        return cp_err_field(&op->err, -1, 0, arg->name,
                             "must have %lld..%lld bytes",
                             (long long) arg->min, (long long) arg->max);
     }
 
     for (value = arg->values; value != NULL; value++) {
         if (*value == NULL) {
-            return cp_err_field(&r->err, -1, 0, arg->name,
+            return cp_err_field(&op->err, -1, 0, arg->name,
                                 "is none of the values of the schema");
         }
 
@@ -336,7 +336,7 @@ cp_tool_check_arg(cp_req_t *r, const cp_tool_arg_t *arg, const cp_json_t *v)
 
 
 static cp_rc_t
-cp_tool_check(cp_req_t *r, const cp_tool_t *tool, const cp_json_t *args)
+cp_tool_check(cp_op_t *op, const cp_tool_t *tool, const cp_json_t *args)
 {
     cp_rc_t               rc;
     const cp_json_t      *v;
@@ -353,9 +353,9 @@ cp_tool_check(cp_req_t *r, const cp_tool_t *tool, const cp_json_t *args)
         }
 
         if (arg == NULL || arg->name == NULL) {
-            rc = cp_err_field(&r->err, -1, 0, v->key, "is not an argument");
+            rc = cp_err_field(&op->err, -1, 0, v->key, "is not an argument");
 
-        } else if (cp_tool_check_arg(r, arg, v) != CP_OK) {
+        } else if (cp_tool_check_arg(op, arg, v) != CP_OK) {
             rc = CP_DECLINED;
         }
     }
@@ -364,7 +364,7 @@ cp_tool_check(cp_req_t *r, const cp_tool_t *tool, const cp_json_t *args)
         if (arg->required
             && (args == NULL || cp_json_get(args, arg->name) == NULL))
         {
-            rc = cp_err_field(&r->err, -1, 0, arg->name, "is required");
+            rc = cp_err_field(&op->err, -1, 0, arg->name, "is required");
         }
     }
 
@@ -395,70 +395,70 @@ cp_tool_content(cp_arena_t *a, const char *text)
 /* A fault of the caller is a result, so that a model can read and mend it. */
 
 static cp_rc_t
-cp_tool_fault(cp_req_t *r, cp_json_t **result)
+cp_tool_fault(cp_op_t *op, cp_json_t **result)
 {
     stoa_buf_t   b;
     unsigned     i;
     cp_json_t   *content;
 
     stoa_buf_init(&b, 16384);
-    stoa_buf_addz(&b, r->err.detail != NULL ? r->err.detail
+    stoa_buf_addz(&b, op->err.detail != NULL ? op->err.detail
                                             : "the input is not valid");
 
-    for (i = 0; i < r->err.n; i++) {
-        stoa_buf_addf(&b, "\n%s: %s", r->err.faults[i].field,
-                      r->err.faults[i].message);
+    for (i = 0; i < op->err.n; i++) {
+        stoa_buf_addf(&b, "\n%s: %s", op->err.faults[i].field,
+                      op->err.faults[i].message);
     }
 
-    content = (b.rc == STOA_OK) ? cp_tool_content(r->arena, b.data) : NULL;
+    content = (b.rc == STOA_OK) ? cp_tool_content(op->arena, b.data) : NULL;
     stoa_buf_free(&b);
 
-    *result = cp_json_object(r->arena);
+    *result = cp_json_object(op->arena);
 
     if (content == NULL || *result == NULL) {
         return CP_ERROR;
     }
 
-    cp_json_set(r->arena, *result, "content", content);
-    cp_json_set(r->arena, *result, "isError", cp_json_bool(r->arena, true));
+    cp_json_set(op->arena, *result, "content", content);
+    cp_json_set(op->arena, *result, "isError", cp_json_bool(op->arena, true));
 
     return CP_OK;
 }
 
 
 cp_rc_t
-cp_tool_call(cp_req_t *r, const cp_tool_t *tool, const cp_json_t *args,
+cp_tool_call(cp_op_t *op, const cp_tool_t *tool, const cp_json_t *args,
     cp_json_t **result)
 {
     cp_rc_t     rc;
     cp_json_t  *out, *content;
 
-    memset(&r->err, 0, sizeof(cp_err_t));
-    r->err.arena = r->arena;
+    memset(&op->err, 0, sizeof(cp_err_t));
+    op->err.arena = op->arena;
 
-    rc = cp_tool_check(r, tool, args);
+    rc = cp_tool_check(op, tool, args);
 
     if (rc == CP_OK) {
-        rc = tool->run(r, args, &out);
+        rc = tool->run(op, args, &out);
     }
 
     if (rc == CP_DECLINED) {
-        return cp_tool_fault(r, result);
+        return cp_tool_fault(op, result);
     }
 
     if (rc != CP_OK) {
         return rc;
     }
 
-    content = cp_tool_content(r->arena, cp_json_text(r->arena, out, NULL));
-    *result = cp_json_object(r->arena);
+    content = cp_tool_content(op->arena, cp_json_text(op->arena, out, NULL));
+    *result = cp_json_object(op->arena);
 
     if (content == NULL || *result == NULL) {
         return CP_ERROR;
     }
 
-    cp_json_set(r->arena, *result, "content", content);
-    cp_json_set(r->arena, *result, "structuredContent", out);
+    cp_json_set(op->arena, *result, "content", content);
+    cp_json_set(op->arena, *result, "structuredContent", out);
 
     return CP_OK;
 }
@@ -480,16 +480,16 @@ cp_tool_str(const cp_json_t *args, const char *name)
 
 
 static cp_rc_t
-cp_tool_search(cp_req_t *r, const cp_json_t *args, cp_json_t **out)
+cp_tool_search(cp_op_t *op, const cp_json_t *args, cp_json_t **out)
 {
-    return cp_platform_search(r, cp_tool_str(args, "query"),
+    return cp_platform_search(op, cp_tool_str(args, "query"),
                               cp_tool_str(args, "kind"),
                               cp_tool_int(args, &cp_args_search[2]), out);
 }
 
 
 static cp_rc_t
-cp_tool_spec(cp_req_t *r, const cp_json_t *args, cp_json_t **out)
+cp_tool_spec(cp_op_t *op, const cp_json_t *args, cp_json_t **out)
 {
     char        *tenant;
     const char  *api, *slash;
@@ -498,39 +498,39 @@ cp_tool_spec(cp_req_t *r, const cp_json_t *args, cp_json_t **out)
     slash = strchr(api, '/');
 
     if (slash == NULL) {
-        return cp_platform_spec(r, NULL, api, out);
+        return cp_platform_spec(op, NULL, api, out);
     }
 
-    tenant = cp_arena_strndup(r->arena, api, (size_t) (slash - api));
+    tenant = cp_arena_strndup(op->arena, api, (size_t) (slash - api));
 
     if (tenant == NULL) {
         return CP_ERROR;
     }
 
-    return cp_platform_spec(r, tenant, slash + 1, out);
+    return cp_platform_spec(op, tenant, slash + 1, out);
 }
 
 
 static cp_rc_t
-cp_tool_subscriptions(cp_req_t *r, const cp_json_t *args, cp_json_t **out)
+cp_tool_subscriptions(cp_op_t *op, const cp_json_t *args, cp_json_t **out)
 {
     (void) args;
 
-    return cp_platform_subscriptions(r, out);
+    return cp_platform_subscriptions(op, out);
 }
 
 
 static cp_rc_t
-cp_tool_usage(cp_req_t *r, const cp_json_t *args, cp_json_t **out)
+cp_tool_usage(cp_op_t *op, const cp_json_t *args, cp_json_t **out)
 {
-    return cp_platform_usage(r, cp_tool_int(args, &cp_args_usage[0]), out);
+    return cp_platform_usage(op, cp_tool_int(args, &cp_args_usage[0]), out);
 }
 
 
 static cp_rc_t
-cp_tool_health(cp_req_t *r, const cp_json_t *args, cp_json_t **out)
+cp_tool_health(cp_op_t *op, const cp_json_t *args, cp_json_t **out)
 {
     (void) args;
 
-    return cp_platform_health(r, out);
+    return cp_platform_health(op, out);
 }

@@ -22,7 +22,7 @@ struct cp_touched_s {
 };
 
 typedef struct {
-    cp_arena_t           *arena;       /* r->arena may be a scratch later   */
+    cp_arena_t           *arena;       /* op->arena may be a scratch later   */
     cp_touched_t         *first;
     cp_touched_t         *last;
     cp_touched_t         *slot[CP_TOUCHED_SLOTS];
@@ -30,22 +30,22 @@ typedef struct {
 
 
 void
-cp_resource_defer(cp_req_t *r)
+cp_resource_defer(cp_op_t *op)
 {
     cp_deferred_t  *d;
 
-    d = cp_arena_alloc(r->arena, sizeof(cp_deferred_t));
+    d = cp_arena_alloc(op->arena, sizeof(cp_deferred_t));
 
     if (d) {
-        d->arena = r->arena;
+        d->arena = op->arena;
     }
 
-    r->deferred = d;
+    op->deferred = d;
 }
 
 
 cp_rc_t
-cp_resource_touch(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
+cp_resource_touch(cp_op_t *op, cp_tx_t *tx, const cp_resource_t *res,
     const char *id)
 {
     cp_touched_t   *t, **slot;
@@ -55,10 +55,10 @@ cp_resource_touch(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
         return CP_OK;
     }
 
-    d = r->deferred;
+    d = op->deferred;
 
     if (d == NULL) {
-        return res->feed(tx, r->arena, id, &r->err);
+        return res->feed(tx, op->arena, id, &op->err);
     }
 
     slot = &d->slot[stoa_hash64(id, strlen(id), 0) % CP_TOUCHED_SLOTS];
@@ -72,7 +72,7 @@ cp_resource_touch(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
     t = cp_arena_alloc(d->arena, sizeof(cp_touched_t));
 
     if (t == NULL) {
-        return cp_err_set(&r->err, "internal", "no memory");
+        return cp_err_set(&op->err, "internal", "no memory");
     }
 
     t->res = res;
@@ -95,22 +95,22 @@ cp_resource_touch(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
 
 /* Each in an arena of its own: there may be thousands. */
 cp_rc_t
-cp_resource_flush(cp_req_t *r, cp_tx_t *tx)
+cp_resource_flush(cp_op_t *op, cp_tx_t *tx)
 {
     cp_rc_t         rc;
     cp_arena_t     *a;
     cp_touched_t   *t;
     cp_deferred_t  *d;
 
-    d = r->deferred;
-    r->deferred = NULL;
+    d = op->deferred;
+    op->deferred = NULL;
     rc = CP_OK;
 
     for (t = d ? d->first : NULL; t && rc == CP_OK; t = t->next) {
         a = cp_arena_create(CP_FLUSH_ARENA);
 
-        rc = a ? t->res->feed(tx, a, t->id, &r->err)
-               : cp_err_set(&r->err, "internal", "no memory");
+        rc = a ? t->res->feed(tx, a, t->id, &op->err)
+               : cp_err_set(&op->err, "internal", "no memory");
 
         cp_arena_destroy(a);
     }

@@ -76,30 +76,29 @@ static const cp_dependency_t  cp_dependencies[] = {
 };
 
 
-static cp_rc_t cp_depend_refuse(cp_req_t *r, cp_tx_t *tx,
-    const cp_dependency_t *d, const char *id, bool force);
-static cp_rc_t cp_depend_sweep(cp_req_t *r, cp_tx_t *tx,
-    const cp_dependency_t *d, const char *id, bool force);
-static cp_rc_t cp_depend_portion(cp_req_t *r, cp_tx_t *tx,
-    const cp_dependency_t *d, const char *id, bool force, unsigned *n);
+static cp_rc_t cp_depend_refuse(const cp_write_t *w,
+    const cp_dependency_t *d, const char *id);
+static cp_rc_t cp_depend_sweep(const cp_write_t *w, const cp_dependency_t *d,
+    const char *id);
+static cp_rc_t cp_depend_portion(const cp_write_t *w,
+    const cp_dependency_t *d, const char *id, unsigned *n);
 
 
 cp_rc_t
-cp_depend_clear(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
-    const cp_json_t *row, bool force)
+cp_depend_clear(const cp_write_t *w, const cp_json_t *row)
 {
     cp_rc_t                 rc;
     const cp_dependency_t  *d;
 
     for (d = cp_dependencies; d->of; d++) {
-        if (d->of != res) {
+        if (d->of != w->res) {
             continue;
         }
 
-        rc = cp_depend_refuse(r, tx, d, cp_json_str(row, "id"), force);
+        rc = cp_depend_refuse(w, d, cp_json_str(row, "id"));
 
         if (rc == CP_OK) {
-            rc = cp_depend_sweep(r, tx, d, cp_json_str(row, "id"), force);
+            rc = cp_depend_sweep(w, d, cp_json_str(row, "id"));
         }
 
         if (rc != CP_OK) {
@@ -128,16 +127,17 @@ cp_depend_arg(cp_arena_t *a, const cp_dependency_t *d, const char *id)
 
 
 static cp_rc_t
-cp_depend_refuse(cp_req_t *r, cp_tx_t *tx, const cp_dependency_t *d,
-    const char *id, bool force)
+cp_depend_refuse(const cp_write_t *w, const cp_dependency_t *d,
+    const char *id)
 {
     cp_rc_t      rc;
+    cp_op_t     *op = w->op;
     int64_t      n;
     cp_rows_t    rows;
     const char  *live;
 
     if (d->how == CP_DEP_OWNED || d->how == CP_DEP_PLAIN
-        || (force && d->how != CP_DEP_REFUSE))
+        || (w->force && d->how != CP_DEP_REFUSE))
     {
         return CP_OK;
     }
@@ -145,14 +145,14 @@ cp_depend_refuse(cp_req_t *r, cp_tx_t *tx, const cp_dependency_t *d,
     live = d->how == CP_DEP_LIVE
            ? " AND \"state\" IN ('pending', 'active', 'suspended')" : "";
 
-    rc = cp_tx_query(tx, r->arena,
-                     cp_arena_printf(r->arena, "SELECT COUNT(*), MIN(\"%s\")"
+    rc = cp_tx_query(w->tx, op->arena,
+                     cp_arena_printf(op->arena, "SELECT COUNT(*), MIN(\"%s\")"
                                      " FROM \"%s\" WHERE %s%s",
                                      d->by->by_id ? "id" : "name",
                                      d->by->table,
-                                     cp_depend_where(r->arena, d), live),
-                     cp_args(cp_depend_arg(r->arena, d, id)), &rows,
-                     &r->err);
+                                     cp_depend_where(op->arena, d), live),
+                     cp_args(cp_depend_arg(op->arena, d, id)), &rows,
+                     &op->err);
     if (rc != CP_OK) {
         return rc;
     }
@@ -160,7 +160,7 @@ cp_depend_refuse(cp_req_t *r, cp_tx_t *tx, const cp_dependency_t *d,
     n = cp_cell(&rows, 0, 0)->i;
 
     return n == 0 ? CP_OK
-           : cp_err_set(&r->err, "in_use", "%" PRId64 " %s%s it, such as"
+           : cp_err_set(&op->err, "in_use", "%" PRId64 " %s%s it, such as"
                         " \"%s\"%s", n, d->by->kind,
                         n == 1 ? " uses" : "s use", cp_cell(&rows, 0, 1)->p,
                         d->how == CP_DEP_REFUSE
@@ -173,36 +173,37 @@ cp_depend_refuse(cp_req_t *r, cp_tx_t *tx, const cp_dependency_t *d,
  * request's texts of errors, and what is deferred, live elsewhere.
  */
 static cp_rc_t
-cp_depend_sweep(cp_req_t *r, cp_tx_t *tx, const cp_dependency_t *d,
-    const char *id, bool force)
+cp_depend_sweep(const cp_write_t *w, const cp_dependency_t *d,
+    const char *id)
 {
     cp_rc_t      rc;
+    cp_op_t     *op = w->op;
     unsigned     n;
     cp_arena_t  *whole;
 
     if (d->how == CP_DEP_PLAIN) {
-        return cp_tx_query(tx, r->arena, d->column, cp_args(cp_text(id)),
-                           NULL, &r->err);
+        return cp_tx_query(w->tx, op->arena, d->column, cp_args(cp_text(id)),
+                           NULL, &op->err);
     }
 
     if (d->how == CP_DEP_REFUSE) {
         return CP_OK;
     }
 
-    whole = r->arena;
+    whole = op->arena;
 
     do {
-        r->arena = cp_arena_create(CP_DEPEND_ARENA);
+        op->arena = cp_arena_create(CP_DEPEND_ARENA);
 
-        if (r->arena == NULL) {
-            r->arena = whole;
-            return cp_err_set(&r->err, "internal", "no memory");
+        if (op->arena == NULL) {
+            op->arena = whole;
+            return cp_err_set(&op->err, "internal", "no memory");
         }
 
-        rc = cp_depend_portion(r, tx, d, id, force, &n);
+        rc = cp_depend_portion(w, d, id, &n);
 
-        cp_arena_destroy(r->arena);
-        r->arena = whole;
+        cp_arena_destroy(op->arena);
+        op->arena = whole;
 
     } while (rc == CP_OK && n == CP_DEPEND_PORTION);
 
@@ -211,29 +212,32 @@ cp_depend_sweep(cp_req_t *r, cp_tx_t *tx, const cp_dependency_t *d,
 
 
 static cp_rc_t
-cp_depend_portion(cp_req_t *r, cp_tx_t *tx, const cp_dependency_t *d,
-    const char *id, bool force, unsigned *n)
+cp_depend_portion(const cp_write_t *w, const cp_dependency_t *d,
+    const char *id, unsigned *n)
 {
     cp_rc_t          rc;
+    cp_op_t         *op = w->op;
     cp_json_t       *rows, *row;
+    cp_write_t       each = cp_write_of(op, w->tx, d->by);
     cp_row_query_t   q = { NULL, "\"id\"", CP_DEPEND_PORTION, false };
 
-    q.where = cp_depend_where(r->arena, d);
+    q.where = cp_depend_where(op->arena, d);
 
-    rc = cp_row_select(tx, r->arena, d->by, &q,
-                       cp_args(cp_depend_arg(r->arena, d, id)), &rows,
-                       &r->err);
+    rc = cp_row_select(w->tx, op->arena, d->by, &q,
+                       cp_args(cp_depend_arg(op->arena, d, id)), &rows,
+                       &op->err);
     if (rc != CP_OK) {
         return rc;
     }
 
     *n = rows->n;
+    each.force = w->force;
 
     /* the right to remove the owner is the right to remove what goes with it,
      * a subscriber's row of another tenant too: that is what force is for */
 
     for (row = rows->first; row; row = row->next) {
-        rc = cp_entry_remove(r, tx, d->by, row, force);
+        rc = cp_entry_remove(&each, row);
         if (rc != CP_OK) {
             return rc;
         }

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "auth/cp_auth.h"
 #include "resource/cp_tables.h"
 
 
@@ -101,6 +102,25 @@ cp_ref_by(cp_tx_t *tx, cp_arena_t *a, const cp_resource_t *res,
     *id = rows.rows ? cp_cell(&rows, 0, 0)->p : NULL;
 
     return CP_OK;
+}
+
+
+cp_rc_t
+cp_ref_tenant(cp_op_t *op, cp_tx_t *tx, const char *name_or_id,
+    const char **id)
+{
+    cp_rc_t  rc;
+
+    rc = cp_ref_find(tx, op->arena, &cp_res_tenant, NULL, name_or_id, id,
+                     &op->err);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    return *id && cp_auth_sees(&op->actor, *id)
+           ? CP_OK
+           : cp_err_set(&op->err, "not_found",
+                        "there is no tenant \"%.64s\"", name_or_id);
 }
 
 

@@ -14,29 +14,24 @@
 #include "resource/cp_tables.h"
 
 
-static cp_rc_t cp_write_begin(cp_req_t *r, cp_tx_t *tx,
-    const char *permission);
-static cp_rc_t cp_write_load(cp_req_t *r, cp_tx_t *tx,
-    const cp_resource_t *res, const char *id, const char *if_match,
+static cp_rc_t cp_write_begin(const cp_write_t *w, bool permission);
+static cp_validate_t cp_write_validate(const cp_write_t *w);
+static cp_rc_t cp_write_load(const cp_write_t *w, const char *if_match,
     cp_entry_t *e);
-static cp_rc_t cp_write_done(cp_req_t *r, cp_tx_t *tx,
-    const cp_resource_t *res, const char *action, const cp_entry_t *before,
-    cp_entry_t *after);
-static cp_rc_t cp_write_parent(cp_req_t *r, cp_tx_t *tx,
-    const cp_resource_t *res, const char *parent_id, cp_json_t *row);
-static cp_rc_t cp_write_tenant(cp_req_t *r, cp_tx_t *tx, const char *tenant);
+static cp_rc_t cp_write_done(const cp_write_t *w, const char *action,
+    const cp_entry_t *before, cp_entry_t *after);
+static cp_rc_t cp_write_parent(const cp_write_t *w, cp_json_t *row);
+static cp_rc_t cp_write_tenant(const cp_write_t *w, const char *tenant);
 static void cp_write_new(cp_arena_t *a, const cp_resource_t *res,
     cp_json_t *row);
-static cp_rc_t cp_write_store(cp_req_t *r, cp_tx_t *tx,
-    const cp_resource_t *res, const cp_json_t *before, cp_json_t *after,
-    bool *changed);
-static cp_rc_t cp_write_allowed(cp_req_t *r, const cp_resource_t *res,
-    const cp_entry_t *e, const char *event, const char *if_match,
-    const cp_transition_t **t);
+static cp_rc_t cp_write_store(cp_write_t *w, const cp_json_t *before,
+    cp_json_t *after);
+static cp_rc_t cp_write_allowed(const cp_write_t *w, const cp_entry_t *e,
+    const char *event, const cp_transition_t **t);
 static void cp_write_carry(cp_arena_t *a, const cp_resource_t *res,
     const cp_json_t *before, cp_json_t *after);
-static cp_rc_t cp_write_kept(cp_req_t *r, const cp_resource_t *res,
-    const cp_json_t *before, const cp_json_t *after, int document);
+static cp_rc_t cp_write_kept(const cp_write_t *w, const cp_json_t *before,
+    const cp_json_t *after);
 static bool cp_etag_matches(const char *list, const char *etag);
 static const cp_transition_t *cp_transition_find(const cp_resource_t *res,
     const char *event, const char *state, bool system, bool *known);
@@ -114,96 +109,44 @@ cp_resource_get(cp_tx_t *tx, cp_arena_t *a, const cp_resource_t *res,
 
 
 cp_rc_t
-cp_resource_create(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
-    const char *parent_id, const cp_json_t *in, int document, cp_json_t **obj)
+cp_entry_create(cp_write_t *w, cp_entry_t *e)
 {
-    cp_rc_t     rc;
-    cp_entry_t  e;
+    cp_rc_t               rc;
+    cp_json_t            *row;
+    const char           *name;
+    const cp_resource_t  *res = w->res;
+    cp_validate_t         v = cp_write_validate(w);
 
-    rc = cp_entry_create(r, tx, res, parent_id, in, document, &e);
-    *obj = rc == CP_OK ? e.obj : NULL;
+    rc = cp_write_begin(w, true);
 
-    return rc;
-}
+    if (rc == CP_OK) {
+        rc = cp_validate(&v, res->fields, w->in, NULL, &row);
+    }
 
+    if (rc == CP_OK) {
+        rc = cp_write_parent(w, row);
+    }
 
-cp_rc_t
-cp_resource_update(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
-    const char *id, const cp_json_t *in, bool patch, const char *if_match,
-    int document, cp_json_t **obj, bool *changed)
-{
-    cp_rc_t     rc;
-    cp_entry_t  e;
+    if (rc == CP_OK) {
+        rc = cp_refs_to_ids(w->tx, &v, res, cp_json_str(row, "tenant"), row);
+    }
 
-    rc = cp_entry_update(r, tx, res, id, in, patch, if_match, document, &e,
-                         changed);
-    *obj = rc == CP_OK ? e.obj : NULL;
-
-    return rc;
-}
-
-
-cp_rc_t
-cp_resource_event(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
-    const char *id, const char *event, const cp_json_t *in,
-    const char *if_match, cp_json_t **obj)
-{
-    cp_rc_t     rc;
-    cp_entry_t  e;
-
-    rc = cp_entry_event(r, tx, res, id, event, in, if_match, &e);
-    *obj = rc == CP_OK ? e.obj : NULL;
-
-    return rc;
-}
-
-
-cp_rc_t
-cp_entry_create(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
-    const char *parent_id, const cp_json_t *in, int document, cp_entry_t *e)
-{
-    cp_rc_t        rc;
-    cp_json_t     *row;
-    const char    *name;
-    cp_arena_t    *a;
-    cp_validate_t  v = { r->arena, &r->err, document,
-                         cp_actor_is_system(&r->actor) };
-
-    a = r->arena;
-
-    rc = cp_write_begin(r, tx, cp_arena_printf(a, "%s:write",
-                                                res->kind));
     if (rc != CP_OK) {
         return rc;
     }
 
-    rc = cp_validate(&v, res->fields, in, NULL, &row);
+    cp_write_new(w->op->arena, res, row);
+
+    rc = res->check ? res->check(w, NULL, row) : CP_OK;
     if (rc != CP_OK) {
         return rc;
     }
 
-    rc = cp_write_parent(r, tx, res, parent_id, row);
-    if (rc != CP_OK) {
-        return rc;
-    }
-
-    rc = cp_refs_to_ids(tx, &v, res, cp_json_str(row, "tenant"), row);
-    if (rc != CP_OK) {
-        return rc;
-    }
-
-    cp_write_new(a, res, row);
-
-    rc = res->check ? res->check(r, tx, res, NULL, row) : CP_OK;
-    if (rc != CP_OK) {
-        return rc;
-    }
-
-    rc = cp_row_insert(tx, a, res, row, &r->err);
+    rc = cp_row_insert(w->tx, w->op->arena, res, row, &w->op->err);
 
     if (rc == CP_DECLINED) {
         name = cp_json_str(row, "name");
-        return cp_err_set(&r->err, "already_exists",
+        return cp_err_set(&w->op->err, "already_exists",
                           "a %s %s%s%s exists already", res->kind,
                           name ? "\"" : "like this", name ? name : "",
                           name ? "\"" : "");
@@ -215,112 +158,106 @@ cp_entry_create(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
 
     e->row = row;
 
-    return cp_write_done(r, tx, res, "create", NULL, e);
+    return cp_write_done(w, "create", NULL, e);
 }
 
 
 cp_rc_t
-cp_entry_update(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
-    const char *id, const cp_json_t *in, bool patch, const char *if_match,
-    int document, cp_entry_t *e, bool *changed)
+cp_entry_update(cp_write_t *w, cp_entry_t *e)
 {
-    cp_rc_t        rc;
-    cp_json_t     *row;
-    cp_entry_t     before;
-    cp_arena_t    *a;
-    cp_validate_t  v = { r->arena, &r->err, document,
-                         cp_actor_is_system(&r->actor) };
+    cp_rc_t               rc;
+    cp_json_t            *row;
+    cp_entry_t            before;
+    const cp_json_t      *in = w->in;
+    const cp_resource_t  *res = w->res;
+    cp_validate_t         v = cp_write_validate(w);
 
-    a = r->arena;
-    *changed = false;
+    w->changed = false;
 
-    rc = cp_write_begin(r, tx, cp_arena_printf(a, "%s:write",
-                                                res->kind));
+    rc = cp_write_begin(w, true);
+
+    if (rc == CP_OK) {
+        rc = cp_write_load(w, w->if_match, &before);
+    }
+
     if (rc != CP_OK) {
         return rc;
     }
 
-    rc = cp_write_load(r, tx, res, id, if_match, &before);
-    if (rc != CP_OK) {
-        return rc;
-    }
-
-    if (patch && in->type == CP_JSON_OBJECT) {
-        in = cp_merge_patch(a, before.obj, in);
+    if (w->patch && in->type == CP_JSON_OBJECT) {
+        in = cp_merge_patch(w->op->arena, before.obj, in);
         if (in == NULL) {
-            return cp_err_set(&r->err, "too_large",
+            return cp_err_set(&w->op->err, "too_large",
                               "the patch has too many members");
         }
     }
 
     rc = cp_validate(&v, res->fields, in, before.obj, &row);
+
+    if (rc == CP_OK) {
+        rc = cp_refs_to_ids(w->tx, &v, res, cp_json_str(before.row, "tenant"),
+                            row);
+    }
+
     if (rc != CP_OK) {
         return rc;
     }
 
-    rc = cp_refs_to_ids(tx, &v, res, cp_json_str(before.row, "tenant"), row);
+    cp_write_carry(w->op->arena, res, before.row, row);
+
+    rc = cp_write_kept(w, before.row, row);
+
+    if (rc == CP_OK && res->check) {
+        rc = res->check(w, before.row, row);
+    }
+
+    if (rc == CP_OK) {
+        rc = cp_write_store(w, before.row, row);
+    }
+
     if (rc != CP_OK) {
         return rc;
     }
 
-    cp_write_carry(a, res, before.row, row);
-
-    rc = cp_write_kept(r, res, before.row, row, document);
-    if (rc != CP_OK) {
-        return rc;
-    }
-
-    rc = res->check ? res->check(r, tx, res, before.row, row) : CP_OK;
-    if (rc != CP_OK) {
-        return rc;
-    }
-
-    rc = cp_write_store(r, tx, res, before.row, row, changed);
-    if (rc != CP_OK) {
-        return rc;
-    }
-
-    if (!*changed) {
+    if (!w->changed) {
         *e = before;
         return CP_OK;
     }
 
     e->row = row;
 
-    return cp_write_done(r, tx, res, "update", &before, e);
+    return cp_write_done(w, "update", &before, e);
 }
 
 
 cp_rc_t
-cp_entry_event(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
-    const char *id, const char *event, const cp_json_t *in,
-    const char *if_match, cp_entry_t *e)
+cp_entry_event(cp_write_t *w, const char *event, cp_entry_t *e)
 {
-    bool                    changed;
     cp_rc_t                 rc;
     cp_json_t              *args, *next;
     cp_entry_t              before;
-    cp_validate_t           v = { r->arena, &r->err, -1, false };
+    cp_arena_t             *a = w->op->arena;
+    const cp_json_t        *in = w->in;
+    cp_validate_t           v = { a, &w->op->err, -1, false };
     const cp_transition_t  *t;
     static const cp_field_t nothing[] = { { .name = NULL } };
 
-    rc = cp_write_begin(r, tx, NULL);
-    if (rc != CP_OK) {
-        return rc;
+    rc = cp_write_begin(w, false);
+
+    if (rc == CP_OK) {
+        rc = cp_write_load(w, NULL, &before);
     }
 
-    rc = cp_write_load(r, tx, res, id, NULL, &before);
-    if (rc != CP_OK) {
-        return rc;
+    if (rc == CP_OK) {
+        rc = cp_write_allowed(w, &before, event, &t);
     }
 
-    rc = cp_write_allowed(r, res, &before, event, if_match, &t);
     if (rc != CP_OK) {
         return rc;
     }
 
     if (in == NULL || in->type == CP_JSON_NULL) {
-        in = cp_json_object(r->arena);
+        in = cp_json_object(a);
     }
 
     rc = cp_validate(&v, t->args ? t->args : nothing, in, NULL, &args);
@@ -328,217 +265,207 @@ cp_entry_event(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
         return rc;
     }
 
-    e->row = cp_json_copy(r->arena, before.row);
-    cp_json_set(r->arena, e->row, "state",
-                cp_json_string(r->arena, t->to));
+    e->row = cp_json_copy(a, before.row);
+    cp_json_set(a, e->row, "state", cp_json_string(a, t->to));
 
-    rc = res->event
-         ? res->event(r, tx, res, event, args, before.row, e->row) : CP_OK;
+    rc = w->res->event ? w->res->event(w, event, args, before.row, e->row)
+                       : CP_OK;
     if (rc != CP_OK) {
         return rc;
     }
 
     next = cp_json_get(e->row, "successor");
 
-    rc = cp_write_store(r, tx, res, before.row, e->row, &changed);
-    if (rc != CP_OK) {
-        return rc;
+    rc = cp_write_store(w, before.row, e->row);
+
+    if (rc == CP_OK) {
+        rc = cp_write_done(w, event, &before, e);
     }
 
-    rc = cp_write_done(r, tx, res, event, &before, e);
-    if (rc != CP_OK) {
+    if (rc != CP_OK || next == NULL) {
         return rc;
     }
 
     /* the answer to an event that made a successor is the successor */
 
-    if (next) {
-        e->obj = next;
+    e->obj = next;
 
-        rc = cp_row_load(tx, r->arena, res, cp_json_str(next, "id"), &e->row,
-                         &r->err);
-        if (rc != CP_OK) {
-            return rc;
-        }
-
-        e->etag = cp_etag(r->arena, e->row);
+    rc = cp_row_load(w->tx, a, w->res, cp_json_str(next, "id"), &e->row,
+                     &w->op->err);
+    if (rc == CP_OK) {
+        e->etag = cp_etag(a, e->row);
     }
 
-    return CP_OK;
+    return rc;
 }
 
 
 cp_rc_t
-cp_resource_delete(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
-    const char *id, const char *if_match)
+cp_entry_delete(cp_write_t *w)
+{
+    cp_rc_t     rc;
+    cp_entry_t  before;
+
+    rc = cp_write_begin(w, true);
+
+    if (rc == CP_OK) {
+        rc = cp_write_load(w, w->if_match, &before);
+    }
+
+    return rc == CP_OK ? cp_entry_remove(w, before.row) : rc;
+}
+
+
+cp_rc_t
+cp_entry_remove(cp_write_t *w, const cp_json_t *row)
 {
     cp_rc_t      rc;
-    cp_entry_t   before;
-    const char  *force;
-
-    rc = cp_write_begin(r, tx, cp_arena_printf(r->arena, "%s:write",
-                                                res->kind));
-    if (rc != CP_OK) {
-        return rc;
-    }
-
-    rc = cp_write_load(r, tx, res, id, if_match, &before);
-    if (rc != CP_OK) {
-        return rc;
-    }
-
-    force = r->conn ? cp_req_query(r, "force") : NULL;
-
-    return cp_entry_remove(r, tx, res, before.row,
-                           force && strcmp(force, "1") == 0);
-}
-
-
-cp_rc_t
-cp_entry_remove(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
-    const cp_json_t *row, bool force)
-{
-    cp_rc_t     rc;
-    cp_names_t  names;
-    cp_entry_t  e;
+    cp_names_t   names;
+    cp_entry_t   e;
+    cp_arena_t  *a = w->op->arena;
 
     e.row = (cp_json_t *) row;
-    cp_names_init(&names, tx, r->arena, &r->err);
+    cp_names_init(&names, w->tx, a, &w->op->err);
 
-    rc = cp_row_show(&names, res, row, &e.obj);
-    if (rc != CP_OK) {
-        return rc;
+    rc = cp_row_show(&names, w->res, row, &e.obj);
+
+    if (rc == CP_OK) {
+        rc = cp_depend_clear(w, row);
     }
 
-    rc = cp_depend_clear(r, tx, res, row, force);
-    if (rc != CP_OK) {
-        return rc;
+    if (rc == CP_OK) {
+        rc = cp_tx_query(w->tx, a,
+                         cp_arena_printf(a, "DELETE FROM \"%s\""
+                                         " WHERE \"id\" = $1", w->res->table),
+                         cp_args(cp_text(cp_json_str(row, "id"))), NULL,
+                         &w->op->err);
     }
 
-    rc = cp_tx_query(tx, r->arena,
-                     cp_arena_printf(r->arena, "DELETE FROM \"%s\""
-                                     " WHERE \"id\" = $1", res->table),
-                     cp_args(cp_text(cp_json_str(row, "id"))), NULL,
-                     &r->err);
-    if (rc != CP_OK) {
-        return rc;
-    }
-
-    return cp_write_done(r, tx, res, "delete", &e, NULL);
+    return rc == CP_OK ? cp_write_done(w, "delete", &e, NULL) : rc;
 }
 
 
-/*
- * The lock comes first: what is read after it cannot change before commit.
- */
+/* The lock comes first: what is read after it cannot change before commit. */
 static cp_rc_t
-cp_write_begin(cp_req_t *r, cp_tx_t *tx, const char *permission)
+cp_write_begin(const cp_write_t *w, bool permission)
 {
-    cp_rc_t  rc;
+    cp_rc_t   rc;
+    cp_op_t  *op = w->op;
 
-    rc = permission ? cp_auth_may(r, permission) : CP_OK;
+    rc = permission
+         ? cp_auth_may(op, cp_arena_printf(op->arena, "%s:write",
+                                           w->res->kind))
+         : CP_OK;
 
-    return rc == CP_OK ? cp_feed_lock(tx, r->arena, &r->err) : rc;
+    return rc == CP_OK ? cp_feed_lock(w->tx, op->arena, &op->err) : rc;
+}
+
+
+static cp_validate_t
+cp_write_validate(const cp_write_t *w)
+{
+    cp_validate_t  v = { w->op->arena, &w->op->err, w->document,
+                         cp_actor_is_system(&w->op->actor) };
+
+    return v;
 }
 
 
 static cp_rc_t
-cp_write_load(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
-    const char *id, const char *if_match, cp_entry_t *e)
+cp_write_load(const cp_write_t *w, const char *if_match, cp_entry_t *e)
 {
-    cp_rc_t     rc;
-    cp_names_t  names;
+    cp_rc_t      rc;
+    cp_op_t     *op = w->op;
+    cp_names_t   names;
+    const char  *tenant;
 
-    rc = cp_row_load(tx, r->arena, res, id, &e->row, &r->err);
+    rc = cp_row_load(w->tx, op->arena, w->res, w->id, &e->row, &op->err);
     if (rc != CP_OK) {
         return rc;
     }
 
-    if (e->row == NULL || !cp_entry_visible(&r->actor, res, e->row)) {
-        return cp_err_set(&r->err, "not_found", "there is no such %s",
-                          res->kind);
+    if (e->row == NULL || !cp_entry_visible(&op->actor, w->res, e->row)) {
+        return cp_err_set(&op->err, "not_found", "there is no such %s",
+                          w->res->kind);
     }
 
-    if (res != &cp_res_tenant && cp_json_str(e->row, "tenant")) {
-        rc = cp_write_tenant(r, tx, cp_json_str(e->row, "tenant"));
+    tenant = cp_json_str(e->row, "tenant");
+
+    if (w->res != &cp_res_tenant && tenant && !w->single) {
+        rc = cp_write_tenant(w, tenant);
         if (rc != CP_OK) {
             return rc;
         }
     }
 
-    e->etag = cp_etag(r->arena, e->row);
+    e->etag = cp_etag(op->arena, e->row);
 
     if (if_match && !cp_etag_matches(if_match, e->etag)) {
-        return cp_err_set(&r->err, "precondition_failed", "it is %s now",
+        return cp_err_set(&op->err, "precondition_failed", "it is %s now",
                           e->etag);
     }
 
-    cp_names_init(&names, tx, r->arena, &r->err);
+    cp_names_init(&names, w->tx, op->arena, &op->err);
 
-    return cp_row_show(&names, res, e->row, &e->obj);
+    return cp_row_show(&names, w->res, e->row, &e->obj);
 }
 
 
 /* The owner's columns, and whether it may be written to at all. */
 static cp_rc_t
-cp_write_parent(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
-    const char *parent_id, cp_json_t *row)
+cp_write_parent(const cp_write_t *w, cp_json_t *row)
 {
     cp_rc_t               rc;
+    cp_op_t              *op = w->op;
     cp_json_t            *parent;
     const char           *tenant;
     const cp_resource_t  *up;
 
-    if (res->parent == NULL) {
+    if (w->res->parent == NULL) {
         return CP_OK;
     }
 
-    up = cp_resource_find(res->parent);
+    up = cp_resource_find(w->res->parent);
 
-    rc = cp_row_load(tx, r->arena, up, parent_id, &parent, &r->err);
+    rc = cp_row_load(w->tx, op->arena, up, w->id, &parent, &op->err);
     if (rc != CP_OK) {
         return rc;
     }
 
-    if (parent == NULL || !cp_entry_visible(&r->actor, up, parent)) {
-        return cp_err_set(&r->err, "not_found", "there is no such %s",
+    if (parent == NULL || !cp_entry_visible(&op->actor, up, parent)) {
+        return cp_err_set(&op->err, "not_found", "there is no such %s",
                           up->kind);
     }
 
     tenant = cp_row_tenant(up, parent);
 
-    cp_json_set(r->arena, row, "tenant", cp_json_string(r->arena, tenant));
-    cp_json_set(r->arena, row, res->parent,
-                cp_json_string(r->arena, parent_id));
+    cp_json_set(op->arena, row, "tenant", cp_json_string(op->arena, tenant));
+    cp_json_set(op->arena, row, w->res->parent,
+                cp_json_string(op->arena, w->id));
 
-    return cp_write_tenant(r, tx, tenant);
+    return cp_write_tenant(w, tenant);
 }
 
 
 /* An archived tenant is kept as it is; the system still expires things. */
 static cp_rc_t
-cp_write_tenant(cp_req_t *r, cp_tx_t *tx, const char *tenant)
+cp_write_tenant(const cp_write_t *w, const char *tenant)
 {
     cp_rc_t    rc;
+    cp_op_t   *op = w->op;
     cp_rows_t  rows;
 
-    if (cp_actor_is_system(&r->actor)) {
+    if (cp_actor_is_system(&op->actor)) {
         return CP_OK;
     }
 
-    rc = cp_tx_query(tx, r->arena, "SELECT state FROM tenants WHERE id = $1",
-                     cp_args(cp_text(tenant)), &rows, &r->err);
-    if (rc != CP_OK) {
-        return rc;
-    }
+    rc = cp_tx_query(w->tx, op->arena,
+                     "SELECT state FROM tenants WHERE id = $1",
+                     cp_args(cp_text(tenant)), &rows, &op->err);
 
-    if (rows.rows && strcmp(cp_cell(&rows, 0, 0)->p, "archived") == 0
-        && strcmp(r->method ? r->method : "", "DELETE") != 0)
-    {
-        return cp_err_set(&r->err, "conflict", "the tenant is archived");
-    }
-
-    return CP_OK;
+    return rc == CP_OK && rows.rows
+           && strcmp(cp_cell(&rows, 0, 0)->p, "archived") == 0
+           ? cp_err_set(&op->err, "conflict", "the tenant is archived") : rc;
 }
 
 
@@ -563,16 +490,18 @@ cp_write_new(cp_arena_t *a, const cp_resource_t *res, cp_json_t *row)
 
 
 static cp_rc_t
-cp_write_store(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
-    const cp_json_t *before, cp_json_t *after, bool *changed)
+cp_write_store(cp_write_t *w, const cp_json_t *before, cp_json_t *after)
 {
-    cp_rc_t  rc;
+    cp_rc_t   rc;
+    cp_op_t  *op = w->op;
 
-    rc = cp_row_update(tx, r->arena, res, before, after, changed, &r->err);
+    rc = cp_row_update(w->tx, op->arena, w->res, before, after, &w->changed,
+                       &op->err);
 
-    if (rc == CP_DECLINED && strcmp(r->err.code, "already_exists") == 0) {
-        return cp_err_set(&r->err, "already_exists",
-                          "another %s like this exists already", res->kind);
+    if (rc == CP_DECLINED && strcmp(op->err.code, "already_exists") == 0) {
+        return cp_err_set(&op->err, "already_exists",
+                          "another %s like this exists already",
+                          w->res->kind);
     }
 
     return rc;
@@ -581,33 +510,34 @@ cp_write_store(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
 
 /* Finds the transition, or says why there is none. */
 static cp_rc_t
-cp_write_allowed(cp_req_t *r, const cp_resource_t *res, const cp_entry_t *e,
-    const char *event, const char *if_match, const cp_transition_t **t)
+cp_write_allowed(const cp_write_t *w, const cp_entry_t *e, const char *event,
+    const cp_transition_t **t)
 {
     bool         known;
+    cp_op_t     *op = w->op;
     const char  *state;
 
     state = cp_json_str(e->row, "state");
-    *t = cp_transition_find(res, event, state, cp_actor_is_system(&r->actor),
-                            &known);
+    *t = cp_transition_find(w->res, event, state,
+                            cp_actor_is_system(&op->actor), &known);
 
     if (!known) {
-        return cp_err_set(&r->err, "not_found", "a %s has no event \"%.64s\"",
-                          res->kind, event);
+        return cp_err_set(&op->err, "not_found", "a %s has no event \"%.64s\"",
+                          w->res->kind, event);
     }
 
-    if (if_match && !cp_etag_matches(if_match, e->etag)) {
-        return cp_err_set(&r->err, "precondition_failed", "it is %s now",
+    if (w->if_match && !cp_etag_matches(w->if_match, e->etag)) {
+        return cp_err_set(&op->err, "precondition_failed", "it is %s now",
                           e->etag);
     }
 
     if (*t == NULL) {
-        return cp_err_set(&r->err, "illegal_transition",
+        return cp_err_set(&op->err, "illegal_transition",
                           "%s does not apply to a %s that is %s", event,
-                          res->kind, state);
+                          w->res->kind, state);
     }
 
-    return (*t)->permission ? cp_auth_may(r, (*t)->permission) : CP_OK;
+    return (*t)->permission ? cp_auth_may(op, (*t)->permission) : CP_OK;
 }
 
 
@@ -639,8 +569,8 @@ cp_write_carry(cp_arena_t *a, const cp_resource_t *res,
 
 /* Immutable references, now that both sides are ids. */
 static cp_rc_t
-cp_write_kept(cp_req_t *r, const cp_resource_t *res, const cp_json_t *before,
-    const cp_json_t *after, int document)
+cp_write_kept(const cp_write_t *w, const cp_json_t *before,
+    const cp_json_t *after)
 {
     cp_rc_t            rc;
     const cp_json_t   *now, *old;
@@ -648,12 +578,12 @@ cp_write_kept(cp_req_t *r, const cp_resource_t *res, const cp_json_t *before,
 
     rc = CP_OK;
 
-    for (f = res->fields; f->name; f++) {
+    for (f = w->res->fields; f->name; f++) {
         now = cp_json_get(after, f->name);
         old = cp_json_get(before, f->name);
 
         if ((f->flags & CP_IMMUTABLE) && !cp_json_equal(now, old)) {
-            rc = cp_err_field(&r->err, document, now ? now->line : 0,
+            rc = cp_err_field(&w->op->err, w->document, now ? now->line : 0,
                               f->name, "cannot be changed");
         }
     }
@@ -664,19 +594,21 @@ cp_write_kept(cp_req_t *r, const cp_resource_t *res, const cp_json_t *before,
 
 /* after NULL: it is gone. */
 static cp_rc_t
-cp_write_done(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
-    const char *action, const cp_entry_t *before, cp_entry_t *after)
+cp_write_done(const cp_write_t *w, const char *action,
+    const cp_entry_t *before, cp_entry_t *after)
 {
-    cp_rc_t           rc;
-    cp_names_t        names;
-    const cp_json_t  *row;
-    cp_audit_event_t  ev;
+    cp_rc_t               rc;
+    cp_op_t              *op = w->op;
+    cp_names_t            names;
+    const cp_json_t      *row;
+    cp_audit_event_t      ev;
+    const cp_resource_t  *res = w->res;
 
     row = after ? after->row : before->row;
 
     if (after) {
-        after->etag = cp_etag(r->arena, after->row);
-        cp_names_init(&names, tx, r->arena, &r->err);
+        after->etag = cp_etag(op->arena, after->row);
+        cp_names_init(&names, w->tx, op->arena, &op->err);
 
         rc = cp_row_show(&names, res, after->row, &after->obj);
         if (rc != CP_OK) {
@@ -689,22 +621,22 @@ cp_write_done(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
     ev.kind = res->kind;
     ev.id = cp_json_str(row, "id");
     ev.name = cp_json_str(row, "name");
-    ev.diff = cp_audit_diff(r->arena, res, before ? before->obj : NULL,
+    ev.diff = cp_audit_diff(op->arena, res, before ? before->obj : NULL,
                             after ? after->obj : NULL);
 
-    rc = cp_audit_append(r, tx, &ev);
+    rc = cp_audit_append(op, w->tx, &ev);
     if (rc != CP_OK) {
         return rc;
     }
 
     rc = after == NULL && res->gone
-         ? res->gone(r, tx, before->row)
-         : cp_resource_touch(r, tx, res, ev.id);
+         ? res->gone(w, before->row)
+         : cp_resource_touch(op, w->tx, res, ev.id);
     if (rc != CP_OK) {
         return rc;
     }
 
-    return res->follow ? res->follow(r, tx, row) : CP_OK;
+    return res->follow ? res->follow(op, w->tx, row) : CP_OK;
 }
 
 

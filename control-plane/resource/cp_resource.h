@@ -7,7 +7,7 @@
 #define CP_RESOURCE_H
 
 
-#include "http/cp_http.h"
+#include "op/cp_op.h"
 
 
 typedef enum {
@@ -30,6 +30,25 @@ typedef enum {
 
 typedef struct cp_field_s     cp_field_t;
 typedef struct cp_resource_s  cp_resource_t;
+
+/* One write of one row: for whom, where, and what a client said. */
+typedef struct {
+    cp_op_t              *op;
+    cp_tx_t              *tx;
+    const cp_resource_t  *res;
+    const char           *id;      /* the row's; to create: its parent's     */
+    const cp_json_t      *in;      /* names in references                    */
+    const char           *if_match;    /* NULL: whatever it is now           */
+    int                   document;    /* of an apply, 0-based; -1: none     */
+    bool                  patch;   /* an update in the form of RFC 7396      */
+    bool                  force;   /* a removal: also of what uses it        */
+    bool                  single;  /* asked for by itself: also in a tenant
+                                      that is archived                       */
+    bool                  changed; /* told by an update                      */
+} cp_write_t;
+
+#define cp_write_of(o, t, r)                                                  \
+    ((cp_write_t) { .op = (o), .tx = (t), .res = (r), .document = -1 })
 
 struct cp_field_s {
     const char          *name;     /* JSON member = column                   */
@@ -71,63 +90,37 @@ struct cp_resource_s {
      * in which references are ids and the owner is `tenant`; before NULL: a
      * creation.  What check and event put into `after` is stored.
      */
-    cp_rc_t (*check)(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
-        const cp_json_t *before, cp_json_t *after);   /* cross-field rules  */
-    cp_rc_t (*event)(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
-        const char *event, const cp_json_t *args, const cp_json_t *before,
-        cp_json_t *after);
+    cp_rc_t (*check)(const cp_write_t *w, const cp_json_t *before,
+        cp_json_t *after);              /* rules across fields and rows      */
+    cp_rc_t (*event)(const cp_write_t *w, const char *event,
+        const cp_json_t *args, const cp_json_t *before, cp_json_t *after);
     cp_rc_t (*shown)(cp_tx_t *tx, cp_arena_t *a, cp_json_t *obj,
         cp_err_t *err);                 /* fills derived members in a tree   */
     cp_rc_t (*feed)(cp_tx_t *tx, cp_arena_t *a, const char *id,
         cp_err_t *err);                 /* rewrites the feed rows of this id */
-    cp_rc_t (*follow)(cp_req_t *r, cp_tx_t *tx, const cp_json_t *row);
+    cp_rc_t (*follow)(cp_op_t *op, cp_tx_t *tx, const cp_json_t *row);
                                         /* touches what shows this row too   */
-    cp_rc_t (*gone)(cp_req_t *r, cp_tx_t *tx, const cp_json_t *before);
+    cp_rc_t (*gone)(const cp_write_t *w, const cp_json_t *before);
                                         /* after a DELETE, instead of feed   */
 };
 
 const cp_resource_t *cp_resource_find(const char *kind);
 const cp_resource_t *cp_resource_at(unsigned i);              /* NULL: end   */
 
-/*
- * The engine, used by REST, apply and background jobs alike.  `obj` trees hold
- * names in refs; rows hold ids.  Every write: validates, checks state, writes,
- * appends the audit event, calls feed, all in tx.  scope: tenant id the actor
- * is confined to, NULL none.
- */
 cp_rc_t cp_resource_get(cp_tx_t *tx, cp_arena_t *a, const cp_resource_t *res,
     const char *parent_id, const char *name_or_id, cp_json_t **obj,
     cp_err_t *err) CP_MUST_CHECK;
-cp_rc_t cp_resource_create(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
-    const char *parent_id, const cp_json_t *in, int document,
-    cp_json_t **obj) CP_MUST_CHECK;
-cp_rc_t cp_resource_update(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
-    const char *id, const cp_json_t *in, bool patch, const char *if_match,
-    int document, cp_json_t **obj, bool *changed) CP_MUST_CHECK;
-cp_rc_t cp_resource_event(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
-    const char *id, const char *event, const cp_json_t *in,
-    const char *if_match, cp_json_t **obj) CP_MUST_CHECK;
-cp_rc_t cp_resource_delete(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
-    const char *id, const char *if_match) CP_MUST_CHECK;
 
 /*
  * For who writes much in one transaction: feed rows are gathered, each once,
  * and written by cp_resource_flush(), which must come before the commit.
  */
-void cp_resource_defer(cp_req_t *r);
-cp_rc_t cp_resource_flush(cp_req_t *r, cp_tx_t *tx) CP_MUST_CHECK;
+void cp_resource_defer(cp_op_t *op);
+cp_rc_t cp_resource_flush(cp_op_t *op, cp_tx_t *tx) CP_MUST_CHECK;
 
 /* Rewrites (or notes) the feed rows of a resource. */
-cp_rc_t cp_resource_touch(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
+cp_rc_t cp_resource_touch(cp_op_t *op, cp_tx_t *tx, const cp_resource_t *res,
     const char *id) CP_MUST_CHECK;
-
-
-/* Feed (feed/cp_feed.c): one row rewritten with the next revision; body NULL
- * is a tombstone.  groups: NULL or ",id,id,".  A row whose body and groups
- * did not change keeps its revision. */
-cp_rc_t cp_feed_put(cp_tx_t *tx, cp_arena_t *a, const char *key,
-    const char *kind, const char *body, const char *groups, cp_err_t *err)
-    CP_MUST_CHECK;
 
 
 #endif /* CP_RESOURCE_H */

@@ -74,6 +74,11 @@ cp_rc_t cp_ref_find(cp_tx_t *tx, cp_arena_t *a, const cp_resource_t *res,
     cp_err_t *err) CP_MUST_CHECK;
 
 
+/* A tenant's, for this actor: 404 when there is none or it is another's. */
+cp_rc_t cp_ref_tenant(cp_op_t *op, cp_tx_t *tx, const char *name_or_id,
+    const char **id) CP_MUST_CHECK;
+
+
 /* Rows.  A missing row is *row NULL. */
 typedef struct {
     const char  *where;              /* after WHERE, $1.. as args            */
@@ -98,7 +103,11 @@ cp_rc_t cp_row_update(cp_tx_t *tx, cp_arena_t *a, const cp_resource_t *res,
     CP_MUST_CHECK;
 
 
-/* The engine, in steps that also know the row. */
+/*
+ * The engine, used by REST, apply and background jobs alike.  Object trees
+ * hold names in references, row trees ids.  Every write: validates, checks
+ * state, writes, appends the audit event, calls feed, all in one transaction.
+ */
 typedef struct {
     cp_json_t   *row;
     cp_json_t   *obj;
@@ -106,19 +115,14 @@ typedef struct {
 } cp_entry_t;
 
 const char *cp_etag(cp_arena_t *a, const cp_json_t *row);
-cp_rc_t cp_entry_create(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
-    const char *parent_id, const cp_json_t *in, int document, cp_entry_t *e)
+cp_rc_t cp_entry_create(cp_write_t *w, cp_entry_t *e) CP_MUST_CHECK;
+cp_rc_t cp_entry_update(cp_write_t *w, cp_entry_t *e) CP_MUST_CHECK;
+cp_rc_t cp_entry_event(cp_write_t *w, const char *event, cp_entry_t *e)
     CP_MUST_CHECK;
-cp_rc_t cp_entry_update(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
-    const char *id, const cp_json_t *in, bool patch, const char *if_match,
-    int document, cp_entry_t *e, bool *changed) CP_MUST_CHECK;
-cp_rc_t cp_entry_event(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
-    const char *id, const char *event, const cp_json_t *in,
-    const char *if_match, cp_entry_t *e) CP_MUST_CHECK;
+cp_rc_t cp_entry_delete(cp_write_t *w) CP_MUST_CHECK;
 
 /* Removes a row that may be removed, with what depends on it. */
-cp_rc_t cp_entry_remove(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
-    const cp_json_t *row, bool force) CP_MUST_CHECK;
+cp_rc_t cp_entry_remove(cp_write_t *w, const cp_json_t *row) CP_MUST_CHECK;
 
 /* Is this the row of the actor's tenant, or the platform's? */
 bool cp_entry_visible(const cp_actor_t *actor, const cp_resource_t *res,
@@ -126,15 +130,8 @@ bool cp_entry_visible(const cp_actor_t *actor, const cp_resource_t *res,
 
 /* 409 when something refers to the row that does not go with it; removes what
  * does.  force: subscriptions in use go too. */
-cp_rc_t cp_depend_clear(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
-    const cp_json_t *row, bool force) CP_MUST_CHECK;
-
-
-/* Idempotency-Key.  *replayed: the answer is filled in already. */
-cp_rc_t cp_idempotency_begin(cp_req_t *r, cp_tx_t *tx, bool *replayed)
+cp_rc_t cp_depend_clear(const cp_write_t *w, const cp_json_t *row)
     CP_MUST_CHECK;
-/* After the answer was made, in the same transaction. */
-cp_rc_t cp_idempotency_end(cp_req_t *r, cp_tx_t *tx) CP_MUST_CHECK;
 
 
 /* The name under which a server shows a tool (an item of its `tools`). */
@@ -145,31 +142,28 @@ const char *cp_subscription_to(const cp_json_t *sub);
 
 
 /* Hooks. */
-cp_rc_t cp_api_check(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
-    const cp_json_t *before, cp_json_t *after);
-cp_rc_t cp_operation_check(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
-    const cp_json_t *before, cp_json_t *after);
-cp_rc_t cp_server_check(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
-    const cp_json_t *before, cp_json_t *after);
-cp_rc_t cp_plan_check(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
-    const cp_json_t *before, cp_json_t *after);
-cp_rc_t cp_plan_event(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
-    const char *event, const cp_json_t *args, const cp_json_t *before,
+cp_rc_t cp_api_check(const cp_write_t *w, const cp_json_t *before, cp_json_t
+    *after);
+cp_rc_t cp_operation_check(const cp_write_t *w, const cp_json_t *before,
     cp_json_t *after);
-cp_rc_t cp_subscription_check(cp_req_t *r, cp_tx_t *tx,
-    const cp_resource_t *res, const cp_json_t *before, cp_json_t *after);
-cp_rc_t cp_subscription_event(cp_req_t *r, cp_tx_t *tx,
-    const cp_resource_t *res, const char *event, const cp_json_t *args,
-    const cp_json_t *before, cp_json_t *after);
-cp_rc_t cp_credential_check(cp_req_t *r, cp_tx_t *tx,
-    const cp_resource_t *res, const cp_json_t *before, cp_json_t *after);
-cp_rc_t cp_credential_event(cp_req_t *r, cp_tx_t *tx,
-    const cp_resource_t *res, const char *event, const cp_json_t *args,
-    const cp_json_t *before, cp_json_t *after);
-cp_rc_t cp_gateway_check(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
-    const cp_json_t *before, cp_json_t *after);
-cp_rc_t cp_admin_token_check(cp_req_t *r, cp_tx_t *tx,
-    const cp_resource_t *res, const cp_json_t *before, cp_json_t *after);
+cp_rc_t cp_server_check(const cp_write_t *w, const cp_json_t *before, cp_json_t
+    *after);
+cp_rc_t cp_plan_check(const cp_write_t *w, const cp_json_t *before, cp_json_t
+    *after);
+cp_rc_t cp_plan_event(const cp_write_t *w, const char *event, const cp_json_t
+    *args, const cp_json_t *before, cp_json_t *after);
+cp_rc_t cp_subscription_check(const cp_write_t *w, const cp_json_t *before,
+    cp_json_t *after);
+cp_rc_t cp_subscription_event(const cp_write_t *w, const char *event, const
+    cp_json_t *args, const cp_json_t *before, cp_json_t *after);
+cp_rc_t cp_credential_check(const cp_write_t *w, const cp_json_t *before,
+    cp_json_t *after);
+cp_rc_t cp_credential_event(const cp_write_t *w, const char *event, const
+    cp_json_t *args, const cp_json_t *before, cp_json_t *after);
+cp_rc_t cp_gateway_check(const cp_write_t *w, const cp_json_t *before,
+    cp_json_t *after);
+cp_rc_t cp_admin_token_check(const cp_write_t *w, const cp_json_t *before,
+    cp_json_t *after);
 
 cp_rc_t cp_feed_tenant(cp_tx_t *tx, cp_arena_t *a, const char *id,
     cp_err_t *err);
@@ -187,11 +181,10 @@ cp_rc_t cp_feed_tool(cp_tx_t *tx, cp_arena_t *a, const char *id,
     cp_err_t *err);
 cp_rc_t cp_feed_server(cp_tx_t *tx, cp_arena_t *a, const char *id,
     cp_err_t *err);
-cp_rc_t cp_subscription_gone(cp_req_t *r, cp_tx_t *tx,
-    const cp_json_t *before);
-cp_rc_t cp_follow_operation(cp_req_t *r, cp_tx_t *tx, const cp_json_t *row);
-cp_rc_t cp_follow_tool(cp_req_t *r, cp_tx_t *tx, const cp_json_t *row);
-cp_rc_t cp_follow_server(cp_req_t *r, cp_tx_t *tx, const cp_json_t *row);
+cp_rc_t cp_subscription_gone(const cp_write_t *w, const cp_json_t *before);
+cp_rc_t cp_follow_operation(cp_op_t *op, cp_tx_t *tx, const cp_json_t *row);
+cp_rc_t cp_follow_tool(cp_op_t *op, cp_tx_t *tx, const cp_json_t *row);
+cp_rc_t cp_follow_server(cp_op_t *op, cp_tx_t *tx, const cp_json_t *row);
 
 
 extern const cp_resource_t  cp_res_tenant;
@@ -206,8 +199,5 @@ extern const cp_resource_t  cp_res_plan;
 extern const cp_resource_t  cp_res_application;
 extern const cp_resource_t  cp_res_subscription;
 extern const cp_resource_t  cp_res_credential;
-
-extern const cp_route_t     cp_resource_routes[];     /* method NULL ends    */
-
 
 #endif /* CP_TABLES_H */

@@ -101,27 +101,27 @@ cp_audit_chain(cp_req_t *r, cp_tx_t *tx, const char **chain)
     const char  *name, *id;
 
     name = cp_req_query(r, "tenant");
-    *chain = r->actor.tenant;
+    *chain = r->op.actor.tenant;
 
     if (name == NULL) {
         return CP_OK;
     }
 
-    if (name[0] == '\0' && r->actor.tenant == NULL) {
+    if (name[0] == '\0' && r->op.actor.tenant == NULL) {
         *chain = "";
         return CP_OK;
     }
 
     /* the log of a tenant that was deleted is still there, by its id */
 
-    if (r->actor.tenant == NULL && stoa_id_valid(name, strlen(name))) {
-        rc = cp_ref_find(tx, r->arena, &cp_res_tenant, NULL, name, &id,
-                         &r->err);
+    if (r->op.actor.tenant == NULL && stoa_id_valid(name, strlen(name))) {
+        rc = cp_ref_find(tx, r->op.arena, &cp_res_tenant, NULL, name, &id,
+                         &r->op.err);
         *chain = rc == CP_OK && id ? id : name;
         return rc;
     }
 
-    return cp_auth_tenant(r, tx, name, chain);
+    return cp_ref_tenant(&r->op, tx, name, chain);
 }
 
 
@@ -151,13 +151,13 @@ cp_audit_get(cp_req_t *r)
     desc = order == NULL || strcmp(order, "desc") == 0;
 
     if (!desc && strcmp(order, "asc") != 0) {
-        return cp_err_set(&r->err, "bad_request",
+        return cp_err_set(&r->op.err, "bad_request",
                           "order must be asc or desc");
     }
 
-    rc = cp_tx_begin(r->app->db, false, &tx);
+    rc = cp_tx_begin(r->op.app->db, false, &tx);
     if (rc != CP_OK) {
-        return cp_err_set(&r->err, "unavailable", "the database is busy");
+        return cp_err_set(&r->op.err, "unavailable", "the database is busy");
     }
 
     memset(&q, 0, sizeof(q));
@@ -171,7 +171,7 @@ cp_audit_get(cp_req_t *r)
 
     if (rc == CP_OK) {
         page = NULL;
-        cp_names_init(&names, tx, r->arena, &r->err);
+        cp_names_init(&names, tx, r->op.arena, &r->op.err);
         rc = cp_audit_page(r, &names, &rows, limit, &page);
     }
 
@@ -191,13 +191,13 @@ cp_audit_select(cp_req_t *r, cp_tx_t *tx, const cp_audit_query_t *q,
     order = q->one ? (desc ? "seq DESC" : "seq")
             : desc ? "at DESC, tenant DESC, seq DESC" : "at, tenant, seq";
 
-    return cp_tx_query(tx, r->arena,
-                       cp_arena_printf(r->arena, "SELECT tenant, seq, at,"
+    return cp_tx_query(tx, r->op.arena,
+                       cp_arena_printf(r->op.arena, "SELECT tenant, seq, at,"
                            " actor_kind, actor_id, actor_name, action, kind,"
                            " resource, resource_name, diff, request_id, hash"
                            " FROM audit WHERE %s ORDER BY %s LIMIT %" PRId64,
                            q->where, order, limit + 1),
-                       q->args, q->n, rows, &r->err);
+                       q->args, q->n, rows, &r->op.err);
 }
 
 
@@ -226,7 +226,7 @@ cp_audit_where(cp_req_t *r, cp_tx_t *tx, cp_audit_query_t *q, bool desc,
         value = cp_req_query(r, cp_audit_filters[i].name);
 
         if (value) {
-            cp_audit_and(q, cp_arena_printf(r->arena, "%s =",
+            cp_audit_and(q, cp_arena_printf(r->op.arena, "%s =",
                                             cp_audit_filters[i].column),
                          cp_text(value));
         }
@@ -256,7 +256,7 @@ cp_audit_time(cp_req_t *r, cp_audit_query_t *q, const char *name,
     }
 
     if (!cp_time_parse(value, strlen(value), &ms)) {
-        return cp_err_set(&r->err, "bad_request",
+        return cp_err_set(&r->op.err, "bad_request",
                           "%s must be a time as in RFC 3339", name);
     }
 
@@ -274,7 +274,7 @@ cp_audit_and(cp_audit_query_t *q, const char *text, cp_val_t arg)
     }
 
     q->args[q->n++] = arg;
-    q->where = cp_arena_printf(q->r->arena, "%s AND %s $%u", q->where, text,
+    q->where = cp_arena_printf(q->r->op.arena, "%s AND %s $%u", q->where, text,
                                q->n);
 }
 
@@ -290,7 +290,7 @@ cp_audit_after(cp_req_t *r, cp_audit_query_t *q, bool desc, const char *key)
     seq = *end == ':' ? strtoll(end + 1, &end, 10) : -1;
 
     if (seq < 0 || *end != ':' || q->n + 3 > CP_AUDIT_ARGS_MAX) {
-        return cp_err_set(&r->err, "bad_request",
+        return cp_err_set(&r->op.err, "bad_request",
                           "the cursor is not one of ours");
     }
 
@@ -300,9 +300,9 @@ cp_audit_after(cp_req_t *r, cp_audit_query_t *q, bool desc, const char *key)
     }
 
     q->args[q->n] = cp_int(at);
-    q->args[q->n + 1] = cp_text(cp_arena_strdup(r->arena, end + 1));
+    q->args[q->n + 1] = cp_text(cp_arena_strdup(r->op.arena, end + 1));
     q->args[q->n + 2] = cp_int(seq);
-    q->where = cp_arena_printf(r->arena, "%s AND (at, tenant, seq) %c ($%u,"
+    q->where = cp_arena_printf(r->op.arena, "%s AND (at, tenant, seq) %c ($%u,"
                                " $%u, $%u)", q->where, desc ? '<' : '>',
                                q->n + 1, q->n + 2, q->n + 3);
     q->n += 3;
@@ -325,7 +325,7 @@ cp_audit_page(cp_req_t *r, cp_names_t *names, const cp_rows_t *rows,
         "actor_id", "actor", "action", "kind", "resource", "name", NULL,
         "request_id", "hash" };
 
-    a = r->arena;
+    a = r->op.arena;
     items = cp_json_array(a);
 
     for (i = 0; i < rows->rows && i < limit; i++) {
@@ -334,11 +334,11 @@ cp_audit_page(cp_req_t *r, cp_names_t *names, const cp_rows_t *rows,
 
         rc = cp_names_get(names, &cp_res_tenant, c[0].p, &name);
         if (rc == CP_OK) {
-            rc = cp_json_parse(a, c[10].p, c[10].len, &diff, &r->err);
+            rc = cp_json_parse(a, c[10].p, c[10].len, &diff, &r->op.err);
         }
 
         if (rc != CP_OK) {
-            return cp_err_set(&r->err, "internal", "the log was not read");
+            return cp_err_set(&r->op.err, "internal", "the log was not read");
         }
 
         cp_json_set(a, item, "at",
@@ -396,9 +396,9 @@ cp_audit_verify(cp_req_t *r)
         return rc;
     }
 
-    rc = cp_tx_begin(r->app->db, false, &tx);
+    rc = cp_tx_begin(r->op.app->db, false, &tx);
     if (rc != CP_OK) {
-        return cp_err_set(&r->err, "unavailable", "the database is busy");
+        return cp_err_set(&r->op.err, "unavailable", "the database is busy");
     }
 
     rc = cp_audit_verify_all(r, tx, &out);
@@ -421,12 +421,12 @@ cp_audit_chains(cp_req_t *r, cp_tx_t *tx, cp_rows_t *rows)
     }
 
     return chain
-           ? cp_tx_query(tx, r->arena, "SELECT $1", cp_args(cp_text(chain)),
-                         rows, &r->err)
-           : cp_tx_query(tx, r->arena, "SELECT tenant FROM audit_head"
+           ? cp_tx_query(tx, r->op.arena, "SELECT $1", cp_args(cp_text(chain)),
+                         rows, &r->op.err)
+           : cp_tx_query(tx, r->op.arena, "SELECT tenant FROM audit_head"
                          " UNION SELECT DISTINCT tenant FROM audit"
                          " UNION SELECT id FROM tenants UNION SELECT ''"
-                         " ORDER BY 1", NULL, 0, rows, &r->err);
+                         " ORDER BY 1", NULL, 0, rows, &r->op.err);
 }
 
 
@@ -442,14 +442,14 @@ cp_audit_verify_all(cp_req_t *r, cp_tx_t *tx, cp_json_t **out)
     cp_arena_t  *a;
     const char  *chain, *name, *broken;
 
-    a = r->arena;
+    a = r->op.arena;
 
     rc = cp_audit_chains(r, tx, &rows);
     if (rc != CP_OK) {
         return rc;
     }
 
-    cp_names_init(&names, tx, a, &r->err);
+    cp_names_init(&names, tx, a, &r->op.err);
     chains = cp_json_array(a);
     events = 0;
     broken = NULL;
@@ -457,7 +457,7 @@ cp_audit_verify_all(cp_req_t *r, cp_tx_t *tx, cp_json_t **out)
     for (i = 0; i < rows.rows; i++) {
         chain = cp_cell(&rows, i, 0)->p;
 
-        rc = cp_audit_verify_chain(r, tx, chain, &one);
+        rc = cp_audit_verify_chain(&r->op, tx, chain, &one);
         if (rc == CP_OK) {
             rc = cp_names_get(&names, &cp_res_tenant, chain, &name);
         }

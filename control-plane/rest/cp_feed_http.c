@@ -16,6 +16,7 @@
 #include "op/cp_app.h"
 #include "base/cp_metrics.h"
 #include "feed/cp_feed.h"
+#include "rest/cp_rest.h"
 #include "http/cp_query.h"
 
 
@@ -125,9 +126,9 @@ cp_feed_ask(cp_req_t *r, cp_feed_ask_t **ask)
     int64_t         wait;
     cp_feed_ask_t  *q;
 
-    q = cp_arena_alloc(r->arena, sizeof(cp_feed_ask_t));
+    q = cp_arena_alloc(r->op.arena, sizeof(cp_feed_ask_t));
     if (q == NULL) {
-        return cp_err_set(&r->err, "internal", "out of memory");
+        return cp_err_set(&r->op.err, "internal", "out of memory");
     }
 
     wait = 0;
@@ -170,9 +171,9 @@ cp_feed_group(cp_req_t *r, cp_tx_t *tx)
         return CP_OK;
     }
 
-    rc = cp_tx_query(tx, r->arena, "SELECT name FROM gateway_groups"
-                     " WHERE id = $1", cp_args(cp_text(r->actor.group)),
-                     &rows, &r->err);
+    rc = cp_tx_query(tx, r->op.arena, "SELECT name FROM gateway_groups"
+                     " WHERE id = $1", cp_args(cp_text(r->op.actor.group)),
+                     &rows, &r->op.err);
     if (rc != CP_OK) {
         return rc;
     }
@@ -181,9 +182,9 @@ cp_feed_group(cp_req_t *r, cp_tx_t *tx)
         return CP_OK;
     }
 
-    return cp_err_set(&r->err, "forbidden",
+    return cp_err_set(&r->op.err, "forbidden",
                       "the gateway \"%s\" is in the group \"%s\"",
-                      r->actor.name,
+                      r->op.actor.name,
                       rows.rows == 1 ? cp_cell(&rows, 0, 0)->p : "");
 }
 
@@ -211,20 +212,20 @@ cp_feed_resume(cp_req_t *r)
 
     ask = r->ctx;
 
-    if (cp_tx_begin(r->app->db, false, &tx) != CP_OK) {
-        return cp_err_set(&r->err, "unavailable", "the database is busy");
+    if (cp_tx_begin(r->op.app->db, false, &tx) != CP_OK) {
+        return cp_err_set(&r->op.err, "unavailable", "the database is busy");
     }
 
     rc = cp_feed_group(r, tx);
 
     if (rc == CP_OK) {
-        rc = cp_feed_head(tx, r->arena, &head, &r->err);
+        rc = cp_feed_head(tx, r->op.arena, &head, &r->op.err);
     }
 
     cp_tx_rollback(tx);
 
     if (rc == CP_OK && head.epoch[0] == '\0') {
-        rc = cp_feed_init(r->app->db, r->arena, &r->err);
+        rc = cp_feed_init(r->op.app->db, r->op.arena, &r->op.err);
 
         return rc == CP_OK ? cp_feed_resume(r) : rc;
     }
@@ -242,7 +243,7 @@ cp_feed_resume(cp_req_t *r)
     }
 
     if (ask->since == head.rev && cp_time_mono_ms() < ask->deadline
-        && !atomic_load(&r->app->stopping))
+        && !atomic_load(&r->op.app->stopping))
     {
         return cp_req_park(r, ask->deadline, cp_feed_woken);
     }
@@ -261,21 +262,22 @@ cp_feed_check(cp_req_t *r, const cp_feed_ask_t *ask,
     }
 
     if (strcmp(ask->epoch, head->epoch) != 0) {
-        return cp_err_set(&r->err, "gone", "the epoch is %s now",
+        return cp_err_set(&r->op.err, "gone", "the epoch is %s now",
                           head->epoch);
     }
 
     if (ask->since > head->rev) {
-        return cp_err_set(&r->err, "gone", "the head is %" PRId64, head->rev);
+        return cp_err_set(&r->op.err, "gone", "the head is %" PRId64,
+                          head->rev);
     }
 
-    if (cp_gateway_doubted(r->actor.id)) {
-        return cp_err_set(&r->err, "gone", "what you have is not what you "
+    if (cp_gateway_doubted(r->op.actor.id)) {
+        return cp_err_set(&r->op.err, "gone", "what you have is not what you "
                           "should have");
     }
 
     if (ask->since < head->oldest) {
-        return cp_err_set(&r->err, "gone", "deletions up to %" PRId64
+        return cp_err_set(&r->op.err, "gone", "deletions up to %" PRId64
                           " were forgotten", head->oldest);
     }
 
@@ -301,29 +303,29 @@ cp_feed_answer(cp_req_t *r, const cp_feed_ask_t *ask,
     stoa_buf_t         page;
     cp_feed_stream_t  *fs;
 
-    fs = cp_arena_alloc(r->arena, sizeof(cp_feed_stream_t));
+    fs = cp_arena_alloc(r->op.arena, sizeof(cp_feed_stream_t));
     if (fs == NULL) {
-        return cp_err_set(&r->err, "internal", "out of memory");
+        return cp_err_set(&r->op.err, "internal", "out of memory");
     }
 
-    fs->db = r->app->db;
-    fs->arena = r->arena;
+    fs->db = r->op.app->db;
+    fs->arena = r->op.arena;
     fs->last = ask->since;
     fs->live_until = ask->since ? ask->since : head->rev;
     fs->limit = CP_FEED_PAGE_FIRST;
     snprintf(fs->pattern, sizeof(fs->pattern), "%%,%.16s,%%",
-             r->actor.group ? r->actor.group : "");
+             r->op.actor.group ? r->op.actor.group : "");
 
     stoa_buf_init(&page, CP_FEED_PAGE_ARENA);
 
-    rc = cp_feed_page(fs, &page, &r->err);
+    rc = cp_feed_page(fs, &page, &r->op.err);
 
     if (rc == CP_OK) {
         stoa_buf_addf(&r->out, "{\"feed\":1,\"epoch\":\"%s\",\"rev\":%"
                       PRId64 "}\n", head->epoch, fs->head);
         stoa_buf_add(&r->out, page.data, page.len);
         rc = r->out.rc == STOA_OK ? CP_OK
-             : cp_err_set(&r->err, "internal", "out of memory");
+             : cp_err_set(&r->op.err, "internal", "out of memory");
     }
 
     stoa_buf_free(&page);
@@ -338,12 +340,12 @@ cp_feed_answer(cp_req_t *r, const cp_feed_ask_t *ask,
 
     if (!fs->done) {
         fs->first_len = r->out.len;
-        fs->first = cp_arena_strndup(r->arena, r->out.data, r->out.len);
+        fs->first = cp_arena_strndup(r->op.arena, r->out.data, r->out.len);
         stoa_buf_reset(&r->out);
 
         return fs->first ? cp_req_stream(r, 200, "application/x-ndjson",
                                          cp_feed_fill, NULL, fs)
-                         : cp_err_set(&r->err, "internal", "out of memory");
+                         : cp_err_set(&r->op.err, "internal", "out of memory");
     }
 
     r->status = 200;

@@ -9,6 +9,7 @@
 #include "apply/cp_apply.h"
 #include "op/cp_app.h"
 #include "feed/cp_feed.h"
+#include "rest/cp_rest.h"
 
 
 #define CP_GATEWAY_DOUBTS    256
@@ -82,7 +83,7 @@ cp_gateway_status(cp_req_t *r)
         return rc;
     }
 
-    rc = cp_report_check(in, cp_status_fields, "", &r->err);
+    rc = cp_report_check(in, cp_status_fields, "", &r->op.err);
     if (rc != CP_OK) {
         return rc;
     }
@@ -92,8 +93,8 @@ cp_gateway_status(cp_req_t *r)
         return rc;
     }
 
-    if (cp_tx_begin(r->app->db, true, &tx) != CP_OK) {
-        return cp_err_set(&r->err, "unavailable", "the database is busy");
+    if (cp_tx_begin(r->op.app->db, true, &tx) != CP_OK) {
+        return cp_err_set(&r->op.err, "unavailable", "the database is busy");
     }
 
     rc = cp_status_judge(r, tx, in, &st);
@@ -110,26 +111,27 @@ cp_gateway_status(cp_req_t *r)
     rc = cp_tx_commit(tx);
     if (rc != CP_OK) {
         return rc == CP_CONFLICT ? rc
-               : cp_err_set(&r->err, "unavailable", "commit failed");
+               : cp_err_set(&r->op.err, "unavailable", "commit failed");
     }
 
     if (st.verdict == 1) {
-        (void) cp_gateway_doubted(r->actor.id);
+        (void) cp_gateway_doubted(r->op.actor.id);
     }
 
     /* others are woken by the head alone */
 
     if ((st.verdict == 0 && strcmp(st.rejected, "[]") == 0
-         && cp_gateway_doubt(r->actor.id))
+         && cp_gateway_doubt(r->op.actor.id))
         || cp_apply_waiting())
     {
-        cp_http_wake(r->app);
+        cp_http_wake(r->op.app);
     }
 
-    out = cp_json_object(r->arena);
-    cp_json_set(r->arena, out, "rev", cp_json_int(r->arena, st.head.rev));
-    cp_json_set(r->arena, out, "interval_ms",
-                cp_json_int(r->arena, CP_GATEWAY_INTERVAL_MS));
+    out = cp_json_object(r->op.arena);
+    cp_json_set(r->op.arena, out, "rev",
+                cp_json_int(r->op.arena, st.head.rev));
+    cp_json_set(r->op.arena, out, "interval_ms",
+                cp_json_int(r->op.arena, CP_GATEWAY_INTERVAL_MS));
 
     return cp_req_answer(r, 200, out);
 }
@@ -198,31 +200,32 @@ cp_status_rejected(cp_req_t *r, const cp_json_t *in, const char **text)
     unsigned    i;
     cp_json_t  *all, *item, *kept, *list;
 
-    all = cp_json_array(r->arena);
+    all = cp_json_array(r->op.arena);
     list = cp_json_get(in, "rejected");
     item = list ? list->first : NULL;
 
     for (i = 0; item; item = item->next, i++) {
         snprintf(at, sizeof(at), "rejected[%u].", i);
 
-        rc = cp_report_check(item, cp_rejected_fields, at, &r->err);
+        rc = cp_report_check(item, cp_rejected_fields, at, &r->op.err);
         if (rc != CP_OK) {
             return rc;
         }
 
-        kept = cp_json_object(r->arena);
-        cp_json_set(r->arena, kept, "key",
-                    cp_json_string(r->arena, cp_json_str(item, "key")));
-        cp_json_set(r->arena, kept, "rev",
-                    cp_json_int(r->arena, cp_json_num(item, "rev", 0)));
-        cp_json_set(r->arena, kept, "error",
-                    cp_json_string(r->arena, cp_report_text(item, "error")));
+        kept = cp_json_object(r->op.arena);
+        cp_json_set(r->op.arena, kept, "key",
+                    cp_json_string(r->op.arena, cp_json_str(item, "key")));
+        cp_json_set(r->op.arena, kept, "rev",
+                    cp_json_int(r->op.arena, cp_json_num(item, "rev", 0)));
+        cp_json_set(r->op.arena, kept, "error",
+                    cp_json_string(r->op.arena,
+                                   cp_report_text(item, "error")));
         cp_json_push(all, kept);
     }
 
-    *text = cp_json_text(r->arena, all, NULL);
+    *text = cp_json_text(r->op.arena, all, NULL);
 
-    return *text ? CP_OK : cp_err_set(&r->err, "internal", "out of memory");
+    return *text ? CP_OK : cp_err_set(&r->op.err, "internal", "out of memory");
 }
 
 
@@ -237,7 +240,7 @@ cp_status_judge(cp_req_t *r, cp_tx_t *tx, const cp_json_t *in,
     cp_feed_head_t    again;
     cp_feed_digest_t  d;
 
-    rc = cp_feed_head(tx, r->arena, &st->head, &r->err);
+    rc = cp_feed_head(tx, r->op.arena, &st->head, &r->op.err);
     if (rc != CP_OK) {
         return rc;
     }
@@ -250,10 +253,11 @@ cp_status_judge(cp_req_t *r, cp_tx_t *tx, const cp_json_t *in,
         return CP_OK;
     }
 
-    rc = cp_feed_digest_of(tx, r->arena, r->actor.group, &d, &live, &r->err);
+    rc = cp_feed_digest_of(tx, r->op.arena, r->op.actor.group, &d, &live,
+                           &r->op.err);
 
     if (rc == CP_OK) {
-        rc = cp_feed_head(tx, r->arena, &again, &r->err);
+        rc = cp_feed_head(tx, r->op.arena, &again, &r->op.err);
     }
 
     if (rc != CP_OK || again.rev != st->head.rev) {
@@ -261,7 +265,7 @@ cp_status_judge(cp_req_t *r, cp_tx_t *tx, const cp_json_t *in,
     }
 
     st->verdict = strcmp(cp_json_str(in, "digest"),
-                         cp_feed_digest_hex(r->arena, &d)) == 0;
+                         cp_feed_digest_hex(r->op.arena, &d)) == 0;
 
     return CP_OK;
 }
@@ -271,7 +275,7 @@ static cp_rc_t
 cp_status_store(cp_req_t *r, cp_tx_t *tx, const cp_json_t *in,
     const cp_status_t *st)
 {
-    return cp_tx_query(tx, r->arena,
+    return cp_tx_query(tx, r->op.arena,
         "INSERT INTO gateway_status (gateway, group_id, last_seen, epoch, rev,"
         " digest, verdict, version, nginx, uptime_s, workers, pid, rejected,"
         " requests, connections, store_bytes, feed_age_ms) VALUES ($1, $2, $3,"
@@ -286,8 +290,8 @@ cp_status_store(cp_req_t *r, cp_tx_t *tx, const cp_json_t *in,
         " connections = excluded.connections,"
         " store_bytes = excluded.store_bytes,"
         " feed_age_ms = excluded.feed_age_ms",
-        cp_args(cp_text(r->actor.id),
-                cp_text(r->actor.group ? r->actor.group : ""),
+        cp_args(cp_text(r->op.actor.id),
+                cp_text(r->op.actor.group ? r->op.actor.group : ""),
                 cp_int(cp_time_ms()),
                 cp_text(cp_report_text(in, "epoch")),
                 cp_int(cp_json_num(in, "rev", 0)),
@@ -303,7 +307,7 @@ cp_status_store(cp_req_t *r, cp_tx_t *tx, const cp_json_t *in,
                 cp_int(cp_json_num(in, "connections", 0)),
                 cp_int(cp_json_num(in, "store_bytes", 0)),
                 cp_int(cp_json_num(in, "feed_age_ms", 0))),
-        NULL, &r->err);
+        NULL, &r->op.err);
 }
 
 

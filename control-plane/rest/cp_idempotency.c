@@ -16,7 +16,7 @@
 #include "op/cp_app.h"
 #include "cp_jobs.h"
 #include "feed/cp_feed.h"
-#include "resource/cp_tables.h"
+#include "rest/cp_rest.h"
 
 
 #define CP_IDEMPOTENCY_MS       86400000LL
@@ -52,11 +52,11 @@ cp_idempotency_request(cp_req_t *r)
     const char  *text;
 
     cp_sha256(r->body ? r->body : "", r->body_len, body);
-    text = cp_arena_printf(r->arena, "%s %s\n%s", r->method, r->path,
-                           cp_hex(r->arena, body, 32));
+    text = cp_arena_printf(r->op.arena, "%s %s\n%s", r->method, r->path,
+                           cp_hex(r->op.arena, body, 32));
     cp_sha256(text ? text : "", text ? strlen(text) : 0, all);
 
-    return cp_hex(r->arena, all, 32);
+    return cp_hex(r->op.arena, all, 32);
 }
 
 
@@ -67,7 +67,7 @@ cp_idempotency_digest(cp_req_t *r, const char *key)
 
     cp_sha256(key, strlen(key), sum);
 
-    return cp_hex(r->arena, sum, 32);
+    return cp_hex(r->op.arena, sum, 32);
 }
 
 
@@ -78,7 +78,7 @@ cp_seal_key(cp_req_t *r, const char *key, uint8_t out[32])
 
     auth = cp_req_header(r, "Authorization");
     auth = auth ? auth : "";
-    text = cp_arena_printf(r->arena, "stoa-idempotency\n%s", key);
+    text = cp_arena_printf(r->op.arena, "stoa-idempotency\n%s", key);
 
     cp_hmac_sha256(auth, strlen(auth), text ? text : "",
                    text ? strlen(text) : 0, out);
@@ -131,29 +131,29 @@ cp_idempotency_begin(cp_req_t *r, cp_tx_t *tx, bool *replayed)
     for (i = 0; key[i] > 0x20 && key[i] < 0x7f; i++) { /* void */ }
 
     if (i == 0 || key[i] != '\0' || i > CP_IDEMPOTENCY_KEY_MAX) {
-        return cp_err_set(&r->err, "bad_request", "Idempotency-Key must be 1"
-                          " to %d visible characters",
+        return cp_err_set(&r->op.err, "bad_request", "Idempotency-Key must be"
+                          " 1 to %d visible characters",
                           CP_IDEMPOTENCY_KEY_MAX);
     }
 
-    rc = cp_feed_lock(tx, r->arena, &r->err);
+    rc = cp_feed_lock(tx, r->op.arena, &r->op.err);
     if (rc != CP_OK) {
         return rc;
     }
 
-    rc = cp_tx_query(tx, r->arena, "SELECT request, status, headers, answer"
+    rc = cp_tx_query(tx, r->op.arena, "SELECT request, status, headers, answer"
                      " FROM idempotency WHERE actor = $1 AND key_digest = $2"
                      " AND created_at > $3",
-                     cp_args(cp_text(r->actor.id),
+                     cp_args(cp_text(r->op.actor.id),
                              cp_text(cp_idempotency_digest(r, key)),
                              cp_int(cp_time_ms() - CP_IDEMPOTENCY_MS)),
-                     &rows, &r->err);
+                     &rows, &r->op.err);
     if (rc != CP_OK || rows.rows == 0) {
         return rc;
     }
 
     if (strcmp(cp_cell(&rows, 0, 0)->p, cp_idempotency_request(r)) != 0) {
-        return cp_err_set(&r->err, "idempotency_mismatch",
+        return cp_err_set(&r->op.err, "idempotency_mismatch",
                           "this Idempotency-Key came with another request");
     }
 
@@ -174,15 +174,15 @@ cp_idempotency_replay(cp_req_t *r, const cp_rows_t *rows, const char *key)
     answer = cp_cell(rows, 0, 3);
 
     if (answer->len < CP_SEAL_IV + CP_SEAL_TAG
-        || cp_json_parse(r->arena, cp_cell(rows, 0, 2)->p,
-                         cp_cell(rows, 0, 2)->len, &headers, &r->err)
+        || cp_json_parse(r->op.arena, cp_cell(rows, 0, 2)->p,
+                         cp_cell(rows, 0, 2)->len, &headers, &r->op.err)
            != CP_OK)
     {
-        return cp_err_set(&r->err, "internal", "a kept answer is broken");
+        return cp_err_set(&r->op.err, "internal", "a kept answer is broken");
     }
 
     sealed = (uint8_t *) answer->p;
-    text = cp_arena_alloc(r->arena, answer->len + 1);
+    text = cp_arena_alloc(r->op.arena, answer->len + 1);
     cp_seal_key(r, key, secret);
 
     ok = text != NULL
@@ -192,7 +192,7 @@ cp_idempotency_replay(cp_req_t *r, const cp_rows_t *rows, const char *key)
     OPENSSL_cleanse(secret, sizeof(secret));
 
     if (!ok) {
-        return cp_err_set(&r->err, "idempotency_mismatch",
+        return cp_err_set(&r->op.err, "idempotency_mismatch",
                           "this Idempotency-Key came with another token");
     }
 
@@ -226,18 +226,18 @@ cp_idempotency_end(cp_req_t *r, cp_tx_t *tx)
         return CP_OK;
     }
 
-    headers = cp_json_object(r->arena);
+    headers = cp_json_object(r->op.arena);
 
     for (i = 0; i < r->nheader; i++) {
         for (k = 0; cp_kept_headers[k]; k++) {
             if (strcmp(r->header[i][0], cp_kept_headers[k]) == 0) {
-                cp_json_set(r->arena, headers, cp_kept_headers[k],
-                            cp_json_string(r->arena, r->header[i][1]));
+                cp_json_set(r->op.arena, headers, cp_kept_headers[k],
+                            cp_json_string(r->op.arena, r->header[i][1]));
             }
         }
     }
 
-    sealed = cp_arena_alloc(r->arena,
+    sealed = cp_arena_alloc(r->op.arena,
                             CP_SEAL_IV + CP_SEAL_TAG + r->out.len + 1);
     cp_seal_key(r, key, secret);
 
@@ -252,10 +252,10 @@ cp_idempotency_end(cp_req_t *r, cp_tx_t *tx)
     OPENSSL_cleanse(secret, sizeof(secret));
 
     if (!ok) {
-        return cp_err_set(&r->err, "internal", "cannot seal the answer");
+        return cp_err_set(&r->op.err, "internal", "cannot seal the answer");
     }
 
-    return cp_tx_query(tx, r->arena, "INSERT INTO idempotency (actor,"
+    return cp_tx_query(tx, r->op.arena, "INSERT INTO idempotency (actor,"
                        " key_digest, request, status, headers, answer,"
                        " created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)"
                        " ON CONFLICT (actor, key_digest) DO UPDATE SET"
@@ -264,16 +264,16 @@ cp_idempotency_end(cp_req_t *r, cp_tx_t *tx)
                        " headers = excluded.headers,"
                        " answer = excluded.answer,"
                        " created_at = excluded.created_at",
-                       cp_args(cp_text(r->actor.id),
+                       cp_args(cp_text(r->op.actor.id),
                                cp_text(cp_idempotency_digest(r, key)),
                                cp_text(cp_idempotency_request(r)),
                                cp_int(r->status),
-                               cp_text(cp_json_text(r->arena, headers,
+                               cp_text(cp_json_text(r->op.arena, headers,
                                                     NULL)),
                                cp_blob(sealed, CP_SEAL_IV + CP_SEAL_TAG
                                                + r->out.len),
                                cp_int(cp_time_ms())),
-                       NULL, &r->err);
+                       NULL, &r->op.err);
 }
 
 

@@ -84,13 +84,14 @@ cp_list_page(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
     q.limit = limit + 1;
     q.large = false;
 
-    rc = cp_row_select(tx, r->arena, res, &q, l.args, l.n, &rows, &r->err);
+    rc = cp_row_select(tx, r->op.arena, res, &q, l.args, l.n, &rows,
+                       &r->op.err);
     if (rc != CP_OK) {
         return rc;
     }
 
-    cp_names_init(&names, tx, r->arena, &r->err);
-    items = cp_json_array(r->arena);
+    cp_names_init(&names, tx, r->op.arena, &r->op.err);
+    items = cp_json_array(r->op.arena);
     last = NULL;
 
     for (row = rows->first; row && items->n < limit; row = row->next) {
@@ -124,9 +125,9 @@ cp_list_owner(cp_list_t *l, const char *parent)
         cp_list_and(l, l->res->parent, '=', cp_text(parent));
     }
 
-    if (l->res->parent == NULL && l->r->actor.tenant) {
+    if (l->res->parent == NULL && l->r->op.actor.tenant) {
         cp_list_and(l, l->res == &cp_res_tenant ? "id" : "tenant", '=',
-                    cp_text(l->r->actor.tenant));
+                    cp_text(l->r->op.actor.tenant));
     }
 }
 
@@ -136,13 +137,13 @@ cp_list_make(cp_req_t *r, cp_json_t *items, const char *next)
 {
     cp_json_t  *page;
 
-    page = cp_json_object(r->arena);
-    cp_json_set(r->arena, page, "items", items);
+    page = cp_json_object(r->op.arena);
+    cp_json_set(r->op.arena, page, "items", items);
 
     if (next) {
-        cp_json_set(r->arena, page, "next",
-                    cp_json_string(r->arena,
-                                   cp_list_cursor(r->arena, next)));
+        cp_json_set(r->op.arena, page, "next",
+                    cp_json_string(r->op.arena,
+                                   cp_list_cursor(r->op.arena, next)));
     }
 
     return page;
@@ -177,7 +178,7 @@ cp_list_query(cp_req_t *r, cp_list_known_pt known, const void *ctx)
         if (strcmp(name, "limit") != 0 && strcmp(name, "cursor") != 0
             && !known(ctx, name))
         {
-            return cp_err_set(&r->err, "bad_request",
+            return cp_err_set(&r->op.err, "bad_request",
                               "the query parameter \"%.64s\" is not known",
                               name);
         }
@@ -203,7 +204,7 @@ cp_list_range(cp_req_t *r, int64_t *limit, const char **key)
         *limit = *s >= '0' && *s <= '9' ? strtol(s, &end, 10) : -1;
 
         if (*limit < 1 || *limit > CP_LIST_MAX || *end != '\0') {
-            return cp_err_set(&r->err, "bad_request",
+            return cp_err_set(&r->op.err, "bad_request",
                               "limit must be 1..%d", CP_LIST_MAX);
         }
     }
@@ -212,14 +213,14 @@ cp_list_range(cp_req_t *r, int64_t *limit, const char **key)
 
     if (s && *s) {
         len = strlen(s);
-        text = cp_arena_alloc(r->arena, len / 2 + 1);
+        text = cp_arena_alloc(r->op.arena, len / 2 + 1);
 
         if (len % 2 || len > 2 * CP_CURSOR_MAX || text == NULL
             || !stoa_hex_decode(s, len, (uint8_t *) text)
             || strlen(text) != len / 2
             || !stoa_utf8_valid(text, len / 2))
         {
-            return cp_err_set(&r->err, "bad_request",
+            return cp_err_set(&r->op.err, "bad_request",
                               "the cursor is not one of ours");
         }
 
@@ -252,9 +253,9 @@ cp_list_and(cp_list_t *l, const char *column, char op, cp_val_t arg)
     n = l->n;
 
     l->where = op == '|'
-               ? cp_arena_printf(l->r->arena, "%s AND (\"tenant\" = $%u"
+               ? cp_arena_printf(l->r->op.arena, "%s AND (\"tenant\" = $%u"
                                  " OR \"%s\" = $%u)", l->where, n, column, n)
-               : cp_arena_printf(l->r->arena, "%s AND \"%s\" %c $%u",
+               : cp_arena_printf(l->r->op.arena, "%s AND \"%s\" %c $%u",
                                  l->where, column, op, n);
 }
 
@@ -292,7 +293,7 @@ cp_list_filter(cp_list_t *l, const cp_field_t *f, const char *value)
         }
 
         if (f->values[i] == NULL) {
-            return cp_err_set(&l->r->err, "bad_request",
+            return cp_err_set(&l->r->op.err, "bad_request",
                               "%s has no value \"%.64s\"", f->name, value);
         }
     }
@@ -327,8 +328,8 @@ cp_list_ref(cp_list_t *l, const cp_field_t *f, const char *value,
     scope = f->scope ? cp_req_query(l->r, f->scope) : NULL;
 
     if (scope) {
-        rc = cp_ref_find(l->tx, l->r->arena, &cp_res_tenant, NULL, scope,
-                         &parent, &l->r->err);
+        rc = cp_ref_find(l->tx, l->r->op.arena, &cp_res_tenant, NULL, scope,
+                         &parent, &l->r->op.err);
         if (rc != CP_OK) {
             return rc;
         }
@@ -336,8 +337,8 @@ cp_list_ref(cp_list_t *l, const cp_field_t *f, const char *value,
         parent = parent ? parent : "";
     }
 
-    rc = cp_ref_find(l->tx, l->r->arena, res, parent, value, id,
-                     &l->r->err);
+    rc = cp_ref_find(l->tx, l->r->op.arena, res, parent, value, id,
+                     &l->r->op.err);
 
     if (rc == CP_OK && *id == NULL && stoa_id_valid(value, strlen(value))) {
         *id = value;
@@ -369,7 +370,7 @@ cp_list_items(cp_req_t *r, cp_tx_t *tx, const char *table,
     cp_arena_t  *a;
     const char  *key;
 
-    a = r->arena;
+    a = r->op.arena;
 
     rc = cp_list_query(r, cp_list_no_filter, NULL);
     if (rc == CP_OK) {
@@ -384,7 +385,7 @@ cp_list_items(cp_req_t *r, cp_tx_t *tx, const char *table,
                      " seen_at FROM \"%s\" WHERE api = $1 AND tenant = $2"
                      " AND name > $3 ORDER BY name LIMIT $4", table),
                      cp_args(cp_text(api), cp_text(tenant), cp_text(key),
-                             cp_int(limit + 1)), &rows, &r->err);
+                             cp_int(limit + 1)), &rows, &r->op.err);
     if (rc != CP_OK) {
         return rc;
     }
@@ -393,9 +394,9 @@ cp_list_items(cp_req_t *r, cp_tx_t *tx, const char *table,
 
     for (i = 0; i < rows.rows && i < limit; i++) {
         rc = cp_json_parse(a, cp_cell(&rows, i, 1)->p,
-                           cp_cell(&rows, i, 1)->len, &def, &r->err);
+                           cp_cell(&rows, i, 1)->len, &def, &r->op.err);
         if (rc != CP_OK) {
-            return cp_err_set(&r->err, "internal",
+            return cp_err_set(&r->op.err, "internal",
                               "the database holds no JSON");
         }
 

@@ -11,7 +11,7 @@
 #define CP_LIST_H
 
 
-#include "resource/cp_tables.h"
+#include "rest/cp_rest.h"
 
 
 /* {"items": [...], "next": ...} by the request's query. */

@@ -61,16 +61,16 @@ cp_place(cp_req_t *r, cp_tx_t *tx, cp_place_t *p)
     }
 
     for (i = 0; i < depth && i < r->nparam; i++) {
-        rc = cp_ref_find(tx, r->arena, chain[i], p->id, r->param[i], &id,
-                         &r->err);
+        rc = cp_ref_find(tx, r->op.arena, chain[i], p->id, r->param[i], &id,
+                         &r->op.err);
         if (rc != CP_OK) {
             return rc;
         }
 
         if (id == NULL || (chain[i] == &cp_res_tenant
-                           && !cp_auth_sees(&r->actor, id)))
+                           && !cp_auth_sees(&r->op.actor, id)))
         {
-            return cp_err_set(&r->err, "not_found",
+            return cp_err_set(&r->op.err, "not_found",
                               "there is no %s \"%.128s\"", chain[i]->kind,
                               r->param[i]);
         }
@@ -102,13 +102,13 @@ cp_write(cp_req_t *r, cp_write_pt write)
     cp_place_t            p;
     const cp_resource_t  *res;
 
-    rc = cp_tx_begin(r->app->db, true, &tx);
+    rc = cp_tx_begin(r->op.app->db, true, &tx);
     if (rc != CP_OK) {
         return rc == CP_CONFLICT ? rc
-               : cp_err_set(&r->err, "unavailable", "the database is busy");
+               : cp_err_set(&r->op.err, "unavailable", "the database is busy");
     }
 
-    cp_resource_defer(r);
+    cp_resource_defer(&r->op);
 
     rc = cp_idempotency_begin(r, tx, &replayed);
 
@@ -126,14 +126,14 @@ cp_write(cp_req_t *r, cp_write_pt write)
     }
 
     if (rc == CP_OK) {
-        rc = cp_resource_flush(r, tx);
+        rc = cp_resource_flush(&r->op, tx);
     }
 
     if (rc == CP_OK) {
         rc = cp_idempotency_end(r, tx);
     }
 
-    r->deferred = NULL;
+    r->op.deferred = NULL;
 
     if (rc != CP_OK) {
         cp_tx_rollback(tx);
@@ -151,7 +151,7 @@ cp_write(cp_req_t *r, cp_write_pt write)
     }
 
     return rc == CP_OK || rc == CP_CONFLICT
-           ? rc : cp_err_set(&r->err, "unavailable", "the commit was not "
+           ? rc : cp_err_set(&r->op.err, "unavailable", "the commit was not "
                              "confirmed: it may or may not have been done");
 }
 
@@ -174,26 +174,26 @@ cp_resource_route_get(cp_req_t *r)
     cp_entry_t   e;
     cp_names_t   names;
 
-    rc = cp_tx_begin(r->app->db, false, &tx);
+    rc = cp_tx_begin(r->op.app->db, false, &tx);
     if (rc != CP_OK) {
-        return cp_err_set(&r->err, "unavailable", "the database is busy");
+        return cp_err_set(&r->op.err, "unavailable", "the database is busy");
     }
 
     rc = cp_place(r, tx, &p);
 
     if (rc == CP_OK) {
-        rc = cp_row_load(tx, r->arena, p.res, p.id, &e.row, &r->err);
+        rc = cp_row_load(tx, r->op.arena, p.res, p.id, &e.row, &r->op.err);
     }
 
     if (rc == CP_OK && (e.row == NULL
-                        || !cp_entry_visible(&r->actor, p.res, e.row)))
+                        || !cp_entry_visible(&r->op.actor, p.res, e.row)))
     {
-        rc = cp_err_set(&r->err, "not_found", "there is no such %s",
+        rc = cp_err_set(&r->op.err, "not_found", "there is no such %s",
                         p.res->kind);
     }
 
     if (rc == CP_OK) {
-        cp_names_init(&names, tx, r->arena, &r->err);
+        cp_names_init(&names, tx, r->op.arena, &r->op.err);
         rc = cp_row_show(&names, p.res, e.row, &e.obj);
     }
 
@@ -203,7 +203,7 @@ cp_resource_route_get(cp_req_t *r)
         return rc;
     }
 
-    e.etag = cp_etag(r->arena, e.row);
+    e.etag = cp_etag(r->op.arena, e.row);
 
     if (cp_is_known(r, p.res, &e)) {
         e.obj = NULL;
@@ -259,9 +259,9 @@ cp_resource_route_list(cp_req_t *r)
     cp_json_t   *page;
     cp_place_t   p;
 
-    rc = cp_tx_begin(r->app->db, false, &tx);
+    rc = cp_tx_begin(r->op.app->db, false, &tx);
     if (rc != CP_OK) {
-        return cp_err_set(&r->err, "unavailable", "the database is busy");
+        return cp_err_set(&r->op.err, "unavailable", "the database is busy");
     }
 
     rc = cp_place(r, tx, &p);
@@ -289,19 +289,23 @@ cp_write_create(cp_req_t *r, cp_tx_t *tx, const cp_place_t *p)
     cp_rc_t     rc;
     cp_json_t  *in;
     cp_entry_t  e;
+    cp_write_t  w = cp_write_of(&r->op, tx, p->res);
 
     rc = cp_req_json(r, &in);
     if (rc != CP_OK) {
         return rc;
     }
 
-    rc = cp_entry_create(r, tx, p->res, p->parent, in, -1, &e);
+    w.id = p->parent;
+    w.in = in;
+
+    rc = cp_entry_create(&w, &e);
     if (rc != CP_OK) {
         return rc;
     }
 
     cp_req_set_header(r, "Location",
-                      cp_arena_printf(r->arena, "%s/%s", r->path,
+                      cp_arena_printf(r->op.arena, "%s/%s", r->path,
                                       cp_json_str(e.row, p->res->by_id
                                                   ? "id" : "name")));
 
@@ -319,19 +323,22 @@ cp_resource_route_update(cp_req_t *r)
 static cp_rc_t
 cp_write_update(cp_req_t *r, cp_tx_t *tx, const cp_place_t *p)
 {
-    bool        changed;
     cp_rc_t     rc;
     cp_json_t  *in;
     cp_entry_t  e;
+    cp_write_t  w = cp_write_of(&r->op, tx, p->res);
 
     rc = cp_req_json(r, &in);
     if (rc != CP_OK) {
         return rc;
     }
 
-    rc = cp_entry_update(r, tx, p->res, p->id, in,
-                         strcmp(r->method, "PATCH") == 0,
-                         cp_req_header(r, "If-Match"), -1, &e, &changed);
+    w.id = p->id;
+    w.in = in;
+    w.patch = strcmp(r->method, "PATCH") == 0;
+    w.if_match = cp_req_header(r, "If-Match");
+
+    rc = cp_entry_update(&w, &e);
 
     return rc == CP_OK ? cp_answer_entry(r, 200, &e) : rc;
 }
@@ -351,15 +358,18 @@ cp_write_event(cp_req_t *r, cp_tx_t *tx, const cp_place_t *p)
     cp_rc_t     rc;
     cp_json_t  *in;
     cp_entry_t  e;
+    cp_write_t  w = cp_write_of(&r->op, tx, p->res);
 
     rc = cp_body_optional(r, &in);
     if (rc != CP_OK) {
         return rc;
     }
 
-    rc = cp_entry_event(r, tx, p->res, p->id,
-                        strrchr(r->route->path, '/') + 1, in,
-                        cp_req_header(r, "If-Match"), &e);
+    w.id = p->id;
+    w.in = in;
+    w.if_match = cp_req_header(r, "If-Match");
+
+    rc = cp_entry_event(&w, strrchr(r->route->path, '/') + 1, &e);
 
     return rc == CP_OK ? cp_answer_entry(r, 200, &e) : rc;
 }
@@ -384,10 +394,18 @@ cp_resource_route_delete(cp_req_t *r)
 static cp_rc_t
 cp_write_delete(cp_req_t *r, cp_tx_t *tx, const cp_place_t *p)
 {
-    cp_rc_t  rc;
+    cp_rc_t      rc;
+    cp_write_t   w = cp_write_of(&r->op, tx, p->res);
+    const char  *force;
 
-    rc = cp_resource_delete(r, tx, p->res, p->id,
-                            cp_req_header(r, "If-Match"));
+    force = cp_req_query(r, "force");
+
+    w.id = p->id;
+    w.if_match = cp_req_header(r, "If-Match");
+    w.force = force && strcmp(force, "1") == 0;
+    w.single = true;
+
+    rc = cp_entry_delete(&w);
 
     return rc == CP_OK ? cp_req_answer(r, 204, NULL) : rc;
 }
@@ -402,20 +420,20 @@ cp_resource_route_items(cp_req_t *r)
     cp_json_t   *page;
     const char  *tenant, *api;
 
-    rc = cp_tx_begin(r->app->db, false, &tx);
+    rc = cp_tx_begin(r->op.app->db, false, &tx);
     if (rc != CP_OK) {
-        return cp_err_set(&r->err, "unavailable", "the database is busy");
+        return cp_err_set(&r->op.err, "unavailable", "the database is busy");
     }
 
-    rc = cp_auth_tenant(r, tx, r->param[0], &tenant);
+    rc = cp_ref_tenant(&r->op, tx, r->param[0], &tenant);
 
     if (rc == CP_OK) {
-        rc = cp_ref_find(tx, r->arena, &cp_res_api, tenant, r->param[1],
-                         &api, &r->err);
+        rc = cp_ref_find(tx, r->op.arena, &cp_res_api, tenant, r->param[1],
+                         &api, &r->op.err);
     }
 
     if (rc == CP_OK && api == NULL) {
-        rc = cp_err_set(&r->err, "not_found", "there is no api \"%.128s\"",
+        rc = cp_err_set(&r->op.err, "not_found", "there is no api \"%.128s\"",
                         r->param[1]);
     }
 

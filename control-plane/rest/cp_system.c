@@ -17,8 +17,9 @@ cp_system_live(cp_req_t *r)
 {
     cp_json_t  *body;
 
-    body = cp_json_object(r->arena);
-    cp_json_set(r->arena, body, "status", cp_json_string(r->arena, "live"));
+    body = cp_json_object(r->op.arena);
+    cp_json_set(r->op.arena, body, "status",
+                cp_json_string(r->op.arena, "live"));
 
     return cp_req_answer(r, 200, body);
 }
@@ -33,14 +34,14 @@ cp_system_head(cp_req_t *r, int64_t *rev)
     cp_tx_t    *tx;
     cp_rows_t   rows;
 
-    rc = cp_tx_begin(r->app->db, false, &tx);
+    rc = cp_tx_begin(r->op.app->db, false, &tx);
     if (rc != CP_OK) {
-        return cp_err_set(&r->err, "unavailable", "the database does not "
+        return cp_err_set(&r->op.err, "unavailable", "the database does not "
                           "answer");
     }
 
-    rc = cp_tx_query(tx, r->arena, "SELECT rev FROM feed_head", NULL, 0,
-                     &rows, &r->err);
+    rc = cp_tx_query(tx, r->op.arena, "SELECT rev FROM feed_head", NULL, 0,
+                     &rows, &r->op.err);
 
     if (rc == CP_OK && rows.rows > 0) {
         *rev = cp_cell(&rows, 0, 0)->i;
@@ -49,7 +50,7 @@ cp_system_head(cp_req_t *r, int64_t *rev)
     cp_tx_rollback(tx);
 
     return (rc == CP_OK) ? CP_OK
-                         : cp_err_set(&r->err, "unavailable",
+                         : cp_err_set(&r->op.err, "unavailable",
                                       "the database does not answer");
 }
 
@@ -61,8 +62,8 @@ cp_system_ready(cp_req_t *r)
     int64_t     rev;
     cp_json_t  *body;
 
-    if (atomic_load(&r->app->stopping) || !atomic_load(&r->app->ready)) {
-        return cp_err_set(&r->err, "unavailable", "starting or ending");
+    if (atomic_load(&r->op.app->stopping) || !atomic_load(&r->op.app->ready)) {
+        return cp_err_set(&r->op.err, "unavailable", "starting or ending");
     }
 
     rev = 0;
@@ -72,11 +73,12 @@ cp_system_ready(cp_req_t *r)
         return rc;
     }
 
-    body = cp_json_object(r->arena);
-    cp_json_set(r->arena, body, "status", cp_json_string(r->arena, "ready"));
-    cp_json_set(r->arena, body, "database",
-                cp_json_string(r->arena, cp_db_driver(r->app->db)));
-    cp_json_set(r->arena, body, "rev", cp_json_int(r->arena, rev));
+    body = cp_json_object(r->op.arena);
+    cp_json_set(r->op.arena, body, "status",
+                cp_json_string(r->op.arena, "ready"));
+    cp_json_set(r->op.arena, body, "database",
+                cp_json_string(r->op.arena, cp_db_driver(r->op.app->db)));
+    cp_json_set(r->op.arena, body, "rev", cp_json_int(r->op.arena, rev));
 
     return cp_req_answer(r, 200, body);
 }
@@ -169,18 +171,18 @@ cp_system_metrics(cp_req_t *r)
                     cp_system_fds());
     cp_system_gauge("process_start_time_seconds",
                     "Start of the process, Unix time.",
-                    r->app->started_ms / 1000);
+                    r->op.app->started_ms / 1000);
 
     stoa_buf_reset(&r->out);
     stoa_buf_addf(&r->out, "# HELP stoa_control_build_info The program.\n"
                   "# TYPE stoa_control_build_info gauge\n"
                   "stoa_control_build_info{version=\"%s\",database=\"%s\"} "
-                  "1\n", CP_VERSION, cp_db_driver(r->app->db));
+                  "1\n", CP_VERSION, cp_db_driver(r->op.app->db));
     cp_system_cpu(&r->out);
     cp_metrics_write(&r->out);
 
-    memset(&r->err, 0, sizeof(cp_err_t));
-    r->err.arena = r->arena;
+    memset(&r->op.err, 0, sizeof(cp_err_t));
+    r->op.err.arena = r->op.arena;
     r->status = 200;
     r->content_type = "text/plain; version=0.0.4; charset=utf-8";
 

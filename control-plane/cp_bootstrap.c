@@ -1,0 +1,198 @@
+/*
+ * What a start does to the database before anybody is served: the chains of
+ * the audit log are sealed with the pepper, and there is a first token.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "audit/cp_audit.h"
+#include "cp_bootstrap.h"
+#include "feed/cp_feed.h"
+#include "resource/cp_tables.h"
+
+
+static cp_rc_t cp_bootstrap_run(cp_op_t *op, cp_tx_t *tx,
+    const char **more);
+static cp_rc_t cp_bootstrap_token(cp_op_t *op, cp_tx_t *tx,
+    const char **token);
+static cp_rc_t cp_bootstrap_new(cp_op_t *op, cp_tx_t *tx, const char **token);
+static cp_rc_t cp_bootstrap_write(const char *path, const char *token,
+    cp_err_t *err);
+
+
+cp_rc_t
+cp_bootstrap(cp_app_t *app, FILE *out, cp_err_t *err)
+{
+    cp_rc_t      rc;
+    cp_tx_t     *tx;
+    cp_op_t      op;
+    cp_arena_t  *a;
+    const char  *token;
+
+    a = cp_arena_create(16 * 1024 * 1024);
+    if (a == NULL) {
+        return cp_err_set(err, "internal", "no memory");
+    }
+
+    cp_op_system(&op, app, a, "bootstrap");
+
+    rc = cp_tx_begin(app->db, true, &tx);
+    if (rc != CP_OK) {
+        cp_arena_destroy(a);
+        return cp_err_set(err, "unavailable", "the database is busy");
+    }
+
+    token = NULL;
+    rc = cp_bootstrap_run(&op, tx, (out != NULL) ? &token : NULL);
+
+    if (rc == CP_OK) {
+        rc = cp_tx_commit(tx);
+
+    } else {
+        cp_tx_rollback(tx);
+    }
+
+    if (rc != CP_OK) {
+        (void) cp_err_set(err, op.err.code ? op.err.code : "internal", "%s",
+                          op.err.detail ? op.err.detail : "commit failed");
+
+    } else if (out != NULL) {
+        (void) fprintf(out, "%s\n", token);
+    }
+
+    cp_arena_destroy(a);
+
+    return rc;
+}
+
+
+/* `more` gets a further token; NULL: the first one is written to the file. */
+static cp_rc_t
+cp_bootstrap_run(cp_op_t *op, cp_tx_t *tx, const char **more)
+{
+    cp_rc_t      rc;
+    const char  *token, *path;
+
+    path = op->app->conf.admin_token_file;
+    token = NULL;
+
+    rc = cp_feed_lock(tx, op->arena, &op->err);
+
+    if (rc == CP_OK) {
+        rc = cp_audit_rekey(op, tx);
+    }
+
+    if (rc == CP_OK) {
+        rc = (more != NULL)
+             ? cp_bootstrap_new(op, tx, more)
+             : cp_bootstrap_token(op, tx, path[0] ? &token : NULL);
+    }
+
+    if (rc == CP_OK && token) {
+
+        /* before the commit: a token that nobody holds would lock us out */
+
+        rc = cp_bootstrap_write(path, token, &op->err);
+    }
+
+    if (rc == CP_OK && token) {
+        cp_log(CP_LOG_INFO, "auth", "wrote the first platform-admin token"
+               " file:%s", path);
+    }
+
+    return rc;
+}
+
+
+/* *token stays as it is when there is an active one.  token NULL: there is
+ * nowhere to write a new one to. */
+static cp_rc_t
+cp_bootstrap_token(cp_op_t *op, cp_tx_t *tx, const char **token)
+{
+    cp_rc_t    rc;
+    cp_rows_t  rows;
+
+    rc = cp_tx_query(tx, op->arena, "SELECT id FROM admin_tokens"
+                     " WHERE role = 'platform-admin' AND state = 'active'"
+                     " AND (expires_at IS NULL OR expires_at > $1) LIMIT 1",
+                     cp_args(cp_int(cp_time_ms())), &rows, &op->err);
+    if (rc != CP_OK || rows.rows) {
+        return rc;
+    }
+
+    if (token == NULL) {
+        cp_log(CP_LOG_WARN, "auth", "there is no platform-admin token, and no"
+               " admin_token_file to write one to");
+        return CP_OK;
+    }
+
+    return cp_bootstrap_new(op, tx, token);
+}
+
+
+static cp_rc_t
+cp_bootstrap_new(cp_op_t *op, cp_tx_t *tx, const char **token)
+{
+    cp_rc_t      rc;
+    cp_json_t   *in;
+    cp_entry_t   e;
+    cp_write_t   w = cp_write_of(op, tx, &cp_res_admin_token);
+    cp_arena_t  *a;
+
+    a = op->arena;
+    in = cp_json_object(a);
+    cp_json_set(a, in, "name",
+                cp_json_string(a, cp_arena_printf(a, "bootstrap-%s",
+                                                  op->request_id)));
+    cp_json_set(a, in, "title", cp_json_string(a, "made by stoa-control"));
+    cp_json_set(a, in, "role", cp_json_string(a, "platform-admin"));
+
+    w.in = in;
+
+    rc = cp_entry_create(&w, &e);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    *token = cp_json_str(e.obj, "token");
+
+    return CP_OK;
+}
+
+
+/* Whole or not at all, and never readable by others. */
+static cp_rc_t
+cp_bootstrap_write(const char *path, const char *token, cp_err_t *err)
+{
+    int    fd;
+    bool   ok;
+    char   temp[4096];
+
+    if (snprintf(temp, sizeof(temp), "%s.new", path) >= (int) sizeof(temp)) {
+        return cp_err_set(err, "internal", "the path is too long");
+    }
+
+    (void) unlink(temp);
+
+    fd = open(temp, O_WRONLY|O_CREAT|O_EXCL|O_CLOEXEC|O_NOFOLLOW, 0600);
+    if (fd == -1) {
+        return cp_err_set(err, "internal", "cannot make %s: %s", temp,
+                          strerror(errno));
+    }
+
+    ok = dprintf(fd, "%s\n", token) == (int) strlen(token) + 1
+         && fsync(fd) == 0;
+    ok = close(fd) == 0 && ok;
+
+    if (!ok || rename(temp, path) != 0) {
+        (void) unlink(temp);
+        return cp_err_set(err, "internal", "cannot write %s: %s", path,
+                          strerror(errno));
+    }
+
+    return CP_OK;
+}

@@ -1,0 +1,18 @@
+/*
+ * The first start.  Process: stoa-control, before its threads.
+ */
+
+#ifndef CP_BOOTSTRAP_H
+#define CP_BOOTSTRAP_H
+
+
+#include "op/cp_op.h"
+
+
+/* Makes the first platform-admin token and writes it to the configured file
+ * (0600) unless there is an active one.  With `out`: makes one in any case,
+ * and prints it there. */
+cp_rc_t cp_bootstrap(cp_app_t *app, FILE *out, cp_err_t *err) CP_MUST_CHECK;
+
+
+#endif /* CP_BOOTSTRAP_H */

@@ -1,0 +1,36 @@
+/*
+ * The handlers of the admin and the gateways' interface that more than one
+ * file names.  Process: stoa-control, one request.
+ */
+
+#ifndef CP_REST_H
+#define CP_REST_H
+
+
+#include "http/cp_http.h"
+#include "resource/cp_tables.h"
+
+
+/*
+ * Judges a request by its route: fills the actor; 401 without a valid token,
+ * 404 for a {tenant} of the path that is not the actor's, 403 without the
+ * route's permission.
+ */
+cp_rc_t cp_auth_check(cp_req_t *r) CP_MUST_CHECK;
+
+/* Idempotency-Key.  *replayed: the answer is filled in already. */
+cp_rc_t cp_idempotency_begin(cp_req_t *r, cp_tx_t *tx, bool *replayed)
+    CP_MUST_CHECK;
+/* After the answer was made, in the same transaction. */
+cp_rc_t cp_idempotency_end(cp_req_t *r, cp_tx_t *tx) CP_MUST_CHECK;
+
+cp_rc_t cp_feed_get(cp_req_t *r);             /* GET  /gateway/v1/feed      */
+cp_rc_t cp_gateway_status(cp_req_t *r);       /* POST /gateway/v1/status    */
+cp_rc_t cp_usage_post(cp_req_t *r);           /* POST /gateway/v1/usage     */
+cp_rc_t cp_usage_get(cp_req_t *r);            /* GET  /v1/tenants/../usage  */
+
+cp_rc_t cp_auth_whoami(cp_req_t *r);                  /* GET /v1/whoami      */
+cp_rc_t cp_auth_roles(cp_req_t *r);                   /* GET /v1/roles       */
+
+
+#endif /* CP_REST_H */

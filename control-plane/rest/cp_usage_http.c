@@ -1,0 +1,203 @@
+/*
+ * Usage: what gateways send, what people ask.
+ */
+
+#include <string.h>
+
+#include "feed/cp_usage.h"
+#include "http/cp_query.h"
+#include "rest/cp_rest.h"
+
+
+static cp_rc_t cp_usage_parse(cp_req_t *r, cp_usage_ask_t *ask);
+static cp_rc_t cp_usage_time(cp_req_t *r, const char *name, int64_t *ms);
+static cp_rc_t cp_usage_by(cp_req_t *r, unsigned *by);
+static cp_rc_t cp_usage_answer(cp_req_t *r, const cp_usage_ask_t *ask,
+    cp_json_t *items);
+
+
+/* Values in ms; they fit what `bit` can hold. */
+static const cp_usage_name_t  cp_usage_steps[] = {
+    { "minute", CP_USAGE_MINUTE_MS },
+    { "hour",   CP_USAGE_HOUR_MS },
+    { "day",    CP_USAGE_DAY_MS },
+    { NULL, 0 }
+};
+
+static const char *const  cp_usage_names[] = {
+    "from", "to", "step", "by", NULL
+};
+
+
+cp_rc_t
+cp_usage_post(cp_req_t *r)
+{
+    bool        taken;
+    cp_rc_t     rc;
+    cp_json_t  *in, *out;
+
+    rc = cp_req_json(r, &in);
+
+    if (rc == CP_OK) {
+        rc = cp_usage_batch(&r->op, in, &taken);
+    }
+
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    out = cp_json_object(r->op.arena);
+    cp_json_set(r->op.arena, out, "applied",
+                cp_json_bool(r->op.arena, taken));
+
+    return cp_req_answer(r, 200, out);
+}
+
+
+cp_rc_t
+cp_usage_get(cp_req_t *r)
+{
+    cp_rc_t          rc;
+    cp_tx_t         *tx;
+    cp_json_t       *items;
+    cp_usage_ask_t   ask;
+
+    memset(&ask, 0, sizeof(ask));
+
+    rc = cp_usage_parse(r, &ask);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    if (cp_tx_begin(r->op.app->db, false, &tx) != CP_OK) {
+        return cp_err_set(&r->op.err, "unavailable", "the database is busy");
+    }
+
+    rc = cp_ref_tenant(&r->op, tx, r->param[0], &ask.tenant);
+
+    if (rc == CP_OK) {
+        rc = cp_usage_sum(tx, r->op.arena, &ask, &items, &r->op.err);
+    }
+
+    cp_tx_rollback(tx);
+
+    return rc == CP_OK ? cp_usage_answer(r, &ask, items) : rc;
+}
+
+
+static cp_rc_t
+cp_usage_parse(cp_req_t *r, cp_usage_ask_t *ask)
+{
+    cp_rc_t                 rc;
+    const char             *step;
+    const cp_usage_name_t  *n;
+
+    rc = cp_query_known(r, cp_usage_names);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    ask->to_ms = cp_time_ms();
+
+    rc = cp_usage_time(r, "to", &ask->to_ms);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    ask->from_ms = ask->to_ms - CP_USAGE_DAY_MS;
+
+    rc = cp_usage_time(r, "from", &ask->from_ms);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    if (ask->from_ms >= ask->to_ms) {
+        return cp_query_fault(r, "from", "must be before to");
+    }
+
+    /* counts are kept per minute: the one that holds `from` is included */
+
+    ask->from_ms -= ask->from_ms % CP_USAGE_MINUTE_MS;
+    step = cp_req_query(r, "step");
+
+    if (step) {
+        for (n = cp_usage_steps; n->name; n++) {
+            if (strcmp(n->name, step) == 0) {
+                break;
+            }
+        }
+
+        if (n->name == NULL) {
+            return cp_query_fault(r, "step", "must be minute, hour or day");
+        }
+
+        ask->step_ms = n->bit;
+    }
+
+    return cp_usage_by(r, &ask->by);
+}
+
+
+static cp_rc_t
+cp_usage_time(cp_req_t *r, const char *name, int64_t *ms)
+{
+    const char  *s;
+
+    s = cp_req_query(r, name);
+
+    if (s && (!cp_time_parse(s, strlen(s), ms) || *ms < 0)) {
+        return cp_query_fault(r, name, "must be a time such as"
+                              " 2026-01-31T12:00:00Z");
+    }
+
+    return CP_OK;
+}
+
+
+static cp_rc_t
+cp_usage_by(cp_req_t *r, unsigned *by)
+{
+    size_t                  len;
+    const char             *s;
+    const cp_usage_name_t  *n;
+
+    s = cp_req_query(r, "by");
+
+    while (s && *s) {
+        len = strcspn(s, ",");
+
+        for (n = cp_usage_bys; n->name; n++) {
+            if (strlen(n->name) == len && memcmp(n->name, s, len) == 0) {
+                break;
+            }
+        }
+
+        if (n->name == NULL) {
+            return cp_query_fault(r, "by", "must be a list of application,"
+                                  " subscription, api, operation, refused");
+        }
+
+        *by |= n->bit;
+        s += len + (s[len] == ',');
+    }
+
+    return CP_OK;
+}
+
+
+static cp_rc_t
+cp_usage_answer(cp_req_t *r, const cp_usage_ask_t *ask, cp_json_t *items)
+{
+    cp_json_t   *out;
+    cp_arena_t  *a;
+
+    a = r->op.arena;
+    out = cp_json_object(a);
+    cp_json_set(a, out, "from",
+                cp_json_string(a, cp_time_format(a, ask->from_ms)));
+    cp_json_set(a, out, "to",
+                cp_json_string(a, cp_time_format(a, ask->to_ms)));
+    cp_json_set(a, out, "items", items);
+
+    return cp_req_answer(r, 200, out);
+}
