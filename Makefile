@@ -94,7 +94,7 @@ PRODUCTS = $(OBJS)/ngx_http_stoa_module.so $(OBJS)/stoa-control \
 
 
 .PHONY: all module control ctl install run stop test test-programs unit \
-	test-asan bench bench-core fuzz clean help
+	test-asan docs bench bench-core fuzz clean help
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
@@ -114,6 +114,7 @@ help:
 	@echo 'make test-asan     all tests with AddressSanitizer and UBSan'
 	@echo 'make fuzz          every fuzzer for FUZZ_TIME=60 seconds'
 	@echo 'make bench         measurements beside bare nginx'
+	@echo 'make docs          writes the pages of docs/ that programs print'
 	@echo 'make clean         removes the products of $(OBJS)/'
 
 
@@ -252,6 +253,11 @@ fuzz: $(FUZZ_BIN)
 			-artifact_prefix=$(OBJS)/fuzz/$$name- \
 			$(OBJS)/fuzz/corpus/$$name t/fuzz/$$name; \
 	done
+
+
+# the pages of docs/ that programs print
+docs: all
+	$(TEST_ENV) perl t/lib/docs.pl
 
 
 # a report, never a test; BENCH_FLAGS="--only REGEX"

@@ -6,13 +6,13 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use Test::Stoa;
 
-my $t = Test::Stoa->new->has('control');
+my $t = Test::Stoa->new->has('control', 'stoactl');
 my $root = $Test::Stoa::ROOT;
 my $page = slurp("$root/docs/control-plane.md");
 
 my ($code, $help) = $t->run_cmd(["$Test::Stoa::OBJS/stoa-control", '--help']);
 my %option = $help =~ /^  --([a-z-]+)  +.*?(?: \[(.*)\])?$/mg;
-delete @option{qw(check-config version help)};
+delete @option{qw(check-config new-admin-token backup version help)};
 cmp_ok(scalar keys %option, '>', 10, 'options');
 
 for my $name (sort keys %option) {
@@ -37,6 +37,23 @@ for my $path (sort keys %{ $api->{paths} }) {
         || $page =~ /`\Q$last\E`/;
 }
 is(join(' ', @missing), '', 'every path is on the page');
+
+# the fields
+
+my ($failed, $fields) = $t->stoactl('explain', '--markdown');
+is($fields, slurp("$root/docs/reference.md"),
+   'docs/reference.md is what "stoactl explain --markdown" prints');
+(undef, my $out) = $t->stoactl('explain', 'api.upstream');
+like($out, qr/^targets\[\]\.url +string +required +http or https/m,
+     'stoactl explain KIND.FIELD');
+unlike($out, qr/base_path/, 'and only that');
+(undef, $out) = $t->stoactl('explain', 'plans.rate', '-o', 'json');
+is(json_decode($out)->[0]{type}, 'integer 0 to 1000000000', 'of one field');
+for my $bad ('api.upstrem', 'apy') {
+    my ($code, undef, $err) = $t->stoactl('explain', $bad);
+    is($code, 1, "explain $bad");
+    like($err, qr/there is no field "upstrem"|unknown kind "apy"/, 'is told');
+}
 
 # what links within the tree leads somewhere
 

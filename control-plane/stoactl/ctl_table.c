@@ -130,6 +130,11 @@ static const ctl_opt_t  ctl_opts_context[] = {
     { NULL, 0, NULL, NULL, NULL, false }
 };
 
+static const ctl_opt_t  ctl_opts_explain[] = {
+    { "markdown", 0, NULL, NULL, "all kinds, as docs/reference.md", false },
+    { NULL, 0, NULL, NULL, NULL, false }
+};
+
 static const ctl_opt_t  ctl_opts_help[] = {
     { "markdown", 0, NULL, NULL, "all commands, as docs/stoactl.md", false },
     { NULL, 0, NULL, NULL, NULL, false }
@@ -159,6 +164,11 @@ const ctl_cmd_t  ctl_commands[] = {
       "list resources, or show one",
       "Example: stoactl get tools --api orders -o yaml",
       ctl_run_get, NULL, NULL },
+
+    { "explain", "[KIND[.FIELD]]", ctl_opts_explain,
+      "show the fields of a kind: type, bounds, default, meaning",
+      "Example: stoactl explain api.upstream",
+      ctl_run_explain, NULL, NULL },
 
     { "delete", "KIND NAME...", ctl_opts_delete,
       "delete resources", NULL,
