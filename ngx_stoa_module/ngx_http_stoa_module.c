@@ -16,6 +16,15 @@ static ngx_int_t ngx_http_stoa_init_process(ngx_cycle_t *cycle);
 static void ngx_http_stoa_exit_process(ngx_cycle_t *cycle);
 
 
+/* In the order in which they are asked. */
+
+static const ngx_http_stoa_edge_t  *const ngx_http_stoa_edges[] = {
+    &ngx_http_stoa_mcp_edge,
+    &ngx_http_stoa_rest_edge,
+    NULL
+};
+
+
 /* README.md documents each row; t/docs.t compares. */
 
 static ngx_command_t  ngx_http_stoa_commands[] = {
@@ -170,6 +179,11 @@ ngx_module_t  ngx_http_stoa_module = {
 static ngx_int_t
 ngx_http_stoa_preconfiguration(ngx_conf_t *cf)
 {
+    ngx_http_stoa_main_conf_t  *mcf;
+
+    mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_stoa_module);
+    mcf->edges = ngx_http_stoa_edges;
+
     return ngx_http_stoa_variables_add(cf);
 }
 

@@ -44,9 +44,18 @@ $f->put('subscription', 'sub:' . fid('a', 1) . ':' . fid('r', 5),
       target => fid('r', 5), target_kind => 'api', plan => fid('p', 1),
       state => 'active', expires_ms => 0 });
 $f->save;
-my @ports = map { $t->port("p$_") } 0 .. 3;
+$f->api(6, $dead, kind => 'mcp', era => 'modern');
+$f->put('tool', 'tool:' . fid('h', 1), { id => fid('h', 1),
+    api => fid('r', 6), name => 'echo', enabled => \1,
+    definition => { name => 'echo', inputSchema => { type => 'object' } } });
+$f->put('subscription', 'sub:' . fid('a', 1) . ':' . fid('r', 6),
+    { id => fid('s', 6), tenant => fid('t', 1), application => fid('a', 1),
+      target => fid('r', 6), target_kind => 'api', plan => fid('p', 1),
+      state => 'active', expires_ms => 0 });
+$f->save;
+my @ports = map { $t->port("p$_") } 0 .. 4;
 my @to = ('/apis/acme/echo/fallback', '/apis/acme/api3/fallback',
-          '/apis/other/echo/fallback', '/own/fallback');
+          '/apis/other/echo/fallback', '/own/fallback', '/kept/x');
 my $inherit = $t->port('inherit');
 $t->gateway(wait => 0, http => "proxy_hide_header X-Secret;\n"
     . "proxy_hide_header X-Other;\n"
@@ -56,7 +65,8 @@ $t->gateway(wait => 0, http => "proxy_hide_header X-Secret;\n"
     . join '', map {
     "server { listen 127.0.0.1:$ports[$_]; location / { stoa;\n"
     . "error_page 502 504 = $to[$_]; }\n"
-    . "location /inside/ { internal; return 200 secret; } }\n" } 0 .. 3);
+    . "location /kept/ { stoa_protect tenant=acme api=api3; empty_gif; }\n"
+    . "location /inside/ { internal; return 200 secret; } }\n" } 0 .. 4);
 $f->ready or die 'not ready';
 
 sub call { my ($n, $path, %o) = @_;
@@ -82,6 +92,19 @@ is(call(0, '/apis/acme/api4/ok')->{json}{path}, '/fallback',
 is(call(0, '/apis/acme/api4/other')->{status}, 404, 'that are judged first');
 is(call(0, '/apis/acme/api2/x', method => 'POST', body => 'abc')
    ->{status}, 200, 'with a body');
+
+# from MCP into what its caller has no subscription to
+
+my $ns = 'io.modelcontextprotocol';
+$r = call(4, '/mcp/acme', method => 'POST', headers => {
+        Accept => 'application/json, text/event-stream',
+        'Content-Type' => 'application/json', 'Mcp-Name' => 'api6__echo',
+        'MCP-Protocol-Version' => '2026-07-28', 'Mcp-Method' => 'tools/call' },
+    body => '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":'
+        . qq("api6__echo","_meta":{"$ns/protocolVersion":"2026-07-28",)
+        . qq("$ns/clientCapabilities":{}}}}));
+is("$r->{status} " . ($r->{json}{code} // ''), '403 not_subscribed',
+   'a fallback of an MCP call is judged too');
 
 $r = call(0, '/apis/acme/echo/accel');
 is("$r->{status} " . length $r->{body}, '200 3000',

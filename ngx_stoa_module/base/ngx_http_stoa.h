@@ -34,6 +34,7 @@ typedef struct ngx_http_stoa_api_s       ngx_http_stoa_api_t;
 typedef struct ngx_http_stoa_mcp_s       ngx_http_stoa_mcp_t;
 typedef struct ngx_http_stoa_refusal_s   ngx_http_stoa_refusal_t;
 typedef struct ngx_http_stoa_ctx_s       ngx_http_stoa_ctx_t;
+typedef struct ngx_http_stoa_edge_s      ngx_http_stoa_edge_t;
 
 
 /* ---- configuration ---------------------------------------------------- */
@@ -57,6 +58,7 @@ typedef struct {
     ngx_str_t                  upstream_ca;     /* PEM, verifies targets    */
     ngx_msec_t                 usage_interval;
 
+    const ngx_http_stoa_edge_t  *const *edges;  /* NULL behind the last      */
     ngx_http_stoa_sh_t        *sh;              /* in the zone               */
     ngx_http_stoa_store_t     *store;           /* per worker                */
     ngx_http_stoa_counters_t  *counters;        /* per worker mapping        */
@@ -420,14 +422,7 @@ ngx_int_t ngx_http_stoa_limits(ngx_http_request_t *r,
 ngx_int_t ngx_http_stoa_forward(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 
-/* MCP (ngx_http_stoa_mcp.c): called by the route step for /mcp/...; takes over
- * the rest of the pipeline for this request. */
-ngx_int_t ngx_http_stoa_mcp(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx);
-
-/* Writes the JSON-RPC error body for a refusal on MCP: id from call.mcp. */
-ngx_int_t ngx_http_stoa_mcp_error(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_refusal_t *row,
-    ngx_str_t *detail, ngx_str_t *body);
+extern const ngx_http_stoa_edge_t  ngx_http_stoa_rest_edge;
 
 
 /* ---- forwarding (_upstream.c, _resolve.c, _keepalive.c, _filter.c) ------ */

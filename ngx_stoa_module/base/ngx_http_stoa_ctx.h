@@ -32,13 +32,14 @@ struct ngx_http_stoa_finisher_s {
 /* One call: zero where it begins. */
 
 typedef struct {
-    ngx_uint_t                 step;            /* next row of the pipeline  */
+    ngx_uint_t                 step;            /* next row of the edge      */
     ngx_uint_t                 refused;         /* refuse_e + 1              */
     ngx_str_t                  detail;
     ngx_http_stoa_finisher_t  *finishers;       /* the last one first        */
 
+    const ngx_http_stoa_edge_t  *edge;          /* NULL: not known yet       */
+    ngx_http_stoa_mcp_t       *mcp;             /* what the edge keeps       */
     ngx_http_stoa_api_t       *api;
-    ngx_http_stoa_mcp_t       *mcp;             /* on an MCP endpoint        */
     ngx_uint_t                 operation;       /* index + 1 in api->rec     */
     size_t                     prefix_len;      /* of r->uri to strip        */
     stoa_id_t                  route_tenant;    /* publisher                 */
@@ -71,7 +72,6 @@ typedef struct {
     unsigned                   waiting:1;       /* for the resolver          */
     unsigned                   replace:1;
     unsigned                   passed:1;        /* pipeline is through       */
-    unsigned                   mcp_route:1;     /* /mcp/...                  */
     unsigned                   by_name:1;       /* /apis/<tenant>/<api>      */
 } ngx_http_stoa_call_t;
 

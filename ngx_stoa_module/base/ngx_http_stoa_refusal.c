@@ -7,7 +7,7 @@
  */
 
 
-#include "ngx_http_stoa.h"
+#include "ngx_http_stoa_edge.h"
 
 
 /* A status that nginx made itself, and the row that explains it. */
@@ -295,10 +295,8 @@ ngx_http_stoa_refusal_page(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
     row = &ngx_http_stoa_refusals[ctx->call.refused - 1];
 
-    if (ctx->call.mcp) {
-        ngx_str_set(type, "application/json");
-
-        return ngx_http_stoa_mcp_error(r, ctx, row, &ctx->call.detail, body);
+    if (ctx->call.edge && ctx->call.edge->error) {
+        return ctx->call.edge->error(r, ctx, row, type, body);
     }
 
     ngx_str_set(type, "application/problem+json");

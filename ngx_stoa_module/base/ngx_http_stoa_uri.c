@@ -509,3 +509,50 @@ ngx_http_stoa_args_remove(ngx_pool_t *pool, ngx_str_t *args,
 
     return NGX_OK;
 }
+
+
+/*
+ * A backslash as such is in no URI.  "/..;a/" and "/..\": ordinary names for
+ * nginx, a way up for servers that cut off parameters or take the backslash
+ * for a slash.  What they would do is not what was judged.
+ */
+
+ngx_uint_t
+ngx_http_stoa_uri_ambiguous(ngx_http_request_t *r)
+{
+    u_char  *p, *last, *query;
+
+    p = r->unparsed_uri.data;
+    last = p + r->unparsed_uri.len;
+
+    p = ngx_strlchr(p, last, '\\');
+
+    if (p) {
+        query = ngx_strlchr(r->unparsed_uri.data, last, '?');
+
+        if (query == NULL || p < query) {
+            return 1;
+        }
+    }
+
+    p = r->uri.data;
+    last = p + r->uri.len;
+
+    while ((p = ngx_strlchr(p, last, '.')) != NULL) {
+
+        if (p > r->uri.data && (p[-1] == '/' || p[-1] == '\\')) {
+
+            p += (p + 1 < last && p[1] == '.') ? 2 : 1;
+
+            if (p == last || *p == ';' || *p == '\\' || *p == '/') {
+                return 1;
+            }
+        }
+
+        while (p < last && *p == '.') {
+            p++;
+        }
+    }
+
+    return 0;
+}

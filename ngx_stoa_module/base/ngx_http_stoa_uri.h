@@ -1,6 +1,6 @@
 /*
- * Query arguments by name.  Process: workers.  Names are compared unescaped,
- * values are spans as they were sent.
+ * URIs, and query arguments by name: names are compared unescaped, values are
+ * spans as they were sent.  Process: workers.
  */
 
 #ifndef NGX_HTTP_STOA_URI_H
@@ -9,6 +9,9 @@
 
 #include "ngx_http_stoa.h"
 
+
+/* Has it a segment that another server takes for a way up? */
+ngx_uint_t ngx_http_stoa_uri_ambiguous(ngx_http_request_t *r);
 
 /* The next argument of that name at or after *p; NGX_DECLINED: none. */
 ngx_int_t ngx_http_stoa_args_next(u_char **p, u_char *last, const char *name,

@@ -13,11 +13,6 @@
 
 
 typedef struct {
-    const char   *name;
-    ngx_int_t   (*run)(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx);
-} ngx_http_stoa_mcp_step_t;
-
-typedef struct {
     stoa_mcp_method_e   method;
     ngx_uint_t          modern;
     ngx_int_t         (*run)(ngx_http_request_t *r,
@@ -25,6 +20,10 @@ typedef struct {
 } ngx_http_stoa_mcp_method_t;
 
 
+static ngx_uint_t ngx_http_stoa_mcp_match(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+static ngx_int_t ngx_http_stoa_mcp_enter(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
 static ngx_int_t ngx_http_stoa_mcp_endpoint(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 static ngx_int_t ngx_http_stoa_mcp_verb(ngx_http_request_t *r,
@@ -48,6 +47,9 @@ static ngx_int_t ngx_http_stoa_mcp_accepted(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 static ngx_int_t ngx_http_stoa_mcp_answer_buf(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, stoa_buf_t *b);
+static ngx_int_t ngx_http_stoa_mcp_error(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_refusal_t *row,
+    ngx_str_t *type, ngx_str_t *body);
 
 
 /*
@@ -56,7 +58,7 @@ static ngx_int_t ngx_http_stoa_mcp_answer_buf(ngx_http_request_t *r,
  * `dispatch`.
  */
 
-static const ngx_http_stoa_mcp_step_t  ngx_http_stoa_mcp_steps[] = {
+static const ngx_http_stoa_step_t  ngx_http_stoa_mcp_steps[] = {
     { "endpoint",     ngx_http_stoa_mcp_endpoint },
     { "verb",         ngx_http_stoa_mcp_verb },
     { "headers",      ngx_http_stoa_mcp_read_headers },
@@ -88,12 +90,32 @@ static const ngx_http_stoa_mcp_method_t  ngx_http_stoa_mcp_methods[] = {
 };
 
 
-ngx_int_t
-ngx_http_stoa_mcp(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
-{
-    ngx_int_t             rc;
-    ngx_http_stoa_mcp_t  *mcp;
+const ngx_http_stoa_edge_t  ngx_http_stoa_mcp_edge = {
+    .name = ngx_string("mcp"),
+    .steps = ngx_http_stoa_mcp_steps,
+    .match = ngx_http_stoa_mcp_match,
+    .enter = ngx_http_stoa_mcp_enter,
+    .error = ngx_http_stoa_mcp_error,
+    .header_dropped = ngx_http_stoa_mcp_header_dropped,
+    .headers_add = ngx_http_stoa_mcp_headers_add,
+    .upstream = ngx_http_stoa_mcp_upstream_hook,
+    .subrequest = ngx_http_stoa_mcp_subrequest,
+    .subrequest_body = ngx_http_stoa_mcp_collect
+};
 
+
+static ngx_uint_t
+ngx_http_stoa_mcp_match(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    return ctx->mode == NGX_HTTP_STOA_FULL
+           && r->uri.len >= sizeof("/mcp/") - 1
+           && ngx_memcmp(r->uri.data, "/mcp/", sizeof("/mcp/") - 1) == 0;
+}
+
+
+static ngx_int_t
+ngx_http_stoa_mcp_enter(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
     if (ctx->call.mcp == NULL) {
         ctx->call.mcp = ngx_pcalloc(r->pool, sizeof(ngx_http_stoa_mcp_t));
         if (ctx->call.mcp == NULL) {
@@ -101,26 +123,12 @@ ngx_http_stoa_mcp(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         }
     }
 
-    mcp = ctx->call.mcp;
-
-    if (mcp->retried && r->method != NGX_HTTP_POST) {
+    if (ctx->call.mcp->retried && r->method != NGX_HTTP_POST) {
 
         /* an internal redirect makes it a GET */
 
         r->method = NGX_HTTP_POST;
         ngx_str_set(&r->method_name, "POST");
-    }
-
-    while (ngx_http_stoa_mcp_steps[mcp->step].run) {
-        rc = ngx_http_stoa_mcp_steps[mcp->step].run(r, ctx);
-
-        /* NGX_AGAIN: neither r nor ctx may be touched any more */
-
-        if (rc != NGX_OK) {
-            return rc == NGX_DONE ? NGX_OK : rc;
-        }
-
-        mcp->step++;
     }
 
     return NGX_OK;
@@ -653,29 +661,26 @@ ngx_int_t
 ngx_http_stoa_mcp_refuse(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     ngx_http_stoa_refuse_e what, ngx_str_t *detail)
 {
-    ngx_str_t                       body;
-    const ngx_http_stoa_refusal_t  *row;
+    ngx_int_t  status;
+    ngx_str_t  type, body;
 
-    row = &ngx_http_stoa_refusals[what];
+    status = ngx_http_stoa_refuse(r, what, detail);
 
-    if (row->status >= NGX_HTTP_SPECIAL_RESPONSE) {
-        return ngx_http_stoa_refuse(r, what, detail);
+    if (status >= NGX_HTTP_SPECIAL_RESPONSE) {
+        return status;
     }
 
-    ctx->call.refused = what + 1;
-
-    if (ngx_http_stoa_mcp_error(r, ctx, row, detail, &body) != NGX_OK) {
+    if (ngx_http_stoa_refusal_page(r, ctx, status, &type, &body) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    return ngx_http_stoa_mcp_answer_text(r, ctx, row->status, body.data,
-                                         body.len);
+    return ngx_http_stoa_mcp_answer_text(r, ctx, status, body.data, body.len);
 }
 
 
-ngx_int_t
+static ngx_int_t
 ngx_http_stoa_mcp_error(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
-    const ngx_http_stoa_refusal_t *row, ngx_str_t *detail, ngx_str_t *body)
+    const ngx_http_stoa_refusal_t *row, ngx_str_t *type, ngx_str_t *body)
 {
     ngx_str_t                  id, text;
     stoa_buf_t                 b;
@@ -684,7 +689,8 @@ ngx_http_stoa_mcp_error(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
     mcp = ctx->call.mcp;
     id = ngx_http_stoa_mcp_id(mcp);
-    text = (detail && detail->len) ? *detail : row->detail;
+    text = ctx->call.detail.len ? ctx->call.detail : row->detail;
+    ngx_str_set(type, "application/json");
 
     stoa_buf_init(&b, 65536);
 

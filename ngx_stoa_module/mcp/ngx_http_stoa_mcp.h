@@ -17,7 +17,7 @@
 #define NGX_HTTP_STOA_MCP_H
 
 
-#include "ngx_http_stoa.h"
+#include "ngx_http_stoa_edge.h"
 
 
 #define NGX_HTTP_STOA_MCP_LIST_MAX      5000
@@ -66,7 +66,6 @@ typedef enum {
 
 
 struct ngx_http_stoa_mcp_s {
-    ngx_uint_t                    step;
     ngx_uint_t                    connect_step;
     ngx_str_t                     tenant_name;
     ngx_str_t                     server_name;
@@ -224,8 +223,9 @@ void ngx_http_stoa_mcp_upstream_drop(uint64_t key, const u_char *sid,
  * status. */
 ngx_int_t ngx_http_stoa_mcp_connect(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
-/* The pipeline of a subrequest: ours are forwarded, others pass. */
-ngx_int_t ngx_http_stoa_mcp_subrequest(ngx_http_request_t *r);
+/* The phases of a subrequest: it is forwarded. */
+ngx_int_t ngx_http_stoa_mcp_subrequest(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
 /* Body filter's part in a subrequest: takes what came. */
 ngx_int_t ngx_http_stoa_mcp_collect(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_chain_t *in);
@@ -235,6 +235,8 @@ void ngx_http_stoa_mcp_upstream_hook(ngx_http_request_t *r,
 
 
 /* ---- _mcp.c ------------------------------------------------------------ */
+
+extern const ngx_http_stoa_edge_t  ngx_http_stoa_mcp_edge;
 
 /* Lets the content phase send this chain with this status. */
 ngx_int_t ngx_http_stoa_mcp_answer(ngx_http_request_t *r,

@@ -69,7 +69,7 @@ ngx_http_stoa_mcp_connect(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         return NGX_OK;
     }
 
-    mcp->connect_step = mcp->step;
+    mcp->connect_step = ctx->call.step;
 
     switch (mcp->sub) {
 
@@ -243,6 +243,7 @@ ngx_http_stoa_mcp_post(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
     sctx->call.api = ctx->call.api;
     sctx->call.subscription = ctx->call.subscription;
+    sctx->call.edge = ctx->call.edge;
     sctx->call.mcp = smcp;
 
     smcp->parent = ctx;
@@ -281,16 +282,11 @@ ngx_http_stoa_mcp_post(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
 
 ngx_int_t
-ngx_http_stoa_mcp_subrequest(ngx_http_request_t *r)
+ngx_http_stoa_mcp_subrequest(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
-    ngx_int_t             rc;
-    ngx_http_stoa_ctx_t  *ctx;
+    ngx_int_t  rc;
 
-    ctx = ngx_http_get_module_ctx(r, ngx_http_stoa_module);
-
-    if (ctx == NULL || ctx->call.mcp == NULL || ctx->call.mcp->parent == NULL
-        || ctx->call.passed)
-    {
+    if (ctx->call.passed) {
         return NGX_DECLINED;
     }
 
@@ -652,7 +648,7 @@ ngx_http_stoa_mcp_again(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 
     mcp->retried = 1;
     mcp->sub = NGX_HTTP_STOA_MCP_SUB_NONE;
-    mcp->step = mcp->connect_step;
+    ctx->call.step = mcp->connect_step;
     ctx->call.passed = 0;
 
     return NGX_OK;

@@ -11,7 +11,7 @@
  */
 
 
-#include "ngx_http_stoa_mcp.h"
+#include "ngx_http_stoa_edge.h"
 
 
 static ngx_int_t ngx_http_stoa_header_filter(ngx_http_request_t *r);
@@ -375,8 +375,9 @@ ngx_http_stoa_filter_push(ngx_http_request_t *r, const char *name, size_t len)
 static ngx_int_t
 ngx_http_stoa_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
 {
-    ngx_chain_t          *cl;
-    ngx_http_stoa_ctx_t  *ctx;
+    ngx_chain_t                 *cl;
+    ngx_http_stoa_ctx_t         *ctx;
+    const ngx_http_stoa_edge_t  *edge;
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_stoa_module);
 
@@ -385,11 +386,11 @@ ngx_http_stoa_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
     }
 
     if (r != r->main) {
-        if (ctx->call.mcp && ctx->call.mcp->parent) {
-            return ngx_http_stoa_mcp_collect(r, ctx, in);
-        }
+        edge = ctx->call.edge;
 
-        return ngx_http_stoa_next_body_filter(r, in);
+        return edge && edge->subrequest_body
+               ? edge->subrequest_body(r, ctx, in)
+               : ngx_http_stoa_next_body_filter(r, in);
     }
 
     if (!ctx->call.replace) {

@@ -1,19 +1,14 @@
 
 /*
- * The pipeline: the steps of a request as rows of one table, suspension and
- * re-entry.
+ * The pipeline: finds the edge of a request and runs the rows of its table of
+ * steps; suspension and re-entry.
  *
  * It runs in PREACCESS, where "satisfy any" cannot skip it.  Process: workers.
  */
 
 
-#include "ngx_http_stoa_mcp.h"
-
-
-typedef struct {
-    const char   *name;
-    ngx_int_t   (*run)(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx);
-} ngx_http_stoa_step_t;
+#include "ngx_http_stoa_edge.h"
+#include "ngx_http_stoa_uri.h"
 
 
 static ngx_int_t ngx_http_stoa_pipeline_answer(ngx_http_request_t *r,
@@ -22,23 +17,9 @@ static ngx_uint_t ngx_http_stoa_pipeline_inside(ngx_http_stoa_ctx_t *ctx,
     ngx_http_stoa_loc_conf_t *slcf);
 static ngx_int_t ngx_http_stoa_pipeline_run(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
-static ngx_int_t ngx_http_stoa_pipeline_subscription(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx);
-static ngx_int_t ngx_http_stoa_pipeline_forward(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx);
-
-
-static const ngx_http_stoa_step_t  ngx_http_stoa_steps[] = {
-    { "route",        ngx_http_stoa_route },
-    { "conceal",      ngx_http_stoa_conceal },
-    { "screen",       ngx_http_stoa_screen },
-    { "authenticate", ngx_http_stoa_auth },
-    { "operation",    ngx_http_stoa_operation },
-    { "subscription", ngx_http_stoa_pipeline_subscription },
-    { "limits",       ngx_http_stoa_limits },
-    { "forward",      ngx_http_stoa_pipeline_forward },
-    { NULL,           NULL }
-};
+static ngx_int_t ngx_http_stoa_pipeline_edge(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_main_conf_t *mcf);
+static ngx_int_t ngx_http_stoa_pipeline_subrequest(ngx_http_request_t *r);
 
 
 ngx_int_t
@@ -54,7 +35,7 @@ ngx_http_stoa_pipeline_handler(ngx_http_request_t *r)
     }
 
     if (r != r->main) {
-        return ngx_http_stoa_mcp_subrequest(r);
+        return ngx_http_stoa_pipeline_subrequest(r);
     }
 
     ctx = ngx_http_stoa_ctx_create(r);
@@ -67,8 +48,8 @@ ngx_http_stoa_pipeline_handler(ngx_http_request_t *r)
         /* an internal redirect: inside one protected api it is passed on; with
          * "stoa" the new URI is a call of its own */
 
-        if (ctx->call.mcp || (slcf->mode == NGX_HTTP_STOA_PROTECT
-                         && ngx_http_stoa_pipeline_inside(ctx, slcf)))
+        if (slcf->mode == NGX_HTTP_STOA_PROTECT
+            && ngx_http_stoa_pipeline_inside(ctx, slcf))
         {
             return NGX_DECLINED;
         }
@@ -140,8 +121,10 @@ ngx_http_stoa_pipeline_inside(ngx_http_stoa_ctx_t *ctx,
 static ngx_int_t
 ngx_http_stoa_pipeline_run(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
-    ngx_int_t                   rc;
-    ngx_http_stoa_main_conf_t  *mcf;
+    ngx_int_t                    rc;
+    const ngx_http_stoa_edge_t  *edge;
+    const ngx_http_stoa_step_t  *step;
+    ngx_http_stoa_main_conf_t   *mcf;
 
     mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
 
@@ -151,23 +134,38 @@ ngx_http_stoa_pipeline_run(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_NOT_READY, NULL);
     }
 
-    while (!ctx->call.mcp_route && ngx_http_stoa_steps[ctx->call.step].run) {
-
-        ngx_log_debug1(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
-                       "stoa step: %s",
-                       ngx_http_stoa_steps[ctx->call.step].name);
-
-        rc = ngx_http_stoa_steps[ctx->call.step].run(r, ctx);
+    if (ctx->call.edge == NULL) {
+        rc = ngx_http_stoa_pipeline_edge(r, ctx, mcf);
 
         if (rc != NGX_OK) {
             return rc;
         }
-
-        ctx->call.step++;
     }
 
-    if (ctx->call.mcp_route) {
-        return ngx_http_stoa_mcp(r, ctx);
+    edge = ctx->call.edge;
+
+    if (edge->enter) {
+        rc = edge->enter(r, ctx);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    }
+
+    for (step = &edge->steps[ctx->call.step]; step->run; step++) {
+
+        ngx_log_debug2(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                       "stoa step: %V %s", &edge->name, step->name);
+
+        rc = step->run(r, ctx);
+
+        /* NGX_AGAIN: neither r nor ctx may be touched any more */
+
+        if (rc != NGX_OK) {
+            return rc == NGX_DONE ? NGX_OK : rc;
+        }
+
+        ctx->call.step++;
     }
 
     return NGX_OK;
@@ -175,21 +173,41 @@ ngx_http_stoa_pipeline_run(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 
 
 static ngx_int_t
-ngx_http_stoa_pipeline_subscription(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx)
+ngx_http_stoa_pipeline_edge(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    ngx_http_stoa_main_conf_t *mcf)
 {
-    return ngx_http_stoa_subscription(r, ctx, &ctx->call.api->id);
+    ngx_uint_t  i;
+
+    if (ngx_http_stoa_uri_ambiguous(r)) {
+        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_BAD_REQUEST,
+                                    NULL);
+    }
+
+    for (i = 0; mcf->edges[i]; i++) {
+        if (mcf->edges[i]->match(r, ctx)) {
+            ctx->call.edge = mcf->edges[i];
+            return NGX_OK;
+        }
+    }
+
+    return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_NO_ROUTE, NULL);
 }
 
 
+/* Those of an edge are its own affair, others pass. */
+
 static ngx_int_t
-ngx_http_stoa_pipeline_forward(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx)
+ngx_http_stoa_pipeline_subrequest(ngx_http_request_t *r)
 {
-    if (ctx->mode == NGX_HTTP_STOA_PROTECT) {
-        return ngx_http_stoa_uri_protect(r, ctx) == NGX_OK
-               ? ngx_http_stoa_headers(r, ctx) : NGX_ERROR;
+    ngx_http_stoa_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_stoa_module);
+
+    if (ctx == NULL || ctx->call.edge == NULL
+        || ctx->call.edge->subrequest == NULL)
+    {
+        return NGX_DECLINED;
     }
 
-    return ngx_http_stoa_forward(r, ctx);
+    return ctx->call.edge->subrequest(r, ctx);
 }

@@ -10,7 +10,6 @@
 #include "ngx_http_stoa.h"
 
 
-static ngx_uint_t ngx_http_stoa_route_ambiguous(ngx_http_request_t *r);
 static const stoa_rec_api_t *ngx_http_stoa_route_name(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 static const stoa_rec_api_t *ngx_http_stoa_route_path(ngx_http_request_t *r,
@@ -36,17 +35,8 @@ ngx_http_stoa_route(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
     const stoa_rec_api_t  *rec;
 
-    if (ngx_http_stoa_route_ambiguous(r)) {
-        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_BAD_REQUEST,
-                                    NULL);
-    }
-
     if (ctx->mode == NGX_HTTP_STOA_PROTECT) {
         rec = ngx_http_stoa_route_protect(r, ctx);
-
-    } else if (r->uri.len >= 5 && ngx_memcmp(r->uri.data, "/mcp/", 5) == 0) {
-        ctx->call.mcp_route = 1;
-        return NGX_OK;
 
     } else if (r->uri.len >= 6 && ngx_memcmp(r->uri.data, "/apis/", 6) == 0) {
         rec = ngx_http_stoa_route_name(r, ctx);
@@ -67,53 +57,6 @@ ngx_http_stoa_route(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     ctx->call.route_tenant = rec->tenant;
 
     return NGX_OK;
-}
-
-
-/*
- * A backslash as such is in no URI.  "/..;a/" and "/..\": ordinary names for
- * nginx, a way up for servers that cut off parameters or take the backslash
- * for a slash.  What they would do is not what was judged.
- */
-
-static ngx_uint_t
-ngx_http_stoa_route_ambiguous(ngx_http_request_t *r)
-{
-    u_char  *p, *last, *query;
-
-    p = r->unparsed_uri.data;
-    last = p + r->unparsed_uri.len;
-
-    p = ngx_strlchr(p, last, '\\');
-
-    if (p) {
-        query = ngx_strlchr(r->unparsed_uri.data, last, '?');
-
-        if (query == NULL || p < query) {
-            return 1;
-        }
-    }
-
-    p = r->uri.data;
-    last = p + r->uri.len;
-
-    while ((p = ngx_strlchr(p, last, '.')) != NULL) {
-
-        if (p > r->uri.data && (p[-1] == '/' || p[-1] == '\\')) {
-
-            p += (p + 1 < last && p[1] == '.') ? 2 : 1;
-
-            if (p == last || *p == ';' || *p == '\\' || *p == '/') {
-                return 1;
-            }
-        }
-
-        while (p < last && *p == '.') {
-            p++;
-        }
-    }
-
-    return 0;
 }
 
 

@@ -8,7 +8,7 @@
  */
 
 
-#include "ngx_http_stoa_mcp.h"
+#include "ngx_http_stoa_edge.h"
 #include "ngx_http_stoa_digest.h"
 
 
@@ -111,14 +111,11 @@ ngx_http_stoa_headers(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         return NGX_ERROR;
     }
 
-    if (ctx->call.mcp
-        && ngx_http_stoa_mcp_headers_add(r, ctx, &r->headers_in.headers)
-           != NGX_OK)
-    {
-        return NGX_ERROR;
+    if (ctx->call.edge->headers_add == NULL) {
+        return NGX_OK;
     }
 
-    return NGX_OK;
+    return ctx->call.edge->headers_add(r, ctx, &r->headers_in.headers);
 }
 
 
@@ -229,7 +226,8 @@ ngx_http_stoa_headers_dropped(ngx_http_stoa_ctx_t *ctx, ngx_table_elt_t *h,
         return 1;
     }
 
-    return ctx->call.mcp && ngx_http_stoa_mcp_header_dropped(h);
+    return ctx->call.edge->header_dropped
+           && ctx->call.edge->header_dropped(h);
 }
 
 

@@ -10,7 +10,7 @@
  */
 
 
-#include "ngx_http_stoa_mcp.h"
+#include "ngx_http_stoa_edge.h"
 #include "ngx_http_stoa_upstream.h"
 
 
@@ -119,12 +119,7 @@ ngx_http_stoa_forward(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
                                     NULL);
     }
 
-    /* an MCP endpoint is one address, whatever the client's path */
-
-    if (ctx->call.mcp) {
-        ngx_str_null(&ctx->call.rest);
-
-    } else if (ngx_http_stoa_uri(r, ctx) != NGX_OK) {
+    if (ctx->call.edge->uri && ctx->call.edge->uri(r, ctx) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -289,8 +284,8 @@ ngx_http_stoa_upstream_init_peer(ngx_http_request_t *r,
     u->peer.save_session = ngx_http_stoa_upstream_save_session;
 #endif
 
-    if (ctx->call.mcp) {
-        ngx_http_stoa_mcp_upstream_hook(r, ctx);
+    if (ctx->call.edge->upstream) {
+        ctx->call.edge->upstream(r, ctx);
     }
 
     return NGX_OK;

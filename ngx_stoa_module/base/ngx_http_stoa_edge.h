@@ -1,0 +1,62 @@
+/*
+ * An edge: a protocol that clients speak to the gateway.  One table of steps
+ * and one table of functions; what is between (the pipeline, the filters, the
+ * upstream) asks the edge of the call and never which one it is.
+ *
+ * Process: workers.  Lifetime: constant; ngx_http_stoa_module.c lists them.
+ */
+
+#ifndef NGX_HTTP_STOA_EDGE_H
+#define NGX_HTTP_STOA_EDGE_H
+
+
+#include "ngx_http_stoa.h"
+
+
+/* A step of a call.  NGX_OK: the next row; NGX_DONE: it is answered, the
+ * content handler is set; NGX_AGAIN: the same row again, when something has
+ * called ngx_http_stoa_ctx_wake(); else a status, or NGX_ERROR. */
+
+typedef struct {
+    const char   *name;
+    ngx_int_t   (*run)(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx);
+} ngx_http_stoa_step_t;
+
+
+/* NULL: there is nothing to do. */
+
+struct ngx_http_stoa_edge_s {
+    ngx_str_t                    name;
+    const ngx_http_stoa_step_t  *steps;
+
+    /* Is the request this edge's?  The first that says so has it. */
+    ngx_uint_t  (*match)(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx);
+
+    /* Each time that its steps are entered. */
+    ngx_int_t   (*enter)(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx);
+
+    /* The body of a refusal; problem+json where there is none. */
+    ngx_int_t   (*error)(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+                         const ngx_http_stoa_refusal_t *row, ngx_str_t *type,
+                         ngx_str_t *body);
+
+    /* What is sent behind the target's path: ctx->call.rest. */
+    ngx_int_t   (*uri)(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx);
+
+    /* Does this header of the client stay here?  Which ones are added? */
+    ngx_uint_t  (*header_dropped)(const ngx_table_elt_t *h);
+    ngx_int_t   (*headers_add)(ngx_http_request_t *r,
+                               ngx_http_stoa_ctx_t *ctx, ngx_list_t *headers);
+
+    /* r->upstream is made, and nothing of it sent. */
+    void        (*upstream)(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx);
+
+    /* The phases and the body of a subrequest that the edge has made. */
+    ngx_int_t   (*subrequest)(ngx_http_request_t *r,
+                              ngx_http_stoa_ctx_t *ctx);
+    ngx_int_t   (*subrequest_body)(ngx_http_request_t *r,
+                                   ngx_http_stoa_ctx_t *ctx, ngx_chain_t *in);
+};
+
+
+#endif /* NGX_HTTP_STOA_EDGE_H */

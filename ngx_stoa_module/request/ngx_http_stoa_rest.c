@@ -1,0 +1,65 @@
+/*
+ * The edge of REST: /apis/<tenant>/<api>/..., the base paths and hosts of
+ * apis, and what stoa_protect stands before.
+ */
+
+#include "ngx_http_stoa_edge.h"
+#include "ngx_http_stoa_uri.h"
+
+
+static ngx_uint_t ngx_http_stoa_rest_match(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+static ngx_int_t ngx_http_stoa_rest_subscription(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+static ngx_int_t ngx_http_stoa_rest_forward(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+
+
+static const ngx_http_stoa_step_t  ngx_http_stoa_rest_steps[] = {
+    { "route",        ngx_http_stoa_route },
+    { "conceal",      ngx_http_stoa_conceal },
+    { "screen",       ngx_http_stoa_screen },
+    { "authenticate", ngx_http_stoa_auth },
+    { "operation",    ngx_http_stoa_operation },
+    { "subscription", ngx_http_stoa_rest_subscription },
+    { "limits",       ngx_http_stoa_limits },
+    { "forward",      ngx_http_stoa_rest_forward },
+    { NULL,           NULL }
+};
+
+
+const ngx_http_stoa_edge_t  ngx_http_stoa_rest_edge = {
+    .name = ngx_string("rest"),
+    .steps = ngx_http_stoa_rest_steps,
+    .match = ngx_http_stoa_rest_match,
+    .uri = ngx_http_stoa_uri
+};
+
+
+/* What is no other edge's. */
+
+static ngx_uint_t
+ngx_http_stoa_rest_match(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    return 1;
+}
+
+
+static ngx_int_t
+ngx_http_stoa_rest_subscription(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx)
+{
+    return ngx_http_stoa_subscription(r, ctx, &ctx->call.api->id);
+}
+
+
+static ngx_int_t
+ngx_http_stoa_rest_forward(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    if (ctx->mode == NGX_HTTP_STOA_PROTECT) {
+        return ngx_http_stoa_uri_protect(r, ctx) == NGX_OK
+               ? ngx_http_stoa_headers(r, ctx) : NGX_ERROR;
+    }
+
+    return ngx_http_stoa_forward(r, ctx);
+}
