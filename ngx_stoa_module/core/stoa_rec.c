@@ -6,15 +6,26 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "stoa_key.h"
 #include "stoa_rec_table.h"
+#include "stoa_policy.h"
 
 
+static stoa_rc_t stoa_rec_whole(stoa_rec_enc_t *e, stoa_rec_kind_e kind,
+    size_t len, uint64_t rev);
+static stoa_rc_t stoa_rec_requires(stoa_rec_enc_t *e,
+    const stoa_json_val_t *root);
 static stoa_rc_t stoa_rec_body(stoa_rec_enc_t *e, stoa_rec_kind_e kind,
     const stoa_json_val_t *root);
 static stoa_rc_t stoa_rec_absent(stoa_rec_enc_t *e,
     const stoa_rec_struct_t *def, const stoa_json_val_t *object, size_t base,
     uint64_t seen);
 static const stoa_rec_field_t *stoa_rec_field(const stoa_rec_struct_t *def,
+    const stoa_json_val_t *key);
+static uint64_t stoa_rec_layout_struct(uint64_t h,
+    const stoa_rec_struct_t *def);
+static uint64_t stoa_rec_layout_sum(uint64_t h, const void *data, size_t len);
+static size_t stoa_rec_enter_key(stoa_rec_enc_t *e,
     const stoa_json_val_t *key);
 static stoa_rc_t stoa_rec_definition(stoa_rec_enc_t *e,
     const stoa_json_val_t *root);
@@ -53,26 +64,148 @@ stoa_rc_t
 stoa_rec_encode(stoa_rec_kind_e kind, const char *json, size_t len,
     uint64_t rev, stoa_buf_t *out, stoa_err_t *err)
 {
+    stoa_rec_enc_t  e = { out, err, json, false, 0, "" };
+
+    return stoa_rec_whole(&e, kind, len, rev);
+}
+
+
+stoa_rc_t
+stoa_rec_withhold(stoa_rec_kind_e kind, const char *json, size_t len,
+    uint64_t rev, stoa_buf_t *out)
+{
+    stoa_rec_enc_t  e = { out, NULL, json, true, 0, "" };
+
+    return stoa_rec_whole(&e, kind, len, rev);
+}
+
+
+static stoa_rc_t
+stoa_rec_whole(stoa_rec_enc_t *e, stoa_rec_kind_e kind, size_t len,
+    uint64_t rev)
+{
     stoa_rc_t        rc;
-    stoa_rec_enc_t   e;
+    stoa_buf_t      *out;
     stoa_rec_hdr_t   hdr;
     stoa_json_val_t  root;
 
-    e.out = out;
-    e.err = err;
-    e.json = json;
-    e.path_len = 0;
-    e.path[0] = '\0';
-
+    out = e->out;
     stoa_buf_reset(out);
 
     if ((int) kind < 1 || kind >= STOA_REC_KIND_MAX) {
-        return stoa_rec_wrong(&e, json, "is of an unknown kind");
+        return stoa_rec_wrong(e, e->json, "is of an unknown kind");
     }
 
     if (len > STOA_RECORD_MAX) {
-        return stoa_rec_wrong(&e, json, "is too long");
+        return stoa_rec_wrong(e, e->json, "is too long");
     }
+
+    rc = stoa_json_check(e->json, len, STOA_JSON_DEPTH_MAX, &root, e->err);
+    if (rc != STOA_OK) {
+        return rc;
+    }
+
+    if (root.type != STOA_JSON_OBJECT) {
+        return stoa_rec_wrong(e, root.start, "must be an object");
+    }
+
+    rc = e->withhold ? STOA_OK : stoa_rec_requires(e, &root);
+
+    if (rc == STOA_OK) {
+        rc = stoa_rec_body(e, kind, &root);
+    }
+
+    if (rc != STOA_OK) {
+        return rc;
+    }
+
+    memset(&hdr, 0, sizeof(stoa_rec_hdr_t));
+    hdr.withheld = e->withhold;
+    hdr.magic = STOA_REC_MAGIC;
+    hdr.layout = stoa_rec_layout();
+    hdr.kind = (uint16_t) kind;
+    hdr.size = (uint32_t) out->len;
+    hdr.rev = rev;
+
+    stoa_rec_put(e, 0, &hdr, sizeof(stoa_rec_hdr_t));
+
+    return STOA_OK;
+}
+
+
+/*
+ * "requires": [{"id": 17, "version": 2}]: what whoever serves the record has
+ * to know.  A member that is unknown is ignored, this one is there so that an
+ * older gateway refuses what it would serve without its protection.
+ */
+
+static stoa_rc_t
+stoa_rec_requires(stoa_rec_enc_t *e, const stoa_json_val_t *root)
+{
+    bool                       more;
+    char                       text[STOA_ERR_TEXT_MAX];
+    size_t                     i;
+    int64_t                    id, version;
+    stoa_json_val_t            list, item, v;
+    stoa_json_iter_t           it;
+    const stoa_policy_type_t  *type;
+
+    if (!stoa_json_get(root, "requires", &list)
+        || list.type == STOA_JSON_NULL)
+    {
+        return STOA_OK;
+    }
+
+    (void) stoa_rec_enter(e, "requires", NULL);
+
+    if (list.type != STOA_JSON_ARRAY) {
+        return stoa_rec_wrong(e, list.start, "must be an array");
+    }
+
+    i = 0;
+
+    for (more = stoa_json_first(&list, &it, NULL, &item);
+         more;
+         more = stoa_json_next(&it, NULL, &item), i++)
+    {
+        if (item.type != STOA_JSON_OBJECT
+            || !stoa_json_get(&item, "id", &v)
+            || stoa_json_int(&v, &id) != STOA_OK
+            || !stoa_json_get(&item, "version", &v)
+            || stoa_json_int(&v, &version) != STOA_OK)
+        {
+            return stoa_rec_wrong(e, item.start, "must have an id and a "
+                                  "version");
+        }
+
+        type = id > 0 && id <= UINT16_MAX ? stoa_policy_by_id((unsigned) id)
+                                          : NULL;
+
+        if (type == NULL || version < 1 || version > type->version) {
+            (void) snprintf(text, sizeof(text), "needs policy %lld version "
+                            "%lld, which this gateway does not know",
+                            (long long) id, (long long) version);
+            return stoa_rec_wrong(e, item.start, text);
+        }
+    }
+
+    e->path_len = 0;
+
+    return STOA_OK;
+}
+
+
+/* As in a record: an empty one, with the configuration behind it. */
+
+stoa_rc_t
+stoa_rec_policy_check(const stoa_policy_type_t *type, const char *json,
+    size_t len, stoa_err_t *err)
+{
+    stoa_rc_t        rc;
+    stoa_buf_t       b;
+    const char      *field, *text;
+    stoa_rec_enc_t   e = { &b, err, json, false, 0, "" };
+    stoa_json_val_t  root;
 
     rc = stoa_json_check(json, len, STOA_JSON_DEPTH_MAX, &root, err);
     if (rc != STOA_OK) {
@@ -83,21 +216,27 @@ stoa_rec_encode(stoa_rec_kind_e kind, const char *json, size_t len,
         return stoa_rec_wrong(&e, root.start, "must be an object");
     }
 
-    rc = stoa_rec_body(&e, kind, &root);
-    if (rc != STOA_OK) {
-        return rc;
+    stoa_buf_init(&b, STOA_RECORD_MAX);
+    rc = stoa_buf_reserve(&b, type->config->size);
+
+    if (rc == STOA_OK) {
+        memset(b.data, 0, type->config->size);
+        b.len = type->config->size;
+        rc = stoa_rec_struct(&e, type->config, &root, 0);
     }
 
-    memset(&hdr, 0, sizeof(stoa_rec_hdr_t));
-    hdr.magic = STOA_REC_MAGIC;
-    hdr.version = STOA_REC_VERSION;
-    hdr.kind = (uint16_t) kind;
-    hdr.size = (uint32_t) out->len;
-    hdr.rev = rev;
+    if (rc == STOA_OK && type->check) {
+        text = type->check(b.data, b.data, &field);
 
-    stoa_rec_put(&e, 0, &hdr, sizeof(stoa_rec_hdr_t));
+        if (text) {
+            (void) stoa_rec_enter(&e, field, NULL);
+            rc = stoa_rec_wrong(&e, root.start, text);
+        }
+    }
 
-    return STOA_OK;
+    stoa_buf_free(&b);
+
+    return rc;
 }
 
 
@@ -150,9 +289,16 @@ stoa_rec_struct(stoa_rec_enc_t *e, const stoa_rec_struct_t *def,
     {
         f = stoa_rec_field(def, &key);
 
+        if (f == NULL && def->strict) {
+            (void) stoa_rec_enter_key(e, &key);
+            return stoa_rec_wrong(e, key.start, "is not known");
+        }
+
         /* unknown ones are of a newer control plane; null says absent */
 
-        if (f == NULL || val.type == STOA_JSON_NULL) {
+        if (f == NULL || val.type == STOA_JSON_NULL
+            || (e->withhold && f->type == STOA_REC_T_POLICIES))
+        {
             continue;
         }
 
@@ -217,6 +363,87 @@ stoa_rec_field(const stoa_rec_struct_t *def, const stoa_json_val_t *key)
     }
 
     return NULL;
+}
+
+
+uint32_t
+stoa_rec_layout(void)
+{
+    int                        kind;
+    size_t                     i;
+    uint32_t                   layout;
+    uint64_t                   h;
+    const stoa_policy_type_t  *type;
+
+    static uint32_t            made;
+
+    /* threads that come at once find the same */
+
+    layout = __atomic_load_n(&made, __ATOMIC_RELAXED);
+
+    if (layout) {
+        return layout;
+    }
+
+    h = sizeof(stoa_rec_hdr_t);
+
+    for (kind = 1; kind < STOA_REC_KIND_MAX; kind++) {
+        h = stoa_rec_layout_struct(h, &stoa_rec_structs[kind]);
+    }
+
+    for (i = 0; (type = stoa_policy_at(i)) != NULL; i++) {
+        h = stoa_rec_layout_sum(h, &type->id, sizeof(type->id));
+        h = stoa_rec_layout_sum(h, &type->version, sizeof(type->version));
+        h = stoa_rec_layout_struct(h, type->config);
+    }
+
+    layout = (uint32_t) (h ^ h >> 32) | 1;
+    __atomic_store_n(&made, layout, __ATOMIC_RELAXED);
+
+    return layout;
+}
+
+
+static uint64_t
+stoa_rec_layout_struct(uint64_t h, const stoa_rec_struct_t *def)
+{
+    size_t                   i;
+    int64_t                  row[7];
+    const stoa_rec_word_t   *w;
+    const stoa_rec_field_t  *f;
+
+    for (i = 0; i < def->nfields; i++) {
+        f = &def->fields[i];
+
+        row[0] = f->type;
+        row[1] = f->offset;
+        row[2] = f->flag;
+        row[3] = f->min;
+        row[4] = f->max;
+        row[5] = f->required;
+        row[6] = (int64_t) def->size;
+
+        h = stoa_rec_layout_sum(h, f->name.data, f->name.len);
+        h = stoa_rec_layout_sum(h, row, sizeof(row));
+
+        for (w = f->words; w && w->word; w++) {
+            h = stoa_rec_layout_sum(h, w->word, strlen(w->word));
+            h = stoa_rec_layout_sum(h, &w->value, 1);
+        }
+
+        if (f->items) {
+            h = stoa_rec_layout_struct(h, f->items);
+        }
+    }
+
+    return h;
+}
+
+
+static uint64_t
+stoa_rec_layout_sum(uint64_t h, const void *data, size_t len)
+{
+    return stoa_hash64(data, len, h);
 }
 
 
@@ -319,6 +546,28 @@ stoa_rec_wrong(stoa_rec_enc_t *e, const char *at, const char *text)
     stoa_err_at(e->err, e->json, (size_t) (at - e->json));
 
     return stoa_err_set(e->err, e->path, "%s", text);
+}
+
+
+/* Goes into a member whose name is the input's. */
+
+static size_t
+stoa_rec_enter_key(stoa_rec_enc_t *e, const stoa_json_val_t *key)
+{
+    char    name[64];
+    size_t  i, len;
+
+    len = (size_t) (key->end - key->start) - 2;
+    len = len < sizeof(name) ? len : sizeof(name) - 1;
+
+    for (i = 0; i < len; i++) {
+        name[i] = key->start[i + 1];
+        name[i] = (char) (name[i] > ' ' && name[i] < 0x7f ? name[i] : '?');
+    }
+
+    name[len] = '\0';
+
+    return stoa_rec_enter(e, name, NULL);
 }
 
 

@@ -6,8 +6,9 @@
  * then strings and arrays that the struct refers to by offset.  Encoding is
  * driven by a table of fields per kind (stoa_rec.c): a new field is a row and
  * a struct member.  Unknown members are ignored, so that an older gateway
- * understands a newer control plane; everything else that is wrong is refused
- * with its place.
+ * understands a newer control plane; what it must not serve without is in
+ * `requires` and in `policies`, where nothing is ignored.  Everything else
+ * that is wrong is refused with its place.
  *
  * Strings are followed by a NUL that their length does not count (all but
  * parts of others: definition_head, definition_tail).  A record's size is a
@@ -15,8 +16,8 @@
  * such sizes too.
  *
  * Process: encode in the sync thread; read in any worker.  Byte order and
- * alignment are the machine's (the store is local); `version` guards the
- * layout, STOA_REC_VERSION is raised with every change of a struct.
+ * alignment are the machine's (the store is local); `layout` guards the
+ * layout: a sum over all tables, so nobody has to remember to raise it.
  */
 
 #ifndef STOA_REC_H
@@ -27,12 +28,11 @@
 
 
 #define STOA_REC_MAGIC    0x53544f52u     /* "STOR" */
-#define STOA_REC_VERSION  1
 
 typedef enum {
     STOA_REC_TENANT = 1, STOA_REC_APPLICATION, STOA_REC_CREDENTIAL,
     STOA_REC_PLAN, STOA_REC_SUBSCRIPTION, STOA_REC_API, STOA_REC_TOOL,
-    STOA_REC_SERVER, STOA_REC_KIND_MAX
+    STOA_REC_SERVER, STOA_REC_GROUP, STOA_REC_KIND_MAX
 } stoa_rec_kind_e;
 
 
@@ -40,12 +40,15 @@ typedef struct { uint32_t off; uint32_t len; } stoa_ref_t;   /* bytes        */
 typedef struct { uint32_t off; uint32_t n; } stoa_vec_t;     /* array        */
 typedef struct { char c[STOA_ID_LEN]; } stoa_id_t;
 
+typedef struct stoa_policy_type_s  stoa_policy_type_t;
+
 typedef struct {
     uint32_t  magic;
-    uint16_t  version;
+    uint32_t  layout;        /* stoa_rec_layout()                        */
     uint16_t  kind;
+    uint16_t  withheld;      /* 1: what came after it, or a part of it, was
+                                not understood: nothing is served by it  */
     uint32_t  size;          /* of the whole record                      */
-    uint32_t  reserved;
     uint64_t  rev;
     uint8_t   digest[16];    /* of key, rev and body, ARCHITECTURE.md 4   */
 } stoa_rec_hdr_t;
@@ -71,10 +74,33 @@ typedef enum { STOA_DIGEST_SHA256 = 0, STOA_DIGEST_HMAC } stoa_digest_e;
 typedef enum { STOA_PREFIX_ALWAYS = 0, STOA_PREFIX_NEVER } stoa_prefix_e;
 
 
+/* A policy that is attached to what the record is of, or to a part of it. */
+
+typedef struct {
+    stoa_ref_t      name;
+    stoa_id_t       operation;    /* only for this one; zeros: for all    */
+    stoa_ref_t      tool;         /* likewise; "": for all                */
+    stoa_ref_t      config;       /* the type's struct                    */
+    uint16_t        type;         /* id of the type                       */
+    uint8_t         scope;        /* stoa_scope_e                         */
+    uint8_t         state;        /* stoa_policy_state_e                  */
+} stoa_rec_policy_t;
+
+
+/* The group of the gateway that holds it: the only one there. */
+
 typedef struct {
     stoa_rec_hdr_t  hdr;
     stoa_id_t       id;
     stoa_ref_t      name;
+    stoa_vec_t      policies;     /* stoa_rec_policy_t, as they run       */
+} stoa_rec_group_t;
+
+typedef struct {
+    stoa_rec_hdr_t  hdr;
+    stoa_id_t       id;
+    stoa_ref_t      name;
+    stoa_vec_t      policies;
     uint8_t         state;
 } stoa_rec_tenant_t;
 
@@ -83,6 +109,7 @@ typedef struct {
     stoa_id_t       id;
     stoa_id_t       tenant;
     stoa_ref_t      name;
+    stoa_vec_t      policies;
     uint8_t         state;
 } stoa_rec_application_t;
 
@@ -107,6 +134,7 @@ typedef struct {
     uint64_t        burst;
     uint64_t        quota_day;
     uint64_t        quota_month;
+    stoa_vec_t      policies;
     uint32_t        concurrency;
     uint8_t         limit_by;
     uint8_t         state;
@@ -160,6 +188,7 @@ typedef struct {
     stoa_vec_t      ip_allow;     /* stoa_cidr_t                          */
     stoa_vec_t      ip_deny;
     stoa_vec_t      operations;   /* stoa_rec_operation_t                 */
+    stoa_vec_t      policies;     /* with the tenant's                    */
     int64_t         sunset_ms;
     uint64_t        max_body_bytes;
     uint32_t        connect_timeout_ms;
@@ -206,6 +235,7 @@ typedef struct {
     stoa_ref_t      title;
     stoa_ref_t      instructions;
     stoa_vec_t      tools;        /* stoa_rec_server_tool_t, sorted by name */
+    stoa_vec_t      policies;     /* with the tenant's                    */
     uint8_t         state;
     uint8_t         prefix;
 } stoa_rec_server_t;
@@ -219,10 +249,25 @@ typedef struct {
 stoa_rc_t stoa_rec_encode(stoa_rec_kind_e kind, const char *json, size_t len,
     uint64_t rev, stoa_buf_t *out, stoa_err_t *err) STOA_MUST_CHECK;
 
+/* The same for a body that was refused, without what it must not be served
+ * without: its place is kept (routes, names), hdr.withheld says that nothing
+ * may be served by it. */
+stoa_rc_t stoa_rec_withhold(stoa_rec_kind_e kind, const char *json,
+    size_t len, uint64_t rev, stoa_buf_t *out) STOA_MUST_CHECK;
+
+/* Judges the configuration of a policy by the type's table, as encoding the
+ * record will: err as of stoa_rec_encode(). */
+stoa_rc_t stoa_rec_policy_check(const stoa_policy_type_t *type,
+    const char *json, size_t len, stoa_err_t *err) STOA_MUST_CHECK;
+
 /* Is this block a record of that kind and this layout, whole, with all
  * offsets inside?  Cheap: header, size; _verify also walks every ref. */
 bool stoa_rec_valid(const void *data, size_t len, stoa_rec_kind_e kind);
 bool stoa_rec_verify(const void *data, size_t len, stoa_rec_kind_e kind);
+
+/* A sum over every row of every table: a store that another layout has written
+ * is not read. */
+uint32_t stoa_rec_layout(void);
 
 stoa_rec_kind_e stoa_rec_kind(const char *name, size_t len);  /* 0: unknown */
 const char *stoa_rec_kind_name(stoa_rec_kind_e kind);

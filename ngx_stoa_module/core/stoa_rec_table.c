@@ -6,6 +6,7 @@
 
 #include "stoa_key.h"
 #include "stoa_rec_table.h"
+#include "stoa_policy.h"
 
 
 #define HOUR_MS       INT64_C(3600000)
@@ -16,12 +17,7 @@
 #define PERIOD_MAX    INT64_C(2678400000)           /* 31 days            */
 #define BODY_MAX      (INT64_C(1) << 40)
 
-/* Which members were there is kept in the bits of one word: a table that grows
- * past it does not compile. */
-#define nelts(a)                                                              \
-    (sizeof(a) / sizeof((a)[0])                                               \
-     + 0 * sizeof(char[sizeof(a) / sizeof((a)[0]) <= STOA_REC_FIELDS_MAX      \
-                       ? 1 : -1]))
+#define nelts(a)      stoa_rec_nfields(a)
 
 /* The start of each row: a member's name is the same in body and struct. */
 #define ROW(t, s, m)                                                          \
@@ -45,6 +41,9 @@
     { ROW(STRING, s, m), .required = true, .min = 1, .max = hi, .valid = v,   \
       .must = t }
 #define CIDRS(s, m)        { ROW(CIDRS, s, m), .max = STOA_CIDRS_MAX }
+#define POLICIES(s)                                                           \
+    { ROW(POLICIES, s, policies), .max = STOA_POLICIES_MAX,                   \
+      .items = &policy_struct }
 
 #define MUST_HOST     "must be a host name"
 
@@ -139,10 +138,52 @@ static const stoa_rec_word_t  prefixes[] = {
 };
 
 
+/* By stoa_scope_e and stoa_policy_state_e. */
+
+static const stoa_rec_word_t  scopes[] = {
+    { "gateway_group", STOA_SCOPE_GROUP }, { "tenant", STOA_SCOPE_TENANT },
+    { "server", STOA_SCOPE_SERVER }, { "api", STOA_SCOPE_API },
+    { "operation", STOA_SCOPE_OPERATION }, { "tool", STOA_SCOPE_TOOL },
+    { "plan", STOA_SCOPE_PLAN },
+    { "application", STOA_SCOPE_APPLICATION }, { NULL, 0 }
+};
+
+static const stoa_rec_word_t  policy_states[] = {
+    { "enabled", STOA_POLICY_ENABLED }, { "shadow", STOA_POLICY_SHADOW },
+    { "disabled", STOA_POLICY_DISABLED }, { NULL, 0 }
+};
+
+
+/* The configuration is laid out by its type, which comes before it. */
+
+static const stoa_rec_field_t  policy_fields[] = {
+    SLUG(stoa_rec_policy_t, name),
+    { ROW(POLICY, stoa_rec_policy_t, type), .required = true },
+    ENUM_R(stoa_rec_policy_t, scope, scopes),
+    ENUM_R(stoa_rec_policy_t, state, policy_states),
+    { ROW(ID, stoa_rec_policy_t, operation) },
+    WORD(stoa_rec_policy_t, tool, STOA_TOOL_NAME_MAX, stoa_tool_name_valid,
+         "must be a tool's name"),
+    { ROW(CONFIG, stoa_rec_policy_t, config), .required = true },
+};
+
+static const stoa_rec_struct_t  policy_struct = {
+    .size = sizeof(stoa_rec_policy_t), .strict = true,
+    .fields = policy_fields, .nfields = nelts(policy_fields)
+};
+
+
+static const stoa_rec_field_t  group_fields[] = {
+    ID(stoa_rec_group_t, id),
+    SLUG(stoa_rec_group_t, name),
+    POLICIES(stoa_rec_group_t),
+};
+
 static const stoa_rec_field_t  tenant_fields[] = {
     ID(stoa_rec_tenant_t, id),
     SLUG(stoa_rec_tenant_t, name),
     ENUM_R(stoa_rec_tenant_t, state, tenant_states),
+    POLICIES(stoa_rec_tenant_t),
 };
 
 static const stoa_rec_field_t  application_fields[] = {
@@ -150,6 +191,7 @@ static const stoa_rec_field_t  application_fields[] = {
     ID(stoa_rec_application_t, tenant),
     SLUG(stoa_rec_application_t, name),
     ENUM_R(stoa_rec_application_t, state, application_states),
+    POLICIES(stoa_rec_application_t),
 };
 
 static const stoa_rec_field_t  credential_fields[] = {
@@ -174,6 +216,7 @@ static const stoa_rec_field_t  plan_fields[] = {
     NUM(U64, stoa_rec_plan_t, quota_month, 0, COUNT_MAX, 0),
     NUM(U32, stoa_rec_plan_t, concurrency, 0, 1000000, 0),
     ENUM(stoa_rec_plan_t, limit_by, limits_by, STOA_LIMIT_BY_SUBSCRIPTION),
+    POLICIES(stoa_rec_plan_t),
 };
 
 static const stoa_rec_field_t  subscription_fields[] = {
@@ -261,6 +304,7 @@ static const stoa_rec_field_t  api_fields[] = {
          "must be a protocol version"),
     { ROW(STRUCTS, stoa_rec_api_t, operations), .max = STOA_OPERATIONS_MAX,
       .items = &operation_struct },
+    POLICIES(stoa_rec_api_t),
 };
 
 static const stoa_rec_field_t  tool_fields[] = {
@@ -298,6 +342,7 @@ static const stoa_rec_field_t  server_fields[] = {
     ENUM(stoa_rec_server_t, prefix, prefixes, STOA_PREFIX_ALWAYS),
     { ROW(STRUCTS, stoa_rec_server_t, tools), .max = STOA_SERVER_TOOLS_MAX,
       .items = &server_tool_struct },
+    POLICIES(stoa_rec_server_t),
 };
 
 
@@ -314,6 +359,7 @@ const stoa_rec_struct_t  stoa_rec_structs[STOA_REC_KIND_MAX] = {
     [STOA_REC_API] = KIND(api),
     [STOA_REC_TOOL] = KIND(tool),
     [STOA_REC_SERVER] = KIND(server),
+    [STOA_REC_GROUP] = KIND(group),
 };
 
 

@@ -16,7 +16,8 @@ typedef enum {
     STOA_REC_T_ID, STOA_REC_T_STRING, STOA_REC_T_OBJECT, STOA_REC_T_BOOL,
     STOA_REC_T_ENUM, STOA_REC_T_U16, STOA_REC_T_U32, STOA_REC_T_U64,
     STOA_REC_T_I64, STOA_REC_T_HEX32, STOA_REC_T_IDS, STOA_REC_T_CIDRS,
-    STOA_REC_T_STRUCTS, STOA_REC_T_MAX
+    STOA_REC_T_STRUCTS, STOA_REC_T_STRINGS, STOA_REC_T_POLICY,
+    STOA_REC_T_CONFIG, STOA_REC_T_POLICIES, STOA_REC_T_MAX
 } stoa_rec_type_e;
 
 
@@ -26,6 +27,7 @@ typedef struct {
 } stoa_rec_word_t;
 
 #define STOA_REC_FIELDS_MAX  64       /* of one struct                    */
+#define STOA_REC_STRINGS_LEN 1024     /* of each in an array of strings   */
 
 typedef struct stoa_rec_struct_s  stoa_rec_struct_t;
 
@@ -45,6 +47,7 @@ typedef struct {
     bool                    (*valid)(const char *s, size_t len);
                                       /* of a string that is not empty    */
     const char               *must;   /* what a string must be            */
+    const char               *doc;
 } stoa_rec_field_t;
 
 struct stoa_rec_struct_s {
@@ -55,7 +58,15 @@ struct stoa_rec_struct_s {
     uint16_t                  sort;   /* items: offset of the name (a ref)
                                          they are sorted by and unique in */
     bool                      sorted;
+    bool                      strict; /* what is not known is refused     */
 };
+
+/* Which members were there is kept in the bits of one word: a table that
+ * grows past it does not compile. */
+#define stoa_rec_nfields(a)                                                   \
+    (sizeof(a) / sizeof((a)[0])                                               \
+     + 0 * sizeof(char[sizeof(a) / sizeof((a)[0]) <= STOA_REC_FIELDS_MAX      \
+                       ? 1 : -1]))
 
 
 /* By stoa_rec_kind_e; the first one is empty. */
@@ -70,6 +81,7 @@ typedef struct {
     stoa_buf_t   *out;
     stoa_err_t   *err;
     const char   *json;
+    bool          withhold;                 /* leave policies out         */
     size_t        path_len;                 /* "targets[1].port"          */
     char          path[STOA_ERR_FIELD_MAX];
 } stoa_rec_enc_t;

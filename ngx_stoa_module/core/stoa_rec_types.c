@@ -8,6 +8,7 @@
 
 #include "stoa_key.h"
 #include "stoa_rec_table.h"
+#include "stoa_policy.h"
 
 
 /* an item of a sorted array is at most this large */
@@ -33,6 +34,12 @@ static stoa_rc_t stoa_rec_ids(stoa_rec_enc_t *e,
 static stoa_rc_t stoa_rec_cidrs(stoa_rec_enc_t *e,
     const stoa_rec_field_t *f, const stoa_json_val_t *val, size_t at);
 static stoa_rc_t stoa_rec_items(stoa_rec_enc_t *e,
+    const stoa_rec_field_t *f, const stoa_json_val_t *val, size_t at);
+static stoa_rc_t stoa_rec_strings(stoa_rec_enc_t *e,
+    const stoa_rec_field_t *f, const stoa_json_val_t *val, size_t at);
+static stoa_rc_t stoa_rec_policy(stoa_rec_enc_t *e,
+    const stoa_rec_field_t *f, const stoa_json_val_t *val, size_t at);
+static stoa_rc_t stoa_rec_config(stoa_rec_enc_t *e,
     const stoa_rec_field_t *f, const stoa_json_val_t *val, size_t at);
 static stoa_rc_t stoa_rec_string_check(stoa_rec_enc_t *e,
     const stoa_rec_field_t *f, const stoa_json_val_t *val, char *s,
@@ -60,6 +67,10 @@ const stoa_rec_encode_pt  stoa_rec_encoders[STOA_REC_T_MAX] = {
     [STOA_REC_T_IDS]     = stoa_rec_ids,
     [STOA_REC_T_CIDRS]   = stoa_rec_cidrs,
     [STOA_REC_T_STRUCTS] = stoa_rec_items,
+    [STOA_REC_T_STRINGS] = stoa_rec_strings,
+    [STOA_REC_T_POLICY]  = stoa_rec_policy,
+    [STOA_REC_T_CONFIG]  = stoa_rec_config,
+    [STOA_REC_T_POLICIES] = stoa_rec_items,
 };
 
 
@@ -362,6 +373,130 @@ stoa_rec_cidrs(stoa_rec_enc_t *e, const stoa_rec_field_t *f,
         stoa_rec_put(e, vec.off + i++ * sizeof(stoa_cidr_t), &cidr,
                      sizeof(stoa_cidr_t));
         e->path_len = path;
+    }
+
+    return STOA_OK;
+}
+
+
+/* Of an array the bounds are those of its count: a string has its own. */
+
+static stoa_rc_t
+stoa_rec_strings(stoa_rec_enc_t *e, const stoa_rec_field_t *f,
+    const stoa_json_val_t *val, size_t at)
+{
+    bool              more;
+    size_t            i, path;
+    stoa_rc_t         rc;
+    stoa_vec_t        vec;
+    stoa_json_val_t   item;
+    stoa_json_iter_t  it;
+    stoa_rec_field_t  one;
+
+    one = *f;
+    one.min = 1;
+    one.max = STOA_REC_STRINGS_LEN;
+
+    rc = stoa_rec_array(e, f, val, at, sizeof(stoa_ref_t), &vec);
+    if (rc != STOA_OK || vec.n == 0) {
+        return rc;
+    }
+
+    i = 0;
+
+    for (more = stoa_json_first(val, &it, NULL, &item);
+         more;
+         more = stoa_json_next(&it, NULL, &item))
+    {
+        path = stoa_rec_enter(e, NULL, &i);
+
+        rc = stoa_rec_string(e, &one, &item,
+                             vec.off + i++ * sizeof(stoa_ref_t));
+        if (rc != STOA_OK) {
+            return rc;
+        }
+
+        e->path_len = path;
+    }
+
+    return STOA_OK;
+}
+
+
+static stoa_rc_t
+stoa_rec_policy(stoa_rec_enc_t *e, const stoa_rec_field_t *f,
+    const stoa_json_val_t *val, size_t at)
+{
+    const stoa_policy_type_t  *type;
+
+    (void) f;
+
+    type = NULL;
+
+    if (val->type == STOA_JSON_STRING) {
+        type = stoa_policy_find(val->start + 1,
+                                (size_t) (val->end - val->start) - 2);
+    }
+
+    if (type == NULL) {
+        return stoa_rec_wrong(e, val->start,
+                              "is a policy that this gateway does not know");
+    }
+
+    stoa_rec_put(e, at, &type->id, sizeof(type->id));
+
+    return STOA_OK;
+}
+
+
+/* What the member `type` of the same item says. */
+
+static stoa_rc_t
+stoa_rec_config(stoa_rec_enc_t *e, const stoa_rec_field_t *f,
+    const stoa_json_val_t *val, size_t at)
+{
+    uint16_t                   id;
+    stoa_rc_t                  rc;
+    stoa_ref_t                 ref;
+    const char                *field, *text;
+    const stoa_policy_type_t  *type;
+
+    memcpy(&id, e->out->data + at - f->offset
+                + offsetof(stoa_rec_policy_t, type), sizeof(id));
+    type = stoa_policy_by_id(id);
+
+    if (type == NULL || val->type != STOA_JSON_OBJECT) {
+        return stoa_rec_wrong(e, val->start, type ? "must be an object"
+                              : "must come after its type");
+    }
+
+    rc = stoa_rec_align(e);
+
+    if (rc == STOA_OK) {
+        rc = stoa_buf_reserve(e->out, type->config->size);
+    }
+
+    if (rc != STOA_OK) {
+        return rc;
+    }
+
+    ref.off = (uint32_t) e->out->len;
+    ref.len = (uint32_t) type->config->size;
+    memset(e->out->data + ref.off, 0, ref.len);
+    e->out->len += ref.len;
+    stoa_rec_put(e, at, &ref, sizeof(stoa_ref_t));
+
+    rc = stoa_rec_struct(e, type->config, val, ref.off);
+
+    if (rc != STOA_OK || type->check == NULL) {
+        return rc;
+    }
+
+    text = type->check(e->out->data, e->out->data + ref.off, &field);
+
+    if (text) {
+        (void) stoa_rec_enter(e, field, NULL);
+        return stoa_rec_wrong(e, val->start, text);
     }
 
     return STOA_OK;

@@ -6,6 +6,7 @@
 
 #include "stoa_key.h"
 #include "stoa_rec_table.h"
+#include "stoa_policy.h"
 
 
 typedef struct {
@@ -38,6 +39,12 @@ static bool stoa_rec_verify_cidrs(const stoa_rec_view_t *v,
     const stoa_rec_field_t *f, size_t at);
 static bool stoa_rec_verify_items(const stoa_rec_view_t *v,
     const stoa_rec_field_t *f, size_t at);
+static bool stoa_rec_verify_strings(const stoa_rec_view_t *v,
+    const stoa_rec_field_t *f, size_t at);
+static bool stoa_rec_verify_policy(const stoa_rec_view_t *v,
+    const stoa_rec_field_t *f, size_t at);
+static bool stoa_rec_verify_config(const stoa_rec_view_t *v,
+    const stoa_rec_field_t *f, size_t at);
 static bool stoa_rec_verify_array(const stoa_rec_view_t *v,
     const stoa_rec_field_t *f, size_t at, size_t size, stoa_vec_t *vec);
 static bool stoa_rec_verify_definition(const stoa_rec_view_t *v);
@@ -57,6 +64,10 @@ static const stoa_rec_verify_pt  stoa_rec_verifiers[STOA_REC_T_MAX] = {
     [STOA_REC_T_IDS]     = stoa_rec_verify_ids,
     [STOA_REC_T_CIDRS]   = stoa_rec_verify_cidrs,
     [STOA_REC_T_STRUCTS] = stoa_rec_verify_items,
+    [STOA_REC_T_STRINGS] = stoa_rec_verify_strings,
+    [STOA_REC_T_POLICY]  = stoa_rec_verify_policy,
+    [STOA_REC_T_CONFIG]  = stoa_rec_verify_config,
+    [STOA_REC_T_POLICIES] = stoa_rec_verify_items,
 };
 
 
@@ -74,7 +85,7 @@ stoa_rec_valid(const void *data, size_t len, stoa_rec_kind_e kind)
     memcpy(&hdr, data, sizeof(stoa_rec_hdr_t));
 
     return hdr.magic == STOA_REC_MAGIC
-           && hdr.version == STOA_REC_VERSION
+           && hdr.layout == stoa_rec_layout()
            && hdr.kind == (uint16_t) kind
            && hdr.size == len;
 }
@@ -125,9 +136,10 @@ static bool
 stoa_rec_verify_id(const stoa_rec_view_t *v, const stoa_rec_field_t *f,
     size_t at)
 {
-    (void) f;
+    static const char  none[STOA_ID_LEN];
 
-    return stoa_id_valid(v->data + at, STOA_ID_LEN);
+    return (!f->required && memcmp(v->data + at, none, STOA_ID_LEN) == 0)
+           || stoa_id_valid(v->data + at, STOA_ID_LEN);
 }
 
 
@@ -292,6 +304,71 @@ stoa_rec_verify_items(const stoa_rec_view_t *v, const stoa_rec_field_t *f,
     }
 
     return true;
+}
+
+
+static bool
+stoa_rec_verify_strings(const stoa_rec_view_t *v, const stoa_rec_field_t *f,
+    size_t at)
+{
+    uint32_t          i;
+    stoa_vec_t        vec;
+    stoa_rec_field_t  one;
+
+    if (!stoa_rec_verify_array(v, f, at, sizeof(stoa_ref_t), &vec)) {
+        return false;
+    }
+
+    one = *f;
+    one.min = 1;
+    one.max = STOA_REC_STRINGS_LEN;
+
+    for (i = 0; i < vec.n; i++) {
+        if (!stoa_rec_verify_string(v, &one,
+                                    vec.off + i * sizeof(stoa_ref_t)))
+        {
+            return false;
+        }
+    }
+
+    return true;
+}
+
+
+static bool
+stoa_rec_verify_policy(const stoa_rec_view_t *v, const stoa_rec_field_t *f,
+    size_t at)
+{
+    uint16_t  id;
+
+    (void) f;
+
+    memcpy(&id, v->data + at, sizeof(id));
+
+    return stoa_policy_by_id(id) != NULL;
+}
+
+
+static bool
+stoa_rec_verify_config(const stoa_rec_view_t *v, const stoa_rec_field_t *f,
+    size_t at)
+{
+    uint16_t                   id;
+    stoa_ref_t                 ref;
+    const stoa_policy_type_t  *type;
+
+    memcpy(&ref, v->data + at, sizeof(ref));
+    memcpy(&id, v->data + at - f->offset + offsetof(stoa_rec_policy_t, type),
+           sizeof(id));
+    type = stoa_policy_by_id(id);
+
+    return type != NULL
+           && ref.len == type->config->size
+           && ref.off % STOA_REC_ALIGN == 0
+           && ref.off >= v->fixed
+           && ref.off <= v->size
+           && ref.len <= v->size - ref.off
+           && stoa_rec_verify_struct(v, type->config, ref.off);
 }
 
 

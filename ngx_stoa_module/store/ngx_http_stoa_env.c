@@ -258,8 +258,7 @@ ngx_http_stoa_env_meta(ngx_http_stoa_env_t *env, MDB_txn *txn,
 
     ngx_memcpy(meta, val.mv_data, sizeof(ngx_http_stoa_meta_t));
 
-    if (meta->format != (NGX_HTTP_STOA_STORE_FORMAT | STOA_REC_VERSION << 16))
-    {
+    if (meta->format != ngx_http_stoa_store_format()) {
         return NGX_DECLINED;
     }
 

@@ -26,7 +26,12 @@
 #include <pthread.h>
 
 
-#define NGX_HTTP_STOA_STORE_FORMAT    2      /* + STOA_REC_VERSION << 16     */
+#define NGX_HTTP_STOA_STORE_FORMAT    3
+
+/* Also another layout of the records is another format. */
+#define ngx_http_stoa_store_format()                                          \
+    (stoa_rec_layout() + NGX_HTTP_STOA_STORE_FORMAT)
+
 #define NGX_HTTP_STOA_STORE_SIZE_MIN  (1024 * 1024)
 #define NGX_HTTP_STOA_STORE_READERS   512
 #define NGX_HTTP_STOA_REJECTED_MAX    1000

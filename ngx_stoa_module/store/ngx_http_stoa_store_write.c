@@ -108,7 +108,7 @@ ngx_http_stoa_writer_begin(ngx_http_stoa_writer_t *w)
 
     if (n == NGX_DECLINED) {
         ngx_memzero(&w->meta, sizeof(ngx_http_stoa_meta_t));
-        w->meta.format = NGX_HTTP_STOA_STORE_FORMAT | STOA_REC_VERSION << 16;
+        w->meta.format = ngx_http_stoa_store_format();
     }
 
     w->rows = 0;

@@ -1,0 +1,313 @@
+/*
+ * The registry of policy types, and what their schemas ask of texts.
+ */
+
+#include <string.h>
+
+#define STOA_POLICY_TABLES
+
+#include "stoa_policy.h"
+
+
+static bool stoa_policy_token_valid(const char *s, size_t len);
+static bool stoa_policy_value_valid(const char *s, size_t len);
+static size_t stoa_policy_host(const char *s, size_t len);
+
+
+#include "stoa_policy_cors.h"
+#include "stoa_policy_headers.h"
+#include "stoa_policy_locations.h"
+
+
+static const stoa_policy_type_t *const  stoa_policy_types[] = {
+    &stoa_policy_cors,
+    &stoa_policy_locations,
+    &stoa_policy_headers,
+    NULL
+};
+
+
+static const char *const  stoa_scope_names[STOA_SCOPE_MAX] = {
+    [STOA_SCOPE_GROUP] = "gateway_group",
+    [STOA_SCOPE_TENANT] = "tenant",
+    [STOA_SCOPE_SERVER] = "server",
+    [STOA_SCOPE_API] = "api",
+    [STOA_SCOPE_OPERATION] = "operation",
+    [STOA_SCOPE_TOOL] = "tool",
+    [STOA_SCOPE_PLAN] = "plan",
+    [STOA_SCOPE_APPLICATION] = "application"
+};
+
+
+const char *const  stoa_policy_vars[STOA_VAR_MAX] = {
+    [STOA_VAR_REQUEST_ID] = "request_id",
+    [STOA_VAR_CLIENT_ADDRESS] = "client_address",
+    [STOA_VAR_TENANT] = "tenant",
+    [STOA_VAR_APPLICATION] = "application",
+    [STOA_VAR_SUBSCRIPTION] = "subscription",
+    [STOA_VAR_PLAN] = "plan",
+    [STOA_VAR_API] = "api"
+};
+
+
+/* Of the connection, of the message's framing, of who calls, and what says
+ * where a request came from: none of a configuration's business. */
+
+static const char *const  stoa_policy_reserved[] = {
+    "authorization", "connection", "content-encoding", "content-length",
+    "content-type", "cookie", "expect", "host", "keep-alive",
+    "mcp-session-id", "proxy-authenticate", "proxy-authorization",
+    "proxy-connection", "te", "traceparent", "trailer", "transfer-encoding",
+    "upgrade", "vary", "x-api-key", "x-forwarded-for", "x-forwarded-host",
+    "x-forwarded-prefix", "x-forwarded-proto", "x-request-id", NULL
+};
+
+
+const stoa_policy_type_t *
+stoa_policy_at(size_t i)
+{
+    return i < sizeof(stoa_policy_types) / sizeof(stoa_policy_types[0])
+           ? stoa_policy_types[i] : NULL;
+}
+
+
+const stoa_policy_type_t *
+stoa_policy_find(const char *name, size_t len)
+{
+    size_t  i;
+
+    for (i = 0; stoa_policy_types[i]; i++) {
+        if (strlen(stoa_policy_types[i]->name) == len
+            && memcmp(stoa_policy_types[i]->name, name, len) == 0)
+        {
+            break;
+        }
+    }
+
+    return stoa_policy_types[i];
+}
+
+
+const stoa_policy_type_t *
+stoa_policy_by_id(unsigned id)
+{
+    size_t  i;
+
+    for (i = 0; stoa_policy_types[i]; i++) {
+        if (stoa_policy_types[i]->id == id) {
+            break;
+        }
+    }
+
+    return stoa_policy_types[i];
+}
+
+
+const char *
+stoa_scope_name(stoa_scope_e scope)
+{
+    return (unsigned) scope < STOA_SCOPE_MAX ? stoa_scope_names[scope] : "";
+}
+
+
+/* RFC 9110: a token. */
+
+static bool
+stoa_policy_token_valid(const char *s, size_t len)
+{
+    size_t  i;
+
+    for (i = 0; i < len; i++) {
+        if (!((s[i] >= '0' && s[i] <= '9') || (s[i] >= 'A' && s[i] <= 'Z')
+              || (s[i] >= 'a' && s[i] <= 'z')
+              || (s[i] && strchr("!#$%&'*+-.^_`|~", s[i]))))
+        {
+            return false;
+        }
+    }
+
+    return len > 0 && len <= 64;
+}
+
+
+bool
+stoa_policy_header_valid(const char *s, size_t len)
+{
+    char    low[65];
+    size_t  i;
+
+    if (!stoa_policy_token_valid(s, len)) {
+        return false;
+    }
+
+    for (i = 0; i < len; i++) {
+
+        /* many servers take "_" for "-" */
+
+        low[i] = (char) (s[i] >= 'A' && s[i] <= 'Z' ? s[i] | 0x20
+                         : s[i] == '_' ? '-' : s[i]);
+    }
+
+    low[len] = '\0';
+
+    for (i = 0; stoa_policy_reserved[i]; i++) {
+        if (strcmp(low, stoa_policy_reserved[i]) == 0) {
+            return false;
+        }
+    }
+
+    /* who may read an answer is the policy cors's to say */
+
+    return strncmp(low, "x-stoa-", 7) != 0
+           && strncmp(low, "access-control-", 15) != 0;
+}
+
+
+static bool
+stoa_policy_value_valid(const char *s, size_t len)
+{
+    int     var;
+    size_t  i, at, n;
+
+    for (i = 0; i < len; i++) {
+        if (((unsigned char) s[i] < 0x20 && s[i] != '\t') || s[i] == 0x7f) {
+            return false;
+        }
+    }
+
+    for ( /* void */ ; len; s += at + n, len -= at + n) {
+        var = stoa_policy_var(s, len, &at, &n);
+
+        if (var == -2) {
+            return false;
+        }
+
+        if (var == -1) {
+            break;
+        }
+    }
+
+    return true;
+}
+
+
+int
+stoa_policy_var(const char *s, size_t len, size_t *at, size_t *n)
+{
+    int          i;
+    size_t       k;
+    const char  *p, *end;
+
+    for (k = 0; k + 1 < len; k++) {
+        if (s[k] == '$' && s[k + 1] == '{') {
+            break;
+        }
+    }
+
+    if (k + 1 >= len) {
+        return -1;
+    }
+
+    p = s + k + 2;
+    end = memchr(p, '}', (size_t) (s + len - p));
+
+    *at = k;
+    *n = end ? (size_t) (end + 1 - (s + k)) : len - k;
+
+    for (i = 0; end && i < STOA_VAR_MAX; i++) {
+        if (strlen(stoa_policy_vars[i]) == (size_t) (end - p)
+            && memcmp(stoa_policy_vars[i], p, (size_t) (end - p)) == 0)
+        {
+            return i;
+        }
+    }
+
+    return -2;
+}
+
+
+/* A host name in lower case, which may begin with "*.", or an IPv6 address in
+ * brackets; its length, 0: none. */
+
+static size_t
+stoa_policy_host(const char *s, size_t len)
+{
+    size_t  i, label;
+
+    if (len && s[0] == '[') {
+        for (i = 1; i < len && s[i] != ']'; i++) {
+            if (s[i] == '\0' || strchr("0123456789abcdef:.", s[i]) == NULL) {
+                return 0;
+            }
+        }
+
+        return i < len && i > 2 ? i + 1 : 0;
+    }
+
+    i = (len > 2 && s[0] == '*' && s[1] == '.') ? 2 : 0;
+
+    for (label = 0; i < len && s[i] != ':'; i++) {
+        if (s[i] == '.' && label) {
+            label = 0;
+            continue;
+        }
+
+        if (!((s[i] >= 'a' && s[i] <= 'z') || (s[i] >= '0' && s[i] <= '9')
+              || s[i] == '-' || s[i] == '_'))
+        {
+            return 0;
+        }
+
+        label++;
+    }
+
+    return label ? i : 0;
+}
+
+
+/* As a browser says it: lower case, no path. */
+
+bool
+stoa_policy_origin_valid(const char *s, size_t len)
+{
+    size_t       i, n, port;
+    const char  *p;
+
+    p = memchr(s, ':', len);
+
+    if (p == NULL || p == s || len > 300 || (size_t) (s + len - p) < 4
+        || memcmp(p, "://", 3) != 0)
+    {
+        return false;
+    }
+
+    for (i = 0; s + i < p; i++) {
+        if (!((s[i] >= 'a' && s[i] <= 'z')
+              || (i && s[i] && strchr("0123456789+-.", s[i]))))
+        {
+            return false;
+        }
+    }
+
+    i += 3;
+    n = stoa_policy_host(s + i, len - i);
+    i += n;
+
+    if (n == 0 || i == len) {
+        return n > 0;
+    }
+
+    if (s[i] != ':' || len - i < 2 || len - i > 6) {
+        return false;
+    }
+
+    for (port = 0, i++; i < len; i++) {
+        if (s[i] < '0' || s[i] > '9') {
+            return false;
+        }
+
+        port = port * 10 + (size_t) (s[i] - '0');
+    }
+
+    return port >= 1 && port <= 65535;
+}
