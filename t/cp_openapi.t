@@ -43,6 +43,33 @@ for (@operations) {
 is($wrong, '', 'every route is there and asks for what it says');
 
 
+# Query parameters: those that are told of are known, no others
+
+sub named {
+    my ($method, $path, $name, %o) = @_;
+    (my $real = $path) =~ s/\{\w+\}/x/g;
+    my $said = $t->api(uc $method, "$real?$name=1",
+                       $method eq 'get' ? undef : {}, %o);
+    return 0 + ($said->{status} == 404 ? 404
+        : ($said->{json}{detail} // '') =~ /"\Q$name\E" is not known/ && 400);
+}
+my $gateway = Test::Stoa::Feed->new($t, 'query', 'query')->{token};
+$wrong = '';
+for (@operations) {
+    my ($method, $path, $op) = @$_;
+    next if $path =~ m{^/platform/v1};       # a gateway's word is needed
+    my %o = $path =~ m{^/gateway/} ? (token => $gateway) : ();
+    $wrong .= "$method $path takes nosuch\n"
+        unless named($method, $path, 'nosuch', %o)
+            =~ ($method eq 'get' && $path =~ /\}/ ? qr/40[04]/ : qr/400/);
+    for my $p (grep { $_->{in} eq 'query' } @{ $op->{parameters} }) {
+        $wrong .= "$method $path does not know $p->{name}\n"
+            if named($method, $path, $p->{name}, %o) == 400;
+    }
+}
+is($wrong, '', 'query parameters are known where they are told of');
+
+
 # Schemas against what is
 
 my $yaml = <<'END';

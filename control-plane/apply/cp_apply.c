@@ -35,8 +35,7 @@ typedef struct {
 
 static cp_rc_t cp_apply_post(cp_req_t *r);
 static cp_rc_t cp_diff_post(cp_req_t *r);
-static cp_rc_t cp_apply_ask(cp_req_t *r, const char *const *names,
-    cp_apply_ask_t *ask);
+static cp_rc_t cp_apply_ask(cp_req_t *r, cp_apply_ask_t *ask);
 static cp_rc_t cp_apply_wait_ms(cp_req_t *r, int64_t *ms);
 static cp_rc_t cp_apply_do(cp_req_t *r, const cp_apply_ask_t *ask,
     cp_apply_wait_t *w);
@@ -55,12 +54,6 @@ static bool cp_apply_rejected(cp_req_t *r, const cp_apply_wait_t *w,
 /* Until when somebody waits, monotonic ms: reports of gateways wake then. */
 static atomic_int_least64_t  cp_apply_until;
 
-/* Those of a diff, then those of an apply. */
-static const char *const  cp_diff_names[] = { "prune", "max_delete", NULL };
-static const char *const  cp_apply_names[] = {
-    "prune", "max_delete", "dry_run", "wait", NULL
-};
-
 static const char *const  cp_action_names[] = {
     [CP_ACTION_NONE] = "none", [CP_ACTION_CREATE] = "create",
     [CP_ACTION_UPDATE] = "update", [CP_ACTION_DELETE] = "delete"
@@ -70,15 +63,16 @@ static const char *const  cp_action_names[] = {
 const cp_route_t  cp_apply_routes[] = {
 
     { "POST", "/v1/apply", CP_AUTH_ADMIN, "apply:write", cp_apply_post, NULL,
-      "Make everything as the documents say, in one transaction" },
+      "Make everything as the documents say, in one transaction",
+      "prune max_delete dry_run wait" },
 
     { "POST", "/v1/diff", CP_AUTH_ADMIN, "apply:read", cp_diff_post, NULL,
-      "What an apply of the documents would change" },
+      "What an apply of the documents would change", "prune max_delete" },
 
     { "GET", "/v1/dump", CP_AUTH_ADMIN, "apply:read", cp_dump_get, NULL,
-      "Everything as documents, YAML" },
+      "Everything as documents, YAML", "tenant" },
 
-    { NULL, NULL, CP_AUTH_NONE, NULL, NULL, NULL, NULL }
+    { NULL, NULL, CP_AUTH_NONE, NULL, NULL, NULL, NULL, NULL }
 };
 
 
@@ -97,7 +91,7 @@ cp_apply_post(cp_req_t *r)
     cp_apply_ask_t    ask;
     cp_apply_wait_t  *w;
 
-    rc = cp_apply_ask(r, cp_apply_names, &ask);
+    rc = cp_apply_ask(r, &ask);
     if (rc != CP_OK) {
         return rc;
     }
@@ -139,7 +133,7 @@ cp_diff_post(cp_req_t *r)
     cp_apply_ask_t   ask;
     cp_apply_wait_t  w;
 
-    rc = cp_apply_ask(r, cp_diff_names, &ask);
+    rc = cp_apply_ask(r, &ask);
     if (rc != CP_OK) {
         return rc;
     }
@@ -160,18 +154,14 @@ cp_diff_post(cp_req_t *r)
 
 
 static cp_rc_t
-cp_apply_ask(cp_req_t *r, const char *const *names, cp_apply_ask_t *ask)
+cp_apply_ask(cp_req_t *r, cp_apply_ask_t *ask)
 {
     cp_rc_t  rc;
 
     memset(ask, 0, sizeof(cp_apply_ask_t));
     ask->max_delete = CP_APPLY_DELETE_DEFAULT;
 
-    rc = cp_query_known(r, names);
-
-    if (rc == CP_OK) {
-        rc = cp_query_flag(r, "dry_run", &ask->dry_run);
-    }
+    rc = cp_query_flag(r, "dry_run", &ask->dry_run);
 
     if (rc == CP_OK) {
         rc = cp_query_flag(r, "prune", &ask->prune);

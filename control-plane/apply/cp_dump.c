@@ -71,9 +71,6 @@ static cp_json_t *cp_dump_value(cp_arena_t *a, const cp_field_t *f,
 static int cp_dump_compare(const void *one, const void *two);
 
 
-static const char *const  cp_dump_names[] = { "tenant", NULL };
-
-
 cp_rc_t
 cp_dump_get(cp_req_t *r)
 {
@@ -81,11 +78,6 @@ cp_dump_get(cp_req_t *r)
     unsigned           n;
     cp_dump_t          dump;
     cp_dump_tenant_t  *tenants;
-
-    rc = cp_query_known(r, cp_dump_names);
-    if (rc != CP_OK) {
-        return rc;
-    }
 
     memset(&dump, 0, sizeof(dump));
     dump.r = r;

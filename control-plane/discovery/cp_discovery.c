@@ -553,7 +553,7 @@ const cp_route_t  cp_discovery_routes[] = {
 
     { "POST", "/v1/tenants/{tenant}/apis/{api}/discover", CP_AUTH_ADMIN,
       "api:write", cp_discover_post, NULL,
-      "Read the tools of an MCP server now" },
+      "Read the tools of an MCP server now", NULL },
 
-    { NULL, NULL, CP_AUTH_NONE, NULL, NULL, NULL, NULL }
+    { NULL, NULL, CP_AUTH_NONE, NULL, NULL, NULL, NULL, NULL }
 };

@@ -14,6 +14,7 @@
 #include "base/cp_log.h"
 #include "http/cp_call.h"
 #include "http/cp_listen.h"
+#include "http/cp_query.h"
 
 
 #define CP_HTTP_READ_MS  1000      /* for half a request, at the end         */
@@ -474,7 +475,7 @@ cp_call_dispatch(cp_call_t *call)
 
     if (call->routed->direct) {
 
-        if (r->route->handler(r) != CP_OK) {
+        if (cp_query_known(r) != CP_OK || r->route->handler(r) != CP_OK) {
             cp_answer_problem(call);
         }
 

@@ -57,7 +57,11 @@ struct cp_route_s {
     cp_handler_pt   handler;
     const void     *data;                   /* e.g. the resource's table     */
     const char     *summary;                /* for OpenAPI                   */
+    const char     *query;                  /* parameters that it takes, with
+                                               a space between; NULL: none   */
 };
+
+#define CP_QUERY_OWN  "*"                   /* the handler has its own table */
 
 const char *cp_req_query(cp_req_t *r, const char *name);     /* or NULL      */
 const char *cp_req_header(cp_req_t *r, const char *name);

@@ -1,5 +1,5 @@
 /*
- * Query parameters of routes that are no lists.
+ * Query parameters.
  */
 
 #include <inttypes.h>
@@ -12,19 +12,30 @@
 
 
 cp_rc_t
-cp_query_known(cp_req_t *r, const char *const *names)
+cp_query_known(cp_req_t *r)
 {
-    unsigned     i, k;
-    const char  *name;
+    size_t       len, n;
+    unsigned     i;
+    const char  *name, *p;
 
     for (i = 0; r->call && i < r->call->nquery; i++) {
         name = r->call->query[i][0];
+        len = strlen(name);
+        p = r->route->query ? r->route->query : "";
 
-        for (k = 0; names[k] && strcmp(names[k], name) != 0; k++) {
-            /* void */
+        if (strcmp(p, CP_QUERY_OWN) == 0) {
+            return CP_OK;
         }
 
-        if (names[k] == NULL) {
+        for ( /* void */ ; *p; p += n, p += strspn(p, " ")) {
+            n = strcspn(p, " ");
+
+            if (n == len && memcmp(p, name, n) == 0) {
+                break;
+            }
+        }
+
+        if (*p == '\0') {
             return cp_err_set(&r->op.err, "bad_request",
                               "the query parameter \"%.64s\" is not known",
                               name);

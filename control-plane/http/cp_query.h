@@ -1,6 +1,6 @@
 /*
- * Query parameters of routes that are no lists: what is not known or not
- * valid is 400 and named.  A mistyped dry_run must not become an apply.
+ * Query parameters: what is not known or not valid is 400 and named.  A
+ * mistyped dry_run must not become an apply.
  *
  * Process: stoa-control, one request.
  */
@@ -12,8 +12,8 @@
 #include "http/cp_http.h"
 
 
-/* names: NULL ends them. */
-cp_rc_t cp_query_known(cp_req_t *r, const char *const *names) CP_MUST_CHECK;
+/* 400 for a parameter that the row of the route does not name. */
+cp_rc_t cp_query_known(cp_req_t *r) CP_MUST_CHECK;
 
 /* A decimal number in bounds; absent: *value stays as it is. */
 cp_rc_t cp_query_int(cp_req_t *r, const char *name, int64_t min, int64_t max,

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "http/cp_call.h"
+#include "http/cp_query.h"
 
 
 #define CP_WORKER_PAUSE_US  5000   /* before a transaction is run again     */
@@ -174,6 +175,10 @@ cp_worker_handle(cp_call_t *call)
 
         if (!call->authenticated && r->route->auth != CP_AUTH_NONE) {
             rc = call->http->judge(r);
+        }
+
+        if (rc == CP_OK && !call->authenticated) {
+            rc = cp_query_known(r);
         }
 
         if (rc == CP_OK) {

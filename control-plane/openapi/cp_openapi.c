@@ -52,7 +52,7 @@ typedef struct {
 } cp_openapi_error_t;
 
 static const cp_openapi_error_t  cp_openapi_error_rows[] = {
-    { 400, false, false, false, true },
+    { 400, true,  false, false, false },
     { 401, false, true,  false, false },
     { 403, false, true,  false, false },
     { 404, false, false, true,  false },
@@ -94,9 +94,9 @@ static const char *const  cp_openapi_schemes[] = {
 const cp_route_t  cp_openapi_routes[] = {
 
     { "GET", "/v1/openapi.json", CP_AUTH_NONE, NULL, cp_openapi_get, NULL,
-      "This document" },
+      "This document", NULL },
 
-    { NULL, NULL, CP_AUTH_NONE, NULL, NULL, NULL, NULL }
+    { NULL, NULL, CP_AUTH_NONE, NULL, NULL, NULL, NULL, NULL }
 };
 
 

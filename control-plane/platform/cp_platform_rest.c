@@ -150,24 +150,26 @@ cp_rest_health(cp_req_t *r)
 const cp_route_t  cp_platform_routes[] = {
 
     { "GET", "/platform/v1/apis", CP_AUTH_ASSERTION, NULL, cp_rest_apis, NULL,
-      "Search the APIs and MCP servers that the application may see" },
+      "Search the APIs and MCP servers that the application may see",
+      "query kind limit" },
     { "GET", "/platform/v1/apis/{owner}/{api}", CP_AUTH_ASSERTION, NULL,
-      cp_rest_api, NULL, "One API" },
+      cp_rest_api, NULL, "One API", NULL },
     { "GET", "/platform/v1/apis/{owner}/{api}/spec", CP_AUTH_ASSERTION, NULL,
-      cp_rest_spec, NULL, "One API with its OpenAPI document or its tools" },
+      cp_rest_spec, NULL, "One API with its OpenAPI document or its tools",
+      NULL },
     { "GET", "/platform/v1/subscriptions", CP_AUTH_ASSERTION, NULL,
-      cp_rest_subscriptions, NULL, "The application's subscriptions" },
+      cp_rest_subscriptions, NULL, "The application's subscriptions", NULL },
     { "GET", "/platform/v1/usage", CP_AUTH_ASSERTION, NULL, cp_rest_usage,
-      NULL, "The application's usage" },
+      NULL, "The application's usage", "days" },
     { "GET", "/platform/v1/health", CP_AUTH_ASSERTION, NULL, cp_rest_health,
-      NULL, "Health of the platform" },
+      NULL, "Health of the platform", NULL },
 
     { "POST", "/mcp", CP_AUTH_NONE, NULL, cp_platform_mcp, NULL,
-      "The platform's own MCP server; calls need an identity" },
+      "The platform's own MCP server; calls need an identity", NULL },
     { "GET", "/mcp", CP_AUTH_NONE, NULL, cp_platform_mcp_method, NULL,
-      "Answers 405: there is no stream to open" },
+      "Answers 405: there is no stream to open", NULL },
     { "DELETE", "/mcp", CP_AUTH_NONE, NULL, cp_platform_mcp_method, NULL,
-      "Answers 405: there is no session to end" },
+      "Answers 405: there is no session to end", NULL },
 
-    { NULL, NULL, CP_AUTH_NONE, NULL, NULL, NULL, NULL }
+    { NULL, NULL, CP_AUTH_NONE, NULL, NULL, NULL, NULL, NULL }
 };

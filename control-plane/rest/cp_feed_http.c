@@ -86,18 +86,19 @@ static const char  cp_feed_sql[] =
 const cp_route_t  cp_feed_routes[] = {
 
     { "GET", "/gateway/v1/feed", CP_AUTH_GATEWAY, NULL, cp_feed_get, NULL,
-      "The records after a revision, as NDJSON" },
+      "The records after a revision, as NDJSON", "since epoch group wait" },
 
     { "POST", "/gateway/v1/status", CP_AUTH_GATEWAY, NULL, cp_gateway_status,
-      NULL, "What a gateway has and how it is" },
+      NULL, "What a gateway has and how it is", NULL },
 
     { "POST", "/gateway/v1/usage", CP_AUTH_GATEWAY, NULL, cp_usage_post, NULL,
-      "A batch of counts, taken once" },
+      "A batch of counts, taken once", NULL },
 
     { "GET", "/v1/tenants/{tenant}/usage", CP_AUTH_ADMIN, "usage:read",
-      cp_usage_get, NULL, "Usage of a tenant's applications and apis" },
+      cp_usage_get, NULL, "Usage of a tenant's applications and apis",
+      "from to step by" },
 
-    { NULL, NULL, CP_AUTH_NONE, NULL, NULL, NULL, NULL }
+    { NULL, NULL, CP_AUTH_NONE, NULL, NULL, NULL, NULL, NULL }
 };
 
 

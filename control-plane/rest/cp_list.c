@@ -25,7 +25,8 @@ typedef struct {
 } cp_list_t;
 
 
-static bool cp_list_is_filter(const void *ctx, const char *name);
+static bool cp_list_is_filter(const cp_resource_t *res, const char *name);
+static cp_rc_t cp_list_query(cp_req_t *r, const cp_resource_t *res);
 static void cp_list_and(cp_list_t *l, const char *column, char op,
     cp_val_t arg);
 static void cp_list_owner(cp_list_t *l, const char *parent);
@@ -52,7 +53,7 @@ cp_list_page(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
 
     column = res->by_id ? "id" : "name";
 
-    rc = cp_list_query(r, cp_list_is_filter, res);
+    rc = cp_list_query(r, res);
     if (rc == CP_OK) {
         rc = cp_list_range(r, &limit, &key);
     }
@@ -151,10 +152,9 @@ cp_list_make(cp_req_t *r, cp_json_t *items, const char *next)
 
 
 static bool
-cp_list_is_filter(const void *ctx, const char *name)
+cp_list_is_filter(const cp_resource_t *res, const char *name)
 {
-    const cp_field_t     *f;
-    const cp_resource_t  *res = ctx;
+    const cp_field_t  *f;
 
     for (f = res->fields; f->name; f++) {
         if ((f->flags & CP_FILTER) && strcmp(f->name, name) == 0) {
@@ -166,8 +166,9 @@ cp_list_is_filter(const void *ctx, const char *name)
 }
 
 
-cp_rc_t
-cp_list_query(cp_req_t *r, cp_list_known_pt known, const void *ctx)
+/* The rows of the resource's table say what may be asked for. */
+static cp_rc_t
+cp_list_query(cp_req_t *r, const cp_resource_t *res)
 {
     unsigned     i;
     const char  *name;
@@ -176,7 +177,7 @@ cp_list_query(cp_req_t *r, cp_list_known_pt known, const void *ctx)
         name = r->call->query[i][0];
 
         if (strcmp(name, "limit") != 0 && strcmp(name, "cursor") != 0
-            && !known(ctx, name))
+            && !cp_list_is_filter(res, name))
         {
             return cp_err_set(&r->op.err, "bad_request",
                               "the query parameter \"%.64s\" is not known",
@@ -348,16 +349,6 @@ cp_list_ref(cp_list_t *l, const cp_field_t *f, const char *value,
 }
 
 
-static bool
-cp_list_no_filter(const void *ctx, const char *name)
-{
-    (void) ctx;
-    (void) name;
-
-    return false;
-}
-
-
 cp_rc_t
 cp_list_items(cp_req_t *r, cp_tx_t *tx, const char *table,
     const char *tenant, const char *api, cp_json_t **page)
@@ -372,10 +363,7 @@ cp_list_items(cp_req_t *r, cp_tx_t *tx, const char *table,
 
     a = r->op.arena;
 
-    rc = cp_list_query(r, cp_list_no_filter, NULL);
-    if (rc == CP_OK) {
-        rc = cp_list_range(r, &limit, &key);
-    }
+    rc = cp_list_range(r, &limit, &key);
 
     if (rc != CP_OK) {
         return rc;

@@ -26,10 +26,6 @@ cp_rc_t cp_list_items(cp_req_t *r, cp_tx_t *tx, const char *table,
 cp_rc_t cp_list_range(cp_req_t *r, int64_t *limit, const char **key)
     CP_MUST_CHECK;
 const char *cp_list_cursor(cp_arena_t *a, const char *key);
-/* 400 for a query parameter that is not among these, limit and cursor. */
-typedef bool (*cp_list_known_pt)(const void *ctx, const char *name);
-cp_rc_t cp_list_query(cp_req_t *r, cp_list_known_pt known, const void *ctx)
-    CP_MUST_CHECK;
 
 
 cp_rc_t cp_resource_route_list(cp_req_t *r);

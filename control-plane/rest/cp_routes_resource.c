@@ -7,6 +7,7 @@
 
 #include "auth/cp_auth.h"
 #include "op/cp_app.h"
+#include "http/cp_query.h"
 #include "rest/cp_list.h"
 
 
@@ -394,18 +395,18 @@ cp_resource_route_delete(cp_req_t *r)
 static cp_rc_t
 cp_write_delete(cp_req_t *r, cp_tx_t *tx, const cp_place_t *p)
 {
-    cp_rc_t      rc;
-    cp_write_t   w = cp_write_of(&r->op, tx, p->res);
-    const char  *force;
-
-    force = cp_req_query(r, "force");
+    cp_rc_t     rc;
+    cp_write_t  w = cp_write_of(&r->op, tx, p->res);
 
     w.id = p->id;
     w.if_match = cp_req_header(r, "If-Match");
-    w.force = force && strcmp(force, "1") == 0;
     w.single = true;
 
-    rc = cp_entry_delete(&w);
+    rc = cp_query_flag(r, "force", &w.force);
+
+    if (rc == CP_OK) {
+        rc = cp_entry_delete(&w);
+    }
 
     return rc == CP_OK ? cp_req_answer(r, 204, NULL) : rc;
 }

@@ -9,24 +9,24 @@
 
 #define CP_LIST(base, res, kind)                                              \
     { "GET", base, CP_AUTH_ADMIN, kind ":read", cp_resource_route_list, res,  \
-      "List: " kind }
+      "List: " kind, CP_QUERY_OWN }
 #define CP_GET(base, res, kind)                                               \
     { "GET", base "/{" kind "}", CP_AUTH_ADMIN, kind ":read",                 \
-      cp_resource_route_get, res, "Read: " kind }
+      cp_resource_route_get, res, "Read: " kind, NULL }
 #define CP_CREATE(base, res, kind)                                            \
     { "POST", base, CP_AUTH_ADMIN, kind ":write", cp_resource_route_create,   \
-      res, "Create: " kind }
+      res, "Create: " kind, NULL }
 #define CP_CHANGE(base, res, kind)                                            \
     { "PUT", base "/{" kind "}", CP_AUTH_ADMIN, kind ":write",                \
-      cp_resource_route_update, res, "Replace: " kind },                      \
+      cp_resource_route_update, res, "Replace: " kind, NULL },                \
     { "PATCH", base "/{" kind "}", CP_AUTH_ADMIN, kind ":write",              \
-      cp_resource_route_update, res, "Change: " kind }
+      cp_resource_route_update, res, "Change: " kind, NULL }
 #define CP_DELETE(base, res, kind)                                            \
     { "DELETE", base "/{" kind "}", CP_AUTH_ADMIN, kind ":write",             \
-      cp_resource_route_delete, res, "Delete: " kind }
+      cp_resource_route_delete, res, "Delete: " kind, "force" }
 #define CP_EVENT(base, res, kind, event)                                      \
     { "POST", base "/{" kind "}/" event, CP_AUTH_ADMIN, kind ":write",        \
-      cp_resource_route_event, res, "Event " event ": " kind }
+      cp_resource_route_event, res, "Event " event ": " kind, NULL }
 #define CP_ALL(base, res, kind)                                               \
     CP_LIST(base, res, kind), CP_GET(base, res, kind),                        \
     CP_CREATE(base, res, kind), CP_CHANGE(base, res, kind),                   \
@@ -48,9 +48,9 @@
 
 const cp_route_t  cp_resource_routes[] = {
     { "GET", "/v1/whoami", CP_AUTH_ADMIN, "self:read", cp_auth_whoami, NULL,
-      "Who the token is, and what it may do" },
+      "Who the token is, and what it may do", NULL },
     { "GET", "/v1/roles", CP_AUTH_ADMIN, "self:read", cp_auth_roles, NULL,
-      "Roles and their permissions" },
+      "Roles and their permissions", NULL },
 
     CP_ALL(TENANTS, &cp_res_tenant, "tenant"),
     CP_EVENT(TENANTS, &cp_res_tenant, "tenant", "suspend"),
@@ -79,9 +79,10 @@ const cp_route_t  cp_resource_routes[] = {
     CP_EVENT(TOOLS, &cp_res_tool, "tool", "enable"),
     { "GET", APIS "/{api}/resources", CP_AUTH_ADMIN, "tool:read",
       cp_resource_route_items, "api_resources",
-      "List: resources of an mcp api" },
+      "List: resources of an mcp api", "limit cursor" },
     { "GET", APIS "/{api}/prompts", CP_AUTH_ADMIN, "tool:read",
-      cp_resource_route_items, "api_prompts", "List: prompts of an mcp api" },
+      cp_resource_route_items, "api_prompts", "List: prompts of an mcp api",
+      "limit cursor" },
 
     CP_ALL(SERVERS, &cp_res_server, "server"),
     CP_EVENT(SERVERS, &cp_res_server, "server", "publish"),
@@ -106,5 +107,5 @@ const cp_route_t  cp_resource_routes[] = {
     CP_EVENT(SUBSCRIPTIONS, &cp_res_subscription, "subscription", "resume"),
     CP_EVENT(SUBSCRIPTIONS, &cp_res_subscription, "subscription", "revoke"),
 
-    { NULL, NULL, CP_AUTH_NONE, NULL, NULL, NULL, NULL }
+    { NULL, NULL, CP_AUTH_NONE, NULL, NULL, NULL, NULL, NULL }
 };

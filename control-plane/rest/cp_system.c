@@ -192,10 +192,10 @@ cp_system_metrics(cp_req_t *r)
 
 const cp_route_t  cp_system_routes[] = {
     { "GET", "/health/live", CP_AUTH_NONE, NULL, cp_system_live, NULL,
-      "The process runs" },
+      "The process runs", NULL },
     { "GET", "/health/ready", CP_AUTH_NONE, NULL, cp_system_ready, NULL,
-      "The database answers and requests are taken" },
+      "The database answers and requests are taken", NULL },
     { "GET", "/metrics", CP_AUTH_NONE, NULL, cp_system_metrics, NULL,
-      "Metrics for Prometheus" },
-    { NULL, NULL, CP_AUTH_NONE, NULL, NULL, NULL, NULL }
+      "Metrics for Prometheus", NULL },
+    { NULL, NULL, CP_AUTH_NONE, NULL, NULL, NULL, NULL, NULL }
 };

@@ -24,10 +24,6 @@ static const cp_usage_name_t  cp_usage_steps[] = {
     { NULL, 0 }
 };
 
-static const char *const  cp_usage_names[] = {
-    "from", "to", "step", "by", NULL
-};
-
 
 cp_rc_t
 cp_usage_post(cp_req_t *r)
@@ -91,11 +87,6 @@ cp_usage_parse(cp_req_t *r, cp_usage_ask_t *ask)
     cp_rc_t                 rc;
     const char             *step;
     const cp_usage_name_t  *n;
-
-    rc = cp_query_known(r, cp_usage_names);
-    if (rc != CP_OK) {
-        return rc;
-    }
 
     ask->to_ms = cp_time_ms();
 
