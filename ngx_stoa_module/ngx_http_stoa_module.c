@@ -6,6 +6,7 @@
 #include "ngx_http_stoa_conf.h"
 #include "ngx_http_stoa_mcp.h"
 #include "ngx_http_stoa_sync.h"
+#include "ngx_http_stoa_conceal.h"
 
 
 static ngx_int_t ngx_http_stoa_preconfiguration(ngx_conf_t *cf);
@@ -201,6 +202,13 @@ ngx_http_stoa_postconfiguration(ngx_conf_t *cf)
 
     if (ngx_http_stoa_conf_check(cf, mcf) != NGX_OK
         || ngx_http_stoa_mcp_session_setup(cf, mcf) != NGX_CONF_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (ngx_http_stoa_handler_add(cf, NGX_HTTP_POST_READ_PHASE,
+                                  ngx_http_stoa_conceal_early)
+        != NGX_OK)
     {
         return NGX_ERROR;
     }

@@ -1,14 +1,20 @@
 
 /*
- * A key in the query: it is taken out before anything can refuse the request,
- * so that neither a log nor a variable nor an upstream ever has it.
+ * Keys where logs would show them.
  *
- * Process: workers.  Lifetime: the copy is ctx->key, which is wiped as soon
- * as it was judged, at the latest with the request.
+ * What has the form of a key is masked in all that nginx logs of a request:
+ * in a copy of the request line as soon as it was read, in place once the
+ * request is ours or over.  An api may take its key from the query: then it
+ * is taken out before anything of the api can refuse the request, so that
+ * neither a variable nor an upstream ever has it.
+ *
+ * Process: workers.  Lifetime: copies are in r->pool: the query until the key
+ * was looked for, ctx->key until it was judged; both are wiped.
  */
 
 
 #include "ngx_http_stoa_uri.h"
+#include "ngx_http_stoa_conceal.h"
 
 
 /* Where else the query is: the request line, the URI as it was sent.  NULL:
@@ -26,6 +32,11 @@ typedef struct {
 #define NGX_HTTP_STOA_CONCEAL_MIN  16
 
 
+static void ngx_http_stoa_conceal_all(ngx_http_request_t *r);
+static ngx_uint_t ngx_http_stoa_conceal_suspect(ngx_str_t *text);
+static u_char *ngx_http_stoa_conceal_secret(u_char *p, u_char *last,
+    u_char **secret);
+static ngx_int_t ngx_http_stoa_conceal_char(u_char **p, u_char *last);
 static ngx_int_t ngx_http_stoa_conceal_take(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_str_t *value);
 static void ngx_http_stoa_conceal_mask(ngx_http_request_t *r,
@@ -34,15 +45,247 @@ static void ngx_http_stoa_conceal_search(ngx_http_stoa_conceal_t *place,
     ngx_str_t *value);
 
 
+/* POST_READ: before nginx or anybody refuses the request. */
+
+ngx_int_t
+ngx_http_stoa_conceal_early(ngx_http_request_t *r)
+{
+    u_char  *p;
+
+    if (r->headers_in.referer) {
+        (void) ngx_http_stoa_conceal_text(&r->headers_in.referer->value);
+    }
+
+    if (!ngx_http_stoa_conceal_suspect(&r->request_line)) {
+        return NGX_DECLINED;
+    }
+
+    /* the URI is in the same memory, and may be somebody else's */
+
+    p = ngx_pnalloc(r->pool, r->request_line.len + 1);
+    if (p == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ngx_memcpy(p, r->request_line.data, r->request_line.len);
+    r->request_line.data = p;
+
+    (void) ngx_http_stoa_conceal_text(&r->request_line);
+
+    return NGX_DECLINED;
+}
+
+
+/* The first step of the pipeline. */
+
+ngx_int_t
+ngx_http_stoa_conceal_ours(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    if (!ngx_http_stoa_conceal_suspect(&r->unparsed_uri)
+        && !ngx_http_stoa_conceal_suspect(&r->args)
+        && !ngx_http_stoa_conceal_suspect(&r->uri))
+    {
+        return NGX_OK;
+    }
+
+    if (r->args.len) {
+        ctx->call.query.data = ngx_pnalloc(r->pool, r->args.len);
+        if (ctx->call.query.data == NULL) {
+            return NGX_ERROR;
+        }
+
+        ctx->call.query.len = r->args.len;
+        ngx_memcpy(ctx->call.query.data, r->args.data, r->args.len);
+    }
+
+    ngx_http_stoa_conceal_all(r);
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_stoa_conceal_late(ngx_http_request_t *r, ngx_uint_t headers)
+{
+    u_char           *p;
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    if (r->request_line.data == NULL && r->request_start) {
+
+        /* one that nginx did not understand: $request finds it like this */
+
+        for (p = r->request_start; p < r->header_in->last; p++) {
+            if (*p == CR || *p == LF) {
+                break;
+            }
+        }
+
+        r->request_line.data = r->request_start;
+        r->request_line.len = p - r->request_start;
+    }
+
+    ngx_http_stoa_conceal_all(r);
+
+    if (!headers) {
+        return;
+    }
+
+    for (part = &r->headers_in.headers.part; part; part = part->next) {
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+            (void) ngx_http_stoa_conceal_text(&h[i].value);
+        }
+    }
+}
+
+
+static void
+ngx_http_stoa_conceal_all(ngx_http_request_t *r)
+{
+    (void) ngx_http_stoa_conceal_text(&r->request_line);
+    (void) ngx_http_stoa_conceal_text(&r->unparsed_uri);
+    (void) ngx_http_stoa_conceal_text(&r->args);
+    (void) ngx_http_stoa_conceal_text(&r->uri);
+}
+
+
+ngx_uint_t
+ngx_http_stoa_conceal_text(ngx_str_t *text)
+{
+    u_char      *p, *last, *end, *secret;
+    ngx_uint_t   found;
+
+    if (!ngx_http_stoa_conceal_suspect(text)) {
+        return 0;
+    }
+
+    p = text->data;
+    last = p + text->len;
+    found = 0;
+
+    while (p < last) {
+
+        if (*p != 's' && *p != '%') {
+            p++;
+            continue;
+        }
+
+        end = ngx_http_stoa_conceal_secret(p, last, &secret);
+
+        if (end == NULL) {
+            p++;
+            continue;
+        }
+
+        ngx_memset(secret, '*', end - secret);
+        found++;
+        p = end;
+    }
+
+    return found;
+}
+
+
+/* Cheap, as nearly every line is none. */
+
+static ngx_uint_t
+ngx_http_stoa_conceal_suspect(ngx_str_t *text)
+{
+    return text->len > STOA_KEY_SECRET_LEN
+           && (memchr(text->data, '_', text->len)
+               || memchr(text->data, '%', text->len));
+}
+
+
+/*
+ * The end of what has the form of a key at p, also percent-encoded, and where
+ * its secret begins; NULL: it has not.  One that was typed wrong gives away as
+ * much, so the lengths are only about right.
+ */
+
+static u_char *
+ngx_http_stoa_conceal_secret(u_char *p, u_char *last, u_char **secret)
+{
+    u_char      *start;
+    ngx_int_t    ch;
+    ngx_uint_t   i, n;
+
+    static const ngx_uint_t  min[] = { 2, STOA_ID_LEN - 4 };
+    static const ngx_uint_t  max[] = { STOA_KEY_ENV_MAX, STOA_ID_LEN + 4 };
+
+    for (i = 0; i < sizeof("stoa_") - 1; i++) {
+        if (ngx_http_stoa_conceal_char(&p, last) != (u_char) "stoa_"[i]) {
+            return NULL;
+        }
+    }
+
+    for (i = 0; i < 2; i++) {
+
+        for (n = 0; n <= max[i]; n++) {
+            ch = ngx_http_stoa_conceal_char(&p, last);
+
+            if (!((ch >= 'a' && ch <= 'z') || (ch >= '0' && ch <= '9'))) {
+                break;
+            }
+        }
+
+        if (ch != '_' || n < min[i]) {
+            return NULL;
+        }
+    }
+
+    *secret = p;
+
+    for (n = 0; /* void */ ; n++) {
+        start = p;
+        ch = ngx_http_stoa_conceal_char(&p, last);
+
+        if (!((ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z')
+              || (ch >= '0' && ch <= '9') || ch == '_'))
+        {
+            break;
+        }
+    }
+
+    return n >= STOA_KEY_SECRET_LEN / 2 ? start : NULL;
+}
+
+
+/* The next character, unescaped; -1: there is none. */
+
+static ngx_int_t
+ngx_http_stoa_conceal_char(u_char **p, u_char *last)
+{
+    ngx_int_t  ch;
+
+    if (*p >= last) {
+        return -1;
+    }
+
+    ch = *(*p)++;
+
+    if (ch == '%' && last - *p >= 2) {
+        ch = ngx_hextoi(*p, 2);
+        *p += 2;
+    }
+
+    return ch;
+}
+
+
 ngx_int_t
 ngx_http_stoa_conceal(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
     u_char                   *p, *last, *src, *dst;
-    ngx_str_t                 value, first;
+    ngx_str_t                 value, sent, first, query;
     stoa_str_t                name;
     ngx_uint_t                i;
     ngx_http_stoa_conceal_t   places[NGX_HTTP_STOA_CONCEAL_PLACES];
 
+    query = ctx->call.query;
     name = stoa_rec_str(ctx->call.api->rec, ctx->call.api->rec->key_query);
 
     if (name.len == 0 || r->args.len == 0) {
@@ -73,7 +316,15 @@ ngx_http_stoa_conceal(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
             continue;
         }
 
-        if (ngx_http_stoa_conceal_take(r, ctx, &value) != NGX_OK) {
+        if (query.len == r->args.len) {
+            sent.data = query.data + (value.data - r->args.data);
+            sent.len = value.len;
+
+        } else {
+            sent = value;
+        }
+
+        if (ngx_http_stoa_conceal_take(r, ctx, &sent) != NGX_OK) {
             return NGX_ERROR;
         }
 

@@ -161,7 +161,7 @@ ngx_http_stoa_ctx_finish(ngx_http_stoa_ctx_t *ctx)
 void
 ngx_http_stoa_ctx_reset(ngx_http_stoa_ctx_t *ctx)
 {
-    ngx_http_stoa_ctx_finish(ctx);
+    ngx_http_stoa_ctx_cleanup(ctx);
     ngx_memzero(&ctx->call, sizeof(ngx_http_stoa_call_t));
 }
 
@@ -176,6 +176,11 @@ ngx_http_stoa_ctx_cleanup(void *data)
     if (ctx->key.len) {
         ngx_explicit_memzero(ctx->key.data, ctx->key.len);
         ctx->key.len = 0;
+    }
+
+    if (ctx->call.query.len) {
+        ngx_explicit_memzero(ctx->call.query.data, ctx->call.query.len);
+        ctx->call.query.len = 0;
     }
 }
 

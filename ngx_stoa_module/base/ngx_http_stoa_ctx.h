@@ -58,6 +58,8 @@ typedef struct {
     ngx_str_t                  rest;            /* the same as it is sent,
                                                    with the query            */
     ngx_str_t                  allow;           /* for 405                   */
+    ngx_str_t                  query;           /* as it was sent, if it had
+                                                   a key; wiped              */
 
     ngx_http_stoa_target_t    *target;          /* the first one             */
     ngx_str_t                  upstream_uri;    /* variables of the macro    */

@@ -1,9 +1,11 @@
 /*
- * The LOG phase: every request that entered the pipeline is counted once, as
- * a row of usage and in the metrics of this process.
+ * The LOG phase, before what logs: keys are masked, and every request that
+ * entered the pipeline is counted once, as a row of usage and in the metrics
+ * of this process.
  */
 
 #include "ngx_http_stoa_counters.h"
+#include "ngx_http_stoa_conceal.h"
 
 
 static uint64_t ngx_http_stoa_account_latency(ngx_http_request_t *r,
@@ -21,11 +23,13 @@ ngx_http_stoa_account_handler(ngx_http_request_t *r)
     ngx_http_stoa_usage_row_t    row;
     ngx_http_stoa_main_conf_t   *mcf;
 
+    ctx = ngx_http_stoa_ctx(r);
+
+    ngx_http_stoa_conceal_late(r, ctx == NULL || !ctx->call.passed);
+
     if (r != r->main) {
         return NGX_OK;
     }
-
-    ctx = ngx_http_stoa_ctx(r);
 
     if (ctx == NULL || ctx->accounted) {
         return NGX_OK;

@@ -8,6 +8,7 @@
 
 
 #include "ngx_http_stoa_edge.h"
+#include "ngx_http_stoa_conceal.h"
 #include "ngx_http_stoa_uri.h"
 
 
@@ -127,6 +128,12 @@ ngx_http_stoa_pipeline_run(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     ngx_http_stoa_main_conf_t   *mcf;
 
     mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+
+    if (ctx->call.edge == NULL
+        && ngx_http_stoa_conceal_ours(r, ctx) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
 
     if (mcf->store == NULL
         || ngx_http_stoa_store_enter(mcf->store) != NGX_OK)

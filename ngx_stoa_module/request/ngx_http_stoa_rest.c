@@ -4,6 +4,7 @@
  */
 
 #include "ngx_http_stoa_edge.h"
+#include "ngx_http_stoa_conceal.h"
 #include "ngx_http_stoa_uri.h"
 
 
