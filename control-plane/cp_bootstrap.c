@@ -12,7 +12,7 @@
 #include "audit/cp_audit.h"
 #include "cp_bootstrap.h"
 #include "feed/cp_feed.h"
-#include "resource/cp_tables.h"
+#include "kinds/cp_kinds.h"
 
 
 static cp_rc_t cp_bootstrap_run(cp_op_t *op, cp_tx_t *tx,

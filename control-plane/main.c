@@ -14,6 +14,7 @@
 #include "cp_jobs.h"
 #include "feed/cp_feed.h"
 #include "http/cp_call.h"
+#include "kinds/cp_kinds.h"
 #include "rest/cp_rest.h"
 #include "base/cp_log.h"
 
@@ -267,6 +268,7 @@ main(int argc, char **argv)
     }
 
     err.arena = a;
+    cp_resource_kinds(cp_kinds);
 
     rc = cp_conf_load(a, argc, argv, &app.conf, &what, &err);
 

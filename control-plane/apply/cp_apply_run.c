@@ -11,7 +11,7 @@
 
 #include "auth/cp_auth.h"
 #include "kinds/cp_hold.h"
-#include "resource/cp_tables.h"
+#include "kinds/cp_kinds.h"
 #include "apply/cp_apply_run.h"
 
 

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "resource/cp_tables.h"
+#include "resource/cp_engine.h"
 #include "apply/cp_document.h"
 
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "resource/cp_tables.h"
+#include "resource/cp_engine.h"
 #include "apply/cp_document.h"
 
 

@@ -9,7 +9,7 @@
 #include "auth/cp_auth.h"
 #include "op/cp_app.h"
 #include "http/cp_query.h"
-#include "resource/cp_tables.h"
+#include "kinds/cp_kinds.h"
 #include "apply/cp_document.h"
 
 

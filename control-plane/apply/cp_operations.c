@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "resource/cp_tables.h"
+#include "kinds/cp_kinds.h"
 #include "feed/cp_feed.h"
 #include "apply/cp_apply_run.h"
 

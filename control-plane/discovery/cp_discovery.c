@@ -10,7 +10,7 @@
 
 #include "auth/cp_auth.h"
 #include "cp_jobs.h"
-#include "resource/cp_tables.h"
+#include "kinds/cp_kinds.h"
 #include "discovery/cp_discovery.h"
 
 

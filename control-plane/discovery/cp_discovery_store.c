@@ -8,7 +8,7 @@
 
 #include "auth/cp_auth.h"
 #include "feed/cp_feed.h"
-#include "resource/cp_tables.h"
+#include "kinds/cp_kinds.h"
 #include "discovery/cp_discovery.h"
 
 

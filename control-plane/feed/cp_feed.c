@@ -47,9 +47,9 @@ static cp_rc_t cp_feed_begin(cp_tx_t *tx, cp_arena_t *a, cp_feed_tx_t **ft,
     cp_err_t *err);
 static cp_rc_t cp_feed_end(cp_tx_t *tx, void *data, bool commit);
 static cp_rc_t cp_feed_write(cp_tx_t *tx, cp_feed_tx_t *ft, cp_err_t *err);
-static cp_rc_t cp_feed_store(cp_tx_t *tx, cp_arena_t *a, const char *key,
-    const char *kind, const char *body, const char *groups, int64_t rev,
-    const cp_feed_digest_t *d, cp_err_t *err);
+static cp_rc_t cp_feed_store(cp_tx_t *tx, cp_arena_t *a,
+    const cp_feed_row_t *row, int64_t rev, const cp_feed_digest_t *d,
+    cp_err_t *err);
 static bool cp_feed_same(const cp_rows_t *old, const char *body,
     const char *groups);
 static const char *cp_feed_clean(cp_arena_t *a, const char *body);
@@ -62,8 +62,7 @@ static cp_rc_t cp_feed_remove(cp_tx_t *tx, cp_arena_t *a, int64_t before,
 static cp_rc_t cp_feed_old(cp_db_t *db, cp_arena_t *a, int64_t before,
     bool *some, cp_err_t *err);
 static cp_rc_t cp_feed_move(cp_feed_tx_t *ft, const cp_rows_t *old,
-    const char *body, const char *groups, const cp_feed_digest_t *d,
-    cp_err_t *err);
+    const cp_feed_row_t *row, const cp_feed_digest_t *d, cp_err_t *err);
 
 
 static const char  cp_feed_key;          /* its address names our state      */
@@ -297,23 +296,22 @@ cp_feed_digest_of(cp_tx_t *tx, cp_arena_t *a, const char *group,
  * row still.
  */
 cp_rc_t
-cp_feed_put(cp_tx_t *tx, cp_arena_t *a, const char *key, const char *kind,
-    const char *body, const char *groups, cp_err_t *err)
+cp_feed_put(cp_tx_t *tx, cp_arena_t *a, cp_feed_row_t row, cp_err_t *err)
 {
     cp_rc_t           rc;
     cp_rows_t         old;
     cp_feed_tx_t     *ft;
     cp_feed_digest_t  d;
 
-    if (groups && (groups[0] == '\0' || body == NULL)) {
-        groups = NULL;
+    if (row.groups && (row.groups[0] == '\0' || row.body == NULL)) {
+        row.groups = NULL;
     }
 
-    if (strlen(key) > CP_FEED_KEY_MAX
-        || (body && strlen(body) > STOA_RECORD_MAX))
+    if (strlen(row.key) > CP_FEED_KEY_MAX
+        || (row.body && strlen(row.body) > STOA_RECORD_MAX))
     {
         return cp_err_set(err, "too_large", "the record %.80s is too large",
-                          key);
+                          row.key);
     }
 
     rc = cp_feed_begin(tx, a, &ft, err);
@@ -323,39 +321,38 @@ cp_feed_put(cp_tx_t *tx, cp_arena_t *a, const char *key, const char *kind,
 
     rc = cp_tx_query(tx, a, "SELECT deleted, body, group_ids, digest_hi,"
                      " digest_lo FROM feed WHERE key = $1",
-                     cp_args(cp_text(key)), &old, err);
+                     cp_args(cp_text(row.key)), &old, err);
     if (rc != CP_OK) {
         return rc;
     }
 
-    body = body ? cp_feed_clean(a, body) : NULL;
+    row.body = row.body ? cp_feed_clean(a, row.body) : NULL;
 
-    if (cp_feed_same(&old, body, groups)) {
+    if (cp_feed_same(&old, row.body, row.groups)) {
         return CP_OK;
     }
 
     memset(&d, 0, sizeof(d));
     ft->rev++;
 
-    if (body) {
-        cp_feed_digest_row(key, ft->rev, body, strlen(body), &d);
+    if (row.body) {
+        cp_feed_digest_row(row.key, ft->rev, row.body, strlen(row.body), &d);
     }
 
-    rc = cp_feed_store(tx, a, key, kind, body, groups, ft->rev, &d, err);
+    rc = cp_feed_store(tx, a, &row, ft->rev, &d, err);
     if (rc != CP_OK) {
         return rc;
     }
 
     cp_tx_notify_head(tx, ft->rev);
 
-    return cp_feed_move(ft, &old, body, groups, &d, err);
+    return cp_feed_move(ft, &old, &row, &d, err);
 }
 
 
 static cp_rc_t
-cp_feed_store(cp_tx_t *tx, cp_arena_t *a, const char *key, const char *kind,
-    const char *body, const char *groups, int64_t rev,
-    const cp_feed_digest_t *d, cp_err_t *err)
+cp_feed_store(cp_tx_t *tx, cp_arena_t *a, const cp_feed_row_t *row,
+    int64_t rev, const cp_feed_digest_t *d, cp_err_t *err)
 {
     return cp_tx_query(tx, a, "INSERT INTO feed (key, rev, kind, body,"
                        " group_ids, digest_hi, digest_lo, deleted, changed_ms)"
@@ -367,11 +364,13 @@ cp_feed_store(cp_tx_t *tx, cp_arena_t *a, const char *key, const char *kind,
                        " digest_lo = excluded.digest_lo,"
                        " deleted = excluded.deleted,"
                        " changed_ms = excluded.changed_ms",
-                       cp_args(cp_text(key), cp_int(rev), cp_text(kind),
-                               cp_text(body), cp_text(groups),
+                       cp_args(cp_text(row->key), cp_int(rev),
+                               cp_text(row->kind), cp_text(row->body),
+                               cp_text(row->groups),
                                cp_int((int64_t) d->hi),
                                cp_int((int64_t) d->lo),
-                               cp_int(body == NULL), cp_int(cp_time_ms())),
+                               cp_int(row->body == NULL),
+                               cp_int(cp_time_ms())),
                        NULL, err);
 }
 
@@ -428,8 +427,8 @@ cp_feed_same(const cp_rows_t *old, const char *body, const char *groups)
 
 /* Takes the old row out of the running digests and puts the new one in. */
 static cp_rc_t
-cp_feed_move(cp_feed_tx_t *ft, const cp_rows_t *old, const char *body,
-    const char *groups, const cp_feed_digest_t *d, cp_err_t *err)
+cp_feed_move(cp_feed_tx_t *ft, const cp_rows_t *old,
+    const cp_feed_row_t *row, const cp_feed_digest_t *d, cp_err_t *err)
 {
     cp_rc_t           rc;
     const cp_val_t   *from;
@@ -447,7 +446,7 @@ cp_feed_move(cp_feed_tx_t *ft, const cp_rows_t *old, const char *body,
         }
     }
 
-    return body ? cp_feed_count(ft, groups, d, 1, err) : CP_OK;
+    return row->body ? cp_feed_count(ft, row->groups, d, 1, err) : CP_OK;
 }
 
 

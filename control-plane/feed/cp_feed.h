@@ -48,12 +48,18 @@ cp_rc_t cp_feed_lock(cp_tx_t *tx, cp_arena_t *a, cp_err_t *err) CP_MUST_CHECK;
 cp_rc_t cp_feed_head(cp_tx_t *tx, cp_arena_t *a, cp_feed_head_t *head,
     cp_err_t *err) CP_MUST_CHECK;
 
-/* One row rewritten with the next revision; body NULL
- * is a tombstone.  groups: NULL or ",id,id,".  A row whose body and groups
- * did not change keeps its revision. */
-cp_rc_t cp_feed_put(cp_tx_t *tx, cp_arena_t *a, const char *key,
-    const char *kind, const char *body, const char *groups, cp_err_t *err)
-    CP_MUST_CHECK;
+/* A row of the feed. */
+typedef struct {
+    const char  *key;
+    const char  *kind;
+    const char  *body;             /* NULL: a tombstone                     */
+    const char  *groups;           /* NULL: all, or ",id,id,"               */
+} cp_feed_row_t;
+
+/* Rewrites one with the next revision.  One whose body and groups did not
+ * change keeps its revision. */
+cp_rc_t cp_feed_put(cp_tx_t *tx, cp_arena_t *a, cp_feed_row_t row,
+    cp_err_t *err) CP_MUST_CHECK;
 
 /* Gives the database its epoch if it has none yet. */
 cp_rc_t cp_feed_init(cp_db_t *db, cp_arena_t *a, cp_err_t *err) CP_MUST_CHECK;

@@ -6,7 +6,7 @@
 
 #include "auth/cp_auth.h"
 #include "kinds/cp_hold.h"
-#include "resource/cp_tables.h"
+#include "kinds/cp_kinds.h"
 
 
 static cp_rc_t cp_hold_of(cp_op_t *op, cp_tx_t *tx, const cp_json_t *sub,

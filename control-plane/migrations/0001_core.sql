@@ -1,5 +1,5 @@
 -- The domain: one table per resource, a column per stored field of
--- resource/cp_tables.c, plus
+-- kinds/, plus
 --   tenant  the owner of every tenant-scoped row, its parent's too,
 --   ver     counts the changes of the row and is what an ETag is made of.
 -- References hold ids.  Lists and nested objects are canonical JSON text,

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#include "resource/cp_tables.h"
+#include "resource/cp_engine.h"
 
 
 #define CP_TOUCHED_SLOTS  1024

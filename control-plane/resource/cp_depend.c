@@ -1,100 +1,32 @@
 /*
- * What a deletion takes along, and what forbids it: one table.
+ * What a deletion takes along, and what forbids it: the rows of its kind.
  */
 
 #include <inttypes.h>
 #include <string.h>
 
-#include "resource/cp_tables.h"
+#include "resource/cp_engine.h"
 
 
 #define CP_DEPEND_PORTION  100
 #define CP_DEPEND_ARENA    (256 * 1024 * 1024)
-#define CP_HOLDS_OF_TARGET                                                    \
-    "DELETE FROM subscription_holds WHERE target = $1"
-
-
-typedef enum {
-    CP_DEP_OWNED,              /* goes with it                              */
-    CP_DEP_LIVE,               /* forbids while in use, unless forced       */
-    CP_DEP_FORCE,              /* forbids, unless forced                    */
-    CP_DEP_REFUSE,             /* forbids                                   */
-    CP_DEP_PLAIN               /* rows without a life of their own          */
-} cp_dep_e;
-
-typedef struct {
-    const cp_resource_t  *of;
-    const cp_resource_t  *by;  /* PLAIN: NULL                               */
-    const char           *column;      /* PLAIN: the statement              */
-    cp_dep_e              how;
-    bool                  list;        /* the column is JSON with ids       */
-} cp_dependency_t;
-
-
-/* Within one `of`, in this order: what refers goes before its target. */
-static const cp_dependency_t  cp_dependencies[] = {
-    { &cp_res_tenant, &cp_res_application, "tenant", CP_DEP_FORCE, false },
-    { &cp_res_tenant, &cp_res_server, "tenant", CP_DEP_FORCE, false },
-    { &cp_res_tenant, &cp_res_api, "tenant", CP_DEP_FORCE, false },
-    { &cp_res_tenant, &cp_res_plan, "tenant", CP_DEP_FORCE, false },
-    { &cp_res_tenant, &cp_res_admin_token, "tenant", CP_DEP_OWNED, false },
-
-    { &cp_res_api, &cp_res_server, "tools", CP_DEP_REFUSE, true },
-    { &cp_res_api, &cp_res_subscription, "api", CP_DEP_LIVE, false },
-    { &cp_res_api, &cp_res_operation, "api", CP_DEP_OWNED, false },
-    { &cp_res_api, &cp_res_tool, "api", CP_DEP_OWNED, false },
-    { &cp_res_api, NULL, "DELETE FROM api_resources WHERE api = $1",
-      CP_DEP_PLAIN, false },
-    { &cp_res_api, NULL, "DELETE FROM api_prompts WHERE api = $1",
-      CP_DEP_PLAIN, false },
-
-    { &cp_res_api, NULL, CP_HOLDS_OF_TARGET, CP_DEP_PLAIN, false },
-
-    { &cp_res_server, &cp_res_subscription, "server", CP_DEP_LIVE, false },
-    { &cp_res_server, NULL, CP_HOLDS_OF_TARGET, CP_DEP_PLAIN, false },
-    { &cp_res_plan, &cp_res_subscription, "plan", CP_DEP_LIVE, false },
-
-    { &cp_res_application, &cp_res_subscription, "application", CP_DEP_LIVE,
-      false },
-    { &cp_res_application, &cp_res_credential, "application", CP_DEP_OWNED,
-      false },
-    { &cp_res_application, NULL,
-      "DELETE FROM subscription_holds WHERE application = $1", CP_DEP_PLAIN,
-      false },
-
-    { &cp_res_gateway, NULL, "DELETE FROM gateway_status WHERE gateway = $1",
-      CP_DEP_PLAIN, false },
-    { &cp_res_gateway, NULL, "DELETE FROM usage_batch WHERE gateway = $1",
-      CP_DEP_PLAIN, false },
-
-    { &cp_res_gateway_group, &cp_res_gateway, "group", CP_DEP_REFUSE,
-      false },
-    { &cp_res_gateway_group, &cp_res_api, "gateway_groups", CP_DEP_REFUSE,
-      true },
-
-    { NULL, NULL, NULL, 0, false }
-};
 
 
 static cp_rc_t cp_depend_refuse(const cp_write_t *w,
-    const cp_dependency_t *d, const char *id);
-static cp_rc_t cp_depend_sweep(const cp_write_t *w, const cp_dependency_t *d,
+    const cp_dependent_t *d, const char *id);
+static cp_rc_t cp_depend_sweep(const cp_write_t *w, const cp_dependent_t *d,
     const char *id);
 static cp_rc_t cp_depend_portion(const cp_write_t *w,
-    const cp_dependency_t *d, const char *id, unsigned *n);
+    const cp_dependent_t *d, const char *id, unsigned *n);
 
 
 cp_rc_t
 cp_depend_clear(const cp_write_t *w, const cp_json_t *row)
 {
     cp_rc_t                 rc;
-    const cp_dependency_t  *d;
+    const cp_dependent_t  *d;
 
-    for (d = cp_dependencies; d->of; d++) {
-        if (d->of != w->res) {
-            continue;
-        }
-
+    for (d = w->res->dependents; d && d->column; d++) {
         rc = cp_depend_refuse(w, d, cp_json_str(row, "id"));
 
         if (rc == CP_OK) {
@@ -112,7 +44,7 @@ cp_depend_clear(const cp_write_t *w, const cp_json_t *row)
 
 /* The rows that refer to it; $1 is cp_depend_arg(). */
 static char *
-cp_depend_where(cp_arena_t *a, const cp_dependency_t *d)
+cp_depend_where(cp_arena_t *a, const cp_dependent_t *d)
 {
     return cp_arena_printf(a, d->list ? "\"%s\" LIKE $1" : "\"%s\" = $1",
                            d->column);
@@ -120,14 +52,14 @@ cp_depend_where(cp_arena_t *a, const cp_dependency_t *d)
 
 
 static cp_val_t
-cp_depend_arg(cp_arena_t *a, const cp_dependency_t *d, const char *id)
+cp_depend_arg(cp_arena_t *a, const cp_dependent_t *d, const char *id)
 {
     return cp_text(d->list ? cp_arena_printf(a, "%%\"%s\"%%", id) : id);
 }
 
 
 static cp_rc_t
-cp_depend_refuse(const cp_write_t *w, const cp_dependency_t *d,
+cp_depend_refuse(const cp_write_t *w, const cp_dependent_t *d,
     const char *id)
 {
     cp_rc_t      rc;
@@ -173,7 +105,7 @@ cp_depend_refuse(const cp_write_t *w, const cp_dependency_t *d,
  * request's texts of errors, and what is deferred, live elsewhere.
  */
 static cp_rc_t
-cp_depend_sweep(const cp_write_t *w, const cp_dependency_t *d,
+cp_depend_sweep(const cp_write_t *w, const cp_dependent_t *d,
     const char *id)
 {
     cp_rc_t      rc;
@@ -212,7 +144,7 @@ cp_depend_sweep(const cp_write_t *w, const cp_dependency_t *d,
 
 
 static cp_rc_t
-cp_depend_portion(const cp_write_t *w, const cp_dependency_t *d,
+cp_depend_portion(const cp_write_t *w, const cp_dependent_t *d,
     const char *id, unsigned *n)
 {
     cp_rc_t          rc;

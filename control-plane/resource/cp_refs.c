@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "auth/cp_auth.h"
-#include "resource/cp_tables.h"
+#include "resource/cp_engine.h"
 
 
 typedef struct cp_name_s  cp_name_t;
@@ -111,8 +111,8 @@ cp_ref_tenant(cp_op_t *op, cp_tx_t *tx, const char *name_or_id,
 {
     cp_rc_t  rc;
 
-    rc = cp_ref_find(tx, op->arena, &cp_res_tenant, NULL, name_or_id, id,
-                     &op->err);
+    rc = cp_ref_find(tx, op->arena, cp_resource_owner(), NULL, name_or_id,
+                     id, &op->err);
     if (rc != CP_OK) {
         return rc;
     }

@@ -11,7 +11,7 @@
 #include "audit/cp_audit.h"
 #include "auth/cp_auth.h"
 #include "feed/cp_feed.h"
-#include "resource/cp_tables.h"
+#include "resource/cp_engine.h"
 
 
 static cp_rc_t cp_write_begin(const cp_write_t *w, bool permission);
@@ -43,6 +43,49 @@ static const char *cp_row_tenant(const cp_resource_t *res,
     const cp_json_t *row);
 
 
+static const cp_resource_t *const  *cp_resource_list;
+
+
+void
+cp_resource_kinds(const cp_resource_t *const *kinds)
+{
+    cp_resource_list = kinds;
+}
+
+
+const cp_resource_t *
+cp_resource_find(const char *kind)
+{
+    unsigned  i;
+
+    for (i = 0; cp_resource_list[i]; i++) {
+        if (strcmp(cp_resource_list[i]->kind, kind) == 0) {
+            break;
+        }
+    }
+
+    return cp_resource_list[i];
+}
+
+
+const cp_resource_t *
+cp_resource_at(unsigned i)
+{
+    return cp_resource_list[i];
+}
+
+
+const cp_resource_t *
+cp_resource_owner(void)
+{
+    unsigned  i;
+
+    for (i = 0; !cp_resource_list[i]->owner; i++) { /* void */ }
+
+    return cp_resource_list[i];
+}
+
+
 const char *
 cp_etag(cp_arena_t *a, const cp_json_t *row)
 {
@@ -71,7 +114,7 @@ cp_entry_visible(const cp_actor_t *actor, const cp_resource_t *res,
 static const char *
 cp_row_tenant(const cp_resource_t *res, const cp_json_t *row)
 {
-    return cp_json_str(row, res == &cp_res_tenant ? "id" : "tenant");
+    return cp_json_str(row, res->owner ? "id" : "tenant");
 }
 
 
@@ -391,7 +434,7 @@ cp_write_load(const cp_write_t *w, const char *if_match, cp_entry_t *e)
 
     tenant = cp_json_str(e->row, "tenant");
 
-    if (w->res != &cp_res_tenant && tenant && !w->single) {
+    if (!w->res->owner && tenant && !w->single) {
         rc = cp_write_tenant(w, tenant);
         if (rc != CP_OK) {
             return rc;
@@ -447,25 +490,30 @@ cp_write_parent(const cp_write_t *w, cp_json_t *row)
 }
 
 
-/* An archived tenant is kept as it is; the system still expires things. */
+/* What a frozen owner has is kept; the system still expires things. */
 static cp_rc_t
 cp_write_tenant(const cp_write_t *w, const char *tenant)
 {
-    cp_rc_t    rc;
-    cp_op_t   *op = w->op;
-    cp_rows_t  rows;
+    cp_rc_t               rc;
+    cp_op_t              *op = w->op;
+    cp_rows_t             rows;
+    const cp_resource_t  *owner;
 
     if (cp_actor_is_system(&op->actor)) {
         return CP_OK;
     }
 
+    owner = cp_resource_owner();
+
     rc = cp_tx_query(w->tx, op->arena,
-                     "SELECT state FROM tenants WHERE id = $1",
+                     cp_arena_printf(op->arena, "SELECT state FROM \"%s\""
+                                     " WHERE id = $1", owner->table),
                      cp_args(cp_text(tenant)), &rows, &op->err);
 
     return rc == CP_OK && rows.rows
-           && strcmp(cp_cell(&rows, 0, 0)->p, "archived") == 0
-           ? cp_err_set(&op->err, "conflict", "the tenant is archived") : rc;
+           && strcmp(cp_cell(&rows, 0, 0)->p, owner->frozen) == 0
+           ? cp_err_set(&op->err, "conflict", "the %s is %s", owner->kind,
+                        owner->frozen) : rc;
 }
 
 

@@ -1,6 +1,6 @@
 /*
  * Resources as tables: validation, SQL, JSON, filters, OpenAPI, audit diff
- * and apply all come from cp_resource_t rows (kinds/cp_tables.c).
+ * and apply all come from cp_resource_t rows (kinds/).
  */
 
 #ifndef CP_RESOURCE_H
@@ -73,6 +73,22 @@ typedef struct {
     const cp_field_t  *args;       /* members of the event's body            */
 } cp_transition_t;
 
+typedef enum {
+    CP_DEP_OWNED,                  /* goes with it                           */
+    CP_DEP_LIVE,                   /* forbids while in use, unless forced    */
+    CP_DEP_FORCE,                  /* forbids, unless forced                 */
+    CP_DEP_REFUSE,                 /* forbids                                */
+    CP_DEP_PLAIN                   /* rows without a life of their own       */
+} cp_dep_e;
+
+/* What refers to a row; in this order: what refers goes before its target. */
+typedef struct {
+    const cp_resource_t  *by;      /* PLAIN: NULL                            */
+    const char           *column;  /* PLAIN: the statement; NULL ends        */
+    cp_dep_e              how;
+    bool                  list;    /* the column is JSON with ids            */
+} cp_dependent_t;
+
 struct cp_resource_s {
     const char             *kind;       /* "api"; document kind "Api"        */
     const char             *doc_kind;   /* NULL: not in apply                */
@@ -84,6 +100,12 @@ struct cp_resource_s {
     const cp_field_t       *fields;     /* NULL name ends                    */
     const cp_transition_t  *transitions;
     const char             *initial;
+    const char             *frozen;     /* state: what it owns is kept   */
+    const char             *expires;    /* states, in quotes, that end at
+                                           expires_at; NULL: never           */
+    const cp_dependent_t   *dependents; /* NULL: none                        */
+    bool                    owner;      /* its rows are what `tenant` names  */
+    bool                    authority;  /* it says who may do what           */
 
     /*
      * Hooks, each may be NULL.  They run inside the transaction and get rows,
@@ -104,8 +126,14 @@ struct cp_resource_s {
                                         /* after a DELETE, instead of feed   */
 };
 
+/* The kinds that there are, NULL ends; in the order in which documents are
+ * applied: owners before what they own, targets before what refers to them.
+ * Before any thread is started. */
+void cp_resource_kinds(const cp_resource_t *const *kinds);
+
 const cp_resource_t *cp_resource_find(const char *kind);
 const cp_resource_t *cp_resource_at(unsigned i);              /* NULL: end   */
+const cp_resource_t *cp_resource_owner(void);
 
 cp_rc_t cp_resource_get(cp_tx_t *tx, cp_arena_t *a, const cp_resource_t *res,
     const char *parent_id, const char *name_or_id, cp_json_t **obj,

@@ -6,7 +6,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "resource/cp_tables.h"
+#include "resource/cp_engine.h"
 
 
 #define CP_SQL_MAX      8192

@@ -7,7 +7,7 @@
 #define CP_VALUES_H
 
 
-#include "resource/cp_tables.h"
+#include "resource/cp_engine.h"
 
 
 typedef struct {

@@ -6,7 +6,7 @@
 
 #include "auth/cp_auth.h"
 #include "base/cp_metrics.h"
-#include "resource/cp_tables.h"
+#include "resource/cp_engine.h"
 #include "rest/cp_rest.h"
 
 

@@ -14,6 +14,10 @@
 #include "rest/cp_rest.h"
 
 
+#define CP_LIST_MAX      500
+#define CP_LIST_DEFAULT  100
+
+
 /* {"items": [...], "next": ...} by the request's query. */
 cp_rc_t cp_list_page(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
     const char *tenant, const char *parent, cp_json_t **page) CP_MUST_CHECK;

@@ -8,7 +8,7 @@
 
 
 #include "http/cp_http.h"
-#include "resource/cp_tables.h"
+#include "kinds/cp_kinds.h"
 
 
 /*

@@ -145,9 +145,7 @@ cp_write(cp_req_t *r, cp_write_pt write)
 
     res = r->route->data;
 
-    if (res == &cp_res_admin_token || res == &cp_res_gateway
-        || res == &cp_res_tenant)
-    {
+    if (res->authority) {
         cp_auth_cache_drop();
     }
 

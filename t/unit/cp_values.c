@@ -1,6 +1,6 @@
 /* Tests of values against the tables: what a message about them can hold. */
 
-#include "resource/cp_tables.h"
+#include "resource/cp_engine.h"
 #include "tap.h"
 
 

@@ -9,38 +9,32 @@
 #include "op/cp_app.h"
 #include "cp_jobs.h"
 #include "feed/cp_feed.h"
-#include "resource/cp_tables.h"
+#include "resource/cp_engine.h"
 
 
 #define CP_EXPIRE_PORTION  100
 
 
 static cp_rc_t cp_expire_portion(cp_app_t *app, const cp_resource_t *res,
-    const char *states, unsigned *n);
+    unsigned *n);
 static cp_rc_t cp_expire_rows(cp_op_t *op, cp_tx_t *tx,
-    const cp_resource_t *res, const char *states, bool write, unsigned *n);
-
-
-static const struct {
-    const cp_resource_t  *res;
-    const char           *states;
-} cp_expiring[] = {
-    { &cp_res_credential, "'active', 'rotating'" },
-    { &cp_res_subscription, "'active', 'suspended'" },
-    { NULL, NULL }
-};
+    const cp_resource_t *res, bool write, unsigned *n);
 
 
 cp_rc_t
 cp_resource_job_expire(cp_app_t *app)
 {
-    cp_rc_t   rc;
-    unsigned  i, n;
+    cp_rc_t               rc;
+    unsigned              i, n;
+    const cp_resource_t  *res;
 
-    for (i = 0; cp_expiring[i].res; i++) {
+    for (i = 0; (res = cp_resource_at(i)) != NULL; i++) {
+        if (res->expires == NULL) {
+            continue;
+        }
+
         do {
-            rc = cp_expire_portion(app, cp_expiring[i].res,
-                                   cp_expiring[i].states, &n);
+            rc = cp_expire_portion(app, res, &n);
             if (rc != CP_OK) {
                 return rc;
             }
@@ -57,8 +51,7 @@ cp_resource_job_expire(cp_app_t *app)
  * are read again: another replica may be at the same work.
  */
 static cp_rc_t
-cp_expire_portion(cp_app_t *app, const cp_resource_t *res,
-    const char *states, unsigned *n)
+cp_expire_portion(cp_app_t *app, const cp_resource_t *res, unsigned *n)
 {
     bool         write;
     cp_rc_t      rc;
@@ -81,7 +74,7 @@ cp_expire_portion(cp_app_t *app, const cp_resource_t *res,
             break;
         }
 
-        rc = cp_expire_rows(&op, tx, res, states, write, n);
+        rc = cp_expire_rows(&op, tx, res, write, n);
 
         if (rc == CP_OK && write) {
             rc = cp_tx_commit(tx);
@@ -104,7 +97,7 @@ cp_expire_portion(cp_app_t *app, const cp_resource_t *res,
 
 static cp_rc_t
 cp_expire_rows(cp_op_t *op, cp_tx_t *tx, const cp_resource_t *res,
-    const char *states, bool write, unsigned *n)
+    bool write, unsigned *n)
 {
     cp_rc_t     rc;
     unsigned    i;
@@ -123,7 +116,7 @@ cp_expire_rows(cp_op_t *op, cp_tx_t *tx, const cp_resource_t *res,
                                      " AND expires_at <= $1"
                                      " AND state IN (%s)"
                                      " ORDER BY expires_at LIMIT %d",
-                                     res->table, states,
+                                     res->table, res->expires,
                                      write ? CP_EXPIRE_PORTION : 1),
                      cp_args(cp_int(cp_time_ms())), &rows, &op->err);
     if (rc != CP_OK) {

@@ -1,23 +1,18 @@
 /*
- * What the files of resource/ know of each other: the hooks that the tables
- * name, and the steps the engine is made of.
+ * The steps the engine is made of.
  *
  * A row tree holds exactly what the table's columns hold, references as ids,
  * and `ver`; an object tree is what a client sees, references as names.
  * Process: stoa-control, any thread; everything lives in the arena given.
  */
 
-#ifndef CP_TABLES_H
-#define CP_TABLES_H
+#ifndef CP_ENGINE_H
+#define CP_ENGINE_H
 
 
 #include "resource/cp_resource.h"
 
 
-#define CP_LIST_MAX        500
-#define CP_LIST_DEFAULT    100
-#define CP_GRACE_MAX_S     2592000
-#define CP_GRACE_S         86400
 /* Of a subscription to another tenant's: one answer to whatever is missing. */
 #define CP_NOT_ABROAD      "there is no such api, server or plan there"
 #define CP_DIFF_VALUE_MAX  4096      /* longer ones: their digest            */
@@ -134,70 +129,4 @@ cp_rc_t cp_depend_clear(const cp_write_t *w, const cp_json_t *row)
     CP_MUST_CHECK;
 
 
-/* The name under which a server shows a tool (an item of its `tools`). */
-cp_rc_t cp_server_tool_name(cp_names_t *names, const cp_json_t *server,
-    const cp_json_t *item, const char **name) CP_MUST_CHECK;
-/* The id of what a subscription is to. */
-const char *cp_subscription_to(const cp_json_t *sub);
-
-
-/* Hooks. */
-cp_rc_t cp_api_check(const cp_write_t *w, const cp_json_t *before, cp_json_t
-    *after);
-cp_rc_t cp_operation_check(const cp_write_t *w, const cp_json_t *before,
-    cp_json_t *after);
-cp_rc_t cp_server_check(const cp_write_t *w, const cp_json_t *before, cp_json_t
-    *after);
-cp_rc_t cp_plan_check(const cp_write_t *w, const cp_json_t *before, cp_json_t
-    *after);
-cp_rc_t cp_plan_event(const cp_write_t *w, const char *event, const cp_json_t
-    *args, const cp_json_t *before, cp_json_t *after);
-cp_rc_t cp_subscription_check(const cp_write_t *w, const cp_json_t *before,
-    cp_json_t *after);
-cp_rc_t cp_subscription_event(const cp_write_t *w, const char *event, const
-    cp_json_t *args, const cp_json_t *before, cp_json_t *after);
-cp_rc_t cp_credential_check(const cp_write_t *w, const cp_json_t *before,
-    cp_json_t *after);
-cp_rc_t cp_credential_event(const cp_write_t *w, const char *event, const
-    cp_json_t *args, const cp_json_t *before, cp_json_t *after);
-cp_rc_t cp_gateway_check(const cp_write_t *w, const cp_json_t *before,
-    cp_json_t *after);
-cp_rc_t cp_admin_token_check(const cp_write_t *w, const cp_json_t *before,
-    cp_json_t *after);
-
-cp_rc_t cp_feed_tenant(cp_tx_t *tx, cp_arena_t *a, const char *id,
-    cp_err_t *err);
-cp_rc_t cp_feed_application(cp_tx_t *tx, cp_arena_t *a, const char *id,
-    cp_err_t *err);
-cp_rc_t cp_feed_credential(cp_tx_t *tx, cp_arena_t *a, const char *id,
-    cp_err_t *err);
-cp_rc_t cp_feed_plan(cp_tx_t *tx, cp_arena_t *a, const char *id,
-    cp_err_t *err);
-cp_rc_t cp_feed_subscription(cp_tx_t *tx, cp_arena_t *a, const char *id,
-    cp_err_t *err);
-cp_rc_t cp_feed_api(cp_tx_t *tx, cp_arena_t *a, const char *id,
-    cp_err_t *err);
-cp_rc_t cp_feed_tool(cp_tx_t *tx, cp_arena_t *a, const char *id,
-    cp_err_t *err);
-cp_rc_t cp_feed_server(cp_tx_t *tx, cp_arena_t *a, const char *id,
-    cp_err_t *err);
-cp_rc_t cp_subscription_gone(const cp_write_t *w, const cp_json_t *before);
-cp_rc_t cp_follow_operation(cp_op_t *op, cp_tx_t *tx, const cp_json_t *row);
-cp_rc_t cp_follow_tool(cp_op_t *op, cp_tx_t *tx, const cp_json_t *row);
-cp_rc_t cp_follow_server(cp_op_t *op, cp_tx_t *tx, const cp_json_t *row);
-
-
-extern const cp_resource_t  cp_res_tenant;
-extern const cp_resource_t  cp_res_gateway_group;
-extern const cp_resource_t  cp_res_gateway;
-extern const cp_resource_t  cp_res_admin_token;
-extern const cp_resource_t  cp_res_api;
-extern const cp_resource_t  cp_res_operation;
-extern const cp_resource_t  cp_res_tool;
-extern const cp_resource_t  cp_res_server;
-extern const cp_resource_t  cp_res_plan;
-extern const cp_resource_t  cp_res_application;
-extern const cp_resource_t  cp_res_subscription;
-extern const cp_resource_t  cp_res_credential;
-
-#endif /* CP_TABLES_H */
+#endif /* CP_ENGINE_H */

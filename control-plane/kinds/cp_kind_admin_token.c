@@ -1,0 +1,124 @@
+/*
+ * Admin tokens.
+ */
+
+#include <string.h>
+
+#include "auth/cp_auth.h"
+#include "kinds/cp_kind.h"
+#include "kinds/cp_token.h"
+
+
+static cp_rc_t cp_admin_token_outlives(cp_op_t *op, const cp_json_t *before,
+    const cp_json_t *after);
+static cp_rc_t cp_admin_token_check(const cp_write_t *w,
+    const cp_json_t *before, cp_json_t *after);
+
+
+static const char *const  roles[] = { "platform-admin", "tenant-admin",
+                                      "viewer", NULL };
+
+static const cp_field_t  admin_token_fields[] = {
+    BASE_ID, BASE_NAME, BASE_TITLE, BASE_STATE,
+    F_ENUM("role", RQ|IM|FI, NULL, roles, "what it may do"),
+    F_REF("tenant", IM|FI, "tenant", NULL,
+      "the only tenant it reaches; not for platform-admin"),
+    F("expires_at", CP_F_TIME, 0, 0, 0, NULL, "refused from then on"),
+    F("token", CP_F_STRING, RO|ND|CP_ONCE, 0, 0, NULL,
+      "the token, only in the answer that made it"),
+    F("token_digest", CP_F_STRING, RO|ND|CP_SECRET, 0, 0, NULL, ""),
+    BASE_TIMES,
+    F_END
+};
+
+static const cp_transition_t  admin_token_transitions[] = {
+    { "revoke", { "active" }, "revoked", "admin_token:write", NULL },
+    T_END
+};
+
+const cp_resource_t  cp_res_admin_token = {
+    .kind = "admin_token", .plural = "admin-tokens", .table = "admin_tokens",
+    .fields = admin_token_fields, .transitions = admin_token_transitions,
+    .initial = "active", .check = cp_admin_token_check, .authority = true
+};
+
+
+/* Neither itself nor another, made or changed: else a token that was lent for
+ * an hour would be one for ever. */
+static cp_rc_t
+cp_admin_token_outlives(cp_op_t *op, const cp_json_t *before,
+    const cp_json_t *after)
+{
+    int64_t  old, now;
+
+    now = cp_json_num(after, "expires_at", INT64_MAX);
+    old = before ? cp_json_num(before, "expires_at", INT64_MAX) : 0;
+
+    return op->actor.expires && now > op->actor.expires && now > old
+           ? cp_err_set(&op->err, "forbidden",
+                        "it would outlive the token that you use")
+           : CP_OK;
+}
+
+
+/*
+ * A token never reaches further than the one it was made with.
+ */
+static cp_rc_t
+cp_admin_token_check(const cp_write_t *w, const cp_json_t *before,
+    cp_json_t *after)
+{
+    cp_rc_t      rc;
+    cp_role_e    role;
+    const char  *token, *tenant;
+
+    rc = cp_admin_token_outlives(w->op, before, after);
+    if (rc != CP_OK || before) {
+        return rc;
+    }
+
+    rc = cp_token_expiry(w->op, after);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    role = cp_role_find(cp_json_str(after, "role"));
+    tenant = cp_json_str(after, "tenant");
+
+    if (role == CP_ROLE_PLATFORM_ADMIN && tenant) {
+        return cp_err_field(&w->op->err, -1, after->line, "tenant",
+                            "is not for platform-admin");
+    }
+
+    if (role > w->op->actor.role) {
+        return cp_err_set(&w->op->err, "forbidden",
+                          "the role is above your own");
+    }
+
+    if (tenant == NULL && w->op->actor.tenant) {
+        tenant = w->op->actor.tenant;
+        cp_json_set(w->op->arena, after, "tenant",
+                    cp_json_string(w->op->arena, tenant));
+    }
+
+    if (tenant && !cp_auth_sees(&w->op->actor, tenant)) {
+        return cp_err_field(&w->op->err, -1, after->line, "tenant",
+                            "there is no such tenant");
+    }
+
+    if (role == CP_ROLE_TENANT_ADMIN && tenant == NULL) {
+        return cp_err_field(&w->op->err, -1, after->line, "tenant",
+                            "is required for tenant-admin");
+    }
+
+    token = cp_token_make(w->op, after, "token", "adm");
+    if (token == NULL) {
+        return cp_err_set(&w->op->err, "internal", "no memory");
+    }
+
+    cp_json_set(w->op->arena, after, "token_digest",
+                cp_json_string(w->op->arena,
+                               cp_token_digest(w->op, token, false)));
+
+    return CP_OK;
+}

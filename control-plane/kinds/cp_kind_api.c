@@ -1,0 +1,538 @@
+/*
+ * Apis: what is published.
+ */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "kinds/cp_kind.h"
+
+
+#define CP_TOOL_ARENA  ((size_t) 256 * 1024 * 1024)
+
+
+static cp_rc_t cp_api_check(const cp_write_t *w, const cp_json_t *before,
+    cp_json_t *after);
+static cp_rc_t cp_api_route_check(cp_op_t *op, cp_tx_t *tx,
+    const cp_json_t *api);
+static cp_rc_t cp_feed_api(cp_tx_t *tx, cp_arena_t *a, const char *id,
+    cp_err_t *err);
+static cp_rc_t cp_api_record(cp_tx_t *tx, cp_arena_t *a, const cp_json_t *api,
+    cp_json_t **body, cp_err_t *err);
+static cp_json_t *cp_api_targets(cp_arena_t *a, const cp_json_t *api);
+static cp_json_t *cp_api_target(cp_arena_t *a, const char *url,
+    int64_t weight, bool mcp);
+static cp_rc_t cp_api_operations(cp_tx_t *tx, cp_arena_t *a, const char *id,
+    cp_json_t **out, cp_err_t *err);
+static cp_rc_t cp_api_tools(cp_tx_t *tx, cp_arena_t *a, const cp_json_t *api,
+    const char *id, cp_err_t *err);
+
+
+static const char *const  cp_reserved_paths[] = { "/apis", "/mcp", "/stoa",
+    NULL };
+
+/* An mcp api is reached through /mcp/<tenant> alone. */
+static const char *const  cp_rest_only[] = { "host", "base_path",
+    "key_query", NULL };
+
+static const cp_body_t  cp_api_body[] = {
+    { "id", "id", ABSENT_NONE },
+    { "tenant", "tenant", ABSENT_NONE },
+    { "name", "name", ABSENT_NONE },
+    { "title", "title", ABSENT_NONE },
+    { "kind", "kind", ABSENT_NONE },
+    { "version", "version", ABSENT_NONE },
+    { "state", "state", ABSENT_NONE },
+    { "audience", "audience", ABSENT_NONE },
+    { "partners", "partners", ABSENT_NONE },
+    { "host", "host", ABSENT_NONE },
+    { "base_path", "base_path", ABSENT_NONE },
+    { "strip_base_path", "strip_base_path", ABSENT_NONE },
+    { "key_query", "key_query", ABSENT_NONE },
+    { "ip_allow", "ip_allow", ABSENT_NONE },
+    { "ip_deny", "ip_deny", ABSENT_NONE },
+    { "max_body_bytes", "max_body_bytes", ABSENT_NONE },
+    { "identity", "identity", ABSENT_NONE },
+    { "operations_only", "operations_only", ABSENT_NONE },
+    { "sunset_ms", "sunset_at", 0 },
+    { NULL, NULL, 0 }
+};
+
+static const cp_body_t  cp_upstream_body[] = {
+    { "balance", "balance", ABSENT_NONE },
+    { "connect_timeout_ms", "connect_timeout_ms", ABSENT_NONE },
+    { "read_timeout_ms", "read_timeout_ms", ABSENT_NONE },
+    { "retries", "retries", ABSENT_NONE },
+    { "max_fails", "max_fails", ABSENT_NONE },
+    { "fail_timeout_ms", "fail_timeout_ms", ABSENT_NONE },
+    { "host_header", "host_header", ABSENT_NONE },
+    { NULL, NULL, 0 }
+};
+
+static const char *const  audiences[] = { "internal", "public", "partner",
+                                          NULL };
+static const char *const  kinds[] = { "rest", "mcp", NULL };
+static const char *const  balances[] = { "round_robin", "least_conn", NULL };
+static const char *const  identities[] = { "none", "headers", "signed", NULL };
+
+static const cp_field_t  target_fields[] = {
+    F("url", CP_F_URL, RQ, 0, 1024, NULL,
+      "http or https, host, port, path; for mcp the endpoint"),
+    INT("weight", 0, 1, 1000, "1", "share of the requests"),
+    F_END
+};
+
+static const cp_field_t  tls_fields[] = {
+    BOOL("verify", 0, "true", "check the upstream's certificate"),
+    F("server_name", CP_F_HOST, 0, 0, 0, NULL,
+      "SNI and name to check; default: the target's host"),
+    F_END
+};
+
+static const cp_field_t  upstream_fields[] = {
+    F_OBJECTS("targets", RQ, 1, STOA_TARGETS_MAX, target_fields,
+      "where requests go"),
+    F_ENUM("balance", 0, "\"round_robin\"", balances,
+      "how a target is chosen"),
+    INT("connect_timeout_ms", 0, 1, HOUR_MS, "2000", "per try"),
+    INT("read_timeout_ms", 0, 1, DAY_MS, "60000",
+      "between two reads of the answer"),
+    INT("retries", 0, 0, 31, "1", "further targets tried"),
+    INT("max_fails", 0, 0, 1000, "1",
+      "failures that put a target aside; 0: never"),
+    INT("fail_timeout_ms", 0, 1, HOUR_MS, "10000",
+      "the time of those failures, and of being set aside"),
+    F("host_header", CP_F_HOST, 0, 1, 0, NULL,
+      "sent as Host; default: the target's host"),
+    F_OBJECT("tls", 0, "{}", tls_fields, "for https targets"),
+    F_END
+};
+
+static const cp_field_t  api_fields[] = {
+    BASE_ID, BASE_NAME, BASE_TITLE, BASE_STATE, BASE_TENANT,
+    F_ENUM("kind", RQ|IM|FI, NULL, kinds, "what it speaks"),
+    F("version", CP_F_STRING, 0, 0, 64, NULL, "the publisher's"),
+    F("description", CP_F_TEXT, 0, 0, 8000, NULL, "for people"),
+    F_ENUM("audience", FI, "\"internal\"", audiences,
+      "which tenants' applications may subscribe"),
+    F_REFS("partners", 0, 1000, "tenant",
+      "tenants that audience partner admits"),
+    F("host", CP_F_HOST, FI, 0, 0, NULL, "own host name"),
+    F("base_path", CP_F_BASE_PATH, FI, 0, 0, NULL, "own path"),
+    BOOL("strip_base_path", 0, "true", "the upstream does not see it"),
+    F_OBJECT("upstream", RQ, NULL, upstream_fields, "where requests go"),
+    F("key_query", CP_F_TOOL_NAME, 0, 0, 64, NULL,
+      "query parameter that may carry the key"),
+    F_ARRAY("ip_allow", 0, STOA_CIDRS_MAX, CP_F_CIDR,
+      "only from here; empty: from anywhere"),
+    F_ARRAY("ip_deny", 0, STOA_CIDRS_MAX, CP_F_CIDR, "never from here"),
+    INT("max_body_bytes", 0, 1, 1LL << 30, "1048576",
+      "the largest request body"),
+    F_ENUM("identity", 0, "\"none\"", identities,
+      "what the upstream is told about the caller"),
+    BOOL("operations_only", 0, "false",
+      "refuse what no enabled operation describes"),
+    F("sunset_at", CP_F_TIME, 0, 0, 0, NULL,
+      "announced in Sunset when deprecated"),
+    F_REFS("gateway_groups", 0, 100, "gateway_group",
+      "gateways that get it; empty: all"),
+    F("spec", CP_F_JSON, CP_WHOLE, 0, 1048576, NULL, "OpenAPI document"),
+    F("discovery", CP_F_JSON, RO|ND|CP_MOVES, 0, 0, NULL,
+      "what was found at the upstream, and when"),
+    BASE_TIMES,
+    F_END
+};
+
+static const cp_transition_t  api_transitions[] = {
+    { "publish", { "draft", "deprecated" }, "published", "api:write", NULL },
+    { "deprecate", { "published" }, "deprecated", "api:write", NULL },
+    { "retire", { "published", "deprecated" }, "retired", "api:write", NULL },
+    T_END
+};
+
+static const cp_dependent_t  api_dependents[] = {
+    { &cp_res_server, "tools", CP_DEP_REFUSE, true },
+    { &cp_res_subscription, "api", CP_DEP_LIVE, false },
+    { &cp_res_operation, "api", CP_DEP_OWNED, false },
+    { &cp_res_tool, "api", CP_DEP_OWNED, false },
+    { NULL, "DELETE FROM api_resources WHERE api = $1", CP_DEP_PLAIN, false },
+    { NULL, "DELETE FROM api_prompts WHERE api = $1", CP_DEP_PLAIN, false },
+    { NULL, "DELETE FROM subscription_holds WHERE target = $1",
+      CP_DEP_PLAIN, false },
+    { NULL, NULL, 0, false }
+};
+
+const cp_resource_t  cp_res_api = {
+    .kind = "api", .doc_kind = "Api", .plural = "apis", .table = "apis",
+    .parent = "tenant", .fields = api_fields,
+    .transitions = api_transitions, .initial = "draft",
+    .check = cp_api_check, .feed = cp_feed_api,
+    .dependents = api_dependents
+};
+
+
+static cp_rc_t
+cp_api_check(const cp_write_t *w, const cp_json_t *before, cp_json_t *after)
+{
+    bool        mcp;
+    unsigned    i;
+    cp_json_t  *partners, *discovery;
+
+    mcp = strcmp(cp_json_str(after, "kind"), "mcp") == 0;
+    partners = cp_json_get(after, "partners");
+
+    for (i = 0; mcp && cp_rest_only[i]; i++) {
+        if (cp_json_get(after, cp_rest_only[i])) {
+            return cp_fault_at(w->op, after, cp_rest_only[i],
+                               "is for kind rest");
+        }
+    }
+
+    if (mcp && cp_json_num(after, "operations_only", 0)) {
+        return cp_fault_at(w->op, after, "operations_only",
+                           "is for kind rest");
+    }
+
+    if (partners && partners->n
+        && strcmp(cp_json_str(after, "audience"), "partner") != 0)
+    {
+        return cp_fault_at(w->op, after, "partners",
+                           "needs audience partner");
+    }
+
+    if (mcp && before == NULL) {
+        discovery = cp_json_object(w->op->arena);
+        cp_json_set(w->op->arena, discovery, "state",
+                    cp_json_string(w->op->arena, "pending"));
+        cp_json_set(w->op->arena, after, "discovery", discovery);
+    }
+
+    return cp_api_route_check(w->op, w->tx, after);
+}
+
+
+/*
+ * One route leads to one api, whoever owns it.  The database has the same
+ * rule as an index; this is the message.
+ */
+static cp_rc_t
+cp_api_route_check(cp_op_t *op, cp_tx_t *tx, const cp_json_t *api)
+{
+    size_t       len;
+    cp_rc_t      rc;
+    unsigned     i;
+    cp_rows_t    rows;
+    const char  *host, *path;
+
+    host = cp_json_str(api, "host");
+    path = cp_json_str(api, "base_path");
+
+    for (i = 0; path && host == NULL && cp_reserved_paths[i]; i++) {
+        len = strlen(cp_reserved_paths[i]);
+
+        if (strncmp(path, cp_reserved_paths[i], len) == 0
+            && (path[len] == '\0' || path[len] == '/'))
+        {
+            return cp_fault_at(op, api, "base_path",
+                               "%s is the gateway's own without a host",
+                               cp_reserved_paths[i]);
+        }
+    }
+
+    if ((host == NULL && path == NULL)
+        || strcmp(cp_json_str(api, "state"), "retired") == 0)
+    {
+        return CP_OK;
+    }
+
+    rc = cp_tx_query(tx, op->arena, "SELECT id FROM apis"
+                     " WHERE COALESCE(host, '') = $1"
+                     " AND COALESCE(base_path, '/') = $2"
+                     " AND state <> 'retired'"
+                     " AND (host IS NOT NULL OR base_path IS NOT NULL)"
+                     " AND id <> $3",
+                     cp_args(cp_text(host ? host : ""),
+                             cp_text(path ? path : "/"),
+                             cp_text(cp_json_str(api, "id"))),
+                     &rows, &op->err);
+    if (rc != CP_OK || rows.rows == 0) {
+        return rc;
+    }
+
+    (void) cp_fault_at(op, api, path ? "base_path" : "host",
+                       "another api has this host and path");
+
+    return cp_err_set(&op->err, "already_exists",
+                      "another api has this host and path");
+}
+
+
+static cp_rc_t
+cp_feed_api(cp_tx_t *tx, cp_arena_t *a, const char *id, cp_err_t *err)
+{
+    cp_rc_t        rc;
+    cp_json_t     *api, *body;
+    cp_feed_row_t  row = { .kind = "api" };
+
+    rc = cp_row_light(tx, a, &cp_res_api, id, &api, err);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    body = NULL;
+
+    if (api && cp_api_served(api)) {
+        rc = cp_api_record(tx, a, api, &body, err);
+        if (rc != CP_OK) {
+            return rc;
+        }
+    }
+
+    row.key = cp_arena_printf(a, "api:%s", id);
+    row.groups = api ? cp_api_groups(a, api) : NULL;
+
+    rc = cp_body_put(tx, a, row, body, err);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    return cp_api_tools(tx, a, api, id, err);
+}
+
+
+static cp_rc_t
+cp_api_record(cp_tx_t *tx, cp_arena_t *a, const cp_json_t *api,
+    cp_json_t **body, cp_err_t *err)
+{
+    cp_rc_t      rc;
+    cp_json_t   *up, *more, *m, *v;
+    cp_names_t   names;
+    const char  *name;
+
+    cp_names_init(&names, tx, a, err);
+
+    rc = cp_names_get(&names, &cp_res_tenant, cp_json_str(api, "tenant"),
+                      &name);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    rc = cp_api_operations(tx, a, cp_json_str(api, "id"), &v, err);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    up = cp_json_get(api, "upstream");
+    *body = cp_body_make(a, cp_api_body, api);
+    more = cp_body_make(a, cp_upstream_body, up);
+
+    for (m = more->first; m; m = m->next) {
+        cp_json_set(a, *body, m->key, cp_json_copy(a, m));
+    }
+
+    cp_json_set(a, *body, "tenant_name", cp_json_string(a, name));
+    cp_json_set(a, *body, "targets", cp_api_targets(a, api));
+    cp_json_set(a, *body, "operations", v);
+
+    m = cp_json_get(up, "tls");
+    cp_json_set(a, *body, "tls_verify",
+                cp_json_bool(a, cp_json_num(m, "verify", 1) != 0));
+    cp_json_set(a, *body, "tls_server_name",
+                cp_json_copy(a, cp_json_get(m, "server_name")));
+
+    m = cp_json_get(api, "discovery");
+    name = cp_json_str(m, "era");
+    cp_json_set(a, *body, "era", cp_json_string(a, name ? name : "unknown"));
+
+    v = cp_json_get(m, "protocol_version");
+
+    if (v && v->type == CP_JSON_STRING) {
+        cp_json_set(a, *body, "protocol_version", cp_json_copy(a, v));
+    }
+
+    return CP_OK;
+}
+
+
+bool
+cp_api_served(const cp_json_t *api)
+{
+    const char  *state;
+
+    state = cp_json_str(api, "state");
+
+    return strcmp(state, "published") == 0
+           || strcmp(state, "deprecated") == 0;
+}
+
+
+/* ",id,id,"; NULL: every gateway. */
+const char *
+cp_api_groups(cp_arena_t *a, const cp_json_t *api)
+{
+    cp_json_t   *list, *m;
+    const char  *groups;
+
+    list = cp_json_get(api, "gateway_groups");
+    groups = NULL;
+
+    for (m = list ? list->first : NULL; m; m = m->next) {
+        groups = cp_arena_printf(a, "%s%s,", groups ? groups : ",", m->s);
+    }
+
+    return groups;
+}
+
+
+static cp_json_t *
+cp_api_targets(cp_arena_t *a, const cp_json_t *api)
+{
+    bool        mcp;
+    cp_json_t  *out, *m;
+
+    out = cp_json_array(a);
+    mcp = strcmp(cp_json_str(api, "kind"), "mcp") == 0;
+
+    for (m = cp_json_get(cp_json_get(api, "upstream"), "targets")->first; m;
+         m = m->next)
+    {
+        cp_json_push(out, cp_api_target(a, cp_json_str(m, "url"),
+                                        cp_json_num(m, "weight", 1), mcp));
+    }
+
+    return out;
+}
+
+
+/* The url has passed validation.  A rest target's path is put before the
+ * request's, so its last slash goes; an mcp endpoint is used as it is. */
+static cp_json_t *
+cp_api_target(cp_arena_t *a, const char *url, int64_t weight, bool mcp)
+{
+    bool         tls;
+    char        *p, *host;
+    size_t       len, n;
+    int64_t      port;
+    cp_json_t   *out;
+    const char  *s, *path;
+
+    tls = strncmp(url, "https:", 6) == 0;
+    s = url + (tls ? 8 : 7);
+    path = s + strcspn(s, "/");
+    port = tls ? 443 : 80;
+
+    if (*s == '[') {
+        s++;
+        n = strcspn(s, "]");
+        len = n + 1;
+
+    } else {
+        n = strcspn(s, ":/");
+        len = n;
+    }
+
+    if (s[len] == ':') {
+        port = strtol(s + len + 1, NULL, 10);
+    }
+
+    host = cp_arena_strndup(a, s, n);
+
+    for (p = host; p && *p; p++) {
+        if (*p >= 'A' && *p <= 'Z') {
+            *p = (char) (*p | 0x20);
+        }
+    }
+
+    len = strlen(path);
+
+    while (!mcp && len > 0 && path[len - 1] == '/') {
+        len--;
+    }
+
+    out = cp_json_object(a);
+    cp_json_set(a, out, "tls", cp_json_bool(a, tls));
+    cp_json_set(a, out, "host", cp_json_string(a, host));
+    cp_json_set(a, out, "port", cp_json_int(a, port));
+    cp_json_set(a, out, "path",
+                cp_json_string(a, cp_arena_strndup(a, path, len)));
+    cp_json_set(a, out, "weight", cp_json_int(a, weight));
+
+    return out;
+}
+
+
+static cp_rc_t
+cp_api_operations(cp_tx_t *tx, cp_arena_t *a, const char *id,
+    cp_json_t **out, cp_err_t *err)
+{
+    cp_rc_t     rc;
+    unsigned    i;
+    cp_json_t  *item;
+    cp_rows_t   rows;
+
+    rc = cp_tx_query(tx, a, "SELECT id, method, path, state FROM operations"
+                     " WHERE api = $1 ORDER BY path, method",
+                     cp_args(cp_text(id)), &rows, err);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    *out = cp_json_array(a);
+
+    for (i = 0; i < rows.rows; i++) {
+        item = cp_json_object(a);
+        cp_json_set(a, item, "id", cp_json_string(a, cp_cell(&rows, i, 0)->p));
+        cp_json_set(a, item, "method",
+                    cp_json_string(a, cp_cell(&rows, i, 1)->p));
+        cp_json_set(a, item, "path",
+                    cp_json_string(a, cp_cell(&rows, i, 2)->p));
+        cp_json_set(a, item, "enabled",
+                    cp_json_bool(a, strcmp(cp_cell(&rows, i, 3)->p,
+                                           "enabled") == 0));
+        cp_json_push(*out, item);
+    }
+
+    return CP_OK;
+}
+
+
+/*
+ * Tools come and go with their api.  One at a time, in an arena of its own:
+ * a thousand definitions may be large.
+ */
+static cp_rc_t
+cp_api_tools(cp_tx_t *tx, cp_arena_t *a, const cp_json_t *api,
+    const char *id, cp_err_t *err)
+{
+    cp_rc_t      rc;
+    unsigned     i;
+    cp_rows_t    rows;
+    cp_json_t   *tool;
+    cp_arena_t  *one;
+
+    if (api == NULL || strcmp(cp_json_str(api, "kind"), "mcp") != 0) {
+        return CP_OK;
+    }
+
+    rc = cp_tx_query(tx, a, "SELECT id FROM tools WHERE api = $1"
+                     " ORDER BY name", cp_args(cp_text(id)), &rows, err);
+
+    for (i = 0; rc == CP_OK && i < rows.rows; i++) {
+        one = cp_arena_create(CP_TOOL_ARENA);
+
+        if (one == NULL) {
+            return cp_err_set(err, "internal", "no memory");
+        }
+
+        rc = cp_row_load(tx, one, &cp_res_tool, cp_cell(&rows, i, 0)->p,
+                         &tool, err);
+
+        if (rc == CP_OK && tool) {
+            rc = cp_tool_put(tx, one, tool, api, err);
+        }
+
+        cp_arena_destroy(one);
+    }
+
+    return rc;
+}

@@ -1,0 +1,57 @@
+/*
+ * Applications: who calls.
+ */
+
+#include "kinds/cp_kind.h"
+
+
+static cp_rc_t cp_feed_application(cp_tx_t *tx, cp_arena_t *a, const char *id,
+    cp_err_t *err);
+
+
+static const cp_body_t  cp_application_body[] = {
+    { "id", "id", ABSENT_NONE },
+    { "tenant", "tenant", ABSENT_NONE },
+    { "name", "name", ABSENT_NONE },
+    { "state", "state", ABSENT_NONE },
+    { NULL, NULL, 0 }
+};
+
+static const cp_field_t  application_fields[] = {
+    BASE_ID, BASE_NAME, BASE_TITLE, BASE_STATE, BASE_TENANT,
+    BASE_TIMES,
+    F_END
+};
+
+static const cp_transition_t  application_transitions[] = {
+    { "suspend", { "active" }, "suspended", "application:write", NULL },
+    { "resume", { "suspended" }, "active", "application:write", NULL },
+    T_END
+};
+
+static const cp_dependent_t  application_dependents[] = {
+    { &cp_res_subscription, "application", CP_DEP_LIVE, false },
+    { &cp_res_credential, "application", CP_DEP_OWNED, false },
+    { NULL, "DELETE FROM subscription_holds WHERE application = $1",
+      CP_DEP_PLAIN, false },
+    { NULL, NULL, 0, false }
+};
+
+const cp_resource_t  cp_res_application = {
+    .kind = "application", .doc_kind = "Application",
+    .plural = "applications", .table = "applications", .parent = "tenant",
+    .fields = application_fields, .transitions = application_transitions,
+    .initial = "active", .feed = cp_feed_application,
+    .dependents = application_dependents
+};
+
+
+static cp_rc_t
+cp_feed_application(cp_tx_t *tx, cp_arena_t *a, const char *id, cp_err_t *err)
+{
+    static const cp_simple_t  simple = {
+        &cp_res_application, cp_application_body, "app", NULL
+    };
+
+    return cp_feed_simple(tx, a, &simple, id, err);
+}

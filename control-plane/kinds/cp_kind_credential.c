@@ -1,0 +1,234 @@
+/*
+ * API keys of applications.  A key is shown once, its digest is kept.
+ */
+
+#include <string.h>
+
+#include "kinds/cp_kind.h"
+#include "kinds/cp_token.h"
+
+
+#define CP_GRACE_MAX_S  2592000
+#define CP_GRACE_S      86400
+
+
+static cp_rc_t cp_credential_check(const cp_write_t *w,
+    const cp_json_t *before, cp_json_t *after);
+static cp_rc_t cp_credential_grace(cp_op_t *op, const cp_json_t *before,
+    const cp_json_t *after);
+static cp_rc_t cp_credential_event(const cp_write_t *w, const char *event,
+    const cp_json_t *args, const cp_json_t *before, cp_json_t *after);
+static cp_rc_t cp_credential_rotate(const cp_write_t *w, const cp_json_t *args,
+    const cp_json_t *before, cp_json_t *after);
+static cp_json_t *cp_credential_successor(cp_arena_t *a,
+    const cp_json_t *before, int64_t now);
+static cp_rc_t cp_feed_credential(cp_tx_t *tx, cp_arena_t *a, const char *id,
+    cp_err_t *err);
+
+
+static const cp_body_t  cp_credential_body[] = {
+    { "id", "id", ABSENT_NONE },
+    { "tenant", "tenant", ABSENT_NONE },
+    { "application", "application", ABSENT_NONE },
+    { "digest", "key_digest", ABSENT_NONE },
+    { "alg", "key_alg", ABSENT_NONE },
+    { "state", "state", ABSENT_NONE },
+    { "expires_ms", "expires_at", 0 },
+    { NULL, NULL, 0 }
+};
+
+static const cp_field_t  credential_fields[] = {
+    BASE_ID, BASE_TITLE, BASE_STATE, BASE_TENANT,
+    F_REF("application", RO|ND, "application", NULL, "whose key it is"),
+    F("env", CP_F_ENV, IM|FI, 0, 0, "\"live\"", "second part of the key"),
+    F("expires_at", CP_F_TIME, 0, 0, 0, NULL, "refused from then on"),
+    F("prefix", CP_F_STRING, RO|ND, 0, 0, NULL, "how the key begins"),
+    F("last4", CP_F_STRING, RO|ND, 0, 0, NULL,
+      "how the key ends"),
+    F("rotated_to", CP_F_STRING, RO|ND, 0, 0, NULL, "its successor"),
+    F("key", CP_F_STRING, RO|ND|CP_ONCE, 0, 0, NULL,
+      "the key, only in the answer that made it"),
+    F("key_digest", CP_F_STRING, RO|ND|CP_SECRET, 0, 0, NULL, ""),
+    F("key_alg", CP_F_STRING, RO|ND|CP_SECRET, 0, 0, NULL, ""),
+    BASE_TIMES,
+    F_END
+};
+
+static const cp_field_t  rotate_args[] = {
+    INT("grace_s", 0, 0, CP_GRACE_MAX_S, "86400",
+      "how long the old key still works"),
+    F_END
+};
+
+static const cp_transition_t  credential_transitions[] = {
+    { "rotate", { "active" }, "rotating", "credential:write", rotate_args },
+    { "revoke", { "active", "rotating" }, "revoked", "credential:write",
+      NULL },
+    { "expire", { "active", "rotating" }, "expired", NULL, NULL },
+    T_END
+};
+
+const cp_resource_t  cp_res_credential = {
+    .kind = "credential", .plural = "credentials", .table = "credentials",
+    .parent = "application", .by_id = true, .fields = credential_fields,
+    .transitions = credential_transitions, .initial = "active",
+    .expires = "'active', 'rotating'",
+    .check = cp_credential_check, .event = cp_credential_event,
+    .feed = cp_feed_credential
+};
+
+
+static cp_rc_t
+cp_credential_check(const cp_write_t *w, const cp_json_t *before,
+    cp_json_t *after)
+{
+    bool         keyed;
+    cp_rc_t      rc;
+    cp_arena_t  *a;
+    const char  *key, *env;
+
+    if (before) {
+        return cp_credential_grace(w->op, before, after);
+    }
+
+    rc = cp_token_expiry(w->op, after);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    a = w->op->arena;
+    env = cp_json_str(after, "env");
+    keyed = w->op->app->pepper != NULL;
+
+    key = cp_token_make(w->op, after, "key", env);
+    if (key == NULL) {
+        return cp_err_set(&w->op->err, "internal", "no memory");
+    }
+
+    cp_json_set(a, after, "prefix",
+                cp_json_string(a, cp_arena_printf(a, "stoa_%s_%s", env,
+                                             cp_json_str(after, "id"))));
+    cp_json_set(a, after, "last4",
+                cp_json_string(a, key + strlen(key) - 4));
+    cp_json_set(a, after, "key_digest",
+                cp_json_string(a, cp_token_digest(w->op, key, keyed)));
+    cp_json_set(a, after, "key_alg",
+                cp_json_string(a, keyed ? "hmac" : "sha256"));
+
+    return CP_OK;
+}
+
+
+/* A predecessor ends with its grace: that may be made shorter, not longer. */
+static cp_rc_t
+cp_credential_grace(cp_op_t *op, const cp_json_t *before,
+    const cp_json_t *after)
+{
+    return strcmp(cp_json_str(before, "state"), "rotating") == 0
+           && cp_json_num(after, "expires_at", INT64_MAX)
+              > cp_json_num(before, "expires_at", INT64_MAX)
+           ? cp_err_set(&op->err, "conflict", "it has been rotated, and ends"
+                        " with its grace")
+           : CP_OK;
+}
+
+
+static cp_rc_t
+cp_credential_event(const cp_write_t *w, const char *event,
+    const cp_json_t *args, const cp_json_t *before, cp_json_t *after)
+{
+    return strcmp(event, "rotate") == 0
+           ? cp_credential_rotate(w, args, before, after) : CP_OK;
+}
+
+
+/*
+ * The old key works until the grace is over, the new one at once.  While a
+ * predecessor is still in its grace there is no further rotation: at most two
+ * keys of a line work at a time.
+ */
+static cp_rc_t
+cp_credential_rotate(const cp_write_t *w, const cp_json_t *args,
+    const cp_json_t *before, cp_json_t *after)
+{
+    int64_t      now, grace, expires;
+    cp_rc_t      rc;
+    cp_rows_t    rows;
+    cp_entry_t   e;
+    cp_write_t   next = cp_write_of(w->op, w->tx, w->res);
+    cp_arena_t  *a;
+
+    a = w->op->arena;
+    now = cp_time_ms();
+
+    rc = cp_tx_query(w->tx, a, "SELECT id FROM credentials"
+                     " WHERE application = $1 AND rotated_to = $2"
+                     " AND state = 'rotating' AND expires_at > $3",
+                     cp_args(cp_text(cp_json_str(before, "application")),
+                             cp_text(cp_json_str(before, "id")),
+                             cp_int(now)),
+                     &rows, &w->op->err);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    if (rows.rows) {
+        return cp_err_set(&w->op->err, "conflict",
+                          "its predecessor %s still works: revoke it first",
+                          cp_cell(&rows, 0, 0)->p);
+    }
+
+    next.id = cp_json_str(before, "application");
+    next.in = cp_credential_successor(a, before, now);
+
+    rc = cp_entry_create(&next, &e);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    expires = cp_json_num(before, "expires_at", 0);
+    grace = now + 1000 * cp_json_num(args, "grace_s", CP_GRACE_S);
+
+    cp_json_set(a, after, "expires_at",
+                cp_json_int(a, expires && expires < grace ? expires : grace));
+    cp_json_set(a, after, "rotated_to",
+                cp_json_string(a, cp_json_str(e.row, "id")));
+    cp_json_set(a, after, "successor", e.obj);
+
+    return CP_OK;
+}
+
+
+/* The same environment, and the same life span again. */
+static cp_json_t *
+cp_credential_successor(cp_arena_t *a, const cp_json_t *before, int64_t now)
+{
+    int64_t     expires;
+    cp_json_t  *in;
+
+    in = cp_json_object(a);
+    cp_json_set(a, in, "env", cp_json_copy(a, cp_json_get(before, "env")));
+    cp_json_set(a, in, "title",
+                cp_json_copy(a, cp_json_get(before, "title")));
+
+    expires = cp_json_num(before, "expires_at", 0);
+
+    if (expires) {
+        expires += now - cp_json_num(before, "created_at", 0);
+        cp_json_set(a, in, "expires_at",
+                    cp_json_string(a, cp_time_format(a, expires)));
+    }
+
+    return in;
+}
+
+
+static cp_rc_t
+cp_feed_credential(cp_tx_t *tx, cp_arena_t *a, const char *id, cp_err_t *err)
+{
+    static const cp_simple_t  simple = {
+        &cp_res_credential, cp_credential_body, "cred", NULL
+    };
+
+    return cp_feed_simple(tx, a, &simple, id, err);
+}

@@ -1,0 +1,25 @@
+/*
+ * Gateway groups: which gateways get which apis.
+ */
+
+#include "kinds/cp_kind.h"
+
+
+static const cp_field_t  group_fields[] = {
+    BASE_ID, BASE_NAME, BASE_TITLE,
+    BASE_TIMES,
+    F_END
+};
+
+static const cp_dependent_t  gateway_group_dependents[] = {
+    { &cp_res_gateway, "group", CP_DEP_REFUSE, false },
+    { &cp_res_api, "gateway_groups", CP_DEP_REFUSE, true },
+    { NULL, NULL, 0, false }
+};
+
+const cp_resource_t  cp_res_gateway_group = {
+    .kind = "gateway_group", .doc_kind = "GatewayGroup",
+    .plural = "gateway-groups", .table = "gateway_groups",
+    .fields = group_fields,
+    .dependents = gateway_group_dependents
+};

@@ -1,0 +1,80 @@
+/*
+ * Operations of rest apis.  They are part of their api's record.
+ */
+
+#include <string.h>
+
+#include "kinds/cp_kind.h"
+
+
+static cp_rc_t cp_operation_check(const cp_write_t *w, const cp_json_t *before,
+    cp_json_t *after);
+static cp_rc_t cp_follow_operation(cp_op_t *op, cp_tx_t *tx,
+    const cp_json_t *row);
+
+
+static const cp_field_t  operation_fields[] = {
+    BASE_ID, BASE_NAME, BASE_TITLE, BASE_STATE, BASE_TENANT,
+    F_REF("api", RO|ND, "api", NULL, "the api it belongs to"),
+    F("method", CP_F_METHOD, RQ|FI, 0, 0, NULL,
+      "GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS"),
+    F("path", CP_F_TEMPLATE, RQ|FI, 0, STOA_TEMPLATE_MAX, NULL,
+      "below the base path: /orders/{id}"),
+    BASE_TIMES,
+    F_END
+};
+
+static const cp_transition_t  operation_transitions[] = {
+    { "disable", { "enabled" }, "disabled", "operation:write", NULL },
+    { "enable", { "disabled" }, "enabled", "operation:write", NULL },
+    T_END
+};
+
+const cp_resource_t  cp_res_operation = {
+    .kind = "operation", .plural = "operations", .table = "operations",
+    .parent = "api", .fields = operation_fields,
+    .transitions = operation_transitions, .initial = "enabled",
+    .check = cp_operation_check, .follow = cp_follow_operation
+};
+
+
+static cp_rc_t
+cp_operation_check(const cp_write_t *w, const cp_json_t *before,
+    cp_json_t *after)
+{
+    cp_rc_t    rc;
+    cp_rows_t  rows;
+
+    if (before) {
+        return CP_OK;
+    }
+
+    rc = cp_tx_query(w->tx, w->op->arena, "SELECT kind, (SELECT COUNT(*)"
+                     " FROM operations o WHERE o.api = apis.id)"
+                     " FROM apis WHERE id = $1",
+                     cp_args(cp_text(cp_json_str(after, "api"))), &rows,
+                     &w->op->err);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    if (rows.rows && strcmp(cp_cell(&rows, 0, 0)->p, "rest") != 0) {
+        return cp_err_set(&w->op->err, "validation",
+                          "operations are for apis of kind rest");
+    }
+
+    if (rows.rows && cp_cell(&rows, 0, 1)->i >= STOA_OPERATIONS_MAX) {
+        return cp_err_set(&w->op->err, "validation",
+                          "an api has at most %d operations",
+                          STOA_OPERATIONS_MAX);
+    }
+
+    return CP_OK;
+}
+
+
+static cp_rc_t
+cp_follow_operation(cp_op_t *op, cp_tx_t *tx, const cp_json_t *row)
+{
+    return cp_resource_touch(op, tx, &cp_res_api, cp_json_str(row, "api"));
+}

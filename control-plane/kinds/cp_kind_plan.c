@@ -1,0 +1,144 @@
+/*
+ * Plans: what a subscription allows.
+ */
+
+#include <string.h>
+
+#include "kinds/cp_kind.h"
+
+
+#define QUOTA_MAX          1000000000000000LL
+#define CP_REFILL_MAX_MS   (31LL * 86400000)
+
+
+static cp_rc_t cp_plan_check(const cp_write_t *w, const cp_json_t *before,
+    cp_json_t *after);
+static cp_rc_t cp_plan_event(const cp_write_t *w, const char *event,
+    const cp_json_t *args, const cp_json_t *before, cp_json_t *after);
+static cp_rc_t cp_feed_plan(cp_tx_t *tx, cp_arena_t *a, const char *id,
+    cp_err_t *err);
+
+
+static const cp_body_t  cp_plan_body[] = {
+    { "id", "id", ABSENT_NONE },
+    { "tenant", "tenant", ABSENT_NONE },
+    { "name", "name", ABSENT_NONE },
+    { "state", "state", ABSENT_NONE },
+    { "rate", "rate", 0 },
+    { "per_ms", "per_ms", 1000 },
+    { "burst", "burst", 0 },
+    { "quota_day", "quota_day", 0 },
+    { "quota_month", "quota_month", 0 },
+    { "concurrency", "concurrency", 0 },
+    { "limit_by", "limit_by", ABSENT_NONE },
+    { NULL, NULL, 0 }
+};
+
+static const char *const  approvals[] = { "auto", "manual", NULL };
+static const char *const  limit_bys[] = { "subscription", "application",
+                                          "credential", NULL };
+
+static const cp_field_t  plan_fields[] = {
+    BASE_ID, BASE_NAME, BASE_TITLE, BASE_STATE, BASE_TENANT,
+    INT("rate", 0, 0, 1000000000, "0", "requests per per_ms; 0: no limit"),
+    INT("per_ms", 0, 1, DAY_MS, "1000", "the period of rate"),
+    INT("burst", 0, 0, 1000000000, "0", "extra requests at once"),
+    INT("quota_day", 0, 0, QUOTA_MAX, "0", "per UTC day; 0: no limit"),
+    INT("quota_month", 0, 0, QUOTA_MAX, "0", "per UTC month; 0: no limit"),
+    INT("concurrency", 0, 0, 1000000, "0", "requests at once; 0: no limit"),
+    F_ENUM("approval", FI, "\"auto\"", approvals,
+      "of new subscriptions"),
+    F_ENUM("limit_by", 0, "\"subscription\"", limit_bys,
+      "what shares one allowance"),
+    BASE_TIMES,
+    F_END
+};
+
+static const cp_transition_t  plan_transitions[] = {
+    { "deprecate", { "active" }, "deprecated", "plan:write", NULL },
+    { "archive", { "deprecated" }, "archived", "plan:write", NULL },
+    T_END
+};
+
+static const cp_dependent_t  plan_dependents[] = {
+    { &cp_res_subscription, "plan", CP_DEP_LIVE, false },
+    { NULL, NULL, 0, false }
+};
+
+const cp_resource_t  cp_res_plan = {
+    .kind = "plan", .doc_kind = "Plan", .plural = "plans", .table = "plans",
+    .parent = "tenant", .fields = plan_fields,
+    .transitions = plan_transitions, .initial = "active",
+    .check = cp_plan_check, .event = cp_plan_event, .feed = cp_feed_plan,
+    .dependents = plan_dependents
+};
+
+
+/* The gateway counts in 64-bit nanoseconds: nothing may overflow there. */
+static cp_rc_t
+cp_plan_check(const cp_write_t *w, const cp_json_t *before, cp_json_t *after)
+{
+    int64_t  rate, per, burst;
+
+    (void) before;
+
+    rate = cp_json_num(after, "rate", 0);
+    per = cp_json_num(after, "per_ms", 1000);
+    burst = cp_json_num(after, "burst", 0);
+
+    if (rate == 0) {
+        return burst ? cp_fault_at(w->op, after, "burst", "needs a rate")
+                     : CP_OK;
+    }
+
+    if (rate > per * 1000000) {
+        return cp_fault_at(w->op, after, "rate",
+                           "is more than one request per nanosecond");
+    }
+
+    if (burst > 0 && per > CP_REFILL_MAX_MS / burst * rate) {
+        return cp_fault_at(w->op, after, "burst",
+                           "takes more than 31 days to come back");
+    }
+
+    return CP_OK;
+}
+
+
+/* An archived plan is not served: nothing may depend on it. */
+static cp_rc_t
+cp_plan_event(const cp_write_t *w, const char *event, const cp_json_t *args,
+    const cp_json_t *before, cp_json_t *after)
+{
+    cp_rc_t    rc;
+    cp_rows_t  rows;
+
+    (void) args;
+    (void) after;
+
+    if (strcmp(event, "archive") != 0) {
+        return CP_OK;
+    }
+
+    rc = cp_tx_query(w->tx, w->op->arena, "SELECT id FROM subscriptions"
+                     " WHERE plan = $1"
+                     " AND state IN ('pending', 'active', 'suspended')"
+                     " LIMIT 1", cp_args(cp_text(cp_json_str(before, "id"))),
+                     &rows, &w->op->err);
+
+    return rc == CP_OK && rows.rows
+           ? cp_err_set(&w->op->err, "in_use", "subscription %s has this plan",
+                        cp_cell(&rows, 0, 0)->p)
+           : rc;
+}
+
+
+static cp_rc_t
+cp_feed_plan(cp_tx_t *tx, cp_arena_t *a, const char *id, cp_err_t *err)
+{
+    static const cp_simple_t  simple = {
+        &cp_res_plan, cp_plan_body, "plan", "archived"
+    };
+
+    return cp_feed_simple(tx, a, &simple, id, err);
+}

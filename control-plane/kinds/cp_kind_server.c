@@ -1,0 +1,331 @@
+/*
+ * Servers: tools of several mcp apis, shown as one MCP server.
+ *
+ * Names in `tools` are plain text, not references: discovery may find the
+ * tool after the document that names it was applied, and a tool that comes
+ * back is bound again.
+ */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "kinds/cp_kind.h"
+
+
+static cp_rc_t cp_server_check(const cp_write_t *w, const cp_json_t *before,
+    cp_json_t *after);
+static cp_rc_t cp_server_name_check(cp_op_t *op, cp_tx_t *tx,
+    const cp_json_t *server, cp_names_t *names);
+static cp_rc_t cp_feed_server(cp_tx_t *tx, cp_arena_t *a, const char *id,
+    cp_err_t *err);
+static cp_rc_t cp_follow_server(cp_op_t *op, cp_tx_t *tx,
+    const cp_json_t *row);
+
+
+static const cp_body_t  cp_server_body[] = {
+    { "id", "id", ABSENT_NONE },
+    { "tenant", "tenant", ABSENT_NONE },
+    { "name", "name", ABSENT_NONE },
+    { "title", "title", ABSENT_NONE },
+    { "instructions", "instructions", ABSENT_NONE },
+    { "state", "state", ABSENT_NONE },
+    { "prefix", "prefix", ABSENT_NONE },
+    { NULL, NULL, 0 }
+};
+
+static const char *const  prefixes[] = { "always", "never", NULL };
+
+static const cp_field_t  server_tool_fields[] = {
+    F_REF("api", RQ, "api", NULL, "an mcp api of the tenant"),
+    F("tool", CP_F_TOOL_NAME, RQ, 0, STOA_TOOL_NAME_MAX, NULL,
+      "the tool's name there"),
+    F("alias", CP_F_TOOL_NAME, 0, 0, STOA_TOOL_NAME_MAX, NULL,
+      "the name shown instead"),
+    F_END
+};
+
+static const cp_field_t  server_fields[] = {
+    BASE_ID, BASE_NAME, BASE_TITLE, BASE_STATE, BASE_TENANT,
+    F("instructions", CP_F_TEXT, 0, 0, 16384, NULL, "told to MCP clients"),
+    F_ENUM("prefix", 0, "\"always\"", prefixes,
+      "always: <api>__<tool>; never: <tool>"),
+    F_OBJECTS("tools", 0, 0, STOA_SERVER_TOOLS_MAX, server_tool_fields,
+      "what it bundles"),
+    BASE_TIMES,
+    F_END
+};
+
+static const cp_transition_t  server_transitions[] = {
+    { "publish", { "draft" }, "published", "server:write", NULL },
+    { "unpublish", { "published" }, "draft", "server:write", NULL },
+    T_END
+};
+
+static const cp_dependent_t  server_dependents[] = {
+    { &cp_res_subscription, "server", CP_DEP_LIVE, false },
+    { NULL, "DELETE FROM subscription_holds WHERE target = $1",
+      CP_DEP_PLAIN, false },
+    { NULL, NULL, 0, false }
+};
+
+const cp_resource_t  cp_res_server = {
+    .kind = "server", .doc_kind = "Server", .plural = "servers",
+    .table = "servers", .parent = "tenant", .fields = server_fields,
+    .transitions = server_transitions, .initial = "draft",
+    .check = cp_server_check, .feed = cp_feed_server,
+    .follow = cp_follow_server,
+    .dependents = server_dependents
+};
+
+
+/* Every tool's api speaks mcp, and no two tools show the same name. */
+static cp_rc_t
+cp_server_check(const cp_write_t *w, const cp_json_t *before, cp_json_t *after)
+{
+    cp_rc_t      rc;
+    unsigned     i;
+    cp_json_t   *item;
+    cp_rows_t    rows;
+    cp_names_t   names;
+    const char  *api, *last;
+
+    (void) before;
+
+    if (cp_json_get(after, "tools") == NULL) {
+        return CP_OK;
+    }
+
+    last = "";
+
+    for (item = cp_json_get(after, "tools")->first, i = 0; item;
+         item = item->next, i++)
+    {
+        api = cp_json_str(item, "api");
+
+        if (strcmp(api, last) == 0) {
+            continue;
+        }
+
+        last = api;
+
+        rc = cp_tx_query(w->tx, w->op->arena, "SELECT kind FROM apis"
+                         " WHERE id = $1 AND tenant = $2",
+                         cp_args(cp_text(api),
+                                 cp_text(cp_json_str(after, "tenant"))),
+                         &rows, &w->op->err);
+        if (rc != CP_OK) {
+            return rc;
+        }
+
+        if (rows.rows == 0 || strcmp(cp_cell(&rows, 0, 0)->p, "mcp") != 0) {
+            return cp_err_field(&w->op->err, -1, item->line,
+                                cp_arena_printf(w->op->arena,
+                                                "tools[%u].api", i),
+                                "is not of kind mcp");
+        }
+    }
+
+    cp_names_init(&names, w->tx, w->op->arena, &w->op->err);
+
+    return cp_server_name_check(w->op, w->tx, after, &names);
+}
+
+
+static cp_rc_t
+cp_server_name_check(cp_op_t *op, cp_tx_t *tx, const cp_json_t *server,
+    cp_names_t *names)
+{
+    cp_rc_t      rc;
+    unsigned     i, slot;
+    cp_json_t   *item, *tools;
+    const char  *name, *seen[4 * STOA_SERVER_TOOLS_MAX];
+
+    (void) tx;
+
+    memset(seen, 0, sizeof(seen));
+    tools = cp_json_get(server, "tools");
+
+    for (item = tools->first, i = 0; item; item = item->next, i++) {
+        rc = cp_server_tool_name(names, server, item, &name);
+        if (rc != CP_OK) {
+            return rc;
+        }
+
+        if (!stoa_tool_name_valid(name, strlen(name))) {
+            return cp_err_field(&op->err, -1, item->line,
+                                cp_arena_printf(op->arena, "tools[%u]", i),
+                                "its name with the prefix is longer than %d"
+                                " characters: give it an alias",
+                                STOA_TOOL_NAME_MAX);
+        }
+
+        slot = (unsigned) (stoa_hash64(name, strlen(name), 0)
+                           % (4 * STOA_SERVER_TOOLS_MAX));
+
+        while (seen[slot] && strcmp(seen[slot], name) != 0) {
+            slot = (slot + 1) % (4 * STOA_SERVER_TOOLS_MAX);
+        }
+
+        if (seen[slot]) {
+            return cp_err_field(&op->err, -1, item->line,
+                                cp_arena_printf(op->arena, "tools[%u]", i),
+                                "two tools would be called \"%s\"", name);
+        }
+
+        seen[slot] = name;
+    }
+
+    return CP_OK;
+}
+
+
+cp_rc_t
+cp_server_tool_name(cp_names_t *names, const cp_json_t *server,
+    const cp_json_t *item, const char **name)
+{
+    cp_rc_t      rc;
+    const char  *api;
+
+    *name = cp_json_str(item, "alias");
+
+    if (*name) {
+        return CP_OK;
+    }
+
+    *name = cp_json_str(item, "tool");
+
+    if (strcmp(cp_json_str(server, "prefix"), "never") == 0) {
+        return CP_OK;
+    }
+
+    rc = cp_names_get(names, &cp_res_api, cp_json_str(item, "api"), &api);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    *name = cp_arena_printf(names->arena, "%s__%s", api ? api : "", *name);
+
+    return *name ? CP_OK : cp_err_set(names->err, "internal", "no memory");
+}
+
+
+static cp_rc_t
+cp_feed_server(cp_tx_t *tx, cp_arena_t *a, const char *id, cp_err_t *err)
+{
+    cp_rc_t        rc;
+    unsigned       i, n;
+    cp_json_t     *server, *body, *tools, *item;
+    cp_bound_t    *bound;
+    cp_names_t     names;
+    const char    *name;
+    cp_feed_row_t  row = { cp_arena_printf(a, "server:%s", id), "server",
+                           NULL, NULL };
+
+    rc = cp_row_light(tx, a, &cp_res_server, id, &server, err);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    if (server == NULL
+        || strcmp(cp_json_str(server, "state"), "published") != 0)
+    {
+        return cp_body_put(tx, a, row, NULL, err);
+    }
+
+    cp_names_init(&names, tx, a, err);
+
+    rc = cp_names_get(&names, &cp_res_tenant, cp_json_str(server, "tenant"),
+                      &name);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    rc = cp_server_bound(tx, a, server, &bound, &n, err);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    body = cp_body_make(a, cp_server_body, server);
+    tools = cp_json_array(a);
+
+    for (i = 0; i < n; i++) {
+        item = cp_json_object(a);
+        cp_json_set(a, item, "name", cp_json_string(a, bound[i].name));
+        cp_json_set(a, item, "tool", cp_json_string(a, bound[i].tool));
+        cp_json_set(a, item, "api", cp_json_string(a, bound[i].api));
+        cp_json_push(tools, item);
+    }
+
+    cp_json_set(a, body, "tenant_name", cp_json_string(a, name));
+    cp_json_set(a, body, "tools", tools);
+
+    return cp_body_put(tx, a, row, body, err);
+}
+
+
+/*
+ * The tools that a server names and that exist, sorted by the exposed name.
+ */
+cp_rc_t
+cp_server_bound(cp_tx_t *tx, cp_arena_t *a, const cp_json_t *server,
+    cp_bound_t **bound, unsigned *n, cp_err_t *err)
+{
+    cp_rc_t      rc;
+    cp_json_t   *list, *m;
+    cp_rows_t    rows;
+    cp_names_t   names;
+
+    list = cp_json_get(server, "tools");
+    *n = 0;
+    *bound = cp_arena_alloc(a, (list ? list->n + 1 : 1) * sizeof(cp_bound_t));
+
+    if (*bound == NULL) {
+        return cp_err_set(err, "internal", "no memory");
+    }
+
+    cp_names_init(&names, tx, a, err);
+
+    for (m = list ? list->first : NULL; m; m = m->next) {
+        rc = cp_tx_query(tx, a, "SELECT id FROM tools WHERE api = $1"
+                         " AND name = $2",
+                         cp_args(cp_text(cp_json_str(m, "api")),
+                                 cp_text(cp_json_str(m, "tool"))),
+                         &rows, err);
+        if (rc != CP_OK) {
+            return rc;
+        }
+
+        if (rows.rows == 0) {
+            continue;
+        }
+
+        rc = cp_server_tool_name(&names, server, m, &(*bound)[*n].name);
+        if (rc != CP_OK) {
+            return rc;
+        }
+
+        (*bound)[*n].tool = cp_cell(&rows, 0, 0)->p;
+        (*bound)[*n].api = cp_json_str(m, "api");
+        (*n)++;
+    }
+
+    qsort(*bound, *n, sizeof(cp_bound_t), cp_bound_cmp);
+
+    return CP_OK;
+}
+
+
+int
+cp_bound_cmp(const void *one, const void *two)
+{
+    const cp_bound_t  *a = one, *b = two;
+
+    return strcmp(a->name, b->name);
+}
+
+
+static cp_rc_t
+cp_follow_server(cp_op_t *op, cp_tx_t *tx, const cp_json_t *row)
+{
+    return cp_follow_subs(op, tx, "server", cp_json_str(row, "id"));
+}

@@ -1,0 +1,415 @@
+/*
+ * Subscriptions: an application's to an api or a server, perhaps another
+ * tenant's.
+ */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "auth/cp_auth.h"
+#include "kinds/cp_hold.h"
+#include "kinds/cp_kind.h"
+
+
+static cp_rc_t cp_subscription_check(const cp_write_t *w,
+    const cp_json_t *before, cp_json_t *after);
+static cp_rc_t cp_subscription_target(cp_op_t *op, cp_tx_t *tx,
+    cp_json_t *sub);
+static bool cp_is_partner(const cp_json_t *api, const char *tenant);
+static cp_rc_t cp_subscription_plan(cp_op_t *op, cp_tx_t *tx,
+    const cp_json_t *before, cp_json_t *after);
+static cp_rc_t cp_subscription_foreign(cp_op_t *op, const cp_json_t *before,
+    const cp_json_t *after);
+static cp_rc_t cp_subscription_tools(cp_op_t *op, cp_tx_t *tx,
+    const cp_json_t *before, const cp_json_t *after);
+static bool cp_tools_widened(const cp_json_t *before, const cp_json_t *after);
+static cp_rc_t cp_subscription_event(const cp_write_t *w, const char *event,
+    const cp_json_t *args, const cp_json_t *before, cp_json_t *after);
+static cp_rc_t cp_feed_subscription(cp_tx_t *tx, cp_arena_t *a, const char *id,
+    cp_err_t *err);
+static cp_rc_t cp_subscription_gone(const cp_write_t *w,
+    const cp_json_t *before);
+
+
+static const cp_field_t  held_fields[] = {
+    F("state", CP_F_STRING, RO, 0, 0, NULL,
+      "suspended, revoked or rejected: until the publisher takes it back"),
+    F("expires_at", CP_F_TIME, RO, 0, 0, NULL,
+      "the end that the publisher set"),
+    F_END
+};
+
+static const cp_field_t  subscription_fields[] = {
+    BASE_ID, BASE_TITLE, BASE_STATE, BASE_TENANT,
+    F_REF("application", RQ|IM|FI, "application", NULL, "the consumer"),
+    F_REF("target_tenant", IM|FI, "tenant", NULL,
+      "whose api or server; default: the own tenant"),
+    F_REF("api", IM|FI, "api", "target_tenant", "either this"),
+    F_REF("server", IM|FI, "server", "target_tenant", "or this"),
+    F_REF("plan", RQ|FI, "plan", "target_tenant",
+      "a plan of the target's tenant"),
+    F_ARRAY("tools", 0, STOA_SERVER_TOOLS_MAX, CP_F_TOOL_NAME,
+      "only these tools, by the names of the api or server; absent: all"),
+    F("expires_at", CP_F_TIME, 0, 0, 0, NULL, "refused from then on"),
+    F_OBJECT("held", RO|ND|CP_DERIVED|CP_MOVES, NULL, held_fields,
+      "what another tenant's publisher decided about the application and its"
+      " api or server: it holds for a new subscription too"),
+    BASE_TIMES,
+    F_END
+};
+
+static const cp_transition_t  subscription_transitions[] = {
+    { "approve", { "pending" }, "active", "subscription:approve", NULL },
+    { "reject", { "pending" }, "rejected", "subscription:approve", NULL },
+    { "suspend", { "active" }, "suspended", "subscription:write", NULL },
+    { "resume", { "suspended" }, "active", "subscription:write", NULL },
+    { "revoke", { "pending", "active", "suspended" }, "revoked",
+      "subscription:write", NULL },
+    { "expire", { "active", "suspended" }, "expired", NULL, NULL },
+    T_END
+};
+
+const cp_resource_t  cp_res_subscription = {
+    .kind = "subscription", .doc_kind = "Subscription",
+    .plural = "subscriptions", .table = "subscriptions", .parent = "tenant",
+    .also = "target_tenant", .by_id = true, .fields = subscription_fields,
+    .transitions = subscription_transitions, .initial = "pending",
+    .expires = "'active', 'suspended'",
+    .check = cp_subscription_check, .event = cp_subscription_event,
+    .shown = cp_hold_shown, .feed = cp_feed_subscription,
+    .gone = cp_subscription_gone
+};
+
+
+static cp_rc_t
+cp_subscription_check(const cp_write_t *w, const cp_json_t *before,
+    cp_json_t *after)
+{
+    cp_rc_t    rc;
+    cp_rows_t  rows;
+
+    if (before == NULL) {
+        rc = cp_subscription_target(w->op, w->tx, after);
+        if (rc != CP_OK) {
+            return rc;
+        }
+
+        rc = cp_tx_query(w->tx, w->op->arena, "SELECT id FROM subscriptions"
+                         " WHERE application = $1"
+                         " AND COALESCE(api, server) = $2"
+                         " AND state IN ('pending', 'active', 'suspended')",
+                         cp_args(cp_text(cp_json_str(after, "application")),
+                                 cp_text(cp_subscription_to(after))),
+                         &rows, &w->op->err);
+        if (rc != CP_OK) {
+            return rc;
+        }
+
+        if (rows.rows) {
+            return cp_err_set(&w->op->err, "already_exists",
+                              "the application has a subscription to it: %s",
+                              cp_cell(&rows, 0, 0)->p);
+        }
+    }
+
+    rc = before ? cp_subscription_foreign(w->op, before, after) : CP_OK;
+
+    if (rc == CP_OK && before) {
+        rc = cp_subscription_tools(w->op, w->tx, before, after);
+    }
+
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    rc = cp_subscription_plan(w->op, w->tx, before, after);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    return before ? cp_hold_change(w->op, w->tx, before, after)
+                  : cp_hold_begin(w->op, w->tx, after);
+}
+
+
+const char *
+cp_subscription_to(const cp_json_t *sub)
+{
+    const char  *id;
+
+    id = cp_json_str(sub, "api");
+
+    return id ? id : cp_json_str(sub, "server");
+}
+
+
+/*
+ * Of another tenant only a public api, or one whose partner this tenant is,
+ * exists; everything else gets the same answer as what is not there.
+ */
+static cp_rc_t
+cp_subscription_target(cp_op_t *op, cp_tx_t *tx, cp_json_t *sub)
+{
+    bool                  own;
+    cp_rc_t               rc;
+    cp_json_t            *api, *server, *row, *field;
+    const char           *tenant, *target, *state, *audience;
+    const cp_resource_t  *res;
+
+    api = cp_json_get(sub, "api");
+    server = cp_json_get(sub, "server");
+    tenant = cp_json_str(sub, "tenant");
+
+    if ((api == NULL) == (server == NULL)) {
+        return cp_fault_at(op, sub, "api", "either api or server is required");
+    }
+
+    if (cp_json_str(sub, "target_tenant") == NULL) {
+        cp_json_set(op->arena, sub, "target_tenant",
+                    cp_json_string(op->arena, tenant));
+    }
+
+    target = cp_json_str(sub, "target_tenant");
+    own = strcmp(target, tenant) == 0;
+    field = api ? api : server;
+    res = api ? &cp_res_api : &cp_res_server;
+
+    rc = cp_row_load(tx, op->arena, res, field->s, &row, &op->err);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    audience = api && row ? cp_json_str(row, "audience") : "internal";
+    state = row ? cp_json_str(row, "state") : "";
+
+    if (row == NULL || strcmp(cp_json_str(row, "tenant"), target) != 0
+        || (!own && (strcmp(state, "draft") == 0
+                     || strcmp(state, "retired") == 0
+                     || !(strcmp(audience, "public") == 0
+                          || (strcmp(audience, "partner") == 0
+                              && cp_is_partner(row, tenant))))))
+    {
+        if (!own) {
+            return cp_err_set(&op->err, "not_found", CP_NOT_ABROAD);
+        }
+
+        (void) cp_fault_at(op, sub, res->kind, "there is no such %s",
+                           res->kind);
+        return cp_err_set(&op->err, "not_found", "there is no such %s",
+                          res->kind);
+    }
+
+    if (strcmp(state, "retired") == 0) {
+        return cp_err_set(&op->err, "conflict", "the api is retired");
+    }
+
+    if (cp_json_get(sub, "tools") && api
+        && strcmp(cp_json_str(row, "kind"), "mcp") != 0)
+    {
+        return cp_fault_at(op, sub, "tools", "are for apis of kind mcp");
+    }
+
+    return CP_OK;
+}
+
+
+static bool
+cp_is_partner(const cp_json_t *api, const char *tenant)
+{
+    cp_json_t  *partners, *m;
+
+    partners = cp_json_get(api, "partners");
+
+    for (m = partners ? partners->first : NULL; m; m = m->next) {
+        if (strcmp(m->s, tenant) == 0) {
+            return true;
+        }
+    }
+
+    return false;
+}
+
+
+/*
+ * The plan is the publisher's.  A new subscription to a plan that approves by
+ * itself is active at once; the consumer may move to another such plan, but
+ * not past the publisher's approval.
+ */
+static cp_rc_t
+cp_subscription_plan(cp_op_t *op, cp_tx_t *tx, const cp_json_t *before,
+    cp_json_t *after)
+{
+    bool         automatic;
+    cp_rc_t      rc;
+    cp_rows_t    rows;
+    const char  *plan, *state;
+
+    plan = cp_json_str(after, "plan");
+
+    if (before && strcmp(cp_json_str(before, "plan"), plan) == 0) {
+        return CP_OK;
+    }
+
+    rc = cp_tx_query(tx, op->arena, "SELECT state, approval FROM plans"
+                     " WHERE id = $1 AND tenant = $2",
+                     cp_args(cp_text(plan),
+                             cp_text(cp_json_str(after, "target_tenant"))),
+                     &rows, &op->err);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    if (rows.rows == 0) {
+        return cp_fault_at(op, after, "plan", "there is no such plan");
+    }
+
+    state = cp_cell(&rows, 0, 0)->p;
+    automatic = strcmp(cp_cell(&rows, 0, 1)->p, "auto") == 0;
+
+    if (strcmp(state, "active") != 0) {
+        return cp_err_set(&op->err, "conflict",
+                          "the plan is %s: it takes no subscriptions", state);
+    }
+
+    if (before && !automatic && !cp_hold_is_publisher(op, after)) {
+        return cp_err_set(&op->err, "forbidden",
+                          "the plan needs its publisher's approval");
+    }
+
+    if (before == NULL && automatic) {
+        cp_json_set(op->arena, after, "state",
+                    cp_json_string(op->arena, "active"));
+    }
+
+    return CP_OK;
+}
+
+
+/* A consumer does not lengthen what a publisher has limited. */
+static cp_rc_t
+cp_subscription_foreign(cp_op_t *op, const cp_json_t *before,
+    const cp_json_t *after)
+{
+    int64_t  old, now;
+
+    if (cp_hold_is_publisher(op, after)) {
+        return CP_OK;
+    }
+
+    old = cp_json_num(before, "expires_at", INT64_MAX);
+    now = cp_json_num(after, "expires_at", INT64_MAX);
+
+    return now > old
+           ? cp_err_set(&op->err, "forbidden",
+                        "only the publisher moves expires_at back")
+           : CP_OK;
+}
+
+
+/* Nor does it help itself to more tools than were approved; what still waits
+ * for approval, or needs none, may ask for others. */
+static cp_rc_t
+cp_subscription_tools(cp_op_t *op, cp_tx_t *tx, const cp_json_t *before,
+    const cp_json_t *after)
+{
+    cp_rc_t    rc;
+    cp_rows_t  rows;
+
+    if (cp_hold_is_publisher(op, after)
+        || strcmp(cp_json_str(before, "state"), "pending") == 0
+        || !cp_tools_widened(cp_json_get(before, "tools"),
+                             cp_json_get(after, "tools")))
+    {
+        return CP_OK;
+    }
+
+    rc = cp_tx_query(tx, op->arena, "SELECT id FROM plans WHERE id = $1"
+                     " AND approval = 'auto'",
+                     cp_args(cp_text(cp_json_str(after, "plan"))), &rows,
+                     &op->err);
+
+    return rc == CP_OK && rows.rows == 0
+           ? cp_err_set(&op->err, "forbidden", "further tools need the"
+                        " publisher's approval") : rc;
+}
+
+
+/* NULL: all of them. */
+static bool
+cp_tools_widened(const cp_json_t *before, const cp_json_t *after)
+{
+    cp_json_t  *old, *now;
+
+    if (before == NULL || after == NULL) {
+        return before != NULL;
+    }
+
+    for (now = after->first; now; now = now->next) {
+        for (old = before->first; old; old = old->next) {
+            if (cp_json_equal(old, now)) {
+                break;
+            }
+        }
+
+        if (old == NULL) {
+            return true;
+        }
+    }
+
+    return false;
+}
+
+
+/* Consent, and taking back a suspension, are the publisher's. */
+static cp_rc_t
+cp_subscription_event(const cp_write_t *w, const char *event,
+    const cp_json_t *args, const cp_json_t *before, cp_json_t *after)
+{
+    unsigned                  i;
+    static const char *const  publisher[] = { "approve", "reject", "resume" };
+
+    (void) args;
+    (void) after;
+
+    for (i = 0; i < sizeof(publisher) / sizeof(publisher[0]); i++) {
+        if (strcmp(event, publisher[i]) == 0
+            && !cp_hold_is_publisher(w->op, before))
+        {
+            return cp_err_set(&w->op->err, "forbidden",
+                              "only the publisher may %s it", event);
+        }
+    }
+
+    return cp_hold_event(w->op, w->tx, event, before);
+}
+
+
+static cp_rc_t
+cp_feed_subscription(cp_tx_t *tx, cp_arena_t *a, const char *id,
+    cp_err_t *err)
+{
+    cp_rc_t     rc;
+    cp_json_t  *sub;
+
+    rc = cp_row_light(tx, a, &cp_res_subscription, id, &sub, err);
+    if (rc != CP_OK || sub == NULL) {
+        return rc;
+    }
+
+    return cp_sub_pair(tx, a, cp_json_str(sub, "application"),
+                       cp_subscription_to(sub), err);
+}
+
+
+static cp_rc_t
+cp_subscription_gone(const cp_write_t *w, const cp_json_t *before)
+{
+    cp_rc_t  rc;
+
+    rc = cp_hold_gone(w, before);
+
+    return rc != CP_OK ? rc
+           : cp_sub_pair(w->tx, w->op->arena,
+                         cp_json_str(before, "application"),
+                         cp_subscription_to(before), &w->op->err);
+}

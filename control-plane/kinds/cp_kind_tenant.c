@@ -1,0 +1,62 @@
+/*
+ * Tenants: who everything else belongs to.
+ */
+
+#include <string.h>
+
+#include "kinds/cp_kind.h"
+
+
+static cp_rc_t cp_feed_tenant(cp_tx_t *tx, cp_arena_t *a, const char *id,
+    cp_err_t *err);
+
+
+static const cp_body_t  cp_tenant_body[] = {
+    { "id", "id", ABSENT_NONE },
+    { "name", "name", ABSENT_NONE },
+    { "state", "state", ABSENT_NONE },
+    { NULL, NULL, 0 }
+};
+
+static const cp_field_t  tenant_fields[] = {
+    BASE_ID, BASE_NAME, BASE_TITLE, BASE_STATE,
+    BASE_TIMES,
+    F_END
+};
+
+static const cp_transition_t  tenant_transitions[] = {
+    { "suspend", { "active" }, "suspended", "tenant:write", NULL },
+    { "resume", { "suspended" }, "active", "tenant:write", NULL },
+    { "archive", { "active", "suspended" }, "archived", "tenant:write",
+      NULL },
+    T_END
+};
+
+static const cp_dependent_t  tenant_dependents[] = {
+    { &cp_res_application, "tenant", CP_DEP_FORCE, false },
+    { &cp_res_server, "tenant", CP_DEP_FORCE, false },
+    { &cp_res_api, "tenant", CP_DEP_FORCE, false },
+    { &cp_res_plan, "tenant", CP_DEP_FORCE, false },
+    { &cp_res_admin_token, "tenant", CP_DEP_OWNED, false },
+    { NULL, NULL, 0, false }
+};
+
+const cp_resource_t  cp_res_tenant = {
+    .kind = "tenant", .doc_kind = "Tenant", .plural = "tenants",
+    .table = "tenants", .fields = tenant_fields,
+    .transitions = tenant_transitions, .initial = "active",
+    .frozen = "archived", .owner = true, .authority = true,
+    .feed = cp_feed_tenant,
+    .dependents = tenant_dependents
+};
+
+
+static cp_rc_t
+cp_feed_tenant(cp_tx_t *tx, cp_arena_t *a, const char *id, cp_err_t *err)
+{
+    static const cp_simple_t  simple = {
+        &cp_res_tenant, cp_tenant_body, "tenant", NULL
+    };
+
+    return cp_feed_simple(tx, a, &simple, id, err);
+}

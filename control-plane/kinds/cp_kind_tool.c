@@ -1,0 +1,133 @@
+/*
+ * Tools of mcp apis, as discovery finds them.
+ */
+
+#include <string.h>
+
+#include "kinds/cp_kind.h"
+
+
+static cp_rc_t cp_feed_tool(cp_tx_t *tx, cp_arena_t *a, const char *id,
+    cp_err_t *err);
+static cp_rc_t cp_follow_tool(cp_op_t *op, cp_tx_t *tx, const cp_json_t *row);
+
+
+static const cp_field_t  tool_fields[] = {
+    BASE_ID,
+    F("name", CP_F_TOOL_NAME, RQ|IM|FI, 0, STOA_TOOL_NAME_MAX, NULL,
+      "as the upstream calls it"),
+    BASE_TITLE, BASE_STATE, BASE_TENANT,
+    F_REF("api", RO|ND, "api", NULL, "the api it belongs to"),
+    F("definition", CP_F_JSON, RO|ND|CP_WHOLE, 0, STOA_RECORD_MAX / 2, NULL,
+      "the upstream's own words"),
+    F("digest", CP_F_STRING, RO|ND, 0, 64, NULL, "of the definition"),
+    BASE_TIMES,
+    F_END
+};
+
+static const cp_transition_t  tool_transitions[] = {
+    { "disable", { "enabled" }, "disabled", "tool:write", NULL },
+    { "enable", { "disabled" }, "enabled", "tool:write", NULL },
+    T_END
+};
+
+const cp_resource_t  cp_res_tool = {
+    .kind = "tool", .plural = "tools", .table = "tools", .parent = "api",
+    .fields = tool_fields, .transitions = tool_transitions,
+    .initial = "enabled", .feed = cp_feed_tool, .follow = cp_follow_tool
+};
+
+
+cp_rc_t
+cp_tool_put(cp_tx_t *tx, cp_arena_t *a, const cp_json_t *tool,
+    const cp_json_t *api, cp_err_t *err)
+{
+    cp_json_t     *body;
+    const char    *id;
+    cp_feed_row_t  row = { .kind = "tool" };
+
+    id = cp_json_str(tool, "id");
+    body = NULL;
+
+    if (api && cp_api_served(api)) {
+        body = cp_json_object(a);
+        cp_json_set(a, body, "id", cp_json_string(a, id));
+        cp_json_set(a, body, "api",
+                    cp_json_string(a, cp_json_str(tool, "api")));
+        cp_json_set(a, body, "name",
+                    cp_json_string(a, cp_json_str(tool, "name")));
+        cp_json_set(a, body, "enabled",
+                    cp_json_bool(a, strcmp(cp_json_str(tool, "state"),
+                                           "enabled") == 0));
+        cp_json_set(a, body, "definition",
+                    cp_json_copy(a, cp_json_get(tool, "definition")));
+    }
+
+    row.key = cp_arena_printf(a, "tool:%s", id);
+    row.groups = api ? cp_api_groups(a, api) : NULL;
+
+    return cp_body_put(tx, a, row, body, err);
+}
+
+
+static cp_rc_t
+cp_feed_tool(cp_tx_t *tx, cp_arena_t *a, const char *id, cp_err_t *err)
+{
+    cp_rc_t        rc;
+    cp_json_t     *tool, *api;
+    cp_feed_row_t  row = { .kind = "tool" };
+
+    rc = cp_row_load(tx, a, &cp_res_tool, id, &tool, err);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    if (tool == NULL) {
+        row.key = cp_arena_printf(a, "tool:%s", id);
+        return cp_body_put(tx, a, row, NULL, err);
+    }
+
+    rc = cp_row_light(tx, a, &cp_res_api, cp_json_str(tool, "api"), &api,
+                      err);
+
+    return rc == CP_OK ? cp_tool_put(tx, a, tool, api, err) : rc;
+}
+
+
+/* Servers and subscriptions that name the tool: it may have come or gone. */
+static cp_rc_t
+cp_follow_tool(cp_op_t *op, cp_tx_t *tx, const cp_json_t *row)
+{
+    cp_rc_t      rc;
+    unsigned     i;
+    cp_rows_t    rows;
+    const char  *api;
+
+    api = cp_json_str(row, "api");
+
+    rc = cp_tx_query(tx, op->arena, "SELECT id FROM servers WHERE tenant = $1"
+                     " AND tools LIKE $2 AND tools LIKE $3",
+                     cp_args(cp_text(cp_json_str(row, "tenant")),
+                             cp_text(cp_arena_printf(op->arena, "%%\"%s\"%%",
+                                                     api)),
+                             cp_text(cp_arena_printf(op->arena, "%%\"%s\"%%",
+                                             cp_json_str(row, "name")))),
+                     &rows, &op->err);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    for (i = 0; i < rows.rows; i++) {
+        rc = cp_resource_touch(op, tx, &cp_res_server,
+                               cp_cell(&rows, i, 0)->p);
+        if (rc == CP_OK) {
+            rc = cp_follow_subs(op, tx, "server", cp_cell(&rows, i, 0)->p);
+        }
+
+        if (rc != CP_OK) {
+            return rc;
+        }
+    }
+
+    return cp_follow_subs(op, tx, "api", api);
+}

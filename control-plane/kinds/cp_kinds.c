@@ -1,0 +1,24 @@
+/*
+ * The registry of the kinds.
+ */
+
+#include "kinds/cp_kinds.h"
+
+
+/* In the order in which documents are applied: owners before what they own,
+ * targets before what refers to them. */
+const cp_resource_t *const  cp_kinds[] = {
+    &cp_res_gateway_group,
+    &cp_res_gateway,
+    &cp_res_tenant,
+    &cp_res_admin_token,
+    &cp_res_plan,
+    &cp_res_api,
+    &cp_res_operation,
+    &cp_res_tool,
+    &cp_res_server,
+    &cp_res_application,
+    &cp_res_credential,
+    &cp_res_subscription,
+    NULL
+};

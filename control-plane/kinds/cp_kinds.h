@@ -1,0 +1,38 @@
+/*
+ * The kinds of resources, for those who need to know one by name.
+ *
+ * Constant.  Process: stoa-control.
+ */
+
+#ifndef CP_KINDS_H
+#define CP_KINDS_H
+
+
+#include "resource/cp_engine.h"
+
+
+extern const cp_resource_t  cp_res_tenant;
+extern const cp_resource_t  cp_res_gateway_group;
+extern const cp_resource_t  cp_res_gateway;
+extern const cp_resource_t  cp_res_admin_token;
+extern const cp_resource_t  cp_res_api;
+extern const cp_resource_t  cp_res_operation;
+extern const cp_resource_t  cp_res_tool;
+extern const cp_resource_t  cp_res_server;
+extern const cp_resource_t  cp_res_plan;
+extern const cp_resource_t  cp_res_application;
+extern const cp_resource_t  cp_res_subscription;
+extern const cp_resource_t  cp_res_credential;
+
+/* All of them, for cp_resource_kinds(). */
+extern const cp_resource_t *const  cp_kinds[];
+
+
+/* The name under which a server shows a tool (an item of its `tools`). */
+cp_rc_t cp_server_tool_name(cp_names_t *names, const cp_json_t *server,
+    const cp_json_t *item, const char **name) CP_MUST_CHECK;
+/* The id of what a subscription is to. */
+const char *cp_subscription_to(const cp_json_t *sub);
+
+
+#endif /* CP_KINDS_H */
