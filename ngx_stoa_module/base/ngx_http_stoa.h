@@ -387,8 +387,6 @@ ngx_uint_t ngx_http_stoa_visible(const stoa_rec_api_t *rec,
 /* Steps of the pipeline's table; NGX_OK, NGX_AGAIN or a status. */
 ngx_int_t ngx_http_stoa_route(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
-ngx_int_t ngx_http_stoa_screen(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx);
 ngx_int_t ngx_http_stoa_operation(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 /* Caller's headers without credential and X-Stoa-*, with ours. */

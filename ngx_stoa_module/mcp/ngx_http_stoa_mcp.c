@@ -10,6 +10,7 @@
 
 
 #include "ngx_http_stoa_mcp.h"
+#include "ngx_http_stoa_policy.h"
 
 
 typedef struct {

@@ -6,6 +6,7 @@
 #include "ngx_http_stoa_edge.h"
 #include "ngx_http_stoa_conceal.h"
 #include "ngx_http_stoa_uri.h"
+#include "ngx_http_stoa_policy.h"
 
 
 static ngx_uint_t ngx_http_stoa_rest_match(ngx_http_request_t *r,

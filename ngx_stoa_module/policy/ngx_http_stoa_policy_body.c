@@ -1,0 +1,67 @@
+/*
+ * The longest body of a request.
+ *
+ * Process: workers.  Lifetime: the request.
+ */
+
+#include "ngx_http_stoa_policy.h"
+
+
+/*
+ * A body whose length is not known yet is limited while nginx reads it, by a
+ * location configuration of this request's own.
+ */
+
+ngx_int_t
+ngx_http_stoa_policy_body_limit(ngx_http_request_t *r, uint64_t max)
+{
+    void                      **conf;
+    ngx_http_core_loc_conf_t   *clcf, *own;
+
+    if (max == 0) {
+        return NGX_OK;
+    }
+
+    if (r->headers_in.content_length_n >= 0) {
+        if ((uint64_t) r->headers_in.content_length_n > max) {
+            return ngx_http_stoa_refuse(r,
+                                        NGX_HTTP_STOA_REFUSE_BODY_TOO_LARGE,
+                                        NULL);
+        }
+
+        return NGX_OK;
+    }
+
+    if (!r->headers_in.chunked
+#if (NGX_HTTP_V2)
+        && r->stream == NULL
+#endif
+        && r->http_version < NGX_HTTP_VERSION_20)
+    {
+        return NGX_OK;
+    }
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+
+    if (clcf->client_max_body_size
+        && (uint64_t) clcf->client_max_body_size <= max)
+    {
+        return NGX_OK;
+    }
+
+    conf = ngx_palloc(r->pool, sizeof(void *) * ngx_http_max_module);
+    own = ngx_palloc(r->pool, sizeof(ngx_http_core_loc_conf_t));
+
+    if (conf == NULL || own == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(conf, r->loc_conf, sizeof(void *) * ngx_http_max_module);
+    *own = *clcf;
+
+    own->client_max_body_size = max;
+    conf[ngx_http_core_module.ctx_index] = own;
+    r->loc_conf = conf;
+
+    return NGX_OK;
+}

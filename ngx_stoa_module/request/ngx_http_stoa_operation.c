@@ -1,0 +1,159 @@
+/*
+ * The operation of an api that a request is for.
+ *
+ * Process: workers.  Lifetime: the request.
+ */
+
+#include "ngx_http_stoa.h"
+
+
+static ngx_int_t ngx_http_stoa_operation_off(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+static ngx_int_t ngx_http_stoa_operation_loose(ngx_http_request_t *r,
+    ngx_str_t *path);
+
+
+/*
+ * After authentication and visibility: what methods an api has is nobody's
+ * business who may not see it.
+ */
+
+ngx_int_t
+ngx_http_stoa_operation(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    ngx_int_t             rc;
+    ngx_uint_t            index;
+    ngx_http_stoa_api_t  *api;
+
+    api = ctx->call.api;
+
+    if (api->nops == 0 && !api->rec->operations_only) {
+        return NGX_OK;
+    }
+
+    /* a slash for some servers, and they are not known here */
+
+    if (memchr(ctx->call.path.data, '\\', ctx->call.path.len)) {
+        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_BAD_REQUEST,
+                                    NULL);
+    }
+
+    if (api->off) {
+        rc = ngx_http_stoa_operation_off(r, ctx);
+
+        if (rc != NGX_DECLINED) {
+            return rc;
+        }
+    }
+
+    rc = ngx_http_stoa_api_operation(api, &r->method_name, &ctx->call.path,
+                                     &index);
+
+    if (rc == NGX_OK) {
+        ctx->call.operation = index + 1;
+        return NGX_OK;
+    }
+
+    if (!api->rec->operations_only) {
+        return NGX_OK;
+    }
+
+    if (rc == NGX_ABORT) {
+        if (ngx_http_stoa_api_allow(r, api, &ctx->call.path, &ctx->call.allow)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_METHOD, NULL);
+    }
+
+    return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_NO_ROUTE, NULL);
+}
+
+
+/* Is it an operation that is switched off, as it is or for another server?
+ * Then it is refused, whatever else the path is here; NGX_DECLINED: no. */
+
+static ngx_int_t
+ngx_http_stoa_operation_off(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    ngx_str_t                    path;
+    ngx_uint_t                   i, index;
+    const stoa_rec_operation_t  *ops;
+
+    path = ctx->call.path;
+    ops = stoa_rec_vec(ctx->call.api->rec, ctx->call.api->rec->operations,
+                       stoa_rec_operation_t);
+
+    for (i = 0; i < 2; i++) {
+
+        if (i && ngx_http_stoa_operation_loose(r, &path) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        if (ngx_http_stoa_api_operation(ctx->call.api, &r->method_name, &path,
+                                        &index)
+            == NGX_OK && !ops[index].enabled)
+        {
+            return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_NO_ROUTE,
+                                        NULL);
+        }
+    }
+
+    return NGX_DECLINED;
+}
+
+
+/* The path for a server that cuts off parameters, more than one slash, and
+ * dots and blanks at the end of a segment. */
+
+static ngx_int_t
+ngx_http_stoa_operation_loose(ngx_http_request_t *r, ngx_str_t *path)
+{
+    u_char  *p, *last, *start, *dst;
+
+    p = path->data;
+    last = p + path->len;
+
+    dst = ngx_pnalloc(r->pool, path->len + 1);
+    if (dst == NULL) {
+        return NGX_ERROR;
+    }
+
+    path->data = dst;
+
+    while (p < last) {
+
+        if (*p == '/') {
+            p++;
+            continue;
+        }
+
+        *dst++ = '/';
+
+        for (start = dst; p < last && *p != '/' && *p != ';'; p++) {
+            *dst++ = *p;
+        }
+
+        while (p < last && *p != '/') {
+            p++;
+        }
+
+        while (dst > start && (dst[-1] == '.' || dst[-1] == ' ')) {
+            dst--;
+        }
+
+        if (dst == start) {
+            dst--;
+        }
+    }
+
+    if (dst == path->data) {
+        *dst++ = '/';
+    }
+
+    path->len = dst - path->data;
+
+    return NGX_OK;
+}
