@@ -185,6 +185,23 @@ ngx_http_stoa_ctx_cleanup(void *data)
 }
 
 
+ngx_int_t
+ngx_http_stoa_ctx_suspend(ngx_http_request_t *r)
+{
+    if (r->connection->read->ready) {
+        ngx_post_event(r->connection->read, &ngx_posted_events);
+
+    } else if (ngx_handle_read_event(r->connection->read, 0) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    r->read_event_handler = ngx_http_test_reading;
+    r->write_event_handler = ngx_http_request_empty_handler;
+
+    return NGX_AGAIN;
+}
+
+
 void
 ngx_http_stoa_ctx_wake(ngx_http_request_t *r)
 {

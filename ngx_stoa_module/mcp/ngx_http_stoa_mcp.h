@@ -65,6 +65,19 @@ typedef enum {
 } ngx_http_stoa_mcp_sub_e;
 
 
+/* A request that waits for another one to connect.  It is the data of its own
+ * event, so it begins like a connection, whose fd nginx logs. */
+
+typedef struct {
+    ngx_http_request_t           *request;
+    ngx_queue_t                   queue;        /* this worker's waiters    */
+    ngx_int_t                     ident;        /* -1                       */
+    ngx_event_t                   event;
+    ngx_msec_t                    delay;        /* of the next look         */
+    uint64_t                      key;
+} ngx_http_stoa_mcp_wait_t;
+
+
 struct ngx_http_stoa_mcp_s {
     ngx_uint_t                    connect_step;
     ngx_str_t                     tenant_name;
@@ -84,7 +97,7 @@ struct ngx_http_stoa_mcp_s {
     uint64_t                      upstream_key; /* in the session map       */
     ngx_str_t                     upstream_session;
     ngx_uint_t                    upstream_version;
-    ngx_event_t                   wait;         /* another request connects */
+    ngx_http_stoa_mcp_wait_t      wait;
 
     ngx_uint_t                    sub;          /* ngx_http_stoa_mcp_sub_e  */
     ngx_http_stoa_ctx_t          *parent;       /* in a subrequest          */
@@ -219,6 +232,8 @@ void ngx_http_stoa_mcp_upstream_drop(uint64_t key, const u_char *sid,
 
 /* ---- _mcp_connect.c ---------------------------------------------------- */
 
+/* An entry of the map has changed: this worker's waiters look again. */
+void ngx_http_stoa_mcp_wait_wake(uint64_t key);
 /* NGX_OK: a session (or none needed) is in ctx->call.mcp; NGX_AGAIN; a
  * status. */
 ngx_int_t ngx_http_stoa_mcp_connect(ngx_http_request_t *r,

@@ -21,7 +21,11 @@
 #include "core/stoa_sse.h"
 
 
-#define NGX_HTTP_STOA_MCP_WAIT_MS  5
+/* How soon a waiter looks for what another worker has done, at first and at
+ * last; what this worker does wakes it at once. */
+
+#define NGX_HTTP_STOA_MCP_WAIT_MS      5
+#define NGX_HTTP_STOA_MCP_WAIT_MAX_MS  160
 
 
 typedef struct {
@@ -33,6 +37,7 @@ typedef struct {
 static ngx_int_t ngx_http_stoa_mcp_wait(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 static void ngx_http_stoa_mcp_wait_handler(ngx_event_t *ev);
+static void ngx_http_stoa_mcp_wait_end(ngx_http_stoa_mcp_wait_t *w);
 static ngx_int_t ngx_http_stoa_mcp_post(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_str_t *message);
 static ngx_int_t ngx_http_stoa_mcp_post_done(ngx_http_request_t *sr,
@@ -52,6 +57,9 @@ static ngx_int_t ngx_http_stoa_mcp_process_header(ngx_http_request_t *r);
 static ngx_int_t ngx_http_stoa_mcp_reinit_request(ngx_http_request_t *r);
 static ngx_int_t ngx_http_stoa_mcp_again(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
+
+
+static ngx_queue_t  ngx_http_stoa_mcp_waiters;    /* of this worker      */
 
 
 ngx_int_t
@@ -168,30 +176,91 @@ ngx_http_stoa_mcp_use(ngx_http_request_t *r, ngx_http_stoa_mcp_t *mcp,
 static ngx_int_t
 ngx_http_stoa_mcp_wait(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
-    ngx_http_stoa_mcp_t  *mcp;
+    ngx_http_stoa_mcp_wait_t  *w;
 
-    mcp = ctx->call.mcp;
+    w = &ctx->call.mcp->wait;
 
-    mcp->wait.data = r;
-    mcp->wait.log = r->connection->log;
-    mcp->wait.handler = ngx_http_stoa_mcp_wait_handler;
+    if (w->delay == 0) {
+        w->delay = NGX_HTTP_STOA_MCP_WAIT_MS;
+        w->request = r;
+        w->ident = -1;
+        w->key = ctx->call.mcp->upstream_key;
+        w->event.data = w;
+        w->event.log = r->connection->log;
+        w->event.handler = ngx_http_stoa_mcp_wait_handler;
+    }
 
-    ngx_add_timer(&mcp->wait, NGX_HTTP_STOA_MCP_WAIT_MS);
+    if (ngx_http_stoa_mcp_waiters.next == NULL) {
+        ngx_queue_init(&ngx_http_stoa_mcp_waiters);
+    }
+
+    if (ngx_http_stoa_ctx_suspend(r) == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    ngx_queue_insert_tail(&ngx_http_stoa_mcp_waiters, &w->queue);
+    ngx_add_timer(&w->event, w->delay);
+    w->delay = ngx_min(w->delay * 2, NGX_HTTP_STOA_MCP_WAIT_MAX_MS);
 
     return NGX_AGAIN;
+}
+
+
+void
+ngx_http_stoa_mcp_wait_wake(uint64_t key)
+{
+    ngx_queue_t               *q, *waiters;
+    ngx_http_stoa_mcp_wait_t  *w;
+
+    waiters = &ngx_http_stoa_mcp_waiters;
+
+    if (waiters->next == NULL) {
+        return;
+    }
+
+    for (q = waiters->next; q != waiters; q = q->next) {
+        w = ngx_queue_data(q, ngx_http_stoa_mcp_wait_t, queue);
+
+        if (w->key == key) {
+            ngx_post_event(&w->event, &ngx_posted_events);
+        }
+    }
 }
 
 
 static void
 ngx_http_stoa_mcp_wait_handler(ngx_event_t *ev)
 {
-    ngx_connection_t    *c;
-    ngx_http_request_t  *r = ev->data;
+    ngx_connection_t          *c;
+    ngx_http_request_t        *r;
+    ngx_http_stoa_mcp_wait_t  *w = ev->data;
 
+    r = w->request;
     c = r->connection;
+
+    ngx_http_set_log_request(c->log, r);
+    ngx_http_stoa_mcp_wait_end(w);
 
     ngx_http_stoa_ctx_wake(r);
     ngx_http_run_posted_requests(c);
+}
+
+
+static void
+ngx_http_stoa_mcp_wait_end(ngx_http_stoa_mcp_wait_t *w)
+{
+    if (w->queue.next) {
+        ngx_queue_remove(&w->queue);
+        w->queue.next = NULL;
+    }
+
+    if (w->event.timer_set) {
+        ngx_del_timer(&w->event);
+    }
+
+    if (w->event.posted) {
+        ngx_delete_posted_event(&w->event);
+    }
 }
 
 
@@ -202,9 +271,7 @@ ngx_http_stoa_mcp_finish(ngx_http_stoa_ctx_t *ctx, void *data)
 
     mcp = ctx->call.mcp;
 
-    if (mcp->wait.timer_set) {
-        ngx_del_timer(&mcp->wait);
-    }
+    ngx_http_stoa_mcp_wait_end(&mcp->wait);
 
     /* gone while connecting: let others try */
 

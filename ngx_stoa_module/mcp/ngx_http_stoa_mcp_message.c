@@ -277,12 +277,18 @@ ngx_http_stoa_mcp_read_body(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
             return rc;
         }
 
+        /* the phases hold the request, as they do with every step */
+
+        ngx_http_finalize_request(r, NGX_DONE);
+
         if (rc == NGX_AGAIN) {
             mcp->body_waiting = 1;
             return NGX_AGAIN;
         }
 
-        /* it was all there; the handler has given the reference back */
+        /* read at once: nginx has left the handlers of a wait behind */
+
+        r->write_event_handler = ngx_http_core_run_phases;
     }
 
     rc = ngx_http_stoa_mcp_gather(r, &mcp->body);
@@ -302,7 +308,6 @@ ngx_http_stoa_mcp_body_handler(ngx_http_request_t *r)
     ngx_http_stoa_ctx_t  *ctx;
 
     r->preserve_body = 1;
-    r->main->count--;
 
     ctx = ngx_http_stoa_ctx(r);
 

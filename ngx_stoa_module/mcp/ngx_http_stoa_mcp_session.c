@@ -474,6 +474,8 @@ ngx_http_stoa_mcp_upstream_set(uint64_t key,
     node->deadline = 0;
 
     ngx_shmtx_unlock(&shpool->mutex);
+
+    ngx_http_stoa_mcp_wait_wake(key);
 }
 
 
@@ -498,4 +500,6 @@ ngx_http_stoa_mcp_upstream_drop(uint64_t key, const u_char *sid, size_t len)
     }
 
     ngx_shmtx_unlock(&shpool->mutex);
+
+    ngx_http_stoa_mcp_wait_wake(key);
 }

@@ -27,7 +27,6 @@ typedef struct {
 
 static ngx_int_t ngx_http_stoa_resolve_wait(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_target_t *target);
-static ngx_int_t ngx_http_stoa_resolve_suspend(ngx_http_request_t *r);
 static void ngx_http_stoa_resolve_cancel(ngx_http_stoa_ctx_t *ctx,
     void *data);
 static void ngx_http_stoa_resolve_done(ngx_resolver_ctx_t *rctx);
@@ -208,24 +207,7 @@ ngx_http_stoa_resolve_wait(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
         return NGX_ERROR;
     }
 
-    return ctx->call.waiting ? ngx_http_stoa_resolve_suspend(r) : NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_stoa_resolve_suspend(ngx_http_request_t *r)
-{
-    if (r->connection->read->ready) {
-        ngx_post_event(r->connection->read, &ngx_posted_events);
-
-    } else if (ngx_handle_read_event(r->connection->read, 0) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    r->read_event_handler = ngx_http_test_reading;
-    r->write_event_handler = ngx_http_request_empty_handler;
-
-    return NGX_AGAIN;
+    return ctx->call.waiting ? ngx_http_stoa_ctx_suspend(r) : NGX_OK;
 }
 
 
