@@ -75,7 +75,7 @@ my $before = $f->digest;
 $f->credential(1, state => 'dancing');
 $f->save;
 ok($f->ready, 'a row that does not validate does not stop the feed');
-is(call(), 200, 'its previous record stays in force');
+is(call(), 401, 'nothing is served by its previous record');
 my $s = $f->status_of;
 is($s->{rejected}, 1, 'it is counted');
 is($s->{rejected_records}[0]{key}, 'cred:' . ids('c', 1), 'and named');
@@ -99,6 +99,67 @@ $f->delete('credential', 'cred:' . ids('c', 9))->save;
 ok($f->ready, 'rows that are right again, or gone');
 is($f->status_of->{rejected}, 0, 'are no longer noted');
 is($f->status_of->{digest}, $f->digest, 'and the digest agrees');
+
+
+# what this gateway lacks: the record is withheld, its routes stay its own
+
+sub code { $t->get($_[0], key => $key)->{json}{code} || '-' }
+
+my @cors = ({ name => 'c', type => 'cors', scope => 'api',
+              state => 'enabled', config => { origins => ['*'] } });
+my @odd = (
+    ['another type', requires => [{ id => 999, version => 1 }]],
+    ['another version', requires => [{ id => 1, version => 99 }]],
+    ['a policy of no known type',
+     policies => [{ %{ $cors[0] }, type => 'teleport' }]],
+    ['a member in its configuration that is not known',
+     policies => [{ %{ $cors[0] }, config => { origins => ['*'],
+                                               new => 1 } }]],
+    ['a rule across fields broken',
+     policies => [{ %{ $cors[0] }, config => { origins => ['*'],
+                    credentials => JSON::PP::true() } }]],
+    ['a word that is not known', audience => 'whoever'],
+);
+
+$f->api(4, $port, name => 'wide', base_path => '/wide');
+$f->api(5, $port, name => 'deep', base_path => '/wide/deep');
+$f->save;
+$f->ready;
+is(code('/wide/deep/x'), 'not_subscribed', "a path below another one's");
+
+for (@odd) {
+    my ($what, @with) = @$_;
+    $f->api(1, $port, @with);
+    $f->api(5, $port, name => 'deep', base_path => '/wide/deep', @with);
+    $f->save;
+    ok($f->ready, "$what: the feed goes on");
+    is(code('/apis/acme/echo/x'), 'withheld', "$what: the api is withheld");
+    is(code('/wide/deep/x'), 'withheld', "$what: its path leads nowhere else");
+    is(code('/wide/x'), 'not_subscribed', "$what: others are served");
+    is($f->status_of->{rejected}, 2, "$what: both are named");
+    isnt($f->status_of->{digest}, $f->digest, "$what: the digest differs");
+}
+
+$f->api(1, $port, policies => \@cors, requires => [{ id => 1,
+                                                     version => 1 }]);
+$f->delete('api', 'api:' . ids('r', $_)) for 4, 5;
+$f->save;
+ok($f->ready, 'what is known');
+is(call(), 200, 'is served');
+is($f->status_of->{rejected}, 0, 'nothing is rejected');
+is($f->status_of->{digest}, $f->digest, 'and the digest agrees');
+
+$f->put('group', 'group:' . ids('g', 1), { id => ids('g', 1), name => 'edge',
+    requires => [{ id => 999, version => 1 }] })->save;
+$f->ready;
+is(code('/apis/acme/echo/x'), 'withheld', 'the group\'s: nothing is served');
+$f->put('group', 'group:' . ids('g', 1), { id => ids('g', 1),
+                                           name => 'edge' })->save;
+$f->ready;
+is(call(), 200, 'a group that is understood');
+$f->api(1, $port);
+$f->delete('group', 'group:' . ids('g', 1))->save;
+$f->ready;
 
 
 # faults of the answer: nothing changes, the next good one counts

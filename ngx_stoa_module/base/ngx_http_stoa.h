@@ -135,6 +135,9 @@ const stoa_rec_api_t *ngx_http_stoa_store_api_by_name(
 const stoa_rec_api_t *ngx_http_stoa_store_api_by_path(
     ngx_http_stoa_store_t *s, const char *host, size_t host_len,
     const char *path, size_t path_len, size_t *prefix_len);
+/* The gateway's own group.  It, and an api by its name or path, may be
+ * withheld (hdr); everything else that is withheld is not there. */
+const stoa_rec_group_t *ngx_http_stoa_store_group(ngx_http_stoa_store_t *s);
 const stoa_rec_server_t *ngx_http_stoa_store_server(
     ngx_http_stoa_store_t *s, const stoa_id_t *id);
 const stoa_rec_server_t *ngx_http_stoa_store_server_by_name(
@@ -349,6 +352,7 @@ typedef enum {
     NGX_HTTP_STOA_REFUSE_MCP_ACCEPT,        /* 406                          */
     NGX_HTTP_STOA_REFUSE_MCP_CONTENT_TYPE,  /* 415                          */
     NGX_HTTP_STOA_REFUSE_MCP_ORIGIN,        /* 403                          */
+    NGX_HTTP_STOA_REFUSE_WITHHELD,
     NGX_HTTP_STOA_REFUSE_MAX
 } ngx_http_stoa_refuse_e;
 

@@ -161,6 +161,10 @@ const ngx_http_stoa_refusal_t  ngx_http_stoa_refusals[] = {
 
     ngx_http_stoa_refusal("mcp_origin", 403, "Origin not allowed",
         "Origin not allowed", -32600),
+
+    ngx_http_stoa_refusal("withheld", 503, "Configuration not understood",
+        "The gateway does not understand the API's configuration and serves "
+        "nothing by it; its status says which part.", -32603),
 };
 
 _Static_assert(sizeof(ngx_http_stoa_refusals)

@@ -17,6 +17,8 @@ static stoa_rc_t stoa_rec_requires(stoa_rec_enc_t *e,
     const stoa_json_val_t *root);
 static stoa_rc_t stoa_rec_body(stoa_rec_enc_t *e, stoa_rec_kind_e kind,
     const stoa_json_val_t *root);
+static stoa_rc_t stoa_rec_member(stoa_rec_enc_t *e,
+    const stoa_rec_field_t *f, const stoa_json_val_t *val, size_t base);
 static stoa_rc_t stoa_rec_absent(stoa_rec_enc_t *e,
     const stoa_rec_struct_t *def, const stoa_json_val_t *object, size_t base,
     uint64_t seen);
@@ -274,14 +276,14 @@ stoa_rec_struct(stoa_rec_enc_t *e, const stoa_rec_struct_t *def,
     const stoa_json_val_t *object, size_t base)
 {
     bool                     more;
-    size_t                   path;
     uint64_t                 seen;
     stoa_rc_t                rc;
-    stoa_json_val_t          key, val;
+    stoa_json_val_t          key, val, config;
     stoa_json_iter_t         it;
-    const stoa_rec_field_t  *f;
+    const stoa_rec_field_t  *f, *last;
 
     seen = 0;
+    last = NULL;
 
     for (more = stoa_json_first(object, &it, &key, &val);
          more;
@@ -302,22 +304,54 @@ stoa_rec_struct(stoa_rec_enc_t *e, const stoa_rec_struct_t *def,
             continue;
         }
 
-        path = stoa_rec_enter(e, f->name.data, NULL);
+        seen |= UINT64_C(1) << (f - def->fields);
 
-        rc = stoa_rec_encoders[f->type](e, f, &val, base + f->offset);
+        /* it is laid out by what its siblings say */
+
+        if (f->type == STOA_REC_T_CONFIG) {
+            last = f;
+            config = val;
+            continue;
+        }
+
+        rc = stoa_rec_member(e, f, &val, base);
         if (rc != STOA_OK) {
             return rc;
         }
+    }
 
-        if (f->flag) {
-            e->out->data[base + f->flag] = 1;
+    if (last) {
+        rc = stoa_rec_member(e, last, &config, base);
+        if (rc != STOA_OK) {
+            return rc;
         }
-
-        e->path_len = path;
-        seen |= UINT64_C(1) << (f - def->fields);
     }
 
     return stoa_rec_absent(e, def, object, base, seen);
+}
+
+
+static stoa_rc_t
+stoa_rec_member(stoa_rec_enc_t *e, const stoa_rec_field_t *f,
+    const stoa_json_val_t *val, size_t base)
+{
+    size_t     path;
+    stoa_rc_t  rc;
+
+    path = stoa_rec_enter(e, f->name.data, NULL);
+
+    rc = stoa_rec_encoders[f->type](e, f, val, base + f->offset);
+    if (rc != STOA_OK) {
+        return rc;
+    }
+
+    if (f->flag) {
+        e->out->data[base + f->flag] = 1;
+    }
+
+    e->path_len = path;
+
+    return STOA_OK;
 }
 
 

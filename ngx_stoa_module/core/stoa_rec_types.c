@@ -467,7 +467,7 @@ stoa_rec_config(stoa_rec_enc_t *e, const stoa_rec_field_t *f,
 
     if (type == NULL || val->type != STOA_JSON_OBJECT) {
         return stoa_rec_wrong(e, val->start, type ? "must be an object"
-                              : "must come after its type");
+                              : "needs a type beside it");
     }
 
     rc = stoa_rec_align(e);

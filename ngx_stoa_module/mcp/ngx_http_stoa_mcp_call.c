@@ -106,7 +106,7 @@ ngx_http_stoa_mcp_resolve(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         return rc;
     }
 
-    if (tool == NULL || api == NULL || !tool->enabled
+    if (tool == NULL || api == NULL || api->hdr.withheld || !tool->enabled
         || api->kind != STOA_API_MCP)
     {
         return ngx_http_stoa_mcp_unknown(r, ctx, &name);

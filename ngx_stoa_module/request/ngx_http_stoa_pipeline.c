@@ -123,6 +123,7 @@ static ngx_int_t
 ngx_http_stoa_pipeline_run(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
     ngx_int_t                    rc;
+    const stoa_rec_group_t      *group;
     const ngx_http_stoa_edge_t  *edge;
     const ngx_http_stoa_step_t  *step;
     ngx_http_stoa_main_conf_t   *mcf;
@@ -139,6 +140,12 @@ ngx_http_stoa_pipeline_run(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         || ngx_http_stoa_store_enter(mcf->store) != NGX_OK)
     {
         return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_NOT_READY, NULL);
+    }
+
+    group = ngx_http_stoa_store_group(mcf->store);
+
+    if (group && group->hdr.withheld) {
+        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_WITHHELD, NULL);
     }
 
     if (ctx->call.edge == NULL) {

@@ -38,6 +38,10 @@ ngx_http_stoa_route(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_NO_ROUTE, NULL);
     }
 
+    if (rec->hdr.withheld) {
+        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_WITHHELD, NULL);
+    }
+
     ctx->call.api = ngx_http_stoa_api_get(r, rec);
     if (ctx->call.api == NULL) {
         return NGX_ERROR;

@@ -17,6 +17,8 @@ static const void *ngx_http_stoa_store_rec(ngx_http_stoa_store_t *s,
     stoa_rec_kind_e kind, const stoa_id_t *a, const stoa_id_t *b);
 static const void *ngx_http_stoa_store_get(ngx_http_stoa_store_t *s,
     stoa_rec_kind_e kind, ngx_http_stoa_key_t *k);
+static ngx_uint_t ngx_http_stoa_store_withheld(const void *rec,
+    stoa_rec_kind_e kind);
 static const void *ngx_http_stoa_store_by_index(ngx_http_stoa_store_t *s,
     stoa_rec_kind_e kind, ngx_http_stoa_key_t *k);
 static const void *ngx_http_stoa_store_broken(ngx_http_stoa_store_t *s,
@@ -402,7 +404,19 @@ ngx_http_stoa_store_get(ngx_http_stoa_store_t *s, stoa_rec_kind_e kind,
         return ngx_http_stoa_store_broken(s, kind);
     }
 
-    return val.mv_data;
+    return ngx_http_stoa_store_withheld(val.mv_data, kind) ? NULL
+                                                           : val.mv_data;
+}
+
+
+/* Is there nothing for who asks?  Of an api and of the group it is told: one
+ * would else leave its path to another, the other its policies to nobody. */
+
+static ngx_uint_t
+ngx_http_stoa_store_withheld(const void *rec, stoa_rec_kind_e kind)
+{
+    return ((const stoa_rec_hdr_t *) rec)->withheld
+           && kind != STOA_REC_API && kind != STOA_REC_GROUP;
 }
 
 
@@ -517,7 +531,55 @@ ngx_http_stoa_store_subscription(ngx_http_stoa_store_t *s,
 const stoa_rec_api_t *
 ngx_http_stoa_store_api(ngx_http_stoa_store_t *s, const stoa_id_t *id)
 {
-    return ngx_http_stoa_store_rec(s, STOA_REC_API, id, NULL);
+    const stoa_rec_api_t  *api;
+
+    api = ngx_http_stoa_store_rec(s, STOA_REC_API, id, NULL);
+
+    return api && !api->hdr.withheld ? api : NULL;
+}
+
+
+/* By its kind alone: there is one. */
+
+const stoa_rec_group_t *
+ngx_http_stoa_store_group(ngx_http_stoa_store_t *s)
+{
+    int                   rc;
+    MDB_val               key, val;
+    MDB_cursor           *cursor;
+    ngx_http_stoa_key_t   k;
+
+    static const stoa_id_t  first;
+
+    if (s->group_generation == s->generation) {
+        return s->group;
+    }
+
+    if (s->txnid == 0 || mdb_cursor_open(s->txn, s->env->rec, &cursor) != 0) {
+        return NULL;
+    }
+
+    ngx_http_stoa_key_rec(&k, STOA_REC_GROUP, &first, NULL);
+
+    key.mv_data = k.data;
+    key.mv_size = k.len;
+
+    rc = mdb_cursor_get(cursor, &key, &val, MDB_SET_RANGE);
+
+    s->group = NULL;
+    s->group_generation = s->generation;
+
+    if (rc == 0 && key.mv_size == k.len
+        && ngx_memcmp(key.mv_data, k.data, 8) == 0)
+    {
+        s->group = stoa_rec_valid(val.mv_data, val.mv_size, STOA_REC_GROUP)
+                   ? val.mv_data
+                   : ngx_http_stoa_store_broken(s, STOA_REC_GROUP);
+    }
+
+    mdb_cursor_close(cursor);
+
+    return s->group;
 }
 
 
@@ -657,7 +719,11 @@ ngx_http_stoa_store_each_subscription(ngx_http_stoa_store_t *s,
             continue;
         }
 
-        ret = cb(data, val.mv_data);
+        if (!ngx_http_stoa_store_withheld(val.mv_data,
+                                          STOA_REC_SUBSCRIPTION))
+        {
+            ret = cb(data, val.mv_data);
+        }
     }
 
     mdb_cursor_close(cursor);

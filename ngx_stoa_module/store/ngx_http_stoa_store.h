@@ -100,6 +100,8 @@ struct ngx_http_stoa_store_s {
     MDB_txn                    *txn;         /* NULL: never begun            */
     uint64_t                    txnid;
     uint64_t                    generation;
+    uint64_t                    group_generation;
+    const stoa_rec_group_t     *group;       /* of that generation           */
     uint64_t                    store_gen;   /* of env, as in the zone       */
     ngx_msec_t                  retry;       /* not before, unless there is  */
     uint64_t                    retry_gen;   /* another store since          */

@@ -2,9 +2,12 @@
  * The writer's side of the store: rows of the feed become records, in
  * batches.  Process: the sync thread of worker 0.
  *
- * A row that does not validate leaves the previous record in force and is
- * noted in `rejected`; the digest then differs from the control plane's, which
- * is the truth.  Every other failure aborts the batch.
+ * A row that does not validate is noted in `rejected`, and what it speaks of
+ * is withheld: the record before it may lack a protection that the row brings,
+ * so nothing is served by it either.  A withheld record keeps its names and
+ * routes, so that its calls do not end elsewhere; it is not in the digest,
+ * which then differs from the control plane's, the truth.  Every other failure
+ * aborts the batch.
  */
 
 #include "ngx_http_stoa_store.h"
@@ -34,6 +37,9 @@ static int ngx_http_stoa_writer_remove(ngx_http_stoa_writer_t *w,
     ngx_http_stoa_key_t *k, stoa_rec_kind_e kind, ngx_uint_t keep);
 static int ngx_http_stoa_writer_put(ngx_http_stoa_writer_t *w,
     ngx_http_stoa_key_t *k, stoa_rec_kind_e kind);
+static int ngx_http_stoa_writer_withhold(ngx_http_stoa_writer_t *w,
+    const ngx_http_stoa_row_t *row, stoa_rec_kind_e kind,
+    ngx_http_stoa_key_t *k);
 static int ngx_http_stoa_writer_reject(ngx_http_stoa_writer_t *w,
     const ngx_http_stoa_row_t *row, const stoa_err_t *err);
 static int ngx_http_stoa_writer_accept(ngx_http_stoa_writer_t *w,
@@ -54,6 +60,7 @@ static const ngx_http_stoa_feed_key_t  ngx_http_stoa_feed_keys[] = {
     FEED_KEY("tenant:", STOA_REC_TENANT, 1),
     FEED_KEY("plan:", STOA_REC_PLAN, 1),
     FEED_KEY("server:", STOA_REC_SERVER, 1),
+    FEED_KEY("group:", STOA_REC_GROUP, 1),
     { NULL, 0, STOA_REC_TENANT, 0 }
 };
 
@@ -171,6 +178,7 @@ ngx_http_stoa_writer_apply(ngx_http_stoa_writer_t *w,
     const ngx_http_stoa_row_t *row)
 {
     int                   rc;
+    ngx_uint_t            known;
     stoa_err_t            err;
     stoa_rec_kind_e       kind;
     ngx_http_stoa_key_t   k;
@@ -181,13 +189,18 @@ ngx_http_stoa_writer_apply(ngx_http_stoa_writer_t *w,
     err.offset = 0;
 
     rc = ngx_http_stoa_writer_target(row, &k, &kind, &err);
+    known = rc == 0;
 
     if (rc == 0 && !row->deleted) {
         rc = ngx_http_stoa_writer_encode(w, row, kind, &k, &err);
     }
 
     if (rc == MDB_INCOMPATIBLE) {
-        rc = ngx_http_stoa_writer_reject(w, row, &err);
+        rc = known ? ngx_http_stoa_writer_withhold(w, row, kind, &k) : 0;
+
+        if (rc == 0) {
+            rc = ngx_http_stoa_writer_reject(w, row, &err);
+        }
 
     } else if (rc == 0) {
 
@@ -438,6 +451,59 @@ ngx_http_stoa_writer_put(ngx_http_stoa_writer_t *w, ngx_http_stoa_key_t *k,
     w->meta.records[kind]++;
 
     return ngx_http_stoa_index_put(w->env, w->txn, hdr);
+}
+
+
+/* What can be read of the row, or what was there before it, as withheld. */
+
+static int
+ngx_http_stoa_writer_withhold(ngx_http_stoa_writer_t *w,
+    const ngx_http_stoa_row_t *row, stoa_rec_kind_e kind,
+    ngx_http_stoa_key_t *k)
+{
+    int              rc;
+    MDB_val          key, val;
+    stoa_rc_t        made;
+    stoa_rec_hdr_t  *hdr;
+
+    made = stoa_rec_withhold(kind, row->body.data, row->body.len, row->rev,
+                             &w->rec);
+
+    if (made == STOA_ERROR) {
+        return ENOMEM;
+    }
+
+    if (made != STOA_OK
+        || !ngx_http_stoa_writer_same(w->rec.data, kind, k))
+    {
+        key.mv_data = k->data;
+        key.mv_size = k->len;
+
+        rc = mdb_get(w->txn, w->env->rec, &key, &val);
+
+        if (rc != 0) {
+            return rc == MDB_NOTFOUND ? 0 : rc;
+        }
+
+        stoa_buf_reset(&w->rec);
+        stoa_buf_add(&w->rec, val.mv_data, val.mv_size);
+
+        if (w->rec.rc != STOA_OK) {
+            return ENOMEM;
+        }
+    }
+
+    hdr = (stoa_rec_hdr_t *) w->rec.data;
+    hdr->withheld = 1;
+    hdr->rev = row->rev;
+
+    rc = ngx_http_stoa_writer_remove(w, k, kind, 1);
+
+    /* of no share in the digest */
+
+    ngx_memzero(hdr->digest, sizeof(hdr->digest));
+
+    return rc == 0 ? ngx_http_stoa_writer_put(w, k, kind) : rc;
 }
 
 

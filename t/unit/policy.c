@@ -192,8 +192,9 @@ static const struct {
     { TENANT_WITH(POLICY("cors", "\"config\":{\"origins\":[\"*\"],"
                          "\"credentials\":true}")),
       "policies[0].config.credentials" },
-    { TENANT_WITH("{\"config\":{},\"type\":\"cors\"}"),
-      "policies[0].config" },
+    { TENANT_WITH("{\"config\":{},\"name\":\"p\"}"), "policies[0].config" },
+    { TENANT_WITH("{" CORS ",\"state\":\"shadow\",\"type\":\"cors\",\"name\":"
+                  "\"p\",\"scope\":\"tenant\"}"), NULL },
     { TENANT_WITH("{\"name\":\"p\",\"type\":\"cors\"}"),
       "policies[0].scope" },
 };
