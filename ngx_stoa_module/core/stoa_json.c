@@ -82,7 +82,7 @@ static stoa_rc_t stoa_json_keys_grow(stoa_json_walk_t *w);
 static stoa_rc_t stoa_json_keys_unique(stoa_json_walk_t *w, uint32_t from);
 static stoa_rc_t stoa_json_fail(stoa_json_walk_t *w, const char *text);
 static void stoa_json_blame(stoa_json_walk_t *w, stoa_err_t *err);
-static const char *stoa_json_plain(const char *p, const char *end);
+static const char *stoa_json_ascii(const char *p, const char *end);
 
 
 stoa_rc_t
@@ -364,7 +364,7 @@ stoa_json_string(stoa_json_walk_t *w, stoa_json_val_t *val)
     val->escaped = false;
 
     for ( ;; ) {
-        w->p = stoa_json_plain(w->p, w->end);
+        w->p = stoa_json_ascii(w->p, w->end);
 
         if (w->p == w->end) {
             return stoa_json_fail(w, "ends inside a string");
@@ -405,7 +405,7 @@ stoa_json_string(stoa_json_walk_t *w, stoa_json_val_t *val)
 /* The first byte of a string that is not plain ASCII. */
 
 static const char *
-stoa_json_plain(const char *p, const char *end)
+stoa_json_ascii(const char *p, const char *end)
 {
     unsigned char  c;
 

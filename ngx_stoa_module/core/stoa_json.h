@@ -57,6 +57,20 @@ stoa_rc_t stoa_json_walk(const char *data, size_t len, unsigned depth_max,
     stoa_json_val_t *root, stoa_err_t *err) STOA_MUST_CHECK;
 
 
+/*
+ * The quick way (stoa_json_plain.c): true for a plain text, which
+ * stoa_json_check() would take, too; false says nothing.  Tells the name of
+ * each member before its value is read, in objects that have a place: the
+ * root has 1, others the place that was given to them.  The value's span goes
+ * to *to when it has ended (NULL: nowhere).  False gives up.
+ */
+typedef bool (*stoa_json_plain_pt)(void *ctx, unsigned place,
+    const stoa_json_val_t *key, stoa_json_val_t **to, unsigned *inner);
+
+bool stoa_json_plain(const char *data, size_t len, stoa_json_plain_pt member,
+    void *ctx, stoa_json_val_t *root) STOA_MUST_CHECK;
+
+
 /* Iterates the members of a checked object or the items of a checked array.
  * `it` is set up by _first; both return false at the end.  For arrays `key`
  * is left alone. */

@@ -57,6 +57,9 @@ typedef struct {
 } stoa_rpc_member_t;
 
 
+static void stoa_rpc_init(stoa_rpc_scan_t *s, stoa_jsonrpc_t *msg);
+static bool stoa_rpc_place(void *ctx, unsigned place,
+    const stoa_json_val_t *key, stoa_json_val_t **to, unsigned *inner);
 static void stoa_rpc_member(void *ctx, unsigned depth,
     const stoa_json_val_t *key, const stoa_json_val_t *val);
 static const stoa_rpc_member_t *stoa_rpc_find(const stoa_json_val_t *key,
@@ -128,22 +131,83 @@ static const struct {
 };
 
 
+static inline stoa_json_val_t *
+stoa_rpc_val(stoa_rpc_scan_t *s, const stoa_rpc_member_t *m)
+{
+    return (stoa_json_val_t *) ((m->in_msg ? (char *) s->msg : (char *) s)
+                                + m->offset);
+}
+
+
 stoa_rc_t
 stoa_jsonrpc_scan(const char *data, size_t len, stoa_jsonrpc_t *msg,
+    int *code, stoa_err_t *err)
+{
+    stoa_json_val_t  root;
+    stoa_rpc_scan_t  s;
+
+    stoa_rpc_init(&s, msg);
+
+    if (stoa_json_plain(data, len, stoa_rpc_place, &s, &root)
+        && stoa_rpc_judge(&s, data, &root, code, err) == STOA_OK)
+    {
+        return STOA_OK;
+    }
+
+    return stoa_jsonrpc_scan_strictly(data, len, msg, code, err);
+}
+
+
+static void
+stoa_rpc_init(stoa_rpc_scan_t *s, stoa_jsonrpc_t *msg)
+{
+    s->msg = msg;
+    s->params_done = false;
+    stoa_rpc_forget(s, 1);
+
+    msg->kind = STOA_JSONRPC_REQUEST;
+    msg->method = STOA_MCP_OTHER;
+    msg->method_name = stoa_str("");
+    msg->ambiguous = false;
+}
+
+
+/* A name like one of ours but for its case is the strict reader's affair. */
+
+static bool
+stoa_rpc_place(void *ctx, unsigned place, const stoa_json_val_t *key,
+    stoa_json_val_t **to, unsigned *inner)
+{
+    bool                      ambiguous;
+    stoa_rpc_scan_t          *s;
+    const stoa_rpc_member_t  *m;
+
+    s = ctx;
+    ambiguous = false;
+
+    m = stoa_rpc_find(key, place, &ambiguous);
+
+    if (m) {
+        *to = stoa_rpc_val(s, m);
+
+        if (*to == &s->msg->params || *to == &s->msg->meta) {
+            *inner = place + 1;
+        }
+    }
+
+    return !ambiguous;
+}
+
+
+stoa_rc_t
+stoa_jsonrpc_scan_strictly(const char *data, size_t len, stoa_jsonrpc_t *msg,
     int *code, stoa_err_t *err)
 {
     stoa_rc_t        rc;
     stoa_json_val_t  root;
     stoa_rpc_scan_t  s;
 
-    s.msg = msg;
-    s.params_done = false;
-    stoa_rpc_forget(&s, 1);
-
-    msg->kind = STOA_JSONRPC_REQUEST;
-    msg->method = STOA_MCP_OTHER;
-    msg->method_name = stoa_str("");
-    msg->ambiguous = false;
+    stoa_rpc_init(&s, msg);
     *code = 0;
 
     rc = stoa_json_walk(data, len, STOA_JSON_DEPTH_MAX, STOA_RPC_DEPTH,
@@ -166,14 +230,6 @@ stoa_jsonrpc_scan(const char *data, size_t len, stoa_jsonrpc_t *msg,
     }
 
     return rc;
-}
-
-
-static inline stoa_json_val_t *
-stoa_rpc_val(stoa_rpc_scan_t *s, const stoa_rpc_member_t *m)
-{
-    return (stoa_json_val_t *) ((m->in_msg ? (char *) s->msg : (char *) s)
-                                + m->offset);
 }
 
 

@@ -69,6 +69,10 @@ typedef struct {
 stoa_rc_t stoa_jsonrpc_scan(const char *data, size_t len,
     stoa_jsonrpc_t *msg, int *code, stoa_err_t *err) STOA_MUST_CHECK;
 
+/* The same, without the quick way through plain texts. */
+stoa_rc_t stoa_jsonrpc_scan_strictly(const char *data, size_t len,
+    stoa_jsonrpc_t *msg, int *code, stoa_err_t *err) STOA_MUST_CHECK;
+
 /* Decodes a header value in MCP's form: literal, or =?base64?...?=.  dst holds
  * at least len bytes.  STOA_DECLINED for bad base64. */
 stoa_rc_t stoa_mcp_header_decode(const char *s, size_t len, char *dst,
