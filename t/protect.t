@@ -9,6 +9,7 @@ use Test::Stoa;
 use Test::Stoa::Docs;
 
 my $t = Test::Stoa->new->has('module', 'control');
+$t->allow_log(qr/a subrequest for/);
 
 $t->control;
 my $port = $t->origin;
@@ -33,6 +34,11 @@ $t->apply(docs(tenant('acme'), tenant('beta'), app('acme', 'demo'),
 
 $t->write_file('html/files/a.txt', "a file\n");
 $t->write_file('html/files/index.html', "an index\n");
+$t->write_file('html/ssi/i.html', '<!--# include virtual="/inner/frame" -->');
+$t->write_file('html/ssi/s.html',
+    '<!--# include virtual="/apis/acme/files/x" -->');
+$t->write_file('html/inner/i.html', '<!--# include virtual="/inner/frame" -->');
+$t->write_file('html/mirrored/a.txt', 'mirrored');
 $t->write_file('html/page/401.html', "my own page\n");
 my $html = $t->dir('html');
 
@@ -51,6 +57,18 @@ $t->gateway(workers => 2, server => <<"END");
             stoa_protect tenant=acme api=judged;
             proxy_pass $to\$request_uri;
         }
+        location /asked/ { auth_request /_auth; proxy_pass $to; }
+        location = /_auth {
+            internal;
+            stoa_protect tenant=acme api=files;
+            proxy_pass $to;
+        }
+        location /ssi/ { ssi on; ssi_types *; root $html; }
+        location /inner/ { stoa_protect tenant=acme api=files; ssi on;
+                           ssi_types *; root $html; }
+        location /inner/frame { stoa_protect tenant=acme api=files; ssi on;
+                                ssi_types *; proxy_pass $to; }
+        location /mirrored/ { mirror /_auth; root $html; }
         location /files/ { stoa_protect tenant=acme api=files; root $html; }
         location /any/ {
             stoa_protect tenant=acme api=files;
@@ -184,6 +202,22 @@ $r = $t->get('/few/b', key => $key);
 like($r->{headers}{ratelimit}, qr/r=1;/, 'counted once each');
 is(code('/jump/a'), '200', 'to another api');
 is(code('/jump/a'), '429 rate_exceeded', 'whose limits count');
+
+# subrequests: what nobody has asked for is not let in
+
+my $asked = () = $t->origin_log;
+is($t->get('/asked/x', key => $_)->{status}, 403, 'auth_request: closed')
+    for undef, $key, $other;
+for my $page ('i', 's') {
+    unlike($t->get("/ssi/$page.html", key => $_)->{body}, qr/"path"/,
+           "an include of $page: closed") for undef, $key;
+}
+is($t->get('/mirrored/a.txt')->{body}, 'mirrored', 'a mirror');
+is(scalar(my @later = $t->origin_log), $asked, 'no upstream was asked');
+$r = $t->get('/inner/i.html', key => $key);
+like($r->{body}, qr{"path":"/inner/frame"}, 'inside one api it is open');
+unlike($r->{body}, qr/stoa_live/, 'without the key');
+is(code('/inner/i.html', key => undef), '401 key_missing', 'for its callers');
 
 # bodies
 

@@ -64,6 +64,7 @@ typedef struct {
     ngx_http_stoa_counters_t  *counters;        /* per worker mapping        */
     ngx_http_stoa_dir_t       *dir;             /* in it                     */
     ngx_http_upstream_srv_conf_t  *upstream;    /* "stoa_upstream"           */
+    ngx_http_handler_pt        content_handler; /* the proxy module's        */
     ngx_int_t                  request_uri;     /* index of the variable     */
     ngx_str_t                  used_what;       /* the first directive in a  */
     ngx_str_t                  used_file;       /* location, and its place   */
@@ -432,6 +433,9 @@ ngx_int_t ngx_http_stoa_upstream_add(ngx_conf_t *cf,
     ngx_http_stoa_main_conf_t *mcf);
 ngx_int_t ngx_http_stoa_upstream_init(ngx_conf_t *cf,
     ngx_http_upstream_srv_conf_t *us);
+/* The content handler of a location with "stoa": the proxy module's after
+ * it. */
+ngx_int_t ngx_http_stoa_upstream_content(ngx_http_request_t *r);
 /* Gives the request its own unparsed URI back. */
 void ngx_http_stoa_upstream_restore(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);

@@ -98,7 +98,6 @@ struct ngx_http_stoa_ctx_s {
     ngx_str_t                  request_id;
     ngx_str_t                  unparsed_uri;    /* the client's, while r has
                                                    upstream_uri for it       */
-    ngx_http_handler_pt        content_handler; /* the proxy module's        */
 
     unsigned                   authenticated:1;
     unsigned                   key_differs:1;   /* two keys in the query     */

@@ -17,6 +17,8 @@ typedef struct {
     ngx_array_t  *headers;           /* proxy_set_header in force here, of
                                         ngx_keyval_t; NULL: none             */
     ngx_array_t  *hidden;            /* proxy_hide_header, of ngx_str_t      */
+    ngx_uint_t    protect;           /* stoa_protect, and with it ...        */
+    ngx_uint_t    keyed;             /* ... a proxy_cache_key                */
 } ngx_http_stoa_macro_conf_t;
 
 typedef struct {
@@ -33,7 +35,12 @@ static char *ngx_http_stoa_macro_merge(ngx_conf_t *cf, void *parent,
     void *child);
 static char *ngx_http_stoa_macro_apply(ngx_conf_t *cf, ngx_module_t *proxy,
     ngx_http_stoa_macro_conf_t *conf);
+static char *ngx_http_stoa_macro_protect(ngx_conf_t *cf,
+    ngx_module_t *proxy, ngx_http_stoa_macro_conf_t *prev,
+    ngx_http_stoa_macro_conf_t *conf);
 static void ngx_http_stoa_macro_body(ngx_conf_t *cf);
+static char *ngx_http_stoa_macro_row(ngx_conf_t *cf, ngx_module_t *proxy,
+    const ngx_http_stoa_macro_row_t *row);
 static void ngx_http_stoa_macro_pool(ngx_conf_t *cf);
 static char *ngx_http_stoa_macro_set(ngx_conf_t *cf, ngx_module_t *proxy,
     const ngx_http_stoa_macro_row_t *row);
@@ -70,11 +77,14 @@ static const ngx_http_stoa_macro_row_t  ngx_http_stoa_macro_rows[] = {
     { "proxy_ssl_server_name", "on", 0 },
     { "proxy_hide_header", "Mcp-Session-Id", 0 },
     { "proxy_intercept_errors", "off", 0 },
-    /* the proxy's own key would mix apis and callers */
-    { "proxy_cache_key", "$stoa_subscription $request_method $request_uri",
-      0 },
     { NULL, NULL, 0 }
 };
+
+/* The proxy's own key would mix apis and callers. */
+
+static const ngx_http_stoa_macro_row_t  ngx_http_stoa_macro_key =
+    { "proxy_cache_key", "$stoa_subscription $request_method $request_uri",
+      0 };
 
 static const ngx_http_stoa_macro_row_t  ngx_http_stoa_macro_ca_rows[] = {
     { "proxy_ssl_trusted_certificate", "", 0 },
@@ -193,8 +203,39 @@ ngx_http_stoa_macro_merge(ngx_conf_t *cf, void *parent, void *child)
         ngx_http_stoa_macro_pool(cf);
     }
 
-    return slcf->mode == NGX_HTTP_STOA_FULL
-           ? ngx_http_stoa_macro_apply(cf, proxy, conf) : NGX_CONF_OK;
+    if (slcf->mode == NGX_HTTP_STOA_FULL) {
+        return ngx_http_stoa_macro_apply(cf, proxy, conf);
+    }
+
+    /* the mode itself is inherited later */
+
+    conf->protect = slcf->mode == NGX_HTTP_STOA_PROTECT
+                    || (slcf->mode == NGX_CONF_UNSET_UINT && prev->protect);
+
+    return conf->protect ? ngx_http_stoa_macro_protect(cf, proxy, prev, conf)
+                         : NGX_CONF_OK;
+}
+
+
+/* What one caller got from a cache is another one's with the same rights
+ * only where the location says so. */
+
+static char *
+ngx_http_stoa_macro_protect(ngx_conf_t *cf, ngx_module_t *proxy,
+    ngx_http_stoa_macro_conf_t *prev, ngx_http_stoa_macro_conf_t *conf)
+{
+    char  *rv;
+
+    if (prev->protect && prev->keyed) {
+        conf->keyed = 1;
+        return NGX_CONF_OK;
+    }
+
+    rv = ngx_http_stoa_macro_set(cf, proxy, &ngx_http_stoa_macro_key);
+
+    conf->keyed = rv != NGX_CONF_OK && rv != NGX_CONF_ERROR;
+
+    return rv == NGX_CONF_ERROR ? rv : NGX_CONF_OK;
 }
 
 
@@ -203,6 +244,7 @@ ngx_http_stoa_macro_apply(ngx_conf_t *cf, ngx_module_t *proxy,
     ngx_http_stoa_macro_conf_t *conf)
 {
     char                             *rv;
+    ngx_http_core_loc_conf_t         *clcf;
     ngx_http_stoa_main_conf_t        *mcf;
     ngx_http_stoa_macro_row_t         ca;
     const ngx_http_stoa_macro_row_t  *row;
@@ -213,10 +255,15 @@ ngx_http_stoa_macro_apply(ngx_conf_t *cf, ngx_module_t *proxy,
     }
 
     for (row = ngx_http_stoa_macro_rows; row->directive; row++) {
-        rv = ngx_http_stoa_macro_set(cf, proxy, row);
+        rv = ngx_http_stoa_macro_row(cf, proxy, row);
         if (rv != NGX_CONF_OK) {
             return rv;
         }
+    }
+
+    rv = ngx_http_stoa_macro_row(cf, proxy, &ngx_http_stoa_macro_key);
+    if (rv != NGX_CONF_OK) {
+        return rv;
     }
 
     mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_stoa_module);
@@ -230,12 +277,17 @@ ngx_http_stoa_macro_apply(ngx_conf_t *cf, ngx_module_t *proxy,
                 ca.value = (const char *) mcf->upstream_ca.data;
             }
 
-            rv = ngx_http_stoa_macro_set(cf, proxy, &ca);
+            rv = ngx_http_stoa_macro_row(cf, proxy, &ca);
             if (rv != NGX_CONF_OK) {
                 return rv;
             }
         }
     }
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    mcf->content_handler = clcf->handler;
+    clcf->handler = ngx_http_stoa_upstream_content;
 
     ngx_http_stoa_macro_body(cf);
 
@@ -277,6 +329,31 @@ ngx_http_stoa_macro_pool(ngx_conf_t *cf)
 }
 
 
+/* A row that the user has set is his, or an error. */
+
+static char *
+ngx_http_stoa_macro_row(ngx_conf_t *cf, ngx_module_t *proxy,
+    const ngx_http_stoa_macro_row_t *row)
+{
+    char                      *rv;
+    ngx_http_stoa_loc_conf_t  *slcf;
+
+    rv = ngx_http_stoa_macro_set(cf, proxy, row);
+
+    if (rv == NGX_CONF_OK || rv == NGX_CONF_ERROR || !row->own) {
+        return rv == NGX_CONF_ERROR ? NGX_CONF_ERROR : NGX_CONF_OK;
+    }
+
+    slcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_stoa_module);
+
+    ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                  "\"stoa\" in %V:%ui cannot be in one location with \"%s\"",
+                  &slcf->file, slcf->line, row->directive);
+
+    return NGX_CONF_ERROR;
+}
+
+
 /* Calls a setter of the proxy module as the parser would.  "is duplicate" is
  * its way to say that the user has set it. */
 
@@ -289,7 +366,6 @@ ngx_http_stoa_macro_set(ngx_conf_t *cf, ngx_module_t *proxy,
     ngx_str_t                   value[2];
     ngx_array_t                 args, *saved;
     ngx_command_t              *cmd;
-    ngx_http_stoa_loc_conf_t   *slcf;
 
     cmd = ngx_http_stoa_macro_command(proxy, row->directive);
 
@@ -324,17 +400,7 @@ ngx_http_stoa_macro_set(ngx_conf_t *cf, ngx_module_t *proxy,
 
     cf->args = saved;
 
-    if (rv == NGX_CONF_OK || rv == NGX_CONF_ERROR || !row->own) {
-        return rv == NGX_CONF_ERROR ? NGX_CONF_ERROR : NGX_CONF_OK;
-    }
-
-    slcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_stoa_module);
-
-    ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                  "\"stoa\" in %V:%ui cannot be in one location with \"%s\"",
-                  &slcf->file, slcf->line, row->directive);
-
-    return NGX_CONF_ERROR;
+    return rv;
 }
 
 

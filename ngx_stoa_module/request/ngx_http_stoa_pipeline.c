@@ -208,20 +208,36 @@ ngx_http_stoa_pipeline_edge(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 }
 
 
-/* Those of an edge are its own affair, others pass. */
+/*
+ * Those of an edge are its own affair.  What else nginx asks for (an include,
+ * auth_request, a mirror) is for nobody in particular: it passes where its
+ * main request has, and nowhere else.
+ */
 
 static ngx_int_t
 ngx_http_stoa_pipeline_subrequest(ngx_http_request_t *r)
 {
-    ngx_http_stoa_ctx_t  *ctx;
+    ngx_http_stoa_ctx_t       *ctx;
+    ngx_http_stoa_loc_conf_t  *slcf;
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_stoa_module);
 
-    if (ctx == NULL || ctx->call.edge == NULL
-        || ctx->call.edge->subrequest == NULL)
+    if (ctx && ctx->call.edge && ctx->call.edge->subrequest) {
+        return ctx->call.edge->subrequest(r, ctx);
+    }
+
+    slcf = ngx_http_get_module_loc_conf(r, ngx_http_stoa_module);
+    ctx = ngx_http_stoa_ctx(r->main);
+
+    if (ctx && ctx->call.passed && slcf->mode == NGX_HTTP_STOA_PROTECT
+        && ngx_http_stoa_pipeline_inside(ctx, slcf))
     {
         return NGX_DECLINED;
     }
 
-    return ctx->call.edge->subrequest(r, ctx);
+    ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                  "stoa: a subrequest for \"%V\" is refused: its main request "
+                  "has not passed the same \"stoa_protect\"", &r->uri);
+
+    return NGX_HTTP_FORBIDDEN;
 }

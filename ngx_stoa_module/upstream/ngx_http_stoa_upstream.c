@@ -14,7 +14,8 @@
 #include "ngx_http_stoa_upstream.h"
 
 
-static ngx_int_t ngx_http_stoa_upstream_content(ngx_http_request_t *r);
+static ngx_http_stoa_ctx_t *ngx_http_stoa_upstream_clone(
+    ngx_http_request_t *r);
 static ngx_int_t ngx_http_stoa_upstream_init_peer(ngx_http_request_t *r,
     ngx_http_upstream_srv_conf_t *us);
 static ngx_http_upstream_conf_t *ngx_http_stoa_upstream_conf(
@@ -127,10 +128,9 @@ ngx_http_stoa_forward(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         return NGX_ERROR;
     }
 
-    if (r->content_handler
-        && r->content_handler != ngx_http_stoa_upstream_content)
-    {
-        ctx->content_handler = r->content_handler;
+    /* an "if" in the location has the proxy module's own */
+
+    if (r->content_handler) {
         r->content_handler = ngx_http_stoa_upstream_content;
     }
 
@@ -145,13 +145,17 @@ ngx_http_stoa_forward(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
  * before, and nginx keeps its value.
  */
 
-static ngx_int_t
+ngx_int_t
 ngx_http_stoa_upstream_content(ngx_http_request_t *r)
 {
     ngx_http_stoa_ctx_t        *ctx;
     ngx_http_stoa_main_conf_t  *mcf;
 
     ctx = ngx_http_stoa_ctx(r);
+
+    if (ctx == NULL && r != r->main) {
+        ctx = ngx_http_stoa_upstream_clone(r);
+    }
 
     if (ctx == NULL || ctx->call.target == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -167,7 +171,47 @@ ngx_http_stoa_upstream_content(ngx_http_request_t *r)
     r->unparsed_uri = ctx->call.upstream_uri;
     r->valid_unparsed_uri = 1;
 
-    return ctx->content_handler(r);
+    return mcf->content_handler(r);
+}
+
+
+/*
+ * nginx's own copies of a request begin here, behind all steps: the update of
+ * a stale answer in the background, the next slice.  They go where the request
+ * went that they were made for.
+ */
+
+static ngx_http_stoa_ctx_t *
+ngx_http_stoa_upstream_clone(ngx_http_request_t *r)
+{
+    ngx_http_stoa_ctx_t  *ctx, *parent;
+
+    parent = ngx_http_stoa_ctx(r->parent);
+
+    if (parent == NULL || parent->call.target == NULL || parent->call.mcp) {
+        return NULL;
+    }
+
+    ctx = ngx_http_stoa_ctx_clone(parent);
+    if (ctx == NULL) {
+        return NULL;
+    }
+
+    ctx->request = r;
+    ctx->call.edge = parent->call.edge;
+    ctx->call.api = parent->call.api;
+    ctx->call.subscription = parent->call.subscription;
+    ctx->call.target = parent->call.target;
+    ctx->call.rest = parent->call.rest;
+    ctx->call.upstream_uri = parent->call.upstream_uri;
+    ctx->call.upstream_host = parent->call.upstream_host;
+    ctx->call.upstream_scheme = parent->call.upstream_scheme;
+    ctx->call.tls_name = parent->call.tls_name;
+    ctx->call.passed = 1;
+
+    ngx_http_set_ctx(r, ctx, ngx_http_stoa_module);
+
+    return ctx;
 }
 
 
