@@ -318,6 +318,88 @@ like("$r->{status} $r->{json}{state}", qr/^20[02] (?:pending|failed)$/,
 is($t->api('POST', '/v1/tenants/acme/apis/plain/discover', undef,
            token => undef)->{status}, 401, 'discover: who asks?');
 
+# which tools are on is decided by name, and stays decided
+
+set_catalog(qw(env sum));
+my $tools = '/v1/tenants/acme/apis/kept/tools';
+sub states {
+    my %s = map { $_->{name} => $_->{state} }
+        @{ $t->must('GET', $tools)->{items} };
+    return join ' ', map { "$_=$s{$_}" } sort keys %s;
+}
+sub kept {
+    my (%spec) = @_;
+    return json_encode({ apiVersion => 'stoa/v1', kind => 'Api',
+        metadata => { name => 'kept', tenant => 'acme' },
+        spec => { kind => 'mcp', state => 'published', upstream => { targets =>
+            [{ url => "http://127.0.0.1:$origin/plain" }] }, %spec } });
+}
+$t->apply(kept());
+is(discover('kept')->{json}{tools}, 2, 'two tools');
+$t->must('POST', "$tools/env/disable");
+set_catalog('sum');
+discover('kept');
+is(states(), 'sum=enabled', 'one vanishes');
+set_catalog(qw(env sum));
+discover('kept');
+is(states(), 'env=disabled sum=enabled', 'and comes back switched off');
+like($t->api('GET', '/v1/dump?tenant=acme')->{body},
+     qr/tools:\n\s+- name: env\n\s+state: disabled\n/, 'the dump has it');
+$r = $t->apply(kept());
+is("$r->{changes}[0]{action} " . states(),
+   'none env=disabled sum=enabled', 'a document that is silent keeps it');
+
+$t->must('DELETE', '/v1/tenants/acme/apis/kept?force=1');
+my @off = (tools => [{ name => 'env', state => 'disabled' },
+                     { name => 'later', state => 'disabled' }]);
+$t->apply(kept(@off));
+discover('kept');
+is(states(), 'env=disabled sum=enabled',
+   'declared before it is found, off from the start');
+is($t->apply(kept(@off))->{changes}[0]{action}, 'none',
+   'applied again: nothing');
+my $dumped = $t->api('GET', '/v1/dump?tenant=acme')->{body};
+is_deeply([grep { $_->{action} ne 'none' }
+           @{ $t->apply($dumped)->{changes} }], [],
+          'nor is the dump a change');
+set_catalog(qw(env later sum));
+discover('kept');
+is(states(), 'env=disabled later=disabled sum=enabled', 'found later');
+$r = $t->apply(kept(tools => [{ name => 'sum', state => 'disabled' }]));
+is(states(), 'env=enabled later=enabled sum=disabled',
+   'what is not listed any more has the default');
+is_deeply([map { $_->{field} } @{ $r->{changes}[0]{diff} }],
+          [qw(tools[env] tools[later] tools[sum])], 'which the diff says');
+
+$t->apply(kept(new_tools => 'disabled', tools => [
+    { name => 'sum', state => 'enabled' }]));
+is(states(), 'env=disabled later=disabled sum=enabled',
+   'the default may be off');
+set_catalog(qw(env fresh later sum));
+discover('kept');
+like(states(), qr/fresh=disabled/, 'then a new tool is off');
+$t->must('POST', "$tools/fresh/enable");
+like($t->api('GET', '/v1/dump?tenant=acme')->{body},
+     qr/new_tools: disabled\n.*- name: fresh\n\s+state: enabled\n/s,
+     'and in the dump when somebody switches it on');
+for my $bad ([{ name => 'x' }], [{ name => 'x', state => 'maybe' }],
+             [{ name => 'a b', state => 'enabled' }], ['x'], 'x',
+             [({ name => 'x', state => 'disabled' }) x 2]) {
+    $r = $t->api('POST', '/v1/apply', kept(tools => $bad),
+                 headers => { 'Content-Type' => 'application/json' });
+    is($r->{status}, 422, 'refused: ' . json_encode($bad));
+    like($r->{json}{errors}[0]{field}, qr/^spec\.tools/, 'with the field');
+}
+for my $spec ([tools => $off[1]], [new_tools => 'disabled']) {
+    is($t->api('POST', '/v1/apply', kept(kind => 'rest', @$spec)
+               =~ s/"kept"/"other"/r, headers => { 'Content-Type' =>
+               'application/json' })->{status}, 422, "rest: no $spec->[0]");
+}
+ok((grep { "$_->{action} $_->{name}" eq 'disable later' }
+    @{ $t->must('GET', '/v1/audit?kind=tool&limit=500')->{items} }),
+   'also what is not there yet is decided in the audit log');
+
+
 # retired: no longer read; deleted while it is read: no harm
 
 $t->apply(mcp_api('gone', 'hang'));

@@ -145,6 +145,10 @@ cp_apply_document(cp_apply_t *ap, void *data)
         rc = cp_apply_operations(ap, d, diff);
     }
 
+    if (rc == CP_OK && d->tools) {
+        rc = cp_apply_tools(ap, d, diff);
+    }
+
     if (rc == CP_OK && d->state) {
         rc = cp_apply_states(ap, d, true, diff);
     }

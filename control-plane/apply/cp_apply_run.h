@@ -52,6 +52,10 @@ cp_rc_t cp_apply_scratch(cp_apply_t *ap, cp_apply_step_pt fn, void *data)
 cp_rc_t cp_apply_operations(cp_apply_t *ap, cp_document_t *d,
     cp_json_t *diff) CP_MUST_CHECK;
 
+/* cp_apply_tools.c: the same for the states of an mcp api's tools. */
+cp_rc_t cp_apply_tools(cp_apply_t *ap, cp_document_t *d, cp_json_t *diff)
+    CP_MUST_CHECK;
+
 /* cp_prune.c: deletes what no document names. */
 cp_rc_t cp_apply_prune(cp_apply_t *ap, int64_t max_delete) CP_MUST_CHECK;
 

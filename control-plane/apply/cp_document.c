@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kinds/cp_tool_state.h"
 #include "resource/cp_engine.h"
 #include "apply/cp_document.h"
 
@@ -30,6 +31,8 @@ static bool cp_document_names(cp_op_t *op, cp_document_t *d,
     const cp_json_t *meta);
 static bool cp_document_spec(cp_op_t *op, cp_document_t *d, cp_json_t *spec);
 static bool cp_document_valid(cp_op_t *op, const cp_document_t *d);
+static bool cp_document_items(cp_op_t *op, const cp_document_t *d,
+    const cp_json_t *list, const char *name, unsigned max);
 static cp_json_t *cp_document_take(cp_json_t *obj, const char *key);
 static void cp_document_key(cp_arena_t *a, cp_document_t *d);
 static bool cp_document_twice(cp_op_t *op, cp_documents_t *docs);
@@ -279,6 +282,7 @@ cp_document_spec(cp_op_t *op, cp_document_t *d, cp_json_t *spec)
 
     if (strcmp(d->res->kind, "api") == 0) {
         d->operations = cp_document_take(spec, "operations");
+        d->tools = cp_document_take(spec, "tools");
     }
 
     if (d->state && d->state->type != CP_JSON_STRING) {
@@ -287,13 +291,10 @@ cp_document_spec(cp_op_t *op, cp_document_t *d, cp_json_t *spec)
         return false;
     }
 
-    if (d->operations && (d->operations->type != CP_JSON_ARRAY
-                          || d->operations->n > STOA_OPERATIONS_MAX))
+    if (!cp_document_items(op, d, d->operations, "operations",
+                           STOA_OPERATIONS_MAX)
+        || !cp_document_items(op, d, d->tools, "tools", CP_TOOL_STATES_MAX))
     {
-        (void) cp_err_field(&op->err, d->index, d->operations->line,
-                            "spec.operations",
-                            "must be a list of at most %d operations",
-                            STOA_OPERATIONS_MAX);
         return false;
     }
 
@@ -319,6 +320,22 @@ cp_document_spec(cp_op_t *op, cp_document_t *d, cp_json_t *spec)
     cp_document_key(op->arena, d);
 
     return cp_document_valid(op, d);
+}
+
+
+static bool
+cp_document_items(cp_op_t *op, const cp_document_t *d, const cp_json_t *list,
+    const char *name, unsigned max)
+{
+    if (list == NULL || (list->type == CP_JSON_ARRAY && list->n <= max)) {
+        return true;
+    }
+
+    (void) cp_err_field(&op->err, d->index, list->line,
+                        cp_arena_printf(op->arena, "spec.%s", name),
+                        "must be a list of at most %u %s", max, name);
+
+    return false;
 }
 
 
@@ -514,5 +531,18 @@ cp_document_faults(cp_err_t *err, unsigned n, const cp_document_t *d)
         fault->field = cp_arena_printf(err->arena, "%s%s",
                                        strcmp(f, "name") == 0 ? "metadata."
                                        : *f ? "spec." : "spec", f);
+    }
+}
+
+
+void
+cp_document_item_faults(cp_err_t *err, unsigned n, const char *item)
+{
+    cp_fault_t  *f;
+
+    for ( /* void */ ; n < err->n; n++) {
+        f = &err->faults[n];
+        f->field = cp_arena_printf(err->arena, "%s%s%s", item,
+                                   *f->field ? "." : "", f->field);
     }
 }

@@ -27,6 +27,7 @@ typedef struct {
     cp_json_t            *spec;         /* with the name, without the rest:  */
     cp_json_t            *state;        /* NULL: left as it is               */
     cp_json_t            *operations;   /* NULL: left as they are            */
+    cp_json_t            *tools;        /* the same                          */
     const char           *key;          /* the same for the same resource    */
 
     /* Filled while it is applied. */
@@ -54,6 +55,8 @@ cp_rc_t cp_documents_read(cp_op_t *op, cp_json_t *in, cp_documents_t *docs)
 /* Faults that were added to err since it had n, of this document: their
  * fields get their place in it. */
 void cp_document_faults(cp_err_t *err, unsigned n, const cp_document_t *d);
+/* The same of an item of a list: `operations[3]`. */
+void cp_document_item_faults(cp_err_t *err, unsigned n, const char *item);
 
 
 /* cp_diff.c: what differs between two objects in what documents may say;

@@ -10,6 +10,7 @@
 #include "op/cp_app.h"
 #include "http/cp_query.h"
 #include "kinds/cp_kinds.h"
+#include "kinds/cp_tool_state.h"
 #include "apply/cp_document.h"
 
 
@@ -63,6 +64,8 @@ static cp_rc_t cp_dump_item(cp_dump_t *dump, const cp_json_t *row,
     cp_dump_item_t *item);
 static const char *cp_dump_key(cp_dump_t *dump, const cp_json_t *obj);
 static cp_rc_t cp_dump_operations(cp_dump_t *dump, const cp_json_t *row,
+    cp_json_t *spec);
+static cp_rc_t cp_dump_tools(cp_dump_t *dump, const cp_json_t *row,
     cp_json_t *spec);
 static void cp_dump_state(cp_dump_t *dump, const cp_json_t *row,
     cp_json_t *spec);
@@ -392,6 +395,10 @@ cp_dump_item(cp_dump_t *dump, const cp_json_t *row, cp_dump_item_t *item)
     rc = dump->res == &cp_res_api ? cp_dump_operations(dump, row, spec)
                                   : CP_OK;
 
+    if (rc == CP_OK && dump->res == &cp_res_api) {
+        rc = cp_dump_tools(dump, row, spec);
+    }
+
     cp_json_set(a, item->document, "metadata", meta);
 
     if (spec->n) {
@@ -469,6 +476,23 @@ cp_dump_operations(cp_dump_t *dump, const cp_json_t *row, cp_json_t *spec)
     cp_json_set(dump->arena, spec, "operations", list);
 
     return CP_OK;
+}
+
+
+static cp_rc_t
+cp_dump_tools(cp_dump_t *dump, const cp_json_t *row, cp_json_t *spec)
+{
+    cp_rc_t     rc;
+    cp_json_t  *tools;
+
+    rc = cp_tool_states(dump->tx, dump->arena, cp_json_str(row, "id"), &tools,
+                        &dump->r->op.err);
+
+    if (rc == CP_OK && tools->n) {
+        cp_json_set(dump->arena, spec, "tools", tools);
+    }
+
+    return rc;
 }
 
 

@@ -38,13 +38,13 @@ static cp_rc_t cp_operation_write(cp_operations_t *ops, cp_json_t *item,
     const cp_operation_t *old, cp_json_t **obj);
 static cp_rc_t cp_operation_state(cp_operations_t *ops, const char *want,
     unsigned line, cp_json_t **obj);
-static void cp_operation_faults(cp_err_t *err, unsigned n, unsigned i);
 static cp_json_t *cp_operation_said(cp_arena_t *a, const cp_json_t *obj);
 
 
 cp_rc_t
 cp_apply_operations(cp_apply_t *ap, cp_document_t *d, cp_json_t *diff)
 {
+    char             field[48];
     cp_rc_t          rc;
     unsigned         i, n;
     cp_json_t       *item, *next;
@@ -68,7 +68,8 @@ cp_apply_operations(cp_apply_t *ap, cp_document_t *d, cp_json_t *diff)
         rc = cp_operation_apply(&ops, item);
 
         if (rc == CP_DECLINED) {
-            cp_operation_faults(&ap->op->err, n, i);
+            snprintf(field, sizeof(field), "operations[%u]", i);
+            cp_document_item_faults(&ap->op->err, n, field);
         }
     }
 
@@ -392,19 +393,6 @@ cp_operation_state(cp_operations_t *ops, const char *want, unsigned line,
     }
 
     return CP_OK;
-}
-
-
-static void
-cp_operation_faults(cp_err_t *err, unsigned n, unsigned i)
-{
-    for ( /* void */ ; n < err->n; n++) {
-        err->faults[n].field = cp_arena_printf(err->arena,
-                                               "operations[%u]%s%s", i,
-                                               *err->faults[n].field
-                                               ? "." : "",
-                                               err->faults[n].field);
-    }
 }
 
 

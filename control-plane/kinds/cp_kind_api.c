@@ -73,6 +73,7 @@ static const char *const  audiences[] = { "internal", "public", "partner",
                                           NULL };
 static const char *const  kinds[] = { "rest", "mcp", NULL };
 static const char *const  balances[] = { "round_robin", "least_conn", NULL };
+static const char *const  tool_states[] = { "enabled", "disabled", NULL };
 static const char *const  identities[] = { "none", "headers", "signed", NULL };
 
 static const cp_field_t  target_fields[] = {
@@ -137,6 +138,8 @@ static const cp_field_t  api_fields[] = {
     F_REFS("gateway_groups", 0, 100, "gateway_group",
       "gateways that get it; empty: all"),
     F("spec", CP_F_JSON, CP_WHOLE, 0, 1048576, NULL, "OpenAPI document"),
+    F_ENUM("new_tools", 0, "\"enabled\"", tool_states,
+      "the state of tools about which nothing is decided by name"),
     F("discovery", CP_F_JSON, RO|ND|CP_MOVES, 0, 0, NULL,
       "what was found at the upstream, and when"),
     BASE_TIMES,
@@ -157,6 +160,7 @@ static const cp_dependent_t  api_dependents[] = {
     { &cp_res_tool, "api", CP_DEP_OWNED, false },
     { NULL, "DELETE FROM api_resources WHERE api = $1", CP_DEP_PLAIN, false },
     { NULL, "DELETE FROM api_prompts WHERE api = $1", CP_DEP_PLAIN, false },
+    { NULL, "DELETE FROM tool_states WHERE api = $1", CP_DEP_PLAIN, false },
     { NULL, "DELETE FROM subscription_holds WHERE target = $1",
       CP_DEP_PLAIN, false },
     { NULL, NULL, 0, false }
@@ -191,6 +195,10 @@ cp_api_check(const cp_write_t *w, const cp_json_t *before, cp_json_t *after)
     if (mcp && cp_json_num(after, "operations_only", 0)) {
         return cp_fault_at(w->op, after, "operations_only",
                            "is for kind rest");
+    }
+
+    if (!mcp && strcmp(cp_json_str(after, "new_tools"), "enabled") != 0) {
+        return cp_fault_at(w->op, after, "new_tools", "is for kind mcp");
     }
 
     if (partners && partners->n

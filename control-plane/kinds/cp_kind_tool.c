@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "kinds/cp_kind.h"
+#include "kinds/cp_tool_state.h"
 
 
 static cp_rc_t cp_feed_tool(cp_tx_t *tx, cp_arena_t *a, const char *id,
@@ -34,7 +35,8 @@ static const cp_transition_t  tool_transitions[] = {
 const cp_resource_t  cp_res_tool = {
     .kind = "tool", .plural = "tools", .table = "tools", .parent = "api",
     .fields = tool_fields, .transitions = tool_transitions,
-    .initial = "enabled", .feed = cp_feed_tool, .follow = cp_follow_tool
+    .initial = "enabled", .check = cp_tool_check, .event = cp_tool_event,
+    .feed = cp_feed_tool, .follow = cp_follow_tool
 };
 
 

@@ -417,6 +417,15 @@ cp_schema_document(cp_arena_t *a, const cp_resource_t *res, cp_json_t *all,
         cp_json_set(a, cp_json_get(list, "items"), "required",
                     cp_openapi_text(a, "[\"method\",\"path\"]"));
         cp_json_set(a, cp_json_get(spec, "properties"), "operations", list);
+        cp_json_set(a, cp_json_get(spec, "properties"), "tools",
+                    cp_openapi_text(a, "{\"type\":\"array\",\"description\":"
+                        "\"tools whose state is decided by name, found or"
+                        " not; the others have new_tools; absent: left as"
+                        " they are\",\"items\":{\"type\":\"object\","
+                        "\"additionalProperties\":false,\"required\":"
+                        "[\"name\",\"state\"],\"properties\":{\"name\":"
+                        "{\"type\":\"string\"},\"state\":{\"enum\":"
+                        "[\"enabled\",\"disabled\"]}}}}"));
     }
 
     kind = cp_json_object(a);

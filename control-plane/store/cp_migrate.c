@@ -15,7 +15,8 @@
 #define CP_MIGRATIONS(row)                                                    \
     row(1, "0001_core")                                                       \
     row(2, "0002_feed")                                                       \
-    row(3, "0003_holds")
+    row(3, "0003_holds")                                                      \
+    row(4, "0004_tool_states")
 
 
 typedef struct {

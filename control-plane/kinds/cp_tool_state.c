@@ -1,0 +1,173 @@
+/*
+ * Tools of mcp apis.
+ */
+
+#include <string.h>
+
+#include "audit/cp_audit.h"
+#include "auth/cp_auth.h"
+#include "kinds/cp_kinds.h"
+#include "kinds/cp_tool_state.h"
+
+
+static cp_rc_t cp_tool_keep(cp_op_t *op, cp_tx_t *tx, const char *api,
+    const char *name, const char *state);
+
+
+cp_rc_t
+cp_tool_states(cp_tx_t *tx, cp_arena_t *a, const char *api, cp_json_t **list,
+    cp_err_t *err)
+{
+    cp_rc_t     rc;
+    unsigned    i;
+    cp_rows_t   rows;
+    cp_json_t  *item;
+
+    *list = cp_json_array(a);
+
+    rc = cp_tx_query(tx, a, "SELECT t.name AS name, t.state FROM tools t"
+                     " JOIN apis a ON a.id = t.api"
+                     " WHERE t.api = $1 AND t.state <> a.new_tools"
+                     " UNION ALL SELECT s.name AS name, s.state"
+                     " FROM tool_states s WHERE s.api = $1"
+                     " AND NOT EXISTS (SELECT 1 FROM tools t"
+                     " WHERE t.api = s.api AND t.name = s.name)"
+                     " ORDER BY name", cp_args(cp_text(api)), &rows, err);
+
+    for (i = 0; rc == CP_OK && i < rows.rows; i++) {
+        item = cp_json_object(a);
+        cp_json_set(a, item, "name",
+                    cp_json_string(a, cp_cell(&rows, i, 0)->p));
+        cp_json_set(a, item, "state",
+                    cp_json_string(a, cp_cell(&rows, i, 1)->p));
+        cp_json_push(*list, item);
+    }
+
+    return rc;
+}
+
+
+/* One that discovery finds begins as was decided. */
+cp_rc_t
+cp_tool_check(const cp_write_t *w, const cp_json_t *before, cp_json_t *after)
+{
+    cp_rc_t    rc;
+    cp_op_t   *op = w->op;
+    cp_rows_t  rows;
+
+    if (before) {
+        return CP_OK;
+    }
+
+    rc = cp_tx_query(w->tx, op->arena, "SELECT COALESCE((SELECT s.state"
+                     " FROM tool_states s WHERE s.api = a.id"
+                     " AND s.name = $2), a.new_tools) FROM apis a"
+                     " WHERE a.id = $1",
+                     cp_args(cp_text(cp_json_str(after, "api")),
+                             cp_text(cp_json_str(after, "name"))), &rows,
+                     &op->err);
+
+    if (rc == CP_OK && rows.rows) {
+        cp_json_set(op->arena, after, "state",
+                    cp_json_string(op->arena, cp_cell(&rows, 0, 0)->p));
+    }
+
+    return rc;
+}
+
+
+cp_rc_t
+cp_tool_event(const cp_write_t *w, const char *event, const cp_json_t *args,
+    const cp_json_t *before, cp_json_t *after)
+{
+    (void) event;
+    (void) args;
+
+    return cp_tool_keep(w->op, w->tx, cp_json_str(before, "api"),
+                        cp_json_str(before, "name"),
+                        cp_json_str(after, "state"));
+}
+
+
+/* A row is kept for what differs from new_tools. */
+static cp_rc_t
+cp_tool_keep(cp_op_t *op, cp_tx_t *tx, const char *api, const char *name,
+    const char *state)
+{
+    cp_rc_t    rc;
+    cp_rows_t  rows;
+
+    rc = cp_tx_query(tx, op->arena, "DELETE FROM tool_states WHERE api = $1"
+                     " AND name = $2", cp_args(cp_text(api), cp_text(name)),
+                     NULL, &op->err);
+
+    if (rc == CP_OK) {
+        rc = cp_tx_query(tx, op->arena, "INSERT INTO tool_states"
+                         " (api, name, state) SELECT a.id, $2, $3"
+                         " FROM apis a WHERE a.id = $1"
+                         " AND a.new_tools <> $3",
+                         cp_args(cp_text(api), cp_text(name),
+                                 cp_text(state)), NULL, &op->err);
+    }
+
+    if (rc == CP_OK) {
+        rc = cp_tx_query(tx, op->arena, "SELECT COUNT(*) FROM tool_states"
+                         " WHERE api = $1", cp_args(cp_text(api)), &rows,
+                         &op->err);
+    }
+
+    if (rc == CP_OK && cp_cell(&rows, 0, 0)->i > CP_TOOL_STATES_MAX) {
+        return cp_err_set(&op->err, "conflict", "the state of more than %d"
+                          " tools of the api would be decided by name",
+                          CP_TOOL_STATES_MAX);
+    }
+
+    return rc;
+}
+
+
+cp_rc_t
+cp_tool_decide(cp_op_t *op, cp_tx_t *tx, const cp_json_t *api,
+    const char *name, const char *state)
+{
+    cp_rc_t           rc;
+    cp_rows_t         rows;
+    cp_entry_t        e;
+    cp_write_t        w = cp_write_of(op, tx, &cp_res_tool);
+    const char       *event;
+    cp_audit_event_t  ev;
+
+    event = strcmp(state, "disabled") == 0 ? "disable" : "enable";
+
+    rc = cp_tx_query(tx, op->arena, "SELECT id, state FROM tools"
+                     " WHERE api = $1 AND name = $2",
+                     cp_args(cp_text(cp_json_str(api, "id")),
+                             cp_text(name)), &rows, &op->err);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    if (rows.rows && strcmp(cp_cell(&rows, 0, 1)->p, state) != 0) {
+        w.id = cp_cell(&rows, 0, 0)->p;
+        return cp_entry_event(&w, event, &e);
+    }
+
+    rc = cp_auth_may(op, "tool:write");
+
+    if (rc == CP_OK) {
+        rc = cp_tool_keep(op, tx, cp_json_str(api, "id"), name, state);
+    }
+
+    if (rc != CP_OK || rows.rows) {
+        return rc;
+    }
+
+    memset(&ev, 0, sizeof(ev));
+    ev.tenant = cp_json_str(api, "tenant");
+    ev.action = event;
+    ev.kind = cp_res_tool.kind;
+    ev.id = cp_json_str(api, "id");
+    ev.name = name;
+
+    return cp_audit_append(op, tx, &ev);
+}
