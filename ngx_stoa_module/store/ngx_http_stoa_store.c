@@ -350,6 +350,7 @@ ngx_http_stoa_store_rec(ngx_http_stoa_store_t *s, stoa_rec_kind_e kind,
 {
     uint64_t                h;
     const void             *rec;
+    const u_char           *digest;
     ngx_http_stoa_key_t     k;
     ngx_http_stoa_cache_t  *c;
 
@@ -374,11 +375,28 @@ ngx_http_stoa_store_rec(ngx_http_stoa_store_t *s, stoa_rec_kind_e kind,
 
     rec = ngx_http_stoa_store_get(s, kind, &k);
 
-    if (rec) {
-        c->generation = s->generation;
-        c->rec = rec;
+    if (rec == NULL) {
+        return NULL;
+    }
+
+    /* most of what a commit leaves behind is what was verified before it */
+
+    digest = ((const stoa_rec_hdr_t *) rec)->digest;
+
+    if (ngx_memcmp(c->digest, digest, sizeof(c->digest)) != 0
+        || ngx_memcmp(c->key, k.data + 8, k.len - 8) != 0)
+    {
+        if (!stoa_rec_verify(rec, ((const stoa_rec_hdr_t *) rec)->size, kind))
+        {
+            return ngx_http_stoa_store_broken(s, kind);
+        }
+
+        ngx_memcpy(c->digest, digest, sizeof(c->digest));
         ngx_memcpy(c->key, k.data + 8, k.len - 8);
     }
+
+    c->generation = s->generation;
+    c->rec = rec;
 
     return rec;
 }
@@ -572,7 +590,7 @@ ngx_http_stoa_store_group(ngx_http_stoa_store_t *s)
     if (rc == 0 && key.mv_size == k.len
         && ngx_memcmp(key.mv_data, k.data, 8) == 0)
     {
-        s->group = stoa_rec_valid(val.mv_data, val.mv_size, STOA_REC_GROUP)
+        s->group = stoa_rec_verify(val.mv_data, val.mv_size, STOA_REC_GROUP)
                    ? val.mv_data
                    : ngx_http_stoa_store_broken(s, STOA_REC_GROUP);
     }
@@ -714,7 +732,8 @@ ngx_http_stoa_store_each_subscription(ngx_http_stoa_store_t *s,
             break;
         }
 
-        if (!stoa_rec_valid(val.mv_data, val.mv_size, STOA_REC_SUBSCRIPTION)) {
+        if (!stoa_rec_verify(val.mv_data, val.mv_size, STOA_REC_SUBSCRIPTION))
+        {
             (void) ngx_http_stoa_store_broken(s, STOA_REC_SUBSCRIPTION);
             continue;
         }

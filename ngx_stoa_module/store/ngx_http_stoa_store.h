@@ -78,10 +78,13 @@ struct ngx_http_stoa_env_s {
 };
 
 
+/* A cache line. */
+
 typedef struct {
     uint64_t     generation;
-    char         key[32];
     const void  *rec;
+    char         key[32];
+    u_char       digest[16];         /* the record's, when it was verified   */
 } ngx_http_stoa_cache_t;
 
 typedef struct {

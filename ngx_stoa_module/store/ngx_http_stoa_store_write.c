@@ -409,7 +409,7 @@ ngx_http_stoa_writer_remove(ngx_http_stoa_writer_t *w, ngx_http_stoa_key_t *k,
         return rc;
     }
 
-    if (!stoa_rec_valid(val.mv_data, val.mv_size, kind)) {
+    if (!stoa_rec_verify(val.mv_data, val.mv_size, kind)) {
         return MDB_CORRUPTED;
     }
 

@@ -183,6 +183,10 @@ ngx_http_stoa_client_drive(ngx_http_stoa_agent_t *agent,
             return NGX_ABORT;
         }
 
+        if (x->cut && ngx_http_stoa_load(x->cut)) {
+            return NGX_AGAIN;
+        }
+
         if (curl_multi_poll(c->multi, NULL, 0, 500, NULL) != CURLM_OK) {
             (void) strcpy(c->error, "cannot wait for the transfer");
             return NGX_ERROR;

@@ -264,6 +264,7 @@ ngx_http_stoa_sync_poll(ngx_http_stoa_sync_t *sync)
     x.sink = ngx_http_stoa_sync_sink;
     x.ctx = sync;
     x.stall_s = wait + 20;
+    x.cut = sync->w == &sync->cur ? &mcf->dir->store_bad : NULL;
 
     rc = ngx_http_stoa_client_do(sync->agent, &sync->agent->sync, &x);
 
@@ -284,8 +285,8 @@ ngx_http_stoa_sync_judge(ngx_http_stoa_sync_t *sync, ngx_int_t rc,
 
     sh = sync->agent->mcf->sh;
 
-    if (rc == NGX_ABORT) {
-        return NGX_ABORT;
+    if (rc == NGX_ABORT || rc == NGX_AGAIN) {
+        return rc;
     }
 
     if (sync->end) {

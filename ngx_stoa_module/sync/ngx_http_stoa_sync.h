@@ -91,7 +91,8 @@ typedef size_t (*ngx_http_stoa_client_pt)(char *data, size_t size, size_t n,
 /*
  * One exchange; path below the control plane's URL.  body NULL: GET.
  * deadline_ms 0: until it ends, is over, or stalls for stall_s.
- * NGX_OK with *status; NGX_ERROR with c->error; NGX_ABORT: is over.
+ * NGX_OK with *status; NGX_ERROR with c->error; NGX_ABORT: is over;
+ * NGX_AGAIN: *cut, which others set, is no longer 0.
  */
 typedef struct {
     const char                *path;
@@ -101,6 +102,7 @@ typedef struct {
     void                      *ctx;
     ngx_uint_t                 deadline_ms;
     ngx_uint_t                 stall_s;
+    uint64_t                  *cut;
     unsigned                   last:1;        /* goes on when over           */
     long                       status;
 } ngx_http_stoa_exchange_t;
