@@ -184,6 +184,7 @@ ngx_http_stoa_preconfiguration(ngx_conf_t *cf)
 
     mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_stoa_module);
     mcf->edges = ngx_http_stoa_edges;
+    mcf->ready = ngx_http_stoa_conf_files;
 
     return ngx_http_stoa_variables_add(cf);
 }
@@ -280,7 +281,8 @@ ngx_http_stoa_init_process(ngx_cycle_t *cycle)
         return NGX_OK;
     }
 
-    ngx_http_stoa_zone_attach(mcf, cycle->log);
+    ngx_http_stoa_proc_dropper(ngx_http_stoa_inflight_drop);
+    ngx_http_stoa_proc_attach(mcf, cycle->log);
 
     if (ngx_http_stoa_mcp_session_init(mcf, cycle->log) != NGX_OK
         || ngx_http_stoa_counters_open(mcf, cycle) != NGX_OK
@@ -318,7 +320,7 @@ ngx_http_stoa_exit_process(ngx_cycle_t *cycle)
     ngx_http_stoa_keepalive_exit();
     ngx_http_stoa_store_close(mcf);
     ngx_http_stoa_counters_close(mcf);
-    ngx_http_stoa_zone_detach(mcf);
+    ngx_http_stoa_proc_detach(mcf);
     ngx_http_stoa_mcp_list_exit();
     ngx_http_stoa_mcp_session_exit();
 

@@ -110,7 +110,7 @@ ngx_http_stoa_auth(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     }
 
     if (ctx->call.api
-        && !ngx_http_stoa_visible(ctx->call.api->rec, &ctx->tenant))
+        && !ngx_http_stoa_auth_visible(ctx->call.api->rec, &ctx->tenant))
     {
         return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_NO_ROUTE, NULL);
     }
@@ -120,7 +120,7 @@ ngx_http_stoa_auth(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 
 
 ngx_uint_t
-ngx_http_stoa_visible(const stoa_rec_api_t *rec, const stoa_id_t *tenant)
+ngx_http_stoa_auth_visible(const stoa_rec_api_t *rec, const stoa_id_t *tenant)
 {
     int               rc;
     uint32_t          low, high, i;

@@ -39,7 +39,7 @@ typedef struct ngx_http_stoa_edge_s      ngx_http_stoa_edge_t;
 
 /* ---- configuration ---------------------------------------------------- */
 
-typedef struct {
+typedef struct ngx_http_stoa_main_conf_s {
     ngx_str_t                  control_plane;   /* http(s)://host[:port]     */
     ngx_str_t                  control_ca;      /* PEM to verify it with     */
     ngx_str_t                  token_file;
@@ -52,6 +52,10 @@ typedef struct {
     size_t                     store_size;      /* LMDB map                  */
     size_t                     counters_size;
     ngx_shm_zone_t            *zone;
+    ngx_cycle_t               *cycle;           /* while it is made          */
+    ngx_int_t                (*ready)(struct ngx_http_stoa_main_conf_s *mcf);
+                                                /* all is parsed; a reload can
+                                                   still be given up         */
     ngx_flag_t                 zone_full_deny;
     ngx_msec_t                 max_stale;       /* 0: off                    */
     ngx_str_t                  external_url;    /* for problem types, links  */
@@ -174,20 +178,22 @@ typedef struct {
 } ngx_http_stoa_verdict_t;
 
 /* GCRA on the slot of `key` in the zone. */
-void ngx_http_stoa_zone_rate(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
+void ngx_http_stoa_rate_take(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
     const stoa_gcra_t *gcra, ngx_http_stoa_verdict_t *v);
 /* Gives back what the last decision for a request took. */
-void ngx_http_stoa_zone_rate_return(ngx_http_stoa_main_conf_t *mcf,
+void ngx_http_stoa_rate_return(ngx_http_stoa_main_conf_t *mcf,
     uint64_t key, const stoa_gcra_t *gcra);
 /* In-flight counting; NGX_OK fills *handle, to be released exactly once.  A
  * worker that dies gives back what it held. */
-ngx_int_t ngx_http_stoa_zone_acquire(ngx_http_stoa_main_conf_t *mcf,
+ngx_int_t ngx_http_stoa_inflight_take(ngx_http_stoa_main_conf_t *mcf,
     uint64_t key, uint32_t limit, void **handle);
-void ngx_http_stoa_zone_release(ngx_http_stoa_main_conf_t *mcf, void *handle);
+void ngx_http_stoa_inflight_drop(ngx_http_stoa_sh_t *sh, ngx_uint_t proc);
+void ngx_http_stoa_inflight_return(ngx_http_stoa_main_conf_t *mcf,
+    void *handle);
 
 /* Quota windows in the mapped file: counts one call against day and month (0:
  * no limit), both or none. */
-void ngx_http_stoa_counters_quota(ngx_http_stoa_main_conf_t *mcf,
+void ngx_http_stoa_quota_take(ngx_http_stoa_main_conf_t *mcf,
     uint64_t key, uint64_t day, uint64_t month, ngx_http_stoa_verdict_t *v);
 
 /* What a finished request adds to the usage of its slot. */
@@ -204,7 +210,7 @@ typedef struct {
     uint64_t     latency_us;
 } ngx_http_stoa_usage_row_t;
 
-void ngx_http_stoa_counters_add(ngx_http_stoa_main_conf_t *mcf,
+void ngx_http_stoa_usage_add(ngx_http_stoa_main_conf_t *mcf,
     const ngx_http_stoa_usage_row_t *row);
 
 
@@ -386,7 +392,7 @@ ngx_int_t ngx_http_stoa_refusal_find(ngx_http_request_t *r,
 ngx_int_t ngx_http_stoa_pipeline_handler(ngx_http_request_t *r);
 
 /* May callers of this tenant know of the api? */
-ngx_uint_t ngx_http_stoa_visible(const stoa_rec_api_t *rec,
+ngx_uint_t ngx_http_stoa_auth_visible(const stoa_rec_api_t *rec,
     const stoa_id_t *tenant);
 
 /* Steps of the pipeline's table; NGX_OK, NGX_AGAIN or a status. */
@@ -403,7 +409,7 @@ ngx_uint_t ngx_http_stoa_trace_valid(ngx_str_t *value);
 ngx_int_t ngx_http_stoa_identity(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_str_t *jws);
 /* RateLimit, RateLimit-Policy, X-RateLimit-*, Retry-After. */
-ngx_int_t ngx_http_stoa_limits_headers(ngx_http_request_t *r,
+ngx_int_t ngx_http_stoa_limit_headers(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 /* Builds ctx->call.rest. */
 ngx_int_t ngx_http_stoa_uri(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx);
@@ -419,7 +425,7 @@ ngx_int_t ngx_http_stoa_limits(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 /* Picks addresses, upstream variables and headers for forwarding to
  * ctx->call.api. */
-ngx_int_t ngx_http_stoa_forward(ngx_http_request_t *r,
+ngx_int_t ngx_http_stoa_upstream_forward(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 
 extern const ngx_http_stoa_edge_t  ngx_http_stoa_rest_edge;
@@ -446,8 +452,10 @@ ngx_int_t ngx_http_stoa_filter_init(ngx_conf_t *cf);
  * request is woken later), NGX_DECLINED (none has), NGX_ERROR. */
 ngx_int_t ngx_http_stoa_resolve(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
+void ngx_http_stoa_address_set(ngx_http_stoa_target_t *target,
+    ngx_http_stoa_addr_t *addr, struct sockaddr *sa, socklen_t socklen);
 /* Literal addresses and localhost, when an api is compiled. */
-ngx_int_t ngx_http_stoa_resolve_literal(ngx_http_stoa_target_t *target);
+ngx_int_t ngx_http_stoa_address_literal(ngx_http_stoa_target_t *target);
 
 /* Idle connections of this worker. */
 typedef struct {

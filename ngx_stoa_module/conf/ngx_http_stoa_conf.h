@@ -52,8 +52,7 @@ ngx_int_t ngx_http_stoa_conf_check(ngx_conf_t *cf,
 
 /* The directory and the counter file, when all is parsed and nothing is in
  * force yet: called by the zone's init. */
-ngx_int_t ngx_http_stoa_conf_files(ngx_http_stoa_main_conf_t *mcf,
-    ngx_cycle_t *cycle);
+ngx_int_t ngx_http_stoa_conf_files(ngx_http_stoa_main_conf_t *mcf);
 
 /* The content handlers of stoa_status, stoa_metrics, stoa_ready. */
 ngx_int_t ngx_http_stoa_status_handler(ngx_http_request_t *r);

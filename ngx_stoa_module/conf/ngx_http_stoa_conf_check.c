@@ -49,15 +49,17 @@ ngx_http_stoa_conf_check(ngx_conf_t *cf, ngx_http_stoa_main_conf_t *mcf)
 
 
 ngx_int_t
-ngx_http_stoa_conf_files(ngx_http_stoa_main_conf_t *mcf, ngx_cycle_t *cycle)
+ngx_http_stoa_conf_files(ngx_http_stoa_main_conf_t *mcf)
 {
     ngx_uid_t         user;
+    ngx_cycle_t      *cycle;
     ngx_core_conf_t  *ccf;
 
     if (!mcf->enabled) {
         return NGX_OK;
     }
 
+    cycle = mcf->cycle;
     ccf = (ngx_core_conf_t *) ngx_get_conf(cycle->conf_ctx, ngx_core_module);
 
     user = ccf->user;

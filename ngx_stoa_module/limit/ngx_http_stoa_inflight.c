@@ -27,7 +27,7 @@ static ngx_int_t ngx_http_stoa_fly_take(ngx_http_stoa_sh_t *sh, uint64_t set,
 /* NGX_OK; NGX_BUSY: the limit is reached; NGX_ERROR: no slot. */
 
 ngx_int_t
-ngx_http_stoa_zone_acquire(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
+ngx_http_stoa_inflight_take(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
     uint32_t limit, void **handle)
 {
     uint64_t             h, set, *lock;
@@ -42,9 +42,9 @@ ngx_http_stoa_zone_acquire(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
 
     lock = (uint64_t *) ngx_http_stoa_fly_set(sh, set);
 
-    ngx_http_stoa_spin_lock(lock);
+    ngx_http_stoa_lock_take(lock);
     rc = ngx_http_stoa_fly_take(sh, set, key ? key : 1, limit, handle);
-    ngx_http_stoa_spin_unlock(lock);
+    ngx_http_stoa_lock_drop(lock);
 
     if (rc == NGX_ERROR) {
         ngx_http_stoa_count(fly_full, 1);
@@ -58,7 +58,7 @@ ngx_http_stoa_zone_acquire(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
 /* A handle of NULL was acquired when the zone was full and allowed it. */
 
 void
-ngx_http_stoa_zone_release(ngx_http_stoa_main_conf_t *mcf, void *handle)
+ngx_http_stoa_inflight_return(ngx_http_stoa_main_conf_t *mcf, void *handle)
 {
     uint16_t             *held, n;
     ngx_http_stoa_fly_t  *slot;
@@ -69,7 +69,7 @@ ngx_http_stoa_zone_release(ngx_http_stoa_main_conf_t *mcf, void *handle)
         return;
     }
 
-    held = &slot->held[ngx_http_stoa_zone_self_index()];
+    held = &slot->held[ngx_http_stoa_proc_index()];
     n = __atomic_load_n(held, __ATOMIC_ACQUIRE);
 
     /* never below 0: that would be 65535 in flight for ever */
@@ -119,7 +119,7 @@ ngx_http_stoa_fly_take(ngx_http_stoa_sh_t *sh, uint64_t set, uint64_t tag,
     }
 
     count = ngx_http_stoa_fly_count(sh, found);
-    held = &found->held[ngx_http_stoa_zone_self_index()];
+    held = &found->held[ngx_http_stoa_proc_index()];
 
     if (count >= limit || *held == UINT16_MAX) {
         return NGX_BUSY;

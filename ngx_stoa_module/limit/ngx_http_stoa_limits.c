@@ -1,7 +1,7 @@
 
 /*
- * May this application call this target, and how often: subscription, plan,
- * concurrency, rate, quotas, and the headers that tell the client.
+ * How often may this application call this target: its plan's concurrency,
+ * rate and quotas.
  *
  * What can be given back is taken first, so that a request that is refused
  * uses nothing up: a place among the concurrent ones, then a token of the
@@ -51,77 +51,10 @@ static uint64_t ngx_http_stoa_limits_key(ngx_http_stoa_ctx_t *ctx,
     const stoa_rec_plan_t *plan);
 static u_char *ngx_http_stoa_limits_policies(const stoa_rec_plan_t *plan,
     u_char *p);
-static u_char *ngx_http_stoa_limits_number(u_char *p, uint64_t n);
-static ngx_int_t ngx_http_stoa_limits_push(ngx_http_request_t *r,
-    const char *name, size_t len, u_char *start, u_char *last);
-static ngx_int_t ngx_http_stoa_limits_legacy(ngx_http_request_t *r,
-    ngx_http_stoa_verdict_t *v, uint64_t reset);
-
-
-typedef struct {
-    ngx_uint_t               state;
-    ngx_http_stoa_refuse_e   what;
-} ngx_http_stoa_limits_state_t;
-
-
-static const ngx_http_stoa_limits_state_t  ngx_http_stoa_limits_states[] = {
-    { STOA_STATE_PENDING, NGX_HTTP_STOA_REFUSE_SUB_PENDING },
-    { STOA_STATE_SUSPENDED, NGX_HTTP_STOA_REFUSE_SUB_SUSPENDED },
-    { STOA_STATE_REVOKED, NGX_HTTP_STOA_REFUSE_SUB_REVOKED },
-    { STOA_STATE_EXPIRED, NGX_HTTP_STOA_REFUSE_SUB_EXPIRED },
-    { 0, NGX_HTTP_STOA_REFUSE_NOT_SUBSCRIBED }
-};
 
 
 static ngx_http_stoa_limits_t
     ngx_http_stoa_limits_plans[NGX_HTTP_STOA_LIMITS_PLANS];
-
-static const ngx_str_t  ngx_http_stoa_limits_names[] = {
-    ngx_string("rate"), ngx_string("day"), ngx_string("month"),
-    ngx_string("concurrency")
-};
-
-
-ngx_int_t
-ngx_http_stoa_subscription(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
-    const stoa_id_t *target)
-{
-    const stoa_rec_subscription_t       *sub;
-    ngx_http_stoa_main_conf_t           *mcf;
-    const ngx_http_stoa_limits_state_t  *state;
-
-    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
-
-    sub = ngx_http_stoa_store_subscription(mcf->store, &ctx->application,
-                                           target);
-
-    if (sub == NULL) {
-        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_NOT_SUBSCRIBED,
-                                    NULL);
-    }
-
-    ctx->call.subscription = sub->id;
-    ctx->call.subscribed = sub->target;
-    ctx->call.plan = sub->plan;
-
-    if (sub->state != STOA_STATE_ACTIVE) {
-
-        for (state = ngx_http_stoa_limits_states; state->state; state++) {
-            if (state->state == sub->state) {
-                break;
-            }
-        }
-
-        return ngx_http_stoa_refuse(r, state->what, NULL);
-    }
-
-    if (sub->expires_ms && sub->expires_ms <= ngx_http_stoa_now_ms()) {
-        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_SUB_EXPIRED,
-                                    NULL);
-    }
-
-    return NGX_OK;
-}
 
 
 ngx_int_t
@@ -195,7 +128,7 @@ ngx_http_stoa_limits_concurrency(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    rc = ngx_http_stoa_zone_acquire(mcf, key, plan->concurrency,
+    rc = ngx_http_stoa_inflight_take(mcf, key, plan->concurrency,
                                     &ctx->call.inflight);
 
     if (rc == NGX_BUSY) {
@@ -231,7 +164,7 @@ ngx_http_stoa_limits_rate(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
     mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
 
-    ngx_http_stoa_zone_rate(mcf, key, gcra, &v);
+    ngx_http_stoa_rate_take(mcf, key, gcra, &v);
 
     if (v.rc == NGX_BUSY) {
         v.limit = plan->rate;
@@ -270,13 +203,13 @@ ngx_http_stoa_limits_quota(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
     mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
 
-    ngx_http_stoa_counters_quota(mcf, key, plan->quota_day,
+    ngx_http_stoa_quota_take(mcf, key, plan->quota_day,
                                  plan->quota_month, &v);
 
     if (v.rc == NGX_BUSY) {
 
         if (plan->rate) {
-            ngx_http_stoa_zone_rate_return(mcf, key, gcra);
+            ngx_http_stoa_rate_return(mcf, key, gcra);
         }
 
         return ngx_http_stoa_limits_refuse(r, ctx,
@@ -313,7 +246,7 @@ ngx_http_stoa_limits_leave(ngx_http_stoa_ctx_t *ctx, void *data)
         mcf = ngx_http_get_module_main_conf(ctx->request,
                                             ngx_http_stoa_module);
         ctx->call.inflight = NULL;
-        ngx_http_stoa_zone_release(mcf, handle);
+        ngx_http_stoa_inflight_return(mcf, handle);
     }
 }
 
@@ -445,143 +378,4 @@ ngx_http_stoa_limits_policies(const stoa_rec_plan_t *plan, u_char *p)
     }
 
     return p;
-}
-
-
-/* ngx_sprintf() takes a microsecond for what this does in a tenth. */
-
-static u_char *
-ngx_http_stoa_limits_number(u_char *p, uint64_t n)
-{
-    u_char   text[NGX_INT64_LEN], *t;
-
-    t = text + sizeof(text);
-
-    do {
-        *--t = (u_char) ('0' + n % 10);
-        n /= 10;
-    } while (n);
-
-    return ngx_cpymem(p, t, text + sizeof(text) - t);
-}
-
-
-/* Response headers, from the header filter. */
-
-ngx_int_t
-ngx_http_stoa_limits_headers(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
-{
-    u_char                    *p, *start;
-    uint64_t                   reset, retry;
-    ngx_http_stoa_verdict_t   *v;
-    ngx_http_stoa_loc_conf_t  *slcf;
-
-    v = &ctx->call.rate;
-    reset = (v->reset_ms + 999) / 1000;
-
-    start = ctx->rate_text;
-
-    if (ctx->call.policies.len
-        && ngx_http_stoa_limits_push(r, "RateLimit-Policy", 16,
-                                     ctx->call.policies.data,
-                                     ctx->call.policies.data
-                                     + ctx->call.policies.len)
-           != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    p = start;
-
-    if (ctx->call.limited && v->which != 3) {
-        *p++ = '"';
-        p = ngx_cpymem(p, ngx_http_stoa_limits_names[v->which].data,
-                       ngx_http_stoa_limits_names[v->which].len);
-        p = ngx_cpymem(p, "\";r=", sizeof("\";r=") - 1);
-        p = ngx_http_stoa_limits_number(p, v->remaining);
-        p = ngx_cpymem(p, ";t=", sizeof(";t=") - 1);
-        p = ngx_http_stoa_limits_number(p, reset);
-
-        if (ngx_http_stoa_limits_push(r, "RateLimit", 9, start, p) != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
-
-        slcf = ngx_http_get_module_loc_conf(r, ngx_http_stoa_module);
-
-        if (slcf->legacy_headers
-            && ngx_http_stoa_limits_legacy(r, v, reset) != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
-    }
-
-    if (ctx->call.limited && ctx->call.replace
-        && r->headers_out.status == NGX_HTTP_TOO_MANY_REQUESTS)
-    {
-        start = p;
-        retry = (v->retry_ms + 999) / 1000;
-        p = ngx_http_stoa_limits_number(p, retry ? retry : 1);
-
-        return ngx_http_stoa_limits_push(r, "Retry-After", 11, start, p);
-    }
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_stoa_limits_legacy(ngx_http_request_t *r,
-    ngx_http_stoa_verdict_t *v, uint64_t reset)
-{
-    u_char  *p, *start;
-
-    start = ngx_pnalloc(r->pool, 3 * NGX_INT64_LEN);
-    if (start == NULL) {
-        return NGX_ERROR;
-    }
-
-    p = ngx_sprintf(start, "%uL", v->limit);
-
-    if (ngx_http_stoa_limits_push(r, "X-RateLimit-Limit", 17, start, p)
-        != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    start = p;
-    p = ngx_sprintf(p, "%uL", v->remaining);
-
-    if (ngx_http_stoa_limits_push(r, "X-RateLimit-Remaining", 21, start, p)
-        != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    start = p;
-    p = ngx_sprintf(p, "%uL", reset);
-
-    return ngx_http_stoa_limits_push(r, "X-RateLimit-Reset", 17, start, p);
-}
-
-
-static ngx_int_t
-ngx_http_stoa_limits_push(ngx_http_request_t *r, const char *name, size_t len,
-    u_char *start, u_char *last)
-{
-    ngx_table_elt_t  *h;
-
-    h = ngx_list_push(&r->headers_out.headers);
-    if (h == NULL) {
-        return NGX_ERROR;
-    }
-
-    h->hash = 1;
-    ngx_http_stoa_header_end(h);
-    h->key.data = (u_char *) name;
-    h->key.len = len;
-    h->value.data = start;
-    h->value.len = last - start;
-
-    return NGX_OK;
 }

@@ -34,7 +34,7 @@ static void ngx_http_stoa_rate_verdict(const stoa_gcra_t *gcra,
 
 
 void
-ngx_http_stoa_zone_rate(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
+ngx_http_stoa_rate_take(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
     const stoa_gcra_t *gcra, ngx_http_stoa_verdict_t *v)
 {
     uint64_t                   now, tat, *slot;
@@ -74,7 +74,7 @@ ngx_http_stoa_zone_rate(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
 /* A token that was taken for a request that was then refused otherwise. */
 
 void
-ngx_http_stoa_zone_rate_return(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
+ngx_http_stoa_rate_return(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
     const stoa_gcra_t *gcra)
 {
     uint64_t                   tat, *slot;
@@ -157,10 +157,10 @@ ngx_http_stoa_rate_insert(ngx_http_stoa_rate_key_t *k, uint64_t now)
     first = ngx_min(k->set[0], k->set[1]);
     second = ngx_max(k->set[0], k->set[1]);
 
-    ngx_http_stoa_spin_lock(&first->lock);
+    ngx_http_stoa_lock_take(&first->lock);
 
     if (second != first) {
-        ngx_http_stoa_spin_lock(&second->lock);
+        ngx_http_stoa_lock_take(&second->lock);
     }
 
     slot = ngx_http_stoa_rate_find(k, &tat);
@@ -170,10 +170,10 @@ ngx_http_stoa_rate_insert(ngx_http_stoa_rate_key_t *k, uint64_t now)
     }
 
     if (second != first) {
-        ngx_http_stoa_spin_unlock(&second->lock);
+        ngx_http_stoa_lock_drop(&second->lock);
     }
 
-    ngx_http_stoa_spin_unlock(&first->lock);
+    ngx_http_stoa_lock_drop(&first->lock);
 
     return slot;
 }

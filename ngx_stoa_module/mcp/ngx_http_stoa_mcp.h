@@ -2,6 +2,7 @@
  * MCP: what the ngx_http_stoa_mcp*.c files share.
  *
  *   _mcp.c          the steps of a request, methods that the gateway answers
+ *   _mcp_answer.c   how it answers, and its errors
  *   _mcp_message.c  body, headers and message: read, checked, era found
  *   _mcp_list.c     what a caller may see: the cached list of tools
  *   _mcp_call.c     tools/call: find the tool, splice its name, forward
@@ -113,6 +114,8 @@ struct ngx_http_stoa_mcp_s {
     unsigned                      body_waiting:1;
     unsigned                      scanned:1;
     unsigned                      modern:1;
+    unsigned                      serves_modern:1;  /* every upstream, when */
+    unsigned                      serves_legacy:1;  /* a version is refused */
     unsigned                      has_session:1;
     unsigned                      fresh_session:1;  /* made for this call   */
     unsigned                      retried:1;
@@ -249,16 +252,19 @@ void ngx_http_stoa_mcp_upstream_hook(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 
 
-/* ---- _mcp.c ------------------------------------------------------------ */
+/* ---- _mcp_answer.c ----------------------------------------------------- */
 
-extern const ngx_http_stoa_edge_t  ngx_http_stoa_mcp_edge;
-
+/* {"jsonrpc":"2.0","id":...,"result":{ */
+void ngx_http_stoa_mcp_answer_head(stoa_buf_t *b, ngx_http_stoa_mcp_t *mcp);
+/* Protocol versions of these eras, newest first, as a JSON array. */
+void ngx_http_stoa_mcp_answer_versions(stoa_buf_t *b, ngx_uint_t modern,
+    ngx_uint_t legacy);
 /* Lets the content phase send this chain with this status. */
 ngx_int_t ngx_http_stoa_mcp_answer(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_uint_t status, ngx_chain_t *out);
-/* An answer from one buffer that lives in r->pool. */
-ngx_int_t ngx_http_stoa_mcp_answer_text(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx, ngx_uint_t status, u_char *data, size_t len);
+/* The same with 200 and a copy of this text. */
+ngx_int_t ngx_http_stoa_mcp_answer_buf(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, stoa_buf_t *b);
 /* As ngx_http_stoa_refuse(), but an error that MCP answers with 200 is sent as
  * an answer. */
 ngx_int_t ngx_http_stoa_mcp_refuse(ngx_http_request_t *r,
@@ -266,6 +272,15 @@ ngx_int_t ngx_http_stoa_mcp_refuse(ngx_http_request_t *r,
     ngx_str_t *detail);
 /* The id of the message as JSON text ("null" without one). */
 ngx_str_t ngx_http_stoa_mcp_id(ngx_http_stoa_mcp_t *mcp);
+/* The body of a refusal: a JSON-RPC error. */
+ngx_int_t ngx_http_stoa_mcp_error(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_refusal_t *row,
+    ngx_str_t *type, ngx_str_t *body);
+
+
+/* ---- _mcp.c ------------------------------------------------------------ */
+
+extern const ngx_http_stoa_edge_t  ngx_http_stoa_mcp_edge;
 
 
 #endif /* NGX_HTTP_STOA_MCP_H */

@@ -216,7 +216,7 @@ ngx_http_stoa_mcp_resolve_tenant(ngx_http_request_t *r,
                                          (char *) mcp->tenant_name.data,
                                          mcp->tenant_name.len,
                                          (char *) name->data, p - name->data);
-        if (*api && ngx_http_stoa_visible(*api, &ctx->tenant)) {
+        if (*api && ngx_http_stoa_auth_visible(*api, &ctx->tenant)) {
             *tool = ngx_http_stoa_store_tool_by_name(mcf->store, &(*api)->id,
                                              (char *) p + 2,
                                              name->data + name->len - p - 2);

@@ -357,7 +357,7 @@ ngx_http_stoa_mcp_subrequest(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         return NGX_DECLINED;
     }
 
-    rc = ngx_http_stoa_forward(r, ctx);
+    rc = ngx_http_stoa_upstream_forward(r, ctx);
 
     if (rc == NGX_OK) {
         ctx->call.passed = 1;

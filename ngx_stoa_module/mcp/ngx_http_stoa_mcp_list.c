@@ -321,7 +321,7 @@ ngx_http_stoa_mcp_view_sub(void *data, const void *rec)
 
     if (b->api == NULL || b->api->kind != STOA_API_MCP
         || ngx_memcmp(&b->api->tenant, &b->tenant, STOA_ID_LEN) != 0
-        || !ngx_http_stoa_visible(b->api, &b->ctx->tenant))
+        || !ngx_http_stoa_auth_visible(b->api, &b->ctx->tenant))
     {
         return NGX_OK;
     }

@@ -21,6 +21,8 @@ static ngx_int_t ngx_http_stoa_mcp_gather(ngx_http_request_t *r,
     ngx_str_t *body);
 static ngx_int_t ngx_http_stoa_mcp_era_modern(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
+static ngx_int_t ngx_http_stoa_mcp_era_served(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_uint_t known);
 static ngx_int_t ngx_http_stoa_mcp_era_legacy(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 static ngx_int_t ngx_http_stoa_mcp_header_equal(ngx_http_request_t *r,
@@ -497,10 +499,9 @@ ngx_http_stoa_mcp_era(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 static ngx_int_t
 ngx_http_stoa_mcp_era_modern(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
-    ngx_str_t                  detail;
-    stoa_json_val_t           *v;
-    ngx_http_stoa_mcp_t       *mcp;
-    ngx_http_stoa_mcp_view_t  *view;
+    ngx_str_t             detail;
+    stoa_json_val_t      *v;
+    ngx_http_stoa_mcp_t  *mcp;
 
     mcp = ctx->call.mcp;
 
@@ -540,8 +541,7 @@ ngx_http_stoa_mcp_era_modern(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     }
 
     if (mcp->version == NGX_HTTP_STOA_MCP_VERSION_NONE) {
-        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_MCP_VERSION,
-                                    NULL);
+        return ngx_http_stoa_mcp_era_served(r, ctx, 0);
     }
 
     v = &mcp->msg.meta_caps;
@@ -582,17 +582,32 @@ ngx_http_stoa_mcp_era_modern(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 
     /* a route with an upstream that cannot speak this era does not either */
 
+    return ngx_http_stoa_mcp_era_served(r, ctx, 1);
+}
+
+
+/* What every upstream of the endpoint speaks; refuses where that does not
+ * help. */
+
+static ngx_int_t
+ngx_http_stoa_mcp_era_served(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    ngx_uint_t known)
+{
+    ngx_http_stoa_mcp_view_t  *view;
+
     view = ngx_http_stoa_mcp_view(r, ctx, 1);
     if (view == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    if (!view->serves_modern) {
-        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_MCP_VERSION,
-                                    NULL);
+    ctx->call.mcp->serves_modern = view->serves_modern;
+    ctx->call.mcp->serves_legacy = view->serves_legacy;
+
+    if (known && view->serves_modern) {
+        return NGX_OK;
     }
 
-    return NGX_OK;
+    return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_MCP_VERSION, NULL);
 }
 
 

@@ -46,7 +46,7 @@ static void ngx_http_stoa_metrics_store(ngx_http_stoa_main_conf_t *mcf,
 #define META(f)      METRIC_META, offsetof(ngx_http_stoa_meta_t, f)
 #define ZONE(f)      METRIC_ZONE, offsetof(ngx_http_stoa_zone_fill_t, f)
 #define COUNTERS(f)                                                           \
-    METRIC_COUNTERS, offsetof(ngx_http_stoa_counters_fill_t, f)
+    METRIC_COUNTERS, offsetof(ngx_http_stoa_usage_fill_t, f)
 
 static const ngx_http_stoa_metric_t  ngx_http_stoa_metrics[] = {
 
@@ -166,7 +166,7 @@ ngx_http_stoa_metrics_table(ngx_http_stoa_main_conf_t *mcf, stoa_buf_t *b)
 {
     uint64_t                        n;
     ngx_http_stoa_zone_fill_t       zone;
-    ngx_http_stoa_counters_fill_t   counters;
+    ngx_http_stoa_usage_fill_t   counters;
     const ngx_http_stoa_metric_t   *m;
     const void                     *base[] = {
         [METRIC_SHARED] = mcf->sh,
@@ -176,12 +176,12 @@ ngx_http_stoa_metrics_table(ngx_http_stoa_main_conf_t *mcf, stoa_buf_t *b)
     };
 
     ngx_http_stoa_zone_fill(mcf->sh, &zone);
-    ngx_http_stoa_counters_fill(mcf->counters, &counters);
+    ngx_http_stoa_usage_fill(mcf->counters, &counters);
 
     for (m = ngx_http_stoa_metrics; m->name; m++) {
 
         if (m->source == METRIC_PROC) {
-            n = ngx_http_stoa_zone_sum(mcf->sh, m->field);
+            n = ngx_http_stoa_proc_sum(mcf->sh, m->field);
 
         } else {
             n = *(const uint64_t *) ((const u_char *) base[m->source]
@@ -241,7 +241,7 @@ ngx_http_stoa_metrics_requests(ngx_http_stoa_sh_t *sh, stoa_buf_t *b)
     for (i = 0; i < NGX_HTTP_STOA_CLASSES; i++) {
         stoa_buf_addf(b, "stoa_requests_total{class=\"%uxx\"} %llu\n",
                       (unsigned) i + 1,
-                      (unsigned long long) ngx_http_stoa_zone_sum(sh,
+                      (unsigned long long) ngx_http_stoa_proc_sum(sh,
                                        offsetof(ngx_http_stoa_proc_t, class)
                                        + i * sizeof(uint64_t)));
     }
@@ -253,7 +253,7 @@ ngx_http_stoa_metrics_requests(ngx_http_stoa_sh_t *sh, stoa_buf_t *b)
         stoa_buf_addf(b, "stoa_refused_total{code=\"%.*s\"} %llu\n",
                       (int) ngx_http_stoa_refusals[i].code.len,
                       ngx_http_stoa_refusals[i].code.data,
-                      (unsigned long long) ngx_http_stoa_zone_sum(sh,
+                      (unsigned long long) ngx_http_stoa_proc_sum(sh,
                                        offsetof(ngx_http_stoa_proc_t, refused)
                                        + i * sizeof(uint64_t)));
     }
@@ -273,7 +273,7 @@ ngx_http_stoa_metrics_latency(ngx_http_stoa_sh_t *sh, stoa_buf_t *b)
     n = 0;
 
     for (i = 0; i < NGX_HTTP_STOA_LATENCY_N; i++) {
-        n += ngx_http_stoa_zone_sum(sh, offsetof(ngx_http_stoa_proc_t,
+        n += ngx_http_stoa_proc_sum(sh, offsetof(ngx_http_stoa_proc_t,
                                                  latency)
                                         + i * sizeof(uint64_t));
 
@@ -287,7 +287,7 @@ ngx_http_stoa_metrics_latency(ngx_http_stoa_sh_t *sh, stoa_buf_t *b)
         }
     }
 
-    us = ngx_http_stoa_zone_sum(sh, offsetof(ngx_http_stoa_proc_t,
+    us = ngx_http_stoa_proc_sum(sh, offsetof(ngx_http_stoa_proc_t,
                                              latency_us));
 
     stoa_buf_addf(b, "stoa_request_duration_seconds_sum %.6f\n"

@@ -228,10 +228,10 @@ static void
 ngx_http_stoa_status_fill(ngx_http_stoa_main_conf_t *mcf, stoa_buf_t *b)
 {
     ngx_http_stoa_zone_fill_t      zone;
-    ngx_http_stoa_counters_fill_t  counters;
+    ngx_http_stoa_usage_fill_t  counters;
 
     ngx_http_stoa_zone_fill(mcf->sh, &zone);
-    ngx_http_stoa_counters_fill(mcf->counters, &counters);
+    ngx_http_stoa_usage_fill(mcf->counters, &counters);
 
     stoa_buf_addf(b, ",\"workers\":%u,\"zone\":{\"rate_used\":%llu,"
                   "\"rate_slots\":%llu,\"concurrency_used\":%llu,"

@@ -68,7 +68,7 @@ ngx_http_stoa_account_handler(ngx_http_request_t *r)
     row.latency_us = ngx_http_stoa_account_latency(r, ctx);
 
     if (mcf->counters) {
-        ngx_http_stoa_counters_add(mcf, &row);
+        ngx_http_stoa_usage_add(mcf, &row);
     }
 
     ngx_http_stoa_account_metrics(&row);
@@ -107,7 +107,7 @@ ngx_http_stoa_account_metrics(const ngx_http_stoa_usage_row_t *row)
     ngx_uint_t             class, i;
     ngx_http_stoa_proc_t  *proc;
 
-    proc = ngx_http_stoa_zone_self();
+    proc = ngx_http_stoa_proc_self();
 
     class = row->status / 100;
     class = (class < 1 || class > NGX_HTTP_STOA_CLASSES) ? 4 : class;

@@ -101,7 +101,7 @@ ngx_http_stoa_header_filter(ngx_http_request_t *r)
     h->value = ctx->request_id;
 
     if ((ctx->call.limited || ctx->call.policies.len)
-        && ngx_http_stoa_limits_headers(r, ctx) != NGX_OK)
+        && ngx_http_stoa_limit_headers(r, ctx) != NGX_OK)
     {
         return NGX_ERROR;
     }

@@ -63,5 +63,5 @@ ngx_http_stoa_rest_forward(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
                ? ngx_http_stoa_headers(r, ctx) : NGX_ERROR;
     }
 
-    return ngx_http_stoa_forward(r, ctx);
+    return ngx_http_stoa_upstream_forward(r, ctx);
 }

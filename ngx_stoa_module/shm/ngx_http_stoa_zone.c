@@ -1,17 +1,9 @@
 /*
- * The shared zone: its layout and life, processes, locks, sums.  The rate
- * slots are in _rate.c, the in-flight slots in _inflight.c.
+ * The shared zone: its directive, its layout, its life.  What is in it is the
+ * business of _proc.c, _rate.c and _inflight.c.
  */
 
 #include "ngx_http_stoa_zone.h"
-#include "ngx_http_stoa_conf.h"
-
-#include <signal.h>
-#include <sched.h>
-
-
-/* With the pid of who clears a dead process's column. */
-#define CLEARED_BY  (1ULL << 63)
 
 
 static char *ngx_http_stoa_zone_form(ngx_conf_t *cf, ngx_str_t *arg,
@@ -21,20 +13,7 @@ static ngx_int_t ngx_http_stoa_zone_create(ngx_shm_zone_t *shm_zone);
 static void ngx_http_stoa_zone_layout(ngx_http_stoa_sh_t *sh, size_t size,
     ngx_uint_t nprocs);
 static void ngx_http_stoa_zone_tell_lost(ngx_shm_zone_t *shm_zone);
-static uint64_t ngx_http_stoa_zone_born(uint64_t pid);
-static ngx_uint_t ngx_http_stoa_zone_alive(ngx_http_stoa_proc_t *proc,
-    uint64_t pid, ngx_uint_t births);
 static uint64_t ngx_http_stoa_zone_pow2(uint64_t n);
-
-
-/* Before a process attaches (and in the master) counts go nowhere. */
-static ngx_http_stoa_proc_t   ngx_http_stoa_zone_nobody;
-static ngx_http_stoa_proc_t  *ngx_http_stoa_zone_proc =
-                                                  &ngx_http_stoa_zone_nobody;
-static ngx_uint_t             ngx_http_stoa_zone_index;
-
-/* nginx gives a zone's init no way to the cycle it belongs to */
-static ngx_cycle_t           *ngx_http_stoa_zone_cycle;
 
 
 /* stoa_zone NAME:SIZE [on_full=deny|allow]; */
@@ -83,7 +62,7 @@ ngx_http_stoa_zone_set(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     mcf->zone->init = ngx_http_stoa_zone_init;
     mcf->zone->data = mcf;
-    ngx_http_stoa_zone_cycle = cf->cycle;
+    mcf->cycle = cf->cycle;
 
     return NGX_CONF_OK;
 }
@@ -142,7 +121,7 @@ ngx_http_stoa_zone_init(ngx_shm_zone_t *shm_zone, void *data)
 
     /* all is parsed, and a reload can still be given up */
 
-    if (ngx_http_stoa_conf_files(mcf, ngx_http_stoa_zone_cycle) != NGX_OK) {
+    if (mcf->ready && mcf->ready(mcf) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -198,7 +177,7 @@ ngx_http_stoa_zone_create(ngx_shm_zone_t *shm_zone)
 
     /* during a reload there are two generations of workers */
 
-    ccf = (ngx_core_conf_t *) ngx_get_conf(ngx_http_stoa_zone_cycle->conf_ctx,
+    ccf = (ngx_core_conf_t *) ngx_get_conf(mcf->cycle->conf_ctx,
                                            ngx_core_module);
 
     nprocs = 2 * ngx_max(ccf->worker_processes, 1) + 8;
@@ -291,198 +270,6 @@ ngx_http_stoa_zone_pow2(uint64_t n)
 }
 
 
-/* The 22nd field of /proc/PID/stat; 0 where that cannot be read. */
-
-static uint64_t
-ngx_http_stoa_zone_born(uint64_t pid)
-{
-    int       n;
-    char      buf[1024], *p;
-    FILE     *f;
-    uint64_t  born;
-
-    (void) snprintf(buf, sizeof(buf), "/proc/%llu/stat",
-                    (unsigned long long) pid);
-
-    f = fopen(buf, "r");
-    if (f == NULL) {
-        return 0;
-    }
-
-    n = (int) fread(buf, 1, sizeof(buf) - 1, f);
-    (void) fclose(f);
-
-    buf[n > 0 ? n : 0] = '\0';
-
-    /* the name in parentheses may hold anything */
-
-    p = strrchr(buf, ')');
-
-    for (n = 2; p && n < 22; n++) {
-        p = strchr(p + 1, ' ');
-    }
-
-    if (p == NULL) {
-        return 0;
-    }
-
-    born = strtoull(p + 1, NULL, 10);
-
-    return born;
-}
-
-
-void
-ngx_http_stoa_zone_attach(ngx_http_stoa_main_conf_t *mcf, ngx_log_t *log)
-{
-    uint64_t                free, pid;
-    ngx_uint_t              i;
-    ngx_http_stoa_sh_t     *sh;
-    ngx_http_stoa_proc_t   *proc;
-
-    sh = mcf->sh;
-
-    ngx_http_stoa_zone_reconcile(sh, 1, log);
-
-    pid = (uint64_t) ngx_pid;
-
-    for (i = 0; i + 1 < sh->nprocs; i++) {
-        proc = &sh->procs[i];
-        free = 0;
-
-        if (ngx_http_stoa_cas(&proc->pid, &free, pid)) {
-            ngx_http_stoa_store(&proc->born, ngx_http_stoa_zone_born(pid));
-            goto found;
-        }
-    }
-
-    ngx_log_error(NGX_LOG_WARN, log, 0,
-                  "more than %ui worker processes use the zone \"%V\": if "
-                  "this one is killed, its in-flight counts stay",
-                  (ngx_uint_t) sh->nprocs - 1, &mcf->zone->shm.name);
-
-    proc = &sh->procs[i];
-
-found:
-
-    ngx_http_stoa_zone_proc = proc;
-    ngx_http_stoa_zone_index = i;
-}
-
-
-void
-ngx_http_stoa_zone_detach(ngx_http_stoa_main_conf_t *mcf)
-{
-    ngx_http_stoa_sh_t  *sh;
-
-    sh = mcf->sh;
-
-    if (ngx_http_stoa_zone_proc == &ngx_http_stoa_zone_nobody
-        || ngx_http_stoa_zone_index + 1 >= sh->nprocs)
-    {
-        return;
-    }
-
-    ngx_http_stoa_inflight_drop(sh, ngx_http_stoa_zone_index);
-
-    ngx_http_stoa_zone_proc->born = 0;
-    ngx_http_stoa_store(&ngx_http_stoa_zone_proc->pid, (uint64_t) 0);
-
-    ngx_http_stoa_zone_proc = &ngx_http_stoa_zone_nobody;
-}
-
-
-/*
- * Workers that start at once find the same dead: only who has put his own name
- * in may clear the column, else he could clear what its next owner holds.
- */
-
-void
-ngx_http_stoa_zone_reconcile(ngx_http_stoa_sh_t *sh, ngx_uint_t births,
-    ngx_log_t *log)
-{
-    uint64_t               pid;
-    ngx_uint_t             i;
-    ngx_http_stoa_proc_t  *proc;
-
-    for (i = 0; i + 1 < sh->nprocs; i++) {
-        proc = &sh->procs[i];
-        pid = ngx_http_stoa_load(&proc->pid);
-
-        if (ngx_http_stoa_zone_alive(proc, pid, births)
-            || !ngx_http_stoa_cas(&proc->pid, &pid,
-                                  CLEARED_BY | (uint64_t) ngx_pid))
-        {
-            continue;
-        }
-
-        ngx_http_stoa_inflight_drop(sh, i);
-
-        proc->born = 0;
-        ngx_http_stoa_store(&proc->pid, (uint64_t) 0);
-
-        ngx_log_error(NGX_LOG_NOTICE, log, 0,
-                      "in-flight requests of the lost process %uL are given "
-                      "back", pid & ~CLEARED_BY);
-    }
-}
-
-
-static ngx_uint_t
-ngx_http_stoa_zone_alive(ngx_http_stoa_proc_t *proc, uint64_t pid,
-    ngx_uint_t births)
-{
-    uint64_t  born, clearing;
-
-    clearing = pid & CLEARED_BY;
-    pid &= ~CLEARED_BY;
-
-    if (pid == 0 || pid == (uint64_t) ngx_pid) {
-        return 1;
-    }
-
-    if (kill((pid_t) pid, 0) == -1 && errno == ESRCH) {
-        return 0;
-    }
-
-    born = ngx_http_stoa_load(&proc->born);
-
-    return !births || clearing || born == 0
-           || born == ngx_http_stoa_zone_born(pid);
-}
-
-
-ngx_http_stoa_proc_t *
-ngx_http_stoa_zone_self(void)
-{
-    return ngx_http_stoa_zone_proc;
-}
-
-
-ngx_uint_t
-ngx_http_stoa_zone_self_index(void)
-{
-    return ngx_http_stoa_zone_index;
-}
-
-
-uint64_t
-ngx_http_stoa_zone_sum(ngx_http_stoa_sh_t *sh, size_t field)
-{
-    uint64_t    sum, *p;
-    ngx_uint_t  i;
-
-    sum = 0;
-
-    for (i = 0; i < sh->nprocs; i++) {
-        p = (uint64_t *) ((u_char *) &sh->procs[i] + field);
-        sum += __atomic_load_n(p, __ATOMIC_RELAXED);
-    }
-
-    return sum;
-}
-
-
 /* One writer (the owner of the lease), many readers. */
 
 void
@@ -519,47 +306,4 @@ ngx_http_stoa_zone_sync_err_get(ngx_http_stoa_sh_t *sh, char *text)
     }
 
     text[0] = '\0';
-}
-
-
-/*
- * The lock holds the pid of its holder.  A waiter who has spun for long looks
- * whether that process lives, and takes the lock over if not.
- */
-
-void
-ngx_http_stoa_spin_lock(uint64_t *lock)
-{
-    uint64_t    old, pid;
-    ngx_uint_t  i;
-
-    pid = (uint64_t) ngx_pid;
-
-    for (i = 1; /* void */ ; i++) {
-        old = 0;
-
-        if (ngx_http_stoa_cas(lock, &old, pid)) {
-            return;
-        }
-
-        if (ngx_ncpu > 1 && i % 256) {
-            ngx_cpu_pause();
-            continue;
-        }
-
-        if (kill((pid_t) old, 0) == -1 && errno == ESRCH
-            && ngx_http_stoa_cas(lock, &old, pid))
-        {
-            return;
-        }
-
-        (void) sched_yield();
-    }
-}
-
-
-void
-ngx_http_stoa_spin_unlock(uint64_t *lock)
-{
-    ngx_http_stoa_store(lock, (uint64_t) 0);
 }

@@ -15,7 +15,7 @@
 #define NGX_HTTP_STOA_ZONE_H
 
 
-#include "ngx_http_stoa.h"
+#include "ngx_http_stoa_lock.h"
 
 
 #define NGX_HTTP_STOA_ZONE_MIN      (1024 * 1024)
@@ -107,17 +107,6 @@ struct ngx_http_stoa_sh_s {
 
 char *ngx_http_stoa_zone_set(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
-/* This process's block; call once per process, before requests. */
-void ngx_http_stoa_zone_attach(ngx_http_stoa_main_conf_t *mcf,
-    ngx_log_t *log);
-void ngx_http_stoa_zone_detach(ngx_http_stoa_main_conf_t *mcf);
-ngx_http_stoa_proc_t *ngx_http_stoa_zone_self(void);
-
-/* Gives back what processes held that are no more.  births: also those whose
- * pid another process has by now. */
-void ngx_http_stoa_zone_reconcile(ngx_http_stoa_sh_t *sh, ngx_uint_t births,
-    ngx_log_t *log);
-
 /* Rate and in-flight slots in use and there are. */
 typedef struct {
     uint64_t  rate_used;
@@ -131,36 +120,40 @@ typedef struct {
 void ngx_http_stoa_zone_fill(ngx_http_stoa_sh_t *sh,
     ngx_http_stoa_zone_fill_t *fill);
 
-/* The sum of a counter over all processes; field: offsetof in proc_t. */
-uint64_t ngx_http_stoa_zone_sum(ngx_http_stoa_sh_t *sh, size_t field);
-
 void ngx_http_stoa_zone_sync_err(ngx_http_stoa_sh_t *sh, const char *text);
 void ngx_http_stoa_zone_sync_err_get(ngx_http_stoa_sh_t *sh, char *text);
 
-uint64_t ngx_http_stoa_wall_ms(void);
+/* ---- processes (ngx_http_stoa_proc.c) ----------------------------------- */
 
+/* This process's block; call once per process, before requests. */
+void ngx_http_stoa_proc_attach(ngx_http_stoa_main_conf_t *mcf,
+    ngx_log_t *log);
+void ngx_http_stoa_proc_detach(ngx_http_stoa_main_conf_t *mcf);
+ngx_http_stoa_proc_t *ngx_http_stoa_proc_self(void);
 
-/* Spin locks that survive their holder; nothing may be logged or allocated
- * while one is held. */
-void ngx_http_stoa_spin_lock(uint64_t *lock);
-void ngx_http_stoa_spin_unlock(uint64_t *lock);
+/* Gives back what processes held that are no more.  births: also those whose
+ * pid another process has by now. */
+void ngx_http_stoa_proc_reconcile(ngx_http_stoa_sh_t *sh, ngx_uint_t births,
+    ngx_log_t *log);
 
-/* ngx_http_stoa_inflight.c: drops what a dead process held. */
-void ngx_http_stoa_inflight_drop(ngx_http_stoa_sh_t *sh, ngx_uint_t proc);
-ngx_uint_t ngx_http_stoa_zone_self_index(void);
+/* Has drop(sh, column) called when a process is gone; at most
+ * NGX_HTTP_STOA_PROC_DROPPERS, before any attaches. */
+#define NGX_HTTP_STOA_PROC_DROPPERS  4
 
+typedef void (*ngx_http_stoa_proc_drop_pt)(ngx_http_stoa_sh_t *sh,
+    ngx_uint_t index);
 
-#define ngx_http_stoa_load(p)       __atomic_load_n(p, __ATOMIC_ACQUIRE)
-#define ngx_http_stoa_store(p, v)   __atomic_store_n(p, v, __ATOMIC_RELEASE)
-#define ngx_http_stoa_add(p, n)                                               \
-    ((void) __atomic_fetch_add(p, n, __ATOMIC_RELAXED))
-#define ngx_http_stoa_cas(p, old, new)                                        \
-    __atomic_compare_exchange_n(p, old, new, 0, __ATOMIC_ACQ_REL,             \
-                                __ATOMIC_ACQUIRE)
+void ngx_http_stoa_proc_dropper(ngx_http_stoa_proc_drop_pt drop);
+
+/* This process's column. */
+ngx_uint_t ngx_http_stoa_proc_index(void);
+
+/* The sum of a counter over all processes; field: offsetof in proc_t. */
+uint64_t ngx_http_stoa_proc_sum(ngx_http_stoa_sh_t *sh, size_t field);
 
 /* A counter of this process. */
 #define ngx_http_stoa_count(field, n)                                         \
-    ngx_http_stoa_add(&ngx_http_stoa_zone_self()->field, n)
+    ngx_http_stoa_add(&ngx_http_stoa_proc_self()->field, n)
 
 
 #endif /* NGX_HTTP_STOA_ZONE_H */

@@ -333,13 +333,13 @@ ngx_http_stoa_env_lease(ngx_http_stoa_main_conf_t *mcf)
 {
     uint64_t  lease;
 
-    ngx_http_stoa_spin_lock(&mcf->dir->state_lock);
+    ngx_http_stoa_lock_take(&mcf->dir->state_lock);
 
     lease = ++mcf->dir->lease_seq;
     mcf->dir->lease_pid = (uint64_t) ngx_pid;
     ngx_http_stoa_store(&mcf->dir->lease, lease);
 
-    ngx_http_stoa_spin_unlock(&mcf->dir->state_lock);
+    ngx_http_stoa_lock_drop(&mcf->dir->state_lock);
 
     return lease;
 }
@@ -405,7 +405,7 @@ ngx_http_stoa_env_state_set(ngx_http_stoa_main_conf_t *mcf, const char *name,
 
     (void) close(fd);
 
-    ngx_http_stoa_spin_lock(&mcf->dir->state_lock);
+    ngx_http_stoa_lock_take(&mcf->dir->state_lock);
 
     rc = NGX_BUSY;
 
@@ -413,7 +413,7 @@ ngx_http_stoa_env_state_set(ngx_http_stoa_main_conf_t *mcf, const char *name,
         rc = rename(tmp, path) == -1 ? NGX_ERROR : NGX_OK;
     }
 
-    ngx_http_stoa_spin_unlock(&mcf->dir->state_lock);
+    ngx_http_stoa_lock_drop(&mcf->dir->state_lock);
 
     if (rc != NGX_OK) {
         return rc;
@@ -462,7 +462,7 @@ ngx_http_stoa_env_sweep(ngx_http_stoa_main_conf_t *mcf, uint64_t lease)
         return;
     }
 
-    ngx_http_stoa_spin_lock(&mcf->dir->state_lock);
+    ngx_http_stoa_lock_take(&mcf->dir->state_lock);
 
     keep = 0;
 
@@ -480,7 +480,7 @@ ngx_http_stoa_env_sweep(ngx_http_stoa_main_conf_t *mcf, uint64_t lease)
         }
     }
 
-    ngx_http_stoa_spin_unlock(&mcf->dir->state_lock);
+    ngx_http_stoa_lock_drop(&mcf->dir->state_lock);
 
     (void) closedir(dir);
 }

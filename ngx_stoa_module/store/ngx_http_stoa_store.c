@@ -107,7 +107,7 @@ ngx_http_stoa_store_timer(ngx_event_t *ev)
     (void) ngx_http_stoa_store_enter(store);
 
     if (ngx_worker == 0) {
-        ngx_http_stoa_zone_reconcile(store->mcf->sh, 0, ev->log);
+        ngx_http_stoa_proc_reconcile(store->mcf->sh, 0, ev->log);
     }
 
     ngx_add_timer(ev, 1000);

@@ -128,7 +128,7 @@ ngx_http_stoa_agent_orphan(ngx_http_stoa_agent_t *agent)
 
     dir = agent->mcf->dir;
 
-    if (ngx_http_stoa_agent_owns(agent) || ngx_exiting
+    if (ngx_http_stoa_lease_owns(agent) || ngx_exiting
         || ngx_http_stoa_load(&agent->ended)
            != (uint64_t) agent->sync_runs + agent->report_runs)
     {
@@ -227,19 +227,4 @@ ngx_http_stoa_agent_end(ngx_http_stoa_agent_t *agent)
 
     lease = agent->lease;
     (void) ngx_http_stoa_cas(&agent->mcf->dir->lease, &lease, (uint64_t) 0);
-}
-
-
-ngx_uint_t
-ngx_http_stoa_agent_owns(ngx_http_stoa_agent_t *agent)
-{
-    return ngx_http_stoa_load(&agent->mcf->dir->lease) == agent->lease;
-}
-
-
-ngx_uint_t
-ngx_http_stoa_agent_over(ngx_http_stoa_agent_t *agent)
-{
-    return ngx_http_stoa_load(&agent->stop)
-           || !ngx_http_stoa_agent_owns(agent);
 }

@@ -177,8 +177,8 @@ ngx_http_stoa_client_drive(ngx_http_stoa_agent_t *agent,
             break;
         }
 
-        if (x->last ? !ngx_http_stoa_agent_owns(agent)
-                    : ngx_http_stoa_agent_over(agent))
+        if (x->last ? !ngx_http_stoa_lease_owns(agent)
+                    : ngx_http_stoa_lease_over(agent))
         {
             return NGX_ABORT;
         }

@@ -61,15 +61,15 @@ ngx_http_stoa_report_run(void *data)
     stoa_buf_init(&rp.body, 16 * 1024 * 1024);
     stoa_buf_init(&rp.answer, NGX_HTTP_STOA_ANSWER_MAX);
 
-    while (!ngx_http_stoa_agent_over(rp.agent)) {
+    while (!ngx_http_stoa_lease_over(rp.agent)) {
         wait = ngx_http_stoa_report_turn(&rp);
 
-        if (!ngx_http_stoa_agent_over(rp.agent)) {
+        if (!ngx_http_stoa_lease_over(rp.agent)) {
             ngx_http_stoa_client_sleep(&rp.agent->report, wait);
         }
     }
 
-    if (ngx_http_stoa_agent_owns(rp.agent)) {
+    if (ngx_http_stoa_lease_owns(rp.agent)) {
         ngx_http_stoa_report_flush(&rp);
     }
 
@@ -295,7 +295,7 @@ ngx_http_stoa_report_status_add(ngx_http_stoa_report_t *rp,
                   (unsigned) workers,
                   (unsigned) (ngx_process == NGX_PROCESS_SINGLE ? ngx_pid
                                                           : ngx_parent),
-                  (unsigned long long) ngx_http_stoa_zone_sum(sh,
+                  (unsigned long long) ngx_http_stoa_proc_sum(sh,
                                      offsetof(ngx_http_stoa_proc_t, requests)),
                   (unsigned long long) (mi.me_last_pgno + 1) * ms.ms_psize,
                   (unsigned long long) (now > ok ? now - ok : 0));

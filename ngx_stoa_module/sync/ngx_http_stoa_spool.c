@@ -279,12 +279,12 @@ ngx_http_stoa_collect_slots(ngx_http_stoa_collect_t *c, ngx_uint_t all)
 {
     uint64_t                       word, slot, i;
     ngx_uint_t                     retire;
-    ngx_http_stoa_counters_fill_t  fill;
+    ngx_http_stoa_usage_fill_t  fill;
 
     retire = 0;
 
     if (all) {
-        ngx_http_stoa_counters_fill(c->counters, &fill);
+        ngx_http_stoa_usage_fill(c->counters, &fill);
         retire = fill.usage_used > fill.usage_slots / 8 * SPOOL_RETIRE_AT;
     }
 
@@ -502,9 +502,9 @@ ngx_http_stoa_collect_retire(ngx_http_stoa_collect_t *c, uint64_t slot)
                            __ATOMIC_RELAXED);
 
     if (last + SPOOL_RETIRE_S < c->now_ms / 1000) {
-        ngx_http_stoa_spin_lock(&c->agent->mcf->dir->usage_lock);
+        ngx_http_stoa_lock_take(&c->agent->mcf->dir->usage_lock);
         ngx_http_stoa_usage_retire(c->counters, slot);
-        ngx_http_stoa_spin_unlock(&c->agent->mcf->dir->usage_lock);
+        ngx_http_stoa_lock_drop(&c->agent->mcf->dir->usage_lock);
     }
 }
 

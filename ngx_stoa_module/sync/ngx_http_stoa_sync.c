@@ -80,7 +80,7 @@ ngx_http_stoa_sync_run(void *data)
 
     ngx_http_stoa_sync_open(&sync);
 
-    while (!ngx_http_stoa_agent_over(agent)) {
+    while (!ngx_http_stoa_lease_over(agent)) {
 
         rc = NGX_OK;
 
@@ -588,7 +588,7 @@ ngx_http_stoa_sync_commit(ngx_http_stoa_sync_t *sync)
     uint64_t             start, rows;
     ngx_http_stoa_sh_t  *sh;
 
-    if (!ngx_http_stoa_agent_owns(sync->agent)) {
+    if (!ngx_http_stoa_lease_owns(sync->agent)) {
         ngx_http_stoa_writer_abort(sync->w);
         return ngx_http_stoa_sync_wrong(sync, "another worker took over");
     }
@@ -767,7 +767,7 @@ ngx_http_stoa_sync_bad(ngx_http_stoa_sync_t *sync)
 
     /* in slices: the lease may go */
 
-    for (i = 0; ms && !ngx_http_stoa_agent_over(sync->agent); i++) {
+    for (i = 0; ms && !ngx_http_stoa_lease_over(sync->agent); i++) {
         ngx_http_stoa_client_sleep(&sync->agent->sync, ngx_min(ms, 500));
         ms -= ngx_min(ms, 500);
     }

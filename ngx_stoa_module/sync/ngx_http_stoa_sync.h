@@ -74,9 +74,9 @@ void *ngx_http_stoa_sync_run(void *agent);
 void *ngx_http_stoa_report_run(void *agent);
 
 /* Must this thread end? */
-ngx_uint_t ngx_http_stoa_agent_over(ngx_http_stoa_agent_t *agent);
+ngx_uint_t ngx_http_stoa_lease_over(ngx_http_stoa_agent_t *agent);
 /* Is the lease still ours? */
-ngx_uint_t ngx_http_stoa_agent_owns(ngx_http_stoa_agent_t *agent);
+ngx_uint_t ngx_http_stoa_lease_owns(ngx_http_stoa_agent_t *agent);
 
 
 /* ---- HTTP (ngx_http_stoa_client.c) ------------------------------------- */

@@ -323,7 +323,7 @@ ngx_http_stoa_api_targets(ngx_http_stoa_api_t *api)
         target->tls = row[i].tls;
 
         if (ngx_http_stoa_api_name(api, target) != NGX_OK
-            || ngx_http_stoa_resolve_literal(target) != NGX_OK)
+            || ngx_http_stoa_address_literal(target) != NGX_OK)
         {
             return NGX_ERROR;
         }

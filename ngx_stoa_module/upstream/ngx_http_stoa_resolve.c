@@ -37,83 +37,6 @@ static ngx_resolver_ctx_t *ngx_http_stoa_resolve_start(ngx_http_request_t *r,
     ngx_http_stoa_target_t *target);
 static void ngx_http_stoa_resolve_update(ngx_http_stoa_target_t *target,
     ngx_resolver_ctx_t *rctx, ngx_log_t *log);
-static void ngx_http_stoa_resolve_addr(ngx_http_stoa_target_t *target,
-    ngx_http_stoa_addr_t *addr, struct sockaddr *sa, socklen_t socklen);
-
-
-ngx_int_t
-ngx_http_stoa_resolve_literal(ngx_http_stoa_target_t *target)
-{
-    ngx_uint_t            n;
-    struct sockaddr_in    sin;
-#if (NGX_HAVE_INET6)
-    struct sockaddr_in6   sin6;
-#endif
-
-    ngx_memzero(&sin, sizeof(struct sockaddr_in));
-    sin.sin_family = AF_INET;
-    n = 0;
-
-    if (target->host.len == sizeof("localhost") - 1
-        && ngx_memcmp(target->host.data, "localhost", 9) == 0)
-    {
-        sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        target->ordered = 1;
-        n = 1;
-
-    } else {
-        sin.sin_addr.s_addr = ngx_inet_addr(target->host.data,
-                                            target->host.len);
-        if (sin.sin_addr.s_addr != INADDR_NONE) {
-            n = 1;
-        }
-    }
-
-#if (NGX_HAVE_INET6)
-
-    ngx_memzero(&sin6, sizeof(struct sockaddr_in6));
-    sin6.sin6_family = AF_INET6;
-
-    if (target->ordered) {
-        sin6.sin6_addr = in6addr_loopback;
-        n = 2;
-
-    } else if (n == 0
-               && ngx_inet6_addr(target->host.data, target->host.len,
-                                 sin6.sin6_addr.s6_addr)
-                  == NGX_OK)
-    {
-        sin.sin_family = 0;
-        n = 1;
-    }
-
-#endif
-
-    if (n == 0) {
-        target->valid = 1;
-        return NGX_OK;
-    }
-
-    target->addrs = ngx_calloc(n * sizeof(ngx_http_stoa_addr_t),
-                               ngx_cycle->log);
-    if (target->addrs == NULL) {
-        return NGX_ERROR;
-    }
-
-    if (sin.sin_family) {
-        ngx_http_stoa_resolve_addr(target, &target->addrs[target->naddrs++],
-                                   (struct sockaddr *) &sin, sizeof(sin));
-    }
-
-#if (NGX_HAVE_INET6)
-    if (target->naddrs < n) {
-        ngx_http_stoa_resolve_addr(target, &target->addrs[target->naddrs++],
-                                   (struct sockaddr *) &sin6, sizeof(sin6));
-    }
-#endif
-
-    return NGX_OK;
-}
 
 
 ngx_int_t
@@ -364,7 +287,7 @@ ngx_http_stoa_resolve_update(ngx_http_stoa_target_t *target,
     }
 
     for (i = 0; i < n; i++) {
-        ngx_http_stoa_resolve_addr(target, &addrs[i],
+        ngx_http_stoa_address_set(target, &addrs[i],
                                    rctx->addrs[i].sockaddr,
                                    rctx->addrs[i].socklen);
 
@@ -392,19 +315,4 @@ ngx_http_stoa_resolve_update(ngx_http_stoa_target_t *target,
     /* a TTL of 0 must not mean a query for each request */
 
     target->valid = ngx_max(rctx->valid, ngx_time() + 1);
-}
-
-
-static void
-ngx_http_stoa_resolve_addr(ngx_http_stoa_target_t *target,
-    ngx_http_stoa_addr_t *addr, struct sockaddr *sa, socklen_t socklen)
-{
-    ngx_memcpy(&addr->sockaddr, sa, socklen);
-    addr->socklen = socklen;
-
-    ngx_inet_set_port(&addr->sockaddr.sockaddr, target->port);
-
-    addr->name.data = addr->text;
-    addr->name.len = ngx_sock_ntop(&addr->sockaddr.sockaddr, socklen,
-                                   addr->text, NGX_SOCKADDR_STRLEN, 1);
 }

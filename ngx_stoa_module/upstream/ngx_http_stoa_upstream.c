@@ -96,7 +96,7 @@ ngx_http_stoa_upstream_init(ngx_conf_t *cf, ngx_http_upstream_srv_conf_t *us)
 
 
 ngx_int_t
-ngx_http_stoa_forward(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+ngx_http_stoa_upstream_forward(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
     ngx_int_t   rc;
     ngx_uint_t  address;

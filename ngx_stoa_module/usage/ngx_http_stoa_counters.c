@@ -1,16 +1,12 @@
 /*
- * The mapped counter file: its life and the quota windows.  Usage slots are
- * in _usage.c.
+ * The mapped counter file: its life.  What is counted in it is in _usage.c and
+ * _quota.c.
  */
 
 #include "ngx_http_stoa_counters.h"
 
 #include <sys/mman.h>
 #include <openssl/rand.h>
-
-
-#define WINDOW_SHIFT  40
-#define WINDOW_MASK   ((1ULL << WINDOW_SHIFT) - 1)
 
 
 static void ngx_http_stoa_counters_layout(ngx_http_stoa_counters_head_t *h,
@@ -20,17 +16,6 @@ static ngx_int_t ngx_http_stoa_counters_check(ngx_fd_t fd, const char *path,
 static ngx_int_t ngx_http_stoa_counters_make(const char *path, uint64_t size,
     ngx_uid_t user, ngx_log_t *log);
 static void ngx_http_stoa_counters_aside(const char *path, ngx_log_t *log);
-static ngx_http_stoa_quota_t *ngx_http_stoa_quota_find(
-    ngx_http_stoa_counters_t *c, uint64_t h, uint64_t tag);
-static ngx_http_stoa_quota_t *ngx_http_stoa_quota_claim(
-    ngx_http_stoa_counters_t *c, uint64_t h, uint64_t tag, uint64_t day,
-    uint64_t month);
-static ngx_int_t ngx_http_stoa_quota_count(uint64_t *word, uint64_t number,
-    uint64_t limit, uint64_t *used);
-static void ngx_http_stoa_quota_undo(uint64_t *word, uint64_t number);
-static void ngx_http_stoa_quota_verdict(ngx_http_stoa_verdict_t *v,
-    ngx_int_t rc, ngx_uint_t which, uint64_t limit, uint64_t used,
-    uint64_t left_ms);
 
 
 char *
@@ -365,218 +350,5 @@ ngx_http_stoa_counters_recount(ngx_http_stoa_counters_t *c)
 
     if (end > start) {
         (void) madvise(start, end - start, MADV_DONTNEED);
-    }
-}
-
-
-/*
- * One call against both windows.  The month is looked at before the day is
- * counted: who is over the month does not use up the day.  At the very edge
- * two calls may pass that look; then the day is given back.
- */
-
-void
-ngx_http_stoa_counters_quota(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
-    uint64_t day, uint64_t month, ngx_http_stoa_verdict_t *v)
-{
-    uint64_t                   h, nd, nm, day_ms, month_ms, used_day, used;
-    ngx_int_t                  rc;
-    ngx_http_stoa_quota_t     *q;
-    ngx_http_stoa_counters_t  *c;
-
-    ngx_memzero(v, sizeof(ngx_http_stoa_verdict_t));
-
-    if (day == 0 && month == 0) {
-        return;
-    }
-
-    c = mcf->counters;
-    h = ngx_http_stoa_wall_ms();
-    nd = stoa_window_number(STOA_WINDOW_DAY, (int64_t) h, &day_ms);
-    nm = stoa_window_number(STOA_WINDOW_MONTH, (int64_t) h, &month_ms);
-
-    key = key ? key : 1;
-    h = stoa_hash64(&key, sizeof(key), c->head->seed);
-
-    q = ngx_http_stoa_quota_find(c, h, key);
-
-    if (q == NULL) {
-        ngx_http_stoa_spin_lock(&mcf->dir->quota_lock);
-        q = ngx_http_stoa_quota_claim(c, h, key, nd, nm);
-        ngx_http_stoa_spin_unlock(&mcf->dir->quota_lock);
-    }
-
-    if (q == NULL) {
-        ngx_http_stoa_count(quota_full, 1);
-        v->rc = mcf->zone_full_deny ? NGX_ERROR : NGX_OK;
-        return;
-    }
-
-    used = ngx_http_stoa_load(&q->month);
-
-    if (month && used >> WINDOW_SHIFT == nm && (used & WINDOW_MASK) >= month) {
-        ngx_http_stoa_quota_verdict(v, NGX_BUSY, 2, month, month, month_ms);
-        return;
-    }
-
-    rc = ngx_http_stoa_quota_count(&q->day, nd, day, &used_day);
-
-    if (rc != NGX_OK) {
-        ngx_http_stoa_quota_verdict(v, NGX_BUSY, 1, day, day, day_ms);
-        return;
-    }
-
-    rc = ngx_http_stoa_quota_count(&q->month, nm, month, &used);
-
-    if (rc != NGX_OK) {
-        ngx_http_stoa_quota_undo(&q->day, nd);
-        ngx_http_stoa_quota_verdict(v, NGX_BUSY, 2, month, month, month_ms);
-        return;
-    }
-
-    /* the one with less left is told */
-
-    if (month == 0 || (day && day - used_day <= month - used)) {
-        ngx_http_stoa_quota_verdict(v, NGX_OK, 1, day, used_day, day_ms);
-
-    } else {
-        ngx_http_stoa_quota_verdict(v, NGX_OK, 2, month, used, month_ms);
-    }
-}
-
-
-static void
-ngx_http_stoa_quota_verdict(ngx_http_stoa_verdict_t *v, ngx_int_t rc,
-    ngx_uint_t which, uint64_t limit, uint64_t used, uint64_t left_ms)
-{
-    v->rc = rc;
-    v->which = which;
-    v->limit = limit;
-    v->remaining = limit - used;
-    v->reset_ms = left_ms;
-    v->retry_ms = (rc == NGX_OK) ? 0 : left_ms;
-    v->window_ms = (which == 1) ? 86400000ULL : 30 * 86400000ULL;
-}
-
-
-static ngx_http_stoa_quota_t *
-ngx_http_stoa_quota_find(ngx_http_stoa_counters_t *c, uint64_t h,
-    uint64_t tag)
-{
-    uint64_t                set[2];
-    ngx_uint_t              s, i;
-    ngx_http_stoa_quota_t  *q;
-
-    set[0] = (h & 0xffffffff) % c->head->quota_sets;
-    set[1] = (h >> 32) % c->head->quota_sets;
-
-    for (s = 0; s < 2; s++) {
-        q = c->quota + set[s] * NGX_HTTP_STOA_COUNTERS_WAYS;
-
-        for (i = 0; i < NGX_HTTP_STOA_COUNTERS_WAYS; i++) {
-            if (ngx_http_stoa_load(&q[i].tag) == tag) {
-                return &q[i];
-            }
-        }
-    }
-
-    return NULL;
-}
-
-
-/*
- * Under the lock.  A slot that is given away had both windows over, so that
- * nobody counts in it any more but one who slept since before midnight.
- */
-
-static ngx_http_stoa_quota_t *
-ngx_http_stoa_quota_claim(ngx_http_stoa_counters_t *c, uint64_t h,
-    uint64_t tag, uint64_t day, uint64_t month)
-{
-    uint64_t                set[2];
-    ngx_uint_t              s, i;
-    ngx_http_stoa_quota_t  *q;
-
-    q = ngx_http_stoa_quota_find(c, h, tag);
-    if (q) {
-        return q;
-    }
-
-    set[0] = (h & 0xffffffff) % c->head->quota_sets;
-    set[1] = (h >> 32) % c->head->quota_sets;
-
-    for (s = 0; s < 2; s++) {
-        q = c->quota + set[s] * NGX_HTTP_STOA_COUNTERS_WAYS;
-
-        for (i = 0; i < NGX_HTTP_STOA_COUNTERS_WAYS; i++) {
-
-            if (q[i].tag != 0
-                && (q[i].day >> WINDOW_SHIFT >= day
-                    || q[i].month >> WINDOW_SHIFT >= month))
-            {
-                continue;
-            }
-
-            if (q[i].tag == 0) {
-                ngx_http_stoa_store(&c->head->quota_used,
-                                    c->head->quota_used + 1);
-            }
-
-            ngx_http_stoa_store(&q[i].tag, (uint64_t) 0);
-            ngx_http_stoa_store(&q[i].day, day << WINDOW_SHIFT);
-            ngx_http_stoa_store(&q[i].month, month << WINDOW_SHIFT);
-            ngx_http_stoa_store(&q[i].tag, tag);
-
-            return &q[i];
-        }
-    }
-
-    return NULL;
-}
-
-
-/* limit 0: counts without one.  A window of the past starts at 1; one of the
- * future (the clock went back) goes on. */
-
-static ngx_int_t
-ngx_http_stoa_quota_count(uint64_t *word, uint64_t number, uint64_t limit,
-    uint64_t *used)
-{
-    uint64_t  old, new;
-
-    old = ngx_http_stoa_load(word);
-
-    for ( ;; ) {
-
-        if (old >> WINDOW_SHIFT < number) {
-            new = number << WINDOW_SHIFT | 1;
-
-        } else {
-            if (limit && (old & WINDOW_MASK) >= limit) {
-                return NGX_BUSY;
-            }
-
-            new = (old & WINDOW_MASK) == WINDOW_MASK ? old : old + 1;
-        }
-
-        if (ngx_http_stoa_cas(word, &old, new)) {
-            *used = new & WINDOW_MASK;
-            return NGX_OK;
-        }
-    }
-}
-
-
-static void
-ngx_http_stoa_quota_undo(uint64_t *word, uint64_t number)
-{
-    uint64_t  old;
-
-    old = ngx_http_stoa_load(word);
-
-    while (old >> WINDOW_SHIFT == number && (old & WINDOW_MASK)) {
-        if (ngx_http_stoa_cas(word, &old, old - 1)) {
-            return;
-        }
     }
 }

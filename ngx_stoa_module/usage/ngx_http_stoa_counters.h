@@ -141,10 +141,10 @@ typedef struct {
     uint64_t  quota_slots;
     uint64_t  usage_used;
     uint64_t  usage_slots;
-} ngx_http_stoa_counters_fill_t;
+} ngx_http_stoa_usage_fill_t;
 
-void ngx_http_stoa_counters_fill(ngx_http_stoa_counters_t *c,
-    ngx_http_stoa_counters_fill_t *fill);
+void ngx_http_stoa_usage_fill(ngx_http_stoa_counters_t *c,
+    ngx_http_stoa_usage_fill_t *fill);
 /* Counts quota_used anew: who was killed may have left it one off. */
 void ngx_http_stoa_counters_recount(ngx_http_stoa_counters_t *c);
 

@@ -18,7 +18,7 @@ static uint64_t ngx_http_stoa_usage_find(ngx_http_stoa_counters_t *c,
     uint64_t hash, const ngx_http_stoa_usage_key_t *key);
 static uint64_t ngx_http_stoa_usage_claim(ngx_http_stoa_counters_t *c,
     uint64_t hash, const ngx_http_stoa_usage_key_t *key, ngx_uint_t ways);
-static void ngx_http_stoa_usage_add(ngx_http_stoa_counters_t *c,
+static void ngx_http_stoa_usage_count(ngx_http_stoa_counters_t *c,
     uint64_t slot, const ngx_http_stoa_usage_row_t *row);
 static ngx_uint_t ngx_http_stoa_usage_bucket(uint64_t us);
 
@@ -33,7 +33,7 @@ static const ngx_uint_t  ngx_http_stoa_usage_ways[] = { 6, 7, 8, 8 };
 
 
 void
-ngx_http_stoa_counters_add(ngx_http_stoa_main_conf_t *mcf,
+ngx_http_stoa_usage_add(ngx_http_stoa_main_conf_t *mcf,
     const ngx_http_stoa_usage_row_t *row)
 {
     uint64_t                    slot;
@@ -57,7 +57,7 @@ ngx_http_stoa_counters_add(ngx_http_stoa_main_conf_t *mcf,
         ngx_http_stoa_count(usage_folded, 1);
     }
 
-    ngx_http_stoa_usage_add(mcf->counters, slot, row);
+    ngx_http_stoa_usage_count(mcf->counters, slot, row);
 }
 
 
@@ -111,9 +111,9 @@ ngx_http_stoa_usage_slot(ngx_http_stoa_main_conf_t *mcf,
     slot = ngx_http_stoa_usage_find(c, hash, key);
 
     if (slot == 0) {
-        ngx_http_stoa_spin_lock(&mcf->dir->usage_lock);
+        ngx_http_stoa_lock_take(&mcf->dir->usage_lock);
         slot = ngx_http_stoa_usage_claim(c, hash, key, ways);
-        ngx_http_stoa_spin_unlock(&mcf->dir->usage_lock);
+        ngx_http_stoa_lock_drop(&mcf->dir->usage_lock);
     }
 
     return slot;
@@ -182,7 +182,7 @@ ngx_http_stoa_usage_claim(ngx_http_stoa_counters_t *c, uint64_t hash,
 
 
 static void
-ngx_http_stoa_usage_add(ngx_http_stoa_counters_t *c, uint64_t slot,
+ngx_http_stoa_usage_count(ngx_http_stoa_counters_t *c, uint64_t slot,
     const ngx_http_stoa_usage_row_t *row)
 {
     uint64_t                     bit, *word;
@@ -241,8 +241,8 @@ ngx_http_stoa_usage_retire(ngx_http_stoa_counters_t *c, uint64_t slot)
 
 
 void
-ngx_http_stoa_counters_fill(ngx_http_stoa_counters_t *c,
-    ngx_http_stoa_counters_fill_t *fill)
+ngx_http_stoa_usage_fill(ngx_http_stoa_counters_t *c,
+    ngx_http_stoa_usage_fill_t *fill)
 {
     uint64_t  i;
 

@@ -1,0 +1,159 @@
+/*
+ * What the client is told of its limits.
+ *
+ * Process: workers.  Lifetime: texts in the context or in r->pool.
+ */
+
+#include "ngx_http_stoa.h"
+
+
+static const ngx_str_t  ngx_http_stoa_limits_names[] = {
+    ngx_string("rate"), ngx_string("day"), ngx_string("month"),
+    ngx_string("concurrency")
+};
+
+
+static u_char *ngx_http_stoa_limit_headers_number(u_char *p, uint64_t n);
+static ngx_int_t ngx_http_stoa_limit_headers_legacy(ngx_http_request_t *r,
+    ngx_http_stoa_verdict_t *v, uint64_t reset);
+static ngx_int_t ngx_http_stoa_limit_header(ngx_http_request_t *r,
+    const char *name, size_t len, u_char *start, u_char *last);
+
+
+/* ngx_sprintf() takes a microsecond for what this does in a tenth. */
+
+static u_char *
+ngx_http_stoa_limit_headers_number(u_char *p, uint64_t n)
+{
+    u_char   text[NGX_INT64_LEN], *t;
+
+    t = text + sizeof(text);
+
+    do {
+        *--t = (u_char) ('0' + n % 10);
+        n /= 10;
+    } while (n);
+
+    return ngx_cpymem(p, t, text + sizeof(text) - t);
+}
+
+
+/* Response headers, from the header filter. */
+
+ngx_int_t
+ngx_http_stoa_limit_headers(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    u_char                    *p, *start;
+    uint64_t                   reset, retry;
+    ngx_http_stoa_verdict_t   *v;
+    ngx_http_stoa_loc_conf_t  *slcf;
+
+    v = &ctx->call.rate;
+    reset = (v->reset_ms + 999) / 1000;
+
+    start = ctx->rate_text;
+
+    if (ctx->call.policies.len
+        && ngx_http_stoa_limit_header(r, "RateLimit-Policy", 16,
+                                     ctx->call.policies.data,
+                                     ctx->call.policies.data
+                                     + ctx->call.policies.len)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    p = start;
+
+    if (ctx->call.limited && v->which != 3) {
+        *p++ = '"';
+        p = ngx_cpymem(p, ngx_http_stoa_limits_names[v->which].data,
+                       ngx_http_stoa_limits_names[v->which].len);
+        p = ngx_cpymem(p, "\";r=", sizeof("\";r=") - 1);
+        p = ngx_http_stoa_limit_headers_number(p, v->remaining);
+        p = ngx_cpymem(p, ";t=", sizeof(";t=") - 1);
+        p = ngx_http_stoa_limit_headers_number(p, reset);
+
+        if (ngx_http_stoa_limit_header(r, "RateLimit", 9, start, p) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        slcf = ngx_http_get_module_loc_conf(r, ngx_http_stoa_module);
+
+        if (slcf->legacy_headers
+            && ngx_http_stoa_limit_headers_legacy(r, v, reset) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    if (ctx->call.limited && ctx->call.replace
+        && r->headers_out.status == NGX_HTTP_TOO_MANY_REQUESTS)
+    {
+        start = p;
+        retry = (v->retry_ms + 999) / 1000;
+        p = ngx_http_stoa_limit_headers_number(p, retry ? retry : 1);
+
+        return ngx_http_stoa_limit_header(r, "Retry-After", 11, start, p);
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_stoa_limit_headers_legacy(ngx_http_request_t *r,
+    ngx_http_stoa_verdict_t *v, uint64_t reset)
+{
+    u_char  *p, *start;
+
+    start = ngx_pnalloc(r->pool, 3 * NGX_INT64_LEN);
+    if (start == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = ngx_sprintf(start, "%uL", v->limit);
+
+    if (ngx_http_stoa_limit_header(r, "X-RateLimit-Limit", 17, start, p)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    start = p;
+    p = ngx_sprintf(p, "%uL", v->remaining);
+
+    if (ngx_http_stoa_limit_header(r, "X-RateLimit-Remaining", 21, start, p)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    start = p;
+    p = ngx_sprintf(p, "%uL", reset);
+
+    return ngx_http_stoa_limit_header(r, "X-RateLimit-Reset", 17, start, p);
+}
+
+
+static ngx_int_t
+ngx_http_stoa_limit_header(ngx_http_request_t *r, const char *name, size_t len,
+    u_char *start, u_char *last)
+{
+    ngx_table_elt_t  *h;
+
+    h = ngx_list_push(&r->headers_out.headers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    h->hash = 1;
+    ngx_http_stoa_header_end(h);
+    h->key.data = (u_char *) name;
+    h->key.len = len;
+    h->value.data = start;
+    h->value.len = last - start;
+
+    return NGX_OK;
+}

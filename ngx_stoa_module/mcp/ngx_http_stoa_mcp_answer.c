@@ -1,0 +1,255 @@
+/*
+ * MCP: what the gateway answers by itself, and its errors.
+ *
+ * Process: workers.  Lifetime: r->pool.
+ */
+
+#include "ngx_http_stoa_mcp.h"
+
+
+static ngx_int_t ngx_http_stoa_mcp_answer_text(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_uint_t status, u_char *data, size_t len);
+static ngx_int_t ngx_http_stoa_mcp_answer_content(ngx_http_request_t *r);
+
+
+void
+ngx_http_stoa_mcp_answer_head(stoa_buf_t *b, ngx_http_stoa_mcp_t *mcp)
+{
+    ngx_str_t  id;
+
+    id = ngx_http_stoa_mcp_id(mcp);
+
+    stoa_buf_addz(b, "{\"jsonrpc\":\"2.0\",\"id\":");
+    stoa_buf_add(b, id.data, id.len);
+    stoa_buf_addz(b, ",\"result\":{");
+}
+
+
+ngx_str_t
+ngx_http_stoa_mcp_id(ngx_http_stoa_mcp_t *mcp)
+{
+    ngx_str_t  id = ngx_string("null");
+
+    if (mcp && mcp->msg.id.start) {
+        id.data = (u_char *) mcp->msg.id.start;
+        id.len = mcp->msg.id.end - mcp->msg.id.start;
+    }
+
+    return id;
+}
+
+
+ngx_int_t
+ngx_http_stoa_mcp_answer_buf(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    stoa_buf_t *b)
+{
+    u_char  *p;
+
+    if (b->rc != STOA_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    p = ngx_pnalloc(r->pool, b->len);
+    if (p == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ngx_memcpy(p, b->data, b->len);
+
+    return ngx_http_stoa_mcp_answer_text(r, ctx, NGX_HTTP_OK, p, b->len);
+}
+
+
+static ngx_int_t
+ngx_http_stoa_mcp_answer_text(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    ngx_uint_t status, u_char *data, size_t len)
+{
+    ngx_buf_t    *b;
+    ngx_chain_t  *cl;
+
+    b = ngx_calloc_buf(r->pool);
+    cl = ngx_alloc_chain_link(r->pool);
+
+    if (b == NULL || cl == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    b->pos = data;
+    b->last = data + len;
+    b->memory = 1;
+    cl->buf = b;
+    cl->next = NULL;
+
+    return ngx_http_stoa_mcp_answer(r, ctx, status, cl);
+}
+
+
+ngx_int_t
+ngx_http_stoa_mcp_answer(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    ngx_uint_t status, ngx_chain_t *out)
+{
+    ctx->call.mcp->out = out;
+    ctx->call.mcp->out_status = status;
+    r->content_handler = ngx_http_stoa_mcp_answer_content;
+
+    return NGX_DONE;
+}
+
+
+static ngx_int_t
+ngx_http_stoa_mcp_answer_content(ngx_http_request_t *r)
+{
+    off_t                 len;
+    ngx_int_t             rc;
+    ngx_chain_t          *cl;
+    ngx_http_stoa_ctx_t  *ctx;
+
+    ctx = ngx_http_stoa_ctx(r);
+    if (ctx == NULL || ctx->call.mcp == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    rc = ngx_http_discard_request_body(r);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    len = 0;
+
+    for (cl = ctx->call.mcp->out; cl; cl = cl->next) {
+        len += ngx_buf_size(cl->buf);
+        cl->buf->last_in_chain = (cl->next == NULL);
+        cl->buf->last_buf = (cl->next == NULL);
+    }
+
+    r->headers_out.status = ctx->call.mcp->out_status;
+    r->headers_out.content_length_n = len;
+
+    if (len) {
+        ngx_str_set(&r->headers_out.content_type, "application/json");
+        r->headers_out.content_type_len = r->headers_out.content_type.len;
+        r->headers_out.content_type_lowcase = NULL;
+
+    } else {
+        r->header_only = 1;
+    }
+
+    rc = ngx_http_send_header(r);
+
+    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
+        return rc;
+    }
+
+    return ngx_http_output_filter(r, ctx->call.mcp->out);
+}
+
+
+void
+ngx_http_stoa_mcp_answer_versions(stoa_buf_t *b, ngx_uint_t modern,
+    ngx_uint_t legacy)
+{
+    ngx_str_t   name;
+    ngx_uint_t  i, first;
+
+    first = 1;
+    stoa_buf_addz(b, "[");
+
+    for (i = NGX_HTTP_STOA_MCP_VERSIONS; i-- > 0; /* void */) {
+
+        if (!(ngx_http_stoa_mcp_versions[i].modern ? modern : legacy)) {
+            continue;
+        }
+
+        name = ngx_http_stoa_mcp_versions[i].name;
+        stoa_buf_addf(b, "%s\"%.*s\"", first ? "" : ",", (int) name.len,
+                      name.data);
+        first = 0;
+    }
+
+    stoa_buf_addz(b, "]");
+}
+
+
+/* ---- errors ------------------------------------------------------------ */
+
+ngx_int_t
+ngx_http_stoa_mcp_refuse(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    ngx_http_stoa_refuse_e what, ngx_str_t *detail)
+{
+    ngx_int_t  status;
+    ngx_str_t  type, body;
+
+    status = ngx_http_stoa_refuse(r, what, detail);
+
+    if (status >= NGX_HTTP_SPECIAL_RESPONSE) {
+        return status;
+    }
+
+    if (ngx_http_stoa_refusal_page(r, ctx, status, &type, &body) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_stoa_mcp_answer_text(r, ctx, status, body.data, body.len);
+}
+
+
+ngx_int_t
+ngx_http_stoa_mcp_error(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    const ngx_http_stoa_refusal_t *row, ngx_str_t *type, ngx_str_t *body)
+{
+    ngx_str_t             id, text;
+    stoa_buf_t            b;
+    ngx_http_stoa_mcp_t  *mcp;
+
+    mcp = ctx->call.mcp;
+    id = ngx_http_stoa_mcp_id(mcp);
+    text = ctx->call.detail.len ? ctx->call.detail : row->detail;
+    ngx_str_set(type, "application/json");
+
+    stoa_buf_init(&b, 65536);
+
+    stoa_buf_addz(&b, "{\"jsonrpc\":\"2.0\",\"id\":");
+    stoa_buf_add(&b, id.data, id.len);
+    stoa_buf_addf(&b, ",\"error\":{\"code\":%d,\"message\":",
+                  (int) row->jsonrpc);
+    stoa_buf_add_json(&b, (char *) text.data, text.len);
+    stoa_buf_addf(&b, ",\"data\":{\"code\":\"%.*s\"", (int) row->code.len,
+                  row->code.data);
+
+    if (ctx->request_id.len) {
+        stoa_buf_addz(&b, ",\"request_id\":");
+        stoa_buf_add_json(&b, (char *) ctx->request_id.data,
+                          ctx->request_id.len);
+    }
+
+    if (row == &ngx_http_stoa_refusals[NGX_HTTP_STOA_REFUSE_MCP_VERSION]) {
+        stoa_buf_addz(&b, ",\"supported\":");
+        ngx_http_stoa_mcp_answer_versions(&b, mcp->serves_modern,
+                                          mcp->serves_legacy);
+
+        if (mcp->msg.meta_version.start) {
+            stoa_buf_addz(&b, ",\"requested\":");
+            stoa_buf_add(&b, mcp->msg.meta_version.start,
+                         mcp->msg.meta_version.end
+                         - mcp->msg.meta_version.start);
+        }
+    }
+
+    stoa_buf_addz(&b, "}}}");
+
+    if (b.rc != STOA_OK) {
+        stoa_buf_free(&b);
+        return NGX_ERROR;
+    }
+
+    body->len = b.len;
+    body->data = ngx_pnalloc(r->pool, b.len);
+
+    if (body->data) {
+        ngx_memcpy(body->data, b.data, b.len);
+    }
+
+    stoa_buf_free(&b);
+
+    return body->data ? NGX_OK : NGX_ERROR;
+}
