@@ -3,10 +3,14 @@
  * process.
  */
 
+#include "ngx_http_stoa_observe.h"
 #include "ngx_http_stoa_conf.h"
 #include "ngx_http_stoa_mcp.h"
-#include "ngx_http_stoa_sync.h"
+#include "ngx_http_stoa_request.h"
+#include "ngx_http_stoa_limits.h"
+#include "ngx_http_stoa_upstream.h"
 #include "ngx_http_stoa_conceal.h"
+#include "ngx_http_stoa_sync.h"
 
 
 static ngx_int_t ngx_http_stoa_preconfiguration(ngx_conf_t *cf);

@@ -8,8 +8,12 @@
  */
 
 
-#include "ngx_http_stoa_uri.h"
+#include "ngx_http_stoa_auth.h"
+#include "ngx_http_stoa_store.h"
+#include "ngx_http_stoa_api.h"
 #include "ngx_http_stoa_digest.h"
+#include "ngx_http_stoa_refusal.h"
+#include "core/stoa_key.h"
 
 #include <openssl/rand.h>
 

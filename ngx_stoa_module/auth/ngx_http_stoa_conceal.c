@@ -13,8 +13,10 @@
  */
 
 
-#include "ngx_http_stoa_uri.h"
 #include "ngx_http_stoa_conceal.h"
+#include "ngx_http_stoa_api.h"
+#include "ngx_http_stoa_uri.h"
+#include "core/stoa_key.h"
 
 
 /* Where else the query is: the request line, the URI as it was sent.  NULL:

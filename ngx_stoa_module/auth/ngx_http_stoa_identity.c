@@ -8,6 +8,7 @@
  */
 
 
+#include "ngx_http_stoa_auth.h"
 #include "ngx_http_stoa_digest.h"
 
 

@@ -4,7 +4,9 @@
  * Process: workers.
  */
 
-#include "ngx_http_stoa.h"
+#include "ngx_http_stoa_auth.h"
+#include "ngx_http_stoa_store.h"
+#include "ngx_http_stoa_refusal.h"
 
 
 static const struct {

@@ -15,6 +15,19 @@
 #include "ngx_http_stoa_time.h"
 
 
+/* One decision for a request; all exact across workers. */
+
+typedef struct {
+    ngx_int_t   rc;               /* NGX_OK, NGX_BUSY: refused, NGX_ERROR    */
+    ngx_uint_t  which;            /* 0 rate, 1 day, 2 month, 3 concurrency  */
+    uint64_t    limit;
+    uint64_t    remaining;
+    uint64_t    reset_ms;
+    uint64_t    retry_ms;
+    uint64_t    window_ms;
+} ngx_http_stoa_verdict_t;
+
+
 /* Runs once, when the call ends: it is logged, another one takes its place,
  * or its request is gone. */
 

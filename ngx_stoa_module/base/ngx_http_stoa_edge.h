@@ -10,7 +10,7 @@
 #define NGX_HTTP_STOA_EDGE_H
 
 
-#include "ngx_http_stoa.h"
+#include "ngx_http_stoa_refusal.h"
 
 
 /* A step of a call.  NGX_OK: the next row; NGX_DONE: it is answered, the

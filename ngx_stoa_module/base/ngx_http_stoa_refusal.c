@@ -312,7 +312,8 @@ ngx_http_stoa_refusal_page(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 /* ngx_sprintf() takes several times as long. */
 
 #define ngx_http_stoa_lit(p, text)  ngx_cpymem(p, text, sizeof(text) - 1)
-#define ngx_http_stoa_add(p, str)   ngx_cpymem(p, (str)->data, (str)->len)
+#define ngx_http_stoa_refusal_add(p, str)                                     \
+    ngx_cpymem(p, (str)->data, (str)->len)
 
 
 /*
@@ -350,16 +351,16 @@ ngx_http_stoa_refusal_problem(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
     if (mcf->external_url.len) {
         p = ngx_http_stoa_lit(p, "{\"type\":\"");
-        p = ngx_http_stoa_add(p, &mcf->external_url);
+        p = ngx_http_stoa_refusal_add(p, &mcf->external_url);
         p = ngx_http_stoa_lit(p, "/problems/");
 
     } else {
         p = ngx_http_stoa_lit(p, "{\"type\":\"urn:stoa:problem:");
     }
 
-    p = ngx_http_stoa_add(p, &row->code);
+    p = ngx_http_stoa_refusal_add(p, &row->code);
     p = ngx_http_stoa_lit(p, "\",\"title\":\"");
-    p = ngx_http_stoa_add(p, &row->title);
+    p = ngx_http_stoa_refusal_add(p, &row->title);
     p = ngx_http_stoa_lit(p, "\",\"status\":");
     *p++ = (u_char) ('0' + status / 100 % 10);
     *p++ = (u_char) ('0' + status / 10 % 10);
@@ -369,15 +370,16 @@ ngx_http_stoa_refusal_problem(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     ngx_http_stoa_refusal_escape(&p, &detail);
 
     p = ngx_http_stoa_lit(p, "\",\"code\":\"");
-    p = ngx_http_stoa_add(p, &row->code);
+    p = ngx_http_stoa_refusal_add(p, &row->code);
     p = ngx_http_stoa_lit(p, "\",\"request_id\":\"");
-    p = ngx_http_stoa_add(p, &ctx->request_id);
+    p = ngx_http_stoa_refusal_add(p, &ctx->request_id);
     *p++ = '"';
 
     if (row->status == 429 && ctx->call.limited) {
         p = ngx_http_stoa_lit(p, ",\"violated-policies\":[\"");
         which = ctx->call.rate.which;
-        p = ngx_http_stoa_add(p, &ngx_http_stoa_refusal_policies[which]);
+        p = ngx_http_stoa_refusal_add(p,
+                                      &ngx_http_stoa_refusal_policies[which]);
         p = ngx_http_stoa_lit(p, "\"]");
     }
 

@@ -11,6 +11,7 @@
  */
 
 
+#include "ngx_http_stoa_api.h"
 #include "ngx_http_stoa_uri.h"
 
 

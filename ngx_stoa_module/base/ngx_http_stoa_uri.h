@@ -7,8 +7,14 @@
 #define NGX_HTTP_STOA_URI_H
 
 
-#include "ngx_http_stoa.h"
+#include "ngx_http_stoa_ctx.h"
 
+
+/* Builds ctx->call.rest. */
+ngx_int_t ngx_http_stoa_uri(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx);
+/* The request's own URI becomes the one that was judged. */
+ngx_int_t ngx_http_stoa_uri_protect(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
 
 /* Has it a segment that another server takes for a way up? */
 ngx_uint_t ngx_http_stoa_uri_ambiguous(ngx_http_request_t *r);

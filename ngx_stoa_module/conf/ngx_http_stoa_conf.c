@@ -4,8 +4,9 @@
  */
 
 #include "ngx_http_stoa_conf.h"
-#include "ngx_http_stoa_store.h"
-#include "ngx_http_stoa_counters.h"
+#include "ngx_http_stoa_upstream.h"
+#include "ngx_http_stoa_env.h"
+#include "core/stoa_key.h"
 
 #include <openssl/evp.h>
 #include <openssl/hmac.h>

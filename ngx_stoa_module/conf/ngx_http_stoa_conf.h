@@ -54,14 +54,5 @@ ngx_int_t ngx_http_stoa_conf_check(ngx_conf_t *cf,
  * force yet: called by the zone's init. */
 ngx_int_t ngx_http_stoa_conf_files(ngx_http_stoa_main_conf_t *mcf);
 
-/* The content handlers of stoa_status, stoa_metrics, stoa_ready. */
-ngx_int_t ngx_http_stoa_status_handler(ngx_http_request_t *r);
-ngx_int_t ngx_http_stoa_metrics_handler(ngx_http_request_t *r);
-ngx_int_t ngx_http_stoa_ready_handler(ngx_http_request_t *r);
-
-/* Sends a growing buffer, which it frees. */
-ngx_int_t ngx_http_stoa_status_send(ngx_http_request_t *r, ngx_uint_t status,
-    const char *type, stoa_buf_t *b);
-
 
 #endif /* NGX_HTTP_STOA_CONF_H */

@@ -11,6 +11,7 @@
  */
 
 #include "ngx_http_stoa_conf.h"
+#include "ngx_http_stoa_upstream.h"
 
 
 typedef struct {

@@ -6,7 +6,8 @@
  * and what a killed process held disappears with its column.
  */
 
-#include "ngx_http_stoa_zone.h"
+#include "ngx_http_stoa_limits.h"
+#include "core/stoa_key.h"
 
 
 typedef struct {

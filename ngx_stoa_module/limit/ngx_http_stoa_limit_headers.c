@@ -4,7 +4,7 @@
  * Process: workers.  Lifetime: texts in the context or in r->pool.
  */
 
-#include "ngx_http_stoa.h"
+#include "ngx_http_stoa_limits.h"
 
 
 static const ngx_str_t  ngx_http_stoa_limits_names[] = {

@@ -9,7 +9,9 @@
  */
 
 
-#include "ngx_http_stoa.h"
+#include "ngx_http_stoa_limits.h"
+#include "ngx_http_stoa_store.h"
+#include "core/stoa_key.h"
 
 
 #define NGX_HTTP_STOA_LIMITS_DAY     86400

@@ -3,7 +3,9 @@
  * file, so that they outlive every process.
  */
 
+#include "ngx_http_stoa_limits.h"
 #include "ngx_http_stoa_counters.h"
+#include "core/stoa_key.h"
 
 
 #define WINDOW_SHIFT  40

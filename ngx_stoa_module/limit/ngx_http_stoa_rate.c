@@ -10,7 +10,8 @@
  * holder finds the slot free.
  */
 
-#include "ngx_http_stoa_zone.h"
+#include "ngx_http_stoa_limits.h"
+#include "core/stoa_key.h"
 
 
 #define RATE_BUSY  UINT64_MAX

@@ -10,7 +10,12 @@
 
 
 #include "ngx_http_stoa_mcp.h"
+#include "ngx_http_stoa_limits.h"
+#include "ngx_http_stoa_upstream.h"
 #include "ngx_http_stoa_policy.h"
+#include "ngx_http_stoa_auth.h"
+#include "ngx_http_stoa_store.h"
+#include "core/stoa_key.h"
 
 
 typedef struct {

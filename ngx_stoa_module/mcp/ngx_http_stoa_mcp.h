@@ -19,6 +19,7 @@
 
 
 #include "ngx_http_stoa_edge.h"
+#include "core/stoa_jsonrpc.h"
 
 
 #define NGX_HTTP_STOA_MCP_LIST_MAX      5000

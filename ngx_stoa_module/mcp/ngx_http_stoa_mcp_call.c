@@ -9,6 +9,10 @@
 
 
 #include "ngx_http_stoa_mcp.h"
+#include "ngx_http_stoa_upstream.h"
+#include "ngx_http_stoa_auth.h"
+#include "ngx_http_stoa_store.h"
+#include "core/stoa_key.h"
 
 
 typedef struct {

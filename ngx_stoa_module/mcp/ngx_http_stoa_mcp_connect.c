@@ -18,6 +18,9 @@
 
 
 #include "ngx_http_stoa_mcp.h"
+#include "ngx_http_stoa_upstream.h"
+#include "core/stoa_key.h"
+#include "core/stoa_rec_table.h"
 #include "core/stoa_sse.h"
 
 

@@ -13,6 +13,9 @@
 
 
 #include "ngx_http_stoa_mcp.h"
+#include "ngx_http_stoa_auth.h"
+#include "ngx_http_stoa_store.h"
+#include "core/stoa_key.h"
 
 
 #define NGX_HTTP_STOA_MCP_VIEWS_MAX  256

@@ -20,6 +20,7 @@
 
 
 #include "ngx_http_stoa_mcp.h"
+#include "core/stoa_key.h"
 
 #include <openssl/evp.h>
 #include <openssl/hmac.h>

@@ -4,9 +4,9 @@
  * README.md documents each row; t/docs.t compares.
  */
 
-#include "ngx_http_stoa_conf.h"
-#include "ngx_http_stoa_store.h"
-#include "ngx_http_stoa_counters.h"
+#include "ngx_http_stoa_observe.h"
+#include "ngx_http_stoa_limits.h"
+#include "ngx_http_stoa_env.h"
 
 
 #define METRICS_MAX  (256 * 1024)

@@ -2,9 +2,10 @@
  * stoa_status: how this gateway is, as JSON.  stoa_ready: 200 or 503.
  */
 
-#include "ngx_http_stoa_conf.h"
-#include "ngx_http_stoa_store.h"
-#include "ngx_http_stoa_counters.h"
+#include "ngx_http_stoa_observe.h"
+#include "ngx_http_stoa_limits.h"
+#include "ngx_http_stoa_env.h"
+#include "core/stoa_key.h"
 
 
 #define STATUS_MAX           (1024 * 1024)

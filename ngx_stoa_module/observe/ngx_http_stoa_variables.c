@@ -6,17 +6,18 @@
  * far.  Never a secret.
  */
 
-#include "ngx_http_stoa_zone.h"
-#include "ngx_http_stoa_store.h"
+#include "ngx_http_stoa_observe.h"
+#include "ngx_http_stoa_env.h"
+#include "ngx_http_stoa_api.h"
 
 
 typedef enum {
-    STOA_VAR_TENANT, STOA_VAR_APPLICATION, STOA_VAR_API, STOA_VAR_OPERATION,
-    STOA_VAR_TOOL, STOA_VAR_PLAN, STOA_VAR_SUBSCRIPTION, STOA_VAR_CREDENTIAL,
-    STOA_VAR_REFUSAL, STOA_VAR_REQUEST_ID, STOA_VAR_REVISION,
-    STOA_VAR_RATE_LIMIT, STOA_VAR_RATE_REMAINING, STOA_VAR_RATE_RESET,
-    STOA_VAR_UPSTREAM_URI, STOA_VAR_UPSTREAM_HOST, STOA_VAR_UPSTREAM_SCHEME,
-    STOA_VAR_UPSTREAM_TLS_NAME
+    VAR_TENANT, VAR_APPLICATION, VAR_API, VAR_OPERATION,
+    VAR_TOOL, VAR_PLAN, VAR_SUBSCRIPTION, VAR_CREDENTIAL,
+    VAR_REFUSAL, VAR_REQUEST_ID, VAR_REVISION,
+    VAR_RATE_LIMIT, VAR_RATE_REMAINING, VAR_RATE_RESET,
+    VAR_UPSTREAM_URI, VAR_UPSTREAM_HOST, VAR_UPSTREAM_SCHEME,
+    VAR_UPSTREAM_TLS_NAME
 } ngx_http_stoa_var_e;
 
 
@@ -39,58 +40,58 @@ static ngx_int_t ngx_http_stoa_variable_number(ngx_http_request_t *r,
 static ngx_http_variable_t  ngx_http_stoa_variables[] = {
 
     { ngx_string("stoa_tenant"), NULL, ngx_http_stoa_variable,
-      STOA_VAR_TENANT, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+      VAR_TENANT, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
     { ngx_string("stoa_application"), NULL, ngx_http_stoa_variable,
-      STOA_VAR_APPLICATION, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+      VAR_APPLICATION, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
     { ngx_string("stoa_api"), NULL, ngx_http_stoa_variable,
-      STOA_VAR_API, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+      VAR_API, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
     { ngx_string("stoa_operation"), NULL, ngx_http_stoa_variable,
-      STOA_VAR_OPERATION, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+      VAR_OPERATION, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
     { ngx_string("stoa_tool"), NULL, ngx_http_stoa_variable,
-      STOA_VAR_TOOL, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+      VAR_TOOL, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
     { ngx_string("stoa_plan"), NULL, ngx_http_stoa_variable,
-      STOA_VAR_PLAN, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+      VAR_PLAN, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
     { ngx_string("stoa_subscription"), NULL, ngx_http_stoa_variable,
-      STOA_VAR_SUBSCRIPTION, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+      VAR_SUBSCRIPTION, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
     { ngx_string("stoa_credential"), NULL, ngx_http_stoa_variable,
-      STOA_VAR_CREDENTIAL, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+      VAR_CREDENTIAL, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
     { ngx_string("stoa_refusal"), NULL, ngx_http_stoa_variable_refusal,
-      STOA_VAR_REFUSAL, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+      VAR_REFUSAL, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
     { ngx_string("stoa_request_id"), NULL, ngx_http_stoa_variable,
-      STOA_VAR_REQUEST_ID, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+      VAR_REQUEST_ID, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
     { ngx_string("stoa_revision"), NULL, ngx_http_stoa_variable_revision,
-      STOA_VAR_REVISION, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+      VAR_REVISION, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
     { ngx_string("stoa_rate_limit"), NULL, ngx_http_stoa_variable_rate,
-      STOA_VAR_RATE_LIMIT, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+      VAR_RATE_LIMIT, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
     { ngx_string("stoa_rate_remaining"), NULL, ngx_http_stoa_variable_rate,
-      STOA_VAR_RATE_REMAINING, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+      VAR_RATE_REMAINING, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
     { ngx_string("stoa_rate_reset"), NULL, ngx_http_stoa_variable_rate,
-      STOA_VAR_RATE_RESET, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+      VAR_RATE_RESET, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
     { ngx_string("stoa_upstream_scheme"), NULL, ngx_http_stoa_variable,
-      STOA_VAR_UPSTREAM_SCHEME, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+      VAR_UPSTREAM_SCHEME, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
     { ngx_string("stoa_upstream_host"), NULL, ngx_http_stoa_variable,
-      STOA_VAR_UPSTREAM_HOST, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+      VAR_UPSTREAM_HOST, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
     { ngx_string("stoa_upstream_uri"), NULL, ngx_http_stoa_variable,
-      STOA_VAR_UPSTREAM_URI, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+      VAR_UPSTREAM_URI, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
     { ngx_string("stoa_upstream_tls_name"), NULL, ngx_http_stoa_variable,
-      STOA_VAR_UPSTREAM_TLS_NAME, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+      VAR_UPSTREAM_TLS_NAME, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
       ngx_http_null_variable
 };
@@ -144,48 +145,48 @@ ngx_http_stoa_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v,
 
     switch (data) {
 
-    case STOA_VAR_TENANT:
+    case VAR_TENANT:
         text = &ctx->tenant_name;
         break;
 
-    case STOA_VAR_APPLICATION:
+    case VAR_APPLICATION:
         text = &ctx->application_name;
         break;
 
-    case STOA_VAR_PLAN:
+    case VAR_PLAN:
         text = &ctx->call.plan_name;
         break;
 
-    case STOA_VAR_TOOL:
+    case VAR_TOOL:
         id = &ctx->call.tool;
         break;
 
-    case STOA_VAR_SUBSCRIPTION:
+    case VAR_SUBSCRIPTION:
         id = &ctx->call.subscription;
         break;
 
-    case STOA_VAR_CREDENTIAL:
+    case VAR_CREDENTIAL:
         id = &ctx->credential;
         break;
 
-    case STOA_VAR_REQUEST_ID:
+    case VAR_REQUEST_ID:
         text = &ctx->request_id;
         break;
 
-    case STOA_VAR_UPSTREAM_URI:
+    case VAR_UPSTREAM_URI:
         text = &ctx->call.upstream_uri;
         break;
 
-    case STOA_VAR_UPSTREAM_HOST:
+    case VAR_UPSTREAM_HOST:
         text = &ctx->call.upstream_host;
         break;
 
-    case STOA_VAR_UPSTREAM_SCHEME:
+    case VAR_UPSTREAM_SCHEME:
         s = ctx->call.upstream_scheme;
         s.len -= s.len ? sizeof("://") - 1 : 0;
         break;
 
-    case STOA_VAR_UPSTREAM_TLS_NAME:
+    case VAR_UPSTREAM_TLS_NAME:
         text = &ctx->call.tls_name;
         break;
 
@@ -220,7 +221,7 @@ ngx_http_stoa_variable_api(ngx_http_stoa_ctx_t *ctx, ngx_uint_t what,
 
     rec = ctx->call.api->rec;
 
-    if (what == STOA_VAR_API) {
+    if (what == VAR_API) {
         text = stoa_rec_str(rec, rec->name);
 
     } else if (ctx->call.operation
@@ -328,8 +329,8 @@ ngx_http_stoa_variable_rate(ngx_http_request_t *r,
         return NGX_OK;
     }
 
-    n = (data == STOA_VAR_RATE_LIMIT) ? ctx->call.rate.limit
-        : (data == STOA_VAR_RATE_REMAINING) ? ctx->call.rate.remaining
+    n = (data == VAR_RATE_LIMIT) ? ctx->call.rate.limit
+        : (data == VAR_RATE_REMAINING) ? ctx->call.rate.remaining
         : (ctx->call.rate.reset_ms + 999) / 1000;
 
     return ngx_http_stoa_variable_number(r, v, n);

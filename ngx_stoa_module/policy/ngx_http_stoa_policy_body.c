@@ -5,6 +5,7 @@
  */
 
 #include "ngx_http_stoa_policy.h"
+#include "ngx_http_stoa_refusal.h"
 
 
 /*

@@ -6,6 +6,9 @@
  */
 
 #include "ngx_http_stoa_policy.h"
+#include "ngx_http_stoa_store.h"
+#include "ngx_http_stoa_api.h"
+#include "ngx_http_stoa_refusal.h"
 
 
 ngx_int_t

@@ -4,8 +4,10 @@
  * of this process.
  */
 
-#include "ngx_http_stoa_counters.h"
+#include "ngx_http_stoa_request.h"
 #include "ngx_http_stoa_conceal.h"
+#include "ngx_http_stoa_counters.h"
+#include "ngx_http_stoa_api.h"
 
 
 static uint64_t ngx_http_stoa_account_latency(ngx_http_request_t *r,

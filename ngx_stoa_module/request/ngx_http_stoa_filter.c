@@ -11,7 +11,9 @@
  */
 
 
-#include "ngx_http_stoa_edge.h"
+#include "ngx_http_stoa_request.h"
+#include "ngx_http_stoa_limits.h"
+#include "ngx_http_stoa_upstream.h"
 
 
 static ngx_int_t ngx_http_stoa_header_filter(ngx_http_request_t *r);

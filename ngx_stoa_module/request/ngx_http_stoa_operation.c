@@ -4,7 +4,8 @@
  * Process: workers.  Lifetime: the request.
  */
 
-#include "ngx_http_stoa.h"
+#include "ngx_http_stoa_request.h"
+#include "ngx_http_stoa_upstream.h"
 
 
 static ngx_int_t ngx_http_stoa_operation_off(ngx_http_request_t *r,

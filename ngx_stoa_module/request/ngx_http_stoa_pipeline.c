@@ -7,8 +7,9 @@
  */
 
 
-#include "ngx_http_stoa_edge.h"
+#include "ngx_http_stoa_request.h"
 #include "ngx_http_stoa_conceal.h"
+#include "ngx_http_stoa_store.h"
 #include "ngx_http_stoa_uri.h"
 
 

@@ -3,10 +3,13 @@
  * apis, and what stoa_protect stands before.
  */
 
-#include "ngx_http_stoa_edge.h"
+#include "ngx_http_stoa_request.h"
+#include "ngx_http_stoa_limits.h"
+#include "ngx_http_stoa_upstream.h"
+#include "ngx_http_stoa_policy.h"
+#include "ngx_http_stoa_auth.h"
 #include "ngx_http_stoa_conceal.h"
 #include "ngx_http_stoa_uri.h"
-#include "ngx_http_stoa_policy.h"
 
 
 static ngx_uint_t ngx_http_stoa_rest_match(ngx_http_request_t *r,

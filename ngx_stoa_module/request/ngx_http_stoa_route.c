@@ -6,7 +6,9 @@
  */
 
 
-#include "ngx_http_stoa.h"
+#include "ngx_http_stoa_request.h"
+#include "ngx_http_stoa_upstream.h"
+#include "ngx_http_stoa_store.h"
 
 
 static const stoa_rec_api_t *ngx_http_stoa_route_name(ngx_http_request_t *r,

@@ -16,6 +16,7 @@
 
 
 #include "ngx_http_stoa_lock.h"
+#include "ngx_http_stoa_refusal.h"
 
 
 #define NGX_HTTP_STOA_ZONE_MIN      (1024 * 1024)
@@ -106,19 +107,6 @@ struct ngx_http_stoa_sh_s {
 
 
 char *ngx_http_stoa_zone_set(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-
-/* Rate and in-flight slots in use and there are. */
-typedef struct {
-    uint64_t  rate_used;
-    uint64_t  rate_slots;
-    uint64_t  fly_used;
-    uint64_t  fly_slots;
-    uint64_t  in_flight;
-    ngx_uint_t  procs;
-} ngx_http_stoa_zone_fill_t;
-
-void ngx_http_stoa_zone_fill(ngx_http_stoa_sh_t *sh,
-    ngx_http_stoa_zone_fill_t *fill);
 
 void ngx_http_stoa_zone_sync_err(ngx_http_stoa_sh_t *sh, const char *text);
 void ngx_http_stoa_zone_sync_err_get(ngx_http_stoa_sh_t *sh, char *text);

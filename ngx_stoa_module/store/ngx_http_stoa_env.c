@@ -2,7 +2,7 @@
  * LMDB environments of this process, and the files of the store's directory.
  */
 
-#include "ngx_http_stoa_store.h"
+#include "ngx_http_stoa_env.h"
 
 #include <dirent.h>
 #include <fcntl.h>

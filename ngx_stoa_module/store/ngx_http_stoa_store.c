@@ -3,7 +3,8 @@
  * nothing was committed, and the look-ups on it.
  */
 
-#include "ngx_http_stoa_store.h"
+#include "ngx_http_stoa_env.h"
+#include "core/stoa_key.h"
 
 
 static void ngx_http_stoa_store_timer(ngx_event_t *ev);

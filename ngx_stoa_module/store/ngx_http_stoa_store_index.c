@@ -7,7 +7,7 @@
  * its own.
  */
 
-#include "ngx_http_stoa_store.h"
+#include "ngx_http_stoa_env.h"
 
 
 typedef int (*ngx_http_stoa_index_pt)(ngx_http_stoa_env_t *env, MDB_txn *txn,

@@ -10,7 +10,10 @@
  * aborts the batch.
  */
 
-#include "ngx_http_stoa_store.h"
+#include "ngx_http_stoa_env.h"
+#include "core/stoa_key.h"
+#include "core/stoa_rec_table.h"
+#include "core/stoa_sse.h"
 
 #include <openssl/sha.h>
 

@@ -4,6 +4,8 @@
  */
 
 #include "ngx_http_stoa_sync.h"
+#include "core/stoa_json.h"
+#include "core/stoa_key.h"
 
 
 /* How often it is said that usage cannot be spooled. */

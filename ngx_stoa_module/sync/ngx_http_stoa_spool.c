@@ -15,6 +15,7 @@
  */
 
 #include "ngx_http_stoa_sync.h"
+#include "core/stoa_key.h"
 
 
 #define SPOOL_FORMAT     1

@@ -8,6 +8,7 @@
  */
 
 #include "ngx_http_stoa_sync.h"
+#include "core/stoa_json.h"
 
 
 typedef struct {

@@ -15,7 +15,7 @@
 #define NGX_HTTP_STOA_SYNC_H
 
 
-#include "ngx_http_stoa_store.h"
+#include "ngx_http_stoa_env.h"
 #include "ngx_http_stoa_counters.h"
 
 #include <curl/curl.h>

@@ -4,7 +4,7 @@
  * Process: workers.  Lifetime: target->addrs is malloc'ed.
  */
 
-#include "ngx_http_stoa.h"
+#include "ngx_http_stoa_balance.h"
 
 
 ngx_int_t

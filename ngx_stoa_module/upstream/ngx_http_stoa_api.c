@@ -10,7 +10,8 @@
  */
 
 
-#include "ngx_http_stoa.h"
+#include "ngx_http_stoa_balance.h"
+#include "core/stoa_key.h"
 
 
 #define NGX_HTTP_STOA_API_MAX      4096

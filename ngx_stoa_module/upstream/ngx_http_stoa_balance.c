@@ -7,7 +7,7 @@
  */
 
 
-#include "ngx_http_stoa_upstream.h"
+#include "ngx_http_stoa_balance.h"
 
 
 #define NGX_HTTP_STOA_TRIES_MAX  32

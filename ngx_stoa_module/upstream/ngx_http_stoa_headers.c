@@ -8,8 +8,10 @@
  */
 
 
-#include "ngx_http_stoa_edge.h"
+#include "ngx_http_stoa_upstream.h"
+#include "ngx_http_stoa_auth.h"
 #include "ngx_http_stoa_digest.h"
+#include "ngx_http_stoa_edge.h"
 
 
 #define NGX_HTTP_STOA_OWN_HEADERS     12
@@ -54,6 +56,7 @@ static ngx_uint_t ngx_http_stoa_headers_own(ngx_table_elt_t *h);
 static ngx_uint_t ngx_http_stoa_headers_key(ngx_table_elt_t *h);
 static ngx_int_t ngx_http_stoa_headers_trace(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_headers_found_t *found);
+static ngx_uint_t ngx_http_stoa_headers_traced(ngx_str_t *value);
 static ngx_int_t ngx_http_stoa_headers_forwarded(ngx_http_request_t *r,
     ngx_list_part_t *part, ngx_http_stoa_headers_found_t *found);
 static ngx_int_t ngx_http_stoa_headers_identity(ngx_http_request_t *r,
@@ -293,7 +296,7 @@ ngx_http_stoa_headers_trace(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     uint64_t    random[3];
     ngx_str_t   value;
 
-    if (ngx_http_stoa_trace_valid(&found->traceparent)) {
+    if (ngx_http_stoa_headers_traced(&found->traceparent)) {
         return ngx_http_stoa_headers_push(r, NGX_HTTP_STOA_H_TRACEPARENT,
                                           &found->traceparent);
     }
@@ -316,8 +319,8 @@ ngx_http_stoa_headers_trace(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 }
 
 
-ngx_uint_t
-ngx_http_stoa_trace_valid(ngx_str_t *value)
+static ngx_uint_t
+ngx_http_stoa_headers_traced(ngx_str_t *value)
 {
     u_char      ch;
     ngx_uint_t  i, trace, span;

@@ -11,7 +11,7 @@
  */
 
 
-#include "ngx_http_stoa.h"
+#include "ngx_http_stoa_balance.h"
 
 
 #define NGX_HTTP_STOA_RESOLVE_RETRY  5    /* s until a name is tried again  */

@@ -10,12 +10,14 @@
  */
 
 
+#include "ngx_http_stoa_balance.h"
 #include "ngx_http_stoa_edge.h"
-#include "ngx_http_stoa_upstream.h"
 
 
 static ngx_http_stoa_ctx_t *ngx_http_stoa_upstream_clone(
     ngx_http_request_t *r);
+static ngx_int_t ngx_http_stoa_upstream_init(ngx_conf_t *cf,
+    ngx_http_upstream_srv_conf_t *us);
 static ngx_int_t ngx_http_stoa_upstream_init_peer(ngx_http_request_t *r,
     ngx_http_upstream_srv_conf_t *us);
 static ngx_http_upstream_conf_t *ngx_http_stoa_upstream_conf(
@@ -86,7 +88,7 @@ ngx_http_stoa_upstream_add(ngx_conf_t *cf, ngx_http_stoa_main_conf_t *mcf)
 }
 
 
-ngx_int_t
+static ngx_int_t
 ngx_http_stoa_upstream_init(ngx_conf_t *cf, ngx_http_upstream_srv_conf_t *us)
 {
     us->peer.init = ngx_http_stoa_upstream_init_peer;

@@ -1,65 +1,56 @@
 /*
- * The peers of one request to "stoa_upstream", and who is next.
+ * The dynamic upstream: a call is forwarded to a target of its api.
  *
- * Process: workers.  Lifetime: r->pool; targets are the compiled api's.
+ * Process: configuration in the master, the rest in workers.
  */
 
 #ifndef NGX_HTTP_STOA_UPSTREAM_H
 #define NGX_HTTP_STOA_UPSTREAM_H
 
 
-#include "ngx_http_stoa.h"
+#include "ngx_http_stoa_ctx.h"
+#include "ngx_http_stoa_api.h"
 
 
-/* One attempt; logs keep a pointer to its name. */
-
-typedef struct ngx_http_stoa_try_s  ngx_http_stoa_try_t;
-
-struct ngx_http_stoa_try_s {
-    ngx_http_stoa_try_t      *prev;
-    ngx_http_stoa_target_t   *target;
-    ngx_sockaddr_t            sockaddr;
-    socklen_t                 socklen;
-    ngx_str_t                 name;
-    u_char                    text[NGX_SOCKADDR_STRLEN];
-};
-
-typedef struct {
-    ngx_http_request_t             *request;
-    ngx_http_stoa_ctx_t            *ctx;
-    ngx_http_stoa_api_t            *api;
-    ngx_http_stoa_target_t         *written;    /* in the request head       */
-    ngx_http_stoa_try_t            *tries;
-    ngx_http_stoa_keepalive_key_t   key;
-    unsigned                        fresh:1;    /* no idle connection        */
-    unsigned                        used:1;     /* `first`                   */
-    ngx_http_stoa_try_t             first;      /* not zeroed                */
-} ngx_http_stoa_peer_t;
+/* Makes "stoa_upstream" (mcf->upstream); called by the setter of "stoa", any
+ * number of times. */
+ngx_int_t ngx_http_stoa_upstream_add(ngx_conf_t *cf,
+    ngx_http_stoa_main_conf_t *mcf);
+/* The content handler of a location with "stoa": the proxy module's after
+ * it. */
+ngx_int_t ngx_http_stoa_upstream_content(ngx_http_request_t *r);
+/* Gives the request its own unparsed URI back. */
+void ngx_http_stoa_upstream_restore(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+/* Picks addresses, upstream variables and headers for forwarding to
+ * ctx->call.api. */
+ngx_int_t ngx_http_stoa_upstream_forward(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+/* Caller's headers without credential and X-Stoa-*, with ours. */
+ngx_int_t ngx_http_stoa_headers(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+void ngx_http_stoa_keepalive_exit(void);
 
 
-/* ---- ngx_http_stoa_balance.c ------------------------------------------- */
+/* ---- compiled apis (ngx_http_stoa_api.c) -------------------------------- */
 
-/* How many attempts a request to this api has. */
-ngx_uint_t ngx_http_stoa_balance_tries(ngx_http_stoa_api_t *api);
+/* From the LRU or compiled now; the request holds a reference until its pool
+ * dies. */
+ngx_http_stoa_api_t *ngx_http_stoa_api_get(ngx_http_request_t *r,
+    const stoa_rec_api_t *rec);
+/* For what outlives a request (a background resolve). */
+void ngx_http_stoa_api_hold(ngx_http_stoa_api_t *api);
+void ngx_http_stoa_api_release(ngx_http_stoa_api_t *api);
+void ngx_http_stoa_api_exit(void);
 
-/* The next target and the index of its address; NULL: none is left.  peer:
- * what was tried, NULL for nothing yet. */
-ngx_http_stoa_target_t *ngx_http_stoa_balance_choose(
-    ngx_http_stoa_api_t *api, ngx_http_stoa_peer_t *peer,
-    ngx_uint_t *address);
-
-/* An address of this target that may be used now; 0: none. */
-ngx_uint_t ngx_http_stoa_balance_pick(ngx_http_stoa_api_t *api,
-    ngx_http_stoa_target_t *target, ngx_http_stoa_peer_t *peer,
-    ngx_uint_t healthy, ngx_uint_t *address);
-
-/* Has it failed too often, too lately? */
-ngx_uint_t ngx_http_stoa_balance_down(ngx_http_stoa_api_t *api,
-    ngx_http_stoa_addr_t *addr);
-
-/* What came of the last attempt. */
-void ngx_http_stoa_balance_health(ngx_peer_connection_t *pc,
-    ngx_http_stoa_peer_t *peer, ngx_uint_t failed);
+/* The operation for a method and a path relative to the api's base.  NGX_OK:
+ * *index is its index; NGX_DECLINED: no path matches; NGX_ABORT: one does, but
+ * not with this method. */
+ngx_int_t ngx_http_stoa_api_operation(ngx_http_stoa_api_t *api,
+    ngx_str_t *method, ngx_str_t *path, ngx_uint_t *index);
+/* The methods of a path, "GET, HEAD, POST", in r->pool. */
+ngx_int_t ngx_http_stoa_api_allow(ngx_http_request_t *r,
+    ngx_http_stoa_api_t *api, ngx_str_t *path, ngx_str_t *allow);
 
 
 #endif /* NGX_HTTP_STOA_UPSTREAM_H */

@@ -152,4 +152,22 @@ void ngx_http_stoa_counters_recount(ngx_http_stoa_counters_t *c);
 void ngx_http_stoa_usage_retire(ngx_http_stoa_counters_t *c, uint64_t slot);
 
 
+/* What a finished request adds to the usage of its slot. */
+typedef struct {
+    stoa_id_t    tenant;          /* publisher's tenant; zero bytes: none   */
+    stoa_id_t    application;
+    stoa_id_t    subscription;
+    stoa_id_t    api;
+    stoa_id_t    operation;       /* or tool                                */
+    ngx_uint_t   refused;         /* index into the refusal table + 1, or 0 */
+    ngx_uint_t   status;
+    uint64_t     bytes_in;
+    uint64_t     bytes_out;
+    uint64_t     latency_us;
+} ngx_http_stoa_usage_row_t;
+
+void ngx_http_stoa_usage_add(ngx_http_stoa_main_conf_t *mcf,
+    const ngx_http_stoa_usage_row_t *row);
+
+
 #endif /* NGX_HTTP_STOA_COUNTERS_H */

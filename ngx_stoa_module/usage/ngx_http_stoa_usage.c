@@ -8,6 +8,7 @@
  */
 
 #include "ngx_http_stoa_counters.h"
+#include "core/stoa_key.h"
 
 
 static void ngx_http_stoa_usage_key(ngx_http_stoa_usage_key_t *key,

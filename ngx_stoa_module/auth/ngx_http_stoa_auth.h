@@ -1,0 +1,26 @@
+/*
+ * Who calls, and may he: steps of a call, which return NGX_OK, NGX_AGAIN or a
+ * status.
+ *
+ * Process: workers.
+ */
+
+#ifndef NGX_HTTP_STOA_AUTH_H
+#define NGX_HTTP_STOA_AUTH_H
+
+
+#include "ngx_http_stoa_ctx.h"
+
+
+ngx_int_t ngx_http_stoa_auth(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx);
+/* May callers of this tenant know of the api? */
+ngx_uint_t ngx_http_stoa_auth_visible(const stoa_rec_api_t *rec,
+    const stoa_id_t *tenant);
+/* X-Stoa-Identity: a compact JWS. */
+ngx_int_t ngx_http_stoa_identity(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_str_t *jws);
+ngx_int_t ngx_http_stoa_subscription(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const stoa_id_t *target);
+
+
+#endif /* NGX_HTTP_STOA_AUTH_H */

@@ -1,0 +1,83 @@
+/*
+ * Refusals: a row each, and the bodies made from it.
+ *
+ * Process: workers.  Lifetime: the rows are constant, bodies are in r->pool.
+ */
+
+#ifndef NGX_HTTP_STOA_REFUSAL_H
+#define NGX_HTTP_STOA_REFUSAL_H
+
+
+#include "ngx_http_stoa_ctx.h"
+
+
+struct ngx_http_stoa_refusal_s {
+    ngx_str_t                  code;            /* "rate_exceeded"           */
+    ngx_uint_t                 status;
+    ngx_str_t                  title;
+    ngx_str_t                  detail;
+    ngx_int_t                  jsonrpc;         /* error code on MCP         */
+};
+
+typedef enum {
+    NGX_HTTP_STOA_REFUSE_NO_ROUTE = 0,
+    NGX_HTTP_STOA_REFUSE_METHOD,
+    NGX_HTTP_STOA_REFUSE_IP,
+    NGX_HTTP_STOA_REFUSE_BODY_TOO_LARGE,
+    NGX_HTTP_STOA_REFUSE_KEY_MISSING,
+    NGX_HTTP_STOA_REFUSE_KEY_INVALID,
+    NGX_HTTP_STOA_REFUSE_KEY_EXPIRED,
+    NGX_HTTP_STOA_REFUSE_APPLICATION_SUSPENDED,
+    NGX_HTTP_STOA_REFUSE_TENANT_SUSPENDED,
+    NGX_HTTP_STOA_REFUSE_NOT_SUBSCRIBED,
+    NGX_HTTP_STOA_REFUSE_SUB_PENDING,
+    NGX_HTTP_STOA_REFUSE_SUB_SUSPENDED,
+    NGX_HTTP_STOA_REFUSE_SUB_REVOKED,
+    NGX_HTTP_STOA_REFUSE_SUB_EXPIRED,
+    NGX_HTTP_STOA_REFUSE_RATE,
+    NGX_HTTP_STOA_REFUSE_QUOTA,
+    NGX_HTTP_STOA_REFUSE_CONCURRENCY,
+    NGX_HTTP_STOA_REFUSE_LIMITS_UNAVAILABLE,
+    NGX_HTTP_STOA_REFUSE_NOT_READY,
+    NGX_HTTP_STOA_REFUSE_UPSTREAM_UNREACHABLE,
+    NGX_HTTP_STOA_REFUSE_UPSTREAM_TIMEOUT,
+    NGX_HTTP_STOA_REFUSE_UPSTREAM_INVALID,
+    NGX_HTTP_STOA_REFUSE_BAD_REQUEST,       /* nginx's own 400, 414, 431    */
+    NGX_HTTP_STOA_REFUSE_INTERNAL,          /* 500                          */
+    NGX_HTTP_STOA_REFUSE_MCP_PARSE,         /* 400, -32700                  */
+    NGX_HTTP_STOA_REFUSE_MCP_INVALID,       /* 400, -32600                  */
+    NGX_HTTP_STOA_REFUSE_MCP_HEADER,        /* 400, -32020                  */
+    NGX_HTTP_STOA_REFUSE_MCP_VERSION,       /* 400, -32022                  */
+    NGX_HTTP_STOA_REFUSE_MCP_PARAMS,        /* 400, -32602                  */
+    NGX_HTTP_STOA_REFUSE_MCP_METHOD,        /* 404, -32601                  */
+    NGX_HTTP_STOA_REFUSE_MCP_METHOD_LEGACY, /* 200, -32601                  */
+    NGX_HTTP_STOA_REFUSE_MCP_TOOL,          /* 200, -32602 unknown tool     */
+    NGX_HTTP_STOA_REFUSE_MCP_SESSION,       /* 404, -32001                  */
+    NGX_HTTP_STOA_REFUSE_MCP_NO_SESSION,    /* 400, -32600                  */
+    NGX_HTTP_STOA_REFUSE_MCP_ACCEPT,        /* 406                          */
+    NGX_HTTP_STOA_REFUSE_MCP_CONTENT_TYPE,  /* 415                          */
+    NGX_HTTP_STOA_REFUSE_MCP_ORIGIN,        /* 403                          */
+    NGX_HTTP_STOA_REFUSE_WITHHELD,
+    NGX_HTTP_STOA_REFUSE_MAX
+} ngx_http_stoa_refuse_e;
+
+extern const ngx_http_stoa_refusal_t  ngx_http_stoa_refusals[];
+
+/* Notes the refusal in the context and returns its status, which the phase
+ * handler returns to nginx; the filters write the body.  detail: NULL for the
+ * table's, else text in r->pool (no secrets). */
+ngx_int_t ngx_http_stoa_refuse(ngx_http_request_t *r,
+    ngx_http_stoa_refuse_e what, ngx_str_t *detail);
+/* The body that tells of ctx->call.refused; NGX_OK or NGX_ERROR. */
+ngx_int_t ngx_http_stoa_refusal_page(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_uint_t status, ngx_str_t *type,
+    ngx_str_t *body);
+/* Sends a refusal with a status that nginx does not take for an error. */
+ngx_int_t ngx_http_stoa_refusal_send(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+/* The row for a status that nginx made itself; NGX_DECLINED: leave it. */
+ngx_int_t ngx_http_stoa_refusal_find(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_uint_t status);
+
+
+#endif /* NGX_HTTP_STOA_REFUSAL_H */

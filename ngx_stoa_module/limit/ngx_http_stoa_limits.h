@@ -1,0 +1,56 @@
+/*
+ * Limits of a plan: concurrency and rate in the zone, quotas in the mapped
+ * file; all exact over the workers of a node.
+ *
+ * Process: workers.
+ */
+
+#ifndef NGX_HTTP_STOA_LIMITS_H
+#define NGX_HTTP_STOA_LIMITS_H
+
+
+#include "ngx_http_stoa_zone.h"
+#include "ngx_http_stoa_ctx.h"
+#include "core/stoa_gcra.h"
+
+
+ngx_int_t ngx_http_stoa_limits(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+/* RateLimit, RateLimit-Policy, X-RateLimit-*, Retry-After. */
+ngx_int_t ngx_http_stoa_limit_headers(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+
+
+/* GCRA on the slot of `key` in the zone. */
+void ngx_http_stoa_rate_take(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
+    const stoa_gcra_t *gcra, ngx_http_stoa_verdict_t *v);
+/* Gives back what the last decision for a request took. */
+void ngx_http_stoa_rate_return(ngx_http_stoa_main_conf_t *mcf,
+    uint64_t key, const stoa_gcra_t *gcra);
+/* In-flight counting; NGX_OK fills *handle, to be released exactly once.  A
+ * worker that dies gives back what it held. */
+ngx_int_t ngx_http_stoa_inflight_take(ngx_http_stoa_main_conf_t *mcf,
+    uint64_t key, uint32_t limit, void **handle);
+void ngx_http_stoa_inflight_drop(ngx_http_stoa_sh_t *sh, ngx_uint_t proc);
+void ngx_http_stoa_inflight_return(ngx_http_stoa_main_conf_t *mcf,
+    void *handle);
+/* Quota windows in the mapped file: counts one call against day and month (0:
+ * no limit), both or none. */
+void ngx_http_stoa_quota_take(ngx_http_stoa_main_conf_t *mcf,
+    uint64_t key, uint64_t day, uint64_t month, ngx_http_stoa_verdict_t *v);
+
+/* Rate and in-flight slots in use and there are. */
+typedef struct {
+    uint64_t  rate_used;
+    uint64_t  rate_slots;
+    uint64_t  fly_used;
+    uint64_t  fly_slots;
+    uint64_t  in_flight;
+    ngx_uint_t  procs;
+} ngx_http_stoa_zone_fill_t;
+
+void ngx_http_stoa_zone_fill(ngx_http_stoa_sh_t *sh,
+    ngx_http_stoa_zone_fill_t *fill);
+
+
+#endif /* NGX_HTTP_STOA_LIMITS_H */

@@ -1,0 +1,26 @@
+/*
+ * What an operator asks: status, metrics, variables.
+ *
+ * Process: configuration in the master, the rest in workers.
+ */
+
+#ifndef NGX_HTTP_STOA_OBSERVE_H
+#define NGX_HTTP_STOA_OBSERVE_H
+
+
+#include "ngx_http_stoa.h"
+
+
+ngx_int_t ngx_http_stoa_variables_add(ngx_conf_t *cf);
+
+/* The content handlers of stoa_status, stoa_metrics, stoa_ready. */
+ngx_int_t ngx_http_stoa_status_handler(ngx_http_request_t *r);
+ngx_int_t ngx_http_stoa_metrics_handler(ngx_http_request_t *r);
+ngx_int_t ngx_http_stoa_ready_handler(ngx_http_request_t *r);
+
+/* Sends a growing buffer, which it frees. */
+ngx_int_t ngx_http_stoa_status_send(ngx_http_request_t *r, ngx_uint_t status,
+    const char *type, stoa_buf_t *b);
+
+
+#endif /* NGX_HTTP_STOA_OBSERVE_H */

@@ -1,0 +1,29 @@
+/*
+ * A request on its way through nginx's phases, and the edge of REST.
+ *
+ * Process: configuration in the master, the rest in workers.
+ */
+
+#ifndef NGX_HTTP_STOA_REQUEST_H
+#define NGX_HTTP_STOA_REQUEST_H
+
+
+#include "ngx_http_stoa_edge.h"
+
+
+extern const ngx_http_stoa_edge_t  ngx_http_stoa_rest_edge;
+
+/* The pipeline (ngx_http_stoa_pipeline.c): NGX_DECLINED = passed; a status;
+ * NGX_AGAIN = something will call ngx_http_core_run_phases. */
+ngx_int_t ngx_http_stoa_pipeline_handler(ngx_http_request_t *r);
+/* Steps of the pipeline's table; NGX_OK, NGX_AGAIN or a status. */
+ngx_int_t ngx_http_stoa_route(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+ngx_int_t ngx_http_stoa_operation(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+/* Header and body filters; called in postconfiguration. */
+ngx_int_t ngx_http_stoa_filter_init(ngx_conf_t *cf);
+ngx_int_t ngx_http_stoa_account_handler(ngx_http_request_t *r);   /* LOG     */
+
+
+#endif /* NGX_HTTP_STOA_REQUEST_H */

@@ -1,0 +1,92 @@
+/*
+ * The peers of one request to "stoa_upstream", and who is next.
+ *
+ * Process: workers.  Lifetime: r->pool; targets are the compiled api's.
+ */
+
+#ifndef NGX_HTTP_STOA_BALANCE_H
+#define NGX_HTTP_STOA_BALANCE_H
+
+
+#include "ngx_http_stoa_upstream.h"
+
+
+/* Idle connections of this worker. */
+typedef struct {
+    ngx_sockaddr_t             sockaddr;
+    socklen_t                  socklen;
+    ngx_ssl_t                 *ssl;             /* NULL: plain               */
+    ngx_str_t                  tls_name;
+    ngx_uint_t                 verify;          /* unsigned                  */
+} ngx_http_stoa_keepalive_key_t;
+
+ngx_connection_t *ngx_http_stoa_keepalive_get(
+    ngx_http_stoa_keepalive_key_t *key, ngx_log_t *log);
+ngx_int_t ngx_http_stoa_keepalive_put(ngx_http_stoa_keepalive_key_t *key,
+    ngx_connection_t *c);
+
+
+/* One attempt; logs keep a pointer to its name. */
+
+typedef struct ngx_http_stoa_try_s  ngx_http_stoa_try_t;
+
+struct ngx_http_stoa_try_s {
+    ngx_http_stoa_try_t      *prev;
+    ngx_http_stoa_target_t   *target;
+    ngx_sockaddr_t            sockaddr;
+    socklen_t                 socklen;
+    ngx_str_t                 name;
+    u_char                    text[NGX_SOCKADDR_STRLEN];
+};
+
+typedef struct {
+    ngx_http_request_t             *request;
+    ngx_http_stoa_ctx_t            *ctx;
+    ngx_http_stoa_api_t            *api;
+    ngx_http_stoa_target_t         *written;    /* in the request head       */
+    ngx_http_stoa_try_t            *tries;
+    ngx_http_stoa_keepalive_key_t   key;
+    unsigned                        fresh:1;    /* no idle connection        */
+    unsigned                        used:1;     /* `first`                   */
+    ngx_http_stoa_try_t             first;      /* not zeroed                */
+} ngx_http_stoa_peer_t;
+
+
+/* ---- _resolve.c, _address.c --------------------------------------------- */
+
+/* Sees to it that at least one target has addresses: NGX_OK, NGX_AGAIN (the
+ * request is woken later), NGX_DECLINED (none has), NGX_ERROR. */
+ngx_int_t ngx_http_stoa_resolve(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+void ngx_http_stoa_address_set(ngx_http_stoa_target_t *target,
+    ngx_http_stoa_addr_t *addr, struct sockaddr *sa, socklen_t socklen);
+/* Literal addresses and localhost, when an api is compiled. */
+ngx_int_t ngx_http_stoa_address_literal(ngx_http_stoa_target_t *target);
+
+
+/* ---- ngx_http_stoa_balance.c ------------------------------------------- */
+
+/* How many attempts a request to this api has. */
+ngx_uint_t ngx_http_stoa_balance_tries(ngx_http_stoa_api_t *api);
+
+/* The next target and the index of its address; NULL: none is left.  peer:
+ * what was tried, NULL for nothing yet. */
+ngx_http_stoa_target_t *ngx_http_stoa_balance_choose(
+    ngx_http_stoa_api_t *api, ngx_http_stoa_peer_t *peer,
+    ngx_uint_t *address);
+
+/* An address of this target that may be used now; 0: none. */
+ngx_uint_t ngx_http_stoa_balance_pick(ngx_http_stoa_api_t *api,
+    ngx_http_stoa_target_t *target, ngx_http_stoa_peer_t *peer,
+    ngx_uint_t healthy, ngx_uint_t *address);
+
+/* Has it failed too often, too lately? */
+ngx_uint_t ngx_http_stoa_balance_down(ngx_http_stoa_api_t *api,
+    ngx_http_stoa_addr_t *addr);
+
+/* What came of the last attempt. */
+void ngx_http_stoa_balance_health(ngx_peer_connection_t *pc,
+    ngx_http_stoa_peer_t *peer, ngx_uint_t failed);
+
+
+#endif /* NGX_HTTP_STOA_BALANCE_H */
