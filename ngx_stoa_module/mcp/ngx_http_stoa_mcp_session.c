@@ -91,6 +91,8 @@ static ngx_http_stoa_mcp_node_t *ngx_http_stoa_mcp_node(uint64_t key,
     ngx_uint_t make);
 
 
+/* Of this worker: the zone belongs to the configuration that it runs with. */
+
 static ngx_shm_zone_t  *ngx_http_stoa_mcp_zone;
 static EVP_CIPHER_CTX  *ngx_http_stoa_mcp_sealer;
 static EVP_CIPHER_CTX  *ngx_http_stoa_mcp_opener;
@@ -108,16 +110,14 @@ ngx_http_stoa_mcp_session_setup(ngx_conf_t *cf,
 {
     ngx_str_t  name = ngx_string("stoa_mcp_sessions");
 
-    (void) mcf;
-
-    ngx_http_stoa_mcp_zone = ngx_shared_memory_add(cf, &name,
-                                                 NGX_HTTP_STOA_MCP_ZONE_SIZE,
-                                                 &ngx_http_stoa_module);
-    if (ngx_http_stoa_mcp_zone == NULL) {
+    mcf->mcp_zone = ngx_shared_memory_add(cf, &name,
+                                          NGX_HTTP_STOA_MCP_ZONE_SIZE,
+                                          &ngx_http_stoa_module);
+    if (mcf->mcp_zone == NULL) {
         return NGX_CONF_ERROR;
     }
 
-    ngx_http_stoa_mcp_zone->init = ngx_http_stoa_mcp_zone_init;
+    mcf->mcp_zone->init = ngx_http_stoa_mcp_zone_init;
 
     return NGX_CONF_OK;
 }
@@ -166,6 +166,8 @@ ngx_http_stoa_mcp_session_init(ngx_http_stoa_main_conf_t *mcf,
     u_char         key[32];
     unsigned int   len;
     const char    *label = "stoa-mcp-session";
+
+    ngx_http_stoa_mcp_zone = mcf->mcp_zone;
 
     if (HMAC(EVP_sha256(), mcf->assertion_key, sizeof(mcf->assertion_key),
              (u_char *) label, ngx_strlen(label), key, &len)
