@@ -70,8 +70,8 @@ for my $fault ('listen', 'log') {
         : "$1 access_log /proc/none/x.log;"}e;
     spew($conf, $bad);
     kill 'HUP', $t->pid('gw');
-    wait_until { grep { /\[emerg\]/ } ($t->log_lines('gw', 'error.log'))
-                 [$n .. $n + 50] } 20;
+    wait_until { my @new = $t->log_lines('gw', 'error.log');
+                 splice @new, 0, $n; grep { /\[emerg\]/ } @new } 20;
     my @old = $t->workers;
     kill 'KILL', @old;
     my %old = map { ($_ => 1) } @old;

@@ -28,8 +28,7 @@ for my $api (qw(acme/apis/dual beta/apis/old)) {
 }
 
 my $h2 = $t->port('h2');
-$t->gateway(workers => 2, location => 'client_body_buffer_size 4k; '
-    . 'client_max_body_size 20m;', http => "server { listen 127.0.0.1:$h2 "
+$t->gateway(workers => 2, location => 'client_body_buffer_size 4k;', http => "server { listen 127.0.0.1:$h2 "
     . "http2; location / { stoa; } }\n");
 my $key = $t->key('acme', 'app');
 my $beta = $t->key('beta', 'app');
@@ -125,6 +124,18 @@ $r = $c->response;
 is("$r->{status} " . text($r), '413 body_too_large',
    'too large: refused before it is sent');
 $c->close;
+
+# over HTTP/2, where nobody says how long it is
+
+for my $n (16 << 20, 4_000_000, 60_000) {
+    my $file = $t->write_file('long', body($n));
+    my @h = map { "-H '$_: $head{$_}'" } sort keys %head;
+    my ($code, $out) = $t->run_cmd(['sh', '-c', "cat '$file' | curl -sS -o "
+        . "- -w ' %{http_code}' --http2-prior-knowledge @h -X POST -T - "
+        . "http://127.0.0.1:$h2/mcp/acme"]);
+    like($out, $n > 100_000 ? qr/"body_too_large".* 413$/s
+                            : qr/"text":"$n".* 200$/s, "HTTP/2, $n bytes");
+}
 
 # legacy, with sessions: the body waits while the upstream is connected
 

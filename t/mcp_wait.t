@@ -150,4 +150,26 @@ for my $step (sort keys %step) {
     }
 }
 
+# A body whose length nobody said is refused at the byte past the maximum, and
+# not kept until it is whole.
+
+for my $late (0, 1) {
+    my $c = $t->connection;
+    my $head = "POST /mcp/acme HTTP/1.1\r\nHost: x\r\nX-API-Key: $key\r\n"
+        . "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n";
+    my $past = sprintf "%x\r\n%s", (16 << 20) + 1, 'x' x ((16 << 20) + 1);
+    $c->send_raw($late ? "${head}Expect: 100-continue\r\n\r\n"
+                       : "$head\r\n$past");
+    if ($late) {
+        $c->fill(time + 10);
+        is($c->{in} =~ s/^HTTP.1.1 100 .*?\r\n\r\n//s, 1, 'it may send');
+        $c->send_raw($past);
+    }
+    my $r = $c->response(timeout => 5);
+    is("$r->{status} " . (json_decode($r->{body}) || {})->{error}{data}{code},
+       '413 body_too_large', 'an endless body, ' . ($late ? 'late' : 'at once'));
+    $c->close;
+    is((wait_until { left_open() == 0 } 10), 1, 'and its socket');
+}
+
 $t->done;

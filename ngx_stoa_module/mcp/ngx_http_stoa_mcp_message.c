@@ -8,6 +8,7 @@
 
 
 #include "ngx_http_stoa_mcp.h"
+#include "ngx_http_stoa_policy.h"
 
 
 static ngx_table_elt_t **ngx_http_stoa_mcp_header_slot(
@@ -264,10 +265,10 @@ ngx_http_stoa_mcp_read_body(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 
     if (r->request_body == NULL) {
 
-        if (r->headers_in.content_length_n > STOA_JSONRPC_BODY_MAX) {
-            return ngx_http_stoa_refuse(r,
-                                        NGX_HTTP_STOA_REFUSE_BODY_TOO_LARGE,
-                                        NULL);
+        rc = ngx_http_stoa_policy_body_limit(r, STOA_JSONRPC_BODY_MAX);
+
+        if (rc != NGX_OK) {
+            return rc;
         }
 
         r->request_body_in_single_buf = 1;
@@ -300,7 +301,15 @@ ngx_http_stoa_mcp_read_body(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
                                     NULL);
     }
 
-    return rc == NGX_OK ? NGX_OK : NGX_HTTP_INTERNAL_SERVER_ERROR;
+    if (rc != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    /* for the api's own maximum: HTTP/2 need not have said it */
+
+    r->headers_in.content_length_n = mcp->body.len;
+
+    return NGX_OK;
 }
 
 
