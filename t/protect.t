@@ -26,6 +26,8 @@ $t->apply(docs(tenant('acme'), tenant('beta'), app('acme', 'demo'),
          key_query => 'k',
          operations => [{ method => 'GET', path => '/a/{id}' }]),
     rest('acme', 'small', $to, max_body_bytes => 100),
+    rest('acme', 'tools', "$to/mcp", kind => 'mcp'),
+    sub_('acme', 'demo', 'tools', 'free'),
     sub_('acme', 'demo', 'orders', 'free'),
     sub_('acme', 'demo', 'judged', 'free'),
     sub_('acme', 'demo', 'files', 'free'),
@@ -69,6 +71,10 @@ $t->gateway(workers => 2, server => <<"END");
         location /inner/frame { stoa_protect tenant=acme api=files; ssi on;
                                 ssi_types *; proxy_pass $to; }
         location /mirrored/ { mirror /_auth; root $html; }
+        location /tools/ {
+            stoa_protect tenant=acme api=tools;
+            proxy_pass $to;
+        }
         location /files/ { stoa_protect tenant=acme api=files; root $html; }
         location /any/ {
             stoa_protect tenant=acme api=files;
@@ -232,5 +238,8 @@ is(code('/small/', method => 'POST', headers =>
         { 'Transfer-Encoding' => 'chunked' },
         body => "64\r\n" . 'x' x 100 . "\r\n0\r\n\r\n"),
    '200', 'small, chunked');
+
+is($t->post('/tools/', { method => 'tools/call' }, key => $key)->{status},
+   404, 'an MCP api, whose tools cannot be judged there');
 
 $t->done;

@@ -145,9 +145,11 @@ ngx_http_stoa_route_protect(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
                                          (char *) ctx->protect_api.data,
                                          ctx->protect_api.len);
 
-    if (rec == NULL) {
+    /* nobody judges there which tool is called */
+
+    if (rec == NULL || rec->kind != STOA_API_REST) {
         ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
-                      "stoa_protect: no api \"%V\" of tenant \"%V\"",
+                      "stoa_protect: no REST api \"%V\" of tenant \"%V\"",
                       &ctx->protect_api, &ctx->protect_tenant);
         return NULL;
     }
