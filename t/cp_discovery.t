@@ -24,6 +24,10 @@ sub set_catalog { spew($catalog, json_encode({ tools => tools(@_) })) }
 
 my %by_path = (
     html => sub { [200, ['Content-Type' => 'text/html'], '<html>'] },
+    utf7 => sub { [200, ['Content-Type' => 'application/json; charset=utf-7'],
+                   '{}'] },
+    gzip => sub { [200, ['Content-Type' => 'application/json',
+                         'Content-Encoding' => 'gzip'], "\x1f\x8b"] },
     auth => sub { [401, [], ''] },
     broken => sub { [500, [], 'x'] },
     redirect => sub { [302, [Location => '/moved'], ''] },
@@ -202,7 +206,8 @@ is(discovered('plain', 'ok')->{tools}, 15, 'another upstream, all its pages');
 # what upstreams do
 
 my %case = (
-    html => qr/no JSON-RPC result/, auth => qr/HTTP status 401/,
+    html => qr/no JSON-RPC result/, utf7 => qr/the answer is not in UTF-8/,
+    gzip => qr/the answer is compressed/, auth => qr/HTTP status 401/,
     redirect => qr/HTTP status 302/, cut => qr/server\/discover: /,
     old => qr/no protocol version in common/,
     many => qr/more than 1000 items/, loop => qr/pages do not end/,

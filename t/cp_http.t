@@ -68,6 +68,9 @@ problem($t->api('POST', '/v1/tenants', '', headers => { %json }), 400,
 problem($t->api('POST', '/v1/tenants', '{}'), 415, 'unsupported_media_type',
         'no content type');
 problem($t->api('POST', '/v1/tenants', '{}', headers =>
+        { 'Content-Type' => 'application/json; charset=utf-7' }), 415,
+        'unsupported_media_type', 'another charset');
+problem($t->api('POST', '/v1/tenants', '{}', headers =>
         { 'Content-Type' => 'text/plain' }), 415, 'unsupported_media_type',
         'another content type');
 problem($t->api('POST', '/v1/tenants', '{"name":"a","name":"b"}',

@@ -326,6 +326,9 @@ for my $case (['{', -32700], ['', -32700], ['null', -32600], ['[]', -32600],
     is($r->{status} . code($r), "400$case->[1]", "$case->[1]");
 }
 is(post('{}', 'Content-Type' => 'text/plain')->{status}, 415, 'no JSON');
+is(post('{}', 'Content-Type' => 'application/json; charset=utf-7')->{status},
+   415, 'another charset');
+is(post('{}', 'Content-Encoding' => 'gzip')->{status}, 415, 'encoded');
 for my $method (qw(GET DELETE)) {
     $r = post(undef, method => $method);
     is("$r->{status} $r->{headers}{allow}", '405 POST', "$method: 405");

@@ -18,7 +18,7 @@ wait_until {
     @{ $t->api('GET', '/v1/tenants/acme/apis/one/tools')->{json}{items} || [] }
         == 1
 } 20 or $t->give_up('tools were not discovered');
-$t->gateway;
+$t->gateway(server => "underscores_in_headers on;");
 
 my $key = $t->key('acme', 'app');
 my $theirs = $t->key('other', 'app');
@@ -46,6 +46,14 @@ sub raw { my ($name, %o) = @_;
         . qq("$name","arguments":{},$meta}}) }
 
 is(call(raw('one__echo')), '200 no code', 'the call that all others vary');
+is(call(raw('one__echo'), headers => { %modern, 'Content-Type' =>
+    'Application/JSON ; charset="UTF-8"; x=y', 'Content-Encoding' =>
+    'identity', 'Content_Type' => 'application/json; charset=utf-7' }),
+   '200 no code', 'UTF-8, said in another way');
+my $q = ($t->origin_log('one'))[-1]{headers};
+is(join('|', map { $_ // '' } @$q{qw(content-type content-encoding
+    content_type accept-encoding)}), 'application/json|||identity',
+   'the upstream is told what was judged');
 my $before = scalar $t->origin_log('one');
 
 # ---- who
@@ -67,6 +75,19 @@ is(call('', method => 'GET'), '405 -32600', 'GET');
 is(call('', method => 'DELETE'), '405 -32600', 'DELETE');
 is(call(raw('one__echo'), headers => { %modern,
     'Content-Type' => 'text/plain' }), '415 -32600', 'content type');
+for my $type ('application/json; charset=utf-7', 'application/json;CHARSET='
+    . '"utf-16"', 'application/json; charset=utf-8; charset=utf-7',
+    'application/jsonp', 'application/json; charset')
+{
+    is(call(raw('one__echo'), headers => { %modern, 'Content-Type' => $type }),
+       '415 -32600', $type);
+}
+for my $coding ('gzip', 'identity, br') {
+    is(call(raw('one__echo'), headers => { %modern, 'Content-Encoding' =>
+        $coding }), '415 -32600', "coding $coding");
+}
+is(call(raw('one__echo'), headers => { %modern, 'content-type' =>
+    'application/json; charset=utf-7' }), '415 -32600', 'two content types');
 is(call(raw('one__echo'), headers => { %modern, Accept => 'text/html' }),
    '406 -32600', 'accept');
 is(call(raw('one__echo'), headers => { %modern,

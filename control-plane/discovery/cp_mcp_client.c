@@ -11,6 +11,7 @@
 
 #include <curl/curl.h>
 
+#include "core/stoa_media.h"
 #include "core/stoa_sse.h"
 #include "discovery/cp_discovery.h"
 
@@ -37,6 +38,7 @@ struct cp_mcp_client_s {
     bool                    is_sse;
     bool                    looked;        /* is_sse is known               */
     bool                    too_large;
+    const char             *unread;        /* why it cannot be read         */
     cp_json_t              *message;       /* the one with our id           */
 };
 
@@ -90,8 +92,9 @@ cp_mcp_on_event(void *ctx, const stoa_sse_event_t *event)
 static size_t
 cp_mcp_on_data(char *data, size_t size, size_t n, void *ctx)
 {
-    char             *type;
-    cp_mcp_client_t  *m = ctx;
+    char                *type;
+    cp_mcp_client_t     *m = ctx;
+    struct curl_header  *coding;
 
     n *= size;
 
@@ -101,6 +104,21 @@ cp_mcp_on_data(char *data, size_t size, size_t n, void *ctx)
         m->is_sse = (type != NULL
                      && strncasecmp(type, "text/event-stream", 17) == 0);
         m->looked = true;
+
+        if (type != NULL && !stoa_media_utf8(type, strlen(type))) {
+            m->unread = "not in UTF-8";
+        }
+
+        if (curl_easy_header(m->curl, "Content-Encoding", 0, CURLH_HEADER, -1,
+                             &coding) == CURLHE_OK
+            && !stoa_media_plain(coding->value, strlen(coding->value)))
+        {
+            m->unread = "compressed, though nobody asked for it";
+        }
+    }
+
+    if (m->unread != NULL) {
+        return 0;
     }
 
     stoa_buf_add(&m->body, m->is_sse ? "" : data, m->is_sse ? 0 : n);
@@ -344,6 +362,7 @@ cp_mcp_headers(cp_mcp_client_t *m, const char *method, bool first)
                        method != NULL ? "application/json" : NULL)
          && cp_mcp_add(m, &list, "Accept",
                        "application/json, text/event-stream")
+         && cp_mcp_add(m, &list, "Accept-Encoding", "identity")
          && cp_mcp_add(m, &list, "MCP-Protocol-Version",
                        first ? NULL : m->version)
          && cp_mcp_add(m, &list, "Mcp-Method", m->modern ? method : NULL)
@@ -431,6 +450,7 @@ cp_mcp_send(cp_mcp_client_t *m, const char *method, const char *body,
     m->looked = false;
     m->is_sse = false;
     m->too_large = false;
+    m->unread = NULL;
     m->message = NULL;
     stoa_buf_init(&m->body, CP_DISCOVERY_BYTES);
     stoa_sse_init(&m->sse, CP_DISCOVERY_BYTES, cp_mcp_on_event, m);
@@ -444,7 +464,8 @@ cp_mcp_send(cp_mcp_client_t *m, const char *method, const char *body,
     stoa_sse_free(&m->sse);
 
     /* the stream was left on purpose */
-    return (rc == CURLE_WRITE_ERROR && m->message != NULL) ? CURLE_OK : rc;
+    return (rc == CURLE_WRITE_ERROR
+            && (m->message != NULL || m->unread != NULL)) ? CURLE_OK : rc;
 }
 
 
@@ -565,8 +586,9 @@ cp_mcp_judge(cp_mcp_client_t *m, const char *method, cp_mcp_reply_t *reply)
     e = (m->message != NULL) ? cp_json_get(m->message, "result") : NULL;
 
     if (e == NULL || e->type != CP_JSON_OBJECT) {
-        reply->error = cp_arena_printf(m->arena,
-                           "%s: the answer is no JSON-RPC result", method);
+        reply->error = cp_arena_printf(m->arena, "%s: the answer is %s",
+                           method, m->unread != NULL ? m->unread
+                                                     : "no JSON-RPC result");
         return;
     }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "core/stoa_media.h"
 #include "http/cp_call.h"
 
 
@@ -97,12 +98,14 @@ cp_req_json(cp_req_t *r, cp_json_t **out)
 
     type = cp_req_header(r, "Content-Type");
 
-    if (type == NULL || !cp_req_type(type, &yaml)) {
+    if (type == NULL || !cp_req_type(type, &yaml)
+        || !stoa_media_utf8(type, strlen(type)))
+    {
         cp_req_set_header(r, "Accept-Post",
                           "application/json, application/yaml");
         return cp_err_set(&r->op.err, "unsupported_media_type",
                           "Content-Type must be application/json or "
-                          "application/yaml");
+                          "application/yaml, in UTF-8");
     }
 
     if (!yaml) {

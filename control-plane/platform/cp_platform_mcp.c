@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "core/stoa_jsonrpc.h"
+#include "core/stoa_media.h"
 #include "auth/cp_auth.h"
 #include "platform/cp_platform.h"
 
@@ -785,14 +786,18 @@ cp_platform_mcp(cp_req_t *r)
 {
     bool            is_batch;
     cp_rc_t         rc;
-    const char     *type;
+    const char     *type, *coding;
     cp_mcp_call_t   c;
 
     type = cp_mcp_header(r, "Content-Type");
+    coding = cp_mcp_header(r, "Content-Encoding");
 
-    if (type == NULL || strncmp(type, "application/json", 16) != 0) {
+    if (type == NULL || !stoa_media_is(type, strlen(type), "application/json")
+        || (coding != NULL && !stoa_media_plain(coding, strlen(coding))))
+    {
         return cp_err_set(&r->op.err, "unsupported_media_type",
-                          "Content-Type must be application/json");
+                          "the body must be application/json in UTF-8, not "
+                          "encoded");
     }
 
     rc = cp_mcp_identify(r);

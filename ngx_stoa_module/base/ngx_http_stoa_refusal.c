@@ -157,7 +157,7 @@ const ngx_http_stoa_refusal_t  ngx_http_stoa_refusals[] = {
         "Client must accept application/json and text/event-stream", -32600),
 
     ngx_http_stoa_refusal("mcp_content_type", 415, "Unsupported media type",
-        "Content-Type must be application/json", -32600),
+        "The body must be application/json in UTF-8, not encoded", -32600),
 
     ngx_http_stoa_refusal("mcp_origin", 403, "Origin not allowed",
         "Origin not allowed", -32600),

@@ -53,7 +53,10 @@ typedef struct {
     ngx_table_elt_t  *name;
     ngx_table_elt_t  *origin;
     ngx_table_elt_t  *accept;
+    ngx_table_elt_t  *type;
+    ngx_table_elt_t  *coding;
     unsigned          repeated:1;     /* one of the above came twice        */
+    unsigned          unreadable:1;   /* one of the last two did            */
 } ngx_http_stoa_mcp_headers_t;
 
 

@@ -27,7 +27,8 @@ typedef struct {
 /* Headers that a call gets of us. */
 
 typedef enum {
-    MCP_H_ACCEPT = 0, MCP_H_VERSION, MCP_H_NAME, MCP_H_SESSION
+    MCP_H_ACCEPT = 0, MCP_H_CODINGS, MCP_H_TYPE, MCP_H_VERSION, MCP_H_NAME,
+    MCP_H_SESSION
 } ngx_http_stoa_mcp_h_e;
 
 typedef struct {
@@ -42,6 +43,8 @@ static const stoa_rec_server_tool_t *ngx_http_stoa_mcp_server_tool(
 static ngx_int_t ngx_http_stoa_mcp_search_sub(void *data, const void *rec);
 static ngx_int_t ngx_http_stoa_mcp_unknown(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_str_t *name);
+static ngx_uint_t ngx_http_stoa_mcp_header_is(const u_char *p,
+    const char *name);
 static ngx_int_t ngx_http_stoa_mcp_resolve_server(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_str_t *name,
     const stoa_rec_tool_t **tool, const stoa_rec_api_t **api);
@@ -52,6 +55,8 @@ static ngx_int_t ngx_http_stoa_mcp_resolve_tenant(ngx_http_request_t *r,
 
 static ngx_http_stoa_mcp_name_t  ngx_http_stoa_mcp_names[] = {
     { ngx_string("Accept"), ngx_string("accept"), 0 },
+    { ngx_string("Accept-Encoding"), ngx_string("accept-encoding"), 0 },
+    { ngx_string("Content-Type"), ngx_string("content-type"), 0 },
     { ngx_string("MCP-Protocol-Version"), ngx_string("mcp-protocol-version"),
       0 },
     { ngx_string("Mcp-Name"), ngx_string("mcp-name"), 0 },
@@ -372,7 +377,10 @@ ngx_http_stoa_mcp_splice(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 }
 
 
-/* Hop by hop between a client and the gateway: the upstream gets its own. */
+/*
+ * Hop by hop between a client and the gateway: the upstream gets its own.  So
+ * it does of what says how to read the body: as it was read here.
+ */
 
 ngx_uint_t
 ngx_http_stoa_mcp_header_dropped(const ngx_table_elt_t *h)
@@ -388,22 +396,45 @@ ngx_http_stoa_mcp_header_dropped(const ngx_table_elt_t *h)
                || ngx_memcmp(p, "origin", 6) == 0;
 
     case 8:
-        return ngx_memcmp(p, "mcp-name", 8) == 0;
+        return ngx_http_stoa_mcp_header_is(p, "mcp-name");
+
+    case 12:
+        return ngx_http_stoa_mcp_header_is(p, "content-type");
 
     case 13:
-        return ngx_memcmp(p, "last-event-id", 13) == 0;
+        return ngx_http_stoa_mcp_header_is(p, "last-event-id");
 
     case 14:
-        return ngx_memcmp(p, "mcp-session-id", 14) == 0;
+        return ngx_http_stoa_mcp_header_is(p, "mcp-session-id");
 
     case 15:
-        return ngx_memcmp(p, "accept-encoding", 15) == 0;
+        return ngx_http_stoa_mcp_header_is(p, "accept-encoding");
+
+    case 16:
+        return ngx_http_stoa_mcp_header_is(p, "content-encoding");
 
     case 20:
-        return ngx_memcmp(p, "mcp-protocol-version", 20) == 0;
+        return ngx_http_stoa_mcp_header_is(p, "mcp-protocol-version");
     }
 
     return 0;
+}
+
+
+/* Many servers take "_" and "." in a name for "-". */
+
+static ngx_uint_t
+ngx_http_stoa_mcp_header_is(const u_char *p, const char *name)
+{
+    for ( /* void */ ; *name; p++, name++) {
+        if (*p != (u_char) *name
+            && !(*name == '-' && (*p == '_' || *p == '.')))
+        {
+            return 0;
+        }
+    }
+
+    return 1;
 }
 
 
@@ -442,6 +473,8 @@ ngx_http_stoa_mcp_headers_add(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     ngx_uint_t            version;
     ngx_http_stoa_mcp_t  *mcp;
 
+    static ngx_str_t      json = ngx_string("application/json");
+    static ngx_str_t      plain = ngx_string("identity");
     static ngx_str_t      accept =
                            ngx_string("application/json, text/event-stream");
 
@@ -451,7 +484,11 @@ ngx_http_stoa_mcp_headers_add(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     version = mcp->modern ? mcp->version : mcp->upstream_version;
 
     if (ngx_http_stoa_mcp_header_push(headers, MCP_H_ACCEPT, &accept)
-        != NGX_OK)
+        != NGX_OK
+        || ngx_http_stoa_mcp_header_push(headers, MCP_H_CODINGS, &plain)
+           != NGX_OK
+        || ngx_http_stoa_mcp_header_push(headers, MCP_H_TYPE, &json)
+           != NGX_OK)
     {
         return NGX_ERROR;
     }

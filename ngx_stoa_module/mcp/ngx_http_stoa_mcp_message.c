@@ -9,6 +9,7 @@
 
 #include "ngx_http_stoa_mcp.h"
 #include "ngx_http_stoa_policy.h"
+#include "core/stoa_media.h"
 
 
 static ngx_table_elt_t **ngx_http_stoa_mcp_header_slot(
@@ -89,6 +90,10 @@ ngx_http_stoa_mcp_read_headers(ngx_http_request_t *r,
         if (slot) {
             if (*slot && slot != &hs->accept) {
                 hs->repeated = 1;
+
+                if (slot == &hs->type || slot == &hs->coding) {
+                    hs->unreadable = 1;
+                }
             }
 
             *slot = &h[i];
@@ -136,9 +141,23 @@ ngx_http_stoa_mcp_header_slot(ngx_http_stoa_mcp_headers_t *hs,
 
         break;
 
+    case 12:
+        if (ngx_memcmp(h->lowcase_key, "content-type", 12) == 0) {
+            return &hs->type;
+        }
+
+        break;
+
     case 14:
         if (ngx_memcmp(h->lowcase_key, "mcp-session-id", 14) == 0) {
             return &hs->session;
+        }
+
+        break;
+
+    case 16:
+        if (ngx_memcmp(h->lowcase_key, "content-encoding", 16) == 0) {
+            return &hs->coding;
         }
 
         break;
@@ -155,7 +174,8 @@ ngx_http_stoa_mcp_header_slot(ngx_http_stoa_mcp_headers_t *hs,
 }
 
 
-/* Content-Type must be JSON; Accept must leave room for both JSON and an event
+/* The body must be JSON, and nothing may say that it is to be read in another
+ * way than we read it.  Accept must leave room for both JSON and an event
  * stream, as an upstream may choose either. */
 
 static ngx_int_t
@@ -165,26 +185,19 @@ ngx_http_stoa_mcp_negotiate(ngx_http_request_t *r,
     u_char     *p, *last;
     ngx_str_t  *ct;
 
+    static ngx_str_t  json = ngx_string("application/json");
     static ngx_str_t  usual =
                            ngx_string("application/json, text/event-stream");
 
-    if (r->headers_in.content_type == NULL) {
-        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_MCP_CONTENT_TYPE,
-                                    NULL);
-    }
+    ct = hs->type ? &hs->type->value : NULL;
 
-    ct = &r->headers_in.content_type->value;
-
-    if (ct->len < sizeof("application/json") - 1
-        || (ngx_memcmp(ct->data, "application/json",
-                       sizeof("application/json") - 1)
-            != 0
-            && ngx_strncasecmp(ct->data, (u_char *) "application/json",
-                               sizeof("application/json") - 1)
-               != 0)
-        || (ct->len > sizeof("application/json") - 1
-            && ct->data[sizeof("application/json") - 1] != ';'
-            && ct->data[sizeof("application/json") - 1] != ' '))
+    if (ct == NULL || hs->unreadable
+        || (hs->coding && !stoa_media_plain((char *) hs->coding->value.data,
+                                            hs->coding->value.len))
+        || ((ct->len != json.len
+             || ngx_memcmp(ct->data, json.data, json.len) != 0)
+            && !stoa_media_is((char *) ct->data, ct->len,
+                              (char *) json.data)))
     {
         return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_MCP_CONTENT_TYPE,
                                     NULL);
