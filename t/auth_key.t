@@ -63,7 +63,7 @@ my @rows = (
     ['another token', { Authorization => 'Bearer eyJhbGciOiJub25lIn0.e30.' },
      '401 key_invalid'],
     ['junk', { 'X-API-Key' => 'junk' }, '401 key_invalid'],
-    ['empty', { 'X-API-Key' => '' }, '401 key_invalid'],
+    ['empty', { 'X-API-Key' => '' }, '401 key_missing'],
     ['very long', { 'X-API-Key' => 'stoa_' . 'x' x 4000 },
      '401 key_invalid'],
     ['a wrong checksum', { 'X-API-Key' => flip($key, -1) },

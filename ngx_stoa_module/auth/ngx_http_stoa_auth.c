@@ -210,12 +210,14 @@ ngx_http_stoa_auth_find(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
             if (len < 7
                 || (ngx_memcmp(p, "Bearer ", 7) != 0
-                    && ngx_strncasecmp(p, (u_char *) "Bearer ", 7) != 0))
+                    && (ngx_strncasecmp(p, (u_char *) "Bearer", 6) != 0
+                        || (p[6] != ' ' && p[6] != '\t'))))
             {
                 continue;
             }
 
-            for (p += 7, len -= 7; len && *p == ' '; p++, len--) { /* void */ }
+            p += 7;
+            len -= 7;
 
             ngx_http_stoa_auth_take(found, p, len);
         }
@@ -233,6 +235,21 @@ static void
 ngx_http_stoa_auth_take(ngx_http_stoa_auth_found_t *found, u_char *data,
     size_t len)
 {
+    /* blanks around a value are none of it */
+
+    while (len && (*data == ' ' || *data == '\t')) {
+        data++;
+        len--;
+    }
+
+    while (len && (data[len - 1] == ' ' || data[len - 1] == '\t')) {
+        len--;
+    }
+
+    if (len == 0) {
+        return;
+    }
+
     if (len < 5 || ngx_memcmp(data, "stoa_", 5) != 0) {
         found->foreign = 1;
         return;

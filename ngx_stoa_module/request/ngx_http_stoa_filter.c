@@ -92,6 +92,7 @@ ngx_http_stoa_header_filter(ngx_http_request_t *r)
     ngx_http_stoa_upstream_restore(r, ctx);
 
     if (r->upstream) {
+        ngx_http_stoa_scrub_response(r);
         ngx_http_stoa_filter_clear(r, ctx);
     }
 

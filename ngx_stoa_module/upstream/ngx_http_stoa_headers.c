@@ -8,10 +8,9 @@
  */
 
 
-#include "ngx_http_stoa_upstream.h"
+#include "ngx_http_stoa_headers.h"
 #include "ngx_http_stoa_auth.h"
 #include "ngx_http_stoa_digest.h"
-#include "ngx_http_stoa_edge.h"
 
 
 #define NGX_HTTP_STOA_OWN_HEADERS     12
@@ -38,27 +37,18 @@ typedef struct {
 } ngx_http_stoa_header_t;
 
 
-/* What the walk over the client's headers finds. */
-
-typedef struct {
-    ngx_str_t   traceparent;
-    size_t      forwarded_len;
-    ngx_uint_t  full;                   /* we are the proxy                 */
-} ngx_http_stoa_headers_found_t;
-
-
-static ngx_int_t ngx_http_stoa_headers_copy(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx, ngx_list_part_t *old,
-    ngx_http_stoa_headers_found_t *found);
-static ngx_uint_t ngx_http_stoa_headers_dropped(ngx_http_stoa_ctx_t *ctx,
-    ngx_table_elt_t *h, ngx_http_stoa_headers_found_t *found);
-static ngx_uint_t ngx_http_stoa_headers_own(ngx_table_elt_t *h);
-static ngx_uint_t ngx_http_stoa_headers_key(ngx_table_elt_t *h);
 static ngx_int_t ngx_http_stoa_headers_trace(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_headers_found_t *found);
+    ngx_http_stoa_ctx_t *ctx, ngx_list_part_t *part,
+    ngx_http_stoa_headers_found_t *found);
+static ngx_int_t ngx_http_stoa_headers_states(ngx_http_request_t *r,
+    ngx_list_part_t *part, ngx_uint_t n);
 static ngx_uint_t ngx_http_stoa_headers_traced(ngx_str_t *value);
 static ngx_int_t ngx_http_stoa_headers_forwarded(ngx_http_request_t *r,
     ngx_list_part_t *part, ngx_http_stoa_headers_found_t *found);
+static ngx_int_t ngx_http_stoa_headers_for(ngx_http_request_t *r,
+    ngx_list_part_t *part, size_t len, ngx_str_t *value);
+static ngx_int_t ngx_http_stoa_headers_host(ngx_http_request_t *r,
+    ngx_str_t *value);
 static ngx_int_t ngx_http_stoa_headers_identity(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 static ngx_int_t ngx_http_stoa_headers_push(ngx_http_request_t *r,
@@ -82,27 +72,35 @@ static ngx_http_stoa_header_t  ngx_http_stoa_header_names[] = {
 ngx_int_t
 ngx_http_stoa_headers(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
+    ngx_int_t                       rc;
     ngx_list_t                      old;
     ngx_http_stoa_headers_found_t   found;
 
     ngx_memzero(&found, sizeof(ngx_http_stoa_headers_found_t));
+
     found.full = ctx->mode == NGX_HTTP_STOA_FULL;
+    found.steered = ctx->call.api
+                    && (ctx->call.api->nops
+                        || ctx->call.api->rec->operations_only);
 
     old = r->headers_in.headers;
 
-    if (ngx_http_stoa_headers_copy(r, ctx, &old.part, &found) != NGX_OK) {
-        return NGX_ERROR;
+    rc = ngx_http_stoa_scrub_request(r, ctx, NGX_HTTP_STOA_OWN_HEADERS,
+                                     &found);
+
+    if (rc == NGX_DECLINED) {
+        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_BAD_REQUEST,
+                                    NULL);
     }
 
-    if (r->headers_in.authorization
-        && ngx_http_stoa_headers_key(r->headers_in.authorization))
-    {
-        r->headers_in.authorization = NULL;
+    if (rc != NGX_OK) {
+        return NGX_ERROR;
     }
 
     if (ngx_http_stoa_headers_push(r, NGX_HTTP_STOA_H_REQUEST_ID,
                                    &ctx->request_id) != NGX_OK
-        || ngx_http_stoa_headers_trace(r, ctx, &found) != NGX_OK
+        || ngx_http_stoa_headers_trace(r, ctx, &old.part, &found)
+           != NGX_OK
         || ngx_http_stoa_headers_identity(r, ctx) != NGX_OK)
     {
         return NGX_ERROR;
@@ -122,167 +120,6 @@ ngx_http_stoa_headers(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 }
 
 
-/* A new list with those that are kept, and room for ours. */
-
-static ngx_int_t
-ngx_http_stoa_headers_copy(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
-    ngx_list_part_t *old, ngx_http_stoa_headers_found_t *found)
-{
-    ngx_uint_t        i, n;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *h, *copy;
-
-    n = NGX_HTTP_STOA_OWN_HEADERS;
-
-    for (part = old; part; part = part->next) {
-        n += part->nelts;
-    }
-
-    if (ngx_list_init(&r->headers_in.headers, r->pool, n,
-                      sizeof(ngx_table_elt_t))
-        != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    copy = r->headers_in.headers.part.elts;
-    n = 0;
-
-    for (part = old; part; part = part->next) {
-        h = part->elts;
-
-        for (i = 0; i < part->nelts; i++) {
-            if (!ngx_http_stoa_headers_dropped(ctx, &h[i], found)) {
-                copy[n++] = h[i];
-            }
-        }
-    }
-
-    r->headers_in.headers.part.nelts = n;
-
-    return NGX_OK;
-}
-
-
-static ngx_uint_t
-ngx_http_stoa_headers_dropped(ngx_http_stoa_ctx_t *ctx, ngx_table_elt_t *h,
-    ngx_http_stoa_headers_found_t *found)
-{
-    if (h->hash == 0) {
-        return 1;
-    }
-
-    switch (h->key.len) {
-
-    case 9:
-        if (ngx_http_stoa_headers_key(h)) {
-            return 1;
-        }
-        break;
-
-    case 11:
-        if (ngx_memcmp(h->lowcase_key, "traceparent", 11) == 0) {
-            found->traceparent = h->value;
-            return 1;
-        }
-        break;
-
-    case 12:
-        if (ngx_memcmp(h->lowcase_key, "x-request-id", 12) == 0) {
-            return 1;
-        }
-        break;
-
-    case 13:
-        if (ngx_http_stoa_headers_key(h)) {
-            return 1;
-        }
-        break;
-
-    case 15:
-        if (found->full
-            && ngx_memcmp(h->lowcase_key, "x-forwarded-for", 15) == 0)
-        {
-            found->forwarded_len += h->value.len + 2;
-            return 1;
-        }
-        break;
-
-    case 16:
-        if (found->full
-            && ngx_memcmp(h->lowcase_key, "x-forwarded-host", 16) == 0)
-        {
-            return 1;
-        }
-        break;
-
-    case 17:
-        if (found->full
-            && ngx_memcmp(h->lowcase_key, "x-forwarded-proto", 17) == 0)
-        {
-            return 1;
-        }
-        break;
-    }
-
-    if (h->lowcase_key[0] == 'x' && ngx_http_stoa_headers_own(h)) {
-        return 1;
-    }
-
-    return ctx->call.edge->header_dropped
-           && ctx->call.edge->header_dropped(h);
-}
-
-
-/* X-Stoa-*, also as X_Stoa_*, which many servers take for the same. */
-
-static ngx_uint_t
-ngx_http_stoa_headers_own(ngx_table_elt_t *h)
-{
-    u_char  *p;
-
-    p = h->lowcase_key;
-
-    return h->key.len >= 7
-           && (p[1] == '-' || p[1] == '_')
-           && ngx_memcmp(p + 2, "stoa", 4) == 0
-           && (p[6] == '-' || p[6] == '_');
-}
-
-
-/* Does this header carry a key of ours? */
-
-static ngx_uint_t
-ngx_http_stoa_headers_key(ngx_table_elt_t *h)
-{
-    u_char  *p;
-    size_t   len;
-
-    p = h->value.data;
-    len = h->value.len;
-
-    if (h->key.len == 13
-        && ngx_memcmp(h->lowcase_key, "authorization", 13) == 0)
-    {
-        if (len < 7
-            || (ngx_memcmp(p, "Bearer ", 7) != 0
-                && ngx_strncasecmp(p, (u_char *) "Bearer ", 7) != 0))
-        {
-            return 0;
-        }
-
-        for (p += 7, len -= 7; len && *p == ' '; p++, len--) { /* void */ }
-
-    } else if (h->key.len != 9
-               || ngx_memcmp(h->lowcase_key, "x-api-key", 9) != 0)
-    {
-        return 0;
-    }
-
-    return len >= 5 && ngx_memcmp(p, "stoa_", 5) == 0;
-}
-
-
 /*
  * W3C Trace Context: 00-<32 hex>-<16 hex>-<2 hex>, lower case, not all zero.
  * One that is in order is passed on; else a trace begins here.
@@ -290,15 +127,22 @@ ngx_http_stoa_headers_key(ngx_table_elt_t *h)
 
 static ngx_int_t
 ngx_http_stoa_headers_trace(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
-    ngx_http_stoa_headers_found_t *found)
+    ngx_list_part_t *part, ngx_http_stoa_headers_found_t *found)
 {
     u_char     *p;
     uint64_t    random[3];
     ngx_str_t   value;
 
     if (ngx_http_stoa_headers_traced(&found->traceparent)) {
-        return ngx_http_stoa_headers_push(r, NGX_HTTP_STOA_H_TRACEPARENT,
-                                          &found->traceparent);
+
+        if (ngx_http_stoa_headers_push(r, NGX_HTTP_STOA_H_TRACEPARENT,
+                                       &found->traceparent)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        return ngx_http_stoa_headers_states(r, part, found->states);
     }
 
     value.len = 55;
@@ -316,6 +160,40 @@ ngx_http_stoa_headers_trace(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     ngx_memcpy(p, "-01", 3);
 
     return ngx_http_stoa_headers_push(r, NGX_HTTP_STOA_H_TRACEPARENT, &value);
+}
+
+
+/* A trace's state goes where the trace goes. */
+
+static ngx_int_t
+ngx_http_stoa_headers_states(ngx_http_request_t *r, ngx_list_part_t *part,
+    ngx_uint_t n)
+{
+    ngx_uint_t        i;
+    ngx_table_elt_t  *h, *copy;
+
+    for ( /* void */ ; n && part; part = part->next) {
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+
+            if (h[i].hash == 0 || h[i].key.len != 10
+                || ngx_memcmp(h[i].lowcase_key, "tracestate", 10) != 0)
+            {
+                continue;
+            }
+
+            copy = ngx_list_push(&r->headers_in.headers);
+            if (copy == NULL) {
+                return NGX_ERROR;
+            }
+
+            *copy = h[i];
+            n--;
+        }
+    }
+
+    return NGX_OK;
 }
 
 
@@ -360,46 +238,21 @@ ngx_http_stoa_headers_traced(ngx_str_t *value)
 }
 
 
+/* Who the client is for us, behind what a proxy of ours says. */
+
 static ngx_int_t
 ngx_http_stoa_headers_forwarded(ngx_http_request_t *r, ngx_list_part_t *part,
     ngx_http_stoa_headers_found_t *found)
 {
-    u_char           *p;
-    ngx_str_t         value;
-    ngx_uint_t        i;
-    ngx_table_elt_t  *h;
+    ngx_str_t  value;
 
     value = r->connection->addr_text;
 
-    if (found->forwarded_len) {
-        p = ngx_pnalloc(r->pool, found->forwarded_len + value.len);
-        if (p == NULL) {
-            return NGX_ERROR;
-        }
-
-        value.data = p;
-
-        for ( /* void */ ; part; part = part->next) {
-            h = part->elts;
-
-            for (i = 0; i < part->nelts; i++) {
-                if (h[i].hash && h[i].key.len == 15
-                    && ngx_memcmp(h[i].lowcase_key, "x-forwarded-for", 15)
-                       == 0)
-                {
-                    p = ngx_cpymem(p, h[i].value.data, h[i].value.len);
-                    *p++ = ',';
-                    *p++ = ' ';
-                }
-            }
-        }
-
-        p = ngx_cpymem(p, r->connection->addr_text.data,
-                       r->connection->addr_text.len);
-        value.len = p - value.data;
-    }
-
-    if (ngx_http_stoa_headers_push(r, NGX_HTTP_STOA_H_FOR, &value) != NGX_OK)
+    if ((found->forwarded_len
+         && ngx_http_stoa_headers_for(r, part, found->forwarded_len, &value)
+            != NGX_OK)
+        || ngx_http_stoa_headers_push(r, NGX_HTTP_STOA_H_FOR, &value)
+           != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -412,20 +265,114 @@ ngx_http_stoa_headers_forwarded(ngx_http_request_t *r, ngx_list_part_t *part,
     }
 #endif
 
-    if (ngx_http_stoa_headers_push(r, NGX_HTTP_STOA_H_PROTO, &value)
-        != NGX_OK)
+    if ((found->proto.len == 4 || found->proto.len == 5)
+        && ngx_strncasecmp(found->proto.data, (u_char *) "https",
+                           found->proto.len)
+           == 0)
+    {
+        value = found->proto;
+    }
+
+    if (ngx_http_stoa_headers_push(r, NGX_HTTP_STOA_H_PROTO, &value) != NGX_OK
+        || ngx_http_stoa_headers_host(r, &value) != NGX_OK)
     {
         return NGX_ERROR;
     }
 
-    value = r->headers_in.host ? r->headers_in.host->value
-                               : r->headers_in.server;
+    return value.len
+           ? ngx_http_stoa_headers_push(r, NGX_HTTP_STOA_H_HOST, &value)
+           : NGX_OK;
+}
 
-    if (value.len == 0) {
+
+static ngx_int_t
+ngx_http_stoa_headers_for(ngx_http_request_t *r, ngx_list_part_t *part,
+    size_t len, ngx_str_t *value)
+{
+    u_char           *p;
+    ngx_uint_t        i;
+    ngx_table_elt_t  *h;
+
+    value->data = ngx_pnalloc(r->pool, len + r->connection->addr_text.len);
+    if (value->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = value->data;
+
+    for ( /* void */ ; part; part = part->next) {
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+            if (h[i].hash && h[i].key.len == 15
+                && ngx_memcmp(h[i].lowcase_key, "x-forwarded-for", 15) == 0)
+            {
+                p = ngx_cpymem(p, h[i].value.data, h[i].value.len);
+                *p++ = ',';
+                *p++ = ' ';
+            }
+        }
+    }
+
+    p = ngx_cpymem(p, r->connection->addr_text.data,
+                   r->connection->addr_text.len);
+    value->len = p - value->data;
+
+    return NGX_OK;
+}
+
+
+/* The host that was routed on, which in the absolute form of a request line is
+ * not the header's, with its port. */
+
+static ngx_int_t
+ngx_http_stoa_headers_host(ngx_http_request_t *r, ngx_str_t *value)
+{
+    u_char     *p, *last, *port;
+    ngx_str_t  *server;
+
+    server = &r->headers_in.server;
+
+    if (r->host_start && r->host_end) {
+        p = r->host_start;
+        port = r->host_end;
+
+        for (last = port; *last == ':' || (*last >= '0' && *last <= '9');
+             last++) { /* void */ }
+
+    } else if (r->headers_in.host) {
+        p = r->headers_in.host->value.data;
+        last = p + r->headers_in.host->value.len;
+
+        for (port = last; port > p && port[-1] >= '0' && port[-1] <= '9';
+             port--) { /* void */ }
+
+        port = (port > p && port[-1] == ':') ? port - 1 : last;
+
+    } else {
+        *value = *server;
         return NGX_OK;
     }
 
-    return ngx_http_stoa_headers_push(r, NGX_HTTP_STOA_H_HOST, &value);
+    if ((size_t) (port - p) == server->len
+        && ngx_memcmp(p, server->data, server->len) == 0)
+    {
+        value->data = p;
+        value->len = last - p;
+
+        return NGX_OK;
+    }
+
+    value->data = ngx_pnalloc(r->pool, server->len + (last - port));
+    if (value->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = ngx_cpymem(value->data, server->data, server->len);
+    p = ngx_cpymem(p, port, last - port);
+    value->len = p - value->data;
+
+    return NGX_OK;
 }
 
 

@@ -29,6 +29,8 @@ ngx_int_t ngx_http_stoa_upstream_forward(ngx_http_request_t *r,
 /* Caller's headers without credential and X-Stoa-*, with ours. */
 ngx_int_t ngx_http_stoa_headers(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
+/* Hides what an upstream may not say to a client. */
+void ngx_http_stoa_scrub_response(ngx_http_request_t *r);
 void ngx_http_stoa_keepalive_exit(void);
 
 
