@@ -178,6 +178,11 @@ for my $mode (qw(500 401 garbage noend noheader cut)) {
     is($s->{sync}{state}, 'unauthorized', '401 is told apart')
         if $mode eq '401';
     is(call(), 200, "$mode: served");
+    if ($mode eq '401') {
+        $f->set(mode => '500');
+        is((wait_until { $f->status_of->{sync}{state} eq 'failing' } 15), 1,
+           'and forgotten when something else fails');
+    }
     $f->set(mode => 'ok');
     ok($f->ready(undef, 25), "$mode: and then it goes on");
     is($f->status_of->{digest}, $f->digest, "$mode: with everything");

@@ -26,6 +26,7 @@ typedef struct {
     unsigned                 end:1;
     unsigned                 gone:1;        /* another epoch                 */
     ngx_uint_t               fails;
+    uint64_t                 state;         /* shown when this try failed    */
     char                     why[NGX_HTTP_STOA_SYNC_ERR_LEN];
 } ngx_http_stoa_sync_t;
 
@@ -187,6 +188,8 @@ ngx_http_stoa_sync_fresh(ngx_http_stoa_sync_t *sync)
     env = ngx_http_stoa_env_open(path, mcf->store_size, 1, &rc);
 
     if (env == NULL) {
+        sync->state = rc == ENOSPC ? NGX_HTTP_STOA_SYNC_STORE_FULL
+                                   : NGX_HTTP_STOA_SYNC_FAILING;
         (void) snprintf(sync->why, sizeof(sync->why),
                         "cannot create the store: %s", mdb_strerror(rc));
         return NGX_ERROR;
@@ -258,6 +261,7 @@ ngx_http_stoa_sync_poll(ngx_http_stoa_sync_t *sync)
     sync->end = 0;
     sync->gone = 0;
     sync->rows = 0;
+    sync->state = NGX_HTTP_STOA_SYNC_FAILING;
     sync->why[0] = '\0';
 
     ngx_memzero(&x, sizeof(ngx_http_stoa_exchange_t));
@@ -282,10 +286,6 @@ static ngx_int_t
 ngx_http_stoa_sync_judge(ngx_http_stoa_sync_t *sync, ngx_int_t rc,
     long status)
 {
-    ngx_http_stoa_sh_t  *sh;
-
-    sh = sync->agent->mcf->sh;
-
     if (rc == NGX_ABORT || rc == NGX_AGAIN) {
         return rc;
     }
@@ -313,15 +313,13 @@ ngx_http_stoa_sync_judge(ngx_http_stoa_sync_t *sync, ngx_int_t rc,
         (void) snprintf(sync->why, sizeof(sync->why),
                         "the gateway token is of another group than "
                         "\"stoa_gateway_group\" says");
-        ngx_http_stoa_store(&sh->sync_state,
-                            (uint64_t) NGX_HTTP_STOA_SYNC_UNAUTHORIZED);
+        sync->state = NGX_HTTP_STOA_SYNC_UNAUTHORIZED;
 
     } else if (status == 401) {
         (void) snprintf(sync->why, sizeof(sync->why),
                         "the control plane refused the gateway token "
                         "(status %ld)", status);
-        ngx_http_stoa_store(&sh->sync_state,
-                            (uint64_t) NGX_HTTP_STOA_SYNC_UNAUTHORIZED);
+        sync->state = NGX_HTTP_STOA_SYNC_UNAUTHORIZED;
 
     } else if (rc == NGX_ERROR) {
         (void) snprintf(sync->why, sizeof(sync->why), "%s",
@@ -678,8 +676,7 @@ ngx_http_stoa_sync_store_failed(ngx_http_stoa_sync_t *sync, int err)
 
     if (err == MDB_MAP_FULL || err == ENOSPC) {
         ngx_http_stoa_add(&sh->store_full, 1);
-        ngx_http_stoa_store(&sh->sync_state,
-                            (uint64_t) NGX_HTTP_STOA_SYNC_STORE_FULL);
+        sync->state = NGX_HTTP_STOA_SYNC_STORE_FULL;
     }
 
     if (err == MDB_CORRUPTED || err == MDB_PAGE_NOTFOUND
@@ -730,7 +727,7 @@ ngx_http_stoa_sync_good(ngx_http_stoa_sync_t *sync)
 static void
 ngx_http_stoa_sync_bad(ngx_http_stoa_sync_t *sync)
 {
-    uint64_t             ms, state;
+    uint64_t             ms;
     ngx_uint_t           i;
     ngx_http_stoa_sh_t  *sh;
 
@@ -744,14 +741,7 @@ ngx_http_stoa_sync_bad(ngx_http_stoa_sync_t *sync)
     ngx_http_stoa_add(&sh->sync_failures, 1);
     ngx_http_stoa_zone_sync_err(sh, sync->why);
 
-    state = ngx_http_stoa_load(&sh->sync_state);
-
-    if (state != NGX_HTTP_STOA_SYNC_UNAUTHORIZED
-        && state != NGX_HTTP_STOA_SYNC_STORE_FULL)
-    {
-        ngx_http_stoa_store(&sh->sync_state,
-                            (uint64_t) NGX_HTTP_STOA_SYNC_FAILING);
-    }
+    ngx_http_stoa_store(&sh->sync_state, sync->state);
 
     sync->contact = 0;
 
