@@ -148,8 +148,16 @@ void ngx_http_stoa_usage_fill(ngx_http_stoa_counters_t *c,
 /* Counts quota_used anew: who was killed may have left it one off. */
 void ngx_http_stoa_counters_recount(ngx_http_stoa_counters_t *c);
 
-/* Frees a slot for another key; its values stay. */
-void ngx_http_stoa_usage_retire(ngx_http_stoa_counters_t *c, uint64_t slot);
+/* A slot that nobody finds any more, and that nobody else gets yet: whoever
+ * found it before may still be about to add. */
+#define NGX_HTTP_STOA_USAGE_RETIRED   UINT64_MAX
+#define NGX_HTTP_STOA_USAGE_REST_S    30
+#define NGX_HTTP_STOA_USAGE_RETIRE_S  3600
+
+/* Takes a slot out of use, then, when it had its rest, frees it for another
+ * key; its values stay.  For one of which all is reported. */
+void ngx_http_stoa_usage_retire(ngx_http_stoa_main_conf_t *mcf, uint64_t slot,
+    uint64_t now_s);
 
 
 /* What a finished request adds to the usage of its slot. */

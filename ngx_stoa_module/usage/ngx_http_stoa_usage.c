@@ -107,7 +107,7 @@ ngx_http_stoa_usage_slot(ngx_http_stoa_main_conf_t *mcf,
     c = mcf->counters;
 
     hash = stoa_hash64(key, sizeof(ngx_http_stoa_usage_key_t), c->head->seed);
-    hash = hash ? hash : 1;
+    hash = (hash == 0 || hash == NGX_HTTP_STOA_USAGE_RETIRED) ? 1 : hash;
 
     slot = ngx_http_stoa_usage_find(c, hash, key);
 
@@ -235,9 +235,31 @@ ngx_http_stoa_usage_bucket(uint64_t us)
 
 
 void
-ngx_http_stoa_usage_retire(ngx_http_stoa_counters_t *c, uint64_t slot)
+ngx_http_stoa_usage_retire(ngx_http_stoa_main_conf_t *mcf, uint64_t slot,
+    uint64_t now_s)
 {
-    ngx_http_stoa_store(&c->tags[slot], (uint64_t) 0);
+    uint64_t                   last, unused;
+    ngx_http_stoa_counters_t  *c;
+
+    c = mcf->counters;
+
+    ngx_http_stoa_spin_lock(&mcf->dir->usage_lock);
+
+    last = __atomic_load_n(&c->usage[slot].last_s, __ATOMIC_RELAXED);
+    unused = now_s > last ? now_s - last : 0;
+
+    if (c->tags[slot] == NGX_HTTP_STOA_USAGE_RETIRED) {
+
+        if (unused > NGX_HTTP_STOA_USAGE_REST_S) {
+            ngx_http_stoa_store(&c->tags[slot], (uint64_t) 0);
+        }
+
+    } else if (unused > NGX_HTTP_STOA_USAGE_RETIRE_S) {
+        ngx_http_stoa_store(&c->tags[slot], NGX_HTTP_STOA_USAGE_RETIRED);
+        __atomic_store_n(&c->usage[slot].last_s, now_s, __ATOMIC_RELAXED);
+    }
+
+    ngx_http_stoa_spin_unlock(&mcf->dir->usage_lock);
 }
 
 
