@@ -144,4 +144,35 @@ my $before = $f->usage->{all};
 is_deeply(calls(3), { 200 => 3 }, 'a new counter file: quotas start afresh');
 is(counted($before + 3), $before + 3, 'usage goes on');
 
+# refused for good: only by the control plane itself, and nothing waits for it
+
+sub report { return $f->status_of->{report} }
+for my $status (422, 'ours 403') {
+    my $had = report()->{usage_failures};
+    my $before = $f->usage->{all};
+    $f->set(usage => $status);
+    call();
+    wait_until { report()->{usage_failures} > $had } 10;
+    is(report()->{usage_refused}, 0, "$status: the batch waits");
+    $f->set(usage => 'ok');
+    is((wait_until { $f->usage->{all} == $before + 1 } 15), 1,
+       "$status: and is told later");
+}
+for my $n (1, 2) {
+    $f->set(usage => 'ours 422');
+    call();
+    is((wait_until { report()->{usage_refused} == $n } 15), 1,
+       "refused by the control plane: set aside, $n");
+    $f->set(usage => 'ok');
+    my $before = $f->usage->{all};
+    call();
+    wait_until { $f->usage->{all} > $before } 10;
+    is($f->usage->{all}, $before + 1, 'the next one does not wait for it');
+}
+is($t->metrics->{stoa_usage_aside}, 2, 'metrics know them');
+like(slurp($t->dir('gw/logs/error.log')),
+     qr/set aside, the control plane refused it \(status 422\) .*told/,
+     'the log says why');
+
+
 $f->done;

@@ -93,6 +93,11 @@ static const ngx_http_stoa_metric_t  ngx_http_stoa_metrics[] = {
       SHARED(usage_failures) },
     { "stoa_usage_waiting", "gauge",
       "Usage batches that wait for delivery.", SHARED(usage_waiting) },
+    { "stoa_usage_refused_total", "counter",
+      "Usage batches that the control plane refused for good, or that were "
+      "damaged.", SHARED(usage_refused) },
+    { "stoa_usage_aside", "gauge",
+      "Of those, how many are kept in the spool.", SHARED(usage_aside) },
 
     { "stoa_rate_slots_used", "gauge",
       "Rate slots in use.", ZONE(rate_used) },

@@ -215,12 +215,15 @@ ngx_http_stoa_status_sync(ngx_http_stoa_main_conf_t *mcf, stoa_buf_t *b)
     stoa_buf_addf(b, "},\"report\":{\"status_age_ms\":%lld,"
                   "\"usage_age_ms\":%lld,\"status_failures\":%llu,"
                   "\"usage_batches\":%llu,\"usage_waiting\":%llu,"
+                  "\"usage_refused\":%llu,\"usage_aside\":%llu,"
                   "\"usage_failures\":%llu}",
                   ngx_http_stoa_status_age(&sh->status_ok_ms, now),
                   ngx_http_stoa_status_age(&sh->usage_ok_ms, now),
                   (unsigned long long) sh->status_failures,
                   (unsigned long long) sh->usage_batches,
                   (unsigned long long) sh->usage_waiting,
+                  (unsigned long long) sh->usage_refused,
+                  (unsigned long long) sh->usage_aside,
                   (unsigned long long) sh->usage_failures);
 }
 

@@ -9,7 +9,9 @@
 
 
 /* How often it is said that usage cannot be spooled. */
-#define NGX_HTTP_STOA_REPORT_TELL_MS  60000
+#define NGX_HTTP_STOA_REPORT_TELL_MS    60000
+/* Failures of one kind in a row: every tenth is said. */
+#define NGX_HTTP_STOA_REPORT_TELL_EACH  10
 
 
 typedef struct {
@@ -40,6 +42,10 @@ static void ngx_http_stoa_report_rejected(ngx_http_stoa_report_t *rp,
     ngx_http_stoa_env_t *env, MDB_txn *txn);
 static void ngx_http_stoa_report_interval(ngx_http_stoa_report_t *rp);
 static ngx_int_t ngx_http_stoa_report_usage(ngx_http_stoa_report_t *rp);
+static ngx_uint_t ngx_http_stoa_report_for_good(ngx_http_stoa_report_t *rp,
+    long status);
+static ngx_int_t ngx_http_stoa_report_aside(ngx_http_stoa_report_t *rp,
+    uint64_t seq, long status);
 static ngx_int_t ngx_http_stoa_report_post(ngx_http_stoa_report_t *rp,
     const char *path, long *status);
 static size_t ngx_http_stoa_report_sink(char *data, size_t size, size_t n,
@@ -197,7 +203,7 @@ ngx_http_stoa_report_status(ngx_http_stoa_report_t *rp)
         return;
     }
 
-    if (rp->status_fails++ == 0) {
+    if (rp->status_fails++ % NGX_HTTP_STOA_REPORT_TELL_EACH == 0) {
         ngx_log_error(NGX_LOG_WARN, rp->agent->log, 0,
                       "status report failed: %s (status %l)",
                       rc == NGX_OK ? "refused" : rp->agent->report.error,
@@ -385,9 +391,10 @@ ngx_http_stoa_report_usage(ngx_http_stoa_report_t *rp)
     ngx_http_stoa_sh_t  *sh;
 
     sh = rp->agent->mcf->sh;
-    status = 0;
 
     for ( ;; ) {
+        status = 0;
+        stoa_buf_reset(&rp->answer);
         rc = ngx_http_stoa_spool_first(&rp->spool, &rp->body, &seq);
 
         if (rc == NGX_DONE) {
@@ -401,6 +408,15 @@ ngx_http_stoa_report_usage(ngx_http_stoa_report_t *rp)
 
         if (rc == NGX_ABORT) {
             return NGX_ABORT;
+        }
+
+        if (rc == NGX_DECLINED || ngx_http_stoa_report_for_good(rp, status)) {
+
+            if (ngx_http_stoa_report_aside(rp, seq, status) == NGX_OK) {
+                continue;
+            }
+
+            break;
         }
 
         if (rc != NGX_OK || status != 200
@@ -420,17 +436,84 @@ ngx_http_stoa_report_usage(ngx_http_stoa_report_t *rp)
         ngx_http_stoa_store(&sh->usage_ok_ms, ngx_http_stoa_wall_ms());
     }
 
-    if (rp->usage_fails++ == 0) {
+    if (rp->usage_fails++ % NGX_HTTP_STOA_REPORT_TELL_EACH == 0) {
         ngx_log_error(NGX_LOG_WARN, rp->agent->log, 0,
                       "usage batch not delivered, it stays in the spool: %s "
                       "(status %l)",
-                      rc == NGX_OK ? "refused" : rp->agent->report.error,
-                      status);
+                      status ? "refused" : rp->agent->report.error, status);
     }
 
     ngx_http_stoa_add(&sh->usage_failures, 1);
 
     return NGX_ERROR;
+}
+
+
+/*
+ * Will this batch be refused again, whenever it is sent?  Only the control
+ * plane itself can say so: what stands between may answer 400 to everything.
+ */
+
+static ngx_uint_t
+ngx_http_stoa_report_for_good(ngx_http_stoa_report_t *rp, long status)
+{
+    stoa_err_t       err;
+    stoa_json_val_t  root, val;
+
+    static const char  ours[] = "\"urn:stoa:problem:";
+
+    return (status == 400 || status == 413 || status == 422)
+           && rp->answer.len
+           && rp->answer.rc == STOA_OK
+           && stoa_json_check(rp->answer.data, rp->answer.len,
+                              STOA_JSON_DEPTH_MAX, &root, &err) == STOA_OK
+           && root.type == STOA_JSON_OBJECT
+           && stoa_json_get(&root, "type", &val)
+           && (size_t) (val.end - val.start) > sizeof(ours)
+           && ngx_strncmp(val.start, ours, sizeof(ours) - 1) == 0;
+}
+
+
+static ngx_int_t
+ngx_http_stoa_report_aside(ngx_http_stoa_report_t *rp, uint64_t seq,
+    long status)
+{
+    size_t               i;
+    uint64_t             n;
+    ngx_int_t            rc;
+    ngx_http_stoa_sh_t  *sh;
+
+    sh = rp->agent->mcf->sh;
+
+    rc = ngx_http_stoa_spool_aside(&rp->spool, seq, &n);
+
+    if (rc == NGX_BUSY && rp->usage_fails % NGX_HTTP_STOA_REPORT_TELL_EACH
+                          == 0)
+    {
+        ngx_log_error(NGX_LOG_ERR, rp->agent->log, 0,
+                      "%d usage batches were refused for good, the next one "
+                      "waits", NGX_HTTP_STOA_SPOOL_ASIDE);
+    }
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    for (i = 0; i < rp->answer.len; i++) {
+        if ((u_char) rp->answer.data[i] < ' ') {
+            rp->answer.data[i] = ' ';
+        }
+    }
+
+    ngx_log_error(NGX_LOG_ERR, rp->agent->log, 0,
+                  "a usage batch is set aside, %s (status %l) %*s",
+                  status ? "the control plane refused it" : "it is damaged",
+                  status, ngx_min(rp->answer.len, 500), rp->answer.data);
+
+    ngx_http_stoa_add(&sh->usage_refused, 1);
+    ngx_http_stoa_store(&sh->usage_aside, n);
+
+    return NGX_OK;
 }
 
 

@@ -5,7 +5,8 @@
  * a batch; a batch is the difference to them.  Both are written in one durable
  * transaction, so that whenever a process dies each call is either in exactly
  * one batch or still to be counted.  A batch is deleted when the control plane
- * has answered; it applies a batch's number once.
+ * has answered; it applies a batch's number once.  One that it refuses for
+ * good is set aside, or no other would ever be told.
  *
  * The spool is bounded without dropping anything: when too many batches wait,
  * no more are made.  The differences stay in the counters and become one batch
@@ -20,8 +21,7 @@
 
 #define SPOOL_FORMAT     1
 #define SPOOL_SCAN_MS    60000       /* between full scans                   */
-#define SPOOL_RETIRE_S   3600        /* a slot unused for so long may go ... */
-#define SPOOL_RETIRE_AT  5           /* ... when 5 of 8 slots are in use     */
+#define SPOOL_RETIRE_AT  5           /* 5 of 8 slots in use: old ones may go */
 
 
 typedef struct {
@@ -57,8 +57,7 @@ static ngx_uint_t ngx_http_stoa_collect_diff(
     const ngx_http_stoa_usage_val_t *now, const ngx_http_stoa_usage_val_t *old,
     ngx_http_stoa_usage_val_t *diff);
 static ngx_int_t ngx_http_stoa_collect_batch(ngx_http_stoa_collect_t *c);
-static void ngx_http_stoa_collect_retire(ngx_http_stoa_collect_t *c,
-    uint64_t slot);
+static int ngx_http_stoa_spool_expire(ngx_http_stoa_spool_t *s, MDB_txn *txn);
 static void ngx_http_stoa_spool_json(stoa_buf_t *b,
     const ngx_http_stoa_spool_batch_t *batch);
 static void ngx_http_stoa_spool_refused(stoa_buf_t *b, const char *code);
@@ -75,7 +74,7 @@ ngx_http_stoa_spool_open(ngx_http_stoa_spool_t *s,
     int                         rc;
     char                        path[NGX_MAX_PATH];
     MDB_txn                    *txn;
-    MDB_stat                    stat;
+    MDB_stat                    stat, aside;
     ngx_http_stoa_main_conf_t  *mcf;
 
     mcf = agent->mcf;
@@ -102,7 +101,10 @@ ngx_http_stoa_spool_open(ngx_http_stoa_spool_t *s,
                               &s->batches)) != 0
         || (rc = mdb_dbi_open(txn, "spooled", MDB_CREATE|MDB_INTEGERKEY,
                               &s->spooled)) != 0
+        || (rc = mdb_dbi_open(txn, "aside", MDB_CREATE|MDB_INTEGERKEY,
+                              &s->aside)) != 0
         || (rc = mdb_stat(txn, s->batches, &stat)) != 0
+        || (rc = mdb_stat(txn, s->aside, &aside)) != 0
         || (rc = ngx_http_stoa_spool_format(s, txn)) != 0)
     {
         mdb_txn_abort(txn);
@@ -113,6 +115,7 @@ ngx_http_stoa_spool_open(ngx_http_stoa_spool_t *s,
 
     if (rc == 0) {
         s->waiting = stat.ms_entries;
+        ngx_http_stoa_store(&mcf->sh->usage_aside, aside.ms_entries);
         ngx_http_stoa_counters_recount(mcf->counters);
         return NGX_OK;
     }
@@ -370,8 +373,10 @@ ngx_http_stoa_collect_slot(ngx_http_stoa_collect_t *c, uint64_t slot,
 
     if (!ngx_http_stoa_collect_diff(&now, &old, &row.val)) {
 
-        if (retire && slot) {
-            ngx_http_stoa_collect_retire(c, slot);
+        if (slot && (retire || c->counters->tags[slot]
+                               == NGX_HTTP_STOA_USAGE_RETIRED))
+        {
+            ngx_http_stoa_usage_retire(c->agent->mcf, slot, c->now_ms / 1000);
         }
 
         return NGX_OK;
@@ -491,25 +496,6 @@ ngx_http_stoa_collect_batch(ngx_http_stoa_collect_t *c)
 }
 
 
-/* All that was counted in the slot is in a batch, so it may be given to
- * another key; its counters go on. */
-
-static void
-ngx_http_stoa_collect_retire(ngx_http_stoa_collect_t *c, uint64_t slot)
-{
-    uint64_t  last;
-
-    last = __atomic_load_n(&c->counters->usage[slot].last_s,
-                           __ATOMIC_RELAXED);
-
-    if (last + SPOOL_RETIRE_S < c->now_ms / 1000) {
-        ngx_http_stoa_lock_take(&c->agent->mcf->dir->usage_lock);
-        ngx_http_stoa_usage_retire(c->counters, slot);
-        ngx_http_stoa_lock_drop(&c->agent->mcf->dir->usage_lock);
-    }
-}
-
-
 ngx_int_t
 ngx_http_stoa_spool_first(ngx_http_stoa_spool_t *s, stoa_buf_t *out,
     uint64_t *seq)
@@ -554,7 +540,11 @@ ngx_http_stoa_spool_first(ngx_http_stoa_spool_t *s, stoa_buf_t *out,
         return NGX_DONE;
     }
 
-    return (rc == 0 && out->len && out->rc == STOA_OK) ? NGX_OK : NGX_ERROR;
+    if (rc != 0) {
+        return NGX_ERROR;
+    }
+
+    return (out->len && out->rc == STOA_OK) ? NGX_OK : NGX_DECLINED;
 }
 
 
@@ -684,4 +674,95 @@ ngx_http_stoa_spool_remove(ngx_http_stoa_spool_t *s, uint64_t seq)
     s->waiting -= s->waiting != 0;
 
     return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_stoa_spool_aside(ngx_http_stoa_spool_t *s, uint64_t seq, uint64_t *n)
+{
+    int        rc;
+    MDB_txn   *txn;
+    MDB_val    key, val;
+    MDB_stat   stat;
+
+    if (mdb_txn_begin(s->env, NULL, 0, &txn) != 0) {
+        return NGX_ERROR;
+    }
+
+    key.mv_data = &seq;
+    key.mv_size = sizeof(seq);
+
+    rc = ngx_http_stoa_spool_expire(s, txn);
+
+    if (rc != 0 || (rc = mdb_stat(txn, s->aside, &stat)) != 0) {
+        goto failed;
+    }
+
+    if (stat.ms_entries >= NGX_HTTP_STOA_SPOOL_ASIDE) {
+        mdb_txn_abort(txn);
+        return NGX_BUSY;
+    }
+
+    if ((rc = mdb_get(txn, s->batches, &key, &val)) != 0
+        || (rc = mdb_put(txn, s->aside, &key, &val, 0)) != 0
+        || (rc = mdb_del(txn, s->batches, &key, NULL)) != 0)
+    {
+        goto failed;
+    }
+
+    if (mdb_txn_commit(txn) != 0) {
+        return NGX_ERROR;
+    }
+
+    s->waiting -= s->waiting != 0;
+    *n = stat.ms_entries + 1;
+
+    return NGX_OK;
+
+failed:
+
+    mdb_txn_abort(txn);
+
+    return NGX_ERROR;
+}
+
+
+/* What lies there for a month interests nobody any more. */
+
+static int
+ngx_http_stoa_spool_expire(ngx_http_stoa_spool_t *s, MDB_txn *txn)
+{
+    int                           rc;
+    MDB_val                       key, val;
+    MDB_cursor                   *cursor;
+    ngx_http_stoa_spool_batch_t   batch;
+
+    rc = mdb_cursor_open(txn, s->aside, &cursor);
+    if (rc != 0) {
+        return rc;
+    }
+
+    for (rc = mdb_cursor_get(cursor, &key, &val, MDB_FIRST);
+         rc == 0;
+         rc = mdb_cursor_get(cursor, &key, &val, MDB_NEXT))
+    {
+        if (val.mv_size >= sizeof(batch)) {
+            ngx_memcpy(&batch, val.mv_data, sizeof(batch));
+
+            if (batch.to_ms + NGX_HTTP_STOA_SPOOL_ASIDE_MS
+                > ngx_http_stoa_wall_ms())
+            {
+                break;
+            }
+        }
+
+        rc = mdb_cursor_del(cursor, 0);
+        if (rc != 0) {
+            break;
+        }
+    }
+
+    mdb_cursor_close(cursor);
+
+    return rc == MDB_NOTFOUND ? 0 : rc;
 }

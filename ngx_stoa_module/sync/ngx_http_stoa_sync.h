@@ -33,6 +33,8 @@
 #define NGX_HTTP_STOA_SPOOL_SIZE       (512UL * 1024 * 1024)
 #define NGX_HTTP_STOA_SPOOL_BATCHES    256
 #define NGX_HTTP_STOA_SPOOL_ROWS       2000   /* of one batch                */
+#define NGX_HTTP_STOA_SPOOL_ASIDE      64     /* batches refused for good    */
+#define NGX_HTTP_STOA_SPOOL_ASIDE_MS   (30 * 86400000ULL)     /* ... kept    */
 #define NGX_HTTP_STOA_SPOOL_CALM       16     /* waiting batches, from which
                                                  one a minute is enough      */
 
@@ -120,6 +122,7 @@ typedef struct {
     MDB_dbi      meta;
     MDB_dbi      batches;
     MDB_dbi      spooled;
+    MDB_dbi      aside;
     uint64_t     waiting;                     /* batches                     */
     unsigned     full_scan:1;
     uint64_t     scanned_ms;                  /* last full scan              */
@@ -145,10 +148,14 @@ void ngx_http_stoa_spool_close(ngx_http_stoa_spool_t *s);
 /* What was counted since becomes batches, in one transaction. */
 ngx_int_t ngx_http_stoa_spool_collect(ngx_http_stoa_spool_t *s,
     ngx_http_stoa_agent_t *agent);
-/* The oldest batch as JSON, and its key; NGX_DONE: there is none. */
+/* The oldest batch as JSON, and its key; NGX_DONE: there is none;
+ * NGX_DECLINED: it is damaged. */
 ngx_int_t ngx_http_stoa_spool_first(ngx_http_stoa_spool_t *s, stoa_buf_t *out,
     uint64_t *key);
 ngx_int_t ngx_http_stoa_spool_remove(ngx_http_stoa_spool_t *s, uint64_t key);
+/* Out of the way of those behind it; NGX_BUSY: too many are there. */
+ngx_int_t ngx_http_stoa_spool_aside(ngx_http_stoa_spool_t *s, uint64_t key,
+    uint64_t *n);
 
 
 #endif /* NGX_HTTP_STOA_SYNC_H */

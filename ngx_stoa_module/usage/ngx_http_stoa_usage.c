@@ -243,7 +243,7 @@ ngx_http_stoa_usage_retire(ngx_http_stoa_main_conf_t *mcf, uint64_t slot,
 
     c = mcf->counters;
 
-    ngx_http_stoa_spin_lock(&mcf->dir->usage_lock);
+    ngx_http_stoa_lock_take(&mcf->dir->usage_lock);
 
     last = __atomic_load_n(&c->usage[slot].last_s, __ATOMIC_RELAXED);
     unused = now_s > last ? now_s - last : 0;
@@ -259,7 +259,7 @@ ngx_http_stoa_usage_retire(ngx_http_stoa_main_conf_t *mcf, uint64_t slot,
         __atomic_store_n(&c->usage[slot].last_s, now_s, __ATOMIC_RELAXED);
     }
 
-    ngx_http_stoa_spin_unlock(&mcf->dir->usage_lock);
+    ngx_http_stoa_lock_drop(&mcf->dir->usage_lock);
 }
 
 

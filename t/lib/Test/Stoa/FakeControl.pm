@@ -11,8 +11,9 @@ package Test::Stoa::FakeControl;
 #
 # State is a file, because every connection has a process of its own.
 # mode: ok; 401, 410, 500, ... the status of every feed; cut, garbage,
-# noheader, noend: what is wrong with the answer.  usage: ok, a status, or lost
-# (taken, but the answer does not arrive).
+# noheader, noend: what is wrong with the answer.  usage: ok, a status (of
+# somebody in between, or "ours 422"), or lost (taken, but the answer does not
+# arrive).
 
 use strict;
 use warnings;
@@ -248,6 +249,8 @@ sub post {
     my $s = $self->state;
     my $mode = $s->{$what};
 
+    return [$mode, [], '{"type":"urn:stoa:problem:x","detail":"told"}']
+        if $mode =~ s/^ours //;
     return [$mode, [], '{}'] if $mode =~ /^\d+$/;
     $self->note($what, $q->{body});
     return undef if $mode eq 'lost';
