@@ -655,3 +655,13 @@ cp_json_parse(cp_arena_t *a, const char *text, size_t len, cp_json_t **out,
 
     return cp_json_read(&rd, &root, out);
 }
+
+
+void
+cp_text_skip_mark(const char **text, size_t *len)
+{
+    if (*len >= 3 && memcmp(*text, "\xef\xbb\xbf", 3) == 0) {
+        *text += 3;
+        *len -= 3;
+    }
+}

@@ -24,6 +24,9 @@ int64_t cp_time_mono_ms(void);
 char *cp_time_format(cp_arena_t *a, int64_t ms);       /* RFC 3339, ms, Z   */
 bool cp_time_parse(const char *s, size_t len, int64_t *ms);
 
+/* Goes past the byte order mark that some editors put before UTF-8. */
+void cp_text_skip_mark(const char **text, size_t *len);
+
 void cp_random(void *dst, size_t len);                 /* aborts on failure */
 void cp_id_make(char dst[STOA_ID_LEN + 1]);
 /* A whole key stoa_<env>_<id>_...; dst STOA_KEY_MAX + 1. */

@@ -790,6 +790,8 @@ cp_yaml_parse(cp_arena_t *a, const char *text, size_t len, cp_json_t **docs,
     cp_rc_t    rc;
     cp_yaml_t  y;
 
+    cp_text_skip_mark(&text, &len);
+
     memset(&y, 0, sizeof(cp_yaml_t));
     y.text = text;
     y.len = len;

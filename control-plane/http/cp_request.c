@@ -79,7 +79,8 @@ cp_req_json(cp_req_t *r, cp_json_t **out)
     bool         yaml;
     cp_rc_t      rc;
     cp_json_t   *docs;
-    const char  *type, *coding;
+    size_t       len;
+    const char  *type, *coding, *text;
 
     *out = NULL;
 
@@ -109,8 +110,11 @@ cp_req_json(cp_req_t *r, cp_json_t **out)
     }
 
     if (!yaml) {
-        return cp_json_parse(r->op.arena, r->body, r->body_len, out,
-                             &r->op.err);
+        text = r->body;
+        len = r->body_len;
+        cp_text_skip_mark(&text, &len);
+
+        return cp_json_parse(r->op.arena, text, len, out, &r->op.err);
     }
 
     rc = cp_yaml_parse(r->op.arena, r->body, r->body_len, &docs, &r->op.err);

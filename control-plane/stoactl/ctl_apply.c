@@ -200,6 +200,7 @@ ctl_set_file(ctl_set_t *set, const char *path)
 
     path = (strcmp(path, "-") == 0) ? "stdin" : path;
     plen = strlen(path);
+    cp_text_skip_mark(&text, &len);
 
     memset(&err, 0, sizeof(err));
     err.arena = set->c->arena;
