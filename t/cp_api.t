@@ -81,9 +81,11 @@ is_deeply(feed()->{"api:$api->{id}"}{operations}, [], 'gone from the row');
 # one route, one api
 
 my %route = (kind => 'rest', upstream => $up);
-is($t->api(POST => '/v1/tenants/globex/apis', { %route, name => 'thief',
-    host => 'api.example.com', base_path => '/orders' })->{status}, 409,
+$t->must(POST => '/v1/tenants/globex/apis', { %route, name => 'thief',
+    host => 'api.example.com', base_path => '/orders' });
+is($t->api(POST => '/v1/tenants/globex/apis/thief/publish')->{status}, 409,
     'another tenant cannot take a route');
+$t->must(DELETE => '/v1/tenants/globex/apis/thief');
 is($t->api(POST => '/v1/tenants/globex/apis', { %route, name => 'next',
     host => 'api.example.com', base_path => '/orders/v2' })->{status}, 201,
     'a longer path is another route');

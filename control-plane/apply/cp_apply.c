@@ -293,6 +293,7 @@ cp_apply_tx(cp_apply_t *ap, const cp_apply_ask_t *ask, cp_apply_wait_t *w)
 
     w->before = head.rev;
     cp_resource_defer(op);
+    op->late = true;
 
     rc = cp_apply_run(ap);
 
@@ -301,8 +302,14 @@ cp_apply_tx(cp_apply_t *ap, const cp_apply_ask_t *ask, cp_apply_wait_t *w)
     }
 
     if (rc == CP_OK) {
+        rc = cp_apply_settle(ap);
+    }
+
+    if (rc == CP_OK) {
         rc = cp_resource_flush(op, ap->tx);
     }
+
+    op->late = false;
 
     if (rc == CP_OK) {
         rc = cp_feed_head(ap->tx, op->arena, &head, &op->err);

@@ -24,12 +24,14 @@ typedef struct {
 
 
 static cp_rc_t cp_apply_document(cp_apply_t *ap, void *data);
+static cp_rc_t cp_apply_settled(cp_apply_t *ap, void *data);
 static cp_rc_t cp_apply_no_tenant(cp_apply_t *ap, const cp_document_t *d);
 static cp_rc_t cp_apply_close(cp_apply_t *ap, void *data);
 static cp_rc_t cp_apply_find(cp_apply_t *ap, cp_document_t *d,
     const char **id);
 static cp_rc_t cp_apply_find_subscription(cp_apply_t *ap, cp_document_t *d,
     const char **id);
+static bool cp_apply_is_ended(const cp_document_t *d);
 static cp_rc_t cp_apply_held(cp_apply_t *ap, cp_document_t *d,
     const char *owner, const char *application, const char *target);
 static cp_rc_t cp_apply_ref(cp_apply_t *ap, const cp_resource_t *res,
@@ -82,6 +84,59 @@ cp_apply_run(cp_apply_t *ap)
 
 
 cp_rc_t
+cp_apply_settle(cp_apply_t *ap)
+{
+    cp_rc_t         rc, all;
+    unsigned        i;
+    cp_document_t  *d;
+
+    all = CP_OK;
+
+    for (i = 0; i < ap->docs.n && all != CP_ERROR; i++) {
+        d = &ap->docs.doc[i];
+
+        if (d->res->settled == NULL || d->action == CP_ACTION_NONE) {
+            continue;
+        }
+
+        rc = cp_apply_scratch(ap, cp_apply_settled, d);
+        all = rc == CP_OK ? all : rc;
+    }
+
+    return all;
+}
+
+
+static cp_rc_t
+cp_apply_settled(cp_apply_t *ap, void *data)
+{
+    cp_rc_t         rc;
+    unsigned        i, n;
+    cp_op_t        *op = ap->op;
+    cp_json_t      *said;
+    cp_document_t  *d = data;
+
+    n = op->err.n;
+    rc = cp_resource_settled(op, ap->tx, d->res, d->id);
+
+    if (rc != CP_DECLINED) {
+        return rc;
+    }
+
+    /* the row knows of no lines, the document does */
+
+    for (i = n; i < op->err.n; i++) {
+        said = cp_json_get(d->spec, op->err.faults[i].field);
+        op->err.faults[i].line = said ? said->line : d->line;
+    }
+
+    cp_document_faults(&op->err, n, d);
+
+    return rc;
+}
+
+
+cp_rc_t
 cp_apply_scratch(cp_apply_t *ap, cp_apply_step_pt fn, void *data)
 {
     cp_rc_t      rc;
@@ -127,7 +182,8 @@ cp_apply_document(cp_apply_t *ap, void *data)
         rc = cp_apply_find(ap, d, &id);
     }
 
-    if (rc == CP_OK && id == NULL && d->held) {
+    if (rc == CP_OK && id == NULL && (d->held || cp_apply_is_ended(d))) {
+        d->state = NULL;
         cp_apply_keep(ap, d, diff);
         return CP_OK;
     }
@@ -365,6 +421,34 @@ cp_apply_find_subscription(cp_apply_t *ap, cp_document_t *d, const char **id)
 
     return rc == CP_OK && api && strcmp(owner, d->tenant_id) != 0
            ? cp_apply_held(ap, d, owner, app, api) : rc;
+}
+
+
+/* A subscription that the document itself says has ended: where there is none
+ * alive, it is as it should be. */
+static bool
+cp_apply_is_ended(const cp_document_t *d)
+{
+    int64_t                   at;
+    unsigned                  i;
+    const char               *expires;
+    static const char *const  ended[] = { "revoked", "rejected", "expired",
+                                          NULL };
+
+    if (d->res != &cp_res_subscription) {
+        return false;
+    }
+
+    for (i = 0; d->state && ended[i]; i++) {
+        if (strcmp(d->state->s, ended[i]) == 0) {
+            return true;
+        }
+    }
+
+    expires = cp_json_str(d->spec, "expires_at");
+
+    return expires && cp_time_parse(expires, strlen(expires), &at)
+           && at <= cp_time_ms();
 }
 
 

@@ -38,6 +38,9 @@ typedef struct {
 /* Creates, updates and walks the states of all documents. */
 cp_rc_t cp_apply_run(cp_apply_t *ap) CP_MUST_CHECK;
 
+/* Judges what is left behind, when all is written and pruned. */
+cp_rc_t cp_apply_settle(cp_apply_t *ap) CP_MUST_CHECK;
+
 /* The id of a tenant that a document names; it counts for prune. */
 cp_rc_t cp_apply_tenant(cp_apply_t *ap, const char *name, const char **id)
     CP_MUST_CHECK;

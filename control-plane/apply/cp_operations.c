@@ -16,6 +16,7 @@ typedef struct {
     const char  *name;
     const char  *id;
     cp_json_t   *obj;
+    unsigned     index;                 /* in the document                   */
     bool         kept;
 } cp_operation_t;
 
@@ -31,6 +32,8 @@ typedef struct {
 static cp_rc_t cp_operations_load(cp_operations_t *ops);
 static int cp_operation_compare(const void *one, const void *two);
 static cp_rc_t cp_operations_names(cp_operations_t *ops);
+static cp_rc_t cp_operations_shapes(cp_operations_t *ops,
+    cp_operation_t *shapes);
 static const char *cp_operation_name(cp_arena_t *a, const cp_json_t *item);
 static cp_rc_t cp_operations_delete(cp_operations_t *ops);
 static cp_rc_t cp_operation_apply(cp_operations_t *ops, cp_json_t *item);
@@ -137,13 +140,15 @@ cp_operations_names(cp_operations_t *ops)
     unsigned         i, n;
     cp_op_t         *op;
     cp_json_t       *item;
-    cp_operation_t   key, *named, *old;
+    cp_operation_t   key, *named, *shapes, *old;
 
     op = ops->ap->op;
     n = ops->d->operations->n;
 
     named = cp_arena_alloc(op->arena, (n + 1) * sizeof(cp_operation_t));
-    if (named == NULL) {
+    shapes = cp_arena_alloc(op->arena, (n + 1) * sizeof(cp_operation_t));
+
+    if (named == NULL || shapes == NULL) {
         return cp_err_set(&op->err, "internal", "out of memory");
     }
 
@@ -168,6 +173,12 @@ cp_operations_names(cp_operations_t *ops)
         key.name = key.name ? key.name : "";
         named[i].name = key.name;
         named[i].obj = item;
+        shapes[i].name = cp_arena_printf(op->arena, "%s %s",
+                             cp_report_text(item, "method"),
+                             cp_operation_shape(op->arena,
+                                              cp_report_text(item, "path")));
+        shapes[i].obj = item;
+        shapes[i].index = i;
 
         old = bsearch(&key, ops->old, ops->n, sizeof(cp_operation_t),
                       cp_operation_compare);
@@ -184,6 +195,47 @@ cp_operations_names(cp_operations_t *ops)
             rc = cp_err_field(&op->err, ops->d->index, named[i].obj->line,
                               "spec.operations", "\"%.64s\" is there twice",
                               named[i].name);
+        }
+    }
+
+    return rc == CP_OK ? cp_operations_shapes(ops, shapes) : rc;
+}
+
+
+/* In the order of the document where they are the same. */
+static int
+cp_operation_in_order(const void *one, const void *two)
+{
+    int                    n;
+    const cp_operation_t  *a = one, *b = two;
+
+    n = strcmp(a->name, b->name);
+
+    return n ? n : (int) a->index - (int) b->index;
+}
+
+
+/* Two that take the same requests; the list is all that there will be. */
+static cp_rc_t
+cp_operations_shapes(cp_operations_t *ops, cp_operation_t *shapes)
+{
+    char      field[48];
+    cp_rc_t   rc;
+    unsigned  i;
+
+    qsort(shapes, ops->d->operations->n, sizeof(cp_operation_t),
+          cp_operation_in_order);
+    rc = CP_OK;
+
+    for (i = 1; i < ops->d->operations->n; i++) {
+        if (strcmp(shapes[i].name, shapes[i - 1].name) == 0) {
+            snprintf(field, sizeof(field), "spec.operations[%u]",
+                     shapes[i].index);
+            rc = cp_err_field(&ops->ap->op->err, ops->d->index,
+                              shapes[i].obj->line, field,
+                              "the operation \"%.64s\" has this method and"
+                              " path", cp_json_str(shapes[i - 1].obj,
+                                                   "name"));
         }
     }
 

@@ -29,6 +29,11 @@ typedef struct {
 
 static cp_rc_t cp_prune_find(cp_apply_t *ap, cp_prune_t *p,
     const cp_resource_t *res, const cp_apply_tenant_t *t);
+static cp_rc_t cp_prune_keys(cp_apply_t *ap, cp_prune_t *p,
+    const cp_victim_t *application);
+static const char *cp_prune_kind(const cp_victim_t *v);
+static cp_rc_t cp_prune_guard(cp_apply_t *ap, const cp_prune_t *p,
+    int64_t max_delete);
 static cp_rc_t cp_prune_add(cp_apply_t *ap, cp_prune_t *p,
     const cp_victim_t *v);
 static cp_rc_t cp_prune_delete(cp_apply_t *ap, void *data);
@@ -39,15 +44,11 @@ static int cp_prune_compare(const void *one, const void *two);
 
 /* $1: the tenant.  The label is what the answer calls it. */
 
-static const char  cp_prune_sql_named[] =
-    "SELECT id, name FROM \"%s\" WHERE tenant = $1 ORDER BY id LIMIT 50000";
+static const char  cp_prune_sql[] =
+    "SELECT id, %s FROM \"%s\" WHERE tenant = $1%s ORDER BY id LIMIT 50000";
 
-static const char  cp_prune_sql_subscriptions[] =
-    "SELECT s.id, a.name || '/' || COALESCE(p.name, v.name, '')"
-    " FROM subscriptions s JOIN applications a ON a.id = s.application"
-    " LEFT JOIN apis p ON p.id = s.api LEFT JOIN servers v ON v.id = s.server"
-    " WHERE s.tenant = $1 AND s.state NOT IN"
-    " ('revoked', 'rejected', 'expired') ORDER BY s.id LIMIT 50000";
+static const char  cp_prune_living[] =
+    " AND state NOT IN ('revoked', 'rejected', 'expired')";
 
 
 cp_rc_t
@@ -96,9 +97,7 @@ cp_apply_prune(cp_apply_t *ap, int64_t max_delete)
     }
 
     if (p.n > max_delete) {
-        return cp_err_set(&ap->op->err, "delete_guard", "%u resources would be"
-                          " deleted, max_delete is %lld", p.n,
-                          (long long) max_delete);
+        return cp_prune_guard(ap, &p, max_delete);
     }
 
     for (i = 0; i < p.n; i++) {
@@ -122,8 +121,9 @@ cp_prune_find(cp_apply_t *ap, cp_prune_t *p, const cp_resource_t *res,
     cp_victim_t  v;
     const char  *sql;
 
-    sql = res == &cp_res_subscription ? cp_prune_sql_subscriptions
-          : cp_arena_printf(ap->arena, cp_prune_sql_named, res->table);
+    sql = cp_arena_printf(ap->arena, cp_prune_sql,
+                          res->label ? res->label : "name", res->table,
+                          res->by_id ? cp_prune_living : "");
 
     rc = cp_tx_query(ap->tx, ap->arena, sql, cp_args(cp_text(t->id)), &rows,
                      &ap->op->err);
@@ -150,13 +150,72 @@ cp_prune_find(cp_apply_t *ap, cp_prune_t *p, const cp_resource_t *res,
             continue;
         }
 
-        rc = cp_prune_add(ap, p, &v);
+        rc = res == &cp_res_application ? cp_prune_keys(ap, p, &v) : CP_OK;
+
+        if (rc == CP_OK) {
+            rc = cp_prune_add(ap, p, &v);
+        }
+
         if (rc != CP_OK) {
             return rc;
         }
     }
 
     return CP_OK;
+}
+
+
+/* An application takes its keys along: whoever uses them is told. */
+static cp_rc_t
+cp_prune_keys(cp_apply_t *ap, cp_prune_t *p, const cp_victim_t *application)
+{
+    cp_rc_t      rc;
+    unsigned     i;
+    cp_rows_t    rows;
+    cp_victim_t  v = *application;
+
+    rc = cp_tx_query(ap->tx, ap->arena, "SELECT id, prefix FROM credentials"
+                     " WHERE application = $1"
+                     " AND state IN ('active', 'rotating') ORDER BY id",
+                     cp_args(cp_text(application->id)), &rows, &ap->op->err);
+
+    v.res = &cp_res_credential;
+
+    for (i = 0; rc == CP_OK && i < rows.rows; i++) {
+        v.id = cp_cell(&rows, i, 0)->p;
+        v.label = cp_arena_printf(ap->arena, "%s/%s", application->label,
+                                  cp_cell(&rows, i, 1)->p);
+        rc = cp_prune_add(ap, p, &v);
+    }
+
+    return rc;
+}
+
+
+static const char *
+cp_prune_kind(const cp_victim_t *v)
+{
+    return v->res->doc_kind ? v->res->doc_kind : "Credential";
+}
+
+
+/* Who has to raise max_delete sees what for. */
+static cp_rc_t
+cp_prune_guard(cp_apply_t *ap, const cp_prune_t *p, int64_t max_delete)
+{
+    unsigned            i;
+    const cp_victim_t  *v;
+
+    for (i = 0; i < p->n; i++) {
+        v = &p->victim[i];
+        (void) cp_err_field(&ap->op->err, -1, 0, "", "%s %s/%s would be"
+                            " deleted", cp_prune_kind(v), v->tenant,
+                            v->label);
+    }
+
+    return cp_err_set(&ap->op->err, "delete_guard", "%u resources would be"
+                      " deleted, max_delete is %lld", p->n,
+                      (long long) max_delete);
 }
 
 
@@ -200,13 +259,20 @@ cp_prune_delete(cp_apply_t *ap, void *data)
     w.id = v->id;
 
     rc = cp_entry_delete(&w);
+
+    if (rc == CP_DECLINED) {
+        return cp_err_set(&ap->op->err, ap->op->err.code, "%s %s/%s: %s",
+                          cp_prune_kind(v), v->tenant, v->label,
+                          ap->op->err.detail);
+    }
+
     if (rc != CP_OK) {
         return rc;
     }
 
     change = cp_json_object(ap->arena);
     cp_json_set(ap->arena, change, "kind",
-                cp_json_string(ap->arena, v->res->doc_kind));
+                cp_json_string(ap->arena, cp_prune_kind(v)));
     cp_json_set(ap->arena, change, "tenant",
                 cp_json_string(ap->arena, v->tenant));
     cp_json_set(ap->arena, change, "name",

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "auth/cp_auth.h"
 #include "kinds/cp_kind.h"
 
 
@@ -13,8 +14,8 @@
 
 static cp_rc_t cp_api_check(const cp_write_t *w, const cp_json_t *before,
     cp_json_t *after);
-static cp_rc_t cp_api_route_check(cp_op_t *op, cp_tx_t *tx,
-    const cp_json_t *api);
+static cp_rc_t cp_api_route_check(cp_op_t *op, const cp_json_t *api);
+static cp_rc_t cp_api_settled(cp_op_t *op, cp_tx_t *tx, const cp_json_t *api);
 static cp_rc_t cp_feed_api(cp_tx_t *tx, cp_arena_t *a, const char *id,
     cp_err_t *err);
 static cp_rc_t cp_api_record(cp_tx_t *tx, cp_arena_t *a, const cp_json_t *api,
@@ -170,7 +171,7 @@ const cp_resource_t  cp_res_api = {
     .kind = "api", .doc_kind = "Api", .plural = "apis", .table = "apis",
     .parent = "tenant", .fields = api_fields,
     .transitions = api_transitions, .initial = "draft",
-    .check = cp_api_check, .feed = cp_feed_api,
+    .check = cp_api_check, .settled = cp_api_settled, .feed = cp_feed_api,
     .dependents = api_dependents
 };
 
@@ -215,21 +216,15 @@ cp_api_check(const cp_write_t *w, const cp_json_t *before, cp_json_t *after)
         cp_json_set(w->op->arena, after, "discovery", discovery);
     }
 
-    return cp_api_route_check(w->op, w->tx, after);
+    return cp_api_route_check(w->op, after);
 }
 
 
-/*
- * One route leads to one api, whoever owns it.  The database has the same
- * rule as an index; this is the message.
- */
 static cp_rc_t
-cp_api_route_check(cp_op_t *op, cp_tx_t *tx, const cp_json_t *api)
+cp_api_route_check(cp_op_t *op, const cp_json_t *api)
 {
     size_t       len;
-    cp_rc_t      rc;
     unsigned     i;
-    cp_rows_t    rows;
     const char  *host, *path;
 
     host = cp_json_str(api, "host");
@@ -247,18 +242,32 @@ cp_api_route_check(cp_op_t *op, cp_tx_t *tx, const cp_json_t *api)
         }
     }
 
-    if ((host == NULL && path == NULL)
-        || strcmp(cp_json_str(api, "state"), "retired") == 0)
-    {
+    return CP_OK;
+}
+
+
+/* One route leads to one api of those that are served, whoever owns it. */
+static cp_rc_t
+cp_api_settled(cp_op_t *op, cp_tx_t *tx, const cp_json_t *api)
+{
+    cp_rc_t      rc;
+    cp_rows_t    rows;
+    const char  *host, *path, *who;
+
+    host = cp_json_str(api, "host");
+    path = cp_json_str(api, "base_path");
+
+    if ((host == NULL && path == NULL) || !cp_api_served(api)) {
         return CP_OK;
     }
 
-    rc = cp_tx_query(tx, op->arena, "SELECT id FROM apis"
-                     " WHERE COALESCE(host, '') = $1"
-                     " AND COALESCE(base_path, '/') = $2"
-                     " AND state <> 'retired'"
-                     " AND (host IS NOT NULL OR base_path IS NOT NULL)"
-                     " AND id <> $3",
+    rc = cp_tx_query(tx, op->arena, "SELECT a.tenant, t.name, a.name"
+                     " FROM apis a JOIN tenants t ON t.id = a.tenant"
+                     " WHERE COALESCE(a.host, '') = $1"
+                     " AND COALESCE(a.base_path, '/') = $2"
+                     " AND (a.host IS NOT NULL OR a.base_path IS NOT NULL)"
+                     " AND a.state IN ('published', 'deprecated')"
+                     " AND a.id <> $3",
                      cp_args(cp_text(host ? host : ""),
                              cp_text(path ? path : "/"),
                              cp_text(cp_json_str(api, "id"))),
@@ -267,11 +276,17 @@ cp_api_route_check(cp_op_t *op, cp_tx_t *tx, const cp_json_t *api)
         return rc;
     }
 
+    who = cp_auth_sees(&op->actor, cp_cell(&rows, 0, 0)->p)
+          ? cp_arena_printf(op->arena, "the api \"%s/%s\"",
+                            cp_cell(&rows, 0, 1)->p,
+                            cp_cell(&rows, 0, 2)->p)
+          : "an api of another tenant";
+
     (void) cp_fault_at(op, api, path ? "base_path" : "host",
-                       "another api has this host and path");
+                       "%s has this host and path", who);
 
     return cp_err_set(&op->err, "already_exists",
-                      "another api has this host and path");
+                      "%s has this host and path", who);
 }
 
 

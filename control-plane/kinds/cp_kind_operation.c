@@ -9,6 +9,8 @@
 
 static cp_rc_t cp_operation_check(const cp_write_t *w, const cp_json_t *before,
     cp_json_t *after);
+static cp_rc_t cp_operation_settled(cp_op_t *op, cp_tx_t *tx,
+    const cp_json_t *row);
 static cp_rc_t cp_follow_operation(cp_op_t *op, cp_tx_t *tx,
     const cp_json_t *row);
 
@@ -34,7 +36,8 @@ const cp_resource_t  cp_res_operation = {
     .kind = "operation", .plural = "operations", .table = "operations",
     .parent = "api", .fields = operation_fields,
     .transitions = operation_transitions, .initial = "enabled",
-    .check = cp_operation_check, .follow = cp_follow_operation
+    .check = cp_operation_check, .settled = cp_operation_settled,
+    .follow = cp_follow_operation
 };
 
 
@@ -70,6 +73,66 @@ cp_operation_check(const cp_write_t *w, const cp_json_t *before,
     }
 
     return CP_OK;
+}
+
+
+/* Two that take the same requests: parameters may have any name. */
+static cp_rc_t
+cp_operation_settled(cp_op_t *op, cp_tx_t *tx, const cp_json_t *row)
+{
+    cp_rc_t      rc;
+    unsigned     i;
+    cp_rows_t    rows;
+    const char  *path;
+
+    rc = cp_tx_query(tx, op->arena, "SELECT name, path FROM operations"
+                     " WHERE api = $1 AND method = $2 AND id <> $3",
+                     cp_args(cp_text(cp_json_str(row, "api")),
+                             cp_text(cp_json_str(row, "method")),
+                             cp_text(cp_json_str(row, "id"))), &rows,
+                     &op->err);
+
+    path = cp_operation_shape(op->arena, cp_json_str(row, "path"));
+
+    for (i = 0; rc == CP_OK && i < rows.rows; i++) {
+        if (strcmp(path, cp_operation_shape(op->arena,
+                                            cp_cell(&rows, i, 1)->p)) == 0)
+        {
+            return cp_err_set(&op->err, "already_exists", "the operation"
+                              " \"%s\" has this method and path",
+                              cp_cell(&rows, i, 0)->p);
+        }
+    }
+
+    return rc;
+}
+
+
+const char *
+cp_operation_shape(cp_arena_t *a, const char *path)
+{
+    char        *shape, *d;
+    bool         inside;
+    const char  *s;
+
+    shape = cp_arena_strdup(a, path);
+    inside = false;
+
+    for (s = path, d = shape; shape && *s; s++) {
+        inside = inside && *s != '}';
+
+        if (!inside) {
+            *d++ = *s;
+        }
+
+        inside = inside || *s == '{';
+    }
+
+    if (shape) {
+        *d = '\0';
+    }
+
+    return shape ? shape : path;
 }
 
 

@@ -9,6 +9,7 @@
 #include "auth/cp_auth.h"
 #include "kinds/cp_hold.h"
 #include "kinds/cp_kind.h"
+#include "kinds/cp_token.h"
 
 
 static cp_rc_t cp_subscription_check(const cp_write_t *w,
@@ -30,6 +31,11 @@ static cp_rc_t cp_feed_subscription(cp_tx_t *tx, cp_arena_t *a, const char *id,
 static cp_rc_t cp_subscription_gone(const cp_write_t *w,
     const cp_json_t *before);
 
+
+static const char  subscription_label[] =
+    "(SELECT a.name FROM applications a WHERE a.id = application) || '/' ||"
+    " COALESCE((SELECT p.name FROM apis p WHERE p.id = api),"
+    " (SELECT v.name FROM servers v WHERE v.id = server))";
 
 static const cp_field_t  held_fields[] = {
     F("state", CP_F_STRING, RO, 0, 0, NULL,
@@ -72,7 +78,8 @@ static const cp_transition_t  subscription_transitions[] = {
 const cp_resource_t  cp_res_subscription = {
     .kind = "subscription", .doc_kind = "Subscription",
     .plural = "subscriptions", .table = "subscriptions", .parent = "tenant",
-    .also = "target_tenant", .by_id = true, .fields = subscription_fields,
+    .also = "target_tenant", .by_id = true, .label = subscription_label,
+    .fields = subscription_fields,
     .transitions = subscription_transitions, .initial = "pending",
     .expires = "'active', 'suspended'",
     .check = cp_subscription_check, .event = cp_subscription_event,
@@ -90,6 +97,11 @@ cp_subscription_check(const cp_write_t *w, const cp_json_t *before,
 
     if (before == NULL) {
         rc = cp_subscription_target(w->op, w->tx, after);
+
+        if (rc == CP_OK) {
+            rc = cp_token_expiry(w->op, after);
+        }
+
         if (rc != CP_OK) {
             return rc;
         }

@@ -40,6 +40,8 @@ typedef struct {
     cp_actor_t         actor;
     cp_err_t           err;
     void              *deferred;            /* cp_resource_defer()           */
+    bool               late;                /* who writes judges the end
+                                               state: cp_resource_settled()  */
     char               request_id[CP_REQUEST_ID_MAX + 1];
 } cp_op_t;
 

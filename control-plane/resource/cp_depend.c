@@ -78,9 +78,10 @@ cp_depend_refuse(const cp_write_t *w, const cp_dependent_t *d,
            ? " AND \"state\" IN ('pending', 'active', 'suspended')" : "";
 
     rc = cp_tx_query(w->tx, op->arena,
-                     cp_arena_printf(op->arena, "SELECT COUNT(*), MIN(\"%s\")"
+                     cp_arena_printf(op->arena, "SELECT COUNT(*), MIN(%s)"
                                      " FROM \"%s\" WHERE %s%s",
-                                     d->by->by_id ? "id" : "name",
+                                     d->by->label ? d->by->label
+                                     : d->by->by_id ? "id" : "name",
                                      d->by->table,
                                      cp_depend_where(op->arena, d), live),
                      cp_args(cp_depend_arg(op->arena, d, id)), &rows,
@@ -95,8 +96,8 @@ cp_depend_refuse(const cp_write_t *w, const cp_dependent_t *d,
            : cp_err_set(&op->err, "in_use", "%" PRId64 " %s%s it, such as"
                         " \"%s\"%s", n, d->by->kind,
                         n == 1 ? " uses" : "s use", cp_cell(&rows, 0, 1)->p,
-                        d->how == CP_DEP_REFUSE
-                        ? "" : "; force=1 removes what does");
+                        d->how == CP_DEP_REFUSE || !w->single
+                        ? "" : "; with force it goes too");
 }
 
 

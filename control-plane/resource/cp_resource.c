@@ -32,6 +32,9 @@ static void cp_write_carry(cp_arena_t *a, const cp_resource_t *res,
     const cp_json_t *before, cp_json_t *after);
 static cp_rc_t cp_write_kept(const cp_write_t *w, const cp_json_t *before,
     const cp_json_t *after);
+static bool cp_state_is_final(const cp_resource_t *res, const char *state);
+static bool cp_write_is_over(const cp_resource_t *res, const cp_json_t *row,
+    const char *to);
 static bool cp_etag_matches(const char *list, const char *etag);
 static const cp_transition_t *cp_transition_find(const cp_resource_t *res,
     const char *event, const char *state, bool system, bool *known);
@@ -152,6 +155,23 @@ cp_resource_get(cp_tx_t *tx, cp_arena_t *a, const cp_resource_t *res,
 
 
 cp_rc_t
+cp_resource_settled(cp_op_t *op, cp_tx_t *tx, const cp_resource_t *res,
+    const char *id)
+{
+    cp_rc_t     rc;
+    cp_json_t  *row;
+
+    if (res->settled == NULL) {
+        return CP_OK;
+    }
+
+    rc = cp_row_load(tx, op->arena, res, id, &row, &op->err);
+
+    return rc == CP_OK && row ? res->settled(op, tx, row) : rc;
+}
+
+
+cp_rc_t
 cp_entry_create(cp_write_t *w, cp_entry_t *e)
 {
     cp_rc_t               rc;
@@ -249,6 +269,15 @@ cp_entry_update(cp_write_t *w, cp_entry_t *e)
     cp_write_carry(w->op->arena, res, before.row, row);
 
     rc = cp_write_kept(w, before.row, row);
+
+    if (rc == CP_OK && res->expires
+        && cp_state_is_final(res, cp_json_str(row, "state"))
+        && !cp_json_equal(cp_json_get(before.row, "expires_at"),
+                          cp_json_get(row, "expires_at")))
+    {
+        rc = cp_err_set(&w->op->err, "conflict", "it is %s: it takes no other"
+                        " expires_at", cp_json_str(row, "state"));
+    }
 
     if (rc == CP_OK && res->check) {
         rc = res->check(w, before.row, row);
@@ -585,7 +614,43 @@ cp_write_allowed(const cp_write_t *w, const cp_entry_t *e, const char *event,
                           w->res->kind, state);
     }
 
+    if ((*t)->permission && cp_write_is_over(w->res, e->row, (*t)->to)) {
+        return cp_err_set(&op->err, "conflict", "its time is over: it ended"
+                          " at its expires_at");
+    }
+
     return (*t)->permission ? cp_auth_may(op, (*t)->permission) : CP_OK;
+}
+
+
+static bool
+cp_state_is_final(const cp_resource_t *res, const char *state)
+{
+    unsigned                i;
+    const cp_transition_t  *t;
+
+    for (t = res->transitions; t && t->event; t++) {
+        for (i = 0; t->from[i]; i++) {
+            if (strcmp(t->from[i], state) == 0) {
+                return false;
+            }
+        }
+    }
+
+    return true;
+}
+
+
+/* Past its time, though nobody has written that down yet, it may only end. */
+static bool
+cp_write_is_over(const cp_resource_t *res, const cp_json_t *row,
+    const char *to)
+{
+    int64_t  expires;
+
+    expires = res->expires ? cp_json_num(row, "expires_at", 0) : 0;
+
+    return expires && expires <= cp_time_ms() && !cp_state_is_final(res, to);
 }
 
 
@@ -673,6 +738,12 @@ cp_write_done(const cp_write_t *w, const char *action,
                             after ? after->obj : NULL);
 
     rc = cp_audit_append(op, w->tx, &ev);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    rc = after && res->settled && !op->late
+         ? res->settled(op, w->tx, after->row) : CP_OK;
     if (rc != CP_OK) {
         return rc;
     }

@@ -97,6 +97,8 @@ struct cp_resource_s {
     const char             *parent;     /* kind of the parent, NULL: top     */
     const char             *also;       /* column: a tenant that sees it too */
     bool                    by_id;      /* addressed by id, has no name      */
+    const char             *label;      /* by_id, in documents: what people
+                                           call it, as SQL over its row      */
     const cp_field_t       *fields;     /* NULL name ends                    */
     const cp_transition_t  *transitions;
     const char             *initial;
@@ -116,6 +118,9 @@ struct cp_resource_s {
         cp_json_t *after);              /* rules across fields and rows      */
     cp_rc_t (*event)(const cp_write_t *w, const char *event,
         const cp_json_t *args, const cp_json_t *before, cp_json_t *after);
+    cp_rc_t (*settled)(cp_op_t *op, cp_tx_t *tx, const cp_json_t *row);
+                                        /* rules of the end state: after the
+                                           write, or after the last of many  */
     cp_rc_t (*shown)(cp_tx_t *tx, cp_arena_t *a, cp_json_t *obj,
         cp_err_t *err);                 /* fills derived members in a tree   */
     cp_rc_t (*feed)(cp_tx_t *tx, cp_arena_t *a, const char *id,
@@ -145,6 +150,10 @@ cp_rc_t cp_resource_get(cp_tx_t *tx, cp_arena_t *a, const cp_resource_t *res,
  */
 void cp_resource_defer(cp_op_t *op);
 cp_rc_t cp_resource_flush(cp_op_t *op, cp_tx_t *tx) CP_MUST_CHECK;
+
+/* Judges a row by the end state, for who has set op->late. */
+cp_rc_t cp_resource_settled(cp_op_t *op, cp_tx_t *tx,
+    const cp_resource_t *res, const char *id) CP_MUST_CHECK;
 
 /* Rewrites (or notes) the feed rows of a resource. */
 cp_rc_t cp_resource_touch(cp_op_t *op, cp_tx_t *tx, const cp_resource_t *res,

@@ -16,7 +16,8 @@
     row(1, "0001_core")                                                       \
     row(2, "0002_feed")                                                       \
     row(3, "0003_holds")                                                      \
-    row(4, "0004_tool_states")
+    row(4, "0004_tool_states")                                                \
+    row(5, "0005_end_state")
 
 
 typedef struct {
