@@ -25,6 +25,7 @@ static void ngx_http_stoa_exit_process(ngx_cycle_t *cycle);
 
 static const ngx_http_stoa_edge_t  *const ngx_http_stoa_edges[] = {
     &ngx_http_stoa_mcp_edge,
+    &ngx_http_stoa_catalog_edge,
     &ngx_http_stoa_rest_edge,
     NULL
 };

@@ -12,6 +12,7 @@
 
 
 extern const ngx_http_stoa_edge_t  ngx_http_stoa_rest_edge;
+extern const ngx_http_stoa_edge_t  ngx_http_stoa_catalog_edge;
 
 /* The pipeline (ngx_http_stoa_pipeline.c): NGX_DECLINED = passed; a status;
  * NGX_AGAIN = something will call ngx_http_core_run_phases. */
