@@ -1,6 +1,6 @@
 #!/usr/bin/perl
 
-# The rules of the tree that a program can check: who includes what, how long
+# The rules of the tree that a program can check: who uses whom, how long
 # things are, what never lands in a file.
 
 use FindBin;
@@ -12,6 +12,20 @@ chdir $root or die "$root: $!\n";
 
 # limits of a C file: hard ones, past which review has failed
 my ($LINES, $FUNCTION, $COLUMNS) = (1200, 100, 79);
+
+# A plane, from the top: a folder uses what stands in it and below it, by an
+# include and by a call; core/ stands below both.  anyone: symbols that all may
+# use.  loops: files that call each other, because what they read is nested.
+# later: what is exported before anything uses it.
+my @PLANES = (
+    { root   => 'ngx_stoa_module',
+      floors => ['.', qw(observe conf mcp request limit upstream policy auth
+                         sync store usage shm base core)],
+      anyone => ['ngx_http_stoa_module'],             # nginx's tag of it
+      loops  => ['core/stoa_rec core/stoa_rec_types'],
+      later  => [qw(stoa_policy_vars stoa_scope_name)],
+      lines  => 800, function => 80 },
+);
 
 my @files = files();
 my @c = grep { /\.[ch]$/ && !m{^bpf/} } @files;
@@ -56,9 +70,11 @@ none('comments are /* */', map { my $f = $_; lines($f, sub {
 
 SKIP: {
     skip 'no ctags', 1 if !$ENV{CI} && !program('ctags');
-    my @long = long_functions();
-    none("a function has at most $FUNCTION lines", @long);
+    none("a function has at most $FUNCTION lines",
+         long_functions($FUNCTION, @c));
 }
+
+layers($_) for @PLANES;
 
 none('a header says what it is', grep {
     /\.h$/ && $text{$_} !~ m{\A/\*.*?\*/}s
@@ -125,12 +141,144 @@ sub lines {
     return @found;
 }
 
+# One plane: its folders are on floors, nothing uses what stands above, files
+# do not call in a circle, what is exported is used.  A call is seen in the
+# objects, so that no header can hide one.
+
+sub layers {
+    my ($p) = @_;
+    my $root = $p->{root};
+    my @mine = grep { m{^$root/} } @c;
+    my @floors = @{ $p->{floors} };
+    my %floor = map { ($floors[$_] => $_) } 0 .. $#floors;
+    my $up = sub {                      # is the second above the first?
+        my ($from, $to) = map { $floor{folder($root, $_)} // 0 } @_;
+        return $to < $from;
+    };
+
+    none("$root: each folder has a floor",
+         keys %{{ map { ($_ => 1) } grep { !defined $floor{$_} }
+                  map { folder($root, $_) } @mine }});
+
+    my %header = map { (m{([^/]+)$} ? ($1 => $_) : ()) }
+                 grep { /\.h$/ } @mine;
+    none("$root: an include leads down", map {
+        my $file = $_;
+        map { "$file: $_" }
+            grep { m{([^/]+)$}; $header{$1} && $up->($file, $header{$1}) }
+            $text{$file} =~ m{^[ \t]*\#[ \t]*include[ \t]*"([^"]+)"}mg
+    } @mine);
+
+    none("$root: a file has at most $p->{lines} lines", map {
+        my $n = () = $text{$_} =~ /\n/g;
+        $n > $p->{lines} ? "$_: $n" : ()
+    } @mine);
+
+  SKIP: {
+        skip 'no ctags', 1 if !$ENV{CI} && !program('ctags');
+        none("$root: a function has at most $p->{function} lines",
+             long_functions($p->{function}, @mine));
+    }
+
+  SKIP: {
+        my ($def, $use) = symbols();
+        skip 'nothing is built', 3 unless grep { m{^$root/} } values %$def;
+
+        my (@up, %calls, %used);
+        my %later = map { ($_ => 1) } @{ $p->{later} };
+        for my $file (sort keys %$use) {
+            for my $name (sort keys %{ $use->{$file} }) {
+                my $to = $def->{$name} or next;
+                $used{$name} = 1;
+                next if $file !~ m{^$root/} || $to !~ m{^$root/}
+                    || grep { $_ eq $name } @{ $p->{anyone} };
+                $calls{$file}{$to} = $name;
+                push @up, "$file: $name of $to" if $up->($file, $to);
+            }
+        }
+        none("$root: a call leads down", @up);
+        none("$root: files call in no circle", grep {
+            my $loop = $_;
+            !grep { $loop eq $_ } @{ $p->{loops} }
+        } map { join ' ', map { s{^$root/}{}r =~ s{\.c$}{}r } sort @$_ }
+          circles(\%calls));
+        none("$root: what is exported is used", map { "$def->{$_}: $_" }
+             grep { $def->{$_} =~ m{^$root/} && !$used{$_} && $_ ne 'main'
+                    && !named($_, $def->{$_}) && !$later{$_} }
+             sort keys %$def);
+    }
+}
+
+sub folder {
+    my ($root, $file) = @_;
+    return $file =~ m{^\Q$root\E/([^/]+)/} ? $1 : '.';
+}
+
+# What the objects of both planes define (in which source) and ask for.
+
+my (%defined, %asked);
+
+sub symbols {
+    return (\%defined, \%asked) if %asked;
+    my $objs = $Test::Stoa::OBJS;
+    my @objects = grep { -f }
+        glob "$objs/{ngx_stoa_module,control-plane}/{,*/}*.o";
+    return ({}, {}) if !@objects || !program('nm');
+
+    open my $fh, '-|', 'nm', '-A', '--format=posix', @objects or return;
+    while (<$fh>) {
+        my ($file, $name, $type) = m{^\Q$objs\E/(\S+)\.o: (\S+) (\S)} or next;
+        $file .= '.c';
+        if ($type eq 'U') {
+            $asked{$file}{$name} = 1;
+        } elsif ($type =~ /[A-TV-Z]/ && $text{$file}) {
+            $defined{$name} = $file;
+        }
+    }
+    return (\%defined, \%asked);
+}
+
+# Does another source than a symbol's own and its header name it, that is
+# linked into tests or into tables?
+
+sub named {
+    my ($name, $file) = @_;
+    my $own = $file =~ s{\.c$}{}r;
+    return grep { !m{^\Q$own\E\.} && $text{$_} =~ /\b$name\b/ }
+        grep { m{^t/} || m{/core/} } @c;
+}
+
+# The files that reach each other (Tarjan).
+
+sub circles {
+    my ($calls) = @_;
+    my ($n, $visit, %index, %low, %on, @stack, @found) = (0);
+    $visit = sub {
+        my ($v) = @_;
+        $index{$v} = $low{$v} = $n++;
+        push @stack, $v;
+        $on{$v} = 1;
+        for my $w (sort keys %{ $calls->{$v} || {} }) {
+            $visit->($w) if !defined $index{$w};
+            $low{$v} = $low{$w} if $on{$w} && $low{$w} < $low{$v};
+        }
+        return if $low{$v} != $index{$v};
+        my @group;
+        do { push @group, pop @stack; $on{$group[-1]} = 0 }
+            until $group[-1] eq $v;
+        push @found, \@group if @group > 1;
+    };
+    $visit->($_) for grep { !defined $index{$_} } sort keys %$calls;
+    return @found;
+}
+
 # From the line of the name to the closing brace; a table or a parser written
 # as one switch says "long:" in the comment above it.
 
 sub long_functions {
+    my ($most, @files) = @_;
     my @found;
-    my @sources = grep { /\.c$/ } @c or return;
+    my @sources = grep { /\.c$/ } @files or return;
 
     open my $fh, '-|', 'ctags', '-f', '-', '--c-kinds=f', '--fields=+ne',
         '--sort=no', @sources or return ('ctags does not run');
@@ -139,7 +287,7 @@ sub long_functions {
         my ($from) = /\tline:(\d+)/ or next;
         my ($to) = /\tend:(\d+)/ or next;
         my $n = $to - $from + 1;
-        next if $n <= $FUNCTION;
+        next if $n <= $most;
         my @above = (split /\n/, $text{$file})[
             ($from > 9 ? $from - 9 : 0) .. $from - 1];
         push @found, "$file:$from: $name: $n"

@@ -27,6 +27,8 @@ static ngx_int_t ngx_http_stoa_uri_args(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_str_t *args);
 static ngx_int_t ngx_http_stoa_uri_join(ngx_pool_t *pool, ngx_str_t *path,
     ngx_str_t *args, ngx_str_t *uri);
+static ngx_int_t ngx_http_stoa_args_remove(ngx_pool_t *pool, ngx_str_t *args,
+    const char *name, size_t len);
 static ngx_uint_t ngx_http_stoa_uri_same(u_char *arg, u_char *end,
     const char *name, size_t len);
 
@@ -461,7 +463,7 @@ ngx_http_stoa_uri_same(u_char *arg, u_char *end, const char *name, size_t len)
 }
 
 
-ngx_int_t
+static ngx_int_t
 ngx_http_stoa_args_remove(ngx_pool_t *pool, ngx_str_t *args,
     const char *name, size_t len)
 {

@@ -88,6 +88,12 @@ bool stoa_json_next(stoa_json_iter_t *it, stoa_json_val_t *key,
 /* Finds a member by its exact (unescaped) name; false if absent. */
 bool stoa_json_get(const stoa_json_val_t *object, const char *name,
     stoa_json_val_t *val);
+/* The same, and it is text without an escape (a span of it), or a whole number
+ * that is not negative. */
+bool stoa_json_get_text(const stoa_json_val_t *object, const char *name,
+    stoa_str_t *text);
+bool stoa_json_get_uint(const stoa_json_val_t *object, const char *name,
+    uint64_t *n);
 
 /* Compares a string value (unescaping on the fly) with bytes. */
 bool stoa_json_eq(const stoa_json_val_t *string, const char *s, size_t len);

@@ -465,7 +465,7 @@ ngx_http_stoa_mcp_discover(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     ngx_http_stoa_mcp_answer_head(&b, ctx->call.mcp);
 
     stoa_buf_addz(&b, "\"resultType\":\"complete\",\"supportedVersions\":");
-    ngx_http_stoa_mcp_answer_versions(&b, view->serves_modern,
+    ngx_http_stoa_mcp_version_list(&b, view->serves_modern,
                                       view->serves_legacy);
     stoa_buf_addz(&b, ",\"capabilities\":{\"tools\":{}}");
     stoa_buf_add(&b, text.data, text.len);

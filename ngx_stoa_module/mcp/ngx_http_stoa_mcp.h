@@ -7,6 +7,8 @@
  *   _mcp_list.c     what a caller may see: the cached list of tools
  *   _mcp_call.c     tools/call: find the tool, splice its name, forward
  *   _mcp_session.c  sealed session ids, upstream sessions in shared memory
+ *   _mcp_wait.c     calls that wait for one that connects
+ *   _mcp_version.c  the protocol versions
  *   _mcp_connect.c  initialize towards an upstream, and again when it forgot
  *
  * Process: workers.  Lifetime: the request's pool unless said otherwise.
@@ -139,7 +141,6 @@ ngx_int_t ngx_http_stoa_mcp_scan(ngx_http_request_t *r,
 /* Decides the era and checks all that the era demands. */
 ngx_int_t ngx_http_stoa_mcp_era(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
-ngx_uint_t ngx_http_stoa_mcp_version_find(const char *s, size_t len);
 
 
 /* ---- _mcp_list.c ------------------------------------------------------- */
@@ -239,8 +240,6 @@ void ngx_http_stoa_mcp_upstream_drop(uint64_t key, const u_char *sid,
 
 /* ---- _mcp_connect.c ---------------------------------------------------- */
 
-/* An entry of the map has changed: this worker's waiters look again. */
-void ngx_http_stoa_mcp_wait_wake(uint64_t key);
 /* NGX_OK: a session (or none needed) is in ctx->call.mcp; NGX_AGAIN; a
  * status. */
 ngx_int_t ngx_http_stoa_mcp_connect(ngx_http_request_t *r,
@@ -256,13 +255,25 @@ void ngx_http_stoa_mcp_upstream_hook(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 
 
+/* ---- _mcp_wait.c, _mcp_version.c ---------------------------------------- */
+
+/* Waits until the session's entry in the map changes: NGX_AGAIN. */
+ngx_int_t ngx_http_stoa_mcp_wait(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+void ngx_http_stoa_mcp_wait_end(ngx_http_stoa_mcp_wait_t *w);
+/* It has changed: this worker's waiters look again. */
+void ngx_http_stoa_mcp_wait_wake(uint64_t key);
+
+ngx_uint_t ngx_http_stoa_mcp_version_find(const char *s, size_t len);
+/* Protocol versions of these eras, newest first, as a JSON array. */
+void ngx_http_stoa_mcp_version_list(stoa_buf_t *b, ngx_uint_t modern,
+    ngx_uint_t legacy);
+
+
 /* ---- _mcp_answer.c ----------------------------------------------------- */
 
 /* {"jsonrpc":"2.0","id":...,"result":{ */
 void ngx_http_stoa_mcp_answer_head(stoa_buf_t *b, ngx_http_stoa_mcp_t *mcp);
-/* Protocol versions of these eras, newest first, as a JSON array. */
-void ngx_http_stoa_mcp_answer_versions(stoa_buf_t *b, ngx_uint_t modern,
-    ngx_uint_t legacy);
 /* Lets the content phase send this chain with this status. */
 ngx_int_t ngx_http_stoa_mcp_answer(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_uint_t status, ngx_chain_t *out);

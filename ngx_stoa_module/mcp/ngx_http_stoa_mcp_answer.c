@@ -144,32 +144,6 @@ ngx_http_stoa_mcp_answer_content(ngx_http_request_t *r)
 }
 
 
-void
-ngx_http_stoa_mcp_answer_versions(stoa_buf_t *b, ngx_uint_t modern,
-    ngx_uint_t legacy)
-{
-    ngx_str_t   name;
-    ngx_uint_t  i, first;
-
-    first = 1;
-    stoa_buf_addz(b, "[");
-
-    for (i = NGX_HTTP_STOA_MCP_VERSIONS; i-- > 0; /* void */) {
-
-        if (!(ngx_http_stoa_mcp_versions[i].modern ? modern : legacy)) {
-            continue;
-        }
-
-        name = ngx_http_stoa_mcp_versions[i].name;
-        stoa_buf_addf(b, "%s\"%.*s\"", first ? "" : ",", (int) name.len,
-                      name.data);
-        first = 0;
-    }
-
-    stoa_buf_addz(b, "]");
-}
-
-
 /* ---- errors ------------------------------------------------------------ */
 
 ngx_int_t
@@ -224,7 +198,7 @@ ngx_http_stoa_mcp_error(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
     if (row == &ngx_http_stoa_refusals[NGX_HTTP_STOA_REFUSE_MCP_VERSION]) {
         stoa_buf_addz(&b, ",\"supported\":");
-        ngx_http_stoa_mcp_answer_versions(&b, mcp->serves_modern,
+        ngx_http_stoa_mcp_version_list(&b, mcp->serves_modern,
                                           mcp->serves_legacy);
 
         if (mcp->msg.meta_version.start) {

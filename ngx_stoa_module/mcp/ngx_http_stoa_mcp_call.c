@@ -41,6 +41,9 @@ typedef struct {
 static const stoa_rec_server_tool_t *ngx_http_stoa_mcp_server_tool(
     const stoa_rec_server_t *server, ngx_str_t *name);
 static ngx_int_t ngx_http_stoa_mcp_search_sub(void *data, const void *rec);
+static ngx_int_t ngx_http_stoa_mcp_resolved(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const stoa_rec_tool_t *tool,
+    const stoa_rec_api_t *api);
 static ngx_int_t ngx_http_stoa_mcp_unknown(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_str_t *name);
 static ngx_uint_t ngx_http_stoa_mcp_header_is(const u_char *p,
@@ -69,7 +72,6 @@ ngx_http_stoa_mcp_resolve(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
     ngx_int_t                       rc;
     ngx_str_t                       name, detail;
-    stoa_str_t                      s;
     stoa_json_val_t                *v;
     ngx_http_stoa_mcp_t            *mcp;
     const stoa_rec_api_t           *api;
@@ -135,6 +137,21 @@ ngx_http_stoa_mcp_resolve(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     {
         return ngx_http_stoa_mcp_unknown(r, ctx, &name);
     }
+
+    return ngx_http_stoa_mcp_resolved(r, ctx, tool, api);
+}
+
+
+/* What outlives the view of the records. */
+
+static ngx_int_t
+ngx_http_stoa_mcp_resolved(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    const stoa_rec_tool_t *tool, const stoa_rec_api_t *api)
+{
+    stoa_str_t            s;
+    ngx_http_stoa_mcp_t  *mcp;
+
+    mcp = ctx->call.mcp;
 
     s = stoa_rec_str(tool, tool->name);
     mcp->tool_name.len = s.len;

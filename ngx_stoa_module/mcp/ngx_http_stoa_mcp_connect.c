@@ -27,9 +27,6 @@
 /* How soon a waiter looks for what another worker has done, at first and at
  * last; what this worker does wakes it at once. */
 
-#define NGX_HTTP_STOA_MCP_WAIT_MS      5
-#define NGX_HTTP_STOA_MCP_WAIT_MAX_MS  160
-
 
 typedef struct {
     ngx_http_stoa_mcp_upstream_t  *up;
@@ -37,10 +34,8 @@ typedef struct {
 } ngx_http_stoa_mcp_init_t;
 
 
-static ngx_int_t ngx_http_stoa_mcp_wait(ngx_http_request_t *r,
+static ngx_int_t ngx_http_stoa_mcp_begin(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
-static void ngx_http_stoa_mcp_wait_handler(ngx_event_t *ev);
-static void ngx_http_stoa_mcp_wait_end(ngx_http_stoa_mcp_wait_t *w);
 static ngx_int_t ngx_http_stoa_mcp_post(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_str_t *message);
 static ngx_int_t ngx_http_stoa_mcp_post_done(ngx_http_request_t *sr,
@@ -62,15 +57,12 @@ static ngx_int_t ngx_http_stoa_mcp_again(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 
 
-static ngx_queue_t  ngx_http_stoa_mcp_waiters;    /* of this worker      */
-
-
 ngx_int_t
 ngx_http_stoa_mcp_connect(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
     u_char                         id[12 + STOA_ID_LEN], *p;
     ngx_int_t                      rc;
-    ngx_str_t                      message, version;
+    ngx_str_t                      message;
     ngx_http_stoa_mcp_t           *mcp;
     ngx_http_stoa_mcp_upstream_t   up;
 
@@ -128,6 +120,18 @@ ngx_http_stoa_mcp_connect(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         return ngx_http_stoa_mcp_wait(r, ctx);
     }
 
+    return ngx_http_stoa_mcp_begin(r, ctx);
+}
+
+
+static ngx_int_t
+ngx_http_stoa_mcp_begin(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    ngx_str_t             message, version;
+    ngx_http_stoa_mcp_t  *mcp;
+
+    mcp = ctx->call.mcp;
+
     mcp->connecting = 1;
     mcp->fresh_session = 1;
     mcp->sub = NGX_HTTP_STOA_MCP_SUB_INITIALIZE;
@@ -171,99 +175,6 @@ ngx_http_stoa_mcp_use(ngx_http_request_t *r, ngx_http_stoa_mcp_t *mcp,
     }
 
     return NGX_OK;
-}
-
-
-/* Another request of the same session is connecting: look again soon. */
-
-static ngx_int_t
-ngx_http_stoa_mcp_wait(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
-{
-    ngx_http_stoa_mcp_wait_t  *w;
-
-    w = &ctx->call.mcp->wait;
-
-    if (w->delay == 0) {
-        w->delay = NGX_HTTP_STOA_MCP_WAIT_MS;
-        w->request = r;
-        w->ident = -1;
-        w->key = ctx->call.mcp->upstream_key;
-        w->event.data = w;
-        w->event.log = r->connection->log;
-        w->event.handler = ngx_http_stoa_mcp_wait_handler;
-    }
-
-    if (ngx_http_stoa_mcp_waiters.next == NULL) {
-        ngx_queue_init(&ngx_http_stoa_mcp_waiters);
-    }
-
-    if (ngx_http_stoa_ctx_suspend(r) == NGX_ERROR) {
-        return NGX_ERROR;
-    }
-
-    ngx_queue_insert_tail(&ngx_http_stoa_mcp_waiters, &w->queue);
-    ngx_add_timer(&w->event, w->delay);
-    w->delay = ngx_min(w->delay * 2, NGX_HTTP_STOA_MCP_WAIT_MAX_MS);
-
-    return NGX_AGAIN;
-}
-
-
-void
-ngx_http_stoa_mcp_wait_wake(uint64_t key)
-{
-    ngx_queue_t               *q, *waiters;
-    ngx_http_stoa_mcp_wait_t  *w;
-
-    waiters = &ngx_http_stoa_mcp_waiters;
-
-    if (waiters->next == NULL) {
-        return;
-    }
-
-    for (q = waiters->next; q != waiters; q = q->next) {
-        w = ngx_queue_data(q, ngx_http_stoa_mcp_wait_t, queue);
-
-        if (w->key == key) {
-            ngx_post_event(&w->event, &ngx_posted_events);
-        }
-    }
-}
-
-
-static void
-ngx_http_stoa_mcp_wait_handler(ngx_event_t *ev)
-{
-    ngx_connection_t          *c;
-    ngx_http_request_t        *r;
-    ngx_http_stoa_mcp_wait_t  *w = ev->data;
-
-    r = w->request;
-    c = r->connection;
-
-    ngx_http_set_log_request(c->log, r);
-    ngx_http_stoa_mcp_wait_end(w);
-
-    ngx_http_stoa_ctx_wake(r);
-    ngx_http_run_posted_requests(c);
-}
-
-
-static void
-ngx_http_stoa_mcp_wait_end(ngx_http_stoa_mcp_wait_t *w)
-{
-    if (w->queue.next) {
-        ngx_queue_remove(&w->queue);
-        w->queue.next = NULL;
-    }
-
-    if (w->event.timer_set) {
-        ngx_del_timer(&w->event);
-    }
-
-    if (w->event.posted) {
-        ngx_delete_posted_event(&w->event);
-    }
 }
 
 
@@ -533,21 +444,20 @@ ngx_http_stoa_mcp_init_result(const char *data, size_t len,
     ngx_http_stoa_mcp_upstream_t *up)
 {
     stoa_err_t       err;
-    stoa_json_val_t  root, result, version;
+    stoa_str_t       version;
+    stoa_json_val_t  root, result;
 
     if (stoa_json_check(data, len, STOA_JSON_DEPTH_MAX, &root, &err)
         != STOA_OK
         || root.type != STOA_JSON_OBJECT
         || !stoa_json_get(&root, "result", &result)
         || result.type != STOA_JSON_OBJECT
-        || !stoa_json_get(&result, "protocolVersion", &version)
-        || version.type != STOA_JSON_STRING || version.escaped)
+        || !stoa_json_get_text(&result, "protocolVersion", &version))
     {
         return NGX_DECLINED;
     }
 
-    up->version = ngx_http_stoa_mcp_version_find(version.start + 1,
-                                            version.end - version.start - 2);
+    up->version = ngx_http_stoa_mcp_version_find(version.data, version.len);
 
     /* 2024-11-05 over this transport: the header is not known there */
 

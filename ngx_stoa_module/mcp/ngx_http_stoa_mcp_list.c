@@ -66,6 +66,9 @@ static int ngx_libc_cdecl ngx_http_stoa_mcp_found_cmp(const void *one,
 static size_t ngx_http_stoa_mcp_found_name(
     const ngx_http_stoa_mcp_found_t *f, u_char *dst);
 static void ngx_http_stoa_mcp_view_release(void *data);
+static ngx_int_t ngx_http_stoa_mcp_list_ends(ngx_http_request_t *r,
+    ngx_http_stoa_mcp_t *mcp, ngx_buf_t *head, ngx_buf_t *tail,
+    ngx_str_t *next);
 static ngx_int_t ngx_http_stoa_mcp_page(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_mcp_view_t *view,
     ngx_uint_t *start);
@@ -580,8 +583,7 @@ ngx_http_stoa_mcp_view_render(ngx_http_stoa_mcp_build_t *b, ngx_log_t *log)
 ngx_int_t
 ngx_http_stoa_mcp_tools_list(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
-    u_char                    *p;
-    ngx_str_t                  id, detail;
+    ngx_str_t                  detail;
     ngx_buf_t                 *bufs[3];
     ngx_uint_t                 i, start, end;
     ngx_chain_t               *cls[3];
@@ -603,7 +605,6 @@ ngx_http_stoa_mcp_tools_list(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     }
 
     end = ngx_min(start + NGX_HTTP_STOA_MCP_PAGE, view->nitems);
-    id = ngx_http_stoa_mcp_id(mcp);
 
     for (i = 0; i < 3; i++) {
         bufs[i] = ngx_calloc_buf(r->pool);
@@ -618,45 +619,13 @@ ngx_http_stoa_mcp_tools_list(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         cls[i]->next = NULL;
     }
 
-    p = ngx_pnalloc(r->pool, id.len + 512 + 2 * STOA_TOOL_NAME_MAX
-                             + 2 * STOA_NAME_MAX);
-    if (p == NULL) {
+    if (ngx_http_stoa_mcp_list_ends(r, mcp, bufs[0], bufs[2],
+                                    end < view->nitems
+                                    ? &view->items[end - 1].name : NULL)
+        != NGX_OK)
+    {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
-
-    bufs[0]->pos = p;
-    p = ngx_cpymem(p, "{\"jsonrpc\":\"2.0\",\"id\":",
-                   sizeof("{\"jsonrpc\":\"2.0\",\"id\":") - 1);
-    p = ngx_cpymem(p, id.data, id.len);
-    p = ngx_cpymem(p, ",\"result\":{", sizeof(",\"result\":{") - 1);
-
-    if (mcp->modern) {
-        p = ngx_cpymem(p, "\"resultType\":\"complete\",",
-                       sizeof("\"resultType\":\"complete\",") - 1);
-    }
-
-    p = ngx_cpymem(p, "\"tools\":[", sizeof("\"tools\":[") - 1);
-    bufs[0]->last = p;
-
-    bufs[2]->pos = p;
-    *p++ = ']';
-
-    if (end < view->nitems) {
-        p = ngx_cpymem(p, ",\"nextCursor\":\"",
-                       sizeof(",\"nextCursor\":\"") - 1);
-        p = ngx_hex_dump(p, view->items[end - 1].name.data,
-                         view->items[end - 1].name.len);
-        *p++ = '"';
-    }
-
-    if (mcp->modern) {
-        p = ngx_cpymem(p, NGX_HTTP_STOA_MCP_LIST_END,
-                       sizeof(NGX_HTTP_STOA_MCP_LIST_END) - 1);
-    }
-
-    *p++ = '}';
-    *p++ = '}';
-    bufs[2]->last = p;
 
     if (start < end) {
 
@@ -672,6 +641,60 @@ ngx_http_stoa_mcp_tools_list(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     }
 
     return ngx_http_stoa_mcp_answer(r, ctx, NGX_HTTP_OK, cls[0]);
+}
+
+
+/* What stands around the tools; next: the last name, where more follow. */
+
+static ngx_int_t
+ngx_http_stoa_mcp_list_ends(ngx_http_request_t *r, ngx_http_stoa_mcp_t *mcp,
+    ngx_buf_t *head, ngx_buf_t *tail, ngx_str_t *next)
+{
+    u_char     *p;
+    ngx_str_t   id;
+
+    id = ngx_http_stoa_mcp_id(mcp);
+
+    p = ngx_pnalloc(r->pool, id.len + 512 + 2 * STOA_TOOL_NAME_MAX
+                             + 2 * STOA_NAME_MAX);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    head->pos = p;
+    p = ngx_cpymem(p, "{\"jsonrpc\":\"2.0\",\"id\":",
+                   sizeof("{\"jsonrpc\":\"2.0\",\"id\":") - 1);
+    p = ngx_cpymem(p, id.data, id.len);
+    p = ngx_cpymem(p, ",\"result\":{", sizeof(",\"result\":{") - 1);
+
+    if (mcp->modern) {
+        p = ngx_cpymem(p, "\"resultType\":\"complete\",",
+                       sizeof("\"resultType\":\"complete\",") - 1);
+    }
+
+    p = ngx_cpymem(p, "\"tools\":[", sizeof("\"tools\":[") - 1);
+    head->last = p;
+
+    tail->pos = p;
+    *p++ = ']';
+
+    if (next) {
+        p = ngx_cpymem(p, ",\"nextCursor\":\"",
+                       sizeof(",\"nextCursor\":\"") - 1);
+        p = ngx_hex_dump(p, next->data, next->len);
+        *p++ = '"';
+    }
+
+    if (mcp->modern) {
+        p = ngx_cpymem(p, NGX_HTTP_STOA_MCP_LIST_END,
+                       sizeof(NGX_HTTP_STOA_MCP_LIST_END) - 1);
+    }
+
+    *p++ = '}';
+    *p++ = '}';
+    tail->last = p;
+
+    return NGX_OK;
 }
 
 

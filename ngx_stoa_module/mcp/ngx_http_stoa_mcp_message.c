@@ -23,38 +23,14 @@ static ngx_int_t ngx_http_stoa_mcp_gather(ngx_http_request_t *r,
     ngx_str_t *body);
 static ngx_int_t ngx_http_stoa_mcp_era_modern(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
+static ngx_uint_t ngx_http_stoa_mcp_era_differs(ngx_http_request_t *r,
+    ngx_http_stoa_mcp_t *mcp, ngx_str_t *detail);
 static ngx_int_t ngx_http_stoa_mcp_era_served(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_uint_t known);
 static ngx_int_t ngx_http_stoa_mcp_era_legacy(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 static ngx_int_t ngx_http_stoa_mcp_header_equal(ngx_http_request_t *r,
     ngx_table_elt_t *h, const stoa_json_val_t *v, ngx_uint_t coded);
-
-
-const ngx_http_stoa_mcp_version_t  ngx_http_stoa_mcp_versions[] = {
-    { ngx_string("2025-03-26"), 0 },
-    { ngx_string("2025-06-18"), 0 },
-    { ngx_string("2025-11-25"), 0 },
-    { ngx_string("2026-07-28"), 1 }
-};
-
-
-ngx_uint_t
-ngx_http_stoa_mcp_version_find(const char *s, size_t len)
-{
-    ngx_uint_t  i;
-
-    for (i = 0; i < NGX_HTTP_STOA_MCP_VERSIONS; i++) {
-        if (ngx_http_stoa_mcp_versions[i].name.len == len
-            && ngx_memcmp(ngx_http_stoa_mcp_versions[i].name.data, s, len)
-               == 0)
-        {
-            return i;
-        }
-    }
-
-    return NGX_HTTP_STOA_MCP_VERSION_NONE;
-}
 
 
 /* ---- headers ----------------------------------------------------------- */
@@ -575,25 +551,7 @@ ngx_http_stoa_mcp_era_modern(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
                                     &detail);
     }
 
-    if (mcp->headers.method == NULL
-        || mcp->headers.method->value.len != mcp->msg.method_name.len
-        || ngx_memcmp(mcp->headers.method->value.data,
-                      mcp->msg.method_name.data, mcp->msg.method_name.len)
-           != 0)
-    {
-        ngx_str_set(&detail, "Mcp-Method does not equal the body's method");
-        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_MCP_HEADER,
-                                    &detail);
-    }
-
-    if (mcp->msg.method == STOA_MCP_TOOLS_CALL && mcp->msg.name.start
-        && mcp->msg.name.type == STOA_JSON_STRING
-        && (mcp->headers.name == NULL
-            || ngx_http_stoa_mcp_header_equal(r, mcp->headers.name,
-                                              &mcp->msg.name, 1)
-               != NGX_OK))
-    {
-        ngx_str_set(&detail, "Mcp-Name does not equal the body's name");
+    if (ngx_http_stoa_mcp_era_differs(r, mcp, &detail)) {
         return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_MCP_HEADER,
                                     &detail);
     }
@@ -605,6 +563,37 @@ ngx_http_stoa_mcp_era_modern(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     /* a route with an upstream that cannot speak this era does not either */
 
     return ngx_http_stoa_mcp_era_served(r, ctx, 1);
+}
+
+
+/* Headers that repeat what the body says. */
+
+static ngx_uint_t
+ngx_http_stoa_mcp_era_differs(ngx_http_request_t *r, ngx_http_stoa_mcp_t *mcp,
+    ngx_str_t *detail)
+{
+    if (mcp->headers.method == NULL
+        || mcp->headers.method->value.len != mcp->msg.method_name.len
+        || ngx_memcmp(mcp->headers.method->value.data,
+                      mcp->msg.method_name.data, mcp->msg.method_name.len)
+           != 0)
+    {
+        ngx_str_set(detail, "Mcp-Method does not equal the body's method");
+        return 1;
+    }
+
+    if (mcp->msg.method == STOA_MCP_TOOLS_CALL && mcp->msg.name.start
+        && mcp->msg.name.type == STOA_JSON_STRING
+        && (mcp->headers.name == NULL
+            || ngx_http_stoa_mcp_header_equal(r, mcp->headers.name,
+                                              &mcp->msg.name, 1)
+               != NGX_OK))
+    {
+        ngx_str_set(detail, "Mcp-Name does not equal the body's name");
+        return 1;
+    }
+
+    return 0;
 }
 
 

@@ -56,10 +56,6 @@ static void ngx_http_stoa_sync_good(ngx_http_stoa_sync_t *sync);
 static void ngx_http_stoa_sync_bad(ngx_http_stoa_sync_t *sync);
 static ngx_int_t ngx_http_stoa_sync_wrong(ngx_http_stoa_sync_t *sync,
     const char *what);
-static bool ngx_http_stoa_sync_text(const stoa_json_val_t *root,
-    const char *name, stoa_str_t *s);
-static bool ngx_http_stoa_sync_int(const stoa_json_val_t *root,
-    const char *name, uint64_t *n);
 
 
 void *
@@ -437,9 +433,9 @@ ngx_http_stoa_sync_header(ngx_http_stoa_sync_t *sync,
     stoa_str_t              epoch;
     ngx_http_stoa_meta_t   *m;
 
-    if (!ngx_http_stoa_sync_int(root, "feed", &version) || version != 1
-        || !ngx_http_stoa_sync_int(root, "rev", &rev)
-        || !ngx_http_stoa_sync_text(root, "epoch", &epoch)
+    if (!stoa_json_get_uint(root, "feed", &version) || version != 1
+        || !stoa_json_get_uint(root, "rev", &rev)
+        || !stoa_json_get_text(root, "epoch", &epoch)
         || epoch.len != 16)
     {
         return ngx_http_stoa_sync_wrong(sync, "the first line is no header "
@@ -468,9 +464,9 @@ ngx_http_stoa_sync_row(ngx_http_stoa_sync_t *sync,
     stoa_json_val_t       val;
     ngx_http_stoa_row_t   row;
 
-    if (!ngx_http_stoa_sync_text(root, "key", &row.key)
-        || !ngx_http_stoa_sync_text(root, "kind", &row.kind)
-        || !ngx_http_stoa_sync_int(root, "rev", &row.rev))
+    if (!stoa_json_get_text(root, "key", &row.key)
+        || !stoa_json_get_text(root, "kind", &row.kind)
+        || !stoa_json_get_uint(root, "rev", &row.rev))
     {
         return ngx_http_stoa_sync_wrong(sync, "a row has no key, kind or rev");
     }
@@ -527,7 +523,7 @@ ngx_http_stoa_sync_end(ngx_http_stoa_sync_t *sync,
 
     w = sync->w;
 
-    if (!ngx_http_stoa_sync_int(root, "rev", &rev)) {
+    if (!stoa_json_get_uint(root, "rev", &rev)) {
         return ngx_http_stoa_sync_wrong(sync, "the end line has no rev");
     }
 
@@ -762,44 +758,4 @@ ngx_http_stoa_sync_bad(ngx_http_stoa_sync_t *sync)
         ngx_http_stoa_client_sleep(&sync->agent->sync, ngx_min(ms, 500));
         ms -= ngx_min(ms, 500);
     }
-}
-
-
-/* What has an escape in it is no key, kind or epoch of ours. */
-
-static bool
-ngx_http_stoa_sync_text(const stoa_json_val_t *root, const char *name,
-    stoa_str_t *s)
-{
-    stoa_json_val_t  val;
-
-    if (!stoa_json_get(root, name, &val) || val.type != STOA_JSON_STRING
-        || val.escaped)
-    {
-        return false;
-    }
-
-    s->data = val.start + 1;
-    s->len = (size_t) (val.end - val.start) - 2;
-
-    return true;
-}
-
-
-static bool
-ngx_http_stoa_sync_int(const stoa_json_val_t *root, const char *name,
-    uint64_t *n)
-{
-    int64_t          i;
-    stoa_json_val_t  val;
-
-    if (!stoa_json_get(root, name, &val) || val.type != STOA_JSON_NUMBER
-        || stoa_json_int(&val, &i) != STOA_OK || i < 0)
-    {
-        return false;
-    }
-
-    *n = (uint64_t) i;
-
-    return true;
 }

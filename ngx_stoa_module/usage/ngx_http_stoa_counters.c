@@ -18,7 +18,7 @@ static ngx_int_t ngx_http_stoa_counters_make(const char *path, uint64_t size,
 static void ngx_http_stoa_counters_aside(const char *path, ngx_log_t *log);
 
 
-char *
+static char *
 ngx_http_stoa_counters_path(ngx_http_stoa_main_conf_t *mcf, ngx_pool_t *pool)
 {
     char  *path;

@@ -126,9 +126,6 @@ struct ngx_http_stoa_counters_s {
 };
 
 
-char *ngx_http_stoa_counters_path(ngx_http_stoa_main_conf_t *mcf,
-    ngx_pool_t *pool);
-
 /* Master: makes or checks the file.  Worker: maps it. */
 ngx_int_t ngx_http_stoa_counters_create(ngx_http_stoa_main_conf_t *mcf,
     ngx_cycle_t *cycle, ngx_uid_t user);
