@@ -190,7 +190,7 @@ run_control() {
         exec "$objs/stoa-control" --listen="127.0.0.1:$control_port" \
             --database="sqlite:$control/stoa.db" \
             --admin-token-file="$control/admin.token" \
-            --log-level=info >> log 2>&1
+            --outbound-allow=loopback --log-level=info >> log 2>&1
     ) &
     control_pid=$!
 
@@ -248,6 +248,7 @@ END
     sed -e "s|^load_module .*|load_module $objs/ngx_http_stoa_module.so;|" \
         -e "s|listen 8080;|listen $address:$port;|" \
         -e "s|http://127.0.0.1:8400|$control_url|" \
+        -e "s|# stoa_upstream_allow|stoa_upstream_allow|" \
         ${resolver:+-e "s|# resolver .*;|resolver$resolver;|"} \
         "$root/conf/stoa.conf" > "$gateway/nginx.conf"
 

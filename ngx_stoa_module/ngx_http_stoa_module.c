@@ -105,6 +105,13 @@ static ngx_command_t  ngx_http_stoa_commands[] = {
       offsetof(ngx_http_stoa_main_conf_t, upstream_ca),
       NULL },
 
+    { ngx_string("stoa_upstream_allow"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_1MORE,
+      ngx_http_stoa_conf_allow,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("stoa_legacy_headers"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
       ngx_conf_set_flag_slot,

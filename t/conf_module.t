@@ -132,6 +132,8 @@ my @wrong = (
     ['on_full', qr/must be on_full=deny or on_full=allow/,
      zone => 'stoa_zone stoa:1m on_full=maybe;'],
 
+    ['an address', qr/invalid value "10.0.0" of "stoa_upstream_allow": it must/,
+     more => 'stoa_upstream_allow private 10.0.0;'],
     ['max_stale', qr/invalid value "1s" of "stoa_max_stale"/,
      more => 'stoa_max_stale 1s;'],
     ['usage interval', qr/invalid value "1ms" of "stoa_usage_interval"/,

@@ -15,7 +15,8 @@
 #define CP_CONF_FILE_MAX  (1024 * 1024)
 
 
-typedef enum { CP_OPT_TEXT, CP_OPT_INT, CP_OPT_BOOL } cp_opt_type_e;
+typedef enum { CP_OPT_TEXT, CP_OPT_INT, CP_OPT_BOOL, CP_OPT_ALLOW }
+    cp_opt_type_e;
 
 typedef struct {
     const char     *name;
@@ -61,6 +62,9 @@ static const cp_opt_t  cp_opts[] = {
     cp_opt(upstream_ca_file, CP_OPT_TEXT, "", 0, 1000, NULL,
            "PEM file with the CAs that discovery verifies MCP servers with; "
            "the system's when empty"),
+    cp_opt(outbound_allow, CP_OPT_ALLOW, "none", 0, 0, NULL,
+           "addresses beside public ones that tenants may have asked: ranges "
+           "such as 10.1.0.0/16, private, loopback"),
     cp_opt(log_level, CP_OPT_TEXT, "info", 1, 10, " debug info warn error ",
            "debug, info, warn or error"),
     cp_opt(log_format, CP_OPT_TEXT, "text", 1, 10, " text json ",
@@ -174,6 +178,36 @@ cp_conf_set_int(cp_conf_reader_t *rd, const cp_opt_t *opt, const char *value)
 }
 
 
+/* Words between blanks or commas; the later place replaces the earlier. */
+
+static cp_rc_t
+cp_conf_set_allow(cp_conf_reader_t *rd, const cp_opt_t *opt,
+    const char *value)
+{
+    size_t         len;
+    stoa_rc_t      rc;
+    stoa_allow_t  *allow;
+
+    allow = (stoa_allow_t *) ((char *) rd->conf + opt->offset);
+    memset(allow, 0, sizeof(stoa_allow_t));
+
+    for (value += strspn(value, ", "); *value != '\0';
+         value += len + strspn(value + len, ", "))
+    {
+        len = strcspn(value, ", ");
+        rc = stoa_allow_add(allow, value, len);
+
+        if (rc != STOA_OK) {
+            return cp_conf_bad(rd, opt, rc == STOA_FULL ? "has too many rows"
+                               : "must have addresses, ranges such as"
+                                 " 10.1.0.0/16, private, loopback or none");
+        }
+    }
+
+    return CP_OK;
+}
+
+
 static cp_rc_t
 cp_conf_set(cp_conf_reader_t *rd, const cp_opt_t *opt, const char *value)
 {
@@ -186,6 +220,9 @@ cp_conf_set(cp_conf_reader_t *rd, const cp_opt_t *opt, const char *value)
 
     case CP_OPT_INT:
         return cp_conf_set_int(rd, opt, value);
+
+    case CP_OPT_ALLOW:
+        return cp_conf_set_allow(rd, opt, value);
 
     case CP_OPT_BOOL:
         break;
@@ -223,13 +260,29 @@ cp_conf_named(cp_conf_reader_t *rd, const char *name, size_t len,
 }
 
 
+static const char *
+cp_conf_join(cp_arena_t *a, const cp_json_t *list)
+{
+    const char       *text;
+    const cp_json_t  *v;
+
+    for (v = list->first, text = ""; v != NULL; v = v->next) {
+        text = cp_arena_printf(a, "%s %s", text,
+                               (v->type == CP_JSON_STRING) ? v->s : "?");
+    }
+
+    return text;
+}
+
+
 static cp_rc_t
 cp_conf_yaml(cp_conf_reader_t *rd, const char *path, const char *text,
     size_t len)
 {
-    cp_rc_t      rc;
-    cp_json_t   *docs, *v;
-    const char  *value;
+    cp_rc_t          rc;
+    cp_json_t       *docs, *v;
+    const char      *value;
+    const cp_opt_t  *opt;
 
     rc = cp_yaml_parse(rd->arena, text, len, &docs, rd->err);
 
@@ -251,11 +304,13 @@ cp_conf_yaml(cp_conf_reader_t *rd, const char *path, const char *text,
 
         rd->place = cp_arena_printf(rd->arena, "%s:%u", path, v->line);
         value = (v->type == CP_JSON_STRING) ? v->s
-                                            : cp_json_text(rd->arena, v,
-                                                           NULL);
+                : (v->type == CP_JSON_ARRAY) ? cp_conf_join(rd->arena, v)
+                : cp_json_text(rd->arena, v, NULL);
+        opt = cp_conf_find(v->key, strlen(v->key));
 
-        if (v->type == CP_JSON_OBJECT || v->type == CP_JSON_ARRAY
-            || v->type == CP_JSON_NULL)
+        if (v->type == CP_JSON_OBJECT || v->type == CP_JSON_NULL
+            || (v->type == CP_JSON_ARRAY && opt != NULL
+                && opt->type != CP_OPT_ALLOW))
         {
             return cp_err_set(rd->err, "validation", "%s: %s must have one "
                               "value", rd->place, v->key);

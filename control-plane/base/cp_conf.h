@@ -11,6 +11,7 @@
 
 
 #include "base/cp_util.h"
+#include "core/stoa_addr.h"
 
 
 typedef struct {
@@ -27,6 +28,7 @@ typedef struct {
     const char  *pepper_file;
     const char  *admin_token_file;     /* first platform-admin token        */
     const char  *upstream_ca_file;     /* "" the system's                   */
+    stoa_allow_t outbound_allow;       /* beside public addresses           */
     const char  *log_level;
     const char  *log_format;
     bool         access_log;

@@ -391,7 +391,7 @@ cp_reading_run(cp_reading_t *rd)
 /* Targets are equals: the next one is asked when one cannot be reached. */
 
 void
-cp_catalog_read(cp_app_t *app, cp_arena_t *a, const cp_mcp_target_t *targets,
+cp_catalog_read(cp_app_t *app, cp_arena_t *a, const cp_client_to_t *targets,
     unsigned n, cp_catalog_t *out)
 {
     int64_t        deadline;

@@ -6,8 +6,6 @@
 #include <pthread.h>
 #include <string.h>
 
-#include <curl/curl.h>
-
 #include "auth/cp_auth.h"
 #include "cp_jobs.h"
 #include "kinds/cp_kinds.h"
@@ -82,7 +80,7 @@ cp_discovery_parse(cp_arena_t *a, const cp_val_t *v)
 /* The upstream column as targets for the client. */
 
 static unsigned
-cp_discovery_targets(const cp_json_t *upstream, cp_mcp_target_t *targets)
+cp_discovery_targets(const cp_json_t *upstream, cp_client_to_t *targets)
 {
     unsigned          n;
     const cp_json_t  *list, *t, *tls, *verify;
@@ -109,6 +107,7 @@ cp_discovery_targets(const cp_json_t *upstream, cp_mcp_target_t *targets)
         targets[n].server_name = (tls != NULL)
                                      ? cp_json_str(tls, "server_name") : NULL;
         targets[n].verify = (verify == NULL || verify->i != 0);
+        targets[n].trusted = false;
         n++;
     }
 
@@ -150,7 +149,7 @@ cp_discovery_run(cp_app_t *app, const char *api)
     cp_arena_t       *a;
     const char       *digest;
     cp_catalog_t      found;
-    cp_mcp_target_t   targets[STOA_TARGETS_MAX];
+    cp_client_to_t   targets[STOA_TARGETS_MAX];
 
     a = cp_arena_create(CP_DISCOVERY_ARENA);
 
@@ -307,7 +306,7 @@ cp_queue_start(cp_app_t *app)
     (void) pthread_mutex_lock(&cp_queue.mutex);
 
     if (cp_queue.app == NULL) {
-        (void) curl_global_init(CURL_GLOBAL_DEFAULT);
+        cp_client_init();
         cp_queue.app = app;
     }
 

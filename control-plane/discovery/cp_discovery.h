@@ -18,13 +18,12 @@
 
 
 #include "http/cp_http.h"
-#include "base/cp_json.h"
+#include "client/cp_client.h"
 
 
 #define CP_DISCOVERY_THREADS      4
 #define CP_DISCOVERY_QUEUE        256
 #define CP_DISCOVERY_TIMEOUT_MS   10000       /* one reading, all requests   */
-#define CP_DISCOVERY_CONNECT_MS   3000
 #define CP_DISCOVERY_BYTES        (4 * 1024 * 1024)   /* of one list         */
 #define CP_DISCOVERY_ITEMS        1000
 #define CP_DISCOVERY_PAGES        200
@@ -35,15 +34,6 @@
 #define CP_DISCOVERY_WAIT_MS      10000       /* of POST .../discover        */
 #define CP_DISCOVERY_ERROR_MAX    300
 
-
-/* How to reach an upstream: one target of an api. */
-
-typedef struct {
-    const char  *url;
-    const char  *host_header;      /* NULL: the url's                       */
-    const char  *server_name;      /* SNI and certificate; NULL: the url's  */
-    bool         verify;
-} cp_mcp_target_t;
 
 /* A client of one MCP server (cp_mcp_client.c).  One thread. */
 
@@ -65,7 +55,7 @@ typedef struct {
 } cp_mcp_reply_t;
 
 cp_mcp_client_t *cp_mcp_client_create(cp_app_t *app, cp_arena_t *a,
-    const cp_mcp_target_t *target, int64_t deadline_mono_ms);
+    const cp_client_to_t *target, int64_t deadline_mono_ms);
 /* Ends the session, if there is one, and frees. */
 void cp_mcp_client_destroy(cp_mcp_client_t *m);
 /* version: of the following calls; modern: 2026-07-28's form. */
@@ -91,7 +81,7 @@ typedef struct {
 } cp_catalog_t;
 
 void cp_catalog_read(cp_app_t *app, cp_arena_t *a,
-    const cp_mcp_target_t *targets, unsigned n, cp_catalog_t *out);
+    const cp_client_to_t *targets, unsigned n, cp_catalog_t *out);
 
 
 /* Writes it (cp_discovery_store.c).  upstream: the digest of the

@@ -1,15 +1,10 @@
 /*
  * A client of one MCP server over Streamable HTTP, as much of it as reading a
- * catalogue needs.  libcurl, blocking, on a thread that may block.
- *
- * It goes only where the api's target says: http and https, no redirects, no
- * proxy of the environment, no credentials from files.
+ * catalogue needs.
  */
 
 #include <string.h>
 #include <strings.h>
-
-#include <curl/curl.h>
 
 #include "core/stoa_media.h"
 #include "core/stoa_sse.h"
@@ -22,10 +17,7 @@
 struct cp_mcp_client_s {
     cp_app_t               *app;
     cp_arena_t             *arena;
-    CURL                   *curl;
-    struct curl_slist      *connect_to;
-    const char             *url;
-    const cp_mcp_target_t  *target;
+    cp_client_t            *http;
     int64_t                 deadline;
     int64_t                 id;            /* of the last request           */
     const char             *version;
@@ -89,165 +81,83 @@ cp_mcp_on_event(void *ctx, const stoa_sse_event_t *event)
 }
 
 
-static size_t
-cp_mcp_on_data(char *data, size_t size, size_t n, void *ctx)
+static bool
+cp_mcp_on_data(void *ctx, const char *data, size_t len)
 {
-    char                *type;
-    cp_mcp_client_t     *m = ctx;
-    struct curl_header  *coding;
-
-    n *= size;
+    const char       *type, *coding;
+    cp_mcp_client_t  *m = ctx;
 
     if (!m->looked) {
-        type = NULL;
-        curl_easy_getinfo(m->curl, CURLINFO_CONTENT_TYPE, &type);
-        m->is_sse = (type != NULL
-                     && strncasecmp(type, "text/event-stream", 17) == 0);
         m->looked = true;
+        type = cp_client_answer(m->http, "Content-Type");
+        coding = cp_client_answer(m->http, "Content-Encoding");
+        m->is_sse = type != NULL
+                    && strncasecmp(type, "text/event-stream", 17) == 0;
 
         if (type != NULL && !stoa_media_utf8(type, strlen(type))) {
             m->unread = "not in UTF-8";
         }
 
-        if (curl_easy_header(m->curl, "Content-Encoding", 0, CURLH_HEADER, -1,
-                             &coding) == CURLHE_OK
-            && !stoa_media_plain(coding->value, strlen(coding->value)))
-        {
+        if (coding != NULL && !stoa_media_plain(coding, strlen(coding))) {
             m->unread = "compressed, though nobody asked for it";
         }
     }
 
     if (m->unread != NULL) {
-        return 0;
+        return false;
     }
 
-    stoa_buf_add(&m->body, m->is_sse ? "" : data, m->is_sse ? 0 : n);
+    if (!m->is_sse) {
+        stoa_buf_add(&m->body, data, len);
+    }
 
     if (m->body.rc != STOA_OK
-        || (m->is_sse && stoa_sse_feed(&m->sse, data, n) != STOA_OK))
+        || (m->is_sse && stoa_sse_feed(&m->sse, data, len) != STOA_OK))
     {
         m->too_large = true;
-        return 0;
+        return false;
     }
 
     /* a stream may stay open after our answer: enough was read */
-    return (m->message != NULL) ? 0 : n;
+    return m->message == NULL;
 }
 
 
-static size_t
-cp_mcp_on_header(char *line, size_t size, size_t n, void *ctx)
+static void
+cp_mcp_on_line(void *ctx, const char *line, size_t len)
 {
-    size_t            len;
     cp_mcp_client_t  *m = ctx;
 
     static const char  name[] = "mcp-session-id:";
 
-    n *= size;
-    len = n;
-
-    if (len > sizeof(name) && strncasecmp(line, name, sizeof(name) - 1) == 0) {
-        line += sizeof(name) - 1;
-        len -= sizeof(name) - 1;
-
-        while (len > 0 && (*line == ' ' || *line == '\t')) {
-            line++;
-            len--;
-        }
-
-        while (len > 0 && (line[len - 1] == '\r' || line[len - 1] == '\n'
-                           || line[len - 1] == ' '))
-        {
-            len--;
-        }
-
-        if (!m->modern && len > 0 && len <= CP_MCP_SESSION_MAX) {
-            memcpy(m->session, line, len);
-            m->session[len] = '\0';
-        }
+    if (len <= sizeof(name)
+        || strncasecmp(line, name, sizeof(name) - 1) != 0)
+    {
+        return;
     }
 
-    return n;
-}
+    line += sizeof(name) - 1;
+    len -= sizeof(name) - 1;
 
-
-static int
-cp_mcp_on_progress(void *ctx, curl_off_t dt, curl_off_t dn, curl_off_t ut,
-    curl_off_t un)
-{
-    cp_mcp_client_t  *m = ctx;
-
-    (void) dt;
-    (void) dn;
-    (void) ut;
-    (void) un;
-
-    return atomic_load(&m->app->stopping) ? 1 : 0;
-}
-
-
-/* Host and port of an absolute URL, as CURLOPT_CONNECT_TO wants them. */
-
-static const char *
-cp_mcp_authority(const char *url, size_t *len)
-{
-    const char  *p;
-
-    p = strstr(url, "://");
-    p = (p != NULL) ? p + 3 : url;
-    *len = strcspn(p, "/?#");
-
-    return p;
-}
-
-
-/* TLS names another host than the target's: the URL gets that name and the
- * connection goes to the target all the same. */
-
-static bool
-cp_mcp_rename(cp_mcp_client_t *m)
-{
-    char        *rule;
-    size_t       len, host_len;
-    const char  *authority, *port;
-
-    authority = cp_mcp_authority(m->target->url, &len);
-    port = "";
-
-    for (host_len = len; host_len > 0; host_len--) {
-        if (authority[host_len - 1] == ':') {
-            port = cp_arena_strndup(m->arena, authority + host_len,
-                                    len - host_len);
-            break;
-        }
-
-        if (authority[host_len - 1] == ']') {
-            host_len = 0;
-            break;
-        }
+    while (len > 0 && (*line == ' ' || *line == '\t')) {
+        line++;
+        len--;
     }
 
-    host_len = (host_len > 0) ? host_len - 1 : len;
-    port = (port != NULL && *port != '\0') ? port : "443";
-
-    m->url = cp_arena_printf(m->arena, "https://%s:%s%s",
-                             m->target->server_name, port, authority + len);
-    rule = cp_arena_printf(m->arena, "::%.*s:%s", (int) host_len, authority,
-                           port);
-
-    if (m->url == NULL || rule == NULL) {
-        return false;
+    while (len > 0 && strchr("\r\n ", line[len - 1]) != NULL) {
+        len--;
     }
 
-    m->connect_to = curl_slist_append(NULL, rule);
-
-    return m->connect_to != NULL;
+    if (!m->modern && len > 0 && len <= CP_MCP_SESSION_MAX) {
+        memcpy(m->session, line, len);
+        m->session[len] = '\0';
+    }
 }
 
 
 cp_mcp_client_t *
 cp_mcp_client_create(cp_app_t *app, cp_arena_t *a,
-    const cp_mcp_target_t *target, int64_t deadline_mono_ms)
+    const cp_client_to_t *target, int64_t deadline_mono_ms)
 {
     cp_mcp_client_t  *m;
 
@@ -257,27 +167,12 @@ cp_mcp_client_create(cp_app_t *app, cp_arena_t *a,
         return NULL;
     }
 
-    m->app = app;
     m->arena = a;
-    m->target = target;
-    m->url = target->url;
     m->deadline = deadline_mono_ms;
+    m->http = cp_client_create(app, a, target, cp_mcp_on_data, cp_mcp_on_line,
+                               m);
 
-    if (target->server_name != NULL
-        && strncasecmp(target->url, "https://", 8) == 0
-        && !cp_mcp_rename(m))
-    {
-        return NULL;
-    }
-
-    m->curl = curl_easy_init();
-
-    if (m->curl == NULL) {
-        curl_slist_free_all(m->connect_to);
-        return NULL;
-    }
-
-    return m;
+    return (m->http != NULL) ? m : NULL;
 }
 
 
@@ -289,8 +184,7 @@ cp_mcp_client_destroy(cp_mcp_client_t *m)
     }
 
     cp_mcp_client_end_session(m);
-    curl_easy_cleanup(m->curl);
-    curl_slist_free_all(m->connect_to);
+    cp_client_destroy(m->http);
 }
 
 
@@ -302,150 +196,26 @@ cp_mcp_client_speak(cp_mcp_client_t *m, const char *version, bool modern)
 }
 
 
-static bool
-cp_mcp_add(cp_mcp_client_t *m, struct curl_slist **list, const char *name,
-    const char *value)
-{
-    char               *line;
-    struct curl_slist  *next;
-
-    if (value == NULL || *value == '\0') {
-        return true;
-    }
-
-    line = cp_arena_printf(m->arena, "%s: %s", name, value);
-    next = (line != NULL) ? curl_slist_append(*list, line) : NULL;
-
-    if (next == NULL) {
-        return false;
-    }
-
-    *list = next;
-
-    return true;
-}
-
-
-/* The host of the URL is only for TLS when it was renamed. */
+/* One exchange; the answer is in m.  NULL, or why there is none. */
 
 static const char *
-cp_mcp_host(cp_mcp_client_t *m)
+cp_mcp_send(cp_mcp_client_t *m, const char *method, const stoa_str_t *body,
+    long *status)
 {
-    size_t       len;
-    const char  *authority;
+    bool         first;
+    const char  *why;
 
-    if (m->target->host_header != NULL) {
-        return m->target->host_header;
-    }
+    first = method != NULL && strcmp(method, "initialize") == 0;
 
-    if (m->connect_to == NULL) {
-        return NULL;
-    }
-
-    authority = cp_mcp_authority(m->target->url, &len);
-
-    return cp_arena_strndup(m->arena, authority, len);
-}
-
-
-static struct curl_slist *
-cp_mcp_headers(cp_mcp_client_t *m, const char *method, bool first)
-{
-    bool                ok;
-    struct curl_slist  *list;
-
-    list = curl_slist_append(NULL, "Expect:");
-
-    ok = list != NULL
-         && cp_mcp_add(m, &list, "Host", cp_mcp_host(m))
-         && cp_mcp_add(m, &list, "Content-Type",
-                       method != NULL ? "application/json" : NULL)
-         && cp_mcp_add(m, &list, "Accept",
-                       "application/json, text/event-stream")
-         && cp_mcp_add(m, &list, "Accept-Encoding", "identity")
-         && cp_mcp_add(m, &list, "MCP-Protocol-Version",
-                       first ? NULL : m->version)
-         && cp_mcp_add(m, &list, "Mcp-Method", m->modern ? method : NULL)
-         && cp_mcp_add(m, &list, "Mcp-Session-Id", m->session);
-
-    if (!ok) {
-        curl_slist_free_all(list);
-        return NULL;
-    }
-
-    return list;
-}
-
-
-static void
-cp_mcp_setup(cp_mcp_client_t *m, struct curl_slist *headers, const char *body,
-    size_t len, int64_t left_ms)
-{
-    CURL  *h;
-
-    h = m->curl;
-    curl_easy_reset(h);
-
-    curl_easy_setopt(h, CURLOPT_URL, m->url);
-    curl_easy_setopt(h, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(h, CURLOPT_FOLLOWLOCATION, 0L);
-    curl_easy_setopt(h, CURLOPT_PROXY, "");
-    curl_easy_setopt(h, CURLOPT_NETRC, (long) CURL_NETRC_IGNORED);
-    curl_easy_setopt(h, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(h, CURLOPT_HTTP_VERSION, (long) CURL_HTTP_VERSION_1_1);
-    curl_easy_setopt(h, CURLOPT_USERAGENT, "stoa-control/" CP_VERSION);
-    curl_easy_setopt(h, CURLOPT_CONNECT_TO, m->connect_to);
-    curl_easy_setopt(h, CURLOPT_HTTPHEADER, headers);
-    curl_easy_setopt(h, CURLOPT_TIMEOUT_MS, (long) left_ms);
-    curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT_MS,
-                     (long) CP_DISCOVERY_CONNECT_MS);
-    curl_easy_setopt(h, CURLOPT_SSL_VERIFYPEER, m->target->verify ? 1L : 0L);
-    curl_easy_setopt(h, CURLOPT_SSL_VERIFYHOST, m->target->verify ? 2L : 0L);
-
-    if (m->app->conf.upstream_ca_file[0] != '\0') {
-        curl_easy_setopt(h, CURLOPT_CAINFO, m->app->conf.upstream_ca_file);
-    }
-
-    curl_easy_setopt(h, CURLOPT_WRITEFUNCTION, cp_mcp_on_data);
-    curl_easy_setopt(h, CURLOPT_WRITEDATA, m);
-    curl_easy_setopt(h, CURLOPT_HEADERFUNCTION, cp_mcp_on_header);
-    curl_easy_setopt(h, CURLOPT_HEADERDATA, m);
-    curl_easy_setopt(h, CURLOPT_XFERINFOFUNCTION, cp_mcp_on_progress);
-    curl_easy_setopt(h, CURLOPT_XFERINFODATA, m);
-    curl_easy_setopt(h, CURLOPT_NOPROGRESS, 0L);
-
-    if (body != NULL) {
-        curl_easy_setopt(h, CURLOPT_POSTFIELDSIZE, (long) len);
-        curl_easy_setopt(h, CURLOPT_POSTFIELDS, body);
-
-    } else {
-        curl_easy_setopt(h, CURLOPT_CUSTOMREQUEST, "DELETE");
-    }
-}
-
-
-/* One exchange; the answer is in m. */
-
-static CURLcode
-cp_mcp_send(cp_mcp_client_t *m, const char *method, const char *body,
-    size_t len, long *status)
-{
-    int64_t             left;
-    CURLcode            rc;
-    struct curl_slist  *headers;
-
-    left = m->deadline - cp_time_mono_ms();
-
-    if (left <= 0) {
-        return CURLE_OPERATION_TIMEDOUT;
-    }
-
-    headers = cp_mcp_headers(m, method,
-                             method != NULL
-                             && strcmp(method, "initialize") == 0);
-    if (headers == NULL) {
-        return CURLE_OUT_OF_MEMORY;
-    }
+    cp_client_header(m->http, "Content-Type",
+                     method != NULL ? "application/json" : NULL);
+    cp_client_header(m->http, "Accept",
+                     "application/json, text/event-stream");
+    cp_client_header(m->http, "Accept-Encoding", "identity");
+    cp_client_header(m->http, "MCP-Protocol-Version",
+                     first ? NULL : m->version);
+    cp_client_header(m->http, "Mcp-Method", m->modern ? method : NULL);
+    cp_client_header(m->http, "Mcp-Session-Id", m->session);
 
     m->looked = false;
     m->is_sse = false;
@@ -455,17 +225,11 @@ cp_mcp_send(cp_mcp_client_t *m, const char *method, const char *body,
     stoa_buf_init(&m->body, CP_DISCOVERY_BYTES);
     stoa_sse_init(&m->sse, CP_DISCOVERY_BYTES, cp_mcp_on_event, m);
 
-    cp_mcp_setup(m, headers, body, len, left);
-    rc = curl_easy_perform(m->curl);
-    *status = 0;
-    curl_easy_getinfo(m->curl, CURLINFO_RESPONSE_CODE, status);
-
-    curl_slist_free_all(headers);
+    why = cp_client_send(m->http, "DELETE", body,
+                         m->deadline - cp_time_mono_ms(), status);
     stoa_sse_free(&m->sse);
 
-    /* the stream was left on purpose */
-    return (rc == CURLE_WRITE_ERROR
-            && (m->message != NULL || m->unread != NULL)) ? CURLE_OK : rc;
+    return why;
 }
 
 
@@ -601,33 +365,31 @@ void
 cp_mcp_client_call(cp_mcp_client_t *m, const char *method, cp_json_t *params,
     cp_mcp_reply_t *reply)
 {
-    char      *body;
-    size_t     len;
-    CURLcode   rc;
+    stoa_str_t   body;
+    const char  *why;
 
     memset(reply, 0, sizeof(cp_mcp_reply_t));
     reply->outcome = CP_MCP_UNREACHABLE;
     reply->error = "out of memory";
 
-    body = cp_mcp_request(m, method, params, true, &len);
+    body.data = cp_mcp_request(m, method, params, true, &body.len);
 
-    if (body == NULL) {
+    if (body.data == NULL) {
         return;
     }
 
-    rc = cp_mcp_send(m, method, body, len, &reply->status);
+    why = cp_mcp_send(m, method, &body, &reply->status);
 
-    if (rc == CURLE_OK || m->message != NULL) {
-        cp_mcp_judge(m, method, reply);
-
-    } else if (m->too_large) {
+    if (m->too_large) {
         reply->error = cp_arena_printf(m->arena,
                            "%s: the answer has more than %d bytes", method,
                            CP_DISCOVERY_BYTES);
 
+    } else if (why == NULL || m->message != NULL) {
+        cp_mcp_judge(m, method, reply);
+
     } else {
-        reply->error = cp_arena_printf(m->arena, "%s: %s", method,
-                                       curl_easy_strerror(rc));
+        reply->error = cp_arena_printf(m->arena, "%s: %s", method, why);
     }
 
     stoa_buf_free(&m->body);
@@ -637,16 +399,14 @@ cp_mcp_client_call(cp_mcp_client_t *m, const char *method, cp_json_t *params,
 void
 cp_mcp_client_notify(cp_mcp_client_t *m, const char *method)
 {
-    char    *body;
-    long     status;
-    size_t   len;
+    long        status;
+    stoa_str_t  body;
 
-    body = cp_mcp_request(m, method, NULL, false, &len);
+    body.data = cp_mcp_request(m, method, NULL, false, &body.len);
 
     /* what it answers changes nothing; the next request will tell */
-    if (body != NULL
-        && cp_mcp_send(m, method, body, len, &status) != CURLE_OUT_OF_MEMORY)
-    {
+    if (body.data != NULL) {
+        (void) cp_mcp_send(m, method, &body, &status);
         stoa_buf_free(&m->body);
     }
 }
@@ -664,9 +424,7 @@ cp_mcp_client_end_session(cp_mcp_client_t *m)
     /* a second more for tidiness, also when the time is up */
     m->deadline = cp_time_mono_ms() + 1000;
 
-    if (cp_mcp_send(m, NULL, NULL, 0, &status) != CURLE_OUT_OF_MEMORY) {
-        stoa_buf_free(&m->body);
-    }
-
+    (void) cp_mcp_send(m, NULL, NULL, &status);
+    stoa_buf_free(&m->body);
     m->session[0] = '\0';
 }

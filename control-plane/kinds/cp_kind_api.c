@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "auth/cp_auth.h"
+#include "client/cp_client.h"
 #include "kinds/cp_kind.h"
 
 
@@ -16,6 +17,8 @@ static cp_rc_t cp_api_check(const cp_write_t *w, const cp_json_t *before,
     cp_json_t *after);
 static cp_rc_t cp_api_route_check(cp_op_t *op, const cp_json_t *api);
 static cp_rc_t cp_api_settled(cp_op_t *op, cp_tx_t *tx, const cp_json_t *api);
+static cp_rc_t cp_api_upstream_check(cp_op_t *op, const cp_json_t *before,
+    const cp_json_t *after, bool mcp);
 static cp_rc_t cp_feed_api(cp_tx_t *tx, cp_arena_t *a, const char *id,
     cp_err_t *err);
 static cp_rc_t cp_api_record(cp_tx_t *tx, cp_arena_t *a, const cp_json_t *api,
@@ -180,6 +183,7 @@ static cp_rc_t
 cp_api_check(const cp_write_t *w, const cp_json_t *before, cp_json_t *after)
 {
     bool        mcp;
+    cp_rc_t     rc;
     unsigned    i;
     cp_json_t  *partners, *discovery;
 
@@ -216,7 +220,55 @@ cp_api_check(const cp_write_t *w, const cp_json_t *before, cp_json_t *after)
         cp_json_set(w->op->arena, after, "discovery", discovery);
     }
 
-    return cp_api_route_check(w->op, after);
+    rc = cp_api_upstream_check(w->op, before, after, mcp);
+
+    return rc == CP_OK ? cp_api_route_check(w->op, after) : rc;
+}
+
+
+/*
+ * Addresses that name themselves are judged at once, names when they are used.
+ * What only gateways will ask is theirs to allow (stoa_upstream_allow), but
+ * nothing that is special to a network.
+ */
+static cp_rc_t
+cp_api_upstream_check(cp_op_t *op, const cp_json_t *before,
+    const cp_json_t *after, bool mcp)
+{
+    cp_rc_t            rc;
+    unsigned           i;
+    cp_json_t         *upstream, *url, *t;
+    stoa_addr_class_e  class;
+
+    upstream = cp_json_get(after, "upstream");
+
+    if (cp_json_equal(cp_json_get(before, "upstream"), upstream)) {
+        return CP_OK;
+    }
+
+    rc = CP_OK;
+
+    for (t = cp_json_get(upstream, "targets")->first, i = 0; t;
+         t = t->next, i++)
+    {
+        url = cp_json_get(t, "url");
+        class = cp_client_refused(&op->app->conf.outbound_allow, url->s);
+
+        if (class == STOA_ADDR_PUBLIC
+            || (!mcp && class != STOA_ADDR_SPECIAL))
+        {
+            continue;
+        }
+
+        rc = cp_err_field(&op->err, -1, url->line,
+                          cp_arena_printf(op->arena,
+                                          "upstream.targets[%u].url", i),
+                          "is %s address, which outbound_allow of the control"
+                          " plane does not list",
+                          stoa_addr_class_name(class));
+    }
+
+    return rc;
 }
 
 

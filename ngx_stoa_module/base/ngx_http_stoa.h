@@ -14,6 +14,7 @@
 #include <ngx_http.h>
 
 #include "ngx_http_stoa_compat.h"
+#include "core/stoa_addr.h"
 #include "core/stoa_rec.h"
 
 
@@ -57,6 +58,7 @@ typedef struct ngx_http_stoa_main_conf_s {
     ngx_msec_t                 max_stale;       /* 0: off                    */
     ngx_str_t                  external_url;    /* for problem types, links  */
     ngx_str_t                  upstream_ca;     /* PEM, verifies targets    */
+    stoa_allow_t               upstream_allow;  /* beside public addresses  */
     ngx_msec_t                 usage_interval;
 
     const ngx_http_stoa_edge_t  *const *edges;  /* NULL behind the last      */
@@ -70,6 +72,7 @@ typedef struct ngx_http_stoa_main_conf_s {
     ngx_str_t                  used_what;       /* the first directive in a  */
     ngx_str_t                  used_file;       /* location, and its place   */
     ngx_uint_t                 used_line;
+    unsigned                   allowed:1;       /* upstream_allow was said   */
     unsigned                   enabled:1;       /* any stoa* location exists */
 } ngx_http_stoa_main_conf_t;
 

@@ -52,6 +52,12 @@ ngx_http_stoa_conf_init_main(ngx_conf_t *cf, void *conf)
     ngx_conf_init_msec_value(mcf->max_stale, 0);
     ngx_conf_init_msec_value(mcf->usage_interval, 2000);
 
+    if (!mcf->allowed
+        && stoa_allow_add(&mcf->upstream_allow, "private", 7) != STOA_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
     return NGX_CONF_OK;
 }
 
@@ -531,6 +537,38 @@ ngx_http_stoa_conf_max_stale(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     mcf->max_stale = (ngx_msec_t) n;
+
+    return NGX_CONF_OK;
+}
+
+
+/* stoa_upstream_allow ADDRESS|RANGE|private|loopback|none ...; */
+
+char *
+ngx_http_stoa_conf_allow(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_stoa_main_conf_t *mcf = conf;
+
+    stoa_rc_t    rc;
+    ngx_str_t   *value;
+    ngx_uint_t   i;
+
+    value = cf->args->elts;
+    mcf->allowed = 1;
+
+    for (i = 1; i < cf->args->nelts; i++) {
+        rc = stoa_allow_add(&mcf->upstream_allow, (char *) value[i].data,
+                            value[i].len);
+
+        if (rc != STOA_OK) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid value \"%V\" of "
+                               "\"stoa_upstream_allow\": %s", &value[i],
+                               rc == STOA_FULL ? "too many" : "it must be an "
+                               "address, a range, private, loopback or none");
+            return NGX_CONF_ERROR;
+        }
+    }
 
     return NGX_CONF_OK;
 }

@@ -34,6 +34,8 @@ char *ngx_http_stoa_conf_pepper_file(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_stoa_conf_store(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+char *ngx_http_stoa_conf_allow(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 char *ngx_http_stoa_conf_max_stale(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_stoa_conf_url(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);

@@ -38,9 +38,9 @@ ngx_http_stoa_address_literal(ngx_http_stoa_target_t *target)
 #if (NGX_HAVE_INET6)
 
     ngx_memzero(&sin6, sizeof(struct sockaddr_in6));
-    sin6.sin6_family = AF_INET6;
 
     if (target->ordered) {
+        sin6.sin6_family = AF_INET6;
         sin6.sin6_addr = in6addr_loopback;
         n = 2;
 
@@ -50,6 +50,7 @@ ngx_http_stoa_address_literal(ngx_http_stoa_target_t *target)
                   == NGX_OK)
     {
         sin.sin_family = 0;
+        sin6.sin6_family = AF_INET6;
         n = 1;
     }
 
@@ -66,15 +67,21 @@ ngx_http_stoa_address_literal(ngx_http_stoa_target_t *target)
         return NGX_ERROR;
     }
 
-    if (sin.sin_family) {
-        ngx_http_stoa_address_set(target, &target->addrs[target->naddrs++],
-                                   (struct sockaddr *) &sin, sizeof(sin));
+    if (sin.sin_family
+        && ngx_http_stoa_address_set(target, &target->addrs[0],
+                                     (struct sockaddr *) &sin, sizeof(sin))
+           == NGX_OK)
+    {
+        target->naddrs = 1;
     }
 
 #if (NGX_HAVE_INET6)
-    if (target->naddrs < n) {
-        ngx_http_stoa_address_set(target, &target->addrs[target->naddrs++],
-                                   (struct sockaddr *) &sin6, sizeof(sin6));
+    if (sin6.sin6_family
+        && ngx_http_stoa_address_set(target, &target->addrs[target->naddrs],
+                                     (struct sockaddr *) &sin6, sizeof(sin6))
+           == NGX_OK)
+    {
+        target->naddrs++;
     }
 #endif
 
@@ -82,10 +89,16 @@ ngx_http_stoa_address_literal(ngx_http_stoa_target_t *target)
 }
 
 
-void
+/* NGX_DECLINED: tenants may not send calls there. */
+
+ngx_int_t
 ngx_http_stoa_address_set(ngx_http_stoa_target_t *target,
     ngx_http_stoa_addr_t *addr, struct sockaddr *sa, socklen_t socklen)
 {
+    ngx_http_stoa_main_conf_t  *mcf;
+
+    mcf = ngx_http_cycle_get_module_main_conf(ngx_cycle, ngx_http_stoa_module);
+
     ngx_memcpy(&addr->sockaddr, sa, socklen);
     addr->socklen = socklen;
 
@@ -94,4 +107,15 @@ ngx_http_stoa_address_set(ngx_http_stoa_target_t *target,
     addr->name.data = addr->text;
     addr->name.len = ngx_sock_ntop(&addr->sockaddr.sockaddr, socklen,
                                    addr->text, NGX_SOCKADDR_STRLEN, 1);
+
+    if (stoa_allow_sockaddr(&mcf->upstream_allow, sa)) {
+        return NGX_OK;
+    }
+
+    ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
+                  "stoa: upstream \"%V\" is not asked at %V: "
+                  "\"stoa_upstream_allow\" does not list it",
+                  &target->host, &addr->name);
+
+    return NGX_DECLINED;
 }

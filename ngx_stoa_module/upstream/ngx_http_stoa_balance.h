@@ -58,7 +58,7 @@ typedef struct {
  * request is woken later), NGX_DECLINED (none has), NGX_ERROR. */
 ngx_int_t ngx_http_stoa_resolve(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
-void ngx_http_stoa_address_set(ngx_http_stoa_target_t *target,
+ngx_int_t ngx_http_stoa_address_set(ngx_http_stoa_target_t *target,
     ngx_http_stoa_addr_t *addr, struct sockaddr *sa, socklen_t socklen);
 /* Literal addresses and localhost, when an api is compiled. */
 ngx_int_t ngx_http_stoa_address_literal(ngx_http_stoa_target_t *target);

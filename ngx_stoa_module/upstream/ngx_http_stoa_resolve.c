@@ -265,7 +265,7 @@ static void
 ngx_http_stoa_resolve_update(ngx_http_stoa_target_t *target,
     ngx_resolver_ctx_t *rctx, ngx_log_t *log)
 {
-    ngx_uint_t             i, j, n;
+    ngx_uint_t             i, j, n, max;
     ngx_http_stoa_addr_t  *addrs;
 
     target->valid = ngx_time() + NGX_HTTP_STOA_RESOLVE_RETRY;
@@ -279,29 +279,35 @@ ngx_http_stoa_resolve_update(ngx_http_stoa_target_t *target,
         return;
     }
 
-    n = ngx_min(rctx->naddrs, NGX_HTTP_STOA_RESOLVE_MAX);
+    max = ngx_min(rctx->naddrs, NGX_HTTP_STOA_RESOLVE_MAX);
 
-    addrs = ngx_calloc(n * sizeof(ngx_http_stoa_addr_t), log);
+    addrs = ngx_calloc(max * sizeof(ngx_http_stoa_addr_t), log);
     if (addrs == NULL) {
         return;
     }
 
-    for (i = 0; i < n; i++) {
-        ngx_http_stoa_address_set(target, &addrs[i],
-                                   rctx->addrs[i].sockaddr,
-                                   rctx->addrs[i].socklen);
+    for (i = 0, n = 0; i < max; i++) {
+        if (ngx_http_stoa_address_set(target, &addrs[n],
+                                      rctx->addrs[i].sockaddr,
+                                      rctx->addrs[i].socklen)
+            != NGX_OK)
+        {
+            continue;
+        }
 
         for (j = 0; j < target->naddrs; j++) {
-            if (ngx_cmp_sockaddr(&addrs[i].sockaddr.sockaddr,
-                                 addrs[i].socklen,
+            if (ngx_cmp_sockaddr(&addrs[n].sockaddr.sockaddr,
+                                 addrs[n].socklen,
                                  &target->addrs[j].sockaddr.sockaddr,
                                  target->addrs[j].socklen, 1)
                 == NGX_OK)
             {
-                addrs[i].fails = target->addrs[j].fails;
-                addrs[i].failed_at = target->addrs[j].failed_at;
+                addrs[n].fails = target->addrs[j].fails;
+                addrs[n].failed_at = target->addrs[j].failed_at;
             }
         }
+
+        n++;
     }
 
     if (target->addrs) {

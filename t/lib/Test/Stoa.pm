@@ -100,6 +100,7 @@ sub control {
         argv => ["$OBJS/stoa-control", "--listen=127.0.0.1:$port",
                  '--database=' . $self->database,
                  "--admin-token-file=$token", '--log-level=info',
+                 '--outbound-allow=loopback',
                  @{ $o{args} || [] }],
         env => { $self->sanitizer_env('control'), %{ $o{env} || {} } },
         exit => $o{exit});
@@ -233,7 +234,7 @@ sub key {
 # ---- nginx --------------------------------------------------------------
 
 # gateway(name => 'gw', group => 'default', workers => 1, conf => TEXT,
-# http => TEXT, server => TEXT, main => TEXT, level => 'info', wait => 1):
+# http => TEXT, server => TEXT, main => TEXT, allow => TEXT, level => 'info', wait => 1):
 # registers a gateway once, writes its nginx.conf, starts nginx and waits until
 # it has what the control plane has.  conf replaces the whole template.
 
@@ -277,6 +278,7 @@ sub template {
     stoa_gateway_token_file %%DIR%%/$name/token;
     stoa_gateway_group $group;
     stoa_store %%DIR%%/$name/store $o{store};
+    @{[ $o{allow} // 'stoa_upstream_allow private loopback;' ]}
     stoa_zone $zone;
 END
     return $self->bare_conf(<<"END" . ($o{server} // ''), %o);
@@ -482,7 +484,8 @@ sub origin {
     my $port = $o{port} || $self->port($name);
     my $log = $self->dir("$name.requests");
     my $listen = IO::Socket::INET->new(Proto => 'tcp', Listen => 128,
-        ReuseAddr => 1, LocalAddr => '127.0.0.1', LocalPort => $port)
+        ReuseAddr => 1, LocalAddr => $o{address} || '127.0.0.1',
+        LocalPort => $port)
         or die "origin: $!\n";
 
     $handler ||= sub {
