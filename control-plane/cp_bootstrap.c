@@ -1,6 +1,7 @@
 /*
  * What a start does to the database before anybody is served: the chains of
- * the audit log are sealed with the pepper, and there is a first token.
+ * the audit log are sealed with the pepper, what a migration has changed goes
+ * to the feed, and there is a first token.
  */
 
 #include <errno.h>
@@ -17,6 +18,7 @@
 
 static cp_rc_t cp_bootstrap_run(cp_op_t *op, cp_tx_t *tx,
     const char **more);
+static cp_rc_t cp_bootstrap_stale(cp_op_t *op, cp_tx_t *tx);
 static cp_rc_t cp_bootstrap_token(cp_op_t *op, cp_tx_t *tx,
     const char **token);
 static cp_rc_t cp_bootstrap_new(cp_op_t *op, cp_tx_t *tx, const char **token);
@@ -87,6 +89,10 @@ cp_bootstrap_run(cp_op_t *op, cp_tx_t *tx, const char **more)
     }
 
     if (rc == CP_OK) {
+        rc = cp_bootstrap_stale(op, tx);
+    }
+
+    if (rc == CP_OK) {
         rc = (more != NULL)
              ? cp_bootstrap_new(op, tx, more)
              : cp_bootstrap_token(op, tx, path[0] ? &token : NULL);
@@ -105,6 +111,41 @@ cp_bootstrap_run(cp_op_t *op, cp_tx_t *tx, const char **more)
     }
 
     return rc;
+}
+
+
+/* The records that migrations have marked. */
+static cp_rc_t
+cp_bootstrap_stale(cp_op_t *op, cp_tx_t *tx)
+{
+    cp_rc_t               rc;
+    unsigned              i;
+    cp_rows_t             rows;
+    const cp_resource_t  *res;
+
+    rc = cp_tx_query(tx, op->arena, "SELECT kind, id FROM feed_stale",
+                     NULL, 0, &rows, &op->err);
+
+    if (rc != CP_OK || rows.rows == 0) {
+        return rc;
+    }
+
+    cp_resource_defer(op);
+
+    for (i = 0; i < rows.rows && rc == CP_OK; i++) {
+        res = cp_resource_find(cp_cell(&rows, i, 0)->p);
+        rc = res ? cp_resource_touch(op, tx, res, cp_cell(&rows, i, 1)->p)
+                 : CP_OK;
+    }
+
+    if (rc == CP_OK) {
+        rc = cp_resource_flush(op, tx);
+    }
+
+    return rc == CP_OK
+           ? cp_tx_query(tx, op->arena, "DELETE FROM feed_stale", NULL, 0,
+                         &rows, &op->err)
+           : rc;
 }
 
 

@@ -14,7 +14,7 @@ my $t = Test::Stoa->new->has('module')
     ->allow_log(qr/of "stoa_store"|is too small/);
 my $f = Test::Stoa::FakeControl->new($t);
 my $port = $t->origin;
-my $key = $f->world($port, rate => 3, per_ms => 86_400_000, burst => 2);
+my $key = $f->world($port, rate => 3, per_ms => 86_400_000, burst => 3);
 $f->save;
 
 sub call { return $t->get('/apis/acme/echo/x', key => $_[0] // $key)->{status} }

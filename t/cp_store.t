@@ -7,6 +7,7 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use Time::HiRes qw(time);
 use Test::Stoa;
+use Test::Stoa::Feed;
 
 my $t = Test::Stoa->new;
 my $bin = "$Test::Stoa::OBJS/stoa-control";
@@ -51,6 +52,30 @@ like($err, qr/migration 1 "0001_other", which is not one of this program's/,
 sql("UPDATE schema_migrations SET name = '0001_core' WHERE version = 1");
 $t->control;
 is($t->api('GET', '/health/ready')->{status}, 200, 'it starts again');
+
+# -- records that a migration changes go to the gateways ---------------------
+
+my $plans = "/v1/tenants/$made[0]/plans";
+$t->must('POST', $plans, { name => $_->[0], rate => 9, burst => $_->[1] })
+    for [zero => 0], [four => 4];
+my $f = Test::Stoa::Feed->new($t, 'follower', 'default');
+$f->pull;
+my $rev = $f->{rev};
+$t->stop('control');
+sql("DELETE FROM schema_migrations WHERE version >= 6");
+sql("DROP TABLE feed_stale");
+sql("UPDATE plans SET concurrency = 1000000 WHERE name = 'zero'");
+$t->control;
+my %plan = map { $_->{name} => $_ } @{ $t->must('GET', $plans)->{items} };
+is("$plan{four}{burst} $plan{zero}{burst} $plan{zero}{concurrency}",
+   '5 0 65535', 'a burst is one more than it was');
+$f->pull;
+is(join(' ', map { "$_->{name} $_->{burst} $_->{concurrency}" }
+        sort { $a->{name} cmp $b->{name} }
+        map { $_->{body} } grep { $_->{rev} > $rev } values %{ $f->{rows} }),
+   'four 5 0 zero 0 65535', 'and gateways hear of it');
+$f->status;
+is($f->shown->{sync}, 'in-sync', 'in order');
 
 $t->done;
 

@@ -35,7 +35,7 @@ spec: { rate: 1000, burst: 1000 }
 apiVersion: stoa/v1
 kind: Plan
 metadata: { name: tiny, tenant: acme }
-spec: { rate: 1, per_ms: 60000, burst: 2 }
+spec: { rate: 1, per_ms: 60000, burst: 3 }
 ---
 apiVersion: stoa/v1
 kind: Api

@@ -13,7 +13,7 @@ my $n = 32_000;                   # 1m has 28 thousand rate slots
 my $t = Test::Stoa->new->has('module');
 my $f = Test::Stoa::FakeControl->new($t);
 my $port = $t->port('up');
-$f->world($port, rate => 1, per_ms => 86_400_000, burst => 1,
+$f->world($port, rate => 1, per_ms => 86_400_000, burst => 2,
           limit_by => 'credential');
 my @keys = map { $f->credential($_) } 2 .. $n;
 $f->save;

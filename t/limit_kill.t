@@ -19,7 +19,7 @@ my $to = 'http://127.0.0.1:' . $t->origin(sub {
 });
 $t->apply(docs(tenant('acme'), app('acme', 'demo'),
     plan('acme', 'both', concurrency => 2, quota_day => 100, rate => 10,
-         per_ms => 600_000, burst => 9),
+         per_ms => 600_000, burst => 10),
     rest('acme', 'echo', $to), sub_('acme', 'demo', 'echo', 'both')));
 $t->gateway(workers => 3);
 my $key = $t->key('acme', 'demo');

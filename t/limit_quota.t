@@ -17,7 +17,8 @@ my %plans = (
     day => { quota_day => 3 },
     month => { quota_month => 2, quota_day => 100 },
     hundred => { quota_day => 40 },
-    rated => { quota_day => 2, rate => 5, per_ms => 600_000, burst => 4 },
+    all => { quota_day => 9, quota_month => 5, rate => 7, per_ms => 600_000 },
+    rated => { quota_day => 2, rate => 5, per_ms => 600_000, burst => 5 },
 );
 $t->apply(docs(tenant('acme'), app('acme', 'demo'),
     map { (plan('acme', $_, %{ $plans{$_} }), rest('acme', "a$_", $to),
@@ -52,6 +53,15 @@ $r = call('month');
 is_deeply($r->{json}{'violated-policies'}, ['month'], 'which policy');
 is($r->{headers}{'ratelimit-policy'},
    '"day";q=100;w=86400, "month";q=2;w=2592000', 'both policies');
+
+$r = call('all');
+like($r->{headers}{ratelimit},
+     qr/^"month";r=4;t=\d+, "rate";r=6;t=\d+, "day";r=8;t=\d+$/,
+     'what is left of each, the nearest first');
+call('all') for 1 .. 5;
+$r = call('all');
+is($r->{status}, 429, 'refused by one');
+like($r->{headers}{ratelimit}, qr/^"month";r=0;t=\d+$/, 'which is told');
 
 my ($n, %count) = (0);
 for (1 .. 5) {

@@ -19,15 +19,17 @@ my $to = 'http://127.0.0.1:' . $t->origin(sub {
 });
 
 my %plans = (
-    five => { rate => 5, per_ms => 600_000, burst => 4 },
-    fifty => { rate => 50, per_ms => 3_600_000, burst => 49 },
-    second => { rate => 3, per_ms => 500, burst => 2 },
-    byapp => { rate => 2, per_ms => 600_000, burst => 1,
+    five => { rate => 5, per_ms => 600_000, burst => 5 },
+    fifty => { rate => 50, per_ms => 3_600_000, burst => 50 },
+    whole => { rate => 3, per_ms => 600_000 },
+    deep => { rate => 10, per_ms => 60_000, burst => 2 },
+    second => { rate => 3, per_ms => 500, burst => 3 },
+    byapp => { rate => 2, per_ms => 600_000, burst => 2,
                limit_by => 'application' },
-    bykey => { rate => 2, per_ms => 600_000, burst => 1,
+    bykey => { rate => 2, per_ms => 600_000, burst => 2,
                limit_by => 'credential' },
     three => { concurrency => 3 },
-    both => { rate => 4, per_ms => 600_000, burst => 3, concurrency => 1 },
+    both => { rate => 4, per_ms => 600_000, burst => 4, concurrency => 1 },
     none => {},
 );
 $t->apply(docs(tenant('acme'), app('acme', 'demo'), app('acme', 'two'),
@@ -66,6 +68,13 @@ like($r->{headers}{'retry-after'}, qr/^(?:119|120)$/, 'Retry-After');
 like($r->{headers}{ratelimit}, qr/^"rate";r=0;t=/, 'RateLimit');
 is($r->{headers}{'ratelimit-policy'}, '"rate";q=5;w=600',
    'RateLimit-Policy');
+
+is(codes(4, 'whole'), '200 200 200 429', 'without a burst: the whole rate');
+$r = call('deep');
+is($r->{headers}{'ratelimit-policy'}, '"rate";q=2;w=12',
+   'what is told is what is enforced');
+like($r->{headers}{ratelimit}, qr/^"rate";r=1;t=6$/, 'of two at once');
+is(codes(2, 'deep'), '200 429', 'and no more');
 
 $r = call('second');
 is($r->{headers}{'ratelimit-policy'}, '"rate";q=6;w=1',

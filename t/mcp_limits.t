@@ -15,7 +15,7 @@ my $port = $t->mcp_origin(name => 'm', tools => { one => sub { 1 },
 my $slow = $t->mcp_origin(name => 's', tools => { wait => sub {
     select undef, undef, undef, 1; 'done' } });
 $t->apply(demo(mcp => { m => $port, s => $slow })
-    . document('Plan', 'acme', 'tight', "rate: 3\nper_ms: 3600000\nburst: 2\n")
+    . document('Plan', 'acme', 'tight', "rate: 3\nper_ms: 3600000\nburst: 3\n")
     . document('Plan', 'acme', 'daily', "quota_day: 2\n")
     . document('Plan', 'acme', 'single', "concurrency: 1\n")
     . join('', map { document('Application', 'acme', $_) }

@@ -16,7 +16,7 @@ my $port = $t->origin;
 my $to = "http://127.0.0.1:$port";
 $t->apply(docs(tenant('acme'), tenant('beta'), app('acme', 'demo'),
     app('beta', 'other'), plan('acme', 'free'),
-    plan('acme', 'few', rate => 3, per_ms => 600_000, burst => 2),
+    plan('acme', 'few', rate => 3, per_ms => 600_000, burst => 3),
     rest('acme', 'orders', $to, identity => 'headers', base_path => '/own',
          operations_only => \1,
          operations => [{ method => 'GET', path => '/a' },

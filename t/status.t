@@ -44,7 +44,7 @@ is($t->http('HEAD', '/stoa/status')->{status}, 200, 'HEAD is');
 
 # in force
 
-my $key = $f->world($port, rate => 100, burst => 49, per_ms => 60000);
+my $key = $f->world($port, rate => 100, burst => 50, per_ms => 60000);
 $f->api(1, $port, operations => [{ id => 'e' . '0' x 14 . '1',
     method => 'GET', path => '/x/{id}', enabled => \1 }]);
 $f->save;

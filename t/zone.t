@@ -15,7 +15,7 @@ my $port = $t->origin(sub {
     sleep 30 if $q->{path} eq '/slow';
     return [200, [], 'x'];
 });
-my $key = $f->world($port, rate => 1, per_ms => 3600000, burst => 19);
+my $key = $f->world($port, rate => 1, per_ms => 3600000, burst => 20);
 $f->save;
 
 sub get { return $t->get("/apis/acme/echo/$_[0]", key => $key) }

@@ -42,10 +42,11 @@ static const cp_field_t  plan_fields[] = {
     BASE_ID, BASE_NAME, BASE_TITLE, BASE_STATE, BASE_TENANT,
     INT("rate", 0, 0, 1000000000, "0", "requests per per_ms; 0: no limit"),
     INT("per_ms", 0, 1, DAY_MS, "1000", "the period of rate"),
-    INT("burst", 0, 0, 1000000000, "0", "extra requests at once"),
+    INT("burst", 0, 0, 1000000000, "0",
+      "requests of the rate at once; 0: all of it"),
     INT("quota_day", 0, 0, QUOTA_MAX, "0", "per UTC day; 0: no limit"),
     INT("quota_month", 0, 0, QUOTA_MAX, "0", "per UTC month; 0: no limit"),
-    INT("concurrency", 0, 0, 1000000, "0", "requests at once; 0: no limit"),
+    INT("concurrency", 0, 0, 65535, "0", "requests at once; 0: no limit"),
     F_ENUM("approval", FI, "\"auto\"", approvals,
       "of new subscriptions"),
     F_ENUM("limit_by", 0, "\"subscription\"", limit_bys,
@@ -96,7 +97,7 @@ cp_plan_check(const cp_write_t *w, const cp_json_t *before, cp_json_t *after)
                            "is more than one request per nanosecond");
     }
 
-    if (burst > 0 && per > CP_REFILL_MAX_MS / burst * rate) {
+    if (burst > 1 && per > CP_REFILL_MAX_MS / (burst - 1) * rate) {
         return cp_fault_at(w->op, after, "burst",
                            "takes more than 31 days to come back");
     }

@@ -17,7 +17,8 @@
     row(2, "0002_feed")                                                       \
     row(3, "0003_holds")                                                      \
     row(4, "0004_tool_states")                                                \
-    row(5, "0005_end_state")
+    row(5, "0005_end_state")                                                  \
+    row(6, "0006_burst")
 
 
 typedef struct {

@@ -27,6 +27,14 @@ typedef struct {
     uint64_t    window_ms;
 } ngx_http_stoa_verdict_t;
 
+/* What one limit has left for the caller. */
+
+typedef struct {
+    ngx_uint_t  known;            /* unsigned                               */
+    uint64_t    remaining;
+    uint64_t    reset_ms;
+} ngx_http_stoa_left_t;
+
 
 /* Runs once, when the call ends: it is logged, another one takes its place,
  * or its request is gone. */
@@ -63,6 +71,7 @@ typedef struct {
     ngx_str_t                  plan_name;
 
     ngx_http_stoa_verdict_t    rate;            /* the tightest, for headers */
+    ngx_http_stoa_left_t       left[3];         /* by "which"                */
     void                      *inflight;        /* zone handle               */
     ngx_str_t                  policies;        /* RateLimit-Policy          */
 
@@ -123,7 +132,7 @@ struct ngx_http_stoa_ctx_s {
     u_char                     names[3][STOA_NAME_MAX + 1];
     u_char                     request_id_text[32];
     u_char                     trace_text[56];
-    u_char                     rate_text[96];
+    u_char                     rate_text[176];
     u_char                     policies_text[160];
 };
 

@@ -30,7 +30,8 @@ stoa_gcra_setup(stoa_gcra_t *g, uint64_t rate, uint64_t per_ms,
     t = ((stoa_u128_t) per_ms * 1000000 + rate - 1) / rate;
 
     g->interval_ns = stoa_gcra_cap(t ? t : 1);
-    g->burst_ns = stoa_gcra_cap((stoa_u128_t) g->interval_ns * burst);
+    g->burst_ns = stoa_gcra_cap((stoa_u128_t) g->interval_ns
+                                * ((burst ? burst : rate) - 1));
 }
 
 

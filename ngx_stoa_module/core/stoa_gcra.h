@@ -14,7 +14,7 @@
 
 typedef struct {
     uint64_t  interval_ns;    /* emission interval T = period / rate       */
-    uint64_t  burst_ns;       /* tolerance tau = T * burst                 */
+    uint64_t  burst_ns;       /* tolerance tau = T * (burst - 1)           */
 } stoa_gcra_t;
 
 typedef struct {
@@ -26,8 +26,8 @@ typedef struct {
 } stoa_gcra_verdict_t;
 
 
-/* rate requests per per_ms, and `burst` more at once (so rate 10, burst 0
- * allows 1 at once).  rate 0 is not to be called. */
+/* rate requests per per_ms, `burst` of them at once; 0: all of them.  rate 0
+ * is not to be called. */
 void stoa_gcra_setup(stoa_gcra_t *g, uint64_t rate, uint64_t per_ms,
     uint64_t burst);
 

@@ -214,7 +214,7 @@ static const stoa_rec_field_t  plan_fields[] = {
     NUM(U64, stoa_rec_plan_t, burst, 0, RATE_MAX, 0),
     NUM(U64, stoa_rec_plan_t, quota_day, 0, COUNT_MAX, 0),
     NUM(U64, stoa_rec_plan_t, quota_month, 0, COUNT_MAX, 0),
-    NUM(U32, stoa_rec_plan_t, concurrency, 0, 1000000, 0),
+    NUM(U32, stoa_rec_plan_t, concurrency, 0, 65535, 0),
     ENUM(stoa_rec_plan_t, limit_by, limits_by, STOA_LIMIT_BY_SUBSCRIPTION),
     POLICIES(stoa_rec_plan_t),
 };

@@ -14,6 +14,8 @@ static const ngx_str_t  ngx_http_stoa_limits_names[] = {
 
 
 static u_char *ngx_http_stoa_limit_headers_number(u_char *p, uint64_t n);
+static u_char *ngx_http_stoa_limit_headers_item(u_char *p, ngx_uint_t which,
+    uint64_t remaining, uint64_t reset);
 static ngx_int_t ngx_http_stoa_limit_headers_legacy(ngx_http_request_t *r,
     ngx_http_stoa_verdict_t *v, uint64_t reset);
 static ngx_int_t ngx_http_stoa_limit_header(ngx_http_request_t *r,
@@ -38,13 +40,30 @@ ngx_http_stoa_limit_headers_number(u_char *p, uint64_t n)
 }
 
 
-/* Response headers, from the header filter. */
+static u_char *
+ngx_http_stoa_limit_headers_item(u_char *p, ngx_uint_t which,
+    uint64_t remaining, uint64_t reset)
+{
+    *p++ = '"';
+    p = ngx_cpymem(p, ngx_http_stoa_limits_names[which].data,
+                   ngx_http_stoa_limits_names[which].len);
+    p = ngx_cpymem(p, "\";r=", sizeof("\";r=") - 1);
+    p = ngx_http_stoa_limit_headers_number(p, remaining);
+    p = ngx_cpymem(p, ";t=", sizeof(";t=") - 1);
+
+    return ngx_http_stoa_limit_headers_number(p, reset);
+}
+
+
+/* Response headers, from the header filter: the nearest limit comes first. */
 
 ngx_int_t
 ngx_http_stoa_limit_headers(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
     u_char                    *p, *start;
     uint64_t                   reset, retry;
+    ngx_uint_t                 i;
+    ngx_http_stoa_left_t      *left;
     ngx_http_stoa_verdict_t   *v;
     ngx_http_stoa_loc_conf_t  *slcf;
 
@@ -66,13 +85,19 @@ ngx_http_stoa_limit_headers(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     p = start;
 
     if (ctx->call.limited && v->which != 3) {
-        *p++ = '"';
-        p = ngx_cpymem(p, ngx_http_stoa_limits_names[v->which].data,
-                       ngx_http_stoa_limits_names[v->which].len);
-        p = ngx_cpymem(p, "\";r=", sizeof("\";r=") - 1);
-        p = ngx_http_stoa_limit_headers_number(p, v->remaining);
-        p = ngx_cpymem(p, ";t=", sizeof(";t=") - 1);
-        p = ngx_http_stoa_limit_headers_number(p, reset);
+        p = ngx_http_stoa_limit_headers_item(p, v->which, v->remaining,
+                                             reset);
+
+        for (i = 0; i < 3; i++) {
+            left = &ctx->call.left[i];
+
+            if (left->known && i != v->which) {
+                *p++ = ',';
+                *p++ = ' ';
+                p = ngx_http_stoa_limit_headers_item(p, i, left->remaining,
+                                              (left->reset_ms + 999) / 1000);
+            }
+        }
 
         if (ngx_http_stoa_limit_header(r, "RateLimit", 9, start, p) != NGX_OK)
         {

@@ -29,6 +29,7 @@ typedef struct {
     stoa_id_t     plan;
     uint8_t       digest[16];           /* of the record                     */
     stoa_gcra_t   gcra;
+    uint64_t      burst;                /* so many at once                   */
     size_t        len;
     u_char        text[160];            /* RateLimit-Policy                  */
 } ngx_http_stoa_limits_t;
@@ -40,10 +41,10 @@ static ngx_int_t ngx_http_stoa_limits_concurrency(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const stoa_rec_plan_t *plan, uint64_t key);
 static ngx_int_t ngx_http_stoa_limits_rate(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const stoa_rec_plan_t *plan, uint64_t key,
-    const stoa_gcra_t *gcra);
+    const ngx_http_stoa_limits_t *made);
 static ngx_int_t ngx_http_stoa_limits_quota(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const stoa_rec_plan_t *plan, uint64_t key,
-    const stoa_gcra_t *gcra);
+    const ngx_http_stoa_limits_t *made);
 static void ngx_http_stoa_limits_leave(ngx_http_stoa_ctx_t *ctx,
     void *data);
 static ngx_int_t ngx_http_stoa_limits_refuse(ngx_http_request_t *r,
@@ -52,7 +53,7 @@ static ngx_int_t ngx_http_stoa_limits_refuse(ngx_http_request_t *r,
 static uint64_t ngx_http_stoa_limits_key(ngx_http_stoa_ctx_t *ctx,
     const stoa_rec_plan_t *plan);
 static u_char *ngx_http_stoa_limits_policies(const stoa_rec_plan_t *plan,
-    u_char *p);
+    ngx_http_stoa_limits_t *made);
 
 
 static ngx_http_stoa_limits_t
@@ -99,11 +100,11 @@ ngx_http_stoa_limits(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     rc = ngx_http_stoa_limits_concurrency(r, ctx, plan, key);
 
     if (rc == NGX_OK) {
-        rc = ngx_http_stoa_limits_rate(r, ctx, plan, key, &made->gcra);
+        rc = ngx_http_stoa_limits_rate(r, ctx, plan, key, made);
     }
 
     if (rc == NGX_OK) {
-        rc = ngx_http_stoa_limits_quota(r, ctx, plan, key, &made->gcra);
+        rc = ngx_http_stoa_limits_quota(r, ctx, plan, key, made);
     }
 
     return rc;
@@ -155,7 +156,8 @@ ngx_http_stoa_limits_concurrency(ngx_http_request_t *r,
 
 static ngx_int_t
 ngx_http_stoa_limits_rate(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
-    const stoa_rec_plan_t *plan, uint64_t key, const stoa_gcra_t *gcra)
+    const stoa_rec_plan_t *plan, uint64_t key,
+    const ngx_http_stoa_limits_t *made)
 {
     ngx_http_stoa_verdict_t     v;
     ngx_http_stoa_main_conf_t  *mcf;
@@ -166,10 +168,10 @@ ngx_http_stoa_limits_rate(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
     mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
 
-    ngx_http_stoa_rate_take(mcf, key, gcra, &v);
+    ngx_http_stoa_rate_take(mcf, key, &made->gcra, &v);
 
     if (v.rc == NGX_BUSY) {
-        v.limit = plan->rate;
+        v.limit = made->burst;
 
         return ngx_http_stoa_limits_refuse(r, ctx, NGX_HTTP_STOA_REFUSE_RATE,
                                            &v);
@@ -183,9 +185,13 @@ ngx_http_stoa_limits_rate(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     /* a limit of 0: let through uncounted, nothing is known */
 
     if (v.rc == NGX_OK && v.limit) {
-        v.limit = plan->rate;
+        v.limit = made->burst;
         ctx->call.rate = v;
         ctx->call.limited = 1;
+
+        ctx->call.left[0].known = 1;
+        ctx->call.left[0].remaining = v.remaining;
+        ctx->call.left[0].reset_ms = v.reset_ms;
     }
 
     return NGX_OK;
@@ -194,7 +200,8 @@ ngx_http_stoa_limits_rate(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
 static ngx_int_t
 ngx_http_stoa_limits_quota(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
-    const stoa_rec_plan_t *plan, uint64_t key, const stoa_gcra_t *gcra)
+    const stoa_rec_plan_t *plan, uint64_t key,
+    const ngx_http_stoa_limits_t *made)
 {
     ngx_http_stoa_verdict_t     v;
     ngx_http_stoa_main_conf_t  *mcf;
@@ -205,15 +212,15 @@ ngx_http_stoa_limits_quota(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
     mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
 
-    ngx_http_stoa_quota_take(mcf, key, plan->quota_day,
-                                 plan->quota_month, &v);
+    ngx_http_stoa_quota_take(mcf, key, plan, &v, ctx->call.left);
+
+    if (plan->rate
+        && (v.rc == NGX_BUSY || (v.rc != NGX_OK && mcf->zone_full_deny)))
+    {
+        ngx_http_stoa_rate_return(mcf, key, &made->gcra);
+    }
 
     if (v.rc == NGX_BUSY) {
-
-        if (plan->rate) {
-            ngx_http_stoa_rate_return(mcf, key, gcra);
-        }
-
         return ngx_http_stoa_limits_refuse(r, ctx,
                                            NGX_HTTP_STOA_REFUSE_QUOTA, &v);
     }
@@ -262,6 +269,7 @@ ngx_http_stoa_limits_refuse(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     ngx_http_stoa_limits_leave(ctx, NULL);
 
     ctx->call.limited = 0;
+    ngx_memzero(ctx->call.left, sizeof(ctx->call.left));
 
     if (v) {
         ctx->call.rate = *v;
@@ -334,36 +342,43 @@ ngx_http_stoa_limits_made(const stoa_rec_plan_t *plan)
 
     ngx_memzero(&made->gcra, sizeof(stoa_gcra_t));
 
+    made->burst = plan->burst ? plan->burst : plan->rate;
+
     if (plan->rate) {
         stoa_gcra_setup(&made->gcra, plan->rate, plan->per_ms, plan->burst);
     }
 
-    made->len = ngx_http_stoa_limits_policies(plan, made->text)
-                - made->text;
+    made->len = ngx_http_stoa_limits_policies(plan, made) - made->text;
 
     return made;
 }
 
 
 /*
- * RateLimit-Policy of draft-ietf-httpapi-ratelimit-headers-11.  Windows are
- * whole seconds there: a shorter period is told as what it allows in one.
+ * RateLimit-Policy of draft-ietf-httpapi-ratelimit-headers-11.  What is
+ * enforced is a bucket: it holds what may come at once, and is full again when
+ * as much of the rate has passed.  Windows are whole seconds: another one is
+ * told as what comes back in the next whole one, but not less than the bucket.
  */
 
 static u_char *
-ngx_http_stoa_limits_policies(const stoa_rec_plan_t *plan, u_char *p)
+ngx_http_stoa_limits_policies(const stoa_rec_plan_t *plan,
+    ngx_http_stoa_limits_t *made)
 {
-    u_char    *start;
-    uint64_t   quota, window;
+    u_char    *p, *start;
+    uint64_t   quota, window, ms;
 
+    p = made->text;
     start = p;
 
     if (plan->rate) {
-        window = (plan->per_ms + 999) / 1000;
-        quota = plan->rate;
+        ms = ngx_max(made->gcra.burst_ns + made->gcra.interval_ns, 1000000)
+             / 1000000;
+        window = (ms + 999) / 1000;
+        quota = made->burst;
 
-        if (plan->per_ms % 1000 && quota < UINT64_MAX / 1000 / window) {
-            quota = quota * window * 1000 / plan->per_ms;
+        if (ms % 1000 && quota < UINT64_MAX / 1000 / window) {
+            quota = quota * window * 1000 / ms;
         }
 
         p = ngx_sprintf(p, "\"rate\";q=%uL;w=%uL", quota, window);

@@ -34,10 +34,12 @@ ngx_int_t ngx_http_stoa_inflight_take(ngx_http_stoa_main_conf_t *mcf,
 void ngx_http_stoa_inflight_drop(ngx_http_stoa_sh_t *sh, ngx_uint_t proc);
 void ngx_http_stoa_inflight_return(ngx_http_stoa_main_conf_t *mcf,
     void *handle);
-/* Quota windows in the mapped file: counts one call against day and month (0:
- * no limit), both or none. */
+/* Quota windows in the mapped file: counts one call against the plan's day
+ * and month, both or none.  v: the nearer one, or the one that refuses; left:
+ * what both have when the call may pass. */
 void ngx_http_stoa_quota_take(ngx_http_stoa_main_conf_t *mcf,
-    uint64_t key, uint64_t day, uint64_t month, ngx_http_stoa_verdict_t *v);
+    uint64_t key, const stoa_rec_plan_t *plan, ngx_http_stoa_verdict_t *v,
+    ngx_http_stoa_left_t *left);
 
 /* Rate and in-flight slots in use and there are. */
 typedef struct {

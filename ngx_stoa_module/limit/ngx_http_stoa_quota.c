@@ -33,14 +33,19 @@ static void ngx_http_stoa_quota_undo(uint64_t *word, uint64_t number);
 
 void
 ngx_http_stoa_quota_take(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
-    uint64_t day, uint64_t month, ngx_http_stoa_verdict_t *v)
+    const stoa_rec_plan_t *plan, ngx_http_stoa_verdict_t *v,
+    ngx_http_stoa_left_t *left)
 {
     uint64_t                   h, nd, nm, day_ms, month_ms, used_day, used;
+    uint64_t                   day, month;
     ngx_int_t                  rc;
     ngx_http_stoa_quota_t     *q;
     ngx_http_stoa_counters_t  *c;
 
     ngx_memzero(v, sizeof(ngx_http_stoa_verdict_t));
+
+    day = plan->quota_day;
+    month = plan->quota_month;
 
     if (day == 0 && month == 0) {
         return;
@@ -90,7 +95,15 @@ ngx_http_stoa_quota_take(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
         return;
     }
 
-    /* the one with less left is told */
+    left[1].known = day != 0;
+    left[1].remaining = day - used_day;
+    left[1].reset_ms = day_ms;
+
+    left[2].known = month != 0;
+    left[2].remaining = month - used;
+    left[2].reset_ms = month_ms;
+
+    /* the one with less left is the nearer */
 
     if (month == 0 || (day && day - used_day <= month - used)) {
         ngx_http_stoa_quota_verdict(v, NGX_OK, 1, day, used_day, day_ms);

@@ -17,18 +17,19 @@ static const struct {
     uint64_t  interval_ns, burst_ns;
 } setups[] = {
     { 1, 1000, 0, S, 0 },
-    { 10, 1000, 0, S / 10, 0 },
-    { 10, 1000, 4, S / 10, 4 * S / 10 },
-    { 3, 1000, 1, 333333334, 333333334 },
-    { 1000000000, 1000, 5, 1, 5 },
-    { UINT64_MAX, 1, 1, 1, 1 },
-    { 1, 2678400000, 1, 2678400 * S, 2678400 * S },
+    { 10, 1000, 0, S / 10, 9 * S / 10 },
+    { 10, 1000, 1, S / 10, 0 },
+    { 10, 1000, 5, S / 10, 4 * S / 10 },
+    { 3, 1000, 2, 333333334, 333333334 },
+    { 1000000000, 1000, 6, 1, 5 },
+    { UINT64_MAX, 1, 2, 1, 1 },
+    { 1, 2678400000, 2, 2678400 * S, 2678400 * S },
     { 1, UINT64_MAX, UINT64_MAX, UINT64_C(1) << 60, UINT64_C(1) << 60 },
-    { 1, 1000, 1000000000, S, 1000000000 * S },
+    { 1, 1000, 1000000001, S, 1000000000 * S },
     { 1, 1000, UINT64_MAX, S, UINT64_C(1) << 60 },
 };
 
-/* One after another on one state: 10 per second, 2 more at once. */
+/* One after another on one state: 10 per second, 3 at once. */
 static const struct {
     uint64_t  at_ms;
     bool      allowed;
@@ -91,7 +92,7 @@ test_decide(void)
     stoa_gcra_t          g;
     stoa_gcra_verdict_t  v;
 
-    stoa_gcra_setup(&g, 10, 1000, 2);
+    stoa_gcra_setup(&g, 10, 1000, 3);
     tat = 0;
 
     for (i = 0; i < tap_count(steps); i++) {
@@ -128,9 +129,9 @@ test_callers(void)
     stoa_gcra_t          g;
     stoa_gcra_verdict_t  v;
 
-    /* as fast as a caller can: exactly burst + 1, then the rate */
+    /* as fast as a caller can: exactly burst, then the rate */
 
-    stoa_gcra_setup(&g, 7, 1000, 3);
+    stoa_gcra_setup(&g, 7, 1000, 4);
     tat = 0;
     n = 0;
 

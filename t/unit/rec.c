@@ -79,7 +79,7 @@ static const struct {
     { STOA_REC_PLAN, "{" PLAN ",\"rate\":1,\"per_ms\":0}", "per_ms",
       "must be a whole number, 1..2678400000" },
     { STOA_REC_PLAN, "{" PLAN ",\"concurrency\":5000000000}", "concurrency",
-      "must be a whole number, 0..1000000" },
+      "must be a whole number, 0..65535" },
     { STOA_REC_PLAN, "{" PLAN ",\"limit_by\":\"ip\"}", "limit_by",
       "must be one of subscription, application, credential" },
 
@@ -279,11 +279,11 @@ test_small(void)
            "plan, by default");
     plan = encode(STOA_REC_PLAN, "{" PLAN ",\"rate\":10,\"per_ms\":60000,"
                   "\"burst\":5,\"quota_day\":1000000000000000,"
-                  "\"quota_month\":7,\"concurrency\":1000000,"
+                  "\"quota_month\":7,\"concurrency\":65535,"
                   "\"limit_by\":\"credential\"}");
     tap_ok(plan->rate == 10 && plan->per_ms == 60000 && plan->burst == 5
            && plan->quota_day == 1000000000000000 && plan->quota_month == 7
-           && plan->concurrency == 1000000
+           && plan->concurrency == 65535
            && plan->limit_by == STOA_LIMIT_BY_CREDENTIAL, "plan, all of it");
 
     sub = encode(STOA_REC_SUBSCRIPTION, "{" SUB "}");
