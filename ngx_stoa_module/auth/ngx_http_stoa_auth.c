@@ -12,6 +12,7 @@
 #include "ngx_http_stoa_store.h"
 #include "ngx_http_stoa_api.h"
 #include "ngx_http_stoa_digest.h"
+#include "ngx_http_stoa_header.h"
 #include "ngx_http_stoa_refusal.h"
 #include "core/stoa_key.h"
 
@@ -174,39 +175,23 @@ static void
 ngx_http_stoa_auth_find(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     ngx_http_stoa_auth_found_t *found)
 {
-    u_char           *p;
-    size_t            len;
-    ngx_uint_t        i;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *h;
+    u_char                       *p;
+    size_t                        len;
+    ngx_table_elt_t              *h;
+    ngx_http_stoa_header_walk_t   w;
 
-    part = &r->headers_in.headers.part;
-    h = part->elts;
-
-    for (i = 0; /* void */ ; i++) {
-
-        if (i >= part->nelts) {
-            if (part->next == NULL) {
-                break;
-            }
-
-            part = part->next;
-            h = part->elts;
-            i = 0;
-        }
-
-        if (h[i].key.len == sizeof("X-API-Key") - 1
-            && ngx_memcmp(h[i].lowcase_key, "x-api-key", 9) == 0)
-        {
-            ngx_http_stoa_auth_take(found, h[i].value.data, h[i].value.len);
+    for (h = ngx_http_stoa_header_first(&w, &r->headers_in.headers.part);
+         h;
+         h = ngx_http_stoa_header_next(&w))
+    {
+        if (ngx_http_stoa_header_is(h, "x-api-key")) {
+            ngx_http_stoa_auth_take(found, h->value.data, h->value.len);
             continue;
         }
 
-        if (h[i].key.len == sizeof("Authorization") - 1
-            && ngx_memcmp(h[i].lowcase_key, "authorization", 13) == 0)
-        {
-            p = h[i].value.data;
-            len = h[i].value.len;
+        if (ngx_http_stoa_header_is(h, "authorization")) {
+            p = h->value.data;
+            len = h->value.len;
 
             if (len < 7
                 || (ngx_memcmp(p, "Bearer ", 7) != 0

@@ -15,6 +15,7 @@
 
 #include "ngx_http_stoa_conceal.h"
 #include "ngx_http_stoa_api.h"
+#include "ngx_http_stoa_header.h"
 #include "ngx_http_stoa_uri.h"
 #include "core/stoa_key.h"
 
@@ -110,9 +111,8 @@ void
 ngx_http_stoa_conceal_late(ngx_http_request_t *r, ngx_uint_t headers)
 {
     u_char           *p;
-    ngx_uint_t        i;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *h;
+    ngx_table_elt_t              *h;
+    ngx_http_stoa_header_walk_t   w;
 
     if (r->request_line.data == NULL && r->request_start) {
 
@@ -134,12 +134,11 @@ ngx_http_stoa_conceal_late(ngx_http_request_t *r, ngx_uint_t headers)
         return;
     }
 
-    for (part = &r->headers_in.headers.part; part; part = part->next) {
-        h = part->elts;
-
-        for (i = 0; i < part->nelts; i++) {
-            (void) ngx_http_stoa_conceal_text(&h[i].value);
-        }
+    for (h = ngx_http_stoa_header_first(&w, &r->headers_in.headers.part);
+         h;
+         h = ngx_http_stoa_header_next(&w))
+    {
+        (void) ngx_http_stoa_conceal_text(&h->value);
     }
 }
 

@@ -4,6 +4,7 @@
 
 #include "ngx_http_stoa_ctx.h"
 #include "ngx_http_stoa_digest.h"
+#include "ngx_http_stoa_header.h"
 
 
 #define NGX_HTTP_STOA_REQUEST_ID_MAX  64
@@ -222,24 +223,20 @@ ngx_http_stoa_ctx_wake(ngx_http_request_t *r)
 static ngx_int_t
 ngx_http_stoa_ctx_request_id(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
-    u_char           *p;
-    uint64_t          random[2];
-    ngx_uint_t        i;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *h;
+    u_char                       *p;
+    uint64_t                      random[2];
+    ngx_table_elt_t              *h;
+    ngx_http_stoa_header_walk_t   w;
 
-    for (part = &r->headers_in.headers.part; part; part = part->next) {
-        h = part->elts;
-
-        for (i = 0; i < part->nelts; i++) {
-
-            if (h[i].key.len == sizeof("X-Request-Id") - 1
-                && ngx_memcmp(h[i].lowcase_key, "x-request-id", 12) == 0
-                && ngx_http_stoa_ctx_harmless(&h[i].value))
-            {
-                ctx->request_id = h[i].value;
-                return NGX_OK;
-            }
+    for (h = ngx_http_stoa_header_first(&w, &r->headers_in.headers.part);
+         h;
+         h = ngx_http_stoa_header_next(&w))
+    {
+        if (ngx_http_stoa_header_is(h, "x-request-id")
+            && ngx_http_stoa_ctx_harmless(&h->value))
+        {
+            ctx->request_id = h->value;
+            return NGX_OK;
         }
     }
 

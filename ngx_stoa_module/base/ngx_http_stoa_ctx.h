@@ -15,16 +15,25 @@
 #include "ngx_http_stoa_time.h"
 
 
+typedef enum {
+    NGX_HTTP_STOA_LIMIT_RATE = 0,
+    NGX_HTTP_STOA_LIMIT_DAY,
+    NGX_HTTP_STOA_LIMIT_MONTH,
+    NGX_HTTP_STOA_LIMIT_CONCURRENCY
+} ngx_http_stoa_limit_e;
+
+extern const ngx_str_t  ngx_http_stoa_limit_names[];
+
+
 /* One decision for a request; all exact across workers. */
 
 typedef struct {
     ngx_int_t   rc;               /* NGX_OK, NGX_BUSY: refused, NGX_ERROR    */
-    ngx_uint_t  which;            /* 0 rate, 1 day, 2 month, 3 concurrency  */
+    ngx_uint_t  which;            /* ngx_http_stoa_limit_e                  */
     uint64_t    limit;
     uint64_t    remaining;
     uint64_t    reset_ms;
     uint64_t    retry_ms;
-    uint64_t    window_ms;
 } ngx_http_stoa_verdict_t;
 
 /* What one limit has left for the caller. */

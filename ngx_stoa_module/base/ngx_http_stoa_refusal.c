@@ -192,9 +192,9 @@ static const ngx_http_stoa_refusal_status_t  ngx_http_stoa_refusal_made[] = {
 };
 
 
-/* Names of the plan's policies, as in RateLimit-Policy; by verdict.which. */
+/* As in RateLimit-Policy. */
 
-static const ngx_str_t  ngx_http_stoa_refusal_policies[] = {
+const ngx_str_t  ngx_http_stoa_limit_names[] = {
     ngx_string("rate"), ngx_string("day"), ngx_string("month"),
     ngx_string("concurrency")
 };
@@ -379,7 +379,7 @@ ngx_http_stoa_refusal_problem(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
         p = ngx_http_stoa_lit(p, ",\"violated-policies\":[\"");
         which = ctx->call.rate.which;
         p = ngx_http_stoa_refusal_add(p,
-                                      &ngx_http_stoa_refusal_policies[which]);
+                                      &ngx_http_stoa_limit_names[which]);
         p = ngx_http_stoa_lit(p, "\"]");
     }
 

@@ -5,12 +5,11 @@
  */
 
 #include "ngx_http_stoa_limits.h"
+#include "ngx_http_stoa_header.h"
 
 
-static const ngx_str_t  ngx_http_stoa_limits_names[] = {
-    ngx_string("rate"), ngx_string("day"), ngx_string("month"),
-    ngx_string("concurrency")
-};
+#define ngx_http_stoa_limit_header(r, name, start, last)                      \
+    ngx_http_stoa_limit_header_out(r, name, sizeof(name) - 1, start, last)
 
 
 static u_char *ngx_http_stoa_limit_headers_number(u_char *p, uint64_t n);
@@ -18,7 +17,7 @@ static u_char *ngx_http_stoa_limit_headers_item(u_char *p, ngx_uint_t which,
     uint64_t remaining, uint64_t reset);
 static ngx_int_t ngx_http_stoa_limit_headers_legacy(ngx_http_request_t *r,
     ngx_http_stoa_verdict_t *v, uint64_t reset);
-static ngx_int_t ngx_http_stoa_limit_header(ngx_http_request_t *r,
+static ngx_int_t ngx_http_stoa_limit_header_out(ngx_http_request_t *r,
     const char *name, size_t len, u_char *start, u_char *last);
 
 
@@ -45,8 +44,8 @@ ngx_http_stoa_limit_headers_item(u_char *p, ngx_uint_t which,
     uint64_t remaining, uint64_t reset)
 {
     *p++ = '"';
-    p = ngx_cpymem(p, ngx_http_stoa_limits_names[which].data,
-                   ngx_http_stoa_limits_names[which].len);
+    p = ngx_cpymem(p, ngx_http_stoa_limit_names[which].data,
+                   ngx_http_stoa_limit_names[which].len);
     p = ngx_cpymem(p, "\";r=", sizeof("\";r=") - 1);
     p = ngx_http_stoa_limit_headers_number(p, remaining);
     p = ngx_cpymem(p, ";t=", sizeof(";t=") - 1);
@@ -73,7 +72,7 @@ ngx_http_stoa_limit_headers(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     start = ctx->rate_text;
 
     if (ctx->call.policies.len
-        && ngx_http_stoa_limit_header(r, "RateLimit-Policy", 16,
+        && ngx_http_stoa_limit_header(r, "RateLimit-Policy",
                                      ctx->call.policies.data,
                                      ctx->call.policies.data
                                      + ctx->call.policies.len)
@@ -84,11 +83,11 @@ ngx_http_stoa_limit_headers(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 
     p = start;
 
-    if (ctx->call.limited && v->which != 3) {
+    if (ctx->call.limited && v->which != NGX_HTTP_STOA_LIMIT_CONCURRENCY) {
         p = ngx_http_stoa_limit_headers_item(p, v->which, v->remaining,
                                              reset);
 
-        for (i = 0; i < 3; i++) {
+        for (i = 0; i < NGX_HTTP_STOA_LIMIT_CONCURRENCY; i++) {
             left = &ctx->call.left[i];
 
             if (left->known && i != v->which) {
@@ -99,7 +98,7 @@ ngx_http_stoa_limit_headers(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
             }
         }
 
-        if (ngx_http_stoa_limit_header(r, "RateLimit", 9, start, p) != NGX_OK)
+        if (ngx_http_stoa_limit_header(r, "RateLimit", start, p) != NGX_OK)
         {
             return NGX_ERROR;
         }
@@ -120,7 +119,7 @@ ngx_http_stoa_limit_headers(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         retry = (v->retry_ms + 999) / 1000;
         p = ngx_http_stoa_limit_headers_number(p, retry ? retry : 1);
 
-        return ngx_http_stoa_limit_header(r, "Retry-After", 11, start, p);
+        return ngx_http_stoa_limit_header(r, "Retry-After", start, p);
     }
 
     return NGX_OK;
@@ -140,7 +139,7 @@ ngx_http_stoa_limit_headers_legacy(ngx_http_request_t *r,
 
     p = ngx_sprintf(start, "%uL", v->limit);
 
-    if (ngx_http_stoa_limit_header(r, "X-RateLimit-Limit", 17, start, p)
+    if (ngx_http_stoa_limit_header(r, "X-RateLimit-Limit", start, p)
         != NGX_OK)
     {
         return NGX_ERROR;
@@ -149,7 +148,7 @@ ngx_http_stoa_limit_headers_legacy(ngx_http_request_t *r,
     start = p;
     p = ngx_sprintf(p, "%uL", v->remaining);
 
-    if (ngx_http_stoa_limit_header(r, "X-RateLimit-Remaining", 21, start, p)
+    if (ngx_http_stoa_limit_header(r, "X-RateLimit-Remaining", start, p)
         != NGX_OK)
     {
         return NGX_ERROR;
@@ -158,25 +157,21 @@ ngx_http_stoa_limit_headers_legacy(ngx_http_request_t *r,
     start = p;
     p = ngx_sprintf(p, "%uL", reset);
 
-    return ngx_http_stoa_limit_header(r, "X-RateLimit-Reset", 17, start, p);
+    return ngx_http_stoa_limit_header(r, "X-RateLimit-Reset", start, p);
 }
 
 
 static ngx_int_t
-ngx_http_stoa_limit_header(ngx_http_request_t *r, const char *name, size_t len,
-    u_char *start, u_char *last)
+ngx_http_stoa_limit_header_out(ngx_http_request_t *r, const char *name,
+    size_t len, u_char *start, u_char *last)
 {
     ngx_table_elt_t  *h;
 
-    h = ngx_list_push(&r->headers_out.headers);
+    h = ngx_http_stoa_header_out(r, name, len);
     if (h == NULL) {
         return NGX_ERROR;
     }
 
-    h->hash = 1;
-    ngx_http_stoa_header_end(h);
-    h->key.data = (u_char *) name;
-    h->key.len = len;
     h->value.data = start;
     h->value.len = last - start;
 

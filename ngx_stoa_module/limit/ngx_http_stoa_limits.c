@@ -136,7 +136,7 @@ ngx_http_stoa_limits_concurrency(ngx_http_request_t *r,
 
     if (rc == NGX_BUSY) {
         ngx_memzero(&v, sizeof(ngx_http_stoa_verdict_t));
-        v.which = 3;
+        v.which = NGX_HTTP_STOA_LIMIT_CONCURRENCY;
         v.limit = plan->concurrency;
         v.retry_ms = 1000;
 

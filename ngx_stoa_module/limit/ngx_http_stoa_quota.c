@@ -12,16 +12,31 @@
 #define WINDOW_MASK   ((1ULL << WINDOW_SHIFT) - 1)
 
 
+/* A day or a month, and what a plan allows in it (0: anything). */
+
+typedef struct {
+    ngx_uint_t  which;
+    uint64_t    number;
+    uint64_t    limit;
+    uint64_t    used;
+    uint64_t    left_ms;
+} ngx_http_stoa_quota_window_t;
+
+
 static void ngx_http_stoa_quota_verdict(ngx_http_stoa_verdict_t *v,
-    ngx_int_t rc, ngx_uint_t which, uint64_t limit, uint64_t used,
-    uint64_t left_ms);
+    ngx_int_t rc, ngx_http_stoa_quota_window_t *w);
+static void ngx_http_stoa_quota_left(ngx_http_stoa_left_t *left,
+    ngx_http_stoa_quota_window_t *w);
+static ngx_http_stoa_quota_t *ngx_http_stoa_quota_slot(
+    ngx_http_stoa_main_conf_t *mcf, uint64_t key, uint64_t day,
+    uint64_t month);
 static ngx_http_stoa_quota_t *ngx_http_stoa_quota_find(
     ngx_http_stoa_counters_t *c, uint64_t h, uint64_t tag);
 static ngx_http_stoa_quota_t *ngx_http_stoa_quota_claim(
     ngx_http_stoa_counters_t *c, uint64_t h, uint64_t tag, uint64_t day,
     uint64_t month);
-static ngx_int_t ngx_http_stoa_quota_count(uint64_t *word, uint64_t number,
-    uint64_t limit, uint64_t *used);
+static ngx_int_t ngx_http_stoa_quota_count(uint64_t *word,
+    ngx_http_stoa_quota_window_t *w);
 static void ngx_http_stoa_quota_undo(uint64_t *word, uint64_t number);
 
 
@@ -36,37 +51,30 @@ ngx_http_stoa_quota_take(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
     const stoa_rec_plan_t *plan, ngx_http_stoa_verdict_t *v,
     ngx_http_stoa_left_t *left)
 {
-    uint64_t                   h, nd, nm, day_ms, month_ms, used_day, used;
-    uint64_t                   day, month;
-    ngx_int_t                  rc;
-    ngx_http_stoa_quota_t     *q;
-    ngx_http_stoa_counters_t  *c;
+    uint64_t                       now, used;
+    ngx_http_stoa_quota_t         *q;
+    ngx_http_stoa_quota_window_t   day, month;
 
     ngx_memzero(v, sizeof(ngx_http_stoa_verdict_t));
 
-    day = plan->quota_day;
-    month = plan->quota_month;
-
-    if (day == 0 && month == 0) {
+    if (plan->quota_day == 0 && plan->quota_month == 0) {
         return;
     }
 
-    c = mcf->counters;
-    h = ngx_http_stoa_wall_ms();
-    nd = stoa_window_number(STOA_WINDOW_DAY, (int64_t) h, &day_ms);
-    nm = stoa_window_number(STOA_WINDOW_MONTH, (int64_t) h, &month_ms);
+    now = ngx_http_stoa_wall_ms();
 
-    key = key ? key : 1;
-    h = stoa_hash64(&key, sizeof(key), c->head->seed);
+    day.which = NGX_HTTP_STOA_LIMIT_DAY;
+    day.limit = plan->quota_day;
+    day.number = stoa_window_number(STOA_WINDOW_DAY, (int64_t) now,
+                                    &day.left_ms);
 
-    q = ngx_http_stoa_quota_find(c, h, key);
+    month.which = NGX_HTTP_STOA_LIMIT_MONTH;
+    month.limit = plan->quota_month;
+    month.number = stoa_window_number(STOA_WINDOW_MONTH, (int64_t) now,
+                                      &month.left_ms);
 
-    if (q == NULL) {
-        ngx_http_stoa_lock_take(&mcf->dir->quota_lock);
-        q = ngx_http_stoa_quota_claim(c, h, key, nd, nm);
-        ngx_http_stoa_lock_drop(&mcf->dir->quota_lock);
-    }
-
+    q = ngx_http_stoa_quota_slot(mcf, key ? key : 1, day.number,
+                                 month.number);
     if (q == NULL) {
         ngx_http_stoa_count(quota_full, 1);
         v->rc = mcf->zone_full_deny ? NGX_ERROR : NGX_OK;
@@ -75,56 +83,84 @@ ngx_http_stoa_quota_take(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
 
     used = ngx_http_stoa_load(&q->month);
 
-    if (month && used >> WINDOW_SHIFT == nm && (used & WINDOW_MASK) >= month) {
-        ngx_http_stoa_quota_verdict(v, NGX_BUSY, 2, month, month, month_ms);
+    if (month.limit && used >> WINDOW_SHIFT == month.number
+        && (used & WINDOW_MASK) >= month.limit)
+    {
+        ngx_http_stoa_quota_verdict(v, NGX_BUSY, &month);
         return;
     }
 
-    rc = ngx_http_stoa_quota_count(&q->day, nd, day, &used_day);
-
-    if (rc != NGX_OK) {
-        ngx_http_stoa_quota_verdict(v, NGX_BUSY, 1, day, day, day_ms);
+    if (ngx_http_stoa_quota_count(&q->day, &day) != NGX_OK) {
+        ngx_http_stoa_quota_verdict(v, NGX_BUSY, &day);
         return;
     }
 
-    rc = ngx_http_stoa_quota_count(&q->month, nm, month, &used);
-
-    if (rc != NGX_OK) {
-        ngx_http_stoa_quota_undo(&q->day, nd);
-        ngx_http_stoa_quota_verdict(v, NGX_BUSY, 2, month, month, month_ms);
+    if (ngx_http_stoa_quota_count(&q->month, &month) != NGX_OK) {
+        ngx_http_stoa_quota_undo(&q->day, day.number);
+        ngx_http_stoa_quota_verdict(v, NGX_BUSY, &month);
         return;
     }
 
-    left[1].known = day != 0;
-    left[1].remaining = day - used_day;
-    left[1].reset_ms = day_ms;
-
-    left[2].known = month != 0;
-    left[2].remaining = month - used;
-    left[2].reset_ms = month_ms;
+    ngx_http_stoa_quota_left(left, &day);
+    ngx_http_stoa_quota_left(left, &month);
 
     /* the one with less left is the nearer */
 
-    if (month == 0 || (day && day - used_day <= month - used)) {
-        ngx_http_stoa_quota_verdict(v, NGX_OK, 1, day, used_day, day_ms);
-
-    } else {
-        ngx_http_stoa_quota_verdict(v, NGX_OK, 2, month, used, month_ms);
-    }
+    ngx_http_stoa_quota_verdict(v, NGX_OK,
+                                month.limit == 0
+                                || (day.limit && day.limit - day.used
+                                                 <= month.limit - month.used)
+                                ? &day : &month);
 }
 
 
 static void
 ngx_http_stoa_quota_verdict(ngx_http_stoa_verdict_t *v, ngx_int_t rc,
-    ngx_uint_t which, uint64_t limit, uint64_t used, uint64_t left_ms)
+    ngx_http_stoa_quota_window_t *w)
 {
     v->rc = rc;
-    v->which = which;
-    v->limit = limit;
-    v->remaining = limit - used;
-    v->reset_ms = left_ms;
-    v->retry_ms = (rc == NGX_OK) ? 0 : left_ms;
-    v->window_ms = (which == 1) ? 86400000ULL : 30 * 86400000ULL;
+    v->which = w->which;
+    v->limit = w->limit;
+    v->remaining = (rc == NGX_OK) ? w->limit - w->used : 0;
+    v->reset_ms = w->left_ms;
+    v->retry_ms = (rc == NGX_OK) ? 0 : w->left_ms;
+}
+
+
+static void
+ngx_http_stoa_quota_left(ngx_http_stoa_left_t *left,
+    ngx_http_stoa_quota_window_t *w)
+{
+    left += w->which;
+
+    left->known = w->limit != 0;
+    left->remaining = w->limit - w->used;
+    left->reset_ms = w->left_ms;
+}
+
+
+/* The key's, or one that is free; NULL: there is none. */
+
+static ngx_http_stoa_quota_t *
+ngx_http_stoa_quota_slot(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
+    uint64_t day, uint64_t month)
+{
+    uint64_t                   h;
+    ngx_http_stoa_quota_t     *q;
+    ngx_http_stoa_counters_t  *c;
+
+    c = mcf->counters;
+    h = stoa_hash64(&key, sizeof(key), c->head->seed);
+
+    q = ngx_http_stoa_quota_find(c, h, key);
+
+    if (q == NULL) {
+        ngx_http_stoa_lock_take(&mcf->dir->quota_lock);
+        q = ngx_http_stoa_quota_claim(c, h, key, day, month);
+        ngx_http_stoa_lock_drop(&mcf->dir->quota_lock);
+    }
+
+    return q;
 }
 
 
@@ -208,8 +244,7 @@ ngx_http_stoa_quota_claim(ngx_http_stoa_counters_t *c, uint64_t h,
  * future (the clock went back) goes on. */
 
 static ngx_int_t
-ngx_http_stoa_quota_count(uint64_t *word, uint64_t number, uint64_t limit,
-    uint64_t *used)
+ngx_http_stoa_quota_count(uint64_t *word, ngx_http_stoa_quota_window_t *w)
 {
     uint64_t  old, new;
 
@@ -217,11 +252,11 @@ ngx_http_stoa_quota_count(uint64_t *word, uint64_t number, uint64_t limit,
 
     for ( ;; ) {
 
-        if (old >> WINDOW_SHIFT < number) {
-            new = number << WINDOW_SHIFT | 1;
+        if (old >> WINDOW_SHIFT < w->number) {
+            new = w->number << WINDOW_SHIFT | 1;
 
         } else {
-            if (limit && (old & WINDOW_MASK) >= limit) {
+            if (w->limit && (old & WINDOW_MASK) >= w->limit) {
                 return NGX_BUSY;
             }
 
@@ -229,7 +264,7 @@ ngx_http_stoa_quota_count(uint64_t *word, uint64_t number, uint64_t limit,
         }
 
         if (ngx_http_stoa_cas(word, &old, new)) {
-            *used = new & WINDOW_MASK;
+            w->used = new & WINDOW_MASK;
             return NGX_OK;
         }
     }

@@ -220,9 +220,8 @@ ngx_http_stoa_rate_verdict(const stoa_gcra_t *gcra,
     const stoa_gcra_verdict_t *gv, ngx_http_stoa_verdict_t *v)
 {
     v->rc = gv->allowed ? NGX_OK : NGX_BUSY;
-    v->which = 0;
+    v->which = NGX_HTTP_STOA_LIMIT_RATE;
     v->limit = gcra->burst_ns / gcra->interval_ns + 1;
-    v->window_ms = (v->limit * gcra->interval_ns + 999999) / 1000000;
     v->remaining = gv->remaining;
     v->reset_ms = (gv->reset_ns + 999999) / 1000000;
     v->retry_ms = (gv->retry_ns + 999999) / 1000000;

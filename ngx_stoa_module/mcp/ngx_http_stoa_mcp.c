@@ -15,6 +15,7 @@
 #include "ngx_http_stoa_policy.h"
 #include "ngx_http_stoa_auth.h"
 #include "ngx_http_stoa_store.h"
+#include "ngx_http_stoa_header.h"
 #include "core/stoa_key.h"
 
 
@@ -385,14 +386,11 @@ ngx_http_stoa_mcp_initialize(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 
     mcp->version = version;
 
-    h = ngx_list_push(&r->headers_out.headers);
+    h = ngx_http_stoa_header_add(r, "Mcp-Session-Id");
     if (h == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    h->hash = 1;
-    ngx_http_stoa_header_end(h);
-    ngx_str_set(&h->key, "Mcp-Session-Id");
     h->value.len = NGX_HTTP_STOA_MCP_TOKEN_LEN;
     h->value.data = ngx_pnalloc(r->pool, NGX_HTTP_STOA_MCP_TOKEN_LEN);
 

@@ -12,6 +12,7 @@
 #include "ngx_http_stoa_upstream.h"
 #include "ngx_http_stoa_auth.h"
 #include "ngx_http_stoa_store.h"
+#include "ngx_http_stoa_header.h"
 #include "core/stoa_key.h"
 
 
@@ -28,14 +29,8 @@ typedef struct {
 
 typedef enum {
     MCP_H_ACCEPT = 0, MCP_H_CODINGS, MCP_H_TYPE, MCP_H_VERSION, MCP_H_NAME,
-    MCP_H_SESSION
+    MCP_H_SESSION, MCP_H_MAX
 } ngx_http_stoa_mcp_h_e;
-
-typedef struct {
-    ngx_str_t   name;
-    ngx_str_t   lowcase;
-    ngx_uint_t  hash;                 /* made at first use                  */
-} ngx_http_stoa_mcp_name_t;
 
 
 static const stoa_rec_server_tool_t *ngx_http_stoa_mcp_server_tool(
@@ -56,7 +51,7 @@ static ngx_int_t ngx_http_stoa_mcp_resolve_tenant(ngx_http_request_t *r,
     const stoa_rec_tool_t **tool, const stoa_rec_api_t **api);
 
 
-static ngx_http_stoa_mcp_name_t  ngx_http_stoa_mcp_names[] = {
+static ngx_http_stoa_header_name_t  ngx_http_stoa_mcp_names[] = {
     { ngx_string("Accept"), ngx_string("accept"), 0 },
     { ngx_string("Accept-Encoding"), ngx_string("accept-encoding"), 0 },
     { ngx_string("Content-Type"), ngx_string("content-type"), 0 },
@@ -455,39 +450,12 @@ ngx_http_stoa_mcp_header_is(const u_char *p, const char *name)
 }
 
 
-static ngx_int_t
-ngx_http_stoa_mcp_header_push(ngx_list_t *headers,
-    ngx_http_stoa_mcp_h_e which, const ngx_str_t *value)
-{
-    ngx_table_elt_t           *h;
-    ngx_http_stoa_mcp_name_t  *name;
-
-    h = ngx_list_push(headers);
-    if (h == NULL) {
-        return NGX_ERROR;
-    }
-
-    name = &ngx_http_stoa_mcp_names[which];
-
-    if (name->hash == 0) {
-        name->hash = ngx_hash_key(name->lowcase.data, name->lowcase.len);
-    }
-
-    h->key = name->name;
-    h->lowcase_key = name->lowcase.data;
-    h->hash = name->hash;
-    h->value = *value;
-    ngx_http_stoa_header_end(h);
-
-    return NGX_OK;
-}
-
-
 ngx_int_t
 ngx_http_stoa_mcp_headers_add(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     ngx_list_t *headers)
 {
-    ngx_uint_t            version;
+    ngx_uint_t            i, version;
+    const ngx_str_t      *value[MCP_H_MAX];
     ngx_http_stoa_mcp_t  *mcp;
 
     static ngx_str_t      json = ngx_string("application/json");
@@ -495,43 +463,35 @@ ngx_http_stoa_mcp_headers_add(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     static ngx_str_t      accept =
                            ngx_string("application/json, text/event-stream");
 
-    (void) r;
-
     mcp = ctx->call.mcp;
     version = mcp->modern ? mcp->version : mcp->upstream_version;
 
-    if (ngx_http_stoa_mcp_header_push(headers, MCP_H_ACCEPT, &accept)
-        != NGX_OK
-        || ngx_http_stoa_mcp_header_push(headers, MCP_H_CODINGS, &plain)
-           != NGX_OK
-        || ngx_http_stoa_mcp_header_push(headers, MCP_H_TYPE, &json)
-           != NGX_OK)
-    {
-        return NGX_ERROR;
+    ngx_memzero(value, sizeof(value));
+
+    value[MCP_H_ACCEPT] = &accept;
+    value[MCP_H_CODINGS] = &plain;
+    value[MCP_H_TYPE] = &json;
+
+    if (version != NGX_HTTP_STOA_MCP_VERSION_NONE) {
+        value[MCP_H_VERSION] = &ngx_http_stoa_mcp_versions[version].name;
     }
 
-    if (version != NGX_HTTP_STOA_MCP_VERSION_NONE
-        && ngx_http_stoa_mcp_header_push(headers, MCP_H_VERSION,
-                                   &ngx_http_stoa_mcp_versions[version].name)
-           != NGX_OK)
-    {
-        return NGX_ERROR;
+    if (mcp->modern && mcp->tool_name.len) {
+        value[MCP_H_NAME] = &mcp->tool_name;
     }
 
-    if (mcp->modern && mcp->tool_name.len
-        && ngx_http_stoa_mcp_header_push(headers, MCP_H_NAME,
-                                         &mcp->tool_name)
-           != NGX_OK)
-    {
-        return NGX_ERROR;
+    if (mcp->upstream_session.len) {
+        value[MCP_H_SESSION] = &mcp->upstream_session;
     }
 
-    if (mcp->upstream_session.len
-        && ngx_http_stoa_mcp_header_push(headers, MCP_H_SESSION,
-                                         &mcp->upstream_session)
-           != NGX_OK)
-    {
-        return NGX_ERROR;
+    for (i = 0; i < MCP_H_MAX; i++) {
+        if (value[i]
+            && ngx_http_stoa_header_push(headers, &ngx_http_stoa_mcp_names[i],
+                                         value[i])
+               != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
     }
 
     return NGX_OK;

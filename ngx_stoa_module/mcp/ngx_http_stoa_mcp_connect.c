@@ -19,6 +19,7 @@
 
 #include "ngx_http_stoa_mcp.h"
 #include "ngx_http_stoa_upstream.h"
+#include "ngx_http_stoa_header.h"
 #include "core/stoa_key.h"
 #include "core/stoa_rec_table.h"
 #include "core/stoa_sse.h"
@@ -475,31 +476,22 @@ static ngx_table_elt_t *
 ngx_http_stoa_mcp_upstream_header(ngx_http_request_t *r, const char *lowcase,
     size_t len)
 {
-    ngx_uint_t        i;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *h;
+    ngx_table_elt_t              *h;
+    ngx_http_stoa_header_walk_t   w;
 
-    part = &r->upstream->headers_in.headers.part;
-    h = part->elts;
-
-    for (i = 0; /* void */; i++) {
-
-        if (i >= part->nelts) {
-            if (part->next == NULL) {
-                return NULL;
-            }
-
-            part = part->next;
-            h = part->elts;
-            i = 0;
-        }
-
-        if (h[i].key.len == len
-            && ngx_strncasecmp(h[i].key.data, (u_char *) lowcase, len) == 0)
+    for (h = ngx_http_stoa_header_first(&w,
+                                    &r->upstream->headers_in.headers.part);
+         h;
+         h = ngx_http_stoa_header_next(&w))
+    {
+        if (h->key.len == len
+            && ngx_strncasecmp(h->key.data, (u_char *) lowcase, len) == 0)
         {
-            return &h[i];
+            break;
         }
     }
+
+    return h;
 }
 
 

@@ -9,6 +9,7 @@
 
 #include "ngx_http_stoa_mcp.h"
 #include "ngx_http_stoa_policy.h"
+#include "ngx_http_stoa_header.h"
 #include "core/stoa_media.h"
 
 
@@ -40,28 +41,17 @@ ngx_http_stoa_mcp_read_headers(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx)
 {
     ngx_int_t                     rc;
-    ngx_uint_t                    i;
-    ngx_list_part_t              *part;
     ngx_table_elt_t              *h, **slot;
+    ngx_http_stoa_header_walk_t   w;
     ngx_http_stoa_mcp_headers_t  *hs;
 
     hs = &ctx->call.mcp->headers;
-    part = &r->headers_in.headers.part;
-    h = part->elts;
 
-    for (i = 0; /* void */; i++) {
-
-        if (i >= part->nelts) {
-            if (part->next == NULL) {
-                break;
-            }
-
-            part = part->next;
-            h = part->elts;
-            i = 0;
-        }
-
-        slot = ngx_http_stoa_mcp_header_slot(hs, &h[i]);
+    for (h = ngx_http_stoa_header_first(&w, &r->headers_in.headers.part);
+         h;
+         h = ngx_http_stoa_header_next(&w))
+    {
+        slot = ngx_http_stoa_mcp_header_slot(hs, h);
 
         if (slot) {
             if (*slot && slot != &hs->accept) {
@@ -72,7 +62,7 @@ ngx_http_stoa_mcp_read_headers(ngx_http_request_t *r,
                 }
             }
 
-            *slot = &h[i];
+            *slot = h;
         }
     }
 

@@ -5,6 +5,7 @@
 #include "ngx_http_stoa_observe.h"
 #include "ngx_http_stoa_limits.h"
 #include "ngx_http_stoa_env.h"
+#include "ngx_http_stoa_header.h"
 #include "core/stoa_key.h"
 
 
@@ -316,15 +317,12 @@ ngx_http_stoa_status_send(ngx_http_request_t *r, ngx_uint_t status,
 
     stoa_buf_free(data);
 
-    h = ngx_list_push(&r->headers_out.headers);
+    h = ngx_http_stoa_header_add(r, "Cache-Control");
 
     if (b == NULL || h == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    h->hash = 1;
-    ngx_http_stoa_header_end(h);
-    ngx_str_set(&h->key, "Cache-Control");
     ngx_str_set(&h->value, "no-store");
 
     r->headers_out.status = status;

@@ -14,6 +14,7 @@
 #include "ngx_http_stoa_request.h"
 #include "ngx_http_stoa_limits.h"
 #include "ngx_http_stoa_upstream.h"
+#include "ngx_http_stoa_header.h"
 
 
 static ngx_int_t ngx_http_stoa_header_filter(ngx_http_request_t *r);
@@ -30,10 +31,6 @@ static ngx_int_t ngx_http_stoa_filter_api(ngx_http_request_t *r,
     ngx_http_stoa_api_t *api);
 static void ngx_http_stoa_filter_clear(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
-static ngx_uint_t ngx_http_stoa_filter_is(ngx_table_elt_t *h,
-    const char *name);
-static ngx_table_elt_t *ngx_http_stoa_filter_push(ngx_http_request_t *r,
-    const char *name, size_t len);
 
 
 static ngx_http_output_header_filter_pt  ngx_http_stoa_next_header_filter;
@@ -96,7 +93,7 @@ ngx_http_stoa_header_filter(ngx_http_request_t *r)
         ngx_http_stoa_filter_clear(r, ctx);
     }
 
-    h = ngx_http_stoa_filter_push(r, "X-Request-Id", 12);
+    h = ngx_http_stoa_header_add(r, "X-Request-Id");
     if (h == NULL) {
         return NGX_ERROR;
     }
@@ -211,7 +208,7 @@ ngx_http_stoa_filter_explain(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     }
 
     if (r->headers_out.status == NGX_HTTP_NOT_ALLOWED && ctx->call.allow.len) {
-        h = ngx_http_stoa_filter_push(r, "Allow", 5);
+        h = ngx_http_stoa_header_add(r, "Allow");
         if (h == NULL) {
             return NGX_ERROR;
         }
@@ -220,7 +217,7 @@ ngx_http_stoa_filter_explain(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     }
 
     if (r->headers_out.status == NGX_HTTP_SERVICE_UNAVAILABLE) {
-        h = ngx_http_stoa_filter_push(r, "Retry-After", 11);
+        h = ngx_http_stoa_header_add(r, "Retry-After");
         if (h == NULL) {
             return NGX_ERROR;
         }
@@ -240,7 +237,7 @@ ngx_http_stoa_filter_challenge(ngx_http_request_t *r,
 {
     ngx_table_elt_t  *h;
 
-    h = ngx_http_stoa_filter_push(r, "WWW-Authenticate", 16);
+    h = ngx_http_stoa_header_add(r, "WWW-Authenticate");
     if (h == NULL) {
         return NGX_ERROR;
     }
@@ -277,7 +274,7 @@ ngx_http_stoa_filter_api(ngx_http_request_t *r, ngx_http_stoa_api_t *api)
     u_char           *p;
     ngx_table_elt_t  *h;
 
-    h = ngx_http_stoa_filter_push(r, "Deprecation", 11);
+    h = ngx_http_stoa_header_add(r, "Deprecation");
     if (h == NULL) {
         return NGX_ERROR;
     }
@@ -288,7 +285,7 @@ ngx_http_stoa_filter_api(ngx_http_request_t *r, ngx_http_stoa_api_t *api)
         return NGX_OK;
     }
 
-    h = ngx_http_stoa_filter_push(r, "Sunset", 6);
+    h = ngx_http_stoa_header_add(r, "Sunset");
     p = ngx_pnalloc(r->pool, sizeof("Mon, 28 Sep 1970 06:00:00 GMT"));
 
     if (h == NULL || p == NULL) {
@@ -308,70 +305,22 @@ ngx_http_stoa_filter_api(ngx_http_request_t *r, ngx_http_stoa_api_t *api)
 static void
 ngx_http_stoa_filter_clear(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
-    ngx_uint_t        i;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *h;
+    ngx_table_elt_t              *h;
+    ngx_http_stoa_header_walk_t   w;
 
-    for (part = &r->headers_out.headers.part; part; part = part->next) {
-        h = part->elts;
-
-        for (i = 0; i < part->nelts; i++) {
-
-            switch (h[i].key.len) {
-
-            case sizeof("X-Request-Id") - 1:
-                if (ngx_http_stoa_filter_is(&h[i], "x-request-id")) {
-                    h[i].hash = 0;
-                }
-                break;
-
-            case sizeof("RateLimit") - 1:
-                if (ctx->call.limited
-                    && ngx_http_stoa_filter_is(&h[i], "ratelimit"))
-                {
-                    h[i].hash = 0;
-                }
-                break;
-
-            case sizeof("RateLimit-Policy") - 1:
-                if (ctx->call.policies.len
-                    && ngx_http_stoa_filter_is(&h[i], "ratelimit-policy"))
-                {
-                    h[i].hash = 0;
-                }
-                break;
-            }
+    for (h = ngx_http_stoa_header_first(&w, &r->headers_out.headers.part);
+         h;
+         h = ngx_http_stoa_header_next(&w))
+    {
+        if (ngx_http_stoa_header_named(h, "x-request-id")
+            || (ctx->call.limited
+                && ngx_http_stoa_header_named(h, "ratelimit"))
+            || (ctx->call.policies.len
+                && ngx_http_stoa_header_named(h, "ratelimit-policy")))
+        {
+            h->hash = 0;
         }
     }
-}
-
-
-/* name: lower case, as long as the header's */
-
-static ngx_uint_t
-ngx_http_stoa_filter_is(ngx_table_elt_t *h, const char *name)
-{
-    return (h->key.data[0] | 0x20) == name[0]
-           && ngx_strncasecmp(h->key.data, (u_char *) name, h->key.len) == 0;
-}
-
-
-static ngx_table_elt_t *
-ngx_http_stoa_filter_push(ngx_http_request_t *r, const char *name, size_t len)
-{
-    ngx_table_elt_t  *h;
-
-    h = ngx_list_push(&r->headers_out.headers);
-    if (h == NULL) {
-        return NULL;
-    }
-
-    h->hash = 1;
-    ngx_http_stoa_header_end(h);
-    h->key.data = (u_char *) name;
-    h->key.len = len;
-
-    return h;
 }
 
 

@@ -11,6 +11,7 @@
 #include "ngx_http_stoa_headers.h"
 #include "ngx_http_stoa_auth.h"
 #include "ngx_http_stoa_digest.h"
+#include "ngx_http_stoa_header.h"
 
 
 #define NGX_HTTP_STOA_OWN_HEADERS     12
@@ -28,13 +29,6 @@ typedef enum {
     NGX_HTTP_STOA_H_IDENTITY,
     NGX_HTTP_STOA_H_MAX
 } ngx_http_stoa_header_e;
-
-
-typedef struct {
-    ngx_str_t   name;
-    ngx_str_t   lowcase;
-    ngx_uint_t  hash;
-} ngx_http_stoa_header_t;
 
 
 static ngx_int_t ngx_http_stoa_headers_trace(ngx_http_request_t *r,
@@ -55,7 +49,7 @@ static ngx_int_t ngx_http_stoa_headers_push(ngx_http_request_t *r,
     ngx_http_stoa_header_e which, ngx_str_t *value);
 
 
-static ngx_http_stoa_header_t  ngx_http_stoa_header_names[] = {
+static ngx_http_stoa_header_name_t  ngx_http_stoa_headers_names[] = {
     { ngx_string("X-Request-Id"), ngx_string("x-request-id"), 0 },
     { ngx_string("traceparent"), ngx_string("traceparent"), 0 },
     { ngx_string("X-Forwarded-For"), ngx_string("x-forwarded-for"), 0 },
@@ -169,28 +163,24 @@ static ngx_int_t
 ngx_http_stoa_headers_states(ngx_http_request_t *r, ngx_list_part_t *part,
     ngx_uint_t n)
 {
-    ngx_uint_t        i;
-    ngx_table_elt_t  *h, *copy;
+    ngx_table_elt_t              *h, *copy;
+    ngx_http_stoa_header_walk_t   w;
 
-    for ( /* void */ ; n && part; part = part->next) {
-        h = part->elts;
-
-        for (i = 0; i < part->nelts; i++) {
-
-            if (h[i].hash == 0 || h[i].key.len != 10
-                || ngx_memcmp(h[i].lowcase_key, "tracestate", 10) != 0)
-            {
-                continue;
-            }
-
-            copy = ngx_list_push(&r->headers_in.headers);
-            if (copy == NULL) {
-                return NGX_ERROR;
-            }
-
-            *copy = h[i];
-            n--;
+    for (h = ngx_http_stoa_header_first(&w, part);
+         n && h;
+         h = ngx_http_stoa_header_next(&w))
+    {
+        if (h->hash == 0 || !ngx_http_stoa_header_is(h, "tracestate")) {
+            continue;
         }
+
+        copy = ngx_list_push(&r->headers_in.headers);
+        if (copy == NULL) {
+            return NGX_ERROR;
+        }
+
+        *copy = *h;
+        n--;
     }
 
     return NGX_OK;
@@ -289,9 +279,9 @@ static ngx_int_t
 ngx_http_stoa_headers_for(ngx_http_request_t *r, ngx_list_part_t *part,
     size_t len, ngx_str_t *value)
 {
-    u_char           *p;
-    ngx_uint_t        i;
-    ngx_table_elt_t  *h;
+    u_char                       *p;
+    ngx_table_elt_t              *h;
+    ngx_http_stoa_header_walk_t   w;
 
     value->data = ngx_pnalloc(r->pool, len + r->connection->addr_text.len);
     if (value->data == NULL) {
@@ -300,17 +290,14 @@ ngx_http_stoa_headers_for(ngx_http_request_t *r, ngx_list_part_t *part,
 
     p = value->data;
 
-    for ( /* void */ ; part; part = part->next) {
-        h = part->elts;
-
-        for (i = 0; i < part->nelts; i++) {
-            if (h[i].hash && h[i].key.len == 15
-                && ngx_memcmp(h[i].lowcase_key, "x-forwarded-for", 15) == 0)
-            {
-                p = ngx_cpymem(p, h[i].value.data, h[i].value.len);
-                *p++ = ',';
-                *p++ = ' ';
-            }
+    for (h = ngx_http_stoa_header_first(&w, part);
+         h;
+         h = ngx_http_stoa_header_next(&w))
+    {
+        if (h->hash && ngx_http_stoa_header_is(h, "x-forwarded-for")) {
+            p = ngx_cpymem(p, h->value.data, h->value.len);
+            *p++ = ',';
+            *p++ = ' ';
         }
     }
 
@@ -417,25 +404,7 @@ static ngx_int_t
 ngx_http_stoa_headers_push(ngx_http_request_t *r,
     ngx_http_stoa_header_e which, ngx_str_t *value)
 {
-    ngx_table_elt_t         *h;
-    ngx_http_stoa_header_t  *name;
-
-    name = &ngx_http_stoa_header_names[which];
-
-    if (name->hash == 0) {
-        name->hash = ngx_hash_key(name->lowcase.data, name->lowcase.len);
-    }
-
-    h = ngx_list_push(&r->headers_in.headers);
-    if (h == NULL) {
-        return NGX_ERROR;
-    }
-
-    h->hash = name->hash;
-    ngx_http_stoa_header_end(h);
-    h->key = name->name;
-    h->lowcase_key = name->lowcase.data;
-    h->value = *value;
-
-    return NGX_OK;
+    return ngx_http_stoa_header_push(&r->headers_in.headers,
+                                     &ngx_http_stoa_headers_names[which],
+                                     value);
 }

@@ -11,6 +11,7 @@
 
 #include "ngx_http_stoa_headers.h"
 #include "ngx_http_stoa_conceal.h"
+#include "ngx_http_stoa_header.h"
 
 
 #define NGX_HTTP_STOA_SCRUB_OPTIONS  32
@@ -108,10 +109,11 @@ ngx_int_t
 ngx_http_stoa_scrub_request(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     ngx_uint_t own, ngx_http_stoa_headers_found_t *found)
 {
-    ngx_uint_t        i, n;
-    ngx_list_t        old;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *h, *copy;
+    ngx_uint_t                    n;
+    ngx_list_t                    old;
+    ngx_list_part_t              *part;
+    ngx_table_elt_t              *h, *copy;
+    ngx_http_stoa_header_walk_t   w;
 
     old = r->headers_in.headers;
 
@@ -129,19 +131,15 @@ ngx_http_stoa_scrub_request(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     copy = r->headers_in.headers.part.elts;
     n = 0;
 
-    for (part = &old.part; part; part = part->next) {
-        h = part->elts;
+    for (h = ngx_http_stoa_header_first(&w, &old.part);
+         h;
+         h = ngx_http_stoa_header_next(&w))
+    {
+        if (h->hash && !ngx_http_stoa_scrub_dropped(r, ctx, h, found)) {
+            copy[n++] = *h;
 
-        for (i = 0; i < part->nelts; i++) {
-
-            if (h[i].hash
-                && !ngx_http_stoa_scrub_dropped(r, ctx, &h[i], found))
-            {
-                copy[n++] = h[i];
-
-            } else if (r->headers_in.authorization == &h[i]) {
-                r->headers_in.authorization = NULL;
-            }
+        } else if (r->headers_in.authorization == h) {
+            r->headers_in.authorization = NULL;
         }
     }
 
@@ -396,10 +394,9 @@ ngx_http_stoa_scrub_trusted(ngx_http_request_t *r,
 void
 ngx_http_stoa_scrub_response(ngx_http_request_t *r)
 {
-    ngx_uint_t                       i;
-    ngx_list_part_t                 *part;
-    ngx_table_elt_t                 *h;
-    ngx_http_stoa_scrub_options_t    options;
+    ngx_table_elt_t                *h;
+    ngx_http_stoa_header_walk_t     w;
+    ngx_http_stoa_scrub_options_t   options;
 
     options.n = 0;
 
@@ -413,27 +410,24 @@ ngx_http_stoa_scrub_response(ngx_http_request_t *r)
         options.n++;
     }
 
-    for (part = &r->headers_out.headers.part; part; part = part->next) {
-        h = part->elts;
+    for (h = ngx_http_stoa_header_first(&w, &r->headers_out.headers.part);
+         h;
+         h = ngx_http_stoa_header_next(&w))
+    {
+        switch (h->key.data[0] | 0x20) {
 
-        for (i = 0; i < part->nelts; i++) {
-
-            switch (h[i].key.data[0] | 0x20) {
-
-            case 'p':
-            case 't':
-            case 'x':
-                if (ngx_http_stoa_scrub_any(ngx_http_stoa_scrub_answer,
-                                            &h[i].key))
-                {
-                    h[i].hash = 0;
-                    continue;
-                }
+        case 'p':
+        case 't':
+        case 'x':
+            if (ngx_http_stoa_scrub_any(ngx_http_stoa_scrub_answer, &h->key))
+            {
+                h->hash = 0;
+                continue;
             }
+        }
 
-            if (ngx_http_stoa_scrub_listed(&h[i].key, &options)) {
-                h[i].hash = 0;
-            }
+        if (ngx_http_stoa_scrub_listed(&h->key, &options)) {
+            h->hash = 0;
         }
     }
 }
@@ -443,21 +437,17 @@ static ngx_int_t
 ngx_http_stoa_scrub_options(ngx_list_part_t *part,
     ngx_http_stoa_scrub_options_t *options)
 {
-    ngx_uint_t        i;
-    ngx_table_elt_t  *h;
+    ngx_table_elt_t              *h;
+    ngx_http_stoa_header_walk_t   w;
 
-    for ( /* void */ ; part; part = part->next) {
-        h = part->elts;
-
-        for (i = 0; i < part->nelts; i++) {
-
-            if (h[i].key.len == 10
-                && ngx_strncasecmp(h[i].key.data, (u_char *) "connection", 10)
-                   == 0
-                && ngx_http_stoa_scrub_option(&h[i].value, options) != NGX_OK)
-            {
-                return NGX_DECLINED;
-            }
+    for (h = ngx_http_stoa_header_first(&w, part);
+         h;
+         h = ngx_http_stoa_header_next(&w))
+    {
+        if (ngx_http_stoa_header_named(h, "connection")
+            && ngx_http_stoa_scrub_option(&h->value, options) != NGX_OK)
+        {
+            return NGX_DECLINED;
         }
     }
 

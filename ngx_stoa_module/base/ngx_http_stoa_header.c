@@ -1,0 +1,49 @@
+/*
+ * Headers that are added.
+ */
+
+#include "ngx_http_stoa_header.h"
+
+
+ngx_table_elt_t *
+ngx_http_stoa_header_out(ngx_http_request_t *r, const char *key, size_t len)
+{
+    ngx_table_elt_t  *h;
+
+    h = ngx_list_push(&r->headers_out.headers);
+
+    if (h) {
+        h->hash = 1;
+        ngx_http_stoa_header_end(h);
+        h->key.data = (u_char *) key;
+        h->key.len = len;
+        ngx_str_null(&h->value);
+    }
+
+    return h;
+}
+
+
+ngx_int_t
+ngx_http_stoa_header_push(ngx_list_t *headers,
+    ngx_http_stoa_header_name_t *name, const ngx_str_t *value)
+{
+    ngx_table_elt_t  *h;
+
+    if (name->hash == 0) {
+        name->hash = ngx_hash_key(name->lowcase.data, name->lowcase.len);
+    }
+
+    h = ngx_list_push(headers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    h->hash = name->hash;
+    ngx_http_stoa_header_end(h);
+    h->key = name->name;
+    h->lowcase_key = name->lowcase.data;
+    h->value = *value;
+
+    return NGX_OK;
+}
