@@ -4,17 +4,15 @@
  */
 
 #include <inttypes.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "op/cp_app.h"
 #include "feed/cp_feed.h"
+#include "http/cp_idempotency.h"
 #include "http/cp_query.h"
 #include "apply/cp_apply_run.h"
-
-
-#define CP_APPLY_POLL_MS  500      /* another replica hears the gateways     */
+#include "apply/cp_wait.h"
 
 
 typedef struct {
@@ -22,37 +20,26 @@ typedef struct {
     bool      prune;
     bool      differences;         /* POST /v1/diff                          */
     int64_t   max_delete;
-    int64_t   wait_ms;
 } cp_apply_ask_t;
 
 typedef struct {
-    cp_json_t  *answer;
-    int64_t     before;            /* the head when it began                 */
-    int64_t     rev;               /* what gateways must reach               */
-    int64_t     deadline;
-} cp_apply_wait_t;
+    cp_wait_t        wait;         /* the first: r->ctx is both              */
+    cp_apply_ask_t   ask;
+    cp_json_t       *answer;
+    bool             replayed;     /* Idempotency-Key                        */
+} cp_run_t;
 
 
 static cp_rc_t cp_apply_post(cp_req_t *r);
 static cp_rc_t cp_diff_post(cp_req_t *r);
 static cp_rc_t cp_apply_ask(cp_req_t *r, cp_apply_ask_t *ask);
-static cp_rc_t cp_apply_wait_ms(cp_req_t *r, int64_t *ms);
-static cp_rc_t cp_apply_do(cp_req_t *r, const cp_apply_ask_t *ask,
-    cp_apply_wait_t *w);
-static cp_rc_t cp_apply_tx(cp_apply_t *ap, const cp_apply_ask_t *ask,
-    cp_apply_wait_t *w);
+static cp_rc_t cp_apply_do(cp_req_t *r, cp_run_t *run);
+static cp_rc_t cp_apply_work(cp_req_t *r, cp_run_t *run, cp_apply_t *ap);
+static cp_rc_t cp_apply_tx(cp_apply_t *ap, cp_run_t *run);
+static void cp_apply_names(cp_req_t *r, cp_apply_t *ap, cp_wait_t *w);
 static cp_json_t *cp_apply_changes(cp_apply_t *ap, bool differences);
-static cp_rc_t cp_apply_resume(cp_req_t *r);
-static cp_rc_t cp_apply_gateways(cp_req_t *r, const cp_apply_wait_t *w,
-    cp_json_t **list, unsigned *pending);
-static const char *cp_apply_gateway_state(cp_req_t *r,
-    const cp_apply_wait_t *w, const char *epoch, const cp_val_t *row);
-static bool cp_apply_rejected(cp_req_t *r, const cp_apply_wait_t *w,
-    const cp_val_t *rejected);
+static cp_rc_t cp_apply_done(cp_req_t *r);
 
-
-/* Until when somebody waits, monotonic ms: reports of gateways wake then. */
-static atomic_int_least64_t  cp_apply_until;
 
 static const char *const  cp_action_names[] = {
     [CP_ACTION_NONE] = "none", [CP_ACTION_CREATE] = "create",
@@ -76,70 +63,57 @@ const cp_route_t  cp_apply_routes[] = {
 };
 
 
-bool
-cp_apply_waiting(void)
-{
-    return cp_time_mono_ms() < atomic_load(&cp_apply_until);
-}
-
-
 static cp_rc_t
 cp_apply_post(cp_req_t *r)
 {
-    cp_rc_t           rc;
-    int64_t           until;
-    cp_apply_ask_t    ask;
-    cp_apply_wait_t  *w;
+    cp_rc_t    rc;
+    cp_run_t  *run;
 
-    rc = cp_apply_ask(r, &ask);
-    if (rc != CP_OK) {
-        return rc;
-    }
-
-    w = cp_arena_alloc(r->op.arena, sizeof(cp_apply_wait_t));
-    if (w == NULL) {
+    run = cp_arena_alloc(r->op.arena, sizeof(cp_run_t));
+    if (run == NULL) {
         return cp_err_set(&r->op.err, "internal", "out of memory");
     }
 
-    rc = cp_apply_do(r, &ask, w);
+    memset(run, 0, sizeof(cp_run_t));
+    rc = cp_wait_init(r, &run->wait);
+
+    if (rc == CP_OK) {
+        rc = cp_apply_ask(r, &run->ask);
+    }
+
+    if (rc == CP_OK) {
+        rc = cp_apply_do(r, run);
+    }
+
     if (rc != CP_OK) {
         return rc;
     }
 
-    if (ask.dry_run) {
-        return cp_req_answer(r, 200, w->answer);
+    if (run->ask.dry_run) {
+        return cp_req_answer(r, 200, run->answer);
     }
 
-    w->deadline = cp_time_mono_ms() + ask.wait_ms;
-    until = atomic_load(&cp_apply_until);
+    r->ctx = run;
 
-    while (until < w->deadline
-           && !atomic_compare_exchange_weak(&cp_apply_until, &until,
-                                            w->deadline))
-    {
-        /* void */
-    }
-
-    r->ctx = w;
-
-    return cp_apply_resume(r);
+    return cp_wait_run(r, &run->wait, cp_apply_done);
 }
 
 
 static cp_rc_t
 cp_diff_post(cp_req_t *r)
 {
-    cp_rc_t          rc;
-    cp_apply_ask_t   ask;
-    cp_apply_wait_t  w;
+    cp_rc_t   rc;
+    cp_run_t  run;
 
-    rc = cp_apply_ask(r, &ask);
+    memset(&run, 0, sizeof(run));
+
+    rc = cp_apply_ask(r, &run.ask);
     if (rc != CP_OK) {
         return rc;
     }
 
-    ask.dry_run = true;
-    ask.differences = true;
+    run.ask.dry_run = true;
+    run.ask.differences = true;
 
     /* nothing is kept, so whoever may see may ask; what is seen does not
      * depend on the role, only on the tenant */
@@ -147,9 +121,9 @@ cp_diff_post(cp_req_t *r)
     r->op.actor.role = r->op.actor.tenant ? CP_ROLE_TENANT_ADMIN
                                     : CP_ROLE_PLATFORM_ADMIN;
 
-    rc = cp_apply_do(r, &ask, &w);
+    rc = cp_apply_do(r, &run);
 
-    return rc == CP_OK ? cp_req_answer(r, 200, w.answer) : rc;
+    return rc == CP_OK ? cp_req_answer(r, 200, run.answer) : rc;
 }
 
 
@@ -171,50 +145,13 @@ cp_apply_ask(cp_req_t *r, cp_apply_ask_t *ask)
         rc = cp_query_int(r, "max_delete", 0, INT32_MAX, &ask->max_delete);
     }
 
-    return rc == CP_OK ? cp_apply_wait_ms(r, &ask->wait_ms) : rc;
-}
-
-
-/* 5s, 500ms, 2m; a bare number is seconds. */
-static cp_rc_t
-cp_apply_wait_ms(cp_req_t *r, int64_t *ms)
-{
-    char        *end;
-    unsigned     i;
-    const char  *s;
-
-    static const struct {
-        const char  *unit;
-        int64_t      ms;
-    } units[] = { { "", 1000 }, { "s", 1000 }, { "ms", 1 }, { "m", 60000 } };
-
-    s = cp_req_query(r, "wait");
-
-    if (s == NULL) {
-        return CP_OK;
-    }
-
-    if (*s >= '0' && *s <= '9' && strlen(s) < 10) {
-        *ms = strtoll(s, &end, 10);
-
-        for (i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
-            if (strcmp(end, units[i].unit) == 0
-                && *ms * units[i].ms <= CP_APPLY_WAIT_MAX_S * 1000)
-            {
-                *ms *= units[i].ms;
-                return CP_OK;
-            }
-        }
-    }
-
-    return cp_query_fault(r, "wait", "must be a time such as 5s or 500ms, at"
-                          " most %d s", CP_APPLY_WAIT_MAX_S);
+    return rc;
 }
 
 
 /* All or nothing; a dry run is the same, and then nothing. */
 static cp_rc_t
-cp_apply_do(cp_req_t *r, const cp_apply_ask_t *ask, cp_apply_wait_t *w)
+cp_apply_do(cp_req_t *r, cp_run_t *run)
 {
     cp_rc_t      rc;
     cp_json_t   *in;
@@ -243,37 +180,69 @@ cp_apply_do(cp_req_t *r, const cp_apply_ask_t *ask, cp_apply_wait_t *w)
         return cp_err_set(&r->op.err, "unavailable", "the database is busy");
     }
 
-    rc = cp_apply_tx(ap, ask, w);
+    rc = cp_apply_work(r, run, ap);
 
-    if (rc != CP_OK || ask->dry_run) {
+    if (rc != CP_OK || run->ask.dry_run || run->replayed) {
         cp_tx_rollback(ap->tx);
+        return rc;
+    }
 
-    } else {
-        rc = cp_tx_commit(ap->tx);
+    rc = cp_tx_commit(ap->tx);
 
-        if (rc == CP_ERROR) {
-            return cp_err_set(&r->op.err, "unavailable", "the commit was not "
-                              "confirmed: it may or may not have been done");
+    return rc == CP_ERROR
+           ? cp_err_set(&r->op.err, "unavailable", "the commit was not "
+                        "confirmed: it may or may not have been done") : rc;
+}
+
+
+/* The work and its idempotent answer, which is kept before the gateways are
+ * heard: a repetition waits for them itself. */
+static cp_rc_t
+cp_apply_work(cp_req_t *r, cp_run_t *run, cp_apply_t *ap)
+{
+    cp_rc_t  rc;
+
+    if (!run->ask.dry_run) {
+        rc = cp_idempotency_begin(r, ap->tx, &run->replayed);
+
+        if (rc == CP_OK && run->replayed) {
+            rc = cp_json_parse(r->op.arena, r->out.data, r->out.len,
+                               &run->answer, &r->op.err);
+            run->wait.rev = cp_json_num(run->answer, "rev", 0);
+            run->wait.before = run->wait.rev;
+        }
+
+        if (rc != CP_OK || run->replayed) {
+            return rc;
         }
     }
 
+    rc = cp_apply_tx(ap, run);
     if (rc != CP_OK) {
         return rc;
     }
 
-    w->answer = cp_json_object(r->op.arena);
-    cp_json_set(r->op.arena, w->answer, "rev",
-                cp_json_int(r->op.arena, w->rev));
-    cp_json_set(r->op.arena, w->answer, "changes",
-                cp_apply_changes(ap, ask->differences));
+    run->answer = cp_json_object(r->op.arena);
+    cp_json_set(r->op.arena, run->answer, "rev",
+                cp_json_int(r->op.arena, run->wait.rev));
+    cp_json_set(r->op.arena, run->answer, "changes",
+                cp_apply_changes(ap, run->ask.differences));
 
-    return CP_OK;
+    if (run->ask.dry_run) {
+        return CP_OK;
+    }
+
+    cp_apply_names(r, ap, &run->wait);
+
+    rc = cp_req_answer(r, 200, run->answer);
+
+    return rc == CP_OK ? cp_idempotency_end(r, ap->tx) : rc;
 }
 
 
 /* The feed is written at the end, each row once. */
 static cp_rc_t
-cp_apply_tx(cp_apply_t *ap, const cp_apply_ask_t *ask, cp_apply_wait_t *w)
+cp_apply_tx(cp_apply_t *ap, cp_run_t *run)
 {
     cp_rc_t          rc;
     cp_op_t         *op;
@@ -291,14 +260,14 @@ cp_apply_tx(cp_apply_t *ap, const cp_apply_ask_t *ask, cp_apply_wait_t *w)
         return rc;
     }
 
-    w->before = head.rev;
+    run->wait.before = head.rev;
     cp_resource_defer(op);
     op->late = true;
 
     rc = cp_apply_run(ap);
 
-    if (rc == CP_OK && ask->prune) {
-        rc = cp_apply_prune(ap, ask->max_delete);
+    if (rc == CP_OK && run->ask.prune) {
+        rc = cp_apply_prune(ap, run->ask.max_delete);
     }
 
     if (rc == CP_OK) {
@@ -313,10 +282,27 @@ cp_apply_tx(cp_apply_t *ap, const cp_apply_ask_t *ask, cp_apply_wait_t *w)
 
     if (rc == CP_OK) {
         rc = cp_feed_head(ap->tx, op->arena, &head, &op->err);
-        w->rev = ask->dry_run ? w->before : head.rev;
+        run->wait.rev = run->ask.dry_run ? run->wait.before : head.rev;
     }
 
     return rc;
+}
+
+
+/* Records of what the documents name are looked for among what a gateway
+ * refuses, also when this apply did not write them. */
+static void
+cp_apply_names(cp_req_t *r, cp_apply_t *ap, cp_wait_t *w)
+{
+    unsigned              i;
+    const cp_document_t  *d;
+
+    for (i = 0; w->ms && i < ap->docs.n; i++) {
+        d = &ap->docs.doc[i];
+        cp_wait_name(r, w, d->id);
+        cp_wait_name(r, w, d->of[0]);
+        cp_wait_name(r, w, d->of[1]);
+    }
 }
 
 
@@ -370,148 +356,24 @@ cp_apply_changes(cp_apply_t *ap, bool differences)
 }
 
 
-/* Runs after the commit, and again as gateways report. */
+/* The gateways have it, or the time is over. */
 static cp_rc_t
-cp_apply_resume(cp_req_t *r)
+cp_apply_done(cp_req_t *r)
 {
-    cp_rc_t           rc;
-    int64_t           now, until;
-    unsigned          pending;
-    cp_json_t        *list;
-    cp_apply_wait_t  *w;
+    cp_run_t  *run = r->ctx;
 
-    w = r->ctx;
-    list = NULL;
-    pending = 0;
+    cp_json_set(r->op.arena, run->answer, "state",
+                cp_json_string(r->op.arena, run->wait.state));
+    cp_json_set(r->op.arena, run->answer, "gateways", run->wait.list);
 
-    rc = cp_apply_gateways(r, w, &list, &pending);
-    if (rc != CP_OK) {
-        return rc;
+    cp_req_set_header(r, "Stoa-Revision",
+                      cp_arena_printf(r->op.arena, "%" PRId64,
+                                      run->wait.rev));
+
+    if (run->replayed) {
+        cp_req_set_header(r, "Idempotency-Replayed", "true");
     }
 
-    now = cp_time_mono_ms();
-
-    if (pending && now < w->deadline && !atomic_load(&r->op.app->stopping)) {
-        until = now + CP_APPLY_POLL_MS;
-
-        return cp_req_park(r, until < w->deadline ? until : w->deadline,
-                           cp_apply_resume);
-    }
-
-    cp_json_set(r->op.arena, w->answer, "gateways", list);
-
-    return cp_req_answer(r, pending ? 202 : 200, w->answer);
-}
-
-
-/*
- * A gateway of any group must reach the revision: a row that left its group is
- * news for it as well.  Those that are not online are told, not waited for.
- */
-static cp_rc_t
-cp_apply_gateways(cp_req_t *r, const cp_apply_wait_t *w, cp_json_t **list,
-    unsigned *pending)
-{
-    cp_rc_t          rc;
-    cp_tx_t         *tx;
-    unsigned         i;
-    cp_json_t       *item;
-    cp_rows_t        rows;
-    const char      *state;
-    cp_feed_head_t   head;
-
-    if (cp_tx_begin(r->op.app->db, false, &tx) != CP_OK) {
-        return cp_err_set(&r->op.err, "unavailable", "the database is busy");
-    }
-
-    rc = cp_feed_head(tx, r->op.arena, &head, &r->op.err);
-
-    if (rc == CP_OK) {
-        rc = cp_tx_query(tx, r->op.arena, "SELECT g.name, COALESCE(s.rev, 0),"
-                         " COALESCE(s.last_seen, 0), COALESCE(s.epoch, ''),"
-                         " COALESCE(s.rejected, '[]') FROM gateways g"
-                         " LEFT JOIN gateway_status s ON s.gateway = g.id"
-                         " ORDER BY g.name", NULL, 0, &rows, &r->op.err);
-    }
-
-    cp_tx_rollback(tx);
-
-    if (rc != CP_OK) {
-        return rc;
-    }
-
-    *list = cp_json_array(r->op.arena);
-    *pending = 0;
-
-    for (i = 0; i < rows.rows; i++) {
-        state = cp_apply_gateway_state(r, w, head.epoch,
-                                       cp_cell(&rows, i, 0));
-        *pending += strcmp(state, "pending") == 0;
-
-        /* which gateways there are is the platform's affair */
-
-        if (r->op.actor.tenant) {
-            continue;
-        }
-
-        item = cp_json_object(r->op.arena);
-        cp_json_set(r->op.arena, item, "name",
-                    cp_json_string(r->op.arena, cp_cell(&rows, i, 0)->p));
-        cp_json_set(r->op.arena, item, "rev",
-                    cp_json_int(r->op.arena, cp_cell(&rows, i, 1)->i));
-        cp_json_set(r->op.arena, item, "state",
-                    cp_json_string(r->op.arena, state));
-        cp_json_push(*list, item);
-    }
-
-    return CP_OK;
-}
-
-
-static const char *
-cp_apply_gateway_state(cp_req_t *r, const cp_apply_wait_t *w,
-    const char *epoch, const cp_val_t *row)
-{
-    const char  *state;
-
-    state = cp_gateway_state(row[2].i, cp_time_ms());
-
-    if (strcmp(state, "online") != 0) {
-        return state;
-    }
-
-    if (row[1].i < w->rev || strcmp(row[3].p, epoch) != 0) {
-        return "pending";
-    }
-
-    return cp_apply_rejected(r, w, &row[4]) ? "rejected" : "acked";
-}
-
-
-/* Did it refuse a record of this apply?  It has the revision all the same. */
-static bool
-cp_apply_rejected(cp_req_t *r, const cp_apply_wait_t *w,
-    const cp_val_t *rejected)
-{
-    int64_t           rev;
-    cp_json_t        *list;
-    const cp_json_t  *item;
-
-    if (rejected->len <= 2
-        || cp_json_parse(r->op.arena, rejected->p, rejected->len, &list,
-                         &r->op.err)
-           != CP_OK)
-    {
-        return false;
-    }
-
-    for (item = list->first; item; item = item->next) {
-        rev = cp_json_num(item, "rev", 0);
-
-        if (rev > w->before && rev <= w->rev) {
-            return true;
-        }
-    }
-
-    return false;
+    return cp_req_answer(r, strcmp(run->wait.state, "pending") == 0
+                            ? 202 : 200, run->answer);
 }

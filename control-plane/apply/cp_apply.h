@@ -16,12 +16,8 @@
 
 #define CP_APPLY_DOCUMENTS_MAX   10000
 #define CP_APPLY_DELETE_DEFAULT  10
-#define CP_APPLY_WAIT_MAX_S      300
 #define CP_APPLY_VERSION         "stoa/v1"
 
-
-/* Is anybody waiting for gateways to reach a revision? */
-bool cp_apply_waiting(void);
 
 cp_rc_t cp_dump_get(cp_req_t *r);             /* GET /v1/dump               */
 

@@ -418,6 +418,8 @@ cp_apply_find_subscription(cp_apply_t *ap, cp_document_t *d, const char **id)
     }
 
     api = api ? api : server;
+    d->of[0] = cp_arena_strdup(ap->arena, app);
+    d->of[1] = api ? cp_arena_strdup(ap->arena, api) : NULL;
 
     return rc == CP_OK && api && strcmp(owner, d->tenant_id) != 0
            ? cp_apply_held(ap, d, owner, app, api) : rc;

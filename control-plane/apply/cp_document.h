@@ -35,6 +35,8 @@ typedef struct {
     const char           *id;
     const char           *label;        /* how the answer calls it           */
     const char           *current;      /* state                             */
+    const char           *of[2];        /* a subscription's application and
+                                           target                            */
     const char           *held;         /* by the publisher: how; or NULL    */
     cp_action_e           action;
     cp_json_t            *diff;         /* array of {field, before, after}   */

@@ -271,6 +271,13 @@ cp_openapi_parameters(cp_openapi_t *o, const cp_openapi_extra_t *extra)
                      "the ETag it must still have"));
     }
 
+    if (strcmp(m, "GET") != 0) {
+        cp_json_push(list, cp_openapi_parameter(o->a, "query", "wait", false,
+                     "{\"type\":\"string\"}", "how long to wait for the"
+                     " gateways: 5s, 500ms; how they took it is in"
+                     " Stoa-State"));
+    }
+
     if (strcmp(m, "DELETE") == 0) {
         cp_json_push(list, cp_openapi_parameter(o->a, "query", "force", false,
                      "{\"type\":\"string\",\"enum\":[\"1\"]}",

@@ -6,7 +6,7 @@
 #include <pthread.h>
 #include <string.h>
 
-#include "apply/cp_apply.h"
+#include "apply/cp_wait.h"
 #include "op/cp_app.h"
 #include "feed/cp_feed.h"
 #include "rest/cp_rest.h"
@@ -122,7 +122,7 @@ cp_gateway_status(cp_req_t *r)
 
     if ((st.verdict == 0 && strcmp(st.rejected, "[]") == 0
          && cp_gateway_doubt(r->op.actor.id))
-        || cp_apply_waiting())
+        || cp_wait_any())
     {
         cp_http_wake(r->op.app);
     }

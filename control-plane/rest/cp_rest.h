@@ -18,12 +18,6 @@
  */
 cp_rc_t cp_auth_check(cp_req_t *r) CP_MUST_CHECK;
 
-/* Idempotency-Key.  *replayed: the answer is filled in already. */
-cp_rc_t cp_idempotency_begin(cp_req_t *r, cp_tx_t *tx, bool *replayed)
-    CP_MUST_CHECK;
-/* After the answer was made, in the same transaction. */
-cp_rc_t cp_idempotency_end(cp_req_t *r, cp_tx_t *tx) CP_MUST_CHECK;
-
 cp_rc_t cp_feed_get(cp_req_t *r);             /* GET  /gateway/v1/feed      */
 cp_rc_t cp_gateway_status(cp_req_t *r);       /* POST /gateway/v1/status    */
 cp_rc_t cp_usage_post(cp_req_t *r);           /* POST /gateway/v1/usage     */

@@ -3,10 +3,15 @@
  * learn everything from the resource's table and the path.
  */
 
+#include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "auth/cp_auth.h"
 #include "op/cp_app.h"
+#include "feed/cp_feed.h"
+#include "apply/cp_wait.h"
+#include "http/cp_idempotency.h"
 #include "http/cp_query.h"
 #include "rest/cp_list.h"
 
@@ -21,12 +26,28 @@ typedef struct {
     const char           *id;          /* NULL: the path is a collection's  */
 } cp_place_t;
 
+/* A write, and its answer while it waits for the gateways. */
+typedef struct {
+    cp_wait_t     wait;                /* the first: r->ctx is both         */
+    int           status;
+    const char   *content_type;
+    const char   *text;
+    size_t        len;
+    const char   *header[16][2];
+    unsigned      nheader;
+} cp_answer_t;
+
 typedef cp_rc_t (*cp_write_pt)(cp_req_t *r, cp_tx_t *tx,
     const cp_place_t *p);
 
 
 static cp_rc_t cp_place(cp_req_t *r, cp_tx_t *tx, cp_place_t *p);
 static cp_rc_t cp_write(cp_req_t *r, cp_write_pt write);
+static cp_rc_t cp_write_work(cp_req_t *r, cp_tx_t *tx, cp_write_pt write,
+    bool *replayed);
+static cp_rc_t cp_write_wait(cp_req_t *r);
+static cp_rc_t cp_write_waited(cp_req_t *r);
+static void cp_write_about(cp_req_t *r, const cp_json_t *row);
 static cp_rc_t cp_answer_entry(cp_req_t *r, int status, const cp_entry_t *e);
 static bool cp_is_known(cp_req_t *r, const cp_resource_t *res,
     const cp_entry_t *e);
@@ -100,8 +121,21 @@ cp_write(cp_req_t *r, cp_write_pt write)
     bool                  replayed;
     cp_rc_t               rc;
     cp_tx_t              *tx;
-    cp_place_t            p;
+    cp_answer_t          *answer;
     const cp_resource_t  *res;
+
+    answer = cp_arena_alloc(r->op.arena, sizeof(cp_answer_t));
+    if (answer == NULL) {
+        return cp_err_set(&r->op.err, "internal", "no memory");
+    }
+
+    memset(answer, 0, sizeof(cp_answer_t));
+    r->ctx = answer;
+
+    rc = cp_wait_init(r, &answer->wait);
+    if (rc != CP_OK) {
+        return rc;
+    }
 
     rc = cp_tx_begin(r->op.app->db, true, &tx);
     if (rc != CP_OK) {
@@ -110,12 +144,47 @@ cp_write(cp_req_t *r, cp_write_pt write)
     }
 
     cp_resource_defer(&r->op);
+    rc = cp_write_work(r, tx, write, &replayed);
+    r->op.deferred = NULL;
 
-    rc = cp_idempotency_begin(r, tx, &replayed);
-
-    if (rc == CP_OK && replayed) {
+    if (rc != CP_OK || replayed) {
         cp_tx_rollback(tx);
-        return CP_OK;
+        return rc == CP_OK ? cp_write_wait(r) : rc;
+    }
+
+    rc = cp_tx_commit(tx);
+
+    res = r->route->data;
+
+    if (res->authority) {
+        cp_auth_cache_drop();
+    }
+
+    return rc == CP_OK ? cp_write_wait(r) : rc == CP_CONFLICT
+           ? rc : cp_err_set(&r->op.err, "unavailable", "the commit was not "
+                             "confirmed: it may or may not have been done");
+}
+
+
+static cp_rc_t
+cp_write_work(cp_req_t *r, cp_tx_t *tx, cp_write_pt write, bool *replayed)
+{
+    cp_rc_t          rc;
+    cp_place_t       p;
+    cp_answer_t     *answer = r->ctx;
+    cp_feed_head_t   head;
+
+    rc = cp_idempotency_begin(r, tx, replayed);
+
+    if (rc != CP_OK || *replayed) {
+        return rc;
+    }
+
+    rc = cp_feed_lock(tx, r->op.arena, &r->op.err);
+
+    if (rc == CP_OK) {
+        rc = cp_feed_head(tx, r->op.arena, &head, &r->op.err);
+        answer->wait.before = head.rev;
     }
 
     if (rc == CP_OK) {
@@ -131,27 +200,105 @@ cp_write(cp_req_t *r, cp_write_pt write)
     }
 
     if (rc == CP_OK) {
+        rc = cp_feed_head(tx, r->op.arena, &head, &r->op.err);
+    }
+
+    if (rc == CP_OK) {
+        cp_req_set_header(r, "Stoa-Revision",
+                          cp_arena_printf(r->op.arena, "%" PRId64, head.rev));
         rc = cp_idempotency_end(r, tx);
     }
 
-    r->op.deferred = NULL;
+    return rc;
+}
 
-    if (rc != CP_OK) {
-        cp_tx_rollback(tx);
-        return rc;
+
+/* What a gateway must not refuse.  The record of a subscription is known by
+ * its application and target. */
+static void
+cp_write_about(cp_req_t *r, const cp_json_t *row)
+{
+    unsigned                  i;
+    cp_answer_t              *answer = r->ctx;
+    static const char *const  names[] = { "id", "application", "api",
+                                          "server", NULL };
+
+    for (i = 0; names[i]; i++) {
+        cp_wait_name(r, &answer->wait, cp_json_str(row, names[i]));
+    }
+}
+
+
+/* The answer is put aside: a request that waits begins with an empty one. */
+static cp_rc_t
+cp_write_wait(cp_req_t *r)
+{
+    unsigned      i;
+    cp_answer_t  *a = r->ctx;
+
+    if (a->wait.ms == 0) {
+        return CP_OK;
     }
 
-    rc = cp_tx_commit(tx);
+    for (i = 0; i < r->nheader; i++) {
+        a->header[i][0] = r->header[i][0];
+        a->header[i][1] = r->header[i][1];
 
-    res = r->route->data;
-
-    if (res->authority) {
-        cp_auth_cache_drop();
+        if (strcmp(r->header[i][0], "Stoa-Revision") == 0) {
+            a->wait.rev = strtoll(r->header[i][1], NULL, 10);
+        }
     }
 
-    return rc == CP_OK || rc == CP_CONFLICT
-           ? rc : cp_err_set(&r->op.err, "unavailable", "the commit was not "
-                             "confirmed: it may or may not have been done");
+    a->nheader = r->nheader;
+    a->status = r->status;
+    a->content_type = r->content_type;
+    a->len = r->out.len;
+    a->text = cp_arena_strndup(r->op.arena, r->out.len ? r->out.data : "",
+                               r->out.len);
+
+    if (a->text == NULL) {
+        return cp_err_set(&r->op.err, "internal", "no memory");
+    }
+
+    return cp_wait_run(r, &a->wait, cp_write_waited);
+}
+
+
+/* What was to be done is done, however the gateways take it. */
+static cp_rc_t
+cp_write_waited(cp_req_t *r)
+{
+    unsigned          i;
+    const char       *told;
+    cp_answer_t      *a = r->ctx;
+    const cp_json_t  *g;
+
+    r->status = a->status;
+    r->content_type = a->content_type;
+    stoa_buf_reset(&r->out);
+    stoa_buf_add(&r->out, a->text, a->len);
+
+    for (i = 0; i < a->nheader; i++) {
+        cp_req_set_header(r, a->header[i][0], a->header[i][1]);
+    }
+
+    cp_req_set_header(r, "Stoa-State", a->wait.state);
+
+    told = NULL;
+
+    for (g = a->wait.list->first, i = 0; g && i < CP_WAIT_TOLD;
+         g = g->next, i++)
+    {
+        told = cp_arena_printf(r->op.arena, "%s%s%s=%s", told ? told : "",
+                               told ? ", " : "", cp_json_str(g, "name"),
+                               cp_json_str(g, "state"));
+    }
+
+    if (told) {
+        cp_req_set_header(r, "Stoa-Gateways", told);
+    }
+
+    return CP_OK;
 }
 
 
@@ -159,6 +306,10 @@ static cp_rc_t
 cp_answer_entry(cp_req_t *r, int status, const cp_entry_t *e)
 {
     cp_req_set_header(r, "ETag", e->etag);
+
+    if (strcmp(r->method, "GET") != 0 && strcmp(r->method, "HEAD") != 0) {
+        cp_write_about(r, e->row);
+    }
 
     return cp_req_answer(r, status, e->obj);
 }

@@ -15,18 +15,18 @@
       cp_resource_route_get, res, "Read: " kind, NULL }
 #define CP_CREATE(base, res, kind)                                            \
     { "POST", base, CP_AUTH_ADMIN, kind ":write", cp_resource_route_create,   \
-      res, "Create: " kind, NULL }
+      res, "Create: " kind, "wait" }
 #define CP_CHANGE(base, res, kind)                                            \
     { "PUT", base "/{" kind "}", CP_AUTH_ADMIN, kind ":write",                \
-      cp_resource_route_update, res, "Replace: " kind, NULL },                \
+      cp_resource_route_update, res, "Replace: " kind, "wait" },              \
     { "PATCH", base "/{" kind "}", CP_AUTH_ADMIN, kind ":write",              \
-      cp_resource_route_update, res, "Change: " kind, NULL }
+      cp_resource_route_update, res, "Change: " kind, "wait" }
 #define CP_DELETE(base, res, kind)                                            \
     { "DELETE", base "/{" kind "}", CP_AUTH_ADMIN, kind ":write",             \
-      cp_resource_route_delete, res, "Delete: " kind, "force" }
+      cp_resource_route_delete, res, "Delete: " kind, "force wait" }
 #define CP_EVENT(base, res, kind, event)                                      \
     { "POST", base "/{" kind "}/" event, CP_AUTH_ADMIN, kind ":write",        \
-      cp_resource_route_event, res, "Event " event ": " kind, NULL }
+      cp_resource_route_event, res, "Event " event ": " kind, "wait" }
 #define CP_ALL(base, res, kind)                                               \
     CP_LIST(base, res, kind), CP_GET(base, res, kind),                        \
     CP_CREATE(base, res, kind), CP_CHANGE(base, res, kind),                   \

@@ -569,7 +569,7 @@ ctl_run_apply(ctl_t *c)
     int64_t        wait_ms;
     ctl_set_t      set;
     ctl_exit_e     rc;
-    const char    *path;
+    const char    *path, *state;
     ctl_answer_t   answer;
 
     dry = (ctl_opt(c, "dry-run") != NULL);
@@ -602,7 +602,19 @@ ctl_run_apply(ctl_t *c)
         }
     }
 
-    if (rc == CTL_DONE && wait_ms > 0 && !dry && answer.status == 202) {
+    if (rc != CTL_DONE || wait_ms <= 0 || dry) {
+        return rc;
+    }
+
+    state = cp_json_str(answer.json, "state");
+
+    if (state != NULL && strcmp(state, "rejected") == 0) {
+        ctl_error("applied, but a gateway refuses a part of it;"
+                  " see: stoactl gateway status");
+        return CTL_UNSERVED;
+    }
+
+    if (answer.status == 202) {
         ctl_error("not all online gateways have it yet");
         return CTL_TIMEOUT;
     }

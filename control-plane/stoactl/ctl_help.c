@@ -19,7 +19,9 @@ static const ctl_code_t  ctl_codes[] = {
     { CTL_FAILED, "failed: usage, network, files, an error of the server" },
     { CTL_DIFFERENT, "diff found differences" },
     { CTL_REJECTED, "the server rejected the request (4xx)" },
-    { CTL_TIMEOUT, "timed out" },
+    { CTL_TIMEOUT, "timed out: of a write, done, but not all online gateways"
+      " have it yet" },
+    { CTL_UNSERVED, "done, but a gateway refuses it" },
     { -1, NULL }
 };
 

@@ -308,6 +308,122 @@ ctl_call(ctl_t *c, const ctl_call_t *call, ctl_answer_t *answer)
 }
 
 
+static const char *
+ctl_http_header(ctl_t *c, const char *name)
+{
+    struct curl_header  *h;
+
+    return curl_easy_header(ctl_curl, name, 0, CURLH_HEADER, -1, &h)
+           == CURLHE_OK ? ctl_clean(c, h->value) : NULL;
+}
+
+
+ctl_exit_e
+ctl_write(ctl_t *c, ctl_call_t *call, ctl_answer_t *answer)
+{
+    int64_t      wait_ms;
+    ctl_exit_e   rc;
+
+    wait_ms = 0;
+
+    if (ctl_opt(c, "no-wait") == NULL) {
+        rc = ctl_opt_duration(c, "wait", CTL_WAIT_MS, &wait_ms);
+        if (rc != CTL_DONE) {
+            return rc;
+        }
+    }
+
+    if (wait_ms > 0) {
+        call->extra_ms = wait_ms;
+        call->path = cp_arena_printf(c->arena, "%s%cwait=%lldms", call->path,
+                                     strchr(call->path, '?') ? '&' : '?',
+                                     (long long) wait_ms);
+    }
+
+    rc = ctl_call(c, call, answer);
+    if (rc != CTL_DONE) {
+        return rc;
+    }
+
+    answer->revision = ctl_http_header(c, "Stoa-Revision");
+    answer->state = ctl_http_header(c, "Stoa-State");
+    answer->gateways = ctl_http_header(c, "Stoa-Gateways");
+
+    if (answer->revision != NULL && answer->json != NULL
+        && answer->json->type == CP_JSON_OBJECT)
+    {
+        cp_json_set(c->arena, answer->json, "revision",
+                    cp_json_int(c->arena,
+                                strtoll(answer->revision, NULL, 10)));
+    }
+
+    return CTL_DONE;
+}
+
+
+ctl_exit_e
+ctl_write_post(ctl_t *c, const char *path, const cp_json_t *body,
+    ctl_answer_t *answer)
+{
+    char        key[STOA_ID_LEN + 1];
+    ctl_exit_e  rc;
+    ctl_call_t  call = { .method = "POST", .path = path };
+
+    cp_id_make(key);
+    call.idempotency = key;
+
+    if (body != NULL) {
+        call.body = cp_json_text(c->arena, body, &call.len);
+    }
+
+    rc = ctl_write(c, &call, answer);
+
+    if (rc == CTL_DONE && answer->json == NULL) {
+        ctl_error("%s%s: the answer is no JSON; is this the control plane?",
+                  c->url, path);
+        rc = CTL_FAILED;
+    }
+
+    return rc;
+}
+
+
+ctl_exit_e
+ctl_written(ctl_t *c, const ctl_answer_t *answer)
+{
+    size_t       n;
+    const char  *p, *eq;
+
+    if (c->out == CTL_OUT_TABLE && answer->revision != NULL) {
+        printf("revision %s\n", answer->revision);
+    }
+
+    if (answer->state == NULL || strcmp(answer->state, "acked") == 0) {
+        return CTL_DONE;
+    }
+
+    for (p = answer->gateways; p != NULL && *p != '\0'; p += n) {
+        p += strspn(p, ", ");
+        n = strcspn(p, ",");
+        eq = memchr(p, '=', n);
+
+        if (eq != NULL && strncmp(eq, "=acked", 6) != 0) {
+            fprintf(stderr, "  gateway %.*s: %.*s\n", (int) (eq - p), p,
+                    (int) (n - (size_t) (eq + 1 - p)), eq + 1);
+        }
+    }
+
+    if (strcmp(answer->state, "rejected") == 0) {
+        ctl_error("done, but a gateway refuses it");
+        return CTL_UNSERVED;
+    }
+
+    ctl_error("done, but not all online gateways have it yet");
+
+    return CTL_TIMEOUT;
+}
+
+
 static ctl_exit_e
 ctl_call_json(ctl_t *c, const ctl_call_t *call, cp_json_t **json)
 {

@@ -22,12 +22,24 @@ ctl_set_opt(ctl_t *c, cp_json_t *body, const char *option,
 }
 
 
+static ctl_exit_e
+ctl_key_made(ctl_t *c, const ctl_answer_t *answer)
+{
+    ctl_exit_e  rc;
+
+    rc = ctl_print_secret(c, answer->json, "key");
+
+    return (rc == CTL_DONE) ? ctl_written(c, answer) : rc;
+}
+
+
 ctl_exit_e
 ctl_run_key_create(ctl_t *c)
 {
-    cp_json_t   *body, *v;
-    ctl_exit_e   rc;
-    const char  *path;
+    cp_json_t     *body;
+    ctl_exit_e     rc;
+    const char    *path;
+    ctl_answer_t   answer;
 
     body = cp_json_object(c->arena);
     ctl_set_opt(c, body, "env", "env");
@@ -37,20 +49,21 @@ ctl_run_key_create(ctl_t *c)
     rc = ctl_path(c, ctl_kind("credential"), c->arg[0], NULL, &path);
 
     if (rc == CTL_DONE) {
-        rc = ctl_post(c, path, body, &v);
+        rc = ctl_write_post(c, path, body, &answer);
     }
 
-    return (rc == CTL_DONE) ? ctl_print_secret(c, v, "key") : rc;
+    return (rc == CTL_DONE) ? ctl_key_made(c, &answer) : rc;
 }
 
 
 ctl_exit_e
 ctl_run_key_rotate(ctl_t *c)
 {
-    int64_t      grace;
-    cp_json_t   *body, *v;
-    ctl_exit_e   rc;
-    const char  *path;
+    int64_t        grace;
+    cp_json_t     *body;
+    ctl_exit_e     rc;
+    const char    *path;
+    ctl_answer_t   answer;
 
     rc = ctl_opt_duration(c, "grace", -1, &grace);
 
@@ -69,22 +82,27 @@ ctl_run_key_rotate(ctl_t *c)
                     cp_json_int(c->arena, grace / 1000));
     }
 
-    rc = ctl_post(c, cp_arena_printf(c->arena, "%s/rotate", path), body, &v);
+    rc = ctl_write_post(c, cp_arena_printf(c->arena, "%s/rotate", path), body,
+                        &answer);
 
-    return (rc == CTL_DONE) ? ctl_print_secret(c, v, "key") : rc;
+    return (rc == CTL_DONE) ? ctl_key_made(c, &answer) : rc;
 }
 
 
-static ctl_exit_e
+ctl_exit_e
 ctl_event(ctl_t *c, const char *path, const char *event, const char *columns)
 {
-    cp_json_t   *v;
-    ctl_exit_e   rc;
+    ctl_exit_e    rc;
+    ctl_answer_t  answer;
 
-    rc = ctl_post(c, cp_arena_printf(c->arena, "%s/%s", path, event), NULL,
-                  &v);
+    rc = ctl_write_post(c, cp_arena_printf(c->arena, "%s/%s", path, event),
+                        NULL, &answer);
 
-    return (rc == CTL_DONE) ? ctl_print(c, v, columns) : rc;
+    if (rc == CTL_DONE) {
+        rc = ctl_print(c, answer.json, columns);
+    }
+
+    return (rc == CTL_DONE) ? ctl_written(c, &answer) : rc;
 }
 
 

@@ -77,14 +77,16 @@ ctl_delete_one(ctl_t *c, const ctl_kind_t *kind, const char *name)
             call.path = cp_arena_printf(c->arena, "%s?force=1", call.path);
         }
 
-        rc = ctl_call(c, &call, &answer);
+        rc = ctl_write(c, &call, &answer);
     }
 
-    if (rc == CTL_DONE) {
-        printf("%s %s deleted\n", kind->kind, name);
+    if (rc != CTL_DONE) {
+        return rc;
     }
 
-    return rc;
+    printf("%s %s deleted\n", kind->kind, name);
+
+    return ctl_written(c, &answer);
 }
 
 
@@ -112,7 +114,6 @@ ctl_run_delete(ctl_t *c)
 ctl_exit_e
 ctl_run_event(ctl_t *c)
 {
-    cp_json_t         *v;
     ctl_exit_e         rc;
     const char        *path;
     const ctl_kind_t  *kind;
@@ -125,13 +126,8 @@ ctl_run_event(ctl_t *c)
 
     rc = ctl_path(c, kind, ctl_parent(c, kind), c->arg[1], &path);
 
-    if (rc == CTL_DONE) {
-        path = cp_arena_printf(c->arena, "%s/%s", path,
-                               ctl_escape(c, c->arg[2]));
-        rc = ctl_post(c, path, NULL, &v);
-    }
-
-    return (rc == CTL_DONE) ? ctl_print(c, v, kind->columns) : rc;
+    return (rc == CTL_DONE) ? ctl_event(c, path, ctl_escape(c, c->arg[2]),
+                                        kind->columns) : rc;
 }
 
 

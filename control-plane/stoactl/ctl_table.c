@@ -51,10 +51,16 @@ static const ctl_opt_t  ctl_opts_dump[] = {
     { NULL, 0, NULL, NULL, NULL, false }
 };
 
-static const ctl_opt_t  ctl_opts_parent[] = {
+static const ctl_opt_t  ctl_opts_event[] = {
     { "api", 0, "API", NULL, "the api, for what belongs to one", false },
     { "application", 0, "APPLICATION", NULL,
       "the application, for credentials", false },
+    CTL_WAIT_OPTIONS,
+    { NULL, 0, NULL, NULL, NULL, false }
+};
+
+static const ctl_opt_t  ctl_opts_write[] = {
+    CTL_WAIT_OPTIONS,
     { NULL, 0, NULL, NULL, NULL, false }
 };
 
@@ -63,6 +69,7 @@ static const ctl_opt_t  ctl_opts_delete[] = {
     { "application", 0, "APPLICATION", NULL,
       "the application, for credentials", false },
     { "force", 0, NULL, NULL, "with the subscriptions that use it", false },
+    CTL_WAIT_OPTIONS,
     { NULL, 0, NULL, NULL, NULL, false }
 };
 
@@ -85,12 +92,14 @@ static const ctl_opt_t  ctl_opts_key_create[] = {
       false },
     { "title", 0, "TEXT", NULL, "what it is for", false },
     { "expires-at", 0, "TIME", NULL, "RFC 3339; default: never", false },
+    CTL_WAIT_OPTIONS,
     { NULL, 0, NULL, NULL, NULL, false }
 };
 
 static const ctl_opt_t  ctl_opts_key_rotate[] = {
     { "grace", 0, "DURATION", NULL,
       "how long the old key still works (default 1d, at most 30d)", false },
+    CTL_WAIT_OPTIONS,
     { NULL, 0, NULL, NULL, NULL, false }
 };
 
@@ -174,7 +183,7 @@ const ctl_cmd_t  ctl_commands[] = {
       "delete resources", NULL,
       ctl_run_delete, NULL, NULL },
 
-    { "event", "KIND NAME EVENT", ctl_opts_parent,
+    { "event", "KIND NAME EVENT", ctl_opts_event,
       "move a resource to another state: publish, suspend, resume ...",
       "Example: stoactl event api orders publish",
       ctl_run_event, NULL, NULL },
@@ -200,7 +209,7 @@ const ctl_cmd_t  ctl_commands[] = {
       "make a successor of a key; the old one works on for a while", NULL,
       ctl_run_key_rotate, NULL, "key" },
 
-    { "key revoke", "APPLICATION ID", NULL,
+    { "key revoke", "APPLICATION ID", ctl_opts_write,
       "end a key at once", NULL,
       ctl_run_key_revoke, NULL, NULL },
 
@@ -208,24 +217,24 @@ const ctl_cmd_t  ctl_commands[] = {
       "list an application's keys", NULL,
       ctl_run_key_list, NULL, NULL },
 
-    { "subscription approve", "SUBSCRIPTION", NULL,
+    { "subscription approve", "SUBSCRIPTION", ctl_opts_write,
       "let a waiting subscription in",
       "SUBSCRIPTION is an id, or APPLICATION/API, or APPLICATION/SERVER.",
       ctl_run_subscription, "approve", NULL },
 
-    { "subscription reject", "SUBSCRIPTION", NULL,
+    { "subscription reject", "SUBSCRIPTION", ctl_opts_write,
       "turn a waiting subscription down", NULL,
       ctl_run_subscription, "reject", NULL },
 
-    { "subscription suspend", "SUBSCRIPTION", NULL,
+    { "subscription suspend", "SUBSCRIPTION", ctl_opts_write,
       "stop a subscription for now", NULL,
       ctl_run_subscription, "suspend", NULL },
 
-    { "subscription resume", "SUBSCRIPTION", NULL,
+    { "subscription resume", "SUBSCRIPTION", ctl_opts_write,
       "let a suspended subscription in again", NULL,
       ctl_run_subscription, "resume", NULL },
 
-    { "subscription revoke", "SUBSCRIPTION", NULL,
+    { "subscription revoke", "SUBSCRIPTION", ctl_opts_write,
       "end a subscription for good", NULL,
       ctl_run_subscription, "revoke", NULL },
 
@@ -251,7 +260,7 @@ const ctl_cmd_t  ctl_commands[] = {
       "list the admin tokens", NULL,
       ctl_run_token_list, NULL, NULL },
 
-    { "token revoke", "NAME", NULL,
+    { "token revoke", "NAME", ctl_opts_write,
       "end an admin token", NULL,
       ctl_run_token_revoke, NULL, NULL },
 

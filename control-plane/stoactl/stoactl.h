@@ -23,6 +23,7 @@
 #define CTL_FILE_MAX    (32 * 1024 * 1024)
 #define CTL_ITEMS_MAX   100000
 #define CTL_PAGE        500
+#define CTL_WAIT_MS     10000
 #define CTL_ARGS_MAX    1024
 #define CTL_OPTS_MAX    24
 
@@ -32,7 +33,8 @@ typedef enum {
     CTL_FAILED = 1,                /* usage, network, files, 5xx           */
     CTL_DIFFERENT = 2,
     CTL_REJECTED = 3,              /* the server answered 4xx               */
-    CTL_TIMEOUT = 4
+    CTL_TIMEOUT = 4,
+    CTL_UNSERVED = 5               /* done, but a gateway refuses it        */
 } ctl_exit_e;
 
 #define CTL_MUST_CHECK  __attribute__((warn_unused_result))
@@ -140,6 +142,10 @@ typedef struct {
     const char  *text;
     size_t       len;
     cp_json_t   *json;             /* NULL when it is none                  */
+    const char  *revision;         /* of a write; NULL: none is told        */
+    const char  *state;            /* how the gateways took it: acked,
+                                      pending, rejected; NULL: not asked    */
+    const char  *gateways;         /* "edge-1=acked, ..."                   */
 } ctl_answer_t;
 
 /* CTL_DONE for 2xx.  Other answers are printed unless quiet. */
@@ -149,6 +155,22 @@ ctl_exit_e ctl_get(ctl_t *c, const char *path, cp_json_t **json)
     CTL_MUST_CHECK;
 ctl_exit_e ctl_post(ctl_t *c, const char *path, const cp_json_t *body,
     cp_json_t **json) CTL_MUST_CHECK;
+/*
+ * Writes that gateways must hear of: the command has CTL_WAIT_OPTIONS.
+ * ctl_written() prints the revision and what gateways lack, and says how the
+ * command ends.
+ */
+#define CTL_WAIT_OPTIONS                                                      \
+    { "wait", 0, "DURATION", NULL,                                            \
+      "wait so long for the online gateways (default 10s)", false },          \
+    { "no-wait", 0, NULL, NULL, "do not wait for gateways", false }
+
+ctl_exit_e ctl_write(ctl_t *c, ctl_call_t *call, ctl_answer_t *answer)
+    CTL_MUST_CHECK;
+ctl_exit_e ctl_write_post(ctl_t *c, const char *path, const cp_json_t *body,
+    ctl_answer_t *answer) CTL_MUST_CHECK;
+ctl_exit_e ctl_written(ctl_t *c, const ctl_answer_t *answer) CTL_MUST_CHECK;
+
 /* The pages of a list as one array of at most max rows. */
 ctl_exit_e ctl_list(ctl_t *c, const char *path, unsigned max,
     cp_json_t **items) CTL_MUST_CHECK;
@@ -160,6 +182,10 @@ ctl_exit_e ctl_tenant(ctl_t *c, const char **tenant) CTL_MUST_CHECK;
 /* The path of a kind, {tenant} and the parent filled in. */
 ctl_exit_e ctl_path(ctl_t *c, const ctl_kind_t *kind, const char *parent,
     const char *name, const char **path) CTL_MUST_CHECK;
+
+/* ctl_key.c: POST of an event, and its answer. */
+ctl_exit_e ctl_event(ctl_t *c, const char *path, const char *event,
+    const char *columns);
 
 /* ctl_out.c */
 ctl_exit_e ctl_print(ctl_t *c, const cp_json_t *v, const char *columns);

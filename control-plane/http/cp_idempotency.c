@@ -16,7 +16,8 @@
 #include "op/cp_app.h"
 #include "cp_jobs.h"
 #include "feed/cp_feed.h"
-#include "rest/cp_rest.h"
+#include "http/cp_call.h"
+#include "http/cp_idempotency.h"
 
 
 #define CP_IDEMPOTENCY_MS       86400000LL
@@ -24,7 +25,8 @@
 #define CP_SEAL_IV              12
 #define CP_SEAL_TAG             16
 
-static const char *const  cp_kept_headers[] = { "ETag", "Location", NULL };
+static const char *const  cp_kept_headers[] = { "ETag", "Location",
+    "Stoa-Revision", NULL };
 
 
 static const char *cp_idempotency_key(cp_req_t *r);
@@ -49,11 +51,23 @@ static const char *
 cp_idempotency_request(cp_req_t *r)
 {
     uint8_t      body[32], all[32];
+    unsigned     i;
     const char  *text;
 
     cp_sha256(r->body ? r->body : "", r->body_len, body);
     text = cp_arena_printf(r->op.arena, "%s %s\n%s", r->method, r->path,
                            cp_hex(r->op.arena, body, 32));
+
+    /* how long to wait says nothing about what is done */
+
+    for (i = 0; r->call && i < r->call->nquery; i++) {
+        if (strcmp(r->call->query[i][0], "wait") != 0) {
+            text = cp_arena_printf(r->op.arena, "%s\n%s=%s", text,
+                                   r->call->query[i][0],
+                                   r->call->query[i][1]);
+        }
+    }
+
     cp_sha256(text ? text : "", text ? strlen(text) : 0, all);
 
     return cp_hex(r->op.arena, all, 32);
