@@ -7,13 +7,17 @@
 #include <time.h>
 
 #include "cp_jobs.h"
+#include "discovery/cp_discovery.h"
+#include "feed/cp_feed.h"
+#include "http/cp_idempotency.h"
+#include "resource/cp_engine.h"
 #include "base/cp_metrics.h"
 
 
 static const cp_job_t  cp_jobs[] = {
     { "expire",      1000,  cp_resource_job_expire },
     { "feed",        10000, cp_feed_job_compact },
-    { "idempotency", 60000, cp_resource_job_idempotency },
+    { "idempotency", 60000, cp_idempotency_job },
     { "discovery",   1000,  cp_discovery_job }
 };
 

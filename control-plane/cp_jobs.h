@@ -18,13 +18,6 @@ typedef struct {
     cp_rc_t    (*run)(cp_app_t *app);
 } cp_job_t;
 
-/* Exported by their areas. */
-cp_rc_t cp_resource_job_expire(cp_app_t *app);
-cp_rc_t cp_resource_job_idempotency(cp_app_t *app);
-cp_rc_t cp_feed_job_compact(cp_app_t *app);
-cp_rc_t cp_discovery_job(cp_app_t *app);
-void cp_discovery_stop(void);                /* after cp_jobs_stop()       */
-
 cp_rc_t cp_jobs_start(cp_app_t *app) CP_MUST_CHECK;
 void cp_jobs_stop(void);
 

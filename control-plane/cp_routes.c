@@ -3,6 +3,7 @@
  */
 
 #include "cp_routes.h"
+#include "rest/cp_rest.h"
 
 
 static const cp_route_t *const  cp_routes_tables[] = {
@@ -18,19 +19,4 @@ static const cp_route_t *const  cp_routes_tables[] = {
 };
 
 
-const cp_route_t *
-cp_route_at(unsigned n)
-{
-    const cp_route_t         *row;
-    const cp_route_t *const  *table;
-
-    for (table = cp_routes_tables; *table != NULL; table++) {
-        for (row = *table; row->method != NULL; row++) {
-            if (n-- == 0) {
-                return row;
-            }
-        }
-    }
-
-    return NULL;
-}
+const cp_site_t  cp_site = { cp_routes_tables, cp_auth_check };

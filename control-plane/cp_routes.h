@@ -19,5 +19,8 @@ extern const cp_route_t  cp_openapi_routes[];
 extern const cp_route_t  cp_platform_routes[];
 extern const cp_route_t  cp_discovery_routes[];
 
+/* For the HTTP server. */
+extern const cp_site_t   cp_site;
+
 
 #endif /* CP_ROUTES_H */

@@ -12,10 +12,11 @@
 
 #include "cp_bootstrap.h"
 #include "cp_jobs.h"
+#include "discovery/cp_discovery.h"
 #include "feed/cp_feed.h"
 #include "http/cp_call.h"
 #include "kinds/cp_kinds.h"
-#include "rest/cp_rest.h"
+#include "cp_routes.h"
 #include "base/cp_log.h"
 
 
@@ -126,6 +127,7 @@ cp_main_open(cp_app_t *app, cp_arena_t *a, cp_err_t *err)
     cp_rc_t  rc;
 
     app->started_ms = cp_time_ms();
+    app->wake = cp_http_wake;
 
     rc = cp_main_pepper(app, a, err);
     if (rc != CP_OK) {
@@ -157,7 +159,7 @@ cp_main_start(cp_app_t *app, cp_arena_t *a, cp_err_t *err)
         return rc;
     }
 
-    if (cp_http_create(app, cp_auth_check, err) == NULL) {
+    if (cp_http_create(app, &cp_site, err) == NULL) {
         return CP_ERROR;
     }
 

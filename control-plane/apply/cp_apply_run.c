@@ -15,16 +15,10 @@
 #include "apply/cp_apply_run.h"
 
 
-typedef struct {
-    const char             *state;
-    const cp_transition_t  *by;          /* how it was reached              */
-    int                     prev;
-    int                     steps;
-} cp_walk_t;
-
-
 static cp_rc_t cp_apply_document(cp_apply_t *ap, void *data);
 static cp_rc_t cp_apply_settled(cp_apply_t *ap, void *data);
+static cp_rc_t cp_apply_tenant(cp_apply_t *ap, const char *name,
+    const char **id);
 static cp_rc_t cp_apply_no_tenant(cp_apply_t *ap, const cp_document_t *d);
 static cp_rc_t cp_apply_close(cp_apply_t *ap, void *data);
 static cp_rc_t cp_apply_find(cp_apply_t *ap, cp_document_t *d,
@@ -46,7 +40,6 @@ static cp_rc_t cp_apply_states(cp_apply_t *ap, cp_document_t *d, bool open,
     cp_json_t *diff);
 static void cp_apply_keep(cp_apply_t *ap, cp_document_t *d,
     const cp_json_t *diff);
-static bool cp_walk_leaves(const cp_transition_t *t, const char *state);
 
 
 /* States in which others can refer to a resource. */
@@ -131,26 +124,6 @@ cp_apply_settled(cp_apply_t *ap, void *data)
     }
 
     cp_document_faults(&op->err, n, d);
-
-    return rc;
-}
-
-
-cp_rc_t
-cp_apply_scratch(cp_apply_t *ap, cp_apply_step_pt fn, void *data)
-{
-    cp_rc_t      rc;
-    cp_arena_t  *a;
-
-    a = cp_arena_create(CP_APPLY_SCRATCH);
-    if (a == NULL) {
-        return cp_err_set(&ap->op->err, "internal", "out of memory");
-    }
-
-    ap->op->arena = a;
-    rc = fn(ap, data);
-    ap->op->arena = ap->arena;
-    cp_arena_destroy(a);
 
     return rc;
 }
@@ -286,7 +259,7 @@ cp_apply_keep(cp_apply_t *ap, cp_document_t *d, const cp_json_t *diff)
 
 
 /* A tenant that the actor may not see is none. */
-cp_rc_t
+static cp_rc_t
 cp_apply_tenant(cp_apply_t *ap, const char *name, const char **id)
 {
     cp_rc_t              rc;
@@ -694,72 +667,4 @@ cp_apply_states(cp_apply_t *ap, cp_document_t *d, bool open, cp_json_t *diff)
     }
 
     return CP_OK;
-}
-
-
-/* Breadth first over the table of transitions; no state is seen twice, so
- * there are at most CP_WALK_MAX of them on the way. */
-int
-cp_apply_walk(const cp_resource_t *res, const char *from, const char *to,
-    const cp_transition_t *path[CP_WALK_MAX])
-{
-    int                     head, tail, i, n;
-    cp_walk_t               seen[CP_WALK_MAX];
-    const cp_transition_t  *t;
-
-    seen[0].state = from;
-    seen[0].steps = 0;
-    tail = 1;
-
-    for (head = 0; head < tail; head++) {
-
-        if (strcmp(seen[head].state, to) == 0) {
-            n = seen[head].steps;
-
-            for (i = head; seen[i].steps; i = seen[i].prev) {
-                path[seen[i].steps - 1] = seen[i].by;
-            }
-
-            return n;
-        }
-
-        for (t = res->transitions; t && t->event; t++) {
-
-            if (!cp_walk_leaves(t, seen[head].state)) {
-                continue;
-            }
-
-            for (i = 0; i < tail; i++) {
-                if (strcmp(seen[i].state, t->to) == 0) {
-                    break;
-                }
-            }
-
-            if (i == tail && tail < CP_WALK_MAX) {
-                seen[tail].state = t->to;
-                seen[tail].by = t;
-                seen[tail].prev = head;
-                seen[tail].steps = seen[head].steps + 1;
-                tail++;
-            }
-        }
-    }
-
-    return -1;
-}
-
-
-/* Events without a permission are the system's own. */
-static bool
-cp_walk_leaves(const cp_transition_t *t, const char *state)
-{
-    const char *const  *s;
-
-    for (s = t->from; *s && t->permission; s++) {
-        if (strcmp(*s, state) == 0) {
-            return true;
-        }
-    }
-
-    return false;
 }

@@ -24,7 +24,7 @@ struct cp_apply_tenant_s {
 };
 
 typedef struct {
-    cp_op_t           *op;
+    cp_op_t            *op;
     cp_tx_t            *tx;
     cp_arena_t         *arena;         /* of the request; op->arena is the
                                           scratch of one document           */
@@ -41,12 +41,8 @@ cp_rc_t cp_apply_run(cp_apply_t *ap) CP_MUST_CHECK;
 /* Judges what is left behind, when all is written and pruned. */
 cp_rc_t cp_apply_settle(cp_apply_t *ap) CP_MUST_CHECK;
 
-/* The id of a tenant that a document names; it counts for prune. */
-cp_rc_t cp_apply_tenant(cp_apply_t *ap, const char *name, const char **id)
-    CP_MUST_CHECK;
-
-/* Runs fn with a scratch arena in place of the request's.  What fn keeps is
- * copied to ap->arena. */
+/* cp_walk.c: runs fn with a scratch arena in place of the request's.  What fn
+ * keeps is copied to ap->arena. */
 typedef cp_rc_t (*cp_apply_step_pt)(cp_apply_t *ap, void *data);
 cp_rc_t cp_apply_scratch(cp_apply_t *ap, cp_apply_step_pt fn, void *data)
     CP_MUST_CHECK;

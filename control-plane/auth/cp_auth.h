@@ -46,7 +46,6 @@ cp_rc_t cp_auth_assertion(cp_op_t *op, const char *jws) CP_MUST_CHECK;
 void cp_auth_cache_drop(void);
 
 
-const cp_permission_t *cp_permission_find(const char *name);
 const cp_permission_t *cp_permission_at(unsigned i);          /* NULL: end   */
 const char *cp_role_name(cp_role_e role);
 cp_role_e cp_role_find(const char *name);                     /* NONE        */

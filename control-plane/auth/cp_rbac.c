@@ -68,7 +68,7 @@ static const char *const  cp_roles[] = {
 };
 
 
-const cp_permission_t *
+static const cp_permission_t *
 cp_permission_find(const char *name)
 {
     const cp_permission_t  *p;

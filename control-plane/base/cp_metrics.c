@@ -113,7 +113,7 @@ cp_metric_set(cp_metric_t *m, int64_t value)
 }
 
 
-int64_t
+static int64_t
 cp_metric_value(cp_metric_t *m)
 {
     return atomic_load_explicit(&m->value, memory_order_relaxed);

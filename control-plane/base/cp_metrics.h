@@ -28,7 +28,6 @@ cp_metric_t *cp_metric(cp_metric_type_e type, const char *name,
     const char *labels, const char *help);
 void cp_metric_add(cp_metric_t *m, int64_t n);
 void cp_metric_set(cp_metric_t *m, int64_t value);
-int64_t cp_metric_value(cp_metric_t *m);
 /* Histograms: 100 us .. 30 s, printed in seconds. */
 void cp_metric_time(cp_metric_t *m, int64_t us);
 

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "auth/cp_auth.h"
-#include "cp_jobs.h"
 #include "kinds/cp_kinds.h"
 #include "discovery/cp_discovery.h"
 
@@ -36,13 +35,6 @@ static struct {
 } cp_queue = { .mutex = PTHREAD_MUTEX_INITIALIZER,
                .wake = PTHREAD_COND_INITIALIZER };
 
-typedef struct {
-    const char  *api;              /* id                                    */
-    const char  *at;               /* of the reading before, "" none        */
-    int64_t      deadline;         /* monotonic                             */
-} cp_discover_ask_t;
-
-
 char *
 cp_discovery_digest(cp_arena_t *a, const char *upstream)
 {
@@ -54,7 +46,7 @@ cp_discovery_digest(cp_arena_t *a, const char *upstream)
 }
 
 
-static cp_json_t *
+cp_json_t *
 cp_discovery_parse(cp_arena_t *a, const cp_val_t *v)
 {
     cp_err_t    err;
@@ -139,7 +131,7 @@ cp_discovery_load(cp_app_t *app, cp_arena_t *a, const char *api,
 }
 
 
-cp_rc_t
+static cp_rc_t
 cp_discovery_run(cp_app_t *app, const char *api)
 {
     cp_rc_t           rc;
@@ -242,7 +234,7 @@ cp_queue_thread(void *data)
 
         /* a failure is logged where it happens, and due again in a while */
         (void) !cp_discovery_run(app, id);
-        cp_http_wake(app);
+        app->wake(app);
 
         (void) pthread_mutex_lock(&cp_queue.mutex);
 
@@ -431,128 +423,8 @@ cp_discovery_job(cp_app_t *app)
 }
 
 
-/* POST .../discover: the api's `discovery` after a reading that began after
- * the request; 202 with the old one when that takes too long. */
-
-static cp_rc_t
-cp_discover_resume(cp_req_t *r)
+bool
+cp_discovery_ask(cp_app_t *app, const char *api)
 {
-    bool                done;
-    cp_rc_t             rc;
-    cp_tx_t            *tx;
-    cp_rows_t           rows;
-    cp_json_t          *d;
-    const char         *at;
-    cp_discover_ask_t  *ask;
-
-    ask = r->ctx;
-
-    if (cp_tx_begin(r->op.app->db, false, &tx) != CP_OK) {
-        return cp_err_set(&r->op.err, "unavailable", "the database is busy");
-    }
-
-    rc = cp_tx_query(tx, r->op.arena,
-                     "SELECT discovery, state FROM apis WHERE id = $1",
-                     cp_args(cp_text(ask->api)), &rows, &r->op.err);
-    cp_tx_rollback(tx);
-
-    if (rc != CP_OK) {
-        return rc;
-    }
-
-    if (rows.rows == 0) {
-        return cp_err_set(&r->op.err, "not_found", "the api is gone");
-    }
-
-    d = cp_discovery_parse(r->op.arena, &rows.v[0]);
-    at = (d != NULL) ? cp_json_str(d, "at") : NULL;
-    done = (at != NULL && strcmp(at, ask->at) > 0);
-
-    if (!done && cp_time_mono_ms() < ask->deadline
-        && !atomic_load(&r->op.app->stopping))
-    {
-        return cp_req_park(r, ask->deadline, cp_discover_resume);
-    }
-
-    if (d == NULL) {
-        d = cp_json_object(r->op.arena);
-        cp_json_set(r->op.arena, d, "state",
-                    cp_json_string(r->op.arena, "pending"));
-    }
-
-    return cp_req_answer(r, done ? 200 : 202, d);
+    return cp_queue_start(app) == CP_OK && cp_queue_push(api, true);
 }
-
-
-static cp_rc_t
-cp_discover_find(cp_req_t *r, cp_json_t **api)
-{
-    cp_rc_t      rc;
-    cp_tx_t     *tx;
-    const char  *tenant;
-
-    if (cp_tx_begin(r->op.app->db, false, &tx) != CP_OK) {
-        return cp_err_set(&r->op.err, "unavailable", "the database is busy");
-    }
-
-    rc = cp_ref_tenant(&r->op, tx, r->param[0], &tenant);
-
-    if (rc == CP_OK) {
-        rc = cp_resource_get(tx, r->op.arena, &cp_res_api, tenant, r->param[1],
-                             api, &r->op.err);
-    }
-
-    cp_tx_rollback(tx);
-
-    return rc;
-}
-
-
-static cp_rc_t
-cp_discover_post(cp_req_t *r)
-{
-    cp_rc_t             rc;
-    cp_json_t          *api;
-    cp_discover_ask_t  *ask;
-
-    rc = cp_discover_find(r, &api);
-
-    if (rc != CP_OK) {
-        return rc;
-    }
-
-    if (strcmp(cp_json_str(api, "kind"), "mcp") != 0
-        || strcmp(cp_json_str(api, "state"), "retired") == 0)
-    {
-        return cp_err_set(&r->op.err, "conflict",
-                          "only an mcp api that is not retired has tools");
-    }
-
-    ask = cp_arena_alloc(r->op.arena, sizeof(cp_discover_ask_t));
-
-    if (ask == NULL) {
-        return cp_err_set(&r->op.err, "internal", "out of memory");
-    }
-
-    ask->api = cp_json_str(api, "id");
-    ask->at = cp_time_format(r->op.arena, cp_time_ms());
-    ask->deadline = cp_time_mono_ms() + CP_DISCOVERY_WAIT_MS;
-    r->ctx = ask;
-
-    if (cp_queue_start(r->op.app) != CP_OK || !cp_queue_push(ask->api, true)) {
-        return cp_err_set(&r->op.err, "unavailable",
-                          "too many apis are waiting to be read");
-    }
-
-    return cp_discover_resume(r);
-}
-
-
-const cp_route_t  cp_discovery_routes[] = {
-
-    { "POST", "/v1/tenants/{tenant}/apis/{api}/discover", CP_AUTH_ADMIN,
-      "api:write", cp_discover_post, NULL,
-      "Read the tools of an MCP server now", NULL },
-
-    { NULL, NULL, CP_AUTH_NONE, NULL, NULL, NULL, NULL, NULL }
-};

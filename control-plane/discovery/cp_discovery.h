@@ -17,7 +17,6 @@
 #define CP_DISCOVERY_H
 
 
-#include "http/cp_http.h"
 #include "client/cp_client.h"
 
 
@@ -91,13 +90,16 @@ cp_rc_t cp_discovery_store(cp_app_t *app, cp_arena_t *a, const char *api,
     const char *upstream, const cp_catalog_t *found) CP_MUST_CHECK;
 
 
-/* One api, now, on the calling thread (cp_discovery.c). */
-cp_rc_t cp_discovery_run(cp_app_t *app, const char *api) CP_MUST_CHECK;
+/* Reads an api once more, on a thread of its own; false: too many wait. */
+bool cp_discovery_ask(cp_app_t *app, const char *api) CP_MUST_CHECK;
+/* The column `discovery`; NULL: none. */
+cp_json_t *cp_discovery_parse(cp_arena_t *a, const cp_val_t *v);
 /* 16 hex digits of the upstream column's text. */
 char *cp_discovery_digest(cp_arena_t *a, const char *upstream);
 
-/* cp_discovery_job() of cp_jobs.h queues what is due, cp_discovery_stop() ends
- * the threads. */
+/* A job that queues what is due, and the end of its threads, after it. */
+cp_rc_t cp_discovery_job(cp_app_t *app);
+void cp_discovery_stop(void);
 
 
 #endif /* CP_DISCOVERY_H */

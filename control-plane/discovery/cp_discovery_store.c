@@ -519,7 +519,7 @@ cp_discovery_store(cp_app_t *app, cp_arena_t *a, const char *api,
     unsigned      i;
     cp_storing_t  s;
 
-    for (i = 0; i < CP_HTTP_RETRIES; i++) {
+    for (i = 0; i < CP_OP_RETRIES; i++) {
         memset(&s, 0, sizeof(s));
         cp_op_system(&s.op, app, a, "discovery");
         cp_resource_defer(&s.op);

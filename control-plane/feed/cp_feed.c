@@ -229,7 +229,7 @@ cp_feed_init(cp_db_t *db, cp_arena_t *a, cp_err_t *err)
 }
 
 
-void
+static void
 cp_feed_digest_row(const char *key, int64_t rev, const char *body, size_t len,
     cp_feed_digest_t *d)
 {

@@ -64,9 +64,6 @@ cp_rc_t cp_feed_put(cp_tx_t *tx, cp_arena_t *a, cp_feed_row_t row,
 /* Gives the database its epoch if it has none yet. */
 cp_rc_t cp_feed_init(cp_db_t *db, cp_arena_t *a, cp_err_t *err) CP_MUST_CHECK;
 
-/* SHA-256(key LF rev LF sha256hex(body)), cut. */
-void cp_feed_digest_row(const char *key, int64_t rev, const char *body,
-    size_t len, cp_feed_digest_t *d);
 
 /* What a gateway of this group must report at the head; live: its rows. */
 cp_rc_t cp_feed_digest_of(cp_tx_t *tx, cp_arena_t *a, const char *group,
@@ -87,6 +84,11 @@ cp_rc_t cp_feed_compact(cp_db_t *db, cp_arena_t *a, int64_t retention_s,
  */
 cp_rc_t cp_gateway_decorate(cp_tx_t *tx, cp_arena_t *a, cp_json_t *obj,
     cp_err_t *err) CP_MUST_CHECK;
+
+/* A report of a gateway (the actor).  *rev: the head; *news: it is to start
+ * over. */
+cp_rc_t cp_gateway_report(cp_op_t *op, const cp_json_t *in, int64_t *rev,
+    bool *news) CP_MUST_CHECK;
 
 /*
  * Does it have to start over?  Its digest was not what it should have at the
@@ -133,6 +135,10 @@ extern const cp_report_field_t  cp_usage_row_fields[];
 
 /* A text member, "" when it is absent. */
 const char *cp_report_text(const cp_json_t *obj, const char *name);
+
+
+/* A job: old tombstones, old usage, what is left of gateways. */
+cp_rc_t cp_feed_job_compact(cp_app_t *app);
 
 
 #endif /* CP_FEED_H */

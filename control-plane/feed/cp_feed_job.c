@@ -5,7 +5,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "cp_jobs.h"
 #include "feed/cp_usage.h"
 
 

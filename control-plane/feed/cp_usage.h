@@ -76,10 +76,6 @@ cp_rc_t cp_usage_batch(cp_op_t *op, const cp_json_t *in, bool *taken)
 cp_rc_t cp_usage_sum(cp_tx_t *tx, cp_arena_t *a, const cp_usage_ask_t *ask,
     cp_json_t **items, cp_err_t *err) CP_MUST_CHECK;
 
-/* Estimated from the histogram, linear inside a bucket; what is in the last
- * one counts as its lower bound.  per_mille: 500 for the median. */
-int64_t cp_usage_percentile(const int64_t h[CP_USAGE_BUCKETS],
-    unsigned per_mille);
 
 /* Merges old minutes into hours and removes old hours, a portion at a time;
  * *more says whether there is anything left to do. */

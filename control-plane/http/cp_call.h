@@ -111,7 +111,7 @@ typedef struct {
 
 struct cp_http_s {
     cp_app_t              *app;
-    cp_handler_pt          judge;       /* who asks, may they?               */
+    const cp_site_t       *site;
     struct MHD_Daemon     *daemon;
     int                    listen_fd;
 
@@ -182,9 +182,8 @@ void cp_worker_push(cp_http_t *http, cp_call_t *call);
 void cp_access_log(cp_call_t *call, bool whole);
 
 /* cp_http.c */
-/* judge: called before the handler of every route whose auth is not
- * CP_AUTH_NONE; fills the actor or the error. */
-cp_http_t *cp_http_create(cp_app_t *app, cp_handler_pt judge, cp_err_t *err);
+cp_http_t *cp_http_create(cp_app_t *app, const cp_site_t *site,
+    cp_err_t *err);
 /* Stops accepting, lets what runs finish for at most timeout_ms, closes all
  * connections, ends the threads.  cp_http_wake() may still be called. */
 void cp_http_stop(cp_http_t *http, int64_t timeout_ms);

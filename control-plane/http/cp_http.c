@@ -690,7 +690,7 @@ cp_http_start(cp_http_t *http, cp_err_t *err)
 
 
 cp_http_t *
-cp_http_create(cp_app_t *app, cp_handler_pt judge, cp_err_t *err)
+cp_http_create(cp_app_t *app, const cp_site_t *site, cp_err_t *err)
 {
     char        name[160];
     cp_http_t  *http;
@@ -702,7 +702,7 @@ cp_http_create(cp_app_t *app, cp_handler_pt judge, cp_err_t *err)
     }
 
     http->app = app;
-    http->judge = judge;
+    http->site = site;
     http->listen_fd = -1;
     http->m_parked = cp_metric(CP_METRIC_GAUGE,
                                "stoa_control_http_parked", "",

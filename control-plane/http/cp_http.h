@@ -5,7 +5,7 @@
  * worker pool, gets the whole body, and fills the answer; it may instead park
  * the request (long poll) or stream the answer.  Everything of a request
  * lives in its arena and dies with it.  A handler that returns CP_CONFLICT is
- * run again (at most CP_HTTP_RETRIES times) with an empty answer, so it must
+ * run again (at most CP_OP_RETRIES times) with an empty answer, so it must
  * have done nothing but roll its transaction back.
  * Limits: body 8 MiB (apply, diff, usage, status 32 MiB; 16 KiB before it is
  * known who sends it, 64 KiB where that does not matter), 64 headers and 64
@@ -19,7 +19,6 @@
 #include "op/cp_op.h"
 
 
-#define CP_HTTP_RETRIES    5
 #define CP_HTTP_BODY_MAX   (8 * 1024 * 1024)
 #define CP_HTTP_BIG_MAX    (32 * 1024 * 1024)
 
@@ -90,9 +89,16 @@ typedef cp_rc_t (*cp_fill_pt)(void *ctx, stoa_buf_t *out, bool *done);
 cp_rc_t cp_req_stream(cp_req_t *r, int status, const char *content_type,
     cp_fill_pt fill, void (*done)(void *ctx), void *ctx);
 
-/* cp_routes.c: the n-th row of all areas' tables together (each ended by
- * a NULL method); NULL past the end. */
-const cp_route_t *cp_route_at(unsigned n);
+/* What is served: tables of routes, each ended by a NULL method, the list by
+ * NULL; and who judges a request, before the handler of every route whose auth
+ * is not CP_AUTH_NONE: it fills the actor or the error. */
+typedef struct {
+    const cp_route_t *const  *tables;
+    cp_handler_pt             judge;
+} cp_site_t;
+
+/* The n-th row of all tables together; NULL past the end. */
+const cp_route_t *cp_route_at(const cp_http_t *http, unsigned n);
 
 
 #endif /* CP_HTTP_H */

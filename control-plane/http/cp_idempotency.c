@@ -14,7 +14,6 @@
 #include <openssl/evp.h>
 
 #include "op/cp_app.h"
-#include "cp_jobs.h"
 #include "feed/cp_feed.h"
 #include "http/cp_call.h"
 #include "http/cp_idempotency.h"
@@ -292,7 +291,7 @@ cp_idempotency_end(cp_req_t *r, cp_tx_t *tx)
 
 
 cp_rc_t
-cp_resource_job_idempotency(cp_app_t *app)
+cp_idempotency_job(cp_app_t *app)
 {
     cp_rc_t      rc;
     cp_tx_t     *tx;

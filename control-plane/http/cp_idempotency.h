@@ -19,5 +19,8 @@ cp_rc_t cp_idempotency_begin(cp_req_t *r, cp_tx_t *tx, bool *replayed)
 /* After the answer was made, in the same transaction. */
 cp_rc_t cp_idempotency_end(cp_req_t *r, cp_tx_t *tx) CP_MUST_CHECK;
 
+/* A job: answers that are kept long enough. */
+cp_rc_t cp_idempotency_job(cp_app_t *app);
+
 
 #endif /* CP_IDEMPOTENCY_H */

@@ -167,14 +167,14 @@ cp_worker_handle(cp_call_t *call)
 
     handler = call->next;
 
-    for (tries = 0; tries < CP_HTTP_RETRIES; tries++) {
+    for (tries = 0; tries < CP_OP_RETRIES; tries++) {
 
         cp_worker_reset(call);
 
         rc = CP_OK;
 
         if (!call->authenticated && r->route->auth != CP_AUTH_NONE) {
-            rc = call->http->judge(r);
+            rc = call->http->site->judge(r);
         }
 
         if (rc == CP_OK && !call->authenticated) {

@@ -158,10 +158,10 @@ static const cp_transition_t  api_transitions[] = {
 };
 
 static const cp_dependent_t  api_dependents[] = {
-    { &cp_res_server, "tools", CP_DEP_REFUSE, true },
-    { &cp_res_subscription, "api", CP_DEP_LIVE, false },
-    { &cp_res_operation, "api", CP_DEP_OWNED, false },
-    { &cp_res_tool, "api", CP_DEP_OWNED, false },
+    { "server", "tools", CP_DEP_REFUSE, true },
+    { "subscription", "api", CP_DEP_LIVE, false },
+    { "operation", "api", CP_DEP_OWNED, false },
+    { "tool", "api", CP_DEP_OWNED, false },
     { NULL, "DELETE FROM api_resources WHERE api = $1", CP_DEP_PLAIN, false },
     { NULL, "DELETE FROM api_prompts WHERE api = $1", CP_DEP_PLAIN, false },
     { NULL, "DELETE FROM tool_states WHERE api = $1", CP_DEP_PLAIN, false },

@@ -30,8 +30,8 @@ static const cp_transition_t  application_transitions[] = {
 };
 
 static const cp_dependent_t  application_dependents[] = {
-    { &cp_res_subscription, "application", CP_DEP_LIVE, false },
-    { &cp_res_credential, "application", CP_DEP_OWNED, false },
+    { "subscription", "application", CP_DEP_LIVE, false },
+    { "credential", "application", CP_DEP_OWNED, false },
     { NULL, "DELETE FROM subscription_holds WHERE application = $1",
       CP_DEP_PLAIN, false },
     { NULL, NULL, 0, false }

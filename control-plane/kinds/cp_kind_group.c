@@ -12,8 +12,8 @@ static const cp_field_t  group_fields[] = {
 };
 
 static const cp_dependent_t  gateway_group_dependents[] = {
-    { &cp_res_gateway, "group", CP_DEP_REFUSE, false },
-    { &cp_res_api, "gateway_groups", CP_DEP_REFUSE, true },
+    { "gateway", "group", CP_DEP_REFUSE, false },
+    { "api", "gateway_groups", CP_DEP_REFUSE, true },
     { NULL, NULL, 0, false }
 };
 

@@ -62,7 +62,7 @@ static const cp_transition_t  plan_transitions[] = {
 };
 
 static const cp_dependent_t  plan_dependents[] = {
-    { &cp_res_subscription, "plan", CP_DEP_LIVE, false },
+    { "subscription", "plan", CP_DEP_LIVE, false },
     { NULL, NULL, 0, false }
 };
 

@@ -12,6 +12,8 @@
 #include "kinds/cp_kind.h"
 
 
+static cp_rc_t cp_server_tool_name(cp_names_t *names, const cp_json_t *server,
+    const cp_json_t *item, const char **name);
 static cp_rc_t cp_server_check(const cp_write_t *w, const cp_json_t *before,
     cp_json_t *after);
 static cp_rc_t cp_server_name_check(cp_op_t *op, cp_tx_t *tx,
@@ -62,7 +64,7 @@ static const cp_transition_t  server_transitions[] = {
 };
 
 static const cp_dependent_t  server_dependents[] = {
-    { &cp_res_subscription, "server", CP_DEP_LIVE, false },
+    { "subscription", "server", CP_DEP_LIVE, false },
     { NULL, "DELETE FROM subscription_holds WHERE target = $1",
       CP_DEP_PLAIN, false },
     { NULL, NULL, 0, false }
@@ -179,7 +181,7 @@ cp_server_name_check(cp_op_t *op, cp_tx_t *tx, const cp_json_t *server,
 }
 
 
-cp_rc_t
+static cp_rc_t
 cp_server_tool_name(cp_names_t *names, const cp_json_t *server,
     const cp_json_t *item, const char **name)
 {

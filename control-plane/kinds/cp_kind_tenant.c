@@ -33,11 +33,11 @@ static const cp_transition_t  tenant_transitions[] = {
 };
 
 static const cp_dependent_t  tenant_dependents[] = {
-    { &cp_res_application, "tenant", CP_DEP_FORCE, false },
-    { &cp_res_server, "tenant", CP_DEP_FORCE, false },
-    { &cp_res_api, "tenant", CP_DEP_FORCE, false },
-    { &cp_res_plan, "tenant", CP_DEP_FORCE, false },
-    { &cp_res_admin_token, "tenant", CP_DEP_OWNED, false },
+    { "application", "tenant", CP_DEP_FORCE, false },
+    { "server", "tenant", CP_DEP_FORCE, false },
+    { "api", "tenant", CP_DEP_FORCE, false },
+    { "plan", "tenant", CP_DEP_FORCE, false },
+    { "admin_token", "tenant", CP_DEP_OWNED, false },
     { NULL, NULL, 0, false }
 };
 

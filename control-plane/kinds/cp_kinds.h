@@ -28,9 +28,6 @@ extern const cp_resource_t  cp_res_credential;
 extern const cp_resource_t *const  cp_kinds[];
 
 
-/* The name under which a server shows a tool (an item of its `tools`). */
-cp_rc_t cp_server_tool_name(cp_names_t *names, const cp_json_t *server,
-    const cp_json_t *item, const char **name) CP_MUST_CHECK;
 /* A template without the names of its parameters: /orders/{}. */
 const char *cp_operation_shape(cp_arena_t *a, const char *path);
 /* The id of what a subscription is to. */

@@ -22,6 +22,7 @@ struct cp_app_s {
     cp_conf_t     conf;
     cp_db_t      *db;
     cp_http_t    *http;
+    void        (*wake)(cp_app_t *app);    /* those who wait for news       */
     const char   *pepper;          /* of credential digests; NULL: none     */
     size_t        pepper_len;
     int64_t       started_ms;      /* Unix                                  */

@@ -15,6 +15,7 @@
 
 
 #define CP_REQUEST_ID_MAX  64
+#define CP_OP_RETRIES      5       /* after CP_CONFLICT                     */
 
 typedef enum { CP_AUTH_NONE, CP_AUTH_ADMIN, CP_AUTH_GATEWAY,
     CP_AUTH_ASSERTION } cp_auth_e;

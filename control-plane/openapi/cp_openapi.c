@@ -20,6 +20,7 @@ typedef struct {
 } cp_openapi_t;
 
 
+static cp_rc_t cp_openapi_get(cp_req_t *r);
 static cp_json_t *cp_openapi_operation(cp_openapi_t *o);
 static const char *cp_openapi_id(cp_openapi_t *o);
 static cp_json_t *cp_openapi_parameters(cp_openapi_t *o,
@@ -100,7 +101,7 @@ const cp_route_t  cp_openapi_routes[] = {
 };
 
 
-cp_rc_t
+static cp_rc_t
 cp_openapi_get(cp_req_t *r)
 {
     unsigned       n;
@@ -114,7 +115,7 @@ cp_openapi_get(cp_req_t *r)
     doc = cp_openapi_text(o.a, cp_openapi_head);
     paths = cp_json_object(o.a);
 
-    for (n = 0; (o.route = cp_route_at(n)) != NULL; n++) {
+    for (n = 0; (o.route = cp_route_at(r->op.app->http, n)) != NULL; n++) {
         path = cp_json_get(paths, o.route->path);
 
         if (path == NULL) {

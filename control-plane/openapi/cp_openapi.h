@@ -39,7 +39,5 @@ cp_json_t *cp_openapi_schemas(cp_arena_t *a);
 /* Reads one of our own texts; an object that says so when it is none. */
 cp_json_t *cp_openapi_text(cp_arena_t *a, const char *text);
 
-cp_rc_t cp_openapi_get(cp_req_t *r);
-
 
 #endif /* CP_OPENAPI_H */

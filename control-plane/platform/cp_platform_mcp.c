@@ -14,9 +14,9 @@
 
 #include <string.h>
 
-#include "core/stoa_jsonrpc.h"
 #include "core/stoa_media.h"
 #include "auth/cp_auth.h"
+#include "platform/cp_mcp_answer.h"
 #include "platform/cp_platform.h"
 
 
@@ -25,14 +25,6 @@
 #define CP_MCP_BATCH    100                /* messages of a 2025-03-26 batch */
 
 #define CP_MCP_TTL_MS   300000            /* the tools change with a release */
-
-#define CP_E_PARSE      (-32700)
-#define CP_E_REQUEST    (-32600)
-#define CP_E_METHOD     (-32601)
-#define CP_E_PARAMS     (-32602)
-#define CP_E_INTERNAL   (-32603)
-#define CP_E_HEADER     (-32020)
-#define CP_E_VERSION    (-32022)
 
 #define CP_META         "io.modelcontextprotocol/"
 
@@ -47,16 +39,6 @@ typedef struct {
     unsigned     era;
 } cp_mcp_version_t;
 
-/* One message and its answer. */
-
-typedef struct {
-    cp_req_t        *r;
-    stoa_jsonrpc_t   msg;
-    unsigned         era;
-    int              status;       /* HTTP, of the answer                   */
-    cp_json_t       *id;           /* NULL: none                            */
-    cp_json_t       *answer;       /* NULL: nothing to say                  */
-} cp_mcp_call_t;
 
 typedef struct {
     stoa_mcp_method_e   method;
@@ -119,97 +101,6 @@ cp_mcp_supported(cp_arena_t *a)
     }
 
     return list;
-}
-
-
-/* A value of the body as text; NULL when it is no string. */
-
-static char *
-cp_mcp_text(cp_arena_t *a, const stoa_json_val_t *v)
-{
-    char    *s;
-    size_t   len;
-
-    if (v->start == NULL || v->type != STOA_JSON_STRING) {
-        return NULL;
-    }
-
-    s = cp_arena_alloc(a, (size_t) (v->end - v->start) + 1);
-
-    if (s != NULL) {
-        len = stoa_json_unescape(v, s);
-        s[len] = '\0';
-    }
-
-    return s;
-}
-
-
-static cp_json_t *
-cp_mcp_tree(cp_arena_t *a, const stoa_json_val_t *v)
-{
-    cp_err_t    err;
-    cp_json_t  *tree;
-
-    if (v->start == NULL) {
-        return NULL;
-    }
-
-    memset(&err, 0, sizeof(err));
-    err.arena = a;
-
-    if (cp_json_parse(a, v->start, (size_t) (v->end - v->start), &tree, &err)
-        != CP_OK)
-    {
-        return NULL;
-    }
-
-    return tree;
-}
-
-
-static void
-cp_mcp_envelope(cp_mcp_call_t *c, const char *member, cp_json_t *value)
-{
-    cp_arena_t  *a;
-
-    a = c->r->op.arena;
-    c->answer = cp_json_object(a);
-
-    if (c->answer == NULL) {
-        return;
-    }
-
-    cp_json_set(a, c->answer, "jsonrpc", cp_json_string(a, "2.0"));
-    cp_json_set(a, c->answer, "id",
-                c->id != NULL ? c->id : cp_json_null(a));
-    cp_json_set(a, c->answer, member, value);
-}
-
-
-static void
-cp_mcp_error(cp_mcp_call_t *c, int status, int code, const char *message,
-    cp_json_t *data)
-{
-    cp_json_t   *e;
-    cp_arena_t  *a;
-
-    a = c->r->op.arena;
-    e = cp_json_object(a);
-
-    if (e == NULL) {
-        return;
-    }
-
-    cp_json_set(a, e, "code", cp_json_int(a, code));
-    cp_json_set(a, e, "message", cp_json_string(a, message));
-
-    if (data != NULL) {
-        cp_json_set(a, e, "data", data);
-    }
-
-    c->status = status;
-    cp_mcp_envelope(c, "error", e);
 }
 
 

@@ -62,11 +62,12 @@ static cp_rc_t
 cp_depend_refuse(const cp_write_t *w, const cp_dependent_t *d,
     const char *id)
 {
-    cp_rc_t      rc;
-    cp_op_t     *op = w->op;
-    int64_t      n;
-    cp_rows_t    rows;
-    const char  *live;
+    cp_rc_t               rc;
+    cp_op_t              *op = w->op;
+    int64_t               n;
+    cp_rows_t             rows;
+    const char           *live;
+    const cp_resource_t  *by;
 
     if (d->how == CP_DEP_OWNED || d->how == CP_DEP_PLAIN
         || (w->force && d->how != CP_DEP_REFUSE))
@@ -74,15 +75,16 @@ cp_depend_refuse(const cp_write_t *w, const cp_dependent_t *d,
         return CP_OK;
     }
 
+    by = cp_resource_find(d->by);
     live = d->how == CP_DEP_LIVE
            ? " AND \"state\" IN ('pending', 'active', 'suspended')" : "";
 
     rc = cp_tx_query(w->tx, op->arena,
                      cp_arena_printf(op->arena, "SELECT COUNT(*), MIN(%s)"
                                      " FROM \"%s\" WHERE %s%s",
-                                     d->by->label ? d->by->label
-                                     : d->by->by_id ? "id" : "name",
-                                     d->by->table,
+                                     by->label ? by->label
+                                     : by->by_id ? "id" : "name",
+                                     by->table,
                                      cp_depend_where(op->arena, d), live),
                      cp_args(cp_depend_arg(op->arena, d, id)), &rows,
                      &op->err);
@@ -94,7 +96,7 @@ cp_depend_refuse(const cp_write_t *w, const cp_dependent_t *d,
 
     return n == 0 ? CP_OK
            : cp_err_set(&op->err, "in_use", "%" PRId64 " %s%s it, such as"
-                        " \"%s\"%s", n, d->by->kind,
+                        " \"%s\"%s", n, by->kind,
                         n == 1 ? " uses" : "s use", cp_cell(&rows, 0, 1)->p,
                         d->how == CP_DEP_REFUSE || !w->single
                         ? "" : "; with force it goes too");
@@ -151,12 +153,12 @@ cp_depend_portion(const cp_write_t *w, const cp_dependent_t *d,
     cp_rc_t          rc;
     cp_op_t         *op = w->op;
     cp_json_t       *rows, *row;
-    cp_write_t       each = cp_write_of(op, w->tx, d->by);
+    cp_write_t       each = cp_write_of(op, w->tx, cp_resource_find(d->by));
     cp_row_query_t   q = { NULL, "\"id\"", CP_DEPEND_PORTION, false };
 
     q.where = cp_depend_where(op->arena, d);
 
-    rc = cp_row_select(w->tx, op->arena, d->by, &q,
+    rc = cp_row_select(w->tx, op->arena, each.res, &q,
                        cp_args(cp_depend_arg(op->arena, d, id)), &rows,
                        &op->err);
     if (rc != CP_OK) {

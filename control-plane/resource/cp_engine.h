@@ -119,6 +119,11 @@ cp_rc_t cp_entry_delete(cp_write_t *w) CP_MUST_CHECK;
 /* Removes a row that may be removed, with what depends on it. */
 cp_rc_t cp_entry_remove(cp_write_t *w, const cp_json_t *row) CP_MUST_CHECK;
 
+/* {"title": {"before": .., "after": ..}}: only what differs, no secrets;
+ * either may be NULL. */
+cp_json_t *cp_change_diff(cp_arena_t *a, const cp_resource_t *res,
+    const cp_json_t *before, const cp_json_t *after);
+
 /* Is this the row of the actor's tenant, or the platform's? */
 bool cp_entry_visible(const cp_actor_t *actor, const cp_resource_t *res,
     const cp_json_t *row);
@@ -127,6 +132,10 @@ bool cp_entry_visible(const cp_actor_t *actor, const cp_resource_t *res,
  * does.  force: subscriptions in use go too. */
 cp_rc_t cp_depend_clear(const cp_write_t *w, const cp_json_t *row)
     CP_MUST_CHECK;
+
+
+/* A job: what is past its time becomes expired. */
+cp_rc_t cp_resource_job_expire(cp_app_t *app);
 
 
 #endif /* CP_ENGINE_H */

@@ -7,7 +7,6 @@
 
 #include "auth/cp_auth.h"
 #include "op/cp_app.h"
-#include "cp_jobs.h"
 #include "feed/cp_feed.h"
 #include "resource/cp_engine.h"
 

@@ -38,55 +38,8 @@ static bool cp_write_is_over(const cp_resource_t *res, const cp_json_t *row,
 static bool cp_etag_matches(const char *list, const char *etag);
 static const cp_transition_t *cp_transition_find(const cp_resource_t *res,
     const char *event, const char *state, bool system, bool *known);
-static cp_json_t *cp_audit_diff(cp_arena_t *a, const cp_resource_t *res,
-    const cp_json_t *before, const cp_json_t *after);
-static cp_json_t *cp_audit_value(cp_arena_t *a, const cp_field_t *f,
-    const cp_json_t *obj);
 static const char *cp_row_tenant(const cp_resource_t *res,
     const cp_json_t *row);
-
-
-static const cp_resource_t *const  *cp_resource_list;
-
-
-void
-cp_resource_kinds(const cp_resource_t *const *kinds)
-{
-    cp_resource_list = kinds;
-}
-
-
-const cp_resource_t *
-cp_resource_find(const char *kind)
-{
-    unsigned  i;
-
-    for (i = 0; cp_resource_list[i]; i++) {
-        if (strcmp(cp_resource_list[i]->kind, kind) == 0) {
-            break;
-        }
-    }
-
-    return cp_resource_list[i];
-}
-
-
-const cp_resource_t *
-cp_resource_at(unsigned i)
-{
-    return cp_resource_list[i];
-}
-
-
-const cp_resource_t *
-cp_resource_owner(void)
-{
-    unsigned  i;
-
-    for (i = 0; !cp_resource_list[i]->owner; i++) { /* void */ }
-
-    return cp_resource_list[i];
-}
 
 
 const char *
@@ -734,7 +687,7 @@ cp_write_done(const cp_write_t *w, const char *action,
     ev.kind = res->kind;
     ev.id = cp_json_str(row, "id");
     ev.name = cp_json_str(row, "name");
-    ev.diff = cp_audit_diff(op->arena, res, before ? before->obj : NULL,
+    ev.diff = cp_change_diff(op->arena, res, before ? before->obj : NULL,
                             after ? after->obj : NULL);
 
     rc = cp_audit_append(op, w->tx, &ev);
@@ -756,70 +709,6 @@ cp_write_done(const cp_write_t *w, const char *action,
     }
 
     return res->follow ? res->follow(op, w->tx, row) : CP_OK;
-}
-
-
-/* {"title": {"before": .., "after": ..}}: only what differs. */
-static cp_json_t *
-cp_audit_diff(cp_arena_t *a, const cp_resource_t *res,
-    const cp_json_t *before, const cp_json_t *after)
-{
-    cp_json_t         *diff, *member, *b, *n;
-    const cp_field_t  *f;
-
-    diff = cp_json_object(a);
-
-    for (f = res->fields; f->name; f++) {
-        if ((f->flags & (CP_SECRET|CP_ONCE|CP_DERIVED))
-            || strcmp(f->name, "updated_at") == 0
-            || cp_json_equal(cp_json_get(before, f->name),
-                             cp_json_get(after, f->name)))
-        {
-            continue;
-        }
-
-        member = cp_json_object(a);
-        b = cp_audit_value(a, f, before);
-        n = cp_audit_value(a, f, after);
-
-        if (b) {
-            cp_json_set(a, member, "before", b);
-        }
-
-        if (n) {
-            cp_json_set(a, member, "after", n);
-        }
-
-        cp_json_set(a, diff, f->name, member);
-    }
-
-    return diff;
-}
-
-
-static cp_json_t *
-cp_audit_value(cp_arena_t *a, const cp_field_t *f, const cp_json_t *obj)
-{
-    char             *text;
-    size_t            len;
-    uint8_t           sum[32];
-    const cp_json_t  *val;
-
-    val = cp_json_get(obj, f->name);
-
-    if (val == NULL) {
-        return NULL;
-    }
-
-    text = cp_json_text(a, val, &len);
-
-    if (text && ((f->flags & CP_WHOLE) || len > CP_DIFF_VALUE_MAX)) {
-        cp_sha256(text, len, sum);
-        return cp_json_string(a, cp_arena_printf(a, "sha256:%s",
-                                                 cp_hex(a, sum, 32)));
-    }
-
-    return cp_json_copy(a, val);
 }
 
 

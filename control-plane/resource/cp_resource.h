@@ -83,7 +83,7 @@ typedef enum {
 
 /* What refers to a row; in this order: what refers goes before its target. */
 typedef struct {
-    const cp_resource_t  *by;      /* PLAIN: NULL                            */
+    const char           *by;      /* kind; PLAIN: NULL                      */
     const char           *column;  /* PLAIN: the statement; NULL ends        */
     cp_dep_e              how;
     bool                  list;    /* the column is JSON with ids            */

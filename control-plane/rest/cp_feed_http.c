@@ -46,6 +46,7 @@ typedef struct {
 } cp_feed_ask_t;
 
 
+static cp_rc_t cp_feed_get(cp_req_t *r);
 static cp_rc_t cp_feed_ask(cp_req_t *r, cp_feed_ask_t **ask);
 static cp_rc_t cp_feed_woken(cp_req_t *r);
 static cp_rc_t cp_feed_resume(cp_req_t *r);
@@ -102,7 +103,7 @@ const cp_route_t  cp_feed_routes[] = {
 };
 
 
-cp_rc_t
+static cp_rc_t
 cp_feed_get(cp_req_t *r)
 {
     cp_rc_t         rc;

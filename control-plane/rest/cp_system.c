@@ -9,7 +9,6 @@
 
 #include "base/cp_metrics.h"
 #include "http/cp_call.h"
-#include "cp_routes.h"
 
 
 static cp_rc_t

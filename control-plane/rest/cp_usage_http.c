@@ -1,9 +1,10 @@
 /*
- * Usage: what gateways send, what people ask.
+ * What gateways report of themselves and of calls, and usage for people.
  */
 
 #include <string.h>
 
+#include "apply/cp_wait.h"
 #include "feed/cp_usage.h"
 #include "http/cp_query.h"
 #include "rest/cp_rest.h"
@@ -23,6 +24,39 @@ static const cp_usage_name_t  cp_usage_steps[] = {
     { "day",    CP_USAGE_DAY_MS },
     { NULL, 0 }
 };
+
+
+cp_rc_t
+cp_gateway_status(cp_req_t *r)
+{
+    bool        news;
+    cp_rc_t     rc;
+    int64_t     rev;
+    cp_json_t  *in, *out;
+
+    rc = cp_req_json(r, &in);
+
+    if (rc == CP_OK) {
+        rc = cp_gateway_report(&r->op, in, &rev, &news);
+    }
+
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    /* others are woken by the head alone */
+
+    if (news || cp_wait_any()) {
+        cp_http_wake(r->op.app);
+    }
+
+    out = cp_json_object(r->op.arena);
+    cp_json_set(r->op.arena, out, "rev", cp_json_int(r->op.arena, rev));
+    cp_json_set(r->op.arena, out, "interval_ms",
+                cp_json_int(r->op.arena, CP_GATEWAY_INTERVAL_MS));
+
+    return cp_req_answer(r, 200, out);
+}
 
 
 cp_rc_t

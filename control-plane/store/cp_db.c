@@ -71,21 +71,6 @@ typedef struct {
 } cp_gather_t;
 
 
-cp_val_t
-cp_text(const char *s)
-{
-    return (s == NULL) ? cp_null()
-                       : (cp_val_t) { CP_VAL_TEXT, 0, s, strlen(s) };
-}
-
-
-cp_val_t
-cp_blob(const void *p, size_t len)
-{
-    return (cp_val_t) { CP_VAL_BLOB, 0, (p != NULL) ? p : "", len };
-}
-
-
 static int64_t
 cp_db_now_us(void)
 {
@@ -209,6 +194,9 @@ cp_db_metric(const char *labels)
 }
 
 
+static void cp_db_moved(void *ctx, int64_t rev);
+
+
 static const cp_driver_t *
 cp_db_find(const char *url, const char **target)
 {
@@ -283,7 +271,7 @@ cp_db_open(const char *url, unsigned connections, cp_err_t *err)
     cp_pool_init(&db->pool[0], connections - writers);
     cp_pool_init(&db->pool[1], writers);
 
-    if (driver->open(db, target, &db->state, err) != CP_OK) {
+    if (driver->open(cp_db_moved, db, target, &db->state, err) != CP_OK) {
         db->state = NULL;
         cp_db_close(db);
         return NULL;
@@ -486,7 +474,7 @@ cp_tx_commit(cp_tx_t *tx)
     cp_tx_end(tx);
 
     if (head > 0) {
-        cp_db_head_moved(db, head);
+        cp_db_moved(db, head);
     }
 
     return CP_OK;
@@ -564,10 +552,13 @@ cp_db_on_head(cp_db_t *db, void (*cb)(void *ctx, int64_t rev), void *ctx)
 }
 
 
-void
-cp_db_head_moved(cp_db_t *db, int64_t rev)
+/* A new head, of this process or of another. */
+
+static void
+cp_db_moved(void *ctx, int64_t rev)
 {
-    unsigned  i, n;
+    cp_db_t   *db = ctx;
+    unsigned   i, n;
 
     (void) pthread_mutex_lock(&db->mutex);
 

@@ -15,6 +15,9 @@
 
 typedef struct cp_driver_s  cp_driver_t;
 
+/* Told by a driver, on a thread of its own: another process moved the head. */
+typedef void (*cp_db_moved_pt)(void *ctx, int64_t rev);
+
 struct cp_driver_s {
     const char  *name;
     const char  *blob;             /* {{BLOB}}                              */
@@ -22,8 +25,8 @@ struct cp_driver_s {
     unsigned     writers;          /* 0: as many as wanted                  */
 
     /* Once for the process, before any connection: locks, listeners. */
-    cp_rc_t    (*open)(cp_db_t *db, const char *target, void **state,
-                    cp_err_t *err);
+    cp_rc_t    (*open)(cp_db_moved_pt moved, void *ctx, const char *target,
+                    void **state, cp_err_t *err);
     void       (*close)(void *state);
 
     /* A connection, or NULL with the reason logged and in err. */
@@ -55,9 +58,6 @@ struct cp_driver_s {
 
 extern const cp_driver_t  cp_sqlite_driver;
 extern const cp_driver_t  cp_pg_driver;
-
-/* A new head that another process made. */
-void cp_db_head_moved(cp_db_t *db, int64_t rev);
 
 /* cp_migrate.c */
 cp_rc_t cp_migrate(const cp_driver_t *driver, void *conn, cp_err_t *err)

@@ -189,7 +189,7 @@ cp_pg_url(const char *url, cp_err_t *err)
 }
 
 
-PGconn *
+static PGconn *
 cp_pg_connect_raw(const char *url, cp_err_t *err)
 {
     PGconn  *pg;
@@ -229,7 +229,8 @@ cp_pg_connect_raw(const char *url, cp_err_t *err)
 
 
 static cp_rc_t
-cp_pg_open(cp_db_t *db, const char *target, void **state, cp_err_t *err)
+cp_pg_open(cp_db_moved_pt moved, void *ctx, const char *target,
+    void **state, cp_err_t *err)
 {
     cp_pg_t  *pg;
 
@@ -238,7 +239,9 @@ cp_pg_open(cp_db_t *db, const char *target, void **state, cp_err_t *err)
         return cp_err_set(err, "internal", "out of memory");
     }
 
-    pg->db = db;
+    pg->moved = moved;
+    pg->ctx = ctx;
+    pg->connect = cp_pg_connect_raw;
     pg->url = strdup(target);
 
     if (pg->url == NULL || cp_pg_listen_start(pg, err) != CP_OK) {
@@ -775,25 +778,6 @@ const cp_driver_t  cp_pg_driver = {
     .lock = cp_pg_lock,
     .unlock = cp_pg_unlock,
     .notify = cp_pg_notify
-};
-
-#else
-
-static cp_rc_t
-cp_pg_open(cp_db_t *db, const char *target, void **state, cp_err_t *err)
-{
-    (void) db;
-    (void) target;
-    (void) state;
-
-    return cp_err_set(err, "internal", "this stoa-control was built without "
-                      "PostgreSQL");
-}
-
-
-const cp_driver_t  cp_pg_driver = {
-    .name = "postgresql",
-    .open = cp_pg_open
 };
 
 #endif /* CP_HAVE_PG */

@@ -61,7 +61,7 @@ cp_pg_listen_head(cp_pg_t *pg, PGconn *conn)
     res = PQexec(conn, "SELECT rev FROM feed_head");
 
     if (PQresultStatus(res) == PGRES_TUPLES_OK && PQntuples(res) == 1) {
-        cp_db_head_moved(pg->db, strtoll(PQgetvalue(res, 0, 0), NULL, 10));
+        pg->moved(pg->ctx, strtoll(PQgetvalue(res, 0, 0), NULL, 10));
     }
 
     PQclear(res);
@@ -74,7 +74,7 @@ cp_pg_listen_notices(cp_pg_t *pg, PGconn *conn)
     PGnotify  *note;
 
     while ((note = PQnotifies(conn)) != NULL) {
-        cp_db_head_moved(pg->db, strtoll(note->extra, NULL, 10));
+        pg->moved(pg->ctx, strtoll(note->extra, NULL, 10));
         PQfreemem(note);
     }
 }
@@ -118,7 +118,7 @@ cp_pg_listen_main(void *data)
     cp_pg_t  *pg = data;
 
     do {
-        conn = cp_pg_connect_raw(pg->url, NULL);
+        conn = pg->connect(pg->url, NULL);
 
         if (conn == NULL) {
             end = cp_pg_listen_wait(pg, -1, CP_PG_RETRY_MS);

@@ -55,13 +55,15 @@ static const char  *cp_sqlite_setup[] = {
 
 
 static cp_rc_t
-cp_sqlite_open(cp_db_t *db, const char *target, void **state, cp_err_t *err)
+cp_sqlite_open(cp_db_moved_pt moved, void *ctx, const char *target,
+    void **state, cp_err_t *err)
 {
     int           n;
     char          name[4096];
     cp_sqlite_t  *s;
 
-    (void) db;
+    (void) moved;
+    (void) ctx;
 
     n = snprintf(name, sizeof(name), "%s.lock", target);
 

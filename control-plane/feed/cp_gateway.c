@@ -6,10 +6,7 @@
 #include <pthread.h>
 #include <string.h>
 
-#include "apply/cp_wait.h"
-#include "op/cp_app.h"
 #include "feed/cp_feed.h"
-#include "rest/cp_rest.h"
 
 
 #define CP_GATEWAY_DOUBTS    256
@@ -34,11 +31,11 @@ typedef struct {
 } cp_status_t;
 
 
-static cp_rc_t cp_status_rejected(cp_req_t *r, const cp_json_t *in,
+static cp_rc_t cp_status_rejected(cp_op_t *op, const cp_json_t *in,
     const char **text);
-static cp_rc_t cp_status_judge(cp_req_t *r, cp_tx_t *tx, const cp_json_t *in,
+static cp_rc_t cp_status_judge(cp_op_t *op, cp_tx_t *tx, const cp_json_t *in,
     cp_status_t *st);
-static cp_rc_t cp_status_store(cp_req_t *r, cp_tx_t *tx, const cp_json_t *in,
+static cp_rc_t cp_status_store(cp_op_t *op, cp_tx_t *tx, const cp_json_t *in,
     const cp_status_t *st);
 static bool cp_gateway_doubt(const char *id);
 static cp_rc_t cp_gateway_sync(cp_tx_t *tx, cp_arena_t *a,
@@ -71,36 +68,30 @@ const cp_report_field_t  cp_rejected_fields[] = {
 
 
 cp_rc_t
-cp_gateway_status(cp_req_t *r)
+cp_gateway_report(cp_op_t *op, const cp_json_t *in, int64_t *rev, bool *news)
 {
     cp_rc_t       rc;
     cp_tx_t      *tx;
-    cp_json_t    *in, *out;
     cp_status_t   st;
 
-    rc = cp_req_json(r, &in);
-    if (rc != CP_OK) {
-        return rc;
-    }
-
-    rc = cp_report_check(in, cp_status_fields, "", &r->op.err);
-    if (rc != CP_OK) {
-        return rc;
-    }
-
-    rc = cp_status_rejected(r, in, &st.rejected);
-    if (rc != CP_OK) {
-        return rc;
-    }
-
-    if (cp_tx_begin(r->op.app->db, true, &tx) != CP_OK) {
-        return cp_err_set(&r->op.err, "unavailable", "the database is busy");
-    }
-
-    rc = cp_status_judge(r, tx, in, &st);
+    rc = cp_report_check(in, cp_status_fields, "", &op->err);
 
     if (rc == CP_OK) {
-        rc = cp_status_store(r, tx, in, &st);
+        rc = cp_status_rejected(op, in, &st.rejected);
+    }
+
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    if (cp_tx_begin(op->app->db, true, &tx) != CP_OK) {
+        return cp_err_set(&op->err, "unavailable", "the database is busy");
+    }
+
+    rc = cp_status_judge(op, tx, in, &st);
+
+    if (rc == CP_OK) {
+        rc = cp_status_store(op, tx, in, &st);
     }
 
     if (rc != CP_OK) {
@@ -111,29 +102,18 @@ cp_gateway_status(cp_req_t *r)
     rc = cp_tx_commit(tx);
     if (rc != CP_OK) {
         return rc == CP_CONFLICT ? rc
-               : cp_err_set(&r->op.err, "unavailable", "commit failed");
+               : cp_err_set(&op->err, "unavailable", "commit failed");
     }
 
     if (st.verdict == 1) {
-        (void) cp_gateway_doubted(r->op.actor.id);
+        (void) cp_gateway_doubted(op->actor.id);
     }
 
-    /* others are woken by the head alone */
+    *rev = st.head.rev;
+    *news = st.verdict == 0 && strcmp(st.rejected, "[]") == 0
+            && cp_gateway_doubt(op->actor.id);
 
-    if ((st.verdict == 0 && strcmp(st.rejected, "[]") == 0
-         && cp_gateway_doubt(r->op.actor.id))
-        || cp_wait_any())
-    {
-        cp_http_wake(r->op.app);
-    }
-
-    out = cp_json_object(r->op.arena);
-    cp_json_set(r->op.arena, out, "rev",
-                cp_json_int(r->op.arena, st.head.rev));
-    cp_json_set(r->op.arena, out, "interval_ms",
-                cp_json_int(r->op.arena, CP_GATEWAY_INTERVAL_MS));
-
-    return cp_req_answer(r, 200, out);
+    return CP_OK;
 }
 
 
@@ -193,46 +173,46 @@ cp_gateway_doubted(const char *id)
 
 /* Keeps of each rejected record what the table knows, and nothing else. */
 static cp_rc_t
-cp_status_rejected(cp_req_t *r, const cp_json_t *in, const char **text)
+cp_status_rejected(cp_op_t *op, const cp_json_t *in, const char **text)
 {
     char        at[32];
     cp_rc_t     rc;
     unsigned    i;
     cp_json_t  *all, *item, *kept, *list;
 
-    all = cp_json_array(r->op.arena);
+    all = cp_json_array(op->arena);
     list = cp_json_get(in, "rejected");
     item = list ? list->first : NULL;
 
     for (i = 0; item; item = item->next, i++) {
         snprintf(at, sizeof(at), "rejected[%u].", i);
 
-        rc = cp_report_check(item, cp_rejected_fields, at, &r->op.err);
+        rc = cp_report_check(item, cp_rejected_fields, at, &op->err);
         if (rc != CP_OK) {
             return rc;
         }
 
-        kept = cp_json_object(r->op.arena);
-        cp_json_set(r->op.arena, kept, "key",
-                    cp_json_string(r->op.arena, cp_json_str(item, "key")));
-        cp_json_set(r->op.arena, kept, "rev",
-                    cp_json_int(r->op.arena, cp_json_num(item, "rev", 0)));
-        cp_json_set(r->op.arena, kept, "error",
-                    cp_json_string(r->op.arena,
+        kept = cp_json_object(op->arena);
+        cp_json_set(op->arena, kept, "key",
+                    cp_json_string(op->arena, cp_json_str(item, "key")));
+        cp_json_set(op->arena, kept, "rev",
+                    cp_json_int(op->arena, cp_json_num(item, "rev", 0)));
+        cp_json_set(op->arena, kept, "error",
+                    cp_json_string(op->arena,
                                    cp_report_text(item, "error")));
         cp_json_push(all, kept);
     }
 
-    *text = cp_json_text(r->op.arena, all, NULL);
+    *text = cp_json_text(op->arena, all, NULL);
 
-    return *text ? CP_OK : cp_err_set(&r->op.err, "internal", "out of memory");
+    return *text ? CP_OK : cp_err_set(&op->err, "internal", "out of memory");
 }
 
 
 /* The digest can be compared only at the head: the feed keeps no past.  Each
  * statement sees what is committed by then, so the head is looked at again. */
 static cp_rc_t
-cp_status_judge(cp_req_t *r, cp_tx_t *tx, const cp_json_t *in,
+cp_status_judge(cp_op_t *op, cp_tx_t *tx, const cp_json_t *in,
     cp_status_t *st)
 {
     cp_rc_t           rc;
@@ -240,7 +220,7 @@ cp_status_judge(cp_req_t *r, cp_tx_t *tx, const cp_json_t *in,
     cp_feed_head_t    again;
     cp_feed_digest_t  d;
 
-    rc = cp_feed_head(tx, r->op.arena, &st->head, &r->op.err);
+    rc = cp_feed_head(tx, op->arena, &st->head, &op->err);
     if (rc != CP_OK) {
         return rc;
     }
@@ -253,11 +233,11 @@ cp_status_judge(cp_req_t *r, cp_tx_t *tx, const cp_json_t *in,
         return CP_OK;
     }
 
-    rc = cp_feed_digest_of(tx, r->op.arena, r->op.actor.group, &d, &live,
-                           &r->op.err);
+    rc = cp_feed_digest_of(tx, op->arena, op->actor.group, &d, &live,
+                           &op->err);
 
     if (rc == CP_OK) {
-        rc = cp_feed_head(tx, r->op.arena, &again, &r->op.err);
+        rc = cp_feed_head(tx, op->arena, &again, &op->err);
     }
 
     if (rc != CP_OK || again.rev != st->head.rev) {
@@ -265,17 +245,17 @@ cp_status_judge(cp_req_t *r, cp_tx_t *tx, const cp_json_t *in,
     }
 
     st->verdict = strcmp(cp_json_str(in, "digest"),
-                         cp_feed_digest_hex(r->op.arena, &d)) == 0;
+                         cp_feed_digest_hex(op->arena, &d)) == 0;
 
     return CP_OK;
 }
 
 
 static cp_rc_t
-cp_status_store(cp_req_t *r, cp_tx_t *tx, const cp_json_t *in,
+cp_status_store(cp_op_t *op, cp_tx_t *tx, const cp_json_t *in,
     const cp_status_t *st)
 {
-    return cp_tx_query(tx, r->op.arena,
+    return cp_tx_query(tx, op->arena,
         "INSERT INTO gateway_status (gateway, group_id, last_seen, epoch, rev,"
         " digest, verdict, version, nginx, uptime_s, workers, pid, rejected,"
         " requests, connections, store_bytes, feed_age_ms) VALUES ($1, $2, $3,"
@@ -290,8 +270,8 @@ cp_status_store(cp_req_t *r, cp_tx_t *tx, const cp_json_t *in,
         " connections = excluded.connections,"
         " store_bytes = excluded.store_bytes,"
         " feed_age_ms = excluded.feed_age_ms",
-        cp_args(cp_text(r->op.actor.id),
-                cp_text(r->op.actor.group ? r->op.actor.group : ""),
+        cp_args(cp_text(op->actor.id),
+                cp_text(op->actor.group ? op->actor.group : ""),
                 cp_int(cp_time_ms()),
                 cp_text(cp_report_text(in, "epoch")),
                 cp_int(cp_json_num(in, "rev", 0)),
@@ -307,7 +287,7 @@ cp_status_store(cp_req_t *r, cp_tx_t *tx, const cp_json_t *in,
                 cp_int(cp_json_num(in, "connections", 0)),
                 cp_int(cp_json_num(in, "store_bytes", 0)),
                 cp_int(cp_json_num(in, "feed_age_ms", 0))),
-        NULL, &r->op.err);
+        NULL, &op->err);
 }
 
 
