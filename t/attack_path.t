@@ -251,7 +251,7 @@ $c->close;
 
 # Upgrade, Connection
 
-$r = line('GET /apis/acme/echo/', "Upgrade: websocket\r\n"
+$r = line('GET /apis/acme/echo/', "Upgrade: h2c\r\n"
           . "Connection: Upgrade, X-Stoa-Tenant\r\n"
           . "Proxy-Connection: x\r\nX_STOA_TENANT: evil\r\n"
           . "x-stoa_identity: evil\r\nX-STOA-: evil\r\n");

@@ -106,6 +106,7 @@ typedef struct {
     unsigned                   replace:1;
     unsigned                   passed:1;        /* pipeline is through       */
     unsigned                   by_name:1;       /* /apis/<tenant>/<api>      */
+    unsigned                   websocket:1;     /* ... is asked for          */
 } ngx_http_stoa_call_t;
 
 

@@ -165,6 +165,10 @@ const ngx_http_stoa_refusal_t  ngx_http_stoa_refusals[] = {
     ngx_http_stoa_refusal("withheld", 503, "Configuration not understood",
         "The gateway does not understand the API's configuration and serves "
         "nothing by it; its status says which part.", -32603),
+
+    ngx_http_stoa_refusal("upgrade_refused", 501, "Upgrade not supported",
+        "A call can only be upgraded to \"websocket\", by GET and with "
+        "\"Connection: Upgrade\".", -32600),
 };
 
 _Static_assert(sizeof(ngx_http_stoa_refusals)

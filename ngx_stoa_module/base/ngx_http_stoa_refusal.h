@@ -58,6 +58,7 @@ typedef enum {
     NGX_HTTP_STOA_REFUSE_MCP_CONTENT_TYPE,  /* 415                          */
     NGX_HTTP_STOA_REFUSE_MCP_ORIGIN,        /* 403                          */
     NGX_HTTP_STOA_REFUSE_WITHHELD,
+    NGX_HTTP_STOA_REFUSE_UPGRADE,
     NGX_HTTP_STOA_REFUSE_MAX
 } ngx_http_stoa_refuse_e;
 

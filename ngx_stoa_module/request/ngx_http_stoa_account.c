@@ -66,6 +66,14 @@ ngx_http_stoa_account_handler(ngx_http_request_t *r)
 
     row.status = r->err_status ? r->err_status : r->headers_out.status;
     row.bytes_in = (uint64_t) r->request_length;
+
+    if (r->upstream && r->upstream->upgrade && r->upstream->state) {
+
+        /* what went through the tunnel, behind the head of the request */
+
+        row.bytes_in = (uint64_t) r->upstream->state->bytes_sent;
+    }
+
     row.bytes_out = (uint64_t) r->connection->sent;
     row.latency_us = ngx_http_stoa_account_latency(r, ctx);
 

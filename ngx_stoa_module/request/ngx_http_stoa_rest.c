@@ -24,6 +24,7 @@ static const ngx_http_stoa_step_t  ngx_http_stoa_rest_steps[] = {
     { "route",        ngx_http_stoa_route },
     { "conceal",      ngx_http_stoa_conceal },
     { "screen",       ngx_http_stoa_screen },
+    { "upgrade",      ngx_http_stoa_upgrade },
     { "authenticate", ngx_http_stoa_auth },
     { "operation",    ngx_http_stoa_operation },
     { "subscription", ngx_http_stoa_rest_subscription },

@@ -27,6 +27,7 @@ typedef enum {
     NGX_HTTP_STOA_SCRUB_HOST,
     NGX_HTTP_STOA_SCRUB_STEER,
     NGX_HTTP_STOA_SCRUB_CONNECTION,
+    NGX_HTTP_STOA_SCRUB_UPGRADE,
     NGX_HTTP_STOA_SCRUB_TRACE,
     NGX_HTTP_STOA_SCRUB_STATE
 } ngx_http_stoa_scrub_e;
@@ -78,6 +79,7 @@ static const ngx_http_stoa_scrub_row_t  ngx_http_stoa_scrub_rows[] = {
     { "traceparent", NGX_HTTP_STOA_SCRUB_TRACE },
     { "tracestate", NGX_HTTP_STOA_SCRUB_STATE },
     { "true-client-ip", NGX_HTTP_STOA_SCRUB_CLAIM },
+    { "upgrade", NGX_HTTP_STOA_SCRUB_UPGRADE },
     { "x-api-key", NGX_HTTP_STOA_SCRUB_KEY },
     { "x-client-ip", NGX_HTTP_STOA_SCRUB_CLAIM },
     { "x-cluster-client-ip", NGX_HTTP_STOA_SCRUB_CLAIM },
@@ -227,6 +229,9 @@ ngx_http_stoa_scrub_dropped(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     case NGX_HTTP_STOA_SCRUB_CONNECTION:
         found->options = 1;
         return 0;
+
+    case NGX_HTTP_STOA_SCRUB_UPGRADE:
+        return r->headers_in.upgrade == NULL;
 
     case NGX_HTTP_STOA_SCRUB_HOST:
         return found->full;

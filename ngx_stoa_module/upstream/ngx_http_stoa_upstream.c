@@ -330,6 +330,16 @@ ngx_http_stoa_upstream_init_peer(ngx_http_request_t *r,
     u->peer.save_session = ngx_http_stoa_upstream_save_session;
 #endif
 
+    if (!ctx->call.websocket) {
+
+        /* or the upstream might make a tunnel of it */
+
+        r->headers_in.upgrade = NULL;
+
+    } else if (ngx_http_stoa_upgrade_ask(r) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     if (ctx->call.edge->upstream) {
         ctx->call.edge->upstream(r, ctx);
     }

@@ -29,6 +29,11 @@ ngx_int_t ngx_http_stoa_upstream_forward(ngx_http_request_t *r,
 /* Caller's headers without credential and X-Stoa-*, with ours. */
 ngx_int_t ngx_http_stoa_headers(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
+/* A step: does the client ask for another protocol, and may he? */
+ngx_int_t ngx_http_stoa_upgrade(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+/* Asks the upstream for it, in the head that is to be sent. */
+ngx_int_t ngx_http_stoa_upgrade_ask(ngx_http_request_t *r);
 /* Hides what an upstream may not say to a client. */
 void ngx_http_stoa_scrub_response(ngx_http_request_t *r);
 void ngx_http_stoa_keepalive_exit(void);
