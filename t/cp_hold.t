@@ -204,6 +204,32 @@ con(POST => "$subs/$s->{id}/revoke");
 is(con(POST => $subs, $own)->{json}{state}, 'active',
     'of the own tenant nothing is held');
 
+# who did what to whom stands in both chains, without the other's names
+
+$s = ask('twice', plan => 'auto');
+$t->must(DELETE => "$subs/$_") for map { $_->{id} } grep {
+    $_->{state} ne 'active' && $_->{id} ne $s->{id} } @{ $t->must(GET =>
+    "$subs?target_tenant=pub&api=twice")->{items} };
+pub($s->{id}, 'approve');
+pub($s->{id}, 'suspend');
+$t->must(POST => "$subs/$s->{id}/revoke");
+my %told = map { my $who = $_; $who => join ', ', map {
+        "$_->{actor} $_->{action} $_->{name}" }
+    @{ $t->must(GET => "/v1/audit?kind=subscription&order=asc&limit=500"
+        . "&resource=$s->{id}", undef, token => $token{$who})->{items} } }
+    qw(pub con);
+my $admin = $t->must(GET => '/v1/whoami')->{name};
+is($told{pub}, join(', ', map { "$_ app/twice" } 'the consumer create',
+    't-pub approve', 't-pub suspend', "$admin revoke"),
+    'the publisher\'s log has both sides');
+is($told{con}, join(', ', map { "$_ app/twice" } 't-con create',
+    'the publisher approve', 'the publisher suspend', "$admin revoke"),
+    'so has the consumer\'s');
+my ($ev) = grep { $_->{action} eq 'suspend' } @{ $t->must(GET =>
+    "/v1/audit?resource=$s->{id}", undef, token => $token{con})->{items} };
+is($ev->{actor_id}, '', 'whose token it was is not told');
+
+
 # what is decided about a thing ends with the thing
 
 $s = ask('gone');

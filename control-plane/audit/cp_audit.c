@@ -127,8 +127,10 @@ cp_audit_row(cp_op_t *op, const cp_audit_event_t *e, const char *tenant,
     row[A_TENANT] = cp_text(tenant);
     row[A_AT] = cp_int(cp_time_ms());
     row[A_ACTOR_KIND] = cp_text(cp_audit_actor_kind(&op->actor));
-    row[A_ACTOR_ID] = cp_text(op->actor.id ? op->actor.id : "");
-    row[A_ACTOR_NAME] = cp_text(op->actor.name ? op->actor.name : "");
+    row[A_ACTOR_ID] = cp_text(op->actor.id && e->actor == NULL
+                              ? op->actor.id : "");
+    row[A_ACTOR_NAME] = cp_text(e->actor ? e->actor : op->actor.name
+                                ? op->actor.name : "");
     row[A_ACTION] = cp_text(e->action);
     row[A_KIND] = cp_text(e->kind);
     row[A_RESOURCE] = cp_text(e->id);
@@ -391,7 +393,7 @@ cp_audit_rekey(cp_op_t *op, cp_tx_t *tx)
     unsigned           i, n;
     cp_rows_t          heads;
     const char        *tenant, *mac;
-    cp_audit_event_t   ev = { NULL, "rekey", "audit", "", NULL, NULL };
+    cp_audit_event_t   ev = { .action = "rekey", .kind = "audit", .id = "" };
 
     rc = cp_tx_query(tx, op->arena, "SELECT seq, hash, mac, tenant"
                      " FROM audit_head ORDER BY tenant", NULL, 0, &heads,

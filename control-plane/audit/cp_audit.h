@@ -28,6 +28,8 @@ typedef struct {
     const char       *id;
     const char       *name;        /* NULL: none                            */
     const cp_json_t  *diff;        /* without secrets; NULL: none           */
+    const char       *actor;       /* NULL: the operation's; a chain that
+                                      may not know who it was has a word    */
 } cp_audit_event_t;
 
 

@@ -70,7 +70,8 @@ static const cp_transition_t  credential_transitions[] = {
 
 const cp_resource_t  cp_res_credential = {
     .kind = "credential", .plural = "credentials", .table = "credentials",
-    .parent = "application", .by_id = true, .fields = credential_fields,
+    .parent = "application", .by_id = true, .called = "prefix",
+    .fields = credential_fields,
     .transitions = credential_transitions, .initial = "active",
     .expires = "'active', 'rotating'",
     .check = cp_credential_check, .event = cp_credential_event,

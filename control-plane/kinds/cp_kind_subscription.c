@@ -78,7 +78,9 @@ static const cp_transition_t  subscription_transitions[] = {
 const cp_resource_t  cp_res_subscription = {
     .kind = "subscription", .doc_kind = "Subscription",
     .plural = "subscriptions", .table = "subscriptions", .parent = "tenant",
-    .also = "target_tenant", .by_id = true, .label = subscription_label,
+    .also = "target_tenant", .sides = { "the consumer", "the publisher" },
+    .called = "application api server",
+    .by_id = true, .label = subscription_label,
     .fields = subscription_fields,
     .transitions = subscription_transitions, .initial = "pending",
     .expires = "'active', 'suspended'",

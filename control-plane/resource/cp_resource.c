@@ -8,7 +8,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "audit/cp_audit.h"
+#include "resource/cp_told.h"
 #include "auth/cp_auth.h"
 #include "feed/cp_feed.h"
 #include "resource/cp_engine.h"
@@ -682,15 +682,16 @@ cp_write_done(const cp_write_t *w, const char *action,
         }
     }
 
+    memset(&ev, 0, sizeof(ev));
     ev.tenant = cp_row_tenant(res, row);
     ev.action = action;
     ev.kind = res->kind;
     ev.id = cp_json_str(row, "id");
-    ev.name = cp_json_str(row, "name");
+    ev.name = cp_told_name(op->arena, res, after ? after->obj : before->obj);
     ev.diff = cp_change_diff(op->arena, res, before ? before->obj : NULL,
                             after ? after->obj : NULL);
 
-    rc = cp_audit_append(op, w->tx, &ev);
+    rc = cp_told_append(w, &ev, row);
     if (rc != CP_OK) {
         return rc;
     }

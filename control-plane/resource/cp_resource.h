@@ -96,6 +96,10 @@ struct cp_resource_s {
     const char             *table;
     const char             *parent;     /* kind of the parent, NULL: top     */
     const char             *also;       /* column: a tenant that sees it too */
+    const char             *sides[2];   /* with `also`: what its tenant is to
+                                           the other, and the other to it    */
+    const char             *called;     /* by_id: the members that people know
+                                           it by, with a space between       */
     bool                    by_id;      /* addressed by id, has no name      */
     const char             *label;      /* by_id, in documents: what people
                                            call it, as SQL over its row      */

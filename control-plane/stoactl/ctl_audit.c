@@ -78,7 +78,8 @@ ctl_run_audit_list(ctl_t *c)
 
     return (rc == CTL_DONE)
                ? ctl_print(c, items,
-                           "at actor action kind name tenant request_id")
+                           "at actor action kind name resource tenant"
+                           " request_id")
                : rc;
 }
 
