@@ -15,8 +15,6 @@
 
 static ngx_int_t ngx_http_stoa_preconfiguration(ngx_conf_t *cf);
 static ngx_int_t ngx_http_stoa_postconfiguration(ngx_conf_t *cf);
-static ngx_int_t ngx_http_stoa_handler_add(ngx_conf_t *cf,
-    ngx_http_phases phase, ngx_http_handler_pt handler);
 static ngx_int_t ngx_http_stoa_init_process(ngx_cycle_t *cycle);
 static void ngx_http_stoa_exit_process(ngx_cycle_t *cycle);
 
@@ -219,61 +217,19 @@ ngx_http_stoa_postconfiguration(ngx_conf_t *cf)
         return NGX_ERROR;
     }
 
-    if (ngx_http_stoa_handler_add(cf, NGX_HTTP_POST_READ_PHASE,
-                                  ngx_http_stoa_conceal_early)
-        != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    if (ngx_http_stoa_handler_add(cf, NGX_HTTP_PREACCESS_PHASE,
-                                  ngx_http_stoa_pipeline_handler)
-        != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    if (ngx_http_stoa_handler_add(cf, NGX_HTTP_LOG_PHASE,
-                                  ngx_http_stoa_account_handler)
-        != NGX_OK)
+    if (ngx_http_stoa_compat_handler(cf, NGX_HTTP_POST_READ_PHASE,
+                                     ngx_http_stoa_conceal_early) != NGX_OK
+        || ngx_http_stoa_compat_handler(cf, NGX_HTTP_PREACCESS_PHASE,
+                                        ngx_http_stoa_pipeline_handler)
+           != NGX_OK
+        || ngx_http_stoa_compat_handler(cf, NGX_HTTP_LOG_PHASE,
+                                        ngx_http_stoa_account_handler)
+           != NGX_OK)
     {
         return NGX_ERROR;
     }
 
     return ngx_http_stoa_filter_init(cf);
-}
-
-
-/* Before the handlers that are there: of the LOG phase, so that a call which
- * is in the access log has been counted, wherever the process is killed. */
-
-static ngx_int_t
-ngx_http_stoa_handler_add(ngx_conf_t *cf, ngx_http_phases phase,
-    ngx_http_handler_pt handler)
-{
-    ngx_array_t                *handlers;
-    ngx_http_handler_pt        *h;
-    ngx_http_core_main_conf_t  *cmcf;
-
-    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
-    handlers = &cmcf->phases[phase].handlers;
-
-    if (ngx_array_push(handlers) == NULL) {
-        return NGX_ERROR;
-    }
-
-    h = handlers->elts;
-
-    if (phase == NGX_HTTP_LOG_PHASE) {
-        ngx_memmove(h + 1, h, (handlers->nelts - 1)
-                              * sizeof(ngx_http_handler_pt));
-        h[0] = handler;
-
-    } else {
-        h[handlers->nelts - 1] = handler;
-    }
-
-    return NGX_OK;
 }
 
 

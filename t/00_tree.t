@@ -88,6 +88,11 @@ SKIP: {
 
 layers($_) for @PLANES;
 
+none('who is no edge asks for no edge by name', map {
+    my $f = $_;
+    lines($f, sub { /call\.mcp\b|_mcp_\w+\(/ })
+} grep { m{^ngx_stoa_module/(?!mcp/|core/)\w+/.*\.c$} } @c);
+
 none('a header says what it is', grep {
     /\.h$/ && $text{$_} !~ m{\A/\*.*?\*/}s
 } @c);

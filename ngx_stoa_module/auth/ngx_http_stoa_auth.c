@@ -127,41 +127,14 @@ ngx_http_stoa_auth(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 ngx_uint_t
 ngx_http_stoa_auth_visible(const stoa_rec_api_t *rec, const stoa_id_t *tenant)
 {
-    int               rc;
-    uint32_t          low, high, i;
-    const stoa_id_t  *partners;
-
     if (rec->audience == STOA_AUDIENCE_PUBLIC
         || ngx_memcmp(&rec->tenant, tenant, sizeof(stoa_id_t)) == 0)
     {
         return 1;
     }
 
-    if (rec->audience != STOA_AUDIENCE_PARTNER) {
-        return 0;
-    }
-
-    partners = stoa_rec_vec(rec, rec->partners, stoa_id_t);
-    low = 0;
-    high = rec->partners.n;
-
-    while (low < high) {
-        i = low + (high - low) / 2;
-        rc = ngx_memcmp(tenant, &partners[i], sizeof(stoa_id_t));
-
-        if (rc == 0) {
-            return 1;
-        }
-
-        if (rc < 0) {
-            high = i;
-
-        } else {
-            low = i + 1;
-        }
-    }
-
-    return 0;
+    return rec->audience == STOA_AUDIENCE_PARTNER
+           && stoa_rec_has_id(rec, rec->partners, tenant);
 }
 
 

@@ -1,6 +1,9 @@
 /*
- * What differs between nginx 1.22 and mainline, in one place.
- * Included by ngx_http_stoa.h after nginx's own headers.
+ * What differs between nginx 1.22 and mainline, and what leans on the inside
+ * of nginx: in one place, to be looked at when nginx changes.
+ *
+ * Included by ngx_http_stoa.h after nginx's own headers.  Process: that of the
+ * caller.  Lifetime: r->pool, cf->pool.
  */
 
 #ifndef NGX_HTTP_STOA_COMPAT_H
@@ -14,6 +17,32 @@
 #else
 #define ngx_http_stoa_header_end(h)
 #endif
+
+
+/* A core configuration of this request's own, which may be changed: nginx
+ * reads it through r->loc_conf.  NULL: out of memory. */
+ngx_http_core_loc_conf_t *ngx_http_stoa_compat_own_conf(
+    ngx_http_request_t *r);
+
+/* Behind the handlers of the phase that are there; before them in the LOG
+ * phase, so that a call which is in the access log has been counted, wherever
+ * the process is killed. */
+ngx_int_t ngx_http_stoa_compat_handler(ngx_conf_t *cf, ngx_http_phases phase,
+    ngx_http_handler_pt handler);
+
+/* Calls the setter of another module's directive, with one argument, as the
+ * parser would.  "is duplicate": it is set already. */
+char *ngx_http_stoa_compat_set(ngx_conf_t *cf, ngx_module_t *module,
+    ngx_command_t *cmd, const char *value);
+
+/* From process_header: the answer is thrown away, and the request goes through
+ * its phases again, as by an X-Accel-Redirect to itself. */
+ngx_int_t ngx_http_stoa_compat_again(ngx_http_request_t *r);
+
+/* Puts another URI and Host into the head that the proxy module has written,
+ * which it keeps in the first buffer. */
+ngx_int_t ngx_http_stoa_compat_rewrite(ngx_http_request_t *r, ngx_str_t *uri,
+    ngx_str_t *to);
 
 
 #endif /* NGX_HTTP_STOA_COMPAT_H */

@@ -59,6 +59,19 @@ struct ngx_http_stoa_finisher_s {
 };
 
 
+/* Where a call is forwarded to. */
+
+typedef struct {
+    ngx_http_stoa_target_t    *target;          /* the first one             */
+    ngx_str_t                  rest;            /* of the path, as it is sent,
+                                                   with the query            */
+    ngx_str_t                  uri;             /* variables of the macro    */
+    ngx_str_t                  host;
+    ngx_str_t                  scheme;          /* with its "://"            */
+    ngx_str_t                  tls_name;
+} ngx_http_stoa_to_t;
+
+
 /* One call: zero where it begins. */
 
 typedef struct {
@@ -86,17 +99,11 @@ typedef struct {
 
     ngx_str_t                  path;            /* relative to the api's base,
                                                    decoded                   */
-    ngx_str_t                  rest;            /* the same as it is sent,
-                                                   with the query            */
     ngx_str_t                  allow;           /* for 405                   */
     ngx_str_t                  query;           /* as it was sent, if it had
                                                    a key; wiped              */
 
-    ngx_http_stoa_target_t    *target;          /* the first one             */
-    ngx_str_t                  upstream_uri;    /* variables of the macro    */
-    ngx_str_t                  upstream_host;
-    ngx_str_t                  upstream_scheme; /* with its "://"            */
-    ngx_str_t                  tls_name;
+    ngx_http_stoa_to_t         to;
     ngx_resolver_ctx_t        *resolver;        /* while resolving, and ...  */
     ngx_http_stoa_target_t    *resolving;
     ngx_chain_t               *page;            /* instead of nginx's        */
@@ -129,7 +136,7 @@ struct ngx_http_stoa_ctx_s {
                                                    entry                     */
     ngx_str_t                  request_id;
     ngx_str_t                  unparsed_uri;    /* the client's, while r has
-                                                   upstream_uri for it       */
+                                                   to.uri for it             */
 
     unsigned                   authenticated:1;
     unsigned                   key_differs:1;   /* two keys in the query     */

@@ -53,8 +53,8 @@ ngx_http_stoa_uri(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     {
         /* nothing was decoded: the request line itself, with its query */
 
-        ctx->call.rest.data = r->unparsed_uri.data + ctx->call.prefix_len;
-        ctx->call.rest.len = r->unparsed_uri.len - ctx->call.prefix_len;
+        ctx->call.to.rest.data = r->unparsed_uri.data + ctx->call.prefix_len;
+        ctx->call.to.rest.len = r->unparsed_uri.len - ctx->call.prefix_len;
 
         return NGX_OK;
     }
@@ -79,7 +79,7 @@ ngx_http_stoa_uri(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         path = whole;
     }
 
-    return ngx_http_stoa_uri_join(r->pool, &path, &args, &ctx->call.rest);
+    return ngx_http_stoa_uri_join(r->pool, &path, &args, &ctx->call.to.rest);
 }
 
 

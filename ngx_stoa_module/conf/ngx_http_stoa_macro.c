@@ -355,53 +355,18 @@ ngx_http_stoa_macro_row(ngx_conf_t *cf, ngx_module_t *proxy,
 }
 
 
-/* Calls a setter of the proxy module as the parser would.  "is duplicate" is
- * its way to say that the user has set it. */
-
 static char *
 ngx_http_stoa_macro_set(ngx_conf_t *cf, ngx_module_t *proxy,
     const ngx_http_stoa_macro_row_t *row)
 {
-    char                       *rv;
-    void                       *plcf;
-    ngx_str_t                   value[2];
-    ngx_array_t                 args, *saved;
-    ngx_command_t              *cmd;
+    ngx_command_t  *cmd;
 
     cmd = ngx_http_stoa_macro_command(proxy, row->directive);
 
-    if (cmd == NULL) {
-        /* nginx built without SSL */
-        return NGX_CONF_OK;
-    }
+    /* there is none in an nginx without SSL */
 
-    value[0] = cmd->name;
-    value[1].len = ngx_strlen(row->value);
-    value[1].data = ngx_pnalloc(cf->pool, value[1].len + 1);
-
-    if (value[1].data == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    ngx_memcpy(value[1].data, row->value, value[1].len + 1);
-
-    ngx_memzero(&args, sizeof(ngx_array_t));
-    args.elts = value;
-    args.nelts = 2;
-    args.size = sizeof(ngx_str_t);
-    args.nalloc = 2;
-    args.pool = cf->pool;
-
-    plcf = ((ngx_http_conf_ctx_t *) cf->ctx)->loc_conf[proxy->ctx_index];
-
-    saved = cf->args;
-    cf->args = &args;
-
-    rv = cmd->set(cf, cmd, plcf);
-
-    cf->args = saved;
-
-    return rv;
+    return cmd ? ngx_http_stoa_compat_set(cf, proxy, cmd, row->value)
+               : NGX_CONF_OK;
 }
 
 

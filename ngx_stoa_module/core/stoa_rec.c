@@ -629,3 +629,34 @@ stoa_rec_enter(stoa_rec_enc_t *e, const char *member, const size_t *item)
 
     return was;
 }
+
+
+bool
+stoa_rec_has_id(const void *rec, stoa_vec_t vec, const stoa_id_t *id)
+{
+    int               cmp;
+    uint32_t          low, high, mid;
+    const stoa_id_t  *ids;
+
+    ids = stoa_rec_vec(rec, vec, stoa_id_t);
+    low = 0;
+    high = vec.n;
+
+    while (low < high) {
+        mid = low + (high - low) / 2;
+        cmp = memcmp(&ids[mid], id, sizeof(stoa_id_t));
+
+        if (cmp == 0) {
+            return true;
+        }
+
+        if (cmp < 0) {
+            low = mid + 1;
+
+        } else {
+            high = mid;
+        }
+    }
+
+    return false;
+}

@@ -277,5 +277,8 @@ const char *stoa_rec_kind_name(stoa_rec_kind_e kind);
 #define stoa_rec_vec(rec, vec, type)                                          \
     ((const type *) ((const char *) (rec) + (vec).off))
 
+/* Is the id in a sorted list of the record? */
+bool stoa_rec_has_id(const void *rec, stoa_vec_t vec, const stoa_id_t *id);
+
 
 #endif /* STOA_REC_H */

@@ -585,34 +585,13 @@ ngx_http_stoa_mcp_process_header(ngx_http_request_t *r)
 static ngx_int_t
 ngx_http_stoa_mcp_again(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
-    ngx_table_elt_t           *h;
-    ngx_http_stoa_mcp_t       *mcp;
-    ngx_http_upstream_t       *u;
-    ngx_http_upstream_conf_t  *conf;
+    ngx_http_stoa_mcp_t  *mcp;
 
-    u = r->upstream;
-    mcp = ctx->call.mcp;
-
-    h = ngx_pcalloc(r->pool, sizeof(ngx_table_elt_t));
-    conf = ngx_palloc(r->pool, sizeof(ngx_http_upstream_conf_t));
-
-    if (h == NULL || conf == NULL) {
+    if (ngx_http_stoa_compat_again(r) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    *conf = *u->conf;
-    conf->ignore_headers &= ~NGX_HTTP_UPSTREAM_IGN_XA_REDIRECT;
-    u->conf = conf;
-
-    /* no header of the answer that is thrown away may pass over */
-
-    u->headers_in.headers.part.nelts = 0;
-    u->headers_in.headers.part.next = NULL;
-
-    ngx_str_set(&h->key, "X-Accel-Redirect");
-    h->hash = 1;
-    h->value = r->uri;
-    u->headers_in.x_accel_redirect = h;
+    mcp = ctx->call.mcp;
 
     ngx_http_stoa_mcp_upstream_drop(mcp->upstream_key,
                                     mcp->upstream_session.data,

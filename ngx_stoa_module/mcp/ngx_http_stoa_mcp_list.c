@@ -431,34 +431,7 @@ ngx_uint_t
 ngx_http_stoa_mcp_selected(const stoa_rec_subscription_t *sub,
     const stoa_id_t *tool)
 {
-    int               cmp;
-    uint32_t          low, high, mid;
-    const stoa_id_t  *ids;
-
-    if (!sub->has_tools) {
-        return 1;
-    }
-
-    ids = stoa_rec_vec(sub, sub->tools, stoa_id_t);
-    low = 0;
-    high = sub->tools.n;
-
-    while (low < high) {
-        mid = low + (high - low) / 2;
-        cmp = ngx_memcmp(&ids[mid], tool, STOA_ID_LEN);
-
-        if (cmp == 0) {
-            return 1;
-        }
-
-        if (cmp < 0) {
-            low = mid + 1;
-        } else {
-            high = mid;
-        }
-    }
-
-    return 0;
+    return !sub->has_tools || stoa_rec_has_id(sub, sub->tools, tool);
 }
 
 

@@ -131,20 +131,12 @@ ngx_http_stoa_metrics_handler(ngx_http_request_t *r)
     stoa_buf_t                  b;
     ngx_http_stoa_main_conf_t  *mcf;
 
-    if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
-        return NGX_HTTP_NOT_ALLOWED;
-    }
-
-    rc = ngx_http_discard_request_body(r);
+    rc = ngx_http_stoa_status_enter(r);
     if (rc != NGX_OK) {
         return rc;
     }
 
     mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
-
-    if (mcf->store == NULL) {
-        return NGX_HTTP_SERVICE_UNAVAILABLE;
-    }
 
     stoa_buf_init(&b, METRICS_MAX);
 

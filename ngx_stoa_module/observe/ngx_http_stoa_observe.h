@@ -18,6 +18,9 @@ ngx_int_t ngx_http_stoa_status_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_stoa_metrics_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_stoa_ready_handler(ngx_http_request_t *r);
 
+/* How they begin: NGX_OK, or what they return. */
+ngx_int_t ngx_http_stoa_status_enter(ngx_http_request_t *r);
+
 /* Sends a growing buffer, which it frees. */
 ngx_int_t ngx_http_stoa_status_send(ngx_http_request_t *r, ngx_uint_t status,
     const char *type, stoa_buf_t *b);

@@ -38,20 +38,12 @@ ngx_http_stoa_status_handler(ngx_http_request_t *r)
     stoa_buf_t                  b;
     ngx_http_stoa_main_conf_t  *mcf;
 
-    if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
-        return NGX_HTTP_NOT_ALLOWED;
-    }
-
-    rc = ngx_http_discard_request_body(r);
+    rc = ngx_http_stoa_status_enter(r);
     if (rc != NGX_OK) {
         return rc;
     }
 
     mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
-
-    if (mcf->store == NULL) {
-        return NGX_HTTP_SERVICE_UNAVAILABLE;
-    }
 
     ready = ngx_http_stoa_store_enter(mcf->store) == NGX_OK;
 
@@ -266,20 +258,12 @@ ngx_http_stoa_ready_handler(ngx_http_request_t *r)
     stoa_buf_t                  b;
     ngx_http_stoa_main_conf_t  *mcf;
 
-    if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
-        return NGX_HTTP_NOT_ALLOWED;
-    }
-
-    rc = ngx_http_discard_request_body(r);
+    rc = ngx_http_stoa_status_enter(r);
     if (rc != NGX_OK) {
         return rc;
     }
 
     mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
-
-    if (mcf->store == NULL) {
-        return NGX_HTTP_SERVICE_UNAVAILABLE;
-    }
 
     ready = ngx_http_stoa_store_enter(mcf->store) == NGX_OK;
 
@@ -291,6 +275,27 @@ ngx_http_stoa_ready_handler(ngx_http_request_t *r)
     return ngx_http_stoa_status_send(r, ready ? NGX_HTTP_OK
                                          : NGX_HTTP_SERVICE_UNAVAILABLE,
                                      "application/json", &b);
+}
+
+
+ngx_int_t
+ngx_http_stoa_status_enter(ngx_http_request_t *r)
+{
+    ngx_int_t                   rc;
+    ngx_http_stoa_main_conf_t  *mcf;
+
+    if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
+        return NGX_HTTP_NOT_ALLOWED;
+    }
+
+    rc = ngx_http_discard_request_body(r);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+
+    return mcf->store ? NGX_OK : NGX_HTTP_SERVICE_UNAVAILABLE;
 }
 
 

@@ -174,20 +174,20 @@ ngx_http_stoa_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v,
         break;
 
     case VAR_UPSTREAM_URI:
-        text = &ctx->call.upstream_uri;
+        text = &ctx->call.to.uri;
         break;
 
     case VAR_UPSTREAM_HOST:
-        text = &ctx->call.upstream_host;
+        text = &ctx->call.to.host;
         break;
 
     case VAR_UPSTREAM_SCHEME:
-        s = ctx->call.upstream_scheme;
+        s = ctx->call.to.scheme;
         s.len -= s.len ? sizeof("://") - 1 : 0;
         break;
 
     case VAR_UPSTREAM_TLS_NAME:
-        text = &ctx->call.tls_name;
+        text = &ctx->call.to.tls_name;
         break;
 
     default:

@@ -16,8 +16,7 @@
 ngx_int_t
 ngx_http_stoa_policy_body_limit(ngx_http_request_t *r, uint64_t max)
 {
-    void                      **conf;
-    ngx_http_core_loc_conf_t   *clcf, *own;
+    ngx_http_core_loc_conf_t  *clcf;
 
     if (max == 0) {
         return NGX_OK;
@@ -50,19 +49,12 @@ ngx_http_stoa_policy_body_limit(ngx_http_request_t *r, uint64_t max)
         return NGX_OK;
     }
 
-    conf = ngx_palloc(r->pool, sizeof(void *) * ngx_http_max_module);
-    own = ngx_palloc(r->pool, sizeof(ngx_http_core_loc_conf_t));
-
-    if (conf == NULL || own == NULL) {
+    clcf = ngx_http_stoa_compat_own_conf(r);
+    if (clcf == NULL) {
         return NGX_ERROR;
     }
 
-    ngx_memcpy(conf, r->loc_conf, sizeof(void *) * ngx_http_max_module);
-    *own = *clcf;
-
-    own->client_max_body_size = max;
-    conf[ngx_http_core_module.ctx_index] = own;
-    r->loc_conf = conf;
+    clcf->client_max_body_size = max;
 
     return NGX_OK;
 }

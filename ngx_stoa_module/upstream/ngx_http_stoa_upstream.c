@@ -109,14 +109,14 @@ ngx_http_stoa_upstream_forward(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         return rc;
     }
 
-    ctx->call.target = NULL;
+    ctx->call.to.target = NULL;
 
     if (rc == NGX_OK) {
-        ctx->call.target = ngx_http_stoa_balance_choose(ctx->call.api, NULL,
+        ctx->call.to.target = ngx_http_stoa_balance_choose(ctx->call.api, NULL,
                                                         &address);
     }
 
-    if (ctx->call.target == NULL) {
+    if (ctx->call.to.target == NULL) {
         return ngx_http_stoa_refuse(r,
                                     NGX_HTTP_STOA_REFUSE_UPSTREAM_UNREACHABLE,
                                     NULL);
@@ -126,7 +126,9 @@ ngx_http_stoa_upstream_forward(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         return NGX_ERROR;
     }
 
-    if (ngx_http_stoa_upstream_address(r, ctx, ctx->call.target) != NGX_OK) {
+    if (ngx_http_stoa_upstream_address(r, ctx, ctx->call.to.target)
+        != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
@@ -159,7 +161,7 @@ ngx_http_stoa_upstream_content(ngx_http_request_t *r)
         ctx = ngx_http_stoa_upstream_clone(r);
     }
 
-    if (ctx == NULL || ctx->call.target == NULL) {
+    if (ctx == NULL || ctx->call.to.target == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
@@ -170,7 +172,7 @@ ngx_http_stoa_upstream_content(ngx_http_request_t *r)
     }
 
     ctx->unparsed_uri = r->unparsed_uri;
-    r->unparsed_uri = ctx->call.upstream_uri;
+    r->unparsed_uri = ctx->call.to.uri;
     r->valid_unparsed_uri = 1;
 
     return mcf->content_handler(r);
@@ -190,7 +192,9 @@ ngx_http_stoa_upstream_clone(ngx_http_request_t *r)
 
     parent = ngx_http_stoa_ctx(r->parent);
 
-    if (parent == NULL || parent->call.target == NULL || parent->call.mcp) {
+    if (parent == NULL || parent->call.to.target == NULL
+        || parent->call.edge->subrequest)
+    {
         return NULL;
     }
 
@@ -203,12 +207,7 @@ ngx_http_stoa_upstream_clone(ngx_http_request_t *r)
     ctx->call.edge = parent->call.edge;
     ctx->call.api = parent->call.api;
     ctx->call.subscription = parent->call.subscription;
-    ctx->call.target = parent->call.target;
-    ctx->call.rest = parent->call.rest;
-    ctx->call.upstream_uri = parent->call.upstream_uri;
-    ctx->call.upstream_host = parent->call.upstream_host;
-    ctx->call.upstream_scheme = parent->call.upstream_scheme;
-    ctx->call.tls_name = parent->call.tls_name;
+    ctx->call.to = parent->call.to;
     ctx->call.passed = 1;
 
     ngx_http_set_ctx(r, ctx, ngx_http_stoa_module);
@@ -237,35 +236,36 @@ ngx_http_stoa_upstream_address(ngx_http_request_t *r,
     u_char      *p;
     ngx_uint_t   slash;
 
-    ctx->call.upstream_host = target->host_header;
-    ctx->call.tls_name = target->tls_name;
+    ctx->call.to.host = target->host_header;
+    ctx->call.to.tls_name = target->tls_name;
 
     if (target->tls) {
-        ngx_str_set(&ctx->call.upstream_scheme, "https://");
+        ngx_str_set(&ctx->call.to.scheme, "https://");
 
     } else {
-        ngx_str_set(&ctx->call.upstream_scheme, "http://");
+        ngx_str_set(&ctx->call.to.scheme, "http://");
     }
 
     slash = target->path.len == 0
-            && (ctx->call.rest.len == 0 || ctx->call.rest.data[0] != '/');
+            && (ctx->call.to.rest.len == 0
+                || ctx->call.to.rest.data[0] != '/');
 
     if (target->path.len == 0 && !slash) {
-        ctx->call.upstream_uri = ctx->call.rest;
+        ctx->call.to.uri = ctx->call.to.rest;
         return NGX_OK;
     }
 
-    if (ctx->call.rest.len == 0 && !slash) {
-        ctx->call.upstream_uri = target->path;
+    if (ctx->call.to.rest.len == 0 && !slash) {
+        ctx->call.to.uri = target->path;
         return NGX_OK;
     }
 
-    p = ngx_pnalloc(r->pool, target->path.len + slash + ctx->call.rest.len);
+    p = ngx_pnalloc(r->pool, target->path.len + slash + ctx->call.to.rest.len);
     if (p == NULL) {
         return NGX_ERROR;
     }
 
-    ctx->call.upstream_uri.data = p;
+    ctx->call.to.uri.data = p;
 
     p = ngx_cpymem(p, target->path.data, target->path.len);
 
@@ -273,9 +273,9 @@ ngx_http_stoa_upstream_address(ngx_http_request_t *r,
         *p++ = '/';
     }
 
-    p = ngx_cpymem(p, ctx->call.rest.data, ctx->call.rest.len);
+    p = ngx_cpymem(p, ctx->call.to.rest.data, ctx->call.to.rest.len);
 
-    ctx->call.upstream_uri.len = p - ctx->call.upstream_uri.data;
+    ctx->call.to.uri.len = p - ctx->call.to.uri.data;
 
     return NGX_OK;
 }
@@ -293,7 +293,7 @@ ngx_http_stoa_upstream_init_peer(ngx_http_request_t *r,
 
     /* a target is chosen only for what has passed all steps */
 
-    if (ctx == NULL || ctx->call.target == NULL) {
+    if (ctx == NULL || ctx->call.to.target == NULL) {
         ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
                       "\"%V\" is only for locations with \"stoa\"",
                       &us->host);
@@ -312,7 +312,7 @@ ngx_http_stoa_upstream_init_peer(ngx_http_request_t *r,
     peer->request = r;
     peer->ctx = ctx;
     peer->api = ctx->call.api;
-    peer->written = ctx->call.target;
+    peer->written = ctx->call.to.target;
 
     u = r->upstream;
 
@@ -585,24 +585,15 @@ ngx_http_stoa_upstream_keep(ngx_peer_connection_t *pc,
 }
 
 
-/*
- * Another target may have another path and another Host: writes the head of
- * the request again.  nginx keeps it in the first buffer.
- */
+/* Another target may have another path and another Host. */
 
 static ngx_int_t
 ngx_http_stoa_upstream_rewrite(ngx_http_request_t *r,
     ngx_http_stoa_peer_t *peer, ngx_http_stoa_target_t *target)
 {
-    u_char               *host, *end, *p, *start;
-    ngx_buf_t            *b;
-    ngx_str_t             old;
-    ngx_http_upstream_t  *u;
     ngx_http_stoa_ctx_t  *ctx;
 
-    u = r->upstream;
     ctx = peer->ctx;
-    old = u->uri;
 
     if (ngx_http_stoa_upstream_address(r, ctx, target) != NGX_OK) {
         return NGX_ERROR;
@@ -610,42 +601,8 @@ ngx_http_stoa_upstream_rewrite(ngx_http_request_t *r,
 
     peer->written = target;
 
-    b = u->request_bufs->buf;
-
-    host = ngx_strlcasestrn(old.data + old.len, b->last,
-                            (u_char *) CRLF "Host: ", 8 - 1);
-    end = host ? ngx_strlchr(host + 8, b->last, CR) : NULL;
-
-    if (end == NULL) {
-        return NGX_ERROR;
-    }
-
-    host += 8;
-
-    start = ngx_pnalloc(r->pool, (b->last - b->start)
-                                 + ctx->call.upstream_uri.len
-                                 + ctx->call.upstream_host.len);
-    if (start == NULL) {
-        return NGX_ERROR;
-    }
-
-    p = ngx_cpymem(start, b->start, old.data - b->start);
-
-    u->uri.data = p;
-    u->uri.len = ctx->call.upstream_uri.len;
-
-    p = ngx_cpymem(p, ctx->call.upstream_uri.data, ctx->call.upstream_uri.len);
-    p = ngx_cpymem(p, old.data + old.len, host - (old.data + old.len));
-    p = ngx_cpymem(p, ctx->call.upstream_host.data,
-                   ctx->call.upstream_host.len);
-    p = ngx_cpymem(p, end, b->last - end);
-
-    b->start = start;
-    b->pos = start;
-    b->last = p;
-    b->end = p;
-
-    return NGX_OK;
+    return ngx_http_stoa_compat_rewrite(r, &ctx->call.to.uri,
+                                        &ctx->call.to.host);
 }
 
 
@@ -659,7 +616,7 @@ ngx_http_stoa_upstream_tls(ngx_http_request_t *r, ngx_http_stoa_peer_t *peer,
 
     u = r->upstream;
 
-    u->schema = peer->ctx->call.upstream_scheme;
+    u->schema = peer->ctx->call.to.scheme;
     u->ssl = target->tls;
     u->ssl_name = target->tls_name;
 
