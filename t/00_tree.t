@@ -246,6 +246,7 @@ sub symbols {
     while (<$fh>) {
         my ($file, $name, $type) = m{^\Q$objs\E/(\S+)\.o: (\S+) (\S)} or next;
         $file .= '.c';
+        next if !$text{$file} && $file !~ /_modules\.c$/;  # left behind
         if ($type eq 'U') {
             $asked{$file}{$name} = 1;
         } elsif ($type =~ /[A-TV-Z]/ && $text{$file}) {
