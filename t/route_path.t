@@ -58,7 +58,7 @@ my @rows = (
     ['/ordersx', 404, 'prefixes end at segments'],
     ['/kept/here/7?a', '/kept/here/7?a', 'a base path that is kept'],
     ['/kept', 404, 'a part of a base path'],
-    ['/', 404, 'no api there'],
+    ['/nothing', 404, 'no api there'],
     ['/apis/acme/nothing/', 404, 'no such api'],
     ['/apis/nobody/plain/', 404, 'no such tenant'],
     ['/apis/acme', 404, 'no api named'],
