@@ -13,6 +13,7 @@
 
 #include <stdio.h>
 
+#include "core/stoa_assert.h"
 #include "core/stoa_core.h"
 #include "core/stoa_key.h"
 

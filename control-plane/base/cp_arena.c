@@ -25,7 +25,10 @@ struct cp_arena_block_s {
     unsigned char      data[];
 };
 
+#define CP_ARENA_MAGIC  0xa3e4a001u
+
 struct cp_arena_s {
+    uint32_t           magic;      /* CP_ARENA_MAGIC while it lives         */
     cp_arena_block_t  *blocks;     /* the first one is filled               */
     size_t             max;
     size_t             total;
@@ -43,6 +46,7 @@ cp_arena_create(size_t max)
         return NULL;
     }
 
+    a->magic = CP_ARENA_MAGIC;
     a->max = max;
     a->next_size = CP_ARENA_FIRST;
 
@@ -59,11 +63,14 @@ cp_arena_destroy(cp_arena_t *a)
         return;
     }
 
+    stoa_assert(a->magic == CP_ARENA_MAGIC);
+
     for (b = a->blocks; b != NULL; b = next) {
         next = b->next;
         free(b);
     }
 
+    a->magic = 0;
     free(a);
 }
 
@@ -118,6 +125,8 @@ cp_arena_take(cp_arena_t *a, size_t size)
 {
     size_t             len;
     cp_arena_block_t  *b;
+
+    stoa_assert(a->magic == CP_ARENA_MAGIC);
 
     if (size > a->max || size > SIZE_MAX / 2) {
         return NULL;

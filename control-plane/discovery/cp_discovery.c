@@ -35,16 +35,6 @@ static struct {
 } cp_queue = { .mutex = PTHREAD_MUTEX_INITIALIZER,
                .wake = PTHREAD_COND_INITIALIZER };
 
-char *
-cp_discovery_digest(cp_arena_t *a, const char *upstream)
-{
-    uint8_t  sum[32];
-
-    cp_sha256(upstream, strlen(upstream), sum);
-
-    return cp_hex(a, sum, 8);
-}
-
 
 cp_json_t *
 cp_discovery_parse(cp_arena_t *a, const cp_val_t *v)

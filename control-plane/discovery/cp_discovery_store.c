@@ -53,6 +53,17 @@ static const cp_plain_t  cp_plain_prompts = {
 static const char *const  cp_volatile[] = { "at", "failures", NULL };
 
 
+char *
+cp_discovery_digest(cp_arena_t *a, const char *upstream)
+{
+    uint8_t  sum[32];
+
+    cp_sha256(upstream, strlen(upstream), sum);
+
+    return cp_hex(a, sum, 8);
+}
+
+
 static cp_rc_t
 cp_store_query(cp_storing_t *s, const char *sql, const cp_val_t *args,
     unsigned nargs, cp_rows_t *rows)

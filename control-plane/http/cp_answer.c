@@ -95,6 +95,15 @@ cp_answer_problem(cp_call_t *call)
 }
 
 
+void
+cp_answer_refuse(cp_call_t *call)
+{
+    call->refused = true;
+    stoa_buf_free(&call->body);
+    cp_answer_problem(call);
+}
+
+
 static bool
 cp_answer_deflate_start(z_stream *z)
 {
@@ -298,7 +307,7 @@ cp_answer_read(void *cls, uint64_t pos, char *dst, size_t max)
             return MHD_CONTENT_READER_END_OF_STREAM;
         }
 
-        return cp_worker_submit(call->http, call)
+        return cp_queue_submit(call->http, call)
                ? 0 : MHD_CONTENT_READER_END_WITH_ERROR;
     }
 

@@ -69,7 +69,10 @@ typedef struct {
     z_stream     z;
 } cp_stream_t;
 
+#define CP_CALL_MAGIC  0xca11ab1eu
+
 struct cp_call_s {
+    uint32_t               magic;       /* CP_CALL_MAGIC while it lives      */
     cp_req_t               req;
     cp_http_t             *http;
     cp_routed_t           *routed;      /* NULL: no such route               */
@@ -162,6 +165,8 @@ void cp_answer_make(cp_call_t *call);
 cp_rc_t cp_answer_begin(cp_call_t *call) CP_MUST_CHECK;
 void cp_answer_fill(cp_call_t *call);                  /* the next piece    */
 void cp_answer_problem(cp_call_t *call);
+/* The same, and what else comes of the body is discarded. */
+void cp_answer_refuse(cp_call_t *call);
 
 /* cp_park.c: the parked calls and the thread that ends their waiting. */
 cp_rc_t cp_park_start(cp_http_t *http) CP_MUST_CHECK;
@@ -172,11 +177,14 @@ uint64_t cp_park_generation(cp_http_t *http);
 /* cp_worker.c */
 cp_rc_t cp_workers_start(cp_http_t *http, unsigned n) CP_MUST_CHECK;
 void cp_workers_stop(cp_http_t *http);
-/* For I/O threads: suspends the connection and hands the call over; false
- * when there are no workers any more, nothing was done then. */
-bool cp_worker_submit(cp_http_t *http, cp_call_t *call) CP_MUST_CHECK;
+
+/* cp_queue.c.  For I/O threads: suspends the connection and hands the call
+ * over; false when there are no workers any more, nothing was done then. */
+bool cp_queue_submit(cp_http_t *http, cp_call_t *call) CP_MUST_CHECK;
 /* For a call that is suspended already (it was parked). */
-void cp_worker_push(cp_http_t *http, cp_call_t *call);
+void cp_queue_push(cp_http_t *http, cp_call_t *call);
+/* Waits; NULL: the pool has ended and the queues are empty. */
+cp_call_t *cp_queue_pop(cp_http_t *http);
 
 /* cp_access.c; whole: the client got all of the answer. */
 void cp_access_log(cp_call_t *call, bool whole);
@@ -188,9 +196,14 @@ cp_http_t *cp_http_create(cp_app_t *app, const cp_site_t *site,
  * connections, ends the threads.  cp_http_wake() may still be called. */
 void cp_http_stop(cp_http_t *http, int64_t timeout_ms);
 void cp_http_destroy(cp_http_t *http);
+
+/* cp_call.c */
+cp_call_t *cp_call_create(cp_http_t *http, struct MHD_Connection *conn);
 void cp_call_release(cp_call_t *call);
-/* The answer is what r->err says; what else comes of the body is discarded. */
-void cp_call_refuse(cp_call_t *call);
+/* All is received, or nothing more will be. */
+void cp_call_received(cp_call_t *call);
+/* The only way to another state; one that makes no sense ends the process. */
+void cp_call_become(cp_call_t *call, cp_call_state_e state);
 int64_t cp_http_now_us(void);
 
 

@@ -21,91 +21,6 @@
 #define CP_HTTP_MEMORY  32768      /* of a connection: bounds its header     */
 
 
-int64_t
-cp_http_now_us(void)
-{
-    struct timespec  ts;
-
-    (void) clock_gettime(CLOCK_MONOTONIC, &ts);
-
-    return (int64_t) ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
-}
-
-
-void
-cp_call_release(cp_call_t *call)
-{
-    cp_http_t  *http;
-
-    if (__atomic_sub_fetch(&call->refs, 1, __ATOMIC_SEQ_CST) != 0) {
-        return;
-    }
-
-    http = call->http;
-
-    (void) atomic_fetch_sub(&http->bodies, call->counted);
-
-    stoa_buf_free(&call->body);
-    stoa_buf_free(&call->req.out);
-    cp_arena_destroy(call->req.op.arena);
-    free(call);
-
-    cp_metric_add(http->m_calls, -1);
-    (void) atomic_fetch_sub(&http->calls, 1);
-}
-
-
-static cp_call_t *
-cp_call_create(cp_http_t *http, struct MHD_Connection *conn)
-{
-    cp_call_t  *call;
-
-    call = calloc(1, sizeof(cp_call_t));
-    if (call == NULL) {
-        return NULL;
-    }
-
-    call->req.op.arena = cp_arena_create(CP_CALL_ARENA_MAX);
-    if (call->req.op.arena == NULL) {
-        free(call);
-        return NULL;
-    }
-
-    call->http = http;
-    call->conn = conn;
-    call->refs = 1;
-    call->started_us = cp_http_now_us();
-
-    call->req.op.app = http->app;
-    call->req.conn = conn;
-    call->req.call = call;
-    call->req.op.err.arena = call->req.op.arena;
-
-    stoa_buf_init(&call->body, CP_HTTP_BODY_MAX);
-    stoa_buf_init(&call->req.out, CP_CALL_ANSWER_MAX);
-
-    call->reading = true;
-
-    cp_metric_add(http->m_calls, 1);
-    (void) atomic_fetch_add(&http->calls, 1);
-    (void) atomic_fetch_add(&http->reading, 1);
-
-    return call;
-}
-
-
-/* All is received, or nothing more will be. */
-
-static void
-cp_call_received(cp_call_t *call)
-{
-    if (call->reading) {
-        call->reading = false;
-        (void) atomic_fetch_sub(&call->http->reading, 1);
-    }
-}
-
-
 /* The client's id if it is harmless in logs, else a new one. */
 
 static void
@@ -305,15 +220,6 @@ cp_call_queue(cp_call_t *call)
 }
 
 
-void
-cp_call_refuse(cp_call_t *call)
-{
-    call->refused = true;
-    stoa_buf_free(&call->body);
-    cp_answer_problem(call);
-}
-
-
 /*
  * The first call.  A refusal waits until the body is read, so that a client
  * which sends before it reads gets its answer, unless it asked first (Expect)
@@ -350,7 +256,7 @@ cp_call_open(cp_http_t *http, struct MHD_Connection *conn, const char *url,
         return MHD_YES;
     }
 
-    cp_call_refuse(call);
+    cp_answer_refuse(call);
 
     length = cp_req_header(r, "Content-Length");
 
@@ -373,15 +279,15 @@ cp_call_open(cp_http_t *http, struct MHD_Connection *conn, const char *url,
 static bool
 cp_call_admit(cp_call_t *call)
 {
-    call->state = CP_CALL_ADMITTING;
+    cp_call_become(call, CP_CALL_ADMITTING);
 
-    if (cp_worker_submit(call->http, call)) {
+    if (cp_queue_submit(call->http, call)) {
         return true;
     }
 
-    call->state = CP_CALL_READING;
+    cp_call_become(call, CP_CALL_READING);
     (void) cp_err_set(&call->req.op.err, "unavailable", "ending");
-    cp_call_refuse(call);
+    cp_answer_refuse(call);
 
     return false;
 }
@@ -437,7 +343,7 @@ cp_call_body(cp_call_t *call, const char *data, size_t *size)
     {
         (void) cp_err_set(&call->req.op.err, "unavailable",
                           "too many large requests at once");
-        cp_call_refuse(call);
+        cp_answer_refuse(call);
         return MHD_YES;
     }
 
@@ -447,7 +353,7 @@ cp_call_body(cp_call_t *call, const char *data, size_t *size)
         (void) cp_err_set(&call->req.op.err, "body_too_large",
                           "the body may have %zu bytes",
                           call->routed->body_max);
-        cp_call_refuse(call);
+        cp_answer_refuse(call);
 
     } else if (call->body.rc != STOA_OK) {
         return MHD_NO;
@@ -479,19 +385,19 @@ cp_call_dispatch(cp_call_t *call)
             cp_answer_problem(call);
         }
 
-        call->state = CP_CALL_ANSWERED;
+        cp_call_become(call, CP_CALL_ANSWERED);
         return cp_call_queue(call);
     }
 
-    call->state = CP_CALL_WORKING;
+    cp_call_become(call, CP_CALL_WORKING);
     call->next = r->route->handler;
 
-    if (cp_worker_submit(call->http, call)) {
+    if (cp_queue_submit(call->http, call)) {
         return MHD_YES;
     }
 
     (void) cp_err_set(&r->op.err, "unavailable", "ending");
-    cp_call_refuse(call);
+    cp_answer_refuse(call);
 
     return cp_call_queue(call);
 }
@@ -510,6 +416,8 @@ cp_http_access(void *cls, struct MHD_Connection *conn, const char *url,
     if (call == NULL) {
         return cp_call_open(http, conn, url, method, con_cls);
     }
+
+    stoa_assert(call->magic == CP_CALL_MAGIC && call->conn == conn);
 
     if (call->state == CP_CALL_ANSWERED) {
         return cp_call_queue(call);

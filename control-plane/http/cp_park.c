@@ -34,7 +34,7 @@ cp_park_unlink(cp_http_t *http, cp_call_t *call)
     }
 
     cp_metric_add(http->m_parked, -1);
-    cp_worker_push(http, call);
+    cp_queue_push(http, call);
 }
 
 
@@ -45,7 +45,7 @@ cp_park_add(cp_http_t *http, cp_call_t *call)
 
     if (call->generation != http->generation || http->park_ended) {
         (void) pthread_mutex_unlock(&http->park_mutex);
-        cp_worker_push(http, call);
+        cp_queue_push(http, call);
         return;
     }
 

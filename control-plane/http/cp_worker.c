@@ -14,109 +14,6 @@
 #define CP_WORKER_PAUSE_US  5000   /* before a transaction is run again     */
 
 
-/* Under the mutex. */
-
-static void
-cp_worker_append(cp_http_t *http, cp_call_t *call, unsigned n)
-{
-    cp_queue_t  *q = &http->queue[n];
-
-    call->link = NULL;
-
-    if (q->last == NULL) {
-        q->first = call;
-
-    } else {
-        q->last->link = call;
-    }
-
-    q->last = call;
-
-    (void) pthread_cond_signal(&http->cond);
-}
-
-
-void
-cp_worker_push(cp_http_t *http, cp_call_t *call)
-{
-    (void) pthread_mutex_lock(&http->mutex);
-    cp_worker_append(http, call, 1);
-    (void) pthread_mutex_unlock(&http->mutex);
-}
-
-
-bool
-cp_worker_submit(cp_http_t *http, cp_call_t *call)
-{
-    bool  ended;
-
-    (void) pthread_mutex_lock(&http->mutex);
-
-    ended = http->ended;
-
-    if (!ended) {
-
-        /* in this order: a worker may be done before we return */
-
-        MHD_suspend_connection(call->conn);
-        cp_worker_append(http, call, 0);
-    }
-
-    (void) pthread_mutex_unlock(&http->mutex);
-
-    return !ended;
-}
-
-
-/* The two queues take turns: thousands of gateways that were woken hold up no
- * administrator, nor the other way round. */
-
-static cp_call_t *
-cp_worker_next(cp_http_t *http)
-{
-    cp_call_t   *call;
-    cp_queue_t  *q;
-
-    http->turn ^= 1;
-    q = &http->queue[http->turn];
-
-    if (q->first == NULL) {
-        q = &http->queue[http->turn ^ 1];
-    }
-
-    call = q->first;
-
-    if (call != NULL) {
-        q->first = call->link;
-
-        if (q->first == NULL) {
-            q->last = NULL;
-        }
-    }
-
-    return call;
-}
-
-
-/* NULL: the pool has ended and the queues are empty. */
-
-static cp_call_t *
-cp_worker_pop(cp_http_t *http)
-{
-    cp_call_t  *call;
-
-    (void) pthread_mutex_lock(&http->mutex);
-
-    while ((call = cp_worker_next(http)) == NULL && !http->ended) {
-        (void) pthread_cond_wait(&http->cond, &http->mutex);
-    }
-
-    (void) pthread_mutex_unlock(&http->mutex);
-
-    return call;
-}
-
-
 /* Back to an empty answer. */
 
 static void
@@ -224,7 +121,7 @@ cp_worker_answer(cp_call_t *call, cp_rc_t rc)
     }
 
     cp_answer_make(call);
-    call->state = CP_CALL_ANSWERED;
+    cp_call_become(call, CP_CALL_ANSWERED);
 
     /* from here on the call is the I/O thread's, and may be gone at once */
 
@@ -252,10 +149,10 @@ cp_worker_admit(cp_call_t *call)
     call->authenticated = false;
 
     if (!call->admitted) {
-        cp_call_refuse(call);
+        cp_answer_refuse(call);
     }
 
-    call->state = CP_CALL_READING;
+    cp_call_become(call, CP_CALL_READING);
     MHD_resume_connection(call->conn);
 }
 
@@ -313,7 +210,7 @@ cp_worker_main(void *data)
     cp_call_t  *call;
     cp_http_t  *http = data;
 
-    while ((call = cp_worker_pop(http)) != NULL) {
+    while ((call = cp_queue_pop(http)) != NULL) {
         cp_worker_run(call);
     }
 

@@ -46,7 +46,10 @@ struct cp_db_s {
     } hook[CP_DB_HOOKS_MAX];
 };
 
+#define CP_TX_MAGIC  0x7ac70001u
+
 struct cp_tx_s {
+    uint32_t    magic;             /* CP_TX_MAGIC while it lives            */
     cp_db_t    *db;
     cp_slot_t  *slot;
     bool        write;
@@ -162,6 +165,7 @@ static void
 cp_pool_give(cp_pool_t *pool, cp_slot_t *slot)
 {
     (void) pthread_mutex_lock(&pool->mutex);
+    stoa_assert(slot->busy);
     slot->busy = false;
     (void) pthread_cond_signal(&pool->cond);
     (void) pthread_mutex_unlock(&pool->mutex);
@@ -381,6 +385,7 @@ cp_tx_begin(cp_db_t *db, bool write, cp_tx_t **tx)
         return CP_ERROR;
     }
 
+    t->magic = CP_TX_MAGIC;
     t->db = db;
     t->slot = slot;
     t->write = write;
@@ -406,6 +411,7 @@ cp_tx_end(cp_tx_t *tx)
     cp_pool_give(&db->pool[tx->write], tx->slot);
 
     cp_metric_time(db->time[tx->write], cp_db_now_us() - tx->started_us);
+    tx->magic = 0;
     free(tx);
 }
 
@@ -441,6 +447,8 @@ cp_tx_commit(cp_tx_t *tx)
     cp_rc_t   rc;
     cp_db_t  *db;
     int64_t   head;
+
+    stoa_assert(tx->magic == CP_TX_MAGIC);
 
     db = tx->db;
     head = tx->head;
@@ -487,6 +495,8 @@ cp_tx_rollback(cp_tx_t *tx)
     if (tx == NULL) {
         return;
     }
+
+    stoa_assert(tx->magic == CP_TX_MAGIC);
 
     (void) cp_tx_detach(tx, false);
     tx->db->driver->rollback(tx->slot->conn);
@@ -581,6 +591,8 @@ cp_tx_run(cp_tx_t *tx, const char *sql, const cp_val_t *args, unsigned nargs,
     bool stream, cp_row_pt cb, void *ctx, cp_err_t *err)
 {
     cp_rc_t  rc;
+
+    stoa_assert(tx->magic == CP_TX_MAGIC);
 
     if (tx->broken || tx->busy) {
         cp_log(CP_LOG_ERROR, "db", "%s sql:\"%.100s\"", tx->broken

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "stoa_assert.h"
 #include "stoa_core.h"
 
 
@@ -127,6 +128,8 @@ stoa_buf_reserve(stoa_buf_t *b, size_t n)
 {
     char    *p;
     size_t   size;
+
+    stoa_assert(b->len <= b->size && (b->size == 0 || b->data));
 
     if (b->rc != STOA_OK) {
         return b->rc;

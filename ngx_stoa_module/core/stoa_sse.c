@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "stoa_assert.h"
 #include "stoa_sse.h"
 
 
@@ -25,6 +26,7 @@ stoa_sse_init(stoa_sse_t *s, size_t max, stoa_sse_handler_pt handler,
     stoa_buf_init(&s->event, STOA_SSE_NAME_MAX);
     stoa_buf_init(&s->id, STOA_SSE_NAME_MAX);
 
+    s->magic = STOA_SSE_MAGIC;
     s->handler = handler;
     s->ctx = ctx;
 }
@@ -33,6 +35,7 @@ stoa_sse_init(stoa_sse_t *s, size_t max, stoa_sse_handler_pt handler,
 void
 stoa_sse_free(stoa_sse_t *s)
 {
+    s->magic = 0;
     stoa_buf_free(&s->line);
     stoa_buf_free(&s->data);
     stoa_buf_free(&s->event);
@@ -46,6 +49,8 @@ stoa_sse_feed(stoa_sse_t *s, const char *data, size_t len)
     size_t       n;
     stoa_rc_t    rc;
     const char  *p, *end;
+
+    stoa_assert(s->magic == STOA_SSE_MAGIC);
 
     p = data;
     end = data + len;

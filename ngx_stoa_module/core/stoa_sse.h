@@ -26,7 +26,10 @@ typedef struct {
 typedef stoa_rc_t (*stoa_sse_handler_pt)(void *ctx,
     const stoa_sse_event_t *event);
 
+#define STOA_SSE_MAGIC  0x55e0001u
+
 typedef struct {
+    uint32_t             magic;     /* STOA_SSE_MAGIC until it is freed   */
     stoa_buf_t           line;      /* one that came in pieces            */
     stoa_buf_t           data;
     stoa_buf_t           event;
