@@ -177,3 +177,18 @@ ngx_http_stoa_compat_rewrite(ngx_http_request_t *r, ngx_str_t *uri,
 
     return NGX_OK;
 }
+
+
+void
+ngx_http_stoa_compat_end(ngx_http_upstream_t *u)
+{
+    u->headers_in.headers.part.nelts = 0;
+    u->headers_in.headers.part.next = NULL;
+    ngx_str_null(&u->headers_in.status_line);
+    u->headers_in.content_length_n = 0;
+    u->headers_in.chunked = 0;
+    u->headers_in.connection_close = 1;
+    u->buffer.last = u->buffer.pos;
+    u->keepalive = 0;
+    u->upgrade = 0;
+}

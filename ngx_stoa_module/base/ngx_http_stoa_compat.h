@@ -19,6 +19,16 @@
 #endif
 
 
+/* 1.27.2 can keep trailers. */
+
+#if (nginx_version >= 1027002)
+#define ngx_http_stoa_parse_chunked(r, b, ctx)                               \
+    ngx_http_parse_chunked(r, b, ctx, 0)
+#else
+#define ngx_http_stoa_parse_chunked  ngx_http_parse_chunked
+#endif
+
+
 /* A core configuration of this request's own, which may be changed: nginx
  * reads it through r->loc_conf.  NULL: out of memory. */
 ngx_http_core_loc_conf_t *ngx_http_stoa_compat_own_conf(
@@ -38,6 +48,10 @@ char *ngx_http_stoa_compat_set(ngx_conf_t *cf, ngx_module_t *module,
 /* From process_header: the answer is thrown away, and the request goes through
  * its phases again, as by an X-Accel-Redirect to itself. */
 ngx_int_t ngx_http_stoa_compat_again(ngx_http_request_t *r);
+
+/* From process_header: nothing of the answer is wanted.  nginx ends it as one
+ * with an empty body and no headers, and does not keep the connection. */
+void ngx_http_stoa_compat_end(ngx_http_upstream_t *u);
 
 /* Puts another URI and Host into the head that the proxy module has written,
  * which it keeps in the first buffer. */

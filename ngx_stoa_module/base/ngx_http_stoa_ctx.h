@@ -100,6 +100,7 @@ typedef struct {
     ngx_str_t                  path;            /* relative to the api's base,
                                                    decoded                   */
     ngx_str_t                  allow;           /* for 405                   */
+    ngx_str_t                  retry_after;     /* an upstream's             */
     ngx_str_t                  query;           /* as it was sent, if it had
                                                    a key; wiped              */
 
@@ -110,6 +111,8 @@ typedef struct {
 
     unsigned                   limited:1;       /* verdict filled            */
     unsigned                   waiting:1;       /* for the resolver          */
+    unsigned                   unfit:1;         /* the upstream's answer: the
+                                                   refusal is sent instead   */
     unsigned                   replace:1;
     unsigned                   passed:1;        /* pipeline is through       */
     unsigned                   by_name:1;       /* /apis/<tenant>/<api>      */

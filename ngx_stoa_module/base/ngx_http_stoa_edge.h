@@ -48,8 +48,11 @@ struct ngx_http_stoa_edge_s {
     ngx_int_t   (*headers_add)(ngx_http_request_t *r,
                                ngx_http_stoa_ctx_t *ctx, ngx_list_t *headers);
 
-    /* r->upstream is made, and nothing of it sent. */
-    void        (*upstream)(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx);
+    /* The upstream's final answer: its head is in r->upstream->headers_in,
+     * what came of the body in r->upstream->buffer.  NGX_OK: it is passed on
+     * as it is now; NGX_AGAIN: more of the body is wanted; else as nginx's
+     * process_header. */
+    ngx_int_t   (*answer)(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx);
 
     /* The phases and the body of a subrequest that the edge has made. */
     ngx_int_t   (*subrequest)(ngx_http_request_t *r,

@@ -169,6 +169,12 @@ const ngx_http_stoa_refusal_t  ngx_http_stoa_refusals[] = {
     ngx_http_stoa_refusal("upgrade_refused", 501, "Upgrade not supported",
         "A call can only be upgraded to \"websocket\", by GET and with "
         "\"Connection: Upgrade\".", -32600),
+
+    ngx_http_stoa_refusal("upstream_limited", 429, "Upstream limits calls",
+        "The API's server takes no more calls now; see Retry-After.", -32603),
+
+    ngx_http_stoa_refusal("upstream_busy", 503, "Upstream busy",
+        "The API's server takes no calls now; see Retry-After.", -32603),
 };
 
 _Static_assert(sizeof(ngx_http_stoa_refusals)

@@ -59,6 +59,8 @@ typedef enum {
     NGX_HTTP_STOA_REFUSE_MCP_ORIGIN,        /* 403                          */
     NGX_HTTP_STOA_REFUSE_WITHHELD,
     NGX_HTTP_STOA_REFUSE_UPGRADE,
+    NGX_HTTP_STOA_REFUSE_UPSTREAM_LIMITED,  /* MCP: its own 429 ...         */
+    NGX_HTTP_STOA_REFUSE_UPSTREAM_BUSY,     /* ... and 503                  */
     NGX_HTTP_STOA_REFUSE_MAX
 } ngx_http_stoa_refuse_e;
 

@@ -99,7 +99,7 @@ const ngx_http_stoa_edge_t  ngx_http_stoa_mcp_edge = {
     .error = ngx_http_stoa_mcp_error,
     .header_dropped = ngx_http_stoa_mcp_header_dropped,
     .headers_add = ngx_http_stoa_mcp_headers_add,
-    .upstream = ngx_http_stoa_mcp_upstream_hook,
+    .answer = ngx_http_stoa_mcp_judge,
     .subrequest = ngx_http_stoa_mcp_subrequest,
     .subrequest_body = ngx_http_stoa_mcp_collect
 };

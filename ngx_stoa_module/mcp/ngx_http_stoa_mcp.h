@@ -22,12 +22,15 @@
 
 #include "ngx_http_stoa_edge.h"
 #include "core/stoa_jsonrpc.h"
+#include "core/stoa_sse.h"
 
 
 #define NGX_HTTP_STOA_MCP_LIST_MAX      5000
 #define NGX_HTTP_STOA_MCP_PAGE          500
 #define NGX_HTTP_STOA_MCP_SID_MAX       128
-#define NGX_HTTP_STOA_MCP_COLLECT_MAX   65536
+#define NGX_HTTP_STOA_MCP_COLLECT_MAX   262144
+#define NGX_HTTP_STOA_MCP_WORDS_MAX     200
+#define NGX_HTTP_STOA_MCP_RETRY_MAX     64
 #define NGX_HTTP_STOA_MCP_LIST_TTL_MS   5000
 
 
@@ -85,6 +88,45 @@ typedef struct {
 } ngx_http_stoa_mcp_wait_t;
 
 
+/* A session at an upstream. */
+
+typedef struct {
+    size_t      len;
+    ngx_uint_t  version;
+    ngx_uint_t  same;                 /* of _find                           */
+    ngx_uint_t  old;                  /* of _find: opened a while ago       */
+    u_char      sid[NGX_HTTP_STOA_MCP_SID_MAX];
+} ngx_http_stoa_mcp_upstream_t;
+
+
+/* Why an answer of an upstream is none, and what its client is told. */
+
+typedef struct {
+    ngx_http_stoa_refuse_e        what;
+    int64_t                       code;         /* of an error of JSON-RPC  */
+    ngx_str_t                     retry_after;
+    size_t                        len;
+    u_char                        text[NGX_HTTP_STOA_MCP_WORDS_MAX];
+    unsigned                      words:1;      /* its body may have some   */
+    unsigned                      has_code:1;
+    unsigned                      ours:1;       /* with the message's id    */
+} ngx_http_stoa_mcp_fault_t;
+
+
+/* What came of the answer to our own initialize. */
+
+typedef struct {
+    ngx_http_request_t           *request;
+    stoa_sse_t                    sse;
+    stoa_buf_t                    text;
+    ngx_http_stoa_mcp_upstream_t  up;
+    ngx_http_stoa_mcp_fault_t     fault;
+    unsigned                      events:1;     /* they come in a stream    */
+    unsigned                      found:1;      /* up                       */
+    unsigned                      failed:1;     /* fault                    */
+} ngx_http_stoa_mcp_collected_t;
+
+
 struct ngx_http_stoa_mcp_s {
     ngx_uint_t                    connect_step;
     ngx_str_t                     tenant_name;
@@ -108,13 +150,13 @@ struct ngx_http_stoa_mcp_s {
 
     ngx_uint_t                    sub;          /* ngx_http_stoa_mcp_sub_e  */
     ngx_http_stoa_ctx_t          *parent;       /* in a subrequest          */
-    ngx_buf_t                    *collected;    /* in a subrequest          */
+    ngx_http_stoa_mcp_collected_t  *collected;  /* in a subrequest          */
+    size_t                        came;         /* in it, of the answer     */
+    ngx_http_stoa_mcp_fault_t     fault;        /* SUB_FAILED               */
+    u_char                       *held;         /* an error without chunks  */
 
     ngx_chain_t                  *out;          /* the gateway's own answer */
     ngx_uint_t                    out_status;
-
-    ngx_int_t                   (*process_header)(ngx_http_request_t *r);
-    ngx_int_t                   (*reinit_request)(ngx_http_request_t *r);
 
     unsigned                      has_server:1;
     unsigned                      body_waiting:1;
@@ -124,6 +166,9 @@ struct ngx_http_stoa_mcp_s {
     unsigned                      serves_legacy:1;  /* a version is refused */
     unsigned                      has_session:1;
     unsigned                      fresh_session:1;  /* made for this call   */
+    unsigned                      old_session:1;    /* opened a while ago   */
+    unsigned                      same:2;       /* NGX_HTTP_STOA_MCP_SAME_* */
+    unsigned                      holding:1;
     unsigned                      retried:1;
     unsigned                      connecting:1;     /* owns the map's entry */
     unsigned                      forwarded:1;
@@ -221,11 +266,10 @@ ngx_int_t ngx_http_stoa_mcp_session_seal(ngx_http_stoa_ctx_t *ctx,
 ngx_int_t ngx_http_stoa_mcp_session_open(ngx_http_stoa_ctx_t *ctx,
     ngx_str_t *token);
 
-typedef struct {
-    size_t      len;
-    ngx_uint_t  version;
-    u_char      sid[NGX_HTTP_STOA_MCP_SID_MAX];
-} ngx_http_stoa_mcp_upstream_t;
+/* A fresh session has got this status, too, so that it says nothing of one. */
+
+#define NGX_HTTP_STOA_MCP_SAME_404  1
+#define NGX_HTTP_STOA_MCP_SAME_400  2
 
 /* NGX_OK: out filled.  NGX_AGAIN: another request is connecting.
  * NGX_DECLINED: nobody is; the caller now is, and must _set or _drop. */
@@ -233,9 +277,11 @@ ngx_int_t ngx_http_stoa_mcp_upstream_find(uint64_t key,
     ngx_http_stoa_mcp_upstream_t *out);
 void ngx_http_stoa_mcp_upstream_set(uint64_t key,
     const ngx_http_stoa_mcp_upstream_t *in);
-/* Forgets the entry; with sid (len > 0) only if it is still that one. */
+/* Forgets the session; with sid (len > 0) only if it is still that one. */
 void ngx_http_stoa_mcp_upstream_drop(uint64_t key, const u_char *sid,
     size_t len);
+/* Remembers this of the client session, whatever becomes of the other. */
+void ngx_http_stoa_mcp_upstream_same(uint64_t key, ngx_uint_t same);
 
 
 /* ---- _mcp_connect.c ---------------------------------------------------- */
@@ -247,12 +293,50 @@ ngx_int_t ngx_http_stoa_mcp_connect(ngx_http_request_t *r,
 /* The phases of a subrequest: it is forwarded. */
 ngx_int_t ngx_http_stoa_mcp_subrequest(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
+
+
+/* ---- _mcp_collect.c ---------------------------------------------------- */
+
+/* A subrequest's answer begins; fault: it is none.  As edge->answer. */
+ngx_int_t ngx_http_stoa_mcp_collect_head(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_mcp_fault_t *fault);
 /* Body filter's part in a subrequest: takes what came. */
 ngx_int_t ngx_http_stoa_mcp_collect(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_chain_t *in);
-/* Called when the upstream of an MCP call is initialised (peer.init). */
-void ngx_http_stoa_mcp_upstream_hook(ngx_http_request_t *r,
+/* It has ended with rc.  NGX_OK: ctx->call.mcp->collected->up is the session;
+ * NGX_DECLINED with the fault. */
+ngx_int_t ngx_http_stoa_mcp_collect_result(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_int_t rc,
+    ngx_http_stoa_mcp_fault_t *fault);
+
+
+/* ---- _mcp_judge.c ------------------------------------------------------ */
+
+/* The edge's answer(). */
+ngx_int_t ngx_http_stoa_mcp_judge(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
+
+
+/* ---- _mcp_fault.c ------------------------------------------------------ */
+
+/* The head of r->upstream: NGX_OK, an answer; NGX_DECLINED, a fault. */
+ngx_int_t ngx_http_stoa_mcp_fault_head(ngx_http_request_t *r,
+    ngx_http_stoa_mcp_fault_t *fault);
+/* What an error of JSON-RPC in text adds to it; want: the message's id. */
+void ngx_http_stoa_mcp_fault_body(ngx_http_request_t *r,
+    ngx_http_stoa_mcp_fault_t *fault, const ngx_str_t *text,
+    const stoa_json_val_t *want);
+void ngx_http_stoa_mcp_fault_say(ngx_http_stoa_mcp_fault_t *fault,
+    const ngx_str_t *words);
+/* Makes it the refusal of the call; before: NULL, or words before its own. */
+ngx_int_t ngx_http_stoa_mcp_fault_refuse(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_mcp_fault_t *fault,
+    const char *before);
+ngx_uint_t ngx_http_stoa_mcp_fault_same_id(const stoa_json_val_t *a,
+    const stoa_json_val_t *b);
+/* A header of r->upstream; NULL: it is not there. */
+ngx_table_elt_t *ngx_http_stoa_mcp_fault_header(ngx_http_request_t *r,
+    const char *name);
 
 
 /* ---- _mcp_wait.c, _mcp_version.c ---------------------------------------- */

@@ -5,13 +5,9 @@
  * has forgotten the session.
  *
  * Both messages are subrequests through the same proxy, so that balancing,
- * TLS, names and idle connections are one thing; what they answer is taken by
- * our body filter (ngx_http_stoa_mcp_collect) and reaches no client.
- *
- * A forgotten session shows as 404 (some servers: 400) to the call itself.
- * Such an answer is turned into an internal redirect before a byte of it is
- * sent: nginx ends that upstream, the pipeline runs again from `connect`, and
- * the call, which the upstream did not execute, is sent once more.
+ * TLS, names and idle connections are one thing; what they answer is taken in
+ * _mcp_collect.c.  That a session was forgotten shows in the answer to a call
+ * (_mcp_judge.c), which then comes here once more.
  *
  * Process: any worker.
  */
@@ -19,20 +15,8 @@
 
 #include "ngx_http_stoa_mcp.h"
 #include "ngx_http_stoa_upstream.h"
-#include "ngx_http_stoa_header.h"
 #include "core/stoa_key.h"
 #include "core/stoa_rec_table.h"
-#include "core/stoa_sse.h"
-
-
-/* How soon a waiter looks for what another worker has done, at first and at
- * last; what this worker does wakes it at once. */
-
-
-typedef struct {
-    ngx_http_stoa_mcp_upstream_t  *up;
-    ngx_uint_t                     found;
-} ngx_http_stoa_mcp_init_t;
 
 
 static ngx_int_t ngx_http_stoa_mcp_begin(ngx_http_request_t *r,
@@ -41,21 +25,9 @@ static ngx_int_t ngx_http_stoa_mcp_post(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_str_t *message);
 static ngx_int_t ngx_http_stoa_mcp_post_done(ngx_http_request_t *sr,
     void *data, ngx_int_t rc);
-static ngx_int_t ngx_http_stoa_mcp_initialized(ngx_http_request_t *sr,
-    ngx_http_stoa_ctx_t *sctx, ngx_http_stoa_mcp_upstream_t *up);
-static ngx_int_t ngx_http_stoa_mcp_init_result(const char *data, size_t len,
-    ngx_http_stoa_mcp_upstream_t *up);
-static stoa_rc_t ngx_http_stoa_mcp_init_event(void *data,
-    const stoa_sse_event_t *event);
-static ngx_table_elt_t *ngx_http_stoa_mcp_upstream_header(
-    ngx_http_request_t *r, const char *lowcase, size_t len);
 static ngx_int_t ngx_http_stoa_mcp_use(ngx_http_request_t *r,
     ngx_http_stoa_mcp_t *mcp, ngx_http_stoa_mcp_upstream_t *up);
 static void ngx_http_stoa_mcp_finish(ngx_http_stoa_ctx_t *ctx, void *data);
-static ngx_int_t ngx_http_stoa_mcp_process_header(ngx_http_request_t *r);
-static ngx_int_t ngx_http_stoa_mcp_reinit_request(ngx_http_request_t *r);
-static ngx_int_t ngx_http_stoa_mcp_again(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx);
 
 
 ngx_int_t
@@ -91,9 +63,14 @@ ngx_http_stoa_mcp_connect(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         return NGX_OK;
 
     case NGX_HTTP_STOA_MCP_SUB_FAILED:
-        return ngx_http_stoa_refuse(r,
-                                   NGX_HTTP_STOA_REFUSE_UPSTREAM_UNREACHABLE,
-                                   NULL);
+        if (ngx_http_stoa_mcp_fault_refuse(r, ctx, &mcp->fault,
+                                           "initialize: ")
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        return ngx_http_stoa_refusals[mcp->fault.what].status;
 
     default:
         break;
@@ -163,6 +140,8 @@ static ngx_int_t
 ngx_http_stoa_mcp_use(ngx_http_request_t *r, ngx_http_stoa_mcp_t *mcp,
     ngx_http_stoa_mcp_upstream_t *up)
 {
+    mcp->same = up->same;
+    mcp->old_session = up->old;
     mcp->upstream_version = up->version;
     mcp->upstream_session.len = up->len;
 
@@ -283,44 +262,6 @@ ngx_http_stoa_mcp_subrequest(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 }
 
 
-ngx_int_t
-ngx_http_stoa_mcp_collect(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
-    ngx_chain_t *in)
-{
-    size_t      n;
-    ngx_buf_t  *b, *to;
-
-    to = ctx->call.mcp->collected;
-
-    if (to == NULL) {
-        to = ngx_create_temp_buf(r->pool, NGX_HTTP_STOA_MCP_COLLECT_MAX);
-        if (to == NULL) {
-            return NGX_ERROR;
-        }
-
-        ctx->call.mcp->collected = to;
-    }
-
-    for ( /* void */ ; in; in = in->next) {
-        b = in->buf;
-
-        if (!ngx_buf_in_memory(b)) {
-            b->file_pos = b->file_last;
-            continue;
-        }
-
-        n = ngx_min(b->last - b->pos, to->end - to->last);
-
-        if (n) {
-            to->last = ngx_cpymem(to->last, b->pos, n);
-            b->pos = b->last;
-        }
-    }
-
-    return NGX_OK;
-}
-
-
 static ngx_int_t
 ngx_http_stoa_mcp_post_done(ngx_http_request_t *sr, void *data, ngx_int_t rc)
 {
@@ -332,18 +273,19 @@ ngx_http_stoa_mcp_post_done(ngx_http_request_t *sr, void *data, ngx_int_t rc)
 
     if (mcp->sub == NGX_HTTP_STOA_MCP_SUB_INITIALIZE) {
 
-        if (rc < NGX_HTTP_SPECIAL_RESPONSE && rc != NGX_ERROR
-            && ngx_http_stoa_mcp_initialized(sr, sctx, &up) == NGX_OK
-            && ngx_http_stoa_mcp_use(sr, mcp, &up) == NGX_OK)
+        if (ngx_http_stoa_mcp_collect_result(sr, sctx, rc, &mcp->fault)
+            == NGX_OK
+            && ngx_http_stoa_mcp_use(sr, mcp, &sctx->call.mcp->collected->up)
+               == NGX_OK)
         {
             mcp->sub = NGX_HTTP_STOA_MCP_SUB_ACCEPTED;
 
         } else {
             ngx_log_error(NGX_LOG_WARN, sr->connection->log, 0,
-                          "an MCP upstream did not accept initialize: "
-                          "rc:%i status:%ui", rc,
-                          sr->upstream ? sr->upstream->headers_in.status_n
-                                       : 0);
+                          "an MCP upstream did not accept initialize: %V%s%*s",
+                          &ngx_http_stoa_refusals[mcp->fault.what].code,
+                          mcp->fault.len ? ", " : "", mcp->fault.len,
+                          mcp->fault.text);
             mcp->sub = NGX_HTTP_STOA_MCP_SUB_FAILED;
         }
 
@@ -363,244 +305,6 @@ ngx_http_stoa_mcp_post_done(ngx_http_request_t *sr, void *data, ngx_int_t rc)
     ngx_http_stoa_mcp_upstream_set(mcp->upstream_key, &up);
     mcp->connecting = 0;
     mcp->sub = NGX_HTTP_STOA_MCP_SUB_DONE;
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_stoa_mcp_initialized(ngx_http_request_t *sr,
-    ngx_http_stoa_ctx_t *sctx, ngx_http_stoa_mcp_upstream_t *up)
-{
-    ngx_int_t                  rc;
-    ngx_buf_t                 *b;
-    stoa_rc_t                  src;
-    stoa_sse_t                 sse;
-    ngx_table_elt_t           *sid, *type;
-    ngx_http_stoa_mcp_init_t   init;
-
-    ngx_memzero(up, sizeof(*up));
-
-    if (sr->upstream == NULL || sr->upstream->headers_in.status_n != 200
-        || sctx->call.mcp->collected == NULL)
-    {
-        return NGX_DECLINED;
-    }
-
-    sid = ngx_http_stoa_mcp_upstream_header(sr, "mcp-session-id", 14);
-
-    if (sid) {
-        if (sid->value.len > NGX_HTTP_STOA_MCP_SID_MAX) {
-            return NGX_DECLINED;
-        }
-
-        up->len = sid->value.len;
-        ngx_memcpy(up->sid, sid->value.data, up->len);
-    }
-
-    b = sctx->call.mcp->collected;
-    type = ngx_http_stoa_mcp_upstream_header(sr, "content-type", 12);
-
-    if (type == NULL || type->value.len < 17
-        || ngx_strncasecmp(type->value.data, (u_char *) "text/event-stream",
-                           17)
-           != 0)
-    {
-        return ngx_http_stoa_mcp_init_result((char *) b->pos,
-                                             b->last - b->pos, up);
-    }
-
-    init.up = up;
-    init.found = 0;
-
-    stoa_sse_init(&sse, NGX_HTTP_STOA_MCP_COLLECT_MAX,
-                  ngx_http_stoa_mcp_init_event, &init);
-    src = stoa_sse_feed(&sse, (char *) b->pos, b->last - b->pos);
-    rc = (src == STOA_OK && init.found) ? NGX_OK : NGX_DECLINED;
-    stoa_sse_free(&sse);
-
-    return rc;
-}
-
-
-static stoa_rc_t
-ngx_http_stoa_mcp_init_event(void *data, const stoa_sse_event_t *event)
-{
-    ngx_http_stoa_mcp_init_t  *init = data;
-
-    if (!init->found
-        && ngx_http_stoa_mcp_init_result(event->data.data, event->data.len,
-                                         init->up)
-           == NGX_OK)
-    {
-        init->found = 1;
-    }
-
-    return STOA_OK;
-}
-
-
-static ngx_int_t
-ngx_http_stoa_mcp_init_result(const char *data, size_t len,
-    ngx_http_stoa_mcp_upstream_t *up)
-{
-    stoa_err_t       err;
-    stoa_str_t       version;
-    stoa_json_val_t  root, result;
-
-    if (stoa_json_check(data, len, STOA_JSON_DEPTH_MAX, &root, &err)
-        != STOA_OK
-        || root.type != STOA_JSON_OBJECT
-        || !stoa_json_get(&root, "result", &result)
-        || result.type != STOA_JSON_OBJECT
-        || !stoa_json_get_text(&result, "protocolVersion", &version))
-    {
-        return NGX_DECLINED;
-    }
-
-    up->version = ngx_http_stoa_mcp_version_find(version.data, version.len);
-
-    /* 2024-11-05 over this transport: the header is not known there */
-
-    if (up->version != NGX_HTTP_STOA_MCP_VERSION_NONE
-        && ngx_http_stoa_mcp_versions[up->version].modern)
-    {
-        return NGX_DECLINED;
-    }
-
-    return NGX_OK;
-}
-
-
-static ngx_table_elt_t *
-ngx_http_stoa_mcp_upstream_header(ngx_http_request_t *r, const char *lowcase,
-    size_t len)
-{
-    ngx_table_elt_t              *h;
-    ngx_http_stoa_header_walk_t   w;
-
-    for (h = ngx_http_stoa_header_first(&w,
-                                    &r->upstream->headers_in.headers.part);
-         h;
-         h = ngx_http_stoa_header_next(&w))
-    {
-        if (h->key.len == len
-            && ngx_strncasecmp(h->key.data, (u_char *) lowcase, len) == 0)
-        {
-            break;
-        }
-    }
-
-    return h;
-}
-
-
-/* ---- the call itself --------------------------------------------------- */
-
-void
-ngx_http_stoa_mcp_upstream_hook(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx)
-{
-    ngx_http_upstream_t  *u;
-    ngx_http_stoa_mcp_t  *mcp;
-
-    mcp = ctx->call.mcp;
-    u = r->upstream;
-
-    u->buffering = 0;                     /* an event stream may come       */
-
-    if (mcp->parent || mcp->modern) {
-        return;
-    }
-
-    mcp->process_header = u->process_header;
-    mcp->reinit_request = u->reinit_request;
-    u->process_header = ngx_http_stoa_mcp_process_header;
-    u->reinit_request = ngx_http_stoa_mcp_reinit_request;
-}
-
-
-static ngx_int_t
-ngx_http_stoa_mcp_reinit_request(ngx_http_request_t *r)
-{
-    ngx_int_t             rc;
-    ngx_http_stoa_ctx_t  *ctx;
-
-    ctx = ngx_http_stoa_ctx(r);
-
-    rc = ctx->call.mcp->reinit_request(r);
-
-    ctx->call.mcp->process_header = r->upstream->process_header;
-    r->upstream->process_header = ngx_http_stoa_mcp_process_header;
-
-    return rc;
-}
-
-
-static ngx_int_t
-ngx_http_stoa_mcp_process_header(ngx_http_request_t *r)
-{
-    ngx_int_t             rc;
-    ngx_uint_t            status;
-    ngx_http_upstream_t  *u;
-    ngx_http_stoa_ctx_t  *ctx;
-    ngx_http_stoa_mcp_t  *mcp;
-
-    u = r->upstream;
-    ctx = ngx_http_stoa_ctx(r);
-    mcp = ctx->call.mcp;
-
-    /* the proxy moves on from the status line to the headers by itself */
-
-    u->process_header = mcp->process_header;
-    rc = u->process_header(r);
-    mcp->process_header = u->process_header;
-    u->process_header = ngx_http_stoa_mcp_process_header;
-
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    status = u->headers_in.status_n;
-
-    if (mcp->upstream_session.len && !mcp->retried
-        && (status == NGX_HTTP_NOT_FOUND
-            || (status == NGX_HTTP_BAD_REQUEST && !mcp->fresh_session)))
-    {
-        return ngx_http_stoa_mcp_again(r, ctx);
-    }
-
-    /* to a legacy client 404 would mean that its own session is gone */
-
-    if (status == NGX_HTTP_NOT_FOUND) {
-        ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
-                      "an MCP upstream answered 404 to a call");
-        return NGX_HTTP_UPSTREAM_INVALID_HEADER;
-    }
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_stoa_mcp_again(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
-{
-    ngx_http_stoa_mcp_t  *mcp;
-
-    if (ngx_http_stoa_compat_again(r) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    mcp = ctx->call.mcp;
-
-    ngx_http_stoa_mcp_upstream_drop(mcp->upstream_key,
-                                    mcp->upstream_session.data,
-                                    mcp->upstream_session.len);
-
-    mcp->retried = 1;
-    mcp->sub = NGX_HTTP_STOA_MCP_SUB_NONE;
-    ctx->call.step = mcp->connect_step;
-    ctx->call.passed = 0;
 
     return NGX_OK;
 }

@@ -30,6 +30,7 @@
 #define NGX_HTTP_STOA_MCP_ZONE_SIZE      (4 * 1024 * 1024)
 #define NGX_HTTP_STOA_MCP_WAYS           8
 #define NGX_HTTP_STOA_MCP_CONNECT_MS     10000
+#define NGX_HTTP_STOA_MCP_OLD_MS         60000
 #define NGX_HTTP_STOA_MCP_LIFETIME_S     (7 * 24 * 3600)
 
 #define NGX_HTTP_STOA_MCP_IV_LEN         12
@@ -71,6 +72,8 @@ typedef struct {
     uint64_t                      key;         /* 0: free                   */
     ngx_msec_t                    used;
     ngx_msec_t                    deadline;    /* of connecting; 0: ready   */
+    ngx_msec_t                    since;       /* ready                     */
+    ngx_uint_t                    same;        /* NGX_HTTP_STOA_MCP_SAME_*  */
     ngx_http_stoa_mcp_upstream_t  up;
 } ngx_http_stoa_mcp_node_t;
 
@@ -435,6 +438,9 @@ ngx_http_stoa_mcp_upstream_find(uint64_t key,
     if (node && node->deadline == 0) {
         node->used = ngx_current_msec;
         *out = node->up;
+        out->same = node->same;
+        out->old = ngx_current_msec - node->since
+                   > NGX_HTTP_STOA_MCP_OLD_MS;
         rc = NGX_OK;
 
     } else if (node
@@ -474,6 +480,7 @@ ngx_http_stoa_mcp_upstream_set(uint64_t key,
     node = ngx_http_stoa_mcp_node(key, 1);
     node->up = *in;
     node->used = ngx_current_msec;
+    node->since = ngx_current_msec;
     node->deadline = 0;
 
     ngx_shmtx_unlock(&shpool->mutex);
@@ -485,6 +492,7 @@ ngx_http_stoa_mcp_upstream_set(uint64_t key,
 void
 ngx_http_stoa_mcp_upstream_drop(uint64_t key, const u_char *sid, size_t len)
 {
+    ngx_uint_t                 same;
     ngx_slab_pool_t           *shpool;
     ngx_http_stoa_mcp_node_t  *node;
 
@@ -499,10 +507,38 @@ ngx_http_stoa_mcp_upstream_drop(uint64_t key, const u_char *sid, size_t len)
             || (node->up.len == len
                 && ngx_memcmp(node->up.sid, sid, len) == 0)))
     {
+        same = node->same;
         ngx_memzero(node, sizeof(ngx_http_stoa_mcp_node_t));
+
+        if (same) {
+            node->key = key;
+            node->used = ngx_current_msec;
+            node->deadline = ngx_current_msec ? ngx_current_msec : 1;
+            node->same = same;
+        }
     }
 
     ngx_shmtx_unlock(&shpool->mutex);
 
     ngx_http_stoa_mcp_wait_wake(key);
+}
+
+
+void
+ngx_http_stoa_mcp_upstream_same(uint64_t key, ngx_uint_t same)
+{
+    ngx_slab_pool_t           *shpool;
+    ngx_http_stoa_mcp_node_t  *node;
+
+    shpool = (ngx_slab_pool_t *) ngx_http_stoa_mcp_zone->shm.addr;
+
+    ngx_shmtx_lock(&shpool->mutex);
+
+    node = ngx_http_stoa_mcp_node(key, 0);
+
+    if (node) {
+        node->same |= same;
+    }
+
+    ngx_shmtx_unlock(&shpool->mutex);
 }

@@ -127,6 +127,12 @@ ngx_http_stoa_filter_made_here(ngx_http_request_t *r)
 {
     ngx_http_stoa_ctx_t  *ctx;
 
+    ctx = ngx_http_get_module_ctx(r, ngx_http_stoa_module);
+
+    if (ctx && ctx->call.unfit) {
+        return 1;
+    }
+
     if (r->err_status < NGX_HTTP_BAD_REQUEST) {
         return 0;
     }
@@ -134,8 +140,6 @@ ngx_http_stoa_filter_made_here(ngx_http_request_t *r)
     if (!r->internal) {
         return 1;
     }
-
-    ctx = ngx_http_get_module_ctx(r, ngx_http_stoa_module);
 
     /* the page may be in the protected location itself */
 
@@ -216,13 +220,19 @@ ngx_http_stoa_filter_explain(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         h->value = ctx->call.allow;
     }
 
-    if (r->headers_out.status == NGX_HTTP_SERVICE_UNAVAILABLE) {
+    if (ctx->call.retry_after.len
+        || r->headers_out.status == NGX_HTTP_SERVICE_UNAVAILABLE)
+    {
         h = ngx_http_stoa_header_add(r, "Retry-After");
         if (h == NULL) {
             return NGX_ERROR;
         }
 
         ngx_str_set(&h->value, "5");
+
+        if (ctx->call.retry_after.len) {
+            h->value = ctx->call.retry_after;
+        }
     }
 
     return NGX_OK;

@@ -46,10 +46,22 @@ typedef struct {
     ngx_http_stoa_target_t         *written;    /* in the request head       */
     ngx_http_stoa_try_t            *tries;
     ngx_http_stoa_keepalive_key_t   key;
+    ngx_int_t                     (*process_header)(ngx_http_request_t *r);
+    ngx_int_t                     (*reinit_request)(ngx_http_request_t *r);
+    ngx_uint_t                      http_version;   /* the client's          */
+    ngx_uint_t                      interim;    /* answers passed over       */
+    unsigned                        answered:1; /* its head is read          */
     unsigned                        fresh:1;    /* no idle connection        */
     unsigned                        used:1;     /* `first`                   */
     ngx_http_stoa_try_t             first;      /* not zeroed                */
 } ngx_http_stoa_peer_t;
+
+
+/* ---- _answer.c ---------------------------------------------------------- */
+
+/* Lets the answer's head be judged; nothing of the request is sent yet. */
+void ngx_http_stoa_answer_hook(ngx_http_request_t *r,
+    ngx_http_stoa_peer_t *peer);
 
 
 /* ---- _resolve.c, _address.c --------------------------------------------- */

@@ -100,7 +100,7 @@ static const ngx_http_stoa_scrub_row_t  ngx_http_stoa_scrub_rows[] = {
 
 /* What an answer may not have. */
 static const char  *ngx_http_stoa_scrub_answer[] = {
-    "proxy-*", "te", "x-stoa-*", NULL
+    "proxy-*", "te", "trailer", "x-stoa-*", NULL
 };
 
 /* Where the rows of a letter begin, made at the first call. */

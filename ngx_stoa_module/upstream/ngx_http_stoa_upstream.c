@@ -340,9 +340,7 @@ ngx_http_stoa_upstream_init_peer(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    if (ctx->call.edge->upstream) {
-        ctx->call.edge->upstream(r, ctx);
-    }
+    ngx_http_stoa_answer_hook(r, peer);
 
     return NGX_OK;
 }

@@ -1,0 +1,329 @@
+/*
+ * What an upstream answered to a call: MCP, or nothing that reaches a client.
+ *
+ *   200, JSON or events, to be read as they are    passed on
+ *   4xx, 5xx with an error of JSON-RPC for us      passed on (401, 403, 407:
+ *                                                  not, they speak to a
+ *                                                  client of HTTP)
+ *   404, 400 that say that the session is gone     once more, in a new one
+ *   the rest                                       an error of ours; of the
+ *                                                  upstream's head nothing
+ *                                                  but Retry-After
+ *
+ * The body of an error is held back until it is judged: process_header says
+ * NGX_AGAIN, so that nginx reads on into u->buffer.  Whether a session is gone
+ * is the upstream's to say, and some say the same of a call that they have
+ * executed; when a fresh session gets that answer, too, it is remembered, and
+ * no call of this client session is sent twice any more.
+ *
+ * Process: workers.  Lifetime: r->pool.  Limits: an error of
+ * NGX_HTTP_STOA_MCP_HOLD_MAX bytes.
+ */
+
+
+#include "ngx_http_stoa_mcp.h"
+
+
+#define NGX_HTTP_STOA_MCP_HOLD_MAX   65536
+
+
+static ngx_int_t ngx_http_stoa_mcp_judge_hold(ngx_http_request_t *r,
+    ngx_http_stoa_mcp_t *mcp, ngx_str_t *text);
+static ngx_int_t ngx_http_stoa_mcp_judge_dechunk(ngx_http_request_t *r,
+    u_char *to, ngx_str_t *text);
+static ngx_int_t ngx_http_stoa_mcp_judge_gone(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_mcp_fault_t *fault);
+static ngx_int_t ngx_http_stoa_mcp_judge_again(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+static ngx_int_t ngx_http_stoa_mcp_judge_unfit(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_mcp_fault_t *fault);
+
+
+ngx_int_t
+ngx_http_stoa_mcp_judge(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    ngx_int_t                   rc;
+    ngx_str_t                   text;
+    ngx_uint_t                  status;
+    ngx_http_stoa_mcp_t        *mcp;
+    ngx_http_upstream_t        *u;
+    ngx_http_stoa_mcp_fault_t   fault;
+
+    u = r->upstream;
+    mcp = ctx->call.mcp;
+    status = u->headers_in.status_n;
+
+    u->buffering = 0;            /* whatever X-Accel-Buffering says         */
+
+    rc = ngx_http_stoa_mcp_fault_head(r, &fault);
+
+    if (mcp->parent) {
+        return ngx_http_stoa_mcp_collect_head(r, ctx, rc == NGX_OK ? NULL
+                                                                   : &fault);
+    }
+
+    if (rc == NGX_OK) {
+        return NGX_OK;
+    }
+
+    if (fault.words) {
+        rc = ngx_http_stoa_mcp_judge_hold(r, mcp, &text);
+
+        if (rc == NGX_AGAIN || rc == NGX_ERROR) {
+            return rc;
+        }
+
+        if (rc == NGX_OK) {
+            ngx_http_stoa_mcp_fault_body(r, &fault, &text, &mcp->msg.id);
+        }
+    }
+
+    rc = ngx_http_stoa_mcp_judge_gone(r, ctx, &fault);
+
+    if (rc != NGX_DECLINED) {
+        return rc;
+    }
+
+    if (!fault.ours) {
+        return ngx_http_stoa_mcp_judge_unfit(r, ctx, &fault);
+    }
+
+    if (status == NGX_HTTP_NOT_FOUND && !mcp->modern) {
+
+        /* a legacy client would take 404 for the end of its own session */
+
+        u->headers_in.status_n = NGX_HTTP_OK;
+        ngx_str_null(&u->headers_in.status_line);
+    }
+
+    return NGX_OK;
+}
+
+
+/* ---- the body of an error ---------------------------------------------- */
+
+/* NGX_OK: it is there as a whole; NGX_AGAIN; NGX_DECLINED: too long, or nobody
+ * says where it ends. */
+
+static ngx_int_t
+ngx_http_stoa_mcp_judge_hold(ngx_http_request_t *r, ngx_http_stoa_mcp_t *mcp,
+    ngx_str_t *text)
+{
+    off_t                 n;
+    u_char               *p;
+    size_t                have, need;
+    ngx_http_upstream_t  *u;
+
+    u = r->upstream;
+    n = u->headers_in.content_length_n;
+
+    if (u->headers_in.chunked) {
+        need = NGX_HTTP_STOA_MCP_HOLD_MAX;
+
+    } else if (n < 0 || n > NGX_HTTP_STOA_MCP_HOLD_MAX) {
+        return NGX_DECLINED;
+
+    } else {
+        need = (size_t) n + 1;           /* never full, for nginx           */
+    }
+
+    have = u->buffer.last - u->buffer.pos;
+
+    if (!mcp->holding) {
+        mcp->holding = 1;
+
+        if ((size_t) (u->buffer.end - u->buffer.pos) < need) {
+            p = ngx_palloc(r->pool, need);
+            if (p == NULL) {
+                return NGX_ERROR;
+            }
+
+            have = ngx_min(have, need);
+            u->buffer.start = p;
+            u->buffer.last = ngx_cpymem(p, u->buffer.pos, have);
+            u->buffer.pos = p;
+            u->buffer.end = p + need;
+        }
+
+        if (u->headers_in.chunked) {
+            mcp->held = ngx_palloc(r->pool,
+                                   u->buffer.end - u->buffer.pos);
+            if (mcp->held == NULL) {
+                return NGX_ERROR;
+            }
+        }
+    }
+
+    if (u->headers_in.chunked) {
+        return ngx_http_stoa_mcp_judge_dechunk(r, mcp->held, text);
+    }
+
+    text->data = u->buffer.pos;
+    text->len = (size_t) n;
+
+    return have < (size_t) n ? NGX_AGAIN : NGX_OK;
+}
+
+
+/* From the beginning each time; nginx decodes it once more when it is passed
+ * on. */
+
+static ngx_int_t
+ngx_http_stoa_mcp_judge_dechunk(ngx_http_request_t *r, u_char *to,
+    ngx_str_t *text)
+{
+    size_t               n;
+    u_char              *p;
+    ngx_buf_t            b;
+    ngx_int_t            rc;
+    ngx_http_chunked_t   chunked;
+
+    b = r->upstream->buffer;
+    p = to;
+
+    ngx_memzero(&chunked, sizeof(ngx_http_chunked_t));
+
+    while ((rc = ngx_http_stoa_parse_chunked(r, &b, &chunked)) == NGX_OK) {
+        n = ngx_min((size_t) chunked.size, (size_t) (b.last - b.pos));
+        p = ngx_cpymem(p, b.pos, n);
+        b.pos += n;
+        chunked.size -= n;
+    }
+
+    text->data = to;
+    text->len = p - to;
+
+    switch (rc) {
+
+    case NGX_DONE:
+        return NGX_OK;
+
+    case NGX_AGAIN:
+        return b.last == b.end ? NGX_DECLINED : NGX_AGAIN;
+
+    default:
+        return NGX_DECLINED;
+    }
+}
+
+
+/* ---- sessions that are gone -------------------------------------------- */
+
+/* NGX_DECLINED: the answer counts; else it is thrown away, and the call goes
+ * out once more. */
+
+static ngx_int_t
+ngx_http_stoa_mcp_judge_gone(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    ngx_http_stoa_mcp_fault_t *fault)
+{
+    ngx_uint_t            status, bit, ambiguous;
+    ngx_http_stoa_mcp_t  *mcp;
+
+    mcp = ctx->call.mcp;
+    status = r->upstream->headers_in.status_n;
+
+    if (mcp->upstream_session.len == 0
+        || (status != NGX_HTTP_NOT_FOUND && status != NGX_HTTP_BAD_REQUEST))
+    {
+        return NGX_DECLINED;
+    }
+
+    /* the codes that servers have for it; with others a tool speaks */
+
+    ambiguous = !fault->has_code || fault->code == -32000
+                || fault->code == -32001 || fault->code == -32600;
+
+    if (status == NGX_HTTP_NOT_FOUND ? fault->ours && !ambiguous : !ambiguous)
+    {
+        return NGX_DECLINED;
+    }
+
+    bit = status == NGX_HTTP_NOT_FOUND ? NGX_HTTP_STOA_MCP_SAME_404
+                                       : NGX_HTTP_STOA_MCP_SAME_400;
+
+    if (mcp->fresh_session || mcp->retried) {
+        ngx_http_stoa_mcp_upstream_same(mcp->upstream_key, bit);
+        return NGX_DECLINED;
+    }
+
+    if (mcp->same & bit) {
+
+        /* the next call opens a session, if this one may be gone after all */
+
+        if (mcp->old_session) {
+            ngx_http_stoa_mcp_upstream_drop(mcp->upstream_key,
+                                            mcp->upstream_session.data,
+                                            mcp->upstream_session.len);
+        }
+
+        return NGX_DECLINED;
+    }
+
+    return ngx_http_stoa_mcp_judge_again(r, ctx);
+}
+
+
+/* An internal redirect before a byte was sent: nginx ends this upstream, and
+ * the pipeline runs again from `connect`. */
+
+static ngx_int_t
+ngx_http_stoa_mcp_judge_again(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    ngx_http_stoa_mcp_t  *mcp;
+
+    if (ngx_http_stoa_compat_again(r) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    mcp = ctx->call.mcp;
+
+    ngx_http_stoa_mcp_upstream_drop(mcp->upstream_key,
+                                    mcp->upstream_session.data,
+                                    mcp->upstream_session.len);
+
+    mcp->retried = 1;
+    mcp->holding = 0;
+    mcp->sub = NGX_HTTP_STOA_MCP_SUB_NONE;
+    ctx->call.step = mcp->connect_step;
+    ctx->call.passed = 0;
+
+    return NGX_OK;
+}
+
+
+/* ---- what does not reach a client -------------------------------------- */
+
+static ngx_int_t
+ngx_http_stoa_mcp_judge_unfit(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    ngx_http_stoa_mcp_fault_t *fault)
+{
+    ngx_str_t         where;
+    ngx_table_elt_t  *h;
+
+    h = ngx_http_stoa_mcp_fault_header(r, "location");
+
+    if (h) {
+        where = h->value;
+
+    } else {
+        ngx_str_null(&where);
+    }
+
+    ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
+                  "an MCP upstream gave no answer of MCP: status %ui, "
+                  "%*s%s%V", r->upstream->headers_in.status_n, fault->len,
+                  fault->text, h ? ", to " : "", &where);
+
+    if (ngx_http_stoa_mcp_fault_refuse(r, ctx, fault, NULL) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    /* the filters put our error in the place of the answer */
+
+    ctx->call.unfit = 1;
+    r->upstream->headers_in.status_n =
+                          ngx_http_stoa_refusals[ctx->call.refused - 1].status;
+    ngx_http_stoa_compat_end(r->upstream);
+
+    return NGX_OK;
+}

@@ -1,0 +1,337 @@
+#!/usr/bin/perl
+
+# What upstreams answer to a call and to the gateway's own initialize: an
+# MCP client gets MCP and nothing else of it, a call is executed once, and no
+# answer holds it for longer than the API says.
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::Stoa;
+use Test::Stoa::MCP;
+use Test::Stoa::Demo;
+
+my $t = Test::Stoa->new;
+$t->control;
+
+# An upstream whose tool answers with the bytes of its argument, and whose
+# initialize does so with those of a file.
+
+my %server = (name => 'up', sessions => 1, tools => { raw => sub { 'plain' } });
+my $answer = sub {
+    my ($era, $q, $c) = @_;
+    my $m = json_decode($q->{body}) || {};
+    my $raw = ($m->{params}{arguments} || {})->{raw};
+    my $file = $t->dir('initialize');
+    $raw = slurp($file) if ($m->{method} // '') eq 'initialize' && -f $file;
+    return Test::Stoa::MCP::answer({ %server, era => $era, versions => [
+        $era eq 'dual' ? '2026-07-28' : (), @Test::Stoa::MCP::LEGACY ] },
+        $q, $c) unless defined $raw;
+    my $id = json_encode([$m->{id}]) =~ s/^\[|\]$//gr;
+    my ($head, @more) = split /<wait>/, $raw =~ s/<id>/$id/gr;
+    $c->send_raw($head);
+    for (@more) { $c->fill(time + $_) if s/^([\d.]+)//; $c->send_raw($_) }
+    $c->fill(time + 30) if $raw =~ /<wait>$/;
+    return undef;
+};
+my %port = map { my $era = $_;
+    ($era => $t->origin(sub { $answer->($era, @_) }, name => $era)) }
+    qw(dual legacy);
+my $fast = "  read_timeout_ms: 2000\n";
+$t->apply(demo(plan => 'concurrency: 20',
+    rest => { rest => { port => $port{dual}, upstream => $fast } },
+    mcp => { map { ($_ => { port => $port{$_}, upstream => $fast }) }
+             keys %port }));
+for my $api (keys %port) {
+    wait_until { @{ $t->api('GET', "/v1/tenants/acme/apis/$api/tools")
+        ->{json}{items} || [] } } 20 or $t->give_up("$api: not discovered");
+}
+$t->gateway;
+my $key = $t->key('acme', 'app');
+$t->apply(document('Server', 'acme', 'both', "state: published\n"
+    . "prefix: never\ntools:\n  - { api: dual, tool: raw }\n")
+    . subscribe('acme', 'app', 'server', 'both', 'basic'));
+$t->sync;
+
+sub session { my ($path) = @_;
+    return ($t->mcp_session($path, key => $key))[0] }
+sub call {
+    my ($era, $raw, %o) = @_;
+    my $path = $o{path} || ($era eq 'modern' ? '/mcp/acme/both' : '/mcp/acme');
+    $o{session} //= session($path) if $era ne 'modern';
+    return $t->mcp($path, 'tools/call', { name => $o{name}
+        // ($era eq 'modern' ? 'raw' : 'legacy__raw'), arguments =>
+        defined $raw ? { raw => $raw } : {} }, key => $key, id => 'me"1',
+        era => $era, timeout => 10, %o);
+}
+sub said { my ($r) = @_;
+    my $e = ($r->{rpc} || {})->{error} || {};
+    return join ' ', $r->{status} || $r->{error}, ($r->{rpc} || {})->{id}
+        // 'no id', $e->{data}{code} // $e->{code} // 'no code' }
+# in the log of requests, where a body is a string
+sub sent { my ($api, $method) = @_;
+    my $n = () = slurp($t->dir("$api.requests")) =~
+        m{\\"method\\":\\"\Q$method\E\\"}g;
+    return $n }
+sub executed { sent($_[0], 'tools/call') }
+sub opened { sent('legacy', 'initialize') }
+sub head { join "\r\n", "HTTP/1.1 $_[0]", @_[1 .. $#_], '', '' }
+my $json = 'Content-Type: application/json';
+my $sse = 'Content-Type: text/event-stream';
+sub full { my ($status, $type, $body, @more) = @_;
+    return head($status, $type ? "Content-Type: $type" : (), @more,
+        'Connection: close',
+        # the id's length differs from its mark's
+        $body =~ /<id>/ ? () : 'Content-Length: ' . length $body) . $body }
+sub chunked { my ($status, $type, $body, @more) = @_;
+    $body =~ s/<id>/"me\\"1"/g;
+    return head($status, "Content-Type: $type", 'Transfer-Encoding: chunked',
+        'Connection: close', @more) . join('', map { sprintf "%x\r\n%s\r\n", length, $_ }
+            $body =~ /.{1,7}/sg) . "0\r\n\r\n" }
+sub rpc { my ($code, $message, $id) = @_; $id //= '"me\\"1"';
+    return qq({"jsonrpc":"2.0","id":$id,"error":{"code":$code,"message":)
+        . qq("$message"}}) }
+my @evil = ('Location: http://127.0.0.1:1/evil', 'Set-Cookie: a=b',
+    'WWW-Authenticate: Bearer resource_metadata="http://evil/prm"',
+    'Refresh: 0; url=http://evil', 'Proxy-Authenticate: Basic');
+my $ok = '{"jsonrpc":"2.0","id":"me\"1","result":{"content":[]}}';
+my $html = '<html>login</html>';
+
+# ---- what is no answer of MCP
+
+my %none = (
+    (map { ("$_ with a Location" => [head("$_ Found", @evil,
+        'Content-Length: 0') => "HTTP status $_"],
+        "$_ with JSON" => [full("$_ Found", 'application/json', $ok, @evil)
+        => "HTTP status $_"]) } 301, 302, 303, 307, 308),
+    (map { ("$_" => [full("$_ No", 'text/html', $html, @evil)
+        => "HTTP status $_"], "$_ with an error of JSON-RPC" => [
+        full("$_ No", 'application/json', rpc(-32000, 'no'), @evil)
+        => "HTTP status $_"]) } 401, 403, 407),
+    '200 HTML' => [full('200 OK', 'text/html', $html, @evil), 'text/html'],
+    '200 of no type' => [full('200 OK', '', $ok), 'Content-Type'],
+    '200 with nothing in it' => [full('200 OK', 'application/json', ''),
+        'no body'],
+    '200 in UTF-7' => [full('200 OK', 'application/json; charset=utf-7', $ok),
+        'utf-7'],
+    '200 gzip' => [full('200 OK', 'application/json', $ok,
+        'Content-Encoding: gzip'), 'gzip'],
+    '200 as x-ndjson' => [full('200 OK', 'application/jsonl', $ok), 'jsonl'],
+    (map { ("$_" => [head("$_ OK", 'Content-Length: 0'), "HTTP status $_"]) }
+        201, 202, 205),
+    '204' => [head('204 No Content'), 'HTTP status 204'],
+    '304' => [head('304 Not Modified'), 'HTTP status 304'],
+    '400 HTML' => [full('400 Bad', 'text/html', $html, @evil),
+        'HTTP status 400'],
+    '500 with a trace' => [full('500 Oops', 'text/plain', 'at line 1', @evil),
+        'HTTP status 500'],
+    '422 other JSON' => [full('422 No', 'application/json', '{"message":"x"}'),
+        'HTTP status 422'],
+    '500 an error for somebody else' => [full('500 No', 'application/json',
+        rpc(-32603, 'their secret', 17)), 'HTTP status 500'],
+    '500 an error for nobody' => [full('500 No', 'application/json',
+        rpc(-32603, 'words of it', 'null')), 'words of it'],
+    '413 an endless error' => [head('413 No', $json) . 'x<wait>',
+        'HTTP status 413'],
+    '500 an error too long' => [chunked('500 No', 'application/json',
+        rpc(-32603, 'x' x 70_000)), 'HTTP status 500'],
+    'an endless page' => [head('302 Found', 'Content-Type: text/html', @evil)
+        . "$html<wait>", 'HTTP status 302'],
+    'not HTTP' => ["hello world this is no http\r\n\r\n", ''],
+    'bare JSON' => [$ok, ''],
+    'HTTP/0.9 in pieces' => ["SSH-2.0<wait>0.2-OpenSSH\r\n", ''],
+    'status 000' => [full('000 None', 'application/json', $ok), ''],
+    'status 999' => [full('999 None', 'application/json', $ok), ''],
+    '101 that nobody asked for' => [head('101 Switching Protocols',
+        'Upgrade: h2c', 'Connection: Upgrade'), ''],
+    'interim answers without end' => [head('102 Processing') x 40, ''],
+);
+for my $era (qw(modern legacy)) {
+    my $session = $era eq 'legacy' ? session('/mcp/acme') : undef;
+    is(call($era, undef, session => $session)->{rpc}{result}{content}[0]{text},
+       'plain', "$era: a plain call") or BAIL_OUT('none works');
+    my $before = executed('dual') + executed('legacy');
+    my $n = 0;
+    for my $what (sort keys %none) {
+        my ($raw, $why) = @{ $none{$what} };
+        my $r = call($era, $raw, session => $session);
+        is(said($r), '502 me"1 upstream_invalid', "$era: $what")
+            or diag($r->{raw}, $r->{body});
+        like($r->{rpc}{error}{message} // '', qr/\Q$why\E/, "... it says why");
+        unlike($r->{raw} . $r->{body}, qr/evil|login|secret|www-auth|proxy-auth
+            |^location|cookie|refresh|at\ line/mix, '... and no more');
+        $n++;
+    }
+    # 404 and 400 of a session that may be gone are below
+    my $doubled = $era eq 'legacy' ? 1 : 0;
+    is(executed('dual') + executed('legacy') - $before, $n + $doubled,
+       "$era: each was called once");
+}
+is($t->metrics->{'stoa_refused_total{code="upstream_invalid"}'},
+   2 * keys %none, 'counted as what they are')
+    or diag(join "\n", grep { /refused/ } keys %{ $t->metrics });
+
+# ---- what may stay
+
+for my $era (qw(modern legacy)) {
+    for my $row ([400, -32602], [404, -32601], [500, -32603], [422, -32000]) {
+        my ($status, $code) = @$row;
+        my $want = $era eq 'legacy' && $status == 404 ? 200 : $status;
+        for my $raw (full("$status No", 'application/json; charset=utf-8',
+                          rpc($code, 'of the upstream')),
+                     chunked("$status No", 'application/json',
+                             rpc($code, 'of the upstream ' . 'x' x 5000)),
+                     full("$status No", 'application/json', rpc($code, 'x'))
+                         =~ s/("code")/<wait>$1/r)
+        {
+            my $r = call($era, $raw);
+            is(said($r), qq($want me"1 $code), "$era: an error at $status");
+        }
+    }
+    for my $row ([429, 'upstream_limited'], [503, 'upstream_busy']) {
+        my ($status, $code) = @$row;
+        my $r = call($era, full("$status No", 'text/html', $html, @evil,
+                                'Retry-After: 17'));
+        is(said($r), qq($status me"1 $code), "$era: $status");
+        is($r->{headers}{'retry-after'}, '17', '... and when to try again');
+        unlike($r->{raw}, qr/evil/, '... and no more');
+        $r = call($era, full("$status No", 'application/json',
+                             rpc(-32000, 'later'), 'Retry-After: 17'));
+        is(said($r), qq($status me"1 -32000), "$era: $status, in JSON-RPC");
+        is($r->{headers}{'retry-after'}, '17', '... and when to try again');
+    }
+    unlike(call($era, full('200 OK', 'application/json', $ok,
+                           'Content-Type: text/html'))->{raw}, qr/html/,
+           "$era: of two types none that was not judged");
+    my $r = call($era, head('103 Early Hints', 'Link: </x>', 'X-Early: 1')
+        . head('100 Continue') . '<wait>' . head('102 Processing')
+        . full('200 OK', 'application/json', $ok));
+    is("$r->{status} $r->{body}", "200 $ok", "$era: after interim answers");
+    is($r->{headers}{'x-early'}, undef, '... of which nothing is left');
+    $r = call($era, head('200 OK', $sse) . "data: $ok\n\n");
+    is("$r->{status} " . @{ $r->{events} }, '200 1', "$era: an event stream");
+}
+
+# ---- the same for REST, which passes all that is HTTP
+
+sub rest { return $t->post('/apis/acme/rest/', { params => { arguments =>
+    { raw => $_[0] } } }, key => $key) }
+for my $what ('not HTTP', 'bare JSON', 'HTTP/0.9 in pieces', 'status 000',
+              'status 999', '101 that nobody asked for',
+              'interim answers without end')
+{
+    my $r = rest($none{$what}[0]);
+    is("$r->{status} " . ($r->{json}{code} // ''), '502 upstream_invalid',
+       "REST: $what") or diag($r->{raw}, $r->{body});
+}
+my $r = rest(head('103 Early Hints', 'X-Early: 1') . head('102 Processing')
+    . full('201 Created', 'text/plain', 'made', 'Trailer: X-Sum'));
+is("$r->{status} $r->{body}", '201 made', 'REST: after interim answers');
+is(join('', map { $_ // '' } @{ $r->{headers} }{qw(x-early trailer)}), '',
+   'REST: no header of theirs, and no Trailer without trailers');
+is(rest(full('302 Found', 'text/html', $html, @evil))->{status}, 302,
+   'REST: a redirect is an answer');
+
+# ---- a call is executed once
+
+for my $row (['400 an error of the tool', full('400 No', 'application/json',
+                  rpc(-32602, 'Invalid arguments')), [1, 1, 1, 1], 0],
+             ['404 an error of the tool', full('404 No', 'application/json',
+                  rpc(-32602, 'Invalid arguments')), [1, 1, 1, 1], 0],
+             ['404 that may mean the session', full('404 No', 'text/html',
+                  $html), [2, 1, 1, 1], 1],
+             ['400 that may mean the session', full('400 No',
+                  'application/json', rpc(-32000, 'no', 'null')),
+                  [2, 1, 1, 1], 1])
+{
+    my ($what, $raw, $want, $more) = @$row;
+    my $session = session('/mcp/acme');
+    call('legacy', undef, session => $session);
+    my ($base, @n) = (opened());
+    for (1 .. @$want) {
+        my $before = executed('legacy');
+        call('legacy', $raw, session => $session);
+        push @n, executed('legacy') - $before;
+    }
+    is("@n", "@$want", "$what: how often it was executed");
+    is(opened() - $base, $more, '... how many sessions were opened');
+    is(call('legacy', undef, session => $session)->{status}, 200,
+       '... and calls go on');
+    my $fresh = session('/mcp/acme');
+    my $before = executed('legacy');
+    call('legacy', $raw, session => $fresh);
+    is(executed('legacy') - $before, 1, '... in a fresh session once');
+}
+
+# ---- the gateway's own initialize
+
+my $result = '{"jsonrpc":"2.0","id":<id>,"result":{"protocolVersion":'
+    . '"2025-11-25","capabilities":{},"serverInfo":{"name":"x","version":"1"}}}';
+my $long = $result =~ s/"serverInfo"/sprintf '"x":"%s","serverInfo"',
+    'x' x 200_000/er;
+my %init = (
+    '307' => [head('307 Moved', @evil, 'Content-Length: 0'),
+              '502 upstream_invalid', 'HTTP status 307'],
+    '401' => [full('401 No', 'text/html', $html, @evil),
+              '502 upstream_invalid', 'HTTP status 401'],
+    'HTML' => [full('200 OK', 'text/html', $html), '502 upstream_invalid',
+               'text/html'],
+    'gzip' => [full('200 OK', 'application/json', $result,
+               'Content-Encoding: gzip'), '502 upstream_invalid', 'gzip'],
+    'too many' => [full('503 No', 'application/json', rpc(-32000, 'too many'),
+        'Retry-After: 9'), '503 upstream_busy', 'HTTP status 503'],
+    'limited' => [full('429 No', 'text/plain', 'no', 'Retry-After: 9'),
+        '429 upstream_limited', 'HTTP status 429'],
+    'an error' => [full('200 OK', 'application/json', rpc(-32000, 'no more',
+        0)), '502 upstream_invalid', 'error -32000: no more'],
+    'an error at 500' => [full('500 No', 'application/json', rpc(-32603,
+        'no more', 0)), '502 upstream_invalid', 'error -32603: no more'],
+    'another id' => [full('200 OK', 'application/json', $result =~ s/<id>/9/r),
+        '502 upstream_invalid', 'initialize'],
+    'no HTTP' => ["220 mail.example ESMTP\r\n", '502 upstream_invalid', ''],
+    'too long' => [full('200 OK', 'application/json', $long x 5),
+        '502 upstream_invalid', 'longer than'],
+    'too long, in events' => [head('200 OK', $sse) . (': ' . 'x' x 998 . "\n")
+        x 2000 . '<wait>', '502 upstream_invalid', 'longer than'],
+    'nothing' => ['<wait>', '504 upstream_timeout', ''],
+    'half of it' => [head('200 OK', $json, 'Content-Length: 900') . '{<wait>',
+        '504 upstream_timeout', ''],
+    'comments' => [head('200 OK', $sse) . ":\n\n<wait>0.5:\n\n" x 9 . '<wait>',
+        '504 upstream_timeout', ''],
+    # and what is right, in ways that are not usual
+    'long' => [full('200 OK', 'application/json', $long), 'ok'],
+    'a stream that stays open' => [head('200 OK', $sse)
+        . "event: message\ndata: $result\n\n<wait>", 'ok'],
+    'others first' => [head('200 OK', $sse) . qq(data: {"jsonrpc":"2.0",)
+        . qq("method":"notifications/message"}\n\n: x\n\ndata: $result\n\n)
+        . '<wait>', 'ok'],
+    'after interim answers' => [head('103 Early Hints') . full('200 OK',
+        'application/json', $result), 'ok'],
+);
+for my $what (sort keys %init) {
+    my ($raw, $want, $why) = @{ $init{$what} };
+    my $session = session('/mcp/acme');
+    my $executed = executed('legacy');
+    spew($t->dir('initialize'), $raw);
+    my $began = time;
+    my $r = call('legacy', undef, session => $session);
+    my $took = time - $began;
+    unlink $t->dir('initialize');
+    if ($want eq 'ok') {
+        # no session id in this one, so that the upstream refuses the call
+        is(executed('legacy') - $executed, 1, "initialize, $what: it goes on");
+        cmp_ok($took, '<', 2, '... at once') if $what =~ /open|first/;
+        next;
+    }
+    is(said($r), $want =~ s/ / me"1 /r, "initialize, $what")
+        or diag($r->{raw}, $r->{body});
+    like($r->{rpc}{error}{message} // '', qr/\Q$why\E/, '... it says why');
+    is($r->{headers}{'retry-after'}, '9', '... and when') if $raw =~ /Retry/;
+    unlike($r->{raw} . $r->{body}, qr/evil|login/, '... and no more');
+    is(executed('legacy'), $executed, '... and the call was not sent');
+    is(call('legacy', undef, session => $session)->{status}, 200,
+       '... the next call tries again');
+}
+wait_until { ($t->metrics->{stoa_in_flight} // 1) == 0 } 10;
+is($t->metrics->{stoa_in_flight}, 0, 'no place is kept');
+
+$t->done;
