@@ -31,9 +31,7 @@ my @PLANES = (
                          base)],
       anyone => [], later => [],
       loops  => ['resource/cp_validate resource/cp_values',
-                 'resource/cp_depend resource/cp_resource',
-                 'kinds/cp_hold kinds/cp_kind_api kinds/cp_kind_server kinds/cp_kind_subscription kinds/cp_kind_tool kinds/cp_sub_pair kinds/cp_tool_state',
-                 'stoactl/ctl_apply stoactl/ctl_audit stoactl/ctl_completion stoactl/ctl_config stoactl/ctl_explain stoactl/ctl_file stoactl/ctl_gateway stoactl/ctl_help stoactl/ctl_http stoactl/ctl_key stoactl/ctl_out stoactl/ctl_resource stoactl/ctl_table stoactl/main'],
+                 'resource/cp_depend resource/cp_resource'],
       lines  => 800, function => 80 },
 );
 

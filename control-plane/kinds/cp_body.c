@@ -103,3 +103,31 @@ cp_feed_simple(cp_tx_t *tx, cp_arena_t *a, const cp_simple_t *s,
     return cp_body_put(tx, a, feed,
                        row ? cp_body_make(a, s->members, row) : NULL, err);
 }
+
+
+cp_rc_t
+cp_follow_subs(cp_op_t *op, cp_tx_t *tx, const char *column, const char *id)
+{
+    cp_rc_t    rc;
+    unsigned   i;
+    cp_rows_t  rows;
+
+    rc = cp_tx_query(tx, op->arena,
+                     cp_arena_printf(op->arena, "SELECT id FROM subscriptions"
+                                     " WHERE \"%s\" = $1"
+                                     " AND tools IS NOT NULL", column),
+                     cp_args(cp_text(id)), &rows, &op->err);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    for (i = 0; i < rows.rows; i++) {
+        rc = cp_resource_touch(op, tx, cp_resource_find("subscription"),
+                               cp_cell(&rows, i, 0)->p);
+        if (rc != CP_OK) {
+            return rc;
+        }
+    }
+
+    return CP_OK;
+}

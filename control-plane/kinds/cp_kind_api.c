@@ -429,36 +429,6 @@ cp_api_record(cp_tx_t *tx, cp_arena_t *a, const cp_json_t *api,
 }
 
 
-bool
-cp_api_served(const cp_json_t *api)
-{
-    const char  *state;
-
-    state = cp_json_str(api, "state");
-
-    return strcmp(state, "published") == 0
-           || strcmp(state, "deprecated") == 0;
-}
-
-
-/* ",id,id,"; NULL: every gateway. */
-const char *
-cp_api_groups(cp_arena_t *a, const cp_json_t *api)
-{
-    cp_json_t   *list, *m;
-    const char  *groups;
-
-    list = cp_json_get(api, "gateway_groups");
-    groups = NULL;
-
-    for (m = list ? list->first : NULL; m; m = m->next) {
-        groups = cp_arena_printf(a, "%s%s,", groups ? groups : ",", m->s);
-    }
-
-    return groups;
-}
-
-
 static cp_json_t *
 cp_api_targets(cp_arena_t *a, const cp_json_t *api)
 {
@@ -599,8 +569,8 @@ cp_api_tools(cp_tx_t *tx, cp_arena_t *a, const cp_json_t *api,
             return cp_err_set(err, "internal", "no memory");
         }
 
-        rc = cp_row_load(tx, one, &cp_res_tool, cp_cell(&rows, i, 0)->p,
-                         &tool, err);
+        rc = cp_row_load(tx, one, cp_resource_find("tool"),
+                         cp_cell(&rows, i, 0)->p, &tool, err);
 
         if (rc == CP_OK && tool) {
             rc = cp_tool_put(tx, one, tool, api, err);

@@ -146,17 +146,6 @@ cp_subscription_check(const cp_write_t *w, const cp_json_t *before,
 }
 
 
-const char *
-cp_subscription_to(const cp_json_t *sub)
-{
-    const char  *id;
-
-    id = cp_json_str(sub, "api");
-
-    return id ? id : cp_json_str(sub, "server");
-}
-
-
 /*
  * Of another tenant only a public api, or one whose partner this tenant is,
  * exists; everything else gets the same answer as what is not there.

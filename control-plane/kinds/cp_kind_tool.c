@@ -40,38 +40,6 @@ const cp_resource_t  cp_res_tool = {
 };
 
 
-cp_rc_t
-cp_tool_put(cp_tx_t *tx, cp_arena_t *a, const cp_json_t *tool,
-    const cp_json_t *api, cp_err_t *err)
-{
-    cp_json_t     *body;
-    const char    *id;
-    cp_feed_row_t  row = { .kind = "tool" };
-
-    id = cp_json_str(tool, "id");
-    body = NULL;
-
-    if (api && cp_api_served(api)) {
-        body = cp_json_object(a);
-        cp_json_set(a, body, "id", cp_json_string(a, id));
-        cp_json_set(a, body, "api",
-                    cp_json_string(a, cp_json_str(tool, "api")));
-        cp_json_set(a, body, "name",
-                    cp_json_string(a, cp_json_str(tool, "name")));
-        cp_json_set(a, body, "enabled",
-                    cp_json_bool(a, strcmp(cp_json_str(tool, "state"),
-                                           "enabled") == 0));
-        cp_json_set(a, body, "definition",
-                    cp_json_copy(a, cp_json_get(tool, "definition")));
-    }
-
-    row.key = cp_arena_printf(a, "tool:%s", id);
-    row.groups = api ? cp_api_groups(a, api) : NULL;
-
-    return cp_body_put(tx, a, row, body, err);
-}
-
-
 static cp_rc_t
 cp_feed_tool(cp_tx_t *tx, cp_arena_t *a, const char *id, cp_err_t *err)
 {

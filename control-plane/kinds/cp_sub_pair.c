@@ -26,6 +26,17 @@ static const cp_body_t  cp_subscription_body[] = {
 };
 
 
+const char *
+cp_subscription_to(const cp_json_t *sub)
+{
+    const char  *id;
+
+    id = cp_json_str(sub, "api");
+
+    return id ? id : cp_json_str(sub, "server");
+}
+
+
 /*
  * A record per application and target, whatever number of ended subscriptions
  * there is: the one that counts, else the youngest, so that a refusal can say
@@ -45,7 +56,7 @@ cp_sub_pair(cp_tx_t *tx, cp_arena_t *a, const char *application,
                           " 'suspended') THEN 0 ELSE 1 END,"
                           " \"created_at\" DESC, \"id\" DESC", 1, false };
 
-    rc = cp_row_select(tx, a, &cp_res_subscription, &q,
+    rc = cp_row_select(tx, a, cp_resource_find("subscription"), &q,
                        cp_args(cp_text(application), cp_text(target)), &rows,
                        err);
     if (rc != CP_OK) {
@@ -170,32 +181,4 @@ static int
 cp_id_cmp(const void *one, const void *two)
 {
     return strcmp(*(const char *const *) one, *(const char *const *) two);
-}
-
-
-cp_rc_t
-cp_follow_subs(cp_op_t *op, cp_tx_t *tx, const char *column, const char *id)
-{
-    cp_rc_t    rc;
-    unsigned   i;
-    cp_rows_t  rows;
-
-    rc = cp_tx_query(tx, op->arena,
-                     cp_arena_printf(op->arena, "SELECT id FROM subscriptions"
-                                     " WHERE \"%s\" = $1"
-                                     " AND tools IS NOT NULL", column),
-                     cp_args(cp_text(id)), &rows, &op->err);
-    if (rc != CP_OK) {
-        return rc;
-    }
-
-    for (i = 0; i < rows.rows; i++) {
-        rc = cp_resource_touch(op, tx, &cp_res_subscription,
-                               cp_cell(&rows, i, 0)->p);
-        if (rc != CP_OK) {
-            return rc;
-        }
-    }
-
-    return CP_OK;
 }

@@ -133,7 +133,7 @@ cp_tool_decide(cp_op_t *op, cp_tx_t *tx, const cp_json_t *api,
     cp_rc_t           rc;
     cp_rows_t         rows;
     cp_entry_t        e;
-    cp_write_t        w = cp_write_of(op, tx, &cp_res_tool);
+    cp_write_t        w = cp_write_of(op, tx, cp_resource_find("tool"));
     const char       *event;
     cp_audit_event_t  ev;
 
@@ -165,7 +165,7 @@ cp_tool_decide(cp_op_t *op, cp_tx_t *tx, const cp_json_t *api,
     memset(&ev, 0, sizeof(ev));
     ev.tenant = cp_json_str(api, "tenant");
     ev.action = event;
-    ev.kind = cp_res_tool.kind;
+    ev.kind = "tool";
     ev.id = cp_json_str(api, "id");
     ev.name = name;
 

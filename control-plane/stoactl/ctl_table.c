@@ -1,29 +1,10 @@
 /*
- * The tables of stoactl: global options, commands, kinds of resources.
+ * The table of the commands.
  */
 
 #include <string.h>
 
 #include "stoactl.h"
-
-
-const ctl_opt_t  ctl_globals[] = {
-    { "url", 0, "URL", NULL,
-      "the control plane (environment: STOA_URL)", false },
-    { "token", 0, "TOKEN", NULL,
-      "admin token (environment: STOA_TOKEN)", false },
-    { "token-file", 0, "FILE", NULL, "a file that holds the token", false },
-    { "tenant", 't', "TENANT", NULL,
-      "tenant (environment: STOA_TENANT; default: the token's)", false },
-    { "context", 0, "NAME", NULL,
-      "context of the configuration file to use", false },
-    { "output", 'o', "FORMAT", "table json yaml key token",
-      "table, json, yaml; key and token print that value alone", false },
-    { "timeout", 0, "DURATION", NULL,
-      "give up after this long (default 30s)", false },
-    { "verbose", 'v', NULL, NULL, "say on stderr what is called", false },
-    { NULL, 0, NULL, NULL, NULL, false }
-};
 
 
 static const ctl_opt_t  ctl_opts_apply[] = {
@@ -150,7 +131,7 @@ static const ctl_opt_t  ctl_opts_help[] = {
 };
 
 
-const ctl_cmd_t  ctl_commands[] = {
+const ctl_cmd_t  ctl_table[] = {
 
     { "apply", "FILE...", ctl_opts_apply,
       "make the control plane hold what the files say",
@@ -311,74 +292,3 @@ const ctl_cmd_t  ctl_commands[] = {
 
     { NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL }
 };
-
-
-const ctl_kind_t  ctl_kinds[] = {
-    { "tenant", "tenants", "/v1/tenants",
-      "name title state created_at", false },
-    { "api", "apis", "/v1/tenants/{tenant}/apis",
-      "name kind version state audience base_path discovery.state", false },
-    { "operation", "operations", "/v1/tenants/{tenant}/apis/{api}/operations",
-      "name method path state", false },
-    { "tool", "tools", "/v1/tenants/{tenant}/apis/{api}/tools",
-      "name title state updated_at", false },
-    { "resource", "resources", "/v1/tenants/{tenant}/apis/{api}/resources",
-      "name definition.title definition.mimeType seen_at", false },
-    { "prompt", "prompts", "/v1/tenants/{tenant}/apis/{api}/prompts",
-      "name definition.description seen_at", false },
-    { "server", "servers", "/v1/tenants/{tenant}/servers",
-      "name title state prefix tools", false },
-    { "plan", "plans", "/v1/tenants/{tenant}/plans",
-      "name state rate per_ms burst quota_day quota_month concurrency "
-      "approval", false },
-    { "application", "applications", "/v1/tenants/{tenant}/applications",
-      "name title state created_at", false },
-    { "subscription", "subscriptions", "/v1/tenants/{tenant}/subscriptions",
-      "id application api server plan state", true },
-    { "credential", "credentials",
-      "/v1/tenants/{tenant}/applications/{application}/credentials",
-      "id env prefix last4 state created_at expires_at", true },
-    { "gateway-group", "gateway-groups", "/v1/gateway-groups",
-      "name title created_at", false },
-    { "gateway", "gateways", "/v1/gateways",
-      "name group state sync rev version last_seen", false },
-    { "admin-token", "admin-tokens", "/v1/admin-tokens",
-      "name role tenant state created_at expires_at", false },
-    { NULL, NULL, NULL, NULL, false }
-};
-
-
-const ctl_cmd_t *
-ctl_command(const char *name, size_t len)
-{
-    const ctl_cmd_t  *cmd;
-
-    for (cmd = ctl_commands; cmd->name != NULL; cmd++) {
-        if (strlen(cmd->name) == len && memcmp(cmd->name, name, len) == 0) {
-            return cmd;
-        }
-    }
-
-    return NULL;
-}
-
-
-const ctl_kind_t *
-ctl_kind(const char *name)
-{
-    const ctl_kind_t  *k;
-
-    for (k = ctl_kinds; k->kind != NULL; k++) {
-        if (strcmp(k->kind, name) == 0 || strcmp(k->plural, name) == 0) {
-            return k;
-        }
-    }
-
-    ctl_error("unknown kind \"%s\"; kinds:", name);
-
-    for (k = ctl_kinds; k->kind != NULL; k++) {
-        fprintf(stderr, "  %s\n", k->plural);
-    }
-
-    return NULL;
-}

@@ -92,14 +92,17 @@ struct ctl_s {
 };
 
 
-/* ctl_table.c */
-extern const ctl_cmd_t   ctl_commands[];      /* NULL name ends             */
-extern const ctl_opt_t   ctl_globals[];
+/* ctl_table.c: all commands; for main(), which hands it down. */
+extern const ctl_cmd_t   ctl_table[];         /* NULL name ends             */
+
+/* ctl_kinds.c */
 extern const ctl_kind_t  ctl_kinds[];
-const ctl_cmd_t *ctl_command(const char *name, size_t len);
 const ctl_kind_t *ctl_kind(const char *name);  /* singular or plural        */
 
-/* main.c: messages and options. */
+/* ctl_base.c: the table, messages and options. */
+extern const ctl_cmd_t  *ctl_commands;        /* ctl_table                  */
+extern const ctl_opt_t   ctl_globals[];
+const ctl_cmd_t *ctl_command(const char *name, size_t len);
 void ctl_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* Text of a server without control characters, for a terminal. */
 const char *ctl_clean(ctl_t *c, const char *s);

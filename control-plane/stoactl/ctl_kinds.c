@@ -1,0 +1,63 @@
+/*
+ * The kinds of resources: where they are, what a table shows of them.
+ */
+
+#include <string.h>
+
+#include "stoactl.h"
+
+
+const ctl_kind_t  ctl_kinds[] = {
+    { "tenant", "tenants", "/v1/tenants",
+      "name title state created_at", false },
+    { "api", "apis", "/v1/tenants/{tenant}/apis",
+      "name kind version state audience base_path discovery.state", false },
+    { "operation", "operations", "/v1/tenants/{tenant}/apis/{api}/operations",
+      "name method path state", false },
+    { "tool", "tools", "/v1/tenants/{tenant}/apis/{api}/tools",
+      "name title state updated_at", false },
+    { "resource", "resources", "/v1/tenants/{tenant}/apis/{api}/resources",
+      "name definition.title definition.mimeType seen_at", false },
+    { "prompt", "prompts", "/v1/tenants/{tenant}/apis/{api}/prompts",
+      "name definition.description seen_at", false },
+    { "server", "servers", "/v1/tenants/{tenant}/servers",
+      "name title state prefix tools", false },
+    { "plan", "plans", "/v1/tenants/{tenant}/plans",
+      "name state rate per_ms burst quota_day quota_month concurrency "
+      "approval", false },
+    { "application", "applications", "/v1/tenants/{tenant}/applications",
+      "name title state created_at", false },
+    { "subscription", "subscriptions", "/v1/tenants/{tenant}/subscriptions",
+      "id application api server plan state", true },
+    { "credential", "credentials",
+      "/v1/tenants/{tenant}/applications/{application}/credentials",
+      "id env prefix last4 state created_at expires_at", true },
+    { "gateway-group", "gateway-groups", "/v1/gateway-groups",
+      "name title created_at", false },
+    { "gateway", "gateways", "/v1/gateways",
+      "name group state sync rev version last_seen", false },
+    { "admin-token", "admin-tokens", "/v1/admin-tokens",
+      "name role tenant state created_at expires_at", false },
+    { NULL, NULL, NULL, NULL, false }
+};
+
+
+const ctl_kind_t *
+ctl_kind(const char *name)
+{
+    const ctl_kind_t  *k;
+
+    for (k = ctl_kinds; k->kind != NULL; k++) {
+        if (strcmp(k->kind, name) == 0 || strcmp(k->plural, name) == 0) {
+            return k;
+        }
+    }
+
+    ctl_error("unknown kind \"%s\"; kinds:", name);
+
+    for (k = ctl_kinds; k->kind != NULL; k++) {
+        fprintf(stderr, "  %s\n", k->plural);
+    }
+
+    return NULL;
+}
