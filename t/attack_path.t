@@ -48,14 +48,19 @@ $f->save;
 $t->gateway(wait => 0, workers => 1, http => <<'END');
     log_format full '$request|$request_uri|$args|$http_referer|$status';
     underscores_in_headers on;
+    server {
+        listen 127.0.0.1:%%PORT_slash%%;
+        merge_slashes off;
+        location / { stoa; }
+    }
 END
 $f->ready or die 'not ready';
 
 my $head = "Host: x\r\nX-API-Key: $key\r\n";
 
 sub raw {
-    my ($text) = @_;
-    my $c = $t->connection;
+    my ($text, $port) = @_;
+    my $c = $t->connection(port => $t->port($port // 'gw'));
     $c->send_raw($text);
     my $r = $c->response;
     $c->close;
@@ -163,6 +168,21 @@ is(sent("GET /apis/acme/$_"), 400, "never a URI: $_")
     for 'echo/a\\b', 'echo\\a', 'nope\\a';
 is(sent('GET /apis/acme/echo/a?b\\c'), '/a?b\\c', 'in a query it is data');
 
+
+# slashes that are not merged
+
+for (['echo/fetch/http://x.test//a', '/fetch/http://x.test//a'],
+     ['echo//', '//'], ['api3/public//7', 404], ['api3//public/7', 404],
+     ['api8/users//me', 404], ['api7/users//me', 404],
+     ['api7//users/me//', 404], ['api3/x//../../public/7', '/public/7'],
+     ['api3/x//..//../public/7', 404])
+{
+    my $r = raw("GET /apis/acme/$_->[0] HTTP/1.1\r\n${head}"
+                . "Connection: close\r\n\r\n", 'slash');
+    my $j = Test::Stoa::Base::json_decode($r->{body});
+    is($r->{status} == 200 ? $j->{path} : $r->{status}, $_->[1],
+       "merge_slashes off: $_->[0]");
+}
 
 # hosts
 

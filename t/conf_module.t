@@ -180,6 +180,21 @@ for my $row (@wrong) {
     unlike($out, qr/A{32}/, '... without the token');
 }
 
+for (['return', "return 200 'x';"], ['rewrite', 'rewrite ^/a /b;'],
+     ['return', 'if ($arg_a) { return 204; }'],
+     ['rewrite', 'location /x { rewrite ^ /c break; empty_gif; }'],
+     [undef, 'set $a b; if ($uri ~ c) { set $a d; } empty_gif;'],
+     [undef, "location /y { stoa_protect off; return 200 'x'; }"])
+{
+    my ($what, $text) = @$_;
+    my ($rc, $said) = conf(loc => "stoa_protect tenant=a1 api=b1; $text");
+    is($rc, 0, "with $text");
+    $what ? like($said, qr/\[warn\].*"$what" in location "\S+" comes before/,
+                 'is a warning')
+          : unlike($said, qr/comes before/, 'is none');
+}
+
+
 spew($t->dir('open'), $token, 0644);
 ($code, $out) = conf(token => 'stoa_gateway_token_file %%DIR%%/open;');
 is($code, 0, 'a token that others may read');

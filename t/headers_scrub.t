@@ -21,6 +21,8 @@ my $port = $t->origin(sub {
         Upgrade => 'h2c', 'Proxy-Connection' => 'x', 'Keep-Alive' => '9',
         'X-Stoa-Identity' => 'evil', 'X_Stoa_Tenant' => 'evil'],
         json_encode($q)] if $q->{path} eq '/hop';
+    return [200, [map { ("X-Large-$_" => 'x' x 3000) } 1 .. $1], '']
+        if $q->{path} =~ m{^/large/(\d+)};
     return [200, ['Content-Type' => 'application/json'], json_encode($q)];
 });
 my $key = $f->world($port);
@@ -44,6 +46,11 @@ $t->gateway(wait => 0, http => <<'END', server => <<"END");
     underscores_in_headers on;
     ignore_invalid_headers off;
 END
+        location /apis/acme/echo/small/ {
+            stoa;
+            proxy_buffers 4 4k;
+            rewrite ^/apis/acme/echo/small/(.*) /apis/acme/echo/\$1 break;
+        }
         location /guard/ { stoa_protect tenant=acme api=api4;
                            proxy_pass http://127.0.0.1:$port; }
     }
@@ -192,6 +199,16 @@ $r = call("${echo}hop");
 is(join(' ', map { $r->{headers}{$_} // '-' } qw(x-hop x-other x-stay
     proxy-authenticate te upgrade proxy-connection keep-alive x-stoa-identity
     x_stoa_tenant)), '- - 3 - - - - - - -', 'and back');
+
+
+# headers of an answer: up to 32 KiB, or what the operator says
+
+is($t->get("${echo}large/$_->[0]", key => $key)->{status}, $_->[1],
+   "$_->[0] headers of 3 kB") for [1, 200], [10, 200], [11, 502];
+is($t->get("/apis/acme/echo/small/large/2", key => $key)->{status}, 502,
+   'buffers of the operator');
+is($t->get("/apis/acme/echo/small/large/1", key => $key)->{status}, 200,
+   'that are large enough');
 
 
 # steering

@@ -165,9 +165,19 @@ sub raw { my ($text) = @_;
           return $r }
 is_problem(raw("GET / HTTP/1.1\r\n\r\n"), 400, 'bad_request', 'no Host');
 is_problem(raw("GET /" . 'x' x 3000 . " HTTP/1.1\r\nHost: x\r\n\r\n"), 414,
-           'bad_request', 'a long URI');
+           'uri_too_long', 'a long URI');
+is(json_decode(raw("GET /" . 'x' x 3000 . " HTTP/1.1\r\nHost: x\r\n\r\n")
+               ->{body})->{detail}, 'The request line has more than 1024 bytes.',
+   'which limit');
+for ('X: ' . 'x' x 3000, join "\r\n", map { "X$_: " . 'x' x 400 } 1 .. 9) {
+    my $r = raw("GET / HTTP/1.1\r\nHost: x\r\n$_\r\n\r\n");
+    is_problem($r, 431, 'headers_too_large', 'large headers');
+    is(json_decode($r->{body})->{detail},
+       'A header has more than 1024 bytes, or all of them together 2048.',
+       'which limit');
+}
 is_problem(raw("GET / HTTP/1.1\r\nHost: x\r\nA: " . 'x' x 3000 . "\r\n\r\n"),
-           400, 'bad_request', 'a large header');
+           431, 'headers_too_large', 'a large header');
 is_problem(raw("POST /apis/acme/plain/ HTTP/1.1\r\nHost: x\r\n"
                . "X-API-Key: $key\r\nTransfer-Encoding: chunked\r\n\r\n"
                . "nonsense\r\n"), 400, 'bad_request', 'a bad chunk');

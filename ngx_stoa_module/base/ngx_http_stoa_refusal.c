@@ -175,6 +175,14 @@ const ngx_http_stoa_refusal_t  ngx_http_stoa_refusals[] = {
 
     ngx_http_stoa_refusal("upstream_busy", 503, "Upstream busy",
         "The API's server takes no calls now; see Retry-After.", -32603),
+
+    ngx_http_stoa_refusal("uri_too_long", 414, "Request line too long",
+        "The request line has more than %uz bytes.", -32600),
+
+    ngx_http_stoa_refusal("headers_too_large", 431,
+        "Request headers too large",
+        "A header has more than %uz bytes, or all of them together %uz.",
+        -32600),
 };
 
 _Static_assert(sizeof(ngx_http_stoa_refusals)
@@ -189,8 +197,8 @@ static const ngx_http_stoa_refusal_status_t  ngx_http_stoa_refusal_made[] = {
     { 408, NGX_HTTP_STOA_REFUSE_BAD_REQUEST, 1 },
     { 411, NGX_HTTP_STOA_REFUSE_BAD_REQUEST, 1 },
     { 413, NGX_HTTP_STOA_REFUSE_BODY_TOO_LARGE, 1 },
-    { 414, NGX_HTTP_STOA_REFUSE_BAD_REQUEST, 1 },
-    { 431, NGX_HTTP_STOA_REFUSE_BAD_REQUEST, 1 },
+    { 414, NGX_HTTP_STOA_REFUSE_URI_TOO_LONG, 1 },
+    { 431, NGX_HTTP_STOA_REFUSE_HEADERS_TOO_LARGE, 1 },
     { 500, NGX_HTTP_STOA_REFUSE_INTERNAL, 1 },
     { 501, NGX_HTTP_STOA_REFUSE_BAD_REQUEST, 1 },
     { 502, NGX_HTTP_STOA_REFUSE_UPSTREAM_UNREACHABLE, 1 },
@@ -240,6 +248,37 @@ ngx_http_stoa_refuse(ngx_http_request_t *r, ngx_http_stoa_refuse_e what,
 }
 
 
+/* Of the request's head, which large_client_header_buffers sets. */
+
+static ngx_int_t
+ngx_http_stoa_refusal_limit(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    u_char                         *p, *last;
+    ngx_str_t                      *detail;
+    ngx_http_core_srv_conf_t       *cscf;
+    const ngx_http_stoa_refusal_t  *row;
+
+    cscf = ngx_http_get_module_srv_conf(r, ngx_http_core_module);
+    row = &ngx_http_stoa_refusals[ctx->call.refused - 1];
+    detail = &ctx->call.detail;
+
+    p = ngx_pnalloc(r->pool, row->detail.len + 2 * NGX_SIZE_T_LEN);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    last = ngx_sprintf(p, (char *) row->detail.data,
+                       cscf->large_client_header_buffers.size,
+                       cscf->large_client_header_buffers.num
+                       * cscf->large_client_header_buffers.size);
+
+    detail->data = p;
+    detail->len = last - p;
+
+    return NGX_OK;
+}
+
+
 ngx_int_t
 ngx_http_stoa_refusal_find(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     ngx_uint_t status)
@@ -272,7 +311,8 @@ ngx_http_stoa_refusal_find(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
             ctx->call.refused = ngx_http_stoa_refusal_upstream(r) + 1;
         }
 
-        return NGX_OK;
+        return status == 414 || status == 431
+               ? ngx_http_stoa_refusal_limit(r, ctx) : NGX_OK;
     }
 
     return NGX_DECLINED;

@@ -42,7 +42,7 @@ typedef enum {
     NGX_HTTP_STOA_REFUSE_UPSTREAM_UNREACHABLE,
     NGX_HTTP_STOA_REFUSE_UPSTREAM_TIMEOUT,
     NGX_HTTP_STOA_REFUSE_UPSTREAM_INVALID,
-    NGX_HTTP_STOA_REFUSE_BAD_REQUEST,       /* nginx's own 400, 414, 431    */
+    NGX_HTTP_STOA_REFUSE_BAD_REQUEST,       /* nginx's own 400              */
     NGX_HTTP_STOA_REFUSE_INTERNAL,          /* 500                          */
     NGX_HTTP_STOA_REFUSE_MCP_PARSE,         /* 400, -32700                  */
     NGX_HTTP_STOA_REFUSE_MCP_INVALID,       /* 400, -32600                  */
@@ -61,6 +61,8 @@ typedef enum {
     NGX_HTTP_STOA_REFUSE_UPGRADE,
     NGX_HTTP_STOA_REFUSE_UPSTREAM_LIMITED,  /* MCP: its own 429 ...         */
     NGX_HTTP_STOA_REFUSE_UPSTREAM_BUSY,     /* ... and 503                  */
+    NGX_HTTP_STOA_REFUSE_URI_TOO_LONG,      /* 414                          */
+    NGX_HTTP_STOA_REFUSE_HEADERS_TOO_LARGE, /* 431                          */
     NGX_HTTP_STOA_REFUSE_MAX
 } ngx_http_stoa_refuse_e;
 

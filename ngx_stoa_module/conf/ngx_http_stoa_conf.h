@@ -52,6 +52,9 @@ char *ngx_http_stoa_conf_handler(ngx_conf_t *cf, ngx_command_t *cmd,
 ngx_int_t ngx_http_stoa_conf_check(ngx_conf_t *cf,
     ngx_http_stoa_main_conf_t *mcf);
 
+/* Warns of what comes before "stoa_protect" in a location. */
+void ngx_http_stoa_conf_check_protect(ngx_conf_t *cf);
+
 /* The directory and the counter file, when all is parsed and nothing is in
  * force yet: called by the zone's init. */
 ngx_int_t ngx_http_stoa_conf_files(ngx_http_stoa_main_conf_t *mcf);

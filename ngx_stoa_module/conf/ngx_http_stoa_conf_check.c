@@ -48,6 +48,81 @@ ngx_http_stoa_conf_check(ngx_conf_t *cf, ngx_http_stoa_main_conf_t *mcf)
 }
 
 
+/*
+ * The rewrite module answers, or leads elsewhere, before anything is checked.
+ * Its program for a location is an array of codes, each of which begins with
+ * its function; that it is the first member of its configuration is true of
+ * all nginx there are.
+ */
+
+void
+ngx_http_stoa_conf_check_protect(ngx_conf_t *cf)
+{
+    u_char                        *p, *last;
+    void                         **lcf;
+    const char                    *what;
+    ngx_uint_t                     i;
+    ngx_array_t                   *codes;
+    ngx_http_core_loc_conf_t      *clcf;
+#if (NGX_PCRE)
+    ngx_http_script_regex_code_t  *regex;
+#endif
+
+    for (i = 0; cf->cycle->modules[i]; i++) {
+        if (ngx_strcmp(cf->cycle->modules[i]->name, "ngx_http_rewrite_module")
+            == 0)
+        {
+            break;
+        }
+    }
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (cf->cycle->modules[i] == NULL || clcf->noname) {
+        return;
+    }
+
+    lcf = ((ngx_http_conf_ctx_t *) cf->ctx)
+              ->loc_conf[cf->cycle->modules[i]->ctx_index];
+    codes = lcf[0];
+
+    if (codes == NULL || codes->size != 1) {
+        return;
+    }
+
+    what = NULL;
+    last = (u_char *) codes->elts + codes->nelts;
+
+    for (p = codes->elts; last - p >= (ssize_t) sizeof(void *);
+         p += sizeof(void *))
+    {
+        if (*(ngx_http_script_code_pt *) p == ngx_http_script_return_code) {
+            what = "return";
+            break;
+        }
+
+#if (NGX_PCRE)
+        regex = (ngx_http_script_regex_code_t *) p;
+
+        if (regex->code == ngx_http_script_regex_start_code
+            && last - p >= (ssize_t) sizeof(ngx_http_script_regex_code_t)
+            && !regex->test)
+        {
+            what = "rewrite";
+            break;
+        }
+#endif
+    }
+
+    if (what) {
+        ngx_log_error(NGX_LOG_WARN, cf->log, 0,
+                      "\"%s\" in location \"%V\" comes before "
+                      "\"stoa_protect\": what it answers is not checked",
+                      what, &clcf->name);
+    }
+}
+
+
 ngx_int_t
 ngx_http_stoa_conf_files(ngx_http_stoa_main_conf_t *mcf)
 {

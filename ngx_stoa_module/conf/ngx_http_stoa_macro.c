@@ -20,6 +20,7 @@ typedef struct {
     ngx_array_t  *hidden;            /* proxy_hide_header, of ngx_str_t      */
     ngx_uint_t    protect;           /* stoa_protect, and with it ...        */
     ngx_uint_t    keyed;             /* ... a proxy_cache_key                */
+    ngx_uint_t    buffered;          /* the user chose the buffers           */
 } ngx_http_stoa_macro_conf_t;
 
 typedef struct {
@@ -36,6 +37,9 @@ static char *ngx_http_stoa_macro_merge(ngx_conf_t *cf, void *parent,
     void *child);
 static char *ngx_http_stoa_macro_apply(ngx_conf_t *cf, ngx_module_t *proxy,
     ngx_http_stoa_macro_conf_t *conf);
+static ngx_uint_t ngx_http_stoa_macro_buffered(ngx_conf_t *cf,
+    ngx_module_t *proxy);
+static void ngx_http_stoa_macro_buffers(ngx_conf_t *cf, ngx_module_t *proxy);
 static char *ngx_http_stoa_macro_protect(ngx_conf_t *cf,
     ngx_module_t *proxy, ngx_http_stoa_macro_conf_t *prev,
     ngx_http_stoa_macro_conf_t *conf);
@@ -58,7 +62,7 @@ static ngx_array_t *ngx_http_stoa_macro_inherit(ngx_array_t **slot,
     ngx_array_t *outer);
 static char *ngx_http_stoa_macro_hidden(ngx_conf_t *cf, ngx_module_t *proxy,
     ngx_array_t *hidden);
-static ngx_array_t **ngx_http_stoa_macro_array(ngx_conf_t *cf,
+static void *ngx_http_stoa_macro_place(ngx_conf_t *cf,
     ngx_module_t *proxy, const char *name,
     char *(*set)(ngx_conf_t *cf, ngx_command_t *cmd, void *conf));
 
@@ -159,9 +163,10 @@ ngx_http_stoa_macro_init_main(ngx_conf_t *cf, void *conf)
         headers = ngx_http_stoa_macro_slot(cf, proxy);
         mlcf->headers = ngx_http_stoa_macro_inherit(headers, NULL);
 
-        headers = ngx_http_stoa_macro_array(cf, proxy, "proxy_hide_header",
+        headers = ngx_http_stoa_macro_place(cf, proxy, "proxy_hide_header",
                                             ngx_conf_set_str_array_slot);
         mlcf->hidden = ngx_http_stoa_macro_inherit(headers, NULL);
+        mlcf->buffered = ngx_http_stoa_macro_buffered(cf, proxy);
     }
 
     return NGX_CONF_OK;
@@ -196,9 +201,11 @@ ngx_http_stoa_macro_merge(ngx_conf_t *cf, void *parent, void *child)
     headers = ngx_http_stoa_macro_slot(cf, proxy);
     conf->headers = ngx_http_stoa_macro_inherit(headers, prev->headers);
 
-    headers = ngx_http_stoa_macro_array(cf, proxy, "proxy_hide_header",
+    headers = ngx_http_stoa_macro_place(cf, proxy, "proxy_hide_header",
                                         ngx_conf_set_str_array_slot);
     conf->hidden = ngx_http_stoa_macro_inherit(headers, prev->hidden);
+    conf->buffered = prev->buffered
+                     || ngx_http_stoa_macro_buffered(cf, proxy);
 
     if (slcf->mode != NGX_HTTP_STOA_OFF) {
         ngx_http_stoa_macro_pool(cf);
@@ -213,8 +220,55 @@ ngx_http_stoa_macro_merge(ngx_conf_t *cf, void *parent, void *child)
     conf->protect = slcf->mode == NGX_HTTP_STOA_PROTECT
                     || (slcf->mode == NGX_CONF_UNSET_UINT && prev->protect);
 
-    return conf->protect ? ngx_http_stoa_macro_protect(cf, proxy, prev, conf)
-                         : NGX_CONF_OK;
+    if (!conf->protect) {
+        return NGX_CONF_OK;
+    }
+
+    ngx_http_stoa_conf_check_protect(cf);
+
+    return ngx_http_stoa_macro_protect(cf, proxy, prev, conf);
+}
+
+
+/* Sizes that belong together: one of the user's, on any level, and all are
+ * his and nginx's. */
+
+static ngx_uint_t
+ngx_http_stoa_macro_buffered(ngx_conf_t *cf, ngx_module_t *proxy)
+{
+    size_t      *head, *busy;
+    ngx_bufs_t  *bufs;
+
+    head = ngx_http_stoa_macro_place(cf, proxy, "proxy_buffer_size",
+                                     ngx_conf_set_size_slot);
+    busy = ngx_http_stoa_macro_place(cf, proxy, "proxy_busy_buffers_size",
+                                     ngx_conf_set_size_slot);
+    bufs = ngx_http_stoa_macro_place(cf, proxy, "proxy_buffers",
+                                     ngx_conf_set_bufs_slot);
+
+    return head == NULL || *head != NGX_CONF_UNSET_SIZE
+           || busy == NULL || *busy != NGX_CONF_UNSET_SIZE
+           || bufs == NULL || bufs->num;
+}
+
+
+/* The head of an answer is read into the first buffer: nginx's own is a page,
+ * and some cookies are more. */
+
+static void
+ngx_http_stoa_macro_buffers(ngx_conf_t *cf, ngx_module_t *proxy)
+{
+    size_t      *head;
+    ngx_bufs_t  *bufs;
+
+    head = ngx_http_stoa_macro_place(cf, proxy, "proxy_buffer_size",
+                                     ngx_conf_set_size_slot);
+    bufs = ngx_http_stoa_macro_place(cf, proxy, "proxy_buffers",
+                                     ngx_conf_set_bufs_slot);
+
+    *head = 32 * 1024;
+    bufs->num = 8;
+    bufs->size = 16 * 1024;
 }
 
 
@@ -253,6 +307,10 @@ ngx_http_stoa_macro_apply(ngx_conf_t *cf, ngx_module_t *proxy,
     rv = ngx_http_stoa_macro_hidden(cf, proxy, conf->hidden);
     if (rv != NGX_CONF_OK) {
         return rv;
+    }
+
+    if (!conf->buffered) {
+        ngx_http_stoa_macro_buffers(cf, proxy);
     }
 
     for (row = ngx_http_stoa_macro_rows; row->directive; row++) {
@@ -494,7 +552,7 @@ ngx_http_stoa_macro_hidden(ngx_conf_t *cf, ngx_module_t *proxy,
     ngx_str_t    *name;
     ngx_array_t  *own, **slot;
 
-    slot = ngx_http_stoa_macro_array(cf, proxy, "proxy_hide_header",
+    slot = ngx_http_stoa_macro_place(cf, proxy, "proxy_hide_header",
                                      ngx_conf_set_str_array_slot);
 
     if (slot == NULL || *slot != NGX_CONF_UNSET_PTR || hidden == NULL) {
@@ -521,16 +579,16 @@ ngx_http_stoa_macro_hidden(ngx_conf_t *cf, ngx_module_t *proxy,
 static ngx_array_t **
 ngx_http_stoa_macro_slot(ngx_conf_t *cf, ngx_module_t *proxy)
 {
-    return ngx_http_stoa_macro_array(cf, proxy, "proxy_set_header",
+    return ngx_http_stoa_macro_place(cf, proxy, "proxy_set_header",
                                      ngx_conf_set_keyval_slot);
 }
 
 
-/* Where the location that is being merged keeps what a directive has
- * gathered: the setter is nginx's generic one, so the table says it. */
+/* Where the location that is being merged keeps what a directive has set: the
+ * setter is one of nginx's generic ones, so the table says it. */
 
-static ngx_array_t **
-ngx_http_stoa_macro_array(ngx_conf_t *cf, ngx_module_t *proxy,
+static void *
+ngx_http_stoa_macro_place(ngx_conf_t *cf, ngx_module_t *proxy,
     const char *name,
     char *(*set)(ngx_conf_t *cf, ngx_command_t *cmd, void *conf))
 {
@@ -545,5 +603,5 @@ ngx_http_stoa_macro_array(ngx_conf_t *cf, ngx_module_t *proxy,
 
     plcf = ((ngx_http_conf_ctx_t *) cf->ctx)->loc_conf[proxy->ctx_index];
 
-    return (ngx_array_t **) (plcf + cmd->offset);
+    return plcf + cmd->offset;
 }

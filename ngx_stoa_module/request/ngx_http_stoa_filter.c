@@ -156,6 +156,18 @@ ngx_http_stoa_filter_replace(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     ngx_str_t     type, body;
     ngx_chain_t  *cl;
 
+    /* nginx's own code for headers that are too large has become 400; it is
+     * the only one that goes on reading */
+
+    if (r->headers_out.status == NGX_HTTP_BAD_REQUEST && r->lingering_close
+        && r->phase_handler == 0)
+    {
+        r->err_status = 431;
+        r->headers_out.status = 431;
+        ngx_str_set(&r->headers_out.status_line,
+                    "431 Request Header Fields Too Large");
+    }
+
     if (ngx_http_stoa_refusal_find(r, ctx, r->headers_out.status) != NGX_OK) {
         return NGX_OK;
     }
