@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "audit/cp_audit.h"
+#include "base/cp_seal.h"
 #include "cp_bootstrap.h"
 #include "feed/cp_feed.h"
 #include "kinds/cp_kinds.h"
@@ -24,6 +25,62 @@ static cp_rc_t cp_bootstrap_token(cp_op_t *op, cp_tx_t *tx,
 static cp_rc_t cp_bootstrap_new(cp_op_t *op, cp_tx_t *tx, const char **token);
 static cp_rc_t cp_bootstrap_write(const char *path, const char *token,
     cp_err_t *err);
+
+
+/*
+ * The key file is that of this database, or a new one when nothing was sealed
+ * yet: starting with another one would lose what is sealed piece by piece.
+ */
+
+cp_rc_t
+cp_bootstrap_seal(cp_app_t *app, cp_arena_t *a, cp_err_t *err)
+{
+    cp_rc_t      rc;
+    cp_tx_t     *tx;
+    cp_rows_t    rows;
+    const char  *path, *open;
+
+    path = app->conf.secret_key_file;
+
+    if (path[0] == '\0') {
+        path = strncmp(app->conf.database, "sqlite:", 7) == 0
+               ? cp_arena_printf(a, "%s.key", app->conf.database + 7)
+               : "stoa-control.key";
+    }
+
+    if (path == NULL || cp_tx_begin(app->db, true, &tx) != CP_OK) {
+        return cp_err_set(err, "unavailable", "the database is busy");
+    }
+
+    rc = cp_tx_query(tx, a, "SELECT proof FROM seal", NULL, 0, &rows, err);
+
+    if (rc == CP_OK) {
+        rc = cp_seal_start(path, rows.rows == 0, err);
+    }
+
+    if (rc == CP_OK && rows.rows == 0) {
+        rc = cp_tx_query(tx, a, "INSERT INTO seal (one, proof)"
+                         " VALUES (1, $1)",
+                         cp_args(cp_text(cp_seal(a, "proof", "stoa"))), NULL,
+                         err);
+
+    } else if (rc == CP_OK) {
+        open = cp_unseal(a, "proof", cp_cell(&rows, 0, 0)->p);
+
+        if (open == NULL || strcmp(open, "stoa") != 0) {
+            rc = cp_err_set(err, "validation", "secret_key_file: \"%s\" is "
+                            "not the key of this database", path);
+        }
+    }
+
+    if (rc != CP_OK) {
+        cp_tx_rollback(tx);
+        return rc;
+    }
+
+    return cp_tx_commit(tx) == CP_OK ? CP_OK
+           : cp_err_set(err, "unavailable", "commit failed");
+}
 
 
 cp_rc_t

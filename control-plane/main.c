@@ -15,6 +15,7 @@
 #include "discovery/cp_discovery.h"
 #include "feed/cp_feed.h"
 #include "http/cp_call.h"
+#include "kinds/cp_group_key.h"
 #include "kinds/cp_kinds.h"
 #include "cp_routes.h"
 #include "base/cp_log.h"
@@ -152,7 +153,15 @@ cp_main_start(cp_app_t *app, cp_arena_t *a, cp_err_t *err)
     rc = cp_main_open(app, a, err);
 
     if (rc == CP_OK) {
+        rc = cp_bootstrap_seal(app, a, err);
+    }
+
+    if (rc == CP_OK) {
         rc = cp_bootstrap(app, NULL, err);
+    }
+
+    if (rc == CP_OK) {
+        rc = cp_group_key_init(app->db, a, err);
     }
 
     if (rc != CP_OK) {

@@ -11,6 +11,7 @@
 #include "ngx_http_stoa_upstream.h"
 #include "ngx_http_stoa_conceal.h"
 #include "ngx_http_stoa_sync.h"
+#include "ngx_http_stoa_auth.h"
 
 
 static ngx_int_t ngx_http_stoa_preconfiguration(ngx_conf_t *cf);
@@ -286,6 +287,7 @@ ngx_http_stoa_exit_process(ngx_cycle_t *cycle)
     ngx_http_stoa_agent_stop();
     ngx_http_stoa_api_exit();
     ngx_http_stoa_keepalive_exit();
+    ngx_http_stoa_identity_exit();
     ngx_http_stoa_store_close(mcf);
     ngx_http_stoa_counters_close(mcf);
     ngx_http_stoa_proc_detach(mcf);

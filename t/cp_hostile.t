@@ -8,11 +8,10 @@ use warnings;
 
 use FindBin;
 use lib "$FindBin::Bin/lib";
-use Digest::SHA qw(hmac_sha256 hmac_sha256_hex);
-use MIME::Base64 qw(encode_base64url);
 use Test::Stoa;
 use Test::Stoa::Feed;
 use Test::Stoa::HTTP;
+use Test::Stoa::Identity;
 
 my $t = Test::Stoa->new;
 $t->control;
@@ -136,19 +135,18 @@ is($t->api(POST => '/v1/apply', $spec . join(',', ('*a') x 10) . "]\n",
 my $own = $t->must(GET => '/v1/tenants/acme')->{id};
 my $beta = $t->must(GET => '/v1/tenants/beta')->{id};
 my $app = $t->must(GET => '/v1/tenants/acme/applications/app')->{id};
-my ($gw_id) = $gw->{token} =~ /^stoa_gw_(\w{16})_/;
+my ($signer) = group_keys($t, $gw->{token});
+my $aud = $t->must(POST => '/v1/tenants/acme/apis', { name => 'platform',
+    kind => 'rest', identity => 'signed', platform => \1,
+    upstream => { targets => [{ url => $t->control_url }] } })->{id};
+$t->must(POST => '/v1/tenants/acme/apis/platform/publish');
 
 sub vouched {
     my ($tenant, $application) = @_;
-    my $text = join '.', map { encode_base64url(json_encode($_)) }
-        { alg => 'HS256', kid => $gw_id },
-        { iss => 'stoa-gateway', tenant => $tenant, iat => time,
-          exp => time + 60, application => $application };
-    my $mac = hmac_sha256($text, hmac_sha256_hex('stoa-assertion',
-        $gw->{token}));
     return $t->api(GET => '/platform/v1/subscriptions', undef,
-        token => undef, headers => { 'X-Stoa-Identity' => "$text."
-            . encode_base64url($mac) })->{status};
+        token => undef, headers => { 'X-Stoa-Identity' => assertion($t,
+            $signer, { aud => $aud, tenant => $tenant,
+                       application => $application }) })->{status};
 }
 
 is(vouched($own, $app), 200, 'an application');

@@ -6,10 +6,11 @@
 
 use FindBin;
 use lib "$FindBin::Bin/lib";
-use Digest::SHA qw(hmac_sha256 hmac_sha256_hex);
-use MIME::Base64 qw(encode_base64url);
+use Digest::SHA ();
+use MIME::Base64 ();
 use Test::Stoa;
 use Test::Stoa::Demo;
+use Test::Stoa::Identity;
 
 my $META = 'io.modelcontextprotocol';
 my $MODERN = '2026-07-28';
@@ -21,7 +22,7 @@ my $spec = { openapi => '3.1.0', info => { title => "O\x{e9}", version => '1' },
 
 $t->apply(demo(tenant => 'acme', rest => { orders => 9 }, mcp => { bot => 9 })
     . demo(tenant => 'other', rest => { open => 9, shared => 9, hidden => 9 })
-    . demo(tenant => 'third'));
+    . demo(tenant => 'third') . demo(tenant => 'house'));
 $t->must('PATCH', '/v1/tenants/acme/apis/orders',
     { spec => $spec, description => 'Buys 100% of_things', title => 'Orders' });
 $t->must('PATCH', '/v1/tenants/other/apis/open', { audience => 'public' });
@@ -35,6 +36,16 @@ $t->must('POST', '/v1/tenants/acme/apis',
 $t->must('POST', '/v1/gateway-groups', { name => 'g' });
 my $gw = $t->must('POST', '/v1/gateways', { name => 'gw', group => 'g' });
 
+my ($signer) = group_keys($t, $gw->{token});
+
+# the api that is the control plane's own
+
+my %platform = (kind => 'rest', identity => 'signed', platform => \1,
+    upstream => { targets => [{ url => $t->control_url }] });
+my $aud = $t->must('POST', '/v1/tenants/house/apis',
+    { name => 'platform', %platform })->{id};
+$t->must('POST', '/v1/tenants/house/apis/platform/publish');
+
 my $port = $t->port('control');
 my %id = map {
     my $tenant = $_;
@@ -46,15 +57,12 @@ my %id = map {
 } qw(acme other third);
 
 
+my %made;
 sub identity {
     my ($who, %o) = @_;
-    my $now = time;
-    my $key = hmac_sha256_hex('stoa-assertion', $gw->{token});
-    my $text = join '.', map { encode_base64url(json_encode($_)) }
-        { alg => 'HS256', kid => $gw->{id}, typ => 'JWT', %{ $o{head} || {} } },
-        { iss => 'stoa-gateway', iat => $now, exp => $now + 60,
-          %{ $id{$who} }, %{ $o{claims} || {} } };
-    return "$text." . encode_base64url(hmac_sha256($text, $o{key} // $key));
+    my $make = sub { assertion($t, $o{key} // $signer, { aud => $aud,
+        %{ $id{$who} }, %{ $o{claims} || {} } }, $o{head}) };
+    return %o ? $make->() : ($made{$who} //= $make->());
 }
 
 sub rest {
@@ -154,23 +162,71 @@ is(names(rest('acme', 'apis')->{json}), 'acme/bot acme/orders',
    'nothing of a suspended tenant');
 $t->must('POST', '/v1/tenants/other/resume');
 
+# another tenant's api, as anybody may publish one; another group's gateway
+
+my $foreign = $t->must('POST', '/v1/tenants/other/apis',
+    { name => 'foreign', kind => 'rest', identity => 'signed',
+      upstream => $platform{upstream} })->{id};
+$t->must('POST', '/v1/tenants/other/apis/foreign/publish');
+my $narrow = $t->must('POST', '/v1/tenants/house/apis',
+    { name => 'narrow', %platform, gateway_groups => ['g'] })->{id};
+$t->must('POST', '/v1/tenants/house/apis/narrow/publish');
+my $draft = $t->must('POST', '/v1/tenants/house/apis',
+    { name => 'platform-draft', %platform })->{id};
+$t->must('POST', '/v1/gateway-groups', { name => 'h' });
+my $other = $t->must('POST', '/v1/gateways', { name => 'gw2', group => 'h' });
+my ($stranger) = group_keys($t, $other->{token});
+isnt($stranger->{id}, $signer->{id}, 'each group has a key of its own');
+my $made_up = { id => $signer->{id}, private => 'ab' x 32 };
+my $hmac = assertion($t, $signer, { aud => $aud, %{ $id{acme} } },
+                     { alg => 'HS256' }) =~ s/\.[^.]*$//r;
+my ($jwk) = grep { $_->{kid} eq $signer->{id} }
+    @{ $t->api(GET => '/.well-known/jwks.json')->{json}{keys} };
+
 my $now = time;
 for my $case (
-    ['another key', identity('acme', key => 'x' x 64)],
-    ['another gateway', identity('acme', head => { kid => '0' x 16 })],
+    ['another key', identity('acme', key => $made_up)],
+    ['an unknown key', identity('acme', head => { kid => '0' x 16 })],
+    ['another group\'s key under this name', identity('acme',
+        key => { %$stranger, id => $signer->{id} })],
     ['no algorithm', identity('acme', head => { alg => 'none' })],
+    ['no signature', identity('acme') =~ s/\.[^.]*$/./r],
+    ['another algorithm', identity('acme', head => { alg => 'HS256' })],
+    ['HMAC by the public key', "$hmac." . MIME::Base64::encode_base64url(
+        Digest::SHA::hmac_sha256($hmac, $jwk->{x}))],
+    ['a key of its own', identity('acme', head => { jwk => $jwk })],
+    ['something critical', identity('acme', head => { crit => ['b64'] })],
+    ['another type', identity('acme', head => { typ => 'at+jwt' })],
     ['another issuer', identity('acme', claims => { iss => 'me' })],
     ['a past one', identity('acme', claims => { iat => $now - 900,
                                                 exp => $now - 600 })],
     ['a future one', identity('acme', claims => { iat => $now + 300,
                                                   exp => $now + 360 })],
+    ['too long a life', identity('acme', claims => { exp => $now + 900 })],
+    ['no end', identity('acme', claims => { exp => undef })],
     ['no application', identity('acme', claims => { application => '' })],
+    ['another tenant\'s application', identity('acme',
+        claims => { application => $id{other}{application} })],
+    ['no audience', identity('acme', claims => { aud => undef })],
+    ['an unknown audience', identity('acme', claims => { aud => '0' x 16 })],
+    ['several audiences', identity('acme', claims => { aud => [$aud] })],
+    ['an api of another tenant', identity('acme',
+        claims => { aud => $foreign })],
+    ['an api of the own tenant', identity('acme', claims => { aud =>
+        $t->must('GET', '/v1/tenants/acme/apis/orders')->{id} })],
+    ['a draft', identity('acme', claims => { aud => $draft })],
+    ['an api of another group', identity('acme', key => $stranger,
+        claims => { aud => $narrow })],
     ['no token', 'x'], ['an empty one', ''],
 ) {
     is(rest(\$case->[1], 'health')->{status}, 401, "$case->[0]: 401");
     is(legacy('ping', {}, 'X-Stoa-Identity' => $case->[1])->{status}, 401,
        "$case->[0]: 401 for MCP, too") if $case->[1] ne '';
 }
+is(rest(\identity('acme', claims => { aud => $narrow }), 'health')
+   ->{status}, 200, 'an api of this group');
+is(rest(\identity('acme', key => $stranger), 'health')->{status}, 200,
+   'an api of all groups, by another one');
 my $cut = identity('acme');
 $cut =~ s/\.(\w)/'.' . ($1 eq 'e' ? 'f' : 'e')/e;
 is(rest(\$cut, 'health')->{status}, 401, 'changed claims');

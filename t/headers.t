@@ -7,9 +7,7 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use Test::Stoa;
 use Test::Stoa::Docs;
-
-use Digest::SHA qw(hmac_sha256 hmac_sha256_hex);
-use MIME::Base64 qw(encode_base64url decode_base64url);
+use Test::Stoa::Identity;
 
 my $t = Test::Stoa->new->has('module', 'control');
 
@@ -23,11 +21,13 @@ my $to = 'http://127.0.0.1:' . $t->origin(sub {
             json_encode({ headers => $q->{headers} })];
 });
 $t->apply(docs(tenant('acme'), app('acme', 'demo'), plan('acme', 'free'),
+    app('acme', 'demo2'), rest('acme', 'signed2', $to,
+        identity => 'signed'), sub_('acme', 'demo2', 'signed', 'free'),
     rest('acme', 'plain', $to), rest('acme', 'named', $to,
         identity => 'headers'), rest('acme', 'signed', $to,
         identity => 'signed'),
     rest('acme', 'hosted', $to, upstream => { host_header => 'in.side' }),
-    map { sub_('acme', 'demo', $_, 'free') } qw(plain named signed hosted)));
+    map { sub_('acme', 'demo', $_, 'free') } qw(plain named signed signed2 hosted)));
 $t->gateway(http => "log_format hdr '[\$http_authorization]"
     . "[\$http_x_api_key][\$remote_user]';\n",
     server => 'access_log logs/hdr.log hdr;');
@@ -118,27 +118,62 @@ is($r->{sent}{'x-stoa-identity'}, undef, 'nothing signed');
 is($r->{sent}{'x-stoa-whatever'}, undef, 'nothing else');
 
 $r = call('signed', @spoof);
-my ($head, $claims, $mac) = split /\./, $r->{sent}{'x-stoa-identity'};
-my $h = json_decode(decode_base64url($head));
-my $c = json_decode(decode_base64url($claims));
-my ($token) = slurp($t->dir('gw/token')) =~ /(\S+)/;
-is($h->{alg}, 'HS256', 'a JWS');
-is($h->{kid}, (split /_/, $token)[2], 'of this gateway');
-my $signing = $token;
-for my $derived (hmac_sha256_hex('stoa-assertion', $token),
-                 hmac_sha256_hex('stoa-assertion',
-                                 Digest::SHA::sha256_hex($token)))
-{
-    $signing = $derived
-        if encode_base64url(hmac_sha256("$head.$claims", $derived)) eq $mac;
-}
-isnt($signing, $token, 'signed with what is derived from the token');
+my $jws = $r->{sent}{'x-stoa-identity'};
+my $jwks = $t->api(GET => '/.well-known/jwks.json', undef, token => undef)
+    ->{json};
+ok(verifies($t, $jwks, $jws), 'an upstream verifies it');
+ok(!verifies($t, $jwks, $jws =~ s/\.(.)/'.' . ($1 eq 'e' ? 'f' : 'e')/er),
+   'and nothing else');
+my ($h, $c) = parts($jws);
+my %kid = map { ($_->{kid} => 1) } @{ $jwks->{keys} };
+ok($kid{ $h->{kid} }, 'kid: the group\'s');
+is_deeply([$h->{alg}, $h->{typ}, scalar keys %$h], ['EdDSA', 'JWT', 3],
+          'EdDSA');
 is($c->{iss}, 'stoa-gateway', 'iss');
 is("$c->{tenant_name} $c->{application_name}", 'acme demo', 'names');
 is($c->{subscription}, $r->{sent}{'x-stoa-subscription'}, 'subscription');
-is($c->{jti}, $r->{headers}{'x-request-id'}, 'jti');
+is($c->{aud}, $t->must(GET => '/v1/tenants/acme/apis/signed')->{id},
+   'aud: the api');
 is($c->{exp} - $c->{iat}, 60, 'for a minute');
 ok(abs($c->{iat} - time) < 3, 'from now');
+is_deeply([sort keys %$c], [qw(application application_name aud exp iat iss
+    subscription tenant tenant_name)], 'and nothing more');
+
+# one for all calls that say the same, and for no others
+
+is(call('signed')->{sent}{'x-stoa-identity'}, $jws, 'used again');
+my $two = (parts(call('signed2')->{sent}{'x-stoa-identity'}))[1];
+is($two->{aud}, $t->must(GET => '/v1/tenants/acme/apis/signed2')->{id},
+   'another api has its own');
+my $mine = $key;
+$key = $t->key('acme', 'demo2');
+$t->sync;
+my $other = (parts(call('signed')->{sent}{'x-stoa-identity'}))[1];
+is("$other->{application_name} $other->{aud}", "demo2 $c->{aud}",
+   'another application, too');
+isnt($other->{subscription}, $c->{subscription}, 'by its subscription');
+$key = $mine;
+
+# rotated: the new key is used as soon as it is there, both are public
+
+my $new = $t->must(POST => '/v1/gateway-groups/default/rotate',
+                   { lead_s => 0 })->{kid};
+$t->sync;
+my $n = 2;
+wait_until {
+    $n++;
+    $t->apply(docs(rest('acme', "s$n", $to, identity => 'signed'),
+                   sub_('acme', 'demo', "s$n", 'free')));
+    $t->sync;
+    $jws = call("s$n")->{sent}{'x-stoa-identity'};
+    (parts($jws))[0]{kid} eq $new;
+} 10;
+is((parts($jws))[0]{kid}, $new, 'rotated: the new key signs');
+$jwks = $t->api(GET => '/.well-known/jwks.json', undef, token => undef)
+    ->{json};
+ok(verifies($t, $jwks, $jws), 'and is public');
+ok(verifies($t, $jwks, call('signed')->{sent}{'x-stoa-identity'}),
+   'what the old one signed is taken while it lives');
 
 
 # an upstream cannot lead the request elsewhere in this nginx

@@ -1,83 +1,99 @@
 /*
- * What a gateway vouches for: a short JWS (HS256) in X-Stoa-Identity, signed
- * with the gateway's assertion key.
+ * What a gateway vouches for: a short JWS (RFC 7515, EdDSA) in
+ * X-Stoa-Identity, signed with a key of the gateway's group.
  *
  * The algorithm is fixed, whatever the header says must agree; a header with
- * more than alg, kid and typ is refused, so nothing in it is ignored.
+ * more than alg, kid and typ is refused, so nothing in it is ignored.  It has
+ * to be made for an api whose upstream is this control plane: every other
+ * upstream gets such texts too, and must not be able to use them here.
  */
 
 #include <string.h>
 
+#include <openssl/evp.h>
+
 #include "auth/cp_auth.h"
 
 
-#define CP_JWS_ISSUER  "stoa-gateway"
+#define CP_JWS_ISSUER   "stoa-gateway"
+#define CP_JWS_SIG      64
+#define CP_JWS_SIG_B64  86
 
 
 static cp_rc_t cp_jws_refuse(cp_op_t *op, const char *why);
-static bool cp_base64url(const char *s, size_t len, char *dst, size_t *n);
 static cp_json_t *cp_jws_part(cp_op_t *op, const char *s, size_t len);
 static const char *cp_jws_kid(const cp_json_t *header);
-static cp_rc_t cp_jws_actor(cp_op_t *op, const cp_json_t *claims);
-static cp_rc_t cp_jws_active(cp_op_t *op);
-static cp_rc_t cp_jws_key(cp_op_t *op, const char *kid, const char **key,
-    const char **group);
+static cp_rc_t cp_jws_judge(cp_op_t *op, cp_tx_t *tx, const char *jws);
+static cp_rc_t cp_jws_signed(cp_op_t *op, cp_tx_t *tx, const char *kid,
+    const char *jws, size_t len, const char **group);
+static bool cp_jws_verify(const cp_val_t *public, const char *data,
+    size_t len, const uint8_t *sig);
 static cp_rc_t cp_jws_times(cp_op_t *op, const cp_json_t *claims);
+static cp_rc_t cp_jws_audience(cp_op_t *op, cp_tx_t *tx,
+    const cp_json_t *claims, const char *group);
+static cp_rc_t cp_jws_actor(cp_op_t *op, cp_tx_t *tx,
+    const cp_json_t *claims);
 
 
 cp_rc_t
 cp_auth_assertion(cp_op_t *op, const char *jws)
 {
-    char         sig[64];
-    size_t       n, head, body;
-    cp_rc_t      rc;
-    uint8_t      mac[32];
-    cp_json_t   *claims;
-    const char  *dot, *dot2, *key, *kid;
+    cp_rc_t   rc;
+    cp_tx_t  *tx;
 
     if (jws == NULL) {
         return cp_jws_refuse(op, "only a gateway's calls are answered");
     }
 
+    rc = cp_tx_begin(op->app->db, false, &tx);
+    if (rc != CP_OK) {
+        return cp_err_set(&op->err, "unavailable", "the database is busy");
+    }
+
+    rc = cp_jws_judge(op, tx, jws);
+    cp_tx_rollback(tx);
+
+    return rc;
+}
+
+
+static cp_rc_t
+cp_jws_judge(cp_op_t *op, cp_tx_t *tx, const char *jws)
+{
+    cp_rc_t      rc;
+    cp_json_t   *claims;
+    const char  *dot, *dot2, *kid, *group;
+
+    group = NULL;
     dot = strchr(jws, '.');
     dot2 = dot ? strchr(dot + 1, '.') : NULL;
 
     if (dot2 == NULL || strlen(jws) > CP_AUTH_JWS_MAX
-        || strlen(dot2 + 1) != 43)
+        || strlen(dot2 + 1) != CP_JWS_SIG_B64)
     {
         return cp_jws_refuse(op, "the assertion is malformed");
     }
 
-    head = (size_t) (dot - jws);
-    body = (size_t) (dot2 - dot) - 1;
-    kid = cp_jws_kid(cp_jws_part(op, jws, head));
+    kid = cp_jws_kid(cp_jws_part(op, jws, (size_t) (dot - jws)));
 
     if (kid == NULL) {
         return cp_jws_refuse(op, "the assertion's header is not ours");
     }
 
-    key = NULL;
-    rc = cp_jws_key(op, kid, &key, &op->actor.group);
+    rc = cp_jws_signed(op, tx, kid, jws, (size_t) (dot2 - jws), &group);
     if (rc != CP_OK) {
         return rc;
     }
 
-    cp_hmac_sha256(key, strlen(key), jws, (size_t) (dot2 - jws), mac);
-
-    if (!cp_base64url(dot2 + 1, 43, sig, &n) || n != 32
-        || !stoa_equal_ct(sig, mac, 32))
-    {
-        return cp_jws_refuse(op, "the assertion's signature is wrong");
-    }
-
-    claims = cp_jws_part(op, dot + 1, body);
+    claims = cp_jws_part(op, dot + 1, (size_t) (dot2 - dot) - 1);
 
     rc = cp_jws_times(op, claims);
-    if (rc != CP_OK) {
-        return rc;
+
+    if (rc == CP_OK) {
+        rc = cp_jws_audience(op, tx, claims, group);
     }
 
-    return cp_jws_actor(op, claims);
+    return rc == CP_OK ? cp_jws_actor(op, tx, claims) : rc;
 }
 
 
@@ -85,13 +101,14 @@ cp_auth_assertion(cp_op_t *op, const char *jws)
 static const char *
 cp_jws_kid(const cp_json_t *header)
 {
-    const char  *alg, *kid;
+    const char  *alg, *kid, *typ;
 
     alg = cp_json_str(header, "alg");
     kid = cp_json_str(header, "kid");
+    typ = cp_json_str(header, "typ");
 
-    if (alg == NULL || strcmp(alg, "HS256") != 0 || kid == NULL
-        || header->n != (cp_json_get(header, "typ") ? 3 : 2))
+    if (alg == NULL || strcmp(alg, "EdDSA") != 0 || kid == NULL
+        || typ == NULL || strcmp(typ, "JWT") != 0 || header->n != 3)
     {
         return NULL;
     }
@@ -100,9 +117,119 @@ cp_jws_kid(const cp_json_t *header)
 }
 
 
+/* *group: whose key it is. */
 static cp_rc_t
-cp_jws_actor(cp_op_t *op, const cp_json_t *claims)
+cp_jws_signed(cp_op_t *op, cp_tx_t *tx, const char *kid, const char *jws,
+    size_t len, const char **group)
 {
+    char       sig[CP_JWS_SIG_B64];
+    size_t     n;
+    cp_rc_t    rc;
+    cp_rows_t  rows;
+
+    rc = cp_tx_query(tx, op->arena, "SELECT public, \"group\""
+                     " FROM group_keys WHERE id = $1"
+                     " AND (ends_at IS NULL OR ends_at > $2)",
+                     cp_args(cp_text(kid), cp_int(cp_time_ms())), &rows,
+                     &op->err);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    if (rows.rows == 0) {
+        return cp_jws_refuse(op, "the assertion's key is of no group");
+    }
+
+    if (!cp_base64url_decode(jws + len + 1, CP_JWS_SIG_B64, sig, &n)
+        || n != CP_JWS_SIG
+        || !cp_jws_verify(cp_cell(&rows, 0, 0), jws, len,
+                          (const uint8_t *) sig))
+    {
+        return cp_jws_refuse(op, "the assertion's signature is wrong");
+    }
+
+    *group = cp_cell(&rows, 0, 1)->p;
+
+    return CP_OK;
+}
+
+
+static bool
+cp_jws_verify(const cp_val_t *public, const char *data, size_t len,
+    const uint8_t *sig)
+{
+    char         raw[64];
+    bool         ok;
+    size_t       n;
+    EVP_PKEY    *key;
+    EVP_MD_CTX  *ctx;
+
+    if (public->len > sizeof(raw)
+        || !cp_base64url_decode(public->p, public->len, raw, &n))
+    {
+        return false;
+    }
+
+    key = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL,
+                                      (const uint8_t *) raw, n);
+    ctx = EVP_MD_CTX_new();
+
+    ok = key && ctx
+         && EVP_DigestVerifyInit(ctx, NULL, NULL, NULL, key) == 1
+         && EVP_DigestVerify(ctx, sig, CP_JWS_SIG, (const uint8_t *) data,
+                             len)
+            == 1;
+
+    EVP_MD_CTX_free(ctx);
+    EVP_PKEY_free(key);
+
+    return ok;
+}
+
+
+/*
+ * The api says that its upstream is this control plane, which only a platform
+ * admin can make it say, and the group's gateways serve it.
+ */
+
+static cp_rc_t
+cp_jws_audience(cp_op_t *op, cp_tx_t *tx, const cp_json_t *claims,
+    const char *group)
+{
+    cp_rc_t      rc;
+    cp_rows_t    rows;
+    const char  *aud, *groups;
+
+    aud = cp_json_str(claims, "aud");
+
+    rc = cp_tx_query(tx, op->arena, "SELECT COALESCE(gateway_groups, '')"
+                     " FROM apis WHERE id = $1 AND platform = 1"
+                     " AND identity = 'signed'"
+                     " AND state IN ('published', 'deprecated')",
+                     cp_args(cp_text(aud ? aud : "")), &rows, &op->err);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    groups = rows.rows ? cp_cell(&rows, 0, 0)->p : NULL;
+
+    if (groups == NULL || (strchr(groups, '"') && !strstr(groups, group))) {
+        return cp_jws_refuse(op, "the assertion was not made for this "
+                             "control plane");
+    }
+
+    op->actor.group = group;
+
+    return CP_OK;
+}
+
+
+static cp_rc_t
+cp_jws_actor(cp_op_t *op, cp_tx_t *tx, const cp_json_t *claims)
+{
+    cp_rc_t    rc;
+    cp_rows_t  rows;
+
     op->actor.how = CP_AUTH_ASSERTION;
     op->actor.role = CP_ROLE_NONE;
     op->actor.tenant = cp_json_str(claims, "tenant");
@@ -118,22 +245,7 @@ cp_jws_actor(cp_op_t *op, const cp_json_t *claims)
         return cp_jws_refuse(op, "the assertion names nobody");
     }
 
-    return cp_jws_active(op);
-}
-
-
-/* The gateway looked at this too, but it was up to ten minutes ago. */
-static cp_rc_t
-cp_jws_active(cp_op_t *op)
-{
-    cp_rc_t    rc;
-    cp_tx_t   *tx;
-    cp_rows_t  rows;
-
-    rc = cp_tx_begin(op->app->db, false, &tx);
-    if (rc != CP_OK) {
-        return cp_err_set(&op->err, "unavailable", "the database is busy");
-    }
+    /* the gateway looked at this too, but it was up to a minute ago */
 
     rc = cp_tx_query(tx, op->arena, "SELECT 1 FROM applications a"
                      " JOIN tenants t ON t.id = a.tenant"
@@ -141,7 +253,6 @@ cp_jws_active(cp_op_t *op)
                      " AND t.state = 'active'",
                      cp_args(cp_text(op->actor.application),
                              cp_text(op->actor.tenant)), &rows, &op->err);
-    cp_tx_rollback(tx);
 
     return rc == CP_OK && rows.rows == 0
            ? cp_jws_refuse(op, "the assertion's application is not active")
@@ -155,37 +266,6 @@ cp_jws_refuse(cp_op_t *op, const char *why)
     memset(&op->actor, 0, sizeof(cp_actor_t));
 
     return cp_err_set(&op->err, "unauthorized", "%s", why);
-}
-
-
-/* Unpadded, as RFC 7515 has it; dst holds len bytes.  Bits left over must be
- * 0, so that one signature has one form. */
-static bool
-cp_base64url(const char *s, size_t len, char *dst, size_t *n)
-{
-    size_t                   i;
-    unsigned                 bits, have;
-    const char              *at;
-    static const char        alphabet[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-
-    for (i = 0, *n = 0, bits = 0, have = 0; i < len; i++) {
-        at = s[i] ? strchr(alphabet, s[i]) : NULL;
-
-        if (at == NULL) {
-            return false;
-        }
-
-        bits = (bits << 6 | (unsigned) (at - alphabet)) & 0xffffff;
-        have += 6;
-
-        if (have >= 8) {
-            have -= 8;
-            dst[(*n)++] = (char) (bits >> have & 0xff);
-        }
-    }
-
-    return have < 6 && (bits & ((1u << have) - 1)) == 0;
 }
 
 
@@ -203,7 +283,7 @@ cp_jws_part(cp_op_t *op, const char *s, size_t len)
     memset(&quiet, 0, sizeof(quiet));
     quiet.arena = op->arena;
 
-    if (text == NULL || !cp_base64url(s, len, text, &n)
+    if (text == NULL || !cp_base64url_decode(s, len, text, &n)
         || cp_json_parse(op->arena, text, n, &v, &quiet) != CP_OK
         || v->type != CP_JSON_OBJECT)
     {
@@ -211,40 +291,6 @@ cp_jws_part(cp_op_t *op, const char *s, size_t len)
     }
 
     return v;
-}
-
-
-/* The key is the 64 hex digits themselves, on both sides. */
-static cp_rc_t
-cp_jws_key(cp_op_t *op, const char *kid, const char **key,
-    const char **group)
-{
-    cp_rc_t    rc;
-    cp_tx_t   *tx;
-    cp_rows_t  rows;
-
-    rc = cp_tx_begin(op->app->db, false, &tx);
-    if (rc != CP_OK) {
-        return cp_err_set(&op->err, "unavailable", "the database is busy");
-    }
-
-    rc = cp_tx_query(tx, op->arena, "SELECT assertion_key, \"group\""
-                     " FROM gateways WHERE id = $1", cp_args(cp_text(kid)),
-                     &rows, &op->err);
-    cp_tx_rollback(tx);
-
-    if (rc != CP_OK) {
-        return rc;
-    }
-
-    if (rows.rows == 0) {
-        return cp_jws_refuse(op, "the assertion is of no gateway");
-    }
-
-    *key = cp_cell(&rows, 0, 0)->p;
-    *group = cp_cell(&rows, 0, 1)->p;
-
-    return CP_OK;
 }
 
 

@@ -18,7 +18,7 @@
 #define CP_AUTH_CACHE_MS    5000
 #define CP_AUTH_JWS_MAX     4096
 #define CP_AUTH_SKEW_S      30         /* between the clocks of the planes   */
-#define CP_AUTH_LIFE_MAX_S  600        /* exp - iat of an assertion          */
+#define CP_AUTH_LIFE_MAX_S  60         /* exp - iat of an assertion          */
 
 
 typedef enum {
@@ -40,7 +40,8 @@ typedef struct {
 cp_rc_t cp_auth_bearer(cp_op_t *op, cp_auth_e how, const char *h)
     CP_MUST_CHECK;
 
-/* The same of the signed identity that a gateway vouches for. */
+/* The same of the signed identity that a gateway vouches for, made for an api
+ * that is the platform's own. */
 cp_rc_t cp_auth_assertion(cp_op_t *op, const char *jws) CP_MUST_CHECK;
 
 void cp_auth_cache_drop(void);

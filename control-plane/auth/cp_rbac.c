@@ -31,6 +31,8 @@ static const cp_permission_t  cp_permissions[] = {
 
     { "api:read", VIEWER, CP_SCOPE_TENANT, "see apis" },
     { "api:write", TENANT, CP_SCOPE_TENANT, "make, change, publish apis" },
+    { "api:platform", PLATFORM, CP_SCOPE_PLATFORM,
+      "say which apis are the control plane's own, and where they lead" },
     { "operation:read", VIEWER, CP_SCOPE_TENANT, "see operations" },
     { "operation:write", TENANT, CP_SCOPE_TENANT, "change operations" },
     { "tool:read", VIEWER, CP_SCOPE_TENANT, "see what discovery found" },

@@ -56,6 +56,10 @@ static const cp_opt_t  cp_opts[] = {
            "PEM file with its key"),
     cp_opt(pepper_file, CP_OPT_TEXT, "", 0, 1000, NULL,
            "file with the secret that digests of credentials are keyed with"),
+    cp_opt(secret_key_file, CP_OPT_TEXT, "", 0, 1000, NULL,
+           "file with the key that seals secrets in the database, made when "
+           "there is none; when empty PATH.key of SQLite's, "
+           "stoa-control.key with PostgreSQL"),
     cp_opt(admin_token_file, CP_OPT_TEXT, "", 0, 1000, NULL,
            "where the first platform-admin token is written when there is "
            "none"),

@@ -26,6 +26,7 @@ typedef struct {
     const char  *tls_certificate;      /* "" none                           */
     const char  *tls_key;
     const char  *pepper_file;
+    const char  *secret_key_file;      /* "" beside the database            */
     const char  *admin_token_file;     /* first platform-admin token        */
     const char  *upstream_ca_file;     /* "" the system's                   */
     stoa_allow_t outbound_allow;       /* beside public addresses           */

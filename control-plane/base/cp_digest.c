@@ -99,3 +99,61 @@ cp_hex(cp_arena_t *a, const uint8_t *data, size_t len)
 
     return p;
 }
+
+
+static const char  cp_base64url_alphabet[] =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+
+char *
+cp_base64url_encode(cp_arena_t *a, const uint8_t *data, size_t len)
+{
+    char      *p;
+    size_t     i, n;
+    unsigned   bits, have;
+
+    p = cp_arena_alloc(a, len / 3 * 4 + 5);
+
+    for (i = 0, n = 0, bits = 0, have = 0; p && i < len; i++) {
+        bits = (bits << 8 | data[i]) & 0xffff;
+
+        for (have += 8; have >= 6; /* void */) {
+            have -= 6;
+            p[n++] = cp_base64url_alphabet[bits >> have & 63];
+        }
+    }
+
+    if (p && have) {
+        p[n++] = cp_base64url_alphabet[bits << (6 - have) & 63];
+    }
+
+    return p;
+}
+
+
+bool
+cp_base64url_decode(const char *s, size_t len, char *dst, size_t *n)
+{
+    size_t       i;
+    unsigned     bits, have;
+    const char  *at;
+
+    for (i = 0, *n = 0, bits = 0, have = 0; i < len; i++) {
+        at = s[i] ? strchr(cp_base64url_alphabet, s[i]) : NULL;
+
+        if (at == NULL) {
+            return false;
+        }
+
+        bits = (bits << 6 | (unsigned) (at - cp_base64url_alphabet))
+               & 0xffffff;
+        have += 6;
+
+        if (have >= 8) {
+            have -= 8;
+            dst[(*n)++] = (char) (bits >> have & 0xff);
+        }
+    }
+
+    return have < 6 && (bits & ((1u << have) - 1)) == 0;
+}

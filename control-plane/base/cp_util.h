@@ -36,6 +36,10 @@ void cp_sha256(const void *data, size_t len, uint8_t out[32]);
 void cp_hmac_sha256(const void *key, size_t key_len, const void *data,
     size_t len, uint8_t out[32]);
 char *cp_hex(cp_arena_t *a, const uint8_t *data, size_t len);
+/* Unpadded, as RFC 7515 has it; dst holds len bytes.  Bits left over must be
+ * 0, so that what is decoded has one form. */
+char *cp_base64url_encode(cp_arena_t *a, const uint8_t *data, size_t len);
+bool cp_base64url_decode(const char *s, size_t len, char *dst, size_t *n);
 
 /* One line on stderr, text or a JSON object; never a secret in it. */
 typedef enum { CP_LOG_DEBUG, CP_LOG_INFO, CP_LOG_WARN, CP_LOG_ERROR }

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/cp_seal.h"
 #include "feed/cp_feed.h"
 
 
@@ -50,8 +51,8 @@ static cp_rc_t cp_feed_write(cp_tx_t *tx, cp_feed_tx_t *ft, cp_err_t *err);
 static cp_rc_t cp_feed_store(cp_tx_t *tx, cp_arena_t *a,
     const cp_feed_row_t *row, int64_t rev, const cp_feed_digest_t *d,
     cp_err_t *err);
-static bool cp_feed_same(const cp_rows_t *old, const char *body,
-    const char *groups);
+static bool cp_feed_same(cp_arena_t *a, const cp_rows_t *old,
+    const cp_feed_row_t *row);
 static const char *cp_feed_clean(cp_arena_t *a, const char *body);
 static cp_rc_t cp_feed_count(cp_feed_tx_t *ft, const char *groups,
     const cp_feed_digest_t *d, int64_t live, cp_err_t *err);
@@ -328,7 +329,7 @@ cp_feed_put(cp_tx_t *tx, cp_arena_t *a, cp_feed_row_t row, cp_err_t *err)
 
     row.body = row.body ? cp_feed_clean(a, row.body) : NULL;
 
-    if (cp_feed_same(&old, row.body, row.groups)) {
+    if (cp_feed_same(a, &old, &row)) {
         return CP_OK;
     }
 
@@ -337,6 +338,14 @@ cp_feed_put(cp_tx_t *tx, cp_arena_t *a, cp_feed_row_t row, cp_err_t *err)
 
     if (row.body) {
         cp_feed_digest_row(row.key, ft->rev, row.body, strlen(row.body), &d);
+    }
+
+    if (row.body && row.secret) {
+        row.body = cp_seal(a, row.key, row.body);
+
+        if (row.body == NULL) {
+            return cp_err_set(err, "internal", "cannot seal a record");
+        }
     }
 
     rc = cp_feed_store(tx, a, &row, ft->rev, &d, err);
@@ -400,28 +409,32 @@ cp_feed_clean(cp_arena_t *a, const char *body)
 
 /* A record that never was needs no tombstone. */
 static bool
-cp_feed_same(const cp_rows_t *old, const char *body, const char *groups)
+cp_feed_same(cp_arena_t *a, const cp_rows_t *old, const cp_feed_row_t *row)
 {
-    const cp_val_t  *b, *g;
+    const char      *body;
+    const cp_val_t  *g;
 
     if (old->rows == 0) {
-        return body == NULL;
+        return row->body == NULL;
     }
 
-    if (cp_cell(old, 0, 0)->i || body == NULL) {
-        return cp_cell(old, 0, 0)->i && body == NULL;
+    if (cp_cell(old, 0, 0)->i || row->body == NULL) {
+        return cp_cell(old, 0, 0)->i && row->body == NULL;
     }
 
-    b = cp_cell(old, 0, 1);
+    body = cp_cell(old, 0, 1)->p;
     g = cp_cell(old, 0, 2);
 
-    if ((g->type == CP_VAL_NULL) != (groups == NULL)
-        || (groups && strcmp(g->p, groups) != 0))
+    if ((g->type == CP_VAL_NULL) != (row->groups == NULL)
+        || (row->groups && strcmp(g->p, row->groups) != 0)
+        || cp_sealed(body) != row->secret)
     {
         return false;
     }
 
-    return b->len == strlen(body) && memcmp(b->p, body, b->len) == 0;
+    body = row->secret ? cp_unseal(a, row->key, body) : body;
+
+    return body && strcmp(body, row->body) == 0;
 }
 
 

@@ -54,6 +54,7 @@ typedef struct {
     const char  *kind;
     const char  *body;             /* NULL: a tombstone                     */
     const char  *groups;           /* NULL: all, or ",id,id,"               */
+    bool         secret;           /* the body is sealed at rest            */
 } cp_feed_row_t;
 
 /* Rewrites one with the next revision.  One whose body and groups did not

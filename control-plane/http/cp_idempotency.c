@@ -11,8 +11,8 @@
 #include <string.h>
 
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
 
+#include "base/cp_seal.h"
 #include "op/cp_app.h"
 #include "feed/cp_feed.h"
 #include "http/cp_call.h"
@@ -21,8 +21,6 @@
 
 #define CP_IDEMPOTENCY_MS       86400000LL
 #define CP_IDEMPOTENCY_KEY_MAX  255
-#define CP_SEAL_IV              12
-#define CP_SEAL_TAG             16
 
 static const char *const  cp_kept_headers[] = { "ETag", "Location",
     "Stoa-Revision", NULL };
@@ -30,9 +28,8 @@ static const char *const  cp_kept_headers[] = { "ETag", "Location",
 
 static const char *cp_idempotency_key(cp_req_t *r);
 static const char *cp_idempotency_request(cp_req_t *r);
-static void cp_seal_key(cp_req_t *r, const char *key, uint8_t out[32]);
-static bool cp_seal(bool make, const uint8_t key[32], uint8_t *iv,
-    const uint8_t *in, size_t len, uint8_t *out, uint8_t *tag);
+static void cp_idempotency_secret(cp_req_t *r, const char *key,
+    uint8_t out[32]);
 static cp_rc_t cp_idempotency_replay(cp_req_t *r, const cp_rows_t *rows,
     const char *key);
 
@@ -85,7 +82,7 @@ cp_idempotency_digest(cp_req_t *r, const char *key)
 
 
 static void
-cp_seal_key(cp_req_t *r, const char *key, uint8_t out[32])
+cp_idempotency_secret(cp_req_t *r, const char *key, uint8_t out[32])
 {
     const char  *text, *auth;
 
@@ -95,34 +92,6 @@ cp_seal_key(cp_req_t *r, const char *key, uint8_t out[32])
 
     cp_hmac_sha256(auth, strlen(auth), text ? text : "",
                    text ? strlen(text) : 0, out);
-}
-
-
-/* make: seals, else opens and checks the tag. */
-static bool
-cp_seal(bool make, const uint8_t key[32], uint8_t *iv, const uint8_t *in,
-    size_t len, uint8_t *out, uint8_t *tag)
-{
-    int              n;
-    bool             ok;
-    EVP_CIPHER_CTX  *ctx;
-
-    ctx = EVP_CIPHER_CTX_new();
-    if (ctx == NULL) {
-        return false;
-    }
-
-    ok = EVP_CipherInit_ex(ctx, EVP_aes_256_gcm(), NULL, key, iv, make) == 1
-         && EVP_CipherUpdate(ctx, out, &n, in, (int) len) == 1
-         && (make || EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_GCM_SET_TAG,
-                                         CP_SEAL_TAG, tag) == 1)
-         && EVP_CipherFinal_ex(ctx, out + n, &n) == 1
-         && (!make || EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_GCM_GET_TAG,
-                                          CP_SEAL_TAG, tag) == 1);
-
-    EVP_CIPHER_CTX_free(ctx);
-
-    return ok;
 }
 
 
@@ -196,12 +165,12 @@ cp_idempotency_replay(cp_req_t *r, const cp_rows_t *rows, const char *key)
 
     sealed = (uint8_t *) answer->p;
     text = cp_arena_alloc(r->op.arena, answer->len + 1);
-    cp_seal_key(r, key, secret);
+    cp_idempotency_secret(r, key, secret);
 
     ok = text != NULL
-         && cp_seal(false, secret, sealed, sealed + CP_SEAL_IV + CP_SEAL_TAG,
-                    answer->len - CP_SEAL_IV - CP_SEAL_TAG, text,
-                    sealed + CP_SEAL_IV);
+         && cp_seal_cipher(false, secret, NULL, sealed,
+                           sealed + CP_SEAL_IV + CP_SEAL_TAG,
+                           answer->len - CP_SEAL_IV - CP_SEAL_TAG, text);
     OPENSSL_cleanse(secret, sizeof(secret));
 
     if (!ok) {
@@ -252,16 +221,16 @@ cp_idempotency_end(cp_req_t *r, cp_tx_t *tx)
 
     sealed = cp_arena_alloc(r->op.arena,
                             CP_SEAL_IV + CP_SEAL_TAG + r->out.len + 1);
-    cp_seal_key(r, key, secret);
+    cp_idempotency_secret(r, key, secret);
 
     if (sealed) {
         cp_random(sealed, CP_SEAL_IV);
     }
 
     ok = sealed != NULL
-         && cp_seal(true, secret, sealed, (const uint8_t *) r->out.data,
-                    r->out.len, sealed + CP_SEAL_IV + CP_SEAL_TAG,
-                    sealed + CP_SEAL_IV);
+         && cp_seal_cipher(true, secret, NULL, sealed,
+                           (const uint8_t *) r->out.data, r->out.len,
+                           sealed + CP_SEAL_IV + CP_SEAL_TAG);
     OPENSSL_cleanse(secret, sizeof(secret));
 
     if (!ok) {

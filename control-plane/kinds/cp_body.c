@@ -88,7 +88,7 @@ cp_feed_simple(cp_tx_t *tx, cp_arena_t *a, const cp_simple_t *s,
     cp_rc_t        rc;
     cp_json_t     *row;
     cp_feed_row_t  feed = { cp_arena_printf(a, "%s:%s", s->prefix, id),
-                            s->res->kind, NULL, NULL };
+                            s->res->kind, NULL, NULL, false };
 
     rc = cp_row_light(tx, a, s->res, id, &row, err);
     if (rc != CP_OK) {

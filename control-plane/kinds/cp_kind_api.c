@@ -15,6 +15,8 @@
 
 static cp_rc_t cp_api_check(const cp_write_t *w, const cp_json_t *before,
     cp_json_t *after);
+static cp_rc_t cp_api_platform_check(cp_op_t *op, const cp_json_t *before,
+    const cp_json_t *after);
 static cp_rc_t cp_api_route_check(cp_op_t *op, const cp_json_t *api);
 static cp_rc_t cp_api_settled(cp_op_t *op, cp_tx_t *tx, const cp_json_t *api);
 static cp_rc_t cp_api_upstream_check(cp_op_t *op, const cp_json_t *before,
@@ -135,6 +137,9 @@ static const cp_field_t  api_fields[] = {
       "the largest request body"),
     F_ENUM("identity", 0, "\"none\"", identities,
       "what the upstream is told about the caller"),
+    BOOL("platform", 0, "false",
+      "its upstream is this control plane, which takes the signed identity; "
+      "set by a platform admin, who alone may change the upstream then"),
     BOOL("operations_only", 0, "false",
       "refuse what no enabled operation describes"),
     F("sunset_at", CP_F_TIME, 0, 0, 0, NULL,
@@ -222,6 +227,10 @@ cp_api_check(const cp_write_t *w, const cp_json_t *before, cp_json_t *after)
 
     rc = cp_api_upstream_check(w->op, before, after, mcp);
 
+    if (rc == CP_OK) {
+        rc = cp_api_platform_check(w->op, before, after);
+    }
+
     return rc == CP_OK ? cp_api_route_check(w->op, after) : rc;
 }
 
@@ -269,6 +278,31 @@ cp_api_upstream_check(cp_op_t *op, const cp_json_t *before,
     }
 
     return rc;
+}
+
+
+/*
+ * What gateways vouch for when they call the platform's own api opens the
+ * control plane to whoever receives it: so nobody but a platform admin says
+ * which api that is, and where it leads.
+ */
+static cp_rc_t
+cp_api_platform_check(cp_op_t *op, const cp_json_t *before,
+    const cp_json_t *after)
+{
+    int64_t  was, is;
+
+    was = before ? cp_json_num(before, "platform", 0) : 0;
+    is = cp_json_num(after, "platform", 0);
+
+    if (was == is
+        && (!is || cp_json_equal(cp_json_get(before, "upstream"),
+                                 cp_json_get(after, "upstream"))))
+    {
+        return CP_OK;
+    }
+
+    return cp_auth_may(op, "api:platform");
 }
 
 

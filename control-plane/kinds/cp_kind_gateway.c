@@ -2,8 +2,6 @@
  * Gateways, as they are registered.  What they report is in feed/.
  */
 
-#include <string.h>
-
 #include "feed/cp_feed.h"
 #include "kinds/cp_kind.h"
 #include "kinds/cp_token.h"
@@ -40,7 +38,6 @@ static const cp_field_t  gateway_fields[] = {
     F_OBJECTS("rejected", RO|ND|CP_DERIVED, 0, CP_REJECTED_MAX,
       rejected_fields, "records that it could not take"),
     F("token_digest", CP_F_STRING, RO|ND|CP_SECRET, 0, 0, NULL, ""),
-    F("assertion_key", CP_F_STRING, RO|ND|CP_SECRET, 0, 0, NULL, ""),
     BASE_TIMES,
     F_END
 };
@@ -65,7 +62,6 @@ static cp_rc_t
 cp_gateway_check(const cp_write_t *w, const cp_json_t *before,
     cp_json_t *after)
 {
-    uint8_t      sum[32];
     const char  *token;
 
     if (before) {
@@ -77,14 +73,9 @@ cp_gateway_check(const cp_write_t *w, const cp_json_t *before,
         return cp_err_set(&w->op->err, "internal", "no memory");
     }
 
-    cp_hmac_sha256(token, strlen(token), "stoa-assertion", 14, sum);
-
     cp_json_set(w->op->arena, after, "token_digest",
                 cp_json_string(w->op->arena,
                                cp_token_digest(w->op, token, false)));
-    cp_json_set(w->op->arena, after, "assertion_key",
-                cp_json_string(w->op->arena,
-                               cp_hex(w->op->arena, sum, sizeof(sum))));
 
     return CP_OK;
 }

@@ -2,6 +2,7 @@
  * Gateway groups: which gateways get which apis.
  */
 
+#include "kinds/cp_group_key.h"
 #include "kinds/cp_kind.h"
 
 
@@ -14,6 +15,8 @@ static const cp_field_t  group_fields[] = {
 static const cp_dependent_t  gateway_group_dependents[] = {
     { "gateway", "group", CP_DEP_REFUSE, false },
     { "api", "gateway_groups", CP_DEP_REFUSE, true },
+    { NULL, "DELETE FROM group_keys WHERE \"group\" = $1", CP_DEP_PLAIN,
+      false },
     { NULL, NULL, 0, false }
 };
 
@@ -21,5 +24,5 @@ const cp_resource_t  cp_res_gateway_group = {
     .kind = "gateway_group", .doc_kind = "GatewayGroup",
     .plural = "gateway-groups", .table = "gateway_groups",
     .fields = group_fields,
-    .dependents = gateway_group_dependents
+    .feed = cp_group_key_feed, .dependents = gateway_group_dependents
 };

@@ -221,7 +221,7 @@ cp_feed_server(cp_tx_t *tx, cp_arena_t *a, const char *id, cp_err_t *err)
     cp_names_t     names;
     const char    *name;
     cp_feed_row_t  row = { cp_arena_printf(a, "server:%s", id), "server",
-                           NULL, NULL };
+                           NULL, NULL, false };
 
     rc = cp_row_light(tx, a, &cp_res_server, id, &server, err);
     if (rc != CP_OK) {

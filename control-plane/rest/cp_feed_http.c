@@ -15,6 +15,7 @@
 
 #include "op/cp_app.h"
 #include "base/cp_metrics.h"
+#include "base/cp_seal.h"
 #include "feed/cp_feed.h"
 #include "rest/cp_rest.h"
 #include "http/cp_query.h"
@@ -60,7 +61,7 @@ static cp_rc_t cp_feed_page(cp_feed_stream_t *fs, stoa_buf_t *out,
     cp_err_t *err);
 static cp_rc_t cp_feed_rows(cp_feed_stream_t *fs, cp_arena_t *a,
     cp_rows_t *rows, cp_err_t *err);
-static void cp_feed_line(stoa_buf_t *b, const cp_val_t *row);
+static void cp_feed_line(cp_arena_t *a, stoa_buf_t *b, const cp_val_t *row);
 static cp_rc_t cp_feed_fill(void *ctx, stoa_buf_t *out, bool *done);
 
 
@@ -415,7 +416,7 @@ cp_feed_page(cp_feed_stream_t *fs, stoa_buf_t *out, cp_err_t *err)
     before = out->len;
 
     for (i = 0; i < n; i++) {
-        cp_feed_line(out, cp_cell(&rows, i, 0));
+        cp_feed_line(a, out, cp_cell(&rows, i, 0));
         fs->last = cp_cell(&rows, i, 1)->i;
     }
 
@@ -487,19 +488,32 @@ cp_feed_rows(cp_feed_stream_t *fs, cp_arena_t *a, cp_rows_t *rows,
 
 
 static void
-cp_feed_line(stoa_buf_t *b, const cp_val_t *row)
+cp_feed_line(cp_arena_t *a, stoa_buf_t *b, const cp_val_t *row)
 {
+    const char  *body;
+
+    body = row[3].type == CP_VAL_NULL ? NULL : row[3].p;
+
+    if (body && cp_sealed(body)) {
+        body = cp_unseal(a, row[0].p, body);
+
+        if (body == NULL) {
+            cp_log(CP_LOG_ERROR, "feed", "a record was sealed by another key"
+                   " key:%s", row[0].p);
+        }
+    }
+
     stoa_buf_addz(b, "{\"key\":");
     stoa_buf_add_json(b, row[0].p, row[0].len);
     stoa_buf_addf(b, ",\"rev\":%" PRId64 ",\"kind\":\"%s\"", row[1].i,
                   row[2].p);
 
-    if (row[3].type == CP_VAL_NULL) {
+    if (body == NULL) {
         stoa_buf_addz(b, ",\"deleted\":true}\n");
         return;
     }
 
     stoa_buf_addz(b, ",\"body\":");
-    stoa_buf_add(b, row[3].p, row[3].len);
+    stoa_buf_addz(b, body);
     stoa_buf_addz(b, "}\n");
 }

@@ -39,6 +39,7 @@ cp_rc_t cp_resource_route_update(cp_req_t *r);
 cp_rc_t cp_resource_route_event(cp_req_t *r);
 cp_rc_t cp_resource_route_delete(cp_req_t *r);
 cp_rc_t cp_resource_route_items(cp_req_t *r);
+cp_rc_t cp_resource_route_rotate(cp_req_t *r);
 
 
 #endif /* CP_LIST_H */

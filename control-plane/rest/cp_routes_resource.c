@@ -7,12 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "audit/cp_audit.h"
 #include "auth/cp_auth.h"
 #include "op/cp_app.h"
 #include "feed/cp_feed.h"
 #include "apply/cp_wait.h"
 #include "http/cp_idempotency.h"
 #include "http/cp_query.h"
+#include "kinds/cp_group_key.h"
 #include "rest/cp_list.h"
 
 
@@ -57,6 +59,8 @@ static cp_rc_t cp_write_create(cp_req_t *r, cp_tx_t *tx,
 static cp_rc_t cp_write_update(cp_req_t *r, cp_tx_t *tx,
     const cp_place_t *p);
 static cp_rc_t cp_write_event(cp_req_t *r, cp_tx_t *tx, const cp_place_t *p);
+static cp_rc_t cp_write_rotate(cp_req_t *r, cp_tx_t *tx,
+    const cp_place_t *p);
 static cp_rc_t cp_write_delete(cp_req_t *r, cp_tx_t *tx,
     const cp_place_t *p);
 
@@ -531,6 +535,57 @@ cp_body_optional(cp_req_t *r, cp_json_t **in)
     *in = NULL;
 
     return r->body_len ? cp_req_json(r, in) : CP_OK;
+}
+
+
+cp_rc_t
+cp_resource_route_rotate(cp_req_t *r)
+{
+    return cp_write(r, cp_write_rotate);
+}
+
+
+/* {"lead_s": N}: after how long the new key is used. */
+static cp_rc_t
+cp_write_rotate(cp_req_t *r, cp_tx_t *tx, const cp_place_t *p)
+{
+    cp_rc_t            rc;
+    int64_t            lead;
+    cp_json_t         *in, *out;
+    const cp_json_t   *m;
+    cp_audit_event_t   e = { .action = "rotate", .kind = p->res->kind,
+                             .id = p->id, .name = r->param[0] };
+
+    rc = cp_body_optional(r, &in);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    lead = CP_GROUP_KEY_LEAD_S;
+
+    for (m = in ? in->first : NULL; m; m = m->next) {
+        if (strcmp(m->key, "lead_s") != 0 || m->type != CP_JSON_INT
+            || m->i < 0 || m->i > 86400)
+        {
+            return cp_err_field(&r->op.err, -1, m->line, m->key,
+                                strcmp(m->key, "lead_s") == 0
+                                ? "must be 0 to 86400" : "is not known");
+        }
+
+        lead = m->i;
+    }
+
+    rc = cp_group_key_rotate(&r->op, tx, p->id, lead, &out);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    e.diff = cp_json_copy(r->op.arena, out);
+    cp_json_set(r->op.arena, out, "name",
+                cp_json_string(r->op.arena, r->param[0]));
+    rc = cp_audit_append(&r->op, tx, &e);
+
+    return rc == CP_OK ? cp_req_answer(r, 200, out) : rc;
 }
 
 

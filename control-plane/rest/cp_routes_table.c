@@ -58,6 +58,9 @@ const cp_route_t  cp_resource_routes[] = {
     CP_EVENT(TENANTS, &cp_res_tenant, "tenant", "archive"),
 
     CP_ALL(GROUPS, &cp_res_gateway_group, "gateway_group"),
+    { "POST", GROUPS "/{gateway_group}/rotate", CP_AUTH_ADMIN,
+      "gateway_group:write", cp_resource_route_rotate, &cp_res_gateway_group,
+      "A new key to sign identities with: gateway_group", NULL },
 
     CP_ALL(GATEWAYS, &cp_res_gateway, "gateway"),
 

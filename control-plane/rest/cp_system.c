@@ -9,6 +9,7 @@
 
 #include "base/cp_metrics.h"
 #include "http/cp_call.h"
+#include "kinds/cp_group_key.h"
 
 
 static cp_rc_t
@@ -189,11 +190,44 @@ cp_system_metrics(cp_req_t *r)
 }
 
 
+/* Public, as the keys are. */
+
+static cp_rc_t
+cp_system_jwks(cp_req_t *r)
+{
+    cp_rc_t     rc;
+    cp_tx_t    *tx;
+    cp_json_t  *set;
+
+    rc = cp_tx_begin(r->op.app->db, false, &tx);
+    if (rc != CP_OK) {
+        return cp_err_set(&r->op.err, "unavailable", "the database does not "
+                          "answer");
+    }
+
+    rc = cp_group_key_set(tx, r->op.arena, cp_req_query(r, "group"), &set,
+                          &r->op.err);
+    cp_tx_rollback(tx);
+
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    cp_req_set_header(r, "Cache-Control",
+                      cp_arena_printf(r->op.arena, "public, max-age=%d",
+                                      CP_JWKS_AGE_S));
+
+    return cp_req_answer(r, 200, set);
+}
+
+
 const cp_route_t  cp_system_routes[] = {
     { "GET", "/health/live", CP_AUTH_NONE, NULL, cp_system_live, NULL,
       "The process runs", NULL },
     { "GET", "/health/ready", CP_AUTH_NONE, NULL, cp_system_ready, NULL,
       "The database answers and requests are taken", NULL },
+    { "GET", "/.well-known/jwks.json", CP_AUTH_NONE, NULL, cp_system_jwks,
+      NULL, "The public keys of signed identities", "group" },
     { "GET", "/metrics", CP_AUTH_NONE, NULL, cp_system_metrics, NULL,
       "Metrics for Prometheus", NULL },
     { NULL, NULL, CP_AUTH_NONE, NULL, NULL, NULL, NULL, NULL }

@@ -18,7 +18,8 @@
     row(3, "0003_holds")                                                      \
     row(4, "0004_tool_states")                                                \
     row(5, "0005_end_state")                                                  \
-    row(6, "0006_burst")
+    row(6, "0006_burst")                                                      \
+    row(7, "0007_group_keys")
 
 
 typedef struct {

@@ -16,9 +16,12 @@ ngx_int_t ngx_http_stoa_auth(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx);
 /* May callers of this tenant know of the api? */
 ngx_uint_t ngx_http_stoa_auth_visible(const stoa_rec_api_t *rec,
     const stoa_id_t *tenant);
-/* X-Stoa-Identity: a compact JWS. */
+/* X-Stoa-Identity: a compact JWS, made for the call's api.  NGX_DECLINED:
+ * there is no key to sign with. */
 ngx_int_t ngx_http_stoa_identity(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx, ngx_str_t *jws);
+    ngx_http_stoa_ctx_t *ctx, const stoa_id_t *api, ngx_str_t *jws);
+/* At the end of the process. */
+void ngx_http_stoa_identity_exit(void);
 ngx_int_t ngx_http_stoa_subscription(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const stoa_id_t *target);
 

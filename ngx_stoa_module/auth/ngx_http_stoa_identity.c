@@ -1,155 +1,234 @@
-
 /*
- * Who calls, vouched for: a compact JWS (RFC 7515, HS256) that the control
- * plane's own tools and REST trust.  Its key is derived from the gateway's
- * token, so that both sides have it and nobody else.
+ * Who calls, vouched for: a compact JWS (RFC 7515, EdDSA) by the key of the
+ * gateway's group, for one api.  Every upstream can verify it with the control
+ * plane's public keys, and none can make one or use it elsewhere.
  *
- * Process: workers.  Lifetime: the text in r->pool, the key in the process.
+ * One is used for as many calls as say the same, for half of its life: so it
+ * has no jti, which would be the same in all of them.
+ *
+ * Process: workers.  Lifetime: the text in r->pool; the key and the texts that
+ * are used again in the process.  Limits: NGX_HTTP_STOA_IDENTITY_KEPT texts.
  */
 
 
 #include "ngx_http_stoa_auth.h"
-#include "ngx_http_stoa_digest.h"
+#include "ngx_http_stoa_store.h"
+#include "core/stoa_key.h"
+
+#include <openssl/evp.h>
 
 
-#define NGX_HTTP_STOA_IDENTITY_TTL  60       /* s */
+#define NGX_HTTP_STOA_IDENTITY_LIFE_S  60
+#define NGX_HTTP_STOA_IDENTITY_USE_S   30    /* so much is left at least     */
+#define NGX_HTTP_STOA_IDENTITY_KEPT    512   /* 2^n                          */
+#define NGX_HTTP_STOA_IDENTITY_MAX     960
+#define NGX_HTTP_STOA_IDENTITY_SIG     64
 
 
-static ngx_int_t ngx_http_stoa_identity_setup(ngx_http_stoa_main_conf_t *mcf,
-    ngx_log_t *log);
+/* All that the claims say is of these three. */
+
+typedef struct {
+    stoa_id_t   api;
+    stoa_id_t   application;
+    stoa_id_t   subscription;
+} ngx_http_stoa_identity_of_t;
+
+typedef struct {
+    ngx_http_stoa_identity_of_t  of;
+    time_t                       made;
+    uint32_t                     len;       /* 0: free                       */
+    u_char                       text[NGX_HTTP_STOA_IDENTITY_MAX];
+} ngx_http_stoa_identity_kept_t;
+
+
+static ngx_int_t ngx_http_stoa_identity_make(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_identity_kept_t *kept);
+static ngx_int_t ngx_http_stoa_identity_key(ngx_http_request_t *r);
+static ngx_int_t ngx_http_stoa_identity_sign(const u_char *data, size_t len,
+    u_char *sig);
 static u_char *ngx_http_stoa_identity_base64(u_char *dst, u_char *src,
     size_t len);
-static size_t ngx_http_stoa_identity_claims(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx, u_char *p);
 
 
-/* base64url of the JOSE header and its dot: the same for all. */
+static ngx_http_stoa_identity_kept_t  *ngx_http_stoa_identities;
 
-static ngx_str_t             ngx_http_stoa_identity_head;
-static ngx_http_stoa_hmac_t  ngx_http_stoa_identity_key;
+static EVP_PKEY   *ngx_http_stoa_identity_pkey;
+static EVP_MD_CTX *ngx_http_stoa_identity_md;
+static stoa_id_t   ngx_http_stoa_identity_kid;
 
 
 ngx_int_t
 ngx_http_stoa_identity(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
-    ngx_str_t *jws)
+    const stoa_id_t *api, ngx_str_t *jws)
 {
-    u_char                     *p, *claims;
-    size_t                      len;
-    u_char                      mac[NGX_HTTP_STOA_SHA256_LEN];
-    ngx_http_stoa_main_conf_t  *mcf;
+    uint64_t                        h;
+    ngx_int_t                       rc;
+    ngx_http_stoa_identity_of_t     of;
+    ngx_http_stoa_identity_kept_t  *kept;
 
-    if (ngx_http_stoa_identity_head.len == 0) {
-        mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
-
-        if (ngx_http_stoa_identity_setup(mcf, r->connection->log) != NGX_OK) {
+    if (ngx_http_stoa_identities == NULL) {
+        ngx_http_stoa_identities = ngx_calloc(NGX_HTTP_STOA_IDENTITY_KEPT
+                                    * sizeof(ngx_http_stoa_identity_kept_t),
+                                    r->connection->log);
+        if (ngx_http_stoa_identities == NULL) {
             return NGX_ERROR;
         }
     }
 
-    len = sizeof("{\"iss\":\"stoa-gateway\",\"tenant\":\"\","
-                 "\"tenant_name\":\"\",\"application\":\"\","
-                 "\"application_name\":\"\",\"subscription\":\"\","
-                 "\"iat\":,\"exp\":,\"jti\":\"\"}")
-          + 3 * STOA_ID_LEN + ctx->tenant_name.len
-          + ctx->application_name.len + 2 * NGX_TIME_T_LEN
-          + ctx->request_id.len;
+    of.api = *api;
+    of.application = ctx->application;
+    of.subscription = ctx->call.subscription;
 
-    claims = ngx_pnalloc(r->pool, len);
+    h = stoa_hash64(&of, sizeof(of), 0);
+    kept = &ngx_http_stoa_identities[h & (NGX_HTTP_STOA_IDENTITY_KEPT - 1)];
 
-    p = ngx_pnalloc(r->pool, ngx_http_stoa_identity_head.len
-                             + ngx_base64_encoded_length(len) + 1
-                             + ngx_base64_encoded_length(sizeof(mac)));
+    /* also a clock that went back makes a new one */
 
-    if (claims == NULL || p == NULL) {
-        return NGX_ERROR;
-    }
-
-    jws->data = p;
-
-    len = ngx_http_stoa_identity_claims(r, ctx, claims);
-
-    p = ngx_cpymem(p, ngx_http_stoa_identity_head.data,
-                   ngx_http_stoa_identity_head.len);
-    p = ngx_http_stoa_identity_base64(p, claims, len);
-
-    if (ngx_http_stoa_hmac(&ngx_http_stoa_identity_key, jws->data,
-                           p - jws->data, mac)
-        != NGX_OK)
+    if (kept->len == 0 || ngx_time() < kept->made
+        || ngx_time() - kept->made > NGX_HTTP_STOA_IDENTITY_LIFE_S
+                                     - NGX_HTTP_STOA_IDENTITY_USE_S
+        || ngx_memcmp(&kept->of, &of, sizeof(of)) != 0)
     {
+        kept->len = 0;
+        kept->of = of;
+
+        rc = ngx_http_stoa_identity_make(r, ctx, kept);
+        if (rc != NGX_OK) {
+            kept->len = 0;
+            return rc;
+        }
+    }
+
+    jws->len = kept->len;
+    jws->data = ngx_pnalloc(r->pool, kept->len);
+
+    if (jws->data == NULL) {
         return NGX_ERROR;
     }
 
-    *p++ = '.';
-    p = ngx_http_stoa_identity_base64(p, mac, sizeof(mac));
-
-    jws->len = p - jws->data;
+    ngx_memcpy(jws->data, kept->text, kept->len);
 
     return NGX_OK;
 }
 
 
-/* Names are slugs and ids are base32: nothing of it needs an escape. */
+/* Names are slugs and ids are base32: nothing of it needs an escape, and all
+ * of it fits. */
 
-static size_t
-ngx_http_stoa_identity_claims(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
-    u_char *p)
+static ngx_int_t
+ngx_http_stoa_identity_make(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    ngx_http_stoa_identity_kept_t *kept)
 {
-    u_char  *start;
-    time_t   now;
+    u_char     *p, json[NGX_HTTP_STOA_IDENTITY_MAX / 2];
+    u_char      sig[NGX_HTTP_STOA_IDENTITY_SIG];
+    time_t      now;
+    ngx_int_t   rc;
 
-    start = p;
+    rc = ngx_http_stoa_identity_key(r);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
     now = ngx_time();
 
-    p = ngx_sprintf(p, "{\"iss\":\"stoa-gateway\",\"tenant\":\"%*s\","
-                    "\"tenant_name\":\"%V\",\"application\":\"%*s\","
-                    "\"application_name\":\"%V\",\"subscription\":\"%*s\","
-                    "\"iat\":%T,\"exp\":%T,\"jti\":\"%V\"}",
-                    (size_t) STOA_ID_LEN, ctx->tenant.c, &ctx->tenant_name,
-                    (size_t) STOA_ID_LEN, ctx->application.c,
-                    &ctx->application_name,
-                    ctx->call.subscription.c[0] ? (size_t) STOA_ID_LEN
-                                           : (size_t) 0,
-                    ctx->call.subscription.c, now,
-                    now + NGX_HTTP_STOA_IDENTITY_TTL, &ctx->request_id);
+    p = ngx_sprintf(json, "{\"alg\":\"EdDSA\",\"kid\":\"%*s\","
+                    "\"typ\":\"JWT\"}",
+                    (size_t) STOA_ID_LEN, ngx_http_stoa_identity_kid.c);
 
-    return p - start;
+    p = ngx_http_stoa_identity_base64(kept->text, json, p - json);
+    *p++ = '.';
+    kept->len = p - kept->text;
+
+    p = ngx_snprintf(json, sizeof(json), "{\"iss\":\"stoa-gateway\","
+                     "\"aud\":\"%*s\",\"iat\":%T,\"exp\":%T,"
+                     "\"tenant\":\"%*s\",\"tenant_name\":\"%V\","
+                     "\"application\":\"%*s\",\"application_name\":\"%V\","
+                     "\"subscription\":\"%*s\"}",
+                     (size_t) STOA_ID_LEN, kept->of.api.c, now,
+                     now + NGX_HTTP_STOA_IDENTITY_LIFE_S,
+                     (size_t) STOA_ID_LEN, ctx->tenant.c, &ctx->tenant_name,
+                     (size_t) STOA_ID_LEN, kept->of.application.c,
+                     &ctx->application_name,
+                     kept->of.subscription.c[0] ? (size_t) STOA_ID_LEN
+                                                : (size_t) 0,
+                     kept->of.subscription.c);
+
+    p = ngx_http_stoa_identity_base64(kept->text + kept->len, json, p - json);
+
+    if (ngx_http_stoa_identity_sign(kept->text, p - kept->text, sig)
+        != NGX_OK)
+    {
+        ngx_log_error(NGX_LOG_ALERT, r->connection->log, 0,
+                      "an identity could not be signed");
+        return NGX_ERROR;
+    }
+
+    *p++ = '.';
+    p = ngx_http_stoa_identity_base64(p, sig, sizeof(sig));
+
+    kept->len = p - kept->text;
+    kept->made = now;
+
+    return NGX_OK;
+}
+
+
+/* The key that is in use now, made ready when it is another one. */
+
+static ngx_int_t
+ngx_http_stoa_identity_key(ngx_http_request_t *r)
+{
+    const stoa_rec_groupkey_t  *rec;
+    ngx_http_stoa_main_conf_t  *mcf;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+
+    rec = ngx_http_stoa_store_signer(mcf->store,
+                                     (int64_t) ngx_http_stoa_wall_ms());
+    if (rec == NULL) {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "there is no key to sign identities with");
+        return NGX_DECLINED;
+    }
+
+    if (ngx_http_stoa_identity_pkey
+        && ngx_memcmp(rec->id.c, ngx_http_stoa_identity_kid.c, STOA_ID_LEN)
+           == 0)
+    {
+        return NGX_OK;
+    }
+
+    EVP_PKEY_free(ngx_http_stoa_identity_pkey);
+
+    ngx_http_stoa_identity_pkey = EVP_PKEY_new_raw_private_key(
+                                       EVP_PKEY_ED25519, NULL, rec->private,
+                                       sizeof(rec->private));
+    ngx_http_stoa_identity_kid = rec->id;
+
+    return ngx_http_stoa_identity_pkey ? NGX_OK : NGX_ERROR;
 }
 
 
 static ngx_int_t
-ngx_http_stoa_identity_setup(ngx_http_stoa_main_conf_t *mcf, ngx_log_t *log)
+ngx_http_stoa_identity_sign(const u_char *data, size_t len, u_char *sig)
 {
-    u_char  *p, *json;
+    size_t  n;
 
-    if (ngx_http_stoa_hmac_init(&ngx_http_stoa_identity_key,
-                                mcf->assertion_key,
-                                sizeof(mcf->assertion_key))
-        != NGX_OK)
-    {
-        return NGX_ERROR;
+    n = NGX_HTTP_STOA_IDENTITY_SIG;
+
+    if (ngx_http_stoa_identity_md == NULL) {
+        ngx_http_stoa_identity_md = EVP_MD_CTX_new();
     }
 
-    json = ngx_pnalloc(ngx_cycle->pool, mcf->gateway_id.len + 64);
-    if (json == NULL) {
-        return NGX_ERROR;
-    }
-
-    p = ngx_sprintf(json, "{\"alg\":\"HS256\",\"kid\":\"%V\",\"typ\":\"JWT\"}",
-                    &mcf->gateway_id);
-
-    ngx_http_stoa_identity_head.data = ngx_pnalloc(ngx_cycle->pool,
-                                    ngx_base64_encoded_length(p - json) + 1);
-    if (ngx_http_stoa_identity_head.data == NULL) {
-        return NGX_ERROR;
-    }
-
-    p = ngx_http_stoa_identity_base64(ngx_http_stoa_identity_head.data, json,
-                                      p - json);
-    *p++ = '.';
-
-    ngx_http_stoa_identity_head.len = p - ngx_http_stoa_identity_head.data;
-
-    return NGX_OK;
+    return ngx_http_stoa_identity_md
+           && EVP_MD_CTX_reset(ngx_http_stoa_identity_md) == 1
+           && EVP_DigestSignInit(ngx_http_stoa_identity_md, NULL, NULL, NULL,
+                                 ngx_http_stoa_identity_pkey)
+              == 1
+           && EVP_DigestSign(ngx_http_stoa_identity_md, sig, &n, data, len)
+              == 1
+           && n == NGX_HTTP_STOA_IDENTITY_SIG
+           ? NGX_OK : NGX_ERROR;
 }
 
 
@@ -165,4 +244,20 @@ ngx_http_stoa_identity_base64(u_char *dst, u_char *src, size_t len)
     ngx_encode_base64url(&to, &from);
 
     return dst + to.len;
+}
+
+
+void
+ngx_http_stoa_identity_exit(void)
+{
+    EVP_MD_CTX_free(ngx_http_stoa_identity_md);
+    EVP_PKEY_free(ngx_http_stoa_identity_pkey);
+
+    ngx_http_stoa_identity_md = NULL;
+    ngx_http_stoa_identity_pkey = NULL;
+
+    if (ngx_http_stoa_identities) {
+        ngx_free(ngx_http_stoa_identities);
+        ngx_http_stoa_identities = NULL;
+    }
 }

@@ -42,7 +42,6 @@ typedef struct ngx_http_stoa_main_conf_s {
     ngx_str_t                  token_file;
     ngx_str_t                  token;           /* read at start; cleansed   */
     ngx_str_t                  gateway_id;      /* from the token            */
-    u_char                     assertion_key[64];  /* hex, signs identities  */
     ngx_str_t                  group;
     ngx_str_t                  pepper;
     ngx_str_t                  store_dir;

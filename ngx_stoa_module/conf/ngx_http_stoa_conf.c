@@ -307,9 +307,7 @@ ngx_http_stoa_conf_token_file(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_http_stoa_main_conf_t *mcf = conf;
 
     char        *rv;
-    u_char       md[EVP_MAX_MD_SIZE];
     ngx_str_t   *value;
-    unsigned     len;
     stoa_key_t   key;
 
     value = cf->args->elts;
@@ -334,21 +332,6 @@ ngx_http_stoa_conf_token_file(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     mcf->gateway_id.data = (u_char *) key.id.data;
     mcf->gateway_id.len = key.id.len;
-
-    /* the control plane derived the same when it made the token, whose digest
-     * alone it keeps: both can sign with it */
-
-    if (HMAC(EVP_sha256(), mcf->token.data, (int) mcf->token.len,
-             (u_char *) "stoa-assertion", sizeof("stoa-assertion") - 1,
-             md, &len)
-        == NULL)
-    {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "HMAC() failed");
-        return NGX_CONF_ERROR;
-    }
-
-    stoa_hex_encode(md, len, (char *) mcf->assertion_key);
-    ngx_explicit_memzero(md, sizeof(md));
 
     return NGX_CONF_OK;
 }

@@ -32,7 +32,7 @@
 typedef enum {
     STOA_REC_TENANT = 1, STOA_REC_APPLICATION, STOA_REC_CREDENTIAL,
     STOA_REC_PLAN, STOA_REC_SUBSCRIPTION, STOA_REC_API, STOA_REC_TOOL,
-    STOA_REC_SERVER, STOA_REC_GROUP, STOA_REC_KIND_MAX
+    STOA_REC_SERVER, STOA_REC_GROUP, STOA_REC_GROUPKEY, STOA_REC_KIND_MAX
 } stoa_rec_kind_e;
 
 
@@ -85,6 +85,16 @@ typedef struct {
     uint8_t         scope;        /* stoa_scope_e                         */
     uint8_t         state;        /* stoa_policy_state_e                  */
 } stoa_rec_policy_t;
+
+
+/* With what a gateway of the group vouches for callers: an Ed25519 key. */
+
+typedef struct {
+    stoa_rec_hdr_t  hdr;
+    stoa_id_t       id;           /* kid                                  */
+    int64_t         signs_ms;     /* not before                           */
+    uint8_t         private[32];
+} stoa_rec_groupkey_t;
 
 
 /* The group of the gateway that holds it: the only one there. */

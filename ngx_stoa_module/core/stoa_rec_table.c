@@ -179,6 +179,12 @@ static const stoa_rec_field_t  group_fields[] = {
     POLICIES(stoa_rec_group_t),
 };
 
+static const stoa_rec_field_t  groupkey_fields[] = {
+    ID(stoa_rec_groupkey_t, id),
+    NUM(I64, stoa_rec_groupkey_t, signs_ms, 0, TIME_MAX, 0),
+    { ROW(HEX32, stoa_rec_groupkey_t, private), .required = true },
+};
+
 static const stoa_rec_field_t  tenant_fields[] = {
     ID(stoa_rec_tenant_t, id),
     SLUG(stoa_rec_tenant_t, name),
@@ -360,6 +366,7 @@ const stoa_rec_struct_t  stoa_rec_structs[STOA_REC_KIND_MAX] = {
     [STOA_REC_TOOL] = KIND(tool),
     [STOA_REC_SERVER] = KIND(server),
     [STOA_REC_GROUP] = KIND(group),
+    [STOA_REC_GROUPKEY] = KIND(groupkey),
 };
 
 

@@ -172,7 +172,7 @@ ngx_http_stoa_mcp_session_init(ngx_http_stoa_main_conf_t *mcf,
 
     ngx_http_stoa_mcp_zone = mcf->mcp_zone;
 
-    if (HMAC(EVP_sha256(), mcf->assertion_key, sizeof(mcf->assertion_key),
+    if (HMAC(EVP_sha256(), mcf->token.data, (int) mcf->token.len,
              (u_char *) label, ngx_strlen(label), key, &len)
         == NULL)
     {

@@ -117,6 +117,14 @@ struct ngx_http_stoa_store_s {
 };
 
 
+/* Is there nothing for who asks? */
+ngx_uint_t ngx_http_stoa_store_withheld(const void *rec,
+    stoa_rec_kind_e kind);
+/* Says so and has the store loaded anew; NULL. */
+const void *ngx_http_stoa_store_broken(ngx_http_stoa_store_t *s,
+    stoa_rec_kind_e kind);
+
+
 /* ---- environments (ngx_http_stoa_env.c) -------------------------------- */
 
 /* NULL with errno-like *rc (LMDB's or the system's). */

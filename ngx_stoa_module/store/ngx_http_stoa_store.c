@@ -18,12 +18,8 @@ static const void *ngx_http_stoa_store_rec(ngx_http_stoa_store_t *s,
     stoa_rec_kind_e kind, const stoa_id_t *a, const stoa_id_t *b);
 static const void *ngx_http_stoa_store_get(ngx_http_stoa_store_t *s,
     stoa_rec_kind_e kind, ngx_http_stoa_key_t *k);
-static ngx_uint_t ngx_http_stoa_store_withheld(const void *rec,
-    stoa_rec_kind_e kind);
 static const void *ngx_http_stoa_store_by_index(ngx_http_stoa_store_t *s,
     stoa_rec_kind_e kind, ngx_http_stoa_key_t *k);
-static const void *ngx_http_stoa_store_broken(ngx_http_stoa_store_t *s,
-    stoa_rec_kind_e kind);
 
 
 ngx_int_t
@@ -428,10 +424,10 @@ ngx_http_stoa_store_get(ngx_http_stoa_store_t *s, stoa_rec_kind_e kind,
 }
 
 
-/* Is there nothing for who asks?  Of an api and of the group it is told: one
- * would else leave its path to another, the other its policies to nobody. */
+/* Of an api and of the group it is told: one would else leave its path to
+ * another, the other its policies to nobody. */
 
-static ngx_uint_t
+ngx_uint_t
 ngx_http_stoa_store_withheld(const void *rec, stoa_rec_kind_e kind)
 {
     return ((const stoa_rec_hdr_t *) rec)->withheld
@@ -441,7 +437,7 @@ ngx_http_stoa_store_withheld(const void *rec, stoa_rec_kind_e kind)
 
 /* Not found, and the sync thread loads the store anew. */
 
-static const void *
+const void *
 ngx_http_stoa_store_broken(ngx_http_stoa_store_t *s, stoa_rec_kind_e kind)
 {
     uint64_t  old;
@@ -558,50 +554,6 @@ ngx_http_stoa_store_api(ngx_http_stoa_store_t *s, const stoa_id_t *id)
 }
 
 
-/* By its kind alone: there is one. */
-
-const stoa_rec_group_t *
-ngx_http_stoa_store_group(ngx_http_stoa_store_t *s)
-{
-    int                   rc;
-    MDB_val               key, val;
-    MDB_cursor           *cursor;
-    ngx_http_stoa_key_t   k;
-
-    static const stoa_id_t  first;
-
-    if (s->group_generation == s->generation) {
-        return s->group;
-    }
-
-    if (s->txnid == 0 || mdb_cursor_open(s->txn, s->env->rec, &cursor) != 0) {
-        return NULL;
-    }
-
-    ngx_http_stoa_key_rec(&k, STOA_REC_GROUP, &first, NULL);
-
-    key.mv_data = k.data;
-    key.mv_size = k.len;
-
-    rc = mdb_cursor_get(cursor, &key, &val, MDB_SET_RANGE);
-
-    s->group = NULL;
-    s->group_generation = s->generation;
-
-    if (rc == 0 && key.mv_size == k.len
-        && ngx_memcmp(key.mv_data, k.data, 8) == 0)
-    {
-        s->group = stoa_rec_verify(val.mv_data, val.mv_size, STOA_REC_GROUP)
-                   ? val.mv_data
-                   : ngx_http_stoa_store_broken(s, STOA_REC_GROUP);
-    }
-
-    mdb_cursor_close(cursor);
-
-    return s->group;
-}
-
-
 const stoa_rec_server_t *
 ngx_http_stoa_store_server(ngx_http_stoa_store_t *s, const stoa_id_t *id)
 {
@@ -700,100 +652,4 @@ ngx_http_stoa_store_api_by_path(ngx_http_stoa_store_t *s, const char *host,
     }
 
     return NULL;
-}
-
-
-ngx_int_t
-ngx_http_stoa_store_each_subscription(ngx_http_stoa_store_t *s,
-    const stoa_id_t *application, ngx_http_stoa_store_each_pt cb, void *data)
-{
-    int                   rc;
-    MDB_val               key, val;
-    ngx_int_t             ret;
-    MDB_cursor           *cursor;
-    ngx_http_stoa_key_t   k;
-
-    if (s->txnid == 0 || mdb_cursor_open(s->txn, s->env->rec, &cursor) != 0) {
-        return NGX_ERROR;
-    }
-
-    ngx_http_stoa_key_rec(&k, STOA_REC_SUBSCRIPTION, application, NULL);
-
-    key.mv_data = k.data;
-    key.mv_size = k.len;
-    ret = NGX_OK;
-
-    for (rc = mdb_cursor_get(cursor, &key, &val, MDB_SET_RANGE);
-         rc == 0 && ret == NGX_OK;
-         rc = mdb_cursor_get(cursor, &key, &val, MDB_NEXT))
-    {
-        if (key.mv_size != k.len + STOA_ID_LEN
-            || ngx_memcmp(key.mv_data, k.data, k.len) != 0)
-        {
-            break;
-        }
-
-        if (!stoa_rec_verify(val.mv_data, val.mv_size, STOA_REC_SUBSCRIPTION))
-        {
-            (void) ngx_http_stoa_store_broken(s, STOA_REC_SUBSCRIPTION);
-            continue;
-        }
-
-        if (!ngx_http_stoa_store_withheld(val.mv_data,
-                                          STOA_REC_SUBSCRIPTION))
-        {
-            ret = cb(data, val.mv_data);
-        }
-    }
-
-    mdb_cursor_close(cursor);
-
-    return ret;
-}
-
-
-ngx_int_t
-ngx_http_stoa_store_each_tool(ngx_http_stoa_store_t *s, const stoa_id_t *api,
-    ngx_http_stoa_store_each_pt cb, void *data)
-{
-    int                   rc;
-    MDB_val               key, val;
-    ngx_int_t             ret;
-    stoa_id_t             id;
-    MDB_cursor           *cursor;
-    const void           *rec;
-    ngx_http_stoa_key_t   k;
-
-    if (s->txnid == 0 || mdb_cursor_open(s->txn, s->env->idx, &cursor) != 0) {
-        return NGX_ERROR;
-    }
-
-    (void) ngx_http_stoa_key_idx(&k, NGX_HTTP_STOA_IDX_TOOL, api->c,
-                                 STOA_ID_LEN, "", 0);
-    key.mv_data = k.data;
-    key.mv_size = k.len;
-    ret = NGX_OK;
-
-    for (rc = mdb_cursor_get(cursor, &key, &val, MDB_SET_RANGE);
-         rc == 0 && ret == NGX_OK;
-         rc = mdb_cursor_get(cursor, &key, &val, MDB_NEXT))
-    {
-        if (key.mv_size <= k.len || val.mv_size != STOA_ID_LEN
-            || ngx_memcmp(key.mv_data, k.data, k.len) != 0)
-        {
-            break;
-        }
-
-        ngx_memcpy(id.c, val.mv_data, STOA_ID_LEN);
-
-        rec = ngx_http_stoa_store_rec(s, STOA_REC_TOOL, &id, NULL);
-
-        if (rec) {
-            ret = cb(data, rec);
-        }
-    }
-
-    mdb_cursor_close(cursor);
-
-    return ret;
 }

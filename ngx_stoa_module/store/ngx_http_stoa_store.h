@@ -52,6 +52,9 @@ const stoa_rec_api_t *ngx_http_stoa_store_api_by_path(
 /* The gateway's own group.  It, and an api by its name or path, may be
  * withheld (hdr); everything else that is withheld is not there. */
 const stoa_rec_group_t *ngx_http_stoa_store_group(ngx_http_stoa_store_t *s);
+/* The group's key that is in use now; NULL: there is none. */
+const stoa_rec_groupkey_t *ngx_http_stoa_store_signer(
+    ngx_http_stoa_store_t *s, int64_t now_ms);
 const stoa_rec_server_t *ngx_http_stoa_store_server(
     ngx_http_stoa_store_t *s, const stoa_id_t *id);
 const stoa_rec_server_t *ngx_http_stoa_store_server_by_name(

@@ -94,10 +94,15 @@ ngx_http_stoa_headers(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     if (ngx_http_stoa_headers_push(r, NGX_HTTP_STOA_H_REQUEST_ID,
                                    &ctx->request_id) != NGX_OK
         || ngx_http_stoa_headers_trace(r, ctx, &old.part, &found)
-           != NGX_OK
-        || ngx_http_stoa_headers_identity(r, ctx) != NGX_OK)
+           != NGX_OK)
     {
         return NGX_ERROR;
+    }
+
+    rc = ngx_http_stoa_headers_identity(r, ctx);
+
+    if (rc != NGX_OK) {
+        return rc;
     }
 
     if (found.full
@@ -367,6 +372,7 @@ static ngx_int_t
 ngx_http_stoa_headers_identity(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx)
 {
+    ngx_int_t  rc;
     ngx_str_t  subscription, jws;
 
     if (ctx->call.api == NULL
@@ -392,7 +398,14 @@ ngx_http_stoa_headers_identity(ngx_http_request_t *r,
         return NGX_OK;
     }
 
-    if (ngx_http_stoa_identity(r, ctx, &jws) != NGX_OK) {
+    rc = ngx_http_stoa_identity(r, ctx, &ctx->call.api->rec->id, &jws);
+
+    if (rc == NGX_DECLINED) {
+        /* nothing to sign with: the upstream would have to guess */
+        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_NOT_READY, NULL);
+    }
+
+    if (rc != NGX_OK) {
         return NGX_ERROR;
     }
 

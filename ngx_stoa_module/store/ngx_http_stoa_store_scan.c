@@ -1,0 +1,207 @@
+/*
+ * The reader's side of the store: what is found by walking over keys.
+ */
+
+#include "ngx_http_stoa_env.h"
+#include "core/stoa_key.h"
+
+
+/* By its kind alone: there is one. */
+
+const stoa_rec_group_t *
+ngx_http_stoa_store_group(ngx_http_stoa_store_t *s)
+{
+    int                   rc;
+    MDB_val               key, val;
+    MDB_cursor           *cursor;
+    ngx_http_stoa_key_t   k;
+
+    static const stoa_id_t  first;
+
+    if (s->group_generation == s->generation) {
+        return s->group;
+    }
+
+    if (s->txnid == 0 || mdb_cursor_open(s->txn, s->env->rec, &cursor) != 0) {
+        return NULL;
+    }
+
+    ngx_http_stoa_key_rec(&k, STOA_REC_GROUP, &first, NULL);
+
+    key.mv_data = k.data;
+    key.mv_size = k.len;
+
+    rc = mdb_cursor_get(cursor, &key, &val, MDB_SET_RANGE);
+
+    s->group = NULL;
+    s->group_generation = s->generation;
+
+    if (rc == 0 && key.mv_size == k.len
+        && ngx_memcmp(key.mv_data, k.data, 8) == 0)
+    {
+        s->group = stoa_rec_verify(val.mv_data, val.mv_size, STOA_REC_GROUP)
+                   ? val.mv_data
+                   : ngx_http_stoa_store_broken(s, STOA_REC_GROUP);
+    }
+
+    mdb_cursor_close(cursor);
+
+    return s->group;
+}
+
+
+/* The youngest that may sign.  A clock that is behind finds none: then the
+ * oldest there is. */
+
+const stoa_rec_groupkey_t *
+ngx_http_stoa_store_signer(ngx_http_stoa_store_t *s, int64_t now_ms)
+{
+    int                         rc;
+    MDB_val                     key, val;
+    MDB_cursor                 *cursor;
+    ngx_uint_t                  late;
+    ngx_http_stoa_key_t         k;
+    const stoa_rec_groupkey_t  *rec, *best;
+
+    static const stoa_id_t  first;
+
+    if (s->txnid == 0 || mdb_cursor_open(s->txn, s->env->rec, &cursor) != 0) {
+        return NULL;
+    }
+
+    ngx_http_stoa_key_rec(&k, STOA_REC_GROUPKEY, &first, NULL);
+
+    key.mv_data = k.data;
+    key.mv_size = k.len;
+    best = NULL;
+
+    for (rc = mdb_cursor_get(cursor, &key, &val, MDB_SET_RANGE);
+         rc == 0 && key.mv_size == k.len
+         && ngx_memcmp(key.mv_data, k.data, 8) == 0;
+         rc = mdb_cursor_get(cursor, &key, &val, MDB_NEXT))
+    {
+        if (!stoa_rec_verify(val.mv_data, val.mv_size, STOA_REC_GROUPKEY)) {
+            (void) ngx_http_stoa_store_broken(s, STOA_REC_GROUPKEY);
+            continue;
+        }
+
+        rec = val.mv_data;
+
+        if (ngx_http_stoa_store_withheld(rec, STOA_REC_GROUPKEY)) {
+            continue;
+        }
+
+        if (best == NULL) {
+            best = rec;
+            continue;
+        }
+
+        late = rec->signs_ms > now_ms;
+
+        if (late != (best->signs_ms > now_ms)
+            ? !late : late == (rec->signs_ms < best->signs_ms))
+        {
+            best = rec;
+        }
+    }
+
+    mdb_cursor_close(cursor);
+
+    return best;
+}
+
+
+ngx_int_t
+ngx_http_stoa_store_each_subscription(ngx_http_stoa_store_t *s,
+    const stoa_id_t *application, ngx_http_stoa_store_each_pt cb, void *data)
+{
+    int                   rc;
+    MDB_val               key, val;
+    ngx_int_t             ret;
+    MDB_cursor           *cursor;
+    ngx_http_stoa_key_t   k;
+
+    if (s->txnid == 0 || mdb_cursor_open(s->txn, s->env->rec, &cursor) != 0) {
+        return NGX_ERROR;
+    }
+
+    ngx_http_stoa_key_rec(&k, STOA_REC_SUBSCRIPTION, application, NULL);
+
+    key.mv_data = k.data;
+    key.mv_size = k.len;
+    ret = NGX_OK;
+
+    for (rc = mdb_cursor_get(cursor, &key, &val, MDB_SET_RANGE);
+         rc == 0 && ret == NGX_OK;
+         rc = mdb_cursor_get(cursor, &key, &val, MDB_NEXT))
+    {
+        if (key.mv_size != k.len + STOA_ID_LEN
+            || ngx_memcmp(key.mv_data, k.data, k.len) != 0)
+        {
+            break;
+        }
+
+        if (!stoa_rec_verify(val.mv_data, val.mv_size, STOA_REC_SUBSCRIPTION))
+        {
+            (void) ngx_http_stoa_store_broken(s, STOA_REC_SUBSCRIPTION);
+            continue;
+        }
+
+        if (!ngx_http_stoa_store_withheld(val.mv_data,
+                                          STOA_REC_SUBSCRIPTION))
+        {
+            ret = cb(data, val.mv_data);
+        }
+    }
+
+    mdb_cursor_close(cursor);
+
+    return ret;
+}
+
+
+ngx_int_t
+ngx_http_stoa_store_each_tool(ngx_http_stoa_store_t *s, const stoa_id_t *api,
+    ngx_http_stoa_store_each_pt cb, void *data)
+{
+    int                   rc;
+    MDB_val               key, val;
+    ngx_int_t             ret;
+    stoa_id_t             id;
+    MDB_cursor           *cursor;
+    const void           *rec;
+    ngx_http_stoa_key_t   k;
+
+    if (s->txnid == 0 || mdb_cursor_open(s->txn, s->env->idx, &cursor) != 0) {
+        return NGX_ERROR;
+    }
+
+    (void) ngx_http_stoa_key_idx(&k, NGX_HTTP_STOA_IDX_TOOL, api->c,
+                                 STOA_ID_LEN, "", 0);
+    key.mv_data = k.data;
+    key.mv_size = k.len;
+    ret = NGX_OK;
+
+    for (rc = mdb_cursor_get(cursor, &key, &val, MDB_SET_RANGE);
+         rc == 0 && ret == NGX_OK;
+         rc = mdb_cursor_get(cursor, &key, &val, MDB_NEXT))
+    {
+        if (key.mv_size <= k.len || val.mv_size != STOA_ID_LEN
+            || ngx_memcmp(key.mv_data, k.data, k.len) != 0)
+        {
+            break;
+        }
+
+        ngx_memcpy(id.c, val.mv_data, STOA_ID_LEN);
+
+        rec = ngx_http_stoa_store_tool(s, &id);
+
+        if (rec) {
+            ret = cb(data, rec);
+        }
+    }
+
+    mdb_cursor_close(cursor);
+
+    return ret;
+}
