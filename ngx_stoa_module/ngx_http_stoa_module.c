@@ -118,6 +118,13 @@ static ngx_command_t  ngx_http_stoa_commands[] = {
       offsetof(ngx_http_stoa_loc_conf_t, legacy_headers),
       NULL },
 
+    { ngx_string("stoa_fast"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_stoa_loc_conf_t, fast),
+      NULL },
+
     { ngx_string("stoa"),
       NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
       ngx_http_stoa_conf_stoa,

@@ -28,6 +28,7 @@ typedef struct ngx_http_stoa_sh_s        ngx_http_stoa_sh_t;
 typedef struct ngx_http_stoa_dir_s       ngx_http_stoa_dir_t;
 typedef struct ngx_http_stoa_api_s       ngx_http_stoa_api_t;
 typedef struct ngx_http_stoa_target_s    ngx_http_stoa_target_t;
+typedef struct ngx_http_stoa_peer_s      ngx_http_stoa_peer_t;
 typedef struct ngx_http_stoa_mcp_s       ngx_http_stoa_mcp_t;
 typedef struct ngx_http_stoa_refusal_s   ngx_http_stoa_refusal_t;
 typedef struct ngx_http_stoa_ctx_s       ngx_http_stoa_ctx_t;
@@ -82,11 +83,22 @@ typedef enum {
     NGX_HTTP_STOA_PROTECT         /* stoa_protect tenant=... api=...;      */
 } ngx_http_stoa_mode_e;
 
+typedef enum {
+    NGX_HTTP_STOA_LANE_UNKNOWN = 0,
+    NGX_HTTP_STOA_LANE_OFF,
+    NGX_HTTP_STOA_LANE_ON
+} ngx_http_stoa_lane_e;
+
 typedef struct {
     ngx_uint_t                 mode;
     ngx_str_t                  tenant;          /* PROTECT                   */
     ngx_str_t                  api;
     ngx_flag_t                 legacy_headers;  /* X-RateLimit-*             */
+    ngx_flag_t                 fast;            /* the lane may be used      */
+    ngx_uint_t                 headers_set;     /* not merged: the user has
+                                                   proxy_set_header          */
+    ngx_uint_t                 lane;            /* lane_e, at first use      */
+    ngx_http_upstream_conf_t  *lane_conf;       /* NULL: no lane             */
     ngx_uint_t                 speaks;          /* not merged: a server with a
                                                    stoa location; its early
                                                    errors are ours too       */

@@ -84,6 +84,8 @@ struct ngx_http_stoa_api_s {
     ngx_http_stoa_api_upconf_t  *upconf;        /* one per location          */
     size_t                     size;            /* memory, about             */
     ngx_http_stoa_api_t       *chain;           /* in the cache's bucket     */
+    ngx_uint_t                 lane_misses;     /* handed over in a row      */
+    ngx_uint_t                 lane_skipped;
     unsigned                   evicted:1;
     unsigned                   off:1;           /* has disabled operations   */
 };

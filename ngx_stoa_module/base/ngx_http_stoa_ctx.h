@@ -105,6 +105,8 @@ typedef struct {
                                                    a key; wiped              */
 
     ngx_http_stoa_to_t         to;
+    ngx_http_stoa_peer_t      *peer;            /* chosen by the lane, for   */
+                                                /* nginx's upstream          */
     ngx_resolver_ctx_t        *resolver;        /* while resolving, and ...  */
     ngx_http_stoa_target_t    *resolving;
     ngx_chain_t               *page;            /* instead of nginx's        */

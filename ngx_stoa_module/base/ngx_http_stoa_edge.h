@@ -54,6 +54,10 @@ struct ngx_http_stoa_edge_s {
      * process_header. */
     ngx_int_t   (*answer)(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx);
 
+    /* Would that pass the answer on as it is, by its head alone?  For the fast
+     * lane: nothing is changed. */
+    ngx_uint_t  (*fits)(ngx_http_request_t *r);
+
     /* The phases and the body of a subrequest that the edge has made. */
     ngx_int_t   (*subrequest)(ngx_http_request_t *r,
                               ngx_http_stoa_ctx_t *ctx);

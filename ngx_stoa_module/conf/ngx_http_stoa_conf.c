@@ -72,10 +72,9 @@ ngx_http_stoa_conf_create_loc(ngx_conf_t *cf)
         return NULL;
     }
 
-    /* set by ngx_pcalloc(): tenant, api, speaks, file, line */
-
     slcf->mode = NGX_CONF_UNSET_UINT;
     slcf->legacy_headers = NGX_CONF_UNSET;
+    slcf->fast = NGX_CONF_UNSET;
 
     return slcf;
 }
@@ -95,6 +94,7 @@ ngx_http_stoa_conf_merge_loc(ngx_conf_t *cf, void *parent, void *child)
     ngx_http_core_loc_conf_t  *clcf;
 
     ngx_conf_merge_value(conf->legacy_headers, prev->legacy_headers, 0);
+    ngx_conf_merge_value(conf->fast, prev->fast, 1);
 
     if (conf->mode != NGX_CONF_UNSET_UINT) {
         return NGX_CONF_OK;

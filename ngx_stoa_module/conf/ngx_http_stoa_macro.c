@@ -437,8 +437,9 @@ static char *
 ngx_http_stoa_macro_headers(ngx_conf_t *cf, ngx_module_t *proxy,
     ngx_http_stoa_macro_conf_t *conf)
 {
-    ngx_array_t   *own, **slot;
-    ngx_keyval_t  *kv;
+    ngx_array_t               *own, **slot;
+    ngx_keyval_t              *kv;
+    ngx_http_stoa_loc_conf_t  *slcf;
 
     slot = ngx_http_stoa_macro_slot(cf, proxy);
 
@@ -452,6 +453,8 @@ ngx_http_stoa_macro_headers(ngx_conf_t *cf, ngx_module_t *proxy,
     }
 
     if (conf->headers && conf->headers->nelts) {
+        slcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_stoa_module);
+        slcf->headers_set = 1;
 
         kv = ngx_array_push_n(own, conf->headers->nelts);
         if (kv == NULL) {

@@ -100,6 +100,7 @@ const ngx_http_stoa_edge_t  ngx_http_stoa_mcp_edge = {
     .header_dropped = ngx_http_stoa_mcp_header_dropped,
     .headers_add = ngx_http_stoa_mcp_headers_add,
     .answer = ngx_http_stoa_mcp_judge,
+    .fits = ngx_http_stoa_mcp_judge_fits,
     .subrequest = ngx_http_stoa_mcp_subrequest,
     .subrequest_body = ngx_http_stoa_mcp_collect
 };

@@ -312,9 +312,10 @@ ngx_int_t ngx_http_stoa_mcp_collect_result(ngx_http_request_t *r,
 
 /* ---- _mcp_judge.c ------------------------------------------------------ */
 
-/* The edge's answer(). */
+/* The edge's answer() and fits(). */
 ngx_int_t ngx_http_stoa_mcp_judge(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
+ngx_uint_t ngx_http_stoa_mcp_judge_fits(ngx_http_request_t *r);
 
 
 /* ---- _mcp_fault.c ------------------------------------------------------ */

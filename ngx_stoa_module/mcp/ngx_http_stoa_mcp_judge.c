@@ -100,6 +100,16 @@ ngx_http_stoa_mcp_judge(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 }
 
 
+ngx_uint_t
+ngx_http_stoa_mcp_judge_fits(ngx_http_request_t *r)
+{
+    ngx_http_stoa_mcp_fault_t  fault;
+
+    return r->upstream->headers_in.status_n == NGX_HTTP_OK
+           && ngx_http_stoa_mcp_fault_head(r, &fault) == NGX_OK;
+}
+
+
 /* ---- the body of an error ---------------------------------------------- */
 
 /* NGX_OK: it is there as a whole; NGX_AGAIN; NGX_DECLINED: too long, or nobody

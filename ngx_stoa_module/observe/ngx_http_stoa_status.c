@@ -10,6 +10,9 @@
 
 
 #define STATUS_MAX           (1024 * 1024)
+#define ngx_http_stoa_status_sum(mcf, field)                                  \
+    ngx_http_stoa_proc_sum((mcf)->sh, offsetof(ngx_http_stoa_proc_t, field))
+
 #define STATUS_REJECTED_MAX  100
 
 
@@ -239,6 +242,14 @@ ngx_http_stoa_status_fill(ngx_http_stoa_main_conf_t *mcf, stoa_buf_t *b)
                   (unsigned long long) zone.fly_used,
                   (unsigned long long) zone.fly_slots,
                   (unsigned long long) zone.in_flight);
+
+    stoa_buf_addf(b, ",\"lane\":{\"answered\":%llu,\"declined\":%llu,"
+                  "\"handed_over\":%llu}",
+                  (unsigned long long) ngx_http_stoa_status_sum(mcf, lane),
+                  (unsigned long long) ngx_http_stoa_status_sum(mcf,
+                                                               declined),
+                  (unsigned long long) ngx_http_stoa_status_sum(mcf,
+                                                            handed_over));
 
     stoa_buf_addf(b, ",\"counters\":{\"quota_used\":%llu,"
                   "\"quota_slots\":%llu,\"usage_used\":%llu,"

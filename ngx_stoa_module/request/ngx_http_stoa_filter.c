@@ -86,7 +86,7 @@ ngx_http_stoa_header_filter(ngx_http_request_t *r)
         return ngx_http_stoa_next_header_filter(r);
     }
 
-    ngx_http_stoa_upstream_restore(r, ctx);
+    ngx_http_stoa_peer_restore(r, ctx);
 
     if (r->upstream) {
         ngx_http_stoa_scrub_response(r);

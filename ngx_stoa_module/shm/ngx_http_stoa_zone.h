@@ -56,6 +56,9 @@ typedef struct {
     uint64_t  fly_full;
     uint64_t  quota_full;
     uint64_t  usage_folded;
+    uint64_t  lane;                  /* calls that the fast lane answered,   */
+    uint64_t  declined;              /* that it did not begin,               */
+    uint64_t  handed_over;           /* that it gave to nginx's upstream     */
     uint64_t  refused[NGX_HTTP_STOA_REFUSE_MAX];
     uint64_t  latency[NGX_HTTP_STOA_LATENCY_N];
     uint64_t  unused[1];

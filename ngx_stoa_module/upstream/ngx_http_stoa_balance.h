@@ -28,7 +28,8 @@ ngx_int_t ngx_http_stoa_keepalive_put(ngx_http_stoa_keepalive_key_t *key,
 
 /* One attempt; logs keep a pointer to its name. */
 
-typedef struct ngx_http_stoa_try_s  ngx_http_stoa_try_t;
+typedef struct ngx_http_stoa_try_s   ngx_http_stoa_try_t;
+typedef struct ngx_http_stoa_lane_s  ngx_http_stoa_lane_t;
 
 struct ngx_http_stoa_try_s {
     ngx_http_stoa_try_t      *prev;
@@ -39,7 +40,7 @@ struct ngx_http_stoa_try_s {
     u_char                    text[NGX_SOCKADDR_STRLEN];
 };
 
-typedef struct {
+struct ngx_http_stoa_peer_s {
     ngx_http_request_t             *request;
     ngx_http_stoa_ctx_t            *ctx;
     ngx_http_stoa_api_t            *api;
@@ -51,10 +52,35 @@ typedef struct {
     ngx_uint_t                      http_version;   /* the client's          */
     ngx_uint_t                      interim;    /* answers passed over       */
     unsigned                        answered:1; /* its head is read          */
+    ngx_http_stoa_lane_t           *lane;       /* NULL: never in it         */
+    unsigned                        chosen:1;   /* by the lane, not yet used */
     unsigned                        fresh:1;    /* no idle connection        */
     unsigned                        used:1;     /* `first`                   */
     ngx_http_stoa_try_t             first;      /* not zeroed                */
-} ngx_http_stoa_peer_t;
+};
+
+
+/* ---- ngx_http_stoa_peer.c ----------------------------------------------- */
+
+/* peer.init of "stoa_upstream". */
+ngx_int_t ngx_http_stoa_peer_init(ngx_http_request_t *r,
+    ngx_http_upstream_srv_conf_t *us);
+/* What the variables of the macro say, for a target. */
+ngx_int_t ngx_http_stoa_peer_address(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_target_t *target);
+/* Sets up a peer that is zeroed up to `first`. */
+void ngx_http_stoa_peer_setup(ngx_http_stoa_peer_t *peer,
+    ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx);
+/* The location's settings with the api's own; NULL without memory. */
+ngx_http_upstream_conf_t *ngx_http_stoa_peer_conf(
+    ngx_http_upstream_conf_t *base, ngx_http_stoa_api_t *api);
+/* As nginx calls them. */
+ngx_int_t ngx_http_stoa_peer_get(ngx_peer_connection_t *pc, void *data);
+void ngx_http_stoa_peer_free(ngx_peer_connection_t *pc, void *data,
+    ngx_uint_t state);
+void ngx_http_stoa_peer_close(ngx_connection_t *c);
+/* The proxy module's content handler, with the upstream's URI. */
+ngx_int_t ngx_http_stoa_peer_proxy(ngx_http_request_t *r);
 
 
 /* ---- _answer.c ---------------------------------------------------------- */

@@ -20,7 +20,7 @@ ngx_int_t ngx_http_stoa_upstream_add(ngx_conf_t *cf,
  * it. */
 ngx_int_t ngx_http_stoa_upstream_content(ngx_http_request_t *r);
 /* Gives the request its own unparsed URI back. */
-void ngx_http_stoa_upstream_restore(ngx_http_request_t *r,
+void ngx_http_stoa_peer_restore(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 /* Picks addresses, upstream variables and headers for forwarding to
  * ctx->call.api. */
