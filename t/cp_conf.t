@@ -148,5 +148,7 @@ is(scalar(grep { !defined json_decode($_) } @lines), 0,
    'a log of JSON is JSON, whatever was asked for');
 ok(scalar(grep { (json_decode($_)->{area} // '') eq 'access' } @lines),
    'with the requests');
+like((grep { /"area":"access"/ } @lines)[0] // '',
+     qr/"status":404,"bytes":\d+,"ms":[\d.]+,/, 'and numbers as numbers');
 
 $t->done;

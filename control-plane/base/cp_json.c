@@ -1,6 +1,6 @@
 /*
- * Trees of JSON values: made, searched, compared and written; reading JSON
- * text is core/stoa_json's work, here its spans become nodes.
+ * Trees of JSON values: made, searched, compared; reading JSON text is
+ * core/stoa_json's work, here its spans become nodes.
  */
 
 #include <stdlib.h>
@@ -363,91 +363,6 @@ cp_json_equal(const cp_json_t *a, const cp_json_t *b)
     }
 
     return cp_json_equal_children(a, b);
-}
-
-
-static void
-cp_json_write_real(stoa_buf_t *b, const cp_json_t *v)
-{
-    if (v->s != NULL) {
-        stoa_buf_add(b, v->s, v->len);
-
-    } else {
-        stoa_buf_addf(b, "%.17g", v->d);
-    }
-}
-
-
-void
-cp_json_write(stoa_buf_t *b, const cp_json_t *v)
-{
-    const cp_json_t  *p;
-
-    switch (v->type) {
-
-    case CP_JSON_NULL:
-        stoa_buf_addz(b, "null");
-        return;
-
-    case CP_JSON_BOOL:
-        stoa_buf_addz(b, v->i ? "true" : "false");
-        return;
-
-    case CP_JSON_INT:
-        stoa_buf_addf(b, "%lld", (long long) v->i);
-        return;
-
-    case CP_JSON_REAL:
-        cp_json_write_real(b, v);
-        return;
-
-    case CP_JSON_STRING:
-        stoa_buf_add_json(b, v->s, v->len);
-        return;
-
-    case CP_JSON_ARRAY:
-    case CP_JSON_OBJECT:
-        break;
-    }
-
-    stoa_buf_addz(b, (v->type == CP_JSON_ARRAY) ? "[" : "{");
-
-    for (p = v->first; p != NULL; p = p->next) {
-
-        if (v->type == CP_JSON_OBJECT) {
-            stoa_buf_add_json(b, p->key, strlen(p->key));
-            stoa_buf_addz(b, ":");
-        }
-
-        cp_json_write(b, p);
-
-        if (p->next != NULL) {
-            stoa_buf_addz(b, ",");
-        }
-    }
-
-    stoa_buf_addz(b, (v->type == CP_JSON_ARRAY) ? "]" : "}");
-}
-
-
-char *
-cp_json_text(cp_arena_t *a, const cp_json_t *v, size_t *len)
-{
-    char        *p;
-    stoa_buf_t   b;
-
-    stoa_buf_init(&b, SIZE_MAX / 4);
-    cp_json_write(&b, v);
-
-    p = (b.rc == STOA_OK) ? cp_arena_strndup(a, b.data, b.len) : NULL;
-
-    if (p != NULL && len != NULL) {
-        *len = b.len;
-    }
-
-    stoa_buf_free(&b);
-
-    return p;
 }
 
 

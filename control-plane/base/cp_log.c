@@ -10,10 +10,12 @@
 #include <unistd.h>
 
 #include "core/stoa_json.h"
+#include "base/cp_json_gen.h"
 #include "base/cp_log.h"
 
 
 #define CP_LOG_LINE_MAX  4096
+#define CP_LOG_OWN       4         /* time, level, area, message            */
 
 
 static atomic_int          cp_log_level = CP_LOG_INFO;
@@ -78,50 +80,96 @@ cp_log_text(stoa_buf_t *b, const char *s)
 
 
 static void
-cp_log_value(stoa_buf_t *b, const char *s, bool json)
+cp_log_line(stoa_buf_t *b, const cp_log_field_t *f, unsigned n)
 {
-    if (!json) {
-        cp_log_text(b, s);
+    unsigned  i;
 
-    } else if (stoa_utf8_valid(s, strlen(s))) {
-        stoa_buf_add_json(b, s, strlen(s));
+    for (i = 0; i < n; i++) {
+        stoa_buf_addz(b, (i > 0) ? " " : "");
 
-    } else {
-        stoa_buf_addz(b, "\"(no UTF-8)\"");
+        if (i >= CP_LOG_OWN) {
+            stoa_buf_addz(b, f[i].name);
+            stoa_buf_addz(b, ":");
+        }
+
+        cp_log_text(b, f[i].value);
     }
+}
+
+
+static void
+cp_log_object(stoa_buf_t *b, const cp_log_field_t *f, unsigned n)
+{
+    size_t       len;
+    unsigned     i;
+    yajl_gen     g;
+    const char  *s;
+
+    g = cp_json_gen(b);
+
+    if (g == NULL) {
+        b->rc = STOA_ERROR;
+        return;
+    }
+
+    (void) yajl_gen_map_open(g);
+
+    for (i = 0; i < n; i++) {
+        s = f[i].value;
+        len = strlen(s);
+        s = stoa_utf8_valid(s, len) ? s : "(no UTF-8)";
+
+        (void) cp_json_gen_text(g, f[i].name, strlen(f[i].name));
+
+        if (f[i].number) {
+            (void) yajl_gen_number(g, s, len);
+
+        } else {
+            (void) cp_json_gen_text(g, s, strlen(s));
+        }
+    }
+
+    (void) yajl_gen_map_close(g);
+    yajl_gen_free(g);
 }
 
 
 void
 cp_log_fields(cp_log_level_e level, const char *area, const char *text,
-    const char *const (*fields)[2], unsigned n)
+    const cp_log_field_t *fields, unsigned n)
 {
-    char        when[32];
-    bool        json;
-    unsigned    i;
-    ssize_t     rc;
-    stoa_buf_t  b;
+    char            when[32];
+    ssize_t         rc;
+    stoa_buf_t      b;
+    cp_log_field_t  all[CP_LOG_OWN + CP_LOG_FIELDS_MAX] = {
+        { "time", when, false },
+        { "level", cp_log_names[level], false },
+        { "area", area, false },
+        { "message", text, false }
+    };
 
     if ((int) level < atomic_load(&cp_log_level)) {
         return;
     }
 
-    json = atomic_load(&cp_log_json);
-
     cp_log_time(when);
-    stoa_buf_init(&b, 8 * CP_LOG_LINE_MAX);
 
-    stoa_buf_addf(&b, json ? "{\"time\":\"%s\",\"level\":\"%s\",\"area\":"
-                             "\"%s\",\"message\":" : "%s %s %s ",
-                  when, cp_log_names[level], area);
-    cp_log_value(&b, text, json);
+    n = (n < CP_LOG_FIELDS_MAX) ? n : CP_LOG_FIELDS_MAX;
 
-    for (i = 0; i < n; i++) {
-        stoa_buf_addf(&b, json ? ",\"%s\":" : " %s:", fields[i][0]);
-        cp_log_value(&b, fields[i][1], json);
+    if (n > 0) {
+        memcpy(all + CP_LOG_OWN, fields, n * sizeof(cp_log_field_t));
     }
 
-    stoa_buf_addz(&b, json ? "}\n" : "\n");
+    stoa_buf_init(&b, 8 * CP_LOG_LINE_MAX);
+
+    if (atomic_load(&cp_log_json)) {
+        cp_log_object(&b, all, CP_LOG_OWN + n);
+
+    } else {
+        cp_log_line(&b, all, CP_LOG_OWN + n);
+    }
+
+    stoa_buf_addz(&b, "\n");
 
     if (b.rc == STOA_OK) {
 

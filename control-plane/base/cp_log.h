@@ -12,9 +12,16 @@
 
 bool cp_log_level_find(const char *name, cp_log_level_e *level);
 
-/* fields: n pairs of name and value, both texts. */
+#define CP_LOG_FIELDS_MAX  16
+
+typedef struct {
+    const char  *name;
+    const char  *value;
+    bool         number;           /* in JSON; its text is one              */
+} cp_log_field_t;
+
 void cp_log_fields(cp_log_level_e level, const char *area, const char *text,
-    const char *const (*fields)[2], unsigned n);
+    const cp_log_field_t *fields, unsigned n);
 
 
 #endif /* CP_LOG_H */

@@ -46,16 +46,16 @@ cp_access_log(cp_call_t *call, bool whole)
         host[1] = '\0';
     }
 
-    const char *const  fields[][2] = {
-        { "client",  host },
-        { "method",  method },
-        { "path",    path },
-        { "status",  status },
-        { "bytes",   bytes },
-        { "ms",      ms },
-        { "actor",   (r->op.actor.id != NULL) ? r->op.actor.id : "-" },
-        { "request", r->op.request_id },
-        { "end",     whole ? "ok" : "aborted" }
+    const cp_log_field_t  fields[] = {
+        { "client",  host, false },
+        { "method",  method, false },
+        { "path",    path, false },
+        { "status",  status, true },
+        { "bytes",   bytes, true },
+        { "ms",      ms, true },
+        { "actor",   (r->op.actor.id != NULL) ? r->op.actor.id : "-", false },
+        { "request", r->op.request_id, false },
+        { "end",     whole ? "ok" : "aborted", false }
     };
 
     cp_log_fields((call->routed != NULL && call->routed->quiet)

@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "base/cp_err.h"
+#include "base/cp_json_gen.h"
 #include "http/cp_call.h"
 
 
@@ -17,15 +18,23 @@
 
 
 static void
-cp_answer_member(stoa_buf_t *b, const char *name, const char *text)
+cp_answer_member(yajl_gen g, const char *name, const char *text)
 {
-    stoa_buf_addf(b, ",\"%s\":", name);
-    stoa_buf_add_json(b, text, strlen(text));
+    (void) cp_json_gen_text(g, name, strlen(name));
+    (void) cp_json_gen_text(g, text, strlen(text));
 }
 
 
 static void
-cp_answer_faults(stoa_buf_t *b, const cp_err_t *err)
+cp_answer_number(yajl_gen g, const char *name, long long n)
+{
+    (void) cp_json_gen_text(g, name, strlen(name));
+    (void) yajl_gen_integer(g, n);
+}
+
+
+static void
+cp_answer_faults(yajl_gen g, const cp_err_t *err)
 {
     unsigned           i;
     const cp_fault_t  *f;
@@ -34,35 +43,37 @@ cp_answer_faults(stoa_buf_t *b, const cp_err_t *err)
         return;
     }
 
-    stoa_buf_addz(b, ",\"errors\":[");
+    (void) cp_json_gen_text(g, "errors", 6);
+    (void) yajl_gen_array_open(g);
 
     for (i = 0; i < err->n; i++) {
-
         f = &err->faults[i];
 
-        stoa_buf_addz(b, (i > 0) ? ",{\"field\":" : "{\"field\":");
-        stoa_buf_add_json(b, f->field, strlen(f->field));
-        cp_answer_member(b, "message", f->message);
+        (void) yajl_gen_map_open(g);
+        cp_answer_member(g, "field", f->field);
+        cp_answer_member(g, "message", f->message);
 
         if (f->document >= 0) {
-            stoa_buf_addf(b, ",\"document\":%d", f->document);
+            cp_answer_number(g, "document", f->document);
         }
 
         if (f->line > 0) {
-            stoa_buf_addf(b, ",\"line\":%u", f->line);
+            cp_answer_number(g, "line", f->line);
         }
 
-        stoa_buf_addz(b, "}");
+        (void) yajl_gen_map_close(g);
     }
 
-    stoa_buf_addz(b, "]");
+    (void) yajl_gen_array_close(g);
 }
 
 
 void
 cp_answer_problem(cp_call_t *call)
 {
+    char                 type[64];
     cp_req_t            *r;
+    yajl_gen             g;
     stoa_buf_t          *b;
     const cp_err_row_t  *row;
 
@@ -75,13 +86,22 @@ cp_answer_problem(cp_call_t *call)
 
     row = cp_err_row(r->op.err.code);
 
+    (void) snprintf(type, sizeof(type), "urn:stoa:problem:%s", row->code);
+
     stoa_buf_reset(b);
-    stoa_buf_addf(b, "{\"type\":\"urn:stoa:problem:%s\",\"title\":\"%s\","
-                  "\"status\":%d", row->code, row->title, row->status);
-    cp_answer_member(b, "detail", r->op.err.detail);
-    cp_answer_faults(b, &r->op.err);
-    cp_answer_member(b, "request_id", r->op.request_id);
-    stoa_buf_addz(b, "}");
+    g = cp_json_gen(b);
+
+    if (g != NULL) {
+        (void) yajl_gen_map_open(g);
+        cp_answer_member(g, "type", type);
+        cp_answer_member(g, "title", row->title);
+        cp_answer_number(g, "status", row->status);
+        cp_answer_member(g, "detail", r->op.err.detail);
+        cp_answer_faults(g, &r->op.err);
+        cp_answer_member(g, "request_id", r->op.request_id);
+        (void) yajl_gen_map_close(g);
+        yajl_gen_free(g);
+    }
 
     r->status = row->status;
     r->content_type = "application/problem+json";
