@@ -171,7 +171,7 @@ cmp_ok(scalar @{ $s->{rejected_records} }, '<=', 100, 'some are named');
 cmp_ok(lines() - $lines, '<', 120, 'the log is not flooded');
 is(call(), 200, 'and calls go on');
 ok((wait_until { my @p = $f->posts('status');
-                 @p && @{ $p[-1]{rejected} || [] } > 0 } 8) == 1,
+                 @p && @{ $p[-1]{rejected} || [] } > 0 } 20) == 1,
    'they are reported');
 my @p = $f->posts('status');
 cmp_ok(length(Test::Stoa::Base::json_encode($p[-1])), '<', 1_000_000,
