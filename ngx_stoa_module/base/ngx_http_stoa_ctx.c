@@ -133,9 +133,13 @@ ngx_http_stoa_ctx_finisher(ngx_http_stoa_ctx_t *ctx,
 {
     ngx_http_stoa_finisher_t  *f;
 
-    f = ngx_palloc(ctx->request->pool, sizeof(ngx_http_stoa_finisher_t));
-    if (f == NULL) {
-        return NGX_ERROR;
+    f = &ctx->call.finisher;
+
+    if (f->finish) {
+        f = ngx_palloc(ctx->request->pool, sizeof(ngx_http_stoa_finisher_t));
+        if (f == NULL) {
+            return NGX_ERROR;
+        }
     }
 
     f->finish = finish;

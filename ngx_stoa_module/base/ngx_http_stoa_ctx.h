@@ -79,6 +79,7 @@ typedef struct {
     ngx_uint_t                 refused;         /* refuse_e + 1              */
     ngx_str_t                  detail;
     ngx_http_stoa_finisher_t  *finishers;       /* the last one first        */
+    ngx_http_stoa_finisher_t   finisher;        /* place for the first       */
 
     const ngx_http_stoa_edge_t  *edge;          /* NULL: not known yet       */
     ngx_http_stoa_mcp_t       *mcp;             /* what the edge keeps       */

@@ -75,11 +75,13 @@ ngx_http_stoa_inflight_return(ngx_http_stoa_main_conf_t *mcf, void *handle)
 
     /* never below 0: that would be 65535 in flight for ever */
 
-    while (n && !__atomic_compare_exchange_n(held, &n, n - 1, 0,
-                                             __ATOMIC_RELEASE,
-                                             __ATOMIC_ACQUIRE))
-    {
-        /* void */
+    while (n) {
+        if (__atomic_compare_exchange_n(held, &n, n - 1, 0, __ATOMIC_RELEASE,
+                                        __ATOMIC_ACQUIRE))
+        {
+            ngx_http_stoa_count(in_flight, (uint64_t) -1);
+            return;
+        }
     }
 }
 
@@ -127,6 +129,7 @@ ngx_http_stoa_fly_take(ngx_http_stoa_sh_t *sh, uint64_t set, uint64_t tag,
     }
 
     (void) __atomic_fetch_add(held, 1, __ATOMIC_RELEASE);
+    ngx_http_stoa_count(in_flight, 1);
     *handle = found;
 
     return NGX_OK;
@@ -174,6 +177,8 @@ ngx_http_stoa_inflight_drop(ngx_http_stoa_sh_t *sh, ngx_uint_t proc)
     ngx_uint_t            i;
     ngx_http_stoa_fly_t  *slot;
 
+    ngx_http_stoa_store(&sh->procs[proc].in_flight, (uint64_t) 0);
+
     for (set = 0; set < sh->fly_sets; set++) {
         for (i = 0; i < NGX_HTTP_STOA_FLY_WAYS; i++) {
             slot = ngx_http_stoa_fly_slot(sh, set, i);
@@ -184,37 +189,22 @@ ngx_http_stoa_inflight_drop(ngx_http_stoa_sh_t *sh, ngx_uint_t proc)
 
 
 void
-ngx_http_stoa_zone_fill(ngx_http_stoa_sh_t *sh,
-    ngx_http_stoa_zone_fill_t *fill)
+ngx_http_stoa_inflight_fill(ngx_http_stoa_sh_t *sh, ngx_http_stoa_fill_t *fill)
 {
-    uint64_t                   set, now, count;
-    ngx_uint_t                 i;
-    ngx_http_stoa_rate_set_t  *rate;
+    uint64_t              set, step;
+    ngx_uint_t            i;
+    ngx_http_stoa_fly_t  *slot;
 
-    ngx_memzero(fill, sizeof(ngx_http_stoa_zone_fill_t));
+    fill->slots = sh->fly_sets * NGX_HTTP_STOA_FLY_WAYS;
+    fill->used = 0;
+    step = 1 + (sh->fly_sets - 1) / NGX_HTTP_STOA_FILL_SETS;
 
-    now = ngx_http_stoa_now_ns();
-    rate = (ngx_http_stoa_rate_set_t *) ((u_char *) sh + sh->rate_off);
-
-    for (set = 0; set < sh->rate_sets; set++) {
-        for (i = 0; i < NGX_HTTP_STOA_RATE_WAYS; i++) {
-            fill->rate_used += rate[set].way[i].tat > now;
-        }
-    }
-
-    for (set = 0; set < sh->fly_sets; set++) {
+    for (set = 0; set < sh->fly_sets; set += step) {
         for (i = 0; i < NGX_HTTP_STOA_FLY_WAYS; i++) {
-            count = ngx_http_stoa_fly_count(sh,
-                                        ngx_http_stoa_fly_slot(sh, set, i));
-            fill->fly_used += count != 0;
-            fill->in_flight += count;
+            slot = ngx_http_stoa_fly_slot(sh, set, i);
+            fill->used += slot->tag && ngx_http_stoa_fly_count(sh, slot) != 0;
         }
     }
 
-    fill->rate_slots = sh->rate_sets * NGX_HTTP_STOA_RATE_WAYS;
-    fill->fly_slots = sh->fly_sets * NGX_HTTP_STOA_FLY_WAYS;
-
-    for (i = 0; i < sh->nprocs; i++) {
-        fill->procs += sh->procs[i].pid != 0;
-    }
+    fill->used *= step;
 }

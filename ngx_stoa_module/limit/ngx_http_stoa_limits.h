@@ -41,18 +41,24 @@ void ngx_http_stoa_quota_take(ngx_http_stoa_main_conf_t *mcf,
     uint64_t key, const stoa_rec_plan_t *plan, ngx_http_stoa_verdict_t *v,
     ngx_http_stoa_left_t *left);
 
-/* Rate and in-flight slots in use and there are. */
-typedef struct {
-    uint64_t  rate_used;
-    uint64_t  rate_slots;
-    uint64_t  fly_used;
-    uint64_t  fly_slots;
-    uint64_t  in_flight;
-    ngx_uint_t  procs;
-} ngx_http_stoa_zone_fill_t;
+/* Slots that there are and that are in use.  In a large zone a part of them is
+ * looked at and the rest estimated, so that who asks holds up no request. */
 
-void ngx_http_stoa_zone_fill(ngx_http_stoa_sh_t *sh,
-    ngx_http_stoa_zone_fill_t *fill);
+#define NGX_HTTP_STOA_FILL_SETS  65536
+
+typedef struct {
+    uint64_t  used;
+    uint64_t  slots;
+} ngx_http_stoa_fill_t;
+
+/* All that are in flight. */
+#define ngx_http_stoa_in_flight(sh)                                           \
+    ngx_http_stoa_proc_sum(sh, offsetof(ngx_http_stoa_proc_t, in_flight))
+
+void ngx_http_stoa_rate_fill(ngx_http_stoa_sh_t *sh,
+    ngx_http_stoa_fill_t *fill);
+void ngx_http_stoa_inflight_fill(ngx_http_stoa_sh_t *sh,
+    ngx_http_stoa_fill_t *fill);
 
 
 #endif /* NGX_HTTP_STOA_LIMITS_H */

@@ -226,3 +226,27 @@ ngx_http_stoa_rate_verdict(const stoa_gcra_t *gcra,
     v->reset_ms = (gv->reset_ns + 999999) / 1000000;
     v->retry_ms = (gv->retry_ns + 999999) / 1000000;
 }
+
+
+void
+ngx_http_stoa_rate_fill(ngx_http_stoa_sh_t *sh, ngx_http_stoa_fill_t *fill)
+{
+    uint64_t                   set, step, now;
+    ngx_uint_t                 i;
+    ngx_http_stoa_rate_set_t  *rate;
+
+    fill->slots = sh->rate_sets * NGX_HTTP_STOA_RATE_WAYS;
+    fill->used = 0;
+    step = 1 + (sh->rate_sets - 1) / NGX_HTTP_STOA_FILL_SETS;
+
+    now = ngx_http_stoa_now_ns();
+    rate = (ngx_http_stoa_rate_set_t *) ((u_char *) sh + sh->rate_off);
+
+    for (set = 0; set < sh->rate_sets; set += step) {
+        for (i = 0; i < NGX_HTTP_STOA_RATE_WAYS; i++) {
+            fill->used += rate[set].way[i].tat > now;
+        }
+    }
+
+    fill->used *= step;
+}

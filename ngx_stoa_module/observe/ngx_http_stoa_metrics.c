@@ -16,7 +16,8 @@ typedef enum {
     METRIC_PROC,                     /* sum over processes                   */
     METRIC_SHARED,                   /* a word of the zone                   */
     METRIC_META,                     /* a word of the store's meta           */
-    METRIC_ZONE,                     /* of the zone's fill                   */
+    METRIC_RATE,                     /* of the fill of the rate slots        */
+    METRIC_FLY,                      /* of that of the in-flight slots       */
     METRIC_COUNTERS                  /* of the counter file's fill           */
 } ngx_http_stoa_metric_e;
 
@@ -44,7 +45,8 @@ static void ngx_http_stoa_metrics_store(ngx_http_stoa_main_conf_t *mcf,
 #define PROC(f)      METRIC_PROC, offsetof(ngx_http_stoa_proc_t, f)
 #define SHARED(f)    METRIC_SHARED, offsetof(ngx_http_stoa_sh_t, f)
 #define META(f)      METRIC_META, offsetof(ngx_http_stoa_meta_t, f)
-#define ZONE(f)      METRIC_ZONE, offsetof(ngx_http_stoa_zone_fill_t, f)
+#define RATE(f)      METRIC_RATE, offsetof(ngx_http_stoa_fill_t, f)
+#define FLY(f)       METRIC_FLY, offsetof(ngx_http_stoa_fill_t, f)
 #define COUNTERS(f)                                                           \
     METRIC_COUNTERS, offsetof(ngx_http_stoa_usage_fill_t, f)
 
@@ -108,16 +110,16 @@ static const ngx_http_stoa_metric_t  ngx_http_stoa_metrics[] = {
       "Of those, how many are kept in the spool.", SHARED(usage_aside) },
 
     { "stoa_rate_slots_used", "gauge",
-      "Rate slots in use.", ZONE(rate_used) },
+      "Rate slots in use.", RATE(used) },
     { "stoa_rate_slots", "gauge",
-      "Rate slots there are.", ZONE(rate_slots) },
+      "Rate slots there are.", RATE(slots) },
     { "stoa_concurrency_slots_used", "gauge",
-      "Concurrency slots in use.", ZONE(fly_used) },
+      "Concurrency slots in use.", FLY(used) },
     { "stoa_concurrency_slots", "gauge",
-      "Concurrency slots there are.", ZONE(fly_slots) },
+      "Concurrency slots there are.", FLY(slots) },
     { "stoa_in_flight", "gauge",
       "Calls under a concurrency limit that are being served.",
-      ZONE(in_flight) },
+      PROC(in_flight) },
 
     { "stoa_quota_slots_used", "gauge",
       "Quota slots in use.", COUNTERS(quota_used) },
@@ -170,17 +172,19 @@ static void
 ngx_http_stoa_metrics_table(ngx_http_stoa_main_conf_t *mcf, stoa_buf_t *b)
 {
     uint64_t                        n;
-    ngx_http_stoa_zone_fill_t       zone;
-    ngx_http_stoa_usage_fill_t   counters;
+    ngx_http_stoa_fill_t            rate, fly;
+    ngx_http_stoa_usage_fill_t      counters;
     const ngx_http_stoa_metric_t   *m;
     const void                     *base[] = {
         [METRIC_SHARED] = mcf->sh,
         [METRIC_META] = &mcf->store->meta,
-        [METRIC_ZONE] = &zone,
+        [METRIC_RATE] = &rate,
+        [METRIC_FLY] = &fly,
         [METRIC_COUNTERS] = &counters
     };
 
-    ngx_http_stoa_zone_fill(mcf->sh, &zone);
+    ngx_http_stoa_rate_fill(mcf->sh, &rate);
+    ngx_http_stoa_inflight_fill(mcf->sh, &fly);
     ngx_http_stoa_usage_fill(mcf->counters, &counters);
 
     for (m = ngx_http_stoa_metrics; m->name; m++) {

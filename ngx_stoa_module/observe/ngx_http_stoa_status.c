@@ -227,21 +227,22 @@ ngx_http_stoa_status_sync(ngx_http_stoa_main_conf_t *mcf, stoa_buf_t *b)
 static void
 ngx_http_stoa_status_fill(ngx_http_stoa_main_conf_t *mcf, stoa_buf_t *b)
 {
-    ngx_http_stoa_zone_fill_t      zone;
+    ngx_http_stoa_fill_t        rate, fly;
     ngx_http_stoa_usage_fill_t  counters;
 
-    ngx_http_stoa_zone_fill(mcf->sh, &zone);
+    ngx_http_stoa_rate_fill(mcf->sh, &rate);
+    ngx_http_stoa_inflight_fill(mcf->sh, &fly);
     ngx_http_stoa_usage_fill(mcf->counters, &counters);
 
     stoa_buf_addf(b, ",\"workers\":%u,\"zone\":{\"rate_used\":%llu,"
                   "\"rate_slots\":%llu,\"concurrency_used\":%llu,"
                   "\"concurrency_slots\":%llu,\"in_flight\":%llu}",
-                  (unsigned) zone.procs,
-                  (unsigned long long) zone.rate_used,
-                  (unsigned long long) zone.rate_slots,
-                  (unsigned long long) zone.fly_used,
-                  (unsigned long long) zone.fly_slots,
-                  (unsigned long long) zone.in_flight);
+                  (unsigned) ngx_http_stoa_proc_n(mcf->sh),
+                  (unsigned long long) rate.used,
+                  (unsigned long long) rate.slots,
+                  (unsigned long long) fly.used,
+                  (unsigned long long) fly.slots,
+                  (unsigned long long) ngx_http_stoa_in_flight(mcf->sh));
 
     stoa_buf_addf(b, ",\"lane\":{\"answered\":%llu,\"declined\":%llu,"
                   "\"handed_over\":%llu}",

@@ -232,6 +232,19 @@ ngx_http_stoa_proc_index(void)
 }
 
 
+ngx_uint_t
+ngx_http_stoa_proc_n(ngx_http_stoa_sh_t *sh)
+{
+    ngx_uint_t  i, n;
+
+    for (i = 0, n = 0; i < sh->nprocs; i++) {
+        n += ngx_http_stoa_load(&sh->procs[i].pid) != 0;
+    }
+
+    return n;
+}
+
+
 uint64_t
 ngx_http_stoa_proc_sum(ngx_http_stoa_sh_t *sh, size_t field)
 {

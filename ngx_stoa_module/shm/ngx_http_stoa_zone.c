@@ -175,12 +175,13 @@ ngx_http_stoa_zone_create(ngx_shm_zone_t *shm_zone)
 
     shpool->data = mcf->sh;
 
-    /* during a reload there are two generations of workers */
+    /* during a reload there are two generations of workers, and the next one
+     * may have one for each processor */
 
     ccf = (ngx_core_conf_t *) ngx_get_conf(mcf->cycle->conf_ctx,
                                            ngx_core_module);
 
-    nprocs = 2 * ngx_max(ccf->worker_processes, 1) + 8;
+    nprocs = 2 * ngx_max(ngx_max(ccf->worker_processes, 1), ngx_ncpu) + 8;
     nprocs = ngx_max(nprocs, NGX_HTTP_STOA_PROCS_MIN);
     nprocs = ngx_min(ngx_align(nprocs, 4), NGX_HTTP_STOA_PROCS_MAX);
 
@@ -190,7 +191,8 @@ ngx_http_stoa_zone_create(ngx_shm_zone_t *shm_zone)
 }
 
 
-/* An eighth for in-flight slots, the rest for rate slots. */
+/* At most a sixth for in-flight slots, the rest for rate slots; the sets of
+ * both are powers of two, so that up to a half may be left over. */
 
 static void
 ngx_http_stoa_zone_layout(ngx_http_stoa_sh_t *sh, size_t size,
@@ -280,6 +282,7 @@ ngx_http_stoa_zone_sync_err(ngx_http_stoa_sh_t *sh, const char *text)
     n = ngx_min(strlen(text), sizeof(sh->sync_err) - 1);
 
     ngx_http_stoa_store(&sh->sync_err_seq, sh->sync_err_seq | 1);
+    __atomic_thread_fence(__ATOMIC_RELEASE);
 
     ngx_memcpy(sh->sync_err, text, n);
     sh->sync_err[n] = '\0';
@@ -299,6 +302,10 @@ ngx_http_stoa_zone_sync_err_get(ngx_http_stoa_sh_t *sh, char *text)
 
         ngx_memcpy(text, sh->sync_err, NGX_HTTP_STOA_SYNC_ERR_LEN);
         text[NGX_HTTP_STOA_SYNC_ERR_LEN - 1] = '\0';
+
+        /* nothing of the copy is read after the second look */
+
+        __atomic_thread_fence(__ATOMIC_ACQUIRE);
 
         if ((seq & 1) == 0 && seq == ngx_http_stoa_load(&sh->sync_err_seq)) {
             return;

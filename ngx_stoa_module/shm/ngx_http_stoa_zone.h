@@ -21,7 +21,8 @@
 
 #define NGX_HTTP_STOA_ZONE_MIN      (1024 * 1024)
 #define NGX_HTTP_STOA_ZONE_MAGIC    0x53544f415a4f4e31ULL
-#define NGX_HTTP_STOA_ZONE_LAYOUT   2
+#define NGX_HTTP_STOA_ZONE_LAYOUT                                             \
+    (3 << 16 | sizeof(ngx_http_stoa_proc_t))
 #define NGX_HTTP_STOA_RATE_WAYS     7       /* a set: two cache lines        */
 #define NGX_HTTP_STOA_FLY_WAYS      8
 #define NGX_HTTP_STOA_PROCS_MIN     16
@@ -61,7 +62,7 @@ typedef struct {
     uint64_t  handed_over;           /* that it gave to nginx's upstream     */
     uint64_t  refused[NGX_HTTP_STOA_REFUSE_MAX];
     uint64_t  latency[NGX_HTTP_STOA_LATENCY_N];
-    uint64_t  unused[1];
+    uint64_t  in_flight;             /* that are held now                    */
 } ngx_http_stoa_proc_t;
 
 
@@ -140,6 +141,9 @@ void ngx_http_stoa_proc_dropper(ngx_http_stoa_proc_drop_pt drop);
 
 /* This process's column. */
 ngx_uint_t ngx_http_stoa_proc_index(void);
+
+/* How many are attached. */
+ngx_uint_t ngx_http_stoa_proc_n(ngx_http_stoa_sh_t *sh);
 
 /* The sum of a counter over all processes; field: offsetof in proc_t. */
 uint64_t ngx_http_stoa_proc_sum(ngx_http_stoa_sh_t *sh, size_t field);

@@ -62,11 +62,11 @@ typedef struct {
     uint64_t  seed;
     uint64_t  size;
     uint64_t  quota_off;
-    uint64_t  quota_sets;            /* power of two                         */
+    uint64_t  quota_sets;
     uint64_t  tag_off;
     uint64_t  dirty_off;             /* a bit per usage slot                 */
     uint64_t  usage_off;
-    uint64_t  usage_sets;            /* power of two                         */
+    uint64_t  usage_sets;
     uint64_t  quota_used;            /* slots that have a key                */
     uint64_t  unused[2];
     ngx_http_stoa_dir_t  dir;
@@ -139,6 +139,9 @@ typedef struct {
     uint64_t  usage_used;
     uint64_t  usage_slots;
 } ngx_http_stoa_usage_fill_t;
+
+/* Of more slots than these, a part is looked at and the rest estimated. */
+#define NGX_HTTP_STOA_FILL_SLOTS  1048576
 
 void ngx_http_stoa_usage_fill(ngx_http_stoa_counters_t *c,
     ngx_http_stoa_usage_fill_t *fill);

@@ -267,15 +267,18 @@ void
 ngx_http_stoa_usage_fill(ngx_http_stoa_counters_t *c,
     ngx_http_stoa_usage_fill_t *fill)
 {
-    uint64_t  i;
+    uint64_t  i, step;
 
     fill->quota_slots = c->head->quota_sets * NGX_HTTP_STOA_COUNTERS_WAYS;
     fill->quota_used = ngx_http_stoa_load(&c->head->quota_used);
 
     fill->usage_slots = c->nslots - 1;
     fill->usage_used = 0;
+    step = 1 + fill->usage_slots / NGX_HTTP_STOA_FILL_SLOTS;
 
-    for (i = 1; i < c->nslots; i++) {
+    for (i = 1; i < c->nslots; i += step) {
         fill->usage_used += c->tags[i] != 0;
     }
+
+    fill->usage_used *= step;
 }
