@@ -173,6 +173,16 @@ is($t->metrics->{'stoa_refused_total{code="upstream_invalid"}'},
 # ---- what may stay
 
 for my $era (qw(modern legacy)) {
+    for my $raw (full('200 OK', 'application/json', $ok, @evil, 'X-Any: 1',
+                      'Cache-Control: no-store'),
+                 full('400 No', 'application/json', rpc(-32602, 'no'), @evil,
+                      'X-Any: 1', 'Cache-Control: no-store'))
+    {
+        my $r = call($era, $raw);
+        unlike($r->{raw}, qr/evil|cookie|basic|x-any/i,
+               "$era: $r->{status}, without headers that steer a client");
+        is($r->{headers}{'cache-control'}, 'no-store', '... but what it needs');
+    }
     for my $row ([400, -32602], [404, -32601], [500, -32603], [422, -32000]) {
         my ($status, $code) = @$row;
         my $want = $era eq 'legacy' && $status == 404 ? 200 : $status;

@@ -22,11 +22,13 @@
 
 
 #include "ngx_http_stoa_mcp.h"
+#include "ngx_http_stoa_header.h"
 
 
 #define NGX_HTTP_STOA_MCP_HOLD_MAX   65536
 
 
+static void ngx_http_stoa_mcp_judge_headers(ngx_http_request_t *r);
 static ngx_int_t ngx_http_stoa_mcp_judge_hold(ngx_http_request_t *r,
     ngx_http_stoa_mcp_t *mcp, ngx_str_t *text);
 static ngx_int_t ngx_http_stoa_mcp_judge_dechunk(ngx_http_request_t *r,
@@ -63,6 +65,7 @@ ngx_http_stoa_mcp_judge(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     }
 
     if (rc == NGX_OK) {
+        ngx_http_stoa_mcp_judge_headers(r);
         return NGX_OK;
     }
 
@@ -88,6 +91,8 @@ ngx_http_stoa_mcp_judge(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         return ngx_http_stoa_mcp_judge_unfit(r, ctx, &fault);
     }
 
+    ngx_http_stoa_mcp_judge_headers(r);
+
     if (status == NGX_HTTP_NOT_FOUND && !mcp->modern) {
 
         /* a legacy client would take 404 for the end of its own session */
@@ -105,8 +110,52 @@ ngx_http_stoa_mcp_judge_fits(ngx_http_request_t *r)
 {
     ngx_http_stoa_mcp_fault_t  fault;
 
-    return r->upstream->headers_in.status_n == NGX_HTTP_OK
-           && ngx_http_stoa_mcp_fault_head(r, &fault) == NGX_OK;
+    if (r->upstream->headers_in.status_n != NGX_HTTP_OK
+        || ngx_http_stoa_mcp_fault_head(r, &fault) != NGX_OK)
+    {
+        return 0;
+    }
+
+    ngx_http_stoa_mcp_judge_headers(r);
+
+    return 1;
+}
+
+
+/*
+ * What an answer of MCP needs of its head.  The rest speaks to clients of
+ * HTTP: where to go, how to log in, what to keep.  nginx copies what is in
+ * the list, so that it is made shorter; its first part has room for 8.
+ */
+
+static void
+ngx_http_stoa_mcp_judge_headers(ngx_http_request_t *r)
+{
+    ngx_uint_t                    n;
+    ngx_list_part_t              *part;
+    ngx_table_elt_t              *h, *kept;
+    ngx_http_stoa_header_walk_t   w;
+
+    part = &r->upstream->headers_in.headers.part;
+    kept = part->elts;
+    n = 0;
+
+    for (h = ngx_http_stoa_header_first(&w, part);
+         h && n < 8;
+         h = ngx_http_stoa_header_next(&w))
+    {
+        if (h->hash
+            && (ngx_http_stoa_header_named(h, "content-type")
+                || ngx_http_stoa_header_named(h, "content-length")
+                || ngx_http_stoa_header_named(h, "cache-control")
+                || ngx_http_stoa_header_named(h, "retry-after")))
+        {
+            kept[n++] = *h;
+        }
+    }
+
+    part->nelts = n;
+    part->next = NULL;
 }
 
 
