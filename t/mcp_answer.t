@@ -26,6 +26,7 @@ my $answer = sub {
     return Test::Stoa::MCP::answer({ %server, era => $era, versions => [
         $era eq 'dual' ? '2026-07-28' : (), @Test::Stoa::MCP::LEGACY ] },
         $q, $c) unless defined $raw;
+    wait_until { !-f $t->dir('hold') } 20 if $raw =~ s/^<hold>//;
     my $id = json_encode([$m->{id}]) =~ s/^\[|\]$//gr;
     my ($head, @more) = split /<wait>/, $raw =~ s/<id>/$id/gr;
     $c->send_raw($head);
@@ -341,6 +342,29 @@ for my $what (sort keys %init) {
     is(call('legacy', undef, session => $session)->{status}, 200,
        '... the next call tries again');
 }
+# calls that wait for it fail with it, and not one after the other
+
+{
+    my $session = session('/mcp/acme');
+    my $base = opened();
+    spew($t->dir('initialize'), '<hold>' . $init{'too many'}[0]);
+    spew($t->dir('hold'), '');
+    my @c = map { $t->connection } 1 .. 4;
+    my $body = json_encode({ jsonrpc => '2.0', id => 1, method =>
+        'tools/call', params => { name => 'legacy__raw', arguments => {} } });
+    $_->send_raw("POST /mcp/acme HTTP/1.1\r\nHost: x\r\nX-API-Key: $key\r\n"
+        . "Content-Type: application/json\r\nMcp-Session-Id: $session\r\n"
+        . 'Content-Length: ' . length($body) . "\r\n\r\n$body") for @c;
+    wait_until { ($t->metrics->{stoa_in_flight} // 0) == 4 } 10;
+    unlink $t->dir('hold');
+    is(join(' ', map { $_->response(timeout => 10)->{status} } @c),
+       '503 503 503 503', 'four calls that wait');
+    unlink $t->dir('initialize');
+    is(opened() - $base, 1, '... for one initialize');
+    is(call('legacy', undef, session => $session)->{status}, 200,
+       '... and the next one tries again');
+}
+
 wait_until { ($t->metrics->{stoa_in_flight} // 1) == 0 } 10;
 is($t->metrics->{stoa_in_flight}, 0, 'no place is kept');
 

@@ -95,6 +95,8 @@ typedef struct {
     ngx_uint_t  version;
     ngx_uint_t  same;                 /* of _find                           */
     ngx_uint_t  old;                  /* of _find: opened a while ago       */
+    ngx_uint_t  failed;               /* of _find: refuse_e + 1             */
+    ngx_msec_t  turn;                 /* of _find: whose it is to connect   */
     u_char      sid[NGX_HTTP_STOA_MCP_SID_MAX];
 } ngx_http_stoa_mcp_upstream_t;
 
@@ -148,6 +150,7 @@ struct ngx_http_stoa_mcp_s {
     ngx_uint_t                    upstream_version;
     ngx_http_stoa_mcp_wait_t      wait;
 
+    ngx_msec_t                    turn;         /* while connecting         */
     ngx_uint_t                    sub;          /* ngx_http_stoa_mcp_sub_e  */
     ngx_http_stoa_ctx_t          *parent;       /* in a subrequest          */
     ngx_http_stoa_mcp_collected_t  *collected;  /* in a subrequest          */
@@ -271,13 +274,17 @@ ngx_int_t ngx_http_stoa_mcp_session_open(ngx_http_stoa_ctx_t *ctx,
 #define NGX_HTTP_STOA_MCP_SAME_404  1
 #define NGX_HTTP_STOA_MCP_SAME_400  2
 
-/* NGX_OK: out filled.  NGX_AGAIN: another request is connecting.
- * NGX_DECLINED: nobody is; the caller now is, and must _set or _drop. */
-ngx_int_t ngx_http_stoa_mcp_upstream_find(uint64_t key,
+/* NGX_OK: out filled.  NGX_AGAIN: another request is connecting; NGX_ABORT: it
+ * was, and has failed, while the caller waited.  NGX_DECLINED: nobody is; the
+ * caller now is, and must _set or _end its turn. */
+ngx_int_t ngx_http_stoa_mcp_upstream_find(uint64_t key, ngx_uint_t waited,
     ngx_http_stoa_mcp_upstream_t *out);
+/* failed: refuse_e + 1, which those who wait are told; 0: they try. */
+void ngx_http_stoa_mcp_upstream_end(uint64_t key, ngx_msec_t turn,
+    ngx_uint_t failed);
 void ngx_http_stoa_mcp_upstream_set(uint64_t key,
     const ngx_http_stoa_mcp_upstream_t *in);
-/* Forgets the session; with sid (len > 0) only if it is still that one. */
+/* Forgets the session, if it is still that one. */
 void ngx_http_stoa_mcp_upstream_drop(uint64_t key, const u_char *sid,
     size_t len);
 /* Remembers this of the client session, whatever becomes of the other. */

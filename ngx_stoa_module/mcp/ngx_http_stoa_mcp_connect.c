@@ -88,7 +88,8 @@ ngx_http_stoa_mcp_connect(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         }
     }
 
-    rc = ngx_http_stoa_mcp_upstream_find(mcp->upstream_key, &up);
+    rc = ngx_http_stoa_mcp_upstream_find(mcp->upstream_key,
+                                         mcp->wait.delay != 0, &up);
 
     if (rc == NGX_OK) {
         return ngx_http_stoa_mcp_use(r, mcp, &up);
@@ -97,6 +98,12 @@ ngx_http_stoa_mcp_connect(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     if (rc == NGX_AGAIN) {
         return ngx_http_stoa_mcp_wait(r, ctx);
     }
+
+    if (rc == NGX_ABORT) {
+        return ngx_http_stoa_refuse(r, up.failed - 1, NULL);
+    }
+
+    mcp->turn = up.turn;
 
     return ngx_http_stoa_mcp_begin(r, ctx);
 }
@@ -170,7 +177,7 @@ ngx_http_stoa_mcp_finish(ngx_http_stoa_ctx_t *ctx, void *data)
     /* gone while connecting: let others try */
 
     if (mcp->connecting) {
-        ngx_http_stoa_mcp_upstream_drop(mcp->upstream_key, NULL, 0);
+        ngx_http_stoa_mcp_upstream_end(mcp->upstream_key, mcp->turn, 0);
     }
 }
 
@@ -287,6 +294,9 @@ ngx_http_stoa_mcp_post_done(ngx_http_request_t *sr, void *data, ngx_int_t rc)
                           mcp->fault.len ? ", " : "", mcp->fault.len,
                           mcp->fault.text);
             mcp->sub = NGX_HTTP_STOA_MCP_SUB_FAILED;
+            mcp->connecting = 0;
+            ngx_http_stoa_mcp_upstream_end(mcp->upstream_key, mcp->turn,
+                                           mcp->fault.what + 1);
         }
 
         return NGX_OK;

@@ -74,6 +74,7 @@ typedef struct {
     ngx_msec_t                    deadline;    /* of connecting; 0: ready   */
     ngx_msec_t                    since;       /* ready                     */
     ngx_uint_t                    same;        /* NGX_HTTP_STOA_MCP_SAME_*  */
+    ngx_uint_t                    failed;      /* refuse_e + 1              */
     ngx_http_stoa_mcp_upstream_t  up;
 } ngx_http_stoa_mcp_node_t;
 
@@ -90,6 +91,7 @@ static ngx_http_stoa_mcp_seen_t *ngx_http_stoa_mcp_session_seen(
     ngx_str_t *token);
 static ngx_int_t ngx_http_stoa_mcp_session_unseal(ngx_str_t *token,
     ngx_http_stoa_mcp_seen_t *seen);
+static void ngx_http_stoa_mcp_node_free(ngx_http_stoa_mcp_node_t *node);
 static ngx_http_stoa_mcp_node_t *ngx_http_stoa_mcp_node(uint64_t key,
     ngx_uint_t make);
 
@@ -422,7 +424,7 @@ ngx_http_stoa_mcp_node(uint64_t key, ngx_uint_t make)
 
 
 ngx_int_t
-ngx_http_stoa_mcp_upstream_find(uint64_t key,
+ngx_http_stoa_mcp_upstream_find(uint64_t key, ngx_uint_t waited,
     ngx_http_stoa_mcp_upstream_t *out)
 {
     ngx_int_t                  rc;
@@ -448,8 +450,13 @@ ngx_http_stoa_mcp_upstream_find(uint64_t key,
     {
         rc = NGX_AGAIN;
 
+    } else if (node && node->failed && waited) {
+        out->failed = node->failed;
+        rc = NGX_ABORT;
+
     } else {
         node = ngx_http_stoa_mcp_node(key, 1);
+        node->failed = 0;
         node->used = ngx_current_msec;
         node->deadline = ngx_current_msec + NGX_HTTP_STOA_MCP_CONNECT_MS;
 
@@ -457,6 +464,7 @@ ngx_http_stoa_mcp_upstream_find(uint64_t key,
             node->deadline = 1;
         }
 
+        out->turn = node->deadline;
         rc = NGX_DECLINED;
     }
 
@@ -490,9 +498,9 @@ ngx_http_stoa_mcp_upstream_set(uint64_t key,
 
 
 void
-ngx_http_stoa_mcp_upstream_drop(uint64_t key, const u_char *sid, size_t len)
+ngx_http_stoa_mcp_upstream_end(uint64_t key, ngx_msec_t turn,
+    ngx_uint_t failed)
 {
-    ngx_uint_t                 same;
     ngx_slab_pool_t           *shpool;
     ngx_http_stoa_mcp_node_t  *node;
 
@@ -502,25 +510,57 @@ ngx_http_stoa_mcp_upstream_drop(uint64_t key, const u_char *sid, size_t len)
 
     node = ngx_http_stoa_mcp_node(key, 0);
 
-    if (node
-        && (len == 0
-            || (node->up.len == len
-                && ngx_memcmp(node->up.sid, sid, len) == 0)))
-    {
-        same = node->same;
-        ngx_memzero(node, sizeof(ngx_http_stoa_mcp_node_t));
-
-        if (same) {
-            node->key = key;
-            node->used = ngx_current_msec;
-            node->deadline = ngx_current_msec ? ngx_current_msec : 1;
-            node->same = same;
-        }
+    if (node && node->deadline == turn) {
+        ngx_http_stoa_mcp_node_free(node);
+        node->failed = failed;
     }
 
     ngx_shmtx_unlock(&shpool->mutex);
 
     ngx_http_stoa_mcp_wait_wake(key);
+}
+
+
+void
+ngx_http_stoa_mcp_upstream_drop(uint64_t key, const u_char *sid, size_t len)
+{
+    ngx_slab_pool_t           *shpool;
+    ngx_http_stoa_mcp_node_t  *node;
+
+    shpool = (ngx_slab_pool_t *) ngx_http_stoa_mcp_zone->shm.addr;
+
+    ngx_shmtx_lock(&shpool->mutex);
+
+    node = ngx_http_stoa_mcp_node(key, 0);
+
+    if (node && node->deadline == 0 && node->up.len == len
+        && ngx_memcmp(node->up.sid, sid, len) == 0)
+    {
+        ngx_http_stoa_mcp_node_free(node);
+    }
+
+    ngx_shmtx_unlock(&shpool->mutex);
+}
+
+
+/* No session, and nobody connects; what is known of the client session is
+ * kept, as long as there is room. */
+
+static void
+ngx_http_stoa_mcp_node_free(ngx_http_stoa_mcp_node_t *node)
+{
+    uint64_t    key;
+    ngx_uint_t  same;
+
+    key = node->key;
+    same = node->same;
+
+    ngx_memzero(node, sizeof(ngx_http_stoa_mcp_node_t));
+
+    node->key = key;
+    node->same = same;
+    node->used = ngx_current_msec;
+    node->deadline = ngx_current_msec ? ngx_current_msec : 1;
 }
 
 
