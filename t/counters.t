@@ -170,6 +170,10 @@ for my $n (1, 2) {
     is($f->usage->{all}, $before + 1, 'the next one does not wait for it');
 }
 is($t->metrics->{stoa_usage_aside}, 2, 'metrics know them');
+$f->set(refused => 3);
+call();
+is((wait_until { ($t->metrics->{stoa_usage_rows_refused_total} // 0) == 3 }
+    15), 1, 'and the rows of a batch that were left out');
 like(slurp($t->dir('gw/logs/error.log')),
      qr/set aside, the control plane refused it \(status 422\) .*told/,
      'the log says why');

@@ -74,9 +74,11 @@ sub total { my $u = usage(); return @$u ? $u->[0]{requests} : 0 }
 
 my $r = post($gw, 1, [row(), row(refused => 'rate_exceeded', c2xx => 0,
                                  c4xx => 3, latency_us => [3, (0) x 15])]);
-is_deeply($r->{json}, { applied => JSON::PP::true() }, 'a batch is applied');
+is_deeply($r->{json}, { applied => JSON::PP::true(), refused => 0 },
+          'a batch is applied');
 $r = post($gw, 1, [row()]);
-is_deeply($r->{json}, { applied => JSON::PP::false() }, 'not twice');
+is_deeply($r->{json}, { applied => JSON::PP::false(), refused => 0 },
+          'not twice');
 is(post($gw, 5, [row()])->{json}{applied}, JSON::PP::true(),
    'numbers may be skipped');
 is(post($gw, 4, [row()])->{json}{applied}, JSON::PP::false(),
@@ -214,7 +216,7 @@ while (waitpid($killer, POSIX::WNOHANG()) == 0) {
     $n++;
     for (;;) {
         my $r = post($gw, $n, [map { row(subscription => '') } 1 .. 3],
-                     file => 'd' x 32);
+                     file => '2' x 32);
         last if $r->{status} == 200;
         $retries++;
         if (!$t->alive('control')) {
@@ -241,5 +243,67 @@ my $ok = wait_until {
 ok($ok, 'minutes are merged');
 is(usage('from=2020-01-01T00:00:00Z')->[0]{requests}, $before,
    'into the same sum');
+
+# a gateway speaks of what its group serves, and of no more than it can do
+
+my $sum = sub { total() };
+my $edge = Test::Stoa::Feed->new($t, 'edge', 'edge');
+$t->must('POST', "$base/apis", { name => 'inner', kind => 'rest',
+    upstream => { targets => [{ url => 'http://x' }] },
+    gateway_groups => ['default'] });
+$t->must('POST', "$base/apis/inner/publish");
+my $inner = $t->must('GET', "$base/apis/inner")->{id};
+my $far = '1' x 32;
+my $batch = 0;
+my $say = sub { my ($g, @rows) = @_;
+                return post($g, ++$batch, [map { row(%$_) } @rows],
+                            file => $far)->{json} };
+my $had = $sum->();
+is($say->($gw, { api => $inner, operation => '' })->{refused}, 0,
+   'an api of the group');
+is($sum->(), $had + 1, 'counts');
+for my $case (
+    ['an api of another group', { api => $inner, operation => '' }],
+    ['no such tenant', { tenant => '0' x 16 }],
+    ['no such application', { application => '0' x 16 }],
+    ['no such api', { api => '0' x 16 }],
+    ['no tenant, but an api', { tenant => '' }],
+) {
+    my $r = $say->($edge, {}, $case->[1]);
+    is($r->{refused}, 1, "$case->[0]: refused");
+    is($sum->(), ++$had + 1, "$case->[0]: what is beside it counts");
+}
+is($say->($edge, { operation => '0' x 16, subscription => $id{app} })
+   ->{refused}, 0, 'an operation and a subscription that are not there');
+is($sum->(), ++$had + 1, 'are counted without');
+my $by = $t->must('GET', "$base/usage?by=operation,subscription");
+unlike(json_encode($by), qr/0{16}/, 'without them');
+$t->must('POST', "$base/apis/inner/retire");
+is($say->($gw, { api => $inner, operation => '' })->{refused}, 0,
+   'the last calls of an api that is gone');
+is($sum->(), ++$had + 1, 'count');
+
+for my $case (
+    ['too many requests', [row(c2xx => 2 ** 40)], {}, 422],
+    ['in many rows', [map { row(c2xx => 4_000_000) } 1 .. 1000], {}, 422],
+    ['too many bytes', [row(bytes_out => 2 ** 50)], {}, 422],
+    ['a time that never was', [row(c2xx => 2 ** 40)], { from_ms => 0, to_ms => 1 }, 422],
+) {
+    my ($name, $rows, $o, $status) = @$case;
+    $had = $sum->();
+    is(post($gw2, ++$batch, $rows, file => '2' x 32, %$o)->{status}, $status,
+       "$name: $status");
+    is($sum->(), $had, "$name: not counted") if $status != 200;
+}
+is(post($gw, 2 ** 62, [row()], file => $far)->{status}, 422,
+   'a number that cannot follow');
+is($say->($gw, {})->{applied}, JSON::PP::true(), 'the file goes on');
+is(post($gw, 2 ** 62, [], file => '3' x 32)->{status}, 422,
+   'nor begin');
+post($gw2, 1, [], file => sprintf '%032x', $_) for 1 .. 70;
+is(post($gw2, 1, [], file => sprintf('%032x', 70))->{json}{applied},
+   JSON::PP::false(), 'a file is known');
+is(post($gw2, 1, [], file => sprintf('%032x', 1))->{json}{applied},
+   JSON::PP::true(), 'but of many the oldest ones are forgotten');
 
 $t->done;

@@ -22,7 +22,7 @@
 
 
 static cp_rc_t cp_usage_rows(cp_op_t *op, const cp_json_t *in,
-    const cp_json_t ***rows, unsigned *n);
+    cp_json_t ***rows, unsigned *n);
 static cp_rc_t cp_usage_latency(cp_op_t *op, const cp_json_t *row,
     const char *at);
 static int cp_usage_compare(const void *one, const void *two);
@@ -69,16 +69,24 @@ static const char  cp_usage_sql[] =
 
 
 cp_rc_t
-cp_usage_batch(cp_op_t *op, const cp_json_t *in, bool *taken)
+cp_usage_batch(cp_op_t *op, const cp_json_t *in, bool *taken,
+    unsigned *refused)
 {
+    bool              known;
     cp_rc_t           rc;
     int64_t           start;
     cp_tx_t          *tx;
     unsigned          i, n;
-    const cp_json_t **rows;
+    cp_json_t       **rows;
 
     n = 0;
+    *refused = 0;
     rc = cp_usage_rows(op, in, &rows, &n);
+
+    if (rc == CP_OK) {
+        rc = cp_usage_possible(op, in, rows, n);
+    }
+
     if (rc != CP_OK) {
         return rc;
     }
@@ -93,10 +101,21 @@ cp_usage_batch(cp_op_t *op, const cp_json_t *in, bool *taken)
         return cp_err_set(&op->err, "unavailable", "the database is busy");
     }
 
-    rc = cp_usage_take(op, tx, in, taken);
+    rc = cp_usage_file(op, tx, in);
+
+    if (rc == CP_OK) {
+        rc = cp_usage_take(op, tx, in, taken);
+    }
 
     for (i = 0; i < n && rc == CP_OK && *taken; i++) {
-        rc = cp_usage_add(op, tx, rows[i], start);
+        rc = cp_usage_known(op, tx, rows[i], &known);
+
+        if (rc == CP_OK && known) {
+            rc = cp_usage_add(op, tx, rows[i], start);
+
+        } else if (rc == CP_OK) {
+            (*refused)++;
+        }
     }
 
     if (rc != CP_OK) {
@@ -116,6 +135,15 @@ cp_usage_batch(cp_op_t *op, const cp_json_t *in, bool *taken)
                                    : "result=\"repeated\"",
                             "Batches of usage that gateways sent."), 1);
 
+    if (*refused) {
+        cp_metric_add(cp_metric(CP_METRIC_COUNTER,
+                                "stoa_control_usage_rows_refused_total", "",
+                                "Rows of them about what the gateway's group"
+                                " does not serve."), *refused);
+        cp_log(CP_LOG_WARN, "usage", "a gateway reported what its group does"
+               " not serve gateway:%s rows:%u", op->actor.name, *refused);
+    }
+
     return CP_OK;
 }
 
@@ -123,13 +151,14 @@ cp_usage_batch(cp_op_t *op, const cp_json_t *in, bool *taken)
 /* Rows in one order everywhere, so that two batches never wait for each other
  * in a circle. */
 static cp_rc_t
-cp_usage_rows(cp_op_t *op, const cp_json_t *in, const cp_json_t ***rows,
+cp_usage_rows(cp_op_t *op, const cp_json_t *in, cp_json_t ***rows,
     unsigned *n)
 {
-    char               at[32];
-    cp_rc_t            rc;
-    unsigned           i;
-    const cp_json_t   *list, *row;
+    char              at[32];
+    cp_rc_t           rc;
+    unsigned          i;
+    cp_json_t        *row;
+    const cp_json_t  *list;
 
     rc = cp_report_check(in, cp_usage_fields, "", &op->err);
     if (rc != CP_OK) {

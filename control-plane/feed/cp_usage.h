@@ -13,6 +13,7 @@
 
 
 #define CP_USAGE_BUCKETS        16
+#define CP_USAGE_FILES_MAX      64                 /* of a gateway           */
 #define CP_USAGE_ITEMS_MAX      10000
 #define CP_USAGE_MINUTE_MS      60000
 #define CP_USAGE_HOUR_MS        3600000
@@ -64,9 +65,21 @@ typedef struct {
 extern const cp_usage_name_t  cp_usage_bys[];
 
 
-/* What a gateway sends.  *taken: it was not taken before. */
-cp_rc_t cp_usage_batch(cp_op_t *op, const cp_json_t *in, bool *taken)
+/* What a gateway sends.  *taken: it was not taken before; *refused: rows that
+ * were left out, see cp_usage_known(). */
+cp_rc_t cp_usage_batch(cp_op_t *op, const cp_json_t *in, bool *taken,
+    unsigned *refused) CP_MUST_CHECK;
+
+/* May the gateway say so (cp_usage_check.c)?  In all: no more than its time
+ * allows; a number that can follow the file's last one. */
+cp_rc_t cp_usage_possible(cp_op_t *op, const cp_json_t *in,
+    cp_json_t *const *rows, unsigned n) CP_MUST_CHECK;
+cp_rc_t cp_usage_file(cp_op_t *op, cp_tx_t *tx, const cp_json_t *in)
     CP_MUST_CHECK;
+/* A row: tenant, application and api exist and are the group's.  What is
+ * finer and not of them is taken out of the row. */
+cp_rc_t cp_usage_known(cp_op_t *op, cp_tx_t *tx, cp_json_t *row,
+    bool *known) CP_MUST_CHECK;
 
 /*
  * An array of {start, application {id, name}, ..., refused, requests, c2xx,

@@ -60,7 +60,7 @@ const cp_route_t  cp_resource_routes[] = {
     CP_ALL(GROUPS, &cp_res_gateway_group, "gateway_group"),
     { "POST", GROUPS "/{gateway_group}/rotate", CP_AUTH_ADMIN,
       "gateway_group:write", cp_resource_route_rotate, &cp_res_gateway_group,
-      "A new key to sign identities with: gateway_group", NULL },
+      "A new key to sign identities with: gateway_group", "wait" },
 
     CP_ALL(GATEWAYS, &cp_res_gateway, "gateway"),
 

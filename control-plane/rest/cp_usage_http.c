@@ -64,12 +64,13 @@ cp_usage_post(cp_req_t *r)
 {
     bool        taken;
     cp_rc_t     rc;
+    unsigned    refused;
     cp_json_t  *in, *out;
 
     rc = cp_req_json(r, &in);
 
     if (rc == CP_OK) {
-        rc = cp_usage_batch(&r->op, in, &taken);
+        rc = cp_usage_batch(&r->op, in, &taken, &refused);
     }
 
     if (rc != CP_OK) {
@@ -79,6 +80,8 @@ cp_usage_post(cp_req_t *r)
     out = cp_json_object(r->op.arena);
     cp_json_set(r->op.arena, out, "applied",
                 cp_json_bool(r->op.arena, taken));
+    cp_json_set(r->op.arena, out, "refused",
+                cp_json_int(r->op.arena, refused));
 
     return cp_req_answer(r, 200, out);
 }

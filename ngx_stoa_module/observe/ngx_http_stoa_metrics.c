@@ -108,6 +108,9 @@ static const ngx_http_stoa_metric_t  ngx_http_stoa_metrics[] = {
       "damaged.", SHARED(usage_refused) },
     { "stoa_usage_aside", "gauge",
       "Of those, how many are kept in the spool.", SHARED(usage_aside) },
+    { "stoa_usage_rows_refused_total", "counter",
+      "Rows of delivered batches that the control plane left out.",
+      SHARED(usage_rows_refused) },
 
     { "stoa_rate_slots_used", "gauge",
       "Rate slots in use.", RATE(used) },

@@ -104,6 +104,7 @@ struct ngx_http_stoa_sh_s {
     uint64_t  usage_waiting;         /* in the spool                         */
     uint64_t  usage_refused;         /* for good                             */
     uint64_t  usage_aside;           /* ... that are kept                    */
+    uint64_t  usage_rows_refused;    /* of batches that were taken           */
     uint64_t  sync_err_seq;          /* odd: being written                   */
     char      sync_err[NGX_HTTP_STOA_SYNC_ERR_LEN];
 

@@ -40,7 +40,10 @@ static void ngx_http_stoa_report_status_add(ngx_http_stoa_report_t *rp,
     ngx_http_stoa_env_t *env, const ngx_http_stoa_meta_t *meta);
 static void ngx_http_stoa_report_rejected(ngx_http_stoa_report_t *rp,
     ngx_http_stoa_env_t *env, MDB_txn *txn);
+static int64_t ngx_http_stoa_report_number(ngx_http_stoa_report_t *rp,
+    const char *name);
 static void ngx_http_stoa_report_interval(ngx_http_stoa_report_t *rp);
+static void ngx_http_stoa_report_refused(ngx_http_stoa_report_t *rp);
 static ngx_int_t ngx_http_stoa_report_usage(ngx_http_stoa_report_t *rp);
 static ngx_uint_t ngx_http_stoa_report_for_good(ngx_http_stoa_report_t *rp,
     long status);
@@ -356,27 +359,58 @@ ngx_http_stoa_report_rejected(ngx_http_stoa_report_t *rp,
 }
 
 
+/* A number of the answer; -1: there is none. */
+
+static int64_t
+ngx_http_stoa_report_number(ngx_http_stoa_report_t *rp, const char *name)
+{
+    int64_t          n;
+    stoa_err_t       err;
+    stoa_json_val_t  root, val;
+
+    return rp->answer.len
+           && stoa_json_check(rp->answer.data, rp->answer.len,
+                              STOA_JSON_DEPTH_MAX, &root, &err) == STOA_OK
+           && root.type == STOA_JSON_OBJECT
+           && stoa_json_get(&root, name, &val)
+           && val.type == STOA_JSON_NUMBER
+           && stoa_json_int(&val, &n) == STOA_OK && n >= 0
+           ? n : -1;
+}
+
+
 /* The control plane may ask for another rhythm, within reason. */
 
 static void
 ngx_http_stoa_report_interval(ngx_http_stoa_report_t *rp)
 {
-    int64_t          ms;
-    stoa_err_t       err;
-    stoa_json_val_t  root, val;
+    int64_t  ms;
 
-    if (rp->answer.len == 0
-        || stoa_json_check(rp->answer.data, rp->answer.len,
-                           STOA_JSON_DEPTH_MAX, &root, &err) != STOA_OK
-        || root.type != STOA_JSON_OBJECT
-        || !stoa_json_get(&root, "interval_ms", &val)
-        || val.type != STOA_JSON_NUMBER
-        || stoa_json_int(&val, &ms) != STOA_OK)
-    {
-        return;
+    ms = ngx_http_stoa_report_number(rp, "interval_ms");
+
+    if (ms != -1) {
+        rp->interval_ms = (uint64_t) ngx_min(ngx_max(ms, 500), 60000);
     }
+}
 
-    rp->interval_ms = (uint64_t) ngx_min(ngx_max(ms, 500), 60000);
+
+/* Rows that the control plane did not take: of what this gateway's group does
+ * not serve. */
+
+static void
+ngx_http_stoa_report_refused(ngx_http_stoa_report_t *rp)
+{
+    int64_t  n;
+
+    n = ngx_http_stoa_report_number(rp, "refused");
+
+    if (n > 0) {
+        ngx_http_stoa_add(&rp->agent->mcf->sh->usage_rows_refused,
+                          (uint64_t) n);
+        ngx_log_error(NGX_LOG_WARN, rp->agent->log, 0,
+                      "the control plane left out %L rows of a usage batch",
+                      n);
+    }
 }
 
 
@@ -431,6 +465,7 @@ ngx_http_stoa_report_usage(ngx_http_stoa_report_t *rp)
                           rp->spool.waiting);
         }
 
+        ngx_http_stoa_report_refused(rp);
         rp->usage_fails = 0;
         ngx_http_stoa_add(&sh->usage_batches, 1);
         ngx_http_stoa_store(&sh->usage_ok_ms, ngx_http_stoa_wall_ms());

@@ -255,7 +255,8 @@ sub post {
     $self->note($what, $q->{body});
     return undef if $mode eq 'lost';
     return [200, ['Content-Type' => 'application/json'],
-            $what eq 'usage' ? '{"applied":true}'
+            $what eq 'usage' ? '{"applied":true,"refused":'
+                               . ($s->{refused} // 0) . '}'
                              : qq({"rev":$s->{rev},"interval_ms":500})];
 }
 
