@@ -43,7 +43,10 @@ $f->api(7, $port, operations => [ op(5, 'GET', '/users/{id}'),
 $f->api(8, $port, operations_only => \1, operations => [
     op(7, 'GET', '/users/{id}'), op(8, 'GET', '/users/me',
     enabled => \0) ]);
-subscribe($_) for 2 .. 8;
+$f->api(9, $port, keep_encoded_slashes => \1, base_path => '/kept',
+    operations_only => \1, operations => [
+    op(9, 'GET', '/p/{id}/f/{name}'), op(10, 'GET', '/p/{id}/g') ]);
+subscribe($_) for 2 .. 9;
 $f->save;
 $t->gateway(wait => 0, workers => 1, http => <<'END');
     log_format full '$request|$request_uri|$args|$http_referer|$status';
@@ -167,6 +170,35 @@ is(sent('GET /apis/acme/echo/a%5cb'), '/a%5cb',
 is(sent("GET /apis/acme/$_"), 400, "never a URI: $_")
     for 'echo/a\\b', 'echo\\a', 'nope\\a';
 is(sent('GET /apis/acme/echo/a?b\\c'), '/a?b\\c', 'in a query it is data');
+
+
+# what is not touched of a path keeps its bytes
+
+for (['/x/../a/b%3Bc%2B%26%3D;d', '/a/b%3Bc%2B%26%3D;d'],
+     ['//a/%7e%41', '/a/%7e%41'], ['/a%2Fb%2fc%3bd', '/a/b/c%3bd'],
+     ['/./%c3%a9/', '/%c3%a9/'], ['/a/%2e/b%20c', '/a/b%20c'],
+     ['/a%2f%2fb/%2e%2e/%3b', '/a/%3b'], ['/a/b/..', '/a/'])
+{
+    is(sent("GET /apis/acme/echo$_->[0]"), $_->[1], "mended: $_->[0]");
+}
+
+# encoded slashes that an api keeps
+
+for my $base ('/apis/acme/api9', '/kept') {
+    for (['/p/g%2Fn/f/a%2Fb.txt', '/p/g%2Fn/f/a%2Fb.txt'],
+         ['/p/g%2fn/f/%41', '/p/g%2fn/f/%41'],
+         ['/p/1/x/../f/a%2fb', '/p/1/f/a%2fb'], ['/p/1/f/2', '/p/1/f/2'],
+         ['/p/1%2fg', 404], ['/p%2f1/g', 404], ['/p/1/f/a/b', 404],
+         ['/p/1/f/a%2f..%2f..%2fg', 400], ['/p/1/f/..%2fg', 400],
+         ['/p/1/f/a%2f.', 400], ['/p/1/f/a%2f%2fb', 400],
+         ['/p/1/f/a%2f..;%2fb', 400], ['/p/1/f/%2e%2e%2fg', 400],
+         ['%2fp/1/g', 400], ['/p/a%5cb/g', 400], ['/p/1/f/%252f', '/p/1/f/%252f'])
+    {
+        is(sent("GET $base$_->[0]"), $_->[1], "kept: $base$_->[0]");
+    }
+}
+is(sent('GET /apis/acme%2fapi9/p/1/g'), 400, 'not before the api\'s part');
+is(sent('GET %2fkept/p/1/g'), 400, 'nor there');
 
 
 # slashes that are not merged

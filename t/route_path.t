@@ -20,6 +20,7 @@ my %apis = (
     archive => [$to, base_path => '/orders/old'],
     kept => [$to, base_path => '/kept/here', strip_base_path => \0],
     hosted => [$to, base_path => '/', host => 'api.example.test'],
+    alone => [$to, host => 'alone.example.test'],
     query => [$to, key_query => 'api_key'],
 );
 $t->apply(docs(tenant('acme'), plan('acme', 'free'), app('acme', 'demo'),
@@ -88,6 +89,8 @@ is(sent('/x/y', headers => { Host => 'API.example.test:80' }), '/x/y',
    'by host');
 is(sent('/orders/7', headers => { Host => 'api.example.test' }), '/orders/7',
    'the host\'s own api wins');
+is(sent($_, headers => { Host => 'alone.example.test' }), $_,
+   "a host without a base path has all paths: $_") for '/', '/x/y';
 is(sent('/x/y', headers => { Host => 'other.example.test' }), 404,
    'another host');
 

@@ -42,8 +42,10 @@ my $port = $t->origin(sub {
 });
 my $to = "http://127.0.0.1:$port";
 $t->apply(docs(tenant('acme'), app('acme', 'demo'), plan('acme', 'free'),
-    map { (rest('acme', $_, $to), sub_('acme', 'demo', $_, 'free')) }
-    qw(one two)));
+    map { (rest('acme', $_, $to, $_ eq 'none'
+               ? (upstream => { idle_timeout_ms => 0 }) : $_ eq 'short'
+               ? (upstream => { idle_timeout_ms => 50 }) : ()),
+           sub_('acme', 'demo', $_, 'free')) } qw(one two none short)));
 $t->gateway;
 my $key = $t->key('acme', 'demo');
 $t->sync;
@@ -68,6 +70,17 @@ is(call('two/a', method => 'POST', body => 'x' x 50_000)->{json}{n}, 4,
    'with a body');
 is(call('two/closes')->{status}, 200, 'Connection: close');
 isnt(call('two/a')->{json}{pid}, $pid, 'is heard');
+
+call('two/closes');
+is(join(' ', map { call('none/a')->{json}{n} } 1 .. 3), '1 1 1',
+   'idle_timeout_ms 0: none is left waiting');
+ok((wait_until { call('short/a');
+    select undef, undef, undef, 0.1;
+    call('short/a')->{json}{n} == 1 } 5), 'and its time is over');
+my $old = call('one/a')->{json}{pid};
+select undef, undef, undef, 0.1;
+isnt(call('short/a')->{json}{pid}, $old,
+     'another api\'s is not used when it is too old for this one');
 
 is(join(' ', map { call('one/once')->{status} } 1 .. 10),
    join(' ', (200) x 10), 'closed while idle: nobody notices');

@@ -71,6 +71,8 @@ static const cp_body_t  cp_upstream_body[] = {
     { "retries", "retries", ABSENT_NONE },
     { "max_fails", "max_fails", ABSENT_NONE },
     { "fail_timeout_ms", "fail_timeout_ms", ABSENT_NONE },
+    { "idle_timeout_ms", "idle_timeout_ms", ABSENT_NONE },
+    { "keep_encoded_slashes", "keep_encoded_slashes", ABSENT_NONE },
     { "host_header", "host_header", ABSENT_NONE },
     { NULL, NULL, 0 }
 };
@@ -109,6 +111,10 @@ static const cp_field_t  upstream_fields[] = {
       "failures that put a target aside; 0: never"),
     INT("fail_timeout_ms", 0, 1, HOUR_MS, "10000",
       "the time of those failures, and of being set aside"),
+    INT("idle_timeout_ms", 0, 0, HOUR_MS, "4000",
+      "a connection waits so long for its next request; 0: not at all"),
+    BOOL("keep_encoded_slashes", 0, "false",
+      "%2F in a path is sent as it came and ends no segment"),
     F("host_header", CP_F_HOST, 0, 1, 0, NULL,
       "sent as Host; default: the target's host"),
     F_OBJECT("tls", 0, "{}", tls_fields, "for https targets"),
@@ -200,6 +206,13 @@ cp_api_check(const cp_write_t *w, const cp_json_t *before, cp_json_t *after)
             return cp_fault_at(w->op, after, cp_rest_only[i],
                                "is for kind rest");
         }
+    }
+
+    if (mcp && cp_json_num(cp_json_get(after, "upstream"),
+                           "keep_encoded_slashes", 0))
+    {
+        return cp_fault_at(w->op, after, "upstream.keep_encoded_slashes",
+                           "is for kind rest");
     }
 
     if (mcp && cp_json_num(after, "operations_only", 0)) {

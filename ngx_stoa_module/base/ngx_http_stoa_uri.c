@@ -16,12 +16,15 @@
 
 
 static ngx_int_t ngx_http_stoa_uri_path(ngx_http_request_t *r, size_t prefix,
-    ngx_str_t *path);
+    ngx_uint_t keep, ngx_str_t *path);
+static ngx_int_t ngx_http_stoa_uri_sent(ngx_http_request_t *r, size_t prefix,
+    ngx_uint_t keep, ngx_str_t *path);
 static ngx_int_t ngx_http_stoa_uri_raw(ngx_str_t *sent, ngx_str_t *uri,
-    size_t prefix, ngx_str_t *raw);
+    size_t prefix, ngx_uint_t keep, ngx_str_t *raw);
 static ngx_int_t ngx_http_stoa_uri_mend(ngx_http_request_t *r,
-    ngx_str_t *sent, ngx_str_t *mended);
-static u_char *ngx_http_stoa_uri_slash(u_char *p, u_char *last, size_t *len);
+    ngx_str_t *sent, ngx_uint_t keep, ngx_str_t *mended);
+static u_char *ngx_http_stoa_uri_slash(u_char *p, u_char *last,
+    ngx_uint_t keep, size_t *len);
 static ngx_uint_t ngx_http_stoa_uri_dots(u_char *p, u_char *last);
 static ngx_int_t ngx_http_stoa_uri_args(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_str_t *args);
@@ -59,7 +62,9 @@ ngx_http_stoa_uri(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         return NGX_OK;
     }
 
-    if (ngx_http_stoa_uri_path(r, ctx->call.prefix_len, &path) != NGX_OK
+    if (ngx_http_stoa_uri_path(r, ctx->call.prefix_len,
+                               rec->keep_encoded_slashes, &path)
+        != NGX_OK
         || ngx_http_stoa_uri_args(r, ctx, &args) != NGX_OK)
     {
         return NGX_ERROR;
@@ -103,7 +108,7 @@ ngx_http_stoa_uri_protect(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         return NGX_OK;
     }
 
-    if (ngx_http_stoa_uri_path(r, 0, &path) != NGX_OK
+    if (ngx_http_stoa_uri_path(r, 0, 0, &path) != NGX_OK
         || ngx_http_stoa_uri_args(r, ctx, &args) != NGX_OK)
     {
         return NGX_ERROR;
@@ -136,35 +141,76 @@ ngx_http_stoa_uri_protect(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 }
 
 
+/*
+ * For an api that keeps encoded slashes: the part of ctx->call.path as its
+ * upstream will see it, in which they stay encoded and end no segment.  Where
+ * that is not what nginx has made of the path, NGX_DECLINED.
+ */
+
+ngx_int_t
+ngx_http_stoa_uri_kept(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    u_char     *p, *last, *dst;
+    size_t      prefix;
+    ngx_int_t   ch;
+    ngx_str_t   path;
+
+    if (!r->quoted_uri || !r->valid_unparsed_uri
+        || ctx->call.path.data + ctx->call.path.len
+           != r->uri.data + r->uri.len)
+    {
+        return NGX_OK;
+    }
+
+    prefix = r->uri.len - ctx->call.path.len;
+
+    if (ngx_http_stoa_uri_sent(r, prefix, 1, &path) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    dst = ngx_pnalloc(r->pool, path.len + 1);
+    if (dst == NULL) {
+        return NGX_ERROR;
+    }
+
+    ctx->call.path.data = dst;
+    last = path.data + path.len;
+
+    for (p = path.data; p < last; p++) {
+
+        ch = *p;
+
+        if (ch == '%') {
+            ch = ngx_hextoi(p + 1, 2);
+            p += 2;
+
+            if (ch == '/') {
+                dst = ngx_cpymem(dst, "%2F", 3);
+                continue;
+            }
+        }
+
+        *dst++ = (u_char) ch;
+    }
+
+    ctx->call.path.len = dst - ctx->call.path.data;
+
+    return NGX_OK;
+}
+
+
 static ngx_int_t
-ngx_http_stoa_uri_path(ngx_http_request_t *r, size_t prefix, ngx_str_t *path)
+ngx_http_stoa_uri_path(ngx_http_request_t *r, size_t prefix, ngx_uint_t keep,
+    ngx_str_t *path)
 {
     u_char     *src, *dst;
     size_t      len;
     uintptr_t   escape;
-    ngx_str_t   sent, mended;
 
-    if (r->valid_unparsed_uri) {
-        sent.data = r->unparsed_uri.data;
-
-        for (len = 0; len < r->unparsed_uri.len; len++) {
-            if (sent.data[len] == '?' || sent.data[len] == '#') {
-                break;
-            }
-        }
-
-        sent.len = len;
-
-        if (ngx_http_stoa_uri_raw(&sent, &r->uri, prefix, path) == NGX_OK) {
-            return NGX_OK;
-        }
-
-        if (ngx_http_stoa_uri_mend(r, &sent, &mended) == NGX_OK
-            && ngx_http_stoa_uri_raw(&mended, &r->uri, prefix, path)
-               == NGX_OK)
-        {
-            return NGX_OK;
-        }
+    if (r->valid_unparsed_uri
+        && ngx_http_stoa_uri_sent(r, prefix, keep, path) == NGX_OK)
+    {
+        return NGX_OK;
     }
 
     src = r->uri.data + prefix;
@@ -191,14 +237,43 @@ ngx_http_stoa_uri_path(ngx_http_request_t *r, size_t prefix, ngx_str_t *path)
 }
 
 
+/* The client's bytes, mended where that is needed. */
+
+static ngx_int_t
+ngx_http_stoa_uri_sent(ngx_http_request_t *r, size_t prefix, ngx_uint_t keep,
+    ngx_str_t *path)
+{
+    size_t     len;
+    ngx_str_t  sent, mended;
+
+    sent.data = r->unparsed_uri.data;
+
+    for (len = 0; len < r->unparsed_uri.len; len++) {
+        if (sent.data[len] == '?' || sent.data[len] == '#') {
+            break;
+        }
+    }
+
+    sent.len = len;
+
+    if (ngx_http_stoa_uri_raw(&sent, &r->uri, prefix, keep, path) == NGX_OK) {
+        return NGX_OK;
+    }
+
+    return ngx_http_stoa_uri_mend(r, &sent, keep, &mended) == NGX_OK
+           ? ngx_http_stoa_uri_raw(&mended, &r->uri, prefix, keep, path)
+           : NGX_DECLINED;
+}
+
+
 /*
  * Does a path decode to uri, byte by byte?  Then it is safe; an encoded slash
- * is not, as it would be a segment's end for some.
+ * is not, as it would be a segment's end for some, unless it is kept.
  */
 
 static ngx_int_t
 ngx_http_stoa_uri_raw(ngx_str_t *sent, ngx_str_t *uri, size_t prefix,
-    ngx_str_t *raw)
+    ngx_uint_t keep, ngx_str_t *raw)
 {
     u_char     *p, *last, *start;
     size_t      i;
@@ -228,7 +303,7 @@ ngx_http_stoa_uri_raw(ngx_str_t *sent, ngx_str_t *uri, size_t prefix,
             ch = ngx_hextoi(p, 2);
             p += 2;
 
-            if (ch == '/') {
+            if (ch == '/' && (!keep || i <= prefix)) {
                 return NGX_DECLINED;
             }
         }
@@ -257,7 +332,7 @@ ngx_http_stoa_uri_raw(ngx_str_t *sent, ngx_str_t *uri, size_t prefix,
 
 static ngx_int_t
 ngx_http_stoa_uri_mend(ngx_http_request_t *r, ngx_str_t *sent,
-    ngx_str_t *mended)
+    ngx_uint_t keep, ngx_str_t *mended)
 {
     u_char                    *p, *dst, *next, *last;
     size_t                     n;
@@ -267,7 +342,7 @@ ngx_http_stoa_uri_mend(ngx_http_request_t *r, ngx_str_t *sent,
     p = sent->data;
     last = p + sent->len;
 
-    if (ngx_http_stoa_uri_slash(p, last, &n) != p) {
+    if (ngx_http_stoa_uri_slash(p, last, keep, &n) != p) {
         return NGX_DECLINED;
     }
 
@@ -283,7 +358,7 @@ ngx_http_stoa_uri_mend(ngx_http_request_t *r, ngx_str_t *sent,
 
     for (p += n; p < last; p = next + n) {
 
-        next = ngx_http_stoa_uri_slash(p, last, &n);
+        next = ngx_http_stoa_uri_slash(p, last, keep, &n);
         dots = ngx_http_stoa_uri_dots(p, next);
 
         if (dots == 2) {
@@ -311,7 +386,7 @@ ngx_http_stoa_uri_mend(ngx_http_request_t *r, ngx_str_t *sent,
 /* The next slash, plain (n = 1) or encoded (3); last and n = 0: none. */
 
 static u_char *
-ngx_http_stoa_uri_slash(u_char *p, u_char *last, size_t *n)
+ngx_http_stoa_uri_slash(u_char *p, u_char *last, ngx_uint_t keep, size_t *n)
 {
     for ( /* void */ ; p < last; p++) {
 
@@ -320,7 +395,8 @@ ngx_http_stoa_uri_slash(u_char *p, u_char *last, size_t *n)
             return p;
         }
 
-        if (*p == '%' && last - p > 2 && p[1] == '2' && (p[2] | 0x20) == 'f')
+        if (*p == '%' && !keep && last - p > 2 && p[1] == '2'
+            && (p[2] | 0x20) == 'f')
         {
             *n = 3;
             return p;

@@ -204,6 +204,7 @@ typedef struct {
     uint32_t        connect_timeout_ms;
     uint32_t        read_timeout_ms;
     uint32_t        fail_timeout_ms;
+    uint32_t        idle_timeout_ms;
     uint16_t        retries;
     uint16_t        max_fails;
     uint8_t         kind;
@@ -215,6 +216,7 @@ typedef struct {
     uint8_t         strip_base_path;
     uint8_t         tls_verify;
     uint8_t         operations_only;
+    uint8_t         keep_encoded_slashes;
 } stoa_rec_api_t;
 
 typedef struct {

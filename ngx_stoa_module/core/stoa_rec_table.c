@@ -292,6 +292,8 @@ static const stoa_rec_field_t  api_fields[] = {
     NUM(U16, stoa_rec_api_t, retries, 0, STOA_TARGETS_MAX, 1),
     NUM(U16, stoa_rec_api_t, max_fails, 0, 1000, 1),
     NUM(U32, stoa_rec_api_t, fail_timeout_ms, 0, HOUR_MS, 10000),
+    NUM(U32, stoa_rec_api_t, idle_timeout_ms, 0, HOUR_MS, 4000),
+    BOOL(stoa_rec_api_t, keep_encoded_slashes, false),
     WORD(stoa_rec_api_t, host_header, STOA_HOST_MAX + 6,
          stoa_rec_host_header_valid, "must be a host, with or without a port"),
     BOOL(stoa_rec_api_t, tls_verify, true),

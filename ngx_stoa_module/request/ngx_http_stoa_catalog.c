@@ -229,8 +229,9 @@ ngx_http_stoa_catalog_target(ngx_http_stoa_catalog_t *c,
             stoa_buf_addf(b, "\"path\":\"/mcp/%.*s\",", (int) tenant.len,
                           tenant.data);
 
-        } else if (path.len) {
-            ngx_http_stoa_catalog_text(b, "path", path);
+        } else if (path.len || api->host.len) {
+            ngx_http_stoa_catalog_text(b, "path", path.len ? path
+                                                           : stoa_str("/"));
 
         } else {
             stoa_buf_addf(b, "\"path\":\"/apis/%.*s/%.*s\",",

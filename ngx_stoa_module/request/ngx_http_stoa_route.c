@@ -6,6 +6,7 @@
  */
 
 
+#include "ngx_http_stoa_uri.h"
 #include "ngx_http_stoa_request.h"
 #include "ngx_http_stoa_upstream.h"
 #include "ngx_http_stoa_store.h"
@@ -24,6 +25,7 @@ static void ngx_http_stoa_route_relative(ngx_http_request_t *r,
 ngx_int_t
 ngx_http_stoa_route(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
+    ngx_int_t              rc;
     const stoa_rec_api_t  *rec;
 
     if (ctx->mode == NGX_HTTP_STOA_PROTECT) {
@@ -51,7 +53,15 @@ ngx_http_stoa_route(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 
     ctx->call.route_tenant = rec->tenant;
 
-    return NGX_OK;
+    if (!rec->keep_encoded_slashes || ctx->mode == NGX_HTTP_STOA_PROTECT) {
+        return NGX_OK;
+    }
+
+    rc = ngx_http_stoa_uri_kept(r, ctx);
+
+    return rc == NGX_DECLINED
+           ? ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_BAD_REQUEST, NULL)
+           : rc;
 }
 
 

@@ -124,12 +124,13 @@ ngx_http_stoa_index_each(ngx_http_stoa_env_t *env, MDB_txn *txn,
                                    b.data, b.len)
              == NGX_OK ? f(env, txn, &k, &api->id) : MDB_BAD_VALSIZE;
 
-        if (rc != 0 || api->base_path.len == 0) {
+        if (rc != 0 || (api->base_path.len == 0 && api->host.len == 0)) {
             return rc;
         }
 
         a = stoa_rec_str(api, api->host);
-        b = stoa_rec_str(api, api->base_path);
+        b = api->base_path.len ? stoa_rec_str(api, api->base_path)
+                               : stoa_str("/");
 
         return ngx_http_stoa_key_idx(&k, NGX_HTTP_STOA_IDX_PATH, a.data,
                                      a.len, b.data, b.len)

@@ -18,6 +18,8 @@ typedef struct {
     ngx_ssl_t                 *ssl;             /* NULL: plain               */
     ngx_str_t                  tls_name;
     ngx_uint_t                 verify;          /* unsigned                  */
+    ngx_msec_t                 idle;            /* not compared: the longest
+                                                   wait                      */
 } ngx_http_stoa_keepalive_key_t;
 
 ngx_connection_t *ngx_http_stoa_keepalive_get(

@@ -5,8 +5,8 @@
  * connection that was verified for another name, or not at all.
  *
  * Process: one pool per worker.  Lifetime: the process.
- * Limits: NGX_HTTP_STOA_IDLE_MAX connections, each idle for at most
- * NGX_HTTP_STOA_IDLE_TIMEOUT and for NGX_HTTP_STOA_IDLE_REQUESTS requests.
+ * Limits: NGX_HTTP_STOA_IDLE_MAX connections, each idle for at most the time
+ * that its api says and for NGX_HTTP_STOA_IDLE_REQUESTS requests.
  */
 
 
@@ -16,7 +16,6 @@
 
 #define NGX_HTTP_STOA_IDLE_MAX       256
 #define NGX_HTTP_STOA_IDLE_BUCKETS   64
-#define NGX_HTTP_STOA_IDLE_TIMEOUT   60000
 #define NGX_HTTP_STOA_IDLE_TIME      3600000
 #define NGX_HTTP_STOA_IDLE_REQUESTS  10000
 
@@ -25,6 +24,7 @@ typedef struct {
     ngx_queue_t                     queue;      /* LRU, or free             */
     ngx_queue_t                     bucket;
     uint64_t                        hash;
+    ngx_msec_t                      since;
     ngx_http_stoa_keepalive_key_t   key;
     ngx_connection_t               *connection;
     u_char                          tls_name[STOA_HOST_MAX + 3];
@@ -152,7 +152,11 @@ ngx_http_stoa_keepalive_get(ngx_http_stoa_keepalive_key_t *key,
     {
         idle = ngx_queue_data(q, ngx_http_stoa_idle_t, bucket);
 
-        if (!ngx_http_stoa_keepalive_same(idle, hash, key)) {
+        /* another api's connection may have waited longer than ours do */
+
+        if (!ngx_http_stoa_keepalive_same(idle, hash, key)
+            || ngx_current_msec - idle->since > key->idle)
+        {
             continue;
         }
 
@@ -187,7 +191,8 @@ ngx_http_stoa_keepalive_put(ngx_http_stoa_keepalive_key_t *key,
     ngx_queue_t           *q;
     ngx_http_stoa_idle_t  *idle;
 
-    if (c->requests >= NGX_HTTP_STOA_IDLE_REQUESTS
+    if (key->idle == 0
+        || c->requests >= NGX_HTTP_STOA_IDLE_REQUESTS
         || ngx_current_msec - c->start_time > NGX_HTTP_STOA_IDLE_TIME
         || ngx_terminate || ngx_exiting
         || key->tls_name.len > sizeof(idle->tls_name)
@@ -211,6 +216,7 @@ ngx_http_stoa_keepalive_put(ngx_http_stoa_keepalive_key_t *key,
     idle = ngx_queue_data(q, ngx_http_stoa_idle_t, queue);
 
     idle->connection = c;
+    idle->since = ngx_current_msec;
     idle->key = *key;
     idle->key.tls_name.data = idle->tls_name;
 
@@ -226,7 +232,7 @@ ngx_http_stoa_keepalive_put(ngx_http_stoa_keepalive_key_t *key,
                           &idle->bucket);
 
     c->read->delayed = 0;
-    ngx_add_timer(c->read, NGX_HTTP_STOA_IDLE_TIMEOUT);
+    ngx_add_timer(c->read, key->idle);
 
     if (c->write->timer_set) {
         ngx_del_timer(c->write);

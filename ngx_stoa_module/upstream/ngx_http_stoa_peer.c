@@ -323,6 +323,7 @@ ngx_http_stoa_peer_get(ngx_peer_connection_t *pc, void *data)
 
     peer->key.sockaddr = t->sockaddr;
     peer->key.socklen = t->socklen;
+    peer->key.idle = peer->api->rec->idle_timeout_ms;
 
 #if (NGX_HTTP_SSL)
     if (ngx_http_stoa_peer_tls(r, peer, target) != NGX_OK) {

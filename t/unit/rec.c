@@ -318,6 +318,7 @@ test_api(void)
            && api->operations_only == 0 && api->retries == 1
            && api->max_fails == 1 && api->connect_timeout_ms == 2000
            && api->read_timeout_ms == 60000 && api->fail_timeout_ms == 10000
+           && api->idle_timeout_ms == 4000 && !api->keep_encoded_slashes
            && api->max_body_bytes == 1048576 && api->sunset_ms == 0
            && api->balance == STOA_BALANCE_ROUND_ROBIN
            && api->identity == STOA_IDENTITY_NONE
