@@ -36,6 +36,7 @@ typedef struct {
 
 
 static void ngx_http_stoa_conceal_all(ngx_http_request_t *r);
+static ngx_uint_t ngx_http_stoa_conceal_plain(ngx_str_t *text);
 static ngx_uint_t ngx_http_stoa_conceal_suspect(ngx_str_t *text);
 static u_char *ngx_http_stoa_conceal_secret(u_char *p, u_char *last,
     u_char **secret);
@@ -46,6 +47,20 @@ static void ngx_http_stoa_conceal_mask(ngx_http_request_t *r,
     ngx_http_stoa_conceal_t *place, ngx_str_t *value);
 static void ngx_http_stoa_conceal_search(ngx_http_stoa_conceal_t *place,
     ngx_str_t *value);
+
+
+/* Of a key's environment and id, about. */
+static const ngx_uint_t  ngx_http_stoa_conceal_min[] = { 2, STOA_ID_LEN - 4 };
+static const ngx_uint_t  ngx_http_stoa_conceal_max[] = { STOA_KEY_ENV_MAX,
+                                                         STOA_ID_LEN + 4 };
+
+#define ngx_http_stoa_conceal_id(ch)                                          \
+    (((ch) >= 'a' && (ch) <= 'z') || ((ch) >= '0' && (ch) <= '9'))
+
+/* What a secret and its sum are made of. */
+static const u_char  ngx_http_stoa_conceal_word[256] = {
+    ['0' ... '9'] = 1, ['A' ... 'Z'] = 1, ['a' ... 'z'] = 1, ['_'] = 1
+};
 
 
 /* POST_READ: before nginx or anybody refuses the request. */
@@ -163,6 +178,10 @@ ngx_http_stoa_conceal_text(ngx_str_t *text)
         return 0;
     }
 
+    if (memchr(text->data, '%', text->len) == NULL) {
+        return ngx_http_stoa_conceal_plain(text);
+    }
+
     p = text->data;
     last = p + text->len;
     found = 0;
@@ -184,6 +203,59 @@ ngx_http_stoa_conceal_text(ngx_str_t *text)
         ngx_memset(secret, '*', end - secret);
         found++;
         p = end;
+    }
+
+    return found;
+}
+
+
+/* The same where nothing is encoded, which is so of nearly all. */
+
+static ngx_uint_t
+ngx_http_stoa_conceal_plain(ngx_str_t *text)
+{
+    u_char      *p, *last, *start, *secret;
+    ngx_uint_t   i, n, found;
+
+    p = text->data;
+    last = p + text->len;
+    found = 0;
+
+    while ((p = memchr(p, '_', last - p)) != NULL) {
+        start = p++;
+
+        if (start - text->data < 4 || ngx_memcmp(start - 4, "stoa", 4) != 0) {
+            continue;
+        }
+
+        for (p = start, i = 0; i < 2; i++) {
+            for (n = 0, p++; p < last && ngx_http_stoa_conceal_id(*p); p++) {
+                n++;
+            }
+
+            if (p == last || *p != '_' || n < ngx_http_stoa_conceal_min[i]
+                || n > ngx_http_stoa_conceal_max[i])
+            {
+                break;
+            }
+        }
+
+        if (i < 2) {
+            p = start + 1;
+            continue;
+        }
+
+        for (secret = ++p; p < last && ngx_http_stoa_conceal_word[*p]; p++) {
+            /* void */
+        }
+
+        if (p - secret < NGX_HTTP_STOA_CONCEAL_MIN) {
+            p = start + 1;
+            continue;
+        }
+
+        ngx_memset(secret, '*', p - secret);
+        found++;
     }
 
     return found;
@@ -214,9 +286,6 @@ ngx_http_stoa_conceal_secret(u_char *p, u_char *last, u_char **secret)
     ngx_int_t    ch;
     ngx_uint_t   i, n;
 
-    static const ngx_uint_t  min[] = { 2, STOA_ID_LEN - 4 };
-    static const ngx_uint_t  max[] = { STOA_KEY_ENV_MAX, STOA_ID_LEN + 4 };
-
     for (i = 0; i < sizeof("stoa_") - 1; i++) {
         if (ngx_http_stoa_conceal_char(&p, last) != (u_char) "stoa_"[i]) {
             return NULL;
@@ -225,7 +294,7 @@ ngx_http_stoa_conceal_secret(u_char *p, u_char *last, u_char **secret)
 
     for (i = 0; i < 2; i++) {
 
-        for (n = 0; n <= max[i]; n++) {
+        for (n = 0; n <= ngx_http_stoa_conceal_max[i]; n++) {
             ch = ngx_http_stoa_conceal_char(&p, last);
 
             if (!((ch >= 'a' && ch <= 'z') || (ch >= '0' && ch <= '9'))) {
@@ -233,7 +302,7 @@ ngx_http_stoa_conceal_secret(u_char *p, u_char *last, u_char **secret)
             }
         }
 
-        if (ch != '_' || n < min[i]) {
+        if (ch != '_' || n < ngx_http_stoa_conceal_min[i]) {
             return NULL;
         }
     }

@@ -152,10 +152,13 @@ ngx_http_stoa_lane_body(ngx_http_request_t *r)
 static ngx_int_t
 ngx_http_stoa_lane_begin(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
+    u_char                *uri;
     ngx_int_t              rc;
     ngx_http_upstream_t   *u;
     ngx_http_cleanup_t    *cln;
     ngx_http_stoa_lane_t  *lane;
+
+    uri = ctx->call.to.uri.data;
 
     if (!ngx_http_stoa_lane_fits(r, ctx)) {
         return NGX_DECLINED;
@@ -173,7 +176,11 @@ ngx_http_stoa_lane_begin(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 
     rc = ngx_http_stoa_peer_get(&u->peer, &lane->peer);
 
-    if (rc != NGX_DONE || !ngx_http_stoa_lane_fits(r, ctx)) {
+    /* another target may have a longer path */
+
+    if (rc != NGX_DONE
+        || (uri != ctx->call.to.uri.data && !ngx_http_stoa_lane_fits(r, ctx)))
+    {
         r->upstream = NULL;
 
         if (rc == NGX_DONE

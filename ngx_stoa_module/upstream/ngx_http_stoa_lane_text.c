@@ -22,13 +22,32 @@
      && ngx_memcmp((h)->lowcase_key, s, sizeof(s) - 1) == 0)
 
 
+/* A name that upstreams have sent. */
+
+#define NGX_HTTP_STOA_LANE_KNOWN  256
+
+typedef struct {
+    ngx_http_upstream_main_conf_t  *umcf;
+    ngx_http_upstream_header_t     *hh;
+    ngx_uint_t                      hash;
+    size_t                          len;
+    ngx_hash_elt_t                **hidden_by;  /* of the location that ...  */
+    ngx_uint_t                      hidden;     /* was asked last            */
+    u_char                          key[32];
+    u_char                          low[32];
+} ngx_http_stoa_lane_name_t;
+
+
+static u_char *ngx_http_stoa_lane_number(u_char *p, off_t n);
 static ngx_uint_t ngx_http_stoa_lane_left_out(ngx_table_elt_t *h);
 static ngx_int_t ngx_http_stoa_lane_status(ngx_http_stoa_lane_t *lane,
     u_char **pos);
 static ngx_int_t ngx_http_stoa_lane_header(ngx_http_stoa_lane_t *lane,
     u_char **pos);
-static u_char *ngx_http_stoa_lane_name(ngx_http_stoa_lane_t *lane,
-    u_char *name, ngx_table_elt_t *h);
+static ngx_http_upstream_header_t *ngx_http_stoa_lane_name(
+    ngx_http_stoa_lane_t *lane, ngx_table_elt_t *h);
+static ngx_uint_t ngx_http_stoa_lane_hash(ngx_http_stoa_lane_t *lane,
+    ngx_str_t *key);
 static ngx_uint_t ngx_http_stoa_lane_foreign(ngx_http_upstream_t *u,
     ngx_table_elt_t *h);
 static u_char *ngx_http_stoa_lane_line(u_char *p, u_char *last);
@@ -107,7 +126,8 @@ ngx_http_stoa_lane_write(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
     if (r->headers_in.content_length_n >= 0) {
         p = ngx_http_stoa_lane_lit(p, "Content-Length: ");
-        p = ngx_sprintf(p, "%O" CRLF, r->headers_in.content_length_n);
+        p = ngx_http_stoa_lane_number(p, r->headers_in.content_length_n);
+        p = ngx_http_stoa_lane_lit(p, CRLF);
     }
 
     for (part = &r->headers_in.headers.part; part; part = part->next) {
@@ -137,6 +157,24 @@ ngx_http_stoa_lane_write(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     }
 
     return p;
+}
+
+
+/* ngx_sprintf() takes several times as long. */
+
+static u_char *
+ngx_http_stoa_lane_number(u_char *p, off_t n)
+{
+    u_char   text[NGX_OFF_T_LEN], *t;
+
+    t = text + sizeof(text);
+
+    do {
+        *--t = (u_char) ('0' + n % 10);
+        n /= 10;
+    } while (n);
+
+    return ngx_cpymem(p, t, text + sizeof(text) - t);
 }
 
 
@@ -262,11 +300,10 @@ ngx_http_stoa_lane_status(ngx_http_stoa_lane_t *lane, u_char **pos)
 static ngx_int_t
 ngx_http_stoa_lane_header(ngx_http_stoa_lane_t *lane, u_char **pos)
 {
-    u_char                         *p, *end;
-    ngx_table_elt_t                *h;
-    ngx_http_upstream_t            *u;
-    ngx_http_upstream_header_t     *hh;
-    ngx_http_upstream_main_conf_t  *umcf;
+    u_char                       *p, *end;
+    ngx_table_elt_t              *h;
+    ngx_http_upstream_t          *u;
+    ngx_http_upstream_header_t   *hh;
 
     u = &lane->upstream;
     end = ngx_http_stoa_lane_line(*pos, lane->in_last);
@@ -275,15 +312,20 @@ ngx_http_stoa_lane_header(ngx_http_stoa_lane_t *lane, u_char **pos)
         return NGX_DECLINED;
     }
 
+    p = ngx_strlchr(*pos, end, ':');
     h = ngx_list_push(&u->headers_in.headers);
-    if (h == NULL) {
+
+    if (p == NULL || h == NULL) {
         return NGX_DECLINED;
     }
 
     ngx_http_stoa_header_end(h);
+    h->key.data = *pos;
+    h->key.len = p - *pos;
 
-    p = ngx_http_stoa_lane_name(lane, *pos, h);
-    if (p == NULL) {
+    hh = ngx_http_stoa_lane_name(lane, h);
+
+    if (h->hash == 0) {
         return NGX_DECLINED;
     }
 
@@ -298,11 +340,6 @@ ngx_http_stoa_lane_header(ngx_http_stoa_lane_t *lane, u_char **pos)
         return NGX_DECLINED;
     }
 
-    umcf = ngx_http_get_module_main_conf(lane->request,
-                                         ngx_http_upstream_module);
-    hh = ngx_hash_find(&umcf->headers_in_hash, h->hash, h->lowcase_key,
-                       h->key.len);
-
     lane->known[lane->nheaders++] = hh;
     *pos = end + 2;
 
@@ -310,36 +347,100 @@ ngx_http_stoa_lane_header(ngx_http_stoa_lane_t *lane, u_char **pos)
 }
 
 
-/* The colon behind it; NULL for what nginx would have to look at. */
+/*
+ * Its hash, its lower case and what nginx has for it; a hash of 0 for a name
+ * that nginx would have to look at.  Names of upstreams are few: the first in
+ * a place stays there, so that what points to it may outlive the call.
+ */
 
-static u_char *
-ngx_http_stoa_lane_name(ngx_http_stoa_lane_t *lane, u_char *name,
-    ngx_table_elt_t *h)
+static ngx_http_upstream_header_t *
+ngx_http_stoa_lane_name(ngx_http_stoa_lane_t *lane, ngx_table_elt_t *h)
 {
-    u_char      ch, *p, *low;
+    ngx_hash_t                     *hide;
+    ngx_http_stoa_lane_name_t      *name;
+    ngx_http_upstream_main_conf_t  *umcf;
+
+    static ngx_http_stoa_lane_name_t  names[NGX_HTTP_STOA_LANE_KNOWN];
+
+    umcf = ngx_http_get_module_main_conf(lane->request,
+                                         ngx_http_upstream_module);
+
+    hide = &lane->upstream.conf->hide_headers_hash;
+
+    name = &names[(h->key.len * 8 + (h->key.data[0] & 0x1f))
+                  % NGX_HTTP_STOA_LANE_KNOWN];
+
+    if (name->len == h->key.len && name->umcf == umcf
+        && ngx_memcmp(name->key, h->key.data, h->key.len) == 0)
+    {
+        h->hash = name->hash;
+        h->lowcase_key = name->low;
+
+        if (name->hidden_by != hide->buckets) {
+            name->hidden_by = hide->buckets;
+            name->hidden = ngx_hash_find(hide, h->hash, name->low, name->len)
+                           != NULL;
+        }
+
+        lane->hidden[lane->nheaders] = (u_char) name->hidden;
+
+        return name->hh;
+    }
+
+    h->lowcase_key = lane->low;
+    h->hash = ngx_http_stoa_lane_hash(lane, &h->key);
+
+    if (h->hash == 0) {
+        return NULL;
+    }
+
+    lane->hidden[lane->nheaders] = ngx_hash_find(hide, h->hash,
+                                                 h->lowcase_key, h->key.len)
+                                   != NULL;
+
+    if (name->len || h->key.len > sizeof(name->key)) {
+        return ngx_hash_find(&umcf->headers_in_hash, h->hash, h->lowcase_key,
+                             h->key.len);
+    }
+
+    ngx_memcpy(name->key, h->key.data, h->key.len);
+    ngx_memcpy(name->low, h->lowcase_key, h->key.len);
+
+    name->umcf = umcf;
+    name->len = h->key.len;
+    name->hash = h->hash;
+    name->hh = ngx_hash_find(&umcf->headers_in_hash, h->hash, name->low,
+                             h->key.len);
+
+    return name->hh;
+}
+
+
+static ngx_uint_t
+ngx_http_stoa_lane_hash(ngx_http_stoa_lane_t *lane, ngx_str_t *key)
+{
+    u_char      ch;
+    size_t      i;
     ngx_uint_t  hash;
 
-    low = lane->low;
     hash = 0;
 
-    for (p = name; *p != ':'; p++) {
-        ch = ngx_http_stoa_lane_lower[*p];
+    if (key->len > (size_t) (lane->low_end - lane->low)) {
+        return 0;
+    }
 
-        if (ch == 0 || low == lane->low_end) {
-            return NULL;
+    for (i = 0; i < key->len; i++) {
+        ch = ngx_http_stoa_lane_lower[key->data[i]];
+
+        if (ch == 0) {
+            return 0;
         }
 
         hash = ngx_hash(hash, ch);
-        *low++ = ch;
+        *lane->low++ = ch;
     }
 
-    h->hash = hash;
-    h->key.data = name;
-    h->key.len = p - name;
-    h->lowcase_key = lane->low;
-    lane->low = low;
-
-    return h->key.len ? p : NULL;
+    return hash;
 }
 
 
@@ -362,9 +463,10 @@ ngx_http_stoa_lane_foreign(ngx_http_upstream_t *u, ngx_table_elt_t *h)
         return ngx_http_stoa_lane_is(h, "set-cookie")
                || (ngx_http_stoa_lane_is(h, "connection")
                    && (h->value.len != 10
-                       || ngx_strncasecmp(h->value.data,
-                                          (u_char *) "keep-alive", 10)
-                          != 0));
+                       || (ngx_memcmp(h->value.data, "keep-alive", 10) != 0
+                           && ngx_strncasecmp(h->value.data,
+                                              (u_char *) "keep-alive", 10)
+                              != 0)));
 
     case 14:
         return ngx_http_stoa_lane_is(h, "content-length")
@@ -436,13 +538,10 @@ ngx_http_stoa_lane_headers(ngx_http_stoa_lane_t *lane)
         h = part->elts;
 
         for (i = 0; i < part->nelts; i++) {
-            hh = lane->known[n++];
+            hh = lane->known[n];
             h[i].value.data[h[i].value.len] = '\0';
 
-            if (h[i].hash == 0
-                || ngx_hash_find(&u->conf->hide_headers_hash, h[i].hash,
-                                 h[i].lowcase_key, h[i].key.len))
-            {
+            if (lane->hidden[n++] || h[i].hash == 0) {
                 continue;
             }
 

@@ -34,6 +34,7 @@ typedef enum {
 
 typedef struct {
     const char             *name;       /* with "*": whatever is behind     */
+    size_t                  len;
     ngx_http_stoa_scrub_e   what;
 } ngx_http_stoa_scrub_row_t;
 
@@ -68,34 +69,36 @@ static ngx_uint_t ngx_http_stoa_scrub_listed(ngx_str_t *name,
 
 /* By their first letter. */
 
+#define ROW(name, what)  { name, sizeof(name) - 1, what }
+
 static const ngx_http_stoa_scrub_row_t  ngx_http_stoa_scrub_rows[] = {
-    { "authorization", NGX_HTTP_STOA_SCRUB_KEY },
-    { "cf-connecting-ip", NGX_HTTP_STOA_SCRUB_CLAIM },
-    { "client-ip", NGX_HTTP_STOA_SCRUB_CLAIM },
-    { "connection", NGX_HTTP_STOA_SCRUB_CONNECTION },
-    { "forwarded", NGX_HTTP_STOA_SCRUB_CLAIM },
-    { "proxy", NGX_HTTP_STOA_SCRUB_DROP },
-    { "proxy-*", NGX_HTTP_STOA_SCRUB_DROP },
-    { "traceparent", NGX_HTTP_STOA_SCRUB_TRACE },
-    { "tracestate", NGX_HTTP_STOA_SCRUB_STATE },
-    { "true-client-ip", NGX_HTTP_STOA_SCRUB_CLAIM },
-    { "upgrade", NGX_HTTP_STOA_SCRUB_UPGRADE },
-    { "x-api-key", NGX_HTTP_STOA_SCRUB_KEY },
-    { "x-client-ip", NGX_HTTP_STOA_SCRUB_CLAIM },
-    { "x-cluster-client-ip", NGX_HTTP_STOA_SCRUB_CLAIM },
-    { "x-forwarded-for", NGX_HTTP_STOA_SCRUB_FOR },
-    { "x-forwarded-host", NGX_HTTP_STOA_SCRUB_HOST },
-    { "x-forwarded-proto", NGX_HTTP_STOA_SCRUB_PROTO },
-    { "x-forwarded-*", NGX_HTTP_STOA_SCRUB_CLAIM },
-    { "x-http-method", NGX_HTTP_STOA_SCRUB_STEER },
-    { "x-http-method-override", NGX_HTTP_STOA_SCRUB_STEER },
-    { "x-method-override", NGX_HTTP_STOA_SCRUB_STEER },
-    { "x-original-url", NGX_HTTP_STOA_SCRUB_STEER },
-    { "x-real-ip", NGX_HTTP_STOA_SCRUB_CLAIM },
-    { "x-request-id", NGX_HTTP_STOA_SCRUB_DROP },
-    { "x-rewrite-url", NGX_HTTP_STOA_SCRUB_STEER },
-    { "x-stoa-*", NGX_HTTP_STOA_SCRUB_DROP },
-    { NULL, NGX_HTTP_STOA_SCRUB_KEEP }
+    ROW("authorization", NGX_HTTP_STOA_SCRUB_KEY),
+    ROW("cf-connecting-ip", NGX_HTTP_STOA_SCRUB_CLAIM),
+    ROW("client-ip", NGX_HTTP_STOA_SCRUB_CLAIM),
+    ROW("connection", NGX_HTTP_STOA_SCRUB_CONNECTION),
+    ROW("forwarded", NGX_HTTP_STOA_SCRUB_CLAIM),
+    ROW("proxy", NGX_HTTP_STOA_SCRUB_DROP),
+    ROW("proxy-*", NGX_HTTP_STOA_SCRUB_DROP),
+    ROW("traceparent", NGX_HTTP_STOA_SCRUB_TRACE),
+    ROW("tracestate", NGX_HTTP_STOA_SCRUB_STATE),
+    ROW("true-client-ip", NGX_HTTP_STOA_SCRUB_CLAIM),
+    ROW("upgrade", NGX_HTTP_STOA_SCRUB_UPGRADE),
+    ROW("x-api-key", NGX_HTTP_STOA_SCRUB_KEY),
+    ROW("x-client-ip", NGX_HTTP_STOA_SCRUB_CLAIM),
+    ROW("x-cluster-client-ip", NGX_HTTP_STOA_SCRUB_CLAIM),
+    ROW("x-forwarded-for", NGX_HTTP_STOA_SCRUB_FOR),
+    ROW("x-forwarded-host", NGX_HTTP_STOA_SCRUB_HOST),
+    ROW("x-forwarded-proto", NGX_HTTP_STOA_SCRUB_PROTO),
+    ROW("x-forwarded-*", NGX_HTTP_STOA_SCRUB_CLAIM),
+    ROW("x-http-method", NGX_HTTP_STOA_SCRUB_STEER),
+    ROW("x-http-method-override", NGX_HTTP_STOA_SCRUB_STEER),
+    ROW("x-method-override", NGX_HTTP_STOA_SCRUB_STEER),
+    ROW("x-original-url", NGX_HTTP_STOA_SCRUB_STEER),
+    ROW("x-real-ip", NGX_HTTP_STOA_SCRUB_CLAIM),
+    ROW("x-request-id", NGX_HTTP_STOA_SCRUB_DROP),
+    ROW("x-rewrite-url", NGX_HTTP_STOA_SCRUB_STEER),
+    ROW("x-stoa-*", NGX_HTTP_STOA_SCRUB_DROP),
+    { NULL, 0, NGX_HTTP_STOA_SCRUB_KEEP }
 };
 
 /* What an answer may not have. */
@@ -277,6 +280,15 @@ ngx_http_stoa_scrub_find(const ngx_http_stoa_scrub_row_t *row,
     char  ch;
 
     for (ch = row->name[0]; row->name && row->name[0] == ch; row++) {
+
+        /* most differ in this */
+
+        if (row->len != name->len
+            && (row->name[row->len - 1] != '*' || row->len > name->len + 1))
+        {
+            continue;
+        }
+
         if (ngx_http_stoa_scrub_match(row->name, name)) {
             return row->what;
         }
