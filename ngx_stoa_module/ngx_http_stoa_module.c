@@ -8,6 +8,7 @@
 #include "ngx_http_stoa_mcp.h"
 #include "ngx_http_stoa_request.h"
 #include "ngx_http_stoa_limits.h"
+#include "ngx_http_stoa_policy.h"
 #include "ngx_http_stoa_upstream.h"
 #include "ngx_http_stoa_conceal.h"
 #include "ngx_http_stoa_sync.h"
@@ -26,6 +27,16 @@ static const ngx_http_stoa_edge_t  *const ngx_http_stoa_edges[] = {
     &ngx_http_stoa_mcp_edge,
     &ngx_http_stoa_catalog_edge,
     &ngx_http_stoa_rest_edge,
+    NULL
+};
+
+
+/* One for each type of core/stoa_policy.c. */
+
+static const ngx_http_stoa_policy_t  *const ngx_http_stoa_policies[] = {
+    &ngx_http_stoa_policy_cors,
+    &ngx_http_stoa_policy_headers,
+    &ngx_http_stoa_policy_locations,
     NULL
 };
 
@@ -204,6 +215,11 @@ ngx_http_stoa_preconfiguration(ngx_conf_t *cf)
     mcf->edges = ngx_http_stoa_edges;
     mcf->ready = ngx_http_stoa_conf_files;
 
+    if (ngx_http_stoa_chain_types(cf, mcf, ngx_http_stoa_policies) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
     return ngx_http_stoa_variables_add(cf);
 }
 
@@ -293,6 +309,7 @@ ngx_http_stoa_exit_process(ngx_cycle_t *cycle)
 
     ngx_http_stoa_agent_stop();
     ngx_http_stoa_api_exit();
+    ngx_http_stoa_chain_exit();
     ngx_http_stoa_keepalive_exit();
     ngx_http_stoa_identity_exit();
     ngx_http_stoa_store_close(mcf);

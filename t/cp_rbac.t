@@ -51,7 +51,7 @@ my %token = (
 # What must be, said independently of the tables: which of the four may read
 # and write each kind.
 
-my %platform = map { $_ => 1 } qw(gateways gateway-groups);
+my %platform = map { $_ => 1 } qw(gateways gateway-groups policies);
 
 sub allowed {
     my ($role, $method, $path) = @_;
@@ -65,7 +65,8 @@ sub allowed {
 
     # tenant-admin
     return !$write if $path =~ m{^/v1/tenants(?:/\{tenant\})?(?:/\w+)?$}
-        && $path !~ m{/(?:apis|plans|servers|applications|subscriptions)$};
+        && $path !~ m{/(?:apis|plans|servers|applications|subscriptions
+                       |policies)$}x;
     return 1;
 }
 

@@ -86,7 +86,8 @@ cp_feed_simple(cp_tx_t *tx, cp_arena_t *a, const cp_simple_t *s,
     const char *id, cp_err_t *err)
 {
     cp_rc_t        rc;
-    cp_json_t     *row;
+    cp_json_t     *row, *body;
+    cp_place_of_t  at;
     cp_feed_row_t  feed = { cp_arena_printf(a, "%s:%s", s->prefix, id),
                             s->res->kind, NULL, NULL, false };
 
@@ -100,8 +101,23 @@ cp_feed_simple(cp_tx_t *tx, cp_arena_t *a, const cp_simple_t *s,
         row = NULL;
     }
 
-    return cp_body_put(tx, a, feed,
-                       row ? cp_body_make(a, s->members, row) : NULL, err);
+    body = row ? cp_body_make(a, s->members, row) : NULL;
+
+    if (body && s->scope != STOA_SCOPE_MAX) {
+        memset(&at, 0, sizeof(at));
+        at.tenant = s->scope == STOA_SCOPE_TENANT ? id
+                                                  : cp_json_str(row, "tenant");
+        at.above = s->scope == STOA_SCOPE_TENANT;
+        at.plan = s->scope == STOA_SCOPE_PLAN ? id : NULL;
+        at.application = s->scope == STOA_SCOPE_APPLICATION ? id : NULL;
+
+        rc = cp_policy_body(tx, a, &at, body, err);
+        if (rc != CP_OK) {
+            return rc;
+        }
+    }
+
+    return cp_body_put(tx, a, feed, body, err);
 }
 
 

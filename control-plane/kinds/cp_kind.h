@@ -13,6 +13,7 @@
 
 #include "feed/cp_feed.h"
 #include "kinds/cp_kinds.h"
+#include "kinds/cp_policy.h"
 
 
 #define RQ      CP_REQUIRED
@@ -80,6 +81,7 @@ typedef struct {
     const cp_body_t      *members;
     const char           *prefix;  /* of the feed's key                      */
     const char           *hidden;  /* state that is not served; NULL: none   */
+    stoa_scope_e          scope;   /* of its policies; STOA_SCOPE_MAX: none  */
 } cp_simple_t;
 
 cp_json_t *cp_body_make(cp_arena_t *a, const cp_body_t *members,

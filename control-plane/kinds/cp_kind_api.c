@@ -169,6 +169,7 @@ static const cp_transition_t  api_transitions[] = {
 };
 
 static const cp_dependent_t  api_dependents[] = {
+    { "policy", "attach", CP_DEP_REFUSE, true },
     { "server", "tools", CP_DEP_REFUSE, true },
     { "subscription", "api", CP_DEP_LIVE, false },
     { "operation", "api", CP_DEP_OWNED, false },
@@ -426,10 +427,11 @@ static cp_rc_t
 cp_api_record(cp_tx_t *tx, cp_arena_t *a, const cp_json_t *api,
     cp_json_t **body, cp_err_t *err)
 {
-    cp_rc_t      rc;
-    cp_json_t   *up, *more, *m, *v;
-    cp_names_t   names;
-    const char  *name;
+    cp_rc_t         rc;
+    cp_json_t      *up, *more, *m, *v;
+    cp_names_t      names;
+    const char     *name;
+    cp_place_of_t   at = { .operation = "*", .tool = "*" };
 
     cp_names_init(&names, tx, a, err);
 
@@ -472,7 +474,11 @@ cp_api_record(cp_tx_t *tx, cp_arena_t *a, const cp_json_t *api,
         cp_json_set(a, *body, "protocol_version", cp_json_copy(a, v));
     }
 
-    return CP_OK;
+    at.tenant = cp_json_str(api, "tenant");
+    at.api = cp_json_str(api, "id");
+    at.above = strcmp(cp_json_str(api, "kind"), "mcp") != 0;
+
+    return cp_policy_body(tx, a, &at, *body, err);
 }
 
 

@@ -30,6 +30,7 @@ static const cp_transition_t  application_transitions[] = {
 };
 
 static const cp_dependent_t  application_dependents[] = {
+    { "policy", "attach", CP_DEP_REFUSE, true },
     { "subscription", "application", CP_DEP_LIVE, false },
     { "credential", "application", CP_DEP_OWNED, false },
     { NULL, "DELETE FROM subscription_holds WHERE application = $1",
@@ -50,7 +51,8 @@ static cp_rc_t
 cp_feed_application(cp_tx_t *tx, cp_arena_t *a, const char *id, cp_err_t *err)
 {
     static const cp_simple_t  simple = {
-        &cp_res_application, cp_application_body, "app", NULL
+        &cp_res_application, cp_application_body, "app", NULL,
+        STOA_SCOPE_APPLICATION
     };
 
     return cp_feed_simple(tx, a, &simple, id, err);

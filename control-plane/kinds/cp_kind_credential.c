@@ -228,7 +228,8 @@ static cp_rc_t
 cp_feed_credential(cp_tx_t *tx, cp_arena_t *a, const char *id, cp_err_t *err)
 {
     static const cp_simple_t  simple = {
-        &cp_res_credential, cp_credential_body, "cred", NULL
+        &cp_res_credential, cp_credential_body, "cred", NULL,
+        STOA_SCOPE_MAX
     };
 
     return cp_feed_simple(tx, a, &simple, id, err);

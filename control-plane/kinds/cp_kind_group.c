@@ -6,6 +6,16 @@
 #include "kinds/cp_kind.h"
 
 
+static cp_rc_t cp_feed_group(cp_tx_t *tx, cp_arena_t *a, const char *id,
+    cp_err_t *err);
+
+
+static const cp_body_t  cp_group_body[] = {
+    { "id", "id", ABSENT_NONE },
+    { "name", "name", ABSENT_NONE },
+    { NULL, NULL, 0 }
+};
+
 static const cp_field_t  group_fields[] = {
     BASE_ID, BASE_NAME, BASE_TITLE,
     BASE_TIMES,
@@ -17,12 +27,51 @@ static const cp_dependent_t  gateway_group_dependents[] = {
     { "api", "gateway_groups", CP_DEP_REFUSE, true },
     { NULL, "DELETE FROM group_keys WHERE \"group\" = $1", CP_DEP_PLAIN,
       false },
+    { "global_policy", "attach", CP_DEP_REFUSE, true },
     { NULL, NULL, 0, false }
 };
 
 const cp_resource_t  cp_res_gateway_group = {
     .kind = "gateway_group", .doc_kind = "GatewayGroup",
     .plural = "gateway-groups", .table = "gateway_groups",
-    .fields = group_fields,
-    .feed = cp_group_key_feed, .dependents = gateway_group_dependents
+    .fields = group_fields, .feed = cp_feed_group,
+    .dependents = gateway_group_dependents
 };
+
+
+/* Its keys; its policies, if there are any: only to its own gateways. */
+static cp_rc_t
+cp_feed_group(cp_tx_t *tx, cp_arena_t *a, const char *id, cp_err_t *err)
+{
+    cp_rc_t        rc;
+    cp_json_t     *group, *body;
+    cp_place_of_t  at = { .group = id };
+    cp_feed_row_t  row = { .kind = "group" };
+
+    row.key = cp_arena_printf(a, "group:%s", id);
+    row.groups = cp_arena_printf(a, ",%s,", id);
+
+    rc = cp_group_key_feed(tx, a, id, err);
+
+    if (rc == CP_OK) {
+        rc = cp_row_light(tx, a, &cp_res_gateway_group, id, &group, err);
+    }
+
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    body = NULL;
+
+    if (group) {
+        body = cp_body_make(a, cp_group_body, group);
+
+        rc = cp_policy_body(tx, a, &at, body, err);
+        if (rc != CP_OK) {
+            return rc;
+        }
+    }
+
+    return cp_body_put(tx, a, row, cp_json_get(body, "policies") ? body : NULL,
+                       err);
+}

@@ -32,12 +32,18 @@ static const cp_transition_t  operation_transitions[] = {
     T_END
 };
 
+static const cp_dependent_t  operation_dependents[] = {
+    { "policy", "attach", CP_DEP_REFUSE, true },
+    { NULL, NULL, 0, false }
+};
+
 const cp_resource_t  cp_res_operation = {
     .kind = "operation", .plural = "operations", .table = "operations",
     .parent = "api", .fields = operation_fields,
     .transitions = operation_transitions, .initial = "enabled",
     .check = cp_operation_check, .settled = cp_operation_settled,
-    .follow = cp_follow_operation
+    .follow = cp_follow_operation,
+    .dependents = operation_dependents
 };
 
 

@@ -62,6 +62,7 @@ static const cp_transition_t  plan_transitions[] = {
 };
 
 static const cp_dependent_t  plan_dependents[] = {
+    { "policy", "attach", CP_DEP_REFUSE, true },
     { "subscription", "plan", CP_DEP_LIVE, false },
     { NULL, NULL, 0, false }
 };
@@ -138,7 +139,8 @@ static cp_rc_t
 cp_feed_plan(cp_tx_t *tx, cp_arena_t *a, const char *id, cp_err_t *err)
 {
     static const cp_simple_t  simple = {
-        &cp_res_plan, cp_plan_body, "plan", "archived"
+        &cp_res_plan, cp_plan_body, "plan", "archived",
+        STOA_SCOPE_PLAN
     };
 
     return cp_feed_simple(tx, a, &simple, id, err);

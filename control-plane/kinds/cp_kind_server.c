@@ -64,6 +64,7 @@ static const cp_transition_t  server_transitions[] = {
 };
 
 static const cp_dependent_t  server_dependents[] = {
+    { "policy", "attach", CP_DEP_REFUSE, true },
     { "subscription", "server", CP_DEP_LIVE, false },
     { NULL, "DELETE FROM subscription_holds WHERE target = $1",
       CP_DEP_PLAIN, false },
@@ -220,6 +221,7 @@ cp_feed_server(cp_tx_t *tx, cp_arena_t *a, const char *id, cp_err_t *err)
     cp_bound_t    *bound;
     cp_names_t     names;
     const char    *name;
+    cp_place_of_t  at = { .server = id, .above = true };
     cp_feed_row_t  row = { cp_arena_printf(a, "server:%s", id), "server",
                            NULL, NULL, false };
 
@@ -261,7 +263,11 @@ cp_feed_server(cp_tx_t *tx, cp_arena_t *a, const char *id, cp_err_t *err)
     cp_json_set(a, body, "tenant_name", cp_json_string(a, name));
     cp_json_set(a, body, "tools", tools);
 
-    return cp_body_put(tx, a, row, body, err);
+    at.tenant = cp_json_str(server, "tenant");
+
+    rc = cp_policy_body(tx, a, &at, body, err);
+
+    return rc == CP_OK ? cp_body_put(tx, a, row, body, err) : rc;
 }
 
 

@@ -33,6 +33,8 @@ static const cp_transition_t  tenant_transitions[] = {
 };
 
 static const cp_dependent_t  tenant_dependents[] = {
+    { "global_policy", "attach", CP_DEP_REFUSE, true },
+    { "policy", "tenant", CP_DEP_FORCE, false },
     { "application", "tenant", CP_DEP_FORCE, false },
     { "server", "tenant", CP_DEP_FORCE, false },
     { "api", "tenant", CP_DEP_FORCE, false },
@@ -55,7 +57,8 @@ static cp_rc_t
 cp_feed_tenant(cp_tx_t *tx, cp_arena_t *a, const char *id, cp_err_t *err)
 {
     static const cp_simple_t  simple = {
-        &cp_res_tenant, cp_tenant_body, "tenant", NULL
+        &cp_res_tenant, cp_tenant_body, "tenant", NULL,
+        STOA_SCOPE_TENANT
     };
 
     return cp_feed_simple(tx, a, &simple, id, err);

@@ -105,7 +105,7 @@ static cp_rc_t
 cp_openapi_get(cp_req_t *r)
 {
     unsigned       n;
-    cp_json_t     *doc, *paths, *path, *components;
+    cp_json_t     *doc, *paths, *path, *components, *schemas;
     cp_openapi_t   o;
     const char    *method;
 
@@ -133,7 +133,9 @@ cp_openapi_get(cp_req_t *r)
     }
 
     components = cp_json_object(o.a);
-    cp_json_set(o.a, components, "schemas", cp_openapi_schemas(o.a));
+    schemas = cp_openapi_schemas(o.a);
+    cp_openapi_policies(o.a, schemas);
+    cp_json_set(o.a, components, "schemas", schemas);
     cp_json_set(o.a, components, "responses", cp_openapi_errors(o.a));
     cp_json_set(o.a, components, "securitySchemes",
                 cp_openapi_text(o.a, cp_openapi_security));

@@ -39,5 +39,8 @@ cp_json_t *cp_openapi_schemas(cp_arena_t *a);
 /* Reads one of our own texts; an object that says so when it is none. */
 cp_json_t *cp_openapi_text(cp_arena_t *a, const char *text);
 
+/* Adds the configurations of policies. */
+void cp_openapi_policies(cp_arena_t *a, cp_json_t *all);
+
 
 #endif /* CP_OPENAPI_H */

@@ -295,8 +295,8 @@ cp_resolve_one(const cp_resolve_t *ctx, const char *path,
 
     /* abroad: which of them there is not, is not told */
 
-    if (f->scope && parent && (ctx->tenant == NULL
-                               || strcmp(parent, ctx->tenant) != 0))
+    if (f->scope && parent && strcmp(res->parent, "tenant") == 0
+        && (ctx->tenant == NULL || strcmp(parent, ctx->tenant) != 0))
     {
         return cp_err_set(ctx->v->err, "not_found", CP_NOT_ABROAD);
     }
@@ -304,7 +304,8 @@ cp_resolve_one(const cp_resolve_t *ctx, const char *path,
     rc = cp_err_field(ctx->v->err, ctx->v->document, val->line, path,
                       "there is no %s \"%s\"", f->ref, val->s);
 
-    return f->scope && rc == CP_DECLINED
+    return f->scope && strcmp(res->parent, "tenant") == 0
+           && rc == CP_DECLINED
            ? cp_err_set(ctx->v->err, "not_found", "there is no %s \"%s\"",
                         f->ref, val->s)
            : rc;

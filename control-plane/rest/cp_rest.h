@@ -22,6 +22,8 @@ cp_rc_t cp_gateway_status(cp_req_t *r);       /* POST /gateway/v1/status    */
 cp_rc_t cp_usage_post(cp_req_t *r);           /* POST /gateway/v1/usage     */
 cp_rc_t cp_usage_get(cp_req_t *r);            /* GET  /v1/tenants/../usage  */
 
+cp_rc_t cp_effective_route(cp_req_t *r);  /* GET ../effective-policies   */
+
 cp_rc_t cp_auth_whoami(cp_req_t *r);                  /* GET /v1/whoami      */
 cp_rc_t cp_auth_roles(cp_req_t *r);                   /* GET /v1/roles       */
 

@@ -42,6 +42,8 @@
 #define SERVERS       TENANTS "/{tenant}/servers"
 #define PLANS         TENANTS "/{tenant}/plans"
 #define APPLICATIONS  TENANTS "/{tenant}/applications"
+#define POLICIES      TENANTS "/{tenant}/policies"
+#define GLOBALS       "/v1/policies"
 #define CREDENTIALS   APPLICATIONS "/{application}/credentials"
 #define SUBSCRIPTIONS TENANTS "/{tenant}/subscriptions"
 
@@ -109,6 +111,13 @@ const cp_route_t  cp_resource_routes[] = {
     CP_EVENT(SUBSCRIPTIONS, &cp_res_subscription, "subscription", "suspend"),
     CP_EVENT(SUBSCRIPTIONS, &cp_res_subscription, "subscription", "resume"),
     CP_EVENT(SUBSCRIPTIONS, &cp_res_subscription, "subscription", "revoke"),
+
+    CP_ALL(POLICIES, &cp_res_policy, "policy"),
+    { "GET", TENANTS "/{tenant}/effective-policies", CP_AUTH_ADMIN,
+      "policy:read", cp_effective_route, NULL,
+      "Which policies apply to a place, and where they come from",
+      "gateway_group api operation server tool plan application" },
+    CP_ALL(GLOBALS, &cp_res_global_policy, "global_policy"),
 
     { NULL, NULL, CP_AUTH_NONE, NULL, NULL, NULL, NULL, NULL }
 };

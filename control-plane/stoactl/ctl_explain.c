@@ -218,7 +218,7 @@ ctl_explain_page(ctl_t *c, const cp_json_t *api)
 {
     cp_json_t         *rows;
     const ctl_kind_t  *kind;
-    const cp_json_t   *schema;
+    const cp_json_t   *schema, *schemas;
 
     puts("# Fields\n\nEvery resource with its fields, as `stoactl explain "
          "KIND` prints them too.\nThis page is the output of `stoactl explain "
@@ -235,6 +235,21 @@ ctl_explain_page(ctl_t *c, const cp_json_t *api)
             rows = cp_json_array(c->arena);
             ctl_explain_rows(c, schema, "", 0, rows);
             printf("## %s\n\n`%s`\n\n", kind->kind, kind->path);
+            ctl_explain_markdown(rows);
+        }
+    }
+
+    schemas = cp_json_get(cp_json_get(api, "components"), "schemas");
+
+    for (schema = schemas->first; schema != NULL; schema = schema->next) {
+
+        if (strncmp(schema->key, "PolicyConfig", 12) == 0) {
+            rows = cp_json_array(c->arena);
+            ctl_explain_rows(c, schema, "", 0, rows);
+            printf("## policy-config-%s\n\n`config` of a policy of type `%s`: "
+                   "%s.\n\n", cp_json_str(schema, "title"),
+                   cp_json_str(schema, "title"),
+                   cp_json_str(schema, "description"));
             ctl_explain_markdown(rows);
         }
     }
@@ -293,8 +308,14 @@ ctl_run_explain(ctl_t *c)
     path = (c->narg > 0) ? c->arg[0] : "";
     len = strcspn(path, ".");
     (void) snprintf(name, sizeof(name), "%.*s", (int) len, path);
-    kind = ctl_kind(name);
-    schema = (kind != NULL) ? ctl_explain_schema(api, kind->kind) : NULL;
+
+    if (strncmp(name, "policy-config-", 14) == 0) {
+        schema = ctl_explain_schema(api, name);
+
+    } else {
+        kind = ctl_kind(name);
+        schema = (kind != NULL) ? ctl_explain_schema(api, kind->kind) : NULL;
+    }
 
     if (schema != NULL) {
         schema = ctl_explain_find(schema, path + len + (path[len] == '.'));

@@ -25,6 +25,10 @@ const ctl_kind_t  ctl_kinds[] = {
     { "plan", "plans", "/v1/tenants/{tenant}/plans",
       "name state rate per_ms burst quota_day quota_month concurrency "
       "approval", false },
+    { "policy", "policies", "/v1/tenants/{tenant}/policies",
+      "name type state attach", false },
+    { "global-policy", "global-policies", "/v1/policies",
+      "name type state attach", false },
     { "application", "applications", "/v1/tenants/{tenant}/applications",
       "name title state created_at", false },
     { "subscription", "subscriptions", "/v1/tenants/{tenant}/subscriptions",

@@ -19,7 +19,8 @@
     row(4, "0004_tool_states")                                                \
     row(5, "0005_end_state")                                                  \
     row(6, "0006_burst")                                                      \
-    row(7, "0007_group_keys")
+    row(7, "0007_group_keys")                                                 \
+    row(8, "0008_policies")
 
 
 typedef struct {

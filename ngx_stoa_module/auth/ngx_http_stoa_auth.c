@@ -10,6 +10,7 @@
 
 #include "ngx_http_stoa_auth.h"
 #include "ngx_http_stoa_store.h"
+#include "ngx_http_stoa_chain.h"
 #include "ngx_http_stoa_api.h"
 #include "ngx_http_stoa_digest.h"
 #include "ngx_http_stoa_header.h"
@@ -422,6 +423,13 @@ ngx_http_stoa_auth_principal(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
                        &ctx->tenant_name);
     ngx_http_stoa_name(ctx->names[1], app, app->name,
                        &ctx->application_name);
+
+    if (ngx_http_stoa_chain_get(r, app, &app->policies,
+                                &ctx->application_chain)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
 
     if (tenant->state != STOA_STATE_ACTIVE) {
         return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_TENANT_SUSPENDED,

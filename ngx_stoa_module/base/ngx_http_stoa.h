@@ -33,6 +33,9 @@ typedef struct ngx_http_stoa_mcp_s       ngx_http_stoa_mcp_t;
 typedef struct ngx_http_stoa_refusal_s   ngx_http_stoa_refusal_t;
 typedef struct ngx_http_stoa_ctx_s       ngx_http_stoa_ctx_t;
 typedef struct ngx_http_stoa_edge_s      ngx_http_stoa_edge_t;
+typedef struct ngx_http_stoa_chain_s     ngx_http_stoa_chain_t;
+typedef struct ngx_http_stoa_policy_s    ngx_http_stoa_policy_t;
+typedef struct ngx_http_stoa_policies_s  ngx_http_stoa_policies_t;
 
 
 /* ---- configuration ---------------------------------------------------- */
@@ -62,6 +65,7 @@ typedef struct ngx_http_stoa_main_conf_s {
     ngx_msec_t                 usage_interval;
 
     const ngx_http_stoa_edge_t  *const *edges;  /* NULL behind the last      */
+    ngx_http_stoa_policies_t  *policies;        /* all types                 */
     ngx_http_stoa_sh_t        *sh;              /* in the zone               */
     ngx_http_stoa_store_t     *store;           /* per worker                */
     ngx_http_stoa_counters_t  *counters;        /* per worker mapping        */

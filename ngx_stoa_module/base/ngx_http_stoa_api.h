@@ -82,6 +82,7 @@ struct ngx_http_stoa_api_s {
     ngx_http_stoa_op_t        *ops;             /* sorted                    */
     ngx_uint_t                 nops;
     ngx_http_stoa_api_upconf_t  *upconf;        /* one per location          */
+    ngx_http_stoa_chain_t     *policies;        /* NULL: none                */
     size_t                     size;            /* memory, about             */
     ngx_http_stoa_api_t       *chain;           /* in the cache's bucket     */
     ngx_uint_t                 lane_misses;     /* handed over in a row      */

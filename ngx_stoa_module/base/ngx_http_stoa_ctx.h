@@ -62,7 +62,8 @@ struct ngx_http_stoa_finisher_s {
 /* Where a call is forwarded to. */
 
 typedef struct {
-    ngx_http_stoa_target_t    *target;          /* the first one             */
+    ngx_http_stoa_target_t    *target;          /* for which the head of the
+                                                   request is written        */
     ngx_str_t                  rest;            /* of the path, as it is sent,
                                                    with the query            */
     ngx_str_t                  uri;             /* variables of the macro    */
@@ -70,6 +71,32 @@ typedef struct {
     ngx_str_t                  scheme;          /* with its "://"            */
     ngx_str_t                  tls_name;
 } ngx_http_stoa_to_t;
+
+
+/* Where the policies of a call come from, the widest first.  The endpoint is
+ * that of MCP: its tenant's or its server's. */
+
+typedef enum {
+    NGX_HTTP_STOA_CHAIN_GROUP = 0,
+    NGX_HTTP_STOA_CHAIN_ENDPOINT,
+    NGX_HTTP_STOA_CHAIN_API,
+    NGX_HTTP_STOA_CHAIN_PLAN,
+    NGX_HTTP_STOA_CHAIN_APPLICATION,
+    NGX_HTTP_STOA_CHAIN_MAX
+} ngx_http_stoa_chain_e;
+
+
+/* What policies did. */
+
+#define NGX_HTTP_STOA_POLICIES_MAX  32       /* types                        */
+
+typedef enum {
+    NGX_HTTP_STOA_OUTCOME_APPLIED = 0,
+    NGX_HTTP_STOA_OUTCOME_REFUSED,
+    NGX_HTTP_STOA_OUTCOME_SHADOW_APPLIED,
+    NGX_HTTP_STOA_OUTCOME_SHADOW_REFUSED,
+    NGX_HTTP_STOA_OUTCOMES
+} ngx_http_stoa_outcome_e;
 
 
 /* One call: zero where it begins. */
@@ -92,6 +119,15 @@ typedef struct {
     stoa_id_t                  plan;
     stoa_id_t                  tool;
     ngx_str_t                  plan_name;
+    ngx_str_t                  tool_name;       /* at the upstream           */
+
+    ngx_http_stoa_chain_t     *chain[NGX_HTTP_STOA_CHAIN_MAX];
+    ngx_uint_t                 policy_from;     /* where the policies go on  */
+    ngx_uint_t                 policy_next;
+    ngx_uint_t                 admitted;        /* bits of chains            */
+    ngx_str_t                  origin;          /* as a policy has seen it   */
+    uint64_t                   shadowed;        /* bits of types that would
+                                                   have refused              */
 
     ngx_http_stoa_verdict_t    rate;            /* the tightest, for headers */
     ngx_http_stoa_left_t       left[3];         /* by "which"                */
@@ -112,6 +148,8 @@ typedef struct {
     ngx_http_stoa_target_t    *resolving;
     ngx_chain_t               *page;            /* instead of nginx's        */
 
+    unsigned                   policed:1;       /* there is a chain          */
+    unsigned                   origin_allowed:1;
     unsigned                   limited:1;       /* verdict filled            */
     unsigned                   waiting:1;       /* for the resolver          */
     unsigned                   unfit:1;         /* the upstream's answer: the
@@ -136,6 +174,7 @@ struct ngx_http_stoa_ctx_s {
     stoa_id_t                  credential;
     ngx_str_t                  tenant_name;     /* for logs and identity     */
     ngx_str_t                  application_name;
+    ngx_http_stoa_chain_t     *application_chain;
     ngx_str_t                  key;             /* presented, until verified */
 
     uint64_t                   start_ns;        /* ngx_http_stoa_now_ns() at

@@ -28,6 +28,8 @@ typedef struct {
 struct ngx_http_stoa_edge_s {
     ngx_str_t                    name;
     const ngx_http_stoa_step_t  *steps;
+    ngx_uint_t                   origins;  /* an Origin has to be one that a
+                                              policy allows              */
 
     /* Is the request this edge's?  The first that says so has it. */
     ngx_uint_t  (*match)(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx);

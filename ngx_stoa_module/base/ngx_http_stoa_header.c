@@ -1,5 +1,5 @@
 /*
- * Headers that are added.
+ * Headers that are added, and taken out where nginx looks too.
  */
 
 #include "ngx_http_stoa_header.h"
@@ -21,6 +21,42 @@ ngx_http_stoa_header_out(ngx_http_request_t *r, const char *key, size_t len)
     }
 
     return h;
+}
+
+
+void
+ngx_http_stoa_header_clear(ngx_http_request_t *r, const char *name,
+    size_t len)
+{
+    ngx_table_elt_t              *h;
+    ngx_http_stoa_header_walk_t   walk;
+
+    for (h = ngx_http_stoa_header_first(&walk, &r->headers_out.headers.part);
+         h;
+         h = ngx_http_stoa_header_next(&walk))
+    {
+        if (h->hash && ngx_http_stoa_header_equal(h, name, len)) {
+            h->hash = 0;
+
+            /* nginx would send it by its own pointer all the same */
+
+            if (h == r->headers_out.location) {
+                r->headers_out.location = NULL;
+            }
+
+            if (h == r->headers_out.etag) {
+                r->headers_out.etag = NULL;
+            }
+        }
+    }
+
+    if (len == sizeof("Last-Modified") - 1
+        && ngx_strncasecmp((u_char *) name, (u_char *) "Last-Modified", len)
+           == 0)
+    {
+        r->headers_out.last_modified = NULL;
+        r->headers_out.last_modified_time = -1;
+    }
 }
 
 

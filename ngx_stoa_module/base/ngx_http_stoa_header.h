@@ -1,5 +1,5 @@
 /*
- * Lists of headers: looked through, and added to.
+ * Lists of headers: looked through, added to, taken out of.
  *
  * Process: workers.  Lifetime: the list's pool; names are constant.
  */
@@ -60,6 +60,17 @@ ngx_http_stoa_header_first(ngx_http_stoa_header_walk_t *w,
         == 0)
 
 
+/* The same for a name that is none. */
+
+static ngx_inline ngx_uint_t
+ngx_http_stoa_header_equal(const ngx_table_elt_t *h, const char *name,
+    size_t len)
+{
+    return h->key.len == len
+           && ngx_strncasecmp(h->key.data, (u_char *) name, len) == 0;
+}
+
+
 /* A response's: key is a literal, the value is set by the caller.  NULL: out
  * of memory. */
 
@@ -68,6 +79,12 @@ ngx_http_stoa_header_first(ngx_http_stoa_header_walk_t *w,
 
 ngx_table_elt_t *ngx_http_stoa_header_out(ngx_http_request_t *r,
     const char *key, size_t len);
+
+
+/* Takes what an answer has under a name out of it. */
+
+void ngx_http_stoa_header_clear(ngx_http_request_t *r, const char *name,
+    size_t len);
 
 
 /* One that upstreams get. */

@@ -39,7 +39,7 @@ static void ngx_http_stoa_refusal_escape(u_char **last, ngx_str_t *text);
  * reserve.
  */
 
-const ngx_http_stoa_refusal_t  ngx_http_stoa_refusals[] = {
+ngx_http_stoa_refusal_t  ngx_http_stoa_refusals[NGX_HTTP_STOA_REFUSALS] = {
 
     ngx_http_stoa_refusal("no_route", 404, "Not found",
         "There is nothing at this address.", 404),
@@ -185,9 +185,7 @@ const ngx_http_stoa_refusal_t  ngx_http_stoa_refusals[] = {
         -32600),
 };
 
-_Static_assert(sizeof(ngx_http_stoa_refusals)
-               / sizeof(ngx_http_stoa_refusals[0])
-               == NGX_HTTP_STOA_REFUSE_MAX, "a row for each refusal");
+ngx_uint_t  ngx_http_stoa_refusals_n = NGX_HTTP_STOA_REFUSE_MAX;
 
 
 static const ngx_http_stoa_refusal_status_t  ngx_http_stoa_refusal_made[] = {
@@ -218,8 +216,33 @@ const ngx_str_t  ngx_http_stoa_limit_names[] = {
 };
 
 
+void
+ngx_http_stoa_refusal_begin(void)
+{
+    ngx_http_stoa_refusals_n = NGX_HTTP_STOA_REFUSE_MAX;
+}
+
+
 ngx_int_t
-ngx_http_stoa_refuse(ngx_http_request_t *r, ngx_http_stoa_refuse_e what,
+ngx_http_stoa_refusal_add(const ngx_http_stoa_refusal_t *rows,
+    ngx_uint_t *first)
+{
+    *first = ngx_http_stoa_refusals_n;
+
+    for ( /* void */ ; rows && rows->code.len; rows++) {
+        if (ngx_http_stoa_refusals_n == NGX_HTTP_STOA_REFUSALS) {
+            return NGX_ERROR;
+        }
+
+        ngx_http_stoa_refusals[ngx_http_stoa_refusals_n++] = *rows;
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_stoa_refuse(ngx_http_request_t *r, ngx_uint_t what,
     ngx_str_t *detail)
 {
     ngx_http_stoa_ctx_t            *ctx;

@@ -66,13 +66,23 @@ typedef enum {
     NGX_HTTP_STOA_REFUSE_MAX
 } ngx_http_stoa_refuse_e;
 
-extern const ngx_http_stoa_refusal_t  ngx_http_stoa_refusals[];
+/* Rows of policies come behind those above, when the configuration is read. */
+
+#define NGX_HTTP_STOA_REFUSALS  (NGX_HTTP_STOA_REFUSE_MAX + 16)
+
+extern ngx_http_stoa_refusal_t  ngx_http_stoa_refusals[];
+extern ngx_uint_t               ngx_http_stoa_refusals_n;
+
+void ngx_http_stoa_refusal_begin(void);
+/* rows: NULL, or as far as one without a code; *first is their index. */
+ngx_int_t ngx_http_stoa_refusal_add(const ngx_http_stoa_refusal_t *rows,
+    ngx_uint_t *first);
 
 /* Notes the refusal in the context and returns its status, which the phase
  * handler returns to nginx; the filters write the body.  detail: NULL for the
  * table's, else text in r->pool (no secrets). */
-ngx_int_t ngx_http_stoa_refuse(ngx_http_request_t *r,
-    ngx_http_stoa_refuse_e what, ngx_str_t *detail);
+ngx_int_t ngx_http_stoa_refuse(ngx_http_request_t *r, ngx_uint_t what,
+    ngx_str_t *detail);
 /* The body that tells of ctx->call.refused; NGX_OK or NGX_ERROR. */
 ngx_int_t ngx_http_stoa_refusal_page(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_uint_t status, ngx_str_t *type,

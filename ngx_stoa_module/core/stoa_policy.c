@@ -50,16 +50,22 @@ const char *const  stoa_policy_vars[STOA_VAR_MAX] = {
 };
 
 
-/* Of the connection, of the message's framing, of who calls, and what says
- * where a request came from: none of a configuration's business. */
+/* Of the connection, of the message's framing, of who calls, and what leads a
+ * framework elsewhere: none of a configuration's business.  The forms behind
+ * are whole families. */
 
 static const char *const  stoa_policy_reserved[] = {
     "authorization", "connection", "content-encoding", "content-length",
     "content-type", "cookie", "expect", "host", "keep-alive",
-    "mcp-session-id", "proxy-authenticate", "proxy-authorization",
-    "proxy-connection", "te", "traceparent", "trailer", "transfer-encoding",
-    "upgrade", "vary", "x-api-key", "x-forwarded-for", "x-forwarded-host",
-    "x-forwarded-prefix", "x-forwarded-proto", "x-request-id", NULL
+    "mcp-session-id", "te", "traceparent", "trailer", "transfer-encoding",
+    "upgrade", "vary", "x-api-key", "x-http-method", "x-http-method-override",
+    "x-method-override", "x-original-url", "x-request-id", "x-rewrite-url",
+    NULL
+};
+
+
+static const char *const  stoa_policy_families[] = {
+    "access-control-", "proxy-", "x-forwarded-", "x-stoa-", NULL
 };
 
 
@@ -156,10 +162,15 @@ stoa_policy_header_valid(const char *s, size_t len)
         }
     }
 
-    /* who may read an answer is the policy cors's to say */
+    for (i = 0; stoa_policy_families[i]; i++) {
+        if (strncmp(low, stoa_policy_families[i],
+                    strlen(stoa_policy_families[i])) == 0)
+        {
+            return false;
+        }
+    }
 
-    return strncmp(low, "x-stoa-", 7) != 0
-           && strncmp(low, "access-control-", 15) != 0;
+    return true;
 }
 
 

@@ -197,16 +197,13 @@ stoa_rec_requires(stoa_rec_enc_t *e, const stoa_json_val_t *root)
 }
 
 
-/* As in a record: an empty one, with the configuration behind it. */
-
 stoa_rc_t
-stoa_rec_policy_check(const stoa_policy_type_t *type, const char *json,
-    size_t len, stoa_err_t *err)
+stoa_rec_policy(const stoa_policy_type_t *type, const char *json, size_t len,
+    stoa_buf_t *out, stoa_err_t *err)
 {
     stoa_rc_t        rc;
-    stoa_buf_t       b;
     const char      *field, *text;
-    stoa_rec_enc_t   e = { &b, err, json, false, 0, "" };
+    stoa_rec_enc_t   e = { out, err, json, false, 0, "" };
     stoa_json_val_t  root;
 
     rc = stoa_json_check(json, len, STOA_JSON_DEPTH_MAX, &root, err);
@@ -218,24 +215,42 @@ stoa_rec_policy_check(const stoa_policy_type_t *type, const char *json,
         return stoa_rec_wrong(&e, root.start, "must be an object");
     }
 
+    stoa_buf_reset(out);
+
+    rc = stoa_buf_reserve(out, type->config->size);
+    if (rc != STOA_OK) {
+        return rc;
+    }
+
+    memset(out->data, 0, type->config->size);
+    out->len = type->config->size;
+
+    rc = stoa_rec_struct(&e, type->config, &root, 0);
+
+    if (rc != STOA_OK || type->check == NULL) {
+        return rc;
+    }
+
+    text = type->check(out->data, out->data, &field);
+
+    if (text) {
+        (void) stoa_rec_enter(&e, field, NULL);
+        return stoa_rec_wrong(&e, root.start, text);
+    }
+
+    return STOA_OK;
+}
+
+
+stoa_rc_t
+stoa_rec_policy_check(const stoa_policy_type_t *type, const char *json,
+    size_t len, stoa_err_t *err)
+{
+    stoa_rc_t   rc;
+    stoa_buf_t  b;
+
     stoa_buf_init(&b, STOA_RECORD_MAX);
-    rc = stoa_buf_reserve(&b, type->config->size);
-
-    if (rc == STOA_OK) {
-        memset(b.data, 0, type->config->size);
-        b.len = type->config->size;
-        rc = stoa_rec_struct(&e, type->config, &root, 0);
-    }
-
-    if (rc == STOA_OK && type->check) {
-        text = type->check(b.data, b.data, &field);
-
-        if (text) {
-            (void) stoa_rec_enter(&e, field, NULL);
-            rc = stoa_rec_wrong(&e, root.start, text);
-        }
-    }
-
+    rc = stoa_rec_policy(type, json, len, &b, err);
     stoa_buf_free(&b);
 
     return rc;

@@ -267,8 +267,11 @@ stoa_rc_t stoa_rec_encode(stoa_rec_kind_e kind, const char *json, size_t len,
 stoa_rc_t stoa_rec_withhold(stoa_rec_kind_e kind, const char *json,
     size_t len, uint64_t rev, stoa_buf_t *out) STOA_MUST_CHECK;
 
-/* Judges the configuration of a policy by the type's table, as encoding the
- * record will: err as of stoa_rec_encode(). */
+/* Lays the configuration of a policy out by its type, as a record has it: the
+ * struct, then what it refers to.  err as of stoa_rec_encode(). */
+stoa_rc_t stoa_rec_policy(const stoa_policy_type_t *type, const char *json,
+    size_t len, stoa_buf_t *out, stoa_err_t *err) STOA_MUST_CHECK;
+/* The same, only to judge it. */
 stoa_rc_t stoa_rec_policy_check(const stoa_policy_type_t *type,
     const char *json, size_t len, stoa_err_t *err) STOA_MUST_CHECK;
 

@@ -37,7 +37,7 @@ static stoa_rc_t stoa_rec_items(stoa_rec_enc_t *e,
     const stoa_rec_field_t *f, const stoa_json_val_t *val, size_t at);
 static stoa_rc_t stoa_rec_strings(stoa_rec_enc_t *e,
     const stoa_rec_field_t *f, const stoa_json_val_t *val, size_t at);
-static stoa_rc_t stoa_rec_policy(stoa_rec_enc_t *e,
+static stoa_rc_t stoa_rec_policy_type(stoa_rec_enc_t *e,
     const stoa_rec_field_t *f, const stoa_json_val_t *val, size_t at);
 static stoa_rc_t stoa_rec_config(stoa_rec_enc_t *e,
     const stoa_rec_field_t *f, const stoa_json_val_t *val, size_t at);
@@ -68,7 +68,7 @@ const stoa_rec_encode_pt  stoa_rec_encoders[STOA_REC_T_MAX] = {
     [STOA_REC_T_CIDRS]   = stoa_rec_cidrs,
     [STOA_REC_T_STRUCTS] = stoa_rec_items,
     [STOA_REC_T_STRINGS] = stoa_rec_strings,
-    [STOA_REC_T_POLICY]  = stoa_rec_policy,
+    [STOA_REC_T_POLICY]  = stoa_rec_policy_type,
     [STOA_REC_T_CONFIG]  = stoa_rec_config,
     [STOA_REC_T_POLICIES] = stoa_rec_items,
 };
@@ -424,7 +424,7 @@ stoa_rec_strings(stoa_rec_enc_t *e, const stoa_rec_field_t *f,
 
 
 static stoa_rc_t
-stoa_rec_policy(stoa_rec_enc_t *e, const stoa_rec_field_t *f,
+stoa_rec_policy_type(stoa_rec_enc_t *e, const stoa_rec_field_t *f,
     const stoa_json_val_t *val, size_t at)
 {
     const stoa_policy_type_t  *type;

@@ -11,6 +11,7 @@
 
 #include "ngx_http_stoa_limits.h"
 #include "ngx_http_stoa_store.h"
+#include "ngx_http_stoa_chain.h"
 #include "core/stoa_key.h"
 
 
@@ -66,6 +67,7 @@ ngx_http_stoa_limits(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     uint64_t                    key;
     ngx_int_t                   rc;
     const stoa_rec_plan_t      *plan;
+    ngx_http_stoa_chain_t      *chain;
     ngx_http_stoa_limits_t     *made;
     ngx_http_stoa_main_conf_t  *mcf;
 
@@ -82,6 +84,12 @@ ngx_http_stoa_limits(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     }
 
     ngx_http_stoa_name(ctx->names[2], plan, plan->name, &ctx->call.plan_name);
+
+    if (ngx_http_stoa_chain_get(r, plan, &plan->policies, &chain) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ngx_http_stoa_chain_set(ctx, NGX_HTTP_STOA_CHAIN_PLAN, chain);
 
     if (plan->rate == 0 && plan->quota_day == 0 && plan->quota_month == 0
         && plan->concurrency == 0)

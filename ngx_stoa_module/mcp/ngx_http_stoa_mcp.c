@@ -33,6 +33,8 @@ static ngx_int_t ngx_http_stoa_mcp_enter(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 static ngx_int_t ngx_http_stoa_mcp_endpoint(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
+static ngx_int_t ngx_http_stoa_mcp_policies(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
 static ngx_int_t ngx_http_stoa_mcp_verb(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 static ngx_int_t ngx_http_stoa_mcp_find(ngx_http_request_t *r,
@@ -61,6 +63,7 @@ static ngx_int_t ngx_http_stoa_mcp_accepted(ngx_http_request_t *r,
 
 static const ngx_http_stoa_step_t  ngx_http_stoa_mcp_steps[] = {
     { "endpoint",     ngx_http_stoa_mcp_endpoint },
+    { "admit",        ngx_http_stoa_policy_admit },
     { "verb",         ngx_http_stoa_mcp_verb },
     { "headers",      ngx_http_stoa_mcp_read_headers },
     { "authenticate", ngx_http_stoa_auth },
@@ -72,6 +75,7 @@ static const ngx_http_stoa_step_t  ngx_http_stoa_mcp_steps[] = {
     { "resolve",      ngx_http_stoa_mcp_resolve },
     { "screen",       ngx_http_stoa_screen },
     { "limits",       ngx_http_stoa_limits },
+    { "judge",        ngx_http_stoa_policy_judge },
     { "connect",      ngx_http_stoa_mcp_connect },
     { "splice",       ngx_http_stoa_mcp_splice },
     { "forward",      ngx_http_stoa_mcp_send_on },
@@ -94,6 +98,7 @@ static const ngx_http_stoa_mcp_method_t  ngx_http_stoa_mcp_methods[] = {
 const ngx_http_stoa_edge_t  ngx_http_stoa_mcp_edge = {
     .name = ngx_string("mcp"),
     .steps = ngx_http_stoa_mcp_steps,
+    .origins = 1,
     .match = ngx_http_stoa_mcp_match,
     .enter = ngx_http_stoa_mcp_enter,
     .error = ngx_http_stoa_mcp_error,
@@ -177,7 +182,51 @@ ngx_http_stoa_mcp_endpoint(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_NO_ROUTE, NULL);
     }
 
-    return NGX_OK;
+    return ngx_http_stoa_mcp_policies(r, ctx);
+}
+
+
+/* Those of the endpoint count before it is known who calls. */
+
+static ngx_int_t
+ngx_http_stoa_mcp_policies(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    ngx_int_t                   rc;
+    ngx_http_stoa_mcp_t        *mcp;
+    ngx_http_stoa_chain_t      *chain;
+    const stoa_rec_server_t    *server;
+    const stoa_rec_tenant_t    *tenant;
+    ngx_http_stoa_main_conf_t  *mcf;
+
+    mcp = ctx->call.mcp;
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+    chain = NULL;
+    rc = NGX_OK;
+
+    if (mcp->has_server) {
+        server = ngx_http_stoa_store_server_by_name(mcf->store,
+                                              (char *) mcp->tenant_name.data,
+                                              mcp->tenant_name.len,
+                                              (char *) mcp->server_name.data,
+                                              mcp->server_name.len);
+        if (server) {
+            rc = ngx_http_stoa_chain_get(r, server, &server->policies,
+                                         &chain);
+        }
+
+    } else {
+        tenant = ngx_http_stoa_store_tenant_by_name(mcf->store,
+                                              (char *) mcp->tenant_name.data,
+                                              mcp->tenant_name.len);
+        if (tenant) {
+            rc = ngx_http_stoa_chain_get(r, tenant, &tenant->policies,
+                                         &chain);
+        }
+    }
+
+    ngx_http_stoa_chain_set(ctx, NGX_HTTP_STOA_CHAIN_ENDPOINT, chain);
+
+    return rc;
 }
 
 

@@ -13,6 +13,7 @@
 #include "ngx_http_stoa_auth.h"
 #include "ngx_http_stoa_store.h"
 #include "ngx_http_stoa_header.h"
+#include "ngx_http_stoa_chain.h"
 #include "core/stoa_key.h"
 
 
@@ -158,10 +159,17 @@ ngx_http_stoa_mcp_resolved(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     ngx_memcpy(mcp->tool_name.data, s.data, s.len);
 
     ctx->call.tool = tool->id;
+    ctx->call.tool_name = mcp->tool_name;
     ctx->call.route_tenant = api->tenant;
     ctx->call.api = ngx_http_stoa_api_get(r, api);
+    if (ctx->call.api == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
 
-    return ctx->call.api ? NGX_OK : NGX_HTTP_INTERNAL_SERVER_ERROR;
+    ngx_http_stoa_chain_set(ctx, NGX_HTTP_STOA_CHAIN_API,
+                            ctx->call.api->policies);
+
+    return NGX_OK;
 }
 
 

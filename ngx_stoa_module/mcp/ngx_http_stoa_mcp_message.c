@@ -18,7 +18,7 @@ static ngx_table_elt_t **ngx_http_stoa_mcp_header_slot(
 static ngx_int_t ngx_http_stoa_mcp_negotiate(ngx_http_request_t *r,
     ngx_http_stoa_mcp_headers_t *hs);
 static ngx_int_t ngx_http_stoa_mcp_origin(ngx_http_request_t *r,
-    ngx_http_stoa_mcp_headers_t *hs);
+    ngx_http_stoa_ctx_t *ctx);
 static void ngx_http_stoa_mcp_body_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_http_stoa_mcp_gather(ngx_http_request_t *r,
     ngx_str_t *body);
@@ -66,7 +66,7 @@ ngx_http_stoa_mcp_read_headers(ngx_http_request_t *r,
         }
     }
 
-    rc = ngx_http_stoa_mcp_origin(r, hs);
+    rc = ngx_http_stoa_mcp_origin(r, ctx);
 
     if (rc != NGX_OK) {
         return rc;
@@ -190,42 +190,14 @@ ngx_http_stoa_mcp_negotiate(ngx_http_request_t *r,
 }
 
 
-/* A browser's page may call only the host that it came from. */
+/* Programs send none; a browser's page may call where a policy says so.  That
+ * it names this host proves nothing: a page that rebinds its name does too. */
 
 static ngx_int_t
-ngx_http_stoa_mcp_origin(ngx_http_request_t *r,
-    ngx_http_stoa_mcp_headers_t *hs)
+ngx_http_stoa_mcp_origin(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
-    ngx_str_t  o, host;
-
-    if (hs->origin == NULL) {
+    if (ctx->call.mcp->headers.origin == NULL || ctx->call.origin_allowed) {
         return NGX_OK;
-    }
-
-    o = hs->origin->value;
-
-    if (o.len > 7 && ngx_strncasecmp(o.data, (u_char *) "http://", 7) == 0) {
-        o.data += 7;
-        o.len -= 7;
-
-    } else if (o.len > 8
-               && ngx_strncasecmp(o.data, (u_char *) "https://", 8) == 0)
-    {
-        o.data += 8;
-        o.len -= 8;
-
-    } else {
-        o.len = 0;
-    }
-
-    if (r->headers_in.host && o.len) {
-        host = r->headers_in.host->value;
-
-        if (host.len == o.len
-            && ngx_strncasecmp(host.data, o.data, o.len) == 0)
-        {
-            return NGX_OK;
-        }
     }
 
     return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_MCP_ORIGIN, NULL);

@@ -7,6 +7,7 @@
 #include "ngx_http_stoa_observe.h"
 #include "ngx_http_stoa_limits.h"
 #include "ngx_http_stoa_env.h"
+#include "ngx_http_stoa_chain.h"
 
 
 #define METRICS_MAX  (256 * 1024)
@@ -35,6 +36,8 @@ static void ngx_http_stoa_metrics_table(ngx_http_stoa_main_conf_t *mcf,
 static void ngx_http_stoa_metrics_head(stoa_buf_t *b, const char *name,
     const char *type, const char *help);
 static void ngx_http_stoa_metrics_requests(ngx_http_stoa_sh_t *sh,
+    stoa_buf_t *b);
+static void ngx_http_stoa_metrics_policies(ngx_http_stoa_main_conf_t *mcf,
     stoa_buf_t *b);
 static void ngx_http_stoa_metrics_latency(ngx_http_stoa_sh_t *sh,
     stoa_buf_t *b);
@@ -155,6 +158,7 @@ ngx_http_stoa_metrics_handler(ngx_http_request_t *r)
 
     ngx_http_stoa_metrics_store(mcf, &b);
     ngx_http_stoa_metrics_requests(mcf->sh, &b);
+    ngx_http_stoa_metrics_policies(mcf, &b);
     ngx_http_stoa_metrics_latency(mcf->sh, &b);
     ngx_http_stoa_metrics_table(mcf, &b);
 
@@ -261,13 +265,39 @@ ngx_http_stoa_metrics_requests(ngx_http_stoa_sh_t *sh, stoa_buf_t *b)
     ngx_http_stoa_metrics_head(b, "stoa_refused_total", "counter",
                                "Requests that were refused, by code.");
 
-    for (i = 0; i < NGX_HTTP_STOA_REFUSE_MAX; i++) {
+    for (i = 0; i < ngx_http_stoa_refusals_n; i++) {
         stoa_buf_addf(b, "stoa_refused_total{code=\"%.*s\"} %llu\n",
                       (int) ngx_http_stoa_refusals[i].code.len,
                       ngx_http_stoa_refusals[i].code.data,
                       (unsigned long long) ngx_http_stoa_proc_sum(sh,
                                        offsetof(ngx_http_stoa_proc_t, refused)
                                        + i * sizeof(uint64_t)));
+    }
+}
+
+
+static void
+ngx_http_stoa_metrics_policies(ngx_http_stoa_main_conf_t *mcf, stoa_buf_t *b)
+{
+    ngx_uint_t  i, k;
+
+    static const char *const  outcomes[NGX_HTTP_STOA_OUTCOMES] = {
+        "applied", "refused", "shadow_applied", "shadow_refused"
+    };
+
+    ngx_http_stoa_metrics_head(b, "stoa_policy_total", "counter",
+                               "What policies did, by type and outcome.");
+
+    for (i = 0; i < mcf->policies->n; i++) {
+        for (k = 0; k < NGX_HTTP_STOA_OUTCOMES; k++) {
+            stoa_buf_addf(b, "stoa_policy_total{policy_type=\"%s\",outcome="
+                          "\"%s\"} %llu\n", mcf->policies->type[i]->name,
+                          outcomes[k],
+                          (unsigned long long) ngx_http_stoa_proc_sum(mcf->sh,
+                               offsetof(ngx_http_stoa_proc_t, policy)
+                               + (i * NGX_HTTP_STOA_OUTCOMES + k)
+                                 * sizeof(uint64_t)));
+        }
     }
 }
 

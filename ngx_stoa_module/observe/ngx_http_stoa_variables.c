@@ -9,6 +9,7 @@
 #include "ngx_http_stoa_observe.h"
 #include "ngx_http_stoa_env.h"
 #include "ngx_http_stoa_api.h"
+#include "ngx_http_stoa_chain.h"
 
 
 typedef enum {
@@ -26,6 +27,8 @@ static ngx_int_t ngx_http_stoa_variable(ngx_http_request_t *r,
 static ngx_int_t ngx_http_stoa_variable_revision(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_stoa_variable_refusal(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_stoa_variable_shadow(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_stoa_variable_rate(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
@@ -65,6 +68,9 @@ static ngx_http_variable_t  ngx_http_stoa_variables[] = {
 
     { ngx_string("stoa_refusal"), NULL, ngx_http_stoa_variable_refusal,
       VAR_REFUSAL, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("stoa_shadow"), NULL, ngx_http_stoa_variable_shadow,
+      0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
     { ngx_string("stoa_request_id"), NULL, ngx_http_stoa_variable,
       VAR_REQUEST_ID, NGX_HTTP_VAR_NOCACHEABLE, 0 },
@@ -310,6 +316,48 @@ ngx_http_stoa_variable_refusal(ngx_http_request_t *r,
     }
 
     s = ngx_http_stoa_refusals[ctx->call.refused - 1].code;
+
+    return ngx_http_stoa_variable_text(v, &s);
+}
+
+
+/* "cors, headers": the types that would have refused. */
+
+static ngx_int_t
+ngx_http_stoa_variable_shadow(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    u_char                     *p;
+    ngx_str_t                   s;
+    uint64_t                    bits;
+    ngx_uint_t                  i;
+    ngx_http_stoa_ctx_t        *ctx;
+    ngx_http_stoa_main_conf_t  *mcf;
+
+    ctx = ngx_http_stoa_ctx(r);
+
+    if (ctx == NULL || ctx->call.shadowed == 0) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+
+    p = ngx_pnalloc(r->pool, mcf->policies->n * (STOA_NAME_MAX + 2));
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    s.data = p;
+
+    for (bits = ctx->call.shadowed, i = 0; bits; bits >>= 1, i++) {
+        if (bits & 1) {
+            p = ngx_sprintf(p, "%s%s", p > s.data ? ", " : "",
+                            mcf->policies->type[i]->name);
+        }
+    }
+
+    s.len = p - s.data;
 
     return ngx_http_stoa_variable_text(v, &s);
 }

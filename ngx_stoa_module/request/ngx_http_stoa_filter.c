@@ -15,6 +15,7 @@
 #include "ngx_http_stoa_limits.h"
 #include "ngx_http_stoa_upstream.h"
 #include "ngx_http_stoa_header.h"
+#include "ngx_http_stoa_policy.h"
 
 
 static ngx_int_t ngx_http_stoa_header_filter(ngx_http_request_t *r);
@@ -110,6 +111,10 @@ ngx_http_stoa_header_filter(ngx_http_request_t *r)
         && ctx->call.api->rec->state == STOA_STATE_DEPRECATED
         && ngx_http_stoa_filter_api(r, ctx->call.api) != NGX_OK)
     {
+        return NGX_ERROR;
+    }
+
+    if (ngx_http_stoa_policy_response(r, ctx) != NGX_OK) {
         return NGX_ERROR;
     }
 

@@ -10,6 +10,7 @@
 #include "ngx_http_stoa_request.h"
 #include "ngx_http_stoa_conceal.h"
 #include "ngx_http_stoa_store.h"
+#include "ngx_http_stoa_chain.h"
 #include "ngx_http_stoa_uri.h"
 
 
@@ -19,6 +20,8 @@ static ngx_uint_t ngx_http_stoa_pipeline_inside(ngx_http_stoa_ctx_t *ctx,
     ngx_http_stoa_loc_conf_t *slcf);
 static ngx_int_t ngx_http_stoa_pipeline_run(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
+static ngx_int_t ngx_http_stoa_pipeline_group(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const stoa_rec_group_t *group);
 static ngx_int_t ngx_http_stoa_pipeline_edge(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_main_conf_t *mcf);
 static ngx_int_t ngx_http_stoa_pipeline_subrequest(ngx_http_request_t *r);
@@ -149,6 +152,12 @@ ngx_http_stoa_pipeline_run(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_WITHHELD, NULL);
     }
 
+    if (group && ctx->call.edge == NULL
+        && ngx_http_stoa_pipeline_group(r, ctx, group) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
     if (ctx->call.edge == NULL) {
         rc = ngx_http_stoa_pipeline_edge(r, ctx, mcf);
 
@@ -182,6 +191,24 @@ ngx_http_stoa_pipeline_run(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 
         ctx->call.step++;
     }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_stoa_pipeline_group(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    const stoa_rec_group_t *group)
+{
+    ngx_http_stoa_chain_t  *chain;
+
+    if (ngx_http_stoa_chain_get(r, group, &group->policies, &chain)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    ngx_http_stoa_chain_set(ctx, NGX_HTTP_STOA_CHAIN_GROUP, chain);
 
     return NGX_OK;
 }

@@ -23,12 +23,14 @@ static ngx_int_t ngx_http_stoa_rest_forward(ngx_http_request_t *r,
 static const ngx_http_stoa_step_t  ngx_http_stoa_rest_steps[] = {
     { "route",        ngx_http_stoa_route },
     { "conceal",      ngx_http_stoa_conceal },
+    { "admit",        ngx_http_stoa_policy_admit },
     { "screen",       ngx_http_stoa_screen },
     { "upgrade",      ngx_http_stoa_upgrade },
     { "authenticate", ngx_http_stoa_auth },
     { "operation",    ngx_http_stoa_operation },
     { "subscription", ngx_http_stoa_rest_subscription },
     { "limits",       ngx_http_stoa_limits },
+    { "judge",        ngx_http_stoa_policy_judge },
     { "forward",      ngx_http_stoa_rest_forward },
     { NULL,           NULL }
 };

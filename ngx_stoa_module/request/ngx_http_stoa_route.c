@@ -10,6 +10,7 @@
 #include "ngx_http_stoa_request.h"
 #include "ngx_http_stoa_upstream.h"
 #include "ngx_http_stoa_store.h"
+#include "ngx_http_stoa_chain.h"
 
 
 static const stoa_rec_api_t *ngx_http_stoa_route_name(ngx_http_request_t *r,
@@ -52,6 +53,8 @@ ngx_http_stoa_route(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     }
 
     ctx->call.route_tenant = rec->tenant;
+    ngx_http_stoa_chain_set(ctx, NGX_HTTP_STOA_CHAIN_API,
+                            ctx->call.api->policies);
 
     if (!rec->keep_encoded_slashes || ctx->mode == NGX_HTTP_STOA_PROTECT) {
         return NGX_OK;

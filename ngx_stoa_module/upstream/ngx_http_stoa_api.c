@@ -11,6 +11,7 @@
 
 
 #include "ngx_http_stoa_balance.h"
+#include "ngx_http_stoa_chain.h"
 #include "core/stoa_key.h"
 
 
@@ -22,7 +23,7 @@
 
 static ngx_uint_t ngx_http_stoa_api_bucket(const stoa_id_t *id);
 static ngx_http_stoa_api_t *ngx_http_stoa_api_compile(
-    const stoa_rec_api_t *rec, ngx_log_t *log);
+    ngx_http_stoa_main_conf_t *mcf, const stoa_rec_api_t *rec);
 static ngx_int_t ngx_http_stoa_api_targets(ngx_http_stoa_api_t *api);
 static ngx_int_t ngx_http_stoa_api_name(ngx_http_stoa_api_t *api,
     ngx_http_stoa_target_t *target);
@@ -71,7 +72,9 @@ ngx_http_stoa_api_get(ngx_http_request_t *r, const stoa_rec_api_t *rec)
     }
 
     if (api == NULL) {
-        api = ngx_http_stoa_api_compile(rec, ngx_cycle->log);
+        api = ngx_http_stoa_api_compile(
+                       ngx_http_get_module_main_conf(r, ngx_http_stoa_module),
+                       rec);
         if (api == NULL) {
             return NULL;
         }
@@ -232,12 +235,13 @@ ngx_http_stoa_api_destroy(ngx_http_stoa_api_t *api)
 
 
 static ngx_http_stoa_api_t *
-ngx_http_stoa_api_compile(const stoa_rec_api_t *rec, ngx_log_t *log)
+ngx_http_stoa_api_compile(ngx_http_stoa_main_conf_t *mcf,
+    const stoa_rec_api_t *rec)
 {
     ngx_pool_t           *pool;
     ngx_http_stoa_api_t  *api;
 
-    pool = ngx_create_pool(1024, log);
+    pool = ngx_create_pool(1024, ngx_cycle->log);
     if (pool == NULL) {
         return NULL;
     }
@@ -260,7 +264,10 @@ ngx_http_stoa_api_compile(const stoa_rec_api_t *rec, ngx_log_t *log)
     ngx_memcpy(api->rec, rec, rec->hdr.size);
 
     if (ngx_http_stoa_api_targets(api) != NGX_OK
-        || ngx_http_stoa_api_ops(api) != NGX_OK)
+        || ngx_http_stoa_api_ops(api) != NGX_OK
+        || ngx_http_stoa_chain_compile(mcf, pool, api->rec,
+                                       &api->rec->policies, &api->policies)
+           != NGX_OK)
     {
         goto failed;
     }
@@ -268,7 +275,8 @@ ngx_http_stoa_api_compile(const stoa_rec_api_t *rec, ngx_log_t *log)
     api->size = sizeof(ngx_http_stoa_api_t) + 1024 + rec->hdr.size
                 + api->ntargets * (sizeof(ngx_http_stoa_target_t)
                                    + 2 * sizeof(ngx_http_stoa_addr_t))
-                + api->nops * sizeof(ngx_http_stoa_op_t);
+                + api->nops * sizeof(ngx_http_stoa_op_t)
+                + rec->policies.n * sizeof(ngx_http_stoa_attached_t);
 
     return api;
 

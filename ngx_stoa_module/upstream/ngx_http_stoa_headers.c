@@ -12,6 +12,7 @@
 #include "ngx_http_stoa_auth.h"
 #include "ngx_http_stoa_digest.h"
 #include "ngx_http_stoa_header.h"
+#include "ngx_http_stoa_policy.h"
 
 
 #define NGX_HTTP_STOA_OWN_HEADERS     12
@@ -108,6 +109,10 @@ ngx_http_stoa_headers(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     if (found.full
         && ngx_http_stoa_headers_forwarded(r, &old.part, &found) != NGX_OK)
     {
+        return NGX_ERROR;
+    }
+
+    if (ngx_http_stoa_policy_upstream(r, ctx) != NGX_OK) {
         return NGX_ERROR;
     }
 

@@ -489,6 +489,7 @@ ngx_http_stoa_peer_rewrite(ngx_http_request_t *r,
     }
 
     peer->written = target;
+    ctx->call.to.target = target;
 
     if (r->upstream->request_bufs == NULL) {
         /* the lane's is not yet written */

@@ -1,0 +1,502 @@
+/*
+ * Policies: a type of core/stoa_policy.c with a configuration, attached to
+ * what it is for.  A tenant's own, and global ones of the platform.
+ */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "kinds/cp_kind.h"
+#include "kinds/cp_policy.h"
+
+
+#define CP_POLICY_TYPES_MAX   64
+#define CP_POLICY_ATTACH_MAX  100
+#define CP_POLICY_CONFIG_MAX  65536
+
+
+/* What an item of `attach` may say, and which flag of a type allows it. */
+typedef struct {
+    const char          *member;
+    const char          *with;     /* needs this one too                    */
+    uint32_t             flag;
+    bool                 global;   /* of a global policy; else of a tenant's */
+} cp_attach_t;
+
+
+static cp_rc_t cp_policy_check(const cp_write_t *w, const cp_json_t *before,
+    cp_json_t *after);
+static cp_rc_t cp_policy_config(cp_op_t *op, const stoa_policy_type_t *type,
+    const cp_json_t *row);
+static unsigned cp_policy_line(const cp_json_t *val, const char *path);
+static cp_rc_t cp_policy_attach(const cp_write_t *w,
+    const stoa_policy_type_t *type, const cp_json_t *row,
+    const cp_json_t *item, unsigned i);
+static cp_rc_t cp_policy_api(const cp_write_t *w, const cp_json_t *item,
+    const char *path, uint32_t *flag);
+static cp_rc_t cp_policy_other(const cp_write_t *w, const cp_json_t *row,
+    const cp_json_t *item, const char *path);
+static bool cp_policy_same(const cp_json_t *one, const cp_json_t *two);
+static cp_rc_t cp_policy_follow(cp_op_t *op, cp_tx_t *tx,
+    const cp_json_t *row);
+static cp_rc_t cp_policy_touch(cp_op_t *op, cp_tx_t *tx,
+    const cp_json_t *item);
+static cp_rc_t cp_policy_tenant(cp_op_t *op, cp_tx_t *tx, const char *id);
+
+
+static const char *const  policy_states[] = { "enabled", "shadow", "disabled",
+                                              NULL };
+
+/* Filled before main() is. */
+static const char  *policy_types[CP_POLICY_TYPES_MAX + 1];
+
+static const cp_attach_t  cp_attaches[] = {
+    { "gateway_group", NULL, STOA_ON_GROUP, true },
+    { "tenant", NULL, STOA_ON_TENANT, true },
+    { "tenant", NULL, STOA_ON_TENANT, false },
+    { "server", NULL, STOA_ON_SERVER, false },
+    { "operation", "api", STOA_ON_OPERATION, false },
+    { "tool", "api", STOA_ON_TOOL, false },
+    { "api", NULL, STOA_ON_API, false },
+    { "plan", NULL, STOA_ON_PLAN, false },
+    { "application", NULL, STOA_ON_APPLICATION, false },
+    { NULL, NULL, 0, false }
+};
+
+
+static const cp_field_t  attach_fields[] = {
+    F_REF("gateway_group", 0, "gateway_group", NULL,
+      "all calls at these gateways; of a global policy"),
+    F_REF("tenant", 0, "tenant", NULL,
+      "all apis and MCP endpoints of the tenant; the own one, but of a global "
+      "policy"),
+    F_REF("server", 0, "server", NULL, "the MCP endpoint of a server"),
+    F_REF("api", 0, "api", NULL, "an api, or what of it is named here"),
+    F_REF("operation", 0, "operation", "api", "of the api"),
+    F("tool", CP_F_TOOL_NAME, 0, 0, STOA_TOOL_NAME_MAX, NULL,
+      "of the api, by its name there"),
+    F_REF("plan", 0, "plan", NULL, "calls on subscriptions with the plan"),
+    F_REF("application", 0, "application", NULL,
+      "calls of the application, whatever it calls"),
+    INT("order", 0, 0, 10000, "100",
+      "among the policies of the same place: the smaller first"),
+    F_END
+};
+
+#define POLICY_FIELDS                                                         \
+    F_ENUM("type", RQ|IM|FI, NULL, policy_types,                              \
+      "what it does; docs/policies.md"),                                      \
+    F_ENUM("state", FI, "\"enabled\"", policy_states,                         \
+      "shadow: judged and counted, refuses and changes nothing"),             \
+    F("config", CP_F_JSON, 0, 0, CP_POLICY_CONFIG_MAX, "{}",                  \
+      "as the type wants it; docs/policies.md"),                              \
+    F_OBJECTS("attach", 0, 0, CP_POLICY_ATTACH_MAX, attach_fields,            \
+      "where it applies; nowhere: not at all"),                               \
+    BASE_TIMES,                                                               \
+    F_END
+
+static const cp_field_t  policy_fields[] = {
+    BASE_ID, BASE_NAME, BASE_TITLE, BASE_TENANT,
+    POLICY_FIELDS
+};
+
+static const cp_field_t  global_fields[] = {
+    BASE_ID, BASE_NAME, BASE_TITLE,
+    POLICY_FIELDS
+};
+
+const cp_resource_t  cp_res_policy = {
+    .kind = "policy", .doc_kind = "Policy", .plural = "policies",
+    .table = "policies", .parent = "tenant", .fields = policy_fields,
+    .check = cp_policy_check, .follow = cp_policy_follow
+};
+
+const cp_resource_t  cp_res_global_policy = {
+    .kind = "global_policy", .doc_kind = "GlobalPolicy",
+    .plural = "policies", .table = "global_policies",
+    .fields = global_fields,
+    .check = cp_policy_check, .follow = cp_policy_follow
+};
+
+
+__attribute__((constructor)) static void
+cp_policy_types(void)
+{
+    size_t                     i;
+    const stoa_policy_type_t  *type;
+
+    for (i = 0; i < CP_POLICY_TYPES_MAX; i++) {
+        type = stoa_policy_at(i);
+        policy_types[i] = type ? type->name : NULL;
+
+        if (type == NULL) {
+            break;
+        }
+    }
+}
+
+
+static cp_rc_t
+cp_policy_check(const cp_write_t *w, const cp_json_t *before,
+    cp_json_t *after)
+{
+    bool                       bad;
+    cp_rc_t                    rc;
+    unsigned                   i;
+    cp_json_t                 *list, *item;
+    const char                *name;
+    const stoa_policy_type_t  *type;
+
+    name = cp_json_str(after, "type");
+    type = stoa_policy_find(name, strlen(name));
+
+    rc = cp_policy_config(w->op, type, after);
+    bad = rc == CP_DECLINED;
+
+    list = cp_json_get(after, "attach");
+
+    for (item = list ? list->first : NULL, i = 0;
+         item && (rc == CP_OK || rc == CP_DECLINED);
+         item = item->next, i++)
+    {
+        rc = cp_policy_attach(w, type, after, item, i);
+        bad |= rc == CP_DECLINED;
+    }
+
+    if (bad || rc != CP_OK) {
+        return bad ? CP_DECLINED : rc;
+    }
+
+    /* what it was attached to is made anew too, after this write */
+
+    return before ? cp_policy_follow(w->op, w->tx, before) : CP_OK;
+}
+
+
+/* By the very code that lays it out at a gateway. */
+static cp_rc_t
+cp_policy_config(cp_op_t *op, const stoa_policy_type_t *type,
+    const cp_json_t *row)
+{
+    char        *text;
+    size_t       len;
+    stoa_rc_t    rc;
+    stoa_err_t   err;
+    cp_json_t   *config;
+
+    config = cp_json_get(row, "config");
+    text = cp_json_text(op->arena, config, &len);
+
+    if (text == NULL) {
+        return cp_err_set(&op->err, "internal", "no memory");
+    }
+
+    memset(&err, 0, sizeof(err));
+    rc = stoa_rec_policy_check(type, text, len, &err);
+
+    if (rc == STOA_OK) {
+        return CP_OK;
+    }
+
+    return rc != STOA_DECLINED
+           ? cp_err_set(&op->err, "internal", "no memory")
+           : cp_err_field(&op->err, -1, cp_policy_line(config, err.field),
+                          cp_arena_printf(op->arena, "config%s%s",
+                                          err.field[0] ? "." : "", err.field),
+                          "%s", err.text);
+}
+
+
+/* The line of the deepest value on the way "a[1].b". */
+static unsigned
+cp_policy_line(const cp_json_t *val, const char *path)
+{
+    char              name[STOA_ERR_FIELD_MAX];
+    size_t            n;
+    unsigned          line;
+    unsigned long     i;
+    const cp_json_t  *m;
+
+    line = val->line;
+
+    while (*path) {
+        if (*path == '[') {
+            i = strtoul(path + 1, (char **) &path, 10);
+            path += *path == ']';
+
+            for (m = val->first; m && i; i--) {
+                m = m->next;
+            }
+
+        } else {
+            path += *path == '.';
+            n = strcspn(path, ".[");
+            (void) snprintf(name, sizeof(name), "%.*s", (int) n, path);
+            m = cp_json_get(val, name);
+            path += n;
+        }
+
+        if (m == NULL) {
+            break;
+        }
+
+        val = m;
+        line = val->line ? val->line : line;
+    }
+
+    return line;
+}
+
+
+static cp_rc_t
+cp_policy_attach(const cp_write_t *w, const stoa_policy_type_t *type,
+    const cp_json_t *row, const cp_json_t *item, unsigned i)
+{
+    bool                global;
+    cp_rc_t             rc;
+    uint32_t            flag;
+    const char         *path;
+    const cp_json_t    *m;
+    const cp_attach_t  *t;
+
+    global = w->res->parent == NULL;
+    path = cp_arena_printf(w->op->arena, "attach[%u]", i);
+
+    for (t = cp_attaches; t->member; t++) {
+        if (t->global == global && cp_json_get(item, t->member)
+            && (t->with == NULL || cp_json_get(item, t->with)))
+        {
+            break;
+        }
+    }
+
+    for (m = item->first; t->member && m; m = m->next) {
+        if (strcmp(m->key, "order") != 0 && strcmp(m->key, t->member) != 0
+            && (t->with == NULL || strcmp(m->key, t->with) != 0))
+        {
+            break;
+        }
+    }
+
+    if (t->member == NULL || m) {
+        return cp_err_field(&w->op->err, -1, item->line, path, "%s",
+                            global ? "must name a gateway_group or a tenant"
+                            : "must name one of tenant, server, api, plan, "
+                              "application, or of an api an operation or a "
+                              "tool");
+    }
+
+    if (!global && strcmp(t->member, "tenant") == 0
+        && strcmp(cp_json_str(item, "tenant"), cp_json_str(row, "tenant"))
+           != 0)
+    {
+        return cp_err_field(&w->op->err, -1, item->line, path,
+                            "is not the policy's own tenant");
+    }
+
+    flag = t->flag;
+    rc = cp_json_get(item, "api") ? cp_policy_api(w, item, path, &flag)
+                                  : CP_OK;
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    if (!(type->scopes & flag)) {
+        return cp_err_field(&w->op->err, -1, item->line, path,
+                            "policies of type %s do not apply to %s%s",
+                            type->name,
+                            flag == STOA_ON_MCP_API ? "apis of kind mcp; "
+                            "attach it to the tenant or a server" : "a ",
+                            flag == STOA_ON_MCP_API ? "" : t->member);
+    }
+
+    return cp_policy_other(w, row, item, path);
+}
+
+
+/* An operation is of a rest api, a tool of an mcp one. */
+static cp_rc_t
+cp_policy_api(const cp_write_t *w, const cp_json_t *item, const char *path,
+    uint32_t *flag)
+{
+    bool       mcp;
+    cp_rc_t    rc;
+    cp_rows_t  rows;
+
+    rc = cp_tx_query(w->tx, w->op->arena, "SELECT kind FROM apis"
+                     " WHERE id = $1",
+                     cp_args(cp_text(cp_json_str(item, "api"))), &rows,
+                     &w->op->err);
+    if (rc != CP_OK || rows.rows == 0) {
+        return rc;
+    }
+
+    mcp = strcmp(cp_cell(&rows, 0, 0)->p, "mcp") == 0;
+
+    if (mcp ? *flag == STOA_ON_OPERATION : *flag == STOA_ON_TOOL) {
+        return cp_err_field(&w->op->err, -1, item->line, path,
+                            "an api of kind %s has no %s",
+                            mcp ? "mcp" : "rest",
+                            mcp ? "operations" : "tools");
+    }
+
+    if (mcp && *flag == STOA_ON_API) {
+        *flag = STOA_ON_MCP_API;
+    }
+
+    return CP_OK;
+}
+
+
+/* The same place twice in one policy, or by two of a type of which one counts:
+ * which of them would it be? */
+static cp_rc_t
+cp_policy_other(const cp_write_t *w, const cp_json_t *row,
+    const cp_json_t *item, const char *path)
+{
+    cp_rc_t                    rc;
+    cp_json_t                 *m, *rows, *other;
+    const char                *type;
+    cp_row_query_t             q = { "\"type\" = $1 AND \"id\" <> $2"
+                                     " AND \"attach\" IS NOT NULL", NULL, 0,
+                                     true };
+    const stoa_policy_type_t  *t;
+
+    for (m = cp_json_get(row, "attach")->first; m != item; m = m->next) {
+        if (cp_policy_same(m, item)) {
+            return cp_err_field(&w->op->err, -1, item->line, path,
+                                "is there twice");
+        }
+    }
+
+    type = cp_json_str(row, "type");
+    t = stoa_policy_find(type, strlen(type));
+
+    if (!(t->flags & STOA_POLICY_SINGLE)) {
+        return CP_OK;
+    }
+
+    if (w->res->parent) {
+        q.where = "\"type\" = $1 AND \"id\" <> $2 AND \"attach\" IS NOT NULL"
+                  " AND \"tenant\" = $3";
+    }
+
+    rc = cp_row_select(w->tx, w->op->arena, w->res, &q,
+                       cp_args(cp_text(type), cp_text(cp_json_str(row, "id")),
+                               cp_text(cp_json_str(row, "tenant"))),
+                       &rows, &w->op->err);
+
+    for (other = rc == CP_OK ? rows->first : NULL; other; other = other->next)
+    {
+        for (m = cp_json_get(other, "attach")->first; m; m = m->next) {
+            if (cp_policy_same(m, item)) {
+                return cp_err_field(&w->op->err, -1, item->line, path,
+                                    "the policy \"%s\" of the same type is "
+                                    "attached there",
+                                    cp_json_str(other, "name"));
+            }
+        }
+    }
+
+    return rc;
+}
+
+
+static bool
+cp_policy_same(const cp_json_t *one, const cp_json_t *two)
+{
+    const cp_field_t  *f;
+
+    for (f = attach_fields; f->name; f++) {
+        if (strcmp(f->name, "order") != 0
+            && !cp_json_equal(cp_json_get(one, f->name),
+                              cp_json_get(two, f->name)))
+        {
+            return false;
+        }
+    }
+
+    return true;
+}
+
+
+/* The records of what it is attached to. */
+static cp_rc_t
+cp_policy_follow(cp_op_t *op, cp_tx_t *tx, const cp_json_t *row)
+{
+    cp_rc_t     rc;
+    cp_json_t  *list, *item;
+
+    list = cp_json_get(row, "attach");
+
+    for (item = list ? list->first : NULL; item; item = item->next) {
+        rc = cp_policy_touch(op, tx, item);
+        if (rc != CP_OK) {
+            return rc;
+        }
+    }
+
+    return CP_OK;
+}
+
+
+static cp_rc_t
+cp_policy_touch(cp_op_t *op, cp_tx_t *tx, const cp_json_t *item)
+{
+    cp_rc_t      rc;
+    unsigned     i;
+    const char  *id;
+    static const char *const  kinds[] = { "gateway_group", "tenant", "server",
+                                          "api", "plan", "application" };
+
+    for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        id = cp_json_str(item, kinds[i]);
+
+        if (id == NULL) {
+            continue;
+        }
+
+        rc = cp_resource_touch(op, tx, cp_resource_find(kinds[i]), id);
+
+        if (rc == CP_OK && strcmp(kinds[i], "tenant") == 0) {
+            rc = cp_policy_tenant(op, tx, id);
+        }
+
+        if (rc != CP_OK) {
+            return rc;
+        }
+    }
+
+    return CP_OK;
+}
+
+
+static cp_rc_t
+cp_policy_tenant(cp_op_t *op, cp_tx_t *tx, const char *id)
+{
+    cp_rc_t                   rc;
+    unsigned                  i, k;
+    cp_rows_t                 rows;
+    const cp_resource_t      *res;
+    static const char *const  kinds[] = { "api", "server" };
+
+    for (k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++) {
+        res = cp_resource_find(kinds[k]);
+
+        rc = cp_tx_query(tx, op->arena,
+                         cp_arena_printf(op->arena, "SELECT id FROM \"%s\""
+                                         " WHERE tenant = $1",
+                                         res->table),
+                         cp_args(cp_text(id)), &rows, &op->err);
+
+        for (i = 0; rc == CP_OK && i < rows.rows; i++) {
+            rc = cp_resource_touch(op, tx, res, cp_cell(&rows, i, 0)->p);
+        }
+
+        if (rc != CP_OK) {
+            return rc;
+        }
+    }
+
+    return CP_OK;
+}

@@ -1,0 +1,143 @@
+/*
+ * Schemas of the configurations of policies, from core's tables: component
+ * PolicyConfig<Type> each.
+ */
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "core/stoa_policy.h"
+#include "openapi/cp_openapi.h"
+
+
+static cp_json_t *cp_openapi_config(cp_arena_t *a,
+    const stoa_rec_struct_t *def);
+static cp_json_t *cp_openapi_member(cp_arena_t *a, const stoa_rec_field_t *f);
+static void cp_openapi_array(cp_arena_t *a, const stoa_rec_field_t *f,
+    cp_json_t *s);
+
+
+void
+cp_openapi_policies(cp_arena_t *a, cp_json_t *all)
+{
+    char                      *name, *p;
+    size_t                     i;
+    cp_json_t                 *s;
+    const stoa_policy_type_t  *type;
+
+    for (i = 0; (type = stoa_policy_at(i)) != NULL; i++) {
+        name = cp_arena_printf(a, "policy_config_%s", type->name);
+
+        for (p = name; p && *p; p++) {
+            *p = *p == '-' ? '_' : *p;
+        }
+
+        s = cp_openapi_config(a, type->config);
+        cp_json_set(a, s, "title", cp_json_string(a, type->name));
+        cp_json_set(a, s, "description", cp_json_string(a, type->doc));
+        cp_json_set(a, all, cp_openapi_name(a, name, ""), s);
+    }
+}
+
+
+static cp_json_t *
+cp_openapi_config(cp_arena_t *a, const stoa_rec_struct_t *def)
+{
+    size_t      i;
+    cp_json_t  *s, *properties, *required;
+
+    s = cp_json_object(a);
+    properties = cp_json_object(a);
+    required = cp_json_array(a);
+
+    for (i = 0; i < def->nfields; i++) {
+        cp_json_set(a, properties, def->fields[i].name.data,
+                    cp_openapi_member(a, &def->fields[i]));
+
+        if (def->fields[i].required) {
+            cp_json_push(required, cp_json_string(a,
+                                                  def->fields[i].name.data));
+        }
+    }
+
+    cp_json_set(a, s, "type", cp_json_string(a, "object"));
+    cp_json_set(a, s, "additionalProperties", cp_json_bool(a, false));
+    cp_json_set(a, s, "properties", properties);
+
+    if (required->n) {
+        cp_json_set(a, s, "required", required);
+    }
+
+    return s;
+}
+
+
+static cp_json_t *
+cp_openapi_member(cp_arena_t *a, const stoa_rec_field_t *f)
+{
+    cp_json_t              *s, *words;
+    const stoa_rec_word_t  *w;
+
+    s = cp_json_object(a);
+
+    switch (f->type) {
+
+    case STOA_REC_T_BOOL:
+        cp_json_set(a, s, "type", cp_json_string(a, "boolean"));
+        cp_json_set(a, s, "default", cp_json_bool(a, f->def != 0));
+        break;
+
+    case STOA_REC_T_ENUM:
+        words = cp_json_array(a);
+
+        for (w = f->words; w->word; w++) {
+            cp_json_push(words, cp_json_string(a, w->word));
+        }
+
+        cp_json_set(a, s, "type", cp_json_string(a, "string"));
+        cp_json_set(a, s, "enum", words);
+        break;
+
+    case STOA_REC_T_STRING:
+        cp_json_set(a, s, "type", cp_json_string(a, "string"));
+        cp_json_set(a, s, "minLength", cp_json_int(a, f->min));
+        cp_json_set(a, s, "maxLength", cp_json_int(a, f->max));
+        break;
+
+    case STOA_REC_T_STRINGS:
+    case STOA_REC_T_CIDRS:
+    case STOA_REC_T_STRUCTS:
+        cp_openapi_array(a, f, s);
+        break;
+
+    default:
+        cp_json_set(a, s, "type", cp_json_string(a, "integer"));
+        cp_json_set(a, s, "minimum", cp_json_int(a, f->min));
+        cp_json_set(a, s, "maximum", cp_json_int(a, f->max));
+        cp_json_set(a, s, "default", cp_json_int(a, f->def));
+    }
+
+    cp_json_set(a, s, "description", cp_json_string(a, f->doc));
+
+    return s;
+}
+
+
+static void
+cp_openapi_array(cp_arena_t *a, const stoa_rec_field_t *f, cp_json_t *s)
+{
+    cp_json_t  *items;
+
+    if (f->type == STOA_REC_T_STRUCTS) {
+        items = cp_openapi_config(a, f->items);
+
+    } else {
+        items = cp_json_object(a);
+        cp_json_set(a, items, "type", cp_json_string(a, "string"));
+    }
+
+    cp_json_set(a, s, "type", cp_json_string(a, "array"));
+    cp_json_set(a, s, "minItems", cp_json_int(a, f->min));
+    cp_json_set(a, s, "maxItems", cp_json_int(a, f->max));
+    cp_json_set(a, s, "items", items);
+}

@@ -1,0 +1,225 @@
+/*
+ * GET /v1/tenants/{tenant}/effective-policies: what applies to a call, and
+ * where it comes from.  The same gathering that feed bodies are made of.
+ */
+
+#include <string.h>
+
+#include "kinds/cp_policy.h"
+#include "rest/cp_rest.h"
+
+
+static cp_rc_t cp_effective_place(cp_req_t *r, cp_tx_t *tx,
+    cp_place_of_t *at);
+static cp_rc_t cp_effective_find(cp_req_t *r, cp_tx_t *tx,
+    const cp_resource_t *res, const char *parent, const char **id);
+static cp_rc_t cp_effective_items(cp_req_t *r, cp_tx_t *tx,
+    const cp_place_of_t *at, cp_json_t **items);
+static cp_rc_t cp_effective_item(cp_req_t *r, cp_names_t *names,
+    const cp_policy_use_t *u, cp_json_t **item);
+static void cp_effective_defaults(cp_arena_t *a, const cp_policy_use_t *uses,
+    unsigned n, cp_json_t *items);
+
+
+cp_rc_t
+cp_effective_route(cp_req_t *r)
+{
+    cp_rc_t         rc;
+    cp_tx_t        *tx;
+    cp_json_t      *answer, *items;
+    cp_place_of_t   at;
+
+    rc = cp_tx_begin(r->op.app->db, false, &tx);
+    if (rc != CP_OK) {
+        return cp_err_set(&r->op.err, "unavailable", "the database is busy");
+    }
+
+    rc = cp_effective_place(r, tx, &at);
+
+    if (rc == CP_OK) {
+        rc = cp_effective_items(r, tx, &at, &items);
+    }
+
+    cp_tx_rollback(tx);
+
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    answer = cp_json_object(r->op.arena);
+    cp_json_set(r->op.arena, answer, "items", items);
+
+    return cp_req_answer(r, 200, answer);
+}
+
+
+static cp_rc_t
+cp_effective_place(cp_req_t *r, cp_tx_t *tx, cp_place_of_t *at)
+{
+    cp_rc_t   rc;
+    unsigned  i;
+    const struct {
+        const cp_resource_t  *res;
+        const char          **id;
+    } places[] = {
+        { &cp_res_gateway_group, &at->group },
+        { &cp_res_server, &at->server },
+        { &cp_res_api, &at->api },
+        { &cp_res_plan, &at->plan },
+        { &cp_res_application, &at->application }
+    };
+
+    memset(at, 0, sizeof(*at));
+    at->above = true;
+
+    rc = cp_ref_tenant(&r->op, tx, r->param[0], &at->tenant);
+
+    for (i = 0; rc == CP_OK && i < sizeof(places) / sizeof(places[0]); i++) {
+        rc = cp_effective_find(r, tx, places[i].res, at->tenant,
+                               places[i].id);
+    }
+
+    at->tool = cp_req_query(r, "tool");
+
+    if (rc == CP_OK && at->api == NULL
+        && (at->tool || cp_req_query(r, "operation")))
+    {
+        return cp_err_field(&r->op.err, -1, 0, "api", "is required with an "
+                            "operation or a tool");
+    }
+
+    return rc == CP_OK && at->api
+           ? cp_effective_find(r, tx, &cp_res_operation, at->api,
+                               &at->operation)
+           : rc;
+}
+
+
+static cp_rc_t
+cp_effective_find(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
+    const char *parent, const char **id)
+{
+    cp_rc_t      rc;
+    const char  *name;
+
+    name = cp_req_query(r, res->kind);
+
+    if (name == NULL) {
+        return CP_OK;
+    }
+
+    rc = cp_ref_find(tx, r->op.arena, res, res->parent ? parent : NULL, name,
+                     id, &r->op.err);
+
+    return rc == CP_OK && *id == NULL
+           ? cp_err_set(&r->op.err, "not_found", "there is no %s \"%.128s\"",
+                        res->kind, name)
+           : rc;
+}
+
+
+static cp_rc_t
+cp_effective_items(cp_req_t *r, cp_tx_t *tx, const cp_place_of_t *at,
+    cp_json_t **items)
+{
+    cp_rc_t           rc;
+    unsigned          i, n;
+    cp_json_t        *item;
+    cp_names_t        names;
+    cp_policy_use_t  *uses;
+
+    rc = cp_policy_uses(tx, r->op.arena, at, &uses, &n, &r->op.err);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    cp_names_init(&names, tx, r->op.arena, &r->op.err);
+    *items = cp_json_array(r->op.arena);
+
+    for (i = 0; i < n; i++) {
+        rc = cp_effective_item(r, &names, &uses[i], &item);
+        if (rc != CP_OK) {
+            return rc;
+        }
+
+        cp_json_push(*items, item);
+    }
+
+    cp_effective_defaults(r->op.arena, uses, n, *items);
+
+    return CP_OK;
+}
+
+
+static cp_rc_t
+cp_effective_item(cp_req_t *r, cp_names_t *names, const cp_policy_use_t *u,
+    cp_json_t **item)
+{
+    cp_rc_t               rc;
+    cp_json_t            *obj, *list, *m;
+    cp_arena_t           *a;
+    const char           *id;
+    const cp_resource_t  *res;
+
+    a = r->op.arena;
+    res = u->global ? &cp_res_global_policy : &cp_res_policy;
+
+    rc = cp_row_show(names, res, u->row, &obj);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    /* the item of the shown list: with names */
+
+    list = cp_json_get(u->row, "attach");
+    m = cp_json_get(obj, "attach");
+    m = m ? m->first : NULL;
+
+    for (list = list->first; m && list != u->item; list = list->next) {
+        m = m->next;
+    }
+
+    id = cp_json_str(obj, "name");
+    *item = cp_json_object(a);
+    cp_json_set(a, *item, "type", cp_json_string(a, u->type->name));
+    cp_json_set(a, *item, "source", cp_json_string(a, res->kind));
+    cp_json_set(a, *item, "policy", cp_json_string(a, id));
+    cp_json_set(a, *item, "scope",
+                cp_json_string(a, stoa_scope_name(u->scope)));
+    cp_json_set(a, *item, "attached", cp_json_copy(a, m));
+    cp_json_set(a, *item, "state",
+                cp_json_string(a, cp_json_str(u->row, "state")));
+    cp_json_set(a, *item, "in_force", cp_json_bool(a, u->in_force));
+    cp_json_set(a, *item, "config",
+                cp_json_copy(a, cp_json_get(u->row, "config")));
+
+    return CP_OK;
+}
+
+
+/* What is in force without being attached. */
+static void
+cp_effective_defaults(cp_arena_t *a, const cp_policy_use_t *uses, unsigned n,
+    cp_json_t *items)
+{
+    size_t                     i;
+    unsigned                   k;
+    cp_json_t                 *item;
+    const stoa_policy_type_t  *type;
+
+    for (i = 0; (type = stoa_policy_at(i)) != NULL; i++) {
+        for (k = 0; k < n && uses[k].type != type; k++) { /* void */ }
+
+        if (k < n || !(type->flags & STOA_POLICY_DEFAULT)) {
+            continue;
+        }
+
+        item = cp_json_object(a);
+        cp_json_set(a, item, "type", cp_json_string(a, type->name));
+        cp_json_set(a, item, "source", cp_json_string(a, "default"));
+        cp_json_set(a, item, "state", cp_json_string(a, "enabled"));
+        cp_json_set(a, item, "in_force", cp_json_bool(a, true));
+        cp_json_set(a, item, "config", cp_json_object(a));
+        cp_json_push(items, item);
+    }
+}

@@ -1,0 +1,283 @@
+#!/usr/bin/perl
+
+# Policies at the control plane: what is refused and with which line, what of
+# them records carry, dump and diff, what is in use, what applies to a place.
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::Stoa;
+use Test::Stoa::Docs;
+use Test::Stoa::Feed;
+
+my $t = Test::Stoa->new;
+$t->control;
+my $gw = Test::Stoa::Feed->new($t, 'gw1', 'default');
+my $up = 'http://127.0.0.1:1';
+my $P = '/v1/tenants/acme/policies';
+
+sub policy { my ($name, $type, %spec) = @_;
+             return doc('Policy', 'acme', $name, { type => $type, %spec }) }
+sub global { my ($name, $type, %spec) = @_;
+             return doc('GlobalPolicy', undef, $name,
+                        { type => $type, %spec }) }
+
+my @base = (tenant('acme'), tenant('other'), plan('acme', 'free'),
+    app('acme', 'demo'), doc('GatewayGroup', undef, 'edge'),
+    rest('acme', 'orders', $up, operations => [
+        { name => 'list', method => 'GET', path => '/orders' },
+        { name => 'add', method => 'POST', path => '/orders' }]),
+    doc('Api', 'acme', 'weather', { kind => 'mcp', state => 'published',
+        upstream => { targets => [{ url => $up }] } }),
+    rest('other', 'theirs', $up),
+    doc('Server', 'acme', 'desk', { state => 'published' }),
+    sub_('acme', 'demo', 'orders', 'free'));
+$t->apply(docs(@base));
+
+sub row { my ($kind, $name) = @_;
+          $gw->pull;
+          my ($r) = grep { $_->{kind} eq $kind && $_->{body}{name} eq $name }
+              values %{ $gw->{rows} };
+          return $r->{body} || {} }
+sub has { my ($kind, $name) = @_;
+          return join ' ', map { join ':', @$_{qw(name type scope)} }
+              @{ row($kind, $name)->{policies} || [] } }
+
+
+# what is refused: the document, the field, a part of the message
+
+my %cors = (origins => ['https://a.example']);
+my @bad = (
+    ['an unknown type', policy('p', 'teleport'), 'spec.type', 'one of cors'],
+    ['no type', doc('Policy', 'acme', 'p', {}), 'spec.type', 'required'],
+    ['an unknown field of it', policy('p', 'headers', colour => 1),
+     'spec.colour', 'not known'],
+    ['an unknown state', policy('p', 'headers', state => 'on'), 'spec.state',
+     'enabled, shadow, disabled'],
+    ['an unknown field of the configuration',
+     policy('p', 'cors', config => { %cors, colour => 1 }),
+     'spec.config.colour', 'not known'],
+    ['what the configuration needs', policy('p', 'cors'),
+     'spec.config.origins', 'missing'],
+    ['a value out of bounds',
+     policy('p', 'cors', config => { %cors, max_age_s => 86401 }),
+     'spec.config.max_age_s', '0..86400'],
+    ['a wrong item',
+     policy('p', 'cors', config => { origins => ['https://a', 'b'] }),
+     'spec.config.origins[1]', 'origin'],
+    ['a wildcard with credentials',
+     policy('p', 'cors', config => { origins => ['*'],
+                                     credentials => JSON::PP::true() }),
+     'spec.config.credentials', 'not be together'],
+    ['a line break in a header',
+     policy('p', 'headers', config => { response_set => [
+         { name => 'X-A', value => "a\r\nb" }] }),
+     'spec.config.response_set[0].value', 'control'],
+    ['nowhere in particular', policy('p', 'headers', attach => [{}]),
+     'spec.attach[0]', 'must name one of'],
+    ['two places at once', policy('p', 'headers', attach => [
+        { plan => 'free', application => 'demo' }]),
+     'spec.attach[0]', 'must name one of'],
+    ['an operation without its api', policy('p', 'headers', attach => [
+        { operation => 'list' }]), 'spec.attach[0].operation', 'no operation'],
+    ['what there is not', policy('p', 'headers', attach => [
+        { api => 'orders' }, { api => 'nothing' }]),
+     'spec.attach[1].api', 'no api'],
+    ['no such operation', policy('p', 'headers', attach => [
+        { api => 'orders', operation => 'x' }]),
+     'spec.attach[0].operation', 'no operation'],
+    ['another tenant', policy('p', 'headers', attach => [
+        { tenant => 'other' }]), 'spec.attach[0]', 'own tenant'],
+    ['another tenant\'s api', policy('p', 'headers', attach => [
+        { api => 'theirs' }]), 'spec.attach[0].api', 'no api'],
+    ['the group, by a tenant', policy('p', 'headers', attach => [
+        { gateway_group => 'edge' }]), 'spec.attach[0]', 'must name one of'],
+    ['an api, by the platform', global('p', 'headers', attach => [
+        { api => 'orders' }]), 'spec.attach[0].api', 'no api'],
+    ['a scope that the type does not have', policy('p', 'cors',
+        config => \%cors, attach => [{ plan => 'free' }]), 'spec.attach[0]',
+     'do not apply to a plan'],
+    ['an mcp api, for what is of the endpoint', policy('p', 'cors',
+        config => \%cors, attach => [{ api => 'weather' }]),
+     'spec.attach[0]', 'kind mcp'],
+    ['a tool of a rest api', policy('p', 'headers', attach => [
+        { api => 'orders', tool => 'x' }]), 'spec.attach[0]', 'no tools'],
+    ['twice', policy('p', 'headers', attach => [
+        { api => 'orders' }, { api => 'orders', order => 7 }]),
+     'spec.attach[1]', 'twice'],
+);
+
+
+for (@bad) {
+    my ($what, $doc, $field, $text) = @$_;
+    my $r = $t->api(POST => '/v1/apply', docs(doc('Plan', 'acme', 'new', {}),
+                    $doc), headers => { 'Content-Type' => 'application/yaml' });
+    is($r->{status}, 422, "$what: 422");
+    my ($e) = @{ $r->{json}{errors} || [{}] };
+    is($e->{field} // '', $field, "$what: the field");
+    like($e->{message} // '', qr/\Q$text/, "$what: why");
+    is($e->{line} // 0, 4, "$what: the line");
+}
+is($t->api(GET => '/v1/tenants/acme/plans/new')->{status}, 404,
+   'nothing of such documents is applied');
+
+my $r = $t->api(POST => '/v1/apply', <<'END',
+apiVersion: stoa/v1
+kind: Policy
+metadata: {name: p, tenant: acme}
+spec:
+  type: cors
+  config:
+    origins:
+      - https://a.example
+      - https://B.example
+END
+    headers => { 'Content-Type' => 'application/yaml' });
+is($r->{json}{errors}[0]{line}, 9, 'the line within the configuration');
+
+
+# attached: what records carry
+
+$t->apply(docs(
+    policy('web', 'cors', config => \%cors, attach => [{ api => 'orders' },
+                                                       { server => 'desk' }]),
+    policy('all', 'cors', config => { origins => ['*'] },
+           attach => [{ tenant => 'acme' }]),
+    policy('two', 'headers', attach => [{ api => 'orders', order => 20 },
+        { api => 'orders', operation => 'add' },
+        { api => 'weather', tool => 'now' }, { plan => 'free' }]),
+    policy('one', 'headers', config => { response_remove => ['X-A'] },
+           attach => [{ api => 'orders', order => 10 },
+                      { application => 'demo' }, { tenant => 'acme' }]),
+    policy('off', 'headers', state => 'disabled',
+           attach => [{ api => 'orders' }]),
+    policy('spare', 'headers'),
+    global('ops', 'headers', attach => [{ tenant => 'acme' },
+                                        { gateway_group => 'default' }])));
+
+is(has('api', 'orders'), 'ops:headers:tenant one:headers:tenant '
+   . 'one:headers:api two:headers:api web:cors:api two:headers:operation',
+   'an api: from the widest, by order, the narrowest of a single type');
+is_deeply(row('api', 'orders')->{requires},
+          [{ id => 3, version => 1 }, { id => 1, version => 1 }],
+          'what a gateway has to know for it');
+is(has('api', 'weather'), 'two:headers:tool', 'an mcp api: its tools\'');
+is(row('api', 'weather')->{policies}[0]{tool}, 'now', 'with the name');
+is(has('tenant', 'acme'), 'ops:headers:tenant all:cors:tenant '
+   . 'one:headers:tenant', 'the tenant: its MCP endpoint');
+is(has('server', 'desk'), 'ops:headers:tenant one:headers:tenant '
+   . 'web:cors:server', 'a server');
+is(has('plan', 'free'), 'two:headers:plan', 'a plan');
+is(has('application', 'demo'), 'one:headers:application', 'an application');
+is(has('group', 'default'), 'ops:headers:gateway_group', 'the group');
+is(row('group', 'edge')->{name}, undef, 'no other group is told');
+is_deeply(row('api', 'orders')->{policies}[1]{config},
+          { response_remove => ['X-A'] }, 'with the configuration');
+
+$r = $t->api(POST => $P, { name => 'again', type => 'cors', config => \%cors,
+                           attach => [{ api => 'orders' }] });
+is($r->{status}, 422, 'a second one of a type of which one counts');
+is($r->{json}{errors}[0]{field}, 'attach[0]', 'the field');
+like($r->{json}{errors}[0]{message}, qr/"web"/, 'the other one is named');
+
+is($t->api(PATCH => "$P/web", { type => 'headers' })->{status}, 422,
+   'the type is for good');
+$t->must(PATCH => "$P/web", { state => 'disabled' });
+is(row('api', 'orders')->{policies}[4]{state}, 'disabled',
+   'a single one that is off is told: it keeps the wider one away');
+$t->must(PATCH => "$P/web", { state => 'shadow' });
+is(row('api', 'orders')->{policies}[4]{state}, 'shadow', 'shadow');
+
+
+# in use
+
+for (['api', 'apis/orders'], ['server', 'servers/desk'],
+     ['plan', 'plans/free'], ['application', 'applications/demo'],
+     ['operation', 'apis/orders/operations/add'])
+{
+    my ($kind, $path) = @$_;
+    my $r = $t->api(DELETE => "/v1/tenants/acme/$path?force=1");
+    is("$r->{status} $r->{json}{type}", '409 urn:stoa:problem:in_use',
+       "$kind: what a policy is attached to stays");
+}
+is($t->api(DELETE => '/v1/gateway-groups/default')->{status}, 409, 'a group');
+
+
+# dump, diff, apply
+
+my $dump = $t->api(GET => '/v1/dump')->{body};
+like($dump, qr/kind: GlobalPolicy/, 'a dump has them');
+$r = $t->api(POST => '/v1/diff?prune=1', $dump,
+             headers => { 'Content-Type' => 'application/yaml' });
+is_deeply($r->{json}{changes}, [], 'and changes nothing when applied')
+    or diag(explain($r->{json}));
+$r = $t->api(POST => '/v1/apply?prune=1', docs(@base),
+             headers => { 'Content-Type' => 'application/yaml' });
+is($r->{status} < 300, 1, 'pruned') or diag(explain($r->{json}));
+is(has('api', 'orders'), 'ops:headers:tenant', 'the tenant\'s are gone');
+$t->must(DELETE => '/v1/policies/ops');
+is(has('api', 'orders') . has('group', 'default'), '', 'the platform\'s too');
+
+
+# detached
+
+$t->apply(docs(policy('one', 'headers', attach => [{ api => 'orders' },
+                                                   { plan => 'free' }])));
+$t->apply(docs(policy('one', 'headers', attach => [{ plan => 'free' }])));
+is(has('api', 'orders') . '|' . has('plan', 'free'), '|one:headers:plan',
+   'from where it was taken off, it is gone');
+$t->must(DELETE => "$P/one");
+is(has('plan', 'free'), '', 'deleted');
+
+
+# what applies
+
+sub effective {
+    my ($query) = @_;
+    my $r = $t->must(GET => "/v1/tenants/acme/effective-policies?$query");
+    return join ' ', map { join ':', map { $_ // '-' }
+        @$_{qw(source policy type scope state)}, $_->{in_force} ? 1 : 0 }
+        @{ $r->{items} };
+}
+my $default = 'default:-:response-locations:-:enabled:1';
+is(effective('api=orders'), $default, 'a default');
+$t->apply(docs(
+    policy('web', 'cors', config => \%cors, attach => [{ api => 'orders' }]),
+    policy('all', 'cors', config => { origins => ['*'] },
+           attach => [{ tenant => 'acme' }]),
+    policy('h', 'headers', attach => [{ api => 'orders', operation => 'add' },
+                                      { plan => 'free' }]),
+    policy('plain', 'response-locations', state => 'disabled',
+           attach => [{ api => 'orders' }]),
+    global('ops', 'headers', state => 'shadow',
+           attach => [{ gateway_group => 'default' }])));
+my $all = 'policy:all:cors:tenant:enabled:';
+is(effective('api=orders'), "${all}0 policy:plain:response-locations:api:"
+   . 'disabled:0 policy:web:cors:api:enabled:1', 'the narrowest counts');
+is(effective('api=orders&operation=add&plan=free&gateway_group=default'),
+   "global_policy:ops:headers:gateway_group:shadow:1 ${all}0 "
+   . 'policy:plain:response-locations:api:disabled:0 '
+   . 'policy:web:cors:api:enabled:1 policy:h:headers:operation:enabled:1 '
+   . 'policy:h:headers:plan:enabled:1', 'all of a call');
+is(effective('server=desk'), "${all}1 $default", 'an MCP endpoint');
+is($t->api(GET => '/v1/tenants/acme/effective-policies?api=no')->{status},
+   404, 'no such api');
+is($t->api(GET => '/v1/tenants/acme/effective-policies?tool=x')->{status},
+   422, 'a tool of nothing');
+is($t->api(GET => '/v1/tenants/acme/effective-policies?x=1')->{status}, 400,
+   'an unknown parameter');
+
+
+# rights
+
+my $token = $t->must(POST => '/v1/admin-tokens', { name => 'ta',
+    role => 'tenant-admin', tenant => 'acme' })->{token};
+my @as = (headers => {}, token => $token);
+is($t->api(GET => $P, undef, @as)->{status}, 200, 'a tenant sees its own');
+is($t->api(GET => '/v1/policies', undef, @as)->{status}, 403,
+   'the platform\'s list it does not');
+is($t->api(GET => '/v1/tenants/other/policies', undef, @as)->{status}, 404,
+   'nor another\'s');
+is($t->api(PATCH => "$P/web", { title => 'x' }, @as)->{status}, 200,
+   'it may change its own');
+
+$t->done;

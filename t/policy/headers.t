@@ -1,0 +1,121 @@
+#!/usr/bin/perl
+
+# headers: set, add, remove, both ways; variables; order and scopes; what
+# nginx sends by itself.
+
+use FindBin;
+use lib "$FindBin::Bin/../lib";
+use Test::Stoa;
+use Test::Stoa::MCP;
+use Test::Stoa::Docs;
+
+my $t = Test::Stoa->new->has('module', 'control');
+$t->control;
+
+my $port = $t->origin(sub {
+    my ($q) = @_;
+    return [200, ['X-A' => 'theirs', 'X-A' => 'again', 'X-Gone' => 'x',
+                  'Cache-Control' => 'public', ETag => '"e"',
+                  'Last-Modified' => 'Mon, 28 Sep 1970 06:00:00 GMT',
+                  'Content-Type' => 'application/json'],
+            json_encode($q->{headers})];
+});
+my $to = "http://127.0.0.1:$port";
+my $mcp = $t->mcp_origin(name => 'm', tools => {
+    seen => sub { json_encode($_[2]{headers}) },
+    other => sub { json_encode($_[2]{headers}) } });
+
+sub pair { return { name => $_[0], value => $_[1] } }
+sub policy { my ($name, $attach, %config) = @_;
+             return doc('Policy', 'acme', $name, { type => 'headers',
+                 config => \%config, attach => $attach }) }
+
+$t->apply(docs(doc('GatewayGroup', undef, 'default'), tenant('acme'),
+    plan('acme', 'free'), plan('acme', 'gold'),
+    app('acme', 'demo'), app('acme', 'two'),
+    rest('acme', 'echo', $to, operations => [
+        { name => 'one', method => 'GET', path => '/one' },
+        { name => 'two', method => 'GET', path => '/two' }]),
+    rest('acme', 'plain', $to),
+    doc('Api', 'acme', 'm', { kind => 'mcp', state => 'published',
+        upstream => { targets => [{ url => "http://127.0.0.1:$mcp/mcp" }] } }),
+    sub_('acme', 'demo', 'echo', 'free'), sub_('acme', 'two', 'echo', 'gold'),
+    sub_('acme', 'demo', 'plain', 'free'), sub_('acme', 'two', 'plain',
+    'free'), sub_('acme', 'demo', 'm', 'free'),
+    policy('ten', [{ tenant => 'acme' }],
+           response_set => [pair('X-Who', 'tenant')]),
+    policy('api', [{ api => 'echo', order => 10 }],
+           request_set => [pair('X-Up', '${tenant}/${application}/${plan}/'
+                                        . '${api} $1 ${'
+                                        . 'request_id}')],
+           request_add => [pair('X-More', 'a'), pair('X-More', 'b')],
+           request_remove => ['X-Secret', 'x_under'],
+           response_set => [pair('X-A', 'ours'), pair('X-Who', 'api'),
+                            pair('Cache-Control', 'private')],
+           response_add => [pair('X-B', '1'), pair('X-B', '2')],
+           response_remove => ['x-gone', 'ETag', 'Last-Modified']),
+    policy('later', [{ api => 'echo', order => 20 }],
+           response_set => [pair('X-Order', 'later'), pair('X-Who', 'later')]),
+    policy('op', [{ api => 'echo', operation => 'two' }],
+           response_set => [pair('X-Op', 'two')]),
+    policy('gold', [{ plan => 'gold' }],
+           request_set => [pair('X-Plan', 'gold')]),
+    policy('app', [{ application => 'two' }],
+           response_set => [pair('X-App', '${application}')]),
+    policy('tool', [{ api => 'm', tool => 'seen' }],
+           request_set => [pair('X-Tool', '${api}'), pair('Accept', 'x/y')],
+           response_set => [pair('X-Tool', 'seen')]),
+    doc('GlobalPolicy', undef, 'ops', { type => 'headers', config => {
+        response_set => [pair('X-Group', '${client_address}')] },
+        attach => [{ gateway_group => 'default' }] })));
+wait_until { @{ $t->api('GET', '/v1/tenants/acme/apis/m/tools')
+             ->{json}{items} || [] } == 2 } 20 or $t->give_up('no tools');
+$t->gateway;
+my $key = $t->key('acme', 'demo');
+my $key2 = $t->key('acme', 'two');
+$t->sync;
+
+my $r = $t->get('/apis/acme/echo/one', key => $key, headers => {
+    'X-Secret' => 'x', 'X-Up' => 'mine', 'X-More' => 'c',
+    'X-Request-Id' => 'id-1' });
+my ($got, $h) = ($r->{json}, $r->{headers});
+is($got->{'x-up'}, 'acme/demo/free/echo $1 id-1', 'set, with variables');
+is($got->{'x-more'}, 'c, a, b', 'added');
+is($got->{'x-secret'}, undef, 'removed');
+is($h->{'x-a'}, 'ours', 'set in the answer');
+is($h->{'x-b'}, '1, 2', 'added');
+is(join('|', map { $h->{$_} // '-' } qw(x-gone etag last-modified)),
+   '-|-|-', 'removed');
+is($h->{'cache-control'}, 'private', 'Cache-Control');
+is($h->{'x-order'}, 'later', 'several run');
+is($h->{'x-who'}, 'later', 'the narrowest and last has the last word');
+is($h->{'x-op'}, undef, 'another operation\'s does not');
+is($h->{'x-group'}, '127.0.0.1', 'the gateway group\'s');
+is($h->{'x-app'} // $got->{'x-plan'}, undef, 'another plan\'s, another\'s');
+
+$r = $t->get('/apis/acme/echo/two', key => $key2);
+is($r->{headers}{'x-op'}, 'two', 'of the operation');
+is($r->{json}{'x-plan'}, 'gold', 'of the plan');
+is($r->{headers}{'x-app'}, 'two', 'of the application');
+$r = $t->get('/apis/acme/plain/x', key => $key2);
+is($r->{headers}{'x-app'}, 'two', 'whatever it calls');
+is($r->{headers}{'x-who'}, 'tenant', 'of the tenant');
+is($r->{headers}{'x-a'}, 'theirs, again', 'and nothing else');
+$r = $t->get('/apis/acme/echo/one');
+is("$r->{status} $r->{headers}{'x-who'}", '401 later', 'on refusals too');
+is($t->get('/nothing')->{headers}{'x-group'}, '127.0.0.1',
+   'the group\'s: where there is no api too');
+
+$r = $t->mcp('/mcp/acme', 'tools/call', { name => 'm__seen',
+    arguments => {} }, key => $key);
+$got = json_decode($r->{rpc}{result}{content}[0]{text});
+is($got->{'x-tool'}, 'm', 'of a tool');
+like($got->{accept}, qr{event-stream}, 'what MCP says itself stays');
+unlike($got->{accept}, qr{x/y}, 'alone');
+is($r->{headers}{'x-tool'}, 'seen', 'in the answer');
+is($r->{headers}{'x-who'}, 'tenant', 'of the endpoint');
+$r = $t->mcp('/mcp/acme', 'tools/call', { name => 'm__other',
+    arguments => {} }, key => $key);
+is($r->{headers}{'x-tool'}, undef, 'not of another tool');
+
+$t->done;

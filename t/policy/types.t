@@ -1,0 +1,151 @@
+#!/usr/bin/perl
+
+# Every registered type of policy, by one table: it acts where it is attached
+# and enabled, in a location with stoa, with stoa_protect and on MCP; not in
+# shadow (but is counted), not disabled, not where it is not attached.  A type
+# without a row fails.  Bounds are the control plane's as the tables say.
+
+use FindBin;
+use lib "$FindBin::Bin/../lib";
+use Test::Stoa;
+use Test::Stoa::MCP;
+use Test::Stoa::Docs;
+
+my $t = Test::Stoa->new->has('module', 'control');
+$t->control;
+
+# config; request: how to call; acts(answer, what the upstream got): did it?
+# default: in force by itself; not: where it has nothing to do
+
+my $in;                                        # the upstream's own address
+my %case = (
+    cors => {
+        config => { origins => ['https://a.example'] },
+        request => { headers => { Origin => 'https://a.example' } },
+        acts => sub { ($_[0]{headers}{'access-control-allow-origin'} // '')
+                      eq 'https://a.example' },
+        mcp => 'server', not => 'mcp-shadow',
+    },
+    'response-locations' => {
+        config => {}, default => 1, protect => 0,
+        request => { path => 'moved' },
+        acts => sub { ($_[0]{headers}{location} // '') =~ m{^/apis/} },
+    },
+    headers => {
+        config => { response_set => [{ name => 'X-Set', value => 'by-policy' }],
+                    request_set => [{ name => 'X-Up', value => '${api}' }] },
+        request => {},
+        acts => sub { ($_[0]{headers}{'x-set'} // '') eq 'by-policy'
+                      && ($_[1] // '') ne '-' },
+        mcp => 'server',
+    },
+);
+
+my $schemas = $t->must(GET => '/v1/openapi.json')->{components}{schemas};
+my %type = map { ($schemas->{$_}{title} => $schemas->{$_}) }
+    grep { /^PolicyConfig/ } keys %$schemas;
+is(join(' ', sort keys %type), join(' ', sort keys %case),
+   'a row for every registered type');
+
+my $port = $t->port('origin');
+my $to = "http://127.0.0.1:$port";
+$t->origin(sub {
+    my ($q) = @_;
+    return [302, [Location => "$to/elsewhere"], 'moved']
+        if $q->{path} =~ /moved/;
+    return [200, ['X-Set' => 'by-upstream', 'X-Got' =>
+                  $q->{headers}{'x-up'} // '-'], 'ok'];
+}, port => $port);
+my $mcp = $t->mcp_origin(name => 'm', tools => { echo => sub { 'hi' } });
+
+my @states = qw(enabled shadow disabled none);
+my (@docs, @more, $conf);
+for my $type (sort keys %case) {
+    (my $n = $type) =~ tr/-//d;
+    for my $state (@states) {
+        push @docs, rest('acme', "$n-$state", $to),
+            sub_('acme', 'demo', "$n-$state", 'free'),
+            doc('Server', 'acme', "$n-$state", { state => 'published',
+                prefix => 'never', tools => [{ api => 'm', tool => 'echo' }] }),
+            doc('Subscription', 'acme', undef, { application => 'demo',
+                server => "$n-$state", plan => 'free' });
+        push @more, doc('Policy', 'acme', "$n-$state", { type => $type,
+            state => $state, config => $case{$type}{config},
+            attach => [{ api => "$n-$state" }, $case{$type}{mcp}
+                       ? { server => "$n-$state" } : ()] })
+            if $state ne 'none';
+        $conf .= "location /p/$n-$state/ { stoa_protect tenant=acme "
+            . "api=$n-$state; proxy_pass $to/; }\n";
+    }
+}
+$t->apply(docs(tenant('acme'), plan('acme', 'free'), app('acme', 'demo'),
+    doc('Api', 'acme', 'm', { kind => 'mcp', state => 'published',
+        upstream => { targets => [{ url => "http://127.0.0.1:$mcp/mcp" }] } })
+    ));
+wait_until { @{ $t->api('GET', '/v1/tenants/acme/apis/m/tools')
+             ->{json}{items} || [] } } 20 or $t->give_up('no tools');
+$t->apply(docs(@docs, @more));
+$t->gateway(server => $conf);
+my $key = $t->key('acme', 'demo');
+$t->sync;
+
+sub total { my ($type, $outcome) = @_;
+            my ($n) = $t->get('/stoa/metrics')->{body} =~ m{^stoa_policy_total
+                \{policy_type="\Q$type\E",outcome="$outcome"\}\s(\d+)}mx;
+            return $n }
+
+for my $type (sort keys %case) {
+    my $c = $case{$type};
+    (my $n = $type) =~ tr/-//d;
+    my $acts = sub { my ($r) = @_;
+                     return $c->{acts}->($r, $r->{headers}{'x-got'}) ? 1 : 0 };
+
+    for my $state (@states) {
+        my $want = $state eq 'enabled' || ($state eq 'none' && $c->{default})
+            ? 1 : 0;
+        my %before = map { ($_ => total($type, $_)) }
+            qw(applied shadow_applied);
+        my $call = sub { my ($base) = @_;
+            return $t->get($base . ($c->{request}{path} // ''), key => $key,
+                           headers => $c->{request}{headers} // {}) };
+
+        my $r = $call->("/apis/acme/$n-$state/");
+        is($acts->($r), $want, "$type, $state: stoa")
+            or diag(explain($r->{headers}));
+        $r = $call->("/p/$n-$state/");
+        is($acts->($r), exists $c->{protect} ? $c->{protect} : $want,
+           "$type, $state: stoa_protect");
+        is($r->{status}, $c->{request}{path} ? 302 : 200, 'it is served');
+
+        if ($c->{mcp}) {
+            $r = $t->mcp("/mcp/acme/$n-$state", 'tools/call',
+                { name => 'echo', arguments => {} }, key => $key,
+                headers => $c->{request}{headers} // {});
+            is($acts->($r), $want, "$type, $state: MCP")
+                or diag(explain($r));
+        }
+        is(total($type, 'applied') > $before{applied} ? 1 : 0, $want,
+           "$type, $state: counted when it acts");
+        is(total($type, 'shadow_applied') > $before{shadow_applied} ? 1 : 0,
+           $state eq 'shadow' ? 1 : 0, "$type, $state: and in shadow");
+    }
+
+    # bounds, as the table says them
+
+    for my $field (sort keys %{ $type{$type}{properties} }) {
+        my $s = $type{$type}{properties}{$field};
+        next unless $s->{type} eq 'integer';
+        for ([$s->{minimum}, 0], [$s->{minimum} - 1, 1], [$s->{maximum}, 0],
+             [$s->{maximum} + 1, 1])
+        {
+            my ($value, $bad) = @$_;
+            my $r = $t->api(POST => '/v1/apply?dry_run=1', docs(doc('Policy',
+                'acme', 'bound', { type => $type, config => {
+                    %{ $c->{config} }, $field => $value } })),
+                headers => { 'Content-Type' => 'application/yaml' });
+            is($r->{status} == 422 ? 1 : 0, $bad, "$type.$field: $value");
+        }
+    }
+}
+
+$t->done;
