@@ -41,6 +41,11 @@ for (@operations) {
         unless $op->{responses}{ $a->{status} };
 }
 is($wrong, '', 'every route is there and asks for what it says');
+ok($doc->{paths}{'/v1/tenants/{tenant}/apis/{api}/discover'}{post}{responses}
+       {202}, 'a discovery may take longer');
+is(join(' ', grep { !$doc->{paths}{$_}{get}{responses}{404} }
+             qw(/v1/audit /v1/audit/verify /v1/dump)), '',
+   'a tenant in the query may not be there');
 
 
 # Query parameters: those that are told of are known, no others

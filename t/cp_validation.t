@@ -90,7 +90,8 @@ my @bad = (
             qq({"name":"a","kind":"rest","upstream":{"targets":[{"url":"$_"}]}}),
             422, 'upstream.targets[0].url', qr/./] }
         'ftp://a', 'http://', 'http://a:0', 'http://a:70000', 'http://u@a',
-        'http://a?x=1', 'http://a#x', 'http://a/../b', 'http://a b', 'http://-a', 'http://[::1', 'http://a..b'),
+        'http://a?x=1', 'http://a#x', 'http://a/../b', 'http://a/..', 'http://a/b/.',
+        'http://a/%2e%2E', 'http://a/.%2e/b', 'http://a b', 'http://-a', 'http://[::1', 'http://a..b'),
     (map { ["name $_", qq({"name":"$_","kind":"rest",$up}), 422, 'name',
             qr/must be/] } '', 'A', '-a', 'a-', 'a_b', 'a' x 64),
 );
@@ -180,6 +181,17 @@ for (['null for a required member', '{"upstream":null}'],
     is(raw(PATCH => "$apis/yaml", $_->[1])->{status}, 422,
         "patch: $_->[0]");
 }
+for (['titel', '{"titel":null}'],
+     ['upstream.retrys', '{"upstream":{"retrys":null}}'])
+{
+    my $r = raw(PATCH => "$apis/yaml", $_->[1]);
+    is("$r->{status} $r->{json}{errors}[0]{field}", "422 $_->[0]",
+       "patch: what is taken away is known: $_->[0]");
+}
+is(raw(PATCH => "$apis/yaml", '{"description":"a\\r\\nb"}')->{json}{description},
+   "a\nb", 'patch: lines end with CR LF in forms of the web');
+is(raw(PATCH => "$apis/yaml", '{"description":"a\\rb"}')->{status}, 422,
+   'patch: no other control characters');
 is(raw(PATCH => "$apis/yaml", '{"upstream":{"retries":3}}')
     ->{json}{upstream}{targets}[0]{url}, 'http://a.test',
     'patch: objects are merged');

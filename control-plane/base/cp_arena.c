@@ -33,6 +33,7 @@ struct cp_arena_s {
     size_t             max;
     size_t             total;
     size_t             next_size;
+    bool               failed;     /* once, and for good                    */
 };
 
 
@@ -72,6 +73,13 @@ cp_arena_destroy(cp_arena_t *a)
 
     a->magic = 0;
     free(a);
+}
+
+
+bool
+cp_arena_failed(const cp_arena_t *a)
+{
+    return a->failed;
 }
 
 
@@ -129,6 +137,7 @@ cp_arena_take(cp_arena_t *a, size_t size)
     stoa_assert(a->magic == CP_ARENA_MAGIC);
 
     if (size > a->max || size > SIZE_MAX / 2) {
+        a->failed = true;
         return NULL;
     }
 
@@ -142,6 +151,7 @@ cp_arena_take(cp_arena_t *a, size_t size)
     if (b == NULL || b->size - b->used < len) {
         b = cp_arena_grow(a, len);
         if (b == NULL) {
+            a->failed = true;
             return NULL;
         }
     }
@@ -172,6 +182,7 @@ cp_arena_strndup(cp_arena_t *a, const char *s, size_t len)
     char  *p;
 
     if (len == SIZE_MAX) {
+        a->failed = true;
         return NULL;
     }
 

@@ -13,6 +13,12 @@
 /* Arena: blocks freed together.  max bytes in all; past it NULL. */
 cp_arena_t *cp_arena_create(size_t max);
 void cp_arena_destroy(cp_arena_t *a);
+
+/* Whether it ever had nothing to give: what was built in it may lack
+ * something, so it is asked before anything of it is kept. */
+
+bool cp_arena_failed(const cp_arena_t *a);
+
 void *cp_arena_alloc(cp_arena_t *a, size_t size);      /* zeroed, aligned    */
 char *cp_arena_strndup(cp_arena_t *a, const char *s, size_t len);
 char *cp_arena_strdup(cp_arena_t *a, const char *s);

@@ -316,6 +316,14 @@ cp_yaml_key(cp_yaml_t *y, cp_yaml_keys_t *keys, const char **out)
         return cp_yaml_here(y, "a text holds the character U+0000");
     }
 
+    /* whoever writes it means what it does elsewhere */
+
+    if (y->event.data.scalar.style == YAML_PLAIN_SCALAR_STYLE
+        && strcmp(key, "<<") == 0)
+    {
+        return cp_yaml_here(y, "merge keys (<<) are not supported");
+    }
+
     key = cp_arena_strdup(y->arena, key);
     if (key == NULL) {
         return CP_ERROR;

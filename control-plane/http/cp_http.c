@@ -5,6 +5,7 @@
  */
 
 #include <netinet/in.h>
+#include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -585,7 +586,7 @@ cp_http_start(cp_http_t *http, cp_err_t *err)
     http->daemon = cp_http_daemon(http, v6, certificate, key);
 
     if (key != NULL) {
-        memset(key, 0, strlen(key));
+        OPENSSL_cleanse(key, strlen(key));
     }
 
     free(certificate);

@@ -58,7 +58,9 @@ cp_body_put(cp_tx_t *tx, cp_arena_t *a, cp_feed_row_t row,
 {
     row.body = body ? cp_json_text(a, body, NULL) : NULL;
 
-    if (row.key == NULL || (body && row.body == NULL)) {
+    /* a member left out may be what keeps callers off */
+
+    if (row.key == NULL || cp_arena_failed(a)) {
         return cp_err_set(err, "internal", "no memory");
     }
 

@@ -428,6 +428,15 @@ cp_openapi_content(cp_arena_t *a, const char *type, cp_json_t *schema)
 }
 
 
+/* A tenant named in the query may not be there, as one in the path. */
+static bool
+cp_openapi_asks_tenant(const cp_openapi_extra_t *extra)
+{
+    return extra && extra->parameters
+           && strstr(extra->parameters, "{\"name\":\"tenant\"") != NULL;
+}
+
+
 static cp_json_t *
 cp_openapi_responses(cp_openapi_t *o, const cp_openapi_extra_t *extra)
 {
@@ -474,7 +483,8 @@ cp_openapi_responses(cp_openapi_t *o, const cp_openapi_extra_t *extra)
         snprintf(status, sizeof(status), "%d", e->status);
 
         if ((e->always || (e->authorized && o->route->auth != CP_AUTH_NONE)
-             || (e->addressed && strchr(o->route->path, '{'))
+             || (e->addressed && (strchr(o->route->path, '{')
+                                  || cp_openapi_asks_tenant(extra)))
              || (e->writing && write))
             && cp_json_get(all, status) == NULL)
         {

@@ -121,6 +121,11 @@ const cp_openapi_extra_t  cp_openapi_extras[] = {
       "[" QUERY("tenant", TEXT, "name or id") "]", NULL,
       OK_JSON("whether the chains are whole", ANY) },
 
+    { "POST /v1/tenants/{tenant}/apis/{api}/discover", NULL, NULL,
+      "{\"200\":{\"description\":\"what was read\",\"content\":" JSON(ANY)
+      "},\"202\":{\"description\":\"what was read before; the reading goes"
+      " on\",\"content\":" JSON(ANY) "}}" },
+
     { "POST /mcp", NULL, JSON(ANY),
       "{\"200\":{\"description\":\"a JSON-RPC answer\",\"content\":" JSON(ANY)
       "},\"202\":{\"description\":\"a notification was taken\"}}" },

@@ -38,7 +38,7 @@ static void cp_set_text(cp_arena_t *a, cp_json_t *obj, const char *key,
 
 
 static const cp_schema_type_t  cp_schema_types[] = {
-    [CP_F_STRING]    = { "string", NULL, NULL },
+    [CP_F_STRING]    = { "string", NULL, "^[^\\x00-\\x1f\\x7f]*$" },
     [CP_F_NAME]      = { "string", NULL,
                          "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$" },
     [CP_F_TEXT]      = { "string", NULL, NULL },
@@ -50,7 +50,8 @@ static const cp_schema_type_t  cp_schema_types[] = {
     [CP_F_HOST]      = { "string", NULL, NULL },
     [CP_F_BASE_PATH] = { "string", NULL, "^/" },
     [CP_F_CIDR]      = { "string", NULL, NULL },
-    [CP_F_REF]       = { "string", NULL, NULL },
+    [CP_F_REF]       = { "string", NULL,
+                         "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$" },
     [CP_F_OBJECT]    = { "object", NULL, NULL },
     [CP_F_ARRAY]     = { "array", NULL, NULL },
     [CP_F_JSON]      = { "object", NULL, NULL },

@@ -79,9 +79,9 @@ static const char  cp_sql_tools[] =
     " ORDER BY name LIMIT $2";
 
 static const char  cp_sql_subscriptions[] =
-    "SELECT s.id, s.state, tt.name, a.kind, a.name, v.name, p.name, p.rate,"
-    " p.per_ms, p.burst, p.quota_day, p.quota_month, p.concurrency,"
-    " s.expires_at, s.created_at, s.tools"
+    "SELECT s.id, s.state, tt.name, a.kind, a.name, v.name, s.expires_at,"
+    " s.created_at, s.tools, p.name, p.rate, p.per_ms, p.burst, p.quota_day,"
+    " p.quota_month, p.concurrency"
     " FROM subscriptions s JOIN tenants tt ON tt.id = s.target_tenant"
     " JOIN plans p ON p.id = s.plan"
     " LEFT JOIN apis a ON a.id = s.api LEFT JOIN servers v ON v.id = s.server"
@@ -97,6 +97,11 @@ static const char  cp_sql_gateways[] =
 enum { I_KIND, I_TENANT, I_NAME, I_TITLE, I_VERSION, I_DESCRIPTION,
     I_AUDIENCE, I_STATE, I_HOST, I_BASE_PATH, I_SUNSET, I_SUBSCRIPTION,
     I_ID, I_SPEC };
+
+/* Columns of cp_sql_subscriptions. */
+enum { S_ID, S_STATE, S_TENANT, S_API_KIND, S_API, S_SERVER, S_EXPIRES,
+    S_CREATED, S_TOOLS, S_PLAN, S_RATE, S_PER, S_BURST, S_DAY, S_MONTH,
+    S_CONCURRENCY };
 
 
 static cp_rc_t
@@ -503,8 +508,12 @@ cp_platform_subscription(cp_arena_t *a, const cp_val_t *v)
     unsigned    i;
     cp_json_t  *s, *plan;
 
-    static const char *const  limits[] = { "rate", "per_ms", "burst",
-        "quota_day", "quota_month", "concurrency" };
+    static const struct {
+        const char  *name;
+        unsigned     column;
+    } limits[] = { { "rate", S_RATE }, { "per_ms", S_PER },
+        { "burst", S_BURST }, { "quota_day", S_DAY },
+        { "quota_month", S_MONTH }, { "concurrency", S_CONCURRENCY } };
 
     s = cp_json_object(a);
     plan = cp_json_object(a);
@@ -513,31 +522,33 @@ cp_platform_subscription(cp_arena_t *a, const cp_val_t *v)
         return NULL;
     }
 
-    cp_platform_text(a, s, "id", &v[0]);
-    cp_platform_text(a, s, "state", &v[1]);
-    cp_platform_text(a, s, "tenant", &v[2]);
-    cp_platform_text(a, s, "kind", &v[3]);
+    cp_platform_text(a, s, "id", &v[S_ID]);
+    cp_platform_text(a, s, "state", &v[S_STATE]);
+    cp_platform_text(a, s, "tenant", &v[S_TENANT]);
+    cp_platform_text(a, s, "kind", &v[S_API_KIND]);
 
-    if (v[5].type == CP_VAL_TEXT) {
+    if (v[S_SERVER].type == CP_VAL_TEXT) {
         cp_json_set(a, s, "kind", cp_json_string(a, "server"));
     }
 
-    cp_platform_text(a, s, "name", v[5].type == CP_VAL_TEXT ? &v[5] : &v[4]);
+    cp_platform_text(a, s, "name", v[S_SERVER].type == CP_VAL_TEXT
+                                   ? &v[S_SERVER] : &v[S_API]);
     cp_json_set(a, s, "path",
         cp_json_string(a, cp_platform_path(a, cp_json_str(s, "kind"),
                                            cp_json_str(s, "tenant"),
                                            cp_json_str(s, "name"))));
 
-    cp_platform_text(a, plan, "name", &v[6]);
+    cp_platform_text(a, plan, "name", &v[S_PLAN]);
 
     for (i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
-        cp_json_set(a, plan, limits[i], cp_json_int(a, v[7 + i].i));
+        cp_json_set(a, plan, limits[i].name,
+                    cp_json_int(a, v[limits[i].column].i));
     }
 
     cp_json_set(a, s, "plan", plan);
-    cp_platform_time(a, s, "expires_at", &v[13]);
-    cp_platform_time(a, s, "created_at", &v[14]);
-    cp_platform_json(a, s, "tools", &v[15]);
+    cp_platform_time(a, s, "expires_at", &v[S_EXPIRES]);
+    cp_platform_time(a, s, "created_at", &v[S_CREATED]);
+    cp_platform_json(a, s, "tools", &v[S_TOOLS]);
 
     return s;
 }

@@ -104,7 +104,8 @@ cp_resource_flush(cp_op_t *op, cp_tx_t *tx)
 
     d = op->deferred;
     op->deferred = NULL;
-    rc = CP_OK;
+    rc = cp_arena_failed(op->arena)
+         ? cp_err_set(&op->err, "internal", "no memory") : CP_OK;
 
     for (t = d ? d->first : NULL; t && rc == CP_OK; t = t->next) {
         a = cp_arena_create(CP_FLUSH_ARENA);

@@ -34,6 +34,11 @@ typedef struct {
 cp_rc_t cp_validate(const cp_validate_t *v, const cp_field_t *fields,
     const cp_json_t *in, const cp_json_t *before, cp_json_t **out)
     CP_MUST_CHECK;
+/* Whether the tables know every member of a patch, those that it takes away
+ * too. */
+bool cp_validate_known(const cp_validate_t *v, const char *prefix,
+    const cp_field_t *fields, const cp_json_t *patch);
+
 /* RFC 7396. */
 cp_json_t *cp_merge_patch(cp_arena_t *a, const cp_json_t *target,
     const cp_json_t *patch);

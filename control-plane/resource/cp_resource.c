@@ -201,6 +201,10 @@ cp_entry_update(cp_write_t *w, cp_entry_t *e)
     }
 
     if (w->patch && in->type == CP_JSON_OBJECT) {
+        if (!cp_validate_known(&v, "", res->fields, in)) {
+            return CP_DECLINED;
+        }
+
         in = cp_merge_patch(w->op->arena, before.obj, in);
         if (in == NULL) {
             return cp_err_set(&w->op->err, "too_large",
@@ -709,7 +713,10 @@ cp_write_done(const cp_write_t *w, const char *action,
         return rc;
     }
 
-    return res->follow ? res->follow(op, w->tx, row) : CP_OK;
+    rc = res->follow ? res->follow(op, w->tx, row) : CP_OK;
+
+    return rc == CP_OK && cp_arena_failed(op->arena)
+           ? cp_err_set(&op->err, "internal", "no memory") : rc;
 }
 
 

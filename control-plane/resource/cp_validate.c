@@ -119,6 +119,31 @@ cp_validate_unknown(const cp_validate_t *v, const char *prefix,
 }
 
 
+bool
+cp_validate_known(const cp_validate_t *v, const char *prefix,
+    const cp_field_t *fields, const cp_json_t *patch)
+{
+    bool               bad;
+    const char        *below;
+    const cp_json_t   *val;
+    const cp_field_t  *f;
+
+    bad = cp_validate_unknown(v, prefix, fields, patch);
+
+    for (f = fields; f->name; f++) {
+        val = cp_json_get(patch, f->name);
+
+        if (val && val->type == CP_JSON_OBJECT && f->type == CP_F_OBJECT) {
+            below = cp_arena_printf(v->arena, "%s%s.", prefix, f->name);
+            bad |= below == NULL
+                   || !cp_validate_known(v, below, f->sub, val);
+        }
+    }
+
+    return !bad;
+}
+
+
 static cp_rc_t
 cp_validate_member(const cp_validate_t *v, const char *prefix,
     const cp_field_t *f, const cp_json_t *in, const cp_json_t *before,

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <string.h>
+#include <strings.h>
 
 #include "core/stoa_path.h"
 #include "resource/cp_values.h"
@@ -87,12 +88,12 @@ cp_text_chars(const char *s, size_t len)
 
 
 static cp_rc_t
-cp_value_chars(cp_value_t *c, bool lines)
+cp_value_chars(cp_value_t *c, const cp_json_t *val, bool lines)
 {
     size_t   i, n;
     uint8_t  ch;
 
-    n = cp_text_chars(c->in->s, c->in->len);
+    n = cp_text_chars(val->s, val->len);
 
     if (c->f->max && n > (size_t) c->f->max) {
         return cp_fault(c, "is longer than %" PRId64 " characters",
@@ -104,8 +105,8 @@ cp_value_chars(cp_value_t *c, bool lines)
                         c->f->min);
     }
 
-    for (i = 0; i < c->in->len; i++) {
-        ch = (uint8_t) c->in->s[i];
+    for (i = 0; i < val->len; i++) {
+        ch = (uint8_t) val->s[i];
 
         if ((ch < 0x20 && !(lines && (ch == '\n' || ch == '\t')))
             || ch == 0x7f)
@@ -121,14 +122,28 @@ cp_value_chars(cp_value_t *c, bool lines)
 static cp_rc_t
 cp_value_string(cp_value_t *c)
 {
-    return cp_value_chars(c, false);
+    return cp_value_chars(c, c->in, false);
 }
 
 
 static cp_rc_t
 cp_value_text(cp_value_t *c)
 {
-    return cp_value_chars(c, true);
+    char        *d;
+    const char  *s;
+
+    /* forms of the web end lines with CR LF */
+
+    for (s = c->in->s, d = (char *) c->out->s; *s; s++) {
+        if (s[0] != '\r' || s[1] != '\n') {
+            *d++ = *s;
+        }
+    }
+
+    *d = '\0';
+    c->out->len = (size_t) (d - c->out->s);
+
+    return cp_value_chars(c, c->out, true);
 }
 
 
@@ -206,6 +221,32 @@ cp_value_time(cp_value_t *c)
 }
 
 
+/* A segment of dots, spelled in any way, the last one too: the path of a call
+ * is joined to it. */
+static bool
+cp_url_climbs(const char *s)
+{
+    unsigned  dots;
+
+    while (*s == '/') {
+
+        for (s++, dots = 0; *s == '.' || strncasecmp(s, "%2e", 3) == 0;
+             dots++)
+        {
+            s += *s == '.' ? 1 : 3;
+        }
+
+        if (dots >= 1 && dots <= 2 && (*s == '/' || *s == '\0')) {
+            return true;
+        }
+
+        s += strcspn(s, "/");
+    }
+
+    return false;
+}
+
+
 /* http[s]://host[:port][/path], nothing else: no user, query or fragment. */
 static cp_rc_t
 cp_value_url(cp_value_t *c)
@@ -258,7 +299,7 @@ cp_value_url(cp_value_t *c)
         return cp_fault(c, "has no valid port");
     }
 
-    if (strstr(end, "/../") || strstr(end, "/./")) {
+    if (cp_url_climbs(end)) {
         return cp_fault(c, "may not contain . or .. as a segment");
     }
 

@@ -85,7 +85,11 @@ test_arena(void)
         }
 
         memset(p, 0xff, 1000);
+        bad += cp_arena_failed(a);
     }
+
+    tap_ok(cp_arena_alloc(a, 16) != NULL && cp_arena_failed(a),
+           "a failure is remembered after a piece that fits");
 
     tap_int(bad, 0, "pieces are aligned and zeroed");
     tap_ok(total > 900 * 1024 && total <= 1024 * 1024,

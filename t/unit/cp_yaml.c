@@ -41,7 +41,8 @@ static const struct {
       "[{\"a\":{\"k\":[1]},\"b\":{\"k\":[1]}}]", NULL },
     { "the later anchor counts", stoa_str("[&x 1, &x 2, *x]"),
       "[[1,2,2]]", NULL },
-    { "a merge key is a key", stoa_str("<<: x"), "[{\"<<\":\"x\"}]", NULL },
+    { "a merge key in quotes is a key", stoa_str("'<<': x"),
+      "[{\"<<\":\"x\"}]", NULL },
     { "keys that look like values", stoa_str("1: a\ntrue: b\n"),
       "[{\"1\":\"a\",\"true\":\"b\"}]", NULL },
     { "a byte order mark", stoa_str("\xef\xbb\xbf" "a: 1"), "[{\"a\":1}]",
@@ -49,6 +50,8 @@ static const struct {
     { "JSON", stoa_str("{\"a\":[1,\"\\u00e9\"]}"),
       "[{\"a\":[1,\"\xc3\xa9\"]}]", NULL },
 
+    { "a merge key", stoa_str("a: &a {q: 1}\nb: {<<: *a, r: 2}\n"), NULL,
+      "line 2: merge keys (<<) are not supported" },
     { "a key twice", stoa_str("a: 1\nb: 2\na: 3\n"), NULL,
       "line 3: the key \"a\" is there twice" },
     { "anchors end with the document", stoa_str("--- &x 1\n--- *x\n"), NULL,
