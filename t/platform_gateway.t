@@ -8,6 +8,7 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use Test::Stoa;
 use Test::Stoa::Docs;
+use Test::Stoa::Identity;
 use Test::Stoa::MCP;
 
 my $t = Test::Stoa->new->has('module', 'control');
@@ -87,6 +88,61 @@ ok($equal, "usage equals the calls: $made") or diag("told $told");
 $r = $t->get("$rest/usage", key => $key{second});
 cmp_ok($r->{json}{total}{requests}, '>=', $calls + 5, 'and tells me mine');
 cmp_ok($r->{json}{total}{requests}, '<', $made, 'but not others\'');
+
+# what another publisher's upstream is sent is of no use here, nor is what this
+# control plane is sent of any use there
+
+my $spy = $t->origin(sub { my ($q) = @_;
+    return [200, ['Content-Type' => 'application/json'], json_encode(
+        { jws => $q->{headers}{'x-stoa-identity'} })] }, name => 'spy');
+$t->apply(docs(tenant('beta'), plan('beta', 'any'),
+    rest('beta', 'bait', "http://127.0.0.1:$spy", identity => 'signed',
+         audience => 'public'),
+    sub_('acme', 'demo', 'bait', 'any', target_tenant => 'beta')));
+$t->sync;
+$r = $t->get('/apis/beta/bait/x', key => $key{demo});
+my $jws = $r->{json}{jws};
+my ($head, $claims) = parts($jws);
+is("$claims->{tenant_name} $claims->{application_name}", 'acme demo',
+   'another publisher is told who calls');
+my $jwks = $t->api(GET => '/.well-known/jwks.json', undef, token => undef)
+    ->{json};
+ok(verifies($t, $jwks, $jws), 'and can be sure');
+for my $path ('/platform/v1/apis', '/platform/v1/subscriptions',
+              '/platform/v1/usage')
+{
+    my $said = $t->api(GET => $path, undef, token => undef,
+                       headers => { 'X-Stoa-Identity' => $jws });
+    is($said->{status}, 401, "but not use it for $path");
+}
+is($t->api(POST => '/mcp', { jsonrpc => '2.0', id => 1,
+    method => 'tools/call', params => { name => 'stoa_my_usage',
+                                        arguments => {} } },
+    token => undef, headers => { 'X-Stoa-Identity' => $jws,
+        Accept => 'application/json, text/event-stream' })->{status}, 401,
+   'nor for a tool');
+
+# nor by making its api lead here afterwards
+
+$t->must(PATCH => '/v1/tenants/beta/apis/bait', { upstream => {
+    targets => [{ url => $t->control_url }] } });
+is($t->api(GET => '/platform/v1/apis', undef, token => undef,
+           headers => { 'X-Stoa-Identity' => $jws })->{status}, 401,
+   'an api that leads here is not the platform\'s for that');
+my $beta = $t->must(POST => '/v1/admin-tokens', { name => 'beta',
+    role => 'tenant-admin', tenant => 'beta' })->{token};
+is($t->api(PATCH => '/v1/tenants/beta/apis/bait', { platform => \1 },
+           token => $beta)->{status}, 403, 'who says that is no publisher');
+my $acme = $t->must(POST => '/v1/admin-tokens', { name => 'acme',
+    role => 'tenant-admin', tenant => 'acme' })->{token};
+is($t->api(PATCH => '/v1/tenants/acme/apis/platform', { upstream => {
+    targets => [{ url => "http://127.0.0.1:$spy" }] } }, token => $acme)
+   ->{status}, 403, 'nor where the platform\'s leads');
+is($t->api(PATCH => '/v1/tenants/acme/apis/platform', { platform => \0 },
+           token => $acme)->{status}, 403, 'nor that it is none');
+is($t->api(PATCH => '/v1/tenants/acme/apis/platform', { title => 'Ours' },
+           token => $acme)->{status}, 200, 'but all the rest');
+
 
 # ends at once
 
