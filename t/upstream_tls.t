@@ -91,4 +91,22 @@ call('also', 'close') for 1 .. 2;
 is((split ' ', call('also', 'close')->{body})[3], 'r', 'a session is resumed');
 $r = call('wrong');
 is($r->{status}, 502, 'never for another name');
+
+# the control plane's authority may be root's alone, as it is read at the start
+
+SKIP: {
+    my ($gid) = map { (getgrgid $_)[0] } grep { defined }
+        (getpwnam 'nobody')[3];
+    skip 'no root or nobody', 1 if $> || !$gid;
+    chmod 0600, "$dir/ca.pem";
+    my $conf = $t->template(name => 'far');
+    $conf =~ s/user root;/user nobody $gid;/;
+    $conf =~ s{(stoa_control_plane) \S+;}
+              {$1 https://127.0.0.1:$tls ca=$dir/ca.pem;};
+    $t->gateway(name => 'far', wait => 0, conf => $conf);
+    my $said = '';
+    wait_until { ($said) = grep { /the control plane/ }
+                 $t->log_lines('far', 'error.log') } 10;
+    like($said, qr/subject name/, 'a worker that cannot read it knows it');
+}
 $t->done;

@@ -42,7 +42,7 @@ typedef struct ngx_http_stoa_policies_s  ngx_http_stoa_policies_t;
 
 typedef struct ngx_http_stoa_main_conf_s {
     ngx_str_t                  control_plane;   /* http(s)://host[:port]     */
-    ngx_str_t                  control_ca;      /* PEM to verify it with     */
+    ngx_str_t                  control_ca;      /* PEM text, to verify it    */
     ngx_str_t                  token_file;
     ngx_str_t                  token;           /* read at start; cleansed   */
     ngx_str_t                  gateway_id;      /* from the token            */

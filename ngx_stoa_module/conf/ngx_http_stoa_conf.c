@@ -8,14 +8,9 @@
 #include "ngx_http_stoa_env.h"
 #include "core/stoa_key.h"
 
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
-
 
 static ngx_int_t ngx_http_stoa_conf_http_url(ngx_conf_t *cf,
     ngx_str_t *directive, ngx_str_t *url);
-static char *ngx_http_stoa_conf_secret(ngx_conf_t *cf, ngx_str_t *directive,
-    ngx_str_t *file, ngx_str_t *secret);
 static ngx_int_t ngx_http_stoa_conf_size(ngx_conf_t *cf, ngx_str_t *arg,
     size_t prefix, size_t min, size_t *size);
 static ngx_int_t ngx_http_stoa_conf_used(ngx_conf_t *cf);
@@ -155,20 +150,15 @@ ngx_http_stoa_conf_control_plane(ngx_conf_t *cf, ngx_command_t *cmd,
     ca.data = value[2].data + 3;
     ca.len = value[2].len - 3;
 
-    if (ngx_conf_full_name(cf->cycle, &ca, 1) != NGX_OK) {
+    if (ngx_http_stoa_conf_file_read(cf, &cmd->name, &ca, NGX_HTTP_STOA_CA_MAX,
+                                &mcf->control_ca)
+        != NGX_OK)
+    {
         return NGX_CONF_ERROR;
     }
 
-    if (access((char *) ca.data, R_OK) == -1) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
-                           "cannot read \"%V\" of \"stoa_control_plane\"",
-                           &ca);
-        return NGX_CONF_ERROR;
-    }
-
-    mcf->control_ca = ca;
-
-    return NGX_CONF_OK;
+    return mcf->control_ca.len < NGX_HTTP_STOA_CA_MAX ? NGX_CONF_OK
+                                                      : "has too long a ca";
 }
 
 
@@ -228,115 +218,6 @@ ngx_http_stoa_conf_http_url(ngx_conf_t *cf, ngx_str_t *directive,
 }
 
 
-/* Reads a file of at most NGX_HTTP_STOA_SECRET_MAX bytes; line ends at its end
- * are no part of it. */
-
-static char *
-ngx_http_stoa_conf_secret(ngx_conf_t *cf, ngx_str_t *directive,
-    ngx_str_t *file, ngx_str_t *secret)
-{
-    ssize_t       n;
-    ngx_fd_t      fd;
-    struct stat   st;
-
-    if (secret->data) {
-        return "is duplicate";
-    }
-
-    if (ngx_conf_full_name(cf->cycle, file, 1) != NGX_OK) {
-        return NGX_CONF_ERROR;
-    }
-
-    fd = open((char *) file->data, O_RDONLY|O_CLOEXEC);
-
-    if (fd == -1 || fstat(fd, &st) == -1) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
-                           "cannot read \"%V\" of \"%V\"", file, directive);
-        if (fd != -1) {
-            (void) close(fd);
-        }
-        return NGX_CONF_ERROR;
-    }
-
-    secret->data = ngx_pcalloc(cf->pool, NGX_HTTP_STOA_SECRET_MAX + 3);
-
-    n = secret->data ? read(fd, secret->data, NGX_HTTP_STOA_SECRET_MAX + 2)
-                     : -1;
-    if (n == -1) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
-                           "cannot read \"%V\" of \"%V\"", file, directive);
-    }
-
-    (void) close(fd);
-
-    if (n == -1) {
-        return NGX_CONF_ERROR;
-    }
-
-    while (n && (secret->data[n - 1] == LF || secret->data[n - 1] == CR)) {
-        n--;
-    }
-
-    secret->len = (size_t) n;
-
-    if (n == 0 || n > NGX_HTTP_STOA_SECRET_MAX) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"%V\" of \"%V\" must hold 1 to %d bytes", file,
-                           directive, NGX_HTTP_STOA_SECRET_MAX);
-        return NGX_CONF_ERROR;
-    }
-
-    if (st.st_mode & (S_IRWXO|S_IWGRP)) {
-        ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
-                           "\"%V\" of \"%V\" is a secret, but others may "
-                           "access it (mode 0%ui%ui%ui)", file, directive,
-                           (ngx_uint_t) (st.st_mode >> 6 & 7),
-                           (ngx_uint_t) (st.st_mode >> 3 & 7),
-                           (ngx_uint_t) (st.st_mode & 7));
-    }
-
-    return NGX_CONF_OK;
-}
-
-
-/* stoa_gateway_token_file FILE; */
-
-char *
-ngx_http_stoa_conf_token_file(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_http_stoa_main_conf_t *mcf = conf;
-
-    char        *rv;
-    ngx_str_t   *value;
-    stoa_key_t   key;
-
-    value = cf->args->elts;
-
-    rv = ngx_http_stoa_conf_secret(cf, &cmd->name, &value[1], &mcf->token);
-    if (rv != NGX_CONF_OK) {
-        return rv;
-    }
-
-    mcf->token_file = value[1];
-
-    if (stoa_key_parse((char *) mcf->token.data, mcf->token.len, &key)
-        != STOA_OK
-        || key.env.len != 2 || ngx_strncmp(key.env.data, "gw", 2) != 0)
-    {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"%V\" of \"stoa_gateway_token_file\" holds no "
-                           "gateway token, whose form is "
-                           "stoa_gw_<id>_<secret>_<checksum>", &value[1]);
-        return NGX_CONF_ERROR;
-    }
-
-    mcf->gateway_id.data = (u_char *) key.id.data;
-    mcf->gateway_id.len = key.id.len;
-
-    return NGX_CONF_OK;
-}
-
-
 /* stoa_gateway_group NAME; */
 
 char *
@@ -361,35 +242,6 @@ ngx_http_stoa_conf_group(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     mcf->group = value[1];
-
-    return NGX_CONF_OK;
-}
-
-
-/* stoa_pepper_file FILE; */
-
-char *
-ngx_http_stoa_conf_pepper_file(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_http_stoa_main_conf_t *mcf = conf;
-
-    char       *rv;
-    ngx_str_t  *value;
-
-    value = cf->args->elts;
-
-    rv = ngx_http_stoa_conf_secret(cf, &cmd->name, &value[1], &mcf->pepper);
-    if (rv != NGX_CONF_OK) {
-        return rv;
-    }
-
-    if (mcf->pepper.len < NGX_HTTP_STOA_SECRET_MIN) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"%V\" of \"stoa_pepper_file\" must hold %d to %d "
-                           "bytes", &value[1], NGX_HTTP_STOA_SECRET_MIN,
-                           NGX_HTTP_STOA_SECRET_MAX);
-        return NGX_CONF_ERROR;
-    }
 
     return NGX_CONF_OK;
 }
@@ -605,36 +457,6 @@ ngx_http_stoa_conf_url(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     return ngx_http_stoa_conf_http_url(cf, &cmd->name, url) == NGX_OK
            ? NGX_CONF_OK : NGX_CONF_ERROR;
-}
-
-
-/* stoa_upstream_ca FILE; */
-
-char *
-ngx_http_stoa_conf_file(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_str_t  *value, *file;
-
-    file = (ngx_str_t *) ((char *) conf + cmd->offset);
-
-    if (file->data) {
-        return "is duplicate";
-    }
-
-    value = cf->args->elts;
-    *file = value[1];
-
-    if (ngx_conf_full_name(cf->cycle, file, 1) != NGX_OK) {
-        return NGX_CONF_ERROR;
-    }
-
-    if (access((char *) file->data, R_OK) == -1) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
-                           "cannot read \"%V\" of \"%V\"", file, &cmd->name);
-        return NGX_CONF_ERROR;
-    }
-
-    return NGX_CONF_OK;
 }
 
 

@@ -15,6 +15,7 @@
 
 #define NGX_HTTP_STOA_SECRET_MIN    16        /* bytes of a pepper           */
 #define NGX_HTTP_STOA_SECRET_MAX    1024
+#define NGX_HTTP_STOA_CA_MAX        (4 * 1024 * 1024)
 
 extern ngx_module_t  ngx_http_stoa_macro_module;
 
@@ -26,6 +27,10 @@ char *ngx_http_stoa_conf_merge_loc(ngx_conf_t *cf, void *parent, void *child);
 
 char *ngx_http_stoa_conf_control_plane(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+/* At most max bytes of a file; name gets its full name. */
+ngx_int_t ngx_http_stoa_conf_file_read(ngx_conf_t *cf, ngx_str_t *directive,
+    ngx_str_t *name, size_t max, ngx_str_t *text);
+
 char *ngx_http_stoa_conf_token_file(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_stoa_conf_group(ngx_conf_t *cf, ngx_command_t *cmd,

@@ -113,7 +113,7 @@ static void
 ngx_http_stoa_client_prepare(ngx_http_stoa_agent_t *agent,
     ngx_http_stoa_client_t *c, ngx_http_stoa_exchange_t *x, const char *url)
 {
-    char                        ca[NGX_MAX_PATH];
+    struct curl_blob            ca;
     CURL                       *e;
     ngx_http_stoa_main_conf_t  *mcf;
 
@@ -145,9 +145,10 @@ ngx_http_stoa_client_prepare(ngx_http_stoa_agent_t *agent,
     }
 
     if (mcf->control_ca.len) {
-        (void) snprintf(ca, sizeof(ca), "%.*s", (int) mcf->control_ca.len,
-                        mcf->control_ca.data);
-        (void) curl_easy_setopt(e, CURLOPT_CAINFO, ca);
+        ca.data = mcf->control_ca.data;
+        ca.len = mcf->control_ca.len;
+        ca.flags = CURL_BLOB_NOCOPY;
+        (void) curl_easy_setopt(e, CURLOPT_CAINFO_BLOB, &ca);
     }
 
     if (x->body) {
