@@ -43,6 +43,9 @@ struct ngx_http_stoa_target_s {
     unsigned                   tls:1;
     unsigned                   ordered:1;       /* localhost: first is best  */
     unsigned                   refreshing:1;    /* in the background         */
+    ngx_msec_t                 asked;           /* of those who wait: since  */
+    ngx_uint_t                 waiting;
+    ngx_msec_t                 failed;          /* 0: not the last time      */
 };
 
 

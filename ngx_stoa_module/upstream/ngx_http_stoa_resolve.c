@@ -3,7 +3,8 @@
  * Addresses of targets.  Literal ones and "localhost" are known at once; names
  * go through nginx's resolver and are kept in the target for their TTL.  After
  * it they are still used while a new answer is fetched, and when none comes;
- * a request waits only where no address is known.
+ * a request waits only where no address is known, as long as for a connection,
+ * and all that wait for one name give up together: the next one asks anew.
  *
  * Process: workers.  Lifetime: target->addrs is malloc'ed and replaced as a
  * whole at any event.  A request that waits is cancelled with its call; one in
@@ -14,7 +15,8 @@
 #include "ngx_http_stoa_balance.h"
 
 
-#define NGX_HTTP_STOA_RESOLVE_RETRY  5    /* s until a name is tried again  */
+#define NGX_HTTP_STOA_RESOLVE_RETRY  5    /* s until a name is tried again, */
+#define NGX_HTTP_STOA_RESOLVE_PAUSE  1000 /* ms if no address is known      */
 #define NGX_HTTP_STOA_RESOLVE_MAX    32   /* addresses of one target        */
 
 
@@ -34,7 +36,7 @@ static void ngx_http_stoa_resolve_refresh(ngx_http_request_t *r,
     ngx_http_stoa_api_t *api, ngx_http_stoa_target_t *target);
 static void ngx_http_stoa_resolve_refreshed(ngx_resolver_ctx_t *rctx);
 static ngx_resolver_ctx_t *ngx_http_stoa_resolve_start(ngx_http_request_t *r,
-    ngx_http_stoa_target_t *target);
+    ngx_http_stoa_api_t *api, ngx_http_stoa_target_t *target);
 static void ngx_http_stoa_resolve_update(ngx_http_stoa_target_t *target,
     ngx_resolver_ctx_t *rctx, ngx_log_t *log);
 
@@ -75,6 +77,12 @@ ngx_http_stoa_resolve(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
             continue;
         }
 
+        if (target->failed && ngx_current_msec - target->failed
+                              < NGX_HTTP_STOA_RESOLVE_PAUSE)
+        {
+            continue;
+        }
+
         rc = ngx_http_stoa_resolve_wait(r, ctx, target);
 
         if (rc != NGX_OK) {
@@ -100,7 +108,7 @@ ngx_http_stoa_resolve_wait(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
         return NGX_ERROR;
     }
 
-    rctx = ngx_http_stoa_resolve_start(r, target);
+    rctx = ngx_http_stoa_resolve_start(r, ctx->call.api, target);
 
     if (rctx == NULL) {
         return NGX_ERROR;
@@ -109,6 +117,13 @@ ngx_http_stoa_resolve_wait(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     if (rctx == NGX_NO_RESOLVER) {
         return NGX_OK;
     }
+
+    if (target->waiting == 0) {
+        target->asked = ngx_current_msec;
+    }
+
+    rctx->timeout -= ngx_min(rctx->timeout - 1,
+                             ngx_current_msec - target->asked);
 
     rctx->name.data = ngx_pstrdup(r->pool, &target->host);
     if (rctx->name.data == NULL) {
@@ -123,10 +138,12 @@ ngx_http_stoa_resolve_wait(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     ctx->call.resolver = rctx;
     ctx->call.resolving = target;
     ctx->call.waiting = 1;
+    target->waiting++;
 
     if (ngx_resolve_name(rctx) != NGX_OK) {
         ctx->call.resolver = NULL;
         ctx->call.waiting = 0;
+        target->waiting--;
         return NGX_ERROR;
     }
 
@@ -153,6 +170,7 @@ ngx_http_stoa_resolve_done(ngx_resolver_ctx_t *rctx)
 
     ctx->call.resolver = NULL;
     ctx->call.waiting = 0;
+    ctx->call.resolving->waiting--;
     ngx_resolve_name_done(rctx);
 
     if (async) {
@@ -168,6 +186,7 @@ ngx_http_stoa_resolve_cancel(ngx_http_stoa_ctx_t *ctx, void *data)
     if (ctx->call.resolver) {
         ngx_resolve_name_done(ctx->call.resolver);
         ctx->call.resolver = NULL;
+        ctx->call.resolving->waiting--;
     }
 }
 
@@ -181,7 +200,7 @@ ngx_http_stoa_resolve_refresh(ngx_http_request_t *r, ngx_http_stoa_api_t *api,
     ngx_resolver_ctx_t          *rctx;
     ngx_http_stoa_resolve_bg_t  *bg;
 
-    rctx = ngx_http_stoa_resolve_start(r, target);
+    rctx = ngx_http_stoa_resolve_start(r, api, target);
 
     if (rctx == NULL || rctx == NGX_NO_RESOLVER) {
         return;
@@ -234,7 +253,7 @@ ngx_http_stoa_resolve_refreshed(ngx_resolver_ctx_t *rctx)
 
 
 static ngx_resolver_ctx_t *
-ngx_http_stoa_resolve_start(ngx_http_request_t *r,
+ngx_http_stoa_resolve_start(ngx_http_request_t *r, ngx_http_stoa_api_t *api,
     ngx_http_stoa_target_t *target)
 {
     ngx_resolver_ctx_t        *rctx;
@@ -252,7 +271,8 @@ ngx_http_stoa_resolve_start(ngx_http_request_t *r,
         target->valid = ngx_time() + NGX_HTTP_STOA_RESOLVE_RETRY;
 
     } else if (rctx) {
-        rctx->timeout = clcf->resolver_timeout;
+        rctx->timeout = ngx_min(clcf->resolver_timeout,
+                                api->rec->connect_timeout_ms);
     }
 
     return rctx;
@@ -269,8 +289,15 @@ ngx_http_stoa_resolve_update(ngx_http_stoa_target_t *target,
     ngx_http_stoa_addr_t  *addrs;
 
     target->valid = ngx_time() + NGX_HTTP_STOA_RESOLVE_RETRY;
+    target->failed = 0;
 
     if (rctx->state || rctx->naddrs == 0) {
+
+        if (target->naddrs == 0) {
+            target->valid = ngx_time();
+            target->failed = ngx_current_msec | 1;
+        }
+
         ngx_log_error(NGX_LOG_ERR, log, 0,
                       "stoa: upstream \"%V\" could not be resolved (%i: %s)%s",
                       &target->host, rctx->state,
