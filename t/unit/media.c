@@ -64,15 +64,15 @@ main(void)
     for (i = 0; i < tap_count(types); i++) {
         s = types[i].value;
         tap_ok(stoa_media_is(s, strlen(s), "application/json")
-               == types[i].json, "JSON: %s", s);
-        tap_ok(stoa_media_utf8(s, strlen(s)) == types[i].utf8, "UTF-8: %s",
-               s);
+               == types[i].json, "JSON, row %u", i);
+        tap_ok(stoa_media_utf8(s, strlen(s)) == types[i].utf8,
+               "UTF-8, row %u", i);
     }
 
     for (i = 0; i < tap_count(codings); i++) {
         s = codings[i].value;
-        tap_ok(stoa_media_plain(s, strlen(s)) == codings[i].plain, "coding %s",
-               s);
+        tap_ok(stoa_media_plain(s, strlen(s)) == codings[i].plain,
+               "coding, row %u", i);
     }
 
     return tap_done();
