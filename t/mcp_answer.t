@@ -222,6 +222,26 @@ for my $era (qw(modern legacy)) {
     is("$r->{status} " . @{ $r->{events} }, '200 1', "$era: an event stream");
 }
 
+# an event is passed on when it comes, whatever the upstream says of buffering
+
+{
+    my $c = $t->connection;
+    my $raw = head('200 OK', $sse, 'X-Accel-Buffering: yes')
+        . qq(data: {"jsonrpc":"2.0","method":"notifications/message"}\n\n)
+        . '<wait>';
+    my $body = json_encode({ jsonrpc => '2.0', id => 1, method =>
+        'tools/call', params => { name => 'legacy__raw',
+            arguments => { raw => $raw } } });
+    $c->send_raw("POST /mcp/acme HTTP/1.1\r\nHost: x\r\nX-API-Key: $key\r\n"
+        . "Content-Type: application/json\r\nMcp-Session-Id: "
+        . session('/mcp/acme') . "\r\nContent-Length: " . length($body)
+        . "\r\n\r\n$body");
+    $c->response(headers_only => 1, timeout => 1.5);
+    like(($c->event(1.5) || {})->{data} // 'none', qr/message/,
+         'an event at once');
+    $c->close;
+}
+
 # ---- the same for REST, which passes all that is HTTP
 
 sub rest { return $t->post('/apis/acme/rest/', { params => { arguments =>

@@ -14,6 +14,12 @@ $t->allow_log(qr/a subrequest for/);
 $t->control;
 my $port = $t->origin;
 my $to = "http://127.0.0.1:$port";
+my %raw = (none => "220 mail ESMTP\r\n", zero => "HTTP/1.1 000 X\r\n\r\n",
+    early => "HTTP/1.1 103 Early\r\n\r\n", json => '{"a":1}',
+    more => "HTTP/1.1 999 X\r\n\r\n", old => "HTTP/1.0 200 OK\r\n\r\nold");
+my $raw = $t->origin(sub { my ($q, $c) = @_;
+    $c->send_raw($raw{ $q->{path} =~ m{/raw/(\w+)} ? $1 : 'none' });
+    return undef }, name => 'raw');
 $t->apply(docs(tenant('acme'), tenant('beta'), app('acme', 'demo'),
     app('beta', 'other'), plan('acme', 'free'),
     plan('acme', 'few', rate => 3, per_ms => 600_000, burst => 3),
@@ -71,6 +77,10 @@ $t->gateway(workers => 2, server => <<"END");
         location /inner/frame { stoa_protect tenant=acme api=files; ssi on;
                                 ssi_types *; proxy_pass $to; }
         location /mirrored/ { mirror /_auth; root $html; }
+        location /raw/ {
+            stoa_protect tenant=acme api=files;
+            proxy_pass http://127.0.0.1:$raw;
+        }
         location /tools/ {
             stoa_protect tenant=acme api=tools;
             proxy_pass $to;
@@ -239,6 +249,11 @@ is(code('/small/', method => 'POST', headers =>
         body => "64\r\n" . 'x' x 100 . "\r\n0\r\n\r\n"),
    '200', 'small, chunked');
 
+for my $what (sort keys %raw) {
+    my $r = $t->get("/raw/$what", key => $key);
+    is("$r->{status} " . ($r->{json}{code} // $r->{body}), $what eq 'old'
+       ? '200 old' : '502 upstream_invalid', "an answer of no HTTP: $what");
+}
 is($t->post('/tools/', { method => 'tools/call' }, key => $key)->{status},
    404, 'an MCP api, whose tools cannot be judged there');
 

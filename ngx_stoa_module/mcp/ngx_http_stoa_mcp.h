@@ -10,10 +10,14 @@
  *   _mcp_wait.c     calls that wait for one that connects
  *   _mcp_version.c  the protocol versions
  *   _mcp_connect.c  initialize towards an upstream, and again when it forgot
+ *   _mcp_collect.c  what it answers to that
+ *   _mcp_judge.c    what it answers to a call
+ *   _mcp_fault.c    why an answer is none, and the refusal made of it
  *
  * Process: workers.  Lifetime: the request's pool unless said otherwise.
  * Limits: body STOA_JSONRPC_BODY_MAX, tools of one list 5,000, of one page
- * 500, an upstream session id 128 bytes, its initialize answer 64 KiB.
+ * 500, an upstream session id 128 bytes, its initialize answer 256 KiB,
+ * an error that it answers with 64 KiB.
  */
 
 #ifndef NGX_HTTP_STOA_MCP_H

@@ -21,6 +21,8 @@
 static ngx_int_t ngx_http_stoa_header_filter(ngx_http_request_t *r);
 static ngx_int_t ngx_http_stoa_body_filter(ngx_http_request_t *r,
     ngx_chain_t *in);
+static ngx_uint_t ngx_http_stoa_filter_no_http(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
 static ngx_uint_t ngx_http_stoa_filter_made_here(ngx_http_request_t *r);
 static ngx_int_t ngx_http_stoa_filter_replace(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
@@ -87,6 +89,11 @@ ngx_http_stoa_header_filter(ngx_http_request_t *r)
         return ngx_http_stoa_next_header_filter(r);
     }
 
+    if (ngx_http_stoa_filter_no_http(r, ctx)) {
+        return ngx_http_filter_finalize_request(r, &ngx_http_stoa_module,
+                                                NGX_HTTP_BAD_GATEWAY);
+    }
+
     ngx_http_stoa_peer_restore(r, ctx);
 
     if (r->upstream) {
@@ -119,6 +126,48 @@ ngx_http_stoa_header_filter(ngx_http_request_t *r)
     }
 
     return ngx_http_stoa_next_header_filter(r);
+}
+
+
+/*
+ * With stoa_protect the proxy is the location's own: what was no HTTP, or not
+ * the final answer, comes here as nginx took it (ngx_http_stoa_answer.c).
+ */
+
+static ngx_uint_t
+ngx_http_stoa_filter_no_http(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    u_char      *p;
+    ngx_uint_t   status;
+
+    if (ctx->mode != NGX_HTTP_STOA_PROTECT || r->upstream == NULL
+        || r->internal || r->err_status || r->filter_finalize)
+    {
+        return 0;
+    }
+
+    status = r->upstream->headers_in.status_n;
+
+    if ((status >= 200 && status <= 599)
+        || status == NGX_HTTP_SWITCHING_PROTOCOLS)
+    {
+        return 0;
+    }
+
+    if (r->http_version == NGX_HTTP_VERSION_9
+        && r->http_protocol.len == sizeof("HTTP/1.1") - 1)
+    {
+        /* that is how the proxy says it; the client speaks another one */
+
+        p = r->http_protocol.data;
+        r->http_version = (p[5] - '0') * 1000 + (p[7] - '0');
+    }
+
+    ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                  "stoa: the upstream's answer is no HTTP, or not its final "
+                  "one: status %ui", status);
+
+    return 1;
 }
 
 
