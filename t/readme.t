@@ -93,4 +93,29 @@ $t->sync;
 is($t->get('/apis/shop/orders/orders/5', key => $key)->{json}{path},
    '/orders/5', 'the REST example reaches its upstream');
 
+# the page on publishing: its documents, as they are, and the line between
+
+my $page = slurp("$root/docs/publish.md");
+my @yaml = $page =~ /^```yaml\n(.*?)^```/msg;
+is(scalar @yaml, 3, 'documents in docs/publish.md');
+s/127\.0\.0\.1:9000/127.0.0.1:$port/ for @yaml;
+$t->apply(join "---\n", map { "apiVersion: stoa/v1\nkind: Tenant\n"
+    . "metadata: {name: $_}\n" } qw(team-a team-b));
+$t->apply($_) for @yaml;
+my ($waits) = map { $_->{id} } @{ $t->must(GET =>
+    '/v1/tenants/labs/subscriptions?state=pending')->{items} };
+($code, $out, $err) = shell(join '', map { "objs/$_\n" =~ s/ID/$waits/r }
+      $page =~ /^    (stoactl (?:get|subscription).*)\n/mg);
+is($code, 0, 'what the publisher does') or diag($err);
+my %team = (web => $t->key('team-a', 'web'),
+            crawler => $t->key('team-b', 'crawler'));
+$t->sync;
+for my $app (sort keys %team) {
+    my $r = $t->get('/apis/labs/search/x', key => $team{$app},
+                    headers => { Origin => 'https://app.example.com' });
+    is($r->{json}{path}, '/x', "$app calls");
+    is($r->{headers}{'access-control-allow-origin'},
+       'https://app.example.com', 'also from the page');
+}
+
 $t->done;
