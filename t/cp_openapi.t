@@ -160,7 +160,7 @@ my %good = (
     PlanInput => [{ name => 'x', rate => 1 }],
     PlanPatch => [{ rate => 1 }, { title => undef }],
     UsageBatch => [{ file => 'a' x 32, batch => 1, from_ms => 0, to_ms => 1,
-                     rows => [{ c2xx => 1, latency_us => [(0) x 16] }] }],
+                     rows => [{ c2xx => 1, latency_us => [(0) x 26] }] }],
     GatewayStatus => [{ epoch => 'a' x 16, rev => 1, digest => '0' x 32 }],
 );
 my %bad = (

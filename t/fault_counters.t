@@ -66,7 +66,7 @@ told('a refusal');
 
 counted(5);
 damage(sub { my $id = fid('s', 1);
-             $_[0] =~ s/(\Q$id\E.{64})(.{64})/$1 . "\xf0" x 64/gse });
+             $_[0] =~ s/(\Q$id\E.{80})(.{64})/$1 . "\xf0" x 64/gse });
 told('numbers');
 
 # a file that is nearly full: what was not used for an hour is taken out of
@@ -76,7 +76,7 @@ told('numbers');
 sub slots {
     my ($data) = @_;
     my ($tags, $usage, $sets) = (unpack 'Q<L<2a16Q<8', $data)[8, 10, 11];
-    return map { { tag => $tags + 8 * $_, at => $usage + 256 * $_ } }
+    return map { { tag => $tags + 8 * $_, at => $usage + 320 * $_ } }
            1 .. 8 * $sets - 1;
 }
 sub tags { my $data = slurp($path); my %n;
@@ -87,7 +87,7 @@ my $tag = sub { my ($from, $to, $ago) = @_; return sub {
     for my $s (slots($_[0])) {
         next if unpack('Q<', substr $_[0], $s->{tag}, 8) != $from;
         substr($_[0], $s->{tag}, 8) = pack 'Q<', $to;
-        substr($_[0], $s->{at} + 216, 8) = pack 'Q<', time - $ago;
+        substr($_[0], $s->{at} + 272, 8) = pack 'Q<', time - $ago;
     } } };
 
 counted(1);
@@ -100,7 +100,7 @@ damage(sub {
     $tag->($retired, $retired, 100)->(@_);
     my ($s) = grep { unpack('Q<', substr $_[0], $_->{tag}, 8) == $retired }
               slots($_[0]);
-    substr($_[0], $s->{at} + 104, 8) = pack 'Q<', 7;
+    substr($_[0], $s->{at} + 120, 8) = pack 'Q<', 7;
 });
 my $before = $f->usage->{all};
 told('rested');

@@ -16,7 +16,7 @@
 
 #define CP_USAGE_COUNT_MAX  ((int64_t) 1 << 40)
 #define CP_USAGE_BYTES_MAX  ((int64_t) 1 << 50)
-#define CP_USAGE_KEYS   7                   /* tenant .. refused             */
+#define CP_USAGE_KEYS   8                   /* start, tenant .. refused      */
 #define CP_USAGE_COUNTS 6                   /* c2xx .. bytes_out             */
 #define CP_USAGE_ARGS   (CP_USAGE_KEYS + CP_USAGE_COUNTS + CP_USAGE_BUCKETS)
 
@@ -48,6 +48,7 @@ const cp_report_field_t  cp_usage_row_fields[] = {
     { "subscription", CP_REPORT_ID,    false, STOA_ID_LEN },
     { "api",          CP_REPORT_ID,    false, STOA_ID_LEN },
     { "operation",    CP_REPORT_ID,    false, STOA_ID_LEN },
+    { "credential",   CP_REPORT_ID,    false, STOA_ID_LEN },
     { "refused",      CP_REPORT_CODE,  false, 40 },
     { "c2xx",         CP_REPORT_INT,   false, CP_USAGE_COUNT_MAX },
     { "c3xx",         CP_REPORT_INT,   false, CP_USAGE_COUNT_MAX },
@@ -59,13 +60,16 @@ const cp_report_field_t  cp_usage_row_fields[] = {
     { NULL, CP_REPORT_INT, false, 0 }
 };
 
+/* The consumer is whose application it is while there is one. */
 static const char  cp_usage_sql[] =
     "INSERT INTO usage_minute (start_ms, tenant, application, subscription,"
-    " api, operation, refused, c2xx, c3xx, c4xx, c5xx, bytes_in, bytes_out,"
-    " h0, h1, h2, h3, h4, h5, h6, h7, h8, h9, h10, h11, h12, h13, h14, h15)"
-    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,"
+    " api, operation, credential, refused, consumer, "
+    CP_USAGE_COUNTED(CP_USAGE_NAME) ")"
+    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, COALESCE((SELECT a.tenant"
+    " FROM applications a WHERE a.id = $3), ''), $9, $10, $11, $12, $13, $14,"
     " $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28,"
-    " $29)" CP_USAGE_ON_CONFLICT;
+    " $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40)"
+    CP_USAGE_ON_CONFLICT;
 
 
 cp_rc_t
@@ -216,7 +220,7 @@ cp_usage_latency(cp_op_t *op, const cp_json_t *row, const char *at)
         }
     }
 
-    if (v || list->n != CP_USAGE_BUCKETS) {
+    if (v || (list->n != CP_USAGE_BUCKETS && list->n != CP_USAGE_BUCKETS_1)) {
         snprintf(name, sizeof(name), "%slatency_us", at);
         return cp_err_field(&op->err, -1, list->line, name,
                             "must be %d counts", CP_USAGE_BUCKETS);

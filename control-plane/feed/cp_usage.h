@@ -12,7 +12,8 @@
 #include "feed/cp_feed.h"
 
 
-#define CP_USAGE_BUCKETS        16
+#define CP_USAGE_BUCKETS        26
+#define CP_USAGE_BUCKETS_1      16      /* of gateways of version 0.1       */
 #define CP_USAGE_FILES_MAX      64                 /* of a gateway           */
 #define CP_USAGE_ITEMS_MAX      10000
 #define CP_USAGE_MINUTE_MS      60000
@@ -21,19 +22,25 @@
 #define CP_USAGE_MINUTES_S      (14 * 86400)       /* then merged to hours   */
 #define CP_USAGE_HOURS_S        (400 * 86400)      /* then removed           */
 
-#define CP_USAGE_PLUS(c)  #c " = usage_minute." #c " + excluded." #c
+/* The columns that add up, in the order of every statement. */
+#define CP_USAGE_COUNTED(f)                                                   \
+    f(c2xx) ", " f(c3xx) ", " f(c4xx) ", " f(c5xx) ", " f(bytes_in) ", "      \
+    f(bytes_out) ", " f(h0) ", " f(h1) ", " f(h2) ", " f(h3) ", " f(h4) ", "  \
+    f(h5) ", " f(h6) ", " f(h7) ", " f(h8) ", " f(h9) ", " f(h10) ", "        \
+    f(h11) ", " f(h12) ", " f(h13) ", " f(h14) ", " f(h15) ", " f(h16) ", "   \
+    f(h17) ", " f(h18) ", " f(h19) ", " f(h20) ", " f(h21) ", " f(h22) ", "   \
+    f(h23) ", " f(h24) ", " f(h25)
 
+#define CP_USAGE_NAME(c)  #c
+#define CP_USAGE_PLUS(c)  #c " = usage_minute." #c " + excluded." #c
+#define CP_USAGE_KEY                                                          \
+    "tenant, start_ms, application, subscription, api, operation,"            \
+    " credential, refused"
+#define CP_USAGE_COLUMNS                                                      \
+    CP_USAGE_KEY ", consumer, " CP_USAGE_COUNTED(CP_USAGE_NAME)
 #define CP_USAGE_ON_CONFLICT                                                  \
-    " ON CONFLICT (tenant, start_ms, application, subscription, api,"         \
-    " operation, refused) DO UPDATE SET "                                     \
-    CP_USAGE_PLUS(c2xx) ", " CP_USAGE_PLUS(c3xx) ", " CP_USAGE_PLUS(c4xx)     \
-    ", " CP_USAGE_PLUS(c5xx) ", " CP_USAGE_PLUS(bytes_in) ", "                \
-    CP_USAGE_PLUS(bytes_out) ", " CP_USAGE_PLUS(h0) ", " CP_USAGE_PLUS(h1)    \
-    ", " CP_USAGE_PLUS(h2) ", " CP_USAGE_PLUS(h3) ", " CP_USAGE_PLUS(h4)      \
-    ", " CP_USAGE_PLUS(h5) ", " CP_USAGE_PLUS(h6) ", " CP_USAGE_PLUS(h7)      \
-    ", " CP_USAGE_PLUS(h8) ", " CP_USAGE_PLUS(h9) ", " CP_USAGE_PLUS(h10)     \
-    ", " CP_USAGE_PLUS(h11) ", " CP_USAGE_PLUS(h12) ", " CP_USAGE_PLUS(h13)   \
-    ", " CP_USAGE_PLUS(h14) ", " CP_USAGE_PLUS(h15)
+    " ON CONFLICT (" CP_USAGE_KEY ") DO UPDATE SET "                          \
+    CP_USAGE_COUNTED(CP_USAGE_PLUS)
 
 
 /* By what an answer is split; each a member of its items. */
@@ -42,8 +49,14 @@ typedef enum {
     CP_USAGE_BY_SUBSCRIPTION = 0x02,
     CP_USAGE_BY_API          = 0x04,
     CP_USAGE_BY_OPERATION    = 0x08,
-    CP_USAGE_BY_REFUSED      = 0x10
+    CP_USAGE_BY_REFUSED      = 0x10,
+    CP_USAGE_BY_CREDENTIAL   = 0x20,
+    CP_USAGE_BY_TENANT       = 0x40        /* publisher and consumer         */
 } cp_usage_by_e;
+
+/* What the tenant published, what its applications consumed. */
+#define CP_USAGE_PUBLISHED  0x01
+#define CP_USAGE_CONSUMED   0x02
 
 typedef struct {
     const char  *tenant;           /* id                                    */
@@ -53,6 +66,7 @@ typedef struct {
     int64_t      to_ms;            /* not included                          */
     int64_t      step_ms;          /* 0: one sum                            */
     unsigned     by;               /* bits of cp_usage_by_e                 */
+    unsigned     sides;            /* 0: both                               */
 } cp_usage_ask_t;
 
 
@@ -82,9 +96,10 @@ cp_rc_t cp_usage_known(cp_op_t *op, cp_tx_t *tx, cp_json_t *row,
     bool *known) CP_MUST_CHECK;
 
 /*
- * An array of {start, application {id, name}, ..., refused, requests, c2xx,
- * ..., bytes_in, bytes_out, p50_us, p95_us, p99_us}.  CP_DECLINED when it
- * would have more than CP_USAGE_ITEMS_MAX items.
+ * An array of {start, publisher, consumer, application, ..., refused,
+ * requests, c2xx, ..., bytes_in, bytes_out, p50_us, p95_us, p99_us}: names,
+ * of the tenants those that tell applications and apis apart.  CP_DECLINED
+ * when it would have more than CP_USAGE_ITEMS_MAX items.
  */
 cp_rc_t cp_usage_sum(cp_tx_t *tx, cp_arena_t *a, const cp_usage_ask_t *ask,
     cp_json_t **items, cp_err_t *err) CP_MUST_CHECK;

@@ -9,7 +9,12 @@
 
 
 #define CP_USAGE_NO_STEP   ((int64_t) 1 << 62)     /* all starts become 0    */
-#define CP_USAGE_COUNTS_AT 7                      /* columns of cp_usage_sql */
+#define CP_USAGE_COUNTS_AT 9                  /* columns of cp_usage_sum_sql */
+
+/* The tenant stands beside what is known by its name in it. */
+#define CP_USAGE_OF_PUBLISHER  (CP_USAGE_BY_TENANT | CP_USAGE_BY_API)
+#define CP_USAGE_OF_CONSUMER   (CP_USAGE_BY_TENANT | CP_USAGE_BY_APPLICATION)
+
 #define CP_USAGE_HIST_AT   (CP_USAGE_COUNTS_AT + 6)
 
 
@@ -27,6 +32,8 @@ const cp_usage_name_t  cp_usage_bys[] = {
     { "api",          CP_USAGE_BY_API },
     { "operation",    CP_USAGE_BY_OPERATION },
     { "refused",      CP_USAGE_BY_REFUSED },
+    { "credential",   CP_USAGE_BY_CREDENTIAL },
+    { "tenant",       CP_USAGE_BY_TENANT },
     { NULL, 0 }
 };
 
@@ -36,58 +43,61 @@ static const char *const  cp_usage_counts[] = {
 
 
 #define CP_USAGE_SUM(c)  "CAST(SUM(" #c ") AS BIGINT) AS " #c
-#define CP_USAGE_SUMS                                                         \
-    CP_USAGE_SUM(c2xx) ", " CP_USAGE_SUM(c3xx) ", " CP_USAGE_SUM(c4xx) ", "   \
-    CP_USAGE_SUM(c5xx) ", " CP_USAGE_SUM(bytes_in) ", "                       \
-    CP_USAGE_SUM(bytes_out) ", " CP_USAGE_SUM(h0) ", " CP_USAGE_SUM(h1) ", "  \
-    CP_USAGE_SUM(h2) ", " CP_USAGE_SUM(h3) ", " CP_USAGE_SUM(h4) ", "         \
-    CP_USAGE_SUM(h5) ", " CP_USAGE_SUM(h6) ", " CP_USAGE_SUM(h7) ", "         \
-    CP_USAGE_SUM(h8) ", " CP_USAGE_SUM(h9) ", " CP_USAGE_SUM(h10) ", "        \
-    CP_USAGE_SUM(h11) ", " CP_USAGE_SUM(h12) ", " CP_USAGE_SUM(h13) ", "      \
-    CP_USAGE_SUM(h14) ", " CP_USAGE_SUM(h15)
+#define CP_USAGE_U(c)    "u." #c
 
-/* $1 tenant, $2 from, $3 to, $4 step, $5..$9 whether to split by application,
- * subscription, api, operation, refused; $10, $11: only this application, api
- * ('' any); $12 rows.  Names are joined to what is left after adding up. */
+/* One side: whose rows, and what of them is seen.  A key is its consumer's. */
+#define CP_USAGE_SIDE(whose)                                                  \
+    "SELECT start_ms - start_ms % $4 AS s,"                                   \
+    " CASE WHEN $5 = 1 THEN application ELSE '' END AS application,"          \
+    " CASE WHEN $6 = 1 THEN subscription ELSE '' END AS subscription,"        \
+    " CASE WHEN $7 = 1 THEN api ELSE '' END AS api,"                          \
+    " CASE WHEN $8 = 1 THEN operation ELSE '' END AS operation,"              \
+    " CASE WHEN $9 = 1 THEN refused ELSE '' END AS refused,"                  \
+    " CASE WHEN $10 = 1 AND consumer = $1 THEN credential ELSE '' END"        \
+    " AS credential,"                                                         \
+    " CASE WHEN $11 = 1 THEN tenant ELSE '' END AS publisher,"                \
+    " CASE WHEN $12 = 1 THEN consumer ELSE '' END AS consumer, "              \
+    CP_USAGE_COUNTED(CP_USAGE_NAME) " FROM usage_minute"                      \
+    " WHERE " whose " AND start_ms >= $2 AND start_ms < $3"                   \
+    " AND ($13 = '' OR application = $13) AND ($14 = '' OR api = $14)"
+
+/* $1 tenant, $2 from, $3 to, $4 step, $5..$12 whether to split by application,
+ * subscription, api, operation, refused, credential, publisher, consumer; $13,
+ * $14: only this application, api ('' any); $15: sides; $16 rows.  Names are
+ * joined to what is left after adding up. */
 
 static const char  cp_usage_sum_sql[] =
-    "SELECT u.start_ms, u.application, u.subscription, u.api, u.operation,"
-    " u.refused, COALESCE(ap.name, u.application),"
-    " u.c2xx, u.c3xx, u.c4xx, u.c5xx, u.bytes_in, u.bytes_out, u.h0, u.h1,"
-    " u.h2, u.h3, u.h4, u.h5, u.h6, u.h7, u.h8, u.h9, u.h10, u.h11, u.h12,"
-    " u.h13, u.h14, u.h15, COALESCE(a.name, u.api),"
-    " COALESCE(t.name, o.method || ' ' || o.path, u.operation)"
+    "SELECT u.start_ms, u.subscription, u.refused,"
+    " COALESCE(ap.name, u.application), COALESCE(a.name, u.api),"
+    " COALESCE(t.name, o.method || ' ' || o.path, u.operation),"
+    " COALESCE(c.prefix, u.credential), COALESCE(tp.name, u.publisher),"
+    " COALESCE(tc.name, u.consumer), " CP_USAGE_COUNTED(CP_USAGE_U)
     " FROM (SELECT s AS start_ms, application, subscription, api, operation,"
-    " refused, " CP_USAGE_SUMS
-    " FROM (SELECT start_ms - start_ms % $4 AS s,"
-    " CASE WHEN $5 = 1 THEN application ELSE '' END AS application,"
-    " CASE WHEN $6 = 1 THEN subscription ELSE '' END AS subscription,"
-    " CASE WHEN $7 = 1 THEN api ELSE '' END AS api,"
-    " CASE WHEN $8 = 1 THEN operation ELSE '' END AS operation,"
-    " CASE WHEN $9 = 1 THEN refused ELSE '' END AS refused,"
-    " c2xx, c3xx, c4xx, c5xx, bytes_in, bytes_out, h0, h1, h2, h3, h4, h5,"
-    " h6, h7, h8, h9, h10, h11, h12, h13, h14, h15 FROM usage_minute"
-    " WHERE tenant = $1 AND start_ms >= $2 AND start_ms < $3"
-    " AND ($10 = '' OR application = $10) AND ($11 = '' OR api = $11)) r"
-    " GROUP BY s, application, subscription, api, operation, refused) u"
+    " refused, credential, publisher, consumer, "
+    CP_USAGE_COUNTED(CP_USAGE_SUM) " FROM ("
+    CP_USAGE_SIDE("tenant = $1 AND ($15 <> 2 OR consumer = $1)") " UNION ALL "
+    CP_USAGE_SIDE("consumer = $1 AND tenant <> $1 AND $15 <> 1") ") r"
+    " GROUP BY s, application, subscription, api, operation, refused,"
+    " credential, publisher, consumer) u"
     " LEFT JOIN applications ap ON ap.id = u.application"
     " LEFT JOIN apis a ON a.id = u.api"
     " LEFT JOIN operations o ON o.id = u.operation"
     " LEFT JOIN tools t ON t.id = u.operation"
-    " ORDER BY u.start_ms, 7, 30, 31, u.subscription, u.refused, u.api,"
-    " u.operation LIMIT $12";
+    " LEFT JOIN credentials c ON c.id = u.credential"
+    " LEFT JOIN tenants tp ON tp.id = u.publisher"
+    " LEFT JOIN tenants tc ON tc.id = u.consumer"
+    " ORDER BY u.start_ms, 8, 9, 4, 5, 6, 7, u.subscription, u.refused, u.api,"
+    " u.operation LIMIT $16";
 
 /* $1: the hour, $2: its end. */
 static const char  cp_usage_merge_sql[] =
-    "INSERT INTO usage_minute (tenant, start_ms, application, subscription,"
-    " api, operation, refused, c2xx, c3xx, c4xx, c5xx, bytes_in, bytes_out,"
-    " h0, h1, h2, h3, h4, h5, h6, h7, h8, h9, h10, h11, h12, h13, h14, h15)"
+    "INSERT INTO usage_minute (" CP_USAGE_COLUMNS ")"
     " SELECT tenant, CAST($1 AS BIGINT), application, subscription, api,"
-    " operation, refused, "
-    CP_USAGE_SUMS " FROM usage_minute"
+    " operation, credential, refused, MAX(consumer), "
+    CP_USAGE_COUNTED(CP_USAGE_SUM) " FROM usage_minute"
     " WHERE start_ms > $1 AND start_ms < $2"
-    " GROUP BY tenant, application, subscription, api, operation, refused"
-    CP_USAGE_ON_CONFLICT;
+    " GROUP BY tenant, application, subscription, api, operation, credential,"
+    " refused" CP_USAGE_ON_CONFLICT;
 
 
 cp_rc_t
@@ -107,8 +117,12 @@ cp_usage_sum(cp_tx_t *tx, cp_arena_t *a, const cp_usage_ask_t *ask,
                     cp_int((ask->by & CP_USAGE_BY_API) != 0),
                     cp_int((ask->by & CP_USAGE_BY_OPERATION) != 0),
                     cp_int((ask->by & CP_USAGE_BY_REFUSED) != 0),
+                    cp_int((ask->by & CP_USAGE_BY_CREDENTIAL) != 0),
+                    cp_int((ask->by & CP_USAGE_OF_PUBLISHER) != 0),
+                    cp_int((ask->by & CP_USAGE_OF_CONSUMER) != 0),
                     cp_text(ask->application ? ask->application : ""),
                     cp_text(ask->api ? ask->api : ""),
+                    cp_int(ask->sides),
                     cp_int(CP_USAGE_ITEMS_MAX + 1)), &rows, err);
     if (rc != CP_OK) {
         return rc;
@@ -138,10 +152,23 @@ cp_usage_item(cp_arena_t *a, const cp_usage_ask_t *ask, const cp_val_t *row)
     cp_json_t              *item;
     const char             *s;
     const cp_val_t         *at;
-    const cp_usage_name_t  *by;
 
-    /* the column that shows each row of cp_usage_bys */
-    static const unsigned   shown[] = { 6, 2, 29, 30, 5 };
+    /* in the order of members; which columns tell the members of by */
+    static const struct {
+        const char  *name;
+        unsigned     column;
+        unsigned     by;
+    } members[] = {
+        { "publisher",    7, CP_USAGE_OF_PUBLISHER },
+        { "consumer",     8, CP_USAGE_OF_CONSUMER },
+        { "application",  3, CP_USAGE_BY_APPLICATION },
+        { "subscription", 1, CP_USAGE_BY_SUBSCRIPTION },
+        { "api",          4, CP_USAGE_BY_API },
+        { "operation",    5, CP_USAGE_BY_OPERATION },
+        { "credential",   6, CP_USAGE_BY_CREDENTIAL },
+        { "refused",      2, CP_USAGE_BY_REFUSED },
+        { NULL, 0, 0 }
+    };
 
     item = cp_json_object(a);
 
@@ -150,10 +177,10 @@ cp_usage_item(cp_arena_t *a, const cp_usage_ask_t *ask, const cp_val_t *row)
                     cp_json_string(a, cp_time_format(a, row[0].i)));
     }
 
-    for (by = cp_usage_bys; by->name; by++) {
-        if (ask->by & by->bit) {
-            s = row[shown[by - cp_usage_bys]].p;
-            cp_json_set(a, item, by->name,
+    for (i = 0; members[i].name; i++) {
+        if (ask->by & members[i].by) {
+            s = row[members[i].column].p;
+            cp_json_set(a, item, members[i].name,
                         cp_json_string(a, s && *s ? s : NULL));
         }
     }

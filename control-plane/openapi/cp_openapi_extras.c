@@ -41,7 +41,10 @@
     QUERY("step", "{\"type\":\"string\",\"enum\":[\"minute\",\"hour\","       \
           "\"day\"]}", "an item per step; default: one sum") ","              \
     QUERY("by", TEXT, "list of application, subscription, api, operation,"    \
-          " refused")
+          " refused, credential, tenant") ","                                 \
+    QUERY("side", "{\"type\":\"string\",\"enum\":[\"published\","           \
+          "\"consumed\"]}", "what others called here, or what the tenant's"   \
+          " applications called; default: both")
 
 
 const cp_openapi_extra_t  cp_openapi_extras[] = {
@@ -174,8 +177,11 @@ const char *const  cp_openapi_schemas_text[] = {
     "{\"type\":\"object\",\"required\":[\"from\",\"to\",\"items\"],"
     "\"properties\":{\"from\":" TIME ",\"to\":" TIME ",\"items\":{\"type\":"
     "\"array\",\"items\":{\"type\":\"object\",\"required\":[\"requests\"],"
-    "\"properties\":{\"start\":" TIME ",\"application\":{\"type\":"
-    "[\"string\",\"null\"]},\"subscription\":{\"type\":[\"string\",\"null\"]}"
+    "\"properties\":{\"start\":" TIME ",\"publisher\":{\"type\":"
+    "[\"string\",\"null\"]},\"consumer\":{\"type\":[\"string\",\"null\"]},"
+    "\"credential\":{\"type\":[\"string\",\"null\"]},\"application\":"
+    "{\"type\":[\"string\",\"null\"]},\"subscription\":{\"type\":"
+    "[\"string\",\"null\"]}"
     ",\"api\":{\"type\":[\"string\",\"null\"]},\"operation\":{\"type\":"
     "[\"string\",\"null\"]},\"refused\":{\"type\":[\"string\",\"null\"]},"
     "\"requests\":" INT64("0") ",\"c2xx\":" INT64("0") ",\"c3xx\":"

@@ -162,6 +162,18 @@ cp_usage_parse(cp_req_t *r, cp_usage_ask_t *ask)
         ask->step_ms = n->bit;
     }
 
+    step = cp_req_query(r, "side");
+
+    if (step) {
+        ask->sides = strcmp(step, "published") == 0 ? CP_USAGE_PUBLISHED
+                     : strcmp(step, "consumed") == 0 ? CP_USAGE_CONSUMED : 0;
+
+        if (ask->sides == 0) {
+            return cp_query_fault(r, "side",
+                                  "must be published or consumed");
+        }
+    }
+
     return cp_usage_by(r, &ask->by);
 }
 
@@ -202,7 +214,8 @@ cp_usage_by(cp_req_t *r, unsigned *by)
 
         if (n->name == NULL) {
             return cp_query_fault(r, "by", "must be a list of application,"
-                                  " subscription, api, operation, refused");
+                                  " subscription, api, operation, refused,"
+                                  " credential, tenant");
         }
 
         *by |= n->bit;

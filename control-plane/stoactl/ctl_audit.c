@@ -112,24 +112,43 @@ ctl_run_audit_verify(ctl_t *c)
 }
 
 
-/* The columns are what it is grouped by, and the counts. */
+/* The columns are what it is grouped by, with the tenants in which names are
+ * names, and the counts. */
 
 static ctl_exit_e
 ctl_print_usage(ctl_t *c, const cp_json_t *v, const char *by)
 {
     char        *columns, *p;
     cp_json_t   *items;
+    const char  *tenants;
 
-    columns = cp_arena_printf(c->arena, "%s requests c2xx c3xx c4xx c5xx "
-                              "bytes_in bytes_out p50_us p99_us", by);
+    tenants = strstr(by, "tenant") != NULL
+              || (strstr(by, "api") != NULL
+                  && strstr(by, "application") != NULL)
+              ? "publisher consumer " : strstr(by, "api") != NULL
+              ? "publisher " : strstr(by, "application") != NULL
+              ? "consumer " : "";
+
+    columns = cp_arena_printf(c->arena, "%s%s requests c2xx c3xx c4xx c5xx "
+                              "bytes_in bytes_out p50_us p99_us", tenants,
+                              by);
     items = cp_json_get(v, "items");
 
     if (columns == NULL) {
         return CTL_FAILED;
     }
 
-    for (p = columns; *p != ' ' && *p != '\0'; p++) {
+    p = columns + strlen(tenants);
+
+    for ( /* void */ ; *p != ' ' && *p != '\0'; p++) {
         *p = (*p == ',') ? ' ' : *p;
+    }
+
+    p = strstr(by, "tenant") != NULL
+        ? strstr(columns + strlen(tenants), "tenant") : NULL;
+
+    if (p != NULL) {
+        memset(p, ' ', strlen("tenant"));
     }
 
     return ctl_print(c, items != NULL ? items : v, columns);
@@ -167,6 +186,7 @@ ctl_run_usage(ctl_t *c)
     ctl_query(c, &path, "from", from);
     ctl_query(c, &path, "to", to);
     ctl_query(c, &path, "by", by);
+    ctl_query(c, &path, "side", ctl_opt(c, "side"));
 
     rc = (path != NULL) ? ctl_get(c, path, &v) : CTL_FAILED;
 

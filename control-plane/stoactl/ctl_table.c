@@ -109,9 +109,12 @@ static const ctl_opt_t  ctl_opts_usage[] = {
       "RFC 3339, or a duration ago (default 24h)", false },
     { "to", 0, "TIME", NULL, "RFC 3339 or a duration ago", false },
     { "by", 0, "FIELDS", NULL,
-      "application,api,operation,subscription,refused (default "
-      "application,api)",
+      "application,api,operation,subscription,refused,credential,tenant "
+      "(default application,api)",
       false },
+    { "side", 0, "SIDE", "published consumed",
+      "what others called here, or what the tenant's applications called; "
+      "default: both", false },
     { NULL, 0, NULL, NULL, NULL, false }
 };
 

@@ -20,7 +20,8 @@
     row(5, "0005_end_state")                                                  \
     row(6, "0006_burst")                                                      \
     row(7, "0007_group_keys")                                                 \
-    row(8, "0008_policies")
+    row(8, "0008_policies")                                                   \
+    row(9, "0009_usage")
 
 
 typedef struct {

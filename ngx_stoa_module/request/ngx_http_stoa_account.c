@@ -46,6 +46,7 @@ ngx_http_stoa_account_handler(ngx_http_request_t *r)
     row.tenant = ctx->call.route_tenant;
     row.application = ctx->application;
     row.subscription = ctx->call.subscription;
+    row.credential = ctx->credential;
     row.refused = ctx->call.refused;
 
     if (ctx->call.api) {
@@ -114,7 +115,7 @@ ngx_http_stoa_account_latency(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 static void
 ngx_http_stoa_account_metrics(const ngx_http_stoa_usage_row_t *row)
 {
-    ngx_uint_t             class, i;
+    ngx_uint_t             class;
     ngx_http_stoa_proc_t  *proc;
 
     proc = ngx_http_stoa_proc_self();
@@ -128,13 +129,9 @@ ngx_http_stoa_account_metrics(const ngx_http_stoa_usage_row_t *row)
     ngx_http_stoa_add(&proc->bytes_out, row->bytes_out);
     ngx_http_stoa_add(&proc->latency_us, row->latency_us);
 
-    for (i = 0; i < NGX_HTTP_STOA_LATENCY_N - 1; i++) {
-        if (row->latency_us < 1ULL << (i + 6)) {
-            break;
-        }
-    }
-
-    ngx_http_stoa_add(&proc->latency[i], 1);
+    ngx_http_stoa_add(&proc->latency[
+                                 ngx_http_stoa_usage_bucket(row->latency_us)],
+                      1);
 
     if (row->refused && row->refused <= NGX_HTTP_STOA_REFUSE_MAX) {
         ngx_http_stoa_add(&proc->refused[row->refused - 1], 1);

@@ -27,7 +27,8 @@
 #define NGX_HTTP_STOA_FLY_WAYS      8
 #define NGX_HTTP_STOA_PROCS_MIN     16
 #define NGX_HTTP_STOA_PROCS_MAX     256
-#define NGX_HTTP_STOA_LATENCY_N     16      /* bucket i: < 2^(i + 6) us      */
+#define NGX_HTTP_STOA_LATENCY_N     26      /* bucket i: < 2^(i + 6) us;
+                                               the last: over 17 minutes */
 #define NGX_HTTP_STOA_CLASSES       5       /* 1xx .. 5xx                    */
 #define NGX_HTTP_STOA_SYNC_ERR_LEN  256
 

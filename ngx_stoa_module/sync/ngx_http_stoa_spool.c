@@ -21,6 +21,7 @@
 
 #define SPOOL_FORMAT     1
 #define SPOOL_SCAN_MS    60000       /* between full scans                   */
+#define SPOOL_ROW_1      216         /* bytes of a row of version 0.1        */
 #define SPOOL_RETIRE_AT  5           /* 5 of 8 slots in use: old ones may go */
 
 
@@ -58,8 +59,10 @@ static ngx_uint_t ngx_http_stoa_collect_diff(
     ngx_http_stoa_usage_val_t *diff);
 static ngx_int_t ngx_http_stoa_collect_batch(ngx_http_stoa_collect_t *c);
 static int ngx_http_stoa_spool_expire(ngx_http_stoa_spool_t *s, MDB_txn *txn);
+static ngx_uint_t ngx_http_stoa_spool_row(ngx_http_stoa_spool_row_t *row,
+    const u_char *p, size_t size);
 static void ngx_http_stoa_spool_json(stoa_buf_t *b,
-    const ngx_http_stoa_spool_batch_t *batch);
+    const ngx_http_stoa_spool_batch_t *batch, size_t size);
 static void ngx_http_stoa_spool_refused(stoa_buf_t *b, const char *code);
 static void ngx_http_stoa_spool_number(stoa_buf_t *b, const char *name,
     uint64_t n);
@@ -524,11 +527,11 @@ ngx_http_stoa_spool_first(ngx_http_stoa_spool_t *s, stoa_buf_t *out,
         if (val.mv_size >= sizeof(batch)) {
             ngx_memcpy(&batch, val.mv_data, sizeof(batch));
 
-            if (val.mv_size == sizeof(batch)
-                               + batch.nrows
-                                 * sizeof(ngx_http_stoa_spool_row_t))
+            if (batch.nrows
+                && (val.mv_size - sizeof(batch)) % batch.nrows == 0)
             {
-                ngx_http_stoa_spool_json(out, val.mv_data);
+                ngx_http_stoa_spool_json(out, val.mv_data,
+                          (val.mv_size - sizeof(batch)) / batch.nrows);
             }
         }
     }
@@ -548,24 +551,48 @@ ngx_http_stoa_spool_first(ngx_http_stoa_spool_t *s, stoa_buf_t *out,
 }
 
 
+/* A batch that an earlier version made has smaller rows: keys without a
+ * credential, fewer buckets. */
+
+static ngx_uint_t
+ngx_http_stoa_spool_row(ngx_http_stoa_spool_row_t *row, const u_char *p,
+    size_t size)
+{
+    size_t  key, val;
+
+    ngx_memzero(row, sizeof(ngx_http_stoa_spool_row_t));
+
+    key = size == sizeof(ngx_http_stoa_spool_row_t)
+          ? sizeof(row->key) : offsetof(ngx_http_stoa_usage_key_t, credential);
+    val = size - key;
+
+    ngx_memcpy(&row->key, p, key);
+    ngx_memcpy(&row->val, p + key, val);
+
+    return (val - offsetof(ngx_http_stoa_usage_val_t, latency))
+           / sizeof(row->val.latency[0]);
+}
+
+
 static void
 ngx_http_stoa_spool_json(stoa_buf_t *b,
-    const ngx_http_stoa_spool_batch_t *data)
+    const ngx_http_stoa_spool_batch_t *data, size_t size)
 {
-    char                                hex[2 * sizeof(data->file)];
-    uint64_t                            i;
-    ngx_uint_t                          j;
-    ngx_http_stoa_spool_row_t           row;
-    ngx_http_stoa_spool_batch_t         batch;
-    const ngx_http_stoa_spool_row_t    *rows;
+    char                         hex[2 * sizeof(data->file)];
+    uint64_t                     i;
+    ngx_uint_t                   j, n;
+    ngx_http_stoa_spool_row_t    row;
+    ngx_http_stoa_spool_batch_t  batch;
 
     static const char *const  classes[] = { "c2xx", "c3xx", "c4xx", "c5xx" };
 
     /* LMDB gives no alignment here */
 
+    if (size != sizeof(ngx_http_stoa_spool_row_t) && size != SPOOL_ROW_1) {
+        return;
+    }
+
     ngx_memcpy(&batch, data, sizeof(batch));
-    rows = (const ngx_http_stoa_spool_row_t *)
-                           ((const u_char *) data + sizeof(batch));
 
     stoa_hex_encode(batch.file, sizeof(batch.file), hex);
 
@@ -576,8 +603,8 @@ ngx_http_stoa_spool_json(stoa_buf_t *b,
                   (unsigned long long) batch.to_ms);
 
     for (i = 0; i < batch.nrows; i++) {
-        ngx_memcpy(&row, (const u_char *) rows + i * sizeof(row),
-                   sizeof(row));
+        n = ngx_http_stoa_spool_row(&row, (const u_char *) data
+                                          + sizeof(batch) + i * size, size);
 
         stoa_buf_addz(b, i ? ",{" : "{");
         ngx_http_stoa_spool_id(b, "tenant", &row.key.tenant);
@@ -585,6 +612,7 @@ ngx_http_stoa_spool_json(stoa_buf_t *b,
         ngx_http_stoa_spool_id(b, "subscription", &row.key.subscription);
         ngx_http_stoa_spool_id(b, "api", &row.key.api);
         ngx_http_stoa_spool_id(b, "operation", &row.key.operation);
+        ngx_http_stoa_spool_id(b, "credential", &row.key.credential);
 
         ngx_http_stoa_spool_refused(b, row.key.refused);
 
@@ -596,7 +624,7 @@ ngx_http_stoa_spool_json(stoa_buf_t *b,
         ngx_http_stoa_spool_number(b, "bytes_out", row.val.bytes_out);
         stoa_buf_addz(b, ",\"latency_us\":[");
 
-        for (j = 0; j < NGX_HTTP_STOA_LATENCY_N; j++) {
+        for (j = 0; j < n; j++) {
             stoa_buf_addf(b, "%s%u", j ? "," : "",
                           (unsigned) row.val.latency[j]);
         }

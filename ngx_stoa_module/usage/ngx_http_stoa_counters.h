@@ -10,7 +10,7 @@
  *
  * Quota: sets of 8 slots of 32 bytes, a key belongs to two sets.  A slot whose
  * windows are both over may be given to another key.
- * Usage: sets of 8 slots of 256 bytes, found by a table of hashes.  Counters
+ * Usage: sets of 8 slots of 320 bytes, found by a table of hashes.  Counters
  * are cumulative for the life of the file and never set back, even when the
  * slot is given to another key: who reads them keeps what was read before (see
  * ngx_http_stoa_spool.c).  When there is no slot, a row is counted under a
@@ -26,7 +26,7 @@
 
 #define NGX_HTTP_STOA_COUNTERS_MIN      (1024 * 1024)
 #define NGX_HTTP_STOA_COUNTERS_MAGIC    0x53544f4143545231ULL
-#define NGX_HTTP_STOA_COUNTERS_VERSION  1
+#define NGX_HTTP_STOA_COUNTERS_VERSION  2
 #define NGX_HTTP_STOA_COUNTERS_WAYS     8
 #define NGX_HTTP_STOA_REFUSED_LEN       24
 
@@ -93,6 +93,7 @@ typedef struct {
     stoa_id_t  api;
     stoa_id_t  operation;
     char       refused[NGX_HTTP_STOA_REFUSED_LEN];   /* code, NUL padded     */
+    stoa_id_t  credential;
 } ngx_http_stoa_usage_key_t;
 
 typedef struct {
@@ -106,11 +107,11 @@ typedef struct {
     ngx_http_stoa_usage_key_t  key;
     ngx_http_stoa_usage_val_t  val;
     uint64_t                   last_s;   /* of the last row                  */
-    uint64_t                   unused[4];
+    uint64_t                   unused[5];
 } ngx_http_stoa_usage_slot_t;
 
-_Static_assert(sizeof(ngx_http_stoa_usage_slot_t) == 256,
-               "usage slots are four cache lines");
+_Static_assert(sizeof(ngx_http_stoa_usage_slot_t) == 320,
+               "usage slots are five cache lines");
 _Static_assert(sizeof(ngx_http_stoa_quota_t) == 32,
                "two quota slots in a cache line");
 
@@ -167,12 +168,24 @@ typedef struct {
     stoa_id_t    subscription;
     stoa_id_t    api;
     stoa_id_t    operation;       /* or tool                                */
+    stoa_id_t    credential;
     ngx_uint_t   refused;         /* index into the refusal table + 1, or 0 */
     ngx_uint_t   status;
     uint64_t     bytes_in;
     uint64_t     bytes_out;
     uint64_t     latency_us;
 } ngx_http_stoa_usage_row_t;
+
+/* Which of NGX_HTTP_STOA_LATENCY_N. */
+static ngx_inline ngx_uint_t
+ngx_http_stoa_usage_bucket(uint64_t us)
+{
+    ngx_uint_t  i;
+
+    i = us < 64 ? 0 : 58 - (ngx_uint_t) __builtin_clzll(us);
+
+    return ngx_min(i, NGX_HTTP_STOA_LATENCY_N - 1);
+}
 
 void ngx_http_stoa_usage_add(ngx_http_stoa_main_conf_t *mcf,
     const ngx_http_stoa_usage_row_t *row);

@@ -21,7 +21,6 @@ static uint64_t ngx_http_stoa_usage_claim(ngx_http_stoa_counters_t *c,
     uint64_t hash, const ngx_http_stoa_usage_key_t *key, ngx_uint_t ways);
 static void ngx_http_stoa_usage_count(ngx_http_stoa_counters_t *c,
     uint64_t slot, const ngx_http_stoa_usage_row_t *row);
-static ngx_uint_t ngx_http_stoa_usage_bucket(uint64_t us);
 
 
 /* How many slots of a set each level may take: some are kept for the coarser
@@ -85,6 +84,7 @@ ngx_http_stoa_usage_key(ngx_http_stoa_usage_key_t *key,
 
     if (level < 1) {
         key->operation = row->operation;
+        key->credential = row->credential;
     }
 
     if (row->refused && row->refused <= NGX_HTTP_STOA_REFUSE_MAX) {
@@ -216,21 +216,6 @@ ngx_http_stoa_usage_count(ngx_http_stoa_counters_t *c, uint64_t slot,
     if ((__atomic_load_n(word, __ATOMIC_SEQ_CST) & bit) == 0) {
         (void) __atomic_fetch_or(word, bit, __ATOMIC_SEQ_CST);
     }
-}
-
-
-static ngx_uint_t
-ngx_http_stoa_usage_bucket(uint64_t us)
-{
-    ngx_uint_t  i;
-
-    for (i = 0; i < NGX_HTTP_STOA_LATENCY_N - 1; i++) {
-        if (us < 1ULL << (i + 6)) {
-            break;
-        }
-    }
-
-    return i;
 }
 
 
