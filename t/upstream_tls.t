@@ -92,6 +92,17 @@ is((split ' ', call('also', 'close')->{body})[3], 'r', 'a session is resumed');
 $r = call('wrong');
 is($r->{status}, 502, 'never for another name');
 
+# without a file of its own: what the system trusts, known before a call comes
+
+{
+    local $ENV{SSL_CERT_FILE} = "$dir/ca.pem";
+    $t->gateway(name => 'sys', server => 'location /x/ { stoa; }');
+}
+$t->sync('sys');
+is($t->get("/apis/acme/$_->[0]/a", key => $key, port => $t->port('sys'))
+   ->{status}, $_->[1], "the system's authorities: $_->[0]")
+    for ['good', 200], ['wrong', 502], ['also', 200];
+
 # the control plane's authority may be root's alone, as it is read at the start
 
 SKIP: {

@@ -18,10 +18,17 @@ typedef struct {
     ngx_array_t  *headers;           /* proxy_set_header in force here, of
                                         ngx_keyval_t; NULL: none             */
     ngx_array_t  *hidden;            /* proxy_hide_header, of ngx_str_t      */
+    ngx_uint_t    full;              /* stoa                                 */
     ngx_uint_t    protect;           /* stoa_protect, and with it ...        */
     ngx_uint_t    keyed;             /* ... a proxy_cache_key                */
     ngx_uint_t    buffered;          /* the user chose the buffers           */
 } ngx_http_stoa_macro_conf_t;
+
+/* The proxy's settings of all locations with "stoa". */
+
+typedef struct {
+    ngx_array_t   confs;             /* of ngx_http_upstream_conf_t *        */
+} ngx_http_stoa_macro_main_t;
 
 typedef struct {
     const char   *directive;
@@ -35,6 +42,9 @@ static char *ngx_http_stoa_macro_init_main(ngx_conf_t *cf, void *conf);
 static void *ngx_http_stoa_macro_create_main(ngx_conf_t *cf);
 static char *ngx_http_stoa_macro_merge(ngx_conf_t *cf, void *parent,
     void *child);
+static ngx_int_t ngx_http_stoa_macro_trust(ngx_conf_t *cf);
+static ngx_int_t ngx_http_stoa_macro_note(ngx_conf_t *cf,
+    ngx_module_t *proxy);
 static char *ngx_http_stoa_macro_apply(ngx_conf_t *cf, ngx_module_t *proxy,
     ngx_http_stoa_macro_conf_t *conf);
 static ngx_uint_t ngx_http_stoa_macro_buffered(ngx_conf_t *cf,
@@ -101,7 +111,7 @@ static const ngx_http_stoa_macro_row_t  ngx_http_stoa_macro_ca_rows[] = {
 
 static ngx_http_module_t  ngx_http_stoa_macro_module_ctx = {
     NULL,                                  /* preconfiguration */
-    NULL,                                  /* postconfiguration */
+    ngx_http_stoa_macro_trust,             /* postconfiguration */
 
     ngx_http_stoa_macro_create_main,       /* create main configuration */
     ngx_http_stoa_macro_init_main,         /* init main configuration */
@@ -137,12 +147,16 @@ ngx_http_stoa_macro_create(ngx_conf_t *cf)
 }
 
 
-/* nginx wants one to call init_main_conf with */
-
 static void *
 ngx_http_stoa_macro_create_main(ngx_conf_t *cf)
 {
-    return ngx_pcalloc(cf->pool, sizeof(ngx_http_stoa_macro_conf_t));
+    ngx_http_stoa_macro_main_t  *main;
+
+    main = ngx_palloc(cf->pool, sizeof(ngx_http_stoa_macro_main_t));
+
+    return main && ngx_array_init(&main->confs, cf->pool, 4,
+                                  sizeof(ngx_http_upstream_conf_t *))
+                   == NGX_OK ? main : NULL;
 }
 
 
@@ -209,6 +223,13 @@ ngx_http_stoa_macro_merge(ngx_conf_t *cf, void *parent, void *child)
 
     if (slcf->mode != NGX_HTTP_STOA_OFF) {
         ngx_http_stoa_macro_pool(cf);
+    }
+
+    conf->full = slcf->mode == NGX_HTTP_STOA_FULL
+                 || (slcf->mode == NGX_CONF_UNSET_UINT && prev->full);
+
+    if (conf->full && ngx_http_stoa_macro_note(cf, proxy) != NGX_OK) {
+        return NGX_CONF_ERROR;
     }
 
     if (slcf->mode == NGX_HTTP_STOA_FULL) {
@@ -291,6 +312,80 @@ ngx_http_stoa_macro_protect(ngx_conf_t *cf, ngx_module_t *proxy,
     conf->keyed = rv != NGX_CONF_OK && rv != NGX_CONF_ERROR;
 
     return rv == NGX_CONF_ERROR ? rv : NGX_CONF_OK;
+}
+
+
+/* Its settings are the first member of the proxy's. */
+
+static ngx_int_t
+ngx_http_stoa_macro_note(ngx_conf_t *cf, ngx_module_t *proxy)
+{
+    void                        **conf;
+    ngx_http_stoa_macro_main_t   *main;
+
+    main = ngx_http_conf_get_module_main_conf(cf, ngx_http_stoa_macro_module);
+
+    conf = ngx_array_push(&main->confs);
+    if (conf == NULL) {
+        return NGX_ERROR;
+    }
+
+    *conf = ((ngx_http_conf_ctx_t *) cf->ctx)->loc_conf[proxy->ctx_index];
+
+    return NGX_OK;
+}
+
+
+/*
+ * Without proxy_ssl_trusted_certificate: what the system trusts.  Read once,
+ * here, for all locations: it takes longer than a request may wait.
+ */
+
+static ngx_int_t
+ngx_http_stoa_macro_trust(ngx_conf_t *cf)
+{
+#if (NGX_HTTP_SSL)
+    ngx_uint_t                    i;
+    ngx_ssl_t                    *ssl;
+    X509_STORE                   *store, *own;
+    ngx_http_upstream_conf_t    **conf;
+    ngx_http_stoa_macro_main_t   *main;
+
+    main = ngx_http_conf_get_module_main_conf(cf, ngx_http_stoa_macro_module);
+    conf = main->confs.elts;
+    store = NULL;
+
+    for (i = 0; i < main->confs.nelts && !ngx_test_config; i++) {
+        ssl = conf[i]->ssl;
+
+        if (ssl == NULL || ssl->ctx == NULL) {
+            continue;
+        }
+
+        own = SSL_CTX_get_cert_store(ssl->ctx);
+
+        if (own == store
+            || sk_X509_OBJECT_num(X509_STORE_get0_objects(own)) != 0)
+        {
+            continue;
+        }
+
+        if (store) {
+            (void) X509_STORE_up_ref(store);
+            SSL_CTX_set_cert_store(ssl->ctx, store);
+            continue;
+        }
+
+        if (SSL_CTX_set_default_verify_paths(ssl->ctx) != 1) {
+            ngx_ssl_error(NGX_LOG_ERR, cf->log, 0,
+                          "stoa: cannot load the system's certificates");
+        }
+
+        store = own;
+    }
+#endif
+
+    return NGX_OK;
 }
 
 

@@ -24,7 +24,6 @@ static ngx_int_t ngx_http_stoa_peer_rewrite(ngx_http_request_t *r,
 #if (NGX_HTTP_SSL)
 static ngx_int_t ngx_http_stoa_peer_tls(ngx_http_request_t *r,
     ngx_http_stoa_peer_t *peer, ngx_http_stoa_target_t *target);
-static void ngx_http_stoa_peer_trust(ngx_http_request_t *r, ngx_ssl_t *ssl);
 static ngx_int_t ngx_http_stoa_peer_set_session(ngx_peer_connection_t *pc,
     void *data);
 static void ngx_http_stoa_peer_save_session(ngx_peer_connection_t *pc,
@@ -531,36 +530,7 @@ ngx_http_stoa_peer_tls(ngx_http_request_t *r, ngx_http_stoa_peer_t *peer,
     peer->key.verify = u->conf->ssl_verify;
     peer->key.tls_name = target->tls_name;
 
-    if (u->conf->ssl_verify) {
-        ngx_http_stoa_peer_trust(r, u->conf->ssl);
-    }
-
     return NGX_OK;
-}
-
-
-/* Without proxy_ssl_trusted_certificate: what the system trusts. */
-
-static void
-ngx_http_stoa_peer_trust(ngx_http_request_t *r, ngx_ssl_t *ssl)
-{
-    X509_STORE         *store;
-
-    static ngx_ssl_t   *last;
-
-    if (ssl == last) {
-        return;
-    }
-
-    last = ssl;
-    store = SSL_CTX_get_cert_store(ssl->ctx);
-
-    if (sk_X509_OBJECT_num(X509_STORE_get0_objects(store)) == 0
-        && SSL_CTX_set_default_verify_paths(ssl->ctx) != 1)
-    {
-        ngx_ssl_error(NGX_LOG_ERR, r->connection->log, 0,
-                      "stoa: cannot load the system's certificates");
-    }
 }
 
 
