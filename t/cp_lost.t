@@ -129,6 +129,35 @@ like($poll->response(timeout => 35)->{body}, qr/"name":"after"/,
     'who waited all the time is told');
 
 
+# it takes no writes, as after a failover, or only slow ones
+
+sub kick { sql("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+               . " WHERE $ours AND pid <> pg_backend_pid()") }
+
+sql('ALTER ROLE stoa SET default_transaction_read_only = on');
+kick();
+my $r = $t->api(POST => $apps, { name => 'readonly' });
+is("$r->{status} " . ($r->{headers}{'retry-after'} // '-'), '503 1',
+   'a write where none is taken may be tried again');
+is($t->api(GET => '/health/ready')->{status}, 503, 'not ready then');
+is($t->api(GET => $apps)->{status}, 200, 'but read');
+sql('SET TRANSACTION READ WRITE;'
+    . ' ALTER ROLE stoa RESET default_transaction_read_only');
+is($t->api(POST => $apps, { name => 'writable' })->{status}, 201,
+   'the next write finds that it takes them again');
+ok(ready(), 'and so does who asks');
+
+sql("ALTER ROLE stoa SET statement_timeout = '300ms'");
+kick();
+my $holder = child(sub { sql('SET statement_timeout = 0; BEGIN;'
+    . ' LOCK TABLE applications; SELECT pg_sleep(2); COMMIT') });
+sleep 0.5;
+is($t->api(POST => $apps, { name => 'slow' })->{status}, 503,
+   'a statement that took too long may be tried again');
+waitpid $holder, 0;
+sql('ALTER ROLE stoa RESET statement_timeout');
+
+
 # a URL that cannot be read is not repeated: there is a password in it
 
 for my $url ('postgresql://u:s3cret%zz@127.0.0.1:1/x',

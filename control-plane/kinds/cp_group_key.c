@@ -270,8 +270,9 @@ cp_rc_t
 cp_group_key_init(cp_db_t *db, cp_arena_t *a, cp_err_t *err)
 {
     return cp_group_key_each(db, a, "SELECT g.id FROM gateway_groups g"
-                             " WHERE $1 > 0 AND NOT EXISTS (SELECT 1"
-                             " FROM group_keys k WHERE k.\"group\" = g.id)",
+                             " WHERE CAST($1 AS BIGINT) > 0 AND NOT EXISTS"
+                             " (SELECT 1 FROM group_keys k"
+                             " WHERE k.\"group\" = g.id)",
                              NULL, err);
 }
 

@@ -73,6 +73,11 @@ cp_system_ready(cp_req_t *r)
         return rc;
     }
 
+    if (!cp_db_writable(r->op.app->db)) {
+        return cp_err_set(&r->op.err, "unavailable",
+                          "the database takes no writes");
+    }
+
     body = cp_json_object(r->op.arena);
     cp_json_set(r->op.arena, body, "status",
                 cp_json_string(r->op.arena, "ready"));
@@ -225,7 +230,7 @@ const cp_route_t  cp_system_routes[] = {
     { "GET", "/health/live", CP_AUTH_NONE, NULL, cp_system_live, NULL,
       "The process runs", NULL },
     { "GET", "/health/ready", CP_AUTH_NONE, NULL, cp_system_ready, NULL,
-      "The database answers and requests are taken", NULL },
+      "The database takes writes, and requests are taken", NULL },
     { "GET", "/.well-known/jwks.json", CP_AUTH_NONE, NULL, cp_system_jwks,
       NULL, "The public keys of signed identities", "group" },
     { "GET", "/metrics", CP_AUTH_NONE, NULL, cp_system_metrics, NULL,

@@ -128,14 +128,14 @@ cp_pool_free_slot(cp_pool_t *pool)
 
 
 static cp_slot_t *
-cp_pool_take(cp_pool_t *pool)
+cp_pool_take(cp_pool_t *pool, unsigned wait_ms)
 {
     int              rc;
     cp_slot_t       *slot;
     struct timespec  until;
 
     (void) clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += CP_DB_WAIT_MS / 1000;
+    until.tv_sec += wait_ms / 1000;
 
     (void) pthread_mutex_lock(&pool->mutex);
 
@@ -148,7 +148,7 @@ cp_pool_take(cp_pool_t *pool)
             break;
         }
 
-        if (rc == ETIMEDOUT) {
+        if (wait_ms == 0 || rc == ETIMEDOUT) {
             break;
         }
 
@@ -355,6 +355,30 @@ cp_tx_connect(cp_db_t *db, cp_slot_t *slot, bool write)
 }
 
 
+bool
+cp_db_writable(cp_db_t *db)
+{
+    bool        able;
+    cp_slot_t  *slot;
+
+    slot = db->driver->remote ? cp_pool_take(&db->pool[1], 0) : NULL;
+
+    if (slot == NULL) {
+        return true;
+    }
+
+    able = (cp_tx_connect(db, slot, true) == CP_OK);
+
+    if (able) {
+        db->driver->rollback(slot->conn);
+    }
+
+    cp_pool_give(&db->pool[1], slot);
+
+    return able;
+}
+
+
 cp_rc_t
 cp_tx_begin(cp_db_t *db, bool write, cp_tx_t **tx)
 {
@@ -370,7 +394,7 @@ cp_tx_begin(cp_db_t *db, bool write, cp_tx_t **tx)
         return CP_ERROR;
     }
 
-    slot = cp_pool_take(&db->pool[write]);
+    slot = cp_pool_take(&db->pool[write], CP_DB_WAIT_MS);
 
     if (slot == NULL) {
         cp_log(CP_LOG_ERROR, "db", "no connection got free in %d s, write:%d",

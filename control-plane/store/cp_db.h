@@ -57,6 +57,9 @@ cp_rc_t cp_db_backup(const char *url, const char *file, cp_err_t *err)
     CP_MUST_CHECK;
 const char *cp_db_driver(cp_db_t *db);        /* "sqlite" "postgresql" */
 
+/* Whether a write could begin now; those that are under way are proof. */
+bool cp_db_writable(cp_db_t *db);
+
 cp_rc_t cp_tx_begin(cp_db_t *db, bool write, cp_tx_t **tx) CP_MUST_CHECK;
 cp_rc_t cp_tx_commit(cp_tx_t *tx) CP_MUST_CHECK;       /* tx is gone after  */
 void cp_tx_rollback(cp_tx_t *tx);                      /* NULL is fine      */

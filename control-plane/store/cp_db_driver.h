@@ -23,6 +23,7 @@ struct cp_driver_s {
     const char  *blob;             /* {{BLOB}}                              */
     const char  *serial;           /* {{SERIAL}}                            */
     unsigned     writers;          /* 0: as many as wanted                  */
+    bool         remote;           /* a server, which may take no writes    */
 
     /* Once for the process, before any connection: locks, listeners. */
     cp_rc_t    (*open)(cp_db_moved_pt moved, void *ctx, const char *target,

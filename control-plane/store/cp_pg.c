@@ -20,7 +20,6 @@
 
 #define CP_PG_PARAMS_MAX  64
 #define CP_PG_COLS_MAX    128
-#define CP_PG_QUIET_MS    1000
 #define CP_PG_LOCK        "4932145960130637154"     /* of migrations         */
 
 /* Types that are read as numbers (pg_type.oid). */
@@ -72,6 +71,8 @@ static const struct {
     { "23503", "in_use", "something else refers to it", false },
     { "40001", NULL, NULL, false },     /* serialization failure             */
     { "40P01", NULL, NULL, false },     /* deadlock                          */
+    { "25006", "unavailable", "the database takes no writes", true },
+    { "57014", "unavailable", "the database took too long", false },
     { "55P03", "unavailable", "the database is too busy", false },
     { "57P0", "unavailable", "the database is ending or starting", true },
     { "08", "unavailable", "the database went away", true },
@@ -80,28 +81,6 @@ static const struct {
     { "26000", NULL, NULL, true },      /* the statement is not there        */
     { NULL, NULL, NULL, false }
 };
-
-
-/* While the server is away every request finds that out: one line a second
- * is enough. */
-
-static cp_log_level_e
-cp_pg_level(void)
-{
-    int64_t                 now, last;
-    static _Atomic int64_t  said;
-
-    now = cp_time_mono_ms();
-    last = said;
-
-    if (last != 0 && now - last < CP_PG_QUIET_MS) {
-        return CP_LOG_DEBUG;
-    }
-
-    said = now;
-
-    return CP_LOG_ERROR;
-}
 
 
 static cp_rc_t
@@ -156,78 +135,6 @@ cp_pg_failed(cp_pg_conn_t *c, const PGresult *res, const char *sql,
 }
 
 
-static void
-cp_pg_notice(void *ctx, const char *text)
-{
-    (void) ctx;
-
-    cp_log(CP_LOG_DEBUG, "db", "%.*s", (int) strcspn(text, "\n"), text);
-}
-
-
-/* libpq repeats a URL that it cannot read, the password in it too. */
-
-static bool
-cp_pg_url(const char *url, cp_err_t *err)
-{
-    char              *why;
-    PQconninfoOption  *options;
-
-    why = NULL;
-    options = PQconninfoParse(url, &why);
-
-    if (options != NULL) {
-        PQconninfoFree(options);
-        return true;
-    }
-
-    PQfreemem(why);
-    (void) cp_err_set(err, "validation", "the database's URL is malformed "
-                      "(it is not repeated: there may be a password in it)");
-
-    return false;
-}
-
-
-static PGconn *
-cp_pg_connect_raw(const char *url, cp_err_t *err)
-{
-    PGconn  *pg;
-
-    static const char *const  names[] = {
-        "connect_timeout", "keepalives_idle", "tcp_user_timeout",
-        "application_name", "dbname", "client_encoding", NULL
-    };
-    const char *const  values[] = {
-        "5", "15", "20000", "stoa-control", url, "UTF8", NULL
-    };
-
-    if (!cp_pg_url(url, err)) {
-        return NULL;
-    }
-
-    /* dbname is expanded, so that the url may override what is before it */
-
-    pg = PQconnectdbParams(names, values, 1);
-
-    if (PQstatus(pg) != CONNECTION_OK) {
-
-        cp_log(cp_pg_level(), "db", "cannot connect: %.*s",
-               (int) strcspn(PQerrorMessage(pg), "\n"), PQerrorMessage(pg));
-        (void) cp_err_set(err, "unavailable", "cannot connect to the "
-                          "database: %.*s",
-                          (int) strcspn(PQerrorMessage(pg), "\n"),
-                          PQerrorMessage(pg));
-        PQfinish(pg);
-        return NULL;
-    }
-
-    (void) PQsetNoticeProcessor(pg, cp_pg_notice, NULL);
-
-    return pg;
-}
-
-
 static cp_rc_t
 cp_pg_open(cp_db_moved_pt moved, void *ctx, const char *target,
     void **state, cp_err_t *err)
@@ -241,7 +148,6 @@ cp_pg_open(cp_db_moved_pt moved, void *ctx, const char *target,
 
     pg->moved = moved;
     pg->ctx = ctx;
-    pg->connect = cp_pg_connect_raw;
     pg->url = strdup(target);
 
     if (pg->url == NULL || cp_pg_listen_start(pg, err) != CP_OK) {
@@ -313,7 +219,7 @@ cp_pg_connect(void *state, bool write, cp_err_t *err)
         return NULL;
     }
 
-    c->pg = cp_pg_connect_raw(pg->url, err);
+    c->pg = cp_pg_dial(pg->url, err);
     if (c->pg == NULL) {
         free(c);
         return NULL;
@@ -346,6 +252,14 @@ cp_pg_alive(void *conn)
 static cp_rc_t
 cp_pg_begin(void *conn, bool write)
 {
+    cp_pg_conn_t  *c = conn;
+
+    if (write && cp_pg_readonly(c->pg)) {
+        cp_log(cp_pg_level(), "db", "the server takes no writes");
+        c->stale = true;
+        return CP_ERROR;
+    }
+
     return cp_pg_exec(conn, write ? "BEGIN ISOLATION LEVEL READ COMMITTED"
                                   : "BEGIN ISOLATION LEVEL REPEATABLE READ "
                                     "READ ONLY", NULL);
@@ -765,6 +679,7 @@ const cp_driver_t  cp_pg_driver = {
     .name = "postgresql",
     .blob = "BYTEA",
     .serial = "BIGSERIAL PRIMARY KEY",
+    .remote = true,
     .open = cp_pg_open,
     .close = cp_pg_close,
     .connect = cp_pg_connect,

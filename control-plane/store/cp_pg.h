@@ -1,6 +1,7 @@
 /*
- * Inside the PostgreSQL driver: cp_pg.c has connections and statements,
- * cp_pg_listen.c the thread that hears of other processes' changes.
+ * Inside the PostgreSQL driver: cp_pg_dial.c makes connections, cp_pg.c has
+ * their statements, cp_pg_listen.c the thread that hears of other processes'
+ * changes.
  */
 
 #ifndef CP_PG_H
@@ -17,13 +18,22 @@
 
 typedef struct {
     char            *url;
-    PGconn         *(*connect)(const char *url, cp_err_t *err);
     cp_db_moved_pt   moved;
     void            *ctx;          /* of moved                              */
     int              stop;         /* eventfd that ends the listener        */
     pthread_t        listener;
 } cp_pg_t;
 
+
+PGconn *cp_pg_dial(const char *url, cp_err_t *err);    /* NULL: see err     */
+
+/* A standby, or a primary that was made read-only for this session.  Another
+ * connection may reach the one that is not. */
+bool cp_pg_readonly(const PGconn *pg);
+
+/* While the server is away every request finds that out: one line a second
+ * is enough. */
+cp_log_level_e cp_pg_level(void);
 
 cp_rc_t cp_pg_listen_start(cp_pg_t *pg, cp_err_t *err) CP_MUST_CHECK;
 void cp_pg_listen_stop(cp_pg_t *pg);

@@ -118,7 +118,7 @@ cp_pg_listen_main(void *data)
     cp_pg_t  *pg = data;
 
     do {
-        conn = pg->connect(pg->url, NULL);
+        conn = cp_pg_dial(pg->url, NULL);
 
         if (conn == NULL) {
             end = cp_pg_listen_wait(pg, -1, CP_PG_RETRY_MS);
