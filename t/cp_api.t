@@ -73,6 +73,11 @@ is(feed()->{"api:$api->{id}"}{operations}[0]{enabled}, JSON::PP::false,
     'disabled');
 is($t->api(POST => $ops, { name => 'other', method => 'GET',
     path => '/{id}' })->{status}, 409, 'one method and path, one operation');
+for (qw(/x/* /*/y /x/** /users/:id)) {
+    my $r = $t->api(POST => $ops, { name => 'o', method => 'GET', path => $_ });
+    is($r->{status}, 422, "no wildcard: $_");
+    like($r->{body}, qr/\{name\} matches any one segment/, 'with a hint');
+}
 is($t->api(POST => $ops, { name => 'o', method => 'get', path => '/' })
     ->{status}, 422, 'methods are upper case');
 is($t->api(DELETE => "$ops/get")->{status}, 204, 'delete an operation');

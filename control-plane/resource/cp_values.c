@@ -485,11 +485,26 @@ cp_value_method(cp_value_t *c)
 static cp_rc_t
 cp_value_template(cp_value_t *c)
 {
+    const char  *s;
+
     if (c->in->len > (size_t) c->f->max
         || !stoa_path_template_valid(c->in->s, c->in->len))
     {
         return cp_fault(c, "must be a path such as /orders/{id}, at most"
                         " %" PRId64 " bytes", c->f->max);
+    }
+
+    /* other gateways' ways to say more than one character */
+
+    for (s = c->in->s; (s = strchr(s, '/')) != NULL; /* void */) {
+        s++;
+
+        if (*s == '*' || *s == ':') {
+            return cp_fault(c, "has the segment \"%.*s\", which would match"
+                            " only itself: {name} matches any one segment,"
+                            " and nothing matches more than one",
+                            (int) strcspn(s, "/"), s);
+        }
     }
 
     return CP_OK;
