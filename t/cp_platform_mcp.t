@@ -153,6 +153,46 @@ is(join(' ', map { "$_->{name}:$_->{state}" } @{ $r->{json}{items} }),
    'bot:active orders:active', 'my subscriptions');
 is(rest('acme', 'usage')->{json}{total}{requests}, 0, 'my usage');
 is(rest('acme', 'usage?days=32')->{status}, 422, 'not so long ago');
+
+# what is left of quotas, by what gateways have reported
+
+is($r->{json}{items}[1]{quota}, undef, 'a plan without quotas');
+my %sub = map { $_->{name} => $_->{id} } @{ $r->{json}{items} };
+my $batch = 0;
+sub used {
+    my ($name, %o) = @_;
+    my $now = int(time) * 1000;
+    my $posted = $t->api('POST', '/gateway/v1/usage', {
+        file => 'a' x 32, batch => ++$batch, from_ms => $now,
+        to_ms => $now + 1000, rows => [{ tenant => $id{acme}{tenant},
+            application => $id{acme}{application},
+            subscription => $sub{$name}, operation => '', refused => '',
+            api => $t->must('GET', "/v1/tenants/acme/apis/$name")->{id},
+            c2xx => 1, c3xx => 0, c4xx => 0, c5xx => 0, bytes_in => 1,
+            bytes_out => 1, latency_us => [1, (0) x 15], %o }]
+    }, token => $gw->{token});
+    is($posted->{status}, 200, 'usage') or diag($posted->{body});
+}
+sub left {
+    my %left = map { my $s = $_; $s->{name} => join ' ', map {
+        my $q = $s->{quota}{$_}; $q ? "$_ $q->{used}/$q->{remaining}" : ()
+    } qw(day month) } @{ rest('acme', 'subscriptions')->{json}{items} };
+    return "$left{orders}, $left{bot}";
+}
+my $plan = '/v1/tenants/acme/plans/basic';
+$t->must('PATCH', $plan, { quota_day => 10, quota_month => 100 });
+used('orders', c2xx => 3, c5xx => 1);
+used('orders', c2xx => 0, c4xx => 5, refused => 'rate_exceeded');
+used('orders', c2xx => 0, c5xx => 1, refused => 'upstream_timeout');
+used('bot');
+is(left(), 'day 5/5 month 5/95, day 1/9 month 1/99', 'of each subscription');
+like(rest('acme', 'subscriptions')->{json}{items}[0]{quota}{day}{reset_at},
+     qr/T00:00:00/, 'until midnight');
+$t->must('PATCH', $plan, { limit_by => 'application', quota_month => 0 });
+is(left(), 'day 6/4, day 6/4', 'shared, by application');
+$t->must('PATCH', $plan, { limit_by => 'credential' });
+is(left(), ', ', 'a key\'s is not known');
+$t->must('PATCH', $plan, { limit_by => 'subscription', quota_day => 0 });
 is(rest('acme', 'health')->{json}{gateways}{offline}, 1, 'health');
 
 # identity: everything about it must be right

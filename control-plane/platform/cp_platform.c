@@ -619,7 +619,7 @@ cp_platform_subscriptions(cp_op_t *op, cp_json_t **out)
 
     cp_json_set(op->arena, *out, "items", items);
 
-    return rc;
+    return rc == CP_OK ? cp_platform_quota(op, items) : rc;
 }
 
 

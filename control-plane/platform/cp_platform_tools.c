@@ -98,8 +98,8 @@ static const cp_tool_t  cp_tools[] = {
       cp_tool_spec },
 
     { "stoa_my_subscriptions", "List my subscriptions",
-      "Lists what this application is subscribed to, with the plan's limits "
-      "and the state of each subscription.",
+      "Lists what this application is subscribed to, with the plan's limits, "
+      "what is left of its quotas and the state of each subscription.",
       NULL,
       "{\"type\":\"object\",\"properties\":{"
       "\"application\":{\"type\":\"object\"},\"items\":{\"type\":\"array\","
@@ -107,7 +107,7 @@ static const cp_tool_t  cp_tools[] = {
       "\"id\":{\"type\":\"string\"},\"state\":{\"type\":\"string\"},"
       "\"tenant\":{\"type\":\"string\"},\"kind\":{\"type\":\"string\"},"
       "\"name\":{\"type\":\"string\"},\"path\":{\"type\":\"string\"},"
-      "\"plan\":{\"type\":\"object\"}},"
+      "\"plan\":{\"type\":\"object\"},\"quota\":{\"type\":\"object\"}},"
       "\"required\":[\"id\",\"state\",\"name\",\"plan\"]}}},"
       "\"required\":[\"application\",\"items\"]}",
       cp_tool_subscriptions },
