@@ -10,6 +10,8 @@ use Test::Stoa;
 use Test::Stoa::MCP;
 use Test::Stoa::Demo;
 
+use List::Util qw(sum0);
+
 my $t = Test::Stoa->new;
 $t->control;
 
@@ -27,6 +29,9 @@ my $answer = sub {
         $era eq 'dual' ? '2026-07-28' : (), @Test::Stoa::MCP::LEGACY ] },
         $q, $c) unless defined $raw;
     wait_until { !-f $t->dir('hold') } 20 if $raw =~ s/^<hold>//;
+    return Test::Stoa::MCP::answer({ %server, era => 'dual', versions =>
+        ['2026-07-28'] }, $q, $c) if $raw =~ /^<once>/ && -f $t->dir('once');
+    spew($t->dir('once'), '') if $raw =~ s/^<once>//;
     my $id = json_encode([$m->{id}]) =~ s/^\[|\]$//gr;
     my ($head, @more) = split /<wait>/, $raw =~ s/<id>/$id/gr;
     $c->send_raw($head);
@@ -40,17 +45,23 @@ my %port = map { my $era = $_;
 my $fast = "  read_timeout_ms: 2000\n";
 $t->apply(demo(plan => 'concurrency: 20',
     rest => { rest => { port => $port{dual}, upstream => $fast } },
-    mcp => { map { ($_ => { port => $port{$_}, upstream => $fast }) }
-             keys %port }));
-for my $api (keys %port) {
+    mcp => { legacy => { port => $port{legacy}, upstream => $fast },
+             dual => { port => $port{dual}, upstream => $fast },
+             two => { port => $port{dual}, upstream =>
+                 "    - url: http://localhost:$port{dual}/mcp\n$fast" } }));
+for my $api (keys %port, 'two') {
     wait_until { @{ $t->api('GET', "/v1/tenants/acme/apis/$api/tools")
         ->{json}{items} || [] } } 20 or $t->give_up("$api: not discovered");
 }
-$t->gateway;
+$t->gateway(server => 'location = /mcp/acme/two { stoa; '
+    . 'proxy_next_upstream error http_502 http_503 non_idempotent; }');
 my $key = $t->key('acme', 'app');
 $t->apply(document('Server', 'acme', 'both', "state: published\n"
     . "prefix: never\ntools:\n  - { api: dual, tool: raw }\n")
     . subscribe('acme', 'app', 'server', 'both', 'basic'));
+$t->apply(document('Server', 'acme', 'two', "state: published\n"
+    . "prefix: never\ntools:\n  - { api: two, tool: raw }\n")
+    . subscribe('acme', 'app', 'server', 'two', 'basic'));
 $t->sync;
 
 sub session { my ($path) = @_;
@@ -75,6 +86,8 @@ sub sent { my ($api, $method) = @_;
     return $n }
 sub executed { sent($_[0], 'tools/call') }
 sub opened { sent('legacy', 'initialize') }
+sub refused { my $m = $t->metrics;
+    return sum0(map { $m->{$_} } grep { /^stoa_refused/ } keys %$m) }
 sub head { join "\r\n", "HTTP/1.1 $_[0]", @_[1 .. $#_], '', '' }
 my $json = 'Content-Type: application/json';
 my $sse = 'Content-Type: text/event-stream';
@@ -240,6 +253,21 @@ for my $era (qw(modern legacy)) {
     like(($c->event(1.5) || {})->{data} // 'none', qr/message/,
          'an event at once');
     $c->close;
+}
+
+# what was no answer is forgotten where nginx is told to try another target
+
+for my $raw (full('503 No', 'text/html', $html, 'Retry-After: 9'),
+             full('302 Found', 'text/html', $html, @evil),
+             chunked('500 No', 'application/json', rpc(-1, 'x', 9)))
+{
+    unlink $t->dir('once');
+    my $refused = refused();
+    my $r = call('modern', "<once>$raw", path => '/mcp/acme/two');
+    is("$r->{status} $r->{rpc}{result}{content}[0]{text}", '200 plain',
+       'another target answers');
+    is($r->{headers}{'retry-after'}, undef, '... for itself');
+    is(refused(), $refused, '... and nothing was refused');
 }
 
 # ---- the same for REST, which passes all that is HTTP

@@ -161,6 +161,7 @@ struct ngx_http_stoa_mcp_s {
     size_t                        came;         /* in it, of the answer     */
     ngx_http_stoa_mcp_fault_t     fault;        /* SUB_FAILED               */
     u_char                       *held;         /* an error without chunks  */
+    size_t                        held_size;
 
     ngx_chain_t                  *out;          /* the gateway's own answer */
     ngx_uint_t                    out_status;
@@ -175,7 +176,6 @@ struct ngx_http_stoa_mcp_s {
     unsigned                      fresh_session:1;  /* made for this call   */
     unsigned                      old_session:1;    /* opened a while ago   */
     unsigned                      same:2;       /* NGX_HTTP_STOA_MCP_SAME_* */
-    unsigned                      holding:1;
     unsigned                      retried:1;
     unsigned                      connecting:1;     /* owns the map's entry */
     unsigned                      forwarded:1;

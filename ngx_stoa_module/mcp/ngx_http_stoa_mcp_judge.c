@@ -188,32 +188,29 @@ ngx_http_stoa_mcp_judge_hold(ngx_http_request_t *r, ngx_http_stoa_mcp_t *mcp,
 
     have = u->buffer.last - u->buffer.pos;
 
-    if (!mcp->holding) {
-        mcp->holding = 1;
-
-        if ((size_t) (u->buffer.end - u->buffer.pos) < need) {
-            p = ngx_palloc(r->pool, need);
-            if (p == NULL) {
-                return NGX_ERROR;
-            }
-
-            have = ngx_min(have, need);
-            u->buffer.start = p;
-            u->buffer.last = ngx_cpymem(p, u->buffer.pos, have);
-            u->buffer.pos = p;
-            u->buffer.end = p + need;
+    if ((size_t) (u->buffer.end - u->buffer.pos) < need) {
+        p = ngx_palloc(r->pool, need);
+        if (p == NULL) {
+            return NGX_ERROR;
         }
 
-        if (u->headers_in.chunked) {
-            mcp->held = ngx_palloc(r->pool,
-                                   u->buffer.end - u->buffer.pos);
+        have = ngx_min(have, need);
+        u->buffer.start = p;
+        u->buffer.last = ngx_cpymem(p, u->buffer.pos, have);
+        u->buffer.pos = p;
+        u->buffer.end = p + need;
+    }
+
+    if (u->headers_in.chunked) {
+
+        if (mcp->held_size < (size_t) (u->buffer.end - u->buffer.pos)) {
+            mcp->held_size = u->buffer.end - u->buffer.pos;
+            mcp->held = ngx_palloc(r->pool, mcp->held_size);
             if (mcp->held == NULL) {
                 return NGX_ERROR;
             }
         }
-    }
 
-    if (u->headers_in.chunked) {
         return ngx_http_stoa_mcp_judge_dechunk(r, mcp->held, text);
     }
 
@@ -341,7 +338,6 @@ ngx_http_stoa_mcp_judge_again(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
                                     mcp->upstream_session.len);
 
     mcp->retried = 1;
-    mcp->holding = 0;
     mcp->sub = NGX_HTTP_STOA_MCP_SUB_NONE;
     ctx->call.step = mcp->connect_step;
     ctx->call.passed = 0;

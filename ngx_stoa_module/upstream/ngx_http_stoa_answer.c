@@ -44,15 +44,24 @@ ngx_http_stoa_answer_hook(ngx_http_request_t *r, ngx_http_stoa_peer_t *peer)
 }
 
 
-/* Before another attempt. */
+/* Before another attempt: the answer that there was counts no more. */
 
 static ngx_int_t
 ngx_http_stoa_answer_reinit_request(ngx_http_request_t *r)
 {
     ngx_int_t              rc;
+    ngx_http_stoa_call_t  *call;
     ngx_http_stoa_peer_t  *peer;
 
     peer = r->upstream->peer.data;
+    call = &peer->ctx->call;
+
+    if (call->unfit) {
+        call->unfit = 0;
+        call->refused = 0;
+        ngx_str_null(&call->detail);
+        ngx_str_null(&call->retry_after);
+    }
 
     rc = peer->reinit_request(r);
 
