@@ -179,6 +179,23 @@ is($r->{status}, 422, 'a second one of a type of which one counts');
 is($r->{json}{errors}[0]{field}, 'attach[0]', 'the field');
 like($r->{json}{errors}[0]{message}, qr/"web"/, 'the other one is named');
 
+$t->apply(docs(policy('web', 'cors', config => \%cors,
+                      attach => [{ server => 'desk' }]),
+               policy('next', 'cors', config => \%cors,
+                      attach => [{ api => 'orders' }])));
+$t->apply(docs(policy('web', 'cors', config => \%cors,
+                      attach => [{ api => 'orders' }, { server => 'desk' }]),
+               policy('next', 'cors', config => \%cors)));
+like(has('api', 'orders'), qr/web:cors:api/, 'two that change places');
+$r = $t->api(POST => '/v1/apply', docs(
+    policy('web', 'cors', config => \%cors, attach => [{ api => 'orders' }]),
+    policy('next', 'cors', config => \%cors,
+           attach => [{ server => 'desk' }, { api => 'orders' }])),
+    headers => { 'Content-Type' => 'application/yaml' });
+is($r->{status}, 422, 'two of them in one apply');
+ok((grep { $_->{field} eq 'spec.attach[1]' && $_->{document} == 1 }
+    @{ $r->{json}{errors} }) > 0, 'the field') or diag(explain($r->{json}));
+
 is($t->api(PATCH => "$P/web", { type => 'headers' })->{status}, 422,
    'the type is for good');
 $t->must(PATCH => "$P/web", { state => 'disabled' });

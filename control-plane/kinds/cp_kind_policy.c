@@ -34,8 +34,10 @@ static cp_rc_t cp_policy_attach(const cp_write_t *w,
     const cp_json_t *item, unsigned i);
 static cp_rc_t cp_policy_api(const cp_write_t *w, const cp_json_t *item,
     const char *path, uint32_t *flag);
-static cp_rc_t cp_policy_other(const cp_write_t *w, const cp_json_t *row,
-    const cp_json_t *item, const char *path);
+static cp_rc_t cp_policy_settled(cp_op_t *op, cp_tx_t *tx,
+    const cp_json_t *row);
+static const char *cp_policy_there(const cp_json_t *rows,
+    const cp_json_t *item);
 static bool cp_policy_same(const cp_json_t *one, const cp_json_t *two);
 static cp_rc_t cp_policy_follow(cp_op_t *op, cp_tx_t *tx,
     const cp_json_t *row);
@@ -108,14 +110,16 @@ static const cp_field_t  global_fields[] = {
 const cp_resource_t  cp_res_policy = {
     .kind = "policy", .doc_kind = "Policy", .plural = "policies",
     .table = "policies", .parent = "tenant", .fields = policy_fields,
-    .check = cp_policy_check, .follow = cp_policy_follow
+    .check = cp_policy_check, .settled = cp_policy_settled,
+    .follow = cp_policy_follow
 };
 
 const cp_resource_t  cp_res_global_policy = {
     .kind = "global_policy", .doc_kind = "GlobalPolicy",
     .plural = "policies", .table = "global_policies",
     .fields = global_fields,
-    .check = cp_policy_check, .follow = cp_policy_follow
+    .check = cp_policy_check, .settled = cp_policy_settled,
+    .follow = cp_policy_follow
 };
 
 
@@ -310,7 +314,14 @@ cp_policy_attach(const cp_write_t *w, const stoa_policy_type_t *type,
                             flag == STOA_ON_MCP_API ? "" : t->member);
     }
 
-    return cp_policy_other(w, row, item, path);
+    for (m = cp_json_get(row, "attach")->first; m != item; m = m->next) {
+        if (cp_policy_same(m, item)) {
+            return cp_err_field(&w->op->err, -1, item->line, path,
+                                "is there twice");
+        }
+    }
+
+    return CP_OK;
 }
 
 
@@ -348,57 +359,75 @@ cp_policy_api(const cp_write_t *w, const cp_json_t *item, const char *path,
 }
 
 
-/* The same place twice in one policy, or by two of a type of which one counts:
- * which of them would it be? */
+/* Two of a type of which one counts, at one place: which of them would it be?
+ * Judged by what is left, as documents may move one from here to there. */
 static cp_rc_t
-cp_policy_other(const cp_write_t *w, const cp_json_t *row,
-    const cp_json_t *item, const char *path)
+cp_policy_settled(cp_op_t *op, cp_tx_t *tx, const cp_json_t *row)
 {
     cp_rc_t                    rc;
-    cp_json_t                 *m, *rows, *other;
-    const char                *type;
+    cp_val_t                   args[3];
+    unsigned                   i;
+    cp_json_t                 *rows, *list, *item;
+    const char                *type, *tenant, *name;
     cp_row_query_t             q = { "\"type\" = $1 AND \"id\" <> $2"
                                      " AND \"attach\" IS NOT NULL", NULL, 0,
                                      true };
     const stoa_policy_type_t  *t;
 
-    for (m = cp_json_get(row, "attach")->first; m != item; m = m->next) {
-        if (cp_policy_same(m, item)) {
-            return cp_err_field(&w->op->err, -1, item->line, path,
-                                "is there twice");
-        }
-    }
-
     type = cp_json_str(row, "type");
+    tenant = cp_json_str(row, "tenant");
     t = stoa_policy_find(type, strlen(type));
+    list = cp_json_get(row, "attach");
 
-    if (!(t->flags & STOA_POLICY_SINGLE)) {
+    if (list == NULL || !(t->flags & STOA_POLICY_SINGLE)) {
         return CP_OK;
     }
 
-    if (w->res->parent) {
+    if (tenant) {
         q.where = "\"type\" = $1 AND \"id\" <> $2 AND \"attach\" IS NOT NULL"
                   " AND \"tenant\" = $3";
     }
 
-    rc = cp_row_select(w->tx, w->op->arena, w->res, &q,
-                       cp_args(cp_text(type), cp_text(cp_json_str(row, "id")),
-                               cp_text(cp_json_str(row, "tenant"))),
-                       &rows, &w->op->err);
+    args[0] = cp_text(type);
+    args[1] = cp_text(cp_json_str(row, "id"));
+    args[2] = cp_text(tenant);
 
-    for (other = rc == CP_OK ? rows->first : NULL; other; other = other->next)
+    rc = cp_row_select(tx, op->arena,
+                       cp_resource_find(tenant ? "policy" : "global_policy"),
+                       &q, args, tenant ? 3 : 2, &rows, &op->err);
+
+    for (item = rc == CP_OK ? list->first : NULL, i = 0; item;
+         item = item->next, i++)
     {
-        for (m = cp_json_get(other, "attach")->first; m; m = m->next) {
-            if (cp_policy_same(m, item)) {
-                return cp_err_field(&w->op->err, -1, item->line, path,
-                                    "the policy \"%s\" of the same type is "
-                                    "attached there",
-                                    cp_json_str(other, "name"));
-            }
+        name = cp_policy_there(rows, item);
+
+        if (name) {
+            rc = cp_err_field(&op->err, -1, 0,
+                              cp_arena_printf(op->arena, "attach[%u]", i),
+                              "the policy \"%s\" of the same type is attached"
+                              " there", name);
         }
     }
 
     return rc;
+}
+
+
+/* The name of the one among the rows that is attached to the same. */
+static const char *
+cp_policy_there(const cp_json_t *rows, const cp_json_t *item)
+{
+    const cp_json_t  *row, *m;
+
+    for (row = rows->first; row; row = row->next) {
+        for (m = cp_json_get(row, "attach")->first; m; m = m->next) {
+            if (cp_policy_same(m, item)) {
+                return cp_json_str(row, "name");
+            }
+        }
+    }
+
+    return NULL;
 }
 
 

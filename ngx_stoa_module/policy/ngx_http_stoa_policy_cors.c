@@ -321,7 +321,7 @@ ngx_http_stoa_cors_preflight(ngx_http_request_t *r,
     const stoa_policy_cors_t  *cors;
 
     cors = a->config;
-    ngx_str_null(&none);
+    ngx_str_set(&none, "");
 
     value = c->method;
 

@@ -268,7 +268,7 @@ ngx_http_stoa_headers_var(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     ngx_str_t   v;
     stoa_str_t  s;
 
-    ngx_str_null(&v);
+    ngx_str_set(&v, "");
 
     switch (var) {
 
