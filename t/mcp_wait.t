@@ -12,7 +12,8 @@ use Test::Stoa::Demo;
 
 use IO::Socket::INET;
 
-my $t = Test::Stoa->new->has('module', 'control');
+my $t = Test::Stoa->new->has('module', 'control')
+                       ->allow_log(qr/exited on signal 9/);
 $t->control;
 my $hold = $t->dir('hold');
 sub held { wait_until { !-f $hold } 20 }
@@ -170,6 +171,26 @@ for my $late (0, 1) {
        '413 body_too_large', 'an endless body, ' . ($late ? 'late' : 'at once'));
     $c->close;
     is((wait_until { left_open() == 0 } 10), 1, 'and its socket');
+}
+
+# A worker that is killed while it connects: the next one does, at once.
+
+{
+    my ($id) = $t->mcp_session('/mcp/acme', key => $key);
+    $t->apply(api('127.0.0.1'));
+    $t->sync;
+    spew($hold, '');
+    my $c = start('/mcp/acme', body(5), 0, "Mcp-Session-Id: $id");
+    wait_until { in_flight() == 1 } 10;
+    my @old = $t->workers;
+    kill 'KILL', @old;
+    my %old = map { ($_ => 1) } @old;
+    wait_until { grep { !$old{$_} } $t->workers } 10;
+    unlink $hold;
+    $c->close;
+    $c = start('/mcp/acme', body(5), 0, "Mcp-Session-Id: $id");
+    is($c->response(timeout => 5)->{status}, 200, 'the place of the dead');
+    $c->close;
 }
 
 $t->done;

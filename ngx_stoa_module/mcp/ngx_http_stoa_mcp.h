@@ -280,9 +280,9 @@ ngx_int_t ngx_http_stoa_mcp_session_open(ngx_http_stoa_ctx_t *ctx,
 
 /* NGX_OK: out filled.  NGX_AGAIN: another request is connecting; NGX_ABORT: it
  * was, and has failed, while the caller waited.  NGX_DECLINED: nobody is; the
- * caller now is, and must _set or _end its turn. */
+ * caller now is, and must _set or _end its turn, within that time. */
 ngx_int_t ngx_http_stoa_mcp_upstream_find(uint64_t key, ngx_uint_t waited,
-    ngx_http_stoa_mcp_upstream_t *out);
+    ngx_msec_t within, ngx_http_stoa_mcp_upstream_t *out);
 /* failed: refuse_e + 1, which those who wait are told; 0: they try. */
 void ngx_http_stoa_mcp_upstream_end(uint64_t key, ngx_msec_t turn,
     ngx_uint_t failed);

@@ -19,6 +19,7 @@
 #include "core/stoa_rec_table.h"
 
 
+static ngx_msec_t ngx_http_stoa_mcp_within(ngx_http_stoa_ctx_t *ctx);
 static ngx_int_t ngx_http_stoa_mcp_begin(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 static ngx_int_t ngx_http_stoa_mcp_post(ngx_http_request_t *r,
@@ -89,7 +90,8 @@ ngx_http_stoa_mcp_connect(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     }
 
     rc = ngx_http_stoa_mcp_upstream_find(mcp->upstream_key,
-                                         mcp->wait.delay != 0, &up);
+                                         mcp->wait.delay != 0,
+                                         ngx_http_stoa_mcp_within(ctx), &up);
 
     if (rc == NGX_OK) {
         return ngx_http_stoa_mcp_use(r, mcp, &up);
@@ -106,6 +108,23 @@ ngx_http_stoa_mcp_connect(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     mcp->turn = up.turn;
 
     return ngx_http_stoa_mcp_begin(r, ctx);
+}
+
+
+/* As long as initialize and initialized may take, by the api. */
+
+static ngx_msec_t
+ngx_http_stoa_mcp_within(ngx_http_stoa_ctx_t *ctx)
+{
+    ngx_msec_t             one;
+    const stoa_rec_api_t  *rec;
+
+    rec = ctx->call.api->rec;
+
+    one = (rec->connect_timeout_ms ? rec->connect_timeout_ms : 60000)
+          + (rec->read_timeout_ms ? rec->read_timeout_ms : 60000);
+
+    return 2 * one + 1000;
 }
 
 

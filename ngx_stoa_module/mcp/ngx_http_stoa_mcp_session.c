@@ -29,7 +29,6 @@
 
 #define NGX_HTTP_STOA_MCP_ZONE_SIZE      (4 * 1024 * 1024)
 #define NGX_HTTP_STOA_MCP_WAYS           8
-#define NGX_HTTP_STOA_MCP_CONNECT_MS     10000
 #define NGX_HTTP_STOA_MCP_OLD_MS         60000
 #define NGX_HTTP_STOA_MCP_LIFETIME_S     (7 * 24 * 3600)
 
@@ -72,6 +71,7 @@ typedef struct {
     uint64_t                      key;         /* 0: free                   */
     ngx_msec_t                    used;
     ngx_msec_t                    deadline;    /* of connecting; 0: ready   */
+    ngx_pid_t                     pid;         /* who connects              */
     ngx_msec_t                    since;       /* ready                     */
     ngx_uint_t                    same;        /* NGX_HTTP_STOA_MCP_SAME_*  */
     ngx_uint_t                    failed;      /* refuse_e + 1              */
@@ -91,6 +91,7 @@ static ngx_http_stoa_mcp_seen_t *ngx_http_stoa_mcp_session_seen(
     ngx_str_t *token);
 static ngx_int_t ngx_http_stoa_mcp_session_unseal(ngx_str_t *token,
     ngx_http_stoa_mcp_seen_t *seen);
+static ngx_uint_t ngx_http_stoa_mcp_gone(ngx_pid_t pid);
 static void ngx_http_stoa_mcp_node_free(ngx_http_stoa_mcp_node_t *node);
 static ngx_http_stoa_mcp_node_t *ngx_http_stoa_mcp_node(uint64_t key,
     ngx_uint_t make);
@@ -425,7 +426,7 @@ ngx_http_stoa_mcp_node(uint64_t key, ngx_uint_t make)
 
 ngx_int_t
 ngx_http_stoa_mcp_upstream_find(uint64_t key, ngx_uint_t waited,
-    ngx_http_stoa_mcp_upstream_t *out)
+    ngx_msec_t within, ngx_http_stoa_mcp_upstream_t *out)
 {
     ngx_int_t                  rc;
     ngx_slab_pool_t           *shpool;
@@ -446,7 +447,8 @@ ngx_http_stoa_mcp_upstream_find(uint64_t key, ngx_uint_t waited,
         rc = NGX_OK;
 
     } else if (node
-               && (ngx_msec_int_t) (node->deadline - ngx_current_msec) > 0)
+               && (ngx_msec_int_t) (node->deadline - ngx_current_msec) > 0
+               && !ngx_http_stoa_mcp_gone(node->pid))
     {
         rc = NGX_AGAIN;
 
@@ -458,7 +460,8 @@ ngx_http_stoa_mcp_upstream_find(uint64_t key, ngx_uint_t waited,
         node = ngx_http_stoa_mcp_node(key, 1);
         node->failed = 0;
         node->used = ngx_current_msec;
-        node->deadline = ngx_current_msec + NGX_HTTP_STOA_MCP_CONNECT_MS;
+        node->pid = ngx_pid;
+        node->deadline = ngx_current_msec + within;
 
         if (node->deadline == 0) {
             node->deadline = 1;
@@ -471,6 +474,15 @@ ngx_http_stoa_mcp_upstream_find(uint64_t key, ngx_uint_t waited,
     ngx_shmtx_unlock(&shpool->mutex);
 
     return rc;
+}
+
+
+/* A worker that was killed gives nothing back. */
+
+static ngx_uint_t
+ngx_http_stoa_mcp_gone(ngx_pid_t pid)
+{
+    return pid != ngx_pid && kill(pid, 0) == -1 && ngx_errno == NGX_ESRCH;
 }
 
 
