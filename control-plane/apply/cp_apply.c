@@ -340,6 +340,10 @@ cp_apply_changes(cp_apply_t *ap, bool differences)
             cp_json_set(a, c, "diff", d->diff);
         }
 
+        if (d->unresolved) {
+            cp_json_set(a, c, "unresolved", d->unresolved);
+        }
+
         if (d->held) {
             cp_json_set(a, c, "held", cp_json_string(a, d->held));
         }

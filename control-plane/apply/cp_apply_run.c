@@ -30,6 +30,8 @@ static cp_rc_t cp_apply_held(cp_apply_t *ap, cp_document_t *d,
     const char *owner, const char *application, const char *target);
 static cp_rc_t cp_apply_ref(cp_apply_t *ap, const cp_resource_t *res,
     const char *parent, const char *name, const char **id);
+static void cp_apply_lacks(cp_apply_t *ap, cp_document_t *d,
+    const cp_json_t *obj);
 static cp_rc_t cp_apply_create(cp_apply_t *ap, cp_document_t *d,
     cp_json_t *diff);
 static cp_rc_t cp_apply_update(cp_apply_t *ap, cp_document_t *d,
@@ -499,6 +501,14 @@ cp_apply_ref(cp_apply_t *ap, const cp_resource_t *res, const char *parent,
 }
 
 
+/* A server whose tools are not there shows nothing: the answer says so. */
+static void
+cp_apply_lacks(cp_apply_t *ap, cp_document_t *d, const cp_json_t *obj)
+{
+    d->unresolved = cp_json_copy(ap->arena, cp_json_get(obj, "unresolved"));
+}
+
+
 static cp_rc_t
 cp_apply_create(cp_apply_t *ap, cp_document_t *d, cp_json_t *diff)
 {
@@ -524,6 +534,8 @@ cp_apply_create(cp_apply_t *ap, cp_document_t *d, cp_json_t *diff)
     if (d->res->transitions) {
         d->current = cp_arena_strdup(ap->arena, cp_json_str(obj, "state"));
     }
+
+    cp_apply_lacks(ap, d, obj);
 
     /* defaults go without saying, as they do in documents */
 
@@ -571,6 +583,8 @@ cp_apply_update(cp_apply_t *ap, cp_document_t *d, const char *id,
         d->current = cp_arena_strdup(ap->arena, cp_json_str(row, "state"));
     }
 
+    cp_apply_lacks(ap, d, before);
+
     if (cp_apply_same(ap, d, before)) {
         return CP_OK;
     }
@@ -583,6 +597,7 @@ cp_apply_update(cp_apply_t *ap, cp_document_t *d, const char *id,
 
     if (rc == CP_OK && w.changed) {
         cp_diff_objects(ap->op->arena, d->res, before, e.obj, diff);
+        cp_apply_lacks(ap, d, e.obj);
         d->action = CP_ACTION_UPDATE;
     }
 

@@ -37,6 +37,7 @@ typedef struct {
     const char           *current;      /* state                             */
     const char           *of[2];        /* a subscription's application and
                                            target                            */
+    cp_json_t            *unresolved;   /* a server's; NULL: none            */
     const char           *held;         /* by the publisher: how; or NULL    */
     cp_action_e           action;
     cp_json_t            *diff;         /* array of {field, before, after}   */

@@ -38,12 +38,13 @@ static const cp_body_t  cp_credential_body[] = {
 };
 
 static const cp_field_t  credential_fields[] = {
-    BASE_ID, BASE_TITLE, BASE_STATE, BASE_TENANT,
+    F("id", CP_F_STRING, RO|ND|FI, 0, 0, NULL, "identifier"),
+    BASE_TITLE, BASE_STATE, BASE_TENANT,
     F_REF("application", RO|ND, "application", NULL, "whose key it is"),
     F("env", CP_F_ENV, IM|FI, 0, 0, "\"live\"", "second part of the key"),
     F("expires_at", CP_F_TIME, 0, 0, 0, NULL, "refused from then on"),
-    F("prefix", CP_F_STRING, RO|ND, 0, 0, NULL, "how the key begins"),
-    F("last4", CP_F_STRING, RO|ND, 0, 0, NULL,
+    F("prefix", CP_F_STRING, RO|ND|FI, 0, 0, NULL, "how the key begins"),
+    F("last4", CP_F_STRING, RO|ND|FI, 0, 0, NULL,
       "how the key ends"),
     F("rotated_to", CP_F_STRING, RO|ND, 0, 0, NULL, "its successor"),
     F("key", CP_F_STRING, RO|ND|CP_ONCE, 0, 0, NULL,

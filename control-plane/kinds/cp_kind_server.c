@@ -14,6 +14,8 @@
 
 static cp_rc_t cp_server_tool_name(cp_names_t *names, const cp_json_t *server,
     const cp_json_t *item, const char **name);
+static cp_rc_t cp_server_shown(cp_tx_t *tx, cp_arena_t *a, cp_json_t *obj,
+    cp_err_t *err);
 static cp_rc_t cp_server_check(const cp_write_t *w, const cp_json_t *before,
     cp_json_t *after);
 static cp_rc_t cp_server_name_check(cp_op_t *op, cp_tx_t *tx,
@@ -53,6 +55,8 @@ static const cp_field_t  server_fields[] = {
       "always: <api>__<tool>; never: <tool>"),
     F_OBJECTS("tools", 0, 0, STOA_SERVER_TOOLS_MAX, server_tool_fields,
       "what it bundles"),
+    F_ARRAY("unresolved", RO|ND|CP_DERIVED|CP_MOVES, STOA_SERVER_TOOLS_MAX,
+      CP_F_STRING, "api/tool of those in tools that discovery has not found"),
     BASE_TIMES,
     F_END
 };
@@ -75,13 +79,67 @@ const cp_resource_t  cp_res_server = {
     .kind = "server", .doc_kind = "Server", .plural = "servers",
     .table = "servers", .parent = "tenant", .fields = server_fields,
     .transitions = server_transitions, .initial = "draft",
-    .check = cp_server_check, .feed = cp_feed_server,
+    .check = cp_server_check, .shown = cp_server_shown, .feed = cp_feed_server,
     .follow = cp_follow_server,
     .dependents = server_dependents
 };
 
 
 /* Every tool's api speaks mcp, and no two tools show the same name. */
+/* A tool is bound when it is there; until then nobody sees it, so that it is
+ * said here. */
+static cp_rc_t
+cp_server_shown(cp_tx_t *tx, cp_arena_t *a, cp_json_t *obj, cp_err_t *err)
+{
+    cp_rc_t           rc;
+    unsigned          i;
+    cp_rows_t         rows;
+    cp_json_t        *list;
+    const char       *api, *tool;
+    const cp_json_t  *item, *tools;
+
+    tools = cp_json_get(obj, "tools");
+
+    if (tools == NULL || tools->first == NULL) {
+        return CP_OK;
+    }
+
+    rc = cp_tx_query(tx, a, "SELECT p.name, t.name FROM servers s"
+                     " JOIN apis p ON p.tenant = s.tenant"
+                     " JOIN tools t ON t.api = p.id WHERE s.id = $1",
+                     cp_args(cp_text(cp_json_str(obj, "id"))), &rows, err);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    list = cp_json_array(a);
+
+    for (item = tools->first; item; item = item->next) {
+        api = cp_json_str(item, "api");
+        tool = cp_json_str(item, "tool");
+
+        for (i = 0; i < rows.rows; i++) {
+            if (strcmp(cp_cell(&rows, i, 1)->p, tool) == 0
+                && strcmp(cp_cell(&rows, i, 0)->p, api) == 0)
+            {
+                break;
+            }
+        }
+
+        if (i == rows.rows) {
+            cp_json_push(list, cp_json_string(a,
+                                   cp_arena_printf(a, "%s/%s", api, tool)));
+        }
+    }
+
+    if (list->n) {
+        cp_json_set(a, obj, "unresolved", list);
+    }
+
+    return CP_OK;
+}
+
+
 static cp_rc_t
 cp_server_check(const cp_write_t *w, const cp_json_t *before, cp_json_t *after)
 {

@@ -207,7 +207,8 @@ const char *const  cp_openapi_schemas_text[] = {
     "\"update\",\"delete\"]},\"diff\":{\"type\":\"array\",\"items\":"
     "{\"type\":\"object\",\"required\":[\"field\"],\"properties\":"
     "{\"field\":" TEXT ",\"before\":true,\"after\":true}}},"
-    "\"held\":" TEXT "}}},\"state\":{\"type\":\"string\",\"enum\":"
+    "\"held\":" TEXT ",\"unresolved\":{\"type\":\"array\",\"items\":" TEXT
+    "}}}},\"state\":{\"type\":\"string\",\"enum\":"
     "[\"acked\",\"pending\",\"rejected\"]},"
     "\"gateways\":{\"type\":\"array\",\"items\":{\"type\":\"object\","
     "\"properties\":{\"name\":" TEXT ",\"rev\":" INT64("0") ",\"state\":"

@@ -43,6 +43,7 @@ cp_rc_t
 cp_list_page(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
     const char *tenant, const char *parent, cp_json_t **page)
 {
+    bool             all;
     cp_rc_t          rc;
     int64_t          limit;
     cp_list_t        l;
@@ -51,7 +52,10 @@ cp_list_page(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
     const char      *key, *column, *last;
     cp_row_query_t   q;
 
-    column = res->by_id ? "id" : "name";
+    /* names are unique in their parent only */
+
+    all = res->parent && tenant == r->op.actor.tenant && r->nparam == 0;
+    column = res->by_id || all ? "id" : "name";
 
     rc = cp_list_query(r, res);
     if (rc == CP_OK) {
@@ -81,7 +85,7 @@ cp_list_page(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
     }
 
     q.where = l.where;
-    q.order = res->by_id ? "\"id\"" : "\"name\"";
+    q.order = cp_arena_printf(r->op.arena, "\"%s\"", column);
     q.limit = limit + 1;
     q.large = false;
 
@@ -115,7 +119,7 @@ cp_list_page(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
 static void
 cp_list_owner(cp_list_t *l, const char *parent)
 {
-    if (l->res->also) {
+    if (l->res->also && l->tenant) {
         cp_list_and(l, l->res->also, '|', cp_text(l->tenant));
 
     } else if (l->tenant) {

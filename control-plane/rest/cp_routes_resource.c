@@ -431,6 +431,25 @@ cp_resource_route_list(cp_req_t *r)
 
 
 cp_rc_t
+cp_resource_route_all(cp_req_t *r)
+{
+    cp_rc_t     rc;
+    cp_tx_t    *tx;
+    cp_json_t  *page;
+
+    rc = cp_tx_begin(r->op.app->db, false, &tx);
+    if (rc != CP_OK) {
+        return cp_err_set(&r->op.err, "unavailable", "the database is busy");
+    }
+
+    rc = cp_list_page(r, tx, r->route->data, r->op.actor.tenant, NULL, &page);
+    cp_tx_rollback(tx);
+
+    return rc == CP_OK ? cp_req_answer(r, 200, page) : rc;
+}
+
+
+cp_rc_t
 cp_resource_route_create(cp_req_t *r)
 {
     return cp_write(r, cp_write_create);

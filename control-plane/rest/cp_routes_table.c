@@ -10,6 +10,10 @@
 #define CP_LIST(base, res, kind)                                              \
     { "GET", base, CP_AUTH_ADMIN, kind ":read", cp_resource_route_list, res,  \
       "List: " kind, CP_QUERY_OWN }
+#define CP_EVERY(plural, res, kind)                                           \
+    { "GET", "/v1/" plural, CP_AUTH_ADMIN, kind ":read",                      \
+      cp_resource_route_all, res, "List, over all tenants: " kind,            \
+      CP_QUERY_OWN }
 #define CP_GET(base, res, kind)                                               \
     { "GET", base "/{" kind "}", CP_AUTH_ADMIN, kind ":read",                 \
       cp_resource_route_get, res, "Read: " kind, NULL }
@@ -111,6 +115,13 @@ const cp_route_t  cp_resource_routes[] = {
     CP_EVENT(SUBSCRIPTIONS, &cp_res_subscription, "subscription", "suspend"),
     CP_EVENT(SUBSCRIPTIONS, &cp_res_subscription, "subscription", "resume"),
     CP_EVENT(SUBSCRIPTIONS, &cp_res_subscription, "subscription", "revoke"),
+
+    CP_EVERY("apis", &cp_res_api, "api"),
+    CP_EVERY("servers", &cp_res_server, "server"),
+    CP_EVERY("plans", &cp_res_plan, "plan"),
+    CP_EVERY("applications", &cp_res_application, "application"),
+    CP_EVERY("subscriptions", &cp_res_subscription, "subscription"),
+    CP_EVERY("credentials", &cp_res_credential, "credential"),
 
     CP_ALL(POLICIES, &cp_res_policy, "policy"),
     { "GET", TENANTS "/{tenant}/effective-policies", CP_AUTH_ADMIN,

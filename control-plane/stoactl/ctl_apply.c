@@ -366,8 +366,9 @@ ctl_put_diff(ctl_t *c, const cp_json_t *diff)
 static void
 ctl_put_change(ctl_t *c, const cp_json_t *change, ctl_action_t *actions)
 {
-    const char    *action, *kind, *tenant, *name, *held;
-    ctl_action_t  *a;
+    const char       *action, *kind, *tenant, *name, *held;
+    ctl_action_t     *a;
+    const cp_json_t  *lacks;
 
     action = cp_json_str(change, "action");
     kind = ctl_clean(c, cp_json_str(change, "kind"));
@@ -387,13 +388,21 @@ ctl_put_change(ctl_t *c, const cp_json_t *change, ctl_action_t *actions)
     a->n++;
     held = ctl_clean(c, cp_json_str(change, "held"));
 
-    if (a->sign == ' ' && *held == '\0') {
+    lacks = cp_json_get(change, "unresolved");
+
+    if (a->sign == ' ' && *held == '\0' && lacks == NULL) {
         return;
     }
 
     printf("  %c %s %s%s%s%s%s\n", a->sign == ' ' ? '!' : a->sign, kind,
            tenant, *tenant != '\0' ? "/" : "", name,
            *held != '\0' ? ": held by the publisher: " : "", held);
+
+    if (lacks != NULL) {
+        fputs("      not found yet: ", stdout);
+        ctl_put_value(c, lacks);
+        putchar('\n');
+    }
 
     if (a->sign == '~') {
         ctl_put_diff(c, cp_json_get(change, "diff"));

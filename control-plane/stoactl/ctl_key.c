@@ -106,15 +106,119 @@ ctl_event(ctl_t *c, const char *path, const char *event, const char *columns)
 }
 
 
+/* A whole key is a secret: what is sent is the part that names it. */
+
+static ctl_exit_e
+ctl_key_query(ctl_t *c, const char *key, const char **query)
+{
+    size_t       len;
+    unsigned     i;
+    const char  *p, *text;
+
+    if (strcmp(key, "-") == 0) {
+        if (ctl_file_read(c, key, &text, &len) != CTL_DONE) {
+            return CTL_FAILED;
+        }
+
+        key = cp_arena_strndup(c->arena, text, strcspn(text, " \t\r\n"));
+    }
+
+    /* stoa_<env>_<id>[_...] */
+
+    for (p = key, i = 0; p != NULL && i < 2; i++) {
+        p = strchr(p, '_');
+        p = (p != NULL) ? p + 1 : NULL;
+    }
+
+    p = (p != NULL && strncmp(key, "stoa_", 5) == 0) ? p : key;
+    len = strcspn(p, "_");
+
+    if (len == 4 && p == key) {
+        *query = cp_arena_printf(c->arena, "last4=%s", ctl_escape(c, key));
+
+    } else if (stoa_id_valid(p, len)) {
+        *query = cp_arena_printf(c->arena, "id=%.*s", (int) len, p);
+
+    } else {
+        ctl_error("that is no key, prefix, id or end of a key");
+        return CTL_FAILED;
+    }
+
+    return CTL_DONE;
+}
+
+
+static ctl_exit_e
+ctl_key_find(ctl_t *c, const char *key, cp_json_t **keys)
+{
+    ctl_exit_e   rc;
+    const char  *query;
+
+    rc = ctl_key_query(c, key, &query);
+
+    if (rc == CTL_DONE) {
+        rc = ctl_list(c, cp_arena_printf(c->arena, "/v1/credentials?%s",
+                                         query), CTL_ITEMS_MAX, keys);
+    }
+
+    if (rc == CTL_DONE && (*keys)->first == NULL) {
+        ctl_error("no such key");
+        return CTL_REJECTED;
+    }
+
+    return rc;
+}
+
+
+ctl_exit_e
+ctl_run_key_find(ctl_t *c)
+{
+    cp_json_t   *keys;
+    ctl_exit_e   rc;
+
+    rc = ctl_key_find(c, c->arg[0], &keys);
+
+    return (rc == CTL_DONE)
+           ? ctl_print(c, keys, "id tenant application title prefix last4 "
+                                "state created_at expires_at") : rc;
+}
+
+
 ctl_exit_e
 ctl_run_key_revoke(ctl_t *c)
 {
+    cp_json_t         *keys;
     ctl_exit_e         rc;
-    const char        *path;
+    const char        *path, *id;
     const ctl_kind_t  *kind;
 
     kind = ctl_kind("credential");
-    rc = ctl_path(c, kind, c->arg[0], c->arg[1], &path);
+    id = c->arg[1];
+
+    if (c->narg == 1) {
+        rc = ctl_key_find(c, c->arg[0], &keys);
+
+        if (rc != CTL_DONE) {
+            return rc;
+        }
+
+        if (keys->n != 1) {
+            ctl_error("several keys end so; use the id");
+            return CTL_FAILED;
+        }
+
+        c->tenant = cp_json_str(keys->first, "tenant");
+        c->arg[0] = cp_json_str(keys->first, "application");
+        id = cp_json_str(keys->first, "id");
+
+    } else if (strncmp(id, "stoa_", 5) == 0) {
+        id = strchr(id + 5, '_');
+        id = (id != NULL) ? cp_arena_strndup(c->arena, id + 1,
+                                             strcspn(id + 1, "_"))
+                          : c->arg[1];
+    }
+
+    rc = ctl_path(c, kind, c->arg[0], id, &path);
 
     return (rc == CTL_DONE) ? ctl_event(c, path, "revoke", kind->columns) : rc;
 }
@@ -140,23 +244,48 @@ ctl_run_key_list(ctl_t *c)
 
 
 /*
- * "demo/orders": the id of the subscription of application demo to the api or
- * server orders.  Of several (an ended one and its successor, an api and a
- * server of one name) the one must be chosen by its id.
+ * "demo/orders" or "acme/demo/orders": the id of the subscription of
+ * application demo (of tenant acme) to the api or server orders.  Of several
+ * (of two tenants, an api and a server of one name) the one must be chosen by
+ * its id.
  */
 
-static ctl_exit_e
+static bool
+ctl_subscription_is(ctl_t *c, const cp_json_t *s, const char *name)
+{
+    unsigned     i;
+    const char  *full;
+
+    static const char *const  targets[] = { "api", "server" };
+
+    for (i = 0; i < 2; i++) {
+        full = cp_arena_printf(c->arena, "%s/%s/%s",
+                               ctl_cell_text(c, s, "tenant"),
+                               ctl_cell_text(c, s, "application"),
+                               ctl_cell_text(c, s, targets[i]));
+
+        if (full != NULL && (strcmp(full, name) == 0
+                             || strcmp(strchr(full, '/') + 1, name) == 0))
+        {
+            return true;
+        }
+    }
+
+    return false;
+}
+
+
+ctl_exit_e
 ctl_subscription_id(ctl_t *c, const char *name, const char **id)
 {
     unsigned     n;
     cp_json_t   *list, *s;
     ctl_exit_e   rc;
-    const char  *slash, *path, *state, *app;
+    const char  *path, *state;
 
     *id = NULL;
-    slash = strchr(name, '/');
 
-    if (slash == NULL) {
+    if (strchr(name, '/') == NULL) {
         *id = name;
         return CTL_DONE;
     }
@@ -164,9 +293,6 @@ ctl_subscription_id(ctl_t *c, const char *name, const char **id)
     rc = ctl_path(c, ctl_kind("subscription"), NULL, NULL, &path);
 
     if (rc == CTL_DONE) {
-        app = cp_arena_strndup(c->arena, name, (size_t) (slash - name));
-        path = cp_arena_printf(c->arena, "%s?application=%s", path,
-                               ctl_escape(c, app));
         rc = ctl_list(c, path, CTL_ITEMS_MAX, &list);
     }
 
@@ -177,14 +303,9 @@ ctl_subscription_id(ctl_t *c, const char *name, const char **id)
     for (s = list->first, n = 0; s != NULL; s = s->next) {
         state = ctl_cell_text(c, s, "state");
 
-        if (strcmp(state, "revoked") == 0 || strcmp(state, "rejected") == 0
-            || strcmp(state, "expired") == 0)
-        {
-            continue;
-        }
-
-        if (strcmp(ctl_cell_text(c, s, "api"), slash + 1) == 0
-            || strcmp(ctl_cell_text(c, s, "server"), slash + 1) == 0)
+        if (strcmp(state, "revoked") != 0 && strcmp(state, "rejected") != 0
+            && strcmp(state, "expired") != 0
+            && ctl_subscription_is(c, s, name))
         {
             *id = cp_json_str(s, "id");
             n++;

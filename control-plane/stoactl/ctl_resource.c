@@ -20,12 +20,59 @@ ctl_parent(ctl_t *c, const ctl_kind_t *kind)
 }
 
 
+/* The path of one, by whatever people call it. */
+
+static ctl_exit_e
+ctl_one(ctl_t *c, const ctl_kind_t *kind, const char *name, const char **path)
+{
+    ctl_exit_e  rc;
+
+    rc = (strcmp(kind->kind, "subscription") == 0)
+         ? ctl_subscription_id(c, name, &name) : CTL_DONE;
+
+    return (rc == CTL_DONE) ? ctl_path(c, kind, ctl_parent(c, kind), name,
+                                       path) : rc;
+}
+
+
+/* Those of all tenants: the path without one, a column more. */
+
+static ctl_exit_e
+ctl_everybodys(ctl_t *c, const ctl_kind_t *kind, const char **path,
+    const char **columns)
+{
+    unsigned                  i;
+    static const char *const  kinds[] = { "api", "server", "plan",
+        "application", "subscription", "credential", NULL };
+
+    for (i = 0; kinds[i] != NULL; i++) {
+        if (strcmp(kinds[i], kind->kind) == 0) {
+            break;
+        }
+    }
+
+    if (kinds[i] == NULL || c->narg > 1) {
+        ctl_error("--all-tenants is for lists of apis, servers, plans, "
+                  "applications, subscriptions and credentials");
+        return CTL_FAILED;
+    }
+
+    *path = cp_arena_printf(c->arena, "/v1/%s", kind->plural);
+    *columns = (strcmp(kind->kind, "subscription") == 0) ? kind->columns
+               : cp_arena_printf(c->arena, "tenant %s%s",
+                                 strcmp(kind->kind, "credential") == 0
+                                 ? "application " : "", kind->columns);
+
+    return (*path != NULL) ? CTL_DONE : CTL_FAILED;
+}
+
+
 ctl_exit_e
 ctl_run_get(ctl_t *c)
 {
     cp_json_t         *v;
     ctl_exit_e         rc;
-    const char        *path, *filter, *eq;
+    const char        *path, *filter, *eq, *columns;
     const ctl_kind_t  *kind;
 
     kind = ctl_kind(c->arg[0]);
@@ -34,8 +81,13 @@ ctl_run_get(ctl_t *c)
         return CTL_FAILED;
     }
 
-    rc = ctl_path(c, kind, ctl_parent(c, kind),
-                  c->narg > 1 ? c->arg[1] : NULL, &path);
+    columns = kind->columns;
+
+    rc = ctl_opt(c, "all-tenants") != NULL
+         ? ctl_everybodys(c, kind, &path, &columns)
+         : c->narg > 1 ? ctl_one(c, kind, c->arg[1], &path)
+         : ctl_path(c, kind, ctl_parent(c, kind), NULL, &path);
+
     if (rc != CTL_DONE) {
         return rc;
     }
@@ -59,7 +111,7 @@ ctl_run_get(ctl_t *c)
     rc = (c->narg > 1) ? ctl_get(c, path, &v)
                        : ctl_list(c, path, CTL_ITEMS_MAX, &v);
 
-    return (rc == CTL_DONE) ? ctl_print(c, v, kind->columns) : rc;
+    return (rc == CTL_DONE) ? ctl_print(c, v, columns) : rc;
 }
 
 
@@ -70,7 +122,7 @@ ctl_delete_one(ctl_t *c, const ctl_kind_t *kind, const char *name)
     ctl_call_t    call = { .method = "DELETE" };
     ctl_answer_t  answer;
 
-    rc = ctl_path(c, kind, ctl_parent(c, kind), name, &call.path);
+    rc = ctl_one(c, kind, name, &call.path);
 
     if (rc == CTL_DONE) {
         if (ctl_opt(c, "force") != NULL) {
@@ -124,7 +176,7 @@ ctl_run_event(ctl_t *c)
         return CTL_FAILED;
     }
 
-    rc = ctl_path(c, kind, ctl_parent(c, kind), c->arg[1], &path);
+    rc = ctl_one(c, kind, c->arg[1], &path);
 
     return (rc == CTL_DONE) ? ctl_event(c, path, ctl_escape(c, c->arg[2]),
                                         kind->columns) : rc;

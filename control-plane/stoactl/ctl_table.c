@@ -59,6 +59,7 @@ static const ctl_opt_t  ctl_opts_get[] = {
     { "application", 0, "APPLICATION", NULL,
       "the application, for credentials", false },
     { "filter", 0, "FIELD=VALUE", NULL, "only rows that have it", false },
+    { "all-tenants", 'A', NULL, NULL, "of all tenants", false },
     { NULL, 0, NULL, NULL, NULL, false }
 };
 
@@ -193,9 +194,18 @@ const ctl_cmd_t  ctl_table[] = {
       "make a successor of a key; the old one works on for a while", NULL,
       ctl_run_key_rotate, NULL, "key" },
 
-    { "key revoke", "APPLICATION ID", ctl_opts_write,
-      "end a key at once", NULL,
+    { "key revoke", "KEY [ID]", ctl_opts_write,
+      "end a key at once",
+      "KEY is the key itself, its prefix or its id, - reads it from the "
+      "standard input; or an application, and ID one of its keys.\n"
+      "Example: stoactl key revoke stoa_live_01m8dwa2jvd1gb4p",
       ctl_run_key_revoke, NULL, NULL },
+
+    { "key find", "KEY", NULL,
+      "show whose a key is",
+      "KEY is the key itself, its prefix, its id or its last four characters; "
+      "- reads it from the standard input.",
+      ctl_run_key_find, NULL, NULL },
 
     { "key list", "APPLICATION", NULL,
       "list an application's keys", NULL,
@@ -203,7 +213,8 @@ const ctl_cmd_t  ctl_table[] = {
 
     { "subscription approve", "SUBSCRIPTION", ctl_opts_write,
       "let a waiting subscription in",
-      "SUBSCRIPTION is an id, or APPLICATION/API, or APPLICATION/SERVER.",
+      "SUBSCRIPTION is an id, or APPLICATION/API, or APPLICATION/SERVER, also "
+      "with the application's tenant before it: TENANT/APPLICATION/API.",
       ctl_run_subscription, "approve", NULL },
 
     { "subscription reject", "SUBSCRIPTION", ctl_opts_write,

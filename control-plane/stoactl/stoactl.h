@@ -186,7 +186,10 @@ ctl_exit_e ctl_tenant(ctl_t *c, const char **tenant) CTL_MUST_CHECK;
 ctl_exit_e ctl_path(ctl_t *c, const ctl_kind_t *kind, const char *parent,
     const char *name, const char **path) CTL_MUST_CHECK;
 
-/* ctl_key.c: POST of an event, and its answer. */
+/* ctl_key.c: a subscription by [TENANT/]APPLICATION/API. */
+ctl_exit_e ctl_subscription_id(ctl_t *c, const char *name, const char **id)
+    CTL_MUST_CHECK;
+/* POST of an event, and its answer. */
 ctl_exit_e ctl_event(ctl_t *c, const char *path, const char *event,
     const char *columns);
 
@@ -209,6 +212,7 @@ ctl_exit_e ctl_run_key_create(ctl_t *c);      /* ctl_key.c                  */
 ctl_exit_e ctl_run_key_rotate(ctl_t *c);
 ctl_exit_e ctl_run_key_revoke(ctl_t *c);
 ctl_exit_e ctl_run_key_list(ctl_t *c);
+ctl_exit_e ctl_run_key_find(ctl_t *c);
 ctl_exit_e ctl_run_subscription(ctl_t *c);    /* data: the event            */
 ctl_exit_e ctl_run_token_create(ctl_t *c);
 ctl_exit_e ctl_run_token_list(ctl_t *c);
