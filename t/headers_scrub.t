@@ -143,7 +143,8 @@ my %claim = (Forwarded => 'for=1.1.1.1;host=evil', 'X-Real-IP' => '1.1.1.1',
 my $r = call($echo, %claim);
 unlike(json_encode($r->{sent}), qr/evil|1\.1\.1\.1/, 'claims of a client');
 is(join(' ', grep { /forwarded/ } sort keys %{ $r->{sent} }),
-   'x-forwarded-for x-forwarded-host x-forwarded-proto', 'ours remain');
+   'x-forwarded-for x-forwarded-host x-forwarded-prefix x-forwarded-proto',
+   'ours remain');
 is($r->{sent}{'x-forwarded-for'}, '127.0.0.1', 'who it is');
 is($r->{sent}{'x-forwarded-proto'}, 'http', 'how it came');
 

@@ -49,7 +49,13 @@ ngx_http_stoa_key_idx(ngx_http_stoa_key_t *k, ngx_http_stoa_idx_e what,
     }
 
     k->data[0] = (char) what;
-    ngx_memcpy(k->data + 1, a, a_len);
+
+    /* a request may have no host */
+
+    if (a_len) {
+        ngx_memcpy(k->data + 1, a, a_len);
+    }
+
     k->data[1 + a_len] = '\0';
     ngx_memcpy(k->data + 2 + a_len, b, b_len);
     k->len = 2 + a_len + b_len;
