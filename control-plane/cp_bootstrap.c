@@ -243,11 +243,10 @@ cp_bootstrap_new(cp_op_t *op, cp_tx_t *tx, const char **token)
 
     a = op->arena;
     in = cp_json_object(a);
-    cp_json_set(a, in, "name",
-                cp_json_string(a, cp_arena_printf(a, "bootstrap-%s",
-                                                  op->request_id)));
-    cp_json_set(a, in, "title", cp_json_string(a, "made by stoa-control"));
-    cp_json_set(a, in, "role", cp_json_string(a, "platform-admin"));
+    cp_json_put(a, in, "name",
+                cp_arena_printf(a, "bootstrap-%s", op->request_id));
+    cp_json_put(a, in, "title", "made by stoa-control");
+    cp_json_put(a, in, "role", "platform-admin");
 
     w.in = in;
 

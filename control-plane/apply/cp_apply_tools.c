@@ -61,8 +61,8 @@ cp_apply_tools(cp_apply_t *ap, cp_document_t *d, cp_json_t *diff)
     t.now = cp_json_object(op->arena);
 
     for (m = list->first; m; m = m->next) {
-        cp_json_set(op->arena, t.now, cp_json_str(m, "name"),
-                    cp_json_string(op->arena, cp_json_str(m, "state")));
+        cp_json_put(op->arena, t.now, cp_json_str(m, "name"),
+                    cp_json_str(m, "state"));
     }
 
     for (m = t.now->first; rc == CP_OK && m; m = m->next) {
@@ -118,8 +118,8 @@ cp_tools_list(cp_tools_t *t, cp_json_t **want)
                                 cp_json_str(out, "name"));
         }
 
-        cp_json_set(op->arena, *want, cp_json_str(out, "name"),
-                    cp_json_string(op->arena, cp_json_str(out, "state")));
+        cp_json_put(op->arena, *want, cp_json_str(out, "name"),
+                    cp_json_str(out, "state"));
     }
 
     return CP_OK;

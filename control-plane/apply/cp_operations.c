@@ -166,8 +166,7 @@ cp_operations_names(cp_operations_t *ops)
 
         if (key.name == NULL && cp_json_get(item, "name") == NULL) {
             key.name = cp_operation_name(op->arena, item);
-            cp_json_set(op->arena, item, "name",
-                        cp_json_string(op->arena, key.name));
+            cp_json_put(op->arena, item, "name", key.name);
         }
 
         key.name = key.name ? key.name : "";
@@ -459,7 +458,7 @@ cp_operation_said(cp_arena_t *a, const cp_json_t *obj)
     state = cp_json_str(obj, "state");
 
     if (state && strcmp(state, cp_res_operation.initial) != 0) {
-        cp_json_set(a, said, "state", cp_json_string(a, state));
+        cp_json_put(a, said, "state", state);
     }
 
     return said;

@@ -271,14 +271,10 @@ cp_prune_delete(cp_apply_t *ap, void *data)
     }
 
     change = cp_json_object(ap->arena);
-    cp_json_set(ap->arena, change, "kind",
-                cp_json_string(ap->arena, cp_prune_kind(v)));
-    cp_json_set(ap->arena, change, "tenant",
-                cp_json_string(ap->arena, v->tenant));
-    cp_json_set(ap->arena, change, "name",
-                cp_json_string(ap->arena, v->label));
-    cp_json_set(ap->arena, change, "action",
-                cp_json_string(ap->arena, "delete"));
+    cp_json_put(ap->arena, change, "kind", cp_prune_kind(v));
+    cp_json_put(ap->arena, change, "tenant", v->tenant);
+    cp_json_put(ap->arena, change, "name", v->label);
+    cp_json_put(ap->arena, change, "action", "delete");
     cp_json_push(ap->deleted, change);
 
     return CP_OK;

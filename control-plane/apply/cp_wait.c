@@ -197,10 +197,9 @@ cp_wait_take(cp_req_t *r, cp_wait_t *w, const char *epoch,
         }
 
         item = cp_json_object(a);
-        cp_json_set(a, item, "name",
-                    cp_json_string(a, cp_cell(rows, i, 0)->p));
-        cp_json_set(a, item, "rev", cp_json_int(a, cp_cell(rows, i, 1)->i));
-        cp_json_set(a, item, "state", cp_json_string(a, state));
+        cp_json_put(a, item, "name", cp_cell(rows, i, 0)->p);
+        cp_json_put_int(a, item, "rev", cp_cell(rows, i, 1)->i);
+        cp_json_put(a, item, "state", state);
         cp_json_push(w->list, item);
     }
 

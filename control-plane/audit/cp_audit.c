@@ -487,20 +487,20 @@ cp_audit_verify_chain(cp_op_t *op, cp_tx_t *tx, const char *tenant,
     cp_audit_end(op, &w, tenant, &head, owner.rows > 0 || tenant[0] == '\0');
 
     *result = cp_json_object(a);
-    cp_json_set(a, *result, "tenant", cp_json_string(a, tenant));
-    cp_json_set(a, *result, "ok", cp_json_bool(a, w.broken == 0));
-    cp_json_set(a, *result, "checked", cp_json_int(a, w.seq));
+    cp_json_put(a, *result, "tenant", tenant);
+    cp_json_put_bool(a, *result, "ok", w.broken == 0);
+    cp_json_put_int(a, *result, "checked", w.seq);
 
     if (w.broken) {
         v = cp_json_object(a);
-        cp_json_set(a, v, "seq", cp_json_int(a, w.broken));
-        cp_json_set(a, v, "why", cp_json_string(a, w.why));
+        cp_json_put_int(a, v, "seq", w.broken);
+        cp_json_put(a, v, "why", w.why);
         cp_json_set(a, *result, "broken", v);
 
     } else if (head.rows) {
         v = cp_json_object(a);
-        cp_json_set(a, v, "seq", cp_json_int(a, w.seq));
-        cp_json_set(a, v, "hash", cp_json_string(a, w.hash));
+        cp_json_put_int(a, v, "seq", w.seq);
+        cp_json_put(a, v, "hash", w.hash);
         cp_json_set(a, *result, "head", v);
     }
 

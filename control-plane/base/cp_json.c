@@ -162,6 +162,27 @@ cp_json_set(cp_arena_t *a, cp_json_t *obj, const char *key, cp_json_t *val)
 }
 
 
+void
+cp_json_put(cp_arena_t *a, cp_json_t *obj, const char *key, const char *s)
+{
+    cp_json_set(a, obj, key, cp_json_string(a, s));
+}
+
+
+void
+cp_json_put_int(cp_arena_t *a, cp_json_t *obj, const char *key, int64_t i)
+{
+    cp_json_set(a, obj, key, cp_json_int(a, i));
+}
+
+
+void
+cp_json_put_bool(cp_arena_t *a, cp_json_t *obj, const char *key, bool b)
+{
+    cp_json_set(a, obj, key, cp_json_bool(a, b));
+}
+
+
 cp_json_t *
 cp_json_copy(cp_arena_t *a, const cp_json_t *v)
 {

@@ -49,6 +49,11 @@ cp_json_t *cp_json_bool(cp_arena_t *a, bool b);
 cp_json_t *cp_json_null(cp_arena_t *a);
 void cp_json_set(cp_arena_t *a, cp_json_t *obj, const char *key,
     cp_json_t *val);                               /* replaces, keeps place */
+void cp_json_put(cp_arena_t *a, cp_json_t *obj, const char *key,
+    const char *s);
+void cp_json_put_int(cp_arena_t *a, cp_json_t *obj, const char *key,
+    int64_t i);
+void cp_json_put_bool(cp_arena_t *a, cp_json_t *obj, const char *key, bool b);
 void cp_json_push(cp_json_t *arr, cp_json_t *val);
 cp_json_t *cp_json_copy(cp_arena_t *a, const cp_json_t *v);
 

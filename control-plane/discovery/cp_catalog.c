@@ -124,9 +124,9 @@ cp_probe_legacy(cp_reading_t *rd, cp_mcp_reply_t *reply)
         return false;
     }
 
-    cp_json_set(a, info, "name", cp_json_string(a, "stoa-control"));
-    cp_json_set(a, info, "version", cp_json_string(a, CP_VERSION));
-    cp_json_set(a, params, "protocolVersion", cp_json_string(a, CP_LEGACY));
+    cp_json_put(a, info, "name", "stoa-control");
+    cp_json_put(a, info, "version", CP_VERSION);
+    cp_json_put(a, params, "protocolVersion", CP_LEGACY);
     cp_json_set(a, params, "capabilities", cp_json_object(a));
     cp_json_set(a, params, "clientInfo", info);
 
@@ -288,8 +288,7 @@ cp_list_page(cp_reading_t *rd, const cp_list_t *list, cp_json_t *items,
 
     if (*cursor != NULL) {
         params = cp_json_object(rd->arena);
-        cp_json_set(rd->arena, params, "cursor",
-                    cp_json_string(rd->arena, *cursor));
+        cp_json_put(rd->arena, params, "cursor", *cursor);
     }
 
     cp_mcp_client_call(rd->client, list->method, params, &reply);

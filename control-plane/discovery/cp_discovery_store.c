@@ -174,8 +174,7 @@ cp_store_tool_tree(cp_storing_t *s, const cp_json_t *tool, const char *digest)
         return NULL;
     }
 
-    cp_json_set(s->arena, v, "name",
-                cp_json_string(s->arena, cp_json_str(tool, "name")));
+    cp_json_put(s->arena, v, "name", cp_json_str(tool, "name"));
 
     title = cp_json_str(tool, "title");
 
@@ -189,11 +188,11 @@ cp_store_tool_tree(cp_storing_t *s, const cp_json_t *tool, const char *digest)
         }
 
         snprintf(name, sizeof(name), "%.*s", (int) len, title);
-        cp_json_set(s->arena, v, "title", cp_json_string(s->arena, name));
+        cp_json_put(s->arena, v, "title", name);
     }
 
     cp_json_set(s->arena, v, "definition", definition);
-    cp_json_set(s->arena, v, "digest", cp_json_string(s->arena, digest));
+    cp_json_put(s->arena, v, "digest", digest);
 
     return v;
 }
@@ -357,30 +356,27 @@ cp_store_discovery(cp_storing_t *s, const char *upstream)
         return NULL;
     }
 
-    cp_json_set(a, d, "state",
-                cp_json_string(a, f->error == NULL ? "ok" : "failed"));
+    cp_json_put(a, d, "state", f->error == NULL ? "ok" : "failed");
 
     if (f->error == NULL) {
-        cp_json_set(a, d, "era", cp_json_string(a, f->era));
-        cp_json_set(a, d, "protocol_version", cp_json_string(a, f->version));
-        cp_json_set(a, d, "tools", cp_json_int(a, f->tools->n));
-        cp_json_set(a, d, "resources", cp_json_int(a, f->resources->n));
-        cp_json_set(a, d, "prompts", cp_json_int(a, f->prompts->n));
-        cp_json_set(a, d, "skipped", cp_json_int(a, f->skipped));
+        cp_json_put(a, d, "era", f->era);
+        cp_json_put(a, d, "protocol_version", f->version);
+        cp_json_put_int(a, d, "tools", f->tools->n);
+        cp_json_put_int(a, d, "resources", f->resources->n);
+        cp_json_put_int(a, d, "prompts", f->prompts->n);
+        cp_json_put_int(a, d, "skipped", f->skipped);
 
     } else {
         cp_store_keep(s, d);
         failures = (s->before != NULL)
                        ? cp_json_num(s->before, "failures", 0) : 0;
-        cp_json_set(a, d, "error",
-            cp_json_string(a, cp_arena_printf(a, "%.*s",
-                                CP_DISCOVERY_ERROR_MAX, f->error)));
-        cp_json_set(a, d, "failures", cp_json_int(a, failures + 1));
+        cp_json_put(a, d, "error",
+                cp_arena_printf(a, "%.*s", CP_DISCOVERY_ERROR_MAX, f->error));
+        cp_json_put_int(a, d, "failures", failures + 1);
     }
 
-    cp_json_set(a, d, "at",
-                cp_json_string(a, cp_time_format(a, cp_time_ms())));
-    cp_json_set(a, d, "upstream", cp_json_string(a, upstream));
+    cp_json_put(a, d, "at", cp_time_format(a, cp_time_ms()));
+    cp_json_put(a, d, "upstream", upstream);
 
     return d;
 }

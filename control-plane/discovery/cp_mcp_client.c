@@ -255,10 +255,9 @@ cp_mcp_meta(cp_mcp_client_t *m, cp_json_t *params)
         return NULL;
     }
 
-    cp_json_set(a, info, "name", cp_json_string(a, "stoa-control"));
-    cp_json_set(a, info, "version", cp_json_string(a, CP_VERSION));
-    cp_json_set(a, meta, CP_MCP_META "protocolVersion",
-                cp_json_string(a, m->version));
+    cp_json_put(a, info, "name", "stoa-control");
+    cp_json_put(a, info, "version", CP_VERSION);
+    cp_json_put(a, meta, CP_MCP_META "protocolVersion", m->version);
     cp_json_set(a, meta, CP_MCP_META "clientCapabilities", cp_json_object(a));
     cp_json_set(a, meta, CP_MCP_META "clientInfo", info);
     cp_json_set(a, params, "_meta", meta);
@@ -281,13 +280,13 @@ cp_mcp_request(cp_mcp_client_t *m, const char *method, cp_json_t *params,
         return NULL;
     }
 
-    cp_json_set(a, v, "jsonrpc", cp_json_string(a, "2.0"));
+    cp_json_put(a, v, "jsonrpc", "2.0");
 
     if (with_id) {
-        cp_json_set(a, v, "id", cp_json_int(a, ++m->id));
+        cp_json_put_int(a, v, "id", ++m->id);
     }
 
-    cp_json_set(a, v, "method", cp_json_string(a, method));
+    cp_json_put(a, v, "method", method);
 
     params = cp_mcp_meta(m, params);
 

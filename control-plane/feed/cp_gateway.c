@@ -193,13 +193,9 @@ cp_status_rejected(cp_op_t *op, const cp_json_t *in, const char **text)
         }
 
         kept = cp_json_object(op->arena);
-        cp_json_set(op->arena, kept, "key",
-                    cp_json_string(op->arena, cp_json_str(item, "key")));
-        cp_json_set(op->arena, kept, "rev",
-                    cp_json_int(op->arena, cp_json_num(item, "rev", 0)));
-        cp_json_set(op->arena, kept, "error",
-                    cp_json_string(op->arena,
-                                   cp_report_text(item, "error")));
+        cp_json_put(op->arena, kept, "key", cp_json_str(item, "key"));
+        cp_json_put_int(op->arena, kept, "rev", cp_json_num(item, "rev", 0));
+        cp_json_put(op->arena, kept, "error", cp_report_text(item, "error"));
         cp_json_push(all, kept);
     }
 
@@ -321,8 +317,8 @@ cp_gateway_decorate(cp_tx_t *tx, cp_arena_t *a, cp_json_t *obj,
     }
 
     if (st.rows == 0) {
-        cp_json_set(a, obj, "state", cp_json_string(a, "offline"));
-        cp_json_set(a, obj, "sync", cp_json_string(a, "never"));
+        cp_json_put(a, obj, "state", "offline");
+        cp_json_put(a, obj, "sync", "never");
         return CP_OK;
     }
 
@@ -339,14 +335,12 @@ cp_gateway_decorate(cp_tx_t *tx, cp_arena_t *a, cp_json_t *obj,
 
     seen = cp_cell(&st, 0, 0)->i;
 
-    cp_json_set(a, obj, "state",
-                cp_json_string(a, cp_gateway_state(seen, cp_time_ms())));
-    cp_json_set(a, obj, "last_seen",
-                cp_json_string(a, cp_time_format(a, seen)));
-    cp_json_set(a, obj, "version", cp_json_string(a, cp_cell(&st, 0, 1)->p));
-    cp_json_set(a, obj, "rev", cp_json_int(a, cp_cell(&st, 0, 2)->i));
-    cp_json_set(a, obj, "digest", cp_json_string(a, cp_cell(&st, 0, 3)->p));
-    cp_json_set(a, obj, "sync", cp_json_string(a, sync));
+    cp_json_put(a, obj, "state", cp_gateway_state(seen, cp_time_ms()));
+    cp_json_put(a, obj, "last_seen", cp_time_format(a, seen));
+    cp_json_put(a, obj, "version", cp_cell(&st, 0, 1)->p);
+    cp_json_put_int(a, obj, "rev", cp_cell(&st, 0, 2)->i);
+    cp_json_put(a, obj, "digest", cp_cell(&st, 0, 3)->p);
+    cp_json_put(a, obj, "sync", sync);
     cp_json_set(a, obj, "rejected", rejected);
 
     return CP_OK;

@@ -129,8 +129,7 @@ cp_usage_known(cp_op_t *op, cp_tx_t *tx, cp_json_t *row, bool *known)
 
     for (i = 0; i < sizeof(cp_usage_details) / sizeof(char *); i++) {
         if (cp_cell(&found, 0, i + 1)->i == 0) {
-            cp_json_set(op->arena, row, cp_usage_details[i],
-                        cp_json_string(op->arena, ""));
+            cp_json_put(op->arena, row, cp_usage_details[i], "");
         }
     }
 

@@ -173,36 +173,31 @@ cp_usage_item(cp_arena_t *a, const cp_usage_ask_t *ask, const cp_val_t *row)
     item = cp_json_object(a);
 
     if (ask->step_ms) {
-        cp_json_set(a, item, "start",
-                    cp_json_string(a, cp_time_format(a, row[0].i)));
+        cp_json_put(a, item, "start", cp_time_format(a, row[0].i));
     }
 
     for (i = 0; members[i].name; i++) {
         if (ask->by & members[i].by) {
             s = row[members[i].column].p;
-            cp_json_set(a, item, members[i].name,
-                        cp_json_string(a, s && *s ? s : NULL));
+            cp_json_put(a, item, members[i].name, s && *s ? s : NULL);
         }
     }
 
     at = &row[CP_USAGE_COUNTS_AT];
-    cp_json_set(a, item, "requests",
-                cp_json_int(a, at[0].i + at[1].i + at[2].i + at[3].i));
+    cp_json_put_int(a, item, "requests",
+                    at[0].i + at[1].i + at[2].i + at[3].i);
 
     for (i = 0; cp_usage_counts[i]; i++) {
-        cp_json_set(a, item, cp_usage_counts[i], cp_json_int(a, at[i].i));
+        cp_json_put_int(a, item, cp_usage_counts[i], at[i].i);
     }
 
     for (i = 0; i < CP_USAGE_BUCKETS; i++) {
         h[i] = row[CP_USAGE_HIST_AT + i].i;
     }
 
-    cp_json_set(a, item, "p50_us",
-                cp_json_int(a, cp_usage_percentile(h, 500)));
-    cp_json_set(a, item, "p95_us",
-                cp_json_int(a, cp_usage_percentile(h, 950)));
-    cp_json_set(a, item, "p99_us",
-                cp_json_int(a, cp_usage_percentile(h, 990)));
+    cp_json_put_int(a, item, "p50_us", cp_usage_percentile(h, 500));
+    cp_json_put_int(a, item, "p95_us", cp_usage_percentile(h, 950));
+    cp_json_put_int(a, item, "p99_us", cp_usage_percentile(h, 990));
 
     return item;
 }

@@ -213,8 +213,8 @@ cp_idempotency_end(cp_req_t *r, cp_tx_t *tx)
     for (i = 0; i < r->nheader; i++) {
         for (k = 0; cp_kept_headers[k]; k++) {
             if (strcmp(r->header[i][0], cp_kept_headers[k]) == 0) {
-                cp_json_set(r->op.arena, headers, cp_kept_headers[k],
-                            cp_json_string(r->op.arena, r->header[i][1]));
+                cp_json_put(r->op.arena, headers, cp_kept_headers[k],
+                            r->header[i][1]);
             }
         }
     }

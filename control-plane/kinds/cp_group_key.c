@@ -95,9 +95,9 @@ cp_group_key_put(cp_tx_t *tx, cp_arena_t *a, const char *group,
     }
 
     body = cp_json_object(a);
-    cp_json_set(a, body, "id", cp_json_string(a, row[0].p));
-    cp_json_set(a, body, "private", cp_json_string(a, private));
-    cp_json_set(a, body, "signs_ms", cp_json_int(a, row[2].i));
+    cp_json_put(a, body, "id", row[0].p);
+    cp_json_put(a, body, "private", private);
+    cp_json_put_int(a, body, "signs_ms", row[2].i);
 
     return cp_body_put(tx, a, put, body, err);
 }
@@ -214,13 +214,11 @@ cp_group_key_rotate(cp_op_t *op, cp_tx_t *tx, const char *group,
     }
 
     *out = cp_json_object(op->arena);
-    cp_json_set(op->arena, *out, "kid", cp_json_string(op->arena, id));
-    cp_json_set(op->arena, *out, "signs_at",
-                cp_json_string(op->arena,
-                               cp_time_format(op->arena, signs_at)));
-    cp_json_set(op->arena, *out, "old_ends_at",
-                cp_json_string(op->arena,
-                               cp_time_format(op->arena, ends_at)));
+    cp_json_put(op->arena, *out, "kid", id);
+    cp_json_put(op->arena, *out, "signs_at",
+                cp_time_format(op->arena, signs_at));
+    cp_json_put(op->arena, *out, "old_ends_at",
+                cp_time_format(op->arena, ends_at));
 
     return CP_OK;
 }
@@ -250,12 +248,12 @@ cp_group_key_set(cp_tx_t *tx, cp_arena_t *a, const char *group,
 
     for (i = 0; i < rows.rows; i++) {
         key = cp_json_object(a);
-        cp_json_set(a, key, "kty", cp_json_string(a, "OKP"));
-        cp_json_set(a, key, "crv", cp_json_string(a, "Ed25519"));
-        cp_json_set(a, key, "alg", cp_json_string(a, "EdDSA"));
-        cp_json_set(a, key, "use", cp_json_string(a, "sig"));
-        cp_json_set(a, key, "kid", cp_json_string(a, cp_cell(&rows, i, 0)->p));
-        cp_json_set(a, key, "x", cp_json_string(a, cp_cell(&rows, i, 1)->p));
+        cp_json_put(a, key, "kty", "OKP");
+        cp_json_put(a, key, "crv", "Ed25519");
+        cp_json_put(a, key, "alg", "EdDSA");
+        cp_json_put(a, key, "use", "sig");
+        cp_json_put(a, key, "kid", cp_cell(&rows, i, 0)->p);
+        cp_json_put(a, key, "x", cp_cell(&rows, i, 1)->p);
         cp_json_push(keys, key);
     }
 

@@ -139,8 +139,7 @@ cp_hold_begin(cp_op_t *op, cp_tx_t *tx, cp_json_t *sub)
     asked = cp_json_num(sub, "expires_at", INT64_MAX);
 
     if (hold.expires_ms > cp_time_ms() && asked > hold.expires_ms) {
-        cp_json_set(op->arena, sub, "expires_at",
-                    cp_json_int(op->arena, hold.expires_ms));
+        cp_json_put_int(op->arena, sub, "expires_at", hold.expires_ms);
     }
 
     /* what waits for the publisher waits on */
@@ -148,8 +147,7 @@ cp_hold_begin(cp_op_t *op, cp_tx_t *tx, cp_json_t *sub)
     state = cp_hold_ended(&hold) ? "pending" : hold.state;
 
     if (state && strcmp(cp_json_str(sub, "state"), "active") == 0) {
-        cp_json_set(op->arena, sub, "state",
-                    cp_json_string(op->arena, state));
+        cp_json_put(op->arena, sub, "state", state);
     }
 
     return CP_OK;
@@ -268,14 +266,12 @@ cp_hold_shown(cp_tx_t *tx, cp_arena_t *a, cp_json_t *obj, cp_err_t *err)
     held = cp_json_object(a);
 
     if (cp_cell(&rows, 0, 0)->type != CP_VAL_NULL) {
-        cp_json_set(a, held, "state",
-                    cp_json_string(a, cp_cell(&rows, 0, 0)->p));
+        cp_json_put(a, held, "state", cp_cell(&rows, 0, 0)->p);
     }
 
     if (cp_cell(&rows, 0, 1)->type != CP_VAL_NULL) {
-        cp_json_set(a, held, "expires_at",
-                    cp_json_string(a, cp_time_format(a,
-                                                cp_cell(&rows, 0, 1)->i)));
+        cp_json_put(a, held, "expires_at",
+                    cp_time_format(a, cp_cell(&rows, 0, 1)->i));
     }
 
     cp_json_set(a, obj, "held", held);

@@ -97,8 +97,7 @@ cp_admin_token_check(const cp_write_t *w, const cp_json_t *before,
 
     if (tenant == NULL && w->op->actor.tenant) {
         tenant = w->op->actor.tenant;
-        cp_json_set(w->op->arena, after, "tenant",
-                    cp_json_string(w->op->arena, tenant));
+        cp_json_put(w->op->arena, after, "tenant", tenant);
     }
 
     if (tenant && !cp_auth_sees(&w->op->actor, tenant)) {
@@ -116,9 +115,8 @@ cp_admin_token_check(const cp_write_t *w, const cp_json_t *before,
         return cp_err_set(&w->op->err, "internal", "no memory");
     }
 
-    cp_json_set(w->op->arena, after, "token_digest",
-                cp_json_string(w->op->arena,
-                               cp_token_digest(w->op, token, false)));
+    cp_json_put(w->op->arena, after, "token_digest",
+                cp_token_digest(w->op, token, false));
 
     return CP_OK;
 }

@@ -234,8 +234,7 @@ cp_api_check(const cp_write_t *w, const cp_json_t *before, cp_json_t *after)
 
     if (mcp && before == NULL) {
         discovery = cp_json_object(w->op->arena);
-        cp_json_set(w->op->arena, discovery, "state",
-                    cp_json_string(w->op->arena, "pending"));
+        cp_json_put(w->op->arena, discovery, "state", "pending");
         cp_json_set(w->op->arena, after, "discovery", discovery);
     }
 
@@ -454,19 +453,18 @@ cp_api_record(cp_tx_t *tx, cp_arena_t *a, const cp_json_t *api,
         cp_json_set(a, *body, m->key, cp_json_copy(a, m));
     }
 
-    cp_json_set(a, *body, "tenant_name", cp_json_string(a, name));
+    cp_json_put(a, *body, "tenant_name", name);
     cp_json_set(a, *body, "targets", cp_api_targets(a, api));
     cp_json_set(a, *body, "operations", v);
 
     m = cp_json_get(up, "tls");
-    cp_json_set(a, *body, "tls_verify",
-                cp_json_bool(a, cp_json_num(m, "verify", 1) != 0));
+    cp_json_put_bool(a, *body, "tls_verify", cp_json_num(m, "verify", 1) != 0);
     cp_json_set(a, *body, "tls_server_name",
                 cp_json_copy(a, cp_json_get(m, "server_name")));
 
     m = cp_json_get(api, "discovery");
     name = cp_json_str(m, "era");
-    cp_json_set(a, *body, "era", cp_json_string(a, name ? name : "unknown"));
+    cp_json_put(a, *body, "era", name ? name : "unknown");
 
     v = cp_json_get(m, "protocol_version");
 
@@ -548,12 +546,11 @@ cp_api_target(cp_arena_t *a, const char *url, int64_t weight, bool mcp)
     }
 
     out = cp_json_object(a);
-    cp_json_set(a, out, "tls", cp_json_bool(a, tls));
-    cp_json_set(a, out, "host", cp_json_string(a, host));
-    cp_json_set(a, out, "port", cp_json_int(a, port));
-    cp_json_set(a, out, "path",
-                cp_json_string(a, cp_arena_strndup(a, path, len)));
-    cp_json_set(a, out, "weight", cp_json_int(a, weight));
+    cp_json_put_bool(a, out, "tls", tls);
+    cp_json_put(a, out, "host", host);
+    cp_json_put_int(a, out, "port", port);
+    cp_json_put(a, out, "path", cp_arena_strndup(a, path, len));
+    cp_json_put_int(a, out, "weight", weight);
 
     return out;
 }
@@ -579,14 +576,11 @@ cp_api_operations(cp_tx_t *tx, cp_arena_t *a, const char *id,
 
     for (i = 0; i < rows.rows; i++) {
         item = cp_json_object(a);
-        cp_json_set(a, item, "id", cp_json_string(a, cp_cell(&rows, i, 0)->p));
-        cp_json_set(a, item, "method",
-                    cp_json_string(a, cp_cell(&rows, i, 1)->p));
-        cp_json_set(a, item, "path",
-                    cp_json_string(a, cp_cell(&rows, i, 2)->p));
-        cp_json_set(a, item, "enabled",
-                    cp_json_bool(a, strcmp(cp_cell(&rows, i, 3)->p,
-                                           "enabled") == 0));
+        cp_json_put(a, item, "id", cp_cell(&rows, i, 0)->p);
+        cp_json_put(a, item, "method", cp_cell(&rows, i, 1)->p);
+        cp_json_put(a, item, "path", cp_cell(&rows, i, 2)->p);
+        cp_json_put_bool(a, item, "enabled",
+                         strcmp(cp_cell(&rows, i, 3)->p, "enabled") == 0);
         cp_json_push(*out, item);
     }
 

@@ -73,9 +73,8 @@ cp_gateway_check(const cp_write_t *w, const cp_json_t *before,
         return cp_err_set(&w->op->err, "internal", "no memory");
     }
 
-    cp_json_set(w->op->arena, after, "token_digest",
-                cp_json_string(w->op->arena,
-                               cp_token_digest(w->op, token, false)));
+    cp_json_put(w->op->arena, after, "token_digest",
+                cp_token_digest(w->op, token, false));
 
     return CP_OK;
 }

@@ -168,8 +168,7 @@ cp_subscription_target(cp_op_t *op, cp_tx_t *tx, cp_json_t *sub)
     }
 
     if (cp_json_str(sub, "target_tenant") == NULL) {
-        cp_json_set(op->arena, sub, "target_tenant",
-                    cp_json_string(op->arena, tenant));
+        cp_json_put(op->arena, sub, "target_tenant", tenant);
     }
 
     target = cp_json_str(sub, "target_tenant");
@@ -280,8 +279,7 @@ cp_subscription_plan(cp_op_t *op, cp_tx_t *tx, const cp_json_t *before,
     }
 
     if (before == NULL && automatic) {
-        cp_json_set(op->arena, after, "state",
-                    cp_json_string(op->arena, "active"));
+        cp_json_put(op->arena, after, "state", "active");
     }
 
     return CP_OK;

@@ -51,14 +51,11 @@ cp_tool_put(cp_tx_t *tx, cp_arena_t *a, const cp_json_t *tool,
 
     if (api && cp_api_served(api)) {
         body = cp_json_object(a);
-        cp_json_set(a, body, "id", cp_json_string(a, id));
-        cp_json_set(a, body, "api",
-                    cp_json_string(a, cp_json_str(tool, "api")));
-        cp_json_set(a, body, "name",
-                    cp_json_string(a, cp_json_str(tool, "name")));
-        cp_json_set(a, body, "enabled",
-                    cp_json_bool(a, strcmp(cp_json_str(tool, "state"),
-                                           "enabled") == 0));
+        cp_json_put(a, body, "id", id);
+        cp_json_put(a, body, "api", cp_json_str(tool, "api"));
+        cp_json_put(a, body, "name", cp_json_str(tool, "name"));
+        cp_json_put_bool(a, body, "enabled",
+                         strcmp(cp_json_str(tool, "state"), "enabled") == 0);
         cp_json_set(a, body, "definition",
                     cp_json_copy(a, cp_json_get(tool, "definition")));
     }

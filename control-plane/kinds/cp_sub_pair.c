@@ -71,10 +71,9 @@ cp_sub_pair(cp_tx_t *tx, cp_arena_t *a, const char *application,
     }
 
     body = cp_body_make(a, cp_subscription_body, sub);
-    cp_json_set(a, body, "target", cp_json_string(a, target));
-    cp_json_set(a, body, "target_kind",
-                cp_json_string(a, cp_json_get(sub, "api") ? "api"
-                                                          : "server"));
+    cp_json_put(a, body, "target", target);
+    cp_json_put(a, body, "target_kind",
+                cp_json_get(sub, "api") ? "api" : "server");
 
     if (cp_json_get(sub, "tools")) {
         rc = cp_sub_tools(tx, a, sub, &tools, err);

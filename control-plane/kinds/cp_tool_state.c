@@ -36,10 +36,8 @@ cp_tool_states(cp_tx_t *tx, cp_arena_t *a, const char *api, cp_json_t **list,
 
     for (i = 0; rc == CP_OK && i < rows.rows; i++) {
         item = cp_json_object(a);
-        cp_json_set(a, item, "name",
-                    cp_json_string(a, cp_cell(&rows, i, 0)->p));
-        cp_json_set(a, item, "state",
-                    cp_json_string(a, cp_cell(&rows, i, 1)->p));
+        cp_json_put(a, item, "name", cp_cell(&rows, i, 0)->p);
+        cp_json_put(a, item, "state", cp_cell(&rows, i, 1)->p);
         cp_json_push(*list, item);
     }
 
@@ -68,8 +66,7 @@ cp_tool_check(const cp_write_t *w, const cp_json_t *before, cp_json_t *after)
                      &op->err);
 
     if (rc == CP_OK && rows.rows) {
-        cp_json_set(op->arena, after, "state",
-                    cp_json_string(op->arena, cp_cell(&rows, 0, 0)->p));
+        cp_json_put(op->arena, after, "state", cp_cell(&rows, 0, 0)->p);
     }
 
     return rc;

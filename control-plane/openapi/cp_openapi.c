@@ -38,8 +38,6 @@ static cp_json_t *cp_openapi_content(cp_arena_t *a, const char *type,
 static const cp_openapi_extra_t *cp_openapi_extra(cp_arena_t *a,
     const cp_route_t *route);
 static cp_json_t *cp_openapi_errors(cp_arena_t *a);
-static void cp_put(cp_arena_t *a, cp_json_t *obj, const char *key,
-    const char *text);
 
 
 /* Errors that a route of each kind can give; the rest is `default`. */
@@ -147,13 +145,6 @@ cp_openapi_get(cp_req_t *r)
 }
 
 
-static void
-cp_put(cp_arena_t *a, cp_json_t *obj, const char *key, const char *text)
-{
-    cp_json_set(a, obj, key, cp_json_string(a, text));
-}
-
-
 static cp_json_t *
 cp_openapi_operation(cp_openapi_t *o)
 {
@@ -187,12 +178,13 @@ cp_openapi_operation(cp_openapi_t *o)
                  : strncmp(o->route->path, "/v1/", 4) == 0 ? "admin"
                  : "system"));
 
-    cp_put(o->a, op, "operationId", cp_openapi_id(o));
+    cp_json_put(o->a, op, "operationId", cp_openapi_id(o));
     cp_json_set(o->a, op, "tags", tags);
-    cp_put(o->a, op, "summary", o->route->summary ? o->route->summary : "");
+    cp_json_put(o->a, op, "summary",
+                o->route->summary ? o->route->summary : "");
 
     if (o->route->permission) {
-        cp_put(o->a, op, "x-permission", o->route->permission);
+        cp_json_put(o->a, op, "x-permission", o->route->permission);
     }
 
     cp_json_set(o->a, op, "security",
@@ -344,15 +336,15 @@ cp_openapi_parameter(cp_arena_t *a, const char *in, const char *name,
     cp_json_t  *p;
 
     p = cp_json_object(a);
-    cp_put(a, p, "name", name);
-    cp_put(a, p, "in", in);
+    cp_json_put(a, p, "name", name);
+    cp_json_put(a, p, "in", in);
 
     if (required) {
-        cp_json_set(a, p, "required", cp_json_bool(a, true));
+        cp_json_put_bool(a, p, "required", true);
     }
 
     if (doc) {
-        cp_put(a, p, "description", doc);
+        cp_json_put(a, p, "description", doc);
     }
 
     cp_json_set(a, p, "schema", cp_openapi_text(a, schema));
@@ -407,7 +399,7 @@ cp_openapi_request(cp_openapi_t *o, const cp_openapi_extra_t *extra)
     }
 
     body = cp_json_object(o->a);
-    cp_json_set(o->a, body, "required", cp_json_bool(o->a, true));
+    cp_json_put_bool(o->a, body, "required", true);
     cp_json_set(o->a, body, "content", content);
 
     return body;
@@ -458,18 +450,18 @@ cp_openapi_responses(cp_openapi_t *o, const cp_openapi_extra_t *extra)
 
         if (o->res && strcmp(m, "DELETE") == 0) {
             code = "204";
-            cp_put(o->a, one, "description", "it is gone");
+            cp_json_put(o->a, one, "description", "it is gone");
 
         } else if (o->res) {
             code = strcmp(m, "POST") == 0 && !o->event ? "201" : "200";
-            cp_put(o->a, one, "description", o->res->kind);
+            cp_json_put(o->a, one, "description", o->res->kind);
             cp_json_set(o->a, one, "content",
                 cp_openapi_content(o->a, "application/json",
                     cp_openapi_ref(o->a, cp_openapi_name(o->a, o->res->kind,
                         strcmp(m, "GET") == 0 && !o->item ? "List" : ""))));
 
         } else {
-            cp_put(o->a, one, "description", "done");
+            cp_json_put(o->a, one, "description", "done");
             cp_json_set(o->a, one, "content",
                 cp_openapi_content(o->a, "application/json",
                     cp_openapi_text(o->a, "{\"type\":\"object\"}")));
@@ -489,9 +481,9 @@ cp_openapi_responses(cp_openapi_t *o, const cp_openapi_extra_t *extra)
             && cp_json_get(all, status) == NULL)
         {
             one = cp_json_object(o->a);
-            cp_put(o->a, one, "$ref",
-                   cp_arena_printf(o->a, "#/components/responses/Error%s",
-                                   status));
+            cp_json_put(o->a, one, "$ref",
+                        cp_arena_printf(o->a, "#/components/responses/"
+                                        "Error%s", status));
             cp_json_set(o->a, all, cp_arena_strdup(o->a, status), one);
         }
     }
@@ -541,7 +533,7 @@ cp_openapi_errors(cp_arena_t *a)
         }
 
         one = cp_json_object(a);
-        cp_put(a, one, "description", text);
+        cp_json_put(a, one, "description", text);
         cp_json_set(a, one, "content",
                     cp_openapi_content(a, "application/problem+json",
                                        cp_openapi_ref(a, "Problem")));

@@ -33,8 +33,8 @@ cp_openapi_policies(cp_arena_t *a, cp_json_t *all)
         }
 
         s = cp_openapi_config(a, type->config);
-        cp_json_set(a, s, "title", cp_json_string(a, type->name));
-        cp_json_set(a, s, "description", cp_json_string(a, type->doc));
+        cp_json_put(a, s, "title", type->name);
+        cp_json_put(a, s, "description", type->doc);
         cp_json_set(a, all, cp_openapi_name(a, name, ""), s);
     }
 }
@@ -60,8 +60,8 @@ cp_openapi_config(cp_arena_t *a, const stoa_rec_struct_t *def)
         }
     }
 
-    cp_json_set(a, s, "type", cp_json_string(a, "object"));
-    cp_json_set(a, s, "additionalProperties", cp_json_bool(a, false));
+    cp_json_put(a, s, "type", "object");
+    cp_json_put_bool(a, s, "additionalProperties", false);
     cp_json_set(a, s, "properties", properties);
 
     if (required->n) {
@@ -83,8 +83,8 @@ cp_openapi_member(cp_arena_t *a, const stoa_rec_field_t *f)
     switch (f->type) {
 
     case STOA_REC_T_BOOL:
-        cp_json_set(a, s, "type", cp_json_string(a, "boolean"));
-        cp_json_set(a, s, "default", cp_json_bool(a, f->def != 0));
+        cp_json_put(a, s, "type", "boolean");
+        cp_json_put_bool(a, s, "default", f->def != 0);
         break;
 
     case STOA_REC_T_ENUM:
@@ -94,14 +94,14 @@ cp_openapi_member(cp_arena_t *a, const stoa_rec_field_t *f)
             cp_json_push(words, cp_json_string(a, w->word));
         }
 
-        cp_json_set(a, s, "type", cp_json_string(a, "string"));
+        cp_json_put(a, s, "type", "string");
         cp_json_set(a, s, "enum", words);
         break;
 
     case STOA_REC_T_STRING:
-        cp_json_set(a, s, "type", cp_json_string(a, "string"));
-        cp_json_set(a, s, "minLength", cp_json_int(a, f->min));
-        cp_json_set(a, s, "maxLength", cp_json_int(a, f->max));
+        cp_json_put(a, s, "type", "string");
+        cp_json_put_int(a, s, "minLength", f->min);
+        cp_json_put_int(a, s, "maxLength", f->max);
         break;
 
     case STOA_REC_T_STRINGS:
@@ -111,13 +111,13 @@ cp_openapi_member(cp_arena_t *a, const stoa_rec_field_t *f)
         break;
 
     default:
-        cp_json_set(a, s, "type", cp_json_string(a, "integer"));
-        cp_json_set(a, s, "minimum", cp_json_int(a, f->min));
-        cp_json_set(a, s, "maximum", cp_json_int(a, f->max));
-        cp_json_set(a, s, "default", cp_json_int(a, f->def));
+        cp_json_put(a, s, "type", "integer");
+        cp_json_put_int(a, s, "minimum", f->min);
+        cp_json_put_int(a, s, "maximum", f->max);
+        cp_json_put_int(a, s, "default", f->def);
     }
 
-    cp_json_set(a, s, "description", cp_json_string(a, f->doc));
+    cp_json_put(a, s, "description", f->doc);
 
     return s;
 }
@@ -133,11 +133,11 @@ cp_openapi_array(cp_arena_t *a, const stoa_rec_field_t *f, cp_json_t *s)
 
     } else {
         items = cp_json_object(a);
-        cp_json_set(a, items, "type", cp_json_string(a, "string"));
+        cp_json_put(a, items, "type", "string");
     }
 
-    cp_json_set(a, s, "type", cp_json_string(a, "array"));
-    cp_json_set(a, s, "minItems", cp_json_int(a, f->min));
-    cp_json_set(a, s, "maxItems", cp_json_int(a, f->max));
+    cp_json_put(a, s, "type", "array");
+    cp_json_put_int(a, s, "minItems", f->min);
+    cp_json_put_int(a, s, "maxItems", f->max);
     cp_json_set(a, s, "items", items);
 }

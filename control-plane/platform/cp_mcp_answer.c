@@ -63,7 +63,7 @@ cp_mcp_envelope(cp_mcp_call_t *c, const char *member, cp_json_t *value)
         return;
     }
 
-    cp_json_set(a, c->answer, "jsonrpc", cp_json_string(a, "2.0"));
+    cp_json_put(a, c->answer, "jsonrpc", "2.0");
     cp_json_set(a, c->answer, "id",
                 c->id != NULL ? c->id : cp_json_null(a));
     cp_json_set(a, c->answer, member, value);
@@ -84,8 +84,8 @@ cp_mcp_error(cp_mcp_call_t *c, int status, int code, const char *message,
         return;
     }
 
-    cp_json_set(a, e, "code", cp_json_int(a, code));
-    cp_json_set(a, e, "message", cp_json_string(a, message));
+    cp_json_put_int(a, e, "code", code);
+    cp_json_put(a, e, "message", message);
 
     if (data != NULL) {
         cp_json_set(a, e, "data", data);

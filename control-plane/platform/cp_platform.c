@@ -116,7 +116,7 @@ cp_platform_text(cp_arena_t *a, cp_json_t *obj, const char *name,
     const cp_val_t *v)
 {
     if (v->type == CP_VAL_TEXT && v->len > 0) {
-        cp_json_set(a, obj, name, cp_json_string(a, v->p));
+        cp_json_put(a, obj, name, v->p);
     }
 }
 
@@ -126,7 +126,7 @@ cp_platform_time(cp_arena_t *a, cp_json_t *obj, const char *name,
     const cp_val_t *v)
 {
     if (v->type == CP_VAL_INT && v->i > 0) {
-        cp_json_set(a, obj, name, cp_json_string(a, cp_time_format(a, v->i)));
+        cp_json_put(a, obj, name, cp_time_format(a, v->i));
     }
 }
 
@@ -197,14 +197,13 @@ cp_platform_item(cp_arena_t *a, const cp_val_t *row)
     cp_platform_text(a, item, "state", &row[I_STATE]);
     cp_platform_time(a, item, "sunset_at", &row[I_SUNSET]);
 
-    cp_json_set(a, item, "path",
-                cp_json_string(a, cp_platform_path(a, kind, tenant, name)));
+    cp_json_put(a, item, "path", cp_platform_path(a, kind, tenant, name));
     cp_platform_text(a, item, "host", &row[I_HOST]);
     cp_platform_text(a, item, "base_path", &row[I_BASE_PATH]);
 
     state = (row[I_SUBSCRIPTION].type == CP_VAL_TEXT)
                 ? row[I_SUBSCRIPTION].p : "none";
-    cp_json_set(a, item, "subscription", cp_json_string(a, state));
+    cp_json_put(a, item, "subscription", state);
 
     return item;
 }
@@ -339,8 +338,7 @@ cp_platform_search(cp_op_t *op, const char *query, const char *kind,
     }
 
     cp_json_set(op->arena, *out, "items", items);
-    cp_json_set(op->arena, *out, "more",
-                cp_json_bool(op->arena, rows.rows > (unsigned) limit));
+    cp_json_put_bool(op->arena, *out, "more", rows.rows > (unsigned) limit);
 
     return CP_OK;
 }
@@ -528,7 +526,7 @@ cp_platform_subscription(cp_arena_t *a, const cp_val_t *v)
     cp_platform_text(a, s, "kind", &v[S_API_KIND]);
 
     if (v[S_SERVER].type == CP_VAL_TEXT) {
-        cp_json_set(a, s, "kind", cp_json_string(a, "server"));
+        cp_json_put(a, s, "kind", "server");
     }
 
     cp_platform_text(a, s, "name", v[S_SERVER].type == CP_VAL_TEXT
@@ -541,8 +539,7 @@ cp_platform_subscription(cp_arena_t *a, const cp_val_t *v)
     cp_platform_text(a, plan, "name", &v[S_PLAN]);
 
     for (i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
-        cp_json_set(a, plan, limits[i].name,
-                    cp_json_int(a, v[limits[i].column].i));
+        cp_json_put_int(a, plan, limits[i].name, v[limits[i].column].i);
     }
 
     cp_json_set(a, s, "plan", plan);
@@ -646,7 +643,7 @@ cp_platform_total(cp_arena_t *a, const cp_json_t *items, cp_json_t *out)
             sum += cp_json_num(item, *name, 0);
         }
 
-        cp_json_set(a, total, *name, cp_json_int(a, sum));
+        cp_json_put_int(a, total, *name, sum);
     }
 
     cp_json_set(a, out, "total", total);
@@ -688,10 +685,10 @@ cp_platform_usage(cp_op_t *op, int64_t days, cp_json_t **out)
         return cp_platform_no_memory(op);
     }
 
-    cp_json_set(op->arena, *out, "from",
-        cp_json_string(op->arena, cp_time_format(op->arena, ask.from_ms)));
-    cp_json_set(op->arena, *out, "to",
-        cp_json_string(op->arena, cp_time_format(op->arena, ask.to_ms - 1)));
+    cp_json_put(op->arena, *out, "from",
+                cp_time_format(op->arena, ask.from_ms));
+    cp_json_put(op->arena, *out, "to",
+                cp_time_format(op->arena, ask.to_ms - 1));
     cp_platform_total(op->arena, items, *out);
     cp_json_set(op->arena, *out, "items", items);
 
@@ -731,13 +728,11 @@ cp_platform_gateways(cp_op_t *op, cp_json_t *out)
     gateways = cp_json_object(op->arena);
 
     for (j = 0; gateways != NULL && j < 3; j++) {
-        cp_json_set(op->arena, gateways, states[j],
-                    cp_json_int(op->arena, n[j]));
+        cp_json_put_int(op->arena, gateways, states[j], n[j]);
     }
 
     cp_json_set(op->arena, out, "gateways", gateways);
-    cp_json_set(op->arena, out, "status",
-        cp_json_string(op->arena, n[0] > 0 ? "ok" : "degraded"));
+    cp_json_put(op->arena, out, "status", n[0] > 0 ? "ok" : "degraded");
 
     return CP_OK;
 }
@@ -763,15 +758,13 @@ cp_platform_health(cp_op_t *op, cp_json_t **out)
     }
 
     now = cp_time_ms();
-    cp_json_set(op->arena, *out, "status", cp_json_string(op->arena, "ok"));
-    cp_json_set(op->arena, *out, "version",
-                cp_json_string(op->arena, CP_VERSION));
-    cp_json_set(op->arena, *out, "time",
-                cp_json_string(op->arena, cp_time_format(op->arena, now)));
-    cp_json_set(op->arena, *out, "uptime_s",
-        cp_json_int(op->arena, (now - op->app->started_ms) / 1000));
-    cp_json_set(op->arena, *out, "revision",
-        cp_json_int(op->arena, rows.rows > 0 ? rows.v[0].i : 0));
+    cp_json_put(op->arena, *out, "status", "ok");
+    cp_json_put(op->arena, *out, "version", CP_VERSION);
+    cp_json_put(op->arena, *out, "time", cp_time_format(op->arena, now));
+    cp_json_put_int(op->arena, *out, "uptime_s",
+                    (now - op->app->started_ms) / 1000);
+    cp_json_put_int(op->arena, *out, "revision",
+                    rows.rows > 0 ? rows.v[0].i : 0);
 
     return cp_platform_gateways(op, *out);
 }

@@ -115,7 +115,7 @@ cp_mcp_unsupported(cp_mcp_call_t *c, const char *requested)
 
     if (data != NULL) {
         cp_json_set(a, data, "supported", cp_mcp_supported(a));
-        cp_json_set(a, data, "requested", cp_json_string(a, requested));
+        cp_json_put(a, data, "requested", requested);
     }
 
     cp_mcp_error(c, 400, CP_E_VERSION, "Unsupported protocol version", data);
@@ -288,9 +288,9 @@ cp_mcp_info(cp_arena_t *a)
     info = cp_json_object(a);
 
     if (info != NULL) {
-        cp_json_set(a, info, "name", cp_json_string(a, "stoa-control"));
-        cp_json_set(a, info, "title", cp_json_string(a, "STOA platform"));
-        cp_json_set(a, info, "version", cp_json_string(a, CP_VERSION));
+        cp_json_put(a, info, "name", "stoa-control");
+        cp_json_put(a, info, "title", "STOA platform");
+        cp_json_put(a, info, "version", CP_VERSION);
     }
 
     return info;
@@ -338,10 +338,10 @@ cp_mcp_initialize(cp_mcp_call_t *c, cp_json_t **result)
         return CP_ERROR;
     }
 
-    cp_json_set(a, v, "protocolVersion", cp_json_string(a, version));
+    cp_json_put(a, v, "protocolVersion", version);
     cp_json_set(a, v, "capabilities", cp_mcp_capabilities(a));
     cp_json_set(a, v, "serverInfo", cp_mcp_info(a));
-    cp_json_set(a, v, "instructions", cp_json_string(a, CP_INSTRUCTIONS));
+    cp_json_put(a, v, "instructions", CP_INSTRUCTIONS);
 
     return CP_OK;
 }
@@ -353,10 +353,8 @@ static void
 cp_mcp_cacheable(cp_mcp_call_t *c, cp_json_t *result)
 {
     if (c->era == CP_MCP_MODERN) {
-        cp_json_set(c->r->op.arena, result, "ttlMs",
-                    cp_json_int(c->r->op.arena, CP_MCP_TTL_MS));
-        cp_json_set(c->r->op.arena, result, "cacheScope",
-                    cp_json_string(c->r->op.arena, "public"));
+        cp_json_put_int(c->r->op.arena, result, "ttlMs", CP_MCP_TTL_MS);
+        cp_json_put(c->r->op.arena, result, "cacheScope", "public");
     }
 }
 
@@ -377,7 +375,7 @@ cp_mcp_discover(cp_mcp_call_t *c, cp_json_t **result)
     cp_json_set(a, v, "supportedVersions", cp_mcp_supported(a));
     cp_json_set(a, v, "capabilities", cp_mcp_capabilities(a));
     cp_json_set(a, v, "serverInfo", cp_mcp_info(a));
-    cp_json_set(a, v, "instructions", cp_json_string(a, CP_INSTRUCTIONS));
+    cp_json_put(a, v, "instructions", CP_INSTRUCTIONS);
     cp_mcp_cacheable(c, v);
 
     return CP_OK;
@@ -464,7 +462,7 @@ cp_mcp_result(cp_mcp_call_t *c, cp_json_t *result)
             cp_json_set(a, meta, CP_META "serverInfo", cp_mcp_info(a));
         }
 
-        cp_json_set(a, result, "resultType", cp_json_string(a, "complete"));
+        cp_json_put(a, result, "resultType", "complete");
         cp_json_set(a, result, "_meta", meta);
     }
 

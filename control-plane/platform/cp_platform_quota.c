@@ -168,11 +168,9 @@ cp_quota_set(cp_arena_t *a, cp_json_t *quota, const char *name, int64_t limit,
         return;
     }
 
-    cp_json_set(a, window, "used", cp_json_int(a, used));
-    cp_json_set(a, window, "remaining",
-                cp_json_int(a, used < limit ? limit - used : 0));
-    cp_json_set(a, window, "reset_at",
-                cp_json_string(a, cp_time_format(a, reset_ms)));
+    cp_json_put_int(a, window, "used", used);
+    cp_json_put_int(a, window, "remaining", used < limit ? limit - used : 0);
+    cp_json_put(a, window, "reset_at", cp_time_format(a, reset_ms));
     cp_json_set(a, quota, name, window);
 }
 

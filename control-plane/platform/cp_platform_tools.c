@@ -168,14 +168,13 @@ cp_tool_arg_schema(cp_arena_t *a, const cp_tool_arg_t *arg)
     }
 
     is_int = (arg->type == CP_JSON_INT);
-    cp_json_set(a, s, "type",
-                cp_json_string(a, is_int ? "integer" : "string"));
-    cp_json_set(a, s, "description", cp_json_string(a, arg->doc));
+    cp_json_put(a, s, "type", is_int ? "integer" : "string");
+    cp_json_put(a, s, "description", arg->doc);
 
     if (is_int) {
-        cp_json_set(a, s, "minimum", cp_json_int(a, arg->min));
-        cp_json_set(a, s, "maximum", cp_json_int(a, arg->max));
-        cp_json_set(a, s, "default", cp_json_int(a, arg->dflt));
+        cp_json_put_int(a, s, "minimum", arg->min);
+        cp_json_put_int(a, s, "maximum", arg->max);
+        cp_json_put_int(a, s, "default", arg->dflt);
 
     } else if (arg->values != NULL) {
         values = cp_json_array(a);
@@ -187,7 +186,7 @@ cp_tool_arg_schema(cp_arena_t *a, const cp_tool_arg_t *arg)
         cp_json_set(a, s, "enum", values);
 
     } else {
-        cp_json_set(a, s, "maxLength", cp_json_int(a, arg->max));
+        cp_json_put_int(a, s, "maxLength", arg->max);
     }
 
     return s;
@@ -215,14 +214,14 @@ cp_tool_input_schema(cp_arena_t *a, const cp_tool_arg_t *arg)
         }
     }
 
-    cp_json_set(a, s, "type", cp_json_string(a, "object"));
+    cp_json_put(a, s, "type", "object");
     cp_json_set(a, s, "properties", properties);
 
     if (required->n > 0) {
         cp_json_set(a, s, "required", required);
     }
 
-    cp_json_set(a, s, "additionalProperties", cp_json_bool(a, false));
+    cp_json_put_bool(a, s, "additionalProperties", false);
 
     return s;
 }
@@ -247,15 +246,15 @@ cp_tool_definition(cp_arena_t *a, const cp_tool_t *tool)
         return NULL;
     }
 
-    cp_json_set(a, hints, "title", cp_json_string(a, tool->title));
-    cp_json_set(a, hints, "readOnlyHint", cp_json_bool(a, true));
-    cp_json_set(a, hints, "destructiveHint", cp_json_bool(a, false));
-    cp_json_set(a, hints, "idempotentHint", cp_json_bool(a, true));
-    cp_json_set(a, hints, "openWorldHint", cp_json_bool(a, false));
+    cp_json_put(a, hints, "title", tool->title);
+    cp_json_put_bool(a, hints, "readOnlyHint", true);
+    cp_json_put_bool(a, hints, "destructiveHint", false);
+    cp_json_put_bool(a, hints, "idempotentHint", true);
+    cp_json_put_bool(a, hints, "openWorldHint", false);
 
-    cp_json_set(a, d, "name", cp_json_string(a, tool->name));
-    cp_json_set(a, d, "title", cp_json_string(a, tool->title));
-    cp_json_set(a, d, "description", cp_json_string(a, tool->doc));
+    cp_json_put(a, d, "name", tool->name);
+    cp_json_put(a, d, "title", tool->title);
+    cp_json_put(a, d, "description", tool->doc);
     cp_json_set(a, d, "inputSchema", cp_tool_input_schema(a, tool->args));
     cp_json_set(a, d, "outputSchema", output);
     cp_json_set(a, d, "annotations", hints);
@@ -384,8 +383,8 @@ cp_tool_content(cp_arena_t *a, const char *text)
         return NULL;
     }
 
-    cp_json_set(a, item, "type", cp_json_string(a, "text"));
-    cp_json_set(a, item, "text", cp_json_string(a, text));
+    cp_json_put(a, item, "type", "text");
+    cp_json_put(a, item, "text", text);
     cp_json_push(content, item);
 
     return content;
@@ -420,7 +419,7 @@ cp_tool_fault(cp_op_t *op, cp_json_t **result)
     }
 
     cp_json_set(op->arena, *result, "content", content);
-    cp_json_set(op->arena, *result, "isError", cp_json_bool(op->arena, true));
+    cp_json_put_bool(op->arena, *result, "isError", true);
 
     return CP_OK;
 }

@@ -163,8 +163,8 @@ cp_row_update(cp_tx_t *tx, cp_arena_t *a, const cp_resource_t *res,
         return CP_OK;
     }
 
-    cp_json_set(a, after, "updated_at", cp_json_int(a, cp_time_ms()));
-    cp_json_set(a, after, "ver", cp_json_int(a, ver + 1));
+    cp_json_put_int(a, after, "updated_at", cp_time_ms());
+    cp_json_put_int(a, after, "ver", ver + 1);
 
     args[n] = cp_int(cp_json_num(after, "updated_at", 0));
     args[n + 1] = cp_int(ver + 1);
@@ -273,7 +273,7 @@ cp_row_read(cp_arena_t *a, const cp_resource_t *res, bool large,
         }
     }
 
-    cp_json_set(a, *row, "ver", cp_json_int(a, cell->i));
+    cp_json_put_int(a, *row, "ver", cell->i);
 
     return CP_OK;
 }

@@ -313,10 +313,8 @@ cp_audit_page(cp_req_t *r, cp_names_t *names, const cp_rows_t *rows,
             return cp_err_set(&r->op.err, "internal", "the log was not read");
         }
 
-        cp_json_set(a, item, "at",
-                    cp_json_string(a, cp_time_format(a, c[2].i)));
-        cp_json_set(a, item, "tenant",
-                    cp_json_string(a, name ? name : c[0].p));
+        cp_json_put(a, item, "at", cp_time_format(a, c[2].i));
+        cp_json_put(a, item, "tenant", name ? name : c[0].p);
 
         for (k = 0; k < sizeof(members) / sizeof(members[0]); k++) {
             if (members[k]) {
@@ -427,7 +425,7 @@ cp_audit_verify_all(cp_req_t *r, cp_tx_t *tx, cp_json_t **out)
         name = name ? name : chain;
         bad = cp_json_get(one, "broken");
         events += cp_json_num(one, "checked", 0);
-        cp_json_set(a, one, "tenant", cp_json_string(a, name));
+        cp_json_put(a, one, "tenant", name);
         cp_json_push(chains, one);
 
         if (bad && broken == NULL) {
@@ -438,11 +436,11 @@ cp_audit_verify_all(cp_req_t *r, cp_tx_t *tx, cp_json_t **out)
     }
 
     *out = cp_json_object(a);
-    cp_json_set(a, *out, "ok", cp_json_bool(a, broken == NULL));
-    cp_json_set(a, *out, "events", cp_json_int(a, events));
+    cp_json_put_bool(a, *out, "ok", broken == NULL);
+    cp_json_put_int(a, *out, "events", events);
 
     if (broken) {
-        cp_json_set(a, *out, "broken_at", cp_json_string(a, broken));
+        cp_json_put(a, *out, "broken_at", broken);
     }
 
     cp_json_set(a, *out, "chains", chains);

@@ -160,10 +160,9 @@ cp_auth_whoami(cp_req_t *r)
     a = r->op.arena;
     out = cp_json_object(a);
 
-    cp_json_set(a, out, "id", cp_json_string(a, r->op.actor.id));
-    cp_json_set(a, out, "name", cp_json_string(a, r->op.actor.name));
-    cp_json_set(a, out, "role",
-                cp_json_string(a, cp_role_name(r->op.actor.role)));
+    cp_json_put(a, out, "id", r->op.actor.id);
+    cp_json_put(a, out, "name", r->op.actor.name);
+    cp_json_put(a, out, "role", cp_role_name(r->op.actor.role));
 
     if (r->op.actor.tenant) {
         rc = cp_tx_begin(r->op.app->db, false, &tx);
@@ -182,8 +181,7 @@ cp_auth_whoami(cp_req_t *r)
         }
 
         if (rows.rows) {
-            cp_json_set(a, out, "tenant",
-                        cp_json_string(a, cp_cell(&rows, 0, 0)->p));
+            cp_json_put(a, out, "tenant", cp_cell(&rows, 0, 0)->p);
         }
     }
 
@@ -209,8 +207,7 @@ cp_auth_roles(cp_req_t *r)
 
     for (i = CP_ROLE_PLATFORM_ADMIN; i > CP_ROLE_NONE; i--) {
         row = cp_json_object(a);
-        cp_json_set(a, row, "role",
-                    cp_json_string(a, cp_role_name((cp_role_e) i)));
+        cp_json_put(a, row, "role", cp_role_name((cp_role_e) i));
         cp_json_set(a, row, "permissions",
                     cp_auth_permissions(a, (cp_role_e) i,
                                         i == CP_ROLE_TENANT_ADMIN));
@@ -222,13 +219,11 @@ cp_auth_roles(cp_req_t *r)
 
     for (i = 0; (p = cp_permission_at(i)) != NULL; i++) {
         row = cp_json_object(a);
-        cp_json_set(a, row, "name", cp_json_string(a, p->name));
-        cp_json_set(a, row, "least_role",
-                    cp_json_string(a, cp_role_name(p->role)));
-        cp_json_set(a, row, "scope",
-                    cp_json_string(a, p->scope == CP_SCOPE_TENANT
-                                      ? "tenant" : "platform"));
-        cp_json_set(a, row, "description", cp_json_string(a, p->doc));
+        cp_json_put(a, row, "name", p->name);
+        cp_json_put(a, row, "least_role", cp_role_name(p->role));
+        cp_json_put(a, row, "scope",
+                    p->scope == CP_SCOPE_TENANT ? "tenant" : "platform");
+        cp_json_put(a, row, "description", p->doc);
         cp_json_push(list, row);
     }
 

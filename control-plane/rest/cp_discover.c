@@ -59,8 +59,7 @@ cp_discover_resume(cp_req_t *r)
 
     if (d == NULL) {
         d = cp_json_object(r->op.arena);
-        cp_json_set(r->op.arena, d, "state",
-                    cp_json_string(r->op.arena, "pending"));
+        cp_json_put(r->op.arena, d, "state", "pending");
     }
 
     return cp_req_answer(r, done ? 200 : 202, d);

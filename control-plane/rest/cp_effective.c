@@ -181,15 +181,13 @@ cp_effective_item(cp_req_t *r, cp_names_t *names, const cp_policy_use_t *u,
 
     id = cp_json_str(obj, "name");
     *item = cp_json_object(a);
-    cp_json_set(a, *item, "type", cp_json_string(a, u->type->name));
-    cp_json_set(a, *item, "source", cp_json_string(a, res->kind));
-    cp_json_set(a, *item, "policy", cp_json_string(a, id));
-    cp_json_set(a, *item, "scope",
-                cp_json_string(a, stoa_scope_name(u->scope)));
+    cp_json_put(a, *item, "type", u->type->name);
+    cp_json_put(a, *item, "source", res->kind);
+    cp_json_put(a, *item, "policy", id);
+    cp_json_put(a, *item, "scope", stoa_scope_name(u->scope));
     cp_json_set(a, *item, "attached", cp_json_copy(a, m));
-    cp_json_set(a, *item, "state",
-                cp_json_string(a, cp_json_str(u->row, "state")));
-    cp_json_set(a, *item, "in_force", cp_json_bool(a, u->in_force));
+    cp_json_put(a, *item, "state", cp_json_str(u->row, "state"));
+    cp_json_put_bool(a, *item, "in_force", u->in_force);
     cp_json_set(a, *item, "config",
                 cp_json_copy(a, cp_json_get(u->row, "config")));
 
@@ -215,10 +213,10 @@ cp_effective_defaults(cp_arena_t *a, const cp_policy_use_t *uses, unsigned n,
         }
 
         item = cp_json_object(a);
-        cp_json_set(a, item, "type", cp_json_string(a, type->name));
-        cp_json_set(a, item, "source", cp_json_string(a, "default"));
-        cp_json_set(a, item, "state", cp_json_string(a, "enabled"));
-        cp_json_set(a, item, "in_force", cp_json_bool(a, true));
+        cp_json_put(a, item, "type", type->name);
+        cp_json_put(a, item, "source", "default");
+        cp_json_put(a, item, "state", "enabled");
+        cp_json_put_bool(a, item, "in_force", true);
         cp_json_set(a, item, "config", cp_json_object(a));
         cp_json_push(items, item);
     }

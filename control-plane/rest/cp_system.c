@@ -18,8 +18,7 @@ cp_system_live(cp_req_t *r)
     cp_json_t  *body;
 
     body = cp_json_object(r->op.arena);
-    cp_json_set(r->op.arena, body, "status",
-                cp_json_string(r->op.arena, "live"));
+    cp_json_put(r->op.arena, body, "status", "live");
 
     return cp_req_answer(r, 200, body);
 }
@@ -79,11 +78,9 @@ cp_system_ready(cp_req_t *r)
     }
 
     body = cp_json_object(r->op.arena);
-    cp_json_set(r->op.arena, body, "status",
-                cp_json_string(r->op.arena, "ready"));
-    cp_json_set(r->op.arena, body, "database",
-                cp_json_string(r->op.arena, cp_db_driver(r->op.app->db)));
-    cp_json_set(r->op.arena, body, "rev", cp_json_int(r->op.arena, rev));
+    cp_json_put(r->op.arena, body, "status", "ready");
+    cp_json_put(r->op.arena, body, "database", cp_db_driver(r->op.app->db));
+    cp_json_put_int(r->op.arena, body, "rev", rev);
 
     return cp_req_answer(r, 200, body);
 }

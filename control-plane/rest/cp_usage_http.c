@@ -51,9 +51,8 @@ cp_gateway_status(cp_req_t *r)
     }
 
     out = cp_json_object(r->op.arena);
-    cp_json_set(r->op.arena, out, "rev", cp_json_int(r->op.arena, rev));
-    cp_json_set(r->op.arena, out, "interval_ms",
-                cp_json_int(r->op.arena, CP_GATEWAY_INTERVAL_MS));
+    cp_json_put_int(r->op.arena, out, "rev", rev);
+    cp_json_put_int(r->op.arena, out, "interval_ms", CP_GATEWAY_INTERVAL_MS);
 
     return cp_req_answer(r, 200, out);
 }
@@ -78,10 +77,8 @@ cp_usage_post(cp_req_t *r)
     }
 
     out = cp_json_object(r->op.arena);
-    cp_json_set(r->op.arena, out, "applied",
-                cp_json_bool(r->op.arena, taken));
-    cp_json_set(r->op.arena, out, "refused",
-                cp_json_int(r->op.arena, refused));
+    cp_json_put_bool(r->op.arena, out, "applied", taken);
+    cp_json_put_int(r->op.arena, out, "refused", refused);
 
     return cp_req_answer(r, 200, out);
 }
@@ -234,10 +231,8 @@ cp_usage_answer(cp_req_t *r, const cp_usage_ask_t *ask, cp_json_t *items)
 
     a = r->op.arena;
     out = cp_json_object(a);
-    cp_json_set(a, out, "from",
-                cp_json_string(a, cp_time_format(a, ask->from_ms)));
-    cp_json_set(a, out, "to",
-                cp_json_string(a, cp_time_format(a, ask->to_ms)));
+    cp_json_put(a, out, "from", cp_time_format(a, ask->from_ms));
+    cp_json_put(a, out, "to", cp_time_format(a, ask->to_ms));
     cp_json_set(a, out, "items", items);
 
     return cp_req_answer(r, 200, out);

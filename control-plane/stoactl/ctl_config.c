@@ -274,13 +274,10 @@ ctl_run_config_get(ctl_t *c)
         current = (name != NULL && strcmp(s, name) == 0);
         row = cp_json_object(c->arena);
 
-        cp_json_set(c->arena, row, "current",
-                    cp_json_string(c->arena, current ? "*" : ""));
-        cp_json_set(c->arena, row, "name", cp_json_string(c->arena, s));
-        cp_json_set(c->arena, row, "url",
-                    cp_json_string(c->arena, cp_json_str(ctx, "url")));
-        cp_json_set(c->arena, row, "tenant",
-                    cp_json_string(c->arena, cp_json_str(ctx, "tenant")));
+        cp_json_put(c->arena, row, "current", current ? "*" : "");
+        cp_json_put(c->arena, row, "name", s);
+        cp_json_put(c->arena, row, "url", cp_json_str(ctx, "url"));
+        cp_json_put(c->arena, row, "tenant", cp_json_str(ctx, "tenant"));
         cp_json_push(rows, row);
     }
 
@@ -302,8 +299,7 @@ ctl_run_config_use(ctl_t *c)
         return CTL_FAILED;
     }
 
-    cp_json_set(c->arena, config, "current_context",
-                cp_json_string(c->arena, c->arg[0]));
+    cp_json_put(c->arena, config, "current_context", c->arg[0]);
 
     return ctl_config_write(c, config);
 }
@@ -314,7 +310,7 @@ ctl_config_set(ctl_t *c, cp_json_t *ctx, const char *member,
     const char *value)
 {
     if (value != NULL) {
-        cp_json_set(c->arena, ctx, member, cp_json_string(c->arena, value));
+        cp_json_put(c->arena, ctx, member, value);
     }
 }
 

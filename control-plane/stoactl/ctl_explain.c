@@ -151,13 +151,11 @@ ctl_explain_row(ctl_t *c, const char *path, const cp_json_t *field,
            : cp_json_text(c->arena, dflt, NULL);
 
     row = cp_json_object(c->arena);
-    cp_json_set(c->arena, row, "field", cp_json_string(c->arena, path));
-    cp_json_set(c->arena, row, "type",
-                cp_json_string(c->arena, ctl_explain_type(c, field)));
-    cp_json_set(c->arena, row, "default", cp_json_string(c->arena, text));
+    cp_json_put(c->arena, row, "field", path);
+    cp_json_put(c->arena, row, "type", ctl_explain_type(c, field));
+    cp_json_put(c->arena, row, "default", text);
     text = cp_json_str(field, "description");
-    cp_json_set(c->arena, row, "description",
-                cp_json_string(c->arena, (text != NULL) ? text : ""));
+    cp_json_put(c->arena, row, "description", (text != NULL) ? text : "");
 
     return row;
 }

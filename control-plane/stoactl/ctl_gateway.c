@@ -90,7 +90,7 @@ ctl_gateway_default(ctl_t *c)
     }
 
     body = cp_json_object(c->arena);
-    cp_json_set(c->arena, body, "name", cp_json_string(c->arena, "default"));
+    cp_json_put(c->arena, body, "name", "default");
 
     return ctl_post(c, "/v1/gateway-groups", body, &v);
 }
@@ -115,13 +115,11 @@ ctl_run_gateway_create(ctl_t *c)
     }
 
     body = cp_json_object(c->arena);
-    cp_json_set(c->arena, body, "name", cp_json_string(c->arena, c->arg[0]));
-    cp_json_set(c->arena, body, "group",
-                cp_json_string(c->arena, group != NULL ? group : "default"));
+    cp_json_put(c->arena, body, "name", c->arg[0]);
+    cp_json_put(c->arena, body, "group", group != NULL ? group : "default");
 
     if (title != NULL) {
-        cp_json_set(c->arena, body, "title",
-                    cp_json_string(c->arena, title));
+        cp_json_put(c->arena, body, "title", title);
     }
 
     rc = ctl_post(c, "/v1/gateways", body, &v);

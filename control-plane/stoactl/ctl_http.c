@@ -352,9 +352,8 @@ ctl_write(ctl_t *c, ctl_call_t *call, ctl_answer_t *answer)
     if (answer->revision != NULL && answer->json != NULL
         && answer->json->type == CP_JSON_OBJECT)
     {
-        cp_json_set(c->arena, answer->json, "revision",
-                    cp_json_int(c->arena,
-                                strtoll(answer->revision, NULL, 10)));
+        cp_json_put_int(c->arena, answer->json, "revision",
+                        strtoll(answer->revision, NULL, 10));
     }
 
     return CTL_DONE;
