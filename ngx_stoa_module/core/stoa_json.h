@@ -62,7 +62,8 @@ stoa_rc_t stoa_json_walk(const char *data, size_t len, unsigned depth_max,
  * stoa_json_check() would take, too; false says nothing.  Tells the name of
  * each member before its value is read, in objects that have a place: the
  * root has 1, others the place that was given to them.  The value's span goes
- * to *to when it has ended (NULL: nowhere).  False gives up.
+ * to *to when it has ended (NULL: nowhere).  False gives up.  member NULL:
+ * nothing is told.
  */
 typedef bool (*stoa_json_plain_pt)(void *ctx, unsigned place,
     const stoa_json_val_t *key, stoa_json_val_t **to, unsigned *inner);
@@ -88,6 +89,10 @@ bool stoa_json_next(stoa_json_iter_t *it, stoa_json_val_t *key,
 /* Finds a member by its exact (unescaped) name; false if absent. */
 bool stoa_json_get(const stoa_json_val_t *object, const char *name,
     stoa_json_val_t *val);
+/* A string without escapes, a number that is none below 0; else false. */
+bool stoa_json_text(const stoa_json_val_t *val, stoa_str_t *text);
+bool stoa_json_uint(const stoa_json_val_t *val, uint64_t *n);
+
 /* The same, and it is text without an escape (a span of it), or a whole number
  * that is not negative. */
 bool stoa_json_get_text(const stoa_json_val_t *object, const char *name,

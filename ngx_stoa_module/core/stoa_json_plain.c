@@ -17,7 +17,7 @@
 
 #define STOA_PLAIN_DEPTH    16
 #define STOA_PLAIN_KEYS     64       /* of all objects that are open         */
-#define STOA_PLAIN_MEMBERS  24       /* of one: each is compared with all    */
+#define STOA_PLAIN_MEMBERS  40       /* of one: each is compared with all    */
 
 #define stoa_plain_space(c)                                                   \
     ((c) == ' ' || (c) == '\n' || (c) == '\r' || (c) == '\t')
@@ -79,7 +79,7 @@ stoa_json_plain(const char *data, size_t len, stoa_json_plain_pt member,
     w.member = member;
     w.ctx = ctx;
     w.depth = 0;
-    w.place = 1;
+    w.place = member ? 1 : 0;
     w.to = root;
     w.nkeys = 0;
 

@@ -515,33 +515,26 @@ stoa_utf8_char(const char *s, const char *end)
 
 
 bool
-stoa_json_get_text(const stoa_json_val_t *object, const char *name,
-    stoa_str_t *text)
+stoa_json_text(const stoa_json_val_t *val, stoa_str_t *text)
 {
-    stoa_json_val_t  val;
-
-    if (!stoa_json_get(object, name, &val) || val.type != STOA_JSON_STRING
-        || val.escaped)
-    {
+    if (val->type != STOA_JSON_STRING || val->escaped) {
         return false;
     }
 
-    text->data = val.start + 1;
-    text->len = (size_t) (val.end - val.start) - 2;
+    text->data = val->start + 1;
+    text->len = (size_t) (val->end - val->start) - 2;
 
     return true;
 }
 
 
 bool
-stoa_json_get_uint(const stoa_json_val_t *object, const char *name,
-    uint64_t *n)
+stoa_json_uint(const stoa_json_val_t *val, uint64_t *n)
 {
-    int64_t          i;
-    stoa_json_val_t  val;
+    int64_t  i;
 
-    if (!stoa_json_get(object, name, &val) || val.type != STOA_JSON_NUMBER
-        || stoa_json_int(&val, &i) != STOA_OK || i < 0)
+    if (val->type != STOA_JSON_NUMBER || stoa_json_int(val, &i) != STOA_OK
+        || i < 0)
     {
         return false;
     }
@@ -549,4 +542,24 @@ stoa_json_get_uint(const stoa_json_val_t *object, const char *name,
     *n = (uint64_t) i;
 
     return true;
+}
+
+
+bool
+stoa_json_get_text(const stoa_json_val_t *object, const char *name,
+    stoa_str_t *text)
+{
+    stoa_json_val_t  val;
+
+    return stoa_json_get(object, name, &val) && stoa_json_text(&val, text);
+}
+
+
+bool
+stoa_json_get_uint(const stoa_json_val_t *object, const char *name,
+    uint64_t *n)
+{
+    stoa_json_val_t  val;
+
+    return stoa_json_get(object, name, &val) && stoa_json_uint(&val, n);
 }

@@ -102,9 +102,12 @@ stoa_rec_whole(stoa_rec_enc_t *e, stoa_rec_kind_e kind, size_t len,
         return stoa_rec_wrong(e, e->json, "is too long");
     }
 
-    rc = stoa_json_check(e->json, len, STOA_JSON_DEPTH_MAX, &root, e->err);
-    if (rc != STOA_OK) {
-        return rc;
+    if (!stoa_json_plain(e->json, len, NULL, NULL, &root)) {
+        rc = stoa_json_check(e->json, len, STOA_JSON_DEPTH_MAX, &root,
+                             e->err);
+        if (rc != STOA_OK) {
+            return rc;
+        }
     }
 
     if (root.type != STOA_JSON_OBJECT) {
@@ -625,22 +628,30 @@ stoa_rec_enter_key(stoa_rec_enc_t *e, const stoa_json_val_t *key)
 size_t
 stoa_rec_enter(stoa_rec_enc_t *e, const char *member, const size_t *item)
 {
-    int     n;
-    char   *p;
-    size_t  was, room;
+    char    item_text[24];
+    size_t  was, len, room;
 
     was = e->path_len;
-    p = e->path + was;
-    room = sizeof(e->path) - was;
+    room = sizeof(e->path) - 1 - was;
 
     if (item) {
-        n = snprintf(p, room, "[%u]", (unsigned) *item);
+        (void) snprintf(item_text, sizeof(item_text), "[%u]",
+                        (unsigned) *item);
+        member = item_text;
 
-    } else {
-        n = snprintf(p, room, "%s%s", was ? "." : "", member);
+    } else if (was && room) {
+        e->path[e->path_len++] = '.';
+        room--;
     }
 
-    e->path_len += ((size_t) n < room) ? (size_t) n : room - 1;
+    /* each member of each row comes here: no snprintf() */
+
+    len = strlen(member);
+    len = len < room ? len : room;
+
+    memcpy(e->path + e->path_len, member, len);
+    e->path_len += len;
+    e->path[e->path_len] = '\0';
 
     return was;
 }

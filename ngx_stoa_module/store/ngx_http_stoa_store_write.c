@@ -11,11 +11,11 @@
  */
 
 #include "ngx_http_stoa_env.h"
+#include "ngx_http_stoa_digest.h"
 #include "core/stoa_key.h"
 #include "core/stoa_rec_table.h"
 #include "core/stoa_sse.h"
 
-#include <openssl/sha.h>
 
 
 typedef struct {
@@ -360,19 +360,32 @@ ngx_http_stoa_writer_same(const void *rec, stoa_rec_kind_e kind,
 static void
 ngx_http_stoa_writer_digest(const ngx_http_stoa_row_t *row, u_char *digest)
 {
-    int     n;
-    char    buf[NGX_HTTP_STOA_FEED_KEY_MAX + 32 + 2 * SHA256_DIGEST_LENGTH];
-    u_char  md[SHA256_DIGEST_LENGTH];
+    u_char    *p, *t;
+    u_char     md[NGX_HTTP_STOA_SHA256_LEN], text[NGX_INT64_LEN];
+    u_char     buf[NGX_HTTP_STOA_FEED_KEY_MAX + NGX_INT64_LEN + 2
+                   + 2 * NGX_HTTP_STOA_SHA256_LEN];
+    uint64_t   n;
 
-    (void) SHA256((const u_char *) row->body.data, row->body.len, md);
+    (void) ngx_http_stoa_sha256((const u_char *) row->body.data,
+                                row->body.len, md);
 
-    n = snprintf(buf, sizeof(buf), "%.*s\n%llu\n", (int) row->key.len,
-                 row->key.data, (unsigned long long) row->rev);
+    t = text + sizeof(text);
+    n = row->rev;
 
-    stoa_hex_encode(md, sizeof(md), buf + n);
+    do {
+        *--t = (u_char) ('0' + n % 10);
+        n /= 10;
+    } while (n);
 
-    (void) SHA256((const u_char *) buf,
-                  (size_t) n + 2 * SHA256_DIGEST_LENGTH, md);
+    p = ngx_cpymem(buf, row->key.data, row->key.len);
+    *p++ = LF;
+    p = ngx_cpymem(p, t, text + sizeof(text) - t);
+    *p++ = LF;
+
+    stoa_hex_encode(md, sizeof(md), (char *) p);
+    p += 2 * sizeof(md);
+
+    (void) ngx_http_stoa_sha256(buf, p - buf, md);
 
     ngx_memcpy(digest, md, 16);
 }

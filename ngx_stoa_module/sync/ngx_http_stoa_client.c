@@ -6,6 +6,7 @@
 #include "ngx_http_stoa_sync.h"
 
 
+static ngx_uint_t ngx_http_stoa_client_near(ngx_str_t *url);
 static void ngx_http_stoa_client_prepare(ngx_http_stoa_agent_t *agent,
     ngx_http_stoa_client_t *c, ngx_http_stoa_exchange_t *x, const char *url);
 static ngx_int_t ngx_http_stoa_client_drive(ngx_http_stoa_agent_t *agent,
@@ -109,6 +110,40 @@ ngx_http_stoa_client_do(ngx_http_stoa_agent_t *agent,
 }
 
 
+/* On this machine: what gzip takes is not got back. */
+
+static ngx_uint_t
+ngx_http_stoa_client_near(ngx_str_t *url)
+{
+    size_t       n;
+    u_char      *p, *last;
+    ngx_uint_t   i;
+
+    static const char  *hosts[] = { "127.0.0.1", "localhost", "[::1]", NULL };
+
+    last = url->data + url->len;
+    p = ngx_strlchr(url->data, last, '/');
+
+    if (p == NULL || last - p < 2) {
+        return 0;
+    }
+
+    p += 2;
+
+    for (i = 0; hosts[i]; i++) {
+        n = ngx_strlen(hosts[i]);
+
+        if ((size_t) (last - p) >= n && ngx_memcmp(p, hosts[i], n) == 0
+            && (p + n == last || p[n] == ':' || p[n] == '/'))
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
 static void
 ngx_http_stoa_client_prepare(ngx_http_stoa_agent_t *agent,
     ngx_http_stoa_client_t *c, ngx_http_stoa_exchange_t *x, const char *url)
@@ -131,7 +166,11 @@ ngx_http_stoa_client_prepare(ngx_http_stoa_agent_t *agent,
     (void) curl_easy_setopt(e, CURLOPT_HTTPHEADER, c->headers);
     (void) curl_easy_setopt(e, CURLOPT_USERAGENT,
                             "stoa-gateway/" NGX_HTTP_STOA_VERSION);
-    (void) curl_easy_setopt(e, CURLOPT_ACCEPT_ENCODING, "gzip");
+
+    if (!ngx_http_stoa_client_near(&mcf->control_plane)) {
+        (void) curl_easy_setopt(e, CURLOPT_ACCEPT_ENCODING, "gzip");
+    }
+
     (void) curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS,
                             (long) NGX_HTTP_STOA_CONNECT_MS);
     (void) curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);

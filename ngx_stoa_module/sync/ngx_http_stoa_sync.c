@@ -44,7 +44,7 @@ static ngx_int_t ngx_http_stoa_sync_line(ngx_http_stoa_sync_t *sync,
 static ngx_int_t ngx_http_stoa_sync_header(ngx_http_stoa_sync_t *sync,
     const stoa_json_val_t *root);
 static ngx_int_t ngx_http_stoa_sync_row(ngx_http_stoa_sync_t *sync,
-    const stoa_json_val_t *root);
+    const ngx_http_stoa_line_t *line);
 static ngx_int_t ngx_http_stoa_sync_end(ngx_http_stoa_sync_t *sync,
     const stoa_json_val_t *root);
 static ngx_int_t ngx_http_stoa_sync_begin(ngx_http_stoa_sync_t *sync);
@@ -400,16 +400,14 @@ static ngx_int_t
 ngx_http_stoa_sync_line(ngx_http_stoa_sync_t *sync, const char *data,
     size_t len)
 {
-    stoa_err_t       err;
-    stoa_json_val_t  root, val;
+    stoa_json_val_t        root;
+    ngx_http_stoa_line_t   line;
 
     if (len == 0 || sync->end) {
         return NGX_OK;
     }
 
-    if (stoa_json_check(data, len, STOA_JSON_DEPTH_MAX, &root, &err)
-        != STOA_OK || root.type != STOA_JSON_OBJECT)
-    {
+    if (!ngx_http_stoa_line_read(data, len, &line, &root)) {
         return ngx_http_stoa_sync_wrong(sync, "a line is no JSON object");
     }
 
@@ -417,11 +415,8 @@ ngx_http_stoa_sync_line(ngx_http_stoa_sync_t *sync, const char *data,
         return ngx_http_stoa_sync_header(sync, &root);
     }
 
-    if (stoa_json_get(&root, "end", &val)) {
-        return ngx_http_stoa_sync_end(sync, &root);
-    }
-
-    return ngx_http_stoa_sync_row(sync, &root);
+    return line.end.start ? ngx_http_stoa_sync_end(sync, &root)
+                          : ngx_http_stoa_sync_row(sync, &line);
 }
 
 
@@ -458,32 +453,30 @@ ngx_http_stoa_sync_header(ngx_http_stoa_sync_t *sync,
 
 static ngx_int_t
 ngx_http_stoa_sync_row(ngx_http_stoa_sync_t *sync,
-    const stoa_json_val_t *root)
+    const ngx_http_stoa_line_t *line)
 {
     int                   rc;
-    stoa_json_val_t       val;
     ngx_http_stoa_row_t   row;
 
-    if (!stoa_json_get_text(root, "key", &row.key)
-        || !stoa_json_get_text(root, "kind", &row.kind)
-        || !stoa_json_get_uint(root, "rev", &row.rev))
+    if (!stoa_json_text(&line->key, &row.key)
+        || !stoa_json_text(&line->kind, &row.kind)
+        || !stoa_json_uint(&line->rev, &row.rev))
     {
         return ngx_http_stoa_sync_wrong(sync, "a row has no key, kind or rev");
     }
 
-    row.deleted = stoa_json_get(root, "deleted", &val)
-                  && val.type == STOA_JSON_TRUE;
+    row.deleted = line->deleted.type == STOA_JSON_TRUE;
 
     row.body.data = "";
     row.body.len = 0;
 
     if (!row.deleted) {
-        if (!stoa_json_get(root, "body", &val)) {
+        if (line->body.start == NULL) {
             return ngx_http_stoa_sync_wrong(sync, "a row has no body");
         }
 
-        row.body.data = val.start;
-        row.body.len = (size_t) (val.end - val.start);
+        row.body.data = line->body.start;
+        row.body.len = (size_t) (line->body.end - line->body.start);
     }
 
     if (sync->w->txn == NULL && ngx_http_stoa_sync_begin(sync) != NGX_OK) {

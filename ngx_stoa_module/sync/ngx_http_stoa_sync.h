@@ -17,6 +17,7 @@
 
 #include "ngx_http_stoa_env.h"
 #include "ngx_http_stoa_counters.h"
+#include "core/stoa_json.h"
 
 #include <curl/curl.h>
 
@@ -156,6 +157,24 @@ ngx_int_t ngx_http_stoa_spool_remove(ngx_http_stoa_spool_t *s, uint64_t key);
 /* Out of the way of those behind it; NGX_BUSY: too many are there. */
 ngx_int_t ngx_http_stoa_spool_aside(ngx_http_stoa_spool_t *s, uint64_t key,
     uint64_t *n);
+
+
+/* ---- ngx_http_stoa_line.c ----------------------------------------------- */
+
+/* Members of a row; start NULL: not there. */
+
+typedef struct {
+    stoa_json_val_t          key;
+    stoa_json_val_t          kind;
+    stoa_json_val_t          rev;
+    stoa_json_val_t          body;
+    stoa_json_val_t          deleted;
+    stoa_json_val_t          end;
+} ngx_http_stoa_line_t;
+
+/* false: it is no JSON object. */
+bool ngx_http_stoa_line_read(const char *data, size_t len,
+    ngx_http_stoa_line_t *line, stoa_json_val_t *root);
 
 
 #endif /* NGX_HTTP_STOA_SYNC_H */
