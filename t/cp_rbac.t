@@ -51,7 +51,8 @@ my %token = (
 # What must be, said independently of the tables: which of the four may read
 # and write each kind.
 
-my %platform = map { $_ => 1 } qw(gateways gateway-groups policies);
+my %platform = map { $_ => 1 } qw(gateways gateway-groups policies
+    secrets);
 
 sub allowed {
     my ($role, $method, $path) = @_;
@@ -66,7 +67,7 @@ sub allowed {
     # tenant-admin
     return !$write if $path =~ m{^/v1/tenants(?:/\{tenant\})?(?:/\w+)?$}
         && $path !~ m{/(?:apis|plans|servers|applications|subscriptions
-                       |policies)$}x;
+                       |policies|secrets)$}x;
     return 1;
 }
 

@@ -32,7 +32,7 @@ cp_diff_fields(cp_arena_t *a, const cp_field_t *fields, const char *prefix,
     const cp_field_t  *f;
 
     for (f = fields; f->name; f++) {
-        if (f->flags & (CP_READONLY|CP_SECRET|CP_NO_DUMP)) {
+        if (f->flags & (CP_READONLY|CP_SECRET|CP_SEALED|CP_NO_DUMP)) {
             continue;
         }
 

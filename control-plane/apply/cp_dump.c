@@ -523,7 +523,7 @@ cp_dump_spec(cp_arena_t *a, const cp_field_t *fields, const cp_json_t *obj)
     spec = cp_json_object(a);
 
     for (f = fields; f->name; f++) {
-        if (f->flags & (CP_READONLY|CP_SECRET|CP_ONCE|CP_NO_DUMP)) {
+        if (f->flags & (CP_READONLY|CP_SECRET|CP_SEALED|CP_ONCE|CP_NO_DUMP)) {
             continue;
         }
 

@@ -223,3 +223,21 @@ cp_sealed(const char *text)
 {
     return strncmp(text, CP_SEAL_MARK, sizeof(CP_SEAL_MARK) - 1) == 0;
 }
+
+
+char *
+cp_seal_salt(cp_arena_t *a, const char *place)
+{
+    uint8_t      sum[32];
+    const char  *text;
+
+    text = cp_arena_printf(a, "salt:%s", place);
+
+    if (text == NULL) {
+        return NULL;
+    }
+
+    cp_hmac_sha256(cp_seal_key, sizeof(cp_seal_key), text, strlen(text), sum);
+
+    return cp_hex(a, sum, 16);
+}

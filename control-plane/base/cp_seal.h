@@ -28,6 +28,9 @@ cp_rc_t cp_seal_start(const char *path, bool make, cp_err_t *err)
 char *cp_seal(cp_arena_t *a, const char *place, const char *text);
 /* NULL: it was not sealed by this key for this place. */
 char *cp_unseal(cp_arena_t *a, const char *place, const char *sealed);
+/* For one place always the same, and known to nobody without the key: what is
+ * digested with it cannot be guessed. */
+char *cp_seal_salt(cp_arena_t *a, const char *place);
 /* Is it what cp_seal() makes?  No JSON object is. */
 bool cp_sealed(const char *text);
 

@@ -57,6 +57,7 @@ cp_body_put(cp_tx_t *tx, cp_arena_t *a, cp_feed_row_t row,
     const cp_json_t *body, cp_err_t *err)
 {
     row.body = body ? cp_json_text(a, body, NULL) : NULL;
+    row.secret |= cp_json_get(body, CP_BODY_SALT) != NULL;
 
     /* a member left out may be what keeps callers off */
 

@@ -75,6 +75,10 @@ typedef struct {
 
 #define ABSENT_NONE  -1
 
+/* A member of a body that has secrets in it: the record is sealed at rest, and
+ * its digest tells nothing of them. */
+#define CP_BODY_SALT  "salt"
+
 /* A row of a kind whose record is its columns. */
 typedef struct {
     const cp_resource_t  *res;

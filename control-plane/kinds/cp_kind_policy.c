@@ -8,6 +8,7 @@
 
 #include "kinds/cp_kind.h"
 #include "kinds/cp_policy.h"
+#include "kinds/cp_secret.h"
 
 
 #define CP_POLICY_TYPES_MAX   64
@@ -26,11 +27,15 @@ typedef struct {
 
 static cp_rc_t cp_policy_check(const cp_write_t *w, const cp_json_t *before,
     cp_json_t *after);
-static cp_rc_t cp_policy_config(cp_op_t *op, const stoa_policy_type_t *type,
-    const cp_json_t *row);
+static cp_rc_t cp_policy_config(const cp_write_t *w,
+    const stoa_policy_type_t *type, cp_json_t *row);
+static cp_rc_t cp_policy_probe(const cp_write_t *w, cp_json_t *row,
+    cp_json_t **config);
 static unsigned cp_policy_line(const cp_json_t *val, const char *path);
 static cp_rc_t cp_policy_attach(const cp_write_t *w,
     const stoa_policy_type_t *type, const cp_json_t *row,
+    const cp_json_t *item, unsigned i);
+static cp_rc_t cp_policy_reach(const cp_write_t *w, const cp_json_t *row,
     const cp_json_t *item, unsigned i);
 static cp_rc_t cp_policy_api(const cp_write_t *w, const cp_json_t *item,
     const char *path, uint32_t *flag);
@@ -85,7 +90,8 @@ static const cp_field_t  attach_fields[] = {
     F_END
 };
 
-#define POLICY_FIELDS                                                         \
+#define POLICY_FIELDS(secret)                                                 \
+    F_REFS("secrets", RO|ND|CP_SECRET, 0, secret, ""),                        \
     F_ENUM("type", RQ|IM|FI, NULL, policy_types,                              \
       "what it does; docs/policies.md"),                                      \
     F_ENUM("state", FI, "\"enabled\"", policy_states,                         \
@@ -99,12 +105,12 @@ static const cp_field_t  attach_fields[] = {
 
 static const cp_field_t  policy_fields[] = {
     BASE_ID, BASE_NAME, BASE_TITLE, BASE_TENANT,
-    POLICY_FIELDS
+    POLICY_FIELDS("secret")
 };
 
 static const cp_field_t  global_fields[] = {
     BASE_ID, BASE_NAME, BASE_TITLE,
-    POLICY_FIELDS
+    POLICY_FIELDS("global_secret")
 };
 
 const cp_resource_t  cp_res_policy = {
@@ -154,7 +160,7 @@ cp_policy_check(const cp_write_t *w, const cp_json_t *before,
     name = cp_json_str(after, "type");
     type = stoa_policy_find(name, strlen(name));
 
-    rc = cp_policy_config(w->op, type, after);
+    rc = cp_policy_config(w, type, after);
     bad = rc == CP_DECLINED;
 
     list = cp_json_get(after, "attach");
@@ -164,6 +170,11 @@ cp_policy_check(const cp_write_t *w, const cp_json_t *before,
          item = item->next, i++)
     {
         rc = cp_policy_attach(w, type, after, item, i);
+
+        if (rc == CP_OK) {
+            rc = cp_policy_reach(w, after, item, i);
+        }
+
         bad |= rc == CP_DECLINED;
     }
 
@@ -179,17 +190,26 @@ cp_policy_check(const cp_write_t *w, const cp_json_t *before,
 
 /* By the very code that lays it out at a gateway. */
 static cp_rc_t
-cp_policy_config(cp_op_t *op, const stoa_policy_type_t *type,
-    const cp_json_t *row)
+cp_policy_config(const cp_write_t *w, const stoa_policy_type_t *type,
+    cp_json_t *row)
 {
     char        *text;
     size_t       len;
+    cp_op_t     *op;
+    cp_rc_t      found;
     stoa_rc_t    rc;
     stoa_err_t   err;
-    cp_json_t   *config;
+    cp_json_t   *config, *probe;
 
+    op = w->op;
     config = cp_json_get(row, "config");
-    text = cp_json_text(op->arena, config, &len);
+
+    found = cp_policy_probe(w, row, &probe);
+    if (found != CP_OK) {
+        return found;
+    }
+
+    text = cp_json_text(op->arena, probe, &len);
 
     if (text == NULL) {
         return cp_err_set(&op->err, "internal", "no memory");
@@ -208,6 +228,38 @@ cp_policy_config(cp_op_t *op, const stoa_policy_type_t *type,
                           cp_arena_printf(op->arena, "config%s%s",
                                           err.field[0] ? "." : "", err.field),
                           "%s", err.text);
+}
+
+
+/* With a word where secrets will be, whose ids are noted in the row. */
+static cp_rc_t
+cp_policy_probe(const cp_write_t *w, cp_json_t *row, cp_json_t **config)
+{
+    cp_rc_t          rc;
+    cp_json_t       *ids;
+    const char      *name;
+    cp_secret_of_t   of = { w->tx, w->op->arena, cp_json_str(row, "tenant"),
+                            &w->op->err };
+
+    ids = cp_json_array(w->op->arena);
+    *config = cp_json_copy(w->op->arena, cp_json_get(row, "config"));
+
+    if (ids == NULL || *config == NULL) {
+        return cp_err_set(&w->op->err, "internal", "no memory");
+    }
+
+    rc = cp_secret_probe(&of, *config, ids, &name);
+
+    if (rc == CP_DECLINED) {
+        return cp_fault_at(w->op, row, "config", "there is no secret \"%.64s\""
+                           " with a value", name);
+    }
+
+    if (rc == CP_OK && (ids->n || cp_json_get(row, "secrets"))) {
+        cp_json_set(w->op->arena, row, "secrets", ids);
+    }
+
+    return rc;
 }
 
 
@@ -322,6 +374,28 @@ cp_policy_attach(const cp_write_t *w, const stoa_policy_type_t *type,
     }
 
     return CP_OK;
+}
+
+
+/* Of other places every gateway has the record, whatever it serves. */
+static cp_rc_t
+cp_policy_reach(const cp_write_t *w, const cp_json_t *row,
+    const cp_json_t *item, unsigned i)
+{
+    cp_json_t  *secrets;
+
+    secrets = cp_json_get(row, "secrets");
+
+    if (secrets == NULL || secrets->n == 0 || cp_json_get(item, "api")
+        || cp_json_get(item, "gateway_group"))
+    {
+        return CP_OK;
+    }
+
+    return cp_err_field(&w->op->err, -1, item->line,
+                        cp_arena_printf(w->op->arena, "attach[%u]", i),
+                        "a policy with a secret applies to apis and to "
+                        "gateway groups");
 }
 
 

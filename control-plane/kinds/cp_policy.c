@@ -7,7 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cp_seal.h"
+#include "kinds/cp_kind.h"
 #include "kinds/cp_policy.h"
+#include "kinds/cp_secret.h"
 
 
 #define CP_POLICY_IDS       6
@@ -34,6 +37,9 @@ static bool cp_policy_at(const cp_json_t *item, const char *member,
 static bool cp_policy_add(cp_gather_t *g, const cp_policy_use_t *use);
 static void cp_policy_single(cp_gather_t *g);
 static int cp_policy_cmp(const void *one, const void *two);
+static cp_rc_t cp_policy_secrets(cp_tx_t *tx, cp_arena_t *a,
+    const cp_policy_use_t *u, cp_json_t *entry, cp_json_t *body,
+    cp_err_t *err);
 static cp_json_t *cp_policy_entry(cp_arena_t *a, const cp_policy_use_t *u);
 static void cp_policy_require(cp_arena_t *a, cp_json_t *list,
     const stoa_policy_type_t *type);
@@ -295,7 +301,7 @@ cp_policy_body(cp_tx_t *tx, cp_arena_t *a, const cp_place_of_t *at,
     cp_rc_t           rc;
     size_t            len, all;
     unsigned          i, n;
-    cp_json_t        *list, *requires, *entry;
+    cp_json_t        *list, *requires, *entry, *secrets;
     cp_policy_use_t  *u;
 
     rc = cp_policy_uses(tx, a, at, &u, &n, err);
@@ -317,6 +323,15 @@ cp_policy_body(cp_tx_t *tx, cp_arena_t *a, const cp_place_of_t *at,
         }
 
         entry = cp_policy_entry(a, u);
+
+        secrets = cp_json_get(u->row, "secrets");
+
+        if (entry && secrets && secrets->n) {
+            rc = cp_policy_secrets(tx, a, u, entry, body, err);
+            if (rc != CP_OK) {
+                return rc;
+            }
+        }
 
         if (entry == NULL || cp_json_text(a, entry, &len) == NULL) {
             return cp_err_set(err, "internal", "no memory");
@@ -340,6 +355,20 @@ cp_policy_body(cp_tx_t *tx, cp_arena_t *a, const cp_place_of_t *at,
     }
 
     return CP_OK;
+}
+
+
+static cp_rc_t
+cp_policy_secrets(cp_tx_t *tx, cp_arena_t *a, const cp_policy_use_t *u,
+    cp_json_t *entry, cp_json_t *body, cp_err_t *err)
+{
+    cp_secret_of_t  of = { tx, a, u->global ? NULL
+                                  : cp_json_str(u->row, "tenant"), err };
+
+    cp_json_set(a, body, CP_BODY_SALT,
+                cp_json_string(a, cp_seal_salt(a, cp_json_str(body, "id"))));
+
+    return cp_secret_fill(&of, cp_json_get(entry, "config"));
 }
 
 

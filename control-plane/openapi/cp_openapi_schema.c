@@ -195,6 +195,7 @@ cp_openapi_fields(cp_arena_t *a, const cp_field_t *fields, cp_schema_e what)
     for (f = fields; f->name; f++) {
 
         if ((f->flags & CP_SECRET)
+            || (what == CP_SCHEMA_OUT && (f->flags & CP_SEALED))
             || (what != CP_SCHEMA_OUT && (f->flags & CP_READONLY))
             || (what == CP_SCHEMA_PATCH && (f->flags & CP_IMMUTABLE))
             || (what == CP_SCHEMA_SPEC && strcmp(f->name, "name") == 0))
@@ -246,6 +247,10 @@ cp_schema_field(cp_arena_t *a, const cp_field_t *f, cp_schema_e what)
 
     if (f->flags & CP_READONLY) {
         cp_json_set(a, s, "readOnly", cp_json_bool(a, true));
+    }
+
+    if (f->flags & CP_SEALED) {
+        cp_json_set(a, s, "writeOnly", cp_json_bool(a, true));
     }
 
     /* null removes a member */

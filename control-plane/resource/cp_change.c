@@ -21,7 +21,7 @@ cp_change_diff(cp_arena_t *a, const cp_resource_t *res,
     diff = cp_json_object(a);
 
     for (f = res->fields; f->name; f++) {
-        if ((f->flags & (CP_SECRET|CP_ONCE|CP_DERIVED))
+        if ((f->flags & (CP_SECRET|CP_SEALED|CP_ONCE|CP_DERIVED))
             || strcmp(f->name, "updated_at") == 0
             || cp_json_equal(cp_json_get(before, f->name),
                              cp_json_get(after, f->name)))

@@ -411,7 +411,7 @@ cp_row_show(cp_names_t *n, const cp_resource_t *res, const cp_json_t *row,
     *obj = cp_json_object(n->arena);
 
     for (f = res->fields; f->name; f++) {
-        if (f->flags & CP_SECRET) {
+        if (f->flags & (CP_SECRET|CP_SEALED)) {
             continue;
         }
 

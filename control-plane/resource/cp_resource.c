@@ -620,7 +620,7 @@ cp_write_carry(cp_arena_t *a, const cp_resource_t *res,
     const cp_field_t  *f;
 
     for (f = res->fields; f->name; f++) {
-        if (!(f->flags & CP_READONLY) || !cp_is_column(f)
+        if (!(f->flags & (CP_READONLY|CP_SEALED)) || !cp_is_column(f)
             || cp_json_get(after, f->name))
         {
             continue;

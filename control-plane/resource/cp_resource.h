@@ -26,6 +26,7 @@ typedef enum {
 #define CP_NO_DUMP     0x40        /* not part of a document's spec          */
 #define CP_DERIVED     0x80        /* no column: filled in by `shown`        */
 #define CP_WHOLE       0x100       /* not in lists, a diff has its digest    */
+#define CP_SEALED      0x400       /* goes in and never out; left out: stays */
 #define CP_MOVES       0x200       /* changes by itself: may come back stale */
 
 typedef struct cp_field_s     cp_field_t;

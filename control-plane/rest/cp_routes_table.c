@@ -47,6 +47,8 @@
 #define PLANS         TENANTS "/{tenant}/plans"
 #define APPLICATIONS  TENANTS "/{tenant}/applications"
 #define POLICIES      TENANTS "/{tenant}/policies"
+#define SECRETS       TENANTS "/{tenant}/secrets"
+#define GLOBAL_SECRETS  "/v1/secrets"
 #define GLOBALS       "/v1/policies"
 #define CREDENTIALS   APPLICATIONS "/{application}/credentials"
 #define SUBSCRIPTIONS TENANTS "/{tenant}/subscriptions"
@@ -122,6 +124,9 @@ const cp_route_t  cp_resource_routes[] = {
     CP_EVERY("applications", &cp_res_application, "application"),
     CP_EVERY("subscriptions", &cp_res_subscription, "subscription"),
     CP_EVERY("credentials", &cp_res_credential, "credential"),
+
+    CP_ALL(SECRETS, &cp_res_secret, "secret"),
+    CP_ALL(GLOBAL_SECRETS, &cp_res_global_secret, "global_secret"),
 
     CP_ALL(POLICIES, &cp_res_policy, "policy"),
     { "GET", TENANTS "/{tenant}/effective-policies", CP_AUTH_ADMIN,

@@ -25,6 +25,10 @@ const ctl_kind_t  ctl_kinds[] = {
     { "plan", "plans", "/v1/tenants/{tenant}/plans",
       "name state rate per_ms burst quota_day quota_month concurrency "
       "approval", false },
+    { "secret", "secrets", "/v1/tenants/{tenant}/secrets",
+      "name title updated_at", false },
+    { "global-secret", "global-secrets", "/v1/secrets",
+      "name title updated_at", false },
     { "policy", "policies", "/v1/tenants/{tenant}/policies",
       "name type state attach", false },
     { "global-policy", "global-policies", "/v1/policies",

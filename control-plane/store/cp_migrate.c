@@ -21,7 +21,8 @@
     row(6, "0006_burst")                                                      \
     row(7, "0007_group_keys")                                                 \
     row(8, "0008_policies")                                                   \
-    row(9, "0009_usage")
+    row(9, "0009_usage")                                                      \
+    row(10, "0010_secrets")
 
 
 typedef struct {

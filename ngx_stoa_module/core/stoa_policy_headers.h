@@ -23,7 +23,8 @@
                  "characters, and variables like ${request_id}")              \
         STOA_REQUIRED,                                                     \
       "its value; ${request_id}, ${client_address}, ${tenant}, "              \
-      "${application}, ${subscription}, ${plan} and ${api} are replaced")
+      "${application}, ${subscription}, ${plan} and ${api} are replaced, in " \
+      "requests ${secret:NAME} too")
 
 #define STOA_HEADERS_PAIRS(S, F, n, text)                                     \
     F(S, STRUCTS, n, 0, 32, 0, STOA_ITEMS(header), text)

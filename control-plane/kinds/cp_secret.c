@@ -1,0 +1,184 @@
+/*
+ * References to secrets.
+ */
+
+#include <string.h>
+
+#include "base/cp_seal.h"
+#include "kinds/cp_secret.h"
+
+
+#define CP_SECRET_MARK   "${secret:"
+#define CP_SECRET_PROBE  "x"
+/* Members whose texts may have references: what goes to upstreams, and not to
+ * clients. */
+#define CP_SECRET_WHERE  "request_"
+
+
+typedef struct {
+    const cp_secret_of_t  *of;
+    cp_json_t             *ids;        /* NULL: values are wanted            */
+    const char            *name;       /* that was not found                 */
+} cp_secret_walk_t;
+
+
+static cp_rc_t cp_secret_config(cp_secret_walk_t *walk, cp_json_t *config);
+static cp_rc_t cp_secret_tree(cp_secret_walk_t *walk, cp_json_t *val);
+static cp_rc_t cp_secret_text(cp_secret_walk_t *walk, cp_json_t *val);
+static cp_rc_t cp_secret_get(cp_secret_walk_t *walk, const char *name,
+    const char **value);
+
+
+cp_rc_t
+cp_secret_probe(const cp_secret_of_t *of, cp_json_t *config, cp_json_t *ids,
+    const char **name)
+{
+    cp_rc_t           rc;
+    cp_secret_walk_t  walk = { of, ids, NULL };
+
+    rc = cp_secret_config(&walk, config);
+    *name = walk.name;
+
+    return rc;
+}
+
+
+cp_rc_t
+cp_secret_fill(const cp_secret_of_t *of, cp_json_t *config)
+{
+    cp_rc_t           rc;
+    cp_secret_walk_t  walk = { of, NULL, NULL };
+
+    rc = cp_secret_config(&walk, config);
+
+    return rc != CP_DECLINED ? rc
+           : cp_err_set(of->err, "internal", "the secret \"%.64s\" does not "
+                        "open", walk.name);
+}
+
+
+static cp_rc_t
+cp_secret_config(cp_secret_walk_t *walk, cp_json_t *config)
+{
+    cp_rc_t     rc;
+    cp_json_t  *m;
+
+    for (m = config->first; m; m = m->next) {
+        if (m->key && strncmp(m->key, CP_SECRET_WHERE,
+                              sizeof(CP_SECRET_WHERE) - 1) == 0)
+        {
+            rc = cp_secret_tree(walk, m);
+            if (rc != CP_OK) {
+                return rc;
+            }
+        }
+    }
+
+    return CP_OK;
+}
+
+
+static cp_rc_t
+cp_secret_tree(cp_secret_walk_t *walk, cp_json_t *val)
+{
+    cp_rc_t     rc;
+    cp_json_t  *m;
+
+    if (val->type == CP_JSON_STRING) {
+        return cp_secret_text(walk, val);
+    }
+
+    for (m = val->first; m; m = m->next) {
+        rc = cp_secret_tree(walk, m);
+        if (rc != CP_OK) {
+            return rc;
+        }
+    }
+
+    return CP_OK;
+}
+
+
+static cp_rc_t
+cp_secret_text(cp_secret_walk_t *walk, cp_json_t *val)
+{
+    cp_rc_t      rc;
+    cp_arena_t  *a;
+    const char  *p, *at, *end, *name, *out, *value;
+
+    a = walk->of->arena;
+    out = "";
+
+    for (p = val->s; (at = strstr(p, CP_SECRET_MARK)) != NULL; p = end + 1) {
+        name = at + sizeof(CP_SECRET_MARK) - 1;
+        end = strchr(name, '}');
+
+        if (end == NULL) {
+            break;
+        }
+
+        name = cp_arena_strndup(a, name, (size_t) (end - name));
+        value = NULL;
+
+        rc = name ? cp_secret_get(walk, name, &value) : CP_ERROR;
+        if (rc != CP_OK) {
+            return rc;
+        }
+
+        out = cp_arena_printf(a, "%s%.*s%s", out, (int) (at - p), p, value);
+
+        if (out == NULL) {
+            return CP_ERROR;
+        }
+    }
+
+    if (p != val->s) {
+        val->s = cp_arena_printf(a, "%s%s", out, p);
+        val->len = val->s ? strlen(val->s) : 0;
+    }
+
+    return val->s ? CP_OK : CP_ERROR;
+}
+
+
+static cp_rc_t
+cp_secret_get(cp_secret_walk_t *walk, const char *name, const char **value)
+{
+    cp_rc_t                rc;
+    cp_rows_t              rows;
+    const char            *id;
+    const cp_secret_of_t  *of;
+
+    of = walk->of;
+
+    rc = of->tenant
+         ? cp_tx_query(of->tx, of->arena, "SELECT id, value FROM secrets"
+                       " WHERE name = $1 AND tenant = $2",
+                       cp_args(cp_text(name), cp_text(of->tenant)), &rows,
+                       of->err)
+         : cp_tx_query(of->tx, of->arena, "SELECT id, value"
+                       " FROM global_secrets WHERE name = $1",
+                       cp_args(cp_text(name)), &rows, of->err);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    walk->name = name;
+
+    if (rows.rows == 0 || cp_cell(&rows, 0, 1)->type == CP_VAL_NULL) {
+        return CP_DECLINED;
+    }
+
+    id = cp_cell(&rows, 0, 0)->p;
+
+    if (walk->ids) {
+        cp_json_push(walk->ids, cp_json_string(of->arena, id));
+        *value = CP_SECRET_PROBE;
+        return CP_OK;
+    }
+
+    *value = cp_unseal(of->arena, cp_arena_printf(of->arena, "secret:%s", id),
+                       cp_cell(&rows, 0, 1)->p);
+
+    return *value ? CP_OK : CP_DECLINED;
+}

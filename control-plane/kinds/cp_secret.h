@@ -1,0 +1,37 @@
+/*
+ * Secrets as policies use them: "${secret:NAME}" in what a configuration puts
+ * into requests.
+ *
+ * Process: stoa-control, inside a transaction; everything in the arena given,
+ * values opened only where a record for gateways is made.
+ */
+
+#ifndef CP_SECRET_H
+#define CP_SECRET_H
+
+
+#include "kinds/cp_kinds.h"
+
+
+#define CP_SECRET_MAX  512             /* bytes of a value                   */
+
+/* Whose secrets: the tenant's, or the platform's. */
+typedef struct {
+    cp_tx_t     *tx;
+    cp_arena_t  *arena;
+    const char  *tenant;               /* NULL: the platform's               */
+    cp_err_t    *err;
+} cp_secret_of_t;
+
+
+/* Puts a word in the place of each reference, so that the rest can be judged,
+ * and the ids in `ids`.  CP_DECLINED: *name is none that has a value. */
+cp_rc_t cp_secret_probe(const cp_secret_of_t *of, cp_json_t *config,
+    cp_json_t *ids, const char **name) CP_MUST_CHECK;
+
+/* Puts the values there. */
+cp_rc_t cp_secret_fill(const cp_secret_of_t *of, cp_json_t *config)
+    CP_MUST_CHECK;
+
+
+#endif /* CP_SECRET_H */
