@@ -94,8 +94,13 @@ ngx_http_stoa_peer_address(ngx_http_request_t *r,
         return NGX_OK;
     }
 
-    if (ctx->call.to.rest.len == 0 && !slash) {
+    if (ctx->call.to.rest.len == 0) {
         ctx->call.to.uri = target->path;
+
+        if (slash) {
+            ngx_str_set(&ctx->call.to.uri, "/");
+        }
+
         return NGX_OK;
     }
 
