@@ -16,20 +16,18 @@ my ($LINES, $FUNCTION, $COLUMNS) = (1200, 100, 79);
 # A plane, from the top: a folder uses what stands in it and below it, by an
 # include and by a call; core/ stands below both.  anyone: symbols that all may
 # use.  loops: files that call each other, because what they read is nested.
-# later: what is exported before anything uses it.
 my @PLANES = (
     { root   => 'ngx_stoa_module',
       floors => ['.', qw(observe conf mcp request limit upstream policy auth
                          sync store usage shm base core)],
       anyone => ['ngx_http_stoa_module'],             # nginx's tag of it
       loops  => ['core/stoa_rec core/stoa_rec_types'],
-      later  => [qw(stoa_policy_vars stoa_scope_name)],
       lines  => 800, function => 80 },
     { root   => 'control-plane',
       floors => ['.', qw(rest platform openapi apply http discovery kinds
                          resource audit feed auth client op store stoactl
                          base)],
-      anyone => [], later => [],
+      anyone => [],
       loops  => ['resource/cp_validate resource/cp_values',
                  'resource/cp_depend resource/cp_resource'],
       lines  => 800, function => 80 },
@@ -198,7 +196,6 @@ sub layers {
         skip 'nothing is built', 3 unless grep { m{^$root/} } values %$def;
 
         my (@up, %calls, %used);
-        my %later = map { ($_ => 1) } @{ $p->{later} };
         for my $file (sort keys %$use) {
             for my $name (sort keys %{ $use->{$file} }) {
                 my $to = $def->{$name} or next;
@@ -217,8 +214,7 @@ sub layers {
           circles(\%calls));
         none("$root: what is exported is used", map { "$def->{$_}: $_" }
              grep { $def->{$_} =~ m{^$root/} && !$used{$_} && $_ ne 'main'
-                    && !named($_, $def->{$_}) && !$later{$_} }
-             sort keys %$def);
+                    && !named($_, $def->{$_}) } sort keys %$def);
     }
 }
 

@@ -39,7 +39,7 @@ static const char *const  stoa_scope_names[STOA_SCOPE_MAX] = {
 };
 
 
-const char *const  stoa_policy_vars[STOA_VAR_MAX] = {
+static const char *const  stoa_policy_vars[STOA_VAR_MAX] = {
     [STOA_VAR_REQUEST_ID] = "request_id",
     [STOA_VAR_CLIENT_ADDRESS] = "client_address",
     [STOA_VAR_TENANT] = "tenant",

@@ -84,15 +84,13 @@ bool stoa_policy_header_valid(const char *s, size_t len);
 bool stoa_policy_origin_valid(const char *s, size_t len);
 
 /* Variables in a value: ${name}.  Finds the next one in s: *at is where it
- * begins, *n its whole length; its place in stoa_policy_vars, or -1 without
+ * begins, *n its whole length; stoa_var_e, or -1 without
  * one, -2 for one that is not known. */
 typedef enum {
     STOA_VAR_REQUEST_ID = 0, STOA_VAR_CLIENT_ADDRESS, STOA_VAR_TENANT,
     STOA_VAR_APPLICATION, STOA_VAR_SUBSCRIPTION, STOA_VAR_PLAN, STOA_VAR_API,
     STOA_VAR_MAX
 } stoa_var_e;
-
-extern const char *const  stoa_policy_vars[STOA_VAR_MAX];
 
 int stoa_policy_var(const char *s, size_t len, size_t *at, size_t *n);
 
