@@ -35,7 +35,7 @@ my $answer = sub {
     my $id = json_encode([$m->{id}]) =~ s/^\[|\]$//gr;
     my ($head, @more) = split /<wait>/, $raw =~ s/<id>/$id/gr;
     $c->send_raw($head);
-    for (@more) { $c->fill(time + $_) if s/^([\d.]+)//; $c->send_raw($_) }
+    for (@more) { $c->fill(time + $1) if s/^([\d.]+);?//; $c->send_raw($_) }
     $c->fill(time + 30) if $raw =~ /<wait>$/;
     return undef;
 };
@@ -253,6 +253,19 @@ for my $era (qw(modern legacy)) {
     like(($c->event(1.5) || {})->{data} // 'none', qr/message/,
          'an event at once');
     $c->close;
+}
+
+# an error is held back until it is whole, wherever the network cuts it
+
+{
+    my $raw = chunked('400 No', 'application/json', rpc(-32602, 'in pieces'));
+    my %said;
+    for (my $cut = 3; $cut < length $raw; $cut += 7) {
+        $said{ said(call('modern', substr($raw, 0, $cut) . '<wait>0.01;'
+            . substr($raw, $cut))) }++;
+    }
+    is(join(' ', keys %said), '400 me"1 -32602', 'an error, cut anywhere')
+        or diag(explain(\%said));
 }
 
 # what was no answer is forgotten where nginx is told to try another target
