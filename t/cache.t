@@ -22,6 +22,17 @@ my @up = map { my $n = $_; $t->origin(sub {
 $t->apply(demo(rest => { one => $up[0], two => $up[1] })
     . document('Application', 'acme', 'other')
     . subscribe('acme', 'other', 'api', 'one', 'basic'));
+my $slices = `$t->{nginx} -V 2>&1` =~ /http_slice_module/;
+my $sliced = $slices ? <<'END' : '';
+        location /apis/acme/one/sliced/ {
+            stoa;
+            slice 10;
+            proxy_cache c;
+            proxy_cache_valid 206 1m;
+            proxy_cache_key $stoa_subscription$request_uri$slice_range;
+            proxy_set_header Range $slice_range;
+        }
+END
 $t->gateway(http => 'proxy_cache_path %%DIR%%/cache keys_zone=c:1m;',
     location => 'proxy_cache c; proxy_cache_valid 200 1m;',
     server => <<"END");
@@ -32,14 +43,7 @@ $t->gateway(http => 'proxy_cache_path %%DIR%%/cache keys_zone=c:1m;',
             proxy_cache_background_update on;
             proxy_cache_use_stale updating;
         }
-        location /apis/acme/one/sliced/ {
-            stoa;
-            slice 10;
-            proxy_cache c;
-            proxy_cache_valid 206 1m;
-            proxy_cache_key \$stoa_subscription\$request_uri\$slice_range;
-            proxy_set_header Range \$slice_range;
-        }
+        $sliced
         location /guard/ {
             stoa_protect tenant=acme api=one;
             proxy_cache c;
@@ -83,7 +87,7 @@ my $stale = body('app', 'one', 'old/x');
 ok((wait_until { body('app', 'one', 'old/x') ne $stale } 10),
    'what is stale is fetched in the background');
 like(body('app', 'one', 'old/x'), qr{^1 /old/x }, 'from the same place');
-is(body('app', 'one', 'sliced/x'), '0123456789' x 3, 'slices');
+is(body('app', 'one', 'sliced/x'), '0123456789' x 3, 'slices') if $slices;
 
 is($t->get('/apis/acme/one/x')->{status}, 401, 'without a key: 401 as ever');
 $t->must('POST', '/v1/tenants/acme/applications/app/suspend');

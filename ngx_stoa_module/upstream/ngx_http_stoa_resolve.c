@@ -295,7 +295,7 @@ ngx_http_stoa_resolve_update(ngx_http_stoa_target_t *target,
 
         if (target->naddrs == 0) {
             target->valid = ngx_time();
-            target->failed = ngx_current_msec | 1;
+            target->failed = ngx_max(ngx_current_msec, 1);
         }
 
         ngx_log_error(NGX_LOG_ERR, log, 0,
