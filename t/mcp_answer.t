@@ -46,10 +46,11 @@ my $fast = "  read_timeout_ms: 2000\n";
 $t->apply(demo(plan => 'concurrency: 20',
     rest => { rest => { port => $port{dual}, upstream => $fast } },
     mcp => { legacy => { port => $port{legacy}, upstream => $fast },
+             patient => { port => $port{legacy} },
              dual => { port => $port{dual}, upstream => $fast },
              two => { port => $port{dual}, upstream =>
                  "    - url: http://localhost:$port{dual}/mcp\n$fast" } }));
-for my $api (keys %port, 'two') {
+for my $api (keys %port, 'two', 'patient') {
     wait_until { @{ $t->api('GET', "/v1/tenants/acme/apis/$api/tools")
         ->{json}{items} || [] } } 20 or $t->give_up("$api: not discovered");
 }
@@ -243,15 +244,14 @@ for my $era (qw(modern legacy)) {
         . qq(data: {"jsonrpc":"2.0","method":"notifications/message"}\n\n)
         . '<wait>';
     my $body = json_encode({ jsonrpc => '2.0', id => 1, method =>
-        'tools/call', params => { name => 'legacy__raw',
+        'tools/call', params => { name => 'patient__raw',
             arguments => { raw => $raw } } });
     $c->send_raw("POST /mcp/acme HTTP/1.1\r\nHost: x\r\nX-API-Key: $key\r\n"
         . "Content-Type: application/json\r\nMcp-Session-Id: "
         . session('/mcp/acme') . "\r\nContent-Length: " . length($body)
         . "\r\n\r\n$body");
-    $c->response(headers_only => 1, timeout => 1.5);
-    like(($c->event(1.5) || {})->{data} // 'none', qr/message/,
-         'an event at once');
+    $c->response(headers_only => 1, timeout => 10);
+    like(($c->event(10) || {})->{data} // 'none', qr/message/, 'an event');
     $c->close;
 }
 
@@ -384,14 +384,13 @@ for my $what (sort keys %init) {
     my $session = session('/mcp/acme');
     my $executed = executed('legacy');
     spew($t->dir('initialize'), $raw);
-    my $began = time;
-    my $r = call('legacy', undef, session => $session);
-    my $took = time - $began;
+    my $r = call('legacy', undef, session => $session, $want eq 'ok'
+        ? (name => 'patient__raw') : ());
     unlink $t->dir('initialize');
     if ($want eq 'ok') {
-        # no session id in this one, so that the upstream refuses the call
+        # no session id in this one, so that the upstream refuses the call;
+        # within this client's time, which is shorter than the api's
         is(executed('legacy') - $executed, 1, "initialize, $what: it goes on");
-        cmp_ok($took, '<', 2, '... at once') if $what =~ /open|first/;
         next;
     }
     is(said($r), $want =~ s/ / me"1 /r, "initialize, $what")

@@ -134,16 +134,16 @@ for my $step (sort keys %step) {
             is(in_flight(), $all, "$what: it waits");
             if ($leaves) {
                 $c->close;
-                my $ok = wait_until { in_flight() == @more } 5;
+                my $ok = wait_until { in_flight() == @more } 15;
                 is($ok, 1, "$what: its place is given back")
                     or diag(in_flight());
             }
             unlink $hold;
-            my $r = $leaves ? undef : $c->response(timeout => 5);
+            my $r = $leaves ? undef : $c->response(timeout => 15);
             my $json = json_decode($r->{body}) || {} if $r;
             is($json->{result}{content}[0]{text} // "$r->{status} $r->{error}",
                $size, "$what: the answer") if $r;
-            $_->response(timeout => 5) for @more;
+            $_->response(timeout => 15) for @more;
             $_->close for @more, $leaves ? () : $c;
             is((wait_until { in_flight() == 0 && left_open() == 0 } 10), 1,
                "$what: nothing is left") or diag(in_flight(), left_open());
@@ -166,7 +166,7 @@ for my $late (0, 1) {
         is($c->{in} =~ s/^HTTP.1.1 100 .*?\r\n\r\n//s, 1, 'it may send');
         $c->send_raw($past);
     }
-    my $r = $c->response(timeout => 5);
+    my $r = $c->response(timeout => 15);
     is("$r->{status} " . (json_decode($r->{body}) || {})->{error}{data}{code},
        '413 body_too_large', 'an endless body, ' . ($late ? 'late' : 'at once'));
     $c->close;
@@ -189,7 +189,7 @@ for my $late (0, 1) {
     unlink $hold;
     $c->close;
     $c = start('/mcp/acme', body(5), 0, "Mcp-Session-Id: $id");
-    is($c->response(timeout => 5)->{status}, 200, 'the place of the dead');
+    is($c->response(timeout => 15)->{status}, 200, 'the place of the dead');
     $c->close;
 }
 
