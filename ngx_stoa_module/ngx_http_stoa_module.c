@@ -158,8 +158,8 @@ static ngx_command_t  ngx_http_stoa_commands[] = {
       ngx_http_stoa_status_handler },
 
     { ngx_string("stoa_metrics"),
-      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
-      ngx_http_stoa_conf_handler,
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS|NGX_CONF_TAKE1,
+      ngx_http_stoa_conf_metrics,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       ngx_http_stoa_metrics_handler },

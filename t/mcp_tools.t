@@ -52,7 +52,9 @@ END
     . subscribe('acme', 'app', 'server', 'desk', 'basic')
     . subscribe('acme', 'some', 'api', 'one', 'basic', "  tools: [echo]\n"));
 
-$t->gateway(workers => 2);
+$t->gateway(workers => 2,
+    http => 'log_format tool "$stoa_tool_name";',
+    server => 'access_log logs/tool.log tool;');
 my $key = $t->key('acme', 'app');
 $t->sync;
 my @k = (key => $key);
@@ -78,6 +80,8 @@ ok((grep { $_->{description} } @{ $r->{rpc}{result}{tools} }),
 $r = $t->mcp('/mcp/acme', 'tools/call', { name => 'one__echo',
     arguments => { x => "\x{20ac} \\ \"" } }, @k);
 is(json_decode(text($r))->{x}, "\x{20ac} \\ \"", 'a call reaches upstream one');
+ok((scalar wait_until { grep { $_ eq 'echo' } $t->log_lines('gw', 'tool.log') }),
+   'the log names the tool');
 $r = $t->mcp('/mcp/acme', 'tools/call', { name => 'two__add',
     arguments => { a => 2, b => 3 } }, @k);
 is(text($r), 5, 'a call reaches upstream two, answered as a stream');

@@ -20,7 +20,8 @@ sub http { return "log_format vars '$log';\n" . ($_[0] // '') }
 sub metric { return $t->metrics->{ $_[0] } // 'none' }
 
 $t->gateway(workers => 2, wait => 0, http => http("stoa_max_stale 5s;\n"),
-    server => 'access_log logs/vars.log vars;');
+    server => 'access_log logs/vars.log vars;
+               location = /few { stoa_metrics apis=0; }');
 
 
 # before anything is known
@@ -91,7 +92,18 @@ is($m->{'stoa_request_duration_seconds_bucket{le="+Inf"}'},
 is($m->{'stoa_records{kind="api"}'}, 1, 'records');
 is($m->{stoa_revision}, $f->{rev}, 'revision');
 is($m->{stoa_ready}, 1, 'ready');
-ok(!grep({ /acme|demo|echo/ } keys %$m), 'no label from the configuration');
+is(join(' ', sort grep { /acme|demo|echo/ } keys %$m),
+   join(' ', map { qq(stoa_api_requests_total{tenant="acme",api="echo",)
+                   . qq(class="${_}xx"}) } 1 .. 5),
+   'no label from the configuration but of apis');
+cmp_ok($m->{'stoa_api_requests_total{tenant="acme",api="echo",class="2xx"}'},
+       '>=', 1, 'calls of an api have its name');
+sub named { my ($from) = @_;
+    my %m = map { /^(\S+) (\d+)$/ ? ($1 => $2) : () }
+        split /\n/, $t->get($from)->{body};
+    return join ' ', sort grep { /^stoa_api.*2xx/ && $m{$_} } keys %m }
+like(named('/few'), qr/^\S+tenant="",api="other",class="2xx"\}$/,
+   'beyond so many, all are one');
 
 my $before = $m->{'stoa_requests_total{class="2xx"}'};
 $t->reload;

@@ -98,6 +98,7 @@ typedef struct {
     ngx_str_t                  tenant;          /* PROTECT                   */
     ngx_str_t                  api;
     ngx_flag_t                 legacy_headers;  /* X-RateLimit-*             */
+    ngx_uint_t                 metrics_apis;    /* that have a name there    */
     ngx_flag_t                 fast;            /* the lane may be used      */
     ngx_uint_t                 headers_set;     /* not merged: the user has
                                                    proxy_set_header          */

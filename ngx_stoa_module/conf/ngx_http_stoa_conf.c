@@ -587,6 +587,37 @@ ngx_http_stoa_conf_protect(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
 /* stoa_status;  stoa_metrics;  stoa_ready; */
 
+/* stoa_metrics [apis=N] */
+
+char *
+ngx_http_stoa_conf_metrics(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_int_t                  n;
+    ngx_str_t                 *value;
+    ngx_http_stoa_loc_conf_t  *slcf = conf;
+
+    value = cf->args->elts;
+    n = NGX_HTTP_STOA_METRICS_APIS;
+
+    if (cf->args->nelts == 2) {
+        n = value[1].len > 5 && ngx_strncmp(value[1].data, "apis=", 5) == 0
+            ? ngx_atoi(value[1].data + 5, value[1].len - 5) : NGX_ERROR;
+
+        if (n == NGX_ERROR || n > NGX_HTTP_STOA_METRICS_APIS_MAX) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid parameter \"%V\": apis=N, N at most"
+                               " %d", &value[1],
+                               NGX_HTTP_STOA_METRICS_APIS_MAX);
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    slcf->metrics_apis = (ngx_uint_t) n;
+
+    return ngx_http_stoa_conf_handler(cf, cmd, conf);
+}
+
+
 char *
 ngx_http_stoa_conf_handler(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {

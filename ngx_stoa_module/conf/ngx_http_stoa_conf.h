@@ -50,6 +50,10 @@ char *ngx_http_stoa_conf_interval(ngx_conf_t *cf, ngx_command_t *cmd,
 char *ngx_http_stoa_conf_stoa(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_stoa_conf_protect(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+#define NGX_HTTP_STOA_METRICS_APIS      20
+#define NGX_HTTP_STOA_METRICS_APIS_MAX  500
+char *ngx_http_stoa_conf_metrics(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 char *ngx_http_stoa_conf_handler(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 

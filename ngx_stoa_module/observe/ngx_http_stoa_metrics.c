@@ -1,6 +1,6 @@
 /*
  * stoa_metrics: Prometheus text.  Labels come from fixed tables (refusal
- * codes, status classes), never from requests or tenants.
+ * codes, status classes), never from requests, and of apis from the busiest.
  * README.md documents each row; t/docs.t compares.
  */
 
@@ -10,7 +10,7 @@
 #include "ngx_http_stoa_chain.h"
 
 
-#define METRICS_MAX  (256 * 1024)
+#define METRICS_MAX  (512 * 1024)
 
 
 typedef enum {
@@ -33,6 +33,8 @@ typedef struct {
 
 static void ngx_http_stoa_metrics_table(ngx_http_stoa_main_conf_t *mcf,
     stoa_buf_t *b);
+static void ngx_http_stoa_metrics_named(ngx_http_request_t *r,
+    ngx_http_stoa_main_conf_t *mcf, stoa_buf_t *b);
 static void ngx_http_stoa_metrics_head(stoa_buf_t *b, const char *name,
     const char *type, const char *help);
 static void ngx_http_stoa_metrics_requests(ngx_http_stoa_sh_t *sh,
@@ -162,8 +164,24 @@ ngx_http_stoa_metrics_handler(ngx_http_request_t *r)
     ngx_http_stoa_metrics_latency(mcf->sh, &b);
     ngx_http_stoa_metrics_table(mcf, &b);
 
+    ngx_http_stoa_metrics_named(r, mcf, &b);
+
     return ngx_http_stoa_status_send(r, NGX_HTTP_OK,
                                      "text/plain; version=0.0.4", &b);
+}
+
+
+static void
+ngx_http_stoa_metrics_named(ngx_http_request_t *r,
+    ngx_http_stoa_main_conf_t *mcf, stoa_buf_t *b)
+{
+    ngx_http_stoa_loc_conf_t  *slcf;
+
+    slcf = ngx_http_get_module_loc_conf(r, ngx_http_stoa_module);
+
+    ngx_http_stoa_metrics_head(b, "stoa_api_requests_total", "counter",
+                               "Calls of apis, by class of status.");
+    ngx_http_stoa_metrics_apis(mcf, slcf->metrics_apis, b);
 }
 
 

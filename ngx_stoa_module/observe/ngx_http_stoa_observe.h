@@ -18,6 +18,10 @@ ngx_int_t ngx_http_stoa_status_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_stoa_metrics_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_stoa_ready_handler(ngx_http_request_t *r);
 
+/* stoa_api_requests_total: max apis by name. */
+void ngx_http_stoa_metrics_apis(ngx_http_stoa_main_conf_t *mcf,
+    ngx_uint_t max, stoa_buf_t *b);
+
 /* How they begin: NGX_OK, or what they return. */
 ngx_int_t ngx_http_stoa_status_enter(ngx_http_request_t *r);
 

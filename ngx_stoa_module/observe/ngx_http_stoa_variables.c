@@ -32,6 +32,8 @@ static ngx_int_t ngx_http_stoa_variable_shadow(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_stoa_variable_rate(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_stoa_variable_tool(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
 static void ngx_http_stoa_variable_api(ngx_http_stoa_ctx_t *ctx,
     ngx_uint_t what, ngx_str_t *s);
 static ngx_int_t ngx_http_stoa_variable_text(ngx_http_variable_value_t *v,
@@ -56,6 +58,9 @@ static ngx_http_variable_t  ngx_http_stoa_variables[] = {
 
     { ngx_string("stoa_tool"), NULL, ngx_http_stoa_variable,
       VAR_TOOL, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("stoa_tool_name"), NULL, ngx_http_stoa_variable_tool,
+      0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
     { ngx_string("stoa_plan"), NULL, ngx_http_stoa_variable,
       VAR_PLAN, NGX_HTTP_VAR_NOCACHEABLE, 0 },
@@ -207,6 +212,44 @@ ngx_http_stoa_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v,
     }
 
     return ngx_http_stoa_variable_text(v, text);
+}
+
+
+/* As the upstream calls it; a record of the store is gone with the handler,
+ * so that its text is copied. */
+
+static ngx_int_t
+ngx_http_stoa_variable_tool(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_str_t                   s;
+    stoa_str_t                  text;
+    ngx_http_stoa_ctx_t        *ctx;
+    const stoa_rec_tool_t      *tool;
+    ngx_http_stoa_main_conf_t  *mcf;
+
+    ctx = ngx_http_stoa_ctx(r);
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+
+    ngx_str_null(&s);
+
+    tool = ctx && ctx->call.tool.c[0]
+           && ngx_http_stoa_store_enter(mcf->store) == NGX_OK
+           ? ngx_http_stoa_store_tool(mcf->store, &ctx->call.tool) : NULL;
+
+    if (tool) {
+        text = stoa_rec_str(tool, tool->name);
+        s.data = ngx_pnalloc(r->pool, text.len);
+
+        if (s.data == NULL) {
+            return NGX_ERROR;
+        }
+
+        s.len = text.len;
+        ngx_memcpy(s.data, text.data, text.len);
+    }
+
+    return ngx_http_stoa_variable_text(v, &s);
 }
 
 

@@ -12,8 +12,10 @@
 
 static uint64_t ngx_http_stoa_account_latency(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
-static void ngx_http_stoa_account_metrics(
+static void ngx_http_stoa_account_metrics(ngx_http_stoa_sh_t *sh,
     const ngx_http_stoa_usage_row_t *row);
+static void ngx_http_stoa_account_api(ngx_http_stoa_sh_t *sh,
+    const stoa_id_t *api, ngx_uint_t class);
 
 
 ngx_int_t
@@ -82,7 +84,7 @@ ngx_http_stoa_account_handler(ngx_http_request_t *r)
         ngx_http_stoa_usage_add(mcf, &row);
     }
 
-    ngx_http_stoa_account_metrics(&row);
+    ngx_http_stoa_account_metrics(mcf->sh, &row);
 
     ngx_http_stoa_ctx_finish(ctx);
 
@@ -113,7 +115,8 @@ ngx_http_stoa_account_latency(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 
 
 static void
-ngx_http_stoa_account_metrics(const ngx_http_stoa_usage_row_t *row)
+ngx_http_stoa_account_metrics(ngx_http_stoa_sh_t *sh,
+    const ngx_http_stoa_usage_row_t *row)
 {
     ngx_uint_t             class;
     ngx_http_stoa_proc_t  *proc;
@@ -136,4 +139,46 @@ ngx_http_stoa_account_metrics(const ngx_http_stoa_usage_row_t *row)
     if (row->refused && row->refused <= NGX_HTTP_STOA_REFUSE_MAX) {
         ngx_http_stoa_add(&proc->refused[row->refused - 1], 1);
     }
+
+    if (row->api.c[0]) {
+        ngx_http_stoa_account_api(sh, &row->api, class - 1);
+    }
+}
+
+
+/* The end of an id is its random part.  Without a lock: who takes a free slot
+ * writes the id after the tag; until then it has no name. */
+
+static void
+ngx_http_stoa_account_api(ngx_http_stoa_sh_t *sh, const stoa_id_t *api,
+    ngx_uint_t class)
+{
+    uint64_t                    tag, found, at;
+    ngx_uint_t                  i;
+    ngx_http_stoa_api_count_t  *slot;
+
+    ngx_memcpy(&tag, &api->c[STOA_ID_LEN - sizeof(tag)], sizeof(tag));
+    at = tag * 0x9e3779b97f4a7c15ULL >> 32;
+    slot = &sh->apis[NGX_HTTP_STOA_APIS];
+
+    for (i = 0; i < NGX_HTTP_STOA_APIS_WAYS; i++) {
+        found = ngx_http_stoa_load(&sh->apis[(at + i)
+                                             % NGX_HTTP_STOA_APIS].tag);
+
+        if (found == 0
+            && ngx_http_stoa_cas(&sh->apis[(at + i)
+                                           % NGX_HTTP_STOA_APIS].tag,
+                                 &found, tag))
+        {
+            sh->apis[(at + i) % NGX_HTTP_STOA_APIS].id = *api;
+            found = tag;
+        }
+
+        if (found == tag) {
+            slot = &sh->apis[(at + i) % NGX_HTTP_STOA_APIS];
+            break;
+        }
+    }
+
+    ngx_http_stoa_add(&slot->class[class], 1);
 }

@@ -22,7 +22,7 @@
 #define NGX_HTTP_STOA_ZONE_MIN      (1024 * 1024)
 #define NGX_HTTP_STOA_ZONE_MAGIC    0x53544f415a4f4e31ULL
 #define NGX_HTTP_STOA_ZONE_LAYOUT                                             \
-    (3 << 16 | sizeof(ngx_http_stoa_proc_t))
+    (4 << 16 | sizeof(ngx_http_stoa_proc_t))
 #define NGX_HTTP_STOA_RATE_WAYS     7       /* a set: two cache lines        */
 #define NGX_HTTP_STOA_FLY_WAYS      8
 #define NGX_HTTP_STOA_PROCS_MIN     16
@@ -78,6 +78,18 @@ typedef enum {
 } ngx_http_stoa_sync_state_e;
 
 
+/* Calls of an api; the one behind the last: of all that have none. */
+
+#define NGX_HTTP_STOA_APIS       512      /* power of two                    */
+#define NGX_HTTP_STOA_APIS_WAYS  8
+
+typedef struct {
+    uint64_t   tag;                  /* end of the id; 0: free               */
+    stoa_id_t  id;                   /* written after the tag                */
+    uint64_t   class[NGX_HTTP_STOA_CLASSES];
+} ngx_http_stoa_api_count_t;
+
+
 struct ngx_http_stoa_sh_s {
     uint64_t  magic;
     uint32_t  layout;
@@ -109,6 +121,8 @@ struct ngx_http_stoa_sh_s {
     uint64_t  usage_rows_refused;    /* of batches that were taken           */
     uint64_t  sync_err_seq;          /* odd: being written                   */
     char      sync_err[NGX_HTTP_STOA_SYNC_ERR_LEN];
+
+    ngx_http_stoa_api_count_t  apis[NGX_HTTP_STOA_APIS + 1];
 
     ngx_http_stoa_proc_t  procs[1];  /* nprocs; the last one is shared by
                                         processes that found no free one     */
