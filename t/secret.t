@@ -124,6 +124,19 @@ $t->apply("apiVersion: stoa/v1\nkind: Secret\nmetadata: {name: doc, "
           . "tenant: acme}\nspec: {value: doc-TOKEN-4}\n");
 is(policy('doc', '${secret:doc}', [{ api => 'all' }])->{status}, 201,
    'a document may hold the value');
+$t->sync;
+is(sent('all'), 'doc-TOKEN-4', 'and it counts');
+my $doc = sub { my ($path, $n) = @_;
+    my $r = $t->api(POST => $path, "apiVersion: stoa/v1\nkind: Secret\n"
+        . "metadata: {name: doc, tenant: acme}\nspec: {value: doc-TOKEN-$n}\n",
+        headers => { 'Content-Type' => 'application/yaml' });
+    $said{"the answer of $path"} .= $r->{body};
+    return $r->{json}{changes}[0]{action} // 'none' };
+is($doc->('/v1/apply', 4), 'none', 'again is no change');
+is($doc->('/v1/diff', 5), 'update', 'another value is one');
+is($doc->('/v1/apply', 5), 'update', 'that is made');
+$t->sync;
+is(sent('all'), 'doc-TOKEN-5', 'and counts');
 my $diff = $t->api(POST => '/v1/diff', "apiVersion: stoa/v1\nkind: Secret\n"
     . "metadata: {name: doc, tenant: acme}\nspec: {value: doc-TOKEN-5}\n",
     headers => { 'Content-Type' => 'application/yaml' });

@@ -597,6 +597,7 @@ cp_apply_update(cp_apply_t *ap, cp_document_t *d, const char *id,
 
     if (rc == CP_OK && w.changed) {
         cp_diff_objects(ap->op->arena, d->res, before, e.obj, diff);
+        cp_diff_sealed(ap->op->arena, d->res, d->spec, diff);
         cp_apply_lacks(ap, d, e.obj);
         d->action = CP_ACTION_UPDATE;
     }
@@ -609,15 +610,24 @@ cp_apply_update(cp_apply_t *ap, cp_document_t *d, const char *id,
 static bool
 cp_apply_same(cp_apply_t *ap, const cp_document_t *d, const cp_json_t *before)
 {
-    cp_err_t       quiet;
-    cp_json_t     *after, *diff;
-    cp_validate_t  v = { ap->op->arena, &quiet, d->index, false };
+    cp_err_t           quiet;
+    cp_json_t         *after, *diff;
+    cp_validate_t      v = { ap->op->arena, &quiet, d->index, false };
+    const cp_field_t  *f;
 
     memset(&quiet, 0, sizeof(quiet));
     quiet.arena = ap->op->arena;
 
     if (cp_validate(&v, d->res->fields, d->spec, before, &after) != CP_OK) {
         return false;
+    }
+
+    /* what was sealed is the engine's to compare */
+
+    for (f = d->res->fields; f->name; f++) {
+        if ((f->flags & CP_SEALED) && cp_json_get(after, f->name)) {
+            return false;
+        }
     }
 
     diff = cp_json_array(ap->op->arena);

@@ -22,6 +22,22 @@ cp_diff_objects(cp_arena_t *a, const cp_resource_t *res,
 }
 
 
+/* Something changed, and nothing that can be shown: that it did is told. */
+
+void
+cp_diff_sealed(cp_arena_t *a, const cp_resource_t *res, const cp_json_t *spec,
+    cp_json_t *diff)
+{
+    const cp_field_t  *f;
+
+    for (f = res->fields; f->name && diff->n == 0; f++) {
+        if ((f->flags & CP_SEALED) && cp_json_get(spec, f->name)) {
+            cp_diff_push(a, diff, f->name, NULL, NULL);
+        }
+    }
+}
+
+
 /* Goes into objects whose members the table knows; lists are taken whole. */
 static void
 cp_diff_fields(cp_arena_t *a, const cp_field_t *fields, const char *prefix,

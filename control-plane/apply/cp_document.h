@@ -66,6 +66,8 @@ void cp_document_item_faults(cp_err_t *err, unsigned n, const char *item);
  * either may be NULL. */
 void cp_diff_objects(cp_arena_t *a, const cp_resource_t *res,
     const cp_json_t *before, const cp_json_t *after, cp_json_t *diff);
+void cp_diff_sealed(cp_arena_t *a, const cp_resource_t *res,
+    const cp_json_t *spec, cp_json_t *diff);
 void cp_diff_push(cp_arena_t *a, cp_json_t *diff, const char *field,
     const cp_json_t *before, const cp_json_t *after);
 
