@@ -96,11 +96,6 @@ ngx_http_stoa_chain_default(ngx_conf_t *cf, ngx_http_stoa_policies_t *types,
     stoa_err_t                 err;
     ngx_http_stoa_attached_t  *a;
 
-    a = ngx_pcalloc(cf->pool, sizeof(ngx_http_stoa_attached_t));
-    if (a == NULL) {
-        return NGX_ERROR;
-    }
-
     stoa_buf_init(&b, STOA_RECORD_MAX);
 
     if (stoa_rec_policy(types->type[place], "{}", 2, &b, &err) != STOA_OK) {
@@ -120,12 +115,11 @@ ngx_http_stoa_chain_default(ngx_conf_t *cf, ngx_http_stoa_policies_t *types,
         return NGX_ERROR;
     }
 
+    a = &types->dflt[types->ndflt++];
+
     ngx_http_stoa_chain_type(types, place, a);
     a->rec = config;
     a->config = config;
-
-    types->dflt[place] = a;
-    types->dflts |= UINT64_C(1) << place;
 
     return NGX_OK;
 }

@@ -78,11 +78,12 @@ struct ngx_http_stoa_policy_s {
 struct ngx_http_stoa_policies_s {
     const ngx_http_stoa_policy_t  *policy[NGX_HTTP_STOA_POLICIES_MAX];
     const stoa_policy_type_t      *type[NGX_HTTP_STOA_POLICIES_MAX];
-    ngx_http_stoa_attached_t      *dflt[NGX_HTTP_STOA_POLICIES_MAX];
+    ngx_http_stoa_attached_t       dflt[NGX_HTTP_STOA_POLICIES_MAX];
+                                              /* in force by themselves, with
+                                                 what they may be told       */
+    ngx_uint_t                     ndflt;
     ngx_uint_t                     refusal[NGX_HTTP_STOA_POLICIES_MAX];
     ngx_uint_t                     n;
-    uint64_t                       dflts;      /* bits of those in force by
-                                                  themselves                 */
 };
 
 /* Pairs the rows of the module with the types of core, in pool. */

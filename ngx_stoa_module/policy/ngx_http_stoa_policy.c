@@ -18,6 +18,8 @@ static ngx_int_t ngx_http_stoa_policy_steps(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_uint_t admit);
 static ngx_int_t ngx_http_stoa_policy_hooks(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, size_t hook);
+static ngx_int_t ngx_http_stoa_policy_chains(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, size_t hook, uint64_t *types);
 static ngx_uint_t ngx_http_stoa_policy_applies(ngx_http_stoa_ctx_t *ctx,
     ngx_uint_t from, const ngx_http_stoa_attached_t *a);
 static void ngx_http_stoa_policy_count(const ngx_http_stoa_attached_t *a,
@@ -130,31 +132,66 @@ ngx_http_stoa_policy_steps(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 }
 
 
-/* hook: where in the table of functions. */
+/* hook: where in the table of functions.  Most calls have no chain, only what
+ * is in force where none of its type is attached. */
 
 static ngx_int_t
 ngx_http_stoa_policy_hooks(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     size_t hook)
 {
-    uint64_t                         types;
-    ngx_uint_t                       from, i;
-    ngx_http_stoa_chain_t           *chain;
-    ngx_http_stoa_policies_t        *all;
-    ngx_http_stoa_main_conf_t       *mcf;
-    const ngx_http_stoa_attached_t  *a;
+    uint64_t                    types;
+    ngx_uint_t                  i;
+    ngx_http_stoa_attached_t   *a;
+    ngx_http_stoa_policies_t   *all;
+    ngx_http_stoa_main_conf_t  *mcf;
 
     types = 0;
 
-    for (from = 0; ctx->call.policed && from < NGX_HTTP_STOA_CHAIN_MAX;
-         from++)
+    if (ctx->call.policed
+        && ngx_http_stoa_policy_chains(r, ctx, hook, &types) != NGX_OK)
     {
+        return NGX_ERROR;
+    }
+
+    if (ctx->call.api == NULL) {
+        return NGX_OK;
+    }
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+    all = mcf->policies;
+
+    for (i = 0; i < all->ndflt; i++) {
+        a = &all->dflt[i];
+
+        if (!(types & UINT64_C(1) << a->place) && ngx_http_stoa_hook(a, hook)
+            && ngx_http_stoa_hook(a, hook)(r, ctx, a) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/* types: gets those that are attached. */
+
+static ngx_int_t
+ngx_http_stoa_policy_chains(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    size_t hook, uint64_t *types)
+{
+    ngx_uint_t                 from, i;
+    ngx_http_stoa_chain_t     *chain;
+    ngx_http_stoa_attached_t  *a;
+
+    for (from = 0; from < NGX_HTTP_STOA_CHAIN_MAX; from++) {
         chain = ctx->call.chain[from];
 
         if (chain == NULL) {
             continue;
         }
 
-        types |= chain->types;
+        *types |= chain->types;
 
         for (i = 0; i < chain->n; i++) {
             a = &chain->elts[i];
@@ -165,25 +202,6 @@ ngx_http_stoa_policy_hooks(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
             {
                 return NGX_ERROR;
             }
-        }
-    }
-
-    if (ctx->call.api == NULL) {
-        return NGX_OK;
-    }
-
-    /* what is in force where none of its type is attached */
-
-    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
-    all = mcf->policies;
-
-    for (types = all->dflts & ~types, i = 0; types; types >>= 1, i++) {
-        a = all->dflt[i];
-
-        if ((types & 1) && ngx_http_stoa_hook(a, hook)
-            && ngx_http_stoa_hook(a, hook)(r, ctx, a) != NGX_OK)
-        {
-            return NGX_ERROR;
         }
     }
 

@@ -82,6 +82,11 @@ ngx_http_stoa_locations_upstream(ngx_http_request_t *r,
     prefix.data = r->uri.data;
     prefix.len = ctx->call.prefix_len;
 
+    if (!ctx->call.claims) {
+        return ngx_http_stoa_header_push(&r->headers_in.headers, &name,
+                                         &prefix);
+    }
+
     for (h = ngx_http_stoa_header_first(&walk, &r->headers_in.headers.part);
          h;
          h = ngx_http_stoa_header_next(&walk))

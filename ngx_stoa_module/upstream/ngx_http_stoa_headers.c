@@ -92,6 +92,8 @@ ngx_http_stoa_headers(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         return NGX_ERROR;
     }
 
+    ctx->call.claims = found.trusted > 1;
+
     if (ngx_http_stoa_headers_push(r, NGX_HTTP_STOA_H_REQUEST_ID,
                                    &ctx->request_id) != NGX_OK
         || ngx_http_stoa_headers_trace(r, ctx, &old.part, &found)
