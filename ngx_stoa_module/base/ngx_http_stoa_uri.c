@@ -156,6 +156,10 @@ ngx_http_stoa_uri_kept(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     ngx_str_t   path;
 
     if (!r->quoted_uri || !r->valid_unparsed_uri
+        || ngx_strlcasestrn(r->unparsed_uri.data,
+                            r->unparsed_uri.data + r->unparsed_uri.len,
+                            (u_char *) "%2f", 3 - 1)
+           == NULL
         || ctx->call.path.data + ctx->call.path.len
            != r->uri.data + r->uri.len)
     {
