@@ -44,13 +44,13 @@ my %port = map { my $era = $_;
     qw(dual legacy);
 my $fast = "  read_timeout_ms: 2000\n";
 $t->apply(demo(plan => 'concurrency: 20',
-    rest => { rest => { port => $port{dual}, upstream => $fast } },
-    mcp => { legacy => { port => $port{legacy}, upstream => $fast },
-             patient => { port => $port{legacy} },
-             dual => { port => $port{dual}, upstream => $fast },
+    rest => { rest => $port{dual} },
+    mcp => { legacy => { port => $port{legacy} },
+             hasty => { port => $port{legacy}, upstream => $fast },
+             dual => { port => $port{dual} },
              two => { port => $port{dual}, upstream =>
-                 "    - url: http://localhost:$port{dual}/mcp\n$fast" } }));
-for my $api (keys %port, 'two', 'patient') {
+                 "    - url: http://localhost:$port{dual}/mcp\n" } }));
+for my $api (keys %port, 'two', 'hasty') {
     wait_until { @{ $t->api('GET', "/v1/tenants/acme/apis/$api/tools")
         ->{json}{items} || [] } } 20 or $t->give_up("$api: not discovered");
 }
@@ -244,7 +244,7 @@ for my $era (qw(modern legacy)) {
         . qq(data: {"jsonrpc":"2.0","method":"notifications/message"}\n\n)
         . '<wait>';
     my $body = json_encode({ jsonrpc => '2.0', id => 1, method =>
-        'tools/call', params => { name => 'patient__raw',
+        'tools/call', params => { name => 'legacy__raw',
             arguments => { raw => $raw } } });
     $c->send_raw("POST /mcp/acme HTTP/1.1\r\nHost: x\r\nX-API-Key: $key\r\n"
         . "Content-Type: application/json\r\nMcp-Session-Id: "
@@ -384,8 +384,8 @@ for my $what (sort keys %init) {
     my $session = session('/mcp/acme');
     my $executed = executed('legacy');
     spew($t->dir('initialize'), $raw);
-    my $r = call('legacy', undef, session => $session, $want eq 'ok'
-        ? (name => 'patient__raw') : ());
+    my $r = call('legacy', undef, session => $session, $want =~ /timeout/
+        ? (name => 'hasty__raw') : ());
     unlink $t->dir('initialize');
     if ($want eq 'ok') {
         # no session id in this one, so that the upstream refuses the call;
