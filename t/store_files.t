@@ -65,6 +65,42 @@ for my $n (1 .. 5) {
 $t->allow_log(qr/exited on signal 9/);
 
 
+# a power cut: as if the machine had been started again since
+
+sub noted { my ($file) = glob "$dir/store.*.mdb-durable"; return $file }
+sub cut {
+    my ($lost) = @_;
+    my ($boot, $crc, $txn) = unpack 'a36 L Q', slurp(noted());
+    my $old = pack 'a36 L Q', 'x' x 36, 0, $txn - $lost;
+    spew(noted(), pack 'a36 L Q', 'x' x 36,
+         hex Test::Stoa::FakeControl::crc($old),
+         $txn - $lost);
+}
+
+$f->credential(30);
+$f->save;
+ok($f->ready(undef, 20), 'a change is in force');
+$t->kill9('gw');
+$f->down;
+$t->start_nginx('gw');
+is((wait_until { $f->status_of->{revision} == $f->{rev} } 15), 1,
+   'and still is when all processes were killed at once');
+$t->stop('gw');
+cut(0);
+$t->start_nginx('gw');
+is((wait_until { call() == 200 } 15), 1,
+   'power cut with all on disk: what was there is served');
+$t->stop('gw');
+cut(1);
+$t->start_nginx('gw');
+is(call(), 503, 'with a commit half on disk: it is not');
+$f->listen;
+ok($f->ready(undef, 20), 'but loaded anew');
+is($f->status_of->{digest}, $f->digest, 'the store is whole');
+my $loaded = () = slurp($t->dir('gw/logs/error.log')) =~ /loaded anew/g;
+cmp_ok($loaded, '>=', 1, 'and the log says so');
+
+
 # damage
 
 sub damage {

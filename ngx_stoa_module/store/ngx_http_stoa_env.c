@@ -82,6 +82,7 @@ static int
 ngx_http_stoa_env_make(ngx_http_stoa_env_t *e, ngx_uint_t create)
 {
     int          rc, dead;
+    MDB_envinfo  mi;
     struct stat  st;
 
     /* LMDB makes the file it does not find, so look first */
@@ -117,6 +118,15 @@ ngx_http_stoa_env_make(ngx_http_stoa_env_t *e, ngx_uint_t create)
 
     if ((rc = ngx_http_stoa_env_whole(e)) != 0) {
         return rc;
+    }
+
+    (void) mdb_env_info(e->env, &mi);
+
+    if (!create) {
+        rc = ngx_http_stoa_durable_check(e->path, mi.me_last_txnid);
+        if (rc != 0) {
+            return rc;
+        }
     }
 
     return ngx_http_stoa_env_dbs(e, create);
@@ -293,7 +303,8 @@ ngx_http_stoa_env_number(const char *name)
     n = strtoul(name + 6, &end, 10);
 
     if (strcmp(end, ".mdb") != 0 && strcmp(end, ".mdb-lock") != 0
-        && strcmp(end, ".mdb-state") != 0)
+        && strcmp(end, ".mdb-state") != 0
+        && strcmp(end, ".mdb" NGX_HTTP_STOA_DURABLE_SUFFIX) != 0)
     {
         return 0;
     }
@@ -438,7 +449,9 @@ ngx_http_stoa_env_remove(ngx_http_stoa_main_conf_t *mcf, const char *name)
     size_t  i;
     char    path[NGX_MAX_PATH];
 
-    static const char *const  suffixes[] = { "", "-lock", "-state" };
+    static const char *const  suffixes[] = {
+        "", "-lock", "-state", NGX_HTTP_STOA_DURABLE_SUFFIX
+    };
 
     for (i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
         ngx_http_stoa_env_path(mcf, name, suffixes[i], path, sizeof(path));

@@ -196,6 +196,18 @@ int ngx_http_stoa_index_del(ngx_http_stoa_env_t *env, MDB_txn *txn,
     const stoa_rec_hdr_t *rec);
 
 
+/* ---- ngx_http_stoa_durable.c ------------------------------------------- */
+
+#define NGX_HTTP_STOA_DURABLE_SUFFIX  "-durable"
+
+/* Flushes what is committed in env and notes it; *pin is a read transaction of
+ * its snapshot, to be kept until the next one.  0, or LMDB's or the system's
+ * error: commits without a flush are not allowed. */
+int ngx_http_stoa_durable_sync(ngx_http_stoa_env_t *env, MDB_txn **pin);
+/* Is a store whole whose last commit is txnid?  0, or MDB_CORRUPTED. */
+int ngx_http_stoa_durable_check(const char *path, uint64_t txnid);
+
+
 /* ---- the writer (ngx_http_stoa_store_write.c) -------------------------- */
 
 typedef struct {

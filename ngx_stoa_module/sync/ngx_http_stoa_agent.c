@@ -71,6 +71,7 @@ ngx_http_stoa_agent_run(ngx_http_stoa_agent_t *agent)
     }
 
     agent->lease = ngx_http_stoa_env_lease(agent->mcf);
+    (void) pthread_mutex_init(&agent->flush, NULL);
 
     if (ngx_http_stoa_agent_thread(&agent->sync_thread,
                                    ngx_http_stoa_sync_run, agent)
@@ -220,6 +221,7 @@ ngx_http_stoa_agent_end(ngx_http_stoa_agent_t *agent)
 
     ngx_http_stoa_client_free(&agent->sync);
     ngx_http_stoa_client_free(&agent->report);
+    ngx_http_stoa_flush_free(agent);
 
     agent->sync_runs = 0;
     agent->report_runs = 0;

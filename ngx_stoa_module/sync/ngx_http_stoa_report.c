@@ -155,6 +155,8 @@ ngx_http_stoa_report_turn(ngx_http_stoa_report_t *rp)
         ngx_http_stoa_store(&mcf->sh->usage_waiting, rp->spool.waiting);
     }
 
+    ngx_http_stoa_flush_turn(rp->agent, ngx_http_stoa_report_now());
+
     now = ngx_http_stoa_report_now();
     next = ngx_min(rp->next_status_ms, rp->next_collect_ms);
 

@@ -100,6 +100,10 @@ ngx_http_stoa_sync_run(void *data)
         }
     }
 
+    if (sync.cur.env && sync.cur.flags == MDB_NOSYNC) {
+        (void) ngx_http_stoa_flush_all(agent, sync.cur.env);
+    }
+
     ngx_http_stoa_writer_free(&sync.cur);
     ngx_http_stoa_sync_discard(&sync);
     stoa_buf_free(&sync.line);
@@ -156,6 +160,7 @@ ngx_http_stoa_sync_open(ngx_http_stoa_sync_t *sync)
         return;
     }
 
+    sync->cur.flags = ngx_http_stoa_flush_all(sync->agent, env);
     sync->agent->rev = sync->cur.committed.rev;
 }
 
@@ -591,6 +596,10 @@ ngx_http_stoa_sync_commit(ngx_http_stoa_sync_t *sync)
         return ngx_http_stoa_sync_store_failed(sync, rc);
     }
 
+    if (sync->w == &sync->cur && sync->w->flags == MDB_NOSYNC) {
+        ngx_http_stoa_add(&sync->agent->commits, 1);
+    }
+
     ngx_http_stoa_add(&sh->sync_rows, rows);
     ngx_http_stoa_add(&sh->sync_rejected, sync->w->refused);
     ngx_http_stoa_add(&sh->sync_commits, 1);
@@ -608,12 +617,19 @@ static ngx_int_t
 ngx_http_stoa_sync_switch(ngx_http_stoa_sync_t *sync)
 {
     int                         rc;
+    unsigned                    flags;
     ngx_int_t                   state;
     ngx_http_stoa_main_conf_t  *mcf;
 
     mcf = sync->agent->mcf;
 
-    rc = mdb_env_sync(sync->next.env->env, 1);
+    flags = ngx_http_stoa_flush_all(sync->agent, sync->next.env);
+
+    /* until it is in force, nothing notes what the old one has on disk */
+
+    sync->cur.flags = MDB_NOMETASYNC;
+
+    rc = (flags == MDB_NOSYNC) ? 0 : mdb_env_sync(sync->next.env->env, 1);
 
     if (rc != 0) {
         return ngx_http_stoa_sync_store_failed(sync, rc);
@@ -636,7 +652,7 @@ ngx_http_stoa_sync_switch(ngx_http_stoa_sync_t *sync)
     ngx_http_stoa_writer_free(&sync->cur);
 
     sync->cur = sync->next;
-    sync->cur.flags = MDB_NOMETASYNC;
+    sync->cur.flags = flags;
     ngx_memzero(&sync->next, sizeof(ngx_http_stoa_writer_t));
 
     (void) strcpy(sync->cur_name, sync->next_name);

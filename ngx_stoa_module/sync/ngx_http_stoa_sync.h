@@ -60,6 +60,13 @@ typedef struct {
     ngx_http_stoa_client_t      report;
     uint64_t                    rev;          /* of the last commit: wakes
                                                  the report                  */
+    pthread_mutex_t             flush;        /* of what follows             */
+    ngx_http_stoa_env_t        *durable;      /* with a reference; NULL:
+                                                 nothing is on disk          */
+    MDB_txn                    *pin;          /* its flushed snapshot        */
+    uint64_t                    commits;      /* not waiting for the disk    */
+    uint64_t                    flushed;      /* of these                    */
+    uint64_t                    flush_next_ms;   /* the report thread's      */
     ngx_event_t                 timer;
     ngx_connection_t            dummy;        /* for the timer's debug log   */
     unsigned                    sync_runs:1;
@@ -75,6 +82,16 @@ void ngx_http_stoa_agent_stop(void);
 /* Bodies of the threads. */
 void *ngx_http_stoa_sync_run(void *agent);
 void *ngx_http_stoa_report_run(void *agent);
+
+/* ---- ngx_http_stoa_flush.c ---------------------------------------------- */
+
+/* All of env reaches the disk; returns the flags of later transactions. */
+unsigned ngx_http_stoa_flush_all(ngx_http_stoa_agent_t *agent,
+    ngx_http_stoa_env_t *env);
+/* What was committed since, in the report thread. */
+void ngx_http_stoa_flush_turn(ngx_http_stoa_agent_t *agent, uint64_t now);
+/* When the threads are through. */
+void ngx_http_stoa_flush_free(ngx_http_stoa_agent_t *agent);
 
 /* Must this thread end? */
 ngx_uint_t ngx_http_stoa_lease_over(ngx_http_stoa_agent_t *agent);
