@@ -133,6 +133,8 @@ for my $row (@rows) {
     my ($status, $code, $path, %o) = @$row;
     my $r = is_problem(call($path, %o), $status, $code, $path);
     is(!!$r->{headers}{'www-authenticate'}, $status == 401, 'a challenge');
+    like($r->{json}{detail}, qr{ Application: acme/\w+; API: acme/\w+\.$},
+         'names of both') if $code =~ /subscri/;
 }
 is(call('/apis/acme/denied6/')->{status}, 200, 'an address that is allowed');
 is(call('/apis/acme/small/', chunked(10))->{status}, 200,

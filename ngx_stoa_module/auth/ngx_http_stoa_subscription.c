@@ -21,6 +21,11 @@ static const struct {
 };
 
 
+static ngx_int_t ngx_http_stoa_subscription_refuse(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const stoa_id_t *target,
+    ngx_http_stoa_refuse_e what);
+
+
 ngx_int_t
 ngx_http_stoa_subscription(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     const stoa_id_t *target)
@@ -35,8 +40,8 @@ ngx_http_stoa_subscription(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
                                            target);
 
     if (sub == NULL) {
-        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_NOT_SUBSCRIBED,
-                                    NULL);
+        return ngx_http_stoa_subscription_refuse(r, ctx, target,
+                                       NGX_HTTP_STOA_REFUSE_NOT_SUBSCRIBED);
     }
 
     ctx->call.subscription = sub->id;
@@ -51,15 +56,68 @@ ngx_http_stoa_subscription(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
             }
         }
 
-        return ngx_http_stoa_refuse(r,
-                                   ngx_http_stoa_subscription_states[i].what,
-                                   NULL);
+        return ngx_http_stoa_subscription_refuse(r, ctx, target,
+                                   ngx_http_stoa_subscription_states[i].what);
     }
 
     if (sub->expires_ms && sub->expires_ms <= ngx_http_stoa_now_ms()) {
-        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_SUB_EXPIRED,
-                                    NULL);
+        return ngx_http_stoa_subscription_refuse(r, ctx, target,
+                                           NGX_HTTP_STOA_REFUSE_SUB_EXPIRED);
     }
 
     return NGX_OK;
+}
+
+
+/* Who reads it has several applications, and asks the publisher by name. */
+
+static ngx_int_t
+ngx_http_stoa_subscription_refuse(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const stoa_id_t *target,
+    ngx_http_stoa_refuse_e what)
+{
+    u_char                     *p;
+    size_t                      len;
+    ngx_str_t                   detail;
+    stoa_str_t                  tenant, name;
+    const ngx_str_t            *text;
+    const stoa_rec_api_t       *api;
+    const stoa_rec_server_t    *server;
+    ngx_http_stoa_main_conf_t  *mcf;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+
+    api = ngx_http_stoa_store_api(mcf->store, target);
+    server = api ? NULL : ngx_http_stoa_store_server(mcf->store, target);
+
+    if (api) {
+        tenant = stoa_rec_str(api, api->tenant_name);
+        name = stoa_rec_str(api, api->name);
+
+    } else if (server) {
+        tenant = stoa_rec_str(server, server->tenant_name);
+        name = stoa_rec_str(server, server->name);
+
+    } else {
+        return ngx_http_stoa_refuse(r, what, NULL);
+    }
+
+    text = &ngx_http_stoa_refusals[what].detail;
+    len = text->len + sizeof(" Application: /; :  /.") + 6
+          + ctx->tenant_name.len + ctx->application_name.len + tenant.len
+          + name.len;
+
+    p = ngx_pnalloc(r->pool, len);
+    if (p == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    detail.data = p;
+    p = ngx_snprintf(p, len, "%V Application: %V/%V; %s: %*s/%*s.", text,
+                     &ctx->tenant_name, &ctx->application_name,
+                     api ? "API" : "server", tenant.len, tenant.data,
+                     name.len, name.data);
+    detail.len = (size_t) (p - detail.data);
+
+    return ngx_http_stoa_refuse(r, what, &detail);
 }
