@@ -62,11 +62,19 @@ my $f = Test::Stoa::Feed->new($t, 'follower', 'default');
 $f->pull;
 my $rev = $f->{rev};
 $t->stop('control');
+my $later = join '', map { slurp($_) } grep { m{/(\d+)_} && $1 >= 6 }
+    glob "$FindBin::Bin/../control-plane/migrations/*.sql";
+my %renamed = map { $_ => 1 } $later =~ /TABLE (\w+) RENAME TO/g;
+my @new = grep { !$renamed{$_} } $later =~ /CREATE TABLE (\w+)/g;
+my %new = map { $_ => 1 } @new;
 sql($_) for 'DELETE FROM schema_migrations WHERE version >= 6',
-    (map { "DROP TABLE $_" } qw(feed_stale group_keys seal policies
-                                global_policies)),
-    'ALTER TABLE gateways ADD COLUMN assertion_key TEXT',
-    'ALTER TABLE apis DROP COLUMN platform';
+    (map { "DROP TABLE $_" } reverse @new),
+    map { my ($table, $what, $column) = @$_;
+          $new{$table} || $renamed{$table} ? ()
+          : $what eq 'ADD' ? "ALTER TABLE $table DROP COLUMN $column"
+          : "ALTER TABLE $table ADD COLUMN $column TEXT" }
+    map { [/ALTER TABLE (\w+) (ADD|DROP) COLUMN (\w+)/] }
+    $later =~ /ALTER TABLE \w+ (?:ADD|DROP) COLUMN \w+/g;
 sql("UPDATE plans SET concurrency = 1000000 WHERE name = 'zero'");
 $t->control;
 my %plan = map { $_->{name} => $_ } @{ $t->must('GET', $plans)->{items} };
