@@ -36,6 +36,7 @@ static const ngx_http_stoa_edge_t  *const ngx_http_stoa_edges[] = {
 static const ngx_http_stoa_policy_t  *const ngx_http_stoa_policies[] = {
     &ngx_http_stoa_policy_cors,
     &ngx_http_stoa_policy_headers,
+    &ngx_http_stoa_policy_ip,
     &ngx_http_stoa_policy_locations,
     NULL
 };

@@ -16,6 +16,7 @@ static size_t stoa_policy_host(const char *s, size_t len);
 
 #include "stoa_policy_cors.h"
 #include "stoa_policy_headers.h"
+#include "stoa_policy_ip.h"
 #include "stoa_policy_locations.h"
 
 
@@ -23,6 +24,7 @@ static const stoa_policy_type_t *const  stoa_policy_types[] = {
     &stoa_policy_cors,
     &stoa_policy_locations,
     &stoa_policy_headers,
+    &stoa_policy_ip,
     NULL
 };
 

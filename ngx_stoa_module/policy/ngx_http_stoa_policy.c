@@ -101,10 +101,13 @@ ngx_http_stoa_policy_steps(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
                 continue;
             }
 
-            early = a->order == STOA_ORDER_ADMIT
-                    && (admit || (ctx->call.admitted & 1u << from));
+            /* what is for a part of it waits until the part is known */
 
-            if (early != admit
+            early = a->order == STOA_ORDER_ADMIT && !a->one
+                    && a->tool.len == 0;
+
+            if ((admit ? !early
+                       : early && (ctx->call.admitted & 1u << from))
                 || !ngx_http_stoa_policy_applies(ctx, from, a))
             {
                 continue;

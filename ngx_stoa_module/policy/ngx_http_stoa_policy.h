@@ -39,6 +39,7 @@ ngx_int_t ngx_http_stoa_policy_refuse(ngx_http_request_t *r,
 
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_cors;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_headers;
+extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_ip;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_locations;
 
 
@@ -46,9 +47,9 @@ extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_locations;
 ngx_int_t ngx_http_stoa_screen(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 
-/* May this address call? */
+/* May this address call?  Lists of a record. */
 ngx_uint_t ngx_http_stoa_policy_ip_allows(ngx_http_request_t *r,
-    stoa_rec_api_t *rec);
+    const void *rec, const stoa_vec_t *allow, const stoa_vec_t *deny);
 
 /* Refuses a body that is longer, now or while nginx reads it. */
 ngx_int_t ngx_http_stoa_policy_body_limit(ngx_http_request_t *r,

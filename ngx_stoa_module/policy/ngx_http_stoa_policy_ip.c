@@ -1,18 +1,44 @@
 /*
- * Lists of network addresses that may call, and that may not.
+ * ip-filter: lists of network addresses that may call, and that may not; of
+ * policies (schema: core/stoa_policy_ip.h) and of the api's own fields.
  *
  * Process: workers.
  */
 
 #include "ngx_http_stoa_policy.h"
+#include "ngx_http_stoa_refusal.h"
+#include "core/stoa_policy_ip.h"
 
 
-static ngx_uint_t ngx_http_stoa_policy_ip_match(stoa_rec_api_t *rec,
-    stoa_vec_t *list, unsigned family, const uint8_t *addr);
+static ngx_int_t ngx_http_stoa_policy_ip_head(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a);
+static ngx_uint_t ngx_http_stoa_policy_ip_match(const void *rec,
+    const stoa_vec_t *list, unsigned family, const uint8_t *addr);
+
+
+const ngx_http_stoa_policy_t  ngx_http_stoa_policy_ip = {
+    .name = "ip-filter",
+    .head = ngx_http_stoa_policy_ip_head
+};
+
+
+static ngx_int_t
+ngx_http_stoa_policy_ip_head(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    const ngx_http_stoa_attached_t *a)
+{
+    const stoa_policy_ip_t  *ip;
+
+    ip = a->config;
+
+    return ngx_http_stoa_policy_ip_allows(r, a->rec, &ip->allow, &ip->deny)
+           ? NGX_OK
+           : ngx_http_stoa_policy_refuse(r, ctx, a, NGX_HTTP_STOA_REFUSE_IP);
+}
 
 
 ngx_uint_t
-ngx_http_stoa_policy_ip_allows(ngx_http_request_t *r, stoa_rec_api_t *rec)
+ngx_http_stoa_policy_ip_allows(ngx_http_request_t *r, const void *rec,
+    const stoa_vec_t *allow, const stoa_vec_t *deny)
 {
     unsigned              family;
     const uint8_t        *addr;
@@ -46,20 +72,20 @@ ngx_http_stoa_policy_ip_allows(ngx_http_request_t *r, stoa_rec_api_t *rec)
 
     default:
         /* a unix socket is in no list */
-        return rec->ip_allow.n == 0;
+        return allow->n == 0;
     }
 
-    if (ngx_http_stoa_policy_ip_match(rec, &rec->ip_deny, family, addr)) {
+    if (ngx_http_stoa_policy_ip_match(rec, deny, family, addr)) {
         return 0;
     }
 
-    return rec->ip_allow.n == 0
-           || ngx_http_stoa_policy_ip_match(rec, &rec->ip_allow, family, addr);
+    return allow->n == 0
+           || ngx_http_stoa_policy_ip_match(rec, allow, family, addr);
 }
 
 
 static ngx_uint_t
-ngx_http_stoa_policy_ip_match(stoa_rec_api_t *rec, stoa_vec_t *list,
+ngx_http_stoa_policy_ip_match(const void *rec, const stoa_vec_t *list,
     unsigned family, const uint8_t *addr)
 {
     uint32_t            i;

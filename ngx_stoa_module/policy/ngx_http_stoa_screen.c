@@ -33,7 +33,8 @@ ngx_http_stoa_screen(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     }
 
     if ((rec->ip_allow.n || rec->ip_deny.n)
-        && !ngx_http_stoa_policy_ip_allows(r, rec))
+        && !ngx_http_stoa_policy_ip_allows(r, rec, &rec->ip_allow,
+                                           &rec->ip_deny))
     {
         return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_IP, NULL);
     }

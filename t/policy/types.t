@@ -15,7 +15,8 @@ my $t = Test::Stoa->new->has('module', 'control');
 $t->control;
 
 # config; request: how to call; acts(answer, what the upstream got): did it?
-# default: in force by itself; not: where it has nothing to do
+# refuses: with which code; default: in force by itself; mcp: at a server too;
+# protect: whether it acts with stoa_protect, if that is not as with stoa
 
 my $in;                                        # the upstream's own address
 my %case = (
@@ -24,12 +25,16 @@ my %case = (
         request => { headers => { Origin => 'https://a.example' } },
         acts => sub { ($_[0]{headers}{'access-control-allow-origin'} // '')
                       eq 'https://a.example' },
-        mcp => 'server', not => 'mcp-shadow',
+        mcp => 'server',
     },
     'response-locations' => {
         config => {}, default => 1, protect => 0,
         request => { path => 'moved' },
         acts => sub { ($_[0]{headers}{location} // '') =~ m{^/apis/} },
+    },
+    'ip-filter' => {
+        config => { deny => ['127.0.0.0/8'] }, request => {},
+        refuses => 'ip_denied', mcp => 'server',
     },
     headers => {
         config => { response_set => [{ name => 'X-Set', value => 'by-policy' }],
@@ -98,13 +103,17 @@ for my $type (sort keys %case) {
     my $c = $case{$type};
     (my $n = $type) =~ tr/-//d;
     my $acts = sub { my ($r) = @_;
+                     return ($r->{json}{code} // $r->{rpc}{error}{data}{code}
+                             // '') eq $c->{refuses} ? 1 : 0
+                         if $c->{refuses};
                      return $c->{acts}->($r, $r->{headers}{'x-got'}) ? 1 : 0 };
+    my $did = $c->{refuses} ? 'refused' : 'applied';
 
     for my $state (@states) {
         my $want = $state eq 'enabled' || ($state eq 'none' && $c->{default})
             ? 1 : 0;
         my %before = map { ($_ => total($type, $_)) }
-            qw(applied shadow_applied);
+            ($did, "shadow_$did");
         my $call = sub { my ($base) = @_;
             return $t->get($base . ($c->{request}{path} // ''), key => $key,
                            headers => $c->{request}{headers} // {}) };
@@ -115,7 +124,8 @@ for my $type (sort keys %case) {
         $r = $call->("/p/$n-$state/");
         is($acts->($r), exists $c->{protect} ? $c->{protect} : $want,
            "$type, $state: stoa_protect");
-        is($r->{status}, $c->{request}{path} ? 302 : 200, 'it is served');
+        is($r->{status}, $c->{refuses} && $want ? 403
+           : $c->{request}{path} ? 302 : 200, 'it is served, or not');
 
         if ($c->{mcp}) {
             $r = $t->mcp("/mcp/acme/$n-$state", 'tools/call',
@@ -124,9 +134,9 @@ for my $type (sort keys %case) {
             is($acts->($r), $want, "$type, $state: MCP")
                 or diag(explain($r));
         }
-        is(total($type, 'applied') > $before{applied} ? 1 : 0, $want,
+        is(total($type, $did) > $before{$did} ? 1 : 0, $want,
            "$type, $state: counted when it acts");
-        is(total($type, 'shadow_applied') > $before{shadow_applied} ? 1 : 0,
+        is(total($type, "shadow_$did") > $before{"shadow_$did"} ? 1 : 0,
            $state eq 'shadow' ? 1 : 0, "$type, $state: and in shadow");
     }
 

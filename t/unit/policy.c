@@ -62,6 +62,10 @@ static const struct {
     { "cors", "{\"origins\":[\"*\"],\"colour\":1}", "colour",
       "is not known" },
 
+    { "ip-filter", "{\"allow\":[\"10.0.0.0/8\",\"::1\"]}", NULL, NULL },
+    { "ip-filter", "{}", "allow", "must have an item, or deny must" },
+    { "ip-filter", "{\"deny\":[\"10.0.0.0/33\"]}", "deny[0]", NULL },
+
     { "response-locations", "{}", NULL, NULL },
     { "response-locations", "{\"cookies\":false,\"inside\":"
       "[\"http://in:8080\"]}", NULL, NULL },

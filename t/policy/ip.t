@@ -1,0 +1,73 @@
+#!/usr/bin/perl
+
+# ip-filter: at every scope it refuses what it is for, and nothing else.
+
+use FindBin;
+use lib "$FindBin::Bin/../lib";
+use Test::Stoa;
+use Test::Stoa::MCP;
+use Test::Stoa::Docs;
+
+my $t = Test::Stoa->new->has('module', 'control');
+$t->control;
+
+my $port = $t->origin(sub { return [200, [], 'ok'] });
+my $to = "http://127.0.0.1:$port";
+my $mcp = $t->mcp_origin(name => 'm', tools => {
+    one => sub { 'one' }, two => sub { 'two' } });
+
+sub policy { my ($name, $attach, %config) = @_;
+             return doc('Policy', 'acme', $name, { type => 'ip-filter',
+                 config => \%config, attach => $attach }) }
+
+my @far = (allow => ['192.0.2.0/24', '2001:db8::/32']);
+my @near = (allow => ['127.0.0.1', '::1'], deny => ['192.0.2.1']);
+
+$t->apply(docs(doc('GatewayGroup', undef, 'default'), tenant('acme'),
+    plan('acme', 'free'), plan('acme', 'gold'),
+    app('acme', 'demo'), app('acme', 'two'), app('acme', 'three'),
+    rest('acme', 'echo', $to, operations => [
+        { name => 'one', method => 'GET', path => '/one' },
+        { name => 'two', method => 'GET', path => '/two' }]),
+    rest('acme', 'shut', $to),
+    doc('Api', 'acme', 'm', { kind => 'mcp', state => 'published',
+        upstream => { targets => [{ url => "http://127.0.0.1:$mcp/mcp" }] } }),
+    sub_('acme', 'demo', 'echo', 'free'), sub_('acme', 'two', 'echo', 'gold'),
+    sub_('acme', 'three', 'echo', 'free'), sub_('acme', 'demo', 'shut',
+    'free'), sub_('acme', 'demo', 'm', 'free'),
+    policy('near', [{ tenant => 'acme' }, { api => 'shut' }], @near),
+    policy('shut', [{ api => 'shut' }], deny => ['127.0.0.0/8']),
+    policy('op', [{ api => 'echo', operation => 'two' }], @far),
+    policy('gold', [{ plan => 'gold' }], @far),
+    policy('app', [{ application => 'three' }], @far),
+    policy('tool', [{ api => 'm', tool => 'two' }], @far)));
+wait_until { @{ $t->api('GET', '/v1/tenants/acme/apis/m/tools')
+             ->{json}{items} || [] } == 2 } 20 or $t->give_up('no tools');
+$t->gateway;
+my %key = map { $_ => $t->key('acme', $_) } qw(demo two three);
+$t->sync;
+
+sub says { my ($path, $app) = @_;
+    my $r = $t->get("/apis/acme/$path", $app ? (key => $key{$app}) : ());
+    return "$r->{status} " . ($r->{json}{code} // '') }
+sub tool { my ($name) = @_;
+    my $r = $t->mcp('/mcp/acme', 'tools/call', { name => "m__$name",
+        arguments => {} }, key => $key{demo});
+    return $r->{rpc}{error}{data}{code} // $r->{rpc}{result}{content}[0]{text}
+           // $r->{status} }
+
+is(says('echo/one', 'demo'), '200 ', 'the tenant\'s lets it in');
+is(says('echo/two', 'demo'), '403 ip_denied', 'an operation\'s does not');
+is(says('echo/one', 'two'), '403 ip_denied', 'a plan\'s');
+is(says('echo/one', 'three'), '403 ip_denied', 'an application\'s');
+is(says('shut/x'), '403 ip_denied', 'an api\'s: before authentication');
+is(says('echo/two'), '401 key_missing', 'of a part: after it');
+is(tool('one'), 'one', 'another tool is called');
+is(tool('two'), 'ip_denied', 'one is not');
+
+$t->apply(docs(policy('near', [{ tenant => 'acme' }], @far)));
+$t->sync;
+is(says('echo/one', 'demo'), '403 ip_denied', 'a tenant\'s: REST');
+is(tool('one'), 'ip_denied', 'and MCP');
+
+$t->done;
