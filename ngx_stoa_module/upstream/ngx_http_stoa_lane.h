@@ -45,6 +45,7 @@ struct ngx_http_stoa_lane_s {
 
     ngx_uint_t                   nheaders;
     ngx_http_upstream_header_t  *known[NGX_HTTP_STOA_LANE_HEADERS];
+    u_char                      *key[NGX_HTTP_STOA_LANE_HEADERS];
     u_char                       hidden[NGX_HTTP_STOA_LANE_HEADERS];
 
     ngx_http_upstream_t          upstream;

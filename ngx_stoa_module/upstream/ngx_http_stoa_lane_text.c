@@ -343,6 +343,7 @@ ngx_http_stoa_lane_header(ngx_http_stoa_lane_t *lane, u_char **pos)
         return NGX_DECLINED;
     }
 
+    lane->key[lane->nheaders] = h->key.data;
     lane->known[lane->nheaders++] = hh;
     *pos = end + 2;
 
@@ -541,6 +542,17 @@ ngx_http_stoa_lane_headers(ngx_http_stoa_lane_t *lane)
         h = part->elts;
 
         for (i = 0; i < part->nelts; i++) {
+
+            /* the edge may have made the list shorter */
+
+            while (n < lane->nheaders && lane->key[n] != h[i].key.data) {
+                n++;
+            }
+
+            if (n == lane->nheaders) {
+                return NGX_ERROR;
+            }
+
             hh = lane->known[n];
             h[i].value.data[h[i].value.len] = '\0';
 
