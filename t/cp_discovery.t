@@ -323,6 +323,20 @@ like("$r->{status} $r->{json}{state}", qr/^20[02] (?:pending|failed)$/,
 is($t->api('POST', '/v1/tenants/acme/apis/plain/discover', undef,
            token => undef)->{status}, 401, 'discover: who asks?');
 
+# repeated with its key: the first answer
+
+set_catalog('one');
+my @once = (undef, timeout => 30, headers => { 'Idempotency-Key' => 'd1' });
+my $url = '/v1/tenants/acme/apis/plain/discover';
+my $first = $t->api('POST', $url, @once);
+set_catalog(qw(one two));
+my $second = $t->api('POST', $url, @once);
+is_deeply($second->{json}, $first->{json}, 'discover: once for a key');
+is($second->{headers}{'idempotency-replayed'}, 'true', 'which it says');
+is($t->api('POST', '/v1/tenants/acme/apis/max/discover', @once)->{status},
+   422, 'the key of another');
+
+
 # which tools are on is decided by name, and stays decided
 
 set_catalog(qw(env sum));

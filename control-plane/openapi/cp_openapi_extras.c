@@ -30,6 +30,11 @@
     "{\"405\":{\"description\":\"no streams or sessions\",\"content\":"       \
     "{\"application/problem+json\":{\"schema\":" REF("Problem") "}}}}"
 
+#define ONCE                                                                  \
+    "{\"name\":\"Idempotency-Key\",\"in\":\"header\",\"description\":"        \
+    "\"the same answer to the same request, for 24 hours\",\"schema\":"       \
+    TEXT "}"
+
 #define PRUNE                                                                 \
     QUERY("prune", FLAG, "delete what is absent in the tenants that the"      \
           " documents name") ","                                              \
@@ -88,7 +93,7 @@ const cp_openapi_extra_t  cp_openapi_extras[] = {
     { "POST /v1/apply",
       "[" QUERY("dry_run", FLAG, "change nothing") "," PRUNE ","
       QUERY("wait", TEXT, "how long to wait for the gateways: 5s, 500ms")
-      "]",
+      "," ONCE "]",
       DOCUMENTS,
       "{\"200\":{\"description\":\"done; every online gateway has it\","
       "\"content\":" JSON(REF("ApplyAnswer")) "},\"202\":{\"description\":"
@@ -124,7 +129,7 @@ const cp_openapi_extra_t  cp_openapi_extras[] = {
       "[" QUERY("tenant", TEXT, "name or id") "]", NULL,
       OK_JSON("whether the chains are whole", ANY) },
 
-    { "POST /v1/tenants/{tenant}/apis/{api}/discover", NULL, NULL,
+    { "POST /v1/tenants/{tenant}/apis/{api}/discover", "[" ONCE "]", NULL,
       "{\"200\":{\"description\":\"what was read\",\"content\":" JSON(ANY)
       "},\"202\":{\"description\":\"what was read before; the reading goes"
       " on\",\"content\":" JSON(ANY) "}}" },

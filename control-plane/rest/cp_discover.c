@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "discovery/cp_discovery.h"
+#include "http/cp_idempotency.h"
 #include "kinds/cp_kinds.h"
 #include "rest/cp_rest.h"
 
@@ -15,6 +16,10 @@ typedef struct {
     const char  *at;               /* of the reading before, "" none        */
     int64_t      deadline;         /* monotonic                             */
 } cp_discover_ask_t;
+
+
+static cp_rc_t cp_discover_keep(cp_req_t *r);
+static cp_rc_t cp_discover_kept(cp_req_t *r, bool *replayed);
 
 
 static cp_rc_t
@@ -62,7 +67,62 @@ cp_discover_resume(cp_req_t *r)
         cp_json_put(r->op.arena, d, "state", "pending");
     }
 
-    return cp_req_answer(r, done ? 200 : 202, d);
+    rc = cp_req_answer(r, done ? 200 : 202, d);
+
+    /* who repeats what was not done waits on */
+
+    return rc == CP_OK && done ? cp_discover_keep(r) : rc;
+}
+
+
+/* Idempotency-Key: the work itself is in no transaction of this request. */
+
+static cp_rc_t
+cp_discover_keep(cp_req_t *r)
+{
+    cp_rc_t   rc;
+    cp_tx_t  *tx;
+
+    if (cp_req_header(r, "Idempotency-Key") == NULL) {
+        return CP_OK;
+    }
+
+    if (cp_tx_begin(r->op.app->db, true, &tx) != CP_OK) {
+        return cp_err_set(&r->op.err, "unavailable", "the database is busy");
+    }
+
+    rc = cp_idempotency_end(r, tx);
+
+    if (rc == CP_OK) {
+        return cp_tx_commit(tx);
+    }
+
+    cp_tx_rollback(tx);
+
+    return rc;
+}
+
+
+static cp_rc_t
+cp_discover_kept(cp_req_t *r, bool *replayed)
+{
+    cp_rc_t   rc;
+    cp_tx_t  *tx;
+
+    *replayed = false;
+
+    if (cp_req_header(r, "Idempotency-Key") == NULL) {
+        return CP_OK;
+    }
+
+    if (cp_tx_begin(r->op.app->db, true, &tx) != CP_OK) {
+        return cp_err_set(&r->op.err, "unavailable", "the database is busy");
+    }
+
+    rc = cp_idempotency_begin(r, tx, replayed);
+    cp_tx_rollback(tx);
+
+    return rc;
 }
 
 
@@ -93,6 +153,7 @@ cp_discover_find(cp_req_t *r, cp_json_t **api)
 static cp_rc_t
 cp_discover_post(cp_req_t *r)
 {
+    bool                replayed;
     cp_rc_t             rc;
     cp_json_t          *api;
     cp_discover_ask_t  *ask;
@@ -108,6 +169,12 @@ cp_discover_post(cp_req_t *r)
     {
         return cp_err_set(&r->op.err, "conflict",
                           "only an mcp api that is not retired has tools");
+    }
+
+    rc = cp_discover_kept(r, &replayed);
+
+    if (rc != CP_OK || replayed) {
+        return rc;
     }
 
     ask = cp_arena_alloc(r->op.arena, sizeof(cp_discover_ask_t));
