@@ -16,12 +16,12 @@ plan(skip_all => 'a sanitizer has costs of its own') if config('SANITIZE');
 # at most so many times the instructions of the row it is compared with
 
 my %BUDGET = (
-    'stoa REST: key, subscription, rate, usage' => 1.14,
-    'stoa REST: and quotas, concurrency'        => 1.21,
+    'stoa REST: key, subscription, rate, usage' => 1.13,
+    'stoa REST: and quotas, concurrency'        => 1.20,
     'stoa REST refused: no key'                 => 0.70,
     'stoa REST refused: wrong checksum'         => 0.80,
-    'stoa tools/call, 2026-07-28'               => 1.38,
-    'stoa tools/call, 2025-11-25'               => 1.38,
+    'stoa tools/call, 2026-07-28'               => 1.37,
+    'stoa tools/call, 2025-11-25'               => 1.37,
     'stoa tools/list, 2026-07-28'               => 1.61,
     'stoa tools/list, 2025-11-25'               => 1.61,
 );

@@ -478,7 +478,7 @@ ngx_http_stoa_macro_pool(ngx_conf_t *cf)
     cscf = ngx_http_conf_get_module_srv_conf(cf, ngx_http_core_module);
 
     if (cscf->request_pool_size == 4096) {
-        cscf->request_pool_size = 8192;
+        cscf->request_pool_size = 16384;
     }
 }
 

@@ -446,6 +446,10 @@ ngx_http_stoa_mcp_header_dropped(const ngx_table_elt_t *h)
 static ngx_uint_t
 ngx_http_stoa_mcp_header_is(const u_char *p, const char *name)
 {
+    if (*p != (u_char) *name) {
+        return 0;
+    }
+
     for ( /* void */ ; *name; p++, name++) {
         if (*p != (u_char) *name
             && !(*name == '-' && (*p == '_' || *p == '.')))

@@ -347,7 +347,10 @@ ngx_http_stoa_lane_header(ngx_http_stoa_lane_t *lane, u_char **pos)
     lane->known[lane->nheaders++] = hh;
     *pos = end + 2;
 
-    return hh ? hh->handler(lane->request, h, hh->offset) : NGX_OK;
+    /* of Connection there is nothing but "keep-alive" here */
+
+    return (hh && !ngx_http_stoa_lane_is(h, "connection"))
+           ? hh->handler(lane->request, h, hh->offset) : NGX_OK;
 }
 
 

@@ -15,6 +15,7 @@
 
 
 #define NGX_HTTP_STOA_SCRUB_OPTIONS  32
+#define NGX_HTTP_STOA_SCRUB_KNOWN    256
 
 
 typedef enum {
@@ -38,6 +39,12 @@ typedef struct {
     ngx_http_stoa_scrub_e   what;
 } ngx_http_stoa_scrub_row_t;
 
+typedef struct {
+    size_t                  len;
+    ngx_http_stoa_scrub_e   what;
+    u_char                  name[36];
+} ngx_http_stoa_scrub_known_t;
+
 /* The options of a connection: names of headers for one hop. */
 typedef struct {
     ngx_str_t    name[NGX_HTTP_STOA_SCRUB_OPTIONS];
@@ -49,6 +56,7 @@ static ngx_int_t ngx_http_stoa_scrub_hop(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_stoa_scrub_dropped(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_table_elt_t *h,
     ngx_http_stoa_headers_found_t *found);
+static ngx_http_stoa_scrub_e ngx_http_stoa_scrub_what(ngx_str_t *name);
 static ngx_http_stoa_scrub_e ngx_http_stoa_scrub_find(
     const ngx_http_stoa_scrub_row_t *row, ngx_str_t *name);
 static ngx_uint_t ngx_http_stoa_scrub_any(const char *const *patterns,
@@ -194,24 +202,8 @@ static ngx_uint_t
 ngx_http_stoa_scrub_dropped(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     ngx_table_elt_t *h, ngx_http_stoa_headers_found_t *found)
 {
-    u_char                            ch;
-    const ngx_http_stoa_scrub_row_t  *row;
+    switch (ngx_http_stoa_scrub_what(&h->key)) {
 
-    if (ngx_http_stoa_scrub_first['a' - 'a'] == NULL) {
-
-        for (row = ngx_http_stoa_scrub_rows; row->name; row++) {
-            if (ngx_http_stoa_scrub_first[row->name[0] - 'a'] == NULL) {
-                ngx_http_stoa_scrub_first[row->name[0] - 'a'] = row;
-            }
-        }
-    }
-
-    ch = h->lowcase_key[0] - 'a';
-    row = ch < 26 ? ngx_http_stoa_scrub_first[ch] : NULL;
-
-    switch (row ? ngx_http_stoa_scrub_find(row, &h->key)
-                : NGX_HTTP_STOA_SCRUB_KEEP)
-    {
     case NGX_HTTP_STOA_SCRUB_DROP:
         return 1;
 
@@ -268,6 +260,52 @@ ngx_http_stoa_scrub_dropped(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
     return ctx->call.edge->header_dropped
            && ctx->call.edge->header_dropped(h);
+}
+
+
+/* Names come again and again: the last one of each place is known. */
+
+static ngx_http_stoa_scrub_e
+ngx_http_stoa_scrub_what(ngx_str_t *name)
+{
+    ngx_uint_t                        i;
+    ngx_http_stoa_scrub_e             what;
+    ngx_http_stoa_scrub_known_t      *known;
+    const ngx_http_stoa_scrub_row_t  *row;
+
+    static ngx_http_stoa_scrub_known_t  names[NGX_HTTP_STOA_SCRUB_KNOWN];
+
+    known = &names[(name->len * 8 + (name->data[0] & 0x1f))
+                   % NGX_HTTP_STOA_SCRUB_KNOWN];
+
+    if (name->len == known->len
+        && ngx_memcmp(name->data, known->name, name->len) == 0)
+    {
+        return known->what;
+    }
+
+    if (ngx_http_stoa_scrub_first['a' - 'a'] == NULL) {
+
+        for (row = ngx_http_stoa_scrub_rows; row->name; row++) {
+            if (ngx_http_stoa_scrub_first[row->name[0] - 'a'] == NULL) {
+                ngx_http_stoa_scrub_first[row->name[0] - 'a'] = row;
+            }
+        }
+    }
+
+    i = (name->data[0] | 0x20) - 'a';
+    row = i < 26 ? ngx_http_stoa_scrub_first[i] : NULL;
+
+    what = row ? ngx_http_stoa_scrub_find(row, name)
+               : NGX_HTTP_STOA_SCRUB_KEEP;
+
+    if (name->len && name->len <= sizeof(known->name)) {
+        known->len = name->len;
+        known->what = what;
+        ngx_memcpy(known->name, name->data, name->len);
+    }
+
+    return what;
 }
 
 
@@ -461,6 +499,14 @@ ngx_http_stoa_scrub_options(ngx_list_part_t *part,
          h;
          h = ngx_http_stoa_header_next(&w))
     {
+        /* the usual one names no header */
+
+        if (h->value.len == 10
+            && ngx_memcmp(h->value.data, "keep-alive", 10) == 0)
+        {
+            continue;
+        }
+
         if (ngx_http_stoa_header_named(h, "connection")
             && ngx_http_stoa_scrub_option(&h->value, options) != NGX_OK)
         {
