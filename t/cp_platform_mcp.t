@@ -188,12 +188,36 @@ used('bot');
 is(left(), 'day 5/5 month 5/95, day 1/9 month 1/99', 'of each subscription');
 like(rest('acme', 'subscriptions')->{json}{items}[0]{quota}{day}{reset_at},
      qr/T00:00:00/, 'until midnight');
+my $subs = '/v1/tenants/acme/subscriptions';
+$t->must('DELETE', "$subs/$sub{orders}");
+$t->must('POST', $subs, { application => 'app', api => 'orders',
+                          plan => 'basic' });
+is(left(), 'day 5/5 month 5/95, day 1/9 month 1/99', 'also of a new one');
 $t->must('PATCH', $plan, { limit_by => 'application', quota_month => 0 });
 is(left(), 'day 6/4, day 6/4', 'shared, by application');
 $t->must('PATCH', $plan, { limit_by => 'credential' });
 is(left(), ', ', 'a key\'s is not known');
 $t->must('PATCH', $plan, { limit_by => 'subscription', quota_day => 0 });
 is(rest('acme', 'health')->{json}{gateways}{offline}, 1, 'health');
+
+# my usage is what I called, of whom ever
+
+my $before = rest('acme', 'usage')->{json}{total}{requests};
+my $mine = $t->api('POST', '/gateway/v1/usage', { file => 'b' x 32, batch => 1,
+    from_ms => time * 1000, to_ms => time * 1000, rows => [map { {
+        tenant => $id{$_->[0]}{tenant},
+        application => $id{acme}{application}, c2xx => $_->[2],
+        api => $t->must('GET', "/v1/tenants/$_->[0]/apis/$_->[1]")->{id} } }
+        ['acme', 'orders', 2], ['other', 'open', 5]] },
+    token => $gw->{token});
+is($mine->{status}, 200, 'calls of two publishers') or diag($mine->{body});
+$mine = rest('acme', 'usage');
+is($mine->{json}{total}{requests}, $before + 7, 'are all in my usage');
+is_deeply([map { $_->{requests} } grep { $_->{publisher} eq 'other' }
+           @{ $mine->{json}{items} }], [5], 'with their publishers');
+is(rest('other', 'usage')->{json}{total}{requests}, 0,
+   'and is of the one application');
+
 
 # identity: everything about it must be right
 

@@ -24,26 +24,30 @@ typedef struct {
 } cp_used_t;
 
 /* Columns of cp_sql_limits and of cp_sql_used. */
-enum { L_ID, L_PLAN, L_DAY, L_MONTH, L_BY };
-enum { U_ID, U_DAY, U_MONTH };
+enum { L_ID, L_PLAN, L_DAY, L_MONTH, L_BY, L_TARGET };
+enum { U_TARGET, U_DAY, U_MONTH };
 
 
 static const char  cp_sql_limits[] =
-    "SELECT s.id, p.id, p.quota_day, p.quota_month, p.limit_by"
+    "SELECT s.id, p.id, p.quota_day, p.quota_month, p.limit_by,"
+    " COALESCE(s.api, s.server)"
     " FROM subscriptions s JOIN plans p ON p.id = s.plan"
     " WHERE s.application = $1 AND (p.quota_day > 0 OR p.quota_month > 0)"
-    " LIMIT $2";
+    " AND s.state IN ('pending', 'active', 'suspended') LIMIT $2";
 
-/* What a gateway has not refused by itself has used the quota. */
+/* What a gateway has not refused by itself has used the quota.  It counts for
+ * the application and its target, whatever subscription it was: of one that is
+ * gone the api is known. */
 static const char  cp_sql_used[] =
-    "SELECT subscription,"
-    " SUM(CASE WHEN start_ms >= $3 THEN c2xx + c3xx + c4xx + c5xx ELSE 0"
-    " END), SUM(c2xx + c3xx + c4xx + c5xx)"
-    " FROM usage_minute WHERE application = $1 AND start_ms >= $2"
-    " AND tenant IN (SELECT target_tenant FROM subscriptions"
+    "SELECT target, SUM(CASE WHEN start_ms >= $3 THEN n ELSE 0 END), SUM(n)"
+    " FROM (SELECT COALESCE(s.api, s.server, u.api) AS target, u.start_ms,"
+    " u.c2xx + u.c3xx + u.c4xx + u.c5xx AS n"
+    " FROM usage_minute u LEFT JOIN subscriptions s ON s.id = u.subscription"
+    " WHERE u.application = $1 AND u.start_ms >= $2"
+    " AND u.tenant IN (SELECT target_tenant FROM subscriptions"
     " WHERE application = $1)"
-    " AND (refused = '' OR refused LIKE 'upstream%')"
-    " GROUP BY subscription LIMIT $4";
+    " AND (u.refused = '' OR u.refused LIKE 'upstream%')) c"
+    " GROUP BY target LIMIT $4";
 
 
 static void
@@ -89,8 +93,8 @@ cp_quota_count(cp_arena_t *a, const cp_rows_t *limits, const cp_rows_t *used,
 
     for (i = 0; i < limits->rows; i++) {
         for (j = 0; j < used->rows; j++) {
-            if (strcmp(cp_cell(used, j, U_ID)->p, cp_cell(limits, i, L_ID)->p)
-                == 0)
+            if (strcmp(cp_cell(used, j, U_TARGET)->p,
+                       cp_cell(limits, i, L_TARGET)->p) == 0)
             {
                 own[i].day += cp_cell(used, j, U_DAY)->i;
                 own[i].month += cp_cell(used, j, U_MONTH)->i;
