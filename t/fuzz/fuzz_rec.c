@@ -1,5 +1,5 @@
 /*
- * Records.  "1".."8" and a body: what is encoded verifies.  Anything else:
+ * Records.  "1".. (a kind) and a body: what is encoded verifies.  Other input:
  * edits of three bytes to a good record, which then is refused or reads well.
  */
 
@@ -43,7 +43,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     stoa_buf_t        b;
     stoa_rec_kind_e   kind;
 
-    kind = (size && s[0] >= '1' && s[0] <= '8') ? s[0] - '0' : 0;
+    kind = (size && s[0] >= '1' && s[0] < '0' + STOA_REC_KIND_MAX)
+           ? s[0] - '0' : 0;
     stoa_buf_init(&b, STOA_RECORD_MAX);
 
     if (kind == 0) {
