@@ -34,6 +34,7 @@ static const ngx_http_stoa_edge_t  *const ngx_http_stoa_edges[] = {
 /* One for each type of core/stoa_policy.c. */
 
 static const ngx_http_stoa_policy_t  *const ngx_http_stoa_policies[] = {
+    &ngx_http_stoa_policy_body,
     &ngx_http_stoa_policy_cors,
     &ngx_http_stoa_policy_headers,
     &ngx_http_stoa_policy_ip,

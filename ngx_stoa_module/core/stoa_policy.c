@@ -14,6 +14,7 @@ static bool stoa_policy_value_valid(const char *s, size_t len);
 static size_t stoa_policy_host(const char *s, size_t len);
 
 
+#include "stoa_policy_body.h"
 #include "stoa_policy_cors.h"
 #include "stoa_policy_headers.h"
 #include "stoa_policy_ip.h"
@@ -25,6 +26,7 @@ static const stoa_policy_type_t *const  stoa_policy_types[] = {
     &stoa_policy_locations,
     &stoa_policy_headers,
     &stoa_policy_ip,
+    &stoa_policy_body,
     NULL
 };
 

@@ -37,6 +37,7 @@ ngx_int_t ngx_http_stoa_policy_refuse(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a,
     ngx_uint_t what);
 
+extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_body;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_cors;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_headers;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_ip;

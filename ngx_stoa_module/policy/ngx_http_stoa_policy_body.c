@@ -1,11 +1,43 @@
 /*
- * The longest body of a request.
+ * body-limit: the longest body of a request; of policies (schema:
+ * core/stoa_policy_body.h) and of the api's own field.
  *
  * Process: workers.  Lifetime: the request.
  */
 
 #include "ngx_http_stoa_policy.h"
 #include "ngx_http_stoa_refusal.h"
+#include "core/stoa_policy_body.h"
+
+
+static ngx_int_t ngx_http_stoa_policy_body_head(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a);
+
+
+const ngx_http_stoa_policy_t  ngx_http_stoa_policy_body = {
+    .name = "body-limit",
+    .head = ngx_http_stoa_policy_body_head
+};
+
+
+/* A shadow judges only lengths that are known. */
+
+static ngx_int_t
+ngx_http_stoa_policy_body_head(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    const ngx_http_stoa_attached_t *a)
+{
+    const stoa_policy_body_t  *body;
+
+    body = a->config;
+
+    if (r->headers_in.content_length_n > (off_t) body->max_bytes) {
+        return ngx_http_stoa_policy_refuse(r, ctx, a,
+                                          NGX_HTTP_STOA_REFUSE_BODY_TOO_LARGE);
+    }
+
+    return a->shadow ? NGX_OK
+                     : ngx_http_stoa_policy_body_limit(r, body->max_bytes);
+}
 
 
 /*

@@ -15,7 +15,7 @@ my $t = Test::Stoa->new->has('module', 'control');
 $t->control;
 
 # config; request: how to call; acts(answer, what the upstream got): did it?
-# refuses: with which code; default: in force by itself; mcp: at a server too;
+# refuses: with which status and code; default: in force by itself; mcp: at a server too;
 # protect: whether it acts with stoa_protect, if that is not as with stoa
 
 my $in;                                        # the upstream's own address
@@ -32,9 +32,13 @@ my %case = (
         request => { path => 'moved' },
         acts => sub { ($_[0]{headers}{location} // '') =~ m{^/apis/} },
     },
+    'body-limit' => {
+        config => { max_bytes => 16 }, request => { body => 'x' x 17 },
+        refuses => [413, 'body_too_large'], mcp => 'server',
+    },
     'ip-filter' => {
         config => { deny => ['127.0.0.0/8'] }, request => {},
-        refuses => 'ip_denied', mcp => 'server',
+        refuses => [403, 'ip_denied'], mcp => 'server',
     },
     headers => {
         config => { response_set => [{ name => 'X-Set', value => 'by-policy' }],
@@ -104,7 +108,7 @@ for my $type (sort keys %case) {
     (my $n = $type) =~ tr/-//d;
     my $acts = sub { my ($r) = @_;
                      return ($r->{json}{code} // $r->{rpc}{error}{data}{code}
-                             // '') eq $c->{refuses} ? 1 : 0
+                             // '') eq $c->{refuses}[1] ? 1 : 0
                          if $c->{refuses};
                      return $c->{acts}->($r, $r->{headers}{'x-got'}) ? 1 : 0 };
     my $did = $c->{refuses} ? 'refused' : 'applied';
@@ -115,8 +119,10 @@ for my $type (sort keys %case) {
         my %before = map { ($_ => total($type, $_)) }
             ($did, "shadow_$did");
         my $call = sub { my ($base) = @_;
-            return $t->get($base . ($c->{request}{path} // ''), key => $key,
-                           headers => $c->{request}{headers} // {}) };
+            return $t->http($c->{request}{body} ? 'POST' : 'GET',
+                            $base . ($c->{request}{path} // ''), key => $key,
+                            body => $c->{request}{body},
+                            headers => $c->{request}{headers} // {}) };
 
         my $r = $call->("/apis/acme/$n-$state/");
         is($acts->($r), $want, "$type, $state: stoa")
@@ -124,7 +130,7 @@ for my $type (sort keys %case) {
         $r = $call->("/p/$n-$state/");
         is($acts->($r), exists $c->{protect} ? $c->{protect} : $want,
            "$type, $state: stoa_protect");
-        is($r->{status}, $c->{refuses} && $want ? 403
+        is($r->{status}, $c->{refuses} && $want ? $c->{refuses}[0]
            : $c->{request}{path} ? 302 : 200, 'it is served, or not');
 
         if ($c->{mcp}) {

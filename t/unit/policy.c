@@ -66,6 +66,10 @@ static const struct {
     { "ip-filter", "{}", "allow", "must have an item, or deny must" },
     { "ip-filter", "{\"deny\":[\"10.0.0.0/33\"]}", "deny[0]", NULL },
 
+    { "body-limit", "{\"max_bytes\":1}", NULL, NULL },
+    { "body-limit", "{}", "max_bytes", "is missing" },
+    { "body-limit", "{\"max_bytes\":0}", "max_bytes", NULL },
+
     { "response-locations", "{}", NULL, NULL },
     { "response-locations", "{\"cookies\":false,\"inside\":"
       "[\"http://in:8080\"]}", NULL, NULL },

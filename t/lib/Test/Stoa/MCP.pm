@@ -238,7 +238,8 @@ sub listening {
 my $next_id = 1;
 
 # mcp(path, method, params, era => 'modern'|'legacy', version =>, session =>,
-# id =>, key =>, headers => {}, and what Test::Stoa::http takes).
+# id =>, key =>, headers => {}, wrap => what becomes of the body, and what
+# Test::Stoa::http takes).
 
 sub mcp {
     my ($self, $path, $method, $params, %o) = @_;
@@ -265,6 +266,7 @@ sub mcp {
         $notification ? () : (id => $o{id} // $next_id++),
         $p ? (params => $p) : () });
 
+    $body = $o{wrap}->($body) if $o{wrap};
     my $r = $self->http('POST', $path, %o, body => $body,
         headers => { %h, %{ $o{headers} || {} } });
     $r->{events} = events($r);
