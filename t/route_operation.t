@@ -75,7 +75,8 @@ is($r->{headers}{allow}, undef, 'nor in Allow');
 
 $r = $t->get('/apis/acme/old/', key => $key);
 is($r->{status}, 200, 'deprecated, served');
-ok($r->{headers}{deprecation}, 'Deprecation');
+my ($since) = ($r->{headers}{deprecation} // '') =~ /^\@(\d+)$/;
+ok($since && abs($since - time) < 60, 'Deprecation, since when it is');
 is($r->{headers}{sunset}, 'Tue, 06 May 2031 07:08:09 GMT', 'Sunset');
 $r = $t->get('/apis/acme/loose/', key => $key);
 is($r->{headers}{deprecation}, undef, 'not where it is not');

@@ -18,6 +18,8 @@ static cp_rc_t cp_api_check(const cp_write_t *w, const cp_json_t *before,
 static cp_rc_t cp_api_platform_check(cp_op_t *op, const cp_json_t *before,
     const cp_json_t *after);
 static cp_rc_t cp_api_route_check(cp_op_t *op, const cp_json_t *api);
+static cp_rc_t cp_api_event(const cp_write_t *w, const char *event,
+    const cp_json_t *args, const cp_json_t *before, cp_json_t *after);
 static cp_rc_t cp_api_settled(cp_op_t *op, cp_tx_t *tx, const cp_json_t *api);
 static cp_rc_t cp_api_upstream_check(cp_op_t *op, const cp_json_t *before,
     const cp_json_t *after, bool mcp);
@@ -60,6 +62,7 @@ static const cp_body_t  cp_api_body[] = {
     { "max_body_bytes", "max_body_bytes", ABSENT_NONE },
     { "identity", "identity", ABSENT_NONE },
     { "operations_only", "operations_only", ABSENT_NONE },
+    { "deprecated_ms", "deprecated_at", 0 },
     { "sunset_ms", "sunset_at", 0 },
     { NULL, NULL, 0 }
 };
@@ -148,6 +151,8 @@ static const cp_field_t  api_fields[] = {
       "set by a platform admin, who alone may change the upstream then"),
     BOOL("operations_only", 0, "false",
       "refuse what no enabled operation describes"),
+    F("deprecated_at", CP_F_TIME, RO|ND, 0, 0, NULL,
+      "since when it is; announced in Deprecation"),
     F("sunset_at", CP_F_TIME, 0, 0, 0, NULL,
       "announced in Sunset when deprecated"),
     F_REFS("gateway_groups", 0, 100, "gateway_group",
@@ -186,9 +191,26 @@ const cp_resource_t  cp_res_api = {
     .kind = "api", .doc_kind = "Api", .plural = "apis", .table = "apis",
     .parent = "tenant", .fields = api_fields,
     .transitions = api_transitions, .initial = "draft",
-    .check = cp_api_check, .settled = cp_api_settled, .feed = cp_feed_api,
+    .check = cp_api_check, .event = cp_api_event, .settled = cp_api_settled,
+    .feed = cp_feed_api,
     .dependents = api_dependents
 };
+
+
+static cp_rc_t
+cp_api_event(const cp_write_t *w, const char *event, const cp_json_t *args,
+    const cp_json_t *before, cp_json_t *after)
+{
+    cp_arena_t  *a = w->op->arena;
+
+    (void) args;
+    (void) before;
+
+    cp_json_set(a, after, "deprecated_at", strcmp(event, "deprecate") == 0
+                ? cp_json_int(a, cp_time_ms()) : cp_json_null(a));
+
+    return CP_OK;
+}
 
 
 static cp_rc_t

@@ -22,7 +22,8 @@
     row(7, "0007_group_keys")                                                 \
     row(8, "0008_policies")                                                   \
     row(9, "0009_usage")                                                      \
-    row(10, "0010_secrets")
+    row(10, "0010_secrets")                                                   \
+    row(11, "0011_deprecated")
 
 
 typedef struct {

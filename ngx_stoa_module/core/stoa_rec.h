@@ -199,6 +199,7 @@ typedef struct {
     stoa_vec_t      ip_deny;
     stoa_vec_t      operations;   /* stoa_rec_operation_t                 */
     stoa_vec_t      policies;     /* with the tenant's                    */
+    int64_t         deprecated_ms;
     int64_t         sunset_ms;
     uint64_t        max_body_bytes;
     uint32_t        connect_timeout_ms;

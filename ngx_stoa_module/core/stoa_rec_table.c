@@ -306,6 +306,7 @@ static const stoa_rec_field_t  api_fields[] = {
     NUM(U64, stoa_rec_api_t, max_body_bytes, 0, BODY_MAX, 1048576),
     ENUM(stoa_rec_api_t, identity, identities, STOA_IDENTITY_NONE),
     BOOL(stoa_rec_api_t, operations_only, false),
+    NUM(I64, stoa_rec_api_t, deprecated_ms, 0, TIME_MAX, 0),
     NUM(I64, stoa_rec_api_t, sunset_ms, 0, TIME_MAX, 0),
     ENUM(stoa_rec_api_t, era, eras, STOA_ERA_UNKNOWN),
     WORD(stoa_rec_api_t, protocol_version, 32, stoa_rec_word_valid,

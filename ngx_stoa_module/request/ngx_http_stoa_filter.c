@@ -350,12 +350,19 @@ ngx_http_stoa_filter_api(ngx_http_request_t *r, ngx_http_stoa_api_t *api)
     u_char           *p;
     ngx_table_elt_t  *h;
 
-    h = ngx_http_stoa_header_add(r, "Deprecation");
-    if (h == NULL) {
-        return NGX_ERROR;
-    }
+    if (api->rec->deprecated_ms > 0) {
+        h = ngx_http_stoa_header_add(r, "Deprecation");
+        p = ngx_pnalloc(r->pool, NGX_TIME_T_LEN + 1);
 
-    ngx_str_set(&h->value, "@0");
+        if (h == NULL || p == NULL) {
+            return NGX_ERROR;
+        }
+
+        h->value.data = p;
+        h->value.len = ngx_sprintf(p, "@%T",
+                                   (time_t) (api->rec->deprecated_ms / 1000))
+                       - p;
+    }
 
     if (api->rec->sunset_ms <= 0) {
         return NGX_OK;
