@@ -223,6 +223,7 @@ sub symbols {
     open my $fh, '-|', 'nm', '-A', '--format=posix', @objects or return;
     while (<$fh>) {
         my ($file, $name, $type) = m{^\Q$objs\E/(\S+)\.o: (\S+) (\S)} or next;
+        next if $name =~ /^__odr_asan/;                    # a sanitizer's
         $file .= '.c';
         next if !$text{$file} && $file !~ /_modules\.c$/;  # left behind
         if ($type eq 'U') {

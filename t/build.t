@@ -99,7 +99,8 @@ chmod 0600, "$home/token";
 my $lines = join '', slurp("$conf[0].new") =~ /^#   (mkdir.*\n)/mg;
 like($lines, qr/nginx -p/, 'the first lines');
 $lines =~ s{nginx -p}{$t->{nginx} -t -p};
-($code, undef, my $said) = $t->run_cmd(['sh', '-ec', $lines], cwd => $home);
+($code, undef, my $said) = $t->run_cmd(['sh', '-ec', $lines], cwd => $home,
+    env => { $t->sanitizer_env('home', 1) });
 like($said, qr/test is successful/,
      'are all that nginx needs') or diag($said);
 
