@@ -169,10 +169,17 @@ close $listen;
 
 # ---- two gateways -----------------------------------------------------------
 
-my $mcp = $t->mcp_origin(name => 'mcpup', sessions => 1, tools => {
+my $server = { era => 'dual', sessions => 1, tools => {
     echo => sub { json_encode($_[0]) },
     stream => sub { { sse => [], result => { content => [] } } },
-    bad => sub { { error => { code => -32000, message => 'no' } } } });
+    bad => sub { { error => { code => -32000, message => 'no' } } } },
+    versions => [$Test::Stoa::MCP::MODERN, @Test::Stoa::MCP::LEGACY] };
+my $mcp = $t->origin(sub {
+    my $answer = Test::Stoa::MCP::answer($server, @_);
+    unshift @{ $answer->[1] }, Server => 'up', Date => 'then', 'X-Up' => 'a',
+        'Cache-Control' => 'no-store' if $answer;
+    return $answer;
+}, name => 'mcpup');
 
 $t->control;
 $t->apply(demo(rest => { raw => $port }, mcp => { m => $mcp },

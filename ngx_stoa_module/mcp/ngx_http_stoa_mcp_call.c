@@ -44,6 +44,12 @@ static ngx_int_t ngx_http_stoa_mcp_unknown(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_str_t *name);
 static ngx_uint_t ngx_http_stoa_mcp_header_is(const u_char *p,
     const char *name);
+
+/* mostly they are just the same */
+#define ngx_http_stoa_mcp_header_like(p, name)                                \
+    (ngx_memcmp(p, name, sizeof(name) - 1) == 0                               \
+     || ngx_http_stoa_mcp_header_is(p, name))
+
 static ngx_int_t ngx_http_stoa_mcp_resolve_server(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_str_t *name,
     const stoa_rec_tool_t **tool, const stoa_rec_api_t **api);
@@ -416,25 +422,25 @@ ngx_http_stoa_mcp_header_dropped(const ngx_table_elt_t *h)
                || ngx_memcmp(p, "origin", 6) == 0;
 
     case 8:
-        return ngx_http_stoa_mcp_header_is(p, "mcp-name");
+        return ngx_http_stoa_mcp_header_like(p, "mcp-name");
 
     case 12:
-        return ngx_http_stoa_mcp_header_is(p, "content-type");
+        return ngx_http_stoa_mcp_header_like(p, "content-type");
 
     case 13:
-        return ngx_http_stoa_mcp_header_is(p, "last-event-id");
+        return ngx_http_stoa_mcp_header_like(p, "last-event-id");
 
     case 14:
-        return ngx_http_stoa_mcp_header_is(p, "mcp-session-id");
+        return ngx_http_stoa_mcp_header_like(p, "mcp-session-id");
 
     case 15:
-        return ngx_http_stoa_mcp_header_is(p, "accept-encoding");
+        return ngx_http_stoa_mcp_header_like(p, "accept-encoding");
 
     case 16:
-        return ngx_http_stoa_mcp_header_is(p, "content-encoding");
+        return ngx_http_stoa_mcp_header_like(p, "content-encoding");
 
     case 20:
-        return ngx_http_stoa_mcp_header_is(p, "mcp-protocol-version");
+        return ngx_http_stoa_mcp_header_like(p, "mcp-protocol-version");
     }
 
     return 0;

@@ -145,10 +145,10 @@ ngx_http_stoa_mcp_judge_headers(ngx_http_request_t *r)
          h = ngx_http_stoa_header_next(&w))
     {
         if (h->hash
-            && (ngx_http_stoa_header_named(h, "content-type")
-                || ngx_http_stoa_header_named(h, "content-length")
-                || ngx_http_stoa_header_named(h, "cache-control")
-                || ngx_http_stoa_header_named(h, "retry-after")))
+            && (ngx_http_stoa_header_is(h, "content-type")
+                || ngx_http_stoa_header_is(h, "content-length")
+                || ngx_http_stoa_header_is(h, "cache-control")
+                || ngx_http_stoa_header_is(h, "retry-after")))
         {
             kept[n++] = *h;
         }
