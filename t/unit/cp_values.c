@@ -1,5 +1,6 @@
 /* Tests of values against the tables: what a message about them can hold. */
 
+#include "kinds/cp_kind.h"
 #include "resource/cp_engine.h"
 #include "tap.h"
 
@@ -53,9 +54,49 @@ test_enum(const char *word, cp_rc_t want)
 }
 
 
+/* A member that was left out for want of memory may be what keeps callers
+ * off: such a body is not kept. */
+
+static void
+test_memory(void)
+{
+    cp_err_t       err;
+    cp_json_t     *body, *row;
+    cp_arena_t    *a;
+    cp_feed_row_t  feed = { .key = "api:1" };
+
+    static const cp_body_t  members[] = {
+        { "name", "name", ABSENT_NONE },
+        { "ip_allow", "ip_allow", ABSENT_NONE },
+        { NULL, NULL, 0 }
+    };
+
+    memset(&err, 0, sizeof(err));
+    err.arena = cp_arena_create(65536);
+
+    row = cp_json_object(err.arena);
+    cp_json_put(err.arena, row, "name", "a");
+    cp_json_put(err.arena, row, "ip_allow",
+                memset(cp_arena_alloc(err.arena, 8001), 'x', 8000));
+
+    a = cp_arena_create(8192);
+    body = cp_body_make(a, members, row);
+
+    tap_ok(cp_json_get(body, "name") != NULL
+           && cp_json_get(body, "ip_allow") == NULL,
+           "memory is there for the first member alone");
+    tap_ok(cp_body_put(NULL, a, feed, body, &err) == CP_ERROR
+           && err.status == 500, "and the body is not kept");
+
+    cp_arena_destroy(a);
+    cp_arena_destroy(err.arena);
+}
+
+
 int
 main(void)
 {
+    test_memory();
     test_enum("a-word-of-twenty-b-20", CP_OK);
     test_enum("another", CP_DECLINED);
 
