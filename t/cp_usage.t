@@ -174,6 +174,14 @@ my $slow = $t->must('GET', "/v1/tenants/other/usage?$span")->{items}[0];
 ok($slow->{p50_us} > 1 << 27 && $slow->{p50_us} < 1 << 28,
    'two minutes are told from one');
 is(usage('side=x')->{status}, 400, 'a side that is none');
+is(join('; ', map { "$_->{publisher} $_->{consumer} $_->{requests}" }
+   @{ $t->must('GET', "/v1/usage?$span&by=tenant")->{items} }),
+   'acme acme 1; acme other 5', 'of all tenants');
+my $ours = $t->must('POST', '/v1/admin-tokens', { name => 'o', role =>
+    'viewer', tenant => 'other' })->{token};
+is(join('; ', map { "$_->{publisher} $_->{consumer} $_->{requests}" }
+   @{ $t->must('GET', "/v1/usage?$span&by=tenant", undef, token => $ours)
+   ->{items} }), 'acme other 5', 'a tenant\'s token sees its own');
 post($gw2, 3, [row(latency_us => [(0) x 15, 7])], from_ms => $then);
 is(of('acme', ''), '7', 'a gateway of the version before has fewer buckets');
 

@@ -143,6 +143,7 @@ cmp_ok(scalar @{ json('audit', 'list', '--since', '1h', '--limit', '1000') },
 is((ctl('audit', 'verify'))[0], 0, 'audit verify');
 is_deeply(json('usage', @acme), [], 'usage');
 is((ctl('usage', @acme, '--by', 'colour'))[0], 3, 'by what?');
+is((ctl('usage', '-A'))[0], 0, 'usage of all tenants');
 
 # a server that answers strangely
 

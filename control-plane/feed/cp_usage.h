@@ -59,7 +59,7 @@ typedef enum {
 #define CP_USAGE_CONSUMED   0x02
 
 typedef struct {
-    const char  *tenant;           /* id                                    */
+    const char  *tenant;           /* id; NULL: all, and both sides         */
     const char  *application;      /* id, NULL: all                         */
     const char  *api;              /* id, NULL: all                         */
     int64_t      from_ms;

@@ -66,28 +66,35 @@ static const char *const  cp_usage_counts[] = {
  * $14: only this application, api ('' any); $15: sides; $16 rows.  Names are
  * joined to what is left after adding up. */
 
-static const char  cp_usage_sum_sql[] =
-    "SELECT u.start_ms, u.subscription, u.refused,"
-    " COALESCE(ap.name, u.application), COALESCE(a.name, u.api),"
-    " COALESCE(t.name, o.method || ' ' || o.path, u.operation),"
-    " COALESCE(c.prefix, u.credential), COALESCE(tp.name, u.publisher),"
-    " COALESCE(tc.name, u.consumer), " CP_USAGE_COUNTED(CP_USAGE_U)
-    " FROM (SELECT s AS start_ms, application, subscription, api, operation,"
-    " refused, credential, publisher, consumer, "
-    CP_USAGE_COUNTED(CP_USAGE_SUM) " FROM ("
+#define CP_USAGE_QUERY(rows)                                                  \
+    "SELECT u.start_ms, u.subscription, u.refused,"                           \
+    " COALESCE(ap.name, u.application), COALESCE(a.name, u.api),"             \
+    " COALESCE(t.name, o.method || ' ' || o.path, u.operation),"              \
+    " COALESCE(c.prefix, u.credential), COALESCE(tp.name, u.publisher),"      \
+    " COALESCE(tc.name, u.consumer), " CP_USAGE_COUNTED(CP_USAGE_U)           \
+    " FROM (SELECT s AS start_ms, application, subscription, api, operation," \
+    " refused, credential, publisher, consumer, "                             \
+    CP_USAGE_COUNTED(CP_USAGE_SUM) " FROM ("                                  \
+    rows ") r"                                                                \
+    " GROUP BY s, application, subscription, api, operation, refused,"        \
+    " credential, publisher, consumer) u"                                     \
+    " LEFT JOIN applications ap ON ap.id = u.application"                     \
+    " LEFT JOIN apis a ON a.id = u.api"                                       \
+    " LEFT JOIN operations o ON o.id = u.operation"                           \
+    " LEFT JOIN tools t ON t.id = u.operation"                                \
+    " LEFT JOIN credentials c ON c.id = u.credential"                         \
+    " LEFT JOIN tenants tp ON tp.id = u.publisher"                            \
+    " LEFT JOIN tenants tc ON tc.id = u.consumer"                             \
+    " ORDER BY u.start_ms, 8, 9, 4, 5, 6, 7, u.subscription, u.refused,"      \
+    " u.api, u.operation LIMIT $16"
+
+static const char  cp_usage_sum_sql[] = CP_USAGE_QUERY(
     CP_USAGE_SIDE("tenant = $1 AND ($15 <> 2 OR consumer = $1)") " UNION ALL "
-    CP_USAGE_SIDE("consumer = $1 AND tenant <> $1 AND $15 <> 1") ") r"
-    " GROUP BY s, application, subscription, api, operation, refused,"
-    " credential, publisher, consumer) u"
-    " LEFT JOIN applications ap ON ap.id = u.application"
-    " LEFT JOIN apis a ON a.id = u.api"
-    " LEFT JOIN operations o ON o.id = u.operation"
-    " LEFT JOIN tools t ON t.id = u.operation"
-    " LEFT JOIN credentials c ON c.id = u.credential"
-    " LEFT JOIN tenants tp ON tp.id = u.publisher"
-    " LEFT JOIN tenants tc ON tc.id = u.consumer"
-    " ORDER BY u.start_ms, 8, 9, 4, 5, 6, 7, u.subscription, u.refused, u.api,"
-    " u.operation LIMIT $16";
+    CP_USAGE_SIDE("consumer = $1 AND tenant <> $1 AND $15 <> 1"));
+
+/* Of all tenants: there is one side. */
+static const char  cp_usage_all_sql[] = CP_USAGE_QUERY(
+    CP_USAGE_SIDE("$1 = '' AND $15 = 0"));
 
 /* $1: the hour, $2: its end. */
 static const char  cp_usage_merge_sql[] =
@@ -108,8 +115,9 @@ cp_usage_sum(cp_tx_t *tx, cp_arena_t *a, const cp_usage_ask_t *ask,
     unsigned   i;
     cp_rows_t  rows;
 
-    rc = cp_tx_query(tx, a, cp_usage_sum_sql,
-            cp_args(cp_text(ask->tenant), cp_int(ask->from_ms),
+    rc = cp_tx_query(tx, a, ask->tenant ? cp_usage_sum_sql : cp_usage_all_sql,
+            cp_args(cp_text(ask->tenant ? ask->tenant : ""),
+                    cp_int(ask->from_ms),
                     cp_int(ask->to_ms),
                     cp_int(ask->step_ms ? ask->step_ms : CP_USAGE_NO_STEP),
                     cp_int((ask->by & CP_USAGE_BY_APPLICATION) != 0),

@@ -76,6 +76,9 @@ const cp_openapi_extra_t  cp_openapi_extras[] = {
       OK_JSON("applied is false when the batch was taken before",
               REF("UsageAnswer")) },
 
+    { "GET /v1/usage", "[" USAGE "]", NULL,
+      OK_JSON("sums", REF("UsageSums")) },
+
     { "GET /v1/tenants/{tenant}/usage", "[" USAGE "]", NULL,
       OK_JSON("sums", REF("UsageSums")) },
 

@@ -103,7 +103,14 @@ cp_usage_get(cp_req_t *r)
         return cp_err_set(&r->op.err, "unavailable", "the database is busy");
     }
 
-    rc = cp_ref_tenant(&r->op, tx, r->param[0], &ask.tenant);
+    ask.tenant = r->op.actor.tenant;
+
+    rc = r->nparam ? cp_ref_tenant(&r->op, tx, r->param[0], &ask.tenant)
+                   : CP_OK;
+
+    if (rc == CP_OK && ask.tenant == NULL && ask.sides) {
+        rc = cp_query_fault(r, "side", "is of one tenant");
+    }
 
     if (rc == CP_OK) {
         rc = cp_usage_sum(tx, r->op.arena, &ask, &items, &r->op.err);

@@ -173,16 +173,19 @@ ctl_run_usage(ctl_t *c)
         rc = ctl_time(c, to, &to);
     }
 
-    if (rc == CTL_DONE) {
+    path = "/v1/usage";
+
+    if (rc == CTL_DONE && ctl_opt(c, "all-tenants") == NULL) {
         rc = ctl_tenant(c, &tenant);
+        path = (rc == CTL_DONE)
+               ? cp_arena_printf(c->arena, "/v1/tenants/%s/usage",
+                                 ctl_escape(c, tenant)) : NULL;
     }
 
     if (rc != CTL_DONE) {
         return rc;
     }
 
-    path = cp_arena_printf(c->arena, "/v1/tenants/%s/usage",
-                           ctl_escape(c, tenant));
     ctl_query(c, &path, "from", from);
     ctl_query(c, &path, "to", to);
     ctl_query(c, &path, "by", by);

@@ -113,6 +113,7 @@ static const ctl_opt_t  ctl_opts_usage[] = {
       "application,api,operation,subscription,refused,credential,tenant "
       "(default application,api)",
       false },
+    { "all-tenants", 'A', NULL, NULL, "of all tenants", false },
     { "side", 0, "SIDE", "published consumed",
       "what others called here, or what the tenant's applications called; "
       "default: both", false },
