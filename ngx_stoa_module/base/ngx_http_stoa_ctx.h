@@ -151,6 +151,8 @@ typedef struct {
     unsigned                   policed:1;       /* there is a chain          */
     unsigned                   origin_allowed:1;
     unsigned                   claims:1;        /* of a proxy we believe     */
+    unsigned                   foreign:1;       /* a consumer's policies run,
+                                                   not its publisher's       */
     unsigned                   limited:1;       /* verdict filled            */
     unsigned                   waiting:1;       /* for the resolver          */
     unsigned                   unfit:1;         /* the upstream's answer: the

@@ -11,6 +11,8 @@
 
 static bool stoa_policy_token_valid(const char *s, size_t len);
 static bool stoa_policy_value_valid(const char *s, size_t len);
+static bool stoa_policy_listed(const char *const *names, const char *s,
+    size_t len);
 static size_t stoa_policy_host(const char *s, size_t len);
 
 
@@ -55,21 +57,25 @@ static const char *const  stoa_policy_vars[STOA_VAR_MAX] = {
 
 
 /* Of the connection, of the message's framing, of who calls, and what leads a
- * framework elsewhere: none of a configuration's business.  The forms behind
- * are whole families. */
+ * framework or a proxy elsewhere: none of a configuration's business.  With
+ * "*": the whole family. */
 
 static const char *const  stoa_policy_reserved[] = {
-    "authorization", "connection", "content-encoding", "content-length",
-    "content-type", "cookie", "expect", "host", "keep-alive",
-    "mcp-session-id", "te", "traceparent", "trailer", "transfer-encoding",
-    "upgrade", "vary", "x-api-key", "x-http-method", "x-http-method-override",
+    "access-control-*", "authorization", "connection", "content-encoding",
+    "content-length", "content-type", "cookie", "expect", "host",
+    "keep-alive", "mcp-session-id", "proxy", "proxy-*", "te", "traceparent",
+    "trailer", "transfer-encoding", "upgrade", "vary", "x-accel-*",
+    "x-api-key", "x-forwarded-*", "x-http-method", "x-http-method-override",
     "x-method-override", "x-original-url", "x-request-id", "x-rewrite-url",
-    NULL
+    "x-stoa-*", NULL
 };
 
 
-static const char *const  stoa_policy_families[] = {
-    "access-control-", "proxy-", "x-forwarded-", "x-stoa-", NULL
+/* Who forwarded the call: a publisher may tell its upstream, nobody else. */
+
+static const char *const  stoa_policy_claims[] = {
+    "cf-connecting-ip", "client-ip", "forwarded", "true-client-ip",
+    "x-client-ip", "x-cluster-client-ip", "x-real-ip", NULL
 };
 
 
@@ -143,38 +149,49 @@ stoa_policy_token_valid(const char *s, size_t len)
 bool
 stoa_policy_header_valid(const char *s, size_t len)
 {
-    char    low[65];
-    size_t  i;
+    return stoa_policy_token_valid(s, len)
+           && !stoa_policy_listed(stoa_policy_reserved, s, len);
+}
 
-    if (!stoa_policy_token_valid(s, len)) {
-        return false;
-    }
 
-    for (i = 0; i < len; i++) {
+bool
+stoa_policy_header_claims(const char *s, size_t len)
+{
+    return stoa_policy_listed(stoa_policy_claims, s, len);
+}
 
-        /* many servers take "_" for "-" */
 
-        low[i] = (char) (s[i] >= 'A' && s[i] <= 'Z' ? s[i] | 0x20
-                         : s[i] == '_' ? '-' : s[i]);
-    }
+/* Servers fold names in many ways: all characters but letters and digits are
+ * one here. */
 
-    low[len] = '\0';
+static bool
+stoa_policy_listed(const char *const *names, const char *s, size_t len)
+{
+    char         ch;
+    size_t       i;
+    const char  *name;
 
-    for (i = 0; stoa_policy_reserved[i]; i++) {
-        if (strcmp(low, stoa_policy_reserved[i]) == 0) {
-            return false;
+    for ( /* void */ ; *names; names++) {
+        name = *names;
+
+        for (i = 0; i < len && *name && *name != '*'; i++, name++) {
+            ch = (char) (s[i] >= 'A' && s[i] <= 'Z' ? s[i] | 0x20 : s[i]);
+
+            if (!((ch >= 'a' && ch <= 'z') || (ch >= '0' && ch <= '9'))) {
+                ch = '-';
+            }
+
+            if (ch != *name) {
+                break;
+            }
+        }
+
+        if (*name == '*' || (*name == '\0' && i == len)) {
+            return true;
         }
     }
 
-    for (i = 0; stoa_policy_families[i]; i++) {
-        if (strncmp(low, stoa_policy_families[i],
-                    strlen(stoa_policy_families[i])) == 0)
-        {
-            return false;
-        }
-    }
-
-    return true;
+    return false;
 }
 
 

@@ -80,6 +80,9 @@ const char *stoa_scope_name(stoa_scope_e scope);
  * belongs to the connection, nor the gateway's own. */
 bool stoa_policy_header_valid(const char *s, size_t len);
 
+/* Does it tell who forwarded the call?  A consumer's policy may not. */
+bool stoa_policy_header_claims(const char *s, size_t len);
+
 /* Is this an origin of the web: scheme://host[:port]? */
 bool stoa_policy_origin_valid(const char *s, size_t len);
 

@@ -20,6 +20,8 @@ static ngx_int_t ngx_http_stoa_policy_hooks(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, size_t hook);
 static ngx_int_t ngx_http_stoa_policy_chains(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, size_t hook, uint64_t *types);
+static ngx_int_t ngx_http_stoa_policy_chain(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, size_t hook, ngx_uint_t from, uint64_t *types);
 static ngx_uint_t ngx_http_stoa_policy_applies(ngx_http_stoa_ctx_t *ctx,
     ngx_uint_t from, const ngx_http_stoa_attached_t *a);
 static void ngx_http_stoa_policy_count(const ngx_http_stoa_attached_t *a,
@@ -177,34 +179,70 @@ ngx_http_stoa_policy_hooks(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 }
 
 
-/* types: gets those that are attached. */
+/*
+ * types: gets those that are attached.  At another tenant's api the policies
+ * of an application are its consumer's: what they say to the upstream comes
+ * first, as if its client had sent it, and the publisher has the last word.
+ */
 
 static ngx_int_t
 ngx_http_stoa_policy_chains(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     size_t hook, uint64_t *types)
 {
-    ngx_uint_t                 from, i;
+    ngx_int_t   rc;
+    ngx_uint_t  from, last;
+
+    last = NGX_HTTP_STOA_CHAIN_MAX;
+
+    if (hook == HOOK(upstream)
+        && ngx_memcmp(&ctx->tenant, &ctx->call.route_tenant,
+                      sizeof(stoa_id_t)) != 0)
+    {
+        last = NGX_HTTP_STOA_CHAIN_APPLICATION;
+
+        ctx->call.foreign = 1;
+        rc = ngx_http_stoa_policy_chain(r, ctx, hook, last, types);
+        ctx->call.foreign = 0;
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    }
+
+    for (from = 0; from < last; from++) {
+        if (ngx_http_stoa_policy_chain(r, ctx, hook, from, types) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_stoa_policy_chain(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    size_t hook, ngx_uint_t from, uint64_t *types)
+{
+    ngx_uint_t                 i;
     ngx_http_stoa_chain_t     *chain;
     ngx_http_stoa_attached_t  *a;
 
-    for (from = 0; from < NGX_HTTP_STOA_CHAIN_MAX; from++) {
-        chain = ctx->call.chain[from];
+    chain = ctx->call.chain[from];
 
-        if (chain == NULL) {
-            continue;
-        }
+    if (chain == NULL) {
+        return NGX_OK;
+    }
 
-        *types |= chain->types;
+    *types |= chain->types;
 
-        for (i = 0; i < chain->n; i++) {
-            a = &chain->elts[i];
+    for (i = 0; i < chain->n; i++) {
+        a = &chain->elts[i];
 
-            if (ngx_http_stoa_hook(a, hook)
-                && ngx_http_stoa_policy_applies(ctx, from, a)
-                && ngx_http_stoa_hook(a, hook)(r, ctx, a) != NGX_OK)
-            {
-                return NGX_ERROR;
-            }
+        if (ngx_http_stoa_hook(a, hook)
+            && ngx_http_stoa_policy_applies(ctx, from, a)
+            && ngx_http_stoa_hook(a, hook)(r, ctx, a) != NGX_OK)
+        {
+            return NGX_ERROR;
         }
     }
 

@@ -23,7 +23,7 @@ static ngx_int_t ngx_http_stoa_headers_value(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, stoa_str_t s, ngx_str_t *value);
 static ngx_str_t ngx_http_stoa_headers_var(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, int var);
-static ngx_uint_t ngx_http_stoa_headers_edge(ngx_http_stoa_ctx_t *ctx,
+static ngx_uint_t ngx_http_stoa_headers_fixed(ngx_http_stoa_ctx_t *ctx,
     ngx_table_elt_t *h);
 
 
@@ -153,7 +153,7 @@ ngx_http_stoa_headers_take(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
         for (i = 0, n = 0; i < part->nelts; i++) {
             if (!ngx_http_stoa_header_equal(&h[i], name.data, name.len)
-                || ngx_http_stoa_headers_edge(ctx, &h[i]))
+                || ngx_http_stoa_headers_fixed(ctx, &h[i]))
             {
                 h[n++] = h[i];
             }
@@ -189,7 +189,7 @@ ngx_http_stoa_headers_put(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
     h->hash = ngx_hash_strlow(h->lowcase_key, h->key.data, s.len);
 
-    if (ngx_http_stoa_headers_edge(ctx, h)) {
+    if (ngx_http_stoa_headers_fixed(ctx, h)) {
         r->headers_in.headers.last->nelts--;
         return NGX_OK;
     }
@@ -200,13 +200,17 @@ ngx_http_stoa_headers_put(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 }
 
 
-/* What a protocol says itself is not for a policy to say. */
+/* What a protocol says itself is not for a policy to say, and who forwarded
+ * the call not for a consumer's. */
 
 static ngx_uint_t
-ngx_http_stoa_headers_edge(ngx_http_stoa_ctx_t *ctx, ngx_table_elt_t *h)
+ngx_http_stoa_headers_fixed(ngx_http_stoa_ctx_t *ctx, ngx_table_elt_t *h)
 {
-    return ctx->call.edge->header_dropped
-           && ctx->call.edge->header_dropped(h);
+    return (ctx->call.edge->header_dropped
+            && ctx->call.edge->header_dropped(h))
+           || (ctx->call.foreign
+               && stoa_policy_header_claims((char *) h->key.data,
+                                            h->key.len));
 }
 
 

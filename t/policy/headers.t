@@ -37,6 +37,19 @@ $t->apply(docs(doc('GatewayGroup', undef, 'default'), tenant('acme'),
         { name => 'one', method => 'GET', path => '/one' },
         { name => 'two', method => 'GET', path => '/two' }]),
     rest('acme', 'plain', $to),
+    tenant('other'), app('other', 'guest'),
+    rest('acme', 'shared', $to, audience => 'public', identity => 'headers'),
+    sub_('other', 'guest', 'shared', 'free', target_tenant => 'acme'),
+    policy('shared', [{ api => 'shared' }],
+           request_set => [pair('X-Role', 'guest')],
+           request_remove => ['X-Admin'], request_add => [pair('X-L', 'pub')]),
+    doc('Policy', 'other', 'guest', { type => 'headers', config => {
+        request_set => [pair('X-Role', 'admin'), pair('X-Admin', 'yes'),
+                        pair('X-Real-IP', '10.0.0.1'), pair('X-L', 'con'),
+                        pair('Forwarded', 'for=10.0.0.1'),
+                        pair('X-Own', '${application}')],
+        response_set => [pair('X-Own', 'guest')] },
+        attach => [{ application => 'guest' }] }),
     doc('Api', 'acme', 'm', { kind => 'mcp', state => 'published',
         upstream => { targets => [{ url => "http://127.0.0.1:$mcp/mcp" }] } }),
     sub_('acme', 'demo', 'echo', 'free'), sub_('acme', 'two', 'echo', 'gold'),
@@ -73,6 +86,7 @@ wait_until { @{ $t->api('GET', '/v1/tenants/acme/apis/m/tools')
 $t->gateway;
 my $key = $t->key('acme', 'demo');
 my $key2 = $t->key('acme', 'two');
+my $key3 = $t->key('other', 'guest');
 $t->sync;
 
 my $r = $t->get('/apis/acme/echo/one', key => $key, headers => {
@@ -105,6 +119,16 @@ $r = $t->get('/apis/acme/echo/one');
 is("$r->{status} $r->{headers}{'x-who'}", '401 later', 'on refusals too');
 is($t->get('/nothing')->{headers}{'x-group'}, '127.0.0.1',
    'the group\'s: where there is no api too');
+
+# at another tenant's api a consumer's policy says no more than its client may
+
+$r = $t->get('/apis/acme/shared/x', key => $key3);
+($got, $h) = ($r->{json}, $r->{headers});
+is(join('|', map { $got->{$_} // '-' } qw(x-role x-admin x-l)),
+   'guest|-|con, pub', 'the publisher has the last word');
+is(join('|', map { $got->{$_} // '-' } qw(x-real-ip forwarded)), '-|-',
+   'nobody says who forwarded the call');
+is("$got->{'x-own'} $h->{'x-own'}", 'guest guest', 'all else is said');
 
 $r = $t->mcp('/mcp/acme', 'tools/call', { name => 'm__seen',
     arguments => {} }, key => $key);
