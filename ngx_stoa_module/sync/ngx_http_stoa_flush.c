@@ -6,6 +6,10 @@
 
 #include "ngx_http_stoa_sync.h"
 
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
+
 
 #define NGX_HTTP_STOA_FLUSH_EACH_MS  1000
 
@@ -131,4 +135,39 @@ ngx_http_stoa_flush_free(ngx_http_stoa_agent_t *agent)
         ngx_http_stoa_env_close(agent->durable);
         agent->durable = NULL;
     }
+}
+
+
+/* LMDB keeps the pages that its largest transaction had in memory as long as
+ * the environment is open, and loading has the largest of all. */
+
+int
+ngx_http_stoa_flush_reopen(ngx_http_stoa_writer_t *w)
+{
+    int                    rc;
+    size_t                 size;
+    char                   path[NGX_MAX_PATH];
+    ngx_http_stoa_env_t   *env;
+    ngx_http_stoa_meta_t   committed;
+
+    (void) strcpy(path, w->env->path);
+    size = w->env->size;
+    committed = w->committed;
+
+    ngx_http_stoa_writer_free(w);
+
+    env = ngx_http_stoa_env_open(path, size, 0, &rc);
+
+    if (env == NULL) {
+        return rc;
+    }
+
+    ngx_http_stoa_writer_init(w, env, MDB_NOSYNC);
+    w->committed = committed;
+
+#if defined(__GLIBC__)
+    (void) malloc_trim(0);
+#endif
+
+    return 0;
 }

@@ -623,6 +623,12 @@ ngx_http_stoa_sync_switch(ngx_http_stoa_sync_t *sync)
 
     mcf = sync->agent->mcf;
 
+    rc = ngx_http_stoa_flush_reopen(&sync->next);
+
+    if (rc != 0) {
+        return ngx_http_stoa_sync_store_failed(sync, rc);
+    }
+
     flags = ngx_http_stoa_flush_all(sync->agent, sync->next.env);
 
     /* until it is in force, nothing notes what the old one has on disk */

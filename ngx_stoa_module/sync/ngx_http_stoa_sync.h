@@ -90,6 +90,8 @@ unsigned ngx_http_stoa_flush_all(ngx_http_stoa_agent_t *agent,
     ngx_http_stoa_env_t *env);
 /* What was committed since, in the report thread. */
 void ngx_http_stoa_flush_turn(ngx_http_stoa_agent_t *agent, uint64_t now);
+/* A store that was loaded, without the memory that took. */
+int ngx_http_stoa_flush_reopen(ngx_http_stoa_writer_t *w);
 /* When the threads are through. */
 void ngx_http_stoa_flush_free(ngx_http_stoa_agent_t *agent);
 

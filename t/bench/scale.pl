@@ -25,8 +25,10 @@ $| = 1;
 my @routes = split /,/, $o{routes};
 my @runs = ((map { [$_, $routes[0]] } split /,/, $o{keys}),
             map { [1000, $_] } @routes[1 .. $#routes]);
+push @runs, [(split /,/, $o{keys})[-1], $routes[-1]]
+    if @routes > 1 && $o{keys} =~ /,/;          # most of both at once
 my @table = (['keys', 'routes', 'sync s', 'restart s', 'CPU us/req', 'ratio',
-              'change p50 ms', 'p99 ms', 'private MB', 'store MB']);
+              'change p50 ms', 'p99 ms', 'own MB', 'store MB']);
 my $first;
 
 for my $run (@runs) {
@@ -78,13 +80,11 @@ sub one {
     my ($p50, $p99) = changes($t);
 
     my ($pid) = $t->workers('gw');
-    my $private = 0;
-    $private += $_ for slurp("/proc/$pid/smaps_rollup")
-        =~ /^Private_(?:Clean|Dirty):\s+(\d+)/mg;
+    my ($own) = slurp("/proc/$pid/smaps_rollup") =~ /^Anonymous:\s+(\d+)/m;
     my ($store) = split /\s/, `du -sk @{[ $t->dir('gw/store') ]}`;
 
     my @row = ($keys, $routes, map({ sprintf '%.2f', $_ } $sync, $restart,
-        $us, $us / $first, $p50, $p99, $private / 1024),
+        $us, $us / $first, $p50, $p99, $own / 1024),
         sprintf '%.0f', $store / 1024);
     $t->stop_all;
     $t->clean;
