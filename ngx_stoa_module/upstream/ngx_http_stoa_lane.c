@@ -293,85 +293,29 @@ ngx_http_stoa_lane_send(ngx_http_stoa_lane_t *lane, ngx_http_stoa_ctx_t *ctx)
 
     n = c->send(c, ngx_http_stoa_lane_request, len);
 
-    if (n == NGX_ERROR) {
-        lane->end = NGX_ERROR;
-        ngx_http_stoa_lane_hand_over(lane);
-        return;
-    }
-
-    n = (n == NGX_AGAIN) ? 0 : n;
-    ngx_add_timer(c->read, lane->upstream.conf->read_timeout);
-
-    if ((size_t) n == len) {
-        return;
-    }
-
-    /* the connection is slow: the rest must be kept */
-
-    len -= n;
-    lane->out = ngx_pnalloc(r->pool, len);
-
-    if (lane->out == NULL || ngx_handle_write_event(c->write, 0) != NGX_OK) {
-        ngx_http_finalize_request(r, NGX_HTTP_INTERNAL_SERVER_ERROR);
-        return;
-    }
-
-    lane->out_last = ngx_cpymem(lane->out, ngx_http_stoa_lane_request + n,
-                                len);
-    ngx_add_timer(c->write, lane->upstream.conf->send_timeout);
-}
-
-
-static void
-ngx_http_stoa_lane_write_handler(ngx_event_t *wev)
-{
-    ssize_t                n;
-    ngx_connection_t      *c, *client;
-    ngx_http_stoa_lane_t  *lane;
-
-    c = wev->data;
-    lane = c->data;
-
-    if (lane->out == lane->out_last) {
-        return;
-    }
-
-    client = lane->request->connection;
-    n = NGX_ERROR;
-
-    if (!wev->timedout) {
-        n = c->send(c, lane->out, lane->out_last - lane->out);
-    }
-
-    if (n == NGX_ERROR) {
-
-        /* as an answer that does not come */
-
-        lane->end = NGX_ERROR;
-        c->read->timedout = wev->timedout;
-        ngx_http_set_log_request(client->log, lane->request);
-        ngx_http_stoa_lane_hand_over(lane);
-        ngx_http_run_posted_requests(client);
-        return;
-    }
-
-    if (n > 0) {
-        lane->out += n;
-    }
-
-    if (lane->out == lane->out_last) {
-        if (wev->timer_set) {
-            ngx_del_timer(wev);
-        }
-
-        /* as nginx has it: from the end of the request */
-
+    if (n > 0 && (size_t) n == len) {
+        lane->whole = 1;
         ngx_add_timer(c->read, lane->upstream.conf->read_timeout);
         return;
     }
 
-    ngx_add_timer(wev, lane->upstream.conf->send_timeout);
-    (void) ngx_handle_write_event(wev, 0);
+    /* broken, or so slow that nginx sends the rest */
+
+    if (n == NGX_ERROR) {
+        lane->end = NGX_ERROR;
+    }
+
+    lane->sent = ngx_max(n, 0);
+    ngx_http_stoa_lane_hand_over(lane);
+}
+
+
+/* All is sent; nginx would not look at it either. */
+
+static void
+ngx_http_stoa_lane_write_handler(ngx_event_t *wev)
+{
+    ngx_log_debug0(NGX_LOG_DEBUG_HTTP, wev->log, 0, "stoa lane write");
 }
 
 
@@ -444,10 +388,6 @@ ngx_http_stoa_lane_receive(ngx_http_stoa_lane_t *lane, ngx_connection_t *c)
     ngx_memzero(p, NGX_HTTP_STOA_LANE_SLACK);
     lane->low = p + NGX_HTTP_STOA_LANE_SLACK;
     lane->low_end = lane->low + NGX_HTTP_STOA_LANE_NAMES;
-
-    if (lane->out != lane->out_last) {
-        return NGX_DECLINED;
-    }
 
     return ngx_http_stoa_lane_read(lane);
 }
@@ -594,10 +534,6 @@ ngx_http_stoa_lane_hand_over(ngx_http_stoa_lane_t *lane)
 
     if (c->read->timer_set) {
         ngx_del_timer(c->read);
-    }
-
-    if (c->write->timer_set) {
-        ngx_del_timer(c->write);
     }
 
     lane->peer.ctx->call.peer = &lane->peer;

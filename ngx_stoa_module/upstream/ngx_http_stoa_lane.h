@@ -28,9 +28,8 @@ struct ngx_http_stoa_lane_s {
     ngx_http_request_t          *request;
     ngx_http_cleanup_t          *cleanup;
 
-    u_char                      *out;           /* what is still to be sent  */
-    u_char                      *out_last;
-
+    size_t                       sent;          /* of the request, unless    */
+                                                /* it is whole               */
     u_char                      *in;            /* what was read of the      */
     u_char                      *in_last;       /* answer; "body" is in it   */
     u_char                      *body;
@@ -42,6 +41,7 @@ struct ngx_http_stoa_lane_s {
     ngx_recv_pt                  recv;          /* the connection's own      */
     ngx_send_chain_pt            send_chain;
     unsigned                     ready:1;       /* of its read event         */
+    unsigned                     whole:1;       /* the request is sent       */
 
     ngx_uint_t                   nheaders;
     ngx_http_upstream_header_t  *known[NGX_HTTP_STOA_LANE_HEADERS];

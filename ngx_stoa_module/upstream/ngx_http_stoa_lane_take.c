@@ -86,17 +86,17 @@ ngx_http_stoa_lane_sent(ngx_connection_t *c, ngx_chain_t *in, off_t limit)
     lane = ngx_http_stoa_lane_of(c);
     c->send_chain = lane->send_chain;
 
-    sent = 0;
+    sent = lane->sent;
 
-    for (cl = in; cl; cl = cl->next) {
-        sent += ngx_buf_size(cl->buf);
+    if (lane->whole || lane->end != NGX_OK) {
+        for (sent = 0, cl = in; cl; cl = cl->next) {
+            sent += ngx_buf_size(cl->buf);
+        }
     }
 
-    sent -= lane->out_last - lane->out;
     in = ngx_chain_update_sent(in, sent);
 
-    return (in == NULL || lane->end != NGX_OK) ? NULL
-                                               : c->send_chain(c, in, limit);
+    return in ? c->send_chain(c, in, limit) : NULL;
 }
 
 
