@@ -4,7 +4,8 @@
  *
  * A kind is a file cp_kind_<name>.c with its fields, states, rules, feed body
  * and dependents in one cp_resource_t, and a row of cp_kinds.c.  A new field
- * is a row of its table and a column in a migration.
+ * is a row of its table and a column in a migration; what gateways get as it
+ * is, a row of core/stoa_schema.h.
  */
 
 #ifndef CP_KIND_H
@@ -41,13 +42,26 @@
 #define F_END                                                                 \
     { NULL, 0, 0, 0, 0, NULL, NULL, NULL, 0, NULL, NULL, NULL }
 
+/* Rows of core's stoa_schema.h: of the resource's table, of the body. */
+
+#define ROW_N(S, t, n, lo, hi, d, doc)  INT(#n, 0, lo, hi, #d, doc),
+#define ROW_B(S, n, d, doc)                                                   \
+    BOOL(#n, 0, (d) ? "true" : "false", doc),
+#define ROW_E(S, n, fl, v, w, doc)                                            \
+    F_ENUM(#n, fl, "\"" w "\"", n##_words, doc),
+#define ROW_WORD(w, v)  w,
+
+#define BODY_N(S, t, n, lo, hi, d, doc)  { #n, #n, d },
+#define BODY_B(S, n, d, doc)             { #n, #n, ABSENT_NONE },
+#define BODY_E(S, n, fl, v, w, doc)      { #n, #n, ABSENT_NONE },
+
+#define ROWS(FIELDS)       FIELDS(ROW_N, ROW_B, ROW_E, )
+#define BODY_ROWS(FIELDS)  FIELDS(BODY_N, BODY_B, BODY_E, )
+
 #define T_END       { NULL, { NULL }, NULL, NULL, NULL }
 
 #define BOOL(n, fl, df, d)     F(n, CP_F_BOOL, fl, 0, 0, df, d)
 #define INT(n, fl, mn, mx, df, d)  F(n, CP_F_INT, fl, mn, mx, df, d)
-
-#define DAY_MS       86400000LL
-#define HOUR_MS      3600000LL
 
 #define BASE_ID                                                               \
     F("id", CP_F_STRING, RO|ND, 0, 0, NULL, "identifier")

@@ -51,46 +51,36 @@ static const cp_body_t  cp_api_body[] = {
     { "kind", "kind", ABSENT_NONE },
     { "version", "version", ABSENT_NONE },
     { "state", "state", ABSENT_NONE },
-    { "audience", "audience", ABSENT_NONE },
     { "partners", "partners", ABSENT_NONE },
     { "host", "host", ABSENT_NONE },
     { "base_path", "base_path", ABSENT_NONE },
-    { "strip_base_path", "strip_base_path", ABSENT_NONE },
     { "key_query", "key_query", ABSENT_NONE },
     { "ip_allow", "ip_allow", ABSENT_NONE },
     { "ip_deny", "ip_deny", ABSENT_NONE },
-    { "max_body_bytes", "max_body_bytes", ABSENT_NONE },
-    { "identity", "identity", ABSENT_NONE },
-    { "operations_only", "operations_only", ABSENT_NONE },
+    BODY_ROWS(STOA_API_FIELDS)
     { "deprecated_ms", "deprecated_at", 0 },
     { "sunset_ms", "sunset_at", 0 },
     { NULL, NULL, 0 }
 };
 
 static const cp_body_t  cp_upstream_body[] = {
-    { "balance", "balance", ABSENT_NONE },
-    { "connect_timeout_ms", "connect_timeout_ms", ABSENT_NONE },
-    { "read_timeout_ms", "read_timeout_ms", ABSENT_NONE },
-    { "retries", "retries", ABSENT_NONE },
-    { "max_fails", "max_fails", ABSENT_NONE },
-    { "fail_timeout_ms", "fail_timeout_ms", ABSENT_NONE },
-    { "idle_timeout_ms", "idle_timeout_ms", ABSENT_NONE },
-    { "keep_encoded_slashes", "keep_encoded_slashes", ABSENT_NONE },
+    BODY_ROWS(STOA_UPSTREAM_FIELDS)
     { "host_header", "host_header", ABSENT_NONE },
     { NULL, NULL, 0 }
 };
 
-static const char *const  audiences[] = { "internal", "public", "partner",
-                                          NULL };
+static const char *const  audience_words[] = { STOA_AUDIENCES(ROW_WORD)
+                                               NULL };
 static const char *const  kinds[] = { "rest", "mcp", NULL };
-static const char *const  balances[] = { "round_robin", "least_conn", NULL };
+static const char *const  balance_words[] = { STOA_BALANCES(ROW_WORD) NULL };
 static const char *const  tool_states[] = { "enabled", "disabled", NULL };
-static const char *const  identities[] = { "none", "headers", "signed", NULL };
+static const char *const  identity_words[] = { STOA_IDENTITIES(ROW_WORD)
+                                               NULL };
 
 static const cp_field_t  target_fields[] = {
     F("url", CP_F_URL, RQ, 0, 1024, NULL,
       "http or https, host, port, path; for mcp the endpoint"),
-    INT("weight", 0, 1, 1000, "1", "share of the requests"),
+    ROWS(STOA_TARGET_FIELDS)
     F_END
 };
 
@@ -104,20 +94,7 @@ static const cp_field_t  tls_fields[] = {
 static const cp_field_t  upstream_fields[] = {
     F_OBJECTS("targets", RQ, 1, STOA_TARGETS_MAX, target_fields,
       "where requests go"),
-    F_ENUM("balance", 0, "\"round_robin\"", balances,
-      "how a target is chosen"),
-    INT("connect_timeout_ms", 0, 1, HOUR_MS, "2000", "per try"),
-    INT("read_timeout_ms", 0, 1, DAY_MS, "60000",
-      "between two reads of the answer"),
-    INT("retries", 0, 0, 31, "1", "further targets tried"),
-    INT("max_fails", 0, 0, 1000, "1",
-      "failures that put a target aside; 0: never"),
-    INT("fail_timeout_ms", 0, 1, HOUR_MS, "10000",
-      "the time of those failures, and of being set aside"),
-    INT("idle_timeout_ms", 0, 0, HOUR_MS, "4000",
-      "a connection waits so long for its next request; 0: not at all"),
-    BOOL("keep_encoded_slashes", 0, "false",
-      "%2F in a path is sent as it came and ends no segment"),
+    ROWS(STOA_UPSTREAM_FIELDS)
     F("host_header", CP_F_HOST, 0, 1, 0, NULL,
       "sent as Host; default: the target's host"),
     F_OBJECT("tls", 0, "{}", tls_fields, "for https targets"),
@@ -129,28 +106,20 @@ static const cp_field_t  api_fields[] = {
     F_ENUM("kind", RQ|IM|FI, NULL, kinds, "what it speaks"),
     F("version", CP_F_STRING, 0, 0, 64, NULL, "the publisher's"),
     F("description", CP_F_TEXT, 0, 0, 8000, NULL, "for people"),
-    F_ENUM("audience", FI, "\"internal\"", audiences,
-      "which tenants' applications may subscribe"),
+    ROWS(STOA_API_FIELDS)
     F_REFS("partners", 0, 1000, "tenant",
       "tenants that audience partner admits"),
     F("host", CP_F_HOST, FI, 0, 0, NULL, "own host name"),
     F("base_path", CP_F_BASE_PATH, FI, 0, 0, NULL, "own path"),
-    BOOL("strip_base_path", 0, "true", "the upstream does not see it"),
     F_OBJECT("upstream", RQ, NULL, upstream_fields, "where requests go"),
     F("key_query", CP_F_TOOL_NAME, 0, 0, 64, NULL,
       "query parameter that may carry the key"),
     F_ARRAY("ip_allow", 0, STOA_CIDRS_MAX, CP_F_CIDR,
       "only from here; empty: from anywhere"),
     F_ARRAY("ip_deny", 0, STOA_CIDRS_MAX, CP_F_CIDR, "never from here"),
-    INT("max_body_bytes", 0, 1, 1LL << 30, "1048576",
-      "the largest request body"),
-    F_ENUM("identity", 0, "\"none\"", identities,
-      "what the upstream is told about the caller"),
     BOOL("platform", 0, "false",
       "its upstream is this control plane, which takes the signed identity; "
       "set by a platform admin, who alone may change the upstream then"),
-    BOOL("operations_only", 0, "false",
-      "refuse what no enabled operation describes"),
     F("deprecated_at", CP_F_TIME, RO|ND, 0, 0, NULL,
       "since when it is; announced in Deprecation"),
     F("sunset_at", CP_F_TIME, 0, 0, 0, NULL,

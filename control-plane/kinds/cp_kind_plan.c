@@ -7,7 +7,6 @@
 #include "kinds/cp_kind.h"
 
 
-#define QUOTA_MAX          1000000000000000LL
 #define CP_REFILL_MAX_MS   (31LL * 86400000)
 
 
@@ -24,33 +23,19 @@ static const cp_body_t  cp_plan_body[] = {
     { "tenant", "tenant", ABSENT_NONE },
     { "name", "name", ABSENT_NONE },
     { "state", "state", ABSENT_NONE },
-    { "rate", "rate", 0 },
-    { "per_ms", "per_ms", 1000 },
-    { "burst", "burst", 0 },
-    { "quota_day", "quota_day", 0 },
-    { "quota_month", "quota_month", 0 },
-    { "concurrency", "concurrency", 0 },
-    { "limit_by", "limit_by", ABSENT_NONE },
+    BODY_ROWS(STOA_PLAN_FIELDS)
     { NULL, NULL, 0 }
 };
 
 static const char *const  approvals[] = { "auto", "manual", NULL };
-static const char *const  limit_bys[] = { "subscription", "application",
-                                          "credential", NULL };
+static const char *const  limit_by_words[] = { STOA_LIMIT_BYS(ROW_WORD)
+                                               NULL };
 
 static const cp_field_t  plan_fields[] = {
     BASE_ID, BASE_NAME, BASE_TITLE, BASE_STATE, BASE_TENANT,
-    INT("rate", 0, 0, 1000000000, "0", "requests per per_ms; 0: no limit"),
-    INT("per_ms", 0, 1, DAY_MS, "1000", "the period of rate"),
-    INT("burst", 0, 0, 1000000000, "0",
-      "requests of the rate at once; 0: all of it"),
-    INT("quota_day", 0, 0, QUOTA_MAX, "0", "per UTC day; 0: no limit"),
-    INT("quota_month", 0, 0, QUOTA_MAX, "0", "per UTC month; 0: no limit"),
-    INT("concurrency", 0, 0, 65535, "0", "requests at once; 0: no limit"),
+    ROWS(STOA_PLAN_FIELDS)
     F_ENUM("approval", FI, "\"auto\"", approvals,
       "of new subscriptions"),
-    F_ENUM("limit_by", 0, "\"subscription\"", limit_bys,
-      "what shares one allowance"),
     BASE_TIMES,
     F_END
 };

@@ -33,11 +33,11 @@ static const cp_body_t  cp_server_body[] = {
     { "title", "title", ABSENT_NONE },
     { "instructions", "instructions", ABSENT_NONE },
     { "state", "state", ABSENT_NONE },
-    { "prefix", "prefix", ABSENT_NONE },
+    BODY_ROWS(STOA_SERVER_FIELDS)
     { NULL, NULL, 0 }
 };
 
-static const char *const  prefixes[] = { "always", "never", NULL };
+static const char *const  prefix_words[] = { STOA_PREFIXES(ROW_WORD) NULL };
 
 static const cp_field_t  server_tool_fields[] = {
     F_REF("api", RQ, "api", NULL, "an mcp api of the tenant"),
@@ -51,8 +51,7 @@ static const cp_field_t  server_tool_fields[] = {
 static const cp_field_t  server_fields[] = {
     BASE_ID, BASE_NAME, BASE_TITLE, BASE_STATE, BASE_TENANT,
     F("instructions", CP_F_TEXT, 0, 0, 16384, NULL, "told to MCP clients"),
-    F_ENUM("prefix", 0, "\"always\"", prefixes,
-      "always: <api>__<tool>; never: <tool>"),
+    ROWS(STOA_SERVER_FIELDS)
     F_OBJECTS("tools", 0, 0, STOA_SERVER_TOOLS_MAX, server_tool_fields,
       "what it bundles"),
     F_ARRAY("unresolved", RO|ND|CP_DERIVED|CP_MOVES, STOA_SERVER_TOOLS_MAX,

@@ -108,11 +108,6 @@ int stoa_policy_var(const char *s, size_t len, size_t *at, size_t *n);
 #define STOA_C_STRINGS    stoa_vec_t
 #define STOA_C_STRUCTS    stoa_vec_t
 #define STOA_C_CIDRS      stoa_vec_t
-#define STOA_C_BOOL       uint8_t
-#define STOA_C_ENUM       uint8_t
-#define STOA_C_U16        uint16_t
-#define STOA_C_U32        uint32_t
-#define STOA_C_U64        uint64_t
 
 #define STOA_VALID(v, text)  .valid = v, .must = text,
 #define STOA_WORDS(w)        .words = w,

@@ -25,6 +25,7 @@
 
 
 #include "stoa_path.h"
+#include "stoa_schema.h"
 
 
 #define STOA_REC_MAGIC    0x53544f52u     /* "STOR" */
@@ -60,18 +61,14 @@ typedef enum { STOA_STATE_ACTIVE = 0, STOA_STATE_SUSPENDED,
     STOA_STATE_DEPRECATED } stoa_state_e;
 typedef enum { STOA_API_REST = 0, STOA_API_MCP } stoa_api_kind_e;
 typedef enum { STOA_TARGET_API = 0, STOA_TARGET_SERVER } stoa_target_kind_e;
-typedef enum { STOA_AUDIENCE_INTERNAL = 0, STOA_AUDIENCE_PUBLIC,
-    STOA_AUDIENCE_PARTNER } stoa_audience_e;
-typedef enum { STOA_BALANCE_ROUND_ROBIN = 0, STOA_BALANCE_LEAST_CONN }
-    stoa_balance_e;
-typedef enum { STOA_IDENTITY_NONE = 0, STOA_IDENTITY_HEADERS,
-    STOA_IDENTITY_SIGNED } stoa_identity_e;
+typedef enum { STOA_AUDIENCES(STOA_WORD_VALUE) } stoa_audience_e;
+typedef enum { STOA_BALANCES(STOA_WORD_VALUE) } stoa_balance_e;
+typedef enum { STOA_IDENTITIES(STOA_WORD_VALUE) } stoa_identity_e;
 typedef enum { STOA_ERA_UNKNOWN = 0, STOA_ERA_LEGACY, STOA_ERA_MODERN,
     STOA_ERA_DUAL } stoa_era_e;
-typedef enum { STOA_LIMIT_BY_SUBSCRIPTION = 0, STOA_LIMIT_BY_APPLICATION,
-    STOA_LIMIT_BY_CREDENTIAL } stoa_limit_by_e;
+typedef enum { STOA_LIMIT_BYS(STOA_WORD_VALUE) } stoa_limit_by_e;
 typedef enum { STOA_DIGEST_SHA256 = 0, STOA_DIGEST_HMAC } stoa_digest_e;
-typedef enum { STOA_PREFIX_ALWAYS = 0, STOA_PREFIX_NEVER } stoa_prefix_e;
+typedef enum { STOA_PREFIXES(STOA_WORD_VALUE) } stoa_prefix_e;
 
 
 /* A policy that is attached to what the record is of, or to a part of it. */
@@ -139,14 +136,8 @@ typedef struct {
     stoa_id_t       id;
     stoa_id_t       tenant;
     stoa_ref_t      name;
-    uint64_t        rate;
-    uint64_t        per_ms;
-    uint64_t        burst;
-    uint64_t        quota_day;
-    uint64_t        quota_month;
     stoa_vec_t      policies;
-    uint32_t        concurrency;
-    uint8_t         limit_by;
+    STOA_MEMBERS(STOA_PLAN_FIELDS)
     uint8_t         state;
 } stoa_rec_plan_t;
 
@@ -168,7 +159,7 @@ typedef struct {
     stoa_ref_t      host;         /* name or address, without brackets    */
     stoa_ref_t      path;         /* "" or "/..."                         */
     uint16_t        port;
-    uint16_t        weight;
+    STOA_MEMBERS(STOA_TARGET_FIELDS)
     uint8_t         tls;
 } stoa_rec_api_target_t;
 
@@ -201,23 +192,12 @@ typedef struct {
     stoa_vec_t      policies;     /* with the tenant's                    */
     int64_t         deprecated_ms;
     int64_t         sunset_ms;
-    uint64_t        max_body_bytes;
-    uint32_t        connect_timeout_ms;
-    uint32_t        read_timeout_ms;
-    uint32_t        fail_timeout_ms;
-    uint32_t        idle_timeout_ms;
-    uint16_t        retries;
-    uint16_t        max_fails;
+    STOA_MEMBERS(STOA_API_FIELDS)
+    STOA_MEMBERS(STOA_UPSTREAM_FIELDS)
     uint8_t         kind;
     uint8_t         state;
-    uint8_t         audience;
-    uint8_t         balance;
-    uint8_t         identity;
     uint8_t         era;
-    uint8_t         strip_base_path;
     uint8_t         tls_verify;
-    uint8_t         operations_only;
-    uint8_t         keep_encoded_slashes;
 } stoa_rec_api_t;
 
 typedef struct {
@@ -250,7 +230,7 @@ typedef struct {
     stoa_vec_t      tools;        /* stoa_rec_server_tool_t, sorted by name */
     stoa_vec_t      policies;     /* with the tenant's                    */
     uint8_t         state;
-    uint8_t         prefix;
+    STOA_MEMBERS(STOA_SERVER_FIELDS)
 } stoa_rec_server_t;
 
 

@@ -9,13 +9,7 @@
 #include "stoa_policy.h"
 
 
-#define HOUR_MS       INT64_C(3600000)
-#define DAY_MS        INT64_C(86400000)
 #define TIME_MAX      INT64_C(253402300799999)      /* the year 9999      */
-#define COUNT_MAX     INT64_C(1000000000000000)
-#define RATE_MAX      INT64_C(1000000000)
-#define PERIOD_MAX    INT64_C(2678400000)           /* 31 days            */
-#define BODY_MAX      (INT64_C(1) << 40)
 
 #define nelts(a)      stoa_rec_nfields(a)
 
@@ -44,6 +38,15 @@
 #define POLICIES(s)                                                           \
     { ROW(POLICIES, s, policies), .max = STOA_POLICIES_MAX,                   \
       .items = &policy_struct }
+
+/* Rows of stoa_schema.h. */
+
+#define ROW_N(S, t, n, lo, hi, d, text)  NUM(t, S, n, lo, hi, d),
+#define ROW_B(S, n, d, text)             BOOL(S, n, d),
+#define ROW_E(S, n, fl, v, w, text)      ENUM(S, n, n##_words, v),
+#define ROW_WORD(w, v)                   { w, v },
+
+#define ROWS(FIELDS, S)  FIELDS(ROW_N, ROW_B, ROW_E, S)
 
 #define MUST_HOST     "must be a host name"
 
@@ -98,10 +101,8 @@ static const stoa_rec_word_t  digests[] = {
     { NULL, 0 }
 };
 
-static const stoa_rec_word_t  limits_by[] = {
-    { "subscription", STOA_LIMIT_BY_SUBSCRIPTION },
-    { "application", STOA_LIMIT_BY_APPLICATION },
-    { "credential", STOA_LIMIT_BY_CREDENTIAL }, { NULL, 0 }
+static const stoa_rec_word_t  limit_by_words[] = {
+    STOA_LIMIT_BYS(ROW_WORD) { NULL, 0 }
 };
 
 static const stoa_rec_word_t  target_kinds[] = {
@@ -112,19 +113,16 @@ static const stoa_rec_word_t  api_kinds[] = {
     { "rest", STOA_API_REST }, { "mcp", STOA_API_MCP }, { NULL, 0 }
 };
 
-static const stoa_rec_word_t  audiences[] = {
-    { "internal", STOA_AUDIENCE_INTERNAL }, { "public", STOA_AUDIENCE_PUBLIC },
-    { "partner", STOA_AUDIENCE_PARTNER }, { NULL, 0 }
+static const stoa_rec_word_t  audience_words[] = {
+    STOA_AUDIENCES(ROW_WORD) { NULL, 0 }
 };
 
-static const stoa_rec_word_t  balances[] = {
-    { "round_robin", STOA_BALANCE_ROUND_ROBIN },
-    { "least_conn", STOA_BALANCE_LEAST_CONN }, { NULL, 0 }
+static const stoa_rec_word_t  balance_words[] = {
+    STOA_BALANCES(ROW_WORD) { NULL, 0 }
 };
 
-static const stoa_rec_word_t  identities[] = {
-    { "none", STOA_IDENTITY_NONE }, { "headers", STOA_IDENTITY_HEADERS },
-    { "signed", STOA_IDENTITY_SIGNED }, { NULL, 0 }
+static const stoa_rec_word_t  identity_words[] = {
+    STOA_IDENTITIES(ROW_WORD) { NULL, 0 }
 };
 
 static const stoa_rec_word_t  eras[] = {
@@ -132,9 +130,8 @@ static const stoa_rec_word_t  eras[] = {
     { "modern", STOA_ERA_MODERN }, { "dual", STOA_ERA_DUAL }, { NULL, 0 }
 };
 
-static const stoa_rec_word_t  prefixes[] = {
-    { "always", STOA_PREFIX_ALWAYS }, { "never", STOA_PREFIX_NEVER },
-    { NULL, 0 }
+static const stoa_rec_word_t  prefix_words[] = {
+    STOA_PREFIXES(ROW_WORD) { NULL, 0 }
 };
 
 
@@ -215,13 +212,7 @@ static const stoa_rec_field_t  plan_fields[] = {
     ID(stoa_rec_plan_t, tenant),
     SLUG(stoa_rec_plan_t, name),
     ENUM_R(stoa_rec_plan_t, state, plan_states),
-    NUM(U64, stoa_rec_plan_t, rate, 0, RATE_MAX, 0),
-    NUM(U64, stoa_rec_plan_t, per_ms, 1, PERIOD_MAX, 1000),
-    NUM(U64, stoa_rec_plan_t, burst, 0, RATE_MAX, 0),
-    NUM(U64, stoa_rec_plan_t, quota_day, 0, COUNT_MAX, 0),
-    NUM(U64, stoa_rec_plan_t, quota_month, 0, COUNT_MAX, 0),
-    NUM(U32, stoa_rec_plan_t, concurrency, 0, 65535, 0),
-    ENUM(stoa_rec_plan_t, limit_by, limits_by, STOA_LIMIT_BY_SUBSCRIPTION),
+    ROWS(STOA_PLAN_FIELDS, stoa_rec_plan_t)
     POLICIES(stoa_rec_plan_t),
 };
 
@@ -246,7 +237,7 @@ static const stoa_rec_field_t  target_fields[] = {
       .max = 65535 },
     WORD(stoa_rec_api_target_t, path, STOA_TARGET_PATH_MAX,
          stoa_rec_target_path_valid, "must be a path of a URL"),
-    NUM(U16, stoa_rec_api_target_t, weight, 1, 1000, 1),
+    ROWS(STOA_TARGET_FIELDS, stoa_rec_api_target_t)
 };
 
 static const stoa_rec_struct_t  target_struct = {
@@ -277,23 +268,15 @@ static const stoa_rec_field_t  api_fields[] = {
     TEXT(stoa_rec_api_t, version, 64),
     ENUM_R(stoa_rec_api_t, kind, api_kinds),
     ENUM_R(stoa_rec_api_t, state, api_states),
-    ENUM(stoa_rec_api_t, audience, audiences, STOA_AUDIENCE_INTERNAL),
     { ROW(IDS, stoa_rec_api_t, partners), .max = STOA_PARTNERS_MAX },
     { ROW(STRING, stoa_rec_api_t, host), .max = STOA_HOST_MAX, .lower = true,
       .valid = stoa_rec_host_valid, .must = MUST_HOST },
     WORD(stoa_rec_api_t, base_path, STOA_BASE_PATH_MAX, stoa_path_base_valid,
          "must be \"/\" and at most 8 plain segments, no slash at the end"),
-    BOOL(stoa_rec_api_t, strip_base_path, true),
     { ROW(STRUCTS, stoa_rec_api_t, targets), .required = true, .min = 1,
       .max = STOA_TARGETS_MAX, .items = &target_struct },
-    ENUM(stoa_rec_api_t, balance, balances, STOA_BALANCE_ROUND_ROBIN),
-    NUM(U32, stoa_rec_api_t, connect_timeout_ms, 1, HOUR_MS, 2000),
-    NUM(U32, stoa_rec_api_t, read_timeout_ms, 1, DAY_MS, 60000),
-    NUM(U16, stoa_rec_api_t, retries, 0, STOA_TARGETS_MAX, 1),
-    NUM(U16, stoa_rec_api_t, max_fails, 0, 1000, 1),
-    NUM(U32, stoa_rec_api_t, fail_timeout_ms, 0, HOUR_MS, 10000),
-    NUM(U32, stoa_rec_api_t, idle_timeout_ms, 0, HOUR_MS, 4000),
-    BOOL(stoa_rec_api_t, keep_encoded_slashes, false),
+    ROWS(STOA_API_FIELDS, stoa_rec_api_t)
+    ROWS(STOA_UPSTREAM_FIELDS, stoa_rec_api_t)
     WORD(stoa_rec_api_t, host_header, STOA_HOST_MAX + 6,
          stoa_rec_host_header_valid, "must be a host, with or without a port"),
     BOOL(stoa_rec_api_t, tls_verify, true),
@@ -303,9 +286,6 @@ static const stoa_rec_field_t  api_fields[] = {
          "must be A-Z, a-z, 0-9, _, -, . or ~"),
     CIDRS(stoa_rec_api_t, ip_allow),
     CIDRS(stoa_rec_api_t, ip_deny),
-    NUM(U64, stoa_rec_api_t, max_body_bytes, 0, BODY_MAX, 1048576),
-    ENUM(stoa_rec_api_t, identity, identities, STOA_IDENTITY_NONE),
-    BOOL(stoa_rec_api_t, operations_only, false),
     NUM(I64, stoa_rec_api_t, deprecated_ms, 0, TIME_MAX, 0),
     NUM(I64, stoa_rec_api_t, sunset_ms, 0, TIME_MAX, 0),
     ENUM(stoa_rec_api_t, era, eras, STOA_ERA_UNKNOWN),
@@ -348,7 +328,7 @@ static const stoa_rec_field_t  server_fields[] = {
     TEXT(stoa_rec_server_t, title, STOA_TITLE_MAX),
     TEXT(stoa_rec_server_t, instructions, STOA_INSTRUCTIONS_MAX),
     ENUM_R(stoa_rec_server_t, state, server_states),
-    ENUM(stoa_rec_server_t, prefix, prefixes, STOA_PREFIX_ALWAYS),
+    ROWS(STOA_SERVER_FIELDS, stoa_rec_server_t)
     { ROW(STRUCTS, stoa_rec_server_t, tools), .max = STOA_SERVER_TOOLS_MAX,
       .items = &server_tool_struct },
     POLICIES(stoa_rec_server_t),

@@ -77,7 +77,7 @@ static const struct {
     { STOA_REC_PLAN, "{" PLAN ",\"rate\":-1}", "rate",
       "must be a whole number, 0..1000000000" },
     { STOA_REC_PLAN, "{" PLAN ",\"rate\":1,\"per_ms\":0}", "per_ms",
-      "must be a whole number, 1..2678400000" },
+      "must be a whole number, 1..86400000" },
     { STOA_REC_PLAN, "{" PLAN ",\"concurrency\":5000000000}", "concurrency",
       "must be a whole number, 0..65535" },
     { STOA_REC_PLAN, "{" PLAN ",\"limit_by\":\"ip\"}", "limit_by",
@@ -348,7 +348,7 @@ test_api_all(void)
         "\"max_fails\":3,\"fail_timeout_ms\":4,\"host_header\":\"[::1]:80\","
         "\"tls_verify\":false,\"tls_server_name\":\"x.y\",\"key_query\":\"k\","
         "\"ip_allow\":[\"10.0.0.1/8\"],\"ip_deny\":[\"::1\",\"1.2.3.4\"],"
-        "\"max_body_bytes\":0,\"identity\":\"signed\","
+        "\"max_body_bytes\":1,\"identity\":\"signed\","
         "\"operations_only\":true,\"sunset_ms\":5,\"era\":\"dual\","
         "\"protocol_version\":\"2025-11-25\",\"operations\":[{\"id\":\"" A
         "\",\"method\":\"GET\",\"path\":\"/a/{id}\"},{\"id\":\"" B
@@ -370,7 +370,7 @@ test_api_all(void)
            && api->operations_only == 1 && api->retries == 0
            && api->max_fails == 3 && api->connect_timeout_ms == 1
            && api->read_timeout_ms == 2 && api->fail_timeout_ms == 4
-           && api->max_body_bytes == 0 && api->sunset_ms == 5
+           && api->max_body_bytes == 1 && api->sunset_ms == 5
            && api->balance == STOA_BALANCE_LEAST_CONN
            && api->identity == STOA_IDENTITY_SIGNED
            && api->audience == STOA_AUDIENCE_PARTNER
