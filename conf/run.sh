@@ -235,9 +235,8 @@ spec:
   title: Default
 END
         ctl gateway delete demo >/dev/null 2>&1 || :
-        ctl gateway create demo --group default -o token \
-            > "$gateway/token.new"
-        mv "$gateway/token.new" "$gateway/token"
+        ctl gateway create demo --group default \
+            --output-file "$gateway/token" >/dev/null
     fi
 
     resolver=$(awk '$1 == "nameserver" {

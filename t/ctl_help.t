@@ -85,6 +85,7 @@ for my $case (
 
 ($code, my $out) = ctl('version');
 like($out, qr/^stoactl \d+\.\d+\.\d+$/, 'version');
+is((ctl($_))[1], $out, $_) for qw(--version -V);
 
 # options may stand anywhere, "--" ends them
 

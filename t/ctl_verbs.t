@@ -51,6 +51,44 @@ my $id = (split /_/, $key)[2];
 like($out, qr/^key +stoa_test_/, 'a key for a person');
 like($err, qr/not shown again/, 'with a warning');
 
+# into a file, which is its owner's alone, and nowhere else
+
+my $file = $t->dir('key');
+for my $case ([table => qr/\Akey +in \Q$file\E\nid +\w+\n/],
+              [json => qr/\A\{"id"/], [key => qr/\A\z/])
+{
+    my ($as, $want) = @$case;
+    unlink $file;
+    ($code, $out, $err) = ctl('key', 'create', 'app', @acme, '-o', $as,
+                              '--output-file', $file, '--no-wait');
+    is($code, 0, "--output-file with -o $as");
+    like($out, $want, 'tells what it did');
+    like(slurp($file), qr/\Astoa_live_\w+\n\z/, 'the key is in the file');
+    unlike("$out$err", qr/\Q${\ substr slurp($file), 0, -1 }\E/, 'only');
+    is((stat $file)[2] & 0777, 0600, 'which others cannot read');
+}
+spew($file, 'old', 0644);
+is((ctl('key', 'rotate', 'app', (split /_/, $key)[2], @acme,
+        '--output-file', $file))[0], 0, 'one that is there');
+like(slurp($file) . ((stat $file)[2] & 0777), qr/^stoa_live_\w+\n384$/,
+     'is replaced, and becomes private');
+my $keys = @{ json('key', 'list', 'app', @acme) };
+for my $bad ($t->dir('no/such/key'), $t->dir('.'), '/dev/null') {
+    is((ctl('key', 'create', 'app', @acme, '--output-file', $bad))[0], 1,
+       'what cannot be one');
+}
+is(scalar @{ json('key', 'list', 'app', @acme) }, $keys,
+   'is found before a key is made');
+
+my $soon = json('key', 'create', 'app', @acme, '--expires-at', '90d');
+like($soon->{expires_at}, qr/^20\d\d-/, '--expires-at takes a duration');
+my ($days) = map { /^(\d+)-(\d+)/ ? $1 * 12 + $2 : 0 } $soon->{expires_at};
+my @now = gmtime;
+cmp_ok(abs($days - ($now[5] + 1900) * 12 - $now[4] - 1 - 3), '<=', 1,
+       'from now');
+$key = (ctl('key', 'create', 'app', @acme, '-o', 'key'))[1];
+$id = (split /_/, $key)[2];
+
 my ($row) = grep { $_->{id} eq $id } @{ json('key', 'list', 'app', @acme) };
 is($row->{state}, 'active', 'key list');
 ok(!exists $row->{key}, 'without the key');
@@ -99,7 +137,9 @@ like("$code $out", qr/^0 application app deleted\nrevision \d+\n$/,
 
 # gateways
 
-($code, my $token) = ctl('gateway', 'create', 'edge', '-o', 'token');
+is((ctl('gateway', 'create', 'edge', '--output-file', $file))[0], 0,
+   'gateway create');
+my $token = slurp($file);
 like($token, qr/\Astoa_gw_\w+\n\z/, 'gateway create, with the default group');
 is((ctl('gateway', 'create', 'edge'))[0], 3, 'once');
 like((ctl('gateway', 'status'))[1], qr/^edge +default +offline +never/m,

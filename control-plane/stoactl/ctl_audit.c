@@ -7,31 +7,6 @@
 #include "stoactl.h"
 
 
-/* "24h" means that long ago; anything else is passed on as a time. */
-
-static ctl_exit_e
-ctl_time(ctl_t *c, const char *text, const char **out)
-{
-    char     last;
-    int64_t  ms;
-
-    last = (*text != '\0') ? text[strlen(text) - 1] : '\0';
-
-    if (strchr("smhd", last) == NULL || last == '\0') {
-        *out = text;
-        return CTL_DONE;
-    }
-
-    if (ctl_duration(text, &ms) != CTL_DONE) {
-        return CTL_FAILED;
-    }
-
-    *out = cp_time_format(c->arena, cp_time_ms() - ms);
-
-    return (*out != NULL) ? CTL_DONE : CTL_FAILED;
-}
-
-
 /* Appends "name=value" to a query that may be empty. */
 
 static void
@@ -57,7 +32,7 @@ ctl_run_audit_list(ctl_t *c)
     since = ctl_opt(c, "since");
 
     if (rc == CTL_DONE && since != NULL) {
-        rc = ctl_time(c, since, &since);
+        rc = ctl_time(c, since, -1, &since);
     }
 
     if (rc != CTL_DONE) {
@@ -167,10 +142,10 @@ ctl_run_usage(ctl_t *c)
     by = ctl_opt(c, "by");
     by = (by != NULL) ? by : "application,api";
 
-    rc = ctl_time(c, from != NULL ? from : "24h", &from);
+    rc = ctl_time(c, from != NULL ? from : "24h", -1, &from);
 
     if (rc == CTL_DONE && to != NULL) {
-        rc = ctl_time(c, to, &to);
+        rc = ctl_time(c, to, -1, &to);
     }
 
     path = "/v1/usage";

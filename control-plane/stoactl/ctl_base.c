@@ -30,6 +30,7 @@ const ctl_opt_t  ctl_globals[] = {
       "table, json, yaml; key and token print that value alone", false },
     { "timeout", 0, "DURATION", NULL,
       "give up after this long (default 30s)", false },
+    { "version", 'V', NULL, NULL, "print the version of stoactl", false },
     { "verbose", 'v', NULL, NULL, "say on stderr what is called", false },
     { NULL, 0, NULL, NULL, NULL, false }
 };
@@ -114,7 +115,7 @@ ctl_opt(ctl_t *c, const char *name)
 }
 
 
-ctl_exit_e
+static ctl_exit_e
 ctl_duration(const char *text, int64_t *ms)
 {
     char              *end;
@@ -143,6 +144,29 @@ ctl_duration(const char *text, int64_t *ms)
     *ms = (int64_t) (n * (double) u->ms);
 
     return CTL_DONE;
+}
+
+
+ctl_exit_e
+ctl_time(ctl_t *c, const char *text, int sign, const char **out)
+{
+    char     last;
+    int64_t  ms;
+
+    last = (*text != '\0') ? text[strlen(text) - 1] : '\0';
+
+    if (strchr("smhd", last) == NULL || last == '\0') {
+        *out = text;
+        return CTL_DONE;
+    }
+
+    if (ctl_duration(text, &ms) != CTL_DONE) {
+        return CTL_FAILED;
+    }
+
+    *out = cp_time_format(c->arena, cp_time_ms() + sign * ms);
+
+    return (*out != NULL) ? CTL_DONE : CTL_FAILED;
 }
 
 

@@ -192,6 +192,37 @@ ctl_file_make_dirs(const char *path)
 
 
 ctl_exit_e
+ctl_file_private(const char *path)
+{
+    int          fd;
+    char         tmp[4096 + 16];
+    struct stat  st;
+
+    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
+        ctl_error("%s: is no file", path);
+        return CTL_FAILED;
+    }
+
+    if (snprintf(tmp, sizeof(tmp), "%s.XXXXXX", path) >= (int) sizeof(tmp)) {
+        ctl_error("%s: name too long", path);
+        return CTL_FAILED;
+    }
+
+    fd = mkstemp(tmp);
+
+    if (fd == -1) {
+        ctl_error("%s: %s", path, strerror(errno));
+        return CTL_FAILED;
+    }
+
+    (void) close(fd);
+    (void) unlink(tmp);
+
+    return CTL_DONE;
+}
+
+
+ctl_exit_e
 ctl_file_write_private(const char *path, const char *text, size_t len)
 {
     int      fd;

@@ -7,6 +7,27 @@
 #include "stoactl.h"
 
 
+static ctl_exit_e
+ctl_set_expiry(ctl_t *c, cp_json_t *body)
+{
+    const char  *value;
+
+    value = ctl_opt(c, "expires-at");
+
+    if (value == NULL) {
+        return CTL_DONE;
+    }
+
+    if (ctl_time(c, value, 1, &value) != CTL_DONE) {
+        return CTL_FAILED;
+    }
+
+    cp_json_put(c->arena, body, "expires_at", value);
+
+    return CTL_DONE;
+}
+
+
 static void
 ctl_set_opt(ctl_t *c, cp_json_t *body, const char *option,
     const char *member)
@@ -44,9 +65,11 @@ ctl_run_key_create(ctl_t *c)
     body = cp_json_object(c->arena);
     ctl_set_opt(c, body, "env", "env");
     ctl_set_opt(c, body, "title", "title");
-    ctl_set_opt(c, body, "expires-at", "expires_at");
+    rc = ctl_set_expiry(c, body);
 
-    rc = ctl_path(c, ctl_kind("credential"), c->arg[0], NULL, &path);
+    if (rc == CTL_DONE) {
+        rc = ctl_path(c, ctl_kind("credential"), c->arg[0], NULL, &path);
+    }
 
     if (rc == CTL_DONE) {
         rc = ctl_write_post(c, path, body, &answer);
@@ -355,14 +378,17 @@ ctl_run_token_create(ctl_t *c)
     cp_json_set(c->arena, body, "name", cp_json_string(c->arena, c->arg[0]));
     cp_json_set(c->arena, body, "role", cp_json_string(c->arena, role));
     ctl_set_opt(c, body, "title", "title");
-    ctl_set_opt(c, body, "expires-at", "expires_at");
 
     if (strcmp(role, "platform-admin") != 0 && c->tenant != NULL) {
         cp_json_set(c->arena, body, "tenant",
                     cp_json_string(c->arena, c->tenant));
     }
 
-    rc = ctl_post(c, "/v1/admin-tokens", body, &v);
+    rc = ctl_set_expiry(c, body);
+
+    if (rc == CTL_DONE) {
+        rc = ctl_post(c, "/v1/admin-tokens", body, &v);
+    }
 
     return (rc == CTL_DONE) ? ctl_print_secret(c, v, "token") : rc;
 }

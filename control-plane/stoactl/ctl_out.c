@@ -233,6 +233,46 @@ ctl_print(ctl_t *c, const cp_json_t *v, const char *columns)
 }
 
 
+/* It is in no other output then. */
+
+static ctl_exit_e
+ctl_keep_secret(ctl_t *c, const cp_json_t *v, const char *member,
+    const char *path)
+{
+    cp_json_t        *shown;
+    const char       *id, *line;
+    const cp_json_t  *m;
+
+    id = ctl_cell_text(c, v, "id");
+    line = cp_arena_printf(c->arena, "%s\n", cp_json_str(v, member));
+
+    if (line == NULL
+        || ctl_file_write_private(path, line, strlen(line)) != CTL_DONE)
+    {
+        ctl_error("the %s %s is made but lost: revoke it", member, id);
+        return CTL_FAILED;
+    }
+
+    if (c->out == CTL_OUT_TABLE) {
+        printf("%-6s in %s\nid     %s\n", member, path, id);
+    }
+
+    if (c->out != CTL_OUT_JSON && c->out != CTL_OUT_YAML) {
+        return CTL_DONE;
+    }
+
+    shown = cp_json_object(c->arena);
+
+    for (m = v->first; m != NULL; m = m->next) {
+        if (strcmp(m->key, member) != 0) {
+            cp_json_set(c->arena, shown, m->key, cp_json_copy(c->arena, m));
+        }
+    }
+
+    return ctl_print(c, shown, NULL);
+}
+
+
 /* What is shown once: alone with -o key or -o token, else with a word about
  * it. */
 
@@ -247,6 +287,10 @@ ctl_print_secret(ctl_t *c, const cp_json_t *v, const char *member)
     if (secret == NULL) {
         ctl_error("the answer holds no %s", member);
         return CTL_FAILED;
+    }
+
+    if (ctl_opt(c, "output-file") != NULL) {
+        return ctl_keep_secret(c, v, member, ctl_opt(c, "output-file"));
     }
 
     wanted = (strcmp(member, "key") == 0) ? CTL_OUT_KEY : CTL_OUT_TOKEN;

@@ -73,7 +73,9 @@ static const ctl_opt_t  ctl_opts_key_create[] = {
     { "env", 0, "ENV", NULL, "2 to 8 letters in the key (default live)",
       false },
     { "title", 0, "TEXT", NULL, "what it is for", false },
-    { "expires-at", 0, "TIME", NULL, "RFC 3339; default: never", false },
+    { "expires-at", 0, "TIME", NULL,
+      "RFC 3339, or a duration from now: 90d; default: never", false },
+    CTL_SECRET_OPTION,
     CTL_WAIT_OPTIONS,
     { NULL, 0, NULL, NULL, NULL, false }
 };
@@ -81,6 +83,7 @@ static const ctl_opt_t  ctl_opts_key_create[] = {
 static const ctl_opt_t  ctl_opts_key_rotate[] = {
     { "grace", 0, "DURATION", NULL,
       "how long the old key still works (default 1d, at most 30d)", false },
+    CTL_SECRET_OPTION,
     CTL_WAIT_OPTIONS,
     { NULL, 0, NULL, NULL, NULL, false }
 };
@@ -88,14 +91,17 @@ static const ctl_opt_t  ctl_opts_key_rotate[] = {
 static const ctl_opt_t  ctl_opts_gateway_create[] = {
     { "group", 0, "GROUP", NULL, "gateway group (default: default)", false },
     { "title", 0, "TEXT", NULL, "what it is for", false },
+    CTL_SECRET_OPTION,
     { NULL, 0, NULL, NULL, NULL, false }
 };
 
 static const ctl_opt_t  ctl_opts_token_create[] = {
     { "role", 0, "ROLE", "platform-admin tenant-admin viewer",
       "what it may do (default viewer)", false },
-    { "expires-at", 0, "TIME", NULL, "RFC 3339; default: never", false },
+    { "expires-at", 0, "TIME", NULL,
+      "RFC 3339, or a duration from now: 90d; default: never", false },
     { "title", 0, "TEXT", NULL, "what it is for", false },
+    CTL_SECRET_OPTION,
     { NULL, 0, NULL, NULL, NULL, false }
 };
 
@@ -240,7 +246,7 @@ const ctl_cmd_t  ctl_table[] = {
 
     { "gateway create", "NAME", ctl_opts_gateway_create,
       "register a gateway; its token is shown only now",
-      "Example: stoactl gateway create edge-1 -o token >gateway.token",
+      "Example: stoactl gateway create edge-1 --output-file gateway.token",
       ctl_run_gateway_create, NULL, "token" },
 
     { "gateway delete", "NAME", NULL,

@@ -292,6 +292,12 @@ ctl_setup(ctl_t *c)
         return CTL_FAILED;
     }
 
+    if (c->cmd->secret != NULL && ctl_opt(c, "output-file") != NULL
+        && ctl_file_private(ctl_opt(c, "output-file")) != CTL_DONE)
+    {
+        return CTL_FAILED;
+    }
+
     rc = ctl_opt_duration(c, "timeout", 30000, &c->timeout_ms);
 
     if (rc == CTL_DONE && c->timeout_ms == 0) {
@@ -314,6 +320,10 @@ ctl_main(ctl_t *c, int argc, char **argv)
 
     if (rc != CTL_DONE) {
         return rc;
+    }
+
+    if (ctl_opt(c, "version") != NULL) {
+        return ctl_run_version(c);
     }
 
     if (c->cmd == NULL && (c->help || group == NULL)) {

@@ -107,10 +107,12 @@ void ctl_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* Text of a server without control characters, for a terminal. */
 const char *ctl_clean(ctl_t *c, const char *s);
 const char *ctl_opt(ctl_t *c, const char *name);      /* NULL: not given     */
-/* "500ms", "10s", "5m", "2h", "7d", a bare number is seconds. */
-ctl_exit_e ctl_duration(const char *text, int64_t *ms) CTL_MUST_CHECK;
+/* "24h": that long from now, sign -1: ago.  Others are passed on as a time. */
+ctl_exit_e ctl_time(ctl_t *c, const char *text, int sign, const char **out)
+    CTL_MUST_CHECK;
 ctl_exit_e ctl_opt_number(ctl_t *c, const char *name, int64_t dflt,
     int64_t *out) CTL_MUST_CHECK;
+/* "500ms", "10s", "5m", "2h", "7d", a bare number is seconds. */
 ctl_exit_e ctl_opt_duration(ctl_t *c, const char *name, int64_t dflt,
     int64_t *ms) CTL_MUST_CHECK;
 const char *ctl_env(const char *name);        /* "" counts as absent        */
@@ -120,6 +122,8 @@ ctl_exit_e ctl_file_read(ctl_t *c, const char *path, const char **text,
     size_t *len) CTL_MUST_CHECK;               /* "-": stdin                */
 ctl_exit_e ctl_file_write_private(const char *path, const char *text,
     size_t len) CTL_MUST_CHECK;                /* 0600, atomically          */
+/* May it be written so? */
+ctl_exit_e ctl_file_private(const char *path) CTL_MUST_CHECK;
 ctl_exit_e ctl_file_list(ctl_t *c, const char *path, const char **names,
     unsigned max, unsigned *n) CTL_MUST_CHECK; /* of a directory, sorted    */
 
@@ -193,7 +197,14 @@ ctl_exit_e ctl_subscription_id(ctl_t *c, const char *name, const char **id)
 ctl_exit_e ctl_event(ctl_t *c, const char *path, const char *event,
     const char *columns);
 
-/* ctl_out.c */
+/*
+ * ctl_out.c.  A command that makes a secret has CTL_SECRET_OPTION; main() asks
+ * ctl_file_private() about the file before anything is made.
+ */
+#define CTL_SECRET_OPTION                                                     \
+    { "output-file", 0, "FILE", NULL,                                         \
+      "write the secret there, for its owner alone (0600)", false }
+
 ctl_exit_e ctl_print(ctl_t *c, const cp_json_t *v, const char *columns);
 ctl_exit_e ctl_print_secret(ctl_t *c, const cp_json_t *v, const char *member);
 const char *ctl_cell_text(ctl_t *c, const cp_json_t *row, const char *column);
