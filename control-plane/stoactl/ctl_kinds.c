@@ -53,12 +53,24 @@ const ctl_kind_t  ctl_kinds[] = {
 const ctl_kind_t *
 ctl_kind(const char *name)
 {
+    ctl_guess_t        guess = { .word = name, .len = strlen(name) };
     const ctl_kind_t  *k;
 
     for (k = ctl_kinds; k->kind != NULL; k++) {
         if (strcmp(k->kind, name) == 0 || strcmp(k->plural, name) == 0) {
             return k;
         }
+    }
+
+    for (k = ctl_kinds; k->kind != NULL; k++) {
+        ctl_guess(&guess, k->kind, strlen(k->kind));
+        ctl_guess(&guess, k->plural, strlen(k->plural));
+    }
+
+    if (guess.best != NULL) {
+        ctl_error("unknown kind \"%s\"", name);
+        ctl_guess_tell(&guess, "");
+        return NULL;
     }
 
     ctl_error("unknown kind \"%s\"; kinds:", name);

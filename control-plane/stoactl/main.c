@@ -51,6 +51,53 @@ ctl_find_option(const ctl_opt_t *table, const char *arg, size_t len)
 }
 
 
+static void
+ctl_guess_option(ctl_t *c, const char *arg, size_t len)
+{
+    unsigned          i;
+    ctl_guess_t       guess = { 0 };
+    const ctl_opt_t  *o;
+    const ctl_opt_t  *tables[] = { ctl_globals,
+                                   c->cmd != NULL ? c->cmd->options : NULL };
+
+    guess.len = strspn(arg, "-");
+    guess.word = arg + guess.len;
+    guess.len = len - guess.len;
+
+    for (i = 0; i < 2; i++) {
+        for (o = tables[i]; o != NULL && o->name != NULL; o++) {
+            ctl_guess(&guess, o->name, strlen(o->name));
+        }
+    }
+
+    ctl_guess_tell(&guess, "--");
+}
+
+
+/* The first word, or the second of a group. */
+
+static void
+ctl_guess_command(ctl_t *c, const char *word, const char *group)
+{
+    size_t            len;
+    ctl_guess_t       guess = { .word = word, .len = strlen(word) };
+    const char       *name, *before;
+    const ctl_cmd_t  *cmd;
+
+    len = (group != NULL) ? strlen(group) + 1 : 0;
+    before = (group != NULL) ? cp_arena_printf(c->arena, "%s ", group) : "";
+
+    for (cmd = ctl_commands; cmd->name != NULL && before != NULL; cmd++) {
+        if (strncmp(cmd->name, before, len) == 0) {
+            name = cmd->name + len;
+            ctl_guess(&guess, name, strcspn(name, " "));
+        }
+    }
+
+    ctl_guess_tell(&guess, before);
+}
+
+
 static ctl_exit_e
 ctl_push_arg(ctl_t *c, const char *arg)
 {
@@ -108,6 +155,7 @@ ctl_parse_option(ctl_t *c, char **argv, int argc, int *i)
         ctl_error("unknown option %.*s%s%s", (int) len, arg,
                   c->cmd != NULL ? "; see stoactl --help " : "",
                   c->cmd != NULL ? c->cmd->name : "");
+        ctl_guess_option(c, arg, len);
         return CTL_FAILED;
     }
 
@@ -182,6 +230,7 @@ ctl_parse_word(ctl_t *c, const char *word, const char **group)
 
     ctl_error("unknown command \"%s\"; see stoactl --help%s%s", name,
               *group != NULL ? " " : "", *group != NULL ? *group : "");
+    ctl_guess_command(c, word, *group);
 
     return CTL_FAILED;
 }

@@ -117,6 +117,18 @@ ctl_exit_e ctl_opt_duration(ctl_t *c, const char *name, int64_t dflt,
     int64_t *ms) CTL_MUST_CHECK;
 const char *ctl_env(const char *name);        /* "" counts as absent        */
 
+/* ctl_guess.c: the candidates one by one, then what is nearest on stderr. */
+typedef struct {
+    const char  *word;             /* as it was typed                       */
+    size_t       len;
+    const char  *best;             /* NULL: none is near                    */
+    size_t       best_len;
+    unsigned     distance;
+} ctl_guess_t;
+
+void ctl_guess(ctl_guess_t *g, const char *word, size_t len);
+void ctl_guess_tell(const ctl_guess_t *g, const char *before);
+
 /* ctl_file.c */
 ctl_exit_e ctl_file_read(ctl_t *c, const char *path, const char **text,
     size_t *len) CTL_MUST_CHECK;               /* "-": stdin                */
