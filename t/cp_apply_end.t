@@ -137,6 +137,36 @@ is($t->api(POST => $base, { name => 'y', method => 'GET', path => '/x/{b}' })
    ->{status}, 409, 'also when the parameter has another name');
 is($t->api(POST => $base, { name => 'y', method => 'PUT', path => '/x/{b}' })
    ->{status}, 201, 'not for another method');
+sub limit { my (%to) = @_;
+            return doc('Policy', 'one', 'limit', { type => 'body-limit',
+                config => { max_bytes => 9 },
+                attach => [{ api => 'o', %to }] }) }
+$t->apply(docs(ops('o', 'o1 GET /1', 'o2 GET /2'), limit(operation => 'o1')));
+$r = post(docs(ops('o', 'n1 GET /1', 'o2 GET /2')));
+is($r->{status}, 409, 'one that a policy uses does not go');
+like(join(' ', $r->{json}{detail}, faults($r)),
+     qr{1 policy uses it, such as "limit"}, 'which is named');
+is(post(docs(ops('o', 'n1 GET /1', 'o2 GET /2'), limit(operation => 'n1')))
+   ->{status}, 200, 'but gets a new name together with the policy');
+is(post(docs(limit(operation => 'n1'), ops('o', 'n1 GET /2', 'o2 GET /1')),
+        'dry_run=1')->{status}, 200, 'or another path');
+$r = post(docs(ops('o', 'o2 GET /1'), limit()));
+is($r->{status}, 200, 'or goes, and the policy is moved');
+is(scalar @{ $t->must(GET => $base)->{items} }, 1, 'it is gone');
+$t->apply(docs(limit(operation => 'o2')));
+is(post(docs(ops('o', 'o3 GET /1')), 'prune=1')->{status}, 200,
+   'or is pruned');
+
+# what is closed is closed when what used it is pruned
+
+$t->apply(docs(app('one', 'last'), plan('one', 'old'), ops('o'),
+               sub_('one', 'last', 'o', 'old')));
+$r = post(docs(app('one', 'last'), plan('one', 'old', state => 'archived'),
+               ops('o')));
+is($r->{status}, 409, 'a plan in use is not archived');
+is(post(docs(app('one', 'last'), plan('one', 'old', state => 'archived'),
+             ops('o')), 'prune=1')->{status}, 200,
+   'but is, when its last subscription is pruned');
 
 
 # prune tells what it takes, keys too

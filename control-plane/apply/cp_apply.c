@@ -271,6 +271,14 @@ cp_apply_tx(cp_apply_t *ap, cp_run_t *run)
     }
 
     if (rc == CP_OK) {
+        rc = cp_apply_operations_later(ap);
+    }
+
+    if (rc == CP_OK) {
+        rc = cp_apply_close(ap);
+    }
+
+    if (rc == CP_OK) {
         rc = cp_apply_settle(ap);
     }
 

@@ -4,7 +4,8 @@
  *
  * States in two rounds.  What opens a resource (publish, resume, approve) is
  * done at once, because later documents may need it; what closes one
- * (suspend, deprecate, archive) is done when everything exists, in reverse.
+ * (suspend, deprecate, archive) is done when everything exists, and what is
+ * pruned does not, in reverse.
  */
 
 #include <string.h>
@@ -20,7 +21,7 @@ static cp_rc_t cp_apply_settled(cp_apply_t *ap, void *data);
 static cp_rc_t cp_apply_tenant(cp_apply_t *ap, const char *name,
     const char **id);
 static cp_rc_t cp_apply_no_tenant(cp_apply_t *ap, const cp_document_t *d);
-static cp_rc_t cp_apply_close(cp_apply_t *ap, void *data);
+static cp_rc_t cp_apply_closed(cp_apply_t *ap, void *data);
 static cp_rc_t cp_apply_find(cp_apply_t *ap, cp_document_t *d,
     const char **id);
 static cp_rc_t cp_apply_find_subscription(cp_apply_t *ap, cp_document_t *d,
@@ -63,12 +64,22 @@ cp_apply_run(cp_apply_t *ap)
         }
     }
 
+    return CP_OK;
+}
+
+
+cp_rc_t
+cp_apply_close(cp_apply_t *ap)
+{
+    cp_rc_t   rc;
+    unsigned  i;
+
     for (i = ap->docs.n; i-- > 0; /* void */ ) {
         if (ap->docs.order[i]->state == NULL) {
             continue;
         }
 
-        rc = cp_apply_scratch(ap, cp_apply_close, ap->docs.order[i]);
+        rc = cp_apply_scratch(ap, cp_apply_closed, ap->docs.order[i]);
         if (rc != CP_OK) {
             return rc;
         }
@@ -209,7 +220,7 @@ cp_apply_no_tenant(cp_apply_t *ap, const cp_document_t *d)
 
 
 static cp_rc_t
-cp_apply_close(cp_apply_t *ap, void *data)
+cp_apply_closed(cp_apply_t *ap, void *data)
 {
     cp_rc_t         rc;
     unsigned        n;

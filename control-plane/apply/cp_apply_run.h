@@ -23,6 +23,15 @@ struct cp_apply_tenant_s {
     cp_apply_tenant_t  *next;          /* all of them                       */
 };
 
+/* An operation that goes when nothing uses it any more. */
+typedef struct cp_apply_later_s  cp_apply_later_t;
+
+struct cp_apply_later_s {
+    const cp_document_t  *d;
+    const char           *id;
+    cp_apply_later_t     *next;
+};
+
 typedef struct {
     cp_op_t            *op;
     cp_tx_t            *tx;
@@ -32,11 +41,15 @@ typedef struct {
     cp_apply_tenant_t  *tenant[CP_APPLY_TENANTS];
     cp_apply_tenant_t  *tenants;
     cp_json_t          *deleted;       /* changes made by prune             */
+    cp_apply_later_t   *later;
 } cp_apply_t;
 
 
-/* Creates, updates and walks the states of all documents. */
+/* Creates, updates and opens what the documents name. */
 cp_rc_t cp_apply_run(cp_apply_t *ap) CP_MUST_CHECK;
+
+/* Closes what they want closed, when all is written and pruned. */
+cp_rc_t cp_apply_close(cp_apply_t *ap) CP_MUST_CHECK;
 
 /* Judges what is left behind, when all is written and pruned. */
 cp_rc_t cp_apply_settle(cp_apply_t *ap) CP_MUST_CHECK;
@@ -50,6 +63,9 @@ cp_rc_t cp_apply_scratch(cp_apply_t *ap, cp_apply_step_pt fn, void *data)
 /* cp_operations.c: makes the operations of an api those of the document. */
 cp_rc_t cp_apply_operations(cp_apply_t *ap, cp_document_t *d,
     cp_json_t *diff) CP_MUST_CHECK;
+
+/* Deletes those that something used, after prune. */
+cp_rc_t cp_apply_operations_later(cp_apply_t *ap) CP_MUST_CHECK;
 
 /* cp_apply_tools.c: the same for the states of an mcp api's tools. */
 cp_rc_t cp_apply_tools(cp_apply_t *ap, cp_document_t *d, cp_json_t *diff)

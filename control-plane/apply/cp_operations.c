@@ -36,6 +36,7 @@ static cp_rc_t cp_operations_shapes(cp_operations_t *ops,
     cp_operation_t *shapes);
 static const char *cp_operation_name(cp_arena_t *a, const cp_json_t *item);
 static cp_rc_t cp_operations_delete(cp_operations_t *ops);
+static cp_rc_t cp_operation_later(cp_operations_t *ops, const char *id);
 static cp_rc_t cp_operation_apply(cp_operations_t *ops, cp_json_t *item);
 static cp_rc_t cp_operation_write(cp_operations_t *ops, cp_json_t *item,
     const cp_operation_t *old, cp_json_t **obj);
@@ -281,11 +282,12 @@ cp_operation_name(cp_arena_t *a, const cp_json_t *item)
 }
 
 
-/* Before anything is created: a new one may take the path of an old one. */
+/* Before anything is created, so that there never are too many. */
 static cp_rc_t
 cp_operations_delete(cp_operations_t *ops)
 {
     cp_rc_t          rc;
+    cp_err_t         err;
     unsigned         i;
     cp_op_t         *op = ops->ap->op;
     cp_write_t       w = cp_write_of(op, ops->ap->tx, &cp_res_operation);
@@ -299,8 +301,14 @@ cp_operations_delete(cp_operations_t *ops)
         }
 
         w.id = old->id;
-
+        err = op->err;
         rc = cp_entry_delete(&w);
+
+        if (rc == CP_DECLINED && strcmp(op->err.code, "in_use") == 0) {
+            op->err = err;
+            rc = cp_operation_later(ops, old->id);
+        }
+
         if (rc != CP_OK) {
             return rc;
         }
@@ -311,6 +319,52 @@ cp_operations_delete(cp_operations_t *ops)
     }
 
     return CP_OK;
+}
+
+
+/* A policy uses it: of a document that is yet to come, or that prune takes. */
+static cp_rc_t
+cp_operation_later(cp_operations_t *ops, const char *id)
+{
+    cp_apply_later_t  *later;
+    cp_apply_t        *ap = ops->ap;
+
+    later = cp_arena_alloc(ap->arena, sizeof(cp_apply_later_t));
+    if (later == NULL) {
+        return cp_err_set(&ap->op->err, "internal", "out of memory");
+    }
+
+    later->d = ops->d;
+    later->id = cp_arena_strdup(ap->arena, id);
+    later->next = ap->later;
+    ap->later = later;
+
+    return CP_OK;
+}
+
+
+cp_rc_t
+cp_apply_operations_later(cp_apply_t *ap)
+{
+    cp_rc_t                  rc;
+    unsigned                 n;
+    cp_write_t               w = cp_write_of(ap->op, ap->tx,
+                                             &cp_res_operation);
+    const cp_apply_later_t  *later;
+
+    rc = CP_OK;
+
+    for (later = ap->later; later && rc == CP_OK; later = later->next) {
+        n = ap->op->err.n;
+        w.id = later->id;
+        rc = cp_entry_delete(&w);
+
+        if (rc == CP_DECLINED) {
+            cp_document_faults(&ap->op->err, n, later->d);
+        }
+    }
+
+    return rc;
 }
 
 

@@ -95,9 +95,9 @@ cp_depend_refuse(const cp_write_t *w, const cp_dependent_t *d,
     n = cp_cell(&rows, 0, 0)->i;
 
     return n == 0 ? CP_OK
-           : cp_err_set(&op->err, "in_use", "%" PRId64 " %s%s it, such as"
-                        " \"%s\"%s", n, by->kind,
-                        n == 1 ? " uses" : "s use", cp_cell(&rows, 0, 1)->p,
+           : cp_err_set(&op->err, "in_use", "%" PRId64 " %s %s it, such as"
+                        " \"%s\"%s", n, n == 1 ? by->kind : by->plural,
+                        n == 1 ? "uses" : "use", cp_cell(&rows, 0, 1)->p,
                         d->how == CP_DEP_REFUSE || !w->single
                         ? "" : "; with force it goes too");
 }
