@@ -230,6 +230,15 @@ is($t->api(POST => '/v1/tenants/acme/subscriptions', { application => 'app',
     api => 'tools', plan => 'auto' })->{status}, 409,
     'a deprecated plan takes no subscriptions');
 
+# what has no value any more is not told as one
+
+for (qw(deprecate publish)) {
+    $r = $t->must(POST => "/v1/tenants/acme/apis/orders/$_");
+    $r = [$r, $t->must(GET => '/v1/tenants/acme/apis/orders')];
+    is(join(' ', map { exists $_->{deprecated_at} ? 1 : 0 } @$r),
+       $_ eq 'deprecate' ? '1 1' : '0 0', "deprecated_at after $_");
+}
+
 # deletion takes along what belongs to it
 
 $r = $t->api(DELETE => '/v1/tenants/acme/apis/orders?force=1');

@@ -416,7 +416,7 @@ cp_row_show(cp_names_t *n, const cp_resource_t *res, const cp_json_t *row,
         }
 
         val = cp_json_copy(n->arena, cp_json_get(row, f->name));
-        if (val == NULL) {
+        if (val == NULL || val->type == CP_JSON_NULL) {
             continue;
         }
 

@@ -325,7 +325,7 @@ cp_cell_write(cp_arena_t *a, const cp_field_t *f, const cp_json_t *row)
 
     val = cp_json_get(row, f->name);
 
-    if (val == NULL) {
+    if (val == NULL || val->type == CP_JSON_NULL) {
         return cp_null();
     }
 
