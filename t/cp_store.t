@@ -89,6 +89,31 @@ is(join(' ', map { "$_->{name} $_->{burst} $_->{concurrency}" }
 $f->status;
 is($f->shown->{sync}, 'in-sync', 'in order');
 
+# -- what an older program has stored is no reason to refuse a write ---------
+
+my $apis = "/v1/tenants/$made[0]/apis";
+my $to = 'http://127.0.0.1:1/';
+$t->must('POST', $apis, { name => $_, kind => $_,
+    upstream => { targets => [{ url => $to }] } }) for 'mcp', 'rest';
+$t->must('POST', "$apis/rest/operations", { name => $_, method => 'GET',
+    path => "/$_/{id}" }) for 'one', 'two';
+$t->stop('control');
+sql("UPDATE apis SET upstream = "
+    . qq{REPLACE(upstream, '"idle_timeout_ms":4000,', '')});
+sql("UPDATE operations SET path = '/one/{nr}' WHERE name = 'two'");
+$t->control(args => ['--outbound-allow=none']);
+wait_until { $t->must('POST', "$apis/mcp/discover")->{state} eq 'failed' }
+    or fail('a target that may not be asked any more is told');
+like($t->must('GET', "$apis/mcp")->{discovery}{error}, qr/loopback/, 'why');
+is($t->api('PATCH', "$apis/mcp", { title => 'T' })->{status}, 200,
+   'its api can be changed');
+is($t->api('PATCH', "$apis/mcp", { upstream => { targets => [
+    { url => "${to}x" }] } })->{status}, 422, 'but leads to no other such');
+is($t->api('POST', "$apis/rest/operations/two/disable")->{status}, 200,
+   'one of two operations for the same requests can be disabled');
+is($t->api('PATCH', "$apis/rest/operations/two", { path => '/one/{id}' })
+   ->{status}, 409, 'but not be changed to the same again');
+
 $t->done;
 
 

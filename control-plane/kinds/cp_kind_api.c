@@ -240,7 +240,9 @@ cp_api_check(const cp_write_t *w, const cp_json_t *before, cp_json_t *after)
 
 
 /*
- * Addresses that name themselves are judged at once, names when they are used.
+ * Addresses that name themselves are judged at once, names when they are used,
+ * and so are those that were there before: the rest of an upstream may have
+ * got defaults that came later.
  * What only gateways will ask is theirs to allow (stoa_upstream_allow), but
  * nothing that is special to a network.
  */
@@ -250,20 +252,20 @@ cp_api_upstream_check(cp_op_t *op, const cp_json_t *before,
 {
     cp_rc_t            rc;
     unsigned           i;
-    cp_json_t         *upstream, *url, *t;
+    cp_json_t         *targets, *url, *t;
     stoa_addr_class_e  class;
 
-    upstream = cp_json_get(after, "upstream");
+    targets = cp_json_get(cp_json_get(after, "upstream"), "targets");
 
-    if (cp_json_equal(cp_json_get(before, "upstream"), upstream)) {
+    if (cp_json_equal(cp_json_get(cp_json_get(before, "upstream"), "targets"),
+                      targets))
+    {
         return CP_OK;
     }
 
     rc = CP_OK;
 
-    for (t = cp_json_get(upstream, "targets")->first, i = 0; t;
-         t = t->next, i++)
-    {
+    for (t = targets->first, i = 0; t; t = t->next, i++) {
         url = cp_json_get(t, "url");
         class = cp_client_refused(&op->app->conf.outbound_allow, url->s);
 

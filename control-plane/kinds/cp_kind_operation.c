@@ -37,11 +37,14 @@ static const cp_dependent_t  operation_dependents[] = {
     { NULL, NULL, 0, false }
 };
 
+static const char *const  operation_settles[] = { "method", "path", NULL };
+
 const cp_resource_t  cp_res_operation = {
     .kind = "operation", .plural = "operations", .table = "operations",
     .parent = "api", .fields = operation_fields,
     .transitions = operation_transitions, .initial = "enabled",
     .check = cp_operation_check, .settled = cp_operation_settled,
+    .settles = operation_settles,
     .follow = cp_follow_operation,
     .dependents = operation_dependents
 };

@@ -35,6 +35,8 @@ static cp_rc_t cp_write_kept(const cp_write_t *w, const cp_json_t *before,
 static bool cp_state_is_final(const cp_resource_t *res, const char *state);
 static bool cp_write_is_over(const cp_resource_t *res, const cp_json_t *row,
     const char *to);
+static bool cp_write_settled(const cp_resource_t *res,
+    const cp_entry_t *before, const cp_entry_t *after);
 static bool cp_etag_matches(const char *list, const char *etag);
 static const cp_transition_t *cp_transition_find(const cp_resource_t *res,
     const char *event, const char *state, bool system, bool *known);
@@ -701,6 +703,7 @@ cp_write_done(const cp_write_t *w, const char *action,
     }
 
     rc = after && res->settled && !op->late
+         && !cp_write_settled(res, before, after)
          ? res->settled(op, w->tx, after->row) : CP_OK;
     if (rc != CP_OK) {
         return rc;
@@ -717,6 +720,25 @@ cp_write_done(const cp_write_t *w, const char *action,
 
     return rc == CP_OK && cp_arena_failed(op->arena)
            ? cp_err_set(&op->err, "internal", "no memory") : rc;
+}
+
+
+/* Nothing that the end state is judged by has changed. */
+static bool
+cp_write_settled(const cp_resource_t *res, const cp_entry_t *before,
+    const cp_entry_t *after)
+{
+    const char *const  *name;
+
+    name = before ? res->settles : NULL;
+
+    while (name && *name && cp_json_equal(cp_json_get(before->row, *name),
+                                          cp_json_get(after->row, *name)))
+    {
+        name++;
+    }
+
+    return name && *name == NULL;
 }
 
 

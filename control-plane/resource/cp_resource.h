@@ -126,6 +126,9 @@ struct cp_resource_s {
     cp_rc_t (*settled)(cp_op_t *op, cp_tx_t *tx, const cp_json_t *row);
                                         /* rules of the end state: after the
                                            write, or after the last of many  */
+    const char *const      *settles;    /* what those rules look at: a write
+                                           that leaves it is not judged by
+                                           them; NULL: all                   */
     cp_rc_t (*shown)(cp_tx_t *tx, cp_arena_t *a, cp_json_t *obj,
         cp_err_t *err);                 /* fills derived members in a tree   */
     cp_rc_t (*feed)(cp_tx_t *tx, cp_arena_t *a, const char *id,
