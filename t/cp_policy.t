@@ -297,4 +297,35 @@ is($t->api(GET => '/v1/tenants/other/policies', undef, @as)->{status}, 404,
 is($t->api(PATCH => "$P/web", { title => 'x' }, @as)->{status}, 200,
    'it may change its own');
 
+
+# a gateway of version 0.1, which passes `requires` over
+
+my $old = Test::Stoa::Feed->new($t, 'gw0', 'default', old => 1);
+my $apis = sub { return join ' ', sort map { $_->{body}{name} }
+                     grep { $_->{kind} eq 'api' } values %{ $old->{rows} } };
+my %weather = (kind => 'mcp', state => 'published',
+               upstream => { targets => [{ url => $up }] });
+$old->pull;
+is($apis->(), 'theirs weather', 'it gets no api with a policy');
+$old->status;
+is(join(' ', sort map { $_->{key} =~ /^(\w+)/ } @{ $old->shown->{rejected} }),
+   'api plan server tenant', 'which is told as refused, and all that has one');
+like($old->shown->{rejected}[0]{error}, qr/knows no policies/, 'and why');
+$t->apply(docs(doc('Secret', 'acme', 'late', { value => 'hush' }),
+    policy('late', 'headers', config => { request_set => [
+        { name => 'X-Late', value => '${secret:late}' }] },
+        attach => [{ api => 'weather' }])));
+my $answer = $old->pull->{body};
+is($apis->(), 'theirs', 'nor what gets one later');
+unlike($answer, qr/hush/, 'nor its secret');
+$old->status;
+my $r = $t->api(POST => '/v1/apply?wait=10s', docs(doc('Api', 'acme',
+    'weather', \%weather)), headers => { 'Content-Type' =>
+                                         'application/yaml' });
+is((grep { $_->{name} eq 'gw0' } @{ $r->{json}{gateways} })[0]{state},
+   'rejected', 'an apply tells it, too');
+$t->must(DELETE => "$P/late");
+$old->pull;
+is($apis->(), 'theirs weather', 'without the policy it is back');
+
 $t->done;

@@ -86,10 +86,20 @@ cp_rc_t cp_feed_compact(cp_db_t *db, cp_arena_t *a, int64_t retention_s,
 cp_rc_t cp_gateway_decorate(cp_tx_t *tx, cp_arena_t *a, cp_json_t *obj,
     cp_err_t *err) CP_MUST_CHECK;
 
+/*
+ * "Stoa-Contract: 2" says that a gateway judges `requires`.  One of version
+ * 0.1 ignores it, and would serve what has a policy without it: such records
+ * are withheld from it, and told as refused by it.
+ */
+#define CP_FEED_CONTRACT_HEADER  "Stoa-Contract"
+
+bool cp_feed_judged(const char *contract);             /* NULL: no header   */
+bool cp_feed_requires(const char *kind, const char *body);
+
 /* A report of a gateway (the actor).  *rev: the head; *news: it is to start
  * over. */
-cp_rc_t cp_gateway_report(cp_op_t *op, const cp_json_t *in, int64_t *rev,
-    bool *news) CP_MUST_CHECK;
+cp_rc_t cp_gateway_report(cp_op_t *op, const cp_json_t *in, bool judged,
+    int64_t *rev, bool *news) CP_MUST_CHECK;
 
 /*
  * Does it have to start over?  Its digest was not what it should have at the

@@ -32,7 +32,10 @@ typedef struct {
 
 
 static cp_rc_t cp_status_rejected(cp_op_t *op, const cp_json_t *in,
-    const char **text);
+    cp_json_t *all);
+static cp_rc_t cp_status_withheld(cp_op_t *op, cp_tx_t *tx, cp_json_t *all);
+static void cp_status_refused(cp_op_t *op, cp_json_t *all, const char *key,
+    int64_t rev, const char *error);
 static cp_rc_t cp_status_judge(cp_op_t *op, cp_tx_t *tx, const cp_json_t *in,
     cp_status_t *st);
 static cp_rc_t cp_status_store(cp_op_t *op, cp_tx_t *tx, const cp_json_t *in,
@@ -68,16 +71,19 @@ const cp_report_field_t  cp_rejected_fields[] = {
 
 
 cp_rc_t
-cp_gateway_report(cp_op_t *op, const cp_json_t *in, int64_t *rev, bool *news)
+cp_gateway_report(cp_op_t *op, const cp_json_t *in, bool judged, int64_t *rev,
+    bool *news)
 {
     cp_rc_t       rc;
     cp_tx_t      *tx;
+    cp_json_t    *all;
     cp_status_t   st;
 
+    all = cp_json_array(op->arena);
     rc = cp_report_check(in, cp_status_fields, "", &op->err);
 
     if (rc == CP_OK) {
-        rc = cp_status_rejected(op, in, &st.rejected);
+        rc = cp_status_rejected(op, in, all);
     }
 
     if (rc != CP_OK) {
@@ -88,7 +94,13 @@ cp_gateway_report(cp_op_t *op, const cp_json_t *in, int64_t *rev, bool *news)
         return cp_err_set(&op->err, "unavailable", "the database is busy");
     }
 
-    rc = cp_status_judge(op, tx, in, &st);
+    rc = judged ? CP_OK : cp_status_withheld(op, tx, all);
+    st.rejected = cp_json_text(op->arena, all, NULL);
+
+    if (rc == CP_OK) {
+        rc = st.rejected ? cp_status_judge(op, tx, in, &st)
+             : cp_err_set(&op->err, "internal", "out of memory");
+    }
 
     if (rc == CP_OK) {
         rc = cp_status_store(op, tx, in, &st);
@@ -173,14 +185,13 @@ cp_gateway_doubted(const char *id)
 
 /* Keeps of each rejected record what the table knows, and nothing else. */
 static cp_rc_t
-cp_status_rejected(cp_op_t *op, const cp_json_t *in, const char **text)
+cp_status_rejected(cp_op_t *op, const cp_json_t *in, cp_json_t *all)
 {
     char        at[32];
     cp_rc_t     rc;
     unsigned    i;
-    cp_json_t  *all, *item, *kept, *list;
+    cp_json_t  *item, *list;
 
-    all = cp_json_array(op->arena);
     list = cp_json_get(in, "rejected");
     item = list ? list->first : NULL;
 
@@ -192,16 +203,72 @@ cp_status_rejected(cp_op_t *op, const cp_json_t *in, const char **text)
             return rc;
         }
 
-        kept = cp_json_object(op->arena);
-        cp_json_put(op->arena, kept, "key", cp_json_str(item, "key"));
-        cp_json_put_int(op->arena, kept, "rev", cp_json_num(item, "rev", 0));
-        cp_json_put(op->arena, kept, "error", cp_report_text(item, "error"));
-        cp_json_push(all, kept);
+        cp_status_refused(op, all, cp_json_str(item, "key"),
+                          cp_json_num(item, "rev", 0),
+                          cp_report_text(item, "error"));
     }
 
-    *text = cp_json_text(op->arena, all, NULL);
+    return CP_OK;
+}
 
-    return *text ? CP_OK : cp_err_set(&op->err, "internal", "out of memory");
+
+/* What cp_feed_requires() holds back: only such records are sealed, beside
+ * kinds that it refuses by itself. */
+static cp_rc_t
+cp_status_withheld(cp_op_t *op, cp_tx_t *tx, cp_json_t *all)
+{
+    cp_rc_t    rc;
+    unsigned   i;
+    cp_rows_t  rows;
+
+    rc = cp_tx_query(tx, op->arena, "SELECT key, rev FROM feed"
+                     " WHERE deleted = 0 AND (group_ids IS NULL"
+                     " OR group_ids LIKE $1)"
+                     " AND kind NOT IN ('tool', 'group', 'groupkey')"
+                     " AND (body LIKE '%\"requires\":[%'"
+                     " OR body NOT LIKE '{%') ORDER BY rev LIMIT $2",
+                     cp_args(cp_text(cp_arena_printf(op->arena, "%%,%.16s,%%",
+                                                     op->actor.group
+                                                     ? op->actor.group : "")),
+                             cp_int(CP_REJECTED_MAX - all->n)),
+                     &rows, &op->err);
+
+    for (i = 0; rc == CP_OK && i < rows.rows; i++) {
+        cp_status_refused(op, all, cp_cell(&rows, i, 0)->p,
+                          cp_cell(&rows, i, 1)->i,
+                          "this gateway's version knows no policies");
+    }
+
+    return rc;
+}
+
+
+static void
+cp_status_refused(cp_op_t *op, cp_json_t *all, const char *key, int64_t rev,
+    const char *error)
+{
+    cp_json_t  *item;
+
+    item = cp_json_object(op->arena);
+    cp_json_put(op->arena, item, "key", key);
+    cp_json_put_int(op->arena, item, "rev", rev);
+    cp_json_put(op->arena, item, "error", error);
+    cp_json_push(all, item);
+}
+
+
+bool
+cp_feed_judged(const char *contract)
+{
+    return contract && strcmp(contract, "2") == 0;
+}
+
+
+bool
+cp_feed_requires(const char *kind, const char *body)
+{
+    return strcmp(kind, "tool") != 0
+           && strstr(body, "\"requires\":[") != NULL;
 }
 
 

@@ -37,6 +37,7 @@ typedef struct {
     int64_t      head;                      /* of the last page              */
     int64_t      limit;                     /* rows of the next page         */
     bool         done;
+    bool         judged;                    /* cp_feed_judged()              */
     char         pattern[STOA_ID_LEN + 5];  /* "%,group,%"                   */
 } cp_feed_stream_t;
 
@@ -44,6 +45,7 @@ typedef struct {
     int64_t      since;
     int64_t      deadline;                  /* monotonic ms                  */
     const char  *epoch;
+    bool         judged;
 } cp_feed_ask_t;
 
 
@@ -61,7 +63,8 @@ static cp_rc_t cp_feed_page(cp_feed_stream_t *fs, stoa_buf_t *out,
     cp_err_t *err);
 static cp_rc_t cp_feed_rows(cp_feed_stream_t *fs, cp_arena_t *a,
     cp_rows_t *rows, cp_err_t *err);
-static void cp_feed_line(cp_arena_t *a, stoa_buf_t *b, const cp_val_t *row);
+static void cp_feed_line(const cp_feed_stream_t *fs, cp_arena_t *a,
+    stoa_buf_t *b, const cp_val_t *row);
 static cp_rc_t cp_feed_fill(void *ctx, stoa_buf_t *out, bool *done);
 
 
@@ -138,6 +141,7 @@ cp_feed_ask(cp_req_t *r, cp_feed_ask_t **ask)
     }
 
     wait = 0;
+    q->judged = cp_feed_judged(cp_req_header(r, CP_FEED_CONTRACT_HEADER));
 
     rc = cp_query_int(r, "since", 0, INT64_MAX, &q->since);
     if (rc != CP_OK) {
@@ -317,6 +321,7 @@ cp_feed_answer(cp_req_t *r, const cp_feed_ask_t *ask,
     fs->db = r->op.app->db;
     fs->arena = r->op.arena;
     fs->last = ask->since;
+    fs->judged = ask->judged;
     fs->live_until = ask->since ? ask->since : head->rev;
     fs->limit = CP_FEED_PAGE_FIRST;
     snprintf(fs->pattern, sizeof(fs->pattern), "%%,%.16s,%%",
@@ -419,7 +424,7 @@ cp_feed_page(cp_feed_stream_t *fs, stoa_buf_t *out, cp_err_t *err)
     before = out->len;
 
     for (i = 0; i < n; i++) {
-        cp_feed_line(a, out, cp_cell(&rows, i, 0));
+        cp_feed_line(fs, a, out, cp_cell(&rows, i, 0));
         fs->last = cp_cell(&rows, i, 1)->i;
     }
 
@@ -491,7 +496,8 @@ cp_feed_rows(cp_feed_stream_t *fs, cp_arena_t *a, cp_rows_t *rows,
 
 
 static void
-cp_feed_line(cp_arena_t *a, stoa_buf_t *b, const cp_val_t *row)
+cp_feed_line(const cp_feed_stream_t *fs, cp_arena_t *a, stoa_buf_t *b,
+    const cp_val_t *row)
 {
     const char  *body;
 
@@ -504,6 +510,10 @@ cp_feed_line(cp_arena_t *a, stoa_buf_t *b, const cp_val_t *row)
             cp_log(CP_LOG_ERROR, "feed", "a record was sealed by another key"
                    " key:%s", row[0].p);
         }
+    }
+
+    if (body && !fs->judged && cp_feed_requires(row[2].p, body)) {
+        body = NULL;
     }
 
     stoa_buf_addz(b, "{\"key\":");

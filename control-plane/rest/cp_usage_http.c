@@ -37,7 +37,9 @@ cp_gateway_status(cp_req_t *r)
     rc = cp_req_json(r, &in);
 
     if (rc == CP_OK) {
-        rc = cp_gateway_report(&r->op, in, &rev, &news);
+        rc = cp_gateway_report(&r->op, in, cp_feed_judged(
+                                   cp_req_header(r, CP_FEED_CONTRACT_HEADER)),
+                               &rev, &news);
     }
 
     if (rc != CP_OK) {

@@ -34,6 +34,8 @@ ngx_http_stoa_client_init(ngx_http_stoa_agent_t *agent,
 
     list = curl_slist_append(c->headers, "Content-Type: application/json");
     list = list ? curl_slist_append(c->headers, "Expect:") : NULL;
+    /* `requires` of a record is judged */
+    list = list ? curl_slist_append(c->headers, "Stoa-Contract: 2") : NULL;
 
     if (c->multi == NULL || c->easy == NULL || list == NULL) {
         return NGX_ERROR;

@@ -24,6 +24,7 @@ sub new {
     $t->register($name, $group) unless $o{token};
     my ($token) = $o{token} // slurp($t->dir("$name/token")) =~ /(\S+)/;
     return bless { t => $t, name => $name, token => $token, rev => 0,
+                   old => $o{old},          # as version 0.1: no policies
                    epoch => '', rows => {}, lines => [] }, $class;
 }
 
@@ -43,7 +44,8 @@ sub get {
 sub call {
     my ($self, $method, $path, $body, %o) = @_;
     my $r = $self->{t}->api($method, $path, $body, token => $self->{token},
-                            %o);
+        %o, headers => { $self->{old} ? () : ('Stoa-Contract' => 2),
+                         %{ $o{headers} || {} } });
     if (($r->{headers}{'content-encoding'} // '') eq 'gzip') {
         my $packed = $r->{body};
         gunzip(\$packed, \$r->{body}) or die "gunzip: $GunzipError\n";
