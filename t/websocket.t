@@ -13,8 +13,14 @@ my $f = Test::Stoa::FakeControl->new($t);
 my $port = $t->origin(sub {
     my ($q, $c) = @_;
     return [200, ['Content-Type' => 'application/json'], json_encode($q)]
-        unless ($q->{headers}{upgrade} // '') eq 'websocket'
-               && $q->{path} !~ /plain/;
+        unless (($q->{headers}{upgrade} // '') eq 'websocket'
+                && $q->{path} !~ /plain/) || $q->{path} =~ /events|unasked/;
+    if ($q->{path} =~ /events/) {
+        $c->send_raw("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+            . "\r\n");
+        while (!defined $c->fill(time + 0.1)) { $c->send_raw("data: x\n\n") }
+        return undef;
+    }
     $c->send_raw("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
         . "Connection: Upgrade\r\nSec-WebSocket-Accept: x\r\n"
         . "X-Sent: $q->{path} $q->{headers}{connection} "
@@ -147,6 +153,34 @@ for my $path ('/apis/acme/echo/chat', '/guard/chat') {
     $c->close;
     is($r->{status}, 200, 'h2c: offered by clients with every call, and left');
     unlike($r->{body}, qr/upgrade|http2-settings/i, 'nothing of it goes on');
+}
+
+# nobody has asked for it
+
+for (qw(/apis/acme/echo/unasked /guard/unasked)) {
+    is($t->get($_, key => $key)->{status}, 502, "$_: a 101 of its own accord");
+}
+
+# what lasts is judged again
+
+my @last = (ask('/apis/acme/echo/chat'), ask('/guard/chat'));
+is("$last[0]{code} $last[1]{code}", '101 101', 'two tunnels');
+push @last, $t->connection;
+$last[2]->send_raw($last[2]->request_text('GET', '/apis/acme/echo/events',
+    headers => { 'X-API-Key' => $key }));
+ok((wait_until { $last[2]->fill(time + 1); $last[2]{in} =~ /data: x/ } 5),
+   'and a stream of events');
+$f->put('credential', 'cred:' . fid('c', 1), { %{ json_decode(
+    $f->{rows}{ 'cred:' . fid('c', 1) }{text}) }, state => 'revoked' });
+$f->save;
+$f->ready or die 'not ready';
+for my $c (@last) {
+    my $more;
+    ok((wait_until {
+        $c->send_raw('ping') if $c != $last[2];
+        $more = $c->fill(time + 0.2);
+        defined $more && !$more;
+    } 8), 'end when the key is revoked');
 }
 
 $f->done;

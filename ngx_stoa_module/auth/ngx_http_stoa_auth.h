@@ -16,6 +16,9 @@ ngx_int_t ngx_http_stoa_auth(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx);
 /* May callers of this tenant know of the api? */
 ngx_uint_t ngx_http_stoa_auth_visible(const stoa_rec_api_t *rec,
     const stoa_id_t *tenant);
+/* A call that was let in: would it be now?  Nothing is told or counted. */
+ngx_uint_t ngx_http_stoa_auth_still(ngx_http_stoa_store_t *store,
+    ngx_http_stoa_ctx_t *ctx);
 /* X-Stoa-Identity: a compact JWS, made for the call's api.  NGX_DECLINED:
  * there is no key to sign with. */
 ngx_int_t ngx_http_stoa_identity(ngx_http_request_t *r,

@@ -5,6 +5,7 @@
  */
 
 #include "ngx_http_stoa_auth.h"
+#include "ngx_http_stoa_api.h"
 #include "ngx_http_stoa_store.h"
 #include "ngx_http_stoa_refusal.h"
 
@@ -66,6 +67,54 @@ ngx_http_stoa_subscription(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     }
 
     return NGX_OK;
+}
+
+
+ngx_uint_t
+ngx_http_stoa_auth_still(ngx_http_stoa_store_t *store,
+    ngx_http_stoa_ctx_t *ctx)
+{
+    int64_t                         now;
+    const stoa_rec_api_t           *api;
+    const stoa_rec_tenant_t        *tenant, *publisher;
+    const stoa_rec_credential_t    *cred;
+    const stoa_rec_application_t   *app;
+    const stoa_rec_subscription_t  *sub;
+
+    now = ngx_http_stoa_now_ms();
+
+    cred = ngx_http_stoa_store_credential(store, &ctx->credential);
+    app = ngx_http_stoa_store_application(store, &ctx->application);
+    tenant = ngx_http_stoa_store_tenant(store, &ctx->tenant);
+    publisher = ngx_http_stoa_store_tenant(store, &ctx->call.route_tenant);
+    sub = ngx_http_stoa_store_subscription(store, &ctx->application,
+                                           &ctx->call.subscribed);
+
+    if (cred == NULL || app == NULL || tenant == NULL || publisher == NULL
+        || (cred->state != STOA_STATE_ACTIVE
+            && cred->state != STOA_STATE_ROTATING)
+        || (cred->expires_ms && cred->expires_ms <= now)
+        || app->state != STOA_STATE_ACTIVE
+        || tenant->state != STOA_STATE_ACTIVE
+        || publisher->state != STOA_STATE_ACTIVE)
+    {
+        return 0;
+    }
+
+    /* not every message of MCP is to one api or server */
+
+    if (ctx->call.subscribed.c[0]
+        && (sub == NULL || sub->state != STOA_STATE_ACTIVE
+            || (sub->expires_ms && sub->expires_ms <= now)))
+    {
+        return 0;
+    }
+
+    api = ctx->call.api
+          ? ngx_http_stoa_store_api(store, &ctx->call.api->id) : NULL;
+
+    return ctx->call.api == NULL
+           || (api && ngx_http_stoa_auth_visible(api, &ctx->tenant));
 }
 
 

@@ -121,7 +121,9 @@ ngx_http_stoa_header_filter(ngx_http_request_t *r)
         return NGX_ERROR;
     }
 
-    if (ngx_http_stoa_policy_response(r, ctx) != NGX_OK) {
+    if (ngx_http_stoa_policy_response(r, ctx) != NGX_OK
+        || ngx_http_stoa_watch(r, ctx) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
@@ -149,7 +151,7 @@ ngx_http_stoa_filter_no_http(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     status = r->upstream->headers_in.status_n;
 
     if ((status >= 200 && status <= 599)
-        || status == NGX_HTTP_SWITCHING_PROTOCOLS)
+        || (status == NGX_HTTP_SWITCHING_PROTOCOLS && ctx->call.websocket))
     {
         return 0;
     }

@@ -24,6 +24,9 @@ ngx_int_t ngx_http_stoa_operation(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 /* Header and body filters; called in postconfiguration. */
 ngx_int_t ngx_http_stoa_filter_init(ngx_conf_t *cf);
+/* The answer begins: one that may last is looked at again (_watch.c). */
+ngx_int_t ngx_http_stoa_watch(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
 ngx_int_t ngx_http_stoa_account_handler(ngx_http_request_t *r);   /* LOG     */
 
 

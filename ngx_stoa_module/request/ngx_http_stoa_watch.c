@@ -1,0 +1,127 @@
+
+/*
+ * Calls that last: a WebSocket tunnel, a stream of events.  Whether they may
+ * was judged when they began; here it is looked at again each second, and one
+ * that would be refused now ends, as its upstream's silence would end it.
+ *
+ * Process: workers.  Lifetime: r->pool, with the timer.  Limits: one timer for
+ * each such call.
+ */
+
+
+#include "ngx_http_stoa_request.h"
+#include "ngx_http_stoa_auth.h"
+#include "ngx_http_stoa_store.h"
+
+
+#define NGX_HTTP_STOA_WATCH_MS  1000
+
+
+static ngx_uint_t ngx_http_stoa_watch_lasts(ngx_http_request_t *r);
+static void ngx_http_stoa_watch_look(ngx_event_t *ev);
+static void ngx_http_stoa_watch_cleanup(void *data);
+
+
+ngx_int_t
+ngx_http_stoa_watch(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    ngx_event_t         *ev;
+    ngx_pool_cleanup_t  *cln;
+
+    if (!ctx->call.passed || r->upstream == NULL
+        || !ngx_http_stoa_watch_lasts(r))
+    {
+        return NGX_OK;
+    }
+
+    cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_event_t));
+    if (cln == NULL) {
+        return NGX_ERROR;
+    }
+
+    ev = cln->data;
+    ngx_memzero(ev, sizeof(ngx_event_t));
+
+    ev->handler = ngx_http_stoa_watch_look;
+    ev->data = r;
+    ev->log = r->connection->log;
+    ev->cancelable = 1;
+
+    cln->handler = ngx_http_stoa_watch_cleanup;
+
+    ngx_add_timer(ev, NGX_HTTP_STOA_WATCH_MS);
+
+    return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_http_stoa_watch_lasts(ngx_http_request_t *r)
+{
+    ngx_str_t  *type;
+
+    static ngx_str_t  events = ngx_string("text/event-stream");
+
+    type = &r->headers_out.content_type;
+
+    return r->headers_out.status == NGX_HTTP_SWITCHING_PROTOCOLS
+           || (r->headers_out.content_length_n == -1
+               && type->len >= events.len
+               && ngx_strncasecmp(type->data, events.data, events.len) == 0);
+}
+
+
+static void
+ngx_http_stoa_watch_look(ngx_event_t *ev)
+{
+    ngx_event_t                *rev;
+    ngx_connection_t           *c;
+    ngx_http_request_t         *r;
+    ngx_http_stoa_ctx_t        *ctx;
+    ngx_http_stoa_main_conf_t  *mcf;
+
+    r = ev->data;
+    ctx = ngx_http_stoa_ctx(r);
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+    c = r->upstream ? r->upstream->peer.connection : NULL;
+
+    if (ctx == NULL || c == NULL) {
+
+        /* the upstream has said all it had to say */
+
+        return;
+    }
+
+    if (ngx_http_stoa_store_enter(mcf->store) != NGX_OK
+        || ngx_http_stoa_auth_still(mcf->store, ctx))
+    {
+        ngx_add_timer(ev, NGX_HTTP_STOA_WATCH_MS);
+        return;
+    }
+
+    ngx_http_set_log_request(r->connection->log, r);
+    ngx_log_error(NGX_LOG_NOTICE, r->connection->log, 0,
+                  "stoa: the call ends: it would be refused now");
+
+    rev = c->read;
+
+    if (rev->timer_set) {
+        ngx_del_timer(rev);
+    }
+
+    /* r may be gone afterwards */
+
+    rev->timedout = 1;
+    rev->handler(rev);
+}
+
+
+static void
+ngx_http_stoa_watch_cleanup(void *data)
+{
+    ngx_event_t *ev = data;
+
+    if (ev->timer_set) {
+        ngx_del_timer(ev);
+    }
+}
