@@ -82,6 +82,14 @@ $all->pull;
 is(scalar @{ $all->{lines} }, 0, 'an apply that changes nothing is none');
 is($fresh->status->{status}, 200, 'a report from behind');
 is($fresh->shown->{sync}, 'behind', 'is shown as such');
+ok(!exists $fresh->shown->{$_}, "no $_ of a gateway that tells none")
+    for qw(sync_state sync_error);
+$fresh->status(sync_state => 'store_full', sync_error => 'no room');
+is(join(' ', @{ $fresh->shown }{qw(sync sync_state sync_error)}),
+   'behind store_full no room', 'and why, in its own words');
+for my $bad ({ sync_state => 'Store Full' }, { sync_error => "a\nb" }) {
+    is($fresh->status(%$bad)->{status}, 422, 'not in any words');
+}
 $all->status(digest => '0' x 32);
 is($all->shown->{sync}, 'drifted', 'a wrong digest is drift');
 $all->status(rejected => [{ key => 'plan:x', rev => 3, error => 'no' }]);

@@ -154,8 +154,12 @@ $t->api('POST', '/gateway/v1/status', { epoch => $epoch, rev => 1,
     digest => '0' x 32, version => '0.1.0', nginx => '1', uptime_s => 1,
     workers => 1, pid => 1, requests => 0, connections => 0,
     store_bytes => 0, feed_age_ms => 0,
-    rejected => [{ key => 'api:x', rev => 1, error => 'too odd' }] },
+    rejected => [{ key => 'api:x', rev => 1, error => 'too odd' }],
+    sync_state => 'store_full', sync_error => "MAP_FULL" },
     token => $token);
+like((ctl('gateway', 'status'))[1],
+     qr/^edge .* store_full +1 .*\n\nedge is store_full: MAP_FULL/ms,
+     'why it is behind');
 like((ctl('gateway', 'status', 'edge'))[1],
      qr/edge refused:\n  api:x \(revision 1\): too odd/, 'what it refused');
 like((ctl('gateway', 'delete', 'edge'))[1], qr/deleted/, 'gateway delete');

@@ -29,6 +29,9 @@ my $s = $f->status_of;
 is($s->{revision}, $rev, 'the last revision stays');
 ok($s->{ready}, 'in force');
 like($s->{sync}{error}, qr/MAP_FULL.*size= of stoa_store/, 'the reason');
+my $told = wait_until { my ($last) = (reverse $f->posts('status'))[0];
+    $last && $last->{sync_state} eq 'store_full' && $last } 15;
+like($told->{sync_error}, qr/size= of stoa_store/, 'is told');
 cmp_ok($t->metrics->{stoa_store_full_total}, '>=', 1, 'a metric');
 is(call(), 200, 'it serves');
 my $pid = join ' ', sort $t->workers;
@@ -40,6 +43,9 @@ $f->delete('credential', "cred:" . Test::Stoa::FakeControl::id('c', $_))
 $f->save;
 ok($f->ready(undef, 30), 'what fits again is taken');
 is($f->status_of->{digest}, $f->digest, 'whole');
+ok((wait_until { my ($last) = (reverse $f->posts('status'))[0];
+    $last->{sync_state} eq 'connected' && $last->{sync_error} eq '' } 15),
+   'and that it is over');
 is(join(' ', sort $t->workers), $pid, 'by the same workers');
 
 # more room by a reload

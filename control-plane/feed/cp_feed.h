@@ -81,7 +81,7 @@ cp_rc_t cp_feed_compact(cp_db_t *db, cp_arena_t *a, int64_t retention_s,
 /*
  * Adds to a gateway's object (which has `id`) what is derived from its last
  * status: state online|stale|offline, last_seen, version, rev, digest, sync
- * in-sync|behind|drifted|never, rejected.
+ * in-sync|behind|drifted|never, sync_state, sync_error, rejected.
  */
 cp_rc_t cp_gateway_decorate(cp_tx_t *tx, cp_arena_t *a, cp_json_t *obj,
     cp_err_t *err) CP_MUST_CHECK;

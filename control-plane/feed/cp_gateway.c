@@ -59,6 +59,8 @@ const cp_report_field_t  cp_status_fields[] = {
     { "connections", CP_REPORT_INT,   false, INT64_MAX },
     { "store_bytes", CP_REPORT_INT,   false, INT64_MAX },
     { "feed_age_ms", CP_REPORT_INT,   false, INT64_MAX },
+    { "sync_state",  CP_REPORT_CODE,  false, 32 },
+    { "sync_error",  CP_REPORT_TEXT,  false, 1024 },
     { NULL, CP_REPORT_INT, false, 0 }
 };
 
@@ -321,8 +323,9 @@ cp_status_store(cp_op_t *op, cp_tx_t *tx, const cp_json_t *in,
     return cp_tx_query(tx, op->arena,
         "INSERT INTO gateway_status (gateway, group_id, last_seen, epoch, rev,"
         " digest, verdict, version, nginx, uptime_s, workers, pid, rejected,"
-        " requests, connections, store_bytes, feed_age_ms) VALUES ($1, $2, $3,"
-        " $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)"
+        " requests, connections, store_bytes, feed_age_ms, sync_state,"
+        " sync_error) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,"
+        " $12, $13, $14, $15, $16, $17, $18, $19)"
         " ON CONFLICT (gateway) DO UPDATE SET group_id = excluded.group_id,"
         " last_seen = excluded.last_seen, epoch = excluded.epoch,"
         " rev = excluded.rev, digest = excluded.digest,"
@@ -332,7 +335,9 @@ cp_status_store(cp_op_t *op, cp_tx_t *tx, const cp_json_t *in,
         " rejected = excluded.rejected, requests = excluded.requests,"
         " connections = excluded.connections,"
         " store_bytes = excluded.store_bytes,"
-        " feed_age_ms = excluded.feed_age_ms",
+        " feed_age_ms = excluded.feed_age_ms,"
+        " sync_state = excluded.sync_state,"
+        " sync_error = excluded.sync_error",
         cp_args(cp_text(op->actor.id),
                 cp_text(op->actor.group ? op->actor.group : ""),
                 cp_int(cp_time_ms()),
@@ -349,7 +354,9 @@ cp_status_store(cp_op_t *op, cp_tx_t *tx, const cp_json_t *in,
                 cp_int(cp_json_num(in, "requests", 0)),
                 cp_int(cp_json_num(in, "connections", 0)),
                 cp_int(cp_json_num(in, "store_bytes", 0)),
-                cp_int(cp_json_num(in, "feed_age_ms", 0))),
+                cp_int(cp_json_num(in, "feed_age_ms", 0)),
+                cp_text(cp_report_text(in, "sync_state")),
+                cp_text(cp_report_text(in, "sync_error"))),
         NULL, &op->err);
 }
 
@@ -365,6 +372,20 @@ cp_gateway_state(int64_t last_seen, int64_t now)
 }
 
 
+/* Of gateways that do not tell there is nothing. */
+static void
+cp_gateway_why(cp_arena_t *a, cp_json_t *obj, const cp_rows_t *st)
+{
+    if (cp_cell(st, 0, 8)->len) {
+        cp_json_put(a, obj, "sync_state", cp_cell(st, 0, 8)->p);
+    }
+
+    if (cp_cell(st, 0, 9)->len) {
+        cp_json_put(a, obj, "sync_error", cp_cell(st, 0, 9)->p);
+    }
+}
+
+
 cp_rc_t
 cp_gateway_decorate(cp_tx_t *tx, cp_arena_t *a, cp_json_t *obj,
     cp_err_t *err)
@@ -376,8 +397,8 @@ cp_gateway_decorate(cp_tx_t *tx, cp_arena_t *a, cp_json_t *obj,
     const char  *sync;
 
     rc = cp_tx_query(tx, a, "SELECT last_seen, version, rev, digest,"
-                     " rejected, epoch, verdict, group_id FROM gateway_status"
-                     " WHERE gateway = $1",
+                     " rejected, epoch, verdict, group_id, sync_state,"
+                     " sync_error FROM gateway_status WHERE gateway = $1",
                      cp_args(cp_text(cp_report_text(obj, "id"))), &st, err);
     if (rc != CP_OK) {
         return rc;
@@ -408,6 +429,7 @@ cp_gateway_decorate(cp_tx_t *tx, cp_arena_t *a, cp_json_t *obj,
     cp_json_put_int(a, obj, "rev", cp_cell(&st, 0, 2)->i);
     cp_json_put(a, obj, "digest", cp_cell(&st, 0, 3)->p);
     cp_json_put(a, obj, "sync", sync);
+    cp_gateway_why(a, obj, &st);
     cp_json_set(a, obj, "rejected", rejected);
 
     return CP_OK;

@@ -7,6 +7,24 @@
 #include "stoactl.h"
 
 
+/* In its own words. */
+
+static void
+ctl_put_why(ctl_t *c, const cp_json_t *gateway)
+{
+    const char  *error;
+
+    error = cp_json_str(gateway, "sync_error");
+
+    if (error != NULL && *error != '\0') {
+        printf("\n%s is %s: %s\n",
+               ctl_clean(c, ctl_cell_text(c, gateway, "name")),
+               ctl_clean(c, ctl_cell_text(c, gateway, "sync_state")),
+               ctl_clean(c, error));
+    }
+}
+
+
 static void
 ctl_put_rejected(ctl_t *c, const cp_json_t *gateway)
 {
@@ -54,11 +72,13 @@ ctl_run_gateway_status(ctl_t *c)
     }
 
     if (v->type == CP_JSON_OBJECT) {
+        ctl_put_why(c, v);
         ctl_put_rejected(c, v);
         return CTL_DONE;
     }
 
     for (g = v->first; g != NULL; g = g->next) {
+        ctl_put_why(c, g);
         ctl_put_rejected(c, g);
     }
 

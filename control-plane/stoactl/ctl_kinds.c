@@ -43,7 +43,7 @@ const ctl_kind_t  ctl_kinds[] = {
     { "gateway-group", "gateway-groups", "/v1/gateway-groups",
       "name title created_at", false },
     { "gateway", "gateways", "/v1/gateways",
-      "name group state sync rev version last_seen", false },
+      "name group state sync sync_state rev version last_seen", false },
     { "admin-token", "admin-tokens", "/v1/admin-tokens",
       "name role tenant state created_at expires_at", false },
     { NULL, NULL, NULL, NULL, false }

@@ -241,7 +241,8 @@ const ctl_cmd_t  ctl_table[] = {
       ctl_run_subscription, "revoke", NULL },
 
     { "gateway status", "[NAME]", NULL,
-      "show the gateways, what they hold and what they refused", NULL,
+      "show the gateways, what they hold, why they are behind, what they "
+      "refused", NULL,
       ctl_run_gateway_status, NULL, NULL },
 
     { "gateway create", "NAME", ctl_opts_gateway_create,

@@ -23,7 +23,8 @@
     row(8, "0008_policies")                                                   \
     row(9, "0009_usage")                                                      \
     row(10, "0010_secrets")                                                   \
-    row(11, "0011_deprecated")
+    row(11, "0011_deprecated")                                                \
+    row(12, "0012_sync_state")
 
 
 typedef struct {

@@ -27,12 +27,6 @@ static void ngx_http_stoa_status_fill(ngx_http_stoa_main_conf_t *mcf,
     stoa_buf_t *b);
 
 
-static const char  *ngx_http_stoa_sync_states[] = {
-    "starting", "connected", "loading", "failing", "unauthorized",
-    "store_full"
-};
-
-
 ngx_int_t
 ngx_http_stoa_status_handler(ngx_http_request_t *r)
 {
@@ -182,23 +176,18 @@ static void
 ngx_http_stoa_status_sync(ngx_http_stoa_main_conf_t *mcf, stoa_buf_t *b)
 {
     char                 err[NGX_HTTP_STOA_SYNC_ERR_LEN];
-    uint64_t             now, state;
+    uint64_t             now;
     ngx_http_stoa_sh_t  *sh;
 
     sh = mcf->sh;
     now = ngx_http_stoa_wall_ms();
-    state = ngx_http_stoa_load(&sh->sync_state);
-
-    if (state >= sizeof(ngx_http_stoa_sync_states) / sizeof(char *)) {
-        state = 0;
-    }
 
     ngx_http_stoa_zone_sync_err_get(sh, err);
 
     stoa_buf_addf(b, ",\"sync\":{\"state\":\"%s\",\"age_ms\":%lld,"
                   "\"polls\":%llu,\"failures\":%llu,\"rows\":%llu,"
                   "\"commits\":%llu,\"store_full\":%llu,\"error\":",
-                  ngx_http_stoa_sync_states[state],
+                  ngx_http_stoa_zone_sync_state(sh),
                   ngx_http_stoa_status_age(&mcf->dir->sync_ok_ms, now),
                   (unsigned long long) sh->sync_polls,
                   (unsigned long long) sh->sync_failures,

@@ -314,3 +314,17 @@ ngx_http_stoa_zone_sync_err_get(ngx_http_stoa_sh_t *sh, char *text)
 
     text[0] = '\0';
 }
+
+
+const char *
+ngx_http_stoa_zone_sync_state(ngx_http_stoa_sh_t *sh)
+{
+    uint64_t                  state;
+    static const char *const  names[] = { "starting", "connected", "loading",
+                                          "failing", "unauthorized",
+                                          "store_full" };
+
+    state = ngx_http_stoa_load(&sh->sync_state);
+
+    return names[state < sizeof(names) / sizeof(names[0]) ? state : 0];
+}

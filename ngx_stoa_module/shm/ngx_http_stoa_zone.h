@@ -133,6 +133,8 @@ char *ngx_http_stoa_zone_set(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
 void ngx_http_stoa_zone_sync_err(ngx_http_stoa_sh_t *sh, const char *text);
 void ngx_http_stoa_zone_sync_err_get(ngx_http_stoa_sh_t *sh, char *text);
+/* Its name: "connected", "store_full", ... */
+const char *ngx_http_stoa_zone_sync_state(ngx_http_stoa_sh_t *sh);
 
 /* ---- processes (ngx_http_stoa_proc.c) ----------------------------------- */
 

@@ -38,6 +38,7 @@ static void ngx_http_stoa_report_status(ngx_http_stoa_report_t *rp);
 static ngx_int_t ngx_http_stoa_report_status_body(ngx_http_stoa_report_t *rp);
 static void ngx_http_stoa_report_status_add(ngx_http_stoa_report_t *rp,
     ngx_http_stoa_env_t *env, const ngx_http_stoa_meta_t *meta);
+static void ngx_http_stoa_report_sync(ngx_http_stoa_report_t *rp);
 static void ngx_http_stoa_report_rejected(ngx_http_stoa_report_t *rp,
     ngx_http_stoa_env_t *env, MDB_txn *txn);
 static int64_t ngx_http_stoa_report_number(ngx_http_stoa_report_t *rp,
@@ -257,6 +258,7 @@ ngx_http_stoa_report_status_body(ngx_http_stoa_report_t *rp)
         if (n == NGX_OK) {
             stoa_buf_reset(&rp->body);
             ngx_http_stoa_report_status_add(rp, env, &meta);
+            ngx_http_stoa_report_sync(rp);
             ngx_http_stoa_report_rejected(rp, env, txn);
         }
 
@@ -317,6 +319,32 @@ ngx_http_stoa_report_status_add(ngx_http_stoa_report_t *rp,
     stoa_buf_addf(&rp->body, ",\"connections\":%llu",
                   (unsigned long long) *ngx_stat_active);
 #endif
+}
+
+
+/* Why it is behind, if it is.  The control plane takes no control characters
+ * in a text. */
+
+static void
+ngx_http_stoa_report_sync(ngx_http_stoa_report_t *rp)
+{
+    char                 err[NGX_HTTP_STOA_SYNC_ERR_LEN];
+    size_t               i;
+    ngx_http_stoa_sh_t  *sh;
+
+    sh = rp->agent->mcf->sh;
+
+    ngx_http_stoa_zone_sync_err_get(sh, err);
+
+    for (i = 0; err[i]; i++) {
+        if ((u_char) err[i] < ' ' || (u_char) err[i] >= 0x7f) {
+            err[i] = '?';
+        }
+    }
+
+    stoa_buf_addf(&rp->body, ",\"sync_state\":\"%s\",\"sync_error\":",
+                  ngx_http_stoa_zone_sync_state(sh));
+    stoa_buf_add_json(&rp->body, err, i);
 }
 
 
