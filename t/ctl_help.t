@@ -125,11 +125,16 @@ try stoactl apply --max
 try stoactl completion z
 try stoactl subscription su
 try stoactl get apis --tim
+try stoactl -t a key r
+try stoactl --tenant = a key r
+try stoactl get apis ""
+try stoactl key create ""
 END
 my ($rc, $tries, $errors) = $t->run_cmd(['bash', $script]);
 is("$rc$errors", '0', 'bash takes the script');
 is($tries, "apply audit\nrotate revoke\ntools\njson\n--max-delete\nzsh\n"
-   . "suspend\n--timeout\n", 'bash completes');
+   . "suspend\n--timeout\nrotate revoke\nrotate revoke\n\n\n",
+   'bash completes; names are of the server, of which nothing is heard');
 like((ctl('completion', 'zsh'))[1], qr/\A#compdef stoactl\n.*bashcompinit/,
      'zsh');
 

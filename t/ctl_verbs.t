@@ -125,6 +125,33 @@ for my $step (['app-1', 'approve', 'active'], ['app-2', 'reject',
        "subscription $event");
 }
 
+# completion asks for names
+
+is((ctl('names', 'apis', @acme))[1], "dead\necho\n", 'names');
+my $script = $t->write_file('names.bash', (ctl('completion', 'bash'))[1]
+    . "S=$Test::Stoa::OBJS/stoactl\n" . <<'END');
+try() { COMP_WORDS=("$S" "$@"); COMP_CWORD=$#; COMPREPLY=(); _stoactl
+        echo "${COMPREPLY[*]}"; }
+try -t acme get apis e
+try get api --tenant acme e
+try get tenants ac
+try -t ac
+try --tenant = ac
+try -t acme get tools --api d
+try -t acme get apis echo ''
+try -t acme delete apis echo d
+try -t acme key create ap
+try -t acme get apis '$(echo echo)'
+try -t acme get apis --fil
+END
+my @tries = split /\n/, ($t->run_cmd(['bash', $script],
+    env => { STOA_URL => $t->control_url, STOA_TOKEN => $t->{token},
+    STOA_CONFIG => $t->dir("stoactl.yaml") }))[1], -1;
+is(join('|', @tries[0 .. 7]), 'echo|echo|acme|acme|acme|dead||dead',
+   'of what stands before');
+is($tries[8], 'app app-1 app-2 app-3', 'arguments have names, too');
+is("$tries[9]|$tries[10]", '|--filter', 'and nothing is run');
+
 # events, delete
 
 is(json('event', 'api', 'echo', 'deprecate', @acme)->{state}, 'deprecated',

@@ -24,7 +24,7 @@ const ctl_opt_t  ctl_globals[] = {
     { "token-file", 0, "FILE", NULL, "a file that holds the token", false },
     { "tenant", 't', "TENANT", NULL,
       "tenant (environment: STOA_TENANT; default: the token's)", false },
-    { "context", 0, "NAME", NULL,
+    { "context", 0, "CONTEXT", NULL,
       "context of the configuration file to use", false },
     { "output", 'o', "FORMAT", "table json yaml key token",
       "table, json, yaml; key and token print that value alone", false },

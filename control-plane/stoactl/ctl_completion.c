@@ -7,25 +7,84 @@
 #include "stoactl.h"
 
 
-/* The words that may follow a command as its first argument. */
+typedef struct {
+    const char  *arg;              /* of a command or an option             */
+    const char  *names;            /* what it is the name of                */
+} ctl_names_t;
+
+
+static const ctl_names_t  ctl_names[] = {
+    { "TENANT", "tenants" },
+    { "API", "apis" },
+    { "APPLICATION", "applications" },
+    { "SUBSCRIPTION", "subscriptions" },
+    { "GROUP", "gateway-groups" },
+    { "GATEWAY", "gateways" },
+    { "ADMIN-TOKEN", "admin-tokens" },
+    { "CONTEXT", "contexts" },
+    { NULL, NULL }
+};
+
+
+static const char *
+ctl_names_of(const char *arg, size_t len)
+{
+    const ctl_names_t  *n;
+
+    for (n = ctl_names; n->arg != NULL; n++) {
+        if (strlen(n->arg) == len && memcmp(n->arg, arg, len) == 0) {
+            return n->names;
+        }
+    }
+
+    return NULL;
+}
+
+
+/* What completes the argument of a command at a place (from 0): shell code.
+ * A NAME behind another argument is of the kind that that one says. */
 
 static void
-ctl_put_words(const ctl_cmd_t *cmd)
+ctl_put_argument(const char *arg, size_t len, unsigned at)
 {
-    size_t             len;
+    size_t             i;
     const ctl_kind_t  *k;
 
-    len = strcspn(cmd->args, " ");
+    if (len > 0 && *arg == '[') {
+        arg++;
+        len -= (len > 1 && arg[len - 2] == ']') ? 2 : 1;
+    }
 
-    if (strncmp(cmd->args, "KIND", 4) == 0) {
+    if (len > 3 && memcmp(arg + len - 3, "...", 3) == 0) {
+        len -= 3;
+    }
+
+    if (len >= 4 && memcmp(arg, "KIND", 4) == 0) {
+        fputs(" words=\"", stdout);
+
         for (k = ctl_kinds; k->kind != NULL; k++) {
-            printf(" %s", k->plural);
+            printf("%s%s", k != ctl_kinds ? " " : "", k->plural);
         }
 
-    } else if (memchr(cmd->args, '|', len) != NULL) {
-        for (len = 0; cmd->args[len] != '\0' && cmd->args[len] != ' '; len++) {
-            putchar(cmd->args[len] == '|' ? ' ' : cmd->args[len]);
+        putchar('"');
+
+    } else if (memchr(arg, '|', len) != NULL) {
+        fputs(" words=\"", stdout);
+
+        for (i = 0; i < len; i++) {
+            putchar(arg[i] == '|' ? ' ' : arg[i]);
         }
+
+        putchar('"');
+
+    } else if (len == 4 && memcmp(arg, "FILE", 4) == 0) {
+        fputs(" files=1", stdout);
+
+    } else if (at > 0 && len == 4 && memcmp(arg, "NAME", 4) == 0) {
+        fputs(" kind=\"${verb#* }\" kind=\"${kind%% *}\"", stdout);
+
+    } else if (ctl_names_of(arg, len) != NULL) {
+        printf(" kind=%s", ctl_names_of(arg, len));
     }
 }
 
@@ -39,20 +98,67 @@ ctl_put_option_names(const ctl_opt_t *o)
 }
 
 
+/* Both forms of an option that has a value: "    --tenant|-t)". */
+
+static bool
+ctl_put_option_case(const ctl_opt_t *o)
+{
+    if (o->arg == NULL) {
+        return false;
+    }
+
+    printf("    --%s", o->name);
+
+    if (o->letter != 0) {
+        printf("|-%c", o->letter);
+    }
+
+    putchar(')');
+
+    return true;
+}
+
+
+/* How its value is completed. */
+
 static void
 ctl_put_option_values(const ctl_opt_t *o)
 {
     for ( /* void */ ; o != NULL && o->name != NULL; o++) {
 
+        if (!ctl_put_option_case(o)) {
+            continue;
+        }
+
         if (o->values != NULL) {
-            printf("    --%s) words=\"%s\" ;;\n", o->name, o->values);
+            printf(" words=\"%s\"", o->values);
 
-            if (o->letter != 0) {
-                printf("    -%c) words=\"%s\" ;;\n", o->letter, o->values);
-            }
+        } else {
+            ctl_put_argument(o->arg, strlen(o->arg), 0);
+        }
 
-        } else if (o->arg != NULL && strcmp(o->arg, "FILE") == 0) {
-            printf("    --%s) files=1 ;;\n", o->name);
+        puts(" value=1 ;;");
+    }
+}
+
+
+/* Before the cursor it is skipped, with its value; what says which server is
+ * asked and for what is handed on. */
+
+static void
+ctl_put_option_skips(const ctl_opt_t *o, bool global)
+{
+    bool  handed;
+
+    for ( /* void */ ; o != NULL && o->name != NULL; o++) {
+
+        if (ctl_put_option_case(o)) {
+            handed = strcmp(o->name, "api") == 0
+                     || strcmp(o->name, "application") == 0
+                     || (global && strcmp(o->name, "output") != 0
+                         && strcmp(o->name, "timeout") != 0);
+
+            printf(" hand=%s skip=1 ;;\n", handed ? "1" : "");
         }
     }
 }
@@ -116,19 +222,62 @@ ctl_put_verbs(void)
 }
 
 
-static void
-ctl_put_commands(void)
-{
-    const ctl_cmd_t  *cmd;
+/* The arguments of a command, the last place first: the more words, the
+ * narrower is the pattern. */
 
-    for (cmd = ctl_commands; cmd->name != NULL; cmd++) {
-        printf("    \"%s\"*) words=\"", cmd->name);
-        ctl_put_words(cmd);
+static void
+ctl_put_command(const ctl_cmd_t *cmd)
+{
+    int          i, n;
+    size_t       len;
+    unsigned     j;
+    const char  *p, *args[8];
+
+    for (p = cmd->args, n = 0; *p != '\0' && n < 8; n++) {
+        args[n] = p;
+        p += strcspn(p, " ");
+        p += strspn(p, " ");
+    }
+
+    for (i = n; i >= 0; i--) {
+        printf("    \"%s\"", cmd->name);
+
+        for (j = 0; j < (unsigned) i; j++) {
+            fputs("\" \"*", stdout);
+        }
+
+        putchar(')');
+
+        p = (i < n) ? args[i] : (n > 0) ? args[n - 1] : "";
+        len = strcspn(p, " ");
+
+        if (i < n || (len > 3 && memcmp(p + len - 3, "...", 3) == 0)) {
+            ctl_put_argument(p, len, (unsigned) (i < n ? i : n - 1));
+        }
+
+        fputs(" options=\"", stdout);
         ctl_put_option_names(cmd->options);
-        printf("\"%s ;;\n",
-               strncmp(cmd->args, "FILE", 4) == 0 ? " files=1" : "");
+        puts("\" ;;");
     }
 }
+
+
+/* Names from the server: for a second, at most a page, and in silence.  They
+ * are compared as they are, not expanded by the shell. */
+
+static const char  ctl_completion_names[] =
+    "_stoactl_names() {\n"
+    "  local name\n"
+    "  while IFS= read -r name; do\n"
+    "    [[ -n $name && $name == \"$cur\"* ]] && COMPREPLY+=(\"$name\")\n"
+    "  done < <(\n"
+    "    if [[ $1 == contexts ]]; then\n"
+    "      \"${COMP_WORDS[0]}\" config get-contexts -o yaml"
+    " | sed -n 's/^  name: //p'\n"
+    "    else\n"
+    "      \"${COMP_WORDS[0]}\" \"${given[@]}\" names \"$1\" --timeout 1s\n"
+    "    fi 2>/dev/null </dev/null)\n"
+    "}\n";
 
 
 /* One function for both shells: zsh runs bash's completions. */
@@ -138,12 +287,35 @@ ctl_put_function(void)
 {
     const ctl_cmd_t  *cmd;
 
+    fputs(ctl_completion_names, stdout);
     puts("_stoactl() {\n"
-         "  local cur=\"${COMP_WORDS[COMP_CWORD]}\" words= files= verb= i\n"
-         "  local prev=\"${COMP_WORDS[COMP_CWORD-1]}\"\n"
+         "  local cur=\"${COMP_WORDS[COMP_CWORD]}\" words= files= kind=\n"
+         "  local prev=\"${COMP_WORDS[COMP_CWORD-1]}\" options= value= i w\n"
+         "  local skip hand verb= given=()\n"
+         "  if [[ $prev == = ]]; then\n"
+         "    prev=\"${COMP_WORDS[COMP_CWORD-2]}\"\n"
+         "  elif [[ $cur == = ]]; then\n"
+         "    cur=\n"
+         "  fi\n"
          "  for ((i = 1; i < COMP_CWORD; i++)); do\n"
-         "    case \"${COMP_WORDS[i]}\" in -*) ;;\n"
-         "      *) verb=\"$verb${verb:+ }${COMP_WORDS[i]}\" ;; esac\n"
+         "    w=\"${COMP_WORDS[i]}\" skip= hand=\n"
+         "    case \"$w\" in");
+
+    ctl_put_option_skips(ctl_globals, true);
+
+    for (cmd = ctl_commands; cmd->name != NULL; cmd++) {
+        ctl_put_option_skips(cmd->options, false);
+    }
+
+    puts("    -*) ;;\n"
+         "    *) verb=\"$verb${verb:+ }$w\" ;;\n"
+         "    esac\n"
+         "    [[ -z $skip ]] && continue\n"
+         "    [[ ${COMP_WORDS[i+1]} == = ]] && ((i++))\n"
+         "    ((i++))\n"
+         "    if [[ -n $hand ]] && ((i < COMP_CWORD)); then\n"
+         "      given+=(\"$w\" \"${COMP_WORDS[i]}\")\n"
+         "    fi\n"
          "  done\n"
          "  case \"$prev\" in");
 
@@ -154,18 +326,24 @@ ctl_put_function(void)
     }
 
     puts("  esac\n"
-         "  if [[ -z $words && -z $files ]]; then\n"
+         "  if [[ -z $value ]]; then\n"
          "    case \"$verb\" in");
 
     ctl_put_verbs();
-    ctl_put_commands();
+
+    for (cmd = ctl_commands; cmd->name != NULL; cmd++) {
+        ctl_put_command(cmd);
+    }
 
     fputs("    esac\n"
-          "    [[ $cur == -* ]] && words=\"$words", stdout);
+          "    if [[ $cur == -* ]]; then\n"
+          "      kind= words=\"$words$options", stdout);
     ctl_put_option_names(ctl_globals);
     puts(" --help\"\n"
+         "    fi\n"
          "  fi\n"
          "  COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"
+         "  [[ -n $kind ]] && _stoactl_names \"$kind\"\n"
          "  [[ -n $files ]] && COMPREPLY+=($(compgen -f -- \"$cur\"))\n"
          "}");
 }

@@ -115,6 +115,40 @@ ctl_run_get(ctl_t *c)
 }
 
 
+/* For completion: no more than a page. */
+
+ctl_exit_e
+ctl_run_names(ctl_t *c)
+{
+    cp_json_t         *v, *row;
+    ctl_exit_e         rc;
+    const char        *path;
+    const ctl_kind_t  *kind;
+
+    kind = ctl_kind(c->arg[0]);
+
+    if (kind == NULL) {
+        return CTL_FAILED;
+    }
+
+    rc = ctl_path(c, kind, ctl_parent(c, kind), NULL, &path);
+
+    if (rc == CTL_DONE) {
+        rc = ctl_list(c, path, CTL_PAGE, &v);
+    }
+
+    for (row = (rc == CTL_DONE) ? v->first : NULL;
+         row != NULL;
+         row = row->next)
+    {
+        puts(ctl_clean(c, ctl_cell_text(c, row, kind->by_id ? "id"
+                                                            : "name")));
+    }
+
+    return rc;
+}
+
+
 static ctl_exit_e
 ctl_delete_one(ctl_t *c, const ctl_kind_t *kind, const char *name)
 {

@@ -63,6 +63,13 @@ static const ctl_opt_t  ctl_opts_get[] = {
     { NULL, 0, NULL, NULL, NULL, false }
 };
 
+static const ctl_opt_t  ctl_opts_names[] = {
+    { "api", 0, "API", NULL, "the api, for what belongs to one", false },
+    { "application", 0, "APPLICATION", NULL,
+      "the application, for credentials", false },
+    { NULL, 0, NULL, NULL, NULL, false }
+};
+
 static const ctl_opt_t  ctl_opts_wait[] = {
     { "for", 0, "STATE", "in-sync online discovered",
       "gateway: in-sync (default), online; api: discovered", false },
@@ -166,6 +173,11 @@ const ctl_cmd_t  ctl_table[] = {
       "Example: stoactl get tools --api orders -o yaml",
       ctl_run_get, NULL, NULL },
 
+    { "names", "KIND", ctl_opts_names,
+      "print the names of resources, one a line",
+      "For completion in shells: at most the first 500.",
+      ctl_run_names, NULL, NULL },
+
     { "explain", "[KIND[.FIELD]]", ctl_opts_explain,
       "show the fields of a kind: type, bounds, default, meaning",
       "Example: stoactl explain api.upstream",
@@ -240,7 +252,7 @@ const ctl_cmd_t  ctl_table[] = {
       "end a subscription for good", NULL,
       ctl_run_subscription, "revoke", NULL },
 
-    { "gateway status", "[NAME]", NULL,
+    { "gateway status", "[GATEWAY]", NULL,
       "show the gateways, what they hold, why they are behind, what they "
       "refused", NULL,
       ctl_run_gateway_status, NULL, NULL },
@@ -250,7 +262,7 @@ const ctl_cmd_t  ctl_table[] = {
       "Example: stoactl gateway create edge-1 --output-file gateway.token",
       ctl_run_gateway_create, NULL, "token" },
 
-    { "gateway delete", "NAME", NULL,
+    { "gateway delete", "GATEWAY", NULL,
       "forget a gateway; its token ends", NULL,
       ctl_run_gateway_delete, NULL, NULL },
 
@@ -263,7 +275,7 @@ const ctl_cmd_t  ctl_table[] = {
       "list the admin tokens", NULL,
       ctl_run_token_list, NULL, NULL },
 
-    { "token revoke", "NAME", ctl_opts_write,
+    { "token revoke", "ADMIN-TOKEN", ctl_opts_write,
       "end an admin token", NULL,
       ctl_run_token_revoke, NULL, NULL },
 
@@ -289,7 +301,7 @@ const ctl_cmd_t  ctl_table[] = {
       "The file is $STOA_CONFIG, or ~/.config/stoa/config.yaml.",
       ctl_run_config_get, NULL, NULL },
 
-    { "config use-context", "NAME", NULL,
+    { "config use-context", "CONTEXT", NULL,
       "make a context the current one", NULL,
       ctl_run_config_use, NULL, NULL },
 

@@ -226,6 +226,7 @@ ctl_exit_e ctl_run_apply(ctl_t *c);           /* ctl_apply.c                */
 ctl_exit_e ctl_run_diff(ctl_t *c);
 ctl_exit_e ctl_run_dump(ctl_t *c);
 ctl_exit_e ctl_run_get(ctl_t *c);             /* ctl_resource.c             */
+ctl_exit_e ctl_run_names(ctl_t *c);
 ctl_exit_e ctl_run_explain(ctl_t *c);         /* ctl_explain.c              */
 ctl_exit_e ctl_run_delete(ctl_t *c);
 ctl_exit_e ctl_run_event(ctl_t *c);
