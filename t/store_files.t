@@ -147,6 +147,34 @@ for my $what ([6, 152, 'the targets of an api'],
     like(slurp($t->dir('gw/logs/error.log')), qr/a record of kind \w+ is br/,
          "$name: it is told");
 }
+
+# the group's policies hold for every call, or no call passes
+
+my $group = Test::Stoa::FakeControl::id('g', 1);
+$f->put('group', "group:$group", { id => $group, name => 'default',
+    policies => [{ name => 'ops',
+        type => 'ip-filter', scope => 'gateway_group', state => 'enabled',
+        config => { deny => ['127.0.0.0/8'] } }] });
+$f->save;
+ok($f->ready && call() == 403, 'a policy of the group refuses');
+$t->stop('gw');
+$f->down;
+{
+    my ($s) = map { "$dir/$_" } stores();
+    my ($data, @at) = slurp($s);
+    while ($data =~ /ROTS.{4}\x09\x00/gs) { push @at, $-[0] + 64 }
+    die 'no group' unless @at;
+    substr($data, $_, 4) = "\xf0\xff\xff\x7f" for @at;
+    spew($s, $data, 0600);
+}
+$t->start_nginx('gw');
+is(call(), 503, 'a broken one: nothing is served without it');
+$f->listen;
+ok($f->ready(undef, 20), '... until it is there again');
+is((wait_until { call() == 403 } 10), 1, '... and it refuses');
+$f->delete('group', "group:$group")->save;
+ok($f->ready, 'the group goes');
+
 damage('no store file', sub { unlink glob("$dir/store.*") });
 damage('no state', sub { unlink "$dir/state" });
 damage('a strange state', sub { spew("$dir/state", "../../etc/passwd\n") });

@@ -141,12 +141,11 @@ ngx_http_stoa_pipeline_run(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     }
 
     if (mcf->store == NULL
-        || ngx_http_stoa_store_enter(mcf->store) != NGX_OK)
+        || ngx_http_stoa_store_enter(mcf->store) != NGX_OK
+        || ngx_http_stoa_store_group(mcf->store, &group) != NGX_OK)
     {
         return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_NOT_READY, NULL);
     }
-
-    group = ngx_http_stoa_store_group(mcf->store);
 
     if (group && group->hdr.withheld) {
         return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_WITHHELD, NULL);

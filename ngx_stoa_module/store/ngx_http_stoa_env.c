@@ -196,6 +196,27 @@ ngx_http_stoa_env_whole(ngx_http_stoa_env_t *e)
 }
 
 
+/* Of damaged pages LMDB says many things; what is not for want of room is
+ * damage. */
+
+ngx_uint_t
+ngx_http_stoa_env_damaged(int err)
+{
+    switch (err) {
+
+    case MDB_MAP_FULL:
+    case MDB_MAP_RESIZED:
+    case MDB_READERS_FULL:
+    case MDB_TXN_FULL:
+    case MDB_BAD_VALSIZE:
+        return 0;
+
+    default:
+        return err >= MDB_KEYEXIST && err <= MDB_LAST_ERRCODE;
+    }
+}
+
+
 static int
 ngx_http_stoa_env_dbs(ngx_http_stoa_env_t *e, ngx_uint_t create)
 {

@@ -132,6 +132,9 @@ ngx_http_stoa_env_t *ngx_http_stoa_env_open(const char *path, size_t size,
     ngx_uint_t create, int *rc);
 void ngx_http_stoa_env_close(ngx_http_stoa_env_t *env);
 
+/* Does LMDB's answer tell of damage? */
+ngx_uint_t ngx_http_stoa_env_damaged(int err);
+
 /* The file's name (without the directory) in `state`; NGX_DECLINED: none. */
 ngx_int_t ngx_http_stoa_env_state(ngx_http_stoa_main_conf_t *mcf, char *name,
     size_t size);

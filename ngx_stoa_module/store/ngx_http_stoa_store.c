@@ -486,8 +486,12 @@ ngx_http_stoa_store_by_index(ngx_http_stoa_store_t *s, stoa_rec_kind_e kind,
 
     rc = mdb_get(s->txn, s->env->idx, &key, &val);
 
-    if (rc != 0 || val.mv_size != STOA_ID_LEN) {
+    if (rc == MDB_NOTFOUND) {
         return NULL;
+    }
+
+    if (rc != 0 || val.mv_size != STOA_ID_LEN) {
+        return ngx_http_stoa_store_broken(s, kind);
     }
 
     ngx_memcpy(id.c, val.mv_data, STOA_ID_LEN);

@@ -49,9 +49,11 @@ const stoa_rec_api_t *ngx_http_stoa_store_api_by_name(
 const stoa_rec_api_t *ngx_http_stoa_store_api_by_path(
     ngx_http_stoa_store_t *s, const char *host, size_t host_len,
     const char *path, size_t path_len, size_t *prefix_len);
-/* The gateway's own group.  It, and an api by its name or path, may be
- * withheld (hdr); everything else that is withheld is not there. */
-const stoa_rec_group_t *ngx_http_stoa_store_group(ngx_http_stoa_store_t *s);
+/* The gateway's own group; NULL: it has none.  NGX_ERROR: it is broken.  It,
+ * and an api by its name or path, may be withheld (hdr); everything else that
+ * is withheld is not there. */
+ngx_int_t ngx_http_stoa_store_group(ngx_http_stoa_store_t *s,
+    const stoa_rec_group_t **group);
 /* The group's key that is in use now; NULL: there is none. */
 const stoa_rec_groupkey_t *ngx_http_stoa_store_signer(
     ngx_http_stoa_store_t *s, int64_t now_ms);

@@ -6,10 +6,11 @@
 #include "core/stoa_key.h"
 
 
-/* By its kind alone: there is one. */
+/* By its kind alone: there is one.  What is not known is not none. */
 
-const stoa_rec_group_t *
-ngx_http_stoa_store_group(ngx_http_stoa_store_t *s)
+ngx_int_t
+ngx_http_stoa_store_group(ngx_http_stoa_store_t *s,
+    const stoa_rec_group_t **group)
 {
     int                   rc;
     MDB_val               key, val;
@@ -18,12 +19,14 @@ ngx_http_stoa_store_group(ngx_http_stoa_store_t *s)
 
     static const stoa_id_t  first;
 
+    *group = s->group;
+
     if (s->group_generation == s->generation) {
-        return s->group;
+        return NGX_OK;
     }
 
     if (s->txnid == 0 || mdb_cursor_open(s->txn, s->env->rec, &cursor) != 0) {
-        return NULL;
+        return NGX_ERROR;
     }
 
     ngx_http_stoa_key_rec(&k, STOA_REC_GROUP, &first, NULL);
@@ -34,19 +37,28 @@ ngx_http_stoa_store_group(ngx_http_stoa_store_t *s)
     rc = mdb_cursor_get(cursor, &key, &val, MDB_SET_RANGE);
 
     s->group = NULL;
-    s->group_generation = s->generation;
 
     if (rc == 0 && key.mv_size == k.len
         && ngx_memcmp(key.mv_data, k.data, 8) == 0)
     {
-        s->group = stoa_rec_verify(val.mv_data, val.mv_size, STOA_REC_GROUP)
-                   ? val.mv_data
-                   : ngx_http_stoa_store_broken(s, STOA_REC_GROUP);
+        s->group = val.mv_data;
+
+        if (!stoa_rec_verify(val.mv_data, val.mv_size, STOA_REC_GROUP)) {
+            rc = MDB_CORRUPTED;
+        }
     }
 
     mdb_cursor_close(cursor);
 
-    return s->group;
+    if (rc != 0 && rc != MDB_NOTFOUND) {
+        (void) ngx_http_stoa_store_broken(s, STOA_REC_GROUP);
+        return NGX_ERROR;
+    }
+
+    s->group_generation = s->generation;
+    *group = s->group;
+
+    return NGX_OK;
 }
 
 
@@ -156,6 +168,11 @@ ngx_http_stoa_store_each_subscription(ngx_http_stoa_store_t *s,
 
     mdb_cursor_close(cursor);
 
+    if (rc != 0 && rc != MDB_NOTFOUND) {
+        (void) ngx_http_stoa_store_broken(s, STOA_REC_SUBSCRIPTION);
+        ret = NGX_ERROR;
+    }
+
     return ret;
 }
 
@@ -202,6 +219,11 @@ ngx_http_stoa_store_each_tool(ngx_http_stoa_store_t *s, const stoa_id_t *api,
     }
 
     mdb_cursor_close(cursor);
+
+    if (rc != 0 && rc != MDB_NOTFOUND) {
+        (void) ngx_http_stoa_store_broken(s, STOA_REC_TOOL);
+        ret = NGX_ERROR;
+    }
 
     return ret;
 }

@@ -25,6 +25,7 @@ typedef struct {
     unsigned                 header:1;
     unsigned                 end:1;
     unsigned                 gone:1;        /* another epoch                 */
+    unsigned                 spoilt:1;      /* next is damaged               */
     ngx_uint_t               fails;
     uint64_t                 state;         /* shown when this try failed    */
     char                     why[NGX_HTTP_STOA_SYNC_ERR_LEN];
@@ -81,6 +82,11 @@ ngx_http_stoa_sync_run(void *data)
     while (!ngx_http_stoa_lease_over(agent)) {
 
         rc = NGX_OK;
+
+        if (sync.spoilt) {
+            sync.spoilt = 0;
+            ngx_http_stoa_sync_discard(&sync);
+        }
 
         if (sync.next.env == NULL
             && (sync.cur.env == NULL || ngx_http_stoa_load(&dir->store_bad)))
@@ -690,9 +696,14 @@ ngx_http_stoa_sync_store_failed(ngx_http_stoa_sync_t *sync, int err)
         sync->state = NGX_HTTP_STOA_SYNC_STORE_FULL;
     }
 
-    if (err == MDB_CORRUPTED || err == MDB_PAGE_NOTFOUND
-        || err == MDB_PANIC)
-    {
+    if (!ngx_http_stoa_env_damaged(err)) {
+        return NGX_ERROR;
+    }
+
+    if (sync->w == &sync->next) {
+        sync->spoilt = 1;
+
+    } else {
         ngx_http_stoa_store(&sync->agent->mcf->dir->store_bad, (uint64_t) 1);
     }
 
