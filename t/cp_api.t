@@ -166,6 +166,16 @@ sub foreign {
 
 my $internal = foreign('globex');
 is($internal->{status}, 404, 'an internal api does not exist for others');
+like($internal->{json}{detail},
+     qr/audience of the api "orders" is internal .*"partners"/,
+     'why, is told to a platform admin');
+my $globex = $t->must(POST => '/v1/admin-tokens', { name => 'globex',
+    role => 'tenant-admin', tenant => 'globex' })->{token};
+is($t->api(POST => '/v1/tenants/globex/subscriptions', { application => 'app',
+    target_tenant => 'acme', api => $_, plan => 'auto' },
+    token => $globex)->{json}{detail},
+   'there is no such api, server or plan there', "nobody else: $_")
+    for qw(orders nothing);
 my $nothing = foreign('globex', api => 'nothing');
 is($nothing->{status}, 404, 'nor does what does not exist');
 is(foreign('globex', target_tenant => 'nobody')->{status}, 404,

@@ -16,6 +16,8 @@ static cp_rc_t cp_subscription_check(const cp_write_t *w,
     const cp_json_t *before, cp_json_t *after);
 static cp_rc_t cp_subscription_target(cp_op_t *op, cp_tx_t *tx,
     cp_json_t *sub);
+static cp_rc_t cp_subscription_abroad(cp_op_t *op, const cp_json_t *row,
+    const char *target, const char *tenant);
 static bool cp_is_partner(const cp_json_t *api, const char *tenant);
 static cp_rc_t cp_subscription_plan(cp_op_t *op, cp_tx_t *tx,
     const cp_json_t *before, cp_json_t *after);
@@ -192,7 +194,7 @@ cp_subscription_target(cp_op_t *op, cp_tx_t *tx, cp_json_t *sub)
                               && cp_is_partner(row, tenant))))))
     {
         if (!own) {
-            return cp_err_set(&op->err, "not_found", CP_NOT_ABROAD);
+            return cp_subscription_abroad(op, row, target, tenant);
         }
 
         (void) cp_fault_at(op, sub, res->kind, "there is no such %s",
@@ -212,6 +214,42 @@ cp_subscription_target(cp_op_t *op, cp_tx_t *tx, cp_json_t *sub)
     }
 
     return CP_OK;
+}
+
+
+/* Why not is told to who sees both tenants, and to nobody else. */
+static cp_rc_t
+cp_subscription_abroad(cp_op_t *op, const cp_json_t *row, const char *target,
+    const char *tenant)
+{
+    const char  *state, *audience;
+
+    if (op->actor.role != CP_ROLE_PLATFORM_ADMIN || row == NULL
+        || strcmp(cp_json_str(row, "tenant"), target) != 0)
+    {
+        return cp_err_set(&op->err, "not_found", CP_NOT_ABROAD);
+    }
+
+    audience = cp_json_str(row, "audience");
+    state = cp_json_str(row, "state");
+
+    if (audience == NULL) {
+        return cp_err_set(&op->err, "not_found", "servers are for applications"
+                          " of their own tenant alone");
+    }
+
+    if (strcmp(audience, "public") == 0
+        || (strcmp(audience, "partner") == 0 && cp_is_partner(row, tenant)))
+    {
+        return cp_err_set(&op->err, "not_found", "the api \"%s\" is %s: other"
+                          " tenants subscribe to what is published",
+                          cp_json_str(row, "name"), state);
+    }
+
+    return cp_err_set(&op->err, "not_found", "the audience of the api \"%s\""
+                      " is %s and does not admit the application's tenant:"
+                      " make it public, or partner with it in \"partners\"",
+                      cp_json_str(row, "name"), audience);
 }
 
 
