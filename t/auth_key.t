@@ -158,6 +158,27 @@ $t->must('POST', '/v1/tenants/acme/applications/gone/credentials/'
 all_say('401 key_invalid', 'revoked');
 is(code(key => $new), 200, 'the new key goes on');
 
+# what docs/operate.md has for a night without a control plane
+
+my $page = slurp("$Test::Stoa::ROOT/docs/operate.md");
+my ($map) = $page =~ /^    (map "\$.*?^    \})/ms;
+my ($if) = $page =~ /^    (if \(\$blocked_key\).*)$/m;
+my ($prefix) = $new =~ /^(stoa_\w+?_\w+?_)/;
+my $was = slurp($t->dir('gw/nginx.conf'));
+(my $conf = $was) =~ s/(\bhttp \{)/$1 $map/;
+$conf =~ s/stoa_live_\w+/$prefix/;
+$conf =~ s/(\bserver \{)/$1 $if/;
+spew($t->dir('gw/nginx.conf'), $conf);
+$t->reload;
+ok((wait_until { call(key => $new)->{status} == 401 } 10),
+   'nginx blocks a key by its prefix');
+is(call(headers => { Authorization => "Bearer $new" })->{status}, 401,
+   'as a bearer token, too');
+is(code(key => $key), 200, 'and no other');
+spew($t->dir('gw/nginx.conf'), $was);
+$t->reload;
+ok((wait_until { code(key => $new) eq 200 } 10), 'until that is taken out');
+
 my $soon = $t->key('acme', 'demo', expires_at =>
     POSIX::strftime('%Y-%m-%dT%H:%M:%S.000Z', gmtime(time + 2)));
 $t->sync;
