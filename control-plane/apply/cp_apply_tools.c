@@ -4,7 +4,6 @@
  * discovery has found it, and stays decided when it vanishes.
  */
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "apply/cp_apply_run.h"

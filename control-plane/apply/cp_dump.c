@@ -6,9 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "auth/cp_auth.h"
 #include "op/cp_app.h"
-#include "http/cp_query.h"
 #include "kinds/cp_kinds.h"
 #include "kinds/cp_tool_state.h"
 #include "apply/cp_document.h"

@@ -7,7 +7,6 @@
  * Aliases are copies; what they make is counted, which stops an alias bomb.
  */
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 

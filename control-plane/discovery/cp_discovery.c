@@ -6,8 +6,6 @@
 #include <pthread.h>
 #include <string.h>
 
-#include "auth/cp_auth.h"
-#include "kinds/cp_kinds.h"
 #include "discovery/cp_discovery.h"
 
 

@@ -6,7 +6,6 @@
 
 #include <string.h>
 
-#include "auth/cp_auth.h"
 #include "feed/cp_feed.h"
 #include "kinds/cp_kinds.h"
 #include "discovery/cp_discovery.h"

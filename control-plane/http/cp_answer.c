@@ -3,7 +3,6 @@
  * piecewise bodies.
  */
 
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 

@@ -12,7 +12,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/cp_log.h"
 #include "http/cp_call.h"
 #include "http/cp_listen.h"
 #include "http/cp_query.h"

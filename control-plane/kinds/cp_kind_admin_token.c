@@ -2,7 +2,6 @@
  * Admin tokens.
  */
 
-#include <string.h>
 
 #include "auth/cp_auth.h"
 #include "kinds/cp_kind.h"

@@ -3,10 +3,8 @@
  * tenant's.
  */
 
-#include <stdlib.h>
 #include <string.h>
 
-#include "auth/cp_auth.h"
 #include "kinds/cp_hold.h"
 #include "kinds/cp_kind.h"
 #include "kinds/cp_token.h"

@@ -4,7 +4,6 @@
 
 #include <string.h>
 
-#include "auth/cp_auth.h"
 #include "op/cp_app.h"
 #include "base/cp_err.h"
 #include "openapi/cp_openapi.h"

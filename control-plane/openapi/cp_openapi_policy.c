@@ -3,7 +3,6 @@
  * PolicyConfig<Type> each.
  */
 
-#include <inttypes.h>
 #include <string.h>
 
 #include "core/stoa_policy.h"

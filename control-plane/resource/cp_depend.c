@@ -3,7 +3,6 @@
  */
 
 #include <inttypes.h>
-#include <string.h>
 
 #include "resource/cp_engine.h"
 

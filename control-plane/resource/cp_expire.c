@@ -3,9 +3,7 @@
  * The gateways refuse it by its time anyway; this is for the people.
  */
 
-#include <string.h>
 
-#include "auth/cp_auth.h"
 #include "op/cp_app.h"
 #include "feed/cp_feed.h"
 #include "resource/cp_engine.h"

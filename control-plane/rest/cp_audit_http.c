@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "auth/cp_auth.h"
 #include "op/cp_app.h"
 #include "rest/cp_list.h"
 #include "audit/cp_audit.h"

@@ -8,7 +8,6 @@
 #include "discovery/cp_discovery.h"
 #include "http/cp_idempotency.h"
 #include "kinds/cp_kinds.h"
-#include "rest/cp_rest.h"
 
 
 typedef struct {

@@ -3,7 +3,6 @@
  * for has one; t/cp_states.t walks both tables.
  */
 
-#include "auth/cp_auth.h"
 #include "rest/cp_list.h"
 
 

@@ -6,7 +6,6 @@
  * released are never edited.
  */
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "store/cp_db_driver.h"

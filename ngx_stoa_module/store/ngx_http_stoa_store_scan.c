@@ -3,7 +3,6 @@
  */
 
 #include "ngx_http_stoa_env.h"
-#include "core/stoa_key.h"
 
 
 /* By its kind alone: there is one.  What is not known is not none. */
