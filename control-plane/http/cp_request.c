@@ -150,6 +150,13 @@ cp_req_answer(cp_req_t *r, int status, const cp_json_t *body)
         return cp_err_set(&r->op.err, "internal", "the answer is too large");
     }
 
+    /* it may lack something, whoever built it did not look */
+
+    if (cp_arena_failed(r->op.arena)) {
+        r->status = 0;
+        return cp_err_set(&r->op.err, "internal", "no memory");
+    }
+
     return CP_OK;
 }
 

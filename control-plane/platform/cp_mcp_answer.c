@@ -31,23 +31,13 @@ cp_mcp_text(cp_arena_t *a, const stoa_json_val_t *v)
 cp_json_t *
 cp_mcp_tree(cp_arena_t *a, const stoa_json_val_t *v)
 {
-    cp_err_t    err;
     cp_json_t  *tree;
+    cp_err_t    err = { .arena = a };
 
-    if (v->start == NULL) {
-        return NULL;
-    }
-
-    memset(&err, 0, sizeof(err));
-    err.arena = a;
-
-    if (cp_json_parse(a, v->start, (size_t) (v->end - v->start), &tree, &err)
-        != CP_OK)
-    {
-        return NULL;
-    }
-
-    return tree;
+    return v->start != NULL
+           && cp_json_parse(a, v->start, (size_t) (v->end - v->start), &tree,
+                            &err) == CP_OK
+           ? tree : NULL;
 }
 
 
@@ -58,10 +48,6 @@ cp_mcp_envelope(cp_mcp_call_t *c, const char *member, cp_json_t *value)
 
     a = c->r->op.arena;
     c->answer = cp_json_object(a);
-
-    if (c->answer == NULL) {
-        return;
-    }
 
     cp_json_put(a, c->answer, "jsonrpc", "2.0");
     cp_json_set(a, c->answer, "id",
@@ -80,16 +66,9 @@ cp_mcp_error(cp_mcp_call_t *c, int status, int code, const char *message,
     a = c->r->op.arena;
     e = cp_json_object(a);
 
-    if (e == NULL) {
-        return;
-    }
-
     cp_json_put_int(a, e, "code", code);
     cp_json_put(a, e, "message", message);
-
-    if (data != NULL) {
-        cp_json_set(a, e, "data", data);
-    }
+    cp_json_set(a, e, "data", data);
 
     c->status = status;
     cp_mcp_envelope(c, "error", e);

@@ -11,7 +11,6 @@
 #include "http/cp_http.h"
 
 
-#define CP_E_PARSE      (-32700)
 #define CP_E_REQUEST    (-32600)
 #define CP_E_METHOD     (-32601)
 #define CP_E_PARAMS     (-32602)

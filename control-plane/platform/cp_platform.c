@@ -104,13 +104,6 @@ enum { S_ID, S_STATE, S_TENANT, S_API_KIND, S_API, S_SERVER, S_EXPIRES,
     S_CONCURRENCY };
 
 
-static cp_rc_t
-cp_platform_no_memory(cp_op_t *op)
-{
-    return cp_err_set(&op->err, "internal", "out of memory");
-}
-
-
 static void
 cp_platform_text(cp_arena_t *a, cp_json_t *obj, const char *name,
     const cp_val_t *v)
@@ -131,25 +124,17 @@ cp_platform_time(cp_arena_t *a, cp_json_t *obj, const char *name,
 }
 
 
-/* A column of JSON text; what does not parse is left out. */
+/* A column of JSON text; NULL: empty, or it does not parse. */
 
-static void
-cp_platform_json(cp_arena_t *a, cp_json_t *obj, const char *name,
-    const cp_val_t *v)
+static cp_json_t *
+cp_platform_json(cp_arena_t *a, const cp_val_t *v)
 {
-    cp_err_t    err;
     cp_json_t  *tree;
+    cp_err_t    err = { .arena = a };
 
-    if (v->type != CP_VAL_TEXT || v->len == 0) {
-        return;
-    }
-
-    memset(&err, 0, sizeof(err));
-    err.arena = a;
-
-    if (cp_json_parse(a, v->p, v->len, &tree, &err) == CP_OK) {
-        cp_json_set(a, obj, name, tree);
-    }
+    return v->type == CP_VAL_TEXT && v->len
+           && cp_json_parse(a, v->p, v->len, &tree, &err) == CP_OK
+           ? tree : NULL;
 }
 
 
@@ -174,18 +159,9 @@ cp_platform_path(cp_arena_t *a, const char *kind, const char *tenant,
 static cp_json_t *
 cp_platform_item(cp_arena_t *a, const cp_val_t *row)
 {
-    cp_json_t   *item;
-    const char  *kind, *tenant, *name, *state;
+    cp_json_t  *item;
 
     item = cp_json_object(a);
-
-    if (item == NULL) {
-        return NULL;
-    }
-
-    kind = row[I_KIND].p;
-    tenant = row[I_TENANT].p;
-    name = row[I_NAME].p;
 
     cp_platform_text(a, item, "kind", &row[I_KIND]);
     cp_platform_text(a, item, "tenant", &row[I_TENANT]);
@@ -197,13 +173,15 @@ cp_platform_item(cp_arena_t *a, const cp_val_t *row)
     cp_platform_text(a, item, "state", &row[I_STATE]);
     cp_platform_time(a, item, "sunset_at", &row[I_SUNSET]);
 
-    cp_json_put(a, item, "path", cp_platform_path(a, kind, tenant, name));
+    cp_json_put(a, item, "path",
+                cp_platform_path(a, row[I_KIND].p, row[I_TENANT].p,
+                                 row[I_NAME].p));
     cp_platform_text(a, item, "host", &row[I_HOST]);
     cp_platform_text(a, item, "base_path", &row[I_BASE_PATH]);
 
-    state = (row[I_SUBSCRIPTION].type == CP_VAL_TEXT)
-                ? row[I_SUBSCRIPTION].p : "none";
-    cp_json_put(a, item, "subscription", state);
+    cp_json_put(a, item, "subscription",
+                row[I_SUBSCRIPTION].type == CP_VAL_TEXT
+                ? row[I_SUBSCRIPTION].p : "none");
 
     return item;
 }
@@ -241,7 +219,7 @@ cp_platform_words(cp_op_t *op, const char *query, cp_val_t *patterns)
         d = cp_arena_alloc(op->arena, 2 * len + 3);
 
         if (d == NULL) {
-            return cp_platform_no_memory(op);
+            return CP_ERROR;
         }
 
         patterns[n].type = CP_VAL_TEXT;
@@ -329,10 +307,6 @@ cp_platform_search(cp_op_t *op, const char *query, const char *kind,
     items = cp_json_array(op->arena);
     *out = cp_json_object(op->arena);
 
-    if (items == NULL || *out == NULL) {
-        return cp_platform_no_memory(op);
-    }
-
     for (i = 0; i < rows.rows && i < (unsigned) limit; i++) {
         cp_json_push(items, cp_platform_item(op->arena, cp_cell(&rows, i, 0)));
     }
@@ -375,13 +349,11 @@ cp_platform_api(cp_op_t *op, const char *tenant, const char *api,
 
     rc = cp_platform_find(op, tenant, api, &rows);
 
-    if (rc != CP_OK) {
-        return rc;
+    if (rc == CP_OK) {
+        *out = cp_platform_item(op->arena, rows.v);
     }
 
-    *out = cp_platform_item(op->arena, rows.v);
-
-    return (*out != NULL) ? CP_OK : cp_platform_no_memory(op);
+    return rc;
 }
 
 
@@ -402,12 +374,8 @@ cp_platform_operations(cp_op_t *op, const char *id, cp_json_t *out)
 
     list = cp_json_array(op->arena);
 
-    for (i = 0; list != NULL && i < rows.rows; i++) {
+    for (i = 0; i < rows.rows; i++) {
         item = cp_json_object(op->arena);
-
-        if (item == NULL) {
-            return cp_platform_no_memory(op);
-        }
 
         cp_platform_text(op->arena, item, "name", cp_cell(&rows, i, 0));
         cp_platform_text(op->arena, item, "title", cp_cell(&rows, i, 1));
@@ -428,7 +396,7 @@ cp_platform_tools(cp_op_t *op, const char *id, cp_json_t *out)
     cp_rc_t      rc;
     unsigned     i;
     cp_rows_t    rows;
-    cp_json_t   *list, *holder, *tool;
+    cp_json_t   *list;
 
     rc = cp_platform_query(op, cp_sql_tools,
              cp_args(cp_text(id), cp_int(CP_PLATFORM_ROWS_MAX)), &rows);
@@ -438,28 +406,9 @@ cp_platform_tools(cp_op_t *op, const char *id, cp_json_t *out)
     }
 
     list = cp_json_array(op->arena);
-    holder = cp_json_object(op->arena);
-
-    if (list == NULL || holder == NULL) {
-        return cp_platform_no_memory(op);
-    }
 
     for (i = 0; i < rows.rows; i++) {
-        cp_platform_json(op->arena, holder, "tool", cp_cell(&rows, i, 0));
-        tool = cp_json_get(holder, "tool");
-
-        if (tool != NULL) {
-            /* a member of holder is a link in its chain: not to be pushed
-             * into another one as it is */
-            tool = cp_json_copy(op->arena, tool);
-
-            if (tool == NULL) {
-                return cp_platform_no_memory(op);
-            }
-
-            tool->key = NULL;
-            cp_json_push(list, tool);
-        }
+        cp_json_push(list, cp_platform_json(op->arena, cp_cell(&rows, i, 0)));
     }
 
     cp_json_set(op->arena, out, "tools", list);
@@ -483,18 +432,14 @@ cp_platform_spec(cp_op_t *op, const char *tenant, const char *api,
     }
 
     *out = cp_platform_item(op->arena, rows.v);
-
-    if (*out == NULL) {
-        return cp_platform_no_memory(op);
-    }
-
     id = rows.v[I_ID].p;
 
     if (strcmp(rows.v[I_KIND].p, "mcp") == 0) {
         return cp_platform_tools(op, id, *out);
     }
 
-    cp_platform_json(op->arena, *out, "spec", &rows.v[I_SPEC]);
+    cp_json_set(op->arena, *out, "spec",
+                cp_platform_json(op->arena, &rows.v[I_SPEC]));
 
     return cp_platform_operations(op, id, *out);
 }
@@ -503,8 +448,11 @@ cp_platform_spec(cp_op_t *op, const char *tenant, const char *api,
 static cp_json_t *
 cp_platform_subscription(cp_arena_t *a, const cp_val_t *v)
 {
-    unsigned    i;
-    cp_json_t  *s, *plan;
+    bool             server;
+    unsigned         i;
+    cp_json_t       *s, *plan;
+    const char      *kind;
+    const cp_val_t  *name;
 
     static const struct {
         const char  *name;
@@ -516,25 +464,17 @@ cp_platform_subscription(cp_arena_t *a, const cp_val_t *v)
     s = cp_json_object(a);
     plan = cp_json_object(a);
 
-    if (s == NULL || plan == NULL) {
-        return NULL;
-    }
+    server = v[S_SERVER].type == CP_VAL_TEXT;
+    kind = server ? "server" : v[S_API_KIND].p;
+    name = server ? &v[S_SERVER] : &v[S_API];
 
     cp_platform_text(a, s, "id", &v[S_ID]);
     cp_platform_text(a, s, "state", &v[S_STATE]);
     cp_platform_text(a, s, "tenant", &v[S_TENANT]);
-    cp_platform_text(a, s, "kind", &v[S_API_KIND]);
-
-    if (v[S_SERVER].type == CP_VAL_TEXT) {
-        cp_json_put(a, s, "kind", "server");
-    }
-
-    cp_platform_text(a, s, "name", v[S_SERVER].type == CP_VAL_TEXT
-                                   ? &v[S_SERVER] : &v[S_API]);
-    cp_json_set(a, s, "path",
-        cp_json_string(a, cp_platform_path(a, cp_json_str(s, "kind"),
-                                           cp_json_str(s, "tenant"),
-                                           cp_json_str(s, "name"))));
+    cp_json_put(a, s, "kind", kind);
+    cp_platform_text(a, s, "name", name);
+    cp_json_put(a, s, "path",
+                cp_platform_path(a, kind, v[S_TENANT].p, name->p));
 
     cp_platform_text(a, plan, "name", &v[S_PLAN]);
 
@@ -545,7 +485,7 @@ cp_platform_subscription(cp_arena_t *a, const cp_val_t *v)
     cp_json_set(a, s, "plan", plan);
     cp_platform_time(a, s, "expires_at", &v[S_EXPIRES]);
     cp_platform_time(a, s, "created_at", &v[S_CREATED]);
-    cp_platform_json(a, s, "tools", &v[S_TOOLS]);
+    cp_json_set(a, s, "tools", cp_platform_json(a, &v[S_TOOLS]));
 
     return s;
 }
@@ -573,10 +513,6 @@ cp_platform_application(cp_op_t *op, cp_json_t *out)
 
     app = cp_json_object(op->arena);
 
-    if (app == NULL) {
-        return cp_platform_no_memory(op);
-    }
-
     cp_platform_text(op->arena, app, "name", cp_cell(&rows, 0, 0));
     cp_platform_text(op->arena, app, "title", cp_cell(&rows, 0, 1));
     cp_platform_text(op->arena, app, "tenant", cp_cell(&rows, 0, 2));
@@ -596,10 +532,6 @@ cp_platform_subscriptions(cp_op_t *op, cp_json_t **out)
 
     items = cp_json_array(op->arena);
     *out = cp_json_object(op->arena);
-
-    if (items == NULL || *out == NULL) {
-        return cp_platform_no_memory(op);
-    }
 
     rc = cp_platform_application(op, *out);
 
@@ -636,7 +568,7 @@ cp_platform_total(cp_arena_t *a, const cp_json_t *items, cp_json_t *out)
 
     total = cp_json_object(a);
 
-    for (name = cp_usage_counts; total != NULL && *name != NULL; name++) {
+    for (name = cp_usage_counts; *name != NULL; name++) {
         sum = 0;
 
         for (item = items->first; item != NULL; item = item->next) {
@@ -681,10 +613,6 @@ cp_platform_usage(cp_op_t *op, int64_t days, cp_json_t **out)
 
     *out = cp_json_object(op->arena);
 
-    if (*out == NULL) {
-        return cp_platform_no_memory(op);
-    }
-
     cp_json_put(op->arena, *out, "from",
                 cp_time_format(op->arena, ask.from_ms));
     cp_json_put(op->arena, *out, "to",
@@ -727,7 +655,7 @@ cp_platform_gateways(cp_op_t *op, cp_json_t *out)
 
     gateways = cp_json_object(op->arena);
 
-    for (j = 0; gateways != NULL && j < 3; j++) {
+    for (j = 0; j < 3; j++) {
         cp_json_put_int(op->arena, gateways, states[j], n[j]);
     }
 
@@ -752,11 +680,6 @@ cp_platform_health(cp_op_t *op, cp_json_t **out)
     }
 
     *out = cp_json_object(op->arena);
-
-    if (*out == NULL) {
-        return cp_platform_no_memory(op);
-    }
-
     now = cp_time_ms();
     cp_json_put(op->arena, *out, "status", "ok");
     cp_json_put(op->arena, *out, "version", CP_VERSION);

@@ -4,7 +4,8 @@
  * interface /platform/v1 and the MCP server /mcp.
  *
  * Owner: nothing is kept.  Process: stoa-control, any thread; answers live in
- * the request's arena.
+ * the request's arena, and one that lacks something for want of memory is not
+ * sent: cp_req_answer() looks.
  * Everything is told to the calling application only: op->actor of a
  * CP_AUTH_ASSERTION route.  What an application may not see does not exist.
  * Limits: CP_PLATFORM_WORDS words of a query, CP_PLATFORM_LIMIT_MAX rows of a
@@ -80,7 +81,7 @@ typedef struct {
 
 const cp_tool_t *cp_tool_find(const char *name);
 /* {tools: [...]} without what only one era has. */
-cp_rc_t cp_tool_list(cp_arena_t *a, cp_json_t **out) CP_MUST_CHECK;
+cp_json_t *cp_tool_list(cp_arena_t *a);
 /* A result {content, structuredContent} or {content, isError}.  args may be
  * NULL.  CP_ERROR: the platform's fault. */
 cp_rc_t cp_tool_call(cp_op_t *op, const cp_tool_t *tool,

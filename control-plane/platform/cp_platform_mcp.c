@@ -96,7 +96,7 @@ cp_mcp_supported(cp_arena_t *a)
 
     list = cp_json_array(a);
 
-    for (v = cp_mcp_versions; list != NULL && v->name != NULL; v++) {
+    for (v = cp_mcp_versions; v->name != NULL; v++) {
         cp_json_push(list, cp_json_string(a, v->name));
     }
 
@@ -113,11 +113,8 @@ cp_mcp_unsupported(cp_mcp_call_t *c, const char *requested)
     a = c->r->op.arena;
     data = cp_json_object(a);
 
-    if (data != NULL) {
-        cp_json_set(a, data, "supported", cp_mcp_supported(a));
-        cp_json_put(a, data, "requested", requested);
-    }
-
+    cp_json_set(a, data, "supported", cp_mcp_supported(a));
+    cp_json_put(a, data, "requested", requested);
     cp_mcp_error(c, 400, CP_E_VERSION, "Unsupported protocol version", data);
 }
 
@@ -286,12 +283,9 @@ cp_mcp_info(cp_arena_t *a)
     cp_json_t  *info;
 
     info = cp_json_object(a);
-
-    if (info != NULL) {
-        cp_json_put(a, info, "name", "stoa-control");
-        cp_json_put(a, info, "title", "STOA platform");
-        cp_json_put(a, info, "version", CP_VERSION);
-    }
+    cp_json_put(a, info, "name", "stoa-control");
+    cp_json_put(a, info, "title", "STOA platform");
+    cp_json_put(a, info, "version", CP_VERSION);
 
     return info;
 }
@@ -303,10 +297,7 @@ cp_mcp_capabilities(cp_arena_t *a)
     cp_json_t  *caps;
 
     caps = cp_json_object(a);
-
-    if (caps != NULL) {
-        cp_json_set(a, caps, "tools", cp_json_object(a));
-    }
+    cp_json_set(a, caps, "tools", cp_json_object(a));
 
     return caps;
 }
@@ -333,10 +324,6 @@ cp_mcp_initialize(cp_mcp_call_t *c, cp_json_t **result)
     }
 
     *result = v = cp_json_object(a);
-
-    if (v == NULL) {
-        return CP_ERROR;
-    }
 
     cp_json_put(a, v, "protocolVersion", version);
     cp_json_set(a, v, "capabilities", cp_mcp_capabilities(a));
@@ -368,10 +355,6 @@ cp_mcp_discover(cp_mcp_call_t *c, cp_json_t **result)
     a = c->r->op.arena;
     *result = v = cp_json_object(a);
 
-    if (v == NULL) {
-        return CP_ERROR;
-    }
-
     cp_json_set(a, v, "supportedVersions", cp_mcp_supported(a));
     cp_json_set(a, v, "capabilities", cp_mcp_capabilities(a));
     cp_json_set(a, v, "serverInfo", cp_mcp_info(a));
@@ -387,28 +370,23 @@ cp_mcp_ping(cp_mcp_call_t *c, cp_json_t **result)
 {
     *result = cp_json_object(c->r->op.arena);
 
-    return (*result != NULL) ? CP_OK : CP_ERROR;
+    return CP_OK;
 }
 
 
 static cp_rc_t
 cp_mcp_list(cp_mcp_call_t *c, cp_json_t **result)
 {
-    cp_rc_t  rc;
-
     /* all tools fit one page, so no cursor was ever given out */
     if (c->msg.cursor.start != NULL) {
         cp_mcp_error(c, 200, CP_E_PARAMS, "Unknown cursor", NULL);
         return CP_DECLINED;
     }
 
-    rc = cp_tool_list(c->r->op.arena, result);
+    *result = cp_tool_list(c->r->op.arena);
+    cp_mcp_cacheable(c, *result);
 
-    if (rc == CP_OK) {
-        cp_mcp_cacheable(c, *result);
-    }
-
-    return rc;
+    return CP_OK;
 }
 
 
@@ -457,10 +435,7 @@ cp_mcp_result(cp_mcp_call_t *c, cp_json_t *result)
 
     if (c->era == CP_MCP_MODERN) {
         meta = cp_json_object(a);
-
-        if (meta != NULL) {
-            cp_json_set(a, meta, CP_META "serverInfo", cp_mcp_info(a));
-        }
+        cp_json_set(a, meta, CP_META "serverInfo", cp_mcp_info(a));
 
         cp_json_put(a, result, "resultType", "complete");
         cp_json_set(a, result, "_meta", meta);
@@ -605,10 +580,6 @@ cp_mcp_batch(cp_req_t *r, const stoa_json_val_t *root)
     answers = cp_json_array(r->op.arena);
     n = 0;
 
-    if (answers == NULL) {
-        return cp_err_set(&r->op.err, "internal", "out of memory");
-    }
-
     if (!stoa_json_first(root, &it, NULL, &item)) {
         n = CP_MCP_BATCH;                  /* an empty one is refused, too */
     }
@@ -629,51 +600,45 @@ cp_mcp_batch(cp_req_t *r, const stoa_json_val_t *root)
             return rc;
         }
 
-        if (c.answer != NULL) {
-            cp_json_push(answers, c.answer);
-        }
+        cp_json_push(answers, c.answer);
 
         if (!stoa_json_next(&it, NULL, &item)) {
             break;
         }
     }
 
-    return (answers->n > 0) ? cp_req_answer(r, 200, answers)
-                            : cp_mcp_accepted(r);
+    return (answers == NULL || answers->n > 0)
+               ? cp_req_answer(r, 200, answers) : cp_mcp_accepted(r);
 }
 
 
-static cp_rc_t
-cp_mcp_try_batch(cp_req_t *r, bool *is_batch, cp_rc_t *rc)
+static bool
+cp_mcp_try_batch(cp_req_t *r, cp_rc_t *rc)
 {
     stoa_err_t        err;
     const char       *version;
     stoa_json_val_t   root;
 
     version = cp_mcp_header(r, "MCP-Protocol-Version");
-    *is_batch = false;
-
-    if (version != NULL && strcmp(version, "2025-03-26") != 0) {
-        return CP_OK;
-    }
 
     /* the scanner says what is wrong with what this does not take */
-    if (stoa_json_check(r->body, r->body_len, STOA_JSON_DEPTH_MAX, &root,
-                        &err) == STOA_OK
-        && root.type == STOA_JSON_ARRAY)
+    if ((version != NULL && strcmp(version, "2025-03-26") != 0)
+        || stoa_json_check(r->body, r->body_len, STOA_JSON_DEPTH_MAX, &root,
+                           &err) != STOA_OK
+        || root.type != STOA_JSON_ARRAY)
     {
-        *is_batch = true;
-        *rc = cp_mcp_batch(r, &root);
+        return false;
     }
 
-    return CP_OK;
+    *rc = cp_mcp_batch(r, &root);
+
+    return true;
 }
 
 
 cp_rc_t
 cp_platform_mcp(cp_req_t *r)
 {
-    bool            is_batch;
     cp_rc_t         rc;
     const char     *type, *coding;
     cp_mcp_call_t   c;
@@ -697,7 +662,7 @@ cp_platform_mcp(cp_req_t *r)
 
     cp_req_set_header(r, "Cache-Control", "no-store");
 
-    if (cp_mcp_try_batch(r, &is_batch, &rc) != CP_OK || is_batch) {
+    if (cp_mcp_try_batch(r, &rc)) {
         return rc;
     }
 

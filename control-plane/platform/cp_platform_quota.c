@@ -187,6 +187,7 @@ cp_platform_quota(cp_op_t *op, cp_json_t *items)
     cp_rows_t      limits, used;
     cp_used_t     *n;
     cp_json_t     *item, *quota;
+    const char    *id;
     cp_windows_t   w;
 
     cp_quota_windows(cp_time_ms(), &w);
@@ -200,9 +201,9 @@ cp_platform_quota(cp_op_t *op, cp_json_t *items)
     for (i = 0; rc == CP_OK && i < limits.rows; i++) {
 
         for (item = items->first; item; item = item->next) {
-            if (strcmp(cp_json_str(item, "id"), cp_cell(&limits, i, L_ID)->p)
-                == 0)
-            {
+            id = cp_json_str(item, "id");
+
+            if (id && strcmp(id, cp_cell(&limits, i, L_ID)->p) == 0) {
                 break;
             }
         }
@@ -216,10 +217,6 @@ cp_platform_quota(cp_op_t *op, cp_json_t *items)
         }
 
         quota = cp_json_object(op->arena);
-
-        if (quota == NULL) {
-            return cp_err_set(&op->err, "internal", "out of memory");
-        }
 
         cp_quota_set(op->arena, quota, "day", cp_cell(&limits, i, L_DAY)->i,
                      n[i].day, w.next_day_ms);

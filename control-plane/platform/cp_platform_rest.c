@@ -80,9 +80,8 @@ static cp_rc_t
 cp_rest_api(cp_req_t *r)
 {
     cp_rc_t     rc;
-    cp_json_t  *out;
+    cp_json_t  *out = NULL;
 
-    out = NULL;
     rc = cp_platform_api(&r->op, r->param[0], r->param[1], &out);
 
     return cp_rest_answer(r, rc, out);
@@ -93,9 +92,8 @@ static cp_rc_t
 cp_rest_spec(cp_req_t *r)
 {
     cp_rc_t     rc;
-    cp_json_t  *out;
+    cp_json_t  *out = NULL;
 
-    out = NULL;
     rc = cp_platform_spec(&r->op, r->param[0], r->param[1], &out);
 
     return cp_rest_answer(r, rc, out);
@@ -106,9 +104,8 @@ static cp_rc_t
 cp_rest_subscriptions(cp_req_t *r)
 {
     cp_rc_t     rc;
-    cp_json_t  *out;
+    cp_json_t  *out = NULL;
 
-    out = NULL;
     rc = cp_platform_subscriptions(&r->op, &out);
 
     return cp_rest_answer(r, rc, out);
@@ -138,9 +135,8 @@ static cp_rc_t
 cp_rest_health(cp_req_t *r)
 {
     cp_rc_t     rc;
-    cp_json_t  *out;
+    cp_json_t  *out = NULL;
 
-    out = NULL;
     rc = cp_platform_health(&r->op, &out);
 
     return cp_rest_answer(r, rc, out);

@@ -162,11 +162,6 @@ cp_tool_arg_schema(cp_arena_t *a, const cp_tool_arg_t *arg)
     const char *const *v;
 
     s = cp_json_object(a);
-
-    if (s == NULL) {
-        return NULL;
-    }
-
     is_int = (arg->type == CP_JSON_INT);
     cp_json_put(a, s, "type", is_int ? "integer" : "string");
     cp_json_put(a, s, "description", arg->doc);
@@ -179,7 +174,7 @@ cp_tool_arg_schema(cp_arena_t *a, const cp_tool_arg_t *arg)
     } else if (arg->values != NULL) {
         values = cp_json_array(a);
 
-        for (v = arg->values; values != NULL && *v != NULL; v++) {
+        for (v = arg->values; *v != NULL; v++) {
             cp_json_push(values, cp_json_string(a, *v));
         }
 
@@ -202,10 +197,6 @@ cp_tool_input_schema(cp_arena_t *a, const cp_tool_arg_t *arg)
     properties = cp_json_object(a);
     required = cp_json_array(a);
 
-    if (s == NULL || properties == NULL || required == NULL) {
-        return NULL;
-    }
-
     for ( /* void */ ; arg != NULL && arg->name != NULL; arg++) {
         cp_json_set(a, properties, arg->name, cp_tool_arg_schema(a, arg));
 
@@ -217,7 +208,7 @@ cp_tool_input_schema(cp_arena_t *a, const cp_tool_arg_t *arg)
     cp_json_put(a, s, "type", "object");
     cp_json_set(a, s, "properties", properties);
 
-    if (required->n > 0) {
+    if (required != NULL && required->n > 0) {
         cp_json_set(a, s, "required", required);
     }
 
@@ -230,20 +221,16 @@ cp_tool_input_schema(cp_arena_t *a, const cp_tool_arg_t *arg)
 static cp_json_t *
 cp_tool_definition(cp_arena_t *a, const cp_tool_t *tool)
 {
-    cp_err_t    err;
+    cp_err_t    err = { .arena = a };
     cp_json_t  *d, *output, *hints;
-
-    memset(&err, 0, sizeof(err));
-    err.arena = a;
 
     d = cp_json_object(a);
     hints = cp_json_object(a);
 
-    if (d == NULL || hints == NULL
-        || cp_json_parse(a, tool->output, strlen(tool->output), &output, &err)
-           != CP_OK)
+    if (cp_json_parse(a, tool->output, strlen(tool->output), &output, &err)
+        != CP_OK)
     {
-        return NULL;
+        output = NULL;                                     /* no memory */
     }
 
     cp_json_put(a, hints, "title", tool->title);
@@ -263,32 +250,22 @@ cp_tool_definition(cp_arena_t *a, const cp_tool_t *tool)
 }
 
 
-cp_rc_t
-cp_tool_list(cp_arena_t *a, cp_json_t **out)
+cp_json_t *
+cp_tool_list(cp_arena_t *a)
 {
-    cp_json_t        *list, *d;
+    cp_json_t        *list, *out;
     const cp_tool_t  *t;
 
     list = cp_json_array(a);
-    *out = cp_json_object(a);
-
-    if (list == NULL || *out == NULL) {
-        return CP_ERROR;
-    }
+    out = cp_json_object(a);
 
     for (t = cp_tools; t->name != NULL; t++) {
-        d = cp_tool_definition(a, t);
-
-        if (d == NULL) {
-            return CP_ERROR;
-        }
-
-        cp_json_push(list, d);
+        cp_json_push(list, cp_tool_definition(a, t));
     }
 
-    cp_json_set(a, *out, "tools", list);
+    cp_json_set(a, out, "tools", list);
 
-    return CP_OK;
+    return out;
 }
 
 
@@ -360,9 +337,7 @@ cp_tool_check(cp_op_t *op, const cp_tool_t *tool, const cp_json_t *args)
     }
 
     for (arg = tool->args; arg != NULL && arg->name != NULL; arg++) {
-        if (arg->required
-            && (args == NULL || cp_json_get(args, arg->name) == NULL))
-        {
+        if (arg->required && cp_json_get(args, arg->name) == NULL) {
             rc = cp_err_field(&op->err, -1, 0, arg->name, "is required");
         }
     }
@@ -371,23 +346,23 @@ cp_tool_check(cp_op_t *op, const cp_tool_t *tool, const cp_json_t *args)
 }
 
 
-static cp_json_t *
-cp_tool_content(cp_arena_t *a, const char *text)
-{
-    cp_json_t  *content, *item;
+/* A result with this text as its content. */
 
+static cp_json_t *
+cp_tool_result(cp_arena_t *a, const char *text)
+{
+    cp_json_t  *result, *content, *item;
+
+    result = cp_json_object(a);
     content = cp_json_array(a);
     item = cp_json_object(a);
-
-    if (content == NULL || item == NULL || text == NULL) {
-        return NULL;
-    }
 
     cp_json_put(a, item, "type", "text");
     cp_json_put(a, item, "text", text);
     cp_json_push(content, item);
+    cp_json_set(a, result, "content", content);
 
-    return content;
+    return result;
 }
 
 
@@ -396,9 +371,9 @@ cp_tool_content(cp_arena_t *a, const char *text)
 static cp_rc_t
 cp_tool_fault(cp_op_t *op, cp_json_t **result)
 {
-    stoa_buf_t   b;
-    unsigned     i;
-    cp_json_t   *content;
+    cp_rc_t     rc;
+    unsigned    i;
+    stoa_buf_t  b;
 
     stoa_buf_init(&b, 16384);
     stoa_buf_addz(&b, op->err.detail != NULL ? op->err.detail
@@ -409,19 +384,16 @@ cp_tool_fault(cp_op_t *op, cp_json_t **result)
                       op->err.faults[i].message);
     }
 
-    content = (b.rc == STOA_OK) ? cp_tool_content(op->arena, b.data) : NULL;
-    stoa_buf_free(&b);
+    rc = b.rc == STOA_OK ? CP_OK : CP_ERROR;
 
-    *result = cp_json_object(op->arena);
-
-    if (content == NULL || *result == NULL) {
-        return CP_ERROR;
+    if (rc == CP_OK) {
+        *result = cp_tool_result(op->arena, b.data);
+        cp_json_put_bool(op->arena, *result, "isError", true);
     }
 
-    cp_json_set(op->arena, *result, "content", content);
-    cp_json_put_bool(op->arena, *result, "isError", true);
+    stoa_buf_free(&b);
 
-    return CP_OK;
+    return rc;
 }
 
 
@@ -429,8 +401,9 @@ cp_rc_t
 cp_tool_call(cp_op_t *op, const cp_tool_t *tool, const cp_json_t *args,
     cp_json_t **result)
 {
-    cp_rc_t     rc;
-    cp_json_t  *out, *content;
+    cp_rc_t      rc;
+    cp_json_t   *out;
+    const char  *text;
 
     memset(&op->err, 0, sizeof(cp_err_t));
     op->err.arena = op->arena;
@@ -449,14 +422,13 @@ cp_tool_call(cp_op_t *op, const cp_tool_t *tool, const cp_json_t *args,
         return rc;
     }
 
-    content = cp_tool_content(op->arena, cp_json_text(op->arena, out, NULL));
-    *result = cp_json_object(op->arena);
+    text = cp_json_text(op->arena, out, NULL);
 
-    if (content == NULL || *result == NULL) {
+    if (text == NULL) {
         return CP_ERROR;
     }
 
-    cp_json_set(op->arena, *result, "content", content);
+    *result = cp_tool_result(op->arena, text);
     cp_json_set(op->arena, *result, "structuredContent", out);
 
     return CP_OK;
@@ -466,23 +438,15 @@ cp_tool_call(cp_op_t *op, const cp_tool_t *tool, const cp_json_t *args,
 static int64_t
 cp_tool_int(const cp_json_t *args, const cp_tool_arg_t *arg)
 {
-    return (args != NULL) ? cp_json_num(args, arg->name, arg->dflt)
-                          : arg->dflt;
-}
-
-
-static const char *
-cp_tool_str(const cp_json_t *args, const char *name)
-{
-    return (args != NULL) ? cp_json_str(args, name) : NULL;
+    return cp_json_num(args, arg->name, arg->dflt);
 }
 
 
 static cp_rc_t
 cp_tool_search(cp_op_t *op, const cp_json_t *args, cp_json_t **out)
 {
-    return cp_platform_search(op, cp_tool_str(args, "query"),
-                              cp_tool_str(args, "kind"),
+    return cp_platform_search(op, cp_json_str(args, "query"),
+                              cp_json_str(args, "kind"),
                               cp_tool_int(args, &cp_args_search[2]), out);
 }
 
@@ -493,7 +457,7 @@ cp_tool_spec(cp_op_t *op, const cp_json_t *args, cp_json_t **out)
     char        *tenant;
     const char  *api, *slash;
 
-    api = cp_tool_str(args, "api");
+    api = cp_json_str(args, "api");
     slash = strchr(api, '/');
 
     if (slash == NULL) {

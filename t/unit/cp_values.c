@@ -1,5 +1,6 @@
 /* Tests of values against the tables: what a message about them can hold. */
 
+#include "http/cp_http.h"
 #include "kinds/cp_kind.h"
 #include "resource/cp_engine.h"
 #include "tap.h"
@@ -93,10 +94,36 @@ test_memory(void)
 }
 
 
+static void
+test_answer(void)
+{
+    cp_req_t    r;
+    cp_json_t  *body;
+
+    memset(&r, 0, sizeof(r));
+    stoa_buf_init(&r.out, 65536);
+    r.op.arena = cp_arena_create(8192);
+    r.op.err.arena = r.op.arena;
+
+    body = cp_json_object(r.op.arena);
+    cp_json_put(r.op.arena, body, "name", "a");
+    tap_int(cp_req_answer(&r, 200, body), CP_OK, "an answer is sent");
+
+    tap_ok(cp_arena_alloc(r.op.arena, 8193) == NULL
+           && cp_req_answer(&r, 200, body) == CP_ERROR
+           && r.status == 0 && r.op.err.status == 500,
+           "not one that may lack what there was no memory for");
+
+    stoa_buf_free(&r.out);
+    cp_arena_destroy(r.op.arena);
+}
+
+
 int
 main(void)
 {
     test_memory();
+    test_answer();
     test_enum("a-word-of-twenty-b-20", CP_OK);
     test_enum("another", CP_DECLINED);
 
