@@ -222,8 +222,7 @@ cp_apply_work(cp_req_t *r, cp_run_t *run, cp_apply_t *ap)
     }
 
     run->answer = cp_json_object(r->op.arena);
-    cp_json_set(r->op.arena, run->answer, "rev",
-                cp_json_int(r->op.arena, run->wait.rev));
+    cp_json_put_int(r->op.arena, run->answer, "rev", run->wait.rev);
     cp_json_set(r->op.arena, run->answer, "changes",
                 cp_apply_changes(ap, run->ask.differences));
 
@@ -333,15 +332,14 @@ cp_apply_changes(cp_apply_t *ap, bool differences)
         }
 
         c = cp_json_object(a);
-        cp_json_set(a, c, "kind", cp_json_string(a, d->res->doc_kind));
+        cp_json_put(a, c, "kind", d->res->doc_kind);
 
         if (d->tenant) {
-            cp_json_set(a, c, "tenant", cp_json_string(a, d->tenant));
+            cp_json_put(a, c, "tenant", d->tenant);
         }
 
-        cp_json_set(a, c, "name", cp_json_string(a, d->label));
-        cp_json_set(a, c, "action",
-                    cp_json_string(a, cp_action_names[d->action]));
+        cp_json_put(a, c, "name", d->label);
+        cp_json_put(a, c, "action", cp_action_names[d->action]);
 
         if (d->action != CP_ACTION_NONE) {
             cp_json_set(a, c, "diff", d->diff);
@@ -352,7 +350,7 @@ cp_apply_changes(cp_apply_t *ap, bool differences)
         }
 
         if (d->held) {
-            cp_json_set(a, c, "held", cp_json_string(a, d->held));
+            cp_json_put(a, c, "held", d->held);
         }
 
         cp_json_push(all, c);
@@ -373,8 +371,7 @@ cp_apply_done(cp_req_t *r)
 {
     cp_run_t  *run = r->ctx;
 
-    cp_json_set(r->op.arena, run->answer, "state",
-                cp_json_string(r->op.arena, run->wait.state));
+    cp_json_put(r->op.arena, run->answer, "state", run->wait.state);
     cp_json_set(r->op.arena, run->answer, "gateways", run->wait.list);
 
     cp_req_set_header(r, "Stoa-Revision",

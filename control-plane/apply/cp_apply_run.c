@@ -490,10 +490,8 @@ cp_apply_held(cp_apply_t *ap, cp_document_t *d, const char *owner,
     if (ended == NULL && hold.expires_ms && asked > hold.expires_ms
         && !cp_auth_sees(&ap->op->actor, owner))
     {
-        cp_json_set(ap->arena, d->spec, "expires_at",
-                    cp_json_string(ap->arena,
-                                   cp_time_format(ap->arena,
-                                                  hold.expires_ms)));
+        cp_json_put(ap->arena, d->spec, "expires_at",
+                    cp_time_format(ap->arena, hold.expires_ms));
     }
 
     return CP_OK;

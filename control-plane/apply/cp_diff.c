@@ -78,7 +78,7 @@ cp_diff_push(cp_arena_t *a, cp_json_t *diff, const char *field,
     cp_json_t  *item;
 
     item = cp_json_object(a);
-    cp_json_set(a, item, "field", cp_json_string(a, field));
+    cp_json_put(a, item, "field", field);
     cp_json_set(a, item, "before", cp_diff_value(a, before));
     cp_json_set(a, item, "after", cp_diff_value(a, after));
     cp_json_push(diff, item);

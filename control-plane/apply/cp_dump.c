@@ -359,20 +359,17 @@ cp_dump_item(cp_dump_t *dump, const cp_json_t *row, cp_dump_item_t *item)
 
     item->key = cp_dump_key(dump, obj);
     item->document = cp_json_object(a);
-    cp_json_set(a, item->document, "apiVersion",
-                cp_json_string(a, CP_APPLY_VERSION));
-    cp_json_set(a, item->document, "kind",
-                cp_json_string(a, dump->res->doc_kind));
+    cp_json_put(a, item->document, "apiVersion", CP_APPLY_VERSION);
+    cp_json_put(a, item->document, "kind", dump->res->doc_kind);
 
     meta = cp_json_object(a);
 
     if (!dump->res->by_id) {
-        cp_json_set(a, meta, "name",
-                    cp_json_string(a, cp_json_str(obj, "name")));
+        cp_json_put(a, meta, "name", cp_json_str(obj, "name"));
     }
 
     if (dump->tenant) {
-        cp_json_set(a, meta, "tenant", cp_json_string(a, dump->tenant));
+        cp_json_put(a, meta, "tenant", dump->tenant);
     }
 
     /* the name stands in the metadata, the own tenant is the default */
@@ -506,8 +503,7 @@ cp_dump_state(cp_dump_t *dump, const cp_json_t *row, cp_json_t *spec)
     if (state && (strcmp(state, dump->res->initial) != 0
                   || dump->res == &cp_res_subscription))
     {
-        cp_json_set(dump->arena, spec, "state",
-                    cp_json_string(dump->arena, state));
+        cp_json_put(dump->arena, spec, "state", state);
     }
 }
 

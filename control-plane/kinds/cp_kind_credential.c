@@ -110,12 +110,9 @@ cp_credential_check(const cp_write_t *w, const cp_json_t *before,
     cp_json_set(a, after, "prefix",
                 cp_json_string(a, cp_arena_printf(a, "stoa_%s_%s", env,
                                              cp_json_str(after, "id"))));
-    cp_json_set(a, after, "last4",
-                cp_json_string(a, key + strlen(key) - 4));
-    cp_json_set(a, after, "key_digest",
-                cp_json_string(a, cp_token_digest(w->op, key, keyed)));
-    cp_json_set(a, after, "key_alg",
-                cp_json_string(a, keyed ? "hmac" : "sha256"));
+    cp_json_put(a, after, "last4", key + strlen(key) - 4);
+    cp_json_put(a, after, "key_digest", cp_token_digest(w->op, key, keyed));
+    cp_json_put(a, after, "key_alg", keyed ? "hmac" : "sha256");
 
     return CP_OK;
 }
@@ -191,10 +188,9 @@ cp_credential_rotate(const cp_write_t *w, const cp_json_t *args,
     expires = cp_json_num(before, "expires_at", 0);
     grace = now + 1000 * cp_json_num(args, "grace_s", CP_GRACE_S);
 
-    cp_json_set(a, after, "expires_at",
-                cp_json_int(a, expires && expires < grace ? expires : grace));
-    cp_json_set(a, after, "rotated_to",
-                cp_json_string(a, cp_json_str(e.row, "id")));
+    cp_json_put_int(a, after, "expires_at",
+                    expires && expires < grace ? expires : grace);
+    cp_json_put(a, after, "rotated_to", cp_json_str(e.row, "id"));
     cp_json_set(a, after, "successor", e.obj);
 
     return CP_OK;
@@ -217,8 +213,7 @@ cp_credential_successor(cp_arena_t *a, const cp_json_t *before, int64_t now)
 
     if (expires) {
         expires += now - cp_json_num(before, "created_at", 0);
-        cp_json_set(a, in, "expires_at",
-                    cp_json_string(a, cp_time_format(a, expires)));
+        cp_json_put(a, in, "expires_at", cp_time_format(a, expires));
     }
 
     return in;

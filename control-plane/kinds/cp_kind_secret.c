@@ -96,7 +96,7 @@ cp_secret_check(const cp_write_t *w, const cp_json_t *before,
         return cp_err_set(&w->op->err, "internal", "no memory");
     }
 
-    cp_json_set(a, after, "value", cp_json_string(a, value));
+    cp_json_put(a, after, "value", value);
 
     return CP_OK;
 }

@@ -311,13 +311,13 @@ cp_feed_server(cp_tx_t *tx, cp_arena_t *a, const char *id, cp_err_t *err)
 
     for (i = 0; i < n; i++) {
         item = cp_json_object(a);
-        cp_json_set(a, item, "name", cp_json_string(a, bound[i].name));
-        cp_json_set(a, item, "tool", cp_json_string(a, bound[i].tool));
-        cp_json_set(a, item, "api", cp_json_string(a, bound[i].api));
+        cp_json_put(a, item, "name", bound[i].name);
+        cp_json_put(a, item, "tool", bound[i].tool);
+        cp_json_put(a, item, "api", bound[i].api);
         cp_json_push(tools, item);
     }
 
-    cp_json_set(a, body, "tenant_name", cp_json_string(a, name));
+    cp_json_put(a, body, "tenant_name", name);
     cp_json_set(a, body, "tools", tools);
 
     at.tenant = cp_json_str(server, "tenant");

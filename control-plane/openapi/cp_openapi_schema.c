@@ -176,7 +176,7 @@ cp_openapi_text(cp_arena_t *a, const char *text)
 static void
 cp_set_text(cp_arena_t *a, cp_json_t *obj, const char *key, const char *text)
 {
-    cp_json_set(a, obj, key, cp_json_string(a, text));
+    cp_json_put(a, obj, key, text);
 }
 
 
@@ -217,8 +217,7 @@ cp_openapi_fields(cp_arena_t *a, const cp_field_t *fields, cp_schema_e what)
         cp_json_set(a, s, "required", required);
     }
 
-    cp_json_set(a, s, "additionalProperties",
-                cp_json_bool(a, what == CP_SCHEMA_OUT));
+    cp_json_put_bool(a, s, "additionalProperties", what == CP_SCHEMA_OUT);
 
     return s;
 }
@@ -246,11 +245,11 @@ cp_schema_field(cp_arena_t *a, const cp_field_t *f, cp_schema_e what)
     }
 
     if (f->flags & CP_READONLY) {
-        cp_json_set(a, s, "readOnly", cp_json_bool(a, true));
+        cp_json_put_bool(a, s, "readOnly", true);
     }
 
     if (f->flags & CP_SEALED) {
-        cp_json_set(a, s, "writeOnly", cp_json_bool(a, true));
+        cp_json_put_bool(a, s, "writeOnly", true);
     }
 
     /* null removes a member */
@@ -327,8 +326,8 @@ cp_schema_bounds(cp_arena_t *a, const cp_field_t *f, cp_field_type_e type,
 
     case CP_F_INT:
         if (f->max) {
-            cp_json_set(a, s, "minimum", cp_json_int(a, f->min));
-            cp_json_set(a, s, "maximum", cp_json_int(a, f->max));
+            cp_json_put_int(a, s, "minimum", f->min);
+            cp_json_put_int(a, s, "maximum", f->max);
         }
 
         break;
@@ -336,18 +335,18 @@ cp_schema_bounds(cp_arena_t *a, const cp_field_t *f, cp_field_type_e type,
     case CP_F_STRING:
     case CP_F_TEXT:
         if (f->min) {
-            cp_json_set(a, s, "minLength", cp_json_int(a, f->min));
+            cp_json_put_int(a, s, "minLength", f->min);
         }
 
         if (f->max) {
-            cp_json_set(a, s, "maxLength", cp_json_int(a, f->max));
+            cp_json_put_int(a, s, "maxLength", f->max);
         }
 
         break;
 
     case CP_F_ARRAY:
-        cp_json_set(a, s, "minItems", cp_json_int(a, f->min));
-        cp_json_set(a, s, "maxItems", cp_json_int(a, f->max));
+        cp_json_put_int(a, s, "minItems", f->min);
+        cp_json_put_int(a, s, "maxItems", f->max);
         break;
 
     default:
@@ -510,10 +509,10 @@ cp_schema_report(cp_arena_t *a, const cp_report_field_t *fields)
     for (f = fields; f->name; f++) {
         p = cp_json_object(a);
         cp_set_text(a, p, "type", types[f->type][0]);
-        cp_json_set(a, p, types[f->type][1], cp_json_int(a, f->max));
+        cp_json_put_int(a, p, types[f->type][1], f->max);
 
         if (f->type == CP_REPORT_INT) {
-            cp_json_set(a, p, "minimum", cp_json_int(a, 0));
+            cp_json_put_int(a, p, "minimum", 0);
         }
 
         for (i = 0; cp_schema_items[i]; i += 2) {

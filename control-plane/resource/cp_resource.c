@@ -297,7 +297,7 @@ cp_entry_event(cp_write_t *w, const char *event, cp_entry_t *e)
     }
 
     e->row = cp_json_copy(a, before.row);
-    cp_json_set(a, e->row, "state", cp_json_string(a, t->to));
+    cp_json_put(a, e->row, "state", t->to);
 
     rc = w->res->event ? w->res->event(w, event, args, before.row, e->row)
                        : CP_OK;
@@ -470,9 +470,8 @@ cp_write_parent(const cp_write_t *w, cp_json_t *row)
 
     tenant = cp_row_tenant(up, parent);
 
-    cp_json_set(op->arena, row, "tenant", cp_json_string(op->arena, tenant));
-    cp_json_set(op->arena, row, w->res->parent,
-                cp_json_string(op->arena, w->id));
+    cp_json_put(op->arena, row, "tenant", tenant);
+    cp_json_put(op->arena, row, w->res->parent, w->id);
 
     return cp_write_tenant(w, tenant);
 }
@@ -514,13 +513,13 @@ cp_write_new(cp_arena_t *a, const cp_resource_t *res, cp_json_t *row)
     cp_id_make(id);
     now = cp_time_ms();
 
-    cp_json_set(a, row, "id", cp_json_string(a, id));
-    cp_json_set(a, row, "created_at", cp_json_int(a, now));
-    cp_json_set(a, row, "updated_at", cp_json_int(a, now));
-    cp_json_set(a, row, "ver", cp_json_int(a, 1));
+    cp_json_put(a, row, "id", id);
+    cp_json_put_int(a, row, "created_at", now);
+    cp_json_put_int(a, row, "updated_at", now);
+    cp_json_put_int(a, row, "ver", 1);
 
     if (res->initial) {
-        cp_json_set(a, row, "state", cp_json_string(a, res->initial));
+        cp_json_put(a, row, "state", res->initial);
     }
 }
 

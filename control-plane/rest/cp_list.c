@@ -146,9 +146,8 @@ cp_list_make(cp_req_t *r, cp_json_t *items, const char *next)
     cp_json_set(r->op.arena, page, "items", items);
 
     if (next) {
-        cp_json_set(r->op.arena, page, "next",
-                    cp_json_string(r->op.arena,
-                                   cp_list_cursor(r->op.arena, next)));
+        cp_json_put(r->op.arena, page, "next",
+                    cp_list_cursor(r->op.arena, next));
     }
 
     return page;
@@ -393,12 +392,10 @@ cp_list_items(cp_req_t *r, cp_tx_t *tx, const char *table,
         }
 
         item = cp_json_object(a);
-        cp_json_set(a, item, "name",
-                    cp_json_string(a, cp_cell(&rows, i, 0)->p));
+        cp_json_put(a, item, "name", cp_cell(&rows, i, 0)->p);
         cp_json_set(a, item, "definition", def);
-        cp_json_set(a, item, "seen_at",
-                    cp_json_string(a, cp_time_format(a,
-                                              cp_cell(&rows, i, 2)->i)));
+        cp_json_put(a, item, "seen_at",
+                    cp_time_format(a, cp_cell(&rows, i, 2)->i));
         cp_json_push(items, item);
     }
 

@@ -600,8 +600,7 @@ cp_write_rotate(cp_req_t *r, cp_tx_t *tx, const cp_place_t *p)
     }
 
     e.diff = cp_json_copy(r->op.arena, out);
-    cp_json_set(r->op.arena, out, "name",
-                cp_json_string(r->op.arena, r->param[0]));
+    cp_json_put(r->op.arena, out, "name", r->param[0]);
     rc = cp_audit_append(&r->op, tx, &e);
 
     return rc == CP_OK ? cp_req_answer(r, 200, out) : rc;

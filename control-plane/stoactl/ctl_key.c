@@ -37,8 +37,7 @@ ctl_set_opt(ctl_t *c, cp_json_t *body, const char *option,
     value = ctl_opt(c, option);
 
     if (value != NULL) {
-        cp_json_set(c->arena, body, member,
-                    cp_json_string(c->arena, value));
+        cp_json_put(c->arena, body, member, value);
     }
 }
 
@@ -101,8 +100,7 @@ ctl_run_key_rotate(ctl_t *c)
     body = cp_json_object(c->arena);
 
     if (grace >= 0) {
-        cp_json_set(c->arena, body, "grace_s",
-                    cp_json_int(c->arena, grace / 1000));
+        cp_json_put_int(c->arena, body, "grace_s", grace / 1000);
     }
 
     rc = ctl_write_post(c, cp_arena_printf(c->arena, "%s/rotate", path), body,
@@ -375,13 +373,12 @@ ctl_run_token_create(ctl_t *c)
     role = (role != NULL) ? role : "viewer";
 
     body = cp_json_object(c->arena);
-    cp_json_set(c->arena, body, "name", cp_json_string(c->arena, c->arg[0]));
-    cp_json_set(c->arena, body, "role", cp_json_string(c->arena, role));
+    cp_json_put(c->arena, body, "name", c->arg[0]);
+    cp_json_put(c->arena, body, "role", role);
     ctl_set_opt(c, body, "title", "title");
 
     if (strcmp(role, "platform-admin") != 0 && c->tenant != NULL) {
-        cp_json_set(c->arena, body, "tenant",
-                    cp_json_string(c->arena, c->tenant));
+        cp_json_put(c->arena, body, "tenant", c->tenant);
     }
 
     rc = ctl_set_expiry(c, body);
