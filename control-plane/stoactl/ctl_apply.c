@@ -163,15 +163,13 @@ ctl_set_add(ctl_set_t *set, const char *file, cp_json_t *doc)
     }
 
     if (set->n == CTL_DOCUMENTS_MAX) {
-        ctl_error("more than %d documents", CTL_DOCUMENTS_MAX);
-        return CTL_FAILED;
+        return ctl_error("more than %d documents", CTL_DOCUMENTS_MAX);
     }
 
     copy = cp_json_copy(set->c->arena, doc);
 
     if (copy == NULL) {
-        ctl_error("out of memory");
-        return CTL_FAILED;
+        return ctl_error("out of memory");
     }
 
     set->docs[set->n].file = file;
@@ -190,7 +188,7 @@ ctl_set_file(ctl_set_t *set, const char *path)
 {
     size_t       len, plen;
     cp_rc_t      rc;
-    cp_err_t     err;
+    cp_err_t     err = { .arena = set->c->arena };
     cp_json_t   *docs;
     const char  *text;
 
@@ -201,9 +199,6 @@ ctl_set_file(ctl_set_t *set, const char *path)
     path = (strcmp(path, "-") == 0) ? "stdin" : path;
     plen = strlen(path);
     cp_text_skip_mark(&text, &len);
-
-    memset(&err, 0, sizeof(err));
-    err.arena = set->c->arena;
 
     if (plen > 5 && strcmp(path + plen - 5, ".json") == 0) {
         rc = cp_json_parse(set->c->arena, text, len, &docs, &err);
@@ -239,8 +234,7 @@ ctl_set_load(ctl_t *c, ctl_set_t *set)
     names = cp_arena_alloc(c->arena, CTL_FILES_MAX * sizeof(char *));
 
     if (set->all == NULL || set->docs == NULL || names == NULL) {
-        ctl_error("out of memory");
-        return CTL_FAILED;
+        return ctl_error("out of memory");
     }
 
     for (i = 0; i < c->narg; i++) {
@@ -256,8 +250,7 @@ ctl_set_load(ctl_t *c, ctl_set_t *set)
     }
 
     if (set->n == 0) {
-        ctl_error("no documents");
-        return CTL_FAILED;
+        return ctl_error("no documents");
     }
 
     return CTL_DONE;
@@ -552,8 +545,7 @@ ctl_set_send(ctl_t *c, ctl_set_t *set, const char *path, int64_t wait_ms,
     call.body = cp_json_text(c->arena, set->all, &call.len);
 
     if (call.body == NULL) {
-        ctl_error("out of memory");
-        return CTL_FAILED;
+        return ctl_error("out of memory");
     }
 
     rc = ctl_call(c, &call, answer);
@@ -672,7 +664,7 @@ ctl_run_diff(ctl_t *c)
 ctl_exit_e
 ctl_run_dump(ctl_t *c)
 {
-    cp_err_t       err;
+    cp_err_t       err = { .arena = c->arena };
     cp_json_t     *docs;
     ctl_exit_e     rc;
     const char    *tenant;
@@ -702,14 +694,10 @@ ctl_run_dump(ctl_t *c)
         return CTL_DONE;
     }
 
-    memset(&err, 0, sizeof(err));
-    err.arena = c->arena;
-
     if (cp_yaml_parse(c->arena, answer.text, answer.len, &docs, &err)
         != CP_OK)
     {
-        ctl_error("the answer is no YAML");
-        return CTL_FAILED;
+        return ctl_error("the answer is no YAML");
     }
 
     return ctl_print(c, docs, NULL);

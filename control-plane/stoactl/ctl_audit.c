@@ -40,8 +40,7 @@ ctl_run_audit_list(ctl_t *c)
     }
 
     if (limit == 0 || limit > CTL_ITEMS_MAX) {
-        ctl_error("--limit must be 1..%d", CTL_ITEMS_MAX);
-        return CTL_FAILED;
+        return ctl_error("--limit must be 1..%d", CTL_ITEMS_MAX);
     }
 
     path = "/v1/audit";
@@ -79,8 +78,7 @@ ctl_run_audit_verify(ctl_t *c)
     ok = cp_json_get(v, "ok");
 
     if (rc == CTL_DONE && (ok == NULL || ok->i == 0)) {
-        ctl_error("the chain of audit events is broken");
-        rc = CTL_FAILED;
+        rc = ctl_error("the chain of audit events is broken");
     }
 
     return rc;

@@ -44,7 +44,7 @@ static const ctl_unit_t  ctl_units[] = {
 };
 
 
-void
+ctl_exit_e
 ctl_error(const char *fmt, ...)
 {
     va_list  args;
@@ -56,6 +56,8 @@ ctl_error(const char *fmt, ...)
     va_end(args);
 
     fputc('\n', stderr);
+
+    return CTL_FAILED;
 }
 
 
@@ -123,8 +125,8 @@ ctl_duration(const char *text, int64_t *ms)
     const ctl_unit_t  *u;
 
     if (*text < '0' || *text > '9') {
-        ctl_error("\"%s\" is no duration; examples: 500ms, 10s, 5m", text);
-        return CTL_FAILED;
+        return ctl_error("\"%s\" is no duration; examples: 500ms, 10s, 5m",
+                         text);
     }
 
     errno = 0;
@@ -137,8 +139,8 @@ ctl_duration(const char *text, int64_t *ms)
     }
 
     if (errno != 0 || u->unit == NULL || !(n * (double) u->ms < 1e14)) {
-        ctl_error("\"%s\" is no duration; examples: 500ms, 10s, 5m", text);
-        return CTL_FAILED;
+        return ctl_error("\"%s\" is no duration; examples: 500ms, 10s, 5m",
+                         text);
     }
 
     *ms = (int64_t) (n * (double) u->ms);
@@ -203,8 +205,7 @@ ctl_opt_number(ctl_t *c, const char *name, int64_t dflt, int64_t *out)
     *out = strtoll(value, &end, 10);
 
     if (errno != 0 || end == value || *end != '\0' || *out < 0) {
-        ctl_error("--%s: \"%s\" is no number", name, value);
-        return CTL_FAILED;
+        return ctl_error("--%s: \"%s\" is no number", name, value);
     }
 
     return CTL_DONE;

@@ -50,7 +50,7 @@ static ctl_exit_e
 ctl_config_read(ctl_t *c, cp_json_t **config)
 {
     size_t       len;
-    cp_err_t     err;
+    cp_err_t     err = { .arena = c->arena };
     cp_json_t   *docs;
     const char  *path, *text;
     struct stat  st;
@@ -63,8 +63,7 @@ ctl_config_read(ctl_t *c, cp_json_t **config)
             return CTL_DONE;
         }
 
-        ctl_error("%s: %s", path, strerror(errno));
-        return CTL_FAILED;
+        return ctl_error("%s: %s", path, strerror(errno));
     }
 
     if ((st.st_mode & 077) != 0) {
@@ -76,18 +75,14 @@ ctl_config_read(ctl_t *c, cp_json_t **config)
         return CTL_FAILED;
     }
 
-    memset(&err, 0, sizeof(err));
-    err.arena = c->arena;
-
     if (cp_yaml_parse(c->arena, text, len, &docs, &err) != CP_OK
         || docs->n > 1
         || (docs->n == 1 && docs->first->type != CP_JSON_OBJECT))
     {
-        ctl_error("%s:%u: %s", path, err.n > 0 ? err.faults[0].line : 1,
-                  err.n > 0 ? err.faults[0].message
-                            : err.detail != NULL ? err.detail
-                            : "must be one mapping");
-        return CTL_FAILED;
+        return ctl_error("%s:%u: %s", path, err.n > 0 ? err.faults[0].line : 1,
+                         err.n > 0 ? err.faults[0].message
+                                   : err.detail != NULL ? err.detail
+                                   : "must be one mapping");
     }
 
     if (docs->n == 1) {
@@ -153,8 +148,7 @@ ctl_config_token_file(ctl_t *c, const char *path)
     c->token = token;
 
     if (token == NULL || *token == '\0') {
-        ctl_error("%s: holds no token", path);
-        return CTL_FAILED;
+        return ctl_error("%s: holds no token", path);
     }
 
     return CTL_DONE;
@@ -195,8 +189,8 @@ ctl_config_load(ctl_t *c)
         ctx = ctl_config_context(config, name);
 
         if (ctx == NULL) {
-            ctl_error("no context \"%s\" in %s", name, ctl_config_path(c));
-            return CTL_FAILED;
+            return ctl_error("no context \"%s\" in %s", name,
+                             ctl_config_path(c));
         }
     }
 
@@ -236,8 +230,7 @@ ctl_config_write(ctl_t *c, const cp_json_t *config)
         rc = ctl_file_write_private(ctl_config_path(c), b.data, b.len);
 
     } else {
-        ctl_error("the configuration is too large");
-        rc = CTL_FAILED;
+        rc = ctl_error("the configuration is too large");
     }
 
     stoa_buf_free(&b);
@@ -295,8 +288,8 @@ ctl_run_config_use(ctl_t *c)
     }
 
     if (ctl_config_context(config, c->arg[0]) == NULL) {
-        ctl_error("no context \"%s\" in %s", c->arg[0], ctl_config_path(c));
-        return CTL_FAILED;
+        return ctl_error("no context \"%s\" in %s", c->arg[0],
+                         ctl_config_path(c));
     }
 
     cp_json_put(c->arena, config, "current_context", c->arg[0]);
@@ -349,8 +342,8 @@ ctl_run_config_set(ctl_t *c)
         file = realpath(ctl_opt(c, "token-file"), NULL);
 
         if (file == NULL) {
-            ctl_error("%s: %s", ctl_opt(c, "token-file"), strerror(errno));
-            return CTL_FAILED;
+            return ctl_error("%s: %s", ctl_opt(c, "token-file"),
+                             strerror(errno));
         }
 
         ctl_config_set(c, ctx, "token_file",

@@ -31,15 +31,13 @@ ctl_file_read_fd(int fd, const char *path, stoa_buf_t *b)
                 continue;
             }
 
-            ctl_error("%s: %s", path, strerror(errno));
-            return CTL_FAILED;
+            return ctl_error("%s: %s", path, strerror(errno));
         }
 
         stoa_buf_add(b, chunk, (size_t) n);
 
         if (b->rc != STOA_OK) {
-            ctl_error("%s: larger than %d bytes", path, CTL_FILE_MAX);
-            return CTL_FAILED;
+            return ctl_error("%s: larger than %d bytes", path, CTL_FILE_MAX);
         }
     }
 }
@@ -62,8 +60,7 @@ ctl_file_read(ctl_t *c, const char *path, const char **text, size_t *len)
     }
 
     if (fd == -1) {
-        ctl_error("%s: %s", path, strerror(errno));
-        return CTL_FAILED;
+        return ctl_error("%s: %s", path, strerror(errno));
     }
 
     stoa_buf_init(&b, CTL_FILE_MAX);
@@ -78,8 +75,7 @@ ctl_file_read(ctl_t *c, const char *path, const char **text, size_t *len)
         *len = b.len;
 
         if (*text == NULL) {
-            ctl_error("%s: out of memory", path);
-            rc = CTL_FAILED;
+            rc = ctl_error("%s: out of memory", path);
         }
     }
 
@@ -130,8 +126,7 @@ ctl_file_list(ctl_t *c, const char *path, const char **names, unsigned max,
     dir = opendir(path);
 
     if (dir == NULL) {
-        ctl_error("%s: %s", path, strerror(errno));
-        return CTL_FAILED;
+        return ctl_error("%s: %s", path, strerror(errno));
     }
 
     rc = CTL_DONE;
@@ -143,8 +138,7 @@ ctl_file_list(ctl_t *c, const char *path, const char **names, unsigned max,
         }
 
         if (*n == max) {
-            ctl_error("%s: more than %u files", path, max);
-            rc = CTL_FAILED;
+            rc = ctl_error("%s: more than %u files", path, max);
             break;
         }
 
@@ -154,8 +148,7 @@ ctl_file_list(ctl_t *c, const char *path, const char **names, unsigned max,
     closedir(dir);
 
     if (rc == CTL_DONE && *n == 0) {
-        ctl_error("%s: no *.yaml, *.yml or *.json file", path);
-        rc = CTL_FAILED;
+        rc = ctl_error("%s: no *.yaml, *.yml or *.json file", path);
     }
 
     qsort(names, *n, sizeof(names[0]), ctl_file_compare);
@@ -233,15 +226,13 @@ ctl_file_write_private(const char *path, const char *text, size_t len)
     ctl_file_make_dirs(path);
 
     if (snprintf(tmp, sizeof(tmp), "%s.XXXXXX", path) >= (int) sizeof(tmp)) {
-        ctl_error("%s: name too long", path);
-        return CTL_FAILED;
+        return ctl_error("%s: name too long", path);
     }
 
     fd = mkstemp(tmp);                     /* mode 0600 */
 
     if (fd == -1) {
-        ctl_error("%s: %s", path, strerror(errno));
-        return CTL_FAILED;
+        return ctl_error("%s: %s", path, strerror(errno));
     }
 
     for (sent = 0; sent < len; sent += (size_t) n) {

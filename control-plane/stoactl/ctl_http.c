@@ -167,8 +167,7 @@ ctl_http_send(ctl_t *c, const ctl_call_t *call, ctl_answer_t *answer,
 
     if (url == NULL || headers == NULL) {
         curl_slist_free_all(headers);
-        ctl_error("out of memory");
-        return CTL_FAILED;
+        return ctl_error("out of memory");
     }
 
     if (c->verbose) {
@@ -200,7 +199,6 @@ static void
 ctl_http_parse(ctl_t *c, ctl_answer_t *answer)
 {
     char      *type;
-    cp_err_t   err;
 
     type = NULL;
     curl_easy_getinfo(ctl_curl, CURLINFO_CONTENT_TYPE, &type);
@@ -209,11 +207,8 @@ ctl_http_parse(ctl_t *c, ctl_answer_t *answer)
         return;
     }
 
-    memset(&err, 0, sizeof(err));
-    err.arena = c->arena;
-
     if (cp_json_parse(c->arena, answer->text, answer->len, &answer->json,
-                      &err) != CP_OK)
+                      NULL) != CP_OK)
     {
         answer->json = NULL;
     }
@@ -268,8 +263,7 @@ ctl_call(ctl_t *c, const ctl_call_t *call, ctl_answer_t *answer)
         if (curl_global_init(CURL_GLOBAL_DEFAULT) != 0
             || (ctl_curl = curl_easy_init()) == NULL)
         {
-            ctl_error("cannot set up libcurl");
-            return CTL_FAILED;
+            return ctl_error("cannot set up libcurl");
         }
     }
 
@@ -281,8 +275,7 @@ ctl_call(ctl_t *c, const ctl_call_t *call, ctl_answer_t *answer)
         answer->text = cp_arena_strndup(c->arena, b.len > 0 ? b.data : "",
                                         b.len);
         if (answer->text == NULL) {
-            ctl_error("the answer is too large");
-            rc = CTL_FAILED;
+            rc = ctl_error("the answer is too large");
         }
     }
 
@@ -465,8 +458,7 @@ ctl_post(ctl_t *c, const char *path, const cp_json_t *body, cp_json_t **json)
         call.body = cp_json_text(c->arena, body, &call.len);
 
         if (call.body == NULL) {
-            ctl_error("out of memory");
-            return CTL_FAILED;
+            return ctl_error("out of memory");
         }
     }
 
@@ -501,8 +493,7 @@ ctl_list(ctl_t *c, const char *path, unsigned max, cp_json_t **items)
         rows = cp_json_get(page, "items");
 
         if (rows == NULL || rows->type != CP_JSON_ARRAY) {
-            ctl_error("%s: the answer is no list", path);
-            return CTL_FAILED;
+            return ctl_error("%s: the answer is no list", path);
         }
 
         for (row = rows->first; row != NULL; row = next) {
@@ -547,8 +538,7 @@ ctl_tenant(ctl_t *c, const char **tenant)
     }
 
     if (c->tenant == NULL) {
-        ctl_error("which tenant? use --tenant or STOA_TENANT");
-        return CTL_FAILED;
+        return ctl_error("which tenant? use --tenant or STOA_TENANT");
     }
 
     *tenant = c->tenant;
@@ -585,8 +575,8 @@ ctl_path(ctl_t *c, const ctl_kind_t *kind, const char *parent,
             rc = ctl_tenant(c, &value);
 
         } else if (value == NULL) {
-            ctl_error("which %.*s? use --%.*s", (int) len, p, (int) len, p);
-            rc = CTL_FAILED;
+            rc = ctl_error("which %.*s? use --%.*s", (int) len, p,
+                           (int) len, p);
         }
 
         if (rc == CTL_DONE) {
@@ -604,8 +594,7 @@ ctl_path(ctl_t *c, const ctl_kind_t *kind, const char *parent,
         *path = (b.rc == STOA_OK) ? cp_arena_strdup(c->arena, b.data) : NULL;
 
         if (*path == NULL) {
-            ctl_error("the name is too long");
-            rc = CTL_FAILED;
+            rc = ctl_error("the name is too long");
         }
     }
 

@@ -161,8 +161,7 @@ ctl_key_query(ctl_t *c, const char *key, const char **query)
         *query = cp_arena_printf(c->arena, "id=%.*s", (int) len, p);
 
     } else {
-        ctl_error("that is no key, prefix, id or end of a key");
-        return CTL_FAILED;
+        return ctl_error("that is no key, prefix, id or end of a key");
     }
 
     return CTL_DONE;
@@ -224,8 +223,7 @@ ctl_run_key_revoke(ctl_t *c)
         }
 
         if (keys->n != 1) {
-            ctl_error("several keys end so; use the id");
-            return CTL_FAILED;
+            return ctl_error("several keys end so; use the id");
         }
 
         c->tenant = cp_json_str(keys->first, "tenant");

@@ -285,8 +285,7 @@ ctl_print_secret(ctl_t *c, const cp_json_t *v, const char *member)
     secret = cp_json_str(v, member);
 
     if (secret == NULL) {
-        ctl_error("the answer holds no %s", member);
-        return CTL_FAILED;
+        return ctl_error("the answer holds no %s", member);
     }
 
     if (ctl_opt(c, "output-file") != NULL) {

@@ -52,9 +52,8 @@ ctl_everybodys(ctl_t *c, const ctl_kind_t *kind, const char **path,
     }
 
     if (kinds[i] == NULL || c->narg > 1) {
-        ctl_error("--all-tenants is for lists of apis, servers, plans, "
-                  "applications, subscriptions and credentials");
-        return CTL_FAILED;
+        return ctl_error("--all-tenants is for lists of apis, servers, plans, "
+                         "applications, subscriptions and credentials");
     }
 
     *path = cp_arena_printf(c->arena, "/v1/%s", kind->plural);
@@ -98,8 +97,7 @@ ctl_run_get(ctl_t *c)
         eq = strchr(filter, '=');
 
         if (eq == NULL || eq == filter || c->narg > 1) {
-            ctl_error("--filter is FIELD=VALUE, for a list");
-            return CTL_FAILED;
+            return ctl_error("--filter is FIELD=VALUE, for a list");
         }
 
         path = cp_arena_printf(c->arena, "%s?%s=%s", path,
@@ -367,9 +365,8 @@ ctl_wait_setup(ctl_t *c, const ctl_waiter_t *waiter, ctl_wait_t *w)
 
     if (want != NULL) {
         if (strstr(waiter->states, want) == NULL) {
-            ctl_error("--for %s: a %s can be waited for until: %s", want,
-                      waiter->what, waiter->states);
-            return CTL_FAILED;
+            return ctl_error("--for %s: a %s can be waited for until: %s",
+                             want, waiter->what, waiter->states);
         }
 
         w->want = want;
@@ -379,8 +376,7 @@ ctl_wait_setup(ctl_t *c, const ctl_waiter_t *waiter, ctl_wait_t *w)
         w->rev = strtoll(w->name, &end, 10);
 
         if (end == w->name || *end != '\0' || w->rev < 0) {
-            ctl_error("\"%s\" is no revision", w->name);
-            return CTL_FAILED;
+            return ctl_error("\"%s\" is no revision", w->name);
         }
 
         return CTL_DONE;

@@ -102,8 +102,7 @@ static ctl_exit_e
 ctl_push_arg(ctl_t *c, const char *arg)
 {
     if (c->narg == CTL_ARGS_MAX) {
-        ctl_error("more than %d arguments", CTL_ARGS_MAX);
-        return CTL_FAILED;
+        return ctl_error("more than %d arguments", CTL_ARGS_MAX);
     }
 
     c->arg[c->narg++] = arg;
@@ -161,8 +160,7 @@ ctl_parse_option(ctl_t *c, char **argv, int argc, int *i)
 
     if (o->arg == NULL) {
         if (value != NULL) {
-            ctl_error("--%s takes no value", o->name);
-            return CTL_FAILED;
+            return ctl_error("--%s takes no value", o->name);
         }
 
         slot[o - table] = "";
@@ -176,13 +174,12 @@ ctl_parse_option(ctl_t *c, char **argv, int argc, int *i)
         value = argv[++*i];
 
     } else {
-        ctl_error("--%s needs a value: %s", o->name, o->arg);
-        return CTL_FAILED;
+        return ctl_error("--%s needs a value: %s", o->name, o->arg);
     }
 
     if (o->values != NULL && !ctl_word_in(o->values, value)) {
-        ctl_error("--%s: \"%s\" is none of: %s", o->name, value, o->values);
-        return CTL_FAILED;
+        return ctl_error("--%s: \"%s\" is none of: %s", o->name, value,
+                         o->values);
     }
 
     if (o->is_arg) {
@@ -296,8 +293,7 @@ ctl_check_args(ctl_t *c)
         if (strchr(word, '|') != NULL && n < c->narg
             && !ctl_word_in(word, c->arg[n]))
         {
-            ctl_error("\"%s\" is none of: %s", c->arg[n], word);
-            return CTL_FAILED;
+            return ctl_error("\"%s\" is none of: %s", c->arg[n], word);
         }
 
         n++;
@@ -306,10 +302,10 @@ ctl_check_args(ctl_t *c)
     }
 
     if (c->narg < required || (c->narg > n && !many)) {
-        ctl_error("%s arguments; usage: stoactl %s%s%s",
-                  c->narg < required ? "missing" : "too many", c->cmd->name,
-                  *c->cmd->args != '\0' ? " " : "", c->cmd->args);
-        return CTL_FAILED;
+        return ctl_error("%s arguments; usage: stoactl %s%s%s",
+                         c->narg < required ? "missing" : "too many",
+                         c->cmd->name, *c->cmd->args != '\0' ? " " : "",
+                         c->cmd->args);
     }
 
     return CTL_DONE;
@@ -337,8 +333,7 @@ ctl_setup(ctl_t *c)
     if (c->out > CTL_OUT_YAML
         && (c->cmd->secret == NULL || strcmp(c->cmd->secret, out) != 0))
     {
-        ctl_error("-o %s: \"%s\" makes none", out, c->cmd->name);
-        return CTL_FAILED;
+        return ctl_error("-o %s: \"%s\" makes none", out, c->cmd->name);
     }
 
     if (c->cmd->secret != NULL && ctl_opt(c, "output-file") != NULL
@@ -350,8 +345,7 @@ ctl_setup(ctl_t *c)
     rc = ctl_opt_duration(c, "timeout", 30000, &c->timeout_ms);
 
     if (rc == CTL_DONE && c->timeout_ms == 0) {
-        ctl_error("--timeout must not be 0");
-        rc = CTL_FAILED;
+        rc = ctl_error("--timeout must not be 0");
     }
 
     return (rc == CTL_DONE) ? ctl_config_load(c) : rc;
@@ -420,8 +414,7 @@ main(int argc, char **argv)
     c = (arena != NULL) ? cp_arena_alloc(arena, sizeof(ctl_t)) : NULL;
 
     if (c == NULL) {
-        ctl_error("out of memory");
-        return CTL_FAILED;
+        return ctl_error("out of memory");
     }
 
     c->arena = arena;

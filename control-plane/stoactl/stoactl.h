@@ -103,7 +103,9 @@ const ctl_kind_t *ctl_kind(const char *name);  /* singular or plural        */
 extern const ctl_cmd_t  *ctl_commands;        /* ctl_table                  */
 extern const ctl_opt_t   ctl_globals[];
 const ctl_cmd_t *ctl_command(const char *name, size_t len);
-void ctl_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* CTL_FAILED, so that it can be returned. */
+ctl_exit_e ctl_error(const char *fmt, ...)
+    __attribute__((format(printf, 1, 2)));
 /* Text of a server without control characters, for a terminal. */
 const char *ctl_clean(ctl_t *c, const char *s);
 const char *ctl_opt(ctl_t *c, const char *name);      /* NULL: not given     */
