@@ -619,13 +619,10 @@ cp_apply_update(cp_apply_t *ap, cp_document_t *d, const char *id,
 static bool
 cp_apply_same(cp_apply_t *ap, const cp_document_t *d, const cp_json_t *before)
 {
-    cp_err_t           quiet;
+    cp_err_t           quiet = { .arena = ap->op->arena };
     cp_json_t         *after, *diff;
     cp_validate_t      v = { ap->op->arena, &quiet, d->index, false };
     const cp_field_t  *f;
-
-    memset(&quiet, 0, sizeof(quiet));
-    quiet.arena = ap->op->arena;
 
     if (cp_validate(&v, d->res->fields, d->spec, before, &after) != CP_OK) {
         return false;

@@ -535,15 +535,11 @@ cp_dump_spec(cp_arena_t *a, const cp_field_t *fields, const cp_json_t *obj)
 static cp_json_t *
 cp_dump_value(cp_arena_t *a, const cp_field_t *f, const cp_json_t *val)
 {
-    cp_err_t    quiet;
     cp_json_t  *dflt, *out, *item;
 
     if (val == NULL || val->type == CP_JSON_NULL) {
         return NULL;
     }
-
-    memset(&quiet, 0, sizeof(quiet));
-    quiet.arena = a;
 
     if (f->type == CP_F_OBJECT && f->sub) {
         out = cp_dump_spec(a, f->sub, val);
@@ -551,7 +547,7 @@ cp_dump_value(cp_arena_t *a, const cp_field_t *f, const cp_json_t *val)
     }
 
     if (f->dflt
-        && cp_json_parse(a, f->dflt, strlen(f->dflt), &dflt, &quiet) == CP_OK
+        && cp_json_parse(a, f->dflt, strlen(f->dflt), &dflt, NULL) == CP_OK
         && cp_json_equal(dflt, val))
     {
         return NULL;

@@ -429,7 +429,7 @@ cp_operation_write(cp_operations_t *ops, cp_json_t *spec,
 {
     cp_rc_t        rc;
     cp_op_t       *op = ops->ap->op;
-    cp_err_t       quiet;
+    cp_err_t       quiet = { .arena = op->arena };
     cp_json_t     *after, *diff;
     cp_entry_t     e;
     cp_write_t     w = cp_write_of(op, ops->ap->tx, &cp_res_operation);
@@ -446,9 +446,6 @@ cp_operation_write(cp_operations_t *ops, cp_json_t *spec,
         *obj = e.obj;
         return rc;
     }
-
-    memset(&quiet, 0, sizeof(quiet));
-    quiet.arena = op->arena;
 
     if (cp_validate(&v, cp_res_operation.fields, spec, old->obj, &after)
         == CP_OK)

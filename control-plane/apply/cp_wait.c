@@ -233,17 +233,13 @@ static bool
 cp_wait_rejected(cp_req_t *r, const cp_wait_t *w, const cp_val_t *rejected)
 {
     int64_t           rev;
-    cp_err_t          quiet;
     cp_json_t        *list;
     const char       *key;
     const cp_json_t  *item;
 
-    memset(&quiet, 0, sizeof(quiet));
-    quiet.arena = r->op.arena;
-
     if (rejected->len <= 2
         || cp_json_parse(r->op.arena, rejected->p, rejected->len, &list,
-                         &quiet) != CP_OK)
+                         NULL) != CP_OK)
     {
         return false;
     }

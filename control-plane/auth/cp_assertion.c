@@ -275,16 +275,12 @@ cp_jws_part(cp_op_t *op, const char *s, size_t len)
 {
     char       *text;
     size_t      n;
-    cp_err_t    quiet;
     cp_json_t  *v;
 
     text = cp_arena_alloc(op->arena, len + 1);
 
-    memset(&quiet, 0, sizeof(quiet));
-    quiet.arena = op->arena;
-
     if (text == NULL || !cp_base64url_decode(s, len, text, &n)
-        || cp_json_parse(op->arena, text, n, &v, &quiet) != CP_OK
+        || cp_json_parse(op->arena, text, n, &v, NULL) != CP_OK
         || v->type != CP_JSON_OBJECT)
     {
         return NULL;

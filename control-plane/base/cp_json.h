@@ -32,7 +32,7 @@ struct cp_json_s {
     unsigned        n;
 };
 
-/* CP_DECLINED: err has the line. */
+/* CP_DECLINED: err, which may be NULL, has the line. */
 cp_rc_t cp_json_parse(cp_arena_t *a, const char *text, size_t len,
     cp_json_t **out, cp_err_t *err) CP_MUST_CHECK;
 

@@ -37,17 +37,13 @@ static struct {
 cp_json_t *
 cp_discovery_parse(cp_arena_t *a, const cp_val_t *v)
 {
-    cp_err_t    err;
     cp_json_t  *tree;
 
     if (v->type != CP_VAL_TEXT) {
         return NULL;
     }
 
-    memset(&err, 0, sizeof(err));
-    err.arena = a;
-
-    if (cp_json_parse(a, v->p, v->len, &tree, &err) != CP_OK
+    if (cp_json_parse(a, v->p, v->len, &tree, NULL) != CP_OK
         || tree->type != CP_JSON_OBJECT)
     {
         return NULL;
@@ -101,10 +97,7 @@ cp_discovery_load(cp_app_t *app, cp_arena_t *a, const char *api,
 {
     cp_rc_t    rc;
     cp_tx_t   *tx;
-    cp_err_t   err;
-
-    memset(&err, 0, sizeof(err));
-    err.arena = a;
+    cp_err_t   err = { .arena = a };
 
     rc = cp_tx_begin(app->db, false, &tx);
 

@@ -77,7 +77,6 @@ static cp_rc_t
 cp_store_begin(cp_storing_t *s, const char *upstream, bool *stale)
 {
     cp_rc_t      rc;
-    cp_err_t     err;
     cp_rows_t    rows;
     const char  *digest;
 
@@ -100,12 +99,10 @@ cp_store_begin(cp_storing_t *s, const char *upstream, bool *stale)
 
     *stale = false;
     s->tenant = rows.v[0].p;
-    memset(&err, 0, sizeof(err));
-    err.arena = s->arena;
 
     if (rows.v[2].type != CP_VAL_TEXT
         || cp_json_parse(s->arena, rows.v[2].p, rows.v[2].len, &s->before,
-                         &err) != CP_OK)
+                         NULL) != CP_OK)
     {
         s->before = NULL;
     }

@@ -41,13 +41,9 @@ struct cp_mcp_client_s {
 static cp_json_t *
 cp_mcp_match(cp_mcp_client_t *m, const char *data, size_t len)
 {
-    cp_err_t    err;
     cp_json_t  *v, *id;
 
-    memset(&err, 0, sizeof(err));
-    err.arena = m->arena;
-
-    if (cp_json_parse(m->arena, data, len, &v, &err) != CP_OK
+    if (cp_json_parse(m->arena, data, len, &v, NULL) != CP_OK
         || v->type != CP_JSON_OBJECT)
     {
         return NULL;

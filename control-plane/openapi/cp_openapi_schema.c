@@ -155,13 +155,9 @@ cp_openapi_ref(cp_arena_t *a, const char *name)
 cp_json_t *
 cp_openapi_text(cp_arena_t *a, const char *text)
 {
-    cp_err_t    err;
     cp_json_t  *out;
 
-    memset(&err, 0, sizeof(err));
-    err.arena = a;
-
-    if (cp_json_parse(a, text, strlen(text), &out, &err) == CP_OK) {
+    if (cp_json_parse(a, text, strlen(text), &out, NULL) == CP_OK) {
         return out;
     }
 
@@ -226,7 +222,6 @@ cp_openapi_fields(cp_arena_t *a, const cp_field_t *fields, cp_schema_e what)
 static cp_json_t *
 cp_schema_field(cp_arena_t *a, const cp_field_t *f, cp_schema_e what)
 {
-    cp_err_t    err;
     cp_json_t  *s, *dflt, *types;
 
     s = cp_schema_type(a, f, f->type, what);
@@ -235,11 +230,8 @@ cp_schema_field(cp_arena_t *a, const cp_field_t *f, cp_schema_e what)
         cp_set_text(a, s, "description", f->doc);
     }
 
-    memset(&err, 0, sizeof(err));
-    err.arena = a;
-
     if (f->dflt && what != CP_SCHEMA_PATCH
-        && cp_json_parse(a, f->dflt, strlen(f->dflt), &dflt, &err) == CP_OK)
+        && cp_json_parse(a, f->dflt, strlen(f->dflt), &dflt, NULL) == CP_OK)
     {
         cp_json_set(a, s, "default", dflt);
     }

@@ -32,11 +32,10 @@ cp_json_t *
 cp_mcp_tree(cp_arena_t *a, const stoa_json_val_t *v)
 {
     cp_json_t  *tree;
-    cp_err_t    err = { .arena = a };
 
     return v->start != NULL
            && cp_json_parse(a, v->start, (size_t) (v->end - v->start), &tree,
-                            &err) == CP_OK
+                            NULL) == CP_OK
            ? tree : NULL;
 }
 

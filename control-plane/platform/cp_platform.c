@@ -130,10 +130,9 @@ static cp_json_t *
 cp_platform_json(cp_arena_t *a, const cp_val_t *v)
 {
     cp_json_t  *tree;
-    cp_err_t    err = { .arena = a };
 
     return v->type == CP_VAL_TEXT && v->len
-           && cp_json_parse(a, v->p, v->len, &tree, &err) == CP_OK
+           && cp_json_parse(a, v->p, v->len, &tree, NULL) == CP_OK
            ? tree : NULL;
 }
 

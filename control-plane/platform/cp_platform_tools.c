@@ -221,13 +221,12 @@ cp_tool_input_schema(cp_arena_t *a, const cp_tool_arg_t *arg)
 static cp_json_t *
 cp_tool_definition(cp_arena_t *a, const cp_tool_t *tool)
 {
-    cp_err_t    err = { .arena = a };
     cp_json_t  *d, *output, *hints;
 
     d = cp_json_object(a);
     hints = cp_json_object(a);
 
-    if (cp_json_parse(a, tool->output, strlen(tool->output), &output, &err)
+    if (cp_json_parse(a, tool->output, strlen(tool->output), &output, NULL)
         != CP_OK)
     {
         output = NULL;                                     /* no memory */

@@ -150,7 +150,6 @@ cp_validate_member(const cp_validate_t *v, const char *prefix,
     cp_json_t *out)
 {
     cp_rc_t           rc;
-    cp_err_t          quiet;
     cp_json_t        *val, *dflt;
     const char       *path;
     const cp_json_t  *given;
@@ -175,10 +174,7 @@ cp_validate_member(const cp_validate_t *v, const char *prefix,
     }
 
     if (given == NULL && f->dflt) {
-        memset(&quiet, 0, sizeof(quiet));
-        quiet.arena = v->arena;
-
-        if (cp_json_parse(v->arena, f->dflt, strlen(f->dflt), &dflt, &quiet)
+        if (cp_json_parse(v->arena, f->dflt, strlen(f->dflt), &dflt, NULL)
             != CP_OK)
         {
             return cp_err_set(v->err, "internal", "bad default of %s",
