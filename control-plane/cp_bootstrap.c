@@ -108,12 +108,7 @@ cp_bootstrap(cp_app_t *app, FILE *out, cp_err_t *err)
     token = NULL;
     rc = cp_bootstrap_run(&op, tx, (out != NULL) ? &token : NULL);
 
-    if (rc == CP_OK) {
-        rc = cp_tx_commit(tx);
-
-    } else {
-        cp_tx_rollback(tx);
-    }
+    rc = cp_tx_finish(tx, rc, &op.err);
 
     if (rc != CP_OK) {
         (void) cp_err_set(err, op.err.code ? op.err.code : "internal", "%s",

@@ -186,11 +186,7 @@ cp_apply_do(cp_req_t *r, cp_run_t *run)
         return rc;
     }
 
-    rc = cp_tx_commit(ap->tx);
-
-    return rc == CP_ERROR
-           ? cp_err_set(&r->op.err, "unavailable", "the commit was not "
-                        "confirmed: it may or may not have been done") : rc;
+    return cp_tx_finish(ap->tx, CP_OK, &r->op.err);
 }
 
 

@@ -533,14 +533,7 @@ cp_discovery_store(cp_app_t *app, cp_arena_t *a, const char *api,
         rc = cp_tx_begin(app->db, true, &s.tx);
 
         if (rc == CP_OK) {
-            rc = cp_store_all(&s, upstream);
-
-            if (rc == CP_OK) {
-                rc = cp_tx_commit(s.tx);
-
-            } else {
-                cp_tx_rollback(s.tx);
-            }
+            rc = cp_tx_finish(s.tx, cp_store_all(&s, upstream), &s.op.err);
         }
 
         if (rc != CP_CONFLICT) {

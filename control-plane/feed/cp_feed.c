@@ -576,17 +576,7 @@ cp_feed_compact(cp_db_t *db, cp_arena_t *a, int64_t retention_s,
         return cp_err_set(err, "unavailable", "the database is busy");
     }
 
-    rc = cp_feed_remove(tx, a, before, removed, err);
-
-    if (rc != CP_OK) {
-        cp_tx_rollback(tx);
-        return rc;
-    }
-
-    rc = cp_tx_commit(tx);
-
-    return rc == CP_OK ? CP_OK
-                       : cp_err_set(err, "unavailable", "commit failed");
+    return cp_tx_finish(tx, cp_feed_remove(tx, a, before, removed, err), err);
 }
 
 

@@ -129,10 +129,5 @@ cp_feed_job_gateways(cp_app_t *app, cp_arena_t *a, cp_err_t *err)
         rc = cp_tx_query(tx, a, cp_job_clean_sql[i], args, 2, NULL, err);
     }
 
-    if (rc != CP_OK) {
-        cp_tx_rollback(tx);
-        return rc;
-    }
-
-    return cp_tx_commit(tx);
+    return cp_tx_finish(tx, rc, err);
 }

@@ -108,15 +108,9 @@ cp_gateway_report(cp_op_t *op, const cp_json_t *in, bool judged, int64_t *rev,
         rc = cp_status_store(op, tx, in, &st);
     }
 
+    rc = cp_tx_finish(tx, rc, &op->err);
     if (rc != CP_OK) {
-        cp_tx_rollback(tx);
         return rc;
-    }
-
-    rc = cp_tx_commit(tx);
-    if (rc != CP_OK) {
-        return rc == CP_CONFLICT ? rc
-               : cp_err_set(&op->err, "unavailable", "commit failed");
     }
 
     if (st.verdict == 1) {

@@ -122,15 +122,9 @@ cp_usage_batch(cp_op_t *op, const cp_json_t *in, bool *taken,
         }
     }
 
+    rc = cp_tx_finish(tx, rc, &op->err);
     if (rc != CP_OK) {
-        cp_tx_rollback(tx);
         return rc;
-    }
-
-    rc = cp_tx_commit(tx);
-    if (rc != CP_OK) {
-        return rc == CP_CONFLICT ? rc
-               : cp_err_set(&op->err, "unavailable", "commit failed");
     }
 
     cp_metric_add(cp_metric(CP_METRIC_COUNTER,

@@ -336,10 +336,5 @@ cp_usage_compact(cp_db_t *db, cp_arena_t *a, bool *more, cp_err_t *err)
                          NULL, err);
     }
 
-    if (rc != CP_OK) {
-        cp_tx_rollback(tx);
-        return rc;
-    }
-
-    return cp_tx_commit(tx);
+    return cp_tx_finish(tx, rc, err);
 }

@@ -264,7 +264,6 @@ cp_idempotency_job(cp_app_t *app)
 {
     cp_rc_t      rc;
     cp_tx_t     *tx;
-    cp_err_t     err;
     cp_arena_t  *a;
 
     a = cp_arena_create(1024 * 1024);
@@ -274,19 +273,10 @@ cp_idempotency_job(cp_app_t *app)
         return CP_ERROR;
     }
 
-    memset(&err, 0, sizeof(err));
-    err.arena = a;
-
     rc = cp_tx_query(tx, a, "DELETE FROM idempotency WHERE created_at < $1",
                      cp_args(cp_int(cp_time_ms() - CP_IDEMPOTENCY_MS)), NULL,
-                     &err);
-
-    if (rc == CP_OK) {
-        rc = cp_tx_commit(tx);
-
-    } else {
-        cp_tx_rollback(tx);
-    }
+                     NULL);
+    rc = cp_tx_finish(tx, rc, NULL);
 
     cp_arena_destroy(a);
 

@@ -340,10 +340,5 @@ cp_group_key_each(cp_db_t *db, cp_arena_t *a, const char *sql,
         rc = cp_group_key_feed(tx, a, cp_cell(&rows, i, 0)->p, err);
     }
 
-    if (rc != CP_OK) {
-        cp_tx_rollback(tx);
-        return rc;
-    }
-
-    return cp_tx_commit(tx);
+    return cp_tx_finish(tx, rc, err);
 }

@@ -79,7 +79,6 @@ cp_discover_resume(cp_req_t *r)
 static cp_rc_t
 cp_discover_keep(cp_req_t *r)
 {
-    cp_rc_t   rc;
     cp_tx_t  *tx;
 
     if (cp_req_header(r, "Idempotency-Key") == NULL) {
@@ -90,15 +89,7 @@ cp_discover_keep(cp_req_t *r)
         return cp_err_set(&r->op.err, "unavailable", "the database is busy");
     }
 
-    rc = cp_idempotency_end(r, tx);
-
-    if (rc == CP_OK) {
-        return cp_tx_commit(tx);
-    }
-
-    cp_tx_rollback(tx);
-
-    return rc;
+    return cp_tx_finish(tx, cp_idempotency_end(r, tx), &r->op.err);
 }
 
 

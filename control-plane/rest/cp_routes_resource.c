@@ -156,17 +156,14 @@ cp_write(cp_req_t *r, cp_write_pt write)
         return rc == CP_OK ? cp_write_wait(r) : rc;
     }
 
-    rc = cp_tx_commit(tx);
-
+    rc = cp_tx_finish(tx, CP_OK, &r->op.err);
     res = r->route->data;
 
     if (res->authority) {
         cp_auth_cache_drop();
     }
 
-    return rc == CP_OK ? cp_write_wait(r) : rc == CP_CONFLICT
-           ? rc : cp_err_set(&r->op.err, "unavailable", "the commit was not "
-                             "confirmed: it may or may not have been done");
+    return rc == CP_OK ? cp_write_wait(r) : rc;
 }
 
 

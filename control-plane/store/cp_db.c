@@ -529,6 +529,22 @@ cp_tx_rollback(cp_tx_t *tx)
 
 
 cp_rc_t
+cp_tx_finish(cp_tx_t *tx, cp_rc_t rc, cp_err_t *err)
+{
+    if (rc != CP_OK) {
+        cp_tx_rollback(tx);
+        return rc;
+    }
+
+    rc = cp_tx_commit(tx);
+
+    return rc == CP_OK || rc == CP_CONFLICT ? rc
+           : cp_err_set(err, "unavailable", "the commit was not confirmed: it "
+                        "may or may not have been done");
+}
+
+
+cp_rc_t
 cp_tx_attach(cp_tx_t *tx, const void *key, void *data, cp_tx_end_pt end)
 {
     if (tx->nattached == CP_DB_ATTACHED) {

@@ -64,6 +64,10 @@ cp_rc_t cp_tx_begin(cp_db_t *db, bool write, cp_tx_t **tx) CP_MUST_CHECK;
 cp_rc_t cp_tx_commit(cp_tx_t *tx) CP_MUST_CHECK;       /* tx is gone after  */
 void cp_tx_rollback(cp_tx_t *tx);                      /* NULL is fine      */
 
+/* One of both, by how it went; err (may be NULL) says when that could not be
+ * made sure. */
+cp_rc_t cp_tx_finish(cp_tx_t *tx, cp_rc_t rc, cp_err_t *err) CP_MUST_CHECK;
+
 /* Runs one statement; rows (may be NULL) are gathered in the arena, at most
  * 100,000 rows.  A unique violation is CP_DECLINED with *err code
  * "already_exists", a foreign key's is "in_use".  After anything but CP_OK
