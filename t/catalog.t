@@ -64,6 +64,31 @@ is($t->get('/', key => $key{demo},
    'an api whose path is / comes first');
 is($t->http('HEAD', '/', key => $key{demo})->{body}, '', 'HEAD');
 
+# from a browser, where the gateway's group lets it
+
+$t->apply(doc('GlobalPolicy', undef, 'web', { type => 'cors',
+    config => { origins => ['https://a.example'] },
+    attach => [{ gateway_group => 'default' }] }));
+$t->sync;
+my %from = (Origin => 'https://a.example');
+for my $path ('/', '/apis') {
+    my $r = $t->http('OPTIONS', $path, headers => { %from,
+        'Access-Control-Request-Method' => 'GET',
+        'Access-Control-Request-Headers' => 'x-api-key' });
+    is("$r->{status} $r->{headers}{'access-control-allow-headers'}",
+       '204 x-api-key', "$path: a preflight");
+    $r = $t->http('OPTIONS', $path, key => $key{demo}, headers => \%from);
+    is("$r->{status} " . ($r->{headers}{allow} // ''), '405 GET, HEAD',
+       'OPTIONS of another kind');
+}
+
+# nor what a suspended publisher has
+
+$t->api(POST => '/v1/tenants/beta/suspend');
+$t->sync;
+is_deeply([ grep { $_->{tenant} eq 'beta' } @{ mine('demo')->{items} } ],
+          [], 'nothing of a suspended tenant');
+
 # in force at once
 $t->api(POST => '/v1/tenants/acme/applications/demo/suspend');
 $t->sync;

@@ -10,6 +10,7 @@
  */
 
 #include "ngx_http_stoa_request.h"
+#include "ngx_http_stoa_policy.h"
 #include "ngx_http_stoa_auth.h"
 #include "ngx_http_stoa_store.h"
 
@@ -32,6 +33,8 @@ static ngx_int_t ngx_http_stoa_catalog_answer(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 static ngx_int_t ngx_http_stoa_catalog_content(ngx_http_request_t *r);
 static ngx_int_t ngx_http_stoa_catalog_item(void *data, const void *rec);
+static ngx_uint_t ngx_http_stoa_catalog_open(ngx_http_stoa_catalog_t *c,
+    const stoa_id_t *tenant);
 static ngx_uint_t ngx_http_stoa_catalog_target(ngx_http_stoa_catalog_t *c,
     const stoa_rec_subscription_t *sub);
 static void ngx_http_stoa_catalog_text(stoa_buf_t *b, const char *name,
@@ -39,6 +42,7 @@ static void ngx_http_stoa_catalog_text(stoa_buf_t *b, const char *name,
 
 
 static const ngx_http_stoa_step_t  ngx_http_stoa_catalog_steps[] = {
+    { "admit",        ngx_http_stoa_policy_admit },
     { "authenticate", ngx_http_stoa_auth },
     { "answer",       ngx_http_stoa_catalog_answer },
     { NULL,           NULL }
@@ -60,7 +64,7 @@ ngx_http_stoa_catalog_match(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     ngx_http_stoa_main_conf_t  *mcf;
 
     if (ctx->mode != NGX_HTTP_STOA_FULL
-        || !(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))
+        || !(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD|NGX_HTTP_OPTIONS))
         || !(uri->len == 1
              || (uri->len >= 5 && uri->len <= 6
                  && ngx_memcmp(uri->data, "/apis/", uri->len) == 0)))
@@ -81,6 +85,15 @@ ngx_http_stoa_catalog_match(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 static ngx_int_t
 ngx_http_stoa_catalog_answer(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
+    if (r->method == NGX_HTTP_OPTIONS) {
+
+        /* a preflight was answered by its policy */
+
+        ngx_str_set(&ctx->call.allow, "GET, HEAD");
+
+        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_METHOD, NULL);
+    }
+
     r->content_handler = ngx_http_stoa_catalog_content;
 
     return NGX_DONE;
@@ -180,6 +193,20 @@ ngx_http_stoa_catalog_item(void *data, const void *rec)
 }
 
 
+/* Calls to what a suspended tenant publishes are refused. */
+
+static ngx_uint_t
+ngx_http_stoa_catalog_open(ngx_http_stoa_catalog_t *c,
+    const stoa_id_t *tenant)
+{
+    const stoa_rec_tenant_t  *rec;
+
+    rec = ngx_http_stoa_store_tenant(c->store, tenant);
+
+    return rec && rec->state == STOA_STATE_ACTIVE;
+}
+
+
 /* What it is and where: the members of one item, each with its comma. */
 
 static ngx_uint_t
@@ -194,7 +221,9 @@ ngx_http_stoa_catalog_target(ngx_http_stoa_catalog_t *c,
     if (sub->target_kind == STOA_TARGET_SERVER) {
         server = ngx_http_stoa_store_server(c->store, &sub->target);
 
-        if (server == NULL) {
+        if (server == NULL
+            || !ngx_http_stoa_catalog_open(c, &server->tenant))
+        {
             return 0;
         }
 
@@ -209,7 +238,9 @@ ngx_http_stoa_catalog_target(ngx_http_stoa_catalog_t *c,
     } else {
         api = ngx_http_stoa_store_api(c->store, &sub->target);
 
-        if (api == NULL || !ngx_http_stoa_auth_visible(api, &c->ctx->tenant)) {
+        if (api == NULL || !ngx_http_stoa_auth_visible(api, &c->ctx->tenant)
+            || !ngx_http_stoa_catalog_open(c, &api->tenant))
+        {
             return 0;
         }
 
