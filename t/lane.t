@@ -451,6 +451,8 @@ cmp_ok((lane())[0] - $mcp_before[0], '>=', 2, 'calls of tools in the lane');
 for my $gw (qw(gw off)) {
     is(scalar(grep { m{/raw/} && /\Q$key\E/ } $t->log_lines($gw, 'up.log'),
         $t->log_lines($gw, 'error.log')), 0, "$gw: no key in a log");
+    is(scalar(grep { m{upstream: "https} } $t->log_lines($gw, 'error.log')),
+       0, "$gw: an upstream without TLS is called so");
 }
 unlike(slurp($log), qr/\Q$key\E/, 'none at the upstream');
 

@@ -296,6 +296,7 @@ ngx_http_stoa_peer_get(ngx_peer_connection_t *pc, void *data)
         ngx_http_stoa_peer_point(pc, peer);
 
 #if (NGX_HTTP_SSL)
+        r->upstream->schema = peer->ctx->call.to.scheme;
         r->upstream->ssl = 0;
 #endif
 
