@@ -364,44 +364,56 @@ ngx_http_stoa_mcp_send_on(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 }
 
 
-/* title and instructions of a bundle, or what a tenant's endpoint says */
+/* The bundle that is asked; NULL: a tenant's endpoint. */
 
-static void
-ngx_http_stoa_mcp_about(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
-    stoa_buf_t *info, stoa_buf_t *instructions)
+static const stoa_rec_server_t *
+ngx_http_stoa_mcp_server(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
-    stoa_str_t                  title, text;
-    const stoa_rec_server_t    *server;
     ngx_http_stoa_main_conf_t  *mcf;
 
     mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
 
-    title = stoa_str("");
-    text = stoa_str("");
+    return ctx->call.mcp->has_server
+           ? ngx_http_stoa_store_server(mcf->store, &ctx->call.mcp->server)
+           : NULL;
+}
 
-    if (ctx->call.mcp->has_server) {
-        server = ngx_http_stoa_store_server(mcf->store,
-                                            &ctx->call.mcp->server);
 
-        if (server) {
-            title = stoa_rec_str(server, server->title);
-            text = stoa_rec_str(server, server->instructions);
-        }
+static void
+ngx_http_stoa_mcp_info(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    stoa_buf_t *b)
+{
+    stoa_str_t                title;
+    const stoa_rec_server_t  *server;
+
+    server = ngx_http_stoa_mcp_server(r, ctx);
+
+    stoa_buf_addz(b, "{\"name\":\"stoa-gateway\",");
+
+    if (server && server->title.len) {
+        title = stoa_rec_str(server, server->title);
+        stoa_buf_addz(b, "\"title\":");
+        stoa_buf_add_json(b, title.data, title.len);
+        stoa_buf_addz(b, ",");
     }
 
-    stoa_buf_addz(info, "{\"name\":\"stoa-gateway\",");
+    stoa_buf_addz(b, "\"version\":\"" NGX_HTTP_STOA_VERSION "\"}");
+}
 
-    if (title.len) {
-        stoa_buf_addz(info, "\"title\":");
-        stoa_buf_add_json(info, title.data, title.len);
-        stoa_buf_addz(info, ",");
-    }
 
-    stoa_buf_addz(info, "\"version\":\"" NGX_HTTP_STOA_VERSION "\"}");
+static void
+ngx_http_stoa_mcp_instructions(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, stoa_buf_t *b)
+{
+    stoa_str_t                text;
+    const stoa_rec_server_t  *server;
 
-    if (text.len) {
-        stoa_buf_addz(instructions, ",\"instructions\":");
-        stoa_buf_add_json(instructions, text.data, text.len);
+    server = ngx_http_stoa_mcp_server(r, ctx);
+
+    if (server && server->instructions.len) {
+        text = stoa_rec_str(server, server->instructions);
+        stoa_buf_addz(b, ",\"instructions\":");
+        stoa_buf_add_json(b, text.data, text.len);
     }
 }
 
@@ -410,8 +422,7 @@ static ngx_int_t
 ngx_http_stoa_mcp_initialize(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
     ngx_uint_t            version;
-    ngx_int_t             rc;
-    stoa_buf_t            b, info, text;
+    stoa_buf_t            b;
     ngx_str_t             name;
     ngx_table_elt_t      *h;
     stoa_json_val_t      *v;
@@ -451,53 +462,38 @@ ngx_http_stoa_mcp_initialize(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    stoa_buf_init(&b, 65536);
-    stoa_buf_init(&info, 4096);
-    stoa_buf_init(&text, 65536);
-
-    ngx_http_stoa_mcp_about(r, ctx, &info, &text);
     name = ngx_http_stoa_mcp_versions[version].name;
 
+    stoa_buf_init(&b, 65536);
     ngx_http_stoa_mcp_answer_head(&b, mcp);
     stoa_buf_addf(&b, "\"protocolVersion\":\"%.*s\","
                   "\"capabilities\":{\"tools\":{}},\"serverInfo\":",
                   (int) name.len, name.data);
-    stoa_buf_add(&b, info.data, info.len);
-    stoa_buf_add(&b, text.data, text.len);
+    ngx_http_stoa_mcp_info(r, ctx, &b);
+    ngx_http_stoa_mcp_instructions(r, ctx, &b);
     stoa_buf_addz(&b, "}}");
 
-    stoa_buf_free(&info);
-    stoa_buf_free(&text);
-
-    rc = ngx_http_stoa_mcp_answer_buf(r, ctx, &b);
-    stoa_buf_free(&b);
-
-    return rc;
+    return ngx_http_stoa_mcp_answer_buf(r, ctx, &b);
 }
 
 
 static ngx_int_t
 ngx_http_stoa_mcp_ping(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
-    ngx_int_t   rc;
     stoa_buf_t  b;
 
     stoa_buf_init(&b, 65536);
     ngx_http_stoa_mcp_answer_head(&b, ctx->call.mcp);
     stoa_buf_addz(&b, "}}");
 
-    rc = ngx_http_stoa_mcp_answer_buf(r, ctx, &b);
-    stoa_buf_free(&b);
-
-    return rc;
+    return ngx_http_stoa_mcp_answer_buf(r, ctx, &b);
 }
 
 
 static ngx_int_t
 ngx_http_stoa_mcp_discover(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
-    ngx_int_t                  rc;
-    stoa_buf_t                 b, info, text;
+    stoa_buf_t                 b;
     ngx_http_stoa_mcp_view_t  *view;
 
     view = ngx_http_stoa_mcp_view(r, ctx, 1);
@@ -506,30 +502,20 @@ ngx_http_stoa_mcp_discover(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     }
 
     stoa_buf_init(&b, 65536);
-    stoa_buf_init(&info, 4096);
-    stoa_buf_init(&text, 65536);
-
-    ngx_http_stoa_mcp_about(r, ctx, &info, &text);
     ngx_http_stoa_mcp_answer_head(&b, ctx->call.mcp);
 
     stoa_buf_addz(&b, "\"resultType\":\"complete\",\"supportedVersions\":");
     ngx_http_stoa_mcp_version_list(&b, view->serves_modern,
                                       view->serves_legacy);
     stoa_buf_addz(&b, ",\"capabilities\":{\"tools\":{}}");
-    stoa_buf_add(&b, text.data, text.len);
+    ngx_http_stoa_mcp_instructions(r, ctx, &b);
     stoa_buf_addf(&b, ",\"ttlMs\":%d,\"cacheScope\":\"private\",\"_meta\":"
                   "{\"io.modelcontextprotocol/serverInfo\":",
                   NGX_HTTP_STOA_MCP_LIST_TTL_MS);
-    stoa_buf_add(&b, info.data, info.len);
+    ngx_http_stoa_mcp_info(r, ctx, &b);
     stoa_buf_addz(&b, "}}}");
 
-    stoa_buf_free(&info);
-    stoa_buf_free(&text);
-
-    rc = ngx_http_stoa_mcp_answer_buf(r, ctx, &b);
-    stoa_buf_free(&b);
-
-    return rc;
+    return ngx_http_stoa_mcp_answer_buf(r, ctx, &b);
 }
 
 

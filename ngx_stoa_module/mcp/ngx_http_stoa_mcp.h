@@ -373,7 +373,7 @@ void ngx_http_stoa_mcp_answer_head(stoa_buf_t *b, ngx_http_stoa_mcp_t *mcp);
 /* Lets the content phase send this chain with this status. */
 ngx_int_t ngx_http_stoa_mcp_answer(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_uint_t status, ngx_chain_t *out);
-/* The same with 200 and a copy of this text. */
+/* The same with 200 and a copy of this text, whose buffer is freed. */
 ngx_int_t ngx_http_stoa_mcp_answer_buf(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, stoa_buf_t *b);
 /* As ngx_http_stoa_refuse(), but an error that MCP answers with 200 is sent as

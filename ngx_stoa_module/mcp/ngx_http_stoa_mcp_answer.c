@@ -44,19 +44,19 @@ ngx_http_stoa_mcp_answer_buf(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     stoa_buf_t *b)
 {
     u_char  *p;
+    size_t   len;
 
-    if (b->rc != STOA_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    len = b->len;
+    p = b->rc == STOA_OK ? ngx_pnalloc(r->pool, len) : NULL;
+
+    if (p) {
+        ngx_memcpy(p, b->data, len);
     }
 
-    p = ngx_pnalloc(r->pool, b->len);
-    if (p == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
+    stoa_buf_free(b);
 
-    ngx_memcpy(p, b->data, b->len);
-
-    return ngx_http_stoa_mcp_answer_text(r, ctx, NGX_HTTP_OK, p, b->len);
+    return p ? ngx_http_stoa_mcp_answer_text(r, ctx, NGX_HTTP_OK, p, len)
+             : NGX_HTTP_INTERNAL_SERVER_ERROR;
 }
 
 
