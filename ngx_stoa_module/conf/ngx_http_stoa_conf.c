@@ -13,6 +13,8 @@ static ngx_int_t ngx_http_stoa_conf_http_url(ngx_conf_t *cf,
     ngx_str_t *directive, ngx_str_t *url);
 static ngx_int_t ngx_http_stoa_conf_size(ngx_conf_t *cf, ngx_str_t *arg,
     size_t prefix, size_t min, size_t *size);
+static char *ngx_http_stoa_conf_time(ngx_conf_t *cf, ngx_msec_t *slot,
+    ngx_int_t min, ngx_int_t max, const char *what);
 static ngx_int_t ngx_http_stoa_conf_used(ngx_conf_t *cf);
 
 
@@ -347,31 +349,45 @@ ngx_http_stoa_conf_max_stale(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_stoa_main_conf_t *mcf = conf;
 
-    ngx_int_t   n;
     ngx_str_t  *value;
-
-    if (mcf->max_stale != NGX_CONF_UNSET_MSEC) {
-        return "is duplicate";
-    }
 
     value = cf->args->elts;
 
-    if (ngx_strcmp(value[1].data, "off") == 0) {
+    if (mcf->max_stale == NGX_CONF_UNSET_MSEC
+        && ngx_strcmp(value[1].data, "off") == 0)
+    {
         mcf->max_stale = 0;
         return NGX_CONF_OK;
     }
 
+    return ngx_http_stoa_conf_time(cf, &mcf->max_stale, 5000,
+                                   NGX_MAX_INT_T_VALUE,
+                                   "off or a time of at least 5s");
+}
+
+
+static char *
+ngx_http_stoa_conf_time(ngx_conf_t *cf, ngx_msec_t *slot, ngx_int_t min,
+    ngx_int_t max, const char *what)
+{
+    ngx_int_t   n;
+    ngx_str_t  *value;
+
+    if (*slot != NGX_CONF_UNSET_MSEC) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
     n = ngx_parse_time(&value[1], 0);
 
-    if (n == NGX_ERROR || n < 5000) {
+    if (n == NGX_ERROR || n < min || n > max) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid value \"%V\" of \"stoa_max_stale\": it "
-                           "must be off or a time of at least 5s",
-                           &value[1]);
+                           "invalid value \"%V\" of \"%V\": it must be %s",
+                           &value[1], &value[0], what);
         return NGX_CONF_ERROR;
     }
 
-    mcf->max_stale = (ngx_msec_t) n;
+    *slot = (ngx_msec_t) n;
 
     return NGX_CONF_OK;
 }
@@ -416,26 +432,8 @@ ngx_http_stoa_conf_interval(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_stoa_main_conf_t *mcf = conf;
 
-    ngx_int_t   n;
-    ngx_str_t  *value;
-
-    if (mcf->usage_interval != NGX_CONF_UNSET_MSEC) {
-        return "is duplicate";
-    }
-
-    value = cf->args->elts;
-    n = ngx_parse_time(&value[1], 0);
-
-    if (n == NGX_ERROR || n < 100 || n > 3600000) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid value \"%V\" of \"stoa_usage_interval\": "
-                           "it must be a time from 100ms to 1h", &value[1]);
-        return NGX_CONF_ERROR;
-    }
-
-    mcf->usage_interval = (ngx_msec_t) n;
-
-    return NGX_CONF_OK;
+    return ngx_http_stoa_conf_time(cf, &mcf->usage_interval, 100, 3600000,
+                                   "a time from 100ms to 1h");
 }
 
 

@@ -15,7 +15,7 @@
 typedef enum {
     VAR_TENANT, VAR_APPLICATION, VAR_API, VAR_OPERATION,
     VAR_TOOL, VAR_PLAN, VAR_SUBSCRIPTION, VAR_CREDENTIAL,
-    VAR_REFUSAL, VAR_REQUEST_ID, VAR_REVISION,
+    VAR_REQUEST_ID,
     VAR_RATE_LIMIT, VAR_RATE_REMAINING, VAR_RATE_RESET,
     VAR_UPSTREAM_URI, VAR_UPSTREAM_HOST, VAR_UPSTREAM_SCHEME,
     VAR_UPSTREAM_TLS_NAME
@@ -42,68 +42,33 @@ static ngx_int_t ngx_http_stoa_variable_number(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uint64_t n);
 
 
+#define SET(get, what)                                                        \
+    NULL, ngx_http_stoa_variable_##get, what, NGX_HTTP_VAR_NOCACHEABLE, 0
+#define DECIDED(what)                                                         \
+    NULL, ngx_http_stoa_variable, what, NGX_HTTP_VAR_NOCACHEABLE, 0
+#define RATE(what)  SET(rate, what)
+
 static ngx_http_variable_t  ngx_http_stoa_variables[] = {
-
-    { ngx_string("stoa_tenant"), NULL, ngx_http_stoa_variable,
-      VAR_TENANT, NGX_HTTP_VAR_NOCACHEABLE, 0 },
-
-    { ngx_string("stoa_application"), NULL, ngx_http_stoa_variable,
-      VAR_APPLICATION, NGX_HTTP_VAR_NOCACHEABLE, 0 },
-
-    { ngx_string("stoa_api"), NULL, ngx_http_stoa_variable,
-      VAR_API, NGX_HTTP_VAR_NOCACHEABLE, 0 },
-
-    { ngx_string("stoa_operation"), NULL, ngx_http_stoa_variable,
-      VAR_OPERATION, NGX_HTTP_VAR_NOCACHEABLE, 0 },
-
-    { ngx_string("stoa_tool"), NULL, ngx_http_stoa_variable,
-      VAR_TOOL, NGX_HTTP_VAR_NOCACHEABLE, 0 },
-
-    { ngx_string("stoa_tool_name"), NULL, ngx_http_stoa_variable_tool,
-      0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
-
-    { ngx_string("stoa_plan"), NULL, ngx_http_stoa_variable,
-      VAR_PLAN, NGX_HTTP_VAR_NOCACHEABLE, 0 },
-
-    { ngx_string("stoa_subscription"), NULL, ngx_http_stoa_variable,
-      VAR_SUBSCRIPTION, NGX_HTTP_VAR_NOCACHEABLE, 0 },
-
-    { ngx_string("stoa_credential"), NULL, ngx_http_stoa_variable,
-      VAR_CREDENTIAL, NGX_HTTP_VAR_NOCACHEABLE, 0 },
-
-    { ngx_string("stoa_refusal"), NULL, ngx_http_stoa_variable_refusal,
-      VAR_REFUSAL, NGX_HTTP_VAR_NOCACHEABLE, 0 },
-
-    { ngx_string("stoa_shadow"), NULL, ngx_http_stoa_variable_shadow,
-      0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
-
-    { ngx_string("stoa_request_id"), NULL, ngx_http_stoa_variable,
-      VAR_REQUEST_ID, NGX_HTTP_VAR_NOCACHEABLE, 0 },
-
-    { ngx_string("stoa_revision"), NULL, ngx_http_stoa_variable_revision,
-      VAR_REVISION, NGX_HTTP_VAR_NOCACHEABLE, 0 },
-
-    { ngx_string("stoa_rate_limit"), NULL, ngx_http_stoa_variable_rate,
-      VAR_RATE_LIMIT, NGX_HTTP_VAR_NOCACHEABLE, 0 },
-
-    { ngx_string("stoa_rate_remaining"), NULL, ngx_http_stoa_variable_rate,
-      VAR_RATE_REMAINING, NGX_HTTP_VAR_NOCACHEABLE, 0 },
-
-    { ngx_string("stoa_rate_reset"), NULL, ngx_http_stoa_variable_rate,
-      VAR_RATE_RESET, NGX_HTTP_VAR_NOCACHEABLE, 0 },
-
-    { ngx_string("stoa_upstream_scheme"), NULL, ngx_http_stoa_variable,
-      VAR_UPSTREAM_SCHEME, NGX_HTTP_VAR_NOCACHEABLE, 0 },
-
-    { ngx_string("stoa_upstream_host"), NULL, ngx_http_stoa_variable,
-      VAR_UPSTREAM_HOST, NGX_HTTP_VAR_NOCACHEABLE, 0 },
-
-    { ngx_string("stoa_upstream_uri"), NULL, ngx_http_stoa_variable,
-      VAR_UPSTREAM_URI, NGX_HTTP_VAR_NOCACHEABLE, 0 },
-
-    { ngx_string("stoa_upstream_tls_name"), NULL, ngx_http_stoa_variable,
-      VAR_UPSTREAM_TLS_NAME, NGX_HTTP_VAR_NOCACHEABLE, 0 },
-
+    { ngx_string("stoa_tenant"), DECIDED(VAR_TENANT) },
+    { ngx_string("stoa_application"), DECIDED(VAR_APPLICATION) },
+    { ngx_string("stoa_api"), DECIDED(VAR_API) },
+    { ngx_string("stoa_operation"), DECIDED(VAR_OPERATION) },
+    { ngx_string("stoa_tool"), DECIDED(VAR_TOOL) },
+    { ngx_string("stoa_tool_name"), SET(tool, 0) },
+    { ngx_string("stoa_plan"), DECIDED(VAR_PLAN) },
+    { ngx_string("stoa_subscription"), DECIDED(VAR_SUBSCRIPTION) },
+    { ngx_string("stoa_credential"), DECIDED(VAR_CREDENTIAL) },
+    { ngx_string("stoa_refusal"), SET(refusal, 0) },
+    { ngx_string("stoa_shadow"), SET(shadow, 0) },
+    { ngx_string("stoa_request_id"), DECIDED(VAR_REQUEST_ID) },
+    { ngx_string("stoa_revision"), SET(revision, 0) },
+    { ngx_string("stoa_rate_limit"), RATE(VAR_RATE_LIMIT) },
+    { ngx_string("stoa_rate_remaining"), RATE(VAR_RATE_REMAINING) },
+    { ngx_string("stoa_rate_reset"), RATE(VAR_RATE_RESET) },
+    { ngx_string("stoa_upstream_scheme"), DECIDED(VAR_UPSTREAM_SCHEME) },
+    { ngx_string("stoa_upstream_host"), DECIDED(VAR_UPSTREAM_HOST) },
+    { ngx_string("stoa_upstream_uri"), DECIDED(VAR_UPSTREAM_URI) },
+    { ngx_string("stoa_upstream_tls_name"), DECIDED(VAR_UPSTREAM_TLS_NAME) },
       ngx_http_null_variable
 };
 

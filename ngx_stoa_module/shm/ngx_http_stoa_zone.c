@@ -233,29 +233,22 @@ ngx_http_stoa_zone_tell_lost(ngx_shm_zone_t *shm_zone)
     ngx_list_part_t  *part;
 
     part = (ngx_list_part_t *) &ngx_cycle->shared_memory.part;
-    zone = part->elts;
 
-    for (i = 0; /* void */ ; i++) {
+    for ( /* void */ ; part; part = part->next) {
+        zone = part->elts;
 
-        if (i >= part->nelts) {
-            if (part->next == NULL) {
+        for (i = 0; i < part->nelts; i++) {
+            if (zone[i].tag == &ngx_http_stoa_module && &zone[i] != shm_zone
+                && zone[i].shm.addr != NULL)
+            {
+                ngx_log_error(NGX_LOG_WARN, shm_zone->shm.log, 0,
+                              "zone \"%V\" of %uz bytes replaces \"%V\" of "
+                              "%uz: rate limits and in-flight counts start "
+                              "afresh", &shm_zone->shm.name,
+                              shm_zone->shm.size, &zone[i].shm.name,
+                              zone[i].shm.size);
                 return;
             }
-
-            part = part->next;
-            zone = part->elts;
-            i = 0;
-        }
-
-        if (zone[i].tag == &ngx_http_stoa_module && &zone[i] != shm_zone
-            && zone[i].shm.addr != NULL)
-        {
-            ngx_log_error(NGX_LOG_WARN, shm_zone->shm.log, 0,
-                          "zone \"%V\" of %uz bytes replaces \"%V\" of %uz: "
-                          "rate limits and in-flight counts start afresh",
-                          &shm_zone->shm.name, shm_zone->shm.size,
-                          &zone[i].shm.name, zone[i].shm.size);
-            return;
         }
     }
 }

@@ -9,6 +9,7 @@
 
 
 #include "ngx_http_stoa_upstream.h"
+#include "ngx_http_stoa_header.h"
 #include "ngx_http_stoa_refusal.h"
 
 
@@ -61,23 +62,18 @@ ngx_http_stoa_upgrade_is(ngx_str_t *value, const char *name)
 static ngx_uint_t
 ngx_http_stoa_upgrade_connection(ngx_http_request_t *r)
 {
-    ngx_uint_t        i;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *h;
+    ngx_table_elt_t              *h;
+    ngx_http_stoa_header_walk_t   w;
 
-    for (part = &r->headers_in.headers.part; part; part = part->next) {
-        h = part->elts;
-
-        for (i = 0; i < part->nelts; i++) {
-
-            if (h[i].key.len == 10
-                && ngx_memcmp(h[i].lowcase_key, "connection", 10) == 0
-                && ngx_strlcasestrn(h[i].value.data,
-                                    h[i].value.data + h[i].value.len,
-                                    (u_char *) "upgrade", 7 - 1))
-            {
-                return 1;
-            }
+    for (h = ngx_http_stoa_header_first(&w, &r->headers_in.headers.part);
+         h;
+         h = ngx_http_stoa_header_next(&w))
+    {
+        if (ngx_http_stoa_header_is(h, "connection")
+            && ngx_strlcasestrn(h->value.data, h->value.data + h->value.len,
+                                (u_char *) "upgrade", 7 - 1))
+        {
+            return 1;
         }
     }
 
