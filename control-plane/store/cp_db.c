@@ -465,8 +465,9 @@ cp_tx_detach(cp_tx_t *tx, bool commit)
 }
 
 
-cp_rc_t
-cp_tx_commit(cp_tx_t *tx)
+/* CP_DECLINED: there was no room, nothing was done. */
+static cp_rc_t
+cp_tx_try(cp_tx_t *tx)
 {
     cp_rc_t   rc;
     cp_db_t  *db;
@@ -513,6 +514,17 @@ cp_tx_commit(cp_tx_t *tx)
 }
 
 
+cp_rc_t
+cp_tx_commit(cp_tx_t *tx)
+{
+    cp_rc_t  rc;
+
+    rc = cp_tx_try(tx);
+
+    return (rc == CP_DECLINED) ? CP_ERROR : rc;
+}
+
+
 void
 cp_tx_rollback(cp_tx_t *tx)
 {
@@ -536,7 +548,12 @@ cp_tx_finish(cp_tx_t *tx, cp_rc_t rc, cp_err_t *err)
         return rc;
     }
 
-    rc = cp_tx_commit(tx);
+    rc = cp_tx_try(tx);
+
+    if (rc == CP_DECLINED) {
+        return cp_err_set(err, "unavailable", "the disk of the database is "
+                          "full: nothing was done");
+    }
 
     return rc == CP_OK || rc == CP_CONFLICT ? rc
            : cp_err_set(err, "unavailable", "the commit was not confirmed: it "

@@ -36,7 +36,8 @@ struct cp_driver_s {
     bool       (*alive)(void *conn);
 
     cp_rc_t    (*begin)(void *conn, bool write);
-    cp_rc_t    (*commit)(void *conn);          /* CP_CONFLICT: run again    */
+    cp_rc_t    (*commit)(void *conn);          /* CP_CONFLICT: run again,
+                                                  CP_DECLINED: no room      */
     void       (*rollback)(void *conn);
 
     /* Statements without parameters, for migrations. */

@@ -291,7 +291,13 @@ cp_sqlite_begin(void *conn, bool write)
 static cp_rc_t
 cp_sqlite_commit(void *conn)
 {
-    return cp_sqlite_exec(conn, "COMMIT", NULL);
+    cp_rc_t            rc;
+    cp_sqlite_conn_t  *c = conn;
+
+    rc = cp_sqlite_exec(c, "COMMIT", NULL);
+
+    return (rc != CP_OK && sqlite3_errcode(c->db) == SQLITE_FULL)
+           ? CP_DECLINED : rc;
 }
 
 
