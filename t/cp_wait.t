@@ -152,6 +152,11 @@ is($code, 0, 'subscription suspend waits');
 ($code, $out, $err) = following(sub { $t->stoactl('delete', 'subscription',
     $sub->{id}, '--tenant', 'acme') });
 is($code, 0, 'delete waits') or diag $err;
+$t->register('away', 'default');
+my $leaked = $t->key('acme', 'web');
+($code, $out, $err) = following(sub { $t->stoactl('key', 'revoke', $leaked) });
+is("$code $err", "0   gateway away: offline\n",
+   'who is not waited for, and may still take the key, is named');
 
 
 # Idempotency-Key of an apply

@@ -390,9 +390,7 @@ ctl_written(ctl_t *c, const ctl_answer_t *answer)
         printf("revision %s\n", answer->revision);
     }
 
-    if (answer->state == NULL || strcmp(answer->state, "acked") == 0) {
-        return CTL_DONE;
-    }
+    /* those that are not online are not waited for, and go on as they were */
 
     for (p = answer->gateways; p != NULL && *p != '\0'; p += n) {
         p += strspn(p, ", ");
@@ -403,6 +401,10 @@ ctl_written(ctl_t *c, const ctl_answer_t *answer)
             fprintf(stderr, "  gateway %.*s: %.*s\n", (int) (eq - p), p,
                     (int) (n - (size_t) (eq + 1 - p)), eq + 1);
         }
+    }
+
+    if (answer->state == NULL || strcmp(answer->state, "acked") == 0) {
+        return CTL_DONE;
     }
 
     if (strcmp(answer->state, "rejected") == 0) {
