@@ -6,6 +6,7 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use Test::Stoa;
 use Test::Stoa::FakeControl;
+use Test::Stoa::Base qw(config);
 use Time::HiRes qw(time);
 
 my $t = Test::Stoa->new->has('module');
@@ -174,6 +175,24 @@ ok($f->ready(undef, 20), '... until it is there again');
 is((wait_until { call() == 403 } 10), 1, '... and it refuses');
 $f->delete('group', "group:$group")->save;
 ok($f->ready, 'the group goes');
+
+# damaged pages: LMDB calls them many things, or the worker dies of them
+
+SKIP: {
+    skip 'a sanitizer catches the signals', 10 if config('SANITIZE');
+    for my $what (['records', qr/ROTS/], ['names', qr/acme.?echo/s]) {
+        damage("pages of $what->[0]", sub {
+            my ($s) = map { "$dir/$_" } stores();
+            my $data = slurp($s);
+            for my $page (2 .. length($data) / 4096 - 1) {
+                substr($data, $page * 4096 + 8, 64) = "\xff" x 64
+                    if substr($data, $page * 4096, 4096) =~ $what->[1];
+            }
+            spew($s, $data, 0600);
+        });
+    }
+    $t->allow_log(qr/exited on signal (?:6|7|11)\b/, qr/have crashed over/);
+}
 
 damage('no store file', sub { unlink glob("$dir/store.*") });
 damage('no state', sub { unlink "$dir/state" });

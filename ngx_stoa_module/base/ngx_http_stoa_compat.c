@@ -192,3 +192,23 @@ ngx_http_stoa_compat_end(ngx_http_upstream_t *u)
     u->keepalive = 0;
     u->upgrade = 0;
 }
+
+
+/* The master's row of the process is as it was when it forked: of the last one
+ * that had the place. */
+
+ngx_uint_t
+ngx_http_stoa_compat_crashed(void)
+{
+    ngx_process_t  *p;
+
+    if (ngx_process != NGX_PROCESS_WORKER) {
+        return 0;
+    }
+
+    p = &ngx_processes[ngx_process_slot];
+
+    return p->exited && p->pid > 0 && WIFSIGNALED(p->status)
+           && (WTERMSIG(p->status) == SIGSEGV || WTERMSIG(p->status) == SIGBUS
+               || WTERMSIG(p->status) == SIGABRT);
+}

@@ -58,5 +58,8 @@ void ngx_http_stoa_compat_end(ngx_http_upstream_t *u);
 ngx_int_t ngx_http_stoa_compat_rewrite(ngx_http_request_t *r, ngx_str_t *uri,
     ngx_str_t *to);
 
+/* Did the worker whose place this one takes die of a fault in memory? */
+ngx_uint_t ngx_http_stoa_compat_crashed(void);
+
 
 #endif /* NGX_HTTP_STOA_COMPAT_H */

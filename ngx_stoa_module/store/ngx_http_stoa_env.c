@@ -462,6 +462,52 @@ ngx_http_stoa_env_state_set(ngx_http_stoa_main_conf_t *mcf, const char *name,
 }
 
 
+void
+ngx_http_stoa_env_crashed(ngx_http_stoa_main_conf_t *mcf, ngx_log_t *log)
+{
+    char                  name[64];
+    uint64_t              n;
+    ngx_http_stoa_dir_t  *dir;
+
+    if (!ngx_http_stoa_compat_crashed()
+        || ngx_http_stoa_env_state(mcf, name, sizeof(name)) != NGX_OK)
+    {
+        return;
+    }
+
+    dir = mcf->dir;
+    n = ngx_http_stoa_env_number(name);
+
+    ngx_http_stoa_lock_take(&dir->state_lock);
+
+    if (dir->crash_store != n) {
+        dir->crash_store = n;
+        dir->crashes = 0;
+    }
+
+    n = ++dir->crashes;
+
+    ngx_http_stoa_lock_drop(&dir->state_lock);
+
+    if (n >= NGX_HTTP_STOA_CRASHES) {
+        ngx_http_stoa_store(&dir->store_bad, (uint64_t) 1);
+
+        ngx_log_error(NGX_LOG_CRIT, log, 0,
+                      "%uL workers have crashed over \"%s\", it will be "
+                      "loaded anew", n, name);
+    }
+}
+
+
+ngx_uint_t
+ngx_http_stoa_env_suspect(ngx_http_stoa_main_conf_t *mcf, const char *name)
+{
+    return ngx_http_stoa_load(&mcf->dir->crash_store)
+           == ngx_http_stoa_env_number(name)
+           && ngx_http_stoa_load(&mcf->dir->crashes) >= NGX_HTTP_STOA_CRASHES;
+}
+
+
 /* By its owner alone: others have others. */
 
 void

@@ -36,6 +36,7 @@
 #define NGX_HTTP_STOA_STORE_SIZE_MIN  (1024 * 1024)
 #define NGX_HTTP_STOA_STORE_READERS   512
 #define NGX_HTTP_STOA_REJECTED_MAX    1000
+#define NGX_HTTP_STOA_CRASHES         3
 #define NGX_HTTP_STOA_BATCH_ROWS      10000
 #define NGX_HTTP_STOA_BATCH_BYTES     (8 * 1024 * 1024)
 #define NGX_HTTP_STOA_CACHE_SIZE      16384  /* of record addresses; 2^n     */
@@ -146,6 +147,13 @@ uint64_t ngx_http_stoa_env_lease(ngx_http_stoa_main_conf_t *mcf);
 /* The number of the file to be loaded next. */
 ngx_uint_t ngx_http_stoa_env_next(ngx_http_stoa_main_conf_t *mcf,
     const char *present);
+/* A worker starts: after NGX_HTTP_STOA_CRASHES that crashed over one store
+ * file it is suspect, as damaged pages kill who reads them.  It is loaded
+ * anew, and left alone meanwhile. */
+void ngx_http_stoa_env_crashed(ngx_http_stoa_main_conf_t *mcf,
+    ngx_log_t *log);
+ngx_uint_t ngx_http_stoa_env_suspect(ngx_http_stoa_main_conf_t *mcf,
+    const char *name);
 /* Unlinks one store file, or all but the one in force. */
 void ngx_http_stoa_env_remove(ngx_http_stoa_main_conf_t *mcf,
     const char *name);

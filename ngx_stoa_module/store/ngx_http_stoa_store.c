@@ -9,6 +9,8 @@
 
 static void ngx_http_stoa_store_timer(ngx_event_t *ev);
 static ngx_int_t ngx_http_stoa_store_attach(ngx_http_stoa_store_t *store);
+static ngx_uint_t ngx_http_stoa_store_waits(ngx_http_stoa_main_conf_t *mcf,
+    const char *name);
 static void ngx_http_stoa_store_detach(ngx_http_stoa_store_t *store);
 static ngx_int_t ngx_http_stoa_store_renew(ngx_http_stoa_store_t *store);
 static int ngx_http_stoa_store_begin(ngx_http_stoa_store_t *store);
@@ -47,6 +49,7 @@ ngx_http_stoa_store_open(ngx_http_stoa_main_conf_t *mcf, ngx_log_t *log)
     store->generation = 1;
     mcf->store = store;
 
+    ngx_http_stoa_env_crashed(mcf, log);
     (void) ngx_http_stoa_store_enter(store);
 
     store->dummy.fd = (ngx_socket_t) -1;
@@ -272,7 +275,9 @@ ngx_http_stoa_store_attach(ngx_http_stoa_store_t *store)
     for (tries = 0; tries < 3; tries++) {
         gen = ngx_http_stoa_load(&mcf->dir->store_gen);
 
-        if (ngx_http_stoa_env_state(mcf, name, sizeof(name)) != NGX_OK) {
+        if (ngx_http_stoa_env_state(mcf, name, sizeof(name)) != NGX_OK
+            || ngx_http_stoa_store_waits(mcf, name))
+        {
             store->retry = ngx_current_msec + 200;
             return NGX_DECLINED;
         }
@@ -300,6 +305,28 @@ ngx_http_stoa_store_attach(ngx_http_stoa_store_t *store)
                   path, mdb_strerror(rc));
 
     return NGX_ERROR;
+}
+
+
+/* For another one in place of one that kills: unless none can come. */
+
+static ngx_uint_t
+ngx_http_stoa_store_waits(ngx_http_stoa_main_conf_t *mcf, const char *name)
+{
+    if (!ngx_http_stoa_env_suspect(mcf, name)) {
+        return 0;
+    }
+
+    switch (ngx_http_stoa_load(&mcf->sh->sync_state)) {
+
+    case NGX_HTTP_STOA_SYNC_STARTING:
+    case NGX_HTTP_STOA_SYNC_LOADING:
+    case NGX_HTTP_STOA_SYNC_CONNECTED:
+        return 1;
+
+    default:
+        return 0;
+    }
 }
 
 

@@ -141,6 +141,10 @@ ngx_http_stoa_sync_open(ngx_http_stoa_sync_t *sync)
         return;
     }
 
+    if (ngx_http_stoa_env_suspect(mcf, sync->cur_name)) {
+        return;
+    }
+
     ngx_http_stoa_env_name(mcf, ngx_http_stoa_env_number(sync->cur_name), 1,
                            path, sizeof(path));
 

@@ -49,6 +49,8 @@ struct ngx_http_stoa_dir_s {
     uint64_t  store_gen;             /* + 1: another store file is in force  */
     uint64_t  store_bad;             /* a worker met a broken record         */
     uint64_t  sync_ok_ms;            /* last complete answer, wall clock     */
+    uint64_t  crash_store;           /* number of the file that was in force */
+    uint64_t  crashes;               /* ... when so many workers crashed     */
 };
 
 
