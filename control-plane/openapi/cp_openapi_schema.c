@@ -33,8 +33,6 @@ static void cp_schema_document(cp_arena_t *a, const cp_resource_t *res,
 static cp_json_t *cp_schema_states(cp_arena_t *a, const cp_resource_t *res);
 static cp_json_t *cp_schema_report(cp_arena_t *a,
     const cp_report_field_t *fields);
-static void cp_set_text(cp_arena_t *a, cp_json_t *obj, const char *key,
-    const char *text);
 
 
 static const cp_schema_type_t  cp_schema_types[] = {
@@ -145,7 +143,7 @@ cp_openapi_ref(cp_arena_t *a, const char *name)
     cp_json_t  *ref;
 
     ref = cp_json_object(a);
-    cp_set_text(a, ref, "$ref",
+    cp_json_put(a, ref, "$ref",
                 cp_arena_printf(a, "#/components/schemas/%s", name));
 
     return ref;
@@ -163,16 +161,9 @@ cp_openapi_text(cp_arena_t *a, const char *text)
 
     cp_log(CP_LOG_ERROR, "openapi", "no JSON: %.60s", text);
     out = cp_json_object(a);
-    cp_set_text(a, out, "description", "invalid");
+    cp_json_put(a, out, "description", "invalid");
 
     return out;
-}
-
-
-static void
-cp_set_text(cp_arena_t *a, cp_json_t *obj, const char *key, const char *text)
-{
-    cp_json_put(a, obj, key, text);
 }
 
 
@@ -206,7 +197,7 @@ cp_openapi_fields(cp_arena_t *a, const cp_field_t *fields, cp_schema_e what)
         }
     }
 
-    cp_set_text(a, s, "type", "object");
+    cp_json_put(a, s, "type", "object");
     cp_json_set(a, s, "properties", properties);
 
     if (required->n) {
@@ -227,7 +218,7 @@ cp_schema_field(cp_arena_t *a, const cp_field_t *f, cp_schema_e what)
     s = cp_schema_type(a, f, f->type, what);
 
     if (f->doc && *f->doc) {
-        cp_set_text(a, s, "description", f->doc);
+        cp_json_put(a, s, "description", f->doc);
     }
 
     if (f->dflt && what != CP_SCHEMA_PATCH
@@ -273,14 +264,14 @@ cp_schema_type(cp_arena_t *a, const cp_field_t *f, cp_field_type_e type,
 
     t = &cp_schema_types[type];
     s = cp_json_object(a);
-    cp_set_text(a, s, "type", t->type);
+    cp_json_put(a, s, "type", t->type);
 
     if (t->format) {
-        cp_set_text(a, s, "format", t->format);
+        cp_json_put(a, s, "format", t->format);
     }
 
     if (t->pattern) {
-        cp_set_text(a, s, "pattern", t->pattern);
+        cp_json_put(a, s, "pattern", t->pattern);
     }
 
     if (type == CP_F_ENUM) {
@@ -363,7 +354,7 @@ cp_schema_resource(cp_arena_t *a, const cp_resource_t *res, cp_json_t *all)
                 cp_openapi_fields(a, res->fields, CP_SCHEMA_PATCH));
 
     items = cp_json_object(a);
-    cp_set_text(a, items, "type", "array");
+    cp_json_put(a, items, "type", "array");
     cp_json_set(a, items, "items", cp_openapi_ref(a, name));
 
     properties = cp_json_object(a);
@@ -426,7 +417,7 @@ cp_schema_document(cp_arena_t *a, const cp_resource_t *res, cp_json_t *all,
     }
 
     kind = cp_json_object(a);
-    cp_set_text(a, kind, "const", res->doc_kind);
+    cp_json_put(a, kind, "const", res->doc_kind);
 
     properties = cp_openapi_text(a, "{\"apiVersion\":{\"const\":"
                                  "\"stoa/v1\"}}");
@@ -500,7 +491,7 @@ cp_schema_report(cp_arena_t *a, const cp_report_field_t *fields)
 
     for (f = fields; f->name; f++) {
         p = cp_json_object(a);
-        cp_set_text(a, p, "type", types[f->type][0]);
+        cp_json_put(a, p, "type", types[f->type][0]);
         cp_json_put_int(a, p, types[f->type][1], f->max);
 
         if (f->type == CP_REPORT_INT) {

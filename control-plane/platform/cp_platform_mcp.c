@@ -557,13 +557,6 @@ cp_mcp_identify(cp_req_t *r)
 }
 
 
-static cp_rc_t
-cp_mcp_accepted(cp_req_t *r)
-{
-    return cp_req_answer(r, 202, NULL);
-}
-
-
 /* Arrays exist in 2025-03-26 alone, whose clients send no version header or
  * that one. */
 
@@ -608,7 +601,7 @@ cp_mcp_batch(cp_req_t *r, const stoa_json_val_t *root)
     }
 
     return (answers == NULL || answers->n > 0)
-               ? cp_req_answer(r, 200, answers) : cp_mcp_accepted(r);
+               ? cp_req_answer(r, 200, answers) : cp_req_answer(r, 202, NULL);
 }
 
 
@@ -676,7 +669,7 @@ cp_platform_mcp(cp_req_t *r)
     }
 
     if (c.answer == NULL) {
-        return (c.status == 202) ? cp_mcp_accepted(r)
+        return (c.status == 202) ? cp_req_answer(r, 202, NULL)
                    : cp_err_set(&r->op.err, "internal", "out of memory");
     }
 

@@ -434,19 +434,13 @@ cp_tool_call(cp_op_t *op, const cp_tool_t *tool, const cp_json_t *args,
 }
 
 
-static int64_t
-cp_tool_int(const cp_json_t *args, const cp_tool_arg_t *arg)
-{
-    return cp_json_num(args, arg->name, arg->dflt);
-}
-
-
 static cp_rc_t
 cp_tool_search(cp_op_t *op, const cp_json_t *args, cp_json_t **out)
 {
     return cp_platform_search(op, cp_json_str(args, "query"),
                               cp_json_str(args, "kind"),
-                              cp_tool_int(args, &cp_args_search[2]), out);
+                              cp_json_num(args, "limit", CP_PLATFORM_LIMIT),
+                              out);
 }
 
 
@@ -485,7 +479,8 @@ cp_tool_subscriptions(cp_op_t *op, const cp_json_t *args, cp_json_t **out)
 static cp_rc_t
 cp_tool_usage(cp_op_t *op, const cp_json_t *args, cp_json_t **out)
 {
-    return cp_platform_usage(op, cp_tool_int(args, &cp_args_usage[0]), out);
+    return cp_platform_usage(op, cp_json_num(args, "days", CP_PLATFORM_DAYS),
+                             out);
 }
 
 
