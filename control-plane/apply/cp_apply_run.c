@@ -31,8 +31,6 @@ static cp_rc_t cp_apply_held(cp_apply_t *ap, cp_document_t *d,
     const char *owner, const char *application, const char *target);
 static cp_rc_t cp_apply_ref(cp_apply_t *ap, const cp_resource_t *res,
     const char *parent, const char *name, const char **id);
-static void cp_apply_lacks(cp_apply_t *ap, cp_document_t *d,
-    const cp_json_t *obj);
 static cp_rc_t cp_apply_create(cp_apply_t *ap, cp_document_t *d,
     cp_json_t *diff);
 static cp_rc_t cp_apply_update(cp_apply_t *ap, cp_document_t *d,

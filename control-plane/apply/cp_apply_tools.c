@@ -24,8 +24,6 @@ typedef struct {
 static cp_rc_t cp_tools_list(cp_tools_t *t, cp_json_t **want);
 static cp_rc_t cp_tools_set(cp_tools_t *t, const char *name,
     const char *state);
-static const char *cp_tools_state(const cp_tools_t *t, const cp_json_t *list,
-    const char *name);
 
 
 cp_rc_t

@@ -2,7 +2,6 @@
  * What differs between two objects, field by field.
  */
 
-
 #include "resource/cp_engine.h"
 #include "apply/cp_document.h"
 

@@ -31,7 +31,6 @@ static cp_rc_t cp_prune_find(cp_apply_t *ap, cp_prune_t *p,
     const cp_resource_t *res, const cp_apply_tenant_t *t);
 static cp_rc_t cp_prune_keys(cp_apply_t *ap, cp_prune_t *p,
     const cp_victim_t *application);
-static const char *cp_prune_kind(const cp_victim_t *v);
 static cp_rc_t cp_prune_guard(cp_apply_t *ap, const cp_prune_t *p,
     int64_t max_delete);
 static cp_rc_t cp_prune_add(cp_apply_t *ap, cp_prune_t *p,

@@ -60,8 +60,6 @@ static cp_rc_t cp_feed_count_one(cp_feed_tx_t *ft, const char *group,
     size_t len, const cp_feed_digest_t *d, int64_t live, cp_err_t *err);
 static cp_rc_t cp_feed_remove(cp_tx_t *tx, cp_arena_t *a, int64_t before,
     int64_t *removed, cp_err_t *err);
-static cp_rc_t cp_feed_old(cp_db_t *db, cp_arena_t *a, int64_t before,
-    bool *some, cp_err_t *err);
 static cp_rc_t cp_feed_move(cp_feed_tx_t *ft, const cp_rows_t *old,
     const cp_feed_row_t *row, const cp_feed_digest_t *d, cp_err_t *err);
 

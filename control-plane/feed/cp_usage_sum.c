@@ -20,8 +20,6 @@
 
 static int64_t cp_usage_percentile(const int64_t h[CP_USAGE_BUCKETS],
     unsigned per_mille);
-static cp_rc_t cp_usage_look(cp_db_t *db, cp_arena_t *a, int64_t now,
-    int64_t *hour, bool *old, cp_err_t *err);
 static cp_json_t *cp_usage_item(cp_arena_t *a, const cp_usage_ask_t *ask,
     const cp_val_t *row);
 

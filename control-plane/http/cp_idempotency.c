@@ -26,10 +26,6 @@ static const char *const  cp_kept_headers[] = { "ETag", "Location",
     "Stoa-Revision", NULL };
 
 
-static const char *cp_idempotency_key(cp_req_t *r);
-static const char *cp_idempotency_request(cp_req_t *r);
-static void cp_idempotency_secret(cp_req_t *r, const char *key,
-    uint8_t out[32]);
 static cp_rc_t cp_idempotency_replay(cp_req_t *r, const cp_rows_t *rows,
     const char *key);
 

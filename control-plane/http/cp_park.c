@@ -10,7 +10,6 @@
  * call whose generation is old goes straight back to the workers.
  */
 
-
 #include "http/cp_call.h"
 
 

@@ -9,13 +9,6 @@
 #include "kinds/cp_kinds.h"
 
 
-static cp_rc_t cp_hold_of(cp_op_t *op, cp_tx_t *tx, const cp_json_t *sub,
-    cp_hold_t *hold);
-static cp_rc_t cp_hold_store(cp_op_t *op, cp_tx_t *tx, const cp_json_t *sub,
-    const cp_hold_t *hold);
-static bool cp_hold_is_foreign(const cp_json_t *sub);
-
-
 /* What an event of the publisher leaves behind; NULL takes back. */
 static const struct {
     const char  *event;

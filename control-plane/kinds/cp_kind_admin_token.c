@@ -2,14 +2,11 @@
  * Admin tokens.
  */
 
-
 #include "auth/cp_auth.h"
 #include "kinds/cp_kind.h"
 #include "kinds/cp_token.h"
 
 
-static cp_rc_t cp_admin_token_outlives(cp_op_t *op, const cp_json_t *before,
-    const cp_json_t *after);
 static cp_rc_t cp_admin_token_check(const cp_write_t *w,
     const cp_json_t *before, cp_json_t *after);
 

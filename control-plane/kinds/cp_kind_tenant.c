@@ -2,7 +2,6 @@
  * Tenants: who everything else belongs to.
  */
 
-
 #include "kinds/cp_kind.h"
 
 

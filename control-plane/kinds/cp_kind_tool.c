@@ -2,7 +2,6 @@
  * Tools of mcp apis, as discovery finds them.
  */
 
-
 #include "kinds/cp_kind.h"
 #include "kinds/cp_tool_state.h"
 

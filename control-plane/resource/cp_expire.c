@@ -3,7 +3,6 @@
  * The gateways refuse it by its time anyway; this is for the people.
  */
 
-
 #include "op/cp_app.h"
 #include "feed/cp_feed.h"
 #include "resource/cp_engine.h"

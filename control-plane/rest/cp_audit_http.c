@@ -43,7 +43,6 @@ static cp_rc_t cp_audit_select(cp_req_t *r, cp_tx_t *tx,
     const cp_audit_query_t *q, bool desc, int64_t limit, cp_rows_t *rows);
 static cp_rc_t cp_audit_where(cp_req_t *r, cp_tx_t *tx,
     cp_audit_query_t *q, bool desc, const char *key);
-static cp_rc_t cp_audit_chain(cp_req_t *r, cp_tx_t *tx, const char **chain);
 static cp_rc_t cp_audit_time(cp_req_t *r, cp_audit_query_t *q,
     const char *name, const char *op);
 static void cp_audit_and(cp_audit_query_t *q, const char *text,
@@ -52,7 +51,6 @@ static cp_rc_t cp_audit_after(cp_req_t *r, cp_audit_query_t *q, bool desc,
     const char *key);
 static cp_rc_t cp_audit_page(cp_req_t *r, cp_names_t *names,
     const cp_rows_t *rows, int64_t limit, cp_json_t **page);
-static cp_rc_t cp_audit_chains(cp_req_t *r, cp_tx_t *tx, cp_rows_t *rows);
 static cp_rc_t cp_audit_verify_all(cp_req_t *r, cp_tx_t *tx,
     cp_json_t **out);
 

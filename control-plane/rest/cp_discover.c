@@ -18,7 +18,6 @@ typedef struct {
 
 
 static cp_rc_t cp_discover_keep(cp_req_t *r);
-static cp_rc_t cp_discover_kept(cp_req_t *r, bool *replayed);
 
 
 static cp_rc_t

@@ -51,9 +51,7 @@ typedef struct {
 
 static cp_rc_t cp_feed_get(cp_req_t *r);
 static cp_rc_t cp_feed_ask(cp_req_t *r, cp_feed_ask_t **ask);
-static cp_rc_t cp_feed_woken(cp_req_t *r);
 static cp_rc_t cp_feed_resume(cp_req_t *r);
-static cp_rc_t cp_feed_group(cp_req_t *r, cp_tx_t *tx);
 static cp_rc_t cp_feed_check(cp_req_t *r, const cp_feed_ask_t *ask,
     const cp_feed_head_t *head);
 static cp_rc_t cp_feed_answer(cp_req_t *r, const cp_feed_ask_t *ask,

@@ -25,7 +25,6 @@ typedef struct {
 } cp_list_t;
 
 
-static bool cp_list_is_filter(const cp_resource_t *res, const char *name);
 static cp_rc_t cp_list_query(cp_req_t *r, const cp_resource_t *res);
 static void cp_list_and(cp_list_t *l, const char *column, char op,
     cp_val_t arg);

@@ -43,14 +43,10 @@ typedef cp_rc_t (*cp_write_pt)(cp_req_t *r, cp_tx_t *tx,
     const cp_place_t *p);
 
 
-static cp_rc_t cp_place(cp_req_t *r, cp_tx_t *tx, cp_place_t *p);
-static cp_rc_t cp_write(cp_req_t *r, cp_write_pt write);
 static cp_rc_t cp_write_work(cp_req_t *r, cp_tx_t *tx, cp_write_pt write,
     bool *replayed);
 static cp_rc_t cp_write_wait(cp_req_t *r);
 static cp_rc_t cp_write_waited(cp_req_t *r);
-static void cp_write_about(cp_req_t *r, const cp_json_t *row);
-static cp_rc_t cp_answer_entry(cp_req_t *r, int status, const cp_entry_t *e);
 static bool cp_is_known(cp_req_t *r, const cp_resource_t *res,
     const cp_entry_t *e);
 static cp_rc_t cp_body_optional(cp_req_t *r, cp_json_t **in);

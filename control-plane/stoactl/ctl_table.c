@@ -2,7 +2,6 @@
  * The table of the commands.
  */
 
-
 #include "stoactl.h"
 
 

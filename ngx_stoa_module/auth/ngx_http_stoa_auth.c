@@ -7,7 +7,6 @@
  * request; the presented key is wiped as soon as it was judged.
  */
 
-
 #include "ngx_http_stoa_auth.h"
 #include "ngx_http_stoa_store.h"
 #include "ngx_http_stoa_chain.h"

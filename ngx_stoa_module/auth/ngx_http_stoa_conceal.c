@@ -12,7 +12,6 @@
  * was looked for, ctx->key until it was judged; both are wiped.
  */
 
-
 #include "ngx_http_stoa_conceal.h"
 #include "ngx_http_stoa_api.h"
 #include "ngx_http_stoa_header.h"

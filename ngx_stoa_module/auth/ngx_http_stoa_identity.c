@@ -10,7 +10,6 @@
  * are used again in the process.  Limits: NGX_HTTP_STOA_IDENTITY_KEPT texts.
  */
 
-
 #include "ngx_http_stoa_auth.h"
 #include "ngx_http_stoa_store.h"
 #include "core/stoa_key.h"

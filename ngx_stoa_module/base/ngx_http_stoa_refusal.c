@@ -6,7 +6,6 @@
  * Process: workers.  Lifetime: bodies in r->pool.
  */
 
-
 #include "ngx_http_stoa_edge.h"
 
 

@@ -10,7 +10,6 @@
  * Process: workers.  Lifetime: results in r->pool or spans of the request.
  */
 
-
 #include "ngx_http_stoa_api.h"
 #include "ngx_http_stoa_uri.h"
 

@@ -15,7 +15,6 @@ static ngx_int_t ngx_http_stoa_conf_size(ngx_conf_t *cf, ngx_str_t *arg,
     size_t prefix, size_t min, size_t *size);
 static char *ngx_http_stoa_conf_time(ngx_conf_t *cf, ngx_msec_t *slot,
     ngx_int_t min, ngx_int_t max, const char *what);
-static ngx_int_t ngx_http_stoa_conf_used(ngx_conf_t *cf);
 
 
 void *

@@ -9,10 +9,6 @@
 #include <openssl/hmac.h>
 
 
-static char *ngx_http_stoa_conf_secret(ngx_conf_t *cf, ngx_str_t *directive,
-    ngx_str_t *file, ngx_str_t *secret);
-
-
 /* At most max bytes of a file; name gets its full name.  Read here, as the
  * workers' user may not. */
 

@@ -49,7 +49,6 @@ static char *ngx_http_stoa_macro_apply(ngx_conf_t *cf, ngx_module_t *proxy,
     ngx_http_stoa_macro_conf_t *conf);
 static ngx_uint_t ngx_http_stoa_macro_buffered(ngx_conf_t *cf,
     ngx_module_t *proxy);
-static void ngx_http_stoa_macro_buffers(ngx_conf_t *cf, ngx_module_t *proxy);
 static char *ngx_http_stoa_macro_protect(ngx_conf_t *cf,
     ngx_module_t *proxy, ngx_http_stoa_macro_conf_t *prev,
     ngx_http_stoa_macro_conf_t *conf);

@@ -12,9 +12,6 @@
     ngx_http_stoa_limit_header_out(r, name, sizeof(name) - 1, start, last)
 
 
-static u_char *ngx_http_stoa_limit_headers_number(u_char *p, uint64_t n);
-static u_char *ngx_http_stoa_limit_headers_item(u_char *p, ngx_uint_t which,
-    uint64_t remaining, uint64_t reset);
 static ngx_int_t ngx_http_stoa_limit_headers_legacy(ngx_http_request_t *r,
     ngx_http_stoa_verdict_t *v, uint64_t reset);
 static ngx_int_t ngx_http_stoa_limit_header_out(ngx_http_request_t *r,

@@ -8,7 +8,6 @@
  * rate, then one of the quotas.  Process: workers.
  */
 
-
 #include "ngx_http_stoa_limits.h"
 #include "ngx_http_stoa_store.h"
 #include "ngx_http_stoa_chain.h"

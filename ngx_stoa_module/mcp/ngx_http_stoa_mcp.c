@@ -8,7 +8,6 @@
  * client to each upstream; no session id of the one is seen by the other.
  */
 
-
 #include "ngx_http_stoa_mcp.h"
 #include "ngx_http_stoa_limits.h"
 #include "ngx_http_stoa_upstream.h"

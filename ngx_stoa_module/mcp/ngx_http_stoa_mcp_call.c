@@ -7,7 +7,6 @@
  * splicing the body; nothing is decoded and encoded again.
  */
 
-
 #include "ngx_http_stoa_mcp.h"
 #include "ngx_http_stoa_upstream.h"
 #include "ngx_http_stoa_auth.h"

@@ -11,7 +11,6 @@
  * Limits: NGX_HTTP_STOA_MCP_COLLECT_MAX bytes.
  */
 
-
 #include "ngx_http_stoa_mcp.h"
 #include "core/stoa_media.h"
 

@@ -12,7 +12,6 @@
  * Process: any worker.
  */
 
-
 #include "ngx_http_stoa_mcp.h"
 #include "ngx_http_stoa_upstream.h"
 #include "core/stoa_key.h"

@@ -5,7 +5,6 @@
  * Process: workers.  Lifetime: the caller's; texts are in r->pool.
  */
 
-
 #include "ngx_http_stoa_mcp.h"
 #include "ngx_http_stoa_header.h"
 #include "core/stoa_media.h"

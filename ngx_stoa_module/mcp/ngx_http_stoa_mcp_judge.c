@@ -20,7 +20,6 @@
  * NGX_HTTP_STOA_MCP_HOLD_MAX bytes.
  */
 
-
 #include "ngx_http_stoa_mcp.h"
 #include "ngx_http_stoa_header.h"
 

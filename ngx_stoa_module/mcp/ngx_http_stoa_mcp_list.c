@@ -11,7 +11,6 @@
  * Limits: 256 views per worker, NGX_HTTP_STOA_MCP_LIST_MAX tools a view.
  */
 
-
 #include "ngx_http_stoa_mcp.h"
 #include "ngx_http_stoa_auth.h"
 #include "ngx_http_stoa_store.h"
@@ -61,10 +60,6 @@ static ngx_uint_t ngx_http_stoa_mcp_view_era(ngx_http_stoa_mcp_build_t *b,
     const stoa_rec_api_t *api);
 static ngx_int_t ngx_http_stoa_mcp_view_render(ngx_http_stoa_mcp_build_t *b,
     ngx_log_t *log);
-static int ngx_libc_cdecl ngx_http_stoa_mcp_found_cmp(const void *one,
-    const void *two);
-static size_t ngx_http_stoa_mcp_found_name(
-    const ngx_http_stoa_mcp_found_t *f, u_char *dst);
 static void ngx_http_stoa_mcp_view_release(void *data);
 static ngx_int_t ngx_http_stoa_mcp_list_ends(ngx_http_request_t *r,
     ngx_http_stoa_mcp_t *mcp, ngx_buf_t *head, ngx_buf_t *tail,

@@ -6,7 +6,6 @@
  * Decisions are made on the body; headers that repeat it must agree with it.
  */
 
-
 #include "ngx_http_stoa_mcp.h"
 #include "ngx_http_stoa_policy.h"
 #include "ngx_http_stoa_header.h"

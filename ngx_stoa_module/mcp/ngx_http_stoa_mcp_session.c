@@ -18,7 +18,6 @@
  * Limits: 7 days a session id; NGX_HTTP_STOA_MCP_ZONE_SIZE for the map.
  */
 
-
 #include "ngx_http_stoa_mcp.h"
 #include "core/stoa_key.h"
 
@@ -86,15 +85,12 @@ typedef struct {
 
 static ngx_int_t ngx_http_stoa_mcp_zone_init(ngx_shm_zone_t *zone,
     void *data);
-static uint64_t ngx_http_stoa_mcp_endpoint_hash(ngx_http_stoa_mcp_t *mcp);
 static ngx_http_stoa_mcp_seen_t *ngx_http_stoa_mcp_session_seen(
     ngx_str_t *token);
 static ngx_int_t ngx_http_stoa_mcp_session_unseal(ngx_str_t *token,
     ngx_http_stoa_mcp_seen_t *seen);
 static ngx_uint_t ngx_http_stoa_mcp_gone(ngx_pid_t pid);
 static void ngx_http_stoa_mcp_node_free(ngx_http_stoa_mcp_node_t *node);
-static ngx_http_stoa_mcp_node_t *ngx_http_stoa_mcp_node(uint64_t key,
-    ngx_uint_t make);
 
 
 /* Of this worker: the zone belongs to the configuration that it runs with. */

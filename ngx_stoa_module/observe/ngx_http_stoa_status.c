@@ -20,7 +20,6 @@ static void ngx_http_stoa_status_store(ngx_http_stoa_main_conf_t *mcf,
     stoa_buf_t *b);
 static void ngx_http_stoa_status_rejected(ngx_http_stoa_store_t *store,
     stoa_buf_t *b);
-static long long ngx_http_stoa_status_age(uint64_t *when, uint64_t now);
 static void ngx_http_stoa_status_sync(ngx_http_stoa_main_conf_t *mcf,
     stoa_buf_t *b);
 static void ngx_http_stoa_status_fill(ngx_http_stoa_main_conf_t *mcf,

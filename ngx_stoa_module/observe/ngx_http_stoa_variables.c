@@ -38,8 +38,6 @@ static void ngx_http_stoa_variable_api(ngx_http_stoa_ctx_t *ctx,
     ngx_uint_t what, ngx_str_t *s);
 static ngx_int_t ngx_http_stoa_variable_text(ngx_http_variable_value_t *v,
     ngx_str_t *s);
-static ngx_int_t ngx_http_stoa_variable_number(ngx_http_request_t *r,
-    ngx_http_variable_value_t *v, uint64_t n);
 
 
 #define SET(get, what)                                                        \

@@ -33,8 +33,6 @@ static ngx_int_t ngx_http_stoa_catalog_answer(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 static ngx_int_t ngx_http_stoa_catalog_content(ngx_http_request_t *r);
 static ngx_int_t ngx_http_stoa_catalog_item(void *data, const void *rec);
-static ngx_uint_t ngx_http_stoa_catalog_open(ngx_http_stoa_catalog_t *c,
-    const stoa_id_t *tenant);
 static ngx_uint_t ngx_http_stoa_catalog_target(ngx_http_stoa_catalog_t *c,
     const stoa_rec_subscription_t *sub);
 static void ngx_http_stoa_catalog_text(stoa_buf_t *b, const char *name,

@@ -10,7 +10,6 @@
  * Process: workers.  Lifetime: r->pool.
  */
 
-
 #include "ngx_http_stoa_request.h"
 #include "ngx_http_stoa_limits.h"
 #include "ngx_http_stoa_upstream.h"

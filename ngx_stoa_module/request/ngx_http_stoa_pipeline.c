@@ -6,7 +6,6 @@
  * It runs in PREACCESS, where "satisfy any" cannot skip it.  Process: workers.
  */
 
-
 #include "ngx_http_stoa_request.h"
 #include "ngx_http_stoa_conceal.h"
 #include "ngx_http_stoa_store.h"

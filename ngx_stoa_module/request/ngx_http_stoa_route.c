@@ -5,7 +5,6 @@
  * Process: workers.  Lifetime: the request.
  */
 
-
 #include "ngx_http_stoa_uri.h"
 #include "ngx_http_stoa_request.h"
 #include "ngx_http_stoa_upstream.h"

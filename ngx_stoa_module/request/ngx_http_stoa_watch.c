@@ -8,7 +8,6 @@
  * each such call.
  */
 
-
 #include "ngx_http_stoa_request.h"
 #include "ngx_http_stoa_auth.h"
 #include "ngx_http_stoa_store.h"

@@ -12,7 +12,6 @@
 #define CLEARED_BY  (1ULL << 63)
 
 
-static uint64_t ngx_http_stoa_proc_born(uint64_t pid);
 static ngx_uint_t ngx_http_stoa_proc_alive(ngx_http_stoa_proc_t *proc,
     uint64_t pid, ngx_uint_t births);
 

@@ -16,11 +16,7 @@ static ngx_int_t ngx_http_stoa_store_renew(ngx_http_stoa_store_t *store);
 static int ngx_http_stoa_store_begin(ngx_http_stoa_store_t *store);
 static ngx_int_t ngx_http_stoa_store_current(ngx_http_stoa_store_t *store);
 static ngx_int_t ngx_http_stoa_store_fresh(ngx_http_stoa_store_t *store);
-static const void *ngx_http_stoa_store_rec(ngx_http_stoa_store_t *s,
-    stoa_rec_kind_e kind, const stoa_id_t *a, const stoa_id_t *b);
 static const void *ngx_http_stoa_store_get(ngx_http_stoa_store_t *s,
-    stoa_rec_kind_e kind, ngx_http_stoa_key_t *k);
-static const void *ngx_http_stoa_store_by_index(ngx_http_stoa_store_t *s,
     stoa_rec_kind_e kind, ngx_http_stoa_key_t *k);
 
 

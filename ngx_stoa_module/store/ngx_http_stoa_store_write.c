@@ -17,7 +17,6 @@
 #include "core/stoa_sse.h"
 
 
-
 typedef struct {
     const char       *prefix;
     size_t            len;
@@ -35,7 +34,6 @@ static bool ngx_http_stoa_writer_same(const void *rec, stoa_rec_kind_e kind,
     const ngx_http_stoa_key_t *k);
 static void ngx_http_stoa_writer_digest(const ngx_http_stoa_row_t *row,
     u_char *digest);
-static void ngx_http_stoa_writer_xor(u_char *digest, const u_char *with);
 static int ngx_http_stoa_writer_remove(ngx_http_stoa_writer_t *w,
     ngx_http_stoa_key_t *k, stoa_rec_kind_e kind, ngx_uint_t keep);
 static int ngx_http_stoa_writer_put(ngx_http_stoa_writer_t *w,

@@ -12,7 +12,6 @@
  * api's read_timeout_ms, which nginx starts once, when the request is sent.
  */
 
-
 #include "ngx_http_stoa_balance.h"
 #include "ngx_http_stoa_edge.h"
 

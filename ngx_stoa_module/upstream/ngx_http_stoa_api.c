@@ -9,7 +9,6 @@
  * least recently used goes first.
  */
 
-
 #include "ngx_http_stoa_balance.h"
 #include "ngx_http_stoa_chain.h"
 #include "core/stoa_key.h"
@@ -31,8 +30,6 @@ static ngx_int_t ngx_http_stoa_api_ops(ngx_http_stoa_api_t *api);
 static void ngx_http_stoa_api_op(ngx_http_stoa_op_t *op);
 static int ngx_libc_cdecl ngx_http_stoa_api_cmp_ops(const void *one,
     const void *two);
-static ngx_uint_t ngx_http_stoa_api_group(ngx_http_stoa_api_t *api,
-    uint32_t segments, uint32_t first);
 static uint32_t ngx_http_stoa_api_hash(u_char *data, size_t len);
 static void ngx_http_stoa_api_shape(ngx_str_t *path, uint32_t *segments,
     uint32_t *first);

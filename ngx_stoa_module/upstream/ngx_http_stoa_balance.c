@@ -6,7 +6,6 @@
  * Process: workers; each has its own view of health and load.
  */
 
-
 #include "ngx_http_stoa_balance.h"
 
 

@@ -7,7 +7,6 @@
  * Process: workers.  Lifetime: r->pool.
  */
 
-
 #include "ngx_http_stoa_headers.h"
 #include "ngx_http_stoa_auth.h"
 #include "ngx_http_stoa_digest.h"

@@ -9,7 +9,6 @@
  * that its api says and for NGX_HTTP_STOA_IDLE_REQUESTS requests.
  */
 
-
 #include "ngx_http_stoa_balance.h"
 #include "core/stoa_key.h"
 
@@ -31,11 +30,6 @@ typedef struct {
 } ngx_http_stoa_idle_t;
 
 
-static ngx_int_t ngx_http_stoa_keepalive_init(ngx_log_t *log);
-static uint64_t ngx_http_stoa_keepalive_hash(
-    ngx_http_stoa_keepalive_key_t *key);
-static ngx_uint_t ngx_http_stoa_keepalive_same(ngx_http_stoa_idle_t *idle,
-    uint64_t hash, ngx_http_stoa_keepalive_key_t *key);
 static void ngx_http_stoa_keepalive_take(ngx_http_stoa_idle_t *idle);
 static void ngx_http_stoa_keepalive_dummy(ngx_event_t *ev);
 static void ngx_http_stoa_keepalive_read(ngx_event_t *ev);

@@ -10,8 +10,6 @@
 #include "ngx_http_stoa_edge.h"
 
 
-static ngx_http_stoa_target_t *ngx_http_stoa_peer_next(
-    ngx_http_stoa_peer_t *peer, ngx_uint_t *address);
 static ngx_http_stoa_try_t *ngx_http_stoa_peer_attempt(
     ngx_http_stoa_peer_t *peer, ngx_http_stoa_target_t *target,
     ngx_uint_t address);

@@ -11,7 +11,6 @@
  * the background holds the compiled api.
  */
 
-
 #include "ngx_http_stoa_balance.h"
 
 

@@ -8,7 +8,6 @@
  * are one here.  Process: workers.  Lifetime: r->pool.
  */
 
-
 #include "ngx_http_stoa_headers.h"
 #include "ngx_http_stoa_conceal.h"
 #include "ngx_http_stoa_header.h"
@@ -59,8 +58,6 @@ static ngx_uint_t ngx_http_stoa_scrub_dropped(ngx_http_request_t *r,
 static ngx_http_stoa_scrub_e ngx_http_stoa_scrub_what(ngx_str_t *name);
 static ngx_http_stoa_scrub_e ngx_http_stoa_scrub_find(
     const ngx_http_stoa_scrub_row_t *row, ngx_str_t *name);
-static ngx_uint_t ngx_http_stoa_scrub_any(const char *const *patterns,
-    ngx_str_t *name);
 static ngx_uint_t ngx_http_stoa_scrub_match(const char *pattern,
     ngx_str_t *name);
 static ngx_uint_t ngx_http_stoa_scrub_key(ngx_http_request_t *r,

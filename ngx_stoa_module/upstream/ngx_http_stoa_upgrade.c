@@ -7,7 +7,6 @@
  * Process: workers.
  */
 
-
 #include "ngx_http_stoa_upstream.h"
 #include "ngx_http_stoa_header.h"
 #include "ngx_http_stoa_refusal.h"

@@ -7,7 +7,6 @@
  * Process: configuration in the master, content in workers.
  */
 
-
 #include "ngx_http_stoa_lane.h"
 #include "ngx_http_stoa_edge.h"
 

@@ -9,8 +9,6 @@
 #include <openssl/rand.h>
 
 
-static void ngx_http_stoa_counters_layout(ngx_http_stoa_counters_head_t *h,
-    uint64_t size);
 static ngx_int_t ngx_http_stoa_counters_check(ngx_fd_t fd, const char *path,
     uint64_t size, ngx_log_t *log);
 static ngx_int_t ngx_http_stoa_counters_make(const char *path, uint64_t size,
