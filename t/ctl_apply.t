@@ -52,6 +52,44 @@ like($out, qr/~ Plan acme\/gold\n      rate: 10 -> 11\n/, 'in words');
 is(json_decode($out)->{changes}[0]{diff}[0]{after}, 11, 'in JSON');
 is($code, 2, 'with the same exit code');
 
+# what is made and not in force says so
+
+($code, $out) = $t->stoactl('apply', '-', { stdin => <<'END' });
+apiVersion: stoa/v1
+kind: Tenant
+metadata: { name: drafts }
+---
+apiVersion: stoa/v1
+kind: Api
+metadata: { name: hidden, tenant: drafts }
+spec: { kind: rest, upstream: { targets: [{ url: "http://127.0.0.1:1" }] } }
+---
+apiVersion: stoa/v1
+kind: Api
+metadata: { name: open, tenant: drafts }
+spec: { kind: rest, state: published,
+        upstream: { targets: [{ url: "http://127.0.0.1:1" }] } }
+---
+apiVersion: stoa/v1
+kind: Plan
+metadata: { name: asked, tenant: drafts }
+spec: { approval: manual }
+---
+apiVersion: stoa/v1
+kind: Application
+metadata: { name: asks, tenant: drafts }
+---
+apiVersion: stoa/v1
+kind: Subscription
+metadata: { tenant: drafts }
+spec: { application: asks, api: open, plan: asked }
+END
+like($out, qr{^  \+ Api drafts/hidden: a draft, which nobody can call$}m,
+     'a draft');
+like($out, qr{^  \+ Api drafts/open$}m, 'and not what is published');
+like($out, qr{^  \+ Subscription drafts/\S+: waits for approval$}m,
+     'a subscription that waits');
+
 # a dump is an apply that changes nothing
 
 ($code, my $dump) = $t->stoactl('dump', '-t', 'acme');

@@ -109,7 +109,7 @@ my $desk = docs(doc('Api', 'pub', 'bot', { kind => 'mcp', upstream =>
     doc('Server', 'pub', 'desk', { tools => [{ api => 'bot',
         tool => 'forecast' }] }));
 ($code, $out) = ctl('', 'apply', '-', { stdin => $desk });
-like($out, qr{pub/desk\n +not found yet: \["bot/forecast"\]},
+like($out, qr{pub/desk: a draft.*\n +not found yet: \["bot/forecast"\]},
      'apply tells of a tool that is not found yet');
 ($code, $out) = ctl('', 'apply', '-', { stdin => $desk });
 like($out, qr{! Server pub/desk\n +not found yet}, 'each time');

@@ -341,6 +341,10 @@ cp_apply_changes(cp_apply_t *ap, bool differences)
             cp_json_set(a, c, "diff", d->diff);
         }
 
+        if (d->action == CP_ACTION_CREATE && d->current) {
+            cp_json_put(a, c, "state", d->current);
+        }
+
         if (d->unresolved) {
             cp_json_set(a, c, "unresolved", d->unresolved);
         }

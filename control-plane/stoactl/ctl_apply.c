@@ -359,7 +359,7 @@ ctl_put_diff(ctl_t *c, const cp_json_t *diff)
 static void
 ctl_put_change(ctl_t *c, const cp_json_t *change, ctl_action_t *actions)
 {
-    const char       *action, *kind, *tenant, *name, *held;
+    const char       *action, *kind, *tenant, *name, *held, *state;
     ctl_action_t     *a;
     const cp_json_t  *lacks;
 
@@ -387,9 +387,14 @@ ctl_put_change(ctl_t *c, const cp_json_t *change, ctl_action_t *actions)
         return;
     }
 
-    printf("  %c %s %s%s%s%s%s\n", a->sign == ' ' ? '!' : a->sign, kind,
+    state = cp_json_str(change, "state");
+    state = (state == NULL) ? ""
+            : strcmp(state, "draft") == 0 ? ": a draft, which nobody can call"
+            : strcmp(state, "pending") == 0 ? ": waits for approval" : "";
+
+    printf("  %c %s %s%s%s%s%s%s\n", a->sign == ' ' ? '!' : a->sign, kind,
            tenant, *tenant != '\0' ? "/" : "", name,
-           *held != '\0' ? ": held by the publisher: " : "", held);
+           *held != '\0' ? ": held by the publisher: " : "", held, state);
 
     if (lacks != NULL) {
         fputs("      not found yet: ", stdout);
