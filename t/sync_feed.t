@@ -149,6 +149,20 @@ is(call(), 200, 'is served');
 is($f->status_of->{rejected}, 0, 'nothing is rejected');
 is($f->status_of->{digest}, $f->digest, 'and the digest agrees');
 
+my %rows = (tenant => 'tenant:' . ids('t', 1), application => 'app:'
+    . ids('a', 1), plan => 'plan:' . ids('p', 1), subscription => 'sub:' . ids('a', 1) . ':' . ids('r', 1));
+for my $kind (sort keys %rows) {
+    my $body = json_decode($f->{rows}{ $rows{$kind} }{text});
+    $f->put($kind, $rows{$kind}, { %$body,
+        requires => [{ id => 999, version => 1 }] })->save;
+    $f->ready;
+    is(join(' ', map { code('/apis/acme/echo/x') } 1, 2), 'withheld withheld',
+       "a $kind: it is there, and not understood");
+    $f->put($kind, $rows{$kind}, $body)->save;
+    $f->ready;
+    is(call(), 200, "a $kind: understood");
+}
+
 $f->put('group', 'group:' . ids('g', 1), { id => ids('g', 1), name => 'edge',
     requires => [{ id => 999, version => 1 }] })->save;
 $f->ready;

@@ -257,7 +257,7 @@ ngx_http_stoa_auth_known(ngx_http_request_t *r, ngx_str_t *key)
 
     if (stoa_equal_ct(seen->hash, hash, sizeof(hash))) {
 
-        if (seen->generation == generation) {
+        if (seen->generation == generation && seen->app && seen->tenant) {
             return seen;
         }
 

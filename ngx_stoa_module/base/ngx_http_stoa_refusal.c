@@ -162,8 +162,9 @@ ngx_http_stoa_refusal_t  ngx_http_stoa_refusals[NGX_HTTP_STOA_REFUSALS] = {
         "Origin not allowed", -32600),
 
     ngx_http_stoa_refusal("withheld", 503, "Configuration not understood",
-        "The gateway does not understand the API's configuration and serves "
-        "nothing by it; its status says which part.", -32603),
+        "The gateway does not understand a part of the configuration that "
+        "the call needs, and serves nothing by it; its status says which.",
+        -32603),
 
     ngx_http_stoa_refusal("upgrade_refused", 501, "Upgrade not supported",
         "A call can only be upgraded to \"websocket\", by GET and with "

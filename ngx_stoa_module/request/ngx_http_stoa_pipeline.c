@@ -19,6 +19,8 @@ static ngx_uint_t ngx_http_stoa_pipeline_inside(ngx_http_stoa_ctx_t *ctx,
     ngx_http_stoa_loc_conf_t *slcf);
 static ngx_int_t ngx_http_stoa_pipeline_run(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
+static ngx_int_t ngx_http_stoa_pipeline_withheld(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_main_conf_t *mcf, ngx_int_t rc);
 static ngx_int_t ngx_http_stoa_pipeline_group(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const stoa_rec_group_t *group);
 static ngx_int_t ngx_http_stoa_pipeline_edge(ngx_http_request_t *r,
@@ -179,18 +181,50 @@ ngx_http_stoa_pipeline_run(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         ngx_log_debug2(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
                        "stoa step: %V %s", &edge->name, step->name);
 
+        (void) ngx_http_stoa_store_met_withheld(mcf->store);
+
         rc = step->run(r, ctx);
 
         /* NGX_AGAIN: neither r nor ctx may be touched any more */
 
         if (rc != NGX_OK) {
-            return rc == NGX_DONE ? NGX_OK : rc;
+            return rc == NGX_DONE
+                   ? NGX_OK : ngx_http_stoa_pipeline_withheld(r, ctx, mcf, rc);
         }
 
         ctx->call.step++;
     }
 
     return NGX_OK;
+}
+
+
+/* What is not understood is not missing: a client would take it for the end of
+ * its key, its subscription or the api. */
+
+static ngx_int_t
+ngx_http_stoa_pipeline_withheld(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_main_conf_t *mcf, ngx_int_t rc)
+{
+    if (rc != NGX_HTTP_UNAUTHORIZED && rc != NGX_HTTP_FORBIDDEN
+        && rc != NGX_HTTP_NOT_FOUND)
+    {
+        return rc;
+    }
+
+    switch ((ngx_int_t) ctx->call.refused - 1) {
+
+    case NGX_HTTP_STOA_REFUSE_NO_ROUTE:
+    case NGX_HTTP_STOA_REFUSE_KEY_INVALID:
+    case NGX_HTTP_STOA_REFUSE_NOT_SUBSCRIBED:
+
+        if (ngx_http_stoa_store_met_withheld(mcf->store)) {
+            return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_WITHHELD,
+                                        NULL);
+        }
+    }
+
+    return rc;
 }
 
 

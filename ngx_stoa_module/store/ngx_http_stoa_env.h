@@ -107,6 +107,7 @@ struct ngx_http_stoa_store_s {
     uint64_t                    generation;
     uint64_t                    group_generation;
     const stoa_rec_group_t     *group;       /* of that generation           */
+    ngx_uint_t                  met;         /* what is withheld, since      */
     uint64_t                    store_gen;   /* of env, as in the zone       */
     ngx_msec_t                  retry;       /* not before, unless there is  */
     uint64_t                    retry_gen;   /* another store since          */

@@ -442,8 +442,27 @@ ngx_http_stoa_store_get(ngx_http_stoa_store_t *s, stoa_rec_kind_e kind,
         return ngx_http_stoa_store_broken(s, kind);
     }
 
-    return ngx_http_stoa_store_withheld(val.mv_data, kind) ? NULL
-                                                           : val.mv_data;
+    if (!ngx_http_stoa_store_withheld(val.mv_data, kind)) {
+        return val.mv_data;
+    }
+
+    /* lists leave tools out, and who has a key's id has not its secret */
+
+    s->met |= kind != STOA_REC_TOOL && kind != STOA_REC_CREDENTIAL;
+
+    return NULL;
+}
+
+
+ngx_uint_t
+ngx_http_stoa_store_met_withheld(ngx_http_stoa_store_t *store)
+{
+    ngx_uint_t  met;
+
+    met = store->met;
+    store->met = 0;
+
+    return met;
 }
 
 

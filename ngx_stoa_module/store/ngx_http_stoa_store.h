@@ -22,6 +22,9 @@ void ngx_http_stoa_store_close(ngx_http_stoa_main_conf_t *mcf);
  * NGX_DECLINED (no complete configuration yet), NGX_ERROR. */
 ngx_int_t ngx_http_stoa_store_enter(ngx_http_stoa_store_t *store);
 
+/* Was something not found because it is withheld, since the last time? */
+ngx_uint_t ngx_http_stoa_store_met_withheld(ngx_http_stoa_store_t *store);
+
 uint64_t ngx_http_stoa_store_rev(ngx_http_stoa_store_t *store);
 /* Changes with every commit of configuration: key for per-worker caches. */
 uint64_t ngx_http_stoa_store_generation(ngx_http_stoa_store_t *store);
