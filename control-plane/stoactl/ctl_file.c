@@ -192,20 +192,17 @@ ctl_file_private(const char *path)
     struct stat  st;
 
     if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
-        ctl_error("%s: is no file", path);
-        return CTL_FAILED;
+        return ctl_error("%s: is no file", path);
     }
 
     if (snprintf(tmp, sizeof(tmp), "%s.XXXXXX", path) >= (int) sizeof(tmp)) {
-        ctl_error("%s: name too long", path);
-        return CTL_FAILED;
+        return ctl_error("%s: name too long", path);
     }
 
     fd = mkstemp(tmp);
 
     if (fd == -1) {
-        ctl_error("%s: %s", path, strerror(errno));
-        return CTL_FAILED;
+        return ctl_error("%s: %s", path, strerror(errno));
     }
 
     (void) close(fd);

@@ -249,8 +249,7 @@ ctl_keep_secret(ctl_t *c, const cp_json_t *v, const char *member,
     if (line == NULL
         || ctl_file_write_private(path, line, strlen(line)) != CTL_DONE)
     {
-        ctl_error("the %s %s is made but lost: revoke it", member, id);
-        return CTL_FAILED;
+        return ctl_error("the %s %s is made but lost: revoke it", member, id);
     }
 
     if (c->out == CTL_OUT_TABLE) {
