@@ -44,7 +44,7 @@ cp_list_page(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
 {
     bool             all;
     cp_rc_t          rc;
-    int64_t          limit;
+    int64_t          limit, n;
     cp_list_t        l;
     cp_json_t       *rows, *row, *obj, *items;
     cp_names_t       names;
@@ -98,7 +98,7 @@ cp_list_page(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
     items = cp_json_array(r->op.arena);
     last = NULL;
 
-    for (row = rows->first; row && items->n < limit; row = row->next) {
+    for (row = rows->first, n = 0; row && n < limit; row = row->next, n++) {
         rc = cp_row_show(&names, res, row, &obj);
         if (rc != CP_OK) {
             return rc;

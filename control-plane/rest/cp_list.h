@@ -34,7 +34,6 @@ const char *cp_list_cursor(cp_arena_t *a, const char *key);
 
 cp_rc_t cp_resource_route_list(cp_req_t *r);
 /* Of all tenants that the actor sees. */
-cp_rc_t cp_resource_route_all(cp_req_t *r);
 cp_rc_t cp_resource_route_get(cp_req_t *r);
 cp_rc_t cp_resource_route_create(cp_req_t *r);
 cp_rc_t cp_resource_route_update(cp_req_t *r);

@@ -398,6 +398,7 @@ cp_is_known(cp_req_t *r, const cp_resource_t *res, const cp_entry_t *e)
 }
 
 
+/* Below a path, or over all tenants that the token sees. */
 cp_rc_t
 cp_resource_route_list(cp_req_t *r)
 {
@@ -414,28 +415,10 @@ cp_resource_route_list(cp_req_t *r)
     rc = cp_place(r, tx, &p);
 
     if (rc == CP_OK) {
-        rc = cp_list_page(r, tx, p.res, p.tenant, p.parent, &page);
+        rc = cp_list_page(r, tx, p.res, p.res->parent && r->nparam == 0
+                          ? r->op.actor.tenant : p.tenant, p.parent, &page);
     }
 
-    cp_tx_rollback(tx);
-
-    return rc == CP_OK ? cp_req_answer(r, 200, page) : rc;
-}
-
-
-cp_rc_t
-cp_resource_route_all(cp_req_t *r)
-{
-    cp_rc_t     rc;
-    cp_tx_t    *tx;
-    cp_json_t  *page;
-
-    rc = cp_tx_begin(r->op.app->db, false, &tx);
-    if (rc != CP_OK) {
-        return cp_err_set(&r->op.err, "unavailable", "the database is busy");
-    }
-
-    rc = cp_list_page(r, tx, r->route->data, r->op.actor.tenant, NULL, &page);
     cp_tx_rollback(tx);
 
     return rc == CP_OK ? cp_req_answer(r, 200, page) : rc;

@@ -11,7 +11,7 @@
       "List: " kind, CP_QUERY_OWN }
 #define CP_EVERY(plural, res, kind)                                           \
     { "GET", "/v1/" plural, CP_AUTH_ADMIN, kind ":read",                      \
-      cp_resource_route_all, res, "List, over all tenants: " kind,            \
+      cp_resource_route_list, res, "List, over all tenants: " kind,           \
       CP_QUERY_OWN }
 #define CP_GET(base, res, kind)                                               \
     { "GET", base "/{" kind "}", CP_AUTH_ADMIN, kind ":read",                 \
