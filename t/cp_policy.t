@@ -300,7 +300,7 @@ is($t->api(PATCH => "$P/web", { title => 'x' }, @as)->{status}, 200,
 
 # a gateway of version 0.1, which passes `requires` over
 
-my $old = Test::Stoa::Feed->new($t, 'gw0', 'default', old => 1);
+my $old = Test::Stoa::Feed->new($t, 'gw0', 'edge', old => 1);
 my $apis = sub { return join ' ', sort map { $_->{body}{name} }
                      grep { $_->{kind} eq 'api' } values %{ $old->{rows} } };
 my %weather = (kind => 'mcp', state => 'published',
@@ -327,5 +327,19 @@ is((grep { $_->{name} eq 'gw0' } @{ $r->{json}{gateways} })[0]{state},
 $t->must(DELETE => "$P/late");
 $old->pull;
 is($apis->(), 'theirs weather', 'without the policy it is back');
+$t->apply(docs(global('wide', 'headers', config => {},
+                      attach => [{ gateway_group => 'edge' }])));
+is($old->pull->{status}, 410, 'a policy of its group: it starts over');
+my $afresh = sub { $old->{rev} = 0; $old->{rows} = {}; $old->pull };
+$afresh->();
+is($apis->(), '', 'and gets nothing');
+$old->status;
+is((grep { $_->{key} =~ /^group:/ } @{ $old->shown->{rejected} }), 1,
+   'which is told');
+is($old->pull->{status}, 200, 'it goes on');
+$t->must(DELETE => '/v1/policies/wide');
+is($old->pull->{status}, 410, 'without the policy it starts over');
+$afresh->();
+is($apis->(), 'theirs weather', 'and has what it had');
 
 $t->done;

@@ -209,7 +209,7 @@ cp_status_rejected(cp_op_t *op, const cp_json_t *in, cp_json_t *all)
 
 
 /* What cp_feed_requires() holds back: only such records are sealed, beside
- * kinds that it refuses by itself. */
+ * keys, which it refuses by itself. */
 static cp_rc_t
 cp_status_withheld(cp_op_t *op, cp_tx_t *tx, cp_json_t *all)
 {
@@ -220,7 +220,7 @@ cp_status_withheld(cp_op_t *op, cp_tx_t *tx, cp_json_t *all)
     rc = cp_tx_query(tx, op->arena, "SELECT key, rev FROM feed"
                      " WHERE deleted = 0 AND (group_ids IS NULL"
                      " OR group_ids LIKE $1)"
-                     " AND kind NOT IN ('tool', 'group', 'groupkey')"
+                     " AND kind NOT IN ('tool', 'groupkey')"
                      " AND (body LIKE '%\"requires\":[%'"
                      " OR body NOT LIKE '{%') ORDER BY rev LIMIT $2",
                      cp_args(cp_text(cp_arena_printf(op->arena, "%%,%.16s,%%",

@@ -38,6 +38,7 @@ typedef struct {
     int64_t      limit;                     /* rows of the next page         */
     bool         done;
     bool         judged;                    /* cp_feed_judged()              */
+    bool         nothing;                   /* is served to it               */
     char         pattern[STOA_ID_LEN + 5];  /* "%,group,%"                   */
 } cp_feed_stream_t;
 
@@ -46,12 +47,14 @@ typedef struct {
     int64_t      deadline;                  /* monotonic ms                  */
     const char  *epoch;
     bool         judged;
+    bool         nothing;                   /* cp_feed_old()                 */
 } cp_feed_ask_t;
 
 
 static cp_rc_t cp_feed_get(cp_req_t *r);
 static cp_rc_t cp_feed_ask(cp_req_t *r, cp_feed_ask_t **ask);
 static cp_rc_t cp_feed_resume(cp_req_t *r);
+static cp_rc_t cp_feed_old(cp_req_t *r, cp_tx_t *tx, cp_feed_ask_t *ask);
 static cp_rc_t cp_feed_check(cp_req_t *r, const cp_feed_ask_t *ask,
     const cp_feed_head_t *head);
 static cp_rc_t cp_feed_answer(cp_req_t *r, const cp_feed_ask_t *ask,
@@ -139,6 +142,7 @@ cp_feed_ask(cp_req_t *r, cp_feed_ask_t **ask)
     }
 
     wait = 0;
+    q->nothing = false;
     q->judged = cp_feed_judged(cp_req_header(r, CP_FEED_CONTRACT_HEADER));
 
     rc = cp_query_int(r, "since", 0, INT64_MAX, &q->since);
@@ -230,6 +234,10 @@ cp_feed_resume(cp_req_t *r)
         rc = cp_feed_head(tx, r->op.arena, &head, &r->op.err);
     }
 
+    if (rc == CP_OK && !ask->judged) {
+        rc = cp_feed_old(r, tx, ask);
+    }
+
     cp_tx_rollback(tx);
 
     if (rc == CP_OK && head.epoch[0] == '\0') {
@@ -257,6 +265,38 @@ cp_feed_resume(cp_req_t *r)
     }
 
     return cp_feed_answer(r, ask, &head);
+}
+
+
+/*
+ * A gateway that judges no policies serves nothing while its group has one:
+ * it starts over when they change, and is sent nothing.
+ */
+static cp_rc_t
+cp_feed_old(cp_req_t *r, cp_tx_t *tx, cp_feed_ask_t *ask)
+{
+    cp_rc_t      rc;
+    cp_rows_t    rows;
+    const char  *body;
+
+    rc = cp_tx_query(tx, r->op.arena, "SELECT rev, COALESCE(body, '{}')"
+                     " FROM feed WHERE key = $1",
+                     cp_args(cp_text(cp_arena_printf(r->op.arena, "group:%s",
+                                                     r->op.actor.group
+                                                     ? r->op.actor.group
+                                                     : ""))),
+                     &rows, &r->op.err);
+
+    if (rc != CP_OK || rows.rows == 0) {
+        return rc;
+    }
+
+    body = cp_cell(&rows, 0, 1)->p;
+    ask->nothing = cp_sealed(body) || cp_feed_requires("group", body);
+
+    return ask->since && ask->since < cp_cell(&rows, 0, 0)->i
+           ? cp_err_set(&r->op.err, "gone", "your group's policies changed")
+           : CP_OK;
 }
 
 
@@ -320,6 +360,7 @@ cp_feed_answer(cp_req_t *r, const cp_feed_ask_t *ask,
     fs->arena = r->op.arena;
     fs->last = ask->since;
     fs->judged = ask->judged;
+    fs->nothing = ask->nothing;
     fs->live_until = ask->since ? ask->since : head->rev;
     fs->limit = CP_FEED_PAGE_FIRST;
     snprintf(fs->pattern, sizeof(fs->pattern), "%%,%.16s,%%",
@@ -510,7 +551,9 @@ cp_feed_line(const cp_feed_stream_t *fs, cp_arena_t *a, stoa_buf_t *b,
         }
     }
 
-    if (body && !fs->judged && cp_feed_requires(row[2].p, body)) {
+    if (body && !fs->judged
+        && (fs->nothing || cp_feed_requires(row[2].p, body)))
+    {
         body = NULL;
     }
 
