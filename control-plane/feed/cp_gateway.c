@@ -208,8 +208,8 @@ cp_status_rejected(cp_op_t *op, const cp_json_t *in, cp_json_t *all)
 }
 
 
-/* What cp_feed_requires() holds back: only such records are sealed, beside
- * keys, which it refuses by itself. */
+/* What cp_feed_requires() holds back; of these kinds nothing else is sealed.
+ * Those that have no policies are many, and not looked into. */
 static cp_rc_t
 cp_status_withheld(cp_op_t *op, cp_tx_t *tx, cp_json_t *all)
 {
@@ -220,7 +220,8 @@ cp_status_withheld(cp_op_t *op, cp_tx_t *tx, cp_json_t *all)
     rc = cp_tx_query(tx, op->arena, "SELECT key, rev FROM feed"
                      " WHERE deleted = 0 AND (group_ids IS NULL"
                      " OR group_ids LIKE $1)"
-                     " AND kind NOT IN ('tool', 'groupkey')"
+                     " AND kind IN ('api', 'application', 'group', 'plan',"
+                     " 'server', 'tenant')"
                      " AND (body LIKE '%\"requires\":[%'"
                      " OR body NOT LIKE '{%') ORDER BY rev LIMIT $2",
                      cp_args(cp_text(cp_arena_printf(op->arena, "%%,%.16s,%%",
