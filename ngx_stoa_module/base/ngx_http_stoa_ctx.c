@@ -281,3 +281,19 @@ ngx_http_stoa_ctx_harmless(ngx_str_t *id)
 
     return 1;
 }
+
+
+ngx_int_t
+ngx_http_stoa_ctx_text(ngx_http_request_t *r, stoa_buf_t *b, ngx_str_t *text)
+{
+    text->len = b->len;
+    text->data = b->rc == STOA_OK ? ngx_pnalloc(r->pool, b->len) : NULL;
+
+    if (text->data) {
+        ngx_memcpy(text->data, b->data, b->len);
+    }
+
+    stoa_buf_free(b);
+
+    return text->data ? NGX_OK : NGX_ERROR;
+}

@@ -43,20 +43,12 @@ ngx_int_t
 ngx_http_stoa_mcp_answer_buf(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     stoa_buf_t *b)
 {
-    u_char  *p;
-    size_t   len;
+    ngx_str_t  text;
 
-    len = b->len;
-    p = b->rc == STOA_OK ? ngx_pnalloc(r->pool, len) : NULL;
-
-    if (p) {
-        ngx_memcpy(p, b->data, len);
-    }
-
-    stoa_buf_free(b);
-
-    return p ? ngx_http_stoa_mcp_answer_text(r, ctx, NGX_HTTP_OK, p, len)
-             : NGX_HTTP_INTERNAL_SERVER_ERROR;
+    return ngx_http_stoa_ctx_text(r, b, &text) == NGX_OK
+           ? ngx_http_stoa_mcp_answer_text(r, ctx, NGX_HTTP_OK, text.data,
+                                           text.len)
+           : NGX_HTTP_INTERNAL_SERVER_ERROR;
 }
 
 
@@ -211,19 +203,5 @@ ngx_http_stoa_mcp_error(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
     stoa_buf_addz(&b, "}}}");
 
-    if (b.rc != STOA_OK) {
-        stoa_buf_free(&b);
-        return NGX_ERROR;
-    }
-
-    body->len = b.len;
-    body->data = ngx_pnalloc(r->pool, b.len);
-
-    if (body->data) {
-        ngx_memcpy(body->data, b.data, b.len);
-    }
-
-    stoa_buf_free(&b);
-
-    return body->data ? NGX_OK : NGX_ERROR;
+    return ngx_http_stoa_ctx_text(r, &b, body);
 }

@@ -137,19 +137,10 @@ ngx_http_stoa_catalog_content(ngx_http_request_t *r)
 
     ngx_memzero(&cv, sizeof(ngx_http_complex_value_t));
 
-    if (rc == NGX_OK && c.buf.rc == STOA_OK) {
-        cv.value.data = ngx_pnalloc(r->pool, c.buf.len);
-    }
-
-    if (cv.value.data) {
-        cv.value.len = c.buf.len;
-        ngx_memcpy(cv.value.data, c.buf.data, c.buf.len);
-    }
-
-    stoa_buf_free(&c.buf);
-
-    return cv.value.data ? ngx_http_send_response(r, NGX_HTTP_OK, &type, &cv)
-                         : NGX_HTTP_INTERNAL_SERVER_ERROR;
+    return ngx_http_stoa_ctx_text(r, &c.buf, &cv.value) == NGX_OK
+           && rc == NGX_OK
+           ? ngx_http_send_response(r, NGX_HTTP_OK, &type, &cv)
+           : NGX_HTTP_INTERNAL_SERVER_ERROR;
 }
 
 
