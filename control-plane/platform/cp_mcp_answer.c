@@ -2,7 +2,6 @@
  * Answers.
  */
 
-#include <string.h>
 
 #include "platform/cp_mcp_answer.h"
 

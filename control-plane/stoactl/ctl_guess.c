@@ -2,7 +2,6 @@
  * "Did you mean": the word of the tables that is nearest to a mistyped one.
  */
 
-#include <string.h>
 
 #include "stoactl.h"
 
