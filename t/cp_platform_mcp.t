@@ -456,14 +456,14 @@ for my $method (qw(GET DELETE)) {
 
 # arrays are of 2025-03-26
 
-my $batch = '[{"jsonrpc":"2.0","id":7,"method":"ping"},'
+my $pings = '[{"jsonrpc":"2.0","id":7,"method":"ping"},'
     . '{"jsonrpc":"2.0","method":"notifications/x"},'
     . '{"jsonrpc":"2.0","id":8,"method":"nope"}]';
 for my $version (undef, '2025-03-26') {
-    $r = post($batch, 'MCP-Protocol-Version' => $version);
+    $r = post($pings, 'MCP-Protocol-Version' => $version);
     is(join(' ', map { $_->{id} } @{ $r->{json} }), '7 8', 'a batch');
 }
-$r = post($batch, 'MCP-Protocol-Version' => '2025-06-18');
+$r = post($pings, 'MCP-Protocol-Version' => '2025-06-18');
 is($r->{status} . code($r), '400-32600', 'not later');
 $r = post('[{"jsonrpc":"2.0","method":"notifications/x"}]');
 is($r->{status}, 202, 'of notifications: 202');
