@@ -18,7 +18,7 @@
 #include "core/stoa_key.h"
 
 
-#define CP_VERSION  "0.1.0"
+#define CP_VERSION  "0.2.0"
 
 typedef enum {
     CP_OK = 0,

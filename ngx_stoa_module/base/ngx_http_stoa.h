@@ -18,7 +18,7 @@
 #include "core/stoa_rec.h"
 
 
-#define NGX_HTTP_STOA_VERSION  "0.1.0"
+#define NGX_HTTP_STOA_VERSION  "0.2.0"
 
 extern ngx_module_t  ngx_http_stoa_module;
 
