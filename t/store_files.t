@@ -179,8 +179,10 @@ ok($f->ready, 'the group goes');
 # damaged pages: LMDB calls them many things, or the worker dies of them
 
 SKIP: {
-    skip 'a sanitizer catches the signals', 10 if config('SANITIZE');
-    for my $what (['records', qr/ROTS/], ['names', qr/acme.?echo/s]) {
+    skip 'a sanitizer catches the signals', 15 if config('SANITIZE');
+    for my $what (['records', qr/ROTS/], ['names', qr/acme.?echo/s],
+                  ['the root', qr/rejected/])
+    {
         damage("pages of $what->[0]", sub {
             my ($s) = map { "$dir/$_" } stores();
             my $data = slurp($s);

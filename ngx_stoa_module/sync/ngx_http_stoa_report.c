@@ -237,7 +237,9 @@ ngx_http_stoa_report_status_body(ngx_http_stoa_report_t *rp)
 
     mcf = rp->agent->mcf;
 
-    if (ngx_http_stoa_env_state(mcf, name, sizeof(name)) != NGX_OK) {
+    if (ngx_http_stoa_env_state(mcf, name, sizeof(name)) != NGX_OK
+        || ngx_http_stoa_env_suspect(mcf, name))
+    {
         return NGX_DECLINED;
     }
 
