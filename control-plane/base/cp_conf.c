@@ -509,14 +509,34 @@ cp_conf_help(void)
 }
 
 
+/* "NAME" or "NAME=..." */
+
+static bool
+cp_conf_is(const char *arg, const char *name)
+{
+    size_t  len;
+
+    len = strlen(name);
+
+    return strncmp(arg, name, len) == 0
+           && (arg[len] == '\0' || arg[len] == '=');
+}
+
+
 /* A flag's value: "--name=value" or the next argument; *i moves on. */
 
 static cp_rc_t
 cp_conf_flag(cp_conf_reader_t *rd, int argc, char **argv, int *i)
 {
+    bool             scanned;
     size_t           len;
     const char      *name, *value;
     const cp_opt_t  *opt;
+
+    /* cp_conf_scan() has read these: only their value is stepped over */
+
+    scanned = cp_conf_is(argv[*i], "--config")
+              || cp_conf_is(argv[*i], "--backup");
 
     name = argv[*i] + 2;
     len = strcspn(name, "=");
@@ -524,20 +544,9 @@ cp_conf_flag(cp_conf_reader_t *rd, int argc, char **argv, int *i)
 
     rd->place = cp_arena_printf(rd->arena, "--%.*s", (int) len, name);
 
-    if (len == 6 && (strncmp(name, "config", len) == 0
-                     || strncmp(name, "backup", len) == 0))
-    {
-        /* it was read first, here only its value is stepped over */
-
-        *i += (value == NULL);
-        return (*i < argc) ? CP_OK
-                           : cp_err_set(rd->err, "validation", "%s needs a "
-                                        "value", rd->place);
-    }
-
     opt = cp_conf_find(name, len);
 
-    if (opt == NULL) {
+    if (opt == NULL && !scanned) {
         return cp_err_set(rd->err, "validation", "unknown option \"--%.*s\", "
                           "see --help", (int) len, name);
     }
@@ -552,21 +561,7 @@ cp_conf_flag(cp_conf_reader_t *rd, int argc, char **argv, int *i)
         value = argv[++*i];
     }
 
-    return cp_conf_set(rd, opt, value);
-}
-
-
-/* "NAME" or "NAME=..." */
-
-static bool
-cp_conf_is(const char *arg, const char *name)
-{
-    size_t  len;
-
-    len = strlen(name);
-
-    return strncmp(arg, name, len) == 0
-           && (arg[len] == '\0' || arg[len] == '=');
+    return scanned ? CP_OK : cp_conf_set(rd, opt, value);
 }
 
 
