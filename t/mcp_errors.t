@@ -50,6 +50,14 @@ is(call(raw('one__echo'), headers => { %modern, 'Content-Type' =>
     'Application/JSON ; charset="UTF-8"; x=y', 'Content-Encoding' =>
     'identity', 'Content_Type' => 'application/json; charset=utf-7' }),
    '200 no code', 'UTF-8, said in another way');
+for my $accept (undef, '*/*', 'application/json', 'application/*, text/*',
+    'text/html;q=0.1, application/json; q=0.5, text/event-stream')
+{
+    is(call(raw('one__echo'), headers => { %modern, Accept => $accept }),
+       '200 no code', 'accept: ' . ($accept // 'nothing'));
+}
+is(call(raw('one__echo'), headers => { %modern, Accept => 'text/event-stream',
+    accept => 'application/json;q=0.1' }), '200 no code', 'accept, two lines');
 my $q = ($t->origin_log('one'))[-1]{headers};
 is(join('|', map { $_ // '' } @$q{qw(content-type content-encoding
     content_type accept-encoding)}), 'application/json|||identity',
@@ -68,6 +76,10 @@ is(call(raw('one__echo'), path => '/mcp/acme/nothing'), '404 404',
    'no such server');
 is(call('', path => '/mcp/acme', key => undef), '401 401',
    'who calls is asked before the body is read');
+for my $method (qw(GET DELETE PUT OPTIONS)) {
+    is(call('', method => $method, key => 'junk', headers => {}), '401 401',
+       "... and before what he does, $method");
+}
 
 # ---- the transport
 
@@ -88,8 +100,12 @@ for my $coding ('gzip', 'identity, br') {
 }
 is(call(raw('one__echo'), headers => { %modern, 'content-type' =>
     'application/json; charset=utf-7' }), '415 -32600', 'two content types');
-is(call(raw('one__echo'), headers => { %modern, Accept => 'text/html' }),
-   '406 -32600', 'accept');
+for my $accept ('text/html', 'application/json;q=0, text/*;q=0.0',
+                'application/jsonp')
+{
+    is(call(raw('one__echo'), headers => { %modern, Accept => $accept }),
+       '406 -32600', "accept: $accept");
+}
 is(call(raw('one__echo'), headers => { %modern,
     Origin => 'http://evil.example' }), '403 -32600', 'origin');
 

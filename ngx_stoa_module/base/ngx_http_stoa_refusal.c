@@ -153,7 +153,7 @@ ngx_http_stoa_refusal_t  ngx_http_stoa_refusals[NGX_HTTP_STOA_REFUSALS] = {
         "Mcp-Session-Id header is required", -32600),
 
     ngx_http_stoa_refusal("mcp_accept", 406, "Not acceptable",
-        "Client must accept application/json and text/event-stream", -32600),
+        "Accept has neither application/json nor text/event-stream", -32600),
 
     ngx_http_stoa_refusal("mcp_content_type", 415, "Unsupported media type",
         "The body must be application/json in UTF-8, not encoded", -32600),

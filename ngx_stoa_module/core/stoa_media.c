@@ -161,6 +161,110 @@ stoa_media_utf8(const char *value, size_t len)
 }
 
 
+/* As far as the comma that is in no quoted string. */
+
+static size_t
+stoa_media_element(const char *p, size_t len)
+{
+    size_t  n;
+    bool    quoted;
+
+    quoted = false;
+
+    for (n = 0; n < len && (quoted || p[n] != ','); n++) {
+
+        if (p[n] == '"') {
+            quoted = !quoted;
+
+        } else if (quoted && p[n] == '\\' && n + 1 < len) {
+            n++;
+        }
+    }
+
+    return n;
+}
+
+
+/* Is there a weight among the parameters, and is it 0? */
+
+static bool
+stoa_media_never(const char *p, size_t len)
+{
+    size_t  i, n;
+
+    for (i = 0; i + 2 < len; i++) {
+
+        if (p[i] != ';') {
+            continue;
+        }
+
+        n = i + 1 + stoa_media_space(p + i + 1, len - i - 1);
+
+        if (n + 2 < len && (p[n] == 'q' || p[n] == 'Q') && p[n + 1] == '=') {
+            n += 2;
+
+            while (n < len && (p[n] == '0' || p[n] == '.')) { n++; }
+
+            n += stoa_media_space(p + n, len - n);
+
+            return n == len || p[n] == ';';
+        }
+    }
+
+    return false;
+}
+
+
+/* How near a range is to a type; 0: it does not fit. */
+
+static int
+stoa_media_rank(const char *p, size_t len, const char *type)
+{
+    size_t  n;
+
+    n = (size_t) (strchr(type, '/') - type) + 1;
+
+    if (len == 3 && memcmp(p, "*/*", 3) == 0) {
+        return 1;
+    }
+
+    if (len == n + 1 && p[n] == '*' && strncasecmp(p, type, n) == 0) {
+        return 2;
+    }
+
+    return len == strlen(type) && strncasecmp(p, type, len) == 0
+           ? STOA_MEDIA_EXACT : 0;
+}
+
+
+void
+stoa_media_accept(const char *value, size_t len, const char *type,
+    stoa_media_accept_t *accept)
+{
+    int     rank;
+    bool    taken;
+    size_t  n, range, space;
+
+    while (len) {
+        n = stoa_media_element(value, len);
+        space = stoa_media_space(value, n);
+        range = stoa_media_type(value + space, n - space);
+        rank = stoa_media_rank(value + space, range, type);
+
+        if (rank && rank >= accept->rank) {
+            taken = !stoa_media_never(value + space + range,
+                                      n - space - range);
+            accept->taken = taken || (rank == accept->rank && accept->taken);
+            accept->rank = rank;
+        }
+
+        n = n < len ? n + 1 : n;
+        value += n;
+        len -= n;
+    }
+}
+
+
 bool
 stoa_media_plain(const char *value, size_t len)
 {

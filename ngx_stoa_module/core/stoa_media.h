@@ -19,6 +19,19 @@ bool stoa_media_is(const char *value, size_t len, const char *type);
 /* The same for any type. */
 bool stoa_media_utf8(const char *value, size_t len);
 
+/* What an Accept says of a type, read line by line: the most specific range
+ * that fits counts (RFC 9110, 12.5.1).  Zero where it begins. */
+
+#define STOA_MEDIA_EXACT  3
+
+typedef struct {
+    int   rank;                       /* of what fitted; 0: nothing has     */
+    bool  taken;
+} stoa_media_accept_t;
+
+void stoa_media_accept(const char *value, size_t len, const char *type,
+    stoa_media_accept_t *accept);
+
 /* Does a Content-Encoding leave the bytes as they are? */
 bool stoa_media_plain(const char *value, size_t len);
 

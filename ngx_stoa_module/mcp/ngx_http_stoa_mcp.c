@@ -55,7 +55,8 @@ static ngx_int_t ngx_http_stoa_mcp_accepted(ngx_http_request_t *r,
 
 
 /*
- * In this order: nothing of the body is read before the caller is known.
+ * In this order: nothing of the body is read before the caller is known, and
+ * who has the wrong key is told so, whatever it is that he tries.
  * A tools/call goes on through the last rows; every other method ends in
  * `dispatch`.
  */
@@ -63,9 +64,10 @@ static ngx_int_t ngx_http_stoa_mcp_accepted(ngx_http_request_t *r,
 static const ngx_http_stoa_step_t  ngx_http_stoa_mcp_steps[] = {
     { "endpoint",     ngx_http_stoa_mcp_endpoint },
     { "admit",        ngx_http_stoa_policy_admit },
-    { "verb",         ngx_http_stoa_mcp_verb },
     { "headers",      ngx_http_stoa_mcp_read_headers },
     { "authenticate", ngx_http_stoa_auth },
+    { "verb",         ngx_http_stoa_mcp_verb },
+    { "negotiate",    ngx_http_stoa_mcp_negotiate },
     { "find",         ngx_http_stoa_mcp_find },
     { "body",         ngx_http_stoa_mcp_read_body },
     { "scan",         ngx_http_stoa_mcp_scan },

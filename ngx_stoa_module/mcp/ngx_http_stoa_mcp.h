@@ -26,6 +26,7 @@
 
 #include "ngx_http_stoa_edge.h"
 #include "core/stoa_jsonrpc.h"
+#include "core/stoa_media.h"
 #include "core/stoa_sse.h"
 
 
@@ -56,16 +57,18 @@ extern const ngx_http_stoa_mcp_version_t  ngx_http_stoa_mcp_versions[];
 /* The request headers that MCP looks at, found in one pass. */
 
 typedef struct {
-    ngx_table_elt_t  *session;
-    ngx_table_elt_t  *version;
-    ngx_table_elt_t  *method;
-    ngx_table_elt_t  *name;
-    ngx_table_elt_t  *origin;
-    ngx_table_elt_t  *accept;
-    ngx_table_elt_t  *type;
-    ngx_table_elt_t  *coding;
-    unsigned          repeated:1;     /* one of the above came twice        */
-    unsigned          unreadable:1;   /* one of the last two did            */
+    ngx_table_elt_t      *session;
+    ngx_table_elt_t      *version;
+    ngx_table_elt_t      *method;
+    ngx_table_elt_t      *name;
+    ngx_table_elt_t      *origin;
+    ngx_table_elt_t      *accept;
+    ngx_table_elt_t      *type;
+    ngx_table_elt_t      *coding;
+    stoa_media_accept_t   json;       /* what all lines of accept say       */
+    stoa_media_accept_t   events;
+    unsigned              repeated:1; /* one of the above came twice        */
+    unsigned              unreadable:1;  /* one of the last two did         */
 } ngx_http_stoa_mcp_headers_t;
 
 
@@ -185,6 +188,8 @@ struct ngx_http_stoa_mcp_s {
 /* ---- _mcp_message.c ---------------------------------------------------- */
 
 ngx_int_t ngx_http_stoa_mcp_read_headers(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+ngx_int_t ngx_http_stoa_mcp_negotiate(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 ngx_int_t ngx_http_stoa_mcp_read_body(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);

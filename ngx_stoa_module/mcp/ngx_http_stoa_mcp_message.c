@@ -9,13 +9,12 @@
 #include "ngx_http_stoa_mcp.h"
 #include "ngx_http_stoa_policy.h"
 #include "ngx_http_stoa_header.h"
-#include "core/stoa_media.h"
 
 
 static ngx_table_elt_t **ngx_http_stoa_mcp_header_slot(
     ngx_http_stoa_mcp_headers_t *hs, ngx_table_elt_t *h);
-static ngx_int_t ngx_http_stoa_mcp_negotiate(ngx_http_request_t *r,
-    ngx_http_stoa_mcp_headers_t *hs);
+static void ngx_http_stoa_mcp_accept(ngx_http_stoa_mcp_headers_t *hs,
+    ngx_str_t *value);
 static ngx_int_t ngx_http_stoa_mcp_origin(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 static void ngx_http_stoa_mcp_body_handler(ngx_http_request_t *r);
@@ -39,7 +38,6 @@ ngx_int_t
 ngx_http_stoa_mcp_read_headers(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx)
 {
-    ngx_int_t                     rc;
     ngx_table_elt_t              *h, **slot;
     ngx_http_stoa_header_walk_t   w;
     ngx_http_stoa_mcp_headers_t  *hs;
@@ -53,7 +51,10 @@ ngx_http_stoa_mcp_read_headers(ngx_http_request_t *r,
         slot = ngx_http_stoa_mcp_header_slot(hs, h);
 
         if (slot) {
-            if (*slot && slot != &hs->accept) {
+            if (slot == &hs->accept) {
+                ngx_http_stoa_mcp_accept(hs, &h->value);
+
+            } else if (*slot) {
                 hs->repeated = 1;
 
                 if (slot == &hs->type || slot == &hs->coding) {
@@ -65,13 +66,7 @@ ngx_http_stoa_mcp_read_headers(ngx_http_request_t *r,
         }
     }
 
-    rc = ngx_http_stoa_mcp_origin(r, ctx);
-
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    return ngx_http_stoa_mcp_negotiate(r, hs);
+    return ngx_http_stoa_mcp_origin(r, ctx);
 }
 
 
@@ -139,21 +134,41 @@ ngx_http_stoa_mcp_header_slot(ngx_http_stoa_mcp_headers_t *hs,
 }
 
 
-/* The body must be JSON, and nothing may say that it is to be read in another
- * way than we read it.  Accept must leave room for both JSON and an event
- * stream, as an upstream may choose either. */
-
-static ngx_int_t
-ngx_http_stoa_mcp_negotiate(ngx_http_request_t *r,
-    ngx_http_stoa_mcp_headers_t *hs)
+static void
+ngx_http_stoa_mcp_accept(ngx_http_stoa_mcp_headers_t *hs, ngx_str_t *value)
 {
-    u_char     *p, *last;
-    ngx_str_t  *ct;
-
-    static ngx_str_t  json = ngx_string("application/json");
     static ngx_str_t  usual =
                            ngx_string("application/json, text/event-stream");
 
+    if (value->len == usual.len
+        && ngx_memcmp(value->data, usual.data, usual.len) == 0)
+    {
+        hs->json.taken = 1;
+        hs->json.rank = STOA_MEDIA_EXACT;
+        hs->events = hs->json;
+        return;
+    }
+
+    stoa_media_accept((char *) value->data, value->len, "application/json",
+                      &hs->json);
+    stoa_media_accept((char *) value->data, value->len, "text/event-stream",
+                      &hs->events);
+}
+
+
+/* The body must be JSON, and nothing may say that it is to be read in another
+ * way than we read it.  An upstream may choose JSON or an event stream; that a
+ * client takes one of them is enough. */
+
+ngx_int_t
+ngx_http_stoa_mcp_negotiate(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    ngx_str_t                    *ct;
+    ngx_http_stoa_mcp_headers_t  *hs;
+
+    static ngx_str_t  json = ngx_string("application/json");
+
+    hs = &ctx->call.mcp->headers;
     ct = hs->type ? &hs->type->value : NULL;
 
     if (ct == NULL || hs->unreadable
@@ -168,24 +183,11 @@ ngx_http_stoa_mcp_negotiate(ngx_http_request_t *r,
                                     NULL);
     }
 
-    if (hs->accept == NULL) {
-        return NGX_OK;
+    if (hs->accept && !hs->json.taken && !hs->events.taken) {
+        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_MCP_ACCEPT, NULL);
     }
 
-    p = hs->accept->value.data;
-    last = p + hs->accept->value.len;
-
-    if ((hs->accept->value.len == usual.len
-         && ngx_memcmp(p, usual.data, usual.len) == 0)
-        || ngx_strlcasestrn(p, last, (u_char *) "*/*", 2)
-        || (ngx_strlcasestrn(p, last, (u_char *) "application/json", 15)
-            && ngx_strlcasestrn(p, last, (u_char *) "text/event-stream",
-                                16)))
-    {
-        return NGX_OK;
-    }
-
-    return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_MCP_ACCEPT, NULL);
+    return NGX_OK;
 }
 
 

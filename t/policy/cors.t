@@ -180,7 +180,7 @@ for (['/mcp/acme/desk', $A, 'another origin'],
 }
 $r = $t->mcp('/mcp/acme/desk', 'tools/list', {}, key => $key);
 is($r->{status}, 200, 'MCP: programs send no Origin');
-is($t->http('OPTIONS', '/mcp/acme/desk', headers => { Origin => $I })
-   ->{status}, 405, 'MCP: OPTIONS that is no preflight');
+is($t->http('OPTIONS', '/mcp/acme/desk', key => $key,
+   headers => { Origin => $I })->{status}, 405, 'MCP: OPTIONS that is no preflight');
 
 $t->done;

@@ -54,12 +54,52 @@ static const struct {
     { "x-identity", false },
 };
 
+/* two lines of Accept; for application/json */
+
+static const struct {
+    const char  *line[2];
+    bool         taken;
+} accepts[] = {
+    { { "application/json" }, true },
+    { { "Application/JSON;q=0.1" }, true },
+    { { "application/json; charset=utf-8" }, true },
+    { { "*/*" }, true },
+    { { "application/*" }, true },
+    { { "application/*, text/*" }, true },
+    { { "text/html, application/json, x/y" }, true },
+    { { "text/html,,application/json" }, true },
+    { { "text/event-stream", "application/json" }, true },
+    { { "application/json", "text/event-stream" }, true },
+    { { "application/json;q=0, application/json" }, true },
+    { { "a/b;x=\"y, z\", application/json" }, true },
+    { { "a/b;x=\"\\\",\", application/json" }, true },
+    { { "application/json;q=0.001" }, true },
+    { { "*/*;q=0, application/json" }, true },
+    { { "application/json;q=1; ext=1" }, true },
+    { { "application/json;q=0" }, false },
+    { { "application/json;q=0.000" }, false },
+    { { "application/json; Q=0 ;x=y" }, false },
+    { { "application/json;q=0, */*" }, false },
+    { { "*/*", "application/*;q=0.0" }, false },
+    { { "*/*;q=0" }, false },
+    { { "text/event-stream" }, false },
+    { { "text/*" }, false },
+    { { "application/jsonp" }, false },
+    { { "application/json-seq, application" }, false },
+    { { "a/b;x=\"application/json, application/json\"" }, false },
+    { { "*/json" }, false },
+    { { "*" }, false },
+    { { ", ;" }, false },
+    { { "" }, false },
+};
+
 
 int
 main(void)
 {
-    unsigned     i;
-    const char  *s;
+    unsigned             i, n;
+    const char          *s;
+    stoa_media_accept_t  accept;
 
     for (i = 0; i < tap_count(types); i++) {
         s = types[i].value;
@@ -73,6 +113,20 @@ main(void)
         s = codings[i].value;
         tap_ok(stoa_media_plain(s, strlen(s)) == codings[i].plain,
                "coding, row %u", i);
+    }
+
+    for (i = 0; i < tap_count(accepts); i++) {
+        memset(&accept, 0, sizeof(accept));
+
+        for (n = 0; n < 2; n++) {
+            s = accepts[i].line[n];
+
+            if (s) {
+                stoa_media_accept(s, strlen(s), "application/json", &accept);
+            }
+        }
+
+        tap_ok(accept.taken == accepts[i].taken, "accept, row %u", i);
     }
 
     return tap_done();
