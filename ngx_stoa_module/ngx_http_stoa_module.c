@@ -43,6 +43,13 @@ static const ngx_http_stoa_policy_t  *const ngx_http_stoa_policies[] = {
 };
 
 
+static ngx_conf_enum_t  ngx_http_stoa_mcp_told[] = {
+    { ngx_string("rpc"), NGX_HTTP_STOA_MCP_RPC },
+    { ngx_string("http"), NGX_HTTP_STOA_MCP_HTTP },
+    { ngx_null_string, 0 }
+};
+
+
 /* README.md documents each row; t/docs.t compares. */
 
 static ngx_command_t  ngx_http_stoa_commands[] = {
@@ -130,6 +137,13 @@ static ngx_command_t  ngx_http_stoa_commands[] = {
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_stoa_loc_conf_t, legacy_headers),
       NULL },
+
+    { ngx_string("stoa_mcp_refusal"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_enum_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_stoa_loc_conf_t, mcp_refusal),
+      ngx_http_stoa_mcp_told },
 
     { ngx_string("stoa_fast"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,

@@ -84,7 +84,7 @@ is(get("/rw/x?k=$key"), 401, 'rewritten');
 is(get("/guard/none?k=$key"), 404, 'behind stoa_protect');
 is(get("/files/none?k=$key"), 404, 'in somebody else\'s location');
 is(get("/dead/?x=$key&k=$key"), 502, 'an upstream that is down');
-is(get("/mcp/acme?k=$key"), 405, 'MCP');
+is(get("/mcp/acme?k=$key"), 401, 'MCP');
 is(get("/own/$key/x", "X-API-Key: $key\r\n"), 200, 'in the path');
 is(get("/$key"), 404, 'alone');
 is(get("/stoa/none?k=$key"), 404, 'no route');

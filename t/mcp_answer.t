@@ -78,7 +78,9 @@ sub call {
 }
 sub said { my ($r) = @_;
     my $e = ($r->{rpc} || {})->{error} || {};
-    return join ' ', $r->{status} || $r->{error}, ($r->{rpc} || {})->{id}
+    # the status, or what it would be
+    return join ' ', ($e->{code} // 0) > 0 ? $e->{code}
+        : $r->{status} || $r->{error}, ($r->{rpc} || {})->{id}
         // 'no id', $e->{data}{code} // $e->{code} // 'no code' }
 # in the log of requests, where a body is a string
 sub sent { my ($api, $method) = @_;
@@ -417,8 +419,9 @@ for my $what (sort keys %init) {
         . 'Content-Length: ' . length($body) . "\r\n\r\n$body") for @c;
     wait_until { ($t->metrics->{stoa_in_flight} // 0) == 4 } 10;
     unlink $t->dir('hold');
-    is(join(' ', map { $_->response(timeout => 10)->{status} } @c),
-       '503 503 503 503', 'four calls that wait');
+    is(join(' ', map { (json_decode($_->response(timeout => 10)->{body})
+        || {})->{error}{code} } @c), '503 503 503 503',
+       'four calls that wait');
     unlink $t->dir('initialize');
     is(opened() - $base, 1, '... for one initialize');
     is(call('legacy', undef, session => $session)->{status}, 200,

@@ -211,6 +211,6 @@ $t->kill9('one');
 $r = $t->http('POST', '/mcp/acme', key => $key, body => raw('one__echo'),
     headers => \%modern);
 is("$r->{status} $r->{json}{id} $r->{json}{error}{data}{code}",
-   '502 1 upstream_unreachable', 'a dead upstream: JSON with the id');
+   '200 1 upstream_unreachable', 'a dead upstream: JSON with the id');
 
 $t->done;

@@ -40,7 +40,7 @@ sub call {
     my $r = $t->mcp('/mcp/acme', 'tools/call', { name => $tool || 'm__one',
         arguments => {} }, key => $key{$who}, %o);
     $good++ if !$r->{rpc}{error} && ($tool // 'm__one') eq 'm__one';
-    return $r->{rpc}{error} ? "$r->{status} $r->{rpc}{error}{data}{code}"
+    return $r->{rpc}{error} ? "$r->{rpc}{error}{code} $r->{rpc}{error}{data}{code}"
                             : $r->{rpc}{result}{content}[0]{text};
 }
 

@@ -117,7 +117,8 @@ like(who($session), qr/^up-/, 'nor does a restart: a new one is opened');
 $t->kill9('up');
 my $r = $t->mcp('/mcp/acme', 'tools/call', { name => 'up__who',
     arguments => {} }, key => $key, era => 'legacy', session => $other);
-is("$r->{status} $r->{json}{error}{data}{code}", '502 upstream_unreachable',
+is("$r->{json}{error}{code} $r->{json}{error}{data}{code}",
+   '502 upstream_unreachable',
    'no upstream');
 
 $t->done;

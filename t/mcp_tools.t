@@ -190,10 +190,10 @@ $r = $t->mcp('/mcp/acme', 'tools/list', undef, key => $none);
 is(names($r), '', 'no subscription, no tools');
 $r = $t->mcp('/mcp/acme', 'tools/call', { name => 'one__echo',
     arguments => {} }, key => $none);
-is("$r->{status} $r->{rpc}{error}{data}{code}", '403 not_subscribed',
+is("$r->{rpc}{error}{code} $r->{rpc}{error}{data}{code}", '403 not_subscribed',
    'no subscription, no call');
 $r = $t->mcp('/mcp/acme/desk', 'tools/list', undef, key => $some);
-is($r->{status}, 403, 'a bundle needs its subscription');
+is($r->{rpc}{error}{code}, 403, 'a bundle needs its subscription');
 
 $t->must('POST', '/v1/tenants/acme/apis/one/tools/echo/disable');
 $t->sync;

@@ -93,11 +93,19 @@ typedef enum {
     NGX_HTTP_STOA_LANE_ON
 } ngx_http_stoa_lane_e;
 
+/* How a client of MCP whose message is known is refused. */
+
+typedef enum {
+    NGX_HTTP_STOA_MCP_RPC = 0,    /* in an answer to the message            */
+    NGX_HTTP_STOA_MCP_HTTP        /* by a status                            */
+} ngx_http_stoa_mcp_told_e;
+
 typedef struct {
     ngx_uint_t                 mode;
     ngx_str_t                  tenant;          /* PROTECT                   */
     ngx_str_t                  api;
     ngx_flag_t                 legacy_headers;  /* X-RateLimit-*             */
+    ngx_uint_t                 mcp_refusal;     /* ngx_http_stoa_mcp_told_e  */
     ngx_uint_t                 metrics_apis;    /* that have a name there    */
     ngx_flag_t                 fast;            /* the lane may be used      */
     ngx_uint_t                 headers_set;     /* not merged: the user has

@@ -42,6 +42,11 @@ struct ngx_http_stoa_edge_s {
                          const ngx_http_stoa_refusal_t *row, ngx_str_t *type,
                          ngx_str_t *body);
 
+    /* Is the refusal told in an answer to the message, with 200?  What is
+     * counted and logged is its status all the same. */
+    ngx_uint_t  (*answers)(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+                           const ngx_http_stoa_refusal_t *row);
+
     /* What is sent behind the target's path: ctx->call.rest. */
     ngx_int_t   (*uri)(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx);
 

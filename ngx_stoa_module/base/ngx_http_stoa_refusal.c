@@ -35,7 +35,9 @@ static void ngx_http_stoa_refusal_escape(u_char **last, ngx_str_t *text);
 /*
  * In the order of ngx_http_stoa_refuse_e.  JSON-RPC: what has no code of its
  * own there gets the HTTP status, outside the ranges that JSON-RPC and MCP
- * reserve.
+ * reserve.  On MCP such a refusal is an answer to the message, with 200, as
+ * clients end at another status; but for 401, which makes them log in.  What
+ * they have to see as 403 has a code of MCP.
  */
 
 ngx_http_stoa_refusal_t  ngx_http_stoa_refusals[NGX_HTTP_STOA_REFUSALS] = {
@@ -100,27 +102,27 @@ ngx_http_stoa_refusal_t  ngx_http_stoa_refusals[NGX_HTTP_STOA_REFUSALS] = {
         "The plan allows no more requests at the same time.", 429),
 
     ngx_http_stoa_refusal("limits_unavailable", 503, "Limits unavailable",
-        "The gateway cannot count this request now.", -32603),
+        "The gateway cannot count this request now.", 503),
 
     ngx_http_stoa_refusal("not_ready", 503, "Not ready",
-        "The gateway has no configuration that it may use yet.", -32603),
+        "The gateway has no configuration that it may use yet.", 503),
 
     ngx_http_stoa_refusal("upstream_unreachable", 502,
         "Upstream unreachable",
-        "The API's server could not be reached.", -32603),
+        "The API's server could not be reached.", 502),
 
     ngx_http_stoa_refusal("upstream_timeout", 504, "Upstream timed out",
-        "The API's server did not answer in time.", -32603),
+        "The API's server did not answer in time.", 504),
 
     ngx_http_stoa_refusal("upstream_invalid", 502, "Upstream answer invalid",
-        "The API's server gave no valid answer.", -32603),
+        "The API's server gave no valid answer.", 502),
 
     ngx_http_stoa_refusal("bad_request", 400, "Bad request",
         "The request could not be understood.", -32600),
 
     ngx_http_stoa_refusal("internal", 500, "Internal error",
         "The gateway failed; its operator finds the request id in the log.",
-        -32603),
+        500),
 
     ngx_http_stoa_refusal("mcp_parse", 400, "Not JSON",
         "Parse error", -32700),
@@ -164,17 +166,17 @@ ngx_http_stoa_refusal_t  ngx_http_stoa_refusals[NGX_HTTP_STOA_REFUSALS] = {
     ngx_http_stoa_refusal("withheld", 503, "Configuration not understood",
         "The gateway does not understand a part of the configuration that "
         "the call needs, and serves nothing by it; its status says which.",
-        -32603),
+        503),
 
     ngx_http_stoa_refusal("upgrade_refused", 501, "Upgrade not supported",
         "A call can only be upgraded to \"websocket\", by GET and with "
         "\"Connection: Upgrade\".", -32600),
 
     ngx_http_stoa_refusal("upstream_limited", 429, "Upstream limits calls",
-        "The API's server takes no more calls now; see Retry-After.", -32603),
+        "The API's server takes no more calls now.", 429),
 
     ngx_http_stoa_refusal("upstream_busy", 503, "Upstream busy",
-        "The API's server takes no calls now; see Retry-After.", -32603),
+        "The API's server takes no calls now.", 503),
 
     ngx_http_stoa_refusal("uri_too_long", 414, "Request line too long",
         "The request line has more than %uz bytes.", -32600),

@@ -70,6 +70,7 @@ ngx_http_stoa_conf_create_loc(ngx_conf_t *cf)
 
     slcf->mode = NGX_CONF_UNSET_UINT;
     slcf->legacy_headers = NGX_CONF_UNSET;
+    slcf->mcp_refusal = NGX_CONF_UNSET_UINT;
     slcf->fast = NGX_CONF_UNSET;
 
     return slcf;
@@ -90,6 +91,8 @@ ngx_http_stoa_conf_merge_loc(ngx_conf_t *cf, void *parent, void *child)
     ngx_http_core_loc_conf_t  *clcf;
 
     ngx_conf_merge_value(conf->legacy_headers, prev->legacy_headers, 0);
+    ngx_conf_merge_uint_value(conf->mcp_refusal, prev->mcp_refusal,
+                              NGX_HTTP_STOA_MCP_RPC);
     ngx_conf_merge_value(conf->fast, prev->fast, 1);
 
     if (conf->mode != NGX_CONF_UNSET_UINT) {

@@ -38,6 +38,8 @@ static ngx_int_t ngx_http_stoa_mcp_verb(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 static ngx_int_t ngx_http_stoa_mcp_find(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
+static ngx_int_t ngx_http_stoa_mcp_entitled(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
 static ngx_int_t ngx_http_stoa_mcp_dispatch(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 static ngx_int_t ngx_http_stoa_mcp_send_on(ngx_http_request_t *r,
@@ -71,6 +73,7 @@ static const ngx_http_stoa_step_t  ngx_http_stoa_mcp_steps[] = {
     { "find",         ngx_http_stoa_mcp_find },
     { "body",         ngx_http_stoa_mcp_read_body },
     { "scan",         ngx_http_stoa_mcp_scan },
+    { "entitled",     ngx_http_stoa_mcp_entitled },
     { "era",          ngx_http_stoa_mcp_era },
     { "dispatch",     ngx_http_stoa_mcp_dispatch },
     { "resolve",      ngx_http_stoa_mcp_resolve },
@@ -103,6 +106,7 @@ const ngx_http_stoa_edge_t  ngx_http_stoa_mcp_edge = {
     .match = ngx_http_stoa_mcp_match,
     .enter = ngx_http_stoa_mcp_enter,
     .error = ngx_http_stoa_mcp_error,
+    .answers = ngx_http_stoa_mcp_answers,
     .header_dropped = ngx_http_stoa_mcp_header_dropped,
     .headers_add = ngx_http_stoa_mcp_headers_add,
     .answer = ngx_http_stoa_mcp_judge,
@@ -301,18 +305,36 @@ ngx_http_stoa_mcp_find(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         }
     }
 
+    return NGX_OK;
+}
+
+
+/* What ends for a while must not end its client: he is told when there is a
+ * message to answer.  A bundle is subscribed to as a whole. */
+
+static ngx_int_t
+ngx_http_stoa_mcp_entitled(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    ngx_http_stoa_mcp_t        *mcp;
+    const stoa_rec_tenant_t    *tenant;
+    ngx_http_stoa_main_conf_t  *mcf;
+
+    mcp = ctx->call.mcp;
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+
+    tenant = ngx_http_stoa_store_tenant(mcf->store, &mcp->endpoint_tenant);
+
+    if (tenant == NULL) {
+        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_NO_ROUTE, NULL);
+    }
+
     if (tenant->state == STOA_STATE_SUSPENDED) {
         return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_TENANT_SUSPENDED,
                                     NULL);
     }
 
-    /* a bundle is subscribed to as a whole */
-
-    if (mcp->has_server) {
-        return ngx_http_stoa_subscription(r, ctx, &mcp->server);
-    }
-
-    return NGX_OK;
+    return mcp->has_server
+           ? ngx_http_stoa_subscription(r, ctx, &mcp->server) : NGX_OK;
 }
 
 

@@ -388,6 +388,9 @@ ngx_int_t ngx_http_stoa_mcp_refuse(ngx_http_request_t *r,
     ngx_str_t *detail);
 /* The id of the message as JSON text ("null" without one). */
 ngx_str_t ngx_http_stoa_mcp_id(ngx_http_stoa_mcp_t *mcp);
+/* The edge's answers(). */
+ngx_uint_t ngx_http_stoa_mcp_answers(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_refusal_t *row);
 /* The body of a refusal: a JSON-RPC error. */
 ngx_int_t ngx_http_stoa_mcp_error(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_refusal_t *row,

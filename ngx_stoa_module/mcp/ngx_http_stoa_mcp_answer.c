@@ -5,6 +5,7 @@
  */
 
 #include "ngx_http_stoa_mcp.h"
+#include "ngx_http_stoa_api.h"
 
 
 static ngx_int_t ngx_http_stoa_mcp_answer_text(ngx_http_request_t *r,
@@ -159,18 +160,135 @@ ngx_http_stoa_mcp_refuse(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 }
 
 
+ngx_uint_t
+ngx_http_stoa_mcp_answers(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    const ngx_http_stoa_refusal_t *row)
+{
+    ngx_http_stoa_mcp_t       *mcp;
+    ngx_http_stoa_loc_conf_t  *slcf;
+
+    mcp = ctx->call.mcp;
+    slcf = ngx_http_get_module_loc_conf(r, ngx_http_stoa_module);
+
+    return slcf->mcp_refusal == NGX_HTTP_STOA_MCP_RPC
+           && mcp && mcp->scanned && mcp->msg.kind == STOA_JSONRPC_REQUEST
+           && row->jsonrpc == (ngx_int_t) row->status
+           && row->status != NGX_HTTP_UNAUTHORIZED;
+}
+
+
+/* As Retry-After will say it; 0: it does not. */
+
+static int64_t
+ngx_http_stoa_mcp_retry_ms(ngx_http_stoa_ctx_t *ctx,
+    const ngx_http_stoa_refusal_t *row)
+{
+    time_t      when;
+    ngx_int_t   s;
+    ngx_str_t  *v;
+
+    v = &ctx->call.retry_after;
+
+    if (v->len) {
+        s = ngx_atoi(v->data, v->len);
+
+        if (s == NGX_ERROR) {
+            when = ngx_parse_http_time(v->data, v->len);
+            s = when == (time_t) NGX_ERROR ? 0 : when - ngx_time();
+        }
+
+        return s > 0 ? (int64_t) s * 1000 : 0;
+    }
+
+    if (row->status == NGX_HTTP_TOO_MANY_REQUESTS && ctx->call.limited) {
+        return ctx->call.rate.retry_ms ? (int64_t) ctx->call.rate.retry_ms
+                                       : 1000;
+    }
+
+    return row->status == NGX_HTTP_SERVICE_UNAVAILABLE ? 5000 : 0;
+}
+
+
+/* Nobody who talks to a model sees headers: who refuses, why, and when it is
+ * worth another try, has to be in the text. */
+
+static void
+ngx_http_stoa_mcp_message(stoa_buf_t *b, ngx_http_stoa_ctx_t *ctx,
+    const ngx_http_stoa_refusal_t *row, const stoa_str_t *api, int64_t retry)
+{
+    ngx_str_t   text;
+    stoa_buf_t  words;
+
+    static ngx_str_t  see = ngx_string("; see Retry-After.");
+
+    text = ctx->call.detail.len ? ctx->call.detail : row->detail;
+
+    stoa_buf_init(&words, 65536);
+
+    if (api->len) {
+        stoa_buf_addf(&words, "%.*s: ", (int) api->len, api->data);
+    }
+
+    if (retry) {
+        if (text.len > see.len
+            && ngx_memcmp(text.data + text.len - see.len, see.data, see.len)
+               == 0)
+        {
+            text.len -= see.len;
+
+        } else if (text.len && text.data[text.len - 1] == '.') {
+            text.len--;
+        }
+    }
+
+    stoa_buf_add(&words, text.data, text.len);
+
+    if (retry) {
+        stoa_buf_addf(&words, "; retry in %lld s.",
+                      (long long) (retry + 999) / 1000);
+    }
+
+    stoa_buf_add_json(b, words.data, words.len);
+    stoa_buf_free(&words);
+}
+
+
+/* Whether an upstream has done what it was asked for. */
+
+static const char *
+ngx_http_stoa_mcp_executed(ngx_http_stoa_ctx_t *ctx)
+{
+    switch ((ngx_int_t) ctx->call.refused - 1) {
+
+    case NGX_HTTP_STOA_REFUSE_UPSTREAM_UNREACHABLE:
+    case NGX_HTTP_STOA_REFUSE_UPSTREAM_LIMITED:
+        return "no";
+
+    default:
+        return ctx->call.passed ? "unknown" : "no";
+    }
+}
+
+
 ngx_int_t
 ngx_http_stoa_mcp_error(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     const ngx_http_stoa_refusal_t *row, ngx_str_t *type, ngx_str_t *body)
 {
-    ngx_str_t             id, text;
+    int64_t               retry;
+    ngx_str_t             id;
     stoa_buf_t            b;
+    stoa_str_t            api;
     ngx_http_stoa_mcp_t  *mcp;
 
     mcp = ctx->call.mcp;
     id = ngx_http_stoa_mcp_id(mcp);
-    text = ctx->call.detail.len ? ctx->call.detail : row->detail;
+    retry = ngx_http_stoa_mcp_retry_ms(ctx, row);
+    api.len = 0;
     ngx_str_set(type, "application/json");
+
+    if (ctx->call.api) {
+        api = stoa_rec_str(ctx->call.api->rec, ctx->call.api->rec->name);
+    }
 
     stoa_buf_init(&b, 65536);
 
@@ -178,7 +296,7 @@ ngx_http_stoa_mcp_error(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     stoa_buf_add(&b, id.data, id.len);
     stoa_buf_addf(&b, ",\"error\":{\"code\":%d,\"message\":",
                   (int) row->jsonrpc);
-    stoa_buf_add_json(&b, (char *) text.data, text.len);
+    ngx_http_stoa_mcp_message(&b, ctx, row, &api, retry);
     stoa_buf_addf(&b, ",\"data\":{\"code\":\"%.*s\"", (int) row->code.len,
                   row->code.data);
 
@@ -186,6 +304,17 @@ ngx_http_stoa_mcp_error(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
         stoa_buf_addz(&b, ",\"request_id\":");
         stoa_buf_add_json(&b, (char *) ctx->request_id.data,
                           ctx->request_id.len);
+    }
+
+    if (api.len) {
+        stoa_buf_addz(&b, ",\"api\":");
+        stoa_buf_add_json(&b, api.data, api.len);
+        stoa_buf_addf(&b, ",\"executed\":\"%s\"",
+                      ngx_http_stoa_mcp_executed(ctx));
+    }
+
+    if (retry) {
+        stoa_buf_addf(&b, ",\"retry_after_ms\":%lld", (long long) retry);
     }
 
     if (row == &ngx_http_stoa_refusals[NGX_HTTP_STOA_REFUSE_MCP_VERSION]) {

@@ -29,6 +29,8 @@ static ngx_int_t ngx_http_stoa_filter_explain(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 static ngx_int_t ngx_http_stoa_filter_challenge(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
+static void ngx_http_stoa_filter_status(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
 static ngx_int_t ngx_http_stoa_filter_api(ngx_http_request_t *r,
     ngx_http_stoa_api_t *api);
 static void ngx_http_stoa_filter_clear(ngx_http_request_t *r,
@@ -126,7 +128,29 @@ ngx_http_stoa_header_filter(ngx_http_request_t *r)
         return NGX_ERROR;
     }
 
+    ngx_http_stoa_filter_status(r, ctx);
+
     return ngx_http_stoa_next_header_filter(r);
+}
+
+
+/* Some edges tell a refusal in an answer; err_status is what is logged. */
+
+static void
+ngx_http_stoa_filter_status(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    const ngx_http_stoa_edge_t  *edge;
+
+    edge = ctx->call.edge;
+
+    if (ctx->call.replace && edge && edge->answers
+        && edge->answers(r, ctx,
+                         &ngx_http_stoa_refusals[ctx->call.refused - 1]))
+    {
+        r->err_status = r->headers_out.status;
+        r->headers_out.status = NGX_HTTP_OK;
+        ngx_str_null(&r->headers_out.status_line);
+    }
 }
 
 
