@@ -9,6 +9,10 @@
 #include "kinds/cp_kind.h"
 
 
+static cp_json_t *cp_body_value(const cp_json_t *row, const char *path);
+static bool cp_body_word(const char *const *words, const char *word);
+
+
 cp_rc_t
 cp_fault_at(cp_op_t *op, const cp_json_t *row, const char *field,
     const char *fmt, ...)
@@ -28,27 +32,92 @@ cp_fault_at(cp_op_t *op, const cp_json_t *row, const char *field,
 }
 
 
-cp_json_t *
-cp_body_make(cp_arena_t *a, const cp_body_t *members, const cp_json_t *row)
+cp_rc_t
+cp_body_make(cp_tx_t *tx, cp_arena_t *a, const cp_body_t *members,
+    const cp_json_t *row, cp_json_t **body, cp_err_t *err)
 {
-    cp_json_t        *body, *val;
+    cp_rc_t           rc;
+    cp_json_t        *val;
+    const char       *name;
+    cp_names_t        names;
     const cp_body_t  *m;
 
-    body = cp_json_object(a);
+    *body = row ? cp_json_object(a) : NULL;
+    cp_names_init(&names, tx, a, err);
 
-    for (m = members; m->member; m++) {
-        val = cp_json_copy(a, cp_json_get(row, m->column));
+    for (m = members; row && m->member; m++) {
+        val = cp_body_value(row, m->column);
 
-        if (val == NULL && m->absent != ABSENT_NONE) {
-            val = cp_json_int(a, m->absent);
+        if (m->words && (val == NULL || !cp_body_word(m->words, val->s))) {
+            *body = NULL;
+            return CP_OK;
         }
 
-        if (val) {
-            cp_json_set(a, body, m->member, val);
+        if (m->is) {
+            cp_json_put_bool(a, *body, m->member,
+                             val && strcmp(val->s, m->is) == 0);
+
+        } else if (m->name) {
+            rc = cp_names_get(&names, cp_resource_owner(), val ? val->s : "",
+                              &name);
+            if (rc != CP_OK) {
+                return rc;
+            }
+
+            cp_json_put(a, *body, m->member, name);
+
+        } else if (val) {
+            cp_json_set(a, *body, m->member, cp_json_copy(a, val));
+
+        } else if (m->word) {
+            cp_json_put(a, *body, m->member, m->word);
+
+        } else if (m->number) {
+            cp_json_put_int(a, *body, m->member, m->absent);
         }
     }
 
-    return body;
+    return CP_OK;
+}
+
+
+/* What a path with dots leads to. */
+static cp_json_t *
+cp_body_value(const cp_json_t *row, const char *path)
+{
+    char         name[64];
+    size_t       n;
+    cp_json_t   *val;
+    const char  *dot;
+
+    while ((dot = strchr(path, '.')) != NULL) {
+        n = (size_t) (dot - path);
+
+        if (n >= sizeof(name)) {
+            return NULL;
+        }
+
+        memcpy(name, path, n);
+        name[n] = '\0';
+
+        row = cp_json_get(row, name);
+        path = dot + 1;
+    }
+
+    val = cp_json_get(row, path);
+
+    return val && val->type != CP_JSON_NULL ? val : NULL;
+}
+
+
+static bool
+cp_body_word(const char *const *words, const char *word)
+{
+    while (*words && strcmp(*words, word) != 0) {
+        words++;
+    }
+
+    return *words != NULL;
 }
 
 
@@ -99,12 +168,10 @@ cp_feed_simple(cp_tx_t *tx, cp_arena_t *a, const cp_simple_t *s,
         return rc;
     }
 
-    if (row && s->hidden && strcmp(cp_json_str(row, "state"), s->hidden) == 0)
-    {
-        row = NULL;
+    rc = cp_body_make(tx, a, s->members, row, &body, err);
+    if (rc != CP_OK) {
+        return rc;
     }
-
-    body = row ? cp_body_make(a, s->members, row) : NULL;
 
     if (body && s->scope != STOA_SCOPE_MAX) {
         memset(&at, 0, sizeof(at));

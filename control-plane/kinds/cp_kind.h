@@ -4,8 +4,8 @@
  *
  * A kind is a file cp_kind_<name>.c with its fields, states, rules, feed body
  * and dependents in one cp_resource_t, and a row of cp_kinds.c.  A new field
- * is a row of its table and a column in a migration; what gateways get as it
- * is, a row of core/stoa_schema.h.
+ * is a row of its table, or of core/stoa_schema.h if gateways get it too, and
+ * a column in a migration.
  */
 
 #ifndef CP_KIND_H
@@ -22,6 +22,8 @@
 #define RO      CP_READONLY
 #define FI      CP_FILTER
 #define ND      CP_NO_DUMP
+#define SC      CP_SECRET
+#define WH      CP_WHOLE
 
 /* name, type, flags, min, max, default, values, sub, item, ref, scope, doc */
 
@@ -42,21 +44,81 @@
 #define F_END                                                                 \
     { NULL, 0, 0, 0, 0, NULL, NULL, NULL, 0, NULL, NULL, NULL }
 
-/* Rows of core's stoa_schema.h: of the resource's table, of the body. */
+/* Rows of core's stoa_schema.h in the resource's table. */
 
-#define ROW_N(S, t, n, lo, hi, d, doc)  INT(#n, 0, lo, hi, #d, doc),
-#define ROW_B(S, n, d, doc)                                                   \
-    BOOL(#n, 0, (d) ? "true" : "false", doc),
-#define ROW_E(S, n, fl, v, w, doc)                                            \
-    F_ENUM(#n, fl, "\"" w "\"", n##_words, doc),
-#define ROW_WORD(w, v)  w,
+#define ROWS(FIELDS)              FIELDS(ROW, )
+#define ROW(S, t, ...)            ROW_##t(__VA_ARGS__)
+#define ROW_AS(m, n, t, ...)      ROW_##t(n, __VA_ARGS__)
+#define ROW_OWN(n)                OWN_##n,
+#define ROW_ID(n, fl, d)          F(#n, CP_F_STRING, fl, 0, 0, NULL, d),
+#define ROW_NAME(n)               BASE_NAME,
+#define ROW_NAME_OF(n, ...)
+#define ROW_STATE(n, w)           BASE_STATE,
+#define ROW_ON(n, w)              BASE_STATE,
+#define ROW_REF(n, fl, ref, scope, d)  F_REF(#n, fl, ref, scope, d),
+#define ROW_REFS(n, fl, hi, ref, d)    F_REFS(#n, fl, hi, ref, d),
+#define ROW_TOOLS(n, fl, hi, d)   F_ARRAY(#n, fl, hi, CP_F_TOOL_NAME, d),
+#define ROW_U16(n, fl, lo, hi, df, d)  INT(#n, fl, lo, hi, #df, d),
+#define ROW_U32                   ROW_U16
+#define ROW_U64                   ROW_U16
+#define ROW_BOOL(n, fl, df, d)    BOOL(#n, fl, (df) ? "true" : "false", d),
+#define ROW_WORD(n, fl, w, df, d)                                             \
+    F_ENUM(#n, fl, "\"" df "\"", WORDS(w), d),
+#define ROW_CHOICE(n, fl, w, d)   F_ENUM(#n, fl, NULL, WORDS(w), d),
+#define ROW_STR(n, fl, form, lo, hi, d)                                       \
+    F(#n, CP_F_##form, fl, lo, hi, NULL, d),
+#define ROW_TIME(n, fl, d)        F(#n, CP_F_TIME, fl, 0, 0, NULL, d),
+#define ROW_CIDRS(n, fl, hi, d)   F_ARRAY(#n, fl, hi, CP_F_CIDR, d),
+#define ROW_ITEMS(n, fl, item, lo, hi, d)                                     \
+    F_OBJECTS(#n, fl, lo, hi, item##_fields, d),
+#define ROW_JSON(n, fl, hi, d)    F(#n, CP_F_JSON, fl, 0, hi, NULL, d),
+#define ROW_HEX32(n, fl, d)       F(#n, CP_F_STRING, fl, 0, 0, NULL, d),
+#define ROW_POLICIES(n)
 
-#define BODY_N(S, t, n, lo, hi, d, doc)  { #n, #n, d },
-#define BODY_B(S, n, d, doc)             { #n, #n, ABSENT_NONE },
-#define BODY_E(S, n, fl, v, w, doc)      { #n, #n, ABSENT_NONE },
+#define CP_F_WORD                 CP_F_TOOL_NAME      /* the same letters    */
 
-#define ROWS(FIELDS)       FIELDS(ROW_N, ROW_B, ROW_E, )
-#define BODY_ROWS(FIELDS)  FIELDS(BODY_N, BODY_B, BODY_E, )
+/* The same rows in a body; at: in which member of the row, with a dot. */
+
+#define BODY_ROWS(FIELDS, at)     FIELDS(BODY, at)
+#define BODY(at, t, ...)          BODY_##t(at, __VA_ARGS__)
+#define BODY_AS(at, n, f, t, ...)  BODY_##t##_AS(at, n, f, __VA_ARGS__)
+#define BODY_COPY(at, n, f)       { .member = #n, .column = at #f },
+#define BODY_INT(at, n, f, d)                                                 \
+    { .member = #n, .column = at #f, .number = true, .absent = d },
+#define BODY_OWN(at, n)
+#define BODY_ID(at, n, ...)       BODY_COPY(at, n, n)
+#define BODY_NAME(at, n)          BODY_COPY(at, n, n)
+#define BODY_NAME_OF_AS(at, n, f, ...)                                        \
+    { .member = #n, .column = at #f, .name = true },
+#define BODY_STATE(at, n, w)                                                  \
+    { .member = #n, .column = at #n, .words = WORDS(w) },
+#define BODY_ON_AS(at, n, f, w)   { .member = #n, .column = at #f, .is = w },
+#define BODY_REF(at, n, ...)      BODY_COPY(at, n, n)
+#define BODY_REFS(at, n, ...)     BODY_COPY(at, n, n)
+#define BODY_TOOLS(at, n, ...)
+#define BODY_U16(at, n, fl, lo, hi, df, d)  BODY_INT(at, n, n, df)
+#define BODY_U32                  BODY_U16
+#define BODY_U64                  BODY_U16
+#define BODY_BOOL(at, n, ...)     BODY_COPY(at, n, n)
+#define BODY_BOOL_AS(at, n, f, ...)  BODY_COPY(at, n, f)
+#define BODY_WORD(at, n, fl, w, df, d)                                        \
+    { .member = #n, .column = at #n, .word = df },
+#define BODY_CHOICE(at, n, ...)   BODY_COPY(at, n, n)
+#define BODY_CHOICE_AS(at, n, f, ...)  BODY_COPY(at, n, f)
+#define BODY_STR(at, n, ...)      BODY_COPY(at, n, n)
+#define BODY_STR_AS(at, n, f, ...)  BODY_COPY(at, n, f)
+#define BODY_TIME_AS(at, n, f, ...)  BODY_INT(at, n, f, 0)
+#define BODY_CIDRS(at, n, ...)    BODY_COPY(at, n, n)
+#define BODY_ITEMS(at, n, ...)
+#define BODY_JSON(at, n, ...)     BODY_COPY(at, n, n)
+#define BODY_HEX32_AS(at, n, f, ...)  BODY_COPY(at, n, f)
+#define BODY_POLICIES(at, n)
+
+#define WORD_TEXT(w, v)           w,
+#define WORDS(w)                  (const char *const[]) { w(WORD_TEXT) NULL }
+
+#define OWN_title                 BASE_TITLE
+#define OWN_tenant                BASE_TENANT
 
 #define T_END       { NULL, { NULL }, NULL, NULL, NULL }
 
@@ -80,14 +142,17 @@
       "when it last changed")
 
 
-/* A member of a feed body that is a column under this or another name. */
+/* A member of a feed body: what a column says, or is said inside of it. */
 typedef struct {
-    const char  *member;           /* NULL ends                              */
-    const char  *column;
-    int64_t      absent;           /* ABSENT_NONE: left out                  */
+    const char         *member;    /* NULL ends                              */
+    const char         *column;    /* "upstream.tls.verify"                  */
+    bool                number;    /* `absent` when there is none            */
+    int64_t             absent;
+    const char         *word;      /* likewise                               */
+    bool                name;      /* of the tenant whose id it is           */
+    const char         *is;        /* it is this word: true                  */
+    const char *const  *words;     /* of a state; else not served           */
 } cp_body_t;
-
-#define ABSENT_NONE  -1
 
 /* A member of a body that has secrets in it: the record is sealed at rest, and
  * its digest tells nothing of them. */
@@ -98,12 +163,12 @@ typedef struct {
     const cp_resource_t  *res;
     const cp_body_t      *members;
     const char           *prefix;  /* of the feed's key                      */
-    const char           *hidden;  /* state that is not served; NULL: none   */
     stoa_scope_e          scope;   /* of its policies; STOA_SCOPE_MAX: none  */
 } cp_simple_t;
 
-cp_json_t *cp_body_make(cp_arena_t *a, const cp_body_t *members,
-    const cp_json_t *row);
+/* *body NULL: the row, which may be NULL, is not served. */
+cp_rc_t cp_body_make(cp_tx_t *tx, cp_arena_t *a, const cp_body_t *members,
+    const cp_json_t *row, cp_json_t **body, cp_err_t *err) CP_MUST_CHECK;
 /* Puts the body in the row; NULL: a tombstone. */
 cp_rc_t cp_body_put(cp_tx_t *tx, cp_arena_t *a, cp_feed_row_t row,
     const cp_json_t *body, cp_err_t *err) CP_MUST_CHECK;

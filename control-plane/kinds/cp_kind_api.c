@@ -43,94 +43,52 @@ static const char *const  cp_reserved_paths[] = { "/apis", "/mcp", "/stoa",
 static const char *const  cp_rest_only[] = { "host", "base_path",
     "key_query", NULL };
 
-static const cp_body_t  cp_api_body[] = {
-    { "id", "id", ABSENT_NONE },
-    { "tenant", "tenant", ABSENT_NONE },
-    { "name", "name", ABSENT_NONE },
-    { "title", "title", ABSENT_NONE },
-    { "kind", "kind", ABSENT_NONE },
-    { "version", "version", ABSENT_NONE },
-    { "state", "state", ABSENT_NONE },
-    { "partners", "partners", ABSENT_NONE },
-    { "host", "host", ABSENT_NONE },
-    { "base_path", "base_path", ABSENT_NONE },
-    { "key_query", "key_query", ABSENT_NONE },
-    { "ip_allow", "ip_allow", ABSENT_NONE },
-    { "ip_deny", "ip_deny", ABSENT_NONE },
-    BODY_ROWS(STOA_API_FIELDS)
-    { "deprecated_ms", "deprecated_at", 0 },
-    { "sunset_ms", "sunset_at", 0 },
-    { NULL, NULL, 0 }
-};
+#define OWN_description                                                       \
+    F("description", CP_F_TEXT, 0, 0, 8000, NULL, "for people")
+#define OWN_url                                                               \
+    F("url", CP_F_URL, RQ, 0, 1024, NULL,                                     \
+      "http or https, host, port, path; for mcp the endpoint")
+#define OWN_tls       F_OBJECT("tls", 0, "{}", tls_fields, "for https targets")
+#define OWN_upstream                                                          \
+    F_OBJECT("upstream", RQ, NULL, upstream_fields, "where requests go")
+#define OWN_platform                                                          \
+    BOOL("platform", 0, "false",                                              \
+      "its upstream is this control plane, which takes the signed identity; " \
+      "set by a platform admin, who alone may change the upstream then")
+#define OWN_rest                                                              \
+    F_REFS("gateway_groups", 0, 100, "gateway_group",                         \
+      "gateways that get it; empty: all"),                                    \
+    F("spec", CP_F_JSON, CP_WHOLE, 0, 1048576, NULL, "OpenAPI document"),     \
+    F_ENUM("new_tools", 0, "\"enabled\"", tool_states,                        \
+      "the state of tools about which nothing is decided by name"),           \
+    F("discovery", CP_F_JSON, RO|ND|CP_MOVES, 0, 0, NULL,                     \
+      "what was found at the upstream, and when")
 
-static const cp_body_t  cp_upstream_body[] = {
-    BODY_ROWS(STOA_UPSTREAM_FIELDS)
-    { "host_header", "host_header", ABSENT_NONE },
-    { NULL, NULL, 0 }
-};
-
-static const char *const  audience_words[] = { STOA_AUDIENCES(ROW_WORD)
-                                               NULL };
-static const char *const  kinds[] = { "rest", "mcp", NULL };
-static const char *const  balance_words[] = { STOA_BALANCES(ROW_WORD) NULL };
 static const char *const  tool_states[] = { "enabled", "disabled", NULL };
-static const char *const  identity_words[] = { STOA_IDENTITIES(ROW_WORD)
-                                               NULL };
+
+static const cp_body_t  cp_api_body[] = {
+    BODY_ROWS(STOA_API_FIELDS, "")
+    BODY_ROWS(STOA_UPSTREAM_FIELDS, "upstream.")
+    BODY_ROWS(STOA_TLS_FIELDS, "upstream.tls.")
+    BODY_ROWS(STOA_DISCOVERY_MADE, "discovery.") { NULL }
+};
+
+static const cp_body_t  cp_operation_body[] = {
+    BODY_ROWS(STOA_OPERATION_FIELDS, "") { NULL }
+};
 
 static const cp_field_t  target_fields[] = {
-    F("url", CP_F_URL, RQ, 0, 1024, NULL,
-      "http or https, host, port, path; for mcp the endpoint"),
-    ROWS(STOA_TARGET_FIELDS)
-    F_END
+    ROWS(STOA_TARGET_FIELDS) F_END
 };
 
-static const cp_field_t  tls_fields[] = {
-    BOOL("verify", 0, "true", "check the upstream's certificate"),
-    F("server_name", CP_F_HOST, 0, 0, 0, NULL,
-      "SNI and name to check; default: the target's host"),
-    F_END
-};
+static const cp_field_t  tls_fields[] = { ROWS(STOA_TLS_FIELDS) F_END };
 
 static const cp_field_t  upstream_fields[] = {
-    F_OBJECTS("targets", RQ, 1, STOA_TARGETS_MAX, target_fields,
-      "where requests go"),
-    ROWS(STOA_UPSTREAM_FIELDS)
-    F("host_header", CP_F_HOST, 0, 1, 0, NULL,
-      "sent as Host; default: the target's host"),
-    F_OBJECT("tls", 0, "{}", tls_fields, "for https targets"),
-    F_END
+    ROWS(STOA_UPSTREAM_FIELDS) F_END
 };
 
 static const cp_field_t  api_fields[] = {
-    BASE_ID, BASE_NAME, BASE_TITLE, BASE_STATE, BASE_TENANT,
-    F_ENUM("kind", RQ|IM|FI, NULL, kinds, "what it speaks"),
-    F("version", CP_F_STRING, 0, 0, 64, NULL, "the publisher's"),
-    F("description", CP_F_TEXT, 0, 0, 8000, NULL, "for people"),
     ROWS(STOA_API_FIELDS)
-    F_REFS("partners", 0, 1000, "tenant",
-      "tenants that audience partner admits"),
-    F("host", CP_F_HOST, FI, 0, 0, NULL, "own host name"),
-    F("base_path", CP_F_BASE_PATH, FI, 0, 0, NULL, "own path"),
-    F_OBJECT("upstream", RQ, NULL, upstream_fields, "where requests go"),
-    F("key_query", CP_F_TOOL_NAME, 0, 0, 64, NULL,
-      "query parameter that may carry the key"),
-    F_ARRAY("ip_allow", 0, STOA_CIDRS_MAX, CP_F_CIDR,
-      "only from here; empty: from anywhere"),
-    F_ARRAY("ip_deny", 0, STOA_CIDRS_MAX, CP_F_CIDR, "never from here"),
-    BOOL("platform", 0, "false",
-      "its upstream is this control plane, which takes the signed identity; "
-      "set by a platform admin, who alone may change the upstream then"),
-    F("deprecated_at", CP_F_TIME, RO|ND, 0, 0, NULL,
-      "since when it is; announced in Deprecation"),
-    F("sunset_at", CP_F_TIME, 0, 0, 0, NULL,
-      "announced in Sunset when deprecated"),
-    F_REFS("gateway_groups", 0, 100, "gateway_group",
-      "gateways that get it; empty: all"),
-    F("spec", CP_F_JSON, CP_WHOLE, 0, 1048576, NULL, "OpenAPI document"),
-    F_ENUM("new_tools", 0, "\"enabled\"", tool_states,
-      "the state of tools about which nothing is decided by name"),
-    F("discovery", CP_F_JSON, RO|ND|CP_MOVES, 0, 0, NULL,
-      "what was found at the upstream, and when"),
     BASE_TIMES,
     F_END
 };
@@ -394,13 +352,9 @@ cp_feed_api(cp_tx_t *tx, cp_arena_t *a, const char *id, cp_err_t *err)
         return rc;
     }
 
-    body = NULL;
-
-    if (api && cp_api_served(api)) {
-        rc = cp_api_record(tx, a, api, &body, err);
-        if (rc != CP_OK) {
-            return rc;
-        }
+    rc = cp_api_record(tx, a, api, &body, err);
+    if (rc != CP_OK) {
+        return rc;
     }
 
     row.key = cp_arena_printf(a, "api:%s", id);
@@ -419,51 +373,22 @@ static cp_rc_t
 cp_api_record(cp_tx_t *tx, cp_arena_t *a, const cp_json_t *api,
     cp_json_t **body, cp_err_t *err)
 {
-    cp_rc_t         rc;
-    cp_json_t      *up, *more, *m, *v;
-    cp_names_t      names;
-    const char     *name;
-    cp_place_of_t   at = { .operation = "*", .tool = "*" };
+    cp_rc_t        rc;
+    cp_json_t     *operations;
+    cp_place_of_t  at = { .operation = "*", .tool = "*" };
 
-    cp_names_init(&names, tx, a, err);
+    rc = cp_body_make(tx, a, cp_api_body, api, body, err);
+    if (rc != CP_OK || *body == NULL) {
+        return rc;
+    }
 
-    rc = cp_names_get(&names, &cp_res_tenant, cp_json_str(api, "tenant"),
-                      &name);
+    rc = cp_api_operations(tx, a, cp_json_str(api, "id"), &operations, err);
     if (rc != CP_OK) {
         return rc;
     }
 
-    rc = cp_api_operations(tx, a, cp_json_str(api, "id"), &v, err);
-    if (rc != CP_OK) {
-        return rc;
-    }
-
-    up = cp_json_get(api, "upstream");
-    *body = cp_body_make(a, cp_api_body, api);
-    more = cp_body_make(a, cp_upstream_body, up);
-
-    for (m = more->first; m; m = m->next) {
-        cp_json_set(a, *body, m->key, cp_json_copy(a, m));
-    }
-
-    cp_json_put(a, *body, "tenant_name", name);
     cp_json_set(a, *body, "targets", cp_api_targets(a, api));
-    cp_json_set(a, *body, "operations", v);
-
-    m = cp_json_get(up, "tls");
-    cp_json_put_bool(a, *body, "tls_verify", cp_json_num(m, "verify", 1) != 0);
-    cp_json_set(a, *body, "tls_server_name",
-                cp_json_copy(a, cp_json_get(m, "server_name")));
-
-    m = cp_json_get(api, "discovery");
-    name = cp_json_str(m, "era");
-    cp_json_put(a, *body, "era", name ? name : "unknown");
-
-    v = cp_json_get(m, "protocol_version");
-
-    if (v && v->type == CP_JSON_STRING) {
-        cp_json_set(a, *body, "protocol_version", cp_json_copy(a, v));
-    }
+    cp_json_set(a, *body, "operations", operations);
 
     at.tenant = cp_json_str(api, "tenant");
     at.api = cp_json_str(api, "id");
@@ -553,31 +478,26 @@ static cp_rc_t
 cp_api_operations(cp_tx_t *tx, cp_arena_t *a, const char *id,
     cp_json_t **out, cp_err_t *err)
 {
-    cp_rc_t     rc;
-    unsigned    i;
-    cp_json_t  *item;
-    cp_rows_t   rows;
+    cp_rc_t         rc;
+    cp_json_t      *rows, *row, *item;
+    cp_row_query_t  q = { "\"api\" = $1", "\"path\", \"method\"", 0, false };
 
-    rc = cp_tx_query(tx, a, "SELECT id, method, path, state FROM operations"
-                     " WHERE api = $1 ORDER BY path, method",
-                     cp_args(cp_text(id)), &rows, err);
-    if (rc != CP_OK) {
-        return rc;
-    }
+    rc = cp_row_select(tx, a, cp_resource_find("operation"), &q,
+                       cp_args(cp_text(id)), &rows, err);
 
     *out = cp_json_array(a);
 
-    for (i = 0; i < rows.rows; i++) {
-        item = cp_json_object(a);
-        cp_json_put(a, item, "id", cp_cell(&rows, i, 0)->p);
-        cp_json_put(a, item, "method", cp_cell(&rows, i, 1)->p);
-        cp_json_put(a, item, "path", cp_cell(&rows, i, 2)->p);
-        cp_json_put_bool(a, item, "enabled",
-                         strcmp(cp_cell(&rows, i, 3)->p, "enabled") == 0);
-        cp_json_push(*out, item);
+    for (row = rc == CP_OK ? rows->first : NULL; row && rc == CP_OK;
+         row = row->next)
+    {
+        rc = cp_body_make(tx, a, cp_operation_body, row, &item, err);
+
+        if (rc == CP_OK) {
+            cp_json_push(*out, item);
+        }
     }
 
-    return CP_OK;
+    return rc;
 }
 
 

@@ -10,15 +10,11 @@ static cp_rc_t cp_feed_application(cp_tx_t *tx, cp_arena_t *a, const char *id,
 
 
 static const cp_body_t  cp_application_body[] = {
-    { "id", "id", ABSENT_NONE },
-    { "tenant", "tenant", ABSENT_NONE },
-    { "name", "name", ABSENT_NONE },
-    { "state", "state", ABSENT_NONE },
-    { NULL, NULL, 0 }
+    BODY_ROWS(STOA_APPLICATION_FIELDS, "") { NULL }
 };
 
 static const cp_field_t  application_fields[] = {
-    BASE_ID, BASE_NAME, BASE_TITLE, BASE_STATE, BASE_TENANT,
+    ROWS(STOA_APPLICATION_FIELDS)
     BASE_TIMES,
     F_END
 };
@@ -51,7 +47,7 @@ static cp_rc_t
 cp_feed_application(cp_tx_t *tx, cp_arena_t *a, const char *id, cp_err_t *err)
 {
     static const cp_simple_t  simple = {
-        &cp_res_application, cp_application_body, "app", NULL,
+        &cp_res_application, cp_application_body, "app",
         STOA_SCOPE_APPLICATION
     };
 

@@ -26,31 +26,21 @@ static cp_rc_t cp_feed_credential(cp_tx_t *tx, cp_arena_t *a, const char *id,
     cp_err_t *err);
 
 
+#define OWN_env                                                               \
+    F("env", CP_F_ENV, IM|FI, 0, 0, "\"live\"", "second part of the key")
+#define OWN_key                                                               \
+    F("prefix", CP_F_STRING, RO|ND|FI, 0, 0, NULL, "how the key begins"),     \
+    F("last4", CP_F_STRING, RO|ND|FI, 0, 0, NULL, "how the key ends"),        \
+    F("rotated_to", CP_F_STRING, RO|ND, 0, 0, NULL, "its successor"),         \
+    F("key", CP_F_STRING, RO|ND|CP_ONCE, 0, 0, NULL,                          \
+      "the key, only in the answer that made it")
+
 static const cp_body_t  cp_credential_body[] = {
-    { "id", "id", ABSENT_NONE },
-    { "tenant", "tenant", ABSENT_NONE },
-    { "application", "application", ABSENT_NONE },
-    { "digest", "key_digest", ABSENT_NONE },
-    { "alg", "key_alg", ABSENT_NONE },
-    { "state", "state", ABSENT_NONE },
-    { "expires_ms", "expires_at", 0 },
-    { NULL, NULL, 0 }
+    BODY_ROWS(STOA_CREDENTIAL_FIELDS, "") { NULL }
 };
 
 static const cp_field_t  credential_fields[] = {
-    F("id", CP_F_STRING, RO|ND|FI, 0, 0, NULL, "identifier"),
-    BASE_TITLE, BASE_STATE, BASE_TENANT,
-    F_REF("application", RO|ND, "application", NULL, "whose key it is"),
-    F("env", CP_F_ENV, IM|FI, 0, 0, "\"live\"", "second part of the key"),
-    F("expires_at", CP_F_TIME, 0, 0, 0, NULL, "refused from then on"),
-    F("prefix", CP_F_STRING, RO|ND|FI, 0, 0, NULL, "how the key begins"),
-    F("last4", CP_F_STRING, RO|ND|FI, 0, 0, NULL,
-      "how the key ends"),
-    F("rotated_to", CP_F_STRING, RO|ND, 0, 0, NULL, "its successor"),
-    F("key", CP_F_STRING, RO|ND|CP_ONCE, 0, 0, NULL,
-      "the key, only in the answer that made it"),
-    F("key_digest", CP_F_STRING, RO|ND|CP_SECRET, 0, 0, NULL, ""),
-    F("key_alg", CP_F_STRING, RO|ND|CP_SECRET, 0, 0, NULL, ""),
+    ROWS(STOA_CREDENTIAL_FIELDS)
     BASE_TIMES,
     F_END
 };
@@ -224,7 +214,7 @@ static cp_rc_t
 cp_feed_credential(cp_tx_t *tx, cp_arena_t *a, const char *id, cp_err_t *err)
 {
     static const cp_simple_t  simple = {
-        &cp_res_credential, cp_credential_body, "cred", NULL,
+        &cp_res_credential, cp_credential_body, "cred",
         STOA_SCOPE_MAX
     };
 

@@ -11,13 +11,11 @@ static cp_rc_t cp_feed_group(cp_tx_t *tx, cp_arena_t *a, const char *id,
 
 
 static const cp_body_t  cp_group_body[] = {
-    { "id", "id", ABSENT_NONE },
-    { "name", "name", ABSENT_NONE },
-    { NULL, NULL, 0 }
+    BODY_ROWS(STOA_GROUP_FIELDS, "") { NULL }
 };
 
 static const cp_field_t  group_fields[] = {
-    BASE_ID, BASE_NAME, BASE_TITLE,
+    ROWS(STOA_GROUP_FIELDS)
     BASE_TIMES,
     F_END
 };
@@ -61,15 +59,14 @@ cp_feed_group(cp_tx_t *tx, cp_arena_t *a, const char *id, cp_err_t *err)
         return rc;
     }
 
-    body = NULL;
+    rc = cp_body_make(tx, a, cp_group_body, group, &body, err);
 
-    if (group) {
-        body = cp_body_make(a, cp_group_body, group);
-
+    if (rc == CP_OK && body) {
         rc = cp_policy_body(tx, a, &at, body, err);
-        if (rc != CP_OK) {
-            return rc;
-        }
+    }
+
+    if (rc != CP_OK) {
+        return rc;
     }
 
     return cp_body_put(tx, a, row, cp_json_get(body, "policies") ? body : NULL,

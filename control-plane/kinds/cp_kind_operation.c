@@ -15,13 +15,12 @@ static cp_rc_t cp_follow_operation(cp_op_t *op, cp_tx_t *tx,
     const cp_json_t *row);
 
 
+#define OWN_name  BASE_NAME
+#define OWN_api                                                               \
+    BASE_TENANT, F_REF("api", RO|ND, "api", NULL, "the api it belongs to")
+
 static const cp_field_t  operation_fields[] = {
-    BASE_ID, BASE_NAME, BASE_TITLE, BASE_STATE, BASE_TENANT,
-    F_REF("api", RO|ND, "api", NULL, "the api it belongs to"),
-    F("method", CP_F_METHOD, RQ|FI, 0, 0, NULL,
-      "GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS"),
-    F("path", CP_F_TEMPLATE, RQ|FI, 0, STOA_TEMPLATE_MAX, NULL,
-      "below the base path: /orders/{id}"),
+    ROWS(STOA_OPERATION_FIELDS)
     BASE_TIMES,
     F_END
 };

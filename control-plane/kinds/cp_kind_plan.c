@@ -18,24 +18,17 @@ static cp_rc_t cp_feed_plan(cp_tx_t *tx, cp_arena_t *a, const char *id,
     cp_err_t *err);
 
 
-static const cp_body_t  cp_plan_body[] = {
-    { "id", "id", ABSENT_NONE },
-    { "tenant", "tenant", ABSENT_NONE },
-    { "name", "name", ABSENT_NONE },
-    { "state", "state", ABSENT_NONE },
-    BODY_ROWS(STOA_PLAN_FIELDS)
-    { NULL, NULL, 0 }
-};
+#define OWN_approval                                                          \
+    F_ENUM("approval", FI, "\"auto\"", approvals, "of new subscriptions")
 
 static const char *const  approvals[] = { "auto", "manual", NULL };
-static const char *const  limit_by_words[] = { STOA_LIMIT_BYS(ROW_WORD)
-                                               NULL };
+
+static const cp_body_t  cp_plan_body[] = {
+    BODY_ROWS(STOA_PLAN_FIELDS, "") { NULL }
+};
 
 static const cp_field_t  plan_fields[] = {
-    BASE_ID, BASE_NAME, BASE_TITLE, BASE_STATE, BASE_TENANT,
     ROWS(STOA_PLAN_FIELDS)
-    F_ENUM("approval", FI, "\"auto\"", approvals,
-      "of new subscriptions"),
     BASE_TIMES,
     F_END
 };
@@ -124,7 +117,7 @@ static cp_rc_t
 cp_feed_plan(cp_tx_t *tx, cp_arena_t *a, const char *id, cp_err_t *err)
 {
     static const cp_simple_t  simple = {
-        &cp_res_plan, cp_plan_body, "plan", "archived",
+        &cp_res_plan, cp_plan_body, "plan",
         STOA_SCOPE_PLAN
     };
 

@@ -27,17 +27,8 @@ static cp_rc_t cp_follow_server(cp_op_t *op, cp_tx_t *tx,
 
 
 static const cp_body_t  cp_server_body[] = {
-    { "id", "id", ABSENT_NONE },
-    { "tenant", "tenant", ABSENT_NONE },
-    { "name", "name", ABSENT_NONE },
-    { "title", "title", ABSENT_NONE },
-    { "instructions", "instructions", ABSENT_NONE },
-    { "state", "state", ABSENT_NONE },
-    BODY_ROWS(STOA_SERVER_FIELDS)
-    { NULL, NULL, 0 }
+    BODY_ROWS(STOA_SERVER_FIELDS, "") { NULL }
 };
-
-static const char *const  prefix_words[] = { STOA_PREFIXES(ROW_WORD) NULL };
 
 static const cp_field_t  server_tool_fields[] = {
     F_REF("api", RQ, "api", NULL, "an mcp api of the tenant"),
@@ -48,14 +39,12 @@ static const cp_field_t  server_tool_fields[] = {
     F_END
 };
 
+#define OWN_unresolved                                                        \
+    F_ARRAY("unresolved", RO|ND|CP_DERIVED|CP_MOVES, STOA_SERVER_TOOLS_MAX,   \
+      CP_F_STRING, "api/tool of those in tools that discovery has not found")
+
 static const cp_field_t  server_fields[] = {
-    BASE_ID, BASE_NAME, BASE_TITLE, BASE_STATE, BASE_TENANT,
-    F("instructions", CP_F_TEXT, 0, 0, 16384, NULL, "told to MCP clients"),
     ROWS(STOA_SERVER_FIELDS)
-    F_OBJECTS("tools", 0, 0, STOA_SERVER_TOOLS_MAX, server_tool_fields,
-      "what it bundles"),
-    F_ARRAY("unresolved", RO|ND|CP_DERIVED|CP_MOVES, STOA_SERVER_TOOLS_MAX,
-      CP_F_STRING, "api/tool of those in tools that discovery has not found"),
     BASE_TIMES,
     F_END
 };
@@ -276,8 +265,6 @@ cp_feed_server(cp_tx_t *tx, cp_arena_t *a, const char *id, cp_err_t *err)
     unsigned       i, n;
     cp_json_t     *server, *body, *tools, *item;
     cp_bound_t    *bound;
-    cp_names_t     names;
-    const char    *name;
     cp_place_of_t  at = { .server = id, .above = true };
     cp_feed_row_t  row = { cp_arena_printf(a, "server:%s", id), "server",
                            NULL, NULL, false };
@@ -287,18 +274,13 @@ cp_feed_server(cp_tx_t *tx, cp_arena_t *a, const char *id, cp_err_t *err)
         return rc;
     }
 
-    if (server == NULL
-        || strcmp(cp_json_str(server, "state"), "published") != 0)
-    {
-        return cp_body_put(tx, a, row, NULL, err);
-    }
-
-    cp_names_init(&names, tx, a, err);
-
-    rc = cp_names_get(&names, &cp_res_tenant, cp_json_str(server, "tenant"),
-                      &name);
+    rc = cp_body_make(tx, a, cp_server_body, server, &body, err);
     if (rc != CP_OK) {
         return rc;
+    }
+
+    if (body == NULL) {
+        return cp_body_put(tx, a, row, NULL, err);
     }
 
     rc = cp_server_bound(tx, a, server, &bound, &n, err);
@@ -306,7 +288,6 @@ cp_feed_server(cp_tx_t *tx, cp_arena_t *a, const char *id, cp_err_t *err)
         return rc;
     }
 
-    body = cp_body_make(a, cp_server_body, server);
     tools = cp_json_array(a);
 
     for (i = 0; i < n; i++) {
@@ -317,7 +298,6 @@ cp_feed_server(cp_tx_t *tx, cp_arena_t *a, const char *id, cp_err_t *err)
         cp_json_push(tools, item);
     }
 
-    cp_json_put(a, body, "tenant_name", name);
     cp_json_set(a, body, "tools", tools);
 
     at.tenant = cp_json_str(server, "tenant");

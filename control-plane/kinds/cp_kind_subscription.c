@@ -45,21 +45,18 @@ static const cp_field_t  held_fields[] = {
     F_END
 };
 
+#define OWN_target                                                            \
+    F_REF("target_tenant", IM|FI, "tenant", NULL,                             \
+      "whose api or server; default: the own tenant"),                        \
+    F_REF("api", IM|FI, "api", "target_tenant", "either this"),               \
+    F_REF("server", IM|FI, "server", "target_tenant", "or this")
+#define OWN_held                                                              \
+    F_OBJECT("held", RO|ND|CP_DERIVED|CP_MOVES, NULL, held_fields,            \
+      "what another tenant's publisher decided about the application and its" \
+      " api or server: it holds for a new subscription too")
+
 static const cp_field_t  subscription_fields[] = {
-    BASE_ID, BASE_TITLE, BASE_STATE, BASE_TENANT,
-    F_REF("application", RQ|IM|FI, "application", NULL, "the consumer"),
-    F_REF("target_tenant", IM|FI, "tenant", NULL,
-      "whose api or server; default: the own tenant"),
-    F_REF("api", IM|FI, "api", "target_tenant", "either this"),
-    F_REF("server", IM|FI, "server", "target_tenant", "or this"),
-    F_REF("plan", RQ|FI, "plan", "target_tenant",
-      "a plan of the target's tenant"),
-    F_ARRAY("tools", 0, STOA_SERVER_TOOLS_MAX, CP_F_TOOL_NAME,
-      "only these tools, by the names of the api or server; absent: all"),
-    F("expires_at", CP_F_TIME, 0, 0, 0, NULL, "refused from then on"),
-    F_OBJECT("held", RO|ND|CP_DERIVED|CP_MOVES, NULL, held_fields,
-      "what another tenant's publisher decided about the application and its"
-      " api or server: it holds for a new subscription too"),
+    ROWS(STOA_SUBSCRIPTION_FIELDS)
     BASE_TIMES,
     F_END
 };

@@ -10,14 +10,11 @@ static cp_rc_t cp_feed_tenant(cp_tx_t *tx, cp_arena_t *a, const char *id,
 
 
 static const cp_body_t  cp_tenant_body[] = {
-    { "id", "id", ABSENT_NONE },
-    { "name", "name", ABSENT_NONE },
-    { "state", "state", ABSENT_NONE },
-    { NULL, NULL, 0 }
+    BODY_ROWS(STOA_TENANT_FIELDS, "") { NULL }
 };
 
 static const cp_field_t  tenant_fields[] = {
-    BASE_ID, BASE_NAME, BASE_TITLE, BASE_STATE,
+    ROWS(STOA_TENANT_FIELDS)
     BASE_TIMES,
     F_END
 };
@@ -56,7 +53,7 @@ static cp_rc_t
 cp_feed_tenant(cp_tx_t *tx, cp_arena_t *a, const char *id, cp_err_t *err)
 {
     static const cp_simple_t  simple = {
-        &cp_res_tenant, cp_tenant_body, "tenant", NULL,
+        &cp_res_tenant, cp_tenant_body, "tenant",
         STOA_SCOPE_TENANT
     };
 

@@ -11,15 +11,11 @@ static cp_rc_t cp_feed_tool(cp_tx_t *tx, cp_arena_t *a, const char *id,
 static cp_rc_t cp_follow_tool(cp_op_t *op, cp_tx_t *tx, const cp_json_t *row);
 
 
+#define OWN_digest                                                            \
+    F("digest", CP_F_STRING, RO|ND, 0, 64, NULL, "of the definition")
+
 static const cp_field_t  tool_fields[] = {
-    BASE_ID,
-    F("name", CP_F_TOOL_NAME, RQ|IM|FI, 0, STOA_TOOL_NAME_MAX, NULL,
-      "as the upstream calls it"),
-    BASE_TITLE, BASE_STATE, BASE_TENANT,
-    F_REF("api", RO|ND, "api", NULL, "the api it belongs to"),
-    F("definition", CP_F_JSON, RO|ND|CP_WHOLE, 0, STOA_RECORD_MAX / 2, NULL,
-      "the upstream's own words"),
-    F("digest", CP_F_STRING, RO|ND, 0, 64, NULL, "of the definition"),
+    ROWS(STOA_TOOL_FIELDS)
     BASE_TIMES,
     F_END
 };

@@ -8,6 +8,11 @@
 #include "kinds/cp_kind.h"
 
 
+static const cp_body_t  cp_tool_body[] = {
+    BODY_ROWS(STOA_TOOL_FIELDS, "") { NULL }
+};
+
+
 bool
 cp_api_served(const cp_json_t *api)
 {
@@ -42,22 +47,17 @@ cp_rc_t
 cp_tool_put(cp_tx_t *tx, cp_arena_t *a, const cp_json_t *tool,
     const cp_json_t *api, cp_err_t *err)
 {
+    cp_rc_t        rc;
     cp_json_t     *body;
     const char    *id;
     cp_feed_row_t  row = { .kind = "tool" };
 
     id = cp_json_str(tool, "id");
-    body = NULL;
 
-    if (api && cp_api_served(api)) {
-        body = cp_json_object(a);
-        cp_json_put(a, body, "id", id);
-        cp_json_put(a, body, "api", cp_json_str(tool, "api"));
-        cp_json_put(a, body, "name", cp_json_str(tool, "name"));
-        cp_json_put_bool(a, body, "enabled",
-                         strcmp(cp_json_str(tool, "state"), "enabled") == 0);
-        cp_json_set(a, body, "definition",
-                    cp_json_copy(a, cp_json_get(tool, "definition")));
+    rc = cp_body_make(tx, a, cp_tool_body,
+                      api && cp_api_served(api) ? tool : NULL, &body, err);
+    if (rc != CP_OK) {
+        return rc;
     }
 
     row.key = cp_arena_printf(a, "tool:%s", id);

@@ -16,13 +16,7 @@ static int cp_id_cmp(const void *one, const void *two);
 
 
 static const cp_body_t  cp_subscription_body[] = {
-    { "id", "id", ABSENT_NONE },
-    { "tenant", "tenant", ABSENT_NONE },
-    { "application", "application", ABSENT_NONE },
-    { "plan", "plan", ABSENT_NONE },
-    { "state", "state", ABSENT_NONE },
-    { "expires_ms", "expires_at", 0 },
-    { NULL, NULL, 0 }
+    BODY_ROWS(STOA_SUBSCRIPTION_FIELDS, "") { NULL }
 };
 
 
@@ -66,11 +60,16 @@ cp_sub_pair(cp_tx_t *tx, cp_arena_t *a, const char *application,
     row.key = cp_arena_printf(a, "sub:%s:%s", application, target);
     sub = rows->first;
 
-    if (sub == NULL) {
+
+    rc = cp_body_make(tx, a, cp_subscription_body, sub, &body, err);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    if (body == NULL) {
         return cp_body_put(tx, a, row, NULL, err);
     }
 
-    body = cp_body_make(a, cp_subscription_body, sub);
     cp_json_put(a, body, "target", target);
     cp_json_put(a, body, "target_kind",
                 cp_json_get(sub, "api") ? "api" : "server");

@@ -57,7 +57,8 @@ static const cp_schema_type_t  cp_schema_types[] = {
                          "^(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS)$" },
     [CP_F_TEMPLATE]  = { "string", NULL, "^/" },
     [CP_F_TOOL_NAME] = { "string", NULL, "^[A-Za-z0-9_.-]{1,128}$" },
-    [CP_F_ENV]       = { "string", NULL, "^[a-z]{2,8}$" }
+    [CP_F_ENV]       = { "string", NULL, "^[a-z]{2,8}$" },
+    [CP_F_HOST_PORT] = { "string", NULL, NULL }
 };
 
 static const cp_schema_report_t  cp_schema_reports[] = {

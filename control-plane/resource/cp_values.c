@@ -54,7 +54,8 @@ const cp_type_t  cp_types[] = {
     [CP_F_METHOD]    = { CP_JSON_STRING, "a string", cp_value_method },
     [CP_F_TEMPLATE]  = { CP_JSON_STRING, "a string", cp_value_template },
     [CP_F_TOOL_NAME] = { CP_JSON_STRING, "a string", cp_value_tool_name },
-    [CP_F_ENV]       = { CP_JSON_STRING, "a string", cp_value_env }
+    [CP_F_ENV]       = { CP_JSON_STRING, "a string", cp_value_env },
+    [CP_F_HOST_PORT] = { CP_JSON_STRING, "a string", cp_value_host }
 };
 
 
@@ -307,7 +308,6 @@ cp_value_url(cp_value_t *c)
 }
 
 
-/* min 1: a port may follow. */
 static cp_rc_t
 cp_value_host(cp_value_t *c)
 {
@@ -316,7 +316,8 @@ cp_value_host(cp_value_t *c)
     const char  *port;
 
     len = c->in->len;
-    port = c->f->min && c->in->s[0] != '[' ? strchr(c->in->s, ':') : NULL;
+    port = c->f->type == CP_F_HOST_PORT && c->in->s[0] != '['
+           ? strchr(c->in->s, ':') : NULL;
 
     if (port) {
         len = (size_t) (port - c->in->s);

@@ -104,8 +104,6 @@ void stoa_buf_add_json(stoa_buf_t *b, const char *s, size_t len);
 #define STOA_CIDRS_MAX             256
 #define STOA_PARTNERS_MAX          1000
 #define STOA_POLICIES_MAX          256     /* of one record                */
-#define STOA_TITLE_MAX             1024
-#define STOA_INSTRUCTIONS_MAX      65536
 #define STOA_TARGET_PATH_MAX       1024
 #define STOA_RECORD_MAX            (4 * 1024 * 1024)   /* JSON body of a row */
 #define STOA_JSONRPC_BODY_MAX      (16 * 1024 * 1024)

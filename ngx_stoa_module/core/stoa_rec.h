@@ -4,8 +4,8 @@
  *
  * A record is one flat block without pointers: header, the kind's struct,
  * then strings and arrays that the struct refers to by offset.  Encoding is
- * driven by a table of fields per kind (stoa_rec.c): a new field is a row and
- * a struct member.  Unknown members are ignored, so that an older gateway
+ * driven by a table of fields per kind, which is made of stoa_schema.h as its
+ * struct is.  Unknown members are ignored, so that an older gateway
  * understands a newer control plane; what it must not serve without is in
  * `requires` and in `policies`, where nothing is ignored.  Everything else
  * that is wrong is refused with its place.
@@ -59,15 +59,14 @@ typedef enum { STOA_STATE_ACTIVE = 0, STOA_STATE_SUSPENDED,
     STOA_STATE_ARCHIVED, STOA_STATE_PENDING, STOA_STATE_REVOKED,
     STOA_STATE_EXPIRED, STOA_STATE_ROTATING, STOA_STATE_PUBLISHED,
     STOA_STATE_DEPRECATED } stoa_state_e;
-typedef enum { STOA_API_REST = 0, STOA_API_MCP } stoa_api_kind_e;
-typedef enum { STOA_TARGET_API = 0, STOA_TARGET_SERVER } stoa_target_kind_e;
+typedef enum { STOA_API_KINDS(STOA_WORD_VALUE) } stoa_api_kind_e;
+typedef enum { STOA_TARGET_KINDS(STOA_WORD_VALUE) } stoa_target_kind_e;
 typedef enum { STOA_AUDIENCES(STOA_WORD_VALUE) } stoa_audience_e;
 typedef enum { STOA_BALANCES(STOA_WORD_VALUE) } stoa_balance_e;
 typedef enum { STOA_IDENTITIES(STOA_WORD_VALUE) } stoa_identity_e;
-typedef enum { STOA_ERA_UNKNOWN = 0, STOA_ERA_LEGACY, STOA_ERA_MODERN,
-    STOA_ERA_DUAL } stoa_era_e;
+typedef enum { STOA_ERAS(STOA_WORD_VALUE) } stoa_era_e;
 typedef enum { STOA_LIMIT_BYS(STOA_WORD_VALUE) } stoa_limit_by_e;
-typedef enum { STOA_DIGEST_SHA256 = 0, STOA_DIGEST_HMAC } stoa_digest_e;
+typedef enum { STOA_DIGESTS(STOA_WORD_VALUE) } stoa_digest_e;
 typedef enum { STOA_PREFIXES(STOA_WORD_VALUE) } stoa_prefix_e;
 
 
@@ -84,154 +83,57 @@ typedef struct {
 } stoa_rec_policy_t;
 
 
-/* With what a gateway of the group vouches for callers: an Ed25519 key. */
+/* Structs of the rows of stoa_schema.h; a record begins with its header. */
 
-typedef struct {
-    stoa_rec_hdr_t  hdr;
-    stoa_id_t       id;           /* kid                                  */
-    int64_t         signs_ms;     /* not before                           */
-    uint8_t         private[32];
-} stoa_rec_groupkey_t;
+#define STOA_RECORD(name, members)                                            \
+    typedef struct { stoa_rec_hdr_t  hdr; members } stoa_rec_##name##_t;
+#define STOA_RECORD_PART(name, members)                                       \
+    typedef struct { members } stoa_rec_##name##_t;
 
 
-/* The group of the gateway that holds it: the only one there. */
+/* With what a gateway of the group vouches for callers: an Ed25519 key, its
+ * id is the kid. */
 
-typedef struct {
-    stoa_rec_hdr_t  hdr;
-    stoa_id_t       id;
-    stoa_ref_t      name;
-    stoa_vec_t      policies;     /* stoa_rec_policy_t, as they run       */
-} stoa_rec_group_t;
+STOA_RECORD(groupkey, STOA_MEMBERS(STOA_GROUPKEY_MADE))
 
-typedef struct {
-    stoa_rec_hdr_t  hdr;
-    stoa_id_t       id;
-    stoa_ref_t      name;
-    stoa_vec_t      policies;
-    uint8_t         state;
-} stoa_rec_tenant_t;
+/* The group of the gateway that holds it: the only one there.  Policies, here
+ * and below: stoa_rec_policy_t, as they run. */
 
-typedef struct {
-    stoa_rec_hdr_t  hdr;
-    stoa_id_t       id;
-    stoa_id_t       tenant;
-    stoa_ref_t      name;
-    stoa_vec_t      policies;
-    uint8_t         state;
-} stoa_rec_application_t;
+STOA_RECORD(group, STOA_MEMBERS(STOA_GROUP_FIELDS))
+STOA_RECORD(tenant, STOA_MEMBERS(STOA_TENANT_FIELDS))
+STOA_RECORD(application, STOA_MEMBERS(STOA_APPLICATION_FIELDS))
+STOA_RECORD(credential, STOA_MEMBERS(STOA_CREDENTIAL_FIELDS))
+STOA_RECORD(plan, STOA_MEMBERS(STOA_PLAN_FIELDS))
 
-typedef struct {
-    stoa_rec_hdr_t  hdr;
-    stoa_id_t       id;
-    stoa_id_t       tenant;
-    stoa_id_t       application;
-    int64_t         expires_ms;
-    uint8_t         digest[32];
-    uint8_t         alg;
-    uint8_t         state;
-} stoa_rec_credential_t;
+/* tools: stoa_id_t, sorted; has_tools 0: all. */
 
-typedef struct {
-    stoa_rec_hdr_t  hdr;
-    stoa_id_t       id;
-    stoa_id_t       tenant;
-    stoa_ref_t      name;
-    stoa_vec_t      policies;
-    STOA_MEMBERS(STOA_PLAN_FIELDS)
-    uint8_t         state;
-} stoa_rec_plan_t;
+STOA_RECORD(subscription, STOA_MEMBERS(STOA_SUBSCRIPTION_FIELDS)
+            STOA_MEMBERS(STOA_SUBSCRIPTION_MADE))
 
-typedef struct {
-    stoa_rec_hdr_t  hdr;
-    stoa_id_t       id;
-    stoa_id_t       tenant;
-    stoa_id_t       application;
-    stoa_id_t       target;
-    stoa_id_t       plan;
-    int64_t         expires_ms;
-    stoa_vec_t      tools;        /* of stoa_id_t, sorted                 */
-    uint8_t         target_kind;
-    uint8_t         state;
-    uint8_t         has_tools;    /* 0: all tools                         */
-} stoa_rec_subscription_t;
+/* host: name or address, without brackets; path: "" or "/...". */
 
-typedef struct {
-    stoa_ref_t      host;         /* name or address, without brackets    */
-    stoa_ref_t      path;         /* "" or "/..."                         */
-    uint16_t        port;
-    STOA_MEMBERS(STOA_TARGET_FIELDS)
-    uint8_t         tls;
-} stoa_rec_api_target_t;
+STOA_RECORD_PART(api_target, STOA_MEMBERS(STOA_TARGET_FIELDS)
+                 STOA_MEMBERS(STOA_TARGET_MADE))
+STOA_RECORD_PART(operation, STOA_MEMBERS(STOA_OPERATION_FIELDS))
 
-typedef struct {
-    stoa_id_t       id;
-    stoa_ref_t      method;
-    stoa_ref_t      path;         /* template                             */
-    uint8_t         enabled;
-} stoa_rec_operation_t;
+/* host: lower case; "": none.  targets: stoa_rec_api_target_t; partners:
+ * stoa_id_t, sorted; policies: with the tenant's. */
 
-typedef struct {
-    stoa_rec_hdr_t  hdr;
-    stoa_id_t       id;
-    stoa_id_t       tenant;
-    stoa_ref_t      tenant_name;
-    stoa_ref_t      name;
-    stoa_ref_t      title;
-    stoa_ref_t      version;
-    stoa_ref_t      host;         /* lower case; "" none                  */
-    stoa_ref_t      base_path;    /* "" none                              */
-    stoa_ref_t      host_header;
-    stoa_ref_t      tls_server_name;
-    stoa_ref_t      key_query;
-    stoa_ref_t      protocol_version;
-    stoa_vec_t      targets;      /* stoa_rec_api_target_t, 1..32         */
-    stoa_vec_t      partners;     /* stoa_id_t, sorted                    */
-    stoa_vec_t      ip_allow;     /* stoa_cidr_t                          */
-    stoa_vec_t      ip_deny;
-    stoa_vec_t      operations;   /* stoa_rec_operation_t                 */
-    stoa_vec_t      policies;     /* with the tenant's                    */
-    int64_t         deprecated_ms;
-    int64_t         sunset_ms;
-    STOA_MEMBERS(STOA_API_FIELDS)
-    STOA_MEMBERS(STOA_UPSTREAM_FIELDS)
-    uint8_t         kind;
-    uint8_t         state;
-    uint8_t         era;
-    uint8_t         tls_verify;
-} stoa_rec_api_t;
+STOA_RECORD(api, STOA_MEMBERS(STOA_API_FIELDS)
+            STOA_MEMBERS(STOA_UPSTREAM_FIELDS) STOA_MEMBERS(STOA_TLS_FIELDS)
+            STOA_MEMBERS(STOA_DISCOVERY_MADE) STOA_MEMBERS(STOA_API_MADE))
 
-typedef struct {
-    stoa_rec_hdr_t  hdr;
-    stoa_id_t       id;
-    stoa_id_t       api;
-    stoa_ref_t      name;         /* at the upstream                      */
-    stoa_ref_t      definition;   /* the JSON object, as sent             */
-    stoa_ref_t      definition_tail;  /* part of it after the value of the
-                                     top-level "name", and ...            */
-    stoa_ref_t      definition_head;  /* ... the part before: a new name is
-                                     put between the two                  */
-    uint8_t         enabled;
-} stoa_rec_tool_t;
+/* definition_head and _tail: its parts before and after the value of the
+ * top-level "name": a new name is put between the two. */
 
-typedef struct {
-    stoa_ref_t      name;         /* exposed                              */
-    stoa_id_t       tool;
-    stoa_id_t       api;
-} stoa_rec_server_tool_t;
+STOA_RECORD(tool, STOA_MEMBERS(STOA_TOOL_FIELDS)
+            stoa_ref_t definition_head; stoa_ref_t definition_tail;)
 
-typedef struct {
-    stoa_rec_hdr_t  hdr;
-    stoa_id_t       id;
-    stoa_id_t       tenant;
-    stoa_ref_t      tenant_name;
-    stoa_ref_t      name;
-    stoa_ref_t      title;
-    stoa_ref_t      instructions;
-    stoa_vec_t      tools;        /* stoa_rec_server_tool_t, sorted by name */
-    stoa_vec_t      policies;     /* with the tenant's                    */
-    uint8_t         state;
-    STOA_MEMBERS(STOA_SERVER_FIELDS)
-} stoa_rec_server_t;
+/* tools: stoa_rec_server_tool_t, sorted by name, which is the exposed one;
+ * policies: with the tenant's. */
+
+STOA_RECORD_PART(server_tool, STOA_MEMBERS(STOA_SERVER_TOOL_MADE))
+STOA_RECORD(server, STOA_MEMBERS(STOA_SERVER_FIELDS))
 
 
 /*

@@ -1,7 +1,6 @@
 /*
  * The tables behind stoa_rec.c: what a body of each kind consists of.  Private
- * to the codec.  A new field is a row here (stoa_rec_table.c) and a member of
- * the kind's struct (stoa_rec.h), or a row of stoa_schema.h.
+ * to the codec.  A new field is a row of stoa_schema.h.
  */
 
 #ifndef STOA_REC_TABLE_H

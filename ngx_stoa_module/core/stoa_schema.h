@@ -1,19 +1,46 @@
 /*
- * Fields that gateways get as the control plane takes them: each is written
- * here once.  The record's struct and table (stoa_rec.h, stoa_rec_table.c) and
- * the resource's table and the feed's body (control-plane/kinds/) are made of
- * these rows, so bounds, words and defaults are the same in both planes.
+ * Fields that both planes have: each is written here once.  The record's
+ * struct and table (stoa_rec.h, stoa_rec_table.c), the resource's table and
+ * the feed's body (control-plane/kinds/) are made of these rows, so names,
+ * bounds, words and defaults are the same in both planes.
  *
- * A resource is a macro of rows:
+ * A resource, or a part of one, is a macro of rows in the order in which
+ * people see them:
  *
- *     N(S, type, name, min, max, default, doc)        a number
- *     B(S, name, default, doc)                        a bool
- *     E(S, name, flags, value, word, doc)             a word of <name>_words;
- *                                                     the default's value and
- *                                                     word, the resource's
- *                                                     flags
+ *     R(S, type, name, flags, ..., doc)
+ *     R(S, AS, member, field, type, ...)     the record calls it otherwise
+ *     R(S, OWN, name)                        the control plane's alone: its
+ *                                            OWN_<name>
  *
- * A list of words is a macro of rows W(word, value).
+ * flags are the resource's (cp_kind.h).  A record must have what is RQ, and
+ * every ID, NAME, NAME_OF, STATE, REF, CHOICE, JSON and HEX32.
+ *
+ *     type      ... before doc       resource             record
+ *     ID                             its id               id
+ *     NAME      (no flags, doc)      a slug               the same
+ *     NAME_OF   (no flags, doc)      -                    the tenant's name
+ *     STATE     words (no doc)       moved by events      a word; without one
+ *                                                         it is not served
+ *     ON        word (no doc)        moved by events      bool: is it the word
+ *     REF       kind, scope          a name               id
+ *     REFS      max, kind            names                ids
+ *     TOOLS     max                  names of tools       ids, made
+ *     U16 ..    min, max, default    a number             the same
+ *     BOOL      default              a bool               the same
+ *     WORD      words, default       a word               the same; the
+ *                                                         default: the first
+ *     CHOICE    words                a word               the same
+ *     STR       form, min, max       text                 the same
+ *     TIME                           RFC 3339             ms, 0: none
+ *     CIDRS     max                  ranges               the same
+ *     ITEMS     table, min, max      objects              objects, made
+ *     JSON      max                  an object            its text
+ *     HEX32                          hex digits           32 bytes
+ *     POLICIES  (no flags, doc)      -                    what is attached
+ *
+ * "made": the kind's own code puts it into the feed's body.  What a record
+ * alone has is in macros of the same rows (_MADE) that become no field.  A
+ * list of words is a macro of rows W(word, value).
  */
 
 #ifndef STOA_SCHEMA_H
@@ -28,6 +55,47 @@
 #define STOA_RATE_MAX   INT64_C(1000000000)
 #define STOA_QUOTA_MAX  INT64_C(1000000000000000)
 
+/* in characters */
+#define STOA_TITLE_MAX         200
+#define STOA_INSTRUCTIONS_MAX  16384
+
+
+#define STOA_TENANT_STATES(W)                                                 \
+    W("active", STOA_STATE_ACTIVE)                                            \
+    W("suspended", STOA_STATE_SUSPENDED)                                      \
+    W("archived", STOA_STATE_ARCHIVED)
+
+#define STOA_APPLICATION_STATES(W)                                            \
+    W("active", STOA_STATE_ACTIVE)                                            \
+    W("suspended", STOA_STATE_SUSPENDED)
+
+#define STOA_CREDENTIAL_STATES(W)                                             \
+    W("active", STOA_STATE_ACTIVE)                                            \
+    W("rotating", STOA_STATE_ROTATING)                                        \
+    W("revoked", STOA_STATE_REVOKED)                                          \
+    W("expired", STOA_STATE_EXPIRED)
+
+#define STOA_PLAN_STATES(W)                                                   \
+    W("active", STOA_STATE_ACTIVE)                                            \
+    W("deprecated", STOA_STATE_DEPRECATED)
+
+#define STOA_SUBSCRIPTION_STATES(W)                                           \
+    W("active", STOA_STATE_ACTIVE)                                            \
+    W("pending", STOA_STATE_PENDING)                                          \
+    W("suspended", STOA_STATE_SUSPENDED)                                      \
+    W("revoked", STOA_STATE_REVOKED)                                          \
+    W("expired", STOA_STATE_EXPIRED)
+
+#define STOA_API_STATES(W)                                                    \
+    W("published", STOA_STATE_PUBLISHED)                                      \
+    W("deprecated", STOA_STATE_DEPRECATED)
+
+#define STOA_SERVER_STATES(W)                                                 \
+    W("published", STOA_STATE_PUBLISHED)
+
+#define STOA_API_KINDS(W)                                                     \
+    W("rest", STOA_API_REST)                                                  \
+    W("mcp", STOA_API_MCP)
 
 #define STOA_AUDIENCES(W)                                                     \
     W("internal", STOA_AUDIENCE_INTERNAL)                                     \
@@ -37,6 +105,16 @@
 #define STOA_BALANCES(W)                                                      \
     W("round_robin", STOA_BALANCE_ROUND_ROBIN)                                \
     W("least_conn", STOA_BALANCE_LEAST_CONN)
+
+#define STOA_DIGESTS(W)                                                       \
+    W("sha256", STOA_DIGEST_SHA256)                                           \
+    W("hmac", STOA_DIGEST_HMAC)
+
+#define STOA_ERAS(W)                                                          \
+    W("unknown", STOA_ERA_UNKNOWN)                                            \
+    W("legacy", STOA_ERA_LEGACY)                                              \
+    W("modern", STOA_ERA_MODERN)                                              \
+    W("dual", STOA_ERA_DUAL)
 
 #define STOA_IDENTITIES(W)                                                    \
     W("none", STOA_IDENTITY_NONE)                                             \
@@ -52,70 +130,249 @@
     W("always", STOA_PREFIX_ALWAYS)                                           \
     W("never", STOA_PREFIX_NEVER)
 
+#define STOA_TARGET_KINDS(W)                                                  \
+    W("api", STOA_TARGET_API)                                                 \
+    W("server", STOA_TARGET_SERVER)
 
-#define STOA_PLAN_FIELDS(N, B, E, S)                                          \
-    N(S, U64, rate, 0, STOA_RATE_MAX, 0,                                      \
+
+#define STOA_TENANT_FIELDS(R, S)                                              \
+    R(S, ID, id, RO|ND, "identifier")                                         \
+    R(S, NAME, name)                                                          \
+    R(S, OWN, title)                                                          \
+    R(S, STATE, state, STOA_TENANT_STATES)                                    \
+    R(S, POLICIES, policies)
+
+#define STOA_GROUP_FIELDS(R, S)                                               \
+    R(S, ID, id, RO|ND, "identifier")                                         \
+    R(S, NAME, name)                                                          \
+    R(S, OWN, title)                                                          \
+    R(S, POLICIES, policies)
+
+#define STOA_GROUPKEY_MADE(R, S)                                              \
+    R(S, ID, id, 0, "")                                                       \
+    R(S, TIME, signs_ms, 0, "")                                               \
+    R(S, HEX32, private, 0, "")
+
+#define STOA_APPLICATION_FIELDS(R, S)                                         \
+    R(S, ID, id, RO|ND, "identifier")                                         \
+    R(S, NAME, name)                                                          \
+    R(S, OWN, title)                                                          \
+    R(S, STATE, state, STOA_APPLICATION_STATES)                               \
+    R(S, REF, tenant, RO|ND, "tenant", NULL, "the owner")                     \
+    R(S, POLICIES, policies)
+
+#define STOA_CREDENTIAL_FIELDS(R, S)                                          \
+    R(S, ID, id, RO|ND|FI, "identifier")                                      \
+    R(S, OWN, title)                                                          \
+    R(S, STATE, state, STOA_CREDENTIAL_STATES)                                \
+    R(S, REF, tenant, RO|ND, "tenant", NULL, "the owner")                     \
+    R(S, REF, application, RO|ND, "application", NULL, "whose key it is")     \
+    R(S, OWN, env)                                                            \
+    R(S, AS, expires_ms, expires_at, TIME, 0, "refused from then on")         \
+    R(S, OWN, key)                                                            \
+    R(S, AS, digest, key_digest, HEX32, RO|ND|SC, "")                         \
+    R(S, AS, alg, key_alg, CHOICE, RO|ND|SC, STOA_DIGESTS, "")
+
+#define STOA_PLAN_FIELDS(R, S)                                                \
+    R(S, ID, id, RO|ND, "identifier")                                         \
+    R(S, NAME, name)                                                          \
+    R(S, OWN, title)                                                          \
+    R(S, STATE, state, STOA_PLAN_STATES)                                      \
+    R(S, REF, tenant, RO|ND, "tenant", NULL, "the owner")                     \
+    R(S, U64, rate, 0, 0, STOA_RATE_MAX, 0,                                   \
       "requests per per_ms; 0: no limit")                                     \
-    N(S, U64, per_ms, 1, STOA_DAY_MS, 1000, "the period of rate")             \
-    N(S, U64, burst, 0, STOA_RATE_MAX, 0,                                     \
+    R(S, U64, per_ms, 0, 1, STOA_DAY_MS, 1000, "the period of rate")          \
+    R(S, U64, burst, 0, 0, STOA_RATE_MAX, 0,                                  \
       "requests of the rate at once; 0: all of it")                           \
-    N(S, U64, quota_day, 0, STOA_QUOTA_MAX, 0, "per UTC day; 0: no limit")    \
-    N(S, U64, quota_month, 0, STOA_QUOTA_MAX, 0,                              \
+    R(S, U64, quota_day, 0, 0, STOA_QUOTA_MAX, 0,                             \
+      "per UTC day; 0: no limit")                                             \
+    R(S, U64, quota_month, 0, 0, STOA_QUOTA_MAX, 0,                           \
       "per UTC month; 0: no limit")                                           \
-    N(S, U32, concurrency, 0, 65535, 0, "requests at once; 0: no limit")      \
-    E(S, limit_by, 0, STOA_LIMIT_BY_SUBSCRIPTION, "subscription",             \
-      "what shares one allowance")
+    R(S, U32, concurrency, 0, 0, 65535, 0,                                    \
+      "requests at once; 0: no limit")                                        \
+    R(S, WORD, limit_by, 0, STOA_LIMIT_BYS, "subscription",                   \
+      "what shares one allowance")                                            \
+    R(S, OWN, approval)                                                       \
+    R(S, POLICIES, policies)
 
-#define STOA_TARGET_FIELDS(N, B, E, S)                                        \
-    N(S, U16, weight, 1, 1000, 1, "share of the requests")
+#define STOA_SUBSCRIPTION_FIELDS(R, S)                                        \
+    R(S, ID, id, RO|ND, "identifier")                                         \
+    R(S, OWN, title)                                                          \
+    R(S, STATE, state, STOA_SUBSCRIPTION_STATES)                              \
+    R(S, REF, tenant, RO|ND, "tenant", NULL, "the owner")                     \
+    R(S, REF, application, RQ|IM|FI, "application", NULL, "the consumer")     \
+    R(S, OWN, target)                                                         \
+    R(S, REF, plan, RQ|FI, "plan", "target_tenant",                           \
+      "a plan of the target's tenant")                                        \
+    R(S, TOOLS, tools, 0, STOA_SERVER_TOOLS_MAX,                              \
+      "only these tools, by the names of the api or server; absent: all")     \
+    R(S, AS, expires_ms, expires_at, TIME, 0, "refused from then on")         \
+    R(S, OWN, held)
 
-#define STOA_UPSTREAM_FIELDS(N, B, E, S)                                      \
-    E(S, balance, 0, STOA_BALANCE_ROUND_ROBIN, "round_robin",                 \
-      "how a target is chosen")                                               \
-    N(S, U32, connect_timeout_ms, 1, STOA_HOUR_MS, 2000, "per try")           \
-    N(S, U32, read_timeout_ms, 1, STOA_DAY_MS, 60000,                         \
-      "between two reads of the answer")                                      \
-    N(S, U16, retries, 0, 31, 1, "further targets tried")                     \
-    N(S, U16, max_fails, 0, 1000, 1,                                          \
-      "failures that put a target aside; 0: never")                           \
-    N(S, U32, fail_timeout_ms, 1, STOA_HOUR_MS, 10000,                        \
-      "the time of those failures, and of being set aside")                   \
-    N(S, U32, idle_timeout_ms, 0, STOA_HOUR_MS, 4000,                         \
-      "a connection waits so long for its next request; 0: not at all")       \
-    B(S, keep_encoded_slashes, 0,                                             \
-      "%2F in a path is sent as it came and ends no segment")
+#define STOA_SUBSCRIPTION_MADE(R, S)                                          \
+    R(S, ID, target, 0, "")                                                   \
+    R(S, CHOICE, target_kind, 0, STOA_TARGET_KINDS, "")
 
-#define STOA_API_FIELDS(N, B, E, S)                                           \
-    E(S, audience, FI, STOA_AUDIENCE_INTERNAL, "internal",                    \
+#define STOA_API_FIELDS(R, S)                                                 \
+    R(S, ID, id, RO|ND, "identifier")                                         \
+    R(S, NAME, name)                                                          \
+    R(S, STR, title, 0, STRING, 0, STOA_TITLE_MAX, "for people")              \
+    R(S, STATE, state, STOA_API_STATES)                                       \
+    R(S, REF, tenant, RO|ND, "tenant", NULL, "the owner")                     \
+    R(S, AS, tenant_name, tenant, NAME_OF)                                    \
+    R(S, CHOICE, kind, RQ|IM|FI, STOA_API_KINDS, "what it speaks")            \
+    R(S, STR, version, 0, STRING, 0, 64, "the publisher's")                   \
+    R(S, OWN, description)                                                    \
+    R(S, WORD, audience, FI, STOA_AUDIENCES, "internal",                      \
       "which tenants' applications may subscribe")                            \
-    B(S, strip_base_path, 1, "the upstream does not see it")                  \
-    N(S, U64, max_body_bytes, 1, INT64_C(1) << 30, 1048576,                   \
+    R(S, BOOL, strip_base_path, 0, 1, "the upstream does not see it")         \
+    R(S, U64, max_body_bytes, 0, 1, INT64_C(1) << 30, 1048576,                \
       "the largest request body")                                             \
-    E(S, identity, 0, STOA_IDENTITY_NONE, "none",                             \
+    R(S, WORD, identity, 0, STOA_IDENTITIES, "none",                          \
       "what the upstream is told about the caller")                           \
-    B(S, operations_only, 0, "refuse what no enabled operation describes")
+    R(S, BOOL, operations_only, 0, 0,                                         \
+      "refuse what no enabled operation describes")                           \
+    R(S, REFS, partners, 0, STOA_PARTNERS_MAX, "tenant",                      \
+      "tenants that audience partner admits")                                 \
+    R(S, STR, host, FI, HOST, 0, STOA_HOST_MAX, "own host name")              \
+    R(S, STR, base_path, FI, BASE_PATH, 0, STOA_BASE_PATH_MAX, "own path")    \
+    R(S, OWN, upstream)                                                       \
+    R(S, STR, key_query, 0, WORD, 0, 64,                                      \
+      "query parameter that may carry the key")                               \
+    R(S, CIDRS, ip_allow, 0, STOA_CIDRS_MAX,                                  \
+      "only from here; empty: from anywhere")                                 \
+    R(S, CIDRS, ip_deny, 0, STOA_CIDRS_MAX, "never from here")                \
+    R(S, OWN, platform)                                                       \
+    R(S, AS, deprecated_ms, deprecated_at, TIME, RO|ND,                       \
+      "since when it is; announced in Deprecation")                           \
+    R(S, AS, sunset_ms, sunset_at, TIME, 0,                                   \
+      "announced in Sunset when deprecated")                                  \
+    R(S, OWN, rest)                                                           \
+    R(S, POLICIES, policies)
 
-#define STOA_SERVER_FIELDS(N, B, E, S)                                        \
-    E(S, prefix, 0, STOA_PREFIX_ALWAYS, "always",                             \
-      "always: <api>__<tool>; never: <tool>")
+#define STOA_UPSTREAM_FIELDS(R, S)                                            \
+    R(S, ITEMS, targets, RQ, target, 1, STOA_TARGETS_MAX,                     \
+      "where requests go")                                                    \
+    R(S, WORD, balance, 0, STOA_BALANCES, "round_robin",                      \
+      "how a target is chosen")                                               \
+    R(S, U32, connect_timeout_ms, 0, 1, STOA_HOUR_MS, 2000, "per try")        \
+    R(S, U32, read_timeout_ms, 0, 1, STOA_DAY_MS, 60000,                      \
+      "between two reads of the answer")                                      \
+    R(S, U16, retries, 0, 0, 31, 1, "further targets tried")                  \
+    R(S, U16, max_fails, 0, 0, 1000, 1,                                       \
+      "failures that put a target aside; 0: never")                           \
+    R(S, U32, fail_timeout_ms, 0, 1, STOA_HOUR_MS, 10000,                     \
+      "the time of those failures, and of being set aside")                   \
+    R(S, U32, idle_timeout_ms, 0, 0, STOA_HOUR_MS, 4000,                      \
+      "a connection waits so long for its next request; 0: not at all")       \
+    R(S, BOOL, keep_encoded_slashes, 0, 0,                                    \
+      "%2F in a path is sent as it came and ends no segment")                 \
+    R(S, STR, host_header, 0, HOST_PORT, 0, STOA_HOST_MAX + 6,                \
+      "sent as Host; default: the target's host")                             \
+    R(S, OWN, tls)
+
+#define STOA_TLS_FIELDS(R, S)                                                 \
+    R(S, AS, tls_verify, verify, BOOL, 0, 1,                                  \
+      "check the upstream's certificate")                                     \
+    R(S, AS, tls_server_name, server_name, STR, 0, HOST, 0, STOA_HOST_MAX,    \
+      "SNI and name to check; default: the target's host")
+
+#define STOA_DISCOVERY_MADE(R, S)                                             \
+    R(S, WORD, era, 0, STOA_ERAS, "unknown", "")                              \
+    R(S, STR, protocol_version, 0, WORD, 0, 32, "")
+
+#define STOA_API_MADE(R, S)                                                   \
+    R(S, ITEMS, operations, 0, operation, 0, STOA_OPERATIONS_MAX, "")
+
+#define STOA_TARGET_FIELDS(R, S)                                              \
+    R(S, OWN, url)                                                            \
+    R(S, U16, weight, 0, 1, 1000, 1, "share of the requests")
+
+#define STOA_TARGET_MADE(R, S)                                                \
+    R(S, BOOL, tls, 0, 0, "")                                                 \
+    R(S, STR, host, RQ, ADDRESS, 1, STOA_HOST_MAX, "")                        \
+    R(S, U16, port, RQ, 1, 65535, 0, "")                                      \
+    R(S, STR, path, 0, URL_PATH, 0, STOA_TARGET_PATH_MAX, "")
+
+#define STOA_OPERATION_FIELDS(R, S)                                           \
+    R(S, ID, id, RO|ND, "identifier")                                         \
+    R(S, OWN, name)                                                           \
+    R(S, OWN, title)                                                          \
+    R(S, AS, enabled, state, ON, "enabled")                                   \
+    R(S, OWN, api)                                                            \
+    R(S, STR, method, RQ|FI, METHOD, 0, 32,                                   \
+      "GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS")                       \
+    R(S, STR, path, RQ|FI, TEMPLATE, 0, STOA_TEMPLATE_MAX,                    \
+      "below the base path: /orders/{id}")
+
+#define STOA_TOOL_FIELDS(R, S)                                                \
+    R(S, ID, id, RO|ND, "identifier")                                         \
+    R(S, STR, name, RQ|IM|FI, TOOL_NAME, 0, STOA_TOOL_NAME_MAX,               \
+      "as the upstream calls it")                                             \
+    R(S, OWN, title)                                                          \
+    R(S, AS, enabled, state, ON, "enabled")                                   \
+    R(S, OWN, tenant)                                                         \
+    R(S, REF, api, RO|ND, "api", NULL, "the api it belongs to")               \
+    R(S, JSON, definition, RO|ND|WH, STOA_RECORD_MAX / 2,                     \
+      "the upstream's own words")                                             \
+    R(S, OWN, digest)
+
+#define STOA_SERVER_FIELDS(R, S)                                              \
+    R(S, ID, id, RO|ND, "identifier")                                         \
+    R(S, NAME, name)                                                          \
+    R(S, STR, title, 0, STRING, 0, STOA_TITLE_MAX, "for people")              \
+    R(S, STATE, state, STOA_SERVER_STATES)                                    \
+    R(S, REF, tenant, RO|ND, "tenant", NULL, "the owner")                     \
+    R(S, AS, tenant_name, tenant, NAME_OF)                                    \
+    R(S, STR, instructions, 0, TEXT, 0, STOA_INSTRUCTIONS_MAX,                \
+      "told to MCP clients")                                                  \
+    R(S, WORD, prefix, 0, STOA_PREFIXES, "always",                            \
+      "always: <api>__<tool>; never: <tool>")                                 \
+    R(S, ITEMS, tools, 0, server_tool, 0, STOA_SERVER_TOOLS_MAX,              \
+      "what it bundles")                                                      \
+    R(S, OWN, unresolved)                                                     \
+    R(S, POLICIES, policies)
+
+#define STOA_SERVER_TOOL_MADE(R, S)                                           \
+    R(S, STR, name, RQ, TOOL_NAME, 1, STOA_TOOL_NAME_MAX, "")                 \
+    R(S, ID, tool, 0, "")                                                     \
+    R(S, ID, api, 0, "")
 
 
 /* What the rows become: values of an enum, members of a struct. */
 
 #define STOA_C_BOOL  uint8_t
-#define STOA_C_ENUM  uint8_t
 #define STOA_C_U16   uint16_t
 #define STOA_C_U32   uint32_t
 #define STOA_C_U64   uint64_t
 
-#define STOA_WORD_VALUE(w, v)                v,
+#define STOA_WORD_VALUE(w, v)    v,
 
-#define STOA_MEMBER_N(S, t, n, lo, hi, d, doc)  STOA_C_##t  n;
-#define STOA_MEMBER_B(S, n, d, doc)             STOA_C_BOOL  n;
-#define STOA_MEMBER_E(S, n, fl, v, w, doc)      STOA_C_ENUM  n;
-
-#define STOA_MEMBERS(FIELDS)                                                  \
-    FIELDS(STOA_MEMBER_N, STOA_MEMBER_B, STOA_MEMBER_E, )
+#define STOA_MEMBERS(FIELDS)     FIELDS(STOA_M, )
+#define STOA_M(S, t, ...)        STOA_M_##t(__VA_ARGS__)
+#define STOA_M_AS(n, f, t, ...)  STOA_M_##t(n, )
+#define STOA_M_OWN(n)
+#define STOA_M_ID(n, ...)        stoa_id_t  n;
+#define STOA_M_NAME(n)           stoa_ref_t  n;
+#define STOA_M_NAME_OF(n, ...)   stoa_ref_t  n;
+#define STOA_M_STATE(n, ...)     uint8_t  n;
+#define STOA_M_ON(n, ...)        uint8_t  n;
+#define STOA_M_REF(n, ...)       stoa_id_t  n;
+#define STOA_M_REFS(n, ...)      stoa_vec_t  n;
+#define STOA_M_TOOLS(n, ...)     stoa_vec_t  n; uint8_t  has_##n;
+#define STOA_M_U16(n, ...)       uint16_t  n;
+#define STOA_M_U32(n, ...)       uint32_t  n;
+#define STOA_M_U64(n, ...)       uint64_t  n;
+#define STOA_M_BOOL(n, ...)      uint8_t  n;
+#define STOA_M_WORD(n, ...)      uint8_t  n;
+#define STOA_M_CHOICE(n, ...)    uint8_t  n;
+#define STOA_M_STR(n, ...)       stoa_ref_t  n;
+#define STOA_M_TIME(n, ...)      int64_t  n;
+#define STOA_M_CIDRS(n, ...)     stoa_vec_t  n;
+#define STOA_M_ITEMS(n, ...)     stoa_vec_t  n;
+#define STOA_M_JSON(n, ...)      stoa_ref_t  n;
+#define STOA_M_HEX32(n, ...)     uint8_t  n[32];
+#define STOA_M_POLICIES(n)       stoa_vec_t  n;
 
 
 #endif /* STOA_SCHEMA_H */

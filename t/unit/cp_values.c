@@ -67,9 +67,9 @@ test_memory(void)
     cp_feed_row_t  feed = { .key = "api:1" };
 
     static const cp_body_t  members[] = {
-        { "name", "name", ABSENT_NONE },
-        { "ip_allow", "ip_allow", ABSENT_NONE },
-        { NULL, NULL, 0 }
+        { .member = "name", .column = "name" },
+        { .member = "ip_allow", .column = "ip_allow" },
+        { NULL }
     };
 
     memset(&err, 0, sizeof(err));
@@ -81,7 +81,8 @@ test_memory(void)
                 memset(cp_arena_alloc(err.arena, 8001), 'x', 8000));
 
     a = cp_arena_create(8192);
-    body = cp_body_make(a, members, row);
+    tap_int(cp_body_make(NULL, a, members, row, &body, &err), CP_OK,
+            "a body is made");
 
     tap_ok(cp_json_get(body, "name") != NULL
            && cp_json_get(body, "ip_allow") == NULL,

@@ -549,13 +549,13 @@ test_strings(void)
         const char       *head, *name, *first;
         size_t            max;
     } rows[] = {
-        { STOA_REC_API, API, "title", "", STOA_TITLE_MAX },
-        { STOA_REC_API, API, "version", "", 64 },
+        { STOA_REC_API, API, "title", "", 4 * STOA_TITLE_MAX },
+        { STOA_REC_API, API, "version", "", 4 * 64 },
         { STOA_REC_API, API, "base_path", "/", STOA_BASE_PATH_MAX },
         { STOA_REC_API, API, "key_query", "", 64 },
         { STOA_REC_API, API, "protocol_version", "", 32 },
         { STOA_REC_SERVER, SERVER, "instructions", "",
-          STOA_INSTRUCTIONS_MAX },
+          4 * STOA_INSTRUCTIONS_MAX },
     };
 
     stoa_buf_init(&body, STOA_RECORD_MAX + 100);
