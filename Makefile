@@ -199,7 +199,24 @@ $(OBJS)/t/replay/%: t/fuzz/fuzz_%.c t/fuzz/replay.c $(CORE_OBJ)
 	$(Q)$(CC_CORE) -It/fuzz -o $@ $(filter %.c %.o,$^) $(LINK) \
 		-lcrypto -lpthread -lm
 
+# The module with another one beside it, through which tests reach what no
+# request of a client does.
+
+TEST_MODULE_OBJ := $(call obj,$(wildcard t/module/*.c))
+
+$(OBJS)/t/module/%.o: t/module/%.c $(OBJS)/config.mk
+	@mkdir -p $(@D)
+	$(call say,TEST,$<)
+	$(Q)$(CC_MODULE) $(if $(filter %_modules.c,$<),-fvisibility=default) \
+		-c -o $@ $<
+
+$(OBJS)/t/ngx_http_stoa_test_module.so: $(TEST_MODULE_OBJ) \
+	$(filter-out %_modules.o,$(MODULE_OBJ)) $(CORE_OBJ)
+	$(call say,LINK,$@)
+	$(Q)$(CC) -shared -o $@ $^ $(LINK) $(LIBS_MODULE)
+
 test-programs: $(UNIT_BIN) $(REPLAY_BIN) \
+	$(OBJS)/t/ngx_http_stoa_test_module.so \
 	$(if $(SANITIZE),$(OBJS)/t/nodlclose.so)
 
 $(OBJS)/t/nodlclose.so: t/lib/nodlclose.c

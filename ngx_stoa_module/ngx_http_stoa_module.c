@@ -10,6 +10,7 @@
 #include "ngx_http_stoa_limits.h"
 #include "ngx_http_stoa_policy.h"
 #include "ngx_http_stoa_upstream.h"
+#include "ngx_http_stoa_fetch.h"
 #include "ngx_http_stoa_conceal.h"
 #include "ngx_http_stoa_sync.h"
 #include "ngx_http_stoa_auth.h"
@@ -252,6 +253,7 @@ ngx_http_stoa_postconfiguration(ngx_conf_t *cf)
     }
 
     if (ngx_http_stoa_conf_check(cf, mcf) != NGX_OK
+        || ngx_http_stoa_fetch_init(cf, mcf) != NGX_OK
         || ngx_http_stoa_mcp_session_setup(cf, mcf) != NGX_CONF_OK)
     {
         return NGX_ERROR;

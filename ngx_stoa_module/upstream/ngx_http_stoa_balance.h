@@ -9,23 +9,7 @@
 
 
 #include "ngx_http_stoa_upstream.h"
-
-
-/* Idle connections of this worker. */
-typedef struct {
-    ngx_sockaddr_t             sockaddr;
-    socklen_t                  socklen;
-    ngx_ssl_t                 *ssl;             /* NULL: plain               */
-    ngx_str_t                  tls_name;
-    ngx_uint_t                 verify;          /* unsigned                  */
-    ngx_msec_t                 idle;            /* not compared: the longest
-                                                   wait                      */
-} ngx_http_stoa_keepalive_key_t;
-
-ngx_connection_t *ngx_http_stoa_keepalive_get(
-    ngx_http_stoa_keepalive_key_t *key, ngx_log_t *log);
-ngx_int_t ngx_http_stoa_keepalive_put(ngx_http_stoa_keepalive_key_t *key,
-    ngx_connection_t *c);
+#include "ngx_http_stoa_keepalive.h"
 
 
 /* One attempt; logs keep a pointer to its name. */

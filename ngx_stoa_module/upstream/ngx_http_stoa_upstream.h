@@ -36,7 +36,6 @@ ngx_int_t ngx_http_stoa_upgrade(ngx_http_request_t *r,
 ngx_int_t ngx_http_stoa_upgrade_ask(ngx_http_request_t *r);
 /* Hides what an upstream may not say to a client. */
 void ngx_http_stoa_scrub_response(ngx_http_request_t *r);
-void ngx_http_stoa_keepalive_exit(void);
 
 
 /* ---- compiled apis (ngx_http_stoa_api.c) -------------------------------- */

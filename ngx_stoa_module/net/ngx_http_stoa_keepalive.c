@@ -9,7 +9,7 @@
  * that its api says and for NGX_HTTP_STOA_IDLE_REQUESTS requests.
  */
 
-#include "ngx_http_stoa_balance.h"
+#include "ngx_http_stoa_keepalive.h"
 #include "core/stoa_key.h"
 
 
@@ -33,7 +33,6 @@ typedef struct {
 static void ngx_http_stoa_keepalive_take(ngx_http_stoa_idle_t *idle);
 static void ngx_http_stoa_keepalive_dummy(ngx_event_t *ev);
 static void ngx_http_stoa_keepalive_read(ngx_event_t *ev);
-static void ngx_http_stoa_keepalive_close(ngx_connection_t *c);
 
 
 static ngx_http_stoa_idle_t  *ngx_http_stoa_idles;
@@ -176,8 +175,6 @@ ngx_http_stoa_keepalive_get(ngx_http_stoa_keepalive_key_t *key,
 }
 
 
-/* NGX_OK: the pool has it now; NGX_DECLINED: the caller closes it. */
-
 ngx_int_t
 ngx_http_stoa_keepalive_put(ngx_http_stoa_keepalive_key_t *key,
     ngx_connection_t *c)
@@ -259,6 +256,16 @@ ngx_http_stoa_keepalive_take(ngx_http_stoa_idle_t *idle)
 }
 
 
+ngx_uint_t
+ngx_http_stoa_keepalive_closed(ngx_connection_t *c)
+{
+    char  buf[1];
+
+    return recv(c->fd, buf, 1, MSG_PEEK) != -1
+           || ngx_socket_errno != NGX_EAGAIN;
+}
+
+
 static void
 ngx_http_stoa_keepalive_dummy(ngx_event_t *ev)
 {
@@ -271,22 +278,15 @@ ngx_http_stoa_keepalive_dummy(ngx_event_t *ev)
 static void
 ngx_http_stoa_keepalive_read(ngx_event_t *ev)
 {
-    int                n;
-    char               buf[1];
     ngx_connection_t  *c;
 
     c = ev->data;
 
-    if (!c->close && !ev->timedout) {
+    if (!c->close && !ev->timedout && !ngx_http_stoa_keepalive_closed(c)) {
+        ev->ready = 0;
 
-        n = recv(c->fd, buf, 1, MSG_PEEK);
-
-        if (n == -1 && ngx_socket_errno == NGX_EAGAIN) {
-            ev->ready = 0;
-
-            if (ngx_handle_read_event(ev, 0) == NGX_OK) {
-                return;
-            }
+        if (ngx_handle_read_event(ev, 0) == NGX_OK) {
+            return;
         }
     }
 
@@ -295,7 +295,7 @@ ngx_http_stoa_keepalive_read(ngx_event_t *ev)
 }
 
 
-static void
+void
 ngx_http_stoa_keepalive_close(ngx_connection_t *c)
 {
 #if (NGX_HTTP_SSL)
