@@ -58,7 +58,12 @@ for my $accept (undef, '*/*', 'application/json', 'application/*, text/*',
 }
 is(call(raw('one__echo'), headers => { %modern, Accept => 'text/event-stream',
     accept => 'application/json;q=0.1' }), '200 no code', 'accept, two lines');
+is(call(raw('one__echo'), headers => { %modern, Cookie => 'a=b',
+    Authorization => 'Basic Zm9vOmJhcg==', 'Proxy-Authorization' => 'x',
+    'X-API-Key' => $key }), '200 no code', 'credentials of others');
 my $q = ($t->origin_log('one'))[-1]{headers};
+is(join('|', map { $_ // '' } @$q{qw(cookie authorization
+    proxy-authorization x-api-key)}), '|||', 'stay here');
 is(join('|', map { $_ // '' } @$q{qw(content-type content-encoding
     content_type accept-encoding)}), 'application/json|||identity',
    'the upstream is told what was judged');
@@ -108,6 +113,16 @@ for my $accept ('text/html', 'application/json;q=0, text/*;q=0.0',
 }
 is(call(raw('one__echo'), headers => { %modern,
     Origin => 'http://evil.example' }), '403 -32600', 'origin');
+
+# before it is known whose it is
+
+is(call('', path => '/mcp'), '404 404', 'no tenant');
+is(call('', path => '/mcp/acme/..;/x'), '400 -32600', 'an ambiguous path');
+is(call('', path => '/mcp/acme', headers => { Host => '' }), '400 -32600',
+   'no host');
+is(call('', path => '/mcp/acme', headers => { X => 'x' x 40_000 }),
+   '431 -32600', 'a long header');
+is($t->http('GET', '/mcpx')->{json}{code}, 'no_route', 'another path');
 
 # ---- the message
 
@@ -174,6 +189,14 @@ is(call('{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":'
 is(call(qq({"jsonrpc":"2.0","id":1,"method":"no/such","params":{$meta}}),
     headers => { %modern, 'Mcp-Method' => 'no/such' }), '404 -32601',
    'an unknown method');
+is(call(qq({"jsonrpc":"2.0","id":1,"method":"initialize","params":{$meta}}),
+    headers => { %modern, 'Mcp-Method' => 'initialize' }), '404 -32601',
+   "one of the other era");
+is(call(qq({"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"cursor":)
+    . qq(7,$meta}}), headers => { %modern, 'Mcp-Method' => 'tools/list' }),
+   '200 -32602', 'a parameter of another type');
+is(call('{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"_meta":7}}'),
+   '400 -32602', '... and _meta');
 is(call(raw('one__nothing'), headers => { %modern,
     'Mcp-Name' => 'one__nothing' }), '200 -32602', 'an unknown tool');
 is(call(raw('../etc'), headers => { %modern, 'Mcp-Name' => '../etc' }),
@@ -188,6 +211,24 @@ my $list = '{"jsonrpc":"2.0","id":1,"method":"tools/list"}';
 is(call($list, headers => { %legacy, 'Mcp-Session-Id' => $session }),
    '200 no code', 'a session');
 is(call($list, headers => \%legacy), '400 -32600', 'no session id');
+for my $message ('"id":1,"method":"ping"', '"id":1,"method":"tools/list"',
+    '"method":"notifications/initialized"', '"id":1,"method":"initialize"')
+{
+    my $m = qq({"jsonrpc":"2.0",$message,"params":null});
+    like(call($m, headers => { %legacy, 'Mcp-Session-Id' => $session }),
+         qr/^20[02] no (?:code|JSON)$/, "params null: $message");
+}
+for my $id (7, -1, 0, '18446744073709551616', '""', '"1"', '"\u00e9"',
+    '"' . 'x' x 8190 . '"', '"' . 'x' x 8191 . '"', '"' . 'x' x 70_000 . '"')
+{
+    my $r = $t->http('POST', '/mcp/acme', key => $key, body =>
+        qq({"jsonrpc":"2.0","id":$id,"method":"ping"}), headers =>
+        { %legacy, 'Mcp-Session-Id' => $session });
+    my $good = length $id <= 8192;
+    like("$r->{status} $r->{body}", $good ? qr/^200 .*"id":\Q$id\E,/
+         : qr/^400 .*"id":null,.*-32600/, 'the id comes back: '
+         . substr $id, 0, 20);
+}
 is(call($list, headers => { %legacy, 'Mcp-Session-Id' => 'x' x 80 }),
    '404 -32001', 'an invented one');
 (my $forged = $session) =~ s/^(.{30})(.)/$1 . ($2 eq 'A' ? 'B' : 'A')/e;

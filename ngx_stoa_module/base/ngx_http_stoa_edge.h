@@ -30,6 +30,8 @@ struct ngx_http_stoa_edge_s {
     const ngx_http_stoa_step_t  *steps;
     ngx_uint_t                   origins;  /* an Origin has to be one that a
                                               policy allows              */
+    ngx_uint_t                   secrets;  /* credentials of clients stay
+                                              here, whosever they are    */
 
     /* Is the request this edge's?  The first that says so has it. */
     ngx_uint_t  (*match)(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx);

@@ -185,6 +185,9 @@ ngx_http_stoa_refusal_t  ngx_http_stoa_refusals[NGX_HTTP_STOA_REFUSALS] = {
         "Request headers too large",
         "A header has more than %uz bytes, or all of them together %uz.",
         -32600),
+
+    ngx_http_stoa_refusal("mcp_arguments", 200, "Invalid parameters",
+        "Invalid params", -32602),
 };
 
 ngx_uint_t  ngx_http_stoa_refusals_n = NGX_HTTP_STOA_REFUSE_MAX;

@@ -458,7 +458,9 @@ stoa_rpc_types(stoa_rpc_scan_t *s, const char *data, int *code,
             continue;
         }
 
-        if (val->type == STOA_JSON_NULL && m->depth > 1) {
+        if (val->type == STOA_JSON_NULL
+            && (m->depth > 1 || val == &s->msg->params))
+        {
             val->start = NULL;
             continue;
         }
@@ -474,7 +476,8 @@ stoa_rpc_types(stoa_rpc_scan_t *s, const char *data, int *code,
         return stoa_rpc_fail(err, data, val->start, m->name.data,
                              m->types == T_OBJECT ? "must be an object"
                              : m->types == T_STRING ? "must be a string"
-                             : "must be a string or a whole number");
+                             : "must be a string or a whole number, of at "
+                               "most 8 KiB");
     }
 
     return STOA_OK;
@@ -525,14 +528,22 @@ stoa_rpc_fail(stoa_err_t *err, const char *data, const char *at,
 }
 
 
-/* A string or a whole number. */
+/* A string or a whole number; what answers has to repeat it. */
 
 static bool
 stoa_rpc_id_valid(const stoa_json_val_t *id)
 {
     const char  *p;
 
-    if (id->start == NULL || id->type == STOA_JSON_STRING) {
+    if (id->start == NULL) {
+        return true;
+    }
+
+    if (id->end - id->start > STOA_JSONRPC_ID_MAX) {
+        return false;
+    }
+
+    if (id->type == STOA_JSON_STRING) {
         return true;
     }
 

@@ -15,6 +15,9 @@
 #include "stoa_json.h"
 
 
+#define STOA_JSONRPC_ID_MAX  8192     /* of an id, as it is written        */
+
+
 typedef enum {
     STOA_JSONRPC_REQUEST, STOA_JSONRPC_NOTIFICATION, STOA_JSONRPC_RESPONSE,
     STOA_JSONRPC_BATCH             /* an array: spans below are not set    */
@@ -59,10 +62,11 @@ typedef struct {
  * STOA_OK; STOA_DECLINED: err filled and *code set to
  *   -32700  no JSON (as stoa_json_check has it);
  *   -32600  JSON, but no message: jsonrpc not "2.0", id of a wrong type or
- *           null, method no string, params no object, result or error beside a
- *           method or each other, ambiguous members;
+ *           null, or too long, method no string, params no object, result or
+ *           error beside a method or each other, ambiguous members;
  *   -32602  a member of params that is named above has another type; null
- *           counts as absent, as clients and servers of MCP have it.
+ *           counts as absent there and for params, as clients and servers of
+ *           MCP have it.
  * Where an id could be read it is set even then, so that the error can carry
  * it.  STOA_ERROR: no memory.
  */

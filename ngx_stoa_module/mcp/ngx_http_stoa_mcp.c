@@ -103,6 +103,7 @@ const ngx_http_stoa_edge_t  ngx_http_stoa_mcp_edge = {
     .name = ngx_string("mcp"),
     .steps = ngx_http_stoa_mcp_steps,
     .origins = 1,
+    .secrets = 1,
     .match = ngx_http_stoa_mcp_match,
     .enter = ngx_http_stoa_mcp_enter,
     .error = ngx_http_stoa_mcp_error,
@@ -120,8 +121,9 @@ static ngx_uint_t
 ngx_http_stoa_mcp_match(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
     return ctx->mode == NGX_HTTP_STOA_FULL
-           && r->uri.len >= sizeof("/mcp/") - 1
-           && ngx_memcmp(r->uri.data, "/mcp/", sizeof("/mcp/") - 1) == 0;
+           && r->uri.len >= sizeof("/mcp") - 1
+           && ngx_memcmp(r->uri.data, "/mcp", sizeof("/mcp") - 1) == 0
+           && (r->uri.len == sizeof("/mcp") - 1 || r->uri.data[4] == '/');
 }
 
 
@@ -155,10 +157,10 @@ ngx_http_stoa_mcp_endpoint(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 
     mcp = ctx->call.mcp;
 
-    /* "/mcp/" was seen by the router; a trailing slash is forgiven */
+    /* "/mcp" was seen by the router; a trailing slash is forgiven */
 
-    p = r->uri.data + sizeof("/mcp/") - 1;
     last = r->uri.data + r->uri.len;
+    p = ngx_min(r->uri.data + sizeof("/mcp/") - 1, last);
 
     if (p < last && last[-1] == '/') {
         last--;

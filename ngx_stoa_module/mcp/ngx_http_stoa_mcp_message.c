@@ -20,6 +20,7 @@ static ngx_int_t ngx_http_stoa_mcp_origin(ngx_http_request_t *r,
 static void ngx_http_stoa_mcp_body_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_http_stoa_mcp_gather(ngx_http_request_t *r,
     ngx_str_t *body);
+static ngx_uint_t ngx_http_stoa_mcp_era_meta(const stoa_json_val_t *v);
 static ngx_int_t ngx_http_stoa_mcp_era_modern(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 static ngx_uint_t ngx_http_stoa_mcp_era_differs(ngx_http_request_t *r,
@@ -368,11 +369,12 @@ ngx_http_stoa_mcp_gather(ngx_http_request_t *r, ngx_str_t *body)
 ngx_int_t
 ngx_http_stoa_mcp_scan(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
-    int                   code;
-    stoa_rc_t             rc;
-    stoa_err_t            err;
-    ngx_str_t             detail;
-    ngx_http_stoa_mcp_t  *mcp;
+    int                     code;
+    stoa_rc_t               rc;
+    stoa_err_t              err;
+    ngx_str_t               detail;
+    ngx_http_stoa_mcp_t    *mcp;
+    ngx_http_stoa_refuse_e  what;
 
     mcp = ctx->call.mcp;
 
@@ -393,12 +395,27 @@ ngx_http_stoa_mcp_scan(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
                                  err.offset)
                      - detail.data;
 
-        return ngx_http_stoa_refuse(r, code == -32700
-                                       ? NGX_HTTP_STOA_REFUSE_MCP_PARSE
-                                       : code == -32602
-                                       ? NGX_HTTP_STOA_REFUSE_MCP_PARAMS
-                                       : NGX_HTTP_STOA_REFUSE_MCP_INVALID,
-                                    &detail);
+        switch (code) {
+
+        case -32700:
+            what = NGX_HTTP_STOA_REFUSE_MCP_PARSE;
+            break;
+
+        case -32602:
+
+            /* what _meta lacks has a status; the rest is an answer */
+
+            what = mcp->msg.id.start && err.field[0] != '_'
+                   && ngx_strchr(err.field, '/') == NULL
+                   ? NGX_HTTP_STOA_REFUSE_MCP_ARGUMENTS
+                   : NGX_HTTP_STOA_REFUSE_MCP_PARAMS;
+            break;
+
+        default:
+            what = NGX_HTTP_STOA_REFUSE_MCP_INVALID;
+        }
+
+        return ngx_http_stoa_refuse(r, what, &detail);
     }
 
     if (mcp->msg.kind == STOA_JSONRPC_BATCH) {
@@ -431,11 +448,14 @@ ngx_http_stoa_mcp_era(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_MCP_HEADER, NULL);
     }
 
-    /* the content decides: initialize is legacy, _meta's version is modern;
-     * a header alone proves nothing, but its value does */
+    /* the content decides: _meta's version is modern, initialize without it
+     * legacy; a header alone proves nothing, but its value does */
 
-    if (mcp->msg.method != STOA_MCP_INITIALIZE) {
+    version = ngx_http_stoa_mcp_era_meta(&mcp->msg.meta_version);
 
+    if (mcp->msg.method != STOA_MCP_INITIALIZE
+        || version != NGX_HTTP_STOA_MCP_VERSION_NONE)
+    {
         if (mcp->msg.meta_version.start
             || mcp->msg.method == STOA_MCP_DISCOVER)
         {
@@ -454,6 +474,26 @@ ngx_http_stoa_mcp_era(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 
     return mcp->modern ? ngx_http_stoa_mcp_era_modern(r, ctx)
                        : ngx_http_stoa_mcp_era_legacy(r, ctx);
+}
+
+
+/* The modern version that _meta names, if it is one that we speak. */
+
+static ngx_uint_t
+ngx_http_stoa_mcp_era_meta(const stoa_json_val_t *v)
+{
+    ngx_uint_t  version;
+
+    if (v->start == NULL || v->type != STOA_JSON_STRING || v->escaped) {
+        return NGX_HTTP_STOA_MCP_VERSION_NONE;
+    }
+
+    version = ngx_http_stoa_mcp_version_find(v->start + 1,
+                                             v->end - v->start - 2);
+
+    return version != NGX_HTTP_STOA_MCP_VERSION_NONE
+           && ngx_http_stoa_mcp_versions[version].modern
+           ? version : NGX_HTTP_STOA_MCP_VERSION_NONE;
 }
 
 
@@ -479,15 +519,7 @@ ngx_http_stoa_mcp_era_modern(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
                                     &detail);
     }
 
-    mcp->version = v->escaped ? NGX_HTTP_STOA_MCP_VERSION_NONE
-                   : ngx_http_stoa_mcp_version_find(v->start + 1,
-                                                    v->end - v->start - 2);
-
-    if (mcp->version != NGX_HTTP_STOA_MCP_VERSION_NONE
-        && !ngx_http_stoa_mcp_versions[mcp->version].modern)
-    {
-        mcp->version = NGX_HTTP_STOA_MCP_VERSION_NONE;
-    }
+    mcp->version = ngx_http_stoa_mcp_era_meta(v);
 
     /* the version header is compared first: a mismatch is the header's fault
      * whatever the version */

@@ -25,6 +25,8 @@ static ngx_uint_t ngx_http_stoa_filter_no_http(ngx_http_request_t *r,
 static ngx_uint_t ngx_http_stoa_filter_made_here(ngx_http_request_t *r);
 static ngx_int_t ngx_http_stoa_filter_replace(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
+static void ngx_http_stoa_filter_edge(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
 static ngx_int_t ngx_http_stoa_filter_explain(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 static ngx_int_t ngx_http_stoa_filter_challenge(ngx_http_request_t *r,
@@ -251,6 +253,8 @@ ngx_http_stoa_filter_replace(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         return NGX_OK;
     }
 
+    ngx_http_stoa_filter_edge(r, ctx);
+
     if (ngx_http_stoa_refusal_page(r, ctx, r->headers_out.status, &type,
                                    &body)
         != NGX_OK)
@@ -288,6 +292,33 @@ ngx_http_stoa_filter_replace(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     }
 
     return ngx_http_stoa_filter_explain(r, ctx);
+}
+
+
+/* Before the pipeline has run, and yet its clients read one form only. */
+
+static void
+ngx_http_stoa_filter_edge(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    ngx_uint_t                  i, mode;
+    ngx_http_stoa_main_conf_t  *mcf;
+
+    if (ctx->call.edge || ctx->mode == NGX_HTTP_STOA_PROTECT) {
+        return;
+    }
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+    mode = ctx->mode;
+    ctx->mode = NGX_HTTP_STOA_FULL;
+
+    for (i = 0; mcf->edges[i]; i++) {
+        if (mcf->edges[i]->error && mcf->edges[i]->match(r, ctx)) {
+            ctx->call.edge = mcf->edges[i];
+            break;
+        }
+    }
+
+    ctx->mode = mode;
 }
 
 

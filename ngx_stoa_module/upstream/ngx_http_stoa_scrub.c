@@ -21,6 +21,7 @@ typedef enum {
     NGX_HTTP_STOA_SCRUB_KEEP = 0,
     NGX_HTTP_STOA_SCRUB_DROP,
     NGX_HTTP_STOA_SCRUB_KEY,            /* if it has a key of ours          */
+    NGX_HTTP_STOA_SCRUB_SECRET,         /* if the edge says so              */
     NGX_HTTP_STOA_SCRUB_CLAIM,          /* but those of a proxy of ours     */
     NGX_HTTP_STOA_SCRUB_FOR,
     NGX_HTTP_STOA_SCRUB_PROTO,
@@ -81,6 +82,7 @@ static const ngx_http_stoa_scrub_row_t  ngx_http_stoa_scrub_rows[] = {
     ROW("cf-connecting-ip", NGX_HTTP_STOA_SCRUB_CLAIM),
     ROW("client-ip", NGX_HTTP_STOA_SCRUB_CLAIM),
     ROW("connection", NGX_HTTP_STOA_SCRUB_CONNECTION),
+    ROW("cookie", NGX_HTTP_STOA_SCRUB_SECRET),
     ROW("forwarded", NGX_HTTP_STOA_SCRUB_CLAIM),
     ROW("proxy", NGX_HTTP_STOA_SCRUB_DROP),
     ROW("proxy-*", NGX_HTTP_STOA_SCRUB_DROP),
@@ -205,7 +207,15 @@ ngx_http_stoa_scrub_dropped(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
         return 1;
 
     case NGX_HTTP_STOA_SCRUB_KEY:
-        return ngx_http_stoa_scrub_key(r, h);
+        return ctx->call.edge->secrets || ngx_http_stoa_scrub_key(r, h);
+
+    case NGX_HTTP_STOA_SCRUB_SECRET:
+
+        if (ctx->call.edge->secrets) {
+            return 1;
+        }
+
+        break;
 
     case NGX_HTTP_STOA_SCRUB_STEER:
         return found->steered;

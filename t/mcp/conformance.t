@@ -40,8 +40,7 @@ my %legacy = (%all,
 );
 my %lacking = (
     '2026-07-28' => { %all, caching => "$prompts, $resources",
-        'input-required-result-non-tool-request' => $prompts,
-        'server-stateless' => 'initialize with a modern _meta is answered' },
+        'input-required-result-non-tool-request' => $prompts },
     '2025-11-25' => { %legacy, map { ($_ => $asks) }
         qw(elicitation-sep1034-defaults elicitation-sep1330-enums) },
     '2025-06-18' => \%legacy,

@@ -75,6 +75,7 @@ static const struct {
     { REQ("{\"arguments\":{\"Name\":1,\"METHOD\":2,\"_META\":{}}}"),
       STOA_JSONRPC_REQUEST, STOA_MCP_OTHER, "1", "",
       "{\"Name\":1,\"METHOD\":2,\"_META\":{}}", "" },
+    { REQ("null"), STOA_JSONRPC_REQUEST, STOA_MCP_OTHER, "1", "", "", "" },
     { REQ("{\"name\":null,\"cursor\":null,\"arguments\":null,\"_meta\":null}"),
       STOA_JSONRPC_REQUEST, STOA_MCP_OTHER, "1", "", "", "" },
     { REQ("{\"arguments\":{\"a\":[{\"name\":1}]},\"names\":1}"),
@@ -129,7 +130,6 @@ static const struct {
       "method" },
     { REQ("[]"), -32600, "1", "params" },
     { REQ("[{\"name\":\"x\"}]"), -32600, "1", "params" },
-    { REQ("null"), -32600, "1", "params" },
     { REQ("\"x\""), -32600, "1", "params" },
 
     { "{" V ",\"id\":1,\"method\":\"x\",\"Method\":\"y\"}", -32600, "1", "" },
@@ -310,6 +310,34 @@ test_members(void)
 
 
 static void
+test_long_id(void)
+{
+    int             code;
+    char            text[STOA_JSONRPC_ID_MAX + 64];
+    size_t          n;
+    stoa_err_t      err;
+    stoa_jsonrpc_t  msg;
+
+    static const size_t  head = sizeof("{" V ",\"method\":\"x\",\"id\":") - 1;
+
+    for (n = STOA_JSONRPC_ID_MAX; n <= STOA_JSONRPC_ID_MAX + 1; n++) {
+        memset(text, '7', sizeof(text));
+        memcpy(text, "{" V ",\"method\":\"x\",\"id\":", head);
+        text[head + n] = '}';
+
+        if (n == STOA_JSONRPC_ID_MAX) {
+            tap_int(scan(text, head + n + 1, &msg, &code, &err), STOA_OK,
+                    "the longest id");
+        } else {
+            tap_int(scan(text, head + n + 1, &msg, &code, &err),
+                    STOA_DECLINED, "one that is too long");
+            tap_ok(code == -32600 && msg.id.start == NULL, "... is not told");
+        }
+    }
+}
+
+
+static void
 test_headers(void)
 {
     char       *copy, *dst;
@@ -348,6 +376,7 @@ main(void)
 {
     test_scan();
     test_members();
+    test_long_id();
     test_headers();
 
     return tap_done();
