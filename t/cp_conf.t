@@ -30,6 +30,10 @@ sub refused {
 
 refused(['--nope=1'], 'unknown option "--nope", see --help', 'unknown flag');
 refused(['nope'], 'unexpected argument "nope", see --help', 'no flag');
+refused(['--backup=x', '--new-admin-token'], '--backup and --new-admin-token '
+        . 'are two things to do: only one of them', 'two commands');
+refused(['--check-config=1'], 'unknown option "--check-config", see --help',
+        'a value of a command that has none');
 refused(['--listen'], '--listen needs a value', 'a flag without value');
 refused(['--io-threads=0'],
         '--io-threads: io_threads must be a number from 1 to 64', 'too small');

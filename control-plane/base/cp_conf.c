@@ -80,6 +80,33 @@ static const cp_opt_t  cp_opts[] = {
 #define CP_OPTS  (sizeof(cp_opts) / sizeof(cp_opts[0]))
 
 
+/* Flags that are no options: they say what is to be done. */
+
+typedef struct {
+    const char    *name;
+    cp_conf_do_e   what;               /* RUN: nothing of its own           */
+    bool           value;
+    const char    *doc;
+} cp_conf_command_t;
+
+static const cp_conf_command_t  cp_conf_commands[] = {
+    { "--config", CP_CONF_RUN, true,
+      "=FILE   YAML (.yaml, .yml) or lines of name=value;\n"
+      "                  or STOA_CONTROL_CONFIG" },
+    { "--check-config", CP_CONF_CHECK, false,
+      "  reads the configuration, says what is wrong, ends" },
+    { "--new-admin-token", CP_CONF_TOKEN, false,
+      "   prints a new platform-admin token, ends;\n"
+      "                  with SQLite nothing else may run" },
+    { "--backup", CP_CONF_BACKUP, true,
+      "=FILE   copies the SQLite database, also of a running\n"
+      "                  stoa-control, to a new file, ends" },
+    { "--version", CP_CONF_EXIT, false, "" },
+    { "--help", CP_CONF_EXIT, false, "" },
+    { NULL, CP_CONF_RUN, false, NULL }
+};
+
+
 /* The places a value can come from, for messages. */
 
 typedef struct {
@@ -473,18 +500,13 @@ cp_conf_help(void)
     unsigned  i;
     char      name[64];
 
-    printf("usage: stoa-control [--config=FILE] [--OPTION=VALUE ...]\n\n"
-           "  --config=FILE   YAML (.yaml, .yml) or lines of name=value;\n"
-           "                  or STOA_CONTROL_CONFIG\n"
-           "  --check-config  reads the configuration, says what is wrong, "
-           "ends\n"
-           "  --new-admin-token   prints a new platform-admin token, ends;\n"
-           "                  with SQLite nothing else may run\n"
-           "  --backup=FILE   copies the SQLite database, also of a running\n"
-           "                  stoa-control, to a new file, ends\n"
-           "  --version\n"
-           "  --help\n\n"
-           "Every option may stand in the file (listen: ...), in the "
+    printf("usage: stoa-control [--config=FILE] [--OPTION=VALUE ...]\n\n");
+
+    for (i = 0; cp_conf_commands[i].name; i++) {
+        printf("  %s%s\n", cp_conf_commands[i].name, cp_conf_commands[i].doc);
+    }
+
+    printf("\nEvery option may stand in the file (listen: ...), in the "
            "environment\n(STOA_CONTROL_LISTEN) or among the flags "
            "(--listen=...); the later one wins.\n\n");
 
@@ -509,17 +531,27 @@ cp_conf_help(void)
 }
 
 
-/* "NAME" or "NAME=..." */
+/* Of "NAME" or "NAME=..."; NULL: it is an option. */
 
-static bool
-cp_conf_is(const char *arg, const char *name)
+static const cp_conf_command_t *
+cp_conf_command(const char *arg)
 {
-    size_t  len;
+    size_t                    len;
+    const cp_conf_command_t  *cmd;
 
-    len = strlen(name);
+    arg = strcmp(arg, "-h") == 0 ? "--help" : arg;
 
-    return strncmp(arg, name, len) == 0
-           && (arg[len] == '\0' || arg[len] == '=');
+    for (cmd = cp_conf_commands; cmd->name; cmd++) {
+        len = strlen(cmd->name);
+
+        if (strncmp(arg, cmd->name, len) == 0
+            && (arg[len] == '\0' || (arg[len] == '=' && cmd->value)))
+        {
+            return cmd;
+        }
+    }
+
+    return NULL;
 }
 
 
@@ -528,15 +560,18 @@ cp_conf_is(const char *arg, const char *name)
 static cp_rc_t
 cp_conf_flag(cp_conf_reader_t *rd, int argc, char **argv, int *i)
 {
-    bool             scanned;
-    size_t           len;
-    const char      *name, *value;
-    const cp_opt_t  *opt;
+    size_t                    len;
+    const char               *name, *value;
+    const cp_opt_t           *opt;
+    const cp_conf_command_t  *cmd;
 
-    /* cp_conf_scan() has read these: only their value is stepped over */
+    /* cp_conf_scan() has read it: only its value is stepped over */
 
-    scanned = cp_conf_is(argv[*i], "--config")
-              || cp_conf_is(argv[*i], "--backup");
+    cmd = cp_conf_command(argv[*i]);
+
+    if (cmd && !cmd->value) {
+        return CP_OK;
+    }
 
     name = argv[*i] + 2;
     len = strcspn(name, "=");
@@ -546,7 +581,7 @@ cp_conf_flag(cp_conf_reader_t *rd, int argc, char **argv, int *i)
 
     opt = cp_conf_find(name, len);
 
-    if (opt == NULL && !scanned) {
+    if (opt == NULL && cmd == NULL) {
         return cp_err_set(rd->err, "validation", "unknown option \"--%.*s\", "
                           "see --help", (int) len, name);
     }
@@ -561,7 +596,7 @@ cp_conf_flag(cp_conf_reader_t *rd, int argc, char **argv, int *i)
         value = argv[++*i];
     }
 
-    return scanned ? CP_OK : cp_conf_set(rd, opt, value);
+    return cmd ? CP_OK : cp_conf_set(rd, opt, value);
 }
 
 
@@ -583,47 +618,55 @@ cp_conf_value(int argc, char **argv, int *i)
 }
 
 
-/* Finds the file, and what is to be done instead of running. */
+/* Finds the file, and what is to be done instead of running: one thing. */
 
 static cp_rc_t
 cp_conf_scan(int argc, char **argv, const char **file, cp_conf_t *conf,
     cp_conf_do_e *what, cp_err_t *err)
 {
-    int  i;
+    int                       i;
+    const char               *value;
+    const cp_conf_command_t  *cmd, *first;
 
     *file = getenv("STOA_CONTROL_CONFIG");
-    *what = CP_CONF_RUN;
+    first = NULL;
 
     for (i = 1; i < argc; i++) {
+        cmd = cp_conf_command(argv[i]);
 
-        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
-            cp_conf_help();
-            *what = CP_CONF_EXIT;
+        if (cmd == NULL) {
+            if (strncmp(argv[i], "--", 2) != 0) {
+                return cp_err_set(err, "validation", "unexpected argument "
+                                  "\"%s\", see --help", argv[i]);
+            }
 
-        } else if (strcmp(argv[i], "--version") == 0) {
-            printf("stoa-control %s\n", CP_VERSION);
-            *what = CP_CONF_EXIT;
-
-        } else if (strcmp(argv[i], "--check-config") == 0) {
-            *what = CP_CONF_CHECK;
-
-        } else if (strcmp(argv[i], "--new-admin-token") == 0) {
-            *what = CP_CONF_TOKEN;
-
-        } else if (cp_conf_is(argv[i], "--config")) {
-            *file = cp_conf_value(argc, argv, &i);
-
-        } else if (cp_conf_is(argv[i], "--backup")) {
-            conf->backup = cp_conf_value(argc, argv, &i);
-            *what = CP_CONF_BACKUP;
-
-        } else if (strncmp(argv[i], "--", 2) != 0) {
-            return cp_err_set(err, "validation", "unexpected argument "
-                              "\"%s\", see --help", argv[i]);
-
-        } else if (strchr(argv[i], '=') == NULL) {
-            i++;
+            i += strchr(argv[i], '=') == NULL;
+            continue;
         }
+
+        value = cmd->value ? cp_conf_value(argc, argv, &i) : NULL;
+
+        if (cmd->what == CP_CONF_RUN) {
+            *file = value;
+            continue;
+        }
+
+        if (first && first != cmd) {
+            return cp_err_set(err, "validation", "%s and %s are two things to "
+                              "do: only one of them", first->name, cmd->name);
+        }
+
+        first = cmd;
+        conf->backup = value;
+    }
+
+    *what = first ? first->what : CP_CONF_RUN;
+
+    if (*what == CP_CONF_EXIT && strcmp(first->name, "--help") == 0) {
+        cp_conf_help();
+
+    } else if (*what == CP_CONF_EXIT) {
+        printf("stoa-control %s\n", CP_VERSION);
     }
 
     return CP_OK;
@@ -679,11 +722,7 @@ cp_conf_load(cp_arena_t *a, int argc, char **argv, cp_conf_t *conf,
     }
 
     for (i = 1; i < argc && rc == CP_OK; i++) {
-        if (strcmp(argv[i], "--check-config") != 0
-            && strcmp(argv[i], "--new-admin-token") != 0)
-        {
-            rc = cp_conf_flag(&rd, argc, argv, &i);
-        }
+        rc = cp_conf_flag(&rd, argc, argv, &i);
     }
 
     return (rc == CP_OK) ? cp_conf_together(conf, err) : rc;
