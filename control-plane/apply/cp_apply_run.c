@@ -659,8 +659,9 @@ cp_apply_states(cp_apply_t *ap, cp_document_t *d, bool open, cp_json_t *diff)
         rc = cp_err_field(&ap->op->err, d->index, d->state->line, "spec.state",
                           "cannot become \"%.64s\" when it is %s",
                           d->state->s, from);
-        (void) cp_err_set(&ap->op->err, "illegal_transition", "a %s that is %s"
-                          " cannot become \"%.64s\"", d->res->kind, from,
+        (void) cp_err_set(&ap->op->err, "illegal_transition", "%s %s that is"
+                          " %s cannot become \"%.64s\"",
+                          cp_an(d->res->kind), d->res->kind, from,
                           d->state->s);
         return rc;
     }

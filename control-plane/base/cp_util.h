@@ -30,6 +30,9 @@ int64_t cp_time_mono_ms(void);
 char *cp_time_format(cp_arena_t *a, int64_t ms);       /* RFC 3339, ms, Z   */
 bool cp_time_parse(const char *s, size_t len, int64_t *ms);
 
+/* The article of a kind. */
+#define cp_an(kind)  (strchr("aeio", (kind)[0]) ? "an" : "a")
+
 /* Goes past the byte order mark that some editors put before UTF-8. */
 void cp_text_skip_mark(const char **text, size_t *len);
 

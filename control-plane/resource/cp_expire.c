@@ -3,6 +3,8 @@
  * The gateways refuse it by its time anyway; this is for the people.
  */
 
+#include <string.h>
+
 #include "op/cp_app.h"
 #include "feed/cp_feed.h"
 #include "resource/cp_engine.h"
@@ -81,7 +83,8 @@ cp_expire_portion(cp_app_t *app, const cp_resource_t *res, unsigned *n)
     }
 
     if (rc != CP_OK && rc != CP_CONFLICT) {
-        cp_log(CP_LOG_ERROR, "expiry", "expiring a %s failed: %s", res->kind,
+        cp_log(CP_LOG_ERROR, "expiry", "expiring %s %s failed: %s",
+               cp_an(res->kind), res->kind,
                op.err.detail ? op.err.detail : "commit");
     }
 

@@ -165,7 +165,8 @@ cp_entry_create(cp_write_t *w, cp_entry_t *e)
     if (rc == CP_DECLINED) {
         name = cp_json_str(row, "name");
         return cp_err_set(&w->op->err, "already_exists",
-                          "a %s %s%s%s exists already", res->kind,
+                          "%s %s %s%s%s exists already", cp_an(res->kind),
+                          res->kind,
                           name ? "\"" : "like this", name ? name : "",
                           name ? "\"" : "");
     }
@@ -557,8 +558,9 @@ cp_write_allowed(const cp_write_t *w, const cp_entry_t *e, const char *event,
                             cp_actor_is_system(&op->actor), &known);
 
     if (!known) {
-        return cp_err_set(&op->err, "not_found", "a %s has no event \"%.64s\"",
-                          w->res->kind, event);
+        return cp_err_set(&op->err, "not_found",
+                          "%s %s has no event \"%.64s\"",
+                          cp_an(w->res->kind), w->res->kind, event);
     }
 
     if (w->if_match && !cp_etag_matches(w->if_match, e->etag)) {
@@ -568,8 +570,8 @@ cp_write_allowed(const cp_write_t *w, const cp_entry_t *e, const char *event,
 
     if (*t == NULL) {
         return cp_err_set(&op->err, "illegal_transition",
-                          "%s does not apply to a %s that is %s", event,
-                          w->res->kind, state);
+                          "%s does not apply to %s %s that is %s", event,
+                          cp_an(w->res->kind), w->res->kind, state);
     }
 
     if ((*t)->permission && cp_write_is_over(w->res, e->row, (*t)->to)) {

@@ -365,8 +365,9 @@ ctl_wait_setup(ctl_t *c, const ctl_waiter_t *waiter, ctl_wait_t *w)
 
     if (want != NULL) {
         if (strstr(waiter->states, want) == NULL) {
-            return ctl_error("--for %s: a %s can be waited for until: %s",
-                             want, waiter->what, waiter->states);
+            return ctl_error("--for %s: %s %s can be waited for until: "
+                             "%s", want, cp_an(waiter->what), waiter->what,
+                             waiter->states);
         }
 
         w->want = want;
