@@ -83,6 +83,16 @@ do {
 } while ($cursor = $r->{next});
 is("@{[sort @names]}", 'one/web two/web', 'pages lose none of one name');
 is((ctl('', 'get', 'gateways', '-A'))[0], 1, 'not of what has no tenant');
+$t->must(POST => '/v1/tenants/two/policies', { name => 'small',
+    type => 'body-limit', config => { max_bytes => 9 } });
+$t->must(POST => '/v1/tenants/two/secrets', { name => 'word',
+    value => 'x' x 20 });
+for (['policies', 'small'], ['secrets', 'word']) {
+    ($code, $out) = ctl('', 'get', $_->[0], '-A');
+    like($out, qr/^two +$_->[1] /m, "$_->[0] of all tenants, with whose");
+    ($code, $out) = ctl('one', 'get', $_->[0], '-A');
+    unlike($out, qr/$_->[1]/, "a tenant's admin does not see others'");
+}
 
 
 # subscriptions of two tenants

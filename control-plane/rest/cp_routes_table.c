@@ -123,6 +123,8 @@ const cp_route_t  cp_resource_routes[] = {
     CP_EVERY("applications", &cp_res_application, "application"),
     CP_EVERY("subscriptions", &cp_res_subscription, "subscription"),
     CP_EVERY("credentials", &cp_res_credential, "credential"),
+    CP_EVERY("tenant-policies", &cp_res_policy, "policy"),
+    CP_EVERY("tenant-secrets", &cp_res_secret, "secret"),
 
     CP_ALL(SECRETS, &cp_res_secret, "secret"),
     CP_ALL(GLOBAL_SECRETS, &cp_res_global_secret, "global_secret"),

@@ -41,22 +41,34 @@ static ctl_exit_e
 ctl_everybodys(ctl_t *c, const ctl_kind_t *kind, const char **path,
     const char **columns)
 {
-    unsigned                  i;
-    static const char *const  kinds[] = { "api", "server", "plan",
-        "application", "subscription", "credential", NULL };
+    unsigned  i;
 
-    for (i = 0; kinds[i] != NULL; i++) {
-        if (strcmp(kinds[i], kind->kind) == 0) {
+    /* of what there is a global one too, the plain path is that one's */
+
+    static const struct {
+        const char  *kind;
+        const char  *path;
+    } kinds[] = {
+        { "api", "apis" }, { "server", "servers" }, { "plan", "plans" },
+        { "application", "applications" },
+        { "subscription", "subscriptions" },
+        { "credential", "credentials" }, { "policy", "tenant-policies" },
+        { "secret", "tenant-secrets" }, { NULL, NULL }
+    };
+
+    for (i = 0; kinds[i].kind != NULL; i++) {
+        if (strcmp(kinds[i].kind, kind->kind) == 0) {
             break;
         }
     }
 
-    if (kinds[i] == NULL || c->narg > 1) {
+    if (kinds[i].kind == NULL || c->narg > 1) {
         return ctl_error("--all-tenants is for lists of apis, servers, plans, "
-                         "applications, subscriptions and credentials");
+                         "applications, subscriptions, credentials, policies "
+                         "and secrets");
     }
 
-    *path = cp_arena_printf(c->arena, "/v1/%s", kind->plural);
+    *path = cp_arena_printf(c->arena, "/v1/%s", kinds[i].path);
     *columns = (strcmp(kind->kind, "subscription") == 0) ? kind->columns
                : cp_arena_printf(c->arena, "tenant %s%s",
                                  strcmp(kind->kind, "credential") == 0
