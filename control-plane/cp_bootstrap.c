@@ -48,11 +48,17 @@ cp_bootstrap_seal(cp_app_t *app, cp_arena_t *a, cp_err_t *err)
                : "stoa-control.key";
     }
 
-    if (path == NULL || cp_tx_begin(app->db, true, &tx) != CP_OK) {
-        return cp_err_set(err, "unavailable", "the database is busy");
+    if (path == NULL || cp_tx_open(app->db, true, &tx, err) != CP_OK) {
+        return CP_ERROR;
     }
 
-    rc = cp_tx_query(tx, a, "SELECT proof FROM seal", NULL, 0, &rows, err);
+    /* others may start at the same time */
+
+    rc = cp_feed_lock(tx, a, err);
+
+    if (rc == CP_OK) {
+        rc = cp_tx_query(tx, a, "SELECT proof FROM seal", NULL, 0, &rows, err);
+    }
 
     if (rc == CP_OK) {
         rc = cp_seal_start(path, rows.rows == 0, err);
@@ -73,13 +79,7 @@ cp_bootstrap_seal(cp_app_t *app, cp_arena_t *a, cp_err_t *err)
         }
     }
 
-    if (rc != CP_OK) {
-        cp_tx_rollback(tx);
-        return rc;
-    }
-
-    return cp_tx_commit(tx) == CP_OK ? CP_OK
-           : cp_err_set(err, "unavailable", "commit failed");
+    return cp_tx_finish(tx, rc, err);
 }
 
 
@@ -99,10 +99,9 @@ cp_bootstrap(cp_app_t *app, FILE *out, cp_err_t *err)
 
     cp_op_system(&op, app, a, "bootstrap");
 
-    rc = cp_tx_begin(app->db, true, &tx);
-    if (rc != CP_OK) {
+    if (cp_tx_open(app->db, true, &tx, err) != CP_OK) {
         cp_arena_destroy(a);
-        return cp_err_set(err, "unavailable", "the database is busy");
+        return CP_ERROR;
     }
 
     token = NULL;

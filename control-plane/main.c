@@ -136,11 +136,42 @@ cp_main_open(cp_app_t *app, cp_arena_t *a, cp_err_t *err)
 
     app->db = cp_db_open(app->conf.database,
                          (unsigned) app->conf.database_connections, err);
-    if (app->db == NULL) {
-        return CP_ERROR;
+
+    return app->db ? CP_OK : CP_ERROR;
+}
+
+
+/* What the database has to have; tried again when another one that starts was
+ * in the way. */
+
+static cp_rc_t
+cp_main_prepare(cp_app_t *app, cp_arena_t *a, cp_err_t *err)
+{
+    int      tries;
+    cp_rc_t  rc;
+
+    for (tries = 0; tries <= CP_OP_RETRIES; tries++) {
+
+        rc = cp_feed_init(app->db, a, err);
+
+        if (rc == CP_OK) {
+            rc = cp_bootstrap_seal(app, a, err);
+        }
+
+        if (rc == CP_OK) {
+            rc = cp_bootstrap(app, NULL, err);
+        }
+
+        if (rc == CP_OK) {
+            rc = cp_group_key_init(app->db, a, err);
+        }
+
+        if (rc != CP_CONFLICT) {
+            return rc;
+        }
     }
 
-    return cp_feed_init(app->db, a, err);
+    return cp_err_set(err, "unavailable", "the database is busy");
 }
 
 
@@ -152,15 +183,7 @@ cp_main_start(cp_app_t *app, cp_arena_t *a, cp_err_t *err)
     rc = cp_main_open(app, a, err);
 
     if (rc == CP_OK) {
-        rc = cp_bootstrap_seal(app, a, err);
-    }
-
-    if (rc == CP_OK) {
-        rc = cp_bootstrap(app, NULL, err);
-    }
-
-    if (rc == CP_OK) {
-        rc = cp_group_key_init(app->db, a, err);
+        rc = cp_main_prepare(app, a, err);
     }
 
     if (rc != CP_OK) {
@@ -204,6 +227,10 @@ cp_main_do(cp_app_t *app, cp_conf_do_e what, cp_arena_t *a, cp_err_t *err)
 
     case CP_CONF_TOKEN:
         rc = cp_main_open(app, a, err);
+
+        if (rc == CP_OK) {
+            rc = cp_feed_init(app->db, a, err);
+        }
 
         if (rc == CP_OK) {
             rc = cp_bootstrap(app, stdout, err);

@@ -122,4 +122,27 @@ ok($refused, 'revoked at the other');
 cmp_ok(Time::HiRes::time() - $from, '<', 7, 'within seconds');
 
 $t->stop('second');
+
+# two that start at once over a new database, which neither has seen
+
+for my $n (1 .. 4) {
+    system('psql', '-q', $t->database, '-c', "CREATE DATABASE start$n") == 0
+        or die "psql\n";
+    my @at = map { [ "start$n$_", $t->port("start$n$_") ] } 'a' .. 'c';
+    $t->start($_->[0], argv => ["$Test::Stoa::OBJS/stoa-control",
+        "--listen=127.0.0.1:$_->[1]",
+        '--database=' . ($t->database =~ s{[^/]+$}{start$n}r),
+        '--secret-key-file=' . $t->dir("start$n.key"),
+        '--admin-token-file=' . $t->dir("start$n.token")],
+        env => { $t->sanitizer_env('control') }) for @at;
+    for my $one (@at) {
+        my $up = wait_until { !$t->alive($one->[0]) ? -1
+            : Test::Stoa::http_once($one->[1], 'GET', '/health/ready',
+                timeout => 2)->{status} == 200 } 30;
+        is($up, 1, "$one->[0] is ready")
+            or diag(slurp($t->dir("$one->[0].out")));
+    }
+    $t->stop($_->[0]) for @at;
+}
+
 $t->done;

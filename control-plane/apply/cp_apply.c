@@ -175,8 +175,8 @@ cp_apply_do(cp_req_t *r, cp_run_t *run)
         return rc;
     }
 
-    if (cp_tx_begin(r->op.app->db, true, &ap->tx) != CP_OK) {
-        return cp_err_set(&r->op.err, "unavailable", "the database is busy");
+    if (cp_tx_open(r->op.app->db, true, &ap->tx, &r->op.err) != CP_OK) {
+        return CP_ERROR;
     }
 
     rc = cp_apply_work(r, run, ap);

@@ -84,8 +84,8 @@ cp_dump_get(cp_req_t *r)
     dump.r = r;
     stoa_buf_init(&dump.out, CP_DUMP_MAX);
 
-    if (cp_tx_begin(r->op.app->db, false, &dump.tx) != CP_OK) {
-        return cp_err_set(&r->op.err, "unavailable", "the database is busy");
+    if (cp_tx_open(r->op.app->db, false, &dump.tx, &r->op.err) != CP_OK) {
+        return CP_ERROR;
     }
 
     rc = cp_dump_tenants(r, dump.tx, &tenants, &n);

@@ -147,8 +147,8 @@ cp_wait_look(cp_req_t *r, cp_wait_t *w)
     cp_rows_t        rows;
     cp_feed_head_t   head;
 
-    if (cp_tx_begin(r->op.app->db, false, &tx) != CP_OK) {
-        return cp_err_set(&r->op.err, "unavailable", "the database is busy");
+    if (cp_tx_open(r->op.app->db, false, &tx, &r->op.err) != CP_OK) {
+        return CP_ERROR;
     }
 
     rc = cp_feed_head(tx, r->op.arena, &head, &r->op.err);

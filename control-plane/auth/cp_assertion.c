@@ -45,9 +45,8 @@ cp_auth_assertion(cp_op_t *op, const char *jws)
         return cp_jws_refuse(op, "only a gateway's calls are answered");
     }
 
-    rc = cp_tx_begin(op->app->db, false, &tx);
-    if (rc != CP_OK) {
-        return cp_err_set(&op->err, "unavailable", "the database is busy");
+    if (cp_tx_open(op->app->db, false, &tx, &op->err) != CP_OK) {
+        return CP_ERROR;
     }
 
     rc = cp_jws_judge(op, tx, jws);

@@ -119,9 +119,8 @@ cp_auth_load(cp_op_t *op, cp_auth_e how, const char *id,
     cp_tx_t   *tx;
     cp_rows_t  rows;
 
-    rc = cp_tx_begin(op->app->db, false, &tx);
-    if (rc != CP_OK) {
-        return cp_err_set(&op->err, "unavailable", "the database is busy");
+    if (cp_tx_open(op->app->db, false, &tx, &op->err) != CP_OK) {
+        return CP_ERROR;
     }
 
     rc = cp_tx_query(tx, op->arena, how == CP_AUTH_ADMIN

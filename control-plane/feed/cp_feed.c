@@ -205,9 +205,8 @@ cp_feed_init(cp_db_t *db, cp_arena_t *a, cp_err_t *err)
     cp_tx_t  *tx;
     uint8_t   random[CP_FEED_EPOCH_LEN / 2];
 
-    rc = cp_tx_begin(db, true, &tx);
-    if (rc != CP_OK) {
-        return cp_err_set(err, "unavailable", "the database is busy");
+    if (cp_tx_open(db, true, &tx, err) != CP_OK) {
+        return CP_ERROR;
     }
 
     cp_random(random, sizeof(random));
@@ -216,15 +215,8 @@ cp_feed_init(cp_db_t *db, cp_arena_t *a, cp_err_t *err)
                      " WHERE one = 1 AND epoch = ''",
                      cp_args(cp_text(cp_hex(a, random, sizeof(random)))),
                      NULL, err);
-    if (rc != CP_OK) {
-        cp_tx_rollback(tx);
-        return rc;
-    }
 
-    rc = cp_tx_commit(tx);
-
-    return rc == CP_OK ? CP_OK
-                       : cp_err_set(err, "unavailable", "commit failed");
+    return cp_tx_finish(tx, rc, err);
 }
 
 
@@ -539,8 +531,8 @@ cp_feed_old(cp_db_t *db, cp_arena_t *a, int64_t before, bool *some,
     cp_tx_t   *tx;
     cp_rows_t  rows;
 
-    if (cp_tx_begin(db, false, &tx) != CP_OK) {
-        return cp_err_set(err, "unavailable", "the database is busy");
+    if (cp_tx_open(db, false, &tx, err) != CP_OK) {
+        return CP_ERROR;
     }
 
     rc = cp_tx_query(tx, a, "SELECT 1 FROM feed"
@@ -570,8 +562,8 @@ cp_feed_compact(cp_db_t *db, cp_arena_t *a, int64_t retention_s,
         return rc;
     }
 
-    if (cp_tx_begin(db, true, &tx) != CP_OK) {
-        return cp_err_set(err, "unavailable", "the database is busy");
+    if (cp_tx_open(db, true, &tx, err) != CP_OK) {
+        return CP_ERROR;
     }
 
     return cp_tx_finish(tx, cp_feed_remove(tx, a, before, removed, err), err);

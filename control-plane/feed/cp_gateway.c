@@ -92,8 +92,8 @@ cp_gateway_report(cp_op_t *op, const cp_json_t *in, bool judged, int64_t *rev,
         return rc;
     }
 
-    if (cp_tx_begin(op->app->db, true, &tx) != CP_OK) {
-        return cp_err_set(&op->err, "unavailable", "the database is busy");
+    if (cp_tx_open(op->app->db, true, &tx, &op->err) != CP_OK) {
+        return CP_ERROR;
     }
 
     rc = judged ? CP_OK : cp_status_withheld(op, tx, all);

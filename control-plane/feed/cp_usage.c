@@ -101,8 +101,8 @@ cp_usage_batch(cp_op_t *op, const cp_json_t *in, bool *taken,
     start = start < cp_time_ms() ? start : cp_time_ms();
     start -= start % CP_USAGE_MINUTE_MS;
 
-    if (cp_tx_begin(op->app->db, true, &tx) != CP_OK) {
-        return cp_err_set(&op->err, "unavailable", "the database is busy");
+    if (cp_tx_open(op->app->db, true, &tx, &op->err) != CP_OK) {
+        return CP_ERROR;
     }
 
     rc = cp_usage_file(op, tx, in);

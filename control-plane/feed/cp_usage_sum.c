@@ -257,8 +257,8 @@ cp_usage_look(cp_db_t *db, cp_arena_t *a, int64_t now, int64_t *hour,
     *hour = -1;
     *old = false;
 
-    if (cp_tx_begin(db, false, &tx) != CP_OK) {
-        return cp_err_set(err, "unavailable", "the database is busy");
+    if (cp_tx_open(db, false, &tx, err) != CP_OK) {
+        return CP_ERROR;
     }
 
     /* the hour that is merged must be old as a whole */
@@ -308,8 +308,8 @@ cp_usage_compact(cp_db_t *db, cp_arena_t *a, bool *more, cp_err_t *err)
         return rc;
     }
 
-    if (cp_tx_begin(db, true, &tx) != CP_OK) {
-        return cp_err_set(err, "unavailable", "the database is busy");
+    if (cp_tx_open(db, true, &tx, err) != CP_OK) {
+        return CP_ERROR;
     }
 
     if (hour >= 0) {

@@ -315,8 +315,8 @@ cp_group_key_each(cp_db_t *db, cp_arena_t *a, const char *sql,
 
     now = cp_int(cp_time_ms());
 
-    if (cp_tx_begin(db, false, &tx) != CP_OK) {
-        return cp_err_set(err, "unavailable", "the database is busy");
+    if (cp_tx_open(db, false, &tx, err) != CP_OK) {
+        return CP_ERROR;
     }
 
     rc = cp_tx_query(tx, a, sql, &now, 1, &rows, err);
@@ -326,8 +326,8 @@ cp_group_key_each(cp_db_t *db, cp_arena_t *a, const char *sql,
         return rc;
     }
 
-    if (cp_tx_begin(db, true, &tx) != CP_OK) {
-        return cp_err_set(err, "unavailable", "the database is busy");
+    if (cp_tx_open(db, true, &tx, err) != CP_OK) {
+        return CP_ERROR;
     }
 
     rc = cp_feed_lock(tx, a, err);

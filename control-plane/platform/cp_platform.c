@@ -259,11 +259,8 @@ cp_platform_query(cp_op_t *op, const char *sql, const cp_val_t *args,
     cp_rc_t   rc;
     cp_tx_t  *tx;
 
-    rc = cp_tx_begin(op->app->db, false, &tx);
-
-    if (rc != CP_OK) {
-        return (rc == CP_CONFLICT) ? rc
-                   : cp_err_set(&op->err, "unavailable", "no database");
+    if (cp_tx_open(op->app->db, false, &tx, &op->err) != CP_OK) {
+        return CP_ERROR;
     }
 
     rc = cp_tx_query(tx, op->arena, sql, args, nargs, rows, &op->err);
@@ -596,11 +593,8 @@ cp_platform_usage(cp_op_t *op, int64_t days, cp_json_t **out)
     ask.from_ms = ask.to_ms - days * CP_DAY_MS;
     ask.by = CP_USAGE_BY_API | CP_USAGE_BY_OPERATION;
 
-    rc = cp_tx_begin(op->app->db, false, &tx);
-
-    if (rc != CP_OK) {
-        return (rc == CP_CONFLICT) ? rc
-                   : cp_err_set(&op->err, "unavailable", "no database");
+    if (cp_tx_open(op->app->db, false, &tx, &op->err) != CP_OK) {
+        return CP_ERROR;
     }
 
     rc = cp_usage_sum(tx, op->arena, &ask, &items, &op->err);

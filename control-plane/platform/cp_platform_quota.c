@@ -133,11 +133,8 @@ cp_quota_read(cp_op_t *op, const cp_windows_t *w, cp_rows_t *limits,
     cp_rc_t   rc;
     cp_tx_t  *tx;
 
-    rc = cp_tx_begin(op->app->db, false, &tx);
-
-    if (rc != CP_OK) {
-        return (rc == CP_CONFLICT) ? rc
-                   : cp_err_set(&op->err, "unavailable", "no database");
+    if (cp_tx_open(op->app->db, false, &tx, &op->err) != CP_OK) {
+        return CP_ERROR;
     }
 
     memset(used, 0, sizeof(cp_rows_t));

@@ -124,9 +124,8 @@ cp_audit_get(cp_req_t *r)
                           "order must be asc or desc");
     }
 
-    rc = cp_tx_begin(r->op.app->db, false, &tx);
-    if (rc != CP_OK) {
-        return cp_err_set(&r->op.err, "unavailable", "the database is busy");
+    if (cp_tx_open(r->op.app->db, false, &tx, &r->op.err) != CP_OK) {
+        return CP_ERROR;
     }
 
     memset(&q, 0, sizeof(q));
@@ -349,9 +348,8 @@ cp_audit_verify(cp_req_t *r)
     cp_tx_t    *tx;
     cp_json_t  *out;
 
-    rc = cp_tx_begin(r->op.app->db, false, &tx);
-    if (rc != CP_OK) {
-        return cp_err_set(&r->op.err, "unavailable", "the database is busy");
+    if (cp_tx_open(r->op.app->db, false, &tx, &r->op.err) != CP_OK) {
+        return CP_ERROR;
     }
 
     rc = cp_audit_verify_all(r, tx, &out);

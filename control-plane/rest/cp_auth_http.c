@@ -117,9 +117,8 @@ cp_auth_path(cp_req_t *r)
         return CP_OK;
     }
 
-    rc = cp_tx_begin(r->op.app->db, false, &tx);
-    if (rc != CP_OK) {
-        return cp_err_set(&r->op.err, "unavailable", "the database is busy");
+    if (cp_tx_open(r->op.app->db, false, &tx, &r->op.err) != CP_OK) {
+        return CP_ERROR;
     }
 
     rc = cp_ref_tenant(&r->op, tx, r->param[i], &id);
@@ -165,10 +164,8 @@ cp_auth_whoami(cp_req_t *r)
     cp_json_put(a, out, "role", cp_role_name(r->op.actor.role));
 
     if (r->op.actor.tenant) {
-        rc = cp_tx_begin(r->op.app->db, false, &tx);
-        if (rc != CP_OK) {
-            return cp_err_set(&r->op.err, "unavailable",
-                              "the database is busy");
+        if (cp_tx_open(r->op.app->db, false, &tx, &r->op.err) != CP_OK) {
+            return CP_ERROR;
         }
 
         rc = cp_tx_query(tx, a, "SELECT name FROM tenants WHERE id = $1",

@@ -33,8 +33,8 @@ cp_discover_resume(cp_req_t *r)
 
     ask = r->ctx;
 
-    if (cp_tx_begin(r->op.app->db, false, &tx) != CP_OK) {
-        return cp_err_set(&r->op.err, "unavailable", "the database is busy");
+    if (cp_tx_open(r->op.app->db, false, &tx, &r->op.err) != CP_OK) {
+        return CP_ERROR;
     }
 
     rc = cp_tx_query(tx, r->op.arena,
@@ -84,8 +84,8 @@ cp_discover_keep(cp_req_t *r)
         return CP_OK;
     }
 
-    if (cp_tx_begin(r->op.app->db, true, &tx) != CP_OK) {
-        return cp_err_set(&r->op.err, "unavailable", "the database is busy");
+    if (cp_tx_open(r->op.app->db, true, &tx, &r->op.err) != CP_OK) {
+        return CP_ERROR;
     }
 
     return cp_tx_finish(tx, cp_idempotency_end(r, tx), &r->op.err);
@@ -104,8 +104,8 @@ cp_discover_kept(cp_req_t *r, bool *replayed)
         return CP_OK;
     }
 
-    if (cp_tx_begin(r->op.app->db, true, &tx) != CP_OK) {
-        return cp_err_set(&r->op.err, "unavailable", "the database is busy");
+    if (cp_tx_open(r->op.app->db, true, &tx, &r->op.err) != CP_OK) {
+        return CP_ERROR;
     }
 
     rc = cp_idempotency_begin(r, tx, replayed);
@@ -122,8 +122,8 @@ cp_discover_find(cp_req_t *r, cp_json_t **api)
     cp_tx_t     *tx;
     const char  *tenant;
 
-    if (cp_tx_begin(r->op.app->db, false, &tx) != CP_OK) {
-        return cp_err_set(&r->op.err, "unavailable", "the database is busy");
+    if (cp_tx_open(r->op.app->db, false, &tx, &r->op.err) != CP_OK) {
+        return CP_ERROR;
     }
 
     rc = cp_ref_tenant(&r->op, tx, r->param[0], &tenant);

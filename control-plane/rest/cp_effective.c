@@ -29,9 +29,8 @@ cp_effective_route(cp_req_t *r)
     cp_json_t      *answer, *items;
     cp_place_of_t   at;
 
-    rc = cp_tx_begin(r->op.app->db, false, &tx);
-    if (rc != CP_OK) {
-        return cp_err_set(&r->op.err, "unavailable", "the database is busy");
+    if (cp_tx_open(r->op.app->db, false, &tx, &r->op.err) != CP_OK) {
+        return CP_ERROR;
     }
 
     rc = cp_effective_place(r, tx, &at);

@@ -224,8 +224,8 @@ cp_feed_resume(cp_req_t *r)
 
     ask = r->ctx;
 
-    if (cp_tx_begin(r->op.app->db, false, &tx) != CP_OK) {
-        return cp_err_set(&r->op.err, "unavailable", "the database is busy");
+    if (cp_tx_open(r->op.app->db, false, &tx, &r->op.err) != CP_OK) {
+        return CP_ERROR;
     }
 
     rc = cp_feed_group(r, tx);
@@ -497,8 +497,8 @@ cp_feed_rows(cp_feed_stream_t *fs, cp_arena_t *a, cp_rows_t *rows,
     int64_t   known;
     cp_tx_t  *tx;
 
-    if (cp_tx_begin(fs->db, false, &tx) != CP_OK) {
-        return cp_err_set(err, "unavailable", "the database is busy");
+    if (cp_tx_open(fs->db, false, &tx, err) != CP_OK) {
+        return CP_ERROR;
     }
 
     rc = cp_tx_query(tx, a, cp_feed_sql,

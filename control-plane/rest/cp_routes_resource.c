@@ -137,10 +137,8 @@ cp_write(cp_req_t *r, cp_write_pt write)
         return rc;
     }
 
-    rc = cp_tx_begin(r->op.app->db, true, &tx);
-    if (rc != CP_OK) {
-        return rc == CP_CONFLICT ? rc
-               : cp_err_set(&r->op.err, "unavailable", "the database is busy");
+    if (cp_tx_open(r->op.app->db, true, &tx, &r->op.err) != CP_OK) {
+        return CP_ERROR;
     }
 
     cp_resource_defer(&r->op);
@@ -321,9 +319,8 @@ cp_resource_route_get(cp_req_t *r)
     cp_entry_t   e;
     cp_names_t   names;
 
-    rc = cp_tx_begin(r->op.app->db, false, &tx);
-    if (rc != CP_OK) {
-        return cp_err_set(&r->op.err, "unavailable", "the database is busy");
+    if (cp_tx_open(r->op.app->db, false, &tx, &r->op.err) != CP_OK) {
+        return CP_ERROR;
     }
 
     rc = cp_place(r, tx, &p);
@@ -407,9 +404,8 @@ cp_resource_route_list(cp_req_t *r)
     cp_json_t   *page;
     cp_place_t   p;
 
-    rc = cp_tx_begin(r->op.app->db, false, &tx);
-    if (rc != CP_OK) {
-        return cp_err_set(&r->op.err, "unavailable", "the database is busy");
+    if (cp_tx_open(r->op.app->db, false, &tx, &r->op.err) != CP_OK) {
+        return CP_ERROR;
     }
 
     rc = cp_place(r, tx, &p);
@@ -619,9 +615,8 @@ cp_resource_route_items(cp_req_t *r)
     cp_json_t   *page;
     const char  *tenant, *api;
 
-    rc = cp_tx_begin(r->op.app->db, false, &tx);
-    if (rc != CP_OK) {
-        return cp_err_set(&r->op.err, "unavailable", "the database is busy");
+    if (cp_tx_open(r->op.app->db, false, &tx, &r->op.err) != CP_OK) {
+        return CP_ERROR;
     }
 
     rc = cp_ref_tenant(&r->op, tx, r->param[0], &tenant);

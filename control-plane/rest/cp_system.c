@@ -33,10 +33,8 @@ cp_system_head(cp_req_t *r, int64_t *rev)
     cp_tx_t    *tx;
     cp_rows_t   rows;
 
-    rc = cp_tx_begin(r->op.app->db, false, &tx);
-    if (rc != CP_OK) {
-        return cp_err_set(&r->op.err, "unavailable", "the database does not "
-                          "answer");
+    if (cp_tx_open(r->op.app->db, false, &tx, &r->op.err) != CP_OK) {
+        return CP_ERROR;
     }
 
     rc = cp_tx_query(tx, r->op.arena, "SELECT rev FROM feed_head", NULL, 0,
@@ -201,10 +199,8 @@ cp_system_jwks(cp_req_t *r)
     cp_tx_t    *tx;
     cp_json_t  *set;
 
-    rc = cp_tx_begin(r->op.app->db, false, &tx);
-    if (rc != CP_OK) {
-        return cp_err_set(&r->op.err, "unavailable", "the database does not "
-                          "answer");
+    if (cp_tx_open(r->op.app->db, false, &tx, &r->op.err) != CP_OK) {
+        return CP_ERROR;
     }
 
     rc = cp_group_key_set(tx, r->op.arena, cp_req_query(r, "group"), &set,

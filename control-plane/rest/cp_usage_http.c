@@ -101,8 +101,8 @@ cp_usage_get(cp_req_t *r)
         return rc;
     }
 
-    if (cp_tx_begin(r->op.app->db, false, &tx) != CP_OK) {
-        return cp_err_set(&r->op.err, "unavailable", "the database is busy");
+    if (cp_tx_open(r->op.app->db, false, &tx, &r->op.err) != CP_OK) {
+        return CP_ERROR;
     }
 
     ask.tenant = r->op.actor.tenant;

@@ -420,6 +420,14 @@ cp_tx_begin(cp_db_t *db, bool write, cp_tx_t **tx)
 }
 
 
+cp_rc_t
+cp_tx_open(cp_db_t *db, bool write, cp_tx_t **tx, cp_err_t *err)
+{
+    return cp_tx_begin(db, write, tx) == CP_OK ? CP_OK
+           : cp_err_set(err, "unavailable", "the database is busy");
+}
+
+
 static void
 cp_tx_end(cp_tx_t *tx)
 {

@@ -61,6 +61,9 @@ const char *cp_db_driver(cp_db_t *db);        /* "sqlite" "postgresql" */
 bool cp_db_writable(cp_db_t *db);
 
 cp_rc_t cp_tx_begin(cp_db_t *db, bool write, cp_tx_t **tx) CP_MUST_CHECK;
+/* The same; err says that it could not. */
+cp_rc_t cp_tx_open(cp_db_t *db, bool write, cp_tx_t **tx, cp_err_t *err)
+    CP_MUST_CHECK;
 cp_rc_t cp_tx_commit(cp_tx_t *tx) CP_MUST_CHECK;       /* tx is gone after  */
 void cp_tx_rollback(cp_tx_t *tx);                      /* NULL is fine      */
 
