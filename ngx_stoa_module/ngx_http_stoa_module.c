@@ -111,6 +111,13 @@ static ngx_command_t  ngx_http_stoa_commands[] = {
       0,
       NULL },
 
+    { ngx_string("stoa_mcp_keepalive"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_http_stoa_conf_keepalive,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("stoa_external_url"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
       ngx_http_stoa_conf_url,

@@ -235,7 +235,7 @@ for my $era (qw(modern legacy)) {
     is("$r->{status} $r->{body}", "200 $ok", "$era: after interim answers");
     is($r->{headers}{'x-early'}, undef, '... of which nothing is left');
     $r = call($era, head('200 OK', $sse) . "data: $ok\n\n");
-    is("$r->{status} " . @{ $r->{events} }, '200 1', "$era: an event stream");
+    is("$r->{status} $r->{body}", "200 $ok", "$era: an event stream");
 }
 
 # an event is passed on when it comes, whatever the upstream says of buffering

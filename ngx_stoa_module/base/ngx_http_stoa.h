@@ -64,6 +64,7 @@ typedef struct ngx_http_stoa_main_conf_s {
     ngx_ssl_t                 *fetch_ssl;       /* for URLs that we ask      */
     stoa_allow_t               upstream_allow;  /* beside public addresses  */
     ngx_msec_t                 usage_interval;
+    ngx_msec_t                 mcp_keepalive;   /* of streams to clients    */
 
     const ngx_http_stoa_edge_t  *const *edges;  /* NULL behind the last      */
     ngx_http_stoa_policies_t  *policies;        /* all types                 */

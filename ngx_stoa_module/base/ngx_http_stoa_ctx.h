@@ -158,6 +158,8 @@ typedef struct {
     unsigned                   unfit:1;         /* the upstream's answer: the
                                                    refusal is sent instead   */
     unsigned                   replace:1;
+    unsigned                   kept:1;          /* the edge's body() has it  */
+    unsigned                   opened:1;        /* the edge has sent a head  */
     unsigned                   passed:1;        /* pipeline is through       */
     unsigned                   by_name:1;       /* /apis/<tenant>/<api>      */
     unsigned                   websocket:1;     /* ... is asked for          */

@@ -67,6 +67,22 @@ struct ngx_http_stoa_edge_s {
      * lane: nothing is changed. */
     ngx_uint_t  (*fits)(ngx_http_request_t *r);
 
+    /* The head of an answer is complete.  NGX_OK: it is sent; NGX_DONE: the
+     * edge keeps it, and all of the body comes to body(), which sends both
+     * (ngx_http_stoa_filter_next_*).  With ctx->call.opened the client has a
+     * head already, and this one is not sent. */
+    ngx_int_t   (*head)(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx);
+    ngx_int_t   (*body)(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+                        ngx_chain_t *in);
+
+    /* nginx's upstream is through with the call, with this rc. */
+    void        (*ended)(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+                         ngx_int_t rc);
+
+    /* A step has refused a call that was opened; as the phases. */
+    ngx_int_t   (*late)(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+                        ngx_int_t rc);
+
     /* The phases and the body of a subrequest that the edge has made. */
     ngx_int_t   (*subrequest)(ngx_http_request_t *r,
                               ngx_http_stoa_ctx_t *ctx);

@@ -35,6 +35,7 @@ ngx_http_stoa_conf_create_main(ngx_conf_t *cf)
     mcf->zone_full_deny = 1;
     mcf->max_stale = NGX_CONF_UNSET_MSEC;
     mcf->usage_interval = NGX_CONF_UNSET_MSEC;
+    mcf->mcp_keepalive = NGX_CONF_UNSET_MSEC;
 
     return mcf;
 }
@@ -47,6 +48,7 @@ ngx_http_stoa_conf_init_main(ngx_conf_t *cf, void *conf)
 
     ngx_conf_init_msec_value(mcf->max_stale, 0);
     ngx_conf_init_msec_value(mcf->usage_interval, 2000);
+    ngx_conf_init_msec_value(mcf->mcp_keepalive, 15000);
 
     if (!mcf->allowed
         && stoa_allow_add(&mcf->upstream_allow, "private", 7) != STOA_OK)
@@ -436,6 +438,18 @@ ngx_http_stoa_conf_interval(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     return ngx_http_stoa_conf_time(cf, &mcf->usage_interval, 100, 3600000,
                                    "a time from 100ms to 1h");
+}
+
+
+/* stoa_mcp_keepalive TIME; */
+
+char *
+ngx_http_stoa_conf_keepalive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_stoa_main_conf_t *mcf = conf;
+
+    return ngx_http_stoa_conf_time(cf, &mcf->mcp_keepalive, 1000, 3600000,
+                                   "a time from 1s to 1h");
 }
 
 

@@ -13,6 +13,7 @@ static stoa_rc_t stoa_sse_field(stoa_sse_t *s, const stoa_str_t *name,
     const stoa_str_t *value);
 static stoa_rc_t stoa_sse_dispatch(stoa_sse_t *s);
 static stoa_rc_t stoa_sse_set(stoa_buf_t *b, const stoa_str_t *value);
+static int64_t stoa_sse_number(const stoa_str_t *value, int64_t before);
 
 
 void
@@ -27,6 +28,7 @@ stoa_sse_init(stoa_sse_t *s, size_t max, stoa_sse_handler_pt handler,
     stoa_buf_init(&s->id, STOA_SSE_NAME_MAX);
 
     s->magic = STOA_SSE_MAGIC;
+    s->retry_ms = -1;
     s->handler = handler;
     s->ctx = ctx;
 }
@@ -157,10 +159,40 @@ stoa_sse_field(stoa_sse_t *s, const stoa_str_t *name, const stoa_str_t *value)
     if (name->len == 2 && memcmp(name->data, "id", 2) == 0
         && memchr(value->data, '\0', value->len) == NULL)
     {
+        s->has_id = 1;
         return stoa_sse_set(&s->id, value);
     }
 
+    if (name->len == 5 && memcmp(name->data, "retry", 5) == 0) {
+        s->retry_ms = stoa_sse_number(value, s->retry_ms);
+    }
+
     return STOA_OK;
+}
+
+
+/* What is no number of digits changes nothing. */
+
+static int64_t
+stoa_sse_number(const stoa_str_t *value, int64_t before)
+{
+    size_t   i;
+    int64_t  n;
+
+    if (value->len == 0) {
+        return before;
+    }
+
+    for (n = 0, i = 0; i < value->len; i++) {
+
+        if (value->data[i] < '0' || value->data[i] > '9') {
+            return before;
+        }
+
+        n = n < STOA_SSE_RETRY_MAX ? n * 10 + (value->data[i] - '0') : n;
+    }
+
+    return n < STOA_SSE_RETRY_MAX ? n : STOA_SSE_RETRY_MAX;
 }
 
 
@@ -187,8 +219,13 @@ stoa_sse_dispatch(stoa_sse_t *s)
                                      s->event.len };
         event.id = (stoa_str_t) { s->id.data ? s->id.data : "", s->id.len };
         event.data = (stoa_str_t) { s->data.data, s->data.len };
+        event.has_id = s->has_id;
+        event.retry_ms = s->retry_ms;
 
         rc = s->handler(s->ctx, &event);
+
+        s->has_id = 0;
+        s->retry_ms = -1;
     }
 
     stoa_buf_reset(&s->data);

@@ -2,8 +2,8 @@
  * An incremental reader of text/event-stream (WHATWG HTML 9.2): bytes in any
  * cut, one callback per event.  Process: any.  The data of one event is
  * gathered in a buffer with a maximum; past it STOA_FULL.  Names and ids of
- * events are at most STOA_SSE_NAME_MAX long.  Comments and `retry` are
- * skipped.
+ * events are at most STOA_SSE_NAME_MAX long.  Comments are skipped; `retry`
+ * is told with the next event that has data.
  */
 
 #ifndef STOA_SSE_H
@@ -13,12 +13,15 @@
 #include "stoa_core.h"
 
 
-#define STOA_SSE_NAME_MAX  1024
+#define STOA_SSE_NAME_MAX   1024
+#define STOA_SSE_RETRY_MAX  86400000
 
 typedef struct {
     stoa_str_t  event;        /* "" means "message"                       */
     stoa_str_t  id;
     stoa_str_t  data;         /* lines joined by LF                       */
+    bool        has_id;       /* the event itself said its id             */
+    int64_t     retry_ms;     /* ... and when to come again; -1           */
 } stoa_sse_event_t;
 
 /* The strings are valid until it returns; another answer than STOA_OK ends the
@@ -37,6 +40,8 @@ typedef struct {
     unsigned             cr:1;      /* last byte was CR                   */
     unsigned             started:1; /* the BOM was looked for             */
     unsigned             has_data:1;
+    unsigned             has_id:1;
+    int64_t              retry_ms;
     stoa_sse_handler_pt  handler;
     void                *ctx;
 } stoa_sse_t;

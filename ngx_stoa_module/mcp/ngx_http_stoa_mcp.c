@@ -112,6 +112,10 @@ const ngx_http_stoa_edge_t  ngx_http_stoa_mcp_edge = {
     .headers_add = ngx_http_stoa_mcp_headers_add,
     .answer = ngx_http_stoa_mcp_judge,
     .fits = ngx_http_stoa_mcp_judge_fits,
+    .head = ngx_http_stoa_mcp_stream_head,
+    .body = ngx_http_stoa_mcp_stream_body,
+    .ended = ngx_http_stoa_mcp_stream_ended,
+    .late = ngx_http_stoa_mcp_stream_late,
     .subrequest = ngx_http_stoa_mcp_subrequest,
     .subrequest_body = ngx_http_stoa_mcp_collect
 };
@@ -384,6 +388,10 @@ static ngx_int_t
 ngx_http_stoa_mcp_send_on(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
     ctx->call.mcp->forwarded = 1;
+
+    if (ngx_http_stoa_mcp_stream_expect(r, ctx) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     return ngx_http_stoa_upstream_forward(r, ctx);
 }

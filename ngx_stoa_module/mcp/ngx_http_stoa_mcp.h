@@ -13,6 +13,7 @@
  *   _mcp_collect.c  what it answers to that
  *   _mcp_judge.c    what it answers to a call
  *   _mcp_fault.c    why an answer is none, and the refusal made of it
+ *   ngx_http_stoa_stream.h  streams of events to clients
  *
  * Process: workers.  Lifetime: the request's pool unless said otherwise.
  * Limits: body STOA_JSONRPC_BODY_MAX, tools of one list 5,000, of one page
@@ -136,6 +137,20 @@ typedef struct {
 } ngx_http_stoa_mcp_collected_t;
 
 
+/* A call that the wheel (_mcp_wheel.c) looks after. */
+
+typedef void (*ngx_http_stoa_mcp_wheel_pt)(ngx_http_request_t *r);
+
+typedef struct {
+    ngx_queue_t                   queue;        /* next NULL: in no list    */
+    ngx_http_request_t           *request;
+    ngx_msec_t                    since;
+    ngx_http_stoa_mcp_wheel_pt    handler;
+} ngx_http_stoa_mcp_spoke_t;
+
+typedef struct ngx_http_stoa_mcp_stream_s  ngx_http_stoa_mcp_stream_t;
+
+
 struct ngx_http_stoa_mcp_s {
     ngx_uint_t                    connect_step;
     ngx_str_t                     tenant_name;
@@ -156,6 +171,8 @@ struct ngx_http_stoa_mcp_s {
     ngx_str_t                     upstream_session;
     ngx_uint_t                    upstream_version;
     ngx_http_stoa_mcp_wait_t      wait;
+    ngx_http_stoa_mcp_spoke_t     spoke;        /* of the wheel             */
+    ngx_http_stoa_mcp_stream_t   *stream;       /* the answer, if it is one */
 
     ngx_msec_t                    turn;         /* while connecting         */
     ngx_uint_t                    sub;          /* ngx_http_stoa_mcp_sub_e  */
@@ -369,6 +386,41 @@ ngx_uint_t ngx_http_stoa_mcp_version_find(const char *s, size_t len);
 /* Protocol versions of these eras, newest first, as a JSON array. */
 void ngx_http_stoa_mcp_version_list(stoa_buf_t *b, ngx_uint_t modern,
     ngx_uint_t legacy);
+
+
+/* ---- _mcp_wheel.c ------------------------------------------------------- */
+
+/* The lists, by how long nothing may happen. */
+
+typedef enum {
+    NGX_HTTP_STOA_MCP_EXPECT = 0,     /* a third of stoa_mcp_keepalive       */
+    NGX_HTTP_STOA_MCP_QUIET,          /* stoa_mcp_keepalive                  */
+    NGX_HTTP_STOA_MCP_LINGER,         /* half a second                       */
+    NGX_HTTP_STOA_MCP_WHEEL_N
+} ngx_http_stoa_mcp_wheel_e;
+
+/* The handler runs when the call has been in this list for so long; it is in
+ * none then. */
+void ngx_http_stoa_mcp_wheel_add(ngx_http_request_t *r,
+    ngx_http_stoa_mcp_spoke_t *spoke, ngx_uint_t list,
+    ngx_http_stoa_mcp_wheel_pt handler);
+void ngx_http_stoa_mcp_wheel_remove(ngx_http_stoa_mcp_spoke_t *spoke);
+
+
+/* ---- _mcp_stream.c ------------------------------------------------------ */
+
+/* The call is forwarded. */
+ngx_int_t ngx_http_stoa_mcp_stream_expect(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+/* The edge's head(), body(), ended() and late(). */
+ngx_int_t ngx_http_stoa_mcp_stream_head(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+ngx_int_t ngx_http_stoa_mcp_stream_body(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_chain_t *in);
+void ngx_http_stoa_mcp_stream_ended(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_int_t rc);
+ngx_int_t ngx_http_stoa_mcp_stream_late(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_int_t rc);
 
 
 /* ---- _mcp_answer.c ----------------------------------------------------- */

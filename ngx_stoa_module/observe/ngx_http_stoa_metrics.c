@@ -78,6 +78,9 @@ static const ngx_http_stoa_metric_t  ngx_http_stoa_metrics[] = {
     { "stoa_lane_handed_over_total", "counter",
       "Calls that the fast lane gave to nginx's upstream.",
       PROC(handed_over) },
+    { "stoa_mcp_events_dropped_total", "counter",
+      "Events of MCP upstreams that are no messages for the call.",
+      PROC(mcp_dropped) },
 
     { "stoa_revision", "gauge",
       "Revision of the configuration in force.", META(rev) },

@@ -20,6 +20,8 @@
 static ngx_int_t ngx_http_stoa_header_filter(ngx_http_request_t *r);
 static ngx_int_t ngx_http_stoa_body_filter(ngx_http_request_t *r,
     ngx_chain_t *in);
+static ngx_int_t ngx_http_stoa_filter_pass(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
 static ngx_uint_t ngx_http_stoa_filter_no_http(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 static ngx_uint_t ngx_http_stoa_filter_made_here(ngx_http_request_t *r);
@@ -56,6 +58,20 @@ ngx_http_stoa_filter_init(ngx_conf_t *cf)
 }
 
 
+ngx_int_t
+ngx_http_stoa_filter_next_head(ngx_http_request_t *r)
+{
+    return ngx_http_stoa_next_header_filter(r);
+}
+
+
+ngx_int_t
+ngx_http_stoa_filter_next_body(ngx_http_request_t *r, ngx_chain_t *in)
+{
+    return ngx_http_stoa_next_body_filter(r, in);
+}
+
+
 static ngx_int_t
 ngx_http_stoa_header_filter(ngx_http_request_t *r)
 {
@@ -73,6 +89,10 @@ ngx_http_stoa_header_filter(ngx_http_request_t *r)
 
     if (r != r->main) {
         return ngx_http_stoa_next_header_filter(r);
+    }
+
+    if (ctx && ctx->call.opened) {
+        return ngx_http_stoa_filter_pass(r, ctx);
     }
 
     if (ngx_http_stoa_filter_made_here(r)) {
@@ -130,9 +150,37 @@ ngx_http_stoa_header_filter(ngx_http_request_t *r)
         return NGX_ERROR;
     }
 
-    ngx_http_stoa_filter_status(r, ctx);
+    return ngx_http_stoa_filter_pass(r, ctx);
+}
 
-    return ngx_http_stoa_next_header_filter(r);
+
+/* The head is complete; the edge of the call may keep it. */
+
+static ngx_int_t
+ngx_http_stoa_filter_pass(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    ngx_int_t                    rc;
+    const ngx_http_stoa_edge_t  *edge;
+
+    if (ctx->call.opened) {
+        r->header_sent = 1;
+
+    } else if (ctx->call.replace) {
+        ngx_http_stoa_filter_status(r, ctx);
+    }
+
+    if (!ctx->call.passed) {
+        return ngx_http_stoa_next_header_filter(r);
+    }
+
+    edge = ctx->call.edge;
+    rc = edge->head ? edge->head(r, ctx) : NGX_OK;
+
+    if (rc == NGX_OK) {
+        return ngx_http_stoa_next_header_filter(r);
+    }
+
+    return rc == NGX_DONE ? NGX_OK : NGX_ERROR;
 }
 
 
@@ -145,7 +193,7 @@ ngx_http_stoa_filter_status(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 
     edge = ctx->call.edge;
 
-    if (ctx->call.replace && edge && edge->answers
+    if (edge && edge->answers
         && edge->answers(r, ctx,
                          &ngx_http_stoa_refusals[ctx->call.refused - 1]))
     {
@@ -482,6 +530,10 @@ ngx_http_stoa_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
         return edge && edge->subrequest_body
                ? edge->subrequest_body(r, ctx, in)
                : ngx_http_stoa_next_body_filter(r, in);
+    }
+
+    if (ctx->call.kept) {
+        return ctx->call.edge->body(r, ctx, in);
     }
 
     if (!ctx->call.replace) {

@@ -105,7 +105,8 @@ ngx_http_stoa_pipeline_answer(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
         return ngx_http_stoa_refusal_send(r, ctx);
 
     default:
-        return rc;
+        return ctx->call.opened && ctx->call.edge->late
+               ? ctx->call.edge->late(r, ctx, rc) : rc;
     }
 }
 

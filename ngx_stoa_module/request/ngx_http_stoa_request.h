@@ -24,6 +24,10 @@ ngx_int_t ngx_http_stoa_operation(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 /* Header and body filters; called in postconfiguration. */
 ngx_int_t ngx_http_stoa_filter_init(ngx_conf_t *cf);
+/* For an edge that keeps an answer: the filters behind ours. */
+ngx_int_t ngx_http_stoa_filter_next_head(ngx_http_request_t *r);
+ngx_int_t ngx_http_stoa_filter_next_body(ngx_http_request_t *r,
+    ngx_chain_t *in);
 /* The answer begins: one that may last is looked at again (_watch.c). */
 ngx_int_t ngx_http_stoa_watch(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);

@@ -21,6 +21,8 @@
 
 static ngx_int_t ngx_http_stoa_answer_process_header(ngx_http_request_t *r);
 static ngx_int_t ngx_http_stoa_answer_reinit_request(ngx_http_request_t *r);
+static void ngx_http_stoa_answer_finalize_request(ngx_http_request_t *r,
+    ngx_int_t rc);
 static ngx_int_t ngx_http_stoa_answer_head(ngx_http_request_t *r,
     ngx_http_stoa_peer_t *peer);
 static ngx_int_t ngx_http_stoa_answer_skip(ngx_http_request_t *r,
@@ -36,8 +38,10 @@ ngx_http_stoa_answer_hook(ngx_http_request_t *r, ngx_http_stoa_peer_t *peer)
 
     peer->process_header = u->process_header;
     peer->reinit_request = u->reinit_request;
+    peer->finalize_request = u->finalize_request;
     peer->http_version = r->http_version;
 
+    u->finalize_request = ngx_http_stoa_answer_finalize_request;
     u->process_header = ngx_http_stoa_answer_process_header;
     u->reinit_request = ngx_http_stoa_answer_reinit_request;
 }
@@ -95,8 +99,34 @@ ngx_http_stoa_answer_process_header(ngx_http_request_t *r)
     }
 
     edge = peer->ctx->call.edge;
+    rc = edge->answer ? edge->answer(r, peer->ctx) : NGX_OK;
 
-    return edge->answer ? edge->answer(r, peer->ctx) : NGX_OK;
+    if (rc == NGX_OK && peer->ctx->call.opened) {
+        r->header_sent = 0;                  /* for nginx; see the filter   */
+    }
+
+    return rc;
+}
+
+
+/* Whatever nginx makes of it then, the edge has heard of it. */
+
+static void
+ngx_http_stoa_answer_finalize_request(ngx_http_request_t *r, ngx_int_t rc)
+{
+    ngx_http_stoa_ctx_t         *ctx;
+    ngx_http_stoa_peer_t        *peer;
+    const ngx_http_stoa_edge_t  *edge;
+
+    peer = r->upstream->peer.data;
+    ctx = peer->ctx;
+    edge = ctx->call.edge;
+
+    if (edge->ended) {
+        edge->ended(r, ctx, rc);
+    }
+
+    peer->finalize_request(r, rc);
 }
 
 

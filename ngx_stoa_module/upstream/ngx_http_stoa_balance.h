@@ -35,6 +35,8 @@ struct ngx_http_stoa_peer_s {
     ngx_http_stoa_keepalive_key_t   key;
     ngx_int_t                     (*process_header)(ngx_http_request_t *r);
     ngx_int_t                     (*reinit_request)(ngx_http_request_t *r);
+    void                          (*finalize_request)(ngx_http_request_t *r,
+                                                      ngx_int_t rc);
     ngx_uint_t                      http_version;   /* the client's          */
     ngx_uint_t                      interim;    /* answers passed over       */
     unsigned                        answered:1; /* its head is read          */

@@ -427,6 +427,10 @@ ngx_http_stoa_lane_finish(ngx_http_stoa_lane_t *lane)
         return;
     }
 
+    if (lane->peer.ctx->call.opened) {
+        r->header_sent = 0;                  /* see the filter              */
+    }
+
     rc = ngx_http_send_header(r);
 
     u->header_sent = 1;

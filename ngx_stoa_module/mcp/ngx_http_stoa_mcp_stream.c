@@ -1,0 +1,704 @@
+/*
+ * The answer to a forwarded call that is a stream of events, between nginx's
+ * upstream and the client.
+ *
+ * The head waits for the first event: where that is the answer, the client
+ * gets it as JSON, which the SDKs take at any size.  Else each event is judged
+ * when it is whole and sent on at once.  Whatever ends the upstream's answer
+ * before the call's, the client's stream ends with an error that has the
+ * call's id, or, before there was a head, with a refusal like any other.
+ *
+ * A call without a head of its upstream is opened, after a while, by a head of
+ * ours and a comment; all that comes then is an event, JSON and refusals, too.
+ *
+ * All that comes is consumed, so that nginx goes on reading, unless the client
+ * does not take what is written.
+ */
+
+#include "ngx_http_stoa_stream.h"
+#include "ngx_http_stoa_request.h"
+#include "ngx_http_stoa_header.h"
+#include "ngx_http_stoa_zone.h"
+
+
+static ngx_http_stoa_mcp_stream_t *ngx_http_stoa_mcp_stream_create(
+    ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx);
+static void ngx_http_stoa_mcp_stream_finish(ngx_http_stoa_ctx_t *ctx,
+    void *data);
+static void ngx_http_stoa_mcp_stream_cleanup(void *data);
+static void ngx_http_stoa_mcp_stream_open(ngx_http_request_t *r);
+static void ngx_http_stoa_mcp_stream_comment(ngx_http_request_t *r);
+static void ngx_http_stoa_mcp_stream_release(ngx_http_request_t *r);
+static ngx_uint_t ngx_http_stoa_mcp_stream_is(ngx_http_request_t *r);
+static void ngx_http_stoa_mcp_stream_read(ngx_http_stoa_mcp_stream_t *s);
+static void ngx_http_stoa_mcp_stream_take(ngx_http_stoa_mcp_stream_t *s,
+    ngx_buf_t *b);
+static stoa_rc_t ngx_http_stoa_mcp_stream_event(void *data,
+    const stoa_sse_event_t *event);
+static ngx_int_t ngx_http_stoa_mcp_stream_pass(ngx_http_stoa_mcp_stream_t *s,
+    const stoa_sse_event_t *event);
+static ngx_int_t ngx_http_stoa_mcp_stream_json(ngx_http_stoa_mcp_stream_t *s,
+    const stoa_str_t *data);
+static ngx_int_t ngx_http_stoa_mcp_stream_begin(
+    ngx_http_stoa_mcp_stream_t *s);
+static ngx_int_t ngx_http_stoa_mcp_stream_conclude(
+    ngx_http_stoa_mcp_stream_t *s);
+static ngx_int_t ngx_http_stoa_mcp_stream_fail(ngx_http_stoa_mcp_stream_t *s,
+    ngx_http_stoa_refuse_e what, const char *why);
+static ngx_int_t ngx_http_stoa_mcp_stream_whole(ngx_http_request_t *r,
+    ngx_uint_t status, ngx_str_t *type, size_t len);
+static void ngx_http_stoa_mcp_stream_over(ngx_http_request_t *r);
+
+
+/* ---- begin -------------------------------------------------------------- */
+
+ngx_int_t
+ngx_http_stoa_mcp_stream_expect(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx)
+{
+    ngx_http_stoa_mcp_t  *mcp;
+
+    mcp = ctx->call.mcp;
+
+    if (mcp->spoke.request == NULL
+        && ngx_http_stoa_ctx_finisher(ctx, ngx_http_stoa_mcp_stream_finish,
+                                      NULL)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (!ctx->call.opened) {
+        ngx_http_stoa_mcp_wheel_add(r, &mcp->spoke, NGX_HTTP_STOA_MCP_EXPECT,
+                                    ngx_http_stoa_mcp_stream_open);
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_stoa_mcp_stream_finish(ngx_http_stoa_ctx_t *ctx, void *data)
+{
+    (void) data;
+
+    ngx_http_stoa_mcp_wheel_remove(&ctx->call.mcp->spoke);
+}
+
+
+static ngx_http_stoa_mcp_stream_t *
+ngx_http_stoa_mcp_stream_create(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx)
+{
+    ngx_pool_cleanup_t          *cln;
+    ngx_http_stoa_mcp_stream_t  *s;
+
+    cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_http_stoa_mcp_stream_t));
+    if (cln == NULL) {
+        return NULL;
+    }
+
+    s = cln->data;
+    ngx_memzero(s, sizeof(ngx_http_stoa_mcp_stream_t));
+
+    if (ngx_http_stoa_mcp_writer_init(&s->writer, r) != NGX_OK) {
+        return NULL;
+    }
+
+    s->ctx = ctx;
+    stoa_buf_init(&s->text, NGX_HTTP_STOA_MCP_EVENT_MAX);
+    stoa_sse_init(&s->sse, NGX_HTTP_STOA_MCP_EVENT_MAX,
+                  ngx_http_stoa_mcp_stream_event, s);
+
+    cln->handler = ngx_http_stoa_mcp_stream_cleanup;
+
+    ctx->call.mcp->stream = s;
+    ctx->call.kept = 1;
+
+    return s;
+}
+
+
+static void
+ngx_http_stoa_mcp_stream_cleanup(void *data)
+{
+    ngx_http_stoa_mcp_stream_t *s = data;
+
+    stoa_buf_free(&s->text);
+    stoa_sse_free(&s->sse);
+}
+
+
+ngx_int_t
+ngx_http_stoa_mcp_stream_head(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    ngx_http_stoa_mcp_t         *mcp;
+    ngx_http_stoa_mcp_stream_t  *s;
+
+    mcp = ctx->call.mcp;
+
+    if (mcp == NULL) {
+        return NGX_OK;
+    }
+
+    s = mcp->stream;
+
+    if (s && s->opening) {
+        return NGX_OK;
+    }
+
+    if (s) {
+
+        /* opened: it only says how the body is read */
+
+        s->events = ngx_http_stoa_mcp_stream_is(r);
+        return NGX_DONE;
+    }
+
+    ngx_http_stoa_mcp_wheel_remove(&mcp->spoke);
+
+    if (!mcp->forwarded || ctx->call.replace || r->upstream == NULL
+        || !ngx_http_stoa_mcp_stream_is(r))
+    {
+        return NGX_OK;
+    }
+
+    s = ngx_http_stoa_mcp_stream_create(r, ctx);
+    if (s == NULL) {
+        return NGX_ERROR;
+    }
+
+    s->events = 1;
+
+    ngx_http_stoa_mcp_wheel_add(r, &mcp->spoke, NGX_HTTP_STOA_MCP_EXPECT,
+                                ngx_http_stoa_mcp_stream_open);
+
+    return NGX_DONE;
+}
+
+
+static ngx_uint_t
+ngx_http_stoa_mcp_stream_is(ngx_http_request_t *r)
+{
+    ngx_str_t  *type;
+
+    static ngx_str_t  events = ngx_string("text/event-stream");
+
+    type = &r->headers_out.content_type;
+
+    return r->headers_out.status == NGX_HTTP_OK
+           && type->len >= events.len
+           && ngx_strncasecmp(type->data, events.data, events.len) == 0;
+}
+
+
+/* ---- the wheel's -------------------------------------------------------- */
+
+/* No head, or no first event, for so long: the client gets one of ours. */
+
+static void
+ngx_http_stoa_mcp_stream_open(ngx_http_request_t *r)
+{
+    ngx_int_t                    rc;
+    ngx_http_stoa_ctx_t         *ctx;
+    ngx_http_stoa_mcp_stream_t  *s;
+
+    ctx = ngx_http_stoa_ctx(r);
+    s = ctx->call.mcp->stream;
+
+    if (s == NULL) {
+        s = r->header_sent ? NULL : ngx_http_stoa_mcp_stream_create(r, ctx);
+        if (s == NULL) {
+            return;
+        }
+
+        r->headers_out.status = NGX_HTTP_OK;
+        ngx_str_set(&r->headers_out.content_type, "text/event-stream");
+        r->headers_out.content_type_len = r->headers_out.content_type.len;
+        r->headers_out.content_type_lowcase = NULL;
+
+        s->opening = 1;
+        rc = ngx_http_send_header(r);
+        s->opening = 0;
+
+        if (rc == NGX_ERROR || rc > NGX_OK) {
+            r->connection->error = 1;
+            return;
+        }
+    }
+
+    ctx->call.opened = 1;
+
+    if (ngx_http_stoa_mcp_stream_begin(s) == NGX_OK) {
+        ngx_http_stoa_mcp_stream_comment(r);
+    }
+}
+
+
+static void
+ngx_http_stoa_mcp_stream_comment(ngx_http_request_t *r)
+{
+    ngx_http_stoa_mcp_t         *mcp;
+    ngx_http_stoa_mcp_writer_t  *w;
+
+    mcp = ngx_http_stoa_ctx(r)->call.mcp;
+    w = &mcp->stream->writer;
+
+    if (w->ended) {
+        return;
+    }
+
+    /* what waits to be taken keeps it alive, too */
+
+    if (!w->busy && !r->connection->buffered
+        && ngx_http_stoa_mcp_writer_bytes(w, ":\n\n", 3) == NGX_OK)
+    {
+        ngx_http_stoa_mcp_writer_push(w);
+    }
+
+    ngx_http_stoa_mcp_wheel_add(r, &mcp->spoke, NGX_HTTP_STOA_MCP_QUIET,
+                                ngx_http_stoa_mcp_stream_comment);
+}
+
+
+/* The answer is with the client, and the upstream does not end. */
+
+static void
+ngx_http_stoa_mcp_stream_release(ngx_http_request_t *r)
+{
+    if (r->upstream && r->upstream->peer.connection) {
+        ngx_http_stoa_mcp_stream_over(r);
+        r->write_event_handler(r);
+    }
+}
+
+
+/* As if the upstream had said all; nginx looks at it right after. */
+
+static void
+ngx_http_stoa_mcp_stream_over(ngx_http_request_t *r)
+{
+    ngx_http_upstream_t  *u;
+
+    u = r->upstream;
+
+    if (u && u->length) {
+        u->length = 0;
+        u->keepalive = 0;
+    }
+}
+
+
+/* ---- what comes --------------------------------------------------------- */
+
+ngx_int_t
+ngx_http_stoa_mcp_stream_body(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    ngx_chain_t *in)
+{
+    ngx_http_stoa_mcp_t         *mcp;
+    ngx_http_stoa_mcp_stream_t  *s;
+
+    mcp = ctx->call.mcp;
+    s = mcp->stream;
+
+    if (in && ngx_chain_add_copy(r->pool, &s->in, in) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (s->writer.busy && ngx_http_stoa_mcp_writer_send(&s->writer)
+                          == NGX_ERROR)
+    {
+        return NGX_ERROR;
+    }
+
+    ngx_http_stoa_mcp_stream_read(s);
+
+    if (s->in == NULL && !s->writer.ended
+        && ngx_http_stoa_mcp_stream_conclude(s) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (s->writer.out && s->headed && !s->answered && !s->writer.ended) {
+        ngx_http_stoa_mcp_wheel_add(r, &mcp->spoke, NGX_HTTP_STOA_MCP_QUIET,
+                                    ngx_http_stoa_mcp_stream_comment);
+    }
+
+    if ((s->answered || s->writer.ended)
+        && mcp->spoke.handler != ngx_http_stoa_mcp_stream_release)
+    {
+        ngx_http_stoa_mcp_wheel_add(r, &mcp->spoke, NGX_HTTP_STOA_MCP_LINGER,
+                                    ngx_http_stoa_mcp_stream_release);
+    }
+
+    return ngx_http_stoa_mcp_writer_send(&s->writer);
+}
+
+
+static void
+ngx_http_stoa_mcp_stream_read(ngx_http_stoa_mcp_stream_t *s)
+{
+    ngx_buf_t    *b;
+    ngx_chain_t  *cl;
+
+    while (s->in
+           && (s->cut || s->writer.queued < NGX_HTTP_STOA_MCP_QUEUE_MAX))
+    {
+        cl = s->in;
+        b = cl->buf;
+
+        if (!s->answered && !s->why && !s->writer.ended) {
+            ngx_http_stoa_mcp_stream_take(s, b);
+        }
+
+        b->pos = b->last;
+        b->file_pos = b->file_last;
+        s->last |= b->last_buf;
+
+        s->in = cl->next;
+        ngx_free_chain(s->writer.request->pool, cl);
+    }
+}
+
+
+static void
+ngx_http_stoa_mcp_stream_take(ngx_http_stoa_mcp_stream_t *s, ngx_buf_t *b)
+{
+    size_t     len;
+    stoa_rc_t  rc;
+
+    if (!ngx_buf_in_memory(b) || b->pos == b->last) {
+        return;
+    }
+
+    len = b->last - b->pos;
+
+    if (!s->events) {
+        stoa_buf_add(&s->text, b->pos, len);
+        rc = s->text.rc;
+
+    } else {
+        rc = stoa_sse_feed(&s->sse, (char *) b->pos, len);
+    }
+
+    if (rc != STOA_OK && !s->answered && s->why == NULL) {
+        s->why = "an answer that is too long";
+    }
+}
+
+
+/* Another rc than STOA_OK: no more is read. */
+
+static stoa_rc_t
+ngx_http_stoa_mcp_stream_event(void *data, const stoa_sse_event_t *event)
+{
+    const char                  *why;
+    stoa_sse_event_t             e;
+    ngx_http_stoa_mcp_stream_t  *s = data;
+
+    e = *event;
+    e.has_id = 0;
+
+    if (e.retry_ms >= 0) {
+        e.retry_ms = ngx_max(e.retry_ms, NGX_HTTP_STOA_MCP_RETRY_MIN);
+        e.retry_ms = ngx_min(e.retry_ms, NGX_HTTP_STOA_MCP_RETRY_TOP);
+    }
+
+    switch (ngx_http_stoa_mcp_event(s->ctx->call.mcp, event, &why)) {
+
+    case NGX_HTTP_STOA_MCP_EVENT_PASS:
+        return ngx_http_stoa_mcp_stream_pass(s, &e) == NGX_OK ? STOA_OK
+                                                              : STOA_ERROR;
+
+    case NGX_HTTP_STOA_MCP_EVENT_ANSWER:
+        s->answered = 1;
+
+        if (!s->headed) {
+            (void) ngx_http_stoa_mcp_stream_json(s, &e.data);
+
+        } else {
+            (void) ngx_http_stoa_mcp_stream_pass(s, &e);
+        }
+
+        return STOA_AGAIN;
+
+    case NGX_HTTP_STOA_MCP_EVENT_FAULT:
+        ngx_http_stoa_count(mcp_dropped, 1);
+
+        if (s->faults++ < NGX_HTTP_STOA_MCP_FAULTS) {
+            return STOA_OK;
+        }
+
+        s->why = why;
+        return STOA_DECLINED;
+
+    default:
+        return STOA_OK;
+    }
+}
+
+
+static ngx_int_t
+ngx_http_stoa_mcp_stream_pass(ngx_http_stoa_mcp_stream_t *s,
+    const stoa_sse_event_t *event)
+{
+    return ngx_http_stoa_mcp_stream_begin(s) == NGX_OK
+           ? ngx_http_stoa_mcp_writer_event(&s->writer, event) : NGX_ERROR;
+}
+
+
+/* The head of a stream, once. */
+
+static ngx_int_t
+ngx_http_stoa_mcp_stream_begin(ngx_http_stoa_mcp_stream_t *s)
+{
+    ngx_int_t            rc;
+    ngx_table_elt_t     *h;
+    ngx_http_request_t  *r;
+
+    if (s->headed) {
+        return NGX_OK;
+    }
+
+    s->headed = 1;
+    r = s->writer.request;
+
+    if (r->header_sent) {
+        return NGX_OK;
+    }
+
+    h = ngx_http_stoa_header_add(r, "X-Accel-Buffering");
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_str_set(&h->value, "no");
+    ngx_http_clear_content_length(r);
+
+    rc = ngx_http_stoa_filter_next_head(r);
+
+    return rc == NGX_ERROR || rc > NGX_OK ? NGX_ERROR : NGX_OK;
+}
+
+
+/* The first event was the answer. */
+
+static ngx_int_t
+ngx_http_stoa_mcp_stream_json(ngx_http_stoa_mcp_stream_t *s,
+    const stoa_str_t *data)
+{
+    static ngx_str_t  json = ngx_string("application/json");
+
+    if (ngx_http_stoa_mcp_stream_whole(s->writer.request, NGX_HTTP_OK, &json,
+                                       data->len)
+        != NGX_OK
+        || ngx_http_stoa_mcp_writer_bytes(&s->writer, data->data, data->len)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_stoa_mcp_writer_end(&s->writer);
+}
+
+
+/* A head for an answer that is no stream. */
+
+static ngx_int_t
+ngx_http_stoa_mcp_stream_whole(ngx_http_request_t *r, ngx_uint_t status,
+    ngx_str_t *type, size_t len)
+{
+    ngx_int_t  rc;
+
+    ngx_http_clear_content_length(r);
+
+    r->headers_out.status = status;
+    ngx_str_null(&r->headers_out.status_line);
+    r->headers_out.content_type = *type;
+    r->headers_out.content_type_len = type->len;
+    r->headers_out.content_type_lowcase = NULL;
+    r->headers_out.content_length_n = len;
+
+    rc = ngx_http_stoa_filter_next_head(r);
+
+    return rc == NGX_ERROR || rc > NGX_OK ? NGX_ERROR : NGX_OK;
+}
+
+
+/* ---- the end ------------------------------------------------------------ */
+
+/* All that came is read. */
+
+static ngx_int_t
+ngx_http_stoa_mcp_stream_conclude(ngx_http_stoa_mcp_stream_t *s)
+{
+    stoa_sse_event_t     event;
+    ngx_http_request_t  *r;
+
+    r = s->writer.request;
+
+    if (s->last && !s->events && s->text.len && !s->cut && !s->why) {
+
+        /* JSON, after a head of ours */
+
+        ngx_memzero(&event, sizeof(event));
+        event.data.data = s->text.data;
+        event.data.len = s->text.len;
+        event.retry_ms = -1;
+        s->faults = NGX_HTTP_STOA_MCP_FAULTS;
+
+        (void) ngx_http_stoa_mcp_stream_event(s, &event);
+    }
+
+    if (s->answered) {
+        return s->last || s->cut
+               ? ngx_http_stoa_mcp_writer_end(&s->writer) : NGX_OK;
+    }
+
+    if (s->why) {
+        ngx_http_stoa_mcp_stream_over(r);
+        return ngx_http_stoa_mcp_stream_fail(s,
+                                 NGX_HTTP_STOA_REFUSE_UPSTREAM_INVALID,
+                                 s->why);
+    }
+
+    if (s->cut) {
+        return ngx_http_stoa_mcp_stream_fail(s, s->cut - 1,
+                       s->cut - 1 == NGX_HTTP_STOA_REFUSE_UPSTREAM_INVALID
+                       ? "the stream was cut" : NULL);
+    }
+
+    if (s->last) {
+        return ngx_http_stoa_mcp_stream_fail(s,
+                                 NGX_HTTP_STOA_REFUSE_UPSTREAM_INVALID,
+                                 "a stream without an answer");
+    }
+
+    return NGX_OK;
+}
+
+
+/* An error in the place of the answer; why NULL: what is noted already, or the
+ * words of the row. */
+
+static ngx_int_t
+ngx_http_stoa_mcp_stream_fail(ngx_http_stoa_mcp_stream_t *s,
+    ngx_http_stoa_refuse_e what, const char *why)
+{
+    ngx_str_t                       words, type, body;
+    stoa_sse_event_t                event;
+    ngx_http_request_t             *r;
+    ngx_http_stoa_mcp_fault_t       fault;
+    const ngx_http_stoa_refusal_t  *row;
+
+    r = s->writer.request;
+
+    if (s->ctx->call.refused == 0) {
+        ngx_memzero(&fault, sizeof(fault));
+        fault.what = what;
+
+        if (why) {
+            words.data = (u_char *) why;
+            words.len = ngx_strlen(why);
+            ngx_http_stoa_mcp_fault_say(&fault, &words);
+        }
+
+        ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
+                      "an MCP upstream's stream ends: %V%s%*s",
+                      &ngx_http_stoa_refusals[what].code,
+                      fault.len ? ", " : "", fault.len, fault.text);
+
+        if (ngx_http_stoa_mcp_fault_refuse(r, s->ctx, &fault, NULL) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    row = &ngx_http_stoa_refusals[s->ctx->call.refused - 1];
+
+    if (ngx_http_stoa_refusal_page(r, s->ctx, row->status, &type, &body)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (s->headed) {
+        ngx_memzero(&event, sizeof(event));
+        event.data.data = (char *) body.data;
+        event.data.len = body.len;
+        event.retry_ms = -1;
+
+        if (ngx_http_stoa_mcp_writer_event(&s->writer, &event) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+    } else if (ngx_http_stoa_mcp_stream_whole(r,
+                               ngx_http_stoa_mcp_answers(r, s->ctx, row)
+                               ? NGX_HTTP_OK : row->status, &type, body.len)
+               != NGX_OK
+               || ngx_http_stoa_mcp_writer_bytes(&s->writer,
+                                                 (char *) body.data, body.len)
+                  != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    r->err_status = row->status;                   /* for those who count   */
+
+    return ngx_http_stoa_mcp_writer_end(&s->writer);
+}
+
+
+/* What nginx makes of the upstream's end: it flushes after a fault, and says
+ * nothing more to a client that has a head. */
+
+void
+ngx_http_stoa_mcp_stream_ended(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_int_t rc)
+{
+    ngx_http_stoa_mcp_stream_t  *s;
+
+    s = ctx->call.mcp ? ctx->call.mcp->stream : NULL;
+
+    if (s == NULL || rc < NGX_HTTP_SPECIAL_RESPONSE
+        || rc == NGX_HTTP_REQUEST_TIME_OUT
+        || rc == NGX_HTTP_CLIENT_CLOSED_REQUEST)
+    {
+        return;
+    }
+
+    s->cut = NGX_HTTP_STOA_REFUSE_UPSTREAM_INVALID + 1;
+
+    if (rc == NGX_HTTP_GATEWAY_TIME_OUT) {
+        s->cut = NGX_HTTP_STOA_REFUSE_UPSTREAM_TIMEOUT + 1;
+
+    } else if (!r->upstream->header_sent && ctx->call.refused == 0
+               && ngx_http_stoa_refusal_find(r, ctx, rc) == NGX_OK)
+    {
+        s->cut = ctx->call.refused;
+    }
+
+    r->upstream->header_sent = 1;
+}
+
+
+ngx_int_t
+ngx_http_stoa_mcp_stream_late(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    ngx_int_t rc)
+{
+    ngx_http_stoa_mcp_stream_t  *s;
+
+    s = ctx->call.mcp->stream;
+
+    if (ctx->call.refused == 0) {
+        (void) ngx_http_stoa_refusal_find(r, ctx, rc);
+    }
+
+    rc = ngx_http_stoa_mcp_stream_fail(s, NGX_HTTP_STOA_REFUSE_INTERNAL, NULL);
+
+    ngx_http_finalize_request(r, rc == NGX_OK
+                                 ? ngx_http_stoa_mcp_writer_send(&s->writer)
+                                 : rc);
+
+    return NGX_DONE;
+}

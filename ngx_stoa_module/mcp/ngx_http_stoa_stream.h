@@ -1,0 +1,94 @@
+/*
+ * Streams of events to clients: what stands between an upstream's answer and
+ * the client, and what writes.
+ *
+ *   _mcp_stream.c  a forwarded call's answer, judged event by event
+ *   _mcp_event.c   what an event is
+ *   _mcp_writer.c  events on their way to the client
+ *   _mcp_wheel.c   what happens when nothing happens
+ *
+ * Process: workers.  Lifetime: r->pool; events are on the heap until they are
+ * sent, and freed with the pool.
+ * Limits: an event NGX_HTTP_STOA_MCP_EVENT_MAX bytes; above
+ * NGX_HTTP_STOA_MCP_QUEUE_MAX bytes that a client has not taken its upstream
+ * is not read.
+ */
+
+#ifndef NGX_HTTP_STOA_STREAM_H
+#define NGX_HTTP_STOA_STREAM_H
+
+
+#include "ngx_http_stoa_mcp.h"
+#include "core/stoa_glance.h"
+
+
+#define NGX_HTTP_STOA_MCP_EVENT_MAX   (16 * 1024 * 1024)
+#define NGX_HTTP_STOA_MCP_QUEUE_MAX   (256 * 1024)
+#define NGX_HTTP_STOA_MCP_FAULTS      3      /* events that are overlooked   */
+#define NGX_HTTP_STOA_MCP_RETRY_MIN   100    /* of `retry`, in ms            */
+#define NGX_HTTP_STOA_MCP_RETRY_TOP   60000
+
+
+/* Events for a client: made, sent, freed. */
+
+typedef struct {
+    ngx_http_request_t  *request;
+    ngx_chain_t         *out;
+    ngx_chain_t        **last;
+    ngx_chain_t         *busy;
+    ngx_chain_t         *free;
+    size_t               queued;              /* bytes not taken yet         */
+    unsigned             ended:1;             /* the last of it is in `out`  */
+} ngx_http_stoa_mcp_writer_t;
+
+
+struct ngx_http_stoa_mcp_stream_s {
+    ngx_http_stoa_ctx_t         *ctx;
+    ngx_chain_t                 *in;          /* not read yet                */
+    ngx_http_stoa_mcp_writer_t   writer;
+    stoa_sse_t                   sse;
+    stoa_buf_t                   text;        /* an answer that is no stream */
+    ngx_uint_t                   faults;
+    const char                  *why;         /* ... were too many           */
+    ngx_uint_t                   cut;         /* refuse_e + 1                */
+    unsigned                     events:1;    /* the answer is a stream      */
+    unsigned                     opening:1;
+    unsigned                     headed:1;    /* the client has a head of    */
+                                              /* a stream                    */
+    unsigned                     answered:1;
+    unsigned                     last:1;      /* of the upstream             */
+};
+
+
+/* ---- _mcp_writer.c ------------------------------------------------------ */
+
+ngx_int_t ngx_http_stoa_mcp_writer_init(ngx_http_stoa_mcp_writer_t *w,
+    ngx_http_request_t *r);
+/* An event with this data; as it is: bytes that need no form. */
+ngx_int_t ngx_http_stoa_mcp_writer_event(ngx_http_stoa_mcp_writer_t *w,
+    const stoa_sse_event_t *event);
+ngx_int_t ngx_http_stoa_mcp_writer_bytes(ngx_http_stoa_mcp_writer_t *w,
+    const char *data, size_t len);
+/* No more comes. */
+ngx_int_t ngx_http_stoa_mcp_writer_end(ngx_http_stoa_mcp_writer_t *w);
+/* Sends what there is, or goes on with it: as an output filter. */
+ngx_int_t ngx_http_stoa_mcp_writer_send(ngx_http_stoa_mcp_writer_t *w);
+/* The same outside of nginx's own handlers. */
+void ngx_http_stoa_mcp_writer_push(ngx_http_stoa_mcp_writer_t *w);
+
+
+/* ---- _mcp_event.c ------------------------------------------------------- */
+
+typedef enum {
+    NGX_HTTP_STOA_MCP_EVENT_DROP = 0,    /* nothing for a client             */
+    NGX_HTTP_STOA_MCP_EVENT_PASS,
+    NGX_HTTP_STOA_MCP_EVENT_ANSWER,      /* to the call                      */
+    NGX_HTTP_STOA_MCP_EVENT_FAULT        /* nothing that may be said here    */
+} ngx_http_stoa_mcp_event_e;
+
+/* why: of a fault. */
+ngx_http_stoa_mcp_event_e ngx_http_stoa_mcp_event(ngx_http_stoa_mcp_t *mcp,
+    const stoa_sse_event_t *event, const char **why);
+
+
+#endif /* NGX_HTTP_STOA_STREAM_H */
