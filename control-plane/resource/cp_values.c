@@ -7,7 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "core/stoa_path.h"
+#include "core/stoa_addr.h"
 #include "resource/cp_values.h"
 
 
@@ -380,7 +380,7 @@ cp_host_valid(const char *s, size_t len)
         }
     }
 
-    return label > 0 && s[len - 1] != '-';
+    return label > 0 && s[len - 1] != '-' && stoa_addr_host_valid(s, len);
 }
 
 

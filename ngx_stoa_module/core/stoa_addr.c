@@ -3,6 +3,7 @@
  */
 
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <strings.h>
@@ -302,4 +303,39 @@ stoa_addr_literal(const char *host, size_t len, unsigned *family,
     *family = 6;
 
     return inet_pton(AF_INET6, text, addr) == 1;
+}
+
+
+bool
+stoa_addr_host_valid(const char *host, size_t len)
+{
+    char            text[16];
+    size_t          i, n;
+    const char     *label;
+    struct in_addr  in;
+
+    for (i = len; i > 0 && host[i - 1] != '.'; i--) { /* void */ }
+
+    label = host + i;
+    n = len - i;
+
+    if (n > 1 && label[0] == '0' && (label[1] | 0x20) == 'x') {
+        for (i = 2; i < n && isxdigit((uint8_t) label[i]); i++) { /* void */ }
+
+    } else {
+        for (i = 0; i < n && isdigit((uint8_t) label[i]); i++) { /* void */ }
+    }
+
+    if (n == 0 || i < n) {
+        return true;
+    }
+
+    if (len >= sizeof(text)) {
+        return false;
+    }
+
+    memcpy(text, host, len);
+    text[len] = '\0';
+
+    return inet_pton(AF_INET, text, &in) == 1;
 }

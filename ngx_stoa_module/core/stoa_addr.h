@@ -58,5 +58,11 @@ bool stoa_allow_sockaddr(const stoa_allow_t *allow,
 bool stoa_addr_literal(const char *host, size_t len, unsigned *family,
     uint8_t *addr);
 
+/* May the bytes of a host, which are those of names, be a host's?  Not if its
+ * last label is a number and the whole is no address in four plain decimal
+ * parts: resolvers disagree about the rest ("127.1", "0177.0.0.1"; WHATWG URL,
+ * "ends in a number"). */
+bool stoa_addr_host_valid(const char *host, size_t len);
+
 
 #endif /* STOA_ADDR_H */

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "stoa_addr.h"
 #include "stoa_key.h"
 #include "stoa_rec_table.h"
 #include "stoa_policy.h"
@@ -236,7 +237,7 @@ stoa_rec_name_valid(const char *s, size_t len)
         }
     }
 
-    return label > 0;
+    return label > 0 && stoa_addr_host_valid(s, len);
 }
 
 

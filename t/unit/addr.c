@@ -147,6 +147,27 @@ static const struct {
 };
 
 
+static const struct {
+    const char  *host;
+    bool         valid;
+} hosts[] = {
+    { "127.0.0.1", true },
+    { "example.com", true },
+    { "10.example.com", true },
+    { "1.2.3.4x", true },
+    { "0xyz", true },
+    { "127.1", false },
+    { "2130706433", false },
+    { "0x7f000001", false },
+    { "0x", false },
+    { "0177.0.0.1", false },
+    { "127.0.0.0X1", false },
+    { "1.2.3.4.5", false },
+    { "256.0.0.1", false },
+    { "example.7", false },
+};
+
+
 static unsigned
 parse(const char *text, uint8_t *addr)
 {
@@ -157,6 +178,18 @@ parse(const char *text, uint8_t *addr)
     }
 
     return inet_pton(AF_INET6, text, addr) == 1 ? 6 : 0;
+}
+
+
+static void
+test_hosts(void)
+{
+    size_t  i;
+
+    for (i = 0; i < tap_count(hosts); i++) {
+        tap_ok(stoa_addr_host_valid(hosts[i].host, strlen(hosts[i].host))
+               == hosts[i].valid, "host %s", hosts[i].host);
+    }
 }
 
 
@@ -244,6 +277,7 @@ main(void)
                stoa_addr_class_name(classes[i].class));
     }
 
+    test_hosts();
     test_lists();
     test_sockaddr();
 
