@@ -66,6 +66,8 @@ LIBS_CTL = -lyaml -lyajl -lcurl -lcrypto -lz -lpthread -lm
 # Sources
 
 CORE_SRC := $(wildcard ngx_stoa_module/core/*.c)
+# no nginx in them: tests and fuzzers link them too
+PLAIN_SRC := ngx_stoa_module/base/stoa_seal.c
 MODULE_SRC := $(filter-out $(CORE_SRC), \
 	$(wildcard ngx_stoa_module/*.c ngx_stoa_module/*/*.c))
 CTL_SRC := $(wildcard control-plane/stoactl/*.c)
@@ -79,6 +81,7 @@ FUZZ_SRC := $(wildcard t/fuzz/fuzz_*.c)
 obj = $(patsubst %.c,$(OBJS)/%.o,$(1))
 
 CORE_OBJ := $(call obj,$(CORE_SRC))
+PLAIN_OBJ := $(call obj,$(PLAIN_SRC))
 MODULE_OBJ := $(call obj,$(MODULE_SRC)) \
 	$(OBJS)/ngx_stoa_module/ngx_http_stoa_module_modules.o
 CONTROL_OBJ := $(call obj,$(CONTROL_SRC))
@@ -187,16 +190,16 @@ $(OBJS)/t/unit/cp_%: t/unit/cp_%.c $(CP_LIB_OBJ) $(CORE_OBJ)
 	$(Q)$(CC_CONTROL) -It/unit -pie -o $@ $(filter %.c %.o,$^) \
 		$(LINK) $(LIBS_CONTROL)
 
-$(OBJS)/t/unit/%: t/unit/%.c $(CORE_OBJ)
+$(OBJS)/t/unit/%: t/unit/%.c $(CORE_OBJ) $(PLAIN_OBJ)
 	@mkdir -p $(@D)
 	$(call say,TEST,$@)
-	$(Q)$(CC_CORE) -It/unit -o $@ $(filter %.c %.o,$^) $(LINK) \
+	$(Q)$(CC_CORE) -Ingx_stoa_module -It/unit -o $@ $(filter %.c %.o,$^) $(LINK) \
 		-lcrypto -lpthread -lm
 
-$(OBJS)/t/replay/%: t/fuzz/fuzz_%.c t/fuzz/replay.c $(CORE_OBJ)
+$(OBJS)/t/replay/%: t/fuzz/fuzz_%.c t/fuzz/replay.c $(CORE_OBJ) $(PLAIN_OBJ)
 	@mkdir -p $(@D)
 	$(call say,TEST,$@)
-	$(Q)$(CC_CORE) -It/fuzz -o $@ $(filter %.c %.o,$^) $(LINK) \
+	$(Q)$(CC_CORE) -Ingx_stoa_module -It/fuzz -o $@ $(filter %.c %.o,$^) $(LINK) \
 		-lcrypto -lpthread -lm
 
 # The module with another one beside it, through which tests reach what no
@@ -250,15 +253,17 @@ test-asan:
 
 # Fuzzers need clang; seeds are in t/fuzz/<name>/, finds go to objs/fuzz/.
 
-$(OBJS)/fuzz/%: t/fuzz/fuzz_%.c $(CORE_SRC)
+$(OBJS)/fuzz/%: t/fuzz/fuzz_%.c $(CORE_SRC) $(PLAIN_SRC)
 	@test -n "$(CLANG)" || { echo 'make fuzz needs clang with libFuzzer' \
 		'(Debian: clang libclang-rt-14-dev), then ./configure' >&2; \
 		exit 1; }
 	@mkdir -p $(@D)
 	$(call say,FUZZ,$@)
-	$(Q)$(CLANG) -std=gnu11 -g -O1 -D_GNU_SOURCE $(INC_CORE) -It/fuzz \
+	$(Q)$(CLANG) -std=gnu11 -g -O1 -D_GNU_SOURCE $(INC_CORE) \
+		-Ingx_stoa_module -It/fuzz \
 		-fsanitize=fuzzer,address,undefined \
-		-fno-sanitize-recover=undefined -o $@ $(filter %.c,$^) -lm
+		-fno-sanitize-recover=undefined -o $@ $(filter %.c,$^) \
+		-lcrypto -lm
 
 fuzz: $(FUZZ_BIN)
 	@set -e; for fuzzer in $(FUZZ_BIN); do \

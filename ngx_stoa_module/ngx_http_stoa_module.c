@@ -342,6 +342,7 @@ ngx_http_stoa_exit_process(ngx_cycle_t *cycle)
     ngx_http_stoa_proc_detach(mcf);
     ngx_http_stoa_mcp_list_exit();
     ngx_http_stoa_mcp_session_exit();
+    ngx_http_stoa_mcp_keys_exit();
 
     ngx_explicit_memzero(mcf->token.data, mcf->token.len);
     ngx_explicit_memzero(mcf->pepper.data, mcf->pepper.len);

@@ -17,8 +17,8 @@ my $r = $all->pull;
 is($r->{status}, 200, 'an empty database answers at once');
 like($r->{headers}{'content-type'}, qr{^application/x-ndjson}, 'as NDJSON');
 like($all->{epoch}, qr/^[0-9a-f]{16}$/, 'with its epoch');
-is(join(' ', map { $_->{kind} } @{ $all->{lines} }), 'groupkey',
-   'and with the group\'s key alone');
+is(join(' ', sort map { $_->{kind} } @{ $all->{lines} }),
+   'groupkey sealkey', 'and with the group\'s keys alone');
 
 sub documents {
     my (%o) = @_;
@@ -58,7 +58,7 @@ $t->apply(documents());
 $all->pull;
 my %kinds = map { $_->{kind} => $_ } values %{ $all->{rows} };
 is_deeply([sort keys %kinds],
-          [qw(api application groupkey plan subscription tenant)], 'every kind');
+          [qw(api application groupkey plan sealkey subscription tenant)], 'every kind');
 is($kinds{plan}{body}{rate}, 10, 'with its body');
 is($all->status->{json}{rev}, $all->{rev}, 'status answers the head');
 is($all->shown->{sync}, 'in-sync', 'the digest is the one expected');

@@ -185,7 +185,7 @@ for my $app (all("$acme/applications")) {
         for all("$acme/applications/$app->{name}/credentials");
 }
 my %have = map { ($_ => $feed{$_}{state}) }
-    grep { !/^(?:tenant|sub|tool|groupkey):/ } keys %feed;
+    grep { !/^(?:tenant|sub|tool|groupkey|sealkey):/ } keys %feed;
 is_deeply(\%have, \%want, "the feed says what is there (STOA_SEED=$seed)");
 my %subs = map { $_->{id} => $_->{state} } all("$acme/subscriptions");
 my @wrong = grep { ($subs{ $feed{$_}{id} } // '') ne $feed{$_}{state} }

@@ -6,6 +6,7 @@
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use Test::Stoa;
+use Test::Stoa::Feed;
 use Test::Stoa::Identity;
 
 my $t = Test::Stoa->new;
@@ -102,6 +103,49 @@ SKIP: {
     is(scalar(grep { $_->{id} eq $prod->{id} } keys_of('prod')), 1,
        'others stay');
 }
+
+
+# those by which it seals: made with the group, at its gateways alone, followed
+# by a new one after 30 days, the one before kept for a week and a day more
+
+sub seals_of {
+    my ($group) = @_;
+    my $feed = Test::Stoa::Feed->new($t, "f-$group", $group,
+                                     token => $token{$group});
+    $feed->pull;
+    return sort { $b->{since_ms} <=> $a->{since_ms} || $b->{kid} <=> $a->{kid} }
+        map { $_->{body} } grep { $_->{kind} eq 'sealkey' }
+        values %{ $feed->{rows} };
+}
+my @seals = seals_of('prod');
+is(scalar @seals, 1, 'a group has a sealing key');
+like($seals[0]{key}, qr/^[0-9a-f]{64}$/, 'which its gateways get');
+is($seals[0]{kid}, 0, 'with its number');
+cmp_ok($seals[0]{since_ms}, '<=', (time + 1) * 1000, 'used from the start');
+ok(!grep({ $_->{id} eq $seals[0]{id} } seals_of('dev')),
+   'those of another group do not');
+my $sealed = $t->{db} eq 'sqlite'
+    ? join('', map { slurp($_) } grep { -f } glob $t->dir('control.db*'))
+    : Test::Stoa::Feed::sql($t, 'select private from group_keys')
+      . Test::Stoa::Feed::sql($t, 'select body from feed');
+unlike($sealed, qr/$seals[0]{key}/, 'sealed at rest');
+unlike(jwks()->{body}, qr/$seals[0]{id}/, 'and in no JWKS');
+@seals = seals_of('dev');
+is(scalar @seals, 3, 'rotating makes one, too; two before it are kept');
+is(join(' ', map { $_->{kid} } @seals), '7 6 5', 'each has its number');
+
+Test::Stoa::Feed::sql($t, 'update group_keys set signs_at = signs_at - '
+    . '2592000000 where purpose = \'seal\' and "group" = (select id from '
+    . 'gateway_groups where name = \'prod\')');
+ok((wait_until { (@seals = seals_of('prod')) == 2 } 25) == 1,
+   'after 30 days there is another one');
+is(join(' ', map { $_->{kid} } @seals), '1 0', 'beside the one before');
+cmp_ok($seals[0]{since_ms}, '>', (time + 60) * 1000,
+       'which is used when all have it');
+Test::Stoa::Feed::sql($t, 'update group_keys set ends_at = 1 where id = '
+                          . "'$seals[1]{id}'");
+ok((wait_until { (@seals = seals_of('prod')) == 1 } 25) == 1,
+   'and goes after its time');
 
 
 # a group goes with its keys

@@ -128,6 +128,7 @@ cp_jws_signed(cp_op_t *op, cp_tx_t *tx, const char *kid, const char *jws,
 
     rc = cp_tx_query(tx, op->arena, "SELECT public, \"group\""
                      " FROM group_keys WHERE id = $1"
+                     " AND purpose = 'identity'"
                      " AND (ends_at IS NULL OR ends_at > $2)",
                      cp_args(cp_text(kid), cp_int(cp_time_ms())), &rows,
                      &op->err);

@@ -1,11 +1,12 @@
 /*
- * The keys with which the gateways of a group vouch for callers: Ed25519, one
- * in use, others that wait for it to end or to begin.
+ * The keys of a gateway group, of each use one that is in use, others that
+ * wait for it to end or to begin: Ed25519, by which its gateways vouch for
+ * callers, and those by which they seal what they give to clients.
  *
  * Owner: the table group_keys.  The private halves are sealed at rest and go,
  * by the feed, to the gateways of the group alone.
  * Process: stoa-control, any thread.
- * Limits: CP_GROUP_KEYS_MAX of a group.
+ * Limits: CP_GROUP_KEYS_MAX and CP_SEAL_KEYS_MAX of a group.
  */
 
 #ifndef CP_GROUP_KEY_H
@@ -16,11 +17,12 @@
 
 
 #define CP_GROUP_KEYS_MAX    8
+#define CP_SEAL_KEYS_MAX     3
 #define CP_GROUP_KEY_LEAD_S  120       /* before a new key signs             */
 #define CP_JWKS_AGE_S        60        /* how long a JWKS may be kept        */
 
 
-/* A group that has no key gets one; writes its feed rows. */
+/* A group that lacks a key gets one; writes its feed rows. */
 cp_rc_t cp_group_key_feed(cp_tx_t *tx, cp_arena_t *a, const char *group,
     cp_err_t *err) CP_MUST_CHECK;
 
@@ -28,10 +30,10 @@ cp_rc_t cp_group_key_feed(cp_tx_t *tx, cp_arena_t *a, const char *group,
 cp_rc_t cp_group_key_init(cp_db_t *db, cp_arena_t *a, cp_err_t *err)
     CP_MUST_CHECK;
 
-/* A job: keys that have ended go. */
+/* A job: keys that have ended go, old sealing keys get a successor. */
 cp_rc_t cp_group_key_job(cp_app_t *app);
 
-/* A new key that signs in lead_s seconds; those in use end after it. */
+/* New ones, used in lead_s seconds; those in use end after it. */
 cp_rc_t cp_group_key_rotate(cp_op_t *op, cp_tx_t *tx, const char *group,
     int64_t lead_s, cp_json_t **out) CP_MUST_CHECK;
 

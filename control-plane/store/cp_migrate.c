@@ -23,7 +23,8 @@
     row(9, "0009_usage")                                                      \
     row(10, "0010_secrets")                                                   \
     row(11, "0011_deprecated")                                                \
-    row(12, "0012_sync_state")
+    row(12, "0012_sync_state")                                                \
+    row(13, "0013_seal_keys")
 
 
 typedef struct {

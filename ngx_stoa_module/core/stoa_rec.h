@@ -33,7 +33,8 @@
 typedef enum {
     STOA_REC_TENANT = 1, STOA_REC_APPLICATION, STOA_REC_CREDENTIAL,
     STOA_REC_PLAN, STOA_REC_SUBSCRIPTION, STOA_REC_API, STOA_REC_TOOL,
-    STOA_REC_SERVER, STOA_REC_GROUP, STOA_REC_GROUPKEY, STOA_REC_KIND_MAX
+    STOA_REC_SERVER, STOA_REC_GROUP, STOA_REC_GROUPKEY, STOA_REC_SEALKEY,
+    STOA_REC_KIND_MAX
 } stoa_rec_kind_e;
 
 
@@ -95,6 +96,10 @@ typedef struct {
  * id is the kid. */
 
 STOA_RECORD(groupkey, STOA_MEMBERS(STOA_GROUPKEY_MADE))
+
+/* By what the group's gateways seal; kid: a digit or letter. */
+
+STOA_RECORD(sealkey, STOA_MEMBERS(STOA_SEALKEY_MADE))
 
 /* The group of the gateway that holds it: the only one there.  Policies, here
  * and below: stoa_rec_policy_t, as they run. */

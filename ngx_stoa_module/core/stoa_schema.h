@@ -153,6 +153,12 @@
     R(S, TIME, signs_ms, 0, "")                                               \
     R(S, HEX32, private, 0, "")
 
+#define STOA_SEALKEY_MADE(R, S)                                               \
+    R(S, ID, id, 0, "")                                                       \
+    R(S, U32, kid, 0, 0, 61, 0, "")                                           \
+    R(S, TIME, since_ms, 0, "")                                               \
+    R(S, HEX32, key, 0, "")
+
 #define STOA_APPLICATION_FIELDS(R, S)                                         \
     R(S, ID, id, RO|ND, "identifier")                                         \
     R(S, NAME, name)                                                          \

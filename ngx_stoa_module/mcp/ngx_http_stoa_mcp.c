@@ -70,6 +70,7 @@ static const ngx_http_stoa_step_t  ngx_http_stoa_mcp_steps[] = {
     { "authenticate", ngx_http_stoa_auth },
     { "verb",         ngx_http_stoa_mcp_verb },
     { "negotiate",    ngx_http_stoa_mcp_negotiate },
+    { "keys",         ngx_http_stoa_mcp_keys },
     { "find",         ngx_http_stoa_mcp_find },
     { "body",         ngx_http_stoa_mcp_read_body },
     { "scan",         ngx_http_stoa_mcp_scan },

@@ -6,6 +6,7 @@
  *   _mcp_message.c  body, headers and message: read, checked, era found
  *   _mcp_list.c     what a caller may see: the cached list of tools
  *   _mcp_call.c     tools/call: find the tool, splice its name, forward
+ *   _mcp_seal.c     the keys by which it is sealed
  *   _mcp_session.c  sealed session ids, upstream sessions in shared memory
  *   _mcp_wait.c     calls that wait for one that connects
  *   _mcp_version.c  the protocol versions
@@ -273,6 +274,14 @@ ngx_int_t ngx_http_stoa_mcp_splice(ngx_http_request_t *r,
 ngx_uint_t ngx_http_stoa_mcp_header_dropped(const ngx_table_elt_t *h);
 ngx_int_t ngx_http_stoa_mcp_headers_add(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_list_t *headers);
+
+
+/* ---- _mcp_seal.c ------------------------------------------------------- */
+
+/* A step: the keys of the group are there, as the store has them. */
+ngx_int_t ngx_http_stoa_mcp_keys(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+void ngx_http_stoa_mcp_keys_exit(void);
 
 
 /* ---- _mcp_session.c ---------------------------------------------------- */

@@ -60,6 +60,9 @@ ngx_int_t ngx_http_stoa_store_group(ngx_http_stoa_store_t *s,
 /* The group's key that is in use now; NULL: there is none. */
 const stoa_rec_groupkey_t *ngx_http_stoa_store_signer(
     ngx_http_stoa_store_t *s, int64_t now_ms);
+/* Those by which the group seals: stoa_rec_sealkey_t; how many. */
+ngx_uint_t ngx_http_stoa_store_sealkeys(ngx_http_stoa_store_t *s,
+    const void **recs, ngx_uint_t max);
 const stoa_rec_server_t *ngx_http_stoa_store_server(
     ngx_http_stoa_store_t *s, const stoa_id_t *id);
 const stoa_rec_server_t *ngx_http_stoa_store_server_by_name(

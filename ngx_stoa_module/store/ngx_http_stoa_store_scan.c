@@ -5,6 +5,9 @@
 #include "ngx_http_stoa_env.h"
 
 
+#define NGX_HTTP_STOA_GROUPKEYS  32
+
+
 /* By its kind alone: there is one.  What is not known is not none. */
 
 ngx_int_t
@@ -61,64 +64,86 @@ ngx_http_stoa_store_group(ngx_http_stoa_store_t *s,
 }
 
 
+/* All of a kind, of which there are few. */
+
+static ngx_uint_t
+ngx_http_stoa_store_few(ngx_http_stoa_store_t *s, stoa_rec_kind_e kind,
+    const void **recs, ngx_uint_t max)
+{
+    int                   rc;
+    MDB_val               key, val;
+    MDB_cursor           *cursor;
+    ngx_uint_t            n;
+    ngx_http_stoa_key_t   k;
+
+    static const stoa_id_t  first;
+
+    if (s->txnid == 0 || mdb_cursor_open(s->txn, s->env->rec, &cursor) != 0) {
+        return 0;
+    }
+
+    ngx_http_stoa_key_rec(&k, kind, &first, NULL);
+
+    key.mv_data = k.data;
+    key.mv_size = k.len;
+    n = 0;
+
+    for (rc = mdb_cursor_get(cursor, &key, &val, MDB_SET_RANGE);
+         rc == 0 && n < max && key.mv_size == k.len
+         && ngx_memcmp(key.mv_data, k.data, 8) == 0;
+         rc = mdb_cursor_get(cursor, &key, &val, MDB_NEXT))
+    {
+        if (!stoa_rec_verify(val.mv_data, val.mv_size, kind)) {
+            (void) ngx_http_stoa_store_broken(s, kind);
+            continue;
+        }
+
+        if (!ngx_http_stoa_store_withheld(val.mv_data, kind)) {
+            recs[n++] = val.mv_data;
+        }
+    }
+
+    mdb_cursor_close(cursor);
+
+    return n;
+}
+
+
 /* The youngest that may sign.  A clock that is behind finds none: then the
  * oldest there is. */
 
 const stoa_rec_groupkey_t *
 ngx_http_stoa_store_signer(ngx_http_stoa_store_t *s, int64_t now_ms)
 {
-    int                         rc;
-    MDB_val                     key, val;
-    MDB_cursor                 *cursor;
-    ngx_uint_t                  late;
-    ngx_http_stoa_key_t         k;
+    ngx_uint_t                  i, n, late;
+    const void                 *recs[NGX_HTTP_STOA_GROUPKEYS];
     const stoa_rec_groupkey_t  *rec, *best;
 
-    static const stoa_id_t  first;
-
-    if (s->txnid == 0 || mdb_cursor_open(s->txn, s->env->rec, &cursor) != 0) {
-        return NULL;
-    }
-
-    ngx_http_stoa_key_rec(&k, STOA_REC_GROUPKEY, &first, NULL);
-
-    key.mv_data = k.data;
-    key.mv_size = k.len;
+    n = ngx_http_stoa_store_few(s, STOA_REC_GROUPKEY, recs,
+                                NGX_HTTP_STOA_GROUPKEYS);
     best = NULL;
 
-    for (rc = mdb_cursor_get(cursor, &key, &val, MDB_SET_RANGE);
-         rc == 0 && key.mv_size == k.len
-         && ngx_memcmp(key.mv_data, k.data, 8) == 0;
-         rc = mdb_cursor_get(cursor, &key, &val, MDB_NEXT))
-    {
-        if (!stoa_rec_verify(val.mv_data, val.mv_size, STOA_REC_GROUPKEY)) {
-            (void) ngx_http_stoa_store_broken(s, STOA_REC_GROUPKEY);
-            continue;
-        }
-
-        rec = val.mv_data;
-
-        if (ngx_http_stoa_store_withheld(rec, STOA_REC_GROUPKEY)) {
-            continue;
-        }
-
-        if (best == NULL) {
-            best = rec;
-            continue;
-        }
-
+    for (i = 0; i < n; i++) {
+        rec = recs[i];
         late = rec->signs_ms > now_ms;
 
-        if (late != (best->signs_ms > now_ms)
-            ? !late : late == (rec->signs_ms < best->signs_ms))
+        if (best == NULL
+            || (late != (best->signs_ms > now_ms)
+                ? !late : late == (rec->signs_ms < best->signs_ms)))
         {
             best = rec;
         }
     }
 
-    mdb_cursor_close(cursor);
-
     return best;
+}
+
+
+ngx_uint_t
+ngx_http_stoa_store_sealkeys(ngx_http_stoa_store_t *s, const void **recs,
+    ngx_uint_t max)
+{
+    return ngx_http_stoa_store_few(s, STOA_REC_SEALKEY, recs, max);
 }
 
 

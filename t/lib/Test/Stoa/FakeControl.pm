@@ -131,13 +131,15 @@ sub digest {
 
 # ---- a small world ----------------------------------------------------------
 
-# tenant 1, application 1, plan 1, api 1 with one target, a subscription; the
+# A sealing key, tenant 1, application 1, plan 1, api 1 with one target, a subscription; the
 # key is returned.
 
 sub world {
     my ($self, $port, %plan) = @_;
     $self->put('tenant', 'tenant:' . id('t', 1),
         { id => id('t', 1), name => 'acme', state => 'active' });
+    $self->put('sealkey', 'sealkey:' . id('k', 1),
+        { id => id('k', 1), kid => 0, since_ms => 0, key => '00' x 32 });
     $self->put('application', 'app:' . id('a', 1),
         { id => id('a', 1), tenant => id('t', 1), name => 'demo',
           state => 'active' });
