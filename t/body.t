@@ -13,10 +13,20 @@ use Digest::SHA qw(sha1_hex);
 my $t = Test::Stoa->new->has('module', 'control', 'curl');
 
 $t->control;
+my $root = $t->dir('events');
+mkdir $root;
 my $port = $t->origin(sub {
     my ($q, $c) = @_;
     if ($q->{path} =~ m{/big/(\d+)}) {
         return [200, [], 'x' x $1];
+    }
+    if ($q->{path} =~ m{/closes}) {
+        $c->send_raw("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+                     . "Connection: close\r\n\r\ndata: 1\n\n");
+        my $seen = wait_until { -e "$root/seen" } 5;
+        $c->send_raw('data: ' . ($seen ? 2 : 'unseen') . "\n\n");
+        $c->close;
+        return undef;
     }
     if ($q->{path} =~ m{/stream}) {
         $c->send_raw("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
@@ -120,6 +130,15 @@ my @times;
 while (my $event = $c->event) { push @times, Time::HiRes::time(); }
 is(scalar(@times), 4, 'four events');
 ok($times[3] - $times[0] > 0.4, 'as they come');
+$c->close;
+
+$c = $t->connection;
+$c->send_raw($c->request_text('GET', "${target}closes",
+    headers => { 'X-API-Key' => $key }));
+$c->response(headers_only => 1);
+is($c->event->{data}, '1', 'an event of a stream that is to end by closing');
+$t->write_file('events/seen', '');
+is($c->event->{data}, '2', 'is there before the next one is sent');
 $c->close;
 
 # HTTP/2, with and without a length

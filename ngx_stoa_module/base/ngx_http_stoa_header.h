@@ -71,6 +71,20 @@ ngx_http_stoa_header_equal(const ngx_table_elt_t *h, const char *name,
 }
 
 
+/* Is this Content-Type that of a stream of events? */
+
+static ngx_inline ngx_uint_t
+ngx_http_stoa_header_events(const ngx_str_t *type)
+{
+    static const char  events[] = "text/event-stream";
+
+    return type->len >= sizeof(events) - 1
+           && ngx_strncasecmp(type->data, (u_char *) events,
+                              sizeof(events) - 1)
+              == 0;
+}
+
+
 /* A response's: key is a literal, the value is set by the caller.  NULL: out
  * of memory. */
 

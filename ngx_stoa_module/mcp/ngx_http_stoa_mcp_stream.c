@@ -180,15 +180,8 @@ ngx_http_stoa_mcp_stream_head(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 static ngx_uint_t
 ngx_http_stoa_mcp_stream_is(ngx_http_request_t *r)
 {
-    ngx_str_t  *type;
-
-    static ngx_str_t  events = ngx_string("text/event-stream");
-
-    type = &r->headers_out.content_type;
-
     return r->headers_out.status == NGX_HTTP_OK
-           && type->len >= events.len
-           && ngx_strncasecmp(type->data, events.data, events.len) == 0;
+           && ngx_http_stoa_header_events(&r->headers_out.content_type);
 }
 
 

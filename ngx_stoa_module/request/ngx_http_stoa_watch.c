@@ -10,6 +10,7 @@
 
 #include "ngx_http_stoa_request.h"
 #include "ngx_http_stoa_auth.h"
+#include "ngx_http_stoa_header.h"
 #include "ngx_http_stoa_store.h"
 
 
@@ -57,16 +58,9 @@ ngx_http_stoa_watch(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 static ngx_uint_t
 ngx_http_stoa_watch_lasts(ngx_http_request_t *r)
 {
-    ngx_str_t  *type;
-
-    static ngx_str_t  events = ngx_string("text/event-stream");
-
-    type = &r->headers_out.content_type;
-
     return r->headers_out.status == NGX_HTTP_SWITCHING_PROTOCOLS
            || (r->headers_out.content_length_n == -1
-               && type->len >= events.len
-               && ngx_strncasecmp(type->data, events.data, events.len) == 0);
+               && ngx_http_stoa_header_events(&r->headers_out.content_type));
 }
 
 

@@ -14,6 +14,7 @@
 
 #include "ngx_http_stoa_balance.h"
 #include "ngx_http_stoa_edge.h"
+#include "ngx_http_stoa_header.h"
 
 
 #define NGX_HTTP_STOA_ANSWER_INTERIM  16
@@ -83,6 +84,7 @@ static ngx_int_t
 ngx_http_stoa_answer_process_header(ngx_http_request_t *r)
 {
     ngx_int_t                    rc;
+    ngx_table_elt_t             *type;
     ngx_http_stoa_peer_t        *peer;
     const ngx_http_stoa_edge_t  *edge;
 
@@ -96,6 +98,14 @@ ngx_http_stoa_answer_process_header(ngx_http_request_t *r)
         }
 
         peer->answered = 1;
+        type = r->upstream->headers_in.content_type;
+
+        if (type && ngx_http_stoa_header_events(&type->value)) {
+
+            /* nginx keeps what is to end by closing until a buffer is full */
+
+            r->upstream->buffering = 0;
+        }
     }
 
     edge = peer->ctx->call.edge;
