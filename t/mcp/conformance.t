@@ -10,11 +10,10 @@ use Test::Stoa::MCP;
 use Test::Stoa::Conformance;
 
 my $t = Test::Stoa->new->has('go', 'conformance');
-$t->control;
 
 my %port = (dual => $t->mcp_go(name => 'dual'),
             legacy => $t->mcp_go(name => 'legacy', stateless => 0));
-my $front = $t->suite_gateway(%port);
+my %url = $t->suite_gateway(%port);
 
 # which upstream, how many scenarios it has
 my %set = ('2026-07-28' => ['dual', 50], '2025-11-25' => ['legacy', 33],
@@ -49,8 +48,8 @@ my %lacking = (
 my (%direct, %through);
 for my $set (sort keys %set) {
     my ($up) = @{ $set{$set} };
-    $direct{$set} = $t->suite_server($set, $port{$up});
-    $through{$set} = $t->suite_server($set, $front, "/$up");
+    $direct{$set} = $t->suite_server($set, "http://127.0.0.1:$port{$up}/mcp");
+    $through{$set} = $t->suite_server($set, $url{$up});
 }
 
 for my $set (reverse sort keys %set) {

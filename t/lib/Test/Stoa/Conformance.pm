@@ -4,7 +4,7 @@ package Test::Stoa::Conformance;
 # between them, against clients.  Methods of Test::Stoa:
 #
 #   use Test::Stoa; use Test::Stoa::MCP; use Test::Stoa::Conformance;
-#   my $run = $t->suite_server('2026-07-28', $port);     # starts it
+#   my $run = $t->suite_server('2026-07-28', $url);      # starts it
 #   my $result = $t->suite_result($run);                 # waits for it
 #   $result->{'tools-list'}              # [checks passed, failed, unscored]
 #
@@ -46,22 +46,49 @@ sub suite {
 }
 
 sub suite_server {
-    my ($self, $set, $port, $path, %o) = @_;
-    return $self->suite('server', ['--url', "http://127.0.0.1:$port"
-        . ($path // '/mcp'), @{ $SET{$set} }], %o);
+    my ($self, $set, $url, %o) = @_;
+    return $self->suite('server', ['--url', $url, @{ $SET{$set} }], %o);
 }
 
 sub suite_result {
     my ($self, $name) = @_;
-    wait_until { !$self->alive($name) } 300
-        or $self->give_up("$name did not end");
-    my ($summary) = slurp($self->dir("$name.out")) =~ /=== SUMMARY ===(.*)/s;
+    my $text = suite_text($self, $name);
+    my ($summary) = $text =~ /=== SUMMARY ===(.*)/s;
     my %result;
     $result{$1} = [$2, $3, 0] while ($summary // '') =~
         m{^\W+ ([\w/.-]+): (\d+) passed, (\d+) failed}mg;
     $result{$1}[2] = 1 while ($summary // '') =~
         m{^\W+ ([\w/.-]+) \((?:extension|pending|added-after-release)\)}mg;
     return \%result;
+}
+
+sub suite_text {
+    my ($self, $name) = @_;
+    wait_until { !$self->alive($name) } 300
+        or $self->give_up("$name did not end");
+    return slurp($self->dir("$name.out"));
+}
+
+
+# A scenario for clients: the suite is the upstream, the Go SDK's client asks
+# the gateway (t/lib/suite-client.pl, between the two); or directly.
+
+sub suite_client {
+    my ($self, $version, $scenario, %o) = @_;
+    my $client = "$Test::Stoa::Base::PARTS/conformance/bin/everything-client";
+    return $self->suite('client', ['--scenario', $scenario, '--spec-version',
+        $version, '--command', $o{direct} ? $client
+        : "perl $Test::Stoa::Base::ROOT/t/lib/suite-client.pl"],
+        limit => 20_000, env => { STOA_SUITE => join ' ',
+            $self->port('control'), $self->{token}, $self->port('front'),
+            $client });
+}
+
+sub suite_client_result {
+    my ($self, $name) = @_;
+    my $text = suite_text($self, $name);
+    return $text =~ m{^Passed: (\d+)/\d+, (\d+) failed}m
+        ? [$1, $text =~ /OVERALL: PASSED/ ? 0 : $2 || 1, 0] : [0, 1, 0];
 }
 
 
@@ -86,49 +113,70 @@ sub ratchet {
 }
 
 
-# The gateway as the suite finds it: a tenant with one upstream, whose tools
-# have their own names in the bundle /mcp/<tenant>/all, behind a bare nginx
-# that adds the key, as the suite sends none.  ->suite_gateway(tenant => port)
+# The gateway as the suite finds it: tenants with one upstream each, whose
+# tools have their own names in the bundle "all", behind a bare nginx that
+# adds the key, as the suite sends none.  suite_gateway(tenant => port, ...)
+# returns the urls.
 
 sub suite_gateway {
     my ($self, %port) = @_;
-    my $front = $self->port('front');
-    my $cors = "type: cors\nconfig: { origins: ['http://127.0.0.1:$front', "
-        . "'http://localhost:$front'] }\nattach: [ { server: all } ]\n";
 
-    $self->apply(join '', map { demo(tenant => $_,
-        mcp => { up => $port{$_} }) } sort keys %port);
-    for my $tenant (sort keys %port) {
-        my $path = "/v1/tenants/$tenant/apis/up";
-        wait_until { ($self->api('GET', $path)->{json}{discovery}{state}
-                      // '') eq 'ok' } 30
-            or $self->give_up("$tenant was not discovered");
-        my $tools = $self->api('GET', "$path/tools?limit=500")->{json}{items};
-        $self->apply(document('Server', $tenant, 'all', "state: published\n"
-            . "prefix: never\ntools:\n" . join '', map {
-                "  - { api: up, tool: $_->{name} }\n" } @$tools)
-            . document('Policy', $tenant, 'web', $cors)
-            . subscribe($tenant, 'app', 'server', 'all', 'basic'));
-    }
-    $self->gateway(workers => 2);
-    my $locations = join '', map { "        location /$_ {
-            proxy_pass http://127.0.0.1:%%PORT_gw%%/mcp/$_/all;
-            proxy_set_header X-API-Key " . $self->key($_, 'app') . ";
-            proxy_set_header Host \$http_host;
+    $self->control;
+    $self->write_file('front/nginx.conf', $self->bare_conf(<<'END',
+        location ~ ^/k/([^/]+)(/.*)$ {
+            proxy_pass http://127.0.0.1:%%PORT_gw%%/mcp$2;
+            proxy_set_header X-API-Key $1;
+            proxy_set_header Host $http_host;
             proxy_set_header Connection '';
             proxy_http_version 1.1;
             proxy_buffering off;
-        }\n" } sort keys %port;
-    $self->write_file('front/nginx.conf', $self->bare_conf($locations,
+        }
+END
         name => 'front'));
     mkdir $self->dir('front/logs');
     $self->start_nginx('front');
+    $self->gateway(workers => 2);
+    my %url = map { ($_ => suite_url($self, $_, $port{$_})) } sort keys %port;
     $self->sync;
-    return $front;
+    return %url;
+}
+
+# Through any object that has api() and port().
+
+sub suite_url {
+    my ($self, $tenant, $port) = @_;
+    my $front = $self->port('front');
+    my $base = "/v1/tenants/$tenant";
+    my $apply = sub {
+        my $r = $self->api('POST', '/v1/apply?wait=10s', join('', @_),
+            headers => { 'Content-Type' => 'application/yaml' });
+        die "apply: $r->{status} $r->{body}\n" unless $r->{status} == 200;
+    };
+
+    $port = { port => $port } unless ref $port;
+    # what hangs ends before the suite does
+    $apply->(demo(tenant => $tenant, mcp => { up => { %$port, upstream =>
+            "  read_timeout_ms: 6000\n" } }),
+        document('Policy', $tenant, 'web', "type: cors\nconfig: { origins: ["
+            . "'http://127.0.0.1:$front', 'http://localhost:$front'] }\n"
+            . "attach: [ { tenant: $tenant } ]\n"));
+    wait_until { ($self->api('GET', "$base/apis/up")->{json}{discovery}{state}
+                  // '') =~ /ok|failed/ } 15;
+    my $tools = $self->api('GET', "$base/apis/up/tools?limit=500")
+        ->{json}{items} || [];
+    $apply->(document('Server', $tenant, 'all', "state: published\n"
+            . "prefix: never\ntools:" . join('', map {
+                "\n  - { api: up, tool: $_->{name} }" } @$tools)
+            . (@$tools ? "\n" : " []\n")),
+        subscribe($tenant, 'app', 'server', 'all', 'basic'));
+    my $key = $self->api('POST', "$base/applications/app/credentials?wait=10s", {})
+        ->{json}{key};
+    return "http://127.0.0.1:$front/k/$key/$tenant/all";
 }
 
 
-for my $name (qw(suite suite_server suite_result suite_gateway)) {
+for my $name (qw(suite suite_server suite_result suite_gateway suite_client
+                 suite_client_result)) {
     no strict 'refs';
     *{"Test::Stoa::$name"} = \&$name;
 }
