@@ -154,40 +154,40 @@ cp_row_light(cp_tx_t *tx, cp_arena_t *a, const cp_resource_t *res,
 
 
 cp_rc_t
-cp_feed_simple(cp_tx_t *tx, cp_arena_t *a, const cp_simple_t *s,
+cp_feed_record(cp_tx_t *tx, cp_arena_t *a, const cp_resource_t *res,
     const char *id, cp_err_t *err)
 {
-    cp_rc_t        rc;
-    cp_json_t     *row, *body;
-    cp_place_of_t  at;
-    cp_feed_row_t  feed = { cp_arena_printf(a, "%s:%s", s->prefix, id),
-                            s->res->kind, NULL, NULL, false };
+    cp_rc_t             rc;
+    cp_json_t          *row, *body;
+    cp_feed_row_t       feed = { .kind = res->kind };
+    cp_place_of_t       at = { .tenant = NULL };
+    const cp_record_t  *record = res->record;
 
-    rc = cp_row_light(tx, a, s->res, id, &row, err);
-    if (rc != CP_OK) {
-        return rc;
+    feed.key = cp_arena_printf(a, "%s:%s", record->prefix, id);
+
+    rc = cp_row_light(tx, a, res, id, &row, err);
+
+    if (rc == CP_OK) {
+        rc = cp_body_make(tx, a, record->members, row, &body, err);
     }
 
-    rc = cp_body_make(tx, a, s->members, row, &body, err);
-    if (rc != CP_OK) {
-        return rc;
+    if (rc == CP_OK && body && record->more) {
+        rc = record->more(tx, a, row, body, err);
     }
 
-    if (body && s->scope != STOA_SCOPE_MAX) {
-        memset(&at, 0, sizeof(at));
-        at.tenant = s->scope == STOA_SCOPE_TENANT ? id
-                                                  : cp_json_str(row, "tenant");
-        at.above = s->scope == STOA_SCOPE_TENANT;
-        at.plan = s->scope == STOA_SCOPE_PLAN ? id : NULL;
-        at.application = s->scope == STOA_SCOPE_APPLICATION ? id : NULL;
+    if (rc == CP_OK && body && record->scope != STOA_SCOPE_MAX) {
+        at.tenant = record->scope == STOA_SCOPE_TENANT
+                    ? id : cp_json_str(row, "tenant");
+        at.above = record->scope == STOA_SCOPE_TENANT
+                   || record->scope == STOA_SCOPE_SERVER;
+        at.server = record->scope == STOA_SCOPE_SERVER ? id : NULL;
+        at.plan = record->scope == STOA_SCOPE_PLAN ? id : NULL;
+        at.application = record->scope == STOA_SCOPE_APPLICATION ? id : NULL;
 
         rc = cp_policy_body(tx, a, &at, body, err);
-        if (rc != CP_OK) {
-            return rc;
-        }
     }
 
-    return cp_body_put(tx, a, feed, body, err);
+    return rc == CP_OK ? cp_body_put(tx, a, feed, body, err) : rc;
 }
 
 

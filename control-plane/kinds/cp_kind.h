@@ -158,13 +158,15 @@ typedef struct {
  * its digest tells nothing of them. */
 #define CP_BODY_SALT  "salt"
 
-/* A row of a kind whose record is its columns. */
+/* The record of a kind whose row makes one. */
 typedef struct {
-    const cp_resource_t  *res;
-    const cp_body_t      *members;
     const char           *prefix;  /* of the feed's key                      */
+    const cp_body_t      *members;
     stoa_scope_e          scope;   /* of its policies; STOA_SCOPE_MAX: none  */
-} cp_simple_t;
+    cp_rc_t             (*more)(cp_tx_t *tx, cp_arena_t *a,
+        const cp_json_t *row, cp_json_t *body, cp_err_t *err);
+                                   /* what no column holds; NULL: nothing    */
+} cp_record_t;
 
 /* *body NULL: the row, which may be NULL, is not served. */
 cp_rc_t cp_body_make(cp_tx_t *tx, cp_arena_t *a, const cp_body_t *members,
@@ -175,7 +177,8 @@ cp_rc_t cp_body_put(cp_tx_t *tx, cp_arena_t *a, cp_feed_row_t row,
 /* A row without its CP_WHOLE columns; *row NULL: there is none. */
 cp_rc_t cp_row_light(cp_tx_t *tx, cp_arena_t *a, const cp_resource_t *res,
     const char *id, cp_json_t **row, cp_err_t *err) CP_MUST_CHECK;
-cp_rc_t cp_feed_simple(cp_tx_t *tx, cp_arena_t *a, const cp_simple_t *s,
+/* The feed hook of those with a cp_record_t. */
+cp_rc_t cp_feed_record(cp_tx_t *tx, cp_arena_t *a, const cp_resource_t *res,
     const char *id, cp_err_t *err) CP_MUST_CHECK;
 
 /* CP_DECLINED with the field's line. */

@@ -23,8 +23,8 @@ static cp_rc_t cp_api_event(const cp_write_t *w, const char *event,
 static cp_rc_t cp_api_settled(cp_op_t *op, cp_tx_t *tx, const cp_json_t *api);
 static cp_rc_t cp_api_upstream_check(cp_op_t *op, const cp_json_t *before,
     const cp_json_t *after, bool mcp);
-static cp_rc_t cp_feed_api(cp_tx_t *tx, cp_arena_t *a, const char *id,
-    cp_err_t *err);
+static cp_rc_t cp_feed_api(cp_tx_t *tx, cp_arena_t *a,
+    const cp_resource_t *res, const char *id, cp_err_t *err);
 static cp_rc_t cp_api_record(cp_tx_t *tx, cp_arena_t *a, const cp_json_t *api,
     cp_json_t **body, cp_err_t *err);
 static cp_json_t *cp_api_targets(cp_arena_t *a, const cp_json_t *api);
@@ -341,13 +341,14 @@ cp_api_settled(cp_op_t *op, cp_tx_t *tx, const cp_json_t *api)
 
 
 static cp_rc_t
-cp_feed_api(cp_tx_t *tx, cp_arena_t *a, const char *id, cp_err_t *err)
+cp_feed_api(cp_tx_t *tx, cp_arena_t *a, const cp_resource_t *res,
+    const char *id, cp_err_t *err)
 {
     cp_rc_t        rc;
     cp_json_t     *api, *body;
     cp_feed_row_t  row = { .kind = "api" };
 
-    rc = cp_row_light(tx, a, &cp_res_api, id, &api, err);
+    rc = cp_row_light(tx, a, res, id, &api, err);
     if (rc != CP_OK) {
         return rc;
     }

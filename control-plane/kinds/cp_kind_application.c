@@ -5,12 +5,12 @@
 #include "kinds/cp_kind.h"
 
 
-static cp_rc_t cp_feed_application(cp_tx_t *tx, cp_arena_t *a, const char *id,
-    cp_err_t *err);
-
-
 static const cp_body_t  cp_application_body[] = {
     BODY_ROWS(STOA_APPLICATION_FIELDS, "") { NULL }
+};
+
+static const cp_record_t  application_record = {
+    "app", cp_application_body, STOA_SCOPE_APPLICATION, NULL
 };
 
 static const cp_field_t  application_fields[] = {
@@ -38,18 +38,7 @@ const cp_resource_t  cp_res_application = {
     .kind = "application", .doc_kind = "Application",
     .plural = "applications", .table = "applications", .parent = "tenant",
     .fields = application_fields, .transitions = application_transitions,
-    .initial = "active", .feed = cp_feed_application,
+    .initial = "active",
+    .feed = cp_feed_record, .record = &application_record,
     .dependents = application_dependents
 };
-
-
-static cp_rc_t
-cp_feed_application(cp_tx_t *tx, cp_arena_t *a, const char *id, cp_err_t *err)
-{
-    static const cp_simple_t  simple = {
-        &cp_res_application, cp_application_body, "app",
-        STOA_SCOPE_APPLICATION
-    };
-
-    return cp_feed_simple(tx, a, &simple, id, err);
-}

@@ -22,8 +22,6 @@ static cp_rc_t cp_credential_rotate(const cp_write_t *w, const cp_json_t *args,
     const cp_json_t *before, cp_json_t *after);
 static cp_json_t *cp_credential_successor(cp_arena_t *a,
     const cp_json_t *before, int64_t now);
-static cp_rc_t cp_feed_credential(cp_tx_t *tx, cp_arena_t *a, const char *id,
-    cp_err_t *err);
 
 
 #define OWN_env                                                               \
@@ -37,6 +35,10 @@ static cp_rc_t cp_feed_credential(cp_tx_t *tx, cp_arena_t *a, const char *id,
 
 static const cp_body_t  cp_credential_body[] = {
     BODY_ROWS(STOA_CREDENTIAL_FIELDS, "") { NULL }
+};
+
+static const cp_record_t  credential_record = {
+    "cred", cp_credential_body, STOA_SCOPE_MAX, NULL
 };
 
 static const cp_field_t  credential_fields[] = {
@@ -66,7 +68,7 @@ const cp_resource_t  cp_res_credential = {
     .transitions = credential_transitions, .initial = "active",
     .expires = "'active', 'rotating'",
     .check = cp_credential_check, .event = cp_credential_event,
-    .feed = cp_feed_credential
+    .feed = cp_feed_record, .record = &credential_record
 };
 
 
@@ -207,16 +209,4 @@ cp_credential_successor(cp_arena_t *a, const cp_json_t *before, int64_t now)
     }
 
     return in;
-}
-
-
-static cp_rc_t
-cp_feed_credential(cp_tx_t *tx, cp_arena_t *a, const char *id, cp_err_t *err)
-{
-    static const cp_simple_t  simple = {
-        &cp_res_credential, cp_credential_body, "cred",
-        STOA_SCOPE_MAX
-    };
-
-    return cp_feed_simple(tx, a, &simple, id, err);
 }

@@ -6,8 +6,8 @@
 #include "kinds/cp_kind.h"
 
 
-static cp_rc_t cp_feed_group(cp_tx_t *tx, cp_arena_t *a, const char *id,
-    cp_err_t *err);
+static cp_rc_t cp_feed_group(cp_tx_t *tx, cp_arena_t *a,
+    const cp_resource_t *res, const char *id, cp_err_t *err);
 
 
 static const cp_body_t  cp_group_body[] = {
@@ -39,7 +39,8 @@ const cp_resource_t  cp_res_gateway_group = {
 
 /* Its keys; its policies, if there are any: only to its own gateways. */
 static cp_rc_t
-cp_feed_group(cp_tx_t *tx, cp_arena_t *a, const char *id, cp_err_t *err)
+cp_feed_group(cp_tx_t *tx, cp_arena_t *a, const cp_resource_t *res,
+    const char *id, cp_err_t *err)
 {
     cp_rc_t        rc;
     cp_json_t     *group, *body;
@@ -52,7 +53,7 @@ cp_feed_group(cp_tx_t *tx, cp_arena_t *a, const char *id, cp_err_t *err)
     rc = cp_group_key_feed(tx, a, id, err);
 
     if (rc == CP_OK) {
-        rc = cp_row_light(tx, a, &cp_res_gateway_group, id, &group, err);
+        rc = cp_row_light(tx, a, res, id, &group, err);
     }
 
     if (rc != CP_OK) {

@@ -14,8 +14,6 @@ static cp_rc_t cp_plan_check(const cp_write_t *w, const cp_json_t *before,
     cp_json_t *after);
 static cp_rc_t cp_plan_event(const cp_write_t *w, const char *event,
     const cp_json_t *args, const cp_json_t *before, cp_json_t *after);
-static cp_rc_t cp_feed_plan(cp_tx_t *tx, cp_arena_t *a, const char *id,
-    cp_err_t *err);
 
 
 #define OWN_approval                                                          \
@@ -25,6 +23,10 @@ static const char *const  approvals[] = { "auto", "manual", NULL };
 
 static const cp_body_t  cp_plan_body[] = {
     BODY_ROWS(STOA_PLAN_FIELDS, "") { NULL }
+};
+
+static const cp_record_t  plan_record = {
+    "plan", cp_plan_body, STOA_SCOPE_PLAN, NULL
 };
 
 static const cp_field_t  plan_fields[] = {
@@ -49,7 +51,8 @@ const cp_resource_t  cp_res_plan = {
     .kind = "plan", .doc_kind = "Plan", .plural = "plans", .table = "plans",
     .parent = "tenant", .fields = plan_fields,
     .transitions = plan_transitions, .initial = "active",
-    .check = cp_plan_check, .event = cp_plan_event, .feed = cp_feed_plan,
+    .check = cp_plan_check, .event = cp_plan_event,
+    .feed = cp_feed_record, .record = &plan_record,
     .dependents = plan_dependents
 };
 
@@ -110,16 +113,4 @@ cp_plan_event(const cp_write_t *w, const char *event, const cp_json_t *args,
            ? cp_err_set(&w->op->err, "in_use", "subscription %s has this plan",
                         cp_cell(&rows, 0, 0)->p)
            : rc;
-}
-
-
-static cp_rc_t
-cp_feed_plan(cp_tx_t *tx, cp_arena_t *a, const char *id, cp_err_t *err)
-{
-    static const cp_simple_t  simple = {
-        &cp_res_plan, cp_plan_body, "plan",
-        STOA_SCOPE_PLAN
-    };
-
-    return cp_feed_simple(tx, a, &simple, id, err);
 }

@@ -20,14 +20,18 @@ static cp_rc_t cp_server_check(const cp_write_t *w, const cp_json_t *before,
     cp_json_t *after);
 static cp_rc_t cp_server_name_check(cp_op_t *op, cp_tx_t *tx,
     const cp_json_t *server, cp_names_t *names);
-static cp_rc_t cp_feed_server(cp_tx_t *tx, cp_arena_t *a, const char *id,
-    cp_err_t *err);
+static cp_rc_t cp_server_tools(cp_tx_t *tx, cp_arena_t *a,
+    const cp_json_t *server, cp_json_t *body, cp_err_t *err);
 static cp_rc_t cp_follow_server(cp_op_t *op, cp_tx_t *tx,
     const cp_json_t *row);
 
 
 static const cp_body_t  cp_server_body[] = {
     BODY_ROWS(STOA_SERVER_FIELDS, "") { NULL }
+};
+
+static const cp_record_t  server_record = {
+    "server", cp_server_body, STOA_SCOPE_SERVER, cp_server_tools
 };
 
 static const cp_field_t  server_tool_fields[] = {
@@ -67,7 +71,8 @@ const cp_resource_t  cp_res_server = {
     .kind = "server", .doc_kind = "Server", .plural = "servers",
     .table = "servers", .parent = "tenant", .fields = server_fields,
     .transitions = server_transitions, .initial = "draft",
-    .check = cp_server_check, .shown = cp_server_shown, .feed = cp_feed_server,
+    .check = cp_server_check, .shown = cp_server_shown,
+    .feed = cp_feed_record, .record = &server_record,
     .follow = cp_follow_server,
     .dependents = server_dependents
 };
@@ -259,29 +264,13 @@ cp_server_tool_name(cp_names_t *names, const cp_json_t *server,
 
 
 static cp_rc_t
-cp_feed_server(cp_tx_t *tx, cp_arena_t *a, const char *id, cp_err_t *err)
+cp_server_tools(cp_tx_t *tx, cp_arena_t *a, const cp_json_t *server,
+    cp_json_t *body, cp_err_t *err)
 {
-    cp_rc_t        rc;
-    unsigned       i, n;
-    cp_json_t     *server, *body, *tools, *item;
-    cp_bound_t    *bound;
-    cp_place_of_t  at = { .server = id, .above = true };
-    cp_feed_row_t  row = { cp_arena_printf(a, "server:%s", id), "server",
-                           NULL, NULL, false };
-
-    rc = cp_row_light(tx, a, &cp_res_server, id, &server, err);
-    if (rc != CP_OK) {
-        return rc;
-    }
-
-    rc = cp_body_make(tx, a, cp_server_body, server, &body, err);
-    if (rc != CP_OK) {
-        return rc;
-    }
-
-    if (body == NULL) {
-        return cp_body_put(tx, a, row, NULL, err);
-    }
+    cp_rc_t      rc;
+    unsigned     i, n;
+    cp_json_t   *tools, *item;
+    cp_bound_t  *bound;
 
     rc = cp_server_bound(tx, a, server, &bound, &n, err);
     if (rc != CP_OK) {
@@ -300,11 +289,7 @@ cp_feed_server(cp_tx_t *tx, cp_arena_t *a, const char *id, cp_err_t *err)
 
     cp_json_set(a, body, "tools", tools);
 
-    at.tenant = cp_json_str(server, "tenant");
-
-    rc = cp_policy_body(tx, a, &at, body, err);
-
-    return rc == CP_OK ? cp_body_put(tx, a, row, body, err) : rc;
+    return CP_OK;
 }
 
 

@@ -26,8 +26,8 @@ static cp_rc_t cp_subscription_tools(cp_op_t *op, cp_tx_t *tx,
 static bool cp_tools_widened(const cp_json_t *before, const cp_json_t *after);
 static cp_rc_t cp_subscription_event(const cp_write_t *w, const char *event,
     const cp_json_t *args, const cp_json_t *before, cp_json_t *after);
-static cp_rc_t cp_feed_subscription(cp_tx_t *tx, cp_arena_t *a, const char *id,
-    cp_err_t *err);
+static cp_rc_t cp_feed_subscription(cp_tx_t *tx, cp_arena_t *a,
+    const cp_resource_t *res, const char *id, cp_err_t *err);
 static cp_rc_t cp_subscription_gone(const cp_write_t *w,
     const cp_json_t *before);
 
@@ -419,13 +419,13 @@ cp_subscription_event(const cp_write_t *w, const char *event,
 
 
 static cp_rc_t
-cp_feed_subscription(cp_tx_t *tx, cp_arena_t *a, const char *id,
-    cp_err_t *err)
+cp_feed_subscription(cp_tx_t *tx, cp_arena_t *a, const cp_resource_t *res,
+    const char *id, cp_err_t *err)
 {
     cp_rc_t     rc;
     cp_json_t  *sub;
 
-    rc = cp_row_light(tx, a, &cp_res_subscription, id, &sub, err);
+    rc = cp_row_light(tx, a, res, id, &sub, err);
     if (rc != CP_OK || sub == NULL) {
         return rc;
     }

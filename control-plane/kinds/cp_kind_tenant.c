@@ -5,12 +5,12 @@
 #include "kinds/cp_kind.h"
 
 
-static cp_rc_t cp_feed_tenant(cp_tx_t *tx, cp_arena_t *a, const char *id,
-    cp_err_t *err);
-
-
 static const cp_body_t  cp_tenant_body[] = {
     BODY_ROWS(STOA_TENANT_FIELDS, "") { NULL }
+};
+
+static const cp_record_t  tenant_record = {
+    "tenant", cp_tenant_body, STOA_SCOPE_TENANT, NULL
 };
 
 static const cp_field_t  tenant_fields[] = {
@@ -44,18 +44,6 @@ const cp_resource_t  cp_res_tenant = {
     .table = "tenants", .fields = tenant_fields,
     .transitions = tenant_transitions, .initial = "active",
     .frozen = "archived", .owner = true, .authority = true,
-    .feed = cp_feed_tenant,
+    .feed = cp_feed_record, .record = &tenant_record,
     .dependents = tenant_dependents
 };
-
-
-static cp_rc_t
-cp_feed_tenant(cp_tx_t *tx, cp_arena_t *a, const char *id, cp_err_t *err)
-{
-    static const cp_simple_t  simple = {
-        &cp_res_tenant, cp_tenant_body, "tenant",
-        STOA_SCOPE_TENANT
-    };
-
-    return cp_feed_simple(tx, a, &simple, id, err);
-}

@@ -6,8 +6,8 @@
 #include "kinds/cp_tool_state.h"
 
 
-static cp_rc_t cp_feed_tool(cp_tx_t *tx, cp_arena_t *a, const char *id,
-    cp_err_t *err);
+static cp_rc_t cp_feed_tool(cp_tx_t *tx, cp_arena_t *a,
+    const cp_resource_t *res, const char *id, cp_err_t *err);
 static cp_rc_t cp_follow_tool(cp_op_t *op, cp_tx_t *tx, const cp_json_t *row);
 
 
@@ -35,13 +35,14 @@ const cp_resource_t  cp_res_tool = {
 
 
 static cp_rc_t
-cp_feed_tool(cp_tx_t *tx, cp_arena_t *a, const char *id, cp_err_t *err)
+cp_feed_tool(cp_tx_t *tx, cp_arena_t *a, const cp_resource_t *res,
+    const char *id, cp_err_t *err)
 {
     cp_rc_t        rc;
     cp_json_t     *tool, *api;
     cp_feed_row_t  row = { .kind = "tool" };
 
-    rc = cp_row_load(tx, a, &cp_res_tool, id, &tool, err);
+    rc = cp_row_load(tx, a, res, id, &tool, err);
     if (rc != CP_OK) {
         return rc;
     }

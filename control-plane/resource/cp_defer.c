@@ -58,7 +58,7 @@ cp_resource_touch(cp_op_t *op, cp_tx_t *tx, const cp_resource_t *res,
     d = op->deferred;
 
     if (d == NULL) {
-        return res->feed(tx, op->arena, id, &op->err);
+        return res->feed(tx, op->arena, res, id, &op->err);
     }
 
     slot = &d->slot[stoa_hash64(id, strlen(id), 0) % CP_TOUCHED_SLOTS];
@@ -110,7 +110,7 @@ cp_resource_flush(cp_op_t *op, cp_tx_t *tx)
     for (t = d ? d->first : NULL; t && rc == CP_OK; t = t->next) {
         a = cp_arena_create(CP_FLUSH_ARENA);
 
-        rc = a ? t->res->feed(tx, a, t->id, &op->err)
+        rc = a ? t->res->feed(tx, a, t->res, t->id, &op->err)
                : cp_err_set(&op->err, "internal", "no memory");
 
         cp_arena_destroy(a);

@@ -131,8 +131,9 @@ struct cp_resource_s {
                                            them; NULL: all                   */
     cp_rc_t (*shown)(cp_tx_t *tx, cp_arena_t *a, cp_json_t *obj,
         cp_err_t *err);                 /* fills derived members in a tree   */
-    cp_rc_t (*feed)(cp_tx_t *tx, cp_arena_t *a, const char *id,
-        cp_err_t *err);                 /* rewrites the feed rows of this id */
+    cp_rc_t (*feed)(cp_tx_t *tx, cp_arena_t *a, const cp_resource_t *res,
+        const char *id, cp_err_t *err); /* rewrites the feed rows of this id */
+    const void             *record;     /* what feed makes of a row          */
     cp_rc_t (*follow)(cp_op_t *op, cp_tx_t *tx, const cp_json_t *row);
                                         /* touches what shows this row too   */
     cp_rc_t (*gone)(const cp_write_t *w, const cp_json_t *before);
