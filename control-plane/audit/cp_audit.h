@@ -19,7 +19,6 @@
 
 
 #define CP_AUDIT_DIFF_MAX   (256 * 1024)
-#define CP_AUDIT_LIST_MAX   500
 
 typedef struct {
     const char       *tenant;      /* id, NULL: the platform                */

@@ -29,14 +29,15 @@ static stoa_rc_t stoa_rec_number(stoa_rec_enc_t *e,
     const stoa_rec_field_t *f, const stoa_json_val_t *val, size_t at);
 static stoa_rc_t stoa_rec_hex32(stoa_rec_enc_t *e,
     const stoa_rec_field_t *f, const stoa_json_val_t *val, size_t at);
-static stoa_rc_t stoa_rec_ids(stoa_rec_enc_t *e,
+static stoa_rc_t stoa_rec_list(stoa_rec_enc_t *e,
     const stoa_rec_field_t *f, const stoa_json_val_t *val, size_t at);
-static stoa_rc_t stoa_rec_cidrs(stoa_rec_enc_t *e,
+static stoa_rc_t stoa_rec_cidr(stoa_rec_enc_t *e,
     const stoa_rec_field_t *f, const stoa_json_val_t *val, size_t at);
-static stoa_rc_t stoa_rec_items(stoa_rec_enc_t *e,
+static stoa_rc_t stoa_rec_one_string(stoa_rec_enc_t *e,
     const stoa_rec_field_t *f, const stoa_json_val_t *val, size_t at);
-static stoa_rc_t stoa_rec_strings(stoa_rec_enc_t *e,
+static stoa_rc_t stoa_rec_item(stoa_rec_enc_t *e,
     const stoa_rec_field_t *f, const stoa_json_val_t *val, size_t at);
+static void stoa_rec_ids_sort(stoa_rec_enc_t *e, size_t at, stoa_vec_t vec);
 static stoa_rc_t stoa_rec_policy_type(stoa_rec_enc_t *e,
     const stoa_rec_field_t *f, const stoa_json_val_t *val, size_t at);
 static stoa_rc_t stoa_rec_config(stoa_rec_enc_t *e,
@@ -64,13 +65,26 @@ const stoa_rec_encode_pt  stoa_rec_encoders[STOA_REC_T_MAX] = {
     [STOA_REC_T_U64]     = stoa_rec_number,
     [STOA_REC_T_I64]     = stoa_rec_number,
     [STOA_REC_T_HEX32]   = stoa_rec_hex32,
-    [STOA_REC_T_IDS]     = stoa_rec_ids,
-    [STOA_REC_T_CIDRS]   = stoa_rec_cidrs,
-    [STOA_REC_T_STRUCTS] = stoa_rec_items,
-    [STOA_REC_T_STRINGS] = stoa_rec_strings,
+    [STOA_REC_T_IDS]     = stoa_rec_list,
+    [STOA_REC_T_CIDRS]   = stoa_rec_list,
+    [STOA_REC_T_STRUCTS] = stoa_rec_list,
+    [STOA_REC_T_STRINGS] = stoa_rec_list,
     [STOA_REC_T_POLICY]  = stoa_rec_policy_type,
     [STOA_REC_T_CONFIG]  = stoa_rec_config,
-    [STOA_REC_T_POLICIES] = stoa_rec_items,
+    [STOA_REC_T_POLICIES] = stoa_rec_list,
+};
+
+/* What an item of an array is; size 0: its struct's. */
+
+static const struct {
+    stoa_rec_encode_pt  encode;
+    size_t              size;
+} stoa_rec_lists[STOA_REC_T_MAX] = {
+    [STOA_REC_T_IDS]      = { stoa_rec_id, sizeof(stoa_id_t) },
+    [STOA_REC_T_CIDRS]    = { stoa_rec_cidr, sizeof(stoa_cidr_t) },
+    [STOA_REC_T_STRUCTS]  = { stoa_rec_item, 0 },
+    [STOA_REC_T_STRINGS]  = { stoa_rec_one_string, sizeof(stoa_ref_t) },
+    [STOA_REC_T_POLICIES] = { stoa_rec_item, 0 },
 };
 
 
@@ -275,35 +289,35 @@ stoa_rec_hex32(stoa_rec_enc_t *e, const stoa_rec_field_t *f,
 }
 
 
-/* Sorted, each once. */
-
 static stoa_rc_t
-stoa_rec_ids(stoa_rec_enc_t *e, const stoa_rec_field_t *f,
+stoa_rec_list(stoa_rec_enc_t *e, const stoa_rec_field_t *f,
     const stoa_json_val_t *val, size_t at)
 {
-    bool              more;
-    size_t            i, item, path;
-    stoa_id_t        *ids;
-    stoa_rc_t         rc;
-    stoa_vec_t        vec;
-    stoa_json_val_t   id;
-    stoa_json_iter_t  it;
+    bool                 more;
+    size_t               i, path, size;
+    stoa_rc_t            rc;
+    stoa_vec_t           vec;
+    stoa_json_val_t      item;
+    stoa_json_iter_t     it;
+    stoa_rec_encode_pt   encode;
 
-    rc = stoa_rec_array(e, f, val, at, sizeof(stoa_id_t), &vec);
+    encode = stoa_rec_lists[f->type].encode;
+    size = f->items ? f->items->size : stoa_rec_lists[f->type].size;
+
+    rc = stoa_rec_array(e, f, val, at, size, &vec);
     if (rc != STOA_OK || vec.n == 0) {
         return rc;
     }
 
     i = 0;
 
-    for (more = stoa_json_first(val, &it, NULL, &id);
+    for (more = stoa_json_first(val, &it, NULL, &item);
          more;
-         more = stoa_json_next(&it, NULL, &id))
+         more = stoa_json_next(&it, NULL, &item))
     {
         path = stoa_rec_enter(e, NULL, &i);
-        item = vec.off + i++ * sizeof(stoa_id_t);
 
-        rc = stoa_rec_id(e, f, &id, item);
+        rc = encode(e, f, &item, vec.off + i++ * size);
         if (rc != STOA_OK) {
             return rc;
         }
@@ -311,20 +325,37 @@ stoa_rec_ids(stoa_rec_enc_t *e, const stoa_rec_field_t *f,
         e->path_len = path;
     }
 
+    if (f->type == STOA_REC_T_IDS) {
+        stoa_rec_ids_sort(e, at, vec);
+
+    } else if (f->items && f->items->sorted) {
+        return stoa_rec_sort(e, f->items, vec.off, vec.n);
+    }
+
+    return STOA_OK;
+}
+
+
+/* Each once. */
+
+static void
+stoa_rec_ids_sort(stoa_rec_enc_t *e, size_t at, stoa_vec_t vec)
+{
+    size_t      i, n;
+    stoa_id_t  *ids;
+
     ids = (stoa_id_t *) (e->out->data + vec.off);
     qsort(ids, vec.n, sizeof(stoa_id_t), stoa_rec_id_cmp);
 
-    for (i = 1, item = 1; i < vec.n; i++) {
-        if (stoa_rec_id_cmp(&ids[i], &ids[item - 1]) != 0) {
-            ids[item++] = ids[i];
+    for (i = 1, n = 1; i < vec.n; i++) {
+        if (stoa_rec_id_cmp(&ids[i], &ids[n - 1]) != 0) {
+            ids[n++] = ids[i];
         }
     }
 
-    vec.n = (uint32_t) item;
-    e->out->len = vec.off + item * sizeof(stoa_id_t);
+    vec.n = (uint32_t) n;
+    e->out->len = vec.off + n * sizeof(stoa_id_t);
     stoa_rec_put(e, at, &vec, sizeof(stoa_vec_t));
-
-    return STOA_OK;
 }
 
 
@@ -336,44 +367,23 @@ stoa_rec_id_cmp(const void *a, const void *b)
 
 
 static stoa_rc_t
-stoa_rec_cidrs(stoa_rec_enc_t *e, const stoa_rec_field_t *f,
+stoa_rec_cidr(stoa_rec_enc_t *e, const stoa_rec_field_t *f,
     const stoa_json_val_t *val, size_t at)
 {
-    bool              more;
-    size_t            i, path;
-    stoa_rc_t         rc;
-    stoa_vec_t        vec;
-    stoa_cidr_t       cidr;
-    stoa_json_val_t   item;
-    stoa_json_iter_t  it;
+    stoa_cidr_t  cidr;
 
-    rc = stoa_rec_array(e, f, val, at, sizeof(stoa_cidr_t), &vec);
-    if (rc != STOA_OK || vec.n == 0) {
-        return rc;
-    }
+    (void) f;
 
-    i = 0;
-
-    for (more = stoa_json_first(val, &it, NULL, &item);
-         more;
-         more = stoa_json_next(&it, NULL, &item))
+    if (val->type != STOA_JSON_STRING
+        || stoa_cidr_parse(val->start + 1,
+                           (size_t) (val->end - val->start) - 2, &cidr)
+           != STOA_OK)
     {
-        path = stoa_rec_enter(e, NULL, &i);
-
-        if (item.type != STOA_JSON_STRING
-            || stoa_cidr_parse(item.start + 1,
-                               (size_t) (item.end - item.start) - 2, &cidr)
-               != STOA_OK)
-        {
-            return stoa_rec_wrong(e, item.start,
-                                  "must be an address or a range like "
-                                  "10.0.0.0/8");
-        }
-
-        stoa_rec_put(e, vec.off + i++ * sizeof(stoa_cidr_t), &cidr,
-                     sizeof(stoa_cidr_t));
-        e->path_len = path;
+        return stoa_rec_wrong(e, val->start, "must be an address or a range "
+                              "like 10.0.0.0/8");
     }
+
+    stoa_rec_put(e, at, &cidr, sizeof(stoa_cidr_t));
 
     return STOA_OK;
 }
@@ -382,44 +392,28 @@ stoa_rec_cidrs(stoa_rec_enc_t *e, const stoa_rec_field_t *f,
 /* Of an array the bounds are those of its count: a string has its own. */
 
 static stoa_rc_t
-stoa_rec_strings(stoa_rec_enc_t *e, const stoa_rec_field_t *f,
+stoa_rec_one_string(stoa_rec_enc_t *e, const stoa_rec_field_t *f,
     const stoa_json_val_t *val, size_t at)
 {
-    bool              more;
-    size_t            i, path;
-    stoa_rc_t         rc;
-    stoa_vec_t        vec;
-    stoa_json_val_t   item;
-    stoa_json_iter_t  it;
     stoa_rec_field_t  one;
 
     one = *f;
     one.min = 1;
     one.max = STOA_REC_STRINGS_LEN;
 
-    rc = stoa_rec_array(e, f, val, at, sizeof(stoa_ref_t), &vec);
-    if (rc != STOA_OK || vec.n == 0) {
-        return rc;
+    return stoa_rec_string(e, &one, val, at);
+}
+
+
+static stoa_rc_t
+stoa_rec_item(stoa_rec_enc_t *e, const stoa_rec_field_t *f,
+    const stoa_json_val_t *val, size_t at)
+{
+    if (val->type != STOA_JSON_OBJECT) {
+        return stoa_rec_wrong(e, val->start, "must be an object");
     }
 
-    i = 0;
-
-    for (more = stoa_json_first(val, &it, NULL, &item);
-         more;
-         more = stoa_json_next(&it, NULL, &item))
-    {
-        path = stoa_rec_enter(e, NULL, &i);
-
-        rc = stoa_rec_string(e, &one, &item,
-                             vec.off + i++ * sizeof(stoa_ref_t));
-        if (rc != STOA_OK) {
-            return rc;
-        }
-
-        e->path_len = path;
-    }
-
-    return STOA_OK;
+    return stoa_rec_struct(e, f->items, val, at);
 }
 
 
@@ -497,53 +491,6 @@ stoa_rec_config(stoa_rec_enc_t *e, const stoa_rec_field_t *f,
     if (text) {
         (void) stoa_rec_enter(e, field, NULL);
         return stoa_rec_wrong(e, val->start, text);
-    }
-
-    return STOA_OK;
-}
-
-
-static stoa_rc_t
-stoa_rec_items(stoa_rec_enc_t *e, const stoa_rec_field_t *f,
-    const stoa_json_val_t *val, size_t at)
-{
-    bool                      more;
-    size_t                    i, path;
-    stoa_rc_t                 rc;
-    stoa_vec_t                vec;
-    stoa_json_val_t           item;
-    stoa_json_iter_t          it;
-    const stoa_rec_struct_t  *def;
-
-    def = f->items;
-
-    rc = stoa_rec_array(e, f, val, at, def->size, &vec);
-    if (rc != STOA_OK || vec.n == 0) {
-        return rc;
-    }
-
-    i = 0;
-
-    for (more = stoa_json_first(val, &it, NULL, &item);
-         more;
-         more = stoa_json_next(&it, NULL, &item))
-    {
-        path = stoa_rec_enter(e, NULL, &i);
-
-        if (item.type != STOA_JSON_OBJECT) {
-            return stoa_rec_wrong(e, item.start, "must be an object");
-        }
-
-        rc = stoa_rec_struct(e, def, &item, vec.off + i++ * def->size);
-        if (rc != STOA_OK) {
-            return rc;
-        }
-
-        e->path_len = path;
-    }
-
-    if (def->sorted) {
-        return stoa_rec_sort(e, def, vec.off, vec.n);
     }
 
     return STOA_OK;
