@@ -8,6 +8,7 @@
 
 #include "cp_jobs.h"
 #include "discovery/cp_discovery.h"
+#include "discovery/cp_issuer_keys.h"
 #include "feed/cp_feed.h"
 #include "http/cp_idempotency.h"
 #include "kinds/cp_group_key.h"
@@ -20,7 +21,8 @@ static const cp_job_t  cp_jobs[] = {
     { "feed",        10000, cp_feed_job_compact },
     { "idempotency", 60000, cp_idempotency_job },
     { "group_keys",  10000, cp_group_key_job },
-    { "discovery",   1000,  cp_discovery_job }
+    { "discovery",   1000,  cp_discovery_job },
+    { "issuer_keys", 1000,  cp_issuer_keys_job }
 };
 
 #define CP_JOBS  (sizeof(cp_jobs) / sizeof(cp_jobs[0]))
@@ -120,6 +122,7 @@ cp_jobs_start(cp_app_t *app)
     (void) pthread_condattr_destroy(&attr);
 
     cp_jobs_run.app = app;
+    cp_client_init();
 
     for (/* void */; cp_jobs_run.n < CP_JOBS; cp_jobs_run.n++) {
 

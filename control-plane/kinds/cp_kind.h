@@ -56,6 +56,7 @@
 #define ROW_STATE(n, w)           BASE_STATE,
 #define ROW_ON(n, w)              BASE_STATE,
 #define ROW_REF(n, fl, ref, scope, d)  F_REF(#n, fl, ref, scope, d),
+#define ROW_LINK(n, fl, ref, scope, d)  F_REF(#n, fl, ref, scope, d),
 #define ROW_REFS(n, fl, hi, ref, d)    F_REFS(#n, fl, hi, ref, d),
 #define ROW_TOOLS(n, fl, hi, d)   F_ARRAY(#n, fl, hi, CP_F_TOOL_NAME, d),
 #define ROW_U16(n, fl, lo, hi, df, d)  INT(#n, fl, lo, hi, #df, d),
@@ -68,6 +69,7 @@
 #define ROW_STR(n, fl, form, lo, hi, d)                                       \
     F(#n, CP_F_##form, fl, lo, hi, NULL, d),
 #define ROW_TIME(n, fl, d)        F(#n, CP_F_TIME, fl, 0, 0, NULL, d),
+#define ROW_STRS(n, fl, hi, d)    F_ARRAY(#n, fl, hi, CP_F_STRING, d),
 #define ROW_CIDRS(n, fl, hi, d)   F_ARRAY(#n, fl, hi, CP_F_CIDR, d),
 #define ROW_ITEMS(n, fl, item, lo, hi, d)                                     \
     F_OBJECTS(#n, fl, lo, hi, item##_fields, d),
@@ -76,6 +78,7 @@
 #define ROW_POLICIES(n)
 
 #define CP_F_WORD                 CP_F_TOOL_NAME      /* the same letters    */
+#define CP_F_CLAIM                CP_F_STRING
 
 /* The same rows in a body; at: in which member of the row, with a dot. */
 
@@ -94,6 +97,7 @@
     { .member = #n, .column = at #n, .words = WORDS(w) },
 #define BODY_ON_AS(at, n, f, w)   { .member = #n, .column = at #f, .is = w },
 #define BODY_REF(at, n, ...)      BODY_COPY(at, n, n)
+#define BODY_LINK(at, n, ...)     BODY_COPY(at, n, n)
 #define BODY_REFS(at, n, ...)     BODY_COPY(at, n, n)
 #define BODY_TOOLS(at, n, ...)
 #define BODY_U16(at, n, fl, lo, hi, df, d)  BODY_INT(at, n, n, df)
@@ -108,6 +112,7 @@
 #define BODY_STR(at, n, ...)      BODY_COPY(at, n, n)
 #define BODY_STR_AS(at, n, f, ...)  BODY_COPY(at, n, f)
 #define BODY_TIME_AS(at, n, f, ...)  BODY_INT(at, n, f, 0)
+#define BODY_STRS(at, n, ...)     BODY_COPY(at, n, n)
 #define BODY_CIDRS(at, n, ...)    BODY_COPY(at, n, n)
 #define BODY_ITEMS(at, n, ...)
 #define BODY_JSON(at, n, ...)     BODY_COPY(at, n, n)

@@ -27,6 +27,8 @@ static const cp_transition_t  application_transitions[] = {
 
 static const cp_dependent_t  application_dependents[] = {
     { "policy", "attach", CP_DEP_REFUSE, true },
+    { "issuer", "clients", CP_DEP_REFUSE, true },
+    { "issuer", "application", CP_DEP_REFUSE, false },
     { "subscription", "application", CP_DEP_LIVE, false },
     { "credential", "application", CP_DEP_OWNED, false },
     { NULL, "DELETE FROM subscription_holds WHERE application = $1",

@@ -34,6 +34,7 @@ static const cp_field_t  global_fields[] = {
 
 static const cp_dependent_t  secret_dependents[] = {
     { "policy", "secrets", CP_DEP_REFUSE, true },
+    { "issuer", "introspection", CP_DEP_REFUSE, true },
     { NULL, NULL, 0, false }
 };
 
@@ -107,6 +108,8 @@ static cp_rc_t
 cp_secret_follow(cp_op_t *op, cp_tx_t *tx, const cp_json_t *row)
 {
     cp_rc_t               rc;
+    unsigned              i;
+    cp_rows_t             issuers;
     cp_json_t            *rows, *policy;
     cp_row_query_t        q = { "\"secrets\" LIKE $1", NULL, 0, true };
     const cp_resource_t  *res;
@@ -125,6 +128,21 @@ cp_secret_follow(cp_op_t *op, cp_tx_t *tx, const cp_json_t *row)
          policy = policy->next)
     {
         rc = res->follow(op, tx, policy);
+    }
+
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    rc = cp_tx_query(tx, op->arena, "SELECT id FROM issuers"
+                     " WHERE introspection LIKE $1",
+                     cp_args(cp_text(cp_arena_printf(op->arena, "%%\"%s\"%%",
+                                                cp_json_str(row, "id")))),
+                     &issuers, &op->err);
+
+    for (i = 0; rc == CP_OK && i < issuers.rows; i++) {
+        rc = cp_resource_touch(op, tx, &cp_res_issuer,
+                               cp_cell(&issuers, i, 0)->p);
     }
 
     return rc;

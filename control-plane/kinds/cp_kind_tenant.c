@@ -30,6 +30,7 @@ static const cp_transition_t  tenant_transitions[] = {
 static const cp_dependent_t  tenant_dependents[] = {
     { "global_policy", "attach", CP_DEP_REFUSE, true },
     { "policy", "tenant", CP_DEP_FORCE, false },
+    { "issuer", "tenant", CP_DEP_FORCE, false },
     { "secret", "tenant", CP_DEP_FORCE, false },
     { "application", "tenant", CP_DEP_FORCE, false },
     { "server", "tenant", CP_DEP_FORCE, false },

@@ -22,6 +22,7 @@ const cp_resource_t *const  cp_kinds[] = {
     &cp_res_subscription,
     &cp_res_secret,
     &cp_res_global_secret,
+    &cp_res_issuer,
     &cp_res_policy,
     &cp_res_global_policy,
     NULL

@@ -24,6 +24,7 @@ extern const cp_resource_t  cp_res_application;
 extern const cp_resource_t  cp_res_subscription;
 extern const cp_resource_t  cp_res_credential;
 extern const cp_resource_t  cp_res_secret;
+extern const cp_resource_t  cp_res_issuer;
 extern const cp_resource_t  cp_res_global_secret;
 extern const cp_resource_t  cp_res_policy;
 extern const cp_resource_t  cp_res_global_policy;

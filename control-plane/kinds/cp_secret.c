@@ -182,3 +182,29 @@ cp_secret_get(cp_secret_walk_t *walk, const char *name, const char **value)
 
     return *value ? CP_OK : CP_DECLINED;
 }
+
+
+cp_rc_t
+cp_secret_value(const cp_secret_of_t *of, const char *id, const char **value)
+{
+    cp_rc_t    rc;
+    cp_rows_t  rows;
+
+    *value = NULL;
+
+    rc = cp_tx_query(of->tx, of->arena, "SELECT value FROM secrets"
+                     " WHERE id = $1 AND tenant = $2",
+                     cp_args(cp_text(id), cp_text(of->tenant)), &rows,
+                     of->err);
+    if (rc != CP_OK || rows.rows == 0
+        || cp_cell(&rows, 0, 0)->type == CP_VAL_NULL)
+    {
+        return rc;
+    }
+
+    *value = cp_unseal(of->arena, cp_arena_printf(of->arena, "secret:%s", id),
+                       cp_cell(&rows, 0, 0)->p);
+
+    return *value ? CP_OK
+           : cp_err_set(of->err, "internal", "a secret does not open");
+}

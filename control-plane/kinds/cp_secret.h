@@ -29,6 +29,10 @@ typedef struct {
 cp_rc_t cp_secret_probe(const cp_secret_of_t *of, cp_json_t *config,
     cp_json_t *ids, const char **name) CP_MUST_CHECK;
 
+/* That of one, by its id; *value NULL: it has none. */
+cp_rc_t cp_secret_value(const cp_secret_of_t *of, const char *id,
+    const char **value) CP_MUST_CHECK;
+
 /* Puts the values there. */
 cp_rc_t cp_secret_fill(const cp_secret_of_t *of, cp_json_t *config)
     CP_MUST_CHECK;

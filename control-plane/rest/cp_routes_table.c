@@ -47,6 +47,7 @@
 #define APPLICATIONS  TENANTS "/{tenant}/applications"
 #define POLICIES      TENANTS "/{tenant}/policies"
 #define SECRETS       TENANTS "/{tenant}/secrets"
+#define ISSUERS       TENANTS "/{tenant}/issuers"
 #define GLOBAL_SECRETS  "/v1/secrets"
 #define GLOBALS       "/v1/policies"
 #define CREDENTIALS   APPLICATIONS "/{application}/credentials"
@@ -128,6 +129,10 @@ const cp_route_t  cp_resource_routes[] = {
 
     CP_ALL(SECRETS, &cp_res_secret, "secret"),
     CP_ALL(GLOBAL_SECRETS, &cp_res_global_secret, "global_secret"),
+
+    CP_ALL(ISSUERS, &cp_res_issuer, "issuer"),
+    CP_EVENT(ISSUERS, &cp_res_issuer, "issuer", "suspend"),
+    CP_EVENT(ISSUERS, &cp_res_issuer, "issuer", "resume"),
 
     CP_ALL(POLICIES, &cp_res_policy, "policy"),
     { "GET", TENANTS "/{tenant}/effective-policies", CP_AUTH_ADMIN,

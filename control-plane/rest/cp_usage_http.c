@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "discovery/cp_issuer_keys.h"
 #include "apply/cp_wait.h"
 #include "feed/cp_usage.h"
 #include "http/cp_query.h"
@@ -32,7 +33,7 @@ cp_gateway_status(cp_req_t *r)
     bool        news;
     cp_rc_t     rc;
     int64_t     rev;
-    cp_json_t  *in, *out;
+    cp_json_t  *in, *out, *m;
 
     rc = cp_req_json(r, &in);
 
@@ -44,6 +45,16 @@ cp_gateway_status(cp_req_t *r)
 
     if (rc != CP_OK) {
         return rc;
+    }
+
+    for (m = cp_json_get(in, "unknown_keys")
+             ? cp_json_get(in, "unknown_keys")->first : NULL;
+         m;
+         m = m->next)
+    {
+        if (m->type == CP_JSON_STRING) {
+            cp_issuer_keys_hint(m->s);
+        }
     }
 
     /* others are woken by the head alone */

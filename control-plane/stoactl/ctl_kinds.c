@@ -29,6 +29,8 @@ const ctl_kind_t  ctl_kinds[] = {
       "name title updated_at", false },
     { "global-secret", "global-secrets", "/v1/secrets",
       "name title updated_at", false },
+    { "issuer", "issuers", "/v1/tenants/{tenant}/issuers",
+      "name issuer state keys.state keys.changed_at keys.at", false },
     { "policy", "policies", "/v1/tenants/{tenant}/policies",
       "name type state attach", false },
     { "global-policy", "global-policies", "/v1/policies",

@@ -24,7 +24,8 @@
     row(10, "0010_secrets")                                                   \
     row(11, "0011_deprecated")                                                \
     row(12, "0012_sync_state")                                                \
-    row(13, "0013_seal_keys")
+    row(13, "0013_seal_keys")                                                 \
+    row(14, "0014_issuers")
 
 
 typedef struct {

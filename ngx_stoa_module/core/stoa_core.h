@@ -104,6 +104,8 @@ void stoa_buf_add_json(stoa_buf_t *b, const char *s, size_t len);
 #define STOA_CIDRS_MAX             256
 #define STOA_PARTNERS_MAX          1000
 #define STOA_POLICIES_MAX          256     /* of one record                */
+#define STOA_ISSUER_MAX            400
+#define STOA_ISSUER_KEYS_MAX       64
 #define STOA_TARGET_PATH_MAX       1024
 #define STOA_RECORD_MAX            (4 * 1024 * 1024)   /* JSON body of a row */
 #define STOA_JSONRPC_BODY_MAX      (16 * 1024 * 1024)

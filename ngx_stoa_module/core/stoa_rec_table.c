@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "stoa_addr.h"
+#include "stoa_jose.h"
 #include "stoa_key.h"
 #include "stoa_rec_table.h"
 #include "stoa_policy.h"
@@ -42,6 +43,7 @@
 #define REC_NAME_OF(S, n, ...)    REC_NAME(S, n)
 #define REC_STATE(S, n, w)        REC_CHOICE(S, n, 0, w, )
 #define REC_ON(S, n, ...)         { ROW(BOOL, S, n), .def = true },
+#define REC_LINK(S, n, ...)        { ROW(ID, S, n) },
 #define REC_REFS(S, n, fl, hi, ...)  { ROW(IDS, S, n), .max = hi },
 #define REC_TOOLS(S, n, fl, hi, text)                                         \
     { ROW(IDS, S, n), .max = hi, .flag = offsetof(S, has_##n) },
@@ -57,6 +59,8 @@
     { ROW(ENUM, S, n), .required = true, .words = WORDS(w) },
 #define REC_STR(S, n, fl, form, lo, hi, text)                                 \
     { ROW(STRING, S, n), REQUIRED(fl), .min = (fl) & RQ, FORM_##form(hi) },
+#define REC_STRS(S, n, fl, hi, text)                                          \
+    { ROW(STRINGS, S, n), REQUIRED(fl), .min = (fl) & RQ, .max = hi },
 #define REC_CIDRS(S, n, fl, hi, text)  { ROW(CIDRS, S, n), .max = hi },
 #define REC_ITEMS(S, n, fl, item, lo, hi, text)                               \
     { ROW(STRUCTS, S, n), REQUIRED(fl), .min = lo, .max = hi,                 \
@@ -96,6 +100,11 @@
 #define FORM_TOOL_NAME(hi)                                                    \
     FORM_OF(hi, stoa_tool_name_valid,                                         \
             "must be a tool's name: A-Z, a-z, 0-9, _, - and .")
+#define FORM_URL(hi)                                                          \
+    FORM_OF(hi, stoa_rec_url_valid, "must be a URL")
+#define FORM_CLAIM(hi)                                                        \
+    FORM_OF(4 * (hi), stoa_jwt_path_valid,                                    \
+            "must be the name of a claim, or a path")
 #define FORM_WORD(hi)                                                         \
     FORM_OF(hi, stoa_rec_word_valid, "must be A-Z, a-z, 0-9, _, -, . or ~")
 
@@ -107,6 +116,7 @@ static bool stoa_rec_host_header_valid(const char *s, size_t len);
 static bool stoa_rec_target_path_valid(const char *s, size_t len);
 static bool stoa_rec_method_valid(const char *s, size_t len);
 static bool stoa_rec_word_valid(const char *s, size_t len);
+static bool stoa_rec_url_valid(const char *s, size_t len);
 
 
 /* By stoa_scope_e and stoa_policy_state_e. */
@@ -192,6 +202,30 @@ STRUCT(server_tool) = {
 
 FIELDS(server) = { STOA_SERVER_FIELDS(REC, stoa_rec_server_t) };
 
+FIELDS(issuer_key) = { STOA_ISSUER_KEY_MADE(REC, stoa_rec_issuer_key_t) };
+STRUCT(issuer_key) = { ITEM(issuer_key, stoa_rec_issuer_key_t) };
+
+FIELDS(issuer_client) = {
+    STOA_ISSUER_CLIENT_FIELDS(REC, stoa_rec_issuer_client_t)
+};
+
+STRUCT(issuer_client) = {
+    ITEM(issuer_client, stoa_rec_issuer_client_t),
+    .sorted = true, .sort = offsetof(stoa_rec_issuer_client_t, client)
+};
+
+FIELDS(issuer_scope) = {
+    STOA_ISSUER_SCOPE_FIELDS(REC, stoa_rec_issuer_scope_t)
+};
+
+STRUCT(issuer_scope) = { ITEM(issuer_scope, stoa_rec_issuer_scope_t) };
+
+FIELDS(issuer) = {
+    STOA_ISSUER_FIELDS(REC, stoa_rec_issuer_t)
+    STOA_CLAIMS_FIELDS(REC, stoa_rec_issuer_t)
+    STOA_ISSUER_MADE(REC, stoa_rec_issuer_t)
+};
+
 
 #define KIND(n)                                                               \
     { .name = #n, .size = sizeof(stoa_rec_##n##_t), .fields = n##_fields,     \
@@ -209,6 +243,7 @@ const stoa_rec_struct_t  stoa_rec_structs[STOA_REC_KIND_MAX] = {
     [STOA_REC_GROUP] = KIND(group),
     [STOA_REC_GROUPKEY] = KIND(groupkey),
     [STOA_REC_SEALKEY] = KIND(sealkey),
+    [STOA_REC_ISSUER] = KIND(issuer),
 };
 
 
@@ -340,4 +375,19 @@ stoa_rec_word_valid(const char *s, size_t len)
     }
 
     return true;
+}
+
+
+/* An absolute one of the web: what it leads to is judged when it is asked. */
+
+static bool
+stoa_rec_url_valid(const char *s, size_t len)
+{
+    size_t  n;
+
+    n = len > 8 && memcmp(s, "https://", 8) == 0 ? 8
+        : len > 7 && memcmp(s, "http://", 7) == 0 ? 7 : 0;
+
+    return n && s[n] != '/'
+           && stoa_rec_target_path_valid(s + n - 1, len - n + 1);
 }

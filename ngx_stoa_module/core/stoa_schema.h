@@ -23,6 +23,7 @@
  *                                                         it is not served
  *     ON        word (no doc)        moved by events      bool: is it the word
  *     REF       kind, scope          a name               id
+ *     LINK      kind, scope          a name, or none      id, or zeros
  *     REFS      max, kind            names                ids
  *     TOOLS     max                  names of tools       ids, made
  *     U16 ..    min, max, default    a number             the same
@@ -31,6 +32,8 @@
  *                                                         default: the first
  *     CHOICE    words                a word               the same
  *     STR       form, min, max       text                 the same
+ *     STRS      max                  texts, each of at    the same
+ *                                    most max characters
  *     TIME                           RFC 3339             ms, 0: none
  *     CIDRS     max                  ranges               the same
  *     ITEMS     table, min, max      objects              objects, made
@@ -344,6 +347,62 @@
     R(S, ID, tool, 0, "")                                                     \
     R(S, ID, api, 0, "")
 
+#define STOA_ISSUER_FIELDS(R, S)                                              \
+    R(S, ID, id, RO|ND, "identifier")                                         \
+    R(S, NAME, name)                                                          \
+    R(S, OWN, title)                                                          \
+    R(S, STATE, state, STOA_APPLICATION_STATES)                               \
+    R(S, REF, tenant, RO|ND, "tenant", NULL, "the owner")                     \
+    R(S, STR, issuer, RQ|FI, URL, 0, STOA_ISSUER_MAX,                         \
+      "the claim iss, exactly; clients are told that it gives tokens")        \
+    R(S, STRS, audiences, 0, 250,                                             \
+      "taken in aud, beside the URL of what is called")                       \
+    R(S, OWN, algorithms)                                                     \
+    R(S, OWN, jwks_url)                                                       \
+    R(S, OWN, jwks)                                                           \
+    R(S, OWN, keys)                                                           \
+    R(S, OWN, introspection)                                                  \
+    R(S, OWN, claims)                                                         \
+    R(S, ITEMS, clients, 0, issuer_client, 0, 1000,                           \
+      "which application a client is")                                        \
+    R(S, LINK, application, 0, "application", NULL,                           \
+      "that all other clients are; none: they are refused")                   \
+    R(S, BOOL, application_names, 0, 0,                                       \
+      "a client is the application of its name, if clients does not say")     \
+    R(S, ITEMS, scopes, 0, issuer_scope, 0, 200,                              \
+      "which scopes stand for others")
+
+#define STOA_ISSUER_CLIENT_FIELDS(R, S)                                       \
+    R(S, STR, client, RQ, STRING, 1, 200,                                     \
+      "as the claim of the application has it")                               \
+    R(S, REF, application, RQ, "application", NULL, "that this is")
+
+#define STOA_ISSUER_SCOPE_FIELDS(R, S)                                        \
+    R(S, STR, scope, RQ, STRING, 1, 200, "of a token")                        \
+    R(S, STRS, covers, RQ, 200,                                               \
+      "that it stands for too; \"a:*\": all that begin with a:")
+
+#define STOA_CLAIMS_FIELDS(R, S)                                              \
+    R(S, AS, claims_tenant, tenant, STR, 0, CLAIM, 1, 200,                    \
+      "has to hold the tenant's name; none: not looked at")                   \
+    R(S, AS, claims_application, application, STR, 0, CLAIM, 1, 200,          \
+      "says which client calls; none: azp, else client_id")                   \
+    R(S, AS, claims_roles, roles, STR, 0, CLAIM, 1, 200,                      \
+      "holds roles; none: no roles")                                          \
+    R(S, AS, claims_scopes, scopes, STR, 0, CLAIM, 1, 200,                    \
+      "holds scopes; none: scope, else scp")
+
+#define STOA_ISSUER_MADE(R, S)                                                \
+    R(S, ITEMS, keys, 0, issuer_key, 0, STOA_ISSUER_KEYS_MAX, "")             \
+    R(S, STR, introspection_url, 0, URL, 0, STOA_TARGET_PATH_MAX, "")         \
+    R(S, STR, introspection_client_id, 0, STRING, 0, 200, "")                 \
+    R(S, STR, introspection_client_secret, 0, STRING, 0, 512, "")
+
+#define STOA_ISSUER_KEY_MADE(R, S)                                            \
+    R(S, STR, kid, 0, STRING, 0, 256, "")                                     \
+    R(S, STR, spki, RQ, WORD, 1, 1540, "")                                    \
+    R(S, STRS, algorithms, RQ, 10, "")
+
 
 /* What the rows become: values of an enum, members of a struct. */
 
@@ -364,6 +423,7 @@
 #define STOA_M_STATE(n, ...)     uint8_t  n;
 #define STOA_M_ON(n, ...)        uint8_t  n;
 #define STOA_M_REF(n, ...)       stoa_id_t  n;
+#define STOA_M_LINK(n, ...)      stoa_id_t  n;
 #define STOA_M_REFS(n, ...)      stoa_vec_t  n;
 #define STOA_M_TOOLS(n, ...)     stoa_vec_t  n; uint8_t  has_##n;
 #define STOA_M_U16(n, ...)       uint16_t  n;
@@ -373,6 +433,7 @@
 #define STOA_M_WORD(n, ...)      uint8_t  n;
 #define STOA_M_CHOICE(n, ...)    uint8_t  n;
 #define STOA_M_STR(n, ...)       stoa_ref_t  n;
+#define STOA_M_STRS(n, ...)      stoa_vec_t  n;
 #define STOA_M_TIME(n, ...)      int64_t  n;
 #define STOA_M_CIDRS(n, ...)     stoa_vec_t  n;
 #define STOA_M_ITEMS(n, ...)     stoa_vec_t  n;

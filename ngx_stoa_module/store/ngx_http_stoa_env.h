@@ -193,7 +193,10 @@ typedef enum {
     NGX_HTTP_STOA_IDX_API = 'A',             /* tenant, name                 */
     NGX_HTTP_STOA_IDX_PATH = 'P',            /* host, path                   */
     NGX_HTTP_STOA_IDX_SERVER = 'S',          /* tenant, name                 */
-    NGX_HTTP_STOA_IDX_TOOL = 'N'             /* api id, name                 */
+    NGX_HTTP_STOA_IDX_TOOL = 'N',            /* api id, name                 */
+    NGX_HTTP_STOA_IDX_APPLICATION = 'C',     /* tenant id, name              */
+    NGX_HTTP_STOA_IDX_ISSUER = 'I',          /* iss; tenant id, id           */
+    NGX_HTTP_STOA_IDX_ISSUERS = 'J'          /* tenant id; id                */
 } ngx_http_stoa_idx_e;
 
 /* NGX_DECLINED: too long to be in the store. */

@@ -15,6 +15,8 @@ typedef int (*ngx_http_stoa_index_pt)(ngx_http_stoa_env_t *env, MDB_txn *txn,
 
 static int ngx_http_stoa_index_each(ngx_http_stoa_env_t *env, MDB_txn *txn,
     const stoa_rec_hdr_t *rec, ngx_http_stoa_index_pt f);
+static int ngx_http_stoa_index_issuer(ngx_http_stoa_env_t *env, MDB_txn *txn,
+    const stoa_rec_issuer_t *issuer, ngx_http_stoa_index_pt f);
 static int ngx_http_stoa_index_put_one(ngx_http_stoa_env_t *env, MDB_txn *txn,
     ngx_http_stoa_key_t *k, const stoa_id_t *id);
 static int ngx_http_stoa_index_del_one(ngx_http_stoa_env_t *env, MDB_txn *txn,
@@ -86,13 +88,14 @@ static int
 ngx_http_stoa_index_each(ngx_http_stoa_env_t *env, MDB_txn *txn,
     const stoa_rec_hdr_t *rec, ngx_http_stoa_index_pt f)
 {
-    int                       rc;
-    stoa_str_t                a, b;
-    const stoa_rec_api_t     *api;
-    ngx_http_stoa_key_t       k;
-    const stoa_rec_tool_t    *tool;
-    const stoa_rec_tenant_t  *tenant;
-    const stoa_rec_server_t  *server;
+    int                            rc;
+    stoa_str_t                     a, b;
+    const stoa_rec_api_t          *api;
+    ngx_http_stoa_key_t            k;
+    const stoa_rec_tool_t         *tool;
+    const stoa_rec_tenant_t       *tenant;
+    const stoa_rec_server_t       *server;
+    const stoa_rec_application_t  *app;
 
     switch (rec->kind) {
 
@@ -103,6 +106,19 @@ ngx_http_stoa_index_each(ngx_http_stoa_env_t *env, MDB_txn *txn,
         return ngx_http_stoa_key_idx(&k, NGX_HTTP_STOA_IDX_TENANT, a.data,
                                      a.len, "", 0)
                == NGX_OK ? f(env, txn, &k, &tenant->id) : MDB_BAD_VALSIZE;
+
+    case STOA_REC_APPLICATION:
+        app = (const stoa_rec_application_t *) rec;
+        a = stoa_rec_str(app, app->name);
+
+        return ngx_http_stoa_key_idx(&k, NGX_HTTP_STOA_IDX_APPLICATION,
+                                     app->tenant.c, STOA_ID_LEN, a.data,
+                                     a.len)
+               == NGX_OK ? f(env, txn, &k, &app->id) : MDB_BAD_VALSIZE;
+
+    case STOA_REC_ISSUER:
+        return ngx_http_stoa_index_issuer(env, txn,
+                                          (const stoa_rec_issuer_t *) rec, f);
 
     case STOA_REC_TOOL:
         tool = (const stoa_rec_tool_t *) rec;
@@ -145,6 +161,41 @@ ngx_http_stoa_index_each(ngx_http_stoa_env_t *env, MDB_txn *txn,
     default:
         return 0;
     }
+}
+
+
+/* Several tenants may name the same one: each has an entry of its own. */
+
+static int
+ngx_http_stoa_index_issuer(ngx_http_stoa_env_t *env, MDB_txn *txn,
+    const stoa_rec_issuer_t *issuer, ngx_http_stoa_index_pt f)
+{
+    int                  rc;
+    stoa_id_t            ids[2];
+    stoa_str_t           iss;
+    ngx_http_stoa_key_t  k;
+
+    ids[0] = issuer->tenant;
+    ids[1] = issuer->id;
+    iss = stoa_rec_str(issuer, issuer->issuer);
+
+    if (ngx_http_stoa_key_idx(&k, NGX_HTTP_STOA_IDX_ISSUER, iss.data, iss.len,
+                              ids[0].c, sizeof(ids))
+        != NGX_OK)
+    {
+        return MDB_BAD_VALSIZE;
+    }
+
+    rc = f(env, txn, &k, &issuer->id);
+    if (rc != 0) {
+        return rc;
+    }
+
+    (void) ngx_http_stoa_key_idx(&k, NGX_HTTP_STOA_IDX_ISSUERS,
+                                 issuer->tenant.c, STOA_ID_LEN, issuer->id.c,
+                                 STOA_ID_LEN);
+
+    return f(env, txn, &k, &issuer->id);
 }
 
 
