@@ -67,7 +67,7 @@ sub allowed {
     # tenant-admin
     return !$write if $path =~ m{^/v1/tenants(?:/\{tenant\})?(?:/\w+)?$}
         && $path !~ m{/(?:apis|plans|servers|applications|subscriptions
-                       |policies|secrets)$}x;
+                       |policies|secrets|issuers)$}x;
     return 1;
 }
 

@@ -24,8 +24,8 @@ static cp_rc_t cp_issuer_address(cp_op_t *op, const cp_json_t *row,
 static cp_rc_t cp_issuer_clients(cp_op_t *op, const cp_json_t *row);
 static cp_rc_t cp_issuer_keys(cp_op_t *op, const cp_json_t *before,
     cp_json_t *after);
-static cp_rc_t cp_feed_issuer(cp_tx_t *tx, cp_arena_t *a, const char *id,
-    cp_err_t *err);
+static cp_rc_t cp_feed_issuer(cp_tx_t *tx, cp_arena_t *a,
+    const cp_resource_t *res, const char *id, cp_err_t *err);
 static cp_rc_t cp_issuer_body(cp_tx_t *tx, cp_arena_t *a,
     const cp_json_t *row, cp_json_t **body, cp_err_t *err);
 static cp_rc_t cp_issuer_secret(cp_tx_t *tx, cp_arena_t *a,
@@ -267,7 +267,8 @@ cp_issuer_keys(cp_op_t *op, const cp_json_t *before, cp_json_t *after)
 
 
 static cp_rc_t
-cp_feed_issuer(cp_tx_t *tx, cp_arena_t *a, const char *id, cp_err_t *err)
+cp_feed_issuer(cp_tx_t *tx, cp_arena_t *a, const cp_resource_t *res,
+    const char *id, cp_err_t *err)
 {
     cp_rc_t        rc;
     cp_json_t     *row, *body;
@@ -275,7 +276,7 @@ cp_feed_issuer(cp_tx_t *tx, cp_arena_t *a, const char *id, cp_err_t *err)
                             NULL, NULL, false };
 
     body = NULL;
-    rc = cp_row_light(tx, a, &cp_res_issuer, id, &row, err);
+    rc = cp_row_light(tx, a, res, id, &row, err);
 
     if (rc == CP_OK && row) {
         rc = cp_issuer_body(tx, a, row, &body, err);
