@@ -52,7 +52,7 @@ none('the planes include only core/ of each other', grep { $_ } map {
             m{include[ \t]*["<]((?:[^">]*/)?ngx_(?!stoa_module/core/)[^">]*)}g
         : $file =~ m{^ngx_stoa_module/}
             ? map { "$file: $_" } $text{$file} =~
-                m{include[ \t]*["<]([^">]*(?:control-plane|cp_)[^">]*)}g
+                m{include[ \t]*["<]([^">]*(?:control-plane|\bcp_)[^">]*)}g
             : ()
 } @c);
 

@@ -28,6 +28,7 @@ my $port = $t->origin(sub {
         jsonrpc => '2.0', id => $m->{id}, result => $_[0] })] };
 
     if ($m->{method} eq 'initialize') {
+        wait_until { !-f $t->dir('hold') } 20;
         my $new = sprintf 'up-%d-%d', $$, length $known;
         spew($book, "$known$new\n");
         return $ok->({ protocolVersion => $m->{params}{protocolVersion},
@@ -102,6 +103,25 @@ my $again = who($session);
 like($again, qr/^up-/, 'an upstream that forgot is connected again');
 is(who($session), $again, '... once');
 like(who($other), qr/^up-/, '... for each session');
+
+# a client that leaves while its session is opened leaves it to the next call
+
+{
+    my ($id) = $t->mcp_session('/mcp/acme', key => $key);
+    my $was = opened();
+    my $hold = $t->dir('hold');
+    spew($hold, '');
+    my $c = $t->connection;
+    $c->send_raw("POST /mcp/acme HTTP/1.1\r\nHost: x\r\nX-API-Key: $key\r\n"
+        . "Content-Type: application/json\r\nMcp-Session-Id: $id\r\n"
+        . 'Content-Length: ' . length($body) . "\r\n\r\n$body");
+    wait_until { opened() == $was + 1 } 10;
+    $c->close;
+    wait_until { ($t->metrics->{stoa_in_flight} // 1) == 0 } 10;
+    unlink $hold;
+    like(who($id), qr/^up-/, 'it is there');
+    is(opened(), $was + 1, 'and was opened once');
+}
 
 # nginx
 

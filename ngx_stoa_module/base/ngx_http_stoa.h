@@ -29,6 +29,7 @@ typedef struct ngx_http_stoa_dir_s       ngx_http_stoa_dir_t;
 typedef struct ngx_http_stoa_api_s       ngx_http_stoa_api_t;
 typedef struct ngx_http_stoa_target_s    ngx_http_stoa_target_t;
 typedef struct ngx_http_stoa_peer_s      ngx_http_stoa_peer_t;
+typedef struct ngx_http_stoa_resolve_s   ngx_http_stoa_resolve_t;
 typedef struct ngx_http_stoa_mcp_s       ngx_http_stoa_mcp_t;
 typedef struct ngx_http_stoa_refusal_s   ngx_http_stoa_refusal_t;
 typedef struct ngx_http_stoa_ctx_s       ngx_http_stoa_ctx_t;

@@ -212,3 +212,20 @@ ngx_http_stoa_compat_crashed(void)
            && (WTERMSIG(p->status) == SIGSEGV || WTERMSIG(p->status) == SIGBUS
                || WTERMSIG(p->status) == SIGABRT);
 }
+
+
+ngx_module_t *
+ngx_http_stoa_compat_proxy(void)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; ngx_cycle->modules[i]; i++) {
+        if (ngx_strcmp(ngx_cycle->modules[i]->name, "ngx_http_proxy_module")
+            == 0)
+        {
+            return ngx_cycle->modules[i];
+        }
+    }
+
+    return NULL;
+}

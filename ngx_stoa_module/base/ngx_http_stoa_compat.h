@@ -58,6 +58,10 @@ void ngx_http_stoa_compat_end(ngx_http_upstream_t *u);
 ngx_int_t ngx_http_stoa_compat_rewrite(ngx_http_request_t *r, ngx_str_t *uri,
     ngx_str_t *to);
 
+/* The proxy module, whose settings of a location begin with those of its
+ * upstream (ngx_http_upstream_conf_t); NULL: there is none. */
+ngx_module_t *ngx_http_stoa_compat_proxy(void);
+
 /* Did the worker whose place this one takes die of a fault in memory? */
 ngx_uint_t ngx_http_stoa_compat_crashed(void);
 

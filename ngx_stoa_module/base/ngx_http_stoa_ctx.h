@@ -144,8 +144,7 @@ typedef struct {
     ngx_http_stoa_to_t         to;
     ngx_http_stoa_peer_t      *peer;            /* chosen by the lane, for   */
                                                 /* nginx's upstream          */
-    ngx_resolver_ctx_t        *resolver;        /* while resolving, and ...  */
-    ngx_http_stoa_target_t    *resolving;
+    ngx_http_stoa_resolve_t   *resolve;         /* NULL: needed no name      */
     ngx_chain_t               *page;            /* instead of nginx's        */
 
     unsigned                   policed:1;       /* there is a chain          */
@@ -154,7 +153,6 @@ typedef struct {
     unsigned                   foreign:1;       /* a consumer's policies run,
                                                    not its publisher's       */
     unsigned                   limited:1;       /* verdict filled            */
-    unsigned                   waiting:1;       /* for the resolver          */
     unsigned                   unfit:1;         /* the upstream's answer: the
                                                    refusal is sent instead   */
     unsigned                   replace:1;

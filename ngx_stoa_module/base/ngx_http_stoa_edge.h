@@ -28,6 +28,7 @@ typedef struct {
 struct ngx_http_stoa_edge_s {
     ngx_str_t                    name;
     const ngx_http_stoa_step_t  *steps;
+    ngx_uint_t                   once;     /* no copies of a call        */
     ngx_uint_t                   origins;  /* an Origin has to be one that a
                                               policy allows              */
     ngx_uint_t                   secrets;  /* credentials of clients stay
@@ -82,12 +83,6 @@ struct ngx_http_stoa_edge_s {
     /* A step has refused a call that was opened; as the phases. */
     ngx_int_t   (*late)(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
                         ngx_int_t rc);
-
-    /* The phases and the body of a subrequest that the edge has made. */
-    ngx_int_t   (*subrequest)(ngx_http_request_t *r,
-                              ngx_http_stoa_ctx_t *ctx);
-    ngx_int_t   (*subrequest_body)(ngx_http_request_t *r,
-                                   ngx_http_stoa_ctx_t *ctx, ngx_chain_t *in);
 };
 
 

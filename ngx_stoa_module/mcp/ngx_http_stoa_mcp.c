@@ -117,8 +117,7 @@ const ngx_http_stoa_edge_t  ngx_http_stoa_mcp_edge = {
     .body = ngx_http_stoa_mcp_stream_body,
     .ended = ngx_http_stoa_mcp_stream_ended,
     .late = ngx_http_stoa_mcp_stream_late,
-    .subrequest = ngx_http_stoa_mcp_subrequest,
-    .subrequest_body = ngx_http_stoa_mcp_collect
+    .once = 1
 };
 
 

@@ -10,8 +10,9 @@
  *   _mcp_session.c  sealed session ids, upstream sessions in shared memory
  *   _mcp_wait.c     calls that wait for one that connects
  *   _mcp_version.c  the protocol versions
- *   _mcp_connect.c  initialize towards an upstream, and again when it forgot
- *   _mcp_collect.c  what it answers to that
+ *   _mcp_connect.c  a call's session at its upstream
+ *   _mcp_ask.c      a message of our own to an upstream, and its answer
+ *   _mcp_open.c     a session at an upstream
  *   _mcp_judge.c    what it answers to a call
  *   _mcp_fault.c    why an answer is none, and the refusal made of it
  *   ngx_http_stoa_stream.h  streams of events to clients
@@ -35,7 +36,7 @@
 #define NGX_HTTP_STOA_MCP_LIST_MAX      5000
 #define NGX_HTTP_STOA_MCP_PAGE          500
 #define NGX_HTTP_STOA_MCP_SID_MAX       128
-#define NGX_HTTP_STOA_MCP_COLLECT_MAX   262144
+#define NGX_HTTP_STOA_MCP_ANSWER_MAX    262144
 #define NGX_HTTP_STOA_MCP_WORDS_MAX     200
 #define NGX_HTTP_STOA_MCP_RETRY_MAX     64
 #define NGX_HTTP_STOA_MCP_LIST_TTL_MS   5000
@@ -75,13 +76,11 @@ typedef struct {
 
 
 typedef enum {
-    NGX_HTTP_STOA_MCP_SUB_NONE = 0,
-    NGX_HTTP_STOA_MCP_SUB_INITIALIZE,     /* under way                      */
-    NGX_HTTP_STOA_MCP_SUB_ACCEPTED,
-    NGX_HTTP_STOA_MCP_SUB_INITIALIZED,    /* under way                      */
-    NGX_HTTP_STOA_MCP_SUB_DONE,
-    NGX_HTTP_STOA_MCP_SUB_FAILED
-} ngx_http_stoa_mcp_sub_e;
+    NGX_HTTP_STOA_MCP_CONNECT_NONE = 0,
+    NGX_HTTP_STOA_MCP_CONNECT_OPENING,    /* by this request                */
+    NGX_HTTP_STOA_MCP_CONNECT_DONE,
+    NGX_HTTP_STOA_MCP_CONNECT_FAILED
+} ngx_http_stoa_mcp_connect_e;
 
 
 /* A request that waits for another one to connect.  It is the data of its own
@@ -110,32 +109,33 @@ typedef struct {
 } ngx_http_stoa_mcp_upstream_t;
 
 
+/* What is looked at in the head of an upstream's answer. */
+
+typedef struct {
+    ngx_uint_t                    status;
+    ngx_str_t                     type;         /* data NULL: not there     */
+    ngx_str_t                     coding;
+    ngx_str_t                     retry_after;
+    ngx_str_t                     location;
+    unsigned                      twice:1;      /* a Content header         */
+    unsigned                      challenge:1;  /* WWW-Authenticate         */
+    unsigned                      empty:1;      /* there is no body         */
+} ngx_http_stoa_mcp_head_t;
+
+
 /* Why an answer of an upstream is none, and what its client is told. */
 
 typedef struct {
     ngx_http_stoa_refuse_e        what;
     int64_t                       code;         /* of an error of JSON-RPC  */
-    ngx_str_t                     retry_after;
+    size_t                        retry_len;    /* of Retry-After           */
     size_t                        len;
-    u_char                        text[NGX_HTTP_STOA_MCP_WORDS_MAX];
     unsigned                      words:1;      /* its body may have some   */
     unsigned                      has_code:1;
     unsigned                      ours:1;       /* with the message's id    */
+    u_char                        text[NGX_HTTP_STOA_MCP_WORDS_MAX];
+    u_char                        retry[NGX_HTTP_STOA_MCP_RETRY_MAX];
 } ngx_http_stoa_mcp_fault_t;
-
-
-/* What came of the answer to our own initialize. */
-
-typedef struct {
-    ngx_http_request_t           *request;
-    stoa_sse_t                    sse;
-    stoa_buf_t                    text;
-    ngx_http_stoa_mcp_upstream_t  up;
-    ngx_http_stoa_mcp_fault_t     fault;
-    unsigned                      events:1;     /* they come in a stream    */
-    unsigned                      found:1;      /* up                       */
-    unsigned                      failed:1;     /* fault                    */
-} ngx_http_stoa_mcp_collected_t;
 
 
 /* A call that the wheel (_mcp_wheel.c) looks after. */
@@ -175,12 +175,9 @@ struct ngx_http_stoa_mcp_s {
     ngx_http_stoa_mcp_spoke_t     spoke;        /* of the wheel             */
     ngx_http_stoa_mcp_stream_t   *stream;       /* the answer, if it is one */
 
-    ngx_msec_t                    turn;         /* while connecting         */
-    ngx_uint_t                    sub;          /* ngx_http_stoa_mcp_sub_e  */
-    ngx_http_stoa_ctx_t          *parent;       /* in a subrequest          */
-    ngx_http_stoa_mcp_collected_t  *collected;  /* in a subrequest          */
-    size_t                        came;         /* in it, of the answer     */
-    ngx_http_stoa_mcp_fault_t     fault;        /* SUB_FAILED               */
+    ngx_uint_t                    connect;      /* ..._mcp_connect_e        */
+    void                         *conn;         /* OPENING                  */
+    ngx_http_stoa_mcp_fault_t     fault;        /* FAILED                   */
     u_char                       *held;         /* an error without chunks  */
     size_t                        held_size;
 
@@ -198,7 +195,6 @@ struct ngx_http_stoa_mcp_s {
     unsigned                      old_session:1;    /* opened a while ago   */
     unsigned                      same:2;       /* NGX_HTTP_STOA_MCP_SAME_* */
     unsigned                      retried:1;
-    unsigned                      connecting:1;     /* owns the map's entry */
     unsigned                      forwarded:1;
 };
 
@@ -332,24 +328,6 @@ void ngx_http_stoa_mcp_upstream_same(uint64_t key, ngx_uint_t same);
  * status. */
 ngx_int_t ngx_http_stoa_mcp_connect(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
-/* The phases of a subrequest: it is forwarded. */
-ngx_int_t ngx_http_stoa_mcp_subrequest(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx);
-
-
-/* ---- _mcp_collect.c ---------------------------------------------------- */
-
-/* A subrequest's answer begins; fault: it is none.  As edge->answer. */
-ngx_int_t ngx_http_stoa_mcp_collect_head(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_mcp_fault_t *fault);
-/* Body filter's part in a subrequest: takes what came. */
-ngx_int_t ngx_http_stoa_mcp_collect(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx, ngx_chain_t *in);
-/* It has ended with rc.  NGX_OK: ctx->call.mcp->collected->up is the session;
- * NGX_DECLINED with the fault. */
-ngx_int_t ngx_http_stoa_mcp_collect_result(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx, ngx_int_t rc,
-    ngx_http_stoa_mcp_fault_t *fault);
 
 
 /* ---- _mcp_judge.c ------------------------------------------------------ */
@@ -362,24 +340,23 @@ ngx_uint_t ngx_http_stoa_mcp_judge_fits(ngx_http_request_t *r);
 
 /* ---- _mcp_fault.c ------------------------------------------------------ */
 
-/* The head of r->upstream: NGX_OK, an answer; NGX_DECLINED, a fault. */
-ngx_int_t ngx_http_stoa_mcp_fault_head(ngx_http_request_t *r,
+/* The head of r->upstream. */
+void ngx_http_stoa_mcp_fault_read(ngx_http_request_t *r,
+    ngx_http_stoa_mcp_head_t *head);
+/* NGX_OK, an answer; NGX_DECLINED, a fault. */
+ngx_int_t ngx_http_stoa_mcp_fault_head(const ngx_http_stoa_mcp_head_t *head,
     ngx_http_stoa_mcp_fault_t *fault);
 /* What an error of JSON-RPC in text adds to it; want: the message's id. */
-void ngx_http_stoa_mcp_fault_body(ngx_http_request_t *r,
-    ngx_http_stoa_mcp_fault_t *fault, const ngx_str_t *text,
-    const stoa_json_val_t *want);
+void ngx_http_stoa_mcp_fault_body(ngx_http_stoa_mcp_fault_t *fault,
+    const ngx_str_t *text, const stoa_json_val_t *want);
 void ngx_http_stoa_mcp_fault_say(ngx_http_stoa_mcp_fault_t *fault,
-    const ngx_str_t *words);
+    const char *words);
 /* Makes it the refusal of the call; before: NULL, or words before its own. */
 ngx_int_t ngx_http_stoa_mcp_fault_refuse(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_mcp_fault_t *fault,
     const char *before);
 ngx_uint_t ngx_http_stoa_mcp_fault_same_id(const stoa_json_val_t *a,
     const stoa_json_val_t *b);
-/* A header of r->upstream; NULL: it is not there. */
-ngx_table_elt_t *ngx_http_stoa_mcp_fault_header(ngx_http_request_t *r,
-    const char *name);
 
 
 /* ---- _mcp_wait.c, _mcp_version.c ---------------------------------------- */

@@ -10,48 +10,136 @@
 #include "core/stoa_media.h"
 
 
-static ngx_uint_t ngx_http_stoa_mcp_fault_readable(ngx_http_request_t *r,
-    ngx_str_t *why);
-static ngx_int_t ngx_http_stoa_mcp_fault_content(ngx_http_request_t *r,
-    ngx_table_elt_t **type, ngx_table_elt_t **coding);
+static ngx_uint_t ngx_http_stoa_mcp_fault_readable(
+    const ngx_http_stoa_mcp_head_t *head, ngx_http_stoa_mcp_fault_t *fault);
+
+
+/* Words of an upstream, for a message: printable and not endless. */
+
+static void
+ngx_http_stoa_mcp_fault_add(ngx_http_stoa_mcp_fault_t *fault,
+    const ngx_str_t *words)
+{
+    u_char  *p;
+    size_t   i;
+
+    p = fault->text + fault->len;
+
+    for (i = 0; i < words->len && fault->len < sizeof(fault->text); i++) {
+        *p++ = (words->data[i] < 0x20 || words->data[i] > 0x7e)
+               ? '?' : words->data[i];
+        fault->len++;
+    }
+}
+
+
+void
+ngx_http_stoa_mcp_fault_say(ngx_http_stoa_mcp_fault_t *fault,
+    const char *words)
+{
+    ngx_str_t  text;
+
+    text.data = (u_char *) words;
+    text.len = ngx_strlen(words);
+
+    fault->len = 0;
+    ngx_http_stoa_mcp_fault_add(fault, &text);
+}
+
+
+/* What the head of r->upstream has of that; what nginx ignores has no hash.
+ * In one walk, as each call comes here. */
+
+void
+ngx_http_stoa_mcp_fault_read(ngx_http_request_t *r,
+    ngx_http_stoa_mcp_head_t *head)
+{
+    ngx_table_elt_t                 *h;
+    ngx_http_stoa_header_walk_t      w;
+    ngx_http_upstream_headers_in_t  *in;
+
+    in = &r->upstream->headers_in;
+
+    ngx_memzero(head, sizeof(ngx_http_stoa_mcp_head_t));
+    head->status = in->status_n;
+    head->empty = !in->chunked && in->content_length_n == 0;
+
+    for (h = ngx_http_stoa_header_first(&w, &in->headers.part);
+         h;
+         h = ngx_http_stoa_header_next(&w))
+    {
+        switch (h->key.len) {
+
+        case 8:
+            if (ngx_http_stoa_header_named(h, "location")) {
+                head->location = h->value;
+            }
+
+            break;
+
+        case 11:
+            if (ngx_http_stoa_header_named(h, "retry-after")) {
+                head->retry_after = h->value;
+            }
+
+            break;
+
+        case 12:
+            if (h->hash && ngx_http_stoa_header_named(h, "content-type")) {
+                head->twice |= head->type.data != NULL;
+                head->type = h->value;
+            }
+
+            break;
+
+        case 16:
+            if (h->hash && ngx_http_stoa_header_named(h, "content-encoding")) {
+                head->twice |= head->coding.data != NULL;
+                head->coding = h->value;
+
+            } else if (ngx_http_stoa_header_named(h, "www-authenticate")) {
+                head->challenge = 1;
+            }
+
+            break;
+        }
+    }
+}
 
 
 /* NGX_OK: the head is that of an answer; NGX_DECLINED: fault says what it is
  * instead. */
 
 ngx_int_t
-ngx_http_stoa_mcp_fault_head(ngx_http_request_t *r,
+ngx_http_stoa_mcp_fault_head(const ngx_http_stoa_mcp_head_t *head,
     ngx_http_stoa_mcp_fault_t *fault)
 {
-    ngx_uint_t                       status, json;
-    ngx_str_t                        why;
-    ngx_table_elt_t                 *h;
-    ngx_http_upstream_headers_in_t  *in;
+    ngx_uint_t  json;
 
-    in = &r->upstream->headers_in;
-    status = in->status_n;
+    ngx_memzero(fault, offsetof(ngx_http_stoa_mcp_fault_t, text));
 
-    ngx_memzero(fault, sizeof(ngx_http_stoa_mcp_fault_t));
+    fault->what = NGX_HTTP_STOA_REFUSE_UPSTREAM_INVALID;
 
-    json = ngx_http_stoa_mcp_fault_readable(r, &why);
+    json = ngx_http_stoa_mcp_fault_readable(head, fault);
 
-    if (status == NGX_HTTP_OK) {
+    if (head->status == NGX_HTTP_OK) {
 
-        if (why.len == 0 && !in->chunked && in->content_length_n == 0) {
-            ngx_str_set(&why, "no body");
+        if (fault->len == 0 && head->empty) {
+            ngx_http_stoa_mcp_fault_say(fault, "no body");
         }
 
-        if (why.len == 0) {
-            return NGX_OK;
-        }
-
-        fault->what = NGX_HTTP_STOA_REFUSE_UPSTREAM_INVALID;
-        ngx_http_stoa_mcp_fault_say(fault, &why);
-
-        return NGX_DECLINED;
+        return fault->len ? NGX_DECLINED : NGX_OK;
     }
 
-    switch (status) {
+    /* may it have words for a client of MCP? */
+
+    fault->words = json && fault->len == 0
+                   && head->status >= NGX_HTTP_BAD_REQUEST
+                   && head->status != NGX_HTTP_UNAUTHORIZED
+                   && head->status != NGX_HTTP_FORBIDDEN
+                   && head->status != 407;
+
+    switch (head->status) {
 
     case NGX_HTTP_TOO_MANY_REQUESTS:
         fault->what = NGX_HTTP_STOA_REFUSE_UPSTREAM_LIMITED;
@@ -60,174 +148,63 @@ ngx_http_stoa_mcp_fault_head(ngx_http_request_t *r,
     case NGX_HTTP_SERVICE_UNAVAILABLE:
         fault->what = NGX_HTTP_STOA_REFUSE_UPSTREAM_BUSY;
         break;
-
-    default:
-        fault->what = NGX_HTTP_STOA_REFUSE_UPSTREAM_INVALID;
     }
 
-    fault->len = ngx_sprintf(fault->text, "HTTP status %ui", status)
+    fault->len = ngx_sprintf(fault->text, "HTTP status %ui", head->status)
                  - fault->text;
 
-    /* may it have words for a client of MCP? */
-
-    fault->words = json && why.len == 0 && status >= NGX_HTTP_BAD_REQUEST
-                   && status != NGX_HTTP_UNAUTHORIZED
-                   && status != NGX_HTTP_FORBIDDEN
-                   && status != 407;
-
-    h = ngx_http_stoa_mcp_fault_header(r, "retry-after");
-
-    if (h && h->value.len <= NGX_HTTP_STOA_MCP_RETRY_MAX) {
-        fault->retry_after = h->value;
+    if (head->retry_after.len <= NGX_HTTP_STOA_MCP_RETRY_MAX) {
+        fault->retry_len = head->retry_after.len;
+        ngx_memcpy(fault->retry, head->retry_after.data, fault->retry_len);
     }
 
     return NGX_DECLINED;
 }
 
 
-/* Whether it is JSON; why: what keeps us from reading it, if anything. */
+/* Whether it is JSON; fault: what keeps us from reading it, if anything. */
 
 static ngx_uint_t
-ngx_http_stoa_mcp_fault_readable(ngx_http_request_t *r, ngx_str_t *why)
+ngx_http_stoa_mcp_fault_readable(const ngx_http_stoa_mcp_head_t *head,
+    ngx_http_stoa_mcp_fault_t *fault)
 {
-    u_char           *p;
-    ngx_uint_t        json;
-    ngx_table_elt_t  *type, *coding;
+    ngx_uint_t  json;
 
-    ngx_str_null(why);
-
-    if (ngx_http_stoa_mcp_fault_content(r, &type, &coding) != NGX_OK) {
-        ngx_str_set(why, "a Content header twice");
+    if (head->twice) {
+        ngx_http_stoa_mcp_fault_say(fault, "a Content header twice");
         return 0;
     }
 
-    if (type == NULL) {
-        ngx_str_set(why, "no Content-Type");
+    if (head->type.data == NULL) {
+        ngx_http_stoa_mcp_fault_say(fault, "no Content-Type");
         return 0;
     }
 
-    json = stoa_media_is((char *) type->value.data, type->value.len,
+    json = stoa_media_is((char *) head->type.data, head->type.len,
                          "application/json");
 
-    if (coding && !stoa_media_plain((char *) coding->value.data,
-                                    coding->value.len))
+    if (head->coding.data
+        && !stoa_media_plain((char *) head->coding.data, head->coding.len))
     {
-        type = coding;
+        ngx_http_stoa_mcp_fault_say(fault, "Content-Encoding ");
+        ngx_http_stoa_mcp_fault_add(fault, &head->coding);
 
-    } else if (json || stoa_media_is((char *) type->value.data,
-                                     type->value.len, "text/event-stream"))
+    } else if (!json && !stoa_media_is((char *) head->type.data,
+                                       head->type.len, "text/event-stream"))
     {
-        return json;
+        ngx_http_stoa_mcp_fault_say(fault, "Content-Type ");
+        ngx_http_stoa_mcp_fault_add(fault, &head->type);
     }
-
-    p = ngx_pnalloc(r->pool, type->key.len + 1 + type->value.len);
-
-    if (p == NULL) {
-        ngx_str_set(why, "unreadable");
-        return json;
-    }
-
-    why->data = p;
-    why->len = ngx_sprintf(p, "%V %V", &type->key, &type->value) - p;
 
     return json;
-}
-
-
-/* In one walk, as each call comes here; what nginx ignores has no hash. */
-
-static ngx_int_t
-ngx_http_stoa_mcp_fault_content(ngx_http_request_t *r, ngx_table_elt_t **type,
-    ngx_table_elt_t **coding)
-{
-    ngx_table_elt_t              *h, **found;
-    ngx_http_stoa_header_walk_t   w;
-
-    *type = NULL;
-    *coding = NULL;
-
-    for (h = ngx_http_stoa_header_first(&w,
-                                    &r->upstream->headers_in.headers.part);
-         h;
-         h = ngx_http_stoa_header_next(&w))
-    {
-        if (h->hash == 0) {
-            continue;
-        }
-
-        if (ngx_http_stoa_header_is(h, "content-type")) {
-            found = type;
-
-        } else if (ngx_http_stoa_header_is(h, "content-encoding")) {
-            found = coding;
-
-        } else {
-            continue;
-        }
-
-        if (*found) {
-            return NGX_DECLINED;
-        }
-
-        *found = h;
-    }
-
-    return NGX_OK;
-}
-
-
-ngx_table_elt_t *
-ngx_http_stoa_mcp_fault_header(ngx_http_request_t *r, const char *name)
-{
-    size_t                        len;
-    ngx_table_elt_t              *h;
-    ngx_http_stoa_header_walk_t   w;
-
-    len = ngx_strlen(name);
-
-    for (h = ngx_http_stoa_header_first(&w,
-                                    &r->upstream->headers_in.headers.part);
-         h;
-         h = ngx_http_stoa_header_next(&w))
-    {
-        if (h->key.len == len
-            && ngx_strncasecmp(h->key.data, (u_char *) name, len) == 0)
-        {
-            break;
-        }
-    }
-
-    return h;
-}
-
-
-/* Words of an upstream, for a message: printable and not endless. */
-
-void
-ngx_http_stoa_mcp_fault_say(ngx_http_stoa_mcp_fault_t *fault,
-    const ngx_str_t *words)
-{
-    u_char  *p;
-    size_t   i, n;
-
-    n = ngx_min(words->len, NGX_HTTP_STOA_MCP_WORDS_MAX);
-    p = fault->text;
-
-    for (i = 0; i < n; i++) {
-        *p++ = (words->data[i] < 0x20 || words->data[i] > 0x7e)
-               ? '?' : words->data[i];
-    }
-
-    fault->len = n;
 }
 
 
 /* An error of JSON-RPC: is it for this message, and what does it say? */
 
 void
-ngx_http_stoa_mcp_fault_body(ngx_http_request_t *r,
-    ngx_http_stoa_mcp_fault_t *fault, const ngx_str_t *text,
-    const stoa_json_val_t *want)
+ngx_http_stoa_mcp_fault_body(ngx_http_stoa_mcp_fault_t *fault,
+    const ngx_str_t *text, const stoa_json_val_t *want)
 {
     u_char           *p;
     int64_t           code;
@@ -266,13 +243,15 @@ ngx_http_stoa_mcp_fault_body(ngx_http_request_t *r,
         return;
     }
 
-    p = ngx_pnalloc(r->pool, 40 + (v.end - v.start));
+    p = ngx_alloc(v.end - v.start, ngx_cycle->log);
 
     if (p) {
+        fault->len = ngx_sprintf(fault->text, "error %L: ", code)
+                     - fault->text;
         words.data = p;
-        p = ngx_sprintf(p, "error %L: ", code);
-        words.len = p - words.data + stoa_json_unescape(&v, (char *) p);
-        ngx_http_stoa_mcp_fault_say(fault, &words);
+        words.len = stoa_json_unescape(&v, (char *) p);
+        ngx_http_stoa_mcp_fault_add(fault, &words);
+        ngx_free(p);
     }
 }
 
@@ -304,9 +283,11 @@ ngx_http_stoa_mcp_fault_refuse(ngx_http_request_t *r,
 {
     u_char      *p;
     size_t       len;
-    ngx_str_t    detail, text;
+    ngx_str_t    detail, text, retry;
 
     text = ngx_http_stoa_refusals[fault->what].detail;
+    retry.data = fault->retry;
+    retry.len = fault->retry_len;
     ngx_str_null(&detail);
 
     if (fault->len) {
@@ -331,7 +312,8 @@ ngx_http_stoa_mcp_fault_refuse(ngx_http_request_t *r,
 
     ctx->call.refused = fault->what + 1;
     ctx->call.detail = detail;
-    ctx->call.retry_after = fault->retry_after;
+    ctx->call.retry_after.len = retry.len;
+    ctx->call.retry_after.data = ngx_pstrdup(r->pool, &retry);
 
     return NGX_OK;
 }

@@ -37,7 +37,8 @@ static ngx_int_t ngx_http_stoa_mcp_judge_gone(ngx_http_request_t *r,
 static ngx_int_t ngx_http_stoa_mcp_judge_again(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 static ngx_int_t ngx_http_stoa_mcp_judge_unfit(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_mcp_fault_t *fault);
+    ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_mcp_head_t *head,
+    ngx_http_stoa_mcp_fault_t *fault);
 
 
 ngx_int_t
@@ -48,6 +49,7 @@ ngx_http_stoa_mcp_judge(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     ngx_uint_t                  status;
     ngx_http_stoa_mcp_t        *mcp;
     ngx_http_upstream_t        *u;
+    ngx_http_stoa_mcp_head_t    head;
     ngx_http_stoa_mcp_fault_t   fault;
 
     u = r->upstream;
@@ -56,12 +58,8 @@ ngx_http_stoa_mcp_judge(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 
     u->buffering = 0;            /* whatever X-Accel-Buffering says         */
 
-    rc = ngx_http_stoa_mcp_fault_head(r, &fault);
-
-    if (mcp->parent) {
-        return ngx_http_stoa_mcp_collect_head(r, ctx, rc == NGX_OK ? NULL
-                                                                   : &fault);
-    }
+    ngx_http_stoa_mcp_fault_read(r, &head);
+    rc = ngx_http_stoa_mcp_fault_head(&head, &fault);
 
     if (rc == NGX_OK) {
         ngx_http_stoa_mcp_judge_headers(r);
@@ -76,7 +74,7 @@ ngx_http_stoa_mcp_judge(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         }
 
         if (rc == NGX_OK) {
-            ngx_http_stoa_mcp_fault_body(r, &fault, &text, &mcp->msg.id);
+            ngx_http_stoa_mcp_fault_body(&fault, &text, &mcp->msg.id);
         }
     }
 
@@ -87,7 +85,7 @@ ngx_http_stoa_mcp_judge(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     }
 
     if (!fault.ours) {
-        return ngx_http_stoa_mcp_judge_unfit(r, ctx, &fault);
+        return ngx_http_stoa_mcp_judge_unfit(r, ctx, &head, &fault);
     }
 
     ngx_http_stoa_mcp_judge_headers(r);
@@ -107,10 +105,13 @@ ngx_http_stoa_mcp_judge(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 ngx_uint_t
 ngx_http_stoa_mcp_judge_fits(ngx_http_request_t *r)
 {
+    ngx_http_stoa_mcp_head_t   head;
     ngx_http_stoa_mcp_fault_t  fault;
 
-    if (r->upstream->headers_in.status_n != NGX_HTTP_OK
-        || ngx_http_stoa_mcp_fault_head(r, &fault) != NGX_OK)
+    ngx_http_stoa_mcp_fault_read(r, &head);
+
+    if (head.status != NGX_HTTP_OK
+        || ngx_http_stoa_mcp_fault_head(&head, &fault) != NGX_OK)
     {
         return 0;
     }
@@ -337,7 +338,7 @@ ngx_http_stoa_mcp_judge_again(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
                                     mcp->upstream_session.len);
 
     mcp->retried = 1;
-    mcp->sub = NGX_HTTP_STOA_MCP_SUB_NONE;
+    mcp->connect = NGX_HTTP_STOA_MCP_CONNECT_NONE;
     ctx->call.step = mcp->connect_step;
     ctx->call.passed = 0;
 
@@ -349,24 +350,12 @@ ngx_http_stoa_mcp_judge_again(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 
 static ngx_int_t
 ngx_http_stoa_mcp_judge_unfit(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
-    ngx_http_stoa_mcp_fault_t *fault)
+    const ngx_http_stoa_mcp_head_t *head, ngx_http_stoa_mcp_fault_t *fault)
 {
-    ngx_str_t         where;
-    ngx_table_elt_t  *h;
-
-    h = ngx_http_stoa_mcp_fault_header(r, "location");
-
-    if (h) {
-        where = h->value;
-
-    } else {
-        ngx_str_null(&where);
-    }
-
     ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
                   "an MCP upstream gave no answer of MCP: status %ui, "
-                  "%*s%s%V", r->upstream->headers_in.status_n, fault->len,
-                  fault->text, h ? ", to " : "", &where);
+                  "%*s%s%V", head->status, fault->len, fault->text,
+                  head->location.len ? ", to " : "", &head->location);
 
     if (ngx_http_stoa_mcp_fault_refuse(r, ctx, fault, NULL) != NGX_OK) {
         return NGX_ERROR;

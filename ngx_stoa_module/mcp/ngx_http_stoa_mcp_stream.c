@@ -578,7 +578,7 @@ static ngx_int_t
 ngx_http_stoa_mcp_stream_fail(ngx_http_stoa_mcp_stream_t *s,
     ngx_http_stoa_refuse_e what, const char *why)
 {
-    ngx_str_t                       words, type, body;
+    ngx_str_t                       type, body;
     stoa_sse_event_t                event;
     ngx_http_request_t             *r;
     ngx_http_stoa_mcp_fault_t       fault;
@@ -591,9 +591,7 @@ ngx_http_stoa_mcp_stream_fail(ngx_http_stoa_mcp_stream_t *s,
         fault.what = what;
 
         if (why) {
-            words.data = (u_char *) why;
-            words.len = ngx_strlen(why);
-            ngx_http_stoa_mcp_fault_say(&fault, &words);
+            ngx_http_stoa_mcp_fault_say(&fault, why);
         }
 
         ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,

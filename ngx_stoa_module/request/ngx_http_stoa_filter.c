@@ -514,22 +514,13 @@ ngx_http_stoa_filter_clear(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 static ngx_int_t
 ngx_http_stoa_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
 {
-    ngx_chain_t                 *cl;
-    ngx_http_stoa_ctx_t         *ctx;
-    const ngx_http_stoa_edge_t  *edge;
+    ngx_chain_t          *cl;
+    ngx_http_stoa_ctx_t  *ctx;
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_stoa_module);
 
-    if (ctx == NULL) {
+    if (ctx == NULL || r != r->main) {
         return ngx_http_stoa_next_body_filter(r, in);
-    }
-
-    if (r != r->main) {
-        edge = ctx->call.edge;
-
-        return edge && edge->subrequest_body
-               ? edge->subrequest_body(r, ctx, in)
-               : ngx_http_stoa_next_body_filter(r, in);
     }
 
     if (ctx->call.kept) {

@@ -270,9 +270,8 @@ ngx_http_stoa_pipeline_edge(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
 
 /*
- * Those of an edge are its own affair.  What else nginx asks for (an include,
- * auth_request, a mirror) is for nobody in particular: it passes where its
- * main request has, and nowhere else.
+ * What nginx asks for (an include, auth_request, a mirror) is for nobody in
+ * particular: it passes where its main request has, and nowhere else.
  */
 
 static ngx_int_t
@@ -280,12 +279,6 @@ ngx_http_stoa_pipeline_subrequest(ngx_http_request_t *r)
 {
     ngx_http_stoa_ctx_t       *ctx;
     ngx_http_stoa_loc_conf_t  *slcf;
-
-    ctx = ngx_http_get_module_ctx(r, ngx_http_stoa_module);
-
-    if (ctx && ctx->call.edge && ctx->call.edge->subrequest) {
-        return ctx->call.edge->subrequest(r, ctx);
-    }
 
     slcf = ngx_http_get_module_loc_conf(r, ngx_http_stoa_module);
     ctx = ngx_http_stoa_ctx(r->main);

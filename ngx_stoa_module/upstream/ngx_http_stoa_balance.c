@@ -13,7 +13,9 @@
 #define NGX_HTTP_STOA_NONE       ((ngx_uint_t) -1)
 
 
-static ngx_uint_t ngx_http_stoa_balance_tried(ngx_http_stoa_peer_t *peer,
+static ngx_uint_t ngx_http_stoa_balance_down(ngx_http_stoa_api_t *api,
+    ngx_http_stoa_addr_t *addr);
+static ngx_uint_t ngx_http_stoa_balance_tried(ngx_http_stoa_try_t *t,
     ngx_http_stoa_target_t *target, ngx_http_stoa_addr_t *addr);
 
 
@@ -41,7 +43,7 @@ ngx_http_stoa_balance_tries(ngx_http_stoa_api_t *api)
 
 ngx_http_stoa_target_t *
 ngx_http_stoa_balance_choose(ngx_http_stoa_api_t *api,
-    ngx_http_stoa_peer_t *peer, ngx_uint_t *address)
+    ngx_http_stoa_try_t *tries, ngx_uint_t *address)
 {
     ngx_int_t                total;
     ngx_uint_t               i, healthy, least, a[STOA_TARGETS_MAX];
@@ -58,7 +60,8 @@ ngx_http_stoa_balance_choose(ngx_http_stoa_api_t *api,
             target = &api->targets[i];
             a[i] = NGX_HTTP_STOA_NONE;
 
-            if (ngx_http_stoa_balance_pick(api, target, peer, healthy, &a[i])
+            if (ngx_http_stoa_balance_pick(api, target, tries, healthy,
+                                           &a[i])
                 && (few == NULL || target->active * few->weight
                                    < few->active * target->weight))
             {
@@ -101,7 +104,7 @@ ngx_http_stoa_balance_choose(ngx_http_stoa_api_t *api,
 
 ngx_uint_t
 ngx_http_stoa_balance_pick(ngx_http_stoa_api_t *api,
-    ngx_http_stoa_target_t *target, ngx_http_stoa_peer_t *peer,
+    ngx_http_stoa_target_t *target, ngx_http_stoa_try_t *tries,
     ngx_uint_t healthy, ngx_uint_t *address)
 {
     ngx_uint_t  i, a;
@@ -113,9 +116,7 @@ ngx_http_stoa_balance_pick(ngx_http_stoa_api_t *api,
             continue;
         }
 
-        if (peer
-            && ngx_http_stoa_balance_tried(peer, target, &target->addrs[a]))
-        {
+        if (ngx_http_stoa_balance_tried(tries, target, &target->addrs[a])) {
             continue;
         }
 
@@ -127,7 +128,7 @@ ngx_http_stoa_balance_pick(ngx_http_stoa_api_t *api,
 }
 
 
-ngx_uint_t
+static ngx_uint_t
 ngx_http_stoa_balance_down(ngx_http_stoa_api_t *api,
     ngx_http_stoa_addr_t *addr)
 {
@@ -138,12 +139,10 @@ ngx_http_stoa_balance_down(ngx_http_stoa_api_t *api,
 
 
 static ngx_uint_t
-ngx_http_stoa_balance_tried(ngx_http_stoa_peer_t *peer,
+ngx_http_stoa_balance_tried(ngx_http_stoa_try_t *t,
     ngx_http_stoa_target_t *target, ngx_http_stoa_addr_t *addr)
 {
-    ngx_http_stoa_try_t  *t;
-
-    for (t = peer->tries; t; t = t->prev) {
+    for ( /* void */ ; t; t = t->prev) {
         if (t->target == target
             && ngx_cmp_sockaddr(&t->sockaddr.sockaddr, t->socklen,
                                 &addr->sockaddr.sockaddr, addr->socklen, 1)
@@ -157,23 +156,47 @@ ngx_http_stoa_balance_tried(ngx_http_stoa_peer_t *peer,
 }
 
 
+/* Copied, as the target's addresses may change at any event. */
+
 void
-ngx_http_stoa_balance_health(ngx_peer_connection_t *pc,
-    ngx_http_stoa_peer_t *peer, ngx_uint_t failed)
+ngx_http_stoa_balance_attempt(ngx_http_stoa_api_t *api,
+    ngx_http_stoa_target_t *target, ngx_uint_t address,
+    ngx_http_stoa_try_t *t, ngx_http_stoa_try_t **tries)
+{
+    ngx_http_stoa_addr_t  *addr;
+
+    addr = &target->addrs[address];
+    target->next = address + 1;
+
+    if (ngx_http_stoa_balance_down(api, addr) == 0) {
+
+        /* after a pause, one request at a time finds out */
+
+        addr->failed_at = ngx_current_msec;
+    }
+
+    t->prev = *tries;
+    t->target = target;
+    t->sockaddr = addr->sockaddr;
+    t->socklen = addr->socklen;
+    t->name.data = t->text;
+    t->name.len = addr->name.len;
+    ngx_memcpy(t->text, addr->text, addr->name.len);
+
+    *tries = t;
+    target->active++;
+}
+
+
+void
+ngx_http_stoa_balance_health(ngx_http_stoa_api_t *api, ngx_http_stoa_try_t *t,
+    ngx_uint_t failed, ngx_log_t *log)
 {
     ngx_uint_t               i;
-    ngx_http_stoa_try_t     *t;
     ngx_http_stoa_addr_t    *addr;
     ngx_http_stoa_target_t  *target;
 
-    t = peer->tries;
     target = t->target;
-
-    /* an abort by the client says nothing of the upstream */
-
-    if (!failed && peer->request->upstream->headers_in.status_n == 0) {
-        return;
-    }
 
     for (i = 0; i < target->naddrs; i++) {
         addr = &target->addrs[i];
@@ -192,14 +215,60 @@ ngx_http_stoa_balance_health(ngx_peer_connection_t *pc,
 
         addr->failed_at = ngx_current_msec;
 
-        if (++addr->fails == peer->api->rec->max_fails
-            && (peer->api->ntargets > 1 || target->naddrs > 1))
+        if (++addr->fails == api->rec->max_fails
+            && (api->ntargets > 1 || target->naddrs > 1))
         {
-            ngx_log_error(NGX_LOG_WARN, pc->log, 0,
+            ngx_log_error(NGX_LOG_WARN, log, 0,
                           "stoa: upstream %V is left alone for %uD ms",
-                          &t->name, peer->api->rec->fail_timeout_ms);
+                          &t->name, api->rec->fail_timeout_ms);
         }
 
         return;
     }
+}
+
+
+ngx_int_t
+ngx_http_stoa_balance_uri(ngx_pool_t *pool, ngx_http_stoa_target_t *target,
+    ngx_str_t *rest, ngx_str_t *uri)
+{
+    u_char      *p;
+    ngx_uint_t   slash;
+
+    slash = target->path.len == 0
+            && (rest->len == 0 || rest->data[0] != '/');
+
+    if (target->path.len == 0 && !slash) {
+        *uri = *rest;
+        return NGX_OK;
+    }
+
+    if (rest->len == 0) {
+        *uri = target->path;
+
+        if (slash) {
+            ngx_str_set(uri, "/");
+        }
+
+        return NGX_OK;
+    }
+
+    p = ngx_pnalloc(pool, target->path.len + slash + rest->len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    uri->data = p;
+
+    p = ngx_cpymem(p, target->path.data, target->path.len);
+
+    if (slash) {
+        *p++ = '/';
+    }
+
+    p = ngx_cpymem(p, rest->data, rest->len);
+
+    uri->len = p - uri->data;
+
+    return NGX_OK;
 }

@@ -80,8 +80,25 @@ void ngx_http_stoa_answer_hook(ngx_http_request_t *r,
 
 /* ---- _resolve.c, _address.c --------------------------------------------- */
 
-/* Sees to it that at least one target has addresses: NGX_OK, NGX_AGAIN (the
- * request is woken later), NGX_DECLINED (none has), NGX_ERROR. */
+/* Who waits for an address.  All but the last three are the caller's. */
+
+struct ngx_http_stoa_resolve_s {
+    ngx_http_stoa_api_t       *api;
+    ngx_http_stoa_via_t        via;
+    ngx_pool_t                *pool;
+    ngx_log_t                 *log;
+    void                     (*done)(void *data);
+    void                      *data;
+    ngx_resolver_ctx_t        *resolver;
+    ngx_http_stoa_target_t    *target;
+    unsigned                   waiting:1;
+};
+
+/* Sees to it that at least one target has addresses: NGX_OK, NGX_AGAIN (done()
+ * is called later), NGX_DECLINED (none has), NGX_ERROR. */
+ngx_int_t ngx_http_stoa_resolve_api(ngx_http_stoa_resolve_t *w);
+void ngx_http_stoa_resolve_cancel(ngx_http_stoa_resolve_t *w);
+/* The same for a request, which is woken. */
 ngx_int_t ngx_http_stoa_resolve(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 ngx_int_t ngx_http_stoa_address_set(ngx_http_stoa_target_t *target,
@@ -95,24 +112,29 @@ ngx_int_t ngx_http_stoa_address_literal(ngx_http_stoa_target_t *target);
 /* How many attempts a request to this api has. */
 ngx_uint_t ngx_http_stoa_balance_tries(ngx_http_stoa_api_t *api);
 
-/* The next target and the index of its address; NULL: none is left.  peer:
+/* The next target and the index of its address; NULL: none is left.  tries:
  * what was tried, NULL for nothing yet. */
 ngx_http_stoa_target_t *ngx_http_stoa_balance_choose(
-    ngx_http_stoa_api_t *api, ngx_http_stoa_peer_t *peer,
+    ngx_http_stoa_api_t *api, ngx_http_stoa_try_t *tries,
     ngx_uint_t *address);
 
 /* An address of this target that may be used now; 0: none. */
 ngx_uint_t ngx_http_stoa_balance_pick(ngx_http_stoa_api_t *api,
-    ngx_http_stoa_target_t *target, ngx_http_stoa_peer_t *peer,
+    ngx_http_stoa_target_t *target, ngx_http_stoa_try_t *tries,
     ngx_uint_t healthy, ngx_uint_t *address);
 
-/* Has it failed too often, too lately? */
-ngx_uint_t ngx_http_stoa_balance_down(ngx_http_stoa_api_t *api,
-    ngx_http_stoa_addr_t *addr);
+/* Notes the attempt in t, before those in *tries. */
+void ngx_http_stoa_balance_attempt(ngx_http_stoa_api_t *api,
+    ngx_http_stoa_target_t *target, ngx_uint_t address,
+    ngx_http_stoa_try_t *t, ngx_http_stoa_try_t **tries);
 
-/* What came of the last attempt. */
-void ngx_http_stoa_balance_health(ngx_peer_connection_t *pc,
-    ngx_http_stoa_peer_t *peer, ngx_uint_t failed);
+/* What came of it. */
+void ngx_http_stoa_balance_health(ngx_http_stoa_api_t *api,
+    ngx_http_stoa_try_t *t, ngx_uint_t failed, ngx_log_t *log);
+
+/* What is asked for there: the target's path, then the rest. */
+ngx_int_t ngx_http_stoa_balance_uri(ngx_pool_t *pool,
+    ngx_http_stoa_target_t *target, ngx_str_t *rest, ngx_str_t *uri);
 
 
 #endif /* NGX_HTTP_STOA_BALANCE_H */

@@ -31,6 +31,7 @@ typedef enum {
 } ngx_http_stoa_header_e;
 
 
+static ngx_uint_t ngx_http_stoa_headers_own(ngx_table_elt_t *h);
 static ngx_int_t ngx_http_stoa_headers_trace(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_list_part_t *part,
     ngx_http_stoa_headers_found_t *found);
@@ -122,6 +123,74 @@ ngx_http_stoa_headers(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     }
 
     return ctx->call.edge->headers_add(r, ctx, &r->headers_in.headers);
+}
+
+
+/* Without what speaks of the connection and of the body that the client
+ * sent. */
+
+ngx_int_t
+ngx_http_stoa_headers_text(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    ngx_pool_t *pool, ngx_str_t *text)
+{
+    u_char                       *p;
+    size_t                        len;
+    ngx_int_t                     rc;
+    ngx_list_t                    old;
+    ngx_table_elt_t              *h;
+    ngx_http_stoa_header_walk_t   w;
+
+    old = r->headers_in.headers;
+
+    rc = ngx_http_stoa_headers(r, ctx);
+    len = 0;
+    p = NULL;
+
+    for ( /* void */ ; rc == NGX_OK; /* void */ ) {
+
+        for (h = ngx_http_stoa_header_first(&w, &r->headers_in.headers.part);
+             h;
+             h = ngx_http_stoa_header_next(&w))
+        {
+            if (h->hash == 0 || ngx_http_stoa_headers_own(h)) {
+                continue;
+            }
+
+            if (p == NULL) {
+                len += h->key.len + 2 + h->value.len + 2;
+
+            } else {
+                p = ngx_sprintf(p, "%V: %V" CRLF, &h->key, &h->value);
+            }
+        }
+
+        if (p) {
+            text->len = len;
+            break;
+        }
+
+        p = ngx_pnalloc(pool, len + 1);
+        text->data = p;
+        rc = p ? NGX_OK : NGX_ERROR;
+    }
+
+    r->headers_in.headers = old;
+
+    return rc;
+}
+
+
+static ngx_uint_t
+ngx_http_stoa_headers_own(ngx_table_elt_t *h)
+{
+    return ngx_http_stoa_header_named(h, "host")
+           || ngx_http_stoa_header_named(h, "connection")
+           || ngx_http_stoa_header_named(h, "content-length")
+           || ngx_http_stoa_header_named(h, "transfer-encoding")
+           || ngx_http_stoa_header_named(h, "expect")
+           || ngx_http_stoa_header_named(h, "upgrade")
+           || ngx_http_stoa_header_named(h, "te")
+           || ngx_http_stoa_header_named(h, "keep-alive");
 }
 
 

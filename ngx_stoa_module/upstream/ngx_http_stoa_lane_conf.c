@@ -7,7 +7,6 @@
 #include "ngx_http_stoa_lane.h"
 
 
-static ngx_module_t *ngx_http_stoa_lane_proxy(void);
 static ngx_uint_t ngx_http_stoa_lane_settings(ngx_http_upstream_conf_t *conf);
 static ngx_uint_t ngx_http_stoa_lane_hides(ngx_http_upstream_conf_t *conf,
     const char *lowcase, size_t len);
@@ -26,7 +25,7 @@ ngx_http_stoa_lane_conf(ngx_http_request_t *r)
 
     if (slcf->lane == NGX_HTTP_STOA_LANE_UNKNOWN) {
         slcf->lane = NGX_HTTP_STOA_LANE_OFF;
-        proxy = ngx_http_stoa_lane_proxy();
+        proxy = ngx_http_stoa_compat_proxy();
 
         if (slcf->fast && !slcf->headers_set && proxy) {
 
@@ -44,23 +43,6 @@ ngx_http_stoa_lane_conf(ngx_http_request_t *r)
     }
 
     return slcf->lane_conf;
-}
-
-
-static ngx_module_t *
-ngx_http_stoa_lane_proxy(void)
-{
-    ngx_uint_t  i;
-
-    for (i = 0; ngx_cycle->modules[i]; i++) {
-        if (ngx_strcmp(ngx_cycle->modules[i]->name, "ngx_http_proxy_module")
-            == 0)
-        {
-            return ngx_cycle->modules[i];
-        }
-    }
-
-    return NULL;
 }
 
 

@@ -70,9 +70,6 @@ ngx_int_t
 ngx_http_stoa_peer_address(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_target_t *target)
 {
-    u_char      *p;
-    ngx_uint_t   slash;
-
     ctx->call.to.host = target->host_header;
     ctx->call.to.tls_name = target->tls_name;
 
@@ -83,43 +80,8 @@ ngx_http_stoa_peer_address(ngx_http_request_t *r,
         ngx_str_set(&ctx->call.to.scheme, "http://");
     }
 
-    slash = target->path.len == 0
-            && (ctx->call.to.rest.len == 0
-                || ctx->call.to.rest.data[0] != '/');
-
-    if (target->path.len == 0 && !slash) {
-        ctx->call.to.uri = ctx->call.to.rest;
-        return NGX_OK;
-    }
-
-    if (ctx->call.to.rest.len == 0) {
-        ctx->call.to.uri = target->path;
-
-        if (slash) {
-            ngx_str_set(&ctx->call.to.uri, "/");
-        }
-
-        return NGX_OK;
-    }
-
-    p = ngx_pnalloc(r->pool, target->path.len + slash + ctx->call.to.rest.len);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    ctx->call.to.uri.data = p;
-
-    p = ngx_cpymem(p, target->path.data, target->path.len);
-
-    if (slash) {
-        *p++ = '/';
-    }
-
-    p = ngx_cpymem(p, ctx->call.to.rest.data, ctx->call.to.rest.len);
-
-    ctx->call.to.uri.len = p - ctx->call.to.uri.data;
-
-    return NGX_OK;
+    return ngx_http_stoa_balance_uri(r->pool, target, &ctx->call.to.rest,
+                                     &ctx->call.to.uri);
 }
 
 
@@ -264,13 +226,13 @@ ngx_http_stoa_peer_next(ngx_http_stoa_peer_t *peer, ngx_uint_t *address)
     /* first the one that the request was made for */
 
     if (peer->tries == NULL
-        && ngx_http_stoa_balance_pick(peer->api, peer->written, peer, 1,
-                                       address))
+        && ngx_http_stoa_balance_pick(peer->api, peer->written, NULL, 1,
+                                      address))
     {
         return peer->written;
     }
 
-    return ngx_http_stoa_balance_choose(peer->api, peer, address);
+    return ngx_http_stoa_balance_choose(peer->api, peer->tries, address);
 }
 
 
@@ -359,14 +321,11 @@ ngx_http_stoa_peer_point(ngx_peer_connection_t *pc,
 }
 
 
-/* Copied, as the target's addresses may change at any event. */
-
 static ngx_http_stoa_try_t *
 ngx_http_stoa_peer_attempt(ngx_http_stoa_peer_t *peer,
     ngx_http_stoa_target_t *target, ngx_uint_t address)
 {
-    ngx_http_stoa_try_t   *t;
-    ngx_http_stoa_addr_t  *addr;
+    ngx_http_stoa_try_t  *t;
 
     t = &peer->first;
 
@@ -378,27 +337,8 @@ ngx_http_stoa_peer_attempt(ngx_http_stoa_peer_t *peer,
     }
 
     peer->used = 1;
-
-    addr = &target->addrs[address];
-    target->next = address + 1;
-
-    if (ngx_http_stoa_balance_down(peer->api, addr) == 0) {
-
-        /* after a pause, one request at a time finds out */
-
-        addr->failed_at = ngx_current_msec;
-    }
-
-    t->prev = peer->tries;
-    t->target = target;
-    t->sockaddr = addr->sockaddr;
-    t->socklen = addr->socklen;
-    t->name.data = t->text;
-    t->name.len = addr->name.len;
-    ngx_memcpy(t->text, addr->text, addr->name.len);
-
-    peer->tries = t;
-    target->active++;
+    ngx_http_stoa_balance_attempt(peer->api, target, address, t,
+                                  &peer->tries);
 
     return t;
 }
@@ -426,8 +366,13 @@ ngx_http_stoa_peer_free(ngx_peer_connection_t *pc, void *data,
             peer->tries = t->prev;
             peer->fresh = 1;
 
-        } else {
-            ngx_http_stoa_balance_health(pc, peer, state & NGX_PEER_FAILED);
+        } else if ((state & NGX_PEER_FAILED)
+                   || peer->request->upstream->headers_in.status_n)
+        {
+            /* an abort by the client says nothing of the upstream */
+
+            ngx_http_stoa_balance_health(peer->api, t,
+                                         state & NGX_PEER_FAILED, pc->log);
         }
     }
 

@@ -26,16 +26,17 @@ typedef struct {
 } ngx_http_stoa_resolve_bg_t;
 
 
-static ngx_int_t ngx_http_stoa_resolve_wait(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_target_t *target);
-static void ngx_http_stoa_resolve_cancel(ngx_http_stoa_ctx_t *ctx,
-    void *data);
+static ngx_int_t ngx_http_stoa_resolve_wait(ngx_http_stoa_resolve_t *w,
+    ngx_http_stoa_target_t *target);
 static void ngx_http_stoa_resolve_done(ngx_resolver_ctx_t *rctx);
-static void ngx_http_stoa_resolve_refresh(ngx_http_request_t *r,
-    ngx_http_stoa_api_t *api, ngx_http_stoa_target_t *target);
+static void ngx_http_stoa_resolve_wake(void *data);
+static void ngx_http_stoa_resolve_finish(ngx_http_stoa_ctx_t *ctx,
+    void *data);
+static void ngx_http_stoa_resolve_refresh(ngx_http_stoa_resolve_t *w,
+    ngx_http_stoa_target_t *target);
 static void ngx_http_stoa_resolve_refreshed(ngx_resolver_ctx_t *rctx);
-static ngx_resolver_ctx_t *ngx_http_stoa_resolve_start(ngx_http_request_t *r,
-    ngx_http_stoa_api_t *api, ngx_http_stoa_target_t *target);
+static ngx_resolver_ctx_t *ngx_http_stoa_resolve_start(
+    ngx_http_stoa_resolve_t *w, ngx_http_stoa_target_t *target);
 static void ngx_http_stoa_resolve_update(ngx_http_stoa_target_t *target,
     ngx_resolver_ctx_t *rctx, ngx_log_t *log);
 
@@ -43,17 +44,94 @@ static void ngx_http_stoa_resolve_update(ngx_http_stoa_target_t *target,
 ngx_int_t
 ngx_http_stoa_resolve(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
+    time_t                    now;
+    ngx_int_t                 rc;
+    ngx_uint_t                i, usable;
+    ngx_http_stoa_api_t      *api;
+    ngx_http_stoa_resolve_t  *w;
+
+    api = ctx->call.api;
+    now = ngx_time();
+    usable = 0;
+
+    for (i = 0; i < api->ntargets; i++) {
+        usable += api->targets[i].naddrs;
+
+        if (api->targets[i].valid && api->targets[i].valid <= now) {
+            break;
+        }
+    }
+
+    if (i == api->ntargets) {
+        return usable ? NGX_OK : NGX_DECLINED;
+    }
+
+    w = ctx->call.resolve;
+
+    if (w == NULL || w->api != api) {
+        w = ngx_pcalloc(r->pool, sizeof(ngx_http_stoa_resolve_t));
+
+        if (w == NULL
+            || ngx_http_stoa_ctx_finisher(ctx, ngx_http_stoa_resolve_finish,
+                                          w)
+               != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        w->api = api;
+        w->pool = r->pool;
+        w->log = r->connection->log;
+        w->done = ngx_http_stoa_resolve_wake;
+        w->data = ctx;
+        ngx_http_stoa_via(r, &w->via);
+        ctx->call.resolve = w;
+    }
+
+    rc = ngx_http_stoa_resolve_api(w);
+
+    return rc == NGX_AGAIN ? ngx_http_stoa_ctx_suspend(r) : rc;
+}
+
+
+static void
+ngx_http_stoa_resolve_wake(void *data)
+{
+    ngx_http_stoa_ctx_t *ctx = data;
+
+    ngx_connection_t    *c;
+    ngx_http_request_t  *r;
+
+    r = ctx->request;
+    c = r->connection;
+
+    ngx_http_set_log_request(c->log, r);
+    ngx_http_stoa_ctx_wake(r);
+    ngx_http_run_posted_requests(c);
+}
+
+
+static void
+ngx_http_stoa_resolve_finish(ngx_http_stoa_ctx_t *ctx, void *data)
+{
+    ngx_http_stoa_resolve_cancel(data);
+}
+
+
+ngx_int_t
+ngx_http_stoa_resolve_api(ngx_http_stoa_resolve_t *w)
+{
     time_t                   now;
     ngx_int_t                rc;
     ngx_uint_t               i, usable;
     ngx_http_stoa_api_t     *api;
     ngx_http_stoa_target_t  *target;
 
-    if (ctx->call.waiting) {
+    if (w->waiting) {
         return NGX_AGAIN;
     }
 
-    api = ctx->call.api;
+    api = w->api;
     now = ngx_time();
     usable = 0;
 
@@ -70,7 +148,7 @@ ngx_http_stoa_resolve(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 
         if (usable) {
             if (!target->refreshing) {
-                ngx_http_stoa_resolve_refresh(r, api, target);
+                ngx_http_stoa_resolve_refresh(w, target);
             }
 
             continue;
@@ -82,7 +160,7 @@ ngx_http_stoa_resolve(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
             continue;
         }
 
-        rc = ngx_http_stoa_resolve_wait(r, ctx, target);
+        rc = ngx_http_stoa_resolve_wait(w, target);
 
         if (rc != NGX_OK) {
             return rc;
@@ -96,18 +174,12 @@ ngx_http_stoa_resolve(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 
 
 static ngx_int_t
-ngx_http_stoa_resolve_wait(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+ngx_http_stoa_resolve_wait(ngx_http_stoa_resolve_t *w,
     ngx_http_stoa_target_t *target)
 {
     ngx_resolver_ctx_t  *rctx;
 
-    if (ngx_http_stoa_ctx_finisher(ctx, ngx_http_stoa_resolve_cancel, NULL)
-        != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    rctx = ngx_http_stoa_resolve_start(r, ctx->call.api, target);
+    rctx = ngx_http_stoa_resolve_start(w, target);
 
     if (rctx == NULL) {
         return NGX_ERROR;
@@ -124,7 +196,7 @@ ngx_http_stoa_resolve_wait(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     rctx->timeout -= ngx_min(rctx->timeout - 1,
                              ngx_current_msec - target->asked);
 
-    rctx->name.data = ngx_pstrdup(r->pool, &target->host);
+    rctx->name.data = ngx_pstrdup(w->pool, &target->host);
     if (rctx->name.data == NULL) {
         ngx_resolve_name_done(rctx);
         return NGX_ERROR;
@@ -132,60 +204,53 @@ ngx_http_stoa_resolve_wait(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
     rctx->name.len = target->host.len;
     rctx->handler = ngx_http_stoa_resolve_done;
-    rctx->data = ctx;
+    rctx->data = w;
 
-    ctx->call.resolver = rctx;
-    ctx->call.resolving = target;
-    ctx->call.waiting = 1;
+    w->resolver = rctx;
+    w->target = target;
+    w->waiting = 1;
     target->waiting++;
 
     if (ngx_resolve_name(rctx) != NGX_OK) {
-        ctx->call.resolver = NULL;
-        ctx->call.waiting = 0;
+        w->resolver = NULL;
+        w->waiting = 0;
         target->waiting--;
         return NGX_ERROR;
     }
 
-    return ctx->call.waiting ? ngx_http_stoa_ctx_suspend(r) : NGX_OK;
+    return w->waiting ? NGX_AGAIN : NGX_OK;
 }
 
 
 static void
 ngx_http_stoa_resolve_done(ngx_resolver_ctx_t *rctx)
 {
-    ngx_uint_t            async;
-    ngx_connection_t     *c;
-    ngx_http_request_t   *r;
-    ngx_http_stoa_ctx_t  *ctx;
+    ngx_uint_t                async;
+    ngx_http_stoa_resolve_t  *w;
 
-    ctx = rctx->data;
-    r = ctx->request;
-    c = r->connection;
+    w = rctx->data;
     async = rctx->async;
 
-    ngx_http_set_log_request(c->log, r);
+    ngx_http_stoa_resolve_update(w->target, rctx, w->log);
 
-    ngx_http_stoa_resolve_update(ctx->call.resolving, rctx, c->log);
-
-    ctx->call.resolver = NULL;
-    ctx->call.waiting = 0;
-    ctx->call.resolving->waiting--;
+    w->resolver = NULL;
+    w->waiting = 0;
+    w->target->waiting--;
     ngx_resolve_name_done(rctx);
 
     if (async) {
-        ngx_http_stoa_ctx_wake(r);
-        ngx_http_run_posted_requests(c);
+        w->done(w->data);
     }
 }
 
 
-static void
-ngx_http_stoa_resolve_cancel(ngx_http_stoa_ctx_t *ctx, void *data)
+void
+ngx_http_stoa_resolve_cancel(ngx_http_stoa_resolve_t *w)
 {
-    if (ctx->call.resolver) {
-        ngx_resolve_name_done(ctx->call.resolver);
-        ctx->call.resolver = NULL;
-        ctx->call.resolving->waiting--;
+    if (w->resolver) {
+        ngx_resolve_name_done(w->resolver);
+        w->resolver = NULL;
+        w->target->waiting--;
     }
 }
 
@@ -193,13 +258,13 @@ ngx_http_stoa_resolve_cancel(ngx_http_stoa_ctx_t *ctx, void *data)
 /* Failing to start is no loss: what is known stays in use. */
 
 static void
-ngx_http_stoa_resolve_refresh(ngx_http_request_t *r, ngx_http_stoa_api_t *api,
+ngx_http_stoa_resolve_refresh(ngx_http_stoa_resolve_t *w,
     ngx_http_stoa_target_t *target)
 {
     ngx_resolver_ctx_t          *rctx;
     ngx_http_stoa_resolve_bg_t  *bg;
 
-    rctx = ngx_http_stoa_resolve_start(r, api, target);
+    rctx = ngx_http_stoa_resolve_start(w, target);
 
     if (rctx == NULL || rctx == NGX_NO_RESOLVER) {
         return;
@@ -211,7 +276,7 @@ ngx_http_stoa_resolve_refresh(ngx_http_request_t *r, ngx_http_stoa_api_t *api,
         return;
     }
 
-    bg->api = api;
+    bg->api = w->api;
     bg->target = target;
 
     rctx->name.len = ngx_min(target->host.len, STOA_HOST_MAX);
@@ -223,12 +288,12 @@ ngx_http_stoa_resolve_refresh(ngx_http_request_t *r, ngx_http_stoa_api_t *api,
     rctx->cancelable = 1;
 
     target->refreshing = 1;
-    ngx_http_stoa_api_hold(api);
+    ngx_http_stoa_api_hold(w->api);
 
     if (ngx_resolve_name(rctx) != NGX_OK) {
         target->refreshing = 0;
         target->valid = ngx_time() + NGX_HTTP_STOA_RESOLVE_RETRY;
-        ngx_http_stoa_api_release(api);
+        ngx_http_stoa_api_release(w->api);
         ngx_free(bg);
     }
 }
@@ -252,26 +317,23 @@ ngx_http_stoa_resolve_refreshed(ngx_resolver_ctx_t *rctx)
 
 
 static ngx_resolver_ctx_t *
-ngx_http_stoa_resolve_start(ngx_http_request_t *r, ngx_http_stoa_api_t *api,
+ngx_http_stoa_resolve_start(ngx_http_stoa_resolve_t *w,
     ngx_http_stoa_target_t *target)
 {
-    ngx_resolver_ctx_t        *rctx;
-    ngx_http_core_loc_conf_t  *clcf;
+    ngx_resolver_ctx_t  *rctx;
 
-    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
-
-    rctx = ngx_resolve_start(clcf->resolver, NULL);
+    rctx = ngx_resolve_start(w->via.resolver, NULL);
 
     if (rctx == NGX_NO_RESOLVER) {
-        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+        ngx_log_error(NGX_LOG_ERR, w->log, 0,
                       "stoa: no \"resolver\" is defined to resolve the "
                       "upstream \"%V\"", &target->host);
 
         target->valid = ngx_time() + NGX_HTTP_STOA_RESOLVE_RETRY;
 
     } else if (rctx) {
-        rctx->timeout = ngx_min(clcf->resolver_timeout,
-                                api->rec->connect_timeout_ms);
+        rctx->timeout = ngx_min(w->via.resolver_timeout,
+                                w->api->rec->connect_timeout_ms);
     }
 
     return rctx;
@@ -347,4 +409,27 @@ ngx_http_stoa_resolve_update(ngx_http_stoa_target_t *target,
     /* a TTL of 0 must not mean a query for each request */
 
     target->valid = ngx_max(rctx->valid, ngx_time() + 1);
+}
+
+
+void
+ngx_http_stoa_via(ngx_http_request_t *r, ngx_http_stoa_via_t *via)
+{
+    ngx_module_t              *proxy;
+    ngx_http_core_loc_conf_t  *clcf;
+    ngx_http_upstream_conf_t  *conf;
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+    proxy = ngx_http_stoa_compat_proxy();
+
+    via->resolver = clcf->resolver;
+    via->resolver_timeout = clcf->resolver_timeout;
+    via->ssl = NULL;
+
+#if (NGX_HTTP_SSL)
+    if (proxy) {
+        conf = r->loc_conf[proxy->ctx_index];
+        via->ssl = conf->ssl;
+    }
+#endif
 }

@@ -153,7 +153,7 @@ ngx_http_stoa_upstream_clone(ngx_http_request_t *r)
     parent = ngx_http_stoa_ctx(r->parent);
 
     if (parent == NULL || parent->call.to.target == NULL
-        || parent->call.edge->subrequest)
+        || parent->call.edge->once)
     {
         return NULL;
     }

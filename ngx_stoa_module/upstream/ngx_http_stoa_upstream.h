@@ -10,6 +10,17 @@
 
 #include "ngx_http_stoa_ctx.h"
 #include "ngx_http_stoa_api.h"
+#include "ngx_http_stoa_fetch.h"
+
+
+/* How upstreams are reached from a location: may be kept, for what is asked
+ * when there is no request any more. */
+
+typedef struct {
+    ngx_ssl_t                 *ssl;             /* NULL: no TLS there        */
+    ngx_resolver_t            *resolver;
+    ngx_msec_t                 resolver_timeout;
+} ngx_http_stoa_via_t;
 
 
 /* Makes "stoa_upstream" (mcf->upstream); called by the setter of "stoa", any
@@ -26,6 +37,18 @@ void ngx_http_stoa_peer_restore(ngx_http_request_t *r,
  * ctx->call.api. */
 ngx_int_t ngx_http_stoa_upstream_forward(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
+void ngx_http_stoa_via(ngx_http_request_t *r, ngx_http_stoa_via_t *via);
+/* Whom f asks: a target of the api, `rest` behind its path.  With the api's
+ * time limits, health, TLS.  pin: NULL, or the index of the one target; where
+ * the answer came from is found by _fetched(). */
+ngx_int_t ngx_http_stoa_upstream_fetch(ngx_http_stoa_fetch_t *f,
+    ngx_http_stoa_api_t *api, ngx_http_stoa_via_t *via, ngx_str_t *rest,
+    ngx_uint_t *pin);
+ngx_uint_t ngx_http_stoa_upstream_fetched(ngx_http_stoa_fetch_t *f);
+/* The headers that this call's upstream gets, as lines for a fetch; those of
+ * the request stay as they are.  NGX_OK, NGX_ERROR, or a refusal's status. */
+ngx_int_t ngx_http_stoa_headers_text(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_pool_t *pool, ngx_str_t *text);
 /* Caller's headers without credential and X-Stoa-*, with ours. */
 ngx_int_t ngx_http_stoa_headers(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);

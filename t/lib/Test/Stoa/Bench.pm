@@ -25,7 +25,7 @@ my $ANSWER = '{"id":1,"note":"a small answer of a REST API, 110 bytes or so, '
     . 'as many are: number, text and nothing more"}';
 my $RESULT = '{"jsonrpc":"2.0","id":1,"result":{"resultType":"complete",'
     . '"content":[{"type":"text","text":"ok"}]}}';
-my $SESSION = '{"jsonrpc":"2.0","id":0,"result":{"protocolVersion":'
+my $SESSION = '{"jsonrpc":"2.0","id":"stoa-0","result":{"protocolVersion":'
     . '"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"up",'
     . '"version":"1"}}}';
 

@@ -1,0 +1,231 @@
+/*
+ * Fetches to an api's targets: chosen, tried one after the other and judged
+ * as those of forwarded calls are, with the same names, TLS and connections.
+ *
+ * Process: workers.  Lifetime: the fetch's; it holds the compiled api.
+ */
+
+#include "ngx_http_stoa_balance.h"
+
+
+typedef struct {
+    ngx_http_stoa_resolve_t    resolve;
+    ngx_http_stoa_fetch_t     *fetch;
+    ngx_http_stoa_api_t       *api;
+    ngx_http_stoa_try_t       *tries;
+    ngx_uint_t                 left;            /* that may be made          */
+    ngx_http_stoa_target_t    *pin;             /* NULL: any                 */
+    ngx_str_t                  rest;
+    ngx_http_stoa_via_t        via;
+} ngx_http_stoa_upstream_fetch_t;
+
+
+static ngx_int_t ngx_http_stoa_upstream_fetch_get(ngx_http_stoa_fetch_t *f);
+static void ngx_http_stoa_upstream_fetch_free(ngx_http_stoa_fetch_t *f,
+    ngx_uint_t failed);
+static void ngx_http_stoa_upstream_fetch_session(ngx_http_stoa_fetch_t *f,
+    ngx_connection_t *c, ngx_uint_t made);
+static void ngx_http_stoa_upstream_fetch_close(ngx_http_stoa_fetch_t *f);
+static void ngx_http_stoa_upstream_fetch_resolved(void *data);
+
+
+static const ngx_http_stoa_fetch_peers_t  ngx_http_stoa_upstream_peers = {
+    ngx_http_stoa_upstream_fetch_get,
+    ngx_http_stoa_upstream_fetch_free,
+    ngx_http_stoa_upstream_fetch_session,
+    ngx_http_stoa_upstream_fetch_close
+};
+
+
+ngx_int_t
+ngx_http_stoa_upstream_fetch(ngx_http_stoa_fetch_t *f,
+    ngx_http_stoa_api_t *api, ngx_http_stoa_via_t *via, ngx_str_t *rest,
+    ngx_uint_t *pin)
+{
+    ngx_http_stoa_upstream_fetch_t  *p;
+
+    p = ngx_pcalloc(f->pool, sizeof(ngx_http_stoa_upstream_fetch_t));
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    p->fetch = f;
+    p->api = api;
+    p->via = *via;
+    p->left = ngx_http_stoa_balance_tries(api);
+    p->rest = *rest;
+
+    if (pin && *pin < api->ntargets) {
+        p->pin = &api->targets[*pin];
+    }
+
+    p->resolve.api = api;
+    p->resolve.via = *via;
+    p->resolve.pool = f->pool;
+    p->resolve.log = f->log;
+    p->resolve.done = ngx_http_stoa_upstream_fetch_resolved;
+    p->resolve.data = p;
+
+    if (api->rec->connect_timeout_ms) {
+        f->connect_timeout = api->rec->connect_timeout_ms;
+    }
+
+    if (api->rec->read_timeout_ms) {
+        f->read_timeout = api->rec->read_timeout_ms;
+    }
+
+    f->to.key.idle = api->rec->idle_timeout_ms;
+    f->to.key.verify = api->rec->tls_verify;
+    f->peers = &ngx_http_stoa_upstream_peers;
+    f->peer = p;
+
+    ngx_http_stoa_api_hold(api);
+
+    return NGX_OK;
+}
+
+
+ngx_uint_t
+ngx_http_stoa_upstream_fetched(ngx_http_stoa_fetch_t *f)
+{
+    ngx_http_stoa_upstream_fetch_t *p = f->peer;
+
+    return p->tries ? (ngx_uint_t) (p->tries->target - p->api->targets) : 0;
+}
+
+
+static ngx_int_t
+ngx_http_stoa_upstream_fetch_get(ngx_http_stoa_fetch_t *f)
+{
+    ngx_http_stoa_upstream_fetch_t *p = f->peer;
+
+    ngx_int_t                rc;
+    ngx_uint_t               address;
+    ngx_http_stoa_try_t     *t;
+    ngx_http_stoa_target_t  *target;
+
+    if (p->left == 0) {
+        return NGX_DECLINED;
+    }
+
+    p->left--;
+
+    rc = ngx_http_stoa_resolve_api(&p->resolve);
+
+    if (rc != NGX_OK) {
+        p->left += rc == NGX_AGAIN;
+        f->why = "its name could not be resolved";
+        return rc;
+    }
+
+    target = p->pin;
+
+    if (target == NULL) {
+        target = ngx_http_stoa_balance_choose(p->api, p->tries, &address);
+
+    } else if (!ngx_http_stoa_balance_pick(p->api, target, p->tries, 1,
+                                           &address)
+               && !ngx_http_stoa_balance_pick(p->api, target, p->tries, 0,
+                                              &address))
+    {
+        target = NULL;
+    }
+
+    t = ngx_palloc(f->pool, sizeof(ngx_http_stoa_try_t));
+
+    if (target == NULL || t == NULL
+        || ngx_http_stoa_balance_uri(f->pool, target, &p->rest, &f->to.uri)
+           != NGX_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+    f->to.key.ssl = NULL;
+
+    if (target->tls) {
+        if (p->via.ssl == NULL) {
+            f->why = "no TLS settings";
+            return NGX_DECLINED;
+        }
+
+        f->to.key.ssl = p->via.ssl;
+    }
+
+    ngx_http_stoa_balance_attempt(p->api, target, address, t, &p->tries);
+
+    f->to.key.sockaddr = t->sockaddr;
+    f->to.key.socklen = t->socklen;
+    f->to.key.tls_name = target->tls_name;
+    f->to.host = target->host_header;
+    f->to.name = t->name;
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_stoa_upstream_fetch_resolved(void *data)
+{
+    ngx_http_stoa_upstream_fetch_t *p = data;
+
+    ngx_http_stoa_fetch_next(p->fetch);
+}
+
+
+static void
+ngx_http_stoa_upstream_fetch_free(ngx_http_stoa_fetch_t *f, ngx_uint_t failed)
+{
+    ngx_http_stoa_upstream_fetch_t *p = f->peer;
+
+    p->tries->target->active--;
+
+    /* one that was cancelled says nothing of the upstream */
+
+    if (failed || f->http.status) {
+        ngx_http_stoa_balance_health(p->api, p->tries, failed, f->log);
+    }
+}
+
+
+static void
+ngx_http_stoa_upstream_fetch_session(ngx_http_stoa_fetch_t *f,
+    ngx_connection_t *c, ngx_uint_t made)
+{
+#if (NGX_HTTP_SSL)
+    ngx_http_stoa_upstream_fetch_t *p = f->peer;
+
+    ngx_ssl_session_t       *session;
+    ngx_http_stoa_target_t  *target;
+
+    target = p->tries->target;
+
+    if (!made) {
+        if (target->session && target->session_ssl == p->via.ssl) {
+            (void) ngx_ssl_set_session(c, target->session);
+        }
+
+        return;
+    }
+
+    session = ngx_ssl_get_session(c);
+
+    if (session) {
+        if (target->session) {
+            ngx_ssl_free_session(target->session);
+        }
+
+        target->session = session;
+        target->session_ssl = p->via.ssl;
+    }
+#endif
+}
+
+
+static void
+ngx_http_stoa_upstream_fetch_close(ngx_http_stoa_fetch_t *f)
+{
+    ngx_http_stoa_upstream_fetch_t *p = f->peer;
+
+    ngx_http_stoa_resolve_cancel(&p->resolve);
+    ngx_http_stoa_api_release(p->api);
+}
