@@ -47,7 +47,8 @@ my %port = map { my $era = $_;
     qw(modern legacy);
 $t->apply(demo(plan => 'concurrency: 50', mcp => {
     modern => { port => $port{modern} }, legacy => { port => $port{legacy} },
-    hasty => { port => $port{legacy}, upstream => "  read_timeout_ms: 1500\n" }
+    hasty => { port => $port{legacy}, upstream => "  read_timeout_ms: 1500\n"
+                                               . "  max_call_ms: 4000\n" }
 }));
 for my $api (keys %port, 'hasty') {
     wait_until { @{ $t->api('GET', "/v1/tenants/acme/apis/$api/tools")
@@ -216,6 +217,14 @@ $r = call('legacy', '<9>', name => 'hasty__raw');
 is(said($r), '200 me"1 upstream_timeout', '... before its head');
 like($r->{headers}{'content-type'}, qr/^text/, '... its client has one');
 is(refused('upstream_timeout') - $timeouts, 3, '... counted as such');
+
+$r = call('legacy', head() . "data: $note\n\n<1>" x 3 . "data: $ok\n\n",
+          name => 'hasty__raw');
+is(said($r), '200 me"1 result', 'T7: progress extends the time');
+$r = call('legacy', head() . "data: $note\n\n<1>" x 20, name => 'hasty__raw',
+          timeout => 15);
+is(said($r), '200 me"1 upstream_timeout', '... not beyond max_call_ms');
+cmp_ok(@{ $r->{events} }, '<', 9, '... of which it may take');
 
 my $late = 'HTTP/1.1 200 OK' . "\r\nContent-Type: application/json\r\n";
 for my $era (qw(modern legacy)) {

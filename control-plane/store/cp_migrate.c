@@ -25,7 +25,8 @@
     row(11, "0011_deprecated")                                                \
     row(12, "0012_sync_state")                                                \
     row(13, "0013_seal_keys")                                                 \
-    row(14, "0014_issuers")
+    row(14, "0014_issuers")                                                   \
+    row(15, "0015_max_call")
 
 
 typedef struct {

@@ -267,6 +267,8 @@
     R(S, U32, connect_timeout_ms, 0, 1, STOA_HOUR_MS, 2000, "per try")        \
     R(S, U32, read_timeout_ms, 0, 1, STOA_DAY_MS, 60000,                      \
       "between two reads of the answer")                                      \
+    R(S, U32, max_call_ms, 0, 1000, STOA_DAY_MS, 1800000,                     \
+      "MCP: of a call that is answered by a stream, whatever comes in it")    \
     R(S, U16, retries, 0, 0, 31, 1, "further targets tried")                  \
     R(S, U16, max_fails, 0, 0, 1000, 1,                                       \
       "failures that put a target aside; 0: never")                           \

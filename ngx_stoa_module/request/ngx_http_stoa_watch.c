@@ -12,11 +12,14 @@
 #include "ngx_http_stoa_auth.h"
 #include "ngx_http_stoa_header.h"
 #include "ngx_http_stoa_store.h"
+#include "ngx_http_stoa_api.h"
 
 
 #define NGX_HTTP_STOA_WATCH_MS  1000
 
 
+static const char *ngx_http_stoa_watch_over(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
 static ngx_uint_t ngx_http_stoa_watch_lasts(ngx_http_request_t *r);
 static void ngx_http_stoa_watch_look(ngx_event_t *ev);
 static void ngx_http_stoa_watch_cleanup(void *data);
@@ -64,18 +67,40 @@ ngx_http_stoa_watch_lasts(ngx_http_request_t *r)
 }
 
 
+/* Why the call may not last; NULL: it may. */
+
+static const char *
+ngx_http_stoa_watch_over(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    uint64_t                    ms;
+    ngx_http_stoa_main_conf_t  *mcf;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+    ms = (uint64_t) (ngx_time() - r->start_sec) * 1000;
+
+    if (ctx->call.kept && ctx->call.api->rec->max_call_ms
+        && ms > ctx->call.api->rec->max_call_ms)
+    {
+        return "it takes longer than max_call_ms";
+    }
+
+    return ngx_http_stoa_store_enter(mcf->store) == NGX_OK
+           && !ngx_http_stoa_auth_still(mcf->store, ctx)
+           ? "it would be refused now" : NULL;
+}
+
+
 static void
 ngx_http_stoa_watch_look(ngx_event_t *ev)
 {
-    ngx_event_t                *rev;
-    ngx_connection_t           *c;
-    ngx_http_request_t         *r;
-    ngx_http_stoa_ctx_t        *ctx;
-    ngx_http_stoa_main_conf_t  *mcf;
+    const char           *why;
+    ngx_event_t          *rev;
+    ngx_connection_t     *c;
+    ngx_http_request_t   *r;
+    ngx_http_stoa_ctx_t  *ctx;
 
     r = ev->data;
     ctx = ngx_http_stoa_ctx(r);
-    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
     c = r->upstream ? r->upstream->peer.connection : NULL;
 
     if (ctx == NULL || c == NULL) {
@@ -85,16 +110,16 @@ ngx_http_stoa_watch_look(ngx_event_t *ev)
         return;
     }
 
-    if (ngx_http_stoa_store_enter(mcf->store) != NGX_OK
-        || ngx_http_stoa_auth_still(mcf->store, ctx))
-    {
+    why = ngx_http_stoa_watch_over(r, ctx);
+
+    if (why == NULL) {
         ngx_add_timer(ev, NGX_HTTP_STOA_WATCH_MS);
         return;
     }
 
     ngx_http_set_log_request(r->connection->log, r);
     ngx_log_error(NGX_LOG_NOTICE, r->connection->log, 0,
-                  "stoa: the call ends: it would be refused now");
+                  "stoa: the call ends: %s", why);
 
     rev = c->read;
 
