@@ -552,32 +552,15 @@ ngx_http_stoa_store_by_index(ngx_http_stoa_store_t *s, stoa_rec_kind_e kind,
 }
 
 
-const stoa_rec_tenant_t *
-ngx_http_stoa_store_tenant(ngx_http_stoa_store_t *s, const stoa_id_t *id)
-{
-    return ngx_http_stoa_store_rec(s, STOA_REC_TENANT, id, NULL);
-}
+#define NGX_HTTP_STOA_STORE_FOUND(kind, KIND)                                 \
+                                                                              \
+    const stoa_rec_##kind##_t *                                               \
+    ngx_http_stoa_store_##kind(ngx_http_stoa_store_t *s, const stoa_id_t *id) \
+    {                                                                         \
+        return ngx_http_stoa_store_rec(s, STOA_REC_##KIND, id, NULL);         \
+    }
 
-
-const stoa_rec_application_t *
-ngx_http_stoa_store_application(ngx_http_stoa_store_t *s, const stoa_id_t *id)
-{
-    return ngx_http_stoa_store_rec(s, STOA_REC_APPLICATION, id, NULL);
-}
-
-
-const stoa_rec_credential_t *
-ngx_http_stoa_store_credential(ngx_http_stoa_store_t *s, const stoa_id_t *id)
-{
-    return ngx_http_stoa_store_rec(s, STOA_REC_CREDENTIAL, id, NULL);
-}
-
-
-const stoa_rec_plan_t *
-ngx_http_stoa_store_plan(ngx_http_stoa_store_t *s, const stoa_id_t *id)
-{
-    return ngx_http_stoa_store_rec(s, STOA_REC_PLAN, id, NULL);
-}
+NGX_HTTP_STOA_STORE_KINDS(NGX_HTTP_STOA_STORE_FOUND)
 
 
 const stoa_rec_subscription_t *
@@ -597,20 +580,6 @@ ngx_http_stoa_store_api(ngx_http_stoa_store_t *s, const stoa_id_t *id)
     api = ngx_http_stoa_store_rec(s, STOA_REC_API, id, NULL);
 
     return api && !api->hdr.withheld ? api : NULL;
-}
-
-
-const stoa_rec_server_t *
-ngx_http_stoa_store_server(ngx_http_stoa_store_t *s, const stoa_id_t *id)
-{
-    return ngx_http_stoa_store_rec(s, STOA_REC_SERVER, id, NULL);
-}
-
-
-const stoa_rec_tool_t *
-ngx_http_stoa_store_tool(ngx_http_stoa_store_t *s, const stoa_id_t *id)
-{
-    return ngx_http_stoa_store_rec(s, STOA_REC_TOOL, id, NULL);
 }
 
 

@@ -29,16 +29,20 @@ uint64_t ngx_http_stoa_store_rev(ngx_http_stoa_store_t *store);
 /* Changes with every commit of configuration: key for per-worker caches. */
 uint64_t ngx_http_stoa_store_generation(ngx_http_stoa_store_t *store);
 
-const stoa_rec_tenant_t *ngx_http_stoa_store_tenant(
-    ngx_http_stoa_store_t *s, const stoa_id_t *id);
+/* By id: ngx_http_stoa_store_tenant(s, id) and so on. */
+
+#define NGX_HTTP_STOA_STORE_KINDS(K)                                          \
+    K(tenant, TENANT) K(application, APPLICATION)                             \
+    K(credential, CREDENTIAL) K(plan, PLAN) K(server, SERVER) K(tool, TOOL)
+
+#define NGX_HTTP_STOA_STORE_BY_ID(kind, KIND)                                 \
+    const stoa_rec_##kind##_t *ngx_http_stoa_store_##kind(                    \
+        ngx_http_stoa_store_t *s, const stoa_id_t *id);
+
+NGX_HTTP_STOA_STORE_KINDS(NGX_HTTP_STOA_STORE_BY_ID)
+
 const stoa_rec_tenant_t *ngx_http_stoa_store_tenant_by_name(
     ngx_http_stoa_store_t *s, const char *name, size_t len);
-const stoa_rec_application_t *ngx_http_stoa_store_application(
-    ngx_http_stoa_store_t *s, const stoa_id_t *id);
-const stoa_rec_credential_t *ngx_http_stoa_store_credential(
-    ngx_http_stoa_store_t *s, const stoa_id_t *id);
-const stoa_rec_plan_t *ngx_http_stoa_store_plan(
-    ngx_http_stoa_store_t *s, const stoa_id_t *id);
 const stoa_rec_subscription_t *ngx_http_stoa_store_subscription(
     ngx_http_stoa_store_t *s, const stoa_id_t *application,
     const stoa_id_t *target);
@@ -63,13 +67,9 @@ const stoa_rec_groupkey_t *ngx_http_stoa_store_signer(
 /* Those by which the group seals: stoa_rec_sealkey_t; how many. */
 ngx_uint_t ngx_http_stoa_store_sealkeys(ngx_http_stoa_store_t *s,
     const void **recs, ngx_uint_t max);
-const stoa_rec_server_t *ngx_http_stoa_store_server(
-    ngx_http_stoa_store_t *s, const stoa_id_t *id);
 const stoa_rec_server_t *ngx_http_stoa_store_server_by_name(
     ngx_http_stoa_store_t *s, const char *tenant, size_t tenant_len,
     const char *name, size_t name_len);
-const stoa_rec_tool_t *ngx_http_stoa_store_tool(
-    ngx_http_stoa_store_t *s, const stoa_id_t *id);
 const stoa_rec_tool_t *ngx_http_stoa_store_tool_by_name(
     ngx_http_stoa_store_t *s, const stoa_id_t *api, const char *name,
     size_t len);
