@@ -28,6 +28,13 @@ typedef struct {
 #define STOA_REC_FIELDS_MAX  64       /* of one struct                    */
 #define STOA_REC_STRINGS_LEN 1024     /* of each in an array of strings   */
 
+/* The bounds of a field that is an array are those of its count. */
+#define stoa_rec_str_min(f)                                                   \
+    ((f)->type == STOA_REC_T_STRINGS ? 1 : (size_t) (f)->min)
+#define stoa_rec_str_max(f)                                                   \
+    ((f)->type == STOA_REC_T_STRINGS ? STOA_REC_STRINGS_LEN                   \
+                                     : (size_t) (f)->max)
+
 typedef struct stoa_rec_struct_s  stoa_rec_struct_t;
 
 typedef struct {
@@ -86,13 +93,14 @@ typedef struct {
 } stoa_rec_enc_t;
 
 /* Writes one member; `at` is where it lies in the record. */
-typedef stoa_rc_t (*stoa_rec_encode_pt)(stoa_rec_enc_t *e,
+typedef stoa_rc_t stoa_rec_encode_t(stoa_rec_enc_t *e,
     const stoa_rec_field_t *f, const stoa_json_val_t *val, size_t at);
 
-extern const stoa_rec_encode_pt  stoa_rec_encoders[STOA_REC_T_MAX];
+extern stoa_rec_encode_t *const  stoa_rec_encoders[STOA_REC_T_MAX];
 
 stoa_rc_t stoa_rec_struct(stoa_rec_enc_t *e, const stoa_rec_struct_t *def,
     const stoa_json_val_t *object, size_t base) STOA_MUST_CHECK;
+size_t stoa_rec_item_size(const stoa_rec_field_t *f);   /* of an array   */
 stoa_rc_t stoa_rec_align(stoa_rec_enc_t *e) STOA_MUST_CHECK;
 void stoa_rec_put(stoa_rec_enc_t *e, size_t at, const void *data, size_t len);
 void stoa_rec_put_number(stoa_rec_enc_t *e, const stoa_rec_field_t *f,

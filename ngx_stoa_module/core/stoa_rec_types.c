@@ -15,33 +15,11 @@
 #define STOA_REC_SORT_SIZE  64
 
 
-static stoa_rc_t stoa_rec_id(stoa_rec_enc_t *e,
-    const stoa_rec_field_t *f, const stoa_json_val_t *val, size_t at);
-static stoa_rc_t stoa_rec_string(stoa_rec_enc_t *e,
-    const stoa_rec_field_t *f, const stoa_json_val_t *val, size_t at);
-static stoa_rc_t stoa_rec_object(stoa_rec_enc_t *e,
-    const stoa_rec_field_t *f, const stoa_json_val_t *val, size_t at);
-static stoa_rc_t stoa_rec_bool(stoa_rec_enc_t *e,
-    const stoa_rec_field_t *f, const stoa_json_val_t *val, size_t at);
-static stoa_rc_t stoa_rec_enum(stoa_rec_enc_t *e,
-    const stoa_rec_field_t *f, const stoa_json_val_t *val, size_t at);
-static stoa_rc_t stoa_rec_number(stoa_rec_enc_t *e,
-    const stoa_rec_field_t *f, const stoa_json_val_t *val, size_t at);
-static stoa_rc_t stoa_rec_hex32(stoa_rec_enc_t *e,
-    const stoa_rec_field_t *f, const stoa_json_val_t *val, size_t at);
-static stoa_rc_t stoa_rec_list(stoa_rec_enc_t *e,
-    const stoa_rec_field_t *f, const stoa_json_val_t *val, size_t at);
-static stoa_rc_t stoa_rec_cidr(stoa_rec_enc_t *e,
-    const stoa_rec_field_t *f, const stoa_json_val_t *val, size_t at);
-static stoa_rc_t stoa_rec_one_string(stoa_rec_enc_t *e,
-    const stoa_rec_field_t *f, const stoa_json_val_t *val, size_t at);
-static stoa_rc_t stoa_rec_item(stoa_rec_enc_t *e,
-    const stoa_rec_field_t *f, const stoa_json_val_t *val, size_t at);
+static stoa_rec_encode_t  stoa_rec_id, stoa_rec_string, stoa_rec_object,
+    stoa_rec_bool, stoa_rec_enum, stoa_rec_number, stoa_rec_hex32,
+    stoa_rec_list, stoa_rec_cidr, stoa_rec_item, stoa_rec_policy_type,
+    stoa_rec_config;
 static void stoa_rec_ids_sort(stoa_rec_enc_t *e, size_t at, stoa_vec_t vec);
-static stoa_rc_t stoa_rec_policy_type(stoa_rec_enc_t *e,
-    const stoa_rec_field_t *f, const stoa_json_val_t *val, size_t at);
-static stoa_rc_t stoa_rec_config(stoa_rec_enc_t *e,
-    const stoa_rec_field_t *f, const stoa_json_val_t *val, size_t at);
 static stoa_rc_t stoa_rec_string_check(stoa_rec_enc_t *e,
     const stoa_rec_field_t *f, const stoa_json_val_t *val, char *s,
     size_t len);
@@ -54,7 +32,7 @@ static stoa_rc_t stoa_rec_array(stoa_rec_enc_t *e, const stoa_rec_field_t *f,
     const stoa_json_val_t *val, size_t at, size_t size, stoa_vec_t *vec);
 
 
-const stoa_rec_encode_pt  stoa_rec_encoders[STOA_REC_T_MAX] = {
+stoa_rec_encode_t *const  stoa_rec_encoders[STOA_REC_T_MAX] = {
     [STOA_REC_T_ID]      = stoa_rec_id,
     [STOA_REC_T_STRING]  = stoa_rec_string,
     [STOA_REC_T_OBJECT]  = stoa_rec_object,
@@ -77,13 +55,13 @@ const stoa_rec_encode_pt  stoa_rec_encoders[STOA_REC_T_MAX] = {
 /* What an item of an array is; size 0: its struct's. */
 
 static const struct {
-    stoa_rec_encode_pt  encode;
+    stoa_rec_encode_t  *encode;
     size_t              size;
 } stoa_rec_lists[STOA_REC_T_MAX] = {
     [STOA_REC_T_IDS]      = { stoa_rec_id, sizeof(stoa_id_t) },
     [STOA_REC_T_CIDRS]    = { stoa_rec_cidr, sizeof(stoa_cidr_t) },
     [STOA_REC_T_STRUCTS]  = { stoa_rec_item, 0 },
-    [STOA_REC_T_STRINGS]  = { stoa_rec_one_string, sizeof(stoa_ref_t) },
+    [STOA_REC_T_STRINGS]  = { stoa_rec_string, sizeof(stoa_ref_t) },
     [STOA_REC_T_POLICIES] = { stoa_rec_item, 0 },
 };
 
@@ -157,13 +135,13 @@ stoa_rec_string_check(stoa_rec_enc_t *e, const stoa_rec_field_t *f,
 {
     char  text[64];
 
-    if (len > (size_t) f->max) {
+    if (len > stoa_rec_str_max(f)) {
         (void) snprintf(text, sizeof(text), "must be at most %d bytes long",
-                        (int) f->max);
+                        (int) stoa_rec_str_max(f));
         return stoa_rec_wrong(e, val->start, text);
     }
 
-    if (len < (size_t) f->min) {
+    if (len < stoa_rec_str_min(f)) {
         return stoa_rec_wrong(e, val->start, "must not be empty");
     }
 
@@ -293,16 +271,16 @@ static stoa_rc_t
 stoa_rec_list(stoa_rec_enc_t *e, const stoa_rec_field_t *f,
     const stoa_json_val_t *val, size_t at)
 {
-    bool                 more;
-    size_t               i, path, size;
-    stoa_rc_t            rc;
-    stoa_vec_t           vec;
-    stoa_json_val_t      item;
-    stoa_json_iter_t     it;
-    stoa_rec_encode_pt   encode;
+    bool                more;
+    size_t              i, path, size;
+    stoa_rc_t           rc;
+    stoa_vec_t          vec;
+    stoa_json_val_t     item;
+    stoa_json_iter_t    it;
+    stoa_rec_encode_t  *encode;
 
     encode = stoa_rec_lists[f->type].encode;
-    size = f->items ? f->items->size : stoa_rec_lists[f->type].size;
+    size = stoa_rec_item_size(f);
 
     rc = stoa_rec_array(e, f, val, at, size, &vec);
     if (rc != STOA_OK || vec.n == 0) {
@@ -333,6 +311,13 @@ stoa_rec_list(stoa_rec_enc_t *e, const stoa_rec_field_t *f,
     }
 
     return STOA_OK;
+}
+
+
+size_t
+stoa_rec_item_size(const stoa_rec_field_t *f)
+{
+    return f->items ? f->items->size : stoa_rec_lists[f->type].size;
 }
 
 
@@ -386,22 +371,6 @@ stoa_rec_cidr(stoa_rec_enc_t *e, const stoa_rec_field_t *f,
     stoa_rec_put(e, at, &cidr, sizeof(stoa_cidr_t));
 
     return STOA_OK;
-}
-
-
-/* Of an array the bounds are those of its count: a string has its own. */
-
-static stoa_rc_t
-stoa_rec_one_string(stoa_rec_enc_t *e, const stoa_rec_field_t *f,
-    const stoa_json_val_t *val, size_t at)
-{
-    stoa_rec_field_t  one;
-
-    one = *f;
-    one.min = 1;
-    one.max = STOA_REC_STRINGS_LEN;
-
-    return stoa_rec_string(e, &one, val, at);
 }
 
 

@@ -15,42 +15,22 @@ typedef struct {
     size_t       fixed;             /* of the kind's struct, at the start  */
 } stoa_rec_view_t;
 
-typedef bool (*stoa_rec_verify_pt)(const stoa_rec_view_t *v,
+typedef bool stoa_rec_verify_t(const stoa_rec_view_t *v,
     const stoa_rec_field_t *f, size_t at);
 
 
 static bool stoa_rec_verify_struct(const stoa_rec_view_t *v,
     const stoa_rec_struct_t *def, size_t base);
-static bool stoa_rec_verify_id(const stoa_rec_view_t *v,
-    const stoa_rec_field_t *f, size_t at);
-static bool stoa_rec_verify_string(const stoa_rec_view_t *v,
-    const stoa_rec_field_t *f, size_t at);
-static bool stoa_rec_verify_bool(const stoa_rec_view_t *v,
-    const stoa_rec_field_t *f, size_t at);
-static bool stoa_rec_verify_enum(const stoa_rec_view_t *v,
-    const stoa_rec_field_t *f, size_t at);
-static bool stoa_rec_verify_number(const stoa_rec_view_t *v,
-    const stoa_rec_field_t *f, size_t at);
-static bool stoa_rec_verify_hex32(const stoa_rec_view_t *v,
-    const stoa_rec_field_t *f, size_t at);
-static bool stoa_rec_verify_ids(const stoa_rec_view_t *v,
-    const stoa_rec_field_t *f, size_t at);
-static bool stoa_rec_verify_cidrs(const stoa_rec_view_t *v,
-    const stoa_rec_field_t *f, size_t at);
-static bool stoa_rec_verify_items(const stoa_rec_view_t *v,
-    const stoa_rec_field_t *f, size_t at);
-static bool stoa_rec_verify_strings(const stoa_rec_view_t *v,
-    const stoa_rec_field_t *f, size_t at);
-static bool stoa_rec_verify_policy(const stoa_rec_view_t *v,
-    const stoa_rec_field_t *f, size_t at);
-static bool stoa_rec_verify_config(const stoa_rec_view_t *v,
-    const stoa_rec_field_t *f, size_t at);
+static stoa_rec_verify_t  stoa_rec_verify_id, stoa_rec_verify_string,
+    stoa_rec_verify_bool, stoa_rec_verify_enum, stoa_rec_verify_number,
+    stoa_rec_verify_hex32, stoa_rec_verify_list, stoa_rec_verify_cidr,
+    stoa_rec_verify_item, stoa_rec_verify_policy, stoa_rec_verify_config;
 static bool stoa_rec_verify_array(const stoa_rec_view_t *v,
     const stoa_rec_field_t *f, size_t at, size_t size, stoa_vec_t *vec);
 static bool stoa_rec_verify_definition(const stoa_rec_view_t *v);
 
 
-static const stoa_rec_verify_pt  stoa_rec_verifiers[STOA_REC_T_MAX] = {
+static stoa_rec_verify_t *const  stoa_rec_verifiers[STOA_REC_T_MAX] = {
     [STOA_REC_T_ID]      = stoa_rec_verify_id,
     [STOA_REC_T_STRING]  = stoa_rec_verify_string,
     [STOA_REC_T_OBJECT]  = stoa_rec_verify_string,
@@ -61,13 +41,23 @@ static const stoa_rec_verify_pt  stoa_rec_verifiers[STOA_REC_T_MAX] = {
     [STOA_REC_T_U64]     = stoa_rec_verify_number,
     [STOA_REC_T_I64]     = stoa_rec_verify_number,
     [STOA_REC_T_HEX32]   = stoa_rec_verify_hex32,
-    [STOA_REC_T_IDS]     = stoa_rec_verify_ids,
-    [STOA_REC_T_CIDRS]   = stoa_rec_verify_cidrs,
-    [STOA_REC_T_STRUCTS] = stoa_rec_verify_items,
-    [STOA_REC_T_STRINGS] = stoa_rec_verify_strings,
+    [STOA_REC_T_IDS]     = stoa_rec_verify_list,
+    [STOA_REC_T_CIDRS]   = stoa_rec_verify_list,
+    [STOA_REC_T_STRUCTS] = stoa_rec_verify_list,
+    [STOA_REC_T_STRINGS] = stoa_rec_verify_list,
     [STOA_REC_T_POLICY]  = stoa_rec_verify_policy,
     [STOA_REC_T_CONFIG]  = stoa_rec_verify_config,
-    [STOA_REC_T_POLICIES] = stoa_rec_verify_items,
+    [STOA_REC_T_POLICIES] = stoa_rec_verify_list,
+};
+
+/* Of what is in an array. */
+
+static stoa_rec_verify_t *const  stoa_rec_verify_in[STOA_REC_T_MAX] = {
+    [STOA_REC_T_IDS]      = stoa_rec_verify_id,
+    [STOA_REC_T_CIDRS]    = stoa_rec_verify_cidr,
+    [STOA_REC_T_STRUCTS]  = stoa_rec_verify_item,
+    [STOA_REC_T_STRINGS]  = stoa_rec_verify_string,
+    [STOA_REC_T_POLICIES] = stoa_rec_verify_item,
 };
 
 
@@ -138,7 +128,8 @@ stoa_rec_verify_id(const stoa_rec_view_t *v, const stoa_rec_field_t *f,
 {
     static const char  none[STOA_ID_LEN];
 
-    return (!f->required && memcmp(v->data + at, none, STOA_ID_LEN) == 0)
+    return (f->type == STOA_REC_T_ID && !f->required
+            && memcmp(v->data + at, none, STOA_ID_LEN) == 0)
            || stoa_id_valid(v->data + at, STOA_ID_LEN);
 }
 
@@ -152,10 +143,10 @@ stoa_rec_verify_string(const stoa_rec_view_t *v, const stoa_rec_field_t *f,
     memcpy(&ref, v->data + at, sizeof(stoa_ref_t));
 
     if (ref.len == 0) {
-        return f->min == 0 && ref.off == 0;
+        return stoa_rec_str_min(f) == 0 && ref.off == 0;
     }
 
-    return ref.len <= (uint64_t) f->max
+    return ref.len <= stoa_rec_str_max(f)
            && ref.off >= v->fixed
            && ref.off < v->size
            && ref.len < v->size - ref.off
@@ -232,22 +223,26 @@ stoa_rec_verify_hex32(const stoa_rec_view_t *v, const stoa_rec_field_t *f,
 
 
 static bool
-stoa_rec_verify_ids(const stoa_rec_view_t *v, const stoa_rec_field_t *f,
+stoa_rec_verify_list(const stoa_rec_view_t *v, const stoa_rec_field_t *f,
     size_t at)
 {
+    size_t       size;
     uint32_t     i;
-    const char  *id;
     stoa_vec_t   vec;
+    const char  *item;
 
-    if (!stoa_rec_verify_array(v, f, at, STOA_ID_LEN, &vec)) {
+    size = stoa_rec_item_size(f);
+
+    if (!stoa_rec_verify_array(v, f, at, size, &vec)) {
         return false;
     }
 
     for (i = 0; i < vec.n; i++) {
-        id = v->data + vec.off + i * STOA_ID_LEN;
+        item = v->data + vec.off + i * size;
 
-        if (!stoa_id_valid(id, STOA_ID_LEN)
-            || (i && memcmp(id - STOA_ID_LEN, id, STOA_ID_LEN) >= 0))
+        if (!stoa_rec_verify_in[f->type](v, f, vec.off + i * size)
+            || (f->type == STOA_REC_T_IDS && i
+                && memcmp(item - size, item, size) >= 0))
         {
             return false;
         }
@@ -258,80 +253,24 @@ stoa_rec_verify_ids(const stoa_rec_view_t *v, const stoa_rec_field_t *f,
 
 
 static bool
-stoa_rec_verify_cidrs(const stoa_rec_view_t *v, const stoa_rec_field_t *f,
+stoa_rec_verify_cidr(const stoa_rec_view_t *v, const stoa_rec_field_t *f,
     size_t at)
 {
-    uint32_t     i;
-    stoa_vec_t   vec;
     stoa_cidr_t  c;
 
-    if (!stoa_rec_verify_array(v, f, at, sizeof(stoa_cidr_t), &vec)) {
-        return false;
-    }
+    (void) f;
 
-    for (i = 0; i < vec.n; i++) {
-        memcpy(&c, v->data + vec.off + i * sizeof(stoa_cidr_t),
-               sizeof(stoa_cidr_t));
+    memcpy(&c, v->data + at, sizeof(stoa_cidr_t));
 
-        if (!(c.family == 4 && c.bits <= 32)
-            && !(c.family == 6 && c.bits <= 128))
-        {
-            return false;
-        }
-    }
-
-    return true;
+    return (c.family == 4 && c.bits <= 32) || (c.family == 6 && c.bits <= 128);
 }
 
 
 static bool
-stoa_rec_verify_items(const stoa_rec_view_t *v, const stoa_rec_field_t *f,
+stoa_rec_verify_item(const stoa_rec_view_t *v, const stoa_rec_field_t *f,
     size_t at)
 {
-    uint32_t    i;
-    stoa_vec_t  vec;
-
-    if (!stoa_rec_verify_array(v, f, at, f->items->size, &vec)) {
-        return false;
-    }
-
-    for (i = 0; i < vec.n; i++) {
-        if (!stoa_rec_verify_struct(v, f->items,
-                                    vec.off + i * f->items->size))
-        {
-            return false;
-        }
-    }
-
-    return true;
-}
-
-
-static bool
-stoa_rec_verify_strings(const stoa_rec_view_t *v, const stoa_rec_field_t *f,
-    size_t at)
-{
-    uint32_t          i;
-    stoa_vec_t        vec;
-    stoa_rec_field_t  one;
-
-    if (!stoa_rec_verify_array(v, f, at, sizeof(stoa_ref_t), &vec)) {
-        return false;
-    }
-
-    one = *f;
-    one.min = 1;
-    one.max = STOA_REC_STRINGS_LEN;
-
-    for (i = 0; i < vec.n; i++) {
-        if (!stoa_rec_verify_string(v, &one,
-                                    vec.off + i * sizeof(stoa_ref_t)))
-        {
-            return false;
-        }
-    }
-
-    return true;
+    return stoa_rec_verify_struct(v, f->items, at);
 }
 
 
