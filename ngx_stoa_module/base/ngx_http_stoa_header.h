@@ -113,4 +113,22 @@ ngx_int_t ngx_http_stoa_header_push(ngx_list_t *headers,
     ngx_http_stoa_header_name_t *name, const ngx_str_t *value);
 
 
+/* ngx_sprintf() takes a microsecond for what this does in a tenth. */
+
+static ngx_inline u_char *
+ngx_http_stoa_header_number(u_char *p, uint64_t n)
+{
+    u_char   text[NGX_INT64_LEN], *t;
+
+    t = text + sizeof(text);
+
+    do {
+        *--t = (u_char) ('0' + n % 10);
+        n /= 10;
+    } while (n);
+
+    return ngx_cpymem(p, t, text + sizeof(text) - t);
+}
+
+
 #endif /* NGX_HTTP_STOA_HEADER_H */

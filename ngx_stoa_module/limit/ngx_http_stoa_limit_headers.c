@@ -18,24 +18,6 @@ static ngx_int_t ngx_http_stoa_limit_header_out(ngx_http_request_t *r,
     const char *name, size_t len, u_char *start, u_char *last);
 
 
-/* ngx_sprintf() takes a microsecond for what this does in a tenth. */
-
-static u_char *
-ngx_http_stoa_limit_headers_number(u_char *p, uint64_t n)
-{
-    u_char   text[NGX_INT64_LEN], *t;
-
-    t = text + sizeof(text);
-
-    do {
-        *--t = (u_char) ('0' + n % 10);
-        n /= 10;
-    } while (n);
-
-    return ngx_cpymem(p, t, text + sizeof(text) - t);
-}
-
-
 static u_char *
 ngx_http_stoa_limit_headers_item(u_char *p, ngx_uint_t which,
     uint64_t remaining, uint64_t reset)
@@ -44,10 +26,10 @@ ngx_http_stoa_limit_headers_item(u_char *p, ngx_uint_t which,
     p = ngx_cpymem(p, ngx_http_stoa_limit_names[which].data,
                    ngx_http_stoa_limit_names[which].len);
     p = ngx_cpymem(p, "\";r=", sizeof("\";r=") - 1);
-    p = ngx_http_stoa_limit_headers_number(p, remaining);
+    p = ngx_http_stoa_header_number(p, remaining);
     p = ngx_cpymem(p, ";t=", sizeof(";t=") - 1);
 
-    return ngx_http_stoa_limit_headers_number(p, reset);
+    return ngx_http_stoa_header_number(p, reset);
 }
 
 
@@ -114,7 +96,7 @@ ngx_http_stoa_limit_headers(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     {
         start = p;
         retry = (v->retry_ms + 999) / 1000;
-        p = ngx_http_stoa_limit_headers_number(p, retry ? retry : 1);
+        p = ngx_http_stoa_header_number(p, retry ? retry : 1);
 
         return ngx_http_stoa_limit_header(r, "Retry-After", start, p);
     }

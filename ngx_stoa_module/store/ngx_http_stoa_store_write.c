@@ -11,6 +11,7 @@
  */
 
 #include "ngx_http_stoa_env.h"
+#include "ngx_http_stoa_header.h"
 #include "ngx_http_stoa_digest.h"
 #include "core/stoa_key.h"
 #include "core/stoa_rec_table.h"
@@ -360,26 +361,17 @@ ngx_http_stoa_writer_same(const void *rec, stoa_rec_kind_e kind,
 static void
 ngx_http_stoa_writer_digest(const ngx_http_stoa_row_t *row, u_char *digest)
 {
-    u_char    *p, *t;
-    u_char     md[NGX_HTTP_STOA_SHA256_LEN], text[NGX_INT64_LEN];
-    u_char     buf[NGX_HTTP_STOA_FEED_KEY_MAX + NGX_INT64_LEN + 2
-                   + 2 * NGX_HTTP_STOA_SHA256_LEN];
-    uint64_t   n;
+    u_char  *p;
+    u_char   md[NGX_HTTP_STOA_SHA256_LEN];
+    u_char   buf[NGX_HTTP_STOA_FEED_KEY_MAX + NGX_INT64_LEN + 2
+                 + 2 * NGX_HTTP_STOA_SHA256_LEN];
 
     (void) ngx_http_stoa_sha256((const u_char *) row->body.data,
                                 row->body.len, md);
 
-    t = text + sizeof(text);
-    n = row->rev;
-
-    do {
-        *--t = (u_char) ('0' + n % 10);
-        n /= 10;
-    } while (n);
-
     p = ngx_cpymem(buf, row->key.data, row->key.len);
     *p++ = LF;
-    p = ngx_cpymem(p, t, text + sizeof(text) - t);
+    p = ngx_http_stoa_header_number(p, row->rev);
     *p++ = LF;
 
     stoa_hex_encode(md, sizeof(md), (char *) p);

@@ -7,6 +7,7 @@
  */
 
 #include "ngx_http_stoa_edge.h"
+#include "ngx_http_stoa_header.h"
 #include "ngx_http_stoa_lane.h"
 
 #if defined(__SSE2__)
@@ -38,7 +39,6 @@ typedef struct {
 } ngx_http_stoa_lane_name_t;
 
 
-static u_char *ngx_http_stoa_lane_number(u_char *p, off_t n);
 static ngx_uint_t ngx_http_stoa_lane_left_out(ngx_table_elt_t *h);
 static ngx_int_t ngx_http_stoa_lane_status(ngx_http_stoa_lane_t *lane,
     u_char **pos);
@@ -126,7 +126,8 @@ ngx_http_stoa_lane_write(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
     if (r->headers_in.content_length_n >= 0) {
         p = ngx_http_stoa_lane_lit(p, "Content-Length: ");
-        p = ngx_http_stoa_lane_number(p, r->headers_in.content_length_n);
+        p = ngx_http_stoa_header_number(p,
+                                  (uint64_t) r->headers_in.content_length_n);
         p = ngx_http_stoa_lane_lit(p, CRLF);
     }
 
@@ -160,24 +161,6 @@ ngx_http_stoa_lane_write(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     }
 
     return p;
-}
-
-
-/* ngx_sprintf() takes several times as long. */
-
-static u_char *
-ngx_http_stoa_lane_number(u_char *p, off_t n)
-{
-    u_char   text[NGX_OFF_T_LEN], *t;
-
-    t = text + sizeof(text);
-
-    do {
-        *--t = (u_char) ('0' + n % 10);
-        n /= 10;
-    } while (n);
-
-    return ngx_cpymem(p, t, text + sizeof(text) - t);
 }
 
 
