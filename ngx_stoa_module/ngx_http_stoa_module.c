@@ -301,7 +301,7 @@ ngx_http_stoa_init_process(ngx_cycle_t *cycle)
     ngx_http_stoa_proc_dropper(ngx_http_stoa_inflight_drop);
     ngx_http_stoa_proc_attach(mcf, cycle->log);
 
-    if (ngx_http_stoa_mcp_session_init(mcf, cycle->log) != NGX_OK
+    if (ngx_http_stoa_mcp_session_init(mcf) != NGX_OK
         || ngx_http_stoa_counters_open(mcf, cycle) != NGX_OK
         || ngx_http_stoa_store_open(mcf, cycle->log) != NGX_OK)
     {
@@ -341,7 +341,7 @@ ngx_http_stoa_exit_process(ngx_cycle_t *cycle)
     ngx_http_stoa_counters_close(mcf);
     ngx_http_stoa_proc_detach(mcf);
     ngx_http_stoa_mcp_list_exit();
-    ngx_http_stoa_mcp_session_exit();
+    ngx_http_stoa_mcp_session_forget();
     ngx_http_stoa_mcp_keys_exit();
 
     ngx_explicit_memzero(mcf->token.data, mcf->token.len);

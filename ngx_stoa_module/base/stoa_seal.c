@@ -217,7 +217,7 @@ stoa_seal(stoa_seal_kind_e kind, int64_t now_ms, stoa_str_t aad,
 
     key = stoa_seal_current(now_ms);
     bytes = STOA_SEAL_IV + plain.len + STOA_SEAL_TAG;
-    text = STOA_SEAL_HEAD + stoa_base64url_len(bytes);
+    text = stoa_seal_text_len(plain.len);
 
     if (key == NULL || aad.len > STOA_SEAL_AAD_MAX
         || text > stoa_seal_rows[kind].text_max || text > max)
@@ -259,8 +259,7 @@ stoa_seal_open(stoa_seal_kind_e kind, stoa_str_t aad, stoa_str_t text,
 
     static uint8_t  buf[STOA_SEAL_BYTES_MAX], plain[STOA_SEAL_BYTES_MAX];
 
-    if (text.len < STOA_SEAL_HEAD
-                   + stoa_base64url_len(STOA_SEAL_IV + STOA_SEAL_TAG)
+    if (text.len < stoa_seal_text_len(0)
         || text.len > stoa_seal_rows[kind].text_max
         || text.data[0] != stoa_seal_rows[kind].letter)
     {

@@ -31,6 +31,8 @@
 #define STOA_SEAL_TEXT_MAX  24576   /* of the longest kind                   */
 #define STOA_SEAL_AAD_MAX   128
 
+#define stoa_seal_text_len(plain)                                             \
+    (STOA_SEAL_HEAD + ((STOA_SEAL_IV + (plain) + STOA_SEAL_TAG) * 4 + 2) / 3)
 /* Of a text of so many characters at most so many bytes are what is sealed. */
 #define stoa_seal_plain_len(text)                                             \
     (((text) - STOA_SEAL_HEAD) * 3 / 4 - STOA_SEAL_IV - STOA_SEAL_TAG)

@@ -100,6 +100,9 @@ bool stoa_json_get_text(const stoa_json_val_t *object, const char *name,
 bool stoa_json_get_uint(const stoa_json_val_t *object, const char *name,
     uint64_t *n);
 
+/* Appends the text of a checked value without its white space. */
+void stoa_json_compact(const stoa_json_val_t *val, stoa_buf_t *b);
+
 /* Compares a string value (unescaping on the fly) with bytes. */
 bool stoa_json_eq(const stoa_json_val_t *string, const char *s, size_t len);
 

@@ -563,3 +563,30 @@ stoa_json_get_uint(const stoa_json_val_t *object, const char *name,
 
     return stoa_json_get(object, name, &val) && stoa_json_uint(&val, n);
 }
+
+
+void
+stoa_json_compact(const stoa_json_val_t *val, stoa_buf_t *b)
+{
+    bool         string;
+    const char  *p, *from;
+
+    string = false;
+    from = val->start;
+
+    for (p = val->start; p < val->end; p++) {
+
+        if (*p == '"') {
+            string = !string;
+
+        } else if (string) {
+            p += *p == '\\';
+
+        } else if (*p == ' ' || *p == '\t' || *p == '\n' || *p == '\r') {
+            stoa_buf_add(b, from, (size_t) (p - from));
+            from = p + 1;
+        }
+    }
+
+    stoa_buf_add(b, from, (size_t) (val->end - from));
+}

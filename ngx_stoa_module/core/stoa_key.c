@@ -277,6 +277,48 @@ stoa_id_time(const char *id)
 }
 
 
+void
+stoa_id_pack(const char *id, uint8_t *dst)
+{
+    unsigned     i, j;
+    uint64_t     n;
+    const char  *p;
+
+    for (i = 0; i < 2; i++) {
+        n = 0;
+
+        for (j = 0; j < 8; j++) {
+            p = memchr(stoa_base32, *id++, sizeof(stoa_base32) - 1);
+            n = n << 5 | (uint64_t) (p ? p - stoa_base32 : 0);
+        }
+
+        for (j = 0; j < 5; j++) {
+            *dst++ = (uint8_t) (n >> (32 - 8 * j));
+        }
+    }
+}
+
+
+void
+stoa_id_unpack(const uint8_t *s, char *dst)
+{
+    unsigned  i, j;
+    uint64_t  n;
+
+    for (i = 0; i < 2; i++) {
+        n = 0;
+
+        for (j = 0; j < 5; j++) {
+            n = n << 8 | *s++;
+        }
+
+        for (j = 0; j < 8; j++) {
+            *dst++ = stoa_base32[n >> (35 - 5 * j) & 31];
+        }
+    }
+}
+
+
 bool
 stoa_id_valid(const char *s, size_t len)
 {

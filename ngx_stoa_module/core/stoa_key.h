@@ -37,6 +37,9 @@ size_t stoa_key_base62(const uint8_t *random, size_t len, char *dst, size_t n);
 /* An id from the time and 30 random bits; dst gets 16 characters, no NUL. */
 void stoa_id_format(char *dst, uint64_t unix_ms, uint32_t random);
 uint64_t stoa_id_time(const char *id);   /* ms, of a valid id */
+/* A valid id in 10 bytes, and back: any 10 bytes are one. */
+void stoa_id_pack(const char *id, uint8_t *dst);
+void stoa_id_unpack(const uint8_t *s, char *dst);
 bool stoa_id_valid(const char *s, size_t len);
 bool stoa_name_valid(const char *s, size_t len);       /* slug              */
 bool stoa_tool_name_valid(const char *s, size_t len);

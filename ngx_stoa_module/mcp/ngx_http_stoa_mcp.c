@@ -485,12 +485,7 @@ ngx_http_stoa_mcp_initialize(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    h->value.len = NGX_HTTP_STOA_MCP_TOKEN_LEN;
-    h->value.data = ngx_pnalloc(r->pool, NGX_HTTP_STOA_MCP_TOKEN_LEN);
-
-    if (h->value.data == NULL
-        || ngx_http_stoa_mcp_session_seal(ctx, h->value.data) != NGX_OK)
-    {
+    if (ngx_http_stoa_mcp_session_seal(r, ctx, &h->value) != NGX_OK) {
         h->hash = 0;
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }

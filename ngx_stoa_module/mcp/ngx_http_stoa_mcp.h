@@ -29,6 +29,7 @@
 
 #include "ngx_http_stoa_edge.h"
 #include "core/stoa_jsonrpc.h"
+#include "core/stoa_token.h"
 #include "core/stoa_media.h"
 #include "core/stoa_sse.h"
 
@@ -164,7 +165,7 @@ struct ngx_http_stoa_mcp_s {
     stoa_jsonrpc_t                msg;
     ngx_uint_t                    version;      /* row of the table         */
 
-    u_char                        session_id[12];  /* of the sealed id      */
+    u_char                        nonce[STOA_MCP_NONCE];  /* its session's  */
     ngx_str_t                     tool_name;    /* at the upstream          */
     stoa_id_t                     call_target;  /* what was subscribed to   */
 
@@ -285,20 +286,22 @@ void ngx_http_stoa_mcp_keys_exit(void);
 /* At configuration: the shared zone of upstream sessions and the key. */
 char *ngx_http_stoa_mcp_session_setup(ngx_conf_t *cf,
     ngx_http_stoa_main_conf_t *mcf);
-ngx_int_t ngx_http_stoa_mcp_session_init(ngx_http_stoa_main_conf_t *mcf,
-    ngx_log_t *log);
-void ngx_http_stoa_mcp_session_exit(void);
+ngx_int_t ngx_http_stoa_mcp_session_init(ngx_http_stoa_main_conf_t *mcf);
+/* What was opened: of other keys, or at the worker's exit. */
+void ngx_http_stoa_mcp_session_forget(void);
 
-#define NGX_HTTP_STOA_MCP_TOKEN_LEN  80
-
-/* Writes a new sealed session id for the caller; keeps its random part in
- * ctx->call.mcp->session_id. */
-ngx_int_t ngx_http_stoa_mcp_session_seal(ngx_http_stoa_ctx_t *ctx,
-    u_char *token);
+/* A new session id for the caller of initialize; its nonce is in
+ * ctx->call.mcp. */
+ngx_int_t ngx_http_stoa_mcp_session_seal(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_str_t *token);
 /* NGX_OK, or NGX_DECLINED: not ours, altered, expired, of another principal
  * or another endpoint. */
 ngx_int_t ngx_http_stoa_mcp_session_open(ngx_http_stoa_ctx_t *ctx,
     ngx_str_t *token);
+
+/* What the client session calls that upstream by, in the map; never 0. */
+uint64_t ngx_http_stoa_mcp_upstream_key(ngx_http_stoa_mcp_t *mcp,
+    const stoa_id_t *api);
 
 /* A fresh session has got this status, too, so that it says nothing of one. */
 

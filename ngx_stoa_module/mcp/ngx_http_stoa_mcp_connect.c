@@ -10,7 +10,6 @@
  */
 
 #include "ngx_http_stoa_mcp_ask.h"
-#include "core/stoa_key.h"
 
 
 /* Who opens one; it is left alone by a request that ends, so that those who
@@ -35,7 +34,6 @@ static void ngx_http_stoa_mcp_finish(ngx_http_stoa_ctx_t *ctx, void *data);
 ngx_int_t
 ngx_http_stoa_mcp_connect(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
-    u_char                         id[12 + STOA_ID_LEN], *p;
     ngx_int_t                      rc;
     ngx_http_stoa_mcp_t           *mcp;
     ngx_http_stoa_mcp_upstream_t   up;
@@ -71,9 +69,8 @@ ngx_http_stoa_mcp_connect(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     }
 
     if (mcp->upstream_key == 0) {
-        p = ngx_cpymem(id, mcp->session_id, sizeof(mcp->session_id));
-        ngx_memcpy(p, &ctx->call.api->id, STOA_ID_LEN);
-        mcp->upstream_key = stoa_hash64(id, sizeof(id), 1) | 1;
+        mcp->upstream_key = ngx_http_stoa_mcp_upstream_key(mcp,
+                                                       &ctx->call.api->id);
 
         if (ngx_http_stoa_ctx_finisher(ctx, ngx_http_stoa_mcp_finish, NULL)
             != NGX_OK)

@@ -45,8 +45,11 @@ ngx_http_stoa_mcp_keys(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
             ngx_memcpy(keys[i].key, rec->key, sizeof(rec->key));
         }
 
-        if (ngx_memcmp(keys, ngx_http_stoa_mcp_keys_of, sizeof(keys)) != 0) {
+        if (n != ngx_http_stoa_mcp_keys_n
+            || ngx_memcmp(keys, ngx_http_stoa_mcp_keys_of, sizeof(keys)) != 0)
+        {
             stoa_seal_keys(keys, n);
+            ngx_http_stoa_mcp_session_forget();
             ngx_memcpy(ngx_http_stoa_mcp_keys_of, keys, sizeof(keys));
         }
 

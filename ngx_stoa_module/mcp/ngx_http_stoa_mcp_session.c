@@ -2,14 +2,10 @@
 /*
  * Session ids of legacy clients, and the map to upstream sessions.
  *
- * A session id is a sealed token (AES-256-GCM, key derived once from the
- * gateway's token): there is nothing to store, so a restart, a reload,
- * another worker or another gateway with the same token breaks no client.
- * It is bound to the application and the endpoint; it is no credential.
- *
- *   token = base64url(iv 12 | sealed 32 | tag 16), 80 characters
- *   sealed: version 1, protocol row 1, zero 2, issued_s 4, application 16,
- *           endpoint hash 8
+ * A session id is a sealed token (core/stoa_token.h): there is nothing to
+ * store, so a restart, a reload, another worker or another gateway of the
+ * group breaks no client.  It opens for its principal at its endpoint alone;
+ * it is no credential.
  *
  * Upstream sessions are soft state in shared memory: a set-associative table
  * under one lock; what is evicted is connected again.
@@ -19,10 +15,9 @@
  */
 
 #include "ngx_http_stoa_mcp.h"
+#include "stoa_seal.h"
 #include "core/stoa_key.h"
 
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <openssl/rand.h>
 
 
@@ -30,39 +25,25 @@
 #define NGX_HTTP_STOA_MCP_WAYS           8
 #define NGX_HTTP_STOA_MCP_OLD_MS         60000
 #define NGX_HTTP_STOA_MCP_LIFETIME_S     (7 * 24 * 3600)
-
-#define NGX_HTTP_STOA_MCP_IV_LEN         12
-#define NGX_HTTP_STOA_MCP_PLAIN_LEN      32
-#define NGX_HTTP_STOA_MCP_TAG_LEN        16
-#define NGX_HTTP_STOA_MCP_SEALED_LEN     (NGX_HTTP_STOA_MCP_IV_LEN           \
-                                          + NGX_HTTP_STOA_MCP_PLAIN_LEN      \
-                                          + NGX_HTTP_STOA_MCP_TAG_LEN)
-#define NGX_HTTP_STOA_MCP_FORMAT         1
+#define NGX_HTTP_STOA_MCP_TOKEN_MAX      2048
 
 
-typedef struct {
-    uint8_t    format;
-    uint8_t    version;
-    uint16_t   zero;
-    uint32_t   issued_s;
-    stoa_id_t  application;
-    uint64_t   endpoint;
-} ngx_http_stoa_mcp_plain_t;
+/* For whom something is sealed: application 16, subject 8, endpoint 8. */
 
-_Static_assert(sizeof(ngx_http_stoa_mcp_plain_t)
-               == NGX_HTTP_STOA_MCP_PLAIN_LEN, "sealed layout");
+#define NGX_HTTP_STOA_MCP_PRINCIPAL  32
 
 
-/* A token that was opened: its SipHash with a secret of this process, and what
- * is in it.  That never changes; who may use it, and until when, is looked at
+/* A token that was opened: its SipHash with a secret of this process, for whom
+ * and what is in it.  That never changes; until when it counts is looked at
  * each time. */
 
 #define NGX_HTTP_STOA_MCP_SEEN  1024
 
 typedef struct {
-    uint64_t                   hash[2];        /* 0: free                   */
-    u_char                     iv[NGX_HTTP_STOA_MCP_IV_LEN];
-    ngx_http_stoa_mcp_plain_t  plain;
+    uint64_t   hash[2];                        /* 0: free                   */
+    u_char     principal[NGX_HTTP_STOA_MCP_PRINCIPAL];
+    u_char    *plain;
+    size_t     len;
 } ngx_http_stoa_mcp_seen_t;
 
 
@@ -86,9 +67,8 @@ typedef struct {
 static ngx_int_t ngx_http_stoa_mcp_zone_init(ngx_shm_zone_t *zone,
     void *data);
 static ngx_http_stoa_mcp_seen_t *ngx_http_stoa_mcp_session_seen(
-    ngx_str_t *token);
-static ngx_int_t ngx_http_stoa_mcp_session_unseal(ngx_str_t *token,
-    ngx_http_stoa_mcp_seen_t *seen);
+    ngx_str_t *token, const u_char *principal);
+static void ngx_http_stoa_mcp_seen_free(ngx_http_stoa_mcp_seen_t *seen);
 static ngx_uint_t ngx_http_stoa_mcp_gone(ngx_pid_t pid);
 static void ngx_http_stoa_mcp_node_free(ngx_http_stoa_mcp_node_t *node);
 
@@ -96,8 +76,6 @@ static void ngx_http_stoa_mcp_node_free(ngx_http_stoa_mcp_node_t *node);
 /* Of this worker: the zone belongs to the configuration that it runs with. */
 
 static ngx_shm_zone_t  *ngx_http_stoa_mcp_zone;
-static EVP_CIPHER_CTX  *ngx_http_stoa_mcp_sealer;
-static EVP_CIPHER_CTX  *ngx_http_stoa_mcp_opener;
 
 static ngx_http_stoa_mcp_seen_t
                         ngx_http_stoa_mcp_seen[NGX_HTTP_STOA_MCP_SEEN];
@@ -162,44 +140,9 @@ ngx_http_stoa_mcp_zone_init(ngx_shm_zone_t *zone, void *data)
 
 
 ngx_int_t
-ngx_http_stoa_mcp_session_init(ngx_http_stoa_main_conf_t *mcf,
-    ngx_log_t *log)
+ngx_http_stoa_mcp_session_init(ngx_http_stoa_main_conf_t *mcf)
 {
-    u_char         key[32];
-    unsigned int   len;
-    const char    *label = "stoa-mcp-session";
-
     ngx_http_stoa_mcp_zone = mcf->mcp_zone;
-
-    if (HMAC(EVP_sha256(), mcf->token.data, (int) mcf->token.len,
-             (u_char *) label, ngx_strlen(label), key, &len)
-        == NULL)
-    {
-        return NGX_ERROR;
-    }
-
-    ngx_http_stoa_mcp_sealer = EVP_CIPHER_CTX_new();
-    ngx_http_stoa_mcp_opener = EVP_CIPHER_CTX_new();
-
-    if (ngx_http_stoa_mcp_sealer == NULL || ngx_http_stoa_mcp_opener == NULL
-        || EVP_EncryptInit_ex(ngx_http_stoa_mcp_sealer, EVP_aes_256_gcm(),
-                              NULL, key, NULL)
-           != 1
-        || EVP_DecryptInit_ex(ngx_http_stoa_mcp_opener, EVP_aes_256_gcm(),
-                              NULL, key, NULL)
-           != 1)
-    {
-        OPENSSL_cleanse(key, sizeof(key));
-        ngx_log_error(NGX_LOG_ALERT, log, 0,
-                      "the key of MCP sessions could not be set up");
-        return NGX_ERROR;
-    }
-
-    OPENSSL_cleanse(key, sizeof(key));
-
-    /* what was seen belongs to the key */
-
-    ngx_memzero(ngx_http_stoa_mcp_seen, sizeof(ngx_http_stoa_mcp_seen));
 
     return RAND_bytes((u_char *) ngx_http_stoa_mcp_secret,
                       sizeof(ngx_http_stoa_mcp_secret))
@@ -208,113 +151,143 @@ ngx_http_stoa_mcp_session_init(ngx_http_stoa_main_conf_t *mcf,
 
 
 void
-ngx_http_stoa_mcp_session_exit(void)
+ngx_http_stoa_mcp_session_forget(void)
 {
-    EVP_CIPHER_CTX_free(ngx_http_stoa_mcp_sealer);
-    EVP_CIPHER_CTX_free(ngx_http_stoa_mcp_opener);
-    ngx_http_stoa_mcp_sealer = NULL;
-    ngx_http_stoa_mcp_opener = NULL;
+    ngx_uint_t  i;
+
+    for (i = 0; i < NGX_HTTP_STOA_MCP_SEEN; i++) {
+        ngx_http_stoa_mcp_seen_free(&ngx_http_stoa_mcp_seen[i]);
+    }
 }
 
 
 /* ---- sealed ids -------------------------------------------------------- */
 
-static uint64_t
-ngx_http_stoa_mcp_endpoint_hash(ngx_http_stoa_mcp_t *mcp)
+static void
+ngx_http_stoa_mcp_principal(ngx_http_stoa_ctx_t *ctx, u_char *dst)
 {
-    return stoa_hash64(mcp->has_server ? &mcp->server : &mcp->endpoint_tenant,
-                       STOA_ID_LEN, mcp->has_server);
+    uint64_t              subject, endpoint;
+    ngx_http_stoa_mcp_t  *mcp;
+
+    mcp = ctx->call.mcp;
+    subject = 0;                              /* a key has none             */
+    endpoint = stoa_hash64(mcp->has_server ? &mcp->server
+                                           : &mcp->endpoint_tenant,
+                           STOA_ID_LEN, mcp->has_server);
+
+    dst = ngx_cpymem(dst, &ctx->application, STOA_ID_LEN);
+    dst = ngx_cpymem(dst, &subject, sizeof(subject));
+    ngx_memcpy(dst, &endpoint, sizeof(endpoint));
 }
 
 
 ngx_int_t
-ngx_http_stoa_mcp_session_seal(ngx_http_stoa_ctx_t *ctx, u_char *token)
+ngx_http_stoa_mcp_session_seal(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_str_t *token)
 {
-    int                        n;
-    u_char                     sealed[NGX_HTTP_STOA_MCP_SEALED_LEN];
-    ngx_str_t                  src, dst;
-    EVP_CIPHER_CTX            *evp;
-    ngx_http_stoa_mcp_plain_t  plain;
+    u_char                principal[NGX_HTTP_STOA_MCP_PRINCIPAL];
+    ngx_int_t             rc;
+    stoa_buf_t            caps, plain;
+    stoa_json_val_t       val;
+    stoa_mcp_token_t      t;
+    ngx_http_stoa_mcp_t  *mcp;
 
-    ngx_memzero(&plain, sizeof(plain));
-    plain.format = NGX_HTTP_STOA_MCP_FORMAT;
-    plain.version = ctx->call.mcp->version;
-    plain.issued_s = (uint32_t) ngx_time();
-    plain.application = ctx->application;
-    plain.endpoint = ngx_http_stoa_mcp_endpoint_hash(ctx->call.mcp);
+    mcp = ctx->call.mcp;
 
-    evp = ngx_http_stoa_mcp_sealer;
+    token->data = ngx_pnalloc(r->pool, NGX_HTTP_STOA_MCP_TOKEN_MAX);
 
-    if (evp == NULL || RAND_bytes(sealed, NGX_HTTP_STOA_MCP_IV_LEN) != 1
-        || EVP_EncryptInit_ex(evp, NULL, NULL, NULL, sealed) != 1
-        || EVP_EncryptUpdate(evp, sealed + NGX_HTTP_STOA_MCP_IV_LEN, &n,
-                             (u_char *) &plain, sizeof(plain))
-           != 1
-        || EVP_EncryptFinal_ex(evp, sealed + NGX_HTTP_STOA_MCP_IV_LEN + n, &n)
-           != 1
-        || EVP_CIPHER_CTX_ctrl(evp, EVP_CTRL_GCM_GET_TAG,
-                               NGX_HTTP_STOA_MCP_TAG_LEN,
-                               sealed + NGX_HTTP_STOA_MCP_IV_LEN
-                               + NGX_HTTP_STOA_MCP_PLAIN_LEN)
-           != 1)
+    if (token->data == NULL
+        || RAND_bytes(mcp->nonce, sizeof(mcp->nonce)) != 1)
     {
         return NGX_ERROR;
     }
 
-    ngx_memcpy(ctx->call.mcp->session_id, sealed, NGX_HTTP_STOA_MCP_IV_LEN);
+    stoa_buf_init(&caps, STOA_JSONRPC_BODY_MAX);
+    stoa_buf_init(&plain, NGX_HTTP_STOA_MCP_TOKEN_MAX);
 
-    src.data = sealed;
-    src.len = sizeof(sealed);
-    dst.data = token;
-    ngx_encode_base64url(&dst, &src);
+    val.start = NULL;
 
-    return NGX_OK;
+    if (mcp->msg.params.start) {
+        (void) stoa_json_get(&mcp->msg.params, "capabilities", &val);
+    }
+
+    stoa_mcp_caps(&caps, &val);
+
+    ngx_memzero(&t, sizeof(t));
+    t.version = mcp->version + 1;
+    t.issued_s = (uint32_t) ngx_time();
+    t.caps.data = caps.data;
+    t.caps.len = caps.len;
+    ngx_memcpy(t.nonce, mcp->nonce, sizeof(t.nonce));
+
+    stoa_mcp_token_write(&plain, &t);
+    ngx_http_stoa_mcp_principal(ctx, principal);
+
+    rc = NGX_ERROR;
+
+    if (caps.rc == STOA_OK && plain.rc == STOA_OK) {
+        token->len = stoa_seal(STOA_SEAL_SESSION,
+                               (int64_t) ngx_http_stoa_wall_ms(),
+                               (stoa_str_t) { (char *) principal,
+                                              sizeof(principal) },
+                               (stoa_str_t) { plain.data, plain.len },
+                               (char *) token->data,
+                               NGX_HTTP_STOA_MCP_TOKEN_MAX);
+        rc = token->len ? NGX_OK : NGX_ERROR;
+    }
+
+    stoa_buf_free(&caps);
+    stoa_buf_free(&plain);
+
+    return rc;
 }
 
 
 ngx_int_t
 ngx_http_stoa_mcp_session_open(ngx_http_stoa_ctx_t *ctx, ngx_str_t *token)
 {
-    ngx_http_stoa_mcp_seen_t   *seen;
-    ngx_http_stoa_mcp_plain_t  *plain;
+    u_char                     principal[NGX_HTTP_STOA_MCP_PRINCIPAL];
+    stoa_mcp_token_t           t;
+    ngx_http_stoa_mcp_t       *mcp;
+    ngx_http_stoa_mcp_seen_t  *seen;
 
-    seen = ngx_http_stoa_mcp_session_seen(token);
+    mcp = ctx->call.mcp;
 
-    if (seen == NULL) {
-        return NGX_DECLINED;
-    }
+    ngx_http_stoa_mcp_principal(ctx, principal);
+    seen = ngx_http_stoa_mcp_session_seen(token, principal);
 
-    plain = &seen->plain;
-
-    if (plain->format != NGX_HTTP_STOA_MCP_FORMAT
-        || plain->version >= NGX_HTTP_STOA_MCP_VERSIONS
-        || plain->endpoint != ngx_http_stoa_mcp_endpoint_hash(ctx->call.mcp)
-        || (int64_t) ngx_time() - (int64_t) plain->issued_s
-           > NGX_HTTP_STOA_MCP_LIFETIME_S
-        || ngx_memcmp(&plain->application, &ctx->application, STOA_ID_LEN)
-           != 0)
+    if (seen == NULL
+        || !stoa_mcp_token_read(seen->plain, seen->len, &t)
+        || t.version == 0 || t.version > NGX_HTTP_STOA_MCP_VERSIONS
+        || ngx_http_stoa_mcp_versions[t.version - 1].modern
+        || (int64_t) ngx_time() - (int64_t) t.issued_s
+           > NGX_HTTP_STOA_MCP_LIFETIME_S)
     {
         return NGX_DECLINED;
     }
 
     /* what was negotiated counts, not what a later header says */
 
-    ctx->call.mcp->version = plain->version;
-    ngx_memcpy(ctx->call.mcp->session_id, seen->iv, NGX_HTTP_STOA_MCP_IV_LEN);
+    mcp->version = t.version - 1;
+    ngx_memcpy(mcp->nonce, t.nonce, sizeof(mcp->nonce));
 
     return NGX_OK;
 }
 
 
-/* NULL: not sealed by us. */
+/* NULL: not sealed by us, or not for this one. */
 
 static ngx_http_stoa_mcp_seen_t *
-ngx_http_stoa_mcp_session_seen(ngx_str_t *token)
+ngx_http_stoa_mcp_session_seen(ngx_str_t *token, const u_char *principal)
 {
+    size_t                     len;
+    u_char                    *plain;
     uint64_t                   hash[2];
     ngx_http_stoa_mcp_seen_t  *seen;
 
-    if (token->len != NGX_HTTP_STOA_MCP_TOKEN_LEN) {
+    if (token->len < stoa_seal_text_len(1)
+        || token->len > NGX_HTTP_STOA_MCP_TOKEN_MAX)
+    {
         return NULL;
     }
 
@@ -324,61 +297,57 @@ ngx_http_stoa_mcp_session_seen(ngx_str_t *token)
 
     if ((hash[0] | hash[1]) && stoa_equal_ct(seen->hash, hash, sizeof(hash)))
     {
-        return seen;
+        return ngx_memcmp(seen->principal, principal,
+                          NGX_HTTP_STOA_MCP_PRINCIPAL)
+               == 0 ? seen : NULL;
     }
 
-    ngx_memzero(seen->hash, sizeof(seen->hash));
+    plain = ngx_alloc(stoa_seal_plain_len(token->len), ngx_cycle->log);
 
-    if (ngx_http_stoa_mcp_session_unseal(token, seen) != NGX_OK) {
+    if (plain == NULL
+        || !stoa_seal_open(STOA_SEAL_SESSION,
+                           (stoa_str_t) { (char *) principal,
+                                          NGX_HTTP_STOA_MCP_PRINCIPAL },
+                           (stoa_str_t) { (char *) token->data, token->len },
+                           plain, &len))
+    {
+        ngx_free(plain);
         return NULL;
     }
 
+    ngx_http_stoa_mcp_seen_free(seen);
+
     seen->hash[0] = hash[0];
     seen->hash[1] = hash[1];
+    ngx_memcpy(seen->principal, principal, NGX_HTTP_STOA_MCP_PRINCIPAL);
+    seen->plain = plain;
+    seen->len = len;
 
     return seen;
 }
 
 
-static ngx_int_t
-ngx_http_stoa_mcp_session_unseal(ngx_str_t *token,
-    ngx_http_stoa_mcp_seen_t *seen)
+static void
+ngx_http_stoa_mcp_seen_free(ngx_http_stoa_mcp_seen_t *seen)
 {
-    int              n;
-    u_char           sealed[NGX_HTTP_STOA_MCP_SEALED_LEN + 3];
-    u_char          *plain;
-    ngx_str_t        dst;
-    EVP_CIPHER_CTX  *evp;
-
-    evp = ngx_http_stoa_mcp_opener;
-    plain = (u_char *) &seen->plain;
-    dst.data = sealed;
-
-    if (evp == NULL
-        || ngx_decode_base64url(&dst, token) != NGX_OK
-        || dst.len != NGX_HTTP_STOA_MCP_SEALED_LEN)
-    {
-        return NGX_DECLINED;
+    if (seen->plain) {
+        ngx_free(seen->plain);
     }
 
-    if (EVP_DecryptInit_ex(evp, NULL, NULL, NULL, sealed) != 1
-        || EVP_DecryptUpdate(evp, plain, &n,
-                             sealed + NGX_HTTP_STOA_MCP_IV_LEN,
-                             sizeof(seen->plain))
-           != 1
-        || EVP_CIPHER_CTX_ctrl(evp, EVP_CTRL_GCM_SET_TAG,
-                               NGX_HTTP_STOA_MCP_TAG_LEN,
-                               sealed + NGX_HTTP_STOA_MCP_IV_LEN
-                               + NGX_HTTP_STOA_MCP_PLAIN_LEN)
-           != 1
-        || EVP_DecryptFinal_ex(evp, plain + n, &n) != 1)
-    {
-        return NGX_DECLINED;
-    }
+    ngx_memzero(seen, sizeof(ngx_http_stoa_mcp_seen_t));
+}
 
-    ngx_memcpy(seen->iv, sealed, NGX_HTTP_STOA_MCP_IV_LEN);
 
-    return NGX_OK;
+uint64_t
+ngx_http_stoa_mcp_upstream_key(ngx_http_stoa_mcp_t *mcp,
+    const stoa_id_t *api)
+{
+    u_char  id[STOA_MCP_NONCE + STOA_ID_LEN];
+
+    ngx_memcpy(id, mcp->nonce, STOA_MCP_NONCE);
+    ngx_memcpy(id + STOA_MCP_NONCE, api, STOA_ID_LEN);
+
+    return stoa_hash64(id, sizeof(id), 1) | 1;
 }
 
 
