@@ -340,7 +340,7 @@ ngx_http_stoa_exit_process(ngx_cycle_t *cycle)
     ngx_http_stoa_store_close(mcf);
     ngx_http_stoa_counters_close(mcf);
     ngx_http_stoa_proc_detach(mcf);
-    ngx_http_stoa_mcp_list_exit();
+    ngx_http_stoa_mcp_view_exit();
     ngx_http_stoa_mcp_session_forget();
     ngx_http_stoa_mcp_keys_exit();
 

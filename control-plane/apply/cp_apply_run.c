@@ -185,7 +185,7 @@ cp_apply_document(cp_apply_t *ap, void *data)
         rc = cp_apply_operations(ap, d, diff);
     }
 
-    if (rc == CP_OK && d->tools) {
+    if (rc == CP_OK) {
         rc = cp_apply_tools(ap, d, diff);
     }
 

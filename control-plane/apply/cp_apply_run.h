@@ -67,7 +67,8 @@ cp_rc_t cp_apply_operations(cp_apply_t *ap, cp_document_t *d,
 /* Deletes those that something used, after prune. */
 cp_rc_t cp_apply_operations_later(cp_apply_t *ap) CP_MUST_CHECK;
 
-/* cp_apply_tools.c: the same for the states of an mcp api's tools. */
+/* cp_apply_tools.c: the same for the states of what an mcp api shows, if the
+ * document says them. */
 cp_rc_t cp_apply_tools(cp_apply_t *ap, cp_document_t *d, cp_json_t *diff)
     CP_MUST_CHECK;
 

@@ -1,7 +1,8 @@
 /*
- * The tools of an mcp api, as its document lists them: those in the list have
- * their state, all others the api's new_tools.  A name may be listed before
- * discovery has found it, and stays decided when it vanishes.
+ * The tools, prompts, resources and templates of an mcp api, as its document
+ * lists them: those in a list have their state, all others the api's
+ * new_tools.  A name may be listed before discovery has found it, and stays
+ * decided when it vanishes.
  */
 
 #include <string.h>
@@ -14,6 +15,7 @@
 typedef struct {
     cp_apply_t     *ap;
     cp_document_t  *d;
+    unsigned        kind;              /* of cp_items                        */
     cp_json_t      *api;               /* row                                */
     cp_json_t      *now;               /* {name: state} of what differs from
                                           new_tools                          */
@@ -21,6 +23,7 @@ typedef struct {
 } cp_tools_t;
 
 
+static cp_rc_t cp_tools_apply(cp_tools_t *t);
 static cp_rc_t cp_tools_list(cp_tools_t *t, cp_json_t **want);
 static cp_rc_t cp_tools_set(cp_tools_t *t, const char *name,
     const char *state);
@@ -29,47 +32,72 @@ static cp_rc_t cp_tools_set(cp_tools_t *t, const char *name,
 cp_rc_t
 cp_apply_tools(cp_apply_t *ap, cp_document_t *d, cp_json_t *diff)
 {
+    cp_rc_t      rc;
+    cp_op_t     *op = ap->op;
+    cp_tools_t   t = { ap, d, 0, NULL, NULL, diff };
+    const char  *what;
+
+    rc = CP_OK;
+
+    for ( /* void */ ; rc == CP_OK && cp_items[t.kind]; t.kind++) {
+
+        if (d->items[t.kind] == NULL) {
+            continue;
+        }
+
+        rc = cp_row_load(ap->tx, op->arena, &cp_res_api, d->id, &t.api,
+                         &op->err);
+
+        if (rc == CP_OK && strcmp(cp_json_str(t.api, "kind"), "mcp") != 0) {
+            what = cp_arena_printf(op->arena, "spec.%s",
+                                   cp_items[t.kind]->plural);
+            rc = cp_err_field(&op->err, d->index, d->items[t.kind]->line,
+                              what, "is for kind mcp");
+        }
+
+        if (rc == CP_OK) {
+            rc = cp_tools_apply(&t);
+        }
+    }
+
+    return rc;
+}
+
+
+static cp_rc_t
+cp_tools_apply(cp_tools_t *t)
+{
     cp_rc_t           rc;
-    cp_op_t          *op = ap->op;
-    cp_tools_t        t = { ap, d, NULL, NULL, diff };
+    cp_op_t          *op = t->ap->op;
     cp_json_t        *want, *list;
     const cp_json_t  *m;
 
-    rc = cp_row_load(ap->tx, op->arena, &cp_res_api, d->id, &t.api,
-                     &op->err);
-
-    if (rc == CP_OK && strcmp(cp_json_str(t.api, "kind"), "mcp") != 0) {
-        rc = cp_err_field(&op->err, d->index, d->tools->line, "spec.tools",
-                          "is for kind mcp");
-    }
+    rc = cp_tools_list(t, &want);
 
     if (rc == CP_OK) {
-        rc = cp_tools_list(&t, &want);
-    }
-
-    if (rc == CP_OK) {
-        rc = cp_tool_states(ap->tx, op->arena, d->id, &list, &op->err);
+        rc = cp_tool_states(t->ap->tx, op->arena, cp_items[t->kind],
+                            t->d->id, &list, &op->err);
     }
 
     if (rc != CP_OK) {
         return rc;
     }
 
-    t.now = cp_json_object(op->arena);
+    t->now = cp_json_object(op->arena);
 
     for (m = list->first; m; m = m->next) {
-        cp_json_put(op->arena, t.now, cp_json_str(m, "name"),
+        cp_json_put(op->arena, t->now, cp_json_str(m, "name"),
                     cp_json_str(m, "state"));
     }
 
-    for (m = t.now->first; rc == CP_OK && m; m = m->next) {
+    for (m = t->now->first; rc == CP_OK && m; m = m->next) {
         if (cp_json_get(want, m->key) == NULL) {
-            rc = cp_tools_set(&t, m->key, cp_json_str(t.api, "new_tools"));
+            rc = cp_tools_set(t, m->key, cp_json_str(t->api, "new_tools"));
         }
     }
 
     for (m = want->first; rc == CP_OK && m; m = m->next) {
-        rc = cp_tools_set(&t, m->key, m->s);
+        rc = cp_tools_set(t, m->key, m->s);
     }
 
     return rc;
@@ -88,18 +116,25 @@ cp_tools_list(cp_tools_t *t, cp_json_t **want)
     cp_validate_t  v = { op->arena, &op->err, t->d->index, false };
 
     static const char *const  states[] = { "enabled", "disabled", NULL };
-    static const cp_field_t  fields[] = {
-        { .name = "name", .type = CP_F_TOOL_NAME, .flags = CP_REQUIRED,
-          .max = STOA_TOOL_NAME_MAX },
+    cp_field_t  fields[] = {
+        { .name = "name" },
         { .name = "state", .type = CP_F_ENUM, .flags = CP_REQUIRED,
           .values = states },
         { .name = NULL }
     };
 
+    for (i = 0; strcmp(cp_items[t->kind]->fields[i].name, "name") != 0; i++) {
+        /* void */
+    }
+
+    fields[0] = cp_items[t->kind]->fields[i];
     *want = cp_json_object(op->arena);
 
-    for (item = t->d->tools->first, i = 0; item; item = item->next, i++) {
-        snprintf(field, sizeof(field), "tools[%u]", i);
+    for (item = t->d->items[t->kind]->first, i = 0; item;
+         item = item->next, i++)
+    {
+        snprintf(field, sizeof(field), "%s[%u]", cp_items[t->kind]->plural,
+                 i);
 
         n = op->err.n;
 
@@ -147,11 +182,13 @@ cp_tools_set(cp_tools_t *t, const char *name, const char *state)
         return CP_OK;
     }
 
-    rc = cp_tool_decide(op, t->ap->tx, t->api, name, state);
+    rc = cp_tool_decide(op, t->ap->tx, cp_items[t->kind], t->api, name,
+                        state);
 
     if (rc == CP_OK) {
         cp_diff_push(op->arena, t->diff,
-                     cp_arena_printf(op->arena, "tools[%s]", name),
+                     cp_arena_printf(op->arena, "%s[%s]",
+                                     cp_items[t->kind]->plural, name),
                      cp_json_string(op->arena, now),
                      cp_json_string(op->arena, state));
     }

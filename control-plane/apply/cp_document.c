@@ -276,13 +276,18 @@ cp_document_names(cp_op_t *op, cp_document_t *d, const cp_json_t *meta)
 static bool
 cp_document_spec(cp_op_t *op, cp_document_t *d, cp_json_t *spec)
 {
+    bool        ok;
+    unsigned    i;
     cp_json_t  *name, *v;
 
     d->state = d->res->transitions ? cp_document_take(spec, "state") : NULL;
 
     if (strcmp(d->res->kind, "api") == 0) {
         d->operations = cp_document_take(spec, "operations");
-        d->tools = cp_document_take(spec, "tools");
+
+        for (i = 0; cp_items[i]; i++) {
+            d->items[i] = cp_document_take(spec, cp_items[i]->plural);
+        }
     }
 
     if (d->state && d->state->type != CP_JSON_STRING) {
@@ -291,10 +296,15 @@ cp_document_spec(cp_op_t *op, cp_document_t *d, cp_json_t *spec)
         return false;
     }
 
-    if (!cp_document_items(op, d, d->operations, "operations",
-                           STOA_OPERATIONS_MAX)
-        || !cp_document_items(op, d, d->tools, "tools", CP_TOOL_STATES_MAX))
-    {
+    ok = cp_document_items(op, d, d->operations, "operations",
+                           STOA_OPERATIONS_MAX);
+
+    for (i = 0; ok && cp_items[i]; i++) {
+        ok = cp_document_items(op, d, d->items[i], cp_items[i]->plural,
+                               CP_TOOL_STATES_MAX);
+    }
+
+    if (!ok) {
         return false;
     }
 

@@ -11,6 +11,7 @@
 
 
 #include "apply/cp_apply.h"
+#include "kinds/cp_kinds.h"
 
 
 typedef enum { CP_ACTION_NONE, CP_ACTION_CREATE, CP_ACTION_UPDATE,
@@ -27,7 +28,7 @@ typedef struct {
     cp_json_t            *spec;         /* with the name, without the rest:  */
     cp_json_t            *state;        /* NULL: left as it is               */
     cp_json_t            *operations;   /* NULL: left as they are            */
-    cp_json_t            *tools;        /* the same                          */
+    cp_json_t            *items[CP_ITEMS];  /* tools ..; the same            */
     const char           *key;          /* the same for the same resource    */
 
     /* Filled while it is applied. */

@@ -478,13 +478,19 @@ static cp_rc_t
 cp_dump_tools(cp_dump_t *dump, const cp_json_t *row, cp_json_t *spec)
 {
     cp_rc_t     rc;
-    cp_json_t  *tools;
+    unsigned    i;
+    cp_json_t  *list;
 
-    rc = cp_tool_states(dump->tx, dump->arena, cp_json_str(row, "id"), &tools,
-                        &dump->r->op.err);
+    rc = CP_OK;
 
-    if (rc == CP_OK && tools->n) {
-        cp_json_set(dump->arena, spec, "tools", tools);
+    for (i = 0; rc == CP_OK && cp_items[i]; i++) {
+        rc = cp_tool_states(dump->tx, dump->arena, cp_items[i],
+                            cp_json_str(row, "id"), &list,
+                            &dump->r->op.err);
+
+        if (rc == CP_OK && list->n) {
+            cp_json_set(dump->arena, spec, cp_items[i]->plural, list);
+        }
     }
 
     return rc;

@@ -36,7 +36,7 @@ static const cp_permission_t  cp_permissions[] = {
     { "operation:read", VIEWER, CP_SCOPE_TENANT, "see operations" },
     { "operation:write", TENANT, CP_SCOPE_TENANT, "change operations" },
     { "tool:read", VIEWER, CP_SCOPE_TENANT, "see what discovery found" },
-    { "tool:write", TENANT, CP_SCOPE_TENANT, "enable and disable tools" },
+    { "tool:write", TENANT, CP_SCOPE_TENANT, "enable and disable these" },
     { "server:read", VIEWER, CP_SCOPE_TENANT, "see servers" },
     { "server:write", TENANT, CP_SCOPE_TENANT, "make and publish servers" },
     { "plan:read", VIEWER, CP_SCOPE_TENANT, "see plans" },

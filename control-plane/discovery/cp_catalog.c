@@ -19,17 +19,19 @@ typedef struct {
     const char  *method;
     const char  *member;           /* of the result                         */
     const char  *key;              /* what names an item                    */
-    size_t       offset;           /* of the array in cp_catalog_t          */
+    size_t       max;              /* of the name                           */
+    bool         optional;         /* may be missing beside another list    */
 } cp_list_t;
 
-static const cp_list_t  cp_lists[] = {
-    { "tools", "tools/list", "tools", "name",
-      offsetof(cp_catalog_t, tools) },
-    { "resources", "resources/list", "resources", "uri",
-      offsetof(cp_catalog_t, resources) },
-    { "prompts", "prompts/list", "prompts", "name",
-      offsetof(cp_catalog_t, prompts) },
-    { NULL, NULL, NULL, NULL, 0 }
+/* As cp_items. */
+static const cp_list_t  cp_lists[CP_ITEMS] = {
+    { "tools", "tools/list", "tools", "name", STOA_TOOL_NAME_MAX, false },
+    { "prompts", "prompts/list", "prompts", "name", STOA_TOOL_NAME_MAX,
+      false },
+    { "resources", "resources/list", "resources", "uri", STOA_URI_MAX,
+      false },
+    { "resources", "resources/templates/list", "resourceTemplates",
+      "uriTemplate", STOA_URI_MAX, true }
 };
 
 
@@ -217,6 +219,13 @@ cp_is_known(const cp_json_t *items, const char *key, const char *name)
 }
 
 
+const char *
+cp_catalog_key(unsigned i)
+{
+    return cp_lists[i].key;
+}
+
+
 /* What could not be named or stored is left out and counted. */
 
 static bool
@@ -225,7 +234,7 @@ cp_item_usable(cp_reading_t *rd, const cp_list_t *list,
 {
     char        *text;
     size_t       len;
-    const char  *name;
+    const char  *name, *s;
 
     name = (item->type == CP_JSON_OBJECT) ? cp_json_str(item, list->key)
                                           : NULL;
@@ -236,9 +245,17 @@ cp_item_usable(cp_reading_t *rd, const cp_list_t *list,
         return false;
     }
 
-    if (list->offset == offsetof(cp_catalog_t, tools)
-        && !stoa_tool_name_valid(name, strlen(name)))
-    {
+    if (list == cp_lists && !stoa_tool_name_valid(name, strlen(name))) {
+        return false;
+    }
+
+    for (s = name; *s != '\0'; s++) {
+        if ((unsigned char) *s < ' ' || *s == 0x7f) {
+            return false;
+        }
+    }
+
+    if ((size_t) (s - name) > list->max) {
         return false;
     }
 
@@ -279,7 +296,7 @@ cp_list_take(cp_reading_t *rd, const cp_list_t *list, cp_json_t *items,
 
 static bool
 cp_list_page(cp_reading_t *rd, const cp_list_t *list, cp_json_t *items,
-    const char **cursor)
+    const char **cursor, bool *none)
 {
     cp_json_t       *params, *page, *next;
     cp_mcp_reply_t   reply;
@@ -292,6 +309,8 @@ cp_list_page(cp_reading_t *rd, const cp_list_t *list, cp_json_t *items,
     }
 
     cp_mcp_client_call(rd->client, list->method, params, &reply);
+
+    *none = list->optional && reply.code == -32601;
 
     if (reply.outcome != CP_MCP_RESULT) {
         cp_reading_fail(rd, &reply);
@@ -322,12 +341,13 @@ cp_list_page(cp_reading_t *rd, const cp_list_t *list, cp_json_t *items,
 static bool
 cp_list_read(cp_reading_t *rd, const cp_list_t *list)
 {
+    bool         none;
     unsigned     pages;
     cp_json_t   *items;
     const char  *cursor, *last;
 
     items = cp_json_array(rd->arena);
-    *(cp_json_t **) ((char *) rd->out + list->offset) = items;
+    rd->out->items[list - cp_lists] = items;
 
     if (rd->capabilities == NULL
         || cp_json_get(rd->capabilities, list->capability) == NULL)
@@ -340,8 +360,12 @@ cp_list_read(cp_reading_t *rd, const cp_list_t *list)
     for (pages = 0; pages < CP_DISCOVERY_PAGES; pages++) {
         last = cursor;
 
-        if (!cp_list_page(rd, list, items, &cursor)) {
-            return false;
+        if (!cp_list_page(rd, list, items, &cursor, &none)) {
+
+            /* resources without templates need not know the method */
+
+            rd->out->error = none ? NULL : rd->out->error;
+            return none;
         }
 
         if (cursor == NULL) {
@@ -362,7 +386,7 @@ cp_list_read(cp_reading_t *rd, const cp_list_t *list)
 static void
 cp_reading_run(cp_reading_t *rd)
 {
-    const cp_list_t  *list;
+    unsigned  i;
 
     if (!cp_probe(rd)) {
         return;
@@ -375,8 +399,10 @@ cp_reading_run(cp_reading_t *rd)
         return;
     }
 
-    for (list = cp_lists; list->method != NULL; list++) {
-        if (!cp_list_read(rd, list)) {
+    rd->out->capabilities = rd->capabilities;
+
+    for (i = 0; i < CP_ITEMS; i++) {
+        if (!cp_list_read(rd, &cp_lists[i])) {
             return;
         }
     }

@@ -150,7 +150,7 @@ cp_discovery_run(cp_app_t *app, const char *api)
 
     cp_log(found.error == NULL ? CP_LOG_INFO : CP_LOG_WARN, "discovery",
            "api:%s name:%s era:%s tools:%u %s", api, rows.v[1].p, found.era,
-           found.tools != NULL ? found.tools->n : 0,
+           found.items[0] != NULL ? found.items[0]->n : 0,
            found.error != NULL ? found.error : "ok");
 
     rc = (digest != NULL) ? cp_discovery_store(app, a, api, digest, &found)

@@ -1,8 +1,8 @@
 /*
- * Discovery: reads the tools, resources and prompts of the MCP servers that
- * apis stand for, and keeps them fresh.
+ * Discovery: reads the tools, prompts, resources and templates of the MCP
+ * servers that apis stand for, and keeps them fresh.
  *
- * Owner: apis.discovery, tools, api_resources, api_prompts (written through
+ * Owner: apis.discovery, tools, prompts, resources, templates (written through
  * the engine of resource/, so that audit and feed follow).
  * Process: stoa-control; CP_DISCOVERY_THREADS threads of its own, because an
  * upstream may take CP_DISCOVERY_TIMEOUT_MS.  Several replicas may read the
@@ -18,6 +18,7 @@
 
 
 #include "client/cp_client.h"
+#include "kinds/cp_kinds.h"
 
 
 #define CP_DISCOVERY_THREADS      4
@@ -72,12 +73,14 @@ void cp_mcp_client_end_session(cp_mcp_client_t *m);
 typedef struct {
     const char  *era;              /* modern, legacy, dual, unknown         */
     const char  *version;
-    cp_json_t   *tools;            /* arrays of the upstream's objects      */
-    cp_json_t   *resources;
-    cp_json_t   *prompts;
+    cp_json_t   *capabilities;     /* as the upstream says them; may be NULL */
+    cp_json_t   *items[CP_ITEMS];  /* arrays of its objects, as cp_items    */
     unsigned     skipped;          /* items that could not be taken         */
     const char  *error;            /* NULL: all was read                    */
 } cp_catalog_t;
+
+/* What names an item of the i-th of cp_items. */
+const char *cp_catalog_key(unsigned i);
 
 void cp_catalog_read(cp_app_t *app, cp_arena_t *a,
     const cp_client_to_t *targets, unsigned n, cp_catalog_t *out);

@@ -1,7 +1,6 @@
 /*
- * Writes what discovery found: tools through the engine, so that audit and
- * feed follow; resources and prompts as they are; the api's `discovery` last.
- * All of it in one transaction.
+ * Writes what discovery found, through the engine, so that audit and feed
+ * follow; the api's `discovery` last.  All of it in one transaction.
  */
 
 #include <string.h>
@@ -19,34 +18,9 @@ typedef struct {
     const char          *tenant;
     const cp_catalog_t  *found;
     cp_json_t           *before;   /* discovery as it was, may be NULL      */
-    cp_rows_t            tools;    /* id, name, digest                      */
+    unsigned             kind;     /* of cp_items                           */
+    cp_rows_t            rows;     /* of it: id, name, digest               */
 } cp_storing_t;
-
-/* The tables that are replaced as a whole. */
-
-typedef struct {
-    const char  *key;
-    const char  *select;
-    const char  *remove;
-    const char  *insert;
-} cp_plain_t;
-
-
-static const cp_plain_t  cp_plain_resources = {
-    "uri",
-    "SELECT name, definition FROM api_resources WHERE api = $1 ORDER BY name",
-    "DELETE FROM api_resources WHERE api = $1",
-    "INSERT INTO api_resources (tenant, api, name, definition, seen_at)"
-    " VALUES ($1, $2, $3, $4, $5)"
-};
-
-static const cp_plain_t  cp_plain_prompts = {
-    "name",
-    "SELECT name, definition FROM api_prompts WHERE api = $1 ORDER BY name",
-    "DELETE FROM api_prompts WHERE api = $1",
-    "INSERT INTO api_prompts (tenant, api, name, definition, seen_at)"
-    " VALUES ($1, $2, $3, $4, $5)"
-};
 
 /* They change with every reading and say nothing new. */
 static const char *const  cp_volatile[] = { "at", "failures", NULL };
@@ -107,9 +81,7 @@ cp_store_begin(cp_storing_t *s, const char *upstream, bool *stale)
         s->before = NULL;
     }
 
-    return cp_store_query(s,
-               "SELECT id, name, digest FROM tools WHERE api = $1",
-               cp_args(cp_text(s->api)), &s->tools);
+    return CP_OK;
 }
 
 
@@ -129,21 +101,21 @@ cp_store_find(const cp_json_t *items, const char *key, const char *name)
 
 
 static cp_rc_t
-cp_store_remove_tools(cp_storing_t *s)
+cp_store_remove(cp_storing_t *s)
 {
     cp_rc_t     rc;
     unsigned    i;
-    cp_write_t  w = cp_write_of(&s->op, s->tx, &cp_res_tool);
+    cp_write_t  w = cp_write_of(&s->op, s->tx, cp_items[s->kind]);
 
-    for (i = 0; i < s->tools.rows; i++) {
+    for (i = 0; i < s->rows.rows; i++) {
 
-        if (cp_store_find(s->found->tools, "name",
-                          cp_cell(&s->tools, i, 1)->p) != NULL)
+        if (cp_store_find(s->found->items[s->kind], cp_catalog_key(s->kind),
+                          cp_cell(&s->rows, i, 1)->p) != NULL)
         {
             continue;
         }
 
-        w.id = cp_cell(&s->tools, i, 0)->p;
+        w.id = cp_cell(&s->rows, i, 0)->p;
 
         rc = cp_entry_delete(&w);
         if (rc != CP_OK) {
@@ -156,7 +128,8 @@ cp_store_remove_tools(cp_storing_t *s)
 
 
 static cp_json_t *
-cp_store_tool_tree(cp_storing_t *s, const cp_json_t *tool, const char *digest)
+cp_store_item_tree(cp_storing_t *s, const cp_json_t *item,
+    const char *digest)
 {
     char         name[201];
     size_t       len;
@@ -164,15 +137,16 @@ cp_store_tool_tree(cp_storing_t *s, const cp_json_t *tool, const char *digest)
     const char  *title;
 
     v = cp_json_object(s->arena);
-    definition = cp_json_copy(s->arena, tool);
+    definition = cp_json_copy(s->arena, item);
 
     if (v == NULL || definition == NULL) {
         return NULL;
     }
 
-    cp_json_put(s->arena, v, "name", cp_json_str(tool, "name"));
+    cp_json_put(s->arena, v, "name",
+                cp_json_str(item, cp_catalog_key(s->kind)));
 
-    title = cp_json_str(tool, "title");
+    title = cp_json_str(item, "title");
 
     if (title != NULL) {
         len = strnlen(title, sizeof(name) - 1);
@@ -195,7 +169,7 @@ cp_store_tool_tree(cp_storing_t *s, const cp_json_t *tool, const char *digest)
 
 
 static cp_rc_t
-cp_store_tool(cp_storing_t *s, const cp_json_t *tool)
+cp_store_item(cp_storing_t *s, const cp_json_t *item)
 {
     char        *text;
     size_t       len;
@@ -203,10 +177,10 @@ cp_store_tool(cp_storing_t *s, const cp_json_t *tool)
     unsigned     i;
     cp_json_t   *v;
     cp_entry_t   e;
-    cp_write_t   w = cp_write_of(&s->op, s->tx, &cp_res_tool);
+    cp_write_t   w = cp_write_of(&s->op, s->tx, cp_items[s->kind]);
     const char  *digest, *name;
 
-    text = cp_json_text(s->arena, tool, &len);
+    text = cp_json_text(s->arena, item, &len);
 
     if (text == NULL) {
         return CP_ERROR;
@@ -214,101 +188,53 @@ cp_store_tool(cp_storing_t *s, const cp_json_t *tool)
 
     cp_sha256(text, len, sum);
     digest = cp_hex(s->arena, sum, sizeof(sum));
-    name = cp_json_str(tool, "name");
+    name = cp_json_str(item, cp_catalog_key(s->kind));
 
-    for (i = 0; i < s->tools.rows; i++) {
-        if (strcmp(cp_cell(&s->tools, i, 1)->p, name) == 0) {
+    for (i = 0; i < s->rows.rows; i++) {
+        if (strcmp(cp_cell(&s->rows, i, 1)->p, name) == 0) {
             break;
         }
     }
 
-    if (i < s->tools.rows
-        && strcmp(cp_cell(&s->tools, i, 2)->p, digest) == 0)
+    if (i < s->rows.rows
+        && strcmp(cp_cell(&s->rows, i, 2)->p, digest) == 0)
     {
         return CP_OK;
     }
 
-    v = cp_store_tool_tree(s, tool, digest);
+    v = cp_store_item_tree(s, item, digest);
 
     if (v == NULL) {
         return CP_ERROR;
     }
 
     w.in = v;
-    w.id = (i < s->tools.rows) ? cp_cell(&s->tools, i, 0)->p : s->api;
+    w.id = (i < s->rows.rows) ? cp_cell(&s->rows, i, 0)->p : s->api;
 
-    return (i < s->tools.rows) ? cp_entry_update(&w, &e)
+    return (i < s->rows.rows) ? cp_entry_update(&w, &e)
                                : cp_entry_create(&w, &e);
 }
 
 
 static cp_rc_t
-cp_store_tools(cp_storing_t *s)
+cp_store_items(cp_storing_t *s)
 {
     cp_rc_t           rc;
-    const cp_json_t  *tool;
+    const cp_json_t  *item;
 
-    rc = cp_store_remove_tools(s);
+    rc = cp_store_query(s, cp_arena_printf(s->arena, "SELECT id, name, digest"
+                        " FROM %s WHERE api = $1", cp_items[s->kind]->table),
+                        cp_args(cp_text(s->api)), &s->rows);
 
-    for (tool = s->found->tools->first;
-         rc == CP_OK && tool != NULL;
-         tool = tool->next)
+    if (rc == CP_OK) {
+        rc = cp_store_remove(s);
+    }
+
+    for (item = s->found->items[s->kind]->first;
+         rc == CP_OK && item != NULL;
+         item = item->next)
     {
-        rc = cp_store_tool(s, tool);
-    }
-
-    return rc;
-}
-
-
-static bool
-cp_store_plain_same(cp_storing_t *s, const cp_plain_t *p,
-    const cp_json_t *items, const cp_rows_t *rows)
-{
-    char             *text;
-    unsigned          i;
-    const cp_json_t  *v;
-
-    if (rows->rows != items->n) {
-        return false;
-    }
-
-    for (i = 0; i < rows->rows; i++) {
-        v = cp_store_find(items, p->key, cp_cell(rows, i, 0)->p);
-        text = (v != NULL) ? cp_json_text(s->arena, v, NULL) : NULL;
-
-        if (text == NULL || strcmp(text, cp_cell(rows, i, 1)->p) != 0) {
-            return false;
-        }
-    }
-
-    return true;
-}
-
-
-static cp_rc_t
-cp_store_plain(cp_storing_t *s, const cp_plain_t *p, const cp_json_t *items)
-{
-    cp_rc_t           rc;
-    int64_t           now;
-    cp_rows_t         rows;
-    const cp_json_t  *v;
-
-    rc = cp_store_query(s, p->select, cp_args(cp_text(s->api)), &rows);
-
-    if (rc != CP_OK || cp_store_plain_same(s, p, items, &rows)) {
-        return rc;
-    }
-
-    rc = cp_store_query(s, p->remove, cp_args(cp_text(s->api)), NULL);
-    now = cp_time_ms();
-
-    for (v = items->first; rc == CP_OK && v != NULL; v = v->next) {
-        rc = cp_store_query(s, p->insert,
-                 cp_args(cp_text(s->tenant), cp_text(s->api),
-                         cp_text(cp_json_str(v, p->key)),
-                         cp_text(cp_json_text(s->arena, v, NULL)),
-                         cp_int(now)), NULL);
+        rc = cp_store_item(s, item);
     }
 
     return rc;
@@ -324,7 +250,8 @@ cp_store_keep(cp_storing_t *s, cp_json_t *d)
     const cp_json_t    *old;
 
     static const char *const  kept[] = { "era", "protocol_version", "tools",
-        "resources", "prompts", NULL };
+        "prompts", "resources", "templates", "skipped", "capabilities",
+        NULL };
 
     for (name = kept; *name != NULL; name++) {
         old = (s->before != NULL) ? cp_json_get(s->before, *name) : NULL;
@@ -340,6 +267,7 @@ static cp_json_t *
 cp_store_discovery(cp_storing_t *s, const char *upstream)
 {
     int64_t              failures;
+    unsigned             i;
     cp_json_t           *d;
     cp_arena_t          *a;
     const cp_catalog_t  *f;
@@ -357,9 +285,16 @@ cp_store_discovery(cp_storing_t *s, const char *upstream)
     if (f->error == NULL) {
         cp_json_put(a, d, "era", f->era);
         cp_json_put(a, d, "protocol_version", f->version);
-        cp_json_put_int(a, d, "tools", f->tools->n);
-        cp_json_put_int(a, d, "resources", f->resources->n);
-        cp_json_put_int(a, d, "prompts", f->prompts->n);
+
+        for (i = 0; i < CP_ITEMS; i++) {
+            cp_json_put_int(a, d, cp_items[i]->plural, f->items[i]->n);
+        }
+
+        if (f->capabilities != NULL) {
+            cp_json_set(a, d, "capabilities",
+                        cp_json_copy(a, f->capabilities));
+        }
+
         cp_json_put_int(a, d, "skipped", f->skipped);
 
     } else {
@@ -494,16 +429,11 @@ cp_store_all(cp_storing_t *s, const char *upstream)
         return rc;
     }
 
-    if (s->found->error == NULL) {
-        rc = cp_store_tools(s);
-
-        if (rc == CP_OK) {
-            rc = cp_store_plain(s, &cp_plain_resources, s->found->resources);
-        }
-
-        if (rc == CP_OK) {
-            rc = cp_store_plain(s, &cp_plain_prompts, s->found->prompts);
-        }
+    for (s->kind = 0;
+         s->found->error == NULL && rc == CP_OK && s->kind < CP_ITEMS;
+         s->kind++)
+    {
+        rc = cp_store_items(s);
     }
 
     if (rc == CP_OK) {

@@ -79,6 +79,7 @@
 
 #define CP_F_WORD                 CP_F_TOOL_NAME      /* the same letters    */
 #define CP_F_CLAIM                CP_F_STRING
+#define CP_F_LABEL                CP_F_STRING
 
 /* The same rows in a body; at: in which member of the row, with a dot. */
 
@@ -116,6 +117,7 @@
 #define BODY_CIDRS(at, n, ...)    BODY_COPY(at, n, n)
 #define BODY_ITEMS(at, n, ...)
 #define BODY_JSON(at, n, ...)     BODY_COPY(at, n, n)
+#define BODY_RAW(at, n, ...)      BODY_COPY(at, n, n)
 #define BODY_HEX32_AS(at, n, f, ...)  BODY_COPY(at, n, f)
 #define BODY_POLICIES(at, n)
 
@@ -206,8 +208,9 @@ cp_rc_t cp_server_bound(cp_tx_t *tx, cp_arena_t *a, const cp_json_t *server,
 bool cp_api_served(const cp_json_t *api);
 const char *cp_api_groups(cp_arena_t *a, const cp_json_t *api);
 /* api NULL: a tombstone. */
-cp_rc_t cp_tool_put(cp_tx_t *tx, cp_arena_t *a, const cp_json_t *tool,
-    const cp_json_t *api, cp_err_t *err) CP_MUST_CHECK;
+cp_rc_t cp_item_put(cp_tx_t *tx, cp_arena_t *a, const cp_resource_t *res,
+    const cp_json_t *item, const cp_json_t *api, cp_err_t *err)
+    CP_MUST_CHECK;
 
 /* The record of an application and a target. */
 cp_rc_t cp_sub_pair(cp_tx_t *tx, cp_arena_t *a, const char *application,

@@ -32,8 +32,8 @@ static cp_json_t *cp_api_target(cp_arena_t *a, const char *url,
     int64_t weight, bool mcp);
 static cp_rc_t cp_api_operations(cp_tx_t *tx, cp_arena_t *a, const char *id,
     cp_json_t **out, cp_err_t *err);
-static cp_rc_t cp_api_tools(cp_tx_t *tx, cp_arena_t *a, const cp_json_t *api,
-    const char *id, cp_err_t *err);
+static cp_rc_t cp_api_items(cp_tx_t *tx, cp_arena_t *a, const cp_json_t *api,
+    const cp_resource_t *res, const char *id, cp_err_t *err);
 
 
 static const char *const  cp_reserved_paths[] = { "/apis", "/mcp", "/stoa",
@@ -60,9 +60,13 @@ static const char *const  cp_rest_only[] = { "host", "base_path",
       "gateways that get it; empty: all"),                                    \
     F("spec", CP_F_JSON, CP_WHOLE, 0, 1048576, NULL, "OpenAPI document"),     \
     F_ENUM("new_tools", 0, "\"enabled\"", tool_states,                        \
-      "the state of tools about which nothing is decided by name"),           \
+      "of what is found: tools, prompts, resources, templates"),              \
     F("discovery", CP_F_JSON, RO|ND|CP_MOVES, 0, 0, NULL,                     \
       "what was found at the upstream, and when")
+
+/* What its upstream shows. */
+static const char *const  cp_shown_kinds[] = { "tool", "prompt", "resource",
+    "template", NULL };
 
 static const char *const  tool_states[] = { "enabled", "disabled", NULL };
 
@@ -103,12 +107,15 @@ static const cp_transition_t  api_transitions[] = {
 static const cp_dependent_t  api_dependents[] = {
     { "policy", "attach", CP_DEP_REFUSE, true },
     { "server", "tools", CP_DEP_REFUSE, true },
+    { "server", "prompts", CP_DEP_REFUSE, true },
+    { "server", "resources", CP_DEP_REFUSE, true },
     { "subscription", "api", CP_DEP_LIVE, false },
     { "operation", "api", CP_DEP_OWNED, false },
     { "tool", "api", CP_DEP_OWNED, false },
-    { NULL, "DELETE FROM api_resources WHERE api = $1", CP_DEP_PLAIN, false },
-    { NULL, "DELETE FROM api_prompts WHERE api = $1", CP_DEP_PLAIN, false },
-    { NULL, "DELETE FROM tool_states WHERE api = $1", CP_DEP_PLAIN, false },
+    { "prompt", "api", CP_DEP_OWNED, false },
+    { "resource", "api", CP_DEP_OWNED, false },
+    { "template", "api", CP_DEP_OWNED, false },
+    { NULL, "DELETE FROM item_states WHERE api = $1", CP_DEP_PLAIN, false },
     { NULL, "DELETE FROM subscription_holds WHERE target = $1",
       CP_DEP_PLAIN, false },
     { NULL, NULL, 0, false }
@@ -345,6 +352,7 @@ cp_feed_api(cp_tx_t *tx, cp_arena_t *a, const cp_resource_t *res,
     const char *id, cp_err_t *err)
 {
     cp_rc_t        rc;
+    unsigned       i;
     cp_json_t     *api, *body;
     cp_feed_row_t  row = { .kind = "api" };
 
@@ -362,11 +370,13 @@ cp_feed_api(cp_tx_t *tx, cp_arena_t *a, const cp_resource_t *res,
     row.groups = api ? cp_api_groups(a, api) : NULL;
 
     rc = cp_body_put(tx, a, row, body, err);
-    if (rc != CP_OK) {
-        return rc;
+
+    for (i = 0; rc == CP_OK && cp_shown_kinds[i]; i++) {
+        rc = cp_api_items(tx, a, api, cp_resource_find(cp_shown_kinds[i]),
+                          id, err);
     }
 
-    return cp_api_tools(tx, a, api, id, err);
+    return rc;
 }
 
 
@@ -503,25 +513,26 @@ cp_api_operations(cp_tx_t *tx, cp_arena_t *a, const char *id,
 
 
 /*
- * Tools come and go with their api.  One at a time, in an arena of its own:
- * a thousand definitions may be large.
+ * What it shows comes and goes with it.  One at a time, in an arena of its
+ * own: a thousand definitions may be large.
  */
 static cp_rc_t
-cp_api_tools(cp_tx_t *tx, cp_arena_t *a, const cp_json_t *api,
-    const char *id, cp_err_t *err)
+cp_api_items(cp_tx_t *tx, cp_arena_t *a, const cp_json_t *api,
+    const cp_resource_t *res, const char *id, cp_err_t *err)
 {
     cp_rc_t      rc;
     unsigned     i;
     cp_rows_t    rows;
-    cp_json_t   *tool;
+    cp_json_t   *item;
     cp_arena_t  *one;
 
     if (api == NULL || strcmp(cp_json_str(api, "kind"), "mcp") != 0) {
         return CP_OK;
     }
 
-    rc = cp_tx_query(tx, a, "SELECT id FROM tools WHERE api = $1"
-                     " ORDER BY name", cp_args(cp_text(id)), &rows, err);
+    rc = cp_tx_query(tx, a, cp_arena_printf(a, "SELECT id FROM %s"
+                     " WHERE api = $1 ORDER BY name", res->table),
+                     cp_args(cp_text(id)), &rows, err);
 
     for (i = 0; rc == CP_OK && i < rows.rows; i++) {
         one = cp_arena_create(CP_TOOL_ARENA);
@@ -530,11 +541,10 @@ cp_api_tools(cp_tx_t *tx, cp_arena_t *a, const cp_json_t *api,
             return cp_err_set(err, "internal", "no memory");
         }
 
-        rc = cp_row_load(tx, one, cp_resource_find("tool"),
-                         cp_cell(&rows, i, 0)->p, &tool, err);
+        rc = cp_row_load(tx, one, res, cp_cell(&rows, i, 0)->p, &item, err);
 
-        if (rc == CP_OK && tool) {
-            rc = cp_tool_put(tx, one, tool, api, err);
+        if (rc == CP_OK && item) {
+            rc = cp_item_put(tx, one, res, item, api, err);
         }
 
         cp_arena_destroy(one);

@@ -1,5 +1,6 @@
 /*
- * Servers: tools of several mcp apis, shown as one MCP server.
+ * Servers: tools, prompts and resources of several mcp apis, shown as one MCP
+ * server.
  *
  * Names in `tools` are plain text, not references: discovery may find the
  * tool after the document that names it was applied, and a tool that comes
@@ -18,8 +19,14 @@ static cp_rc_t cp_server_shown(cp_tx_t *tx, cp_arena_t *a, cp_json_t *obj,
     cp_err_t *err);
 static cp_rc_t cp_server_check(const cp_write_t *w, const cp_json_t *before,
     cp_json_t *after);
-static cp_rc_t cp_server_name_check(cp_op_t *op, cp_tx_t *tx,
-    const cp_json_t *server, cp_names_t *names);
+static cp_rc_t cp_server_apis_check(const cp_write_t *w,
+    const cp_json_t *after, const char *member);
+static cp_rc_t cp_server_lacks(cp_tx_t *tx, cp_arena_t *a, cp_json_t *obj,
+    const char *kind, cp_json_t *list, cp_err_t *err);
+static cp_rc_t cp_server_prompts(cp_names_t *names, const cp_json_t *server,
+    cp_json_t *body);
+static cp_rc_t cp_server_name_check(cp_op_t *op, const cp_json_t *server,
+    const char *member, cp_names_t *names);
 static cp_rc_t cp_server_tools(cp_tx_t *tx, cp_arena_t *a,
     const cp_json_t *server, cp_json_t *body, cp_err_t *err);
 static cp_rc_t cp_follow_server(cp_op_t *op, cp_tx_t *tx,
@@ -43,9 +50,25 @@ static const cp_field_t  server_tool_fields[] = {
     F_END
 };
 
+static const cp_field_t  server_prompt_fields[] = {
+    F_REF("api", RQ, "api", NULL, "an mcp api of the tenant"),
+    F("prompt", CP_F_STRING, RQ, 1, STOA_TOOL_NAME_MAX, NULL,
+      "the prompt's name there"),
+    F("alias", CP_F_STRING, 0, 1, STOA_TOOL_NAME_MAX, NULL,
+      "the name shown instead"),
+    F_END
+};
+
+static const cp_field_t  server_resource_fields[] = {
+    F_REF("api", RQ, "api", NULL, "an mcp api of the tenant"),
+    F("uri", CP_F_STRING, 0, 1, STOA_URI_MAX, NULL,
+      "of a resource, or a template of URIs; absent: all of the api"),
+    F_END
+};
+
 #define OWN_unresolved                                                        \
     F_ARRAY("unresolved", RO|ND|CP_DERIVED|CP_MOVES, STOA_SERVER_TOOLS_MAX,   \
-      CP_F_STRING, "api/tool of those in tools that discovery has not found")
+      CP_F_STRING, "api/name of the tools and prompts not yet found")
 
 static const cp_field_t  server_fields[] = {
     ROWS(STOA_SERVER_FIELDS)
@@ -78,41 +101,61 @@ const cp_resource_t  cp_res_server = {
 };
 
 
-/* Every tool's api speaks mcp, and no two tools show the same name. */
-/* A tool is bound when it is there; until then nobody sees it, so that it is
- * said here. */
+/* What is named is bound when it is there; until then nobody sees it, so that
+ * it is said here. */
 static cp_rc_t
 cp_server_shown(cp_tx_t *tx, cp_arena_t *a, cp_json_t *obj, cp_err_t *err)
+{
+    cp_rc_t     rc;
+    cp_json_t  *list;
+
+    list = cp_json_array(a);
+
+    rc = cp_server_lacks(tx, a, obj, "tool", list, err);
+
+    if (rc == CP_OK) {
+        rc = cp_server_lacks(tx, a, obj, "prompt", list, err);
+    }
+
+    if (rc == CP_OK && list->n) {
+        cp_json_set(a, obj, "unresolved", list);
+    }
+
+    return rc;
+}
+
+
+static cp_rc_t
+cp_server_lacks(cp_tx_t *tx, cp_arena_t *a, cp_json_t *obj,
+    const char *kind, cp_json_t *list, cp_err_t *err)
 {
     cp_rc_t           rc;
     unsigned          i;
     cp_rows_t         rows;
-    cp_json_t        *list;
-    const char       *api, *tool;
-    const cp_json_t  *item, *tools;
+    const char       *api, *name;
+    const cp_json_t  *item, *items;
 
-    tools = cp_json_get(obj, "tools");
+    items = cp_json_get(obj, cp_arena_printf(a, "%ss", kind));
 
-    if (tools == NULL || tools->first == NULL) {
+    if (items == NULL || items->first == NULL) {
         return CP_OK;
     }
 
-    rc = cp_tx_query(tx, a, "SELECT p.name, t.name FROM servers s"
-                     " JOIN apis p ON p.tenant = s.tenant"
-                     " JOIN tools t ON t.api = p.id WHERE s.id = $1",
-                     cp_args(cp_text(cp_json_str(obj, "id"))), &rows, err);
+    rc = cp_tx_query(tx, a, cp_arena_printf(a, "SELECT p.name, t.name"
+                     " FROM servers s JOIN apis p ON p.tenant = s.tenant"
+                     " JOIN %ss t ON t.api = p.id WHERE s.id = $1",
+                     kind), cp_args(cp_text(cp_json_str(obj, "id"))),
+                     &rows, err);
     if (rc != CP_OK) {
         return rc;
     }
 
-    list = cp_json_array(a);
-
-    for (item = tools->first; item; item = item->next) {
+    for (item = items->first; item; item = item->next) {
         api = cp_json_str(item, "api");
-        tool = cp_json_str(item, "tool");
+        name = cp_json_str(item, kind);
 
         for (i = 0; i < rows.rows; i++) {
-            if (strcmp(cp_cell(&rows, i, 1)->p, tool) == 0
+            if (strcmp(cp_cell(&rows, i, 1)->p, name) == 0
                 && strcmp(cp_cell(&rows, i, 0)->p, api) == 0)
             {
                 break;
@@ -121,37 +164,55 @@ cp_server_shown(cp_tx_t *tx, cp_arena_t *a, cp_json_t *obj, cp_err_t *err)
 
         if (i == rows.rows) {
             cp_json_push(list, cp_json_string(a,
-                                   cp_arena_printf(a, "%s/%s", api, tool)));
+                                   cp_arena_printf(a, "%s/%s", api, name)));
         }
-    }
-
-    if (list->n) {
-        cp_json_set(a, obj, "unresolved", list);
     }
 
     return CP_OK;
 }
 
 
+/* The api of each thing speaks mcp, and no two show the same name. */
 static cp_rc_t
 cp_server_check(const cp_write_t *w, const cp_json_t *before, cp_json_t *after)
 {
-    cp_rc_t      rc;
-    unsigned     i;
-    cp_json_t   *item;
-    cp_rows_t    rows;
-    cp_names_t   names;
-    const char  *api, *last;
+    cp_rc_t     rc;
+    unsigned    i;
+    cp_names_t  names;
+
+    static const char *const  members[] = { "tools", "prompts", "resources" };
 
     (void) before;
 
-    if (cp_json_get(after, "tools") == NULL) {
-        return CP_OK;
+    rc = CP_OK;
+    cp_names_init(&names, w->tx, w->op->arena, &w->op->err);
+
+    for (i = 0; rc == CP_OK && i < 3; i++) {
+        rc = cp_server_apis_check(w, after, members[i]);
+
+        if (rc == CP_OK && i < 2) {
+            rc = cp_server_name_check(w->op, after, members[i], &names);
+        }
     }
 
+    return rc;
+}
+
+
+static cp_rc_t
+cp_server_apis_check(const cp_write_t *w, const cp_json_t *after,
+    const char *member)
+{
+    cp_rc_t      rc;
+    unsigned     i;
+    cp_json_t   *item, *list;
+    cp_rows_t    rows;
+    const char  *api, *last;
+
+    list = cp_json_get(after, member);
     last = "";
 
-    for (item = cp_json_get(after, "tools")->first, i = 0; item;
+    for (item = list ? list->first : NULL, i = 0; item;
          item = item->next, i++)
     {
         api = cp_json_str(item, "api");
@@ -174,38 +235,38 @@ cp_server_check(const cp_write_t *w, const cp_json_t *before, cp_json_t *after)
         if (rows.rows == 0 || strcmp(cp_cell(&rows, 0, 0)->p, "mcp") != 0) {
             return cp_err_field(&w->op->err, -1, item->line,
                                 cp_arena_printf(w->op->arena,
-                                                "tools[%u].api", i),
+                                                "%s[%u].api", member, i),
                                 "is not of kind mcp");
         }
     }
 
-    cp_names_init(&names, w->tx, w->op->arena, &w->op->err);
-
-    return cp_server_name_check(w->op, w->tx, after, &names);
+    return CP_OK;
 }
 
 
 static cp_rc_t
-cp_server_name_check(cp_op_t *op, cp_tx_t *tx, const cp_json_t *server,
-    cp_names_t *names)
+cp_server_name_check(cp_op_t *op, const cp_json_t *server,
+    const char *member, cp_names_t *names)
 {
     cp_rc_t      rc;
     unsigned     i, slot;
     cp_json_t   *item, *tools;
     const char  *name, *seen[4 * STOA_SERVER_TOOLS_MAX];
 
-    (void) tx;
-
     memset(seen, 0, sizeof(seen));
-    tools = cp_json_get(server, "tools");
+    tools = cp_json_get(server, member);
 
-    for (item = tools->first, i = 0; item; item = item->next, i++) {
+    for (item = tools ? tools->first : NULL, i = 0; item;
+         item = item->next, i++)
+    {
         rc = cp_server_tool_name(names, server, item, &name);
         if (rc != CP_OK) {
             return rc;
         }
 
-        if (!stoa_tool_name_valid(name, strlen(name))) {
+        if (strcmp(member, "tools") == 0
+            && !stoa_tool_name_valid(name, strlen(name)))
+        {
             return cp_err_field(&op->err, -1, item->line,
                                 cp_arena_printf(op->arena, "tools[%u]", i),
                                 "its name with the prefix is longer than %d"
@@ -222,8 +283,10 @@ cp_server_name_check(cp_op_t *op, cp_tx_t *tx, const cp_json_t *server,
 
         if (seen[slot]) {
             return cp_err_field(&op->err, -1, item->line,
-                                cp_arena_printf(op->arena, "tools[%u]", i),
-                                "two tools would be called \"%s\"", name);
+                                cp_arena_printf(op->arena, "%s[%u]", member,
+                                                i),
+                                "two %s would be called \"%s\"", member,
+                                name);
         }
 
         seen[slot] = name;
@@ -247,6 +310,7 @@ cp_server_tool_name(cp_names_t *names, const cp_json_t *server,
     }
 
     *name = cp_json_str(item, "tool");
+    *name = *name ? *name : cp_json_str(item, "prompt");
 
     if (strcmp(cp_json_str(server, "prefix"), "never") == 0) {
         return CP_OK;
@@ -271,6 +335,7 @@ cp_server_tools(cp_tx_t *tx, cp_arena_t *a, const cp_json_t *server,
     unsigned     i, n;
     cp_json_t   *tools, *item;
     cp_bound_t  *bound;
+    cp_names_t   names;
 
     rc = cp_server_bound(tx, a, server, &bound, &n, err);
     if (rc != CP_OK) {
@@ -288,6 +353,45 @@ cp_server_tools(cp_tx_t *tx, cp_arena_t *a, const cp_json_t *server,
     }
 
     cp_json_set(a, body, "tools", tools);
+
+    tools = cp_json_get(server, "resources");
+
+    if (tools) {
+        cp_json_set(a, body, "resources", cp_json_copy(a, tools));
+    }
+
+    cp_names_init(&names, tx, a, err);
+
+    return cp_server_prompts(&names, server, body);
+}
+
+
+/* By their names, whether they are there or not. */
+static cp_rc_t
+cp_server_prompts(cp_names_t *names, const cp_json_t *server, cp_json_t *body)
+{
+    cp_rc_t      rc;
+    cp_json_t   *list, *m, *item;
+    const char  *name;
+    cp_arena_t  *a = names->arena;
+
+    list = cp_json_array(a);
+    m = cp_json_get(server, "prompts");
+
+    for (m = m ? m->first : NULL; m; m = m->next) {
+        rc = cp_server_tool_name(names, server, m, &name);
+        if (rc != CP_OK) {
+            return rc;
+        }
+
+        item = cp_json_object(a);
+        cp_json_put(a, item, "name", name);
+        cp_json_put(a, item, "prompt", cp_json_str(m, "prompt"));
+        cp_json_put(a, item, "api", cp_json_str(m, "api"));
+        cp_json_push(list, item);
+    }
+
+    cp_json_set(a, body, "prompts", list);
 
     return CP_OK;
 }

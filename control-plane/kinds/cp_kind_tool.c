@@ -1,12 +1,13 @@
 /*
- * Tools of mcp apis, as discovery finds them.
+ * Tools, prompts, resources and their templates of mcp apis, as discovery
+ * finds them.  The name of a resource is its URI.
  */
 
 #include "kinds/cp_kind.h"
 #include "kinds/cp_tool_state.h"
 
 
-static cp_rc_t cp_feed_tool(cp_tx_t *tx, cp_arena_t *a,
+static cp_rc_t cp_feed_item(cp_tx_t *tx, cp_arena_t *a,
     const cp_resource_t *res, const char *id, cp_err_t *err);
 static cp_rc_t cp_follow_tool(cp_op_t *op, cp_tx_t *tx, const cp_json_t *row);
 
@@ -15,9 +16,19 @@ static cp_rc_t cp_follow_tool(cp_op_t *op, cp_tx_t *tx, const cp_json_t *row);
     F("digest", CP_F_STRING, RO|ND, 0, 64, NULL, "of the definition")
 
 static const cp_field_t  tool_fields[] = {
-    ROWS(STOA_TOOL_FIELDS)
-    BASE_TIMES,
-    F_END
+    ROWS(STOA_TOOL_FIELDS) BASE_TIMES, F_END
+};
+
+static const cp_field_t  prompt_fields[] = {
+    ROWS(STOA_PROMPT_FIELDS) BASE_TIMES, F_END
+};
+
+static const cp_field_t  resource_fields[] = {
+    ROWS(STOA_RESOURCE_FIELDS) BASE_TIMES, F_END
+};
+
+static const cp_field_t  template_fields[] = {
+    ROWS(STOA_TEMPLATE_FIELDS) BASE_TIMES, F_END
 };
 
 static const cp_transition_t  tool_transitions[] = {
@@ -26,36 +37,42 @@ static const cp_transition_t  tool_transitions[] = {
     T_END
 };
 
-const cp_resource_t  cp_res_tool = {
-    .kind = "tool", .plural = "tools", .table = "tools", .parent = "api",
-    .fields = tool_fields, .transitions = tool_transitions,
-    .initial = "enabled", .check = cp_tool_check, .event = cp_tool_event,
-    .feed = cp_feed_tool, .follow = cp_follow_tool
-};
+#define RES_ITEM(n, follows)                                                  \
+    const cp_resource_t  cp_res_##n = {                                       \
+        .kind = #n, .plural = #n "s", .table = #n "s", .parent = "api",       \
+        .fields = n##_fields, .transitions = tool_transitions,                \
+        .initial = "enabled", .check = cp_tool_check,                         \
+        .event = cp_tool_event, .feed = cp_feed_item, .follow = follows       \
+    };
+
+RES_ITEM(tool, cp_follow_tool)
+RES_ITEM(prompt, NULL)
+RES_ITEM(resource, NULL)
+RES_ITEM(template, NULL)
 
 
 static cp_rc_t
-cp_feed_tool(cp_tx_t *tx, cp_arena_t *a, const cp_resource_t *res,
+cp_feed_item(cp_tx_t *tx, cp_arena_t *a, const cp_resource_t *res,
     const char *id, cp_err_t *err)
 {
     cp_rc_t        rc;
-    cp_json_t     *tool, *api;
-    cp_feed_row_t  row = { .kind = "tool" };
+    cp_json_t     *item, *api;
+    cp_feed_row_t  row = { .kind = res->kind };
 
-    rc = cp_row_load(tx, a, res, id, &tool, err);
+    rc = cp_row_load(tx, a, res, id, &item, err);
     if (rc != CP_OK) {
         return rc;
     }
 
-    if (tool == NULL) {
-        row.key = cp_arena_printf(a, "tool:%s", id);
+    if (item == NULL) {
+        row.key = cp_arena_printf(a, "%s:%s", res->kind, id);
         return cp_body_put(tx, a, row, NULL, err);
     }
 
-    rc = cp_row_light(tx, a, &cp_res_api, cp_json_str(tool, "api"), &api,
+    rc = cp_row_light(tx, a, &cp_res_api, cp_json_str(item, "api"), &api,
                       err);
 
-    return rc == CP_OK ? cp_tool_put(tx, a, tool, api, err) : rc;
+    return rc == CP_OK ? cp_item_put(tx, a, res, item, api, err) : rc;
 }
 
 

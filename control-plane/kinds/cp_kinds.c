@@ -16,6 +16,9 @@ const cp_resource_t *const  cp_kinds[] = {
     &cp_res_api,
     &cp_res_operation,
     &cp_res_tool,
+    &cp_res_prompt,
+    &cp_res_resource,
+    &cp_res_template,
     &cp_res_server,
     &cp_res_application,
     &cp_res_credential,
@@ -26,4 +29,8 @@ const cp_resource_t *const  cp_kinds[] = {
     &cp_res_policy,
     &cp_res_global_policy,
     NULL
+};
+
+const cp_resource_t *const  cp_items[] = {
+    &cp_res_tool, &cp_res_prompt, &cp_res_resource, &cp_res_template, NULL
 };

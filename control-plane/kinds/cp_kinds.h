@@ -18,6 +18,9 @@ extern const cp_resource_t  cp_res_admin_token;
 extern const cp_resource_t  cp_res_api;
 extern const cp_resource_t  cp_res_operation;
 extern const cp_resource_t  cp_res_tool;
+extern const cp_resource_t  cp_res_prompt;
+extern const cp_resource_t  cp_res_resource;
+extern const cp_resource_t  cp_res_template;
 extern const cp_resource_t  cp_res_server;
 extern const cp_resource_t  cp_res_plan;
 extern const cp_resource_t  cp_res_application;
@@ -32,6 +35,10 @@ extern const cp_resource_t  cp_res_global_policy;
 /* All of them, for cp_resource_kinds(). */
 extern const cp_resource_t *const  cp_kinds[];
 
+
+/* What upstreams of MCP show, all of one form; NULL ends. */
+#define CP_ITEMS  4
+extern const cp_resource_t *const  cp_items[];
 
 /* A template without the names of its parameters: /orders/{}. */
 const char *cp_operation_shape(cp_arena_t *a, const char *path);

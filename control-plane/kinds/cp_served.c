@@ -1,6 +1,6 @@
 /*
- * What gateways get of apis and of their tools: tools come and go with their
- * api.
+ * What gateways get of apis and of what they show, which comes and goes with
+ * them.
  */
 
 #include <string.h>
@@ -8,7 +8,7 @@
 #include "kinds/cp_kind.h"
 
 
-static const cp_body_t  cp_tool_body[] = {
+static const cp_body_t  cp_item_body[] = {
     BODY_ROWS(STOA_TOOL_FIELDS, "") { NULL }
 };
 
@@ -44,23 +44,23 @@ cp_api_groups(cp_arena_t *a, const cp_json_t *api)
 
 
 cp_rc_t
-cp_tool_put(cp_tx_t *tx, cp_arena_t *a, const cp_json_t *tool,
-    const cp_json_t *api, cp_err_t *err)
+cp_item_put(cp_tx_t *tx, cp_arena_t *a, const cp_resource_t *res,
+    const cp_json_t *item, const cp_json_t *api, cp_err_t *err)
 {
     cp_rc_t        rc;
     cp_json_t     *body;
     const char    *id;
-    cp_feed_row_t  row = { .kind = "tool" };
+    cp_feed_row_t  row = { .kind = res->kind };
 
-    id = cp_json_str(tool, "id");
+    id = cp_json_str(item, "id");
 
-    rc = cp_body_make(tx, a, cp_tool_body,
-                      api && cp_api_served(api) ? tool : NULL, &body, err);
+    rc = cp_body_make(tx, a, cp_item_body,
+                      api && cp_api_served(api) ? item : NULL, &body, err);
     if (rc != CP_OK) {
         return rc;
     }
 
-    row.key = cp_arena_printf(a, "tool:%s", id);
+    row.key = cp_arena_printf(a, "%s:%s", res->kind, id);
     row.groups = api ? cp_api_groups(a, api) : NULL;
 
     return cp_body_put(tx, a, row, body, err);

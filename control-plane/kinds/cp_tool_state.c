@@ -1,5 +1,5 @@
 /*
- * Tools of mcp apis.
+ * The states of what mcp apis show.
  */
 
 #include <string.h>
@@ -10,13 +10,14 @@
 #include "kinds/cp_tool_state.h"
 
 
-static cp_rc_t cp_tool_keep(cp_op_t *op, cp_tx_t *tx, const char *api,
-    const char *name, const char *state);
+static cp_rc_t cp_tool_keep(cp_op_t *op, cp_tx_t *tx,
+    const cp_resource_t *res, const char *api, const char *name,
+    const char *state);
 
 
 cp_rc_t
-cp_tool_states(cp_tx_t *tx, cp_arena_t *a, const char *api, cp_json_t **list,
-    cp_err_t *err)
+cp_tool_states(cp_tx_t *tx, cp_arena_t *a, const cp_resource_t *res,
+    const char *api, cp_json_t **list, cp_err_t *err)
 {
     cp_rc_t     rc;
     unsigned    i;
@@ -25,14 +26,15 @@ cp_tool_states(cp_tx_t *tx, cp_arena_t *a, const char *api, cp_json_t **list,
 
     *list = cp_json_array(a);
 
-    rc = cp_tx_query(tx, a, "SELECT t.name AS name, t.state FROM tools t"
-                     " JOIN apis a ON a.id = t.api"
+    rc = cp_tx_query(tx, a, cp_arena_printf(a, "SELECT t.name AS name,"
+                     " t.state FROM %s t JOIN apis a ON a.id = t.api"
                      " WHERE t.api = $1 AND t.state <> a.new_tools"
                      " UNION ALL SELECT s.name AS name, s.state"
-                     " FROM tool_states s WHERE s.api = $1"
-                     " AND NOT EXISTS (SELECT 1 FROM tools t"
+                     " FROM item_states s WHERE s.api = $1 AND s.kind = $2"
+                     " AND NOT EXISTS (SELECT 1 FROM %s t"
                      " WHERE t.api = s.api AND t.name = s.name)"
-                     " ORDER BY name", cp_args(cp_text(api)), &rows, err);
+                     " ORDER BY name", res->table, res->table),
+                     cp_args(cp_text(api), cp_text(res->kind)), &rows, err);
 
     for (i = 0; rc == CP_OK && i < rows.rows; i++) {
         item = cp_json_object(a);
@@ -58,12 +60,12 @@ cp_tool_check(const cp_write_t *w, const cp_json_t *before, cp_json_t *after)
     }
 
     rc = cp_tx_query(w->tx, op->arena, "SELECT COALESCE((SELECT s.state"
-                     " FROM tool_states s WHERE s.api = a.id"
-                     " AND s.name = $2), a.new_tools) FROM apis a"
-                     " WHERE a.id = $1",
+                     " FROM item_states s WHERE s.api = a.id"
+                     " AND s.kind = $3 AND s.name = $2), a.new_tools)"
+                     " FROM apis a WHERE a.id = $1",
                      cp_args(cp_text(cp_json_str(after, "api")),
-                             cp_text(cp_json_str(after, "name"))), &rows,
-                     &op->err);
+                             cp_text(cp_json_str(after, "name")),
+                             cp_text(w->res->kind)), &rows, &op->err);
 
     if (rc == CP_OK && rows.rows) {
         cp_json_put(op->arena, after, "state", cp_cell(&rows, 0, 0)->p);
@@ -80,7 +82,7 @@ cp_tool_event(const cp_write_t *w, const char *event, const cp_json_t *args,
     (void) event;
     (void) args;
 
-    return cp_tool_keep(w->op, w->tx, cp_json_str(before, "api"),
+    return cp_tool_keep(w->op, w->tx, w->res, cp_json_str(before, "api"),
                         cp_json_str(before, "name"),
                         cp_json_str(after, "state"));
 }
@@ -88,35 +90,38 @@ cp_tool_event(const cp_write_t *w, const char *event, const cp_json_t *args,
 
 /* A row is kept for what differs from new_tools. */
 static cp_rc_t
-cp_tool_keep(cp_op_t *op, cp_tx_t *tx, const char *api, const char *name,
-    const char *state)
+cp_tool_keep(cp_op_t *op, cp_tx_t *tx, const cp_resource_t *res,
+    const char *api, const char *name, const char *state)
 {
     cp_rc_t    rc;
     cp_rows_t  rows;
 
-    rc = cp_tx_query(tx, op->arena, "DELETE FROM tool_states WHERE api = $1"
-                     " AND name = $2", cp_args(cp_text(api), cp_text(name)),
-                     NULL, &op->err);
+    rc = cp_tx_query(tx, op->arena, "DELETE FROM item_states WHERE api = $1"
+                     " AND kind = $2 AND name = $3",
+                     cp_args(cp_text(api), cp_text(res->kind),
+                             cp_text(name)), NULL, &op->err);
 
     if (rc == CP_OK) {
-        rc = cp_tx_query(tx, op->arena, "INSERT INTO tool_states"
-                         " (api, name, state) SELECT a.id, $2, $3"
+        rc = cp_tx_query(tx, op->arena, "INSERT INTO item_states"
+                         " (api, kind, name, state) SELECT a.id, $4, $2, $3"
                          " FROM apis a WHERE a.id = $1"
                          " AND a.new_tools <> $3",
                          cp_args(cp_text(api), cp_text(name),
-                                 cp_text(state)), NULL, &op->err);
+                                 cp_text(state), cp_text(res->kind)), NULL,
+                         &op->err);
     }
 
     if (rc == CP_OK) {
-        rc = cp_tx_query(tx, op->arena, "SELECT COUNT(*) FROM tool_states"
-                         " WHERE api = $1", cp_args(cp_text(api)), &rows,
+        rc = cp_tx_query(tx, op->arena, "SELECT COUNT(*) FROM item_states"
+                         " WHERE api = $1 AND kind = $2",
+                         cp_args(cp_text(api), cp_text(res->kind)), &rows,
                          &op->err);
     }
 
     if (rc == CP_OK && cp_cell(&rows, 0, 0)->i > CP_TOOL_STATES_MAX) {
         return cp_err_set(&op->err, "conflict", "the state of more than %d"
-                          " tools of the api would be decided by name",
-                          CP_TOOL_STATES_MAX);
+                          " %s of the api would be decided by name",
+                          CP_TOOL_STATES_MAX, res->plural);
     }
 
     return rc;
@@ -124,20 +129,21 @@ cp_tool_keep(cp_op_t *op, cp_tx_t *tx, const char *api, const char *name,
 
 
 cp_rc_t
-cp_tool_decide(cp_op_t *op, cp_tx_t *tx, const cp_json_t *api,
-    const char *name, const char *state)
+cp_tool_decide(cp_op_t *op, cp_tx_t *tx, const cp_resource_t *res,
+    const cp_json_t *api, const char *name, const char *state)
 {
     cp_rc_t           rc;
     cp_rows_t         rows;
     cp_entry_t        e;
-    cp_write_t        w = cp_write_of(op, tx, cp_resource_find("tool"));
+    cp_write_t        w = cp_write_of(op, tx, res);
     const char       *event;
     cp_audit_event_t  ev;
 
     event = strcmp(state, "disabled") == 0 ? "disable" : "enable";
 
-    rc = cp_tx_query(tx, op->arena, "SELECT id, state FROM tools"
-                     " WHERE api = $1 AND name = $2",
+    rc = cp_tx_query(tx, op->arena, cp_arena_printf(op->arena,
+                     "SELECT id, state FROM %s WHERE api = $1 AND name = $2",
+                     res->table),
                      cp_args(cp_text(cp_json_str(api, "id")),
                              cp_text(name)), &rows, &op->err);
     if (rc != CP_OK) {
@@ -152,7 +158,7 @@ cp_tool_decide(cp_op_t *op, cp_tx_t *tx, const cp_json_t *api,
     rc = cp_auth_may(op, "tool:write");
 
     if (rc == CP_OK) {
-        rc = cp_tool_keep(op, tx, cp_json_str(api, "id"), name, state);
+        rc = cp_tool_keep(op, tx, res, cp_json_str(api, "id"), name, state);
     }
 
     if (rc != CP_OK || rows.rows) {
@@ -162,7 +168,7 @@ cp_tool_decide(cp_op_t *op, cp_tx_t *tx, const cp_json_t *api,
     memset(&ev, 0, sizeof(ev));
     ev.tenant = cp_json_str(api, "tenant");
     ev.action = event;
-    ev.kind = "tool";
+    ev.kind = res->kind;
     ev.id = cp_json_str(api, "id");
     ev.name = name;
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "feed/cp_usage.h"
+#include "kinds/cp_kinds.h"
 #include "openapi/cp_openapi.h"
 
 
@@ -376,6 +377,7 @@ static void
 cp_schema_document(cp_arena_t *a, const cp_resource_t *res, cp_json_t *all,
     cp_json_t *any)
 {
+    unsigned     i;
     cp_json_t   *doc, *properties, *kind, *spec, *list;
     const char  *name;
 
@@ -406,15 +408,19 @@ cp_schema_document(cp_arena_t *a, const cp_resource_t *res, cp_json_t *all,
         cp_json_set(a, cp_json_get(list, "items"), "required",
                     cp_openapi_text(a, "[\"method\",\"path\"]"));
         cp_json_set(a, cp_json_get(spec, "properties"), "operations", list);
-        cp_json_set(a, cp_json_get(spec, "properties"), "tools",
-                    cp_openapi_text(a, "{\"type\":\"array\",\"description\":"
-                        "\"tools whose state is decided by name, found or"
+
+        for (i = 0; cp_items[i]; i++) {
+            cp_json_set(a, cp_json_get(spec, "properties"),
+                        cp_items[i]->plural, cp_openapi_text(a,
+                        "{\"type\":\"array\",\"description\":"
+                        "\"those whose state is decided by name, found or"
                         " not; the others have new_tools; absent: left as"
                         " they are\",\"items\":{\"type\":\"object\","
                         "\"additionalProperties\":false,\"required\":"
                         "[\"name\",\"state\"],\"properties\":{\"name\":"
                         "{\"type\":\"string\"},\"state\":{\"enum\":"
                         "[\"enabled\",\"disabled\"]}}}}"));
+        }
     }
 
     kind = cp_json_object(a);

@@ -22,10 +22,6 @@
 cp_rc_t cp_list_page(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
     const char *tenant, const char *parent, cp_json_t **page) CP_MUST_CHECK;
 
-/* Resources and prompts of an mcp api. */
-cp_rc_t cp_list_items(cp_req_t *r, cp_tx_t *tx, const char *table,
-    const char *tenant, const char *api, cp_json_t **page) CP_MUST_CHECK;
-
 /* Reads limit and cursor.  *key "": from the beginning. */
 cp_rc_t cp_list_range(cp_req_t *r, int64_t *limit, const char **key)
     CP_MUST_CHECK;
@@ -39,7 +35,6 @@ cp_rc_t cp_resource_route_create(cp_req_t *r);
 cp_rc_t cp_resource_route_update(cp_req_t *r);
 cp_rc_t cp_resource_route_event(cp_req_t *r);
 cp_rc_t cp_resource_route_delete(cp_req_t *r);
-cp_rc_t cp_resource_route_items(cp_req_t *r);
 cp_rc_t cp_resource_route_rotate(cp_req_t *r);
 
 

@@ -604,38 +604,3 @@ cp_write_delete(cp_req_t *r, cp_tx_t *tx, const cp_place_t *p)
 
     return rc == CP_OK ? cp_req_answer(r, 204, NULL) : rc;
 }
-
-
-/* What discovery read besides tools: data is the table. */
-cp_rc_t
-cp_resource_route_items(cp_req_t *r)
-{
-    cp_rc_t      rc;
-    cp_tx_t     *tx;
-    cp_json_t   *page;
-    const char  *tenant, *api;
-
-    if (cp_tx_open(r->op.app->db, false, &tx, &r->op.err) != CP_OK) {
-        return CP_ERROR;
-    }
-
-    rc = cp_ref_tenant(&r->op, tx, r->param[0], &tenant);
-
-    if (rc == CP_OK) {
-        rc = cp_ref_find(tx, r->op.arena, &cp_res_api, tenant, r->param[1],
-                         &api, &r->op.err);
-    }
-
-    if (rc == CP_OK && api == NULL) {
-        rc = cp_err_set(&r->op.err, "not_found", "there is no api \"%.128s\"",
-                        r->param[1]);
-    }
-
-    if (rc == CP_OK) {
-        rc = cp_list_items(r, tx, r->route->data, tenant, api, &page);
-    }
-
-    cp_tx_rollback(tx);
-
-    return rc == CP_OK ? cp_req_answer(r, 200, page) : rc;
-}

@@ -30,6 +30,15 @@
 #define CP_EVENT(base, res, kind, event)                                      \
     { "POST", base "/{" kind "}/" event, CP_AUTH_ADMIN, kind ":write",        \
       cp_resource_route_event, res, "Event " event ": " kind, "wait" }
+#define CP_ITEM(base, res, kind)                                              \
+    { "GET", base, CP_AUTH_ADMIN, "tool:read", cp_resource_route_list, res,   \
+      "List: " kind, CP_QUERY_OWN },                                          \
+    { "GET", base "/{" kind "}", CP_AUTH_ADMIN, "tool:read",                  \
+      cp_resource_route_get, res, "Read: " kind, NULL },                      \
+    { "POST", base "/{" kind "}/disable", CP_AUTH_ADMIN, "tool:write",        \
+      cp_resource_route_event, res, "Event disable: " kind, "wait" },         \
+    { "POST", base "/{" kind "}/enable", CP_AUTH_ADMIN, "tool:write",         \
+      cp_resource_route_event, res, "Event enable: " kind, "wait" }
 #define CP_ALL(base, res, kind)                                               \
     CP_LIST(base, res, kind), CP_GET(base, res, kind),                        \
     CP_CREATE(base, res, kind), CP_CHANGE(base, res, kind),                   \
@@ -42,6 +51,9 @@
 #define APIS          TENANTS "/{tenant}/apis"
 #define OPERATIONS    APIS "/{api}/operations"
 #define TOOLS         APIS "/{api}/tools"
+#define PROMPTS       APIS "/{api}/prompts"
+#define RESOURCES     APIS "/{api}/resources"
+#define TEMPLATES     APIS "/{api}/templates"
 #define SERVERS       TENANTS "/{tenant}/servers"
 #define PLANS         TENANTS "/{tenant}/plans"
 #define APPLICATIONS  TENANTS "/{tenant}/applications"
@@ -84,16 +96,10 @@ const cp_route_t  cp_resource_routes[] = {
     CP_EVENT(OPERATIONS, &cp_res_operation, "operation", "disable"),
     CP_EVENT(OPERATIONS, &cp_res_operation, "operation", "enable"),
 
-    CP_LIST(TOOLS, &cp_res_tool, "tool"),
-    CP_GET(TOOLS, &cp_res_tool, "tool"),
-    CP_EVENT(TOOLS, &cp_res_tool, "tool", "disable"),
-    CP_EVENT(TOOLS, &cp_res_tool, "tool", "enable"),
-    { "GET", APIS "/{api}/resources", CP_AUTH_ADMIN, "tool:read",
-      cp_resource_route_items, "api_resources",
-      "List: resources of an mcp api", "limit cursor" },
-    { "GET", APIS "/{api}/prompts", CP_AUTH_ADMIN, "tool:read",
-      cp_resource_route_items, "api_prompts", "List: prompts of an mcp api",
-      "limit cursor" },
+    CP_ITEM(TOOLS, &cp_res_tool, "tool"),
+    CP_ITEM(PROMPTS, &cp_res_prompt, "prompt"),
+    CP_ITEM(RESOURCES, &cp_res_resource, "resource"),
+    CP_ITEM(TEMPLATES, &cp_res_template, "template"),
 
     CP_ALL(SERVERS, &cp_res_server, "server"),
     CP_EVENT(SERVERS, &cp_res_server, "server", "publish"),

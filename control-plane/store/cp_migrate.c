@@ -26,7 +26,8 @@
     row(12, "0012_sync_state")                                                \
     row(13, "0013_seal_keys")                                                 \
     row(14, "0014_issuers")                                                   \
-    row(15, "0015_max_call")
+    row(15, "0015_max_call")                                                  \
+    row(16, "0016_items")
 
 
 typedef struct {

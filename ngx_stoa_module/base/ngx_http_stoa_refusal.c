@@ -148,6 +148,18 @@ ngx_http_stoa_refusal_t  ngx_http_stoa_refusals[NGX_HTTP_STOA_REFUSALS] = {
     ngx_http_stoa_refusal("mcp_tool", 200, "Unknown tool",
         "Unknown tool", -32602),
 
+    ngx_http_stoa_refusal("mcp_prompt", 200, "Unknown prompt",
+        "Unknown prompt", -32602),
+
+    ngx_http_stoa_refusal("mcp_cursor", 200, "Invalid cursor",
+        "Invalid cursor", -32602),
+
+    ngx_http_stoa_refusal("mcp_resource", 200, "Unknown resource",
+        "Resource not found", -32602),
+
+    ngx_http_stoa_refusal("mcp_resource_legacy", 200, "Unknown resource",
+        "Resource not found", -32002),
+
     ngx_http_stoa_refusal("mcp_session", 404, "Session not found",
         "Session not found", -32001),
 

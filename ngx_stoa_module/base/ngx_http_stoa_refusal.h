@@ -52,6 +52,10 @@ typedef enum {
     NGX_HTTP_STOA_REFUSE_MCP_METHOD,        /* 404, -32601                  */
     NGX_HTTP_STOA_REFUSE_MCP_METHOD_LEGACY, /* 200, -32601                  */
     NGX_HTTP_STOA_REFUSE_MCP_TOOL,          /* 200, -32602 unknown tool     */
+    NGX_HTTP_STOA_REFUSE_MCP_PROMPT,        /* 200, -32602                  */
+    NGX_HTTP_STOA_REFUSE_MCP_CURSOR,        /* 200, -32602                  */
+    NGX_HTTP_STOA_REFUSE_MCP_RESOURCE,      /* 200, -32602                  */
+    NGX_HTTP_STOA_REFUSE_MCP_RESOURCE_LEGACY,  /* 200, -32002               */
     NGX_HTTP_STOA_REFUSE_MCP_SESSION,       /* 404, -32001                  */
     NGX_HTTP_STOA_REFUSE_MCP_NO_SESSION,    /* 400, -32600                  */
     NGX_HTTP_STOA_REFUSE_MCP_ACCEPT,        /* 406                          */

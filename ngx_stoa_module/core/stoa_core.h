@@ -94,6 +94,7 @@ void stoa_buf_add_json(stoa_buf_t *b, const char *s, size_t len);
 #define STOA_PATH_SEGMENTS_MAX     8       /* of a base path               */
 #define STOA_BASE_PATH_MAX         255
 #define STOA_HOST_MAX              253
+#define STOA_URI_MAX               1024    /* of a resource of MCP        */
 #define STOA_TEMPLATE_MAX          512     /* path of an operation         */
 #define STOA_TEMPLATE_PARAMS_MAX   16
 #define STOA_JSON_MEMBERS_MAX      65536   /* of one object                */

@@ -1,5 +1,5 @@
 /*
- * The scanner of JSON-RPC messages, and header values of MCP.
+ * The scanner of JSON-RPC messages.
  */
 
 #include <string.h>
@@ -13,9 +13,6 @@
 
 #define STOA_RPC_DEPTH     3             /* message, params, _meta         */
 #define STOA_RPC_NAME_MAX  64            /* of a name in the table         */
-
-#define STOA_BASE64_HEAD   "=?base64?"
-#define STOA_BASE64_TAIL   "?="
 
 /* sets of types */
 #define T_STRING  (1 << STOA_JSON_STRING)
@@ -77,8 +74,6 @@ static stoa_rc_t stoa_rpc_fail(stoa_err_t *err, const char *data,
     const char *at, const char *field, const char *text);
 static bool stoa_rpc_id_valid(const stoa_json_val_t *id);
 static void stoa_rpc_method(stoa_jsonrpc_t *msg, const stoa_json_val_t *name);
-static stoa_rc_t stoa_base64_decode(const char *s, size_t len, char *dst,
-    size_t *dst_len);
 
 
 #define OWN(d, n, l, m, t, c)                                                 \
@@ -98,6 +93,7 @@ static const stoa_rpc_member_t  stoa_rpc_members[] = {
     ROW(2, "name", "name", name, T_STRING, STOA_RPC_PARAMS),
     ROW(2, "arguments", "arguments", arguments, T_OBJECT,
         STOA_RPC_PARAMS),
+    ROW(2, "ref", "ref", ref, T_OBJECT, STOA_RPC_PARAMS),
     ROW(2, "_meta", "_meta", meta, T_OBJECT, STOA_RPC_PARAMS),
     ROW(2, "cursor", "cursor", cursor, T_STRING, STOA_RPC_PARAMS),
     ROW(2, "uri", "uri", uri, T_STRING, STOA_RPC_PARAMS),
@@ -113,7 +109,7 @@ static const stoa_rpc_member_t  stoa_rpc_members[] = {
 };
 
 /* Of each depth: where its rows begin, how long its shortest name is. */
-static const uint8_t  stoa_rpc_rows[] = { 0, 0, 6, 13, 15 };
+static const uint8_t  stoa_rpc_rows[] = { 0, 0, 6, 14, 16 };
 static const uint8_t  stoa_rpc_shortest[] = { 0, 2, 3, sizeof(META) - 1 };
 
 
@@ -128,6 +124,12 @@ static const struct {
     { { "ping", 4 }, STOA_MCP_PING },
     { { "server/discover", 15 }, STOA_MCP_DISCOVER },
     { { "notifications/cancelled", 23 }, STOA_MCP_CANCELLED },
+    { { "prompts/list", 12 }, STOA_MCP_PROMPTS_LIST },
+    { { "prompts/get", 11 }, STOA_MCP_PROMPTS_GET },
+    { { "resources/list", 14 }, STOA_MCP_RESOURCES_LIST },
+    { { "resources/read", 14 }, STOA_MCP_RESOURCES_READ },
+    { { "resources/templates/list", 24 }, STOA_MCP_TEMPLATES_LIST },
+    { { "completion/complete", 19 }, STOA_MCP_COMPLETE },
 };
 
 
@@ -587,87 +589,62 @@ stoa_rpc_method(stoa_jsonrpc_t *msg, const stoa_json_val_t *name)
 
 
 stoa_rc_t
-stoa_mcp_header_decode(const char *s, size_t len, char *dst, size_t *dst_len)
+stoa_jsonrpc_ref(const stoa_json_val_t *ref, bool *prompt,
+    stoa_json_val_t *name)
 {
-    size_t  head, tail;
+    bool              more;
+    char              text[6 * STOA_RPC_NAME_MAX + 2];
+    size_t            i, len;
+    stoa_json_val_t   key, val, found[3];
+    stoa_json_iter_t  it;
 
-    while (len && (s[len - 1] == ' ' || s[len - 1] == '\t')) {
-        len--;
-    }
+    static const stoa_str_t  members[] = { { "type", 4 }, { "name", 4 },
+                                           { "uri", 3 } };
 
-    while (len && (s[0] == ' ' || s[0] == '\t')) {
-        s++;
-        len--;
-    }
+    memset(found, 0, sizeof(found));
 
-    head = sizeof(STOA_BASE64_HEAD) - 1;
-    tail = sizeof(STOA_BASE64_TAIL) - 1;
-
-    if (len < head + tail
-        || memcmp(s, STOA_BASE64_HEAD, head) != 0
-        || memcmp(s + len - tail, STOA_BASE64_TAIL, tail) != 0)
+    for (more = stoa_json_first(ref, &it, &key, &val);
+         more;
+         more = stoa_json_next(&it, &key, &val))
     {
-        memcpy(dst, s, len);
-        *dst_len = len;
-
-        return STOA_OK;
-    }
-
-    if (stoa_base64_decode(s + head, len - head - tail, dst, dst_len)
-        != STOA_OK
-        || !stoa_utf8_valid(dst, *dst_len))
-    {
-        return STOA_DECLINED;
-    }
-
-    return STOA_OK;
-}
-
-
-/* With its padding, and no bits that say nothing: one text, one spelling. */
-
-static stoa_rc_t
-stoa_base64_decode(const char *s, size_t len, char *dst, size_t *dst_len)
-{
-    char         c;
-    size_t       i, n, pad;
-    uint32_t     bits;
-    const char  *p;
-
-    static const char  digits[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-    if (len % 4) {
-        return STOA_DECLINED;
-    }
-
-    for (pad = 0; pad < 2 && len && s[len - 1] == '='; pad++) {
-        len--;
-    }
-
-    bits = 0;
-    n = 0;
-
-    for (i = 0; i < len; i++) {
-        c = s[i];
-        p = memchr(digits, c, sizeof(digits) - 1);
-
-        if (p == NULL) {
-            return STOA_DECLINED;
+        if ((size_t) (key.end - key.start) > sizeof(text)) {
+            continue;
         }
 
-        bits = bits << 6 | (uint32_t) (p - digits);
+        len = stoa_json_unescape(&key, text);
 
-        if (i % 4) {
-            dst[n++] = (char) (bits >> (6 - 2 * (i % 4)));
+        for (i = 0; i < 3; i++) {
+            if (len == members[i].len
+                && memcmp(text, members[i].data, len) == 0)
+            {
+                found[i] = val;
+                break;
+            }
+        }
+
+        len = i < 3 ? 0 : stoa_rpc_fold(text, len);
+
+        for (i = 0; i < 3; i++) {
+            if (len == members[i].len
+                && memcmp(text, members[i].data, len) == 0)
+            {
+                return STOA_DECLINED;
+            }
         }
     }
 
-    if (pad && (bits & (pad == 2 ? 15 : 3))) {
+    if (found[0].start == NULL || found[0].type != STOA_JSON_STRING) {
         return STOA_DECLINED;
     }
 
-    *dst_len = n;
+    *prompt = stoa_json_eq(&found[0], "ref/prompt", 10);
 
-    return STOA_OK;
+    if (!*prompt && !stoa_json_eq(&found[0], "ref/resource", 12)) {
+        return STOA_DECLINED;
+    }
+
+    *name = found[*prompt ? 1 : 2];
+
+    return name->start && name->type == STOA_JSON_STRING ? STOA_OK
+                                                         : STOA_DECLINED;
 }

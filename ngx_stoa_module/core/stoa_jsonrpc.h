@@ -28,7 +28,9 @@ typedef enum {
     STOA_MCP_OTHER = 0,
     STOA_MCP_INITIALIZE, STOA_MCP_INITIALIZED, STOA_MCP_PING,
     STOA_MCP_DISCOVER, STOA_MCP_TOOLS_LIST, STOA_MCP_TOOLS_CALL,
-    STOA_MCP_CANCELLED
+    STOA_MCP_CANCELLED, STOA_MCP_PROMPTS_LIST, STOA_MCP_PROMPTS_GET,
+    STOA_MCP_RESOURCES_LIST, STOA_MCP_RESOURCES_READ,
+    STOA_MCP_TEMPLATES_LIST, STOA_MCP_COMPLETE
 } stoa_mcp_method_e;
 
 
@@ -44,6 +46,7 @@ typedef struct {
     stoa_json_val_t      uri;           /* params.uri (string)              */
     stoa_json_val_t      cursor;        /* params.cursor (string)           */
     stoa_json_val_t      arguments;     /* params.arguments (object)        */
+    stoa_json_val_t      ref;           /* params.ref (object)              */
     stoa_json_val_t      protocol_version;  /* params.protocolVersion
                                            (string)                         */
     stoa_json_val_t      request_id;    /* params.requestId (as an id), of
@@ -77,10 +80,20 @@ stoa_rc_t stoa_jsonrpc_scan(const char *data, size_t len,
 stoa_rc_t stoa_jsonrpc_scan_strictly(const char *data, size_t len,
     stoa_jsonrpc_t *msg, int *code, stoa_err_t *err) STOA_MUST_CHECK;
 
+/* What a completion is of: the name of a prompt, or the URI of a resource or
+ * template.  STOA_DECLINED: neither, or a member that differs from theirs only
+ * in case. */
+stoa_rc_t stoa_jsonrpc_ref(const stoa_json_val_t *ref, bool *prompt,
+    stoa_json_val_t *name) STOA_MUST_CHECK;
+
 /* Decodes a header value in MCP's form: literal, or =?base64?...?=.  dst holds
  * at least len bytes.  STOA_DECLINED for bad base64. */
 stoa_rc_t stoa_mcp_header_decode(const char *s, size_t len, char *dst,
     size_t *dst_len) STOA_MUST_CHECK;
+
+/* Writes one; returns its length. */
+#define stoa_mcp_header_size(len)  (((len) + 2) / 3 * 4 + 11)
+size_t stoa_mcp_header_encode(const char *s, size_t len, char *dst);
 
 
 #endif /* STOA_JSONRPC_H */

@@ -29,7 +29,7 @@ static uint64_t stoa_rec_layout_struct(uint64_t h,
 static uint64_t stoa_rec_layout_sum(uint64_t h, const void *data, size_t len);
 static size_t stoa_rec_enter_key(stoa_rec_enc_t *e,
     const stoa_json_val_t *key);
-static stoa_rc_t stoa_rec_definition(stoa_rec_enc_t *e,
+static stoa_rc_t stoa_rec_definition(stoa_rec_enc_t *e, const char *split,
     const stoa_json_val_t *root);
 
 
@@ -279,8 +279,8 @@ stoa_rec_body(stoa_rec_enc_t *e, stoa_rec_kind_e kind,
 
     rc = stoa_rec_struct(e, def, root, 0);
 
-    if (rc == STOA_OK && kind == STOA_REC_TOOL) {
-        rc = stoa_rec_definition(e, root);
+    if (rc == STOA_OK && def->split) {
+        rc = stoa_rec_definition(e, def->split, root);
     }
 
     return (rc == STOA_OK) ? stoa_rec_align(e) : rc;
@@ -500,35 +500,38 @@ stoa_rec_layout_sum(uint64_t h, const void *data, size_t len)
 
 
 /*
- * Splits a tool's definition around the value of its name, so that a gateway
- * can rename it without parsing.
+ * Splits a definition around the value of its name, so that a gateway can
+ * rename it without parsing.
  */
 
 static stoa_rc_t
-stoa_rec_definition(stoa_rec_enc_t *e, const stoa_json_val_t *root)
+stoa_rec_definition(stoa_rec_enc_t *e, const char *split,
+    const stoa_json_val_t *root)
 {
+    char              text[STOA_ERR_TEXT_MAX];
     stoa_ref_t        head, tail;
     stoa_json_val_t   def, name;
-    stoa_rec_tool_t  *tool;
+    stoa_rec_item_t  *item;
 
     (void) stoa_rec_enter(e, "definition", NULL);
 
     if (!stoa_json_get(root, "definition", &def)
-        || !stoa_json_get(&def, "name", &name)
+        || !stoa_json_get(&def, split, &name)
         || name.type != STOA_JSON_STRING)
     {
-        return stoa_rec_wrong(e, root->start, "must have a name");
+        (void) snprintf(text, sizeof(text), "must have a %s", split);
+        return stoa_rec_wrong(e, root->start, text);
     }
 
-    tool = (stoa_rec_tool_t *) e->out->data;
+    item = (stoa_rec_item_t *) e->out->data;
 
-    head.off = tool->definition.off;
+    head.off = item->definition.off;
     head.len = (uint32_t) (name.start - def.start);
     tail.off = head.off + (uint32_t) (name.end - def.start);
     tail.len = (uint32_t) (def.end - name.end);
 
-    tool->definition_head = head;
-    tool->definition_tail = tail;
+    item->definition_head = head;
+    item->definition_tail = tail;
 
     return STOA_OK;
 }

@@ -34,7 +34,8 @@ typedef enum {
     STOA_REC_TENANT = 1, STOA_REC_APPLICATION, STOA_REC_CREDENTIAL,
     STOA_REC_PLAN, STOA_REC_SUBSCRIPTION, STOA_REC_API, STOA_REC_TOOL,
     STOA_REC_SERVER, STOA_REC_GROUP, STOA_REC_GROUPKEY, STOA_REC_SEALKEY,
-    STOA_REC_ISSUER, STOA_REC_KIND_MAX
+    STOA_REC_ISSUER, STOA_REC_PROMPT,
+    STOA_REC_RESOURCE, STOA_REC_TEMPLATE, STOA_REC_KIND_MAX
 } stoa_rec_kind_e;
 
 
@@ -128,16 +129,22 @@ STOA_RECORD(api, STOA_MEMBERS(STOA_API_FIELDS)
             STOA_MEMBERS(STOA_UPSTREAM_FIELDS) STOA_MEMBERS(STOA_TLS_FIELDS)
             STOA_MEMBERS(STOA_DISCOVERY_MADE) STOA_MEMBERS(STOA_API_MADE))
 
-/* definition_head and _tail: its parts before and after the value of the
- * top-level "name": a new name is put between the two. */
+/* A tool, prompt, resource or template; name: of the latter two the URI.
+ * definition_head and _tail: its parts before and after the value of the
+ * top-level member that has the name: a new one is put between the two. */
 
-STOA_RECORD(tool, STOA_MEMBERS(STOA_TOOL_FIELDS)
+STOA_RECORD(item, STOA_MEMBERS(STOA_TOOL_FIELDS)
             stoa_ref_t definition_head; stoa_ref_t definition_tail;)
 
+typedef stoa_rec_item_t  stoa_rec_tool_t;
+
 /* tools: stoa_rec_server_tool_t, sorted by name, which is the exposed one;
- * policies: with the tenant's. */
+ * prompts: likewise; resources: uri "": all of the api; policies: with the
+ * tenant's. */
 
 STOA_RECORD_PART(server_tool, STOA_MEMBERS(STOA_SERVER_TOOL_MADE))
+STOA_RECORD_PART(server_prompt, STOA_MEMBERS(STOA_SERVER_PROMPT_MADE))
+STOA_RECORD_PART(server_resource, STOA_MEMBERS(STOA_SERVER_RESOURCE_MADE))
 STOA_RECORD(server, STOA_MEMBERS(STOA_SERVER_FIELDS))
 
 

@@ -67,6 +67,7 @@
       .items = &item##_struct },
 #define REC_JSON(S, n, ...)                                                   \
     { ROW(OBJECT, S, n), .required = true, .max = STOA_RECORD_MAX },
+#define REC_RAW(S, n, hi)         { ROW(OBJECT, S, n), .max = hi },
 #define REC_HEX32(S, n, ...)      { ROW(HEX32, S, n), .required = true },
 #define REC_POLICIES(S, n)                                                    \
     { ROW(POLICIES, S, n), .max = STOA_POLICIES_MAX,                          \
@@ -105,6 +106,8 @@
 #define FORM_CLAIM(hi)                                                        \
     FORM_OF(4 * (hi), stoa_jwt_path_valid,                                    \
             "must be the name of a claim, or a path")
+#define FORM_LABEL(hi)                                                        \
+    FORM_OF(hi, stoa_rec_text_valid, "must have no control characters")
 #define FORM_WORD(hi)                                                         \
     FORM_OF(hi, stoa_rec_word_valid, "must be A-Z, a-z, 0-9, _, -, . or ~")
 
@@ -117,6 +120,7 @@ static bool stoa_rec_target_path_valid(const char *s, size_t len);
 static bool stoa_rec_method_valid(const char *s, size_t len);
 static bool stoa_rec_word_valid(const char *s, size_t len);
 static bool stoa_rec_url_valid(const char *s, size_t len);
+static bool stoa_rec_text_valid(const char *s, size_t len);
 
 
 /* By stoa_scope_e and stoa_policy_state_e. */
@@ -191,13 +195,33 @@ FIELDS(api) = {
     STOA_API_MADE(REC, stoa_rec_api_t)
 };
 
-FIELDS(tool) = { STOA_TOOL_FIELDS(REC, stoa_rec_tool_t) };
+FIELDS(tool) = { STOA_TOOL_FIELDS(REC, stoa_rec_item_t) };
+FIELDS(prompt) = { STOA_PROMPT_FIELDS(REC, stoa_rec_item_t) };
+FIELDS(resource) = { STOA_RESOURCE_FIELDS(REC, stoa_rec_item_t) };
+FIELDS(template) = { STOA_TEMPLATE_FIELDS(REC, stoa_rec_item_t) };
 
 FIELDS(server_tool) = { STOA_SERVER_TOOL_MADE(REC, stoa_rec_server_tool_t) };
 
 STRUCT(server_tool) = {
     ITEM(server_tool, stoa_rec_server_tool_t),
     .sorted = true, .sort = offsetof(stoa_rec_server_tool_t, name)
+};
+
+FIELDS(server_prompt) = {
+    STOA_SERVER_PROMPT_MADE(REC, stoa_rec_server_prompt_t)
+};
+
+STRUCT(server_prompt) = {
+    ITEM(server_prompt, stoa_rec_server_prompt_t),
+    .sorted = true, .sort = offsetof(stoa_rec_server_prompt_t, name)
+};
+
+FIELDS(server_resource) = {
+    STOA_SERVER_RESOURCE_MADE(REC, stoa_rec_server_resource_t)
+};
+
+STRUCT(server_resource) = {
+    ITEM(server_resource, stoa_rec_server_resource_t)
 };
 
 FIELDS(server) = { STOA_SERVER_FIELDS(REC, stoa_rec_server_t) };
@@ -227,6 +251,9 @@ FIELDS(issuer) = {
 };
 
 
+#define KIND_ITEM(n, member)                                                  \
+    { .name = #n, .split = member, ITEM(n, stoa_rec_item_t) }
+
 #define KIND(n)                                                               \
     { .name = #n, .size = sizeof(stoa_rec_##n##_t), .fields = n##_fields,     \
       .nfields = nelts(n##_fields) }
@@ -238,7 +265,10 @@ const stoa_rec_struct_t  stoa_rec_structs[STOA_REC_KIND_MAX] = {
     [STOA_REC_PLAN] = KIND(plan),
     [STOA_REC_SUBSCRIPTION] = KIND(subscription),
     [STOA_REC_API] = KIND(api),
-    [STOA_REC_TOOL] = KIND(tool),
+    [STOA_REC_TOOL] = KIND_ITEM(tool, "name"),
+    [STOA_REC_PROMPT] = KIND_ITEM(prompt, "name"),
+    [STOA_REC_RESOURCE] = KIND_ITEM(resource, "uri"),
+    [STOA_REC_TEMPLATE] = KIND_ITEM(template, "uriTemplate"),
     [STOA_REC_SERVER] = KIND(server),
     [STOA_REC_GROUP] = KIND(group),
     [STOA_REC_GROUPKEY] = KIND(groupkey),
@@ -390,4 +420,21 @@ stoa_rec_url_valid(const char *s, size_t len)
 
     return n && s[n] != '/'
            && stoa_rec_target_path_valid(s + n - 1, len - n + 1);
+}
+
+
+/* UTF-8 it is already. */
+
+static bool
+stoa_rec_text_valid(const char *s, size_t len)
+{
+    size_t  i;
+
+    for (i = 0; i < len; i++) {
+        if ((unsigned char) s[i] < ' ' || s[i] == 0x7f) {
+            return false;
+        }
+    }
+
+    return true;
 }

@@ -58,6 +58,8 @@ typedef struct {
 
 struct stoa_rec_struct_s {
     const char               *name;   /* of a kind                        */
+    const char               *split;  /* the definition's member around which
+                                         it is split; NULL: it has none   */
     size_t                    size;
     const stoa_rec_field_t   *fields;
     size_t                    nfields;

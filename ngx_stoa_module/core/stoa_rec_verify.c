@@ -95,7 +95,8 @@ stoa_rec_verify(const void *data, size_t len, stoa_rec_kind_e kind)
     v.fixed = stoa_rec_structs[kind].size;
 
     return stoa_rec_verify_struct(&v, &stoa_rec_structs[kind], 0)
-           && (kind != STOA_REC_TOOL || stoa_rec_verify_definition(&v));
+           && (stoa_rec_structs[kind].split == NULL
+               || stoa_rec_verify_definition(&v));
 }
 
 
@@ -338,13 +339,13 @@ static bool
 stoa_rec_verify_definition(const stoa_rec_view_t *v)
 {
     stoa_ref_t       all, head, tail;
-    stoa_rec_tool_t  tool;
+    stoa_rec_item_t  item;
 
-    memcpy(&tool, v->data, sizeof(stoa_rec_tool_t));
+    memcpy(&item, v->data, sizeof(stoa_rec_item_t));
 
-    all = tool.definition;
-    head = tool.definition_head;
-    tail = tool.definition_tail;
+    all = item.definition;
+    head = item.definition_head;
+    tail = item.definition_tail;
 
     return head.off == all.off
            && head.len <= all.len

@@ -38,6 +38,7 @@
  *     CIDRS     max                  ranges               the same
  *     ITEMS     table, min, max      objects              objects, made
  *     JSON      max                  an object            its text
+ *     RAW       max (no doc)         -                    the same, or ""
  *     HEX32                          hex digits           32 bytes
  *     POLICIES  (no flags, doc)      -                    what is attached
  *
@@ -290,7 +291,8 @@
 
 #define STOA_DISCOVERY_MADE(R, S)                                             \
     R(S, WORD, era, 0, STOA_ERAS, "unknown", "")                              \
-    R(S, STR, protocol_version, 0, WORD, 0, 32, "")
+    R(S, STR, protocol_version, 0, WORD, 0, 32, "")                           \
+    R(S, RAW, capabilities, 16384)
 
 #define STOA_API_MADE(R, S)                                                   \
     R(S, ITEMS, operations, 0, operation, 0, STOA_OPERATIONS_MAX, "")
@@ -316,10 +318,22 @@
     R(S, STR, path, RQ|FI, TEMPLATE, 0, STOA_TEMPLATE_MAX,                    \
       "below the base path: /orders/{id}")
 
+/* What an upstream of MCP shows. */
+
 #define STOA_TOOL_FIELDS(R, S)                                                \
+    STOA_ITEM_FIELDS(R, S, TOOL_NAME, STOA_TOOL_NAME_MAX,                     \
+                     "as the upstream calls it")
+#define STOA_PROMPT_FIELDS(R, S)                                              \
+    STOA_ITEM_FIELDS(R, S, LABEL, STOA_TOOL_NAME_MAX,                         \
+                     "as the upstream calls it")
+#define STOA_RESOURCE_FIELDS(R, S)                                            \
+    STOA_ITEM_FIELDS(R, S, LABEL, STOA_URI_MAX, "its URI")
+#define STOA_TEMPLATE_FIELDS(R, S)                                            \
+    STOA_ITEM_FIELDS(R, S, LABEL, STOA_URI_MAX, "its template of URIs")
+
+#define STOA_ITEM_FIELDS(R, S, form, hi, doc)                                 \
     R(S, ID, id, RO|ND, "identifier")                                         \
-    R(S, STR, name, RQ|IM|FI, TOOL_NAME, 0, STOA_TOOL_NAME_MAX,               \
-      "as the upstream calls it")                                             \
+    R(S, STR, name, RQ|IM|FI, form, 0, hi, doc)                               \
     R(S, OWN, title)                                                          \
     R(S, AS, enabled, state, ON, "enabled")                                   \
     R(S, OWN, tenant)                                                         \
@@ -341,6 +355,10 @@
       "always: <api>__<tool>; never: <tool>")                                 \
     R(S, ITEMS, tools, 0, server_tool, 0, STOA_SERVER_TOOLS_MAX,              \
       "what it bundles")                                                      \
+    R(S, ITEMS, prompts, 0, server_prompt, 0, STOA_SERVER_TOOLS_MAX,          \
+      "prompts that it bundles")                                              \
+    R(S, ITEMS, resources, 0, server_resource, 0, STOA_SERVER_TOOLS_MAX,      \
+      "resources, and templates of them, that it bundles")                    \
     R(S, OWN, unresolved)                                                     \
     R(S, POLICIES, policies)
 
@@ -405,6 +423,16 @@
     R(S, STR, spki, RQ, WORD, 1, 1540, "")                                    \
     R(S, STRS, algorithms, RQ, 10, "")
 
+#define STOA_SERVER_PROMPT_MADE(R, S)                                         \
+    R(S, STR, name, RQ, LABEL, 1,                                             \
+      STOA_TOOL_NAME_MAX + STOA_NAME_MAX + 2, "")                             \
+    R(S, STR, prompt, RQ, LABEL, 1, STOA_TOOL_NAME_MAX, "")                   \
+    R(S, ID, api, 0, "")
+
+#define STOA_SERVER_RESOURCE_MADE(R, S)                                       \
+    R(S, ID, api, 0, "")                                                      \
+    R(S, STR, uri, 0, LABEL, 0, STOA_URI_MAX, "")
+
 
 /* What the rows become: values of an enum, members of a struct. */
 
@@ -440,6 +468,7 @@
 #define STOA_M_CIDRS(n, ...)     stoa_vec_t  n;
 #define STOA_M_ITEMS(n, ...)     stoa_vec_t  n;
 #define STOA_M_JSON(n, ...)      stoa_ref_t  n;
+#define STOA_M_RAW(n, ...)       stoa_ref_t  n;
 #define STOA_M_HEX32(n, ...)     uint8_t  n[32];
 #define STOA_M_POLICIES(n)       stoa_vec_t  n;
 

@@ -42,6 +42,8 @@ static ngx_int_t ngx_http_stoa_mcp_entitled(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 static ngx_int_t ngx_http_stoa_mcp_dispatch(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
+static ngx_int_t ngx_http_stoa_mcp_owner(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
 static ngx_int_t ngx_http_stoa_mcp_send_on(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 static ngx_int_t ngx_http_stoa_mcp_initialize(ngx_http_request_t *r,
@@ -59,8 +61,8 @@ static ngx_int_t ngx_http_stoa_mcp_accepted(ngx_http_request_t *r,
 /*
  * In this order: nothing of the body is read before the caller is known, and
  * who has the wrong key is told so, whatever it is that he tries.
- * A tools/call goes on through the last rows; every other method ends in
- * `dispatch`.
+ * What an upstream answers goes on through the last rows; every other method
+ * ends in `dispatch`.
  */
 
 static const ngx_http_stoa_step_t  ngx_http_stoa_mcp_steps[] = {
@@ -77,7 +79,7 @@ static const ngx_http_stoa_step_t  ngx_http_stoa_mcp_steps[] = {
     { "entitled",     ngx_http_stoa_mcp_entitled },
     { "era",          ngx_http_stoa_mcp_era },
     { "dispatch",     ngx_http_stoa_mcp_dispatch },
-    { "resolve",      ngx_http_stoa_mcp_resolve },
+    { "resolve",      ngx_http_stoa_mcp_owner },
     { "screen",       ngx_http_stoa_screen },
     { "limits",       ngx_http_stoa_limits },
     { "judge",        ngx_http_stoa_policy_judge },
@@ -91,10 +93,22 @@ static const ngx_http_stoa_step_t  ngx_http_stoa_mcp_steps[] = {
 static const ngx_http_stoa_mcp_method_t  ngx_http_stoa_mcp_methods[] = {
     { STOA_MCP_INITIALIZE, 0, ngx_http_stoa_mcp_initialize },
     { STOA_MCP_PING,       0, ngx_http_stoa_mcp_ping },
-    { STOA_MCP_TOOLS_LIST, 0, ngx_http_stoa_mcp_tools_list },
+    { STOA_MCP_TOOLS_LIST, 0, ngx_http_stoa_mcp_list },
+    { STOA_MCP_PROMPTS_LIST, 0, ngx_http_stoa_mcp_list },
+    { STOA_MCP_PROMPTS_GET, 0, ngx_http_stoa_mcp_call },
+    { STOA_MCP_RESOURCES_LIST, 0, ngx_http_stoa_mcp_list },
+    { STOA_MCP_RESOURCES_READ, 0, ngx_http_stoa_mcp_call },
+    { STOA_MCP_TEMPLATES_LIST, 0, ngx_http_stoa_mcp_list },
+    { STOA_MCP_COMPLETE,   0, ngx_http_stoa_mcp_call },
     { STOA_MCP_TOOLS_CALL, 0, ngx_http_stoa_mcp_call },
     { STOA_MCP_DISCOVER,   1, ngx_http_stoa_mcp_discover },
-    { STOA_MCP_TOOLS_LIST, 1, ngx_http_stoa_mcp_tools_list },
+    { STOA_MCP_TOOLS_LIST, 1, ngx_http_stoa_mcp_list },
+    { STOA_MCP_PROMPTS_LIST, 1, ngx_http_stoa_mcp_list },
+    { STOA_MCP_PROMPTS_GET, 1, ngx_http_stoa_mcp_call },
+    { STOA_MCP_RESOURCES_LIST, 1, ngx_http_stoa_mcp_list },
+    { STOA_MCP_RESOURCES_READ, 1, ngx_http_stoa_mcp_call },
+    { STOA_MCP_TEMPLATES_LIST, 1, ngx_http_stoa_mcp_list },
+    { STOA_MCP_COMPLETE,   1, ngx_http_stoa_mcp_call },
     { STOA_MCP_TOOLS_CALL, 1, ngx_http_stoa_mcp_call },
     { STOA_MCP_OTHER,      0, NULL }
 };
@@ -267,8 +281,8 @@ ngx_http_stoa_mcp_find(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     ngx_http_stoa_store_t      *store;
     const stoa_rec_server_t    *server;
     const stoa_rec_tenant_t    *tenant;
-    ngx_http_stoa_mcp_view_t   *view;
     ngx_http_stoa_main_conf_t  *mcf;
+    ngx_http_stoa_mcp_access_t *access;
 
     mcp = ctx->call.mcp;
     mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
@@ -300,12 +314,12 @@ ngx_http_stoa_mcp_find(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 
     if (ngx_memcmp(&ctx->tenant, &tenant->id, STOA_ID_LEN) != 0) {
 
-        view = ngx_http_stoa_mcp_view(r, ctx, 0);
-        if (view == NULL) {
+        access = ngx_http_stoa_mcp_access(r, ctx);
+        if (access == NULL) {
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
         }
 
-        if (!view->entitled) {
+        if (!access->entitled) {
             return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_NO_ROUTE,
                                         NULL);
         }
@@ -385,6 +399,15 @@ ngx_http_stoa_mcp_call(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 
 
 static ngx_int_t
+ngx_http_stoa_mcp_owner(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    return ctx->call.mcp->msg.method == STOA_MCP_TOOLS_CALL
+           ? ngx_http_stoa_mcp_resolve(r, ctx)
+           : ngx_http_stoa_mcp_item_resolve(r, ctx);
+}
+
+
+static ngx_int_t
 ngx_http_stoa_mcp_send_on(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
     ctx->call.mcp->forwarded = 1;
@@ -451,15 +474,51 @@ ngx_http_stoa_mcp_instructions(ngx_http_request_t *r,
 }
 
 
+/* The union of what the upstreams can that are seen. */
+
+static void
+ngx_http_stoa_mcp_capabilities(const ngx_http_stoa_mcp_view_t *view,
+    stoa_buf_t *b)
+{
+    const ngx_http_stoa_mcp_list_t  *lists;
+
+    lists = view->lists;
+
+    stoa_buf_addz(b, "\"capabilities\":{\"tools\":{}");
+
+    if (view->has_prompts || lists[NGX_HTTP_STOA_MCP_PROMPTS].nitems) {
+        stoa_buf_addz(b, ",\"prompts\":{}");
+    }
+
+    if (view->has_resources || lists[NGX_HTTP_STOA_MCP_RESOURCES].nitems
+        || lists[NGX_HTTP_STOA_MCP_TEMPLATES].nitems)
+    {
+        stoa_buf_addz(b, ",\"resources\":{}");
+    }
+
+    if (view->has_completions) {
+        stoa_buf_addz(b, ",\"completions\":{}");
+    }
+
+    stoa_buf_addz(b, "}");
+}
+
+
 static ngx_int_t
 ngx_http_stoa_mcp_initialize(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
-    ngx_uint_t            version;
-    stoa_buf_t            b;
-    ngx_str_t             name;
-    ngx_table_elt_t      *h;
-    stoa_json_val_t      *v;
-    ngx_http_stoa_mcp_t  *mcp;
+    ngx_uint_t                 version;
+    stoa_buf_t                 b;
+    ngx_str_t                  name;
+    ngx_table_elt_t           *h;
+    stoa_json_val_t           *v;
+    ngx_http_stoa_mcp_t       *mcp;
+    ngx_http_stoa_mcp_view_t  *view;
+
+    view = ngx_http_stoa_mcp_view(r, ctx, 0);
+    if (view == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
 
     mcp = ctx->call.mcp;
     v = &mcp->msg.protocol_version;
@@ -494,9 +553,10 @@ ngx_http_stoa_mcp_initialize(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 
     stoa_buf_init(&b, 65536);
     ngx_http_stoa_mcp_answer_head(&b, mcp);
-    stoa_buf_addf(&b, "\"protocolVersion\":\"%.*s\","
-                  "\"capabilities\":{\"tools\":{}},\"serverInfo\":",
-                  (int) name.len, name.data);
+    stoa_buf_addf(&b, "\"protocolVersion\":\"%.*s\",", (int) name.len,
+                  name.data);
+    ngx_http_stoa_mcp_capabilities(view, &b);
+    stoa_buf_addz(&b, ",\"serverInfo\":");
     ngx_http_stoa_mcp_info(r, ctx, &b);
     ngx_http_stoa_mcp_instructions(r, ctx, &b);
     stoa_buf_addz(&b, "}}");
@@ -521,11 +581,14 @@ ngx_http_stoa_mcp_ping(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 static ngx_int_t
 ngx_http_stoa_mcp_discover(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
-    stoa_buf_t                 b;
-    ngx_http_stoa_mcp_view_t  *view;
+    stoa_buf_t                   b;
+    ngx_http_stoa_mcp_view_t    *view;
+    ngx_http_stoa_mcp_access_t  *access;
 
     view = ngx_http_stoa_mcp_view(r, ctx, 1);
-    if (view == NULL) {
+    access = ngx_http_stoa_mcp_access(r, ctx);
+
+    if (view == NULL || access == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
@@ -533,9 +596,10 @@ ngx_http_stoa_mcp_discover(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     ngx_http_stoa_mcp_answer_head(&b, ctx->call.mcp);
 
     stoa_buf_addz(&b, "\"resultType\":\"complete\",\"supportedVersions\":");
-    ngx_http_stoa_mcp_version_list(&b, view->serves_modern,
-                                      view->serves_legacy);
-    stoa_buf_addz(&b, ",\"capabilities\":{\"tools\":{}}");
+    ngx_http_stoa_mcp_version_list(&b, access->serves_modern,
+                                      access->serves_legacy);
+    stoa_buf_addz(&b, ",");
+    ngx_http_stoa_mcp_capabilities(view, &b);
     ngx_http_stoa_mcp_instructions(r, ctx, &b);
     stoa_buf_addf(&b, ",\"ttlMs\":%d,\"cacheScope\":\"private\",\"_meta\":"
                   "{\"io.modelcontextprotocol/serverInfo\":",

@@ -4,9 +4,11 @@
  *   _mcp.c          the steps of a request, methods that the gateway answers
  *   _mcp_answer.c   how it answers, and its errors
  *   _mcp_message.c  body, headers and message: read, checked, era found
- *   _mcp_list.c     what a caller may see: the cached list of tools
+ *   _mcp_view.c, _mcp_render.c, _mcp_grant.c   what a caller may see
+ *   _mcp_list.c     the lists of it, in pages
  *   _mcp_call.c     tools/call: find the tool, splice its name, forward
  *   _mcp_seal.c     the keys by which it is sealed
+ *   _mcp_item.c     the same for prompts, resources, completions
  *   _mcp_session.c  sealed session ids, upstream sessions in shared memory
  *   _mcp_wait.c     calls that wait for one that connects
  *   _mcp_version.c  the protocol versions
@@ -166,7 +168,9 @@ struct ngx_http_stoa_mcp_s {
     ngx_uint_t                    version;      /* row of the table         */
 
     u_char                        nonce[STOA_MCP_NONCE];  /* its session's  */
-    ngx_str_t                     tool_name;    /* at the upstream          */
+    ngx_str_t                     tool_name;    /* at the upstream; of what
+                                                   else is called, too      */
+    stoa_json_val_t               named;        /* in the message, by it    */
     stoa_id_t                     call_target;  /* what was subscribed to   */
 
     uint64_t                      upstream_key; /* in the session map       */
@@ -215,47 +219,91 @@ ngx_int_t ngx_http_stoa_mcp_era(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 
 
-/* ---- _mcp_list.c ------------------------------------------------------- */
+/* ---- _mcp_view.c, _mcp_list.c ------------------------------------------ */
+
+typedef enum {
+    NGX_HTTP_STOA_MCP_TOOLS = 0,
+    NGX_HTTP_STOA_MCP_PROMPTS,
+    NGX_HTTP_STOA_MCP_RESOURCES,
+    NGX_HTTP_STOA_MCP_TEMPLATES,
+    NGX_HTTP_STOA_MCP_LISTS
+} ngx_http_stoa_mcp_lists_e;
 
 typedef struct {
-    ngx_str_t   name;
+    ngx_str_t   name;                 /* as it is shown                     */
+    stoa_id_t   id;                   /* of its record                      */
+    stoa_id_t   target;               /* what was subscribed to             */
     uint32_t    start;                /* in blob                            */
     uint32_t    end;
 } ngx_http_stoa_mcp_item_t;
 
-/* What one application sees at one endpoint in one era: cached per worker
- * until the configuration changes or a subscription in it expires. */
+typedef struct {
+    ngx_http_stoa_mcp_item_t  *items;         /* sorted by name             */
+    ngx_uint_t                 nitems;
+    u_char                    *blob;          /* {...},{...},{...}          */
+} ngx_http_stoa_mcp_list_t;
+
+/* What one application may see at one endpoint. */
+
+typedef struct {
+    ngx_queue_t   queue;              /* of the cache, the last used first  */
+    ngx_queue_t   bucket;
+    stoa_id_t     application;
+    stoa_id_t     endpoint;           /* tenant or server                   */
+    uint64_t      generation;
+    int64_t       until_ms;
+    u_char        digest[32];         /* of what follows from subscriptions */
+    unsigned      entitled:1;         /* any subscription here              */
+    unsigned      serves_modern:1;    /* every upstream can                 */
+    unsigned      serves_legacy:1;
+} ngx_http_stoa_mcp_access_t;
+
+/* What those with the same access see in one era. */
 
 typedef struct {
     ngx_queue_t                queue;
+    ngx_queue_t                bucket;
     ngx_uint_t                 refs;
-    stoa_id_t                  application;
-    stoa_id_t                  endpoint;      /* tenant or server           */
-    uint64_t                   generation;
-    int64_t                    valid_until_ms;
+    stoa_id_t                  endpoint;
+    uint64_t                   catalog[2];
+    u_char                     digest[32];
     ngx_pool_t                *pool;
-    ngx_http_stoa_mcp_item_t  *items;
-    ngx_uint_t                 nitems;
-    u_char                    *blob;          /* {...},{...},{...}          */
-    size_t                     blob_len;
+    size_t                     bytes;
+    ngx_http_stoa_mcp_list_t   lists[NGX_HTTP_STOA_MCP_LISTS];
+    stoa_id_t                  reader;        /* the api with resources,    */
+    stoa_id_t                  reader_target; /* if nreaders is 1           */
+    ngx_uint_t                 nreaders;
     unsigned                   modern:1;
-    unsigned                   serves_modern:1;   /* every upstream can     */
-    unsigned                   serves_legacy:1;
-    unsigned                   entitled:1;        /* any subscription here  */
+    unsigned                   has_prompts:1;
+    unsigned                   has_resources:1;
+    unsigned                   has_completions:1;
 } ngx_http_stoa_mcp_view_t;
 
+/* Good while the handler runs.  NULL: out of memory. */
+ngx_http_stoa_mcp_access_t *ngx_http_stoa_mcp_access(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
 /* The request holds a reference until its pool dies.  NULL: out of memory. */
 ngx_http_stoa_mcp_view_t *ngx_http_stoa_mcp_view(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_uint_t modern);
+/* An item of that name; NULL: there is none. */
+ngx_http_stoa_mcp_item_t *ngx_http_stoa_mcp_view_item(
+    ngx_http_stoa_mcp_list_t *list, const u_char *name, size_t len);
 
-/* Drops the worker's cached views, at its exit. */
-void ngx_http_stoa_mcp_list_exit(void);
+/* Drops what the worker has cached, at its exit. */
+void ngx_http_stoa_mcp_view_exit(void);
 
 /* Does the subscription cover this tool? */
 ngx_uint_t ngx_http_stoa_mcp_selected(const stoa_rec_subscription_t *sub,
     const stoa_id_t *tool);
 
-ngx_int_t ngx_http_stoa_mcp_tools_list(ngx_http_request_t *r,
+ngx_int_t ngx_http_stoa_mcp_list(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+
+
+/* ---- _mcp_item.c ------------------------------------------------------- */
+
+/* What prompts/get, resources/read and completion/complete are of. */
+ngx_int_t ngx_http_stoa_mcp_item_resolve(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 
 
@@ -263,6 +311,9 @@ ngx_int_t ngx_http_stoa_mcp_tools_list(ngx_http_request_t *r,
 
 ngx_int_t ngx_http_stoa_mcp_resolve(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
+/* What outlives the view of the records; name: at the upstream. */
+ngx_int_t ngx_http_stoa_mcp_resolved(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const stoa_rec_api_t *api, stoa_str_t name);
 ngx_int_t ngx_http_stoa_mcp_splice(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 

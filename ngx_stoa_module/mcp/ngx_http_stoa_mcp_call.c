@@ -36,9 +36,6 @@ typedef enum {
 static const stoa_rec_server_tool_t *ngx_http_stoa_mcp_server_tool(
     const stoa_rec_server_t *server, ngx_str_t *name);
 static ngx_int_t ngx_http_stoa_mcp_search_sub(void *data, const void *rec);
-static ngx_int_t ngx_http_stoa_mcp_resolved(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx, const stoa_rec_tool_t *tool,
-    const stoa_rec_api_t *api);
 static ngx_int_t ngx_http_stoa_mcp_unknown(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_str_t *name);
 static ngx_uint_t ngx_http_stoa_mcp_header_is(const u_char *p,
@@ -82,6 +79,7 @@ ngx_http_stoa_mcp_resolve(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 
     mcp = ctx->call.mcp;
     mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+    mcp->named = mcp->msg.name;
     v = &mcp->msg.name;
 
     if (v->start == NULL || v->type != STOA_JSON_STRING
@@ -139,32 +137,33 @@ ngx_http_stoa_mcp_resolve(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         return ngx_http_stoa_mcp_unknown(r, ctx, &name);
     }
 
-    return ngx_http_stoa_mcp_resolved(r, ctx, tool, api);
+    ctx->call.tool = tool->id;
+
+    rc = ngx_http_stoa_mcp_resolved(r, ctx, api,
+                                    stoa_rec_str(tool, tool->name));
+
+    ctx->call.tool_name = mcp->tool_name;
+
+    return rc;
 }
 
 
-/* What outlives the view of the records. */
-
-static ngx_int_t
+ngx_int_t
 ngx_http_stoa_mcp_resolved(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
-    const stoa_rec_tool_t *tool, const stoa_rec_api_t *api)
+    const stoa_rec_api_t *api, stoa_str_t name)
 {
-    stoa_str_t            s;
     ngx_http_stoa_mcp_t  *mcp;
 
     mcp = ctx->call.mcp;
 
-    s = stoa_rec_str(tool, tool->name);
-    mcp->tool_name.len = s.len;
-    mcp->tool_name.data = ngx_pnalloc(r->pool, s.len);
+    mcp->tool_name.len = name.len;
+    mcp->tool_name.data = ngx_pnalloc(r->pool, name.len);
     if (mcp->tool_name.data == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    ngx_memcpy(mcp->tool_name.data, s.data, s.len);
+    ngx_memcpy(mcp->tool_name.data, name.data, name.len);
 
-    ctx->call.tool = tool->id;
-    ctx->call.tool_name = mcp->tool_name;
     ctx->call.route_tenant = api->tenant;
     ctx->call.api = ngx_http_stoa_api_get(r, api);
     if (ctx->call.api == NULL) {
@@ -219,7 +218,8 @@ ngx_http_stoa_mcp_resolve_server(ngx_http_request_t *r,
     t = ngx_http_stoa_mcp_server_tool(server, name);
 
     if (t) {
-        *tool = ngx_http_stoa_store_tool(mcf->store, &t->tool);
+        *tool = ngx_http_stoa_store_item(mcf->store, STOA_REC_TOOL,
+                                         &t->tool);
         *api = ngx_http_stoa_store_api(mcf->store, &t->api);
     }
 
@@ -251,7 +251,8 @@ ngx_http_stoa_mcp_resolve_tenant(ngx_http_request_t *r,
                                          mcp->tenant_name.len,
                                          (char *) name->data, p - name->data);
         if (*api && ngx_http_stoa_auth_visible(*api, &ctx->tenant)) {
-            *tool = ngx_http_stoa_store_tool_by_name(mcf->store, &(*api)->id,
+            *tool = ngx_http_stoa_store_item_by_name(mcf->store,
+                                             STOA_REC_TOOL, &(*api)->id,
                                              (char *) p + 2,
                                              name->data + name->len - p - 2);
         }
@@ -273,7 +274,8 @@ ngx_http_stoa_mcp_resolve_tenant(ngx_http_request_t *r,
                                                 &search);
 
         if (rc == NGX_DONE && search.hit) {
-            *tool = ngx_http_stoa_store_tool(mcf->store, &search.hit->tool);
+            *tool = ngx_http_stoa_store_item(mcf->store, STOA_REC_TOOL,
+                                             &search.hit->tool);
             *api = ngx_http_stoa_store_api(mcf->store, &search.hit->api);
             mcp->call_target = search.sub->target;
 
@@ -362,19 +364,27 @@ ngx_http_stoa_mcp_splice(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     u_char               *p, *body;
     size_t                head, tail, len;
     ngx_buf_t            *b;
+    ngx_str_t             name;
+    stoa_buf_t            text;
     ngx_chain_t          *cl;
     stoa_json_val_t      *v;
     ngx_http_stoa_mcp_t  *mcp;
 
     mcp = ctx->call.mcp;
-    v = &mcp->msg.name;
+    v = &mcp->named;
     body = mcp->body.data;
+
+    stoa_buf_init(&text, 65536);
+    stoa_buf_add_json(&text, (char *) mcp->tool_name.data,
+                      mcp->tool_name.len);
+
+    if (ngx_http_stoa_ctx_text(r, &text, &name) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
 
     head = (u_char *) v->start - body;
     tail = mcp->body.len - ((u_char *) v->end - body);
-    len = head + mcp->tool_name.len + 2 + tail;
-
-    /* tool names need no escaping: their characters were checked */
+    len = head + name.len + tail;
 
     b = ngx_create_temp_buf(r->pool, len);
     cl = ngx_alloc_chain_link(r->pool);
@@ -384,9 +394,7 @@ ngx_http_stoa_mcp_splice(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     }
 
     p = ngx_cpymem(b->pos, body, head);
-    *p++ = '"';
-    p = ngx_cpymem(p, mcp->tool_name.data, mcp->tool_name.len);
-    *p++ = '"';
+    p = ngx_cpymem(p, name.data, name.len);
     b->last = ngx_cpymem(p, v->end, tail);
     b->last_buf = 1;
 
@@ -472,6 +480,7 @@ ngx_http_stoa_mcp_headers_add(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     ngx_list_t *headers)
 {
     ngx_uint_t            i, version;
+    ngx_str_t             name;
     const ngx_str_t      *value[MCP_H_MAX];
     ngx_http_stoa_mcp_t  *mcp;
 
@@ -493,8 +502,19 @@ ngx_http_stoa_mcp_headers_add(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
         value[MCP_H_VERSION] = &ngx_http_stoa_mcp_versions[version].name;
     }
 
-    if (mcp->modern && mcp->tool_name.len) {
-        value[MCP_H_NAME] = &mcp->tool_name;
+    if (mcp->modern && mcp->tool_name.len
+        && mcp->msg.method != STOA_MCP_COMPLETE)
+    {
+        name.data = ngx_pnalloc(r->pool,
+                                stoa_mcp_header_size(mcp->tool_name.len));
+        if (name.data == NULL) {
+            return NGX_ERROR;
+        }
+
+        name.len = stoa_mcp_header_encode((char *) mcp->tool_name.data,
+                                          mcp->tool_name.len,
+                                          (char *) name.data);
+        value[MCP_H_NAME] = &name;
     }
 
     if (mcp->upstream_session.len) {

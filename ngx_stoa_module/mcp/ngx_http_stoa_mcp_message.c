@@ -567,6 +567,8 @@ static ngx_uint_t
 ngx_http_stoa_mcp_era_differs(ngx_http_request_t *r, ngx_http_stoa_mcp_t *mcp,
     ngx_str_t *detail)
 {
+    const stoa_json_val_t  *v;
+
     if (mcp->headers.method == NULL
         || mcp->headers.method->value.len != mcp->msg.method_name.len
         || ngx_memcmp(mcp->headers.method->value.data,
@@ -577,14 +579,16 @@ ngx_http_stoa_mcp_era_differs(ngx_http_request_t *r, ngx_http_stoa_mcp_t *mcp,
         return 1;
     }
 
-    if (mcp->msg.method == STOA_MCP_TOOLS_CALL && mcp->msg.name.start
-        && mcp->msg.name.type == STOA_JSON_STRING
+    v = (mcp->msg.method == STOA_MCP_TOOLS_CALL
+         || mcp->msg.method == STOA_MCP_PROMPTS_GET) ? &mcp->msg.name
+        : mcp->msg.method == STOA_MCP_RESOURCES_READ ? &mcp->msg.uri : NULL;
+
+    if (v && v->start && v->type == STOA_JSON_STRING
         && (mcp->headers.name == NULL
-            || ngx_http_stoa_mcp_header_equal(r, mcp->headers.name,
-                                              &mcp->msg.name, 1)
+            || ngx_http_stoa_mcp_header_equal(r, mcp->headers.name, v, 1)
                != NGX_OK))
     {
-        ngx_str_set(detail, "Mcp-Name does not equal the body's name");
+        ngx_str_set(detail, "Mcp-Name does not equal the body's name or uri");
         return 1;
     }
 
@@ -599,17 +603,17 @@ static ngx_int_t
 ngx_http_stoa_mcp_era_served(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     ngx_uint_t known)
 {
-    ngx_http_stoa_mcp_view_t  *view;
+    ngx_http_stoa_mcp_access_t  *access;
 
-    view = ngx_http_stoa_mcp_view(r, ctx, 1);
-    if (view == NULL) {
+    access = ngx_http_stoa_mcp_access(r, ctx);
+    if (access == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    ctx->call.mcp->serves_modern = view->serves_modern;
-    ctx->call.mcp->serves_legacy = view->serves_legacy;
+    ctx->call.mcp->serves_modern = access->serves_modern;
+    ctx->call.mcp->serves_legacy = access->serves_legacy;
 
-    if (known && view->serves_modern) {
+    if (known && access->serves_modern) {
         return NGX_OK;
     }
 

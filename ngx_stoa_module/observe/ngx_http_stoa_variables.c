@@ -198,7 +198,8 @@ ngx_http_stoa_variable_tool(ngx_http_request_t *r,
 
     tool = ctx && ctx->call.tool.c[0]
            && ngx_http_stoa_store_enter(mcf->store) == NGX_OK
-           ? ngx_http_stoa_store_tool(mcf->store, &ctx->call.tool) : NULL;
+           ? ngx_http_stoa_store_item(mcf->store, STOA_REC_TOOL,
+                                      &ctx->call.tool) : NULL;
 
     if (tool) {
         text = stoa_rec_str(tool, tool->name);

@@ -54,6 +54,7 @@ typedef struct {
     u_char    digest[16];
     uint64_t  records[STOA_REC_KIND_MAX];
     uint64_t  rejected;              /* rows of `rejected`                   */
+    uint64_t  catalog;               /* goes up with what MCP's lists are of */
 } ngx_http_stoa_meta_t;
 
 
@@ -196,8 +197,14 @@ typedef enum {
     NGX_HTTP_STOA_IDX_TOOL = 'N',            /* api id, name                 */
     NGX_HTTP_STOA_IDX_APPLICATION = 'C',     /* tenant id, name              */
     NGX_HTTP_STOA_IDX_ISSUER = 'I',          /* iss; tenant id, id           */
-    NGX_HTTP_STOA_IDX_ISSUERS = 'J'          /* tenant id; id                */
+    NGX_HTTP_STOA_IDX_ISSUERS = 'J',         /* tenant id; id                */
+    NGX_HTTP_STOA_IDX_PROMPT = 'M',          /* api id, name                 */
+    NGX_HTTP_STOA_IDX_RESOURCE = 'R',        /* api id, id                   */
+    NGX_HTTP_STOA_IDX_TEMPLATE = 'U'         /* the same                     */
 } ngx_http_stoa_idx_e;
+
+/* Under which an item of an api is found; 0: no item. */
+ngx_uint_t ngx_http_stoa_index_item(stoa_rec_kind_e kind);
 
 /* NGX_DECLINED: too long to be in the store. */
 ngx_int_t ngx_http_stoa_key_idx(ngx_http_stoa_key_t *k,

@@ -359,6 +359,14 @@ ngx_http_stoa_store_generation(ngx_http_stoa_store_t *store)
 }
 
 
+void
+ngx_http_stoa_store_catalog(ngx_http_stoa_store_t *store, uint64_t stamp[2])
+{
+    stamp[0] = store->store_gen;
+    stamp[1] = store->meta.catalog;
+}
+
+
 /*
  * A small cache of addresses in the snapshot: hot records cost no walk of the
  * tree, however many others there are.
@@ -448,7 +456,7 @@ ngx_http_stoa_store_get(ngx_http_stoa_store_t *s, stoa_rec_kind_e kind,
 
     /* lists leave tools out, and who has a key's id has not its secret */
 
-    s->met |= kind != STOA_REC_TOOL && kind != STOA_REC_CREDENTIAL;
+    s->met |= !ngx_http_stoa_index_item(kind) && kind != STOA_REC_CREDENTIAL;
 
     return NULL;
 }
@@ -583,6 +591,14 @@ ngx_http_stoa_store_api(ngx_http_stoa_store_t *s, const stoa_id_t *id)
 }
 
 
+const stoa_rec_item_t *
+ngx_http_stoa_store_item(ngx_http_stoa_store_t *s, stoa_rec_kind_e kind,
+    const stoa_id_t *id)
+{
+    return ngx_http_stoa_store_rec(s, kind, id, NULL);
+}
+
+
 static const void *
 ngx_http_stoa_store_by_name(ngx_http_stoa_store_t *s, stoa_rec_kind_e kind,
     ngx_http_stoa_idx_e what, const char *a, size_t a_len, const char *b,
@@ -627,13 +643,13 @@ ngx_http_stoa_store_server_by_name(ngx_http_stoa_store_t *s,
 }
 
 
-const stoa_rec_tool_t *
-ngx_http_stoa_store_tool_by_name(ngx_http_stoa_store_t *s,
-    const stoa_id_t *api, const char *name, size_t len)
+const stoa_rec_item_t *
+ngx_http_stoa_store_item_by_name(ngx_http_stoa_store_t *s,
+    stoa_rec_kind_e kind, const stoa_id_t *api, const char *name, size_t len)
 {
-    return ngx_http_stoa_store_by_name(s, STOA_REC_TOOL,
-                                       NGX_HTTP_STOA_IDX_TOOL, api->c,
-                                       STOA_ID_LEN, name, len);
+    return ngx_http_stoa_store_by_name(s, kind,
+                                       ngx_http_stoa_index_item(kind),
+                                       api->c, STOA_ID_LEN, name, len);
 }
 
 

@@ -28,12 +28,15 @@ ngx_uint_t ngx_http_stoa_store_met_withheld(ngx_http_stoa_store_t *store);
 uint64_t ngx_http_stoa_store_rev(ngx_http_stoa_store_t *store);
 /* Changes with every commit of configuration: key for per-worker caches. */
 uint64_t ngx_http_stoa_store_generation(ngx_http_stoa_store_t *store);
+/* Changes with what MCP's lists are made of: apis, servers, what they show. */
+void ngx_http_stoa_store_catalog(ngx_http_stoa_store_t *store,
+    uint64_t stamp[2]);
 
 /* By id: ngx_http_stoa_store_tenant(s, id) and so on. */
 
 #define NGX_HTTP_STOA_STORE_KINDS(K)                                          \
     K(tenant, TENANT) K(application, APPLICATION)                             \
-    K(credential, CREDENTIAL) K(plan, PLAN) K(server, SERVER) K(tool, TOOL)
+    K(credential, CREDENTIAL) K(plan, PLAN) K(server, SERVER)
 
 #define NGX_HTTP_STOA_STORE_BY_ID(kind, KIND)                                 \
     const stoa_rec_##kind##_t *ngx_http_stoa_store_##kind(                    \
@@ -70,17 +73,21 @@ ngx_uint_t ngx_http_stoa_store_sealkeys(ngx_http_stoa_store_t *s,
 const stoa_rec_server_t *ngx_http_stoa_store_server_by_name(
     ngx_http_stoa_store_t *s, const char *tenant, size_t tenant_len,
     const char *name, size_t name_len);
-const stoa_rec_tool_t *ngx_http_stoa_store_tool_by_name(
-    ngx_http_stoa_store_t *s, const stoa_id_t *api, const char *name,
-    size_t len);
+/* A tool, prompt, resource or template; the first two have names, too. */
+const stoa_rec_item_t *ngx_http_stoa_store_item(
+    ngx_http_stoa_store_t *s, stoa_rec_kind_e kind, const stoa_id_t *id);
+const stoa_rec_item_t *ngx_http_stoa_store_item_by_name(
+    ngx_http_stoa_store_t *s, stoa_rec_kind_e kind, const stoa_id_t *api,
+    const char *name, size_t len);
 
 /* In key order; the callback returns NGX_OK to go on.  Returns what stopped
  * it, NGX_OK at the end. */
 typedef ngx_int_t (*ngx_http_stoa_store_each_pt)(void *data, const void *rec);
 ngx_int_t ngx_http_stoa_store_each_subscription(ngx_http_stoa_store_t *s,
     const stoa_id_t *application, ngx_http_stoa_store_each_pt cb, void *data);
-ngx_int_t ngx_http_stoa_store_each_tool(ngx_http_stoa_store_t *s,
-    const stoa_id_t *api, ngx_http_stoa_store_each_pt cb, void *data);
+ngx_int_t ngx_http_stoa_store_each_item(ngx_http_stoa_store_t *s,
+    stoa_rec_kind_e kind, const stoa_id_t *api,
+    ngx_http_stoa_store_each_pt cb, void *data);
 
 
 #endif /* NGX_HTTP_STOA_STORE_H */

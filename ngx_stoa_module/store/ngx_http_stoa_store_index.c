@@ -42,6 +42,29 @@ ngx_http_stoa_key_rec(ngx_http_stoa_key_t *k, stoa_rec_kind_e kind,
 }
 
 
+ngx_uint_t
+ngx_http_stoa_index_item(stoa_rec_kind_e kind)
+{
+    switch (kind) {
+
+    case STOA_REC_TOOL:
+        return NGX_HTTP_STOA_IDX_TOOL;
+
+    case STOA_REC_PROMPT:
+        return NGX_HTTP_STOA_IDX_PROMPT;
+
+    case STOA_REC_RESOURCE:
+        return NGX_HTTP_STOA_IDX_RESOURCE;
+
+    case STOA_REC_TEMPLATE:
+        return NGX_HTTP_STOA_IDX_TEMPLATE;
+
+    default:
+        return 0;
+    }
+}
+
+
 ngx_int_t
 ngx_http_stoa_key_idx(ngx_http_stoa_key_t *k, ngx_http_stoa_idx_e what,
     const char *a, size_t a_len, const char *b, size_t b_len)
@@ -84,6 +107,27 @@ ngx_http_stoa_index_del(ngx_http_stoa_env_t *env, MDB_txn *txn,
 }
 
 
+/* A URI may be too long for a key. */
+
+static int
+ngx_http_stoa_index_of_item(ngx_http_stoa_env_t *env, MDB_txn *txn,
+    const stoa_rec_item_t *item, ngx_http_stoa_index_pt f)
+{
+    stoa_str_t           name;
+    ngx_http_stoa_key_t  k;
+
+    name = (item->hdr.kind == STOA_REC_TOOL
+            || item->hdr.kind == STOA_REC_PROMPT)
+           ? stoa_rec_str(item, item->name)
+           : (stoa_str_t) { item->id.c, STOA_ID_LEN };
+
+    return ngx_http_stoa_key_idx(&k, ngx_http_stoa_index_item(item->hdr.kind),
+                                 item->api.c, STOA_ID_LEN, name.data,
+                                 name.len)
+           == NGX_OK ? f(env, txn, &k, &item->id) : MDB_BAD_VALSIZE;
+}
+
+
 static int
 ngx_http_stoa_index_each(ngx_http_stoa_env_t *env, MDB_txn *txn,
     const stoa_rec_hdr_t *rec, ngx_http_stoa_index_pt f)
@@ -92,7 +136,6 @@ ngx_http_stoa_index_each(ngx_http_stoa_env_t *env, MDB_txn *txn,
     stoa_str_t                     a, b;
     const stoa_rec_api_t          *api;
     ngx_http_stoa_key_t            k;
-    const stoa_rec_tool_t         *tool;
     const stoa_rec_tenant_t       *tenant;
     const stoa_rec_server_t       *server;
     const stoa_rec_application_t  *app;
@@ -121,12 +164,10 @@ ngx_http_stoa_index_each(ngx_http_stoa_env_t *env, MDB_txn *txn,
                                           (const stoa_rec_issuer_t *) rec, f);
 
     case STOA_REC_TOOL:
-        tool = (const stoa_rec_tool_t *) rec;
-        a = stoa_rec_str(tool, tool->name);
-
-        return ngx_http_stoa_key_idx(&k, NGX_HTTP_STOA_IDX_TOOL, tool->api.c,
-                                     STOA_ID_LEN, a.data, a.len)
-               == NGX_OK ? f(env, txn, &k, &tool->id) : MDB_BAD_VALSIZE;
+    case STOA_REC_PROMPT:
+    case STOA_REC_RESOURCE:
+    case STOA_REC_TEMPLATE:
+        return ngx_http_stoa_index_of_item(env, txn, (const void *) rec, f);
 
     case STOA_REC_SERVER:
         server = (const stoa_rec_server_t *) rec;

@@ -202,8 +202,8 @@ ngx_http_stoa_store_each_subscription(ngx_http_stoa_store_t *s,
 
 
 ngx_int_t
-ngx_http_stoa_store_each_tool(ngx_http_stoa_store_t *s, const stoa_id_t *api,
-    ngx_http_stoa_store_each_pt cb, void *data)
+ngx_http_stoa_store_each_item(ngx_http_stoa_store_t *s, stoa_rec_kind_e kind,
+    const stoa_id_t *api, ngx_http_stoa_store_each_pt cb, void *data)
 {
     int                   rc;
     MDB_val               key, val;
@@ -217,7 +217,7 @@ ngx_http_stoa_store_each_tool(ngx_http_stoa_store_t *s, const stoa_id_t *api,
         return NGX_ERROR;
     }
 
-    (void) ngx_http_stoa_key_idx(&k, NGX_HTTP_STOA_IDX_TOOL, api->c,
+    (void) ngx_http_stoa_key_idx(&k, ngx_http_stoa_index_item(kind), api->c,
                                  STOA_ID_LEN, "", 0);
     key.mv_data = k.data;
     key.mv_size = k.len;
@@ -235,7 +235,7 @@ ngx_http_stoa_store_each_tool(ngx_http_stoa_store_t *s, const stoa_id_t *api,
 
         ngx_memcpy(id.c, val.mv_data, STOA_ID_LEN);
 
-        rec = ngx_http_stoa_store_tool(s, &id);
+        rec = ngx_http_stoa_store_item(s, kind, &id);
 
         if (rec) {
             ret = cb(data, rec);
@@ -245,7 +245,7 @@ ngx_http_stoa_store_each_tool(ngx_http_stoa_store_t *s, const stoa_id_t *api,
     mdb_cursor_close(cursor);
 
     if (rc != 0 && rc != MDB_NOTFOUND) {
-        (void) ngx_http_stoa_store_broken(s, STOA_REC_TOOL);
+        (void) ngx_http_stoa_store_broken(s, kind);
         ret = NGX_ERROR;
     }
 

@@ -58,6 +58,9 @@ static const ngx_http_stoa_feed_key_t  ngx_http_stoa_feed_keys[] = {
     FEED_KEY("sub:", STOA_REC_SUBSCRIPTION, 2),
     FEED_KEY("app:", STOA_REC_APPLICATION, 1),
     FEED_KEY("tool:", STOA_REC_TOOL, 1),
+    FEED_KEY("prompt:", STOA_REC_PROMPT, 1),
+    FEED_KEY("resource:", STOA_REC_RESOURCE, 1),
+    FEED_KEY("template:", STOA_REC_TEMPLATE, 1),
     FEED_KEY("api:", STOA_REC_API, 1),
     FEED_KEY("tenant:", STOA_REC_TENANT, 1),
     FEED_KEY("plan:", STOA_REC_PLAN, 1),
@@ -226,6 +229,9 @@ ngx_http_stoa_writer_apply(ngx_http_stoa_writer_t *w,
     }
 
     w->meta.rev = row->rev;
+    w->meta.catalog += known && (kind == STOA_REC_API
+                                 || kind == STOA_REC_SERVER
+                                 || ngx_http_stoa_index_item(kind));
     w->rows++;
     w->bytes += row->key.len + row->body.len;
 

@@ -371,9 +371,95 @@ test_headers(void)
 }
 
 
+static const struct {
+    const char  *in;
+    const char  *out;
+} encoded[] = {
+    { "get_weather", "get_weather" },
+    { "a b", "a b" },
+    { " a", "=?base64?IGE=?=" },
+    { "a ", "=?base64?YSA=?=" },
+    { "\xc3\xa9", "=?base64?w6k=?=" },
+    { "a\nb", "=?base64?YQpi?=" },
+    { "=?base64?eA==?=", "=?base64?PT9iYXNlNjQ/ZUE9PT89?=" },
+    { "", "=?base64?" "?=" },
+};
+
+
+static void
+test_encode(void)
+{
+    char    dst[128], back[128];
+    size_t  i, n, len;
+
+    for (i = 0; i < tap_count(encoded); i++) {
+        len = strlen(encoded[i].in);
+        n = stoa_mcp_header_encode(encoded[i].in, len, dst);
+
+        tap_str(dst, n, encoded[i].out, "a header's value");
+        tap_ok(n <= stoa_mcp_header_size(len), "and its room");
+        tap_ok(stoa_mcp_header_decode(dst, n, back, &n) == STOA_OK
+               && n == len && memcmp(back, encoded[i].in, n) == 0,
+               "and back");
+    }
+}
+
+
+static const struct {
+    const char  *in;
+    const char  *name;           /* NULL: refused                         */
+    bool         prompt;
+} refs[] = {
+    { "{\"type\":\"ref/prompt\",\"name\":\"a\"}", "\"a\"", true },
+    { "{\"uri\":\"u\",\"type\":\"ref/resource\",\"x\":1}", "\"u\"", false },
+    { "{\"t\\u0079pe\":\"ref/prompt\",\"name\":\"a\"}", "\"a\"", true },
+    { "{\"type\":\"ref/prompt\",\"uri\":\"a\"}", NULL, false },
+    { "{\"type\":\"ref/prompt\",\"name\":1}", NULL, false },
+    { "{\"type\":\"ref/tool\",\"name\":\"a\"}", NULL, false },
+    { "{\"type\":1,\"name\":\"a\"}", NULL, false },
+    { "{\"name\":\"a\"}", NULL, false },
+    { "{}", NULL, false },
+    { "{\"type\":\"ref/prompt\",\"name\":\"a\",\"Name\":\"b\"}", NULL,
+      false },
+    { "{\"type\":\"ref/resource\",\"uri\":\"a\",\"URI\":\"b\"}", NULL,
+      false },
+    { "{\"type\":\"ref/prompt\",\"name\":\"a\",\"TYPE\":\"b\"}", NULL,
+      false },
+};
+
+
+static void
+test_refs(void)
+{
+    bool             prompt;
+    size_t           i;
+    stoa_rc_t        rc;
+    stoa_err_t       err;
+    stoa_json_val_t  root, name;
+
+    for (i = 0; i < tap_count(refs); i++) {
+        rc = stoa_json_check(refs[i].in, strlen(refs[i].in), 8, &root, &err);
+        tap_ok(rc == STOA_OK, "%s", refs[i].in);
+
+        rc = stoa_jsonrpc_ref(&root, &prompt, &name);
+
+        if (refs[i].name == NULL) {
+            tap_ok(rc == STOA_DECLINED, "is refused");
+            continue;
+        }
+
+        tap_ok(rc == STOA_OK && prompt == refs[i].prompt, "is taken");
+        tap_str(name.start, (size_t) (name.end - name.start), refs[i].name,
+                "its name");
+    }
+}
+
+
 int
 main(void)
 {
+    test_encode();
+    test_refs();
     test_scan();
     test_members();
     test_long_id();

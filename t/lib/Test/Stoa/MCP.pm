@@ -31,6 +31,9 @@ my $NS = 'io.modelcontextprotocol';
 #
 # era modern, legacy or dual (default); sessions => 1: legacy with ids;
 # sse => 1: every answer is a stream.
+#
+# prompts => { name => sub }, resources => { uri => sub }, templates => [..],
+# complete => sub: as tools; list => { method => sub (message) -> its array }.
 
 sub mcp_origin {
     my ($self, %o) = @_;
@@ -87,10 +90,12 @@ sub modern {
 
     my %want = ('mcp-protocol-version' => $version,
                 'mcp-method' => $m->{method});
-    $want{'mcp-name'} = $p->{name} if $m->{method} eq 'tools/call';
+    $want{'mcp-name'} = $p->{name}
+        if $m->{method} =~ m{^(?:tools/call|prompts/get)$};
+    $want{'mcp-name'} = $p->{uri} if $m->{method} eq 'resources/read';
     for my $name (sort keys %want) {
         return problem(400, $m->{id}, -32020, "header $name")
-            unless ($h->{$name} // '') eq ($want{$name} // '');
+            unless plain($h->{$name} // '') eq ($want{$name} // '');
     }
     return problem(400, $m->{id}, -32600, 'a session id in the modern era')
         if defined $h->{'mcp-session-id'};
@@ -116,7 +121,7 @@ sub legacy {
                       $s->{sessions} ? ('Mcp-Session-Id' => "s-$$") : ()],
             json_encode({ jsonrpc => '2.0', id => $m->{id}, result => {
                 protocolVersion => $v || $LEGACY[0],
-                capabilities => { tools => {} },
+                capabilities => capabilities($s),
                 serverInfo => { name => $s->{name} || 'scripted',
                                 version => '1' } } })];
     }
@@ -137,6 +142,51 @@ sub legacy {
 }
 
 
+sub plain {
+    my ($v) = @_;
+    return $v unless $v =~ /^=\?base64\?(.*)\?=$/;
+    require MIME::Base64;
+    my $s = MIME::Base64::decode_base64($1);
+    utf8::decode($s);
+    return $s;
+}
+
+sub capabilities {
+    my ($s) = @_;
+    return { tools => {},
+             $s->{prompts} ? (prompts => {}) : (),
+             $s->{resources} || $s->{templates} ? (resources => {}) : (),
+             $s->{complete} ? (completions => {}) : (),
+             %{ $s->{capabilities} || {} } };
+}
+
+sub listed {
+    my ($s, $m) = @_;
+    my $method = $m->{method} // '';
+    return $s->{list}{$method}->($m) if $s->{list}{$method};
+    return { prompts => [ map { { name => $_, description => "p $_" } }
+                          sort keys %{ $s->{prompts} } ] }
+        if $method eq 'prompts/list' && $s->{prompts};
+    return { resources => [ map { { uri => $_, name => "r $_" } }
+                            sort keys %{ $s->{resources} || {} } ] }
+        if $method eq 'resources/list';
+    return { resourceTemplates => [ map { { uriTemplate => $_, name => $_ } }
+                                    @{ $s->{templates} } ] }
+        if $method eq 'resources/templates/list' && $s->{templates};
+    return undef;
+}
+
+sub item {
+    my ($s, $m) = @_;
+    my ($method, $p) = ($m->{method} // '', $m->{params} || {});
+    return $s->{prompts}{ $p->{name} // '' } if $method eq 'prompts/get';
+    return $s->{resources}{ $p->{uri} // '' } || $s->{read}
+        if $method eq 'resources/read';
+    return $s->{complete} if $method eq 'completion/complete';
+    return undef;
+}
+
+
 sub dispatch {
     my ($s, $q, $m, $c, $base) = @_;
     my $method = $m->{method} // '';
@@ -145,7 +195,7 @@ sub dispatch {
 
     if ($method eq 'server/discover' && %$base) {
         $result = { %$base, %cached, supportedVersions => $s->{versions},
-                    capabilities => { tools => {} } };
+                    capabilities => capabilities($s) };
     } elsif ($method eq 'ping') {
         $result = {};
     } elsif ($method eq 'tools/list') {
@@ -153,6 +203,10 @@ sub dispatch {
             name => $_, description => "the tool $_",
             inputSchema => { type => 'object' } } }
             sort keys %{ $s->{tools} } ] };
+    } elsif (my $list = listed($s, $m)) {
+        $result = { %$base, %cached, %$list };
+    } elsif (my $item = item($s, $m)) {
+        $result = $item->($m->{params}, $m, $q);
     } elsif ($method eq 'tools/call') {
         my $tool = $s->{tools}{ $m->{params}{name} // '' }
             or return problem(200, $m->{id}, -32602, 'unknown tool');
@@ -256,6 +310,7 @@ sub mcp {
             %{ $p->{_meta} || {} } } };
         $h{'Mcp-Method'} = $method;
         $h{'Mcp-Name'} = $p->{name} if defined $p->{name};
+        $h{'Mcp-Name'} = $p->{uri} if $method eq 'resources/read';
     }
     $h{'MCP-Protocol-Version'} = $version
         if $modern || $method ne 'initialize';

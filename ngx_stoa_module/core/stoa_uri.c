@@ -1,0 +1,143 @@
+/*
+ * Templates of URIs, matched without going back: what is kept is the set of
+ * places that the template read so far can end at.
+ */
+
+#include <string.h>
+
+#include "stoa_uri.h"
+
+
+typedef struct {
+    size_t  len;
+    bool    at[STOA_URI_MAX + 1];
+} stoa_uri_places_t;
+
+
+static bool stoa_uri_literal(stoa_uri_places_t *p, const char *uri,
+    const char *s, size_t len);
+static void stoa_uri_variable(stoa_uri_places_t *p, const char *uri,
+    const char *expr, size_t len);
+
+
+bool
+stoa_uri_matches(const char *tmpl, size_t tmpl_len, const char *uri,
+    size_t uri_len, size_t *literal)
+{
+    size_t             n;
+    const char        *s, *last, *end;
+    stoa_uri_places_t  p;
+
+    *literal = 0;
+
+    if (uri_len > STOA_URI_MAX) {
+        return false;
+    }
+
+    p.len = uri_len;
+    memset(p.at, 0, uri_len + 1);
+    p.at[0] = true;
+
+    for (s = tmpl, last = tmpl + tmpl_len; s < last; s = end) {
+
+        if (*s == '{') {
+            end = memchr(s, '}', (size_t) (last - s));
+
+            if (end == NULL) {
+                return false;
+            }
+
+            stoa_uri_variable(&p, uri, s + 1, (size_t) (end - s) - 1);
+            end++;
+            continue;
+        }
+
+        end = memchr(s, '{', (size_t) (last - s));
+        end = end ? end : last;
+        n = (size_t) (end - s);
+        *literal += n;
+
+        if (!stoa_uri_literal(&p, uri, s, n)) {
+            return false;
+        }
+    }
+
+    return p.at[uri_len];
+}
+
+
+static bool
+stoa_uri_literal(stoa_uri_places_t *p, const char *uri, const char *s,
+    size_t len)
+{
+    bool    any, hit;
+    size_t  i;
+
+    any = false;
+
+    for (i = p->len + 1; i-- > 0; /* void */) {
+        hit = i >= len && p->at[i - len]
+              && memcmp(uri + i - len, s, len) == 0;
+        p->at[i] = hit;
+        any = any || hit;
+    }
+
+    return any;
+}
+
+
+/* From each place as far as its characters go; it may be empty. */
+
+static void
+stoa_uri_variable(stoa_uri_places_t *p, const char *uri, const char *expr,
+    size_t len)
+{
+    bool    wide, on;
+    size_t  i;
+
+    wide = len > 0 && (strchr("+#/?&.;", expr[0]) != NULL
+                       || expr[len - 1] == '*');
+    on = false;
+
+    for (i = 0; i <= p->len; i++) {
+        on = (on && (wide || strchr("/?#", uri[i - 1]) == NULL)) || p->at[i];
+        p->at[i] = on;
+    }
+}
+
+
+size_t
+stoa_uri_alias(const char *api, size_t api_len, const char *uri, size_t len,
+    char *dst)
+{
+    char                *d;
+    size_t               i;
+    unsigned char        c;
+
+    static const char  hex[] = "0123456789ABCDEF";
+
+    d = dst;
+    memcpy(d, STOA_URI_ALIAS, sizeof(STOA_URI_ALIAS) - 1);
+    d += sizeof(STOA_URI_ALIAS) - 1;
+    memcpy(d, api, api_len);
+    d += api_len;
+    *d++ = '/';
+
+    for (i = 0; i < len; i++) {
+        c = (unsigned char) uri[i];
+
+        if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')
+            || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_'
+            || c == '~')
+        {
+            *d++ = (char) c;
+            continue;
+        }
+
+        *d++ = '%';
+        *d++ = hex[c >> 4];
+        *d++ = hex[c & 15];
+    }
+
+    return (size_t) (d - dst);
+}

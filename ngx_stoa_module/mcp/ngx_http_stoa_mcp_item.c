@@ -1,0 +1,277 @@
+
+/*
+ * prompts/get, resources/read and completion/complete: whose they are.
+ *
+ * What is not in the caller's view is not found.  A URI that nobody lists may
+ * be made of a template, and goes to the only api there is with resources,
+ * else: links in what an upstream has answered need not be in its lists.
+ */
+
+#include "ngx_http_stoa_mcp.h"
+#include "ngx_http_stoa_auth.h"
+#include "ngx_http_stoa_store.h"
+#include "core/stoa_uri.h"
+
+
+/* Where a message leads. */
+
+typedef struct {
+    ngx_http_stoa_mcp_view_t        *view;
+    ngx_uint_t                       list;
+    ngx_str_t                        name;      /* as the client says it    */
+    const ngx_http_stoa_mcp_item_t  *item;      /* NULL: none               */
+    stoa_id_t                        api;
+    stoa_id_t                        target;
+    stoa_str_t                       upstream;  /* as the upstream has it   */
+} ngx_http_stoa_mcp_way_t;
+
+
+static ngx_int_t ngx_http_stoa_mcp_item_asked(ngx_http_request_t *r,
+    ngx_http_stoa_mcp_t *mcp, ngx_http_stoa_mcp_way_t *way);
+static ngx_uint_t ngx_http_stoa_mcp_item_way(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_mcp_way_t *way);
+static ngx_uint_t ngx_http_stoa_mcp_item_take(ngx_http_request_t *r,
+    ngx_http_stoa_mcp_way_t *way, ngx_http_stoa_mcp_item_t *item);
+static ngx_uint_t ngx_http_stoa_mcp_item_template(ngx_http_request_t *r,
+    ngx_http_stoa_mcp_way_t *way);
+static ngx_int_t ngx_http_stoa_mcp_item_unknown(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_mcp_way_t *way);
+
+
+ngx_int_t
+ngx_http_stoa_mcp_item_resolve(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx)
+{
+    ngx_int_t                   rc;
+    ngx_str_t                   detail;
+    ngx_http_stoa_mcp_t        *mcp;
+    const stoa_rec_api_t       *api;
+    ngx_http_stoa_mcp_way_t     way;
+    ngx_http_stoa_main_conf_t  *mcf;
+
+    mcp = ctx->call.mcp;
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+    ngx_memzero(&way, sizeof(way));
+
+    rc = ngx_http_stoa_mcp_item_asked(r, mcp, &way);
+
+    if (rc == NGX_DECLINED) {
+        ngx_str_set(&detail, "params needs the name of a prompt, the uri of "
+                    "a resource, or a ref with one of them");
+        return ngx_http_stoa_mcp_refuse(r, ctx,
+                                        NGX_HTTP_STOA_REFUSE_MCP_PROMPT,
+                                        &detail);
+    }
+
+    way.view = (rc == NGX_OK) ? ngx_http_stoa_mcp_view(r, ctx, mcp->modern)
+                              : NULL;
+    if (way.view == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (!ngx_http_stoa_mcp_item_way(r, ctx, &way)) {
+        return ngx_http_stoa_mcp_item_unknown(r, ctx, &way);
+    }
+
+    if (!mcp->has_server) {
+        mcp->call_target = way.target;
+
+        rc = ngx_http_stoa_subscription(r, ctx, &mcp->call_target);
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    }
+
+    api = ngx_http_stoa_store_api(mcf->store, &way.api);
+
+    return api ? ngx_http_stoa_mcp_resolved(r, ctx, api, way.upstream)
+               : ngx_http_stoa_mcp_item_unknown(r, ctx, &way);
+}
+
+
+/* NGX_DECLINED: the message does not say. */
+
+static ngx_int_t
+ngx_http_stoa_mcp_item_asked(ngx_http_request_t *r, ngx_http_stoa_mcp_t *mcp,
+    ngx_http_stoa_mcp_way_t *way)
+{
+    bool              prompt;
+    stoa_json_val_t  *v;
+
+    v = &mcp->named;
+    prompt = mcp->msg.method == STOA_MCP_PROMPTS_GET;
+
+    if (mcp->msg.method != STOA_MCP_COMPLETE) {
+        *v = prompt ? mcp->msg.name : mcp->msg.uri;
+
+    } else if (mcp->msg.ref.start == NULL
+               || stoa_jsonrpc_ref(&mcp->msg.ref, &prompt, v) != STOA_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+    if (v->start == NULL || v->type != STOA_JSON_STRING) {
+        return NGX_DECLINED;
+    }
+
+    way->list = prompt ? NGX_HTTP_STOA_MCP_PROMPTS
+                       : NGX_HTTP_STOA_MCP_RESOURCES;
+    way->name.data = ngx_pnalloc(r->pool, v->end - v->start);
+    if (way->name.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    way->name.len = stoa_json_unescape(v, (char *) way->name.data);
+
+    return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_http_stoa_mcp_item_way(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    ngx_http_stoa_mcp_way_t *way)
+{
+    ngx_http_stoa_mcp_list_t  *lists;
+    ngx_http_stoa_mcp_item_t  *item;
+
+    lists = way->view->lists;
+
+    item = ngx_http_stoa_mcp_view_item(&lists[way->list], way->name.data,
+                                       way->name.len);
+
+    if (item || way->list == NGX_HTTP_STOA_MCP_PROMPTS) {
+        return item && ngx_http_stoa_mcp_item_take(r, way, item);
+    }
+
+    way->list = NGX_HTTP_STOA_MCP_TEMPLATES;
+
+    if (ctx->call.mcp->msg.method == STOA_MCP_COMPLETE) {
+        item = ngx_http_stoa_mcp_view_item(&lists[way->list],
+                                           way->name.data, way->name.len);
+        return item && ngx_http_stoa_mcp_item_take(r, way, item);
+    }
+
+    if (way->name.len > STOA_URI_ALIAS_MAX) {
+        return 0;
+    }
+
+    if (ngx_http_stoa_mcp_item_template(r, way)) {
+        return 1;
+    }
+
+    if (way->view->nreaders != 1) {
+        return 0;
+    }
+
+    way->api = way->view->reader;
+    way->target = way->view->reader_target;
+    way->upstream = (stoa_str_t) { (char *) way->name.data, way->name.len };
+
+    return 1;
+}
+
+
+static ngx_uint_t
+ngx_http_stoa_mcp_item_take(ngx_http_request_t *r,
+    ngx_http_stoa_mcp_way_t *way, ngx_http_stoa_mcp_item_t *item)
+{
+    const stoa_rec_item_t      *rec;
+    ngx_http_stoa_main_conf_t  *mcf;
+
+    static const stoa_rec_kind_e  kinds[] = {
+        STOA_REC_TOOL, STOA_REC_PROMPT, STOA_REC_RESOURCE, STOA_REC_TEMPLATE
+    };
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+
+    rec = ngx_http_stoa_store_item(mcf->store, kinds[way->list], &item->id);
+
+    if (rec == NULL || !rec->enabled) {
+        return 0;
+    }
+
+    way->item = item;
+    way->api = rec->api;
+    way->target = item->target;
+    way->upstream = stoa_rec_str(rec, rec->name);
+
+    return 1;
+}
+
+
+/* Of the templates that it may be made of, the one with the most text of its
+ * own; of two alike the first, the older api's.  What another name puts before
+ * it the upstream does not know. */
+
+static ngx_uint_t
+ngx_http_stoa_mcp_item_template(ngx_http_request_t *r,
+    ngx_http_stoa_mcp_way_t *way)
+{
+    size_t                     literal, most, more;
+    ngx_uint_t                 i;
+    ngx_http_stoa_mcp_list_t  *list;
+    ngx_http_stoa_mcp_item_t  *item, *best;
+
+    list = &way->view->lists[NGX_HTTP_STOA_MCP_TEMPLATES];
+    best = NULL;
+    most = 0;
+
+    for (i = 0; i < list->nitems; i++) {
+        item = &list->items[i];
+
+        if (stoa_uri_matches((char *) item->name.data, item->name.len,
+                             (char *) way->name.data, way->name.len,
+                             &literal)
+            && (best == NULL || literal > most))
+        {
+            best = item;
+            most = literal;
+        }
+    }
+
+    if (best == NULL || !ngx_http_stoa_mcp_item_take(r, way, best)) {
+        return 0;
+    }
+
+    more = best->name.len - way->upstream.len;
+    way->upstream = (stoa_str_t) { (char *) way->name.data + more,
+                                   way->name.len - more };
+
+    return 1;
+}
+
+
+static ngx_int_t
+ngx_http_stoa_mcp_item_unknown(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_mcp_way_t *way)
+{
+    ngx_str_t               detail;
+    ngx_uint_t              prompt;
+    ngx_http_stoa_refuse_e  what;
+
+    prompt = way->list == NGX_HTTP_STOA_MCP_PROMPTS;
+
+    /* one that nothing has is not repeated */
+
+    if (way->name.len > STOA_URI_MAX) {
+        way->name.len = 0;
+    }
+
+    detail.data = ngx_pnalloc(r->pool, way->name.len + 32);
+    if (detail.data == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    detail.len = ngx_sprintf(detail.data, "%s: %V", prompt
+                             ? "unknown prompt" : "resource not found",
+                             &way->name)
+                 - detail.data;
+
+    what = prompt ? NGX_HTTP_STOA_REFUSE_MCP_PROMPT
+           : (ctx->call.mcp->modern
+              || ctx->call.mcp->msg.method == STOA_MCP_COMPLETE)
+           ? NGX_HTTP_STOA_REFUSE_MCP_RESOURCE
+           : NGX_HTTP_STOA_REFUSE_MCP_RESOURCE_LEGACY;
+
+    return ngx_http_stoa_mcp_refuse(r, ctx, what, &detail);
+}

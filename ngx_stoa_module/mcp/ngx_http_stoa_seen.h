@@ -1,0 +1,45 @@
+/*
+ * MCP: what a caller may see at an endpoint, and how it is shown; private to
+ *
+ *   _mcp_view.c    the caches of it
+ *   _mcp_render.c  its lists, made of the store
+ *   _mcp_grant.c   the subscriptions that it follows from
+ */
+
+#ifndef NGX_HTTP_STOA_SEEN_H
+#define NGX_HTTP_STOA_SEEN_H
+
+
+#include "ngx_http_stoa_mcp.h"
+#include "ngx_http_stoa_store.h"
+
+
+/* A subscription of the caller that counts at the endpoint, and what it is to:
+ * a server or an api.  Good while the store's transaction is. */
+
+typedef struct {
+    ngx_http_stoa_store_t          *store;
+    const stoa_rec_subscription_t  *sub;
+    const stoa_rec_server_t        *server;
+    const stoa_rec_api_t           *api;
+} ngx_http_stoa_mcp_grant_t;
+
+typedef ngx_int_t (*ngx_http_stoa_mcp_grant_pt)(void *data,
+    const ngx_http_stoa_mcp_grant_t *grant);
+
+typedef struct {
+    int64_t     until_ms;             /* when one of them ends; 0: never    */
+    ngx_uint_t  any;                  /* also one that is refused by name   */
+} ngx_http_stoa_mcp_grants_t;
+
+/* In the order of their targets; take returns NGX_OK to go on. */
+ngx_int_t ngx_http_stoa_mcp_each_grant(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_mcp_grant_pt take, void *data,
+    ngx_http_stoa_mcp_grants_t *all);
+
+/* Fills the lists of a view whose key is set.  NGX_ERROR: no memory. */
+ngx_int_t ngx_http_stoa_mcp_render(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_mcp_view_t *view);
+
+
+#endif /* NGX_HTTP_STOA_SEEN_H */
