@@ -36,10 +36,17 @@ static const ngx_http_stoa_edge_t  *const ngx_http_stoa_edges[] = {
 
 static const ngx_http_stoa_policy_t  *const ngx_http_stoa_policies[] = {
     &ngx_http_stoa_policy_body,
+    &ngx_http_stoa_policy_concurrency,
     &ngx_http_stoa_policy_cors,
     &ngx_http_stoa_policy_headers,
+    &ngx_http_stoa_policy_identity,
     &ngx_http_stoa_policy_ip,
+    &ngx_http_stoa_policy_key,
     &ngx_http_stoa_policy_locations,
+    &ngx_http_stoa_policy_publisher,
+    &ngx_http_stoa_policy_quota,
+    &ngx_http_stoa_policy_rate,
+    &ngx_http_stoa_policy_subscription,
     NULL
 };
 

@@ -255,8 +255,12 @@ sub effective {
         @$_{qw(source policy type scope state)}, $_->{in_force} ? 1 : 0 }
         @{ $r->{items} };
 }
+my $own = sub { return join ' ', map { "$_:enabled:1" } 'default:-:publisher:-',
+    @_, 'default:-:key:-', 'default:-:subscription:-' };
 my $default = 'default:-:response-locations:-:enabled:1';
-is(effective('api=orders'), $default, 'a default');
+my $body = 'api:-:body-limit:-';
+is(effective('api=orders'), $own->($body) . " $default",
+   'a default, and what its fields ask for');
 $t->apply(docs(
     policy('web', 'cors', config => \%cors, attach => [{ api => 'orders' }]),
     policy('all', 'cors', config => { origins => ['*'] },
@@ -268,14 +272,43 @@ $t->apply(docs(
     global('ops', 'headers', state => 'shadow',
            attach => [{ gateway_group => 'default' }])));
 my $all = 'policy:all:cors:tenant:enabled:';
-is(effective('api=orders'), "${all}0 policy:plain:response-locations:api:"
-   . 'disabled:0 policy:web:cors:api:enabled:1', 'the narrowest counts');
+is(effective('api=orders'), "${all}0 policy:web:cors:api:enabled:1 "
+   . $own->($body) . ' policy:plain:response-locations:api:disabled:0',
+   'the narrowest counts');
 is(effective('api=orders&operation=add&plan=free&gateway_group=default'),
-   "global_policy:ops:headers:gateway_group:shadow:1 ${all}0 "
+   "${all}0 policy:web:cors:api:enabled:1 " . $own->($body)
+   . ' global_policy:ops:headers:gateway_group:shadow:1 '
    . 'policy:plain:response-locations:api:disabled:0 '
-   . 'policy:web:cors:api:enabled:1 policy:h:headers:operation:enabled:1 '
-   . 'policy:h:headers:plan:enabled:1', 'all of a call');
-is(effective('server=desk'), "${all}1 $default", 'an MCP endpoint');
+   . 'policy:h:headers:operation:enabled:1 policy:h:headers:plan:enabled:1',
+   'all of a call');
+is(effective('server=desk'), "${all}1 " . $own->() . " $default",
+   'an MCP endpoint');
+
+# a plan's limits: what its fields say, in the state that a policy says
+
+$t->apply(docs(plan('acme', 'tight', rate => 5, quota_day => 9),
+    policy('try', 'rate', state => 'shadow', attach => [{ plan => 'tight' }]),
+    policy('off', 'quota', state => 'disabled',
+           attach => [{ plan => 'tight' }])));
+is(join(' ', grep { /rate|quota|concurr/ } split / /, effective('plan=tight')),
+   'policy:off:quota:plan:disabled:0 policy:try:rate:plan:shadow:1 '
+   . 'plan:-:rate:-:shadow:1 plan:-:quota:-:disabled:0', 'limits of a plan');
+is((grep { $_->{type} eq 'rate' && $_->{source} eq 'plan' }
+    @{ $t->must(GET => '/v1/tenants/acme/effective-policies?plan=tight')
+       ->{items} })[0]{config}{rate}, 5, 'with the plan\'s fields');
+is(has('plan', 'tight'), 'off:quota:plan try:rate:plan',
+   'the record carries the states');
+$t->must(DELETE => "$P/$_") for qw(try off);
+for my $type (qw(key subscription identity publisher)) {
+    is($t->api(POST => $P, { name => "no-$type", type => $type,
+                             state => 'shadow' })->{status}, 422,
+       "$type is nothing that a policy switches off");
+}
+is($t->api(POST => $P, { name => 'wide', type => 'rate', state => 'shadow',
+    attach => [{ application => 'demo' }] })->{status}, 422,
+   'nor does a consumer say the state of his plan');
+is($t->api(POST => $P, { name => 'more', type => 'rate',
+    config => { rate => 1 } })->{status}, 422, 'or its fields');
 is($t->api(GET => '/v1/tenants/acme/effective-policies?api=no')->{status},
    404, 'no such api');
 is($t->api(GET => '/v1/tenants/acme/effective-policies?tool=x')->{status},

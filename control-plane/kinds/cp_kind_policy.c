@@ -132,15 +132,15 @@ const cp_resource_t  cp_res_global_policy = {
 __attribute__((constructor)) static void
 cp_policy_types(void)
 {
-    size_t                     i;
+    size_t                     i, n;
     const stoa_policy_type_t  *type;
 
-    for (i = 0; i < CP_POLICY_TYPES_MAX; i++) {
-        type = stoa_policy_at(i);
-        policy_types[i] = type ? type->name : NULL;
-
-        if (type == NULL) {
-            break;
+    for (i = 0, n = 0;
+         n < CP_POLICY_TYPES_MAX && (type = stoa_policy_at(i)) != NULL;
+         i++)
+    {
+        if (type->scopes) {
+            policy_types[n++] = type->name;
         }
     }
 }

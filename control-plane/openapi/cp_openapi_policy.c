@@ -25,6 +25,10 @@ cp_openapi_policies(cp_arena_t *a, cp_json_t *all)
     const stoa_policy_type_t  *type;
 
     for (i = 0; (type = stoa_policy_at(i)) != NULL; i++) {
+        if (type->scopes == 0) {
+            continue;
+        }
+
         name = cp_arena_printf(a, "policy_config_%s", type->name);
 
         for (p = name; p && *p; p++) {

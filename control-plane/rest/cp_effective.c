@@ -17,8 +17,11 @@ static cp_rc_t cp_effective_items(cp_req_t *r, cp_tx_t *tx,
     const cp_place_of_t *at, cp_json_t **items);
 static cp_rc_t cp_effective_item(cp_req_t *r, cp_names_t *names,
     const cp_policy_use_t *u, cp_json_t **item);
-static void cp_effective_defaults(cp_arena_t *a, const cp_policy_use_t *uses,
-    unsigned n, cp_json_t *items);
+static cp_rc_t cp_effective_type(cp_req_t *r, cp_tx_t *tx,
+    const cp_place_of_t *at, const stoa_policy_type_t *type,
+    const cp_policy_use_t *u, cp_json_t *items);
+static cp_json_t *cp_effective_own(cp_arena_t *a,
+    const stoa_policy_type_t *type, const cp_json_t *row);
 
 
 cp_rc_t
@@ -121,11 +124,13 @@ static cp_rc_t
 cp_effective_items(cp_req_t *r, cp_tx_t *tx, const cp_place_of_t *at,
     cp_json_t **items)
 {
-    cp_rc_t           rc;
-    unsigned          i, n;
-    cp_json_t        *item;
-    cp_names_t        names;
-    cp_policy_use_t  *uses;
+    size_t                     k;
+    cp_rc_t                    rc;
+    unsigned                   i, n, order;
+    cp_json_t                 *item;
+    cp_names_t                 names;
+    cp_policy_use_t           *uses;
+    const stoa_policy_type_t  *type;
 
     rc = cp_policy_uses(tx, r->op.arena, at, &uses, &n, &r->op.err);
     if (rc != CP_OK) {
@@ -135,18 +140,130 @@ cp_effective_items(cp_req_t *r, cp_tx_t *tx, const cp_place_of_t *at,
     cp_names_init(&names, tx, r->op.arena, &r->op.err);
     *items = cp_json_array(r->op.arena);
 
-    for (i = 0; i < n; i++) {
-        rc = cp_effective_item(r, &names, &uses[i], &item);
+    for (order = STOA_ORDER_ADMIT; order <= STOA_ORDER_TRANSFORM; order++) {
+
+        for (i = 0; i < n; i++) {
+            if (stoa_policy_order(uses[i].type, uses[i].scope) != order) {
+                continue;
+            }
+
+            rc = cp_effective_item(r, &names, &uses[i], &item);
+            if (rc != CP_OK) {
+                return rc;
+            }
+
+            cp_json_push(*items, item);
+        }
+
+        for (k = 0; (type = stoa_policy_at(k)) != NULL; k++) {
+            for (i = 0; i < n && uses[i].type != type; i++) { /* void */ }
+
+            rc = type->order == order
+                 ? cp_effective_type(r, tx, at, type,
+                                     i < n ? &uses[i] : NULL, *items)
+                 : CP_OK;
+
+            if (rc != CP_OK) {
+                return rc;
+            }
+        }
+    }
+
+    return CP_OK;
+}
+
+
+/* What is in force without being attached: by itself, or by what fields of the
+ * api and the plan ask for.  u: one that is attached. */
+static cp_rc_t
+cp_effective_type(cp_req_t *r, cp_tx_t *tx, const cp_place_of_t *at,
+    const stoa_policy_type_t *type, const cp_policy_use_t *u,
+    cp_json_t *items)
+{
+    cp_rc_t      rc;
+    cp_json_t   *row, *config, *item;
+    cp_arena_t  *a;
+    const char  *source, *id, *state;
+
+    a = r->op.arena;
+    source = "default";
+    state = "enabled";
+    config = cp_json_object(a);
+
+    if (type->flags & STOA_POLICY_DEFAULT) {
+        if (u) {
+            return CP_OK;
+        }
+
+    } else {
+        source = type->own == STOA_REC_PLAN ? "plan" : "api";
+        id = type->own == STOA_REC_PLAN ? at->plan : at->api;
+
+        if (type->own == 0 || id == NULL) {
+            return CP_OK;
+        }
+
+        rc = cp_row_load(tx, a, type->own == STOA_REC_PLAN ? &cp_res_plan
+                                                           : &cp_res_api,
+                         id, &row, &r->op.err);
         if (rc != CP_OK) {
             return rc;
         }
 
-        cp_json_push(*items, item);
+        config = row ? cp_effective_own(a, type, row) : NULL;
+        if (config == NULL) {
+            return CP_OK;
+        }
+
+        if (u && (type->flags & STOA_POLICY_STATE)) {
+            state = cp_json_str(u->row, "state");
+        }
     }
 
-    cp_effective_defaults(r->op.arena, uses, n, *items);
+    item = cp_json_object(a);
+    cp_json_put(a, item, "type", type->name);
+    cp_json_put(a, item, "source", source);
+    cp_json_put(a, item, "state", state);
+    cp_json_put_bool(a, item, "in_force", strcmp(state, "disabled") != 0);
+    cp_json_set(a, item, "config", config);
+    cp_json_push(items, item);
 
     return CP_OK;
+}
+
+
+/* NULL: none of the fields that count has a value. */
+static cp_json_t *
+cp_effective_own(cp_arena_t *a, const stoa_policy_type_t *type,
+    const cp_json_t *row)
+{
+    bool              asks;
+    size_t            i;
+    cp_json_t        *config;
+    const char       *name;
+    const cp_json_t  *val;
+
+    asks = false;
+    config = cp_json_object(a);
+
+    for (i = 0; type->fields[i]; i++) {
+        val = cp_json_get(row, type->fields[i]);
+
+        if (val == NULL) {
+            continue;
+        }
+
+        asks |= i < type->asks
+                && (val->i || val->n
+                    || (val->type == CP_JSON_STRING
+                        && strcmp(val->s, "none") != 0));
+
+        name = i < type->config->nfields ? type->config->fields[i].name.data
+                                         : type->fields[i];
+        cp_json_set(a, config, name, cp_json_copy(a, val));
+    }
+
+    return asks ? config : NULL;
 }
 
 
@@ -191,32 +308,4 @@ cp_effective_item(cp_req_t *r, cp_names_t *names, const cp_policy_use_t *u,
                 cp_json_copy(a, cp_json_get(u->row, "config")));
 
     return CP_OK;
-}
-
-
-/* What is in force without being attached. */
-static void
-cp_effective_defaults(cp_arena_t *a, const cp_policy_use_t *uses, unsigned n,
-    cp_json_t *items)
-{
-    size_t                     i;
-    unsigned                   k;
-    cp_json_t                 *item;
-    const stoa_policy_type_t  *type;
-
-    for (i = 0; (type = stoa_policy_at(i)) != NULL; i++) {
-        for (k = 0; k < n && uses[k].type != type; k++) { /* void */ }
-
-        if (k < n || !(type->flags & STOA_POLICY_DEFAULT)) {
-            continue;
-        }
-
-        item = cp_json_object(a);
-        cp_json_put(a, item, "type", type->name);
-        cp_json_put(a, item, "source", "default");
-        cp_json_put(a, item, "state", "enabled");
-        cp_json_put_bool(a, item, "in_force", true);
-        cp_json_set(a, item, "config", cp_json_object(a));
-        cp_json_push(items, item);
-    }
 }

@@ -9,7 +9,6 @@
 
 #include "ngx_http_stoa_auth.h"
 #include "ngx_http_stoa_store.h"
-#include "ngx_http_stoa_chain.h"
 #include "ngx_http_stoa_api.h"
 #include "ngx_http_stoa_digest.h"
 #include "ngx_http_stoa_header.h"
@@ -49,6 +48,8 @@ typedef struct {
 } ngx_http_stoa_auth_seen_t;
 
 
+static ngx_int_t ngx_http_stoa_auth(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a);
 static void ngx_http_stoa_auth_find(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_auth_found_t *found);
 static void ngx_http_stoa_auth_take(ngx_http_stoa_auth_found_t *found,
@@ -63,6 +64,12 @@ static ngx_int_t ngx_http_stoa_auth_principal(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_auth_seen_t *seen);
 
 
+const ngx_http_stoa_policy_t  ngx_http_stoa_policy_key = {
+    .name = "key",
+    .head = ngx_http_stoa_auth
+};
+
+
 /* No credential has it: all that is known of it is 32 bytes. */
 
 static const u_char  ngx_http_stoa_auth_nobody[NGX_HTTP_STOA_SHA256_LEN];
@@ -72,8 +79,9 @@ static ngx_http_stoa_auth_seen_t
 static uint64_t      ngx_http_stoa_auth_secret[2];
 
 
-ngx_int_t
-ngx_http_stoa_auth(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+static ngx_int_t
+ngx_http_stoa_auth(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    const ngx_http_stoa_attached_t *a)
 {
     ngx_int_t                    rc;
     ngx_http_stoa_auth_seen_t   *seen;

@@ -12,6 +12,8 @@
 
 #include "ngx_http_stoa_auth.h"
 #include "ngx_http_stoa_store.h"
+#include "ngx_http_stoa_header.h"
+#include "ngx_http_stoa_refusal.h"
 #include "core/stoa_key.h"
 
 #include <openssl/evp.h>
@@ -40,6 +42,10 @@ typedef struct {
 } ngx_http_stoa_identity_kept_t;
 
 
+static ngx_int_t ngx_http_stoa_identity(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a);
+static ngx_int_t ngx_http_stoa_identity_signed(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const stoa_id_t *api, ngx_str_t *jws);
 static ngx_int_t ngx_http_stoa_identity_make(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_identity_kept_t *kept);
 static ngx_int_t ngx_http_stoa_identity_key(ngx_http_request_t *r);
@@ -49,6 +55,20 @@ static u_char *ngx_http_stoa_identity_base64(u_char *dst, u_char *src,
     size_t len);
 
 
+const ngx_http_stoa_policy_t  ngx_http_stoa_policy_identity = {
+    .name = "identity",
+    .upstream = ngx_http_stoa_identity
+};
+
+
+static ngx_http_stoa_header_name_t  ngx_http_stoa_identity_names[] = {
+    { ngx_string("X-Stoa-Tenant"), ngx_string("x-stoa-tenant"), 0 },
+    { ngx_string("X-Stoa-Application"), ngx_string("x-stoa-application"), 0 },
+    { ngx_string("X-Stoa-Subscription"), ngx_string("x-stoa-subscription"),
+      0 },
+    { ngx_string("X-Stoa-Identity"), ngx_string("x-stoa-identity"), 0 }
+};
+
 static ngx_http_stoa_identity_kept_t  *ngx_http_stoa_identities;
 
 static EVP_PKEY   *ngx_http_stoa_identity_pkey;
@@ -56,8 +76,55 @@ static EVP_MD_CTX *ngx_http_stoa_identity_md;
 static stoa_id_t   ngx_http_stoa_identity_kid;
 
 
-ngx_int_t
+static ngx_int_t
 ngx_http_stoa_identity(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    const ngx_http_stoa_attached_t *a)
+{
+    ngx_int_t              rc;
+    ngx_str_t              values[4];
+    ngx_uint_t             i, n;
+    const stoa_rec_api_t  *rec;
+
+    rec = a->rec;
+    n = 3;
+
+    values[0] = ctx->tenant_name;
+    values[1] = ctx->application_name;
+    values[2].data = (u_char *) ctx->call.subscription.c;
+    values[2].len = STOA_ID_LEN;
+
+    if (rec->identity == STOA_IDENTITY_SIGNED) {
+        rc = ngx_http_stoa_identity_signed(r, ctx, &rec->id, &values[n++]);
+
+        if (rc == NGX_DECLINED) {
+            /* nothing to sign with: the upstream would have to guess */
+            return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_NOT_READY,
+                                        NULL);
+        }
+
+        if (rc != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    for (i = 0; i < n; i++) {
+        if (ngx_http_stoa_header_push(&r->headers_in.headers,
+                                      &ngx_http_stoa_identity_names[i],
+                                      &values[i])
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/* NGX_DECLINED: there is no key to sign with. */
+
+static ngx_int_t
+ngx_http_stoa_identity_signed(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     const stoa_id_t *api, ngx_str_t *jws)
 {
     uint64_t                        h;

@@ -22,14 +22,21 @@ static const struct {
 };
 
 
+static ngx_int_t ngx_http_stoa_subscription(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a);
 static ngx_int_t ngx_http_stoa_subscription_refuse(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx, const stoa_id_t *target,
-    ngx_http_stoa_refuse_e what);
+    ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_refuse_e what);
 
 
-ngx_int_t
+const ngx_http_stoa_policy_t  ngx_http_stoa_policy_subscription = {
+    .name = "subscription",
+    .head = ngx_http_stoa_subscription
+};
+
+
+static ngx_int_t
 ngx_http_stoa_subscription(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
-    const stoa_id_t *target)
+    const ngx_http_stoa_attached_t *a)
 {
     ngx_uint_t                      i;
     ngx_http_stoa_main_conf_t      *mcf;
@@ -38,15 +45,14 @@ ngx_http_stoa_subscription(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
 
     sub = ngx_http_stoa_store_subscription(mcf->store, &ctx->application,
-                                           target);
+                                           &ctx->call.subscribed);
 
     if (sub == NULL) {
-        return ngx_http_stoa_subscription_refuse(r, ctx, target,
+        return ngx_http_stoa_subscription_refuse(r, ctx,
                                        NGX_HTTP_STOA_REFUSE_NOT_SUBSCRIBED);
     }
 
     ctx->call.subscription = sub->id;
-    ctx->call.subscribed = sub->target;
     ctx->call.plan = sub->plan;
 
     if (sub->state != STOA_STATE_ACTIVE) {
@@ -57,12 +63,12 @@ ngx_http_stoa_subscription(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
             }
         }
 
-        return ngx_http_stoa_subscription_refuse(r, ctx, target,
+        return ngx_http_stoa_subscription_refuse(r, ctx,
                                    ngx_http_stoa_subscription_states[i].what);
     }
 
     if (sub->expires_ms && sub->expires_ms <= ngx_http_stoa_now_ms()) {
-        return ngx_http_stoa_subscription_refuse(r, ctx, target,
+        return ngx_http_stoa_subscription_refuse(r, ctx,
                                            NGX_HTTP_STOA_REFUSE_SUB_EXPIRED);
     }
 
@@ -122,8 +128,7 @@ ngx_http_stoa_auth_still(ngx_http_stoa_store_t *store,
 
 static ngx_int_t
 ngx_http_stoa_subscription_refuse(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx, const stoa_id_t *target,
-    ngx_http_stoa_refuse_e what)
+    ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_refuse_e what)
 {
     u_char                     *p;
     size_t                      len;
@@ -136,8 +141,10 @@ ngx_http_stoa_subscription_refuse(ngx_http_request_t *r,
 
     mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
 
-    api = ngx_http_stoa_store_api(mcf->store, target);
-    server = api ? NULL : ngx_http_stoa_store_server(mcf->store, target);
+    api = ngx_http_stoa_store_api(mcf->store, &ctx->call.subscribed);
+    server = api ? NULL
+                 : ngx_http_stoa_store_server(mcf->store,
+                                              &ctx->call.subscribed);
 
     if (api) {
         tenant = stoa_rec_str(api, api->tenant_name);

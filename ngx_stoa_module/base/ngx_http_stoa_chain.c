@@ -4,10 +4,10 @@
 
 #include "ngx_http_stoa_chain.h"
 #include "ngx_http_stoa_refusal.h"
-#include "core/stoa_key.h"
 
 
-#define NGX_HTTP_STOA_CHAIN_SEED  0x63686169ULL
+_Static_assert(NGX_HTTP_STOA_TURNS * NGX_HTTP_STOA_CHAIN_MAX < 64,
+               "a call has a bit for each chain and turn");
 
 
 typedef struct {
@@ -21,8 +21,20 @@ typedef struct {
 
 static ngx_int_t ngx_http_stoa_chain_default(ngx_conf_t *cf,
     ngx_http_stoa_policies_t *types, ngx_uint_t place);
-static void ngx_http_stoa_chain_type(ngx_http_stoa_policies_t *types,
-    ngx_uint_t place, ngx_http_stoa_attached_t *a);
+static ngx_http_stoa_chain_t *ngx_http_stoa_chain_new(ngx_pool_t *pool,
+    ngx_uint_t max);
+static ngx_int_t ngx_http_stoa_chain_row(ngx_http_stoa_policies_t *types,
+    ngx_http_stoa_chain_t *chain, const void *rec,
+    const stoa_rec_policy_t *row);
+static void ngx_http_stoa_chain_own(ngx_http_stoa_policies_t *types,
+    ngx_http_stoa_chain_t *chain, const void *rec, const stoa_vec_t *list,
+    ngx_uint_t place);
+static ngx_http_stoa_attached_t *ngx_http_stoa_chain_add(
+    ngx_http_stoa_policies_t *types, ngx_http_stoa_chain_t *chain,
+    ngx_uint_t place, stoa_scope_e scope, const void *rec,
+    const void *config);
+static ngx_int_t ngx_http_stoa_chain_turns(ngx_pool_t *pool,
+    ngx_http_stoa_chain_t *chain);
 static ngx_http_stoa_chain_kept_t *ngx_http_stoa_chain_keep(
     ngx_http_stoa_main_conf_t *mcf, const stoa_rec_hdr_t *rec,
     size_t list);
@@ -44,6 +56,12 @@ ngx_http_stoa_chain_types(ngx_conf_t *cf, ngx_http_stoa_main_conf_t *mcf,
 
     types = ngx_pcalloc(cf->pool, sizeof(ngx_http_stoa_policies_t));
     if (types == NULL) {
+        return NGX_ERROR;
+    }
+
+    types->chain = ngx_http_stoa_chain_new(cf->pool,
+                                           NGX_HTTP_STOA_POLICIES_MAX);
+    if (types->chain == NULL) {
         return NGX_ERROR;
     }
 
@@ -72,7 +90,7 @@ ngx_http_stoa_chain_types(ngx_conf_t *cf, ngx_http_stoa_main_conf_t *mcf,
             return NGX_ERROR;
         }
 
-        if ((type->flags & STOA_POLICY_DEFAULT)
+        if ((type->flags & STOA_POLICY_DEFAULT) && type->own == 0
             && ngx_http_stoa_chain_default(cf, types, i) != NGX_OK)
         {
             return NGX_ERROR;
@@ -81,7 +99,7 @@ ngx_http_stoa_chain_types(ngx_conf_t *cf, ngx_http_stoa_main_conf_t *mcf,
 
     mcf->policies = types;
 
-    return NGX_OK;
+    return ngx_http_stoa_chain_turns(cf->pool, types->chain);
 }
 
 
@@ -91,49 +109,65 @@ static ngx_int_t
 ngx_http_stoa_chain_default(ngx_conf_t *cf, ngx_http_stoa_policies_t *types,
     ngx_uint_t place)
 {
-    u_char                    *config;
-    stoa_buf_t                 b;
-    stoa_err_t                 err;
-    ngx_http_stoa_attached_t  *a;
+    u_char      *config;
+    stoa_buf_t   b;
+    stoa_err_t   err;
 
     stoa_buf_init(&b, STOA_RECORD_MAX);
+    config = NULL;
 
-    if (stoa_rec_policy(types->type[place], "{}", 2, &b, &err) != STOA_OK) {
-        stoa_buf_free(&b);
-        return NGX_ERROR;
+    if (stoa_rec_policy(types->type[place], "{}", 2, &b, &err) == STOA_OK) {
+        config = ngx_palloc(cf->pool, b.len);
     }
-
-    config = ngx_palloc(cf->pool, b.len);
 
     if (config) {
         ngx_memcpy(config, b.data, b.len);
+        (void) ngx_http_stoa_chain_add(types, types->chain, place,
+                                       STOA_SCOPE_GROUP, config, config);
     }
 
     stoa_buf_free(&b);
 
-    if (config == NULL) {
-        return NGX_ERROR;
-    }
-
-    a = &types->dflt[types->ndflt++];
-
-    ngx_http_stoa_chain_type(types, place, a);
-    a->rec = config;
-    a->config = config;
-
-    return NGX_OK;
+    return config ? NGX_OK : NGX_ERROR;
 }
 
 
-static void
-ngx_http_stoa_chain_type(ngx_http_stoa_policies_t *types, ngx_uint_t place,
-    ngx_http_stoa_attached_t *a)
+static ngx_http_stoa_chain_t *
+ngx_http_stoa_chain_new(ngx_pool_t *pool, ngx_uint_t max)
 {
+    ngx_http_stoa_chain_t  *chain;
+
+    chain = ngx_pcalloc(pool, sizeof(ngx_http_stoa_chain_t));
+
+    if (chain) {
+        chain->elts = ngx_pcalloc(pool,
+                                  max * sizeof(ngx_http_stoa_attached_t));
+    }
+
+    return chain && chain->elts ? chain : NULL;
+}
+
+
+static ngx_http_stoa_attached_t *
+ngx_http_stoa_chain_add(ngx_http_stoa_policies_t *types,
+    ngx_http_stoa_chain_t *chain, ngx_uint_t place, stoa_scope_e scope,
+    const void *rec, const void *config)
+{
+    ngx_http_stoa_attached_t  *a;
+
+    a = &chain->elts[chain->n++];
+
     a->policy = types->policy[place];
     a->place = place;
-    a->order = types->type[place]->order;
+    a->order = stoa_policy_order(types->type[place], scope);
     a->refusal = types->refusal[place];
-    a->single = (types->type[place]->flags & STOA_POLICY_SINGLE) != 0;
+    a->single = (types->type[place]->flags
+                 & (STOA_POLICY_SINGLE|STOA_POLICY_STATE))
+                == STOA_POLICY_SINGLE;
+    a->rec = rec;
+    a->config = config;
+
+    return a;
 }
 
 
@@ -141,60 +175,165 @@ ngx_int_t
 ngx_http_stoa_chain_compile(ngx_http_stoa_main_conf_t *mcf, ngx_pool_t *pool,
     const void *rec, const stoa_vec_t *list, ngx_http_stoa_chain_t **chain)
 {
-    uint32_t                   i;
+    ngx_uint_t                i, n;
+    ngx_http_stoa_chain_t    *c;
+    const stoa_rec_policy_t  *row;
+
+    *chain = NULL;
+
+    for (i = 0, n = list->n; i < mcf->policies->n; i++) {
+        n += stoa_policy_own(mcf->policies->type[i], rec) != NULL;
+    }
+
+    if (n == 0 && ((const stoa_rec_hdr_t *) rec)->kind != STOA_REC_PLAN) {
+        return NGX_OK;
+    }
+
+    c = ngx_http_stoa_chain_new(pool, n);
+    if (c == NULL) {
+        return NGX_ERROR;
+    }
+
+    c->rec = rec;
+    row = stoa_rec_vec(rec, *list, stoa_rec_policy_t);
+
+    for (i = 0; i < list->n; i++) {
+        if (ngx_http_stoa_chain_row(mcf->policies, c, rec, &row[i]) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    for (i = 0; i < mcf->policies->n; i++) {
+        ngx_http_stoa_chain_own(mcf->policies, c, rec, list, i);
+    }
+
+    *chain = c;
+
+    return ngx_http_stoa_chain_turns(pool, c);
+}
+
+
+/* Everything has its place: who runs it looks for nothing. */
+
+static ngx_int_t
+ngx_http_stoa_chain_turns(ngx_pool_t *pool, ngx_http_stoa_chain_t *chain)
+{
+    ngx_uint_t                 i, turn;
+    ngx_http_stoa_turn_t      *t;
+    ngx_http_stoa_policy_pt    run;
+    ngx_http_stoa_attached_t  *a;
+
+    t = ngx_palloc(pool, 3 * chain->n * sizeof(ngx_http_stoa_turn_t));
+    if (t == NULL) {
+        return NGX_ERROR;
+    }
+
+    for (turn = 0; turn < NGX_HTTP_STOA_TURNS; turn++) {
+        chain->first[turn] = t;
+
+        for (i = 0; i < chain->n; i++) {
+            a = &chain->elts[i];
+
+            if (turn == 0 && a->policy->compile
+                && a->policy->compile(pool, chain, a) != NGX_OK)
+            {
+                return NGX_ERROR;
+            }
+
+            run = turn == NGX_HTTP_STOA_TURN_UPSTREAM ? a->policy->upstream
+                  : turn == NGX_HTTP_STOA_TURN_RESPONSE ? a->policy->response
+                  : turn == a->order ? a->policy->head : NULL;
+
+            if (run) {
+                t->run = run;
+                t->a = a;
+                t->unless = chain->rec ? 0 : UINT64_C(1) << a->place;
+                t->picky = (a->single && chain->rec) || a->one || a->tool.len;
+                chain->turns |= ngx_http_stoa_turn_bit(turn);
+                t++;
+            }
+        }
+    }
+
+    chain->first[turn] = t;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_stoa_chain_row(ngx_http_stoa_policies_t *types,
+    ngx_http_stoa_chain_t *chain, const void *rec,
+    const stoa_rec_policy_t *row)
+{
     stoa_str_t                 s;
     ngx_uint_t                 place;
-    const stoa_rec_policy_t   *row;
     ngx_http_stoa_attached_t  *a;
 
     static const stoa_id_t     all;
 
-    *chain = NULL;
+    for (place = 0; types->type[place]->id != row->type; place++) {
+        if (place + 1 == types->n) {
+            return NGX_ERROR;
+        }
+    }
 
-    if (list->n == 0) {
+    if (types->type[place]->flags & STOA_POLICY_STATE) {
         return NGX_OK;
     }
 
-    *chain = ngx_pcalloc(pool, sizeof(ngx_http_stoa_chain_t));
-    a = ngx_pcalloc(pool, list->n * sizeof(ngx_http_stoa_attached_t));
+    /* one that is disabled keeps a wider one away */
 
-    if (*chain == NULL || a == NULL) {
-        return NGX_ERROR;
+    chain->types |= UINT64_C(1) << place;
+
+    if (row->state == STOA_POLICY_DISABLED) {
+        return NGX_OK;
     }
 
-    (*chain)->elts = a;
-    (*chain)->n = list->n;
+    a = ngx_http_stoa_chain_add(types, chain, place, row->scope, rec,
+                                (const u_char *) rec + row->config.off);
 
-    row = stoa_rec_vec(rec, *list, stoa_rec_policy_t);
+    s = stoa_rec_str(rec, row->tool);
 
-    for (i = 0; i < list->n; i++, row++, a++) {
-
-        for (place = 0; place < mcf->policies->n; place++) {
-            if (mcf->policies->type[place]->id == row->type) {
-                break;
-            }
-        }
-
-        if (place == mcf->policies->n) {
-            return NGX_ERROR;
-        }
-
-        (*chain)->types |= UINT64_C(1) << place;
-
-        s = stoa_rec_str(rec, row->tool);
-
-        ngx_http_stoa_chain_type(mcf->policies, place, a);
-        a->rec = rec;
-        a->config = (const u_char *) rec + row->config.off;
-        a->operation = row->operation;
-        a->one = ngx_memcmp(&row->operation, &all, sizeof(stoa_id_t)) != 0;
-        a->tool.data = (u_char *) s.data;
-        a->tool.len = s.len;
-        a->shadow = row->state == STOA_POLICY_SHADOW;
-        a->disabled = row->state == STOA_POLICY_DISABLED;
-    }
+    a->operation = row->operation;
+    a->one = ngx_memcmp(&row->operation, &all, sizeof(stoa_id_t)) != 0;
+    a->tool.data = (u_char *) s.data;
+    a->tool.len = s.len;
+    a->shadow = row->state == STOA_POLICY_SHADOW;
 
     return NGX_OK;
+}
+
+
+/* In the state that a policy in the list says, if its type can. */
+
+static void
+ngx_http_stoa_chain_own(ngx_http_stoa_policies_t *types,
+    ngx_http_stoa_chain_t *chain, const void *rec, const stoa_vec_t *list,
+    ngx_uint_t place)
+{
+    uint32_t                   i;
+    ngx_uint_t                 state;
+    const void                *config;
+    const stoa_rec_policy_t   *row;
+    const stoa_policy_type_t  *type;
+
+    type = types->type[place];
+    config = stoa_policy_own(type, rec);
+    row = stoa_rec_vec(rec, *list, stoa_rec_policy_t);
+    state = STOA_POLICY_ENABLED;
+
+    for (i = 0; i < list->n && (type->flags & STOA_POLICY_STATE); i++) {
+        if (row[i].type == type->id) {
+            state = row[i].state;
+        }
+    }
+
+    if (config && state != STOA_POLICY_DISABLED) {
+        ngx_http_stoa_chain_add(types, chain, place, STOA_SCOPE_GROUP, rec,
+                                config)->shadow = state == STOA_POLICY_SHADOW;
+    }
 }
 
 
@@ -202,30 +341,33 @@ ngx_int_t
 ngx_http_stoa_chain_get(ngx_http_request_t *r, const void *rec,
     const stoa_vec_t *list, ngx_http_stoa_chain_t **chain)
 {
+    uint32_t                      h;
     const stoa_id_t              *id;
     const stoa_rec_hdr_t         *hdr;
     ngx_pool_cleanup_t           *cln;
     ngx_http_stoa_chain_kept_t  **slot, *kept;
 
     *chain = NULL;
+    hdr = rec;
 
-    if (list->n == 0) {
+    if (list->n == 0 && hdr->kind != STOA_REC_PLAN) {
         return NGX_OK;
     }
 
-    hdr = rec;
-    id = (const stoa_id_t *) (hdr + 1);
+    /* the end of an id is its random part */
 
-    slot = &ngx_http_stoa_chain_slots[stoa_hash64(id, sizeof(stoa_id_t),
-                                                  NGX_HTTP_STOA_CHAIN_SEED)
-                                      % NGX_HTTP_STOA_CHAINS];
+    id = (const stoa_id_t *) (hdr + 1);
+    ngx_memcpy(&h, &id->c[STOA_ID_LEN - sizeof(h)], sizeof(h));
+    h = (h ^ h >> 16) + hdr->kind;
+
+    slot = &ngx_http_stoa_chain_slots[(h ^ h >> 8) % NGX_HTTP_STOA_CHAINS];
     kept = *slot;
 
-    if (kept == NULL || kept->rec->rev != hdr->rev
-        || kept->rec->kind != hdr->kind
+    /* the digest is that of the key and the revision, too */
+
+    if (kept == NULL
         || ngx_memcmp(kept->rec->digest, hdr->digest, sizeof(hdr->digest))
-           != 0
-        || ngx_memcmp(kept->rec + 1, id, sizeof(stoa_id_t)) != 0)
+           != 0)
     {
         ngx_http_stoa_chain_evict(slot);
 

@@ -1,10 +1,11 @@
 /*
- * Chains: the policies of a record, compiled.  What a policy does is a table
- * of functions (policy/); which types there are is core's stoa_policy.c and,
- * one row each, ngx_http_stoa_module.c.
+ * Chains: what is asked of each call, the policies that are attached to a
+ * record and what its own fields ask for, compiled.  What one of them does is
+ * a table of functions; which types there are is core's stoa_policy.c and, one
+ * row each, ngx_http_stoa_module.c.
  *
- * A call has a chain for each place that policies may be attached to; NULL,
- * the usual one, where a place has none.
+ * A call has a chain for each place that policies may be attached to, and that
+ * of what is in force by itself; NULL where a place has none.
  *
  * Process: workers.  Lifetime: an api's chain lives with the compiled api, all
  * others are reference counted, by a cache of NGX_HTTP_STOA_CHAINS and by each
@@ -22,27 +23,57 @@
 #define NGX_HTTP_STOA_CHAINS  256              /* records in the cache       */
 
 
-/* A policy that is attached somewhere. */
+/* A policy that is attached somewhere, or what fields ask for. */
 
-typedef struct {
+typedef struct ngx_http_stoa_attached_s  ngx_http_stoa_attached_t;
+
+typedef ngx_int_t (*ngx_http_stoa_policy_pt)(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a);
+
+struct ngx_http_stoa_attached_s {
     const ngx_http_stoa_policy_t  *policy;
     const void                    *rec;        /* what config refers into    */
     const void                    *config;     /* the type's struct          */
+    void                          *state;      /* what compile() made        */
     ngx_uint_t                     place;      /* of the type                */
     stoa_id_t                      operation;  /* only for this one, or ...  */
     ngx_str_t                      tool;       /* ... only for this one      */
-    ngx_uint_t                     order;      /* of the type                */
+    ngx_uint_t                     order;      /* when its head runs         */
     ngx_uint_t                     refusal;    /* the first of its rows      */
     unsigned                       single:1;   /* of the type                */
     unsigned                       one:1;      /* operation is set           */
     unsigned                       shadow:1;
-    unsigned                       disabled:1; /* keeps a wider one away     */
-} ngx_http_stoa_attached_t;
+};
+
+/* When something runs: heads by stoa_policy_order_e, then the hooks. */
+
+#define NGX_HTTP_STOA_TURN_UPSTREAM  (STOA_ORDER_TRANSFORM + 1)
+#define NGX_HTTP_STOA_TURN_RESPONSE  (STOA_ORDER_TRANSFORM + 2)
+#define NGX_HTTP_STOA_TURNS          (STOA_ORDER_TRANSFORM + 3)
+
+/* Its bit of the first chain; the bits of all. */
+#define ngx_http_stoa_turn_bit(turn)                                          \
+    (UINT64_C(1) << (turn) * NGX_HTTP_STOA_CHAIN_MAX)
+#define ngx_http_stoa_turn_bits(turn)                                         \
+    (ngx_http_stoa_turn_bit((turn) + 1) - ngx_http_stoa_turn_bit(turn))
+
+struct ngx_http_stoa_turn_s {
+    ngx_http_stoa_policy_pt        run;
+    ngx_http_stoa_attached_t      *a;
+    uint64_t                       unless;     /* one of these is attached   */
+    ngx_uint_t                     picky;      /* not for all calls          */
+};
 
 struct ngx_http_stoa_chain_s {
-    uint64_t                       types;      /* bits of their places       */
+    uint64_t                       types;      /* bits of the places of what
+                                                  is attached, disabled too  */
+    const void                    *rec;        /* a copy                     */
+    ngx_str_t                      limits;     /* RateLimit-Policy           */
     ngx_uint_t                     n;
-    ngx_http_stoa_attached_t      *elts;       /* as they run                */
+    ngx_http_stoa_attached_t      *elts;
+    uint64_t                       turns;      /* that it has, as if it were
+                                                  a call's first chain       */
+    ngx_http_stoa_turn_t          *first[NGX_HTTP_STOA_TURNS + 1];
 };
 
 
@@ -55,18 +86,20 @@ struct ngx_http_stoa_chain_s {
 struct ngx_http_stoa_policy_s {
     const char  *name;                         /* of the type                */
 
+    /* Once, for each that is attached: a->state. */
+    ngx_int_t  (*compile)(ngx_pool_t *pool, ngx_http_stoa_chain_t *chain,
+                          ngx_http_stoa_attached_t *a);
+
     /* In the steps of the call, at the type's place in their order: NGX_OK,
      * NGX_AGAIN (and again from here), a status. */
-    ngx_int_t  (*head)(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
-                       const ngx_http_stoa_attached_t *a);
+    ngx_http_stoa_policy_pt  head;
 
-    /* The request's headers are those that the upstream will get. */
-    ngx_int_t  (*upstream)(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
-                           const ngx_http_stoa_attached_t *a);
+    /* The request's headers are those that the upstream will get: NGX_OK, a
+     * status. */
+    ngx_http_stoa_policy_pt  upstream;
 
     /* The answer's headers are complete; also of a refusal. */
-    ngx_int_t  (*response)(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
-                           const ngx_http_stoa_attached_t *a);
+    ngx_http_stoa_policy_pt  response;
 
     const ngx_http_stoa_refusal_t *refusals;   /* its own, code.len 0 ends;
                                                   the first is a->refusal    */
@@ -78,10 +111,8 @@ struct ngx_http_stoa_policy_s {
 struct ngx_http_stoa_policies_s {
     const ngx_http_stoa_policy_t  *policy[NGX_HTTP_STOA_POLICIES_MAX];
     const stoa_policy_type_t      *type[NGX_HTTP_STOA_POLICIES_MAX];
-    ngx_http_stoa_attached_t       dflt[NGX_HTTP_STOA_POLICIES_MAX];
-                                              /* in force by themselves, with
-                                                 what they may be told       */
-    ngx_uint_t                     ndflt;
+    ngx_http_stoa_chain_t         *chain;     /* in force by themselves, as if
+                                                 with an empty configuration */
     ngx_uint_t                     refusal[NGX_HTTP_STOA_POLICIES_MAX];
     ngx_uint_t                     n;
 };
@@ -90,7 +121,8 @@ struct ngx_http_stoa_policies_s {
 ngx_int_t ngx_http_stoa_chain_types(ngx_conf_t *cf,
     ngx_http_stoa_main_conf_t *mcf, const ngx_http_stoa_policy_t *const *rows);
 
-/* What is in `list` of a record that outlives the pool; *chain NULL: none. */
+/* What is in `list` of a record that outlives the pool, and what its fields
+ * ask for; *chain NULL: none, which is no plan's. */
 ngx_int_t ngx_http_stoa_chain_compile(ngx_http_stoa_main_conf_t *mcf,
     ngx_pool_t *pool, const void *rec, const stoa_vec_t *list,
     ngx_http_stoa_chain_t **chain);
@@ -102,7 +134,11 @@ ngx_int_t ngx_http_stoa_chain_get(ngx_http_request_t *r, const void *rec,
 
 /* Gives it to the call; NULL: there is none. */
 #define ngx_http_stoa_chain_set(ctx, from, c)                                 \
-    ((ctx)->call.policed |= (((ctx)->call.chain[from] = (c)) != NULL))
+    do {                                                                      \
+        (ctx)->call.chain[from] = (c);                                        \
+        (ctx)->call.policy_turns |= (c) ? (c)->turns << (from) : 0;           \
+        (ctx)->call.policy_types |= (c) ? (c)->types : 0;                     \
+    } while (0)
 
 /* At the end of a process. */
 void ngx_http_stoa_chain_exit(void);

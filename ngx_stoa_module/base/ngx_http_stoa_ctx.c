@@ -119,6 +119,14 @@ ngx_http_stoa_ctx_clone(ngx_http_stoa_ctx_t *ctx)
     if (clone) {
         *clone = *ctx;
         ngx_memzero(&clone->call, sizeof(ngx_http_stoa_call_t));
+        clone->call.edge = ctx->call.edge;
+        clone->call.api = ctx->call.api;
+        clone->call.route_tenant = ctx->call.route_tenant;
+        clone->call.subscription = ctx->call.subscription;
+        ngx_memcpy(clone->call.chain, ctx->call.chain,
+                   sizeof(ctx->call.chain));
+        clone->call.policy_types = ctx->call.policy_types;
+        clone->call.policy_turns = ctx->call.policy_turns;
         clone->request = NULL;
         ngx_str_null(&clone->key);
     }

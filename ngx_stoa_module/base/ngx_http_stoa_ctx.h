@@ -74,7 +74,8 @@ typedef struct {
 
 
 /* Where the policies of a call come from, the widest first.  The endpoint is
- * that of MCP: its tenant's or its server's. */
+ * that of MCP: its tenant's or its server's.  The last is wider than all: what
+ * is in force by itself. */
 
 typedef enum {
     NGX_HTTP_STOA_CHAIN_GROUP = 0,
@@ -82,6 +83,7 @@ typedef enum {
     NGX_HTTP_STOA_CHAIN_API,
     NGX_HTTP_STOA_CHAIN_PLAN,
     NGX_HTTP_STOA_CHAIN_APPLICATION,
+    NGX_HTTP_STOA_CHAIN_DEFAULT,
     NGX_HTTP_STOA_CHAIN_MAX
 } ngx_http_stoa_chain_e;
 
@@ -122,15 +124,18 @@ typedef struct {
     ngx_str_t                  tool_name;       /* at the upstream           */
 
     ngx_http_stoa_chain_t     *chain[NGX_HTTP_STOA_CHAIN_MAX];
-    ngx_uint_t                 policy_from;     /* where the policies go on  */
-    ngx_uint_t                 policy_next;
-    ngx_uint_t                 admitted;        /* bits of chains            */
+    uint64_t                   policy_types;    /* of all chains             */
+    uint64_t                   policy_turns;    /* bits: a turn of a chain   */
+    uint64_t                   policy_at;       /* the bit where they go on, */
+    ngx_http_stoa_turn_t      *policy_next;     /* and the row               */
     ngx_str_t                  origin;          /* as a policy has seen it   */
     uint64_t                   shadowed;        /* bits of types that would
                                                    have refused              */
 
     ngx_http_stoa_verdict_t    rate;            /* the tightest, for headers */
     ngx_http_stoa_left_t       left[3];         /* by "which"                */
+    uint64_t                   allowance;       /* key of them; 0: not made  */
+    const void                *token;           /* stoa_gcra_t: of that rate */
     void                      *inflight;        /* zone handle               */
     ngx_str_t                  policies;        /* RateLimit-Policy          */
 
@@ -147,7 +152,6 @@ typedef struct {
     ngx_http_stoa_resolve_t   *resolve;         /* NULL: needed no name      */
     ngx_chain_t               *page;            /* instead of nginx's        */
 
-    unsigned                   policed:1;       /* there is a chain          */
     unsigned                   origin_allowed:1;
     unsigned                   claims:1;        /* of a proxy we believe     */
     unsigned                   foreign:1;       /* a consumer's policies run,
@@ -194,11 +198,10 @@ struct ngx_http_stoa_ctx_s {
 
 #define NGX_HTTP_STOA_CTX_CLEARED  offsetof(ngx_http_stoa_ctx_t, names)
 
-    u_char                     names[3][STOA_NAME_MAX + 1];
+    u_char                     names[2][STOA_NAME_MAX + 1];
     u_char                     request_id_text[32];
     u_char                     trace_text[56];
     u_char                     rate_text[176];
-    u_char                     policies_text[160];
 };
 
 
@@ -219,8 +222,9 @@ ngx_http_stoa_name(u_char *dst, const void *rec, stoa_ref_t ref,
 ngx_http_stoa_ctx_t *ngx_http_stoa_ctx(ngx_http_request_t *r);
 /* The same, and made if it is not there: NULL without memory. */
 ngx_http_stoa_ctx_t *ngx_http_stoa_ctx_create(ngx_http_request_t *r);
-/* For a subrequest that speaks for the same client: a call of its own, in
- * which nothing has happened.  The caller sets its request. */
+/* For a subrequest that speaks for the same client, to the same api under the
+ * same policies: a call of its own, in which nothing has happened.  The caller
+ * sets its request. */
 ngx_http_stoa_ctx_t *ngx_http_stoa_ctx_clone(ngx_http_stoa_ctx_t *ctx);
 
 /* Has finish(ctx, data) run when the call ends; NGX_ERROR without memory. */

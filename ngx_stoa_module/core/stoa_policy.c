@@ -21,14 +21,24 @@ static size_t stoa_policy_host(const char *s, size_t len);
 #include "stoa_policy_headers.h"
 #include "stoa_policy_ip.h"
 #include "stoa_policy_locations.h"
+#include "stoa_policy_own.h"
 
+
+/* What is of one record runs in this order. */
 
 static const stoa_policy_type_t *const  stoa_policy_types[] = {
     &stoa_policy_cors,
     &stoa_policy_locations,
     &stoa_policy_headers,
+    &stoa_policy_publisher,
     &stoa_policy_ip,
     &stoa_policy_body,
+    &stoa_policy_key,
+    &stoa_policy_subscription,
+    &stoa_policy_concurrency,
+    &stoa_policy_rate,
+    &stoa_policy_quota,
+    &stoa_policy_identity,
     NULL
 };
 
@@ -116,6 +126,43 @@ stoa_policy_by_id(unsigned id)
     }
 
     return stoa_policy_types[i];
+}
+
+
+const void *
+stoa_policy_own(const stoa_policy_type_t *type, const stoa_rec_hdr_t *rec)
+{
+    bool                      asks;
+    size_t                    i, k, size;
+    const char               *at, *first;
+    const stoa_rec_field_t   *f;
+    const stoa_rec_struct_t  *def;
+
+    if (type->own == 0 || type->own != rec->kind) {
+        return NULL;
+    }
+
+    def = &stoa_rec_structs[rec->kind];
+    first = NULL;
+    asks = type->asks == 0;
+
+    for (i = 0; type->fields[i] && (i == 0 || i < type->asks); i++) {
+        for (k = 0; strcmp(def->fields[k].name.data, type->fields[i]) != 0;
+             k++) { /* void */ }
+
+        f = &def->fields[k];
+        at = (const char *) rec + f->offset;
+        first = first ? first : at;
+        size = f->type == STOA_REC_T_ENUM ? sizeof(uint8_t)
+               : f->type == STOA_REC_T_U32 ? sizeof(uint32_t)
+               : sizeof(uint64_t);                        /* or a vector    */
+
+        while (size--) {
+            asks |= at[size] != 0;
+        }
+    }
+
+    return asks ? first : NULL;
 }
 
 

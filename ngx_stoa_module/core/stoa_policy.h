@@ -37,18 +37,27 @@ typedef enum {
 #define STOA_ON_MCP_API      (1 << STOA_SCOPE_MAX)       /* of kind mcp    */
 #define STOA_ON_ALL          ((1 << (STOA_SCOPE_MAX + 1)) - 1)
 
-/* In which order the policies of one call run. */
+/* In which order the policies of one call run: before it is known who calls,
+ * who it is, by which subscription, what waits until a part of the call is
+ * known, what his plan allows, the rest. */
 
 typedef enum {
-    STOA_ORDER_ADMIT = 1, STOA_ORDER_AUTHN, STOA_ORDER_LIMIT,
-    STOA_ORDER_AUTHZ, STOA_ORDER_TRANSFORM
+    STOA_ORDER_ADMIT = 1, STOA_ORDER_AUTHN, STOA_ORDER_ACCESS,
+    STOA_ORDER_LATE, STOA_ORDER_LIMIT, STOA_ORDER_AUTHZ,
+    STOA_ORDER_TRANSFORM
 } stoa_policy_order_e;
+
+#define stoa_policy_order(type, scope)                                        \
+    ((type)->order == STOA_ORDER_ADMIT && (scope) > STOA_SCOPE_API            \
+     ? STOA_ORDER_LATE : (type)->order)
 
 /* One of them at a time: the narrowest counts, whatever its state.  Without
  * this flag all that are attached run. */
 #define STOA_POLICY_SINGLE   0x01
 /* In force where none is attached, with the defaults. */
 #define STOA_POLICY_DEFAULT  0x02
+/* Attached, it says the state of what the record's own fields ask for. */
+#define STOA_POLICY_STATE    0x04
 
 typedef enum { STOA_POLICY_ENABLED = 0, STOA_POLICY_SHADOW,
     STOA_POLICY_DISABLED } stoa_policy_state_e;
@@ -60,12 +69,19 @@ struct stoa_policy_type_s {
     uint16_t                  version;   /* of the configuration           */
     uint16_t                  order;
     uint16_t                  flags;
-    uint32_t                  scopes;    /* STOA_ON_*                      */
+    uint32_t                  scopes;    /* STOA_ON_*; 0: not attached     */
     const stoa_rec_struct_t  *config;
     /* Rules across fields: NULL, or what is wrong, with *field named. */
     const char             *(*check)(const void *rec, const void *config,
                                      const char **field);
     const char               *doc;
+
+    /* Fields of a record that are a configuration too, as if it were attached
+     * to what the record is of: where one of the first `asks` has a value, or
+     * everywhere.  They lie as `config` does, if it has fields. */
+    uint16_t                  own;       /* stoa_rec_kind_e; 0: none       */
+    uint16_t                  asks;
+    const char *const        *fields;
 };
 
 
@@ -73,6 +89,10 @@ struct stoa_policy_type_s {
 const stoa_policy_type_t *stoa_policy_at(size_t i);
 const stoa_policy_type_t *stoa_policy_find(const char *name, size_t len);
 const stoa_policy_type_t *stoa_policy_by_id(unsigned id);
+
+/* Where a record's own fields ask for it; NULL: they do not. */
+const void *stoa_policy_own(const stoa_policy_type_t *type,
+    const stoa_rec_hdr_t *rec);
 
 const char *stoa_scope_name(stoa_scope_e scope);
 

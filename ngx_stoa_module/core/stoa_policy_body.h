@@ -22,7 +22,9 @@ static const stoa_policy_type_t  stoa_policy_body = {
     .name = "body-limit", .id = 5, .version = 1, .order = STOA_ORDER_ADMIT,
     .scopes = STOA_ON_ALL, .config = &stoa_policy_body_struct,
     .doc = "refuses requests (413 body_too_large) whose body is longer; the "
-           "shortest of all that apply counts, and the api's max_body_bytes"
+           "shortest of all that apply counts, and the api's max_body_bytes",
+    .own = STOA_REC_API, .asks = 1,
+    .fields = (const char *const[]) { "max_body_bytes", NULL }
 };
 
 #endif

@@ -43,7 +43,9 @@ static const stoa_policy_type_t  stoa_policy_ip = {
     .scopes = STOA_ON_ALL, .config = &stoa_policy_ip_struct,
     .check = stoa_policy_ip_check,
     .doc = "refuses calls (403 ip_denied) by the network address of the "
-           "client; all that apply have to agree, and the api's own lists"
+           "client; all that apply have to agree, and the api's own lists",
+    .own = STOA_REC_API, .asks = 2,
+    .fields = (const char *const[]) { "ip_allow", "ip_deny", NULL }
 };
 
 #endif

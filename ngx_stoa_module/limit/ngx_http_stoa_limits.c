@@ -1,132 +1,176 @@
-
 /*
- * How often may this application call this target: its plan's concurrency,
- * rate and quotas.
+ * How often may this application call this target: concurrency, rate and
+ * quotas of its plan, rows of the policies.
  *
  * What can be given back is taken first, so that a request that is refused
  * uses nothing up: a place among the concurrent ones, then a token of the
- * rate, then one of the quotas.  Process: workers.
+ * rate, then one of the quotas.  A shadow takes what it would, and tells
+ * nobody.  Process: workers.
  */
 
 #include "ngx_http_stoa_limits.h"
-#include "ngx_http_stoa_store.h"
-#include "ngx_http_stoa_chain.h"
+#include "ngx_http_stoa_policy.h"
+#include "ngx_http_stoa_refusal.h"
 #include "core/stoa_key.h"
 
 
 #define NGX_HTTP_STOA_LIMITS_DAY     86400
 #define NGX_HTTP_STOA_LIMITS_MONTH   2592000
+#define NGX_HTTP_STOA_LIMITS_TEXT    160   /* all items of RateLimit-Policy  */
 
 /* Keys of counters outlive processes: this never changes. */
 #define NGX_HTTP_STOA_LIMITS_SEED    0x73746f616c696d31ULL
 
 
-/* What follows from a plan alone. */
-
-#define NGX_HTTP_STOA_LIMITS_PLANS  256
-
-typedef struct {
-    stoa_id_t     plan;
-    uint8_t       digest[16];           /* of the record                     */
-    stoa_gcra_t   gcra;
-    uint64_t      burst;                /* so many at once                   */
-    size_t        len;
-    u_char        text[160];            /* RateLimit-Policy                  */
-} ngx_http_stoa_limits_t;
-
-
-static ngx_http_stoa_limits_t *ngx_http_stoa_limits_made(
-    const stoa_rec_plan_t *plan);
+static ngx_int_t ngx_http_stoa_limits_rate_compile(ngx_pool_t *pool,
+    ngx_http_stoa_chain_t *chain, ngx_http_stoa_attached_t *a);
+static ngx_int_t ngx_http_stoa_limits_quota_compile(ngx_pool_t *pool,
+    ngx_http_stoa_chain_t *chain, ngx_http_stoa_attached_t *a);
+static ngx_int_t ngx_http_stoa_limits_tell(ngx_pool_t *pool,
+    ngx_http_stoa_chain_t *chain, ngx_http_stoa_limit_e which, uint64_t quota,
+    uint64_t window);
 static ngx_int_t ngx_http_stoa_limits_concurrency(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx, const stoa_rec_plan_t *plan, uint64_t key);
+    ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a);
 static ngx_int_t ngx_http_stoa_limits_rate(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx, const stoa_rec_plan_t *plan, uint64_t key,
-    const ngx_http_stoa_limits_t *made);
+    ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a);
 static ngx_int_t ngx_http_stoa_limits_quota(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx, const stoa_rec_plan_t *plan, uint64_t key,
-    const ngx_http_stoa_limits_t *made);
+    ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a);
 static void ngx_http_stoa_limits_leave(ngx_http_stoa_ctx_t *ctx,
     void *data);
 static ngx_int_t ngx_http_stoa_limits_refuse(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_refuse_e what,
-    ngx_http_stoa_verdict_t *v);
+    ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a,
+    ngx_http_stoa_refuse_e what, ngx_http_stoa_verdict_t *v);
 static uint64_t ngx_http_stoa_limits_key(ngx_http_stoa_ctx_t *ctx,
     const stoa_rec_plan_t *plan);
-static u_char *ngx_http_stoa_limits_policies(const stoa_rec_plan_t *plan,
-    ngx_http_stoa_limits_t *made);
 
 
-static ngx_http_stoa_limits_t
-    ngx_http_stoa_limits_plans[NGX_HTTP_STOA_LIMITS_PLANS];
+const ngx_http_stoa_policy_t  ngx_http_stoa_policy_concurrency = {
+    .name = "concurrency",
+    .head = ngx_http_stoa_limits_concurrency
+};
+
+const ngx_http_stoa_policy_t  ngx_http_stoa_policy_rate = {
+    .name = "rate",
+    .compile = ngx_http_stoa_limits_rate_compile,
+    .head = ngx_http_stoa_limits_rate
+};
+
+const ngx_http_stoa_policy_t  ngx_http_stoa_policy_quota = {
+    .name = "quota",
+    .compile = ngx_http_stoa_limits_quota_compile,
+    .head = ngx_http_stoa_limits_quota
+};
 
 
-ngx_int_t
-ngx_http_stoa_limits(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+/*
+ * What is enforced is a bucket: it holds what may come at once, and is full
+ * again when as much of the rate has passed.  Windows are whole seconds:
+ * another one is told as what comes back in the next whole one, but not less
+ * than the bucket.
+ */
+
+static ngx_int_t
+ngx_http_stoa_limits_rate_compile(ngx_pool_t *pool,
+    ngx_http_stoa_chain_t *chain, ngx_http_stoa_attached_t *a)
 {
-    uint64_t                    key;
-    ngx_int_t                   rc;
-    const stoa_rec_plan_t      *plan;
-    ngx_http_stoa_chain_t      *chain;
-    ngx_http_stoa_limits_t     *made;
-    ngx_http_stoa_main_conf_t  *mcf;
+    uint64_t                quota, window, ms;
+    stoa_gcra_t            *gcra;
+    const stoa_rec_plan_t  *plan;
 
-    static ngx_str_t  detail =
-        ngx_string("The plan of the subscription is no longer in use.");
+    plan = a->rec;
 
-    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
-
-    plan = ngx_http_stoa_store_plan(mcf->store, &ctx->call.plan);
-
-    if (plan == NULL) {
-        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_NOT_SUBSCRIBED,
-                                    &detail);
-    }
-
-    ngx_http_stoa_name(ctx->names[2], plan, plan->name, &ctx->call.plan_name);
-
-    if (ngx_http_stoa_chain_get(r, plan, &plan->policies, &chain) != NGX_OK) {
+    gcra = ngx_pcalloc(pool, sizeof(stoa_gcra_t));
+    if (gcra == NULL) {
         return NGX_ERROR;
     }
 
-    ngx_http_stoa_chain_set(ctx, NGX_HTTP_STOA_CHAIN_PLAN, chain);
+    a->state = gcra;
+    stoa_gcra_setup(gcra, plan->rate, plan->per_ms, plan->burst);
 
-    if (plan->rate == 0 && plan->quota_day == 0 && plan->quota_month == 0
-        && plan->concurrency == 0)
-    {
+    ms = ngx_max(gcra->burst_ns + gcra->interval_ns, 1000000) / 1000000;
+    window = (ms + 999) / 1000;
+    quota = plan->burst ? plan->burst : plan->rate;
+
+    if (ms % 1000 && quota < UINT64_MAX / 1000 / window) {
+        quota = quota * window * 1000 / ms;
+    }
+
+    return a->shadow ? NGX_OK
+                     : ngx_http_stoa_limits_tell(pool, chain,
+                                                 NGX_HTTP_STOA_LIMIT_RATE,
+                                                 quota, window);
+}
+
+
+static ngx_int_t
+ngx_http_stoa_limits_quota_compile(ngx_pool_t *pool,
+    ngx_http_stoa_chain_t *chain, ngx_http_stoa_attached_t *a)
+{
+    const stoa_rec_plan_t  *plan;
+
+    plan = a->rec;
+
+    if (a->shadow) {
         return NGX_OK;
     }
 
-    made = ngx_http_stoa_limits_made(plan);
-
-    ctx->call.policies.data = ctx->policies_text;
-    ctx->call.policies.len = made->len;
-    ngx_memcpy(ctx->policies_text, made->text, made->len);
-
-    key = ngx_http_stoa_limits_key(ctx, plan);
-
-    rc = ngx_http_stoa_limits_concurrency(r, ctx, plan, key);
-
-    if (rc == NGX_OK) {
-        rc = ngx_http_stoa_limits_rate(r, ctx, plan, key, made);
+    if (plan->quota_day
+        && ngx_http_stoa_limits_tell(pool, chain, NGX_HTTP_STOA_LIMIT_DAY,
+                                     plan->quota_day,
+                                     NGX_HTTP_STOA_LIMITS_DAY)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
     }
 
-    if (rc == NGX_OK) {
-        rc = ngx_http_stoa_limits_quota(r, ctx, plan, key, made);
+    return plan->quota_month
+           ? ngx_http_stoa_limits_tell(pool, chain, NGX_HTTP_STOA_LIMIT_MONTH,
+                                       plan->quota_month,
+                                       NGX_HTTP_STOA_LIMITS_MONTH)
+           : NGX_OK;
+}
+
+
+/* An item of RateLimit-Policy of draft-ietf-httpapi-ratelimit-headers-11. */
+
+static ngx_int_t
+ngx_http_stoa_limits_tell(ngx_pool_t *pool, ngx_http_stoa_chain_t *chain,
+    ngx_http_stoa_limit_e which, uint64_t quota, uint64_t window)
+{
+    u_char     *last;
+    ngx_str_t  *text;
+
+    text = &chain->limits;
+
+    if (text->data == NULL) {
+        text->data = ngx_pnalloc(pool, NGX_HTTP_STOA_LIMITS_TEXT);
+        if (text->data == NULL) {
+            return NGX_ERROR;
+        }
     }
 
-    return rc;
+    last = text->data + NGX_HTTP_STOA_LIMITS_TEXT;
+    text->len = ngx_slprintf(text->data + text->len, last,
+                             "%s\"%V\";q=%uL;w=%uL", text->len ? ", " : "",
+                             &ngx_http_stoa_limit_names[which], quota, window)
+                - text->data;
+
+    return NGX_OK;
 }
 
 
 static ngx_int_t
 ngx_http_stoa_limits_concurrency(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx, const stoa_rec_plan_t *plan, uint64_t key)
+    ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a)
 {
     ngx_int_t                   rc;
+    const stoa_rec_plan_t      *plan;
     ngx_http_stoa_verdict_t     v;
     ngx_http_stoa_main_conf_t  *mcf;
 
-    if (plan->concurrency == 0 || ctx->call.inflight) {
+    plan = a->rec;
+
+    if (ctx->call.inflight) {
         return NGX_OK;
     }
 
@@ -138,8 +182,8 @@ ngx_http_stoa_limits_concurrency(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    rc = ngx_http_stoa_inflight_take(mcf, key, plan->concurrency,
-                                    &ctx->call.inflight);
+    rc = ngx_http_stoa_inflight_take(mcf, ngx_http_stoa_limits_key(ctx, plan),
+                                    plan->concurrency, &ctx->call.inflight);
 
     if (rc == NGX_BUSY) {
         ngx_memzero(&v, sizeof(ngx_http_stoa_verdict_t));
@@ -147,13 +191,13 @@ ngx_http_stoa_limits_concurrency(ngx_http_request_t *r,
         v.limit = plan->concurrency;
         v.retry_ms = 1000;
 
-        return ngx_http_stoa_limits_refuse(r, ctx,
+        return ngx_http_stoa_limits_refuse(r, ctx, a,
                                            NGX_HTTP_STOA_REFUSE_CONCURRENCY,
                                            &v);
     }
 
     if (rc != NGX_OK && mcf->zone_full_deny) {
-        return ngx_http_stoa_limits_refuse(r, ctx,
+        return ngx_http_stoa_limits_refuse(r, ctx, a,
                               NGX_HTTP_STOA_REFUSE_LIMITS_UNAVAILABLE, NULL);
     }
 
@@ -163,43 +207,47 @@ ngx_http_stoa_limits_concurrency(ngx_http_request_t *r,
 
 static ngx_int_t
 ngx_http_stoa_limits_rate(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
-    const stoa_rec_plan_t *plan, uint64_t key,
-    const ngx_http_stoa_limits_t *made)
+    const ngx_http_stoa_attached_t *a)
 {
+    const stoa_rec_plan_t      *plan;
     ngx_http_stoa_verdict_t     v;
     ngx_http_stoa_main_conf_t  *mcf;
 
-    if (plan->rate == 0) {
-        return NGX_OK;
-    }
-
+    plan = a->rec;
     mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
 
-    ngx_http_stoa_rate_take(mcf, key, &made->gcra, &v);
+    ngx_http_stoa_rate_take(mcf, ngx_http_stoa_limits_key(ctx, plan),
+                            a->state, &v);
 
-    if (v.rc == NGX_BUSY) {
-        v.limit = made->burst;
+    if (v.rc != NGX_OK && (v.rc == NGX_BUSY || mcf->zone_full_deny)) {
+        v.limit = plan->burst ? plan->burst : plan->rate;
 
-        return ngx_http_stoa_limits_refuse(r, ctx, NGX_HTTP_STOA_REFUSE_RATE,
-                                           &v);
-    }
-
-    if (v.rc != NGX_OK && mcf->zone_full_deny) {
-        return ngx_http_stoa_limits_refuse(r, ctx,
+        return v.rc == NGX_BUSY
+               ? ngx_http_stoa_limits_refuse(r, ctx, a,
+                                             NGX_HTTP_STOA_REFUSE_RATE, &v)
+               : ngx_http_stoa_limits_refuse(r, ctx, a,
                               NGX_HTTP_STOA_REFUSE_LIMITS_UNAVAILABLE, NULL);
     }
 
     /* a limit of 0: let through uncounted, nothing is known */
 
-    if (v.rc == NGX_OK && v.limit) {
-        v.limit = made->burst;
-        ctx->call.rate = v;
-        ctx->call.limited = 1;
-
-        ctx->call.left[0].known = 1;
-        ctx->call.left[0].remaining = v.remaining;
-        ctx->call.left[0].reset_ms = v.reset_ms;
+    if (v.rc != NGX_OK || v.limit == 0) {
+        return NGX_OK;
     }
+
+    ctx->call.token = a->state;
+
+    if (a->shadow) {
+        return NGX_OK;
+    }
+
+    v.limit = plan->burst ? plan->burst : plan->rate;
+    ctx->call.rate = v;
+    ctx->call.limited = 1;
+
+    ctx->call.left[0].known = 1;
+    ctx->call.left[0].remaining = v.remaining;
+    ctx->call.left[0].reset_ms = v.reset_ms;
 
     return NGX_OK;
 }
@@ -207,37 +255,33 @@ ngx_http_stoa_limits_rate(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
 static ngx_int_t
 ngx_http_stoa_limits_quota(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
-    const stoa_rec_plan_t *plan, uint64_t key,
-    const ngx_http_stoa_limits_t *made)
+    const ngx_http_stoa_attached_t *a)
 {
+    uint64_t                    key;
+    ngx_http_stoa_left_t        left[3];
     ngx_http_stoa_verdict_t     v;
     ngx_http_stoa_main_conf_t  *mcf;
 
-    if (plan->quota_day == 0 && plan->quota_month == 0) {
-        return NGX_OK;
-    }
-
     mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+    key = ngx_http_stoa_limits_key(ctx, a->rec);
 
-    ngx_http_stoa_quota_take(mcf, key, plan, &v, ctx->call.left);
+    ngx_http_stoa_quota_take(mcf, key, a->rec, &v,
+                             a->shadow ? left : ctx->call.left);
 
-    if (plan->rate
-        && (v.rc == NGX_BUSY || (v.rc != NGX_OK && mcf->zone_full_deny)))
-    {
-        ngx_http_stoa_rate_return(mcf, key, &made->gcra);
-    }
+    if (v.rc == NGX_BUSY || (v.rc != NGX_OK && mcf->zone_full_deny)) {
 
-    if (v.rc == NGX_BUSY) {
-        return ngx_http_stoa_limits_refuse(r, ctx,
-                                           NGX_HTTP_STOA_REFUSE_QUOTA, &v);
-    }
+        if (ctx->call.token && !a->shadow) {
+            ngx_http_stoa_rate_return(mcf, key, ctx->call.token);
+        }
 
-    if (v.rc != NGX_OK && mcf->zone_full_deny) {
-        return ngx_http_stoa_limits_refuse(r, ctx,
+        return v.rc == NGX_BUSY
+               ? ngx_http_stoa_limits_refuse(r, ctx, a,
+                                             NGX_HTTP_STOA_REFUSE_QUOTA, &v)
+               : ngx_http_stoa_limits_refuse(r, ctx, a,
                               NGX_HTTP_STOA_REFUSE_LIMITS_UNAVAILABLE, NULL);
     }
 
-    if (v.rc == NGX_OK && v.limit
+    if (v.rc == NGX_OK && v.limit && !a->shadow
         && (!ctx->call.limited || v.remaining < ctx->call.rate.remaining))
     {
         ctx->call.rate = v;
@@ -271,8 +315,13 @@ ngx_http_stoa_limits_leave(ngx_http_stoa_ctx_t *ctx, void *data)
 
 static ngx_int_t
 ngx_http_stoa_limits_refuse(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
-    ngx_http_stoa_refuse_e what, ngx_http_stoa_verdict_t *v)
+    const ngx_http_stoa_attached_t *a, ngx_http_stoa_refuse_e what,
+    ngx_http_stoa_verdict_t *v)
 {
+    if (a->shadow) {
+        return ngx_http_stoa_policy_refuse(r, ctx, a, what);
+    }
+
     ngx_http_stoa_limits_leave(ctx, NULL);
 
     ctx->call.limited = 0;
@@ -300,6 +349,10 @@ ngx_http_stoa_limits_key(ngx_http_stoa_ctx_t *ctx,
 {
     stoa_id_t  ids[2];
 
+    if (ctx->call.allowance) {
+        return ctx->call.allowance;
+    }
+
     switch (plan->limit_by) {
 
     case STOA_LIMIT_BY_APPLICATION:
@@ -317,89 +370,8 @@ ngx_http_stoa_limits_key(ngx_http_stoa_ctx_t *ctx,
         ids[1] = ctx->call.subscribed;
     }
 
-    return stoa_hash64(ids, sizeof(ids), NGX_HTTP_STOA_LIMITS_SEED);
-}
+    ctx->call.allowance = stoa_hash64(ids, sizeof(ids),
+                                      NGX_HTTP_STOA_LIMITS_SEED);
 
-
-/* What follows from a plan alone, kept until it changes. */
-
-static ngx_http_stoa_limits_t *
-ngx_http_stoa_limits_made(const stoa_rec_plan_t *plan)
-{
-    uint32_t                 h;
-    ngx_http_stoa_limits_t  *made;
-
-    /* the end of an id is its random part */
-
-    ngx_memcpy(&h, &plan->id.c[STOA_ID_LEN - sizeof(h)], sizeof(h));
-    h ^= h >> 16;
-
-    made = &ngx_http_stoa_limits_plans[(h ^ h >> 8)
-                                       % NGX_HTTP_STOA_LIMITS_PLANS];
-
-    if (ngx_memcmp(&made->plan, &plan->id, sizeof(stoa_id_t)) == 0
-        && ngx_memcmp(made->digest, plan->hdr.digest, sizeof(made->digest))
-           == 0)
-    {
-        return made;
-    }
-
-    made->plan = plan->id;
-    ngx_memcpy(made->digest, plan->hdr.digest, sizeof(made->digest));
-
-    ngx_memzero(&made->gcra, sizeof(stoa_gcra_t));
-
-    made->burst = plan->burst ? plan->burst : plan->rate;
-
-    if (plan->rate) {
-        stoa_gcra_setup(&made->gcra, plan->rate, plan->per_ms, plan->burst);
-    }
-
-    made->len = ngx_http_stoa_limits_policies(plan, made) - made->text;
-
-    return made;
-}
-
-
-/*
- * RateLimit-Policy of draft-ietf-httpapi-ratelimit-headers-11.  What is
- * enforced is a bucket: it holds what may come at once, and is full again when
- * as much of the rate has passed.  Windows are whole seconds: another one is
- * told as what comes back in the next whole one, but not less than the bucket.
- */
-
-static u_char *
-ngx_http_stoa_limits_policies(const stoa_rec_plan_t *plan,
-    ngx_http_stoa_limits_t *made)
-{
-    u_char    *p, *start;
-    uint64_t   quota, window, ms;
-
-    p = made->text;
-    start = p;
-
-    if (plan->rate) {
-        ms = ngx_max(made->gcra.burst_ns + made->gcra.interval_ns, 1000000)
-             / 1000000;
-        window = (ms + 999) / 1000;
-        quota = made->burst;
-
-        if (ms % 1000 && quota < UINT64_MAX / 1000 / window) {
-            quota = quota * window * 1000 / ms;
-        }
-
-        p = ngx_sprintf(p, "\"rate\";q=%uL;w=%uL", quota, window);
-    }
-
-    if (plan->quota_day) {
-        p = ngx_sprintf(p, "%s\"day\";q=%uL;w=%d", p > start ? ", " : "",
-                        plan->quota_day, NGX_HTTP_STOA_LIMITS_DAY);
-    }
-
-    if (plan->quota_month) {
-        p = ngx_sprintf(p, "%s\"month\";q=%uL;w=%d", p > start ? ", " : "",
-                        plan->quota_month, NGX_HTTP_STOA_LIMITS_MONTH);
-    }
-
-    return p;
+    return ctx->call.allowance;
 }

@@ -14,8 +14,10 @@
 #include "core/stoa_gcra.h"
 
 
-ngx_int_t ngx_http_stoa_limits(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx);
+extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_concurrency;
+extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_rate;
+extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_quota;
+
 /* RateLimit, RateLimit-Policy, X-RateLimit-*, Retry-After. */
 ngx_int_t ngx_http_stoa_limit_headers(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);

@@ -9,10 +9,8 @@
  */
 
 #include "ngx_http_stoa_mcp.h"
-#include "ngx_http_stoa_limits.h"
 #include "ngx_http_stoa_upstream.h"
 #include "ngx_http_stoa_policy.h"
-#include "ngx_http_stoa_auth.h"
 #include "ngx_http_stoa_store.h"
 #include "ngx_http_stoa_header.h"
 #include "core/stoa_key.h"
@@ -69,7 +67,7 @@ static const ngx_http_stoa_step_t  ngx_http_stoa_mcp_steps[] = {
     { "endpoint",     ngx_http_stoa_mcp_endpoint },
     { "admit",        ngx_http_stoa_policy_admit },
     { "headers",      ngx_http_stoa_mcp_read_headers },
-    { "authenticate", ngx_http_stoa_auth },
+    { "authenticate", ngx_http_stoa_policy_authn },
     { "verb",         ngx_http_stoa_mcp_verb },
     { "negotiate",    ngx_http_stoa_mcp_negotiate },
     { "keys",         ngx_http_stoa_mcp_keys },
@@ -80,8 +78,6 @@ static const ngx_http_stoa_step_t  ngx_http_stoa_mcp_steps[] = {
     { "era",          ngx_http_stoa_mcp_era },
     { "dispatch",     ngx_http_stoa_mcp_dispatch },
     { "resolve",      ngx_http_stoa_mcp_owner },
-    { "screen",       ngx_http_stoa_screen },
-    { "limits",       ngx_http_stoa_limits },
     { "judge",        ngx_http_stoa_policy_judge },
     { "connect",      ngx_http_stoa_mcp_connect },
     { "splice",       ngx_http_stoa_mcp_splice },
@@ -353,8 +349,13 @@ ngx_http_stoa_mcp_entitled(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
                                     NULL);
     }
 
-    return mcp->has_server
-           ? ngx_http_stoa_subscription(r, ctx, &mcp->server) : NGX_OK;
+    if (!mcp->has_server) {
+        return NGX_OK;
+    }
+
+    ctx->call.subscribed = mcp->server;
+
+    return ngx_http_stoa_policy_access(r, ctx);
 }
 
 

@@ -171,7 +171,6 @@ struct ngx_http_stoa_mcp_s {
     ngx_str_t                     tool_name;    /* at the upstream; of what
                                                    else is called, too      */
     stoa_json_val_t               named;        /* in the message, by it    */
-    stoa_id_t                     call_target;  /* what was subscribed to   */
 
     uint64_t                      upstream_key; /* in the session map       */
     ngx_str_t                     upstream_session;

@@ -12,7 +12,7 @@
 #include "ngx_http_stoa_auth.h"
 #include "ngx_http_stoa_store.h"
 #include "ngx_http_stoa_header.h"
-#include "ngx_http_stoa_chain.h"
+#include "ngx_http_stoa_policy.h"
 #include "core/stoa_key.h"
 
 
@@ -123,8 +123,7 @@ ngx_http_stoa_mcp_resolve(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     }
 
     sub = ngx_http_stoa_store_subscription(mcf->store, &ctx->application,
-                                           mcp->has_server ? &mcp->server
-                                           : &ctx->call.mcp->call_target);
+                                           &ctx->call.subscribed);
     if (sub == NULL || !ngx_http_stoa_mcp_selected(sub, &tool->id)) {
         return ngx_http_stoa_mcp_unknown(r, ctx, &name);
     }
@@ -277,9 +276,9 @@ ngx_http_stoa_mcp_resolve_tenant(ngx_http_request_t *r,
             *tool = ngx_http_stoa_store_item(mcf->store, STOA_REC_TOOL,
                                              &search.hit->tool);
             *api = ngx_http_stoa_store_api(mcf->store, &search.hit->api);
-            mcp->call_target = search.sub->target;
+            ctx->call.subscribed = search.sub->target;
 
-            return ngx_http_stoa_subscription(r, ctx, &mcp->call_target);
+            return ngx_http_stoa_policy_access(r, ctx);
         }
     }
 
@@ -287,9 +286,9 @@ ngx_http_stoa_mcp_resolve_tenant(ngx_http_request_t *r,
         return NGX_OK;                                  /* unknown         */
     }
 
-    mcp->call_target = (*api)->id;
+    ctx->call.subscribed = (*api)->id;
 
-    return ngx_http_stoa_subscription(r, ctx, &mcp->call_target);
+    return ngx_http_stoa_policy_access(r, ctx);
 }
 
 

@@ -8,7 +8,7 @@
  */
 
 #include "ngx_http_stoa_mcp.h"
-#include "ngx_http_stoa_auth.h"
+#include "ngx_http_stoa_policy.h"
 #include "ngx_http_stoa_store.h"
 #include "core/stoa_uri.h"
 
@@ -74,9 +74,9 @@ ngx_http_stoa_mcp_item_resolve(ngx_http_request_t *r,
     }
 
     if (!mcp->has_server) {
-        mcp->call_target = way.target;
+        ctx->call.subscribed = way.target;
 
-        rc = ngx_http_stoa_subscription(r, ctx, &mcp->call_target);
+        rc = ngx_http_stoa_policy_access(r, ctx);
         if (rc != NGX_OK) {
             return rc;
         }

@@ -1,252 +1,246 @@
 /*
- * The runner of policies: a row of each edge's table of steps before
- * authentication, one after the limits, and the hooks for what goes to the
- * upstream and what comes back.
+ * The runner: whatever a call is asked is a row of a chain, by the order of
+ * its type; and the hooks for what goes to the upstream and what comes back.
  */
 
 #include "ngx_http_stoa_policy.h"
 #include "ngx_http_stoa_api.h"
 #include "ngx_http_stoa_refusal.h"
+#include "ngx_http_stoa_store.h"
 #include "ngx_http_stoa_zone.h"
 
 
-typedef ngx_int_t (*ngx_http_stoa_hook_pt)(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a);
+#define ADMIT     ngx_http_stoa_turn_bits(STOA_ORDER_ADMIT)
+#define AUTHN     ngx_http_stoa_turn_bits(STOA_ORDER_AUTHN)
+#define ACCESS    ngx_http_stoa_turn_bits(STOA_ORDER_ACCESS)
+#define UPSTREAM  ngx_http_stoa_turn_bits(NGX_HTTP_STOA_TURN_UPSTREAM)
+#define RESPONSE  ngx_http_stoa_turn_bits(NGX_HTTP_STOA_TURN_RESPONSE)
+#define JUDGE                                                                 \
+    (ADMIT                                                                    \
+     | (ngx_http_stoa_turn_bit(NGX_HTTP_STOA_TURN_UPSTREAM)                   \
+        - ngx_http_stoa_turn_bit(STOA_ORDER_LATE)))
 
 
-static ngx_int_t ngx_http_stoa_policy_steps(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx, ngx_uint_t admit);
-static ngx_int_t ngx_http_stoa_policy_hooks(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx, size_t hook);
-static ngx_int_t ngx_http_stoa_policy_chains(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx, size_t hook, uint64_t *types);
-static ngx_int_t ngx_http_stoa_policy_chain(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx, size_t hook, ngx_uint_t from, uint64_t *types);
+static ngx_int_t ngx_http_stoa_policy_plan(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+static ngx_int_t ngx_http_stoa_policy_run(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, uint64_t turns);
+static ngx_int_t ngx_http_stoa_policy_refused(ngx_http_request_t *r,
+    const ngx_http_stoa_attached_t *a, ngx_int_t rc);
 static ngx_uint_t ngx_http_stoa_policy_applies(ngx_http_stoa_ctx_t *ctx,
     ngx_uint_t from, const ngx_http_stoa_attached_t *a);
 static void ngx_http_stoa_policy_count(const ngx_http_stoa_attached_t *a,
     ngx_http_stoa_outcome_e outcome);
 
 
-#define HOOK(f)  offsetof(ngx_http_stoa_policy_t, f)
-
-#define ngx_http_stoa_hook(a, at)                                             \
-    (*(const ngx_http_stoa_hook_pt *) ((const u_char *) (a)->policy + (at)))
-
+/* An MCP call's api is found after its endpoint has admitted: what is left of
+ * this turn runs in the last step. */
 
 ngx_int_t
 ngx_http_stoa_policy_admit(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
-    return ctx->call.policed ? ngx_http_stoa_policy_steps(r, ctx, 1) : NGX_OK;
+    ngx_int_t  rc;
+
+    rc = ctx->call.policy_turns & ADMIT
+         ? ngx_http_stoa_policy_run(r, ctx, ADMIT) : NGX_OK;
+
+    if (rc == NGX_OK) {
+        ctx->call.policy_turns &= ~ADMIT;
+    }
+
+    return rc;
+}
+
+
+ngx_int_t
+ngx_http_stoa_policy_authn(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    return ngx_http_stoa_policy_run(r, ctx, AUTHN);
+}
+
+
+ngx_int_t
+ngx_http_stoa_policy_access(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    return ngx_http_stoa_policy_run(r, ctx, ACCESS);
 }
 
 
 ngx_int_t
 ngx_http_stoa_policy_judge(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
-    if (ctx->application_chain) {
+    ngx_int_t  rc;
+
+    if (!(ctx->call.policy_at & JUDGE)) {
+        rc = ngx_http_stoa_policy_plan(r, ctx);
+        if (rc != NGX_OK) {
+            return rc;
+        }
+
         ngx_http_stoa_chain_set(ctx, NGX_HTTP_STOA_CHAIN_APPLICATION,
                                 ctx->application_chain);
     }
 
-    return ctx->call.policed ? ngx_http_stoa_policy_steps(r, ctx, 0) : NGX_OK;
+    return ngx_http_stoa_policy_run(r, ctx, JUDGE);
 }
 
+
+static ngx_int_t
+ngx_http_stoa_policy_plan(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    const stoa_rec_plan_t      *plan;
+    ngx_http_stoa_chain_t      *chain;
+    ngx_http_stoa_main_conf_t  *mcf;
+
+    static ngx_str_t  detail =
+        ngx_string("The plan of the subscription is no longer in use.");
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+
+    plan = ngx_http_stoa_store_plan(mcf->store, &ctx->call.plan);
+
+    if (plan == NULL) {
+        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_NOT_SUBSCRIBED,
+                                    &detail);
+    }
+
+    if (ngx_http_stoa_chain_get(r, plan, &plan->policies, &chain) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ngx_http_stoa_chain_set(ctx, NGX_HTTP_STOA_CHAIN_PLAN, chain);
+
+    plan = chain->rec;
+
+    ctx->call.plan_name.data = (u_char *) plan + plan->name.off;
+    ctx->call.plan_name.len = plan->name.len;
+    ctx->call.policies = chain->limits;
+
+    return NGX_OK;
+}
+
+
+/*
+ * At another tenant's api the policies of an application are its consumer's:
+ * what they say to the upstream comes first, as if its client had sent it, and
+ * the publisher has the last word.
+ */
 
 ngx_int_t
 ngx_http_stoa_policy_upstream(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
-    return ngx_http_stoa_policy_hooks(r, ctx, HOOK(upstream));
+    uint64_t   consumer;
+    ngx_int_t  rc;
+
+    consumer = ctx->call.policy_turns & UPSTREAM
+               & ngx_http_stoa_turn_bit(NGX_HTTP_STOA_TURN_UPSTREAM)
+                 << NGX_HTTP_STOA_CHAIN_APPLICATION;
+
+    if (consumer && ngx_memcmp(&ctx->tenant, &ctx->call.route_tenant,
+                               sizeof(stoa_id_t)) != 0)
+    {
+        ctx->call.foreign = 1;
+        rc = ngx_http_stoa_policy_run(r, ctx, consumer);
+        ctx->call.foreign = 0;
+
+        return rc == NGX_OK
+               ? ngx_http_stoa_policy_run(r, ctx, UPSTREAM & ~consumer) : rc;
+    }
+
+    return ngx_http_stoa_policy_run(r, ctx, UPSTREAM);
 }
 
 
 ngx_int_t
 ngx_http_stoa_policy_response(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
-    return ngx_http_stoa_policy_hooks(r, ctx, HOOK(response));
+    uint64_t  turns;
+
+    turns = ctx->call.policy_turns & RESPONSE;
+
+    if (ctx->call.api == NULL) {
+
+        /* what is in force by itself is about what an upstream says */
+
+        turns &= ~(ngx_http_stoa_turn_bit(NGX_HTTP_STOA_TURN_RESPONSE)
+                   << NGX_HTTP_STOA_CHAIN_DEFAULT);
+    }
+
+    return turns ? ngx_http_stoa_policy_run(r, ctx, turns) : NGX_OK;
 }
 
 
-/*
- * Those of the order class "admit", or all that were not among them: an MCP
- * call's api is found after its endpoint was admitted.  A policy that waits is
- * asked again, the ones before it are not.
- */
+/* A policy that waits is asked again, the ones before it are not: where it is
+ * is noted before, as r and ctx may be gone when it has said so. */
 
 static ngx_int_t
-ngx_http_stoa_policy_steps(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
-    ngx_uint_t admit)
+ngx_http_stoa_policy_run(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    uint64_t turns)
 {
-    ngx_int_t                        rc;
-    ngx_uint_t                       from, early;
-    ngx_http_stoa_chain_t           *chain;
-    const ngx_http_stoa_attached_t  *a;
+    ngx_int_t               rc;
+    ngx_uint_t              bit, turn;
+    ngx_http_stoa_turn_t   *t, *next;
+    ngx_http_stoa_chain_t  *chain;
 
-    for (from = ctx->call.policy_from;
-         from < NGX_HTTP_STOA_CHAIN_MAX;
-         from++, ctx->call.policy_next = 0)
-    {
-        ctx->call.policy_from = from;
-        chain = ctx->call.chain[from];
+    turns &= ctx->call.policy_turns;
+    next = NULL;
 
-        if (chain == NULL) {
-            continue;
-        }
+    if (ctx->call.policy_at & turns) {
+        turns &= ~(ctx->call.policy_at - 1);
+        next = ctx->call.policy_next;
+    }
 
-        for ( /* void */ ;
-             ctx->call.policy_next < chain->n;
-             ctx->call.policy_next++)
+    for ( /* void */ ; turns; turns &= turns - 1) {
+        bit = __builtin_ctzll(turns);
+        turn = bit / NGX_HTTP_STOA_CHAIN_MAX;
+        chain = ctx->call.chain[bit % NGX_HTTP_STOA_CHAIN_MAX];
+        ctx->call.policy_at = turns & -turns;
+
+        for (t = next ? next : chain->first[turn];
+             t < chain->first[turn + 1];
+             t++)
         {
-            a = &chain->elts[ctx->call.policy_next];
-
-            if (a->policy->head == NULL) {
-                continue;
-            }
-
-            /* what is for a part of it waits until the part is known */
-
-            early = a->order == STOA_ORDER_ADMIT && !a->one
-                    && a->tool.len == 0;
-
-            if ((admit ? !early
-                       : early && (ctx->call.admitted & 1u << from))
-                || !ngx_http_stoa_policy_applies(ctx, from, a))
+            if ((t->unless & ctx->call.policy_types)
+                || (t->picky
+                    && !ngx_http_stoa_policy_applies(ctx, bit
+                                                    % NGX_HTTP_STOA_CHAIN_MAX,
+                                                    t->a)))
             {
                 continue;
             }
 
-            ngx_log_debug1(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
-                           "stoa policy: %s", a->policy->name);
+            ctx->call.policy_next = t;
 
-            rc = a->policy->head(r, ctx, a);
+            rc = t->run(r, ctx, t->a);
 
             if (rc != NGX_OK) {
-                return rc;
+                return ngx_http_stoa_policy_refused(r, t->a, rc);
             }
         }
 
-        if (admit) {
-            ctx->call.admitted |= 1u << from;
-        }
+        next = NULL;
     }
 
-    ctx->call.policy_from = 0;
-    ctx->call.policy_next = 0;
+    ctx->call.policy_at = 0;
 
     return NGX_OK;
 }
 
 
-/* hook: where in the table of functions.  Most calls have no chain, only what
- * is in force where none of its type is attached. */
+/* By its head or a hook; not all that is no NGX_OK is a refusal. */
 
 static ngx_int_t
-ngx_http_stoa_policy_hooks(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
-    size_t hook)
+ngx_http_stoa_policy_refused(ngx_http_request_t *r,
+    const ngx_http_stoa_attached_t *a, ngx_int_t rc)
 {
-    uint64_t                    types;
-    ngx_uint_t                  i;
-    ngx_http_stoa_attached_t   *a;
-    ngx_http_stoa_policies_t   *all;
-    ngx_http_stoa_main_conf_t  *mcf;
+    if (rc >= NGX_HTTP_BAD_REQUEST) {
+        ngx_log_debug1(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                       "stoa policy refuses: %s", a->policy->name);
 
-    types = 0;
-
-    if (ctx->call.policed
-        && ngx_http_stoa_policy_chains(r, ctx, hook, &types) != NGX_OK)
-    {
-        return NGX_ERROR;
+        ngx_http_stoa_policy_count(a, NGX_HTTP_STOA_OUTCOME_REFUSED);
     }
 
-    if (ctx->call.api == NULL) {
-        return NGX_OK;
-    }
-
-    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
-    all = mcf->policies;
-
-    for (i = 0; i < all->ndflt; i++) {
-        a = &all->dflt[i];
-
-        if (!(types & UINT64_C(1) << a->place) && ngx_http_stoa_hook(a, hook)
-            && ngx_http_stoa_hook(a, hook)(r, ctx, a) != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
-    }
-
-    return NGX_OK;
-}
-
-
-/*
- * types: gets those that are attached.  At another tenant's api the policies
- * of an application are its consumer's: what they say to the upstream comes
- * first, as if its client had sent it, and the publisher has the last word.
- */
-
-static ngx_int_t
-ngx_http_stoa_policy_chains(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
-    size_t hook, uint64_t *types)
-{
-    ngx_int_t   rc;
-    ngx_uint_t  from, last;
-
-    last = NGX_HTTP_STOA_CHAIN_MAX;
-
-    if (hook == HOOK(upstream)
-        && ngx_memcmp(&ctx->tenant, &ctx->call.route_tenant,
-                      sizeof(stoa_id_t)) != 0)
-    {
-        last = NGX_HTTP_STOA_CHAIN_APPLICATION;
-
-        ctx->call.foreign = 1;
-        rc = ngx_http_stoa_policy_chain(r, ctx, hook, last, types);
-        ctx->call.foreign = 0;
-
-        if (rc != NGX_OK) {
-            return rc;
-        }
-    }
-
-    for (from = 0; from < last; from++) {
-        if (ngx_http_stoa_policy_chain(r, ctx, hook, from, types) != NGX_OK) {
-            return NGX_ERROR;
-        }
-    }
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_stoa_policy_chain(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
-    size_t hook, ngx_uint_t from, uint64_t *types)
-{
-    ngx_uint_t                 i;
-    ngx_http_stoa_chain_t     *chain;
-    ngx_http_stoa_attached_t  *a;
-
-    chain = ctx->call.chain[from];
-
-    if (chain == NULL) {
-        return NGX_OK;
-    }
-
-    *types |= chain->types;
-
-    for (i = 0; i < chain->n; i++) {
-        a = &chain->elts[i];
-
-        if (ngx_http_stoa_hook(a, hook)
-            && ngx_http_stoa_policy_applies(ctx, from, a)
-            && ngx_http_stoa_hook(a, hook)(r, ctx, a) != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
-    }
-
-    return NGX_OK;
+    return rc;
 }
 
 
@@ -258,13 +252,9 @@ ngx_http_stoa_policy_applies(ngx_http_stoa_ctx_t *ctx, ngx_uint_t from,
     stoa_rec_api_t        *rec;
     ngx_http_stoa_api_t   *api;
 
-    if (a->disabled) {
-        return 0;
-    }
-
     /* of the records' own the control plane has left the narrowest */
 
-    for (i = from + 1; a->single && i < NGX_HTTP_STOA_CHAIN_MAX; i++) {
+    for (i = from + 1; a->single && i < NGX_HTTP_STOA_CHAIN_DEFAULT; i++) {
         if (ctx->call.chain[i]
             && (ctx->call.chain[i]->types & UINT64_C(1) << a->place))
         {
@@ -316,8 +306,6 @@ ngx_http_stoa_policy_refuse(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
         ngx_http_stoa_policy_count(a, NGX_HTTP_STOA_OUTCOME_SHADOW_REFUSED);
         return NGX_OK;
     }
-
-    ngx_http_stoa_policy_count(a, NGX_HTTP_STOA_OUTCOME_REFUSED);
 
     return ngx_http_stoa_refuse(r, what, NULL);
 }

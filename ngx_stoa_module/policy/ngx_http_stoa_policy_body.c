@@ -1,6 +1,6 @@
 /*
- * body-limit: the longest body of a request; of policies (schema:
- * core/stoa_policy_body.h) and of the api's own field.
+ * body-limit: the longest body of a request.  Schema: core/stoa_policy_body.h,
+ * also of the api's own field.
  *
  * Process: workers.  Lifetime: the request.
  */
@@ -49,10 +49,6 @@ ngx_int_t
 ngx_http_stoa_policy_body_limit(ngx_http_request_t *r, uint64_t max)
 {
     ngx_http_core_loc_conf_t  *clcf;
-
-    if (max == 0) {
-        return NGX_OK;
-    }
 
     if (r->headers_in.content_length_n >= 0) {
         if ((uint64_t) r->headers_in.content_length_n > max) {

@@ -1,6 +1,6 @@
 /*
- * ip-filter: lists of network addresses that may call, and that may not; of
- * policies (schema: core/stoa_policy_ip.h) and of the api's own fields.
+ * ip-filter: lists of network addresses that may call, and that may not.
+ * Schema: core/stoa_policy_ip.h, also of the api's own fields.
  *
  * Process: workers.
  */
@@ -12,6 +12,8 @@
 
 static ngx_int_t ngx_http_stoa_policy_ip_head(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a);
+static ngx_uint_t ngx_http_stoa_policy_ip_allows(ngx_http_request_t *r,
+    const void *rec, const stoa_policy_ip_t *ip);
 static ngx_uint_t ngx_http_stoa_policy_ip_match(const void *rec,
     const stoa_vec_t *list, unsigned family, const uint8_t *addr);
 
@@ -26,19 +28,15 @@ static ngx_int_t
 ngx_http_stoa_policy_ip_head(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     const ngx_http_stoa_attached_t *a)
 {
-    const stoa_policy_ip_t  *ip;
-
-    ip = a->config;
-
-    return ngx_http_stoa_policy_ip_allows(r, a->rec, &ip->allow, &ip->deny)
+    return ngx_http_stoa_policy_ip_allows(r, a->rec, a->config)
            ? NGX_OK
            : ngx_http_stoa_policy_refuse(r, ctx, a, NGX_HTTP_STOA_REFUSE_IP);
 }
 
 
-ngx_uint_t
+static ngx_uint_t
 ngx_http_stoa_policy_ip_allows(ngx_http_request_t *r, const void *rec,
-    const stoa_vec_t *allow, const stoa_vec_t *deny)
+    const stoa_policy_ip_t *ip)
 {
     unsigned              family;
     const uint8_t        *addr;
@@ -72,15 +70,15 @@ ngx_http_stoa_policy_ip_allows(ngx_http_request_t *r, const void *rec,
 
     default:
         /* a unix socket is in no list */
-        return allow->n == 0;
+        return ip->allow.n == 0;
     }
 
-    if (ngx_http_stoa_policy_ip_match(rec, deny, family, addr)) {
+    if (ngx_http_stoa_policy_ip_match(rec, &ip->deny, family, addr)) {
         return 0;
     }
 
-    return allow->n == 0
-           || ngx_http_stoa_policy_ip_match(rec, allow, family, addr);
+    return ip->allow.n == 0
+           || ngx_http_stoa_policy_ip_match(rec, &ip->allow, family, addr);
 }
 
 

@@ -153,13 +153,14 @@ ngx_http_stoa_pipeline_run(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_WITHHELD, NULL);
     }
 
-    if (group && ctx->call.edge == NULL
-        && ngx_http_stoa_pipeline_group(r, ctx, group) != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
     if (ctx->call.edge == NULL) {
+        ngx_http_stoa_chain_set(ctx, NGX_HTTP_STOA_CHAIN_DEFAULT,
+                                mcf->policies->chain);
+
+        if (group && ngx_http_stoa_pipeline_group(r, ctx, group) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
         rc = ngx_http_stoa_pipeline_edge(r, ctx, mcf);
 
         if (rc != NGX_OK) {

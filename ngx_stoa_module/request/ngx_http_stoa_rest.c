@@ -4,17 +4,13 @@
  */
 
 #include "ngx_http_stoa_request.h"
-#include "ngx_http_stoa_limits.h"
 #include "ngx_http_stoa_upstream.h"
 #include "ngx_http_stoa_policy.h"
-#include "ngx_http_stoa_auth.h"
 #include "ngx_http_stoa_conceal.h"
 #include "ngx_http_stoa_uri.h"
 
 
 static ngx_uint_t ngx_http_stoa_rest_match(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx);
-static ngx_int_t ngx_http_stoa_rest_subscription(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 static ngx_int_t ngx_http_stoa_rest_forward(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
@@ -24,12 +20,10 @@ static const ngx_http_stoa_step_t  ngx_http_stoa_rest_steps[] = {
     { "route",        ngx_http_stoa_route },
     { "conceal",      ngx_http_stoa_conceal },
     { "admit",        ngx_http_stoa_policy_admit },
-    { "screen",       ngx_http_stoa_screen },
     { "upgrade",      ngx_http_stoa_upgrade },
-    { "authenticate", ngx_http_stoa_auth },
+    { "authenticate", ngx_http_stoa_policy_authn },
     { "operation",    ngx_http_stoa_operation },
-    { "subscription", ngx_http_stoa_rest_subscription },
-    { "limits",       ngx_http_stoa_limits },
+    { "subscription", ngx_http_stoa_policy_access },
     { "judge",        ngx_http_stoa_policy_judge },
     { "forward",      ngx_http_stoa_rest_forward },
     { NULL,           NULL }
@@ -50,14 +44,6 @@ static ngx_uint_t
 ngx_http_stoa_rest_match(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
     return 1;
-}
-
-
-static ngx_int_t
-ngx_http_stoa_rest_subscription(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx)
-{
-    return ngx_http_stoa_subscription(r, ctx, &ctx->call.api->id);
 }
 
 

@@ -52,6 +52,7 @@ ngx_http_stoa_route(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     }
 
     ctx->call.route_tenant = rec->tenant;
+    ctx->call.subscribed = rec->id;
     ngx_http_stoa_chain_set(ctx, NGX_HTTP_STOA_CHAIN_API,
                             ctx->call.api->policies);
 

@@ -273,7 +273,9 @@ ngx_http_stoa_api_compile(ngx_http_stoa_main_conf_t *mcf,
                 + api->ntargets * (sizeof(ngx_http_stoa_target_t)
                                    + 2 * sizeof(ngx_http_stoa_addr_t))
                 + api->nops * sizeof(ngx_http_stoa_op_t)
-                + rec->policies.n * sizeof(ngx_http_stoa_attached_t);
+                + (api->policies ? api->policies->n : 0)
+                  * (sizeof(ngx_http_stoa_attached_t)
+                     + 3 * sizeof(ngx_http_stoa_turn_t));
 
     return api;
 

@@ -8,7 +8,6 @@
  */
 
 #include "ngx_http_stoa_headers.h"
-#include "ngx_http_stoa_auth.h"
 #include "ngx_http_stoa_digest.h"
 #include "ngx_http_stoa_header.h"
 #include "ngx_http_stoa_policy.h"
@@ -22,12 +21,7 @@ typedef enum {
     NGX_HTTP_STOA_H_TRACEPARENT,
     NGX_HTTP_STOA_H_FOR,
     NGX_HTTP_STOA_H_PROTO,
-    NGX_HTTP_STOA_H_HOST,
-    NGX_HTTP_STOA_H_TENANT,
-    NGX_HTTP_STOA_H_APPLICATION,
-    NGX_HTTP_STOA_H_SUBSCRIPTION,
-    NGX_HTTP_STOA_H_IDENTITY,
-    NGX_HTTP_STOA_H_MAX
+    NGX_HTTP_STOA_H_HOST
 } ngx_http_stoa_header_e;
 
 
@@ -44,8 +38,6 @@ static ngx_int_t ngx_http_stoa_headers_for(ngx_http_request_t *r,
     ngx_list_part_t *part, size_t len, ngx_str_t *value);
 static ngx_int_t ngx_http_stoa_headers_host(ngx_http_request_t *r,
     ngx_str_t *value);
-static ngx_int_t ngx_http_stoa_headers_identity(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx);
 static ngx_int_t ngx_http_stoa_headers_push(ngx_http_request_t *r,
     ngx_http_stoa_header_e which, ngx_str_t *value);
 
@@ -55,12 +47,7 @@ static ngx_http_stoa_header_name_t  ngx_http_stoa_headers_names[] = {
     { ngx_string("traceparent"), ngx_string("traceparent"), 0 },
     { ngx_string("X-Forwarded-For"), ngx_string("x-forwarded-for"), 0 },
     { ngx_string("X-Forwarded-Proto"), ngx_string("x-forwarded-proto"), 0 },
-    { ngx_string("X-Forwarded-Host"), ngx_string("x-forwarded-host"), 0 },
-    { ngx_string("X-Stoa-Tenant"), ngx_string("x-stoa-tenant"), 0 },
-    { ngx_string("X-Stoa-Application"), ngx_string("x-stoa-application"), 0 },
-    { ngx_string("X-Stoa-Subscription"), ngx_string("x-stoa-subscription"),
-      0 },
-    { ngx_string("X-Stoa-Identity"), ngx_string("x-stoa-identity"), 0 }
+    { ngx_string("X-Forwarded-Host"), ngx_string("x-forwarded-host"), 0 }
 };
 
 
@@ -102,27 +89,16 @@ ngx_http_stoa_headers(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         return NGX_ERROR;
     }
 
-    rc = ngx_http_stoa_headers_identity(r, ctx);
-
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
     if (found.full
         && ngx_http_stoa_headers_forwarded(r, &old.part, &found) != NGX_OK)
     {
         return NGX_ERROR;
     }
 
-    if (ngx_http_stoa_policy_upstream(r, ctx) != NGX_OK) {
-        return NGX_ERROR;
-    }
+    rc = ngx_http_stoa_policy_upstream(r, ctx);
 
-    if (ctx->call.edge->headers_add == NULL) {
-        return NGX_OK;
-    }
-
-    return ctx->call.edge->headers_add(r, ctx, &r->headers_in.headers);
+    return rc == NGX_OK && ctx->call.edge->headers_add
+           ? ctx->call.edge->headers_add(r, ctx, &r->headers_in.headers) : rc;
 }
 
 
@@ -440,51 +416,6 @@ ngx_http_stoa_headers_host(ngx_http_request_t *r, ngx_str_t *value)
     value->len = p - value->data;
 
     return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_stoa_headers_identity(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx)
-{
-    ngx_int_t  rc;
-    ngx_str_t  subscription, jws;
-
-    if (ctx->call.api == NULL
-        || ctx->call.api->rec->identity == STOA_IDENTITY_NONE)
-    {
-        return NGX_OK;
-    }
-
-    subscription.data = (u_char *) ctx->call.subscription.c;
-    subscription.len = STOA_ID_LEN;
-
-    if (ngx_http_stoa_headers_push(r, NGX_HTTP_STOA_H_TENANT,
-                                   &ctx->tenant_name) != NGX_OK
-        || ngx_http_stoa_headers_push(r, NGX_HTTP_STOA_H_APPLICATION,
-                                      &ctx->application_name) != NGX_OK
-        || ngx_http_stoa_headers_push(r, NGX_HTTP_STOA_H_SUBSCRIPTION,
-                                      &subscription) != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    if (ctx->call.api->rec->identity != STOA_IDENTITY_SIGNED) {
-        return NGX_OK;
-    }
-
-    rc = ngx_http_stoa_identity(r, ctx, &ctx->call.api->rec->id, &jws);
-
-    if (rc == NGX_DECLINED) {
-        /* nothing to sign with: the upstream would have to guess */
-        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_NOT_READY, NULL);
-    }
-
-    if (rc != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    return ngx_http_stoa_headers_push(r, NGX_HTTP_STOA_H_IDENTITY, &jws);
 }
 
 

@@ -164,9 +164,6 @@ ngx_http_stoa_upstream_clone(ngx_http_request_t *r)
     }
 
     ctx->request = r;
-    ctx->call.edge = parent->call.edge;
-    ctx->call.api = parent->call.api;
-    ctx->call.subscription = parent->call.subscription;
     ctx->call.to = parent->call.to;
     ctx->call.passed = 1;
 

@@ -48,6 +48,21 @@ my %case = (
                       && ($_[1] // '') ne '-' },
         mcp => 'server',
     },
+
+    # a plan's own: the policy says the state; one call uses it up
+
+    rate => {
+        config => {}, default => 1, request => {}, mcp => 'server',
+        plan => { rate => 1, per_ms => 86_400_000 },
+        refuses => [429, 'rate_exceeded'],
+    },
+    quota => {
+        config => {}, default => 1, request => {}, mcp => 'server',
+        plan => { quota_month => 1 }, refuses => [429, 'quota_exceeded'],
+    },
+    concurrency => {                           # t/limit_rate.t
+        config => {}, elsewhere => 1,
+    },
 );
 
 my $schemas = $t->must(GET => '/v1/openapi.json')->{components}{schemas};
@@ -69,18 +84,24 @@ my $mcp = $t->mcp_origin(name => 'm', tools => { echo => sub { 'hi' } });
 
 my @states = qw(enabled shadow disabled none);
 my (@docs, @more, $conf);
+delete @case{grep { $case{$_}{elsewhere} } keys %case};
 for my $type (sort keys %case) {
     (my $n = $type) =~ tr/-//d;
     for my $state (@states) {
-        push @docs, rest('acme', "$n-$state", $to),
-            sub_('acme', 'demo', "$n-$state", 'free'),
+        my $plan = $case{$type}{plan} ? "$n-$state" : 'free';
+        push @docs, $plan eq 'free' ? ()
+            : plan('acme', $plan, %{ $case{$type}{plan} }),
+            rest('acme', "$n-$state", $to),
+            sub_('acme', 'demo', "$n-$state", $plan),
             doc('Server', 'acme', "$n-$state", { state => 'published',
                 prefix => 'never', tools => [{ api => 'm', tool => 'echo' }] }),
             doc('Subscription', 'acme', undef, { application => 'demo',
-                server => "$n-$state", plan => 'free' });
+                server => "$n-$state", plan => $plan });
         push @more, doc('Policy', 'acme', "$n-$state", { type => $type,
             state => $state, config => $case{$type}{config},
-            attach => [{ api => "$n-$state" }, $case{$type}{mcp}
+            attach => [$plan ne 'free' ? { plan => $plan }
+                       : { api => "$n-$state" },
+                       $case{$type}{mcp} && $plan eq 'free'
                        ? { server => "$n-$state" } : ()] })
             if $state ne 'none';
         $conf .= "location /p/$n-$state/ { stoa_protect tenant=acme "
@@ -124,6 +145,7 @@ for my $type (sort keys %case) {
                             body => $c->{request}{body},
                             headers => $c->{request}{headers} // {}) };
 
+        $call->("/apis/acme/$n-$state/") if $c->{plan};
         my $r = $call->("/apis/acme/$n-$state/");
         is($acts->($r), $want, "$type, $state: stoa")
             or diag(explain($r->{headers}));
@@ -133,10 +155,12 @@ for my $type (sort keys %case) {
         is($r->{status}, $c->{refuses} && $want ? $c->{refuses}[0]
            : $c->{request}{path} ? 302 : 200, 'it is served, or not');
 
-        if ($c->{mcp}) {
+        for (1 .. ($c->{mcp} ? $c->{plan} ? 2 : 1 : 0)) {
             $r = $t->mcp("/mcp/acme/$n-$state", 'tools/call',
                 { name => 'echo', arguments => {} }, key => $key,
                 headers => $c->{request}{headers} // {});
+        }
+        if ($c->{mcp}) {
             is($acts->($r), $want, "$type, $state: MCP")
                 or diag(explain($r));
         }

@@ -153,7 +153,8 @@ test_types(void)
 
     for (i = 0; (t = stoa_policy_at(i)) != NULL; i++) {
         tap_ok(stoa_name_valid(t->name, strlen(t->name)) && t->id
-               && t->version && t->order && t->scopes && t->doc
+               && t->version && t->order && t->doc
+               && (t->scopes || t->own || (t->flags & STOA_POLICY_DEFAULT))
                && stoa_policy_by_id(t->id) == t
                && stoa_policy_find(t->name, strlen(t->name)) == t,
                "%s: name, id, version, order, scopes", t->name);
@@ -164,14 +165,15 @@ test_types(void)
                    "%s is not %s", t->name, u->name);
         }
 
-        tap_ok(!(t->flags & STOA_POLICY_DEFAULT)
+        tap_ok(!(t->flags & STOA_POLICY_DEFAULT) || t->scopes == 0
                || (t->flags & STOA_POLICY_SINGLE), "a default is single");
 
         /* the narrowest is found in the records of these alone */
 
         tap_ok(!(t->flags & STOA_POLICY_SINGLE)
                || !(t->scopes & ~(unsigned) (STOA_ON_GROUP|STOA_ON_TENANT
-                                             |STOA_ON_SERVER|STOA_ON_API)),
+                                             |STOA_ON_SERVER|STOA_ON_API))
+               || (t->flags & STOA_POLICY_STATE),
                "%s: scopes of a single one", t->name);
 
         for (n = 0; n < t->config->nfields; n++) {
