@@ -14,6 +14,7 @@
 #include "ngx_http_stoa_conceal.h"
 #include "ngx_http_stoa_sync.h"
 #include "ngx_http_stoa_auth.h"
+#include "ngx_http_stoa_token.h"
 
 
 static ngx_int_t ngx_http_stoa_preconfiguration(ngx_conf_t *cf);
@@ -344,6 +345,7 @@ ngx_http_stoa_exit_process(ngx_cycle_t *cycle)
     ngx_http_stoa_chain_exit();
     ngx_http_stoa_keepalive_exit();
     ngx_http_stoa_identity_exit();
+    ngx_http_stoa_issuer_exit();
     ngx_http_stoa_store_close(mcf);
     ngx_http_stoa_counters_close(mcf);
     ngx_http_stoa_proc_detach(mcf);

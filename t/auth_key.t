@@ -61,7 +61,7 @@ my @rows = (
     ['none', {}, '401 key_missing'],
     ['Basic alone', { Authorization => 'Basic eDp5' }, '401 key_missing'],
     ['another token', { Authorization => 'Bearer eyJhbGciOiJub25lIn0.e30.' },
-     '401 key_invalid'],
+     '401 token_invalid'],
     ['junk', { 'X-API-Key' => 'junk' }, '401 key_invalid'],
     ['empty', { 'X-API-Key' => '' }, '401 key_missing'],
     ['very long', { 'X-API-Key' => 'stoa_' . 'x' x 4000 },

@@ -27,7 +27,8 @@
     row(13, "0013_seal_keys")                                                 \
     row(14, "0014_issuers")                                                   \
     row(15, "0015_max_call")                                                  \
-    row(16, "0016_items")
+    row(16, "0016_items")                                                     \
+    row(17, "0017_keep_authorization")
 
 
 typedef struct {

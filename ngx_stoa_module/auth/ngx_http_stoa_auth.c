@@ -8,6 +8,7 @@
  */
 
 #include "ngx_http_stoa_auth.h"
+#include "ngx_http_stoa_token.h"
 #include "ngx_http_stoa_store.h"
 #include "ngx_http_stoa_api.h"
 #include "ngx_http_stoa_digest.h"
@@ -20,7 +21,9 @@
 
 typedef struct {
     ngx_str_t    key;
-    ngx_uint_t   foreign;         /* a Bearer or X-API-Key of another kind   */
+    ngx_str_t    token;           /* a Bearer of another kind ...            */
+    ngx_uint_t   tokens;          /* ... and how many of them                */
+    ngx_uint_t   foreign;         /* an X-API-Key of another kind            */
     ngx_uint_t   differ;          /* two keys that are not the same          */
 } ngx_http_stoa_auth_found_t;
 
@@ -50,10 +53,17 @@ typedef struct {
 
 static ngx_int_t ngx_http_stoa_auth(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a);
+static ngx_int_t ngx_http_stoa_auth_caller(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_auth_found_t *found);
+static ngx_int_t ngx_http_stoa_auth_token(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_str_t *token);
+static ngx_int_t ngx_http_stoa_auth_application(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const stoa_rec_application_t *app,
+    const stoa_rec_tenant_t *tenant);
 static void ngx_http_stoa_auth_find(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_auth_found_t *found);
 static void ngx_http_stoa_auth_take(ngx_http_stoa_auth_found_t *found,
-    u_char *data, size_t len);
+    u_char *data, size_t len, ngx_uint_t bearer);
 static ngx_int_t ngx_http_stoa_auth_digest(ngx_http_request_t *r,
     ngx_str_t *key, ngx_uint_t alg, u_char *digest);
 static ngx_http_stoa_auth_seen_t *ngx_http_stoa_auth_known(
@@ -84,7 +94,6 @@ ngx_http_stoa_auth(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     const ngx_http_stoa_attached_t *a)
 {
     ngx_int_t                    rc;
-    ngx_http_stoa_auth_seen_t   *seen;
     ngx_http_stoa_auth_found_t   found;
 
     if (!ctx->authenticated) {
@@ -92,29 +101,7 @@ ngx_http_stoa_auth(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
         ngx_http_stoa_auth_find(r, ctx, &found);
 
-        if (found.differ || (found.key.len == 0 && found.foreign)) {
-            return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_KEY_INVALID,
-                                        NULL);
-        }
-
-        if (found.key.len == 0) {
-            return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_KEY_MISSING,
-                                        NULL);
-        }
-
-        seen = ngx_http_stoa_auth_known(r, &found.key);
-
-        if (ctx->key.len) {
-            ngx_explicit_memzero(ctx->key.data, ctx->key.len);
-            ctx->key.len = 0;
-        }
-
-        if (seen == NULL || seen->cred->state == STOA_STATE_REVOKED) {
-            return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_KEY_INVALID,
-                                        NULL);
-        }
-
-        rc = ngx_http_stoa_auth_principal(r, ctx, seen);
+        rc = ngx_http_stoa_auth_caller(r, ctx, &found);
         if (rc != NGX_OK) {
             return rc;
         }
@@ -129,6 +116,78 @@ ngx_http_stoa_auth(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     }
 
     return NGX_OK;
+}
+
+
+/* A key says it all; a token is looked at where there is none. */
+
+static ngx_int_t
+ngx_http_stoa_auth_caller(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    ngx_http_stoa_auth_found_t *found)
+{
+    ngx_http_stoa_auth_seen_t  *seen;
+
+    if (!found->differ && found->key.len == 0 && found->tokens == 1
+        && stoa_jwt_looks((char *) found->token.data, found->token.len))
+    {
+        return ngx_http_stoa_auth_token(r, ctx, &found->token);
+    }
+
+    if (found->differ
+        || (found->key.len == 0 && (found->foreign || found->tokens)))
+    {
+        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_KEY_INVALID,
+                                    NULL);
+    }
+
+    if (found->key.len == 0) {
+        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_KEY_MISSING,
+                                    NULL);
+    }
+
+    seen = ngx_http_stoa_auth_known(r, &found->key);
+
+    if (ctx->key.len) {
+        ngx_explicit_memzero(ctx->key.data, ctx->key.len);
+        ctx->key.len = 0;
+    }
+
+    if (seen == NULL || seen->cred->state == STOA_STATE_REVOKED) {
+        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_KEY_INVALID,
+                                    NULL);
+    }
+
+    return ngx_http_stoa_auth_principal(r, ctx, seen);
+}
+
+
+/* The application that a token speaks for, as it is now. */
+
+static ngx_int_t
+ngx_http_stoa_auth_token(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    ngx_str_t *token)
+{
+    ngx_int_t                      rc;
+    const stoa_rec_tenant_t       *tenant;
+    ngx_http_stoa_main_conf_t     *mcf;
+    const stoa_rec_application_t  *app;
+
+    rc = ngx_http_stoa_token(r, ctx, token);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+    app = ngx_http_stoa_store_application(mcf->store, &ctx->application);
+    tenant = app ? ngx_http_stoa_store_tenant(mcf->store, &app->tenant)
+                 : NULL;
+
+    if (tenant == NULL) {
+        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_TOKEN_INVALID,
+                                    NULL);
+    }
+
+    return ngx_http_stoa_auth_application(r, ctx, app, tenant);
 }
 
 
@@ -166,7 +225,7 @@ ngx_http_stoa_auth_find(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
          h = ngx_http_stoa_header_next(&w))
     {
         if (ngx_http_stoa_header_is(h, "x-api-key")) {
-            ngx_http_stoa_auth_take(found, h->value.data, h->value.len);
+            ngx_http_stoa_auth_take(found, h->value.data, h->value.len, 0);
             continue;
         }
 
@@ -182,15 +241,12 @@ ngx_http_stoa_auth_find(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
                 continue;
             }
 
-            p += 7;
-            len -= 7;
-
-            ngx_http_stoa_auth_take(found, p, len);
+            ngx_http_stoa_auth_take(found, p + 7, len - 7, 1);
         }
     }
 
     if (ctx->key.len) {
-        ngx_http_stoa_auth_take(found, ctx->key.data, ctx->key.len);
+        ngx_http_stoa_auth_take(found, ctx->key.data, ctx->key.len, 0);
     }
 
     found->differ |= ctx->key_differs;
@@ -199,7 +255,7 @@ ngx_http_stoa_auth_find(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
 static void
 ngx_http_stoa_auth_take(ngx_http_stoa_auth_found_t *found, u_char *data,
-    size_t len)
+    size_t len, ngx_uint_t bearer)
 {
     /* blanks around a value are none of it */
 
@@ -217,7 +273,16 @@ ngx_http_stoa_auth_take(ngx_http_stoa_auth_found_t *found, u_char *data,
     }
 
     if (len < 5 || ngx_memcmp(data, "stoa_", 5) != 0) {
-        found->foreign = 1;
+
+        if (bearer) {
+            found->token.data = data;
+            found->token.len = len;
+            found->tokens++;
+
+        } else {
+            found->foreign = 1;
+        }
+
         return;
     }
 
@@ -423,6 +488,17 @@ ngx_http_stoa_auth_principal(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     }
 
     ctx->credential = cred->id;
+    ctx->principal = cred->id;
+
+    return ngx_http_stoa_auth_application(r, ctx, app, tenant);
+}
+
+
+static ngx_int_t
+ngx_http_stoa_auth_application(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const stoa_rec_application_t *app,
+    const stoa_rec_tenant_t *tenant)
+{
     ctx->application = app->id;
     ctx->tenant = tenant->id;
 

@@ -22,16 +22,18 @@
 #define NGX_HTTP_STOA_IDENTITY_LIFE_S  60
 #define NGX_HTTP_STOA_IDENTITY_USE_S   30    /* so much is left at least     */
 #define NGX_HTTP_STOA_IDENTITY_KEPT    512   /* 2^n                          */
-#define NGX_HTTP_STOA_IDENTITY_MAX     960
+#define NGX_HTTP_STOA_IDENTITY_MAX     1600
+#define NGX_HTTP_STOA_IDENTITY_SUBJECT 128   /* a longer one is not told     */
 #define NGX_HTTP_STOA_IDENTITY_SIG     64
 
 
-/* All that the claims say is of these three. */
+/* All that the claims say is of these. */
 
 typedef struct {
     stoa_id_t   api;
     stoa_id_t   application;
     stoa_id_t   subscription;
+    stoa_id_t   subject;                     /* zeros: a key calls           */
 } ngx_http_stoa_identity_of_t;
 
 typedef struct {
@@ -44,10 +46,14 @@ typedef struct {
 
 static ngx_int_t ngx_http_stoa_identity(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a);
+static ngx_int_t ngx_http_stoa_identity_escape(ngx_http_request_t *r,
+    const ngx_str_t *text, ngx_str_t *value);
 static ngx_int_t ngx_http_stoa_identity_signed(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const stoa_id_t *api, ngx_str_t *jws);
 static ngx_int_t ngx_http_stoa_identity_make(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_identity_kept_t *kept);
+static u_char *ngx_http_stoa_identity_subject(ngx_http_stoa_ctx_t *ctx,
+    u_char *p);
 static ngx_int_t ngx_http_stoa_identity_key(ngx_http_request_t *r);
 static ngx_int_t ngx_http_stoa_identity_sign(const u_char *data, size_t len,
     u_char *sig);
@@ -66,6 +72,7 @@ static ngx_http_stoa_header_name_t  ngx_http_stoa_identity_names[] = {
     { ngx_string("X-Stoa-Application"), ngx_string("x-stoa-application"), 0 },
     { ngx_string("X-Stoa-Subscription"), ngx_string("x-stoa-subscription"),
       0 },
+    { ngx_string("X-Stoa-Subject"), ngx_string("x-stoa-subject"), 0 },
     { ngx_string("X-Stoa-Identity"), ngx_string("x-stoa-identity"), 0 }
 };
 
@@ -81,20 +88,28 @@ ngx_http_stoa_identity(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     const ngx_http_stoa_attached_t *a)
 {
     ngx_int_t              rc;
-    ngx_str_t              values[4];
-    ngx_uint_t             i, n;
+    ngx_str_t              values[5];
+    ngx_uint_t             i;
     const stoa_rec_api_t  *rec;
 
     rec = a->rec;
-    n = 3;
+
+    ngx_memzero(values, sizeof(values));
 
     values[0] = ctx->tenant_name;
     values[1] = ctx->application_name;
     values[2].data = (u_char *) ctx->call.subscription.c;
     values[2].len = STOA_ID_LEN;
 
+    if (ctx->token
+        && ngx_http_stoa_identity_escape(r, &ctx->token->subject, &values[3])
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
     if (rec->identity == STOA_IDENTITY_SIGNED) {
-        rc = ngx_http_stoa_identity_signed(r, ctx, &rec->id, &values[n++]);
+        rc = ngx_http_stoa_identity_signed(r, ctx, &rec->id, &values[4]);
 
         if (rc == NGX_DECLINED) {
             /* nothing to sign with: the upstream would have to guess */
@@ -107,15 +122,49 @@ ngx_http_stoa_identity(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
         }
     }
 
-    for (i = 0; i < n; i++) {
-        if (ngx_http_stoa_header_push(&r->headers_in.headers,
-                                      &ngx_http_stoa_identity_names[i],
-                                      &values[i])
-            != NGX_OK)
+    for (i = 0; i < 5; i++) {
+        if (values[i].len
+            && ngx_http_stoa_header_push(&r->headers_in.headers,
+                                         &ngx_http_stoa_identity_names[i],
+                                         &values[i])
+               != NGX_OK)
         {
             return NGX_ERROR;
         }
     }
+
+    return NGX_OK;
+}
+
+
+/* What a header cannot have is escaped as in a URL. */
+
+static ngx_int_t
+ngx_http_stoa_identity_escape(ngx_http_request_t *r, const ngx_str_t *text,
+    ngx_str_t *value)
+{
+    u_char  *p, ch;
+    size_t   i;
+
+    value->data = ngx_pnalloc(r->pool, 3 * text->len);
+    if (value->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = value->data;
+
+    for (i = 0; i < text->len; i++) {
+        ch = text->data[i];
+
+        if (ch > ' ' && ch < 0x7f && ch != '%') {
+            *p++ = ch;
+
+        } else {
+            p = ngx_sprintf(p, "%%%02Xd", (ngx_uint_t) ch);
+        }
+    }
+
+    value->len = p - value->data;
 
     return NGX_OK;
 }
@@ -144,6 +193,11 @@ ngx_http_stoa_identity_signed(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     of.api = *api;
     of.application = ctx->application;
     of.subscription = ctx->call.subscription;
+    ngx_memzero(&of.subject, sizeof(stoa_id_t));
+
+    if (ctx->token) {
+        of.subject = ctx->principal;
+    }
 
     h = stoa_hash64(&of, sizeof(of), 0);
     kept = &ngx_http_stoa_identities[h & (NGX_HTTP_STOA_IDENTITY_KEPT - 1)];
@@ -209,7 +263,7 @@ ngx_http_stoa_identity_make(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
                      "\"aud\":\"%*s\",\"iat\":%T,\"exp\":%T,"
                      "\"tenant\":\"%*s\",\"tenant_name\":\"%V\","
                      "\"application\":\"%*s\",\"application_name\":\"%V\","
-                     "\"subscription\":\"%*s\"}",
+                     "\"subscription\":\"%*s\"",
                      (size_t) STOA_ID_LEN, kept->of.api.c, now,
                      now + NGX_HTTP_STOA_IDENTITY_LIFE_S,
                      (size_t) STOA_ID_LEN, ctx->tenant.c, &ctx->tenant_name,
@@ -218,6 +272,9 @@ ngx_http_stoa_identity_make(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
                      kept->of.subscription.c[0] ? (size_t) STOA_ID_LEN
                                                 : (size_t) 0,
                      kept->of.subscription.c);
+
+    p = ngx_http_stoa_identity_subject(ctx, p);
+    *p++ = '}';
 
     p = ngx_http_stoa_identity_base64(kept->text + kept->len, json, p - json);
 
@@ -236,6 +293,38 @@ ngx_http_stoa_identity_make(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     kept->made = now;
 
     return NGX_OK;
+}
+
+
+/* Of a token; no control character is in it. */
+
+static u_char *
+ngx_http_stoa_identity_subject(ngx_http_stoa_ctx_t *ctx, u_char *p)
+{
+    size_t      i;
+    ngx_str_t  *text;
+
+    text = ctx->token ? &ctx->token->subject : NULL;
+
+    if (text == NULL || text->len == 0
+        || text->len > NGX_HTTP_STOA_IDENTITY_SUBJECT)
+    {
+        return p;
+    }
+
+    p = ngx_cpymem(p, ",\"subject\":\"", sizeof(",\"subject\":\"") - 1);
+
+    for (i = 0; i < text->len; i++) {
+        if (text->data[i] == '"' || text->data[i] == '\\') {
+            *p++ = '\\';
+        }
+
+        *p++ = text->data[i];
+    }
+
+    *p++ = '"';
+
+    return p;
 }
 
 

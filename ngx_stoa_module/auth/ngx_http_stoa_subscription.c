@@ -5,6 +5,7 @@
  */
 
 #include "ngx_http_stoa_auth.h"
+#include "ngx_http_stoa_token.h"
 #include "ngx_http_stoa_api.h"
 #include "ngx_http_stoa_store.h"
 #include "ngx_http_stoa_refusal.h"
@@ -96,10 +97,16 @@ ngx_http_stoa_auth_still(ngx_http_stoa_store_t *store,
     sub = ngx_http_stoa_store_subscription(store, &ctx->application,
                                            &ctx->call.subscribed);
 
-    if (cred == NULL || app == NULL || tenant == NULL || publisher == NULL
-        || (cred->state != STOA_STATE_ACTIVE
-            && cred->state != STOA_STATE_ROTATING)
-        || (cred->expires_ms && cred->expires_ms <= now)
+    if (ctx->token ? !ngx_http_stoa_token_still(store, ctx)
+        : cred == NULL
+          || (cred->state != STOA_STATE_ACTIVE
+              && cred->state != STOA_STATE_ROTATING)
+          || (cred->expires_ms && cred->expires_ms <= now))
+    {
+        return 0;
+    }
+
+    if (app == NULL || tenant == NULL || publisher == NULL
         || app->state != STOA_STATE_ACTIVE
         || tenant->state != STOA_STATE_ACTIVE
         || publisher->state != STOA_STATE_ACTIVE)

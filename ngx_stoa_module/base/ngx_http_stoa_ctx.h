@@ -168,6 +168,18 @@ typedef struct {
 } ngx_http_stoa_call_t;
 
 
+/* Of a token that was verified: words with a NUL behind each; of scopes, one
+ * that begins with a byte 1 covers all that begin with the rest. */
+
+typedef struct {
+    stoa_id_t                  issuer;
+    int64_t                    exp_ms;          /* with the leeway           */
+    ngx_str_t                  subject;         /* "": it has none           */
+    ngx_str_t                  roles;
+    ngx_str_t                  scopes;
+} ngx_http_stoa_token_t;
+
+
 struct ngx_http_stoa_ctx_s {
     ngx_http_request_t        *request;
     ngx_http_stoa_call_t       call;
@@ -178,7 +190,10 @@ struct ngx_http_stoa_ctx_s {
 
     stoa_id_t                  tenant;          /* caller's                  */
     stoa_id_t                  application;
-    stoa_id_t                  credential;
+    stoa_id_t                  credential;      /* zeros: a token            */
+    stoa_id_t                  principal;       /* the credential, or a hash
+                                                   of a token's subject      */
+    ngx_http_stoa_token_t     *token;           /* NULL: an API key          */
     ngx_str_t                  tenant_name;     /* for logs and identity     */
     ngx_str_t                  application_name;
     ngx_http_stoa_chain_t     *application_chain;

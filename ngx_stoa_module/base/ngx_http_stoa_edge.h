@@ -23,6 +23,16 @@ typedef struct {
 } ngx_http_stoa_step_t;
 
 
+/* What tokens for a call are made for: a path of stoa_external_url, or of an
+ * api's own host; and the tenant whose issuers come first. */
+
+typedef struct {
+    ngx_str_t   host;                 /* "": that of stoa_external_url       */
+    ngx_str_t   path;                 /* without a slash at its end          */
+    stoa_id_t   tenant;               /* zeros: nobody's                     */
+} ngx_http_stoa_resource_t;
+
+
 /* NULL: there is nothing to do. */
 
 struct ngx_http_stoa_edge_s {
@@ -39,6 +49,10 @@ struct ngx_http_stoa_edge_s {
 
     /* Each time that its steps are entered. */
     ngx_int_t   (*enter)(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx);
+
+    /* Fills what is known of it; all of it is zero. */
+    void        (*resource)(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+                            ngx_http_stoa_resource_t *res);
 
     /* The body of a refusal; problem+json where there is none. */
     ngx_int_t   (*error)(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,

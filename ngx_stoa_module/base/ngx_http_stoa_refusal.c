@@ -200,6 +200,12 @@ ngx_http_stoa_refusal_t  ngx_http_stoa_refusals[NGX_HTTP_STOA_REFUSALS] = {
 
     ngx_http_stoa_refusal("mcp_arguments", 200, "Invalid parameters",
         "Invalid params", -32602),
+
+    ngx_http_stoa_refusal("token_invalid", 401, "Token not valid",
+        "The bearer token is malformed, or nobody vouches for it here.", 401),
+
+    ngx_http_stoa_refusal("token_expired", 401, "Token expired",
+        "The bearer token is past its time.", 401),
 };
 
 ngx_uint_t  ngx_http_stoa_refusals_n = NGX_HTTP_STOA_REFUSE_MAX;

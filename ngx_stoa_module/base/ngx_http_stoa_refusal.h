@@ -68,6 +68,8 @@ typedef enum {
     NGX_HTTP_STOA_REFUSE_URI_TOO_LONG,      /* 414                          */
     NGX_HTTP_STOA_REFUSE_HEADERS_TOO_LARGE, /* 431                          */
     NGX_HTTP_STOA_REFUSE_MCP_ARGUMENTS,     /* 200, -32602                  */
+    NGX_HTTP_STOA_REFUSE_TOKEN_INVALID,     /* 401                          */
+    NGX_HTTP_STOA_REFUSE_TOKEN_EXPIRED,     /* 401                          */
     NGX_HTTP_STOA_REFUSE_MAX
 } ngx_http_stoa_refuse_e;
 

@@ -241,6 +241,8 @@
       "the largest request body")                                             \
     R(S, WORD, identity, 0, STOA_IDENTITIES, "none",                          \
       "what the upstream is told about the caller")                           \
+    R(S, BOOL, keep_authorization, 0, 0,                                      \
+      "the upstream gets the caller's token, too")                            \
     R(S, BOOL, operations_only, 0, 0,                                         \
       "refuse what no enabled operation describes")                           \
     R(S, REFS, partners, 0, STOA_PARTNERS_MAX, "tenant",                      \

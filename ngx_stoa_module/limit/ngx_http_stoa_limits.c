@@ -361,7 +361,7 @@ ngx_http_stoa_limits_key(ngx_http_stoa_ctx_t *ctx,
         break;
 
     case STOA_LIMIT_BY_CREDENTIAL:
-        ids[0] = ctx->credential;
+        ids[0] = ctx->principal;
         ids[1] = plan->id;
         break;
 

@@ -26,6 +26,8 @@ typedef struct {
 
 static ngx_uint_t ngx_http_stoa_mcp_match(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
+static void ngx_http_stoa_mcp_resource(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_resource_t *res);
 static ngx_int_t ngx_http_stoa_mcp_enter(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 static ngx_int_t ngx_http_stoa_mcp_endpoint(ngx_http_request_t *r,
@@ -116,6 +118,7 @@ const ngx_http_stoa_edge_t  ngx_http_stoa_mcp_edge = {
     .origins = 1,
     .secrets = 1,
     .match = ngx_http_stoa_mcp_match,
+    .resource = ngx_http_stoa_mcp_resource,
     .enter = ngx_http_stoa_mcp_enter,
     .error = ngx_http_stoa_mcp_error,
     .answers = ngx_http_stoa_mcp_answers,
@@ -138,6 +141,34 @@ ngx_http_stoa_mcp_match(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
            && r->uri.len >= sizeof("/mcp") - 1
            && ngx_memcmp(r->uri.data, "/mcp", sizeof("/mcp") - 1) == 0
            && (r->uri.len == sizeof("/mcp") - 1 || r->uri.data[4] == '/');
+}
+
+
+/* The endpoint. */
+
+static void
+ngx_http_stoa_mcp_resource(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    ngx_http_stoa_resource_t *res)
+{
+    ngx_http_stoa_mcp_t        *mcp;
+    const stoa_rec_tenant_t    *tenant;
+    ngx_http_stoa_main_conf_t  *mcf;
+
+    mcp = ctx->call.mcp;
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+
+    tenant = ngx_http_stoa_store_tenant_by_name(mcf->store,
+                                              (char *) mcp->tenant_name.data,
+                                              mcp->tenant_name.len);
+    if (tenant) {
+        res->tenant = tenant->id;
+    }
+
+    res->path = r->uri;
+
+    if (res->path.len && res->path.data[res->path.len - 1] == '/') {
+        res->path.len--;
+    }
 }
 
 

@@ -12,6 +12,8 @@
 
 static ngx_uint_t ngx_http_stoa_rest_match(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
+static void ngx_http_stoa_rest_resource(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_resource_t *res);
 static ngx_int_t ngx_http_stoa_rest_forward(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 
@@ -34,6 +36,7 @@ const ngx_http_stoa_edge_t  ngx_http_stoa_rest_edge = {
     .name = ngx_string("rest"),
     .steps = ngx_http_stoa_rest_steps,
     .match = ngx_http_stoa_rest_match,
+    .resource = ngx_http_stoa_rest_resource,
     .uri = ngx_http_stoa_uri
 };
 
@@ -44,6 +47,38 @@ static ngx_uint_t
 ngx_http_stoa_rest_match(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
     return 1;
+}
+
+
+/* The api, by the name under which it was called. */
+
+static void
+ngx_http_stoa_rest_resource(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    ngx_http_stoa_resource_t *res)
+{
+    stoa_str_t             base, host;
+    const stoa_rec_api_t  *rec;
+
+    if (ctx->call.api == NULL) {
+        return;
+    }
+
+    rec = ctx->call.api->rec;
+    base = stoa_rec_str(rec, rec->base_path);
+    host = stoa_rec_str(rec, rec->host);
+
+    res->tenant = rec->tenant;
+
+    if (ctx->call.by_name) {
+        res->path.data = r->uri.data;
+        res->path.len = ctx->call.prefix_len;
+
+    } else {
+        res->path.data = (u_char *) base.data;
+        res->path.len = base.len > 1 ? base.len : 0;
+        res->host.data = (u_char *) host.data;
+        res->host.len = host.len;
+    }
 }
 
 

@@ -192,7 +192,8 @@ ngx_http_stoa_zone_create(ngx_shm_zone_t *shm_zone)
 
 
 /* At most a sixth for in-flight slots, the rest for rate slots; the sets of
- * both are powers of two, so that up to a half may be left over. */
+ * both are powers of two, so that up to a half may be left over, which is for
+ * tokens. */
 
 static void
 ngx_http_stoa_zone_layout(ngx_http_stoa_sh_t *sh, size_t size,
@@ -218,6 +219,13 @@ ngx_http_stoa_zone_layout(ngx_http_stoa_sh_t *sh, size_t size,
     sh->rate_off = ngx_align(head + sh->fly_sets * set, 128);
     sh->rate_sets = ngx_http_stoa_zone_pow2((size - sh->rate_off)
                                           / sizeof(ngx_http_stoa_rate_set_t));
+
+    sh->token_off = ngx_align(sh->rate_off + sh->rate_sets
+                                         * sizeof(ngx_http_stoa_rate_set_t),
+                              128);
+    sh->token_sets = sh->token_off < size
+                     ? (size - sh->token_off)
+                       / sizeof(ngx_http_stoa_token_set_t) : 0;
 
     ngx_http_stoa_store(&sh->magic, NGX_HTTP_STOA_ZONE_MAGIC);
 }

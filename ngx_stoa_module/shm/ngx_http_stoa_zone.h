@@ -22,10 +22,13 @@
 #define NGX_HTTP_STOA_ZONE_MIN      (1024 * 1024)
 #define NGX_HTTP_STOA_ZONE_MAGIC    0x53544f415a4f4e31ULL
 #define NGX_HTTP_STOA_ZONE_LAYOUT                                             \
-    (4 << 16 | sizeof(ngx_http_stoa_proc_t))
+    (5 << 16 | sizeof(ngx_http_stoa_proc_t))
 #define NGX_HTTP_STOA_RATE_WAYS     7       /* a set: two cache lines        */
 #define NGX_HTTP_STOA_FLY_WAYS      8
 #define NGX_HTTP_STOA_PROCS_MIN     16
+#define NGX_HTTP_STOA_TOKEN_WAYS    4
+#define NGX_HTTP_STOA_TOKEN_TEXT    960     /* a longer verdict is not kept  */
+#define NGX_HTTP_STOA_UNKNOWN_KEYS  8       /* issuers that wait to be told  */
 #define NGX_HTTP_STOA_PROCS_MAX     256
 #define NGX_HTTP_STOA_LATENCY_N     26      /* bucket i: < 2^(i + 6) us;
                                                the last: over 17 minutes */
@@ -43,6 +46,22 @@ typedef struct {
 } ngx_http_stoa_rate_set_t;
 
 
+/* What is known of tokens: a verdict each, under the set's lock. */
+
+typedef struct {
+    uint64_t  hash[4];               /* SHA-256 of the token                 */
+    int64_t   until_ms;              /* 0: free                              */
+    uint64_t  len;
+    u_char    text[NGX_HTTP_STOA_TOKEN_TEXT];
+} ngx_http_stoa_token_slot_t;
+
+typedef struct {
+    uint64_t                    lock;
+    uint64_t                    unused[7];
+    ngx_http_stoa_token_slot_t  way[NGX_HTTP_STOA_TOKEN_WAYS];
+} ngx_http_stoa_token_set_t;
+
+
 /* Counted by one process, but its successor goes on in the same block, so
  * that the sums never go back. */
 
@@ -58,6 +77,8 @@ typedef struct {
     uint64_t  fly_full;
     uint64_t  quota_full;
     uint64_t  usage_folded;
+    uint64_t  tokens_verified;       /* signatures that were good,           */
+    uint64_t  tokens_known;          /* verdicts that were there             */
     uint64_t  lane;                  /* calls that the fast lane answered,   */
     uint64_t  declined;              /* that it did not begin,               */
     uint64_t  handed_over;           /* that it gave to nginx's upstream     */
@@ -101,6 +122,8 @@ struct ngx_http_stoa_sh_s {
     uint64_t  fly_off;
     uint64_t  fly_sets;              /* power of two                         */
     uint64_t  fly_slot_size;
+    uint64_t  token_off;             /* behind the rate slots                */
+    uint64_t  token_sets;
     uint64_t  started_ms;            /* wall clock of the zone's birth       */
 
     uint64_t  sync_state;
@@ -123,6 +146,9 @@ struct ngx_http_stoa_sh_s {
     uint64_t  sync_err_seq;          /* odd: being written                   */
     char      sync_err[NGX_HTTP_STOA_SYNC_ERR_LEN];
 
+    uint64_t  unknown_lock;          /* issuers whose tokens have keys that  */
+    stoa_id_t unknown[NGX_HTTP_STOA_UNKNOWN_KEYS];     /* nobody knows       */
+
     ngx_http_stoa_api_count_t  apis[NGX_HTTP_STOA_APIS + 1];
 
     ngx_http_stoa_proc_t  procs[1];  /* nprocs; the last one is shared by
@@ -136,6 +162,20 @@ void ngx_http_stoa_zone_sync_err(ngx_http_stoa_sh_t *sh, const char *text);
 void ngx_http_stoa_zone_sync_err_get(ngx_http_stoa_sh_t *sh, char *text);
 /* Its name: "connected", "store_full", ... */
 const char *ngx_http_stoa_zone_sync_state(ngx_http_stoa_sh_t *sh);
+
+/* ---- tokens (ngx_http_stoa_token_cache.c) ------------------------------- */
+
+/* What was put for a token, by its SHA-256, until it is over; its length, at
+ * most NGX_HTTP_STOA_TOKEN_TEXT, 0: nothing. */
+size_t ngx_http_stoa_token_get(ngx_http_stoa_sh_t *sh, const u_char *hash,
+    int64_t now_ms, u_char *text);
+void ngx_http_stoa_token_put(ngx_http_stoa_sh_t *sh, const u_char *hash,
+    int64_t until_ms, const u_char *text, size_t len);
+
+/* An issuer whose key set lacks a key; and who takes those that were noted,
+ * how many. */
+void ngx_http_stoa_unknown_note(ngx_http_stoa_sh_t *sh, const stoa_id_t *id);
+ngx_uint_t ngx_http_stoa_unknown_take(ngx_http_stoa_sh_t *sh, stoa_id_t *ids);
 
 /* ---- processes (ngx_http_stoa_proc.c) ----------------------------------- */
 

@@ -624,6 +624,16 @@ ngx_http_stoa_store_tenant_by_name(ngx_http_stoa_store_t *s, const char *name,
 }
 
 
+const stoa_rec_application_t *
+ngx_http_stoa_store_application_by_name(ngx_http_stoa_store_t *s,
+    const stoa_id_t *tenant, const char *name, size_t len)
+{
+    return ngx_http_stoa_store_by_name(s, STOA_REC_APPLICATION,
+                                       NGX_HTTP_STOA_IDX_APPLICATION,
+                                       tenant->c, STOA_ID_LEN, name, len);
+}
+
+
 const stoa_rec_api_t *
 ngx_http_stoa_store_api_by_name(ngx_http_stoa_store_t *s, const char *tenant,
     size_t tenant_len, const char *name, size_t name_len)

@@ -36,7 +36,8 @@ void ngx_http_stoa_store_catalog(ngx_http_stoa_store_t *store,
 
 #define NGX_HTTP_STOA_STORE_KINDS(K)                                          \
     K(tenant, TENANT) K(application, APPLICATION)                             \
-    K(credential, CREDENTIAL) K(plan, PLAN) K(server, SERVER)
+    K(credential, CREDENTIAL) K(plan, PLAN) K(server, SERVER)                 \
+    K(issuer, ISSUER)
 
 #define NGX_HTTP_STOA_STORE_BY_ID(kind, KIND)                                 \
     const stoa_rec_##kind##_t *ngx_http_stoa_store_##kind(                    \
@@ -46,6 +47,9 @@ NGX_HTTP_STOA_STORE_KINDS(NGX_HTTP_STOA_STORE_BY_ID)
 
 const stoa_rec_tenant_t *ngx_http_stoa_store_tenant_by_name(
     ngx_http_stoa_store_t *s, const char *name, size_t len);
+const stoa_rec_application_t *ngx_http_stoa_store_application_by_name(
+    ngx_http_stoa_store_t *s, const stoa_id_t *tenant, const char *name,
+    size_t len);
 const stoa_rec_subscription_t *ngx_http_stoa_store_subscription(
     ngx_http_stoa_store_t *s, const stoa_id_t *application,
     const stoa_id_t *target);
@@ -85,6 +89,11 @@ const stoa_rec_item_t *ngx_http_stoa_store_item_by_name(
 typedef ngx_int_t (*ngx_http_stoa_store_each_pt)(void *data, const void *rec);
 ngx_int_t ngx_http_stoa_store_each_subscription(ngx_http_stoa_store_t *s,
     const stoa_id_t *application, ngx_http_stoa_store_each_pt cb, void *data);
+/* Of those that are called iss, all or a tenant's; iss NULL: all of the
+ * tenant's. */
+ngx_int_t ngx_http_stoa_store_each_issuer(ngx_http_stoa_store_t *s,
+    const char *iss, size_t len, const stoa_id_t *tenant,
+    ngx_http_stoa_store_each_pt cb, void *data);
 ngx_int_t ngx_http_stoa_store_each_item(ngx_http_stoa_store_t *s,
     stoa_rec_kind_e kind, const stoa_id_t *api,
     ngx_http_stoa_store_each_pt cb, void *data);

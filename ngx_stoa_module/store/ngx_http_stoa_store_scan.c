@@ -8,6 +8,11 @@
 #define NGX_HTTP_STOA_GROUPKEYS  32
 
 
+static ngx_int_t ngx_http_stoa_store_each_index(ngx_http_stoa_store_t *s,
+    stoa_rec_kind_e kind, ngx_http_stoa_key_t *k,
+    ngx_http_stoa_store_each_pt cb, void *data);
+
+
 /* By its kind alone: there is one.  What is not known is not none. */
 
 ngx_int_t
@@ -205,30 +210,63 @@ ngx_int_t
 ngx_http_stoa_store_each_item(ngx_http_stoa_store_t *s, stoa_rec_kind_e kind,
     const stoa_id_t *api, ngx_http_stoa_store_each_pt cb, void *data)
 {
-    int                   rc;
-    MDB_val               key, val;
-    ngx_int_t             ret;
-    stoa_id_t             id;
-    MDB_cursor           *cursor;
-    const void           *rec;
-    ngx_http_stoa_key_t   k;
+    ngx_http_stoa_key_t  k;
+
+    (void) ngx_http_stoa_key_idx(&k, ngx_http_stoa_index_item(kind), api->c,
+                                 STOA_ID_LEN, "", 0);
+
+    return ngx_http_stoa_store_each_index(s, kind, &k, cb, data);
+}
+
+
+ngx_int_t
+ngx_http_stoa_store_each_issuer(ngx_http_stoa_store_t *s, const char *iss,
+    size_t len, const stoa_id_t *tenant, ngx_http_stoa_store_each_pt cb,
+    void *data)
+{
+    ngx_int_t            rc;
+    ngx_http_stoa_key_t  k;
+
+    rc = iss == NULL
+         ? ngx_http_stoa_key_idx(&k, NGX_HTTP_STOA_IDX_ISSUERS, tenant->c,
+                                 STOA_ID_LEN, "", 0)
+         : ngx_http_stoa_key_idx(&k, NGX_HTTP_STOA_IDX_ISSUER, iss, len,
+                                 tenant ? tenant->c : "",
+                                 tenant ? STOA_ID_LEN : 0);
+
+    return rc == NGX_OK ? ngx_http_stoa_store_each_index(s, STOA_REC_ISSUER,
+                                                         &k, cb, data)
+                        : NGX_OK;
+}
+
+
+/* Those whose names in an index begin with k. */
+
+static ngx_int_t
+ngx_http_stoa_store_each_index(ngx_http_stoa_store_t *s, stoa_rec_kind_e kind,
+    ngx_http_stoa_key_t *k, ngx_http_stoa_store_each_pt cb, void *data)
+{
+    int          rc;
+    MDB_val      key, val;
+    ngx_int_t    ret;
+    stoa_id_t    id;
+    MDB_cursor  *cursor;
+    const void  *rec;
 
     if (s->txnid == 0 || mdb_cursor_open(s->txn, s->env->idx, &cursor) != 0) {
         return NGX_ERROR;
     }
 
-    (void) ngx_http_stoa_key_idx(&k, ngx_http_stoa_index_item(kind), api->c,
-                                 STOA_ID_LEN, "", 0);
-    key.mv_data = k.data;
-    key.mv_size = k.len;
+    key.mv_data = k->data;
+    key.mv_size = k->len;
     ret = NGX_OK;
 
     for (rc = mdb_cursor_get(cursor, &key, &val, MDB_SET_RANGE);
          rc == 0 && ret == NGX_OK;
          rc = mdb_cursor_get(cursor, &key, &val, MDB_NEXT))
     {
-        if (key.mv_size <= k.len || val.mv_size != STOA_ID_LEN
-            || ngx_memcmp(key.mv_data, k.data, k.len) != 0)
+        if (key.mv_size <= k->len || val.mv_size != STOA_ID_LEN
+            || ngx_memcmp(key.mv_data, k->data, k->len) != 0)
         {
             break;
         }

@@ -332,6 +332,8 @@ ngx_http_stoa_report_sync(ngx_http_stoa_report_t *rp)
 {
     char                 err[NGX_HTTP_STOA_SYNC_ERR_LEN];
     size_t               i;
+    stoa_id_t            ids[NGX_HTTP_STOA_UNKNOWN_KEYS];
+    ngx_uint_t           k, n;
     ngx_http_stoa_sh_t  *sh;
 
     sh = rp->agent->mcf->sh;
@@ -342,6 +344,18 @@ ngx_http_stoa_report_sync(ngx_http_stoa_report_t *rp)
         if ((u_char) err[i] < ' ' || (u_char) err[i] >= 0x7f) {
             err[i] = '?';
         }
+    }
+
+    n = ngx_http_stoa_unknown_take(sh, ids);
+
+    if (n) {
+        stoa_buf_addz(&rp->body, ",\"unknown_keys\":[");
+
+        for (k = 0; k < n; k++) {
+            stoa_buf_addf(&rp->body, "%s\"%.16s\"", k ? "," : "", ids[k].c);
+        }
+
+        stoa_buf_addz(&rp->body, "]");
     }
 
     stoa_buf_addf(&rp->body, ",\"sync_state\":\"%s\",\"sync_error\":",

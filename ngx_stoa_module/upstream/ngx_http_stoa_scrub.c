@@ -207,7 +207,10 @@ ngx_http_stoa_scrub_dropped(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
         return 1;
 
     case NGX_HTTP_STOA_SCRUB_KEY:
-        return ctx->call.edge->secrets || ngx_http_stoa_scrub_key(r, h);
+        return ctx->call.edge->secrets || ngx_http_stoa_scrub_key(r, h)
+               || (ctx->token && ctx->call.api
+                   && !ctx->call.api->rec->keep_authorization
+                   && (h->key.data[0] | 0x20) == 'a');
 
     case NGX_HTTP_STOA_SCRUB_SECRET:
 

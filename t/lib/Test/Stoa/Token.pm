@@ -8,10 +8,11 @@ use warnings;
 
 use Exporter 'import';
 use MIME::Base64 qw(encode_base64url);
-use Test::Stoa::Base;
+use Test::Stoa::Base qw(json_encode spew);
 
 our @EXPORT = qw(token_key token sign jwks claims part);
 
+my $made = 0;
 my %MAKE = (
     RS => ['-algorithm', 'RSA', '-pkeyopt', 'rsa_keygen_bits:2048'],
     PS => ['-algorithm', 'RSA', '-pkeyopt', 'rsa_keygen_bits:2048'],
@@ -29,7 +30,7 @@ my %CURVE = (ES256 => ['P-256', 32], ES384 => ['P-384', 48],
 
 sub token_key {
     my ($t, $kid, $alg, %jwk) = @_;
-    my $pem = $t->dir("$kid.pem");
+    my $pem = $t->dir("$kid-" . ++$made . ".pem");
     my $make = $MAKE{$alg} // $MAKE{substr $alg, 0, 2};
     system("openssl genpkey @$make -out $pem 2>/dev/null") == 0
         or die "openssl genpkey: $?\n";
@@ -81,7 +82,7 @@ sub sign {
     my ($kind, $bits) = $key->{alg} =~ /^(..)(.*)$/;
     my $in = $key->{t}->dir('signed');
     spew($in, $text);
-    return `openssl pkeyutl -sign -rawin -inkey $key->{pem} -in $in`
+    return scalar `openssl pkeyutl -sign -rawin -inkey $key->{pem} -in $in`
         if $key->{alg} eq 'EdDSA';
     my $pss = $kind eq 'PS' ? '-sigopt rsa_padding_mode:pss'
         . ' -sigopt rsa_pss_saltlen:-1' : '';

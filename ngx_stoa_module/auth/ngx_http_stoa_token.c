@@ -1,0 +1,396 @@
+/*
+ * Bearer tokens: a verdict that is known already, else the signature, the
+ * claims, and a verdict for the next time.
+ *
+ * A verdict is bound to the revision of its issuer's record: other keys, other
+ * rules, and it counts for nothing.  What it says about an application is
+ * looked up at each request, so that a revocation counts at once.
+ */
+
+#include "ngx_http_stoa_token.h"
+#include "ngx_http_stoa_digest.h"
+#include "ngx_http_stoa_store.h"
+#include "ngx_http_stoa_zone.h"
+#include "core/stoa_key.h"
+
+
+#define NGX_HTTP_STOA_TOKEN_ISSUERS  8      /* that call themselves the same */
+
+
+/* Who may have made the token. */
+
+typedef struct {
+    const stoa_rec_issuer_t  *rec[NGX_HTTP_STOA_TOKEN_ISSUERS];
+    ngx_uint_t                n;
+    const stoa_id_t          *without;      /* of this tenant they are known */
+} ngx_http_stoa_token_issuers_t;
+
+
+static ngx_int_t ngx_http_stoa_token_verify(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_str_t *token, size_t *len,
+    const char **why);
+static ngx_int_t ngx_http_stoa_token_issuers(ngx_http_stoa_store_t *store,
+    const stoa_id_t *tenant, stoa_str_t iss,
+    ngx_http_stoa_token_issuers_t *issuers);
+static ngx_int_t ngx_http_stoa_token_issuer(void *data, const void *rec);
+static ngx_int_t ngx_http_stoa_token_take(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, size_t len);
+static ngx_uint_t ngx_http_stoa_token_audience(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_token_said_t *said);
+static ngx_int_t ngx_http_stoa_token_resource(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_str_t *url);
+static ngx_int_t ngx_http_stoa_token_refuse(ngx_http_request_t *r,
+    ngx_int_t rc, const char *why);
+
+
+/* What the token of this request says; and a token, decoded.  Both are copied
+ * before anything waits. */
+
+static u_char  ngx_http_stoa_token_said[NGX_HTTP_STOA_TOKEN_MAX]
+    __attribute__((aligned(8)));
+static char    ngx_http_stoa_token_text[STOA_JWT_MAX];
+
+
+ngx_int_t
+ngx_http_stoa_token(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    ngx_str_t *token)
+{
+    size_t                       len;
+    int64_t                      now, until;
+    u_char                       hash[NGX_HTTP_STOA_SHA256_LEN];
+    ngx_int_t                    rc;
+    const char                  *why;
+    const stoa_rec_issuer_t     *rec;
+    ngx_http_stoa_main_conf_t   *mcf;
+    ngx_http_stoa_token_said_t  *said;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+    said = (ngx_http_stoa_token_said_t *) ngx_http_stoa_token_said;
+
+    if (token->len > STOA_JWT_MAX) {
+        return ngx_http_stoa_token_refuse(r, NGX_DECLINED,
+                                          "The token is too long.");
+    }
+
+    if (ngx_http_stoa_sha256(token->data, token->len, hash) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    now = ngx_http_stoa_wall_ms();
+    len = ngx_http_stoa_token_get(mcf->sh, hash, now,
+                                  ngx_http_stoa_token_said);
+
+    if (len) {
+        rec = ngx_http_stoa_store_issuer(mcf->store, &said->issuer);
+
+        if (rec && rec->hdr.rev == said->rev
+            && rec->state == STOA_STATE_ACTIVE
+            && ngx_http_stoa_store_application(mcf->store,
+                                               &said->application))
+        {
+            ngx_http_stoa_count(tokens_known, 1);
+
+            return ngx_http_stoa_token_take(r, ctx, len);
+        }
+    }
+
+    rc = ngx_http_stoa_token_verify(r, ctx, token, &len, &why);
+
+    if (rc != NGX_OK) {
+        return ngx_http_stoa_token_refuse(r, rc, why);
+    }
+
+    ngx_http_stoa_count(tokens_verified, 1);
+
+    until = ngx_min(said->exp_ms, now + NGX_HTTP_STOA_TOKEN_KEPT_MS);
+    ngx_http_stoa_token_put(mcf->sh, hash, until, ngx_http_stoa_token_said,
+                            len);
+
+    return ngx_http_stoa_token_take(r, ctx, len);
+}
+
+
+/*
+ * The issuers of the call's own tenant first, then others: each speaks for its
+ * own tenant's applications alone, so whoever else names the same issuer can
+ * give away nothing but his own.
+ */
+
+static ngx_int_t
+ngx_http_stoa_token_verify(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    ngx_str_t *token, size_t *len, const char **why)
+{
+    ngx_int_t                       rc, first;
+    ngx_uint_t                      i;
+    stoa_str_t                      iss;
+    stoa_jwt_t                      jwt;
+    const char                     *reason;
+    stoa_json_val_t                 val;
+    ngx_http_stoa_main_conf_t      *mcf;
+    ngx_http_stoa_resource_t        res;
+    ngx_http_stoa_token_issuers_t   issuers;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+
+    if (stoa_jwt_parse((char *) token->data, token->len,
+                       ngx_http_stoa_token_text, &jwt, why)
+        != STOA_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+    *why = "The token's issuer is not known here.";
+
+    if (!stoa_jwt_claim(&jwt.claims, "iss", 3, &val)
+        || !stoa_json_text(&val, &iss) || iss.len == 0)
+    {
+        return NGX_DECLINED;
+    }
+
+    ngx_memzero(&res, sizeof(ngx_http_stoa_resource_t));
+
+    if (ctx->call.edge->resource) {
+        ctx->call.edge->resource(r, ctx, &res);
+    }
+
+    if (ngx_http_stoa_token_issuers(mcf->store, &res.tenant, iss, &issuers)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    first = NGX_DECLINED;
+
+    for (i = 0; i < issuers.n; i++) {
+        rc = ngx_http_stoa_issuer_verify(issuers.rec[i], &jwt, &reason);
+
+        if (rc == NGX_BUSY) {
+            ngx_http_stoa_unknown_note(mcf->sh, &issuers.rec[i]->id);
+            rc = NGX_DECLINED;
+
+        } else if (rc == NGX_OK) {
+            rc = ngx_http_stoa_issuer_claims(mcf->store, issuers.rec[i],
+                                             &jwt.claims,
+                                             ngx_http_stoa_token_said, len,
+                                             &reason);
+        }
+
+        if (rc == NGX_OK) {
+            return NGX_OK;
+        }
+
+        if (i == 0) {
+            first = rc;
+            *why = reason;
+        }
+    }
+
+    return first;
+}
+
+
+static ngx_int_t
+ngx_http_stoa_token_issuers(ngx_http_stoa_store_t *store,
+    const stoa_id_t *tenant, stoa_str_t iss,
+    ngx_http_stoa_token_issuers_t *issuers)
+{
+    ngx_int_t  rc;
+
+    issuers->n = 0;
+    issuers->without = NULL;
+    rc = NGX_OK;
+
+    if (tenant->c[0]) {
+        rc = ngx_http_stoa_store_each_issuer(store, iss.data, iss.len,
+                                             tenant,
+                                             ngx_http_stoa_token_issuer,
+                                             issuers);
+        issuers->without = tenant;
+    }
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_stoa_store_each_issuer(store, iss.data, iss.len, NULL,
+                                             ngx_http_stoa_token_issuer,
+                                             issuers);
+    }
+
+    return rc == NGX_ERROR ? NGX_ERROR : NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_stoa_token_issuer(void *data, const void *rec)
+{
+    ngx_http_stoa_token_issuers_t *issuers = data;
+
+    const stoa_rec_issuer_t  *issuer;
+
+    issuer = rec;
+
+    if (issuer->state != STOA_STATE_ACTIVE
+        || (issuers->without
+            && ngx_memcmp(issuers->without, &issuer->tenant,
+                          sizeof(stoa_id_t)) == 0))
+    {
+        return NGX_OK;
+    }
+
+    issuers->rec[issuers->n++] = issuer;
+
+    return issuers->n < NGX_HTTP_STOA_TOKEN_ISSUERS ? NGX_OK : NGX_DONE;
+}
+
+
+/* What it says goes into the context, if it is for this call. */
+
+static ngx_int_t
+ngx_http_stoa_token_take(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    size_t len)
+{
+    u_char                            *p;
+    uint64_t                           h[2];
+    ngx_http_stoa_token_t             *token;
+    const ngx_http_stoa_token_said_t  *said;
+
+    said = (ngx_http_stoa_token_said_t *) ngx_http_stoa_token_said;
+
+    if (!ngx_http_stoa_token_audience(r, ctx, said)) {
+        return ngx_http_stoa_token_refuse(r, NGX_DECLINED,
+                                 "The token is for another audience.");
+    }
+
+    p = ngx_palloc(r->pool, sizeof(ngx_http_stoa_token_t) + len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    token = (ngx_http_stoa_token_t *) p;
+    p += sizeof(ngx_http_stoa_token_t);
+    ngx_memcpy(p, said + 1, len - sizeof(*said));
+
+    token->issuer = said->issuer;
+    token->exp_ms = said->exp_ms;
+    token->subject.data = p;
+    token->subject.len = said->subject ? said->subject - 1 : 0;
+    p += said->subject;
+    token->roles.data = p;
+    token->roles.len = said->roles;
+    p += said->roles;
+    token->scopes.data = p;
+    token->scopes.len = said->scopes;
+
+    ctx->token = token;
+    ctx->application = said->application;
+
+    /* who calls, of those who call with the application */
+
+    h[0] = stoa_hash64(token->subject.data, token->subject.len, 0);
+    ngx_memcpy(&h[1], &said->issuer.c[STOA_ID_LEN - 8], 8);
+    h[1] ^= stoa_hash64(token->subject.data, token->subject.len, h[1]);
+    ngx_memcpy(&ctx->principal, h, sizeof(stoa_id_t));
+
+    return NGX_OK;
+}
+
+
+/* RFC 8707: the URL of what is called, or what the issuer's record takes. */
+
+static ngx_uint_t
+ngx_http_stoa_token_audience(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    const ngx_http_stoa_token_said_t *said)
+{
+    ngx_str_t    url;
+    const char  *words;
+
+    if (said->audience_fits) {
+        return 1;
+    }
+
+    words = (const char *) (said + 1) + said->subject + said->roles
+            + said->scopes;
+
+    return ngx_http_stoa_token_resource(r, ctx, &url) == NGX_OK
+           && stoa_jwt_has(words, said->audiences, (char *) url.data,
+                           url.len);
+}
+
+
+/* The URL that tokens for this call are made for; NGX_DECLINED: there is
+ * none, or no stoa_external_url. */
+
+static ngx_int_t
+ngx_http_stoa_token_resource(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    ngx_str_t *url)
+{
+    u_char                     *p, *scheme;
+    ngx_str_t                   base;
+    ngx_http_stoa_resource_t    res;
+    ngx_http_stoa_main_conf_t  *mcf;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+    base = mcf->external_url;
+
+    if (base.len == 0 || ctx->call.edge == NULL
+        || ctx->call.edge->resource == NULL)
+    {
+        return NGX_DECLINED;
+    }
+
+    ngx_memzero(&res, sizeof(ngx_http_stoa_resource_t));
+    ctx->call.edge->resource(r, ctx, &res);
+
+    if (res.host.len) {
+        scheme = ngx_strlchr(base.data, base.data + base.len, ':');
+
+        if (scheme == NULL) {
+            return NGX_DECLINED;
+        }
+
+        base.len = scheme - base.data + 3;
+    }
+
+    url->data = ngx_pnalloc(r->pool, base.len + res.host.len + res.path.len);
+    if (url->data == NULL) {
+        return NGX_DECLINED;
+    }
+
+    p = ngx_cpymem(url->data, base.data, base.len);
+    p = ngx_cpymem(p, res.host.data, res.host.len);
+    p = ngx_cpymem(p, res.path.data, res.path.len);
+    url->len = p - url->data;
+
+    return NGX_OK;
+}
+
+
+ngx_uint_t
+ngx_http_stoa_token_still(ngx_http_stoa_store_t *store,
+    ngx_http_stoa_ctx_t *ctx)
+{
+    const stoa_rec_issuer_t  *rec;
+
+    rec = ngx_http_stoa_store_issuer(store, &ctx->token->issuer);
+
+    return rec && rec->state == STOA_STATE_ACTIVE
+           && ctx->token->exp_ms > (int64_t) ngx_http_stoa_wall_ms();
+}
+
+
+static ngx_int_t
+ngx_http_stoa_token_refuse(ngx_http_request_t *r, ngx_int_t rc,
+    const char *why)
+{
+    ngx_str_t  detail;
+
+    if (rc == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    detail.data = (u_char *) why;
+    detail.len = ngx_strlen(why);
+
+    return ngx_http_stoa_refuse(r, rc == NGX_ABORT
+                                   ? NGX_HTTP_STOA_REFUSE_TOKEN_EXPIRED
+                                   : NGX_HTTP_STOA_REFUSE_TOKEN_INVALID,
+                                &detail);
+}

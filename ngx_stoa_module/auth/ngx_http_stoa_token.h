@@ -1,0 +1,62 @@
+/*
+ * Bearer tokens: who vouches for the caller, and what for.
+ *
+ * Process: workers.  Lifetime: what is known of a token is in r->pool, and in
+ * the shared zone for others.
+ */
+
+#ifndef NGX_HTTP_STOA_TOKEN_H
+#define NGX_HTTP_STOA_TOKEN_H
+
+
+#include "ngx_http_stoa_edge.h"
+#include "core/stoa_jose.h"
+
+
+#define NGX_HTTP_STOA_TOKEN_LEEWAY_MS   30000
+#define NGX_HTTP_STOA_TOKEN_KEPT_MS     300000   /* a verdict, at most       */
+
+
+/* What a token says, as it is kept: behind it subject, roles, scopes and
+ * audiences, words with a NUL behind each. */
+
+typedef struct {
+    stoa_id_t   issuer;
+    stoa_id_t   application;
+    uint64_t    rev;                  /* of the issuer's record              */
+    int64_t     exp_ms;
+    uint16_t    subject;              /* lengths                             */
+    uint16_t    roles;
+    uint16_t    scopes;
+    uint16_t    audiences;
+    uint64_t    audience_fits;        /* one is the issuer's own             */
+} ngx_http_stoa_token_said_t;
+
+#define NGX_HTTP_STOA_TOKEN_MAX                                               \
+    (sizeof(ngx_http_stoa_token_said_t) + 2 * STOA_JWT_MAX)
+
+
+/* A step of its own: the caller of a token.  NGX_OK, NGX_ERROR or a status. */
+ngx_int_t ngx_http_stoa_token(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_str_t *token);
+/* Is its issuer still believed, and the token's time not over? */
+ngx_uint_t ngx_http_stoa_token_still(ngx_http_stoa_store_t *store,
+    ngx_http_stoa_ctx_t *ctx);
+
+
+/* ---- ngx_http_stoa_issuer.c --------------------------------------------- */
+
+/* Whose key signed it?  NGX_OK: this one's; NGX_DECLINED: *why; NGX_BUSY: it
+ * has no such key. */
+ngx_int_t ngx_http_stoa_issuer_verify(const stoa_rec_issuer_t *rec,
+    const stoa_jwt_t *jwt, const char **why);
+/* What its claims say here; said: NGX_HTTP_STOA_TOKEN_MAX bytes, *len gets how
+ * many.  NGX_DECLINED: nobody, *why; NGX_ABORT: its time is over. */
+ngx_int_t ngx_http_stoa_issuer_claims(ngx_http_stoa_store_t *store,
+    const stoa_rec_issuer_t *rec, const stoa_json_val_t *claims,
+    u_char *said, size_t *len, const char **why);
+/* At the end of the process. */
+void ngx_http_stoa_issuer_exit(void);
+
+
+#endif /* NGX_HTTP_STOA_TOKEN_H */
