@@ -71,7 +71,6 @@
 #define ROW_TIME(n, fl, d)        F(#n, CP_F_TIME, fl, 0, 0, NULL, d),
 #define ROW_STRS(n, fl, hi, d)    F_ARRAY(#n, fl, hi, CP_F_STRING, d),
 #define ROW_CIDRS(n, fl, hi, d)   F_ARRAY(#n, fl, hi, CP_F_CIDR, d),
-#define ROW_OBJECTS               ROW_ITEMS
 #define ROW_ITEMS(n, fl, item, lo, hi, d)                                     \
     F_OBJECTS(#n, fl, lo, hi, item##_fields, d),
 #define ROW_JSON(n, fl, hi, d)    F(#n, CP_F_JSON, fl, 0, hi, NULL, d),
@@ -116,8 +115,6 @@
 #define BODY_TIME_AS(at, n, f, ...)  BODY_INT(at, n, f, 0)
 #define BODY_STRS(at, n, ...)     BODY_COPY(at, n, n)
 #define BODY_CIDRS(at, n, ...)    BODY_COPY(at, n, n)
-#define BODY_OBJECTS(at, n, ...)  BODY_COPY(at, n, n)
-#define BODY_OBJECTS_AS(at, n, f, ...)  BODY_COPY(at, n, f)
 #define BODY_ITEMS(at, n, ...)
 #define BODY_JSON(at, n, ...)     BODY_COPY(at, n, n)
 #define BODY_RAW(at, n, ...)      BODY_COPY(at, n, n)

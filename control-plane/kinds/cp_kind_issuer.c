@@ -39,7 +39,6 @@ static const char *const  algorithms[] = { STOA_ALGS(ALG_NAME) NULL };
 static const cp_body_t  cp_issuer_members[] = {
     BODY_ROWS(STOA_ISSUER_FIELDS, "")
     BODY_ROWS(STOA_CLAIMS_FIELDS, "claims.")
-    BODY_ROWS(STOA_ISSUER_READ_MADE, "keys.")
     { NULL }
 };
 
@@ -298,6 +297,14 @@ cp_issuer_body(cp_tx_t *tx, cp_arena_t *a, const cp_json_t *row,
     if (rc != CP_OK || *body == NULL) {
         return rc;
     }
+
+    cp_json_set(a, *body, "keys",
+                cp_json_copy(a, cp_json_get(cp_json_get(row, "keys"),
+                                            "items")));
+    cp_json_set(a, *body, "clients",
+                cp_json_copy(a, cp_json_get(row, "clients")));
+    cp_json_set(a, *body, "scopes",
+                cp_json_copy(a, cp_json_get(row, "scopes")));
 
     return cp_json_get(row, "introspection")
            ? cp_issuer_secret(tx, a, row, *body, err) : CP_OK;

@@ -175,6 +175,12 @@ ngx_http_stoa_refusal_t  ngx_http_stoa_refusals[NGX_HTTP_STOA_REFUSALS] = {
     ngx_http_stoa_refusal("mcp_origin", 403, "Origin not allowed",
         "Origin not allowed", -32600),
 
+    ngx_http_stoa_refusal("mcp_unknown_request", 400, "Answer to nothing",
+        "The answer is to no request of this session", -32600),
+
+    ngx_http_stoa_refusal("mcp_flood", 429, "Too many answers to nothing",
+        "Too many answers to no request of this session", -32600),
+
     ngx_http_stoa_refusal("withheld", 503, "Configuration not understood",
         "The gateway does not understand a part of the configuration that "
         "the call needs, and serves nothing by it; its status says which.",

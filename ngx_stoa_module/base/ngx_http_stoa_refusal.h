@@ -61,6 +61,8 @@ typedef enum {
     NGX_HTTP_STOA_REFUSE_MCP_ACCEPT,        /* 406                          */
     NGX_HTTP_STOA_REFUSE_MCP_CONTENT_TYPE,  /* 415                          */
     NGX_HTTP_STOA_REFUSE_MCP_ORIGIN,        /* 403                          */
+    NGX_HTTP_STOA_REFUSE_MCP_UNKNOWN,       /* 400, -32600                  */
+    NGX_HTTP_STOA_REFUSE_MCP_FLOOD,         /* 429                          */
     NGX_HTTP_STOA_REFUSE_WITHHELD,
     NGX_HTTP_STOA_REFUSE_UPGRADE,
     NGX_HTTP_STOA_REFUSE_UPSTREAM_LIMITED,  /* MCP: its own 429 ...         */

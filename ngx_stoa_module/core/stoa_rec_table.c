@@ -62,7 +62,6 @@
 #define REC_STRS(S, n, fl, hi, text)                                          \
     { ROW(STRINGS, S, n), REQUIRED(fl), .min = (fl) & RQ, .max = hi },
 #define REC_CIDRS(S, n, fl, hi, text)  { ROW(CIDRS, S, n), .max = hi },
-#define REC_OBJECTS               REC_ITEMS
 #define REC_ITEMS(S, n, fl, item, lo, hi, text)                               \
     { ROW(STRUCTS, S, n), REQUIRED(fl), .min = lo, .max = hi,                 \
       .items = &item##_struct },
@@ -248,7 +247,6 @@ STRUCT(issuer_scope) = { ITEM(issuer_scope, stoa_rec_issuer_scope_t) };
 FIELDS(issuer) = {
     STOA_ISSUER_FIELDS(REC, stoa_rec_issuer_t)
     STOA_CLAIMS_FIELDS(REC, stoa_rec_issuer_t)
-    STOA_ISSUER_READ_MADE(REC, stoa_rec_issuer_t)
     STOA_ISSUER_MADE(REC, stoa_rec_issuer_t)
 };
 

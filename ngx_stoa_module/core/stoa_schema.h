@@ -36,8 +36,7 @@
  *                                    most max characters
  *     TIME                           RFC 3339             ms, 0: none
  *     CIDRS     max                  ranges               the same
- *     OBJECTS   table, min, max      objects              the same
- *     ITEMS     table, min, max      objects              others, made
+ *     ITEMS     table, min, max      objects              objects, made
  *     JSON      max                  an object            its text
  *     RAW       max (no doc)         -                    the same, or ""
  *     HEX32                          hex digits           32 bytes
@@ -386,13 +385,13 @@
     R(S, OWN, keys)                                                           \
     R(S, OWN, introspection)                                                  \
     R(S, OWN, claims)                                                         \
-    R(S, OBJECTS, clients, 0, issuer_client, 0, 1000,                         \
+    R(S, ITEMS, clients, 0, issuer_client, 0, 1000,                           \
       "which application a client is")                                        \
     R(S, LINK, application, 0, "application", NULL,                           \
       "that all other clients are; none: they are refused")                   \
     R(S, BOOL, application_names, 0, 0,                                       \
       "a client is the application of its name, if clients does not say")     \
-    R(S, OBJECTS, scopes, 0, issuer_scope, 0, 200,                            \
+    R(S, ITEMS, scopes, 0, issuer_scope, 0, 200,                              \
       "which scopes stand for others")
 
 #define STOA_ISSUER_CLIENT_FIELDS(R, S)                                       \
@@ -415,10 +414,8 @@
     R(S, AS, claims_scopes, scopes, STR, 0, CLAIM, 1, 200,                    \
       "holds scopes; none: scope, else scp")
 
-#define STOA_ISSUER_READ_MADE(R, S)                                           \
-    R(S, AS, keys, items, OBJECTS, 0, issuer_key, 0, STOA_ISSUER_KEYS_MAX, "")
-
 #define STOA_ISSUER_MADE(R, S)                                                \
+    R(S, ITEMS, keys, 0, issuer_key, 0, STOA_ISSUER_KEYS_MAX, "")             \
     R(S, STR, introspection_url, 0, URL, 0, STOA_TARGET_PATH_MAX, "")         \
     R(S, STR, introspection_client_id, 0, STRING, 0, 200, "")                 \
     R(S, STR, introspection_client_secret, 0, STRING, 0, 512, "")
@@ -471,7 +468,6 @@
 #define STOA_M_STRS(n, ...)      stoa_vec_t  n;
 #define STOA_M_TIME(n, ...)      int64_t  n;
 #define STOA_M_CIDRS(n, ...)     stoa_vec_t  n;
-#define STOA_M_OBJECTS(n, ...)   stoa_vec_t  n;
 #define STOA_M_ITEMS(n, ...)     stoa_vec_t  n;
 #define STOA_M_JSON(n, ...)      stoa_ref_t  n;
 #define STOA_M_RAW(n, ...)       stoa_ref_t  n;

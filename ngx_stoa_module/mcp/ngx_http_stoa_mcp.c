@@ -8,7 +8,7 @@
  * client to each upstream; no session id of the one is seen by the other.
  */
 
-#include "ngx_http_stoa_mcp.h"
+#include "ngx_http_stoa_relay.h"
 #include "ngx_http_stoa_upstream.h"
 #include "ngx_http_stoa_policy.h"
 #include "ngx_http_stoa_store.h"
@@ -22,6 +22,13 @@ typedef struct {
     ngx_int_t         (*run)(ngx_http_request_t *r,
                              ngx_http_stoa_ctx_t *ctx);
 } ngx_http_stoa_mcp_method_t;
+
+
+typedef struct {
+    ngx_str_t           method;
+    ngx_int_t         (*run)(ngx_http_request_t *r,
+                             ngx_http_stoa_ctx_t *ctx);
+} ngx_http_stoa_mcp_note_t;
 
 
 static ngx_uint_t ngx_http_stoa_mcp_match(ngx_http_request_t *r,
@@ -54,7 +61,7 @@ static ngx_int_t ngx_http_stoa_mcp_discover(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 static ngx_int_t ngx_http_stoa_mcp_call(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
-static ngx_int_t ngx_http_stoa_mcp_accepted(ngx_http_request_t *r,
+static ngx_int_t ngx_http_stoa_mcp_notified(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 
 
@@ -109,6 +116,18 @@ static const ngx_http_stoa_mcp_method_t  ngx_http_stoa_mcp_methods[] = {
     { STOA_MCP_COMPLETE,   1, ngx_http_stoa_mcp_call },
     { STOA_MCP_TOOLS_CALL, 1, ngx_http_stoa_mcp_call },
     { STOA_MCP_OTHER,      0, NULL }
+};
+
+
+/* What legacy clients tell without being asked. */
+
+static const ngx_http_stoa_mcp_note_t  ngx_http_stoa_mcp_notes[] = {
+    { ngx_string("notifications/cancelled"), ngx_http_stoa_mcp_relay_all },
+    { ngx_string("notifications/progress"),
+      ngx_http_stoa_mcp_relay_progress },
+    { ngx_string("notifications/roots/list_changed"),
+      ngx_http_stoa_mcp_relay_all },
+    { ngx_null_string, NULL }
 };
 
 
@@ -399,10 +418,12 @@ ngx_http_stoa_mcp_dispatch(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 
     mcp = ctx->call.mcp;
 
-    /* notifications and answers carry nothing that the gateway waits for */
+    if (mcp->msg.kind == STOA_JSONRPC_RESPONSE) {
+        return ngx_http_stoa_mcp_relay_answer(r, ctx);
+    }
 
-    if (mcp->msg.kind != STOA_JSONRPC_REQUEST) {
-        return ngx_http_stoa_mcp_accepted(r, ctx);
+    if (mcp->msg.kind == STOA_JSONRPC_NOTIFICATION) {
+        return ngx_http_stoa_mcp_notified(r, ctx);
     }
 
     for (row = ngx_http_stoa_mcp_methods; row->run; row++) {
@@ -417,6 +438,30 @@ ngx_http_stoa_mcp_dispatch(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
                                     ? NGX_HTTP_STOA_REFUSE_MCP_METHOD
                                     : NGX_HTTP_STOA_REFUSE_MCP_METHOD_LEGACY,
                                     &detail);
+}
+
+
+static ngx_int_t
+ngx_http_stoa_mcp_notified(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    ngx_http_stoa_mcp_t             *mcp;
+    const ngx_http_stoa_mcp_note_t  *row;
+
+    mcp = ctx->call.mcp;
+
+    for (row = ngx_http_stoa_mcp_notes; row->run && !mcp->modern; row++) {
+        if (row->method.len == mcp->msg.method_name.len
+            && ngx_memcmp(row->method.data, mcp->msg.method_name.data,
+                          row->method.len)
+               == 0)
+        {
+            return row->run(r, ctx);
+        }
+    }
+
+    /* what nobody waits for */
+
+    return ngx_http_stoa_mcp_answer(r, ctx, NGX_HTTP_ACCEPTED, NULL);
 }
 
 
@@ -640,11 +685,4 @@ ngx_http_stoa_mcp_discover(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     stoa_buf_addz(&b, "}}}");
 
     return ngx_http_stoa_mcp_answer_buf(r, ctx, &b);
-}
-
-
-static ngx_int_t
-ngx_http_stoa_mcp_accepted(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
-{
-    return ngx_http_stoa_mcp_answer(r, ctx, NGX_HTTP_ACCEPTED, NULL);
 }

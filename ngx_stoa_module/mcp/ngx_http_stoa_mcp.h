@@ -166,6 +166,7 @@ struct ngx_http_stoa_mcp_s {
     ngx_str_t                     body;
     stoa_jsonrpc_t                msg;
     ngx_uint_t                    version;      /* row of the table         */
+    ngx_str_t                     capabilities; /* the client's, JSON       */
 
     u_char                        nonce[STOA_MCP_NONCE];  /* its session's  */
     ngx_str_t                     tool_name;    /* at the upstream; of what
@@ -363,6 +364,9 @@ uint64_t ngx_http_stoa_mcp_upstream_key(ngx_http_stoa_mcp_t *mcp,
  * caller now is, and must _set or _end its turn, within that time. */
 ngx_int_t ngx_http_stoa_mcp_upstream_find(uint64_t key, ngx_uint_t waited,
     ngx_msec_t within, ngx_http_stoa_mcp_upstream_t *out);
+/* NGX_OK, or NGX_DECLINED: there is none that is open. */
+ngx_int_t ngx_http_stoa_mcp_upstream_peek(uint64_t key,
+    ngx_http_stoa_mcp_upstream_t *out);
 /* failed: refuse_e + 1, which those who wait are told; 0: they try. */
 void ngx_http_stoa_mcp_upstream_end(uint64_t key, ngx_msec_t turn,
     ngx_uint_t failed);

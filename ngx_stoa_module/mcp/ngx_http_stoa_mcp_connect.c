@@ -25,6 +25,8 @@ typedef struct {
 static ngx_msec_t ngx_http_stoa_mcp_within(ngx_http_stoa_ctx_t *ctx);
 static ngx_int_t ngx_http_stoa_mcp_begin(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_msec_t turn);
+static ngx_int_t ngx_http_stoa_mcp_declare(ngx_pool_t *pool, ngx_str_t *caps,
+    ngx_str_t *out);
 static void ngx_http_stoa_mcp_opened(ngx_http_stoa_mcp_open_t *o, void *data);
 static ngx_int_t ngx_http_stoa_mcp_use(ngx_http_request_t *r,
     ngx_http_stoa_mcp_t *mcp, ngx_http_stoa_mcp_upstream_t *up);
@@ -153,9 +155,13 @@ ngx_http_stoa_mcp_begin(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
         ngx_http_stoa_via(r, &o->via);
         o->version = mcp->version;
+        rc = ngx_http_stoa_mcp_declare(o->pool, &mcp->capabilities,
+                                       &o->capabilities);
         o->done = ngx_http_stoa_mcp_opened;
         o->data = conn;
+    }
 
+    if (rc == NGX_OK) {
         rc = ngx_http_stoa_mcp_open_start(o);
     }
 
@@ -168,6 +174,52 @@ ngx_http_stoa_mcp_begin(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     mcp->conn = conn;
 
     return ngx_http_stoa_ctx_suspend(r);
+}
+
+
+/* What the upstream may ask of the client: all that he has declared, but what
+ * is not carried. */
+
+static ngx_int_t
+ngx_http_stoa_mcp_declare(ngx_pool_t *pool, ngx_str_t *caps, ngx_str_t *out)
+{
+    u_char            *p;
+    stoa_json_val_t    all, key, val;
+    stoa_json_iter_t   it;
+
+    all.type = STOA_JSON_OBJECT;
+    all.start = (char *) caps->data;
+    all.end = all.start + caps->len;
+
+    if (caps->len == 0 || !stoa_json_first(&all, &it, &key, &val)) {
+        return NGX_OK;
+    }
+
+    p = ngx_pnalloc(pool, caps->len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    out->data = p;
+    *p++ = '{';
+
+    do {
+        if (stoa_json_eq(&key, "tasks", 5)) {
+            continue;
+        }
+
+        if (p > out->data + 1) {
+            *p++ = ',';
+        }
+
+        p = ngx_cpymem(p, key.start, val.end - key.start);
+
+    } while (stoa_json_next(&it, &key, &val));
+
+    *p++ = '}';
+    out->len = p - out->data;
+
+    return NGX_OK;
 }
 
 

@@ -271,6 +271,16 @@ ngx_http_stoa_mcp_session_open(ngx_http_stoa_ctx_t *ctx, ngx_str_t *token)
     mcp->version = t.version - 1;
     ngx_memcpy(mcp->nonce, t.nonce, sizeof(mcp->nonce));
 
+    if (t.caps.len > 2) {
+        mcp->capabilities.data = ngx_pnalloc(ctx->request->pool, t.caps.len);
+        if (mcp->capabilities.data == NULL) {
+            return NGX_ERROR;
+        }
+
+        ngx_memcpy(mcp->capabilities.data, t.caps.data, t.caps.len);
+        mcp->capabilities.len = t.caps.len;
+    }
+
     return NGX_OK;
 }
 
@@ -434,6 +444,32 @@ ngx_http_stoa_mcp_upstream_find(uint64_t key, ngx_uint_t waited,
 
         out->turn = node->deadline;
         rc = NGX_DECLINED;
+    }
+
+    ngx_shmtx_unlock(&shpool->mutex);
+
+    return rc;
+}
+
+
+ngx_int_t
+ngx_http_stoa_mcp_upstream_peek(uint64_t key,
+    ngx_http_stoa_mcp_upstream_t *out)
+{
+    ngx_int_t                  rc;
+    ngx_slab_pool_t           *shpool;
+    ngx_http_stoa_mcp_node_t  *node;
+
+    shpool = (ngx_slab_pool_t *) ngx_http_stoa_mcp_zone->shm.addr;
+    rc = NGX_DECLINED;
+
+    ngx_shmtx_lock(&shpool->mutex);
+
+    node = ngx_http_stoa_mcp_node(key, 0);
+
+    if (node && node->deadline == 0 && node->failed == 0) {
+        *out = node->up;
+        rc = NGX_OK;
     }
 
     ngx_shmtx_unlock(&shpool->mutex);

@@ -37,6 +37,11 @@ static stoa_rc_t ngx_http_stoa_mcp_stream_event(void *data,
     const stoa_sse_event_t *event);
 static ngx_int_t ngx_http_stoa_mcp_stream_pass(ngx_http_stoa_mcp_stream_t *s,
     const stoa_sse_event_t *event);
+static ngx_int_t ngx_http_stoa_mcp_stream_mark(ngx_http_stoa_mcp_stream_t *s,
+    stoa_sse_event_t *event, const stoa_glance_t *g);
+static void ngx_http_stoa_mcp_stream_self(ngx_http_stoa_mcp_stream_t *s,
+    const stoa_glance_t *g, const char *error);
+static void ngx_http_stoa_mcp_stream_patience(ngx_http_stoa_mcp_stream_t *s);
 static ngx_int_t ngx_http_stoa_mcp_stream_json(ngx_http_stoa_mcp_stream_t *s,
     const stoa_str_t *data);
 static ngx_int_t ngx_http_stoa_mcp_stream_begin(
@@ -386,6 +391,7 @@ static stoa_rc_t
 ngx_http_stoa_mcp_stream_event(void *data, const stoa_sse_event_t *event)
 {
     const char                  *why;
+    stoa_glance_t                g;
     stoa_sse_event_t             e;
     ngx_http_stoa_mcp_stream_t  *s = data;
 
@@ -397,7 +403,24 @@ ngx_http_stoa_mcp_stream_event(void *data, const stoa_sse_event_t *event)
         e.retry_ms = ngx_min(e.retry_ms, NGX_HTTP_STOA_MCP_RETRY_TOP);
     }
 
-    switch (ngx_http_stoa_mcp_event(s->ctx->call.mcp, event, &why)) {
+    switch (ngx_http_stoa_mcp_event(s->ctx->call.mcp, event, &g, &why)) {
+
+    case NGX_HTTP_STOA_MCP_EVENT_PING:
+        ngx_http_stoa_mcp_stream_self(s, &g, NULL);
+        return STOA_OK;
+
+    case NGX_HTTP_STOA_MCP_EVENT_UNKNOWN:
+        ngx_http_stoa_mcp_stream_self(s, &g, "{\"code\":-32601,\"message\":"
+                                      "\"the client has not declared it\"}");
+        return STOA_OK;
+
+    case NGX_HTTP_STOA_MCP_EVENT_ASK:
+        ngx_http_stoa_mcp_stream_patience(s);
+        /* fall through */
+
+    case NGX_HTTP_STOA_MCP_EVENT_MARK:
+        return ngx_http_stoa_mcp_stream_mark(s, &e, &g) == NGX_OK ? STOA_OK
+                                                                  : STOA_ERROR;
 
     case NGX_HTTP_STOA_MCP_EVENT_PASS:
         return ngx_http_stoa_mcp_stream_pass(s, &e) == NGX_OK ? STOA_OK
@@ -437,6 +460,76 @@ ngx_http_stoa_mcp_stream_pass(ngx_http_stoa_mcp_stream_t *s,
 {
     return ngx_http_stoa_mcp_stream_begin(s) == NGX_OK
            ? ngx_http_stoa_mcp_writer_event(&s->writer, event) : NGX_ERROR;
+}
+
+
+/* What has ids of the server in it. */
+
+static ngx_int_t
+ngx_http_stoa_mcp_stream_mark(ngx_http_stoa_mcp_stream_t *s,
+    stoa_sse_event_t *event, const stoa_glance_t *g)
+{
+    ngx_int_t       rc;
+    stoa_mcp_ref_t  ref;
+
+    ngx_http_stoa_mcp_ref(s->ctx, &ref);
+
+    rc = ngx_http_stoa_mcp_event_mark(s->ctx->call.mcp, &ref, &event->data, g,
+                                      &s->text);
+
+    if (rc == NGX_DECLINED) {
+        ngx_http_stoa_mcp_stream_self(s, g, "{\"code\":-32600,\"message\":"
+                                      "\"the id is too long\"}");
+        return NGX_OK;
+    }
+
+    event->data.data = s->text.data;
+    event->data.len = s->text.len;
+
+    return rc == NGX_OK ? ngx_http_stoa_mcp_stream_pass(s, event) : rc;
+}
+
+
+/* A request that the gateway answers. */
+
+static void
+ngx_http_stoa_mcp_stream_self(ngx_http_stoa_mcp_stream_t *s,
+    const stoa_glance_t *g, const char *error)
+{
+    stoa_mcp_ref_t  ref;
+
+    if (g->kind == STOA_GLANCE_REQUEST
+        && s->selves++ < NGX_HTTP_STOA_MCP_SELVES)
+    {
+        ngx_http_stoa_mcp_ref(s->ctx, &ref);
+        ngx_http_stoa_mcp_relay_self(s->writer.request, s->ctx, &ref, &g->id,
+                                     error);
+    }
+}
+
+
+/* Who is asked may be a person. */
+
+static void
+ngx_http_stoa_mcp_stream_patience(ngx_http_stoa_mcp_stream_t *s)
+{
+    ngx_http_upstream_t       *u;
+    ngx_http_upstream_conf_t  *conf;
+
+    u = s->writer.request->upstream;
+
+    if (s->patient || u->conf->read_timeout >= NGX_HTTP_STOA_MCP_PATIENCE) {
+        return;
+    }
+
+    s->patient = 1;
+    conf = ngx_palloc(s->writer.request->pool, sizeof(*conf));
+
+    if (conf) {
+        *conf = *u->conf;
+        conf->read_timeout = NGX_HTTP_STOA_MCP_PATIENCE;
+        u->conf = conf;
+    }
 }
 
 

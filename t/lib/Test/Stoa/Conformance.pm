@@ -164,15 +164,10 @@ sub suite_url {
                   // '') =~ /ok|failed/ } 15;
     my $tools = $self->api('GET', "$base/apis/up/tools?limit=500")
         ->{json}{items} || [];
-    my $prompts = $self->api('GET', "$base/apis/up/prompts?limit=500")
-        ->{json}{items} || [];
     $apply->(document('Server', $tenant, 'all', "state: published\n"
             . "prefix: never\ntools:" . join('', map {
                 "\n  - { api: up, tool: $_->{name} }" } @$tools)
-            . (@$tools ? "\n" : " []\n")
-            . 'prompts: [' . join(', ', map {
-                "{ api: up, prompt: '$_->{name}' }" } @$prompts) . "]\n"
-            . "resources: [ { api: up } ]\n"),
+            . (@$tools ? "\n" : " []\n")),
         subscribe($tenant, 'app', 'server', 'all', 'basic'));
     my $key = $self->api('POST', "$base/applications/app/credentials?wait=10s", {})
         ->{json}{key};

@@ -1,0 +1,427 @@
+/*
+ * What a legacy client says to the servers behind the gateway: answers to
+ * their requests, progress of these, cancellations, changed roots.  Each is a
+ * POST to the session that it is for, by a fetch that nobody waits for: the
+ * client has its 202, whatever the server says to it.
+ *
+ * Process: workers.  Lifetime: the fetch's.
+ * Limits: NGX_HTTP_STOA_MCP_RELAYS at once in a worker, the others are lost
+ * and counted; NGX_HTTP_STOA_MCP_UNKNOWN answers to nothing in a minute and
+ * session.
+ */
+
+#include "ngx_http_stoa_relay.h"
+#include "ngx_http_stoa_store.h"
+#include "ngx_http_stoa_zone.h"
+#include "core/stoa_key.h"
+
+
+#define NGX_HTTP_STOA_MCP_RELAYS      1024
+#define NGX_HTTP_STOA_MCP_RELAY_MS    10000
+#define NGX_HTTP_STOA_MCP_RELAY_APIS  32
+#define NGX_HTTP_STOA_MCP_UNKNOWN     100
+#define NGX_HTTP_STOA_MCP_UNKNOWNS    256      /* sessions that are known    */
+
+
+typedef struct {
+    uint64_t    session;
+    time_t      since;
+    ngx_uint_t  n;
+} ngx_http_stoa_mcp_unknown_t;
+
+typedef struct {
+    ngx_http_stoa_store_t  *store;
+    ngx_uint_t              n;
+    stoa_id_t               api[NGX_HTTP_STOA_MCP_RELAY_APIS];
+} ngx_http_stoa_mcp_apis_t;
+
+
+static ngx_int_t ngx_http_stoa_mcp_relay_unknown(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+static ngx_int_t ngx_http_stoa_mcp_relay_splice(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const stoa_json_val_t *at,
+    const stoa_mcp_ref_t *ref, const stoa_str_t *id);
+static ngx_int_t ngx_http_stoa_mcp_relay_api(void *data, const void *rec);
+static void ngx_http_stoa_mcp_relay_add(ngx_http_stoa_mcp_apis_t *apis,
+    const stoa_id_t *api);
+static ngx_int_t ngx_http_stoa_mcp_relay_post(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const stoa_mcp_ref_t *ref, ngx_str_t *body);
+static ngx_int_t ngx_http_stoa_mcp_relay_headers(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_api_t *api,
+    const stoa_mcp_ref_t *ref, ngx_pool_t *pool, ngx_str_t *text);
+static void ngx_http_stoa_mcp_relay_done(ngx_http_stoa_mcp_ask_t *ask,
+    void *data);
+
+
+/* Of this worker. */
+
+static ngx_uint_t                   ngx_http_stoa_mcp_relays;
+static ngx_http_stoa_mcp_unknown_t
+                     ngx_http_stoa_mcp_unknowns[NGX_HTTP_STOA_MCP_UNKNOWNS];
+
+
+/* ---- to the one that has asked ------------------------------------ */
+
+ngx_int_t
+ngx_http_stoa_mcp_relay_answer(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx)
+{
+    ngx_int_t             rc;
+    stoa_str_t            id;
+    stoa_mcp_ref_t        ref;
+    ngx_http_stoa_mcp_t  *mcp;
+
+    mcp = ctx->call.mcp;
+
+    rc = mcp->modern ? NGX_DECLINED
+                     : ngx_http_stoa_mcp_unmark(r, mcp, STOA_SEAL_REQUEST,
+                                                &mcp->msg.id, &ref, &id);
+
+    if (rc == NGX_DECLINED) {
+        return ngx_http_stoa_mcp_relay_unknown(r, ctx);
+    }
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_stoa_mcp_relay_splice(r, ctx, &mcp->msg.id, &ref, &id);
+    }
+
+    return rc == NGX_OK ? ngx_http_stoa_mcp_answer(r, ctx, NGX_HTTP_ACCEPTED,
+                                                   NULL)
+                        : NGX_HTTP_INTERNAL_SERVER_ERROR;
+}
+
+
+/* An answer that nobody asked for: guessing goes on for a while only. */
+
+static ngx_int_t
+ngx_http_stoa_mcp_relay_unknown(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx)
+{
+    uint64_t                      session;
+    ngx_http_stoa_mcp_unknown_t  *u;
+
+    session = stoa_hash64(ctx->call.mcp->nonce, sizeof(ctx->call.mcp->nonce),
+                          3);
+    u = &ngx_http_stoa_mcp_unknowns[session % NGX_HTTP_STOA_MCP_UNKNOWNS];
+
+    if (u->session != session || ngx_time() - u->since >= 60) {
+        u->session = session;
+        u->since = ngx_time();
+        u->n = 0;
+    }
+
+    return ngx_http_stoa_refuse(r, u->n++ < NGX_HTTP_STOA_MCP_UNKNOWN
+                                   ? NGX_HTTP_STOA_REFUSE_MCP_UNKNOWN
+                                   : NGX_HTTP_STOA_REFUSE_MCP_FLOOD, NULL);
+}
+
+
+/* A token of ours stands for one of a server; others are nobody's. */
+
+ngx_int_t
+ngx_http_stoa_mcp_relay_progress(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx)
+{
+    ngx_int_t             rc;
+    stoa_str_t            id;
+    stoa_mcp_ref_t        ref;
+    stoa_json_val_t       token;
+    ngx_http_stoa_mcp_t  *mcp;
+
+    mcp = ctx->call.mcp;
+    rc = NGX_DECLINED;
+
+    if (mcp->msg.params.start
+        && stoa_json_get(&mcp->msg.params, "progressToken", &token))
+    {
+        rc = ngx_http_stoa_mcp_unmark(r, mcp, STOA_SEAL_PROGRESS, &token,
+                                      &ref, &id);
+    }
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_stoa_mcp_relay_splice(r, ctx, &token, &ref, &id);
+    }
+
+    return rc == NGX_ERROR
+           ? NGX_HTTP_INTERNAL_SERVER_ERROR
+           : ngx_http_stoa_mcp_answer(r, ctx, NGX_HTTP_ACCEPTED, NULL);
+}
+
+
+/* The message as it came, with the server's own id in the place of ours. */
+
+static ngx_int_t
+ngx_http_stoa_mcp_relay_splice(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const stoa_json_val_t *at,
+    const stoa_mcp_ref_t *ref, const stoa_str_t *id)
+{
+    u_char     *p;
+    ngx_str_t  *body, text;
+
+    body = &ctx->call.mcp->body;
+
+    text.len = body->len - (at->end - at->start) + id->len;
+    text.data = ngx_pnalloc(r->pool, text.len);
+
+    if (text.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = ngx_cpymem(text.data, body->data, (u_char *) at->start - body->data);
+    p = ngx_cpymem(p, id->data, id->len);
+    ngx_memcpy(p, at->end, body->data + body->len - (u_char *) at->end);
+
+    return ngx_http_stoa_mcp_relay_post(r, ctx, ref, &text);
+}
+
+
+/* ---- to all ------------------------------------ */
+
+/* Only the one that has the id that is named acts on it, the others have to
+ * overlook it. */
+
+ngx_int_t
+ngx_http_stoa_mcp_relay_all(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    ngx_uint_t                     i;
+    stoa_mcp_ref_t                 ref;
+    ngx_http_stoa_mcp_t           *mcp;
+    ngx_http_stoa_mcp_apis_t       apis;
+    ngx_http_stoa_main_conf_t     *mcf;
+    ngx_http_stoa_mcp_upstream_t   up;
+
+    mcp = ctx->call.mcp;
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+
+    apis.store = mcf->store;
+    apis.n = 0;
+
+    (void) ngx_http_stoa_store_each_subscription(mcf->store,
+                                                 &ctx->application,
+                                                 ngx_http_stoa_mcp_relay_api,
+                                                 &apis);
+
+    for (i = 0; i < apis.n; i++) {
+
+        if (ngx_http_stoa_mcp_upstream_peek(
+                           ngx_http_stoa_mcp_upstream_key(mcp, &apis.api[i]),
+                           &up)
+            != NGX_OK)
+        {
+            continue;
+        }
+
+        ngx_memcpy(ref.api, &apis.api[i], STOA_ID_LEN);
+        ref.target = STOA_TARGETS_MAX;               /* it is not known      */
+        ref.version = up.version == NGX_HTTP_STOA_MCP_VERSION_NONE
+                      ? 0 : up.version + 1;
+        ref.sid.data = (char *) up.sid;
+        ref.sid.len = up.len;
+
+        if (ngx_http_stoa_mcp_relay_post(r, ctx, &ref, &mcp->body) != NGX_OK)
+        {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+    }
+
+    return ngx_http_stoa_mcp_answer(r, ctx, NGX_HTTP_ACCEPTED, NULL);
+}
+
+
+/* An api whose tools the client may have called. */
+
+static ngx_int_t
+ngx_http_stoa_mcp_relay_api(void *data, const void *rec)
+{
+    ngx_http_stoa_mcp_apis_t *apis = data;
+
+    uint32_t                        i;
+    const stoa_rec_server_t        *server;
+    const stoa_rec_server_tool_t   *t;
+    const stoa_rec_subscription_t  *sub = rec;
+
+    if (sub->target_kind != STOA_TARGET_SERVER) {
+        ngx_http_stoa_mcp_relay_add(apis, &sub->target);
+        return NGX_OK;
+    }
+
+    server = ngx_http_stoa_store_server(apis->store, &sub->target);
+
+    if (server) {
+        t = stoa_rec_vec(server, server->tools, stoa_rec_server_tool_t);
+
+        for (i = 0; i < server->tools.n; i++) {
+            ngx_http_stoa_mcp_relay_add(apis, &t[i].api);
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_stoa_mcp_relay_add(ngx_http_stoa_mcp_apis_t *apis,
+    const stoa_id_t *api)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < apis->n; i++) {
+        if (ngx_memcmp(&apis->api[i], api, STOA_ID_LEN) == 0) {
+            return;
+        }
+    }
+
+    if (apis->n < NGX_HTTP_STOA_MCP_RELAY_APIS) {
+        apis->api[apis->n++] = *api;
+    }
+}
+
+
+/* ---- the gateway itself ------------------------------------ */
+
+void
+ngx_http_stoa_mcp_relay_self(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    const stoa_mcp_ref_t *ref, const stoa_json_val_t *id, const char *error)
+{
+    ngx_str_t   text;
+    stoa_buf_t  b;
+
+    stoa_buf_init(&b, 65536);
+    stoa_buf_addz(&b, "{\"jsonrpc\":\"2.0\",\"id\":");
+    stoa_buf_add(&b, id->start, id->end - id->start);
+    stoa_buf_addf(&b, error ? ",\"error\":%s}" : ",\"result\":{}}", error);
+
+    if (b.rc == STOA_OK) {
+        text.data = (u_char *) b.data;
+        text.len = b.len;
+        (void) ngx_http_stoa_mcp_relay_post(r, ctx, ref, &text);
+    }
+
+    stoa_buf_free(&b);
+}
+
+
+/* ---- the POST ------------------------------------ */
+
+/* NGX_OK: it is sent, or lost for good; NGX_ERROR: no memory. */
+
+static ngx_int_t
+ngx_http_stoa_mcp_relay_post(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    const stoa_mcp_ref_t *ref, ngx_str_t *body)
+{
+    ngx_int_t                   rc;
+    ngx_str_t                   base;
+    stoa_id_t                   id;
+    ngx_uint_t                  pin;
+    ngx_http_stoa_api_t        *api;
+    ngx_http_stoa_via_t         via;
+    const stoa_rec_api_t       *rec;
+    ngx_http_stoa_mcp_ask_t    *ask;
+    ngx_http_stoa_main_conf_t  *mcf;
+
+    static ngx_str_t  none = ngx_null_string;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+    ngx_memcpy(&id, ref->api, STOA_ID_LEN);
+
+    api = NULL;
+
+    if (ctx->call.api
+        && ngx_memcmp(&ctx->call.api->id, &id, STOA_ID_LEN) == 0)
+    {
+        api = ctx->call.api;
+
+    } else if (ngx_http_stoa_store_enter(mcf->store) == NGX_OK) {
+        rec = ngx_http_stoa_store_api(mcf->store, &id);
+        api = rec && !rec->hdr.withheld ? ngx_http_stoa_api_get(r, rec) : NULL;
+    }
+
+    if (api == NULL || ngx_http_stoa_mcp_relays >= NGX_HTTP_STOA_MCP_RELAYS) {
+        ngx_http_stoa_count(mcp_lost, 1);
+        return NGX_OK;
+    }
+
+    ask = ngx_http_stoa_mcp_ask_create(ngx_cycle->log);
+    if (ask == NULL) {
+        return NGX_ERROR;
+    }
+
+    rc = ngx_http_stoa_mcp_relay_headers(r, ctx, api, ref, ask->pool, &base);
+
+    ngx_http_stoa_via(r, &via);
+    pin = ref->target;
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_stoa_upstream_fetch(ask->fetch, api, &via, &none, &pin);
+    }
+
+    ask->fetch->body.data = ngx_pnalloc(ask->pool, body->len);
+
+    if (rc != NGX_OK || ask->fetch->body.data == NULL) {
+        ngx_http_stoa_mcp_ask_cancel(ask);
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(ask->fetch->body.data, body->data, body->len);
+    ask->fetch->body.len = body->len;
+    ask->fetch->headers = base;
+    ask->fetch->deadline = ngx_current_msec + NGX_HTTP_STOA_MCP_RELAY_MS;
+    ask->fetch->idempotent = 1;           /* the second one is overlooked    */
+    ask->fetch->stay = 1;
+    ask->done = ngx_http_stoa_mcp_relay_done;
+
+    ngx_http_stoa_mcp_relays++;
+    ngx_http_stoa_mcp_ask_start(ask);
+
+    return NGX_OK;
+}
+
+
+/* Those of a call of this session to this api. */
+
+static ngx_int_t
+ngx_http_stoa_mcp_relay_headers(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_api_t *api,
+    const stoa_mcp_ref_t *ref, ngx_pool_t *pool, ngx_str_t *text)
+{
+    ngx_int_t             rc;
+    ngx_http_stoa_api_t  *saved;
+    ngx_http_stoa_mcp_t   mcp, *own;
+
+    own = ctx->call.mcp;
+    saved = ctx->call.api;
+
+    mcp = *own;
+    mcp.modern = 0;
+    mcp.upstream_version = ref->version ? ref->version - 1
+                                        : NGX_HTTP_STOA_MCP_VERSION_NONE;
+    mcp.upstream_session.data = (u_char *) ref->sid.data;
+    mcp.upstream_session.len = ref->sid.len;
+
+    ctx->call.mcp = &mcp;
+    ctx->call.api = api;
+
+    rc = ngx_http_stoa_headers_text(r, ctx, pool, text);
+
+    ctx->call.mcp = own;
+    ctx->call.api = saved;
+
+    return rc;
+}
+
+
+static void
+ngx_http_stoa_mcp_relay_done(ngx_http_stoa_mcp_ask_t *ask, void *data)
+{
+    (void) data;
+
+    ngx_http_stoa_mcp_relays--;
+
+    if (!ask->accepted) {
+        ngx_http_stoa_count(mcp_lost, 1);
+        ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0,
+                      "an MCP upstream did not take what a client said: "
+                      "status %ui, %*s", ask->head.status, ask->fault.len,
+                      ask->fault.text);
+    }
+}

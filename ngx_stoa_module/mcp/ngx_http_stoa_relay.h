@@ -1,0 +1,51 @@
+/*
+ * Between a server and its client in a session: what one has asked and the
+ * other one says to it, at any worker and any gateway of the group.
+ *
+ *   _mcp_mark.c    the ids that it goes by
+ *   _mcp_relay.c   what a client says to servers, and the gateway for him
+ *
+ * Process: workers.
+ */
+
+#ifndef NGX_HTTP_STOA_RELAY_H
+#define NGX_HTTP_STOA_RELAY_H
+
+
+#include "ngx_http_stoa_mcp_ask.h"
+#include "stoa_seal.h"
+
+
+/* ---- _mcp_mark.c -------------------------------------------------------- */
+
+/* The session that a forwarded call has at its upstream. */
+void ngx_http_stoa_mcp_ref(ngx_http_stoa_ctx_t *ctx, stoa_mcp_ref_t *ref);
+/* Appends the mark of an id, with its quotes.  NGX_DECLINED: the id is too
+ * long. */
+ngx_int_t ngx_http_stoa_mcp_mark(ngx_http_stoa_mcp_t *mcp,
+    stoa_seal_kind_e kind, const stoa_mcp_ref_t *ref,
+    const stoa_json_val_t *id, stoa_buf_t *out);
+/* The other way; ref and id point into r->pool.  NGX_DECLINED: it is none of
+ * this session. */
+ngx_int_t ngx_http_stoa_mcp_unmark(ngx_http_request_t *r,
+    ngx_http_stoa_mcp_t *mcp, stoa_seal_kind_e kind,
+    const stoa_json_val_t *mark, stoa_mcp_ref_t *ref, stoa_str_t *id);
+
+
+/* ---- _mcp_relay.c ------------------------------------------------------- */
+
+/* A method of the edge for each: answered by 202 or a refusal. */
+ngx_int_t ngx_http_stoa_mcp_relay_answer(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+ngx_int_t ngx_http_stoa_mcp_relay_progress(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+ngx_int_t ngx_http_stoa_mcp_relay_all(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+
+/* The gateway's own answer to a server's request: {} or an error. */
+void ngx_http_stoa_mcp_relay_self(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const stoa_mcp_ref_t *ref,
+    const stoa_json_val_t *id, const char *error);
+
+
+#endif /* NGX_HTTP_STOA_RELAY_H */
