@@ -37,14 +37,18 @@ my %by_path = (
 
 my %by_list = (
     plain => sub { json_decode(slurp($catalog)) },
-    many => sub { { tools => tools(map { "t$_" } 1 .. 1001) } },
-    max => sub { { tools => tools(map { "t$_" } 1 .. 1000) } },
+    many => sub { { tools => tools(map { "t$_" } 1 .. 5001) } },
+    max => sub { { tools => tools(map { "t$_" } 1 .. 5000) } },
     loop => sub { { tools => [], nextCursor => 'same' } },
     endless => sub { { tools => [], nextCursor => 'r' . rand } },
     none => sub { { tools => {} } },
-    names => sub { { tools => [{ name => 'ok' }, { name => 'not ok' },
-        { name => 'ok' }, {}, 5, undef, { name => 'x' x 129 },
-        { name => 'x' x 128 }] } },
+    names => sub { { tools => [ @{ tools('ok', 'not ok', 'ok') }, {}, 5,
+        undef, @{ tools('x' x 129, 'x' x 128, 'y' x 60) }] } },
+    bad => sub { { tools => [ @{ tools('good') }, { name => 'noschema' },
+        { %{ tools('text')->[0] }, description => 5 },
+        { %{ tools('nulls')->[0] }, title => undef, annotations => undef },
+        { %{ tools('type')->[0] }, inputSchema => { type => 'string' } },
+        { %{ tools("zero")->[0] }, description => "a\0b" } ] } },
     pages => sub {
         my $c = $_[0]{params}{cursor};
         my $n = !defined $c ? 0 : $c eq '' ? 1 : $c;
@@ -52,9 +56,10 @@ my %by_list = (
                  $n < 4 ? (nextCursor => $n ? '' . ($n + 1) : '') : () };
     },
     number => sub { { tools => [], nextCursor => 5 } },
-    big => sub { { tools => [{ name => 'x', description => 'y' x 5e6 }] } },
-    fat => sub { { tools => [{ name => 'x', description => 'y' x 2e6 },
-                             { name => 'ok' }] } },
+    big => sub { { tools => [{ name => 'x', description => 'y' x 9e6 }] } },
+    fat => sub { { tools => [{ %{ tools('x')->[0] },
+                               description => 'y' x 2e6 },
+                             @{ tools('ok') }] } },
 );
 
 my $origin = $t->origin(sub {
@@ -164,7 +169,7 @@ $t->must('POST', '/v1/tenants/acme/apis/plain/tools/two/disable');
 my $two = $t->must('GET', '/v1/tenants/acme/apis/plain/tools/two');
 spew($catalog, json_encode({ tools => [
     @{ tools('three') }, { name => 'two', description => 'new words',
-                           inputSchema => {} }] }));
+                           inputSchema => { type => 'object' } }] }));
 my $r = discover('plain');
 is("$r->{status} $r->{json}{state} $r->{json}{tools}", '200 ok 2',
    'discover, now');
@@ -173,7 +178,8 @@ my $now = $t->must('GET', '/v1/tenants/acme/apis/plain/tools/two');
 is($now->{definition}{description}, 'new words', 'the changed is changed');
 isnt($now->{digest}, $two->{digest}, 'so is its digest');
 is("$now->{id} $now->{state}", "$two->{id} disabled", 'and still disabled');
-is_deeply($now->{definition}{inputSchema}, {}, 'nothing old is left in it');
+is_deeply([sort keys %{ $now->{definition} }],
+          [qw(description inputSchema name)], 'nothing old is left in it');
 ok(!feed()->{"tool:$tool->{id}"}, 'the vanished is not in the feed');
 
 my @audit = map { "$_->{action} $_->{kind} $_->{name}" }
@@ -206,15 +212,15 @@ is(discovered('plain', 'ok')->{tools}, 15, 'another upstream, all its pages');
 # what upstreams do
 
 my %case = (
-    html => qr/no JSON-RPC result/, utf7 => qr/the answer is not in UTF-8/,
+    html => qr/no JSON: expected a value at byte 0/, utf7 => qr/the answer is not in UTF-8/,
     gzip => qr/the answer is compressed/, auth => qr/HTTP status 401/,
     redirect => qr/HTTP status 302/, cut => qr/server\/discover: /,
     old => qr/no protocol version in common/,
-    many => qr/more than 1000 items/, loop => qr/pages do not end/,
+    many => qr/more than 5000 items/, loop => qr/pages do not end/,
     endless => qr/pages do not end/, number => qr/nextCursor must be/, none => qr/no array "tools"/,
-    big => qr/more than 4194304 bytes/, wrongid => qr/no JSON-RPC result/,
+    big => qr/more than 8388608 bytes/, bad => 2, wrongid => qr/no JSON-RPC result/,
     ssecut => qr/./,
-    max => 1000, sse => 2, ssesession => 2, fat => 1, names => 2,
+    max => 5000, sse => 2, ssesession => 2, fat => 1, names => 3,
 );
 $t->apply(join '', map { mcp_api($_, $_) } sort keys %case);
 
@@ -229,6 +235,22 @@ for my $name (sort keys %case) {
     }
 }
 is(api('names')->{discovery}{skipped}, 6, 'what has no usable name is counted');
+is_deeply([map { "$_->{kind} $_->{name}: $_->{reason}" }
+           @{ api('names')->{discovery}{left_out} }[0, 1]],
+    ['tool not ok: its name is not 1 to 128 of A-Z, a-z, 0-9, _, . and -',
+     'tool ok: its name is there twice'], 'F1: and named with its reason');
+is_deeply([map { substr($_->{name}, 0, 2) . length($_->{name}) . ' '
+                 . ($_->{reason} =~ /than (\d+) characters/)[0] }
+           @{ api('names')->{discovery}{warnings} }],
+    ['xx128 128', 'yy60 64'], 'F1: names that are too long for some are told');
+is_deeply([map { "$_->{name}: $_->{reason}" }
+           @{ api('bad')->{discovery}{left_out} }],
+    ['zero: line 1: a string holds the character U+0000', 'noschema: inputSchema is missing',
+     'text: description must be a string',
+     'type: inputSchema.type must be "object"'],
+    'one bad entry is left out, and takes no others away');
+my ($nulls) = $t->must('GET', '/v1/tenants/acme/apis/bad/tools/nulls');
+ok(!exists $nulls->{definition}{title}, 'null is as good as absent');
 is(api('fat')->{discovery}{skipped}, 1, 'what is too large, too');
 
 my @log = map { { %$_, rpc => scalar json_decode($_->{body}) } } $t->origin_log;

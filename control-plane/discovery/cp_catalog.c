@@ -14,24 +14,21 @@
 static const char *const  cp_legacy_versions[] = { "2025-11-25", "2025-06-18",
     "2025-03-26", NULL };
 
+#define CP_CATALOG_SEEN  (4 * CP_DISCOVERY_ITEMS)
+
 typedef struct {
     const char  *capability;
     const char  *method;
     const char  *member;           /* of the result                         */
-    const char  *key;              /* what names an item                    */
-    size_t       max;              /* of the name                           */
     bool         optional;         /* may be missing beside another list    */
 } cp_list_t;
 
 /* As cp_items. */
 static const cp_list_t  cp_lists[CP_ITEMS] = {
-    { "tools", "tools/list", "tools", "name", STOA_TOOL_NAME_MAX, false },
-    { "prompts", "prompts/list", "prompts", "name", STOA_TOOL_NAME_MAX,
-      false },
-    { "resources", "resources/list", "resources", "uri", STOA_URI_MAX,
-      false },
-    { "resources", "resources/templates/list", "resourceTemplates",
-      "uriTemplate", STOA_URI_MAX, true }
+    { "tools", "tools/list", "tools", false },
+    { "prompts", "prompts/list", "prompts", false },
+    { "resources", "resources/list", "resources", false },
+    { "resources", "resources/templates/list", "resourceTemplates", true }
 };
 
 
@@ -40,6 +37,8 @@ typedef struct {
     cp_mcp_client_t  *client;
     cp_catalog_t     *out;
     cp_json_t        *capabilities;
+    const char       *name;        /* the api's                             */
+    const char      **seen;        /* names of one list, by their hash      */
     bool              unreachable;
 } cp_reading_t;
 
@@ -201,67 +200,60 @@ cp_probe(cp_reading_t *rd)
 }
 
 
-static bool
-cp_is_known(const cp_json_t *items, const char *key, const char *name)
-{
-    const char       *s;
-    const cp_json_t  *v;
-
-    for (v = items->first; v != NULL; v = v->next) {
-        s = cp_json_str(v, key);
-
-        if (s != NULL && strcmp(s, name) == 0) {
-            return true;
-        }
-    }
-
-    return false;
-}
-
-
-const char *
-cp_catalog_key(unsigned i)
-{
-    return cp_lists[i].key;
-}
-
-
-/* What could not be named or stored is left out and counted. */
+/* Is the name new?  The table is of this list. */
 
 static bool
-cp_item_usable(cp_reading_t *rd, const cp_list_t *list,
-    const cp_json_t *items, const cp_json_t *item)
+cp_is_new(cp_reading_t *rd, const char *name)
 {
-    char        *text;
-    size_t       len;
-    const char  *name, *s;
+    uint64_t  h;
 
-    name = (item->type == CP_JSON_OBJECT) ? cp_json_str(item, list->key)
-                                          : NULL;
+    h = stoa_hash64(name, strlen(name), 0);
 
-    if (name == NULL || *name == '\0'
-        || cp_is_known(items, list->key, name))
-    {
-        return false;
-    }
-
-    if (list == cp_lists && !stoa_tool_name_valid(name, strlen(name))) {
-        return false;
-    }
-
-    for (s = name; *s != '\0'; s++) {
-        if ((unsigned char) *s < ' ' || *s == 0x7f) {
+    for ( /* void */ ; rd->seen[h % CP_CATALOG_SEEN] != NULL; h++) {
+        if (strcmp(rd->seen[h % CP_CATALOG_SEEN], name) == 0) {
             return false;
         }
     }
 
-    if ((size_t) (s - name) > list->max) {
-        return false;
+    rd->seen[h % CP_CATALOG_SEEN] = name;
+
+    return true;
+}
+
+
+/* What could not be named, shown or stored is left out and counted. */
+
+static void
+cp_item_left_out(cp_reading_t *rd, const cp_list_t *list, const char *name,
+    const char *why)
+{
+    rd->out->skipped++;
+    cp_catalog_note(rd->arena, rd->out->left_out,
+                    (unsigned) (list - cp_lists), name ? name : "", why);
+}
+
+
+/* What is too long with the api's name before it, or for some clients. */
+
+static void
+cp_item_doubts(cp_reading_t *rd, unsigned kind, const char *name)
+{
+    size_t       len;
+    const char  *why;
+
+    len = strlen(rd->name) + 2 + strlen(name);
+
+    if (kind > 1 || len <= CP_DISCOVERY_NAME_WARN) {
+        return;
     }
 
-    text = cp_json_text(rd->arena, item, &len);
+    why = (kind == 0 && len > STOA_TOOL_NAME_MAX)
+          ? "with the api's name before it it is longer than 128 characters:"
+            " only a server shows it, by an alias"
+          : "with the api's name before it it is longer than 64 characters,"
+            " which several clients refuse: a server may give it an alias";
 
-    return text != NULL && len <= CP_DISCOVERY_ITEM_BYTES;
+    cp_catalog_note(rd->arena, rd->out->warnings, kind, name, why);
 }
 
 
@@ -269,23 +261,35 @@ static bool
 cp_list_take(cp_reading_t *rd, const cp_list_t *list, cp_json_t *items,
     const cp_json_t *page)
 {
-    cp_json_t  *v, *next;
+    unsigned     kind;
+    cp_json_t   *v, *next;
+    const char  *why, *name;
+
+    kind = (unsigned) (list - cp_lists);
 
     for (v = page->first; v != NULL; v = next) {
         next = v->next;
+        why = cp_catalog_refused(rd->arena, kind, v);
+        name = (v->type == CP_JSON_OBJECT)
+                   ? cp_json_str(v, cp_catalog_key(kind)) : NULL;
 
-        if (!cp_item_usable(rd, list, items, v)) {
-            rd->out->skipped++;
-            continue;
-        }
-
-        if (items->n == CP_DISCOVERY_ITEMS) {
+        if (why == NULL && items->n == CP_DISCOVERY_ITEMS) {
             rd->out->error = cp_arena_printf(rd->arena,
                                  "%s: more than %d items", list->method,
                                  CP_DISCOVERY_ITEMS);
             return false;
         }
 
+        if (why == NULL && !cp_is_new(rd, name)) {
+            why = "its name is there twice";
+        }
+
+        if (why != NULL) {
+            cp_item_left_out(rd, list, name, why);
+            continue;
+        }
+
+        cp_item_doubts(rd, kind, name);
         v->next = NULL;
         cp_json_push(items, v);
     }
@@ -315,6 +319,14 @@ cp_list_page(cp_reading_t *rd, const cp_list_t *list, cp_json_t *items,
     if (reply.outcome != CP_MCP_RESULT) {
         cp_reading_fail(rd, &reply);
         return false;
+    }
+
+    for (next = (reply.unread != NULL) ? reply.unread->first : NULL;
+         next != NULL;
+         next = next->next)
+    {
+        cp_item_left_out(rd, list, cp_json_str(next, "name"),
+                         cp_json_str(next, "reason"));
     }
 
     page = cp_json_get(reply.result, list->member);
@@ -348,6 +360,12 @@ cp_list_read(cp_reading_t *rd, const cp_list_t *list)
 
     items = cp_json_array(rd->arena);
     rd->out->items[list - cp_lists] = items;
+    rd->seen = cp_arena_alloc(rd->arena, CP_CATALOG_SEEN * sizeof(char *));
+
+    if (rd->seen == NULL) {
+        rd->out->error = "out of memory";
+        return false;
+    }
 
     if (rd->capabilities == NULL
         || cp_json_get(rd->capabilities, list->capability) == NULL)
@@ -416,8 +434,8 @@ cp_reading_run(cp_reading_t *rd)
 /* Targets are equals: the next one is asked when one cannot be reached. */
 
 void
-cp_catalog_read(cp_app_t *app, cp_arena_t *a, const cp_client_to_t *targets,
-    unsigned n, cp_catalog_t *out)
+cp_catalog_read(cp_app_t *app, cp_arena_t *a, const char *name,
+    const cp_client_to_t *targets, unsigned n, cp_catalog_t *out)
 {
     int64_t        deadline;
     unsigned       i;
@@ -431,7 +449,10 @@ cp_catalog_read(cp_app_t *app, cp_arena_t *a, const cp_client_to_t *targets,
         memset(&rd, 0, sizeof(rd));
         memset(out, 0, sizeof(cp_catalog_t));
         out->era = "unknown";
+        out->left_out = cp_json_array(a);
+        out->warnings = cp_json_array(a);
         rd.arena = a;
+        rd.name = name;
         rd.out = out;
         rd.client = cp_mcp_client_create(app, a, &targets[i], deadline);
 

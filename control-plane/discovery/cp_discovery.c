@@ -141,7 +141,7 @@ cp_discovery_run(cp_app_t *app, const char *api)
     digest = cp_discovery_digest(a, rows.v[0].p);
     n = (upstream != NULL) ? cp_discovery_targets(upstream, targets) : 0;
 
-    cp_catalog_read(app, a, targets, n, &found);
+    cp_catalog_read(app, a, rows.v[1].p, targets, n, &found);
 
     if (atomic_load(&app->stopping)) {
         cp_arena_destroy(a);

@@ -24,15 +24,18 @@
 #define CP_DISCOVERY_THREADS      4
 #define CP_DISCOVERY_QUEUE        256
 #define CP_DISCOVERY_TIMEOUT_MS   10000       /* one reading, all requests   */
-#define CP_DISCOVERY_BYTES        (4 * 1024 * 1024)   /* of one list         */
-#define CP_DISCOVERY_ITEMS        1000
+#define CP_DISCOVERY_BYTES        (8 * 1024 * 1024)   /* of one page         */
+#define CP_DISCOVERY_ITEMS        5000
 #define CP_DISCOVERY_PAGES        200
 #define CP_DISCOVERY_ITEM_BYTES   (1024 * 1024)
 #define CP_DISCOVERY_INTERVAL_MS  300000
 #define CP_DISCOVERY_RETRY_MS     5000        /* doubled up to the interval  */
-#define CP_DISCOVERY_ARENA        (96 * 1024 * 1024)
+#define CP_DISCOVERY_ARENA        (256 * 1024 * 1024)
 #define CP_DISCOVERY_WAIT_MS      10000       /* of POST .../discover        */
 #define CP_DISCOVERY_ERROR_MAX    300
+#define CP_DISCOVERY_NOTES        20          /* that are kept               */
+#define CP_DISCOVERY_NOTE_NAME    128
+#define CP_DISCOVERY_NAME_WARN    64          /* some clients take no more  */
 
 
 /* A client of one MCP server (cp_mcp_client.c).  One thread. */
@@ -52,6 +55,8 @@ typedef struct {
     cp_json_t        *result;
     cp_json_t        *data;        /* of a JSON-RPC error                   */
     const char       *error;       /* for people                            */
+    cp_json_t        *unread;      /* {name, reason} of what was in an array
+                                      and could not be read; may be NULL    */
 } cp_mcp_reply_t;
 
 cp_mcp_client_t *cp_mcp_client_create(cp_app_t *app, cp_arena_t *a,
@@ -76,13 +81,21 @@ typedef struct {
     cp_json_t   *capabilities;     /* as the upstream says them; may be NULL */
     cp_json_t   *items[CP_ITEMS];  /* arrays of its objects, as cp_items    */
     unsigned     skipped;          /* items that could not be taken         */
+    cp_json_t   *left_out;         /* the first of them: kind, name, reason */
+    cp_json_t   *warnings;         /* the same of what is taken all the same */
     const char  *error;            /* NULL: all was read                    */
 } cp_catalog_t;
+
+/* NULL, or why it is not shown; kind: of cp_items.  Takes nulls out of it. */
+const char *cp_catalog_refused(cp_arena_t *a, unsigned kind, cp_json_t *item);
+void cp_catalog_note(cp_arena_t *a, cp_json_t *list, unsigned kind,
+    const char *name, const char *why);
 
 /* What names an item of the i-th of cp_items. */
 const char *cp_catalog_key(unsigned i);
 
-void cp_catalog_read(cp_app_t *app, cp_arena_t *a,
+/* name: the api's. */
+void cp_catalog_read(cp_app_t *app, cp_arena_t *a, const char *name,
     const cp_client_to_t *targets, unsigned n, cp_catalog_t *out);
 
 

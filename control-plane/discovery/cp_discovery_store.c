@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "core/stoa_key.h"
 #include "feed/cp_feed.h"
 #include "kinds/cp_kinds.h"
 #include "discovery/cp_discovery.h"
@@ -20,6 +21,9 @@ typedef struct {
     cp_json_t           *before;   /* discovery as it was, may be NULL      */
     unsigned             kind;     /* of cp_items                           */
     cp_rows_t            rows;     /* of it: id, name, digest               */
+    unsigned            *index;    /* of the rows, by name                  */
+    unsigned             size;
+    uint8_t             *kept;     /* by row: it is still there             */
 } cp_storing_t;
 
 /* They change with every reading and say nothing new. */
@@ -85,45 +89,80 @@ cp_store_begin(cp_storing_t *s, const char *upstream, bool *stale)
 }
 
 
-static const cp_json_t *
-cp_store_find(const cp_json_t *items, const char *key, const char *name)
-{
-    const cp_json_t  *v;
+/* The rows by their names: a table of their numbers and 1. */
 
-    for (v = items->first; v != NULL; v = v->next) {
-        if (strcmp(cp_json_str(v, key), name) == 0) {
-            return v;
+static cp_rc_t
+cp_store_index(cp_storing_t *s)
+{
+    unsigned  i;
+    uint64_t  h;
+
+    s->size = 4 * s->rows.rows + 1;
+    s->index = cp_arena_alloc(s->arena, s->size * sizeof(unsigned));
+    s->kept = cp_arena_alloc(s->arena, s->rows.rows + 1);
+
+    if (s->index == NULL || s->kept == NULL) {
+        return CP_ERROR;
+    }
+
+    for (i = 0; i < s->rows.rows; i++) {
+        h = stoa_hash64(cp_cell(&s->rows, i, 1)->p,
+                        cp_cell(&s->rows, i, 1)->len, 0);
+
+        while (s->index[h % s->size] != 0) {
+            h++;
+        }
+
+        s->index[h % s->size] = i + 1;
+    }
+
+    return CP_OK;
+}
+
+
+/* The row of that name; rows.rows: there is none. */
+
+static unsigned
+cp_store_row(const cp_storing_t *s, const char *name)
+{
+    uint64_t  h;
+    unsigned  i;
+
+    for (h = stoa_hash64(name, strlen(name), 0);
+         (i = s->index[h % s->size]) != 0;
+         h++)
+    {
+        if (strcmp(cp_cell(&s->rows, i - 1, 1)->p, name) == 0) {
+            return i - 1;
         }
     }
 
-    return NULL;
+    return s->rows.rows;
 }
 
 
 static cp_rc_t
 cp_store_remove(cp_storing_t *s)
 {
-    cp_rc_t     rc;
-    unsigned    i;
-    cp_write_t  w = cp_write_of(&s->op, s->tx, cp_items[s->kind]);
+    cp_rc_t           rc;
+    unsigned          i;
+    cp_write_t        w = cp_write_of(&s->op, s->tx, cp_items[s->kind]);
+    const cp_json_t  *v;
 
-    for (i = 0; i < s->rows.rows; i++) {
+    for (v = s->found->items[s->kind]->first; v != NULL; v = v->next) {
+        s->kept[cp_store_row(s, cp_json_str(v, cp_catalog_key(s->kind)))] = 1;
+    }
 
-        if (cp_store_find(s->found->items[s->kind], cp_catalog_key(s->kind),
-                          cp_cell(&s->rows, i, 1)->p) != NULL)
-        {
-            continue;
-        }
+    rc = CP_OK;
 
-        w.id = cp_cell(&s->rows, i, 0)->p;
-
-        rc = cp_entry_delete(&w);
-        if (rc != CP_OK) {
-            return rc;
+    for (i = 0; rc == CP_OK && i < s->rows.rows; i++) {
+        if (!s->kept[i]) {
+            w.id = cp_cell(&s->rows, i, 0)->p;
+            rc = cp_entry_delete(&w);
         }
     }
 
-    return CP_OK;
+    return rc;
 }
 
 
@@ -190,11 +229,7 @@ cp_store_item(cp_storing_t *s, const cp_json_t *item)
     digest = cp_hex(s->arena, sum, sizeof(sum));
     name = cp_json_str(item, cp_catalog_key(s->kind));
 
-    for (i = 0; i < s->rows.rows; i++) {
-        if (strcmp(cp_cell(&s->rows, i, 1)->p, name) == 0) {
-            break;
-        }
-    }
+    i = cp_store_row(s, name);
 
     if (i < s->rows.rows
         && strcmp(cp_cell(&s->rows, i, 2)->p, digest) == 0)
@@ -227,6 +262,10 @@ cp_store_items(cp_storing_t *s)
                         cp_args(cp_text(s->api)), &s->rows);
 
     if (rc == CP_OK) {
+        rc = cp_store_index(s);
+    }
+
+    if (rc == CP_OK) {
         rc = cp_store_remove(s);
     }
 
@@ -250,8 +289,8 @@ cp_store_keep(cp_storing_t *s, cp_json_t *d)
     const cp_json_t    *old;
 
     static const char *const  kept[] = { "era", "protocol_version", "tools",
-        "prompts", "resources", "templates", "skipped", "capabilities",
-        NULL };
+        "prompts", "resources", "templates", "skipped", "left_out",
+        "warnings", "capabilities", NULL };
 
     for (name = kept; *name != NULL; name++) {
         old = (s->before != NULL) ? cp_json_get(s->before, *name) : NULL;
@@ -296,6 +335,14 @@ cp_store_discovery(cp_storing_t *s, const char *upstream)
         }
 
         cp_json_put_int(a, d, "skipped", f->skipped);
+
+        if (f->left_out->n) {
+            cp_json_set(a, d, "left_out", cp_json_copy(a, f->left_out));
+        }
+
+        if (f->warnings->n) {
+            cp_json_set(a, d, "warnings", cp_json_copy(a, f->warnings));
+        }
 
     } else {
         cp_store_keep(s, d);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "core/stoa_json.h"
 #include "core/stoa_media.h"
 #include "core/stoa_sse.h"
 #include "discovery/cp_discovery.h"
@@ -31,8 +32,146 @@ struct cp_mcp_client_s {
     bool                    looked;        /* is_sse is known               */
     bool                    too_large;
     const char             *unread;        /* why it cannot be read         */
+    cp_json_t              *refused;       /* what of it: {name, reason}    */
     cp_json_t              *message;       /* the one with our id           */
 };
+
+
+/* A value of a text that as a whole is not to the taste of our reader, which
+ * takes no U+0000; NULL: this is why. */
+
+static cp_json_t *
+cp_mcp_value(cp_mcp_client_t *m, const stoa_json_val_t *val, const char **why)
+{
+    cp_err_t    err;
+    cp_json_t  *v;
+
+    memset(&err, 0, sizeof(err));
+    err.arena = m->arena;
+
+    if (cp_json_parse(m->arena, val->start, (size_t) (val->end - val->start),
+                      &v, &err)
+        == CP_OK)
+    {
+        return v;
+    }
+
+    *why = (err.detail != NULL) ? err.detail : "it cannot be read";
+
+    return NULL;
+}
+
+
+/* The items of an array, without those that cannot be read. */
+
+static cp_json_t *
+cp_mcp_items(cp_mcp_client_t *m, const stoa_json_val_t *array)
+{
+    bool               more;
+    unsigned           i;
+    cp_json_t         *list, *v, *bad;
+    stoa_str_t         name;
+    const char        *why;
+    stoa_json_val_t    item;
+    stoa_json_iter_t   it;
+
+    static const char *const  names[] = { "name", "uri", "uriTemplate",
+        NULL };
+
+    list = cp_json_array(m->arena);
+
+    for (more = stoa_json_first(array, &it, NULL, &item);
+         more;
+         more = stoa_json_next(&it, NULL, &item))
+    {
+        v = cp_mcp_value(m, &item, &why);
+
+        if (v != NULL) {
+            cp_json_push(list, v);
+            continue;
+        }
+
+        name = stoa_str("");
+
+        for (i = 0; name.len == 0 && names[i] != NULL; i++) {
+            if (!stoa_json_get_text(&item, names[i], &name)) {
+                name.len = 0;
+            }
+        }
+
+        bad = cp_json_object(m->arena);
+        cp_json_put(m->arena, bad, "name",
+                    cp_arena_strndup(m->arena, name.data, name.len));
+        cp_json_put(m->arena, bad, "reason", why);
+        cp_json_push(m->refused, bad);
+    }
+
+    return list;
+}
+
+
+/* What can be read of an object: depth 0 is the message, 1 its result. */
+
+static cp_json_t *
+cp_mcp_salvage(cp_mcp_client_t *m, const stoa_json_val_t *object,
+    unsigned depth)
+{
+    bool               more;
+    cp_json_t         *to, *v;
+    stoa_str_t         name;
+    const char        *why;
+    stoa_json_val_t    key, val;
+    stoa_json_iter_t   it;
+
+    to = cp_json_object(m->arena);
+
+    for (more = stoa_json_first(object, &it, &key, &val);
+         more;
+         more = stoa_json_next(&it, &key, &val))
+    {
+        if (!stoa_json_text(&key, &name)) {
+            continue;
+        }
+
+        v = (depth == 0 && val.type == STOA_JSON_OBJECT)
+            ? cp_mcp_salvage(m, &val, 1)
+            : val.type == STOA_JSON_ARRAY ? cp_mcp_items(m, &val)
+            : cp_mcp_value(m, &val, &why);
+
+        if (v != NULL) {
+            cp_json_set(m->arena, to,
+                        cp_arena_strndup(m->arena, name.data, name.len), v);
+        }
+    }
+
+    return to;
+}
+
+
+static cp_json_t *
+cp_mcp_parse(cp_mcp_client_t *m, const char *data, size_t len)
+{
+    cp_json_t        *v;
+    stoa_err_t        err;
+    stoa_json_val_t   root;
+
+    if (cp_json_parse(m->arena, data, len, &v, NULL) == CP_OK) {
+        return v;
+    }
+
+    if (stoa_json_check(data, len, STOA_JSON_DEPTH_MAX, &root, &err)
+        != STOA_OK)
+    {
+        m->unread = cp_arena_printf(m->arena, "no JSON: %s at byte %zu",
+                                    err.text, err.offset);
+        return NULL;
+    }
+
+    m->refused = cp_json_array(m->arena);
+
+    return (root.type == STOA_JSON_OBJECT) ? cp_mcp_salvage(m, &root, 0)
+                                           : NULL;
+}
 
 
 /* The message that answers our request, else NULL: others may come before it
@@ -43,9 +182,9 @@ cp_mcp_match(cp_mcp_client_t *m, const char *data, size_t len)
 {
     cp_json_t  *v, *id;
 
-    if (cp_json_parse(m->arena, data, len, &v, NULL) != CP_OK
-        || v->type != CP_JSON_OBJECT)
-    {
+    v = cp_mcp_parse(m, data, len);
+
+    if (v == NULL || v->type != CP_JSON_OBJECT) {
         return NULL;
     }
 
@@ -217,6 +356,7 @@ cp_mcp_send(cp_mcp_client_t *m, const char *method, const stoa_str_t *body,
     m->is_sse = false;
     m->too_large = false;
     m->unread = NULL;
+    m->refused = NULL;
     m->message = NULL;
     stoa_buf_init(&m->body, CP_DISCOVERY_BYTES);
     stoa_sse_init(&m->sse, CP_DISCOVERY_BYTES, cp_mcp_on_event, m);
@@ -353,6 +493,7 @@ cp_mcp_judge(cp_mcp_client_t *m, const char *method, cp_mcp_reply_t *reply)
 
     reply->outcome = CP_MCP_RESULT;
     reply->result = e;
+    reply->unread = m->refused;
 }
 
 
