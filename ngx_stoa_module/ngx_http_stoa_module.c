@@ -238,6 +238,20 @@ ngx_module_t  ngx_http_stoa_module = {
 };
 
 
+/* The configuration is in force from here on. */
+
+static ngx_int_t
+ngx_http_stoa_ready(ngx_http_stoa_main_conf_t *mcf)
+{
+    if (ngx_http_stoa_conf_files(mcf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return mcf->enabled && !ngx_test_config
+           ? ngx_http_stoa_mcp_map_create(mcf) : NGX_OK;
+}
+
+
 static ngx_int_t
 ngx_http_stoa_preconfiguration(ngx_conf_t *cf)
 {
@@ -245,7 +259,7 @@ ngx_http_stoa_preconfiguration(ngx_conf_t *cf)
 
     mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_stoa_module);
     mcf->edges = ngx_http_stoa_edges;
-    mcf->ready = ngx_http_stoa_conf_files;
+    mcf->ready = ngx_http_stoa_ready;
 
     if (ngx_http_stoa_chain_types(cf, mcf, ngx_http_stoa_policies) != NGX_OK)
     {
@@ -268,8 +282,7 @@ ngx_http_stoa_postconfiguration(ngx_conf_t *cf)
     }
 
     if (ngx_http_stoa_conf_check(cf, mcf) != NGX_OK
-        || ngx_http_stoa_fetch_init(cf, mcf) != NGX_OK
-        || ngx_http_stoa_mcp_session_setup(cf, mcf) != NGX_CONF_OK)
+        || ngx_http_stoa_fetch_init(cf, mcf) != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -309,7 +322,7 @@ ngx_http_stoa_init_process(ngx_cycle_t *cycle)
     ngx_http_stoa_proc_dropper(ngx_http_stoa_inflight_drop);
     ngx_http_stoa_proc_attach(mcf, cycle->log);
 
-    if (ngx_http_stoa_mcp_session_init(mcf) != NGX_OK
+    if (ngx_http_stoa_mcp_session_init(mcf, cycle) != NGX_OK
         || ngx_http_stoa_counters_open(mcf, cycle) != NGX_OK
         || ngx_http_stoa_store_open(mcf, cycle->log) != NGX_OK)
     {
@@ -351,6 +364,7 @@ ngx_http_stoa_exit_process(ngx_cycle_t *cycle)
     ngx_http_stoa_proc_detach(mcf);
     ngx_http_stoa_mcp_view_exit();
     ngx_http_stoa_mcp_session_forget();
+    ngx_http_stoa_mcp_map_close();
     ngx_http_stoa_mcp_keys_exit();
 
     ngx_explicit_memzero(mcf->token.data, mcf->token.len);

@@ -108,7 +108,7 @@ my $gone = ask('x' x 80, 'ping');
 is($gone->{status}, 404, 'S1: no id of ours: 404');
 is($gone->{rpc}{error}{code}, -32001, 'with its code');
 my $flip = $young;
-substr($flip, 40, 1) =~ tr/A-Za-z0-9/B-ZAb-za1-90/;
+substr($flip, 40, 1) = substr($flip, 40, 1) eq 'A' ? 'B' : 'A';
 my %bad = (
     'of another application' => [$young, key => $other],
     'of another endpoint' => [$young, path => '/mcp/acme/desk'],

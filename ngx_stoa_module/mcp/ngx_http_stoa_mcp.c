@@ -45,6 +45,8 @@ static ngx_int_t ngx_http_stoa_mcp_verb(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 static ngx_int_t ngx_http_stoa_mcp_find(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
+static ngx_int_t ngx_http_stoa_mcp_delete(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
 static ngx_int_t ngx_http_stoa_mcp_entitled(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 static ngx_int_t ngx_http_stoa_mcp_dispatch(ngx_http_request_t *r,
@@ -81,6 +83,7 @@ static const ngx_http_stoa_step_t  ngx_http_stoa_mcp_steps[] = {
     { "negotiate",    ngx_http_stoa_mcp_negotiate },
     { "keys",         ngx_http_stoa_mcp_keys },
     { "find",         ngx_http_stoa_mcp_find },
+    { "delete",       ngx_http_stoa_mcp_delete },
     { "body",         ngx_http_stoa_mcp_read_body },
     { "scan",         ngx_http_stoa_mcp_scan },
     { "entitled",     ngx_http_stoa_mcp_entitled },
@@ -304,14 +307,16 @@ ngx_http_stoa_mcp_policies(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 static ngx_int_t
 ngx_http_stoa_mcp_verb(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
-    if (r->method == NGX_HTTP_POST) {
+    if (r->method == NGX_HTTP_POST
+        || (r->method == NGX_HTTP_DELETE && ctx->call.mcp->headers.session))
+    {
         return NGX_OK;
     }
 
-    /* no stream of its own is offered on GET, and sealed sessions need no
-     * DELETE: 405 is the answer the transport names for both */
+    /* no stream of its own is offered on GET: 405 is the answer the transport
+     * names */
 
-    ngx_str_set(&ctx->call.allow, "POST");
+    ngx_str_set(&ctx->call.allow, "POST, DELETE");
 
     return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_METHOD, NULL);
 }
@@ -372,6 +377,37 @@ ngx_http_stoa_mcp_find(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     }
 
     return NGX_OK;
+}
+
+
+/* The client's session is over, and so are those at upstreams. */
+
+static ngx_int_t
+ngx_http_stoa_mcp_delete(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    ngx_http_stoa_mcp_t  *mcp;
+
+    mcp = ctx->call.mcp;
+
+    if (r->method != NGX_HTTP_DELETE) {
+        return NGX_OK;
+    }
+
+    if (mcp->headers.repeated) {
+        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_MCP_HEADER, NULL);
+    }
+
+    if (ngx_http_stoa_mcp_session_open(ctx, &mcp->headers.session->value)
+        != NGX_OK)
+    {
+        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_MCP_SESSION,
+                                    NULL);
+    }
+
+    ngx_http_stoa_mcp_leave_via(r);
+    ngx_http_stoa_mcp_map_leave(ngx_http_stoa_mcp_client(mcp));
+
+    return ngx_http_stoa_mcp_answer(r, ctx, NGX_HTTP_OK, NULL);
 }
 
 

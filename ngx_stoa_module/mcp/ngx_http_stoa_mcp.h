@@ -9,7 +9,9 @@
  *   _mcp_call.c     tools/call: find the tool, splice its name, forward
  *   _mcp_seal.c     the keys by which it is sealed
  *   _mcp_item.c     the same for prompts, resources, completions
- *   _mcp_session.c  sealed session ids, upstream sessions in shared memory
+ *   _mcp_session.c  sealed session ids
+ *   _mcp_map.c      upstream sessions, in a mapped file; _mcp_block.c
+ *   _mcp_leave.c    ending them
  *   _mcp_wait.c     calls that wait for one that connects
  *   _mcp_version.c  the protocol versions
  *   _mcp_connect.c  a call's session at its upstream
@@ -21,7 +23,7 @@
  *
  * Process: workers.  Lifetime: the request's pool unless said otherwise.
  * Limits: body STOA_JSONRPC_BODY_MAX, tools of one list 5,000, of one page
- * 500, an upstream session id 128 bytes, its initialize answer 256 KiB,
+ * 500, an upstream session id 4,096 bytes, its initialize answer 256 KiB,
  * an error that it answers with 64 KiB.
  */
 
@@ -30,6 +32,7 @@
 
 
 #include "ngx_http_stoa_edge.h"
+#include "ngx_http_stoa_mcp_map.h"
 #include "core/stoa_jsonrpc.h"
 #include "core/stoa_token.h"
 #include "core/stoa_media.h"
@@ -38,7 +41,7 @@
 
 #define NGX_HTTP_STOA_MCP_LIST_MAX      5000
 #define NGX_HTTP_STOA_MCP_PAGE          500
-#define NGX_HTTP_STOA_MCP_SID_MAX       128
+#define NGX_HTTP_STOA_MCP_SID_MAX       STOA_MCP_SID_MAX
 #define NGX_HTTP_STOA_MCP_ANSWER_MAX    262144
 #define NGX_HTTP_STOA_MCP_WORDS_MAX     200
 #define NGX_HTTP_STOA_MCP_RETRY_MAX     64
@@ -97,19 +100,6 @@ typedef struct {
     ngx_msec_t                    delay;        /* of the next look         */
     uint64_t                      key;
 } ngx_http_stoa_mcp_wait_t;
-
-
-/* A session at an upstream. */
-
-typedef struct {
-    size_t      len;
-    ngx_uint_t  version;
-    ngx_uint_t  same;                 /* of _find                           */
-    ngx_uint_t  old;                  /* of _find: opened a while ago       */
-    ngx_uint_t  failed;               /* of _find: refuse_e + 1             */
-    ngx_msec_t  turn;                 /* of _find: whose it is to connect   */
-    u_char      sid[NGX_HTTP_STOA_MCP_SID_MAX];
-} ngx_http_stoa_mcp_upstream_t;
 
 
 /* What is looked at in the head of an upstream's answer. */
@@ -334,10 +324,8 @@ void ngx_http_stoa_mcp_keys_exit(void);
 
 /* ---- _mcp_session.c ---------------------------------------------------- */
 
-/* At configuration: the shared zone of upstream sessions and the key. */
-char *ngx_http_stoa_mcp_session_setup(ngx_conf_t *cf,
-    ngx_http_stoa_main_conf_t *mcf);
-ngx_int_t ngx_http_stoa_mcp_session_init(ngx_http_stoa_main_conf_t *mcf);
+ngx_int_t ngx_http_stoa_mcp_session_init(ngx_http_stoa_main_conf_t *mcf,
+    ngx_cycle_t *cycle);
 /* What was opened: of other keys, or at the worker's exit. */
 void ngx_http_stoa_mcp_session_forget(void);
 
@@ -350,33 +338,19 @@ ngx_int_t ngx_http_stoa_mcp_session_seal(ngx_http_request_t *r,
 ngx_int_t ngx_http_stoa_mcp_session_open(ngx_http_stoa_ctx_t *ctx,
     ngx_str_t *token);
 
-/* What the client session calls that upstream by, in the map; never 0. */
+/* What the client session is called in the map, and its session at an api: the
+ * upper half says which client session.  Never 0. */
+uint64_t ngx_http_stoa_mcp_client(ngx_http_stoa_mcp_t *mcp);
 uint64_t ngx_http_stoa_mcp_upstream_key(ngx_http_stoa_mcp_t *mcp,
     const stoa_id_t *api);
 
-/* A fresh session has got this status, too, so that it says nothing of one. */
 
-#define NGX_HTTP_STOA_MCP_SAME_404  1
-#define NGX_HTTP_STOA_MCP_SAME_400  2
+/* ---- _mcp_leave.c ------------------------------------------------------- */
 
-/* NGX_OK: out filled.  NGX_AGAIN: another request is connecting; NGX_ABORT: it
- * was, and has failed, while the caller waited.  NGX_DECLINED: nobody is; the
- * caller now is, and must _set or _end its turn, within that time. */
-ngx_int_t ngx_http_stoa_mcp_upstream_find(uint64_t key, ngx_uint_t waited,
-    ngx_msec_t within, ngx_http_stoa_mcp_upstream_t *out);
-/* NGX_OK, or NGX_DECLINED: there is none that is open. */
-ngx_int_t ngx_http_stoa_mcp_upstream_peek(uint64_t key,
-    ngx_http_stoa_mcp_upstream_t *out);
-/* failed: refuse_e + 1, which those who wait are told; 0: they try. */
-void ngx_http_stoa_mcp_upstream_end(uint64_t key, ngx_msec_t turn,
-    ngx_uint_t failed);
-void ngx_http_stoa_mcp_upstream_set(uint64_t key,
-    const ngx_http_stoa_mcp_upstream_t *in);
-/* Forgets the session, if it is still that one. */
-void ngx_http_stoa_mcp_upstream_drop(uint64_t key, const u_char *sid,
-    size_t len);
-/* Remembers this of the client session, whatever becomes of the other. */
-void ngx_http_stoa_mcp_upstream_same(uint64_t key, ngx_uint_t same);
+/* How upstreams are reached when there is no request. */
+void ngx_http_stoa_mcp_leave_via(ngx_http_request_t *r);
+/* What the map leaves is ended from now on. */
+void ngx_http_stoa_mcp_leave_init(ngx_http_stoa_main_conf_t *mcf);
 
 
 /* ---- _mcp_connect.c ---------------------------------------------------- */

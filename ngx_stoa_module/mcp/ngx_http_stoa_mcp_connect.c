@@ -154,6 +154,7 @@ ngx_http_stoa_mcp_begin(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
         conn->turn = turn;
 
         ngx_http_stoa_via(r, &o->via);
+        ngx_http_stoa_mcp_leave_via(r);
         o->version = mcp->version;
         rc = ngx_http_stoa_mcp_declare(o->pool, &mcp->capabilities,
                                        &o->capabilities);
@@ -233,6 +234,8 @@ ngx_http_stoa_mcp_opened(ngx_http_stoa_mcp_open_t *o, void *data)
     ngx_http_stoa_mcp_t  *mcp;
 
     if (o->opened) {
+        o->up.api = o->api->id;
+        o->up.target = o->target;
         ngx_http_stoa_mcp_upstream_set(conn->key, &o->up);
 
     } else {

@@ -172,6 +172,10 @@ ngx_http_stoa_mcp_negotiate(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     hs = &ctx->call.mcp->headers;
     ct = hs->type ? &hs->type->value : NULL;
 
+    if (r->method == NGX_HTTP_DELETE) {
+        return NGX_OK;
+    }
+
     if (ct == NULL || hs->unreadable
         || (hs->coding && !stoa_media_plain((char *) hs->coding->value.data,
                                             hs->coding->value.len))

@@ -46,9 +46,9 @@ static size_t                ngx_http_stoa_api_memory;
 
 
 ngx_http_stoa_api_t *
-ngx_http_stoa_api_get(ngx_http_request_t *r, const stoa_rec_api_t *rec)
+ngx_http_stoa_api_find(ngx_http_stoa_main_conf_t *mcf,
+    const stoa_rec_api_t *rec)
 {
-    ngx_pool_cleanup_t   *cln;
     ngx_http_stoa_api_t  *api;
 
     for (api = ngx_http_stoa_apis[ngx_http_stoa_api_bucket(&rec->id)];
@@ -69,9 +69,7 @@ ngx_http_stoa_api_get(ngx_http_request_t *r, const stoa_rec_api_t *rec)
     }
 
     if (api == NULL) {
-        api = ngx_http_stoa_api_compile(
-                       ngx_http_get_module_main_conf(r, ngx_http_stoa_module),
-                       rec);
+        api = ngx_http_stoa_api_compile(mcf, rec);
         if (api == NULL) {
             return NULL;
         }
@@ -83,7 +81,21 @@ ngx_http_stoa_api_get(ngx_http_request_t *r, const stoa_rec_api_t *rec)
         ngx_queue_insert_head(&ngx_http_stoa_api_lru, &api->queue);
     }
 
-    cln = ngx_pool_cleanup_add(r->pool, 0);
+    return api;
+}
+
+
+ngx_http_stoa_api_t *
+ngx_http_stoa_api_get(ngx_http_request_t *r, const stoa_rec_api_t *rec)
+{
+    ngx_pool_cleanup_t   *cln;
+    ngx_http_stoa_api_t  *api;
+
+    api = ngx_http_stoa_api_find(ngx_http_get_module_main_conf(r,
+                                                       ngx_http_stoa_module),
+                                 rec);
+    cln = api ? ngx_pool_cleanup_add(r->pool, 0) : NULL;
+
     if (cln == NULL) {
         return NULL;
     }

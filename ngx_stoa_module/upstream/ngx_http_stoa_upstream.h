@@ -63,7 +63,11 @@ void ngx_http_stoa_scrub_response(ngx_http_request_t *r);
 
 /* ---- compiled apis (ngx_http_stoa_api.c) -------------------------------- */
 
-/* From the LRU or compiled now; the request holds a reference until its pool
+/* From the LRU or compiled now: valid until the next one, or while it is held.
+ * NULL: no memory. */
+ngx_http_stoa_api_t *ngx_http_stoa_api_find(ngx_http_stoa_main_conf_t *mcf,
+    const stoa_rec_api_t *rec);
+/* The same; the request holds a reference until its pool
  * dies. */
 ngx_http_stoa_api_t *ngx_http_stoa_api_get(ngx_http_request_t *r,
     const stoa_rec_api_t *rec);

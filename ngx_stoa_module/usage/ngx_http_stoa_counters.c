@@ -4,6 +4,7 @@
  */
 
 #include "ngx_http_stoa_counters.h"
+#include "ngx_http_stoa_file.h"
 
 #include <sys/mman.h>
 #include <openssl/rand.h>
@@ -14,21 +15,6 @@ static ngx_int_t ngx_http_stoa_counters_check(ngx_fd_t fd, const char *path,
 static ngx_int_t ngx_http_stoa_counters_make(const char *path, uint64_t size,
     ngx_uid_t user, ngx_log_t *log);
 static void ngx_http_stoa_counters_aside(const char *path, ngx_log_t *log);
-
-
-static char *
-ngx_http_stoa_counters_path(ngx_http_stoa_main_conf_t *mcf, ngx_pool_t *pool)
-{
-    char  *path;
-
-    path = ngx_pnalloc(pool, mcf->store_dir.len + sizeof("/counters"));
-
-    if (path) {
-        (void) ngx_sprintf((u_char *) path, "%V/counters%Z", &mcf->store_dir);
-    }
-
-    return path;
-}
 
 
 /* 3/8 of the file for quotas, the rest for usage. */
@@ -78,7 +64,7 @@ ngx_http_stoa_counters_create(ngx_http_stoa_main_conf_t *mcf,
     ngx_fd_t    fd;
     ngx_int_t   rc;
 
-    path = ngx_http_stoa_counters_path(mcf, cycle->pool);
+    path = ngx_http_stoa_file_path(mcf, cycle->pool, "counters");
     if (path == NULL) {
         return NGX_ERROR;
     }
@@ -158,28 +144,11 @@ ngx_http_stoa_counters_check(ngx_fd_t fd, const char *path, uint64_t size,
 }
 
 
-/* Blocks are allocated now: a full disk is an error here, while a hole of a
- * mapped file on a full disk would kill the worker that touches it. */
-
 static ngx_int_t
 ngx_http_stoa_counters_make(const char *path, uint64_t size, ngx_uid_t user,
     ngx_log_t *log)
 {
-    int                            rc;
-    char                           tmp[NGX_MAX_PATH + 8];
-    ngx_fd_t                       fd;
     ngx_http_stoa_counters_head_t  h;
-
-    (void) snprintf(tmp, sizeof(tmp), "%s.new", path);
-
-    (void) unlink(tmp);
-    fd = open(tmp, O_RDWR|O_CREAT|O_EXCL|O_CLOEXEC, 0600);
-
-    if (fd == -1) {
-        ngx_log_error(NGX_LOG_EMERG, log, ngx_errno,
-                      "cannot create \"%s\"", tmp);
-        return NGX_ERROR;
-    }
 
     ngx_http_stoa_counters_layout(&h, size);
     h.magic = NGX_HTTP_STOA_COUNTERS_MAGIC;
@@ -188,38 +157,10 @@ ngx_http_stoa_counters_make(const char *path, uint64_t size, ngx_uid_t user,
         || RAND_bytes((u_char *) &h.seed, sizeof(h.seed)) != 1)
     {
         ngx_log_error(NGX_LOG_EMERG, log, 0, "no random bytes");
-        goto failed;
+        return NGX_ERROR;
     }
 
-    rc = posix_fallocate(fd, 0, (off_t) size);
-
-    if (rc != 0) {
-        ngx_log_error(NGX_LOG_EMERG, log, rc,
-                      "cannot allocate %uL bytes for \"%s\"", size, path);
-        goto failed;
-    }
-
-    if (pwrite(fd, &h, sizeof(h), 0) != (ssize_t) sizeof(h)
-        || (user != (ngx_uid_t) -1 && geteuid() == 0
-            && fchown(fd, user, (gid_t) -1) == -1)
-        || fsync(fd) == -1
-        || rename(tmp, path) == -1)
-    {
-        ngx_log_error(NGX_LOG_EMERG, log, ngx_errno,
-                      "cannot create \"%s\"", path);
-        goto failed;
-    }
-
-    (void) close(fd);
-
-    return NGX_OK;
-
-failed:
-
-    (void) close(fd);
-    (void) unlink(tmp);
-
-    return NGX_ERROR;
+    return ngx_http_stoa_file_make(path, size, &h, sizeof(h), user, log);
 }
 
 
@@ -254,7 +195,7 @@ ngx_http_stoa_counters_open(ngx_http_stoa_main_conf_t *mcf,
     ngx_http_stoa_counters_t       *c;
     ngx_http_stoa_counters_head_t  *h;
 
-    path = ngx_http_stoa_counters_path(mcf, cycle->pool);
+    path = ngx_http_stoa_file_path(mcf, cycle->pool, "counters");
     c = ngx_pcalloc(cycle->pool, sizeof(ngx_http_stoa_counters_t));
 
     if (path == NULL || c == NULL) {

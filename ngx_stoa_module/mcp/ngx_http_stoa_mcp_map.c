@@ -1,0 +1,643 @@
+/*
+ * The map of upstream sessions: its file, sets and entries.
+ */
+
+#include "ngx_http_stoa_mcp.h"
+#include "ngx_http_stoa_mcp_block.h"
+#include "ngx_http_stoa_file.h"
+
+#include <sys/mman.h>
+
+
+#define NGX_HTTP_STOA_MCP_MAP_MAGIC   0x53544f414d415031ULL
+#define NGX_HTTP_STOA_MCP_SETS_OF     4      /* of one client session        */
+#define NGX_HTTP_STOA_MCP_OLD_MS      60000
+#define NGX_HTTP_STOA_MCP_IDLE_MS     3600000
+#define NGX_HTTP_STOA_MCP_SWEEP       64     /* sets, at each call           */
+#define NGX_HTTP_STOA_MCP_ENDED_WAYS  8
+
+
+/* Of this worker. */
+
+static ngx_http_stoa_mcp_map_t    *ngx_http_stoa_mcp_map;
+static ngx_http_stoa_mcp_left_pt   ngx_http_stoa_mcp_map_leaver;
+
+
+/* ---- the file ---------------------------------------------------------- */
+
+static void
+ngx_http_stoa_mcp_map_layout(ngx_http_stoa_mcp_map_t *m, uint64_t size)
+{
+    ngx_uint_t  i;
+    uint64_t    off;
+
+    ngx_memzero(m, sizeof(ngx_http_stoa_mcp_map_t));
+
+    m->magic = NGX_HTTP_STOA_MCP_MAP_MAGIC;
+    m->layout = sizeof(ngx_http_stoa_mcp_entry_t)
+                + (NGX_HTTP_STOA_MCP_WAYS << 16);
+    m->size = size;
+
+    m->ended_off = 4096;
+    m->nended = size / 64 / (8 * NGX_HTTP_STOA_MCP_ENDED_WAYS);
+    off = m->ended_off + m->nended * 8 * NGX_HTTP_STOA_MCP_ENDED_WAYS;
+
+    m->sets_off = ngx_align(off, 4096);
+    m->nsets = size / 16 * 10
+               / (sizeof(ngx_http_stoa_mcp_set_t)
+                  + NGX_HTTP_STOA_MCP_WAYS
+                    * sizeof(ngx_http_stoa_mcp_entry_t));
+    m->entries_off = ngx_align(m->sets_off
+                               + m->nsets * sizeof(ngx_http_stoa_mcp_set_t),
+                               4096);
+    off = m->entries_off + m->nsets * NGX_HTTP_STOA_MCP_WAYS
+                           * sizeof(ngx_http_stoa_mcp_entry_t);
+
+    for (i = 0; i < NGX_HTTP_STOA_MCP_CLASSES; i++) {
+        m->class[i].off = ngx_align(off, 4096);
+        m->class[i].n = size / 16 * 2
+                        / ngx_http_stoa_mcp_block_size(i);
+        off = m->class[i].off
+              + m->class[i].n * ngx_http_stoa_mcp_block_size(i);
+    }
+}
+
+
+static ngx_uint_t
+ngx_http_stoa_mcp_map_fits(ngx_fd_t fd)
+{
+    struct stat              st;
+    ngx_http_stoa_mcp_map_t  m, should;
+
+    if (fstat(fd, &st) == -1
+        || pread(fd, &m, sizeof(m), 0) != (ssize_t) sizeof(m))
+    {
+        return 0;
+    }
+
+    ngx_http_stoa_mcp_map_layout(&should, (uint64_t) st.st_size);
+
+    return m.magic == should.magic && m.layout == should.layout
+           && m.size == should.size;
+}
+
+
+/* In the master: one that does not fit is replaced, what is in it is soft. */
+
+ngx_int_t
+ngx_http_stoa_mcp_map_create(ngx_http_stoa_main_conf_t *mcf)
+{
+    char                     *path;
+    uint64_t                  size;
+    ngx_fd_t                  fd;
+    ngx_uint_t                fits;
+    struct stat               st;
+    ngx_cycle_t              *cycle;
+    ngx_core_conf_t          *ccf;
+    ngx_http_stoa_mcp_map_t   m;
+
+    cycle = mcf->cycle;
+    ccf = (ngx_core_conf_t *) ngx_get_conf(cycle->conf_ctx, ngx_core_module);
+    size = mcf->counters_size / 4 / 4096 * 4096;
+    path = ngx_http_stoa_file_path(mcf, cycle->pool, "sessions");
+
+    if (path == NULL) {
+        return NGX_ERROR;
+    }
+
+    fd = open(path, O_RDWR|O_CLOEXEC|O_NOFOLLOW);
+
+    if (fd != -1) {
+        fits = fstat(fd, &st) == 0 && (uint64_t) st.st_size == size
+               && ngx_http_stoa_mcp_map_fits(fd);
+        (void) close(fd);
+
+        if (fits) {
+            return NGX_OK;
+        }
+
+        ngx_log_error(NGX_LOG_NOTICE, cycle->log, 0, "\"%s\" is of another "
+                      "size or version: upstream sessions are opened anew",
+                      path);
+    }
+
+    ngx_http_stoa_mcp_map_layout(&m, size);
+
+    return ngx_http_stoa_file_make(path, size, &m, sizeof(m), ccf->user,
+                                   cycle->log);
+}
+
+
+ngx_int_t
+ngx_http_stoa_mcp_map_open(ngx_http_stoa_main_conf_t *mcf,
+    ngx_cycle_t *cycle)
+{
+    void         *p;
+    char         *path;
+    ngx_fd_t      fd;
+    struct stat   st;
+
+    path = ngx_http_stoa_file_path(mcf, cycle->pool, "sessions");
+    if (path == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = MAP_FAILED;
+    fd = open(path, O_RDWR|O_CLOEXEC);
+
+    if (fd != -1) {
+
+        if (fstat(fd, &st) == 0 && ngx_http_stoa_mcp_map_fits(fd)) {
+            p = mmap(NULL, (size_t) st.st_size, PROT_READ|PROT_WRITE,
+                     MAP_SHARED, fd, 0);
+        }
+
+        (void) close(fd);
+    }
+
+    if (p == MAP_FAILED) {
+        ngx_log_error(NGX_LOG_EMERG, cycle->log, ngx_errno,
+                      "cannot map \"%s\"", path);
+        return NGX_ERROR;
+    }
+
+    ngx_http_stoa_mcp_map = p;
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_stoa_mcp_map_close(void)
+{
+    if (ngx_http_stoa_mcp_map) {
+        (void) munmap(ngx_http_stoa_mcp_map, ngx_http_stoa_mcp_map->size);
+        ngx_http_stoa_mcp_map = NULL;
+    }
+}
+
+
+void
+ngx_http_stoa_mcp_map_left(ngx_http_stoa_mcp_left_pt left)
+{
+    ngx_http_stoa_mcp_map_leaver = left;
+}
+
+
+/* ---- sets -------------------------------------------------------------- */
+
+static ngx_http_stoa_mcp_set_t *
+ngx_http_stoa_mcp_map_set(uint64_t number)
+{
+    ngx_http_stoa_mcp_map_t  *m;
+
+    m = ngx_http_stoa_mcp_map;
+
+    return (ngx_http_stoa_mcp_set_t *) ((u_char *) m + m->sets_off)
+           + number % m->nsets;
+}
+
+
+/* The upper half of a key names the client session. */
+
+static ngx_http_stoa_mcp_set_t *
+ngx_http_stoa_mcp_set_lock(uint64_t key)
+{
+    ngx_http_stoa_mcp_set_t  *set;
+
+    set = ngx_http_stoa_mcp_map_set((key >> 32) + (key >> 1)
+                                              % NGX_HTTP_STOA_MCP_SETS_OF);
+    ngx_http_stoa_lock_take(&set->lock);
+
+    return set;
+}
+
+
+static ngx_http_stoa_mcp_entry_t *
+ngx_http_stoa_mcp_entry(ngx_http_stoa_mcp_set_t *set, ngx_uint_t i)
+{
+    return ngx_http_stoa_mcp_block_entry(ngx_http_stoa_mcp_map,
+                                   (set - ngx_http_stoa_mcp_map_set(0))
+                                   * NGX_HTTP_STOA_MCP_WAYS + i);
+}
+
+
+static void
+ngx_http_stoa_mcp_entry_clear(ngx_http_stoa_mcp_set_t *set, ngx_uint_t i)
+{
+    __atomic_store_n(&set->key[i], 0, __ATOMIC_RELEASE);
+    ngx_memzero(ngx_http_stoa_mcp_entry(set, i),
+                sizeof(ngx_http_stoa_mcp_entry_t));
+}
+
+
+/* Takes the session out; NGX_OK: out is one that its upstream still keeps. */
+
+static ngx_int_t
+ngx_http_stoa_mcp_entry_take(ngx_http_stoa_mcp_set_t *set, ngx_uint_t i,
+    ngx_http_stoa_mcp_upstream_t *out)
+{
+    ngx_int_t                   rc;
+    ngx_http_stoa_mcp_entry_t  *e;
+
+    e = ngx_http_stoa_mcp_entry(set, i);
+    rc = NGX_DECLINED;
+
+    if (e->deadline == 0
+        && ngx_http_stoa_mcp_block_get(ngx_http_stoa_mcp_map, set->key[i], e,
+                                       out)
+           == NGX_OK
+        && out->len)
+    {
+        rc = NGX_OK;
+    }
+
+    ngx_http_stoa_mcp_entry_clear(set, i);
+
+    return rc;
+}
+
+
+/* The key's entry; NULL: it has none.  make: one in the place of whoever was
+ * idle longest; *left: his session, or len 0. */
+
+static ngx_http_stoa_mcp_entry_t *
+ngx_http_stoa_mcp_entry_of(ngx_http_stoa_mcp_set_t *set, uint64_t key,
+    ngx_uint_t make, ngx_http_stoa_mcp_upstream_t *left)
+{
+    ngx_uint_t                  i, old;
+    uint64_t                    used, oldest;
+    ngx_http_stoa_mcp_entry_t  *e;
+
+    oldest = UINT64_MAX;
+    old = 0;
+
+    for (i = 0; i < NGX_HTTP_STOA_MCP_WAYS; i++) {
+
+        if (set->key[i] == key) {
+            return ngx_http_stoa_mcp_entry(set, i);
+        }
+    }
+
+    if (!make) {
+        return NULL;
+    }
+
+    for (i = 0; i < NGX_HTTP_STOA_MCP_WAYS; i++) {
+        used = set->key[i] ? ngx_http_stoa_mcp_entry(set, i)->used : 0;
+
+        if (used < oldest) {
+            oldest = used;
+            old = i;
+        }
+    }
+
+    left->len = 0;
+
+    if (set->key[old]
+        && ngx_http_stoa_mcp_entry_take(set, old, left) != NGX_OK)
+    {
+        left->len = 0;
+    }
+
+    e = ngx_http_stoa_mcp_entry(set, old);
+    ngx_memzero(e, sizeof(ngx_http_stoa_mcp_entry_t));
+    e->used = ngx_http_stoa_wall_ms();
+    e->deadline = 1;
+    __atomic_store_n(&set->key[old], key, __ATOMIC_RELEASE);
+
+    return e;
+}
+
+
+/* Without a lock: it may ask the upstream. */
+
+static void
+ngx_http_stoa_mcp_map_leaves(const ngx_http_stoa_mcp_upstream_t *up)
+{
+    if (up->len && ngx_http_stoa_mcp_map_leaver) {
+        ngx_http_stoa_mcp_map_leaver(up);
+    }
+}
+
+
+/* A worker that was killed gives nothing back. */
+
+static ngx_uint_t
+ngx_http_stoa_mcp_gone(uint64_t pid)
+{
+    return pid != (uint64_t) ngx_pid && kill((pid_t) pid, 0) == -1
+           && ngx_errno == NGX_ESRCH;
+}
+
+
+/* ---- upstream sessions ------------------------------------------------- */
+
+ngx_int_t
+ngx_http_stoa_mcp_upstream_find(uint64_t key, ngx_uint_t waited,
+    ngx_msec_t within, ngx_http_stoa_mcp_upstream_t *out)
+{
+    uint64_t                       now;
+    ngx_int_t                      rc;
+    ngx_http_stoa_mcp_set_t       *set;
+    ngx_http_stoa_mcp_entry_t     *e;
+    ngx_http_stoa_mcp_upstream_t   left;
+
+    now = ngx_http_stoa_wall_ms();
+    left.len = 0;
+    set = ngx_http_stoa_mcp_set_lock(key);
+    e = ngx_http_stoa_mcp_entry_of(set, key, 0, NULL);
+
+    if (e && e->deadline == 0
+        && ngx_http_stoa_mcp_block_get(ngx_http_stoa_mcp_map, key, e, out)
+           == NGX_OK)
+    {
+        e->used = now;
+        out->same = e->same;
+        out->old = now - e->since > NGX_HTTP_STOA_MCP_OLD_MS;
+        rc = NGX_OK;
+
+    } else if (e && e->deadline > now && e->deadline - now <= within
+               && !ngx_http_stoa_mcp_gone(e->pid))
+    {
+        rc = NGX_AGAIN;
+
+    } else if (e && e->failed && waited) {
+        out->failed = e->failed;
+        rc = NGX_ABORT;
+
+    } else {
+        e = ngx_http_stoa_mcp_entry_of(set, key, 1, &left);
+        e->failed = 0;
+        e->used = now;
+        e->pid = (uint64_t) ngx_pid;
+        e->deadline = now + within;
+        out->turn = (ngx_msec_t) e->deadline;
+        rc = NGX_DECLINED;
+    }
+
+    ngx_http_stoa_lock_drop(&set->lock);
+    ngx_http_stoa_mcp_map_leaves(&left);
+
+    return rc;
+}
+
+
+ngx_int_t
+ngx_http_stoa_mcp_upstream_peek(uint64_t key,
+    ngx_http_stoa_mcp_upstream_t *out)
+{
+    ngx_int_t                   rc;
+    ngx_http_stoa_mcp_set_t    *set;
+    ngx_http_stoa_mcp_entry_t  *e;
+
+    set = ngx_http_stoa_mcp_set_lock(key);
+    e = ngx_http_stoa_mcp_entry_of(set, key, 0, NULL);
+
+    rc = e && e->deadline == 0
+         ? ngx_http_stoa_mcp_block_get(ngx_http_stoa_mcp_map, key, e, out)
+         : NGX_DECLINED;
+
+    ngx_http_stoa_lock_drop(&set->lock);
+
+    return rc;
+}
+
+
+void
+ngx_http_stoa_mcp_upstream_set(uint64_t key,
+    const ngx_http_stoa_mcp_upstream_t *in)
+{
+    uint64_t                       now;
+    ngx_http_stoa_mcp_set_t       *set;
+    ngx_http_stoa_mcp_entry_t     *e;
+    ngx_http_stoa_mcp_upstream_t   left, block;
+
+    now = ngx_http_stoa_wall_ms();
+    left.len = 0;
+    block.len = 0;
+    set = ngx_http_stoa_mcp_set_lock(key);
+    e = ngx_http_stoa_mcp_entry_of(set, key, 1, &left);
+
+    /* two that were opened at once: the later one stays */
+
+    if (e->deadline == 0 && left.len == 0
+        && (ngx_http_stoa_mcp_block_get(ngx_http_stoa_mcp_map, key, e, &left)
+            != NGX_OK
+            || (left.len == in->len
+                && ngx_memcmp(left.sid, in->sid, in->len) == 0)))
+    {
+        left.len = 0;
+    }
+
+    if (ngx_http_stoa_mcp_block_put(ngx_http_stoa_mcp_map, key, e, in,
+                                    &block)
+        == NGX_OK)
+    {
+        e->used = now;
+        e->since = now;
+        e->deadline = 0;
+
+    } else {
+        e->deadline = 1;
+    }
+
+    ngx_http_stoa_lock_drop(&set->lock);
+    ngx_http_stoa_mcp_map_leaves(&left);
+    ngx_http_stoa_mcp_map_leaves(&block);
+    ngx_http_stoa_mcp_wait_wake(key);
+}
+
+
+/* No session, and nobody connects; what is known of the client session is
+ * kept, as long as there is room. */
+
+static void
+ngx_http_stoa_mcp_entry_free(ngx_http_stoa_mcp_entry_t *e)
+{
+    uint8_t  same;
+
+    same = e->same;
+
+    ngx_memzero(e, sizeof(ngx_http_stoa_mcp_entry_t));
+
+    e->deadline = 1;
+    e->used = ngx_http_stoa_wall_ms();
+    e->same = same;
+}
+
+
+void
+ngx_http_stoa_mcp_upstream_end(uint64_t key, ngx_msec_t turn,
+    ngx_uint_t failed)
+{
+    ngx_http_stoa_mcp_set_t    *set;
+    ngx_http_stoa_mcp_entry_t  *e;
+
+    set = ngx_http_stoa_mcp_set_lock(key);
+    e = ngx_http_stoa_mcp_entry_of(set, key, 0, NULL);
+
+    if (e && e->deadline == turn) {
+        ngx_http_stoa_mcp_entry_free(e);
+        e->failed = (uint8_t) failed;
+    }
+
+    ngx_http_stoa_lock_drop(&set->lock);
+    ngx_http_stoa_mcp_wait_wake(key);
+}
+
+
+void
+ngx_http_stoa_mcp_upstream_drop(uint64_t key, const u_char *sid, size_t len)
+{
+    ngx_http_stoa_mcp_set_t       *set;
+    ngx_http_stoa_mcp_entry_t     *e;
+    ngx_http_stoa_mcp_upstream_t   up;
+
+    set = ngx_http_stoa_mcp_set_lock(key);
+    e = ngx_http_stoa_mcp_entry_of(set, key, 0, NULL);
+
+    if (e && e->deadline == 0
+        && (ngx_http_stoa_mcp_block_get(ngx_http_stoa_mcp_map, key, e, &up)
+            != NGX_OK
+            || (up.len == len && ngx_memcmp(up.sid, sid, len) == 0)))
+    {
+        ngx_http_stoa_mcp_entry_free(e);
+    }
+
+    ngx_http_stoa_lock_drop(&set->lock);
+}
+
+
+void
+ngx_http_stoa_mcp_upstream_same(uint64_t key, ngx_uint_t same)
+{
+    ngx_http_stoa_mcp_set_t    *set;
+    ngx_http_stoa_mcp_entry_t  *e;
+
+    set = ngx_http_stoa_mcp_set_lock(key);
+    e = ngx_http_stoa_mcp_entry_of(set, key, 0, NULL);
+
+    if (e) {
+        e->same |= (uint8_t) same;
+    }
+
+    ngx_http_stoa_lock_drop(&set->lock);
+}
+
+
+/* ---- the ends ---------------------------------------------------------- */
+
+/* The sessions of a set that are to go, one after the other: those of the
+ * client session of key; key 0: idle ones. */
+
+static void
+ngx_http_stoa_mcp_set_leave(ngx_http_stoa_mcp_set_t *set, uint64_t key,
+    uint64_t now)
+{
+    ngx_int_t                      rc;
+    ngx_uint_t                     i;
+    ngx_http_stoa_mcp_upstream_t   up;
+
+    for (i = 0; i < NGX_HTTP_STOA_MCP_WAYS; i++) {
+
+        if (set->key[i] == 0 || (key && set->key[i] >> 32 != key >> 32)) {
+            continue;
+        }
+
+        rc = NGX_DECLINED;
+        ngx_http_stoa_lock_take(&set->lock);
+
+        if (set->key[i]
+            && (key ? set->key[i] >> 32 == key >> 32
+                    : (int64_t) (now - ngx_http_stoa_mcp_entry(set, i)->used)
+                      > NGX_HTTP_STOA_MCP_IDLE_MS))
+        {
+            rc = ngx_http_stoa_mcp_entry_take(set, i, &up);
+        }
+
+        ngx_http_stoa_lock_drop(&set->lock);
+
+        if (rc == NGX_OK) {
+            ngx_http_stoa_mcp_map_leaves(&up);
+        }
+    }
+}
+
+
+static uint64_t *
+ngx_http_stoa_mcp_ended_set(uint64_t client)
+{
+    ngx_http_stoa_mcp_map_t  *m;
+
+    m = ngx_http_stoa_mcp_map;
+
+    return (uint64_t *) ((u_char *) m + m->ended_off)
+           + (client >> 32) % m->nended * NGX_HTTP_STOA_MCP_ENDED_WAYS;
+}
+
+
+void
+ngx_http_stoa_mcp_map_leave(uint64_t client)
+{
+    uint64_t                 *ended, n;
+    ngx_uint_t                i;
+    ngx_http_stoa_mcp_set_t  *set;
+
+    if (!ngx_http_stoa_mcp_map_ended(client)) {
+        ended = ngx_http_stoa_mcp_ended_set(client);
+        n = __atomic_fetch_add(&ngx_http_stoa_mcp_map->ended, 1,
+                               __ATOMIC_RELAXED);
+
+        for (i = 0; i < NGX_HTTP_STOA_MCP_ENDED_WAYS; i++) {
+            if (ngx_http_stoa_load(&ended[i]) == 0) {
+                n = i;
+                break;
+            }
+        }
+
+        ngx_http_stoa_store(&ended[n % NGX_HTTP_STOA_MCP_ENDED_WAYS], client);
+    }
+
+    for (i = 0; i < NGX_HTTP_STOA_MCP_SETS_OF; i++) {
+        set = ngx_http_stoa_mcp_map_set((client >> 32) + i);
+        ngx_http_stoa_mcp_set_leave(set, client, 0);
+    }
+}
+
+
+ngx_uint_t
+ngx_http_stoa_mcp_map_ended(uint64_t client)
+{
+    uint64_t    *ended;
+    ngx_uint_t   i;
+
+    ended = ngx_http_stoa_mcp_ended_set(client);
+
+    for (i = 0; i < NGX_HTTP_STOA_MCP_ENDED_WAYS; i++) {
+        if (ngx_http_stoa_load(&ended[i]) == client) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+void
+ngx_http_stoa_mcp_map_sweep(void)
+{
+    uint64_t                  first, now;
+    ngx_uint_t                i;
+    ngx_http_stoa_mcp_map_t  *m;
+
+    m = ngx_http_stoa_mcp_map;
+    now = ngx_http_stoa_wall_ms();
+    first = __atomic_fetch_add(&m->swept, NGX_HTTP_STOA_MCP_SWEEP,
+                               __ATOMIC_RELAXED);
+
+    for (i = 0; i < ngx_min(NGX_HTTP_STOA_MCP_SWEEP, m->nsets); i++) {
+        ngx_http_stoa_mcp_set_leave(ngx_http_stoa_mcp_map_set(first + i), 0,
+                                    now);
+    }
+}
