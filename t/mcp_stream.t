@@ -237,7 +237,7 @@ for my $era (qw(modern legacy)) {
     is(@{ $r->{events} }, 2, '... with all events');
     $r = call($era, "<1.5>HTTP/1.1 302 Found\r\nLocation: http://evil/\r\n"
         . "Content-Length: 0\r\n\r\n");
-    is(said($r), '200 me"1 upstream_invalid', '... a refusal that comes late');
+    is(said($r), '200 me"1 upstream_redirect', '... a refusal that comes late');
     unlike($r->{raw} . $r->{body}, qr/evil/, '... as clean as any');
     $r = call($era, "<1.5>");
     is(said($r), '200 me"1 upstream_invalid', '... none at all');

@@ -78,9 +78,9 @@ struct ngx_http_stoa_edge_s {
      * process_header. */
     ngx_int_t   (*answer)(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx);
 
-    /* Would that pass the answer on as it is, by its head alone?  For the fast
-     * lane: nothing is changed. */
-    ngx_uint_t  (*fits)(ngx_http_request_t *r);
+    /* Would that pass the answer on as it is, by its head and its whole body?
+     * For the fast lane: nothing is changed. */
+    ngx_uint_t  (*fits)(ngx_http_request_t *r, const ngx_str_t *body);
 
     /* The head of an answer is complete.  NGX_OK: it is sent; NGX_DONE: the
      * edge keeps it, and all of the body comes to body(), which sends both

@@ -196,6 +196,13 @@ ngx_http_stoa_refusal_t  ngx_http_stoa_refusals[NGX_HTTP_STOA_REFUSALS] = {
     ngx_http_stoa_refusal("upstream_busy", 503, "Upstream busy",
         "The API's server takes no calls now.", 503),
 
+    ngx_http_stoa_refusal("upstream_credential", 502,
+        "Upstream credential refused",
+        "The API's server does not take the gateway's credential.", 502),
+
+    ngx_http_stoa_refusal("upstream_redirect", 502, "Upstream redirects",
+        "The API's server redirects, which is not followed.", 502),
+
     ngx_http_stoa_refusal("uri_too_long", 414, "Request line too long",
         "The request line has more than %uz bytes.", -32600),
 

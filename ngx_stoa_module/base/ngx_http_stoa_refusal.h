@@ -67,6 +67,8 @@ typedef enum {
     NGX_HTTP_STOA_REFUSE_UPGRADE,
     NGX_HTTP_STOA_REFUSE_UPSTREAM_LIMITED,  /* MCP: its own 429 ...         */
     NGX_HTTP_STOA_REFUSE_UPSTREAM_BUSY,     /* ... and 503                  */
+    NGX_HTTP_STOA_REFUSE_UPSTREAM_CREDENTIAL,   /* 502: its 401, 403, 407   */
+    NGX_HTTP_STOA_REFUSE_UPSTREAM_REDIRECT,     /* 502: its 3xx             */
     NGX_HTTP_STOA_REFUSE_URI_TOO_LONG,      /* 414                          */
     NGX_HTTP_STOA_REFUSE_HEADERS_TOO_LARGE, /* 431                          */
     NGX_HTTP_STOA_REFUSE_MCP_ARGUMENTS,     /* 200, -32602                  */

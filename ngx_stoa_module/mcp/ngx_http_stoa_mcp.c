@@ -204,7 +204,7 @@ ngx_http_stoa_mcp_enter(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         }
     }
 
-    if (ctx->call.mcp->retried && r->method != NGX_HTTP_POST) {
+    if (ctx->call.mcp->again && r->method != NGX_HTTP_POST) {
 
         /* an internal redirect makes it a GET */
 

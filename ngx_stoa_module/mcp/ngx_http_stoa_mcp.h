@@ -18,6 +18,7 @@
  *   _mcp_ask.c      a message of our own to an upstream, and its answer
  *   _mcp_open.c     a session at an upstream
  *   _mcp_judge.c    what it answers to a call
+ *   _mcp_heal.c     whether a session is gone
  *   _mcp_fault.c    why an answer is none, and the refusal made of it
  *   ngx_http_stoa_stream.h  streams of events to clients
  *
@@ -84,6 +85,9 @@ typedef struct {
 typedef enum {
     NGX_HTTP_STOA_MCP_CONNECT_NONE = 0,
     NGX_HTTP_STOA_MCP_CONNECT_OPENING,    /* by this request                */
+    NGX_HTTP_STOA_MCP_CONNECT_PROBE,      /* the session is to be asked     */
+    NGX_HTTP_STOA_MCP_CONNECT_PROBING,
+    NGX_HTTP_STOA_MCP_CONNECT_PROBED,
     NGX_HTTP_STOA_MCP_CONNECT_DONE,
     NGX_HTTP_STOA_MCP_CONNECT_FAILED
 } ngx_http_stoa_mcp_connect_e;
@@ -131,6 +135,29 @@ typedef struct {
 } ngx_http_stoa_mcp_fault_t;
 
 
+/* What an answer means (_mcp_heal.c). */
+
+typedef enum {
+    NGX_HTTP_STOA_MCP_HEAL_PASS = 0,  /* it is the call's                   */
+    NGX_HTTP_STOA_MCP_HEAL_REFUSE,    /* it is none                         */
+    NGX_HTTP_STOA_MCP_HEAL_PROBE,     /* the session is asked               */
+    NGX_HTTP_STOA_MCP_HEAL_FORGET     /* the session is gone                */
+} ngx_http_stoa_mcp_heal_e;
+
+typedef enum {
+    NGX_HTTP_STOA_MCP_UNKNOWN = 0,
+    NGX_HTTP_STOA_MCP_LIVES,
+    NGX_HTTP_STOA_MCP_GONE
+} ngx_http_stoa_mcp_probed_e;
+
+/* An answer, while the session is asked. */
+
+typedef struct {
+    ngx_http_stoa_mcp_fault_t     fault;
+    ngx_str_t                     text;
+} ngx_http_stoa_mcp_kept_t;
+
+
 /* A call that the wheel (_mcp_wheel.c) looks after. */
 
 typedef void (*ngx_http_stoa_mcp_wheel_pt)(ngx_http_request_t *r);
@@ -172,6 +199,8 @@ struct ngx_http_stoa_mcp_s {
 
     ngx_uint_t                    connect;      /* ..._mcp_connect_e        */
     void                         *conn;         /* OPENING                  */
+    ngx_uint_t                    probed;       /* PROBED: ..._probed_e     */
+    ngx_http_stoa_mcp_kept_t     *kept;         /* NULL: no call was sent   */
     ngx_http_stoa_mcp_fault_t     fault;        /* FAILED                   */
     u_char                       *held;         /* an error without chunks  */
     size_t                        held_size;
@@ -187,9 +216,8 @@ struct ngx_http_stoa_mcp_s {
     unsigned                      serves_legacy:1;  /* a version is refused */
     unsigned                      has_session:1;
     unsigned                      fresh_session:1;  /* made for this call   */
-    unsigned                      old_session:1;    /* opened a while ago   */
-    unsigned                      same:2;       /* NGX_HTTP_STOA_MCP_SAME_* */
-    unsigned                      retried:1;
+    unsigned                      again:1;      /* by a redirect of ours    */
+    unsigned                      retried:1;    /* the session was gone     */
     unsigned                      forwarded:1;
 };
 
@@ -366,7 +394,30 @@ ngx_int_t ngx_http_stoa_mcp_connect(ngx_http_request_t *r,
 /* The edge's answer() and fits(). */
 ngx_int_t ngx_http_stoa_mcp_judge(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
-ngx_uint_t ngx_http_stoa_mcp_judge_fits(ngx_http_request_t *r);
+ngx_uint_t ngx_http_stoa_mcp_judge_fits(ngx_http_request_t *r,
+    const ngx_str_t *body);
+
+
+/* ---- _mcp_heal.c ------------------------------------------------------- */
+
+/* What an answer with this head, fault and body is. */
+ngx_http_stoa_mcp_heal_e ngx_http_stoa_mcp_heal(ngx_http_stoa_mcp_t *mcp,
+    const ngx_http_stoa_mcp_head_t *head,
+    const ngx_http_stoa_mcp_fault_t *fault, const ngx_str_t *text);
+/* No answer came: who knows what became of the session. */
+void ngx_http_stoa_mcp_heal_lost(ngx_http_stoa_mcp_t *mcp);
+/* May what came of a body with 200 be about the session? */
+ngx_uint_t ngx_http_stoa_mcp_heal_suspect(const u_char *p, size_t len);
+/* Keeps an answer until the session was asked. */
+ngx_int_t ngx_http_stoa_mcp_probe_later(ngx_http_request_t *r,
+    ngx_http_stoa_mcp_t *mcp, const ngx_http_stoa_mcp_fault_t *fault,
+    const ngx_str_t *text);
+/* Asks it: NGX_AGAIN, NGX_ERROR. */
+ngx_int_t ngx_http_stoa_mcp_probe(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+/* NGX_OK: it may be used; NGX_DECLINED: it is gone; else the call's end. */
+ngx_int_t ngx_http_stoa_mcp_probe_end(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
 
 
 /* ---- _mcp_fault.c ------------------------------------------------------ */

@@ -262,6 +262,8 @@ ngx_http_stoa_mcp_executed(ngx_http_stoa_ctx_t *ctx)
 
     case NGX_HTTP_STOA_REFUSE_UPSTREAM_UNREACHABLE:
     case NGX_HTTP_STOA_REFUSE_UPSTREAM_LIMITED:
+    case NGX_HTTP_STOA_REFUSE_UPSTREAM_CREDENTIAL:
+    case NGX_HTTP_STOA_REFUSE_UPSTREAM_REDIRECT:
         return "no";
 
     default:

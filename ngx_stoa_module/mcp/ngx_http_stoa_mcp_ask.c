@@ -7,6 +7,7 @@
  */
 
 #include "ngx_http_stoa_mcp_ask.h"
+#include "ngx_http_stoa_digest.h"
 #include "core/stoa_media.h"
 
 
@@ -110,6 +111,32 @@ ngx_http_stoa_mcp_ask_cancel(ngx_http_stoa_mcp_ask_t *ask)
 
 
 ngx_int_t
+ngx_http_stoa_mcp_ask_id(ngx_http_stoa_mcp_ask_t *ask, ngx_str_t *id)
+{
+    u_char    *p;
+    uint64_t   random;
+
+    id->len = sizeof("\"stoa-0123456789abcdef\"") - 1;
+    id->data = ngx_pnalloc(ask->pool, id->len);
+
+    if (id->data == NULL || ngx_http_stoa_random(&random, 1) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    p = ngx_cpymem(id->data, "\"stoa-", 6);
+    p = ngx_http_stoa_hex(p, random);
+    *p = '"';
+
+    ask->id.type = STOA_JSON_STRING;
+    ask->id.start = (char *) id->data;
+    ask->id.end = (char *) id->data + id->len;
+    ask->id.escaped = 0;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
 ngx_http_stoa_mcp_ask_session(ngx_http_stoa_mcp_ask_t *ask,
     const ngx_str_t *base, const ngx_http_stoa_mcp_upstream_t *up)
 {
@@ -199,7 +226,7 @@ ngx_http_stoa_mcp_ask_head(ngx_http_stoa_fetch_t *f, void *data)
     if (ngx_http_stoa_mcp_fault_head(head, &ask->fault) != NGX_OK) {
         ask->failed = 1;
 
-        if (!ask->fault.words) {
+        if (!ask->fault.words && !ask->words) {
             ngx_http_stoa_mcp_ask_leave(ask);
             return;
         }

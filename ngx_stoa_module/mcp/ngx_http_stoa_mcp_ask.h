@@ -34,6 +34,7 @@ struct ngx_http_stoa_mcp_ask_s {
     void                        (*other)(ngx_http_stoa_mcp_ask_t *ask,
                                          void *data, const ngx_str_t *text);
     void                         *data;
+    unsigned                      words:1;  /* what is no JSON is read, too */
 
     /* what came; valid until done() returns */
 
@@ -49,7 +50,7 @@ struct ngx_http_stoa_mcp_ask_s {
     /* inside */
 
     ngx_pool_t                   *pool;     /* the fetch's                  */
-    stoa_buf_t                    text;
+    stoa_buf_t                    text;     /* the answer's, or the body    */
     stoa_sse_t                    sse;
     unsigned                      events:1;
     unsigned                      failed:1; /* the fault counts             */
@@ -59,6 +60,10 @@ struct ngx_http_stoa_mcp_ask_s {
 ngx_http_stoa_mcp_ask_t *ngx_http_stoa_mcp_ask_create(ngx_log_t *log);
 void ngx_http_stoa_mcp_ask_start(ngx_http_stoa_mcp_ask_t *ask);
 void ngx_http_stoa_mcp_ask_cancel(ngx_http_stoa_mcp_ask_t *ask);
+/* An id of our own, which no client has by accident: JSON text in its pool,
+ * and `id`. */
+ngx_int_t ngx_http_stoa_mcp_ask_id(ngx_http_stoa_mcp_ask_t *ask,
+    ngx_str_t *id);
 /* The headers of the fetch: `base`, then what names the session. */
 ngx_int_t ngx_http_stoa_mcp_ask_session(ngx_http_stoa_mcp_ask_t *ask,
     const ngx_str_t *base, const ngx_http_stoa_mcp_upstream_t *up);

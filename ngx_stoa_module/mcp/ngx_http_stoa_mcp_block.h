@@ -21,19 +21,18 @@ typedef struct {
     uint64_t   used;
     uint64_t   deadline;             /* of connecting; 0: ready; 1: nothing  */
     uint64_t   pid;                  /* who connects                         */
-    uint64_t   since;                /* ready                                */
     uint32_t   block;                /* its number + 1; 0: none              */
     uint16_t   len;                  /* of the sealed id; 0: no session kept */
     uint8_t    class;
     uint8_t    version;
     uint8_t    target;
-    uint8_t    same;
+    uint8_t    doubt;
     uint8_t    failed;
     uint8_t    unused[5];
     u_char     text[NGX_HTTP_STOA_MCP_INLINE];
 } ngx_http_stoa_mcp_entry_t;
 
-_Static_assert(sizeof(ngx_http_stoa_mcp_entry_t) == 184, "entry layout");
+_Static_assert(sizeof(ngx_http_stoa_mcp_entry_t) == 176, "entry layout");
 
 typedef struct {
     uint64_t  lock;

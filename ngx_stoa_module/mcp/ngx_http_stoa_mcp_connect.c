@@ -22,6 +22,8 @@ typedef struct {
 } ngx_http_stoa_mcp_conn_t;
 
 
+static ngx_int_t ngx_http_stoa_mcp_find_session(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
 static ngx_msec_t ngx_http_stoa_mcp_within(ngx_http_stoa_ctx_t *ctx);
 static ngx_int_t ngx_http_stoa_mcp_begin(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_msec_t turn);
@@ -36,9 +38,8 @@ static void ngx_http_stoa_mcp_finish(ngx_http_stoa_ctx_t *ctx, void *data);
 ngx_int_t
 ngx_http_stoa_mcp_connect(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
-    ngx_int_t                      rc;
-    ngx_http_stoa_mcp_t           *mcp;
-    ngx_http_stoa_mcp_upstream_t   up;
+    ngx_int_t             rc;
+    ngx_http_stoa_mcp_t  *mcp;
 
     mcp = ctx->call.mcp;
 
@@ -51,7 +52,20 @@ ngx_http_stoa_mcp_connect(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     switch (mcp->connect) {
 
     case NGX_HTTP_STOA_MCP_CONNECT_OPENING:
+    case NGX_HTTP_STOA_MCP_CONNECT_PROBING:
         return NGX_AGAIN;
+
+    case NGX_HTTP_STOA_MCP_CONNECT_PROBE:
+        return ngx_http_stoa_mcp_probe(r, ctx);
+
+    case NGX_HTTP_STOA_MCP_CONNECT_PROBED:
+        rc = ngx_http_stoa_mcp_probe_end(r, ctx);
+
+        if (rc != NGX_DECLINED) {
+            return rc;
+        }
+
+        break;
 
     case NGX_HTTP_STOA_MCP_CONNECT_DONE:
         return NGX_OK;
@@ -70,6 +84,20 @@ ngx_http_stoa_mcp_connect(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         break;
     }
 
+    return ngx_http_stoa_mcp_find_session(r, ctx);
+}
+
+
+static ngx_int_t
+ngx_http_stoa_mcp_find_session(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx)
+{
+    ngx_int_t                      rc;
+    ngx_http_stoa_mcp_t           *mcp;
+    ngx_http_stoa_mcp_upstream_t   up;
+
+    mcp = ctx->call.mcp;
+
     if (mcp->upstream_key == 0) {
         mcp->upstream_key = ngx_http_stoa_mcp_upstream_key(mcp,
                                                        &ctx->call.api->id);
@@ -86,7 +114,10 @@ ngx_http_stoa_mcp_connect(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
                                          ngx_http_stoa_mcp_within(ctx), &up);
 
     if (rc == NGX_OK) {
-        return ngx_http_stoa_mcp_use(r, mcp, &up);
+        rc = ngx_http_stoa_mcp_use(r, mcp, &up);
+
+        return rc == NGX_OK && up.doubt ? ngx_http_stoa_mcp_probe(r, ctx)
+                                        : rc;
     }
 
     if (rc == NGX_AGAIN) {
@@ -270,8 +301,6 @@ static ngx_int_t
 ngx_http_stoa_mcp_use(ngx_http_request_t *r, ngx_http_stoa_mcp_t *mcp,
     ngx_http_stoa_mcp_upstream_t *up)
 {
-    mcp->same = up->same;
-    mcp->old_session = up->old;
     mcp->upstream_version = up->version;
     mcp->upstream_session.len = up->len;
 

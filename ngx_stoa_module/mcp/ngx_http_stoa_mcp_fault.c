@@ -139,7 +139,19 @@ ngx_http_stoa_mcp_fault_head(const ngx_http_stoa_mcp_head_t *head,
                    && head->status != NGX_HTTP_FORBIDDEN
                    && head->status != 407;
 
+    if (head->status >= 300 && head->status < 400
+        && head->status != NGX_HTTP_NOT_MODIFIED)
+    {
+        fault->what = NGX_HTTP_STOA_REFUSE_UPSTREAM_REDIRECT;
+    }
+
     switch (head->status) {
+
+    case NGX_HTTP_UNAUTHORIZED:
+    case NGX_HTTP_FORBIDDEN:
+    case 407:
+        fault->what = NGX_HTTP_STOA_REFUSE_UPSTREAM_CREDENTIAL;
+        break;
 
     case NGX_HTTP_TOO_MANY_REQUESTS:
         fault->what = NGX_HTTP_STOA_REFUSE_UPSTREAM_LIMITED;
@@ -150,7 +162,9 @@ ngx_http_stoa_mcp_fault_head(const ngx_http_stoa_mcp_head_t *head,
         break;
     }
 
-    fault->len = ngx_sprintf(fault->text, "HTTP status %ui", head->status)
+    fault->len = ngx_sprintf(fault->text, "HTTP status %ui%s", head->status,
+                             head->status == 421
+                             ? ", see the api's host_header" : "")
                  - fault->text;
 
     if (head->retry_after.len <= NGX_HTTP_STOA_MCP_RETRY_MAX) {

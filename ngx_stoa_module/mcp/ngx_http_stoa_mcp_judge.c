@@ -2,19 +2,19 @@
  * What an upstream answered to a call: MCP, or nothing that reaches a client.
  *
  *   200, JSON or events, to be read as they are    passed on
- *   4xx, 5xx with an error of JSON-RPC for us      passed on (401, 403, 407:
- *                                                  not, they speak to a
- *                                                  client of HTTP)
- *   404, 400 that say that the session is gone     once more, in a new one
+ *   4xx, 5xx with an error of JSON-RPC for us      passed on, but 401, 403 and
+ *                                                  407, which speak to a
+ *                                                  client of HTTP
+ *   what may say that the session is gone          that is found out, and the
+ *                                                  call goes out once more, in
+ *                                                  a new one
  *   the rest                                       an error of ours; of the
  *                                                  upstream's head nothing
  *                                                  but Retry-After
  *
- * The body of an error is held back until it is judged: process_header says
- * NGX_AGAIN, so that nginx reads on into u->buffer.  Whether a session is gone
- * is the upstream's to say, and some say the same of a call that they have
- * executed; when a fresh session gets that answer, too, it is remembered, and
- * no call of this client session is sent twice any more.
+ * _mcp_heal.c has the table.  The body that it needs is held back until it is
+ * judged: process_header says NGX_AGAIN, so that nginx reads on into
+ * u->buffer.
  *
  * Process: workers.  Lifetime: r->pool.  Limits: an error of
  * NGX_HTTP_STOA_MCP_HOLD_MAX bytes.
@@ -22,18 +22,21 @@
 
 #include "ngx_http_stoa_mcp.h"
 #include "ngx_http_stoa_header.h"
+#include "core/stoa_media.h"
 
 
 #define NGX_HTTP_STOA_MCP_HOLD_MAX   65536
 
 
+static void ngx_http_stoa_mcp_judge_status(ngx_http_upstream_t *u,
+    ngx_http_stoa_mcp_t *mcp, const ngx_http_stoa_mcp_fault_t *fault);
 static void ngx_http_stoa_mcp_judge_headers(ngx_http_request_t *r);
+static ngx_int_t ngx_http_stoa_mcp_judge_event(ngx_http_request_t *r,
+    ngx_http_stoa_mcp_t *mcp, ngx_str_t *text);
 static ngx_int_t ngx_http_stoa_mcp_judge_hold(ngx_http_request_t *r,
     ngx_http_stoa_mcp_t *mcp, ngx_str_t *text);
 static ngx_int_t ngx_http_stoa_mcp_judge_dechunk(ngx_http_request_t *r,
     u_char *to, ngx_str_t *text);
-static ngx_int_t ngx_http_stoa_mcp_judge_gone(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_mcp_fault_t *fault);
 static ngx_int_t ngx_http_stoa_mcp_judge_again(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 static ngx_int_t ngx_http_stoa_mcp_judge_unfit(ngx_http_request_t *r,
@@ -46,7 +49,6 @@ ngx_http_stoa_mcp_judge(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
     ngx_int_t                   rc;
     ngx_str_t                   text;
-    ngx_uint_t                  status;
     ngx_http_stoa_mcp_t        *mcp;
     ngx_http_upstream_t        *u;
     ngx_http_stoa_mcp_head_t    head;
@@ -54,56 +56,102 @@ ngx_http_stoa_mcp_judge(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 
     u = r->upstream;
     mcp = ctx->call.mcp;
-    status = u->headers_in.status_n;
+    ngx_str_null(&text);
 
     u->buffering = 0;            /* whatever X-Accel-Buffering says         */
 
     ngx_http_stoa_mcp_fault_read(r, &head);
     rc = ngx_http_stoa_mcp_fault_head(&head, &fault);
 
-    if (rc == NGX_OK) {
+    if (rc == NGX_OK
+        && (mcp->upstream_session.len == 0
+            || !ngx_http_stoa_mcp_heal_suspect(u->buffer.pos,
+                                        u->buffer.last - u->buffer.pos)))
+    {
         ngx_http_stoa_mcp_judge_headers(r);
         return NGX_OK;
     }
 
-    if (fault.words) {
-        rc = ngx_http_stoa_mcp_judge_hold(r, mcp, &text);
-
-        if (rc == NGX_AGAIN || rc == NGX_ERROR) {
-            return rc;
-        }
-
-        if (rc == NGX_OK) {
-            ngx_http_stoa_mcp_fault_body(&fault, &text, &mcp->msg.id);
-        }
-    }
-
-    rc = ngx_http_stoa_mcp_judge_gone(r, ctx, &fault);
-
-    if (rc != NGX_DECLINED) {
-        return rc;
-    }
-
-    if (!fault.ours) {
+    if (rc != NGX_OK && head.status == NGX_HTTP_OK) {
         return ngx_http_stoa_mcp_judge_unfit(r, ctx, &head, &fault);
     }
 
-    ngx_http_stoa_mcp_judge_headers(r);
+    if (rc == NGX_OK && stoa_media_is((char *) head.type.data, head.type.len,
+                                      "text/event-stream"))
+    {
+        rc = ngx_http_stoa_mcp_judge_event(r, mcp, &text);
 
-    if (status == NGX_HTTP_NOT_FOUND && !mcp->modern) {
-
-        /* a legacy client would take 404 for the end of its own session */
-
-        u->headers_in.status_n = NGX_HTTP_OK;
-        ngx_str_null(&u->headers_in.status_line);
+    } else if (rc == NGX_OK || fault.words
+               || (mcp->upstream_session.len && head.status <= 410
+                   && head.status >= NGX_HTTP_BAD_REQUEST))
+    {
+        rc = ngx_http_stoa_mcp_judge_hold(r, mcp, &text);
     }
 
-    return NGX_OK;
+    if (rc == NGX_AGAIN || rc == NGX_ERROR) {
+        return rc;
+    }
+
+    if (text.len && (fault.words || head.status == NGX_HTTP_OK)) {
+        ngx_http_stoa_mcp_fault_body(&fault, &text, &mcp->msg.id);
+    }
+
+    switch (ngx_http_stoa_mcp_heal(mcp, &head, &fault, &text)) {
+
+    case NGX_HTTP_STOA_MCP_HEAL_PASS:
+        ngx_http_stoa_mcp_judge_headers(r);
+        ngx_http_stoa_mcp_judge_status(u, mcp, &fault);
+        return NGX_OK;
+
+    case NGX_HTTP_STOA_MCP_HEAL_FORGET:
+        ngx_http_stoa_mcp_upstream_drop(mcp->upstream_key,
+                                        mcp->upstream_session.data,
+                                        mcp->upstream_session.len);
+        mcp->connect = NGX_HTTP_STOA_MCP_CONNECT_NONE;
+        mcp->retried = 1;
+        return ngx_http_stoa_mcp_judge_again(r, ctx);
+
+    case NGX_HTTP_STOA_MCP_HEAL_PROBE:
+        if (ngx_http_stoa_mcp_probe_later(r, mcp, &fault, &text) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        return ngx_http_stoa_mcp_judge_again(r, ctx);
+
+    default:
+        return ngx_http_stoa_mcp_judge_unfit(r, ctx, &head, &fault);
+    }
+}
+
+
+/* Clients of MCP read the body of a 200, and of what the era says otherwise:
+ * legacy ones take a 404 for the end of their own session. */
+
+static void
+ngx_http_stoa_mcp_judge_status(ngx_http_upstream_t *u,
+    ngx_http_stoa_mcp_t *mcp, const ngx_http_stoa_mcp_fault_t *fault)
+{
+    ngx_uint_t  status;
+
+    status = NGX_HTTP_OK;
+
+    if (mcp->modern && fault->has_code) {
+
+        if (fault->code == -32601) {
+            status = NGX_HTTP_NOT_FOUND;
+
+        } else if (fault->code <= -32020 && fault->code >= -32022) {
+            status = NGX_HTTP_BAD_REQUEST;
+        }
+    }
+
+    u->headers_in.status_n = status;
+    ngx_str_null(&u->headers_in.status_line);
 }
 
 
 ngx_uint_t
-ngx_http_stoa_mcp_judge_fits(ngx_http_request_t *r)
+ngx_http_stoa_mcp_judge_fits(ngx_http_request_t *r, const ngx_str_t *body)
 {
     ngx_http_stoa_mcp_head_t   head;
     ngx_http_stoa_mcp_fault_t  fault;
@@ -111,7 +159,9 @@ ngx_http_stoa_mcp_judge_fits(ngx_http_request_t *r)
     ngx_http_stoa_mcp_fault_read(r, &head);
 
     if (head.status != NGX_HTTP_OK
-        || ngx_http_stoa_mcp_fault_head(&head, &fault) != NGX_OK)
+        || ngx_http_stoa_mcp_fault_head(&head, &fault) != NGX_OK
+        || (ngx_http_stoa_ctx(r)->call.mcp->upstream_session.len
+            && ngx_http_stoa_mcp_heal_suspect(body->data, body->len)))
     {
         return 0;
     }
@@ -162,7 +212,7 @@ ngx_http_stoa_mcp_judge_headers(ngx_http_request_t *r)
 /* ---- the body of an error ---------------------------------------------- */
 
 /* NGX_OK: it is there as a whole; NGX_AGAIN; NGX_DECLINED: too long, or nobody
- * says where it ends. */
+ * says where it ends, so that what has come may do. */
 
 static ngx_int_t
 ngx_http_stoa_mcp_judge_hold(ngx_http_request_t *r, ngx_http_stoa_mcp_t *mcp,
@@ -180,6 +230,8 @@ ngx_http_stoa_mcp_judge_hold(ngx_http_request_t *r, ngx_http_stoa_mcp_t *mcp,
         need = NGX_HTTP_STOA_MCP_HOLD_MAX;
 
     } else if (n < 0 || n > NGX_HTTP_STOA_MCP_HOLD_MAX) {
+        text->data = u->buffer.pos;
+        text->len = u->buffer.last - u->buffer.pos;
         return NGX_DECLINED;
 
     } else {
@@ -215,9 +267,34 @@ ngx_http_stoa_mcp_judge_hold(ngx_http_request_t *r, ngx_http_stoa_mcp_t *mcp,
     }
 
     text->data = u->buffer.pos;
-    text->len = (size_t) n;
+    text->len = ngx_min(have, (size_t) n);
 
     return have < (size_t) n ? NGX_AGAIN : NGX_OK;
+}
+
+
+/* Of a stream, the data of the first event, if it has come. */
+
+static ngx_int_t
+ngx_http_stoa_mcp_judge_event(ngx_http_request_t *r, ngx_http_stoa_mcp_t *mcp,
+    ngx_str_t *text)
+{
+    u_char  *p, *last;
+
+    if (ngx_http_stoa_mcp_judge_hold(r, mcp, text) == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    last = text->data + text->len;
+    p = text->len > 5 ? ngx_strnstr(text->data, "data:", text->len) : NULL;
+    text->len = 0;
+
+    if (p && ngx_strlchr(p, last, LF)) {
+        text->data = p + 5;
+        text->len = ngx_strlchr(p, last, LF) - text->data;
+    }
+
+    return NGX_OK;
 }
 
 
@@ -263,61 +340,7 @@ ngx_http_stoa_mcp_judge_dechunk(ngx_http_request_t *r, u_char *to,
 }
 
 
-/* ---- sessions that are gone -------------------------------------------- */
-
-/* NGX_DECLINED: the answer counts; else it is thrown away, and the call goes
- * out once more. */
-
-static ngx_int_t
-ngx_http_stoa_mcp_judge_gone(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
-    ngx_http_stoa_mcp_fault_t *fault)
-{
-    ngx_uint_t            status, bit, ambiguous;
-    ngx_http_stoa_mcp_t  *mcp;
-
-    mcp = ctx->call.mcp;
-    status = r->upstream->headers_in.status_n;
-
-    if (mcp->upstream_session.len == 0
-        || (status != NGX_HTTP_NOT_FOUND && status != NGX_HTTP_BAD_REQUEST))
-    {
-        return NGX_DECLINED;
-    }
-
-    /* the codes that servers have for it; with others a tool speaks */
-
-    ambiguous = !fault->has_code || fault->code == -32000
-                || fault->code == -32001 || fault->code == -32600;
-
-    if (status == NGX_HTTP_NOT_FOUND ? fault->ours && !ambiguous : !ambiguous)
-    {
-        return NGX_DECLINED;
-    }
-
-    bit = status == NGX_HTTP_NOT_FOUND ? NGX_HTTP_STOA_MCP_SAME_404
-                                       : NGX_HTTP_STOA_MCP_SAME_400;
-
-    if (mcp->fresh_session || mcp->retried) {
-        ngx_http_stoa_mcp_upstream_same(mcp->upstream_key, bit);
-        return NGX_DECLINED;
-    }
-
-    if (mcp->same & bit) {
-
-        /* the next call opens a session, if this one may be gone after all */
-
-        if (mcp->old_session) {
-            ngx_http_stoa_mcp_upstream_drop(mcp->upstream_key,
-                                            mcp->upstream_session.data,
-                                            mcp->upstream_session.len);
-        }
-
-        return NGX_DECLINED;
-    }
-
-    return ngx_http_stoa_mcp_judge_again(r, ctx);
-}
-
+/* ---- once more --------------------------------------------------------- */
 
 /* An internal redirect before a byte was sent: nginx ends this upstream, and
  * the pipeline runs again from `connect`. */
@@ -325,21 +348,12 @@ ngx_http_stoa_mcp_judge_gone(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 static ngx_int_t
 ngx_http_stoa_mcp_judge_again(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
-    ngx_http_stoa_mcp_t  *mcp;
-
     if (ngx_http_stoa_compat_again(r) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    mcp = ctx->call.mcp;
-
-    ngx_http_stoa_mcp_upstream_drop(mcp->upstream_key,
-                                    mcp->upstream_session.data,
-                                    mcp->upstream_session.len);
-
-    mcp->retried = 1;
-    mcp->connect = NGX_HTTP_STOA_MCP_CONNECT_NONE;
-    ctx->call.step = mcp->connect_step;
+    ctx->call.mcp->again = 1;
+    ctx->call.step = ctx->call.mcp->connect_step;
     ctx->call.passed = 0;
 
     return NGX_OK;

@@ -11,7 +11,6 @@
 
 #define NGX_HTTP_STOA_MCP_MAP_MAGIC   0x53544f414d415031ULL
 #define NGX_HTTP_STOA_MCP_SETS_OF     4      /* of one client session        */
-#define NGX_HTTP_STOA_MCP_OLD_MS      60000
 #define NGX_HTTP_STOA_MCP_IDLE_MS     3600000
 #define NGX_HTTP_STOA_MCP_SWEEP       64     /* sets, at each call           */
 #define NGX_HTTP_STOA_MCP_ENDED_WAYS  8
@@ -353,8 +352,7 @@ ngx_http_stoa_mcp_upstream_find(uint64_t key, ngx_uint_t waited,
            == NGX_OK)
     {
         e->used = now;
-        out->same = e->same;
-        out->old = now - e->since > NGX_HTTP_STOA_MCP_OLD_MS;
+        out->doubt = e->doubt;
         rc = NGX_OK;
 
     } else if (e && e->deadline > now && e->deadline - now <= within
@@ -435,7 +433,7 @@ ngx_http_stoa_mcp_upstream_set(uint64_t key,
         == NGX_OK)
     {
         e->used = now;
-        e->since = now;
+        e->doubt = 0;
         e->deadline = 0;
 
     } else {
@@ -449,21 +447,15 @@ ngx_http_stoa_mcp_upstream_set(uint64_t key,
 }
 
 
-/* No session, and nobody connects; what is known of the client session is
- * kept, as long as there is room. */
+/* No session, and nobody connects. */
 
 static void
 ngx_http_stoa_mcp_entry_free(ngx_http_stoa_mcp_entry_t *e)
 {
-    uint8_t  same;
-
-    same = e->same;
-
     ngx_memzero(e, sizeof(ngx_http_stoa_mcp_entry_t));
 
     e->deadline = 1;
     e->used = ngx_http_stoa_wall_ms();
-    e->same = same;
 }
 
 
@@ -510,7 +502,7 @@ ngx_http_stoa_mcp_upstream_drop(uint64_t key, const u_char *sid, size_t len)
 
 
 void
-ngx_http_stoa_mcp_upstream_same(uint64_t key, ngx_uint_t same)
+ngx_http_stoa_mcp_upstream_doubt(uint64_t key, ngx_uint_t doubt)
 {
     ngx_http_stoa_mcp_set_t    *set;
     ngx_http_stoa_mcp_entry_t  *e;
@@ -519,7 +511,7 @@ ngx_http_stoa_mcp_upstream_same(uint64_t key, ngx_uint_t same)
     e = ngx_http_stoa_mcp_entry_of(set, key, 0, NULL);
 
     if (e) {
-        e->same |= (uint8_t) same;
+        e->doubt = (uint8_t) doubt;
     }
 
     ngx_http_stoa_lock_drop(&set->lock);

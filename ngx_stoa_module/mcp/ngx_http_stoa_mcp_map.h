@@ -34,8 +34,7 @@ typedef struct {
     ngx_uint_t  version;
     ngx_uint_t  target;               /* of the api's, which has it         */
     stoa_id_t   api;
-    ngx_uint_t  same;                 /* of _find                           */
-    ngx_uint_t  old;                  /* of _find: opened a while ago       */
+    ngx_uint_t  doubt;                /* of _find: to be asked first        */
     ngx_uint_t  failed;               /* of _find: refuse_e + 1             */
     ngx_msec_t  turn;                 /* of _find: whose it is to connect   */
     u_char      sid[STOA_MCP_SID_MAX];
@@ -53,11 +52,7 @@ typedef void (*ngx_http_stoa_mcp_left_pt)(
     const ngx_http_stoa_mcp_upstream_t *up);
 void ngx_http_stoa_mcp_map_left(ngx_http_stoa_mcp_left_pt left);
 
-/* Keys are ngx_http_stoa_mcp_upstream_key(): never 0.  A fresh session has got
- * this status, too, so that it says nothing of one. */
-
-#define NGX_HTTP_STOA_MCP_SAME_404  1
-#define NGX_HTTP_STOA_MCP_SAME_400  2
+/* Keys are ngx_http_stoa_mcp_upstream_key(): never 0. */
 
 /* NGX_OK: out filled.  NGX_AGAIN: another request is connecting; NGX_ABORT: it
  * was, and has failed, while the caller waited.  NGX_DECLINED: nobody is; the
@@ -75,8 +70,8 @@ void ngx_http_stoa_mcp_upstream_set(uint64_t key,
 /* Forgets the session, if it is still that one. */
 void ngx_http_stoa_mcp_upstream_drop(uint64_t key, const u_char *sid,
     size_t len);
-/* Remembers this of the client session, whatever becomes of the other. */
-void ngx_http_stoa_mcp_upstream_same(uint64_t key, ngx_uint_t same);
+/* It may be gone, or not: it is asked before the next use; or it was. */
+void ngx_http_stoa_mcp_upstream_doubt(uint64_t key, ngx_uint_t doubt);
 
 /* All sessions of the client session are left; it is remembered as ended.
  * client: ngx_http_stoa_mcp_client(). */

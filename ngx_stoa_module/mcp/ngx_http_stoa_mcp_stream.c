@@ -744,6 +744,10 @@ ngx_http_stoa_mcp_stream_ended(ngx_http_request_t *r,
 
     s = ctx->call.mcp ? ctx->call.mcp->stream : NULL;
 
+    if (rc == NGX_HTTP_BAD_GATEWAY || rc == NGX_HTTP_GATEWAY_TIME_OUT) {
+        ngx_http_stoa_mcp_heal_lost(ctx->call.mcp);
+    }
+
     if (s == NULL || rc < NGX_HTTP_SPECIAL_RESPONSE
         || rc == NGX_HTTP_REQUEST_TIME_OUT
         || rc == NGX_HTTP_CLIENT_CLOSED_REQUEST)

@@ -205,6 +205,7 @@ ngx_int_t
 ngx_http_stoa_lane_read(ngx_http_stoa_lane_t *lane)
 {
     u_char                      *p;
+    ngx_str_t                    body;
     ngx_http_upstream_t         *u;
     const ngx_http_stoa_edge_t  *edge;
 
@@ -238,9 +239,11 @@ ngx_http_stoa_lane_read(ngx_http_stoa_lane_t *lane)
     }
 
     edge = lane->peer.ctx->call.edge;
+    body.data = lane->body;
+    body.len = lane->in_last - lane->body;
 
-    return (edge->answer == NULL || edge->fits(lane->request)) ? NGX_OK
-                                                               : NGX_DECLINED;
+    return edge->answer == NULL || edge->fits(lane->request, &body)
+           ? NGX_OK : NGX_DECLINED;
 }
 
 
