@@ -27,6 +27,7 @@ static void ngx_http_stoa_exit_process(ngx_cycle_t *cycle);
 
 static const ngx_http_stoa_edge_t  *const ngx_http_stoa_edges[] = {
     &ngx_http_stoa_mcp_edge,
+    &ngx_http_stoa_wellknown_edge,
     &ngx_http_stoa_catalog_edge,
     &ngx_http_stoa_rest_edge,
     NULL
@@ -131,6 +132,13 @@ static ngx_command_t  ngx_http_stoa_commands[] = {
       ngx_http_stoa_conf_url,
       NGX_HTTP_MAIN_CONF_OFFSET,
       offsetof(ngx_http_stoa_main_conf_t, external_url),
+      NULL },
+
+    { ngx_string("stoa_resource_root"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_str_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_http_stoa_main_conf_t, resource_root),
       NULL },
 
     { ngx_string("stoa_upstream_ca"),

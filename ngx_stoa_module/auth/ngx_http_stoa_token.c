@@ -37,8 +37,6 @@ static ngx_int_t ngx_http_stoa_token_take(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, size_t len);
 static ngx_uint_t ngx_http_stoa_token_audience(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_token_said_t *said);
-static ngx_int_t ngx_http_stoa_token_resource(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx, ngx_str_t *url);
 static ngx_int_t ngx_http_stoa_token_refuse(ngx_http_request_t *r,
     ngx_int_t rc, const char *why);
 
@@ -150,7 +148,7 @@ ngx_http_stoa_token_verify(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     ngx_memzero(&res, sizeof(ngx_http_stoa_resource_t));
 
     if (ctx->call.edge->resource) {
-        ctx->call.edge->resource(r, ctx, &res);
+        (void) ctx->call.edge->resource(r, ctx, NULL, &res);
     }
 
     if (ngx_http_stoa_token_issuers(mcf->store, &res.tenant, iss, &issuers)
@@ -299,67 +297,24 @@ static ngx_uint_t
 ngx_http_stoa_token_audience(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     const ngx_http_stoa_token_said_t *said)
 {
-    ngx_str_t    url;
-    const char  *words;
+    ngx_str_t                  url;
+    const char                *words;
+    ngx_http_stoa_resource_t   res;
 
     if (said->audience_fits) {
         return 1;
     }
 
+    ngx_memzero(&res, sizeof(ngx_http_stoa_resource_t));
+
     words = (const char *) (said + 1) + said->subject + said->roles
             + said->scopes;
 
-    return ngx_http_stoa_token_resource(r, ctx, &url) == NGX_OK
+    return ctx->call.edge->resource
+           && ctx->call.edge->resource(r, ctx, NULL, &res) == NGX_OK
+           && ngx_http_stoa_token_url(r, &res, &url) == NGX_OK
            && stoa_jwt_has(words, said->audiences, (char *) url.data,
                            url.len);
-}
-
-
-/* The URL that tokens for this call are made for; NGX_DECLINED: there is
- * none, or no stoa_external_url. */
-
-static ngx_int_t
-ngx_http_stoa_token_resource(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
-    ngx_str_t *url)
-{
-    u_char                     *p, *scheme;
-    ngx_str_t                   base;
-    ngx_http_stoa_resource_t    res;
-    ngx_http_stoa_main_conf_t  *mcf;
-
-    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
-    base = mcf->external_url;
-
-    if (base.len == 0 || ctx->call.edge == NULL
-        || ctx->call.edge->resource == NULL)
-    {
-        return NGX_DECLINED;
-    }
-
-    ngx_memzero(&res, sizeof(ngx_http_stoa_resource_t));
-    ctx->call.edge->resource(r, ctx, &res);
-
-    if (res.host.len) {
-        scheme = ngx_strlchr(base.data, base.data + base.len, ':');
-
-        if (scheme == NULL) {
-            return NGX_DECLINED;
-        }
-
-        base.len = scheme - base.data + 3;
-    }
-
-    url->data = ngx_pnalloc(r->pool, base.len + res.host.len + res.path.len);
-    if (url->data == NULL) {
-        return NGX_DECLINED;
-    }
-
-    p = ngx_cpymem(url->data, base.data, base.len);
-    p = ngx_cpymem(p, res.host.data, res.host.len);
-    p = ngx_cpymem(p, res.path.data, res.path.len);
-    url->len = p - url->data;
-
-    return NGX_OK;
 }
 
 

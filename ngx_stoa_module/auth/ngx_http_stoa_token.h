@@ -44,6 +44,23 @@ ngx_uint_t ngx_http_stoa_token_still(ngx_http_stoa_store_t *store,
     ngx_http_stoa_ctx_t *ctx);
 
 
+/* ---- ngx_http_stoa_challenge.c ------------------------------------------ */
+
+#define NGX_HTTP_STOA_TOKEN_WELLKNOWN  "/.well-known/oauth-protected-resource"
+#define NGX_HTTP_STOA_TOKEN_METADATA   65536
+
+/* What a token for it is made for.  NGX_DECLINED: no stoa_external_url. */
+ngx_int_t ngx_http_stoa_token_url(ngx_http_request_t *r,
+    const ngx_http_stoa_resource_t *res, ngx_str_t *url);
+/* More of WWW-Authenticate, from its comma on.  NGX_DECLINED: no tokens are
+ * taken there. */
+ngx_int_t ngx_http_stoa_token_challenge(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_str_t *value);
+/* The metadata, as JSON; NGX_DECLINED likewise. */
+ngx_int_t ngx_http_stoa_token_metadata(ngx_http_request_t *r,
+    const ngx_http_stoa_resource_t *res, stoa_buf_t *b);
+
+
 /* ---- ngx_http_stoa_issuer.c --------------------------------------------- */
 
 /* Whose key signed it?  NGX_OK: this one's; NGX_DECLINED: *why; NGX_BUSY: it

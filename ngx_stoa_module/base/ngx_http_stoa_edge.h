@@ -29,6 +29,7 @@ typedef struct {
 typedef struct {
     ngx_str_t   host;                 /* "": that of stoa_external_url       */
     ngx_str_t   path;                 /* without a slash at its end          */
+    ngx_str_t   name;                 /* for people                          */
     stoa_id_t   tenant;               /* zeros: nobody's                     */
 } ngx_http_stoa_resource_t;
 
@@ -50,8 +51,10 @@ struct ngx_http_stoa_edge_s {
     /* Each time that its steps are entered. */
     ngx_int_t   (*enter)(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx);
 
-    /* Fills what is known of it; all of it is zero. */
-    void        (*resource)(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    /* Fills what is known of the call's, or of a path's that a call would
+     * have; all of it is zero.  NGX_DECLINED: it is none of this edge. */
+    ngx_int_t   (*resource)(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+                            const ngx_str_t *path,
                             ngx_http_stoa_resource_t *res);
 
     /* The body of a refusal; problem+json where there is none. */

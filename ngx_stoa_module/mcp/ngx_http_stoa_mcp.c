@@ -33,8 +33,11 @@ typedef struct {
 
 static ngx_uint_t ngx_http_stoa_mcp_match(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
-static void ngx_http_stoa_mcp_resource(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_resource_t *res);
+static ngx_int_t ngx_http_stoa_mcp_resource(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const ngx_str_t *path,
+    ngx_http_stoa_resource_t *res);
+static ngx_int_t ngx_http_stoa_mcp_names(const ngx_str_t *path,
+    ngx_str_t *tenant, ngx_str_t *server);
 static ngx_int_t ngx_http_stoa_mcp_enter(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 static ngx_int_t ngx_http_stoa_mcp_endpoint(ngx_http_request_t *r,
@@ -166,31 +169,37 @@ ngx_http_stoa_mcp_match(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 }
 
 
-/* The endpoint. */
+/* The endpoint; whether there is such a server, callers alone may know. */
 
-static void
+static ngx_int_t
 ngx_http_stoa_mcp_resource(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
-    ngx_http_stoa_resource_t *res)
+    const ngx_str_t *path, ngx_http_stoa_resource_t *res)
 {
-    ngx_http_stoa_mcp_t        *mcp;
+    ngx_str_t                   names[2];
     const stoa_rec_tenant_t    *tenant;
     ngx_http_stoa_main_conf_t  *mcf;
 
-    mcp = ctx->call.mcp;
     mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+    res->path = path ? *path : r->uri;
+
+    if (ngx_http_stoa_mcp_names(&res->path, &names[0], &names[1]) != NGX_OK) {
+        return NGX_DECLINED;
+    }
 
     tenant = ngx_http_stoa_store_tenant_by_name(mcf->store,
-                                              (char *) mcp->tenant_name.data,
-                                              mcp->tenant_name.len);
-    if (tenant) {
-        res->tenant = tenant->id;
+                                                (char *) names[0].data,
+                                                names[0].len);
+    if (tenant == NULL) {
+        return NGX_DECLINED;
     }
 
-    res->path = r->uri;
+    res->tenant = tenant->id;
 
-    if (res->path.len && res->path.data[res->path.len - 1] == '/') {
+    if (res->path.data[res->path.len - 1] == '/') {
         res->path.len--;
     }
+
+    return NGX_OK;
 }
 
 
@@ -219,44 +228,59 @@ ngx_http_stoa_mcp_enter(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 static ngx_int_t
 ngx_http_stoa_mcp_endpoint(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
-    u_char               *p, *last, *slash;
     ngx_http_stoa_mcp_t  *mcp;
 
     mcp = ctx->call.mcp;
 
-    /* "/mcp" was seen by the router; a trailing slash is forgiven */
+    if (ngx_http_stoa_mcp_names(&r->uri, &mcp->tenant_name,
+                                &mcp->server_name)
+        != NGX_OK)
+    {
+        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_NO_ROUTE, NULL);
+    }
 
-    last = r->uri.data + r->uri.len;
-    p = ngx_min(r->uri.data + sizeof("/mcp/") - 1, last);
+    mcp->has_server = mcp->server_name.len != 0;
+
+    return ngx_http_stoa_mcp_policies(r, ctx);
+}
+
+
+/* /mcp/<tenant>[/<server>]; a trailing slash is forgiven. */
+
+static ngx_int_t
+ngx_http_stoa_mcp_names(const ngx_str_t *path, ngx_str_t *tenant,
+    ngx_str_t *server)
+{
+    u_char  *p, *last, *slash;
+
+    if (path->len < sizeof("/mcp/") - 1
+        || ngx_memcmp(path->data, "/mcp/", sizeof("/mcp/") - 1) != 0)
+    {
+        return NGX_DECLINED;
+    }
+
+    p = path->data + sizeof("/mcp/") - 1;
+    last = path->data + path->len;
 
     if (p < last && last[-1] == '/') {
         last--;
     }
 
-    if (p >= last) {
-        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_NO_ROUTE, NULL);
-    }
-
     slash = ngx_strlchr(p, last, '/');
 
-    mcp->tenant_name.data = p;
-    mcp->tenant_name.len = (slash ? slash : last) - p;
+    tenant->data = p;
+    tenant->len = (slash ? slash : last) - p;
+    ngx_str_null(server);
 
     if (slash) {
-        mcp->has_server = 1;
-        mcp->server_name.data = slash + 1;
-        mcp->server_name.len = last - slash - 1;
+        server->data = slash + 1;
+        server->len = last - slash - 1;
     }
 
-    if (!stoa_name_valid((char *) mcp->tenant_name.data,
-                         mcp->tenant_name.len)
-        || (slash && !stoa_name_valid((char *) mcp->server_name.data,
-                                      mcp->server_name.len)))
-    {
-        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_NO_ROUTE, NULL);
-    }
-
-    return ngx_http_stoa_mcp_policies(r, ctx);
+    return stoa_name_valid((char *) tenant->data, tenant->len)
+           && (slash == NULL
+               || stoa_name_valid((char *) server->data, server->len))
+           ? NGX_OK : NGX_DECLINED;
 }
 
 

@@ -15,6 +15,7 @@
 #include "ngx_http_stoa_upstream.h"
 #include "ngx_http_stoa_header.h"
 #include "ngx_http_stoa_policy.h"
+#include "ngx_http_stoa_token.h"
 
 
 static ngx_int_t ngx_http_stoa_header_filter(ngx_http_request_t *r);
@@ -411,34 +412,58 @@ ngx_http_stoa_filter_explain(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 
 /* RFC 6750: no error code where nothing was presented. */
 
+typedef struct {
+    ngx_uint_t  what;
+    ngx_str_t   error;
+} ngx_http_stoa_filter_error_t;
+
+#define ERROR_ROW(what, text)                                                 \
+    { what, ngx_string(", error=\"invalid_token\", error_description=\""      \
+                       text "\"") }
+
+static const ngx_http_stoa_filter_error_t  ngx_http_stoa_filter_errors[] = {
+    ERROR_ROW(NGX_HTTP_STOA_REFUSE_KEY_INVALID, "The API key is not valid"),
+    ERROR_ROW(NGX_HTTP_STOA_REFUSE_KEY_EXPIRED, "The API key has expired"),
+    ERROR_ROW(NGX_HTTP_STOA_REFUSE_TOKEN_INVALID, "The token is not valid"),
+    ERROR_ROW(NGX_HTTP_STOA_REFUSE_TOKEN_EXPIRED, "The token has expired"),
+    { 0, ngx_null_string }
+};
+
+
 static ngx_int_t
 ngx_http_stoa_filter_challenge(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx)
 {
-    ngx_table_elt_t  *h;
+    ngx_str_t                            more;
+    ngx_table_elt_t                     *h;
+    const ngx_http_stoa_filter_error_t  *row;
 
     h = ngx_http_stoa_header_add(r, "WWW-Authenticate");
     if (h == NULL) {
         return NGX_ERROR;
     }
 
-    switch (ctx->call.refused - 1) {
-
-    case NGX_HTTP_STOA_REFUSE_KEY_INVALID:
-        ngx_str_set(&h->value, "Bearer realm=\"stoa\", "
-                    "error=\"invalid_token\", "
-                    "error_description=\"The API key is not valid\"");
-        break;
-
-    case NGX_HTTP_STOA_REFUSE_KEY_EXPIRED:
-        ngx_str_set(&h->value, "Bearer realm=\"stoa\", "
-                    "error=\"invalid_token\", "
-                    "error_description=\"The API key has expired\"");
-        break;
-
-    default:
-        ngx_str_set(&h->value, "Bearer realm=\"stoa\"");
+    for (row = ngx_http_stoa_filter_errors; row->what; row++) {
+        if (row->what == ctx->call.refused - 1) {
+            break;
+        }
     }
+
+    if (ngx_http_stoa_token_challenge(r, ctx, &more) != NGX_OK) {
+        ngx_str_null(&more);
+    }
+
+    h->value.len = sizeof("Bearer realm=\"stoa\"") - 1 + more.len
+                   + row->error.len;
+    h->value.data = ngx_pnalloc(r->pool, h->value.len);
+
+    if (h->value.data == NULL) {
+        h->hash = 0;
+        return NGX_ERROR;
+    }
+
+    ngx_sprintf(h->value.data, "Bearer realm=\"stoa\"%V%V", &row->error,
+                &more);
 
     r->headers_out.www_authenticate = h;
 

@@ -13,11 +13,16 @@
 
 extern const ngx_http_stoa_edge_t  ngx_http_stoa_rest_edge;
 extern const ngx_http_stoa_edge_t  ngx_http_stoa_catalog_edge;
+extern const ngx_http_stoa_edge_t  ngx_http_stoa_wellknown_edge;
 
 /* The pipeline (ngx_http_stoa_pipeline.c): NGX_DECLINED = passed; a status;
  * NGX_AGAIN = something will call ngx_http_core_run_phases. */
 ngx_int_t ngx_http_stoa_pipeline_handler(ngx_http_request_t *r);
 /* Steps of the pipeline's table; NGX_OK, NGX_AGAIN or a status. */
+/* The api whose own path this is, by its name or its base path; NULL: no
+ * one's. */
+const stoa_rec_api_t *ngx_http_stoa_route_find(ngx_http_request_t *r,
+    const ngx_str_t *path, ngx_uint_t *by_name);
 ngx_int_t ngx_http_stoa_route(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 ngx_int_t ngx_http_stoa_operation(ngx_http_request_t *r,

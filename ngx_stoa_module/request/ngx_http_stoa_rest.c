@@ -12,8 +12,9 @@
 
 static ngx_uint_t ngx_http_stoa_rest_match(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
-static void ngx_http_stoa_rest_resource(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_resource_t *res);
+static ngx_int_t ngx_http_stoa_rest_resource(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const ngx_str_t *path,
+    ngx_http_stoa_resource_t *res);
 static ngx_int_t ngx_http_stoa_rest_forward(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 
@@ -52,33 +53,50 @@ ngx_http_stoa_rest_match(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 
 /* The api, by the name under which it was called. */
 
-static void
+static ngx_int_t
 ngx_http_stoa_rest_resource(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
-    ngx_http_stoa_resource_t *res)
+    const ngx_str_t *path, ngx_http_stoa_resource_t *res)
 {
-    stoa_str_t             base, host;
+    stoa_str_t             text;
+    ngx_uint_t             by_name;
     const stoa_rec_api_t  *rec;
 
-    if (ctx->call.api == NULL) {
-        return;
+    if (path) {
+        rec = ngx_http_stoa_route_find(r, path, &by_name);
+
+    } else {
+        rec = ctx->call.api ? ctx->call.api->rec : NULL;
+        by_name = ctx->call.by_name;
+        path = &r->uri;
     }
 
-    rec = ctx->call.api->rec;
-    base = stoa_rec_str(rec, rec->base_path);
-    host = stoa_rec_str(rec, rec->host);
+    if (rec == NULL) {
+        return NGX_DECLINED;
+    }
 
     res->tenant = rec->tenant;
 
-    if (ctx->call.by_name) {
-        res->path.data = r->uri.data;
-        res->path.len = ctx->call.prefix_len;
+    text = stoa_rec_str(rec, rec->title);
+    res->name.data = (u_char *) text.data;
+    res->name.len = text.len;
 
-    } else {
-        res->path.data = (u_char *) base.data;
-        res->path.len = base.len > 1 ? base.len : 0;
-        res->host.data = (u_char *) host.data;
-        res->host.len = host.len;
+    text = stoa_rec_str(rec, rec->base_path);
+
+    if (by_name) {
+        res->path.data = path->data;
+        res->path.len = sizeof("/apis//") - 1 + rec->tenant_name.len
+                        + rec->name.len;
+        return NGX_OK;
     }
+
+    res->path.data = (u_char *) text.data;
+    res->path.len = text.len > 1 ? text.len : 0;
+
+    text = stoa_rec_str(rec, rec->host);
+    res->host.data = (u_char *) text.data;
+    res->host.len = text.len;
+
+    return NGX_OK;
 }
 
 

@@ -13,7 +13,7 @@
 
 
 static const stoa_rec_api_t *ngx_http_stoa_route_name(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx);
+    const ngx_str_t *uri, size_t *prefix);
 static const stoa_rec_api_t *ngx_http_stoa_route_path(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 static const stoa_rec_api_t *ngx_http_stoa_route_protect(
@@ -25,6 +25,7 @@ static void ngx_http_stoa_route_relative(ngx_http_request_t *r,
 ngx_int_t
 ngx_http_stoa_route(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
+    size_t                 prefix;
     ngx_int_t              rc;
     const stoa_rec_api_t  *rec;
 
@@ -32,7 +33,13 @@ ngx_http_stoa_route(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         rec = ngx_http_stoa_route_protect(r, ctx);
 
     } else if (r->uri.len >= 6 && ngx_memcmp(r->uri.data, "/apis/", 6) == 0) {
-        rec = ngx_http_stoa_route_name(r, ctx);
+        rec = ngx_http_stoa_route_name(r, &r->uri, &prefix);
+
+        if (rec) {
+            ctx->call.by_name = 1;
+            ctx->call.prefix_len = prefix;
+            ngx_http_stoa_route_relative(r, ctx, prefix);
+        }
 
     } else {
         rec = ngx_http_stoa_route_path(r, ctx);
@@ -71,14 +78,15 @@ ngx_http_stoa_route(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 /* /apis/<tenant>/<api>/...: what is before the rest is the gateway's own. */
 
 static const stoa_rec_api_t *
-ngx_http_stoa_route_name(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+ngx_http_stoa_route_name(ngx_http_request_t *r, const ngx_str_t *uri,
+    size_t *prefix)
 {
     u_char                     *tenant, *api, *p, *last;
     const stoa_rec_api_t       *rec;
     ngx_http_stoa_main_conf_t  *mcf;
 
-    tenant = r->uri.data + sizeof("/apis/") - 1;
-    last = r->uri.data + r->uri.len;
+    tenant = uri->data + sizeof("/apis/") - 1;
+    last = uri->data + uri->len;
 
     p = ngx_strlchr(tenant, last, '/');
     if (p == NULL) {
@@ -98,15 +106,36 @@ ngx_http_stoa_route_name(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
                                           api - 1 - tenant, (char *) api,
                                           p - api);
 
-    if (rec == NULL || rec->kind != STOA_API_REST) {
-        return NULL;
-    }
+    *prefix = p - uri->data;
 
-    ctx->call.by_name = 1;
-    ctx->call.prefix_len = p - r->uri.data;
-    ngx_http_stoa_route_relative(r, ctx, ctx->call.prefix_len);
+    return rec && rec->kind == STOA_API_REST ? rec : NULL;
+}
 
-    return rec;
+
+const stoa_rec_api_t *
+ngx_http_stoa_route_find(ngx_http_request_t *r, const ngx_str_t *path,
+    ngx_uint_t *by_name)
+{
+    size_t                      prefix;
+    const stoa_rec_api_t       *rec;
+    ngx_http_stoa_main_conf_t  *mcf;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+
+    *by_name = path->len >= 6 && ngx_memcmp(path->data, "/apis/", 6) == 0;
+
+    rec = *by_name
+          ? ngx_http_stoa_route_name(r, path, &prefix)
+          : ngx_http_stoa_store_api_by_path(mcf->store,
+                                          (char *) r->headers_in.server.data,
+                                          r->headers_in.server.len,
+                                          (char *) path->data, path->len,
+                                          &prefix);
+
+    /* of the route itself, not of what is below it */
+
+    return rec && rec->kind == STOA_API_REST && !rec->hdr.withheld
+           && prefix == path->len ? rec : NULL;
 }
 
 
