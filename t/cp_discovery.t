@@ -359,6 +359,63 @@ is($t->api('POST', '/v1/tenants/acme/apis/max/discover', @once)->{status},
    422, 'the key of another');
 
 
+# a rug pull: what was approved is pinned by its digest
+
+my $pin = '/v1/tenants/acme/apis/pin/tools';
+my $words = sub {
+    my %words = @_;
+    spew($catalog, json_encode({ tools => [ map { { name => $_,
+        description => $words{$_}, inputSchema => { type => 'object' } } }
+        sort keys %words ] }));
+    discover('pin');
+    my %s = map { $_->{name} => $_->{state} } @{ $t->must('GET', $pin)->{items} };
+    return join ' ', map { "$_=$s{$_}" } sort keys %s;
+};
+my $shown = sub {
+    return join ' ', sort map { $_->{body}{name} . ($_->{body}{enabled} ? '+' : '-') }
+        grep { ($_->{kind} // '') eq 'tool' && $_->{body}
+               && $_->{body}{api} eq api('pin')->{id} } values %{ feed() };
+};
+set_catalog();
+$t->apply(mcp_api('pin', 'plain'));
+is($words->(a => 'one', b => 'two'), 'a=enabled b=enabled', 'a catalogue');
+is($words->(a => 'evil', b => 'two'), 'a=enabled b=enabled',
+   'announce: a change is shown');
+like(join(' ', map { "$_->{action} $_->{name}" }
+     @{ $t->must('GET', '/v1/audit?kind=tool&limit=1')->{items} }),
+     qr/^update a$/, 'and audited');
+$t->must('PATCH', '/v1/tenants/acme/apis/pin', { changed_tools => 'quarantine' });
+is($words->(a => 'worse', b => 'two', c => 'new'),
+   'a=quarantined b=enabled c=enabled', 'quarantine: not what was approved');
+is($shown->(), 'a- b+ c+', 'gateways do not show it');
+is($words->(a => 'evil', b => 'two', c => 'new'),
+   'a=enabled b=enabled c=enabled', 'what was approved comes back by itself');
+is($words->(a => 'worse', b => 'two', c => 'new'),
+   'a=quarantined b=enabled c=enabled', 'changed again');
+is($words->(b => 'two', c => 'new'), 'b=enabled c=enabled', 'it vanishes');
+is($words->(a => 'worse', b => 'two', c => 'new'),
+   'a=quarantined b=enabled c=enabled', 'and is not new when it comes back');
+$words->(a => 'worse', c => 'new');
+is($words->(a => 'worse', b => 'pulled', c => 'new'),
+   'a=quarantined b=quarantined c=enabled', 'nor is another that comes back');
+unlike($t->api('GET', '/v1/dump?tenant=acme')->{body}, qr/quarantined/,
+       'no document says it');
+is($t->must('POST', "$pin/a/approve")->{state}, 'enabled', 'approved');
+is($t->api('POST', "$pin/a/approve")->{status}, 409, 'once');
+is($words->(a => 'worse', b => 'pulled', c => 'new'),
+   'a=enabled b=quarantined c=enabled', 'and pinned as it is');
+is($t->must('POST', "$pin/b/disable")->{state}, 'disabled', 'or refused');
+is($words->(a => 'worse', b => 'more', c => 'new'),
+   'a=enabled b=disabled c=enabled', 'for good');
+is($t->must('POST', "$pin/b/enable")->{state}, 'enabled', 'till it is enabled');
+is($words->(a => 'worse', b => 'more', c => 'new'),
+   'a=enabled b=enabled c=enabled', 'as it is');
+like($t->api('GET', '/v1/dump?tenant=acme')->{body},
+     qr/changed_tools: quarantine/, 'the api says so');
+is($t->api('PATCH', '/v1/tenants/acme/apis/rest',
+           { changed_tools => 'quarantine' })->{status}, 422, 'for mcp alone');
+
+
 # which tools are on is decided by name, and stays decided
 
 set_catalog(qw(env sum));

@@ -8,6 +8,7 @@
 #include "core/stoa_key.h"
 #include "feed/cp_feed.h"
 #include "kinds/cp_kinds.h"
+#include "kinds/cp_tool_pin.h"
 #include "discovery/cp_discovery.h"
 
 
@@ -158,7 +159,11 @@ cp_store_remove(cp_storing_t *s)
     for (i = 0; rc == CP_OK && i < s->rows.rows; i++) {
         if (!s->kept[i]) {
             w.id = cp_cell(&s->rows, i, 0)->p;
-            rc = cp_entry_delete(&w);
+            rc = cp_pin_keep(&w);
+
+            if (rc == CP_OK) {
+                rc = cp_entry_delete(&w);
+            }
         }
     }
 

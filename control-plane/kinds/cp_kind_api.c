@@ -61,6 +61,8 @@ static const char *const  cp_rest_only[] = { "host", "base_path",
     F("spec", CP_F_JSON, CP_WHOLE, 0, 1048576, NULL, "OpenAPI document"),     \
     F_ENUM("new_tools", 0, "\"enabled\"", tool_states,                        \
       "of what is found: tools, prompts, resources, templates"),              \
+    F_ENUM("changed_tools", 0, "\"announce\"", tool_changes,                  \
+      "what is on and changes is shown changed, or not until it is approved"),\
     F("discovery", CP_F_JSON, RO|ND|CP_MOVES, 0, 0, NULL,                     \
       "what was found at the upstream, and when")
 
@@ -69,6 +71,7 @@ static const char *const  cp_shown_kinds[] = { "tool", "prompt", "resource",
     "template", NULL };
 
 static const char *const  tool_states[] = { "enabled", "disabled", NULL };
+static const char *const  tool_changes[] = { "announce", "quarantine", NULL };
 
 static const cp_body_t  cp_api_body[] = {
     BODY_ROWS(STOA_API_FIELDS, "")
@@ -116,6 +119,7 @@ static const cp_dependent_t  api_dependents[] = {
     { "resource", "api", CP_DEP_OWNED, false },
     { "template", "api", CP_DEP_OWNED, false },
     { NULL, "DELETE FROM item_states WHERE api = $1", CP_DEP_PLAIN, false },
+    { NULL, "DELETE FROM item_pins WHERE api = $1", CP_DEP_PLAIN, false },
     { NULL, "DELETE FROM subscription_holds WHERE target = $1",
       CP_DEP_PLAIN, false },
     { NULL, NULL, 0, false }
@@ -179,6 +183,10 @@ cp_api_check(const cp_write_t *w, const cp_json_t *before, cp_json_t *after)
 
     if (!mcp && strcmp(cp_json_str(after, "new_tools"), "enabled") != 0) {
         return cp_fault_at(w->op, after, "new_tools", "is for kind mcp");
+    }
+
+    if (!mcp && strcmp(cp_json_str(after, "changed_tools"), "announce") != 0) {
+        return cp_fault_at(w->op, after, "changed_tools", "is for kind mcp");
     }
 
     if (partners && partners->n

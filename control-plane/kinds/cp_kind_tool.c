@@ -32,7 +32,9 @@ static const cp_field_t  template_fields[] = {
 };
 
 static const cp_transition_t  tool_transitions[] = {
-    { "disable", { "enabled" }, "disabled", "tool:write", NULL },
+    { "disable", { "enabled", "quarantined" }, "disabled", "tool:write",
+      NULL },
+    { "approve", { "quarantined" }, "enabled", "tool:write", NULL },
     { "enable", { "disabled" }, "enabled", "tool:write", NULL },
     T_END
 };

@@ -7,7 +7,13 @@
 #include "audit/cp_audit.h"
 #include "auth/cp_auth.h"
 #include "kinds/cp_kinds.h"
+#include "kinds/cp_tool_pin.h"
 #include "kinds/cp_tool_state.h"
+
+
+/* What is in quarantine is on, but for what its upstream has done. */
+#define DECIDED  "CASE t.state WHEN 'quarantined' THEN 'enabled'"             \
+                 " ELSE t.state END"
 
 
 static cp_rc_t cp_tool_keep(cp_op_t *op, cp_tx_t *tx,
@@ -27,8 +33,9 @@ cp_tool_states(cp_tx_t *tx, cp_arena_t *a, const cp_resource_t *res,
     *list = cp_json_array(a);
 
     rc = cp_tx_query(tx, a, cp_arena_printf(a, "SELECT t.name AS name,"
-                     " t.state FROM %s t JOIN apis a ON a.id = t.api"
-                     " WHERE t.api = $1 AND t.state <> a.new_tools"
+                     " " DECIDED " AS state FROM %s t"
+                     " JOIN apis a ON a.id = t.api"
+                     " WHERE t.api = $1 AND " DECIDED " <> a.new_tools"
                      " UNION ALL SELECT s.name AS name, s.state"
                      " FROM item_states s WHERE s.api = $1 AND s.kind = $2"
                      " AND NOT EXISTS (SELECT 1 FROM %s t"
@@ -56,7 +63,7 @@ cp_tool_check(const cp_write_t *w, const cp_json_t *before, cp_json_t *after)
     cp_rows_t  rows;
 
     if (before) {
-        return CP_OK;
+        return cp_pin_judge(w, before, after);
     }
 
     rc = cp_tx_query(w->tx, op->arena, "SELECT COALESCE((SELECT s.state"
@@ -71,7 +78,7 @@ cp_tool_check(const cp_write_t *w, const cp_json_t *before, cp_json_t *after)
         cp_json_put(op->arena, after, "state", cp_cell(&rows, 0, 0)->p);
     }
 
-    return rc;
+    return rc == CP_OK ? cp_pin_judge(w, NULL, after) : rc;
 }
 
 
@@ -79,12 +86,18 @@ cp_rc_t
 cp_tool_event(const cp_write_t *w, const char *event, const cp_json_t *args,
     const cp_json_t *before, cp_json_t *after)
 {
+    cp_rc_t  rc;
+
     (void) event;
     (void) args;
 
-    return cp_tool_keep(w->op, w->tx, w->res, cp_json_str(before, "api"),
-                        cp_json_str(before, "name"),
-                        cp_json_str(after, "state"));
+    rc = strcmp(cp_json_str(after, "state"), "enabled") == 0
+         ? cp_pin_set(w, before) : CP_OK;
+
+    return rc == CP_OK ? cp_tool_keep(w->op, w->tx, w->res,
+                                      cp_json_str(before, "api"),
+                                      cp_json_str(before, "name"),
+                                      cp_json_str(after, "state")) : rc;
 }
 
 
@@ -142,7 +155,8 @@ cp_tool_decide(cp_op_t *op, cp_tx_t *tx, const cp_resource_t *res,
     event = strcmp(state, "disabled") == 0 ? "disable" : "enable";
 
     rc = cp_tx_query(tx, op->arena, cp_arena_printf(op->arena,
-                     "SELECT id, state FROM %s WHERE api = $1 AND name = $2",
+                     "SELECT t.id, " DECIDED " FROM %s t WHERE t.api = $1"
+                     " AND t.name = $2",
                      res->table),
                      cp_args(cp_text(cp_json_str(api, "id")),
                              cp_text(name)), &rows, &op->err);

@@ -37,6 +37,8 @@
       cp_resource_route_get, res, "Read: " kind, NULL },                      \
     { "POST", base "/{" kind "}/disable", CP_AUTH_ADMIN, "tool:write",        \
       cp_resource_route_event, res, "Event disable: " kind, "wait" },         \
+    { "POST", base "/{" kind "}/approve", CP_AUTH_ADMIN, "tool:write",        \
+      cp_resource_route_event, res, "Event approve: " kind, "wait" },         \
     { "POST", base "/{" kind "}/enable", CP_AUTH_ADMIN, "tool:write",         \
       cp_resource_route_event, res, "Event enable: " kind, "wait" }
 #define CP_ALL(base, res, kind)                                               \

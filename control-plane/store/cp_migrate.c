@@ -28,7 +28,8 @@
     row(14, "0014_issuers")                                                   \
     row(15, "0015_max_call")                                                  \
     row(16, "0016_items")                                                     \
-    row(17, "0017_keep_authorization")
+    row(17, "0017_keep_authorization")                                        \
+    row(18, "0018_pins")
 
 
 typedef struct {
