@@ -22,8 +22,8 @@ my %BUDGET = (
     'stoa REST refused: wrong checksum'         => 0.80,
     'stoa tools/call, 2026-07-28'               => 1.37,
     'stoa tools/call, 2025-11-25'               => 1.37,
-    'stoa tools/list, 2026-07-28'               => 1.61,
-    'stoa tools/list, 2025-11-25'               => 1.61,
+    'stoa tools/list, 2026-07-28'               => 1.66,
+    'stoa tools/list, 2025-11-25'               => 1.66,
 );
 
 my $t = Test::Stoa->new->has(qw(module control valgrind));

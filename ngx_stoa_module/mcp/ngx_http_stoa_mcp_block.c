@@ -12,6 +12,7 @@
 
 
 #define NGX_HTTP_STOA_MCP_PROBES  32     /* then the idlest of them goes     */
+#define NGX_HTTP_STOA_MCP_KNOWN   512
 
 
 typedef struct {
@@ -20,6 +21,21 @@ typedef struct {
     u_char    text[];
 } ngx_http_stoa_mcp_block_t;
 
+
+/* What was opened, by key: to open it again costs as much as a sixth of a
+ * call.  Of this worker; the text is what tells whether it is still that. */
+
+typedef struct {
+    uint64_t  key;
+    uint16_t  len;
+    uint16_t  n;
+    u_char    text[NGX_HTTP_STOA_MCP_INLINE];
+    u_char    sid[NGX_HTTP_STOA_MCP_INLINE];
+} ngx_http_stoa_mcp_known_t;
+
+
+static ngx_http_stoa_mcp_known_t
+    ngx_http_stoa_mcp_known[NGX_HTTP_STOA_MCP_KNOWN];
 
 static const size_t  ngx_http_stoa_mcp_block_text[NGX_HTTP_STOA_MCP_CLASSES]
     = { 720, 5520 };
@@ -105,6 +121,43 @@ ngx_http_stoa_mcp_block_open(uint64_t key, const ngx_http_stoa_mcp_entry_t *e,
 }
 
 
+/* The same of what stands in its entry. */
+
+static ngx_int_t
+ngx_http_stoa_mcp_block_inline(uint64_t key,
+    const ngx_http_stoa_mcp_entry_t *e, ngx_http_stoa_mcp_upstream_t *out)
+{
+    ngx_http_stoa_mcp_known_t  *k;
+
+    k = &ngx_http_stoa_mcp_known[(key ^ key >> 32) % NGX_HTTP_STOA_MCP_KNOWN];
+
+    if (k->key == key && k->len == e->len
+        && ngx_memcmp(k->text, e->text, e->len) == 0)
+    {
+        out->version = e->version;
+        out->target = e->target;
+        out->api = e->api;
+        out->len = k->n;
+        ngx_memcpy(out->sid, k->sid, k->n);
+        return NGX_OK;
+    }
+
+    if (ngx_http_stoa_mcp_block_open(key, e, e->text, e->len, out) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    if (out->len <= sizeof(k->sid)) {
+        k->key = key;
+        k->len = e->len;
+        k->n = (uint16_t) out->len;
+        ngx_memcpy(k->text, e->text, e->len);
+        ngx_memcpy(k->sid, out->sid, out->len);
+    }
+
+    return NGX_OK;
+}
+
+
 ngx_int_t
 ngx_http_stoa_mcp_block_get(ngx_http_stoa_mcp_map_t *m, uint64_t key,
     ngx_http_stoa_mcp_entry_t *e, ngx_http_stoa_mcp_upstream_t *out)
@@ -115,7 +168,7 @@ ngx_http_stoa_mcp_block_get(ngx_http_stoa_mcp_map_t *m, uint64_t key,
 
     if (e->block == 0) {
         return e->len <= NGX_HTTP_STOA_MCP_INLINE
-               ? ngx_http_stoa_mcp_block_open(key, e, e->text, e->len, out)
+               ? ngx_http_stoa_mcp_block_inline(key, e, out)
                : NGX_DECLINED;
     }
 
