@@ -555,11 +555,8 @@ ngx_http_stoa_mcp_era_modern(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
                                     &detail);
     }
 
-    if (mcp->msg.method == STOA_MCP_DISCOVER) {
-        return NGX_OK;
-    }
-
-    /* a route with an upstream that cannot speak this era does not either */
+    /* a route with an upstream that cannot speak this era does not either;
+     * server/discover too: clients take any result of it for a yes */
 
     return ngx_http_stoa_mcp_era_served(r, ctx, 1);
 }
@@ -615,7 +612,8 @@ ngx_http_stoa_mcp_era_served(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     }
 
     ctx->call.mcp->serves_modern = access->serves_modern;
-    ctx->call.mcp->serves_legacy = access->serves_legacy;
+    ctx->call.mcp->serves_legacy = access->serves_legacy
+                                   || !access->serves_modern;
 
     if (known && access->serves_modern) {
         return NGX_OK;

@@ -24,7 +24,7 @@ my @upstreams = grep { $full || !$_->{full} } @Test::Stoa::Matrix::UPSTREAMS;
 my @red = (
     [qr/./, qr/./, 'big', 'lists of upstreams end at 1,000 tools'],
     [qr/./, qr/2026/, qr/old|ev|fs|all/, 'a modern client at a legacy server'],
-    [qr/TypeScript 1|Python 1|remote|FastMCP [23]/, qr/default/, 'new',
+    [qr/TypeScript 1|Python 1|remote|FastMCP [23]|Inspector/, qr/default/, 'new',
      'a legacy client at a modern server'],
     [qr/TypeScript 2/, qr/default/, 'new',
      'a legacy client at a modern server'],
