@@ -162,12 +162,16 @@ sub suite_url {
             . "attach: [ { tenant: $tenant } ]\n"));
     wait_until { ($self->api('GET', "$base/apis/up")->{json}{discovery}{state}
                   // '') =~ /ok|failed/ } 15;
-    my $tools = $self->api('GET', "$base/apis/up/tools?limit=500")
-        ->{json}{items} || [];
+    my ($tools, $prompts) = map { join '', map { "\n  - { api: up, "
+            . ($_->{prompt} ? "prompt: $_->{prompt}" : "tool: $_->{name}")
+            . ' }' } @$_ }
+        $self->api('GET', "$base/apis/up/tools?limit=500")->{json}{items}
+            || [],
+        [map { { prompt => $_->{name} } } @{ $self->api('GET',
+            "$base/apis/up/prompts?limit=500")->{json}{items} || [] }];
     $apply->(document('Server', $tenant, 'all', "state: published\n"
-            . "prefix: never\ntools:" . join('', map {
-                "\n  - { api: up, tool: $_->{name} }" } @$tools)
-            . (@$tools ? "\n" : " []\n")),
+            . "prefix: never\ntools: " . ($tools || '[]') . "\nprompts: "
+            . ($prompts || '[]') . "\nresources: [ { api: up } ]\n"),
         subscribe($tenant, 'app', 'server', 'all', 'basic'));
     my $key = $self->api('POST', "$base/applications/app/credentials?wait=10s", {})
         ->{json}{key};
