@@ -68,7 +68,7 @@ our @UPSTREAMS = (
     { name => 'new', title => '2026-07-28 only', tool => 'echo', alone => 1,
       start => sub { $_[0]->mcp_origin(name => 'new', era => 'modern') },
       like => qr/\{/ },
-    { name => 'big', title => '1,200 tools', alone => 1, tool => 'tool1199', tools => 1200,
+    { name => 'big', title => '1,200 tools', tool => 'tool1199', tools => 1200,
       start => sub { scripted($_[0], 'big', { map { my $n = $_;
           (sprintf('tool%04d', $n) => sub { "this is $n" }) } 0 .. 1199 }) },
       like => qr/this is 1199/ },
