@@ -170,6 +170,14 @@ $last[2]->send_raw($last[2]->request_text('GET', '/apis/acme/echo/events',
     headers => { 'X-API-Key' => $key }));
 ok((wait_until { $last[2]->fill(time + 1); $last[2]{in} =~ /data: x/ } 5),
    'and a stream of events');
+
+# also in workers that a reload has left to their last calls
+
+$t->reload;
+$c = $last[0];
+$c->{in} = '';
+$c->send_raw('abc');
+ok(hear($c, 'ABC'), 'a reload leaves a tunnel alone');
 $f->put('credential', 'cred:' . fid('c', 1), { %{ json_decode(
     $f->{rows}{ 'cred:' . fid('c', 1) }{text}) }, state => 'revoked' });
 $f->save;
