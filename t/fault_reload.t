@@ -25,16 +25,27 @@ $t->sync;
 
 my $load = load($t, clients => 4, request =>
     ['GET', '/apis/acme/echo/x', { 'X-API-Key' => $key }]);
-for my $round (1 .. 5) {
+my $conf = $t->dir('gw/nginx.conf');
+my $good = slurp($conf);
+for my $round ([], [4, '16m'], [1, '8m'], [3, '24m'], []) {
+    my ($workers, $zone) = @$round;
     my $n = $load->count;
     wait_until { $load->count > $n + 60 } 20;
+    my $now = $good;
+    if ($workers) {
+        $now =~ s/worker_processes \d+/worker_processes $workers/ or die;
+        $now =~ s/stoa:8m/stoa:$zone/ or die;
+    }
+    spew($conf, $now);
     $t->reload('gw');
+    is(scalar(my @w = $t->workers), $workers || 2, 'so many workers now');
 }
 my $n = $load->count;
 wait_until { $load->count > $n + 60 } 20;
 my $got = $load->stop;
 
-is_deeply([grep { $_ ne '200' } keys %$got], [], 'five reloads, no failure')
+is_deeply([grep { $_ ne '200' } keys %$got], [],
+          'five reloads, other workers and zones, no failure')
     or diag(explain($got));
 
 $t->must('POST', '/v1/tenants/acme/applications/app/suspend');
@@ -61,8 +72,6 @@ sub tool { return $t->mcp('/mcp/acme', 'tools/call', { name => 'm__echo',
     arguments => { text => 'hi' } }, key => $key, era => 'legacy',
     session => $session)->{status} }
 is(tool(), 200, 'a session');
-my $conf = $t->dir('gw/nginx.conf');
-my $good = slurp($conf);
 for my $fault ('listen', 'log') {
     my $n = () = $t->log_lines('gw', 'error.log');
     (my $bad = $good) =~ s{(http \{)}{$fault eq 'listen'
