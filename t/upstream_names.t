@@ -64,7 +64,7 @@ name('slow.test', 'slow', '127.0.0.1');
 name('two.test', '127.0.0.9', '127.0.0.1');
 name('short.test', 'ttl=1', '127.0.0.1');
 name($_, 'mute') for 'mute.test', 'late.test';
-my @names = qw(late.test up.test slow.test two.test short.test mute.test none.test);
+my @names = qw(turn.test late.test up.test slow.test two.test short.test mute.test none.test);
 $t->apply(docs(tenant('acme'), app('acme', 'demo'), plan('acme', 'free'),
     (map { my $api = s/\W/-/gr;
            (rest('acme', $api, "http://$_:$port", upstream =>
@@ -142,6 +142,25 @@ ok((wait_until { asked('short.test') > $asked } 3), 'asked in the background');
 select undef, undef, undef, 1.5;
 is(call('short-test')->{status}, 200, 'the old address stays');
 name('short.test', '127.0.0.8', 'ttl=1');
+
+# a name that turns to an address that is not listed (rebinding)
+
+name('turn.test', 'ttl=1', '127.0.0.1');
+$t->gateway(name => 'strict', allow => 'stoa_upstream_allow 127.0.0.1;',
+    server => "resolver 127.0.0.3:$dns ipv6=off;");
+is(call('turn-test', gateway => 'strict')->{status}, 200, 'listed');
+name('turn.test', 'ttl=1', '127.0.0.2');
+ok((wait_until {
+    call('turn-test', gateway => 'strict')->{status} == 502
+} 10), 'the same name, and an address that is not');
+my @not = grep { m{"turn.test" is not asked at 127\.0\.0\.2} }
+          $t->log_lines('strict', 'error.log');
+cmp_ok(scalar(@not), '>', 0, 'is not asked, and it is said');
+name('turn.test', 'ttl=1', '127.0.0.2', '127.0.0.1');
+ok((wait_until {
+    call('turn-test', gateway => 'strict')->{status} == 200
+} 10), 'of two addresses the listed one is');
+$t->stop('strict');
 
 # no resolver
 
