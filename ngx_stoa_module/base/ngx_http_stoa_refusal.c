@@ -219,6 +219,13 @@ ngx_http_stoa_refusal_t  ngx_http_stoa_refusals[NGX_HTTP_STOA_REFUSALS] = {
 
     ngx_http_stoa_refusal("token_expired", 401, "Token expired",
         "The bearer token is past its time.", 401),
+
+    ngx_http_stoa_refusal("insufficient_scope", 403, "Scope missing",
+        "The bearer token lacks a scope for this; see WWW-Authenticate.",
+        403),
+
+    ngx_http_stoa_refusal("role_required", 403, "Role missing",
+        "This takes a bearer token with a role that the caller lacks.", 403),
 };
 
 ngx_uint_t  ngx_http_stoa_refusals_n = NGX_HTTP_STOA_REFUSE_MAX;

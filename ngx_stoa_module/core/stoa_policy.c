@@ -11,6 +11,7 @@
 
 static bool stoa_policy_token_valid(const char *s, size_t len);
 static bool stoa_policy_value_valid(const char *s, size_t len);
+static bool stoa_policy_scope_valid(const char *s, size_t len);
 static bool stoa_policy_listed(const char *const *names, const char *s,
     size_t len);
 static size_t stoa_policy_host(const char *s, size_t len);
@@ -22,6 +23,7 @@ static size_t stoa_policy_host(const char *s, size_t len);
 #include "stoa_policy_ip.h"
 #include "stoa_policy_locations.h"
 #include "stoa_policy_own.h"
+#include "stoa_policy_token.h"
 
 
 /* What is of one record runs in this order. */
@@ -35,6 +37,7 @@ static const stoa_policy_type_t *const  stoa_policy_types[] = {
     &stoa_policy_body,
     &stoa_policy_key,
     &stoa_policy_subscription,
+    &stoa_policy_token,
     &stoa_policy_concurrency,
     &stoa_policy_rate,
     &stoa_policy_quota,
@@ -389,4 +392,21 @@ stoa_policy_origin_valid(const char *s, size_t len)
     }
 
     return port >= 1 && port <= 65535;
+}
+
+
+/* What RFC 6749 calls a scope-token: it is written into a challenge. */
+
+static bool
+stoa_policy_scope_valid(const char *s, size_t len)
+{
+    size_t  i;
+
+    for (i = 0; i < len; i++) {
+        if (s[i] <= ' ' || s[i] >= 0x7f || s[i] == '"' || s[i] == '\\') {
+            return false;
+        }
+    }
+
+    return len > 0;
 }

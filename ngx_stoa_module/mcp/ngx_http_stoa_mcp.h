@@ -274,6 +274,7 @@ typedef struct {
     unsigned      entitled:1;         /* any subscription here              */
     unsigned      serves_modern:1;    /* every upstream can                 */
     unsigned      serves_legacy:1;
+    unsigned      ruled:1;            /* by what a token has, too           */
 } ngx_http_stoa_mcp_access_t;
 
 /* What those with the same access see in one era. */
@@ -292,6 +293,7 @@ typedef struct {
     stoa_id_t                  reader_target; /* if nreaders is 1           */
     ngx_uint_t                 nreaders;
     unsigned                   modern:1;
+    unsigned                   ruled:1;       /* for tokens like one's own  */
     unsigned                   has_prompts:1;
     unsigned                   has_resources:1;
     unsigned                   has_completions:1;

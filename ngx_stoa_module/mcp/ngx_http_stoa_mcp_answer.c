@@ -173,7 +173,8 @@ ngx_http_stoa_mcp_answers(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     return slcf->mcp_refusal == NGX_HTTP_STOA_MCP_RPC
            && mcp && mcp->scanned && mcp->msg.kind == STOA_JSONRPC_REQUEST
            && row->jsonrpc == (ngx_int_t) row->status
-           && row->status != NGX_HTTP_UNAUTHORIZED;
+           && row->status != NGX_HTTP_UNAUTHORIZED
+           && row != &ngx_http_stoa_refusals[NGX_HTTP_STOA_REFUSE_SCOPE];
 }
 
 

@@ -12,6 +12,7 @@
  */
 
 #include "ngx_http_stoa_seen.h"
+#include "ngx_http_stoa_policy.h"
 #include "core/stoa_uri.h"
 
 
@@ -27,6 +28,7 @@ typedef struct {
 } ngx_http_stoa_mcp_found_t;
 
 typedef struct {
+    ngx_http_stoa_ctx_t              *ctx;        /* the first who asks     */
     ngx_http_stoa_mcp_view_t         *view;
     ngx_http_stoa_store_t            *store;
     ngx_http_stoa_mcp_found_t        *found;
@@ -114,6 +116,7 @@ ngx_http_stoa_mcp_render_list(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     ngx_http_stoa_mcp_grants_t   all;
 
     b->nfound = 0;
+    b->ctx = ctx;
 
     rc = ngx_http_stoa_mcp_each_grant(r, ctx, ngx_http_stoa_mcp_render_grant,
                                       b, &all);
@@ -344,7 +347,19 @@ static void
 ngx_http_stoa_mcp_render_add(ngx_http_stoa_mcp_build_t *b, stoa_str_t prefix,
     stoa_str_t name, const stoa_rec_item_t *rec)
 {
+    const stoa_rec_api_t       *api;
     ngx_http_stoa_mcp_found_t  *f;
+
+    if (b->view->ruled) {
+        api = ngx_http_stoa_store_api(b->store, &rec->api);
+
+        if (api == NULL
+            || !ngx_http_stoa_policy_token_shows(b->ctx, api,
+                                            stoa_rec_str(rec, rec->name)))
+        {
+            return;
+        }
+    }
 
     if (!rec->enabled || b->nfound == NGX_HTTP_STOA_MCP_LIST_MAX
         || (b->list == NGX_HTTP_STOA_MCP_TOOLS

@@ -16,6 +16,7 @@
 
 #include "ngx_http_stoa_seen.h"
 #include "ngx_http_stoa_digest.h"
+#include "ngx_http_stoa_policy.h"
 #include "core/stoa_key.h"
 
 
@@ -49,6 +50,8 @@ static ngx_int_t ngx_http_stoa_mcp_access_renew(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_mcp_access_t *access);
 static ngx_int_t ngx_http_stoa_mcp_access_add(void *data,
     const ngx_http_stoa_mcp_grant_t *grant);
+static ngx_int_t ngx_http_stoa_mcp_view_token(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, u_char *digest);
 static ngx_http_stoa_mcp_view_t *ngx_http_stoa_mcp_view_find(
     ngx_queue_t *bucket, const ngx_http_stoa_mcp_view_t *key);
 static ngx_http_stoa_mcp_view_t *ngx_http_stoa_mcp_view_make(
@@ -188,6 +191,7 @@ ngx_http_stoa_mcp_access_renew(ngx_http_request_t *r,
     access->generation = 0;
     access->serves_modern = 1;
     access->serves_legacy = 1;
+    access->ruled = 0;
 
     g.access = access;
     stoa_buf_init(&g.grants, NGX_HTTP_STOA_MCP_GRANT_BYTES);
@@ -247,6 +251,8 @@ ngx_http_stoa_mcp_access_add(void *data,
     }
 
     if (grant->api) {
+        access->ruled |= ngx_http_stoa_policy_token_rules(grant->api,
+                                                      &grant->api->policies);
         access->serves_modern &= grant->api->era != STOA_ERA_LEGACY;
         access->serves_legacy &= grant->api->era != STOA_ERA_MODERN;
         return NGX_OK;
@@ -259,6 +265,8 @@ ngx_http_stoa_mcp_access_add(void *data,
         api = ngx_http_stoa_store_api(grant->store, &t[i].api);
 
         if (api) {
+            access->ruled |= ngx_http_stoa_policy_token_rules(api,
+                                                              &api->policies);
             access->serves_modern &= api->era != STOA_ERA_LEGACY;
             access->serves_legacy &= api->era != STOA_ERA_MODERN;
         }
@@ -294,6 +302,15 @@ ngx_http_stoa_mcp_view(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     key.endpoint = access->endpoint;
     key.modern = modern ? 1 : 0;
     ngx_memcpy(key.digest, access->digest, sizeof(key.digest));
+
+    key.ruled = access->ruled || ngx_http_stoa_policy_token_ruled(ctx);
+
+    if (key.ruled
+        && ngx_http_stoa_mcp_view_token(r, ctx, key.digest) != NGX_OK)
+    {
+        return NULL;
+    }
+
     ngx_http_stoa_store_catalog(mcf->store, key.catalog);
 
     ngx_memcpy(&h, key.digest, sizeof(h));
@@ -316,6 +333,47 @@ ngx_http_stoa_mcp_view(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     cln->handler = ngx_http_stoa_mcp_view_release;
 
     return view;
+}
+
+
+/* Where rules look at tokens, those with the same roles and scopes see the
+ * same, until the configuration changes. */
+
+static ngx_int_t
+ngx_http_stoa_mcp_view_token(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    u_char *digest)
+{
+    u_char                     *p, *text;
+    size_t                      len;
+    uint64_t                    generation;
+    ngx_http_stoa_main_conf_t  *mcf;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+    generation = ngx_http_stoa_store_generation(mcf->store);
+
+    len = NGX_HTTP_STOA_SHA256_LEN + sizeof(generation) + 1;
+
+    if (ctx->token) {
+        len += ctx->token->roles.len + 1 + ctx->token->scopes.len;
+    }
+
+    text = ngx_pnalloc(r->pool, len);
+    if (text == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = ngx_cpymem(text, digest, NGX_HTTP_STOA_SHA256_LEN);
+    p = ngx_cpymem(p, &generation, sizeof(generation));
+    *p++ = ctx->token ? 1 : 0;
+
+    if (ctx->token) {
+        p = ngx_cpymem(p, ctx->token->roles.data, ctx->token->roles.len);
+        *p++ = '\0';
+        (void) ngx_cpymem(p, ctx->token->scopes.data,
+                          ctx->token->scopes.len);
+    }
+
+    return ngx_http_stoa_sha256(text, len, digest);
 }
 
 

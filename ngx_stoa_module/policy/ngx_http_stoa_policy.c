@@ -27,8 +27,6 @@ static ngx_int_t ngx_http_stoa_policy_run(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, uint64_t turns);
 static ngx_int_t ngx_http_stoa_policy_refused(ngx_http_request_t *r,
     const ngx_http_stoa_attached_t *a, ngx_int_t rc);
-static ngx_uint_t ngx_http_stoa_policy_applies(ngx_http_stoa_ctx_t *ctx,
-    ngx_uint_t from, const ngx_http_stoa_attached_t *a);
 static void ngx_http_stoa_policy_count(const ngx_http_stoa_attached_t *a,
     ngx_http_stoa_outcome_e outcome);
 
@@ -244,7 +242,7 @@ ngx_http_stoa_policy_refused(ngx_http_request_t *r,
 }
 
 
-static ngx_uint_t
+ngx_uint_t
 ngx_http_stoa_policy_applies(ngx_http_stoa_ctx_t *ctx, ngx_uint_t from,
     const ngx_http_stoa_attached_t *a)
 {

@@ -34,6 +34,10 @@ ngx_int_t ngx_http_stoa_policy_response(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 
 
+/* Is the call of the kind that it is attached to? */
+ngx_uint_t ngx_http_stoa_policy_applies(ngx_http_stoa_ctx_t *ctx,
+    ngx_uint_t from, const ngx_http_stoa_attached_t *a);
+
 /* For policies.  Counts that one did something; 0: it is a shadow, and does
  * not. */
 ngx_uint_t ngx_http_stoa_policy_acts(const ngx_http_stoa_attached_t *a);
@@ -48,6 +52,22 @@ extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_headers;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_ip;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_locations;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_publisher;
+extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_token;
+
+
+/* ---- ngx_http_stoa_policy_token.c --------------------------------------- */
+
+/* All scopes that the call is asked for, with blanks between.  NGX_DECLINED:
+ * none. */
+ngx_int_t ngx_http_stoa_policy_token_scopes(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_str_t *value);
+/* Is a rule among the policies of a record; of the call's endpoint? */
+ngx_uint_t ngx_http_stoa_policy_token_rules(const void *rec,
+    const stoa_vec_t *policies);
+ngx_uint_t ngx_http_stoa_policy_token_ruled(ngx_http_stoa_ctx_t *ctx);
+/* May a list of the endpoint show the caller what this api calls so? */
+ngx_uint_t ngx_http_stoa_policy_token_shows(ngx_http_stoa_ctx_t *ctx,
+    const stoa_rec_api_t *api, stoa_str_t name);
 
 
 /* Refuses a body that is longer, now or while nginx reads it. */

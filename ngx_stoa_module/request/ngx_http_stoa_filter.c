@@ -378,7 +378,9 @@ ngx_http_stoa_filter_explain(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
     ngx_table_elt_t  *h;
 
-    if (r->headers_out.status == NGX_HTTP_UNAUTHORIZED) {
+    if (r->headers_out.status == NGX_HTTP_UNAUTHORIZED
+        || ctx->call.refused - 1 == NGX_HTTP_STOA_REFUSE_SCOPE)
+    {
         return ngx_http_stoa_filter_challenge(r, ctx);
     }
 
@@ -417,15 +419,21 @@ typedef struct {
     ngx_str_t   error;
 } ngx_http_stoa_filter_error_t;
 
-#define ERROR_ROW(what, text)                                                 \
-    { what, ngx_string(", error=\"invalid_token\", error_description=\""      \
+#define ERROR_ROW(what, error, text)                                          \
+    { what, ngx_string(", error=\"" error "\", error_description=\""          \
                        text "\"") }
 
 static const ngx_http_stoa_filter_error_t  ngx_http_stoa_filter_errors[] = {
-    ERROR_ROW(NGX_HTTP_STOA_REFUSE_KEY_INVALID, "The API key is not valid"),
-    ERROR_ROW(NGX_HTTP_STOA_REFUSE_KEY_EXPIRED, "The API key has expired"),
-    ERROR_ROW(NGX_HTTP_STOA_REFUSE_TOKEN_INVALID, "The token is not valid"),
-    ERROR_ROW(NGX_HTTP_STOA_REFUSE_TOKEN_EXPIRED, "The token has expired"),
+    ERROR_ROW(NGX_HTTP_STOA_REFUSE_KEY_INVALID, "invalid_token",
+              "The API key is not valid"),
+    ERROR_ROW(NGX_HTTP_STOA_REFUSE_KEY_EXPIRED, "invalid_token",
+              "The API key has expired"),
+    ERROR_ROW(NGX_HTTP_STOA_REFUSE_TOKEN_INVALID, "invalid_token",
+              "The token is not valid"),
+    ERROR_ROW(NGX_HTTP_STOA_REFUSE_TOKEN_EXPIRED, "invalid_token",
+              "The token has expired"),
+    ERROR_ROW(NGX_HTTP_STOA_REFUSE_SCOPE, "insufficient_scope",
+              "The token lacks a scope"),
     { 0, ngx_null_string }
 };
 
@@ -434,7 +442,7 @@ static ngx_int_t
 ngx_http_stoa_filter_challenge(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx)
 {
-    ngx_str_t                            more;
+    ngx_str_t                            more, scope;
     ngx_table_elt_t                     *h;
     const ngx_http_stoa_filter_error_t  *row;
 
@@ -453,8 +461,14 @@ ngx_http_stoa_filter_challenge(ngx_http_request_t *r,
         ngx_str_null(&more);
     }
 
-    h->value.len = sizeof("Bearer realm=\"stoa\"") - 1 + more.len
-                   + row->error.len;
+    if (more.len == 0
+        || ngx_http_stoa_policy_token_scopes(r, ctx, &scope) != NGX_OK)
+    {
+        ngx_str_null(&scope);
+    }
+
+    h->value.len = sizeof("Bearer realm=\"stoa\", scope=\"\"") - 1 + more.len
+                   + row->error.len + scope.len;
     h->value.data = ngx_pnalloc(r->pool, h->value.len);
 
     if (h->value.data == NULL) {
@@ -462,8 +476,12 @@ ngx_http_stoa_filter_challenge(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    ngx_sprintf(h->value.data, "Bearer realm=\"stoa\"%V%V", &row->error,
-                &more);
+    h->value.len = ngx_sprintf(h->value.data,
+                               "Bearer realm=\"stoa\"%V%V%s%V%s",
+                               &row->error, &more,
+                               scope.len ? ", scope=\"" : "", &scope,
+                               scope.len ? "\"" : "")
+                   - h->value.data;
 
     r->headers_out.www_authenticate = h;
 

@@ -36,6 +36,10 @@ my %case = (
         config => { max_bytes => 16 }, request => { body => 'x' x 17 },
         refuses => [413, 'body_too_large'], mcp => 'server',
     },
+    'require-token' => {                       # t/policy/token.t
+        config => { roles => ['boss'] }, request => {},
+        refuses => [403, 'role_required'], mcp => 'server',
+    },
     'ip-filter' => {
         config => { deny => ['127.0.0.0/8'] }, request => {},
         refuses => [403, 'ip_denied'], mcp => 'server',

@@ -63,6 +63,10 @@ static const struct {
       "is not known" },
 
     { "ip-filter", "{\"allow\":[\"10.0.0.0/8\",\"::1\"]}", NULL, NULL },
+    { "require-token", "{}", NULL, NULL },
+    { "require-token", "{\"scopes\":[\"a:b\"],\"keys\":true}", NULL, NULL },
+    { "require-token", "{\"scopes\":[\"a b\"]}", "scopes[0]",
+      "must be a scope: visible ASCII without \" and \\" },
     { "ip-filter", "{}", "allow", "must have an item, or deny must" },
     { "ip-filter", "{\"deny\":[\"10.0.0.0/33\"]}", "deny[0]", NULL },
 
