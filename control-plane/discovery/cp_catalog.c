@@ -8,6 +8,8 @@
 #include "discovery/cp_discovery.h"
 
 
+#define CP_MCP_VERSION  -32022     /* unsupported protocol version          */
+
 #define CP_MODERN  "2026-07-28"
 #define CP_LEGACY  "2025-11-25"
 
@@ -91,8 +93,22 @@ cp_reading_fail(cp_reading_t *rd, const cp_mcp_reply_t *reply)
 static bool
 cp_probe_modern(cp_reading_t *rd, cp_mcp_reply_t *reply)
 {
+    unsigned  i;
+
     cp_mcp_client_speak(rd->client, CP_MODERN, true);
-    cp_mcp_client_call(rd->client, "server/discover", NULL, reply);
+
+    /* one that refuses the version and names it is asked once more */
+
+    for (i = 0; i < 2; i++) {
+        cp_mcp_client_call(rd->client, "server/discover", NULL, reply);
+
+        if (reply->code != CP_MCP_VERSION || reply->data == NULL
+            || !cp_has_string(cp_json_get(reply->data, "supported"),
+                              CP_MODERN))
+        {
+            break;
+        }
+    }
 
     if (reply->outcome != CP_MCP_RESULT
         || !cp_has_string(cp_json_get(reply->result, "supportedVersions"),
@@ -153,7 +169,8 @@ cp_probe_legacy(cp_reading_t *rd, cp_mcp_reply_t *reply)
 }
 
 
-/* Does a modern server take initialize, too? */
+/* Does a modern server take initialize, too?  The versions that it names say
+ * nothing: many name those of their newer era only. */
 
 static void
 cp_probe_dual(cp_reading_t *rd)

@@ -349,7 +349,8 @@ cp_mcp_send(cp_mcp_client_t *m, const char *method, const stoa_str_t *body,
     cp_client_header(m->http, "Accept-Encoding", "identity");
     cp_client_header(m->http, "MCP-Protocol-Version",
                      first ? NULL : m->version);
-    cp_client_header(m->http, "Mcp-Method", m->modern ? method : NULL);
+    /* where it means nothing it harms nobody */
+    cp_client_header(m->http, "Mcp-Method", method);
     cp_client_header(m->http, "Mcp-Session-Id", m->session);
 
     m->looked = false;

@@ -26,8 +26,8 @@ my %scenarios = (
 
 my %lacking = (
     '2026-07-28' => {
-        'http-standard-headers' => 'prompts, resources are not relayed',
-        'request-metadata' => 'discovery asks for both eras at once' },
+        'request-metadata' => 'each server is asked for its older era, too, '
+            . 'as many of both name the newer one only' },
     '2025-11-25' => {
         'sse-retry' => 'a stream is not resumed',
         'elicitation-sep1034-client-defaults' =>

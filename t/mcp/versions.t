@@ -13,8 +13,19 @@ my $t = Test::Stoa->new;
 $t->control;
 my %port = map { ($_ => $t->mcp_origin(name => $_, era => $_)) }
     qw(modern legacy dual);
+# refuses the version that it names, once
+$port{unsure} = $t->origin(sub {
+    my ($q, $c) = @_;
+    if ($q->{body} =~ /server.discover/ && !-f $t->dir('asked')) {
+        spew($t->dir('asked'), '');
+        return Test::Stoa::MCP::problem(400, 1, -32022, 'no',
+            { supported => ['2026-07-28'], requested => '2026-07-28' });
+    }
+    return Test::Stoa::MCP::answer({ era => 'modern', versions =>
+        ['2026-07-28'], tools => { echo => sub { 'x' } } }, $q, $c);
+}, name => 'unsure');
 my %of = (none => [], modern => ['modern'], legacy => ['legacy'],
-          dual => ['dual'], mixed => [qw(modern legacy dual)]);
+          dual => ['dual'], unsure => ['unsure'], mixed => [qw(modern legacy dual)]);
 $t->apply(join '', map { my $tenant = $_; demo(tenant => $tenant, mcp =>
     { map { ($_ => $port{$_}) } @{ $of{$tenant} } }) } sort keys %of);
 for my $tenant (sort keys %of) {
@@ -26,6 +37,9 @@ for my $tenant (sort keys %of) {
 $t->gateway;
 my %key = map { ($_ => $t->key($_, 'app')) } keys %of;
 $t->sync;
+
+is($t->api('GET', '/v1/tenants/unsure/apis/unsure')->{json}{discovery}{era},
+   'modern', 'an upstream that refuses the version it names is asked again');
 
 for my $tenant (sort keys %of) {
     my @k = (key => $key{$tenant});
