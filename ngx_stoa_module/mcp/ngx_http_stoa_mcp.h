@@ -12,6 +12,7 @@
  *   _mcp_session.c  sealed session ids
  *   _mcp_map.c      upstream sessions, in a mapped file; _mcp_block.c
  *   _mcp_leave.c    ending them
+ *   _mcp_bridge.c   modern clients before upstreams with sessions
  *   _mcp_wait.c     calls that wait for one that connects
  *   _mcp_version.c  the protocol versions
  *   _mcp_connect.c  a call's session at its upstream
@@ -191,6 +192,7 @@ struct ngx_http_stoa_mcp_s {
     stoa_json_val_t               named;        /* in the message, by it    */
 
     uint64_t                      upstream_key; /* in the session map       */
+    ngx_uint_t                    upstream_target;
     ngx_str_t                     upstream_session;
     ngx_uint_t                    upstream_version;
     ngx_http_stoa_mcp_wait_t      wait;
@@ -219,6 +221,9 @@ struct ngx_http_stoa_mcp_s {
     unsigned                      again:1;      /* by a redirect of ours    */
     unsigned                      retried:1;    /* the session was gone     */
     unsigned                      forwarded:1;
+    unsigned                      bridged:1;    /* modern, to a legacy one  */
+    unsigned                      has_upstream:1;   /* its session          */
+    unsigned                      bridge_answered:1;
 };
 
 
@@ -359,6 +364,12 @@ ngx_int_t ngx_http_stoa_mcp_session_init(ngx_http_stoa_main_conf_t *mcf,
 /* What was opened: of other keys, or at the worker's exit. */
 void ngx_http_stoa_mcp_session_forget(void);
 
+/* For whom something is sealed: application 16, subject 8, endpoint 8. */
+
+#define NGX_HTTP_STOA_MCP_PRINCIPAL  32
+
+void ngx_http_stoa_mcp_principal(ngx_http_stoa_ctx_t *ctx, u_char *dst);
+
 /* A new session id for the caller of initialize; its nonce is in
  * ctx->call.mcp. */
 ngx_int_t ngx_http_stoa_mcp_session_seal(ngx_http_request_t *r,
@@ -379,8 +390,32 @@ uint64_t ngx_http_stoa_mcp_upstream_key(ngx_http_stoa_mcp_t *mcp,
 
 /* How upstreams are reached when there is no request. */
 void ngx_http_stoa_mcp_leave_via(ngx_http_request_t *r);
+/* Ends a session at its upstream, later. */
+void ngx_http_stoa_mcp_leave(const ngx_http_stoa_mcp_upstream_t *up);
 /* What the map leaves is ended from now on. */
 void ngx_http_stoa_mcp_leave_init(ngx_http_stoa_main_conf_t *mcf);
+
+
+/* ---- _mcp_render.c ------------------------------------------------------ */
+
+ngx_uint_t ngx_http_stoa_mcp_speaks(const stoa_rec_api_t *api,
+    ngx_uint_t modern);
+
+
+/* ---- _mcp_bridge.c ------------------------------------------------------ */
+
+/* An idle session of this caller, taken; or NGX_DECLINED. */
+ngx_int_t ngx_http_stoa_mcp_bridge_take(ngx_http_stoa_ctx_t *ctx,
+    ngx_http_stoa_mcp_upstream_t *up);
+/* The call is over: its session is put back, or ended. */
+void ngx_http_stoa_mcp_bridge_end(ngx_http_stoa_ctx_t *ctx);
+/* Appends the _meta without what its era has put into it. */
+void ngx_http_stoa_mcp_bridge_meta(const stoa_json_val_t *meta,
+    stoa_buf_t *out);
+/* The answer as the client's era has it, valid until the next one; the session
+ * is put back. */
+ngx_int_t ngx_http_stoa_mcp_bridge_answer(ngx_http_stoa_ctx_t *ctx,
+    stoa_str_t *data);
 
 
 /* ---- _mcp_connect.c ---------------------------------------------------- */

@@ -28,7 +28,8 @@ typedef struct {
     uint8_t    target;
     uint8_t    doubt;
     uint8_t    failed;
-    uint8_t    unused[5];
+    uint8_t    pool;                 /* of no client session                 */
+    uint8_t    unused[4];
     u_char     text[NGX_HTTP_STOA_MCP_INLINE];
 } ngx_http_stoa_mcp_entry_t;
 

@@ -128,11 +128,7 @@ ngx_http_stoa_mcp_resolve(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         return ngx_http_stoa_mcp_unknown(r, ctx, &name);
     }
 
-    /* the same era on both sides: what cannot be spoken is not listed */
-
-    if (api->era != STOA_ERA_DUAL
-        && (api->era == STOA_ERA_MODERN) != (mcp->modern != 0))
-    {
+    if (!ngx_http_stoa_mcp_speaks(api, mcp->modern)) {
         return ngx_http_stoa_mcp_unknown(r, ctx, &name);
     }
 
@@ -162,6 +158,8 @@ ngx_http_stoa_mcp_resolved(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     }
 
     ngx_memcpy(mcp->tool_name.data, name.data, name.len);
+
+    mcp->bridged = mcp->modern && api->era == STOA_ERA_LEGACY;
 
     ctx->call.route_tenant = api->tenant;
     ctx->call.api = ngx_http_stoa_api_get(r, api);
@@ -360,30 +358,43 @@ ngx_http_stoa_mcp_server_tool(const stoa_rec_server_t *server,
 ngx_int_t
 ngx_http_stoa_mcp_splice(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
-    u_char               *p, *body;
-    size_t                head, tail, len;
+    u_char               *p;
+    size_t                len;
     ngx_buf_t            *b;
-    ngx_str_t             name;
-    stoa_buf_t            text;
+    ngx_str_t             text[2];
+    stoa_buf_t            name, meta;
+    ngx_uint_t            i, n, first;
     ngx_chain_t          *cl;
-    stoa_json_val_t      *v;
+    stoa_json_val_t      *at[2];
     ngx_http_stoa_mcp_t  *mcp;
 
     mcp = ctx->call.mcp;
-    v = &mcp->named;
-    body = mcp->body.data;
+    n = 1;
+    at[0] = &mcp->named;
 
-    stoa_buf_init(&text, 65536);
-    stoa_buf_add_json(&text, (char *) mcp->tool_name.data,
+    stoa_buf_init(&name, 65536);
+    stoa_buf_add_json(&name, (char *) mcp->tool_name.data,
                       mcp->tool_name.len);
 
-    if (ngx_http_stoa_ctx_text(r, &text, &name) != NGX_OK) {
+    if (ngx_http_stoa_ctx_text(r, &name, &text[0]) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    head = (u_char *) v->start - body;
-    tail = mcp->body.len - ((u_char *) v->end - body);
-    len = head + name.len + tail;
+    if (mcp->bridged && mcp->msg.meta.start) {
+        stoa_buf_init(&meta, mcp->body.len + 2);
+        ngx_http_stoa_mcp_bridge_meta(&mcp->msg.meta, &meta);
+        at[n] = &mcp->msg.meta;
+
+        if (ngx_http_stoa_ctx_text(r, &meta, &text[n++]) != NGX_OK) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+    }
+
+    len = mcp->body.len;
+
+    for (i = 0; i < n; i++) {
+        len = len - (at[i]->end - at[i]->start) + text[i].len;
+    }
 
     b = ngx_create_temp_buf(r->pool, len);
     cl = ngx_alloc_chain_link(r->pool);
@@ -392,9 +403,16 @@ ngx_http_stoa_mcp_splice(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    p = ngx_cpymem(b->pos, body, head);
-    p = ngx_cpymem(p, name.data, name.len);
-    b->last = ngx_cpymem(p, v->end, tail);
+    p = mcp->body.data;
+    first = n == 2 && at[1]->start < at[0]->start;
+
+    for (i = 0; i < n; i++, first = !first) {
+        b->last = ngx_cpymem(b->last, p, (u_char *) at[first]->start - p);
+        b->last = ngx_cpymem(b->last, text[first].data, text[first].len);
+        p = (u_char *) at[first]->end;
+    }
+
+    b->last = ngx_cpymem(b->last, p, mcp->body.data + mcp->body.len - p);
     b->last_buf = 1;
 
     cl->buf = b;
@@ -489,7 +507,8 @@ ngx_http_stoa_mcp_headers_add(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
                            ngx_string("application/json, text/event-stream");
 
     mcp = ctx->call.mcp;
-    version = mcp->modern ? mcp->version : mcp->upstream_version;
+    version = mcp->modern && !mcp->bridged ? mcp->version
+                                           : mcp->upstream_version;
 
     ngx_memzero(value, sizeof(value));
 
@@ -501,7 +520,7 @@ ngx_http_stoa_mcp_headers_add(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
         value[MCP_H_VERSION] = &ngx_http_stoa_mcp_versions[version].name;
     }
 
-    if (mcp->modern && mcp->tool_name.len
+    if (mcp->modern && !mcp->bridged && mcp->tool_name.len
         && mcp->msg.method != STOA_MCP_COMPLETE)
     {
         name.data = ngx_pnalloc(r->pool,

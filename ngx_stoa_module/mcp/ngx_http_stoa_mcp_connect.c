@@ -43,7 +43,7 @@ ngx_http_stoa_mcp_connect(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 
     mcp = ctx->call.mcp;
 
-    if (mcp->modern) {
+    if (mcp->modern && !mcp->bridged) {
         return NGX_OK;
     }
 
@@ -107,6 +107,12 @@ ngx_http_stoa_mcp_find_session(ngx_http_request_t *r,
         {
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
         }
+    }
+
+    if (mcp->bridged) {
+        return ngx_http_stoa_mcp_bridge_take(ctx, &up) == NGX_OK
+               ? ngx_http_stoa_mcp_use(r, mcp, &up)
+               : ngx_http_stoa_mcp_begin(r, ctx, 0);
     }
 
     rc = ngx_http_stoa_mcp_upstream_find(mcp->upstream_key,
@@ -181,12 +187,13 @@ ngx_http_stoa_mcp_begin(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
     if (rc == NGX_OK) {
         conn->ctx = ctx;
-        conn->key = mcp->upstream_key;
+        conn->key = mcp->bridged ? 0 : mcp->upstream_key;
         conn->turn = turn;
 
         ngx_http_stoa_via(r, &o->via);
         ngx_http_stoa_mcp_leave_via(r);
-        o->version = mcp->version;
+        o->version = mcp->bridged ? NGX_HTTP_STOA_MCP_VERSION_LATEST_LEGACY
+                                  : mcp->version;
         rc = ngx_http_stoa_mcp_declare(o->pool, &mcp->capabilities,
                                        &o->capabilities);
         o->done = ngx_http_stoa_mcp_opened;
@@ -264,9 +271,18 @@ ngx_http_stoa_mcp_opened(ngx_http_stoa_mcp_open_t *o, void *data)
     ngx_http_request_t   *r;
     ngx_http_stoa_mcp_t  *mcp;
 
-    if (o->opened) {
-        o->up.api = o->api->id;
-        o->up.target = o->target;
+    o->up.api = o->api->id;
+    o->up.target = o->target;
+
+    if (conn->key == 0) {
+
+        /* the call's own */
+
+        if (o->opened && conn->ctx == NULL) {
+            ngx_http_stoa_mcp_leave(&o->up);
+        }
+
+    } else if (o->opened) {
         ngx_http_stoa_mcp_upstream_set(conn->key, &o->up);
 
     } else {
@@ -302,7 +318,9 @@ ngx_http_stoa_mcp_use(ngx_http_request_t *r, ngx_http_stoa_mcp_t *mcp,
     ngx_http_stoa_mcp_upstream_t *up)
 {
     mcp->upstream_version = up->version;
+    mcp->upstream_target = up->target;
     mcp->upstream_session.len = up->len;
+    mcp->has_upstream = 1;
 
     if (up->len) {
         mcp->upstream_session.data = ngx_pnalloc(r->pool, up->len);
@@ -327,6 +345,10 @@ ngx_http_stoa_mcp_finish(ngx_http_stoa_ctx_t *ctx, void *data)
     conn = mcp->conn;
 
     ngx_http_stoa_mcp_wait_end(&mcp->wait);
+
+    if (mcp->bridged) {
+        ngx_http_stoa_mcp_bridge_end(ctx);
+    }
 
     if (conn) {
         conn->ctx = NULL;

@@ -30,6 +30,7 @@ ngx_http_stoa_mcp_event(ngx_http_stoa_mcp_t *mcp,
     const stoa_sse_event_t *event, stoa_glance_t *g, const char **why)
 {
     static ngx_str_t  cancelled = ngx_string("\"notifications/cancelled\"");
+    static ngx_str_t  progress = ngx_string("\"notifications/progress\"");
 
     if (event->data.len == 0
         || (event->event.len
@@ -47,6 +48,13 @@ ngx_http_stoa_mcp_event(ngx_http_stoa_mcp_t *mcp,
     switch (g->kind) {
 
     case STOA_GLANCE_NOTIFICATION:
+
+        if (mcp->bridged) {
+            return ngx_http_stoa_mcp_event_is(&g->method, &progress)
+                   ? NGX_HTTP_STOA_MCP_EVENT_PASS
+                   : NGX_HTTP_STOA_MCP_EVENT_DROP;
+        }
+
         return !mcp->modern
                && ngx_http_stoa_mcp_event_is(&g->method, &cancelled)
                ? NGX_HTTP_STOA_MCP_EVENT_MARK : NGX_HTTP_STOA_MCP_EVENT_PASS;
@@ -76,7 +84,7 @@ ngx_http_stoa_mcp_event_request(ngx_http_stoa_mcp_t *mcp, stoa_glance_t *g,
 
     static ngx_str_t  ping = ngx_string("\"ping\"");
 
-    if (mcp->modern) {
+    if (mcp->modern && !mcp->bridged) {
         *why = "a request of the server";
         return NGX_HTTP_STOA_MCP_EVENT_FAULT;
     }

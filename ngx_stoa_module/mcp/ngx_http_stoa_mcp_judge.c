@@ -158,7 +158,8 @@ ngx_http_stoa_mcp_judge_fits(ngx_http_request_t *r, const ngx_str_t *body)
 
     ngx_http_stoa_mcp_fault_read(r, &head);
 
-    if (head.status != NGX_HTTP_OK
+    if (ngx_http_stoa_ctx(r)->call.mcp->bridged
+        || head.status != NGX_HTTP_OK
         || ngx_http_stoa_mcp_fault_head(&head, &fault) != NGX_OK
         || (ngx_http_stoa_ctx(r)->call.mcp->upstream_session.len
             && ngx_http_stoa_mcp_heal_suspect(body->data, body->len)))

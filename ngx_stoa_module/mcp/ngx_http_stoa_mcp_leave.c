@@ -31,7 +31,6 @@ typedef struct {
 } ngx_http_stoa_mcp_leaver_t;
 
 
-static void ngx_http_stoa_mcp_leave(const ngx_http_stoa_mcp_upstream_t *up);
 static void ngx_http_stoa_mcp_leave_next(void);
 static ngx_int_t ngx_http_stoa_mcp_leave_ask(ngx_http_stoa_mcp_leaver_t *l);
 static void ngx_http_stoa_mcp_leave_done(ngx_http_stoa_fetch_t *f, void *data,
@@ -98,11 +97,15 @@ ngx_http_stoa_mcp_leave_via(ngx_http_request_t *r)
 }
 
 
-static void
+void
 ngx_http_stoa_mcp_leave(const ngx_http_stoa_mcp_upstream_t *up)
 {
     ngx_queue_t                 *q;
     ngx_http_stoa_mcp_leaver_t  *l;
+
+    if (up->len == 0) {
+        return;                               /* it keeps none               */
+    }
 
     l = ngx_alloc(sizeof(ngx_http_stoa_mcp_leaver_t) + up->len,
                   ngx_cycle->log);

@@ -12,6 +12,7 @@
 #define NGX_HTTP_STOA_MCP_MAP_MAGIC   0x53544f414d415031ULL
 #define NGX_HTTP_STOA_MCP_SETS_OF     4      /* of one client session        */
 #define NGX_HTTP_STOA_MCP_IDLE_MS     3600000
+#define NGX_HTTP_STOA_MCP_POOL_MS     120000
 #define NGX_HTTP_STOA_MCP_SWEEP       64     /* sets, at each call           */
 #define NGX_HTTP_STOA_MCP_ENDED_WAYS  8
 
@@ -402,9 +403,9 @@ ngx_http_stoa_mcp_upstream_peek(uint64_t key,
 }
 
 
-void
-ngx_http_stoa_mcp_upstream_set(uint64_t key,
-    const ngx_http_stoa_mcp_upstream_t *in)
+static void
+ngx_http_stoa_mcp_put(uint64_t key, const ngx_http_stoa_mcp_upstream_t *in,
+    ngx_uint_t pool)
 {
     uint64_t                       now;
     ngx_http_stoa_mcp_set_t       *set;
@@ -434,6 +435,7 @@ ngx_http_stoa_mcp_upstream_set(uint64_t key,
     {
         e->used = now;
         e->doubt = 0;
+        e->pool = (uint8_t) pool;
         e->deadline = 0;
 
     } else {
@@ -444,6 +446,14 @@ ngx_http_stoa_mcp_upstream_set(uint64_t key,
     ngx_http_stoa_mcp_map_leaves(&left);
     ngx_http_stoa_mcp_map_leaves(&block);
     ngx_http_stoa_mcp_wait_wake(key);
+}
+
+
+void
+ngx_http_stoa_mcp_upstream_set(uint64_t key,
+    const ngx_http_stoa_mcp_upstream_t *in)
+{
+    ngx_http_stoa_mcp_put(key, in, 0);
 }
 
 
@@ -518,6 +528,100 @@ ngx_http_stoa_mcp_upstream_doubt(uint64_t key, ngx_uint_t doubt)
 }
 
 
+/* ---- pools ------------------------------------------------------------- */
+
+/* The upper half is the pool's. */
+
+static uint64_t
+ngx_http_stoa_mcp_pool_key(uint64_t pool, ngx_uint_t i)
+{
+    return (pool & ~(uint64_t) UINT32_MAX) | i << 1 | 1;
+}
+
+
+ngx_int_t
+ngx_http_stoa_mcp_map_take(uint64_t pool, ngx_http_stoa_mcp_upstream_t *out)
+{
+    uint64_t                    key, best, last;
+    ngx_int_t                   rc;
+    ngx_uint_t                  i, tries;
+    ngx_http_stoa_mcp_set_t    *set;
+    ngx_http_stoa_mcp_entry_t  *e;
+
+    /* another one may be quicker */
+
+    for (tries = 0; tries < NGX_HTTP_STOA_MCP_POOL; tries++) {
+        best = 0;
+        last = 0;
+
+        for (i = 0; i < NGX_HTTP_STOA_MCP_POOL; i++) {
+            key = ngx_http_stoa_mcp_pool_key(pool, i);
+            set = ngx_http_stoa_mcp_set_lock(key);
+            e = ngx_http_stoa_mcp_entry_of(set, key, 0, NULL);
+
+            if (e && e->used > last) {
+                last = e->used;
+                best = key;
+            }
+
+            ngx_http_stoa_lock_drop(&set->lock);
+        }
+
+        if (best == 0) {
+            return NGX_DECLINED;
+        }
+
+        set = ngx_http_stoa_mcp_set_lock(best);
+        e = ngx_http_stoa_mcp_entry_of(set, best, 0, NULL);
+        rc = NGX_DECLINED;
+
+        if (e) {
+            rc = e->deadline == 0
+                 ? ngx_http_stoa_mcp_block_get(ngx_http_stoa_mcp_map, best, e,
+                                               out)
+                 : NGX_DECLINED;
+
+            for (i = 0; set->key[i] != best; i++) { /* void */ }
+
+            ngx_http_stoa_mcp_entry_clear(set, i);
+        }
+
+        ngx_http_stoa_lock_drop(&set->lock);
+
+        if (rc == NGX_OK) {
+            return NGX_OK;
+        }
+    }
+
+    return NGX_DECLINED;
+}
+
+
+void
+ngx_http_stoa_mcp_map_give(uint64_t pool,
+    const ngx_http_stoa_mcp_upstream_t *up)
+{
+    uint64_t                    key;
+    ngx_uint_t                  i;
+    ngx_http_stoa_mcp_set_t    *set;
+    ngx_http_stoa_mcp_entry_t  *e;
+
+    for (i = 0; i < NGX_HTTP_STOA_MCP_POOL; i++) {
+        key = ngx_http_stoa_mcp_pool_key(pool, i);
+        set = ngx_http_stoa_mcp_set_lock(key);
+        e = ngx_http_stoa_mcp_entry_of(set, key, 0, NULL);
+        ngx_http_stoa_lock_drop(&set->lock);
+
+        if (e == NULL) {
+            ngx_http_stoa_mcp_put(key, up, 1);
+            return;
+        }
+    }
+
+    ngx_http_stoa_mcp_map_leaves(up);
+}
+
+
 /* ---- the ends ---------------------------------------------------------- */
 
 /* The sessions of a set that are to go, one after the other: those of the
@@ -529,6 +633,7 @@ ngx_http_stoa_mcp_set_leave(ngx_http_stoa_mcp_set_t *set, uint64_t key,
 {
     ngx_int_t                      rc;
     ngx_uint_t                     i;
+    ngx_http_stoa_mcp_entry_t     *e;
     ngx_http_stoa_mcp_upstream_t   up;
 
     for (i = 0; i < NGX_HTTP_STOA_MCP_WAYS; i++) {
@@ -540,10 +645,13 @@ ngx_http_stoa_mcp_set_leave(ngx_http_stoa_mcp_set_t *set, uint64_t key,
         rc = NGX_DECLINED;
         ngx_http_stoa_lock_take(&set->lock);
 
+        e = ngx_http_stoa_mcp_entry(set, i);
+
         if (set->key[i]
             && (key ? set->key[i] >> 32 == key >> 32
-                    : (int64_t) (now - ngx_http_stoa_mcp_entry(set, i)->used)
-                      > NGX_HTTP_STOA_MCP_IDLE_MS))
+                    : (int64_t) (now - e->used)
+                      > (e->pool ? NGX_HTTP_STOA_MCP_POOL_MS
+                                 : NGX_HTTP_STOA_MCP_IDLE_MS)))
         {
             rc = ngx_http_stoa_mcp_entry_take(set, i, &up);
         }

@@ -73,6 +73,15 @@ void ngx_http_stoa_mcp_upstream_drop(uint64_t key, const u_char *sid,
 /* It may be gone, or not: it is asked before the next use; or it was. */
 void ngx_http_stoa_mcp_upstream_doubt(uint64_t key, ngx_uint_t doubt);
 
+/* A pool of sessions without a client session; pool names it, as client does.
+ * Takes the one that was used last out of it; NGX_DECLINED: it is empty. */
+ngx_int_t ngx_http_stoa_mcp_map_take(uint64_t pool,
+    ngx_http_stoa_mcp_upstream_t *out);
+/* Puts one into it; it is left when there are NGX_HTTP_STOA_MCP_POOL. */
+#define NGX_HTTP_STOA_MCP_POOL  16
+void ngx_http_stoa_mcp_map_give(uint64_t pool,
+    const ngx_http_stoa_mcp_upstream_t *up);
+
 /* All sessions of the client session are left; it is remembered as ended.
  * client: ngx_http_stoa_mcp_client(). */
 void ngx_http_stoa_mcp_map_leave(uint64_t client);

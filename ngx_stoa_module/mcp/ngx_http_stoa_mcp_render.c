@@ -150,13 +150,13 @@ ngx_http_stoa_mcp_render_list(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
 /* ---- finding ----------------------------------------------------------- */
 
-/* Can this era be spoken with that upstream? */
+/* Can a client of this era use that upstream? */
 
-static ngx_uint_t
+ngx_uint_t
 ngx_http_stoa_mcp_speaks(const stoa_rec_api_t *api, ngx_uint_t modern)
 {
-    return api->era == STOA_ERA_DUAL
-           || api->era == (modern ? STOA_ERA_MODERN : STOA_ERA_LEGACY);
+    return modern ? api->era != STOA_ERA_UNKNOWN
+                  : api->era == STOA_ERA_DUAL || api->era == STOA_ERA_LEGACY;
 }
 
 

@@ -21,11 +21,6 @@
 #define NGX_HTTP_STOA_MCP_TOKEN_MAX      2048
 
 
-/* For whom something is sealed: application 16, subject 8, endpoint 8. */
-
-#define NGX_HTTP_STOA_MCP_PRINCIPAL  32
-
-
 /* A token that was opened: its SipHash with a secret of this process, for whom
  * and what is in it.  That never changes; until when it counts is looked at
  * each time. */
@@ -81,14 +76,14 @@ ngx_http_stoa_mcp_session_forget(void)
 
 /* ---- sealed ids -------------------------------------------------------- */
 
-static void
+void
 ngx_http_stoa_mcp_principal(ngx_http_stoa_ctx_t *ctx, u_char *dst)
 {
     uint64_t              subject, endpoint;
     ngx_http_stoa_mcp_t  *mcp;
 
     mcp = ctx->call.mcp;
-    subject = 0;                              /* a key has none             */
+    subject = ctx->token ? stoa_hash64(&ctx->principal, STOA_ID_LEN, 0) : 0;
     endpoint = stoa_hash64(mcp->has_server ? &mcp->server
                                            : &mcp->endpoint_tenant,
                            STOA_ID_LEN, mcp->has_server);

@@ -163,7 +163,7 @@ ngx_http_stoa_mcp_stream_head(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     ngx_http_stoa_mcp_wheel_remove(&mcp->spoke);
 
     if (!mcp->forwarded || ctx->call.replace || r->upstream == NULL
-        || !ngx_http_stoa_mcp_stream_is(r))
+        || (!ngx_http_stoa_mcp_stream_is(r) && !mcp->bridged))
     {
         return NGX_OK;
     }
@@ -173,7 +173,7 @@ ngx_http_stoa_mcp_stream_head(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         return NGX_ERROR;
     }
 
-    s->events = 1;
+    s->events = ngx_http_stoa_mcp_stream_is(r);
 
     ngx_http_stoa_mcp_wheel_add(r, &mcp->spoke, NGX_HTTP_STOA_MCP_EXPECT,
                                 ngx_http_stoa_mcp_stream_open);
@@ -428,6 +428,12 @@ ngx_http_stoa_mcp_stream_event(void *data, const stoa_sse_event_t *event)
 
     case NGX_HTTP_STOA_MCP_EVENT_ANSWER:
         s->answered = 1;
+
+        if (ngx_http_stoa_mcp_bridge_answer(s->ctx, &e.data) != NGX_OK) {
+            s->answered = 0;
+            s->why = "an answer that is too long";
+            return STOA_DECLINED;
+        }
 
         if (!s->headed) {
             (void) ngx_http_stoa_mcp_stream_json(s, &e.data);

@@ -1,0 +1,206 @@
+/*
+ * A client of 2026-07-28 before an upstream that speaks with sessions only.
+ *
+ * The call is forwarded like any other; what differs is its session and what
+ * the client reads.  A session is one caller's, taken out of the map for one
+ * call and put back after its answer, so that the next call, at any worker,
+ * goes on in it: the one that was used last.  A call that ends otherwise ends
+ * its session, and so does the upstream's work for a client that has left.
+ * The upstream is told of no capability: what it would ask the client has no
+ * way to him.  The answer is gathered, and says what this era's answers say.
+ *
+ * Process: workers.  Limits: NGX_HTTP_STOA_MCP_POOL idle sessions of a caller
+ * at an api, for two minutes.
+ */
+
+#include "ngx_http_stoa_mcp.h"
+#include "ngx_http_stoa_upstream.h"
+#include "core/stoa_glance.h"
+#include "core/stoa_key.h"
+
+
+/* Codes that mean something else in this era, or nothing. */
+
+static const struct {
+    int64_t      from;
+    int64_t      to;
+    const char  *code;
+} ngx_http_stoa_mcp_bridge_codes[] = {
+    { -32002, -32002, "-32602" },              /* no such resource           */
+    { -32042, -32042, "-32603" },
+    { -32099, -32020, "-32603" },
+    { 0, 0, NULL }
+};
+
+
+static uint64_t
+ngx_http_stoa_mcp_bridge_caller(ngx_http_stoa_ctx_t *ctx)
+{
+    u_char  who[NGX_HTTP_STOA_MCP_PRINCIPAL + STOA_ID_LEN];
+
+    ngx_http_stoa_mcp_principal(ctx, who);
+    ngx_memcpy(who + NGX_HTTP_STOA_MCP_PRINCIPAL, &ctx->call.api->id,
+               STOA_ID_LEN);
+
+    return stoa_hash64(who, sizeof(who), 2) | 1;
+}
+
+
+ngx_int_t
+ngx_http_stoa_mcp_bridge_take(ngx_http_stoa_ctx_t *ctx,
+    ngx_http_stoa_mcp_upstream_t *up)
+{
+    if (ctx->call.mcp->retried) {
+        return NGX_DECLINED;              /* the others may be gone, too     */
+    }
+
+    return ngx_http_stoa_mcp_map_take(ngx_http_stoa_mcp_bridge_caller(ctx),
+                                      up);
+}
+
+
+void
+ngx_http_stoa_mcp_bridge_end(ngx_http_stoa_ctx_t *ctx)
+{
+    ngx_http_stoa_mcp_t           *mcp;
+    ngx_http_stoa_mcp_upstream_t   up;
+
+    mcp = ctx->call.mcp;
+
+    if (!mcp->has_upstream) {
+        return;
+    }
+
+    mcp->has_upstream = 0;
+
+    ngx_memzero(&up, offsetof(ngx_http_stoa_mcp_upstream_t, sid));
+    up.api = ctx->call.api->id;
+    up.version = mcp->upstream_version;
+    up.target = mcp->upstream_target;
+    up.len = mcp->upstream_session.len;
+    ngx_memcpy(up.sid, mcp->upstream_session.data, up.len);
+
+    if (mcp->bridge_answered) {
+        ngx_http_stoa_mcp_map_give(ngx_http_stoa_mcp_bridge_caller(ctx), &up);
+
+    } else {
+        ngx_http_stoa_mcp_leave(&up);
+    }
+}
+
+
+/* Servers that know both eras tell them apart by it. */
+
+void
+ngx_http_stoa_mcp_bridge_meta(const stoa_json_val_t *meta, stoa_buf_t *out)
+{
+    ngx_uint_t         more, n;
+    stoa_json_val_t    key, val;
+    stoa_json_iter_t   it;
+
+    static const char  prefix[] = "\"io.modelcontextprotocol/";
+
+    n = 0;
+    stoa_buf_addz(out, "{");
+
+    for (more = stoa_json_first(meta, &it, &key, &val);
+         more;
+         more = stoa_json_next(&it, &key, &val))
+    {
+        if ((size_t) (key.end - key.start) > sizeof(prefix) - 1
+            && ngx_memcmp(key.start, prefix, sizeof(prefix) - 1) == 0)
+        {
+            continue;
+        }
+
+        stoa_buf_addz(out, n++ ? "," : "");
+        stoa_buf_add(out, key.start, val.end - key.start);
+    }
+
+    stoa_buf_addz(out, "}");
+}
+
+
+/* NULL: it stays as it is. */
+
+static const char *
+ngx_http_stoa_mcp_bridge_code(const stoa_glance_t *g, stoa_json_val_t *code)
+{
+    int64_t     n;
+    ngx_uint_t  i;
+
+    if (g->error.start == NULL || !stoa_glance_get(&g->error, "code", code)
+        || code->type != STOA_JSON_NUMBER
+        || stoa_json_int(code, &n) != STOA_OK)
+    {
+        return NULL;
+    }
+
+    for (i = 0; ngx_http_stoa_mcp_bridge_codes[i].code; i++) {
+        if (n >= ngx_http_stoa_mcp_bridge_codes[i].from
+            && n <= ngx_http_stoa_mcp_bridge_codes[i].to)
+        {
+            return ngx_http_stoa_mcp_bridge_codes[i].code;
+        }
+    }
+
+    return NULL;
+}
+
+
+ngx_int_t
+ngx_http_stoa_mcp_bridge_answer(ngx_http_stoa_ctx_t *ctx, stoa_str_t *data)
+{
+    const char           *code, *at, *end;
+    stoa_glance_t         g;
+    stoa_json_val_t       v;
+    ngx_http_stoa_mcp_t  *mcp;
+
+    static stoa_buf_t  text, *out = &text;
+
+    mcp = ctx->call.mcp;
+
+    if (!mcp->bridged || stoa_glance(data->data, data->len, &g) != STOA_OK) {
+        return NGX_OK;
+    }
+
+    /* the next call may need the session before this one has ended */
+
+    mcp->bridge_answered = 1;
+    ngx_http_stoa_mcp_bridge_end(ctx);
+
+    stoa_buf_free(out);
+    stoa_buf_init(out, data->len + 256);
+    end = data->data + data->len;
+    code = ngx_http_stoa_mcp_bridge_code(&g, &v);
+
+    if (code) {
+        stoa_buf_add(out, data->data, v.start - data->data);
+        stoa_buf_addz(out, code);
+        stoa_buf_add(out, v.end, end - v.end);
+
+    } else if (g.result.start && *g.result.start == '{'
+               && !stoa_glance_get(&g.result, "resultType", &v))
+    {
+        at = g.result.start + 1;
+        stoa_buf_add(out, data->data, at - data->data);
+        stoa_buf_addz(out, "\"resultType\":\"complete\"");
+
+        if (mcp->msg.method == STOA_MCP_RESOURCES_READ) {
+            stoa_buf_addz(out, ",\"ttlMs\":0,\"cacheScope\":\"private\"");
+        }
+
+        at += strspn(at, " \t\r\n");
+
+        stoa_buf_addz(out, *at == '}' ? "" : ",");
+        stoa_buf_add(out, at, end - at);
+
+    } else {
+        return NGX_OK;
+    }
+
+    data->data = out->data;
+    data->len = out->len;
+
+    return out->rc == STOA_OK ? NGX_OK : NGX_ERROR;
+}
