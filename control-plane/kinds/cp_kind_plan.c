@@ -44,6 +44,8 @@ static const cp_transition_t  plan_transitions[] = {
 static const cp_dependent_t  plan_dependents[] = {
     { "policy", "attach", CP_DEP_REFUSE, true },
     { "subscription", "plan", CP_DEP_LIVE, false },
+    { "api", "open_plan", CP_DEP_REFUSE, false },
+    { "server", "open_plan", CP_DEP_REFUSE, false },
     { NULL, NULL, 0, false }
 };
 

@@ -29,7 +29,8 @@
     row(15, "0015_max_call")                                                  \
     row(16, "0016_items")                                                     \
     row(17, "0017_keep_authorization")                                        \
-    row(18, "0018_pins")
+    row(18, "0018_pins")                                                      \
+    row(19, "0019_open")
 
 
 typedef struct {

@@ -98,6 +98,7 @@ ngx_http_stoa_auth(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
     if (!ctx->authenticated) {
         ngx_memzero(&found, sizeof(ngx_http_stoa_auth_found_t));
+        ctx->anonymous = 0;
 
         ngx_http_stoa_auth_find(r, ctx, &found);
 
@@ -106,7 +107,9 @@ ngx_http_stoa_auth(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
             return rc;
         }
 
-        ctx->authenticated = 1;
+        /* another call may be to what is not open */
+
+        ctx->authenticated = !ctx->anonymous;
     }
 
     if (ctx->call.api
@@ -141,8 +144,9 @@ ngx_http_stoa_auth_caller(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     }
 
     if (found->key.len == 0) {
-        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_KEY_MISSING,
-                                    NULL);
+        return ngx_http_stoa_open(r, ctx) == NGX_OK ? NGX_OK
+               : ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_KEY_MISSING,
+                                      NULL);
     }
 
     seen = ngx_http_stoa_auth_known(r, &found->key);

@@ -9,11 +9,23 @@
 
 
 #include "ngx_http_stoa_chain.h"
+#include "ngx_http_stoa_store.h"
 
 
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_key;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_subscription;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_identity;
+
+/* Who has no credential may call this?  NGX_OK, and the context says so, or
+ * NGX_DECLINED. */
+ngx_int_t ngx_http_stoa_open(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx);
+/* The caller's subscription to an api or server; NULL: none.  Good while the
+ * handler runs and few others are asked for. */
+const stoa_rec_subscription_t *ngx_http_stoa_auth_subscribed(
+    ngx_http_stoa_store_t *store, ngx_http_stoa_ctx_t *ctx,
+    const stoa_id_t *target);
+ngx_int_t ngx_http_stoa_auth_each_subscribed(ngx_http_stoa_store_t *store,
+    ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_store_each_pt cb, void *data);
 
 /* May callers of this tenant know of the api? */
 ngx_uint_t ngx_http_stoa_auth_visible(const stoa_rec_api_t *rec,

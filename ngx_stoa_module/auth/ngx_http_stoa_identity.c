@@ -99,7 +99,7 @@ ngx_http_stoa_identity(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     values[0] = ctx->tenant_name;
     values[1] = ctx->application_name;
     values[2].data = (u_char *) ctx->call.subscription.c;
-    values[2].len = STOA_ID_LEN;
+    values[2].len = ctx->call.subscription.c[0] ? STOA_ID_LEN : 0;
 
     if (ctx->token
         && ngx_http_stoa_identity_escape(r, &ctx->token->subject, &values[3])
@@ -267,7 +267,9 @@ ngx_http_stoa_identity_make(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
                      (size_t) STOA_ID_LEN, kept->of.api.c, now,
                      now + NGX_HTTP_STOA_IDENTITY_LIFE_S,
                      (size_t) STOA_ID_LEN, ctx->tenant.c, &ctx->tenant_name,
-                     (size_t) STOA_ID_LEN, kept->of.application.c,
+                     kept->of.application.c[0] ? (size_t) STOA_ID_LEN
+                                               : (size_t) 0,
+                     kept->of.application.c,
                      &ctx->application_name,
                      kept->of.subscription.c[0] ? (size_t) STOA_ID_LEN
                                                 : (size_t) 0,

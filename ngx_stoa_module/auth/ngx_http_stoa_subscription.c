@@ -45,8 +45,13 @@ ngx_http_stoa_subscription(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
     mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
 
-    sub = ngx_http_stoa_store_subscription(mcf->store, &ctx->application,
-                                           &ctx->call.subscribed);
+    sub = ngx_http_stoa_auth_subscribed(mcf->store, ctx,
+                                        &ctx->call.subscribed);
+
+    if (sub == NULL && ctx->anonymous) {
+        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_KEY_MISSING,
+                                    NULL);
+    }
 
     if (sub == NULL) {
         return ngx_http_stoa_subscription_refuse(r, ctx,
@@ -94,10 +99,10 @@ ngx_http_stoa_auth_still(ngx_http_stoa_store_t *store,
     app = ngx_http_stoa_store_application(store, &ctx->application);
     tenant = ngx_http_stoa_store_tenant(store, &ctx->tenant);
     publisher = ngx_http_stoa_store_tenant(store, &ctx->call.route_tenant);
-    sub = ngx_http_stoa_store_subscription(store, &ctx->application,
-                                           &ctx->call.subscribed);
+    sub = ngx_http_stoa_auth_subscribed(store, ctx, &ctx->call.subscribed);
 
-    if (ctx->token ? !ngx_http_stoa_token_still(store, ctx)
+    if (ctx->anonymous ? 0
+        : ctx->token ? !ngx_http_stoa_token_still(store, ctx)
         : cred == NULL
           || (cred->state != STOA_STATE_ACTIVE
               && cred->state != STOA_STATE_ROTATING)
@@ -106,8 +111,9 @@ ngx_http_stoa_auth_still(ngx_http_stoa_store_t *store,
         return 0;
     }
 
-    if (app == NULL || tenant == NULL || publisher == NULL
-        || app->state != STOA_STATE_ACTIVE
+    if (tenant == NULL || publisher == NULL
+        || (!ctx->anonymous
+            && (app == NULL || app->state != STOA_STATE_ACTIVE))
         || tenant->state != STOA_STATE_ACTIVE
         || publisher->state != STOA_STATE_ACTIVE)
     {

@@ -206,6 +206,8 @@ struct ngx_http_stoa_ctx_s {
                                                    to.uri for it             */
 
     unsigned                   authenticated:1;
+    unsigned                   anonymous:1;     /* no credential: a plan of
+                                                   what is open              */
     unsigned                   key_differs:1;   /* two keys in the query     */
     unsigned                   accounted:1;
 

@@ -31,6 +31,9 @@ typedef struct {
     ngx_str_t   path;                 /* without a slash at its end          */
     ngx_str_t   name;                 /* for people                          */
     stoa_id_t   tenant;               /* zeros: nobody's                     */
+    stoa_id_t   server;               /* zeros: none, or one that is not
+                                         there                               */
+    ngx_uint_t  within;               /* a server is asked for               */
 } ngx_http_stoa_resource_t;
 
 

@@ -240,6 +240,9 @@
       "the largest request body")                                             \
     R(S, WORD, identity, 0, STOA_IDENTITIES, "none",                          \
       "what the upstream is told about the caller")                           \
+    R(S, LINK, open_plan, 0, "plan", NULL,                                    \
+      "callers without a credential may call by this plan, each address for " \
+      "itself; none: they are refused")                                       \
     R(S, BOOL, keep_authorization, 0, 0,                                      \
       "the upstream gets the caller's token, too")                            \
     R(S, BOOL, operations_only, 0, 0,                                         \
@@ -353,6 +356,9 @@
     R(S, AS, tenant_name, tenant, NAME_OF)                                    \
     R(S, STR, instructions, 0, TEXT, 0, STOA_INSTRUCTIONS_MAX,                \
       "told to MCP clients")                                                  \
+    R(S, LINK, open_plan, 0, "plan", NULL,                                    \
+      "callers without a credential may call by this plan, each address for " \
+      "itself; none: they are refused")                                       \
     R(S, WORD, prefix, 0, STOA_PREFIXES, "always",                            \
       "always: <api>__<tool>; never: <tool>")                                 \
     R(S, ITEMS, tools, 0, server_tool, 0, STOA_SERVER_TOOLS_MAX,              \

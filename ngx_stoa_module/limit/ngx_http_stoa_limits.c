@@ -340,7 +340,8 @@ ngx_http_stoa_limits_refuse(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 /*
  * An application's or a credential's subscriptions share a budget if they
  * have the same plan.  A subscription's own is that of the application and
- * its target: one that is deleted and made again brings no new budget.
+ * its target: one that is deleted and made again brings no new budget.  Of
+ * who has no credential each network address has one.
  */
 
 static uint64_t
@@ -353,7 +354,7 @@ ngx_http_stoa_limits_key(ngx_http_stoa_ctx_t *ctx,
         return ctx->call.allowance;
     }
 
-    switch (plan->limit_by) {
+    switch (ctx->anonymous ? STOA_LIMIT_BY_SUBSCRIPTION : plan->limit_by) {
 
     case STOA_LIMIT_BY_APPLICATION:
         ids[0] = ctx->application;
@@ -366,7 +367,7 @@ ngx_http_stoa_limits_key(ngx_http_stoa_ctx_t *ctx,
         break;
 
     default:
-        ids[0] = ctx->application;
+        ids[0] = ctx->anonymous ? ctx->principal : ctx->application;
         ids[1] = ctx->call.subscribed;
     }
 

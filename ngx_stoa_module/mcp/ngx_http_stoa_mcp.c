@@ -176,6 +176,7 @@ ngx_http_stoa_mcp_resource(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     const ngx_str_t *path, ngx_http_stoa_resource_t *res)
 {
     ngx_str_t                   names[2];
+    const stoa_rec_server_t    *server;
     const stoa_rec_tenant_t    *tenant;
     ngx_http_stoa_main_conf_t  *mcf;
 
@@ -194,6 +195,18 @@ ngx_http_stoa_mcp_resource(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     }
 
     res->tenant = tenant->id;
+    res->within = names[1].len != 0;
+
+    server = res->within
+             ? ngx_http_stoa_store_server_by_name(mcf->store,
+                                                  (char *) names[0].data,
+                                                  names[0].len,
+                                                  (char *) names[1].data,
+                                                  names[1].len)
+             : NULL;
+    if (server) {
+        res->server = server->id;
+    }
 
     if (res->path.data[res->path.len - 1] == '/') {
         res->path.len--;

@@ -122,8 +122,8 @@ ngx_http_stoa_mcp_resolve(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         return ngx_http_stoa_mcp_unknown(r, ctx, &name);
     }
 
-    sub = ngx_http_stoa_store_subscription(mcf->store, &ctx->application,
-                                           &ctx->call.subscribed);
+    sub = ngx_http_stoa_auth_subscribed(mcf->store, ctx,
+                                        &ctx->call.subscribed);
     if (sub == NULL || !ngx_http_stoa_mcp_selected(sub, &tool->id)) {
         return ngx_http_stoa_mcp_unknown(r, ctx, &name);
     }
@@ -256,8 +256,7 @@ ngx_http_stoa_mcp_resolve_tenant(ngx_http_request_t *r,
     }
 
     if (*tool == NULL
-        || ngx_http_stoa_store_subscription(mcf->store, &ctx->application,
-                                            &(*api)->id)
+        || ngx_http_stoa_auth_subscribed(mcf->store, ctx, &(*api)->id)
            == NULL)
     {
         ngx_memzero(&search, sizeof(search));
@@ -265,8 +264,7 @@ ngx_http_stoa_mcp_resolve_tenant(ngx_http_request_t *r,
         search.tenant = mcp->endpoint_tenant;
         search.name = *name;
 
-        rc = ngx_http_stoa_store_each_subscription(mcf->store,
-                                                &ctx->application,
+        rc = ngx_http_stoa_auth_each_subscribed(mcf->store, ctx,
                                                 ngx_http_stoa_mcp_search_sub,
                                                 &search);
 

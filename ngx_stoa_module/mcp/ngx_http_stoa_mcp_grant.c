@@ -44,10 +44,9 @@ ngx_http_stoa_mcp_each_grant(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     g.grant.store = mcf->store;
     g.now_ms = ngx_http_stoa_now_ms();
 
-    return ngx_http_stoa_store_each_subscription(mcf->store,
-                                                 &ctx->application,
-                                                 ngx_http_stoa_mcp_grant_sub,
-                                                 &g);
+    return ngx_http_stoa_auth_each_subscribed(mcf->store, ctx,
+                                              ngx_http_stoa_mcp_grant_sub,
+                                              &g);
 }
 
 

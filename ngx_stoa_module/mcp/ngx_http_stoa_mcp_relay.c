@@ -11,6 +11,7 @@
  */
 
 #include "ngx_http_stoa_relay.h"
+#include "ngx_http_stoa_auth.h"
 #include "ngx_http_stoa_store.h"
 #include "ngx_http_stoa_zone.h"
 #include "core/stoa_key.h"
@@ -196,10 +197,9 @@ ngx_http_stoa_mcp_relay_all(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     apis.store = mcf->store;
     apis.n = 0;
 
-    (void) ngx_http_stoa_store_each_subscription(mcf->store,
-                                                 &ctx->application,
-                                                 ngx_http_stoa_mcp_relay_api,
-                                                 &apis);
+    (void) ngx_http_stoa_auth_each_subscribed(mcf->store, ctx,
+                                              ngx_http_stoa_mcp_relay_api,
+                                              &apis);
 
     for (i = 0; i < apis.n; i++) {
 

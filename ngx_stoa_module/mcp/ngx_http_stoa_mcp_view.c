@@ -362,7 +362,7 @@ ngx_http_stoa_mcp_view_token(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
     p = ngx_cpymem(text, digest, NGX_HTTP_STOA_SHA256_LEN);
     p = ngx_cpymem(p, &generation, sizeof(generation));
-    *p++ = ctx->token ? 1 : 0;
+    *p++ = ctx->token ? 1 : ctx->anonymous ? 2 : 0;
 
     if (ctx->token) {
         p = ngx_cpymem(p, ctx->token->roles.data, ctx->token->roles.len);

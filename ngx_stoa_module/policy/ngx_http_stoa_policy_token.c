@@ -25,12 +25,12 @@ typedef enum {
 static ngx_int_t ngx_http_stoa_policy_token_head(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a);
 static ngx_http_stoa_policy_token_e ngx_http_stoa_policy_token_lacks(
-    const ngx_http_stoa_token_t *token, const void *rec,
+    const ngx_http_stoa_ctx_t *ctx, const void *rec,
     const stoa_policy_token_t *rule);
 static ngx_uint_t ngx_http_stoa_policy_token_scope(
     const ngx_http_stoa_token_t *token, stoa_str_t scope);
 static ngx_uint_t ngx_http_stoa_policy_token_hides(
-    const ngx_http_stoa_token_t *token, const void *rec,
+    const ngx_http_stoa_ctx_t *ctx, const void *rec,
     const stoa_policy_token_t *rule);
 
 
@@ -44,7 +44,7 @@ static ngx_int_t
 ngx_http_stoa_policy_token_head(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a)
 {
-    switch (ngx_http_stoa_policy_token_lacks(ctx->token, a->rec, a->config)) {
+    switch (ngx_http_stoa_policy_token_lacks(ctx, a->rec, a->config)) {
 
     case TOKEN_SCOPE:
         return ngx_http_stoa_policy_refuse(r, ctx, a,
@@ -61,15 +61,18 @@ ngx_http_stoa_policy_token_head(ngx_http_request_t *r,
 /* A role comes first: another token of the same caller has no more. */
 
 static ngx_http_stoa_policy_token_e
-ngx_http_stoa_policy_token_lacks(const ngx_http_stoa_token_t *token,
+ngx_http_stoa_policy_token_lacks(const ngx_http_stoa_ctx_t *ctx,
     const void *rec, const stoa_policy_token_t *rule)
 {
-    uint32_t           i;
-    stoa_str_t         text;
-    const stoa_ref_t  *refs;
+    uint32_t                      i;
+    stoa_str_t                    text;
+    const stoa_ref_t             *refs;
+    const ngx_http_stoa_token_t  *token;
+
+    token = ctx->token;
 
     if (token == NULL) {
-        return rule->keys ? TOKEN_OK : TOKEN_ROLE;
+        return rule->keys && !ctx->anonymous ? TOKEN_OK : TOKEN_ROLE;
     }
 
     refs = stoa_rec_vec(rec, rule->roles, stoa_ref_t);
@@ -255,7 +258,7 @@ ngx_http_stoa_policy_token_shows(ngx_http_stoa_ctx_t *ctx,
         for (k = 0; chain && k < chain->n; k++) {
             if (chain->elts[k].policy == &ngx_http_stoa_policy_token
                 && !chain->elts[k].shadow
-                && ngx_http_stoa_policy_token_hides(ctx->token,
+                && ngx_http_stoa_policy_token_hides(ctx,
                                                     chain->elts[k].rec,
                                                     chain->elts[k].config))
             {
@@ -274,7 +277,7 @@ ngx_http_stoa_policy_token_shows(ngx_http_stoa_ctx_t *ctx,
             && (tool.len == 0
                 || (tool.len == name.len
                     && ngx_memcmp(tool.data, name.data, name.len) == 0))
-            && ngx_http_stoa_policy_token_hides(ctx->token, api,
+            && ngx_http_stoa_policy_token_hides(ctx, api,
                                    stoa_rec_vec(api, p[i].config,
                                                 stoa_policy_token_t)))
         {
@@ -287,10 +290,10 @@ ngx_http_stoa_policy_token_shows(ngx_http_stoa_ctx_t *ctx,
 
 
 static ngx_uint_t
-ngx_http_stoa_policy_token_hides(const ngx_http_stoa_token_t *token,
+ngx_http_stoa_policy_token_hides(const ngx_http_stoa_ctx_t *ctx,
     const void *rec, const stoa_policy_token_t *rule)
 {
-    switch (ngx_http_stoa_policy_token_lacks(token, rec, rule)) {
+    switch (ngx_http_stoa_policy_token_lacks(ctx, rec, rule)) {
 
     case TOKEN_SCOPE:
         return !rule->list_unscoped;

@@ -89,6 +89,10 @@ const stoa_rec_item_t *ngx_http_stoa_store_item_by_name(
 typedef ngx_int_t (*ngx_http_stoa_store_each_pt)(void *data, const void *rec);
 ngx_int_t ngx_http_stoa_store_each_subscription(ngx_http_stoa_store_t *s,
     const stoa_id_t *application, ngx_http_stoa_store_each_pt cb, void *data);
+/* All apis, or servers, of a tenant by its name. */
+ngx_int_t ngx_http_stoa_store_each_of_tenant(ngx_http_stoa_store_t *s,
+    stoa_rec_kind_e kind, const char *tenant, size_t len,
+    ngx_http_stoa_store_each_pt cb, void *data);
 /* Of those that are called iss, all or a tenant's; iss NULL: all of the
  * tenant's. */
 ngx_int_t ngx_http_stoa_store_each_issuer(ngx_http_stoa_store_t *s,

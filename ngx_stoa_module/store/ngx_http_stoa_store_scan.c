@@ -220,6 +220,22 @@ ngx_http_stoa_store_each_item(ngx_http_stoa_store_t *s, stoa_rec_kind_e kind,
 
 
 ngx_int_t
+ngx_http_stoa_store_each_of_tenant(ngx_http_stoa_store_t *s,
+    stoa_rec_kind_e kind, const char *tenant, size_t len,
+    ngx_http_stoa_store_each_pt cb, void *data)
+{
+    ngx_http_stoa_key_t  k;
+
+    return ngx_http_stoa_key_idx(&k, kind == STOA_REC_API
+                                     ? NGX_HTTP_STOA_IDX_API
+                                     : NGX_HTTP_STOA_IDX_SERVER,
+                                 tenant, len, "", 0)
+           == NGX_OK ? ngx_http_stoa_store_each_index(s, kind, &k, cb, data)
+                     : NGX_OK;
+}
+
+
+ngx_int_t
 ngx_http_stoa_store_each_issuer(ngx_http_stoa_store_t *s, const char *iss,
     size_t len, const stoa_id_t *tenant, ngx_http_stoa_store_each_pt cb,
     void *data)
