@@ -146,7 +146,7 @@ for my $form (["retry: 5\n", 100], ["retry: 7000000\n", 60000],
 # ---- cut at every byte
 
 for my $way ('until close', 'in chunks') {
-    my $stream = "id: 7\ndata: $note\n\ndata: $ok\n\n";
+    my $stream = ": 7\ndata: $note\n\ndata: $ok\n\n";
     my $text = $way eq 'in chunks'
         ? head('Transfer-Encoding: chunked') . chunked(
             map { "$_\n" } split /\n/, $stream, -1) . "0\r\n\r\n"

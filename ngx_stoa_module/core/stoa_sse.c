@@ -45,6 +45,20 @@ stoa_sse_free(stoa_sse_t *s)
 }
 
 
+void
+stoa_sse_idle(stoa_sse_t *s)
+{
+    stoa_buf_t  *b;
+
+    for (b = &s->line; b <= &s->event; b++) {
+        if (b->len == 0 && b->data) {
+            stoa_buf_free(b);
+            stoa_buf_init(b, b->max);
+        }
+    }
+}
+
+
 stoa_rc_t
 stoa_sse_feed(stoa_sse_t *s, const char *data, size_t len)
 {

@@ -53,6 +53,8 @@ void stoa_sse_init(stoa_sse_t *s, size_t max, stoa_sse_handler_pt handler,
  * that the end of the stream cuts off is dropped, as the standard says. */
 stoa_rc_t stoa_sse_feed(stoa_sse_t *s, const char *data, size_t len)
     STOA_MUST_CHECK;
+/* Between two events: gives the memory of the last one back. */
+void stoa_sse_idle(stoa_sse_t *s);
 void stoa_sse_free(stoa_sse_t *s);
 
 

@@ -50,6 +50,8 @@ static ngx_int_t ngx_http_stoa_mcp_find(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 static ngx_int_t ngx_http_stoa_mcp_delete(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
+static ngx_int_t ngx_http_stoa_mcp_streams(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
 static ngx_int_t ngx_http_stoa_mcp_entitled(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 static ngx_int_t ngx_http_stoa_mcp_dispatch(ngx_http_request_t *r,
@@ -87,6 +89,7 @@ static const ngx_http_stoa_step_t  ngx_http_stoa_mcp_steps[] = {
     { "keys",         ngx_http_stoa_mcp_keys },
     { "find",         ngx_http_stoa_mcp_find },
     { "delete",       ngx_http_stoa_mcp_delete },
+    { "get",          ngx_http_stoa_mcp_streams },
     { "body",         ngx_http_stoa_mcp_read_body },
     { "scan",         ngx_http_stoa_mcp_scan },
     { "entitled",     ngx_http_stoa_mcp_entitled },
@@ -345,15 +348,15 @@ static ngx_int_t
 ngx_http_stoa_mcp_verb(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
     if (r->method == NGX_HTTP_POST
-        || (r->method == NGX_HTTP_DELETE && ctx->call.mcp->headers.session))
+        || ((r->method & (NGX_HTTP_DELETE|NGX_HTTP_GET))
+            && ctx->call.mcp->headers.session))
     {
         return NGX_OK;
     }
 
-    /* no stream of its own is offered on GET: 405 is the answer the transport
-     * names */
+    /* without a session there is nothing to stream or to end */
 
-    ngx_str_set(&ctx->call.allow, "POST, DELETE");
+    ngx_str_set(&ctx->call.allow, "GET, POST, DELETE");
 
     return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_METHOD, NULL);
 }
@@ -445,6 +448,23 @@ ngx_http_stoa_mcp_delete(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     ngx_http_stoa_mcp_map_leave(ngx_http_stoa_mcp_client(mcp));
 
     return ngx_http_stoa_mcp_answer(r, ctx, NGX_HTTP_OK, NULL);
+}
+
+
+/* There is no message that a refusal could be an answer to. */
+
+static ngx_int_t
+ngx_http_stoa_mcp_streams(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    ngx_int_t  rc;
+
+    if (r->method != NGX_HTTP_GET) {
+        return NGX_OK;
+    }
+
+    rc = ngx_http_stoa_mcp_entitled(r, ctx);
+
+    return rc == NGX_OK ? ngx_http_stoa_mcp_get(r, ctx) : rc;
 }
 
 

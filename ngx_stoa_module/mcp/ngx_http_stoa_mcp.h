@@ -76,6 +76,7 @@ typedef struct {
     ngx_table_elt_t      *accept;
     ngx_table_elt_t      *type;
     ngx_table_elt_t      *coding;
+    ngx_table_elt_t  *last;           /* Last-Event-ID                      */
     stoa_media_accept_t   json;       /* what all lines of accept say       */
     stoa_media_accept_t   events;
     unsigned              repeated:1; /* one of the above came twice        */
@@ -198,6 +199,7 @@ struct ngx_http_stoa_mcp_s {
     ngx_http_stoa_mcp_wait_t      wait;
     ngx_http_stoa_mcp_spoke_t     spoke;        /* of the wheel             */
     ngx_http_stoa_mcp_stream_t   *stream;       /* the answer, if it is one */
+    void                         *get;          /* of a GET                 */
 
     ngx_uint_t                    connect;      /* ..._mcp_connect_e        */
     void                         *conn;         /* OPENING                  */
@@ -501,6 +503,7 @@ typedef enum {
     NGX_HTTP_STOA_MCP_EXPECT = 0,     /* a third of stoa_mcp_keepalive       */
     NGX_HTTP_STOA_MCP_QUIET,          /* stoa_mcp_keepalive                  */
     NGX_HTTP_STOA_MCP_LINGER,         /* half a second                       */
+    NGX_HTTP_STOA_MCP_SECOND,         /* one                                 */
     NGX_HTTP_STOA_MCP_WHEEL_N
 } ngx_http_stoa_mcp_wheel_e;
 
@@ -526,6 +529,13 @@ void ngx_http_stoa_mcp_stream_ended(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_int_t rc);
 ngx_int_t ngx_http_stoa_mcp_stream_late(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_int_t rc);
+
+
+/* ---- _mcp_get.c -------------------------------------------------------- */
+
+/* For a step: a GET ends here. */
+ngx_int_t ngx_http_stoa_mcp_get(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
 
 
 /* ---- _mcp_answer.c ----------------------------------------------------- */

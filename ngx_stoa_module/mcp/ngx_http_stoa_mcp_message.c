@@ -109,6 +109,13 @@ ngx_http_stoa_mcp_header_slot(ngx_http_stoa_mcp_headers_t *hs,
 
         break;
 
+    case 13:
+        if (ngx_memcmp(h->lowcase_key, "last-event-id", 13) == 0) {
+            return &hs->last;
+        }
+
+        break;
+
     case 14:
         if (ngx_memcmp(h->lowcase_key, "mcp-session-id", 14) == 0) {
             return &hs->session;
@@ -172,7 +179,7 @@ ngx_http_stoa_mcp_negotiate(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     hs = &ctx->call.mcp->headers;
     ct = hs->type ? &hs->type->value : NULL;
 
-    if (r->method == NGX_HTTP_DELETE) {
+    if (r->method != NGX_HTTP_POST) {
         return NGX_OK;
     }
 

@@ -42,14 +42,13 @@ static ngx_int_t ngx_http_stoa_mcp_relay_unknown(ngx_http_request_t *r,
 static ngx_int_t ngx_http_stoa_mcp_relay_splice(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const stoa_json_val_t *at,
     const stoa_mcp_ref_t *ref, const stoa_str_t *id);
+static void ngx_http_stoa_mcp_relay_one(void *data,
+    const stoa_mcp_ref_t *ref);
 static ngx_int_t ngx_http_stoa_mcp_relay_api(void *data, const void *rec);
 static void ngx_http_stoa_mcp_relay_add(ngx_http_stoa_mcp_apis_t *apis,
     const stoa_id_t *api);
 static ngx_int_t ngx_http_stoa_mcp_relay_post(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const stoa_mcp_ref_t *ref, ngx_str_t *body);
-static ngx_int_t ngx_http_stoa_mcp_relay_headers(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_api_t *api,
-    const stoa_mcp_ref_t *ref, ngx_pool_t *pool, ngx_str_t *text);
 static void ngx_http_stoa_mcp_relay_done(ngx_http_stoa_mcp_ask_t *ask,
     void *data);
 
@@ -178,20 +177,56 @@ ngx_http_stoa_mcp_relay_splice(ngx_http_request_t *r,
 
 /* ---- to all ------------------------------------ */
 
+typedef struct {
+    ngx_http_request_t   *request;
+    ngx_http_stoa_ctx_t  *ctx;
+    ngx_int_t             rc;
+} ngx_http_stoa_mcp_all_t;
+
+
 /* Only the one that has the id that is named acts on it, the others have to
  * overlook it. */
 
 ngx_int_t
 ngx_http_stoa_mcp_relay_all(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
+    ngx_http_stoa_mcp_all_t  all;
+
+    all.request = r;
+    all.ctx = ctx;
+    all.rc = NGX_OK;
+
+    ngx_http_stoa_mcp_relay_sessions(r, ctx, ngx_http_stoa_mcp_relay_one,
+                                     &all);
+
+    return all.rc == NGX_OK
+           ? ngx_http_stoa_mcp_answer(r, ctx, NGX_HTTP_ACCEPTED, NULL)
+           : NGX_HTTP_INTERNAL_SERVER_ERROR;
+}
+
+
+static void
+ngx_http_stoa_mcp_relay_one(void *data, const stoa_mcp_ref_t *ref)
+{
+    ngx_http_stoa_mcp_all_t *all = data;
+
+    if (all->rc == NGX_OK) {
+        all->rc = ngx_http_stoa_mcp_relay_post(all->request, all->ctx, ref,
+                                               &all->ctx->call.mcp->body);
+    }
+}
+
+
+void
+ngx_http_stoa_mcp_relay_sessions(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_mcp_session_pt each, void *data)
+{
     ngx_uint_t                     i;
     stoa_mcp_ref_t                 ref;
-    ngx_http_stoa_mcp_t           *mcp;
     ngx_http_stoa_mcp_apis_t       apis;
     ngx_http_stoa_main_conf_t     *mcf;
     ngx_http_stoa_mcp_upstream_t   up;
 
-    mcp = ctx->call.mcp;
     mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
 
     apis.store = mcf->store;
@@ -204,27 +239,49 @@ ngx_http_stoa_mcp_relay_all(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     for (i = 0; i < apis.n; i++) {
 
         if (ngx_http_stoa_mcp_upstream_peek(
-                           ngx_http_stoa_mcp_upstream_key(mcp, &apis.api[i]),
-                           &up)
+                 ngx_http_stoa_mcp_upstream_key(ctx->call.mcp, &apis.api[i]),
+                 &up)
             != NGX_OK)
         {
             continue;
         }
 
         ngx_memcpy(ref.api, &apis.api[i], STOA_ID_LEN);
-        ref.target = STOA_TARGETS_MAX;               /* it is not known      */
+        ref.target = up.target;
         ref.version = up.version == NGX_HTTP_STOA_MCP_VERSION_NONE
                       ? 0 : up.version + 1;
         ref.sid.data = (char *) up.sid;
         ref.sid.len = up.len;
 
-        if (ngx_http_stoa_mcp_relay_post(r, ctx, &ref, &mcp->body) != NGX_OK)
-        {
-            return NGX_HTTP_INTERNAL_SERVER_ERROR;
-        }
+        each(data, &ref);
+    }
+}
+
+
+ngx_http_stoa_api_t *
+ngx_http_stoa_mcp_relay_of(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    const stoa_mcp_ref_t *ref)
+{
+    stoa_id_t                   id;
+    const stoa_rec_api_t       *rec;
+    ngx_http_stoa_main_conf_t  *mcf;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+    ngx_memcpy(&id, ref->api, STOA_ID_LEN);
+
+    if (ctx->call.api
+        && ngx_memcmp(&ctx->call.api->id, &id, STOA_ID_LEN) == 0)
+    {
+        return ctx->call.api;
     }
 
-    return ngx_http_stoa_mcp_answer(r, ctx, NGX_HTTP_ACCEPTED, NULL);
+    if (ngx_http_stoa_store_enter(mcf->store) != NGX_OK) {
+        return NULL;
+    }
+
+    rec = ngx_http_stoa_store_api(mcf->store, &id);
+
+    return rec && !rec->hdr.withheld ? ngx_http_stoa_api_get(r, rec) : NULL;
 }
 
 
@@ -309,32 +366,16 @@ static ngx_int_t
 ngx_http_stoa_mcp_relay_post(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     const stoa_mcp_ref_t *ref, ngx_str_t *body)
 {
-    ngx_int_t                   rc;
-    ngx_str_t                   base;
-    stoa_id_t                   id;
-    ngx_uint_t                  pin;
-    ngx_http_stoa_api_t        *api;
-    ngx_http_stoa_via_t         via;
-    const stoa_rec_api_t       *rec;
-    ngx_http_stoa_mcp_ask_t    *ask;
-    ngx_http_stoa_main_conf_t  *mcf;
+    ngx_int_t                 rc;
+    ngx_str_t                 base;
+    ngx_uint_t                pin;
+    ngx_http_stoa_api_t      *api;
+    ngx_http_stoa_via_t       via;
+    ngx_http_stoa_mcp_ask_t  *ask;
 
     static ngx_str_t  none = ngx_null_string;
 
-    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
-    ngx_memcpy(&id, ref->api, STOA_ID_LEN);
-
-    api = NULL;
-
-    if (ctx->call.api
-        && ngx_memcmp(&ctx->call.api->id, &id, STOA_ID_LEN) == 0)
-    {
-        api = ctx->call.api;
-
-    } else if (ngx_http_stoa_store_enter(mcf->store) == NGX_OK) {
-        rec = ngx_http_stoa_store_api(mcf->store, &id);
-        api = rec && !rec->hdr.withheld ? ngx_http_stoa_api_get(r, rec) : NULL;
-    }
+    api = ngx_http_stoa_mcp_relay_of(r, ctx, ref);
 
     if (api == NULL || ngx_http_stoa_mcp_relays >= NGX_HTTP_STOA_MCP_RELAYS) {
         ngx_http_stoa_count(mcp_lost, 1);
@@ -379,7 +420,7 @@ ngx_http_stoa_mcp_relay_post(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
 /* Those of a call of this session to this api. */
 
-static ngx_int_t
+ngx_int_t
 ngx_http_stoa_mcp_relay_headers(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_api_t *api,
     const stoa_mcp_ref_t *ref, ngx_pool_t *pool, ngx_str_t *text)

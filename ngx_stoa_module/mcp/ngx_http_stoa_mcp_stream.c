@@ -35,23 +35,13 @@ static void ngx_http_stoa_mcp_stream_take(ngx_http_stoa_mcp_stream_t *s,
     ngx_buf_t *b);
 static stoa_rc_t ngx_http_stoa_mcp_stream_event(void *data,
     const stoa_sse_event_t *event);
-static ngx_int_t ngx_http_stoa_mcp_stream_pass(ngx_http_stoa_mcp_stream_t *s,
-    const stoa_sse_event_t *event);
 static ngx_int_t ngx_http_stoa_mcp_stream_mark(ngx_http_stoa_mcp_stream_t *s,
     stoa_sse_event_t *event, const stoa_glance_t *g);
 static void ngx_http_stoa_mcp_stream_self(ngx_http_stoa_mcp_stream_t *s,
     const stoa_glance_t *g, const char *error);
 static void ngx_http_stoa_mcp_stream_patience(ngx_http_stoa_mcp_stream_t *s);
-static ngx_int_t ngx_http_stoa_mcp_stream_json(ngx_http_stoa_mcp_stream_t *s,
-    const stoa_str_t *data);
-static ngx_int_t ngx_http_stoa_mcp_stream_begin(
-    ngx_http_stoa_mcp_stream_t *s);
 static ngx_int_t ngx_http_stoa_mcp_stream_conclude(
     ngx_http_stoa_mcp_stream_t *s);
-static ngx_int_t ngx_http_stoa_mcp_stream_fail(ngx_http_stoa_mcp_stream_t *s,
-    ngx_http_stoa_refuse_e what, const char *why);
-static ngx_int_t ngx_http_stoa_mcp_stream_whole(ngx_http_request_t *r,
-    ngx_uint_t status, ngx_str_t *type, size_t len);
 static void ngx_http_stoa_mcp_stream_over(ngx_http_request_t *r);
 
 
@@ -111,6 +101,7 @@ ngx_http_stoa_mcp_stream_create(ngx_http_request_t *r,
     }
 
     s->ctx = ctx;
+    stoa_buf_init(&s->id, NGX_HTTP_STOA_MCP_EID_TEXT);
     stoa_buf_init(&s->text, NGX_HTTP_STOA_MCP_EVENT_MAX);
     stoa_sse_init(&s->sse, NGX_HTTP_STOA_MCP_EVENT_MAX,
                   ngx_http_stoa_mcp_stream_event, s);
@@ -129,6 +120,7 @@ ngx_http_stoa_mcp_stream_cleanup(void *data)
 {
     ngx_http_stoa_mcp_stream_t *s = data;
 
+    stoa_buf_free(&s->id);
     stoa_buf_free(&s->text);
     stoa_sse_free(&s->sse);
 }
@@ -396,7 +388,7 @@ ngx_http_stoa_mcp_stream_event(void *data, const stoa_sse_event_t *event)
     ngx_http_stoa_mcp_stream_t  *s = data;
 
     e = *event;
-    e.has_id = 0;
+    ngx_http_stoa_mcp_stream_id(s, &e, 'P');
 
     if (e.retry_ms >= 0) {
         e.retry_ms = ngx_max(e.retry_ms, NGX_HTTP_STOA_MCP_RETRY_MIN);
@@ -410,8 +402,7 @@ ngx_http_stoa_mcp_stream_event(void *data, const stoa_sse_event_t *event)
         return STOA_OK;
 
     case NGX_HTTP_STOA_MCP_EVENT_UNKNOWN:
-        ngx_http_stoa_mcp_stream_self(s, &g, "{\"code\":-32601,\"message\":"
-                                      "\"the client has not declared it\"}");
+        ngx_http_stoa_mcp_stream_self(s, &g, NGX_HTTP_STOA_MCP_NOT_DECLARED);
         return STOA_OK;
 
     case NGX_HTTP_STOA_MCP_EVENT_ASK:
@@ -455,17 +446,12 @@ ngx_http_stoa_mcp_stream_event(void *data, const stoa_sse_event_t *event)
         return STOA_DECLINED;
 
     default:
-        return STOA_OK;
+        /* an id without data is where to go on, too */
+
+        return event->data.len || !e.has_id
+               || ngx_http_stoa_mcp_stream_pass(s, &e) == NGX_OK
+               ? STOA_OK : STOA_ERROR;
     }
-}
-
-
-static ngx_int_t
-ngx_http_stoa_mcp_stream_pass(ngx_http_stoa_mcp_stream_t *s,
-    const stoa_sse_event_t *event)
-{
-    return ngx_http_stoa_mcp_stream_begin(s) == NGX_OK
-           ? ngx_http_stoa_mcp_writer_event(&s->writer, event) : NGX_ERROR;
 }
 
 
@@ -539,84 +525,6 @@ ngx_http_stoa_mcp_stream_patience(ngx_http_stoa_mcp_stream_t *s)
 }
 
 
-/* The head of a stream, once. */
-
-static ngx_int_t
-ngx_http_stoa_mcp_stream_begin(ngx_http_stoa_mcp_stream_t *s)
-{
-    ngx_int_t            rc;
-    ngx_table_elt_t     *h;
-    ngx_http_request_t  *r;
-
-    if (s->headed) {
-        return NGX_OK;
-    }
-
-    s->headed = 1;
-    r = s->writer.request;
-
-    if (r->header_sent) {
-        return NGX_OK;
-    }
-
-    h = ngx_http_stoa_header_add(r, "X-Accel-Buffering");
-    if (h == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_str_set(&h->value, "no");
-    ngx_http_clear_content_length(r);
-
-    rc = ngx_http_stoa_filter_next_head(r);
-
-    return rc == NGX_ERROR || rc > NGX_OK ? NGX_ERROR : NGX_OK;
-}
-
-
-/* The first event was the answer. */
-
-static ngx_int_t
-ngx_http_stoa_mcp_stream_json(ngx_http_stoa_mcp_stream_t *s,
-    const stoa_str_t *data)
-{
-    static ngx_str_t  json = ngx_string("application/json");
-
-    if (ngx_http_stoa_mcp_stream_whole(s->writer.request, NGX_HTTP_OK, &json,
-                                       data->len)
-        != NGX_OK
-        || ngx_http_stoa_mcp_writer_bytes(&s->writer, data->data, data->len)
-           != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    return ngx_http_stoa_mcp_writer_end(&s->writer);
-}
-
-
-/* A head for an answer that is no stream. */
-
-static ngx_int_t
-ngx_http_stoa_mcp_stream_whole(ngx_http_request_t *r, ngx_uint_t status,
-    ngx_str_t *type, size_t len)
-{
-    ngx_int_t  rc;
-
-    ngx_http_clear_content_length(r);
-
-    r->headers_out.status = status;
-    ngx_str_null(&r->headers_out.status_line);
-    r->headers_out.content_type = *type;
-    r->headers_out.content_type_len = type->len;
-    r->headers_out.content_type_lowcase = NULL;
-    r->headers_out.content_length_n = len;
-
-    rc = ngx_http_stoa_filter_next_head(r);
-
-    return rc == NGX_ERROR || rc > NGX_OK ? NGX_ERROR : NGX_OK;
-}
-
-
 /* ---- the end ------------------------------------------------------------ */
 
 /* All that came is read. */
@@ -654,6 +562,15 @@ ngx_http_stoa_mcp_stream_conclude(ngx_http_stoa_mcp_stream_t *s)
                                  s->why);
     }
 
+    if (s->named && s->ctx->call.mcp->version >= NGX_HTTP_STOA_MCP_POLLS
+        && (s->last
+            || s->cut - 1 == NGX_HTTP_STOA_REFUSE_UPSTREAM_INVALID))
+    {
+        /* the client comes again, with the last id (_mcp_get.c) */
+
+        return ngx_http_stoa_mcp_writer_end(&s->writer);
+    }
+
     if (s->cut) {
         return ngx_http_stoa_mcp_stream_fail(s, s->cut - 1,
                        s->cut - 1 == NGX_HTTP_STOA_REFUSE_UPSTREAM_INVALID
@@ -667,75 +584,6 @@ ngx_http_stoa_mcp_stream_conclude(ngx_http_stoa_mcp_stream_t *s)
     }
 
     return NGX_OK;
-}
-
-
-/* An error in the place of the answer; why NULL: what is noted already, or the
- * words of the row. */
-
-static ngx_int_t
-ngx_http_stoa_mcp_stream_fail(ngx_http_stoa_mcp_stream_t *s,
-    ngx_http_stoa_refuse_e what, const char *why)
-{
-    ngx_str_t                       type, body;
-    stoa_sse_event_t                event;
-    ngx_http_request_t             *r;
-    ngx_http_stoa_mcp_fault_t       fault;
-    const ngx_http_stoa_refusal_t  *row;
-
-    r = s->writer.request;
-
-    if (s->ctx->call.refused == 0) {
-        ngx_memzero(&fault, sizeof(fault));
-        fault.what = what;
-
-        if (why) {
-            ngx_http_stoa_mcp_fault_say(&fault, why);
-        }
-
-        ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
-                      "an MCP upstream's stream ends: %V%s%*s",
-                      &ngx_http_stoa_refusals[what].code,
-                      fault.len ? ", " : "", fault.len, fault.text);
-
-        if (ngx_http_stoa_mcp_fault_refuse(r, s->ctx, &fault, NULL) != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
-    }
-
-    row = &ngx_http_stoa_refusals[s->ctx->call.refused - 1];
-
-    if (ngx_http_stoa_refusal_page(r, s->ctx, row->status, &type, &body)
-        != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    if (s->headed) {
-        ngx_memzero(&event, sizeof(event));
-        event.data.data = (char *) body.data;
-        event.data.len = body.len;
-        event.retry_ms = -1;
-
-        if (ngx_http_stoa_mcp_writer_event(&s->writer, &event) != NGX_OK) {
-            return NGX_ERROR;
-        }
-
-    } else if (ngx_http_stoa_mcp_stream_whole(r,
-                               ngx_http_stoa_mcp_answers(r, s->ctx, row)
-                               ? NGX_HTTP_OK : row->status, &type, body.len)
-               != NGX_OK
-               || ngx_http_stoa_mcp_writer_bytes(&s->writer,
-                                                 (char *) body.data, body.len)
-                  != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    r->err_status = row->status;                   /* for those who count   */
-
-    return ngx_http_stoa_mcp_writer_end(&s->writer);
 }
 
 

@@ -34,6 +34,9 @@ ngx_http_stoa_mcp_wheel_delay(ngx_uint_t list)
     case NGX_HTTP_STOA_MCP_QUIET:
         return ngx_http_stoa_mcp_wheel_keepalive;
 
+    case NGX_HTTP_STOA_MCP_SECOND:
+        return 1000;
+
     default:
         return 2 * NGX_HTTP_STOA_MCP_WHEEL_MS;
     }
@@ -64,7 +67,6 @@ ngx_http_stoa_mcp_wheel_add(ngx_http_request_t *r,
         ev->handler = ngx_http_stoa_mcp_wheel_turn;
         ev->data = &ngx_http_stoa_mcp_wheel_connection;
         ev->log = ngx_cycle->log;
-        ev->cancelable = 1;
     }
 
     ngx_http_stoa_mcp_wheel_remove(spoke);

@@ -3,6 +3,7 @@
  * other one says to it, at any worker and any gateway of the group.
  *
  *   _mcp_mark.c    the ids that it goes by
+ *   _mcp_eid.c     the ids of events
  *   _mcp_relay.c   what a client says to servers, and the gateway for him
  *
  * Process: workers.
@@ -32,6 +33,30 @@ ngx_int_t ngx_http_stoa_mcp_unmark(ngx_http_request_t *r,
     const stoa_json_val_t *mark, stoa_mcp_ref_t *ref, stoa_str_t *id);
 
 
+/* ---- _mcp_eid.c -------------------------------------------------------- */
+
+#define NGX_HTTP_STOA_MCP_EID_TEXT  3072
+#define NGX_HTTP_STOA_MCP_SOURCES   16       /* of one stream                */
+
+typedef struct {
+    ngx_uint_t        kind;                  /* P, G, E                      */
+    stoa_str_t        rid;                   /* of P and E, JSON             */
+    ngx_uint_t        n;
+    struct {
+        stoa_mcp_ref_t  ref;
+        stoa_str_t      eid;                 /* "": it said none             */
+    } source[NGX_HTTP_STOA_MCP_SOURCES];
+} ngx_http_stoa_mcp_eid_t;
+
+/* Fills text; NGX_DECLINED: it would be too long. */
+ngx_int_t ngx_http_stoa_mcp_eid_seal(ngx_http_stoa_mcp_t *mcp,
+    const ngx_http_stoa_mcp_eid_t *e, stoa_buf_t *text);
+/* What is in e points into r->pool.  NGX_DECLINED: not of this session. */
+ngx_int_t ngx_http_stoa_mcp_eid_open(ngx_http_request_t *r,
+    ngx_http_stoa_mcp_t *mcp, const ngx_str_t *text,
+    ngx_http_stoa_mcp_eid_t *e);
+
+
 /* ---- _mcp_relay.c ------------------------------------------------------- */
 
 /* A method of the edge for each: answered by 202 or a refusal. */
@@ -41,6 +66,22 @@ ngx_int_t ngx_http_stoa_mcp_relay_progress(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 ngx_int_t ngx_http_stoa_mcp_relay_all(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
+
+/* Those that are open at upstreams; ref is valid until it returns. */
+typedef void (*ngx_http_stoa_mcp_session_pt)(void *data,
+    const stoa_mcp_ref_t *ref);
+void ngx_http_stoa_mcp_relay_sessions(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_mcp_session_pt each, void *data);
+/* The headers that such a session's upstream gets. */
+ngx_int_t ngx_http_stoa_mcp_relay_headers(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_api_t *api,
+    const stoa_mcp_ref_t *ref, ngx_pool_t *pool, ngx_str_t *text);
+/* The api of a ref; NULL: it is there no more. */
+ngx_http_stoa_api_t *ngx_http_stoa_mcp_relay_of(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const stoa_mcp_ref_t *ref);
+
+#define NGX_HTTP_STOA_MCP_NOT_DECLARED                                        \
+    "{\"code\":-32601,\"message\":\"the client has not declared it\"}"
 
 /* The gateway's own answer to a server's request: {} or an error. */
 void ngx_http_stoa_mcp_relay_self(ngx_http_request_t *r,

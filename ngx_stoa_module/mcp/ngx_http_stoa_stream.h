@@ -4,6 +4,7 @@
  *
  *   _mcp_stream.c  a forwarded call's answer, judged event by event
  *   _mcp_event.c   what an event is
+ *   _mcp_reply.c   what the client gets of it
  *   _mcp_writer.c  events on their way to the client
  *   _mcp_wheel.c   what happens when nothing happens
  *
@@ -27,6 +28,8 @@
 #define NGX_HTTP_STOA_MCP_FAULTS      3      /* events that are overlooked   */
 #define NGX_HTTP_STOA_MCP_SELVES      100    /* of one call                  */
 #define NGX_HTTP_STOA_MCP_PATIENCE    300000 /* ms, for who asks the client  */
+#define NGX_HTTP_STOA_MCP_POLLS       2      /* row of the versions: from    */
+                                             /* then on clients come again   */
 #define NGX_HTTP_STOA_MCP_RETRY_MIN   100    /* of `retry`, in ms            */
 #define NGX_HTTP_STOA_MCP_RETRY_TOP   60000
 
@@ -49,6 +52,7 @@ struct ngx_http_stoa_mcp_stream_s {
     ngx_chain_t                 *in;          /* not read yet                */
     ngx_http_stoa_mcp_writer_t   writer;
     stoa_sse_t                   sse;
+    stoa_buf_t                   id;          /* the client's, of an event   */
     stoa_buf_t                   text;        /* an answer that is no stream,
                                                  an event with marks         */
     ngx_uint_t                   faults;
@@ -60,6 +64,7 @@ struct ngx_http_stoa_mcp_stream_s {
     unsigned                     headed:1;    /* the client has a head of    */
                                               /* a stream                    */
     unsigned                     answered:1;
+    unsigned                     named:1;     /* an event had an id          */
     unsigned                     patient:1;   /* the client is asked         */
     unsigned                     last:1;      /* of the upstream             */
 };
@@ -102,6 +107,26 @@ ngx_http_stoa_mcp_event_e ngx_http_stoa_mcp_event(ngx_http_stoa_mcp_t *mcp,
 ngx_int_t ngx_http_stoa_mcp_event_mark(ngx_http_stoa_mcp_t *mcp,
     const stoa_mcp_ref_t *ref, const stoa_str_t *data, const stoa_glance_t *g,
     stoa_buf_t *out);
+
+
+/* ---- _mcp_reply.c ------------------------------------------------------- */
+
+/* An id of ours for an event that has one of its upstream. */
+void ngx_http_stoa_mcp_stream_id(ngx_http_stoa_mcp_stream_t *s,
+    stoa_sse_event_t *event, ngx_uint_t kind);
+/* An event, behind a head. */
+ngx_int_t ngx_http_stoa_mcp_stream_pass(ngx_http_stoa_mcp_stream_t *s,
+    const stoa_sse_event_t *event);
+/* The head of a stream, once. */
+ngx_int_t ngx_http_stoa_mcp_stream_begin(
+    ngx_http_stoa_mcp_stream_t *s);
+/* The answer alone, as JSON. */
+ngx_int_t ngx_http_stoa_mcp_stream_json(ngx_http_stoa_mcp_stream_t *s,
+    const stoa_str_t *data);
+/* An error in the place of the answer; why NULL: what is noted already, or the
+ * words of the row. */
+ngx_int_t ngx_http_stoa_mcp_stream_fail(ngx_http_stoa_mcp_stream_t *s,
+    ngx_http_stoa_refuse_e what, const char *why);
 
 
 #endif /* NGX_HTTP_STOA_STREAM_H */

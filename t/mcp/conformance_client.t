@@ -29,7 +29,6 @@ my %lacking = (
         'request-metadata' => 'each server is asked for its older era, too, '
             . 'as many of both name the newer one only' },
     '2025-11-25' => {
-        'sse-retry' => 'a stream is not resumed',
         'elicitation-sep1034-client-defaults' =>
             'requests of servers are not relayed' },
     '2025-06-18' => {},

@@ -1,0 +1,758 @@
+/*
+ * GET of a legacy session: its own stream, and streams of calls that go on.
+ *
+ * The session's stream merges those of its sessions at upstreams: each event
+ * is judged and marked as one in the stream of a call, and has an id that
+ * tells where all of them are: any worker of any gateway goes on there.
+ * A session has one such stream, the newest; the others end.
+ *
+ * The stream of a call goes on where its upstream's ended: the id of the last
+ * event says of which, and what is asked for.  What cannot go on is told by an
+ * error with the call's id, in an event behind which nothing comes.
+ *
+ * Each second (the wheel) it is looked at: whether the client may still have
+ * it, whether there are more sessions by now, whether the worker exits.
+ *
+ * Process: workers.  Lifetime: r->pool; the request is held by its count.
+ * Limits: NGX_HTTP_STOA_MCP_SOURCES upstreams; an hour, more or less.
+ */
+
+#include "ngx_http_stoa_source.h"
+#include "ngx_http_stoa_request.h"
+#include "ngx_http_stoa_header.h"
+#include "ngx_http_stoa_auth.h"
+#include "ngx_http_stoa_store.h"
+#include "ngx_http_stoa_zone.h"
+
+
+#define NGX_HTTP_STOA_MCP_GET_MAX_MS    3600000
+#define NGX_HTTP_STOA_MCP_GET_TRIES     3
+
+
+typedef struct {
+    ngx_http_request_t          *request;
+    ngx_http_stoa_ctx_t         *ctx;
+    ngx_http_stoa_mcp_writer_t   writer;
+    ngx_http_stoa_mcp_eid_t      from;        /* as the client has sent it   */
+    ngx_http_stoa_mcp_source_t  *sources;
+    ngx_uint_t                   n;
+    stoa_buf_t                   id;          /* scratch: the event's,       */
+    stoa_buf_t                   text;        /* and one with marks          */
+    uint64_t                     turn;        /* among those of the session  */
+    ngx_msec_t                   since;
+    ngx_msec_t                   looked;
+    ngx_msec_t                   wrote;
+    ngx_msec_t                   until;
+    ngx_uint_t                   selves;
+    unsigned                     asked:1;     /* the client can be           */
+    unsigned                     paused:1;
+    unsigned                     busy:1;      /* inside of a callback        */
+    unsigned                     answered:1;
+    unsigned                     over:1;
+} ngx_http_stoa_mcp_get_t;
+
+
+static ngx_int_t ngx_http_stoa_mcp_get_content(ngx_http_request_t *r);
+static ngx_http_stoa_mcp_get_t *ngx_http_stoa_mcp_get_create(
+    ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx);
+static void ngx_http_stoa_mcp_get_cleanup(void *data);
+static ngx_int_t ngx_http_stoa_mcp_get_begin(ngx_http_stoa_mcp_get_t *g);
+static void ngx_http_stoa_mcp_get_more(void *data, const stoa_mcp_ref_t *ref);
+static void ngx_http_stoa_mcp_get_source(ngx_http_stoa_mcp_get_t *g,
+    const stoa_mcp_ref_t *ref, const stoa_str_t *eid);
+static ngx_int_t ngx_http_stoa_mcp_get_write(ngx_http_stoa_mcp_get_t *g,
+    ngx_http_stoa_mcp_source_t *src, stoa_sse_event_t *event);
+static stoa_rc_t ngx_http_stoa_mcp_get_event(ngx_http_stoa_mcp_source_t *src,
+    const stoa_sse_event_t *event);
+static void ngx_http_stoa_mcp_get_read(ngx_http_stoa_mcp_source_t *src);
+static void ngx_http_stoa_mcp_get_goes_on(ngx_http_stoa_mcp_get_t *g,
+    ngx_http_stoa_mcp_source_t *src);
+static ngx_int_t ngx_http_stoa_mcp_get_lost(ngx_http_stoa_mcp_get_t *g);
+static void ngx_http_stoa_mcp_get_look(ngx_http_request_t *r);
+static void ngx_http_stoa_mcp_get_writable(ngx_http_request_t *r);
+static void ngx_http_stoa_mcp_get_push(ngx_http_stoa_mcp_get_t *g);
+static void ngx_http_stoa_mcp_get_end(ngx_http_stoa_mcp_get_t *g);
+static uint64_t ngx_http_stoa_mcp_get_turn(ngx_http_stoa_mcp_get_t *g,
+    ngx_uint_t take);
+
+
+/* ---- the request ---------------------------------------- */
+
+ngx_int_t
+ngx_http_stoa_mcp_get(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    ngx_int_t                 rc;
+    stoa_err_t                err;
+    ngx_table_elt_t          *last;
+    ngx_http_stoa_mcp_t      *mcp;
+    ngx_http_stoa_mcp_get_t  *g;
+
+    mcp = ctx->call.mcp;
+
+    if (mcp->headers.repeated) {
+        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_MCP_HEADER, NULL);
+    }
+
+    if (ngx_http_stoa_mcp_session_open(ctx, &mcp->headers.session->value)
+        != NGX_OK)
+    {
+        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_MCP_SESSION,
+                                    NULL);
+    }
+
+    if (mcp->headers.accept && !mcp->headers.events.taken) {
+        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_MCP_ACCEPT, NULL);
+    }
+
+    g = ngx_http_stoa_mcp_get_create(r, ctx);
+    if (g == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    last = mcp->headers.last;
+    rc = NGX_DECLINED;
+
+    if (last && last->value.len > NGX_HTTP_STOA_MCP_EID_TEXT) {
+        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_MCP_HEADER, NULL);
+    }
+
+    if (last && last->value.len) {
+        rc = ngx_http_stoa_mcp_eid_open(r, mcp, &last->value, &g->from);
+    }
+
+    if (rc == NGX_OK && g->from.kind == 'E') {
+        ngx_str_set(&ctx->call.allow, "GET, POST, DELETE");
+        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_METHOD, NULL);
+    }
+
+    if (rc == NGX_OK && g->from.kind == 'P'
+        && (g->from.n != 1
+            || stoa_json_check(g->from.rid.data, g->from.rid.len, 1,
+                               &mcp->msg.id, &err)
+               != STOA_OK))
+    {
+        rc = NGX_DECLINED;
+    }
+
+    if (rc != NGX_OK) {
+        ngx_memzero(&g->from, sizeof(g->from));
+        g->from.kind = 'G';
+    }
+
+    mcp->get = g;
+    r->content_handler = ngx_http_stoa_mcp_get_content;
+
+    return NGX_DONE;
+}
+
+
+static ngx_http_stoa_mcp_get_t *
+ngx_http_stoa_mcp_get_create(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    ngx_pool_cleanup_t       *cln;
+    ngx_http_stoa_mcp_get_t  *g;
+
+    cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_http_stoa_mcp_get_t));
+    if (cln == NULL) {
+        return NULL;
+    }
+
+    g = cln->data;
+    ngx_memzero(g, sizeof(ngx_http_stoa_mcp_get_t));
+
+    g->request = r;
+    g->ctx = ctx;
+    g->from.kind = 'G';
+    g->asked = ctx->call.mcp->capabilities.len != 0;
+    stoa_buf_init(&g->id, NGX_HTTP_STOA_MCP_EID_TEXT);
+    stoa_buf_init(&g->text, NGX_HTTP_STOA_MCP_EVENT_MAX + 16384);
+
+    if (ngx_http_stoa_mcp_writer_init(&g->writer, r) != NGX_OK) {
+        return NULL;
+    }
+
+    cln->handler = ngx_http_stoa_mcp_get_cleanup;
+
+    return g;
+}
+
+
+static void
+ngx_http_stoa_mcp_get_cleanup(void *data)
+{
+    ngx_http_stoa_mcp_get_t *g = data;
+
+    ngx_http_stoa_mcp_source_t  *src;
+
+    ngx_http_stoa_mcp_wheel_remove(&g->ctx->call.mcp->spoke);
+
+    while ((src = g->sources) != NULL) {
+        g->sources = src->next;
+        ngx_http_stoa_mcp_source_free(src);
+    }
+
+    stoa_buf_free(&g->id);
+    stoa_buf_free(&g->text);
+}
+
+
+static ngx_int_t
+ngx_http_stoa_mcp_get_content(ngx_http_request_t *r)
+{
+    ngx_int_t                 rc;
+    ngx_table_elt_t          *h;
+    ngx_http_stoa_ctx_t      *ctx;
+    ngx_http_stoa_mcp_get_t  *g;
+
+    ctx = ngx_http_stoa_ctx(r);
+    if (ctx == NULL || ctx->call.mcp == NULL || ctx->call.mcp->get == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    g = ctx->call.mcp->get;
+
+    rc = ngx_http_discard_request_body(r);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    r->headers_out.status = NGX_HTTP_OK;
+    ngx_str_set(&r->headers_out.content_type, "text/event-stream");
+    r->headers_out.content_type_len = r->headers_out.content_type.len;
+    r->headers_out.content_type_lowcase = NULL;
+    ngx_http_clear_content_length(r);
+
+    h = ngx_http_stoa_header_add(r, "X-Accel-Buffering");
+    if (h == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ngx_str_set(&h->value, "no");
+
+    h = ngx_http_stoa_header_add(r, "Cache-Control");
+    if (h == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ngx_str_set(&h->value, "no-store");
+
+    rc = ngx_http_send_header(r);
+
+    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
+        return rc;
+    }
+
+    r->main->count++;
+    r->read_event_handler = ngx_http_test_reading;
+    r->write_event_handler = ngx_http_stoa_mcp_get_writable;
+
+    if (ngx_http_stoa_mcp_get_begin(g) != NGX_OK) {
+        r->main->count--;
+        return NGX_ERROR;
+    }
+
+    ngx_http_stoa_mcp_wheel_add(r, &ctx->call.mcp->spoke,
+                                NGX_HTTP_STOA_MCP_SECOND,
+                                ngx_http_stoa_mcp_get_look);
+    ngx_http_stoa_mcp_get_push(g);
+
+    return NGX_DONE;
+}
+
+
+/* A first event with an id that is new: clients tell by it that they were
+ * served. */
+
+static ngx_int_t
+ngx_http_stoa_mcp_get_begin(ngx_http_stoa_mcp_get_t *g)
+{
+    ngx_uint_t        i;
+    stoa_sse_event_t  event;
+
+    g->since = ngx_current_msec;
+    g->looked = ngx_current_msec;
+    g->until = NGX_HTTP_STOA_MCP_GET_MAX_MS / 10 * (9 + ngx_random() % 2)
+               + ngx_random() % (NGX_HTTP_STOA_MCP_GET_MAX_MS / 10);
+    g->busy = 1;
+
+    if (g->from.kind == 'P') {
+        ngx_http_stoa_mcp_get_source(g, &g->from.source[0].ref,
+                                     &g->from.source[0].eid);
+        g->busy = 0;
+
+        return g->sources ? NGX_OK : ngx_http_stoa_mcp_get_lost(g);
+    }
+
+    g->turn = ngx_http_stoa_mcp_get_turn(g, 1);
+
+    for (i = 0; i < g->from.n; i++) {
+        ngx_http_stoa_mcp_get_source(g, &g->from.source[i].ref,
+                                     &g->from.source[i].eid);
+    }
+
+    if (g->asked) {
+        ngx_http_stoa_mcp_relay_sessions(g->request, g->ctx,
+                                         ngx_http_stoa_mcp_get_more, g);
+    }
+
+    g->busy = 0;
+
+    ngx_memzero(&event, sizeof(event));
+    event.data.data = "";
+    event.retry_ms = 1000 + ngx_random() % 2000;
+
+    return ngx_http_stoa_mcp_get_write(g, NULL, &event);
+}
+
+
+/* ---- upstreams ---------------------------------------- */
+
+static void
+ngx_http_stoa_mcp_get_more(void *data, const stoa_mcp_ref_t *ref)
+{
+    ngx_http_stoa_mcp_get_t *g = data;
+
+    ngx_http_stoa_mcp_source_t  *src, **prev;
+
+    static const stoa_str_t  none = { "", 0 };
+
+    for (prev = &g->sources; (src = *prev) != NULL; prev = &src->next) {
+
+        if (ngx_memcmp(src->ref.api, ref->api, STOA_ID_LEN) != 0) {
+            continue;
+        }
+
+        if (src->ref.sid.len == ref->sid.len
+            && ngx_memcmp(src->ref.sid.data, ref->sid.data, ref->sid.len)
+               == 0)
+        {
+            return;
+        }
+
+        /* the session was opened anew */
+
+        *prev = src->next;
+        g->n--;
+        ngx_http_stoa_mcp_source_free(src);
+        break;
+    }
+
+    ngx_http_stoa_mcp_get_source(g, ref, &none);
+}
+
+
+static void
+ngx_http_stoa_mcp_get_source(ngx_http_stoa_mcp_get_t *g,
+    const stoa_mcp_ref_t *ref, const stoa_str_t *eid)
+{
+    ngx_http_stoa_api_t         *api;
+    ngx_http_stoa_mcp_source_t  *src;
+
+    if (g->n == NGX_HTTP_STOA_MCP_SOURCES) {
+        return;
+    }
+
+    api = ngx_http_stoa_mcp_relay_of(g->request, g->ctx, ref);
+    src = api ? ngx_http_stoa_mcp_source_create(g->request, g->ctx, api, ref,
+                                                eid)
+              : NULL;
+
+    if (src == NULL) {
+        return;
+    }
+
+    src->data = g;
+    src->event = ngx_http_stoa_mcp_get_event;
+    src->read = ngx_http_stoa_mcp_get_read;
+    src->next = g->sources;
+    g->sources = src;
+    g->n++;
+
+    ngx_http_stoa_mcp_source_start(src);
+}
+
+
+static stoa_rc_t
+ngx_http_stoa_mcp_get_event(ngx_http_stoa_mcp_source_t *src,
+    const stoa_sse_event_t *event)
+{
+    ngx_http_stoa_mcp_get_t *g = src->data;
+
+    ngx_int_t                   rc;
+    const char                 *why;
+    stoa_glance_t               m;
+    stoa_sse_event_t            e;
+    ngx_http_stoa_mcp_event_e   what;
+
+    e = *event;
+    what = ngx_http_stoa_mcp_event(g->ctx->call.mcp, event, &m, &why);
+
+    if (event->data.len == 0 && event->has_id && g->from.kind == 'P') {
+        return ngx_http_stoa_mcp_get_write(g, src, &e) == NGX_OK ? STOA_OK
+                                                                 : STOA_ERROR;
+    }
+
+    switch (what) {
+
+    case NGX_HTTP_STOA_MCP_EVENT_ANSWER:
+        g->answered = 1;
+        /* fall through */
+
+    case NGX_HTTP_STOA_MCP_EVENT_PASS:
+        break;
+
+    case NGX_HTTP_STOA_MCP_EVENT_MARK:
+    case NGX_HTTP_STOA_MCP_EVENT_ASK:
+        rc = ngx_http_stoa_mcp_event_mark(g->ctx->call.mcp, &src->ref,
+                                          &event->data, &m, &g->text);
+        if (rc != NGX_OK) {
+            return rc == NGX_DECLINED ? STOA_OK : STOA_ERROR;
+        }
+
+        e.data.data = g->text.data;
+        e.data.len = g->text.len;
+        break;
+
+    case NGX_HTTP_STOA_MCP_EVENT_PING:
+    case NGX_HTTP_STOA_MCP_EVENT_UNKNOWN:
+        if (g->selves++ < NGX_HTTP_STOA_MCP_SELVES) {
+            ngx_http_stoa_mcp_relay_self(g->request, g->ctx, &src->ref, &m.id,
+                       what == NGX_HTTP_STOA_MCP_EVENT_PING
+                       ? NULL : NGX_HTTP_STOA_MCP_NOT_DECLARED);
+        }
+
+        return STOA_OK;
+
+    case NGX_HTTP_STOA_MCP_EVENT_FAULT:
+        ngx_http_stoa_count(mcp_dropped, 1);
+        return src->faults++ < NGX_HTTP_STOA_MCP_FAULTS ? STOA_OK
+                                                        : STOA_DECLINED;
+
+    default:
+        return STOA_OK;
+    }
+
+    if (ngx_http_stoa_mcp_get_write(g, src, &e) != NGX_OK) {
+        return STOA_ERROR;
+    }
+
+    return g->answered ? STOA_AGAIN : STOA_OK;
+}
+
+
+/* With an id of ours: where all upstreams are, or the one of the call, if it
+ * said so. */
+
+static ngx_int_t
+ngx_http_stoa_mcp_get_write(ngx_http_stoa_mcp_get_t *g,
+    ngx_http_stoa_mcp_source_t *src, stoa_sse_event_t *event)
+{
+    ngx_http_stoa_mcp_eid_t      eid;
+    ngx_http_stoa_mcp_source_t  *s;
+
+    eid.kind = g->from.kind;
+    eid.rid = g->from.rid;
+    eid.n = 0;
+
+    for (s = g->sources; s; s = s->next) {
+        eid.source[eid.n].ref = s->ref;
+        eid.source[eid.n].eid.data = s->eid.data ? s->eid.data : "";
+        eid.source[eid.n].eid.len = s->eid.len;
+        eid.n++;
+    }
+
+    if (g->from.kind == 'P' && !event->has_id) {
+        eid.n = 0;
+
+    } else {
+        event->has_id = ngx_http_stoa_mcp_eid_seal(g->ctx->call.mcp, &eid,
+                                                   &g->id)
+                        == NGX_OK;
+        event->id.data = g->id.data;
+        event->id.len = g->id.len;
+    }
+
+    if (src && event->retry_ms >= 0) {
+        event->retry_ms = g->from.kind == 'G' ? -1
+                       : ngx_min(ngx_max(event->retry_ms,
+                                         NGX_HTTP_STOA_MCP_RETRY_MIN),
+                                 NGX_HTTP_STOA_MCP_RETRY_TOP);
+    }
+
+    g->wrote = ngx_current_msec;
+
+    return ngx_http_stoa_mcp_writer_event(&g->writer, event);
+}
+
+
+/* A source has read, or has ended. */
+
+static void
+ngx_http_stoa_mcp_get_read(ngx_http_stoa_mcp_source_t *src)
+{
+    ngx_http_stoa_mcp_get_t *g = src->data;
+
+    ngx_connection_t  *c;
+
+    if (g->busy || g->over) {
+        return;
+    }
+
+    c = g->request->connection;
+    ngx_http_set_log_request(c->log, g->request);
+
+    if (g->from.kind == 'P' && src->fetch == NULL) {
+        ngx_http_stoa_mcp_get_goes_on(g, src);
+    }
+
+    ngx_http_stoa_mcp_get_push(g);
+    ngx_http_run_posted_requests(c);
+}
+
+
+/* The stream of a call has ended again. */
+
+static void
+ngx_http_stoa_mcp_get_goes_on(ngx_http_stoa_mcp_get_t *g,
+    ngx_http_stoa_mcp_source_t *src)
+{
+    if (g->answered) {
+        g->over = 1;
+
+    } else if (src->over || src->status != NGX_HTTP_OK
+               || src->failures > NGX_HTTP_STOA_MCP_GET_TRIES)
+    {
+        if (src->over || src->failures > NGX_HTTP_STOA_MCP_GET_TRIES) {
+            g->over = ngx_http_stoa_mcp_get_lost(g) == NGX_OK;
+        }
+
+    } else if (g->ctx->call.mcp->version >= NGX_HTTP_STOA_MCP_POLLS) {
+        g->over = 1;                        /* the client comes again       */
+    }
+}
+
+
+/* The call's fate is not known. */
+
+static ngx_int_t
+ngx_http_stoa_mcp_get_lost(ngx_http_stoa_mcp_get_t *g)
+{
+    ngx_int_t         rc;
+    stoa_buf_t        b;
+    stoa_sse_event_t  event;
+
+    stoa_buf_init(&b, 65536);
+    stoa_buf_addz(&b, "{\"jsonrpc\":\"2.0\",\"id\":");
+    stoa_buf_add(&b, g->from.rid.data, g->from.rid.len);
+    stoa_buf_addz(&b, ",\"error\":{\"code\":-32603,\"message\":\"The call's "
+                  "stream cannot go on; what became of the call is not "
+                  "known.\",\"data\":{\"code\":\"call_lost\",\"executed\":"
+                  "\"unknown\"}}}");
+
+    ngx_memzero(&event, sizeof(event));
+    event.data.data = b.data;
+    event.data.len = b.len;
+    event.has_id = 1;
+    event.retry_ms = -1;
+
+    g->from.kind = 'E';
+    g->over = 1;
+
+    rc = b.rc == STOA_OK ? ngx_http_stoa_mcp_get_write(g, NULL, &event)
+                         : NGX_ERROR;
+    stoa_buf_free(&b);
+
+    return rc;
+}
+
+
+/* ---- the client ---------------------------------------- */
+
+/* Each second. */
+
+static void
+ngx_http_stoa_mcp_get_look(ngx_http_request_t *r)
+{
+    ngx_http_stoa_mcp_t         *mcp;
+    ngx_http_stoa_mcp_get_t     *g;
+    ngx_http_stoa_mcp_source_t  *src;
+    ngx_http_stoa_main_conf_t   *mcf;
+
+    mcp = ngx_http_stoa_ctx(r)->call.mcp;
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+    g = mcp->get;
+
+    if (ngx_http_stoa_store_enter(mcf->store) == NGX_OK
+        && !ngx_http_stoa_auth_still(mcf->store, g->ctx))
+    {
+        g->over = 1;
+    }
+
+    if (ngx_exiting || ngx_current_msec - g->since > g->until) {
+        g->over = ngx_http_stoa_mcp_writer_bytes(&g->writer, "retry: 500\n\n",
+                                                 12)
+                  == NGX_OK;
+    }
+
+    if (g->from.kind == 'G' && ngx_http_stoa_mcp_get_turn(g, 0) != g->turn) {
+        g->over = 1;
+    }
+
+    g->busy = 1;
+
+    if (g->from.kind == 'G' && g->asked && !g->over
+        && ngx_current_msec - g->looked >= 2000)
+    {
+        g->looked = ngx_current_msec;
+        ngx_http_stoa_mcp_relay_sessions(r, g->ctx,
+                                         ngx_http_stoa_mcp_get_more, g);
+    }
+
+    for (src = g->sources; src && !g->over; src = src->next) {
+        if (src->fetch == NULL && !src->over
+            && (ngx_msec_int_t) (ngx_current_msec - src->again) >= 0)
+        {
+            ngx_http_stoa_mcp_source_start(src);
+        }
+    }
+
+    g->busy = 0;
+
+    if (!g->over && !g->writer.busy
+        && ngx_current_msec - g->wrote >= mcf->mcp_keepalive)
+    {
+        g->wrote = ngx_current_msec;
+        (void) ngx_http_stoa_mcp_writer_bytes(&g->writer, ":\n\n", 3);
+    }
+
+    if (!g->over) {
+        ngx_http_stoa_mcp_wheel_add(r, &mcp->spoke, NGX_HTTP_STOA_MCP_SECOND,
+                                    ngx_http_stoa_mcp_get_look);
+    }
+
+    ngx_http_stoa_mcp_get_push(g);
+}
+
+
+static void
+ngx_http_stoa_mcp_get_writable(ngx_http_request_t *r)
+{
+    ngx_event_t              *wev;
+    ngx_http_stoa_mcp_get_t  *g;
+
+    wev = r->connection->write;
+    g = ngx_http_stoa_ctx(r)->call.mcp->get;
+
+    if (wev->timedout) {
+        r->connection->timedout = 1;
+        ngx_http_finalize_request(r, NGX_HTTP_REQUEST_TIME_OUT);
+        return;
+    }
+
+    if (wev->timer_set) {
+        ngx_del_timer(wev);
+    }
+
+    ngx_http_stoa_mcp_get_push(g);
+}
+
+
+/* What is written goes out; upstreams wait for a client that does not read.
+ * The request may be gone afterwards. */
+
+static void
+ngx_http_stoa_mcp_get_push(ngx_http_stoa_mcp_get_t *g)
+{
+    ngx_uint_t                   full;
+    ngx_http_stoa_mcp_source_t  *src;
+
+    if (g->over) {
+        ngx_http_stoa_mcp_get_end(g);
+        return;
+    }
+
+    ngx_http_stoa_mcp_writer_push(&g->writer);
+
+    if (g->request->connection->error) {
+        ngx_http_finalize_request(g->request, NGX_ERROR);
+        return;
+    }
+
+    full = g->writer.queued >= NGX_HTTP_STOA_MCP_QUEUE_MAX;
+
+    if (full == g->paused) {
+        return;
+    }
+
+    g->paused = full;
+
+    for (src = g->sources; src; src = src->next) {
+        if (src->fetch == NULL) {
+            continue;
+        }
+
+        if (full) {
+            ngx_http_stoa_fetch_pause(src->fetch);
+
+        } else {
+            ngx_http_stoa_fetch_resume(src->fetch);
+        }
+    }
+}
+
+
+static void
+ngx_http_stoa_mcp_get_end(ngx_http_stoa_mcp_get_t *g)
+{
+    ngx_int_t  rc;
+
+    g->busy = 1;
+
+    rc = g->writer.ended ? NGX_OK : ngx_http_stoa_mcp_writer_end(&g->writer);
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_stoa_mcp_writer_send(&g->writer);
+    }
+
+    ngx_http_stoa_mcp_wheel_remove(&g->ctx->call.mcp->spoke);
+    ngx_http_finalize_request(g->request, rc);
+}
+
+
+/* A session has one stream of its own: the newest has the highest turn.  A
+ * slot that another session took is taken back. */
+
+static uint64_t
+ngx_http_stoa_mcp_get_turn(ngx_http_stoa_mcp_get_t *g, ngx_uint_t take)
+{
+    uint64_t                    client, old, mine, *slot;
+    ngx_http_stoa_main_conf_t  *mcf;
+
+    mcf = ngx_http_get_module_main_conf(g->request, ngx_http_stoa_module);
+    client = ngx_http_stoa_mcp_client(g->ctx->call.mcp);
+    client ^= client >> 32;
+    slot = &mcf->sh->mcp_turns[client % NGX_HTTP_STOA_MCP_TURNS];
+
+    old = *slot;
+    client = client << 32 >> 32;
+
+    if ((old >> 32) != client) {
+        mine = (client << 32) | (uint32_t) ngx_http_stoa_wall_ms();
+
+        if (!take) {
+            mine = g->turn;
+        }
+
+    } else if (take) {
+        mine = (client << 32) | (uint32_t) ngx_http_stoa_wall_ms();
+        mine = ngx_max(old + 1, mine);
+
+    } else {
+        return (int32_t) ((uint32_t) old - (uint32_t) g->turn) > 0 ? old
+                                                                   : g->turn;
+    }
+
+    *slot = mine;
+
+    return mine;
+}

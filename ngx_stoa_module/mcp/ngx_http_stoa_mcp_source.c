@@ -1,0 +1,282 @@
+/*
+ * Sources: a GET, its events, and when to try again.
+ */
+
+#include "ngx_http_stoa_source.h"
+#include "core/stoa_media.h"
+
+
+#define NGX_HTTP_STOA_MCP_SOURCE_IDLE  3600000
+#define NGX_HTTP_STOA_MCP_SOURCE_TOP   30000
+#define NGX_HTTP_STOA_MCP_EID_MAX      1024
+
+
+static ngx_int_t ngx_http_stoa_mcp_source_copy(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_mcp_source_t *src,
+    const stoa_mcp_ref_t *ref);
+static void ngx_http_stoa_mcp_source_head(ngx_http_stoa_fetch_t *f,
+    void *data);
+static void ngx_http_stoa_mcp_source_chunk(ngx_http_stoa_fetch_t *f,
+    void *data, const u_char *p, size_t len);
+static void ngx_http_stoa_mcp_source_end(ngx_http_stoa_fetch_t *f, void *data,
+    ngx_http_stoa_fetch_end_e how);
+static void ngx_http_stoa_mcp_source_ended(ngx_http_stoa_mcp_source_t *src);
+static stoa_rc_t ngx_http_stoa_mcp_source_event(void *data,
+    const stoa_sse_event_t *event);
+
+
+static const ngx_http_stoa_fetch_handler_t  ngx_http_stoa_mcp_source_handler =
+{
+    ngx_http_stoa_mcp_source_head,
+    ngx_http_stoa_mcp_source_chunk,
+    ngx_http_stoa_mcp_source_end
+};
+
+
+ngx_http_stoa_mcp_source_t *
+ngx_http_stoa_mcp_source_create(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_api_t *api,
+    const stoa_mcp_ref_t *ref, const stoa_str_t *eid)
+{
+    ngx_http_stoa_mcp_source_t  *src;
+
+    src = ngx_calloc(sizeof(ngx_http_stoa_mcp_source_t), ngx_cycle->log);
+    if (src == NULL) {
+        return NULL;
+    }
+
+    src->api = api;
+    src->retry_ms = -1;
+    stoa_buf_init(&src->eid, NGX_HTTP_STOA_MCP_EID_MAX);
+    stoa_buf_add(&src->eid, eid->data, eid->len);
+    ngx_http_stoa_via(r, &src->via);
+    ngx_http_stoa_api_hold(api);
+
+    if (src->eid.rc != STOA_OK
+        || ngx_http_stoa_mcp_source_copy(r, ctx, src, ref) != NGX_OK)
+    {
+        ngx_http_stoa_mcp_source_free(src);
+        return NULL;
+    }
+
+    return src;
+}
+
+
+/* What outlives the caller's. */
+
+static ngx_int_t
+ngx_http_stoa_mcp_source_copy(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    ngx_http_stoa_mcp_source_t *src, const stoa_mcp_ref_t *ref)
+{
+    u_char      *p;
+    ngx_int_t    rc;
+    ngx_str_t    text;
+    ngx_pool_t  *pool;
+
+    pool = ngx_create_pool(2048, ngx_cycle->log);
+    if (pool == NULL) {
+        return NGX_ERROR;
+    }
+
+    rc = ngx_http_stoa_mcp_relay_headers(r, ctx, src->api, ref, pool, &text);
+
+    if (rc == NGX_OK) {
+        p = ngx_alloc(ref->sid.len + text.len + 1, ngx_cycle->log);
+        rc = p ? NGX_OK : NGX_ERROR;
+
+        if (p) {
+            src->ref = *ref;
+            src->ref.sid.data = (char *) p;
+            p = ngx_cpymem(p, ref->sid.data, ref->sid.len);
+            src->headers.data = p;
+            src->headers.len = text.len;
+            ngx_memcpy(p, text.data, text.len);
+        }
+    }
+
+    ngx_destroy_pool(pool);
+
+    return rc;
+}
+
+
+void
+ngx_http_stoa_mcp_source_free(ngx_http_stoa_mcp_source_t *src)
+{
+    if (src->fetch) {
+        ngx_http_stoa_fetch_cancel(src->fetch);
+    }
+
+    if (src->sse.magic) {
+        stoa_sse_free(&src->sse);
+    }
+
+    stoa_buf_free(&src->eid);
+    ngx_http_stoa_api_release(src->api);
+
+    if (src->ref.sid.data) {
+        ngx_free((char *) src->ref.sid.data);
+    }
+
+    ngx_free(src);
+}
+
+
+void
+ngx_http_stoa_mcp_source_start(ngx_http_stoa_mcp_source_t *src)
+{
+    u_char                 *p;
+    ngx_uint_t              pin;
+    ngx_http_stoa_fetch_t  *f;
+
+    static ngx_str_t  none = ngx_null_string;
+
+    pin = src->ref.target;
+    src->status = 0;
+    src->came = 0;
+
+    f = ngx_http_stoa_fetch_create(ngx_cycle->log);
+
+    p = f ? ngx_pnalloc(f->pool, src->headers.len + src->eid.len + 32) : NULL;
+
+    if (p == NULL
+        || ngx_http_stoa_upstream_fetch(f, src->api, &src->via, &none, &pin)
+           != NGX_OK)
+    {
+        if (f) {
+            ngx_http_stoa_fetch_cancel(f);
+        }
+
+        ngx_http_stoa_mcp_source_ended(src);
+        return;
+    }
+
+    f->headers.data = p;
+    p = ngx_cpymem(p, src->headers.data, src->headers.len);
+
+    if (src->eid.len) {
+        p = ngx_sprintf(p, "Last-Event-ID: %*s" CRLF, src->eid.len,
+                        src->eid.data);
+    }
+
+    f->headers.len = p - f->headers.data;
+    ngx_str_set(&f->method, "GET");
+    f->handler = &ngx_http_stoa_mcp_source_handler;
+    f->data = src;
+    f->read_timeout = NGX_HTTP_STOA_MCP_SOURCE_IDLE;
+    f->idempotent = 1;
+
+    src->fetch = f;
+    stoa_sse_init(&src->sse, NGX_HTTP_STOA_MCP_EVENT_MAX,
+                  ngx_http_stoa_mcp_source_event, src);
+
+    ngx_http_stoa_fetch_start(f);
+}
+
+
+static void
+ngx_http_stoa_mcp_source_head(ngx_http_stoa_fetch_t *f, void *data)
+{
+    ngx_http_stoa_mcp_source_t *src = data;
+
+    stoa_str_t  type;
+
+    src->status = f->http.status;
+
+    if (src->status != NGX_HTTP_OK
+        || stoa_http_header(&f->http, "content-type", &type) != 1
+        || !stoa_media_is(type.data, type.len, "text/event-stream"))
+    {
+        /* 405: it has none; 409: there is one */
+
+        src->over = src->status != NGX_HTTP_CONFLICT
+                    && src->status < NGX_HTTP_INTERNAL_SERVER_ERROR;
+        src->status = src->status == NGX_HTTP_OK ? NGX_HTTP_BAD_GATEWAY
+                                                 : src->status;
+
+        ngx_http_stoa_fetch_cancel(f);
+        ngx_http_stoa_mcp_source_ended(src);
+        return;
+    }
+
+    src->read(src);
+}
+
+
+static void
+ngx_http_stoa_mcp_source_chunk(ngx_http_stoa_fetch_t *f, void *data,
+    const u_char *p, size_t len)
+{
+    ngx_http_stoa_mcp_source_t *src = data;
+
+    if (stoa_sse_feed(&src->sse, (const char *) p, len) != STOA_OK) {
+        src->over = 1;
+        ngx_http_stoa_fetch_cancel(f);
+        ngx_http_stoa_mcp_source_ended(src);
+        return;
+    }
+
+    stoa_sse_idle(&src->sse);
+    src->read(src);
+}
+
+
+static void
+ngx_http_stoa_mcp_source_end(ngx_http_stoa_fetch_t *f, void *data,
+    ngx_http_stoa_fetch_end_e how)
+{
+    (void) f;
+    (void) how;
+
+    ngx_http_stoa_mcp_source_ended(data);
+}
+
+
+/* The owner may free it. */
+
+static void
+ngx_http_stoa_mcp_source_ended(ngx_http_stoa_mcp_source_t *src)
+{
+    ngx_msec_t  delay;
+
+    src->fetch = NULL;
+
+    if (src->sse.magic) {
+        stoa_sse_free(&src->sse);
+        src->sse.magic = 0;
+    }
+
+    src->failures = src->came ? 0 : src->failures + 1;
+
+    delay = (ngx_msec_t) 500 << ngx_min(src->failures, 6);
+
+    if (src->retry_ms > (int64_t) delay) {
+        delay = src->retry_ms;
+    }
+
+    src->again = ngx_current_msec
+                 + ngx_min(delay, NGX_HTTP_STOA_MCP_SOURCE_TOP);
+
+    src->read(src);
+}
+
+
+static stoa_rc_t
+ngx_http_stoa_mcp_source_event(void *data, const stoa_sse_event_t *event)
+{
+    ngx_http_stoa_mcp_source_t *src = data;
+
+    src->came = 1;
+
+    if (event->retry_ms >= 0) {
+        src->retry_ms = event->retry_ms;
+    }
+
+    if (event->has_id) {
+        stoa_buf_reset(&src->eid);
+        stoa_buf_add(&src->eid, event->id.data, event->id.len);
+    }
+
+    return src->event(src, event);
+}

@@ -1,0 +1,58 @@
+/*
+ * Sources: streams that the gateway gets (GET) from sessions at upstreams, for
+ * the stream of a client.
+ *
+ * Process: workers.  Lifetime: from _create to _free; malloc'ed, as it comes
+ * and goes while its client's request stays.
+ * Limits: an event NGX_HTTP_STOA_MCP_EVENT_MAX bytes, its id 1,024.
+ */
+
+#ifndef NGX_HTTP_STOA_SOURCE_H
+#define NGX_HTTP_STOA_SOURCE_H
+
+
+#include "ngx_http_stoa_stream.h"
+
+
+typedef struct ngx_http_stoa_mcp_source_s  ngx_http_stoa_mcp_source_t;
+
+/* Another answer than STOA_OK: no more of it is read. */
+typedef stoa_rc_t (*ngx_http_stoa_mcp_source_event_pt)(
+    ngx_http_stoa_mcp_source_t *src, const stoa_sse_event_t *event);
+
+struct ngx_http_stoa_mcp_source_s {
+    ngx_http_stoa_mcp_source_t         *next;
+    ngx_http_stoa_api_t                *api;       /* held                   */
+    ngx_http_stoa_via_t                 via;
+    ngx_http_stoa_fetch_t              *fetch;     /* NULL: there is none   */
+    stoa_sse_t                          sse;       /* while there is one     */
+    stoa_mcp_ref_t                      ref;       /* sid: malloc'ed         */
+    stoa_buf_t                          eid;       /* the last one           */
+    ngx_str_t                           headers;   /* malloc'ed              */
+    ngx_uint_t                          faults;
+    ngx_uint_t                          failures;  /* one after the other    */
+    ngx_msec_t                          again;     /* when it is tried       */
+    ngx_uint_t                          status;    /* of the last answer     */
+    int64_t                             retry_ms;  /* as it said; -1         */
+
+    /* the owner's */
+
+    void                               *data;
+    ngx_http_stoa_mcp_source_event_pt   event;
+    /* some was read, or it has ended: src->fetch is NULL then */
+    void                              (*read)(ngx_http_stoa_mcp_source_t *src);
+
+    unsigned                            over:1;    /* not tried again        */
+    unsigned                            came:1;    /* an event, this time    */
+};
+
+
+ngx_http_stoa_mcp_source_t *ngx_http_stoa_mcp_source_create(
+    ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    ngx_http_stoa_api_t *api, const stoa_mcp_ref_t *ref,
+    const stoa_str_t *eid);
+void ngx_http_stoa_mcp_source_start(ngx_http_stoa_mcp_source_t *src);
+void ngx_http_stoa_mcp_source_free(ngx_http_stoa_mcp_source_t *src);
+
+
+#endif /* NGX_HTTP_STOA_SOURCE_H */
