@@ -350,6 +350,10 @@ cp_client_send(cp_client_t *c, const char *method, const stoa_str_t *body,
     cp_client_header(c, "Host", cp_client_name(c));
     cp_client_add(c, "Expect:");
 
+    if (c->to->credential != NULL) {
+        cp_client_add(c, c->to->credential);
+    }
+
     rc = CURLE_OPERATION_TIMEDOUT;
 
     if (c->failed) {

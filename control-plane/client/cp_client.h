@@ -27,6 +27,7 @@ typedef struct {
     const char  *url;
     const char  *host_header;      /* NULL: the url's                       */
     const char  *server_name;      /* SNI and certificate; NULL: the url's  */
+    const char  *credential;       /* a header's line; NULL: none           */
     bool         verify;           /* the certificate                       */
     bool         trusted;          /* the operator's own words: anywhere    */
 } cp_client_to_t;

@@ -56,7 +56,8 @@ cp_discovery_parse(cp_arena_t *a, const cp_val_t *v)
 /* The upstream column as targets for the client. */
 
 static unsigned
-cp_discovery_targets(const cp_json_t *upstream, cp_client_to_t *targets)
+cp_discovery_targets(const cp_json_t *upstream, const char *credential,
+    cp_client_to_t *targets)
 {
     unsigned          n;
     const cp_json_t  *list, *t, *tls, *verify;
@@ -84,6 +85,7 @@ cp_discovery_targets(const cp_json_t *upstream, cp_client_to_t *targets)
                                      ? cp_json_str(tls, "server_name") : NULL;
         targets[n].verify = (verify == NULL || verify->i != 0);
         targets[n].trusted = false;
+        targets[n].credential = credential;
         n++;
     }
 
@@ -91,9 +93,11 @@ cp_discovery_targets(const cp_json_t *upstream, cp_client_to_t *targets)
 }
 
 
+/* What it is read as, and what it is shown; *credential NULL: nothing. */
+
 static cp_rc_t
 cp_discovery_load(cp_app_t *app, cp_arena_t *a, const char *api,
-    cp_rows_t *rows)
+    cp_rows_t *rows, const char **credential)
 {
     cp_rc_t    rc;
     cp_tx_t   *tx;
@@ -102,10 +106,21 @@ cp_discovery_load(cp_app_t *app, cp_arena_t *a, const char *api,
     rc = cp_tx_begin(app->db, false, &tx);
 
     if (rc == CP_OK) {
-        rc = cp_tx_query(tx, a, "SELECT upstream, name FROM apis WHERE id = $1"
-                         " AND kind = 'mcp' AND state <> 'retired'",
+        rc = cp_tx_query(tx, a, "SELECT upstream, name, tenant FROM apis"
+                         " WHERE id = $1 AND kind = 'mcp'"
+                         " AND state <> 'retired'",
                          cp_args(cp_text(api)), rows, &err);
+
+        if (rc == CP_OK && rows->rows > 0) {
+            rc = cp_discovery_credential(tx, a, api, cp_cell(rows, 0, 2)->p,
+                                         credential, &err);
+        }
+
         cp_tx_rollback(tx);
+    }
+
+    if (rc != CP_OK && err.detail != NULL) {
+        cp_log(CP_LOG_ERROR, "discovery", "api:%s %s", api, err.detail);
     }
 
     return rc;
@@ -120,7 +135,7 @@ cp_discovery_run(cp_app_t *app, const char *api)
     cp_rows_t         rows;
     cp_json_t        *upstream;
     cp_arena_t       *a;
-    const char       *digest;
+    const char       *digest, *credential;
     cp_catalog_t      found;
     cp_client_to_t   targets[STOA_TARGETS_MAX];
 
@@ -130,7 +145,7 @@ cp_discovery_run(cp_app_t *app, const char *api)
         return CP_ERROR;
     }
 
-    rc = cp_discovery_load(app, a, api, &rows);
+    rc = cp_discovery_load(app, a, api, &rows, &credential);
 
     if (rc != CP_OK || rows.rows == 0) {
         cp_arena_destroy(a);
@@ -139,7 +154,8 @@ cp_discovery_run(cp_app_t *app, const char *api)
 
     upstream = cp_discovery_parse(a, &rows.v[0]);
     digest = cp_discovery_digest(a, rows.v[0].p);
-    n = (upstream != NULL) ? cp_discovery_targets(upstream, targets) : 0;
+    n = (upstream != NULL)
+        ? cp_discovery_targets(upstream, credential, targets) : 0;
 
     cp_catalog_read(app, a, rows.v[1].p, targets, n, &found);
 

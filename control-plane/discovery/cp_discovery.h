@@ -99,6 +99,12 @@ void cp_catalog_read(cp_app_t *app, cp_arena_t *a, const char *name,
     const cp_client_to_t *targets, unsigned n, cp_catalog_t *out);
 
 
+/* The line of a header by which the policies of the api let it in
+ * (cp_discovery_credential.c); *line NULL: none. */
+cp_rc_t cp_discovery_credential(cp_tx_t *tx, cp_arena_t *a, const char *api,
+    const char *tenant, const char **line, cp_err_t *err) CP_MUST_CHECK;
+
+
 /* Writes it (cp_discovery_store.c).  upstream: the digest of the
  * configuration that was read; when the api has another one by now, or is
  * gone, nothing is written. */

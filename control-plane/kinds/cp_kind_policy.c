@@ -29,8 +29,8 @@ static cp_rc_t cp_policy_check(const cp_write_t *w, const cp_json_t *before,
     cp_json_t *after);
 static cp_rc_t cp_policy_config(const cp_write_t *w,
     const stoa_policy_type_t *type, cp_json_t *row);
-static cp_rc_t cp_policy_probe(const cp_write_t *w, cp_json_t *row,
-    cp_json_t **config);
+static cp_rc_t cp_policy_probe(const cp_write_t *w,
+    const stoa_policy_type_t *type, cp_json_t *row, cp_json_t **config);
 static unsigned cp_policy_line(const cp_json_t *val, const char *path);
 static cp_rc_t cp_policy_attach(const cp_write_t *w,
     const stoa_policy_type_t *type, const cp_json_t *row,
@@ -48,6 +48,7 @@ static cp_rc_t cp_policy_follow(cp_op_t *op, cp_tx_t *tx,
     const cp_json_t *row);
 static cp_rc_t cp_policy_touch(cp_op_t *op, cp_tx_t *tx,
     const cp_json_t *item);
+static cp_rc_t cp_policy_shown(cp_op_t *op, cp_tx_t *tx, const char *api);
 static cp_rc_t cp_policy_tenant(cp_op_t *op, cp_tx_t *tx, const char *id);
 
 
@@ -204,7 +205,7 @@ cp_policy_config(const cp_write_t *w, const stoa_policy_type_t *type,
     op = w->op;
     config = cp_json_get(row, "config");
 
-    found = cp_policy_probe(w, row, &probe);
+    found = cp_policy_probe(w, type, row, &probe);
     if (found != CP_OK) {
         return found;
     }
@@ -233,11 +234,12 @@ cp_policy_config(const cp_write_t *w, const stoa_policy_type_t *type,
 
 /* With a word where secrets will be, whose ids are noted in the row. */
 static cp_rc_t
-cp_policy_probe(const cp_write_t *w, cp_json_t *row, cp_json_t **config)
+cp_policy_probe(const cp_write_t *w, const stoa_policy_type_t *type,
+    cp_json_t *row, cp_json_t **config)
 {
     cp_rc_t          rc;
     cp_json_t       *ids;
-    const char      *name;
+    const char      *name, *member;
     cp_secret_of_t   of = { w->tx, w->op->arena, cp_json_str(row, "tenant"),
                             &w->op->err };
 
@@ -248,7 +250,14 @@ cp_policy_probe(const cp_write_t *w, cp_json_t *row, cp_json_t **config)
         return cp_err_set(&w->op->err, "internal", "no memory");
     }
 
-    rc = cp_secret_probe(&of, *config, ids, &name);
+    rc = cp_secret_probe(&of, type->config, *config, ids, &name, &member);
+
+    if (rc == CP_DECLINED && name == NULL) {
+        return cp_err_field(&w->op->err, -1,
+                            cp_policy_line(cp_json_get(row, "config"), member),
+                            cp_arena_printf(w->op->arena, "config.%s", member),
+                            "must be a secret, like ${secret:NAME}");
+    }
 
     if (rc == CP_DECLINED) {
         return cp_fault_at(w->op, row, "config", "there is no secret \"%.64s\""
@@ -534,12 +543,50 @@ cp_policy_follow(cp_op_t *op, cp_tx_t *tx, const cp_json_t *row)
 
     for (item = list ? list->first : NULL; item; item = item->next) {
         rc = cp_policy_touch(op, tx, item);
+
+        if (rc == CP_OK && strcmp(cp_json_str(row, "type"),
+                                  "upstream-credential") == 0)
+        {
+            rc = cp_policy_shown(op, tx, cp_json_str(item, "api"));
+        }
+
         if (rc != CP_OK) {
             return rc;
         }
     }
 
     return CP_OK;
+}
+
+
+/* An upstream that is shown something else is due to be read again: not of
+ * this configuration is what was found. */
+static cp_rc_t
+cp_policy_shown(cp_op_t *op, cp_tx_t *tx, const char *api)
+{
+    cp_rc_t     rc;
+    cp_rows_t   rows;
+    cp_json_t  *found;
+
+    rc = cp_tx_query(tx, op->arena, "SELECT discovery FROM apis"
+                     " WHERE id = $1 AND kind = 'mcp'"
+                     " AND discovery IS NOT NULL",
+                     cp_args(cp_text(api)), &rows, &op->err);
+
+    if (rc != CP_OK || rows.rows == 0
+        || cp_json_parse(op->arena, rows.v[0].p, rows.v[0].len, &found, NULL)
+           != CP_OK
+        || cp_json_get(found, "upstream") == NULL)
+    {
+        return rc;
+    }
+
+    cp_json_put(op->arena, found, "upstream", "");
+
+    return cp_tx_query(tx, op->arena, "UPDATE apis SET discovery = $1"
+                       " WHERE id = $2",
+                       cp_args(cp_text(cp_json_text(op->arena, found, NULL)),
+                               cp_text(api)), NULL, &op->err);
 }
 
 

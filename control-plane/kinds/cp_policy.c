@@ -368,7 +368,7 @@ cp_policy_secrets(cp_tx_t *tx, cp_arena_t *a, const cp_policy_use_t *u,
     cp_json_set(a, body, CP_BODY_SALT,
                 cp_json_string(a, cp_seal_salt(a, cp_json_str(body, "id"))));
 
-    return cp_secret_fill(&of, cp_json_get(entry, "config"));
+    return cp_secret_fill(&of, u->type->config, cp_json_get(entry, "config"));
 }
 
 

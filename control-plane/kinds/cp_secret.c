@@ -10,19 +10,18 @@
 
 #define CP_SECRET_MARK   "${secret:"
 #define CP_SECRET_PROBE  "x"
-/* Members whose texts may have references: what goes to upstreams, and not to
- * clients. */
-#define CP_SECRET_WHERE  "request_"
 
 
 typedef struct {
     const cp_secret_of_t  *of;
     cp_json_t             *ids;        /* NULL: values are wanted            */
     const char            *name;       /* that was not found                 */
+    unsigned               n;          /* references                         */
 } cp_secret_walk_t;
 
 
-static cp_rc_t cp_secret_config(cp_secret_walk_t *walk, cp_json_t *config);
+static cp_rc_t cp_secret_config(cp_secret_walk_t *walk,
+    const stoa_rec_struct_t *def, cp_json_t *config, const char **member);
 static cp_rc_t cp_secret_tree(cp_secret_walk_t *walk, cp_json_t *val);
 static cp_rc_t cp_secret_text(cp_secret_walk_t *walk, cp_json_t *val);
 static cp_rc_t cp_secret_get(cp_secret_walk_t *walk, const char *name,
@@ -30,13 +29,14 @@ static cp_rc_t cp_secret_get(cp_secret_walk_t *walk, const char *name,
 
 
 cp_rc_t
-cp_secret_probe(const cp_secret_of_t *of, cp_json_t *config, cp_json_t *ids,
-    const char **name)
+cp_secret_probe(const cp_secret_of_t *of, const stoa_rec_struct_t *def,
+    cp_json_t *config, cp_json_t *ids, const char **name,
+    const char **member)
 {
     cp_rc_t           rc;
-    cp_secret_walk_t  walk = { of, ids, NULL };
+    cp_secret_walk_t  walk = { of, ids, NULL, 0 };
 
-    rc = cp_secret_config(&walk, config);
+    rc = cp_secret_config(&walk, def, config, member);
     *name = walk.name;
 
     return rc;
@@ -44,33 +44,49 @@ cp_secret_probe(const cp_secret_of_t *of, cp_json_t *config, cp_json_t *ids,
 
 
 cp_rc_t
-cp_secret_fill(const cp_secret_of_t *of, cp_json_t *config)
+cp_secret_fill(const cp_secret_of_t *of, const stoa_rec_struct_t *def,
+    cp_json_t *config)
 {
     cp_rc_t           rc;
-    cp_secret_walk_t  walk = { of, NULL, NULL };
+    const char       *member;
+    cp_secret_walk_t  walk = { of, NULL, NULL, 0 };
 
-    rc = cp_secret_config(&walk, config);
+    rc = cp_secret_config(&walk, def, config, &member);
 
     return rc != CP_DECLINED ? rc
            : cp_err_set(of->err, "internal", "the secret \"%.64s\" does not "
-                        "open", walk.name);
+                        "open", walk.name ? walk.name : "");
 }
 
 
 static cp_rc_t
-cp_secret_config(cp_secret_walk_t *walk, cp_json_t *config)
+cp_secret_config(cp_secret_walk_t *walk, const stoa_rec_struct_t *def,
+    cp_json_t *config, const char **member)
 {
-    cp_rc_t     rc;
-    cp_json_t  *m;
+    size_t                   i;
+    cp_rc_t                  rc;
+    cp_json_t               *m;
+    const stoa_rec_field_t  *f;
 
-    for (m = config->first; m; m = m->next) {
-        if (m->key && strncmp(m->key, CP_SECRET_WHERE,
-                              sizeof(CP_SECRET_WHERE) - 1) == 0)
-        {
-            rc = cp_secret_tree(walk, m);
-            if (rc != CP_OK) {
-                return rc;
-            }
+    for (i = 0; i < def->nfields; i++) {
+        f = &def->fields[i];
+        m = f->secret ? cp_json_get(config, f->name.data) : NULL;
+
+        if (m == NULL) {
+            continue;
+        }
+
+        walk->n = 0;
+        rc = cp_secret_tree(walk, m);
+
+        if (rc != CP_OK) {
+            return rc;
+        }
+
+        if (f->secret == STOA_REC_SECRET_MUST && walk->n == 0) {
+            walk->name = NULL;
+            *member = f->name.data;
+            return CP_DECLINED;
         }
     }
 
@@ -164,6 +180,7 @@ cp_secret_get(cp_secret_walk_t *walk, const char *name, const char **value)
     }
 
     walk->name = name;
+    walk->n++;
 
     if (rows.rows == 0 || cp_cell(&rows, 0, 1)->type == CP_VAL_NULL) {
         return CP_DECLINED;

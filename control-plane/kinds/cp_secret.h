@@ -1,6 +1,6 @@
 /*
- * Secrets as policies use them: "${secret:NAME}" in what a configuration puts
- * into requests.
+ * Secrets as policies use them: "${secret:NAME}" in those members of a
+ * configuration whose rows say so: what goes to upstreams, not to clients.
  *
  * Process: stoa-control, inside a transaction; everything in the arena given,
  * values opened only where a record for gateways is made.
@@ -11,6 +11,7 @@
 
 
 #include "kinds/cp_kinds.h"
+#include "core/stoa_rec_table.h"
 
 
 #define CP_SECRET_MAX  512             /* bytes of a value                   */
@@ -25,17 +26,19 @@ typedef struct {
 
 
 /* Puts a word in the place of each reference, so that the rest can be judged,
- * and the ids in `ids`.  CP_DECLINED: *name is none that has a value. */
-cp_rc_t cp_secret_probe(const cp_secret_of_t *of, cp_json_t *config,
-    cp_json_t *ids, const char **name) CP_MUST_CHECK;
+ * and the ids in `ids`.  CP_DECLINED: *name is none that has a value; NULL:
+ * the text of *member must have one. */
+cp_rc_t cp_secret_probe(const cp_secret_of_t *of,
+    const stoa_rec_struct_t *def, cp_json_t *config, cp_json_t *ids,
+    const char **name, const char **member) CP_MUST_CHECK;
 
 /* That of one, by its id; *value NULL: it has none. */
 cp_rc_t cp_secret_value(const cp_secret_of_t *of, const char *id,
     const char **value) CP_MUST_CHECK;
 
 /* Puts the values there. */
-cp_rc_t cp_secret_fill(const cp_secret_of_t *of, cp_json_t *config)
-    CP_MUST_CHECK;
+cp_rc_t cp_secret_fill(const cp_secret_of_t *of,
+    const stoa_rec_struct_t *def, cp_json_t *config) CP_MUST_CHECK;
 
 
 #endif /* CP_SECRET_H */

@@ -51,9 +51,12 @@ struct ngx_http_stoa_attached_s {
 #define NGX_HTTP_STOA_TURN_RESPONSE  (STOA_ORDER_TRANSFORM + 2)
 #define NGX_HTTP_STOA_TURNS          (STOA_ORDER_TRANSFORM + 3)
 
-/* Its bit of the first chain; the bits of all. */
+/* Its bit of the first chain; the bits of one chain, of all. */
 #define ngx_http_stoa_turn_bit(turn)                                          \
     (UINT64_C(1) << (turn) * NGX_HTTP_STOA_CHAIN_MAX)
+#define ngx_http_stoa_chain_bits(from)                                        \
+    ((ngx_http_stoa_turn_bit(NGX_HTTP_STOA_TURNS) - 1)                        \
+     / (ngx_http_stoa_turn_bit(1) - 1) << (from))
 #define ngx_http_stoa_turn_bits(turn)                                         \
     (ngx_http_stoa_turn_bit((turn) + 1) - ngx_http_stoa_turn_bit(turn))
 

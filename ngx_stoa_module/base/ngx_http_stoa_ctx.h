@@ -156,6 +156,7 @@ typedef struct {
     unsigned                   claims:1;        /* of a proxy we believe     */
     unsigned                   foreign:1;       /* a consumer's policies run,
                                                    not its publisher's       */
+    unsigned                   by_fetch:1;      /* headers for one are made  */
     unsigned                   limited:1;       /* verdict filled            */
     unsigned                   unfit:1;         /* the upstream's answer: the
                                                    refusal is sent instead   */

@@ -19,6 +19,7 @@ static size_t stoa_policy_host(const char *s, size_t len);
 
 #include "stoa_policy_body.h"
 #include "stoa_policy_cors.h"
+#include "stoa_policy_credential.h"
 #include "stoa_policy_headers.h"
 #include "stoa_policy_ip.h"
 #include "stoa_policy_locations.h"
@@ -32,6 +33,7 @@ static const stoa_policy_type_t *const  stoa_policy_types[] = {
     &stoa_policy_cors,
     &stoa_policy_locations,
     &stoa_policy_headers,
+    &stoa_policy_credential,
     &stoa_policy_publisher,
     &stoa_policy_ip,
     &stoa_policy_body,

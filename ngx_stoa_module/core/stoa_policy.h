@@ -124,6 +124,7 @@ int stoa_policy_var(const char *s, size_t len, size_t *at, size_t *n);
  * STOA_ITEMS(); STOA_POLICY_STRUCT() makes the struct of it, and the table.
  */
 
+#define STOA_C_ENUM       uint8_t
 #define STOA_C_STRING     stoa_ref_t
 #define STOA_C_STRINGS    stoa_vec_t
 #define STOA_C_STRUCTS    stoa_vec_t
@@ -132,6 +133,7 @@ int stoa_policy_var(const char *s, size_t len, size_t *at, size_t *n);
 #define STOA_VALID(v, text)  .valid = v, .must = text,
 #define STOA_WORDS(w)        .words = w,
 #define STOA_REQUIRED        .required = true,
+#define STOA_SECRET(s)       .secret = STOA_REC_SECRET_##s,
 #define STOA_ITEMS(s)        .items = &stoa_policy_##s##_struct,
 
 #define STOA_FIELD_MEMBER(S, t, n, lo, hi, d, how, text)  STOA_C_##t  n;

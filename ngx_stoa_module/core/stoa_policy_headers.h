@@ -26,21 +26,22 @@
       "${application}, ${subscription}, ${plan} and ${api} are replaced, in " \
       "requests ${secret:NAME} too")
 
-#define STOA_HEADERS_PAIRS(S, F, n, text)                                     \
-    F(S, STRUCTS, n, 0, 32, 0, STOA_ITEMS(header), text)
+#define STOA_HEADERS_PAIRS(S, F, n, secrets, text)                            \
+    F(S, STRUCTS, n, 0, 32, 0,                                                \
+      STOA_ITEMS(header) STOA_SECRET(secrets), text)
 #define STOA_HEADERS_NAMES(S, F, n, text)                                     \
     F(S, STRINGS, n, 0, 32, 0,                                                \
       STOA_VALID(stoa_policy_header_valid, STOA_HEADERS_MUST), text)
 
 #define STOA_POLICY_HEADERS(F, S)                                             \
     STOA_HEADERS_NAMES(S, F, request_remove, "taken out of the request")      \
-    STOA_HEADERS_PAIRS(S, F, request_set,                                     \
+    STOA_HEADERS_PAIRS(S, F, request_set, MAY,                                \
                        "in the request, instead of what the client sent")     \
-    STOA_HEADERS_PAIRS(S, F, request_add, "in the request, besides")          \
+    STOA_HEADERS_PAIRS(S, F, request_add, MAY, "in the request, besides")     \
     STOA_HEADERS_NAMES(S, F, response_remove, "taken out of the answer")      \
-    STOA_HEADERS_PAIRS(S, F, response_set,                                    \
+    STOA_HEADERS_PAIRS(S, F, response_set, NO,                                \
                        "in the answer, instead of what the upstream sent")    \
-    STOA_HEADERS_PAIRS(S, F, response_add, "in the answer, besides")
+    STOA_HEADERS_PAIRS(S, F, response_add, NO, "in the answer, besides")
 
 STOA_POLICY_STRUCT(header, STOA_POLICY_HEADER)
 STOA_POLICY_STRUCT(headers, STOA_POLICY_HEADERS)

@@ -37,11 +37,17 @@ typedef struct {
 
 typedef struct stoa_rec_struct_s  stoa_rec_struct_t;
 
+/* In a policy's configuration: may the texts of a member refer to secrets? */
+typedef enum {
+    STOA_REC_SECRET_NO = 0, STOA_REC_SECRET_MAY, STOA_REC_SECRET_MUST
+} stoa_rec_secret_e;
+
 typedef struct {
     stoa_str_t                name;   /* in the body                      */
     uint8_t                   type;
     bool                      required;
     bool                      lower;  /* a string: to lower case          */
+    uint8_t                   secret; /* stoa_rec_secret_e                */
     uint16_t                  offset;
     uint16_t                  flag;   /* a byte that is 1 when the member
                                          was there; 0: none               */

@@ -10,6 +10,7 @@
  * session.
  */
 
+#include "ngx_http_stoa_chain.h"
 #include "ngx_http_stoa_relay.h"
 #include "ngx_http_stoa_auth.h"
 #include "ngx_http_stoa_store.h"
@@ -418,21 +419,19 @@ ngx_http_stoa_mcp_relay_post(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 }
 
 
-/* Those of a call of this session to this api. */
+/* Those of a call of this session to this api, by the api's policies. */
 
 ngx_int_t
 ngx_http_stoa_mcp_relay_headers(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_api_t *api,
     const stoa_mcp_ref_t *ref, ngx_pool_t *pool, ngx_str_t *text)
 {
-    ngx_int_t             rc;
-    ngx_http_stoa_api_t  *saved;
-    ngx_http_stoa_mcp_t   mcp, *own;
+    ngx_int_t               rc;
+    ngx_http_stoa_mcp_t     mcp;
+    ngx_http_stoa_call_t    own;
 
-    own = ctx->call.mcp;
-    saved = ctx->call.api;
-
-    mcp = *own;
+    own = ctx->call;
+    mcp = *own.mcp;
     mcp.modern = 0;
     mcp.upstream_version = ref->version ? ref->version - 1
                                         : NGX_HTTP_STOA_MCP_VERSION_NONE;
@@ -441,11 +440,13 @@ ngx_http_stoa_mcp_relay_headers(ngx_http_request_t *r,
 
     ctx->call.mcp = &mcp;
     ctx->call.api = api;
+    ctx->call.policy_turns &= ~ngx_http_stoa_chain_bits(
+                                                   NGX_HTTP_STOA_CHAIN_API);
+    ngx_http_stoa_chain_set(ctx, NGX_HTTP_STOA_CHAIN_API, api->policies);
 
     rc = ngx_http_stoa_headers_text(r, ctx, pool, text);
 
-    ctx->call.mcp = own;
-    ctx->call.api = saved;
+    ctx->call = own;
 
     return rc;
 }

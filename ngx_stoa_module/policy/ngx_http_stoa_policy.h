@@ -13,6 +13,7 @@
 
 
 #include "ngx_http_stoa_chain.h"
+#include "ngx_http_stoa_header.h"
 
 
 /* Steps of all edges: what is asked before it is known who calls; who it is;
@@ -48,6 +49,7 @@ ngx_int_t ngx_http_stoa_policy_refuse(ngx_http_request_t *r,
 
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_body;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_cors;
+extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_credential;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_headers;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_ip;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_locations;
@@ -69,6 +71,16 @@ ngx_uint_t ngx_http_stoa_policy_token_ruled(ngx_http_stoa_ctx_t *ctx);
 ngx_uint_t ngx_http_stoa_policy_token_shows(ngx_http_stoa_ctx_t *ctx,
     const stoa_rec_api_t *api, stoa_str_t name);
 
+
+/* What an api's upstream is shown; NULL: nothing.  Valid as long as the
+ * chain. */
+typedef struct {
+    ngx_http_stoa_header_name_t  name;
+    ngx_str_t                    value;
+} ngx_http_stoa_credential_t;
+
+ngx_http_stoa_credential_t *ngx_http_stoa_credential(
+    const ngx_http_stoa_chain_t *chain);
 
 /* Refuses a body that is longer, now or while nginx reads it. */
 ngx_int_t ngx_http_stoa_policy_body_limit(ngx_http_request_t *r,

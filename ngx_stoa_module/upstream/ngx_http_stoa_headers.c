@@ -118,7 +118,10 @@ ngx_http_stoa_headers_text(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
     old = r->headers_in.headers;
 
+    ctx->call.by_fetch = 1;
     rc = ngx_http_stoa_headers(r, ctx);
+    ctx->call.by_fetch = 0;
+
     len = 0;
     p = NULL;
 

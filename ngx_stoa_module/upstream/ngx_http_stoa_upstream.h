@@ -39,7 +39,8 @@ ngx_int_t ngx_http_stoa_upstream_forward(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 void ngx_http_stoa_via(ngx_http_request_t *r, ngx_http_stoa_via_t *via);
 /* Whom f asks: a target of the api, `rest` behind its path.  With the api's
- * time limits, health, TLS.  pin: NULL, or the index of the one target; where
+ * time limits, health, TLS, and with its credential behind the owner's
+ * headers.  pin: NULL, or the index of the one target; where
  * the answer came from is found by _fetched(). */
 ngx_int_t ngx_http_stoa_upstream_fetch(ngx_http_stoa_fetch_t *f,
     ngx_http_stoa_api_t *api, ngx_http_stoa_via_t *via, ngx_str_t *rest,

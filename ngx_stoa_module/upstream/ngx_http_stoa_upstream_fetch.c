@@ -6,6 +6,7 @@
  */
 
 #include "ngx_http_stoa_balance.h"
+#include "ngx_http_stoa_policy.h"
 
 
 typedef struct {
@@ -17,10 +18,13 @@ typedef struct {
     ngx_http_stoa_target_t    *pin;             /* NULL: any                 */
     ngx_str_t                  rest;
     ngx_http_stoa_via_t        via;
+    unsigned                   shown:1;         /* the credential is there   */
 } ngx_http_stoa_upstream_fetch_t;
 
 
 static ngx_int_t ngx_http_stoa_upstream_fetch_get(ngx_http_stoa_fetch_t *f);
+static ngx_int_t ngx_http_stoa_upstream_fetch_show(ngx_http_stoa_fetch_t *f,
+    ngx_http_stoa_upstream_fetch_t *p);
 static void ngx_http_stoa_upstream_fetch_free(ngx_http_stoa_fetch_t *f,
     ngx_uint_t failed);
 static void ngx_http_stoa_upstream_fetch_session(ngx_http_stoa_fetch_t *f,
@@ -118,6 +122,10 @@ ngx_http_stoa_upstream_fetch_get(ngx_http_stoa_fetch_t *f)
         return rc;
     }
 
+    if (!p->shown && ngx_http_stoa_upstream_fetch_show(f, p) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
     target = p->pin;
 
     if (target == NULL) {
@@ -158,6 +166,39 @@ ngx_http_stoa_upstream_fetch_get(ngx_http_stoa_fetch_t *f)
     f->to.key.tls_name = target->tls_name;
     f->to.host = target->host_header;
     f->to.name = t->name;
+
+    return NGX_OK;
+}
+
+
+/* Whoever asks, and whatever for: initialize, a ping, the end of a session,
+ * what a client says to his upstream. */
+
+static ngx_int_t
+ngx_http_stoa_upstream_fetch_show(ngx_http_stoa_fetch_t *f,
+    ngx_http_stoa_upstream_fetch_t *p)
+{
+    u_char                      *text;
+    ngx_http_stoa_credential_t  *c;
+
+    p->shown = 1;
+    c = ngx_http_stoa_credential(p->api->policies);
+
+    if (c == NULL) {
+        return NGX_OK;
+    }
+
+    text = ngx_pnalloc(f->pool, f->headers.len + c->name.name.len
+                                + c->value.len + 4);
+    if (text == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(text, f->headers.data, f->headers.len);
+    f->headers.data = text;
+    f->headers.len = ngx_sprintf(text + f->headers.len, "%V: %V" CRLF,
+                                 &c->name.name, &c->value)
+                     - text;
 
     return NGX_OK;
 }

@@ -52,6 +52,11 @@ my %case = (
                       && ($_[1] // '') ne '-' },
         mcp => 'server',
     },
+    'upstream-credential' => {
+        config => { kind => 'header', header => 'X-Up',
+                    value => '${secret:up}' },
+        request => {}, acts => sub { ($_[1] // '') eq 'a-secret' },
+    },
 
     # a plan's own: the policy says the state; one call uses it up
 
@@ -115,7 +120,7 @@ for my $type (sort keys %case) {
 $t->apply(docs(tenant('acme'), plan('acme', 'free'), app('acme', 'demo'),
     doc('Api', 'acme', 'm', { kind => 'mcp', state => 'published',
         upstream => { targets => [{ url => "http://127.0.0.1:$mcp/mcp" }] } })
-    ));
+    , doc('Secret', 'acme', 'up', { value => 'a-secret' })));
 wait_until { @{ $t->api('GET', '/v1/tenants/acme/apis/m/tools')
              ->{json}{items} || [] } } 20 or $t->give_up('no tools');
 $t->apply(docs(@docs, @more));

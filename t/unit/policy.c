@@ -63,6 +63,15 @@ static const struct {
       "is not known" },
 
     { "ip-filter", "{\"allow\":[\"10.0.0.0/8\",\"::1\"]}", NULL, NULL },
+    { "upstream-credential", "{\"kind\":\"header\",\"value\":\"x\"}", NULL,
+      NULL },
+    { "upstream-credential", "{\"value\":\"x\"}", "kind", "is missing" },
+    { "upstream-credential", "{\"kind\":\"basic\",\"username\":\"a:b\","
+      "\"password\":\"x\"}", "username", NULL },
+    { "upstream-credential", "{\"kind\":\"basic\",\"username\":\"a\"}",
+      "password", "is required for this kind" },
+    { "upstream-credential", "{\"kind\":\"header\",\"value\":\"a\\nb\"}",
+      "value", "must be text without control characters" },
     { "require-token", "{}", NULL, NULL },
     { "require-token", "{\"scopes\":[\"a:b\"],\"keys\":true}", NULL, NULL },
     { "require-token", "{\"scopes\":[\"a b\"]}", "scopes[0]",
@@ -176,7 +185,8 @@ test_types(void)
 
         tap_ok(!(t->flags & STOA_POLICY_SINGLE)
                || !(t->scopes & ~(unsigned) (STOA_ON_GROUP|STOA_ON_TENANT
-                                             |STOA_ON_SERVER|STOA_ON_API))
+                                             |STOA_ON_SERVER|STOA_ON_API
+                                             |STOA_ON_MCP_API))
                || (t->flags & STOA_POLICY_STATE),
                "%s: scopes of a single one", t->name);
 
