@@ -197,10 +197,10 @@ for my $call (['prompts/get', { name => 'one__ask' }],
               ['completion/complete', { ref => { type => 'ref/prompt',
                   name => 'one__ask' }, argument => {} }])
 {
-    my $n = $t->origin_log;
+    my $n = () = $t->origin_log('one');
     $r = $t->mcp('/mcp/acme', @$call, @c);
     is($r->{rpc}{error}{code}, -32602, "F6: $call->[0] of what is hidden");
-    is(scalar $t->origin_log, $n, 'F6: no upstream sees it');
+    is(scalar(() = $t->origin_log('one')), $n, 'F6: no upstream sees it');
 }
 is($t->mcp('/mcp/acme', 'resources/read', { uri => 'ui://show/page.html' },
            @c)->{rpc}{result}{contents}[0]{text}, 'one',

@@ -351,6 +351,11 @@ cp_store_discovery(cp_storing_t *s, const char *upstream)
 
     } else {
         cp_store_keep(s, d);
+
+        if (cp_json_get(d, "era") != NULL) {
+            cp_json_put_bool(a, d, "stale", true);
+        }
+
         failures = (s->before != NULL)
                        ? cp_json_num(s->before, "failures", 0) : 0;
         cp_json_put(a, d, "error",

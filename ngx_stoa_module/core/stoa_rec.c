@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "stoa_key.h"
+#include "stoa_mcp_param.h"
 #include "stoa_rec_table.h"
 #include "stoa_policy.h"
 
@@ -509,9 +510,11 @@ stoa_rec_definition(stoa_rec_enc_t *e, const char *split,
     const stoa_json_val_t *root)
 {
     char              text[STOA_ERR_TEXT_MAX];
+    unsigned          n;
     stoa_ref_t        head, tail;
     stoa_json_val_t   def, name;
     stoa_rec_item_t  *item;
+    stoa_mcp_param_t  params[STOA_MCP_PARAMS_MAX];
 
     (void) stoa_rec_enter(e, "definition", NULL);
 
@@ -532,6 +535,15 @@ stoa_rec_definition(stoa_rec_enc_t *e, const char *split,
 
     item->definition_head = head;
     item->definition_tail = tail;
+
+    /* most have none, and a search is quicker than a walk */
+
+    if (memmem(def.start, (size_t) (def.end - def.start), "\"x-mcp-header\"",
+               14)
+        != NULL)
+    {
+        item->params = (uint8_t) stoa_mcp_params(&def, params, &n);
+    }
 
     return STOA_OK;
 }

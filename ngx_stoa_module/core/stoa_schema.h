@@ -297,7 +297,8 @@
 #define STOA_DISCOVERY_MADE(R, S)                                             \
     R(S, WORD, era, 0, STOA_ERAS, "unknown", "")                              \
     R(S, STR, protocol_version, 0, WORD, 0, 32, "")                           \
-    R(S, RAW, capabilities, 16384)
+    R(S, RAW, capabilities, 16384)                                            \
+    R(S, BOOL, stale, 0, 0, "")
 
 #define STOA_API_MADE(R, S)                                                   \
     R(S, ITEMS, operations, 0, operation, 0, STOA_OPERATIONS_MAX, "")

@@ -729,6 +729,13 @@ ngx_http_stoa_mcp_initialize(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     stoa_buf_addz(&b, ",\"serverInfo\":");
     ngx_http_stoa_mcp_info(r, ctx, &b);
     ngx_http_stoa_mcp_instructions(r, ctx, &b);
+
+    if (view->notes.len) {
+        stoa_buf_addz(&b, ",\"_meta\":{");
+        stoa_buf_add(&b, view->notes.data, view->notes.len);
+        stoa_buf_addz(&b, "}");
+    }
+
     stoa_buf_addz(&b, "}}");
 
     return ngx_http_stoa_mcp_answer_buf(r, ctx, &b);
@@ -775,6 +782,8 @@ ngx_http_stoa_mcp_discover(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
                   "{\"io.modelcontextprotocol/serverInfo\":",
                   NGX_HTTP_STOA_MCP_LIST_TTL_MS);
     ngx_http_stoa_mcp_info(r, ctx, &b);
+    stoa_buf_addz(&b, view->notes.len ? "," : "");
+    stoa_buf_add(&b, view->notes.data, view->notes.len);
     stoa_buf_addz(&b, "}}}");
 
     return ngx_http_stoa_mcp_answer_buf(r, ctx, &b);

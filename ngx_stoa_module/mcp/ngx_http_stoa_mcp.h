@@ -8,6 +8,7 @@
  *   _mcp_list.c     the lists of it, in pages
  *   _mcp_call.c     tools/call: find the tool, splice its name, forward
  *   _mcp_seal.c     the keys by which it is sealed
+ *   _mcp_param.c    headers that repeat arguments
  *   _mcp_item.c     the same for prompts, resources, completions
  *   _mcp_session.c  sealed session ids
  *   _mcp_map.c      upstream sessions, in a mapped file; _mcp_block.c
@@ -299,6 +300,8 @@ typedef struct {
     stoa_id_t                  reader;        /* the api with resources,    */
     stoa_id_t                  reader_target; /* if nreaders is 1           */
     ngx_uint_t                 nreaders;
+    ngx_str_t                  notes;         /* members of _meta, or ""    */
+    unsigned                   stale:1;
     unsigned                   modern:1;
     unsigned                   ruled:1;       /* for tokens like one's own  */
     unsigned                   has_prompts:1;
@@ -325,6 +328,13 @@ ngx_uint_t ngx_http_stoa_mcp_selected(const stoa_rec_subscription_t *sub,
 
 ngx_int_t ngx_http_stoa_mcp_list(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
+
+
+/* ---- _mcp_param.c ------------------------------------------------------ */
+
+/* Do the headers that repeat arguments of the tool say what the body says? */
+ngx_int_t ngx_http_stoa_mcp_params(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const stoa_rec_item_t *tool);
 
 
 /* ---- _mcp_item.c ------------------------------------------------------- */

@@ -14,6 +14,7 @@
 #include "ngx_http_stoa_header.h"
 #include "ngx_http_stoa_policy.h"
 #include "core/stoa_key.h"
+#include "core/stoa_mcp_param.h"
 
 
 typedef struct {
@@ -36,6 +37,9 @@ typedef enum {
 static const stoa_rec_server_tool_t *ngx_http_stoa_mcp_server_tool(
     const stoa_rec_server_t *server, ngx_str_t *name);
 static ngx_int_t ngx_http_stoa_mcp_search_sub(void *data, const void *rec);
+static ngx_int_t ngx_http_stoa_mcp_resolved_tool(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const stoa_rec_api_t *api,
+    const stoa_rec_tool_t *tool);
 static ngx_int_t ngx_http_stoa_mcp_unknown(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_str_t *name);
 static ngx_uint_t ngx_http_stoa_mcp_header_is(const u_char *p,
@@ -132,12 +136,33 @@ ngx_http_stoa_mcp_resolve(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         return ngx_http_stoa_mcp_unknown(r, ctx, &name);
     }
 
+    if (mcp->modern && tool->params == STOA_MCP_PARAMS_INVALID) {
+        return ngx_http_stoa_mcp_unknown(r, ctx, &name);
+    }
+
+    return ngx_http_stoa_mcp_resolved_tool(r, ctx, api, tool);
+}
+
+
+static ngx_int_t
+ngx_http_stoa_mcp_resolved_tool(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const stoa_rec_api_t *api,
+    const stoa_rec_tool_t *tool)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_http_stoa_mcp_params(r, ctx, tool);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
     ctx->call.tool = tool->id;
 
     rc = ngx_http_stoa_mcp_resolved(r, ctx, api,
                                     stoa_rec_str(tool, tool->name));
 
-    ctx->call.tool_name = mcp->tool_name;
+    ctx->call.tool_name = ctx->call.mcp->tool_name;
 
     return rc;
 }

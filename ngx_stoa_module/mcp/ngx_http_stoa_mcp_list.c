@@ -6,6 +6,7 @@
  */
 
 #include "ngx_http_stoa_mcp.h"
+#include "ngx_http_stoa_zone.h"
 #include "core/stoa_key.h"
 #include "core/stoa_uri.h"
 
@@ -14,7 +15,7 @@
     ",\"ttlMs\":" ngx_value(NGX_HTTP_STOA_MCP_LIST_TTL_MS)                    \
     ",\"cacheScope\":\"private\",\"_meta\":"                                  \
     "{\"io.modelcontextprotocol/serverInfo\":{\"name\":\"stoa-gateway\","     \
-    "\"version\":\"" NGX_HTTP_STOA_VERSION "\"}}"
+    "\"version\":\"" NGX_HTTP_STOA_VERSION "\"}"
 
 
 typedef struct {
@@ -25,8 +26,9 @@ typedef struct {
 
 
 static ngx_int_t ngx_http_stoa_mcp_list_ends(ngx_http_request_t *r,
-    ngx_http_stoa_mcp_t *mcp, const ngx_str_t *member, ngx_buf_t *head,
-    ngx_buf_t *tail, ngx_str_t *next);
+    ngx_http_stoa_mcp_t *mcp, const ngx_str_t *member,
+    const ngx_str_t *notes, ngx_buf_t *head, ngx_buf_t *tail,
+    ngx_str_t *next);
 static ngx_int_t ngx_http_stoa_mcp_page(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_mcp_list_t *list,
     ngx_uint_t *start);
@@ -93,7 +95,12 @@ ngx_http_stoa_mcp_list(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         cls[i]->next = NULL;
     }
 
-    if (ngx_http_stoa_mcp_list_ends(r, mcp, &row->member, bufs[0], bufs[2],
+    if (view->stale) {
+        ngx_http_stoa_count(mcp_stale, 1);
+    }
+
+    if (ngx_http_stoa_mcp_list_ends(r, mcp, &row->member, &view->notes,
+                                    bufs[0], bufs[2],
                                     end < list->nitems
                                     ? &list->items[end - 1].name : NULL)
         != NGX_OK)
@@ -122,14 +129,15 @@ ngx_http_stoa_mcp_list(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 
 static ngx_int_t
 ngx_http_stoa_mcp_list_ends(ngx_http_request_t *r, ngx_http_stoa_mcp_t *mcp,
-    const ngx_str_t *member, ngx_buf_t *head, ngx_buf_t *tail, ngx_str_t *next)
+    const ngx_str_t *member, const ngx_str_t *notes, ngx_buf_t *head,
+    ngx_buf_t *tail, ngx_str_t *next)
 {
     u_char     *p;
     ngx_str_t   id;
 
     id = ngx_http_stoa_mcp_id(mcp);
 
-    p = ngx_pnalloc(r->pool, id.len + member->len + 512
+    p = ngx_pnalloc(r->pool, id.len + member->len + notes->len + 512
                              + (next ? 2 * next->len : 0));
     if (p == NULL) {
         return NGX_ERROR;
@@ -164,6 +172,18 @@ ngx_http_stoa_mcp_list_ends(ngx_http_request_t *r, ngx_http_stoa_mcp_t *mcp,
     if (mcp->modern) {
         p = ngx_cpymem(p, NGX_HTTP_STOA_MCP_LIST_END,
                        sizeof(NGX_HTTP_STOA_MCP_LIST_END) - 1);
+
+        if (notes->len) {
+            *p++ = ',';
+            p = ngx_cpymem(p, notes->data, notes->len);
+        }
+
+        *p++ = '}';
+
+    } else if (notes->len) {
+        p = ngx_cpymem(p, ",\"_meta\":{", sizeof(",\"_meta\":{") - 1);
+        p = ngx_cpymem(p, notes->data, notes->len);
+        *p++ = '}';
     }
 
     *p++ = '}';

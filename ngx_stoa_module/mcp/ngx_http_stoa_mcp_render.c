@@ -13,6 +13,7 @@
 
 #include "ngx_http_stoa_seen.h"
 #include "ngx_http_stoa_policy.h"
+#include "core/stoa_mcp_param.h"
 #include "core/stoa_uri.h"
 
 
@@ -29,6 +30,7 @@ typedef struct {
 
 typedef struct {
     ngx_http_stoa_ctx_t              *ctx;        /* the first who asks     */
+    ngx_http_stoa_mcp_notes_t         notes;
     ngx_http_stoa_mcp_view_t         *view;
     ngx_http_stoa_store_t            *store;
     ngx_http_stoa_mcp_found_t        *found;
@@ -103,7 +105,8 @@ ngx_http_stoa_mcp_render(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
     ngx_free(b.found);
 
-    return rc;
+    return rc == NGX_OK ? ngx_http_stoa_mcp_note_text(&b.notes, b.store, view)
+                        : rc;
 }
 
 
@@ -122,13 +125,6 @@ ngx_http_stoa_mcp_render_list(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
                                       b, &all);
     if (rc != NGX_OK) {
         return NGX_ERROR;
-    }
-
-    if (b->nfound == NGX_HTTP_STOA_MCP_LIST_MAX) {
-        ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
-                      "an application sees more than %d items of one kind at "
-                      "one MCP endpoint, the rest is not listed",
-                      NGX_HTTP_STOA_MCP_LIST_MAX);
     }
 
     qsort(b->found, b->nfound, sizeof(ngx_http_stoa_mcp_found_t),
@@ -183,11 +179,33 @@ ngx_http_stoa_mcp_render_grant(void *data,
 }
 
 
+/* Notes what cannot be spoken with, and what is as it was before its upstream
+ * could not be read. */
+
+static ngx_uint_t
+ngx_http_stoa_mcp_render_speaks(ngx_http_stoa_mcp_build_t *b,
+    const stoa_rec_api_t *api)
+{
+    if (ngx_http_stoa_mcp_speaks(api, b->view->modern)) {
+        ngx_http_stoa_mcp_note_stale(&b->notes, api);
+        return 1;
+    }
+
+    ngx_http_stoa_mcp_note_left(&b->notes, &api->id,
+                                api->era == STOA_ERA_MODERN
+                                ? NGX_HTTP_STOA_MCP_LEFT_MODERN
+                                : api->era == STOA_ERA_LEGACY
+                                ? NGX_HTTP_STOA_MCP_LEFT_LEGACY
+                                : NGX_HTTP_STOA_MCP_LEFT_UNREAD, 0);
+    return 0;
+}
+
+
 static ngx_int_t
 ngx_http_stoa_mcp_render_api(ngx_http_stoa_mcp_build_t *b,
     const stoa_rec_api_t *api)
 {
-    if (!ngx_http_stoa_mcp_speaks(api, b->view->modern)) {
+    if (!ngx_http_stoa_mcp_render_speaks(b, api)) {
         return NGX_OK;
     }
 
@@ -268,8 +286,7 @@ ngx_http_stoa_mcp_render_server(ngx_http_stoa_mcp_build_t *b,
                                                     name.len);
         }
 
-        if (api && item
-            && ngx_http_stoa_mcp_speaks(api, b->view->modern))
+        if (api && item && ngx_http_stoa_mcp_render_speaks(b, api))
         {
             ngx_http_stoa_mcp_render_caps(b, api);
             ngx_http_stoa_mcp_render_add(b, stoa_str(""),
@@ -347,6 +364,7 @@ static void
 ngx_http_stoa_mcp_render_add(ngx_http_stoa_mcp_build_t *b, stoa_str_t prefix,
     stoa_str_t name, const stoa_rec_item_t *rec)
 {
+    ngx_uint_t                  why;
     const stoa_rec_api_t       *api;
     ngx_http_stoa_mcp_found_t  *f;
 
@@ -361,10 +379,25 @@ ngx_http_stoa_mcp_render_add(ngx_http_stoa_mcp_build_t *b, stoa_str_t prefix,
         }
     }
 
-    if (!rec->enabled || b->nfound == NGX_HTTP_STOA_MCP_LIST_MAX
+    if (!rec->enabled
         || (b->list == NGX_HTTP_STOA_MCP_TOOLS
             && !ngx_http_stoa_mcp_selected(b->grant->sub, &rec->id)))
     {
+        return;
+    }
+
+    why = b->nfound == NGX_HTTP_STOA_MCP_LIST_MAX
+          ? NGX_HTTP_STOA_MCP_LEFT_MANY
+          : b->list == NGX_HTTP_STOA_MCP_TOOLS && b->view->modern
+            && rec->params == STOA_MCP_PARAMS_INVALID
+          ? NGX_HTTP_STOA_MCP_LEFT_HEADER
+          : b->list == NGX_HTTP_STOA_MCP_TOOLS
+            && name.len + (prefix.len ? prefix.len + 2 : 0)
+               > STOA_TOOL_NAME_MAX
+          ? (ngx_uint_t) NGX_HTTP_STOA_MCP_LEFT_NAME : NGX_MAX_UINT32_VALUE;
+
+    if (why != NGX_MAX_UINT32_VALUE) {
+        ngx_http_stoa_mcp_note_left(&b->notes, &rec->api, why, 1);
         return;
     }
 
@@ -589,9 +622,7 @@ ngx_http_stoa_mcp_render_text(ngx_http_stoa_mcp_build_t *b, stoa_buf_t *text)
 
         /* a name that two subscriptions give is listed once */
 
-        if ((b->list == NGX_HTTP_STOA_MCP_TOOLS && n > STOA_TOOL_NAME_MAX)
-            || (i && ngx_http_stoa_mcp_found_same(f, f - 1) == 0))
-        {
+        if (i && ngx_http_stoa_mcp_found_same(f, f - 1) == 0) {
             continue;
         }
 

@@ -4,6 +4,7 @@
  *   _mcp_view.c    the caches of it
  *   _mcp_render.c  its lists, made of the store
  *   _mcp_grant.c   the subscriptions that it follows from
+ *   _mcp_note.c    what it lacks
  */
 
 #ifndef NGX_HTTP_STOA_SEEN_H
@@ -40,6 +41,39 @@ ngx_int_t ngx_http_stoa_mcp_each_grant(ngx_http_request_t *r,
 /* Fills the lists of a view whose key is set.  NGX_ERROR: no memory. */
 ngx_int_t ngx_http_stoa_mcp_render(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_mcp_view_t *view);
+
+
+/* Why something is not shown. */
+
+typedef enum {
+    NGX_HTTP_STOA_MCP_LEFT_MODERN = 0, NGX_HTTP_STOA_MCP_LEFT_LEGACY,
+    NGX_HTTP_STOA_MCP_LEFT_UNREAD, NGX_HTTP_STOA_MCP_LEFT_NAME,
+    NGX_HTTP_STOA_MCP_LEFT_HEADER, NGX_HTTP_STOA_MCP_LEFT_MANY
+} ngx_http_stoa_mcp_left_e;
+
+typedef struct {
+    stoa_id_t   api;
+    ngx_uint_t  why;                  /* ngx_http_stoa_mcp_left_e           */
+    ngx_uint_t  n;                    /* 0: the api as a whole              */
+} ngx_http_stoa_mcp_note_t;
+
+#define NGX_HTTP_STOA_MCP_NOTES  20
+
+typedef struct {
+    ngx_http_stoa_mcp_note_t  left[NGX_HTTP_STOA_MCP_NOTES];
+    ngx_uint_t                nleft;
+    stoa_id_t                 stale[NGX_HTTP_STOA_MCP_NOTES];
+    ngx_uint_t                nstale;
+} ngx_http_stoa_mcp_notes_t;
+
+void ngx_http_stoa_mcp_note_left(ngx_http_stoa_mcp_notes_t *notes,
+    const stoa_id_t *api, ngx_uint_t why, ngx_uint_t n);
+/* Its upstream could not be read the last time, if it is so. */
+void ngx_http_stoa_mcp_note_stale(ngx_http_stoa_mcp_notes_t *notes,
+    const stoa_rec_api_t *api);
+/* Sets the view's notes. */
+ngx_int_t ngx_http_stoa_mcp_note_text(ngx_http_stoa_mcp_notes_t *notes,
+    ngx_http_stoa_store_t *store, ngx_http_stoa_mcp_view_t *view);
 
 
 #endif /* NGX_HTTP_STOA_SEEN_H */

@@ -163,7 +163,6 @@ sub capabilities {
 sub listed {
     my ($s, $m) = @_;
     my $method = $m->{method} // '';
-    return $s->{list}{$method}->($m) if $s->{list}{$method};
     return { prompts => [ map { { name => $_, description => "p $_" } }
                           sort keys %{ $s->{prompts} } ] }
         if $method eq 'prompts/list' && $s->{prompts};
@@ -198,6 +197,8 @@ sub dispatch {
                     capabilities => capabilities($s) };
     } elsif ($method eq 'ping') {
         $result = {};
+    } elsif ($s->{list}{$method}) {
+        $result = { %$base, %cached, %{ $s->{list}{$method}->($m) } };
     } elsif ($method eq 'tools/list') {
         $result = { %$base, %cached, tools => [ map { {
             name => $_, description => "the tool $_",
