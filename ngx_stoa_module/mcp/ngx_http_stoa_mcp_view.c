@@ -16,6 +16,7 @@
 
 #include "ngx_http_stoa_seen.h"
 #include "ngx_http_stoa_digest.h"
+#include "ngx_http_stoa_zone.h"
 #include "ngx_http_stoa_policy.h"
 #include "core/stoa_key.h"
 
@@ -434,6 +435,8 @@ ngx_http_stoa_mcp_view_make(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     *view = *key;
     view->pool = pool;
     view->refs = 1;
+
+    ngx_http_stoa_count(mcp_views, 1);
 
     if (ngx_http_stoa_mcp_render(r, ctx, view) != NGX_OK) {
         ngx_destroy_pool(pool);

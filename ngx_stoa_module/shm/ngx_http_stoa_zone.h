@@ -83,6 +83,7 @@ typedef struct {
     uint64_t  declined;              /* that it did not begin,               */
     uint64_t  handed_over;           /* that it gave to nginx's upstream     */
     uint64_t  mcp_dropped;           /* events of MCP upstreams              */
+    uint64_t  mcp_views;             /* rendered                             */
     uint64_t  mcp_stale;             /* lists with a stale part              */
     uint64_t  mcp_lost;              /* what clients of MCP said to them     */
     uint64_t  refused[NGX_HTTP_STOA_REFUSALS];

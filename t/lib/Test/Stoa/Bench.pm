@@ -40,6 +40,7 @@ sub new {
     $t->gateway(server => '', level => 'error', location => $o{location},
         http => "keepalive_requests 100000000;\naccess_log off;\n");
     $self->{key} = { map { $_ => $t->key('acme', $_) } qw(app heavy) };
+    $self->{large} = $t->key('large', 'app');
     $t->sync;
 
     $self->{list} = $t->mcp('/mcp/acme', 'tools/list', undef,
@@ -47,6 +48,10 @@ sub new {
     my $n = @{ $self->{list}{rpc}{result}{tools} || [] };
     die "tools/list: $self->{list}{status} $self->{list}{body}\n"
         unless $n == 100;
+    $self->{page} = $t->mcp('/mcp/large', 'tools/list', undef,
+                            key => $self->{large});
+    die "tools/list: $self->{page}{status}\n"
+        unless $self->{page}{rpc}{result}{nextCursor};
     $self->bare;
     return $self;
 }
@@ -75,7 +80,24 @@ sub discovered {
             // '') eq 'ok'
     } 30 or die "the MCP upstream was not discovered\n";
     $t->stop('mcpup');
+    $self->large;
     return $port;
+}
+
+# 5,000 tools, which are listed in pages of 500.
+
+sub large {
+    my ($self) = @_;
+    my $t = $self->{t};
+    my $port = $t->mcp_origin(name => 'mcplarge', tools => {
+        map { (sprintf('tool_%04d', $_) => sub { 'ok' }) } 1 .. 5000 });
+
+    $t->apply(demo(tenant => 'large', mcp => { m => $port }));
+    wait_until {
+        ($t->api('GET', '/v1/tenants/large/apis/m')->{json}{discovery}{state}
+            // '') eq 'ok'
+    } 60 or die "the large MCP upstream was not discovered\n";
+    $t->stop('mcplarge');
 }
 
 sub upstreams {
@@ -117,6 +139,8 @@ sub bare {
         location /mcp { proxy_pass http://mcp; }
         location /list { default_type application/json;
                          @{[ returns($self->{list}{body}) ]} }
+        location /page { default_type application/json;
+                         @{[ returns($self->{page}{body}) ]} }
 END
         http => $self->bare_http, level => 'error'));
     $t->start_nginx('bare');
@@ -173,6 +197,7 @@ sub rows {
     my ($rest, $tool) = ('bare proxy_pass, REST',
                          'bare proxy_pass, tools/call');
     my $bare_list = 'bare return of the list';
+    my $bare_page = 'bare return of a page of 500 tools';
     my $api = '/apis/acme/rest/x';
 
     # name, process, path, headers, body of a POST, compared with
@@ -199,6 +224,10 @@ sub rows {
          $bare_list],
         ['stoa tools/list, 2025-11-25', 'gw', '/mcp/acme', \@legacy,
          $body->('tools/list'), $bare_list],
+        [$bare_page, 'bare', '/page', \@list, $body->('tools/list', %meta)],
+        ['stoa tools/list of 5,000, a page', 'gw', '/mcp/large',
+         [@list, 'X-API-Key' => $self->{large}],
+         $body->('tools/list', %meta), $bare_page],
     );
     return map {
         my %row;
