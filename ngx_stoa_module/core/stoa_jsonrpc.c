@@ -130,6 +130,7 @@ static const struct {
     { { "resources/read", 14 }, STOA_MCP_RESOURCES_READ },
     { { "resources/templates/list", 24 }, STOA_MCP_TEMPLATES_LIST },
     { { "completion/complete", 19 }, STOA_MCP_COMPLETE },
+    { { "subscriptions/listen", 20 }, STOA_MCP_LISTEN },
 };
 
 

@@ -124,6 +124,7 @@ static const ngx_http_stoa_mcp_method_t  ngx_http_stoa_mcp_methods[] = {
     { STOA_MCP_TEMPLATES_LIST, 1, ngx_http_stoa_mcp_list },
     { STOA_MCP_COMPLETE,   1, ngx_http_stoa_mcp_call },
     { STOA_MCP_TOOLS_CALL, 1, ngx_http_stoa_mcp_call },
+    { STOA_MCP_LISTEN,     1, ngx_http_stoa_mcp_listen },
     { STOA_MCP_OTHER,      0, NULL }
 };
 
@@ -654,16 +655,16 @@ ngx_http_stoa_mcp_capabilities(const ngx_http_stoa_mcp_view_t *view,
 
     lists = view->lists;
 
-    stoa_buf_addz(b, "\"capabilities\":{\"tools\":{}");
+    stoa_buf_addz(b, "\"capabilities\":{\"tools\":{\"listChanged\":true}");
 
     if (view->has_prompts || lists[NGX_HTTP_STOA_MCP_PROMPTS].nitems) {
-        stoa_buf_addz(b, ",\"prompts\":{}");
+        stoa_buf_addz(b, ",\"prompts\":{\"listChanged\":true}");
     }
 
     if (view->has_resources || lists[NGX_HTTP_STOA_MCP_RESOURCES].nitems
         || lists[NGX_HTTP_STOA_MCP_TEMPLATES].nitems)
     {
-        stoa_buf_addz(b, ",\"resources\":{}");
+        stoa_buf_addz(b, ",\"resources\":{\"listChanged\":true}");
     }
 
     if (view->has_completions) {

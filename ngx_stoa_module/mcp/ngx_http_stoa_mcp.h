@@ -173,6 +173,7 @@ typedef struct {
 } ngx_http_stoa_mcp_spoke_t;
 
 typedef struct ngx_http_stoa_mcp_stream_s  ngx_http_stoa_mcp_stream_t;
+typedef struct ngx_http_stoa_mcp_hold_s    ngx_http_stoa_mcp_hold_t;
 
 
 struct ngx_http_stoa_mcp_s {
@@ -200,7 +201,7 @@ struct ngx_http_stoa_mcp_s {
     ngx_http_stoa_mcp_wait_t      wait;
     ngx_http_stoa_mcp_spoke_t     spoke;        /* of the wheel             */
     ngx_http_stoa_mcp_stream_t   *stream;       /* the answer, if it is one */
-    void                         *get;          /* of a GET                 */
+    ngx_http_stoa_mcp_hold_t     *hold;         /* of one that is held      */
 
     ngx_uint_t                    connect;      /* ..._mcp_connect_e        */
     void                         *conn;         /* OPENING                  */
@@ -255,6 +256,9 @@ typedef enum {
     NGX_HTTP_STOA_MCP_LISTS
 } ngx_http_stoa_mcp_lists_e;
 
+/* Of changes: templates are resources, too. */
+#define NGX_HTTP_STOA_MCP_KINDS  3
+
 typedef struct {
     ngx_str_t   name;                 /* as it is shown                     */
     stoa_id_t   id;                   /* of its record                      */
@@ -297,6 +301,7 @@ typedef struct {
     ngx_pool_t                *pool;
     size_t                     bytes;
     ngx_http_stoa_mcp_list_t   lists[NGX_HTTP_STOA_MCP_LISTS];
+    uint64_t                   sum[NGX_HTTP_STOA_MCP_KINDS];
     stoa_id_t                  reader;        /* the api with resources,    */
     stoa_id_t                  reader_target; /* if nreaders is 1           */
     ngx_uint_t                 nreaders;
@@ -307,6 +312,7 @@ typedef struct {
     unsigned                   has_prompts:1;
     unsigned                   has_resources:1;
     unsigned                   has_completions:1;
+    unsigned                   summed:1;      /* the sums are made          */
 } ngx_http_stoa_mcp_view_t;
 
 /* Good while the handler runs.  NULL: out of memory. */
@@ -543,7 +549,9 @@ ngx_int_t ngx_http_stoa_mcp_stream_late(ngx_http_request_t *r,
 
 /* ---- _mcp_get.c -------------------------------------------------------- */
 
-/* For a step: a GET ends here. */
+/* For steps: a GET, and subscriptions/listen, end here. */
+ngx_int_t ngx_http_stoa_mcp_listen(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
 ngx_int_t ngx_http_stoa_mcp_get(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 

@@ -19,6 +19,14 @@ static const struct {
 };
 
 
+static const ngx_str_t  ngx_http_stoa_mcp_own[] = {
+    ngx_string("\"notifications/tools/list_changed\""),
+    ngx_string("\"notifications/prompts/list_changed\""),
+    ngx_string("\"notifications/resources/list_changed\""),
+    ngx_null_string
+};
+
+
 static ngx_http_stoa_mcp_event_e ngx_http_stoa_mcp_event_request(
     ngx_http_stoa_mcp_t *mcp, stoa_glance_t *g, const char **why);
 static ngx_uint_t ngx_http_stoa_mcp_event_is(const stoa_json_val_t *v,
@@ -29,6 +37,8 @@ ngx_http_stoa_mcp_event_e
 ngx_http_stoa_mcp_event(ngx_http_stoa_mcp_t *mcp,
     const stoa_sse_event_t *event, stoa_glance_t *g, const char **why)
 {
+    ngx_uint_t  i;
+
     static ngx_str_t  cancelled = ngx_string("\"notifications/cancelled\"");
     static ngx_str_t  progress = ngx_string("\"notifications/progress\"");
 
@@ -48,6 +58,16 @@ ngx_http_stoa_mcp_event(ngx_http_stoa_mcp_t *mcp,
     switch (g->kind) {
 
     case STOA_GLANCE_NOTIFICATION:
+
+        /* lists are the gateway's own, and so is what tells of them */
+
+        for (i = 0; ngx_http_stoa_mcp_own[i].len; i++) {
+            if (ngx_http_stoa_mcp_event_is(&g->method,
+                                           &ngx_http_stoa_mcp_own[i]))
+            {
+                return NGX_HTTP_STOA_MCP_EVENT_DROP;
+            }
+        }
 
         if (mcp->bridged) {
             return ngx_http_stoa_mcp_event_is(&g->method, &progress)

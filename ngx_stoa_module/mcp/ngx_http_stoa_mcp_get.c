@@ -10,53 +10,41 @@
  * event says of which, and what is asked for.  What cannot go on is told by an
  * error with the call's id, in an event behind which nothing comes.
  *
- * Each second (the wheel) it is looked at: whether the client may still have
- * it, whether there are more sessions by now, whether the worker exits.
+ * Each second it is looked at whether there are more sessions by now, and
+ * whether lists have changed.
  *
  * Process: workers.  Lifetime: r->pool; the request is held by its count.
- * Limits: NGX_HTTP_STOA_MCP_SOURCES upstreams; an hour, more or less.
+ * Limits: NGX_HTTP_STOA_MCP_SOURCES upstreams.
  */
 
 #include "ngx_http_stoa_source.h"
-#include "ngx_http_stoa_request.h"
-#include "ngx_http_stoa_header.h"
-#include "ngx_http_stoa_auth.h"
-#include "ngx_http_stoa_store.h"
+#include "ngx_http_stoa_hold.h"
 #include "ngx_http_stoa_zone.h"
 
 
-#define NGX_HTTP_STOA_MCP_GET_MAX_MS    3600000
-#define NGX_HTTP_STOA_MCP_GET_TRIES     3
+#define NGX_HTTP_STOA_MCP_GET_TRIES  3
 
 
 typedef struct {
-    ngx_http_request_t          *request;
-    ngx_http_stoa_ctx_t         *ctx;
-    ngx_http_stoa_mcp_writer_t   writer;
+    ngx_http_stoa_mcp_hold_t     hold;
     ngx_http_stoa_mcp_eid_t      from;        /* as the client has sent it   */
     ngx_http_stoa_mcp_source_t  *sources;
     ngx_uint_t                   n;
     stoa_buf_t                   id;          /* scratch: the event's,       */
     stoa_buf_t                   text;        /* and one with marks          */
     uint64_t                     turn;        /* among those of the session  */
-    ngx_msec_t                   since;
     ngx_msec_t                   looked;
-    ngx_msec_t                   wrote;
-    ngx_msec_t                   until;
     ngx_uint_t                   selves;
     unsigned                     asked:1;     /* the client can be           */
-    unsigned                     paused:1;
     unsigned                     busy:1;      /* inside of a callback        */
     unsigned                     answered:1;
-    unsigned                     over:1;
 } ngx_http_stoa_mcp_get_t;
 
 
-static ngx_int_t ngx_http_stoa_mcp_get_content(ngx_http_request_t *r);
 static ngx_http_stoa_mcp_get_t *ngx_http_stoa_mcp_get_create(
     ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx);
 static void ngx_http_stoa_mcp_get_cleanup(void *data);
-static ngx_int_t ngx_http_stoa_mcp_get_begin(ngx_http_stoa_mcp_get_t *g);
+static ngx_int_t ngx_http_stoa_mcp_get_begin(ngx_http_stoa_mcp_hold_t *h);
 static void ngx_http_stoa_mcp_get_more(void *data, const stoa_mcp_ref_t *ref);
 static void ngx_http_stoa_mcp_get_source(ngx_http_stoa_mcp_get_t *g,
     const stoa_mcp_ref_t *ref, const stoa_str_t *eid);
@@ -68,10 +56,13 @@ static void ngx_http_stoa_mcp_get_read(ngx_http_stoa_mcp_source_t *src);
 static void ngx_http_stoa_mcp_get_goes_on(ngx_http_stoa_mcp_get_t *g,
     ngx_http_stoa_mcp_source_t *src);
 static ngx_int_t ngx_http_stoa_mcp_get_lost(ngx_http_stoa_mcp_get_t *g);
-static void ngx_http_stoa_mcp_get_look(ngx_http_request_t *r);
-static void ngx_http_stoa_mcp_get_writable(ngx_http_request_t *r);
-static void ngx_http_stoa_mcp_get_push(ngx_http_stoa_mcp_get_t *g);
-static void ngx_http_stoa_mcp_get_end(ngx_http_stoa_mcp_get_t *g);
+static void ngx_http_stoa_mcp_get_look(ngx_http_stoa_mcp_hold_t *h,
+    ngx_uint_t kinds);
+static ngx_int_t ngx_http_stoa_mcp_get_changed(ngx_http_stoa_mcp_get_t *g,
+    ngx_uint_t kind);
+static void ngx_http_stoa_mcp_get_bye(ngx_http_stoa_mcp_hold_t *h);
+static void ngx_http_stoa_mcp_get_full(ngx_http_stoa_mcp_hold_t *h,
+    ngx_uint_t full);
 static uint64_t ngx_http_stoa_mcp_get_turn(ngx_http_stoa_mcp_get_t *g,
     ngx_uint_t take);
 
@@ -139,10 +130,7 @@ ngx_http_stoa_mcp_get(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         g->from.kind = 'G';
     }
 
-    mcp->get = g;
-    r->content_handler = ngx_http_stoa_mcp_get_content;
-
-    return NGX_DONE;
+    return ngx_http_stoa_mcp_hold(r, ctx, &g->hold);
 }
 
 
@@ -160,16 +148,15 @@ ngx_http_stoa_mcp_get_create(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     g = cln->data;
     ngx_memzero(g, sizeof(ngx_http_stoa_mcp_get_t));
 
-    g->request = r;
-    g->ctx = ctx;
+    g->hold.data = g;
+    g->hold.begin = ngx_http_stoa_mcp_get_begin;
+    g->hold.look = ngx_http_stoa_mcp_get_look;
+    g->hold.bye = ngx_http_stoa_mcp_get_bye;
+    g->hold.full = ngx_http_stoa_mcp_get_full;
     g->from.kind = 'G';
     g->asked = ctx->call.mcp->capabilities.len != 0;
     stoa_buf_init(&g->id, NGX_HTTP_STOA_MCP_EID_TEXT);
     stoa_buf_init(&g->text, NGX_HTTP_STOA_MCP_EVENT_MAX + 16384);
-
-    if (ngx_http_stoa_mcp_writer_init(&g->writer, r) != NGX_OK) {
-        return NULL;
-    }
 
     cln->handler = ngx_http_stoa_mcp_get_cleanup;
 
@@ -184,8 +171,6 @@ ngx_http_stoa_mcp_get_cleanup(void *data)
 
     ngx_http_stoa_mcp_source_t  *src;
 
-    ngx_http_stoa_mcp_wheel_remove(&g->ctx->call.mcp->spoke);
-
     while ((src = g->sources) != NULL) {
         g->sources = src->next;
         ngx_http_stoa_mcp_source_free(src);
@@ -196,83 +181,18 @@ ngx_http_stoa_mcp_get_cleanup(void *data)
 }
 
 
-static ngx_int_t
-ngx_http_stoa_mcp_get_content(ngx_http_request_t *r)
-{
-    ngx_int_t                 rc;
-    ngx_table_elt_t          *h;
-    ngx_http_stoa_ctx_t      *ctx;
-    ngx_http_stoa_mcp_get_t  *g;
-
-    ctx = ngx_http_stoa_ctx(r);
-    if (ctx == NULL || ctx->call.mcp == NULL || ctx->call.mcp->get == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    g = ctx->call.mcp->get;
-
-    rc = ngx_http_discard_request_body(r);
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    r->headers_out.status = NGX_HTTP_OK;
-    ngx_str_set(&r->headers_out.content_type, "text/event-stream");
-    r->headers_out.content_type_len = r->headers_out.content_type.len;
-    r->headers_out.content_type_lowcase = NULL;
-    ngx_http_clear_content_length(r);
-
-    h = ngx_http_stoa_header_add(r, "X-Accel-Buffering");
-    if (h == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    ngx_str_set(&h->value, "no");
-
-    h = ngx_http_stoa_header_add(r, "Cache-Control");
-    if (h == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    ngx_str_set(&h->value, "no-store");
-
-    rc = ngx_http_send_header(r);
-
-    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
-        return rc;
-    }
-
-    r->main->count++;
-    r->read_event_handler = ngx_http_test_reading;
-    r->write_event_handler = ngx_http_stoa_mcp_get_writable;
-
-    if (ngx_http_stoa_mcp_get_begin(g) != NGX_OK) {
-        r->main->count--;
-        return NGX_ERROR;
-    }
-
-    ngx_http_stoa_mcp_wheel_add(r, &ctx->call.mcp->spoke,
-                                NGX_HTTP_STOA_MCP_SECOND,
-                                ngx_http_stoa_mcp_get_look);
-    ngx_http_stoa_mcp_get_push(g);
-
-    return NGX_DONE;
-}
-
-
 /* A first event with an id that is new: clients tell by it that they were
  * served. */
 
 static ngx_int_t
-ngx_http_stoa_mcp_get_begin(ngx_http_stoa_mcp_get_t *g)
+ngx_http_stoa_mcp_get_begin(ngx_http_stoa_mcp_hold_t *h)
 {
+    ngx_http_stoa_mcp_get_t *g = h->data;
+
     ngx_uint_t        i;
     stoa_sse_event_t  event;
 
-    g->since = ngx_current_msec;
     g->looked = ngx_current_msec;
-    g->until = NGX_HTTP_STOA_MCP_GET_MAX_MS / 10 * (9 + ngx_random() % 2)
-               + ngx_random() % (NGX_HTTP_STOA_MCP_GET_MAX_MS / 10);
     g->busy = 1;
 
     if (g->from.kind == 'P') {
@@ -291,7 +211,7 @@ ngx_http_stoa_mcp_get_begin(ngx_http_stoa_mcp_get_t *g)
     }
 
     if (g->asked) {
-        ngx_http_stoa_mcp_relay_sessions(g->request, g->ctx,
+        ngx_http_stoa_mcp_relay_sessions(g->hold.request, g->hold.ctx,
                                          ngx_http_stoa_mcp_get_more, g);
     }
 
@@ -352,10 +272,13 @@ ngx_http_stoa_mcp_get_source(ngx_http_stoa_mcp_get_t *g,
         return;
     }
 
-    api = ngx_http_stoa_mcp_relay_of(g->request, g->ctx, ref);
-    src = api ? ngx_http_stoa_mcp_source_create(g->request, g->ctx, api, ref,
-                                                eid)
-              : NULL;
+    api = ngx_http_stoa_mcp_relay_of(g->hold.request, g->hold.ctx, ref);
+    src = NULL;
+
+    if (api) {
+        src = ngx_http_stoa_mcp_source_create(g->hold.request, g->hold.ctx,
+                                              api, ref, eid);
+    }
 
     if (src == NULL) {
         return;
@@ -385,7 +308,7 @@ ngx_http_stoa_mcp_get_event(ngx_http_stoa_mcp_source_t *src,
     ngx_http_stoa_mcp_event_e   what;
 
     e = *event;
-    what = ngx_http_stoa_mcp_event(g->ctx->call.mcp, event, &m, &why);
+    what = ngx_http_stoa_mcp_event(g->hold.ctx->call.mcp, event, &m, &why);
 
     if (event->data.len == 0 && event->has_id && g->from.kind == 'P') {
         return ngx_http_stoa_mcp_get_write(g, src, &e) == NGX_OK ? STOA_OK
@@ -403,7 +326,7 @@ ngx_http_stoa_mcp_get_event(ngx_http_stoa_mcp_source_t *src,
 
     case NGX_HTTP_STOA_MCP_EVENT_MARK:
     case NGX_HTTP_STOA_MCP_EVENT_ASK:
-        rc = ngx_http_stoa_mcp_event_mark(g->ctx->call.mcp, &src->ref,
+        rc = ngx_http_stoa_mcp_event_mark(g->hold.ctx->call.mcp, &src->ref,
                                           &event->data, &m, &g->text);
         if (rc != NGX_OK) {
             return rc == NGX_DECLINED ? STOA_OK : STOA_ERROR;
@@ -416,7 +339,8 @@ ngx_http_stoa_mcp_get_event(ngx_http_stoa_mcp_source_t *src,
     case NGX_HTTP_STOA_MCP_EVENT_PING:
     case NGX_HTTP_STOA_MCP_EVENT_UNKNOWN:
         if (g->selves++ < NGX_HTTP_STOA_MCP_SELVES) {
-            ngx_http_stoa_mcp_relay_self(g->request, g->ctx, &src->ref, &m.id,
+            ngx_http_stoa_mcp_relay_self(g->hold.request, g->hold.ctx,
+                       &src->ref, &m.id,
                        what == NGX_HTTP_STOA_MCP_EVENT_PING
                        ? NULL : NGX_HTTP_STOA_MCP_NOT_DECLARED);
         }
@@ -465,7 +389,7 @@ ngx_http_stoa_mcp_get_write(ngx_http_stoa_mcp_get_t *g,
         eid.n = 0;
 
     } else {
-        event->has_id = ngx_http_stoa_mcp_eid_seal(g->ctx->call.mcp, &eid,
+        event->has_id = ngx_http_stoa_mcp_eid_seal(g->hold.ctx->call.mcp, &eid,
                                                    &g->id)
                         == NGX_OK;
         event->id.data = g->id.data;
@@ -479,9 +403,7 @@ ngx_http_stoa_mcp_get_write(ngx_http_stoa_mcp_get_t *g,
                                  NGX_HTTP_STOA_MCP_RETRY_TOP);
     }
 
-    g->wrote = ngx_current_msec;
-
-    return ngx_http_stoa_mcp_writer_event(&g->writer, event);
+    return ngx_http_stoa_mcp_hold_write(&g->hold, event);
 }
 
 
@@ -494,18 +416,18 @@ ngx_http_stoa_mcp_get_read(ngx_http_stoa_mcp_source_t *src)
 
     ngx_connection_t  *c;
 
-    if (g->busy || g->over) {
+    if (g->busy || g->hold.over) {
         return;
     }
 
-    c = g->request->connection;
-    ngx_http_set_log_request(c->log, g->request);
+    c = g->hold.request->connection;
+    ngx_http_set_log_request(c->log, g->hold.request);
 
     if (g->from.kind == 'P' && src->fetch == NULL) {
         ngx_http_stoa_mcp_get_goes_on(g, src);
     }
 
-    ngx_http_stoa_mcp_get_push(g);
+    ngx_http_stoa_mcp_hold_push(&g->hold);
     ngx_http_run_posted_requests(c);
 }
 
@@ -517,17 +439,17 @@ ngx_http_stoa_mcp_get_goes_on(ngx_http_stoa_mcp_get_t *g,
     ngx_http_stoa_mcp_source_t *src)
 {
     if (g->answered) {
-        g->over = 1;
+        g->hold.over = 1;
 
     } else if (src->over || src->status != NGX_HTTP_OK
                || src->failures > NGX_HTTP_STOA_MCP_GET_TRIES)
     {
         if (src->over || src->failures > NGX_HTTP_STOA_MCP_GET_TRIES) {
-            g->over = ngx_http_stoa_mcp_get_lost(g) == NGX_OK;
+            g->hold.over = ngx_http_stoa_mcp_get_lost(g) == NGX_OK;
         }
 
-    } else if (g->ctx->call.mcp->version >= NGX_HTTP_STOA_MCP_POLLS) {
-        g->over = 1;                        /* the client comes again       */
+    } else if (g->hold.ctx->call.mcp->version >= NGX_HTTP_STOA_MCP_POLLS) {
+        g->hold.over = 1;                   /* the client comes again       */
     }
 }
 
@@ -556,7 +478,7 @@ ngx_http_stoa_mcp_get_lost(ngx_http_stoa_mcp_get_t *g)
     event.retry_ms = -1;
 
     g->from.kind = 'E';
-    g->over = 1;
+    g->hold.over = 1;
 
     rc = b.rc == STOA_OK ? ngx_http_stoa_mcp_get_write(g, NULL, &event)
                          : NGX_ERROR;
@@ -568,47 +490,36 @@ ngx_http_stoa_mcp_get_lost(ngx_http_stoa_mcp_get_t *g)
 
 /* ---- the client ---------------------------------------- */
 
-/* Each second. */
-
 static void
-ngx_http_stoa_mcp_get_look(ngx_http_request_t *r)
+ngx_http_stoa_mcp_get_look(ngx_http_stoa_mcp_hold_t *h, ngx_uint_t kinds)
 {
-    ngx_http_stoa_mcp_t         *mcp;
-    ngx_http_stoa_mcp_get_t     *g;
+    ngx_http_stoa_mcp_get_t *g = h->data;
+
+    ngx_uint_t                   k;
     ngx_http_stoa_mcp_source_t  *src;
-    ngx_http_stoa_main_conf_t   *mcf;
-
-    mcp = ngx_http_stoa_ctx(r)->call.mcp;
-    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
-    g = mcp->get;
-
-    if (ngx_http_stoa_store_enter(mcf->store) == NGX_OK
-        && !ngx_http_stoa_auth_still(mcf->store, g->ctx))
-    {
-        g->over = 1;
-    }
-
-    if (ngx_exiting || ngx_current_msec - g->since > g->until) {
-        g->over = ngx_http_stoa_mcp_writer_bytes(&g->writer, "retry: 500\n\n",
-                                                 12)
-                  == NGX_OK;
-    }
 
     if (g->from.kind == 'G' && ngx_http_stoa_mcp_get_turn(g, 0) != g->turn) {
-        g->over = 1;
+        h->over = 1;
+        return;
+    }
+
+    for (k = 0; g->from.kind == 'G' && k < NGX_HTTP_STOA_MCP_KINDS; k++) {
+        if (kinds & (1u << k)) {
+            (void) ngx_http_stoa_mcp_get_changed(g, k);
+        }
     }
 
     g->busy = 1;
 
-    if (g->from.kind == 'G' && g->asked && !g->over
+    if (g->from.kind == 'G' && g->asked
         && ngx_current_msec - g->looked >= 2000)
     {
         g->looked = ngx_current_msec;
-        ngx_http_stoa_mcp_relay_sessions(r, g->ctx,
+        ngx_http_stoa_mcp_relay_sessions(h->request, h->ctx,
                                          ngx_http_stoa_mcp_get_more, g);
     }
 
-    for (src = g->sources; src && !g->over; src = src->next) {
+    for (src = g->sources; src; src = src->next) {
         if (src->fetch == NULL && !src->over
             && (ngx_msec_int_t) (ngx_current_msec - src->again) >= 0)
         {
@@ -617,74 +528,42 @@ ngx_http_stoa_mcp_get_look(ngx_http_request_t *r)
     }
 
     g->busy = 0;
+}
 
-    if (!g->over && !g->writer.busy
-        && ngx_current_msec - g->wrote >= mcf->mcp_keepalive)
-    {
-        g->wrote = ngx_current_msec;
-        (void) ngx_http_stoa_mcp_writer_bytes(&g->writer, ":\n\n", 3);
-    }
 
-    if (!g->over) {
-        ngx_http_stoa_mcp_wheel_add(r, &mcp->spoke, NGX_HTTP_STOA_MCP_SECOND,
-                                    ngx_http_stoa_mcp_get_look);
-    }
+static ngx_int_t
+ngx_http_stoa_mcp_get_changed(ngx_http_stoa_mcp_get_t *g, ngx_uint_t kind)
+{
+    u_char            text[128];
+    stoa_sse_event_t  event;
 
-    ngx_http_stoa_mcp_get_push(g);
+    ngx_memzero(&event, sizeof(event));
+    event.retry_ms = -1;
+    event.data.data = (char *) text;
+    event.data.len = ngx_sprintf(text, "{\"jsonrpc\":\"2.0\",\"method\":"
+                                 "\"notifications/%s/list_changed\"}",
+                                 ngx_http_stoa_mcp_kinds[kind])
+                     - text;
+
+    return ngx_http_stoa_mcp_get_write(g, NULL, &event);
 }
 
 
 static void
-ngx_http_stoa_mcp_get_writable(ngx_http_request_t *r)
+ngx_http_stoa_mcp_get_bye(ngx_http_stoa_mcp_hold_t *h)
 {
-    ngx_event_t              *wev;
-    ngx_http_stoa_mcp_get_t  *g;
-
-    wev = r->connection->write;
-    g = ngx_http_stoa_ctx(r)->call.mcp->get;
-
-    if (wev->timedout) {
-        r->connection->timedout = 1;
-        ngx_http_finalize_request(r, NGX_HTTP_REQUEST_TIME_OUT);
-        return;
-    }
-
-    if (wev->timer_set) {
-        ngx_del_timer(wev);
-    }
-
-    ngx_http_stoa_mcp_get_push(g);
+    (void) ngx_http_stoa_mcp_writer_bytes(&h->writer, "retry: 500\n\n", 12);
 }
 
 
-/* What is written goes out; upstreams wait for a client that does not read.
- * The request may be gone afterwards. */
+/* Upstreams wait for a client that does not read. */
 
 static void
-ngx_http_stoa_mcp_get_push(ngx_http_stoa_mcp_get_t *g)
+ngx_http_stoa_mcp_get_full(ngx_http_stoa_mcp_hold_t *h, ngx_uint_t full)
 {
-    ngx_uint_t                   full;
+    ngx_http_stoa_mcp_get_t *g = h->data;
+
     ngx_http_stoa_mcp_source_t  *src;
-
-    if (g->over) {
-        ngx_http_stoa_mcp_get_end(g);
-        return;
-    }
-
-    ngx_http_stoa_mcp_writer_push(&g->writer);
-
-    if (g->request->connection->error) {
-        ngx_http_finalize_request(g->request, NGX_ERROR);
-        return;
-    }
-
-    full = g->writer.queued >= NGX_HTTP_STOA_MCP_QUEUE_MAX;
-
-    if (full == g->paused) {
-        return;
-    }
-
-    g->paused = full;
 
     for (src = g->sources; src; src = src->next) {
         if (src->fetch == NULL) {
@@ -701,24 +580,6 @@ ngx_http_stoa_mcp_get_push(ngx_http_stoa_mcp_get_t *g)
 }
 
 
-static void
-ngx_http_stoa_mcp_get_end(ngx_http_stoa_mcp_get_t *g)
-{
-    ngx_int_t  rc;
-
-    g->busy = 1;
-
-    rc = g->writer.ended ? NGX_OK : ngx_http_stoa_mcp_writer_end(&g->writer);
-
-    if (rc == NGX_OK) {
-        rc = ngx_http_stoa_mcp_writer_send(&g->writer);
-    }
-
-    ngx_http_stoa_mcp_wheel_remove(&g->ctx->call.mcp->spoke);
-    ngx_http_finalize_request(g->request, rc);
-}
-
-
 /* A session has one stream of its own: the newest has the highest turn.  A
  * slot that another session took is taken back. */
 
@@ -728,8 +589,8 @@ ngx_http_stoa_mcp_get_turn(ngx_http_stoa_mcp_get_t *g, ngx_uint_t take)
     uint64_t                    client, old, mine, *slot;
     ngx_http_stoa_main_conf_t  *mcf;
 
-    mcf = ngx_http_get_module_main_conf(g->request, ngx_http_stoa_module);
-    client = ngx_http_stoa_mcp_client(g->ctx->call.mcp);
+    mcf = ngx_http_get_module_main_conf(g->hold.request, ngx_http_stoa_module);
+    client = ngx_http_stoa_mcp_client(g->hold.ctx->call.mcp);
     client ^= client >> 32;
     slot = &mcf->sh->mcp_turns[client % NGX_HTTP_STOA_MCP_TURNS];
 

@@ -1,0 +1,77 @@
+/*
+ * Held streams: requests that are answered by events for as long as their
+ * clients like: GET of a session, subscriptions/listen.
+ *
+ *   _mcp_hold.c    the stream: its head, comments, its end
+ *   _mcp_change.c  whether what a client may see is another than before
+ *   _mcp_get.c, _mcp_listen.c  the two
+ *
+ * Process: workers.  Lifetime: r->pool; the request is held by its count.
+ * Limits: an hour, more or less.
+ */
+
+#ifndef NGX_HTTP_STOA_HOLD_H
+#define NGX_HTTP_STOA_HOLD_H
+
+
+#include "ngx_http_stoa_stream.h"
+
+
+/* What a client saw when it was looked at last. */
+
+typedef struct {
+    uint64_t    generation;
+    ngx_msec_t  looked;
+    uint64_t    sum[NGX_HTTP_STOA_MCP_KINDS];
+} ngx_http_stoa_mcp_change_t;
+
+
+struct ngx_http_stoa_mcp_hold_s {
+    ngx_http_request_t          *request;
+    ngx_http_stoa_ctx_t         *ctx;
+    ngx_http_stoa_mcp_writer_t   writer;
+    ngx_http_stoa_mcp_change_t   change;
+    ngx_msec_t                   since;
+    ngx_msec_t                   wrote;
+    ngx_msec_t                   until;
+
+    /* the owner's; NULL: nothing to do */
+
+    void                        *data;
+    /* it begins: the first events */
+    ngx_int_t                  (*begin)(ngx_http_stoa_mcp_hold_t *h);
+    /* each second; kinds: bits of lists that have changed */
+    void                       (*look)(ngx_http_stoa_mcp_hold_t *h,
+                                       ngx_uint_t kinds);
+    /* its last words: it ends, and the client is to come again */
+    void                       (*bye)(ngx_http_stoa_mcp_hold_t *h);
+    /* the client takes no more for now, or does again */
+    void                       (*full)(ngx_http_stoa_mcp_hold_t *h,
+                                       ngx_uint_t full);
+
+    unsigned                     paused:1;
+    unsigned                     over:1;        /* the next push ends it     */
+};
+
+
+/* ---- _mcp_hold.c -------------------------------------------------------- */
+
+/* The request becomes a stream: NGX_DONE for a step, or a status. */
+ngx_int_t ngx_http_stoa_mcp_hold(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_mcp_hold_t *h);
+ngx_int_t ngx_http_stoa_mcp_hold_write(ngx_http_stoa_mcp_hold_t *h,
+    const stoa_sse_event_t *event);
+/* What is written goes out; the request may be gone afterwards. */
+void ngx_http_stoa_mcp_hold_push(ngx_http_stoa_mcp_hold_t *h);
+
+
+/* ---- _mcp_change.c ------------------------------------------------------ */
+
+/* Bits of kinds; the first time only takes note. */
+ngx_uint_t ngx_http_stoa_mcp_changed(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_mcp_change_t *c);
+
+extern const char *const  ngx_http_stoa_mcp_kinds[];  /* "tools", ...        */
+
+
+#endif /* NGX_HTTP_STOA_HOLD_H */

@@ -1,0 +1,136 @@
+#!/usr/bin/perl
+
+# Rows C3, C4: what a client is told of lists that have changed: each kind
+# once, when the list that he gets is another one, in both eras, and to nobody
+# who sees the same as before.
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::Stoa;
+use Test::Stoa::MCP;
+use Test::Stoa::HTTP;
+use Test::Stoa::Demo;
+
+use Time::HiRes qw(time);
+
+my $t = Test::Stoa->new;
+$t->control;
+my $NS = 'io.modelcontextprotocol';
+my $port = $t->mcp_origin(name => 'm', tools => {
+    (map { ($_ => sub { 'ok' }) } qw(one two)),
+    noisy => sub { return { sse => [ { jsonrpc => '2.0', method =>
+        'notifications/tools/list_changed' } ], result => {} } } });
+$t->apply(demo(mcp => { m => $port })
+    . document('Application', 'acme', 'other')
+    . subscribe('acme', 'other', 'api', 'm', 'basic', "  tools: [one]\n"));
+wait_until {
+    3 == @{ $t->api('GET', '/v1/tenants/acme/apis/m/tools')->{json}{items}
+        || [] } } 20 or $t->give_up('tools were not discovered');
+my ($key, $other) = map { $t->key('acme', $_) } qw(app other);
+$t->gateway(workers => 2, http => 'stoa_mcp_keepalive 2s;');
+$t->sync;
+
+sub listen_to {
+    my ($id, $want, %o) = @_;
+    my $c = $t->connection;
+    my $body = json_encode({ jsonrpc => '2.0', id => $id, method =>
+        'subscriptions/listen', params => { notifications => $want, _meta => {
+            "$NS/protocolVersion" => '2026-07-28',
+            "$NS/clientCapabilities" => {} } } });
+    $c->{head} = $c->request('POST', '/mcp/acme', headers => [
+        'X-API-Key' => $o{key} // $key, 'Content-Type' => 'application/json',
+        Accept => 'application/json, text/event-stream',
+        'MCP-Protocol-Version' => '2026-07-28', 'Mcp-Method' =>
+        'subscriptions/listen'], body => $body, headers_only => 1);
+    return $c;
+}
+sub get { my ($session) = @_;
+    my $c = $t->connection;
+    $c->request('GET', '/mcp/acme', headers => ['X-API-Key' => $key,
+        'Mcp-Session-Id' => $session, Accept => 'text/event-stream'],
+        headers_only => 1);
+    $c->event(5);
+    return $c;
+}
+sub said { my ($c, $s) = @_;
+    my $e = $c->event($s // 10);
+    return $e ? json_decode($e->{data}) : {} }
+sub tool { my ($name, $event) = @_;
+    $t->must(POST => "/v1/tenants/acme/apis/m/tools/$name/$event") }
+my $true = JSON::PP::true();
+
+# ---- C3: listen
+
+my $r = $t->mcp('/mcp/acme', 'server/discover', undef, key => $key);
+is_deeply($r->{rpc}{result}{capabilities}{tools}, { listChanged => $true },
+   'C4: what is told of is advertised');
+my $all = listen_to('L', { toolsListChanged => $true, promptsListChanged =>
+    $true, resourceSubscriptions => ['x://y'] });
+is($all->{head}{status}, 200, 'C3: a subscription');
+like($all->{head}{headers}{'content-type'}, qr/^text\/event-stream/,
+     '... is a stream');
+is_deeply(said($all), { jsonrpc => '2.0', method =>
+    'notifications/subscriptions/acknowledged', params => {
+        _meta => { "$NS/subscriptionId" => 'L' }, notifications => {
+            toolsListChanged => $true, promptsListChanged => $true } } },
+    'C3: first of all what is honoured');
+my $number = listen_to(7, { toolsListChanged => $true });
+my $raw = $number->event(10)->{data};
+like($raw, qr/"\Q$NS\E\/subscriptionId":7\}/, 'C3: an id keeps its type');
+my $none = listen_to('N', { promptsListChanged => $true });
+said($none);
+my $same = listen_to('S', { toolsListChanged => $true }, key => $other);
+said($same);
+$r = $t->mcp('/mcp/acme', 'subscriptions/listen', {}, key => $key);
+is($r->{rpc}{error}{code}, -32602, '... without a filter: an error');
+
+my ($session) = $t->mcp_session('/mcp/acme', key => $key);
+my $get = get($session);
+
+# ---- C4: a list that is another one
+
+$t->mcp('/mcp/acme', 'tools/call', { name => 'm__noisy', arguments => {} },
+    key => $key);
+tool('two', 'disable');
+my $m = said($all);
+is_deeply($m, { jsonrpc => '2.0', method => 'notifications/tools/list_changed',
+    params => { _meta => { "$NS/subscriptionId" => 'L' } } },
+    'C4: a tool that is gone is told of');
+my $list = $t->mcp('/mcp/acme', 'tools/list', undef, key => $key);
+is(join(' ', map { $_->{name} } @{ $list->{rpc}{result}{tools} }),
+   'm__noisy m__one', '... when the list is the new one');
+is(said($number)->{params}{_meta}{"$NS/subscriptionId"}, 7,
+   '... to each who listens, with his id');
+my $e = $get->event(10);
+is($e->{data}, '{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}',
+   'C4: and in the stream of a session');
+like($e->{id}, qr/^e0/, '... with an id');
+$t->apply(document('Plan', 'acme', 'basic', "rate: 0\ntitle: New\n"));
+$t->sync;
+tool('two', 'enable');
+is(said($all)->{method}, 'notifications/tools/list_changed',
+   'C4: the next change');
+is($get->event(10)->{data}, $e->{data}, '... there, too');
+$none->fill(time + 4) until $none->{in} =~ /:\n\n/;
+unlike($none->{in}, qr/tools/, 'C3: nobody is told what he did not ask for');
+$same->fill(time + 4) until $same->{in} =~ /:\n\n/;
+unlike($same->{in}, qr/list_changed/,
+       'C4: nor what changed for others alone');
+unlike($all->{in} . ($all->{sse} // ''), qr/list_changed/,
+       'C4: each change once, and what an upstream says of its own lists not');
+
+# ---- ends
+
+$t->reload;
+$m = said($all);
+is_deeply([@$m{qw(id result)}], ['L', { resultType => 'complete', _meta => {
+    "$NS/subscriptionId" => 'L' } }], 'C3: at a reload it is answered');
+is($all->event(5), undef, '... and ends');
+is($all->{error}, '', '... properly');
+$t->sync;
+my $last = listen_to('E', { toolsListChanged => $true });
+said($last);
+$t->must(POST => '/v1/tenants/acme/applications/app/suspend');
+is($last->event(10), undef, 'C3: who may no longer hears nothing');
+
+$t->done;
