@@ -128,12 +128,15 @@ static ngx_int_t
 ngx_http_stoa_auth_caller(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     ngx_http_stoa_auth_found_t *found)
 {
+    ngx_int_t                   rc;
     ngx_http_stoa_auth_seen_t  *seen;
 
-    if (!found->differ && found->key.len == 0 && found->tokens == 1
-        && stoa_jwt_looks((char *) found->token.data, found->token.len))
-    {
-        return ngx_http_stoa_auth_token(r, ctx, &found->token);
+    if (!found->differ && found->key.len == 0 && found->tokens == 1) {
+        rc = ngx_http_stoa_auth_token(r, ctx, &found->token);
+
+        if (rc != NGX_DECLINED) {
+            return rc;
+        }
     }
 
     if (found->differ

@@ -36,6 +36,7 @@ typedef struct {
     char                        *p;
     char                        *last;
     const char                  *why;
+    ngx_uint_t                   asked;
 } ngx_http_stoa_issuer_claims_t;
 
 
@@ -242,7 +243,7 @@ ngx_http_stoa_issuer_signed(EVP_PKEY *key, const stoa_jwt_t *jwt)
 ngx_int_t
 ngx_http_stoa_issuer_claims(ngx_http_stoa_store_t *store,
     const stoa_rec_issuer_t *rec, const stoa_json_val_t *claims,
-    u_char *said, size_t *len, const char **why)
+    ngx_uint_t asked, u_char *said, size_t *len, const char **why)
 {
     ngx_int_t                      rc;
     ngx_http_stoa_issuer_claims_t  c;
@@ -255,6 +256,7 @@ ngx_http_stoa_issuer_claims(ngx_http_stoa_store_t *store,
     c.p = c.start;
     c.last = (char *) said + NGX_HTTP_STOA_TOKEN_MAX;
     c.why = NULL;
+    c.asked = asked;
 
     ngx_memzero(said, sizeof(ngx_http_stoa_token_said_t));
     c.said->issuer = rec->id;
@@ -290,13 +292,20 @@ ngx_http_stoa_issuer_times(ngx_http_stoa_issuer_claims_t *c)
     now = ngx_http_stoa_wall_ms();
     c->why = "The token says no time when it ends.";
 
-    if (!stoa_jwt_claim(c->claims, "exp", 3, &val)
-        || !stoa_jwt_time(&val, &s))
-    {
+    if (stoa_jwt_claim(c->claims, "exp", 3, &val)) {
+
+        if (!stoa_jwt_time(&val, &s)) {
+            return NGX_DECLINED;
+        }
+
+        c->said->exp_ms = s * 1000 + NGX_HTTP_STOA_TOKEN_LEEWAY_MS;
+
+    } else if (c->asked) {
+        c->said->exp_ms = now + NGX_HTTP_STOA_TOKEN_ASKED_MS;
+
+    } else {
         return NGX_DECLINED;
     }
-
-    c->said->exp_ms = s * 1000 + NGX_HTTP_STOA_TOKEN_LEEWAY_MS;
 
     if (c->said->exp_ms <= now) {
         c->why = "The token is past its time.";

@@ -26,9 +26,18 @@ typedef struct {
 } ngx_http_stoa_token_issuers_t;
 
 
+static ngx_uint_t ngx_http_stoa_token_known(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_str_t *token);
+static ngx_int_t ngx_http_stoa_token_ask(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const stoa_rec_issuer_t *rec, ngx_str_t *token,
+    size_t *len, const char **why);
 static ngx_int_t ngx_http_stoa_token_verify(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx, ngx_str_t *token, size_t *len,
-    const char **why);
+    ngx_http_stoa_ctx_t *ctx, ngx_str_t *token, const stoa_rec_issuer_t **ask,
+    size_t *len, const char **why);
+static ngx_int_t ngx_http_stoa_token_try(ngx_http_stoa_main_conf_t *mcf,
+    const stoa_rec_issuer_t *rec, const stoa_jwt_t *jwt,
+    const stoa_rec_issuer_t **ask, size_t *len, const char **why);
+static ngx_int_t ngx_http_stoa_token_reader(void *data, const void *rec);
 static ngx_int_t ngx_http_stoa_token_issuers(ngx_http_stoa_store_t *store,
     const stoa_id_t *tenant, stoa_str_t iss,
     ngx_http_stoa_token_issuers_t *issuers);
@@ -78,29 +87,50 @@ ngx_http_stoa_token(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     len = ngx_http_stoa_token_get(mcf->sh, hash, now,
                                   ngx_http_stoa_token_said);
 
-    if (len) {
-        rec = ngx_http_stoa_store_issuer(mcf->store, &said->issuer);
+    if (len && ngx_http_stoa_token_known(r, ctx, token)) {
+        ngx_http_stoa_count(tokens_known, 1);
 
-        if (rec && rec->hdr.rev == said->rev
-            && rec->state == STOA_STATE_ACTIVE
-            && ngx_http_stoa_store_application(mcf->store,
-                                               &said->application))
-        {
-            ngx_http_stoa_count(tokens_known, 1);
+        return said->refused
+               ? ngx_http_stoa_token_refuse(r, NGX_DECLINED,
+                             "The token's issuer says that it is not active.")
+               : ngx_http_stoa_token_take(r, ctx, len);
+    }
 
-            return ngx_http_stoa_token_take(r, ctx, len);
+    rec = NULL;
+    why = NULL;
+    rc = ngx_http_stoa_token_verify(r, ctx, token, &rec, &len, &why);
+    until = now + NGX_HTTP_STOA_TOKEN_KEPT_MS;
+
+    if (rec) {
+        rc = ngx_http_stoa_token_ask(r, ctx, rec, token, &len, &why);
+        until = now + NGX_HTTP_STOA_TOKEN_ASKED_MS;
+
+        if (rc == NGX_AGAIN || rc == NGX_HTTP_SERVICE_UNAVAILABLE) {
+            return rc == NGX_AGAIN ? rc
+                   : ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_ISSUER,
+                                          NULL);
+        }
+
+        if (rc == NGX_DECLINED) {
+            ngx_memzero(said, sizeof(ngx_http_stoa_token_said_t));
+            said->issuer = rec->id;
+            said->rev = rec->hdr.rev;
+            said->refused = 1;
+
+            ngx_http_stoa_token_put(mcf->sh, hash,
+                                    now + NGX_HTTP_STOA_TOKEN_REFUSED_MS,
+                                    ngx_http_stoa_token_said,
+                                    sizeof(ngx_http_stoa_token_said_t));
         }
     }
 
-    rc = ngx_http_stoa_token_verify(r, ctx, token, &len, &why);
-
     if (rc != NGX_OK) {
-        return ngx_http_stoa_token_refuse(r, rc, why);
+        return why ? ngx_http_stoa_token_refuse(r, rc, why) : rc;
     }
 
     ngx_http_stoa_count(tokens_verified, 1);
 
-    until = ngx_min(said->exp_ms, now + NGX_HTTP_STOA_TOKEN_KEPT_MS);
+    until = ngx_min(said->exp_ms, until);
     ngx_http_stoa_token_put(mcf->sh, hash, until, ngx_http_stoa_token_said,
                             len);
 
@@ -108,15 +138,77 @@ ngx_http_stoa_token(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 }
 
 
+/* Does a verdict still count?  What is no JWT says nothing of its issuer: it
+ * is for its own tenant's calls, whether it was seen there before or not. */
+
+static ngx_uint_t
+ngx_http_stoa_token_known(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    ngx_str_t *token)
+{
+    ngx_http_stoa_resource_t     res;
+    const stoa_rec_issuer_t     *rec;
+    ngx_http_stoa_main_conf_t   *mcf;
+    ngx_http_stoa_token_said_t  *said;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+    said = (ngx_http_stoa_token_said_t *) ngx_http_stoa_token_said;
+
+    rec = ngx_http_stoa_store_issuer(mcf->store, &said->issuer);
+
+    if (rec == NULL || rec->hdr.rev != said->rev
+        || rec->state != STOA_STATE_ACTIVE
+        || (!said->refused
+            && ngx_http_stoa_store_application(mcf->store,
+                                               &said->application)
+               == NULL))
+    {
+        return 0;
+    }
+
+    if (stoa_jwt_looks((char *) token->data, token->len)) {
+        return 1;
+    }
+
+    ngx_memzero(&res, sizeof(ngx_http_stoa_resource_t));
+
+    return ctx->call.edge->resource
+           && ctx->call.edge->resource(r, ctx, NULL, &res) == NGX_OK
+           && ngx_memcmp(&res.tenant, &rec->tenant, sizeof(stoa_id_t)) == 0;
+}
+
+
+/* The issuer reads it for us. */
+
+static ngx_int_t
+ngx_http_stoa_token_ask(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    const stoa_rec_issuer_t *rec, ngx_str_t *token, size_t *len,
+    const char **why)
+{
+    ngx_int_t                   rc;
+    const stoa_json_val_t      *claims;
+    ngx_http_stoa_main_conf_t  *mcf;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+
+    rc = ngx_http_stoa_introspect(r, ctx, rec, token, &claims, why);
+
+    return rc != NGX_OK ? rc
+           : ngx_http_stoa_issuer_claims(mcf->store, rec, claims, 1,
+                                         ngx_http_stoa_token_said, len, why);
+}
+
+
 /*
  * The issuers of the call's own tenant first, then others: each speaks for its
  * own tenant's applications alone, so whoever else names the same issuer can
- * give away nothing but his own.
+ * give away nothing but his own.  *ask: only that one can read it; what is no
+ * JWT the call's own tenant alone has read.
  */
 
 static ngx_int_t
 ngx_http_stoa_token_verify(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
-    ngx_str_t *token, size_t *len, const char **why)
+    ngx_str_t *token, const stoa_rec_issuer_t **ask, size_t *len,
+    const char **why)
 {
     ngx_int_t                       rc, first;
     ngx_uint_t                      i;
@@ -129,6 +221,24 @@ ngx_http_stoa_token_verify(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     ngx_http_stoa_token_issuers_t   issuers;
 
     mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+
+    ngx_memzero(&res, sizeof(ngx_http_stoa_resource_t));
+
+    if (ctx->call.edge->resource) {
+        (void) ctx->call.edge->resource(r, ctx, NULL, &res);
+    }
+
+    if (!stoa_jwt_looks((char *) token->data, token->len)) {
+        *why = NULL;
+
+        return res.tenant.c[0]
+               && ngx_http_stoa_store_each_issuer(mcf->store, NULL, 0,
+                                                  &res.tenant,
+                                                  ngx_http_stoa_token_reader,
+                                                  ask)
+                  == NGX_ERROR
+               ? NGX_ERROR : NGX_DECLINED;
+    }
 
     if (stoa_jwt_parse((char *) token->data, token->len,
                        ngx_http_stoa_token_text, &jwt, why)
@@ -145,12 +255,6 @@ ngx_http_stoa_token_verify(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
         return NGX_DECLINED;
     }
 
-    ngx_memzero(&res, sizeof(ngx_http_stoa_resource_t));
-
-    if (ctx->call.edge->resource) {
-        (void) ctx->call.edge->resource(r, ctx, NULL, &res);
-    }
-
     if (ngx_http_stoa_token_issuers(mcf->store, &res.tenant, iss, &issuers)
         != NGX_OK)
     {
@@ -159,19 +263,9 @@ ngx_http_stoa_token_verify(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
     first = NGX_DECLINED;
 
-    for (i = 0; i < issuers.n; i++) {
-        rc = ngx_http_stoa_issuer_verify(issuers.rec[i], &jwt, &reason);
-
-        if (rc == NGX_BUSY) {
-            ngx_http_stoa_unknown_note(mcf->sh, &issuers.rec[i]->id);
-            rc = NGX_DECLINED;
-
-        } else if (rc == NGX_OK) {
-            rc = ngx_http_stoa_issuer_claims(mcf->store, issuers.rec[i],
-                                             &jwt.claims,
-                                             ngx_http_stoa_token_said, len,
-                                             &reason);
-        }
+    for (i = 0; i < issuers.n && *ask == NULL; i++) {
+        rc = ngx_http_stoa_token_try(mcf, issuers.rec[i], &jwt, ask, len,
+                                     &reason);
 
         if (rc == NGX_OK) {
             return NGX_OK;
@@ -184,6 +278,37 @@ ngx_http_stoa_token_verify(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     }
 
     return first;
+}
+
+
+/* Is it the one whose key signed it, and what do the claims say then? */
+
+static ngx_int_t
+ngx_http_stoa_token_try(ngx_http_stoa_main_conf_t *mcf,
+    const stoa_rec_issuer_t *rec, const stoa_jwt_t *jwt,
+    const stoa_rec_issuer_t **ask, size_t *len, const char **why)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_http_stoa_issuer_verify(rec, jwt, why);
+
+    if (rc == NGX_OK) {
+        return ngx_http_stoa_issuer_claims(mcf->store, rec, &jwt->claims, 0,
+                                           ngx_http_stoa_token_said, len,
+                                           why);
+    }
+
+    if (rc == NGX_BUSY) {
+
+        if (rec->introspection_url.len) {
+            *ask = rec;
+
+        } else {
+            ngx_http_stoa_unknown_note(mcf->sh, &rec->id);
+        }
+    }
+
+    return NGX_DECLINED;
 }
 
 
@@ -236,6 +361,29 @@ ngx_http_stoa_token_issuer(void *data, const void *rec)
     issuers->rec[issuers->n++] = issuer;
 
     return issuers->n < NGX_HTTP_STOA_TOKEN_ISSUERS ? NGX_OK : NGX_DONE;
+}
+
+
+/* The oldest that can be asked. */
+
+static ngx_int_t
+ngx_http_stoa_token_reader(void *data, const void *rec)
+{
+    const stoa_rec_issuer_t **ask = data;
+
+    const stoa_rec_issuer_t  *issuer;
+
+    issuer = rec;
+
+    if (issuer->state != STOA_STATE_ACTIVE
+        || issuer->introspection_url.len == 0)
+    {
+        return NGX_OK;
+    }
+
+    *ask = issuer;
+
+    return NGX_DONE;
 }
 
 

@@ -29,14 +29,19 @@ typedef struct {
     uint16_t    roles;
     uint16_t    scopes;
     uint16_t    audiences;
-    uint64_t    audience_fits;        /* one is the issuer's own             */
+    uint32_t    audience_fits;        /* one is the issuer's own             */
+    uint32_t    refused;              /* the issuer says that it is not good */
 } ngx_http_stoa_token_said_t;
+
+#define NGX_HTTP_STOA_TOKEN_ASKED_MS    60000    /* what an issuer said      */
+#define NGX_HTTP_STOA_TOKEN_REFUSED_MS  10000
 
 #define NGX_HTTP_STOA_TOKEN_MAX                                               \
     (sizeof(ngx_http_stoa_token_said_t) + 2 * STOA_JWT_MAX)
 
 
-/* A step of its own: the caller of a token.  NGX_OK, NGX_ERROR or a status. */
+/* Of a policy's head: the caller of a token.  NGX_OK, NGX_AGAIN, NGX_ERROR, a
+ * status; NGX_DECLINED: it is no token for anybody. */
 ngx_int_t ngx_http_stoa_token(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_str_t *token);
 /* Is its issuer still believed, and the token's time not over? */
@@ -61,17 +66,27 @@ ngx_int_t ngx_http_stoa_token_metadata(ngx_http_request_t *r,
     const ngx_http_stoa_resource_t *res, stoa_buf_t *b);
 
 
+/* ---- ngx_http_stoa_introspect.c ----------------------------------------- */
+
+/* What the issuer says of a token.  NGX_OK: *claims, good while the handler
+ * runs; NGX_AGAIN; NGX_DECLINED: it is not good, *why; 503; NGX_ERROR. */
+ngx_int_t ngx_http_stoa_introspect(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const stoa_rec_issuer_t *rec, ngx_str_t *token,
+    const stoa_json_val_t **claims, const char **why);
+
+
 /* ---- ngx_http_stoa_issuer.c --------------------------------------------- */
 
 /* Whose key signed it?  NGX_OK: this one's; NGX_DECLINED: *why; NGX_BUSY: it
  * has no such key. */
 ngx_int_t ngx_http_stoa_issuer_verify(const stoa_rec_issuer_t *rec,
     const stoa_jwt_t *jwt, const char **why);
-/* What its claims say here; said: NGX_HTTP_STOA_TOKEN_MAX bytes, *len gets how
- * many.  NGX_DECLINED: nobody, *why; NGX_ABORT: its time is over. */
+/* What its claims say here, asked: in the issuer's own answer; said:
+ * NGX_HTTP_STOA_TOKEN_MAX bytes, *len gets how many.  NGX_DECLINED: nobody,
+ * *why; NGX_ABORT: its time is over. */
 ngx_int_t ngx_http_stoa_issuer_claims(ngx_http_stoa_store_t *store,
     const stoa_rec_issuer_t *rec, const stoa_json_val_t *claims,
-    u_char *said, size_t *len, const char **why);
+    ngx_uint_t asked, u_char *said, size_t *len, const char **why);
 /* At the end of the process. */
 void ngx_http_stoa_issuer_exit(void);
 

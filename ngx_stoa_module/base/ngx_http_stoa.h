@@ -37,6 +37,7 @@ typedef struct ngx_http_stoa_edge_s      ngx_http_stoa_edge_t;
 typedef struct ngx_http_stoa_chain_s     ngx_http_stoa_chain_t;
 typedef struct ngx_http_stoa_policy_s    ngx_http_stoa_policy_t;
 typedef struct ngx_http_stoa_policies_s  ngx_http_stoa_policies_t;
+typedef struct ngx_http_stoa_introspect_s  ngx_http_stoa_introspect_t;
 typedef struct ngx_http_stoa_turn_s      ngx_http_stoa_turn_t;
 
 

@@ -195,6 +195,7 @@ struct ngx_http_stoa_ctx_s {
     stoa_id_t                  principal;       /* the credential, or a hash
                                                    of a token's subject      */
     ngx_http_stoa_token_t     *token;           /* NULL: an API key          */
+    ngx_http_stoa_introspect_t  *introspect;    /* an issuer was asked       */
     ngx_str_t                  tenant_name;     /* for logs and identity     */
     ngx_str_t                  application_name;
     ngx_http_stoa_chain_t     *application_chain;

@@ -220,6 +220,9 @@ ngx_http_stoa_refusal_t  ngx_http_stoa_refusals[NGX_HTTP_STOA_REFUSALS] = {
     ngx_http_stoa_refusal("token_expired", 401, "Token expired",
         "The bearer token is past its time.", 401),
 
+    ngx_http_stoa_refusal("issuer_unavailable", 503, "Issuer unavailable",
+        "The token's issuer was asked and gave no answer.", 503),
+
     ngx_http_stoa_refusal("insufficient_scope", 403, "Scope missing",
         "The bearer token lacks a scope for this; see WWW-Authenticate.",
         403),

@@ -74,6 +74,7 @@ typedef enum {
     NGX_HTTP_STOA_REFUSE_MCP_ARGUMENTS,     /* 200, -32602                  */
     NGX_HTTP_STOA_REFUSE_TOKEN_INVALID,     /* 401                          */
     NGX_HTTP_STOA_REFUSE_TOKEN_EXPIRED,     /* 401                          */
+    NGX_HTTP_STOA_REFUSE_ISSUER,            /* 503                          */
     NGX_HTTP_STOA_REFUSE_SCOPE,             /* 403, also on MCP             */
     NGX_HTTP_STOA_REFUSE_ROLE,              /* 403                          */
     NGX_HTTP_STOA_REFUSE_MAX
