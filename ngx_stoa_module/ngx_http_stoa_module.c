@@ -11,6 +11,8 @@
 #include "ngx_http_stoa_policy.h"
 #include "ngx_http_stoa_upstream.h"
 #include "ngx_http_stoa_fetch.h"
+#include "ngx_http_stoa_door.h"
+#include "ngx_http_stoa_modern.h"
 #include "ngx_http_stoa_conceal.h"
 #include "ngx_http_stoa_sync.h"
 #include "ngx_http_stoa_auth.h"
@@ -334,7 +336,9 @@ ngx_http_stoa_init_process(ngx_cycle_t *cycle)
 
     if (ngx_http_stoa_mcp_session_init(mcf, cycle) != NGX_OK
         || ngx_http_stoa_counters_open(mcf, cycle) != NGX_OK
-        || ngx_http_stoa_store_open(mcf, cycle->log) != NGX_OK)
+        || ngx_http_stoa_store_open(mcf, cycle->log) != NGX_OK
+        || ngx_http_stoa_door_open(mcf, cycle, ngx_http_stoa_mcp_input_came)
+           != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -367,6 +371,7 @@ ngx_http_stoa_exit_process(ngx_cycle_t *cycle)
     ngx_http_stoa_api_exit();
     ngx_http_stoa_chain_exit();
     ngx_http_stoa_keepalive_exit();
+    ngx_http_stoa_door_close();
     ngx_http_stoa_identity_exit();
     ngx_http_stoa_issuer_exit();
     ngx_http_stoa_store_close(mcf);

@@ -9,6 +9,7 @@
  */
 
 #include "ngx_http_stoa_relay.h"
+#include "ngx_http_stoa_modern.h"
 #include "ngx_http_stoa_upstream.h"
 #include "ngx_http_stoa_policy.h"
 #include "ngx_http_stoa_store.h"
@@ -581,6 +582,10 @@ ngx_http_stoa_mcp_owner(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 static ngx_int_t
 ngx_http_stoa_mcp_send_on(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
+    if (ctx->call.mcp->to_modern) {
+        return ngx_http_stoa_mcp_modern(r, ctx);
+    }
+
     ctx->call.mcp->forwarded = 1;
 
     if (ngx_http_stoa_mcp_stream_expect(r, ctx) != NGX_OK) {

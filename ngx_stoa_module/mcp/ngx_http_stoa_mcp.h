@@ -63,6 +63,7 @@ extern const ngx_http_stoa_mcp_version_t  ngx_http_stoa_mcp_versions[];
 #define NGX_HTTP_STOA_MCP_VERSIONS        4
 #define NGX_HTTP_STOA_MCP_VERSION_LATEST_LEGACY  2
 #define NGX_HTTP_STOA_MCP_VERSION_ABSENT  0     /* header absent: 2025-03-26 */
+#define NGX_HTTP_STOA_MCP_VERSION_MODERN  3
 #define NGX_HTTP_STOA_MCP_VERSION_NONE    NGX_HTTP_STOA_MCP_VERSIONS
 
 
@@ -211,6 +212,8 @@ struct ngx_http_stoa_mcp_s {
     u_char                       *held;         /* an error without chunks  */
     size_t                        held_size;
 
+    void                         *at_modern;    /* to_modern: the call      */
+
     ngx_chain_t                  *out;          /* the gateway's own answer */
     ngx_uint_t                    out_status;
 
@@ -228,6 +231,8 @@ struct ngx_http_stoa_mcp_s {
     unsigned                      bridged:1;    /* modern, to a legacy one  */
     unsigned                      has_upstream:1;   /* its session          */
     unsigned                      bridge_answered:1;
+    unsigned                      to_modern:1;  /* the upstream is modern,
+                                                   the client is not        */
 };
 
 
@@ -416,8 +421,7 @@ void ngx_http_stoa_mcp_leave_init(ngx_http_stoa_main_conf_t *mcf);
 
 /* ---- _mcp_render.c ------------------------------------------------------ */
 
-ngx_uint_t ngx_http_stoa_mcp_speaks(const stoa_rec_api_t *api,
-    ngx_uint_t modern);
+ngx_uint_t ngx_http_stoa_mcp_speaks(const stoa_rec_api_t *api);
 
 
 /* ---- _mcp_bridge.c ------------------------------------------------------ */
@@ -459,8 +463,6 @@ ngx_uint_t ngx_http_stoa_mcp_judge_fits(ngx_http_request_t *r,
 ngx_http_stoa_mcp_heal_e ngx_http_stoa_mcp_heal(ngx_http_stoa_mcp_t *mcp,
     const ngx_http_stoa_mcp_head_t *head,
     const ngx_http_stoa_mcp_fault_t *fault, const ngx_str_t *text);
-/* No answer came: who knows what became of the session. */
-void ngx_http_stoa_mcp_heal_lost(ngx_http_stoa_mcp_t *mcp);
 /* May what came of a body with 200 be about the session? */
 ngx_uint_t ngx_http_stoa_mcp_heal_suspect(const u_char *p, size_t len);
 /* Keeps an answer until the session was asked. */
@@ -534,6 +536,17 @@ void ngx_http_stoa_mcp_wheel_remove(ngx_http_stoa_mcp_spoke_t *spoke);
 /* ---- _mcp_stream.c ------------------------------------------------------ */
 
 /* The call is forwarded. */
+/* For a call that waits in a step: its client has a head of a stream, or gets
+ * it now. */
+void ngx_http_stoa_mcp_stream_open(ngx_http_request_t *r);
+/* _mcp_say.c: an event; NGX_AGAIN: it is enough for the moment. */
+ngx_int_t ngx_http_stoa_mcp_stream_say(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const ngx_str_t *text);
+/* The last event (or NULL) of a stream that is open: what the step returns. */
+ngx_int_t ngx_http_stoa_mcp_stream_last(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const ngx_str_t *text);
+/* r->write_event_handler meanwhile. */
+void ngx_http_stoa_mcp_stream_flush(ngx_http_request_t *r);
 ngx_int_t ngx_http_stoa_mcp_stream_expect(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 /* The edge's head(), body(), ended() and late(). */

@@ -30,7 +30,7 @@ typedef struct {
 
 typedef enum {
     MCP_H_ACCEPT = 0, MCP_H_CODINGS, MCP_H_TYPE, MCP_H_VERSION, MCP_H_NAME,
-    MCP_H_SESSION, MCP_H_MAX
+    MCP_H_SESSION, MCP_H_METHOD, MCP_H_MAX
 } ngx_http_stoa_mcp_h_e;
 
 
@@ -65,7 +65,8 @@ static ngx_http_stoa_header_name_t  ngx_http_stoa_mcp_names[] = {
     { ngx_string("MCP-Protocol-Version"), ngx_string("mcp-protocol-version"),
       0 },
     { ngx_string("Mcp-Name"), ngx_string("mcp-name"), 0 },
-    { ngx_string("Mcp-Session-Id"), ngx_string("mcp-session-id"), 0 }
+    { ngx_string("Mcp-Session-Id"), ngx_string("mcp-session-id"), 0 },
+    { ngx_string("Mcp-Method"), ngx_string("mcp-method"), 0 }
 };
 
 
@@ -132,7 +133,7 @@ ngx_http_stoa_mcp_resolve(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         return ngx_http_stoa_mcp_unknown(r, ctx, &name);
     }
 
-    if (!ngx_http_stoa_mcp_speaks(api, mcp->modern)) {
+    if (!ngx_http_stoa_mcp_speaks(api)) {
         return ngx_http_stoa_mcp_unknown(r, ctx, &name);
     }
 
@@ -185,6 +186,7 @@ ngx_http_stoa_mcp_resolved(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     ngx_memcpy(mcp->tool_name.data, name.data, name.len);
 
     mcp->bridged = mcp->modern && api->era == STOA_ERA_LEGACY;
+    mcp->to_modern = api->era == STOA_ERA_MODERN && !mcp->modern;
 
     ctx->call.route_tenant = api->tenant;
     ctx->call.api = ngx_http_stoa_api_get(r, api);
@@ -520,7 +522,7 @@ ngx_http_stoa_mcp_headers_add(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     ngx_list_t *headers)
 {
     ngx_uint_t            i, version;
-    ngx_str_t             name;
+    ngx_str_t             name, method;
     const ngx_str_t      *value[MCP_H_MAX];
     ngx_http_stoa_mcp_t  *mcp;
 
@@ -543,7 +545,8 @@ ngx_http_stoa_mcp_headers_add(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
         value[MCP_H_VERSION] = &ngx_http_stoa_mcp_versions[version].name;
     }
 
-    if (mcp->modern && !mcp->bridged && mcp->tool_name.len
+    if (((mcp->modern && !mcp->bridged) || mcp->to_modern)
+        && mcp->tool_name.len
         && mcp->msg.method != STOA_MCP_COMPLETE)
     {
         name.data = ngx_pnalloc(r->pool,
@@ -560,6 +563,12 @@ ngx_http_stoa_mcp_headers_add(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
     if (mcp->upstream_session.len) {
         value[MCP_H_SESSION] = &mcp->upstream_session;
+    }
+
+    if (mcp->to_modern && mcp->headers.method == NULL) {
+        method.data = (u_char *) mcp->msg.method_name.data;
+        method.len = mcp->msg.method_name.len;
+        value[MCP_H_METHOD] = &method;
     }
 
     for (i = 0; i < MCP_H_MAX; i++) {

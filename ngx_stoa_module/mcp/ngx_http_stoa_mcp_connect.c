@@ -43,7 +43,7 @@ ngx_http_stoa_mcp_connect(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 
     mcp = ctx->call.mcp;
 
-    if (mcp->modern && !mcp->bridged) {
+    if ((mcp->modern && !mcp->bridged) || mcp->to_modern) {
         return NGX_OK;
     }
 

@@ -143,15 +143,6 @@ ngx_http_stoa_mcp_heal_word(const u_char *p, size_t len)
 }
 
 
-void
-ngx_http_stoa_mcp_heal_lost(ngx_http_stoa_mcp_t *mcp)
-{
-    if (mcp && mcp->upstream_session.len) {
-        ngx_http_stoa_mcp_upstream_doubt(mcp->upstream_key, 1);
-    }
-}
-
-
 /* May the answer be one of those at all?  For what came of a body with 200:
  * results are not looked through. */
 
@@ -362,6 +353,10 @@ ngx_http_stoa_mcp_probe_lives(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
                == NGX_OK
                ? (ngx_int_t) ngx_http_stoa_refusals[kept->fault.what].status
                : NGX_ERROR;
+    }
+
+    if (ctx->call.opened) {
+        return ngx_http_stoa_mcp_stream_last(r, ctx, &kept->text);
     }
 
     b = ngx_calloc_buf(r->pool);

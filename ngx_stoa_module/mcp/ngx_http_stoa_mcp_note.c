@@ -7,8 +7,6 @@
 
 
 static const char *const  ngx_http_stoa_mcp_left[] = {
-    "it speaks 2026-07-28 alone",
-    "it does not speak 2026-07-28",
     "it was never read",
     "the name is longer than 128 characters",
     "x-mcp-header is not valid",

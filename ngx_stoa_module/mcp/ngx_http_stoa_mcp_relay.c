@@ -12,6 +12,7 @@
 
 #include "ngx_http_stoa_chain.h"
 #include "ngx_http_stoa_relay.h"
+#include "ngx_http_stoa_modern.h"
 #include "ngx_http_stoa_auth.h"
 #include "ngx_http_stoa_store.h"
 #include "ngx_http_stoa_zone.h"
@@ -78,12 +79,15 @@ ngx_http_stoa_mcp_relay_answer(ngx_http_request_t *r,
                      : ngx_http_stoa_mcp_unmark(r, mcp, STOA_SEAL_REQUEST,
                                                 &mcp->msg.id, &ref, &id);
 
-    if (rc == NGX_DECLINED) {
-        return ngx_http_stoa_mcp_relay_unknown(r, ctx);
-    }
-
     if (rc == NGX_OK) {
         rc = ngx_http_stoa_mcp_relay_splice(r, ctx, &mcp->msg.id, &ref, &id);
+
+    } else if (rc == NGX_DECLINED && !mcp->modern) {
+        rc = ngx_http_stoa_mcp_input_answer(r, ctx);
+    }
+
+    if (rc == NGX_DECLINED) {
+        return ngx_http_stoa_mcp_relay_unknown(r, ctx);
     }
 
     return rc == NGX_OK ? ngx_http_stoa_mcp_answer(r, ctx, NGX_HTTP_ACCEPTED,
@@ -196,6 +200,10 @@ ngx_http_stoa_mcp_relay_all(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     all.request = r;
     all.ctx = ctx;
     all.rc = NGX_OK;
+
+    if (ctx->call.mcp->msg.method == STOA_MCP_CANCELLED) {
+        ngx_http_stoa_mcp_input_cancel(r, ctx);
+    }
 
     ngx_http_stoa_mcp_relay_sessions(r, ctx, ngx_http_stoa_mcp_relay_one,
                                      &all);

@@ -146,13 +146,12 @@ ngx_http_stoa_mcp_render_list(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
 /* ---- finding ----------------------------------------------------------- */
 
-/* Can a client of this era use that upstream? */
+/* Can it be used, in whichever era it is? */
 
 ngx_uint_t
-ngx_http_stoa_mcp_speaks(const stoa_rec_api_t *api, ngx_uint_t modern)
+ngx_http_stoa_mcp_speaks(const stoa_rec_api_t *api)
 {
-    return modern ? api->era != STOA_ERA_UNKNOWN
-                  : api->era == STOA_ERA_DUAL || api->era == STOA_ERA_LEGACY;
+    return api->era != STOA_ERA_UNKNOWN;
 }
 
 
@@ -179,24 +178,20 @@ ngx_http_stoa_mcp_render_grant(void *data,
 }
 
 
-/* Notes what cannot be spoken with, and what is as it was before its upstream
+/* Notes what was never read, and what is as it was before its upstream
  * could not be read. */
 
 static ngx_uint_t
 ngx_http_stoa_mcp_render_speaks(ngx_http_stoa_mcp_build_t *b,
     const stoa_rec_api_t *api)
 {
-    if (ngx_http_stoa_mcp_speaks(api, b->view->modern)) {
+    if (ngx_http_stoa_mcp_speaks(api)) {
         ngx_http_stoa_mcp_note_stale(&b->notes, api);
         return 1;
     }
 
     ngx_http_stoa_mcp_note_left(&b->notes, &api->id,
-                                api->era == STOA_ERA_MODERN
-                                ? NGX_HTTP_STOA_MCP_LEFT_MODERN
-                                : api->era == STOA_ERA_LEGACY
-                                ? NGX_HTTP_STOA_MCP_LEFT_LEGACY
-                                : NGX_HTTP_STOA_MCP_LEFT_UNREAD, 0);
+                                NGX_HTTP_STOA_MCP_LEFT_UNREAD, 0);
     return 0;
 }
 

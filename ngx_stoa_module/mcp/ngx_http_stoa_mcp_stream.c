@@ -26,7 +26,6 @@ static ngx_http_stoa_mcp_stream_t *ngx_http_stoa_mcp_stream_create(
 static void ngx_http_stoa_mcp_stream_finish(ngx_http_stoa_ctx_t *ctx,
     void *data);
 static void ngx_http_stoa_mcp_stream_cleanup(void *data);
-static void ngx_http_stoa_mcp_stream_open(ngx_http_request_t *r);
 static void ngx_http_stoa_mcp_stream_comment(ngx_http_request_t *r);
 static void ngx_http_stoa_mcp_stream_release(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_stoa_mcp_stream_is(ngx_http_request_t *r);
@@ -186,7 +185,7 @@ ngx_http_stoa_mcp_stream_is(ngx_http_request_t *r)
 
 /* No head, or no first event, for so long: the client gets one of ours. */
 
-static void
+void
 ngx_http_stoa_mcp_stream_open(ngx_http_request_t *r)
 {
     ngx_int_t                    rc;
@@ -598,8 +597,12 @@ ngx_http_stoa_mcp_stream_ended(ngx_http_request_t *r,
 
     s = ctx->call.mcp ? ctx->call.mcp->stream : NULL;
 
-    if (rc == NGX_HTTP_BAD_GATEWAY || rc == NGX_HTTP_GATEWAY_TIME_OUT) {
-        ngx_http_stoa_mcp_heal_lost(ctx->call.mcp);
+    if ((rc == NGX_HTTP_BAD_GATEWAY || rc == NGX_HTTP_GATEWAY_TIME_OUT)
+        && ctx->call.mcp && ctx->call.mcp->upstream_session.len)
+    {
+        /* who knows what became of the session */
+
+        ngx_http_stoa_mcp_upstream_doubt(ctx->call.mcp->upstream_key, 1);
     }
 
     if (s == NULL || rc < NGX_HTTP_SPECIAL_RESPONSE

@@ -254,7 +254,6 @@ ngx_http_stoa_mcp_access_add(void *data,
     if (grant->api) {
         access->ruled |= ngx_http_stoa_policy_token_rules(grant->api,
                                                       &grant->api->policies);
-        access->serves_legacy &= grant->api->era != STOA_ERA_MODERN;
         return NGX_OK;
     }
 
@@ -267,7 +266,6 @@ ngx_http_stoa_mcp_access_add(void *data,
         if (api) {
             access->ruled |= ngx_http_stoa_policy_token_rules(api,
                                                               &api->policies);
-            access->serves_legacy &= api->era != STOA_ERA_MODERN;
         }
     }
 

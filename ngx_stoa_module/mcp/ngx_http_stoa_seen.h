@@ -46,8 +46,7 @@ ngx_int_t ngx_http_stoa_mcp_render(ngx_http_request_t *r,
 /* Why something is not shown. */
 
 typedef enum {
-    NGX_HTTP_STOA_MCP_LEFT_MODERN = 0, NGX_HTTP_STOA_MCP_LEFT_LEGACY,
-    NGX_HTTP_STOA_MCP_LEFT_UNREAD, NGX_HTTP_STOA_MCP_LEFT_NAME,
+    NGX_HTTP_STOA_MCP_LEFT_UNREAD = 0, NGX_HTTP_STOA_MCP_LEFT_NAME,
     NGX_HTTP_STOA_MCP_LEFT_HEADER, NGX_HTTP_STOA_MCP_LEFT_MANY
 } ngx_http_stoa_mcp_left_e;
 

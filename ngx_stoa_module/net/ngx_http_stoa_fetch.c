@@ -32,8 +32,6 @@ static void ngx_http_stoa_fetch_eof(ngx_http_stoa_fetch_t *f);
 static stoa_rc_t ngx_http_stoa_fetch_on_head(void *data);
 static stoa_rc_t ngx_http_stoa_fetch_on_body(void *data, const char *p,
     size_t len);
-static void ngx_http_stoa_fetch_wait(ngx_http_stoa_fetch_t *f,
-    ngx_event_t *ev, ngx_msec_t timeout);
 static void ngx_http_stoa_fetch_failed(ngx_http_stoa_fetch_t *f,
     ngx_http_stoa_fetch_end_e how);
 static void ngx_http_stoa_fetch_drop(ngx_http_stoa_fetch_t *f,
@@ -108,6 +106,7 @@ ngx_http_stoa_fetch_cancel(ngx_http_stoa_fetch_t *f)
 
     f->over = 1;
     ngx_http_stoa_fetch_drop(f, 0);
+    ngx_http_stoa_fetch_detach(f);
     ngx_http_stoa_fetch_free(f);
 }
 
@@ -634,22 +633,6 @@ ngx_http_stoa_fetch_on_body(void *data, const char *p, size_t len)
 
 /* ---- the end ----------------------------------------------------------- */
 
-static void
-ngx_http_stoa_fetch_wait(ngx_http_stoa_fetch_t *f, ngx_event_t *ev,
-    ngx_msec_t timeout)
-{
-    ngx_msec_int_t  left;
-
-    if (f->deadline) {
-        left = (ngx_msec_int_t) (f->deadline - ngx_current_msec);
-        left = ngx_max(left, 1);
-        timeout = ngx_min(timeout, (ngx_msec_t) left);
-    }
-
-    ngx_add_timer(ev, timeout);
-}
-
-
 /* The connection is lost: is there another way? */
 
 static void
@@ -765,6 +748,8 @@ ngx_http_stoa_fetch_end(ngx_http_stoa_fetch_t *f,
         f->peers->close(f);
         f->peers = NULL;
     }
+
+    ngx_http_stoa_fetch_detach(f);
 
     f->busy++;
 

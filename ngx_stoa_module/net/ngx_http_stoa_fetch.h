@@ -137,6 +137,8 @@ ngx_int_t ngx_http_stoa_fetch_url(ngx_http_stoa_fetch_t *f, ngx_str_t *url,
 void ngx_http_stoa_fetch_start(ngx_http_stoa_fetch_t *f);
 /* No callback comes any more; the connection is closed. */
 void ngx_http_stoa_fetch_cancel(ngx_http_stoa_fetch_t *f);
+/* It is nobody's any more, and goes on without its log. */
+void ngx_http_stoa_fetch_detach(ngx_http_stoa_fetch_t *f);
 /* Nothing is read until _resume; what was read already still comes. */
 void ngx_http_stoa_fetch_pause(ngx_http_stoa_fetch_t *f);
 void ngx_http_stoa_fetch_resume(ngx_http_stoa_fetch_t *f);
@@ -145,6 +147,9 @@ void ngx_http_stoa_fetch_next(ngx_http_stoa_fetch_t *f);
 
 /* _fetch_write.c: makes f->text, for f->to, with a short body behind it. */
 ngx_int_t ngx_http_stoa_fetch_text(ngx_http_stoa_fetch_t *f);
+/* Sets a timer, which the deadline shortens. */
+void ngx_http_stoa_fetch_wait(ngx_http_stoa_fetch_t *f, ngx_event_t *ev,
+    ngx_msec_t timeout);
 /* NGX_OK: it is sent; NGX_AGAIN; NGX_ERROR. */
 ngx_int_t ngx_http_stoa_fetch_write(ngx_http_stoa_fetch_t *f);
 

@@ -1,5 +1,5 @@
 /*
- * The text of a request, and writing it.
+ * The text of a request, and writing it; what else a fetch is made of.
  */
 
 #include "ngx_http_stoa_fetch.h"
@@ -96,5 +96,42 @@ ngx_http_stoa_fetch_write(ngx_http_stoa_fetch_t *f)
         f->sent = 1;
         part->data += n;
         part->len -= n;
+    }
+}
+
+
+void
+ngx_http_stoa_fetch_wait(ngx_http_stoa_fetch_t *f, ngx_event_t *ev,
+    ngx_msec_t timeout)
+{
+    ngx_msec_int_t  left;
+
+    if (f->deadline) {
+        left = (ngx_msec_int_t) (f->deadline - ngx_current_msec);
+        left = ngx_max(left, 1);
+        timeout = ngx_min(timeout, (ngx_msec_t) left);
+    }
+
+    ngx_add_timer(ev, timeout);
+}
+
+
+void
+ngx_http_stoa_fetch_detach(ngx_http_stoa_fetch_t *f)
+{
+    ngx_connection_t  *c;
+
+    c = f->connection;
+
+    f->log = ngx_cycle->log;
+    f->pool->log = ngx_cycle->log;
+    f->event.log = ngx_cycle->log;
+
+    if (c) {
+        c->idle = 1;
+        c->log = ngx_cycle->log;
+        c->read->log = ngx_cycle->log;
+        c->write->log = ngx_cycle->log;
+        c->pool->log = ngx_cycle->log;
     }
 }

@@ -1,0 +1,557 @@
+/*
+ * A legacy client's call at a modern upstream.
+ *
+ * There is no session there: each message says who asks and what he can, in
+ * its _meta and its headers.  The call waits as a step of its request; its
+ * answer is the client's as it came, with his id.
+ */
+
+#include "ngx_http_stoa_modern.h"
+
+
+static ngx_int_t ngx_http_stoa_mcp_modern_begin(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+static void ngx_http_stoa_mcp_modern_finish(ngx_http_stoa_ctx_t *ctx,
+    void *data);
+static ngx_int_t ngx_http_stoa_mcp_modern_ask(ngx_http_stoa_mcp_modern_t *b);
+static ngx_int_t ngx_http_stoa_mcp_modern_body(ngx_http_stoa_mcp_modern_t *b,
+    const ngx_str_t *id, ngx_pool_t *pool, ngx_str_t *body);
+static void ngx_http_stoa_mcp_modern_meta(ngx_http_stoa_mcp_modern_t *b,
+    stoa_buf_t *out);
+static void ngx_http_stoa_mcp_modern_other(ngx_http_stoa_mcp_ask_t *ask,
+    void *data, const ngx_str_t *text);
+static void ngx_http_stoa_mcp_modern_asked(ngx_http_stoa_mcp_ask_t *ask,
+    void *data);
+static ngx_int_t ngx_http_stoa_mcp_modern_result(
+    ngx_http_stoa_mcp_modern_t *b, ngx_http_stoa_mcp_ask_t *ask);
+static ngx_int_t ngx_http_stoa_mcp_modern_take(ngx_http_stoa_mcp_modern_t *b,
+    ngx_http_stoa_mcp_ask_t *ask);
+static void ngx_http_stoa_mcp_modern_go(ngx_http_stoa_mcp_modern_t *b);
+static void ngx_http_stoa_mcp_modern_event(ngx_event_t *ev);
+static void ngx_http_stoa_mcp_modern_wake(ngx_http_stoa_mcp_modern_t *b);
+static ngx_int_t ngx_http_stoa_mcp_modern_end(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+
+
+static const ngx_http_stoa_mcp_inputs_t  ngx_http_stoa_mcp_modern_inputs = {
+    ngx_http_stoa_mcp_stream_say,
+    ngx_http_stoa_mcp_modern_go
+};
+
+
+ngx_int_t
+ngx_http_stoa_mcp_modern(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    ngx_http_stoa_mcp_modern_t  *b;
+
+    b = ctx->call.mcp->at_modern;
+
+    if (b == NULL) {
+        return ngx_http_stoa_mcp_modern_begin(r, ctx);
+    }
+
+    return b->done ? ngx_http_stoa_mcp_modern_end(r, ctx) : NGX_AGAIN;
+}
+
+
+static ngx_int_t
+ngx_http_stoa_mcp_modern_begin(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx)
+{
+    int                          code;
+    ngx_int_t                    rc;
+    ngx_buf_t                   *body;
+    stoa_err_t                   err;
+    ngx_http_stoa_mcp_t         *mcp;
+    ngx_http_stoa_mcp_modern_t  *b;
+
+    mcp = ctx->call.mcp;
+    body = r->request_body->bufs->buf;
+
+    b = ngx_pcalloc(r->pool, sizeof(ngx_http_stoa_mcp_modern_t));
+
+    if (b == NULL
+        || ngx_http_stoa_ctx_finisher(ctx, ngx_http_stoa_mcp_modern_finish, b)
+           != NGX_OK
+        || stoa_jsonrpc_scan((char *) body->pos, body->last - body->pos,
+                             &b->msg, &code, &err)
+           != STOA_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    b->ctx = ctx;
+    b->ident = -1;
+    b->event.data = b;
+    b->event.log = r->connection->log;
+    b->event.handler = ngx_http_stoa_mcp_modern_event;
+    mcp->at_modern = b;
+    mcp->upstream_version = NGX_HTTP_STOA_MCP_VERSION_MODERN;
+
+    rc = ngx_http_stoa_headers_text(r, ctx, r->pool, &b->headers);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    ngx_http_stoa_via(r, &b->via);
+    ngx_http_stoa_mcp_input_begin(b, &ngx_http_stoa_mcp_modern_inputs);
+
+    if (ngx_http_stoa_mcp_stream_expect(r, ctx) != NGX_OK
+        || ngx_http_stoa_mcp_modern_ask(b) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    rc = ngx_http_stoa_ctx_suspend(r);
+    r->write_event_handler = ngx_http_stoa_mcp_stream_flush;
+
+    return rc;
+}
+
+
+static void
+ngx_http_stoa_mcp_modern_finish(ngx_http_stoa_ctx_t *ctx, void *data)
+{
+    ngx_http_stoa_mcp_modern_t *b = data;
+
+    if (b->ask) {
+        ngx_http_stoa_mcp_ask_cancel(b->ask);
+        b->ask = NULL;
+    }
+
+    if (b->event.timer_set) {
+        ngx_del_timer(&b->event);
+    }
+
+    ngx_http_stoa_mcp_input_end(b);
+}
+
+
+/* ---- a round ------------------------------------------------------------ */
+
+static ngx_int_t
+ngx_http_stoa_mcp_modern_ask(ngx_http_stoa_mcp_modern_t *b)
+{
+    ngx_int_t                 rc;
+    ngx_str_t                 id;
+    ngx_http_stoa_api_t      *api;
+    ngx_http_request_t       *r;
+    ngx_http_stoa_mcp_ask_t  *ask;
+
+    static ngx_str_t  none = ngx_null_string;
+
+    r = b->ctx->request;
+    api = b->ctx->call.api;
+
+    ask = ngx_http_stoa_mcp_ask_create(r->connection->log);
+    if (ask == NULL) {
+        return NGX_ERROR;
+    }
+
+    id.data = (u_char *) b->msg.id.start;
+    id.len = b->msg.id.end - b->msg.id.start;
+    ask->id = b->msg.id;
+
+    rc = b->rounds ? ngx_http_stoa_mcp_ask_id(ask, &id) : NGX_OK;
+
+    if (rc != NGX_OK
+        || ngx_http_stoa_mcp_modern_body(b, &id, ask->pool,
+                                         &ask->fetch->body)
+           != NGX_OK
+        || ngx_http_stoa_upstream_fetch(ask->fetch, api, &b->via, &none, NULL)
+           != NGX_OK)
+    {
+        ngx_http_stoa_mcp_ask_cancel(ask);
+        return NGX_ERROR;
+    }
+
+    ask->fetch->headers = b->headers;
+    ask->fetch->stay = 1;
+    ask->max = NGX_HTTP_STOA_MCP_EVENT_MAX;
+    ask->done = ngx_http_stoa_mcp_modern_asked;
+    ask->other = ngx_http_stoa_mcp_modern_other;
+    ask->data = b;
+
+    if (api->rec->max_call_ms) {
+        ask->fetch->deadline = ngx_current_msec + api->rec->max_call_ms;
+    }
+
+    b->ask = ask;
+    b->rounds++;
+
+    ngx_http_stoa_mcp_ask_start(ask);
+
+    return NGX_OK;
+}
+
+
+/* The message with the id of this round, and more in its params. */
+
+static ngx_int_t
+ngx_http_stoa_mcp_modern_body(ngx_http_stoa_mcp_modern_t *b,
+    const ngx_str_t *id, ngx_pool_t *pool, ngx_str_t *body)
+{
+    ngx_int_t         rc;
+    stoa_buf_t        out;
+    stoa_jsonrpc_t   *msg;
+    stoa_json_iter_t  it;
+    stoa_json_val_t   key, val;
+
+    msg = &b->msg;
+
+    stoa_buf_init(&out, STOA_JSONRPC_BODY_MAX + 1024 * 1024);
+    stoa_buf_addz(&out, "{\"jsonrpc\":\"2.0\",\"id\":");
+    stoa_buf_add(&out, id->data, id->len);
+    stoa_buf_addf(&out, ",\"method\":\"%.*s\",\"params\":{",
+                  (int) msg->method_name.len, msg->method_name.data);
+    ngx_http_stoa_mcp_input_write(b, &out);
+    stoa_buf_addz(&out, "\"_meta\":{");
+    ngx_http_stoa_mcp_modern_meta(b, &out);
+
+    if (msg->meta.start
+        && stoa_json_first(&msg->meta, &it, &key, &val))
+    {
+        stoa_buf_addz(&out, ",");
+        stoa_buf_add(&out, msg->meta.start + 1,
+                     msg->meta.end - msg->meta.start - 1);
+
+    } else {
+        stoa_buf_addz(&out, "}");
+    }
+
+    if (msg->params.start && stoa_json_first(&msg->params, &it, &key, &val)) {
+
+        do {
+            if (stoa_json_eq(&key, "_meta", 5)) {
+                continue;
+            }
+
+            stoa_buf_addz(&out, ",");
+            stoa_buf_add(&out, key.start, val.end - key.start);
+
+        } while (stoa_json_next(&it, &key, &val));
+    }
+
+    stoa_buf_addz(&out, "}}");
+
+    body->len = out.len;
+    body->data = out.rc == STOA_OK ? ngx_pnalloc(pool, out.len) : NULL;
+    rc = NGX_ERROR;
+
+    if (body->data) {
+        ngx_memcpy(body->data, out.data, out.len);
+        rc = NGX_OK;
+    }
+
+    stoa_buf_free(&out);
+
+    return rc;
+}
+
+
+/* What the client has declared, as far as the upstream may ask for it. */
+
+static void
+ngx_http_stoa_mcp_modern_meta(ngx_http_stoa_mcp_modern_t *b, stoa_buf_t *out)
+{
+    unsigned          i;
+    ngx_str_t        *caps;
+    ngx_uint_t        n;
+    stoa_json_val_t   all, val;
+
+    static const char  *const known[] = { "elicitation", "sampling", "roots" };
+
+    caps = &b->ctx->call.mcp->capabilities;
+    all.type = STOA_JSON_OBJECT;
+    all.start = (char *) caps->data;
+    all.end = all.start + caps->len;
+
+    stoa_buf_addz(out, "\"io.modelcontextprotocol/protocolVersion\":\"");
+    stoa_buf_add(out, ngx_http_stoa_mcp_versions[
+                          NGX_HTTP_STOA_MCP_VERSION_MODERN].name.data,
+                 ngx_http_stoa_mcp_versions[
+                          NGX_HTTP_STOA_MCP_VERSION_MODERN].name.len);
+    stoa_buf_addz(out, "\",\"io.modelcontextprotocol/clientInfo\":"
+                  "{\"name\":\"stoa-gateway\",\"version\":\""
+                  NGX_HTTP_STOA_VERSION "\"},"
+                  "\"io.modelcontextprotocol/clientCapabilities\":{");
+
+    for (i = 0, n = 0; i < 3 && caps->len; i++) {
+
+        if (!stoa_json_get(&all, known[i], &val)) {
+            continue;
+        }
+
+        stoa_buf_addf(out, "%s\"%s\":", n++ ? "," : "", known[i]);
+        stoa_buf_add(out, val.start, val.end - val.start);
+    }
+
+    stoa_buf_addz(out, "}");
+}
+
+
+/* ---- what comes --------------------------------------------------------- */
+
+/* Progress, and what the upstream has to say besides. */
+
+static void
+ngx_http_stoa_mcp_modern_other(ngx_http_stoa_mcp_ask_t *ask, void *data,
+    const ngx_str_t *text)
+{
+    ngx_http_stoa_mcp_modern_t *b = data;
+
+    stoa_err_t       err;
+    stoa_json_val_t  root, v;
+
+    if (stoa_json_check((char *) text->data, text->len, STOA_JSON_DEPTH_MAX,
+                        &root, &err)
+        != STOA_OK
+        || root.type != STOA_JSON_OBJECT
+        || stoa_json_get(&root, "id", &v)
+        || !stoa_json_get(&root, "method", &v)
+        || v.type != STOA_JSON_STRING
+        || (!stoa_json_eq(&v, "notifications/progress", 22)
+            && !stoa_json_eq(&v, "notifications/message", 21)))
+    {
+        return;
+    }
+
+    if (ngx_http_stoa_mcp_stream_say(b->ctx->request, b->ctx, text)
+        == NGX_AGAIN)
+    {
+        ngx_http_stoa_fetch_pause(ask->fetch);
+    }
+}
+
+
+static void
+ngx_http_stoa_mcp_modern_asked(ngx_http_stoa_mcp_ask_t *ask, void *data)
+{
+    ngx_http_stoa_mcp_modern_t *b = data;
+
+    ngx_int_t  rc;
+
+    b->ask = NULL;
+    b->fault = ask->fault;
+
+    rc = ask->answered ? ngx_http_stoa_mcp_modern_result(b, ask)
+                       : NGX_DECLINED;
+
+    if (rc == NGX_AGAIN) {
+        ngx_add_timer(&b->event, b->pause ? b->pause
+                                          : NGX_HTTP_STOA_MCP_INPUT_MS);
+        return;
+    }
+
+    ngx_http_stoa_mcp_modern_wake(b);
+}
+
+
+static ngx_int_t
+ngx_http_stoa_mcp_modern_failed(ngx_http_stoa_mcp_modern_t *b,
+    const char *why)
+{
+    b->fault.what = NGX_HTTP_STOA_REFUSE_UPSTREAM_INVALID;
+    ngx_http_stoa_mcp_fault_say(&b->fault, why);
+
+    return NGX_DECLINED;
+}
+
+
+/* NGX_OK: b->answer; NGX_DECLINED: b->fault; NGX_AGAIN: another round is
+ * needed. */
+
+static ngx_int_t
+ngx_http_stoa_mcp_modern_result(ngx_http_stoa_mcp_modern_t *b,
+    ngx_http_stoa_mcp_ask_t *ask)
+{
+    stoa_json_val_t  type;
+
+    if (ask->result.start == NULL) {
+
+        switch (ask->fault.code) {
+
+        case -32020:
+            return ngx_http_stoa_mcp_modern_failed(b, "it wants another "
+                                                   "header");
+        case -32021:
+            return ngx_http_stoa_mcp_modern_failed(b, "it wants a capability "
+                                                   "which the client lacks");
+        case -32022:
+            return ngx_http_stoa_mcp_modern_failed(b, "it no longer speaks "
+                                                   "2026-07-28");
+        }
+
+        return ngx_http_stoa_mcp_modern_take(b, ask);
+    }
+
+    if (ask->result.type != STOA_JSON_OBJECT
+        || !stoa_json_get(&ask->result, "resultType", &type)
+        || stoa_json_eq(&type, "complete", 8))
+    {
+        return ngx_http_stoa_mcp_modern_take(b, ask);
+    }
+
+    if (type.type != STOA_JSON_STRING
+        || !stoa_json_eq(&type, "input_required", 14))
+    {
+        return ngx_http_stoa_mcp_modern_failed(b, "a result of another kind");
+    }
+
+    if (b->rounds >= NGX_HTTP_STOA_MCP_ROUNDS) {
+        return ngx_http_stoa_mcp_modern_failed(b, "it asks without end");
+    }
+
+    return ngx_http_stoa_mcp_input(b, &ask->result) == NGX_OK ? NGX_AGAIN
+                                                              : NGX_DECLINED;
+}
+
+
+/* The answer as it came, with the client's id. */
+
+static ngx_int_t
+ngx_http_stoa_mcp_modern_take(ngx_http_stoa_mcp_modern_t *b,
+    ngx_http_stoa_mcp_ask_t *ask)
+{
+    u_char           *p;
+    ngx_str_t         text, id;
+    stoa_json_val_t   at;
+
+    text.data = (u_char *) ask->root.start;
+    text.len = ask->root.end - ask->root.start;
+    id.data = (u_char *) b->msg.id.start;
+    id.len = b->msg.id.end - b->msg.id.start;
+
+    if (!stoa_json_get(&ask->root, "id", &at)) {
+        return ngx_http_stoa_mcp_modern_failed(b, "no id");
+    }
+
+    p = ngx_pnalloc(b->ctx->request->pool, text.len + id.len);
+    if (p == NULL) {
+        return ngx_http_stoa_mcp_modern_failed(b, "no memory for its answer");
+    }
+
+    b->answer.data = p;
+    p = ngx_cpymem(p, text.data, (u_char *) at.start - text.data);
+    p = ngx_cpymem(p, id.data, id.len);
+    p = ngx_cpymem(p, at.end, text.data + text.len - (u_char *) at.end);
+    b->answer.len = p - b->answer.data;
+
+    return NGX_OK;
+}
+
+
+/* ---- and goes on -------------------------------------------------------- */
+
+/* All is answered, or the client wants no more. */
+
+static void
+ngx_http_stoa_mcp_modern_go(ngx_http_stoa_mcp_modern_t *b)
+{
+    if (b->event.timer_set) {
+        ngx_del_timer(&b->event);
+    }
+
+    if (b->cancelled) {
+        if (b->ask) {
+            ngx_http_stoa_mcp_ask_cancel(b->ask);
+            b->ask = NULL;
+        }
+
+    } else if (b->answer.len == 0
+               && ngx_http_stoa_mcp_modern_ask(b) == NGX_OK)
+    {
+        return;
+    }
+
+    ngx_http_stoa_mcp_modern_wake(b);
+}
+
+
+static void
+ngx_http_stoa_mcp_modern_event(ngx_event_t *ev)
+{
+    ngx_http_stoa_mcp_modern_t *b = ev->data;
+
+    if (b->pause) {
+        ngx_http_stoa_mcp_modern_go(b);
+        return;
+    }
+
+    b->fault.what = NGX_HTTP_STOA_REFUSE_UPSTREAM_TIMEOUT;
+    ngx_http_stoa_mcp_fault_say(&b->fault, "the client has not said in time "
+                                "what the server needs");
+    ngx_http_stoa_mcp_modern_wake(b);
+}
+
+
+static void
+ngx_http_stoa_mcp_modern_wake(ngx_http_stoa_mcp_modern_t *b)
+{
+    ngx_connection_t    *c;
+    ngx_http_request_t  *r;
+
+    r = b->ctx->request;
+    c = r->connection;
+    b->done = 1;
+
+    ngx_http_set_log_request(c->log, r);
+    ngx_http_stoa_ctx_wake(r);
+    ngx_http_run_posted_requests(c);
+}
+
+
+static ngx_int_t
+ngx_http_stoa_mcp_modern_end(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    ngx_buf_t                   *buf;
+    ngx_chain_t                 *cl;
+    ngx_http_stoa_mcp_modern_t  *b;
+
+    b = ctx->call.mcp->at_modern;
+
+    if (b->cancelled) {
+
+        /* nothing is said to a call that was cancelled */
+
+        if (ctx->call.opened) {
+            return ngx_http_stoa_mcp_stream_last(r, ctx, NULL);
+        }
+
+        return ngx_http_stoa_mcp_answer(r, ctx, NGX_HTTP_ACCEPTED, NULL);
+    }
+
+    if (b->answer.len == 0) {
+        ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
+                      "an MCP upstream gave no answer of MCP: %V%s%*s",
+                      &ngx_http_stoa_refusals[b->fault.what].code,
+                      b->fault.len ? ", " : "", b->fault.len, b->fault.text);
+
+        ctx->call.passed = 1;             /* it may have been executed      */
+
+        return ngx_http_stoa_mcp_fault_refuse(r, ctx, &b->fault, NULL)
+               == NGX_OK
+               ? (ngx_int_t) ngx_http_stoa_refusals[b->fault.what].status
+               : NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (ctx->call.opened) {
+        return ngx_http_stoa_mcp_stream_last(r, ctx, &b->answer);
+    }
+
+    buf = ngx_calloc_buf(r->pool);
+    cl = ngx_alloc_chain_link(r->pool);
+
+    if (buf == NULL || cl == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    buf->pos = b->answer.data;
+    buf->last = b->answer.data + b->answer.len;
+    buf->memory = 1;
+    cl->buf = buf;
+    cl->next = NULL;
+
+    return ngx_http_stoa_mcp_answer(r, ctx, NGX_HTTP_OK, cl);
+}
