@@ -183,6 +183,7 @@ typedef struct {
 
 struct ngx_http_stoa_ctx_s {
     ngx_http_request_t        *request;
+    ngx_http_stoa_inner_t     *inner;           /* takes the answer          */
     ngx_http_stoa_call_t       call;
 
     ngx_uint_t                 mode;            /* of the location, and ...  */

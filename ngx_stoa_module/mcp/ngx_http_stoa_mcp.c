@@ -513,6 +513,10 @@ ngx_http_stoa_mcp_dispatch(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 
     mcp = ctx->call.mcp;
 
+    if (mcp->msg.kind == STOA_JSONRPC_BATCH) {
+        return ngx_http_stoa_mcp_batch(r, ctx);
+    }
+
     if (mcp->msg.kind == STOA_JSONRPC_RESPONSE) {
         return ngx_http_stoa_mcp_relay_answer(r, ctx);
     }

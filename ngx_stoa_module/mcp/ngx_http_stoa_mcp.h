@@ -21,6 +21,7 @@
  *   _mcp_open.c     a session at an upstream
  *   _mcp_judge.c    what it answers to a call
  *   _mcp_heal.c     whether a session is gone
+ *   _mcp_batch.c    several messages in one
  *   _mcp_fault.c    why an answer is none, and the refusal made of it
  *   ngx_http_stoa_stream.h  streams of events to clients
  *
@@ -56,6 +57,7 @@
 typedef struct {
     ngx_str_t    name;
     ngx_uint_t   modern;
+    ngx_uint_t   batches;             /* several messages in one            */
 } ngx_http_stoa_mcp_version_t;
 
 extern const ngx_http_stoa_mcp_version_t  ngx_http_stoa_mcp_versions[];
@@ -213,7 +215,7 @@ struct ngx_http_stoa_mcp_s {
     size_t                        held_size;
 
     void                         *at_modern;    /* to_modern: the call      */
-
+    void                         *batch;        /* of messages              */
     ngx_chain_t                  *out;          /* the gateway's own answer */
     ngx_uint_t                    out_status;
 
@@ -370,6 +372,13 @@ ngx_int_t ngx_http_stoa_mcp_splice(ngx_http_request_t *r,
 ngx_uint_t ngx_http_stoa_mcp_header_dropped(const ngx_table_elt_t *h);
 ngx_int_t ngx_http_stoa_mcp_headers_add(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_list_t *headers);
+
+
+/* ---- _mcp_batch.c ------------------------------------------------------ */
+
+/* The message is an array: each of its own goes through all steps. */
+ngx_int_t ngx_http_stoa_mcp_batch(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
 
 
 /* ---- _mcp_seal.c ------------------------------------------------------- */
@@ -576,6 +585,8 @@ void ngx_http_stoa_mcp_answer_head(stoa_buf_t *b, ngx_http_stoa_mcp_t *mcp);
 /* Lets the content phase send this chain with this status. */
 ngx_int_t ngx_http_stoa_mcp_answer(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_uint_t status, ngx_chain_t *out);
+/* Sends it, with the status of r->headers_out: as an output filter. */
+ngx_int_t ngx_http_stoa_mcp_send(ngx_http_request_t *r, ngx_chain_t *out);
 /* The same with 200 and a copy of this text, whose buffer is freed. */
 ngx_int_t ngx_http_stoa_mcp_answer_buf(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, stoa_buf_t *b);

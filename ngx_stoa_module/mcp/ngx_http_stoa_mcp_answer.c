@@ -92,9 +92,7 @@ ngx_http_stoa_mcp_answer(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 static ngx_int_t
 ngx_http_stoa_mcp_answer_content(ngx_http_request_t *r)
 {
-    off_t                 len;
     ngx_int_t             rc;
-    ngx_chain_t          *cl;
     ngx_http_stoa_ctx_t  *ctx;
 
     ctx = ngx_http_stoa_ctx(r);
@@ -107,15 +105,27 @@ ngx_http_stoa_mcp_answer_content(ngx_http_request_t *r)
         return rc;
     }
 
+    r->headers_out.status = ctx->call.mcp->out_status;
+
+    return ngx_http_stoa_mcp_send(r, ctx->call.mcp->out);
+}
+
+
+ngx_int_t
+ngx_http_stoa_mcp_send(ngx_http_request_t *r, ngx_chain_t *out)
+{
+    off_t         len;
+    ngx_int_t     rc;
+    ngx_chain_t  *cl;
+
     len = 0;
 
-    for (cl = ctx->call.mcp->out; cl; cl = cl->next) {
+    for (cl = out; cl; cl = cl->next) {
         len += ngx_buf_size(cl->buf);
         cl->buf->last_in_chain = (cl->next == NULL);
         cl->buf->last_buf = (cl->next == NULL);
     }
 
-    r->headers_out.status = ctx->call.mcp->out_status;
     r->headers_out.content_length_n = len;
 
     if (len) {
@@ -133,7 +143,7 @@ ngx_http_stoa_mcp_answer_content(ngx_http_request_t *r)
         return rc;
     }
 
-    return ngx_http_output_filter(r, ctx->call.mcp->out);
+    return ngx_http_output_filter(r, out);
 }
 
 

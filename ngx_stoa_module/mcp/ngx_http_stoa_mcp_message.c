@@ -429,13 +429,6 @@ ngx_http_stoa_mcp_scan(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         return ngx_http_stoa_refuse(r, what, &detail);
     }
 
-    if (mcp->msg.kind == STOA_JSONRPC_BATCH) {
-        ngx_str_set(&detail, "batches are not accepted");
-
-        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_MCP_INVALID,
-                                    &detail);
-    }
-
     mcp->scanned = 1;
 
     return NGX_OK;

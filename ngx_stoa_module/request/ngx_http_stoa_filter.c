@@ -11,6 +11,7 @@
  */
 
 #include "ngx_http_stoa_request.h"
+#include "ngx_http_stoa_inner.h"
 #include "ngx_http_stoa_limits.h"
 #include "ngx_http_stoa_upstream.h"
 #include "ngx_http_stoa_header.h"
@@ -59,17 +60,52 @@ ngx_http_stoa_filter_init(ngx_conf_t *cf)
 }
 
 
+/* An inner request has no client: what comes is taken at once. */
+
 ngx_int_t
 ngx_http_stoa_filter_next_head(ngx_http_request_t *r)
 {
-    return ngx_http_stoa_next_header_filter(r);
+    ngx_http_stoa_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_stoa_module);
+
+    if (ctx == NULL || ctx->inner == NULL) {
+        return ngx_http_stoa_next_header_filter(r);
+    }
+
+    r->header_sent = 1;
+    ctx->inner->sink->head(r, ctx->inner->data);
+
+    return NGX_OK;
 }
 
 
 ngx_int_t
 ngx_http_stoa_filter_next_body(ngx_http_request_t *r, ngx_chain_t *in)
 {
-    return ngx_http_stoa_next_body_filter(r, in);
+    ngx_buf_t            *b;
+    ngx_http_stoa_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_stoa_module);
+
+    if (ctx == NULL || ctx->inner == NULL) {
+        return ngx_http_stoa_next_body_filter(r, in);
+    }
+
+    for ( /* void */ ; in; in = in->next) {
+        b = in->buf;
+
+        if (ngx_buf_in_memory(b) && b->pos < b->last) {
+            r->connection->sent += b->last - b->pos;
+            ctx->inner->sink->body(ctx->inner->data, b->pos,
+                                   b->last - b->pos);
+        }
+
+        b->pos = b->last;
+        b->file_pos = b->file_last;
+    }
+
+    return NGX_OK;
 }
 
 
@@ -171,14 +207,14 @@ ngx_http_stoa_filter_pass(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     }
 
     if (!ctx->call.passed) {
-        return ngx_http_stoa_next_header_filter(r);
+        return ngx_http_stoa_filter_next_head(r);
     }
 
     edge = ctx->call.edge;
     rc = edge->head ? edge->head(r, ctx) : NGX_OK;
 
     if (rc == NGX_OK) {
-        return ngx_http_stoa_next_header_filter(r);
+        return ngx_http_stoa_filter_next_head(r);
     }
 
     return rc == NGX_DONE ? NGX_OK : NGX_ERROR;
@@ -571,7 +607,7 @@ ngx_http_stoa_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
     }
 
     if (!ctx->call.replace) {
-        return ngx_http_stoa_next_body_filter(r, in);
+        return ngx_http_stoa_filter_next_body(r, in);
     }
 
     /* nginx's page is consumed, ours is sent once */
@@ -584,5 +620,5 @@ ngx_http_stoa_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
     cl = ctx->call.page;
     ctx->call.page = NULL;
 
-    return ngx_http_stoa_next_body_filter(r, cl);
+    return ngx_http_stoa_filter_next_body(r, cl);
 }
