@@ -62,13 +62,16 @@ my $f = Test::Stoa::Feed->new($t, 'follower', 'default');
 $f->pull;
 my $rev = $f->{rev};
 $t->stop('control');
-my $later = join '', map { slurp($_) } grep { m{/(\d+)_} && $1 >= 6 }
-    glob "$FindBin::Bin/../control-plane/migrations/*.sql";
+my ($earlier, $later) = map { my ($from, $to) = @$_; join '',
+    map { slurp($_) } grep { m{/(\d+)_} && $1 >= $from && $1 < $to }
+    glob "$FindBin::Bin/../control-plane/migrations/*.sql" } [1, 6], [6, 9999];
 my %renamed = map { $_ => 1 } $later =~ /TABLE (\w+) RENAME TO/g;
 my @new = grep { !$renamed{$_} } $later =~ /CREATE TABLE (\w+)/g;
 my %new = map { $_ => 1 } @new;
 sql($_) for 'DELETE FROM schema_migrations WHERE version >= 6',
     (map { "DROP TABLE $_" } reverse @new),
+    (map { $earlier =~ /^(CREATE TABLE $_ \(.*?^\));/ms }
+     grep { $later !~ /RENAME TO $_;/ } $later =~ /^DROP TABLE (\w+)/mg),
     map { my ($table, $what, $column) = @$_;
           $new{$table} || $renamed{$table} ? ()
           : $what eq 'ADD' ? "ALTER TABLE $table DROP COLUMN $column"

@@ -82,7 +82,7 @@ my @rows = (
      'up: The API\'s server did not answer in time'],
     ['app', 'up__html', 502, 'upstream_invalid', 'up', 'unknown', undef,
      'up: .*HTTP status 500'],
-    ['app', 'up__login', 502, 'upstream_invalid', 'up', 'unknown', undef,
+    ['app', 'up__login', 502, 'upstream_credential', 'up', 'no', undef,
      'up: .*HTTP status 401'],
     ['app', 'up__limited', 429, 'upstream_limited', 'up', 'no', '7',
      'up: .*HTTP status 429; retry in 7 s'],

@@ -27,10 +27,12 @@ sub status_post { my @p = $f->posts('status'); return $p[-1] || {} }
 ok($f->ready, 'the first configuration is in force');
 is(call(), 200, 'and serves');
 is($f->status_of->{digest}, $f->digest, 'the digest is the contract\'s');
-is_deeply($f->status_of->{records}, { tenant => 1, application => 1,
-    credential => 1, plan => 1, subscription => 1, api => 1, tool => 0,
-    server => 0, group => 0, groupkey => 0, sealkey => 1,
-    issuer => 0 }, 'records are counted by kind');
+my $records = $f->status_of->{records};
+is_deeply({ map { $_ => $records->{$_} } grep { $records->{$_} }
+            keys %$records },
+    { tenant => 1, application => 1, credential => 1, plan => 1,
+      subscription => 1, api => 1, sealkey => 1 },
+    'records are counted by kind');
 ok((wait_until { (status_post()->{rev} // 0) == $f->{rev} } 5) == 1,
    'the revision is reported');
 is(status_post()->{digest}, $f->digest, 'and the digest');
