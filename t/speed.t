@@ -24,6 +24,7 @@ my %BUDGET = (
     'stoa tools/call, 2025-11-25'               => 1.37,
     'stoa tools/list, 2026-07-28'               => 1.66,
     'stoa tools/list, 2025-11-25'               => 1.66,
+    'stoa tools/list of 5,000, a page'          => 1.20,
 );
 
 my $t = Test::Stoa->new->has(qw(module control valgrind));
