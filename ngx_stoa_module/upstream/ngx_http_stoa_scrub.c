@@ -207,10 +207,11 @@ ngx_http_stoa_scrub_dropped(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
         return 1;
 
     case NGX_HTTP_STOA_SCRUB_KEY:
-        return ctx->call.edge->secrets || ngx_http_stoa_scrub_key(r, h)
+        return ctx->call.edge->secrets
                || (ctx->token && ctx->call.api
                    && !ctx->call.api->rec->keep_authorization
-                   && (h->key.data[0] | 0x20) == 'a');
+                   && (h->key.data[0] | 0x20) == 'a')
+               || ngx_http_stoa_scrub_key(r, h);
 
     case NGX_HTTP_STOA_SCRUB_SECRET:
 

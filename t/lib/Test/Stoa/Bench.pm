@@ -12,6 +12,7 @@ package Test::Stoa::Bench;
 use strict;
 use warnings;
 
+use Test::Stoa::Token;
 use Test::Stoa;
 use Test::Stoa::MCP;
 use Test::Stoa::Demo;
@@ -73,6 +74,7 @@ sub discovered {
         . "per_ms: 1000\nburst: 1000000\nquota_day: 1000000000\n"
         . "quota_month: 1000000000\nconcurrency: 1000\n")
         . document('Application', 'acme', 'heavy')
+        . $self->issuer
         . subscribe('acme', 'heavy', 'api', 'rest', 'full')
         . subscribe('acme', 'heavy', 'api', 'm', 'full'));
     wait_until {
@@ -82,6 +84,23 @@ sub discovered {
     $t->stop('mcpup');
     $self->large;
     return $port;
+}
+
+# A token as Keycloak makes them, about a kilobyte, of the application "app".
+
+sub issuer {
+    my ($self) = @_;
+    my $key = token_key($self->{t}, 'bench', 'RS256');
+    $self->{token} = token($key, claims('https://idp.example/a', 'bench',
+        exp => time + 86_400, jti => 'x' x 36, sid => 'y' x 36,
+        realm_access => { roles => [qw(offline_access uma_authorization
+                                       default-roles-acme)] },
+        scope => 'openid profile email', preferred_username => 'alice',
+        email => 'alice@acme.example'));
+    return document('Issuer', 'acme', 'bench', json_encode({
+        issuer => 'https://idp.example/a', jwks => jwks($key),
+        audiences => ['bench'], application => 'app',
+        claims => { roles => '/realm_access/roles' } }));
 }
 
 # 5,000 tools, which are listed in pages of 500.
@@ -191,6 +210,7 @@ sub rows {
     my @modern = (@mcp, 'MCP-Protocol-Version' => '2026-07-28');
     my @call = (@modern, 'Mcp-Method' => 'tools/call');
     my @list = (@modern, 'Mcp-Method' => 'tools/list');
+    my @token = (Authorization => "Bearer $self->{token}");
     my ($sid) = $t->mcp_session('/mcp/acme', key => $app);
     my @legacy = (@mcp, 'MCP-Protocol-Version' => '2025-11-25',
                   'Mcp-Session-Id' => $sid, 'X-API-Key' => $app);
@@ -208,6 +228,9 @@ sub rows {
          ['X-API-Key' => $app], undef, $rest],
         ['stoa REST: and quotas, concurrency', 'gw', $api,
          ['X-API-Key' => $heavy], undef, $rest],
+        ["$rest, with a token", 'bare', '/x', \@token],
+        ['stoa REST: a token that is known', 'gw', $api, \@token, undef,
+         "$rest, with a token"],
         ['stoa REST refused: no key', 'gw', $api, [], undef, $rest],
         ['stoa REST refused: wrong checksum', 'gw', $api,
          ['X-API-Key' => $app . '0'], undef, $rest],
@@ -218,6 +241,12 @@ sub rows {
          $body->('tools/call', %call, %meta), $tool],
         ['stoa tools/call, 2025-11-25', 'gw', '/mcp/acme', \@legacy,
          $body->('tools/call', %call), $tool],
+        ["$tool, with a token", 'bare', '/mcp',
+         [@call, 'Mcp-Name' => 'echo', @token],
+         $body->('tools/call', %call, %meta)],
+        ['stoa tools/call, a token that is known', 'gw', '/mcp/acme',
+         [@call, 'Mcp-Name' => 'm__echo', @token],
+         $body->('tools/call', %call, %meta), "$tool, with a token"],
         [$bare_list, 'bare', '/list', \@list, $body->('tools/list', %meta)],
         ['stoa tools/list, 2026-07-28', 'gw', '/mcp/acme',
          [@list, 'X-API-Key' => $app], $body->('tools/list', %meta),
