@@ -507,7 +507,6 @@ ngx_http_stoa_mcp_entitled(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 static ngx_int_t
 ngx_http_stoa_mcp_dispatch(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
-    ngx_str_t                         detail;
     ngx_http_stoa_mcp_t              *mcp;
     const ngx_http_stoa_mcp_method_t *row;
 
@@ -531,12 +530,7 @@ ngx_http_stoa_mcp_dispatch(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         }
     }
 
-    ngx_str_set(&detail, "method not found");
-
-    return ngx_http_stoa_mcp_refuse(r, ctx, mcp->modern
-                                    ? NGX_HTTP_STOA_REFUSE_MCP_METHOD
-                                    : NGX_HTTP_STOA_REFUSE_MCP_METHOD_LEGACY,
-                                    &detail);
+    return ngx_http_stoa_mcp_other(r, ctx);
 }
 
 
@@ -558,9 +552,7 @@ ngx_http_stoa_mcp_notified(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         }
     }
 
-    /* what nobody waits for */
-
-    return ngx_http_stoa_mcp_answer(r, ctx, NGX_HTTP_ACCEPTED, NULL);
+    return ngx_http_stoa_mcp_other_note(r, ctx);
 }
 
 
@@ -577,6 +569,10 @@ ngx_http_stoa_mcp_call(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 static ngx_int_t
 ngx_http_stoa_mcp_owner(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
+    if (ctx->call.mcp->msg.method == STOA_MCP_OTHER) {
+        return NGX_OK;                                /* it is known already */
+    }
+
     return ctx->call.mcp->msg.method == STOA_MCP_TOOLS_CALL
            ? ngx_http_stoa_mcp_resolve(r, ctx)
            : ngx_http_stoa_mcp_item_resolve(r, ctx);
@@ -657,7 +653,8 @@ ngx_http_stoa_mcp_instructions(ngx_http_request_t *r,
 /* The union of what the upstreams can that are seen. */
 
 static void
-ngx_http_stoa_mcp_capabilities(const ngx_http_stoa_mcp_view_t *view,
+ngx_http_stoa_mcp_capabilities(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_mcp_view_t *view,
     stoa_buf_t *b)
 {
     const ngx_http_stoa_mcp_list_t  *lists;
@@ -680,6 +677,7 @@ ngx_http_stoa_mcp_capabilities(const ngx_http_stoa_mcp_view_t *view,
         stoa_buf_addz(b, ",\"completions\":{}");
     }
 
+    ngx_http_stoa_mcp_other_declare(r, ctx, view->modern, b);
     stoa_buf_addz(b, "}");
 }
 
@@ -735,7 +733,7 @@ ngx_http_stoa_mcp_initialize(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     ngx_http_stoa_mcp_answer_head(&b, mcp);
     stoa_buf_addf(&b, "\"protocolVersion\":\"%.*s\",", (int) name.len,
                   name.data);
-    ngx_http_stoa_mcp_capabilities(view, &b);
+    ngx_http_stoa_mcp_capabilities(r, ctx, view, &b);
     stoa_buf_addz(&b, ",\"serverInfo\":");
     ngx_http_stoa_mcp_info(r, ctx, &b);
     ngx_http_stoa_mcp_instructions(r, ctx, &b);
@@ -786,7 +784,7 @@ ngx_http_stoa_mcp_discover(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     ngx_http_stoa_mcp_version_list(&b, access->serves_modern,
                                       access->serves_legacy);
     stoa_buf_addz(&b, ",");
-    ngx_http_stoa_mcp_capabilities(view, &b);
+    ngx_http_stoa_mcp_capabilities(r, ctx, view, &b);
     ngx_http_stoa_mcp_instructions(r, ctx, &b);
     stoa_buf_addf(&b, ",\"ttlMs\":%d,\"cacheScope\":\"private\",\"_meta\":"
                   "{\"io.modelcontextprotocol/serverInfo\":",

@@ -21,6 +21,7 @@
  *   _mcp_open.c     a session at an upstream
  *   _mcp_judge.c    what it answers to a call
  *   _mcp_heal.c     whether a session is gone
+ *   _mcp_other.c    methods of extensions
  *   _mcp_batch.c    several messages in one
  *   _mcp_fault.c    why an answer is none, and the refusal made of it
  *   ngx_http_stoa_stream.h  streams of events to clients
@@ -372,6 +373,19 @@ ngx_int_t ngx_http_stoa_mcp_splice(ngx_http_request_t *r,
 ngx_uint_t ngx_http_stoa_mcp_header_dropped(const ngx_table_elt_t *h);
 ngx_int_t ngx_http_stoa_mcp_headers_add(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_list_t *headers);
+
+
+/* ---- _mcp_other.c ------------------------------------------------------ */
+
+/* A method that is not in the table: NGX_OK, its api is found, or refused. */
+ngx_int_t ngx_http_stoa_mcp_other(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+/* A notification that is in none. */
+ngx_int_t ngx_http_stoa_mcp_other_note(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+/* Appends members of capabilities. */
+void ngx_http_stoa_mcp_other_declare(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_uint_t modern, stoa_buf_t *b);
 
 
 /* ---- _mcp_batch.c ------------------------------------------------------ */

@@ -394,6 +394,11 @@ ngx_http_stoa_mcp_splice(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     ngx_http_stoa_mcp_t  *mcp;
 
     mcp = ctx->call.mcp;
+
+    if (mcp->named.start == NULL) {
+        return NGX_OK;                       /* an extension's, as it came   */
+    }
+
     n = 1;
     at[0] = &mcp->named;
 

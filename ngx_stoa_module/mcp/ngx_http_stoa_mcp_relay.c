@@ -185,6 +185,7 @@ ngx_http_stoa_mcp_relay_splice(ngx_http_request_t *r,
 typedef struct {
     ngx_http_request_t   *request;
     ngx_http_stoa_ctx_t  *ctx;
+    const stoa_id_t      *api;             /* NULL: any                      */
     ngx_int_t             rc;
 } ngx_http_stoa_mcp_all_t;
 
@@ -195,15 +196,24 @@ typedef struct {
 ngx_int_t
 ngx_http_stoa_mcp_relay_all(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
+    if (ctx->call.mcp->msg.method == STOA_MCP_CANCELLED) {
+        ngx_http_stoa_mcp_input_cancel(r, ctx);
+    }
+
+    return ngx_http_stoa_mcp_relay_to(r, ctx, NULL);
+}
+
+
+ngx_int_t
+ngx_http_stoa_mcp_relay_to(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    const stoa_id_t *api)
+{
     ngx_http_stoa_mcp_all_t  all;
 
     all.request = r;
     all.ctx = ctx;
+    all.api = api;
     all.rc = NGX_OK;
-
-    if (ctx->call.mcp->msg.method == STOA_MCP_CANCELLED) {
-        ngx_http_stoa_mcp_input_cancel(r, ctx);
-    }
 
     ngx_http_stoa_mcp_relay_sessions(r, ctx, ngx_http_stoa_mcp_relay_one,
                                      &all);
@@ -219,7 +229,10 @@ ngx_http_stoa_mcp_relay_one(void *data, const stoa_mcp_ref_t *ref)
 {
     ngx_http_stoa_mcp_all_t *all = data;
 
-    if (all->rc == NGX_OK) {
+    if (all->rc == NGX_OK
+        && (all->api == NULL
+            || ngx_memcmp(all->api, ref->api, STOA_ID_LEN) == 0))
+    {
         all->rc = ngx_http_stoa_mcp_relay_post(all->request, all->ctx, ref,
                                                &all->ctx->call.mcp->body);
     }

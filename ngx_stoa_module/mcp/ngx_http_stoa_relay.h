@@ -67,6 +67,10 @@ ngx_int_t ngx_http_stoa_mcp_relay_progress(ngx_http_request_t *r,
 ngx_int_t ngx_http_stoa_mcp_relay_all(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 
+/* The same to the sessions that are open at this api. */
+ngx_int_t ngx_http_stoa_mcp_relay_to(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const stoa_id_t *api);
+
 /* Those that are open at upstreams; ref is valid until it returns. */
 typedef void (*ngx_http_stoa_mcp_session_pt)(void *data,
     const stoa_mcp_ref_t *ref);
