@@ -64,6 +64,8 @@ struct ngx_http_stoa_finisher_s {
 typedef struct {
     ngx_http_stoa_target_t    *target;          /* for which the head of the
                                                    request is written        */
+    ngx_uint_t                 first;           /* index + 1 of the one that is
+                                                   to be tried first; 0: any */
     ngx_str_t                  rest;            /* of the path, as it is sent,
                                                    with the query            */
     ngx_str_t                  uri;             /* variables of the macro    */

@@ -322,6 +322,10 @@ ngx_http_stoa_mcp_use(ngx_http_request_t *r, ngx_http_stoa_mcp_t *mcp,
     mcp->upstream_session.len = up->len;
     mcp->has_upstream = 1;
 
+    /* no other target knows the session */
+
+    ngx_http_stoa_ctx(r)->call.to.first = up->len ? up->target + 1 : 0;
+
     if (up->len) {
         mcp->upstream_session.data = ngx_pnalloc(r->pool, up->len);
         if (mcp->upstream_session.data == NULL) {

@@ -221,7 +221,7 @@ ngx_http_stoa_mcp_probe(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         || ngx_http_stoa_mcp_ask_id(ask, &id) != NGX_OK
         || ngx_http_stoa_headers_text(r, ctx, ask->pool, &base) != NGX_OK
         || ngx_http_stoa_upstream_fetch(ask->fetch, ctx->call.api, &via,
-                                        &none, NULL)
+                                        &none, &mcp->upstream_target)
            != NGX_OK
         || ngx_http_stoa_ctx_finisher(ctx, ngx_http_stoa_mcp_probe_finish,
                                       probe)

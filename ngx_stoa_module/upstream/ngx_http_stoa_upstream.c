@@ -68,8 +68,9 @@ ngx_http_stoa_upstream_init(ngx_conf_t *cf, ngx_http_upstream_srv_conf_t *us)
 ngx_int_t
 ngx_http_stoa_upstream_forward(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
-    ngx_int_t   rc;
-    ngx_uint_t  address;
+    ngx_int_t             rc;
+    ngx_uint_t            address, first;
+    ngx_http_stoa_api_t  *api;
 
     rc = ngx_http_stoa_resolve(r, ctx);
 
@@ -79,9 +80,18 @@ ngx_http_stoa_upstream_forward(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 
     ctx->call.to.target = NULL;
 
-    if (rc == NGX_OK) {
-        ctx->call.to.target = ngx_http_stoa_balance_choose(ctx->call.api, NULL,
-                                                        &address);
+    first = ctx->call.to.first;
+    api = ctx->call.api;
+
+    if (rc == NGX_OK && first && first <= api->ntargets
+        && ngx_http_stoa_balance_pick(api, &api->targets[first - 1], NULL, 1,
+                                      &address))
+    {
+        ctx->call.to.target = &api->targets[first - 1];
+
+    } else if (rc == NGX_OK) {
+        ctx->call.to.target = ngx_http_stoa_balance_choose(api, NULL,
+                                                           &address);
     }
 
     if (ctx->call.to.target == NULL) {
