@@ -19,7 +19,15 @@ my $ns = 'io.modelcontextprotocol';
 # what it needs from the client, round by round.
 
 my $server = { name => 'up', era => 'modern', versions => ['2026-07-28'],
+    list => { 'tools/list' => sub { { tools => [ map { { name => $_,
+        inputSchema => { type => 'object', properties => $_ eq 'routed' ? {
+            region => { type => 'string', 'x-mcp-header' => 'Region' },
+            size => { type => 'integer', 'x-mcp-header' => 'Size' },
+            none => { type => 'string', 'x-mcp-header' => 'None' } } : {} } } }
+        qw(echo need routed slow) ] } } },
     tools => {
+        routed => sub { my $h = $_[2]{headers}; join '|', map { $h->{$_}
+            // 'none' } qw(mcp-param-region mcp-param-size mcp-param-none) },
         echo => sub { json_encode([$_[0], $_[1]{params}{_meta}]) },
         slow => sub { wait_until { !-f $t->dir('hold') } 20; 'slept' },
         need => sub {
@@ -78,7 +86,7 @@ my $session = session();
 my $list = $t->mcp('/mcp/acme', 'tools/list', undef, key => $key,
     era => 'legacy', session => $session);
 is(join(' ', sort map { $_->{name} } @{ $list->{rpc}{result}{tools} }),
-   'up__echo up__need up__slow', 'V3: its tools are in the list');
+   'up__echo up__need up__routed up__slow', 'V3: its tools are in the list');
 
 # ---- a call
 
@@ -103,6 +111,11 @@ for my $params ({}, { _meta => {} }, { arguments => {} }) {
 }
 is(call($session, 'echo', {}, id => 7)->{rpc}{id}, 7, 'V3: a number as id');
 is(call($session, 'nothing')->{rpc}{error}{code}, -32602, 'an unknown tool');
+
+is(text(call($session, 'routed', { region => 'eu', size => 7 })),
+   'eu|7|none', 'H3: arguments that are told in headers, too');
+is(text(call($session, 'routed', { region => "\x{e4}\n" })),
+   '=?base64?w6QK?=|none|none', '... in a form that fits there');
 
 # ---- what it says
 

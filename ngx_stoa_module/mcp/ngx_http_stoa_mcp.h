@@ -216,6 +216,7 @@ struct ngx_http_stoa_mcp_s {
     size_t                        held_size;
 
     void                         *at_modern;    /* to_modern: the call      */
+    ngx_str_t                     params;       /* its Mcp-Param-*, as lines */
     void                         *batch;        /* of messages              */
     ngx_chain_t                  *out;          /* the gateway's own answer */
     ngx_uint_t                    out_status;

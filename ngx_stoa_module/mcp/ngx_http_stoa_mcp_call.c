@@ -150,7 +150,11 @@ ngx_http_stoa_mcp_resolved_tool(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const stoa_rec_api_t *api,
     const stoa_rec_tool_t *tool)
 {
-    ngx_int_t  rc;
+    ngx_int_t             rc;
+    ngx_http_stoa_mcp_t  *mcp;
+
+    mcp = ctx->call.mcp;
+    mcp->to_modern = api->era == STOA_ERA_MODERN && !mcp->modern;
 
     rc = ngx_http_stoa_mcp_params(r, ctx, tool);
 
@@ -163,7 +167,7 @@ ngx_http_stoa_mcp_resolved_tool(ngx_http_request_t *r,
     rc = ngx_http_stoa_mcp_resolved(r, ctx, api,
                                     stoa_rec_str(tool, tool->name));
 
-    ctx->call.tool_name = ctx->call.mcp->tool_name;
+    ctx->call.tool_name = mcp->tool_name;
 
     return rc;
 }

@@ -59,6 +59,7 @@ ngx_http_stoa_mcp_modern_begin(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx)
 {
     int                          code;
+    u_char                      *p;
     ngx_int_t                    rc;
     ngx_buf_t                   *body;
     stoa_err_t                   err;
@@ -92,6 +93,18 @@ ngx_http_stoa_mcp_modern_begin(ngx_http_request_t *r,
 
     if (rc != NGX_OK) {
         return rc;
+    }
+
+    if (mcp->params.len) {
+        p = ngx_pnalloc(r->pool, b->headers.len + mcp->params.len);
+        if (p == NULL) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        ngx_memcpy(ngx_cpymem(p, b->headers.data, b->headers.len),
+                   mcp->params.data, mcp->params.len);
+        b->headers.data = p;
+        b->headers.len += mcp->params.len;
     }
 
     ngx_http_stoa_via(r, &b->via);

@@ -9,9 +9,12 @@
 #include "core/stoa_mcp_param.h"
 
 
-#define NGX_HTTP_STOA_MCP_PARAM  "mcp-param-"
+#define NGX_HTTP_STOA_MCP_PARAM        "mcp-param-"
+#define NGX_HTTP_STOA_MCP_PARAMS_TEXT  8192
 
 
+static ngx_int_t ngx_http_stoa_mcp_param_write(ngx_http_request_t *r,
+    ngx_http_stoa_mcp_t *mcp, const stoa_mcp_param_t *params, unsigned n);
 static ngx_table_elt_t *ngx_http_stoa_mcp_param_header(ngx_http_request_t *r,
     const stoa_str_t *name, ngx_uint_t *repeated);
 static ngx_uint_t ngx_http_stoa_mcp_param_same(ngx_http_request_t *r,
@@ -35,7 +38,9 @@ ngx_http_stoa_mcp_params(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
     mcp = ctx->call.mcp;
 
-    if (!mcp->modern || tool->params != STOA_MCP_PARAMS_SOME) {
+    if (tool->params != STOA_MCP_PARAMS_SOME
+        || (!mcp->modern && !mcp->to_modern))
+    {
         return NGX_OK;
     }
 
@@ -48,6 +53,10 @@ ngx_http_stoa_mcp_params(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     }
 
     (void) stoa_mcp_params(&def, params, &n);
+
+    if (mcp->to_modern) {
+        return ngx_http_stoa_mcp_param_write(r, mcp, params, n);
+    }
 
     for (i = 0; i < n; i++) {
         h = ngx_http_stoa_mcp_param_header(r, &params[i].header, &repeated);
@@ -74,6 +83,53 @@ ngx_http_stoa_mcp_params(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     }
 
     return NGX_OK;
+}
+
+
+/* What a legacy client does not say, and a modern upstream wants to hear. */
+
+static ngx_int_t
+ngx_http_stoa_mcp_param_write(ngx_http_request_t *r, ngx_http_stoa_mcp_t *mcp,
+    const stoa_mcp_param_t *params, unsigned n)
+{
+    char             *p;
+    size_t            len;
+    unsigned          i;
+    stoa_buf_t        out;
+    stoa_json_val_t   val;
+
+    stoa_buf_init(&out, NGX_HTTP_STOA_MCP_PARAMS_TEXT);
+
+    for (i = 0; i < n; i++) {
+
+        if (!stoa_mcp_param_value(&params[i], &mcp->msg.arguments, &val)) {
+            continue;
+        }
+
+        stoa_buf_addf(&out, "Mcp-Param-%.*s: ", (int) params[i].header.len,
+                      params[i].header.data);
+        len = val.end - val.start;
+
+        if (val.type == STOA_JSON_STRING) {
+            p = ngx_pnalloc(r->pool, len + stoa_mcp_header_size(len));
+            if (p == NULL) {
+                stoa_buf_free(&out);
+                return NGX_HTTP_INTERNAL_SERVER_ERROR;
+            }
+
+            len = stoa_mcp_header_encode(p, stoa_json_unescape(&val, p),
+                                         p + (val.end - val.start));
+            stoa_buf_add(&out, p + (val.end - val.start), len);
+
+        } else {
+            stoa_buf_add(&out, val.start, len);
+        }
+
+        stoa_buf_addz(&out, CRLF);
+    }
+
+    return ngx_http_stoa_ctx_text(r, &out, &mcp->params) == NGX_OK
+           ? NGX_OK : NGX_HTTP_INTERNAL_SERVER_ERROR;
 }
 
 
