@@ -131,6 +131,9 @@ static const struct {
     { { "resources/templates/list", 24 }, STOA_MCP_TEMPLATES_LIST },
     { { "completion/complete", 19 }, STOA_MCP_COMPLETE },
     { { "subscriptions/listen", 20 }, STOA_MCP_LISTEN },
+    { { "resources/subscribe", 19 }, STOA_MCP_SUBSCRIBE },
+    { { "resources/unsubscribe", 21 }, STOA_MCP_UNSUBSCRIBE },
+    { { "logging/setLevel", 16 }, STOA_MCP_LEVEL },
 };
 
 

@@ -23,6 +23,7 @@ typedef struct {
     uint64_t    generation;
     ngx_msec_t  looked;
     uint64_t    sum[NGX_HTTP_STOA_MCP_KINDS];
+    unsigned    talks:1;              /* some upstream may, outside of calls */
 } ngx_http_stoa_mcp_change_t;
 
 

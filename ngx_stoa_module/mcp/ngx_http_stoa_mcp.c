@@ -25,13 +25,6 @@ typedef struct {
 } ngx_http_stoa_mcp_method_t;
 
 
-typedef struct {
-    ngx_str_t           method;
-    ngx_int_t         (*run)(ngx_http_request_t *r,
-                             ngx_http_stoa_ctx_t *ctx);
-} ngx_http_stoa_mcp_note_t;
-
-
 static ngx_uint_t ngx_http_stoa_mcp_match(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 static ngx_int_t ngx_http_stoa_mcp_resource(ngx_http_request_t *r,
@@ -68,8 +61,6 @@ static ngx_int_t ngx_http_stoa_mcp_ping(ngx_http_request_t *r,
 static ngx_int_t ngx_http_stoa_mcp_discover(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 static ngx_int_t ngx_http_stoa_mcp_call(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx);
-static ngx_int_t ngx_http_stoa_mcp_notified(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 
 
@@ -116,6 +107,9 @@ static const ngx_http_stoa_mcp_method_t  ngx_http_stoa_mcp_methods[] = {
     { STOA_MCP_TEMPLATES_LIST, 0, ngx_http_stoa_mcp_list },
     { STOA_MCP_COMPLETE,   0, ngx_http_stoa_mcp_call },
     { STOA_MCP_TOOLS_CALL, 0, ngx_http_stoa_mcp_call },
+    { STOA_MCP_SUBSCRIBE,  0, ngx_http_stoa_mcp_call },
+    { STOA_MCP_UNSUBSCRIBE, 0, ngx_http_stoa_mcp_call },
+    { STOA_MCP_LEVEL,      0, ngx_http_stoa_mcp_level },
     { STOA_MCP_DISCOVER,   1, ngx_http_stoa_mcp_discover },
     { STOA_MCP_TOOLS_LIST, 1, ngx_http_stoa_mcp_list },
     { STOA_MCP_PROMPTS_LIST, 1, ngx_http_stoa_mcp_list },
@@ -127,18 +121,6 @@ static const ngx_http_stoa_mcp_method_t  ngx_http_stoa_mcp_methods[] = {
     { STOA_MCP_TOOLS_CALL, 1, ngx_http_stoa_mcp_call },
     { STOA_MCP_LISTEN,     1, ngx_http_stoa_mcp_listen },
     { STOA_MCP_OTHER,      0, NULL }
-};
-
-
-/* What legacy clients tell without being asked. */
-
-static const ngx_http_stoa_mcp_note_t  ngx_http_stoa_mcp_notes[] = {
-    { ngx_string("notifications/cancelled"), ngx_http_stoa_mcp_relay_all },
-    { ngx_string("notifications/progress"),
-      ngx_http_stoa_mcp_relay_progress },
-    { ngx_string("notifications/roots/list_changed"),
-      ngx_http_stoa_mcp_relay_all },
-    { ngx_null_string, NULL }
 };
 
 
@@ -507,6 +489,7 @@ ngx_http_stoa_mcp_entitled(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 static ngx_int_t
 ngx_http_stoa_mcp_dispatch(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
+    ngx_int_t                         rc;
     ngx_http_stoa_mcp_t              *mcp;
     const ngx_http_stoa_mcp_method_t *row;
 
@@ -521,7 +504,8 @@ ngx_http_stoa_mcp_dispatch(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     }
 
     if (mcp->msg.kind == STOA_JSONRPC_NOTIFICATION) {
-        return ngx_http_stoa_mcp_notified(r, ctx);
+        rc = ngx_http_stoa_mcp_relay_note(r, ctx);
+        return rc == NGX_DECLINED ? ngx_http_stoa_mcp_other_note(r, ctx) : rc;
     }
 
     for (row = ngx_http_stoa_mcp_methods; row->run; row++) {
@@ -531,28 +515,6 @@ ngx_http_stoa_mcp_dispatch(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     }
 
     return ngx_http_stoa_mcp_other(r, ctx);
-}
-
-
-static ngx_int_t
-ngx_http_stoa_mcp_notified(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
-{
-    ngx_http_stoa_mcp_t             *mcp;
-    const ngx_http_stoa_mcp_note_t  *row;
-
-    mcp = ctx->call.mcp;
-
-    for (row = ngx_http_stoa_mcp_notes; row->run && !mcp->modern; row++) {
-        if (row->method.len == mcp->msg.method_name.len
-            && ngx_memcmp(row->method.data, mcp->msg.method_name.data,
-                          row->method.len)
-               == 0)
-        {
-            return row->run(r, ctx);
-        }
-    }
-
-    return ngx_http_stoa_mcp_other_note(r, ctx);
 }
 
 
@@ -670,7 +632,13 @@ ngx_http_stoa_mcp_capabilities(ngx_http_request_t *r,
     if (view->has_resources || lists[NGX_HTTP_STOA_MCP_RESOURCES].nitems
         || lists[NGX_HTTP_STOA_MCP_TEMPLATES].nitems)
     {
-        stoa_buf_addz(b, ",\"resources\":{\"listChanged\":true}");
+        stoa_buf_addz(b, ",\"resources\":{\"listChanged\":true");
+        stoa_buf_addz(b, view->has_updates && !view->modern
+                         ? ",\"subscribe\":true}" : "}");
+    }
+
+    if (view->has_logging && !view->modern) {
+        stoa_buf_addz(b, ",\"logging\":{}");
     }
 
     if (view->has_completions) {

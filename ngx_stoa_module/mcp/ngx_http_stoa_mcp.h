@@ -176,6 +176,12 @@ typedef struct {
     ngx_http_stoa_mcp_wheel_pt    handler;
 } ngx_http_stoa_mcp_spoke_t;
 
+/* Who is woken when a message has reached its upstream; ctx NULL: nobody. */
+
+typedef struct ngx_http_stoa_mcp_told_s {
+    ngx_http_stoa_ctx_t          *ctx;
+} ngx_http_stoa_mcp_told_t;
+
 typedef struct ngx_http_stoa_mcp_stream_s  ngx_http_stoa_mcp_stream_t;
 typedef struct ngx_http_stoa_mcp_hold_s    ngx_http_stoa_mcp_hold_t;
 
@@ -205,6 +211,7 @@ struct ngx_http_stoa_mcp_s {
     ngx_http_stoa_mcp_wait_t      wait;
     ngx_http_stoa_mcp_spoke_t     spoke;        /* of the wheel             */
     ngx_http_stoa_mcp_stream_t   *stream;       /* the answer, if it is one */
+    struct ngx_http_stoa_mcp_told_s  *told;     /* waits for that           */
     ngx_http_stoa_mcp_hold_t     *hold;         /* of one that is held      */
 
     ngx_uint_t                    connect;      /* ..._mcp_connect_e        */
@@ -232,6 +239,7 @@ struct ngx_http_stoa_mcp_s {
     unsigned                      again:1;      /* by a redirect of ours    */
     unsigned                      retried:1;    /* the session was gone     */
     unsigned                      forwarded:1;
+    unsigned                      leveled:1;    /* the upstream knows it    */
     unsigned                      bridged:1;    /* modern, to a legacy one  */
     unsigned                      has_upstream:1;   /* its session          */
     unsigned                      bridge_answered:1;
@@ -321,6 +329,8 @@ typedef struct {
     unsigned                   has_prompts:1;
     unsigned                   has_resources:1;
     unsigned                   has_completions:1;
+    unsigned                   has_logging:1;
+    unsigned                   has_updates:1; /* resources/subscribe        */
     unsigned                   summed:1;      /* the sums are made          */
 } ngx_http_stoa_mcp_view_t;
 
@@ -586,6 +596,11 @@ ngx_int_t ngx_http_stoa_mcp_stream_late(ngx_http_request_t *r,
 
 /* ---- _mcp_get.c -------------------------------------------------------- */
 
+/* A method: logging/setLevel; and for a session that was opened since. */
+ngx_int_t ngx_http_stoa_mcp_level(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+ngx_int_t ngx_http_stoa_mcp_level_again(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
 /* For steps: a GET, and subscriptions/listen, end here. */
 ngx_int_t ngx_http_stoa_mcp_listen(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);

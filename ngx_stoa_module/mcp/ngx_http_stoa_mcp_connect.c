@@ -68,7 +68,7 @@ ngx_http_stoa_mcp_connect(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         break;
 
     case NGX_HTTP_STOA_MCP_CONNECT_DONE:
-        return NGX_OK;
+        return mcp->modern ? NGX_OK : ngx_http_stoa_mcp_level_again(r, ctx);
 
     case NGX_HTTP_STOA_MCP_CONNECT_FAILED:
         if (ngx_http_stoa_mcp_fault_refuse(r, ctx, &mcp->fault,

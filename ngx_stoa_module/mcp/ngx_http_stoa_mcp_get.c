@@ -210,7 +210,7 @@ ngx_http_stoa_mcp_get_begin(ngx_http_stoa_mcp_hold_t *h)
                                      &g->from.source[i].eid);
     }
 
-    if (g->asked) {
+    if (g->asked || h->change.talks) {
         ngx_http_stoa_mcp_relay_sessions(g->hold.request, g->hold.ctx,
                                          ngx_http_stoa_mcp_get_more, g);
     }
@@ -511,7 +511,7 @@ ngx_http_stoa_mcp_get_look(ngx_http_stoa_mcp_hold_t *h, ngx_uint_t kinds)
 
     g->busy = 1;
 
-    if (g->from.kind == 'G' && g->asked
+    if (g->from.kind == 'G' && (g->asked || h->change.talks)
         && ngx_current_msec - g->looked >= 2000)
     {
         g->looked = ngx_current_msec;

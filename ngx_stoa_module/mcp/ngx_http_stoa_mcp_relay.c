@@ -27,6 +27,12 @@
 
 
 typedef struct {
+    ngx_str_t           method;
+    ngx_int_t         (*run)(ngx_http_request_t *r,
+                             ngx_http_stoa_ctx_t *ctx);
+} ngx_http_stoa_mcp_notice_t;
+
+typedef struct {
     uint64_t    session;
     time_t      since;
     ngx_uint_t  n;
@@ -39,6 +45,10 @@ typedef struct {
 } ngx_http_stoa_mcp_apis_t;
 
 
+static ngx_int_t ngx_http_stoa_mcp_relay_progress(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+static ngx_int_t ngx_http_stoa_mcp_relay_all(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
 static ngx_int_t ngx_http_stoa_mcp_relay_unknown(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 static ngx_int_t ngx_http_stoa_mcp_relay_splice(ngx_http_request_t *r,
@@ -49,10 +59,20 @@ static void ngx_http_stoa_mcp_relay_one(void *data,
 static ngx_int_t ngx_http_stoa_mcp_relay_api(void *data, const void *rec);
 static void ngx_http_stoa_mcp_relay_add(ngx_http_stoa_mcp_apis_t *apis,
     const stoa_id_t *api);
-static ngx_int_t ngx_http_stoa_mcp_relay_post(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx, const stoa_mcp_ref_t *ref, ngx_str_t *body);
 static void ngx_http_stoa_mcp_relay_done(ngx_http_stoa_mcp_ask_t *ask,
     void *data);
+
+
+/* What legacy clients tell without being asked. */
+
+static const ngx_http_stoa_mcp_notice_t  ngx_http_stoa_mcp_notices[] = {
+    { ngx_string("notifications/cancelled"), ngx_http_stoa_mcp_relay_all },
+    { ngx_string("notifications/progress"),
+      ngx_http_stoa_mcp_relay_progress },
+    { ngx_string("notifications/roots/list_changed"),
+      ngx_http_stoa_mcp_relay_all },
+    { ngx_null_string, NULL }
+};
 
 
 /* Of this worker. */
@@ -123,7 +143,7 @@ ngx_http_stoa_mcp_relay_unknown(ngx_http_request_t *r,
 
 /* A token of ours stands for one of a server; others are nobody's. */
 
-ngx_int_t
+static ngx_int_t
 ngx_http_stoa_mcp_relay_progress(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx)
 {
@@ -176,7 +196,29 @@ ngx_http_stoa_mcp_relay_splice(ngx_http_request_t *r,
     p = ngx_cpymem(p, id->data, id->len);
     ngx_memcpy(p, at->end, body->data + body->len - (u_char *) at->end);
 
-    return ngx_http_stoa_mcp_relay_post(r, ctx, ref, &text);
+    return ngx_http_stoa_mcp_relay_post(r, ctx, ref, &text, NULL);
+}
+
+
+ngx_int_t
+ngx_http_stoa_mcp_relay_note(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    ngx_http_stoa_mcp_t               *mcp;
+    const ngx_http_stoa_mcp_notice_t  *row;
+
+    mcp = ctx->call.mcp;
+
+    for (row = ngx_http_stoa_mcp_notices; row->run && !mcp->modern; row++) {
+        if (row->method.len == mcp->msg.method_name.len
+            && ngx_memcmp(row->method.data, mcp->msg.method_name.data,
+                          row->method.len)
+               == 0)
+        {
+            return row->run(r, ctx);
+        }
+    }
+
+    return NGX_DECLINED;
 }
 
 
@@ -193,7 +235,7 @@ typedef struct {
 /* Only the one that has the id that is named acts on it, the others have to
  * overlook it. */
 
-ngx_int_t
+static ngx_int_t
 ngx_http_stoa_mcp_relay_all(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
     if (ctx->call.mcp->msg.method == STOA_MCP_CANCELLED) {
@@ -234,7 +276,8 @@ ngx_http_stoa_mcp_relay_one(void *data, const stoa_mcp_ref_t *ref)
             || ngx_memcmp(all->api, ref->api, STOA_ID_LEN) == 0))
     {
         all->rc = ngx_http_stoa_mcp_relay_post(all->request, all->ctx, ref,
-                                               &all->ctx->call.mcp->body);
+                                               &all->ctx->call.mcp->body,
+                                               NULL);
     }
 }
 
@@ -373,7 +416,7 @@ ngx_http_stoa_mcp_relay_self(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     if (b.rc == STOA_OK) {
         text.data = (u_char *) b.data;
         text.len = b.len;
-        (void) ngx_http_stoa_mcp_relay_post(r, ctx, ref, &text);
+        (void) ngx_http_stoa_mcp_relay_post(r, ctx, ref, &text, NULL);
     }
 
     stoa_buf_free(&b);
@@ -382,11 +425,10 @@ ngx_http_stoa_mcp_relay_self(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
 /* ---- the POST ------------------------------------ */
 
-/* NGX_OK: it is sent, or lost for good; NGX_ERROR: no memory. */
-
-static ngx_int_t
+ngx_int_t
 ngx_http_stoa_mcp_relay_post(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
-    const stoa_mcp_ref_t *ref, ngx_str_t *body)
+    const stoa_mcp_ref_t *ref, ngx_str_t *body,
+    ngx_http_stoa_mcp_told_t **told)
 {
     ngx_int_t                 rc;
     ngx_str_t                 base;
@@ -433,6 +475,11 @@ ngx_http_stoa_mcp_relay_post(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     ask->fetch->stay = 1;
     ask->done = ngx_http_stoa_mcp_relay_done;
 
+    if (told) {
+        *told = ngx_pcalloc(ask->pool, sizeof(ngx_http_stoa_mcp_told_t));
+        ask->data = *told;
+    }
+
     ngx_http_stoa_mcp_relays++;
     ngx_http_stoa_mcp_ask_start(ask);
 
@@ -476,7 +523,10 @@ ngx_http_stoa_mcp_relay_headers(ngx_http_request_t *r,
 static void
 ngx_http_stoa_mcp_relay_done(ngx_http_stoa_mcp_ask_t *ask, void *data)
 {
-    (void) data;
+    ngx_http_stoa_mcp_told_t *told = data;
+
+    ngx_connection_t    *c;
+    ngx_http_request_t  *r;
 
     ngx_http_stoa_mcp_relays--;
 
@@ -486,5 +536,15 @@ ngx_http_stoa_mcp_relay_done(ngx_http_stoa_mcp_ask_t *ask, void *data)
                       "an MCP upstream did not take what a client said: "
                       "status %ui, %*s", ask->head.status, ask->fault.len,
                       ask->fault.text);
+    }
+
+    if (told && told->ctx) {
+        r = told->ctx->request;
+        c = r->connection;
+        told->ctx->call.mcp->told = NULL;
+
+        ngx_http_set_log_request(c->log, r);
+        ngx_http_stoa_ctx_wake(r);
+        ngx_http_run_posted_requests(c);
     }
 }

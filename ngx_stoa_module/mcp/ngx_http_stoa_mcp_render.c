@@ -422,7 +422,7 @@ ngx_http_stoa_mcp_render_caps(ngx_http_stoa_mcp_build_t *b,
 {
     stoa_err_t                 err;
     stoa_str_t                 text;
-    stoa_json_val_t            root, val;
+    stoa_json_val_t            root, val, updates;
     ngx_http_stoa_mcp_view_t  *view;
 
     view = b->view;
@@ -439,12 +439,17 @@ ngx_http_stoa_mcp_render_caps(ngx_http_stoa_mcp_build_t *b,
     view->has_prompts |= b->list == NGX_HTTP_STOA_MCP_PROMPTS
                          && stoa_json_get(&root, "prompts", &val);
     view->has_completions |= stoa_json_get(&root, "completions", &val);
+    view->has_logging |= stoa_json_get(&root, "logging", &val);
 
     if (b->list != NGX_HTTP_STOA_MCP_RESOURCES
         || !stoa_json_get(&root, "resources", &val))
     {
         return;
     }
+
+    view->has_updates |= val.type == STOA_JSON_OBJECT
+                         && stoa_json_get(&val, "subscribe", &updates)
+                         && updates.type == STOA_JSON_TRUE;
 
     view->has_resources = 1;
 

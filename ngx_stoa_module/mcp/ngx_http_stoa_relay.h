@@ -5,6 +5,7 @@
  *   _mcp_mark.c    the ids that it goes by
  *   _mcp_eid.c     the ids of events
  *   _mcp_relay.c   what a client says to servers, and the gateway for him
+ *   _mcp_level.c   how much they are to log
  *
  * Process: workers.
  */
@@ -59,12 +60,11 @@ ngx_int_t ngx_http_stoa_mcp_eid_open(ngx_http_request_t *r,
 
 /* ---- _mcp_relay.c ------------------------------------------------------- */
 
-/* A method of the edge for each: answered by 202 or a refusal. */
+/* Answers and notifications: 202, or a refusal; NGX_DECLINED: a notification
+ * that is not known. */
 ngx_int_t ngx_http_stoa_mcp_relay_answer(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
-ngx_int_t ngx_http_stoa_mcp_relay_progress(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx);
-ngx_int_t ngx_http_stoa_mcp_relay_all(ngx_http_request_t *r,
+ngx_int_t ngx_http_stoa_mcp_relay_note(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 
 /* The same to the sessions that are open at this api. */
@@ -83,6 +83,13 @@ ngx_int_t ngx_http_stoa_mcp_relay_headers(ngx_http_request_t *r,
 /* The api of a ref; NULL: it is there no more. */
 ngx_http_stoa_api_t *ngx_http_stoa_mcp_relay_of(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const stoa_mcp_ref_t *ref);
+
+/* A message to such a session, which answers nothing.  told: NULL, or who is
+ * woken when it is there, if told->ctx is set; NULL in it: nobody.  NGX_OK: it
+ * is sent, or lost for good; NGX_ERROR: no memory. */
+ngx_int_t ngx_http_stoa_mcp_relay_post(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const stoa_mcp_ref_t *ref, ngx_str_t *body,
+    ngx_http_stoa_mcp_told_t **told);
 
 #define NGX_HTTP_STOA_MCP_NOT_DECLARED                                        \
     "{\"code\":-32601,\"message\":\"the client has not declared it\"}"

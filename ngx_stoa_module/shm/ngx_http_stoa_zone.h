@@ -156,6 +156,7 @@ struct ngx_http_stoa_sh_s {
     stoa_id_t unknown[NGX_HTTP_STOA_UNKNOWN_KEYS];     /* nobody knows       */
 
     ngx_http_stoa_api_count_t  apis[NGX_HTTP_STOA_APIS + 1];
+    uint64_t  mcp_levels[NGX_HTTP_STOA_MCP_TURNS];  /* what they want logged */
     uint64_t  mcp_turns[NGX_HTTP_STOA_MCP_TURNS];   /* sessions' streams     */
 
     ngx_http_stoa_proc_t  procs[1];  /* nprocs; the last one is shared by

@@ -1,0 +1,195 @@
+/*
+ * logging/setLevel of a session: told to all of its sessions at upstreams, and
+ * to each that is opened later, before its first call.  The level is soft
+ * state in the shared zone: at another gateway, or when another session has
+ * taken its slot, the default counts again.
+ *
+ * Process: workers.
+ */
+
+#include "ngx_http_stoa_relay.h"
+#include "ngx_http_stoa_zone.h"
+
+
+static const char *const  ngx_http_stoa_mcp_levels[] = {
+    "debug", "info", "notice", "warning", "error", "critical", "alert",
+    "emergency"
+};
+
+#define NGX_HTTP_STOA_MCP_LEVELS                                              \
+    (sizeof(ngx_http_stoa_mcp_levels) / sizeof(char *))
+
+
+typedef struct {
+    ngx_http_request_t   *request;
+    ngx_http_stoa_ctx_t  *ctx;
+    ngx_str_t             body;
+    ngx_int_t             rc;
+} ngx_http_stoa_mcp_level_t;
+
+
+static uint64_t *ngx_http_stoa_mcp_level_slot(ngx_http_request_t *r,
+    ngx_http_stoa_mcp_t *mcp, uint64_t *tag);
+static void ngx_http_stoa_mcp_level_body(u_char *text, ngx_uint_t level,
+    ngx_str_t *body);
+static void ngx_http_stoa_mcp_level_one(void *data,
+    const stoa_mcp_ref_t *ref);
+static void ngx_http_stoa_mcp_level_finish(ngx_http_stoa_ctx_t *ctx,
+    void *data);
+
+
+ngx_int_t
+ngx_http_stoa_mcp_level(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    u_char                      text[160];
+    uint64_t                    tag, *slot;
+    ngx_str_t                   detail;
+    ngx_uint_t                  i;
+    stoa_buf_t                  b;
+    stoa_json_val_t             v;
+    ngx_http_stoa_mcp_t        *mcp;
+    ngx_http_stoa_mcp_level_t   all;
+
+    mcp = ctx->call.mcp;
+    i = NGX_HTTP_STOA_MCP_LEVELS;
+
+    if (mcp->msg.params.start && stoa_json_get(&mcp->msg.params, "level", &v)
+        && v.type == STOA_JSON_STRING)
+    {
+        for (i = 0; i < NGX_HTTP_STOA_MCP_LEVELS; i++) {
+            if (stoa_json_eq(&v, ngx_http_stoa_mcp_levels[i],
+                             ngx_strlen(ngx_http_stoa_mcp_levels[i])))
+            {
+                break;
+            }
+        }
+    }
+
+    if (i == NGX_HTTP_STOA_MCP_LEVELS) {
+        ngx_str_set(&detail, "params needs a level of syslog");
+        return ngx_http_stoa_mcp_refuse(r, ctx,
+                                        NGX_HTTP_STOA_REFUSE_MCP_PROMPT,
+                                        &detail);
+    }
+
+    slot = ngx_http_stoa_mcp_level_slot(r, mcp, &tag);
+    *slot = tag | (i + 1);
+
+    all.request = r;
+    all.ctx = ctx;
+    all.rc = NGX_OK;
+    ngx_http_stoa_mcp_level_body(text, i, &all.body);
+
+    ngx_http_stoa_mcp_relay_sessions(r, ctx, ngx_http_stoa_mcp_level_one,
+                                     &all);
+
+    if (all.rc != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    stoa_buf_init(&b, STOA_JSONRPC_BODY_MAX);
+    ngx_http_stoa_mcp_answer_head(&b, mcp);
+    stoa_buf_addz(&b, "}}");
+
+    return ngx_http_stoa_mcp_answer_buf(r, ctx, &b);
+}
+
+
+static uint64_t *
+ngx_http_stoa_mcp_level_slot(ngx_http_request_t *r, ngx_http_stoa_mcp_t *mcp,
+    uint64_t *tag)
+{
+    uint64_t                    client;
+    ngx_http_stoa_main_conf_t  *mcf;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+
+    client = ngx_http_stoa_mcp_client(mcp);
+    client ^= client >> 32;
+    *tag = client << 8;
+
+    return &mcf->sh->mcp_levels[client % NGX_HTTP_STOA_MCP_TURNS];
+}
+
+
+static void
+ngx_http_stoa_mcp_level_body(u_char *text, ngx_uint_t level, ngx_str_t *body)
+{
+    body->data = text;
+    body->len = ngx_sprintf(text, "{\"jsonrpc\":\"2.0\",\"id\":\"stoa-level\","
+                            "\"method\":\"logging/setLevel\",\"params\":{"
+                            "\"level\":\"%s\"}}",
+                            ngx_http_stoa_mcp_levels[level])
+                - text;
+}
+
+
+static void
+ngx_http_stoa_mcp_level_one(void *data, const stoa_mcp_ref_t *ref)
+{
+    ngx_http_stoa_mcp_level_t *all = data;
+
+    if (all->rc == NGX_OK) {
+        all->rc = ngx_http_stoa_mcp_relay_post(all->request, all->ctx, ref,
+                                               &all->body, NULL);
+    }
+}
+
+
+/* The session of this call was opened now.  NGX_OK, or NGX_AGAIN: its upstream
+ * is being told. */
+
+ngx_int_t
+ngx_http_stoa_mcp_level_again(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    u_char                     text[160];
+    uint64_t                   tag, level;
+    ngx_str_t                  body;
+    stoa_mcp_ref_t             ref;
+    ngx_http_stoa_mcp_t       *mcp;
+    ngx_http_stoa_mcp_told_t  *told;
+
+    mcp = ctx->call.mcp;
+    level = *ngx_http_stoa_mcp_level_slot(r, mcp, &tag);
+
+    if (mcp->leveled || !mcp->fresh_session || (level & ~0xffULL) != tag
+        || (level & 0xff) == 0
+        || (level & 0xff) > NGX_HTTP_STOA_MCP_LEVELS)
+    {
+        return NGX_OK;
+    }
+
+    mcp->leveled = 1;
+    told = NULL;
+    ngx_http_stoa_mcp_ref(ctx, &ref);
+    ngx_http_stoa_mcp_level_body(text, (level & 0xff) - 1, &body);
+
+    if (ngx_http_stoa_mcp_relay_post(r, ctx, &ref, &body, &told) != NGX_OK
+        || told == NULL)
+    {
+        return NGX_OK;                      /* the call counts more         */
+    }
+
+    if (ngx_http_stoa_ctx_finisher(ctx, ngx_http_stoa_mcp_level_finish, NULL)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    told->ctx = ctx;
+    mcp->told = told;
+
+    return ngx_http_stoa_ctx_suspend(r);
+}
+
+
+static void
+ngx_http_stoa_mcp_level_finish(ngx_http_stoa_ctx_t *ctx, void *data)
+{
+    (void) data;
+
+    if (ctx->call.mcp->told) {
+        ctx->call.mcp->told->ctx = NULL;
+        ctx->call.mcp->told = NULL;
+    }
+}
