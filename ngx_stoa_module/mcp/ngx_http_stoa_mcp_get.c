@@ -27,7 +27,9 @@
 
 typedef struct {
     ngx_http_stoa_mcp_hold_t     hold;
-    ngx_http_stoa_mcp_eid_t      from;        /* as the client has sent it   */
+    ngx_http_stoa_mcp_eid_t     *from;        /* the client's; NULL: none    */
+    ngx_uint_t                   kind;        /* as in an id                 */
+    stoa_str_t                   rid;
     ngx_http_stoa_mcp_source_t  *sources;
     ngx_uint_t                   n;
     stoa_buf_t                   id;          /* scratch: the event's,       */
@@ -43,6 +45,8 @@ typedef struct {
 
 static ngx_http_stoa_mcp_get_t *ngx_http_stoa_mcp_get_create(
     ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx);
+static ngx_int_t ngx_http_stoa_mcp_get_from(ngx_http_request_t *r,
+    ngx_http_stoa_mcp_get_t *g, ngx_str_t *text);
 static void ngx_http_stoa_mcp_get_cleanup(void *data);
 static ngx_int_t ngx_http_stoa_mcp_get_begin(ngx_http_stoa_mcp_hold_t *h);
 static void ngx_http_stoa_mcp_get_more(void *data, const stoa_mcp_ref_t *ref);
@@ -108,17 +112,17 @@ ngx_http_stoa_mcp_get(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     }
 
     if (last && last->value.len) {
-        rc = ngx_http_stoa_mcp_eid_open(r, mcp, &last->value, &g->from);
+        rc = ngx_http_stoa_mcp_get_from(r, g, &last->value);
     }
 
-    if (rc == NGX_OK && g->from.kind == 'E') {
+    if (rc == NGX_OK && g->kind == 'E') {
         ngx_str_set(&ctx->call.allow, "GET, POST, DELETE");
         return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_METHOD, NULL);
     }
 
-    if (rc == NGX_OK && g->from.kind == 'P'
-        && (g->from.n != 1
-            || stoa_json_check(g->from.rid.data, g->from.rid.len, 1,
+    if (rc == NGX_OK && g->kind == 'P'
+        && (g->from->n != 1
+            || stoa_json_check(g->rid.data, g->rid.len, 1,
                                &mcp->msg.id, &err)
                != STOA_OK))
     {
@@ -126,11 +130,35 @@ ngx_http_stoa_mcp_get(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     }
 
     if (rc != NGX_OK) {
-        ngx_memzero(&g->from, sizeof(g->from));
-        g->from.kind = 'G';
+        g->from = NULL;
+        g->kind = 'G';
     }
 
     return ngx_http_stoa_mcp_hold(r, ctx, &g->hold);
+}
+
+
+/* The id of the last event that the client has. */
+
+static ngx_int_t
+ngx_http_stoa_mcp_get_from(ngx_http_request_t *r, ngx_http_stoa_mcp_get_t *g,
+    ngx_str_t *text)
+{
+    ngx_int_t  rc;
+
+    g->from = ngx_palloc(r->pool, sizeof(ngx_http_stoa_mcp_eid_t));
+    if (g->from == NULL) {
+        return NGX_ERROR;
+    }
+
+    rc = ngx_http_stoa_mcp_eid_open(r, g->hold.ctx->call.mcp, text, g->from);
+
+    if (rc == NGX_OK) {
+        g->kind = g->from->kind;
+        g->rid = g->from->rid;
+    }
+
+    return rc;
 }
 
 
@@ -149,11 +177,12 @@ ngx_http_stoa_mcp_get_create(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     ngx_memzero(g, sizeof(ngx_http_stoa_mcp_get_t));
 
     g->hold.data = g;
+    g->hold.ctx = ctx;
     g->hold.begin = ngx_http_stoa_mcp_get_begin;
     g->hold.look = ngx_http_stoa_mcp_get_look;
     g->hold.bye = ngx_http_stoa_mcp_get_bye;
     g->hold.full = ngx_http_stoa_mcp_get_full;
-    g->from.kind = 'G';
+    g->kind = 'G';
     g->asked = ctx->call.mcp->capabilities.len != 0;
     stoa_buf_init(&g->id, NGX_HTTP_STOA_MCP_EID_TEXT);
     stoa_buf_init(&g->text, NGX_HTTP_STOA_MCP_EVENT_MAX + 16384);
@@ -195,9 +224,9 @@ ngx_http_stoa_mcp_get_begin(ngx_http_stoa_mcp_hold_t *h)
     g->looked = ngx_current_msec;
     g->busy = 1;
 
-    if (g->from.kind == 'P') {
-        ngx_http_stoa_mcp_get_source(g, &g->from.source[0].ref,
-                                     &g->from.source[0].eid);
+    if (g->kind == 'P') {
+        ngx_http_stoa_mcp_get_source(g, &g->from->source[0].ref,
+                                     &g->from->source[0].eid);
         g->busy = 0;
 
         return g->sources ? NGX_OK : ngx_http_stoa_mcp_get_lost(g);
@@ -205,9 +234,9 @@ ngx_http_stoa_mcp_get_begin(ngx_http_stoa_mcp_hold_t *h)
 
     g->turn = ngx_http_stoa_mcp_get_turn(g, 1);
 
-    for (i = 0; i < g->from.n; i++) {
-        ngx_http_stoa_mcp_get_source(g, &g->from.source[i].ref,
-                                     &g->from.source[i].eid);
+    for (i = 0; g->from && i < g->from->n; i++) {
+        ngx_http_stoa_mcp_get_source(g, &g->from->source[i].ref,
+                                     &g->from->source[i].eid);
     }
 
     if (g->asked || h->change.talks) {
@@ -310,7 +339,7 @@ ngx_http_stoa_mcp_get_event(ngx_http_stoa_mcp_source_t *src,
     e = *event;
     what = ngx_http_stoa_mcp_event(g->hold.ctx->call.mcp, event, &m, &why);
 
-    if (event->data.len == 0 && event->has_id && g->from.kind == 'P') {
+    if (event->data.len == 0 && event->has_id && g->kind == 'P') {
         return ngx_http_stoa_mcp_get_write(g, src, &e) == NGX_OK ? STOA_OK
                                                                  : STOA_ERROR;
     }
@@ -371,11 +400,12 @@ static ngx_int_t
 ngx_http_stoa_mcp_get_write(ngx_http_stoa_mcp_get_t *g,
     ngx_http_stoa_mcp_source_t *src, stoa_sse_event_t *event)
 {
+    ngx_int_t                    rc;
     ngx_http_stoa_mcp_eid_t      eid;
     ngx_http_stoa_mcp_source_t  *s;
 
-    eid.kind = g->from.kind;
-    eid.rid = g->from.rid;
+    eid.kind = g->kind;
+    eid.rid = g->rid;
     eid.n = 0;
 
     for (s = g->sources; s; s = s->next) {
@@ -385,7 +415,7 @@ ngx_http_stoa_mcp_get_write(ngx_http_stoa_mcp_get_t *g,
         eid.n++;
     }
 
-    if (g->from.kind == 'P' && !event->has_id) {
+    if (g->kind == 'P' && !event->has_id) {
         eid.n = 0;
 
     } else {
@@ -397,13 +427,20 @@ ngx_http_stoa_mcp_get_write(ngx_http_stoa_mcp_get_t *g,
     }
 
     if (src && event->retry_ms >= 0) {
-        event->retry_ms = g->from.kind == 'G' ? -1
+        event->retry_ms = g->kind == 'G' ? -1
                        : ngx_min(ngx_max(event->retry_ms,
                                          NGX_HTTP_STOA_MCP_RETRY_MIN),
                                  NGX_HTTP_STOA_MCP_RETRY_TOP);
     }
 
-    return ngx_http_stoa_mcp_hold_write(&g->hold, event);
+    rc = ngx_http_stoa_mcp_hold_write(&g->hold, event);
+
+    /* no buffer while nothing is said */
+
+    stoa_buf_free(&g->id);
+    stoa_buf_free(&g->text);
+
+    return rc;
 }
 
 
@@ -423,7 +460,7 @@ ngx_http_stoa_mcp_get_read(ngx_http_stoa_mcp_source_t *src)
     c = g->hold.request->connection;
     ngx_http_set_log_request(c->log, g->hold.request);
 
-    if (g->from.kind == 'P' && src->fetch == NULL) {
+    if (g->kind == 'P' && src->fetch == NULL) {
         ngx_http_stoa_mcp_get_goes_on(g, src);
     }
 
@@ -465,7 +502,7 @@ ngx_http_stoa_mcp_get_lost(ngx_http_stoa_mcp_get_t *g)
 
     stoa_buf_init(&b, 65536);
     stoa_buf_addz(&b, "{\"jsonrpc\":\"2.0\",\"id\":");
-    stoa_buf_add(&b, g->from.rid.data, g->from.rid.len);
+    stoa_buf_add(&b, g->rid.data, g->rid.len);
     stoa_buf_addz(&b, ",\"error\":{\"code\":-32603,\"message\":\"The call's "
                   "stream cannot go on; what became of the call is not "
                   "known.\",\"data\":{\"code\":\"call_lost\",\"executed\":"
@@ -477,7 +514,7 @@ ngx_http_stoa_mcp_get_lost(ngx_http_stoa_mcp_get_t *g)
     event.has_id = 1;
     event.retry_ms = -1;
 
-    g->from.kind = 'E';
+    g->kind = 'E';
     g->hold.over = 1;
 
     rc = b.rc == STOA_OK ? ngx_http_stoa_mcp_get_write(g, NULL, &event)
@@ -498,12 +535,12 @@ ngx_http_stoa_mcp_get_look(ngx_http_stoa_mcp_hold_t *h, ngx_uint_t kinds)
     ngx_uint_t                   k;
     ngx_http_stoa_mcp_source_t  *src;
 
-    if (g->from.kind == 'G' && ngx_http_stoa_mcp_get_turn(g, 0) != g->turn) {
+    if (g->kind == 'G' && ngx_http_stoa_mcp_get_turn(g, 0) != g->turn) {
         h->over = 1;
         return;
     }
 
-    for (k = 0; g->from.kind == 'G' && k < NGX_HTTP_STOA_MCP_KINDS; k++) {
+    for (k = 0; g->kind == 'G' && k < NGX_HTTP_STOA_MCP_KINDS; k++) {
         if (kinds & (1u << k)) {
             (void) ngx_http_stoa_mcp_get_changed(g, k);
         }
@@ -511,7 +548,7 @@ ngx_http_stoa_mcp_get_look(ngx_http_stoa_mcp_hold_t *h, ngx_uint_t kinds)
 
     g->busy = 1;
 
-    if (g->from.kind == 'G' && (g->asked || h->change.talks)
+    if (g->kind == 'G' && (g->asked || h->change.talks)
         && ngx_current_msec - g->looked >= 2000)
     {
         g->looked = ngx_current_msec;
