@@ -93,11 +93,11 @@ cp_discovery_targets(const cp_json_t *upstream, const char *credential,
 }
 
 
-/* What it is read as, and what it is shown; *credential NULL: nothing. */
+/* What it is read as, and what it is shown; *shown NULL: nothing. */
 
 static cp_rc_t
 cp_discovery_load(cp_app_t *app, cp_arena_t *a, const char *api,
-    cp_rows_t *rows, const char **credential)
+    cp_rows_t *rows, cp_json_t **shown)
 {
     cp_rc_t    rc;
     cp_tx_t   *tx;
@@ -113,7 +113,7 @@ cp_discovery_load(cp_app_t *app, cp_arena_t *a, const char *api,
 
         if (rc == CP_OK && rows->rows > 0) {
             rc = cp_discovery_credential(tx, a, api, cp_cell(rows, 0, 2)->p,
-                                         credential, &err);
+                                         shown, &err);
         }
 
         cp_tx_rollback(tx);
@@ -133,7 +133,7 @@ cp_discovery_run(cp_app_t *app, const char *api)
     cp_rc_t           rc;
     unsigned          n;
     cp_rows_t         rows;
-    cp_json_t        *upstream;
+    cp_json_t        *upstream, *shown;
     cp_arena_t       *a;
     const char       *digest, *credential;
     cp_catalog_t      found;
@@ -145,7 +145,7 @@ cp_discovery_run(cp_app_t *app, const char *api)
         return CP_ERROR;
     }
 
-    rc = cp_discovery_load(app, a, api, &rows, &credential);
+    rc = cp_discovery_load(app, a, api, &rows, &shown);
 
     if (rc != CP_OK || rows.rows == 0) {
         cp_arena_destroy(a);
@@ -154,10 +154,15 @@ cp_discovery_run(cp_app_t *app, const char *api)
 
     upstream = cp_discovery_parse(a, &rows.v[0]);
     digest = cp_discovery_digest(a, rows.v[0].p);
-    n = (upstream != NULL)
-        ? cp_discovery_targets(upstream, credential, targets) : 0;
+    memset(&found, 0, sizeof(found));
+    found.era = "unknown";
+    found.error = cp_discovery_show(app, a, shown, &credential);
 
-    cp_catalog_read(app, a, rows.v[1].p, targets, n, &found);
+    if (found.error == NULL) {
+        n = (upstream != NULL)
+            ? cp_discovery_targets(upstream, credential, targets) : 0;
+        cp_catalog_read(app, a, rows.v[1].p, targets, n, &found);
+    }
 
     if (atomic_load(&app->stopping)) {
         cp_arena_destroy(a);

@@ -99,10 +99,14 @@ void cp_catalog_read(cp_app_t *app, cp_arena_t *a, const char *name,
     const cp_client_to_t *targets, unsigned n, cp_catalog_t *out);
 
 
-/* The line of a header by which the policies of the api let it in
- * (cp_discovery_credential.c); *line NULL: none. */
+/* What the policies of the api say it is shown, with its secrets
+ * (cp_discovery_credential.c); *config NULL: nothing. */
 cp_rc_t cp_discovery_credential(cp_tx_t *tx, cp_arena_t *a, const char *api,
-    const char *tenant, const char **line, cp_err_t *err) CP_MUST_CHECK;
+    const char *tenant, cp_json_t **config, cp_err_t *err) CP_MUST_CHECK;
+/* The line of a header that is made of it, after a token was fetched where one
+ * is asked for.  NULL, or why there is none. */
+const char *cp_discovery_show(cp_app_t *app, cp_arena_t *a,
+    const cp_json_t *config, const char **line);
 
 
 /* Writes it (cp_discovery_store.c).  upstream: the digest of the

@@ -153,11 +153,14 @@ typedef struct {
                                                 /* nginx's upstream          */
     ngx_http_stoa_resolve_t   *resolve;         /* NULL: needed no name      */
     ngx_chain_t               *page;            /* instead of nginx's        */
+    ngx_str_t                  credential;      /* fetched, for the upstream */
+    ngx_uint_t                 credential_step; /* where that was            */
 
     unsigned                   origin_allowed:1;
     unsigned                   claims:1;        /* of a proxy we believe     */
     unsigned                   foreign:1;       /* a consumer's policies run,
                                                    not its publisher's       */
+    unsigned                   credential_again:1;  /* it did not take one   */
     unsigned                   by_fetch:1;      /* headers for one are made  */
     unsigned                   limited:1;       /* verdict filled            */
     unsigned                   unfit:1;         /* the upstream's answer: the

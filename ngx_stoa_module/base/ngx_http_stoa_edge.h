@@ -84,6 +84,10 @@ struct ngx_http_stoa_edge_s {
      * process_header. */
     ngx_int_t   (*answer)(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx);
 
+    /* Instead of that: the answer is thrown away, and the call sent once more
+     * from call.credential_step on.  As nginx's process_header. */
+    ngx_int_t   (*again)(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx);
+
     /* Would that pass the answer on as it is, by its head and its whole body?
      * For the fast lane: nothing is changed. */
     ngx_uint_t  (*fits)(ngx_http_request_t *r, const ngx_str_t *body);

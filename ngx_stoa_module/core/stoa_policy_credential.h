@@ -10,14 +10,20 @@
 #include "stoa_policy.h"
 
 
+enum { STOA_CLIENT_BASIC = 0, STOA_CLIENT_POST };
+
 typedef enum {
-    STOA_CREDENTIAL_HEADER = 1, STOA_CREDENTIAL_BASIC
+    STOA_CREDENTIAL_HEADER = 1, STOA_CREDENTIAL_BASIC, STOA_CREDENTIAL_CLIENT
 } stoa_credential_e;
 
 #define STOA_POLICY_CREDENTIAL(F, S)                                          \
     F(S, ENUM, kind, 0, 0, 0,                                                 \
       STOA_WORDS(stoa_policy_credential_kinds) STOA_REQUIRED,                 \
       "which; the members below are those of one kind each")                  \
+    F(S, ENUM, client_auth, 0, 0, STOA_CLIENT_BASIC,                          \
+      STOA_WORDS(stoa_policy_credential_auths),                               \
+      "how the token endpoint learns id and secret: as user and password, "   \
+      "or in the form")                                                       \
     F(S, STRING, header, 0, 64, 0,                                            \
       STOA_VALID(stoa_policy_credential_header, "must be a header's name, "   \
                  "none of the connection's or the gateway's own"),            \
@@ -33,7 +39,31 @@ typedef enum {
     F(S, STRING, password, 0, 1024, 0,                                        \
       STOA_VALID(stoa_policy_credential_text, "must be text without "         \
                  "control characters") STOA_SECRET(MUST),                     \
-      "basic: ${secret:NAME}")
+      "basic: ${secret:NAME}")                                                \
+    F(S, STRING, token_url, 0, 1024, 0,                                       \
+      STOA_VALID(stoa_policy_credential_url, "must be a URL with http or "    \
+                 "https, without user, fragment or blanks"),                  \
+      "client_credentials: the token endpoint")                               \
+    F(S, STRING, client_id, 0, 256, 0,                                        \
+      STOA_VALID(stoa_policy_credential_text, "must be text without "         \
+                 "control characters"),                                       \
+      "client_credentials")                                                   \
+    F(S, STRING, client_secret, 0, 1024, 0,                                   \
+      STOA_VALID(stoa_policy_credential_text, "must be text without "         \
+                 "control characters") STOA_SECRET(MUST),                     \
+      "client_credentials: ${secret:NAME}")                                   \
+    F(S, STRING, scope, 0, 1024, 0,                                           \
+      STOA_VALID(stoa_policy_credential_text, "must be text without "         \
+                 "control characters"),                                       \
+      "client_credentials: scopes with blanks between")                       \
+    F(S, STRING, audience, 0, 1024, 0,                                        \
+      STOA_VALID(stoa_policy_credential_text, "must be text without "         \
+                 "control characters"),                                       \
+      "client_credentials: whom the token is for, as some servers want it")   \
+    F(S, STRING, resource, 0, 1024, 0,                                        \
+      STOA_VALID(stoa_policy_credential_url, "must be a URL with http or "    \
+                 "https, without user, fragment or blanks"),                  \
+      "client_credentials: the same by RFC 8707")
 
 
 #ifdef STOA_POLICY_TABLES
@@ -41,6 +71,13 @@ typedef enum {
 static const stoa_rec_word_t  stoa_policy_credential_kinds[] = {
     { "header", STOA_CREDENTIAL_HEADER },
     { "basic", STOA_CREDENTIAL_BASIC },
+    { "client_credentials", STOA_CREDENTIAL_CLIENT },
+    { NULL, 0 }
+};
+
+static const stoa_rec_word_t  stoa_policy_credential_auths[] = {
+    { "basic", STOA_CLIENT_BASIC },
+    { "post", STOA_CLIENT_POST },
     { NULL, 0 }
 };
 
@@ -73,6 +110,21 @@ stoa_policy_credential_text(const char *s, size_t len)
 
 
 static bool
+stoa_policy_credential_url(const char *s, size_t len)
+{
+    size_t  i, n;
+
+    n = len > 7 && memcmp(s, "http://", 7) == 0 ? 7
+        : len > 8 && memcmp(s, "https://", 8) == 0 ? 8 : 0;
+
+    for (i = 0; i < len && s[i] > 0x20 && s[i] < 0x7f
+                && strchr("@#\\\"<>^`{|}", s[i]) == NULL; i++) { /* void */ }
+
+    return n > 0 && i == len && s[n] != '/';
+}
+
+
+static bool
 stoa_policy_credential_user(const char *s, size_t len)
 {
     return stoa_policy_credential_text(s, len) && memchr(s, ':', len) == NULL;
@@ -101,7 +153,13 @@ static const struct {
     STOA_OF_KIND(header, STOA_OF(HEADER), 0),
     STOA_OF_KIND(value, STOA_OF(HEADER), STOA_OF(HEADER)),
     STOA_OF_KIND(username, STOA_OF(BASIC), STOA_OF(BASIC)),
-    STOA_OF_KIND(password, STOA_OF(BASIC), STOA_OF(BASIC))
+    STOA_OF_KIND(password, STOA_OF(BASIC), STOA_OF(BASIC)),
+    STOA_OF_KIND(token_url, STOA_OF(CLIENT), STOA_OF(CLIENT)),
+    STOA_OF_KIND(client_id, STOA_OF(CLIENT), STOA_OF(CLIENT)),
+    STOA_OF_KIND(client_secret, STOA_OF(CLIENT), STOA_OF(CLIENT)),
+    STOA_OF_KIND(scope, STOA_OF(CLIENT), 0),
+    STOA_OF_KIND(audience, STOA_OF(CLIENT), 0),
+    STOA_OF_KIND(resource, STOA_OF(CLIENT), 0)
 };
 
 
@@ -118,6 +176,13 @@ stoa_policy_credential_check(const void *rec, const void *config,
     (void) rec;
 
     kind = 1u << ((const stoa_policy_credential_t *) config)->kind;
+
+    if (((const stoa_policy_credential_t *) config)->client_auth
+        && !(kind & STOA_OF(CLIENT)))
+    {
+        *field = "client_auth";
+        return "is not of this kind";
+    }
 
     for (i = 0; i < sizeof(stoa_policy_credential_members)
                     / sizeof(stoa_policy_credential_members[0]); i++)

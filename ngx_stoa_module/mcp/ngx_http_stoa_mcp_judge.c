@@ -361,6 +361,18 @@ ngx_http_stoa_mcp_judge_again(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 }
 
 
+ngx_int_t
+ngx_http_stoa_mcp_judge_login(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_http_stoa_mcp_judge_again(r, ctx);
+    ctx->call.step = ctx->call.credential_step;
+
+    return rc;
+}
+
+
 /* ---- what does not reach a client -------------------------------------- */
 
 static ngx_int_t

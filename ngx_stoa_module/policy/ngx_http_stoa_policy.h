@@ -13,7 +13,6 @@
 
 
 #include "ngx_http_stoa_chain.h"
-#include "ngx_http_stoa_header.h"
 
 
 /* Steps of all edges: what is asked before it is known who calls; who it is;
@@ -26,6 +25,11 @@ ngx_int_t ngx_http_stoa_policy_authn(ngx_http_request_t *r,
 ngx_int_t ngx_http_stoa_policy_access(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 ngx_int_t ngx_http_stoa_policy_judge(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+
+/* The same: the call has what its upstream wants, in call.credential
+ * (_credential.c). */
+ngx_int_t ngx_http_stoa_credential_step(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 
 /* The request's headers are made, the answer's are. */
@@ -71,16 +75,6 @@ ngx_uint_t ngx_http_stoa_policy_token_ruled(ngx_http_stoa_ctx_t *ctx);
 ngx_uint_t ngx_http_stoa_policy_token_shows(ngx_http_stoa_ctx_t *ctx,
     const stoa_rec_api_t *api, stoa_str_t name);
 
-
-/* What an api's upstream is shown; NULL: nothing.  Valid as long as the
- * chain. */
-typedef struct {
-    ngx_http_stoa_header_name_t  name;
-    ngx_str_t                    value;
-} ngx_http_stoa_credential_t;
-
-ngx_http_stoa_credential_t *ngx_http_stoa_credential(
-    const ngx_http_stoa_chain_t *chain);
 
 /* Refuses a body that is longer, now or while nginx reads it. */
 ngx_int_t ngx_http_stoa_policy_body_limit(ngx_http_request_t *r,

@@ -9,14 +9,24 @@
 #include <ctype.h>
 
 #include "ngx_http_stoa_policy.h"
-#include "ngx_http_stoa_header.h"
+#include "ngx_http_stoa_credential.h"
+#include "ngx_http_stoa_refusal.h"
 #include "core/stoa_policy_credential.h"
 
 
 static ngx_int_t ngx_http_stoa_credential_compile(ngx_pool_t *pool,
     ngx_http_stoa_chain_t *chain, ngx_http_stoa_attached_t *a);
 static ngx_int_t ngx_http_stoa_credential_basic(ngx_pool_t *pool,
-    const void *rec, const stoa_policy_credential_t *conf, ngx_str_t *value);
+    stoa_str_t name, stoa_str_t word, ngx_str_t *value);
+static ngx_int_t ngx_http_stoa_credential_client(ngx_pool_t *pool,
+    const stoa_rec_api_t *rec, const stoa_policy_credential_t *conf,
+    ngx_http_stoa_credential_t *c);
+static ngx_int_t ngx_http_stoa_credential_login(ngx_pool_t *pool,
+    const void *rec, const stoa_policy_credential_t *conf, ngx_str_t *line);
+static ngx_int_t ngx_http_stoa_credential_key(ngx_pool_t *pool,
+    const stoa_rec_api_t *rec, ngx_http_stoa_credential_t *c);
+static u_char *ngx_http_stoa_credential_add(u_char *p, const char *name,
+    stoa_str_t value);
 static ngx_int_t ngx_http_stoa_credential_upstream(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a);
 static void ngx_http_stoa_credential_take(ngx_http_request_t *r,
@@ -66,8 +76,14 @@ ngx_http_stoa_credential_compile(ngx_pool_t *pool,
     ngx_strlow(lowcase->data, c->name.name.data, lowcase->len);
 
     if (conf->kind == STOA_CREDENTIAL_BASIC) {
-        return ngx_http_stoa_credential_basic(pool, chain->rec, conf,
-                                              &c->value);
+        return ngx_http_stoa_credential_basic(pool,
+                                   stoa_rec_str(chain->rec, conf->username),
+                                   stoa_rec_str(chain->rec, conf->password),
+                                   &c->value);
+    }
+
+    if (conf->kind == STOA_CREDENTIAL_CLIENT) {
+        return ngx_http_stoa_credential_client(pool, chain->rec, conf, c);
     }
 
     s = stoa_rec_str(chain->rec, conf->value);
@@ -79,14 +95,10 @@ ngx_http_stoa_credential_compile(ngx_pool_t *pool,
 
 
 static ngx_int_t
-ngx_http_stoa_credential_basic(ngx_pool_t *pool, const void *rec,
-    const stoa_policy_credential_t *conf, ngx_str_t *value)
+ngx_http_stoa_credential_basic(ngx_pool_t *pool, stoa_str_t name,
+    stoa_str_t word, ngx_str_t *value)
 {
-    ngx_str_t   pair, text;
-    stoa_str_t  name, word;
-
-    name = stoa_rec_str(rec, conf->username);
-    word = stoa_rec_str(rec, conf->password);
+    ngx_str_t  pair, text;
 
     pair.len = name.len + 1 + word.len;
     pair.data = ngx_pnalloc(pool, pair.len);
@@ -108,6 +120,142 @@ ngx_http_stoa_credential_basic(ngx_pool_t *pool, const void *rec,
     ngx_explicit_memzero(pair.data, pair.len);
 
     return NGX_OK;
+}
+
+
+/* What the token endpoint is asked. */
+
+static ngx_int_t
+ngx_http_stoa_credential_client(ngx_pool_t *pool, const stoa_rec_api_t *rec,
+    const stoa_policy_credential_t *conf, ngx_http_stoa_credential_t *c)
+{
+    u_char      *p;
+    stoa_str_t   s;
+
+    s = stoa_rec_str(rec, conf->token_url);
+    c->url.data = (u_char *) s.data;
+    c->url.len = s.len;
+
+    s = stoa_rec_str(rec, rec->name);
+    c->api.data = (u_char *) s.data;
+    c->api.len = s.len;
+
+    c->form.data = ngx_pnalloc(pool, 128 + 3 * (conf->scope.len
+                                     + conf->audience.len + conf->resource.len
+                                     + conf->client_id.len
+                                     + conf->client_secret.len));
+    if (c->form.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = ngx_cpymem(c->form.data, "grant_type=client_credentials", 29);
+    p = ngx_http_stoa_credential_add(p, "&scope=",
+                                     stoa_rec_str(rec, conf->scope));
+    p = ngx_http_stoa_credential_add(p, "&audience=",
+                                     stoa_rec_str(rec, conf->audience));
+    p = ngx_http_stoa_credential_add(p, "&resource=",
+                                     stoa_rec_str(rec, conf->resource));
+
+    if (conf->client_auth == STOA_CLIENT_POST) {
+        p = ngx_http_stoa_credential_add(p, "&client_id=",
+                                        stoa_rec_str(rec, conf->client_id));
+        p = ngx_http_stoa_credential_add(p, "&client_secret=",
+                                     stoa_rec_str(rec, conf->client_secret));
+
+    } else if (ngx_http_stoa_credential_login(pool, rec, conf, &c->login)
+               != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    c->form.len = p - c->form.data;
+
+    return ngx_http_stoa_credential_key(pool, rec, c);
+}
+
+
+/* Id and secret are escaped before they are a user and a password (RFC 6749,
+ * section 2.3.1). */
+
+static ngx_int_t
+ngx_http_stoa_credential_login(ngx_pool_t *pool, const void *rec,
+    const stoa_policy_credential_t *conf, ngx_str_t *line)
+{
+    u_char      *p;
+    ngx_str_t    login;
+    stoa_str_t   id, word;
+
+    p = ngx_pnalloc(pool, 3 * (conf->client_id.len
+                               + conf->client_secret.len) + 1);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    id.data = (char *) p;
+    p = ngx_http_stoa_credential_add(p, "",
+                                     stoa_rec_str(rec, conf->client_id));
+    id.len = p - (u_char *) id.data;
+
+    word.data = (char *) p;
+    p = ngx_http_stoa_credential_add(p, "",
+                                     stoa_rec_str(rec, conf->client_secret));
+    word.len = p - (u_char *) word.data;
+
+    if (ngx_http_stoa_credential_basic(pool, id, word, &login) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    line->data = ngx_pnalloc(pool, login.len + 20);
+    if (line->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    line->len = ngx_sprintf(line->data, "Authorization: %V" CRLF, &login)
+                - line->data;
+
+    return NGX_OK;
+}
+
+
+/* Of this api, whatever its revision, and of exactly this question. */
+
+static ngx_int_t
+ngx_http_stoa_credential_key(ngx_pool_t *pool, const stoa_rec_api_t *rec,
+    ngx_http_stoa_credential_t *c)
+{
+    u_char     *p;
+    ngx_str_t   all;
+
+    all.len = STOA_ID_LEN + c->url.len + 1 + c->login.len + 1 + c->form.len;
+    all.data = ngx_pnalloc(pool, all.len);
+
+    if (all.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = ngx_cpymem(all.data, &rec->id, STOA_ID_LEN);
+    p = ngx_cpymem(p, c->url.data, c->url.len);
+    *p++ = LF;
+    p = ngx_cpymem(p, c->login.data, c->login.len);
+    *p++ = LF;
+    ngx_memcpy(p, c->form.data, c->form.len);
+
+    return ngx_http_stoa_sha256(all.data, all.len, c->key);
+}
+
+
+/* Nothing where there is no value. */
+
+static u_char *
+ngx_http_stoa_credential_add(u_char *p, const char *name, stoa_str_t value)
+{
+    if (value.len) {
+        p = ngx_cpymem(p, name, ngx_strlen(name));
+        p = (u_char *) ngx_escape_uri(p, (u_char *) value.data, value.len,
+                                      NGX_ESCAPE_URI_COMPONENT);
+    }
+
+    return p;
 }
 
 
@@ -137,15 +285,24 @@ ngx_http_stoa_credential_upstream(ngx_http_request_t *r,
 {
     ngx_http_stoa_credential_t *c = a->state;
 
+    ngx_str_t  *value;
+
     if (!ngx_http_stoa_policy_acts(a)) {
         return NGX_OK;
     }
 
     ngx_http_stoa_credential_take(r, &c->name.lowcase);
 
-    return ctx->call.by_fetch ? NGX_OK
-           : ngx_http_stoa_header_push(&r->headers_in.headers, &c->name,
-                                       &c->value);
+    if (ctx->call.by_fetch) {
+        return NGX_OK;
+    }
+
+    value = c->value.len ? &c->value : &ctx->call.credential;
+
+    return value->len ? ngx_http_stoa_header_push(&r->headers_in.headers,
+                                                  &c->name, value)
+           : ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_UPSTREAM_CREDENTIAL,
+                                  NULL);
 }
 
 

@@ -28,6 +28,7 @@ static const ngx_http_stoa_step_t  ngx_http_stoa_rest_steps[] = {
     { "operation",    ngx_http_stoa_operation },
     { "subscription", ngx_http_stoa_policy_access },
     { "judge",        ngx_http_stoa_policy_judge },
+    { "credential",   ngx_http_stoa_credential_step },
     { "forward",      ngx_http_stoa_rest_forward },
     { NULL,           NULL }
 };

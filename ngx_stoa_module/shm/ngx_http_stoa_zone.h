@@ -79,6 +79,8 @@ typedef struct {
     uint64_t  usage_folded;
     uint64_t  tokens_verified;       /* signatures that were good,           */
     uint64_t  tokens_known;          /* verdicts that were there             */
+    uint64_t  credentials_fetched;   /* tokens for upstreams, asked for      */
+    uint64_t  credentials_failed;
     uint64_t  lane;                  /* calls that the fast lane answered,   */
     uint64_t  declined;              /* that it did not begin,               */
     uint64_t  handed_over;           /* that it gave to nginx's upstream     */

@@ -13,14 +13,18 @@
  */
 
 #include "ngx_http_stoa_balance.h"
+#include "ngx_http_stoa_credential.h"
 #include "ngx_http_stoa_edge.h"
 #include "ngx_http_stoa_header.h"
+#include "ngx_http_stoa_refusal.h"
 
 
 #define NGX_HTTP_STOA_ANSWER_INTERIM  16
 
 
 static ngx_int_t ngx_http_stoa_answer_process_header(ngx_http_request_t *r);
+static ngx_int_t ngx_http_stoa_answer_refused(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
 static ngx_int_t ngx_http_stoa_answer_reinit_request(ngx_http_request_t *r);
 static void ngx_http_stoa_answer_finalize_request(ngx_http_request_t *r,
     ngx_int_t rc);
@@ -98,6 +102,17 @@ ngx_http_stoa_answer_process_header(ngx_http_request_t *r)
         }
 
         peer->answered = 1;
+
+        if (r->upstream->headers_in.status_n == NGX_HTTP_UNAUTHORIZED
+            && peer->ctx->call.credential.len)
+        {
+            rc = ngx_http_stoa_answer_refused(r, peer->ctx);
+
+            if (rc != NGX_DECLINED) {
+                return rc;
+            }
+        }
+
         type = r->upstream->headers_in.content_type;
 
         if (type && ngx_http_stoa_header_events(&type->value)) {
@@ -116,6 +131,34 @@ ngx_http_stoa_answer_process_header(ngx_http_request_t *r)
     }
 
     return rc;
+}
+
+
+/* A token of ours, not the client's: he is sent nothing of it.  It may have
+ * been withdrawn, and the edge send the call once more with another. */
+
+static ngx_int_t
+ngx_http_stoa_answer_refused(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    const ngx_http_stoa_edge_t  *edge;
+
+    edge = ctx->call.edge;
+
+    if (ngx_http_stoa_credential_refused(ctx) == NGX_OK && edge->again) {
+        return edge->again(r, ctx);
+    }
+
+    if (edge->answer) {
+        return NGX_DECLINED;                 /* it knows what that means    */
+    }
+
+    (void) ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_UPSTREAM_CREDENTIAL,
+                                NULL);
+    ctx->call.unfit = 1;
+    r->upstream->headers_in.status_n = NGX_HTTP_BAD_GATEWAY;
+    ngx_http_stoa_compat_end(r->upstream);
+
+    return NGX_OK;
 }
 
 

@@ -6,7 +6,7 @@
  */
 
 #include "ngx_http_stoa_balance.h"
-#include "ngx_http_stoa_policy.h"
+#include "ngx_http_stoa_credential.h"
 
 
 typedef struct {
@@ -18,6 +18,7 @@ typedef struct {
     ngx_http_stoa_target_t    *pin;             /* NULL: any                 */
     ngx_str_t                  rest;
     ngx_http_stoa_via_t        via;
+    ngx_http_stoa_credential_wait_t  wait;
     unsigned                   shown:1;         /* the credential is there   */
 } ngx_http_stoa_upstream_fetch_t;
 
@@ -112,6 +113,15 @@ ngx_http_stoa_upstream_fetch_get(ngx_http_stoa_fetch_t *f)
         return NGX_DECLINED;
     }
 
+    if (!p->shown) {
+        rc = ngx_http_stoa_upstream_fetch_show(f, p);
+
+        if (rc != NGX_OK) {
+            f->why = "there is no token for it";
+            return rc;
+        }
+    }
+
     p->left--;
 
     rc = ngx_http_stoa_resolve_api(&p->resolve);
@@ -120,10 +130,6 @@ ngx_http_stoa_upstream_fetch_get(ngx_http_stoa_fetch_t *f)
         p->left += rc == NGX_AGAIN;
         f->why = "its name could not be resolved";
         return rc;
-    }
-
-    if (!p->shown && ngx_http_stoa_upstream_fetch_show(f, p) != NGX_OK) {
-        return NGX_DECLINED;
     }
 
     target = p->pin;
@@ -179,25 +185,38 @@ ngx_http_stoa_upstream_fetch_show(ngx_http_stoa_fetch_t *f,
     ngx_http_stoa_upstream_fetch_t *p)
 {
     u_char                      *text;
+    ngx_int_t                    rc;
+    ngx_str_t                    value;
     ngx_http_stoa_credential_t  *c;
 
-    p->shown = 1;
     c = ngx_http_stoa_credential(p->api->policies);
 
     if (c == NULL) {
+        p->shown = 1;
         return NGX_OK;
     }
 
+    p->wait.done = ngx_http_stoa_upstream_fetch_resolved;
+    p->wait.data = p;
+
+    rc = ngx_http_stoa_credential_get(c, &p->wait, &value);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    p->shown = 1;
+
     text = ngx_pnalloc(f->pool, f->headers.len + c->name.name.len
-                                + c->value.len + 4);
+                                + value.len + 4);
     if (text == NULL) {
-        return NGX_ERROR;
+        return NGX_DECLINED;
     }
 
     ngx_memcpy(text, f->headers.data, f->headers.len);
     f->headers.data = text;
     f->headers.len = ngx_sprintf(text + f->headers.len, "%V: %V" CRLF,
-                                 &c->name.name, &c->value)
+                                 &c->name.name, &value)
                      - text;
 
     return NGX_OK;
@@ -268,5 +287,6 @@ ngx_http_stoa_upstream_fetch_close(ngx_http_stoa_fetch_t *f)
     ngx_http_stoa_upstream_fetch_t *p = f->peer;
 
     ngx_http_stoa_resolve_cancel(&p->resolve);
+    ngx_http_stoa_credential_cancel(&p->wait);
     ngx_http_stoa_api_release(p->api);
 }
