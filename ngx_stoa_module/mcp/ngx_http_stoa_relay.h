@@ -16,6 +16,7 @@
 
 #include "ngx_http_stoa_mcp_ask.h"
 #include "stoa_seal.h"
+#include "core/stoa_eid.h"
 
 
 /* ---- _mcp_mark.c -------------------------------------------------------- */
@@ -37,17 +38,9 @@ ngx_int_t ngx_http_stoa_mcp_unmark(ngx_http_request_t *r,
 /* ---- _mcp_eid.c -------------------------------------------------------- */
 
 #define NGX_HTTP_STOA_MCP_EID_TEXT  3072
-#define NGX_HTTP_STOA_MCP_SOURCES   16       /* of one stream                */
+#define NGX_HTTP_STOA_MCP_SOURCES   STOA_MCP_SOURCES
 
-typedef struct {
-    ngx_uint_t        kind;                  /* P, G, E                      */
-    stoa_str_t        rid;                   /* of P and E, JSON             */
-    ngx_uint_t        n;
-    struct {
-        stoa_mcp_ref_t  ref;
-        stoa_str_t      eid;                 /* "": it said none             */
-    } source[NGX_HTTP_STOA_MCP_SOURCES];
-} ngx_http_stoa_mcp_eid_t;
+typedef stoa_mcp_eid_t  ngx_http_stoa_mcp_eid_t;
 
 /* Fills text; NGX_DECLINED: it would be too long. */
 ngx_int_t ngx_http_stoa_mcp_eid_seal(ngx_http_stoa_mcp_t *mcp,
