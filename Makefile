@@ -97,7 +97,7 @@ PRODUCTS = $(OBJS)/ngx_http_stoa_module.so $(OBJS)/stoa-control \
 
 
 .PHONY: all module control ctl install run stop test test-programs unit \
-	test-asan test-matrix docs bench bench-core fuzz clean help
+	test-asan test-matrix test-keycloak docs bench bench-core fuzz clean help
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
@@ -115,6 +115,7 @@ help:
 	@echo 'make test          all tests (TESTS=t/x.t, JOBS=n, PROVE_FLAGS)'
 	@echo 'make unit          the unit tests and the fuzzers'"'"' seeds alone'
 	@echo 'make test-matrix   clients and servers of MCP, all that there are'
+	@echo 'make test-keycloak the way to a token, with a real Keycloak'
 	@echo 'make test-asan     all tests with AddressSanitizer and UBSan'
 	@echo 'make fuzz          every fuzzer for FUZZ_TIME=60 seconds'
 	@echo 'make bench         measurements beside bare nginx'
@@ -251,6 +252,12 @@ test-matrix: all
 	t/parts/get.sh matrix
 	$(TEST_ENV) STOA_TEST_FULL=1 $(PROVE) -v t/mcp/matrix.t \
 		t/mcp/conformance.t t/mcp/conformance_client.t
+
+# the way to a token, with a real Keycloak
+test-keycloak: all
+	t/parts/get.sh
+	t/parts/get.sh keycloak
+	$(TEST_ENV) STOA_TEST_KEYCLOAK=1 $(PROVE) -v t/mcp_keycloak.t
 
 test-asan:
 	@test -f $(ASAN_OBJS)/config.mk || ./configure $(filter-out \

