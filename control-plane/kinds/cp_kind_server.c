@@ -274,6 +274,17 @@ cp_server_name_check(cp_op_t *op, const cp_json_t *server,
                                 STOA_TOOL_NAME_MAX);
         }
 
+        if (cp_json_num(server, "search_tools", 0)
+            && (strcmp(name, "search_tools") == 0
+                || strcmp(name, "call_tool") == 0))
+        {
+            return cp_err_field(&op->err, -1, item->line,
+                                cp_arena_printf(op->arena, "%s[%u]", member,
+                                                i),
+                                "is called as one of the two that find the "
+                                "others: give it an alias");
+        }
+
         slot = (unsigned) (stoa_hash64(name, strlen(name), 0)
                            % (4 * STOA_SERVER_TOOLS_MAX));
 

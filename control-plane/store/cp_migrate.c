@@ -30,7 +30,8 @@
     row(16, "0016_items")                                                     \
     row(17, "0017_keep_authorization")                                        \
     row(18, "0018_pins")                                                      \
-    row(19, "0019_open")
+    row(19, "0019_open")                                                      \
+    row(20, "0020_search_tools")
 
 
 typedef struct {

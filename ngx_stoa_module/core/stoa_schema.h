@@ -362,6 +362,8 @@
       "itself; none: they are refused")                                       \
     R(S, WORD, prefix, 0, STOA_PREFIXES, "always",                            \
       "always: <api>__<tool>; never: <tool>")                                 \
+    R(S, BOOL, search_tools, 0, 0,                                            \
+      "show search_tools and call_tool instead of its tools")                 \
     R(S, ITEMS, tools, 0, server_tool, 0, STOA_SERVER_TOOLS_MAX,              \
       "what it bundles")                                                      \
     R(S, ITEMS, prompts, 0, server_prompt, 0, STOA_SERVER_TOOLS_MAX,          \

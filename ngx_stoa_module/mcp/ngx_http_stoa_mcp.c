@@ -89,6 +89,7 @@ static const ngx_http_stoa_step_t  ngx_http_stoa_mcp_steps[] = {
     { "dispatch",     ngx_http_stoa_mcp_dispatch },
     { "resolve",      ngx_http_stoa_mcp_owner },
     { "judge",        ngx_http_stoa_policy_judge },
+    { "search",       ngx_http_stoa_mcp_search },
     { "credential",   ngx_http_stoa_credential_step },
     { "connect",      ngx_http_stoa_mcp_connect },
     { "splice",       ngx_http_stoa_mcp_splice },
@@ -533,13 +534,23 @@ ngx_http_stoa_mcp_call(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 static ngx_int_t
 ngx_http_stoa_mcp_owner(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
+    ngx_int_t  rc;
+
     if (ctx->call.mcp->msg.method == STOA_MCP_OTHER) {
         return NGX_OK;                                /* it is known already */
     }
 
-    return ctx->call.mcp->msg.method == STOA_MCP_TOOLS_CALL
-           ? ngx_http_stoa_mcp_resolve(r, ctx)
-           : ngx_http_stoa_mcp_item_resolve(r, ctx);
+    if (ctx->call.mcp->msg.method != STOA_MCP_TOOLS_CALL) {
+        return ngx_http_stoa_mcp_item_resolve(r, ctx);
+    }
+
+    rc = ngx_http_stoa_mcp_search_resolve(r, ctx);
+
+    if (ctx->call.mcp->searching) {
+        return NGX_OK;
+    }
+
+    return rc == NGX_OK ? ngx_http_stoa_mcp_resolve(r, ctx) : rc;
 }
 
 
@@ -614,44 +625,6 @@ ngx_http_stoa_mcp_instructions(ngx_http_request_t *r,
 }
 
 
-/* The union of what the upstreams can that are seen. */
-
-static void
-ngx_http_stoa_mcp_capabilities(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_mcp_view_t *view,
-    stoa_buf_t *b)
-{
-    const ngx_http_stoa_mcp_list_t  *lists;
-
-    lists = view->lists;
-
-    stoa_buf_addz(b, "\"capabilities\":{\"tools\":{\"listChanged\":true}");
-
-    if (view->has_prompts || lists[NGX_HTTP_STOA_MCP_PROMPTS].nitems) {
-        stoa_buf_addz(b, ",\"prompts\":{\"listChanged\":true}");
-    }
-
-    if (view->has_resources || lists[NGX_HTTP_STOA_MCP_RESOURCES].nitems
-        || lists[NGX_HTTP_STOA_MCP_TEMPLATES].nitems)
-    {
-        stoa_buf_addz(b, ",\"resources\":{\"listChanged\":true");
-        stoa_buf_addz(b, view->has_updates && !view->modern
-                         ? ",\"subscribe\":true}" : "}");
-    }
-
-    if (view->has_logging && !view->modern) {
-        stoa_buf_addz(b, ",\"logging\":{}");
-    }
-
-    if (view->has_completions) {
-        stoa_buf_addz(b, ",\"completions\":{}");
-    }
-
-    ngx_http_stoa_mcp_other_declare(r, ctx, view->modern, b);
-    stoa_buf_addz(b, "}");
-}
-
-
 static ngx_int_t
 ngx_http_stoa_mcp_initialize(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
@@ -703,7 +676,7 @@ ngx_http_stoa_mcp_initialize(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     ngx_http_stoa_mcp_answer_head(&b, mcp);
     stoa_buf_addf(&b, "\"protocolVersion\":\"%.*s\",", (int) name.len,
                   name.data);
-    ngx_http_stoa_mcp_capabilities(r, ctx, view, &b);
+    ngx_http_stoa_mcp_list_capabilities(r, ctx, view, &b);
     stoa_buf_addz(&b, ",\"serverInfo\":");
     ngx_http_stoa_mcp_info(r, ctx, &b);
     ngx_http_stoa_mcp_instructions(r, ctx, &b);
@@ -754,7 +727,7 @@ ngx_http_stoa_mcp_discover(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     ngx_http_stoa_mcp_version_list(&b, access->serves_modern,
                                       access->serves_legacy);
     stoa_buf_addz(&b, ",");
-    ngx_http_stoa_mcp_capabilities(r, ctx, view, &b);
+    ngx_http_stoa_mcp_list_capabilities(r, ctx, view, &b);
     ngx_http_stoa_mcp_instructions(r, ctx, &b);
     stoa_buf_addf(&b, ",\"ttlMs\":%d,\"cacheScope\":\"private\",\"_meta\":"
                   "{\"io.modelcontextprotocol/serverInfo\":",

@@ -8,6 +8,7 @@
  *   _mcp_list.c     the lists of it, in pages
  *   _mcp_call.c     tools/call: find the tool, splice its name, forward
  *   _mcp_seal.c     the keys by which it is sealed
+ *   _mcp_search.c   search_tools and call_tool
  *   _mcp_param.c    headers that repeat arguments
  *   _mcp_item.c     the same for prompts, resources, completions
  *   _mcp_session.c  sealed session ids
@@ -240,6 +241,7 @@ struct ngx_http_stoa_mcp_s {
     unsigned                      retried:1;    /* the session was gone     */
     unsigned                      forwarded:1;
     unsigned                      leveled:1;    /* the upstream knows it    */
+    unsigned                      searching:1;
     unsigned                      bridged:1;    /* modern, to a legacy one  */
     unsigned                      has_upstream:1;   /* its session          */
     unsigned                      bridge_answered:1;
@@ -322,6 +324,8 @@ typedef struct {
     stoa_id_t                  reader;        /* the api with resources,    */
     stoa_id_t                  reader_target; /* if nreaders is 1           */
     ngx_uint_t                 nreaders;
+    ngx_str_t                 *words;         /* of tools, 3 of each; NULL:
+                                                 nobody has searched yet    */
     ngx_str_t                  notes;         /* members of _meta, or ""    */
     unsigned                   stale:1;
     unsigned                   modern:1;
@@ -352,6 +356,23 @@ ngx_uint_t ngx_http_stoa_mcp_selected(const stoa_rec_subscription_t *sub,
     const stoa_id_t *tool);
 
 ngx_int_t ngx_http_stoa_mcp_list(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+/* "capabilities":{...}, the union of what the upstreams can that are seen. */
+void ngx_http_stoa_mcp_list_capabilities(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_mcp_view_t *view,
+    stoa_buf_t *b);
+
+
+/* ---- _mcp_search.c ----------------------------------------------------- */
+
+/* What is listed in place of the tools; NULL: they are. */
+ngx_str_t *ngx_http_stoa_mcp_search_list(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+/* The message calls a tool by now, or is searching, in a step of its own
+ * behind the limits. */
+ngx_int_t ngx_http_stoa_mcp_search_resolve(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+ngx_int_t ngx_http_stoa_mcp_search(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 
 

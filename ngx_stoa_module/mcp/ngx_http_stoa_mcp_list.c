@@ -50,7 +50,7 @@ static const ngx_http_stoa_mcp_listing_t  ngx_http_stoa_mcp_listings[] = {
 ngx_int_t
 ngx_http_stoa_mcp_list(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
-    ngx_str_t                           detail;
+    ngx_str_t                           detail, *instead;
     ngx_buf_t                          *bufs[3];
     ngx_uint_t                          i, start, end;
     ngx_chain_t                        *cls[3];
@@ -72,6 +72,8 @@ ngx_http_stoa_mcp_list(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     }
 
     list = &view->lists[row->list];
+    instead = row->list == NGX_HTTP_STOA_MCP_TOOLS
+              ? ngx_http_stoa_mcp_search_list(r, ctx) : NULL;
 
     if (ngx_http_stoa_mcp_page(r, ctx, list, &start) != NGX_OK) {
         ngx_str_set(&detail, "invalid cursor");
@@ -80,7 +82,8 @@ ngx_http_stoa_mcp_list(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
                                         &detail);
     }
 
-    end = ngx_min(start + NGX_HTTP_STOA_MCP_PAGE, list->nitems);
+    end = instead ? list->nitems
+                  : ngx_min(start + NGX_HTTP_STOA_MCP_PAGE, list->nitems);
 
     for (i = 0; i < 3; i++) {
         bufs[i] = ngx_calloc_buf(r->pool);
@@ -108,18 +111,19 @@ ngx_http_stoa_mcp_list(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    if (start < end) {
+    /* the view's own bytes: the request holds a reference */
 
-        /* the view's own bytes: the request holds a reference */
+    if (instead) {
+        bufs[1]->pos = instead->data;
+        bufs[1]->last = instead->data + instead->len;
 
+    } else if (start < end) {
         bufs[1]->pos = list->blob + list->items[start].start;
         bufs[1]->last = list->blob + list->items[end - 1].end;
-        cls[0]->next = cls[1];
-        cls[1]->next = cls[2];
-
-    } else {
-        cls[0]->next = cls[2];
     }
+
+    cls[0]->next = (instead || start < end) ? cls[1] : cls[2];
+    cls[1]->next = cls[2];
 
     return ngx_http_stoa_mcp_answer(r, ctx, NGX_HTTP_OK, cls[0]);
 }
@@ -274,4 +278,40 @@ ngx_http_stoa_mcp_view_item(ngx_http_stoa_mcp_list_t *list,
 
     return item && item->name.len == len
            && ngx_memcmp(item->name.data, name, len) == 0 ? item : NULL;
+}
+
+
+void
+ngx_http_stoa_mcp_list_capabilities(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_mcp_view_t *view,
+    stoa_buf_t *b)
+{
+    const ngx_http_stoa_mcp_list_t  *lists;
+
+    lists = view->lists;
+
+    stoa_buf_addz(b, "\"capabilities\":{\"tools\":{\"listChanged\":true}");
+
+    if (view->has_prompts || lists[NGX_HTTP_STOA_MCP_PROMPTS].nitems) {
+        stoa_buf_addz(b, ",\"prompts\":{\"listChanged\":true}");
+    }
+
+    if (view->has_resources || lists[NGX_HTTP_STOA_MCP_RESOURCES].nitems
+        || lists[NGX_HTTP_STOA_MCP_TEMPLATES].nitems)
+    {
+        stoa_buf_addz(b, ",\"resources\":{\"listChanged\":true");
+        stoa_buf_addz(b, view->has_updates && !view->modern
+                         ? ",\"subscribe\":true}" : "}");
+    }
+
+    if (view->has_logging && !view->modern) {
+        stoa_buf_addz(b, ",\"logging\":{}");
+    }
+
+    if (view->has_completions) {
+        stoa_buf_addz(b, ",\"completions\":{}");
+    }
+
+    ngx_http_stoa_mcp_other_declare(r, ctx, view->modern, b);
+    stoa_buf_addz(b, "}");
 }
