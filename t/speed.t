@@ -24,6 +24,7 @@ my %BUDGET = (
     'stoa REST refused: wrong checksum'         => 0.80,
     'stoa tools/call, 2026-07-28'               => 1.37,
     'stoa tools/call, 2025-11-25'               => 1.37,
+    'stoa tools/call, 2025-11-25 before 2026-07-28' => 1.68,
     'stoa tools/list, 2026-07-28'               => 1.66,
     'stoa tools/list, 2025-11-25'               => 1.66,
     'stoa tools/list of 5,000, a page'          => 1.20,
@@ -45,7 +46,10 @@ for my $row ($bench->rows) {
     cmp_ok($ratio, '<=', $budget, sprintf '%s: %.0f instructions, %.2f of'
         . ' %.2f', $name, $n->{all}, $ratio, $budget);
 
-    my @more = grep { calls($n, @$_) > calls($got{$base}, @$_) + 0.1 }
+    # (a call that is bridged looks whether an idle connection is closed)
+    my $looks = $name =~ /before/ ? 1 : 0;
+    my @more = grep { calls($n, @$_) > calls($got{$base}, @$_) + 0.1
+                      + ($_->[0] eq 'recvfrom' && $looks) }
         ['recvfrom'], [qw(writev sendto)], ['getsockopt'], ['setsockopt'],
         ['epoll_ctl'];
     is("@{[ map { @$_ } @more ]}", '',

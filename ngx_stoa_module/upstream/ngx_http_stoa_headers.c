@@ -139,7 +139,10 @@ ngx_http_stoa_headers_text(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
                 len += h->key.len + 2 + h->value.len + 2;
 
             } else {
-                p = ngx_sprintf(p, "%V: %V" CRLF, &h->key, &h->value);
+                p = ngx_cpymem(p, h->key.data, h->key.len);
+                *p++ = ':'; *p++ = ' ';
+                p = ngx_cpymem(p, h->value.data, h->value.len);
+                *p++ = CR; *p++ = LF;
             }
         }
 

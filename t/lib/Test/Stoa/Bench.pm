@@ -42,6 +42,7 @@ sub new {
         http => "keepalive_requests 100000000;\naccess_log off;\n");
     $self->{key} = { map { $_ => $t->key('acme', $_) } qw(app heavy) };
     $self->{large} = $t->key('large', 'app');
+    $self->{across} = $t->key('modern', 'app');
     $t->sync;
 
     $self->{list} = $t->mcp('/mcp/acme', 'tools/list', undef,
@@ -83,7 +84,23 @@ sub discovered {
     } 30 or die "the MCP upstream was not discovered\n";
     $t->stop('mcpup');
     $self->large;
+    $self->modern;
     return $port;
+}
+
+# One that speaks 2026-07-28 alone, for clients with sessions.
+
+sub modern {
+    my ($self) = @_;
+    my $t = $self->{t};
+    $self->{modern} = $t->mcp_origin(name => 'mcpmodern', era => 'modern');
+
+    $t->apply(demo(tenant => 'modern', mcp => { m => $self->{modern} }));
+    wait_until {
+        ($t->api('GET', '/v1/tenants/modern/apis/m')->{json}{discovery}{state}
+            // '') eq 'ok'
+    } 60 or die "the modern MCP upstream was not discovered\n";
+    $t->stop('mcpmodern');
 }
 
 # A token as Keycloak makes them, about a kilobyte, of the application "app".
@@ -137,6 +154,7 @@ daemon off; worker_processes 1; pid nginx.pid; error_log logs/error.log;
 events { worker_connections 1024; }
 http {
 @{[ $server->($self->{rest}, "return 200 '$ANSWER';") ]}
+@{[ $server->($self->{modern}, "return 200 '$RESULT';") ]}
 @{[ $server->($self->{mcp}, 'if ($http_mcp_session_id = "") { set $a i; } '
     . 'if ($http_mcp_protocol_version = "2026-07-28") { set $a m; } '
     . 'if ($a = i) { add_header Mcp-Session-Id up-1; '
@@ -212,6 +230,7 @@ sub rows {
     my @list = (@modern, 'Mcp-Method' => 'tools/list');
     my @token = (Authorization => "Bearer $self->{token}");
     my ($sid) = $t->mcp_session('/mcp/acme', key => $app);
+    my ($bridged) = $t->mcp_session('/mcp/modern', key => $self->{across});
     my @legacy = (@mcp, 'MCP-Protocol-Version' => '2025-11-25',
                   'Mcp-Session-Id' => $sid, 'X-API-Key' => $app);
     my ($rest, $tool) = ('bare proxy_pass, REST',
@@ -241,6 +260,10 @@ sub rows {
          $body->('tools/call', %call, %meta), $tool],
         ['stoa tools/call, 2025-11-25', 'gw', '/mcp/acme', \@legacy,
          $body->('tools/call', %call), $tool],
+        ['stoa tools/call, 2025-11-25 before 2026-07-28', 'gw', '/mcp/modern',
+         [@mcp, 'MCP-Protocol-Version' => '2025-11-25', 'Mcp-Session-Id' =>
+          $bridged, 'X-API-Key' => $self->{across}],
+         $body->('tools/call', %call), 'stoa tools/call, 2025-11-25'],
         ["$tool, with a token", 'bare', '/mcp',
          [@call, 'Mcp-Name' => 'echo', @token],
          $body->('tools/call', %call, %meta)],
