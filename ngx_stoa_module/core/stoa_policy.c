@@ -78,7 +78,7 @@ static const char *const  stoa_policy_vars[STOA_VAR_MAX] = {
 static const char *const  stoa_policy_reserved[] = {
     "access-control-*", "authorization", "connection", "content-encoding",
     "content-length", "content-type", "cookie", "expect", "host",
-    "keep-alive", "mcp-session-id", "proxy", "proxy-*", "te", "traceparent",
+    "keep-alive", "mcp-*", "proxy", "proxy-*", "te", "traceparent",
     "trailer", "transfer-encoding", "upgrade", "vary", "x-accel-*",
     "x-api-key", "x-forwarded-*", "x-http-method", "x-http-method-override",
     "x-method-override", "x-original-url", "x-request-id", "x-rewrite-url",

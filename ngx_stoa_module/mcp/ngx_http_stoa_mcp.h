@@ -51,6 +51,8 @@
 #define NGX_HTTP_STOA_MCP_ANSWER_MAX    262144
 #define NGX_HTTP_STOA_MCP_WORDS_MAX     200
 #define NGX_HTTP_STOA_MCP_RETRY_MAX     64
+#define NGX_HTTP_STOA_MCP_PARAMS_MAX    32
+#define NGX_HTTP_STOA_MCP_PARAMS_LEN    8192
 #define NGX_HTTP_STOA_MCP_LIST_TTL_MS   5000
 
 
@@ -85,6 +87,8 @@ typedef struct {
     ngx_table_elt_t  *last;           /* Last-Event-ID                      */
     stoa_media_accept_t   json;       /* what all lines of accept say       */
     stoa_media_accept_t   events;
+    ngx_uint_t            params;     /* Mcp-Param-*: how many, how long    */
+    size_t                params_len;
     unsigned              repeated:1; /* one of the above came twice        */
     unsigned              unreadable:1;  /* one of the last two did         */
 } ngx_http_stoa_mcp_headers_t;

@@ -64,6 +64,14 @@ ngx_http_stoa_mcp_read_headers(ngx_http_request_t *r,
             }
 
             *slot = h;
+
+        } else if (h->key.len > sizeof("mcp-param-") - 1
+                   && ngx_memcmp(h->lowcase_key, "mcp-param-",
+                                 sizeof("mcp-param-") - 1)
+                      == 0)
+        {
+            hs->params++;
+            hs->params_len += h->key.len + h->value.len;
         }
     }
 
@@ -440,7 +448,7 @@ ngx_http_stoa_mcp_scan(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 ngx_int_t
 ngx_http_stoa_mcp_era(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
-    ngx_str_t                    *v;
+    ngx_str_t                    *v, detail;
     ngx_uint_t                    version;
     ngx_http_stoa_mcp_t          *mcp;
     ngx_http_stoa_mcp_headers_t  *hs;
@@ -450,6 +458,14 @@ ngx_http_stoa_mcp_era(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 
     if (hs->repeated) {
         return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_MCP_HEADER, NULL);
+    }
+
+    if (hs->params > NGX_HTTP_STOA_MCP_PARAMS_MAX
+        || hs->params_len > NGX_HTTP_STOA_MCP_PARAMS_LEN)
+    {
+        ngx_str_set(&detail, "more than 32 Mcp-Param headers, or 8 KiB");
+        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_MCP_HEADER,
+                                    &detail);
     }
 
     /* the content decides: _meta's version is modern, initialize without it
