@@ -1,7 +1,8 @@
 #!/usr/bin/perl
 
 # The public conformance suite through the gateway with a key, each revision
-# at an upstream that passes all of it when it is asked directly.
+# at an upstream that passes all of it when it is asked directly, and at one of
+# the other era.
 
 use FindBin;
 use lib "$FindBin::Bin/../lib";
@@ -34,28 +35,27 @@ my %bridged = (
 my %lacking = ('2026-07-28' => {}, '2025-11-25' => {}, '2025-06-18' => {},
                '2026-07-28 bridged' => \%bridged);
 
+# Alone they do all but tasks, which are an extension; "make test-matrix" looks.
+
+my $full = $ENV{STOA_TEST_FULL};
 my (%direct, %through);
 for my $set (sort keys %set) {
     my ($up) = @{ $set{$set} };
     my ($version) = split ' ', $set;
     $direct{$set} = $t->suite_server($version, "http://127.0.0.1:"
-        . $port{$version eq '2026-07-28' ? 'dual' : $up} . '/mcp');
+        . $port{$version eq '2026-07-28' ? 'dual' : $up} . '/mcp') if $full;
     $through{$set} = $t->suite_server($version, $url{$up});
 }
 
 for my $set (reverse sort keys %set) {
-    my $direct = $t->suite_result($direct{$set});
+    if ($full) {
+        my $direct = $t->suite_result($direct{$set});
+        is(join(' ', grep { !/^tasks-/ && $direct->{$_}[1] }
+            sort keys %$direct), '', "$set: the upstream alone passes");
+    }
     my $through = $t->suite_result($through{$set});
-    my %own = map { ($_ => 1) } grep { $direct->{$_}[1] } keys %$direct;
-
-    is(scalar(keys %$direct), $set{$set}[1], "$set: the suite ran");
-    is(join(' ', grep { !/^tasks-/ } sort keys %own), '',
-       "$set: the upstream alone passes");
-
-    # what it does not do itself is not asked of the gateway before it
-    delete @$_{keys %own} for $direct, $through;
-    is(scalar(keys %$through), scalar(keys %$direct),
-       "$set: the suite ran through the gateway");
+    is(scalar(keys %$through), $set{$set}[1], "$set: the suite ran");
+    delete @$through{grep { /^tasks-/ } keys %$through};
     Test::Stoa::Conformance::ratchet($set, $through, $lacking{$set});
     diag("$set: ", Test::Stoa::Conformance::passed($through));
 }

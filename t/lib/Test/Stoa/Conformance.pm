@@ -34,7 +34,7 @@ sub suite {
     $self->has('conformance');
     my $dir = "$Test::Stoa::Base::PARTS/conformance";
     my $name = 'suite' . ++$runs;
-    my $limit = ($o{limit} || 8000) * $Test::Stoa::Base::SLOW;
+    my $limit = ($o{limit} || 20_000) * $Test::Stoa::Base::SLOW;
 
     $self->start($name, foreign => 1,
         argv => ["$dir/bin/node",
@@ -80,7 +80,7 @@ sub suite_client {
     return $self->suite('client', ['--scenario', $scenario, '--spec-version',
         $version, '--command', $o{direct} ? $client
         : "perl $Test::Stoa::Base::ROOT/t/lib/suite-client.pl"],
-        limit => 20_000, env => { STOA_SUITE => join ' ',
+        env => { STOA_SUITE => join ' ',
             $self->port('control'), $self->{token}, $self->port('front'),
             $client, $era });
 }
