@@ -24,11 +24,6 @@ my @upstreams = grep { $full || !$_->{full} } @Test::Stoa::Matrix::UPSTREAMS;
 my @red = (
     [qr/FastMCP 2/, qr/./, 'big|all', 'that client reads the first page of a '
      . 'list only, 500 tools'],
-    [qr/TypeScript 1|Python 1|remote|FastMCP [23]|Inspector/, qr/default/, 'new',
-     'a legacy client at a modern server'],
-    [qr/TypeScript 2/, qr/default/, 'new',
-     'a legacy client at a modern server'],
-    [qr/./, qr/2025|legacy/, 'new', 'a legacy client at a modern server'],
 );
 
 my @all = grep { !$_->{alone} } @upstreams;

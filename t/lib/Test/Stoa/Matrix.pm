@@ -65,7 +65,7 @@ our @UPSTREAMS = (
     { name => 'ev', title => 'server-everything', tool => 'echo',
       start => sub { $_[0]->mcp_everything(name => 'ev') },
       arguments => { message => 'hello' }, like => qr/hello/ },
-    { name => 'new', title => '2026-07-28 only', tool => 'echo', alone => 1,
+    { name => 'new', title => '2026-07-28 only', tool => 'echo',
       start => sub { $_[0]->mcp_origin(name => 'new', era => 'modern') },
       like => qr/\{/ },
     { name => 'big', title => '1,200 tools', tool => 'tool1199', tools => 1200,
