@@ -96,6 +96,7 @@ static const stoa_rpc_member_t  stoa_rpc_members[] = {
     ROW(2, "ref", "ref", ref, T_OBJECT, STOA_RPC_PARAMS),
     ROW(2, "_meta", "_meta", meta, T_OBJECT, STOA_RPC_PARAMS),
     ROW(2, "cursor", "cursor", cursor, T_STRING, STOA_RPC_PARAMS),
+    ROW(2, "taskId", "taskid", task_id, T_STRING, STOA_RPC_PARAMS),
     ROW(2, "uri", "uri", uri, T_STRING, STOA_RPC_PARAMS),
     ROW(2, "protocolVersion", "protocolversion", protocol_version,
         T_STRING, STOA_RPC_PARAMS),
@@ -109,7 +110,7 @@ static const stoa_rpc_member_t  stoa_rpc_members[] = {
 };
 
 /* Of each depth: where its rows begin, how long its shortest name is. */
-static const uint8_t  stoa_rpc_rows[] = { 0, 0, 6, 14, 16 };
+static const uint8_t  stoa_rpc_rows[] = { 0, 0, 6, 15, 17 };
 static const uint8_t  stoa_rpc_shortest[] = { 0, 2, 3, sizeof(META) - 1 };
 
 
@@ -134,6 +135,10 @@ static const struct {
     { { "resources/subscribe", 19 }, STOA_MCP_SUBSCRIBE },
     { { "resources/unsubscribe", 21 }, STOA_MCP_UNSUBSCRIBE },
     { { "logging/setLevel", 16 }, STOA_MCP_LEVEL },
+    { { "tasks/get", 9 }, STOA_MCP_TASK },
+    { { "tasks/cancel", 12 }, STOA_MCP_TASK },
+    { { "tasks/result", 12 }, STOA_MCP_TASK_RESULT },
+    { { "tasks/update", 12 }, STOA_MCP_TASK_UPDATE },
 };
 
 

@@ -31,7 +31,8 @@ typedef enum {
     STOA_MCP_CANCELLED, STOA_MCP_PROMPTS_LIST, STOA_MCP_PROMPTS_GET,
     STOA_MCP_RESOURCES_LIST, STOA_MCP_RESOURCES_READ,
     STOA_MCP_TEMPLATES_LIST, STOA_MCP_COMPLETE, STOA_MCP_LISTEN,
-    STOA_MCP_SUBSCRIBE, STOA_MCP_UNSUBSCRIBE, STOA_MCP_LEVEL
+    STOA_MCP_SUBSCRIBE, STOA_MCP_UNSUBSCRIBE, STOA_MCP_LEVEL, STOA_MCP_TASK,
+    STOA_MCP_TASK_RESULT, STOA_MCP_TASK_UPDATE
 } stoa_mcp_method_e;
 
 
@@ -45,6 +46,7 @@ typedef struct {
     stoa_json_val_t      params;        /* object; start NULL: none         */
     stoa_json_val_t      name;          /* params.name (string)             */
     stoa_json_val_t      uri;           /* params.uri (string)              */
+    stoa_json_val_t      task_id;       /* params.taskId (string)           */
     stoa_json_val_t      cursor;        /* params.cursor (string)           */
     stoa_json_val_t      arguments;     /* params.arguments (object)        */
     stoa_json_val_t      ref;           /* params.ref (object)              */

@@ -122,6 +122,10 @@ static const ngx_http_stoa_mcp_method_t  ngx_http_stoa_mcp_methods[] = {
     { STOA_MCP_COMPLETE,   1, ngx_http_stoa_mcp_call },
     { STOA_MCP_TOOLS_CALL, 1, ngx_http_stoa_mcp_call },
     { STOA_MCP_LISTEN,     1, ngx_http_stoa_mcp_listen },
+    { STOA_MCP_TASK,       0, ngx_http_stoa_mcp_task },
+    { STOA_MCP_TASK_RESULT, 0, ngx_http_stoa_mcp_task },
+    { STOA_MCP_TASK,       1, ngx_http_stoa_mcp_task },
+    { STOA_MCP_TASK_UPDATE, 1, ngx_http_stoa_mcp_task },
     { STOA_MCP_OTHER,      0, NULL }
 };
 
@@ -536,7 +540,7 @@ ngx_http_stoa_mcp_owner(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
     ngx_int_t  rc;
 
-    if (ctx->call.mcp->msg.method == STOA_MCP_OTHER) {
+    if (ctx->call.api) {
         return NGX_OK;                                /* it is known already */
     }
 

@@ -22,6 +22,7 @@
  *   _mcp_open.c     a session at an upstream
  *   _mcp_judge.c    what it answers to a call
  *   _mcp_heal.c     whether a session is gone
+ *   _mcp_task.c     tasks
  *   _mcp_other.c    methods of extensions
  *   _mcp_batch.c    several messages in one
  *   _mcp_fault.c    why an answer is none, and the refusal made of it
@@ -249,6 +250,7 @@ struct ngx_http_stoa_mcp_s {
     unsigned                      bridged:1;    /* modern, to a legacy one  */
     unsigned                      has_upstream:1;   /* its session          */
     unsigned                      bridge_answered:1;
+    unsigned                      tasked:1;     /* it is, or may make one   */
     unsigned                      to_modern:1;  /* the upstream is modern,
                                                    the client is not        */
 };
@@ -409,6 +411,18 @@ ngx_int_t ngx_http_stoa_mcp_splice(ngx_http_request_t *r,
 ngx_uint_t ngx_http_stoa_mcp_header_dropped(const ngx_table_elt_t *h);
 ngx_int_t ngx_http_stoa_mcp_headers_add(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_list_t *headers);
+
+
+/* ---- _mcp_task.c ------------------------------------------------------- */
+
+/* What is asked about a task: NGX_OK, it is resolved as its tool's call. */
+ngx_int_t ngx_http_stoa_mcp_task(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+/* May the answer to a call be a task? */
+void ngx_http_stoa_mcp_task_expect(ngx_http_stoa_mcp_t *mcp);
+/* Ids of tasks in a message of the upstream become the client's. */
+ngx_int_t ngx_http_stoa_mcp_task_told(ngx_http_stoa_ctx_t *ctx,
+    stoa_str_t *data);
 
 
 /* ---- _mcp_other.c ------------------------------------------------------ */

@@ -600,6 +600,12 @@ ngx_http_stoa_mcp_era_differs(ngx_http_request_t *r, ngx_http_stoa_mcp_t *mcp,
          || mcp->msg.method == STOA_MCP_PROMPTS_GET) ? &mcp->msg.name
         : mcp->msg.method == STOA_MCP_RESOURCES_READ ? &mcp->msg.uri : NULL;
 
+    if (mcp->headers.name && (mcp->msg.method == STOA_MCP_TASK
+                              || mcp->msg.method == STOA_MCP_TASK_UPDATE))
+    {
+        v = &mcp->msg.task_id;
+    }
+
     if (v && v->start && v->type == STOA_JSON_STRING
         && (mcp->headers.name == NULL
             || ngx_http_stoa_mcp_header_equal(r, mcp->headers.name, v, 1)

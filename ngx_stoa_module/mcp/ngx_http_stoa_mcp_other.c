@@ -17,19 +17,24 @@
 
 
 typedef struct {
-    ngx_http_stoa_ctx_t   *ctx;
     ngx_uint_t             modern;
     ngx_uint_t             n;
+    ngx_uint_t             tasks;     /* one has them                        */
     const stoa_rec_api_t  *api;       /* the last one found                  */
 } ngx_http_stoa_mcp_others_t;
 
 
 static const stoa_rec_api_t *ngx_http_stoa_mcp_other_api(
     ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx, ngx_uint_t modern);
+static const stoa_rec_api_t *ngx_http_stoa_mcp_other_find(
+    ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx, ngx_uint_t modern,
+    ngx_http_stoa_mcp_others_t *others);
 static ngx_int_t ngx_http_stoa_mcp_other_grant(void *data,
     const ngx_http_stoa_mcp_grant_t *grant);
+static ngx_uint_t ngx_http_stoa_mcp_other_tasks(const stoa_rec_api_t *api,
+    ngx_uint_t modern);
 static ngx_uint_t ngx_http_stoa_mcp_other_caps(const stoa_rec_api_t *api,
-    const char *member, stoa_buf_t *b);
+    const char *member, ngx_uint_t n, stoa_buf_t *b);
 static ngx_uint_t ngx_http_stoa_mcp_other_own(const stoa_str_t *name);
 
 
@@ -112,13 +117,31 @@ void
 ngx_http_stoa_mcp_other_declare(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_uint_t modern, stoa_buf_t *b)
 {
-    const char *const     *member;
-    const stoa_rec_api_t  *api;
+    ngx_uint_t                  n;
+    const char *const          *member;
+    const stoa_rec_api_t       *api;
+    ngx_http_stoa_mcp_others_t  others;
 
-    api = ngx_http_stoa_mcp_other_api(r, ctx, modern);
+    api = ngx_http_stoa_mcp_other_find(r, ctx, modern, &others);
 
-    for (member = ngx_http_stoa_mcp_declaring; api && *member; member++) {
-        (void) ngx_http_stoa_mcp_other_caps(api, *member, b);
+    if (others.tasks && !modern) {
+        stoa_buf_addz(b, ",\"tasks\":{\"cancel\":{},\"requests\":{\"tools\":"
+                      "{\"call\":{}}}}");
+    }
+
+    for (member = ngx_http_stoa_mcp_declaring; *member; member++) {
+        n = others.tasks && modern && member[1] == NULL;
+
+        if (n) {
+            stoa_buf_addf(b, ",\"%s\":{\"%s\":{}", *member,
+                          ngx_http_stoa_mcp_tasks);
+        }
+
+        if (api) {
+            n += ngx_http_stoa_mcp_other_caps(api, *member, n, b);
+        }
+
+        stoa_buf_addz(b, n ? "}" : "");
     }
 }
 
@@ -129,22 +152,27 @@ static const stoa_rec_api_t *
 ngx_http_stoa_mcp_other_api(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     ngx_uint_t modern)
 {
-    ngx_http_stoa_mcp_grants_t  all;
     ngx_http_stoa_mcp_others_t  others;
 
-    ngx_memzero(&others, sizeof(others));
-    others.ctx = ctx;
-    others.modern = modern;
+    return ngx_http_stoa_mcp_other_find(r, ctx, modern, &others);
+}
 
-    if (ctx->call.mcp->has_server || ngx_http_stoa_policy_token_ruled(ctx)
-        || ngx_http_stoa_mcp_each_grant(r, ctx, ngx_http_stoa_mcp_other_grant,
-                                        &others, &all)
-           != NGX_OK)
-    {
-        return NULL;
-    }
 
-    return others.n == 1 ? others.api : NULL;
+static const stoa_rec_api_t *
+ngx_http_stoa_mcp_other_find(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    ngx_uint_t modern, ngx_http_stoa_mcp_others_t *others)
+{
+    ngx_int_t                   rc;
+    ngx_http_stoa_mcp_grants_t  all;
+
+    ngx_memzero(others, sizeof(ngx_http_stoa_mcp_others_t));
+    others->modern = modern;
+
+    rc = ngx_http_stoa_mcp_each_grant(r, ctx, ngx_http_stoa_mcp_other_grant,
+                                      others, &all);
+
+    return rc == NGX_OK && others->n == 1 && !ctx->call.mcp->has_server
+           && !ngx_http_stoa_policy_token_ruled(ctx) ? others->api : NULL;
 }
 
 
@@ -154,12 +182,31 @@ ngx_http_stoa_mcp_other_grant(void *data,
 {
     ngx_http_stoa_mcp_others_t *others = data;
 
+    uint32_t               i;
     const char *const     *member;
     const stoa_rec_api_t  *api;
 
+    const stoa_rec_server_tool_t  *t;
+
     api = grant->api;
 
-    if (api == NULL || grant->sub->has_tools || api->hdr.withheld
+    if (api) {
+        others->tasks |= ngx_http_stoa_mcp_other_tasks(api, others->modern);
+
+    } else {
+        t = stoa_rec_vec(grant->server, grant->server->tools,
+                         stoa_rec_server_tool_t);
+
+        for (i = 0; i < grant->server->tools.n && !others->tasks; i++) {
+            api = ngx_http_stoa_store_api(grant->store, &t[i].api);
+            others->tasks |= ngx_http_stoa_mcp_other_tasks(api,
+                                                           others->modern);
+        }
+
+        return NGX_OK;
+    }
+
+    if (grant->sub->has_tools || api->hdr.withheld
         || ngx_http_stoa_policy_token_rules(api, &api->policies)
         || (api->era != STOA_ERA_DUAL
             && api->era != (others->modern ? STOA_ERA_MODERN
@@ -169,7 +216,7 @@ ngx_http_stoa_mcp_other_grant(void *data,
     }
 
     for (member = ngx_http_stoa_mcp_declaring; *member; member++) {
-        if (ngx_http_stoa_mcp_other_caps(api, *member, NULL)) {
+        if (ngx_http_stoa_mcp_other_caps(api, *member, 0, NULL)) {
             others->api = api;
             others->n++;
             break;
@@ -180,14 +227,14 @@ ngx_http_stoa_mcp_other_grant(void *data,
 }
 
 
-/* Does it declare something there?  b: what. */
+/* Does it declare something there?  b: what, behind n others. */
 
 static ngx_uint_t
 ngx_http_stoa_mcp_other_caps(const stoa_rec_api_t *api, const char *member,
-    stoa_buf_t *b)
+    ngx_uint_t n, stoa_buf_t *b)
 {
     bool               more;
-    ngx_uint_t         n;
+    ngx_uint_t         before;
     stoa_err_t         err;
     stoa_str_t         text;
     stoa_json_val_t    root, caps, key, val;
@@ -206,7 +253,7 @@ ngx_http_stoa_mcp_other_caps(const stoa_rec_api_t *api, const char *member,
         return 0;
     }
 
-    n = 0;
+    before = n;
 
     for (more = stoa_json_first(&caps, &it, &key, &val);
          more;
@@ -226,11 +273,37 @@ ngx_http_stoa_mcp_other_caps(const stoa_rec_api_t *api, const char *member,
         n++;
     }
 
-    if (b && n) {
-        stoa_buf_addz(b, "}");
+    return n - before;
+}
+
+
+/* In the way of this era. */
+
+static ngx_uint_t
+ngx_http_stoa_mcp_other_tasks(const stoa_rec_api_t *api, ngx_uint_t modern)
+{
+    stoa_err_t        err;
+    stoa_str_t        text;
+    stoa_json_val_t   v, of;
+
+    if (api == NULL || api->hdr.withheld
+        || (api->era != STOA_ERA_DUAL
+            && api->era != (modern ? STOA_ERA_MODERN : STOA_ERA_LEGACY)))
+    {
+        return 0;
     }
 
-    return n;
+    text = stoa_rec_str(api, api->capabilities);
+
+    return text.len
+           && stoa_json_check(text.data, text.len, STOA_JSON_DEPTH_MAX, &v,
+                              &err)
+              == STOA_OK
+           && v.type == STOA_JSON_OBJECT
+           && stoa_json_get(&v, modern ? "extensions" : "tasks", &of)
+           && of.type == STOA_JSON_OBJECT
+           && stoa_json_get(&of, modern ? ngx_http_stoa_mcp_tasks
+                                        : "requests", &v);
 }
 
 

@@ -62,6 +62,8 @@ ngx_http_stoa_mcp_stream_expect(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
+    ngx_http_stoa_mcp_task_expect(mcp);
+
     if (!ctx->call.opened) {
         ngx_http_stoa_mcp_wheel_add(r, &mcp->spoke, NGX_HTTP_STOA_MCP_EXPECT,
                                     ngx_http_stoa_mcp_stream_open);
@@ -154,7 +156,7 @@ ngx_http_stoa_mcp_stream_head(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     ngx_http_stoa_mcp_wheel_remove(&mcp->spoke);
 
     if (!mcp->forwarded || ctx->call.replace || r->upstream == NULL
-        || (!ngx_http_stoa_mcp_stream_is(r) && !mcp->bridged))
+        || (!ngx_http_stoa_mcp_stream_is(r) && !mcp->bridged && !mcp->tasked))
     {
         return NGX_OK;
     }
@@ -413,13 +415,16 @@ ngx_http_stoa_mcp_stream_event(void *data, const stoa_sse_event_t *event)
                                                                   : STOA_ERROR;
 
     case NGX_HTTP_STOA_MCP_EVENT_PASS:
-        return ngx_http_stoa_mcp_stream_pass(s, &e) == NGX_OK ? STOA_OK
-                                                              : STOA_ERROR;
+        return ngx_http_stoa_mcp_task_told(s->ctx, &e.data) == NGX_OK
+               && ngx_http_stoa_mcp_stream_pass(s, &e) == NGX_OK
+               ? STOA_OK : STOA_ERROR;
 
     case NGX_HTTP_STOA_MCP_EVENT_ANSWER:
         s->answered = 1;
 
-        if (ngx_http_stoa_mcp_bridge_answer(s->ctx, &e.data) != NGX_OK) {
+        if (ngx_http_stoa_mcp_bridge_answer(s->ctx, &e.data) != NGX_OK
+            || ngx_http_stoa_mcp_task_told(s->ctx, &e.data) != NGX_OK)
+        {
             s->answered = 0;
             s->why = "an answer that is too long";
             return STOA_DECLINED;
@@ -476,6 +481,10 @@ ngx_http_stoa_mcp_stream_mark(ngx_http_stoa_mcp_stream_t *s,
 
     event->data.data = s->text.data;
     event->data.len = s->text.len;
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_stoa_mcp_task_told(s->ctx, &event->data);
+    }
 
     return rc == NGX_OK ? ngx_http_stoa_mcp_stream_pass(s, event) : rc;
 }

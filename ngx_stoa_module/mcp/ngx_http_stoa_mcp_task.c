@@ -1,0 +1,376 @@
+/*
+ * Tasks: calls whose result is fetched later, in their two forms, the
+ * experimental core of 2025-11-25 and the extension of 2026-07-28.
+ *
+ * A client has a task by an id that holds where it is: the upstream's id, its
+ * api and session, and the name by which the tool was called.  It is sealed
+ * for the caller, so that no other one's opens, and what is asked about a task
+ * is judged as a call of its tool is: who may no longer call it gets nothing
+ * of it.  Nothing is kept.
+ *
+ *   sealed: format 2, modern 1, ref (core/stoa_token.h), name_len 1, name,
+ *           the upstream's id
+ *
+ * Nothing about a task is ever sent twice: its session is what it means.
+ *
+ * Process: workers.
+ */
+
+#include "ngx_http_stoa_relay.h"
+#include "core/stoa_glance.h"
+
+
+#define NGX_HTTP_STOA_MCP_TASK_FORMAT  2
+#define NGX_HTTP_STOA_MCP_TASK_TEXT    2048
+#define NGX_HTTP_STOA_MCP_TASK_ID      512
+#define NGX_HTTP_STOA_MCP_TASK_PLACES  3
+
+
+static ngx_int_t ngx_http_stoa_mcp_task_open(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, stoa_mcp_ref_t *ref, stoa_str_t *name,
+    stoa_str_t *id);
+static ngx_int_t ngx_http_stoa_mcp_task_use(ngx_http_stoa_ctx_t *ctx,
+    const stoa_mcp_ref_t *ref, const stoa_str_t *id);
+static ngx_int_t ngx_http_stoa_mcp_task_unknown(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+static ngx_uint_t ngx_http_stoa_mcp_task_places(const stoa_glance_t *g,
+    stoa_json_val_t *at);
+static ngx_int_t ngx_http_stoa_mcp_task_seal(ngx_http_stoa_ctx_t *ctx,
+    const stoa_json_val_t *id, stoa_buf_t *out);
+
+
+ngx_int_t
+ngx_http_stoa_mcp_task(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    u_char               *p;
+    ngx_int_t             rc;
+    stoa_str_t            name, id;
+    stoa_mcp_ref_t        ref;
+    ngx_http_stoa_mcp_t  *mcp;
+
+    mcp = ctx->call.mcp;
+
+    rc = ngx_http_stoa_mcp_task_open(r, ctx, &ref, &name, &id);
+
+    if (rc != NGX_OK) {
+        return rc == NGX_DECLINED ? ngx_http_stoa_mcp_task_unknown(r, ctx)
+                                  : NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    p = ngx_pnalloc(r->pool, name.len + 2);
+    if (p == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    mcp->msg.name.type = STOA_JSON_STRING;
+    mcp->msg.name.escaped = 0;
+    mcp->msg.name.start = (char *) p;
+
+    *p++ = '"';
+    p = ngx_cpymem(p, name.data, name.len);
+    *p++ = '"';
+
+    mcp->msg.name.end = (char *) p;
+
+    rc = ngx_http_stoa_mcp_resolve(r, ctx);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    /* the name may be another tool's by now */
+
+    if (mcp->bridged || mcp->to_modern
+        || ngx_memcmp(&ctx->call.api->id, ref.api, STOA_ID_LEN) != 0)
+    {
+        return ngx_http_stoa_mcp_task_unknown(r, ctx);
+    }
+
+    return ngx_http_stoa_mcp_task_use(ctx, &ref, &id);
+}
+
+
+static ngx_int_t
+ngx_http_stoa_mcp_task_open(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    stoa_mcp_ref_t *ref, stoa_str_t *name, stoa_str_t *id)
+{
+    size_t                len;
+    u_char               *plain, who[NGX_HTTP_STOA_MCP_PRINCIPAL];
+    stoa_str_t            text;
+    const uint8_t        *p, *end;
+    ngx_http_stoa_mcp_t  *mcp;
+
+    mcp = ctx->call.mcp;
+
+    if (mcp->msg.task_id.start == NULL
+        || !stoa_json_text(&mcp->msg.task_id, &text)
+        || text.len < stoa_seal_text_len(1)
+        || text.len > NGX_HTTP_STOA_MCP_TASK_TEXT)
+    {
+        return NGX_DECLINED;
+    }
+
+    plain = ngx_pnalloc(r->pool, stoa_seal_plain_len(text.len));
+    if (plain == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_http_stoa_mcp_principal(ctx, who);
+
+    if (!stoa_seal_open(STOA_SEAL_TASK,
+                        (stoa_str_t) { (char *) who, sizeof(who) }, text,
+                        plain, &len)
+        || len < 2 || plain[0] != NGX_HTTP_STOA_MCP_TASK_FORMAT
+        || plain[1] != mcp->modern)
+    {
+        return NGX_DECLINED;
+    }
+
+    p = plain + 2;
+    end = plain + len;
+
+    if (!stoa_mcp_ref_read(&p, end, ref)
+        || ref->version > NGX_HTTP_STOA_MCP_VERSIONS
+        || p == end || *p >= end - p)
+    {
+        return NGX_DECLINED;
+    }
+
+    name->len = *p++;
+    name->data = (const char *) p;
+    p += name->len;
+
+    id->data = (const char *) p;
+    id->len = end - p;
+
+    return NGX_OK;
+}
+
+
+/* As in the place of a tool's name: the id is spliced, and in Mcp-Name. */
+
+static ngx_int_t
+ngx_http_stoa_mcp_task_use(ngx_http_stoa_ctx_t *ctx,
+    const stoa_mcp_ref_t *ref, const stoa_str_t *id)
+{
+    ngx_http_stoa_mcp_t  *mcp;
+
+    mcp = ctx->call.mcp;
+    ctx->call.to.first = ref->target + 1;            /* the one that has it  */
+
+    mcp->tasked = 1;
+    mcp->named = mcp->msg.task_id;
+    mcp->tool_name.data = (u_char *) id->data;
+    mcp->tool_name.len = id->len;
+
+    if (!mcp->modern) {
+        mcp->upstream_version = ref->version ? ref->version - 1
+                                             : NGX_HTTP_STOA_MCP_VERSION_NONE;
+        mcp->upstream_target = ref->target;
+        mcp->upstream_session.data = (u_char *) ref->sid.data;
+        mcp->upstream_session.len = ref->sid.len;
+        mcp->connect = NGX_HTTP_STOA_MCP_CONNECT_DONE;
+        mcp->retried = 1;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_stoa_mcp_task_unknown(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx)
+{
+    ngx_str_t  detail;
+
+    ngx_str_set(&detail, "unknown task");
+
+    return ngx_http_stoa_mcp_refuse(r, ctx, NGX_HTTP_STOA_REFUSE_MCP_TOOL,
+                                    &detail);
+}
+
+
+/* ---- what the client gets ---------------------------------------------- */
+
+void
+ngx_http_stoa_mcp_task_expect(ngx_http_stoa_mcp_t *mcp)
+{
+    stoa_json_val_t  v, task;
+
+    if (mcp->msg.method != STOA_MCP_TOOLS_CALL || mcp->bridged
+        || mcp->to_modern)
+    {
+        return;
+    }
+
+    if (!mcp->modern) {
+        mcp->tasked = mcp->msg.params.start
+                      && stoa_json_get(&mcp->msg.params, "task", &v);
+        return;
+    }
+
+    mcp->tasked = mcp->msg.meta_caps.start
+                  && stoa_json_get(&mcp->msg.meta_caps, "extensions", &v)
+                  && v.type == STOA_JSON_OBJECT
+                  && stoa_json_get(&v, "io.modelcontextprotocol/tasks",
+                                   &task);
+}
+
+
+/* Puts ids of ours into a message.  What is in data is valid until the
+ * next one. */
+
+ngx_int_t
+ngx_http_stoa_mcp_task_told(ngx_http_stoa_ctx_t *ctx, stoa_str_t *data)
+{
+    ngx_uint_t        i, n;
+    const char       *p;
+    stoa_glance_t     g;
+    stoa_json_val_t   at[NGX_HTTP_STOA_MCP_TASK_PLACES];
+
+    static stoa_buf_t  text, *out = &text;
+
+    if (!ctx->call.mcp->tasked
+        || stoa_glance(data->data, data->len, &g) != STOA_OK)
+    {
+        return NGX_OK;
+    }
+
+    n = ngx_http_stoa_mcp_task_places(&g, at);
+
+    if (n == 0) {
+        return NGX_OK;
+    }
+
+    stoa_buf_free(out);
+    stoa_buf_init(out, data->len + n * NGX_HTTP_STOA_MCP_TASK_TEXT + 16);
+    p = data->data;
+
+    for (i = 0; i < n; i++) {
+        stoa_buf_add(out, p, at[i].start - p);
+
+        if (ngx_http_stoa_mcp_task_seal(ctx, &at[i], out) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        p = at[i].end;
+    }
+
+    stoa_buf_add(out, p, data->data + data->len - p);
+
+    data->data = out->data;
+    data->len = out->len;
+
+    return out->rc == STOA_OK ? NGX_OK : NGX_ERROR;
+}
+
+
+/* In the order of their places. */
+
+static ngx_uint_t
+ngx_http_stoa_mcp_task_places(const stoa_glance_t *g, stoa_json_val_t *at)
+{
+    ngx_uint_t              i, n;
+    stoa_json_val_t         v, swap;
+    const stoa_json_val_t  *of;
+
+    n = 0;
+    of = g->result.start && *g->result.start == '{' ? &g->result
+         : g->params.start ? &g->params : NULL;
+
+    if (of == NULL) {
+        return 0;
+    }
+
+    n += stoa_glance_get(of, "taskId", &at[n]);
+
+    if (of == &g->result && stoa_glance_get(of, "task", &v)
+        && v.type == STOA_JSON_OBJECT)
+    {
+        n += stoa_glance_get(&v, "taskId", &at[n]);
+    }
+
+    if (stoa_glance_get(of, "_meta", &v) && v.type == STOA_JSON_OBJECT
+        && stoa_glance_get(&v, "io.modelcontextprotocol/related-task", &swap)
+        && swap.type == STOA_JSON_OBJECT)
+    {
+        n += stoa_glance_get(&swap, "taskId", &at[n]);
+    }
+
+    for (i = 1; i < n; i++) {
+        if (at[i].start < at[i - 1].start) {
+            swap = at[i];
+            at[i] = at[i - 1];
+            at[i - 1] = swap;
+            i = 0;
+        }
+    }
+
+    for (i = 0; i < n; i++) {
+        if (at[i].type != STOA_JSON_STRING) {
+            return 0;
+        }
+    }
+
+    return n;
+}
+
+
+static ngx_int_t
+ngx_http_stoa_mcp_task_seal(ngx_http_stoa_ctx_t *ctx,
+    const stoa_json_val_t *id, stoa_buf_t *out)
+{
+    char                  text[NGX_HTTP_STOA_MCP_TASK_ID];
+    size_t                len;
+    u_char                who[NGX_HTTP_STOA_MCP_PRINCIPAL];
+    uint8_t               head[2], name_len;
+    stoa_buf_t            plain;
+    stoa_str_t            name;
+    stoa_mcp_ref_t        ref;
+    ngx_http_stoa_mcp_t  *mcp;
+
+    mcp = ctx->call.mcp;
+
+    if (id->end - id->start > NGX_HTTP_STOA_MCP_TASK_ID
+        || !stoa_json_text(&mcp->msg.name, &name) || name.len > 255
+        || stoa_buf_reserve(out, NGX_HTTP_STOA_MCP_TASK_TEXT + 2) != STOA_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    head[0] = NGX_HTTP_STOA_MCP_TASK_FORMAT;
+    head[1] = mcp->modern;
+    name_len = (uint8_t) name.len;
+
+    ngx_http_stoa_mcp_ref(ctx, &ref);
+
+    if (mcp->modern) {
+        ref.version = 0;
+        ref.sid.len = 0;
+    }
+
+    ngx_http_stoa_mcp_principal(ctx, who);
+
+    stoa_buf_init(&plain, NGX_HTTP_STOA_MCP_TASK_TEXT);
+    stoa_buf_add(&plain, head, sizeof(head));
+    stoa_mcp_ref_write(&plain, &ref);
+    stoa_buf_add(&plain, &name_len, 1);
+    stoa_buf_add(&plain, name.data, name.len);
+    stoa_buf_add(&plain, text, stoa_json_unescape(id, text));
+
+    len = 0;
+
+    if (plain.rc == STOA_OK) {
+        stoa_buf_add(out, "\"", 1);
+        len = stoa_seal(STOA_SEAL_TASK, (int64_t) ngx_http_stoa_wall_ms(),
+                        (stoa_str_t) { (char *) who, sizeof(who) },
+                        (stoa_str_t) { plain.data, plain.len },
+                        out->data + out->len, NGX_HTTP_STOA_MCP_TASK_TEXT);
+        out->len += len;
+        stoa_buf_add(out, "\"", 1);
+    }
+
+    stoa_buf_free(&plain);
+
+    return len ? NGX_OK : NGX_ERROR;
+}

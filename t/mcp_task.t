@@ -1,0 +1,179 @@
+#!/usr/bin/perl
+
+# Rows F6, S2: tasks of both eras, routed by an id that is their upstream's,
+# sealed for one caller.  The servers here are strict ones of this test's own:
+# no public server passes a task scenario.
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::Stoa;
+use Test::Stoa::MCP;
+use Test::Stoa::Demo;
+
+my $t = Test::Stoa->new;
+$t->control;
+
+my $NS = 'io.modelcontextprotocol';
+my $n = 0;
+my %caps = (tasks => { list => {}, cancel => {}, requests => { tools => {
+    call => {} } } }, extensions => { "$NS/tasks" => {} });
+
+# Ids say to which session they belong; Mcp-Name has to repeat them.
+
+my $up = sub {
+    my ($name, $q, $c) = @_;
+    my $m = json_decode($q->{body}) || {};
+    my ($method, $p) = ($m->{method} // '', $m->{params} || {});
+    my $modern = exists(($p->{_meta} || {})->{"$NS/protocolVersion"});
+    my $sid = $q->{headers}{'mcp-session-id'} // '';
+    my $give = sub { [200, ['Content-Type' => 'application/json'],
+        json_encode({ jsonrpc => '2.0', id => $m->{id}, @_ })] };
+    if ($method =~ m{^tasks/(get|result|cancel|update)$}) {
+        my $what = $1;
+        my $id = $p->{taskId} // '';
+        my $said = Test::Stoa::MCP::plain($q->{headers}{'mcp-name'} // '');
+        return $give->(error => { code => -32602, message => "no task $id" })
+            unless $id =~ m{^job \Q$name\E (\S*) \d+$}
+                && ($modern ? $1 eq '-' && $said eq $id && $sid eq ''
+                            : $1 eq $sid);
+        return $give->(result => { content => [ { type => 'text',
+            text => 'done' } ], _meta => { "$NS/related-task" => {
+            taskId => $id } } }) if $what eq 'result';
+        return $give->(result => { $modern ? (resultType => 'complete') : (),
+            status => $what eq 'cancel' ? 'cancelled' : 'working',
+            taskId => $id, ttl => 60000, of => $q->{body} });
+    }
+    if ($method eq 'tools/call' && ($modern || $p->{task})
+        && $p->{name} eq 'work') {
+        my $id = "job $name " . ($modern ? '-' : $sid) . " $$" . $n++;
+        my $r = { $modern ? (resultType => 'task') : (), task => {
+            taskId => $id, status => 'working', ttl => 60000 } };
+        return $give->(result => $r) unless $p->{arguments}{stream};
+        $c->send_raw("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+            . "Connection: close\r\n\r\n" . join '', map { 'data: '
+            . json_encode({ jsonrpc => '2.0', %$_ }) . "\n\n" }
+            { method => 'notifications/tasks/status', params => { taskId =>
+                $id, status => 'working' } },
+            { id => $m->{id}, result => $r });
+        return undef;
+    }
+    my $r = Test::Stoa::MCP::answer({ name => $name, era => 'dual', sessions
+        => 0, tools => { work => sub { 'at once' }, rest => sub { 'rest' } },
+        versions => [$Test::Stoa::MCP::MODERN, @Test::Stoa::MCP::LEGACY],
+        capabilities => \%caps }, $q, $c);
+    push @{ $r->[1] }, 'Mcp-Session-Id' => "$name-$$-" . $n++
+        if $method eq 'initialize';
+    return $r;
+};
+my %port = map { my $name = $_;
+    ($name => $t->origin(sub { $up->($name, @_) }, name => $name)) } qw(a b);
+$t->apply(demo(mcp => \%port)
+    . document('Application', 'acme', 'other')
+    . subscribe('acme', 'other', 'api', 'a', 'basic'));
+for my $api (keys %port) {
+    wait_until { @{ $t->api('GET', "/v1/tenants/acme/apis/$api/tools")
+        ->{json}{items} || [] } == 2 } 20 or $t->give_up("$api: not found");
+}
+my %key = map { $_ => $t->key('acme', $_) } qw(app other);
+$t->gateway(workers => 2);
+$t->sync;
+
+my %session;
+sub ask { my ($who, $era, $method, $params, %o) = @_;
+    $session{$who} ||= $t->mcp('/mcp/acme', 'initialize', { protocolVersion =>
+        '2025-11-25', capabilities => {}, clientInfo => { name => 'test',
+        version => '1' } }, era => 'legacy', key => $key{$who});
+    $params = { %$params, _meta => { "$NS/clientCapabilities" => {
+        extensions => { "$NS/tasks" => {} } } } } if $era eq 'modern';
+    return $t->mcp('/mcp/acme', $method, $params, era => $era,
+        key => $key{$who}, $era eq 'legacy' ? (session =>
+        $session{$who}{session}) : (), %o);
+}
+sub make { my ($who, $era, $api, %args) = @_;
+    return ask($who, $era, 'tools/call', { name => "${api}__work",
+        arguments => \%args, $era eq 'legacy' ? (task => { ttl => 60000 })
+        : () });
+}
+sub code { my ($r) = @_; return $r->{rpc}{error} ? $r->{rpc}{error}{code}
+    : $r->{rpc}{result}{status} // 'result' }
+
+for my $era (qw(legacy modern)) {
+    my $r = make('app', $era, 'a');
+    my $id = $r->{rpc}{result}{task}{taskId} // '';
+    like($id, qr/^t0[\w-]+$/, "F6: a task has an id of ours, $era");
+    is($r->{rpc}{result}{task}{ttl}, 60000, '... else it is as it came');
+    my $other = make('app', $era, 'b')->{rpc}{result}{task}{taskId};
+    for my $task ([a => $id], [b => $other]) {
+        $r = ask('app', $era, 'tasks/get', { taskId => $task->[1] });
+        is(code($r), 'working', "F6: tasks/get at $task->[0], $era");
+        is($r->{rpc}{result}{taskId}, $task->[1], '... by the same id');
+        like($r->{rpc}{result}{of} // '', qr/"job $task->[0] /,
+             '... which is its own there');
+    }
+    if ($era eq 'legacy') {
+        $r = ask('app', $era, 'tasks/result', { taskId => $id });
+        is($r->{rpc}{result}{content}[0]{text}, 'done', 'F6: tasks/result');
+        is($r->{rpc}{result}{_meta}{"$NS/related-task"}{taskId}, $id,
+           '... names the task by our id');
+        is(code(ask('app', $era, 'tasks/update', { taskId => $id })), -32601,
+           'F6: tasks/update is not of this era');
+    } else {
+        is(code(ask('app', $era, 'tasks/update', { taskId => $id })),
+           'working', 'F6: tasks/update');
+        is(code(ask('app', $era, 'tasks/result', { taskId => $id })), -32601,
+           'F6: tasks/result is not of this era');
+        is(code(ask('app', $era, 'tasks/get', { taskId => $id }, headers => {
+            'Mcp-Name' => 'else' })), -32020, 'F6: a header that disagrees');
+    }
+    is(code(ask('app', $era, 'tasks/cancel', { taskId => $id })), 'cancelled',
+       "F6: tasks/cancel, $era");
+    is(code(ask('app', $era, 'tasks/list', {})), -32601,
+       "F6: tasks/list is not there, $era");
+
+    # ---- whose it is
+
+    my $seen = () = $t->origin_log('a');
+    is(code(ask('other', $era, 'tasks/get', { taskId => $id })), -32602,
+       "S2: another application's, $era");
+    (my $forged = $id) =~ s/(.)$/$1 eq 'A' ? 'B' : 'A'/e;
+    $forged =~ s/^(t0.{8})(.)/$1 . ($2 eq 'A' ? 'B' : 'A')/e;
+    for my $bad ($forged, 'job a - 1', substr($id, 0, 40), '', 'x' x 5000) {
+        is(code(ask('app', $era, 'tasks/get', { taskId => $bad })), -32602,
+           'S2: no task of ours: ' . substr $bad, 0, 12);
+    }
+    my $twice = ask('app', $era, 'tasks/get', { taskId => $id,
+        TaskID => 'job a - 1' });
+    is(code($twice), -32600, 'S2: nor one that is named twice');
+    my $era2 = $era eq 'legacy' ? 'modern' : 'legacy';
+    is(code(ask('app', $era2, 'tasks/get', { taskId => $id })), -32602,
+       'S2: nor one of the other era');
+    is(scalar(grep { $_->{body} =~ m{tasks/} }
+        splice @{[ $t->origin_log('a') ]}, $seen), 0,
+       '... and no upstream sees any of that');
+}
+
+my $r = make('app', 'legacy', 'a', stream => 1);
+my @ids = map { $_->{params}{taskId} // $_->{result}{task}{taskId} // '' }
+    @{ $r->{events} };
+is(scalar(@ids), 2, 'F6: a stream that begins with the status');
+is($ids[0], $ids[1], '... names it by one id');
+like($ids[0], qr/^t0/, '... of ours');
+
+is_deeply($session{app}{rpc}{result}{capabilities}{tasks}, { cancel => {},
+    requests => { tools => { call => {} } } }, 'F6: what is carried is told');
+is_deeply($t->mcp('/mcp/acme', 'server/discover', undef, key => $key{app})
+    ->{rpc}{result}{capabilities}{extensions}, { "$NS/tasks" => {} },
+   '... in both eras');
+is(ask('app', 'legacy', 'tools/call', { name => 'a__work', arguments => {} })
+    ->{rpc}{result}{content}[0]{text}, 'at once', 'F6: a call without');
+
+# ---- the rights of the tool
+
+$r = make('app', 'legacy', 'a');
+my $id = $r->{rpc}{result}{task}{taskId};
+is($t->api('POST', '/v1/tenants/acme/apis/a/tools/work/disable')->{status},
+   200, 'the tool is disabled');
+ok((wait_until { code(ask('app', 'legacy', 'tasks/get', { taskId => $id }))
+    eq '-32602' } 15), 'S2: who may not call the tool has no task of it');
+
+done_testing();
