@@ -219,6 +219,10 @@ cp_discovery_show(cp_app_t *app, cp_arena_t *a, const cp_json_t *config,
                : NULL;
     }
 
+    if (strcmp(kind, "token_exchange") == 0) {
+        return NULL;                       /* there is nobody's to exchange */
+    }
+
     name = cp_json_str(config, "header");
 
     *line = cp_arena_printf(a, "%s: %s", name != NULL ? name : "Authorization",

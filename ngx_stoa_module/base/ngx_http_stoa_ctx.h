@@ -154,6 +154,7 @@ typedef struct {
     ngx_http_stoa_resolve_t   *resolve;         /* NULL: needed no name      */
     ngx_chain_t               *page;            /* instead of nginx's        */
     ngx_str_t                  credential;      /* fetched, for the upstream */
+    ngx_str_t                  subject;         /* for which that was        */
     ngx_uint_t                 credential_step; /* where that was            */
 
     unsigned                   origin_allowed:1;

@@ -13,7 +13,8 @@
 enum { STOA_CLIENT_BASIC = 0, STOA_CLIENT_POST };
 
 typedef enum {
-    STOA_CREDENTIAL_HEADER = 1, STOA_CREDENTIAL_BASIC, STOA_CREDENTIAL_CLIENT
+    STOA_CREDENTIAL_HEADER = 1, STOA_CREDENTIAL_BASIC, STOA_CREDENTIAL_CLIENT,
+    STOA_CREDENTIAL_EXCHANGE
 } stoa_credential_e;
 
 #define STOA_POLICY_CREDENTIAL(F, S)                                          \
@@ -43,27 +44,27 @@ typedef enum {
     F(S, STRING, token_url, 0, 1024, 0,                                       \
       STOA_VALID(stoa_policy_credential_url, "must be a URL with http or "    \
                  "https, without user, fragment or blanks"),                  \
-      "client_credentials: the token endpoint")                               \
+      "the token endpoint of the last two kinds")                             \
     F(S, STRING, client_id, 0, 256, 0,                                        \
       STOA_VALID(stoa_policy_credential_text, "must be text without "         \
                  "control characters"),                                       \
-      "client_credentials")                                                   \
+      "who asks there")                                                       \
     F(S, STRING, client_secret, 0, 1024, 0,                                   \
       STOA_VALID(stoa_policy_credential_text, "must be text without "         \
                  "control characters") STOA_SECRET(MUST),                     \
-      "client_credentials: ${secret:NAME}")                                   \
+      "there: ${secret:NAME}")                                                \
     F(S, STRING, scope, 0, 1024, 0,                                           \
       STOA_VALID(stoa_policy_credential_text, "must be text without "         \
                  "control characters"),                                       \
-      "client_credentials: scopes with blanks between")                       \
+      "there: scopes with blanks between")                                    \
     F(S, STRING, audience, 0, 1024, 0,                                        \
       STOA_VALID(stoa_policy_credential_text, "must be text without "         \
                  "control characters"),                                       \
-      "client_credentials: whom the token is for, as some servers want it")   \
+      "there: whom the token is for, as some servers want it")                \
     F(S, STRING, resource, 0, 1024, 0,                                        \
       STOA_VALID(stoa_policy_credential_url, "must be a URL with http or "    \
                  "https, without user, fragment or blanks"),                  \
-      "client_credentials: the same by RFC 8707")
+      "there: the same by RFC 8707")
 
 
 #ifdef STOA_POLICY_TABLES
@@ -72,6 +73,7 @@ static const stoa_rec_word_t  stoa_policy_credential_kinds[] = {
     { "header", STOA_CREDENTIAL_HEADER },
     { "basic", STOA_CREDENTIAL_BASIC },
     { "client_credentials", STOA_CREDENTIAL_CLIENT },
+    { "token_exchange", STOA_CREDENTIAL_EXCHANGE },
     { NULL, 0 }
 };
 
@@ -139,6 +141,7 @@ STOA_POLICY_STRUCT(credential, STOA_POLICY_CREDENTIAL)
 #ifdef STOA_POLICY_TABLES
 
 #define STOA_OF(kind)  (1 << STOA_CREDENTIAL_##kind)
+#define STOA_FETCHED   (STOA_OF(CLIENT)|STOA_OF(EXCHANGE))
 
 static const struct {
     const char  *name;
@@ -154,12 +157,12 @@ static const struct {
     STOA_OF_KIND(value, STOA_OF(HEADER), STOA_OF(HEADER)),
     STOA_OF_KIND(username, STOA_OF(BASIC), STOA_OF(BASIC)),
     STOA_OF_KIND(password, STOA_OF(BASIC), STOA_OF(BASIC)),
-    STOA_OF_KIND(token_url, STOA_OF(CLIENT), STOA_OF(CLIENT)),
-    STOA_OF_KIND(client_id, STOA_OF(CLIENT), STOA_OF(CLIENT)),
-    STOA_OF_KIND(client_secret, STOA_OF(CLIENT), STOA_OF(CLIENT)),
-    STOA_OF_KIND(scope, STOA_OF(CLIENT), 0),
-    STOA_OF_KIND(audience, STOA_OF(CLIENT), 0),
-    STOA_OF_KIND(resource, STOA_OF(CLIENT), 0)
+    STOA_OF_KIND(token_url, STOA_FETCHED, STOA_FETCHED),
+    STOA_OF_KIND(client_id, STOA_FETCHED, STOA_FETCHED),
+    STOA_OF_KIND(client_secret, STOA_FETCHED, STOA_FETCHED),
+    STOA_OF_KIND(scope, STOA_FETCHED, 0),
+    STOA_OF_KIND(audience, STOA_FETCHED, 0),
+    STOA_OF_KIND(resource, STOA_FETCHED, 0)
 };
 
 
@@ -178,7 +181,7 @@ stoa_policy_credential_check(const void *rec, const void *config,
     kind = 1u << ((const stoa_policy_credential_t *) config)->kind;
 
     if (((const stoa_policy_credential_t *) config)->client_auth
-        && !(kind & STOA_OF(CLIENT)))
+        && !(kind & STOA_FETCHED))
     {
         *field = "client_auth";
         return "is not of this kind";

@@ -47,6 +47,15 @@ ngx_http_stoa_mcp_connect(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         return NGX_OK;
     }
 
+    if (ctx->call.subject.len) {
+
+        /* a session may outlive the token for which the upstream's was */
+
+        return ngx_http_stoa_refuse(r,
+                                    NGX_HTTP_STOA_REFUSE_UPSTREAM_CREDENTIAL,
+                                    NULL);
+    }
+
     mcp->connect_step = ctx->call.step;
 
     switch (mcp->connect) {

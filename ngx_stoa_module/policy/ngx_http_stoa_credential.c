@@ -20,6 +20,7 @@
 #define CREDENTIAL_FETCH     10000             /* ms                         */
 #define CREDENTIAL_LIFE      60                /* s, where nothing is said   */
 #define CREDENTIAL_LIFE_MAX  86400
+#define CREDENTIAL_EXCHANGED 300               /* s, one of a caller's       */
 #define CREDENTIAL_AGAIN     500               /* ms, doubled each time      */
 #define CREDENTIAL_DOUBLED   6
 #define CREDENTIAL_REFUSED   10000             /* ms: not thrown away sooner */
@@ -41,6 +42,7 @@ typedef struct {
     stoa_buf_t              answer;
     const char             *why;
     ngx_uint_t              busy;              /* who waited is told         */
+    ngx_uint_t              exchange;          /* unsigned                   */
     u_char                  api[STOA_NAME_MAX + 1];
 } ngx_http_stoa_credential_token_t;
 
@@ -48,11 +50,14 @@ typedef ngx_http_stoa_credential_token_t  token_t;
 
 
 static token_t *ngx_http_stoa_credential_find(
-    const ngx_http_stoa_credential_t *c);
+    const ngx_http_stoa_credential_t *c, const ngx_str_t *subject);
 static token_t *ngx_http_stoa_credential_new(
-    const ngx_http_stoa_credential_t *c, ngx_queue_t *bucket);
+    const ngx_http_stoa_credential_t *c, const u_char *key,
+    ngx_queue_t *bucket);
 static void ngx_http_stoa_credential_fetch(token_t *t,
-    const ngx_http_stoa_credential_t *c);
+    const ngx_http_stoa_credential_t *c, const ngx_str_t *subject);
+static ngx_int_t ngx_http_stoa_credential_form(ngx_http_stoa_fetch_t *f,
+    const ngx_http_stoa_credential_t *c, const ngx_str_t *subject);
 static void ngx_http_stoa_credential_head(ngx_http_stoa_fetch_t *f,
     void *data);
 static void ngx_http_stoa_credential_chunk(ngx_http_stoa_fetch_t *f,
@@ -86,8 +91,10 @@ static const ngx_http_stoa_fetch_handler_t
 /* ---- kept --------------------------------------------------------------- */
 
 static token_t *
-ngx_http_stoa_credential_find(const ngx_http_stoa_credential_t *c)
+ngx_http_stoa_credential_find(const ngx_http_stoa_credential_t *c,
+    const ngx_str_t *subject)
 {
+    u_char        key[2 * NGX_HTTP_STOA_SHA256_LEN];
     token_t      *t;
     uint32_t      h;
     ngx_uint_t    i;
@@ -101,7 +108,17 @@ ngx_http_stoa_credential_find(const ngx_http_stoa_credential_t *c)
         }
     }
 
-    ngx_memcpy(&h, c->key, sizeof(h));
+    ngx_memcpy(key, c->key, NGX_HTTP_STOA_SHA256_LEN);
+
+    if (c->exchange
+        && (ngx_http_stoa_sha256(subject->data, subject->len,
+                                 key + NGX_HTTP_STOA_SHA256_LEN) != NGX_OK
+            || ngx_http_stoa_sha256(key, sizeof(key), key) != NGX_OK))
+    {
+        return NULL;
+    }
+
+    ngx_memcpy(&h, key, sizeof(h));
     bucket = &ngx_http_stoa_credentials.bucket[h % CREDENTIAL_BUCKETS];
 
     for (q = ngx_queue_head(bucket);
@@ -110,14 +127,14 @@ ngx_http_stoa_credential_find(const ngx_http_stoa_credential_t *c)
     {
         t = ngx_queue_data(q, token_t, bucket);
 
-        if (ngx_memcmp(t->key, c->key, sizeof(t->key)) == 0) {
+        if (ngx_memcmp(t->key, key, sizeof(t->key)) == 0) {
             ngx_queue_remove(&t->lru);
             ngx_queue_insert_head(&ngx_http_stoa_credentials.lru, &t->lru);
             return t;
         }
     }
 
-    return ngx_http_stoa_credential_new(c, bucket);
+    return ngx_http_stoa_credential_new(c, key, bucket);
 }
 
 
@@ -135,7 +152,7 @@ ngx_http_stoa_credential_forget(token_t *t)
 
 static token_t *
 ngx_http_stoa_credential_new(const ngx_http_stoa_credential_t *c,
-    ngx_queue_t *bucket)
+    const u_char *key, ngx_queue_t *bucket)
 {
     token_t      *t;
     ngx_queue_t  *q;
@@ -160,7 +177,8 @@ ngx_http_stoa_credential_new(const ngx_http_stoa_credential_t *c,
         return NULL;
     }
 
-    ngx_memcpy(t->key, c->key, sizeof(t->key));
+    ngx_memcpy(t->key, key, sizeof(t->key));
+    t->exchange = c->exchange;
     ngx_memcpy(t->api, c->api.data, ngx_min(c->api.len, STOA_NAME_MAX));
     ngx_queue_init(&t->waiting);
     ngx_queue_insert_head(&ngx_http_stoa_credentials.lru, &t->lru);
@@ -173,7 +191,8 @@ ngx_http_stoa_credential_new(const ngx_http_stoa_credential_t *c,
 
 ngx_int_t
 ngx_http_stoa_credential_get(const ngx_http_stoa_credential_t *c,
-    ngx_http_stoa_credential_wait_t *wait, ngx_str_t *value)
+    const ngx_str_t *subject, ngx_http_stoa_credential_wait_t *wait,
+    ngx_str_t *value)
 {
     token_t     *t;
     ngx_msec_t   age, pause;
@@ -183,7 +202,11 @@ ngx_http_stoa_credential_get(const ngx_http_stoa_credential_t *c,
         return NGX_OK;
     }
 
-    t = ngx_http_stoa_credential_find(c);
+    if (c->exchange && (subject == NULL || subject->len == 0)) {
+        return NGX_DECLINED;
+    }
+
+    t = ngx_http_stoa_credential_find(c, subject);
     if (t == NULL) {
         return NGX_DECLINED;
     }
@@ -199,7 +222,7 @@ ngx_http_stoa_credential_get(const ngx_http_stoa_credential_t *c,
     if (t->fetch == NULL && (t->value.len == 0 || age >= t->life / 5 * 4)
         && (t->failures == 0 || ngx_current_msec - t->failed >= pause))
     {
-        ngx_http_stoa_credential_fetch(t, c);
+        ngx_http_stoa_credential_fetch(t, c, subject);
     }
 
     if (t->value.len) {
@@ -231,7 +254,8 @@ ngx_http_stoa_credential_cancel(ngx_http_stoa_credential_wait_t *wait)
 /* ---- fetched ------------------------------------------------------------ */
 
 static void
-ngx_http_stoa_credential_fetch(token_t *t, const ngx_http_stoa_credential_t *c)
+ngx_http_stoa_credential_fetch(token_t *t,
+    const ngx_http_stoa_credential_t *c, const ngx_str_t *subject)
 {
     u_char                 *p;
     ngx_str_t               url;
@@ -250,9 +274,9 @@ ngx_http_stoa_credential_fetch(token_t *t, const ngx_http_stoa_credential_t *c)
     url = c->url;
 
     f->headers.data = ngx_pnalloc(f->pool, sizeof(head) + c->login.len);
-    f->body.data = ngx_pnalloc(f->pool, c->form.len);
 
-    if (f->headers.data == NULL || f->body.data == NULL
+    if (f->headers.data == NULL
+        || ngx_http_stoa_credential_form(f, c, subject) != NGX_OK
         || ngx_http_stoa_fetch_url(f, &url, NULL) != NGX_OK)
     {
         ngx_http_stoa_credential_failed(t, f->why);
@@ -263,9 +287,6 @@ ngx_http_stoa_credential_fetch(token_t *t, const ngx_http_stoa_credential_t *c)
     p = ngx_cpymem(f->headers.data, head, sizeof(head) - 1);
     p = ngx_cpymem(p, c->login.data, c->login.len);
     f->headers.len = p - f->headers.data;
-
-    ngx_memcpy(f->body.data, c->form.data, c->form.len);
-    f->body.len = c->form.len;
 
     ngx_str_set(&f->method, "POST");
     f->handler = &ngx_http_stoa_credential_handler;
@@ -281,6 +302,40 @@ ngx_http_stoa_credential_fetch(token_t *t, const ngx_http_stoa_credential_t *c)
 
     ngx_http_stoa_count(credentials_fetched, 1);
     ngx_http_stoa_fetch_start(f);
+}
+
+
+/* RFC 8693, section 2.1. */
+
+static ngx_int_t
+ngx_http_stoa_credential_form(ngx_http_stoa_fetch_t *f,
+    const ngx_http_stoa_credential_t *c, const ngx_str_t *subject)
+{
+    u_char  *p;
+
+    static const char  as[] =
+        "&subject_token_type=urn%3Aietf%3Aparams%3Aoauth%3Atoken-type%3A"
+        "access_token&subject_token=";
+
+    p = ngx_pnalloc(f->pool, c->form.len
+                             + (c->exchange ? sizeof(as) + 3 * subject->len
+                                : 0));
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    f->body.data = p;
+    p = ngx_cpymem(p, c->form.data, c->form.len);
+
+    if (c->exchange) {
+        p = ngx_cpymem(p, as, sizeof(as) - 1);
+        p = (u_char *) ngx_escape_uri(p, subject->data, subject->len,
+                                      NGX_ESCAPE_URI_COMPONENT);
+    }
+
+    f->body.len = p - f->body.data;
+
+    return NGX_OK;
 }
 
 
@@ -376,7 +431,7 @@ ngx_http_stoa_credential_read(token_t *t)
 {
     size_t           i;
     u_char          *p;
-    int64_t          life;
+    int64_t          life, most;
     stoa_str_t       token, type;
     stoa_err_t       err;
     stoa_json_val_t  root, v;
@@ -428,7 +483,8 @@ ngx_http_stoa_credential_read(token_t *t)
     t->value.len = ngx_cpymem(p, token.data, token.len) - t->value.data;
 
     t->made = t->began;
-    t->life = (ngx_msec_t) ngx_min(life, CREDENTIAL_LIFE_MAX) * 1000;
+    most = t->exchange ? CREDENTIAL_EXCHANGED : CREDENTIAL_LIFE_MAX;
+    t->life = (ngx_msec_t) ngx_min(life, most) * 1000;
     t->failures = 0;
 
     return NULL;
@@ -456,6 +512,30 @@ typedef struct {
 } ngx_http_stoa_credential_step_t;
 
 
+/* The token by which the caller is known; the header is taken out of the
+ * request when that is forwarded. */
+
+static void
+ngx_http_stoa_credential_subject(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx)
+{
+    ngx_str_t  *s;
+
+    if (ctx->token == NULL || r->headers_in.authorization == NULL) {
+        return;
+    }
+
+    s = &r->headers_in.authorization->value;
+
+    if (s->len > 7
+        && ngx_strncasecmp(s->data, (u_char *) "bearer ", 7) == 0)
+    {
+        ctx->call.subject.data = s->data + 7;
+        ctx->call.subject.len = s->len - 7;
+    }
+}
+
+
 ngx_int_t
 ngx_http_stoa_credential_step(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
@@ -473,7 +553,11 @@ ngx_http_stoa_credential_step(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 
     ctx->call.credential_step = ctx->call.step;
 
-    rc = ngx_http_stoa_credential_get(c, NULL, &value);
+    if (c->exchange && ctx->call.subject.len == 0) {
+        ngx_http_stoa_credential_subject(r, ctx);
+    }
+
+    rc = ngx_http_stoa_credential_get(c, &ctx->call.subject, NULL, &value);
 
     if (rc == NGX_OK) {
         ctx->call.credential.data = ngx_pstrdup(r->pool, &value);
@@ -496,7 +580,8 @@ ngx_http_stoa_credential_step(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     s->wait.done = ngx_http_stoa_credential_wake;
     s->wait.data = s;
 
-    rc = ngx_http_stoa_credential_get(c, &s->wait, &value);
+    rc = ngx_http_stoa_credential_get(c, &ctx->call.subject, &s->wait,
+                                      &value);
 
     return rc == NGX_AGAIN ? ngx_http_stoa_ctx_suspend(r)
            : ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_UPSTREAM_CREDENTIAL,
@@ -539,7 +624,8 @@ ngx_http_stoa_credential_refused(ngx_http_stoa_ctx_t *ctx)
     ngx_http_stoa_credential_t  *c;
 
     c = ngx_http_stoa_credential(ctx->call.api->policies);
-    t = c && c->value.len == 0 ? ngx_http_stoa_credential_find(c) : NULL;
+    t = c && c->value.len == 0
+        ? ngx_http_stoa_credential_find(c, &ctx->call.subject) : NULL;
 
     if (t == NULL || ctx->call.credential_again) {
         return NGX_DECLINED;

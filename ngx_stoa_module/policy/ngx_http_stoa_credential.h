@@ -31,6 +31,7 @@ typedef struct {
     ngx_str_t                    form;
     ngx_str_t                    api;        /* its name, for logs           */
     u_char                       key[NGX_HTTP_STOA_SHA256_LEN];
+    unsigned                     exchange:1; /* for one of the caller's      */
 } ngx_http_stoa_credential_t;
 
 /* NULL: nothing. */
@@ -47,11 +48,13 @@ typedef struct {
     unsigned                     queued:1;
 } ngx_http_stoa_credential_wait_t;
 
-/* The header's value, as it is now: to be copied.  NGX_AGAIN: done() is called
- * later, unless it is cancelled; wait NULL: not then.  NGX_DECLINED: there is
- * none. */
+/* The header's value, as it is now: to be copied.  subject: the caller's
+ * token, for one that is exchanged; NULL: there is no caller.  NGX_AGAIN:
+ * done() is called later, unless it is cancelled; wait NULL: not then.
+ * NGX_DECLINED: there is none. */
 ngx_int_t ngx_http_stoa_credential_get(const ngx_http_stoa_credential_t *c,
-    ngx_http_stoa_credential_wait_t *wait, ngx_str_t *value);
+    const ngx_str_t *subject, ngx_http_stoa_credential_wait_t *wait,
+    ngx_str_t *value);
 void ngx_http_stoa_credential_cancel(ngx_http_stoa_credential_wait_t *wait);
 
 /* The upstream did not take what the step of that name had fetched.  NGX_OK:

@@ -82,7 +82,7 @@ ngx_http_stoa_credential_compile(ngx_pool_t *pool,
                                    &c->value);
     }
 
-    if (conf->kind == STOA_CREDENTIAL_CLIENT) {
+    if (conf->kind >= STOA_CREDENTIAL_CLIENT) {
         return ngx_http_stoa_credential_client(pool, chain->rec, conf, c);
     }
 
@@ -140,7 +140,7 @@ ngx_http_stoa_credential_client(ngx_pool_t *pool, const stoa_rec_api_t *rec,
     c->api.data = (u_char *) s.data;
     c->api.len = s.len;
 
-    c->form.data = ngx_pnalloc(pool, 128 + 3 * (conf->scope.len
+    c->form.data = ngx_pnalloc(pool, 192 + 3 * (conf->scope.len
                                      + conf->audience.len + conf->resource.len
                                      + conf->client_id.len
                                      + conf->client_secret.len));
@@ -148,7 +148,10 @@ ngx_http_stoa_credential_client(ngx_pool_t *pool, const stoa_rec_api_t *rec,
         return NGX_ERROR;
     }
 
-    p = ngx_cpymem(c->form.data, "grant_type=client_credentials", 29);
+    c->exchange = conf->kind == STOA_CREDENTIAL_EXCHANGE;
+    p = ngx_sprintf(c->form.data, "grant_type=%s",
+                    c->exchange ? "urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3A"
+                                  "token-exchange" : "client_credentials");
     p = ngx_http_stoa_credential_add(p, "&scope=",
                                      stoa_rec_str(rec, conf->scope));
     p = ngx_http_stoa_credential_add(p, "&audience=",

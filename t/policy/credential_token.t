@@ -9,10 +9,11 @@ use lib "$FindBin::Bin/../lib";
 use Test::Stoa;
 use Test::Stoa::MCP;
 use Test::Stoa::HTTP;
+use Test::Stoa::Token;
 use Test::Stoa::Docs;
 use MIME::Base64;
 
-my $t = Test::Stoa->new->has('module', 'control');
+my $t = Test::Stoa->new->has('module', 'control', 'openssl');
 $t->control;
 my $base = '/v1/tenants/acme';
 my $text = 'idp-internal-words';
@@ -31,27 +32,27 @@ sub login { my ($q, $f) = @_;
     s/%([0-9A-F]{2})/chr hex $1/eg for @l;
     return @l }
 my $n = 0;
-sub token { my ($more) = @_;
+sub given { my ($more) = @_;
     return [200, ['Content-Type' => 'application/json', 'Cache-Control' =>
         'no-store'], json_encode({ access_token => "tok-$$-" . ++$n,
         token_type => 'bearer', expires_in => 300, note => $text,
         %{ $more || {} } })] }
 my %mode = (
-    ok => sub { token() },
-    short => sub { token({ expires_in => 2 }) },
-    slow => sub { wait_until { -f $t->dir('go') } 20; token() },
+    ok => sub { given() }, x => sub { given() },
+    short => sub { given({ expires_in => 2 }) },
+    slow => sub { wait_until { -f $t->dir('go') } 20; given() },
     html => sub { [200, ['Content-Type' => 'text/html'], "<p>$text"] },
     garbage => sub { [200, ['Content-Type' => 'application/json'],
                       "{\"access_token\": $text"] },
     huge => sub { [200, ['Content-Type' => 'application/json'],
                    json_encode({ access_token => 'x' x 40_000,
                                  token_type => 'Bearer' })] },
-    long => sub { token({ access_token => 'x' x 9000 }) },
-    blank => sub { token({ access_token => "a\r\nX-Evil: 1" }) },
-    mac => sub { token({ token_type => 'mac' }) },
-    none => sub { token({ access_token => undef }) },
-    expired => sub { token({ expires_in => 0 }) },
-    word => sub { token({ expires_in => 'soon' }) },
+    long => sub { given({ access_token => 'x' x 9000 }) },
+    blank => sub { given({ access_token => "a\r\nX-Evil: 1" }) },
+    mac => sub { given({ token_type => 'mac' }) },
+    none => sub { given({ access_token => undef }) },
+    expired => sub { given({ expires_in => 0 }) },
+    word => sub { given({ expires_in => 'soon' }) },
     redirect => sub { [302, [Location => '/ok'], $text] },
     error => sub { [500, ['Content-Type' => 'text/plain'], $text] },
     cut => sub { $_[1]->send_raw("HTTP/1.1 200 OK\r\nContent-Type: "
@@ -63,7 +64,10 @@ my $idp = $t->origin(sub {
     my ($id, $word) = login($q, $f);
     my ($mode) = $q->{path} =~ m{^/(\w+)};
     return [400, [], $text] unless $q->{method} eq 'POST'
-        && $f->{grant_type} eq 'client_credentials'
+        && $f->{grant_type} eq ($mode eq 'x' ? 'urn:ietf:params:oauth:'
+            . 'grant-type:token-exchange' : 'client_credentials')
+        && ($mode ne 'x' || $f->{subject_token_type} eq
+            'urn:ietf:params:oauth:token-type:access_token')
         && $q->{headers}{'content-type'}
            eq 'application/x-www-form-urlencoded';
     return [401, ['WWW-Authenticate' => "Basic realm=$text"], $text]
@@ -96,7 +100,8 @@ my $m = $t->origin(sub { my ($q, $c) = @_;
         sessions => 1, versions => \@Test::Stoa::MCP::LEGACY,
         tools => { hi => sub { 'hi' } } }, $q, $c) }, name => 'm');
 
-my %api = ((map { ($_ => "http://127.0.0.1:$idp/$_") } keys %mode),
+my %api = ((map { ($_ => "http://127.0.0.1:$idp/$_") }
+            grep { $_ ne 'x' } keys %mode),
            two => "http://127.0.0.1:$idp/ok",
            post => "http://127.0.0.1:$idp/ok",
            down => 'http://127.0.0.1:' . $t->port('nobody') . '/',
@@ -219,6 +224,44 @@ my $before = asked('ok');
 is(code(tool()), 'upstream_credential', 'MCP: when it takes none') for 1 .. 5;
 cmp_ok(asked('ok') - $before, '<=', 2, 'the endpoint is not asked each time');
 spew($t->dir('gone'), '');
+
+
+# exchanged: each caller's own, for callers with a token
+
+my $k = token_key($t, 'k', 'ES256');
+$t->apply(docs(doc('Issuer', 'acme', 'idp', { issuer => 'https://idp.example',
+    audiences => ['orders'], jwks => jwks($k), application => 'demo' }),
+    rest('acme', 'x', "http://127.0.0.1:$up"),
+    sub_('acme', 'demo', 'x', 'free'), map { doc('Policy', 'acme', "p-$_", {
+        type => 'upstream-credential', attach => [{ api => $_ }], config => {
+        kind => 'token_exchange', token_url => "http://127.0.0.1:$idp/x",
+        client_id => 'cl:ient %', client_secret => '${secret:idp}',
+        audience => 'crm' } }) } qw(x m)));
+$t->sync($_) for qw(gw slow);
+my %who = map { ($_ => token($k, claims('https://idp.example',
+    'orders', sub => $_))) } qw(ann bob);
+sub as { my ($who, $gw) = @_; my $r = $t->get('/apis/acme/x/', gateway =>
+    $gw // 'gw', headers => { Authorization => "Bearer $who{$who}" });
+    return $r->{json}{got} // "$r->{status} " . code($r) }
+my $ann = as('ann');
+like($ann, qr/^Bearer tok-/, 'exchange: the upstream gets a token');
+is(as('ann'), $ann, 'the same for the same caller');
+isnt(as('bob'), $ann, 'another one for another');
+like(as('bob', 'slow'), qr/^Bearer tok-/, 'without the fast lane too');
+is(join(' ', map { form($_->{body})->{subject_token} } asked('x')),
+   join(' ', @who{qw(ann bob bob)}), 'by his own token, each once');
+$r = call('x');
+is("$r->{status} " . code($r), '502 upstream_credential', 'a key has none');
+$r = $t->mcp('/mcp/acme', 'tools/call', { name => 'm__hi', arguments => {} },
+    era => 'legacy', session => $s, key => $key);
+is(code($r), 'upstream_credential', 'on MCP too');
+$r = $t->mcp('/mcp/acme', 'tools/call', { name => 'm__hi', arguments => {} },
+    headers => { Authorization => "Bearer $who{ann}" });
+is(code($r), 'upstream_credential', 'a session of MCP outlives a token');
+unlike(join('', map { json_encode($_->{headers}) } $t->origin_log('up')),
+       qr/\Q$who{ann}\E|\Q$who{bob}\E/, 'the caller\'s own stays here');
+$t->apply(docs(policy('m')));
+$t->sync($_) for qw(gw slow);
 
 
 # rotated: the new secret fetches a new token at once
