@@ -167,7 +167,9 @@ ngx_http_stoa_mcp_fault_head(const ngx_http_stoa_mcp_head_t *head,
                              ? ", see the api's host_header" : "")
                  - fault->text;
 
-    if (head->retry_after.len <= NGX_HTTP_STOA_MCP_RETRY_MAX) {
+    if (head->retry_after.len
+        && head->retry_after.len <= NGX_HTTP_STOA_MCP_RETRY_MAX)
+    {
         fault->retry_len = head->retry_after.len;
         ngx_memcpy(fault->retry, head->retry_after.data, fault->retry_len);
     }

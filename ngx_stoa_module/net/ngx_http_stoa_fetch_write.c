@@ -56,7 +56,7 @@ ngx_http_stoa_fetch_text(ngx_http_stoa_fetch_t *f)
 
     *p++ = CR; *p++ = LF;
 
-    if (f->rest.len == 0) {
+    if (f->rest.len == 0 && f->body.len) {
         p = ngx_cpymem(p, f->body.data, f->body.len);
     }
 

@@ -65,7 +65,7 @@ ngx_http_stoa_test_answer(ngx_http_stoa_test_t *t, const char *end,
     }
 
     p = ngx_sprintf(b->pos, "%s %ui %s\n", end, status, why ? why : "-");
-    b->last = ngx_cpymem(p, t->text.data, t->text.len);
+    b->last = t->text.len ? ngx_cpymem(p, t->text.data, t->text.len) : p;
     b->last_buf = 1;
     b->last_in_chain = 1;
 
