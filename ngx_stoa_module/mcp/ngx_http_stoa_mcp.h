@@ -642,6 +642,8 @@ ngx_int_t ngx_http_stoa_mcp_level(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 ngx_int_t ngx_http_stoa_mcp_level_again(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
+/* A session at an upstream, by its key in the map, was opened. */
+void ngx_http_stoa_mcp_get_poke(uint64_t key);
 /* For steps: a GET, and subscriptions/listen, end here. */
 ngx_int_t ngx_http_stoa_mcp_listen(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);

@@ -293,6 +293,7 @@ ngx_http_stoa_mcp_opened(ngx_http_stoa_mcp_open_t *o, void *data)
 
     } else if (o->opened) {
         ngx_http_stoa_mcp_upstream_set(conn->key, &o->up);
+        ngx_http_stoa_mcp_get_poke(conn->key);
 
     } else {
         ngx_http_stoa_mcp_upstream_end(conn->key, conn->turn,

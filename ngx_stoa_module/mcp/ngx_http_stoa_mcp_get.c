@@ -19,6 +19,7 @@
 
 #include "ngx_http_stoa_source.h"
 #include "ngx_http_stoa_hold.h"
+#include "ngx_http_stoa_store.h"
 #include "ngx_http_stoa_zone.h"
 
 
@@ -27,6 +28,7 @@
 
 typedef struct {
     ngx_http_stoa_mcp_hold_t     hold;
+    ngx_queue_t                  queue;       /* of this worker; G           */
     ngx_http_stoa_mcp_eid_t     *from;        /* the client's; NULL: none    */
     ngx_uint_t                   kind;        /* as in an id                 */
     stoa_str_t                   rid;
@@ -69,6 +71,9 @@ static void ngx_http_stoa_mcp_get_full(ngx_http_stoa_mcp_hold_t *h,
     ngx_uint_t full);
 static uint64_t ngx_http_stoa_mcp_get_turn(ngx_http_stoa_mcp_get_t *g,
     ngx_uint_t take);
+
+
+static ngx_queue_t  ngx_http_stoa_mcp_gets;
 
 
 /* ---- the request ---------------------------------------- */
@@ -200,6 +205,10 @@ ngx_http_stoa_mcp_get_cleanup(void *data)
 
     ngx_http_stoa_mcp_source_t  *src;
 
+    if (g->queue.next) {
+        ngx_queue_remove(&g->queue);
+    }
+
     while ((src = g->sources) != NULL) {
         g->sources = src->next;
         ngx_http_stoa_mcp_source_free(src);
@@ -239,6 +248,12 @@ ngx_http_stoa_mcp_get_begin(ngx_http_stoa_mcp_hold_t *h)
                                      &g->from->source[i].eid);
     }
 
+    if (ngx_http_stoa_mcp_gets.next == NULL) {
+        ngx_queue_init(&ngx_http_stoa_mcp_gets);
+    }
+
+    ngx_queue_insert_tail(&ngx_http_stoa_mcp_gets, &g->queue);
+
     if (g->asked || h->change.talks) {
         ngx_http_stoa_mcp_relay_sessions(g->hold.request, g->hold.ctx,
                                          ngx_http_stoa_mcp_get_more, g);
@@ -251,6 +266,45 @@ ngx_http_stoa_mcp_get_begin(ngx_http_stoa_mcp_hold_t *h)
     event.retry_ms = 1000 + ngx_random() % 2000;
 
     return ngx_http_stoa_mcp_get_write(g, NULL, &event);
+}
+
+
+/* A session at an upstream was opened: what it says before the next look must
+ * not be lost. */
+
+void
+ngx_http_stoa_mcp_get_poke(uint64_t key)
+{
+    ngx_queue_t                *q;
+    ngx_http_stoa_mcp_get_t    *g;
+    ngx_http_stoa_main_conf_t  *mcf;
+
+    if (ngx_http_stoa_mcp_gets.next == NULL) {
+        return;
+    }
+
+    for (q = ngx_queue_head(&ngx_http_stoa_mcp_gets);
+         q != &ngx_http_stoa_mcp_gets;
+         q = ngx_queue_next(q))
+    {
+        g = ngx_queue_data(q, ngx_http_stoa_mcp_get_t, queue);
+
+        if ((ngx_http_stoa_mcp_client(g->hold.ctx->call.mcp) ^ key) >> 32
+            || g->hold.over || !(g->asked || g->hold.change.talks))
+        {
+            continue;
+        }
+
+        mcf = ngx_http_get_module_main_conf(g->hold.request,
+                                            ngx_http_stoa_module);
+
+        if (ngx_http_stoa_store_enter(mcf->store) == NGX_OK) {
+            g->busy = 1;
+            ngx_http_stoa_mcp_relay_sessions(g->hold.request, g->hold.ctx,
+                                             ngx_http_stoa_mcp_get_more, g);
+            g->busy = 0;
+        }
+    }
 }
 
 
