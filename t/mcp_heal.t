@@ -34,7 +34,9 @@ my $port = $t->origin(sub {
         spew($book, "$known$new\n");
         return $ok->({ protocolVersion => $m->{params}{protocolVersion},
             capabilities => { tools => {} }, serverInfo => { name => 's',
-            version => '1' } }, ['Mcp-Session-Id' => $new]);
+            version => '1' } },
+            $m->{params}{clientInfo}{name} eq 'stoa-control'  # at the first
+            ? [] : ['Mcp-Session-Id' => $new]);               # call, then
     }
     return $say->(slurp($gone)) if -f $gone
         && !grep { $_ eq ($sid // '') } split /\n/, $known;

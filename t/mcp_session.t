@@ -67,9 +67,9 @@ my $base = opened();
 my ($session) = $t->mcp_session('/mcp/acme', key => $key);
 my ($other) = $t->mcp_session('/mcp/acme', key => $key);
 
-is(opened(), $base, 'initialize alone opens nothing upstream');
+is(opened(), $base + 2, 'initialize opens a session upstream');
 my $first = who($session);
-like($first, qr/^up-/, 'the first call opens a session upstream');
+like($first, qr/^up-/, 'which the first call uses');
 is(who($session), $first, 'the next uses it, on whichever worker')
     for 1 .. 8;
 isnt(who($other), $first, 'another client session has its own');
@@ -107,10 +107,10 @@ like(who($other), qr/^up-/, '... for each session');
 # a client that leaves while its session is opened leaves it to the next call
 
 {
-    my ($id) = $t->mcp_session('/mcp/acme', key => $key);
     my $was = opened();
     my $hold = $t->dir('hold');
     spew($hold, '');
+    my ($id) = $t->mcp_session('/mcp/acme', key => $key);
     my $c = $t->connection;
     $c->send_raw("POST /mcp/acme HTTP/1.1\r\nHost: x\r\nX-API-Key: $key\r\n"
         . "Content-Type: application/json\r\nMcp-Session-Id: $id\r\n"

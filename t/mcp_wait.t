@@ -26,7 +26,11 @@ my $server = { name => 'up', era => 'dual', sessions => 1, versions =>
 my $port = $t->origin(sub {
     my ($q, $c) = @_;
     held() if $q->{body} =~ /"initialize"/;
-    return Test::Stoa::MCP::answer($server, $q, $c);
+
+    # as discovery sees it, it has no sessions: they are opened by a call
+    my %seen = %$server;
+    $seen{sessions} = ($q->{headers}{'user-agent'} // '') !~ /stoa-control/;
+    return Test::Stoa::MCP::answer(\%seen, $q, $c);
 }, name => 'up');
 my $dns = $t->port('dns');
 my $udp = IO::Socket::INET->new(Proto => 'udp', LocalAddr => '127.0.0.3',

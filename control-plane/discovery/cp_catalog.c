@@ -163,6 +163,7 @@ cp_probe_legacy(cp_reading_t *rd, cp_mcp_reply_t *reply)
     }
 
     cp_mcp_client_speak(rd->client, version, false);
+    rd->out->sessions = cp_mcp_client_in_session(rd->client);
     cp_mcp_client_notify(rd->client, "notifications/initialized");
 
     return true;

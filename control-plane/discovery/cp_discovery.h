@@ -69,6 +69,7 @@ void cp_mcp_client_speak(cp_mcp_client_t *m, const char *version,
 void cp_mcp_client_call(cp_mcp_client_t *m, const char *method,
     cp_json_t *params, cp_mcp_reply_t *reply);
 void cp_mcp_client_notify(cp_mcp_client_t *m, const char *method);
+bool cp_mcp_client_in_session(const cp_mcp_client_t *m);
 /* DELETEs the session, if there is one. */
 void cp_mcp_client_end_session(cp_mcp_client_t *m);
 
@@ -78,6 +79,7 @@ void cp_mcp_client_end_session(cp_mcp_client_t *m);
 typedef struct {
     const char  *era;              /* modern, legacy, dual, unknown         */
     const char  *version;
+    bool         sessions;         /* a legacy client is given ids          */
     cp_json_t   *capabilities;     /* as the upstream says them; may be NULL */
     cp_json_t   *items[CP_ITEMS];  /* arrays of its objects, as cp_items    */
     unsigned     skipped;          /* items that could not be taken         */

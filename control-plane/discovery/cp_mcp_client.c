@@ -549,6 +549,13 @@ cp_mcp_client_notify(cp_mcp_client_t *m, const char *method)
 }
 
 
+bool
+cp_mcp_client_in_session(const cp_mcp_client_t *m)
+{
+    return m->session[0] != '\0';
+}
+
+
 void
 cp_mcp_client_end_session(cp_mcp_client_t *m)
 {

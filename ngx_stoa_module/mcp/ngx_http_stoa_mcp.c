@@ -42,8 +42,6 @@ static ngx_int_t ngx_http_stoa_mcp_verb(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 static ngx_int_t ngx_http_stoa_mcp_find(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
-static ngx_int_t ngx_http_stoa_mcp_delete(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx);
 static ngx_int_t ngx_http_stoa_mcp_streams(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 static ngx_int_t ngx_http_stoa_mcp_entitled(ngx_http_request_t *r,
@@ -80,7 +78,7 @@ static const ngx_http_stoa_step_t  ngx_http_stoa_mcp_steps[] = {
     { "negotiate",    ngx_http_stoa_mcp_negotiate },
     { "keys",         ngx_http_stoa_mcp_keys },
     { "find",         ngx_http_stoa_mcp_find },
-    { "delete",       ngx_http_stoa_mcp_delete },
+    { "delete",       ngx_http_stoa_mcp_session_delete },
     { "get",          ngx_http_stoa_mcp_streams },
     { "body",         ngx_http_stoa_mcp_read_body },
     { "scan",         ngx_http_stoa_mcp_scan },
@@ -411,37 +409,6 @@ ngx_http_stoa_mcp_find(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 }
 
 
-/* The client's session is over, and so are those at upstreams. */
-
-static ngx_int_t
-ngx_http_stoa_mcp_delete(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
-{
-    ngx_http_stoa_mcp_t  *mcp;
-
-    mcp = ctx->call.mcp;
-
-    if (r->method != NGX_HTTP_DELETE) {
-        return NGX_OK;
-    }
-
-    if (mcp->headers.repeated) {
-        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_MCP_HEADER, NULL);
-    }
-
-    if (ngx_http_stoa_mcp_session_open(ctx, &mcp->headers.session->value)
-        != NGX_OK)
-    {
-        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_MCP_SESSION,
-                                    NULL);
-    }
-
-    ngx_http_stoa_mcp_leave_via(r);
-    ngx_http_stoa_mcp_map_leave(ngx_http_stoa_mcp_client(mcp));
-
-    return ngx_http_stoa_mcp_answer(r, ctx, NGX_HTTP_OK, NULL);
-}
-
-
 /* There is no message that a refusal could be an answer to. */
 
 static ngx_int_t
@@ -632,6 +599,7 @@ ngx_http_stoa_mcp_instructions(ngx_http_request_t *r,
 static ngx_int_t
 ngx_http_stoa_mcp_initialize(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
+    ngx_int_t                  rc;
     ngx_uint_t                 version;
     stoa_buf_t                 b;
     ngx_str_t                  name;
@@ -663,6 +631,17 @@ ngx_http_stoa_mcp_initialize(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     }
 
     mcp->version = version;
+
+    if (mcp->carry == NULL
+        && ngx_http_stoa_mcp_session_begin(r, ctx) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    rc = ngx_http_stoa_mcp_carry(r, ctx);
+    if (rc != NGX_OK) {
+        return rc;
+    }
 
     h = ngx_http_stoa_header_add(r, "Mcp-Session-Id");
     if (h == NULL) {

@@ -13,6 +13,7 @@
  *   _mcp_item.c     the same for prompts, resources, completions
  *   _mcp_session.c  sealed session ids
  *   _mcp_map.c      upstream sessions, in a mapped file; _mcp_block.c
+ *   _mcp_carry.c    those that a session id carries
  *   _mcp_leave.c    ending them
  *   _mcp_bridge.c   modern clients before upstreams with sessions
  *   _mcp_wait.c     calls that wait for one that connects
@@ -209,6 +210,10 @@ struct ngx_http_stoa_mcp_s {
     ngx_str_t                     tool_name;    /* at the upstream; of what
                                                    else is called, too      */
     stoa_json_val_t               named;        /* in the message, by it    */
+
+    void                         *carry;        /* of initialize            */
+    ngx_uint_t                    ncarried;
+    stoa_mcp_ref_t                carried[STOA_MCP_CARRIED];
 
     uint64_t                      upstream_key; /* in the session map       */
     ngx_uint_t                    upstream_target;
@@ -466,8 +471,10 @@ void ngx_http_stoa_mcp_session_forget(void);
 
 void ngx_http_stoa_mcp_principal(ngx_http_stoa_ctx_t *ctx, u_char *dst);
 
-/* A new session id for the caller of initialize; its nonce is in
- * ctx->call.mcp. */
+/* What is in the id of a new session: in ctx->call.mcp. */
+ngx_int_t ngx_http_stoa_mcp_session_begin(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+/* The id. */
 ngx_int_t ngx_http_stoa_mcp_session_seal(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_str_t *token);
 /* NGX_OK, or NGX_DECLINED: not ours, altered, expired, of another principal
@@ -480,6 +487,20 @@ ngx_int_t ngx_http_stoa_mcp_session_open(ngx_http_stoa_ctx_t *ctx,
 uint64_t ngx_http_stoa_mcp_client(ngx_http_stoa_mcp_t *mcp);
 uint64_t ngx_http_stoa_mcp_upstream_key(ngx_http_stoa_mcp_t *mcp,
     const stoa_id_t *api);
+
+/* A step: DELETE ends it. */
+ngx_int_t ngx_http_stoa_mcp_session_delete(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+/* NGX_OK: the client session carries this one, and the map knows no other. */
+ngx_int_t ngx_http_stoa_mcp_carried(ngx_http_stoa_mcp_t *mcp,
+    const stoa_id_t *api, ngx_http_stoa_mcp_upstream_t *up);
+
+
+/* ---- _mcp_carry.c ------------------------------------------------------- */
+
+/* Before a session id is made: what it carries is opened.  As a step. */
+ngx_int_t ngx_http_stoa_mcp_carry(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
 
 
 /* ---- _mcp_leave.c ------------------------------------------------------- */
@@ -514,6 +535,10 @@ ngx_int_t ngx_http_stoa_mcp_bridge_answer(ngx_http_stoa_ctx_t *ctx,
 
 
 /* ---- _mcp_connect.c ---------------------------------------------------- */
+
+/* What an upstream may ask of a client with these capabilities. */
+ngx_int_t ngx_http_stoa_mcp_declare(ngx_pool_t *pool, ngx_str_t *caps,
+    ngx_str_t *out);
 
 /* NGX_OK: a session (or none needed) is in ctx->call.mcp; NGX_AGAIN; a
  * status. */

@@ -27,8 +27,6 @@ static ngx_int_t ngx_http_stoa_mcp_find_session(ngx_http_request_t *r,
 static ngx_msec_t ngx_http_stoa_mcp_within(ngx_http_stoa_ctx_t *ctx);
 static ngx_int_t ngx_http_stoa_mcp_begin(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_msec_t turn);
-static ngx_int_t ngx_http_stoa_mcp_declare(ngx_pool_t *pool, ngx_str_t *caps,
-    ngx_str_t *out);
 static void ngx_http_stoa_mcp_opened(ngx_http_stoa_mcp_open_t *o, void *data);
 static ngx_int_t ngx_http_stoa_mcp_use(ngx_http_request_t *r,
     ngx_http_stoa_mcp_t *mcp, ngx_http_stoa_mcp_upstream_t *up);
@@ -122,6 +120,12 @@ ngx_http_stoa_mcp_find_session(ngx_http_request_t *r,
         return ngx_http_stoa_mcp_bridge_take(ctx, &up) == NGX_OK
                ? ngx_http_stoa_mcp_use(r, mcp, &up)
                : ngx_http_stoa_mcp_begin(r, ctx, 0);
+    }
+
+    if (!mcp->retried
+        && ngx_http_stoa_mcp_carried(mcp, &ctx->call.api->id, &up) == NGX_OK)
+    {
+        return ngx_http_stoa_mcp_use(r, mcp, &up);
     }
 
     rc = ngx_http_stoa_mcp_upstream_find(mcp->upstream_key,
@@ -228,7 +232,7 @@ ngx_http_stoa_mcp_begin(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 /* What the upstream may ask of the client: all that he has declared, but what
  * is not carried. */
 
-static ngx_int_t
+ngx_int_t
 ngx_http_stoa_mcp_declare(ngx_pool_t *pool, ngx_str_t *caps, ngx_str_t *out)
 {
     u_char            *p;

@@ -528,6 +528,20 @@ ngx_http_stoa_mcp_upstream_doubt(uint64_t key, ngx_uint_t doubt)
 }
 
 
+ngx_uint_t
+ngx_http_stoa_mcp_upstream_known(uint64_t key)
+{
+    ngx_uint_t                known;
+    ngx_http_stoa_mcp_set_t  *set;
+
+    set = ngx_http_stoa_mcp_set_lock(key);
+    known = ngx_http_stoa_mcp_entry_of(set, key, 0, NULL) != NULL;
+    ngx_http_stoa_lock_drop(&set->lock);
+
+    return known;
+}
+
+
 /* ---- pools ------------------------------------------------------------- */
 
 /* The upper half is the pool's. */

@@ -62,6 +62,8 @@ ngx_int_t ngx_http_stoa_mcp_upstream_find(uint64_t key, ngx_uint_t waited,
 /* NGX_OK, or NGX_DECLINED: there is none that is open. */
 ngx_int_t ngx_http_stoa_mcp_upstream_peek(uint64_t key,
     ngx_http_stoa_mcp_upstream_t *out);
+/* Has the map anything of it, a session or that there is none? */
+ngx_uint_t ngx_http_stoa_mcp_upstream_known(uint64_t key);
 /* failed: refuse_e + 1, which those who wait are told; 0: they try. */
 void ngx_http_stoa_mcp_upstream_end(uint64_t key, ngx_msec_t turn,
     ngx_uint_t failed);

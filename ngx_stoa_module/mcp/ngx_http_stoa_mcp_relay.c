@@ -306,7 +306,9 @@ ngx_http_stoa_mcp_relay_sessions(ngx_http_request_t *r,
         if (ngx_http_stoa_mcp_upstream_peek(
                  ngx_http_stoa_mcp_upstream_key(ctx->call.mcp, &apis.api[i]),
                  &up)
-            != NGX_OK)
+            != NGX_OK
+            && ngx_http_stoa_mcp_carried(ctx->call.mcp, &apis.api[i], &up)
+               != NGX_OK)
         {
             continue;
         }

@@ -95,50 +95,64 @@ ngx_http_stoa_mcp_principal(ngx_http_stoa_ctx_t *ctx, u_char *dst)
 
 
 ngx_int_t
-ngx_http_stoa_mcp_session_seal(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx, ngx_str_t *token)
+ngx_http_stoa_mcp_session_begin(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx)
 {
-    u_char                principal[NGX_HTTP_STOA_MCP_PRINCIPAL];
-    ngx_int_t             rc;
-    stoa_buf_t            caps, plain;
+    stoa_buf_t            caps;
     stoa_json_val_t       val;
-    stoa_mcp_token_t      t;
     ngx_http_stoa_mcp_t  *mcp;
 
     mcp = ctx->call.mcp;
-
-    token->data = ngx_pnalloc(r->pool, NGX_HTTP_STOA_MCP_TOKEN_MAX);
-
-    if (token->data == NULL
-        || RAND_bytes(mcp->nonce, sizeof(mcp->nonce)) != 1)
-    {
-        return NGX_ERROR;
-    }
-
-    stoa_buf_init(&caps, STOA_JSONRPC_BODY_MAX);
-    stoa_buf_init(&plain, NGX_HTTP_STOA_MCP_TOKEN_MAX);
-
     val.start = NULL;
 
     if (mcp->msg.params.start) {
         (void) stoa_json_get(&mcp->msg.params, "capabilities", &val);
     }
 
+    stoa_buf_init(&caps, STOA_JSONRPC_BODY_MAX);
     stoa_mcp_caps(&caps, &val);
+
+    if (RAND_bytes(mcp->nonce, sizeof(mcp->nonce)) != 1) {
+        stoa_buf_free(&caps);
+        return NGX_ERROR;
+    }
+
+    return ngx_http_stoa_ctx_text(r, &caps, &mcp->capabilities);
+}
+
+
+ngx_int_t
+ngx_http_stoa_mcp_session_seal(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_str_t *token)
+{
+    u_char                principal[NGX_HTTP_STOA_MCP_PRINCIPAL];
+    stoa_buf_t            plain;
+    stoa_mcp_token_t      t;
+    ngx_http_stoa_mcp_t  *mcp;
+
+    mcp = ctx->call.mcp;
+
+    token->data = ngx_pnalloc(r->pool, NGX_HTTP_STOA_MCP_TOKEN_MAX);
+    if (token->data == NULL) {
+        return NGX_ERROR;
+    }
 
     ngx_memzero(&t, sizeof(t));
     t.version = mcp->version + 1;
     t.issued_s = (uint32_t) ngx_time();
-    t.caps.data = caps.data;
-    t.caps.len = caps.len;
+    t.caps.data = (char *) mcp->capabilities.data;
+    t.caps.len = mcp->capabilities.len;
     ngx_memcpy(t.nonce, mcp->nonce, sizeof(t.nonce));
+    t.n = mcp->ncarried;
+    ngx_memcpy(t.carried, mcp->carried, sizeof(t.carried));
 
+    stoa_buf_init(&plain, NGX_HTTP_STOA_MCP_TOKEN_MAX);
     stoa_mcp_token_write(&plain, &t);
     ngx_http_stoa_mcp_principal(ctx, principal);
 
-    rc = NGX_ERROR;
+    token->len = 0;
 
-    if (caps.rc == STOA_OK && plain.rc == STOA_OK) {
+    if (plain.rc == STOA_OK) {
         token->len = stoa_seal(STOA_SEAL_SESSION,
                                (int64_t) ngx_http_stoa_wall_ms(),
                                (stoa_str_t) { (char *) principal,
@@ -146,13 +160,11 @@ ngx_http_stoa_mcp_session_seal(ngx_http_request_t *r,
                                (stoa_str_t) { plain.data, plain.len },
                                (char *) token->data,
                                NGX_HTTP_STOA_MCP_TOKEN_MAX);
-        rc = token->len ? NGX_OK : NGX_ERROR;
     }
 
-    stoa_buf_free(&caps);
     stoa_buf_free(&plain);
 
-    return rc;
+    return token->len ? NGX_OK : NGX_ERROR;
 }
 
 
@@ -160,6 +172,7 @@ ngx_int_t
 ngx_http_stoa_mcp_session_open(ngx_http_stoa_ctx_t *ctx, ngx_str_t *token)
 {
     u_char                     principal[NGX_HTTP_STOA_MCP_PRINCIPAL];
+    u_char                    *plain;
     stoa_mcp_token_t           t;
     ngx_http_stoa_mcp_t       *mcp;
     ngx_http_stoa_mcp_seen_t  *seen;
@@ -184,14 +197,22 @@ ngx_http_stoa_mcp_session_open(ngx_http_stoa_ctx_t *ctx, ngx_str_t *token)
     mcp->version = t.version - 1;
     ngx_memcpy(mcp->nonce, t.nonce, sizeof(mcp->nonce));
 
-    if (t.caps.len > 2) {
-        mcp->capabilities.data = ngx_pnalloc(ctx->request->pool, t.caps.len);
-        if (mcp->capabilities.data == NULL) {
+    /* what was opened may make room for another one meanwhile */
+
+    if (t.caps.len > 2 || t.n) {
+        plain = ngx_pnalloc(ctx->request->pool, seen->len);
+
+        if (plain == NULL) {
             return NGX_ERROR;
         }
 
-        ngx_memcpy(mcp->capabilities.data, t.caps.data, t.caps.len);
-        mcp->capabilities.len = t.caps.len;
+        ngx_memcpy(plain, seen->plain, seen->len);
+        (void) stoa_mcp_token_read(plain, seen->len, &t);
+
+        mcp->capabilities.data = (u_char *) t.caps.data;
+        mcp->capabilities.len = t.caps.len > 2 ? t.caps.len : 0;
+        mcp->ncarried = t.n;
+        ngx_memcpy(mcp->carried, t.carried, sizeof(mcp->carried));
     }
 
     return ngx_http_stoa_mcp_map_ended(ngx_http_stoa_mcp_client(mcp))
@@ -279,4 +300,86 @@ ngx_http_stoa_mcp_upstream_key(ngx_http_stoa_mcp_t *mcp,
 
     return (client & ~(uint64_t) UINT32_MAX)
            | (uint32_t) stoa_hash64(api, STOA_ID_LEN, client) | 1;
+}
+
+
+/* ---- what an id carries ------------------------------------------------ */
+
+ngx_int_t
+ngx_http_stoa_mcp_carried(ngx_http_stoa_mcp_t *mcp, const stoa_id_t *api,
+    ngx_http_stoa_mcp_upstream_t *up)
+{
+    ngx_uint_t             i;
+    const stoa_mcp_ref_t  *ref;
+
+    for (i = 0; i < mcp->ncarried; i++) {
+        ref = &mcp->carried[i];
+
+        if (ngx_memcmp(ref->api, api, STOA_ID_LEN) == 0
+            && ref->version <= NGX_HTTP_STOA_MCP_VERSIONS
+            && !ngx_http_stoa_mcp_upstream_known(
+                                    ngx_http_stoa_mcp_upstream_key(mcp, api)))
+        {
+            ngx_memzero(up, offsetof(ngx_http_stoa_mcp_upstream_t, sid));
+            up->api = *api;
+            up->target = ref->target;
+            up->version = ref->version ? ref->version - 1
+                                       : NGX_HTTP_STOA_MCP_VERSION_NONE;
+            up->len = ref->sid.len;
+            ngx_memcpy(up->sid, ref->sid.data, ref->sid.len);
+            return NGX_OK;
+        }
+    }
+
+    return NGX_DECLINED;
+}
+
+
+static void
+ngx_http_stoa_mcp_carried_leave(ngx_http_stoa_mcp_t *mcp)
+{
+    ngx_uint_t                     i;
+    stoa_id_t                      api;
+    ngx_http_stoa_mcp_upstream_t   up;
+
+    for (i = 0; i < mcp->ncarried; i++) {
+        ngx_memcpy(&api, mcp->carried[i].api, STOA_ID_LEN);
+
+        if (ngx_http_stoa_mcp_carried(mcp, &api, &up) == NGX_OK) {
+            ngx_http_stoa_mcp_leave(&up);
+        }
+    }
+}
+
+
+/* The client's session is over, and so are those at upstreams. */
+
+ngx_int_t
+ngx_http_stoa_mcp_session_delete(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx)
+{
+    ngx_http_stoa_mcp_t  *mcp;
+
+    mcp = ctx->call.mcp;
+
+    if (r->method != NGX_HTTP_DELETE) {
+        return NGX_OK;
+    }
+
+    if (mcp->headers.repeated) {
+        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_MCP_HEADER, NULL);
+    }
+
+    if (ngx_http_stoa_mcp_session_open(ctx, &mcp->headers.session->value)
+        != NGX_OK)
+    {
+        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_MCP_SESSION,
+                                    NULL);
+    }
+
+    ngx_http_stoa_mcp_leave_via(r);
+    ngx_http_stoa_mcp_carried_leave(mcp);
+    ngx_http_stoa_mcp_map_leave(ngx_http_stoa_mcp_client(mcp));
+
+    return ngx_http_stoa_mcp_answer(r, ctx, NGX_HTTP_OK, NULL);
 }

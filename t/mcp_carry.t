@@ -1,0 +1,158 @@
+#!/usr/bin/perl
+
+# Rows S1, S3: the sessions at upstreams that a client's id carries: the same
+# at every gateway of the group, whatever is lost.
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::Stoa;
+use Test::Stoa::MCP;
+use Test::Stoa::Demo;
+
+my $t = Test::Stoa->new;
+$t->control;
+
+my $book = $t->dir('book');
+spew($book, '');
+sub upstream {
+    my ($name) = @_;
+    spew($t->dir("len.$name"), 36);
+    return $t->origin(sub {
+        my ($q) = @_;
+        my @type = ('Content-Type' => 'application/json');
+        my $id = $q->{headers}{'mcp-session-id'} // '';
+        my $note = sub {
+            open my $fh, '>>', $book or die;
+            syswrite $fh, join(' ', $name, @_) . "\n";
+            close $fh;
+        };
+        if ($q->{method} eq 'DELETE') { $note->(ended => $id); return [200] }
+        my $m = json_decode($q->{body}) or return [405];
+        my $ok = sub { [200, [@type, @{ $_[1] || [] }], json_encode({
+            jsonrpc => '2.0', id => $m->{id}, result => $_[0] })] };
+        if ($m->{method} eq 'initialize') {
+            my $end = time + 10;
+            select undef, undef, undef, 0.02
+                while -f $t->dir("slow.$name") && time < $end;
+            srand($$ * 1000 + length slurp($book));
+            my $new = join '', map { chr(97 + int rand 26) }
+                1 .. slurp($t->dir("len.$name"));
+            $note->(opened => $new);
+            return $ok->({ protocolVersion => '2025-06-18',
+                capabilities => { tools => {} }, serverInfo => { name => 's',
+                version => '1' } }, ['Mcp-Session-Id' => $new]);
+        }
+        return [404, [@type], '{"jsonrpc":"2.0","id":null,"error":'
+                . '{"code":-32001,"message":"no session"}}']
+            if slurp($book) !~ /^$name opened \Q$id\E$/m;
+        return [202] unless exists $m->{id};
+        return $ok->({ tools => [ { name => 'who', inputSchema => {
+            type => 'object' } } ] }) if $m->{method} eq 'tools/list';
+        return $ok->({ content => [ { type => 'text', text => $id . ' '
+            . ($q->{headers}{'mcp-protocol-version'} // '') } ] });
+    }, name => $name);
+}
+my @names = qw(one two three four five);
+my %port = map { ($_ => upstream($_)) } @names;
+$t->apply(demo(mcp => { map { ($_ => $port{$_}) } qw(one two) })
+    . demo(tenant => 'big', mcp => \%port));
+for my $api (qw(acme/apis/one acme/apis/two), map { "big/apis/$_" } @names) {
+    wait_until {
+        @{ $t->api('GET', "/v1/tenants/$api/tools")->{json}{items} || [] }
+    } 20 or $t->give_up('tools were not discovered');
+}
+my $d = $t->api('GET', '/v1/tenants/acme/apis/one')->{json}{discovery};
+is($d->{sessions} ? 1 : 0, 1, 'discovery finds that an upstream has sessions');
+$t->gateway(name => 'gw', workers => 2);
+$t->gateway(name => 'gw2', workers => 2);
+my %key = map { ($_ => $t->key($_, 'app')) } qw(acme big);
+$t->sync($_) for qw(gw gw2);
+
+sub session { my ($tenant, $gw) = @_;
+              return ($t->mcp_session("/mcp/$tenant", key => $key{$tenant},
+                                      gateway => $gw // 'gw'))[0] }
+sub who {
+    my ($session, $api, $gw, $tenant) = @_;
+    $tenant //= 'acme';
+    my $r = $t->mcp("/mcp/$tenant", 'tools/call', { name => "${api}__who",
+        arguments => {} }, key => $key{$tenant}, era => 'legacy',
+        session => $session, gateway => $gw // 'gw');
+    return $r->{rpc}{result}{content}[0]{text} // "$r->{status} $r->{body}";
+}
+sub opened { return scalar(() = slurp($book) =~ / opened /g) }
+
+my $base = opened();
+my $s = session('acme');
+is(opened() - $base, 2, 'initialize opens the sessions of both upstreams');
+my %first = map { ($_ => who($s, $_)) } qw(one two);
+like($first{one}, qr/^[a-z]{36} 2025-06-18$/, 'a call is in one of them');
+for my $api (qw(one two)) {
+    is(join(' ', map { who($s, $api, $_) } qw(gw gw2 gw2 gw2 gw)),
+       join(' ', ($first{$api}) x 5), "S1: $api: the same at both gateways");
+}
+is(opened() - $base, 2, 'S1: nothing else was opened');
+my ($sid) = $first{one} =~ /^(\w+)/;
+unlike($s, qr/$sid/, 'sealed');
+cmp_ok(length $s, '<', 400, 'in an id of less than 400 characters');
+
+$t->stop('gw2');
+unlink $t->dir('gw2/store/sessions');
+$t->start_nginx('gw2');
+$t->sync('gw2');
+is(who($s, 'one', 'gw2'), $first{one},
+   'S3: a gateway that has lost all it knew goes on');
+
+# forgotten: each gateway finds out for itself, and needs one slower call
+
+my $kept = slurp($book);
+spew($book, $kept =~ s/^one opened .*\n//mgr);
+my $new = who($s, 'one');
+like($new, qr/^[a-z]{36} /, 'S5: an upstream that has forgotten');
+isnt($new, $first{one}, '... in a new session');
+is(who($s, 'one'), $new, '... which counts from then on') for 1 .. 4;
+like(who($s, 'one', 'gw2'), qr/^[a-z]{36} /, '... the other gateway, too');
+is(who($s, 'two', 'gw2'), $first{two}, 'the others stay');
+
+# DELETE
+
+$t->http('DELETE', '/mcp/acme', key => $key{acme},
+         headers => { 'Mcp-Session-Id' => $s });
+my ($id) = $first{two} =~ /^(\w+)/;
+ok((wait_until { slurp($book) =~ /^two ended $id$/m }),
+   'S6: DELETE ends what the id carries');
+($id) = $new =~ /^(\w+)/;
+ok((wait_until { slurp($book) =~ /^one ended $id$/m }),
+   'S6: and what has come in its place');
+
+# what is not carried
+
+$base = opened();
+my $big = session('big');
+is(opened(), $base, 'of five upstreams none is opened');
+like(who($big, 'three', 'gw', 'big'), qr/^[a-z]{36} /,
+     'they are at the first call');
+spew($t->dir('len.two'), 300);
+$s = session('acme');
+my $long = who($s, 'two');
+like($long, qr/^[a-z]{300} /, 'a long id is in the map of the gateway');
+is(who($s, 'two'), $long, 'the same in all workers') for 1 .. 4;
+like(who($s, 'two', 'gw2'), qr/^[a-z]{300} /,
+     'the other one opens its own');
+
+spew($t->dir('slow.one'), '');
+$base = opened();
+$s = session('acme');
+ok($s, 'a slow upstream does not hold up initialize');
+is(opened() - $base, 1, 'it has not opened one yet');
+unlink $t->dir('slow.one');
+ok((wait_until { opened() - $base == 2 }), 'then it does');
+my $slow = who($s, 'one');
+like($slow, qr/^[a-z]{36} /, 'and the call uses it');
+is(opened() - $base, 2, 'no other one');
+
+$t->kill9('one');
+$s = session('acme');
+ok($s, 'one that is down does not hold it up, either');
+like(who($s, 'two'), qr/^[a-z]{300} /, 'the others work');
+
+$t->done;
