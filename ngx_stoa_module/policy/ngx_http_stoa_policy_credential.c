@@ -59,6 +59,7 @@ ngx_http_stoa_credential_compile(ngx_pool_t *pool,
     a->state = c;
     s = stoa_rec_str(chain->rec, conf->header);
     ngx_str_set(&c->name.name, "Authorization");
+    ngx_str_set(&c->login, "");
 
     if (s.len) {
         c->name.name.data = (u_char *) s.data;
