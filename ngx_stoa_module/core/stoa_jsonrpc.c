@@ -97,6 +97,7 @@ static const stoa_rpc_member_t  stoa_rpc_members[] = {
     ROW(2, "_meta", "_meta", meta, T_OBJECT, STOA_RPC_PARAMS),
     ROW(2, "cursor", "cursor", cursor, T_STRING, STOA_RPC_PARAMS),
     ROW(2, "taskId", "taskid", task_id, T_STRING, STOA_RPC_PARAMS),
+    ROW(2, "task", "task", task, T_OBJECT, STOA_RPC_PARAMS),
     ROW(2, "uri", "uri", uri, T_STRING, STOA_RPC_PARAMS),
     ROW(2, "protocolVersion", "protocolversion", protocol_version,
         T_STRING, STOA_RPC_PARAMS),
@@ -110,7 +111,7 @@ static const stoa_rpc_member_t  stoa_rpc_members[] = {
 };
 
 /* Of each depth: where its rows begin, how long its shortest name is. */
-static const uint8_t  stoa_rpc_rows[] = { 0, 0, 6, 15, 17 };
+static const uint8_t  stoa_rpc_rows[] = { 0, 0, 6, 16, 18 };
 static const uint8_t  stoa_rpc_shortest[] = { 0, 2, 3, sizeof(META) - 1 };
 
 

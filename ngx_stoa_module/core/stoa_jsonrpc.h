@@ -47,6 +47,7 @@ typedef struct {
     stoa_json_val_t      name;          /* params.name (string)             */
     stoa_json_val_t      uri;           /* params.uri (string)              */
     stoa_json_val_t      task_id;       /* params.taskId (string)           */
+    stoa_json_val_t      task;          /* params.task (object)             */
     stoa_json_val_t      cursor;        /* params.cursor (string)           */
     stoa_json_val_t      arguments;     /* params.arguments (object)        */
     stoa_json_val_t      ref;           /* params.ref (object)              */

@@ -204,8 +204,7 @@ ngx_http_stoa_mcp_task_expect(ngx_http_stoa_mcp_t *mcp)
     }
 
     if (!mcp->modern) {
-        mcp->tasked = mcp->msg.params.start
-                      && stoa_json_get(&mcp->msg.params, "task", &v);
+        mcp->tasked = mcp->msg.task.start != NULL;
         return;
     }
 
