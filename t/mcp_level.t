@@ -41,6 +41,7 @@ my $up = sub {
             'x' }] },
         'resources/templates/list' => { resourceTemplates => [] });
     return [200, ['Content-Type' => 'application/json', $method eq 'initialize'
+        && $m->{params}{clientInfo}{name} ne 'stoa-control'  # at first calls
         ? ('Mcp-Session-Id' => "$name-$$-" . $n++) : ()], json_encode({
         jsonrpc => '2.0', id => $m->{id}, $method eq 'server/discover'
         ? (error => { code => -32601, message => 'no' })

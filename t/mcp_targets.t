@@ -60,8 +60,8 @@ sub opened { my $n = 0;
 
 my %seen;
 for my $n (1 .. 6) {
-    my ($session) = $t->mcp_session('/mcp/acme', key => $key);
     my $was = opened();
+    my ($session) = $t->mcp_session('/mcp/acme', key => $key);
     my $first = who($session);
     $seen{$first}++;
     is(join(' ', map { who($session) } 1 .. 6), join(' ', ($first) x 6),

@@ -56,6 +56,7 @@ ngx_http_stoa_door_open(ngx_http_stoa_main_conf_t *mcf, ngx_cycle_t *cycle,
 
     if (ngx_nonblocking(s) == -1
         || bind(s, (struct sockaddr *) &sun, sizeof(sun)) == -1
+        || chmod(sun.sun_path, 0600) == -1
         || (c = ngx_get_connection(s, cycle->log)) == NULL)
     {
         ngx_log_error(NGX_LOG_ERR, cycle->log, ngx_errno,

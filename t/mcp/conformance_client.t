@@ -33,7 +33,7 @@ my %lacking = (
     '2025-11-25' => {
         'sse-retry' => 'a stream is not resumed for a modern client',
         'elicitation-sep1034-client-defaults' => $asks },
-    '2025-11-25 legacy' => { 'elicitation-sep1034-client-defaults' => $asks },
+    '2025-11-25 legacy' => {},
     '2025-06-18 legacy' => {},
 );
 
