@@ -18,10 +18,14 @@ $t->control;
 # An upstream whose tool answers with the bytes of its argument, and whose
 # initialize does so with those of a file.
 
-my %server = (name => 'up', sessions => 1, tools => { raw => sub { 'plain' } });
+my %server = (name => 'up', tools => { raw => sub { 'plain' } });
 my $answer = sub {
     my ($era, $q, $c) = @_;
     my $m = json_decode($q->{body}) || {};
+
+    # discovery sees none, so that they are opened by a call
+    local $server{sessions} =
+        ($q->{headers}{'user-agent'} // '') !~ /stoa-control/;
     my $raw = ($m->{params}{arguments} || {})->{raw};
     my $file = $t->dir('initialize');
     $raw = slurp($file) if ($m->{method} // '') eq 'initialize' && -f $file;
