@@ -22,11 +22,11 @@ my %BUDGET = (
     'stoa tools/call, a token that is known'    => 1.40,
     'stoa REST refused: no key'                 => 0.70,
     'stoa REST refused: wrong checksum'         => 0.80,
-    'stoa tools/call, 2026-07-28'               => 1.37,
-    'stoa tools/call, 2025-11-25'               => 1.37,
+    'stoa tools/call, 2026-07-28'               => 1.41,
+    'stoa tools/call, 2025-11-25'               => 1.41,
     'stoa tools/call, 2025-11-25 before 2026-07-28' => 1.68,
-    'stoa tools/list, 2026-07-28'               => 1.66,
-    'stoa tools/list, 2025-11-25'               => 1.66,
+    'stoa tools/list, 2026-07-28'               => 1.71,
+    'stoa tools/list, 2025-11-25'               => 1.71,
     'stoa tools/list of 5,000, a page'          => 1.20,
 );
 
