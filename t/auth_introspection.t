@@ -40,8 +40,9 @@ my $to = 'http://127.0.0.1:' . $t->origin(sub {
 my $mcp = $t->mcp_origin(name => 'm', tools => { one => sub { 'hi' } });
 my $url = "http://127.0.0.1:$idp/introspect";
 my $key = token_key($t, 'k', 'ES256');
-$t->apply(docs((map { tenant($_) } qw(acme bare)), plan('acme', 'free'),
+$t->apply(docs((map { tenant($_) } qw(acme bare snoop)), plan('acme', 'free'),
     plan('bare', 'free'), (map { app('acme', $_) } qw(demo web)),
+    app('snoop', 'spy'), rest('snoop', 'seen', $to),
     rest('acme', 'echo', $to, identity => 'headers'),
     rest('bare', 'none', $to),
     doc('Api', 'acme', 'm', { kind => 'mcp', state => 'published',
@@ -53,7 +54,14 @@ $t->apply(docs((map { tenant($_) } qw(acme bare)), plan('acme', 'free'),
         introspection => { url => $url, client_id => 'gw:1',
                            client_secret => 'intro' },
         clients => [{ client => 'web', application => 'web' }],
-        audiences => ['x'] })));
+        audiences => ['x'] }),
+    doc('Issuer', 'acme', 'keyed', { issuer => "$ISS/keyed",
+        jwks => jwks($key), application => 'demo', audiences => ['x'] }),
+    doc('Secret', 'snoop', 'intro', { value => 's' }),
+    doc('Issuer', 'snoop', 'spy', { issuer => "$ISS/keyed",
+        introspection => { url => $url, client_id => 'spy',
+                           client_secret => 'intro' },
+        application => 'spy', audiences => ['x'] })));
 $t->gateway(workers => 2);
 my $api_key = $t->key('acme', 'demo');
 $t->sync;
@@ -144,6 +152,16 @@ $n = asked();
 is(code('good', path => '/apis/bare/none/'), '401 key_invalid',
    'a tenant without introspection');
 is(asked(), $n, 'asks nobody');
+my $fresh = token(token_key($t, 'next', 'ES256'), claims("$ISS/keyed", 'x'));
+says($fresh, client_id => 'spy');
+is(code($fresh), '401 token_invalid', 'a key that is not there yet');
+is(asked(), $n, 'another tenant of the same issuer gets no token to see');
+is(code($fresh, path => '/apis/bare/none/'), '401 token_invalid',
+   'nor where neither of them is called');
+is(asked(), $n, 'none at all');
+is(code($fresh, path => '/apis/snoop/seen/'), '403 not_subscribed',
+   'what it is called with it does');
+is(asked(), $n + 1, 'once');
 is($t->get('/apis/acme/echo/', key => $api_key)->{status}, 200,
    'a key asks nobody');
 

@@ -47,8 +47,9 @@ static ngx_int_t ngx_http_stoa_token_verify(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_str_t *token, const stoa_rec_issuer_t **ask,
     size_t *len, const char **why);
 static ngx_int_t ngx_http_stoa_token_try(ngx_http_stoa_main_conf_t *mcf,
-    const stoa_rec_issuer_t *rec, const stoa_jwt_t *jwt,
-    const stoa_rec_issuer_t **ask, size_t *len, const char **why);
+    const stoa_rec_issuer_t *rec, const stoa_id_t *tenant,
+    const stoa_jwt_t *jwt, const stoa_rec_issuer_t **ask, size_t *len,
+    const char **why);
 static ngx_int_t ngx_http_stoa_token_reader(void *data, const void *rec);
 static ngx_int_t ngx_http_stoa_token_issuers(ngx_http_stoa_store_t *store,
     const stoa_id_t *tenant, stoa_str_t iss,
@@ -258,8 +259,8 @@ ngx_http_stoa_token_ask(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 /*
  * The issuers of the call's own tenant first, then others: each speaks for its
  * own tenant's applications alone, so whoever else names the same issuer can
- * give away nothing but his own.  *ask: only that one can read it; what is no
- * JWT the call's own tenant alone has read.
+ * give away nothing but his own.  *ask: only that one can read it; the call's
+ * own tenant alone has tokens read, others' see none of them.
  */
 
 static ngx_int_t
@@ -321,8 +322,8 @@ ngx_http_stoa_token_verify(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     first = NGX_DECLINED;
 
     for (i = 0; i < issuers.n && *ask == NULL; i++) {
-        rc = ngx_http_stoa_token_try(mcf, issuers.rec[i], &jwt, ask, len,
-                                     &reason);
+        rc = ngx_http_stoa_token_try(mcf, issuers.rec[i], &res.tenant, &jwt,
+                                     ask, len, &reason);
 
         if (rc == NGX_OK) {
             return NGX_OK;
@@ -342,8 +343,9 @@ ngx_http_stoa_token_verify(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
 static ngx_int_t
 ngx_http_stoa_token_try(ngx_http_stoa_main_conf_t *mcf,
-    const stoa_rec_issuer_t *rec, const stoa_jwt_t *jwt,
-    const stoa_rec_issuer_t **ask, size_t *len, const char **why)
+    const stoa_rec_issuer_t *rec, const stoa_id_t *tenant,
+    const stoa_jwt_t *jwt, const stoa_rec_issuer_t **ask, size_t *len,
+    const char **why)
 {
     ngx_int_t  rc;
 
@@ -357,7 +359,9 @@ ngx_http_stoa_token_try(ngx_http_stoa_main_conf_t *mcf,
 
     if (rc == NGX_BUSY) {
 
-        if (rec->introspection_url.len) {
+        if (rec->introspection_url.len
+            && ngx_memcmp(&rec->tenant, tenant, sizeof(stoa_id_t)) == 0)
+        {
             *ask = rec;
 
         } else {
