@@ -15,7 +15,7 @@ use Test::Stoa::Token;
 my $t = Test::Stoa->new->has('module', 'control', 'openssl');
 $t->control;
 my $ISS = 'https://idp.example/a';
-my ($said, $asked) = map { $t->dir($_) } qw(said asked);
+my ($said, $asked, $let_go) = map { $t->dir($_) } qw(said asked let_go);
 spew($asked, '');
 my $idp = $t->port('idp');
 sub issuer_up {
@@ -28,6 +28,7 @@ sub issuer_up {
         my %all = %{ json_decode(slurp($said)) };
         my ($token) = $q->{body} =~ /token=([^&]*)/;
         my $a = $all{$token} // { active => JSON::PP::false };
+        wait_until { -e $let_go } 20 if $a->{slow};
         return $a->{hang} ? do { $c->fill(time + 30); undef }
             : [$a->{status} // 200, ['Content-Type' => 'application/json'],
                $a->{raw} // json_encode($a)];
@@ -182,7 +183,23 @@ issuer_up();
 says('later');
 is(code('later'), 200, 'asked again');
 
+# an answer is its issuer's alone: not the next one's that could be asked
+
+$t->apply(docs(doc('Issuer', 'acme', 'next', { issuer => "$ISS/next",
+    introspection => { url => $url, client_id => 'n',
+                       client_secret => 'intro' },
+    application => 'web', audiences => ['x'] })));
+$t->sync;
+says('slow', slow => 1);
+$c = $t->connection;
+$c->send_raw("GET /apis/acme/echo/ HTTP/1.1\r\nHost: x\r\n"
+             . "Authorization: Bearer slow\r\n\r\n");
+wait_until { slurp($asked) =~ /token=slow/ } 10;
 $t->must(POST => '/v1/tenants/acme/issuers/idp/suspend');
+$t->sync;
+spew($let_go, '');
+is($c->response->{status}, 503, 'an issuer suspended while it is asked');
+$t->must(POST => '/v1/tenants/acme/issuers/next/suspend');
 $t->sync;
 is(code('good'), '401 key_invalid', 'a suspended issuer has said nothing');
 $t->done;

@@ -23,6 +23,8 @@ struct ngx_http_stoa_introspect_s {
     ngx_http_stoa_fetch_t  *fetch;     /* NULL: it is over                   */
     stoa_buf_t              answer;
     ngx_uint_t              status;    /* 0: none                            */
+    stoa_id_t               issuer;    /* that is asked                      */
+    uint64_t                rev;       /* of its record                      */
 };
 
 
@@ -71,7 +73,11 @@ ngx_http_stoa_introspect(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
     *why = "The token's issuer gave no answer that can be used.";
 
-    if (in->status != NGX_HTTP_OK || in->answer.rc != STOA_OK
+    /* the record is looked up anew: an answer speaks for nobody else */
+
+    if (in->rev != rec->hdr.rev
+        || ngx_memcmp(&in->issuer, &rec->id, sizeof(stoa_id_t)) != 0
+        || in->status != NGX_HTTP_OK || in->answer.rc != STOA_OK
         || in->answer.len == 0
         || stoa_json_check(in->answer.data, in->answer.len,
                            STOA_JWT_DEPTH_MAX, &root, NULL)
@@ -130,6 +136,8 @@ ngx_http_stoa_introspect_ask(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
     in->request = r;
     in->fetch = f;
+    in->issuer = rec->id;
+    in->rev = rec->hdr.rev;
 
     ngx_str_set(&f->method, "POST");
     f->handler = &ngx_http_stoa_introspect_handler;
