@@ -10,6 +10,10 @@ use Test::Stoa;
 use Test::Stoa::MCP;
 use Test::Stoa::Demo;
 
+# what is read after it is freed is no text
+
+$ENV{MALLOC_PERTURB_} = 165;
+
 my $t = Test::Stoa->new;
 $t->control;
 
@@ -46,6 +50,10 @@ my $up = sub {
     if ($method eq 'tools/call' && ($modern || $p->{task})
         && $p->{name} eq 'work') {
         my $id = "job $name " . ($modern ? '-' : $sid) . " $$" . $n++;
+        return [200, ['Content-Type' => 'application/json'], json_encode({
+            jsonrpc => '2.0', method => 'notifications/cancelled', params => {
+            reason => 'r' x 3000, requestId => 'mine' } })]
+            if $p->{arguments}{cancel};
         my $r = { $modern ? (resultType => 'task') : (), task => {
             taskId => $id, status => 'working', ttl => 60000 } };
         return $give->(result => $r) unless $p->{arguments}{stream};
@@ -158,6 +166,16 @@ my @ids = map { $_->{params}{taskId} // $_->{result}{task}{taskId} // '' }
 is(scalar(@ids), 2, 'F6: a stream that begins with the status');
 is($ids[0], $ids[1], '... names it by one id');
 like($ids[0], qr/^t0/, '... of ours');
+
+# what is no answer may stand in the place of one; its id is marked
+
+$r = make('app', 'legacy', 'a', cancel => 1);
+my $cancelled = $r->{events}[0]{params} || {};
+like($cancelled->{requestId} // '', qr/^r0[\w-]+$/,
+     'F6: one that is cancelled at once');
+is($cancelled->{reason}, 'r' x 3000, '... says why');
+is($r->{events}[1]{error} ? 1 : 0, 1, '... and the call has an error')
+    or diag $r->{body};
 
 is_deeply($session{app}{rpc}{result}{capabilities}{tasks}, { cancel => {},
     requests => { tools => { call => {} } } }, 'F6: what is carried is told');

@@ -80,6 +80,12 @@ ngx_http_stoa_mcp_stream_begin(ngx_http_stoa_mcp_stream_t *s)
     ngx_str_set(&h->value, "no");
     ngx_http_clear_content_length(r);
 
+    if (!s->events) {
+        ngx_str_set(&r->headers_out.content_type, "text/event-stream");
+        r->headers_out.content_type_len = r->headers_out.content_type.len;
+        r->headers_out.content_type_lowcase = NULL;
+    }
+
     rc = ngx_http_stoa_filter_next_head(r);
 
     return rc == NGX_ERROR || rc > NGX_OK ? NGX_ERROR : NGX_OK;

@@ -104,6 +104,7 @@ ngx_http_stoa_mcp_stream_create(ngx_http_request_t *r,
     s->ctx = ctx;
     stoa_buf_init(&s->id, NGX_HTTP_STOA_MCP_EID_TEXT);
     stoa_buf_init(&s->text, NGX_HTTP_STOA_MCP_EVENT_MAX);
+    stoa_buf_init(&s->marked, NGX_HTTP_STOA_MCP_EVENT_MAX);
     stoa_sse_init(&s->sse, NGX_HTTP_STOA_MCP_EVENT_MAX,
                   ngx_http_stoa_mcp_stream_event, s);
 
@@ -123,6 +124,7 @@ ngx_http_stoa_mcp_stream_cleanup(void *data)
 
     stoa_buf_free(&s->id);
     stoa_buf_free(&s->text);
+    stoa_buf_free(&s->marked);
     stoa_sse_free(&s->sse);
 }
 
@@ -471,7 +473,7 @@ ngx_http_stoa_mcp_stream_mark(ngx_http_stoa_mcp_stream_t *s,
     ngx_http_stoa_mcp_ref(s->ctx, &ref);
 
     rc = ngx_http_stoa_mcp_event_mark(s->ctx->call.mcp, &ref, &event->data, g,
-                                      &s->text);
+                                      &s->marked);
 
     if (rc == NGX_DECLINED) {
         ngx_http_stoa_mcp_stream_self(s, g, "{\"code\":-32600,\"message\":"
@@ -479,8 +481,8 @@ ngx_http_stoa_mcp_stream_mark(ngx_http_stoa_mcp_stream_t *s,
         return NGX_OK;
     }
 
-    event->data.data = s->text.data;
-    event->data.len = s->text.len;
+    event->data.data = s->marked.data;
+    event->data.len = s->marked.len;
 
     if (rc == NGX_OK) {
         rc = ngx_http_stoa_mcp_task_told(s->ctx, &event->data);

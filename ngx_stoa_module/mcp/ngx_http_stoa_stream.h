@@ -53,8 +53,9 @@ struct ngx_http_stoa_mcp_stream_s {
     ngx_http_stoa_mcp_writer_t   writer;
     stoa_sse_t                   sse;
     stoa_buf_t                   id;          /* the client's, of an event   */
-    stoa_buf_t                   text;        /* an answer that is no stream,
-                                                 an event with marks         */
+    stoa_buf_t                   text;        /* an answer that is no stream */
+    stoa_buf_t                   marked;      /* an event with marks: it may
+                                                 be made of `text`           */
     ngx_uint_t                   faults;
     ngx_uint_t                   selves;      /* answers of the gateway's    */
     const char                  *why;         /* ... were too many           */
