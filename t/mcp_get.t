@@ -267,6 +267,53 @@ for my $bad ($first->{id}, 'x', 'e0' . 'A' x 100, '7') {
 }
 is(get($foreign, last => 'e' x 3100)->{head}{status}, 400, '... 400 if long');
 
+# ---- a subscription that is suspended
+
+$t->sync($_) for qw(gw gw2);
+my $cut = session();
+$_->close for map { my $c = call($cut, "data: $ok\n\n", api => $_); $c->chunk;
+    $c } qw(a b);
+my %seen = map { ($_ => scalar asked($_)) } qw(a b);
+$g = get($cut);
+wait_until { asked('a') > $seen{a} && asked('b') > $seen{b} } 10
+    or $t->give_up('no streams of the upstreams');
+put('a.live', "id: a9\ndata: {\"jsonrpc\":\"2.0\",\"id\":9,\"method\":"
+    . "\"elicitation/create\",\"params\":{}}\n\n");
+while ($e = $g->event(10)) { last if $e->{data} =~ /elicitation/ &&
+    ($id = json_decode($e->{data})->{id}) && $e->{id} }
+my ($sub) = grep { ($_->{api} // '') eq 'a' } @{ $t->must(GET =>
+    '/v1/tenants/acme/subscriptions?limit=100')->{items} };
+$t->must(POST => "/v1/tenants/acme/subscriptions/$sub->{id}/suspend");
+$t->sync($_) for qw(gw gw2);
+my $answers = () = grep { ($_->{body} // '') =~ /"id":9,/ }
+    $t->origin_log('a');
+$r = $t->http('POST', '/mcp/acme', key => $key, gateway => 'gw2', body =>
+    qq({"jsonrpc":"2.0","id":"$id","result":{"x":1}}), headers => {
+    'Content-Type' => 'application/json', 'Mcp-Session-Id' => $cut });
+is("$r->{status} $r->{json}{error}{data}{code}", '400 mcp_unknown_request',
+   'an answer to an api that is cut off is refused');
+is(scalar(() = grep { ($_->{body} // '') =~ /"id":9,/ } $t->origin_log('a')),
+   $answers, '... and is not sent');
+
+# it is looked at every two seconds: what a says then comes no more, b's does
+
+my ($i, $quiet) = (100, 0);
+ok((wait_until { $i++; put('a.live', 'data: ' . msg($i) . "\n\n");
+    put('b.live', 'data: ' . msg(1000 + $i) . "\n\n");
+    my $a = 0;
+    while (my $e = $g->event(3)) { my $n = json_decode($e->{data})->{params}{n}
+        // next; $a = 1 if $n == $i; last if $n == 1000 + $i }
+    ($quiet = $a ? 0 : $quiet + 1) == 3 } 15), 'its events come no more, those of others do');
+%seen = map { ($_ => scalar asked($_)) } qw(a b);
+put($_, '') for qw(a.a9 b.live);
+$g->close;
+$g = get($cut, last => $e->{id});
+ok((wait_until { asked('b') > $seen{b} } 10), '... a resume asks the others');
+is(scalar(asked('a')), $seen{a}, '... not this one');
+$g->close;
+$t->must(POST => "/v1/tenants/acme/subscriptions/$sub->{id}/resume");
+$t->sync($_) for qw(gw gw2);
+
 # ---- ends
 
 sub ends { my ($g) = @_;

@@ -64,6 +64,7 @@ static void ngx_http_stoa_mcp_get_goes_on(ngx_http_stoa_mcp_get_t *g,
 static ngx_int_t ngx_http_stoa_mcp_get_lost(ngx_http_stoa_mcp_get_t *g);
 static void ngx_http_stoa_mcp_get_look(ngx_http_stoa_mcp_hold_t *h,
     ngx_uint_t kinds);
+static void ngx_http_stoa_mcp_get_still(ngx_http_stoa_mcp_get_t *g);
 static ngx_int_t ngx_http_stoa_mcp_get_changed(ngx_http_stoa_mcp_get_t *g,
     ngx_uint_t kind);
 static void ngx_http_stoa_mcp_get_bye(ngx_http_stoa_mcp_hold_t *h);
@@ -586,7 +587,7 @@ ngx_http_stoa_mcp_get_look(ngx_http_stoa_mcp_hold_t *h, ngx_uint_t kinds)
 {
     ngx_http_stoa_mcp_get_t *g = h->data;
 
-    ngx_uint_t                   k;
+    ngx_uint_t                   k, due;
     ngx_http_stoa_mcp_source_t  *src;
 
     if (g->kind == 'G' && ngx_http_stoa_mcp_get_turn(g, 0) != g->turn) {
@@ -601,11 +602,14 @@ ngx_http_stoa_mcp_get_look(ngx_http_stoa_mcp_hold_t *h, ngx_uint_t kinds)
     }
 
     g->busy = 1;
+    due = ngx_current_msec - g->looked >= 2000;
 
-    if (g->kind == 'G' && (g->asked || h->change.talks)
-        && ngx_current_msec - g->looked >= 2000)
-    {
+    if (due) {
         g->looked = ngx_current_msec;
+        ngx_http_stoa_mcp_get_still(g);
+    }
+
+    if (due && g->kind == 'G' && (g->asked || h->change.talks)) {
         ngx_http_stoa_mcp_relay_sessions(h->request, h->ctx,
                                          ngx_http_stoa_mcp_get_more, g);
     }
@@ -619,6 +623,41 @@ ngx_http_stoa_mcp_get_look(ngx_http_stoa_mcp_hold_t *h, ngx_uint_t kinds)
     }
 
     g->busy = 0;
+}
+
+
+/* Those that the client may hear no more are left. */
+
+static void
+ngx_http_stoa_mcp_get_still(ngx_http_stoa_mcp_get_t *g)
+{
+    stoa_id_t                    api;
+    ngx_http_stoa_main_conf_t   *mcf;
+    ngx_http_stoa_mcp_source_t  *src, **prev;
+
+    mcf = ngx_http_get_module_main_conf(g->hold.request, ngx_http_stoa_module);
+
+    if (ngx_http_stoa_store_enter(mcf->store) != NGX_OK) {
+        return;
+    }
+
+    for (prev = &g->sources; (src = *prev) != NULL; /* void */ ) {
+
+        ngx_memcpy(&api, src->ref.api, STOA_ID_LEN);
+
+        if (ngx_http_stoa_mcp_relay_may(g->hold.request, g->hold.ctx, &api)) {
+            prev = &src->next;
+            continue;
+        }
+
+        *prev = src->next;
+        g->n--;
+        ngx_http_stoa_mcp_source_free(src);
+    }
+
+    if (g->kind == 'P' && g->sources == NULL) {
+        (void) ngx_http_stoa_mcp_get_lost(g);
+    }
 }
 
 

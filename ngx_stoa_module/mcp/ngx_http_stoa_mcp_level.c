@@ -129,9 +129,12 @@ ngx_http_stoa_mcp_level_one(void *data, const stoa_mcp_ref_t *ref)
 {
     ngx_http_stoa_mcp_level_t *all = data;
 
-    if (all->rc == NGX_OK) {
-        all->rc = ngx_http_stoa_mcp_relay_post(all->request, all->ctx, ref,
-                                               &all->body, NULL);
+    if (all->rc == NGX_OK
+        && ngx_http_stoa_mcp_relay_post(all->request, all->ctx, ref,
+                                        &all->body, NULL)
+           == NGX_ERROR)
+    {
+        all->rc = NGX_ERROR;
     }
 }
 

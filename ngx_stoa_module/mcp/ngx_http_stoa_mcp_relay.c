@@ -13,7 +13,7 @@
 #include "ngx_http_stoa_chain.h"
 #include "ngx_http_stoa_relay.h"
 #include "ngx_http_stoa_modern.h"
-#include "ngx_http_stoa_auth.h"
+#include "ngx_http_stoa_seen.h"
 #include "ngx_http_stoa_store.h"
 #include "ngx_http_stoa_zone.h"
 #include "core/stoa_key.h"
@@ -39,9 +39,10 @@ typedef struct {
 } ngx_http_stoa_mcp_unknown_t;
 
 typedef struct {
-    ngx_http_stoa_store_t  *store;
-    ngx_uint_t              n;
-    stoa_id_t               api[NGX_HTTP_STOA_MCP_RELAY_APIS];
+    ngx_uint_t        n;
+    stoa_id_t         api[NGX_HTTP_STOA_MCP_RELAY_APIS];
+    const stoa_id_t  *wanted;                    /* NULL: all                */
+    ngx_uint_t        found;
 } ngx_http_stoa_mcp_apis_t;
 
 
@@ -56,7 +57,8 @@ static ngx_int_t ngx_http_stoa_mcp_relay_splice(ngx_http_request_t *r,
     const stoa_mcp_ref_t *ref, const stoa_str_t *id);
 static void ngx_http_stoa_mcp_relay_one(void *data,
     const stoa_mcp_ref_t *ref);
-static ngx_int_t ngx_http_stoa_mcp_relay_api(void *data, const void *rec);
+static ngx_int_t ngx_http_stoa_mcp_relay_grant(void *data,
+    const ngx_http_stoa_mcp_grant_t *grant);
 static void ngx_http_stoa_mcp_relay_add(ngx_http_stoa_mcp_apis_t *apis,
     const stoa_id_t *api);
 static void ngx_http_stoa_mcp_relay_done(ngx_http_stoa_mcp_ask_t *ask,
@@ -273,11 +275,12 @@ ngx_http_stoa_mcp_relay_one(void *data, const stoa_mcp_ref_t *ref)
 
     if (all->rc == NGX_OK
         && (all->api == NULL
-            || ngx_memcmp(all->api, ref->api, STOA_ID_LEN) == 0))
+            || ngx_memcmp(all->api, ref->api, STOA_ID_LEN) == 0)
+        && ngx_http_stoa_mcp_relay_post(all->request, all->ctx, ref,
+                                        &all->ctx->call.mcp->body, NULL)
+           == NGX_ERROR)
     {
-        all->rc = ngx_http_stoa_mcp_relay_post(all->request, all->ctx, ref,
-                                               &all->ctx->call.mcp->body,
-                                               NULL);
+        all->rc = NGX_ERROR;
     }
 }
 
@@ -289,17 +292,14 @@ ngx_http_stoa_mcp_relay_sessions(ngx_http_request_t *r,
     ngx_uint_t                     i;
     stoa_mcp_ref_t                 ref;
     ngx_http_stoa_mcp_apis_t       apis;
-    ngx_http_stoa_main_conf_t     *mcf;
+    ngx_http_stoa_mcp_grants_t     all;
     ngx_http_stoa_mcp_upstream_t   up;
 
-    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
-
-    apis.store = mcf->store;
     apis.n = 0;
+    apis.wanted = NULL;
 
-    (void) ngx_http_stoa_auth_each_subscribed(mcf->store, ctx,
-                                              ngx_http_stoa_mcp_relay_api,
-                                              &apis);
+    (void) ngx_http_stoa_mcp_each_grant(r, ctx, ngx_http_stoa_mcp_relay_grant,
+                                        &apis, &all);
 
     for (i = 0; i < apis.n; i++) {
 
@@ -342,7 +342,9 @@ ngx_http_stoa_mcp_relay_of(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
         return ctx->call.api;
     }
 
-    if (ngx_http_stoa_store_enter(mcf->store) != NGX_OK) {
+    if (ngx_http_stoa_store_enter(mcf->store) != NGX_OK
+        || !ngx_http_stoa_mcp_relay_may(r, ctx, &id))
+    {
         return NULL;
     }
 
@@ -352,34 +354,47 @@ ngx_http_stoa_mcp_relay_of(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 }
 
 
-/* An api whose tools the client may have called. */
+ngx_uint_t
+ngx_http_stoa_mcp_relay_may(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    const stoa_id_t *api)
+{
+    ngx_http_stoa_mcp_apis_t    apis;
+    ngx_http_stoa_mcp_grants_t  all;
+
+    apis.n = 0;
+    apis.wanted = api;
+    apis.found = 0;
+
+    (void) ngx_http_stoa_mcp_each_grant(r, ctx, ngx_http_stoa_mcp_relay_grant,
+                                        &apis, &all);
+    return apis.found;
+}
+
+
+/* An api whose tools the client may call. */
 
 static ngx_int_t
-ngx_http_stoa_mcp_relay_api(void *data, const void *rec)
+ngx_http_stoa_mcp_relay_grant(void *data,
+    const ngx_http_stoa_mcp_grant_t *grant)
 {
     ngx_http_stoa_mcp_apis_t *apis = data;
 
-    uint32_t                        i;
-    const stoa_rec_server_t        *server;
-    const stoa_rec_server_tool_t   *t;
-    const stoa_rec_subscription_t  *sub = rec;
+    uint32_t                       i;
+    const stoa_rec_server_tool_t  *t;
 
-    if (sub->target_kind != STOA_TARGET_SERVER) {
-        ngx_http_stoa_mcp_relay_add(apis, &sub->target);
-        return NGX_OK;
-    }
+    if (grant->api) {
+        ngx_http_stoa_mcp_relay_add(apis, &grant->api->id);
 
-    server = ngx_http_stoa_store_server(apis->store, &sub->target);
+    } else {
+        t = stoa_rec_vec(grant->server, grant->server->tools,
+                         stoa_rec_server_tool_t);
 
-    if (server) {
-        t = stoa_rec_vec(server, server->tools, stoa_rec_server_tool_t);
-
-        for (i = 0; i < server->tools.n; i++) {
+        for (i = 0; i < grant->server->tools.n; i++) {
             ngx_http_stoa_mcp_relay_add(apis, &t[i].api);
         }
     }
 
-    return NGX_OK;
+    return apis->wanted && apis->found ? NGX_DONE : NGX_OK;
 }
 
 
@@ -388,6 +403,11 @@ ngx_http_stoa_mcp_relay_add(ngx_http_stoa_mcp_apis_t *apis,
     const stoa_id_t *api)
 {
     ngx_uint_t  i;
+
+    if (apis->wanted) {
+        apis->found |= ngx_memcmp(apis->wanted, api, STOA_ID_LEN) == 0;
+        return;
+    }
 
     for (i = 0; i < apis->n; i++) {
         if (ngx_memcmp(&apis->api[i], api, STOA_ID_LEN) == 0) {
@@ -443,7 +463,12 @@ ngx_http_stoa_mcp_relay_post(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
     api = ngx_http_stoa_mcp_relay_of(r, ctx, ref);
 
-    if (api == NULL || ngx_http_stoa_mcp_relays >= NGX_HTTP_STOA_MCP_RELAYS) {
+    if (api == NULL) {
+        ngx_http_stoa_count(mcp_lost, 1);
+        return NGX_DECLINED;
+    }
+
+    if (ngx_http_stoa_mcp_relays >= NGX_HTTP_STOA_MCP_RELAYS) {
         ngx_http_stoa_count(mcp_lost, 1);
         return NGX_OK;
     }

@@ -73,13 +73,19 @@ void ngx_http_stoa_mcp_relay_sessions(ngx_http_request_t *r,
 ngx_int_t ngx_http_stoa_mcp_relay_headers(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_api_t *api,
     const stoa_mcp_ref_t *ref, ngx_pool_t *pool, ngx_str_t *text);
-/* The api of a ref; NULL: it is there no more. */
+/* The api of a ref; NULL: it is there no more, or not for this client. */
 ngx_http_stoa_api_t *ngx_http_stoa_mcp_relay_of(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const stoa_mcp_ref_t *ref);
 
+/* Does a subscription of the client's still reach this api?  In the store's
+ * transaction. */
+ngx_uint_t ngx_http_stoa_mcp_relay_may(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const stoa_id_t *api);
+
 /* A message to such a session, which answers nothing.  told: NULL, or who is
  * woken when it is there, if told->ctx is set; NULL in it: nobody.  NGX_OK: it
- * is sent, or lost for good; NGX_ERROR: no memory. */
+ * is sent, or lost for good; NGX_DECLINED: the client may not, or the api is
+ * gone; NGX_ERROR: no memory. */
 ngx_int_t ngx_http_stoa_mcp_relay_post(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const stoa_mcp_ref_t *ref, ngx_str_t *body,
     ngx_http_stoa_mcp_told_t **told);
