@@ -63,7 +63,16 @@ $t->apply(docs((map { tenant($_) } qw(acme bare snoop)), plan('acme', 'free'),
         introspection => { url => $url, client_id => 'spy',
                            client_secret => 'intro' },
         application => 'spy', audiences => ['x'] })));
-$t->gateway(workers => 2);
+$t->gateway(workers => 2, server => <<"END");
+    location /both/ {
+        stoa_protect tenant=acme api=echo;
+        auth_request /_yes;
+        mirror /_mirror;
+        proxy_pass $to;
+    }
+    location = /_yes { internal; return 204; }
+    location = /_mirror { internal; proxy_pass $to; }
+END
 my $api_key = $t->key('acme', 'demo');
 $t->sync;
 
@@ -149,6 +158,9 @@ says('mcp');
 is($t->mcp('/mcp/acme', 'tools/call', { name => 'm__one', arguments => {} },
        headers => { Authorization => 'Bearer mcp' })->{status}, 200,
    'MCP, where a call waits for the answer');
+says('both');
+is(code('both', path => '/both/'), 200, 'with subrequests once it is known');
+wait_until { grep { $_->{path} eq '/_mirror' } $t->origin_log } 5;
 $n = asked();
 is(code('good', path => '/apis/bare/none/'), '401 key_invalid',
    'a tenant without introspection');

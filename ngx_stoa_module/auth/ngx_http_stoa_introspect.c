@@ -260,21 +260,26 @@ ngx_http_stoa_introspect_end(ngx_http_stoa_fetch_t *f, void *data,
 {
     ngx_http_stoa_introspect_t *in = data;
 
+    ngx_connection_t    *c;
     ngx_http_request_t  *r;
 
     r = in->request;
+    c = r->connection;
     in->status = how == NGX_HTTP_STOA_FETCH_DONE ? f->http.status : 0;
     in->fetch = NULL;
     ngx_http_stoa_introspect_n--;
 
+    ngx_http_set_log_request(c->log, r);
+
     if (in->status != NGX_HTTP_OK) {
-        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+        ngx_log_error(NGX_LOG_ERR, c->log, 0,
                       "stoa: an issuer was asked about a token: %s, HTTP "
                       "status %ui", how == NGX_HTTP_STOA_FETCH_DONE ? "done"
                       : f->why ? f->why : "no answer", in->status);
     }
 
     ngx_http_stoa_ctx_wake(r);
+    ngx_http_run_posted_requests(c);
 }
 
 
