@@ -195,6 +195,22 @@ issuer_up();
 says('later');
 is(code('later'), 200, 'asked again');
 
+# at a reload the question goes on
+
+sub slow { my ($token) = @_;
+    unlink $let_go;
+    says($token, slow => 1);
+    my $c = $t->connection;
+    $c->send_raw("GET /apis/acme/echo/ HTTP/1.1\r\nHost: x\r\n"
+                 . "Authorization: Bearer $token\r\n\r\n");
+    wait_until { slurp($asked) =~ /token=$token/ } 10;
+    return $c }
+$c = slow('reload');
+ok($t->reload, 'a reload while an issuer is asked');
+spew($let_go, '');
+is($c->response->{status}, 200, 'its answer counts');
+
+
 # an answer is its issuer's alone: not the next one's that could be asked
 
 $t->apply(docs(doc('Issuer', 'acme', 'next', { issuer => "$ISS/next",
@@ -202,11 +218,7 @@ $t->apply(docs(doc('Issuer', 'acme', 'next', { issuer => "$ISS/next",
                        client_secret => 'intro' },
     application => 'web', audiences => ['x'] })));
 $t->sync;
-says('slow', slow => 1);
-$c = $t->connection;
-$c->send_raw("GET /apis/acme/echo/ HTTP/1.1\r\nHost: x\r\n"
-             . "Authorization: Bearer slow\r\n\r\n");
-wait_until { slurp($asked) =~ /token=slow/ } 10;
+$c = slow('slow');
 $t->must(POST => '/v1/tenants/acme/issuers/idp/suspend');
 $t->sync;
 spew($let_go, '');

@@ -148,6 +148,7 @@ ngx_http_stoa_introspect_ask(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     f->max_body = NGX_HTTP_STOA_INTROSPECT_BYTES;
     f->max_head = NGX_HTTP_STOA_INTROSPECT_BYTES;
     f->idempotent = 1;
+    f->stay = 1;                       /* a request waits, also at a reload */
 
     url.data = (u_char *) rec + rec->introspection_url.off;
     url.len = rec->introspection_url.len;
