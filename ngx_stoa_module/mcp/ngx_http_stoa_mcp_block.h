@@ -21,6 +21,7 @@ typedef struct {
     uint64_t   used;
     uint64_t   deadline;             /* of connecting; 0: ready; 1: nothing  */
     uint64_t   pid;                  /* who connects                         */
+    uint64_t   owner;                /* of a pool; 0: of a client session    */
     uint32_t   block;                /* its number + 1; 0: none              */
     uint16_t   len;                  /* of the sealed id; 0: no session kept */
     uint8_t    class;
@@ -28,12 +29,11 @@ typedef struct {
     uint8_t    target;
     uint8_t    doubt;
     uint8_t    failed;
-    uint8_t    pool;                 /* of no client session                 */
-    uint8_t    unused[4];
+    uint8_t    unused[5];
     u_char     text[NGX_HTTP_STOA_MCP_INLINE];
 } ngx_http_stoa_mcp_entry_t;
 
-_Static_assert(sizeof(ngx_http_stoa_mcp_entry_t) == 176, "entry layout");
+_Static_assert(sizeof(ngx_http_stoa_mcp_entry_t) == 184, "entry layout");
 
 typedef struct {
     uint64_t  lock;
@@ -61,6 +61,7 @@ struct ngx_http_stoa_mcp_map_s {
     uint64_t                   nended;
     uint64_t                   ended;
     uint64_t                   swept;
+    uint64_t                   secret[2];    /* of the names of pools        */
     ngx_http_stoa_mcp_class_t  class[NGX_HTTP_STOA_MCP_CLASSES];
 };
 

@@ -16,7 +16,6 @@
 #include "ngx_http_stoa_mcp.h"
 #include "ngx_http_stoa_upstream.h"
 #include "core/stoa_glance.h"
-#include "core/stoa_key.h"
 
 
 /* Codes that mean something else in this era, or nothing. */
@@ -33,8 +32,9 @@ static const struct {
 };
 
 
-static uint64_t
-ngx_http_stoa_mcp_bridge_caller(ngx_http_stoa_ctx_t *ctx)
+static void
+ngx_http_stoa_mcp_bridge_pool(ngx_http_stoa_ctx_t *ctx,
+    ngx_http_stoa_mcp_pool_t *pool)
 {
     u_char  who[NGX_HTTP_STOA_MCP_PRINCIPAL + STOA_ID_LEN];
 
@@ -42,7 +42,7 @@ ngx_http_stoa_mcp_bridge_caller(ngx_http_stoa_ctx_t *ctx)
     ngx_memcpy(who + NGX_HTTP_STOA_MCP_PRINCIPAL, &ctx->call.api->id,
                STOA_ID_LEN);
 
-    return stoa_hash64(who, sizeof(who), 2) | 1;
+    ngx_http_stoa_mcp_map_pool(who, sizeof(who), &ctx->call.api->id, pool);
 }
 
 
@@ -50,12 +50,15 @@ ngx_int_t
 ngx_http_stoa_mcp_bridge_take(ngx_http_stoa_ctx_t *ctx,
     ngx_http_stoa_mcp_upstream_t *up)
 {
+    ngx_http_stoa_mcp_pool_t  pool;
+
     if (ctx->call.mcp->retried) {
         return NGX_DECLINED;              /* the others may be gone, too     */
     }
 
-    return ngx_http_stoa_mcp_map_take(ngx_http_stoa_mcp_bridge_caller(ctx),
-                                      up);
+    ngx_http_stoa_mcp_bridge_pool(ctx, &pool);
+
+    return ngx_http_stoa_mcp_map_take(&pool, up);
 }
 
 
@@ -63,6 +66,7 @@ void
 ngx_http_stoa_mcp_bridge_end(ngx_http_stoa_ctx_t *ctx)
 {
     ngx_http_stoa_mcp_t           *mcp;
+    ngx_http_stoa_mcp_pool_t       pool;
     ngx_http_stoa_mcp_upstream_t   up;
 
     mcp = ctx->call.mcp;
@@ -81,7 +85,8 @@ ngx_http_stoa_mcp_bridge_end(ngx_http_stoa_ctx_t *ctx)
     ngx_memcpy(up.sid, mcp->upstream_session.data, up.len);
 
     if (mcp->bridge_answered) {
-        ngx_http_stoa_mcp_map_give(ngx_http_stoa_mcp_bridge_caller(ctx), &up);
+        ngx_http_stoa_mcp_bridge_pool(ctx, &pool);
+        ngx_http_stoa_mcp_map_give(&pool, &up);
 
     } else {
         ngx_http_stoa_mcp_leave(&up);

@@ -5,7 +5,9 @@
 #include "ngx_http_stoa_mcp.h"
 #include "ngx_http_stoa_mcp_block.h"
 #include "ngx_http_stoa_file.h"
+#include "core/stoa_key.h"
 
+#include <openssl/rand.h>
 #include <sys/mman.h>
 
 
@@ -122,6 +124,10 @@ ngx_http_stoa_mcp_map_create(ngx_http_stoa_main_conf_t *mcf)
     }
 
     ngx_http_stoa_mcp_map_layout(&m, size);
+
+    if (RAND_bytes((u_char *) m.secret, sizeof(m.secret)) != 1) {
+        return NGX_ERROR;
+    }
 
     return ngx_http_stoa_file_make(path, size, &m, sizeof(m), ccf->user,
                                    cycle->log);
@@ -405,7 +411,7 @@ ngx_http_stoa_mcp_upstream_peek(uint64_t key,
 
 static void
 ngx_http_stoa_mcp_put(uint64_t key, const ngx_http_stoa_mcp_upstream_t *in,
-    ngx_uint_t pool)
+    uint64_t owner)
 {
     uint64_t                       now;
     ngx_http_stoa_mcp_set_t       *set;
@@ -435,7 +441,7 @@ ngx_http_stoa_mcp_put(uint64_t key, const ngx_http_stoa_mcp_upstream_t *in,
     {
         e->used = now;
         e->doubt = 0;
-        e->pool = (uint8_t) pool;
+        e->owner = owner;
         e->deadline = 0;
 
     } else {
@@ -544,17 +550,40 @@ ngx_http_stoa_mcp_upstream_known(uint64_t key)
 
 /* ---- pools ------------------------------------------------------------- */
 
-/* The upper half is the pool's. */
+void
+ngx_http_stoa_mcp_map_pool(const u_char *who, size_t len,
+    const stoa_id_t *api, ngx_http_stoa_mcp_pool_t *pool)
+{
+    uint64_t  h[2];
+
+    stoa_siphash(who, len, ngx_http_stoa_mcp_map->secret, h);
+
+    pool->key = h[0];
+    pool->owner = h[1] | 1;
+    pool->api = *api;
+}
+
 
 static uint64_t
-ngx_http_stoa_mcp_pool_key(uint64_t pool, ngx_uint_t i)
+ngx_http_stoa_mcp_pool_key(const ngx_http_stoa_mcp_pool_t *pool, ngx_uint_t i)
 {
-    return (pool & ~(uint64_t) UINT32_MAX) | i << 1 | 1;
+    return (pool->key & ~(uint64_t) (2 * NGX_HTTP_STOA_MCP_POOL - 1))
+           | i << 1 | 1;
+}
+
+
+static ngx_uint_t
+ngx_http_stoa_mcp_pool_has(const ngx_http_stoa_mcp_pool_t *pool,
+    const ngx_http_stoa_mcp_entry_t *e)
+{
+    return e->owner == pool->owner
+           && ngx_memcmp(&e->api, &pool->api, STOA_ID_LEN) == 0;
 }
 
 
 ngx_int_t
-ngx_http_stoa_mcp_map_take(uint64_t pool, ngx_http_stoa_mcp_upstream_t *out)
+ngx_http_stoa_mcp_map_take(const ngx_http_stoa_mcp_pool_t *pool,
+    ngx_http_stoa_mcp_upstream_t *out)
 {
     uint64_t                    key, best, last;
     ngx_int_t                   rc;
@@ -573,7 +602,7 @@ ngx_http_stoa_mcp_map_take(uint64_t pool, ngx_http_stoa_mcp_upstream_t *out)
             set = ngx_http_stoa_mcp_set_lock(key);
             e = ngx_http_stoa_mcp_entry_of(set, key, 0, NULL);
 
-            if (e && e->used > last) {
+            if (e && e->used > last && ngx_http_stoa_mcp_pool_has(pool, e)) {
                 last = e->used;
                 best = key;
             }
@@ -589,7 +618,7 @@ ngx_http_stoa_mcp_map_take(uint64_t pool, ngx_http_stoa_mcp_upstream_t *out)
         e = ngx_http_stoa_mcp_entry_of(set, best, 0, NULL);
         rc = NGX_DECLINED;
 
-        if (e) {
+        if (e && ngx_http_stoa_mcp_pool_has(pool, e)) {
             rc = e->deadline == 0
                  ? ngx_http_stoa_mcp_block_get(ngx_http_stoa_mcp_map, best, e,
                                                out)
@@ -612,7 +641,7 @@ ngx_http_stoa_mcp_map_take(uint64_t pool, ngx_http_stoa_mcp_upstream_t *out)
 
 
 void
-ngx_http_stoa_mcp_map_give(uint64_t pool,
+ngx_http_stoa_mcp_map_give(const ngx_http_stoa_mcp_pool_t *pool,
     const ngx_http_stoa_mcp_upstream_t *up)
 {
     uint64_t                    key;
@@ -627,7 +656,7 @@ ngx_http_stoa_mcp_map_give(uint64_t pool,
         ngx_http_stoa_lock_drop(&set->lock);
 
         if (e == NULL) {
-            ngx_http_stoa_mcp_put(key, up, 1);
+            ngx_http_stoa_mcp_put(key, up, pool->owner);
             return;
         }
     }
@@ -662,9 +691,9 @@ ngx_http_stoa_mcp_set_leave(ngx_http_stoa_mcp_set_t *set, uint64_t key,
         e = ngx_http_stoa_mcp_entry(set, i);
 
         if (set->key[i]
-            && (key ? set->key[i] >> 32 == key >> 32
+            && (key ? e->owner == 0 && set->key[i] >> 32 == key >> 32
                     : (int64_t) (now - e->used)
-                      > (e->pool ? NGX_HTTP_STOA_MCP_POOL_MS
+                      > (e->owner ? NGX_HTTP_STOA_MCP_POOL_MS
                                  : NGX_HTTP_STOA_MCP_IDLE_MS)))
         {
             rc = ngx_http_stoa_mcp_entry_take(set, i, &up);

@@ -12,7 +12,7 @@
  *
  * Process: the file is made in the master, mapped by each worker.
  * Lifetime: the file's; times are those of the wall clock.
- * Limits: a quarter of the counters' size: 58,000 entries, 3,300 ids of more
+ * Limits: a quarter of the counters' size: 56,000 entries, 3,300 ids of more
  * than 60 bytes, 440 of more than 510, with the default; an id 4,096 bytes.
  */
 
@@ -75,13 +75,23 @@ void ngx_http_stoa_mcp_upstream_drop(uint64_t key, const u_char *sid,
 /* It may be gone, or not: it is asked before the next use; or it was. */
 void ngx_http_stoa_mcp_upstream_doubt(uint64_t key, ngx_uint_t doubt);
 
-/* A pool of sessions without a client session; pool names it, as client does.
- * Takes the one that was used last out of it; NGX_DECLINED: it is empty. */
-ngx_int_t ngx_http_stoa_mcp_map_take(uint64_t pool,
+/* A pool of sessions without a client session: whose, at an api.  Both numbers
+ * are needed, and without the map's secret nobody can tell whose are equal: a
+ * session is never another one's. */
+typedef struct {
+    uint64_t   key;
+    uint64_t   owner;
+    stoa_id_t  api;
+} ngx_http_stoa_mcp_pool_t;
+
+void ngx_http_stoa_mcp_map_pool(const u_char *who, size_t len,
+    const stoa_id_t *api, ngx_http_stoa_mcp_pool_t *pool);
+/* Takes the one that was used last out of it; NGX_DECLINED: it is empty. */
+ngx_int_t ngx_http_stoa_mcp_map_take(const ngx_http_stoa_mcp_pool_t *pool,
     ngx_http_stoa_mcp_upstream_t *out);
 /* Puts one into it; it is left when there are NGX_HTTP_STOA_MCP_POOL. */
 #define NGX_HTTP_STOA_MCP_POOL  16
-void ngx_http_stoa_mcp_map_give(uint64_t pool,
+void ngx_http_stoa_mcp_map_give(const ngx_http_stoa_mcp_pool_t *pool,
     const ngx_http_stoa_mcp_upstream_t *up);
 
 /* All sessions of the client session are left; it is remembered as ended.
