@@ -175,6 +175,11 @@ is(asked(), $n, 'none at all');
 is(code($fresh, path => '/apis/snoop/seen/'), '403 not_subscribed',
    'what it is called with it does');
 is(asked(), $n + 1, 'once');
+my $twice = token($key, claims("$ISS/keyed", 'x'));
+says($twice, active => JSON::PP::false);
+is(code($twice, path => '/apis/snoop/seen/'), '401 token_invalid',
+   'which refuses one');
+is(code($twice), 200, 'there alone');
 is($t->get('/apis/acme/echo/', key => $api_key)->{status}, 200,
    'a key asks nobody');
 

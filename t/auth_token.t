@@ -63,7 +63,10 @@ $t->apply(docs((map { tenant($_) } qw(acme beta)), plan('acme', 'free'),
            claims => { tenant => 'org' }),
     issuer('acme', 'shared', issuer => "$ISS/shared", jwks => jwks($single),
            audiences => ['orders'], application => 'demo',
-           claims => { tenant => 'org' })));
+           claims => { tenant => 'org' }),
+    map { issuer($_, 'both', issuer => "$ISS/both", jwks => jwks($single),
+                 audiences => ['orders'], application => 'demo') }
+        qw(acme beta)));
 $t->gateway(workers => 2, http => "stoa_external_url $URL;"
     . 'large_client_header_buffers 4 16k;');
 my $api_key = $t->key('acme', 'demo');
@@ -219,6 +222,11 @@ say_(token($single, good(iss => "$ISS/shared", org => ['x'])),
      '401 token_invalid', 'of a third it says nothing');
 say_(token($single, good(iss => "$ISS/shared")), '401 token_invalid',
      'nor without the claim');
+my $both = token($single, good(iss => "$ISS/both"));
+for (1, 2) {
+    say_($both, 200, 'one that does not: each tenant\'s');
+    say_($both, 200, 'whichever came first', path => '/apis/beta/theirs/');
+}
 
 
 # what is revoked counts at once, for a verdict that is known, too

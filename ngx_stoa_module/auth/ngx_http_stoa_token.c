@@ -37,14 +37,16 @@ typedef struct {
 } ngx_http_stoa_token_issuers_t;
 
 
-static ngx_int_t ngx_http_stoa_token_hash(ngx_str_t *token, u_char *hash);
-static ngx_uint_t ngx_http_stoa_token_known(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx);
+static void ngx_http_stoa_token_resource(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_resource_t *res);
+static ngx_int_t ngx_http_stoa_token_hash(ngx_str_t *token,
+    const stoa_id_t *tenant, u_char *hash);
+static ngx_uint_t ngx_http_stoa_token_known(ngx_http_stoa_main_conf_t *mcf);
 static ngx_int_t ngx_http_stoa_token_ask(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const stoa_rec_issuer_t *rec, ngx_str_t *token,
     size_t *len, const char **why);
-static ngx_int_t ngx_http_stoa_token_verify(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx, ngx_str_t *token, const stoa_rec_issuer_t **ask,
+static ngx_int_t ngx_http_stoa_token_verify(ngx_http_stoa_main_conf_t *mcf,
+    const stoa_id_t *tenant, ngx_str_t *token, const stoa_rec_issuer_t **ask,
     size_t *len, const char **why);
 static ngx_int_t ngx_http_stoa_token_try(ngx_http_stoa_main_conf_t *mcf,
     const stoa_rec_issuer_t *rec, const stoa_id_t *tenant,
@@ -81,6 +83,7 @@ ngx_http_stoa_token(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     ngx_int_t                    rc;
     const char                  *why;
     const stoa_rec_issuer_t     *rec;
+    ngx_http_stoa_resource_t     res;
     ngx_http_stoa_main_conf_t   *mcf;
     ngx_http_stoa_token_said_t  *said;
 
@@ -92,7 +95,9 @@ ngx_http_stoa_token(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
                                           "The token is too long.");
     }
 
-    if (ngx_http_stoa_token_hash(token, hash) != NGX_OK) {
+    ngx_http_stoa_token_resource(r, ctx, &res);
+
+    if (ngx_http_stoa_token_hash(token, &res.tenant, hash) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -100,7 +105,7 @@ ngx_http_stoa_token(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     len = ngx_http_stoa_token_get(mcf->sh, hash, now,
                                   ngx_http_stoa_token_said);
 
-    if (len && ngx_http_stoa_token_known(r, ctx)) {
+    if (len && ngx_http_stoa_token_known(mcf)) {
         ngx_http_stoa_count(tokens_known, 1);
 
         return said->refused
@@ -111,7 +116,7 @@ ngx_http_stoa_token(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
     rec = NULL;
     why = NULL;
-    rc = ngx_http_stoa_token_verify(r, ctx, token, &rec, &len, &why);
+    rc = ngx_http_stoa_token_verify(mcf, &res.tenant, token, &rec, &len, &why);
     until = now + NGX_HTTP_STOA_TOKEN_KEPT_MS;
 
     if (rec) {
@@ -129,7 +134,6 @@ ngx_http_stoa_token(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
             said->issuer = rec->id;
             said->rev = rec->hdr.rev;
             said->refused = 1;
-            said->opaque = !stoa_jwt_looks((char *) token->data, token->len);
 
             ngx_http_stoa_token_put(mcf->sh, hash,
                                     now + NGX_HTTP_STOA_TOKEN_REFUSED_MS,
@@ -143,7 +147,6 @@ ngx_http_stoa_token(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     }
 
     ngx_http_stoa_count(tokens_verified, 1);
-    said->opaque = !stoa_jwt_looks((char *) token->data, token->len);
 
     until = ngx_min(said->exp_ms, until);
     ngx_http_stoa_token_put(mcf->sh, hash, until, ngx_http_stoa_token_said,
@@ -153,13 +156,30 @@ ngx_http_stoa_token(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 }
 
 
+/* What is called; all zero where that is nobody's. */
+
+static void
+ngx_http_stoa_token_resource(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    ngx_http_stoa_resource_t *res)
+{
+    ngx_memzero(res, sizeof(ngx_http_stoa_resource_t));
+
+    if (ctx->call.edge->resource) {
+        (void) ctx->call.edge->resource(r, ctx, NULL, res);
+    }
+}
+
+
 /* Of one that came before, the sum is known by a keyed hash, which costs a
- * tenth. */
+ * tenth.  The tenant is in it: who speaks for a token depends on whose call it
+ * is. */
 
 static ngx_int_t
-ngx_http_stoa_token_hash(ngx_str_t *token, u_char *hash)
+ngx_http_stoa_token_hash(ngx_str_t *token, const stoa_id_t *tenant,
+    u_char *hash)
 {
     uint64_t                       h[2];
+    ngx_uint_t                     i;
     ngx_http_stoa_token_summed_t  *summed;
 
     static uint64_t                       secret[2];
@@ -193,45 +213,31 @@ ngx_http_stoa_token_hash(ngx_str_t *token, u_char *hash)
 
     ngx_memcpy(hash, summed->sum, NGX_HTTP_STOA_SHA256_LEN);
 
+    for (i = 0; i < STOA_ID_LEN; i++) {
+        hash[i] ^= (u_char) tenant->c[i];
+    }
+
     return NGX_OK;
 }
 
 
-/* Does a verdict still count?  What is no JWT says nothing of its issuer: it
- * is for its own tenant's calls, whether it was seen there before or not. */
+/* Does a verdict still count? */
 
 static ngx_uint_t
-ngx_http_stoa_token_known(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+ngx_http_stoa_token_known(ngx_http_stoa_main_conf_t *mcf)
 {
-    ngx_http_stoa_resource_t     res;
     const stoa_rec_issuer_t     *rec;
-    ngx_http_stoa_main_conf_t   *mcf;
     ngx_http_stoa_token_said_t  *said;
 
-    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
     said = (ngx_http_stoa_token_said_t *) ngx_http_stoa_token_said;
 
     rec = ngx_http_stoa_store_issuer(mcf->store, &said->issuer);
 
-    if (rec == NULL || rec->hdr.rev != said->rev
-        || rec->state != STOA_STATE_ACTIVE
-        || (!said->refused
-            && ngx_http_stoa_store_application(mcf->store,
-                                               &said->application)
-               == NULL))
-    {
-        return 0;
-    }
-
-    if (!said->opaque) {
-        return 1;
-    }
-
-    ngx_memzero(&res, sizeof(ngx_http_stoa_resource_t));
-
-    return ctx->call.edge->resource
-           && ctx->call.edge->resource(r, ctx, NULL, &res) == NGX_OK
-           && ngx_memcmp(&res.tenant, &rec->tenant, sizeof(stoa_id_t)) == 0;
+    return rec && rec->hdr.rev == said->rev
+           && rec->state == STOA_STATE_ACTIVE
+           && (said->refused
+               || ngx_http_stoa_store_application(mcf->store,
+                                                  &said->application));
 }
 
 
@@ -264,9 +270,9 @@ ngx_http_stoa_token_ask(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
  */
 
 static ngx_int_t
-ngx_http_stoa_token_verify(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
-    ngx_str_t *token, const stoa_rec_issuer_t **ask, size_t *len,
-    const char **why)
+ngx_http_stoa_token_verify(ngx_http_stoa_main_conf_t *mcf,
+    const stoa_id_t *tenant, ngx_str_t *token, const stoa_rec_issuer_t **ask,
+    size_t *len, const char **why)
 {
     ngx_int_t                       rc, first;
     ngx_uint_t                      i;
@@ -274,24 +280,13 @@ ngx_http_stoa_token_verify(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     stoa_jwt_t                      jwt;
     const char                     *reason;
     stoa_json_val_t                 val;
-    ngx_http_stoa_main_conf_t      *mcf;
-    ngx_http_stoa_resource_t        res;
     ngx_http_stoa_token_issuers_t   issuers;
-
-    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
-
-    ngx_memzero(&res, sizeof(ngx_http_stoa_resource_t));
-
-    if (ctx->call.edge->resource) {
-        (void) ctx->call.edge->resource(r, ctx, NULL, &res);
-    }
 
     if (!stoa_jwt_looks((char *) token->data, token->len)) {
         *why = NULL;
 
-        return res.tenant.c[0]
-               && ngx_http_stoa_store_each_issuer(mcf->store, NULL, 0,
-                                                  &res.tenant,
+        return tenant->c[0]
+               && ngx_http_stoa_store_each_issuer(mcf->store, NULL, 0, tenant,
                                                   ngx_http_stoa_token_reader,
                                                   ask)
                   == NGX_ERROR
@@ -313,7 +308,7 @@ ngx_http_stoa_token_verify(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
         return NGX_DECLINED;
     }
 
-    if (ngx_http_stoa_token_issuers(mcf->store, &res.tenant, iss, &issuers)
+    if (ngx_http_stoa_token_issuers(mcf->store, tenant, iss, &issuers)
         != NGX_OK)
     {
         return NGX_ERROR;
@@ -322,8 +317,8 @@ ngx_http_stoa_token_verify(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     first = NGX_DECLINED;
 
     for (i = 0; i < issuers.n && *ask == NULL; i++) {
-        rc = ngx_http_stoa_token_try(mcf, issuers.rec[i], &res.tenant, &jwt,
-                                     ask, len, &reason);
+        rc = ngx_http_stoa_token_try(mcf, issuers.rec[i], tenant, &jwt, ask,
+                                     len, &reason);
 
         if (rc == NGX_OK) {
             return NGX_OK;

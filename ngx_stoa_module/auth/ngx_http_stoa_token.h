@@ -30,8 +30,7 @@ typedef struct {
     uint16_t    scopes;
     uint16_t    audiences;
     uint32_t    audience_fits;        /* one is the issuer's own             */
-    uint16_t    refused;              /* the issuer says that it is not good */
-    uint16_t    opaque;               /* it is no JWT                        */
+    uint32_t    refused;              /* the issuer says that it is not good */
 } ngx_http_stoa_token_said_t;
 
 #define NGX_HTTP_STOA_TOKEN_ASKED_MS    60000    /* what an issuer said      */
