@@ -384,7 +384,7 @@ ngx_http_stoa_credential_end(ngx_http_stoa_fetch_t *f, void *data,
     ngx_http_stoa_fetch_end_e how)
 {
     token_t                          *t = data;
-    ngx_queue_t                      *q;
+    ngx_queue_t                      *q, told;
     ngx_http_stoa_credential_wait_t  *wait;
 
     t->fetch = NULL;
@@ -410,10 +410,16 @@ ngx_http_stoa_credential_end(ngx_http_stoa_fetch_t *f, void *data,
         ngx_http_stoa_credential_failed(t, t->why);
     }
 
+    /* who waits again when he is told waits for the next one */
+
+    ngx_queue_init(&told);
+    ngx_queue_add(&told, &t->waiting);
+    ngx_queue_init(&t->waiting);
+
     t->busy = 1;
 
-    while (!ngx_queue_empty(&t->waiting)) {
-        q = ngx_queue_head(&t->waiting);
+    while (!ngx_queue_empty(&told)) {
+        q = ngx_queue_head(&told);
         wait = ngx_queue_data(q, ngx_http_stoa_credential_wait_t, queue);
 
         ngx_http_stoa_credential_cancel(wait);
@@ -471,6 +477,13 @@ ngx_http_stoa_credential_read(token_t *t)
         return "its expires_in is no time";
     }
 
+    most = t->exchange ? CREDENTIAL_EXCHANGED : CREDENTIAL_LIFE_MAX;
+    life = ngx_min(life, most);
+
+    if (ngx_current_msec - t->began >= (ngx_msec_t) life * 1000) {
+        return "its token was over when it came";
+    }
+
     p = ngx_alloc(sizeof("Bearer ") + token.len, ngx_cycle->log);
     if (p == NULL) {
         return "there is no memory";
@@ -483,8 +496,7 @@ ngx_http_stoa_credential_read(token_t *t)
     t->value.len = ngx_cpymem(p, token.data, token.len) - t->value.data;
 
     t->made = t->began;
-    most = t->exchange ? CREDENTIAL_EXCHANGED : CREDENTIAL_LIFE_MAX;
-    t->life = (ngx_msec_t) ngx_min(life, most) * 1000;
+    t->life = (ngx_msec_t) life * 1000;
     t->failures = 0;
 
     return NULL;

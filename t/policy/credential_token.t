@@ -53,6 +53,7 @@ my %mode = (
     none => sub { given({ access_token => undef }) },
     expired => sub { given({ expires_in => 0 }) },
     word => sub { given({ expires_in => 'soon' }) },
+    late => sub { $_[1]->fill(time + 2.2); given({ expires_in => 1 }) },
     redirect => sub { [302, [Location => '/ok'], $text] },
     error => sub { [500, ['Content-Type' => 'text/plain'], $text] },
     cut => sub { $_[1]->send_raw("HTTP/1.1 200 OK\r\nContent-Type: "
@@ -185,8 +186,8 @@ is($bad, 0, 'and no call waits in vain');
 
 # none comes
 
-for my $mode (qw(html garbage huge long blank mac none expired word redirect
-                 error cut down special))
+for my $mode (qw(html garbage huge long blank mac none expired word late
+                 redirect error cut down special))
 {
     my @r = map { call($mode) } 1, 2;
     is(join(' ', map { "$_->{status} " . code($_) } @r),
