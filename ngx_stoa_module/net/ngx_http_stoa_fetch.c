@@ -125,10 +125,13 @@ ngx_http_stoa_fetch_pause(ngx_http_stoa_fetch_t *f)
 void
 ngx_http_stoa_fetch_resume(ngx_http_stoa_fetch_t *f)
 {
-    if (f->paused) {
-        f->paused = 0;
+    /* one that waits for its peers is not asked for a second time */
+
+    if (f->paused && f->state == FETCH_TALK) {
         ngx_post_event(&f->event, &ngx_posted_events);
     }
+
+    f->paused = 0;
 }
 
 

@@ -234,8 +234,10 @@ ngx_http_stoa_credential_get(const ngx_http_stoa_credential_t *c,
         return NGX_DECLINED;
     }
 
-    ngx_queue_insert_tail(&t->waiting, &wait->queue);
-    wait->queued = 1;
+    if (!wait->queued) {
+        ngx_queue_insert_tail(&t->waiting, &wait->queue);
+        wait->queued = 1;
+    }
 
     return NGX_AGAIN;
 }
