@@ -49,6 +49,12 @@ my $port = $t->origin(sub {
         my $id = json_encode([$m->{id}]) =~ s/^\[|\]$//gr;
         my ($head, @more) = split /<wait>/, $raw =~ s/<id>/$id/gr;
         $c->send_raw($head);
+        my $flood = ($args->{flood} // '') =~ s/<pad>/'x' x 65536/er;
+        for (1 .. ($flood ? 128 : 0)) {
+            spew($t->dir('stuck'), '')
+                unless IO::Select->new($c->{sock})->can_write(0.5);
+            $c->send_raw($flood);
+        }
         for (@more) { $c->fill(time + 0.3); $c->send_raw($_) }
         return undef;
     }
@@ -183,6 +189,26 @@ $c->response(headers_only => 1, timeout => 10);
 unlink $t->dir('hold');
 like(($c->event(10) || {})->{data} // 'none', qr/"id":5.*slept/s,
      'T6: a slow one, behind comments');
+$c->close;
+
+# more than a client takes, who then reads on
+
+$c = $t->connection;
+setsockopt($c->{sock}, Socket::SOL_SOCKET(), Socket::SO_RCVBUF(),
+           pack('i', 65536));
+send_call($c, $session, 'echo', { raw => head('200 OK', @sse)
+    . "<wait>data: $ok\n\n", flood => 'data: '
+    . ($note =~ s/"p"/"p","message":"<pad>"/r) . "\n\n" }, 6);
+ok(wait_until(sub { -f $t->dir('stuck') }, 20),
+   'an upstream waits for a client that does not read');
+$c->response(headers_only => 1, timeout => 10);
+my ($notes, $e) = (0);
+while ($e = $c->event(10)) {
+    last if $e->{data} !~ /"method"/;
+    $notes++;
+}
+is($notes, 128, '... who gets all of it when he does');
+like(($e || {})->{data} // 'none', qr/"id":6,.*"ok"/, '... and the answer');
 $c->close;
 
 # ---- what it needs

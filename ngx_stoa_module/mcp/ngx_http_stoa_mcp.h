@@ -645,8 +645,9 @@ ngx_int_t ngx_http_stoa_mcp_stream_say(ngx_http_request_t *r,
 /* The last event (or NULL) of a stream that is open: what the step returns. */
 ngx_int_t ngx_http_stoa_mcp_stream_last(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const ngx_str_t *text);
-/* r->write_event_handler meanwhile. */
-void ngx_http_stoa_mcp_stream_flush(ngx_http_request_t *r);
+/* As r->write_event_handler meanwhile.  NGX_OK: more may be said; NGX_AGAIN:
+ * not yet; NGX_DONE: the request is over. */
+ngx_int_t ngx_http_stoa_mcp_stream_flush(ngx_http_request_t *r);
 ngx_int_t ngx_http_stoa_mcp_stream_expect(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 /* The edge's head(), body(), ended() and late(). */

@@ -11,6 +11,7 @@
 
 static ngx_int_t ngx_http_stoa_mcp_modern_begin(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
+static void ngx_http_stoa_mcp_modern_flush(ngx_http_request_t *r);
 static void ngx_http_stoa_mcp_modern_finish(ngx_http_stoa_ctx_t *ctx,
     void *data);
 static ngx_int_t ngx_http_stoa_mcp_modern_ask(ngx_http_stoa_mcp_modern_t *b);
@@ -117,9 +118,28 @@ ngx_http_stoa_mcp_modern_begin(ngx_http_request_t *r,
     }
 
     rc = ngx_http_stoa_ctx_suspend(r);
-    r->write_event_handler = ngx_http_stoa_mcp_stream_flush;
+    r->write_event_handler = ngx_http_stoa_mcp_modern_flush;
 
     return rc;
+}
+
+
+/* An upstream that had to wait for the client goes on. */
+
+static void
+ngx_http_stoa_mcp_modern_flush(ngx_http_request_t *r)
+{
+    ngx_http_stoa_mcp_modern_t  *b;
+
+    if (ngx_http_stoa_mcp_stream_flush(r) != NGX_OK) {
+        return;
+    }
+
+    b = ngx_http_stoa_ctx(r)->call.mcp->at_modern;
+
+    if (b->ask) {
+        ngx_http_stoa_fetch_resume(b->ask->fetch);
+    }
 }
 
 

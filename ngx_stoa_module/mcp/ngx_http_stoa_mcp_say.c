@@ -53,7 +53,7 @@ ngx_http_stoa_mcp_say_event(stoa_sse_event_t *event, const ngx_str_t *text)
 }
 
 
-void
+ngx_int_t
 ngx_http_stoa_mcp_stream_flush(ngx_http_request_t *r)
 {
     ngx_event_t                 *wev;
@@ -65,11 +65,11 @@ ngx_http_stoa_mcp_stream_flush(ngx_http_request_t *r)
     if (wev->timedout) {
         r->connection->timedout = 1;
         ngx_http_finalize_request(r, NGX_HTTP_REQUEST_TIME_OUT);
-        return;
+        return NGX_DONE;
     }
 
     if (mcp->stream == NULL) {
-        return;
+        return NGX_OK;
     }
 
     ngx_http_stoa_mcp_writer_push(&mcp->stream->writer);
@@ -77,6 +77,9 @@ ngx_http_stoa_mcp_stream_flush(ngx_http_request_t *r)
     if (mcp->stream->writer.busy == NULL && wev->timer_set) {
         ngx_del_timer(wev);
     }
+
+    return mcp->stream->writer.queued < NGX_HTTP_STOA_MCP_QUEUE_MAX
+           ? NGX_OK : NGX_AGAIN;
 }
 
 
