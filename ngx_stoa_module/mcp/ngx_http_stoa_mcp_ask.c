@@ -473,6 +473,7 @@ ngx_http_stoa_mcp_ask_leave(ngx_http_stoa_mcp_ask_t *ask)
     f->deadline = ngx_current_msec + NGX_HTTP_STOA_MCP_ASK_DRAIN;
     f->max_body = f->came + NGX_HTTP_STOA_MCP_ASK_WORDS;
     f->stay = 0;
+    ngx_http_stoa_fetch_resume(f);         /* if `other` has paused it       */
     ngx_http_stoa_fetch_detach(f);
 
     ask->done(ask, ask->data);
