@@ -17,7 +17,8 @@ $t->control;
 # Sessions are lines of a book.  What is in "gone" is said to a session that is
 # not there, what is in "own" by a tool that has been executed.
 
-my ($book, $gone, $own) = map { $t->dir($_) } qw(book gone own);
+my ($book, $gone, $own, $pong) = map { $t->dir($_) }
+    qw(book gone own pong);
 my $json = ['Content-Type' => 'application/json'];
 my $port = $t->origin(sub {
     my ($q, $c) = @_;
@@ -41,7 +42,8 @@ my $port = $t->origin(sub {
     return $say->(slurp($gone)) if -f $gone
         && !grep { $_ eq ($sid // '') } split /\n/, $known;
     return [202] unless exists $m->{id};
-    return $ok->({}) if $m->{method} eq 'ping';
+    return -f $pong ? $say->(slurp($pong)) : $ok->({})
+        if $m->{method} eq 'ping';
     return $ok->({ tools => [ { name => 'who', inputSchema => {
         type => 'object' } } ] }) if $m->{method} eq 'tools/list';
     open my $fh, '>>', $t->dir('executed');
@@ -174,6 +176,22 @@ for my $what (sort keys %rows) {
     is(said(call($session)), '200 -32600', 'an open question');
     is(asked('initialize') - $init, 0, '... is no session that is gone');
     unlink $gone;
+}
+
+# nor does what an upstream logs meanwhile, in whatever words
+
+my $log = '{"jsonrpc":"2.0","method":"notifications/message","params":'
+    . '{"level":"info","data":"session cache warm"}}';
+for my $row ([$E, "data: $log\n\n"], [$J, $log]) {
+    my ($session) = $t->mcp_session('/mcp/acme', key => $key);
+    call($session);
+    spew($own, raw('400 Bad Request', $J, rpc(-32600, 'no session', '<id>')));
+    spew($pong, raw('200 OK', @$row));
+    my ($n, $init) = (executed(), asked('initialize'));
+    is(said(call($session)), '200 -32600', "a ping with a log: $row->[0]");
+    is(executed() - $n, 1, '... the call is executed once');
+    is(asked('initialize') - $init, 0, '... and no session opened');
+    unlink $own, $pong;
 }
 
 # what is nobody's session's end

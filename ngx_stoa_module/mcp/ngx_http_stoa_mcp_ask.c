@@ -329,9 +329,16 @@ ngx_http_stoa_mcp_ask_message(ngx_http_stoa_mcp_ask_t *ask,
     if (stoa_json_check(ask->text.data, ask->text.len, STOA_JSON_DEPTH_MAX,
                         &ask->root, &err)
         != STOA_OK
-        || ask->root.type != STOA_JSON_OBJECT
-        || stoa_json_get(&ask->root, "method", &v))
+        || ask->root.type != STOA_JSON_OBJECT)
     {
+        return 0;
+    }
+
+    if (stoa_json_get(&ask->root, "method", &v)) {
+
+        /* what it says of sessions is not said of this one */
+
+        stoa_buf_reset(&ask->text);
         return 0;
     }
 
