@@ -23,6 +23,8 @@ my $up = sub {
     my $method = $m->{method} // '';
     my $raw = ($m->{params}{arguments} || {})->{raw};
     return [405] unless $q->{method} eq 'POST';
+    wait_until { -f $t->dir('loud') } 20
+        if $method =~ /list_changed/ && -f $t->dir('silent');
     return [202] unless $method =~ m{^(?:initialize|tools/)};
     my $r = Test::Stoa::MCP::answer({ name => 'up', era => 'legacy', tools =>
         { raw => sub { 'plain' } }, versions => \@Test::Stoa::MCP::LEGACY,
@@ -233,6 +235,32 @@ ok((wait_until { got('b', qr/roots\/list_changed/) } 10), '... too');
 go('seven');
 is(json_decode($c->event(10)->{data})->{id}, 42, '... who goes on is answered');
 $c->close;
+
+# ---- one client's messages to a server that is silent
+
+my @pair = map { my $s = session(key => $_);
+    my $c = call($s, ask(8) . '<nine>', key => $_);
+    [$s, json_decode($c->event(10)->{data})->{id}, $c, $_] } $key, $other;
+go('silent');
+$t->gateway(name => 'gw1', workers => 1);
+$t->sync('gw1');
+sub at_one { my ($who, $body) = @_;
+    return say_to($who->[0], $body, key => $who->[3], gateway => 'gw1') }
+@status = map { at_one($pair[0], '{"jsonrpc":"2.0","method":'
+    . '"notifications/roots/list_changed"}')->{status} } 1 .. 140;
+is((grep { $_ != 202 } @status) || 0, 0, 'notifications are accepted');
+my @answer = map { at_one($_, qq({"jsonrpc":"2.0","id":"$_->[1]","result":)
+    . '{"late":1}}') } @pair;
+is(join(' ', map { $_->{status} } @answer), '503 202', 'an answer of who has '
+   . 'too many under way is refused, another client\'s is not');
+like($answer[0]{headers}{'retry-after'}, qr/^\d+$/, '... until later');
+ok((wait_until { 1 == (() = got('a', qr/"late":1/)) } 10),
+   '... which is at its server');
+go('loud');
+ok((wait_until { at_one($pair[0], qq({"jsonrpc":"2.0","id":"$pair[0][1]",)
+    . '"result":{"late":1}}')->{status} == 202 } 10), '... when they are over');
+go('nine');
+$_->[2]->event(10), $_->[2]->close for @pair;
 
 # a server that is gone
 

@@ -187,6 +187,7 @@ typedef struct {
 
 typedef struct ngx_http_stoa_mcp_told_s {
     ngx_http_stoa_ctx_t          *ctx;
+    uint16_t                     *count;        /* in flight, of its client */
 } ngx_http_stoa_mcp_told_t;
 
 typedef struct ngx_http_stoa_mcp_stream_s  ngx_http_stoa_mcp_stream_t;

@@ -5,8 +5,9 @@
  * client has its 202, whatever the server says to it.
  *
  * Process: workers.  Lifetime: the fetch's.
- * Limits: NGX_HTTP_STOA_MCP_RELAYS at once in a worker, the others are lost
- * and counted; NGX_HTTP_STOA_MCP_UNKNOWN answers to nothing in a minute and
+ * Limits: NGX_HTTP_STOA_MCP_RELAYS at once in a worker, of which a client has
+ * NGX_HTTP_STOA_MCP_RELAYS_OF, the others are lost and counted, an answer is
+ * refused; NGX_HTTP_STOA_MCP_UNKNOWN answers to nothing in a minute and
  * session.
  */
 
@@ -20,6 +21,8 @@
 
 
 #define NGX_HTTP_STOA_MCP_RELAYS      1024
+#define NGX_HTTP_STOA_MCP_RELAYS_OF   128
+#define NGX_HTTP_STOA_MCP_RELAYERS    4096     /* counts, shared by hash     */
 #define NGX_HTTP_STOA_MCP_RELAY_MS    10000
 #define NGX_HTTP_STOA_MCP_RELAY_APIS  32
 #define NGX_HTTP_STOA_MCP_UNKNOWN     100
@@ -61,6 +64,7 @@ static ngx_int_t ngx_http_stoa_mcp_relay_grant(void *data,
     const ngx_http_stoa_mcp_grant_t *grant);
 static void ngx_http_stoa_mcp_relay_add(ngx_http_stoa_mcp_apis_t *apis,
     const stoa_id_t *api);
+static uint16_t *ngx_http_stoa_mcp_relay_count(ngx_http_stoa_ctx_t *ctx);
 static void ngx_http_stoa_mcp_relay_done(ngx_http_stoa_mcp_ask_t *ask,
     void *data);
 
@@ -80,6 +84,8 @@ static const ngx_http_stoa_mcp_notice_t  ngx_http_stoa_mcp_notices[] = {
 /* Of this worker. */
 
 static ngx_uint_t                   ngx_http_stoa_mcp_relays;
+static uint16_t
+                    ngx_http_stoa_mcp_relays_of[NGX_HTTP_STOA_MCP_RELAYERS];
 static ngx_http_stoa_mcp_unknown_t
                      ngx_http_stoa_mcp_unknowns[NGX_HTTP_STOA_MCP_UNKNOWNS];
 
@@ -110,6 +116,14 @@ ngx_http_stoa_mcp_relay_answer(ngx_http_request_t *r,
 
     if (rc == NGX_DECLINED) {
         return ngx_http_stoa_mcp_relay_unknown(r, ctx);
+    }
+
+    if (rc == NGX_BUSY) {
+        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_MCP_UNTOLD, NULL);
+    }
+
+    if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
+        return rc;
     }
 
     return rc == NGX_OK ? ngx_http_stoa_mcp_answer(r, ctx, NGX_HTTP_ACCEPTED,
@@ -454,6 +468,7 @@ ngx_http_stoa_mcp_relay_post(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 {
     ngx_int_t                 rc;
     ngx_str_t                 base;
+    uint16_t                 *own;
     ngx_uint_t                pin;
     ngx_http_stoa_api_t      *api;
     ngx_http_stoa_via_t       via;
@@ -468,9 +483,13 @@ ngx_http_stoa_mcp_relay_post(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
         return NGX_DECLINED;
     }
 
-    if (ngx_http_stoa_mcp_relays >= NGX_HTTP_STOA_MCP_RELAYS) {
+    own = ngx_http_stoa_mcp_relay_count(ctx);
+
+    if (ngx_http_stoa_mcp_relays >= NGX_HTTP_STOA_MCP_RELAYS
+        || *own >= NGX_HTTP_STOA_MCP_RELAYS_OF)
+    {
         ngx_http_stoa_count(mcp_lost, 1);
-        return NGX_OK;
+        return NGX_BUSY;
     }
 
     ask = ngx_http_stoa_mcp_ask_create(ngx_cycle->log);
@@ -488,8 +507,9 @@ ngx_http_stoa_mcp_relay_post(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     }
 
     ask->fetch->body.data = ngx_pnalloc(ask->pool, body->len);
+    ask->data = ngx_pcalloc(ask->pool, sizeof(ngx_http_stoa_mcp_told_t));
 
-    if (rc != NGX_OK || ask->fetch->body.data == NULL) {
+    if (rc != NGX_OK || ask->fetch->body.data == NULL || ask->data == NULL) {
         ngx_http_stoa_mcp_ask_cancel(ask);
         return NGX_ERROR;
     }
@@ -502,15 +522,31 @@ ngx_http_stoa_mcp_relay_post(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     ask->fetch->stay = 1;
     ask->done = ngx_http_stoa_mcp_relay_done;
 
+    ((ngx_http_stoa_mcp_told_t *) ask->data)->count = own;
+
     if (told) {
-        *told = ngx_pcalloc(ask->pool, sizeof(ngx_http_stoa_mcp_told_t));
-        ask->data = *told;
+        *told = ask->data;
     }
 
     ngx_http_stoa_mcp_relays++;
+    (*own)++;
     ngx_http_stoa_mcp_ask_start(ask);
 
     return NGX_OK;
+}
+
+
+/* How many the client has: an application, or an address without one. */
+
+static uint16_t *
+ngx_http_stoa_mcp_relay_count(ngx_http_stoa_ctx_t *ctx)
+{
+    const stoa_id_t  *id;
+
+    id = ctx->anonymous ? &ctx->principal : &ctx->application;
+
+    return &ngx_http_stoa_mcp_relays_of[stoa_hash64(id, sizeof(stoa_id_t), 5)
+                                        % NGX_HTTP_STOA_MCP_RELAYERS];
 }
 
 
@@ -556,6 +592,7 @@ ngx_http_stoa_mcp_relay_done(ngx_http_stoa_mcp_ask_t *ask, void *data)
     ngx_http_request_t  *r;
 
     ngx_http_stoa_mcp_relays--;
+    (*told->count)--;
 
     if (!ask->accepted) {
         ngx_http_stoa_count(mcp_lost, 1);
@@ -565,7 +602,7 @@ ngx_http_stoa_mcp_relay_done(ngx_http_stoa_mcp_ask_t *ask, void *data)
                       ask->fault.text);
     }
 
-    if (told && told->ctx) {
+    if (told->ctx) {
         r = told->ctx->request;
         c = r->connection;
         told->ctx->call.mcp->told = NULL;

@@ -85,7 +85,7 @@ ngx_uint_t ngx_http_stoa_mcp_relay_may(ngx_http_request_t *r,
 /* A message to such a session, which answers nothing.  told: NULL, or who is
  * woken when it is there, if told->ctx is set; NULL in it: nobody.  NGX_OK: it
  * is sent, or lost for good; NGX_DECLINED: the client may not, or the api is
- * gone; NGX_ERROR: no memory. */
+ * gone; NGX_BUSY: too many are under way; NGX_ERROR: no memory. */
 ngx_int_t ngx_http_stoa_mcp_relay_post(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const stoa_mcp_ref_t *ref, ngx_str_t *body,
     ngx_http_stoa_mcp_told_t **told);
