@@ -296,6 +296,27 @@ is(said($r), '200 upstream_invalid', 'T6: what was not declared is not asked');
 is(got(talk($all, [ map { { inputRequests => { k => $roots } } } 1 .. 20 ],
     $say)), 'error 502 upstream_invalid', 'T6: not without end');
 
+# one that is too long to be handed to another worker
+
+my @large;
+for (1 .. 20) {
+    $r = talk($all, [{ inputRequests => { k => $sample } }], sub {
+        my ($m) = @_;
+        my $r = $t->http('POST', '/mcp/acme', key => $key, headers => {
+            'Content-Type' => 'application/json', 'Mcp-Session-Id' => $all },
+            body => json_encode({ jsonrpc => '2.0', id => $m->{id}, result => {
+                role => 'assistant', model => 'm', content => {
+                type => 'text', text => 'x' x 200_000 } } }));
+        push @large, "$r->{status} " . ($r->{json}{error}{data}{code} // '');
+        return $r->{status} == 202 ? undef : $say->($m);
+    });
+    last if $large[-1] !~ /^202/;
+}
+is($large[-1], '413 body_too_large', 'T6: what is too long for the way is '
+   . 'refused');
+is_deeply(got($r), { k => $answers{'sampling/createMessage'} },
+          '... and what is shorter is taken');
+
 # answers of others, twice, to nothing
 
 {

@@ -400,6 +400,13 @@ ngx_http_stoa_mcp_input_answer(ngx_http_request_t *r,
     }
 
     n = 1 + NGX_HTTP_STOA_MCP_PARK + 4 + key.len + mcp->body.len;
+
+    if (n > NGX_HTTP_STOA_DOOR_MAX) {
+        ngx_http_stoa_count(mcp_lost, 1);
+        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_BODY_TOO_LARGE,
+                                    NULL);
+    }
+
     p = ngx_pnalloc(r->pool, n);
     if (p == NULL) {
         return NGX_ERROR;
@@ -416,6 +423,7 @@ ngx_http_stoa_mcp_input_answer(ngx_http_request_t *r,
 
     if (ngx_http_stoa_door_tell((ngx_pid_t) pid, p, n) != NGX_OK) {
         ngx_http_stoa_count(mcp_lost, 1);
+        return NGX_BUSY;
     }
 
     return NGX_OK;

@@ -75,7 +75,8 @@ ngx_int_t ngx_http_stoa_mcp_input(ngx_http_stoa_mcp_modern_t *b,
 void ngx_http_stoa_mcp_input_write(ngx_http_stoa_mcp_modern_t *b,
     stoa_buf_t *out);
 /* A client's answer: NGX_OK, it was handed over or nobody waits for it any
- * more; NGX_DECLINED: it is none to such a request; NGX_ERROR. */
+ * more; NGX_DECLINED: it is none to such a request; NGX_BUSY: its worker could
+ * not be told; the status of a refusal; NGX_ERROR. */
 ngx_int_t ngx_http_stoa_mcp_input_answer(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 /* A client's cancellation. */
