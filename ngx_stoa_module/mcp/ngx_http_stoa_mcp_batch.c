@@ -316,17 +316,20 @@ ngx_http_stoa_mcp_batch_body(void *data, const u_char *p, size_t len)
     ngx_http_stoa_mcp_batch_t  *batch;
 
     batch = item->batch;
-    batch->bytes += len;
 
-    if (batch->bytes > NGX_HTTP_STOA_MCP_BATCH_BYTES) {
-        batch->bytes -= len;
-        item->answer.rc = STOA_FULL;
+    if (!item->events) {
 
-    } else if (!item->events) {
+        if (len > NGX_HTTP_STOA_MCP_BATCH_BYTES - batch->bytes) {
+            item->answer.rc = STOA_FULL;
+            return;
+        }
+
+        batch->bytes += len;
         stoa_buf_add(&item->answer, p, len);
 
     } else {
-        batch->bytes -= len;                         /* `queued` has it      */
+
+        /* whole events: `queued` has a maximum, which ends the answer */
 
         if (ngx_http_stoa_mcp_writer_bytes(&batch->writer, (char *) p, len)
             != NGX_OK)
