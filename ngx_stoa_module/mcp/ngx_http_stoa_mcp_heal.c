@@ -205,9 +205,9 @@ ngx_http_stoa_mcp_probe(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     ngx_str_null(&none);
 
     probe = ngx_palloc(r->pool, sizeof(ngx_http_stoa_mcp_probe_t));
-    ask = ngx_http_stoa_mcp_ask_create(r->connection->log);
+    ask = probe ? ngx_http_stoa_mcp_ask_create(r->connection->log) : NULL;
 
-    if (probe == NULL || ask == NULL) {
+    if (ask == NULL) {
         return NGX_ERROR;
     }
 

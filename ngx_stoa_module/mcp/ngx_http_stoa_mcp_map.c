@@ -523,6 +523,11 @@ ngx_http_stoa_mcp_upstream_doubt(uint64_t key, ngx_uint_t doubt)
     ngx_http_stoa_mcp_set_t    *set;
     ngx_http_stoa_mcp_entry_t  *e;
 
+    if (key == 0) {
+        return;                     /* a task's session is in none; free ones
+                                       have this key */
+    }
+
     set = ngx_http_stoa_mcp_set_lock(key);
     e = ngx_http_stoa_mcp_entry_of(set, key, 0, NULL);
 
