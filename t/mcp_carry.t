@@ -53,10 +53,13 @@ sub upstream {
     }, name => $name);
 }
 my @names = qw(one two three four five);
-my %port = map { ($_ => upstream($_)) } @names;
+my @four = qw(six seven eight nine);
+my %port = map { ($_ => upstream($_)) } @names, @four;
 $t->apply(demo(mcp => { map { ($_ => $port{$_}) } qw(one two) })
-    . demo(tenant => 'big', mcp => \%port));
-for my $api (qw(acme/apis/one acme/apis/two), map { "big/apis/$_" } @names) {
+    . demo(tenant => 'big', mcp => { map { ($_ => $port{$_}) } @names })
+    . demo(tenant => 'long', mcp => { map { ($_ => $port{$_}) } @four }));
+for my $api (qw(acme/apis/one acme/apis/two), map({ "big/apis/$_" } @names),
+             map { "long/apis/$_" } @four) {
     wait_until {
         @{ $t->api('GET', "/v1/tenants/$api/tools")->{json}{items} || [] }
     } 20 or $t->give_up('tools were not discovered');
@@ -65,7 +68,7 @@ my $d = $t->api('GET', '/v1/tenants/acme/apis/one')->{json}{discovery};
 is($d->{sessions} ? 1 : 0, 1, 'discovery finds that an upstream has sessions');
 $t->gateway(name => 'gw', workers => 2);
 $t->gateway(name => 'gw2', workers => 2);
-my %key = map { ($_ => $t->key($_, 'app')) } qw(acme big);
+my %key = map { ($_ => $t->key($_, 'app')) } qw(acme big long);
 $t->sync($_) for qw(gw gw2);
 
 sub session { my ($tenant, $gw) = @_;
@@ -138,6 +141,20 @@ like($long, qr/^[a-z]{300} /, 'a long id is in the map of the gateway');
 is(who($s, 'two'), $long, 'the same in all workers') for 1 .. 4;
 like(who($s, 'two', 'gw2'), qr/^[a-z]{300} /,
      'the other one opens its own');
+
+# more than an id has room for
+
+spew($t->dir("len.$_"), 200) for @four;
+$base = opened();
+my $r = $t->mcp('/mcp/long', 'initialize', { protocolVersion => '2025-06-18',
+    capabilities => { sampling => { of => 'x' x 700 } }, clientInfo => {
+    name => 'test', version => '1' } }, key => $key{long}, era => 'legacy',
+    gateway => 'gw');
+is($r->{status}, 200, 'a client that can much and ids that are long');
+is(opened() - $base, 4, '... all of which are opened');
+like(who($r->{session}, $_, 'gw', 'long'), qr/^[a-z]{200} /, "... $_ is used")
+    for @four;
+is(opened() - $base, 4, '... and no other one');
 
 spew($t->dir('slow.one'), '');
 $base = opened();

@@ -22,6 +22,8 @@
 #define STOA_MCP_CARRIED       4      /* sessions at upstreams, in a token  */
 #define STOA_MCP_CARRIED_SID   256
 #define STOA_MCP_ID_PACKED     10
+#define STOA_MCP_REF_HEAD      (STOA_MCP_ID_PACKED + 4)
+#define STOA_MCP_TOKEN_HEAD    (8 + STOA_MCP_NONCE + 2 + 1)
 
 
 typedef struct {

@@ -469,6 +469,7 @@ void ngx_http_stoa_mcp_session_forget(void);
 /* For whom something is sealed: application 16, subject 8, endpoint 8. */
 
 #define NGX_HTTP_STOA_MCP_PRINCIPAL  32
+#define NGX_HTTP_STOA_MCP_TOKEN_MAX  2048     /* characters of an id         */
 
 void ngx_http_stoa_mcp_principal(ngx_http_stoa_ctx_t *ctx, u_char *dst);
 

@@ -13,11 +13,19 @@
 
 #include "ngx_http_stoa_seen.h"
 #include "ngx_http_stoa_relay.h"
+#include "stoa_seal.h"
 
 
 #define NGX_HTTP_STOA_MCP_CARRY_MS    300
 #define NGX_HTTP_STOA_MCP_CARRY_TURN  120000   /* at most                    */
-#define NGX_HTTP_STOA_MCP_CARRY_ROOM  1400     /* bytes of an id, all in all */
+
+/* Bytes of an id, for what the client can and what is carried. */
+
+#define NGX_HTTP_STOA_MCP_CARRY_ROOM                                          \
+    (stoa_seal_plain_len(NGX_HTTP_STOA_MCP_TOKEN_MAX) - STOA_MCP_TOKEN_HEAD)
+
+_Static_assert(NGX_HTTP_STOA_MCP_CARRY_ROOM >= STOA_MCP_CAPS_MAX,
+               "an id that carries nothing fits");
 
 
 typedef struct ngx_http_stoa_mcp_carry_s  ngx_http_stoa_mcp_carry_t;
@@ -85,7 +93,8 @@ ngx_http_stoa_mcp_carry(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     mcp->carry = c;
     c->request = r;
     c->ident = -1;
-    c->room = NGX_HTTP_STOA_MCP_CARRY_ROOM;
+    c->room = NGX_HTTP_STOA_MCP_CARRY_ROOM
+              - ngx_min(mcp->capabilities.len, NGX_HTTP_STOA_MCP_CARRY_ROOM);
 
     (void) ngx_http_stoa_mcp_each_grant(r, ctx, ngx_http_stoa_mcp_carry_grant,
                                         c, &all);
@@ -263,13 +272,13 @@ ngx_http_stoa_mcp_carry_opened(ngx_http_stoa_mcp_open_t *o, void *data)
     mcp = ngx_http_stoa_ctx(c->request)->call.mcp;
 
     if (o->opened && o->up.len && o->up.len <= STOA_MCP_CARRIED_SID
-        && o->up.len + 14 <= c->room)
+        && o->up.len + STOA_MCP_REF_HEAD <= c->room)
     {
         ref = &mcp->carried[mcp->ncarried];
         ref->sid.data = (char *) ngx_pnalloc(c->request->pool, o->up.len);
 
         if (ref->sid.data) {
-            c->room -= o->up.len + 14;
+            c->room -= o->up.len + STOA_MCP_REF_HEAD;
             ngx_memcpy(ref->api, &o->up.api, STOA_ID_LEN);
             ref->target = ngx_min(o->up.target, 255);
             ref->version = o->up.version == NGX_HTTP_STOA_MCP_VERSION_NONE

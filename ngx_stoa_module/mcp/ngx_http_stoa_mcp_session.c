@@ -18,7 +18,6 @@
 
 
 #define NGX_HTTP_STOA_MCP_LIFETIME_S     (7 * 24 * 3600)
-#define NGX_HTTP_STOA_MCP_TOKEN_MAX      2048
 
 
 /* A token that was opened: its SipHash with a secret of this process, for whom
