@@ -55,7 +55,8 @@ sub upstream {
 my @names = qw(one two three four five);
 my @four = qw(six seven eight nine);
 my %port = map { ($_ => upstream($_)) } @names, @four;
-$t->apply(demo(mcp => { map { ($_ => $port{$_}) } qw(one two) })
+$t->apply(demo(mcp => { two => $port{two}, one => { port => $port{one},
+    upstream => "  connect_timeout_ms: 2000\n  read_timeout_ms: 8000\n" } })
     . demo(tenant => 'big', mcp => { map { ($_ => $port{$_}) } @names })
     . demo(tenant => 'long', mcp => { map { ($_ => $port{$_}) } @four }));
 for my $api (qw(acme/apis/one acme/apis/two), map({ "big/apis/$_" } @names),
@@ -161,8 +162,23 @@ $base = opened();
 $s = session('acme');
 ok($s, 'a slow upstream does not hold up initialize');
 is(opened() - $base, 1, 'it has not opened one yet');
+my $inits = sub { scalar grep { $_->{body} =~ /"initialize"/ }
+                  $t->origin_log('one') };
+my $before = $inits->();
+my $c = $t->connection(gateway => 'gw');
+my $body = json_encode({ jsonrpc => '2.0', id => 1, method => 'tools/call',
+    params => { name => 'one__who', arguments => {} } });
+$c->send_raw("POST /mcp/acme HTTP/1.1\r\nHost: x\r\n"
+    . "X-API-Key: $key{acme}\r\nMcp-Session-Id: $s\r\n"
+    . "Content-Type: application/json\r\nConnection: close\r\n"
+    . "Accept: application/json, text/event-stream\r\n"
+    . 'Content-Length: ' . length($body) . "\r\n\r\n$body");
+ok(!(wait_until { $inits->() > $before } 1), 'a call waits for it');
 unlink $t->dir('slow.one');
 ok((wait_until { opened() - $base == 2 }), 'then it does');
+my ($waited, $got) = ('');
+1 while $got = sysread $c->{sock}, $waited, 4096, length $waited;
+like($waited, qr/[a-z]{36} 2025-06-18/, '... and the call goes on');
 my $slow = who($s, 'one');
 like($slow, qr/^[a-z]{36} /, 'and the call uses it');
 is(opened() - $base, 2, 'no other one');

@@ -546,6 +546,8 @@ ngx_int_t ngx_http_stoa_mcp_declare(ngx_pool_t *pool, ngx_str_t *caps,
  * status. */
 ngx_int_t ngx_http_stoa_mcp_connect(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
+/* As long as a turn to open one counts. */
+ngx_msec_t ngx_http_stoa_mcp_within(const ngx_http_stoa_api_t *api);
 
 
 /* ---- _mcp_judge.c ------------------------------------------------------ */

@@ -34,6 +34,7 @@ typedef struct {
     ngx_http_stoa_mcp_carry_t  *carry;         /* NULL: late, or gone        */
     uint64_t                    key;
     ngx_msec_t                  turn;          /* in the map, when late      */
+    ngx_msec_t                  within;        /* ... for as long            */
     ngx_uint_t                  gone;
 } ngx_http_stoa_mcp_carry_open_t;
 
@@ -220,6 +221,8 @@ ngx_http_stoa_mcp_carry_start(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     o->data = open;
 
     open->carry = c;
+    open->within = ngx_min(NGX_HTTP_STOA_MCP_CARRY_TURN,
+                           ngx_http_stoa_mcp_within(api));
     open->key = ngx_http_stoa_mcp_upstream_key(mcp, &c->api[i]);
 
     if (ngx_http_stoa_mcp_open_start(o) != NGX_OK) {
@@ -314,10 +317,10 @@ ngx_http_stoa_mcp_carry_late(ngx_event_t *ev)
             continue;
         }
 
-        /* calls wait for it, as for one that a call opens */
+        /* calls wait for it, as for one that a call opens: they believe in no
+         * turn that is longer than theirs would be */
 
-        if (ngx_http_stoa_mcp_upstream_find(open->key, 0,
-                                            NGX_HTTP_STOA_MCP_CARRY_TURN, &up)
+        if (ngx_http_stoa_mcp_upstream_find(open->key, 0, open->within, &up)
             == NGX_DECLINED)
         {
             open->turn = up.turn;

@@ -24,7 +24,6 @@ typedef struct {
 
 static ngx_int_t ngx_http_stoa_mcp_find_session(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
-static ngx_msec_t ngx_http_stoa_mcp_within(ngx_http_stoa_ctx_t *ctx);
 static ngx_int_t ngx_http_stoa_mcp_begin(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_msec_t turn);
 static void ngx_http_stoa_mcp_opened(ngx_http_stoa_mcp_open_t *o, void *data);
@@ -129,8 +128,9 @@ ngx_http_stoa_mcp_find_session(ngx_http_request_t *r,
     }
 
     rc = ngx_http_stoa_mcp_upstream_find(mcp->upstream_key,
-                                         mcp->wait.delay != 0,
-                                         ngx_http_stoa_mcp_within(ctx), &up);
+                                    mcp->wait.delay != 0,
+                                    ngx_http_stoa_mcp_within(ctx->call.api),
+                                    &up);
 
     if (rc == NGX_OK) {
         rc = ngx_http_stoa_mcp_use(r, mcp, &up);
@@ -159,13 +159,13 @@ ngx_http_stoa_mcp_find_session(ngx_http_request_t *r,
 
 /* As long as initialize and initialized may take, by the api. */
 
-static ngx_msec_t
-ngx_http_stoa_mcp_within(ngx_http_stoa_ctx_t *ctx)
+ngx_msec_t
+ngx_http_stoa_mcp_within(const ngx_http_stoa_api_t *api)
 {
     ngx_msec_t             one;
     const stoa_rec_api_t  *rec;
 
-    rec = ctx->call.api->rec;
+    rec = api->rec;
 
     one = (rec->connect_timeout_ms ? rec->connect_timeout_ms : 60000)
           + (rec->read_timeout_ms ? rec->read_timeout_ms : 60000);
