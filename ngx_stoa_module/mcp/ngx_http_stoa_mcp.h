@@ -507,7 +507,8 @@ ngx_int_t ngx_http_stoa_mcp_carry(ngx_http_request_t *r,
 
 /* ---- _mcp_leave.c ------------------------------------------------------- */
 
-/* How upstreams are reached when there is no request. */
+/* How upstreams are reached when there is no request; idle sessions are looked
+ * for from then on. */
 void ngx_http_stoa_mcp_leave_via(ngx_http_request_t *r);
 /* Ends a session at its upstream, later. */
 void ngx_http_stoa_mcp_leave(const ngx_http_stoa_mcp_upstream_t *up);

@@ -4,10 +4,10 @@
  * the client's own, idle for an hour, in the way of others.  Whatever the
  * upstream says, it counts as done.
  *
- * Process: workers; one of them looks for idle ones.  Lifetime: each its own
- * allocation, until the answer.  Limits: NGX_HTTP_STOA_MCP_LEAVING wait, of
- * which NGX_HTTP_STOA_MCP_LEAVING_NOW are asked; then the oldest is left as it
- * is, which the upstream ends in time.
+ * Process: workers; those that have opened some look for idle ones.  Lifetime:
+ * each its own allocation, until the answer.  Limits: _MCP_LEAVING wait, of
+ * which _MCP_LEAVING_NOW are asked; then the oldest is left as it is, which
+ * the upstream ends in time.
  */
 
 #include "ngx_http_stoa_mcp.h"
@@ -60,22 +60,11 @@ static const ngx_http_stoa_fetch_handler_t  ngx_http_stoa_mcp_leave_handler = {
 void
 ngx_http_stoa_mcp_leave_init(ngx_http_stoa_main_conf_t *mcf)
 {
-    ngx_event_t  *ev;
-
     ngx_memzero(&ngx_http_stoa_mcp_leaving, sizeof(ngx_http_stoa_mcp_leaving));
     ngx_http_stoa_mcp_leaving.mcf = mcf;
     ngx_http_stoa_mcp_leaving.dummy.fd = (ngx_socket_t) -1;
     ngx_queue_init(&ngx_http_stoa_mcp_leaving.waiting);
     ngx_http_stoa_mcp_map_left(ngx_http_stoa_mcp_leave);
-
-    if (ngx_process == NGX_PROCESS_SINGLE || ngx_worker == 0) {
-        ev = &ngx_http_stoa_mcp_leaving.sweep;
-        ev->handler = ngx_http_stoa_mcp_leave_sweep;
-        ev->data = &ngx_http_stoa_mcp_leaving.dummy;
-        ev->log = ngx_cycle->log;
-        ev->cancelable = 1;
-        ngx_add_timer(ev, NGX_HTTP_STOA_MCP_SWEEP_MS);
-    }
 }
 
 
@@ -90,10 +79,23 @@ ngx_http_stoa_mcp_leave_sweep(ngx_event_t *ev)
 void
 ngx_http_stoa_mcp_leave_via(ngx_http_request_t *r)
 {
-    if (!ngx_http_stoa_mcp_leaving.has_via) {
-        ngx_http_stoa_via(r, &ngx_http_stoa_mcp_leaving.via);
-        ngx_http_stoa_mcp_leaving.has_via = 1;
+    ngx_event_t  *ev;
+
+    if (ngx_http_stoa_mcp_leaving.has_via) {
+        return;
     }
+
+    ngx_http_stoa_via(r, &ngx_http_stoa_mcp_leaving.via);
+    ngx_http_stoa_mcp_leaving.has_via = 1;
+
+    /* not before: what the sweep finds could not be ended */
+
+    ev = &ngx_http_stoa_mcp_leaving.sweep;
+    ev->handler = ngx_http_stoa_mcp_leave_sweep;
+    ev->data = &ngx_http_stoa_mcp_leaving.dummy;
+    ev->log = ngx_cycle->log;
+    ev->cancelable = 1;
+    ngx_add_timer(ev, NGX_HTTP_STOA_MCP_SWEEP_MS);
 }
 
 
