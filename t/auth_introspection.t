@@ -193,6 +193,15 @@ $c->send_raw("GET /apis/acme/echo/ HTTP/1.1\r\nHost: x\r\n"
 wait_until { slurp($asked) =~ /token=hang/ } 10;
 $c->close;
 is(code('good'), 200, 'others go on');
+
+my @c = map { $t->connection } 1 .. 140;
+$_->send_raw("GET /apis/acme/echo/ HTTP/1.1\r\nHost: x\r\n"
+             . "Authorization: Bearer hang\r\n\r\n") for @c;
+wait_until { (() = slurp($asked) =~ /token=hang/g) > 16 } 10;
+says('apart');
+is(code('apart', path => '/apis/snoop/seen/'), '403 not_subscribed',
+   'another tenant\'s, however many hang here');
+$_->close for @c;
 $t->stop('idp');
 is(code('later'), '503 issuer_unavailable', 'nobody is let in on a guess');
 is(code('good'), 200, 'what is known is known');

@@ -4,8 +4,9 @@
  *
  * A request waits; when its client leaves, the question is cancelled.
  * Process: workers.  Limits: NGX_HTTP_STOA_INTROSPECT_MAX questions of a
- * worker at a time; beyond them, and where no answer comes, the call is 503:
- * nobody is let in on a guess.
+ * worker at a time, INTROSPECT_TENANT of them of one tenant, whose server may
+ * hang; beyond them, and where no answer comes, the call is 503: nobody is let
+ * in on a guess.
  */
 
 #include "ngx_http_stoa_token.h"
@@ -13,16 +14,19 @@
 
 
 #define NGX_HTTP_STOA_INTROSPECT_MAX      64
+#define NGX_HTTP_STOA_INTROSPECT_TENANT   16
 #define NGX_HTTP_STOA_INTROSPECT_BYTES    65536
 #define NGX_HTTP_STOA_INTROSPECT_CONNECT  2000
 #define NGX_HTTP_STOA_INTROSPECT_MS       5000
 
 
 struct ngx_http_stoa_introspect_s {
+    ngx_queue_t             queue;     /* of those that are asked            */
     ngx_http_request_t     *request;
     ngx_http_stoa_fetch_t  *fetch;     /* NULL: it is over                   */
     stoa_buf_t              answer;
     ngx_uint_t              status;    /* 0: none                            */
+    stoa_id_t               tenant;
     stoa_id_t               issuer;    /* that is asked                      */
     uint64_t                rev;       /* of its record                      */
 };
@@ -31,6 +35,7 @@ struct ngx_http_stoa_introspect_s {
 static ngx_int_t ngx_http_stoa_introspect_ask(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const stoa_rec_issuer_t *rec,
     ngx_str_t *token);
+static ngx_uint_t ngx_http_stoa_introspect_many(const stoa_id_t *tenant);
 static ngx_int_t ngx_http_stoa_introspect_text(ngx_http_stoa_fetch_t *f,
     const stoa_rec_issuer_t *rec, ngx_str_t *token);
 static u_char *ngx_http_stoa_introspect_form(u_char *p, const char *s,
@@ -48,7 +53,9 @@ static const ngx_http_stoa_fetch_handler_t  ngx_http_stoa_introspect_handler =
     .end = ngx_http_stoa_introspect_end
 };
 
-static ngx_uint_t  ngx_http_stoa_introspect_n;
+static ngx_queue_t  ngx_http_stoa_introspect_queue = {
+    &ngx_http_stoa_introspect_queue, &ngx_http_stoa_introspect_queue
+};
 
 
 ngx_int_t
@@ -119,7 +126,7 @@ ngx_http_stoa_introspect_ask(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     ngx_http_stoa_fetch_t       *f;
     ngx_http_stoa_introspect_t  *in;
 
-    if (ngx_http_stoa_introspect_n >= NGX_HTTP_STOA_INTROSPECT_MAX) {
+    if (ngx_http_stoa_introspect_many(&rec->tenant)) {
         return NGX_HTTP_SERVICE_UNAVAILABLE;
     }
 
@@ -136,6 +143,7 @@ ngx_http_stoa_introspect_ask(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
     in->request = r;
     in->fetch = f;
+    in->tenant = rec->tenant;
     in->issuer = rec->id;
     in->rev = rec->hdr.rev;
 
@@ -163,11 +171,37 @@ ngx_http_stoa_introspect_ask(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
     cln->handler = ngx_http_stoa_introspect_cleanup;
     ctx->introspect = in;
-    ngx_http_stoa_introspect_n++;
+    ngx_queue_insert_tail(&ngx_http_stoa_introspect_queue, &in->queue);
 
     ngx_http_stoa_fetch_start(f);
 
     return ngx_http_stoa_ctx_suspend(r);
+}
+
+
+/* Are too many asked, all in all or of this tenant's? */
+
+static ngx_uint_t
+ngx_http_stoa_introspect_many(const stoa_id_t *tenant)
+{
+    ngx_uint_t                   n, own;
+    ngx_queue_t                 *q;
+    ngx_http_stoa_introspect_t  *in;
+
+    n = 0;
+    own = 0;
+
+    for (q = ngx_queue_head(&ngx_http_stoa_introspect_queue);
+         q != ngx_queue_sentinel(&ngx_http_stoa_introspect_queue);
+         q = ngx_queue_next(q))
+    {
+        in = ngx_queue_data(q, ngx_http_stoa_introspect_t, queue);
+        n++;
+        own += ngx_memcmp(&in->tenant, tenant, sizeof(stoa_id_t)) == 0;
+    }
+
+    return n >= NGX_HTTP_STOA_INTROSPECT_MAX
+           || own >= NGX_HTTP_STOA_INTROSPECT_TENANT;
 }
 
 
@@ -268,7 +302,7 @@ ngx_http_stoa_introspect_end(ngx_http_stoa_fetch_t *f, void *data,
     c = r->connection;
     in->status = how == NGX_HTTP_STOA_FETCH_DONE ? f->http.status : 0;
     in->fetch = NULL;
-    ngx_http_stoa_introspect_n--;
+    ngx_queue_remove(&in->queue);
 
     ngx_http_set_log_request(c->log, r);
 
@@ -292,7 +326,7 @@ ngx_http_stoa_introspect_cleanup(void *data)
     if (in->fetch) {
         ngx_http_stoa_fetch_cancel(in->fetch);
         in->fetch = NULL;
-        ngx_http_stoa_introspect_n--;
+        ngx_queue_remove(&in->queue);
     }
 
     stoa_buf_free(&in->answer);
