@@ -36,7 +36,7 @@ sub mine { return issuer('acme', 'idp', jwks => jwks(values %key, @_),
     claims => { roles => '/realm_access/roles' },
     application_names => JSON::PP::true) }
 
-$t->apply(docs((map { tenant($_) } qw(acme beta)), plan('acme', 'free'),
+$t->apply(docs((map { tenant($_) } qw(many acme beta)), plan('acme', 'free'),
     plan('beta', 'free'), plan('acme', 'two', rate => 2, per_ms => 3600000,
                                limit_by => 'credential'),
     (map { app('acme', $_) } qw(demo gone web)), app('beta', 'demo'),
@@ -64,9 +64,13 @@ $t->apply(docs((map { tenant($_) } qw(acme beta)), plan('acme', 'free'),
     issuer('acme', 'shared', issuer => "$ISS/shared", jwks => jwks($single),
            audiences => ['orders'], application => 'demo',
            claims => { tenant => 'org' }),
-    map { issuer($_, 'both', issuer => "$ISS/both", jwks => jwks($single),
+    (map { issuer($_, 'both', issuer => "$ISS/both", jwks => jwks($single),
                  audiences => ['orders'], application => 'demo') }
-        qw(acme beta)));
+        qw(acme beta)),
+    app('many', 'demo'), (map { issuer('many', "i$_", issuer => "$ISS/crowd",
+        jwks => jwks($their), application => 'demo') } 1 .. 8),
+    issuer('beta', 'crowd', issuer => "$ISS/crowd", jwks => jwks($single),
+           application => 'demo', audiences => ['orders'])));
 $t->gateway(workers => 2, http => "stoa_external_url $URL;"
     . 'large_client_header_buffers 4 16k;');
 my $api_key = $t->key('acme', 'demo');
@@ -222,6 +226,8 @@ say_(token($single, good(iss => "$ISS/shared", org => ['x'])),
      '401 token_invalid', 'of a third it says nothing');
 say_(token($single, good(iss => "$ISS/shared")), '401 token_invalid',
      'nor without the claim');
+is(call(token($single, good(iss => "$ISS/crowd")), path => '/apis/acme/open/')
+   ->{status}, 200, 'however many a third tenant has of it');
 my $both = token($single, good(iss => "$ISS/both"));
 for (1, 2) {
     say_($both, 200, 'one that does not: each tenant\'s');

@@ -17,6 +17,7 @@
 
 
 #define NGX_HTTP_STOA_TOKEN_ISSUERS  8      /* that call themselves the same */
+#define NGX_HTTP_STOA_TOKEN_OTHERS   2      /* of them of one other tenant   */
 
 
 /* Tokens that this worker has summed. */
@@ -33,7 +34,7 @@ typedef struct {
 typedef struct {
     const stoa_rec_issuer_t  *rec[NGX_HTTP_STOA_TOKEN_ISSUERS];
     ngx_uint_t                n;
-    const stoa_id_t          *without;      /* of this tenant they are known */
+    const stoa_id_t          *without;      /* the call's: it has had its    */
 } ngx_http_stoa_token_issuers_t;
 
 
@@ -384,10 +385,10 @@ ngx_http_stoa_token_issuers(ngx_http_stoa_store_t *store,
                                              tenant,
                                              ngx_http_stoa_token_issuer,
                                              issuers);
-        issuers->without = tenant;
     }
 
     if (rc == NGX_OK) {
+        issuers->without = tenant;
         rc = ngx_http_stoa_store_each_issuer(store, iss.data, iss.len, NULL,
                                              ngx_http_stoa_token_issuer,
                                              issuers);
@@ -397,11 +398,14 @@ ngx_http_stoa_token_issuers(ngx_http_stoa_store_t *store,
 }
 
 
+/* They come by tenant: those of one do not crowd out the others'. */
+
 static ngx_int_t
 ngx_http_stoa_token_issuer(void *data, const void *rec)
 {
     ngx_http_stoa_token_issuers_t *issuers = data;
 
+    ngx_uint_t                n;
     const stoa_rec_issuer_t  *issuer;
 
     issuer = rec;
@@ -410,6 +414,15 @@ ngx_http_stoa_token_issuer(void *data, const void *rec)
         || (issuers->without
             && ngx_memcmp(issuers->without, &issuer->tenant,
                           sizeof(stoa_id_t)) == 0))
+    {
+        return NGX_OK;
+    }
+
+    n = issuers->n;
+
+    if (issuers->without && n >= NGX_HTTP_STOA_TOKEN_OTHERS
+        && ngx_memcmp(&issuers->rec[n - NGX_HTTP_STOA_TOKEN_OTHERS]->tenant,
+                      &issuer->tenant, sizeof(stoa_id_t)) == 0)
     {
         return NGX_OK;
     }
