@@ -30,7 +30,6 @@ ngx_int_t
 ngx_http_stoa_token_url(ngx_http_request_t *r,
     const ngx_http_stoa_resource_t *res, ngx_str_t *url)
 {
-    u_char                     *p;
     ngx_str_t                   base;
     ngx_http_stoa_main_conf_t  *mcf;
 
@@ -52,10 +51,8 @@ ngx_http_stoa_token_url(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    p = ngx_cpymem(url->data, base.data, base.len);
-    p = ngx_cpymem(p, res->host.data, res->host.len);
-    p = ngx_cpymem(p, res->path.data, res->path.len);
-    url->len = p - url->data;
+    url->len = ngx_sprintf(url->data, "%V%V%V", &base, &res->host, &res->path)
+               - url->data;
 
     return NGX_OK;
 }
