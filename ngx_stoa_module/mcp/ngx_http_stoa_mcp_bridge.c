@@ -82,7 +82,10 @@ ngx_http_stoa_mcp_bridge_end(ngx_http_stoa_ctx_t *ctx)
     up.version = mcp->upstream_version;
     up.target = mcp->upstream_target;
     up.len = mcp->upstream_session.len;
-    ngx_memcpy(up.sid, mcp->upstream_session.data, up.len);
+
+    if (up.len) {
+        ngx_memcpy(up.sid, mcp->upstream_session.data, up.len);
+    }
 
     if (mcp->bridge_answered) {
         ngx_http_stoa_mcp_bridge_pool(ctx, &pool);
