@@ -12,7 +12,7 @@ use Test::Stoa::Docs;
 use Test::Stoa::MCP;
 
 my $home = "$Test::Stoa::PARTS/keycloak";
-plan(skip_all => 'make test-keycloak runs it')
+Test::More::plan(skip_all => 'make test-keycloak runs it')
     unless $ENV{STOA_TEST_KEYCLOAK} && -x "$home/bin/kc.sh";
 
 my $t = Test::Stoa->new->has('module', 'control', 'node', 'python');
