@@ -132,13 +132,7 @@ is(scalar(grep { $_->{body} =~ /tools.call/ && $_->{body} =~ /desk/ }
 
 # a flood of them: nothing grows
 
-sub rss {
-    my $sum = 0;
-    for my $pid (map { /^(\d+)/ } `pgrep -P ${\ $t->pid('gw') }`) {
-        $sum += $1 if slurp("/proc/$pid/status") =~ /RssAnon:\s+(\d+)/;
-    }
-    return $sum;
-}
+sub rss { return $t->memory($t->workers) }
 sub flood {
     my ($n) = @_;
     my $c = $t->connection(gateway => 'gw');

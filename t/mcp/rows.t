@@ -305,7 +305,7 @@ for my $row ([200, $page, undef, 'one that a policy names'],
 
     # what is refused leaves nothing behind
     my ($pid) = $t->workers('gw');
-    my $rss = sub { (slurp("/proc/$pid/status") =~ /RssAnon:\s+(\d+)/)[0] };
+    my $rss = sub { $t->memory($pid) };
     my ($n, $size) = (0, 0);
     my $round = sub {
         my ($times) = @_;

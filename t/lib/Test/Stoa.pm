@@ -373,6 +373,17 @@ sub workers {
     } @pids;
 }
 
+# What processes hold of their own, in KiB; files that they map are no growth.
+
+sub memory {
+    my ($self, @pids) = @_;
+    my $sum = 0;
+    for my $pid (@pids) {
+        $sum += $1 if slurp("/proc/$pid/status") =~ /RssAnon:\s+(\d+)/;
+    }
+    return $sum;
+}
+
 # Reloads and waits for the new workers (and the end of the old: drain => 1).
 
 sub reload {
