@@ -78,7 +78,8 @@ my @bad = (
         { plan => 'free', application => 'demo' }]),
      'spec.attach[0]', 'must name one of'],
     ['an operation without its api', policy('p', 'headers', attach => [
-        { operation => 'list' }]), 'spec.attach[0].operation', 'no operation'],
+        { operation => 'list' }]), 'spec.attach[0].operation',
+     'of an api, which must be named'],
     ['what there is not', policy('p', 'headers', attach => [
         { api => 'orders' }, { api => 'nothing' }]),
      'spec.attach[1].api', 'no api'],
@@ -352,7 +353,7 @@ my $answer = $old->pull->{body};
 is($apis->(), 'theirs', 'nor what gets one later');
 unlike($answer, qr/hush/, 'nor its secret');
 $old->status;
-my $r = $t->api(POST => '/v1/apply?wait=10s', docs(doc('Api', 'acme',
+$r = $t->api(POST => '/v1/apply?wait=10s', docs(doc('Api', 'acme',
     'weather', \%weather)), headers => { 'Content-Type' =>
                                          'application/yaml' });
 is((grep { $_->{name} eq 'gw0' } @{ $r->{json}{gateways} })[0]{state},

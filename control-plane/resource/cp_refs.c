@@ -274,6 +274,15 @@ cp_resolve_one(const cp_resolve_t *ctx, const char *path,
 
     if (res->parent) {
         parent = f->scope ? cp_json_str(siblings, f->scope) : NULL;
+
+        /* what is of an api is nowhere else */
+
+        if (f->scope && parent == NULL && strcmp(res->parent, f->scope) == 0) {
+            return cp_err_field(ctx->v->err, ctx->v->document, val->line,
+                                path, "is of an %s, which must be named, too",
+                                f->scope);
+        }
+
         parent = parent ? parent : ctx->tenant;
     }
 
