@@ -49,6 +49,10 @@ like($out, qr/^targets\[\]\.url +string +required +http or https/m,
 unlike($out, qr/base_path/, 'and only that');
 (undef, $out) = $t->stoactl('explain', 'plans.rate', '-o', 'json');
 is(json_decode($out)->[0]{type}, 'integer 0 to 1000000000', 'of one field');
+for my $kind ('GlobalPolicy', 'Policy', 'global-policies') {
+    (undef, $out) = $t->stoactl('explain', $kind);
+    like($out, qr/^attach\[\]/m, "explain $kind");
+}
 for my $bad ('api.upstrem', 'apy') {
     my ($code, undef, $err) = $t->stoactl('explain', $bad);
     is($code, 1, "explain $bad");

@@ -2,6 +2,7 @@
  * The kinds of resources: where they are, what a table shows of them.
  */
 
+#include <ctype.h>
 #include <string.h>
 
 #include "stoactl.h"
@@ -54,14 +55,37 @@ const ctl_kind_t  ctl_kinds[] = {
 };
 
 
+/* "GlobalPolicy", as documents have it -> global-policy. */
+
+static void
+ctl_kind_plain(const char *name, char *plain, size_t size)
+{
+    size_t  n;
+
+    for (n = 0; *name != '\0' && n < size - 2; name++) {
+
+        if (isupper((unsigned char) *name) && n > 0) {
+            plain[n++] = '-';
+        }
+
+        plain[n++] = (char) tolower((unsigned char) *name);
+    }
+
+    plain[n] = '\0';
+}
+
+
 const ctl_kind_t *
 ctl_kind(const char *name)
 {
+    char               plain[64];
     ctl_guess_t        guess = { .word = name, .len = strlen(name) };
     const ctl_kind_t  *k;
 
+    ctl_kind_plain(name, plain, sizeof(plain));
+
     for (k = ctl_kinds; k->kind != NULL; k++) {
-        if (strcmp(k->kind, name) == 0 || strcmp(k->plural, name) == 0) {
+        if (strcmp(k->kind, plain) == 0 || strcmp(k->plural, plain) == 0) {
             return k;
         }
     }
