@@ -157,6 +157,16 @@ my $leaked = $t->key('acme', 'web');
 ($code, $out, $err) = following(sub { $t->stoactl('key', 'revoke', $leaked) });
 is("$code $err", "0   gateway away: offline\n",
    'who is not waited for, and may still take the key, is named');
+my @as_ta = ({ env => { STOA_TOKEN => $ta, STOA_TENANT => 'acme' } });
+$leaked = $t->key('acme', 'web');
+($code, $out, $err) = following(sub { $t->stoactl('key', 'revoke', $leaked,
+    @as_ta) });
+is("$code $err", "0   1 gateway is stale or offline, not waited for\n",
+   'a tenant hears how many there are');
+($code, $out, $err) = following(sub { $t->stoactl('apply', '-', '--wait',
+    '5s', { stdin => $acme, %{ $as_ta[0] } }) });
+is("$code $err", "0   1 gateway is stale or offline, not waited for\n",
+   'of an apply too') or diag $out;
 
 
 # Idempotency-Key of an apply

@@ -373,6 +373,7 @@ cp_apply_done(cp_req_t *r)
 
     cp_json_put(r->op.arena, run->answer, "state", run->wait.state);
     cp_json_set(r->op.arena, run->answer, "gateways", run->wait.list);
+    cp_json_put_int(r->op.arena, run->answer, "away", run->wait.away);
 
     cp_req_set_header(r, "Stoa-Revision",
                       cp_arena_printf(r->op.arena, "%" PRId64,

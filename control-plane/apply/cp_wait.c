@@ -184,11 +184,14 @@ cp_wait_take(cp_req_t *r, cp_wait_t *w, const char *epoch,
     w->list = cp_json_array(a);
     pending = false;
     rejected = false;
+    w->away = 0;
 
     for (i = 0; i < rows->rows; i++) {
         state = cp_wait_gateway(r, w, epoch, cp_cell(rows, i, 0));
         pending = pending || strcmp(state, "pending") == 0;
         rejected = rejected || strcmp(state, "rejected") == 0;
+        w->away += strcmp(state, "stale") == 0
+                   || strcmp(state, "offline") == 0;
 
         /* which gateways there are is the platform's affair */
 

@@ -24,6 +24,7 @@ typedef struct {
 
     cp_json_t    *list;              /* [{name, rev, state}], when it ended;
                                         empty for who may not see them       */
+    unsigned      away;              /* stale or offline, not waited for     */
     const char   *state;             /* of all: acked, pending or rejected   */
 
     int64_t       deadline;

@@ -269,7 +269,7 @@ cp_openapi_parameters(cp_openapi_t *o, const cp_openapi_extra_t *extra)
         cp_json_push(list, cp_openapi_parameter(o->a, "query", "wait", false,
                      "{\"type\":\"string\"}", "how long to wait for the"
                      " gateways: 5s, 500ms; how they took it is in"
-                     " Stoa-State"));
+                     " Stoa-State, how many were not asked in Stoa-Away"));
     }
 
     if (strcmp(m, "DELETE") == 0) {

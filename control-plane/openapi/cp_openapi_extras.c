@@ -217,7 +217,7 @@ const char *const  cp_openapi_schemas_text[] = {
     "{\"field\":" TEXT ",\"before\":true,\"after\":true}}},"
     "\"held\":" TEXT ",\"unresolved\":{\"type\":\"array\",\"items\":" TEXT
     "}}}},\"state\":{\"type\":\"string\",\"enum\":"
-    "[\"acked\",\"pending\",\"rejected\"]},"
+    "[\"acked\",\"pending\",\"rejected\"]},\"away\":" INT64("0") ","
     "\"gateways\":{\"type\":\"array\",\"items\":{\"type\":\"object\","
     "\"properties\":{\"name\":" TEXT ",\"rev\":" INT64("0") ",\"state\":"
     "{\"type\":\"string\",\"enum\":[\"acked\",\"pending\",\"rejected\","

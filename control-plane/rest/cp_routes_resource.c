@@ -278,6 +278,8 @@ cp_write_waited(cp_req_t *r)
     }
 
     cp_req_set_header(r, "Stoa-State", a->wait.state);
+    cp_req_set_header(r, "Stoa-Away",
+                      cp_arena_printf(r->op.arena, "%u", a->wait.away));
 
     told = NULL;
 

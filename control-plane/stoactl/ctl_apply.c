@@ -458,6 +458,10 @@ ctl_put_gateways(ctl_t *c, const cp_json_t *answer)
 
     list = cp_json_get(answer, "gateways");
 
+    if (list == NULL || list->n == 0) {
+        ctl_put_away(cp_json_num(answer, "away", 0));
+    }
+
     for (g = (list != NULL) ? list->first : NULL; g != NULL; g = g->next) {
         name = (g->type == CP_JSON_OBJECT) ? cp_json_str(g, "name") : NULL;
 

@@ -341,6 +341,7 @@ ctl_write(ctl_t *c, ctl_call_t *call, ctl_answer_t *answer)
     answer->revision = ctl_http_header(c, "Stoa-Revision");
     answer->state = ctl_http_header(c, "Stoa-State");
     answer->gateways = ctl_http_header(c, "Stoa-Gateways");
+    answer->away = ctl_http_header(c, "Stoa-Away");
 
     if (answer->revision != NULL && answer->json != NULL
         && answer->json->type == CP_JSON_OBJECT)
@@ -380,6 +381,18 @@ ctl_write_post(ctl_t *c, const char *path, const cp_json_t *body,
 }
 
 
+/* For whom is not told their names. */
+
+void
+ctl_put_away(int64_t n)
+{
+    if (n > 0) {
+        fprintf(stderr, "  %lld gateway%s stale or offline, not waited for\n",
+                (long long) n, (n == 1) ? " is" : "s are");
+    }
+}
+
+
 ctl_exit_e
 ctl_written(ctl_t *c, const ctl_answer_t *answer)
 {
@@ -401,6 +414,10 @@ ctl_written(ctl_t *c, const ctl_answer_t *answer)
             fprintf(stderr, "  gateway %.*s: %.*s\n", (int) (eq - p), p,
                     (int) (n - (size_t) (eq + 1 - p)), eq + 1);
         }
+    }
+
+    if (answer->gateways == NULL && answer->away != NULL) {
+        ctl_put_away(strtoll(answer->away, NULL, 10));
     }
 
     if (answer->state == NULL || strcmp(answer->state, "acked") == 0) {

@@ -167,6 +167,7 @@ typedef struct {
     const char  *state;            /* how the gateways took it: acked,
                                       pending, rejected; NULL: not asked    */
     const char  *gateways;         /* "edge-1=acked, ..."                   */
+    const char  *away;             /* how many were not waited for          */
 } ctl_answer_t;
 
 /* CTL_DONE for 2xx.  Other answers are printed unless quiet. */
@@ -191,6 +192,8 @@ ctl_exit_e ctl_write(ctl_t *c, ctl_call_t *call, ctl_answer_t *answer)
 ctl_exit_e ctl_write_post(ctl_t *c, const char *path, const cp_json_t *body,
     ctl_answer_t *answer) CTL_MUST_CHECK;
 ctl_exit_e ctl_written(ctl_t *c, const ctl_answer_t *answer) CTL_MUST_CHECK;
+/* How many gateways were not waited for, where their names are not told. */
+void ctl_put_away(int64_t n);
 
 /* The pages of a list as one array of at most max rows. */
 ctl_exit_e ctl_list(ctl_t *c, const char *path, unsigned max,
