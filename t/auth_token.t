@@ -36,6 +36,17 @@ sub mine { return issuer('acme', 'idp', jwks => jwks(values %key, @_),
     claims => { roles => '/realm_access/roles' },
     application_names => JSON::PP::true) }
 
+my ($served, $reads) = map { $t->dir($_) } qw(served reads);
+my $first = token_key($t, 'first', 'ES256');
+my $second = token_key($t, 'second', 'ES256');
+spew($served, json_encode(jwks($first)));
+spew($reads, '');
+my $idp = 'http://127.0.0.1:' . $t->origin(sub {
+    open my $f, '>>', $reads;
+    print $f time, "\n";
+    close $f;
+    [200, ['Content-Type' => 'application/json'], slurp($served)] },
+    name => 'idp');
 $t->apply(docs((map { tenant($_) } qw(many acme beta)), plan('acme', 'free'),
     plan('beta', 'free'), plan('acme', 'two', rate => 2, per_ms => 3600000,
                                limit_by => 'credential'),
@@ -52,6 +63,8 @@ $t->apply(docs((map { tenant($_) } qw(many acme beta)), plan('acme', 'free'),
     sub_('acme', 'gone', 'echo', 'free'),
     sub_('beta', 'demo', 'theirs', 'free'),
     sub_('beta', 'demo', 'open', 'free', target_tenant => 'acme'),
+    issuer('acme', 'turns', issuer => "$ISS/turns", jwks_url => "$idp/jwks",
+           application => 'demo', audiences => ['orders']),
     mine(), issuer('acme', 'one', issuer => "$ISS/single",
         jwks => jwks($single), application => 'demo',
         audiences => ['orders'],
@@ -259,6 +272,28 @@ $key{RS256} = $new;                        # the old one is gone
 $t->apply(docs(mine()));
 changed('a key that was taken away', '401 token_invalid');
 say_(token($new, good()), 200, 'the new one');
+
+
+# an issuer that changes its key: a call with the new one has the set read
+# again, however many there are; the old one ends with that
+
+sub turns { return token($_[0], good(iss => "$ISS/turns"), @_[1 .. $#_]) }
+my ($old, $next) = (turns($first), turns($second));
+my @reads = split /\n/, slurp($reads);
+is(scalar @reads, 1, 'the keys were read once');
+say_($old, 200, 'the key of before');
+spew($served, json_encode(jwks($second)));
+$r = call($next);
+is("$r->{status} $r->{json}{code}", '401 token_invalid',
+   'a key that is not known yet');
+like($r->{json}{detail}, qr/No key of its issuer fits/, 'is told as that');
+wait_until { code(turns($second, kid => "x$_")) for 1 .. 20;
+             code($next) eq '200' } 30;
+say_($next, 200, 'and is known soon');
+@reads = split /\n/, slurp($reads);
+is(scalar @reads, 2, 'by one reading, for hundreds of calls');
+cmp_ok($reads[1] - $reads[0], '>=', 9, 'ten seconds after the last');
+say_($old, '401 token_invalid', 'the old key has ended, verdict or not');
 
 like($t->metrics->{stoa_tokens_known_total} // '', qr/^[1-9]/,
      'verdicts are kept');

@@ -91,8 +91,10 @@ my $row = row(show('url')->{id});
 like(json_encode($row), qr/"spki/, 'gateways get them');
 
 spew($served, '{"keys":[]}');
-$feed->status(unknown_keys => [show('url')->{id}, 'no id', 5]);
-wait_until { show('url')->{keys}{state} eq 'failed' } 25;
+$feed->status(unknown_keys => ['no id', 5, show('inline')->{id},
+                               map { sprintf '%016d', $_ } 1 .. 64]);
+wait_until { $feed->status(unknown_keys => [show('url')->{id}]);
+             show('url')->{keys}{state} eq 'failed' } 25;
 is(show('url')->{keys}{state}, 'failed',
    'a gateway that meets an unknown key has them read again');
 is(show('url')->{keys}{items}[0]{kid}, 'r1', 'an empty set takes none away');

@@ -87,6 +87,33 @@ cp_issuer_hinted(const char *id, bool take)
 }
 
 
+/* Those that are not in rows, which have no url, are nobody's. */
+static void
+cp_issuer_hints_keep(const cp_json_t *rows)
+{
+    unsigned          i;
+    const cp_json_t  *row;
+
+    (void) pthread_mutex_lock(&cp_issuer_hints.mutex);
+
+    for (i = cp_issuer_hints.n; i-- > 0; ) {
+        for (row = rows->first; row; row = row->next) {
+            if (strcmp(cp_json_str(row, "id"), cp_issuer_hints.id[i]) == 0) {
+                break;
+            }
+        }
+
+        if (row == NULL) {
+            cp_issuer_hints.n--;
+            memmove(cp_issuer_hints.id[i],
+                    cp_issuer_hints.id[cp_issuer_hints.n], STOA_ID_LEN + 1);
+        }
+    }
+
+    (void) pthread_mutex_unlock(&cp_issuer_hints.mutex);
+}
+
+
 static bool
 cp_issuer_data(void *ctx, const char *data, size_t len)
 {
@@ -408,6 +435,10 @@ cp_issuer_keys_job(cp_app_t *app)
                 best = row;
                 oldest = at;
             }
+        }
+
+        if (rc == CP_OK) {
+            cp_issuer_hints_keep(rows);
         }
 
         if (best) {

@@ -128,6 +128,7 @@ ngx_int_t
 ngx_http_stoa_token_metadata(ngx_http_request_t *r,
     const ngx_http_stoa_resource_t *res, stoa_buf_t *b)
 {
+    u_char                             *p, *next, *last;
     ngx_str_t                           url;
     ngx_http_stoa_main_conf_t          *mcf;
     ngx_http_stoa_challenge_servers_t   list;
@@ -138,6 +139,7 @@ ngx_http_stoa_token_metadata(ngx_http_request_t *r,
         return NGX_DECLINED;
     }
 
+    last = res->scopes.data + res->scopes.len;
     list.b = b;
     list.n = 0;
 
@@ -154,6 +156,19 @@ ngx_http_stoa_token_metadata(ngx_http_request_t *r,
     }
 
     stoa_buf_addz(b, "],\"bearer_methods_supported\":[\"header\"]");
+
+    if (res->scopes.len) {
+        stoa_buf_addz(b, ",\"scopes_supported\":[");
+
+        for (p = res->scopes.data; p; p = next ? next + 1 : NULL) {
+            next = ngx_strlchr(p, last, ' ');
+
+            stoa_buf_addz(b, p == res->scopes.data ? "" : ",");
+            stoa_buf_add_json(b, (char *) p, (next ? next : last) - p);
+        }
+
+        stoa_buf_addz(b, "]");
+    }
 
     if (res->name.len) {
         stoa_buf_addz(b, ",\"resource_name\":");

@@ -34,6 +34,9 @@ typedef struct {
     stoa_id_t   server;               /* zeros: none, or one that is not
                                          there                               */
     ngx_uint_t  within;               /* a server is asked for               */
+    const void *rec;                  /* whose policies are the route's own; */
+    const stoa_vec_t  *policies;      /* NULL: nobody's                      */
+    ngx_str_t   scopes;               /* that they want, with blanks between */
 } ngx_http_stoa_resource_t;
 
 

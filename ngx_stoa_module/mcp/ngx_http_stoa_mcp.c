@@ -198,6 +198,12 @@ ngx_http_stoa_mcp_resource(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
              : NULL;
     if (server) {
         res->server = server->id;
+        res->rec = server;
+        res->policies = &server->policies;
+
+    } else if (!res->within) {
+        res->rec = tenant;
+        res->policies = &tenant->policies;
     }
 
     if (res->path.data[res->path.len - 1] == '/') {

@@ -76,6 +76,8 @@ ngx_http_stoa_rest_resource(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     }
 
     res->tenant = rec->tenant;
+    res->rec = rec;
+    res->policies = &rec->policies;
 
     text = stoa_rec_str(rec, rec->title);
     res->name.data = (u_char *) text.data;

@@ -8,6 +8,7 @@
 
 #include "ngx_http_stoa_request.h"
 #include "ngx_http_stoa_header.h"
+#include "ngx_http_stoa_policy.h"
 #include "ngx_http_stoa_store.h"
 #include "ngx_http_stoa_token.h"
 
@@ -19,6 +20,8 @@ static ngx_int_t ngx_http_stoa_wellknown_answer(ngx_http_request_t *r,
 static ngx_int_t ngx_http_stoa_wellknown_content(ngx_http_request_t *r);
 static ngx_int_t ngx_http_stoa_wellknown_find(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, stoa_buf_t *b);
+static ngx_int_t ngx_http_stoa_wellknown_scopes(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_resource_t *res);
 static ngx_int_t ngx_http_stoa_wellknown_send(ngx_http_request_t *r,
     ngx_uint_t status, ngx_str_t *body);
 
@@ -157,11 +160,40 @@ ngx_http_stoa_wellknown_find(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
         ngx_memzero(&res, sizeof(ngx_http_stoa_resource_t));
 
         if (mcf->edges[i]->resource(r, ctx, &path, &res) == NGX_OK) {
-            return ngx_http_stoa_token_metadata(r, &res, b);
+            return ngx_http_stoa_wellknown_scopes(r, ctx, &res) == NGX_ERROR
+                   ? NGX_ERROR : ngx_http_stoa_token_metadata(r, &res, b);
         }
     }
 
     return NGX_DECLINED;
+}
+
+
+/* Those of the route as a whole, so that nobody asks for more than he needs;
+ * what one operation or tool wants besides, its own challenge names.  The
+ * chain is the route's, to be read: its policies do not run. */
+
+static ngx_int_t
+ngx_http_stoa_wellknown_scopes(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_resource_t *res)
+{
+    ngx_int_t               rc;
+    ngx_http_stoa_chain_t  *chain;
+
+    chain = NULL;
+
+    if (res->rec
+        && ngx_http_stoa_chain_get(r, res->rec, res->policies, &chain)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    ctx->call.chain[NGX_HTTP_STOA_CHAIN_API] = chain;
+    rc = ngx_http_stoa_policy_token_scopes(r, ctx, &res->scopes);
+    ctx->call.chain[NGX_HTTP_STOA_CHAIN_API] = NULL;
+
+    return rc;
 }
 
 

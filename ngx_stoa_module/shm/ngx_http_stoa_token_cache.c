@@ -135,11 +135,18 @@ ngx_http_stoa_unknown_note(ngx_http_stoa_sh_t *sh, const stoa_id_t *id)
 
 
 ngx_uint_t
+ngx_http_stoa_unknown_noted(ngx_http_stoa_sh_t *sh)
+{
+    return ngx_http_stoa_load(&sh->unknown[0].c[0]) != '\0';
+}
+
+
+ngx_uint_t
 ngx_http_stoa_unknown_take(ngx_http_stoa_sh_t *sh, stoa_id_t *ids)
 {
     ngx_uint_t  n;
 
-    if (ngx_http_stoa_load(&sh->unknown[0].c[0]) == '\0') {
+    if (!ngx_http_stoa_unknown_noted(sh)) {
         return 0;
     }
 

@@ -185,6 +185,7 @@ void ngx_http_stoa_token_put(ngx_http_stoa_sh_t *sh, const u_char *hash,
 /* An issuer whose key set lacks a key; and who takes those that were noted,
  * how many. */
 void ngx_http_stoa_unknown_note(ngx_http_stoa_sh_t *sh, const stoa_id_t *id);
+ngx_uint_t ngx_http_stoa_unknown_noted(ngx_http_stoa_sh_t *sh);
 ngx_uint_t ngx_http_stoa_unknown_take(ngx_http_stoa_sh_t *sh, stoa_id_t *ids);
 
 /* ---- processes (ngx_http_stoa_proc.c) ----------------------------------- */

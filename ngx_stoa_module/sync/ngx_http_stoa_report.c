@@ -10,6 +10,8 @@
 
 /* How often it is said that usage cannot be spooled. */
 #define NGX_HTTP_STOA_REPORT_TELL_MS    60000
+/* After a status, until one that names keys that nobody knows. */
+#define NGX_HTTP_STOA_REPORT_HINT_MS    1000
 /* Failures of one kind in a row: every tenth is said. */
 #define NGX_HTTP_STOA_REPORT_TELL_EACH  10
 
@@ -43,6 +45,8 @@ static void ngx_http_stoa_report_rejected(ngx_http_stoa_report_t *rp,
     ngx_http_stoa_env_t *env, MDB_txn *txn);
 static int64_t ngx_http_stoa_report_number(ngx_http_stoa_report_t *rp,
     const char *name);
+static ngx_uint_t ngx_http_stoa_report_hint(ngx_http_stoa_report_t *rp,
+    uint64_t now);
 static void ngx_http_stoa_report_interval(ngx_http_stoa_report_t *rp);
 static void ngx_http_stoa_report_refused(ngx_http_stoa_report_t *rp);
 static ngx_int_t ngx_http_stoa_report_usage(ngx_http_stoa_report_t *rp);
@@ -114,7 +118,10 @@ ngx_http_stoa_report_turn(ngx_http_stoa_report_t *rp)
     now = ngx_http_stoa_report_now();
     rev = ngx_http_stoa_load(&rp->agent->rev);
 
-    if (now >= rp->next_status_ms || (rev != rp->rev && !rp->status_fails)) {
+    if (now >= rp->next_status_ms
+        || (!rp->status_fails
+            && (rev != rp->rev || ngx_http_stoa_report_hint(rp, now))))
+    {
         ngx_http_stoa_report_status(rp);
     }
 
@@ -168,6 +175,17 @@ ngx_http_stoa_report_turn(ngx_http_stoa_report_t *rp)
     /* the lease is looked at twice a second */
 
     return next <= now ? 1 : ngx_min(next - now, 500);
+}
+
+
+/* Callers with a key that nobody knows yet wait for its being read. */
+
+static ngx_uint_t
+ngx_http_stoa_report_hint(ngx_http_stoa_report_t *rp, uint64_t now)
+{
+    return ngx_http_stoa_unknown_noted(rp->agent->mcf->sh)
+           && now + rp->interval_ms
+              >= rp->next_status_ms + NGX_HTTP_STOA_REPORT_HINT_MS;
 }
 
 

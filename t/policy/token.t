@@ -42,6 +42,11 @@ $t->apply(docs(tenant('acme'), plan('acme', 'free'), app('acme', 'demo'),
 wait_until { @{ $t->api('GET', '/v1/tenants/acme/apis/m/tools')
              ->{json}{items} || [] } == 5 } 20 or $t->give_up('no tools');
 $t->apply(docs(
+    doc('Server', 'acme', 'desk', { state => 'published',
+        tools => [{ api => 'm', tool => 'plain' }] }),
+    doc('Subscription', 'acme', undef, { application => 'demo',
+        server => 'desk', plan => 'free' }),
+    rule('desk', { scopes => ['d:use', 'd:more'] }, { server => 'desk' }),
     rule('read', { scopes => ['e:read'], keys => JSON::PP::true },
          { api => 'echo' }),
     rule('write', { scopes => ['e:write'] },
@@ -96,6 +101,29 @@ is($r->{headers}{'www-authenticate'}, 'Bearer realm="stoa", '
 $r = $t->get('/apis/acme/echo/r');
 like($r->{headers}{'www-authenticate'}, qr/, scope="e:read"$/,
      'without a token, those of the route');
+
+
+# the metadata: what the route as a whole wants, no more
+
+sub supported { my ($path) = @_;
+    my $m = $t->get("/.well-known/oauth-protected-resource$path")->{json};
+    return exists $m->{scopes_supported}
+           ? join ' ', @{ $m->{scopes_supported} } : 'none' }
+is(supported('/apis/acme/echo'), 'e:read',
+   'scopes_supported of an api, without those of one operation');
+is(supported('/mcp/acme/desk'), 'd:use d:more', 'of a server');
+is(supported('/mcp/acme'), 'none', 'of an endpoint that wants none');
+is(supported('/mcp/acme/none'), 'none', 'of a server that is not there');
+$r = $t->post('/mcp/acme/desk', { jsonrpc => '2.0', id => 1,
+    method => 'ping' });
+like($r->{headers}{'www-authenticate'}, qr/, scope="d:use d:more"$/,
+     'and the challenge of MCP names them');
+$r = $t->mcp('/mcp/acme/desk', 'tools/call', { name => 'm__plain',
+    arguments => {} }, headers => {
+    Authorization => 'Bearer ' . tok('d:use') });
+is($r->{status}, 403, 'a token that lacks one of a server: 403');
+like($r->{headers}{'www-authenticate'}, qr{error="insufficient_scope".*
+     /mcp/acme/desk",\ scope="d:use\ d:more"$}x, 'a challenge to step up');
 
 
 # tools
