@@ -214,5 +214,14 @@ is(call(), 200, 'and serves');
 is(scalar(my @bad = glob("$dir/counters.bad.*")), 1, 'the old one is kept');
 like(slurp($t->dir('gw/logs/error.log')), qr/counters" is damaged/,
      'and the log says so');
+$t->stop('gw');
+spew("$dir/counters.bad.170000000000$_", 'x') for 0 .. 8;
+spew("$dir/counters", 'x');
+is(up(), 1, 'again and again: nginx starts');
+my @kept = glob("$dir/counters.bad.*");
+is(scalar @kept, 4, 'some of them are kept');
+like($kept[0], qr/bad\.1700000000007$/, 'the newest');
+like(slurp($t->dir('gw/logs/error.log')),
+     qr/counters\.bad\.1700000000000" is removed/, 'and the log names the rest');
 
 $f->done;

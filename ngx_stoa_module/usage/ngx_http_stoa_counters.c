@@ -10,11 +10,16 @@
 #include <openssl/rand.h>
 
 
+/* Files put aside that are kept: each is as large as the one in use. */
+#define NGX_HTTP_STOA_COUNTERS_BAD  4
+
+
 static ngx_int_t ngx_http_stoa_counters_check(ngx_fd_t fd, const char *path,
     uint64_t size, ngx_log_t *log);
 static ngx_int_t ngx_http_stoa_counters_make(const char *path, uint64_t size,
     ngx_uid_t user, ngx_log_t *log);
 static void ngx_http_stoa_counters_aside(const char *path, ngx_log_t *log);
+static void ngx_http_stoa_counters_thin(const char *path, ngx_log_t *log);
 
 
 /* 3/8 of the file for quotas, the rest for usage. */
@@ -181,6 +186,38 @@ ngx_http_stoa_counters_aside(const char *path, ngx_log_t *log)
     ngx_log_error(NGX_LOG_ERR, log, 0,
                   "\"%s\" is kept as \"%s\", quotas and usage start afresh",
                   path, name);
+
+    ngx_http_stoa_counters_thin(path, log);
+}
+
+
+/* Their names end with the time, so the oldest are the first. */
+
+static void
+ngx_http_stoa_counters_thin(const char *path, ngx_log_t *log)
+{
+    char        pattern[NGX_MAX_PATH + 32];
+    size_t      i;
+    ngx_glob_t  bad;
+
+    (void) snprintf(pattern, sizeof(pattern), "%s.bad.*", path);
+
+    ngx_memzero(&bad, sizeof(ngx_glob_t));
+    bad.pattern = (u_char *) pattern;
+    bad.log = log;
+
+    if (ngx_open_glob(&bad) != NGX_OK) {
+        return;
+    }
+
+    for (i = 0; i + NGX_HTTP_STOA_COUNTERS_BAD < bad.pglob.gl_pathc; i++) {
+        ngx_log_error(NGX_LOG_NOTICE, log, 0,
+                      "\"%s\" is removed: %d newer ones are kept",
+                      bad.pglob.gl_pathv[i], NGX_HTTP_STOA_COUNTERS_BAD);
+        (void) unlink(bad.pglob.gl_pathv[i]);
+    }
+
+    ngx_close_glob(&bad);
 }
 
 
