@@ -323,7 +323,8 @@ ngx_http_stoa_conceal_secret(u_char *p, u_char *last, u_char **secret)
 }
 
 
-/* The next character, unescaped; -1: there is none. */
+/* The next character, unescaped as often as it is escaped: a client that
+ * encodes twice has shown its key as well.  -1: there is none. */
 
 static ngx_int_t
 ngx_http_stoa_conceal_char(u_char **p, u_char *last)
@@ -336,7 +337,7 @@ ngx_http_stoa_conceal_char(u_char **p, u_char *last)
 
     ch = *(*p)++;
 
-    if (ch == '%' && last - *p >= 2) {
+    while (ch == '%' && last - *p >= 2) {
         ch = ngx_hextoi(*p, 2);
         *p += 2;
     }
