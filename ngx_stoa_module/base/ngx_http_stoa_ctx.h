@@ -137,6 +137,7 @@ typedef struct {
     ngx_http_stoa_verdict_t    rate;            /* the tightest, for headers */
     ngx_http_stoa_left_t       left[3];         /* by "which"                */
     uint64_t                   allowance;       /* key of them; 0: not made  */
+    uint64_t                   cost;            /* of the call; 0: 1         */
     const void                *token;           /* stoa_gcra_t: of that rate */
     void                      *inflight;        /* zone handle               */
     ngx_str_t                  policies;        /* RateLimit-Policy          */

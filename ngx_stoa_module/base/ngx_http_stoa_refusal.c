@@ -232,6 +232,9 @@ ngx_http_stoa_refusal_t  ngx_http_stoa_refusals[NGX_HTTP_STOA_REFUSALS] = {
 
     ngx_http_stoa_refusal("mcp_not_told", 503, "Answer not passed on",
         "The answer was not passed on to the server that has asked.", 503),
+
+    ngx_http_stoa_refusal("cost_exceeded", 403, "Costs too much",
+        "The call costs more than the plan ever has.", 403),
 };
 
 ngx_uint_t  ngx_http_stoa_refusals_n = NGX_HTTP_STOA_REFUSE_MAX;

@@ -43,12 +43,13 @@ stoa_gcra_cap(stoa_u128_t ns)
 
 
 void
-stoa_gcra_decide(const stoa_gcra_t *g, uint64_t tat_ns, uint64_t now_ns,
-    stoa_gcra_verdict_t *v)
+stoa_gcra_decide(const stoa_gcra_t *g, uint64_t n, uint64_t tat_ns,
+    uint64_t now_ns, stoa_gcra_verdict_t *v)
 {
-    uint64_t  limit;
+    uint64_t  limit, more;
 
     limit = now_ns + g->burst_ns;       /* one is allowed up to this TAT */
+    more = (n - 1) * g->interval_ns;
 
     if (tat_ns < now_ns) {
         tat_ns = now_ns;
@@ -60,14 +61,14 @@ stoa_gcra_decide(const stoa_gcra_t *g, uint64_t tat_ns, uint64_t now_ns,
         tat_ns = limit + g->interval_ns;
     }
 
-    v->allowed = (tat_ns <= limit);
+    v->allowed = (tat_ns + more <= limit);
 
     if (v->allowed) {
-        tat_ns += g->interval_ns;
+        tat_ns += more + g->interval_ns;
         v->retry_ns = 0;
 
     } else {
-        v->retry_ns = tat_ns - limit;
+        v->retry_ns = tat_ns + more - limit;
     }
 
     v->tat_ns = tat_ns;

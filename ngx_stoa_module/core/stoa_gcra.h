@@ -20,7 +20,7 @@ typedef struct {
 typedef struct {
     bool      allowed;
     uint64_t  tat_ns;         /* new state to store when allowed           */
-    uint64_t  retry_ns;       /* when not: time until one would be allowed */
+    uint64_t  retry_ns;       /* when not: time until it would be allowed  */
     uint64_t  remaining;      /* requests that would be allowed right now  */
     uint64_t  reset_ns;       /* until the full allowance is back          */
 } stoa_gcra_verdict_t;
@@ -31,8 +31,12 @@ typedef struct {
 void stoa_gcra_setup(stoa_gcra_t *g, uint64_t rate, uint64_t per_ms,
     uint64_t burst);
 
-void stoa_gcra_decide(const stoa_gcra_t *g, uint64_t tat_ns, uint64_t now_ns,
-    stoa_gcra_verdict_t *v);
+/* A call that counts as n, at most what stoa_gcra_most() says: more is never
+ * allowed. */
+void stoa_gcra_decide(const stoa_gcra_t *g, uint64_t n, uint64_t tat_ns,
+    uint64_t now_ns, stoa_gcra_verdict_t *v);
+
+#define stoa_gcra_most(g)  ((g)->burst_ns / (g)->interval_ns + 1)
 
 /* Calendar windows in UTC: the number of the day or month that holds a time,
  * and the ms until it ends. */

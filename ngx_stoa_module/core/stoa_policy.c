@@ -19,6 +19,7 @@ static size_t stoa_policy_host(const char *s, size_t len);
 
 #include "stoa_policy_body.h"
 #include "stoa_policy_cors.h"
+#include "stoa_policy_cost.h"
 #include "stoa_policy_credential.h"
 #include "stoa_policy_headers.h"
 #include "stoa_policy_ip.h"
@@ -40,6 +41,7 @@ static const stoa_policy_type_t *const  stoa_policy_types[] = {
     &stoa_policy_key,
     &stoa_policy_subscription,
     &stoa_policy_token,
+    &stoa_policy_cost,
     &stoa_policy_concurrency,
     &stoa_policy_rate,
     &stoa_policy_quota,

@@ -4,8 +4,8 @@
  *
  * What can be given back is taken first, so that a request that is refused
  * uses nothing up: a place among the concurrent ones, then a token of the
- * rate, then one of the quotas.  A shadow takes what it would, and tells
- * nobody.  Process: workers.
+ * rate, then one of the quotas; of the latter two as many as the call costs.
+ * A shadow takes what it would, and tells nobody.  Process: workers.
  */
 
 #include "ngx_http_stoa_limits.h"
@@ -40,8 +40,16 @@ static void ngx_http_stoa_limits_leave(ngx_http_stoa_ctx_t *ctx,
 static ngx_int_t ngx_http_stoa_limits_refuse(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a,
     ngx_http_stoa_refuse_e what, ngx_http_stoa_verdict_t *v);
+static ngx_int_t ngx_http_stoa_limits_never(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a,
+    ngx_http_stoa_limit_e which, uint64_t most);
 static uint64_t ngx_http_stoa_limits_key(ngx_http_stoa_ctx_t *ctx,
     const stoa_rec_plan_t *plan);
+
+
+/* What the call uses up. */
+#define ngx_http_stoa_limits_cost(ctx)                                        \
+    ((ctx)->call.cost ? (ctx)->call.cost : 1)
 
 
 const ngx_http_stoa_policy_t  ngx_http_stoa_policy_concurrency = {
@@ -209,15 +217,23 @@ static ngx_int_t
 ngx_http_stoa_limits_rate(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     const ngx_http_stoa_attached_t *a)
 {
+    const stoa_gcra_t          *gcra;
     const stoa_rec_plan_t      *plan;
     ngx_http_stoa_verdict_t     v;
     ngx_http_stoa_main_conf_t  *mcf;
 
     plan = a->rec;
+    gcra = a->state;
+
+    if (ctx->call.cost > stoa_gcra_most(gcra)) {
+        return ngx_http_stoa_limits_never(r, ctx, a, NGX_HTTP_STOA_LIMIT_RATE,
+                                          stoa_gcra_most(gcra));
+    }
+
     mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
 
-    ngx_http_stoa_rate_take(mcf, ngx_http_stoa_limits_key(ctx, plan),
-                            a->state, &v);
+    ngx_http_stoa_rate_take(mcf, ngx_http_stoa_limits_key(ctx, plan), gcra,
+                            ngx_http_stoa_limits_cost(ctx), &v);
 
     if (v.rc != NGX_OK && (v.rc == NGX_BUSY || mcf->zone_full_deny)) {
         v.limit = plan->burst ? plan->burst : plan->rate;
@@ -235,7 +251,7 @@ ngx_http_stoa_limits_rate(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
         return NGX_OK;
     }
 
-    ctx->call.token = a->state;
+    ctx->call.token = gcra;
 
     if (a->shadow) {
         return NGX_OK;
@@ -257,21 +273,39 @@ static ngx_int_t
 ngx_http_stoa_limits_quota(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     const ngx_http_stoa_attached_t *a)
 {
-    uint64_t                    key;
+    uint64_t                    key, cost;
+    ngx_uint_t                  day;
+    const stoa_rec_plan_t      *plan;
     ngx_http_stoa_left_t        left[3];
     ngx_http_stoa_verdict_t     v;
     ngx_http_stoa_main_conf_t  *mcf;
 
+    plan = a->rec;
     mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
-    key = ngx_http_stoa_limits_key(ctx, a->rec);
+    key = ngx_http_stoa_limits_key(ctx, plan);
+    cost = ngx_http_stoa_limits_cost(ctx);
+    day = plan->quota_day && cost > plan->quota_day;
 
-    ngx_http_stoa_quota_take(mcf, key, a->rec, &v,
-                             a->shadow ? left : ctx->call.left);
+    if (day || (plan->quota_month && cost > plan->quota_month)) {
+        v.rc = NGX_DECLINED;
 
-    if (v.rc == NGX_BUSY || (v.rc != NGX_OK && mcf->zone_full_deny)) {
+    } else {
+        ngx_http_stoa_quota_take(mcf, key, plan, cost, &v,
+                                 a->shadow ? left : ctx->call.left);
+    }
+
+    if (v.rc != NGX_OK && (v.rc != NGX_ERROR || mcf->zone_full_deny)) {
 
         if (ctx->call.token && !a->shadow) {
-            ngx_http_stoa_rate_return(mcf, key, ctx->call.token);
+            ngx_http_stoa_rate_return(mcf, key, ctx->call.token, cost);
+        }
+
+        if (v.rc == NGX_DECLINED) {
+            return ngx_http_stoa_limits_never(r, ctx, a,
+                                              day ? NGX_HTTP_STOA_LIMIT_DAY
+                                              : NGX_HTTP_STOA_LIMIT_MONTH,
+                                              day ? plan->quota_day
+                                              : plan->quota_month);
         }
 
         return v.rc == NGX_BUSY
@@ -329,11 +363,46 @@ ngx_http_stoa_limits_refuse(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
     if (v) {
         ctx->call.rate = *v;
-        ctx->call.rate.remaining = 0;
         ctx->call.limited = 1;
     }
 
     return ngx_http_stoa_refuse(r, what, NULL);
+}
+
+
+/* It costs more than there ever is: waiting does not help. */
+
+static ngx_int_t
+ngx_http_stoa_limits_never(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    const ngx_http_stoa_attached_t *a, ngx_http_stoa_limit_e which,
+    uint64_t most)
+{
+    u_char     *p;
+    ngx_int_t   rc;
+    ngx_str_t  *detail;
+
+    rc = ngx_http_stoa_limits_refuse(r, ctx, a, NGX_HTTP_STOA_REFUSE_COST,
+                                     NULL);
+
+    if (rc == NGX_HTTP_FORBIDDEN) {
+        detail = &ctx->call.detail;
+
+        p = ngx_pnalloc(r->pool, sizeof("The call costs , more than the  of "
+                                        "the plan's concurrency ever has.")
+                                 + 2 * NGX_INT64_LEN);
+        if (p == NULL) {
+            return NGX_ERROR;
+        }
+
+        detail->data = p;
+        detail->len = ngx_sprintf(p, "The call costs %uL, more than the %uL "
+                                  "of the plan's %V ever has.",
+                                  ctx->call.cost, most,
+                                  &ngx_http_stoa_limit_names[which])
+                      - p;
+    }
+
+    return rc;
 }
 
 

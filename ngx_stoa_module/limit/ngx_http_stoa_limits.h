@@ -23,12 +23,12 @@ ngx_int_t ngx_http_stoa_limit_headers(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 
 
-/* GCRA on the slot of `key` in the zone. */
+/* GCRA on the slot of `key` in the zone, for a call that counts as n. */
 void ngx_http_stoa_rate_take(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
-    const stoa_gcra_t *gcra, ngx_http_stoa_verdict_t *v);
+    const stoa_gcra_t *gcra, uint64_t n, ngx_http_stoa_verdict_t *v);
 /* Gives back what the last decision for a request took. */
 void ngx_http_stoa_rate_return(ngx_http_stoa_main_conf_t *mcf,
-    uint64_t key, const stoa_gcra_t *gcra);
+    uint64_t key, const stoa_gcra_t *gcra, uint64_t n);
 /* In-flight counting; NGX_OK fills *handle, to be released exactly once.  A
  * worker that dies gives back what it held. */
 ngx_int_t ngx_http_stoa_inflight_take(ngx_http_stoa_main_conf_t *mcf,
@@ -36,12 +36,12 @@ ngx_int_t ngx_http_stoa_inflight_take(ngx_http_stoa_main_conf_t *mcf,
 void ngx_http_stoa_inflight_drop(ngx_http_stoa_sh_t *sh, ngx_uint_t proc);
 void ngx_http_stoa_inflight_return(ngx_http_stoa_main_conf_t *mcf,
     void *handle);
-/* Quota windows in the mapped file: counts one call against the plan's day
- * and month, both or none.  v: the nearer one, or the one that refuses; left:
+/* Quota windows in the mapped file: counts n against the plan's day and
+ * month, both or none.  v: the nearer one, or the one that refuses; left:
  * what both have when the call may pass. */
 void ngx_http_stoa_quota_take(ngx_http_stoa_main_conf_t *mcf,
-    uint64_t key, const stoa_rec_plan_t *plan, ngx_http_stoa_verdict_t *v,
-    ngx_http_stoa_left_t *left);
+    uint64_t key, const stoa_rec_plan_t *plan, uint64_t n,
+    ngx_http_stoa_verdict_t *v, ngx_http_stoa_left_t *left);
 
 /* Slots that there are and that are in use.  In a large zone a part of them is
  * looked at and the rest estimated, so that who asks holds up no request. */

@@ -1,6 +1,6 @@
 /*
- * Quotas: calls of a key in a day and a month (UTC), counted in the mapped
- * file, so that they outlive every process.
+ * Quotas: what calls of a key cost in a day and a month (UTC), counted in the
+ * mapped file, so that they outlive every process.
  */
 
 #include "ngx_http_stoa_limits.h"
@@ -12,12 +12,14 @@
 #define WINDOW_MASK   ((1ULL << WINDOW_SHIFT) - 1)
 
 
-/* A day or a month, and what a plan allows in it (0: anything). */
+/* A day or a month, what a plan allows in it (0: anything), and what a call
+ * takes of that. */
 
 typedef struct {
     ngx_uint_t  which;
     uint64_t    number;
     uint64_t    limit;
+    uint64_t    n;
     uint64_t    used;
     uint64_t    left_ms;
 } ngx_http_stoa_quota_window_t;
@@ -37,18 +39,19 @@ static ngx_http_stoa_quota_t *ngx_http_stoa_quota_claim(
     uint64_t month);
 static ngx_int_t ngx_http_stoa_quota_count(uint64_t *word,
     ngx_http_stoa_quota_window_t *w);
-static void ngx_http_stoa_quota_undo(uint64_t *word, uint64_t number);
+static void ngx_http_stoa_quota_undo(uint64_t *word,
+    const ngx_http_stoa_quota_window_t *w);
 
 
 /*
- * One call against both windows.  The month is looked at before the day is
+ * A call against both windows.  The month is looked at before the day is
  * counted: who is over the month does not use up the day.  At the very edge
  * two calls may pass that look; then the day is given back.
  */
 
 void
 ngx_http_stoa_quota_take(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
-    const stoa_rec_plan_t *plan, ngx_http_stoa_verdict_t *v,
+    const stoa_rec_plan_t *plan, uint64_t n, ngx_http_stoa_verdict_t *v,
     ngx_http_stoa_left_t *left)
 {
     uint64_t                       now, used;
@@ -65,11 +68,13 @@ ngx_http_stoa_quota_take(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
 
     day.which = NGX_HTTP_STOA_LIMIT_DAY;
     day.limit = plan->quota_day;
+    day.n = n;
     day.number = stoa_window_number(STOA_WINDOW_DAY, (int64_t) now,
                                     &day.left_ms);
 
     month.which = NGX_HTTP_STOA_LIMIT_MONTH;
     month.limit = plan->quota_month;
+    month.n = n;
     month.number = stoa_window_number(STOA_WINDOW_MONTH, (int64_t) now,
                                       &month.left_ms);
 
@@ -84,8 +89,9 @@ ngx_http_stoa_quota_take(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
     used = ngx_http_stoa_load(&q->month);
 
     if (month.limit && used >> WINDOW_SHIFT == month.number
-        && (used & WINDOW_MASK) >= month.limit)
+        && (used & WINDOW_MASK) + n > month.limit)
     {
+        month.used = used & WINDOW_MASK;
         ngx_http_stoa_quota_verdict(v, NGX_BUSY, &month);
         return;
     }
@@ -96,7 +102,7 @@ ngx_http_stoa_quota_take(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
     }
 
     if (ngx_http_stoa_quota_count(&q->month, &month) != NGX_OK) {
-        ngx_http_stoa_quota_undo(&q->day, day.number);
+        ngx_http_stoa_quota_undo(&q->day, &day);
         ngx_http_stoa_quota_verdict(v, NGX_BUSY, &month);
         return;
     }
@@ -121,7 +127,7 @@ ngx_http_stoa_quota_verdict(ngx_http_stoa_verdict_t *v, ngx_int_t rc,
     v->rc = rc;
     v->which = w->which;
     v->limit = w->limit;
-    v->remaining = (rc == NGX_OK) ? w->limit - w->used : 0;
+    v->remaining = w->limit > w->used ? w->limit - w->used : 0;
     v->reset_ms = w->left_ms;
     v->retry_ms = (rc == NGX_OK) ? 0 : w->left_ms;
 }
@@ -253,14 +259,16 @@ ngx_http_stoa_quota_count(uint64_t *word, ngx_http_stoa_quota_window_t *w)
     for ( ;; ) {
 
         if (old >> WINDOW_SHIFT < w->number) {
-            new = w->number << WINDOW_SHIFT | 1;
+            new = w->number << WINDOW_SHIFT | w->n;
 
         } else {
-            if (w->limit && (old & WINDOW_MASK) >= w->limit) {
+            if (w->limit && (old & WINDOW_MASK) + w->n > w->limit) {
+                w->used = old & WINDOW_MASK;
                 return NGX_BUSY;
             }
 
-            new = (old & WINDOW_MASK) == WINDOW_MASK ? old : old + 1;
+            new = WINDOW_MASK - (old & WINDOW_MASK) < w->n
+                  ? old | WINDOW_MASK : old + w->n;
         }
 
         if (ngx_http_stoa_cas(word, &old, new)) {
@@ -272,14 +280,15 @@ ngx_http_stoa_quota_count(uint64_t *word, ngx_http_stoa_quota_window_t *w)
 
 
 static void
-ngx_http_stoa_quota_undo(uint64_t *word, uint64_t number)
+ngx_http_stoa_quota_undo(uint64_t *word,
+    const ngx_http_stoa_quota_window_t *w)
 {
     uint64_t  old;
 
     old = ngx_http_stoa_load(word);
 
-    while (old >> WINDOW_SHIFT == number && (old & WINDOW_MASK)) {
-        if (ngx_http_stoa_cas(word, &old, old - 1)) {
+    while (old >> WINDOW_SHIFT == w->number && (old & WINDOW_MASK) >= w->n) {
+        if (ngx_http_stoa_cas(word, &old, old - w->n)) {
             return;
         }
     }

@@ -36,7 +36,7 @@ static void ngx_http_stoa_rate_verdict(const stoa_gcra_t *gcra,
 
 void
 ngx_http_stoa_rate_take(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
-    const stoa_gcra_t *gcra, ngx_http_stoa_verdict_t *v)
+    const stoa_gcra_t *gcra, uint64_t n, ngx_http_stoa_verdict_t *v)
 {
     uint64_t                   now, tat, *slot;
     stoa_gcra_verdict_t        gv;
@@ -62,7 +62,7 @@ ngx_http_stoa_rate_take(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
             continue;
         }
 
-        stoa_gcra_decide(gcra, tat, now, &gv);
+        stoa_gcra_decide(gcra, n, tat, now, &gv);
 
         if (!gv.allowed || ngx_http_stoa_cas(slot, &tat, gv.tat_ns)) {
             ngx_http_stoa_rate_verdict(gcra, &gv, v);
@@ -72,22 +72,24 @@ ngx_http_stoa_rate_take(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
 }
 
 
-/* A token that was taken for a request that was then refused otherwise. */
+/* What was taken for a request that was then refused otherwise. */
 
 void
 ngx_http_stoa_rate_return(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
-    const stoa_gcra_t *gcra)
+    const stoa_gcra_t *gcra, uint64_t n)
 {
-    uint64_t                   tat, *slot;
+    uint64_t                   tat, all, *slot;
     ngx_http_stoa_rate_key_t   k;
+
+    all = n * gcra->interval_ns;
 
     ngx_http_stoa_rate_key(mcf->sh, key, &k);
 
     for ( ;; ) {
         slot = ngx_http_stoa_rate_find(&k, &tat);
 
-        if (slot == NULL || tat < gcra->interval_ns
-            || ngx_http_stoa_cas(slot, &tat, tat - gcra->interval_ns))
+        if (slot == NULL || tat < all
+            || ngx_http_stoa_cas(slot, &tat, tat - all))
         {
             return;
         }
@@ -221,7 +223,7 @@ ngx_http_stoa_rate_verdict(const stoa_gcra_t *gcra,
 {
     v->rc = gv->allowed ? NGX_OK : NGX_BUSY;
     v->which = NGX_HTTP_STOA_LIMIT_RATE;
-    v->limit = gcra->burst_ns / gcra->interval_ns + 1;
+    v->limit = stoa_gcra_most(gcra);
     v->remaining = gv->remaining;
     v->reset_ms = (gv->reset_ns + 999999) / 1000000;
     v->retry_ms = (gv->retry_ns + 999999) / 1000000;

@@ -69,6 +69,9 @@ my %case = (
         config => {}, default => 1, request => {}, mcp => 'server',
         plan => { quota_month => 1 }, refuses => [429, 'quota_exceeded'],
     },
+    cost => {                                  # t/policy/cost.t
+        config => { cost => 1 }, elsewhere => 1,
+    },
     concurrency => {                           # t/limit_rate.t
         config => {}, elsewhere => 1,
     },

@@ -96,7 +96,7 @@ test_decide(void)
     tat = 0;
 
     for (i = 0; i < tap_count(steps); i++) {
-        stoa_gcra_decide(&g, tat, NOW + steps[i].at_ms * S / 1000, &v);
+        stoa_gcra_decide(&g, 1, tat, NOW + steps[i].at_ms * S / 1000, &v);
 
         tap_ok(v.allowed == steps[i].allowed
                && v.remaining == steps[i].remaining
@@ -109,14 +109,33 @@ test_decide(void)
     }
 
     for (i = 0; i < tap_count(states); i++) {
-        stoa_gcra_decide(&g, states[i].tat_ns, NOW, &v);
+        stoa_gcra_decide(&g, 1, states[i].tat_ns, NOW, &v);
         tap_ok(v.allowed == states[i].allowed
                && v.retry_ns <= states[i].most_ns,
                "state: %s", states[i].what);
     }
 
+    /* a call that counts as several */
+
+    stoa_gcra_setup(&g, 10, 1000, 5);
+    tap_int((long long) stoa_gcra_most(&g), 5, "most");
+
+    stoa_gcra_decide(&g, 5, 0, NOW, &v);
+    tap_ok(v.allowed && v.remaining == 0 && v.reset_ns == 5 * S / 10,
+           "all of a bucket at once");
+    stoa_gcra_decide(&g, 1, v.tat_ns, NOW, &v);
+    tap_ok(!v.allowed && v.retry_ns == S / 10, "then not one");
+
+    stoa_gcra_decide(&g, 2, 0, NOW, &v);
+    tap_ok(v.allowed && v.remaining == 3, "two");
+    stoa_gcra_decide(&g, 4, v.tat_ns, NOW, &v);
+    tap_ok(!v.allowed && v.retry_ns == S / 10 && v.remaining == 3,
+           "four more: in a tenth; nothing is taken");
+    stoa_gcra_decide(&g, 4, v.tat_ns, NOW + S / 10, &v);
+    tap_ok(v.allowed && v.remaining == 0, "and then they are allowed");
+
     stoa_gcra_setup(&g, 1, UINT64_MAX, UINT64_MAX);
-    stoa_gcra_decide(&g, UINT64_MAX, NOW, &v);
+    stoa_gcra_decide(&g, 1, UINT64_MAX, NOW, &v);
     tap_ok(v.reset_ns <= UINT64_C(1) << 61, "no sum overflows");
 }
 
@@ -136,7 +155,7 @@ test_callers(void)
     n = 0;
 
     for (now = NOW; now < NOW + 10 * S; now += S / 10000) {
-        stoa_gcra_decide(&g, tat, now, &v);
+        stoa_gcra_decide(&g, 1, tat, now, &v);
 
         if (v.allowed) {
             tat = v.tat_ns;
@@ -152,7 +171,7 @@ test_callers(void)
     now = NOW + 100 * S;
 
     for (i = 0; i < 1000; i++) {
-        stoa_gcra_decide(&g, tat, now, &v);
+        stoa_gcra_decide(&g, 1, tat, now, &v);
 
         if (v.allowed) {
             tat = v.tat_ns;
@@ -160,7 +179,7 @@ test_callers(void)
         }
 
         now += v.retry_ns;
-        stoa_gcra_decide(&g, tat, now, &v);
+        stoa_gcra_decide(&g, 1, tat, now, &v);
         n += v.allowed;
         tat = v.tat_ns;
     }
