@@ -58,6 +58,11 @@ static const ngx_http_stoa_policy_t  *const ngx_http_stoa_policies[] = {
 };
 
 
+static ngx_conf_num_bounds_t  ngx_http_stoa_mcp_streams = {
+    ngx_conf_check_num_bounds, 1, 65535
+};
+
+
 static ngx_conf_enum_t  ngx_http_stoa_mcp_told[] = {
     { ngx_string("rpc"), NGX_HTTP_STOA_MCP_RPC },
     { ngx_string("http"), NGX_HTTP_STOA_MCP_HTTP },
@@ -131,6 +136,13 @@ static ngx_command_t  ngx_http_stoa_commands[] = {
       NGX_HTTP_MAIN_CONF_OFFSET,
       0,
       NULL },
+
+    { ngx_string("stoa_mcp_streams"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_num_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_http_stoa_main_conf_t, mcp_streams),
+      &ngx_http_stoa_mcp_streams },
 
     { ngx_string("stoa_external_url"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,

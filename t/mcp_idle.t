@@ -19,7 +19,7 @@ wait_until { @{ $t->api('GET', '/v1/tenants/acme/apis/m/tools')->{json}{items}
     || [] } } 20 or $t->give_up('not discovered');
 my $key = $t->key('acme', 'app');
 $t->gateway(workers => 1,
-            http => 'stoa_mcp_keepalive 1s;');
+            http => 'stoa_mcp_keepalive 1s; stoa_mcp_streams 65535;');
 $t->sync;
 
 my ($pid) = grep { slurp("/proc/$_/cmdline") =~ /worker/ }

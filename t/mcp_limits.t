@@ -29,7 +29,7 @@ wait_until {
     && ($t->api('GET', '/v1/tenants/acme/apis/s')->{json}{discovery}{state}
         // '') eq 'ok'
 } 20 or $t->give_up('not discovered');
-$t->gateway(workers => 4);
+$t->gateway(workers => 4, http => 'stoa_mcp_streams 3;');
 my %key = map { $_ => $t->key('acme', $_) } qw(app tight daily single);
 $t->sync;
 
@@ -76,6 +76,43 @@ is(call('daily'), '429 quota_exceeded', '... survives a restart');
     ok((wait_until { call('single', 's__wait') eq 'done' } 10),
        '... given back');
 }
+
+# streams that are held: the application's at all workers, of both kinds
+
+my ($session) = $t->mcp_session('/mcp/acme', key => $key{app});
+my @held;
+sub hold {
+    my ($kind, $who) = @_;
+    my $c = $t->connection;
+    my $r = $kind eq 'get'
+        ? $c->request('GET', '/mcp/acme', headers_only => 1, headers => [
+            'X-API-Key' => $key{$who}, 'Mcp-Session-Id' => $session,
+            Accept => 'text/event-stream'])
+        : $c->request('POST', '/mcp/acme', headers_only => 1, headers => [
+            'X-API-Key' => $key{$who}, 'Content-Type' => 'application/json',
+            Accept => 'application/json, text/event-stream',
+            'MCP-Protocol-Version' => '2026-07-28',
+            'Mcp-Method' => 'subscriptions/listen'],
+            body => json_encode({ jsonrpc => '2.0', id => 9, method =>
+            'subscriptions/listen', params => { notifications => {
+            toolsListChanged => JSON::PP::true }, _meta => { map {
+            ("io.modelcontextprotocol/$_->[0]" => $_->[1]) }
+            [protocolVersion => '2026-07-28'], [clientCapabilities => {}]
+            } } }));
+    push @held, $c;
+    return ($r->{headers}{'content-type'} // '') =~ /event-stream/ ? 'held'
+        : "$r->{status} " . ($r->{headers}{'retry-after'} // '');
+}
+is(join('|', map { hold($_, 'app') } qw(get listen listen)),
+   'held|held|held', 'as many streams as an application may hold');
+is(hold('get', 'app'), '429 1', '... one more is refused, by its status');
+is(hold('listen', 'app'), '200 1', '... or as the answer to its message');
+is(hold('listen', 'tight'), 'held', '... another application\'s is not');
+is(call('app'), 1, '... nor is a call');
+$_->close for @held;
+is((wait_until { hold('get', 'app') eq 'held' } 10), 1,
+   '... when others have ended it may again');
+$_->close for @held;
 
 # states
 

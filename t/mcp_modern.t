@@ -3,7 +3,7 @@
 # Legacy clients at modern upstreams: what such an upstream offers is in their
 # lists and works; what it needs from them comes as requests on the stream of
 # the call, is answered at any worker, and goes back with the upstream's state
-# as it was.  (Rows V3, S2 and T6 of the checklist.)
+# as it was.  (Rows V3, S2, C1 and T6 of the checklist.)
 
 use FindBin;
 use lib "$FindBin::Bin/lib";
@@ -45,6 +45,17 @@ my $port = $t->origin(sub {
     my ($q, $c) = @_;
     my $m = json_decode($q->{body}) || {};
     my $args = ($m->{params} || {})->{arguments} || {};
+    if (my $tag = ref $args eq 'HASH' ? $args->{watch} : undef) {
+        $c->send_raw(head('200 OK', 'Content-Type: text/event-stream')
+            . qq(data: {"jsonrpc":"2.0","method":"notifications/message",)
+            . qq("params":{"level":"info","data":1}}\n\n));
+        my $gone = 0;
+        wait_until { -f $t->dir('enough') || ($gone =
+            IO::Select->new($c->{sock})->can_read(0)
+            && !length(do { recv $c->{sock}, my $x, 1, 2; $x // '' })) } 20;
+        spew($t->dir("watched-$tag"), $gone ? 'cancelled' : 'worked on');
+        return undef;
+    }
     if (defined(my $raw = ref $args eq 'HASH' ? $args->{raw} : undef)) {
         my $id = json_encode([$m->{id}]) =~ s/^\[|\]$//gr;
         my ($head, @more) = split /<wait>/, $raw =~ s/<id>/$id/gr;
@@ -342,6 +353,32 @@ is_deeply(got($r), { k => $answers{'sampling/createMessage'} },
         body => json_encode({ jsonrpc => '2.0', id => $id, result => {} }));
     is($late->{status}, 202, 'T6: one that comes late is taken, and lost');
 }
+
+# ---- C1: who leaves
+
+my %leaving = (legacy => $t->connection, modern => $t->connection);
+send_call($leaving{legacy}, $all, 'echo', { watch => 'legacy' }, 'c1');
+$leaving{modern}->request('POST', '/mcp/acme', headers => ['X-API-Key' => $key,
+    Accept => 'application/json, text/event-stream', 'Content-Type' =>
+    'application/json', 'MCP-Protocol-Version' => '2026-07-28', 'Mcp-Method' =>
+    'tools/call', 'Mcp-Name' => 'up__echo'], headers_only => 1, timeout => 10,
+    body => json_encode({ jsonrpc => '2.0', id => 1, method => 'tools/call',
+    params => { name => 'up__echo', arguments => { watch => 'modern' }, _meta
+    => { "$ns/protocolVersion" => '2026-07-28', "$ns/clientCapabilities" => {},
+    "$ns/logLevel" => 'info' } } }));
+$leaving{legacy}->response(headers_only => 1, timeout => 10);
+like(($leaving{$_}->event(10) || {})->{data} // '', qr/message/, "C1: a $_ "
+     . 'client, called') for qw(legacy modern);
+$leaving{$_}->close for qw(legacy modern);
+ok((wait_until { -f $t->dir('watched-modern') } 10), 'C1: both have left');
+is(slurp($t->dir('watched-modern')), 'cancelled',
+   'C1: the modern one has cancelled his call by it');
+is((wait_until { ($t->metrics->{stoa_in_flight} // 0) == 0 } 10), 1,
+   '... and the legacy one is gone, too');
+spew($t->dir('enough'), '');
+ok((wait_until { -f $t->dir('watched-legacy') } 10)
+   && slurp($t->dir('watched-legacy')) eq 'worked on',
+   'C1: whose call was not: it went on');
 
 # ---- cancelled, and left
 

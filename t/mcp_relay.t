@@ -1,6 +1,6 @@
 #!/usr/bin/perl
 
-# Rows S5, S6, C2: what a legacy server asks its client, what he answers, at
+# Rows S5, S6, C1, C2: what a legacy server asks its client, what he answers, at
 # any worker and any gateway of the group, and what he cancels.
 
 use FindBin;
@@ -217,17 +217,27 @@ for (@c) { is(json_decode($_->event(10)->{data})->{id}, 1, 'S6: each gets the '
 
 $c = call($s, "$note<seven>", id => 42);
 $c->event(10);
-my $b = call($s, $note, api => 'b');
+my $b = call($s, $note, api => 'b', id => 43);
 $b->event(10); $b->close;
 my $cancel = '{"jsonrpc":"2.0", "method":"notifications/cancelled","params":'
     . '{"requestId":42,"reason":"no"}}';
-is(say_to($s, $cancel)->{status}, 202, 'C2: a cancellation');
+my %of = (a => 42, b => 43);
 for my $name (qw(a b)) {
+    (my $cancel = $cancel) =~ s/42/$of{$name}/;
+    is(say_to($s, $cancel)->{status}, 202, "C2: a cancellation at $name");
     ok((wait_until { got($name, qr/^\Q$cancel\E$/) } 10),
-       "C2: ... is at each server of the session, as it came");
+       'C2: ... is at its server, as it came');
     my %of = map { ($_->{headers}{'mcp-session-id'} => 1) }
         got($name, qr/^\Q$cancel\E$/);
     is(scalar keys %of, 1, '... in this session alone');
+}
+(my $unknown = $cancel) =~ s/42/"nobody's"/;
+is(say_to($s, $unknown)->{status}, 202, 'C2: of a call that is not known');
+for my $name (qw(a b)) {
+    ok((wait_until { got($name, qr/^\Q$unknown\E$/) } 10),
+       "... each server is told, $name");
+    is(scalar(() = got($name, qr/"notifications\/cancelled".*:$_,/)), 0,
+       '... and of no other\'s') for grep { $_ ne $of{$name} } values %of;
 }
 is(say_to($s, '{"jsonrpc":"2.0","method":"notifications/roots/list_changed"}')
     ->{status}, 202, 'changed roots');
@@ -235,6 +245,36 @@ ok((wait_until { got('b', qr/roots\/list_changed/) } 10), '... too');
 go('seven');
 is(json_decode($c->event(10)->{data})->{id}, 42, '... who goes on is answered');
 $c->close;
+
+# ---- C1: who leaves without a word
+
+my $seen = () = got('a', qr/cancelled/);
+$c = call($s, "$note<ten>", id => 'left');
+$c->event(10); $c->close;
+my $m = $t->connection(gateway => 'gw');
+my $ns = 'io.modelcontextprotocol';
+$m->{out} = $m->request('POST', '/mcp/acme', headers_only => 1, timeout => 10,
+    headers => ['X-API-Key' => $key, 'Content-Type' => 'application/json',
+    Accept => 'application/json, text/event-stream', 'MCP-Protocol-Version' =>
+    '2026-07-28', 'Mcp-Method' => 'tools/call', 'Mcp-Name' => 'a__raw'],
+    body => json_encode({ jsonrpc => '2.0', id => 1, method => 'tools/call',
+    params => { name => 'a__raw', arguments => { raw => 'data: {"jsonrpc":"2.0"'
+    . ',"method":"notifications/progress","params":{}}' . "\n\n<ten>" }, _meta
+    => { "$ns/protocolVersion" => '2026-07-28', "$ns/clientCapabilities" => {}
+    } } }));
+my ($of) = map { $_->{headers}{'mcp-session-id'} }
+    grep { $_->{body} =~ /progress.*<ten>/ } $t->origin_log('a');
+$m->close;
+ok((wait_until { grep { $_->{method} eq 'DELETE' && $of eq
+    ($_->{headers}{'mcp-session-id'} // '') } $t->origin_log('a') } 10),
+   'C1: a modern client who leaves ends what was begun for him');
+is(scalar(() = got('a', qr/cancelled/)), $seen,
+   '... a legacy one says nothing by it');
+my ($lasting) = map { $_->{headers}{'mcp-session-id'} } got('a', qr/"left"/);
+is(scalar(grep { $_->{method} eq 'DELETE' && $lasting eq
+    ($_->{headers}{'mcp-session-id'} // '') } $t->origin_log('a')), 0,
+   '... his session stays');
+go('ten');
 
 # ---- one client's messages to a server that is silent
 

@@ -69,6 +69,7 @@ typedef struct ngx_http_stoa_main_conf_s {
     stoa_allow_t               upstream_allow;  /* beside public addresses  */
     ngx_msec_t                 usage_interval;
     ngx_msec_t                 mcp_keepalive;   /* of streams to clients    */
+    ngx_int_t                  mcp_streams;     /* held, of an application  */
 
     const ngx_http_stoa_edge_t  *const *edges;  /* NULL behind the last      */
     ngx_http_stoa_policies_t  *policies;        /* all types                 */

@@ -36,6 +36,7 @@ ngx_http_stoa_conf_create_main(ngx_conf_t *cf)
     mcf->max_stale = NGX_CONF_UNSET_MSEC;
     mcf->usage_interval = NGX_CONF_UNSET_MSEC;
     mcf->mcp_keepalive = NGX_CONF_UNSET_MSEC;
+    mcf->mcp_streams = NGX_CONF_UNSET;
 
     return mcf;
 }
@@ -49,6 +50,7 @@ ngx_http_stoa_conf_init_main(ngx_conf_t *cf, void *conf)
     ngx_conf_init_msec_value(mcf->max_stale, 0);
     ngx_conf_init_msec_value(mcf->usage_interval, 2000);
     ngx_conf_init_msec_value(mcf->mcp_keepalive, 15000);
+    ngx_conf_init_value(mcf->mcp_streams, 1000);
 
     if (!mcf->allowed
         && stoa_allow_add(&mcf->upstream_allow, "private", 7) != STOA_OK)

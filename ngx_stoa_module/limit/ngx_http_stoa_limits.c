@@ -43,6 +43,9 @@ static ngx_int_t ngx_http_stoa_limits_refuse(ngx_http_request_t *r,
 static ngx_int_t ngx_http_stoa_limits_never(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a,
     ngx_http_stoa_limit_e which, uint64_t most);
+static ngx_int_t ngx_http_stoa_limits_over(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_refuse_e what,
+    ngx_http_stoa_verdict_t *v);
 static uint64_t ngx_http_stoa_limits_key(ngx_http_stoa_ctx_t *ctx,
     const stoa_rec_plan_t *plan);
 
@@ -326,6 +329,47 @@ ngx_http_stoa_limits_quota(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 }
 
 
+/* No plan speaks of streams, and many may be the application's that is asked
+ * by them: they have a bound of their own. */
+
+ngx_int_t
+ngx_http_stoa_limits_stream(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    uint64_t                    key;
+    ngx_int_t                   rc;
+    ngx_http_stoa_verdict_t     v;
+    ngx_http_stoa_main_conf_t  *mcf;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+
+    if (ngx_http_stoa_ctx_finisher(ctx, ngx_http_stoa_limits_leave, NULL)
+        != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    key = stoa_hash64(ctx->anonymous ? &ctx->principal : &ctx->application,
+                      sizeof(stoa_id_t), NGX_HTTP_STOA_LIMITS_SEED + 1);
+
+    rc = ngx_http_stoa_inflight_take(mcf, key, (uint32_t) mcf->mcp_streams,
+                                     &ctx->call.inflight);
+    if (rc == NGX_OK) {
+        return NGX_OK;
+    }
+
+    ngx_memzero(&v, sizeof(ngx_http_stoa_verdict_t));
+    v.which = NGX_HTTP_STOA_LIMIT_CONCURRENCY;
+    v.limit = mcf->mcp_streams;
+    v.retry_ms = 1000;
+
+    return rc == NGX_BUSY
+           ? ngx_http_stoa_limits_over(r, ctx,
+                                       NGX_HTTP_STOA_REFUSE_MCP_STREAMS, &v)
+           : ngx_http_stoa_limits_over(r, ctx,
+                              NGX_HTTP_STOA_REFUSE_LIMITS_UNAVAILABLE, NULL);
+}
+
+
 /* Gives the place among the concurrent ones back, once. */
 
 static void
@@ -352,10 +396,15 @@ ngx_http_stoa_limits_refuse(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     const ngx_http_stoa_attached_t *a, ngx_http_stoa_refuse_e what,
     ngx_http_stoa_verdict_t *v)
 {
-    if (a->shadow) {
-        return ngx_http_stoa_policy_refuse(r, ctx, a, what);
-    }
+    return a->shadow ? ngx_http_stoa_policy_refuse(r, ctx, a, what)
+                     : ngx_http_stoa_limits_over(r, ctx, what, v);
+}
 
+
+static ngx_int_t
+ngx_http_stoa_limits_over(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    ngx_http_stoa_refuse_e what, ngx_http_stoa_verdict_t *v)
+{
     ngx_http_stoa_limits_leave(ctx, NULL);
 
     ctx->call.limited = 0;

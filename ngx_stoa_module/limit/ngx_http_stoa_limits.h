@@ -18,6 +18,10 @@ extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_concurrency;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_rate;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_quota;
 
+/* A place for a stream that is held; NGX_OK or a status. */
+ngx_int_t ngx_http_stoa_limits_stream(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+
 /* RateLimit, RateLimit-Policy, X-RateLimit-*, Retry-After. */
 ngx_int_t ngx_http_stoa_limit_headers(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);

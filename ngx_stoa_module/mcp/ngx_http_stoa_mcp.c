@@ -534,6 +534,8 @@ ngx_http_stoa_mcp_owner(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 static ngx_int_t
 ngx_http_stoa_mcp_send_on(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
+    ngx_http_stoa_mcp_whose_note(r, ctx);
+
     if (ctx->call.mcp->to_modern) {
         return ngx_http_stoa_mcp_modern(r, ctx);
     }

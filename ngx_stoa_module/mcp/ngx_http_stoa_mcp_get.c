@@ -256,7 +256,7 @@ ngx_http_stoa_mcp_get_begin(ngx_http_stoa_mcp_hold_t *h)
     ngx_queue_insert_tail(&ngx_http_stoa_mcp_gets, &g->queue);
 
     if (g->asked || h->change.talks) {
-        ngx_http_stoa_mcp_relay_sessions(g->hold.request, g->hold.ctx,
+        ngx_http_stoa_mcp_relay_sessions(g->hold.request, g->hold.ctx, 0,
                                          ngx_http_stoa_mcp_get_more, g);
     }
 
@@ -302,7 +302,7 @@ ngx_http_stoa_mcp_get_poke(uint64_t key)
         if (ngx_http_stoa_store_enter(mcf->store) == NGX_OK) {
             g->busy = 1;
             ngx_http_stoa_mcp_relay_sessions(g->hold.request, g->hold.ctx,
-                                             ngx_http_stoa_mcp_get_more, g);
+                                             0, ngx_http_stoa_mcp_get_more, g);
             g->busy = 0;
         }
     }
@@ -610,7 +610,7 @@ ngx_http_stoa_mcp_get_look(ngx_http_stoa_mcp_hold_t *h, ngx_uint_t kinds)
     }
 
     if (due && g->kind == 'G' && (g->asked || h->change.talks)) {
-        ngx_http_stoa_mcp_relay_sessions(h->request, h->ctx,
+        ngx_http_stoa_mcp_relay_sessions(h->request, h->ctx, 0,
                                          ngx_http_stoa_mcp_get_more, g);
     }
 

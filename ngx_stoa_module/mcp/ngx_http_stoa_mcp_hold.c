@@ -9,6 +9,7 @@
 #include "ngx_http_stoa_request.h"
 #include "ngx_http_stoa_header.h"
 #include "ngx_http_stoa_auth.h"
+#include "ngx_http_stoa_limits.h"
 #include "ngx_http_stoa_store.h"
 
 
@@ -26,7 +27,13 @@ ngx_int_t
 ngx_http_stoa_mcp_hold(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     ngx_http_stoa_mcp_hold_t *h)
 {
+    ngx_int_t            rc;
     ngx_pool_cleanup_t  *cln;
+
+    rc = ngx_http_stoa_limits_stream(r, ctx);
+    if (rc != NGX_OK) {
+        return rc;
+    }
 
     cln = ngx_pool_cleanup_add(r->pool, 0);
 

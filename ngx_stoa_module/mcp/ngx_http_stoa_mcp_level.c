@@ -80,7 +80,7 @@ ngx_http_stoa_mcp_level(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     all.rc = NGX_OK;
     ngx_http_stoa_mcp_level_body(text, i, &all.body);
 
-    ngx_http_stoa_mcp_relay_sessions(r, ctx, ngx_http_stoa_mcp_level_one,
+    ngx_http_stoa_mcp_relay_sessions(r, ctx, 0, ngx_http_stoa_mcp_level_one,
                                      &all);
 
     if (all.rc != NGX_OK) {

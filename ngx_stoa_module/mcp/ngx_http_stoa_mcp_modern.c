@@ -149,7 +149,7 @@ ngx_http_stoa_mcp_modern_finish(ngx_http_stoa_ctx_t *ctx, void *data)
     ngx_http_stoa_mcp_modern_t *b = data;
 
     if (b->ask) {
-        ngx_http_stoa_mcp_ask_cancel(b->ask);
+        ngx_http_stoa_mcp_relay_left(ctx, b->ask);
         b->ask = NULL;
     }
 
@@ -169,24 +169,36 @@ ngx_http_stoa_mcp_modern_ask(ngx_http_stoa_mcp_modern_t *b)
     ngx_int_t                 rc;
     ngx_str_t                 id;
     ngx_http_stoa_api_t      *api;
-    ngx_http_request_t       *r;
     ngx_http_stoa_mcp_ask_t  *ask;
 
     static ngx_str_t  none = ngx_null_string;
 
-    r = b->ctx->request;
     api = b->ctx->call.api;
 
-    ask = ngx_http_stoa_mcp_ask_create(r->connection->log);
+    /* what it is made of outlives the client, who may leave */
+
+    ask = ngx_http_stoa_mcp_ask_create(ngx_cycle->log);
     if (ask == NULL) {
         return NGX_ERROR;
     }
 
-    id.data = (u_char *) b->msg.id.start;
     id.len = b->msg.id.end - b->msg.id.start;
-    ask->id = b->msg.id;
+    id.data = ngx_pnalloc(ask->pool, id.len + b->headers.len);
+    rc = NGX_ERROR;
 
-    rc = b->rounds ? ngx_http_stoa_mcp_ask_id(ask, &id) : NGX_OK;
+    if (id.data) {
+        ask->fetch->headers.len = b->headers.len;
+        ask->fetch->headers.data = ngx_cpymem(id.data, b->msg.id.start,
+                                              id.len);
+        ngx_memcpy(ask->fetch->headers.data, b->headers.data,
+                   b->headers.len);
+
+        ask->id = b->msg.id;
+        ask->id.start = (char *) id.data;
+        ask->id.end = (char *) id.data + id.len;
+
+        rc = b->rounds ? ngx_http_stoa_mcp_ask_id(ask, &id) : NGX_OK;
+    }
 
     if (rc != NGX_OK
         || ngx_http_stoa_mcp_modern_body(b, &id, ask->pool,
@@ -199,7 +211,6 @@ ngx_http_stoa_mcp_modern_ask(ngx_http_stoa_mcp_modern_t *b)
         return NGX_ERROR;
     }
 
-    ask->fetch->headers = b->headers;
     ask->fetch->stay = 1;
     ask->max = NGX_HTTP_STOA_MCP_EVENT_MAX;
     ask->done = ngx_http_stoa_mcp_modern_asked;

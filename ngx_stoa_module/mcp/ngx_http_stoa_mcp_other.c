@@ -104,7 +104,8 @@ ngx_http_stoa_mcp_other_note(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     }
 
     if (api) {
-        return ngx_http_stoa_mcp_relay_to(r, ctx, &api->id);
+        return ngx_http_stoa_mcp_relay_to(r, ctx,
+                                     ngx_http_stoa_mcp_whose_api(&api->id));
     }
 
     ngx_http_stoa_count(mcp_lost, 1);

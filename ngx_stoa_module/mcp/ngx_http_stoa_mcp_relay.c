@@ -7,7 +7,8 @@
  * Process: workers.  Lifetime: the fetch's.
  * Limits: NGX_HTTP_STOA_MCP_RELAYS at once in a worker, of which a client has
  * NGX_HTTP_STOA_MCP_RELAYS_OF, the others are lost and counted, an answer is
- * refused; NGX_HTTP_STOA_MCP_UNKNOWN answers to nothing in a minute and
+ * refused, and calls that their client has left are cancelled;
+ * NGX_HTTP_STOA_MCP_UNKNOWN answers to nothing in a minute and
  * session.
  */
 
@@ -24,6 +25,7 @@
 #define NGX_HTTP_STOA_MCP_RELAYS_OF   128
 #define NGX_HTTP_STOA_MCP_RELAYERS    4096     /* counts, shared by hash     */
 #define NGX_HTTP_STOA_MCP_RELAY_MS    10000
+#define NGX_HTTP_STOA_MCP_RELAY_LEFT  30000
 #define NGX_HTTP_STOA_MCP_RELAY_APIS  32
 #define NGX_HTTP_STOA_MCP_UNKNOWN     100
 #define NGX_HTTP_STOA_MCP_UNKNOWNS    256      /* sessions that are known    */
@@ -45,6 +47,7 @@ typedef struct {
     ngx_uint_t        n;
     stoa_id_t         api[NGX_HTTP_STOA_MCP_RELAY_APIS];
     const stoa_id_t  *wanted;                    /* NULL: all                */
+    uint32_t          whose;                     /* 0: all                   */
     ngx_uint_t        found;
 } ngx_http_stoa_mcp_apis_t;
 
@@ -66,6 +69,8 @@ static void ngx_http_stoa_mcp_relay_add(ngx_http_stoa_mcp_apis_t *apis,
     const stoa_id_t *api);
 static uint16_t *ngx_http_stoa_mcp_relay_count(ngx_http_stoa_ctx_t *ctx);
 static void ngx_http_stoa_mcp_relay_done(ngx_http_stoa_mcp_ask_t *ask,
+    void *data);
+static void ngx_http_stoa_mcp_relay_over(ngx_http_stoa_mcp_ask_t *ask,
     void *data);
 
 
@@ -243,7 +248,6 @@ ngx_http_stoa_mcp_relay_note(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 typedef struct {
     ngx_http_request_t   *request;
     ngx_http_stoa_ctx_t  *ctx;
-    const stoa_id_t      *api;             /* NULL: any                      */
     ngx_int_t             rc;
 } ngx_http_stoa_mcp_all_t;
 
@@ -254,27 +258,31 @@ typedef struct {
 static ngx_int_t
 ngx_http_stoa_mcp_relay_all(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
+    uint32_t  whose;
+
+    whose = 0;
+
     if (ctx->call.mcp->msg.method == STOA_MCP_CANCELLED) {
         ngx_http_stoa_mcp_input_cancel(r, ctx);
+        whose = ngx_http_stoa_mcp_whose(r, ctx->call.mcp);
     }
 
-    return ngx_http_stoa_mcp_relay_to(r, ctx, NULL);
+    return ngx_http_stoa_mcp_relay_to(r, ctx, whose);
 }
 
 
 ngx_int_t
 ngx_http_stoa_mcp_relay_to(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
-    const stoa_id_t *api)
+    uint32_t whose)
 {
     ngx_http_stoa_mcp_all_t  all;
 
     all.request = r;
     all.ctx = ctx;
-    all.api = api;
     all.rc = NGX_OK;
 
-    ngx_http_stoa_mcp_relay_sessions(r, ctx, ngx_http_stoa_mcp_relay_one,
-                                     &all);
+    ngx_http_stoa_mcp_relay_sessions(r, ctx, whose,
+                                     ngx_http_stoa_mcp_relay_one, &all);
 
     return all.rc == NGX_OK
            ? ngx_http_stoa_mcp_answer(r, ctx, NGX_HTTP_ACCEPTED, NULL)
@@ -288,8 +296,6 @@ ngx_http_stoa_mcp_relay_one(void *data, const stoa_mcp_ref_t *ref)
     ngx_http_stoa_mcp_all_t *all = data;
 
     if (all->rc == NGX_OK
-        && (all->api == NULL
-            || ngx_memcmp(all->api, ref->api, STOA_ID_LEN) == 0)
         && ngx_http_stoa_mcp_relay_post(all->request, all->ctx, ref,
                                         &all->ctx->call.mcp->body, NULL)
            == NGX_ERROR)
@@ -301,7 +307,8 @@ ngx_http_stoa_mcp_relay_one(void *data, const stoa_mcp_ref_t *ref)
 
 void
 ngx_http_stoa_mcp_relay_sessions(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_mcp_session_pt each, void *data)
+    ngx_http_stoa_ctx_t *ctx, uint32_t whose,
+    ngx_http_stoa_mcp_session_pt each, void *data)
 {
     ngx_uint_t                     i;
     stoa_mcp_ref_t                 ref;
@@ -311,6 +318,7 @@ ngx_http_stoa_mcp_relay_sessions(ngx_http_request_t *r,
 
     apis.n = 0;
     apis.wanted = NULL;
+    apis.whose = whose;
 
     (void) ngx_http_stoa_mcp_each_grant(r, ctx, ngx_http_stoa_mcp_relay_grant,
                                         &apis, &all);
@@ -377,6 +385,7 @@ ngx_http_stoa_mcp_relay_may(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
     apis.n = 0;
     apis.wanted = api;
+    apis.whose = 0;
     apis.found = 0;
 
     (void) ngx_http_stoa_mcp_each_grant(r, ctx, ngx_http_stoa_mcp_relay_grant,
@@ -417,6 +426,10 @@ ngx_http_stoa_mcp_relay_add(ngx_http_stoa_mcp_apis_t *apis,
     const stoa_id_t *api)
 {
     ngx_uint_t  i;
+
+    if (apis->whose && apis->whose != ngx_http_stoa_mcp_whose_api(api)) {
+        return;
+    }
 
     if (apis->wanted) {
         apis->found |= ngx_memcmp(apis->wanted, api, STOA_ID_LEN) == 0;
@@ -533,6 +546,53 @@ ngx_http_stoa_mcp_relay_post(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     ngx_http_stoa_mcp_ask_start(ask);
 
     return NGX_OK;
+}
+
+
+void
+ngx_http_stoa_mcp_relay_left(ngx_http_stoa_ctx_t *ctx,
+    ngx_http_stoa_mcp_ask_t *ask)
+{
+    uint16_t               *own;
+    ngx_msec_t              deadline;
+    ngx_http_stoa_fetch_t  *f;
+
+    f = ask->fetch;
+    own = ngx_http_stoa_mcp_relay_count(ctx);
+
+    if (!f->sent
+        || ngx_http_stoa_mcp_relays >= NGX_HTTP_STOA_MCP_RELAYS
+        || *own >= NGX_HTTP_STOA_MCP_RELAYS_OF)
+    {
+        ngx_http_stoa_mcp_ask_cancel(ask);
+        return;
+    }
+
+    deadline = ngx_current_msec + NGX_HTTP_STOA_MCP_RELAY_LEFT;
+
+    if (f->deadline == 0 || (ngx_msec_int_t) (f->deadline - deadline) > 0) {
+        f->deadline = deadline;
+    }
+
+    ask->other = NULL;
+    ask->done = ngx_http_stoa_mcp_relay_over;
+    ask->data = own;
+
+    ngx_http_stoa_mcp_relays++;
+    (*own)++;
+    ngx_http_stoa_fetch_resume(f);
+}
+
+
+static void
+ngx_http_stoa_mcp_relay_over(ngx_http_stoa_mcp_ask_t *ask, void *data)
+{
+    uint16_t *own = data;
+
+    (void) ask;
+
+    ngx_http_stoa_mcp_relays--;
+    (*own)--;
 }
 
 

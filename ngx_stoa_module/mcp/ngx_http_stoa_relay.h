@@ -6,6 +6,7 @@
  *   _mcp_eid.c     the ids of events
  *   _mcp_relay.c   what a client says to servers, and the gateway for him
  *   _mcp_level.c   how much they are to log
+ *   _mcp_whose.c   which api has a request of his
  *
  * Process: workers.
  */
@@ -60,15 +61,18 @@ ngx_int_t ngx_http_stoa_mcp_relay_answer(ngx_http_request_t *r,
 ngx_int_t ngx_http_stoa_mcp_relay_note(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 
-/* The same to the sessions that are open at this api. */
+/* The same to the sessions that are open at the api with this number; 0: at
+ * any. */
 ngx_int_t ngx_http_stoa_mcp_relay_to(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx, const stoa_id_t *api);
+    ngx_http_stoa_ctx_t *ctx, uint32_t whose);
 
-/* Those that are open at upstreams; ref is valid until it returns. */
+/* Those that are open at upstreams, or at the api with this number; 0: at any.
+ * ref is valid until it returns. */
 typedef void (*ngx_http_stoa_mcp_session_pt)(void *data,
     const stoa_mcp_ref_t *ref);
 void ngx_http_stoa_mcp_relay_sessions(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_mcp_session_pt each, void *data);
+    ngx_http_stoa_ctx_t *ctx, uint32_t whose,
+    ngx_http_stoa_mcp_session_pt each, void *data);
 /* The headers that such a session's upstream gets. */
 ngx_int_t ngx_http_stoa_mcp_relay_headers(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_api_t *api,
@@ -90,6 +94,12 @@ ngx_int_t ngx_http_stoa_mcp_relay_post(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const stoa_mcp_ref_t *ref, ngx_str_t *body,
     ngx_http_stoa_mcp_told_t **told);
 
+/* A call whose legacy client has left, which is no cancellation: it goes on,
+ * and nobody hears its answer.  Too many do: it is cancelled.  No callback of
+ * the owner's comes any more. */
+void ngx_http_stoa_mcp_relay_left(ngx_http_stoa_ctx_t *ctx,
+    ngx_http_stoa_mcp_ask_t *ask);
+
 #define NGX_HTTP_STOA_MCP_NOT_DECLARED                                        \
     "{\"code\":-32601,\"message\":\"the client has not declared it\"}"
 
@@ -97,6 +107,18 @@ ngx_int_t ngx_http_stoa_mcp_relay_post(ngx_http_request_t *r,
 void ngx_http_stoa_mcp_relay_self(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const stoa_mcp_ref_t *ref,
     const stoa_json_val_t *id, const char *error);
+
+
+/* ---- _mcp_whose.c ------------------------------------------------------- */
+
+/* A number of an api, never 0; by its id. */
+uint32_t ngx_http_stoa_mcp_whose_api(const void *api);
+/* The call is sent to its api. */
+void ngx_http_stoa_mcp_whose_note(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+/* The api that has the request which the message cancels; 0: not known. */
+uint32_t ngx_http_stoa_mcp_whose(ngx_http_request_t *r,
+    ngx_http_stoa_mcp_t *mcp);
 
 
 #endif /* NGX_HTTP_STOA_RELAY_H */

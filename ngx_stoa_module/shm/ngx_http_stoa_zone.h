@@ -22,7 +22,7 @@
 #define NGX_HTTP_STOA_ZONE_MIN      (1024 * 1024)
 #define NGX_HTTP_STOA_ZONE_MAGIC    0x53544f415a4f4e31ULL
 #define NGX_HTTP_STOA_ZONE_LAYOUT                                             \
-    (5 << 16 | sizeof(ngx_http_stoa_proc_t))
+    (6 << 16 | sizeof(ngx_http_stoa_proc_t))
 #define NGX_HTTP_STOA_RATE_WAYS     7       /* a set: two cache lines        */
 #define NGX_HTTP_STOA_FLY_WAYS      8
 #define NGX_HTTP_STOA_PROCS_MIN     16
@@ -118,6 +118,7 @@ typedef struct {
 
 
 #define NGX_HTTP_STOA_MCP_TURNS  4096
+#define NGX_HTTP_STOA_MCP_CALLS  8192
 
 
 struct ngx_http_stoa_sh_s {
@@ -160,6 +161,7 @@ struct ngx_http_stoa_sh_s {
     ngx_http_stoa_api_count_t  apis[NGX_HTTP_STOA_APIS + 1];
     uint64_t  mcp_levels[NGX_HTTP_STOA_MCP_TURNS];  /* what they want logged */
     uint64_t  mcp_turns[NGX_HTTP_STOA_MCP_TURNS];   /* sessions' streams     */
+    uint64_t  mcp_calls[NGX_HTTP_STOA_MCP_CALLS];   /* which api has them    */
 
     ngx_http_stoa_proc_t  procs[1];  /* nprocs; the last one is shared by
                                         processes that found no free one     */
