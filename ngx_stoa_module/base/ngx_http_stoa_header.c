@@ -60,6 +60,27 @@ ngx_http_stoa_header_clear(ngx_http_request_t *r, const char *name,
 }
 
 
+void
+ngx_http_stoa_header_tidy(ngx_list_t *list)
+{
+    ngx_list_part_t  *part;
+
+    for (part = &list->part; part->next; /* void */ ) {
+
+        if (part->next->nelts) {
+            part = part->next;
+            continue;
+        }
+
+        if (list->last == part->next) {
+            list->last = part;
+        }
+
+        part->next = part->next->next;
+    }
+}
+
+
 ngx_int_t
 ngx_http_stoa_header_push(ngx_list_t *headers,
     ngx_http_stoa_header_name_t *name, const ngx_str_t *value)

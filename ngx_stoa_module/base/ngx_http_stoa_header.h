@@ -101,6 +101,12 @@ void ngx_http_stoa_header_clear(ngx_http_request_t *r, const char *name,
     size_t len);
 
 
+/* After some were taken out of a list: nginx reads the first one of each part
+ * but the first without a look at how many there are. */
+
+void ngx_http_stoa_header_tidy(ngx_list_t *list);
+
+
 /* One that upstreams get. */
 
 typedef struct {

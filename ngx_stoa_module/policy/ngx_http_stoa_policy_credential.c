@@ -350,4 +350,6 @@ ngx_http_stoa_credential_take(ngx_http_request_t *r, const ngx_str_t *lowcase)
 
         part->nelts = n;
     }
+
+    ngx_http_stoa_header_tidy(&r->headers_in.headers);
 }

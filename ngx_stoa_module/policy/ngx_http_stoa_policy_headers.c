@@ -161,6 +161,8 @@ ngx_http_stoa_headers_take(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
         part->nelts = n;
     }
+
+    ngx_http_stoa_header_tidy(&r->headers_in.headers);
 }
 
 
@@ -169,34 +171,41 @@ ngx_http_stoa_headers_put(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     const ngx_http_stoa_attached_t *a, const stoa_policy_header_t *row)
 {
     stoa_str_t        s;
-    ngx_table_elt_t  *h;
+    ngx_table_elt_t   made, *h;
+
+    s = stoa_rec_str(a->rec, row->name);
+
+    ngx_http_stoa_header_end(&made);
+    made.key.data = (u_char *) s.data;
+    made.key.len = s.len;
+    made.lowcase_key = ngx_pnalloc(r->pool, s.len);
+
+    if (made.lowcase_key == NULL) {
+        return NGX_ERROR;
+    }
+
+    made.hash = ngx_hash_strlow(made.lowcase_key, made.key.data, s.len);
+
+    if (ngx_http_stoa_headers_fixed(ctx, &made)) {
+        return NGX_OK;
+    }
+
+    if (ngx_http_stoa_headers_value(r, ctx,
+                                    stoa_rec_str(a->rec, row->value),
+                                    &made.value)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
 
     h = ngx_list_push(&r->headers_in.headers);
     if (h == NULL) {
         return NGX_ERROR;
     }
 
-    s = stoa_rec_str(a->rec, row->name);
+    *h = made;
 
-    ngx_http_stoa_header_end(h);
-    h->key.data = (u_char *) s.data;
-    h->key.len = s.len;
-    h->lowcase_key = ngx_pnalloc(r->pool, s.len);
-
-    if (h->lowcase_key == NULL) {
-        return NGX_ERROR;
-    }
-
-    h->hash = ngx_hash_strlow(h->lowcase_key, h->key.data, s.len);
-
-    if (ngx_http_stoa_headers_fixed(ctx, h)) {
-        r->headers_in.headers.last->nelts--;
-        return NGX_OK;
-    }
-
-    return ngx_http_stoa_headers_value(r, ctx,
-                                       stoa_rec_str(a->rec, row->value),
-                                       &h->value);
+    return NGX_OK;
 }
 
 

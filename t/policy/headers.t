@@ -50,6 +50,15 @@ $t->apply(docs(doc('GatewayGroup', undef, 'default'), tenant('acme'),
                         pair('X-Own', '${application}')],
         response_set => [pair('X-Own', 'guest')] },
         attach => [{ application => 'guest' }] }),
+    doc('Policy', 'other', 'many', { type => 'headers', config => {
+        request_add => [(map { pair("X-N$_", 'v') } 1 .. 20),
+                        pair('X-Real-IP', '10.0.0.1'), pair('X-End', 'v')] },
+        attach => [{ application => 'guest', order => 200 }] }),
+    rest('acme', 'taken', $to), sub_('acme', 'demo', 'taken', 'free'),
+    policy('add', [{ api => 'taken', order => 1 }],
+           request_add => [map { pair("X-N$_", 'v') } 1 .. 20]),
+    policy('take', [{ api => 'taken', order => 2 }],
+           request_remove => [map { "X-N$_" } 1 .. 20]),
     doc('Api', 'acme', 'm', { kind => 'mcp', state => 'published',
         upstream => { targets => [{ url => "http://127.0.0.1:$mcp/mcp" }] } }),
     sub_('acme', 'demo', 'echo', 'free'), sub_('acme', 'two', 'echo', 'gold'),
@@ -83,7 +92,8 @@ $t->apply(docs(doc('GatewayGroup', undef, 'default'), tenant('acme'),
         attach => [{ gateway_group => 'default' }] })));
 wait_until { @{ $t->api('GET', '/v1/tenants/acme/apis/m/tools')
              ->{json}{items} || [] } == 2 } 20 or $t->give_up('no tools');
-$t->gateway;
+$t->gateway(server => join '', map { "location /p/$_/ { stoa_protect "
+    . "tenant=acme api=$_; proxy_pass $to/; }\n" } qw(shared taken));
 my $key = $t->key('acme', 'demo');
 my $key2 = $t->key('acme', 'two');
 my $key3 = $t->key('other', 'guest');
@@ -129,6 +139,20 @@ is(join('|', map { $got->{$_} // '-' } qw(x-role x-admin x-l)),
 is(join('|', map { $got->{$_} // '-' } qw(x-real-ip forwarded)), '-|-',
    'nobody says who forwarded the call');
 is("$got->{'x-own'} $h->{'x-own'}", 'guest guest', 'all else is said');
+
+# wherever in nginx's list of headers (which has parts) one is refused or taken
+
+for my $n (0 .. 24) {
+    my %more = map { ("X-Stoa-$_" => 'dropped') } 1 .. $n;
+    for my $base ('/p/shared/', '/p/taken/') {
+        $r = $t->get($base, key => $base =~ /shared/ ? $key3 : $key,
+                     headers => \%more);
+        my @n = grep { /^x-n\d/ } sort keys %{ $r->{json} || {} };
+        is("$r->{status} " . @n . ' ' . ($r->{json}{'x-real-ip'} // '-'),
+           $base =~ /shared/ ? '200 20 -' : '200 0 -',
+           "$base: $n headers dropped");
+    }
+}
 
 $r = $t->mcp('/mcp/acme', 'tools/call', { name => 'm__seen',
     arguments => {} }, key => $key);
