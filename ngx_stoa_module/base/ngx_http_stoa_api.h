@@ -91,7 +91,8 @@ struct ngx_http_stoa_api_s {
     ngx_uint_t                 lane_misses;     /* handed over in a row      */
     ngx_uint_t                 lane_skipped;
     unsigned                   evicted:1;
-    unsigned                   off:1;           /* has disabled operations   */
+    unsigned                   held:1;          /* has operations that are
+                                                   off, or have policies     */
 };
 
 

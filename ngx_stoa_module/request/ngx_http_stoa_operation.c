@@ -8,8 +8,10 @@
 #include "ngx_http_stoa_upstream.h"
 
 
-static ngx_int_t ngx_http_stoa_operation_off(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx);
+static ngx_int_t ngx_http_stoa_operation_held(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_int_t rc, ngx_uint_t *index);
+static ngx_uint_t ngx_http_stoa_operation_bound(const stoa_rec_api_t *rec,
+    ngx_uint_t index);
 static ngx_int_t ngx_http_stoa_operation_loose(ngx_http_request_t *r,
     ngx_str_t *path);
 
@@ -39,20 +41,20 @@ ngx_http_stoa_operation(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
                                     NULL);
     }
 
-    if (api->off) {
-        rc = ngx_http_stoa_operation_off(r, ctx);
-
-        if (rc != NGX_DECLINED) {
-            return rc;
-        }
-    }
-
     rc = ngx_http_stoa_api_operation(api, &r->method_name, &ctx->call.path,
                                      &index);
+
+    if (api->held) {
+        rc = ngx_http_stoa_operation_held(r, ctx, rc, &index);
+    }
 
     if (rc == NGX_OK) {
         ctx->call.operation = index + 1;
         return NGX_OK;
+    }
+
+    if (rc == NGX_ERROR || rc >= NGX_HTTP_BAD_REQUEST) {
+        return rc;
     }
 
     if (!api->rec->operations_only) {
@@ -73,36 +75,81 @@ ngx_http_stoa_operation(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 }
 
 
-/* Is it an operation that is switched off, as it is or for another server?
- * Then it is refused, whatever else the path is here; NGX_DECLINED: no. */
+/* What one that is switched off, or has policies of its own, is for another
+ * server, it is here: refused, whatever else the path is, or under its
+ * policies.  rc, *index: what the path is as it came. */
 
 static ngx_int_t
-ngx_http_stoa_operation_off(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+ngx_http_stoa_operation_held(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    ngx_int_t rc, ngx_uint_t *index)
 {
     ngx_str_t                    path;
-    ngx_uint_t                   i, index;
+    ngx_uint_t                   loose;
+    const stoa_rec_api_t        *rec;
     const stoa_rec_operation_t  *ops;
 
+    rec = ctx->call.api->rec;
+    ops = stoa_rec_vec(rec, rec->operations, stoa_rec_operation_t);
+
+    if (rc == NGX_OK && !ops[*index].enabled) {
+        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_NO_ROUTE, NULL);
+    }
+
     path = ctx->call.path;
-    ops = stoa_rec_vec(ctx->call.api->rec, ctx->call.api->rec->operations,
-                       stoa_rec_operation_t);
 
-    for (i = 0; i < 2; i++) {
+    if (ngx_http_stoa_operation_loose(r, &path) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
-        if (i && ngx_http_stoa_operation_loose(r, &path) != NGX_OK) {
-            return NGX_ERROR;
-        }
+    if (ngx_http_stoa_api_operation(ctx->call.api, &r->method_name, &path,
+                                    &loose)
+        != NGX_OK
+        || (rc == NGX_OK && loose == *index))
+    {
+        return rc;
+    }
 
-        if (ngx_http_stoa_api_operation(ctx->call.api, &r->method_name, &path,
-                                        &index)
-            == NGX_OK && !ops[index].enabled)
+    if (!ops[loose].enabled) {
+        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_NO_ROUTE, NULL);
+    }
+
+    if ((rc != NGX_OK && rec->operations_only)
+        || !ngx_http_stoa_operation_bound(rec, loose))
+    {
+        return rc;
+    }
+
+    if (rc == NGX_OK && ngx_http_stoa_operation_bound(rec, *index)) {
+        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_BAD_REQUEST,
+                                    NULL);
+    }
+
+    *index = loose;
+
+    return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_http_stoa_operation_bound(const stoa_rec_api_t *rec, ngx_uint_t index)
+{
+    uint32_t                     i;
+    const stoa_rec_policy_t     *policy;
+    const stoa_rec_operation_t  *ops;
+
+    ops = stoa_rec_vec(rec, rec->operations, stoa_rec_operation_t);
+    policy = stoa_rec_vec(rec, rec->policies, stoa_rec_policy_t);
+
+    for (i = 0; i < rec->policies.n; i++) {
+        if (ngx_memcmp(&policy[i].operation, &ops[index].id,
+                       sizeof(stoa_id_t))
+            == 0)
         {
-            return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_NO_ROUTE,
-                                        NULL);
+            return 1;
         }
     }
 
-    return NGX_DECLINED;
+    return 0;
 }
 
 

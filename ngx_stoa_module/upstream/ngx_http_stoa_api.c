@@ -416,6 +416,7 @@ ngx_http_stoa_api_ops(ngx_http_stoa_api_t *api)
     stoa_str_t                   s;
     stoa_rec_api_t              *rec;
     ngx_http_stoa_op_t          *op;
+    const stoa_rec_policy_t     *policy;
     const stoa_rec_operation_t  *row;
 
     rec = api->rec;
@@ -447,9 +448,15 @@ ngx_http_stoa_api_ops(ngx_http_stoa_api_t *api)
 
         op->index = i;
         op->enabled = row[i].enabled;
-        api->off |= !row[i].enabled;
+        api->held |= !row[i].enabled;
 
         ngx_http_stoa_api_op(op);
+    }
+
+    policy = stoa_rec_vec(rec, rec->policies, stoa_rec_policy_t);
+
+    for (i = 0; i < rec->policies.n; i++) {
+        api->held |= policy[i].scope == STOA_SCOPE_OPERATION;
     }
 
     ngx_qsort(api->ops, api->nops, sizeof(ngx_http_stoa_op_t),

@@ -28,7 +28,9 @@ $t->apply(docs(doc('GatewayGroup', undef, 'default'), tenant('acme'),
     app('acme', 'demo'), app('acme', 'two'), app('acme', 'three'),
     rest('acme', 'echo', $to, operations => [
         { name => 'one', method => 'GET', path => '/one' },
-        { name => 'two', method => 'GET', path => '/two' }]),
+        { name => 'two', method => 'GET', path => '/two' },
+        { name => 'any', method => 'GET', path => '/any/{id}' },
+        { name => 'own', method => 'GET', path => '/any/own' }]),
     rest('acme', 'shut', $to),
     doc('Api', 'acme', 'm', { kind => 'mcp', state => 'published',
         upstream => { targets => [{ url => "http://127.0.0.1:$mcp/mcp" }] } }),
@@ -37,7 +39,8 @@ $t->apply(docs(doc('GatewayGroup', undef, 'default'), tenant('acme'),
     'free'), sub_('acme', 'demo', 'm', 'free'),
     policy('near', [{ tenant => 'acme' }, { api => 'shut' }], @near),
     policy('shut', [{ api => 'shut' }], deny => ['127.0.0.0/8']),
-    policy('op', [{ api => 'echo', operation => 'two' }], @far),
+    policy('op', [map { { api => 'echo', operation => $_ } } qw(two own)],
+           @far),
     policy('gold', [{ plan => 'gold' }], @far),
     policy('app', [{ application => 'three' }], @far),
     policy('tool', [{ api => 'm', tool => 'two' }], @far)));
@@ -58,6 +61,11 @@ sub tool { my ($name) = @_;
 
 is(says('echo/one', 'demo'), '200 ', 'the tenant\'s lets it in');
 is(says('echo/two', 'demo'), '403 ip_denied', 'an operation\'s does not');
+is(says($_, 'demo'), '403 ip_denied', "nor where servers take $_ for it")
+    for map { "echo/$_" } qw(two/ /two two;x two. two%20 two// two%2F two/;y
+                             any/own any/own;x any//own any/own/);
+is(says('echo/any/one', 'demo'), '200 ', 'another operation is served');
+is(says('echo/two/more', 'demo'), '200 ', 'and what is none');
 is(says('echo/one', 'two'), '403 ip_denied', 'a plan\'s');
 is(says('echo/one', 'three'), '403 ip_denied', 'an application\'s');
 is(says('shut/x'), '403 ip_denied', 'an api\'s: before authentication');
