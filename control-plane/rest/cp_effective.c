@@ -15,6 +15,9 @@ static cp_rc_t cp_effective_find(cp_req_t *r, cp_tx_t *tx,
     const cp_resource_t *res, const char *parent, const char **id);
 static cp_rc_t cp_effective_items(cp_req_t *r, cp_tx_t *tx,
     const cp_place_of_t *at, cp_json_t **items);
+static cp_rc_t cp_effective_types(cp_req_t *r, cp_tx_t *tx,
+    const cp_place_of_t *at, const cp_policy_use_t *uses, unsigned n,
+    unsigned order, cp_json_t *items);
 static cp_rc_t cp_effective_item(cp_req_t *r, cp_names_t *names,
     const cp_policy_use_t *u, cp_json_t **item);
 static cp_rc_t cp_effective_type(cp_req_t *r, cp_tx_t *tx,
@@ -124,13 +127,11 @@ static cp_rc_t
 cp_effective_items(cp_req_t *r, cp_tx_t *tx, const cp_place_of_t *at,
     cp_json_t **items)
 {
-    size_t                     k;
-    cp_rc_t                    rc;
-    unsigned                   i, n, order;
-    cp_json_t                 *item;
-    cp_names_t                 names;
-    cp_policy_use_t           *uses;
-    const stoa_policy_type_t  *type;
+    cp_rc_t           rc;
+    unsigned          i, n, order;
+    cp_json_t        *item;
+    cp_names_t        names;
+    cp_policy_use_t  *uses;
 
     rc = cp_policy_uses(tx, r->op.arena, at, &uses, &n, &r->op.err);
     if (rc != CP_OK) {
@@ -142,34 +143,61 @@ cp_effective_items(cp_req_t *r, cp_tx_t *tx, const cp_place_of_t *at,
 
     for (order = STOA_ORDER_ADMIT; order <= STOA_ORDER_TRANSFORM; order++) {
 
-        for (i = 0; i < n; i++) {
-            if (stoa_policy_order(uses[i].type, uses[i].scope) != order) {
+        /* what is attached there waits for what this finds out */
+
+        if (order == STOA_ORDER_AUTHN || order == STOA_ORDER_ACCESS) {
+            rc = cp_effective_types(r, tx, at, uses, n, order, *items);
+        }
+
+        for (i = 0; rc == CP_OK && i < n; i++) {
+            if (stoa_policy_when(uses[i].type, uses[i].scope) != order) {
                 continue;
             }
 
             rc = cp_effective_item(r, &names, &uses[i], &item);
-            if (rc != CP_OK) {
-                return rc;
-            }
 
-            cp_json_push(*items, item);
+            if (rc == CP_OK) {
+                cp_json_push(*items, item);
+            }
         }
 
-        for (k = 0; (type = stoa_policy_at(k)) != NULL; k++) {
-            for (i = 0; i < n && uses[i].type != type; i++) { /* void */ }
+        if (rc == CP_OK && order != STOA_ORDER_AUTHN
+            && order != STOA_ORDER_ACCESS)
+        {
+            rc = cp_effective_types(r, tx, at, uses, n, order, *items);
+        }
 
-            rc = type->order == order
-                 ? cp_effective_type(r, tx, at, type,
-                                     i < n ? &uses[i] : NULL, *items)
-                 : CP_OK;
-
-            if (rc != CP_OK) {
-                return rc;
-            }
+        if (rc != CP_OK) {
+            return rc;
         }
     }
 
     return CP_OK;
+}
+
+
+static cp_rc_t
+cp_effective_types(cp_req_t *r, cp_tx_t *tx, const cp_place_of_t *at,
+    const cp_policy_use_t *uses, unsigned n, unsigned order,
+    cp_json_t *items)
+{
+    size_t                     k;
+    cp_rc_t                    rc;
+    unsigned                   i;
+    const stoa_policy_type_t  *type;
+
+    rc = CP_OK;
+
+    for (k = 0; rc == CP_OK && (type = stoa_policy_at(k)) != NULL; k++) {
+        for (i = 0; i < n && uses[i].type != type; i++) { /* void */ }
+
+        if (type->order == order) {
+            rc = cp_effective_type(r, tx, at, type, i < n ? &uses[i] : NULL,
+                                   items);
+        }
+    }
+
+    return rc;
 }
 
 

@@ -51,6 +51,13 @@ typedef enum {
     ((type)->order == STOA_ORDER_ADMIT && (scope) > STOA_SCOPE_API            \
      ? STOA_ORDER_LATE : (type)->order)
 
+/* For people: what waits for the caller or his plan alone waits no longer. */
+#define stoa_policy_when(type, scope)                                         \
+    (stoa_policy_order(type, scope) != STOA_ORDER_LATE                        \
+     ? stoa_policy_order(type, scope)                                         \
+     : (scope) == STOA_SCOPE_APPLICATION ? STOA_ORDER_AUTHN                   \
+     : (scope) == STOA_SCOPE_PLAN ? STOA_ORDER_ACCESS : STOA_ORDER_LATE)
+
 /* One of them at a time: the narrowest counts, whatever its state.  Without
  * this flag all that are attached run. */
 #define STOA_POLICY_SINGLE   0x01

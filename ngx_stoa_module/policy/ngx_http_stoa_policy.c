@@ -23,6 +23,8 @@
 
 static ngx_int_t ngx_http_stoa_policy_plan(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
+static ngx_int_t ngx_http_stoa_policy_known(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_uint_t from);
 static ngx_int_t ngx_http_stoa_policy_run(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, uint64_t turns);
 static ngx_int_t ngx_http_stoa_policy_refused(ngx_http_request_t *r,
@@ -50,17 +52,63 @@ ngx_http_stoa_policy_admit(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 }
 
 
+/* What hangs on the caller, or on his plan, is asked as soon as that is known:
+ * not all that he asks for comes to the last step. */
+
 ngx_int_t
 ngx_http_stoa_policy_authn(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
-    return ngx_http_stoa_policy_run(r, ctx, AUTHN);
+    ngx_int_t  rc;
+
+    rc = ngx_http_stoa_policy_run(r, ctx, AUTHN);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    ngx_http_stoa_chain_set(ctx, NGX_HTTP_STOA_CHAIN_APPLICATION,
+                            ctx->application_chain);
+
+    return ngx_http_stoa_policy_known(r, ctx,
+                                      NGX_HTTP_STOA_CHAIN_APPLICATION);
 }
 
 
 ngx_int_t
 ngx_http_stoa_policy_access(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
-    return ngx_http_stoa_policy_run(r, ctx, ACCESS);
+    ngx_int_t  rc;
+
+    rc = ngx_http_stoa_policy_run(r, ctx, ACCESS);
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_stoa_policy_plan(r, ctx);
+    }
+
+    return rc == NGX_OK
+           ? ngx_http_stoa_policy_known(r, ctx, NGX_HTTP_STOA_CHAIN_PLAN)
+           : rc;
+}
+
+
+/* None of these waits. */
+
+static ngx_int_t
+ngx_http_stoa_policy_known(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    ngx_uint_t from)
+{
+    uint64_t   turn;
+    ngx_int_t  rc;
+
+    turn = ctx->call.policy_turns
+           & ngx_http_stoa_turn_bit(STOA_ORDER_LATE) << from;
+
+    rc = turn ? ngx_http_stoa_policy_run(r, ctx, turn) : NGX_OK;
+
+    if (rc == NGX_OK) {
+        ctx->call.policy_turns &= ~turn;
+    }
+
+    return rc;
 }
 
 
@@ -69,15 +117,14 @@ ngx_http_stoa_policy_judge(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
     ngx_int_t  rc;
 
-    if (!(ctx->call.policy_at & JUDGE)) {
+    if (ctx->call.chain[NGX_HTTP_STOA_CHAIN_PLAN] == NULL) {
         rc = ngx_http_stoa_policy_plan(r, ctx);
         if (rc != NGX_OK) {
             return rc;
         }
-
-        ngx_http_stoa_chain_set(ctx, NGX_HTTP_STOA_CHAIN_APPLICATION,
-                                ctx->application_chain);
     }
+
+    ctx->call.policies = ctx->call.chain[NGX_HTTP_STOA_CHAIN_PLAN]->limits;
 
     return ngx_http_stoa_policy_run(r, ctx, JUDGE);
 }
@@ -106,13 +153,14 @@ ngx_http_stoa_policy_plan(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         return NGX_ERROR;
     }
 
+    ctx->call.policy_turns &= ~ngx_http_stoa_chain_bits(
+                                                  NGX_HTTP_STOA_CHAIN_PLAN);
     ngx_http_stoa_chain_set(ctx, NGX_HTTP_STOA_CHAIN_PLAN, chain);
 
     plan = chain->rec;
 
     ctx->call.plan_name.data = (u_char *) plan + plan->name.off;
     ctx->call.plan_name.len = plan->name.len;
-    ctx->call.policies = chain->limits;
 
     return NGX_OK;
 }

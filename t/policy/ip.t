@@ -37,6 +37,10 @@ $t->apply(docs(doc('GatewayGroup', undef, 'default'), tenant('acme'),
     sub_('acme', 'demo', 'echo', 'free'), sub_('acme', 'two', 'echo', 'gold'),
     sub_('acme', 'three', 'echo', 'free'), sub_('acme', 'demo', 'shut',
     'free'), sub_('acme', 'demo', 'm', 'free'),
+    doc('Server', 'acme', 's', { state => 'published',
+        tools => [{ api => 'm', tool => 'one' }] }),
+    doc('Subscription', 'acme', undef, { application => 'two',
+        server => 's', plan => 'gold' }),
     policy('near', [{ tenant => 'acme' }, { api => 'shut' }], @near),
     policy('shut', [{ api => 'shut' }], deny => ['127.0.0.0/8']),
     policy('op', [map { { api => 'echo', operation => $_ } } qw(two own)],
@@ -72,6 +76,25 @@ is(says('shut/x'), '403 ip_denied', 'an api\'s: before authentication');
 is(says('echo/two'), '401 key_missing', 'of a part: after it');
 is(tool('one'), 'one', 'another tool is called');
 is(tool('two'), 'ip_denied', 'one is not');
+
+# what the gateway answers itself is a call too
+
+sub lists { my ($path, $app, $method, @o) = @_;
+    my $r = $t->mcp($path, $method, {}, key => $key{$app}, @o);
+    return $r->{rpc}{error}{data}{code}
+           // ($r->{rpc}{result} ? 'ok' : $r->{status}) }
+
+for my $method (qw(tools/list prompts/list resources/list server/discover)) {
+    is(lists('/mcp/acme', 'three', $method), 'ip_denied',
+       "an application's: $method");
+    is(lists('/mcp/acme/s', 'two', $method), 'ip_denied',
+       "a plan's: $method of the server that is called by it");
+    is(lists('/mcp/acme', 'demo', $method), 'ok', 'others have it');
+}
+is(lists('/mcp/acme', 'three', 'initialize', era => 'legacy'), 'ip_denied',
+   'no session');
+is($t->get('/apis', key => $key{three})->{json}{code}, 'ip_denied',
+   'nor what it may call');
 
 $t->apply(docs(policy('near', [{ tenant => 'acme' }], @far)));
 $t->sync;
