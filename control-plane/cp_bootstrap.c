@@ -139,7 +139,9 @@ cp_bootstrap_run(cp_op_t *op, cp_tx_t *tx, const char **more)
         rc = cp_audit_rekey(op, tx);
     }
 
-    if (rc == CP_OK) {
+    /* records need the key of the secrets, which the start has opened */
+
+    if (rc == CP_OK && more == NULL) {
         rc = cp_bootstrap_stale(op, tx);
     }
 

@@ -10,6 +10,7 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use POSIX ();
 use Test::Stoa;
+use Test::Stoa::Docs;
 use Test::Stoa::Feed;
 
 my $t = Test::Stoa->new(db => 'sqlite');
@@ -119,5 +120,27 @@ is($t->api(GET => "$apps/new1")->{status}, 200, 'what the copy has is there');
 is($t->api(GET => "$apps/later")->{status}, 404, 'what came later is not');
 $t->{token} = $old;
 is($t->api(GET => '/v1/whoami')->{status}, 200, 'older tokens go on');
+
+# after a migration that marks records: those that hold secrets need the key
+
+$t->apply(docs(doc('Secret', 'acme', 's', { value => 'hush' }),
+    rest('acme', 'hushed', 'http://127.0.0.1:1'),
+    doc('Policy', 'acme', 'p', { type => 'headers', config => { request_set =>
+        [{ name => 'X-S', value => '${secret:s}' }] },
+        attach => [{ api => 'hushed' }] })));
+my $id = $t->must(GET => '/v1/tenants/acme/apis/hushed')->{id};
+$t->stop('control');
+Test::Stoa::Feed::sql($t, "INSERT INTO feed_stale (kind, id)"
+                          . " VALUES ('api', '$id')");
+rename "$db.key", "$db.away" or die "rename: $!\n";
+($code, $out, $err) = control_cmd('--new-admin-token');
+is("$code$err", '0', 'a token does not need them') or diag($err);
+like($out, qr/^stoa_adm_\w+\n\z/, 'and is printed');
+rename "$db.away", "$db.key" or die "rename: $!\n";
+is(Test::Stoa::Feed::sql($t, 'SELECT count(*) FROM feed_stale'), 1,
+   'they wait for the start');
+$t->control;
+is(Test::Stoa::Feed::sql($t, 'SELECT count(*) FROM feed_stale'), 0,
+   'which makes them anew');
 
 $t->done;
