@@ -30,13 +30,16 @@ my %plans = (
                limit_by => 'credential' },
     three => { concurrency => 3 },
     both => { rate => 4, per_ms => 600_000, burst => 4, concurrency => 1 },
+    tried => { concurrency => 1 },
     none => {},
 );
 $t->apply(docs(tenant('acme'), app('acme', 'demo'), app('acme', 'two'),
     (map { (plan('acme', $_, %{ $plans{$_} }), rest('acme', "a$_", $to),
             sub_('acme', 'demo', "a$_", $_)) } sort keys %plans),
     rest('acme', 'abyapp2', $to), sub_('acme', 'demo', 'abyapp2', 'byapp'),
-    sub_('acme', 'two', 'abyapp', 'byapp')));
+    sub_('acme', 'two', 'abyapp', 'byapp'),
+    doc('Policy', 'acme', 'try', { type => 'concurrency', state => 'shadow',
+                                   attach => [{ plan => 'tried' }] })));
 $t->gateway(workers => 4);
 my $key = $t->key('acme', 'demo');
 my $key2 = $t->key('acme', 'demo');
@@ -158,12 +161,24 @@ $_->reset for @c;
 ok((wait_until { call("three")->{status} == 200 } 3),
    'clients that left give back');
 
+# in shadow: who would be refused is counted, and nobody is
+
+sub shadowed { my ($n) = $t->get('/stoa/metrics')->{body} =~ m{^stoa_policy_total
+                   \{policy_type="concurrency",outcome="shadow_refused"\}
+                   \s(\d+)}mx; return $n // 'none' }
+is(shadowed(), 0, 'nothing was judged in shadow');
+is(at_once(3, '/apis/acme/atried/slow'), '200 200 200',
+   'three at once where one may be, in shadow');
+is((wait_until { shadowed() == 2 } 10), 1, 'two are counted') or diag shadowed();
+is(call('tried')->{headers}{'ratelimit-policy'}, undef, 'callers hear nothing');
+$before = slow();
+
 # what is refused for concurrency uses no token of the rate: 4 are there
 
 my $one = $t->connection;
 $one->send_raw($one->request_text('GET', '/apis/acme/aboth/slow',
     headers => { 'X-API-Key' => $key }));
-wait_until { slow() == $before + 4 } 10;
+wait_until { slow() == $before + 1 } 10;
 is(codes(3, 'both'), '429 429 429', 'one at a time');
 is($one->response->{status}, 200, 'the one');
 
