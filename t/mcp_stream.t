@@ -227,10 +227,12 @@ is(said($r), '200 me"1 upstream_timeout', '... not beyond max_call_ms');
 cmp_ok(@{ $r->{events} }, '<', 9, '... of which it may take');
 
 my $late = 'HTTP/1.1 200 OK' . "\r\nContent-Type: application/json\r\n";
+(my $cr = $ok) =~ s/,/\r,\r\n/g;
 for my $era (qw(modern legacy)) {
-    $r = call($era, "<5>" . $late . 'Content-Length: ' . length($ok)
-        . "\r\n\r\n$ok", timeout => 15);
+    $r = call($era, "<5>" . $late . 'Content-Length: ' . length($cr)
+        . "\r\n\r\n$cr", timeout => 15);
     is(said($r), '200 me"1 result', "T7 $era: JSON that comes late");
+    unlike($r->{body}, qr/\r/, '... a CR in it ends no line of the stream');
     like($r->{body}, qr/\A:\n\n:\n\ndata: /, '... behind comments');
     $r = call($era, "<1.5>" . head($close) . "data: $note\n\ndata: $ok\n\n");
     is(said($r), '200 me"1 result', "T7 $era: a stream that comes late");

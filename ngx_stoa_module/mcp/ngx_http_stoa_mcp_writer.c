@@ -39,6 +39,7 @@ ngx_http_stoa_mcp_writer_event(ngx_http_stoa_mcp_writer_t *w,
     const stoa_sse_event_t *event)
 {
     size_t        size;
+    u_char       *cr;
     ngx_buf_t    *b;
     const char   *p, *end, *nl;
     ngx_chain_t  *cl;
@@ -76,6 +77,13 @@ ngx_http_stoa_mcp_writer_event(ngx_http_stoa_mcp_writer_t *w,
         b->last = ngx_cpymem(b->last, "data: ", 6);
         b->last = ngx_cpymem(b->last, p, (nl ? nl : end) - p);
         *b->last++ = '\n';
+    }
+
+    /* to readers of events a CR is the end of a line; here it is white space
+     * between the tokens of JSON */
+
+    for (cr = b->pos; (cr = memchr(cr, '\r', b->last - cr)) != NULL; cr++) {
+        *cr = ' ';
     }
 
     *b->last++ = '\n';

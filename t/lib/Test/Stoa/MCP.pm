@@ -335,8 +335,8 @@ sub events {
     my ($r) = @_;
     return [] unless ($r->{headers}{'content-type'} // '')
                      =~ m{^text/event-stream};
-    return [ map { json_decode($_) }
-             $r->{body} =~ /^data: ?(\{.*)$/mg ];
+    return [ map { json_decode(join "\n", $_ =~ /^data: ?(.*)$/mg) }
+             grep { /^data: ?\{/m } split /\n\n/, $r->{body} ];
 }
 
 # A legacy session: (session id, result of initialize).
