@@ -45,6 +45,7 @@ static const ngx_http_stoa_policy_t  *const ngx_http_stoa_policies[] = {
     &ngx_http_stoa_policy_cors,
     &ngx_http_stoa_policy_cost,
     &ngx_http_stoa_policy_credential,
+    &ngx_http_stoa_policy_certificate,
     &ngx_http_stoa_policy_headers,
     &ngx_http_stoa_policy_identity,
     &ngx_http_stoa_policy_ip,

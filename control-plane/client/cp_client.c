@@ -290,8 +290,9 @@ static void
 cp_client_setup(cp_client_t *c, const char *method, const stoa_str_t *body,
     int64_t timeout_ms)
 {
-    CURL        *h;
-    const char  *ca;
+    CURL              *h;
+    const char        *ca;
+    struct curl_blob   blob;
 
     h = c->curl;
     ca = c->app->conf.upstream_ca_file;
@@ -315,6 +316,14 @@ cp_client_setup(cp_client_t *c, const char *method, const stoa_str_t *body,
 
     if (ca[0] != '\0') {
         curl_easy_setopt(h, CURLOPT_CAINFO, ca);
+    }
+
+    if (c->to->certificate != NULL) {
+        blob.data = (char *) (uintptr_t) c->to->certificate;
+        blob.len = strlen(c->to->certificate);
+        blob.flags = CURL_BLOB_NOCOPY;
+        curl_easy_setopt(h, CURLOPT_SSLCERT_BLOB, &blob);
+        curl_easy_setopt(h, CURLOPT_SSLKEY_BLOB, &blob);
     }
 
     curl_easy_setopt(h, CURLOPT_OPENSOCKETFUNCTION, cp_client_socket);

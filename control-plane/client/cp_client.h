@@ -28,6 +28,7 @@ typedef struct {
     const char  *host_header;      /* NULL: the url's                       */
     const char  *server_name;      /* SNI and certificate; NULL: the url's  */
     const char  *credential;       /* a header's line; NULL: none           */
+    const char  *certificate;      /* with its key, PEM; NULL: none         */
     bool         verify;           /* the certificate                       */
     bool         trusted;          /* the operator's own words: anywhere    */
 } cp_client_to_t;

@@ -57,7 +57,7 @@ cp_discovery_parse(cp_arena_t *a, const cp_val_t *v)
 
 static unsigned
 cp_discovery_targets(const cp_json_t *upstream, const char *credential,
-    cp_client_to_t *targets)
+    const char *certificate, cp_client_to_t *targets)
 {
     unsigned          n;
     const cp_json_t  *list, *t, *tls, *verify;
@@ -86,6 +86,7 @@ cp_discovery_targets(const cp_json_t *upstream, const char *credential,
         targets[n].verify = (verify == NULL || verify->i != 0);
         targets[n].trusted = false;
         targets[n].credential = credential;
+        targets[n].certificate = certificate;
         n++;
     }
 
@@ -93,11 +94,11 @@ cp_discovery_targets(const cp_json_t *upstream, const char *credential,
 }
 
 
-/* What it is read as, and what it is shown; *shown NULL: nothing. */
+/* What it is read as, and what it is shown. */
 
 static cp_rc_t
 cp_discovery_load(cp_app_t *app, cp_arena_t *a, const char *api,
-    cp_rows_t *rows, cp_json_t **shown)
+    cp_rows_t *rows, cp_discovery_shown_t *shown)
 {
     cp_rc_t    rc;
     cp_tx_t   *tx;
@@ -112,8 +113,8 @@ cp_discovery_load(cp_app_t *app, cp_arena_t *a, const char *api,
                          cp_args(cp_text(api)), rows, &err);
 
         if (rc == CP_OK && rows->rows > 0) {
-            rc = cp_discovery_credential(tx, a, api, cp_cell(rows, 0, 2)->p,
-                                         shown, &err);
+            rc = cp_discovery_shown(tx, a, api, cp_cell(rows, 0, 2)->p,
+                                    shown, &err);
         }
 
         cp_tx_rollback(tx);
@@ -130,14 +131,15 @@ cp_discovery_load(cp_app_t *app, cp_arena_t *a, const char *api,
 static cp_rc_t
 cp_discovery_run(cp_app_t *app, const char *api)
 {
-    cp_rc_t           rc;
-    unsigned          n;
-    cp_rows_t         rows;
-    cp_json_t        *upstream, *shown;
-    cp_arena_t       *a;
-    const char       *digest, *credential;
-    cp_catalog_t      found;
-    cp_client_to_t   targets[STOA_TARGETS_MAX];
+    cp_rc_t                rc;
+    unsigned               n;
+    cp_rows_t              rows;
+    cp_json_t             *upstream;
+    cp_arena_t            *a;
+    const char            *digest, *credential;
+    cp_catalog_t           found;
+    cp_client_to_t         targets[STOA_TARGETS_MAX];
+    cp_discovery_shown_t   shown;
 
     a = cp_arena_create(CP_DISCOVERY_ARENA);
 
@@ -156,11 +158,13 @@ cp_discovery_run(cp_app_t *app, const char *api)
     digest = cp_discovery_digest(a, rows.v[0].p);
     memset(&found, 0, sizeof(found));
     found.era = "unknown";
-    found.error = cp_discovery_show(app, a, shown, &credential);
+    found.error = cp_discovery_show(app, a, shown.credential, &credential);
 
     if (found.error == NULL) {
         n = (upstream != NULL)
-            ? cp_discovery_targets(upstream, credential, targets) : 0;
+            ? cp_discovery_targets(upstream, credential,
+                                   cp_json_str(shown.certificate,
+                                               "certificate"), targets) : 0;
         cp_catalog_read(app, a, rows.v[1].p, targets, n, &found);
     }
 

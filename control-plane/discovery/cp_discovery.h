@@ -102,9 +102,15 @@ void cp_catalog_read(cp_app_t *app, cp_arena_t *a, const char *name,
 
 
 /* What the policies of the api say it is shown, with its secrets
- * (cp_discovery_credential.c); *config NULL: nothing. */
-cp_rc_t cp_discovery_credential(cp_tx_t *tx, cp_arena_t *a, const char *api,
-    const char *tenant, cp_json_t **config, cp_err_t *err) CP_MUST_CHECK;
+ * (cp_discovery_credential.c); NULL: nothing. */
+typedef struct {
+    cp_json_t   *credential;       /* its configuration                     */
+    cp_json_t   *certificate;
+} cp_discovery_shown_t;
+
+cp_rc_t cp_discovery_shown(cp_tx_t *tx, cp_arena_t *a, const char *api,
+    const char *tenant, cp_discovery_shown_t *shown, cp_err_t *err)
+    CP_MUST_CHECK;
 /* The line of a header that is made of it, after a token was fetched where one
  * is asked for.  NULL, or why there is none. */
 const char *cp_discovery_show(cp_app_t *app, cp_arena_t *a,

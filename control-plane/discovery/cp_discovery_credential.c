@@ -237,30 +237,38 @@ cp_discovery_show(cp_app_t *app, cp_arena_t *a, const cp_json_t *config,
 
 
 cp_rc_t
-cp_discovery_credential(cp_tx_t *tx, cp_arena_t *a, const char *api,
-    const char *tenant, cp_json_t **config, cp_err_t *err)
+cp_discovery_shown(cp_tx_t *tx, cp_arena_t *a, const char *api,
+    const char *tenant, cp_discovery_shown_t *shown, cp_err_t *err)
 {
     cp_rc_t           rc;
     unsigned          i, n;
+    cp_json_t        *config;
     cp_place_of_t     at = { .tenant = tenant, .api = api };
     cp_secret_of_t    of = { tx, a, tenant, err };
     cp_policy_use_t  *u;
 
-    *config = NULL;
+    memset(shown, 0, sizeof(cp_discovery_shown_t));
 
     rc = cp_policy_uses(tx, a, &at, &u, &n, err);
 
     for (i = 0; rc == CP_OK && i < n; i++) {
-        if (strcmp(u[i].type->name, "upstream-credential") != 0
+        if (!(u[i].type->flags & STOA_POLICY_SHOWN)
             || u[i].scope != STOA_SCOPE_API
             || strcmp(cp_json_str(u[i].row, "state"), "enabled") != 0)
         {
             continue;
         }
 
-        *config = cp_json_copy(a, cp_json_get(u[i].row, "config"));
-        rc = (*config != NULL)
-             ? cp_secret_fill(&of, u[i].type->config, *config) : CP_ERROR;
+        config = cp_json_copy(a, cp_json_get(u[i].row, "config"));
+        rc = (config != NULL)
+             ? cp_secret_fill(&of, u[i].type->config, config) : CP_ERROR;
+
+        if (strcmp(u[i].type->name, "upstream-certificate") == 0) {
+            shown->certificate = config;
+
+        } else {
+            shown->credential = config;
+        }
     }
 
     return rc;

@@ -259,6 +259,15 @@ cp_policy_probe(const cp_write_t *w, const stoa_policy_type_t *type,
                             "must be a secret, like ${secret:NAME}");
     }
 
+    if (rc == CP_DECLINED && member) {
+        return cp_err_field(&w->op->err, -1,
+                            cp_policy_line(cp_json_get(row, "config"), member),
+                            cp_arena_printf(w->op->arena, "config.%s", member),
+                            "the secret \"%.64s\" is %s certificate", name,
+                            type->config->fields[0].secret
+                            == STOA_REC_SECRET_CERTIFICATE ? "no" : "a");
+    }
+
     if (rc == CP_DECLINED) {
         return cp_fault_at(w->op, row, "config", "there is no secret \"%.64s\""
                            " with a value", name);
@@ -536,17 +545,19 @@ cp_policy_same(const cp_json_t *one, const cp_json_t *two)
 static cp_rc_t
 cp_policy_follow(cp_op_t *op, cp_tx_t *tx, const cp_json_t *row)
 {
-    cp_rc_t     rc;
-    cp_json_t  *list, *item;
+    cp_rc_t                    rc;
+    cp_json_t                 *list, *item;
+    const char                *name;
+    const stoa_policy_type_t  *type;
 
     list = cp_json_get(row, "attach");
+    name = cp_json_str(row, "type");
+    type = stoa_policy_find(name, strlen(name));
 
     for (item = list ? list->first : NULL; item; item = item->next) {
         rc = cp_policy_touch(op, tx, item);
 
-        if (rc == CP_OK && strcmp(cp_json_str(row, "type"),
-                                  "upstream-credential") == 0)
-        {
+        if (rc == CP_OK && (type->flags & STOA_POLICY_SHOWN)) {
             rc = cp_policy_shown(op, tx, cp_json_str(item, "api"));
         }
 

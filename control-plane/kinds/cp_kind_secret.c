@@ -6,19 +6,25 @@
 #include <string.h>
 
 #include "base/cp_seal.h"
+#include "kinds/cp_certificate.h"
 #include "kinds/cp_kind.h"
 #include "kinds/cp_secret.h"
 
 
 static cp_rc_t cp_secret_check(const cp_write_t *w, const cp_json_t *before,
     cp_json_t *after);
+static cp_rc_t cp_secret_judge(const cp_write_t *w, const char *value,
+    bool had, cp_json_t *after);
 static cp_rc_t cp_secret_follow(cp_op_t *op, cp_tx_t *tx,
     const cp_json_t *row);
 
 
 #define SECRET_FIELDS                                                         \
-    F("value", CP_F_STRING, CP_SEALED, 1, CP_SECRET_MAX, NULL,                \
-      "goes in and never out; left out it stays as it is"),                   \
+    F("value", CP_F_TEXT, CP_SEALED, 1, STOA_CERTIFICATE_MAX, NULL,           \
+      "goes in and never out; left out it stays as it is. 512 bytes, or a "   \
+      "certificate, those that lead to it and its key as PEM"),               \
+    F("certificate", CP_F_JSON, RO|ND|CP_MOVES, 0, 0, NULL,                   \
+      "of a value that is one: whose, from when, until when"),                \
     BASE_TIMES,                                                               \
     F_END
 
@@ -58,12 +64,60 @@ const cp_resource_t  cp_res_global_secret = {
 };
 
 
+/* Where a certificate is wanted no other text is, and the other way round: so
+ * it stays what it was. */
+static cp_rc_t
+cp_secret_judge(const cp_write_t *w, const char *value, bool had,
+    cp_json_t *after)
+{
+    bool         pem;
+    cp_json_t   *shown;
+    const char  *p, *why;
+
+    pem = cp_certificate_looks(value);
+
+    for (p = value; *p; p++) {
+        if (((unsigned char) *p < ' ' && !(pem && *p == '\n'))
+            || *p == 0x7f || (p[0] == '$' && p[1] == '{'))
+        {
+            return cp_fault_at(w->op, after, "value", "must be text without "
+                               "control characters and without ${");
+        }
+    }
+
+    if (!pem && p - value > CP_SECRET_MAX) {
+        return cp_fault_at(w->op, after, "value", "must have at most %d "
+                           "bytes, or be a certificate", CP_SECRET_MAX);
+    }
+
+    if (had && pem != (cp_json_get(after, "certificate") != NULL)) {
+        return cp_fault_at(w->op, after, "value", "must %sbe a certificate, "
+                           "as it was", pem ? "not " : "");
+    }
+
+    if (!pem) {
+        return CP_OK;
+    }
+
+    why = cp_certificate_read(w->op->arena, value, &shown);
+
+    if (why) {
+        return cp_fault_at(w->op, after, "value", "%s", why);
+    }
+
+    cp_json_set(w->op->arena, after, "certificate", shown);
+
+    return CP_OK;
+}
+
+
 /* What is stored is sealed; the same value again is no change. */
 static cp_rc_t
 cp_secret_check(const cp_write_t *w, const cp_json_t *before,
     cp_json_t *after)
 {
-    const char  *value, *old, *place, *was, *p;
+    cp_rc_t      rc;
+    const char  *value, *old, *place, *was;
     cp_arena_t  *a;
 
     a = w->op->arena;
@@ -74,13 +128,10 @@ cp_secret_check(const cp_write_t *w, const cp_json_t *before,
         return CP_OK;
     }
 
-    for (p = value; *p; p++) {
-        if ((unsigned char) *p < ' ' || *p == 0x7f
-            || (p[0] == '$' && p[1] == '{'))
-        {
-            return cp_fault_at(w->op, after, "value", "must be text without "
-                               "control characters and without ${");
-        }
+    rc = cp_secret_judge(w, value, old != NULL, after);
+
+    if (rc != CP_OK) {
+        return rc;
     }
 
     place = cp_arena_printf(a, "secret:%s", cp_json_str(after, "id"));

@@ -16,6 +16,8 @@ typedef struct {
     const cp_secret_of_t  *of;
     cp_json_t             *ids;        /* NULL: values are wanted            */
     const char            *name;       /* that was not found                 */
+    bool                   certificate;    /* is what it must be             */
+    bool                   other;      /* it is what it must not be          */
     unsigned               n;          /* references                         */
 } cp_secret_walk_t;
 
@@ -34,10 +36,14 @@ cp_secret_probe(const cp_secret_of_t *of, const stoa_rec_struct_t *def,
     const char **member)
 {
     cp_rc_t           rc;
-    cp_secret_walk_t  walk = { of, ids, NULL, 0 };
+    cp_secret_walk_t  walk = { of, ids, NULL, false, false, 0 };
 
     rc = cp_secret_config(&walk, def, config, member);
     *name = walk.name;
+
+    if (rc == CP_DECLINED && walk.name && !walk.other) {
+        *member = NULL;
+    }
 
     return rc;
 }
@@ -49,7 +55,7 @@ cp_secret_fill(const cp_secret_of_t *of, const stoa_rec_struct_t *def,
 {
     cp_rc_t           rc;
     const char       *member;
-    cp_secret_walk_t  walk = { of, NULL, NULL, 0 };
+    cp_secret_walk_t  walk = { of, NULL, NULL, false, false, 0 };
 
     rc = cp_secret_config(&walk, def, config, &member);
 
@@ -77,15 +83,20 @@ cp_secret_config(cp_secret_walk_t *walk, const stoa_rec_struct_t *def,
         }
 
         walk->n = 0;
+        walk->certificate = f->secret == STOA_REC_SECRET_CERTIFICATE;
+        *member = f->name.data;
         rc = cp_secret_tree(walk, m);
 
         if (rc != CP_OK) {
             return rc;
         }
 
-        if (f->secret == STOA_REC_SECRET_MUST && walk->n == 0) {
+        if ((f->secret >= STOA_REC_SECRET_MUST && walk->n == 0)
+            || (walk->certificate && walk->ids
+                && (m->type != CP_JSON_STRING
+                    || strcmp(m->s, CP_SECRET_PROBE) != 0)))
+        {
             walk->name = NULL;
-            *member = f->name.data;
             return CP_DECLINED;
         }
     }
@@ -168,12 +179,13 @@ cp_secret_get(cp_secret_walk_t *walk, const char *name, const char **value)
     of = walk->of;
 
     rc = of->tenant
-         ? cp_tx_query(of->tx, of->arena, "SELECT id, value FROM secrets"
-                       " WHERE name = $1 AND tenant = $2",
+         ? cp_tx_query(of->tx, of->arena, "SELECT id, value,"
+                       " certificate FROM secrets WHERE name = $1"
+                       " AND tenant = $2",
                        cp_args(cp_text(name), cp_text(of->tenant)), &rows,
                        of->err)
-         : cp_tx_query(of->tx, of->arena, "SELECT id, value"
-                       " FROM global_secrets WHERE name = $1",
+         : cp_tx_query(of->tx, of->arena, "SELECT id, value,"
+                       " certificate FROM global_secrets WHERE name = $1",
                        cp_args(cp_text(name)), &rows, of->err);
     if (rc != CP_OK) {
         return rc;
@@ -183,6 +195,13 @@ cp_secret_get(cp_secret_walk_t *walk, const char *name, const char **value)
     walk->n++;
 
     if (rows.rows == 0 || cp_cell(&rows, 0, 1)->type == CP_VAL_NULL) {
+        return CP_DECLINED;
+    }
+
+    walk->other = walk->certificate
+                  != (cp_cell(&rows, 0, 2)->type != CP_VAL_NULL);
+
+    if (walk->other) {
         return CP_DECLINED;
     }
 

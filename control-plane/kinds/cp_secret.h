@@ -14,7 +14,7 @@
 #include "core/stoa_rec_table.h"
 
 
-#define CP_SECRET_MAX  512             /* bytes of a value                   */
+#define CP_SECRET_MAX  512             /* bytes of a value, but PEM          */
 
 /* Whose secrets: the tenant's, or the platform's. */
 typedef struct {
@@ -26,8 +26,9 @@ typedef struct {
 
 
 /* Puts a word in the place of each reference, so that the rest can be judged,
- * and the ids in `ids`.  CP_DECLINED: *name is none that has a value; NULL:
- * the text of *member must have one. */
+ * and the ids in `ids`.  CP_DECLINED: *name is none that has a value, or, if
+ * *member is set, another one than is wanted there; NULL: the text of *member
+ * must have one. */
 cp_rc_t cp_secret_probe(const cp_secret_of_t *of,
     const stoa_rec_struct_t *def, cp_json_t *config, cp_json_t *ids,
     const char **name, const char **member) CP_MUST_CHECK;

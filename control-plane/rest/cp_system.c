@@ -9,6 +9,7 @@
 
 #include "base/cp_metrics.h"
 #include "http/cp_call.h"
+#include "kinds/cp_certificate.h"
 #include "kinds/cp_group_key.h"
 
 
@@ -147,6 +148,28 @@ cp_system_cpu(stoa_buf_t *b)
 }
 
 
+/* An operator looks here; whose it is say the secrets. */
+
+static void
+cp_system_certificates(cp_req_t *r)
+{
+    int64_t   ms;
+    cp_tx_t  *tx;
+
+    if (cp_tx_open(r->op.app->db, false, &tx, &r->op.err) != CP_OK) {
+        return;
+    }
+
+    if (cp_certificate_ends(tx, r->op.arena, &ms, &r->op.err) == CP_OK) {
+        cp_system_gauge("stoa_control_certificates_end_seconds",
+                        "Unix time at which the first certificate for "
+                        "upstreams ends; 0: there is none.", ms / 1000);
+    }
+
+    cp_tx_rollback(tx);
+}
+
+
 /* The database being away must not take the other metrics with it. */
 
 static cp_rc_t
@@ -163,6 +186,7 @@ cp_system_metrics(cp_req_t *r)
     if (rev > 0) {
         cp_system_gauge("stoa_control_feed_rev",
                         "The head of the feed of gateway records.", rev);
+        cp_system_certificates(r);
     }
 
     cp_system_gauge("process_resident_memory_bytes",

@@ -29,9 +29,9 @@ const ctl_kind_t  ctl_kinds[] = {
       "name state rate per_ms burst quota_day quota_month concurrency "
       "approval", false },
     { "secret", "secrets", "/v1/tenants/{tenant}/secrets",
-      "name title updated_at", false },
+      "name title updated_at certificate.not_after", false },
     { "global-secret", "global-secrets", "/v1/secrets",
-      "name title updated_at", false },
+      "name title updated_at certificate.not_after", false },
     { "issuer", "issuers", "/v1/tenants/{tenant}/issuers",
       "name issuer state keys.state keys.changed_at keys.at", false },
     { "policy", "policies", "/v1/tenants/{tenant}/policies",

@@ -31,7 +31,8 @@
     row(17, "0017_keep_authorization")                                        \
     row(18, "0018_pins")                                                      \
     row(19, "0019_open")                                                      \
-    row(20, "0020_search_tools")
+    row(20, "0020_search_tools")                                              \
+    row(21, "0021_certificates")
 
 
 typedef struct {

@@ -18,6 +18,7 @@ static size_t stoa_policy_host(const char *s, size_t len);
 
 
 #include "stoa_policy_body.h"
+#include "stoa_policy_certificate.h"
 #include "stoa_policy_cors.h"
 #include "stoa_policy_cost.h"
 #include "stoa_policy_credential.h"
@@ -35,6 +36,7 @@ static const stoa_policy_type_t *const  stoa_policy_types[] = {
     &stoa_policy_locations,
     &stoa_policy_headers,
     &stoa_policy_credential,
+    &stoa_policy_certificate,
     &stoa_policy_publisher,
     &stoa_policy_ip,
     &stoa_policy_body,

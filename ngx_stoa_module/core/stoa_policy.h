@@ -65,6 +65,11 @@ typedef enum {
 #define STOA_POLICY_DEFAULT  0x02
 /* Attached, it says the state of what the record's own fields ask for. */
 #define STOA_POLICY_STATE    0x04
+/* Discovery shows it an api's upstream, too. */
+#define STOA_POLICY_SHOWN    0x08
+
+/* Bytes of a certificate, those that lead to it, and its key, as PEM. */
+#define STOA_CERTIFICATE_MAX  16384
 
 typedef enum { STOA_POLICY_ENABLED = 0, STOA_POLICY_SHADOW,
     STOA_POLICY_DISABLED } stoa_policy_state_e;

@@ -209,7 +209,8 @@ stoa_policy_credential_check(const void *rec, const void *config,
 
 static const stoa_policy_type_t  stoa_policy_credential = {
     .name = "upstream-credential", .id = 14, .version = 1,
-    .order = STOA_ORDER_TRANSFORM, .flags = STOA_POLICY_SINGLE,
+    .order = STOA_ORDER_TRANSFORM,
+    .flags = STOA_POLICY_SINGLE|STOA_POLICY_SHOWN,
     .scopes = STOA_ON_API|STOA_ON_MCP_API,
     .config = &stoa_policy_credential_struct,
     .check = stoa_policy_credential_check,

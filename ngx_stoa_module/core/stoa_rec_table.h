@@ -37,9 +37,11 @@ typedef struct {
 
 typedef struct stoa_rec_struct_s  stoa_rec_struct_t;
 
-/* In a policy's configuration: may the texts of a member refer to secrets? */
+/* In a policy's configuration: may the texts of a member refer to secrets?
+ * The last: it is one, and that is a certificate with its key. */
 typedef enum {
-    STOA_REC_SECRET_NO = 0, STOA_REC_SECRET_MAY, STOA_REC_SECRET_MUST
+    STOA_REC_SECRET_NO = 0, STOA_REC_SECRET_MAY, STOA_REC_SECRET_MUST,
+    STOA_REC_SECRET_CERTIFICATE
 } stoa_rec_secret_e;
 
 typedef struct {

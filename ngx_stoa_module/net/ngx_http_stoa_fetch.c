@@ -384,8 +384,10 @@ ngx_http_stoa_fetch_tls(ngx_http_stoa_fetch_t *f)
         return;
     }
 
-    if (f->peers->session) {
-        f->peers->session(f, c, 0);
+    if (f->peers->session && f->peers->session(f, c, 0) != NGX_OK) {
+        f->why = "TLS certificate of the gateway";
+        ngx_http_stoa_fetch_failed(f, NGX_HTTP_STOA_FETCH_UNREACHABLE);
+        return;
     }
 
     rc = ngx_ssl_handshake(c);
@@ -454,7 +456,7 @@ ngx_http_stoa_fetch_shaken(ngx_http_stoa_fetch_t *f)
     } else {
 
         if (f->peers->session) {
-            f->peers->session(f, c, 1);
+            (void) f->peers->session(f, c, 1);
         }
 
         c->read->handler = ngx_http_stoa_fetch_event;

@@ -64,7 +64,7 @@ typedef struct {
     /* After each NGX_OK: what came of it.  NULL: nothing to do. */
     void       (*free)(ngx_http_stoa_fetch_t *f, ngx_uint_t failed);
     /* TLS sessions */
-    void       (*session)(ngx_http_stoa_fetch_t *f, ngx_connection_t *c,
+    ngx_int_t  (*session)(ngx_http_stoa_fetch_t *f, ngx_connection_t *c,
                           ngx_uint_t made);
     /* The fetch is over: nothing calls _next() any more. */
     void       (*close)(ngx_http_stoa_fetch_t *f);

@@ -1,8 +1,9 @@
 
 /*
  * Idle connections to upstreams.  A connection is used again only for the very
- * same address, TLS settings, TLS name and verification: so no api gets a
- * connection that was verified for another name, or not at all.
+ * same address, TLS settings, TLS name, verification and certificate of ours:
+ * so no api gets a connection that was verified for another name, or not at
+ * all, or that lets somebody else in.
  *
  * Process: one pool per worker.  Lifetime: the process.
  * Limits: NGX_HTTP_STOA_IDLE_MAX connections, each idle for at most the time
@@ -94,6 +95,7 @@ ngx_http_stoa_keepalive_hash(ngx_http_stoa_keepalive_key_t *key)
     if (key->ssl) {
         h = stoa_hash64(key->tls_name.data, key->tls_name.len,
                         h ^ key->verify);
+        h = stoa_hash64(key->shown, sizeof(key->shown), h);
     }
 
     return h;
@@ -117,6 +119,7 @@ ngx_http_stoa_keepalive_same(ngx_http_stoa_idle_t *idle, uint64_t hash,
     }
 
     return idle->key.verify == key->verify
+           && ngx_memcmp(idle->key.shown, key->shown, sizeof(key->shown)) == 0
            && idle->key.tls_name.len == key->tls_name.len
            && ngx_memcmp(idle->key.tls_name.data, key->tls_name.data,
                          key->tls_name.len) == 0;

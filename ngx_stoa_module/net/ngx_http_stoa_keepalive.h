@@ -8,7 +8,7 @@
 #define NGX_HTTP_STOA_KEEPALIVE_H
 
 
-#include "ngx_http_stoa.h"
+#include "ngx_http_stoa_digest.h"
 
 
 typedef struct {
@@ -17,6 +17,9 @@ typedef struct {
     ngx_ssl_t                 *ssl;             /* NULL: plain               */
     ngx_str_t                  tls_name;
     ngx_uint_t                 verify;          /* unsigned                  */
+    u_char                     shown[NGX_HTTP_STOA_SHA256_LEN];
+                                                /* whose certificate we had;
+                                                   zeros: none               */
     ngx_msec_t                 idle;            /* not compared: the longest
                                                    wait                      */
 } ngx_http_stoa_keepalive_key_t;

@@ -52,6 +52,7 @@ ngx_int_t ngx_http_stoa_policy_refuse(ngx_http_request_t *r,
     ngx_uint_t what);
 
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_body;
+extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_certificate;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_cors;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_cost;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_credential;

@@ -8,6 +8,7 @@
 
 #include "ngx_http_stoa_lane.h"
 #include "ngx_http_stoa_edge.h"
+#include "ngx_http_stoa_certificate.h"
 
 
 static ngx_http_stoa_try_t *ngx_http_stoa_peer_attempt(
@@ -210,6 +211,10 @@ ngx_http_stoa_peer_conf(ngx_http_upstream_conf_t *base,
     conf->ssl_name = NULL;
     conf->ssl_server_name = 1;
     conf->ssl_verify = api->rec->tls_verify;
+
+    if (ngx_http_stoa_certificate(api->policies)) {
+        conf->ssl_session_reuse = 1;       /* else nobody asks us for it    */
+    }
 #endif
 
     made->base = base;
@@ -478,6 +483,7 @@ ngx_http_stoa_peer_tls(ngx_http_request_t *r, ngx_http_stoa_peer_t *peer,
     peer->key.ssl = u->conf->ssl;
     peer->key.verify = u->conf->ssl_verify;
     peer->key.tls_name = target->tls_name;
+    ngx_http_stoa_certificate_key(peer->api->policies, peer->key.shown);
 
     return NGX_OK;
 }
@@ -489,6 +495,12 @@ ngx_http_stoa_peer_set_session(ngx_peer_connection_t *pc, void *data)
     ngx_http_stoa_peer_t *peer = data;
 
     ngx_http_stoa_target_t  *target;
+
+    if (ngx_http_stoa_certificate_show(peer->api->policies, pc->connection)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
 
     target = peer->tries->target;
 

@@ -6,6 +6,7 @@
  */
 
 #include "ngx_http_stoa_balance.h"
+#include "ngx_http_stoa_certificate.h"
 #include "ngx_http_stoa_credential.h"
 
 
@@ -28,7 +29,7 @@ static ngx_int_t ngx_http_stoa_upstream_fetch_show(ngx_http_stoa_fetch_t *f,
     ngx_http_stoa_upstream_fetch_t *p);
 static void ngx_http_stoa_upstream_fetch_free(ngx_http_stoa_fetch_t *f,
     ngx_uint_t failed);
-static void ngx_http_stoa_upstream_fetch_session(ngx_http_stoa_fetch_t *f,
+static ngx_int_t ngx_http_stoa_upstream_fetch_session(ngx_http_stoa_fetch_t *f,
     ngx_connection_t *c, ngx_uint_t made);
 static void ngx_http_stoa_upstream_fetch_close(ngx_http_stoa_fetch_t *f);
 static void ngx_http_stoa_upstream_fetch_resolved(void *data);
@@ -163,6 +164,7 @@ ngx_http_stoa_upstream_fetch_get(ngx_http_stoa_fetch_t *f)
         }
 
         f->to.key.ssl = p->via.ssl;
+        ngx_http_stoa_certificate_key(p->api->policies, f->to.key.shown);
     }
 
     ngx_http_stoa_balance_attempt(p->api, target, address, t, &p->tries);
@@ -247,7 +249,7 @@ ngx_http_stoa_upstream_fetch_free(ngx_http_stoa_fetch_t *f, ngx_uint_t failed)
 }
 
 
-static void
+static ngx_int_t
 ngx_http_stoa_upstream_fetch_session(ngx_http_stoa_fetch_t *f,
     ngx_connection_t *c, ngx_uint_t made)
 {
@@ -260,11 +262,15 @@ ngx_http_stoa_upstream_fetch_session(ngx_http_stoa_fetch_t *f,
     target = p->tries->target;
 
     if (!made) {
+        if (ngx_http_stoa_certificate_show(p->api->policies, c) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
         if (target->session && target->session_ssl == p->via.ssl) {
             (void) ngx_ssl_set_session(c, target->session);
         }
 
-        return;
+        return NGX_OK;
     }
 
     session = ngx_ssl_get_session(c);
@@ -278,6 +284,8 @@ ngx_http_stoa_upstream_fetch_session(ngx_http_stoa_fetch_t *f,
         target->session_ssl = p->via.ssl;
     }
 #endif
+
+    return NGX_OK;
 }
 
 

@@ -58,6 +58,10 @@ my %case = (
         request => {}, acts => sub { ($_[1] // '') eq 'a-secret' },
     },
 
+    'upstream-certificate' => {                # t/policy/certificate.t
+        config => {}, elsewhere => 1,
+    },
+
     # a plan's own: the policy says the state; one call uses it up
 
     rate => {
