@@ -157,6 +157,33 @@ like(who($r->{session}, $_, 'gw', 'long'), qr/^[a-z]{200} /, "... $_ is used")
     for @four;
 is(opened() - $base, 4, '... and no other one');
 
+# as many as there may be: idle ones make room, others do not; all end
+
+spew($t->dir("len.$_"), 36) for @names;
+$t->gateway(name => 'gw3', workers => 2, http =>
+            'stoa_mcp_sessions application=3 idle=6s;');
+$t->sync('gw3');
+$base = opened();
+my $from = -s $book;
+my @some = map { session('acme', 'gw3') } 1 .. 3;
+is(opened() - $base, 6, 'as many as an application may have');
+my $more = session('acme', 'gw3');
+ok($more, 'one more session');
+is(opened() - $base, 6, '... opens none');
+like(who($more, 'one', 'gw3'), qr/429.*"mcp_sessions".*"api":"one"/,
+     '... and a call that needs one is refused while all are in use');
+like(who($some[0], 'one', 'gw3'), qr/^[a-z]{36} /, '... others are not');
+sub ended { return scalar(() = substr(slurp($book), $from) =~ /one ended/g) }
+my $last = who($some[0], 'one', 'gw3');
+ok((wait_until { who($more, 'one', 'gw3') =~ /^[a-z]{36} / } 15),
+   '... until one is idle');
+cmp_ok(wait_until { ended() }, '>', 0, '... which was ended for it');
+unlike(substr(slurp($book), $from), qr/one ended @{[ $last =~ m{^(\w+)} ]}/,
+       '... not the one that was used last') if ended() == 1;
+ok((wait_until { ended() >= 4 } 30), 'who is idle is ended, carried or not');
+like(who($some[1], 'one', 'gw3'), qr/^[a-z]{36} /, '... and opened again');
+spew($t->dir('len.two'), 300);
+
 spew($t->dir('slow.one'), '');
 $base = opened();
 $s = session('acme');

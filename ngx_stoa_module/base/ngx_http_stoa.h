@@ -44,6 +44,15 @@ typedef struct ngx_http_stoa_inner_s     ngx_http_stoa_inner_t;
 
 /* ---- configuration ---------------------------------------------------- */
 
+/* Sessions at upstreams of MCP, of this node. */
+
+typedef struct {
+    ngx_uint_t                 api;             /* at one api               */
+    ngx_uint_t                 application;     /* of one there             */
+    ngx_msec_t                 idle;            /* until they are ended     */
+} ngx_http_stoa_mcp_sessions_t;
+
+
 typedef struct ngx_http_stoa_main_conf_s {
     ngx_str_t                  control_plane;   /* http(s)://host[:port]     */
     ngx_str_t                  control_ca;      /* PEM text, to verify it    */
@@ -69,6 +78,7 @@ typedef struct ngx_http_stoa_main_conf_s {
     stoa_allow_t               upstream_allow;  /* beside public addresses  */
     ngx_msec_t                 usage_interval;
     ngx_msec_t                 mcp_keepalive;   /* of streams to clients    */
+    ngx_http_stoa_mcp_sessions_t  mcp_sessions;
     ngx_int_t                  mcp_streams;     /* held, of an application  */
 
     const ngx_http_stoa_edge_t  *const *edges;  /* NULL behind the last      */

@@ -239,6 +239,9 @@ ngx_http_stoa_refusal_t  ngx_http_stoa_refusals[NGX_HTTP_STOA_REFUSALS] = {
     ngx_http_stoa_refusal("mcp_streams", 429, "Too many streams",
         "The application holds as many streams at this gateway as it may.",
         429),
+
+    ngx_http_stoa_refusal("mcp_sessions", 429, "Too many sessions",
+        "As many sessions are in use at the API's server as may be.", 429),
 };
 
 ngx_uint_t  ngx_http_stoa_refusals_n = NGX_HTTP_STOA_REFUSE_MAX;

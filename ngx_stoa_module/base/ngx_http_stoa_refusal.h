@@ -80,6 +80,7 @@ typedef enum {
     NGX_HTTP_STOA_REFUSE_MCP_UNTOLD,        /* 503                          */
     NGX_HTTP_STOA_REFUSE_COST,              /* 403                          */
     NGX_HTTP_STOA_REFUSE_MCP_STREAMS,       /* 429                          */
+    NGX_HTTP_STOA_REFUSE_MCP_SESSIONS,      /* 429                          */
     NGX_HTTP_STOA_REFUSE_MAX
 } ngx_http_stoa_refuse_e;
 

@@ -13,6 +13,8 @@ static ngx_int_t ngx_http_stoa_conf_http_url(ngx_conf_t *cf,
     ngx_str_t *directive, ngx_str_t *url);
 static ngx_int_t ngx_http_stoa_conf_size(ngx_conf_t *cf, ngx_str_t *arg,
     size_t prefix, size_t min, size_t *size);
+static void ngx_http_stoa_conf_sessions_default(
+    ngx_http_stoa_mcp_sessions_t *s);
 static char *ngx_http_stoa_conf_time(ngx_conf_t *cf, ngx_msec_t *slot,
     ngx_int_t min, ngx_int_t max, const char *what);
 
@@ -51,6 +53,10 @@ ngx_http_stoa_conf_init_main(ngx_conf_t *cf, void *conf)
     ngx_conf_init_msec_value(mcf->usage_interval, 2000);
     ngx_conf_init_msec_value(mcf->mcp_keepalive, 15000);
     ngx_conf_init_value(mcf->mcp_streams, 1000);
+
+    if (mcf->mcp_sessions.idle == 0) {
+        ngx_http_stoa_conf_sessions_default(&mcf->mcp_sessions);
+    }
 
     if (!mcf->allowed
         && stoa_allow_add(&mcf->upstream_allow, "private", 7) != STOA_OK)
@@ -452,6 +458,78 @@ ngx_http_stoa_conf_keepalive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     return ngx_http_stoa_conf_time(cf, &mcf->mcp_keepalive, 1000, 3600000,
                                    "a time from 1s to 1h");
+}
+
+
+static void
+ngx_http_stoa_conf_sessions_default(ngx_http_stoa_mcp_sessions_t *s)
+{
+    s->api = 4000;
+    s->application = 1000;
+    s->idle = 3600000;
+}
+
+
+/* stoa_mcp_sessions [api=N] [application=N] [idle=TIME]; */
+
+char *
+ngx_http_stoa_conf_sessions(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_stoa_main_conf_t *mcf = conf;
+
+    ngx_int_t                      n;
+    ngx_str_t                     *value, text;
+    ngx_uint_t                     i;
+    ngx_http_stoa_mcp_sessions_t  *s;
+
+    (void) cmd;
+
+    value = cf->args->elts;
+    s = &mcf->mcp_sessions;
+
+    if (s->idle) {
+        return "is duplicate";
+    }
+
+    ngx_http_stoa_conf_sessions_default(s);
+
+    for (i = 1; i < cf->args->nelts; i++) {
+        text.data = ngx_strlchr(value[i].data, value[i].data + value[i].len,
+                                '=');
+        n = NGX_ERROR;
+
+        if (text.data++) {
+            text.len = value[i].data + value[i].len - text.data;
+            n = ngx_strncmp(value[i].data, "idle=", 5) == 0
+                ? ngx_parse_time(&text, 0) : ngx_atoi(text.data, text.len);
+        }
+
+        if (n >= 1000 && n <= 86400000
+            && ngx_strncmp(value[i].data, "idle=", 5) == 0)
+        {
+            s->idle = n;
+
+        } else if (n >= 1 && n <= 1000000
+                   && ngx_strncmp(value[i].data, "api=", 4) == 0)
+        {
+            s->api = n;
+
+        } else if (n >= 1 && n <= 1000000
+                   && ngx_strncmp(value[i].data, "application=", 12) == 0)
+        {
+            s->application = n;
+
+        } else {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid parameter \"%V\" of "
+                               "\"stoa_mcp_sessions\", it must be api=NUMBER, "
+                               "application=NUMBER (1 to 1000000) or "
+                               "idle=TIME (1s to 1d)", &value[i]);
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    return NGX_CONF_OK;
 }
 
 

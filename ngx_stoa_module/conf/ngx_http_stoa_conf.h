@@ -47,6 +47,8 @@ char *ngx_http_stoa_conf_url(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_stoa_conf_file(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_stoa_conf_interval(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+char *ngx_http_stoa_conf_sessions(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 char *ngx_http_stoa_conf_keepalive(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_stoa_conf_stoa(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);

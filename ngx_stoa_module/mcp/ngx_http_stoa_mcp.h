@@ -12,7 +12,8 @@
  *   _mcp_param.c    headers that repeat arguments
  *   _mcp_item.c     the same for prompts, resources, completions
  *   _mcp_session.c  sealed session ids
- *   _mcp_map.c      upstream sessions, in a mapped file; _mcp_block.c
+ *   _mcp_map.c      upstream sessions, in a mapped file; _mcp_block.c,
+ *                   _mcp_count.c, _mcp_pool.c
  *   _mcp_carry.c    those that a session id carries
  *   _mcp_leave.c    ending them
  *   _mcp_bridge.c   modern clients before upstreams with sessions
@@ -487,6 +488,8 @@ ngx_int_t ngx_http_stoa_mcp_session_open(ngx_http_stoa_ctx_t *ctx,
 /* What the client session is called in the map, and its session at an api: the
  * upper half says which client session.  Never 0. */
 uint64_t ngx_http_stoa_mcp_client(ngx_http_stoa_mcp_t *mcp);
+/* Who has it there: an application, or an address without one; never 0. */
+uint64_t ngx_http_stoa_mcp_app(ngx_http_stoa_ctx_t *ctx);
 uint64_t ngx_http_stoa_mcp_upstream_key(ngx_http_stoa_mcp_t *mcp,
     const stoa_id_t *api);
 

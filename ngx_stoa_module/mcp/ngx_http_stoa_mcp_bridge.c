@@ -79,6 +79,7 @@ ngx_http_stoa_mcp_bridge_end(ngx_http_stoa_ctx_t *ctx)
 
     ngx_memzero(&up, offsetof(ngx_http_stoa_mcp_upstream_t, sid));
     up.api = ctx->call.api->id;
+    up.app = ngx_http_stoa_mcp_app(ctx);
     up.version = mcp->upstream_version;
     up.target = mcp->upstream_target;
     up.len = mcp->upstream_session.len;

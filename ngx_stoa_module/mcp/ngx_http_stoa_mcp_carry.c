@@ -4,8 +4,9 @@
  * group uses the same ones, and nothing is lost with a gateway.
  *
  * Only where discovery has found that the upstreams keep sessions, and there
- * are no more than an id has room for.  What is late, or has a long id, goes
- * into this gateway's map; what the map says of one counts more than the id.
+ * are no more than an id has room for.  This gateway's map has them, too, so
+ * that they are counted and end when they are idle; what is late, or has a
+ * long id, is there alone.  What the map says counts more than the id.
  *
  * Process: workers.  Lifetime: the request's; who opens is left alone by one
  * that ends.
@@ -33,8 +34,8 @@ typedef struct ngx_http_stoa_mcp_carry_s  ngx_http_stoa_mcp_carry_t;
 typedef struct {
     ngx_http_stoa_mcp_carry_t  *carry;         /* NULL: late, or gone        */
     uint64_t                    key;
-    ngx_msec_t                  turn;          /* in the map, when late      */
-    ngx_msec_t                  within;        /* ... for as long            */
+    uint64_t                    app;
+    ngx_msec_t                  turn;          /* in the map                 */
     ngx_uint_t                  gone;
 } ngx_http_stoa_mcp_carry_open_t;
 
@@ -59,6 +60,8 @@ static void ngx_http_stoa_mcp_carry_api(ngx_http_stoa_mcp_carry_t *c,
     const stoa_rec_api_t *api);
 static void ngx_http_stoa_mcp_carry_start(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_mcp_carry_t *c, ngx_uint_t i);
+static ngx_int_t ngx_http_stoa_mcp_carry_turn(ngx_http_request_t *r,
+    ngx_http_stoa_mcp_open_t *o, ngx_http_stoa_mcp_carry_open_t *open);
 static void ngx_http_stoa_mcp_carry_opened(ngx_http_stoa_mcp_open_t *o,
     void *data);
 static void ngx_http_stoa_mcp_carry_late(ngx_event_t *ev);
@@ -221,17 +224,52 @@ ngx_http_stoa_mcp_carry_start(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     o->data = open;
 
     open->carry = c;
-    open->within = ngx_min(NGX_HTTP_STOA_MCP_CARRY_TURN,
-                           ngx_http_stoa_mcp_within(api));
+    open->app = ngx_http_stoa_mcp_app(ctx);
     open->key = ngx_http_stoa_mcp_upstream_key(mcp, &c->api[i]);
 
-    if (ngx_http_stoa_mcp_open_start(o) != NGX_OK) {
+    if (ngx_http_stoa_mcp_carry_turn(r, o, open) != NGX_OK
+        || ngx_http_stoa_mcp_open_start(o) != NGX_OK)
+    {
+        if (open->turn) {
+            ngx_http_stoa_mcp_upstream_end(open->key, open->turn, 0);
+        }
+
         ngx_http_stoa_mcp_open_free(o);
         return;
     }
 
     c->open[i] = open;
     c->left++;
+}
+
+
+/* Calls wait for it, as for one that a call opens: they believe in no turn
+ * that is longer than theirs would be. */
+
+static ngx_int_t
+ngx_http_stoa_mcp_carry_turn(ngx_http_request_t *r,
+    ngx_http_stoa_mcp_open_t *o, ngx_http_stoa_mcp_carry_open_t *open)
+{
+    ngx_http_stoa_main_conf_t  *mcf;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+
+    o->up.api = o->api->id;
+    o->up.app = open->app;
+
+    if (ngx_http_stoa_mcp_upstream_find(open->key, 0,
+                                        ngx_min(NGX_HTTP_STOA_MCP_CARRY_TURN,
+                                                ngx_http_stoa_mcp_within(
+                                                                    o->api)),
+                                        &o->up)
+        != NGX_DECLINED)
+    {
+        return NGX_DECLINED;
+    }
+
+    open->turn = o->up.turn;
+
+    return ngx_http_stoa_mcp_upstream_room(&mcf->mcp_sessions, open->key);
 }
 
 
@@ -247,21 +285,22 @@ ngx_http_stoa_mcp_carry_opened(ngx_http_stoa_mcp_open_t *o, void *data)
 
     c = open->carry;
     o->up.api = o->api->id;
+    o->up.app = open->app;
     o->up.target = o->target;
 
+    if (o->opened && open->gone) {
+        ngx_http_stoa_mcp_upstream_end(open->key, open->turn, 0);
+        ngx_http_stoa_mcp_leave(&o->up);
+
+    } else if (o->opened) {
+        ngx_http_stoa_mcp_upstream_set(open->key, &o->up);
+
+    } else {
+        ngx_http_stoa_mcp_upstream_end(open->key, open->turn,
+                                       c ? 0 : o->fault.what + 1);
+    }
+
     if (c == NULL) {
-
-        if (o->opened && open->gone) {
-            ngx_http_stoa_mcp_leave(&o->up);
-
-        } else if (o->opened) {
-            ngx_http_stoa_mcp_upstream_set(open->key, &o->up);
-
-        } else if (open->turn) {
-            ngx_http_stoa_mcp_upstream_end(open->key, open->turn,
-                                           o->fault.what + 1);
-        }
-
         return;
     }
 
@@ -290,9 +329,6 @@ ngx_http_stoa_mcp_carry_opened(ngx_http_stoa_mcp_open_t *o, void *data)
             ngx_memcpy((char *) ref->sid.data, o->up.sid, o->up.len);
             mcp->ncarried++;
         }
-
-    } else if (o->opened) {
-        ngx_http_stoa_mcp_upstream_set(open->key, &o->up);
     }
 
     if (c->left == 0) {
@@ -306,28 +342,13 @@ ngx_http_stoa_mcp_carry_late(ngx_event_t *ev)
 {
     ngx_http_stoa_mcp_carry_t *c = ev->data;
 
-    ngx_uint_t                       i;
-    ngx_http_stoa_mcp_upstream_t     up;
-    ngx_http_stoa_mcp_carry_open_t  *open;
+    ngx_uint_t  i;
 
     for (i = 0; i < c->n; i++) {
-        open = c->open[i];
-
-        if (open == NULL) {
-            continue;
+        if (c->open[i]) {
+            c->open[i]->carry = NULL;
+            c->open[i] = NULL;
         }
-
-        /* calls wait for it, as for one that a call opens: they believe in no
-         * turn that is longer than theirs would be */
-
-        if (ngx_http_stoa_mcp_upstream_find(open->key, 0, open->within, &up)
-            == NGX_DECLINED)
-        {
-            open->turn = up.turn;
-        }
-
-        open->carry = NULL;
-        c->open[i] = NULL;
     }
 
     ngx_http_stoa_mcp_carry_wake(c);

@@ -19,6 +19,7 @@ typedef struct {
     ngx_http_stoa_ctx_t  *ctx;              /* NULL: gone                   */
     uint64_t              key;
     ngx_msec_t            turn;
+    uint64_t              app;              /* whose session it is          */
 } ngx_http_stoa_mcp_conn_t;
 
 
@@ -100,9 +101,11 @@ ngx_http_stoa_mcp_find_session(ngx_http_request_t *r,
 {
     ngx_int_t                      rc;
     ngx_http_stoa_mcp_t           *mcp;
+    ngx_http_stoa_main_conf_t     *mcf;
     ngx_http_stoa_mcp_upstream_t   up;
 
     mcp = ctx->call.mcp;
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
 
     if (mcp->upstream_key == 0) {
         mcp->upstream_key = ngx_http_stoa_mcp_upstream_key(mcp,
@@ -127,6 +130,9 @@ ngx_http_stoa_mcp_find_session(ngx_http_request_t *r,
         return ngx_http_stoa_mcp_use(r, mcp, &up);
     }
 
+    up.api = ctx->call.api->id;
+    up.app = ngx_http_stoa_mcp_app(ctx);
+
     rc = ngx_http_stoa_mcp_upstream_find(mcp->upstream_key,
                                     mcp->wait.delay != 0,
                                     ngx_http_stoa_mcp_within(ctx->call.api),
@@ -147,7 +153,11 @@ ngx_http_stoa_mcp_find_session(ngx_http_request_t *r,
         return ngx_http_stoa_refuse(r, up.failed - 1, NULL);
     }
 
-    rc = ngx_http_stoa_mcp_begin(r, ctx, up.turn);
+    rc = ngx_http_stoa_mcp_upstream_room(&mcf->mcp_sessions,
+                                         mcp->upstream_key)
+         == NGX_OK
+         ? ngx_http_stoa_mcp_begin(r, ctx, up.turn)
+         : ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_MCP_SESSIONS, NULL);
 
     if (rc != NGX_AGAIN) {
         ngx_http_stoa_mcp_upstream_end(mcp->upstream_key, up.turn, 0);
@@ -202,6 +212,7 @@ ngx_http_stoa_mcp_begin(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
         conn->ctx = ctx;
         conn->key = mcp->bridged ? 0 : mcp->upstream_key;
         conn->turn = turn;
+        conn->app = ngx_http_stoa_mcp_app(ctx);
 
         ngx_http_stoa_via(r, &o->via);
         ngx_http_stoa_mcp_leave_via(r);
@@ -285,6 +296,7 @@ ngx_http_stoa_mcp_opened(ngx_http_stoa_mcp_open_t *o, void *data)
     ngx_http_stoa_mcp_t  *mcp;
 
     o->up.api = o->api->id;
+    o->up.app = conn->app;
     o->up.target = o->target;
 
     if (conn->key == 0) {

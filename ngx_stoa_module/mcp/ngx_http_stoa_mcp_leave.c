@@ -71,7 +71,7 @@ ngx_http_stoa_mcp_leave_init(ngx_http_stoa_main_conf_t *mcf)
 static void
 ngx_http_stoa_mcp_leave_sweep(ngx_event_t *ev)
 {
-    ngx_http_stoa_mcp_map_sweep();
+    ngx_http_stoa_mcp_map_sweep(NGX_HTTP_STOA_MCP_SWEEP_MS);
     ngx_add_timer(ev, NGX_HTTP_STOA_MCP_SWEEP_MS);
 }
 

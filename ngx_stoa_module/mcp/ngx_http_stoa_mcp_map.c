@@ -13,15 +13,15 @@
 
 #define NGX_HTTP_STOA_MCP_MAP_MAGIC   0x53544f414d415031ULL
 #define NGX_HTTP_STOA_MCP_SETS_OF     4      /* of one client session        */
-#define NGX_HTTP_STOA_MCP_IDLE_MS     3600000
 #define NGX_HTTP_STOA_MCP_POOL_MS     120000
-#define NGX_HTTP_STOA_MCP_SWEEP       64     /* sets, at each call           */
+#define NGX_HTTP_STOA_MCP_SWEEP       64     /* sets, at each call, at least */
 #define NGX_HTTP_STOA_MCP_ENDED_WAYS  8
 
 
 /* Of this worker. */
 
-static ngx_http_stoa_mcp_map_t    *ngx_http_stoa_mcp_map;
+ngx_http_stoa_mcp_map_t           *ngx_http_stoa_mcp_map;
+static ngx_http_stoa_main_conf_t  *ngx_http_stoa_mcp_map_conf;
 static ngx_http_stoa_mcp_left_pt   ngx_http_stoa_mcp_map_leaver;
 
 
@@ -43,6 +43,10 @@ ngx_http_stoa_mcp_map_layout(ngx_http_stoa_mcp_map_t *m, uint64_t size)
     m->ended_off = 4096;
     m->nended = size / 64 / (8 * NGX_HTTP_STOA_MCP_ENDED_WAYS);
     off = m->ended_off + m->nended * 8 * NGX_HTTP_STOA_MCP_ENDED_WAYS;
+
+    m->counts_off = ngx_align(off, 4096);
+    m->ncounts = size / 64 / sizeof(ngx_http_stoa_mcp_counts_t);
+    off = m->counts_off + m->ncounts * sizeof(ngx_http_stoa_mcp_counts_t);
 
     m->sets_off = ngx_align(off, 4096);
     m->nsets = size / 16 * 10
@@ -168,6 +172,7 @@ ngx_http_stoa_mcp_map_open(ngx_http_stoa_main_conf_t *mcf,
     }
 
     ngx_http_stoa_mcp_map = p;
+    ngx_http_stoa_mcp_map_conf = mcf;
 
     return NGX_OK;
 }
@@ -192,7 +197,7 @@ ngx_http_stoa_mcp_map_left(ngx_http_stoa_mcp_left_pt left)
 
 /* ---- sets -------------------------------------------------------------- */
 
-static ngx_http_stoa_mcp_set_t *
+ngx_http_stoa_mcp_set_t *
 ngx_http_stoa_mcp_map_set(uint64_t number)
 {
     ngx_http_stoa_mcp_map_t  *m;
@@ -206,7 +211,7 @@ ngx_http_stoa_mcp_map_set(uint64_t number)
 
 /* The upper half of a key names the client session. */
 
-static ngx_http_stoa_mcp_set_t *
+ngx_http_stoa_mcp_set_t *
 ngx_http_stoa_mcp_set_lock(uint64_t key)
 {
     ngx_http_stoa_mcp_set_t  *set;
@@ -219,7 +224,7 @@ ngx_http_stoa_mcp_set_lock(uint64_t key)
 }
 
 
-static ngx_http_stoa_mcp_entry_t *
+ngx_http_stoa_mcp_entry_t *
 ngx_http_stoa_mcp_entry(ngx_http_stoa_mcp_set_t *set, ngx_uint_t i)
 {
     return ngx_http_stoa_mcp_block_entry(ngx_http_stoa_mcp_map,
@@ -228,18 +233,20 @@ ngx_http_stoa_mcp_entry(ngx_http_stoa_mcp_set_t *set, ngx_uint_t i)
 }
 
 
-static void
+void
 ngx_http_stoa_mcp_entry_clear(ngx_http_stoa_mcp_set_t *set, ngx_uint_t i)
 {
+    ngx_http_stoa_mcp_entry_t  *e;
+
+    e = ngx_http_stoa_mcp_entry(set, i);
+
     __atomic_store_n(&set->key[i], 0, __ATOMIC_RELEASE);
-    ngx_memzero(ngx_http_stoa_mcp_entry(set, i),
-                sizeof(ngx_http_stoa_mcp_entry_t));
+    ngx_http_stoa_mcp_count(ngx_http_stoa_mcp_map, e, NULL, 0);
+    ngx_memzero(e, sizeof(ngx_http_stoa_mcp_entry_t));
 }
 
 
-/* Takes the session out; NGX_OK: out is one that its upstream still keeps. */
-
-static ngx_int_t
+ngx_int_t
 ngx_http_stoa_mcp_entry_take(ngx_http_stoa_mcp_set_t *set, ngx_uint_t i,
     ngx_http_stoa_mcp_upstream_t *out)
 {
@@ -264,10 +271,7 @@ ngx_http_stoa_mcp_entry_take(ngx_http_stoa_mcp_set_t *set, ngx_uint_t i,
 }
 
 
-/* The key's entry; NULL: it has none.  make: one in the place of whoever was
- * idle longest; *left: his session, or len 0. */
-
-static ngx_http_stoa_mcp_entry_t *
+ngx_http_stoa_mcp_entry_t *
 ngx_http_stoa_mcp_entry_of(ngx_http_stoa_mcp_set_t *set, uint64_t key,
     ngx_uint_t make, ngx_http_stoa_mcp_upstream_t *left)
 {
@@ -307,7 +311,6 @@ ngx_http_stoa_mcp_entry_of(ngx_http_stoa_mcp_set_t *set, uint64_t key,
     }
 
     e = ngx_http_stoa_mcp_entry(set, old);
-    ngx_memzero(e, sizeof(ngx_http_stoa_mcp_entry_t));
     e->used = ngx_http_stoa_wall_ms();
     e->deadline = 1;
     __atomic_store_n(&set->key[old], key, __ATOMIC_RELEASE);
@@ -316,9 +319,7 @@ ngx_http_stoa_mcp_entry_of(ngx_http_stoa_mcp_set_t *set, uint64_t key,
 }
 
 
-/* Without a lock: it may ask the upstream. */
-
-static void
+void
 ngx_http_stoa_mcp_map_leaves(const ngx_http_stoa_mcp_upstream_t *up)
 {
     if (up->len && ngx_http_stoa_mcp_map_leaver) {
@@ -377,6 +378,8 @@ ngx_http_stoa_mcp_upstream_find(uint64_t key, ngx_uint_t waited,
         e->used = now;
         e->pid = (uint64_t) ngx_pid;
         e->deadline = now + within;
+        ngx_http_stoa_mcp_count(ngx_http_stoa_mcp_map, e, &out->api,
+                                out->app);
         out->turn = (ngx_msec_t) e->deadline;
         rc = NGX_DECLINED;
     }
@@ -403,13 +406,17 @@ ngx_http_stoa_mcp_upstream_peek(uint64_t key,
          ? ngx_http_stoa_mcp_block_get(ngx_http_stoa_mcp_map, key, e, out)
          : NGX_DECLINED;
 
+    if (rc == NGX_OK) {
+        e->used = ngx_http_stoa_wall_ms();    /* its client is still there   */
+    }
+
     ngx_http_stoa_lock_drop(&set->lock);
 
     return rc;
 }
 
 
-static void
+void
 ngx_http_stoa_mcp_put(uint64_t key, const ngx_http_stoa_mcp_upstream_t *in,
     uint64_t owner)
 {
@@ -443,9 +450,12 @@ ngx_http_stoa_mcp_put(uint64_t key, const ngx_http_stoa_mcp_upstream_t *in,
         e->doubt = 0;
         e->owner = owner;
         e->deadline = 0;
+        ngx_http_stoa_mcp_count(ngx_http_stoa_mcp_map, e, &in->api,
+                                in->len ? in->app : 0);
 
     } else {
         e->deadline = 1;
+        ngx_http_stoa_mcp_count(ngx_http_stoa_mcp_map, e, NULL, 0);
     }
 
     ngx_http_stoa_lock_drop(&set->lock);
@@ -468,6 +478,7 @@ ngx_http_stoa_mcp_upstream_set(uint64_t key,
 static void
 ngx_http_stoa_mcp_entry_free(ngx_http_stoa_mcp_entry_t *e)
 {
+    ngx_http_stoa_mcp_count(ngx_http_stoa_mcp_map, e, NULL, 0);
     ngx_memzero(e, sizeof(ngx_http_stoa_mcp_entry_t));
 
     e->deadline = 1;
@@ -553,123 +564,6 @@ ngx_http_stoa_mcp_upstream_known(uint64_t key)
 }
 
 
-/* ---- pools ------------------------------------------------------------- */
-
-void
-ngx_http_stoa_mcp_map_pool(const u_char *who, size_t len,
-    const stoa_id_t *api, ngx_http_stoa_mcp_pool_t *pool)
-{
-    uint64_t  h[2];
-
-    stoa_siphash(who, len, ngx_http_stoa_mcp_map->secret, h);
-
-    pool->key = h[0];
-    pool->owner = h[1] | 1;
-    pool->api = *api;
-}
-
-
-static uint64_t
-ngx_http_stoa_mcp_pool_key(const ngx_http_stoa_mcp_pool_t *pool, ngx_uint_t i)
-{
-    return (pool->key & ~(uint64_t) (2 * NGX_HTTP_STOA_MCP_POOL - 1))
-           | i << 1 | 1;
-}
-
-
-static ngx_uint_t
-ngx_http_stoa_mcp_pool_has(const ngx_http_stoa_mcp_pool_t *pool,
-    const ngx_http_stoa_mcp_entry_t *e)
-{
-    return e->owner == pool->owner
-           && ngx_memcmp(&e->api, &pool->api, STOA_ID_LEN) == 0;
-}
-
-
-ngx_int_t
-ngx_http_stoa_mcp_map_take(const ngx_http_stoa_mcp_pool_t *pool,
-    ngx_http_stoa_mcp_upstream_t *out)
-{
-    uint64_t                    key, best, last;
-    ngx_int_t                   rc;
-    ngx_uint_t                  i, tries;
-    ngx_http_stoa_mcp_set_t    *set;
-    ngx_http_stoa_mcp_entry_t  *e;
-
-    /* another one may be quicker */
-
-    for (tries = 0; tries < NGX_HTTP_STOA_MCP_POOL; tries++) {
-        best = 0;
-        last = 0;
-
-        for (i = 0; i < NGX_HTTP_STOA_MCP_POOL; i++) {
-            key = ngx_http_stoa_mcp_pool_key(pool, i);
-            set = ngx_http_stoa_mcp_set_lock(key);
-            e = ngx_http_stoa_mcp_entry_of(set, key, 0, NULL);
-
-            if (e && e->used > last && ngx_http_stoa_mcp_pool_has(pool, e)) {
-                last = e->used;
-                best = key;
-            }
-
-            ngx_http_stoa_lock_drop(&set->lock);
-        }
-
-        if (best == 0) {
-            return NGX_DECLINED;
-        }
-
-        set = ngx_http_stoa_mcp_set_lock(best);
-        e = ngx_http_stoa_mcp_entry_of(set, best, 0, NULL);
-        rc = NGX_DECLINED;
-
-        if (e && ngx_http_stoa_mcp_pool_has(pool, e)) {
-            rc = e->deadline == 0
-                 ? ngx_http_stoa_mcp_block_get(ngx_http_stoa_mcp_map, best, e,
-                                               out)
-                 : NGX_DECLINED;
-
-            for (i = 0; set->key[i] != best; i++) { /* void */ }
-
-            ngx_http_stoa_mcp_entry_clear(set, i);
-        }
-
-        ngx_http_stoa_lock_drop(&set->lock);
-
-        if (rc == NGX_OK) {
-            return NGX_OK;
-        }
-    }
-
-    return NGX_DECLINED;
-}
-
-
-void
-ngx_http_stoa_mcp_map_give(const ngx_http_stoa_mcp_pool_t *pool,
-    const ngx_http_stoa_mcp_upstream_t *up)
-{
-    uint64_t                    key;
-    ngx_uint_t                  i;
-    ngx_http_stoa_mcp_set_t    *set;
-    ngx_http_stoa_mcp_entry_t  *e;
-
-    for (i = 0; i < NGX_HTTP_STOA_MCP_POOL; i++) {
-        key = ngx_http_stoa_mcp_pool_key(pool, i);
-        set = ngx_http_stoa_mcp_set_lock(key);
-        e = ngx_http_stoa_mcp_entry_of(set, key, 0, NULL);
-        ngx_http_stoa_lock_drop(&set->lock);
-
-        if (e == NULL) {
-            ngx_http_stoa_mcp_put(key, up, pool->owner);
-            return;
-        }
-    }
-
-    ngx_http_stoa_mcp_map_leaves(up);
-}
-
-
 /* ---- the ends ---------------------------------------------------------- */
 
 /* The sessions of a set that are to go, one after the other: those of the
@@ -681,8 +575,11 @@ ngx_http_stoa_mcp_set_leave(ngx_http_stoa_mcp_set_t *set, uint64_t key,
 {
     ngx_int_t                      rc;
     ngx_uint_t                     i;
+    ngx_msec_t                     idle;
     ngx_http_stoa_mcp_entry_t     *e;
     ngx_http_stoa_mcp_upstream_t   up;
+
+    idle = ngx_http_stoa_mcp_map_conf->mcp_sessions.idle;
 
     for (i = 0; i < NGX_HTTP_STOA_MCP_WAYS; i++) {
 
@@ -698,8 +595,9 @@ ngx_http_stoa_mcp_set_leave(ngx_http_stoa_mcp_set_t *set, uint64_t key,
         if (set->key[i]
             && (key ? e->owner == 0 && set->key[i] >> 32 == key >> 32
                     : (int64_t) (now - e->used)
-                      > (e->owner ? NGX_HTTP_STOA_MCP_POOL_MS
-                                 : NGX_HTTP_STOA_MCP_IDLE_MS)))
+                      > (int64_t) (e->owner ? ngx_min(idle,
+                                                 NGX_HTTP_STOA_MCP_POOL_MS)
+                                            : idle)))
         {
             rc = ngx_http_stoa_mcp_entry_take(set, i, &up);
         }
@@ -772,19 +670,23 @@ ngx_http_stoa_mcp_map_ended(uint64_t client)
 }
 
 
+/* Each is looked at several times while it is idle. */
+
 void
-ngx_http_stoa_mcp_map_sweep(void)
+ngx_http_stoa_mcp_map_sweep(ngx_msec_t every)
 {
-    uint64_t                  first, now;
+    uint64_t                  first, now, n;
     ngx_uint_t                i;
     ngx_http_stoa_mcp_map_t  *m;
 
     m = ngx_http_stoa_mcp_map;
     now = ngx_http_stoa_wall_ms();
-    first = __atomic_fetch_add(&m->swept, NGX_HTTP_STOA_MCP_SWEEP,
-                               __ATOMIC_RELAXED);
 
-    for (i = 0; i < ngx_min(NGX_HTTP_STOA_MCP_SWEEP, m->nsets); i++) {
+    n = 4 * m->nsets * every / ngx_http_stoa_mcp_map_conf->mcp_sessions.idle;
+    n = ngx_min(ngx_max(n, NGX_HTTP_STOA_MCP_SWEEP), m->nsets);
+    first = __atomic_fetch_add(&m->swept, n, __ATOMIC_RELAXED);
+
+    for (i = 0; i < n; i++) {
         ngx_http_stoa_mcp_set_leave(ngx_http_stoa_mcp_map_set(first + i), 0,
                                     now);
     }

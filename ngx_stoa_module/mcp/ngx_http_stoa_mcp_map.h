@@ -12,8 +12,9 @@
  *
  * Process: the file is made in the master, mapped by each worker.
  * Lifetime: the file's; times are those of the wall clock.
- * Limits: a quarter of the counters' size: 56,000 entries, 3,300 ids of more
+ * Limits: a quarter of the counters' size: 50,000 entries, 3,300 ids of more
  * than 60 bytes, 440 of more than 510, with the default; an id 4,096 bytes.
+ * How many there may be at an api, and of one application: stoa_mcp_sessions.
  */
 
 #ifndef NGX_HTTP_STOA_MCP_MAP_H
@@ -34,6 +35,7 @@ typedef struct {
     ngx_uint_t  version;
     ngx_uint_t  target;               /* of the api's, which has it         */
     stoa_id_t   api;
+    uint64_t    app;                  /* for _find, _set: whose, as a number */
     ngx_uint_t  doubt;                /* of _find: to be asked first        */
     ngx_uint_t  failed;               /* of _find: refuse_e + 1             */
     ngx_msec_t  turn;                 /* of _find: whose it is to connect   */
@@ -54,11 +56,16 @@ void ngx_http_stoa_mcp_map_left(ngx_http_stoa_mcp_left_pt left);
 
 /* Keys are ngx_http_stoa_mcp_upstream_key(): never 0. */
 
-/* NGX_OK: out filled.  NGX_AGAIN: another request is connecting; NGX_ABORT: it
- * was, and has failed, while the caller waited.  NGX_DECLINED: nobody is; the
- * caller now is, and must _set or _end its turn, within that time. */
+/* out: api and app are said.  NGX_OK: it is filled.  NGX_AGAIN: another one is
+ * connecting; NGX_ABORT: it was, and has failed, while the caller waited.
+ * NGX_DECLINED: nobody is; the caller now is, and must _set or _end its turn,
+ * within that time. */
 ngx_int_t ngx_http_stoa_mcp_upstream_find(uint64_t key, ngx_uint_t waited,
     ngx_msec_t within, ngx_http_stoa_mcp_upstream_t *out);
+/* For the one whose turn it is.  NGX_BUSY: there are as many as there may be,
+ * and all are in use; else one that is idle may have been ended. */
+ngx_int_t ngx_http_stoa_mcp_upstream_room(
+    const ngx_http_stoa_mcp_sessions_t *most, uint64_t key);
 /* NGX_OK, or NGX_DECLINED: there is none that is open. */
 ngx_int_t ngx_http_stoa_mcp_upstream_peek(uint64_t key,
     ngx_http_stoa_mcp_upstream_t *out);
@@ -98,8 +105,9 @@ void ngx_http_stoa_mcp_map_give(const ngx_http_stoa_mcp_pool_t *pool,
  * client: ngx_http_stoa_mcp_client(). */
 void ngx_http_stoa_mcp_map_leave(uint64_t client);
 ngx_uint_t ngx_http_stoa_mcp_map_ended(uint64_t client);
-/* Leaves those that nobody has used for an hour; a part at each call. */
-void ngx_http_stoa_mcp_map_sweep(void);
+/* Leaves those that nobody has used for so long; a part at each call, which is
+ * made so often. */
+void ngx_http_stoa_mcp_map_sweep(ngx_msec_t every);
 
 
 #endif /* NGX_HTTP_STOA_MCP_MAP_H */

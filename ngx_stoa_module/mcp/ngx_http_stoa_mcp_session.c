@@ -283,6 +283,14 @@ ngx_http_stoa_mcp_seen_free(ngx_http_stoa_mcp_seen_t *seen)
 
 
 uint64_t
+ngx_http_stoa_mcp_app(ngx_http_stoa_ctx_t *ctx)
+{
+    return stoa_hash64(ctx->anonymous ? &ctx->principal : &ctx->application,
+                       STOA_ID_LEN, 9) | 1;
+}
+
+
+uint64_t
 ngx_http_stoa_mcp_client(ngx_http_stoa_mcp_t *mcp)
 {
     return stoa_hash64(mcp->nonce, sizeof(mcp->nonce), 1) | 1;
