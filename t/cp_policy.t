@@ -310,6 +310,20 @@ is($t->api(POST => $P, { name => 'wide', type => 'rate', state => 'shadow',
    'nor does a consumer say the state of his plan');
 is($t->api(POST => $P, { name => 'more', type => 'rate',
     config => { rate => 1 } })->{status}, 422, 'or its fields');
+
+# a gateway group's are the platform's: that there are some, not how they are
+
+my $people = $t->must(POST => '/v1/admin-tokens', { name => 'theirs',
+    role => 'tenant-admin', tenant => 'acme' })->{token};
+for ([acme => $people], [platform => undef]) {
+    my ($who, $theirs) = @$_;
+    my $r = $t->api(GET => '/v1/tenants/acme/effective-policies'
+        . '?gateway_group=default', undef, $theirs ? (token => $theirs) : ());
+    my ($wide) = grep { ($_->{scope} // '') eq 'gateway_group' }
+        @{ $r->{json}{items} };
+    is($wide->{type} && exists $wide->{config} ? 'all' : $wide->{type},
+       $who eq 'acme' ? 'headers' : 'all', "what $who is told of them");
+}
 is($t->api(GET => '/v1/tenants/acme/effective-policies?api=no')->{status},
    404, 'no such api');
 is($t->api(GET => '/v1/tenants/acme/effective-policies?tool=x')->{status},

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "auth/cp_auth.h"
 #include "kinds/cp_policy.h"
 #include "rest/cp_rest.h"
 
@@ -332,8 +333,13 @@ cp_effective_item(cp_req_t *r, cp_names_t *names, const cp_policy_use_t *u,
     cp_json_set(a, *item, "attached", cp_json_copy(a, m));
     cp_json_put(a, *item, "state", cp_json_str(u->row, "state"));
     cp_json_put_bool(a, *item, "in_force", u->in_force);
-    cp_json_set(a, *item, "config",
-                cp_json_copy(a, cp_json_get(u->row, "config")));
+
+    /* a tenant's people are told what there is, not how the platform has it */
+
+    if (u->scope != STOA_SCOPE_GROUP || cp_auth_sees(&r->op.actor, "")) {
+        cp_json_set(a, *item, "config",
+                    cp_json_copy(a, cp_json_get(u->row, "config")));
+    }
 
     return CP_OK;
 }
