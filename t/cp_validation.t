@@ -15,6 +15,9 @@ $t->control;
 $t->must(POST => '/v1/tenants', { name => 'acme' });
 $t->must(POST => '/v1/tenants/acme/applications', { name => 'app' });
 
+$t->must(POST => '/v1/tenants/acme/apis', { name => 'm', kind => 'mcp',
+    upstream => { targets => [{ url => 'http://127.0.0.1:1' }] } });
+
 my $apis = '/v1/tenants/acme/apis';
 my $up = '"upstream":{"targets":[{"url":"http://a.test"}]}';
 
@@ -79,6 +82,21 @@ my @bad = (
     ['no such reference',
      qq({"name":"a","kind":"rest",$up,"gateway_groups":["nowhere"]}), 422,
      'gateway_groups[0]', qr/no gateway_group "nowhere"/],
+    (map { my ($what, $member, $field, $message) = @$_;
+           [$what, qq({"name":"a","issuer":"https://i.test",$member}), 422,
+            $field, $message, '/v1/tenants/acme/issuers'] }
+        ['an empty text in a list', '"audiences":[""]', 'audiences[0]',
+         qr/empty/],
+        ['a required list without an item',
+         '"scopes":[{"scope":"a","covers":[]}]', 'scopes[0].covers',
+         qr/1\.\.200/]),
+    (map { my ($what, $list, $member, $long) = @$_;
+           ["$list.$member: bytes, where gateways count them",
+            qq({"name":"a","$list":[{"api":"m",$what"$member":")
+            . "\xc3\xa9" x $long . '"}]}', 422, "$list\[0].$member",
+            qr/bytes/, '/v1/tenants/acme/servers'] }
+        ['', 'prompts', 'prompt', 65], ['"prompt":"p",', 'prompts', 'alias',
+        65], ['', 'resources', 'uri', 513]),
     ['not an object', '[1]', 422, '', qr/object/],
     ['a spec that is too large', qq({"name":"a","kind":"rest",$up,"spec":{"x":")
      . 'y' x 1048577 . '"}}', 422, 'spec', qr/larger/],
@@ -206,7 +224,7 @@ is(raw(POST => "$apis/yaml/explode", '{}')->{status}, 404,
 # nothing was made of all that
 
 is_deeply([map { $_->{name} } @{ $t->must(GET => $apis)->{items} }],
-    ['yaml'], 'nothing else was made');
+    ['m', 'yaml'], 'nothing else was made');
 
 # secrets
 

@@ -69,7 +69,9 @@
 #define ROW_STR(n, fl, form, lo, hi, d)                                       \
     F(#n, CP_F_##form, fl, lo, hi, NULL, d),
 #define ROW_TIME(n, fl, d)        F(#n, CP_F_TIME, fl, 0, 0, NULL, d),
-#define ROW_STRS(n, fl, hi, d)    F_ARRAY(#n, fl, hi, CP_F_STRING, d),
+#define ROW_STRS(n, fl, hi, d)                                                \
+    { #n, CP_F_ARRAY, fl, (fl) & RQ, hi, NULL, NULL, NULL, CP_F_STRING, NULL, \
+      NULL, d },
 #define ROW_CIDRS(n, fl, hi, d)   F_ARRAY(#n, fl, hi, CP_F_CIDR, d),
 #define ROW_ITEMS(n, fl, item, lo, hi, d)                                     \
     F_OBJECTS(#n, fl, lo, hi, item##_fields, d),
@@ -79,7 +81,6 @@
 
 #define CP_F_WORD                 CP_F_TOOL_NAME      /* the same letters    */
 #define CP_F_CLAIM                CP_F_STRING
-#define CP_F_LABEL                CP_F_STRING
 
 /* The same rows in a body; at: in which member of the row, with a dot. */
 

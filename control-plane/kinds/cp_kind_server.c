@@ -52,16 +52,16 @@ static const cp_field_t  server_tool_fields[] = {
 
 static const cp_field_t  server_prompt_fields[] = {
     F_REF("api", RQ, "api", NULL, "an mcp api of the tenant"),
-    F("prompt", CP_F_STRING, RQ, 1, STOA_TOOL_NAME_MAX, NULL,
+    F("prompt", CP_F_LABEL, RQ, 1, STOA_TOOL_NAME_MAX, NULL,
       "the prompt's name there"),
-    F("alias", CP_F_STRING, 0, 1, STOA_TOOL_NAME_MAX, NULL,
+    F("alias", CP_F_LABEL, 0, 1, STOA_TOOL_NAME_MAX, NULL,
       "the name shown instead"),
     F_END
 };
 
 static const cp_field_t  server_resource_fields[] = {
     F_REF("api", RQ, "api", NULL, "an mcp api of the tenant"),
-    F("uri", CP_F_STRING, 0, 1, STOA_URI_MAX, NULL,
+    F("uri", CP_F_LABEL, 0, 1, STOA_URI_MAX, NULL,
       "of a resource, or a template of URIs; absent: all of the api"),
     F_END
 };

@@ -38,6 +38,7 @@ static cp_json_t *cp_schema_report(cp_arena_t *a,
 
 static const cp_schema_type_t  cp_schema_types[] = {
     [CP_F_STRING]    = { "string", NULL, "^[^\\x00-\\x1f\\x7f]*$" },
+    [CP_F_LABEL]     = { "string", NULL, "^[^\\x00-\\x1f\\x7f]*$" },
     [CP_F_NAME]      = { "string", NULL,
                          "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$" },
     [CP_F_TEXT]      = { "string", NULL, NULL },
@@ -318,6 +319,7 @@ cp_schema_bounds(cp_arena_t *a, const cp_field_t *f, cp_field_type_e type,
         break;
 
     case CP_F_STRING:
+    case CP_F_LABEL:
     case CP_F_TEXT:
         if (f->min) {
             cp_json_put_int(a, s, "minLength", f->min);

@@ -15,6 +15,7 @@
 
 
 static cp_rc_t cp_value_string(cp_value_t *c);
+static cp_rc_t cp_value_label(cp_value_t *c);
 static cp_rc_t cp_value_text(cp_value_t *c);
 static cp_rc_t cp_value_name(cp_value_t *c);
 static cp_rc_t cp_value_int(cp_value_t *c);
@@ -55,7 +56,8 @@ const cp_type_t  cp_types[] = {
     [CP_F_TEMPLATE]  = { CP_JSON_STRING, "a string", cp_value_template },
     [CP_F_TOOL_NAME] = { CP_JSON_STRING, "a string", cp_value_tool_name },
     [CP_F_ENV]       = { CP_JSON_STRING, "a string", cp_value_env },
-    [CP_F_HOST_PORT] = { CP_JSON_STRING, "a string", cp_value_host }
+    [CP_F_HOST_PORT] = { CP_JSON_STRING, "a string", cp_value_host },
+    [CP_F_LABEL]     = { CP_JSON_STRING, "a string", cp_value_label }
 };
 
 
@@ -123,6 +125,22 @@ cp_value_chars(cp_value_t *c, const cp_json_t *val, bool lines)
 static cp_rc_t
 cp_value_string(cp_value_t *c)
 {
+    if (c->f->type == CP_F_ARRAY && c->in->len == 0) {
+        return cp_fault(c, "must not be empty");
+    }
+
+    return cp_value_chars(c, c->in, false);
+}
+
+
+/* What programs take for a name has its maximum there too. */
+static cp_rc_t
+cp_value_label(cp_value_t *c)
+{
+    if (c->f->max && c->in->len > (size_t) c->f->max) {
+        return cp_fault(c, "is longer than %" PRId64 " bytes", c->f->max);
+    }
+
     return cp_value_chars(c, c->in, false);
 }
 
