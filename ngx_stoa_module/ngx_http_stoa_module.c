@@ -358,7 +358,7 @@ ngx_http_stoa_init_process(ngx_cycle_t *cycle)
     if (ngx_http_stoa_mcp_session_init(mcf, cycle) != NGX_OK
         || ngx_http_stoa_counters_open(mcf, cycle) != NGX_OK
         || ngx_http_stoa_store_open(mcf, cycle->log) != NGX_OK
-        || ngx_http_stoa_door_open(mcf, cycle, ngx_http_stoa_mcp_input_came)
+        || ngx_http_stoa_door_open(mcf, cycle, ngx_http_stoa_mcp_came)
            != NGX_OK)
     {
         return NGX_ERROR;

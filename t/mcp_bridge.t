@@ -104,7 +104,7 @@ sub count { my ($re) = @_; return scalar(() = slurp($book) =~ /$re/mg) }
 my $r = ask('server/discover');
 is($r->{status}, 200, 'V2: all upstreams are legacy: server/discover is 200');
 is_deeply($r->{rpc}{result}{supportedVersions}, ['2026-07-28', '2025-11-25',
-    '2025-06-18', '2025-03-26'], 'V2: with the versions of both eras');
+    '2025-06-18', '2025-03-26', '2024-11-05'], 'V2: with the versions of both eras');
 $r = ask('tools/list');
 is(join(' ', map { $_->{name} } @{ $r->{rpc}{result}{tools} }),
    'old__error old__odd old__slow old__steps old__who',

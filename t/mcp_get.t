@@ -116,7 +116,8 @@ my $ok = '{"jsonrpc":"2.0","id":"c","result":{}}';
 
 # ---- T2: what a GET is
 
-is(get(undef)->{head}{status}, 405, 'T2: GET without a session');
+is(get(undef, headers => { 'MCP-Protocol-Version' => '2025-11-25' })->{head}
+   {status}, 405, 'T2: GET without a session');
 my $r = $t->http('GET', '/mcp/acme', headers => { Accept => '*/*' });
 is($r->{status}, 401, '... without a key');
 is(get('S0bad')->{head}{status}, 404, 'T2: GET of a session that is none');

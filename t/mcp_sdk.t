@@ -1,8 +1,8 @@
 #!/usr/bin/perl
 
 # Unmodified SDK clients through the gateway: TypeScript v1 and v2, Python, in
-# their default mode and pinned to each era that the upstreams speak, with two
-# real upstreams behind one endpoint.
+# their default mode, pinned to each era that the upstreams speak and by the
+# transport of 2024-11-05, with two real upstreams behind one endpoint.
 
 use FindBin;
 use lib "$FindBin::Bin/lib";
@@ -41,6 +41,7 @@ $t->sync;
 my $parts = $Test::Stoa::PARTS;
 my %client = (
     ts1 => sub { ['node', "$FindBin::Bin/sdk/ts1.mjs", @_] },
+    'ts1-sse' => sub { ['node', "$FindBin::Bin/sdk/ts1.mjs", @_] },
     ts2 => sub { ['node', "$FindBin::Bin/sdk/ts2.mjs", @_] },
     py => sub { ["$parts/python/venv/bin/python", "$FindBin::Bin/sdk/py.py",
                  @_] },
@@ -59,6 +60,8 @@ for my $case (
     [qw(ts1 default mixed 2025-11-25)],
     [qw(ts1 default modern 2025-11-25)],
     [qw(ts1 default legacy 2025-11-25)],
+    (map { ['ts1-sse', 'default', $_, '2025-11-25'] } qw(mixed modern legacy)),
+    (map { [qw(py sse), $_, '2025-11-25'] } qw(mixed modern legacy)),
     [qw(ts2 default mixed 2025-11-25)],
     [qw(ts2 auto mixed 2026-07-28)],
     [qw(ts2 auto modern 2026-07-28)],
@@ -76,8 +79,9 @@ for my $case (
     my ($who, $mode, $tenant, $version) = @$case;
     my @calls = @{ $call{$tenant} };
     my ($code, $text, $err) = $t->run_cmd($client{$who}->("$url$tenant",
-        $key{$tenant}, $who eq 'ts1' ? () : $mode, @calls),
-        env => { STOA_NODE_DIR => "$parts/node" }, timeout => 60);
+        $key{$tenant}, $who =~ /^ts1/ ? () : $mode, @calls),
+        env => { STOA_NODE_DIR => "$parts/node",
+                 $who =~ /sse/ ? (STOA_SSE => 1) : () }, timeout => 60);
     my $out = json_decode($text) || {};
 
     is($out->{version}, $version, "$who $mode, $tenant upstreams: $version")

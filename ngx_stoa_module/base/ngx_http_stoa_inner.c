@@ -22,9 +22,9 @@ static void ngx_http_stoa_inner_close(ngx_http_stoa_inner_t *inner,
 static ngx_int_t ngx_http_stoa_inner_text(ngx_pool_t *pool, ngx_str_t *to,
     const ngx_str_t *from);
 static ngx_int_t ngx_http_stoa_inner_line(ngx_http_request_t *r,
-    ngx_http_request_t *of);
+    ngx_http_request_t *of, ngx_uint_t method);
 static ngx_int_t ngx_http_stoa_inner_headers(ngx_http_request_t *r,
-    ngx_http_request_t *of);
+    ngx_list_part_t *part);
 static ngx_uint_t ngx_http_stoa_inner_hop(ngx_table_elt_t *h);
 static ngx_int_t ngx_http_stoa_inner_body(ngx_http_request_t *r,
     const ngx_str_t *body);
@@ -68,9 +68,12 @@ ngx_http_stoa_inner_start(ngx_http_stoa_inner_t *inner,
     ctx = NULL;
     cln = ngx_pool_cleanup_add(r->pool, 0);
 
-    if (ngx_http_stoa_inner_line(r, of) == NGX_OK
-        && ngx_http_stoa_inner_headers(r, of) == NGX_OK
-        && ngx_http_stoa_inner_body(r, body) == NGX_OK)
+    if (ngx_http_stoa_inner_line(r, of, body ? NGX_HTTP_POST : NGX_HTTP_GET)
+           == NGX_OK
+        && ngx_http_stoa_inner_headers(r, inner->headers ? inner->headers
+                                          : &of->headers_in.headers.part)
+           == NGX_OK
+        && (body == NULL || ngx_http_stoa_inner_body(r, body) == NGX_OK))
     {
         ctx = ngx_http_stoa_ctx_create(r);
     }
@@ -341,15 +344,33 @@ ngx_http_stoa_inner_text(ngx_pool_t *pool, ngx_str_t *to,
 
 
 static ngx_int_t
-ngx_http_stoa_inner_line(ngx_http_request_t *r, ngx_http_request_t *of)
+ngx_http_stoa_inner_line(ngx_http_request_t *r, ngx_http_request_t *of,
+    ngx_uint_t method)
 {
-    r->method = NGX_HTTP_POST;
-    ngx_str_set(&r->method_name, "POST");
+    ngx_str_t  line;
+
+    static ngx_str_t  get = ngx_string("GET"), post = ngx_string("POST");
+
+    r->method = method;
+    r->method_name = method == NGX_HTTP_GET ? get : post;
+    line = of->request_line;
+
+    if (of->method != method) {
+        line.data = ngx_pnalloc(r->pool, of->unparsed_uri.len + 20);
+        if (line.data == NULL) {
+            return NGX_ERROR;
+        }
+
+        line.len = ngx_sprintf(line.data, "%V %V HTTP/1.1", &r->method_name,
+                               &of->unparsed_uri)
+                   - line.data;
+    }
+
     r->http_version = NGX_HTTP_VERSION_11;
     ngx_str_set(&r->http_protocol, "HTTP/1.1");
     r->valid_unparsed_uri = of->valid_unparsed_uri;
 
-    if (ngx_http_stoa_inner_text(r->pool, &r->request_line, &of->request_line)
+    if (ngx_http_stoa_inner_text(r->pool, &r->request_line, &line)
            != NGX_OK
         || ngx_http_stoa_inner_text(r->pool, &r->unparsed_uri,
                                     &of->unparsed_uri)
@@ -370,7 +391,7 @@ ngx_http_stoa_inner_line(ngx_http_request_t *r, ngx_http_request_t *of)
 
 
 static ngx_int_t
-ngx_http_stoa_inner_headers(ngx_http_request_t *r, ngx_http_request_t *of)
+ngx_http_stoa_inner_headers(ngx_http_request_t *r, ngx_list_part_t *part)
 {
     ngx_table_elt_t              *h, *to;
     ngx_http_header_t            *hh;
@@ -386,7 +407,7 @@ ngx_http_stoa_inner_headers(ngx_http_request_t *r, ngx_http_request_t *of)
         return NGX_ERROR;
     }
 
-    for (h = ngx_http_stoa_header_first(&w, &of->headers_in.headers.part);
+    for (h = ngx_http_stoa_header_first(&w, part);
          h;
          h = ngx_http_stoa_header_next(&w))
     {

@@ -1,6 +1,6 @@
 /*
- * Inner requests: a copy of a client's, with a body of its own, that goes
- * through all phases as if the client had sent it, and is logged and counted
+ * Inner requests: a copy of a client's, with a body of its own (and headers, if
+ * they are another request's), that goes through all phases as if the client had sent it, and is logged and counted
  * like that.  Its connection leads nowhere: what is answered goes to a sink.
  *
  * Process: workers.  Lifetime: nginx's, as that of any request; it holds
@@ -31,12 +31,14 @@ struct ngx_http_stoa_inner_s {
     ngx_http_stoa_ctx_t         *ctx;
     const ngx_http_stoa_sink_t  *sink;
     void                        *data;        /* of the sink                 */
+    ngx_list_part_t             *headers;     /* NULL: those of the other    */
     ngx_socket_t                 client;      /* the other end               */
 };
 
 
-/* A POST of the same head with this body, which is copied.  `inner` lives
- * until over() has been called or _leave().  NGX_ERROR: nothing was begun. */
+/* A POST of the same head with this body, which is copied; NULL: a GET.
+ * `inner` lives until over() has been called or _leave(), `headers` until this
+ * returns.  NGX_ERROR: nothing was begun. */
 ngx_int_t ngx_http_stoa_inner_start(ngx_http_stoa_inner_t *inner,
     ngx_http_request_t *of, const ngx_str_t *body);
 /* The client is gone: the sink is told nothing more. */

@@ -29,7 +29,7 @@
 typedef struct {
     char         api[STOA_ID_LEN];
     unsigned     target;              /* of the api's, 0..255               */
-    unsigned     version;             /* 0: 2024-11-05                      */
+    unsigned     version;             /* a row + 1; 0: 2024-11-05, or none  */
     stoa_str_t   sid;                 /* "": it keeps no session            */
 } stoa_mcp_ref_t;
 

@@ -4,10 +4,10 @@
  *
  *   _mcp_hold.c    the stream: its head, comments, its end
  *   _mcp_change.c  whether what a client may see is another than before
- *   _mcp_get.c, _mcp_listen.c  the two
+ *   _mcp_get.c, _mcp_listen.c, _mcp_pair.c  which there are
  *
  * Process: workers.  Lifetime: r->pool; the request is held by its count.
- * Limits: an hour, more or less.
+ * Limits: an hour, more or less; those that stay have their own.
  */
 
 #ifndef NGX_HTTP_STOA_HOLD_H
@@ -50,6 +50,7 @@ struct ngx_http_stoa_mcp_hold_s {
     void                       (*full)(ngx_http_stoa_mcp_hold_t *h,
                                        ngx_uint_t full);
 
+    unsigned                     stays:1;       /* when the worker exits     */
     unsigned                     paused:1;
     unsigned                     over:1;        /* the next push ends it     */
 };
@@ -64,6 +65,19 @@ ngx_int_t ngx_http_stoa_mcp_hold_write(ngx_http_stoa_mcp_hold_t *h,
     const stoa_sse_event_t *event);
 /* What is written goes out; the request may be gone afterwards. */
 void ngx_http_stoa_mcp_hold_push(ngx_http_stoa_mcp_hold_t *h);
+
+
+/* ---- _mcp_pair.c -------------------------------------------------------- */
+
+/* Is a GET without a session one of 2024-11-05?  It becomes a stream. */
+ngx_uint_t ngx_http_stoa_mcp_pair_wanted(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+ngx_int_t ngx_http_stoa_mcp_pair(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+/* A step: what is POSTed to such a stream goes there. */
+ngx_int_t ngx_http_stoa_mcp_pair_post(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+void ngx_http_stoa_mcp_pair_came(const u_char *p, size_t len);
 
 
 /* ---- _mcp_change.c ------------------------------------------------------ */

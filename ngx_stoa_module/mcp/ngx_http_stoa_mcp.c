@@ -10,6 +10,7 @@
 
 #include "ngx_http_stoa_relay.h"
 #include "ngx_http_stoa_modern.h"
+#include "ngx_http_stoa_hold.h"
 #include "ngx_http_stoa_upstream.h"
 #include "ngx_http_stoa_policy.h"
 #include "ngx_http_stoa_store.h"
@@ -82,6 +83,7 @@ static const ngx_http_stoa_step_t  ngx_http_stoa_mcp_steps[] = {
     { "get",          ngx_http_stoa_mcp_streams },
     { "body",         ngx_http_stoa_mcp_read_body },
     { "scan",         ngx_http_stoa_mcp_scan },
+    { "pair",         ngx_http_stoa_mcp_pair_post },
     { "entitled",     ngx_http_stoa_mcp_entitled },
     { "era",          ngx_http_stoa_mcp_era },
     { "dispatch",     ngx_http_stoa_mcp_dispatch },
@@ -149,6 +151,18 @@ const ngx_http_stoa_edge_t  ngx_http_stoa_mcp_edge = {
     .late = ngx_http_stoa_mcp_stream_late,
     .once = 1
 };
+
+
+void
+ngx_http_stoa_mcp_came(const u_char *p, size_t len)
+{
+    if (p[0] == 'm') {
+        ngx_http_stoa_mcp_pair_came(p, len);
+
+    } else {
+        ngx_http_stoa_mcp_input_came(p, len);
+    }
+}
 
 
 static ngx_uint_t
@@ -344,7 +358,8 @@ ngx_http_stoa_mcp_verb(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
     if (r->method == NGX_HTTP_POST
         || ((r->method & (NGX_HTTP_DELETE|NGX_HTTP_GET))
-            && ctx->call.mcp->headers.session))
+            && ctx->call.mcp->headers.session)
+        || ngx_http_stoa_mcp_pair_wanted(r, ctx))
     {
         return NGX_OK;
     }
@@ -428,7 +443,12 @@ ngx_http_stoa_mcp_streams(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 
     rc = ngx_http_stoa_mcp_entitled(r, ctx);
 
-    return rc == NGX_OK ? ngx_http_stoa_mcp_get(r, ctx) : rc;
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    return ctx->call.mcp->headers.session ? ngx_http_stoa_mcp_get(r, ctx)
+                                          : ngx_http_stoa_mcp_pair(r, ctx);
 }
 
 

@@ -69,10 +69,11 @@ typedef struct {
 
 extern const ngx_http_stoa_mcp_version_t  ngx_http_stoa_mcp_versions[];
 
-#define NGX_HTTP_STOA_MCP_VERSIONS        4
-#define NGX_HTTP_STOA_MCP_VERSION_LATEST_LEGACY  2
-#define NGX_HTTP_STOA_MCP_VERSION_ABSENT  0     /* header absent: 2025-03-26 */
-#define NGX_HTTP_STOA_MCP_VERSION_MODERN  3
+#define NGX_HTTP_STOA_MCP_VERSIONS        5
+#define NGX_HTTP_STOA_MCP_VERSION_FIRST   0     /* 2024-11-05                */
+#define NGX_HTTP_STOA_MCP_VERSION_ABSENT  1     /* header absent: 2025-03-26 */
+#define NGX_HTTP_STOA_MCP_VERSION_LATEST_LEGACY  3
+#define NGX_HTTP_STOA_MCP_VERSION_MODERN  4
 #define NGX_HTTP_STOA_MCP_VERSION_NONE    NGX_HTTP_STOA_MCP_VERSIONS
 
 
@@ -716,6 +717,9 @@ ngx_int_t ngx_http_stoa_mcp_error(ngx_http_request_t *r,
 /* ---- _mcp.c ------------------------------------------------------------ */
 
 extern const ngx_http_stoa_edge_t  ngx_http_stoa_mcp_edge;
+
+/* What another worker says (net/_door.c). */
+void ngx_http_stoa_mcp_came(const u_char *p, size_t len);
 
 
 #endif /* NGX_HTTP_STOA_MCP_H */

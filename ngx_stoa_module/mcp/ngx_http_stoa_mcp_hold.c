@@ -48,6 +48,7 @@ ngx_http_stoa_mcp_hold(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
     h->request = r;
     h->ctx = ctx;
+    h->stays |= ctx->inner != NULL;         /* as whoever it is inside of    */
     ctx->call.mcp->hold = h;
     r->content_handler = ngx_http_stoa_mcp_hold_content;
 
@@ -147,7 +148,9 @@ ngx_http_stoa_mcp_hold_look(ngx_http_request_t *r)
     {
         h->over = 1;
 
-    } else if (ngx_exiting || ngx_current_msec - h->since > h->until) {
+    } else if ((ngx_exiting && !h->stays)
+               || ngx_current_msec - h->since > h->until)
+    {
         h->bye(h);
         h->over = 1;
 

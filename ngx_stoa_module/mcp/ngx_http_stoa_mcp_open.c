@@ -171,7 +171,8 @@ ngx_http_stoa_mcp_open_read(ngx_http_stoa_mcp_open_t *o,
                                              "sessions");
     }
 
-    o->up.version = row;
+    o->up.version = row == NGX_HTTP_STOA_MCP_VERSION_FIRST
+                    ? NGX_HTTP_STOA_MCP_VERSION_NONE : row;
 
     switch (stoa_http_header(&ask->fetch->http, "mcp-session-id", &sid)) {
 

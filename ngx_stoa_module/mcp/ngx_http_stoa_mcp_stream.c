@@ -572,7 +572,8 @@ ngx_http_stoa_mcp_stream_conclude(ngx_http_stoa_mcp_stream_t *s)
                                  s->why);
     }
 
-    if (s->named && s->ctx->call.mcp->version >= NGX_HTTP_STOA_MCP_POLLS
+    if (s->named && s->ctx->inner == NULL
+        && s->ctx->call.mcp->version >= NGX_HTTP_STOA_MCP_POLLS
         && (s->last
             || s->cut - 1 == NGX_HTTP_STOA_REFUSE_UPSTREAM_INVALID))
     {

@@ -6,6 +6,7 @@
 
 
 const ngx_http_stoa_mcp_version_t  ngx_http_stoa_mcp_versions[] = {
+    { ngx_string("2024-11-05"), 0, 1 },
     { ngx_string("2025-03-26"), 0, 1 },
     { ngx_string("2025-06-18"), 0, 0 },
     { ngx_string("2025-11-25"), 0, 0 },

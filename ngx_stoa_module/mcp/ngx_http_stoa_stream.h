@@ -28,7 +28,7 @@
 #define NGX_HTTP_STOA_MCP_FAULTS      3      /* events that are overlooked   */
 #define NGX_HTTP_STOA_MCP_SELVES      100    /* of one call                  */
 #define NGX_HTTP_STOA_MCP_PATIENCE    300000 /* ms, for who asks the client  */
-#define NGX_HTTP_STOA_MCP_POLLS       2      /* row of the versions: from    */
+#define NGX_HTTP_STOA_MCP_POLLS       3      /* row of the versions: from    */
                                              /* then on clients come again   */
 #define NGX_HTTP_STOA_MCP_RETRY_MIN   100    /* of `retry`, in ms            */
 #define NGX_HTTP_STOA_MCP_RETRY_TOP   60000

@@ -119,6 +119,7 @@ typedef struct {
 
 #define NGX_HTTP_STOA_MCP_TURNS  4096
 #define NGX_HTTP_STOA_MCP_CALLS  8192
+#define NGX_HTTP_STOA_MCP_PAIRS  8192
 
 
 struct ngx_http_stoa_sh_s {
@@ -162,6 +163,7 @@ struct ngx_http_stoa_sh_s {
     uint64_t  mcp_levels[NGX_HTTP_STOA_MCP_TURNS];  /* what they want logged */
     uint64_t  mcp_turns[NGX_HTTP_STOA_MCP_TURNS];   /* sessions' streams     */
     uint64_t  mcp_calls[NGX_HTTP_STOA_MCP_CALLS];   /* which api has them    */
+    uint64_t  mcp_pairs[NGX_HTTP_STOA_MCP_PAIRS];   /* of 2024-11-05         */
 
     ngx_http_stoa_proc_t  procs[1];  /* nprocs; the last one is shared by
                                         processes that found no free one     */

@@ -1,5 +1,5 @@
 // The TypeScript SDKs as users have them, and programs that are made of them.
-// node jobs.mjs v1|v2|remote|inspector: reads
+// node jobs.mjs v1|v2|sse|remote|inspector: reads
 // [{"url", "key", "mode", "calls": [[tool, arguments], ...]}, ...], prints a
 // line of JSON for each: {"version", "tools", "results"} or {"error"}; a
 // result is its text or {"error"}, and all are of one client object.
@@ -16,9 +16,11 @@ const kind = process.argv[2];
 const v1 = kind !== 'v2';
 const bin = process.env.STOA_MATRIX_DIR + '/node_modules/.bin/';
 
-const { Client, StreamableHTTPClientTransport, StdioClientTransport } = v1 ? {
+const { Client, StreamableHTTPClientTransport, SSEClientTransport,
+    StdioClientTransport } = v1 ? {
     ...await load('@modelcontextprotocol/sdk/client/index.js'),
     ...await load('@modelcontextprotocol/sdk/client/streamableHttp.js'),
+    ...await load('@modelcontextprotocol/sdk/client/sse.js'),
     ...await load('@modelcontextprotocol/sdk/client/stdio.js'),
 } : await load('@modelcontextprotocol/client');
 
@@ -61,7 +63,8 @@ async function run(job) {
             job.mode === 'auto' || job.mode === 'legacy' ? job.mode
             : { pin: job.mode } } });
     const transport = kind === 'remote' ? remote(job)
-        : new StreamableHTTPClientTransport(new URL(job.url), {
+        : new (kind === 'sse' ? SSEClientTransport
+            : StreamableHTTPClientTransport)(new URL(job.url), {
             requestInit: { headers: { Authorization: `Bearer ${job.key}` } },
         });
     await client.connect(transport);

@@ -1,5 +1,6 @@
 """The Python SDKs as users have them; jobs and answers as jobs.mjs has them.
-jobs.py v2 (mcp 2), v1 (mcp 1) or fastmcp (its client)."""
+jobs.py v2 (mcp 2), v1 (mcp 1), sse (mcp 1, the transport of 2024-11-05) or
+fastmcp (its client)."""
 
 import asyncio
 import contextlib
@@ -36,10 +37,12 @@ async def v2(job):
 @contextlib.asynccontextmanager
 async def v1(job):
     from mcp import ClientSession
+    from mcp.client.sse import sse_client
     from mcp.client.streamable_http import streamablehttp_client
 
     headers = {"Authorization": "Bearer " + job["key"]}
-    async with streamablehttp_client(job["url"], headers=headers) as streams:
+    connect = sse_client if kind == "sse" else streamablehttp_client
+    async with connect(job["url"], headers=headers) as streams:
         async with ClientSession(*streams[:2]) as session:
             answer = await session.initialize()
             yield session, lambda: answer.protocolVersion
@@ -74,7 +77,7 @@ async def names(client):
 
 async def run(job):
     out = {"results": []}
-    async with {"v1": v1, "v2": v2, "fastmcp": fastmcp}[kind](job) as (
+    async with {"v1": v1, "sse": v1, "v2": v2, "fastmcp": fastmcp}[kind](job) as (
             client, version):
         out["tools"] = await names(client)
         for name, arguments in job["calls"]:
