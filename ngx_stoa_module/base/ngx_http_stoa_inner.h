@@ -1,7 +1,8 @@
 /*
- * Inner requests: a copy of a client's, with a body of its own (and headers, if
- * they are another request's), that goes through all phases as if the client had sent it, and is logged and counted
- * like that.  Its connection leads nowhere: what is answered goes to a sink.
+ * Inner requests: a copy of a client's, with a body of its own (and the
+ * headers of another, where it has those), that goes through all phases as if
+ * the client had sent it, and is logged and counted like that.  Its connection
+ * leads nowhere: what is answered goes to a sink.
  *
  * Process: workers.  Lifetime: nginx's, as that of any request; it holds
  * nothing of the request that it is a copy of but the TLS connection, which

@@ -17,6 +17,9 @@
 #include "ngx_http_stoa_stream.h"
 
 
+#define NGX_HTTP_STOA_MCP_HOLD_MAX_MS  3600000
+
+
 /* What a client saw when it was looked at last. */
 
 typedef struct {

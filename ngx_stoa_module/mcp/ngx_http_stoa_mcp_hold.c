@@ -13,9 +13,6 @@
 #include "ngx_http_stoa_store.h"
 
 
-#define NGX_HTTP_STOA_MCP_HOLD_MAX_MS  3600000
-
-
 static ngx_int_t ngx_http_stoa_mcp_hold_content(ngx_http_request_t *r);
 static void ngx_http_stoa_mcp_hold_look(ngx_http_request_t *r);
 static void ngx_http_stoa_mcp_hold_writable(ngx_http_request_t *r);
@@ -30,7 +27,7 @@ ngx_http_stoa_mcp_hold(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     ngx_int_t            rc;
     ngx_pool_cleanup_t  *cln;
 
-    rc = ngx_http_stoa_limits_stream(r, ctx);
+    rc = ctx->inner ? NGX_OK : ngx_http_stoa_limits_stream(r, ctx);
     if (rc != NGX_OK) {
         return rc;
     }
