@@ -211,6 +211,8 @@ struct ngx_http_stoa_ctx_s {
 
     uint64_t                   start_ns;        /* ngx_http_stoa_now_ns() at
                                                    entry                     */
+    uint64_t                   head_ns;         /* when a stream that waits
+                                                   for news began, 0: none  */
     ngx_str_t                  request_id;
     ngx_str_t                  unparsed_uri;    /* the client's, while r has
                                                    to.uri for it             */
