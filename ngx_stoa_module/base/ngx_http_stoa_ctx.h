@@ -155,7 +155,6 @@ typedef struct {
     ngx_http_stoa_resolve_t   *resolve;         /* NULL: needed no name      */
     ngx_chain_t               *page;            /* instead of nginx's        */
     ngx_str_t                  credential;      /* fetched, for the upstream */
-    ngx_str_t                  subject;         /* for which that was        */
     ngx_uint_t                 credential_step; /* where that was            */
 
     unsigned                   origin_allowed:1;
@@ -182,6 +181,7 @@ typedef struct {
 typedef struct {
     stoa_id_t                  issuer;
     int64_t                    exp_ms;          /* with the leeway           */
+    ngx_str_t                  text;            /* as the client has sent it */
     ngx_str_t                  subject;         /* "": it has none           */
     ngx_str_t                  roles;
     ngx_str_t                  scopes;

@@ -519,6 +519,11 @@ ngx_http_stoa_mcp_relay_post(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
         rc = ngx_http_stoa_upstream_fetch(ask->fetch, api, &via, &none, &pin);
     }
 
+    if (rc == NGX_OK) {
+        rc = ngx_http_stoa_credential_caller(api, ctx, ask->pool,
+                                             &ask->fetch->subject);
+    }
+
     ask->fetch->body.data = ngx_pnalloc(ask->pool, body->len);
     ask->data = ngx_pcalloc(ask->pool, sizeof(ngx_http_stoa_mcp_told_t));
 
