@@ -11,6 +11,7 @@
 #include "discovery/cp_issuer_keys.h"
 #include "feed/cp_feed.h"
 #include "http/cp_idempotency.h"
+#include "kinds/cp_approval.h"
 #include "kinds/cp_group_key.h"
 #include "resource/cp_engine.h"
 #include "base/cp_metrics.h"
@@ -20,6 +21,7 @@ static const cp_job_t  cp_jobs[] = {
     { "expire",      1000,  cp_resource_job_expire },
     { "feed",        10000, cp_feed_job_compact },
     { "idempotency", 60000, cp_idempotency_job },
+    { "approvals",   60000, cp_approval_job },
     { "group_keys",  10000, cp_group_key_job },
     { "discovery",   1000,  cp_discovery_job },
     { "issuer_keys", 1000,  cp_issuer_keys_job }

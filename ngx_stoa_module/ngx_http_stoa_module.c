@@ -39,6 +39,7 @@ static const ngx_http_stoa_edge_t  *const ngx_http_stoa_edges[] = {
 /* One for each type of core/stoa_policy.c. */
 
 static const ngx_http_stoa_policy_t  *const ngx_http_stoa_policies[] = {
+    &ngx_http_stoa_policy_approval,
     &ngx_http_stoa_policy_body,
     &ngx_http_stoa_policy_token,
     &ngx_http_stoa_policy_concurrency,

@@ -143,6 +143,7 @@ extern const cp_report_field_t  cp_status_fields[];
 extern const cp_report_field_t  cp_rejected_fields[];
 extern const cp_report_field_t  cp_usage_fields[];
 extern const cp_report_field_t  cp_usage_row_fields[];
+extern const cp_report_field_t  cp_approval_ask_fields[];
 
 /* A text member, "" when it is absent. */
 const char *cp_report_text(const cp_json_t *obj, const char *name);

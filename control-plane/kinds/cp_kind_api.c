@@ -120,6 +120,7 @@ static const cp_dependent_t  api_dependents[] = {
     { "template", "api", CP_DEP_OWNED, false },
     { NULL, "DELETE FROM item_states WHERE api = $1", CP_DEP_PLAIN, false },
     { NULL, "DELETE FROM item_pins WHERE api = $1", CP_DEP_PLAIN, false },
+    { NULL, "DELETE FROM approvals WHERE api = $1", CP_DEP_PLAIN, false },
     { NULL, "DELETE FROM subscription_holds WHERE target = $1",
       CP_DEP_PLAIN, false },
     { NULL, NULL, 0, false }

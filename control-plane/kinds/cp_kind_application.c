@@ -33,6 +33,8 @@ static const cp_dependent_t  application_dependents[] = {
     { "credential", "application", CP_DEP_OWNED, false },
     { NULL, "DELETE FROM subscription_holds WHERE application = $1",
       CP_DEP_PLAIN, false },
+    { NULL, "DELETE FROM approvals WHERE application = $1",
+      CP_DEP_PLAIN, false },
     { NULL, NULL, 0, false }
 };
 

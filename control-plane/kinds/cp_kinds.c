@@ -28,6 +28,7 @@ const cp_resource_t *const  cp_kinds[] = {
     &cp_res_issuer,
     &cp_res_policy,
     &cp_res_global_policy,
+    &cp_res_approval,
     NULL
 };
 

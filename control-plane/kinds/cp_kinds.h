@@ -31,6 +31,7 @@ extern const cp_resource_t  cp_res_issuer;
 extern const cp_resource_t  cp_res_global_secret;
 extern const cp_resource_t  cp_res_policy;
 extern const cp_resource_t  cp_res_global_policy;
+extern const cp_resource_t  cp_res_approval;
 
 /* All of them, for cp_resource_kinds(). */
 extern const cp_resource_t *const  cp_kinds[];

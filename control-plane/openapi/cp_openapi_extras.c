@@ -76,6 +76,10 @@ const cp_openapi_extra_t  cp_openapi_extras[] = {
       OK_JSON("applied is false when the batch was taken before",
               REF("UsageAnswer")) },
 
+    { "POST /gateway/v1/approvals", NULL, JSON(REF("ApprovalAsk")),
+      OK_JSON("run: it may pass, once; approved: ask again without wait_s",
+              REF("ApprovalAnswer")) },
+
     { "GET /v1/usage", "[" USAGE "]", NULL,
       OK_JSON("sums", REF("UsageSums")) },
 
@@ -180,6 +184,12 @@ const char *const  cp_openapi_schemas_text[] = {
     "UsageAnswer",
     "{\"type\":\"object\",\"required\":[\"applied\"],\"properties\":"
     "{\"applied\":{\"type\":\"boolean\"}}}",
+
+    "ApprovalAnswer",
+    "{\"type\":\"object\",\"required\":[\"says\"],\"properties\":"
+    "{\"says\":{\"type\":\"string\",\"enum\":[\"pending\",\"run\","
+    "\"approved\",\"denied\",\"full\"]},\"id\":" TEXT ",\"expires_ms\":"
+    INT64("0") ",\"reason\":" TEXT "}}",
 
     "UsageSums",
     "{\"type\":\"object\",\"required\":[\"from\",\"to\",\"items\"],"

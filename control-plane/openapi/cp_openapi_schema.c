@@ -68,6 +68,7 @@ static const cp_schema_report_t  cp_schema_reports[] = {
     { "Rejected", cp_rejected_fields },
     { "UsageBatch", cp_usage_fields },
     { "UsageRow", cp_usage_row_fields },
+    { "ApprovalAsk", cp_approval_ask_fields },
     { NULL, NULL }
 };
 

@@ -100,6 +100,9 @@ const cp_route_t  cp_feed_routes[] = {
     { "POST", "/gateway/v1/usage", CP_AUTH_GATEWAY, NULL, cp_usage_post, NULL,
       "A batch of counts, taken once", NULL },
 
+    { "POST", "/gateway/v1/approvals", CP_AUTH_GATEWAY, NULL,
+      cp_approval_post, NULL, "May a call of a tool pass?", NULL },
+
     { "GET", "/v1/tenants/{tenant}/usage", CP_AUTH_ADMIN, "usage:read",
       cp_usage_get, NULL, "Usage of a tenant's applications and apis",
       "from to step by side" },

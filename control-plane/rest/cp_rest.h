@@ -20,6 +20,7 @@ cp_rc_t cp_auth_check(cp_req_t *r) CP_MUST_CHECK;
 
 cp_rc_t cp_gateway_status(cp_req_t *r);       /* POST /gateway/v1/status    */
 cp_rc_t cp_usage_post(cp_req_t *r);           /* POST /gateway/v1/usage     */
+cp_rc_t cp_approval_post(cp_req_t *r);        /* POST /gateway/v1/approvals */
 cp_rc_t cp_usage_get(cp_req_t *r);            /* GET  /v1/tenants/../usage  */
 
 cp_rc_t cp_effective_route(cp_req_t *r);  /* GET ../effective-policies   */

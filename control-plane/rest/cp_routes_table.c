@@ -66,6 +66,7 @@
 #define GLOBALS       "/v1/policies"
 #define CREDENTIALS   APPLICATIONS "/{application}/credentials"
 #define SUBSCRIPTIONS TENANTS "/{tenant}/subscriptions"
+#define APPROVALS     TENANTS "/{tenant}/approvals"
 
 
 const cp_route_t  cp_resource_routes[] = {
@@ -126,12 +127,18 @@ const cp_route_t  cp_resource_routes[] = {
     CP_EVENT(SUBSCRIPTIONS, &cp_res_subscription, "subscription", "resume"),
     CP_EVENT(SUBSCRIPTIONS, &cp_res_subscription, "subscription", "revoke"),
 
+    CP_LIST(APPROVALS, &cp_res_approval, "approval"),
+    CP_GET(APPROVALS, &cp_res_approval, "approval"),
+    CP_EVENT(APPROVALS, &cp_res_approval, "approval", "approve"),
+    CP_EVENT(APPROVALS, &cp_res_approval, "approval", "deny"),
+
     CP_EVERY("apis", &cp_res_api, "api"),
     CP_EVERY("servers", &cp_res_server, "server"),
     CP_EVERY("plans", &cp_res_plan, "plan"),
     CP_EVERY("applications", &cp_res_application, "application"),
     CP_EVERY("subscriptions", &cp_res_subscription, "subscription"),
     CP_EVERY("credentials", &cp_res_credential, "credential"),
+    CP_EVERY("approvals", &cp_res_approval, "approval"),
     CP_EVERY("tenant-policies", &cp_res_policy, "policy"),
     CP_EVERY("tenant-secrets", &cp_res_secret, "secret"),
 

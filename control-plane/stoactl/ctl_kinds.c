@@ -45,6 +45,8 @@ const ctl_kind_t  ctl_kinds[] = {
     { "credential", "credentials",
       "/v1/tenants/{tenant}/applications/{application}/credentials",
       "id title env prefix last4 state created_at expires_at", true },
+    { "approval", "approvals", "/v1/tenants/{tenant}/approvals",
+      "id state api tool consumer application created_at expires_at", true },
     { "gateway-group", "gateway-groups", "/v1/gateway-groups",
       "name title created_at", false },
     { "gateway", "gateways", "/v1/gateways",

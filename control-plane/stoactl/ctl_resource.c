@@ -52,7 +52,8 @@ ctl_everybodys(ctl_t *c, const ctl_kind_t *kind, const char **path,
         { "api", "apis" }, { "server", "servers" }, { "plan", "plans" },
         { "application", "applications" },
         { "subscription", "subscriptions" },
-        { "credential", "credentials" }, { "policy", "tenant-policies" },
+        { "credential", "credentials" }, { "approval", "approvals" },
+        { "policy", "tenant-policies" },
         { "secret", "tenant-secrets" }, { NULL, NULL }
     };
 
@@ -64,8 +65,8 @@ ctl_everybodys(ctl_t *c, const ctl_kind_t *kind, const char **path,
 
     if (kinds[i].kind == NULL || c->narg > 1) {
         return ctl_error("--all-tenants is for lists of apis, servers, plans, "
-                         "applications, subscriptions, credentials, policies "
-                         "and secrets");
+                         "applications, subscriptions, credentials, "
+                         "approvals, policies and secrets");
     }
 
     *path = cp_arena_printf(c->arena, "/v1/%s", kinds[i].path);

@@ -131,6 +131,18 @@ static const ctl_opt_t  ctl_opts_usage[] = {
     { NULL, 0, NULL, NULL, NULL, false }
 };
 
+static const ctl_opt_t  ctl_opts_approvals[] = {
+    { "state", 0, "STATE", "pending approved denied used expired all",
+      "only these (default pending)", false },
+    { "all-tenants", 'A', NULL, NULL, "of all tenants", false },
+    { NULL, 0, NULL, NULL, NULL, false }
+};
+
+static const ctl_opt_t  ctl_opts_approval[] = {
+    { "reason", 0, "TEXT", NULL, "why; the caller is told", false },
+    { NULL, 0, NULL, NULL, NULL, false }
+};
+
 static const ctl_opt_t  ctl_opts_context[] = {
     { "use", 0, NULL, NULL, "make it the current one", false },
     { NULL, 0, NULL, NULL, NULL, false }
@@ -249,6 +261,25 @@ const ctl_cmd_t  ctl_table[] = {
     { "subscription revoke", "SUBSCRIPTION", ctl_opts_write,
       "end a subscription for good", NULL,
       ctl_run_subscription, "revoke", NULL },
+
+    { "approval list", "", ctl_opts_approvals,
+      "list the calls of tools that wait for an approval", NULL,
+      ctl_run_approval_list, NULL, NULL },
+
+    { "approval show", "APPROVAL", NULL,
+      "show one, with the arguments of the call", NULL,
+      ctl_run_approval_show, NULL, NULL },
+
+    { "approval approve", "APPROVAL", ctl_opts_approval,
+      "let the call pass, once",
+      "Example: stoactl approval approve 01m8dwa2jvd1gb4p --reason \"as "
+      "agreed\"",
+      ctl_run_approval, "approve", NULL },
+
+    { "approval deny", "APPROVAL", ctl_opts_approval,
+      "turn the call down, also one that was approved and has not passed yet",
+      NULL,
+      ctl_run_approval, "deny", NULL },
 
     { "gateway status", "[GATEWAY]", NULL,
       "show the gateways, what they hold, why they are behind, what they "

@@ -32,7 +32,8 @@
     row(18, "0018_pins")                                                      \
     row(19, "0019_open")                                                      \
     row(20, "0020_search_tools")                                              \
-    row(21, "0021_certificates")
+    row(21, "0021_certificates")                                              \
+    row(22, "0022_approvals")
 
 
 typedef struct {

@@ -75,6 +75,7 @@ typedef struct ngx_http_stoa_main_conf_s {
     ngx_str_t                  resource_root;   /* path: metadata of "/"     */
     ngx_str_t                  upstream_ca;     /* PEM, verifies targets    */
     ngx_ssl_t                 *fetch_ssl;       /* for URLs that we ask      */
+    ngx_ssl_t                 *control_ssl;     /* for the control plane     */
     stoa_allow_t               upstream_allow;  /* beside public addresses  */
     ngx_msec_t                 usage_interval;
     ngx_msec_t                 mcp_keepalive;   /* of streams to clients    */

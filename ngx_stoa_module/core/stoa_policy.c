@@ -17,6 +17,7 @@ static bool stoa_policy_listed(const char *const *names, const char *s,
 static size_t stoa_policy_host(const char *s, size_t len);
 
 
+#include "stoa_policy_approval.h"
 #include "stoa_policy_body.h"
 #include "stoa_policy_certificate.h"
 #include "stoa_policy_cors.h"
@@ -47,6 +48,7 @@ static const stoa_policy_type_t *const  stoa_policy_types[] = {
     &stoa_policy_concurrency,
     &stoa_policy_rate,
     &stoa_policy_quota,
+    &stoa_policy_approval,
     &stoa_policy_identity,
     NULL
 };

@@ -90,6 +90,7 @@ static const ngx_http_stoa_step_t  ngx_http_stoa_mcp_steps[] = {
     { "resolve",      ngx_http_stoa_mcp_owner },
     { "judge",        ngx_http_stoa_policy_judge },
     { "search",       ngx_http_stoa_mcp_search },
+    { "approve",      ngx_http_stoa_mcp_approve },
     { "credential",   ngx_http_stoa_credential_step },
     { "connect",      ngx_http_stoa_mcp_connect },
     { "splice",       ngx_http_stoa_mcp_splice },

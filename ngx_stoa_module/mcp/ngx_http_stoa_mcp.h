@@ -26,6 +26,7 @@
  *   _mcp_heal.c     whether a session is gone
  *   _mcp_task.c     tasks
  *   _mcp_other.c    methods of extensions
+ *   _mcp_approve.c  calls that a person has to approve
  *   _mcp_batch.c    several messages in one
  *   _mcp_fault.c    why an answer is none, and the refusal made of it
  *   ngx_http_stoa_stream.h  streams of events to clients
@@ -185,11 +186,9 @@ typedef struct {
     ngx_http_stoa_mcp_wheel_pt    handler;
 } ngx_http_stoa_mcp_spoke_t;
 
-/* A message that goes to an upstream by itself.  Who waits for it has a list
- * of them, and is woken by the last one; ctx NULL: nobody does. */
+/* Who is woken when a message has reached its upstream; ctx NULL: nobody. */
 
-typedef struct {
-    ngx_queue_t                   queue;
+typedef struct ngx_http_stoa_mcp_told_s {
     ngx_http_stoa_ctx_t          *ctx;
     uint16_t                     *count;        /* in flight, of its client */
 } ngx_http_stoa_mcp_told_t;
@@ -227,7 +226,7 @@ struct ngx_http_stoa_mcp_s {
     ngx_http_stoa_mcp_wait_t      wait;
     ngx_http_stoa_mcp_spoke_t     spoke;        /* of the wheel             */
     ngx_http_stoa_mcp_stream_t   *stream;       /* the answer, if it is one */
-    ngx_queue_t                   told;         /* waits for these          */
+    struct ngx_http_stoa_mcp_told_s  *told;     /* waits for that           */
     ngx_http_stoa_mcp_hold_t     *hold;         /* of one that is held      */
 
     ngx_uint_t                    connect;      /* ..._mcp_connect_e        */
@@ -240,6 +239,9 @@ struct ngx_http_stoa_mcp_s {
 
     void                         *at_modern;    /* to_modern: the call      */
     ngx_str_t                     params;       /* its Mcp-Param-*, as lines */
+    void                         *approve;      /* a person has to approve   */
+    ngx_str_t                     also;         /* in an error's data, with a
+                                                   comma before it           */
     void                         *batch;        /* of messages              */
     ngx_chain_t                  *out;          /* the gateway's own answer */
     ngx_uint_t                    out_status;
@@ -541,6 +543,13 @@ void ngx_http_stoa_mcp_bridge_meta(const stoa_json_val_t *meta,
  * is put back. */
 ngx_int_t ngx_http_stoa_mcp_bridge_answer(ngx_http_stoa_ctx_t *ctx,
     stoa_str_t *data);
+
+
+/* ---- _mcp_approve.c ----------------------------------------------------- */
+
+/* A step: if a policy says so a person has approved the call. */
+ngx_int_t ngx_http_stoa_mcp_approve(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
 
 
 /* ---- _mcp_connect.c ---------------------------------------------------- */

@@ -330,6 +330,10 @@ ngx_http_stoa_mcp_error(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
         stoa_buf_addf(&b, ",\"retry_after_ms\":%lld", (long long) retry);
     }
 
+    if (mcp && mcp->also.len) {
+        stoa_buf_add(&b, mcp->also.data, mcp->also.len);
+    }
+
     if (row == &ngx_http_stoa_refusals[NGX_HTTP_STOA_REFUSE_MCP_VERSION]) {
         stoa_buf_addz(&b, ",\"supported\":");
         ngx_http_stoa_mcp_version_list(&b, mcp->serves_modern,

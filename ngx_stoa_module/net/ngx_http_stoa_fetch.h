@@ -87,8 +87,6 @@ struct ngx_http_stoa_fetch_s {
                                                    Host, Content-Length and
                                                    Connection               */
     ngx_str_t                      body;
-    ngx_str_t                      subject;     /* the token of whom it is
-                                                   for, to be exchanged     */
     const ngx_http_stoa_fetch_handler_t  *handler;
     void                          *data;
     ngx_msec_t                     connect_timeout;  /* with TLS            */
@@ -136,6 +134,10 @@ ngx_http_stoa_fetch_t *ngx_http_stoa_fetch_create(ngx_log_t *log);
  * copied.  NGX_DECLINED: it is none (f->why). */
 ngx_int_t ngx_http_stoa_fetch_url(ngx_http_stoa_fetch_t *f, ngx_str_t *url,
     ngx_http_request_t *r);
+/* Asks the control plane, as this gateway; sets f->headers.  A name needs
+ * nginx's resolver, as any does. */
+ngx_int_t ngx_http_stoa_fetch_control(ngx_http_stoa_fetch_t *f,
+    const char *path, ngx_http_request_t *r);
 void ngx_http_stoa_fetch_start(ngx_http_stoa_fetch_t *f);
 /* No callback comes any more; the connection is closed. */
 void ngx_http_stoa_fetch_cancel(ngx_http_stoa_fetch_t *f);

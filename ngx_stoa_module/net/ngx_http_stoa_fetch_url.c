@@ -24,13 +24,16 @@ typedef struct {
     ngx_resolver_t            *resolver;
     ngx_msec_t                 resolver_timeout;
     ngx_resolver_ctx_t        *resolving;
+    unsigned                   trusted:1;       /* an operator's            */
     unsigned                   resolved:1;
     unsigned                   at_once:1;
 } ngx_http_stoa_fetch_url_t;
 
 
 static ngx_int_t ngx_http_stoa_fetch_url_parse(ngx_http_stoa_fetch_t *f,
-    ngx_str_t *url, ngx_url_t *parsed);
+    ngx_str_t *url, ngx_url_t *parsed, ngx_uint_t trusted);
+static ngx_int_t ngx_http_stoa_fetch_url_to(ngx_http_stoa_fetch_t *f,
+    ngx_str_t *url, ngx_http_request_t *r, ngx_uint_t trusted);
 static ngx_int_t ngx_http_stoa_fetch_url_get(ngx_http_stoa_fetch_t *f);
 static void ngx_http_stoa_fetch_url_close(ngx_http_stoa_fetch_t *f);
 static ngx_int_t ngx_http_stoa_fetch_url_resolve(ngx_http_stoa_fetch_t *f,
@@ -52,6 +55,48 @@ ngx_int_t
 ngx_http_stoa_fetch_url(ngx_http_stoa_fetch_t *f, ngx_str_t *url,
     ngx_http_request_t *r)
 {
+    return ngx_http_stoa_fetch_url_to(f, url, r, 0);
+}
+
+
+ngx_int_t
+ngx_http_stoa_fetch_control(ngx_http_stoa_fetch_t *f, const char *path,
+    ngx_http_request_t *r)
+{
+    u_char                     *p;
+    ngx_str_t                   url;
+    ngx_http_stoa_main_conf_t  *mcf;
+
+    static const char  lines[] = "Accept: application/json\r\n"
+                                 "Content-Type: application/json\r\n"
+                                 "Authorization: Bearer ";
+
+    mcf = ngx_http_cycle_get_module_main_conf(ngx_cycle, ngx_http_stoa_module);
+
+    url.len = mcf->control_plane.len + ngx_strlen(path);
+    url.data = ngx_pnalloc(f->pool, url.len);
+    f->headers.len = sizeof(lines) - 1 + mcf->token.len + 2;
+    f->headers.data = ngx_pnalloc(f->pool, f->headers.len);
+
+    if (url.data == NULL || f->headers.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = ngx_cpymem(url.data, mcf->control_plane.data, mcf->control_plane.len);
+    ngx_memcpy(p, path, ngx_strlen(path));
+
+    p = ngx_cpymem(f->headers.data, lines, sizeof(lines) - 1);
+    p = ngx_cpymem(p, mcf->token.data, mcf->token.len);
+    ngx_memcpy(p, "\r\n", 2);
+
+    return ngx_http_stoa_fetch_url_to(f, &url, r, 1);
+}
+
+
+static ngx_int_t
+ngx_http_stoa_fetch_url_to(ngx_http_stoa_fetch_t *f, ngx_str_t *url,
+    ngx_http_request_t *r, ngx_uint_t trusted)
+{
     ngx_int_t                   rc;
     ngx_url_t                   parsed;
     ngx_http_conf_ctx_t        *http;
@@ -60,7 +105,7 @@ ngx_http_stoa_fetch_url(ngx_http_stoa_fetch_t *f, ngx_str_t *url,
 
     ngx_memzero(&parsed, sizeof(ngx_url_t));
 
-    rc = ngx_http_stoa_fetch_url_parse(f, url, &parsed);
+    rc = ngx_http_stoa_fetch_url_parse(f, url, &parsed, trusted);
 
     if (rc != NGX_OK) {
         return rc;
@@ -73,6 +118,7 @@ ngx_http_stoa_fetch_url(ngx_http_stoa_fetch_t *f, ngx_str_t *url,
 
     u->name = parsed.host;
     u->port = parsed.port;
+    u->trusted = trusted;
 
     if (u->name.data[0] == '[') {
         u->name.data++;
@@ -81,6 +127,14 @@ ngx_http_stoa_fetch_url(ngx_http_stoa_fetch_t *f, ngx_str_t *url,
 
     f->to.key.tls_name = u->name;
     f->to.key.idle = NGX_HTTP_STOA_URL_IDLE;
+
+    if (trusted && u->name.len == 9
+        && ngx_strncasecmp(u->name.data, (u_char *) "localhost", 9) == 0)
+    {
+        /* which a resolver of DNS may not know */
+
+        ngx_str_set(&u->name, "127.0.0.1");
+    }
 
     http = (ngx_http_conf_ctx_t *) ngx_get_conf(ngx_cycle->conf_ctx,
                                                 ngx_http_module);
@@ -101,7 +155,7 @@ ngx_http_stoa_fetch_url(ngx_http_stoa_fetch_t *f, ngx_str_t *url,
 
 static ngx_int_t
 ngx_http_stoa_fetch_url_parse(ngx_http_stoa_fetch_t *f, ngx_str_t *url,
-    ngx_url_t *parsed)
+    ngx_url_t *parsed, ngx_uint_t trusted)
 {
     u_char                     *last;
     size_t                      skip;
@@ -120,7 +174,7 @@ ngx_http_stoa_fetch_url_parse(ngx_http_stoa_fetch_t *f, ngx_str_t *url,
                                                   ngx_http_stoa_module);
         skip = 8;
         parsed->default_port = 443;
-        f->to.key.ssl = mcf->fetch_ssl;
+        f->to.key.ssl = trusted ? mcf->control_ssl : mcf->fetch_ssl;
         f->to.key.verify = 1;
 
     } else {
@@ -250,7 +304,7 @@ ngx_http_stoa_fetch_url_add(ngx_http_stoa_fetch_t *f,
 
     mcf = ngx_http_cycle_get_module_main_conf(ngx_cycle, ngx_http_stoa_module);
 
-    if (!stoa_allow_sockaddr(&mcf->upstream_allow, sa)) {
+    if (!u->trusted && !stoa_allow_sockaddr(&mcf->upstream_allow, sa)) {
         ngx_log_error(NGX_LOG_ERR, f->log, 0,
                       "stoa: \"%V\" is not asked: \"stoa_upstream_allow\" "
                       "does not list its address", &u->name);
@@ -348,12 +402,11 @@ ngx_http_stoa_fetch_url_close(ngx_http_stoa_fetch_t *f)
 }
 
 
-/* The authorities of stoa_upstream_ca, else the system's. */
-
-ngx_int_t
-ngx_http_stoa_fetch_init(ngx_conf_t *cf, ngx_http_stoa_main_conf_t *mcf)
-{
 #if (NGX_HTTP_SSL)
+
+static ngx_ssl_t *
+ngx_http_stoa_fetch_ssl(ngx_conf_t *cf)
+{
     ngx_ssl_t           *ssl;
     ngx_pool_cleanup_t  *cln;
 
@@ -361,17 +414,75 @@ ngx_http_stoa_fetch_init(ngx_conf_t *cf, ngx_http_stoa_main_conf_t *mcf)
     cln = ngx_pool_cleanup_add(cf->pool, 0);
 
     if (ssl == NULL || cln == NULL) {
-        return NGX_ERROR;
+        return NULL;
     }
 
     ssl->log = cf->log;
 
     if (ngx_ssl_create(ssl, NGX_SSL_TLSv1_2|NGX_SSL_TLSv1_3, NULL) != NGX_OK) {
-        return NGX_ERROR;
+        return NULL;
     }
 
     cln->handler = ngx_ssl_cleanup_ctx;
     cln->data = ssl;
+
+    return ssl;
+}
+
+
+static void
+ngx_http_stoa_fetch_system(ngx_conf_t *cf, ngx_ssl_t *ssl)
+{
+    if (!ngx_test_config && SSL_CTX_set_default_verify_paths(ssl->ctx) != 1) {
+        ngx_ssl_error(NGX_LOG_ERR, cf->log, 0,
+                      "stoa: cannot load the system's certificates");
+    }
+}
+
+
+/* What ca=FILE of stoa_control_plane said, which was read as text. */
+
+static ngx_int_t
+ngx_http_stoa_fetch_authorities(ngx_ssl_t *ssl, ngx_str_t *pem)
+{
+    BIO         *bio;
+    X509        *x509;
+    ngx_uint_t   n;
+
+    bio = BIO_new_mem_buf(pem->data, (int) pem->len);
+    if (bio == NULL) {
+        return NGX_ERROR;
+    }
+
+    for (n = 0; (x509 = PEM_read_bio_X509(bio, NULL, NULL, NULL)); n++) {
+        (void) X509_STORE_add_cert(SSL_CTX_get_cert_store(ssl->ctx), x509);
+        X509_free(x509);
+    }
+
+    BIO_free(bio);
+    ERR_clear_error();
+
+    return n ? NGX_OK : NGX_ERROR;
+}
+
+#endif
+
+
+/* The authorities of stoa_upstream_ca, or of ca= for the control plane, else
+ * the system's. */
+
+ngx_int_t
+ngx_http_stoa_fetch_init(ngx_conf_t *cf, ngx_http_stoa_main_conf_t *mcf)
+{
+#if (NGX_HTTP_SSL)
+    ngx_ssl_t  *ssl, *control;
+
+    ssl = ngx_http_stoa_fetch_ssl(cf);
+    control = ngx_http_stoa_fetch_ssl(cf);
+
+    if (ssl == NULL || control == NULL) {
+        return NGX_ERROR;
+    }
 
     if (mcf->upstream_ca.len) {
         if (ngx_ssl_trusted_certificate(cf, ssl, &mcf->upstream_ca, 5)
@@ -380,14 +491,23 @@ ngx_http_stoa_fetch_init(ngx_conf_t *cf, ngx_http_stoa_main_conf_t *mcf)
             return NGX_ERROR;
         }
 
-    } else if (!ngx_test_config
-               && SSL_CTX_set_default_verify_paths(ssl->ctx) != 1)
+    } else {
+        ngx_http_stoa_fetch_system(cf, ssl);
+    }
+
+    if (mcf->control_ca.len == 0) {
+        ngx_http_stoa_fetch_system(cf, control);
+
+    } else if (ngx_http_stoa_fetch_authorities(control, &mcf->control_ca)
+               != NGX_OK)
     {
-        ngx_ssl_error(NGX_LOG_ERR, cf->log, 0,
-                      "stoa: cannot load the system's certificates");
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "\"ca\" of "
+                           "\"stoa_control_plane\" has no certificate");
+        return NGX_ERROR;
     }
 
     mcf->fetch_ssl = ssl;
+    mcf->control_ssl = control;
 #endif
 
     return NGX_OK;

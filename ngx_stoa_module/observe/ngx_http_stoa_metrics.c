@@ -99,6 +99,13 @@ static const ngx_http_stoa_metric_t  ngx_http_stoa_metrics[] = {
     { "stoa_mcp_answers_lost_total", "counter",
       "What MCP clients said to upstreams that did not take it.",
       PROC(mcp_lost) },
+    { "stoa_approvals_asked_total", "counter",
+      "Calls for which the control plane was asked for an approval.",
+      PROC(approvals_asked) },
+    { "stoa_approvals_passed_total", "counter",
+      "Of those, how many passed.", PROC(approvals_passed) },
+    { "stoa_approvals_failed_total", "counter",
+      "Of those, how many got no answer.", PROC(approvals_failed) },
 
     { "stoa_revision", "gauge",
       "Revision of the configuration in force.", META(rev) },
@@ -349,8 +356,7 @@ ngx_http_stoa_metrics_latency(ngx_http_stoa_sh_t *sh, stoa_buf_t *b)
 
     ngx_http_stoa_metrics_head(b, "stoa_request_duration_seconds",
                                "histogram",
-                               "From routing to the last byte; of tunnels and "
-                               "held streams to the head.");
+                               "From routing to the last byte.");
 
     n = 0;
 

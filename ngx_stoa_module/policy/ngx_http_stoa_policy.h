@@ -51,6 +51,7 @@ ngx_int_t ngx_http_stoa_policy_refuse(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a,
     ngx_uint_t what);
 
+extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_approval;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_body;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_certificate;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_cors;
@@ -61,6 +62,18 @@ extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_ip;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_locations;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_publisher;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_token;
+
+
+/* ---- ngx_http_stoa_policy_approval.c ------------------------------------ */
+
+/* Its refusals, from call.approval->refusal on. */
+
+typedef enum {
+    NGX_HTTP_STOA_APPROVAL_REQUIRED = 0,
+    NGX_HTTP_STOA_APPROVAL_DENIED,
+    NGX_HTTP_STOA_APPROVAL_FULL,
+    NGX_HTTP_STOA_APPROVAL_UNAVAILABLE
+} ngx_http_stoa_approval_e;
 
 
 /* ---- ngx_http_stoa_policy_token.c --------------------------------------- */

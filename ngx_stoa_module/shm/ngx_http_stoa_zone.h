@@ -88,6 +88,9 @@ typedef struct {
     uint64_t  mcp_views;             /* rendered                             */
     uint64_t  mcp_stale;             /* lists with a stale part              */
     uint64_t  mcp_lost;              /* what clients of MCP said to them     */
+    uint64_t  approvals_asked;       /* calls that a person has to approve,  */
+    uint64_t  approvals_passed;      /* that passed,                         */
+    uint64_t  approvals_failed;      /* for which nobody could be asked      */
     uint64_t  refused[NGX_HTTP_STOA_REFUSALS];
     uint64_t  policy[NGX_HTTP_STOA_POLICIES_MAX][NGX_HTTP_STOA_OUTCOMES];
     uint64_t  latency[NGX_HTTP_STOA_LATENCY_N];

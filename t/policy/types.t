@@ -73,6 +73,9 @@ my %case = (
         config => {}, default => 1, request => {}, mcp => 'server',
         plan => { quota_month => 1 }, refuses => [429, 'quota_exceeded'],
     },
+    approval => {                              # t/mcp_approval.t
+        config => {}, elsewhere => 1,
+    },
     cost => {                                  # t/policy/cost.t
         config => { cost => 1 }, elsewhere => 1,
     },

@@ -1,0 +1,65 @@
+/*
+ * Calls that a person has to approve.
+ *
+ *   _mcp_approve.c      what is called, and asking the control plane
+ *   _mcp_approve_say.c  what the client is told
+ *
+ * Process: workers.  Lifetime: the request's.
+ */
+
+#ifndef NGX_HTTP_STOA_APPROVE_H
+#define NGX_HTTP_STOA_APPROVE_H
+
+
+#include "ngx_http_stoa_mcp.h"
+#include "ngx_http_stoa_api.h"
+#include "ngx_http_stoa_digest.h"
+#include "ngx_http_stoa_fetch.h"
+#include "ngx_http_stoa_policy.h"
+#include "stoa_seal.h"
+#include "core/stoa_policy_approval.h"
+
+
+#define NGX_HTTP_STOA_MCP_APPROVE_KEY    "gateway.stoa/approval"
+#define NGX_HTTP_STOA_MCP_APPROVE_AAD                                         \
+    (NGX_HTTP_STOA_MCP_PRINCIPAL + NGX_HTTP_STOA_SHA256_LEN)
+
+
+typedef struct {
+    ngx_http_request_t     *request;
+    ngx_http_stoa_fetch_t  *fetch;     /* NULL: there is an answer, or none  */
+    stoa_buf_t              answer;
+    ngx_uint_t              status;    /* 0: none                            */
+    u_char                  aad[NGX_HTTP_STOA_MCP_APPROVE_AAD];
+    ngx_str_t               shown;     /* arguments, as people see them      */
+    unsigned                waited:1;  /* it was asked before                */
+    unsigned                passed:1;
+} ngx_http_stoa_mcp_approve_t;
+
+typedef struct {
+    stoa_str_t              says;
+    stoa_str_t              id;
+    stoa_json_val_t         reason;    /* start NULL: none                   */
+    uint64_t                expires_ms;
+} ngx_http_stoa_mcp_verdict_t;
+
+
+/* Of the policy. */
+#define ngx_http_stoa_mcp_approve_conf(ctx)                                   \
+    ((const stoa_policy_approval_t *)                                         \
+     ((const ngx_http_stoa_attached_t *) (ctx)->call.approval)->config)
+
+
+/* ---- _mcp_approve_say.c ------------------------------------------------- */
+
+/* It waits: asks the client's user, or refuses. */
+ngx_int_t ngx_http_stoa_mcp_approve_waits(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const u_char *aad,
+    const ngx_http_stoa_mcp_verdict_t *v);
+/* v: NULL, or the approval that is told of; words: NULL, or more of them. */
+ngx_int_t ngx_http_stoa_mcp_approve_refuse(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_approval_e what,
+    const ngx_http_stoa_mcp_verdict_t *v, const char *words);
+
+
+#endif /* NGX_HTTP_STOA_APPROVE_H */

@@ -1,0 +1,411 @@
+#!/usr/bin/perl
+
+# Policy type approval: a call of a tool waits until a person of its publisher
+# has said yes, and passes once: whoever asks, at whichever worker and gateway,
+# and whatever restarts in between.
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Digest::SHA qw(sha256_hex);
+use JSON::PP ();
+use Test::Stoa;
+use Test::Stoa::MCP;
+use Test::Stoa::Docs;
+use Test::Stoa::Token;
+
+my $t = Test::Stoa->new->has('module', 'control', 'openssl');
+$t->control;
+my $port = $t->mcp_origin(name => 'm', era => 'dual', tools => {
+    map { my $n = $_; $n => sub { "$n " . json_encode($_[0]) } }
+        qw(delete look wipe hold gone) }, prompts => { p => sub { { messages => [] } } });
+my $signer = token_key($t, 'idp', 'ES256');
+my $ISS = 'https://idp.example/a';
+
+sub policy { my ($name, $attach, %o) = @_;
+    my $state = delete $o{state};
+    return doc('Policy', 'acme', $name, { type => 'approval', config => \%o,
+        attach => $attach, $state ? (state => $state) : () }) }
+
+my @docs = (tenant('acme'), tenant('beta'), plan('acme', 'free'),
+    (map { app('acme', $_) } qw(demo other many)), app('beta', 'theirs'),
+    doc('Api', 'acme', 'm', { kind => 'mcp', state => 'published',
+        audience => 'public', upstream => { targets => [
+            { url => "http://127.0.0.1:$port/mcp" }] } }),
+    (map { sub_('acme', $_, 'm', 'free') } qw(demo other many)),
+    sub_('beta', 'theirs', 'm', 'free', target_tenant => 'acme'),
+    doc('Issuer', 'acme', 'idp', { issuer => $ISS, jwks => jwks($signer),
+        audiences => ['mcp'], application => 'demo' }),
+    policy('careful', [{ api => 'm', tool => 'delete' },
+                       { api => 'm', tool => 'gone' }],
+           redact => ['secret'], max_pending => 3,
+           url => 'https://console.example/a/{approval}?x=1'),
+    policy('wipes', [{ api => 'm', tool => 'wipe' }], state => 'shadow'),
+    policy('holds', [{ api => 'm', tool => 'hold' }], wait_s => 30),
+    policy('all', [{ application => 'many' }], max_pending => 2));
+$t->apply(docs(@docs));
+wait_until { @{ $t->api('GET', '/v1/tenants/acme/apis/m/tools')
+             ->{json}{items} || [] } == 5 } 20 or $t->give_up('no tools');
+$t->gateway(name => 'gw', workers => 2);
+$t->gateway(name => 'gw2', workers => 2);
+my %key = map { $_ => $t->key('acme', $_) } qw(demo other many);
+$key{theirs} = $t->key('beta', 'theirs');
+$t->sync($_) for qw(gw gw2);
+
+my %admin = map { $_ => $t->must(POST => '/v1/admin-tokens', {
+    name => $_, role => /view/ ? 'viewer' : 'tenant-admin',
+    tenant => /beta/ ? 'beta' : 'acme' })->{token} } qw(acme beta view);
+
+my @ask = (_meta => { 'io.modelcontextprotocol/clientCapabilities' => {
+    elicitation => { form => {}, url => {} } } });
+
+sub call {
+    my ($tool, $args, %o) = @_;
+    my $params = delete $o{params} || {};
+    return $t->mcp('/mcp/acme', 'tools/call', { name => "m__$tool",
+        arguments => $args, %$params }, key => $key{ delete $o{who} // 'demo' },
+        gateway => 'gw', %o);
+}
+sub says {
+    my ($r) = @_;
+    my ($e, $ok) = ($r->{rpc}{error}, $r->{rpc}{result});
+    return $e ? $e->{data}{code} : $ok->{resultType} eq 'input_required'
+        ? 'input_required' : 'ran';
+}
+sub id { return $_[0]{rpc}{error}{data}{approval}{id} // '' }
+sub ran { my ($tool) = @_;
+    return scalar grep { my $m = json_decode($_->{body});
+        ref $m && ($m->{method} // '') eq 'tools/call'
+        && $m->{params}{name} eq $tool } $t->origin_log('m') }
+sub approval { my ($id) = @_;
+    return $t->must(GET => "/v1/tenants/acme/approvals/$id") }
+sub decide { my ($id, $event, %body) = @_;
+    return $t->api(POST => "/v1/tenants/acme/approvals/$id/$event", \%body) }
+
+# what waits
+
+my $args = { path => '/etc', secret => 'hunter2', n => 1.50 };
+my $r = call('delete', $args);
+is(says($r), 'approval_required', 'a call waits');
+is($r->{status}, 200, 'said in JSON-RPC');
+is($r->{rpc}{error}{code}, 403, 'as a 403');
+is($r->{rpc}{error}{data}{executed}, 'no', 'it was not executed');
+my $id = id($r);
+like($id, qr/^[0-9a-z]{16}$/, 'it has an id');
+like($r->{rpc}{error}{message}, qr/\Q$id\E/, 'the text says it, too');
+is($r->{rpc}{error}{data}{approval}{url},
+   "https://console.example/a/$id?x=1", 'and where people decide');
+is(ran('delete'), 0, 'no upstream saw it');
+is(id(call('delete', $args, gateway => 'gw2')), $id,
+   'the same call at another gateway waits for the same');
+
+my $a = approval($id);
+is("$a->{state} $a->{api} $a->{tool} $a->{application} $a->{consumer}",
+   'pending m delete demo acme', 'what a person sees');
+like($a->{arguments}, qr/"secret":"\*\*\*"/, 'not what is redacted');
+unlike($a->{arguments}, qr/hunter2/, '... nowhere');
+like($a->{arguments}, qr{"path":"/etc"}, 'but all else, as it came');
+is($a->{gateway}, 'gw', 'which gateway asked');
+ok(!exists $a->{principal}, 'nor what is internal');
+is(join(' ', map { $_->{id} } @{ $t->must(GET =>
+   '/v1/approvals?state=pending')->{items} }), $id, 'the list of all tenants');
+is(scalar @{ $t->must(GET => '/v1/tenants/beta/approvals')->{items} }, 0,
+   'another tenant has none');
+
+# who decides
+
+for (['beta', 404, 'another tenant\'s admin'], ['view', 403, 'a viewer']) {
+    my ($who, $status, $what) = @$_;
+    is($t->api(POST => "/v1/tenants/acme/approvals/$id/approve", {},
+       token => $admin{$who})->{status}, $status, "$what does not decide");
+}
+is(decide($id, 'use')->{status}, 404, 'nobody uses it by hand');
+is($t->api(DELETE => "/v1/tenants/acme/approvals/$id")->{status}, 405,
+   'nor removes it');
+$r = $t->api(POST => "/v1/tenants/acme/approvals/$id/approve",
+             { reason => 'as agreed' }, token => $admin{acme});
+is("$r->{status} $r->{json}{state} $r->{json}{decided_by} $r->{json}{reason}",
+   '200 approved acme as agreed', 'the publisher\'s admin does');
+is(decide($id, 'approve')->{status}, 409, 'once');
+
+# it passes once
+
+is(says(call('delete', { %$args, path => '/' })), 'approval_required',
+   'other arguments are another call');
+is(says(call('delete', $args, who => 'other')), 'approval_required',
+   'so is another application\'s');
+sub as { my ($who, $a) = @_;
+    return call('delete', $a, key => undef, headers => { Authorization =>
+        'Bearer ' . token($signer, claims($ISS, 'mcp', sub => $who)) }) }
+is(says($r = as('anna', $args)), 'approval_required',
+   'and a person\'s of the same application');
+is(approval(my $annas = id($r))->{subject}, 'anna', '... who is named');
+sub raw { my ($raw) = @_;
+    return call('delete', { x => 1 }, wrap => sub { my ($m) = @_;
+        $m =~ s/"arguments":\{"x":1\}/"arguments":$raw/ or die; $m }) }
+is(ran('delete'), 0, 'none of them ran');
+my ($one) = json_encode($args);
+$r = raw(join "\n ", map { $_ } split /(?<=,)/, $one);
+is(says($r), 'ran', 'white space is not in the digest');
+like($r->{rpc}{result}{content}[0]{text}, qr/hunter2/,
+     'and the tool gets what was sent');
+is(ran('delete'), 1, 'it ran');
+$a = approval($id);
+is("$a->{state} $a->{gateway}", 'used gw', 'the approval is used');
+ok($a->{used_at}, 'when');
+$r = call('delete', $args);
+is(says($r), 'approval_required', 'the same once more waits anew');
+isnt(id($r), $id, '... for another approval');
+is(decide($id, 'deny')->{status}, 409, 'what is used is not denied');
+decide($annas, 'approve');
+isnt(id(as('bob', $args)), $annas, 'one person\'s approval is not another\'s');
+is(says(as('anna', $args)), 'ran', 'it is hers');
+
+# at once: two workers, two gateways
+
+sub settle { $_->{state} =~ /pending|approved/ && decide($_->{id}, 'deny')
+             for @{ $t->must(GET => '/v1/tenants/acme/approvals')->{items} } }
+settle();
+$id = id(call('delete', { race => 1 }));
+decide($id, 'approve');
+my $before = ran('delete');
+my @pid;
+for my $i (1 .. 8) {
+    my $pid = fork // die;
+    if (!$pid) {
+        call('delete', { race => 1 }, gateway => $i % 2 ? 'gw' : 'gw2');
+        POSIX::_exit(0);
+    }
+    push @pid, $pid;
+}
+waitpid $_, 0 for @pid;
+is(ran('delete') - $before, 1, 'eight at once at two gateways: one ran');
+
+# denied, and denied after it was approved
+
+settle();
+$id = id(call('delete', { no => 1 }));
+decide($id, 'deny', reason => 'too "dangerous"');
+$r = call('delete', { no => 1 });
+is(says($r), 'approval_denied', 'denied');
+is($r->{rpc}{error}{data}{approval}{reason}, 'too "dangerous"',
+   'with the reason');
+is(decide($id, 'approve')->{status}, 409, 'that stays so');
+$id = id(call('delete', { no => 2 }));
+decide($id, 'approve');
+is(decide($id, 'deny')->{status}, 200, 'an approval is taken back');
+is(says(call('delete', { no => 2 })), 'approval_denied', '... and counts no more');
+
+# as many as may wait
+
+settle();
+is(join(' ', map { says(call('delete', { full => $_ })) } 1 .. 4),
+   'approval_required approval_required approval_required approvals_full',
+   'no more than may wait at a time');
+$r = call('delete', { full => 9 });
+is($r->{rpc}{error}{code}, 429, 'a 429');
+is(says(call('delete', { full => 1 }, who => 'other')), 'approval_required',
+   'another application\'s do');
+settle();
+
+# where it applies
+
+is(says(call('look', {})), 'ran', 'a tool without the policy');
+is(says(call('wipe', {})), 'ran', 'a shadow');
+cmp_ok($t->metrics->{'stoa_policy_total{policy_type="approval",'
+       . 'outcome="shadow_applied"}'}, '>', 0, '... is counted');
+is(says(call('look', {}, who => 'many')), 'approval_required',
+   'an application\'s own policy');
+is($t->mcp('/mcp/acme', 'prompts/get', { name => 'm__p' },
+   key => $key{many})->{rpc}{error}, undef, 'a prompt is not a call of a tool');
+is(says(call('delete', {}, who => 'theirs')), 'approval_required',
+   'a consumer of another tenant');
+my ($far) = grep { $_->{consumer} eq 'beta' }
+    @{ $t->must(GET => '/v1/tenants/acme/approvals')->{items} };
+is($far->{state}, 'pending', '... waits for the publisher');
+is($t->api(GET => "/v1/tenants/acme/approvals/$far->{id}", undef,
+   token => $admin{beta})->{status}, 404, '... and his tenant does not see it');
+is(says(call('delete', { big => 'x' x 70_000 })), 'mcp_arguments',
+   'arguments that nobody could read');
+settle();
+
+# clients of 2026-07-28 that can ask
+
+$r = call('delete', { ask => 1 }, params => { @ask });
+is(says($r), 'input_required', 'such a client is asked');
+my $in = $r->{rpc}{result}{inputRequests}{'gateway.stoa/approval'};
+is("$in->{method} $in->{params}{mode}", 'elicitation/create url',
+   'by a URL, as the policy has one');
+like($in->{params}{url}, qr{^https://console\.example/a/[0-9a-z]{16}\?x=1$},
+     '... which is its own');
+my $state = $r->{rpc}{result}{requestState};
+like($state, qr/^a/, 'with a sealed state');
+$r = call('delete', { ask => 1 }, params => { _meta => {
+    'io.modelcontextprotocol/clientCapabilities' => { elicitation => {} } } });
+$in = $r->{rpc}{result}{inputRequests}{'gateway.stoa/approval'};
+is($in->{params}{mode}, 'form', 'or by a form');
+is(says(call('delete', { ask => 1 })), 'approval_required',
+   'who cannot gets the error');
+
+sub answer { my ($state, $action, $a, %o) = @_;
+    return call('delete', $a // { ask => 1 }, %o, params => { @ask,
+        requestState => $state, inputResponses => {
+            'gateway.stoa/approval' => { action => $action } } }) }
+is(says(answer($state, 'accept')), 'input_required', 'accepted: asked again');
+is(says(answer($state, 'decline')), 'approval_required', 'declined: the error');
+is(says(answer($state, 'accept', { ask => 2 })), 'mcp_params',
+   'the state of another call');
+is(says(answer($state, 'accept', undef, who => 'other')), 'mcp_params',
+   'of another caller');
+is(says(answer(substr($state, 0, -1), 'accept')), 'mcp_params', 'cut');
+my ($waits) = @{ $t->must(GET => '/v1/tenants/acme/approvals?state=pending')
+                 ->{items} };
+decide($waits->{id}, 'approve');
+$before = ran('delete');
+is(says(answer($state, 'accept', undef, gateway => 'gw2')), 'ran',
+   'approved: the call runs, at another gateway');
+is(ran('delete') - $before, 1, 'once');
+my ($got) = reverse grep { $_->{body} =~ /"ask"/ } $t->origin_log('m');
+unlike($got->{body}, qr/requestState|inputResponses/,
+       'the upstream gets neither state nor answer');
+is(says(answer($state, 'accept')), 'input_required',
+   'the state again: another approval');
+settle();
+
+# held for a while, and legacy sessions
+
+my ($session) = $t->mcp_session('/mcp/acme', key => $key{demo});
+my @legacy = (era => 'legacy', session => $session);
+is(says(call('delete', { old => 1 }, @legacy)), 'approval_required',
+   'a legacy session');
+my $pid = fork // die;
+if (!$pid) {
+    my $got = call('hold', { i => 1 }, @legacy);
+    POSIX::_exit(($got->{rpc}{result}{content}[0]{text} // '') =~ /^hold/
+                 ? 0 : 1);
+}
+my $held;
+wait_until { ($held) = grep { $_->{tool} eq 'hold' }
+    @{ $t->must(GET => '/v1/tenants/acme/approvals?state=pending')->{items} } }
+    10;
+like(($t->stoactl('approval', 'list', '--tenant', 'acme'))[1],
+     qr/\Q$held->{id}\E .*hold/, 'stoactl lists what waits');
+decide($held->{id}, 'approve');
+waitpid $pid, 0;
+is($?, 0, 'a call that is held goes on when it is approved');
+is(approval($held->{id})->{state}, 'used', '... and has used it');
+
+# what is gone meanwhile
+
+settle();
+$id = id(call('delete', { sub => 1 }));
+decide($id, 'approve');
+my ($sub) = grep { $_->{application} eq 'demo' }
+    @{ $t->must(GET => '/v1/tenants/acme/subscriptions')->{items} };
+$t->must(POST => "/v1/tenants/acme/subscriptions/$sub->{id}/suspend");
+$t->sync($_) for qw(gw gw2);
+is(says(call('delete', { sub => 1 })), 'subscription_suspended',
+   'a suspended subscription comes first');
+$t->must(POST => "/v1/tenants/acme/subscriptions/$sub->{id}/resume");
+$t->sync($_) for qw(gw gw2);
+is(says(call('delete', { sub => 1 })), 'ran', 'then it passes');
+
+$id = id(call('gone', {}));
+decide($id, 'approve');
+$t->must(POST => '/v1/tenants/acme/apis/m/tools/gone/disable');
+$t->sync($_) for qw(gw gw2);
+is(says(call('gone', {})), 'mcp_tool', 'a tool that is disabled');
+is(approval($id)->{state}, 'approved', '... has used nothing');
+
+# restarts
+
+$id = id(call('delete', { restart => 1 }));
+$t->stop('gw');
+$t->start_nginx('gw');
+$t->stop('control');
+is(says(call('delete', { restart => 1 }, gateway => 'gw2')),
+   'approval_unavailable', 'nobody can be asked: nothing passes');
+$r = call('delete', { restart => 1 }, gateway => 'gw2');
+is($r->{rpc}{error}{code}, 503, 'a 503');
+is(says(call('look', {}, gateway => 'gw2')), 'ran', 'all else does');
+$t->control;
+decide($id, 'approve');
+$t->sync($_) for qw(gw gw2);
+$before = ran('delete');
+is(says(call('delete', { restart => 1 })), 'ran', 'after both were restarted');
+is(ran('delete') - $before, 1, 'once');
+
+# docs/approval.md: its example
+
+my $page = slurp("$Test::Stoa::ROOT/docs/approval.md");
+my ($yaml) = $page =~ /```yaml\n(.*?)```/s;
+my ($shell) = $page =~ /\n((?:    stoactl .*\n)+)/;
+$t->apply(docs(doc('Api', 'acme', 'crm', { kind => 'mcp', state => 'published',
+    upstream => { targets => [{ url => 'http://127.0.0.1:'
+        . $t->mcp_origin(name => 'crm', tools => {
+            delete_customer => sub { 'deleted' } }) . '/mcp' }] } }),
+    sub_('acme', 'demo', 'crm', 'free')));
+wait_until { @{ $t->api('GET', '/v1/tenants/acme/apis/crm/tools')
+             ->{json}{items} || [] } } 20 or $t->give_up('no tools');
+$t->apply($yaml);
+$t->sync;
+sub crm { return $t->mcp('/mcp/acme', 'tools/call', {
+    name => 'crm__delete_customer', arguments => { id => 7, note => 'x' } },
+    key => $key{demo}, gateway => 'gw') }
+$id = id($r = crm());
+is($r->{rpc}{error}{data}{approval}{url},
+   "https://console.acme.example/approvals/$id", 'the example: waits');
+my ($code, $out, $err) = $t->run_cmd(['sh', '-e', '-c', $shell], env => {
+    APPROVAL => $id, STOA_URL => $t->control_url, STOA_TOKEN => $admin{acme},
+    STOA_CONFIG => $t->dir('none.yaml'), PATH => "$Test::Stoa::OBJS:$ENV{PATH}",
+    no_proxy => '*' });
+is("$code$err", '0', 'its commands');
+like($out, qr/\{"id":7,"note":"\*\*\*"\}/, 'show the arguments');
+is(crm()->{rpc}{result}{content}[0]{text}, 'deleted', 'and let it pass');
+
+$t->allow_log(qr/the control plane was asked for an approval/);
+
+# what a gateway's token may say; an approval that is not used in time
+
+my $gw = slurp($t->dir('gw/token'));
+$gw =~ s/\s+$//;
+my ($api) = $t->must(GET => '/v1/tenants/acme/apis/m')->{id};
+my ($tool) = $t->must(GET => '/v1/tenants/acme/apis/m/tools/delete')->{id};
+my ($app) = $t->must(GET => '/v1/tenants/acme/applications/demo')->{id};
+my %good = (api => $api, tool => $tool, application => $app, ttl_s => 1,
+    max_pending => 5, digest => sha256_hex("delete\0{\"late\":1}"),
+    arguments => '{"late":1}');
+sub tells { return $t->api(POST => '/gateway/v1/approvals', { %good, @_ },
+                           token => $gw) }
+for ([{ api => '0' x 16 }, 404, 'no such api'],
+     [{ tool => $app }, 404, 'no such tool'], [{ ttl_s => 0 }, 422, 'no time'],
+     [{ digest => 'x' }, 422, 'no digest'],
+     [{ arguments => "\n" }, 422, 'control characters'],
+     [{ arguments => undef }, 422, 'no arguments'])
+{
+    is(tells(%{ $_->[0] })->{status}, $_->[1], "a gateway says: $_->[2]");
+}
+is($t->api(POST => '/gateway/v1/approvals', \%good)->{status}, 401,
+   'an admin\'s token does not');
+$r = tells();
+is("$r->{status} $r->{json}{says}", '200 pending', 'a good one');
+$id = $r->{json}{id};
+decide($id, 'approve');
+ok((wait_until { approval($id)->{state} eq 'expired' } 20),
+   'an approval ends in time');
+$before = ran('delete');
+$r = call('delete', { late => 1 });
+is(says($r), 'approval_required', 'and lets nothing pass then');
+isnt(id($r), $id, 'the call waits anew');
+is(decide($id, 'approve')->{status}, 409, 'what has expired stays so');
+
+my %audit;
+$audit{$_->{action}}++ for @{ $t->must(GET =>
+    "/v1/audit?kind=approval&tenant=acme&limit=500")->{items} };
+is(join(' ', sort keys %audit), 'approve create deny expire use',
+   'all is audited');
+ok($t->must(GET => '/v1/audit/verify?tenant=acme')->{ok}, '... in the chain');
+my $m = $t->metrics;
+cmp_ok($m->{stoa_approvals_passed_total}, '>=', 1, 'metrics: passed');
+cmp_ok($t->metrics('gw2')->{stoa_approvals_failed_total}, '>=', 2, 'failed');
+
+$t->done;
