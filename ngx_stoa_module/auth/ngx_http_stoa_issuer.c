@@ -13,6 +13,7 @@
  */
 
 #include "ngx_http_stoa_token.h"
+#include "ngx_http_stoa_digest.h"
 #include "ngx_http_stoa_store.h"
 #include "core/stoa_base64.h"
 #include "core/stoa_key.h"
@@ -57,6 +58,8 @@ static ngx_int_t ngx_http_stoa_issuer_tenant(
 static ngx_int_t ngx_http_stoa_issuer_client(
     ngx_http_stoa_issuer_claims_t *c);
 static ngx_int_t ngx_http_stoa_issuer_texts(
+    ngx_http_stoa_issuer_claims_t *c);
+static ngx_int_t ngx_http_stoa_issuer_principal(
     ngx_http_stoa_issuer_claims_t *c);
 static size_t ngx_http_stoa_issuer_words(ngx_http_stoa_issuer_claims_t *c,
     stoa_str_t path, const char *first, const char *second,
@@ -282,10 +285,36 @@ ngx_http_stoa_issuer_claims(ngx_http_stoa_store_t *store,
         rc = ngx_http_stoa_issuer_texts(&c);
     }
 
+    if (rc == NGX_OK) {
+        rc = ngx_http_stoa_issuer_principal(&c);
+    }
+
     *len = (u_char *) c.p - said;
     *why = c.why;
 
     return rc;
+}
+
+
+/* A caller may choose his subject, and must not become another's: a digest
+ * for which nobody finds a second text. */
+
+static ngx_int_t
+ngx_http_stoa_issuer_principal(ngx_http_stoa_issuer_claims_t *c)
+{
+    u_char  *p, text[STOA_ID_LEN + NGX_HTTP_STOA_ISSUER_TEXT + 1];
+    u_char   digest[NGX_HTTP_STOA_SHA256_LEN];
+
+    p = ngx_cpymem(text, c->rec->id.c, STOA_ID_LEN);
+    p = ngx_cpymem(p, c->start, c->said->subject);
+
+    if (ngx_http_stoa_sha256(text, p - text, digest) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(&c->said->principal, digest, sizeof(stoa_id_t));
+
+    return NGX_OK;
 }
 
 

@@ -463,7 +463,6 @@ ngx_http_stoa_token_take(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     size_t len)
 {
     u_char                            *p;
-    uint64_t                           h[2];
     ngx_http_stoa_token_t             *token;
     const ngx_http_stoa_token_said_t  *said;
 
@@ -496,13 +495,7 @@ ngx_http_stoa_token_take(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
     ctx->token = token;
     ctx->application = said->application;
-
-    /* who calls, of those who call with the application */
-
-    h[0] = stoa_hash64(token->subject.data, token->subject.len, 0);
-    ngx_memcpy(&h[1], &said->issuer.c[STOA_ID_LEN - 8], 8);
-    h[1] ^= stoa_hash64(token->subject.data, token->subject.len, h[1]);
-    ngx_memcpy(&ctx->principal, h, sizeof(stoa_id_t));
+    ctx->principal = said->principal;
 
     return NGX_OK;
 }

@@ -23,6 +23,8 @@
 typedef struct {
     stoa_id_t   issuer;
     stoa_id_t   application;
+    stoa_id_t   principal;            /* who calls, of those who call with
+                                         the application                     */
     uint64_t    rev;                  /* of the issuer's record              */
     int64_t     exp_ms;
     uint16_t    subject;              /* lengths                             */
