@@ -67,6 +67,7 @@ for my $api (qw(acme/apis/one acme/apis/two), map({ "big/apis/$_" } @names),
 }
 my $d = $t->api('GET', '/v1/tenants/acme/apis/one')->{json}{discovery};
 is($d->{sessions} ? 1 : 0, 1, 'discovery finds that an upstream has sessions');
+$t->must(PATCH => '/v1/tenants/acme/apis/one', { identity => 'headers' });
 $t->gateway(name => 'gw', workers => 2);
 $t->gateway(name => 'gw2', workers => 2);
 my %key = map { ($_ => $t->key($_, 'app')) } qw(acme big long);
@@ -88,6 +89,13 @@ sub opened { return scalar(() = slurp($book) =~ / opened /g) }
 my $base = opened();
 my $s = session('acme');
 is(opened() - $base, 2, 'initialize opens the sessions of both upstreams');
+my ($sub) = grep { ($_->{api} // '') eq 'one' }
+    @{ $t->must(GET => '/v1/tenants/acme/subscriptions')->{items} };
+is(join(' ', map { "$_->{method}:" . ($_->{headers}{'x-stoa-subscription'}
+                                      // '-') }
+        grep { $_->{headers}{'x-stoa-application'} } $t->origin_log('one')),
+   join(' ', ("POST:$sub->{id}") x 2),
+   'and tells them by which subscription its client has them');
 my %first = map { ($_ => who($s, $_)) } qw(one two);
 like($first{one}, qr/^[a-z]{36} 2025-06-18$/, 'a call is in one of them');
 for my $api (qw(one two)) {

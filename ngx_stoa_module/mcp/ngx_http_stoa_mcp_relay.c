@@ -12,7 +12,8 @@
  * session.
  */
 
-#include "ngx_http_stoa_chain.h"
+#include "ngx_http_stoa_auth.h"
+#include "ngx_http_stoa_policy.h"
 #include "ngx_http_stoa_relay.h"
 #include "ngx_http_stoa_modern.h"
 #include "ngx_http_stoa_seen.h"
@@ -512,6 +513,12 @@ ngx_http_stoa_mcp_relay_post(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
     rc = ngx_http_stoa_mcp_relay_headers(r, ctx, api, ref, ask->pool, &base);
 
+    if (rc == NGX_DECLINED) {
+        ngx_http_stoa_mcp_ask_cancel(ask);
+        ngx_http_stoa_count(mcp_lost, 1);
+        return NGX_DECLINED;
+    }
+
     ngx_http_stoa_via(r, &via);
     pin = ref->target;
 
@@ -610,16 +617,18 @@ ngx_http_stoa_mcp_relay_count(ngx_http_stoa_ctx_t *ctx)
 }
 
 
-/* Those of a call of this session to this api, by the api's policies. */
+/* Those of a call of this session to this api, by the api's policies and the
+ * subscription by which the caller has it.  NGX_DECLINED: that allows none. */
 
 ngx_int_t
 ngx_http_stoa_mcp_relay_headers(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_api_t *api,
     const stoa_mcp_ref_t *ref, ngx_pool_t *pool, ngx_str_t *text)
 {
-    ngx_int_t               rc;
-    ngx_http_stoa_mcp_t     mcp;
-    ngx_http_stoa_call_t    own;
+    ngx_int_t                   rc;
+    ngx_http_stoa_mcp_t         mcp;
+    ngx_http_stoa_call_t        own;
+    ngx_http_stoa_main_conf_t  *mcf;
 
     own = ctx->call;
     mcp = *own.mcp;
@@ -635,7 +644,22 @@ ngx_http_stoa_mcp_relay_headers(ngx_http_request_t *r,
                                                    NGX_HTTP_STOA_CHAIN_API);
     ngx_http_stoa_chain_set(ctx, NGX_HTTP_STOA_CHAIN_API, api->policies);
 
-    rc = ngx_http_stoa_headers_text(r, ctx, pool, text);
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+    rc = NGX_OK;
+
+    if (!mcp.has_server
+        && ngx_http_stoa_auth_subscribed(mcf->store, ctx, &api->id))
+    {
+        ctx->call.subscribed = api->id;
+        rc = ngx_http_stoa_policy_access(r, ctx);
+    }
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_stoa_headers_text(r, ctx, pool, text);
+
+    } else if (rc >= NGX_HTTP_BAD_REQUEST) {
+        rc = NGX_DECLINED;
+    }
 
     ctx->call = own;
 
