@@ -513,12 +513,6 @@ ngx_http_stoa_mcp_relay_post(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
     rc = ngx_http_stoa_mcp_relay_headers(r, ctx, api, ref, ask->pool, &base);
 
-    if (rc == NGX_DECLINED) {
-        ngx_http_stoa_mcp_ask_cancel(ask);
-        ngx_http_stoa_count(mcp_lost, 1);
-        return NGX_DECLINED;
-    }
-
     ngx_http_stoa_via(r, &via);
     pin = ref->target;
 
@@ -531,7 +525,7 @@ ngx_http_stoa_mcp_relay_post(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
     if (rc != NGX_OK || ask->fetch->body.data == NULL || ask->data == NULL) {
         ngx_http_stoa_mcp_ask_cancel(ask);
-        return NGX_ERROR;
+        return rc == NGX_DECLINED ? rc : NGX_ERROR;
     }
 
     ngx_memcpy(ask->fetch->body.data, body->data, body->len);
