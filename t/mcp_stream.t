@@ -130,7 +130,9 @@ $c->close;
 
 for my $form ("event: message\rdata: $ok\r\r", "\xef\xbb\xbf:c\n\ndata:$ok\n\n",
               "data: " . $ok =~ s/,/,\ndata: /gr . "\n\n",
-              "event: other\ndata: {}\n\nid: 1\nretry: 5\ndata:\n\ndata: $ok\n\n")
+              "event: other\ndata: {}\n\nid: 1\nretry: 5\ndata:\n\ndata: $ok\n\n",
+              'id: ' . 'x' x 3000 . "\ndata: $ok\n\n",
+              'event: ' . 'x' x 3000 . "\ndata: {}\n\ndata: $ok\n\n")
 {
     $r = call('legacy', head($close) . $form);
     is_deeply($r->{rpc}, json_decode($ok), 'an answer in another form');

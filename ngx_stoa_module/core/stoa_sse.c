@@ -170,7 +170,10 @@ stoa_sse_field(stoa_sse_t *s, const stoa_str_t *name, const stoa_str_t *value)
         return stoa_sse_set(&s->event, value);
     }
 
+    /* one that is too long is none, as one with a NUL is: its event counts */
+
     if (name->len == 2 && memcmp(name->data, "id", 2) == 0
+        && value->len <= STOA_SSE_NAME_MAX
         && memchr(value->data, '\0', value->len) == NULL)
     {
         s->has_id = 1;
@@ -214,7 +217,9 @@ static stoa_rc_t
 stoa_sse_set(stoa_buf_t *b, const stoa_str_t *value)
 {
     stoa_buf_reset(b);
-    stoa_buf_add(b, value->data, value->len);
+    stoa_buf_add(b, value->data,
+                 value->len < STOA_SSE_NAME_MAX ? value->len
+                                                : STOA_SSE_NAME_MAX);
 
     return b->rc;
 }
