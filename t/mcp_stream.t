@@ -172,6 +172,17 @@ for my $way ('until close', 'in chunks') {
        $seen{'200 me"1 upstream_invalid'}, '... counted as such');
 }
 
+# what nginx ends without a word
+
+for my $era (qw(modern legacy)) {
+    for my $before ('', chunked("data: $note\n\n")) {
+        my $r = call($era, head('Transfer-Encoding: chunked') . $before
+            . "no size\r\n");
+        is(said($r), '200 me"1 upstream_invalid', "$era: no size of a chunk");
+        is(@{ $r->{events} }, $before ? 2 : 0, '... after what came before');
+    }
+}
+
 # ---- what is no stream of this call's
 
 my %bad = (

@@ -617,6 +617,17 @@ ngx_http_stoa_mcp_stream_ended(ngx_http_request_t *r,
         ngx_http_stoa_mcp_upstream_doubt(ctx->call.mcp->upstream_key, 1);
     }
 
+    if (rc == NGX_ERROR && s && !s->answered && !r->connection->error) {
+
+        /* its body is in no coding of HTTP: nginx ends without a word, and
+         * what came right before it has not been given to us */
+
+        s->cut = NGX_HTTP_STOA_REFUSE_UPSTREAM_INVALID + 1;
+        (void) ngx_http_stoa_mcp_stream_body(r, ctx, r->upstream->out_bufs);
+        r->upstream->out_bufs = NULL;
+        return;
+    }
+
     if (s == NULL || rc < NGX_HTTP_SPECIAL_RESPONSE
         || rc == NGX_HTTP_REQUEST_TIME_OUT
         || rc == NGX_HTTP_CLIENT_CLOSED_REQUEST)
