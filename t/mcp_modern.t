@@ -121,6 +121,16 @@ my ($q) = grep { $_->{body} =~ /tools\/call/ } $t->origin_log('up');
 is(join('|', map { $_ // '' } @{ $q->{headers} }{qw(mcp-protocol-version
     mcp-method mcp-name mcp-session-id x-api-key)}),
    '2026-07-28|tools/call|echo||', '... in its headers, too');
+{
+    my $r = call($session, 'echo', {}, params => { _meta => {
+        "$ns/clientCapabilities" => { sampling => {} }, "$ns/clientInfo" => {
+        name => 'another' }, kept => 1 }, requestState => 'mine',
+        inputResponses => { k => 1 }, also => 1 });
+    my ($q) = grep { $_->{body} =~ /"also"/ } $t->origin_log('up');
+    unlike($q->{body}, qr/sampling|another|mine|inputResponses/,
+           'V3: what is said for a client he cannot say himself');
+    like($q->{body}, qr/"kept":1/, '... all else he can');
+}
 for my $params ({}, { _meta => {} }, { arguments => {} }) {
     my $r = $t->mcp('/mcp/acme', 'tools/call', { name => 'up__echo',
         %$params }, key => $key, era => 'legacy', session => $session);
@@ -143,6 +153,8 @@ my $note = '{"jsonrpc":"2.0","method":"notifications/progress","params":'
 sub rpc { return qq({"jsonrpc":"2.0","id":<id>,"error":{"code":$_[0],)
     . qq("message":"words"}}) }
 sub said { my ($r) = @_;
+    return "$r->{status} half" if $r->{body} =~ /\\ud83d"/;
+    return "$r->{status} deep" if $r->{body} =~ /\[{99}/;
     my $e = ($r->{rpc} || {})->{error} or return "$r->{status} " . text($r);
     return "$r->{status} " . ($e->{data}{code} // $e->{code}) }
 my %says = (
@@ -151,6 +163,19 @@ my %says = (
         '200 ok'],
     'a stream that stays open' => [head('200 OK', @sse)
         . "data: $ok\n\n<wait>", '200 ok'],
+    # what its client may make of it is his, as where it is forwarded
+    'half a character' => [head('200 OK', @json) . $ok =~ s/ok/\\ud83d/r,
+        '200 half'],
+    'a name twice, in events' => [head('200 OK', @sse) . 'data: '
+        . $ok =~ s/"result":\{/"result":{"a":1,"a":2,/r . "\n\n", '200 ok'],
+    'deep ones' => [head('200 OK', @json) . $ok
+        =~ s/"result":\{/'"result":{"a":' . '[' x 99 . ']' x 99 . ','/er,
+        '200 deep'],
+    'one that needs more, with a name twice' => [head('200 OK', @json) . $ok
+        =~ s/complete/input_required/r =~ s/"content"/"x":1,"x":2,"content"/r,
+        '200 upstream_invalid'],
+    'half a character in an error' => [head('400 Bad', @json)
+        . rpc(-32602) =~ s/words/\\ud83d/r, '200 half'],
     'S2: -32601 at 404' => [head('404 Not Found', @json) . rpc(-32601),
         '200 -32601'],
     '-32602 at 400' => [head('400 Bad', @json) . rpc(-32602), '200 -32602'],

@@ -8,6 +8,7 @@
 
 #include "ngx_http_stoa_mcp_ask.h"
 #include "ngx_http_stoa_digest.h"
+#include "core/stoa_glance.h"
 #include "core/stoa_media.h"
 
 
@@ -24,6 +25,7 @@ static stoa_rc_t ngx_http_stoa_mcp_ask_event(void *data,
     const stoa_sse_event_t *event);
 static ngx_uint_t ngx_http_stoa_mcp_ask_message(ngx_http_stoa_mcp_ask_t *ask,
     const ngx_str_t *text);
+static ngx_uint_t ngx_http_stoa_mcp_ask_glance(ngx_http_stoa_mcp_ask_t *ask);
 static void ngx_http_stoa_mcp_ask_fetched(ngx_http_stoa_mcp_ask_t *ask);
 static void ngx_http_stoa_mcp_ask_failed(ngx_http_stoa_mcp_ask_t *ask,
     const char *why);
@@ -331,7 +333,7 @@ ngx_http_stoa_mcp_ask_message(ngx_http_stoa_mcp_ask_t *ask,
         != STOA_OK
         || ask->root.type != STOA_JSON_OBJECT)
     {
-        return 0;
+        return ask->loose && ngx_http_stoa_mcp_ask_glance(ask);
     }
 
     if (stoa_json_get(&ask->root, "method", &v)) {
@@ -372,6 +374,31 @@ ngx_http_stoa_mcp_ask_message(ngx_http_stoa_mcp_ask_t *ask,
     ask->answered = found && ask->result.start;
 
     return ask->answered;
+}
+
+
+/* What a server says is its client's to judge, as where it is forwarded. */
+
+static ngx_uint_t
+ngx_http_stoa_mcp_ask_glance(ngx_http_stoa_mcp_ask_t *ask)
+{
+    stoa_glance_t  g;
+
+    if (stoa_glance(ask->text.data, ask->text.len, &g) != STOA_OK
+        || g.kind != STOA_GLANCE_ANSWER || !stoa_glance_same(&g.id, &ask->id))
+    {
+        return 0;
+    }
+
+    ask->root.type = STOA_JSON_OBJECT;
+    ask->root.start = ask->text.data;
+    ask->root.end = ask->text.data + ask->text.len;
+    ask->result = g.result;
+    ask->error = g.error;
+    ask->answered = 1;
+    ask->glanced = 1;
+
+    return 1;
 }
 
 

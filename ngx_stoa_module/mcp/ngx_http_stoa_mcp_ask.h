@@ -35,6 +35,9 @@ struct ngx_http_stoa_mcp_ask_s {
                                          void *data, const ngx_str_t *text);
     void                         *data;
     unsigned                      words:1;  /* what is no JSON is read, too */
+    unsigned                      loose:1;  /* an answer that no strict reader
+                                               takes is one; a glance at it
+                                               is all there is then         */
 
     /* what came; valid until done() returns */
 
@@ -46,6 +49,7 @@ struct ngx_http_stoa_mcp_ask_s {
     ngx_http_stoa_mcp_fault_t     fault;    /* unless it has a result       */
     unsigned                      answered:1;   /* with our id              */
     unsigned                      accepted:1;   /* a notification           */
+    unsigned                      glanced:1;    /* see `loose`              */
 
     /* inside */
 

@@ -17,12 +17,16 @@ static void ngx_http_stoa_mcp_modern_finish(ngx_http_stoa_ctx_t *ctx,
 static ngx_int_t ngx_http_stoa_mcp_modern_ask(ngx_http_stoa_mcp_modern_t *b);
 static ngx_int_t ngx_http_stoa_mcp_modern_body(ngx_http_stoa_mcp_modern_t *b,
     const ngx_str_t *id, ngx_pool_t *pool, ngx_str_t *body);
+static void ngx_http_stoa_mcp_modern_rest(const stoa_json_val_t *object,
+    stoa_buf_t *out);
 static void ngx_http_stoa_mcp_modern_meta(ngx_http_stoa_mcp_modern_t *b,
     stoa_buf_t *out);
 static void ngx_http_stoa_mcp_modern_other(ngx_http_stoa_mcp_ask_t *ask,
     void *data, const ngx_str_t *text);
 static void ngx_http_stoa_mcp_modern_asked(ngx_http_stoa_mcp_ask_t *ask,
     void *data);
+static ngx_uint_t ngx_http_stoa_mcp_modern_is(const stoa_json_val_t *v,
+    const char *text);
 static ngx_int_t ngx_http_stoa_mcp_modern_result(
     ngx_http_stoa_mcp_modern_t *b, ngx_http_stoa_mcp_ask_t *ask);
 static ngx_int_t ngx_http_stoa_mcp_modern_take(ngx_http_stoa_mcp_modern_t *b,
@@ -212,6 +216,7 @@ ngx_http_stoa_mcp_modern_ask(ngx_http_stoa_mcp_modern_t *b)
     }
 
     ask->fetch->stay = 1;
+    ask->loose = 1;
     ask->max = NGX_HTTP_STOA_MCP_EVENT_MAX;
     ask->done = ngx_http_stoa_mcp_modern_asked;
     ask->other = ngx_http_stoa_mcp_modern_other;
@@ -236,11 +241,9 @@ static ngx_int_t
 ngx_http_stoa_mcp_modern_body(ngx_http_stoa_mcp_modern_t *b,
     const ngx_str_t *id, ngx_pool_t *pool, ngx_str_t *body)
 {
-    ngx_int_t         rc;
-    stoa_buf_t        out;
-    stoa_jsonrpc_t   *msg;
-    stoa_json_iter_t  it;
-    stoa_json_val_t   key, val;
+    ngx_int_t        rc;
+    stoa_buf_t       out;
+    stoa_jsonrpc_t  *msg;
 
     msg = &b->msg;
 
@@ -253,30 +256,9 @@ ngx_http_stoa_mcp_modern_body(ngx_http_stoa_mcp_modern_t *b,
     stoa_buf_addz(&out, "\"_meta\":{");
     ngx_http_stoa_mcp_modern_meta(b, &out);
 
-    if (msg->meta.start
-        && stoa_json_first(&msg->meta, &it, &key, &val))
-    {
-        stoa_buf_addz(&out, ",");
-        stoa_buf_add(&out, msg->meta.start + 1,
-                     msg->meta.end - msg->meta.start - 1);
-
-    } else {
-        stoa_buf_addz(&out, "}");
-    }
-
-    if (msg->params.start && stoa_json_first(&msg->params, &it, &key, &val)) {
-
-        do {
-            if (stoa_json_eq(&key, "_meta", 5)) {
-                continue;
-            }
-
-            stoa_buf_addz(&out, ",");
-            stoa_buf_add(&out, key.start, val.end - key.start);
-
-        } while (stoa_json_next(&it, &key, &val));
-    }
-
+    ngx_http_stoa_mcp_modern_rest(&msg->meta, &out);
+    stoa_buf_addz(&out, "}");
+    ngx_http_stoa_mcp_modern_rest(&msg->params, &out);
     stoa_buf_addz(&out, "}}");
 
     body->len = out.len;
@@ -291,6 +273,46 @@ ngx_http_stoa_mcp_modern_body(ngx_http_stoa_mcp_modern_t *b,
     stoa_buf_free(&out);
 
     return rc;
+}
+
+
+/* The client's members, but for those that are said for him: of two with one
+ * name the upstream would believe his. */
+
+static void
+ngx_http_stoa_mcp_modern_rest(const stoa_json_val_t *object, stoa_buf_t *out)
+{
+    ngx_uint_t        i;
+    stoa_json_val_t   key, val;
+    stoa_json_iter_t  it;
+
+    static const ngx_str_t  ours[] = {
+        ngx_string("_meta"),
+        ngx_string("inputResponses"),
+        ngx_string("requestState"),
+        ngx_string("io.modelcontextprotocol/protocolVersion"),
+        ngx_string("io.modelcontextprotocol/clientInfo"),
+        ngx_string("io.modelcontextprotocol/clientCapabilities"),
+        ngx_null_string
+    };
+
+    if (object->start == NULL || !stoa_json_first(object, &it, &key, &val)) {
+        return;
+    }
+
+    do {
+        for (i = 0; ours[i].len; i++) {
+            if (stoa_json_eq(&key, (char *) ours[i].data, ours[i].len)) {
+                break;
+            }
+        }
+
+        if (ours[i].len == 0) {
+            stoa_buf_addz(out, ",");
+            stoa_buf_add(out, key.start, val.end - key.start);
+        }
+
+    } while (stoa_json_next(&it, &key, &val));
 }
 
 
@@ -345,18 +367,14 @@ ngx_http_stoa_mcp_modern_other(ngx_http_stoa_mcp_ask_t *ask, void *data,
 {
     ngx_http_stoa_mcp_modern_t *b = data;
 
-    stoa_err_t       err;
-    stoa_json_val_t  root, v;
+    stoa_glance_t  g;
 
-    if (stoa_json_check((char *) text->data, text->len, STOA_JSON_DEPTH_MAX,
-                        &root, &err)
-        != STOA_OK
-        || root.type != STOA_JSON_OBJECT
-        || stoa_json_get(&root, "id", &v)
-        || !stoa_json_get(&root, "method", &v)
-        || v.type != STOA_JSON_STRING
-        || (!stoa_json_eq(&v, "notifications/progress", 22)
-            && !stoa_json_eq(&v, "notifications/message", 21)))
+    if (stoa_glance((char *) text->data, text->len, &g) != STOA_OK
+        || g.kind != STOA_GLANCE_NOTIFICATION
+        || (!ngx_http_stoa_mcp_modern_is(&g.method,
+                                         "\"notifications/progress\"")
+            && !ngx_http_stoa_mcp_modern_is(&g.method,
+                                            "\"notifications/message\"")))
     {
         return;
     }
@@ -403,6 +421,14 @@ ngx_http_stoa_mcp_modern_failed(ngx_http_stoa_mcp_modern_t *b,
 }
 
 
+static ngx_uint_t
+ngx_http_stoa_mcp_modern_is(const stoa_json_val_t *v, const char *text)
+{
+    return (size_t) (v->end - v->start) == ngx_strlen(text)
+           && ngx_memcmp(v->start, text, v->end - v->start) == 0;
+}
+
+
 /* NGX_OK: b->answer; NGX_DECLINED: b->fault; NGX_AGAIN: another round is
  * needed. */
 
@@ -430,15 +456,14 @@ ngx_http_stoa_mcp_modern_result(ngx_http_stoa_mcp_modern_t *b,
         return ngx_http_stoa_mcp_modern_take(b, ask);
     }
 
-    if (ask->result.type != STOA_JSON_OBJECT
-        || !stoa_json_get(&ask->result, "resultType", &type)
-        || stoa_json_eq(&type, "complete", 8))
+    if (!stoa_glance_get(&ask->result, "resultType", &type)
+        || ngx_http_stoa_mcp_modern_is(&type, "\"complete\""))
     {
         return ngx_http_stoa_mcp_modern_take(b, ask);
     }
 
-    if (type.type != STOA_JSON_STRING
-        || !stoa_json_eq(&type, "input_required", 14))
+    if (ask->glanced
+        || !ngx_http_stoa_mcp_modern_is(&type, "\"input_required\""))
     {
         return ngx_http_stoa_mcp_modern_failed(b, "a result of another kind");
     }
@@ -467,7 +492,7 @@ ngx_http_stoa_mcp_modern_take(ngx_http_stoa_mcp_modern_t *b,
     id.data = (u_char *) b->msg.id.start;
     id.len = b->msg.id.end - b->msg.id.start;
 
-    if (!stoa_json_get(&ask->root, "id", &at)) {
+    if (!stoa_glance_get(&ask->root, "id", &at)) {
         return ngx_http_stoa_mcp_modern_failed(b, "no id");
     }
 
