@@ -256,6 +256,7 @@ $rev = json_decode($head)->{rev};
     $w;
 } 1 .. 20;
 wait_until { $t->metrics('control')->{stoa_control_http_parked} == 20 } 10;
+$t->api(GET => '/v1/tenants/' . $t->{token} =~ s/_/$_/gr) for '_', '%5f';
 my @half = map {
     my $w = Test::Stoa::HTTP->connect($port);
     $w->send_raw($w->request_text('POST', '/v1/tenants', headers =>
@@ -270,6 +271,11 @@ is(scalar(grep { $_->response(timeout => 5)->{status} == 200 } @waiting), 20,
 is(scalar(grep { /\b(?:error|warn)\b/ }
           split /\n/, slurp($t->dir('control.out'))), 0,
    'nothing of this is an error in its log');
+my @slips = grep { m{/v1/tenants/stoa} } split /\n/,
+    slurp($t->dir('control.out'));
+is(scalar @slips, 2, 'a token in a path is logged');
+is(scalar(grep { /\Q${\ substr $t->{token}, -30}/ } @slips), 0,
+   'without its secret');
 
 $t->done;
 

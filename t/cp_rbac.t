@@ -225,4 +225,24 @@ ok(scalar(&wait_until(sub { $t->api(GET => '/v1/whoami', undef, token => $short)
     ->{status} == 401 }, 5)),
     'and after');
 
+# The last way in stays open.
+
+my ($own) = grep { $_->{role} eq 'platform-admin' && $_->{state} eq 'active' }
+    @{ $t->must(GET => $tokens)->{items} };
+my %last = (revoke => sub { (POST => "$tokens/$own->{name}/revoke") },
+    delete => sub { (DELETE => "$tokens/$own->{name}") },
+    expire => sub { (PATCH => "$tokens/$own->{name}",
+                     { expires_at => '2020-01-01T00:00:00Z' }) });
+for my $how (sort keys %last) {
+    $r = $t->api($last{$how}->());
+    is($r->{status}, 409, "$how the last platform-admin token");
+    like($r->{json}{detail}, qr/last token of a platform-admin/, 'says why');
+}
+$t->must(PATCH => "$tokens/$own->{name}", { title => 'ours' });
+my $second = $t->must(POST => $tokens, { name => 'second',
+                                         role => 'platform-admin' })->{token};
+$t->must($last{revoke}->());
+is($t->api(POST => "$tokens/second/revoke", undef, token => $second)
+    ->{status}, 409, 'with another one it goes, and that is the last one');
+
 $t->done;

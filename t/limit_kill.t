@@ -52,7 +52,7 @@ for my $round (1 .. 2) {
 my $r = call();
 is($r->{status}, 200, 'a call');
 like($r->{headers}{ratelimit}, qr/^"rate";r=3;/, 'the rate goes on');
-is(join(' ', map { call()->{status} } 1 .. 4), '200 200 200 429',
-   'exactly');
+is(join(' ', map { wait_until { $t->metrics->{stoa_in_flight} == 0 } 10;
+                   call()->{status} } 1 .. 4), '200 200 200 429', 'exactly');
 
 $t->done;

@@ -27,7 +27,8 @@ wait_until {
     3 == @{ $t->api('GET', '/v1/tenants/acme/apis/m/tools')->{json}{items}
         || [] } } 20 or $t->give_up('tools were not discovered');
 my ($key, $other) = map { $t->key('acme', $_) } qw(app other);
-$t->gateway(workers => 2, http => 'stoa_mcp_keepalive 2s;');
+$t->gateway(workers => 2, http => 'stoa_mcp_keepalive 2s;
+    log_format time $request_time; access_log logs/time.log time;');
 $t->sync;
 
 sub listen_to {
@@ -132,5 +133,11 @@ my $last = listen_to('E', { toolsListChanged => $true });
 said($last);
 $t->must(POST => '/v1/tenants/acme/applications/app/suspend');
 is($last->event(10), undef, 'C3: who may no longer hears nothing');
+my $held = 0;
+wait_until { $held = 0;
+             $held += $_ for $t->log_lines('gw', 'time.log');
+             $held > 3 } 10;
+cmp_ok($t->metrics->{'stoa_request_duration_seconds_sum'}, '<', $held - 2,
+       'how long one listened is no latency');
 
 $t->done;

@@ -44,6 +44,8 @@ $f->put('subscription', 'sub:' . fid('a', 1) . ':' . fid('r', $_),
 $f->save;
 $t->gateway(wait => 0, http => <<'END', server => <<"END");
     map $http_upgrade $connection_upgrade { default upgrade; '' close; }
+    log_format time '$request_time $request_uri';
+    access_log logs/time.log time;
 END
         location /guard/ {
             stoa_protect tenant=acme api=api2;
@@ -190,5 +192,12 @@ for my $c (@last) {
         defined $more && !$more;
     } 8), 'end when the key is revoked');
 }
+
+# they are in the log with all their time; as latency counts that to the head
+
+sub seconds { my $s = 0; $s += (split)[0] for $t->log_lines('gw', 'time.log');
+              return $s }
+my ($lasted) = map { $_->{'stoa_request_duration_seconds_sum'} } $t->metrics;
+cmp_ok($lasted, '<', seconds() - 1, 'a stream is no slow call');
 
 $f->done;

@@ -3,8 +3,10 @@
  */
 
 #include <netinet/in.h>
+#include <string.h>
 
 #include "base/cp_log.h"
+#include "core/stoa_conceal.h"
 #include "http/cp_call.h"
 #include "http/cp_listen.h"
 
@@ -27,6 +29,7 @@ cp_access_log(cp_call_t *call, bool whole)
 
     (void) snprintf(method, sizeof(method), "%s", r->method);
     (void) snprintf(path, sizeof(path), "%s", r->path);
+    (void) stoa_conceal(path, strlen(path));
     (void) snprintf(status, sizeof(status), "%d", r->status);
     (void) snprintf(bytes, sizeof(bytes), "%lld", (long long) call->sent);
     (void) snprintf(ms, sizeof(ms), "%.1f",

@@ -9,6 +9,10 @@
 
 static cp_rc_t cp_admin_token_check(const cp_write_t *w,
     const cp_json_t *before, cp_json_t *after);
+static cp_rc_t cp_admin_token_settled(cp_op_t *op, cp_tx_t *tx,
+    const cp_json_t *row);
+static cp_rc_t cp_admin_token_gone(const cp_write_t *w,
+    const cp_json_t *before);
 
 
 static const char *const  roles[] = { "platform-admin", "tenant-admin",
@@ -32,10 +36,15 @@ static const cp_transition_t  admin_token_transitions[] = {
     T_END
 };
 
+static const char *const  admin_token_settles[] = { "state", "expires_at",
+                                                    NULL };
+
 const cp_resource_t  cp_res_admin_token = {
     .kind = "admin_token", .plural = "admin-tokens", .table = "admin_tokens",
     .fields = admin_token_fields, .transitions = admin_token_transitions,
-    .initial = "active", .check = cp_admin_token_check, .authority = true
+    .initial = "active", .check = cp_admin_token_check,
+    .settled = cp_admin_token_settled, .settles = admin_token_settles,
+    .gone = cp_admin_token_gone, .authority = true
 };
 
 
@@ -115,4 +124,34 @@ cp_admin_token_check(const cp_write_t *w, const cp_json_t *before,
                 cp_token_digest(w->op, token, false));
 
     return CP_OK;
+}
+
+
+/* Without one nobody could make another, but on the server's own host. */
+static cp_rc_t
+cp_admin_token_settled(cp_op_t *op, cp_tx_t *tx, const cp_json_t *row)
+{
+    cp_rc_t    rc;
+    cp_rows_t  rows;
+
+    if (cp_role_find(cp_json_str(row, "role")) != CP_ROLE_PLATFORM_ADMIN) {
+        return CP_OK;
+    }
+
+    rc = cp_tx_query(tx, op->arena, "SELECT id FROM admin_tokens"
+                     " WHERE role = 'platform-admin' AND state = 'active'"
+                     " AND (expires_at IS NULL OR expires_at > $1) LIMIT 1",
+                     cp_args(cp_int(cp_time_ms())), &rows, &op->err);
+
+    return rc == CP_OK && rows.rows == 0
+           ? cp_err_set(&op->err, "conflict", "it is the last token of a"
+                        " platform-admin; make another one first")
+           : rc;
+}
+
+
+static cp_rc_t
+cp_admin_token_gone(const cp_write_t *w, const cp_json_t *before)
+{
+    return cp_admin_token_settled(w->op, w->tx, before);
 }

@@ -16,6 +16,7 @@
 #include "ngx_http_stoa_api.h"
 #include "ngx_http_stoa_header.h"
 #include "ngx_http_stoa_uri.h"
+#include "core/stoa_conceal.h"
 #include "core/stoa_key.h"
 
 
@@ -35,31 +36,13 @@ typedef struct {
 
 
 static void ngx_http_stoa_conceal_all(ngx_http_request_t *r);
-static ngx_uint_t ngx_http_stoa_conceal_plain(ngx_str_t *text);
 static ngx_uint_t ngx_http_stoa_conceal_suspect(ngx_str_t *text);
-static u_char *ngx_http_stoa_conceal_secret(u_char *p, u_char *last,
-    u_char **secret);
-static ngx_int_t ngx_http_stoa_conceal_char(u_char **p, u_char *last);
 static ngx_int_t ngx_http_stoa_conceal_take(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_str_t *value);
 static void ngx_http_stoa_conceal_mask(ngx_http_request_t *r,
     ngx_http_stoa_conceal_t *place, ngx_str_t *value);
 static void ngx_http_stoa_conceal_search(ngx_http_stoa_conceal_t *place,
     ngx_str_t *value);
-
-
-/* Of a key's environment and id, about. */
-static const ngx_uint_t  ngx_http_stoa_conceal_min[] = { 2, STOA_ID_LEN - 4 };
-static const ngx_uint_t  ngx_http_stoa_conceal_max[] = { STOA_KEY_ENV_MAX,
-                                                         STOA_ID_LEN + 4 };
-
-#define ngx_http_stoa_conceal_id(ch)                                          \
-    (((ch) >= 'a' && (ch) <= 'z') || ((ch) >= '0' && (ch) <= '9'))
-
-/* What a secret and its sum are made of. */
-static const u_char  ngx_http_stoa_conceal_word[256] = {
-    ['0' ... '9'] = 1, ['A' ... 'Z'] = 1, ['a' ... 'z'] = 1, ['_'] = 1
-};
 
 
 /* POST_READ: before nginx or anybody refuses the request. */
@@ -170,94 +153,8 @@ ngx_http_stoa_conceal_all(ngx_http_request_t *r)
 ngx_uint_t
 ngx_http_stoa_conceal_text(ngx_str_t *text)
 {
-    u_char      *p, *last, *end, *secret;
-    ngx_uint_t   found;
-
-    if (!ngx_http_stoa_conceal_suspect(text)) {
-        return 0;
-    }
-
-    if (memchr(text->data, '%', text->len) == NULL) {
-        return ngx_http_stoa_conceal_plain(text);
-    }
-
-    p = text->data;
-    last = p + text->len;
-    found = 0;
-
-    while (p < last) {
-
-        if (*p != 's' && *p != '%') {
-            p++;
-            continue;
-        }
-
-        end = ngx_http_stoa_conceal_secret(p, last, &secret);
-
-        if (end == NULL) {
-            p++;
-            continue;
-        }
-
-        ngx_memset(secret, '*', end - secret);
-        found++;
-        p = end;
-    }
-
-    return found;
-}
-
-
-/* The same where nothing is encoded, which is so of nearly all. */
-
-static ngx_uint_t
-ngx_http_stoa_conceal_plain(ngx_str_t *text)
-{
-    u_char      *p, *last, *start, *secret;
-    ngx_uint_t   i, n, found;
-
-    p = text->data;
-    last = p + text->len;
-    found = 0;
-
-    while ((p = memchr(p, '_', last - p)) != NULL) {
-        start = p++;
-
-        if (start - text->data < 4 || ngx_memcmp(start - 4, "stoa", 4) != 0) {
-            continue;
-        }
-
-        for (p = start, i = 0; i < 2; i++) {
-            for (n = 0, p++; p < last && ngx_http_stoa_conceal_id(*p); p++) {
-                n++;
-            }
-
-            if (p == last || *p != '_' || n < ngx_http_stoa_conceal_min[i]
-                || n > ngx_http_stoa_conceal_max[i])
-            {
-                break;
-            }
-        }
-
-        if (i < 2) {
-            p = start + 1;
-            continue;
-        }
-
-        for (secret = ++p; p < last && ngx_http_stoa_conceal_word[*p]; p++) {
-            /* void */
-        }
-
-        if (p - secret < NGX_HTTP_STOA_CONCEAL_MIN) {
-            p = start + 1;
-            continue;
-        }
-
-        ngx_memset(secret, '*', p - secret);
-        found++;
-    }
-
-    return found;
+    return ngx_http_stoa_conceal_suspect(text)
+           && stoa_conceal((char *) text->data, text->len);
 }
 
 
@@ -269,80 +166,6 @@ ngx_http_stoa_conceal_suspect(ngx_str_t *text)
     return text->len > STOA_KEY_SECRET_LEN
            && (memchr(text->data, '_', text->len)
                || memchr(text->data, '%', text->len));
-}
-
-
-/*
- * The end of what has the form of a key at p, also percent-encoded, and where
- * its secret begins; NULL: it has not.  One that was typed wrong gives away as
- * much, so the lengths are only about right.
- */
-
-static u_char *
-ngx_http_stoa_conceal_secret(u_char *p, u_char *last, u_char **secret)
-{
-    u_char      *start;
-    ngx_int_t    ch;
-    ngx_uint_t   i, n;
-
-    for (i = 0; i < sizeof("stoa_") - 1; i++) {
-        if (ngx_http_stoa_conceal_char(&p, last) != (u_char) "stoa_"[i]) {
-            return NULL;
-        }
-    }
-
-    for (i = 0; i < 2; i++) {
-
-        for (n = 0; n <= ngx_http_stoa_conceal_max[i]; n++) {
-            ch = ngx_http_stoa_conceal_char(&p, last);
-
-            if (!((ch >= 'a' && ch <= 'z') || (ch >= '0' && ch <= '9'))) {
-                break;
-            }
-        }
-
-        if (ch != '_' || n < ngx_http_stoa_conceal_min[i]) {
-            return NULL;
-        }
-    }
-
-    *secret = p;
-
-    for (n = 0; /* void */ ; n++) {
-        start = p;
-        ch = ngx_http_stoa_conceal_char(&p, last);
-
-        if (!((ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z')
-              || (ch >= '0' && ch <= '9') || ch == '_'))
-        {
-            break;
-        }
-    }
-
-    return n >= STOA_KEY_SECRET_LEN / 2 ? start : NULL;
-}
-
-
-/* The next character, unescaped as often as it is escaped: a client that
- * encodes twice has shown its key as well.  -1: there is none. */
-
-static ngx_int_t
-ngx_http_stoa_conceal_char(u_char **p, u_char *last)
-{
-    ngx_int_t  ch;
-
-    if (*p >= last) {
-        return -1;
-    }
-
-    ch = *(*p)++;
-
-    while (ch == '%' && last - *p >= 2) {
-        ch = ngx_hextoi(*p, 2);
-        *p += 2;
-    }
-
-    return ch;
 }
 
 

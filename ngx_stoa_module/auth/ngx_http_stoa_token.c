@@ -59,7 +59,7 @@ static ngx_int_t ngx_http_stoa_token_issuers(ngx_http_stoa_store_t *store,
     ngx_http_stoa_token_issuers_t *issuers);
 static ngx_int_t ngx_http_stoa_token_issuer(void *data, const void *rec);
 static ngx_int_t ngx_http_stoa_token_take(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx, size_t len);
+    ngx_http_stoa_ctx_t *ctx, const ngx_str_t *text, size_t len);
 static ngx_uint_t ngx_http_stoa_token_audience(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_token_said_t *said);
 static ngx_int_t ngx_http_stoa_token_refuse(ngx_http_request_t *r,
@@ -112,7 +112,7 @@ ngx_http_stoa_token(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
         return said->refused
                ? ngx_http_stoa_token_refuse(r, NGX_DECLINED,
                              "The token's issuer says that it is not active.")
-               : ngx_http_stoa_token_take(r, ctx, len);
+               : ngx_http_stoa_token_take(r, ctx, token, len);
     }
 
     rec = NULL;
@@ -153,7 +153,7 @@ ngx_http_stoa_token(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     ngx_http_stoa_token_put(mcf->sh, hash, until, ngx_http_stoa_token_said,
                             len);
 
-    return ngx_http_stoa_token_take(r, ctx, len);
+    return ngx_http_stoa_token_take(r, ctx, token, len);
 }
 
 
@@ -460,7 +460,7 @@ ngx_http_stoa_token_reader(void *data, const void *rec)
 
 static ngx_int_t
 ngx_http_stoa_token_take(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
-    size_t len)
+    const ngx_str_t *text, size_t len)
 {
     u_char                            *p;
     ngx_http_stoa_token_t             *token;
@@ -484,6 +484,7 @@ ngx_http_stoa_token_take(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
     token->issuer = said->issuer;
     token->exp_ms = said->exp_ms;
+    token->text = *text;
     token->subject.data = p;
     token->subject.len = said->subject ? said->subject - 1 : 0;
     p += said->subject;

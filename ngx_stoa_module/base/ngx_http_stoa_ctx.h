@@ -157,7 +157,6 @@ typedef struct {
     ngx_http_stoa_resolve_t   *resolve;         /* NULL: needed no name      */
     ngx_chain_t               *page;            /* instead of nginx's        */
     ngx_str_t                  credential;      /* fetched, for the upstream */
-    ngx_str_t                  subject;         /* for which that was        */
     ngx_uint_t                 credential_step; /* where that was            */
 
     unsigned                   origin_allowed:1;
@@ -184,6 +183,7 @@ typedef struct {
 typedef struct {
     stoa_id_t                  issuer;
     int64_t                    exp_ms;          /* with the leeway           */
+    ngx_str_t                  text;            /* as the client has sent it */
     ngx_str_t                  subject;         /* "": it has none           */
     ngx_str_t                  roles;
     ngx_str_t                  scopes;
@@ -213,6 +213,8 @@ struct ngx_http_stoa_ctx_s {
 
     uint64_t                   start_ns;        /* ngx_http_stoa_now_ns() at
                                                    entry                     */
+    uint64_t                   head_ns;         /* when a stream that waits
+                                                   for news began, 0: none  */
     ngx_str_t                  request_id;
     ngx_str_t                  unparsed_uri;    /* the client's, while r has
                                                    to.uri for it             */

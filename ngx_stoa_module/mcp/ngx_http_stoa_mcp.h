@@ -186,9 +186,11 @@ typedef struct {
     ngx_http_stoa_mcp_wheel_pt    handler;
 } ngx_http_stoa_mcp_spoke_t;
 
-/* Who is woken when a message has reached its upstream; ctx NULL: nobody. */
+/* A message that goes to an upstream by itself.  Who waits for it has a list
+ * of them, and is woken by the last one; ctx NULL: nobody does. */
 
-typedef struct ngx_http_stoa_mcp_told_s {
+typedef struct {
+    ngx_queue_t                   queue;
     ngx_http_stoa_ctx_t          *ctx;
     uint16_t                     *count;        /* in flight, of its client */
 } ngx_http_stoa_mcp_told_t;
@@ -226,7 +228,7 @@ struct ngx_http_stoa_mcp_s {
     ngx_http_stoa_mcp_wait_t      wait;
     ngx_http_stoa_mcp_spoke_t     spoke;        /* of the wheel             */
     ngx_http_stoa_mcp_stream_t   *stream;       /* the answer, if it is one */
-    struct ngx_http_stoa_mcp_told_s  *told;     /* waits for that           */
+    ngx_queue_t                   told;         /* waits for these          */
     ngx_http_stoa_mcp_hold_t     *hold;         /* of one that is held      */
 
     ngx_uint_t                    connect;      /* ..._mcp_connect_e        */

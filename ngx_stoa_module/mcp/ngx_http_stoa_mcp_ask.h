@@ -16,6 +16,7 @@
 
 #include "ngx_http_stoa_mcp.h"
 #include "ngx_http_stoa_upstream.h"
+#include "ngx_http_stoa_credential.h"
 
 
 typedef struct ngx_http_stoa_mcp_ask_s  ngx_http_stoa_mcp_ask_t;
@@ -85,6 +86,7 @@ struct ngx_http_stoa_mcp_open_s {
 
     ngx_http_stoa_via_t           via;
     ngx_str_t                     headers;  /* without session and version  */
+    ngx_str_t                     subject;  /* whose credential is shown    */
     ngx_uint_t                    version;  /* to be asked for              */
     ngx_str_t                     capabilities;   /* JSON                   */
     void                        (*done)(ngx_http_stoa_mcp_open_t *o,

@@ -209,6 +209,8 @@ ngx_http_stoa_mcp_carry_start(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
         || ngx_http_stoa_mcp_relay_headers(r, ctx, api, &ref, o->pool,
                                            &o->headers)
            != NGX_OK
+        || ngx_http_stoa_credential_caller(api, ctx, o->pool, &o->subject)
+           != NGX_OK
         || ngx_http_stoa_mcp_declare(o->pool, &mcp->capabilities,
                                      &o->capabilities)
            != NGX_OK)

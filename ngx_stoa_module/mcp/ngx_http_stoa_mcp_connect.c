@@ -45,15 +45,6 @@ ngx_http_stoa_mcp_connect(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         return NGX_OK;
     }
 
-    if (ctx->call.subject.len) {
-
-        /* a session may outlive the token for which the upstream's was */
-
-        return ngx_http_stoa_refuse(r,
-                                    NGX_HTTP_STOA_REFUSE_UPSTREAM_CREDENTIAL,
-                                    NULL);
-    }
-
     mcp->connect_step = ctx->call.step;
 
     switch (mcp->connect) {
@@ -207,6 +198,11 @@ ngx_http_stoa_mcp_begin(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     conn = ngx_pcalloc(o->pool, sizeof(ngx_http_stoa_mcp_conn_t));
     rc = conn ? ngx_http_stoa_headers_text(r, ctx, o->pool, &o->headers)
               : NGX_ERROR;
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_stoa_credential_caller(o->api, ctx, o->pool,
+                                             &o->subject);
+    }
 
     if (rc == NGX_OK) {
         conn->ctx = ctx;

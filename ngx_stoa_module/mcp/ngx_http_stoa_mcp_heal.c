@@ -223,6 +223,9 @@ ngx_http_stoa_mcp_probe(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         || ngx_http_stoa_upstream_fetch(ask->fetch, ctx->call.api, &via,
                                         &none, &mcp->upstream_target)
            != NGX_OK
+        || ngx_http_stoa_credential_caller(ctx->call.api, ctx, ask->pool,
+                                           &ask->fetch->subject)
+           != NGX_OK
         || ngx_http_stoa_ctx_finisher(ctx, ngx_http_stoa_mcp_probe_finish,
                                       probe)
            != NGX_OK)

@@ -104,6 +104,7 @@ ngx_http_stoa_mcp_hold_content(ngx_http_request_t *r)
         return rc;
     }
 
+    ctx->head_ns = ngx_http_stoa_now_ns();
     hold->since = ngx_current_msec;
     hold->wrote = ngx_current_msec;
     hold->until = NGX_HTTP_STOA_MCP_HOLD_MAX_MS / 10 * 9

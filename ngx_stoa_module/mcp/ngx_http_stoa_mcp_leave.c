@@ -12,6 +12,7 @@
 
 #include "ngx_http_stoa_mcp.h"
 #include "ngx_http_stoa_upstream.h"
+#include "ngx_http_stoa_credential.h"
 #include "ngx_http_stoa_store.h"
 
 
@@ -161,12 +162,13 @@ ngx_http_stoa_mcp_leave_next(void)
 static ngx_int_t
 ngx_http_stoa_mcp_leave_ask(ngx_http_stoa_mcp_leaver_t *l)
 {
-    u_char                     *p;
-    ngx_str_t                   version, none = ngx_null_string;
-    const stoa_rec_api_t       *rec;
-    ngx_http_stoa_api_t        *api;
-    ngx_http_stoa_fetch_t      *f;
-    ngx_http_stoa_main_conf_t  *mcf;
+    u_char                      *p;
+    ngx_str_t                    version, none = ngx_null_string;
+    const stoa_rec_api_t        *rec;
+    ngx_http_stoa_api_t         *api;
+    ngx_http_stoa_fetch_t       *f;
+    ngx_http_stoa_main_conf_t   *mcf;
+    ngx_http_stoa_credential_t  *shown;
 
     mcf = ngx_http_stoa_mcp_leaving.mcf;
 
@@ -178,7 +180,12 @@ ngx_http_stoa_mcp_leave_ask(ngx_http_stoa_mcp_leaver_t *l)
 
     rec = ngx_http_stoa_store_api(mcf->store, &l->api);
     api = rec ? ngx_http_stoa_api_find(mcf, rec) : NULL;
-    f = api ? ngx_http_stoa_fetch_create(ngx_cycle->log) : NULL;
+    shown = api ? ngx_http_stoa_credential(api->policies) : NULL;
+
+    /* nobody's token is there to be exchanged: the upstream ends it in time */
+
+    f = api && !(shown && shown->exchange)
+        ? ngx_http_stoa_fetch_create(ngx_cycle->log) : NULL;
 
     if (f == NULL) {
         return NGX_DECLINED;

@@ -1,6 +1,8 @@
 /*
  * logging/setLevel of a session: told to all of its sessions at upstreams, and
- * to each that is opened later, before its first call.  The level is soft
+ * to each that is opened later, before its first call.  Who sets it is
+ * answered when they have it, since his next call may come by another
+ * connection.  The level is soft
  * state in the shared zone: at another gateway, or when another session has
  * taken its slot, the default counts again.
  *
@@ -34,6 +36,7 @@ static void ngx_http_stoa_mcp_level_body(u_char *text, ngx_uint_t level,
     ngx_str_t *body);
 static void ngx_http_stoa_mcp_level_one(void *data,
     const stoa_mcp_ref_t *ref);
+static ngx_int_t ngx_http_stoa_mcp_level_wait(ngx_http_stoa_ctx_t *ctx);
 static void ngx_http_stoa_mcp_level_finish(ngx_http_stoa_ctx_t *ctx,
     void *data);
 
@@ -72,8 +75,16 @@ ngx_http_stoa_mcp_level(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
                                         &detail);
     }
 
+    if (mcp->leveled) {
+        goto told;
+    }
+
     slot = ngx_http_stoa_mcp_level_slot(r, mcp, &tag);
     *slot = tag | (i + 1);
+
+    if (ngx_http_stoa_mcp_level_wait(ctx) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     all.request = r;
     all.ctx = ctx;
@@ -86,6 +97,12 @@ ngx_http_stoa_mcp_level(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     if (all.rc != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
+
+    if (!ngx_queue_empty(&mcp->told)) {
+        return ngx_http_stoa_ctx_suspend(r);
+    }
+
+told:
 
     stoa_buf_init(&b, STOA_JSONRPC_BODY_MAX);
     ngx_http_stoa_mcp_answer_head(&b, mcp);
@@ -131,7 +148,7 @@ ngx_http_stoa_mcp_level_one(void *data, const stoa_mcp_ref_t *ref)
 
     if (all->rc == NGX_OK
         && ngx_http_stoa_mcp_relay_post(all->request, all->ctx, ref,
-                                        &all->body, NULL)
+                                        &all->body, 1)
            == NGX_ERROR)
     {
         all->rc = NGX_ERROR;
@@ -150,7 +167,6 @@ ngx_http_stoa_mcp_level_again(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     ngx_str_t                  body;
     stoa_mcp_ref_t             ref;
     ngx_http_stoa_mcp_t       *mcp;
-    ngx_http_stoa_mcp_told_t  *told;
 
     mcp = ctx->call.mcp;
     level = *ngx_http_stoa_mcp_level_slot(r, mcp, &tag);
@@ -162,37 +178,47 @@ ngx_http_stoa_mcp_level_again(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         return NGX_OK;
     }
 
-    mcp->leveled = 1;
-    told = NULL;
     ngx_http_stoa_mcp_ref(ctx, &ref);
     ngx_http_stoa_mcp_level_body(text, (level & 0xff) - 1, &body);
 
-    if (ngx_http_stoa_mcp_relay_post(r, ctx, &ref, &body, &told) != NGX_OK
-        || told == NULL)
-    {
-        return NGX_OK;                      /* the call counts more         */
-    }
-
-    if (ngx_http_stoa_ctx_finisher(ctx, ngx_http_stoa_mcp_level_finish, NULL)
-        != NGX_OK)
-    {
+    if (ngx_http_stoa_mcp_level_wait(ctx) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    told->ctx = ctx;
-    mcp->told = told;
+    if (ngx_http_stoa_mcp_relay_post(r, ctx, &ref, &body, 1) != NGX_OK) {
+        return NGX_OK;                      /* the call counts more         */
+    }
 
     return ngx_http_stoa_ctx_suspend(r);
+}
+
+
+/* What is posted now is waited for. */
+
+static ngx_int_t
+ngx_http_stoa_mcp_level_wait(ngx_http_stoa_ctx_t *ctx)
+{
+    ctx->call.mcp->leveled = 1;
+    ngx_queue_init(&ctx->call.mcp->told);
+
+    return ngx_http_stoa_ctx_finisher(ctx, ngx_http_stoa_mcp_level_finish,
+                                      NULL);
 }
 
 
 static void
 ngx_http_stoa_mcp_level_finish(ngx_http_stoa_ctx_t *ctx, void *data)
 {
+    ngx_queue_t               *q;
+    ngx_http_stoa_mcp_told_t  *told;
+
     (void) data;
 
-    if (ctx->call.mcp->told) {
-        ctx->call.mcp->told->ctx = NULL;
-        ctx->call.mcp->told = NULL;
+    while (!ngx_queue_empty(&ctx->call.mcp->told)) {
+        q = ngx_queue_head(&ctx->call.mcp->told);
+        told = ngx_queue_data(q, ngx_http_stoa_mcp_told_t, queue);
+
+        ngx_queue_remove(q);
+        told->ctx = NULL;
     }
 }

@@ -208,6 +208,9 @@ ngx_http_stoa_mcp_modern_ask(ngx_http_stoa_mcp_modern_t *b)
         || ngx_http_stoa_mcp_modern_body(b, &id, ask->pool,
                                          &ask->fetch->body)
            != NGX_OK
+        || ngx_http_stoa_credential_caller(api, b->ctx, ask->pool,
+                                           &ask->fetch->subject)
+           != NGX_OK
         || ngx_http_stoa_upstream_fetch(ask->fetch, api, &b->via, &none, NULL)
            != NGX_OK)
     {

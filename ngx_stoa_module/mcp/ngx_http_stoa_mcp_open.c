@@ -104,6 +104,7 @@ ngx_http_stoa_mcp_open_start(ngx_http_stoa_mcp_open_t *o)
     ask->id.end = ask->id.start + sizeof(NGX_HTTP_STOA_MCP_OPEN_ID) - 1;
 
     ask->fetch->headers = o->headers;
+    ask->fetch->subject = o->subject;
     ask->fetch->deadline = ngx_current_msec + ask->fetch->connect_timeout
                            + ask->fetch->read_timeout;
     ask->fetch->stay = 1;
@@ -228,6 +229,7 @@ ngx_http_stoa_mcp_open_initialized(ngx_http_stoa_mcp_open_t *o)
         return NGX_ERROR;
     }
 
+    ask->fetch->subject = o->subject;
     ngx_str_set(&ask->fetch->body, "{\"jsonrpc\":\"2.0\","
                 "\"method\":\"notifications/initialized\"}");
     ask->fetch->deadline = ngx_current_msec + ask->fetch->connect_timeout

@@ -218,7 +218,7 @@ ngx_http_stoa_mcp_relay_splice(ngx_http_request_t *r,
     p = ngx_cpymem(p, id->data, id->len);
     ngx_memcpy(p, at->end, body->data + body->len - (u_char *) at->end);
 
-    return ngx_http_stoa_mcp_relay_post(r, ctx, ref, &text, NULL);
+    return ngx_http_stoa_mcp_relay_post(r, ctx, ref, &text, 0);
 }
 
 
@@ -298,7 +298,7 @@ ngx_http_stoa_mcp_relay_one(void *data, const stoa_mcp_ref_t *ref)
 
     if (all->rc == NGX_OK
         && ngx_http_stoa_mcp_relay_post(all->request, all->ctx, ref,
-                                        &all->ctx->call.mcp->body, NULL)
+                                        &all->ctx->call.mcp->body, 0)
            == NGX_ERROR)
     {
         all->rc = NGX_ERROR;
@@ -466,7 +466,7 @@ ngx_http_stoa_mcp_relay_self(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     if (b.rc == STOA_OK) {
         text.data = (u_char *) b.data;
         text.len = b.len;
-        (void) ngx_http_stoa_mcp_relay_post(r, ctx, ref, &text, NULL);
+        (void) ngx_http_stoa_mcp_relay_post(r, ctx, ref, &text, 0);
     }
 
     stoa_buf_free(&b);
@@ -477,8 +477,7 @@ ngx_http_stoa_mcp_relay_self(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
 ngx_int_t
 ngx_http_stoa_mcp_relay_post(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
-    const stoa_mcp_ref_t *ref, ngx_str_t *body,
-    ngx_http_stoa_mcp_told_t **told)
+    const stoa_mcp_ref_t *ref, ngx_str_t *body, ngx_uint_t wait)
 {
     ngx_int_t                 rc;
     ngx_str_t                 base;
@@ -487,6 +486,7 @@ ngx_http_stoa_mcp_relay_post(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     ngx_http_stoa_api_t      *api;
     ngx_http_stoa_via_t       via;
     ngx_http_stoa_mcp_ask_t  *ask;
+    ngx_http_stoa_mcp_told_t *told;
 
     static ngx_str_t  none = ngx_null_string;
 
@@ -520,6 +520,11 @@ ngx_http_stoa_mcp_relay_post(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
         rc = ngx_http_stoa_upstream_fetch(ask->fetch, api, &via, &none, &pin);
     }
 
+    if (rc == NGX_OK) {
+        rc = ngx_http_stoa_credential_caller(api, ctx, ask->pool,
+                                             &ask->fetch->subject);
+    }
+
     ask->fetch->body.data = ngx_pnalloc(ask->pool, body->len);
     ask->data = ngx_pcalloc(ask->pool, sizeof(ngx_http_stoa_mcp_told_t));
 
@@ -536,10 +541,12 @@ ngx_http_stoa_mcp_relay_post(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     ask->fetch->stay = 1;
     ask->done = ngx_http_stoa_mcp_relay_done;
 
-    ((ngx_http_stoa_mcp_told_t *) ask->data)->count = own;
+    told = ask->data;
+    told->count = own;
 
-    if (told) {
-        *told = ask->data;
+    if (wait) {
+        told->ctx = ctx;
+        ngx_queue_insert_tail(&ctx->call.mcp->told, &told->queue);
     }
 
     ngx_http_stoa_mcp_relays++;
@@ -680,10 +687,15 @@ ngx_http_stoa_mcp_relay_done(ngx_http_stoa_mcp_ask_t *ask, void *data)
                       ask->fault.text);
     }
 
-    if (told->ctx) {
+    if (told->ctx == NULL) {
+        return;
+    }
+
+    ngx_queue_remove(&told->queue);
+
+    if (ngx_queue_empty(&told->ctx->call.mcp->told)) {
         r = told->ctx->request;
         c = r->connection;
-        told->ctx->call.mcp->told = NULL;
 
         ngx_http_set_log_request(c->log, r);
         ngx_http_stoa_ctx_wake(r);

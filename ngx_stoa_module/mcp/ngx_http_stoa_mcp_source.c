@@ -71,7 +71,7 @@ ngx_http_stoa_mcp_source_copy(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 {
     u_char      *p;
     ngx_int_t    rc;
-    ngx_str_t    text;
+    ngx_str_t    text, subject;
     ngx_pool_t  *pool;
 
     pool = ngx_create_pool(2048, ngx_cycle->log);
@@ -82,7 +82,12 @@ ngx_http_stoa_mcp_source_copy(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     rc = ngx_http_stoa_mcp_relay_headers(r, ctx, src->api, ref, pool, &text);
 
     if (rc == NGX_OK) {
-        p = ngx_alloc(ref->sid.len + text.len + 1, ngx_cycle->log);
+        rc = ngx_http_stoa_credential_caller(src->api, ctx, pool, &subject);
+    }
+
+    if (rc == NGX_OK) {
+        p = ngx_alloc(ref->sid.len + text.len + subject.len + 1,
+                      ngx_cycle->log);
         rc = p ? NGX_OK : NGX_ERROR;
 
         if (p) {
@@ -91,7 +96,13 @@ ngx_http_stoa_mcp_source_copy(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
             p = ngx_cpymem(p, ref->sid.data, ref->sid.len);
             src->headers.data = p;
             src->headers.len = text.len;
-            ngx_memcpy(p, text.data, text.len);
+            p = ngx_cpymem(p, text.data, text.len);
+            src->subject.data = p;
+            src->subject.len = subject.len;
+
+            if (subject.len) {
+                ngx_memcpy(p, subject.data, subject.len);
+            }
         }
     }
 
@@ -161,6 +172,7 @@ ngx_http_stoa_mcp_source_start(ngx_http_stoa_mcp_source_t *src)
     }
 
     f->headers.len = p - f->headers.data;
+    f->subject = src->subject;
     ngx_str_set(&f->method, "GET");
     f->handler = &ngx_http_stoa_mcp_source_handler;
     f->data = src;

@@ -86,13 +86,13 @@ ngx_http_stoa_api_t *ngx_http_stoa_mcp_relay_of(ngx_http_request_t *r,
 ngx_uint_t ngx_http_stoa_mcp_relay_may(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const stoa_id_t *api);
 
-/* A message to such a session, which answers nothing.  told: NULL, or who is
- * woken when it is there, if told->ctx is set; NULL in it: nobody.  NGX_OK: it
- * is sent, or lost for good; NGX_DECLINED: the client may not, or the api is
- * gone; NGX_BUSY: too many are under way; NGX_ERROR: no memory. */
+/* A message to such a session, which answers nothing.  wait: the call waits
+ * until it is there (mcp->told, whose owner ends it).  NGX_OK: it is sent, or
+ * lost for good; NGX_DECLINED: the client may not, or the api is gone;
+ * NGX_BUSY: too many are under way; NGX_ERROR: no memory. */
 ngx_int_t ngx_http_stoa_mcp_relay_post(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const stoa_mcp_ref_t *ref, ngx_str_t *body,
-    ngx_http_stoa_mcp_told_t **told);
+    ngx_uint_t wait);
 
 /* A call whose legacy client has left, which is no cancellation: it goes on,
  * and nobody hears its answer.  Too many do: it is cancelled.  No callback of

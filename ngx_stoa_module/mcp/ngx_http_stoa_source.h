@@ -29,6 +29,7 @@ struct ngx_http_stoa_mcp_source_s {
     stoa_mcp_ref_t                      ref;       /* sid: malloc'ed         */
     stoa_buf_t                          eid;       /* the last one           */
     ngx_str_t                           headers;   /* malloc'ed              */
+    ngx_str_t                           subject;   /* malloc'ed              */
     ngx_uint_t                          faults;
     ngx_uint_t                          failures;  /* one after the other    */
     ngx_msec_t                          again;     /* when it is tried       */

@@ -87,6 +87,8 @@ struct ngx_http_stoa_fetch_s {
                                                    Host, Content-Length and
                                                    Connection               */
     ngx_str_t                      body;
+    ngx_str_t                      subject;     /* the token of whom it is
+                                                   for, to be exchanged     */
     const ngx_http_stoa_fetch_handler_t  *handler;
     void                          *data;
     ngx_msec_t                     connect_timeout;  /* with TLS            */

@@ -356,7 +356,8 @@ ngx_http_stoa_metrics_latency(ngx_http_stoa_sh_t *sh, stoa_buf_t *b)
 
     ngx_http_stoa_metrics_head(b, "stoa_request_duration_seconds",
                                "histogram",
-                               "From routing to the last byte.");
+                               "From routing to the last byte; of tunnels and "
+                               "held streams to the head.");
 
     n = 0;
 

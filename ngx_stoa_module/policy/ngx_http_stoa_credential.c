@@ -526,27 +526,41 @@ typedef struct {
 } ngx_http_stoa_credential_step_t;
 
 
-/* The token by which the caller is known; the header is taken out of the
- * request when that is forwarded. */
+/* NULL: the caller has no token. */
 
-static void
-ngx_http_stoa_credential_subject(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx)
+static const ngx_str_t *
+ngx_http_stoa_credential_subject(const ngx_http_stoa_ctx_t *ctx)
 {
-    ngx_str_t  *s;
+    return ctx->token ? &ctx->token->text : NULL;
+}
 
-    if (ctx->token == NULL || r->headers_in.authorization == NULL) {
-        return;
+
+ngx_int_t
+ngx_http_stoa_credential_caller(const ngx_http_stoa_api_t *api,
+    const ngx_http_stoa_ctx_t *ctx, ngx_pool_t *pool, ngx_str_t *subject)
+{
+    const ngx_str_t             *text;
+    ngx_http_stoa_credential_t  *c;
+
+    ngx_str_null(subject);
+
+    c = ngx_http_stoa_credential(api->policies);
+    text = ngx_http_stoa_credential_subject(ctx);
+
+    if (c == NULL || !c->exchange || text == NULL) {
+        return NGX_OK;
     }
 
-    s = &r->headers_in.authorization->value;
+    subject->data = ngx_pnalloc(pool, text->len);
 
-    if (s->len > 7
-        && ngx_strncasecmp(s->data, (u_char *) "bearer ", 7) == 0)
-    {
-        ctx->call.subject.data = s->data + 7;
-        ctx->call.subject.len = s->len - 7;
+    if (subject->data == NULL) {
+        return NGX_ERROR;
     }
+
+    subject->len = text->len;
+    ngx_memcpy(subject->data, text->data, text->len);
+
+    return NGX_OK;
 }
 
 
@@ -555,6 +569,7 @@ ngx_http_stoa_credential_step(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
     ngx_int_t                         rc;
     ngx_str_t                         value;
+    const ngx_str_t                  *subject;
     ngx_http_stoa_credential_t       *c;
     ngx_http_stoa_credential_step_t  *s;
 
@@ -567,11 +582,8 @@ ngx_http_stoa_credential_step(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 
     ctx->call.credential_step = ctx->call.step;
 
-    if (c->exchange && ctx->call.subject.len == 0) {
-        ngx_http_stoa_credential_subject(r, ctx);
-    }
-
-    rc = ngx_http_stoa_credential_get(c, &ctx->call.subject, NULL, &value);
+    subject = ngx_http_stoa_credential_subject(ctx);
+    rc = ngx_http_stoa_credential_get(c, subject, NULL, &value);
 
     if (rc == NGX_OK) {
         ctx->call.credential.data = ngx_pstrdup(r->pool, &value);
@@ -594,8 +606,7 @@ ngx_http_stoa_credential_step(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     s->wait.done = ngx_http_stoa_credential_wake;
     s->wait.data = s;
 
-    rc = ngx_http_stoa_credential_get(c, &ctx->call.subject, &s->wait,
-                                      &value);
+    rc = ngx_http_stoa_credential_get(c, subject, &s->wait, &value);
 
     return rc == NGX_AGAIN ? ngx_http_stoa_ctx_suspend(r)
            : ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_UPSTREAM_CREDENTIAL,
@@ -639,7 +650,10 @@ ngx_http_stoa_credential_refused(ngx_http_stoa_ctx_t *ctx)
 
     c = ngx_http_stoa_credential(ctx->call.api->policies);
     t = c && c->value.len == 0
-        ? ngx_http_stoa_credential_find(c, &ctx->call.subject) : NULL;
+        && (!c->exchange || ctx->token)
+        ? ngx_http_stoa_credential_find(c,
+                                        ngx_http_stoa_credential_subject(ctx))
+        : NULL;
 
     if (t == NULL || ctx->call.credential_again) {
         return NGX_DECLINED;

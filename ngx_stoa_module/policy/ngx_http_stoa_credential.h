@@ -12,6 +12,7 @@
 #define NGX_HTTP_STOA_CREDENTIAL_H
 
 
+#include "ngx_http_stoa_api.h"
 #include "ngx_http_stoa_chain.h"
 #include "ngx_http_stoa_digest.h"
 #include "ngx_http_stoa_header.h"
@@ -55,6 +56,10 @@ typedef struct {
 ngx_int_t ngx_http_stoa_credential_get(const ngx_http_stoa_credential_t *c,
     const ngx_str_t *subject, ngx_http_stoa_credential_wait_t *wait,
     ngx_str_t *value);
+/* The subject for a fetch on behalf of this caller, in pool; "": it needs
+ * none, or he has none. */
+ngx_int_t ngx_http_stoa_credential_caller(const ngx_http_stoa_api_t *api,
+    const ngx_http_stoa_ctx_t *ctx, ngx_pool_t *pool, ngx_str_t *subject);
 void ngx_http_stoa_credential_cancel(ngx_http_stoa_credential_wait_t *wait);
 
 /* The upstream did not take what the step of that name had fetched.  NGX_OK:

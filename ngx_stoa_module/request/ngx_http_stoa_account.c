@@ -100,7 +100,10 @@ ngx_http_stoa_account_latency(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     ngx_msec_int_t   ms;
 
     if (ctx->start_ns) {
-        now = ngx_http_stoa_now_ns();
+
+        /* how long somebody listened tells nothing of who was to answer */
+
+        now = ctx->head_ns ? ctx->head_ns : ngx_http_stoa_now_ns();
         return now > ctx->start_ns ? (now - ctx->start_ns) / 1000 : 0;
     }
 

@@ -54,6 +54,12 @@ ngx_http_stoa_watch(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 
     ngx_add_timer(ev, NGX_HTTP_STOA_WATCH_MS);
 
+    /* what is posted is a call all the same, with an end */
+
+    if (r->method != NGX_HTTP_POST) {
+        ctx->head_ns = ngx_http_stoa_now_ns();
+    }
+
     return NGX_OK;
 }
 

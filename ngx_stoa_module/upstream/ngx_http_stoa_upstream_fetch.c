@@ -201,7 +201,7 @@ ngx_http_stoa_upstream_fetch_show(ngx_http_stoa_fetch_t *f,
     p->wait.done = ngx_http_stoa_upstream_fetch_resolved;
     p->wait.data = p;
 
-    rc = ngx_http_stoa_credential_get(c, NULL, &p->wait, &value);
+    rc = ngx_http_stoa_credential_get(c, &f->subject, &p->wait, &value);
 
     if (rc != NGX_OK) {
         return rc;

@@ -96,10 +96,15 @@ my $up = $t->origin(sub { my ($q) = @_;
 my $m = $t->origin(sub { my ($q, $c) = @_;
     return [@no] unless $taken->($q);
     return [204] if $q->{method} eq 'DELETE';
+    return [405] if $q->{method} eq 'GET';
     return [202] unless (json_decode($q->{body}) || {})->{method};
-    return Test::Stoa::MCP::answer({ name => 'm', era => 'legacy',
+    my $a = Test::Stoa::MCP::answer({ name => 'm', era => 'legacy',
         sessions => 1, versions => \@Test::Stoa::MCP::LEGACY,
-        tools => { hi => sub { 'hi' } } }, $q, $c) }, name => 'm');
+        tools => { hi => sub { 'hi' } } }, $q, $c);
+    s/^(s-\d+)$/$1 . ++$n/e for @{ $a->[1] || [] };    # each another one
+    return $a }, name => 'm');
+my $modern = $t->mcp_origin(name => 'n', era => 'modern',
+                            tools => { hi => sub { 'hi' } });
 
 my %api = ((map { ($_ => "http://127.0.0.1:$idp/$_") }
             grep { $_ ne 'x' } keys %mode),
@@ -233,11 +238,16 @@ my $k = token_key($t, 'k', 'ES256');
 $t->apply(docs(doc('Issuer', 'acme', 'idp', { issuer => 'https://idp.example',
     audiences => ['orders'], jwks => jwks($k), application => 'demo' }),
     rest('acme', 'x', "http://127.0.0.1:$up"),
+    doc('Api', 'acme', 'n', { kind => 'mcp', state => 'published', upstream =>
+        { targets => [{ url => "http://127.0.0.1:$modern/mcp" }] } }),
+    sub_('acme', 'demo', 'n', 'free'),
     sub_('acme', 'demo', 'x', 'free'), map { doc('Policy', 'acme', "p-$_", {
         type => 'upstream-credential', attach => [{ api => $_ }], config => {
         kind => 'token_exchange', token_url => "http://127.0.0.1:$idp/x",
         client_id => 'cl:ient %', client_secret => '${secret:idp}',
-        audience => 'crm' } }) } qw(x m)));
+        audience => 'crm' } }) } qw(x m n)));
+wait_until { @{ $t->api('GET', "$base/apis/n/tools")->{json}{items} || [] } }
+    20 or $t->give_up('no tools');
 $t->sync($_) for qw(gw slow);
 my %who = map { ($_ => token($k, claims('https://idp.example',
     'orders', sub => $_))) } qw(ann bob);
@@ -256,11 +266,64 @@ is("$r->{status} " . code($r), '502 upstream_credential', 'a key has none');
 $r = $t->mcp('/mcp/acme', 'tools/call', { name => 'm__hi', arguments => {} },
     era => 'legacy', session => $s, key => $key);
 is(code($r), 'upstream_credential', 'on MCP too');
-$r = $t->mcp('/mcp/acme', 'tools/call', { name => 'm__hi', arguments => {} },
-    headers => { Authorization => "Bearer $who{ann}" });
-is(code($r), 'upstream_credential', 'a session of MCP outlives a token');
-unlike(join('', map { json_encode($_->{headers}) } $t->origin_log('up')),
-       qr/\Q$who{ann}\E|\Q$who{bob}\E/, 'the caller\'s own stays here');
+
+# MCP: sessions are a user's, and all that is said in them is with his token
+
+sub mcp_as { my ($who, $method, $params, %o) = @_;
+    return $t->mcp('/mcp/acme', $method, $params, %o,
+                   headers => { Authorization => "Bearer $who{$who}" }) }
+sub text { my ($r) = @_;
+           return $r->{rpc}{result}{content}[0]{text} // code($r) }
+my $seen = () = $t->origin_log('m');
+my %s;
+for my $who (qw(ann bob)) {
+    $s{$who} = mcp_as($who, 'initialize', { protocolVersion => '2025-11-25',
+        capabilities => { elicitation => {} },
+        clientInfo => { name => 't', version => '1' } },
+        era => 'legacy')->{session};
+    my @o = (era => 'legacy', session => $s{$who});
+    is(text(mcp_as($who, 'tools/call', { name => 'm__hi', arguments => {} },
+                   @o)), 'hi', "a session of $who: a call") for 1, 2;
+    is(text(mcp_as($who, 'tools/call', { name => 'm__hi', arguments => {} })),
+       'hi', "a modern call of $who") for 1, 2;
+    mcp_as($who, 'notifications/roots/list_changed', undef, @o);
+}
+isnt(text(mcp_as('bob', 'tools/call', { name => 'm__hi', arguments => {} },
+     era => 'legacy', session => $s{ann})), 'hi', "not by another's session");
+my @said;
+wait_until { @said = $t->origin_log('m'); splice @said, 0, $seen;
+             2 == grep { $_->{body} =~ /list_changed/ } @said } 10;
+my (%of, %by);
+for my $q (@said) {
+    my $sid = $q->{headers}{'mcp-session-id'} or next;
+    $of{$sid}{$q->{headers}{authorization} // 'none'} = 1;
+    $by{$q->{headers}{authorization} // 'none'}{$sid} = 1;
+}
+is(join(' ', sort map { scalar keys %$_ } values %of), '1 1 1 1',
+   'four sessions, each with one token') or diag json_encode(\%of);
+is(join(' ', map { scalar keys %$_ } values %by), '2 2',
+   'two of each caller');
+is(scalar(grep { ($_->{headers}{authorization} // '') !~ /^Bearer tok-/ }
+          @said), 0, 'initialize and what a client says too');
+for my $name (qw(up m)) {
+    unlike(join('', map { json_encode($_->{headers}) } $t->origin_log($name)),
+           qr/\Q$who{ann}\E|\Q$who{bob}\E/, 'the caller\'s own stays here');
+}
+is(text(mcp_as('ann', 'tools/call', { name => 'n__hi', arguments => {} },
+        era => 'legacy', session => $s{ann})), 'hi',
+   'a session\'s call of a modern upstream') or diag json_encode($r);
+my ($n_call) = grep { $_->{body} =~ m{tools/call} } $t->origin_log('n');
+like($n_call->{headers}{authorization}, qr/^Bearer tok-/, 'with a token');
+my $get = $t->connection;
+$get->send_raw($get->request_text('GET', '/mcp/acme', headers => {
+    Authorization => "Bearer $who{ann}", 'Mcp-Session-Id' => $s{ann},
+    Accept => 'text/event-stream' }));
+my @gets;
+ok(wait_until(sub { @gets = grep { $_->{method} eq 'GET' }
+                    $t->origin_log('m') }, 10), 'the stream of a session');
+like($gets[0]{headers}{authorization} // '', qr/^Bearer tok-/,
+     'is asked for with a token');
+$get->close;
 $t->apply(docs(policy('m')));
 $t->sync($_) for qw(gw slow);
 

@@ -1,5 +1,6 @@
 /* Tests for keys, ids, names and sums. */
 
+#include "stoa_conceal.h"
 #include "stoa_key.h"
 #include "tap.h"
 
@@ -313,6 +314,48 @@ test_siphash(void)
 }
 
 
+#define STARS   "********************************"
+#define HIDDEN  "stoa_live_" ID "_" STARS "*********"
+
+static const struct {
+    const char  *what, *text, *hidden;
+} logged[] = {
+    { "a key", GOOD, HIDDEN },
+    { "in a path", "/v1/" GOOD "/x", "/v1/" HIDDEN "/x" },
+    { "two", GOOD "," GOOD, HIDDEN "," HIDDEN },
+    { "a token", "stoa_adm_" ID "_" SECRET "_12345678",
+                 "stoa_adm_" ID "_" STARS "*********" },
+    { "without its sum", "stoa_live_" ID "_" SECRET,
+                         "stoa_live_" ID "_" STARS },
+    { "encoded", "%73toa%5flive_" ID "%5F" SECRET "&a",
+                 "%73toa%5flive_" ID "%5F" STARS "&a" },
+    { "encoded twice", "%2573toa_live_" ID "_" SECRET " ",
+                       "%2573toa_live_" ID "_" STARS " " },
+    { "behind half of one", "stoa_live_stoa_live_" ID "_" SECRET,
+                            "stoa_live_stoa_live_" ID "_" STARS },
+    { "a prefix", "stoa_live_" ID, "stoa_live_" ID },
+    { "nothing", "stoa_lives_in_a_house%2", "stoa_lives_in_a_house%2" },
+};
+
+
+static void
+test_conceal(void)
+{
+    char      text[256];
+    size_t    len;
+    unsigned  i;
+
+    for (i = 0; i < sizeof(logged) / sizeof(logged[0]); i++) {
+        len = strlen(logged[i].text);
+        memcpy(text, logged[i].text, len);
+        tap_ok(stoa_conceal(text, len)
+               == (strcmp(logged[i].text, logged[i].hidden) != 0),
+               "conceal: found or not");
+        tap_str(text, len, logged[i].hidden, logged[i].what);
+    }
+}
+
+
 int
 main(void)
 {
@@ -322,6 +365,7 @@ main(void)
     test_sums();
     test_bytes();
     test_siphash();
+    test_conceal();
 
     return tap_done();
 }
