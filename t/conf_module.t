@@ -201,5 +201,28 @@ is($code, 0, 'a token that others may read');
 like($out, qr/\[warn\].*is a secret, but others may access it \(mode 0644\)/,
      'is a warning');
 
-$t->allow_log(qr/of "stoa_store"/);
+# the store of another "user": workers could not open it
+
+SKIP: {
+    skip 'not root', 4 if $> != 0;
+    my $store = $t->dir('theirs');
+    mkdir $store or die "mkdir: $!\n";
+    my $as = sub { my ($user) = @_; my $c = $t->bare_conf(
+        "location / { stoa; }\n", name => 'conftest',
+        main => 'load_module %%MODULE%%;', http => join "\n",
+        @ok{qw(plane token zone)}, "stoa_store $store;");
+        return $t->nginx_t(conf => $t->expand($c =~ s/user root/user $user/r)) };
+    ($code, $out) = $as->('daemon daemon');
+    is($code, 0, 'an empty store is for the workers') or diag($out);
+    spew("$store/counters", 'x', 0600);
+    my $owner = (stat $store)[4];
+    ($code, $out) = $as->('daemon daemon');
+    is($code, 1, 'a file that is not');
+    like($out, qr{theirs/counters" belongs to the user 0, but workers run as},
+         'is told, with both users');
+    is((stat $store)[4], $owner, 'and nothing is given away');
+}
+
+
+$t->allow_log(qr/of "stoa_store"/, qr/belongs to the user/);
 $f->done;

@@ -5,9 +5,12 @@
 
 #include "ngx_http_stoa_conf.h"
 #include "ngx_http_stoa_counters.h"
+#include "ngx_http_stoa_file.h"
 
 
 static ngx_int_t ngx_http_stoa_conf_directory(ngx_http_stoa_main_conf_t *mcf,
+    ngx_cycle_t *cycle, ngx_uid_t user);
+static ngx_int_t ngx_http_stoa_conf_owner(ngx_http_stoa_main_conf_t *mcf,
     ngx_cycle_t *cycle, ngx_uid_t user);
 
 
@@ -174,8 +177,15 @@ ngx_http_stoa_conf_directory(ngx_http_stoa_main_conf_t *mcf,
 
     if (geteuid() == 0) {
 
-        if (user != (ngx_uid_t) NGX_CONF_UNSET_UINT && st.st_uid != user
-            && chown(dir, user, (gid_t) -1) == -1)
+        if (user == 0 || user == (ngx_uid_t) NGX_CONF_UNSET_UINT) {
+            return NGX_OK;
+        }
+
+        if (ngx_http_stoa_conf_owner(mcf, cycle, user) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        if (st.st_uid != user && chown(dir, user, (gid_t) -1) == -1)
         {
             ngx_log_error(NGX_LOG_EMERG, cycle->log, ngx_errno,
                           "cannot give the directory \"%s\" of "
@@ -191,6 +201,45 @@ ngx_http_stoa_conf_directory(ngx_http_stoa_main_conf_t *mcf,
                       "cannot write to the directory \"%s\" of "
                       "\"stoa_store\"", dir);
         return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * Another "user" than before: workers could not open what is there, and would
+ * die one after the other.  The files are not given away here: the directory
+ * was the former user's, who may have put anything into it.
+ */
+
+static ngx_int_t
+ngx_http_stoa_conf_owner(ngx_http_stoa_main_conf_t *mcf, ngx_cycle_t *cycle,
+    ngx_uid_t user)
+{
+    char         *path;
+    ngx_uint_t    i;
+    struct stat   st;
+
+    static const char *const  files[] = { "counters", "sessions", "state",
+                                          "usage.mdb" };
+
+    for (i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+        path = ngx_http_stoa_file_path(mcf, cycle->pool, files[i]);
+
+        if (path == NULL) {
+            return NGX_ERROR;
+        }
+
+        if (lstat(path, &st) == 0 && st.st_uid != user) {
+            ngx_log_error(NGX_LOG_EMERG, cycle->log, 0,
+                          "\"%s\" belongs to the user %d, but workers run as "
+                          "%d: give the files in \"%V\" to it, or set "
+                          "\"user\" as it was",
+                          path, (int) st.st_uid, (int) user,
+                          &mcf->store_dir);
+            return NGX_ERROR;
+        }
     }
 
     return NGX_OK;
