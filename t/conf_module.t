@@ -35,9 +35,12 @@ my ($code, $out) = conf();
 is($code, 0, 'a right configuration') or diag($out);
 ok(!-e $t->dir('conftest/store/counters'), 'a test makes no counter file');
 
+$t->run_cmd([qw(openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=ca -days 2),
+    '-keyout', '/dev/null', '-out', $t->dir('ca.pem')]);
+
 my @right = (
     ['https with a path', plane => 'stoa_control_plane https://a.b:1/x/;'],
-    ['a ca', plane => 'stoa_control_plane https://a ca=%%DIR%%/gw/token;'],
+    ['a ca', plane => 'stoa_control_plane https://a ca=%%DIR%%/ca.pem;'],
     ['sizes', store => 'stoa_store %%DIR%%/conftest/store size=2g '
         . 'counters=1m;'],
     ['on_full=allow', zone => 'stoa_zone a:2m on_full=allow;'],
