@@ -251,7 +251,7 @@ test-matrix: all
 	t/parts/get.sh
 	t/parts/get.sh matrix
 	$(TEST_ENV) STOA_TEST_FULL=1 $(PROVE) -v t/mcp/matrix.t \
-		t/mcp/conformance.t t/mcp/conformance_client.t
+		t/mcp/conformance.t t/mcp/conformance_client.t t/mcp/rows.t
 
 # the way to a token, with a real Keycloak
 test-keycloak: all

@@ -30,6 +30,19 @@ my $up = sub {
     my ($method, $p) = ($m->{method} // '', $m->{params} || {});
     my $modern = exists(($p->{_meta} || {})->{"$NS/protocolVersion"});
     my $sid = $q->{headers}{'mcp-session-id'} // '';
+    if ($q->{method} eq 'GET') {
+        $c->send_raw("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+            . "Connection: close\r\n\r\n");
+        my ($at, $file) = (0, $t->dir("get.$name"));
+        wait_until {
+            my $text = -f $file ? substr(slurp($file), $at) : '';
+            $c->send_raw($text) if length $text;
+            $at += length $text;
+            $c->fill(time + 0.01);
+            !$c->{sock}->connected;
+        } 30;
+        return undef;
+    }
     my $give = sub { [200, ['Content-Type' => 'application/json'],
         json_encode({ jsonrpc => '2.0', id => $m->{id}, @_ })] };
     if ($method =~ m{^tasks/(get|result|cancel|update)$}) {
@@ -184,6 +197,46 @@ is_deeply($t->mcp('/mcp/acme', 'server/discover', undef, key => $key{app})
    '... in both eras');
 is(ask('app', 'legacy', 'tools/call', { name => 'a__work', arguments => {} })
     ->{rpc}{result}{content}[0]{text}, 'at once', 'F6: a call without');
+
+# ---- what is said of tasks outside of calls
+
+my $asked = $t->mcp('/mcp/acme', 'initialize', { protocolVersion =>
+    '2025-11-25', capabilities => { elicitation => {} }, clientInfo => {
+    name => 'test', version => '1' } }, era => 'legacy', key => $key{app});
+($session{app}, my $before) = ($asked, $session{app});
+$r = make('app', 'legacy', 'a');
+my $mine = $r->{rpc}{result}{task}{taskId};
+my ($own) = ask('app', 'legacy', 'tasks/get', { taskId => $mine })
+    ->{rpc}{result}{of} =~ /"taskId":"(job [^"]+)"/;
+my $get = $t->connection;
+$get->request('GET', '/mcp/acme', headers => ['X-API-Key' => $key{app},
+    'Mcp-Session-Id' => $asked->{session}, Accept => 'text/event-stream'],
+    headers_only => 1, timeout => 10);
+$get->event(10);
+my $related = sub { (_meta => { "$NS/related-task" => { taskId => $_[0] } }) };
+spew($t->dir('get.a'), join '', map { 'data: ' . json_encode({ jsonrpc =>
+    '2.0', %$_ }) . "\n\n" } (map { { method => 'notifications/tasks/status',
+    params => { taskId => $_, status => 'working' } } } 'job a else 9', $own),
+    { id => 5, method => 'elicitation/create', params => { message => 'm',
+      $related->($own) } },
+    { method => 'notifications/message', params => { data => { taskId => 'x' },
+      $related->($own) } });
+my @said = map { json_decode(($get->event(10) || {})->{data} // '{}') } 1 .. 3;
+is($said[0]{params}{taskId}, $mine, 'F6: the stream of the session names a '
+   . 'task as its call did, and only one of this caller');
+is($said[$_]{params}{_meta}{"$NS/related-task"}{taskId}, $mine,
+   "... so does what belongs to it: $said[$_]{method}") for 1, 2;
+is($said[2]{params}{data}{taskId}, 'x', '... other members stay');
+$t->http('POST', '/mcp/acme', key => $key{app}, headers => { 'Content-Type' =>
+    'application/json', 'Mcp-Session-Id' => $asked->{session} }, body =>
+    json_encode({ jsonrpc => '2.0', id => $said[1]{id}, result => { action =>
+    'cancel', $related->($mine) } }));
+ok((wait_until { grep { my $m = json_decode($_->{body}) || {};
+    ($m->{id} // '') eq '5' && $m->{result}{_meta}{"$NS/related-task"}{taskId}
+    eq $own } $t->origin_log('a') } 10),
+   'F6: what the client answers names it as its server does');
+$get->close;
+$session{app} = $before;
 
 # ---- the rights of the tool
 

@@ -13,7 +13,7 @@
  *   _mcp_item.c     the same for prompts, resources, completions
  *   _mcp_session.c  sealed session ids
  *   _mcp_map.c      upstream sessions, in a mapped file; _mcp_block.c,
- *                   _mcp_count.c, _mcp_pool.c
+ *                   _mcp_count.c, _mcp_pool.c, _mcp_book.c
  *   _mcp_carry.c    those that a session id carries
  *   _mcp_leave.c    ending them
  *   _mcp_bridge.c   modern clients before upstreams with sessions
@@ -434,9 +434,29 @@ ngx_int_t ngx_http_stoa_mcp_task(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 /* May the answer to a call be a task? */
 void ngx_http_stoa_mcp_task_expect(ngx_http_stoa_mcp_t *mcp);
-/* Ids of tasks in a message of the upstream become the client's. */
+/* Ids of tasks in a message of the upstream become the client's: in a call's
+ * answer, and outside of calls, in the session of ref.  NGX_DECLINED: it is
+ * about a task that is not known to be this client's, and as it came. */
 ngx_int_t ngx_http_stoa_mcp_task_told(ngx_http_stoa_ctx_t *ctx,
     stoa_str_t *data);
+ngx_int_t ngx_http_stoa_mcp_task_heard(ngx_http_stoa_ctx_t *ctx,
+    const stoa_mcp_ref_t *ref, stoa_str_t *data);
+/* The other way, in what the client says to that session. */
+ngx_int_t ngx_http_stoa_mcp_task_said(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const stoa_mcp_ref_t *ref, ngx_str_t *body);
+
+
+/* ---- _mcp_book.c ------------------------------------------------------- */
+
+#define NGX_HTTP_STOA_MCP_TASK_ID  512
+
+/* The caller has a task with this id at an api (16 characters), of the tool
+ * that he calls so. */
+void ngx_http_stoa_mcp_book_note(ngx_http_stoa_ctx_t *ctx, const char *api,
+    const stoa_str_t *id, const stoa_str_t *name);
+/* Appends the name; NGX_DECLINED: it is not known. */
+ngx_int_t ngx_http_stoa_mcp_book_find(ngx_http_stoa_ctx_t *ctx,
+    const char *api, const stoa_str_t *id, stoa_buf_t *name);
 
 
 /* ---- _mcp_other.c ------------------------------------------------------ */

@@ -4,6 +4,7 @@
  *   _mcp_block.c  where an entry's id is
  *   _mcp_count.c  how many sessions there are of one kind
  *   _mcp_map.c    sets and entries
+ *   _mcp_book.c   what tasks are of
  *   _mcp_pool.c   sessions without a client session, bounds
  *
  * Process: workers, under the lock of the entry's set.
@@ -68,6 +69,21 @@ typedef struct {
     } way[NGX_HTTP_STOA_MCP_COUNTS];
 } ngx_http_stoa_mcp_counts_t;
 
+/* Tasks: the name by which a tool was called. */
+
+#define NGX_HTTP_STOA_MCP_BOOK_WAYS  4
+#define NGX_HTTP_STOA_MCP_BOOK_NAME  232
+
+typedef struct {
+    uint64_t  lock;
+    struct {
+        uint64_t  tag;               /* 0: free                              */
+        uint64_t  used;
+        uint64_t  len;
+        u_char    name[NGX_HTTP_STOA_MCP_BOOK_NAME];
+    } way[NGX_HTTP_STOA_MCP_BOOK_WAYS];
+} ngx_http_stoa_mcp_page_t;
+
 /* The start of the file; the rest of its page is zero. */
 
 struct ngx_http_stoa_mcp_map_s {
@@ -84,6 +100,8 @@ struct ngx_http_stoa_mcp_map_s {
     uint64_t                   hand;         /* who looks for idle ones      */
     uint64_t                   counts_off;
     uint64_t                   ncounts;
+    uint64_t                   book_off;
+    uint64_t                   npages;
     uint64_t                   secret[2];    /* of the names of pools        */
     ngx_http_stoa_mcp_class_t  class[NGX_HTTP_STOA_MCP_CLASSES];
 };

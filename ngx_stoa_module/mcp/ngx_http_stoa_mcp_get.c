@@ -440,7 +440,13 @@ ngx_http_stoa_mcp_get_event(ngx_http_stoa_mcp_source_t *src,
         return STOA_OK;
     }
 
-    if (ngx_http_stoa_mcp_get_write(g, src, &e) != NGX_OK) {
+    rc = ngx_http_stoa_mcp_task_heard(g->hold.ctx, &src->ref, &e.data);
+
+    if (rc == NGX_DECLINED && what == NGX_HTTP_STOA_MCP_EVENT_PASS) {
+        return STOA_OK;                       /* a task that is not his      */
+    }
+
+    if (rc == NGX_ERROR || ngx_http_stoa_mcp_get_write(g, src, &e) != NGX_OK) {
         return STOA_ERROR;
     }
 

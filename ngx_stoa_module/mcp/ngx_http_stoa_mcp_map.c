@@ -37,7 +37,8 @@ ngx_http_stoa_mcp_map_layout(ngx_http_stoa_mcp_map_t *m, uint64_t size)
 
     m->magic = NGX_HTTP_STOA_MCP_MAP_MAGIC;
     m->layout = sizeof(ngx_http_stoa_mcp_entry_t)
-                + (NGX_HTTP_STOA_MCP_WAYS << 16);
+                + (NGX_HTTP_STOA_MCP_WAYS << 16)
+                + (sizeof(ngx_http_stoa_mcp_page_t) << 32);
     m->size = size;
 
     m->ended_off = 4096;
@@ -47,6 +48,10 @@ ngx_http_stoa_mcp_map_layout(ngx_http_stoa_mcp_map_t *m, uint64_t size)
     m->counts_off = ngx_align(off, 4096);
     m->ncounts = size / 64 / sizeof(ngx_http_stoa_mcp_counts_t);
     off = m->counts_off + m->ncounts * sizeof(ngx_http_stoa_mcp_counts_t);
+
+    m->book_off = ngx_align(off, 4096);
+    m->npages = size / 32 / sizeof(ngx_http_stoa_mcp_page_t);
+    off = m->book_off + m->npages * sizeof(ngx_http_stoa_mcp_page_t);
 
     m->sets_off = ngx_align(off, 4096);
     m->nsets = size / 16 * 10

@@ -218,6 +218,10 @@ ngx_http_stoa_mcp_relay_splice(ngx_http_request_t *r,
     p = ngx_cpymem(p, id->data, id->len);
     ngx_memcpy(p, at->end, body->data + body->len - (u_char *) at->end);
 
+    if (ngx_http_stoa_mcp_task_said(r, ctx, ref, &text) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     return ngx_http_stoa_mcp_relay_post(r, ctx, ref, &text, 0);
 }
 

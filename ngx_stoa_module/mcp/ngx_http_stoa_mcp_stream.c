@@ -385,6 +385,7 @@ ngx_http_stoa_mcp_stream_take(ngx_http_stoa_mcp_stream_t *s, ngx_buf_t *b)
 static stoa_rc_t
 ngx_http_stoa_mcp_stream_event(void *data, const stoa_sse_event_t *event)
 {
+    ngx_int_t                    rc;
     const char                  *why;
     stoa_glance_t                g;
     stoa_sse_event_t             e;
@@ -417,15 +418,18 @@ ngx_http_stoa_mcp_stream_event(void *data, const stoa_sse_event_t *event)
                                                                   : STOA_ERROR;
 
     case NGX_HTTP_STOA_MCP_EVENT_PASS:
-        return ngx_http_stoa_mcp_task_told(s->ctx, &e.data) == NGX_OK
-               && ngx_http_stoa_mcp_stream_pass(s, &e) == NGX_OK
+        rc = ngx_http_stoa_mcp_task_told(s->ctx, &e.data);
+
+        return rc == NGX_DECLINED
+               || (rc == NGX_OK
+                   && ngx_http_stoa_mcp_stream_pass(s, &e) == NGX_OK)
                ? STOA_OK : STOA_ERROR;
 
     case NGX_HTTP_STOA_MCP_EVENT_ANSWER:
         s->answered = 1;
 
         if (ngx_http_stoa_mcp_bridge_answer(s->ctx, &e.data) != NGX_OK
-            || ngx_http_stoa_mcp_task_told(s->ctx, &e.data) != NGX_OK)
+            || ngx_http_stoa_mcp_task_told(s->ctx, &e.data) == NGX_ERROR)
         {
             s->answered = 0;
             s->why = "an answer that is too long";
@@ -488,7 +492,7 @@ ngx_http_stoa_mcp_stream_mark(ngx_http_stoa_mcp_stream_t *s,
         rc = ngx_http_stoa_mcp_task_told(s->ctx, &event->data);
     }
 
-    return rc == NGX_OK ? ngx_http_stoa_mcp_stream_pass(s, event) : rc;
+    return rc != NGX_ERROR ? ngx_http_stoa_mcp_stream_pass(s, event) : rc;
 }
 
 

@@ -6,7 +6,8 @@
  * api and session, and the name by which the tool was called.  It is sealed
  * for the caller, so that no other one's opens, and what is asked about a task
  * is judged as a call of its tool is: who may no longer call it gets nothing
- * of it.  Nothing is kept.
+ * of it.  What is told outside of its calls has the upstream's id alone: the
+ * book (_mcp_book.c) knows the name.
  *
  *   sealed: format 2, modern 1, ref (core/stoa_token.h), name_len 1, name,
  *           the upstream's id
@@ -22,21 +23,22 @@
 
 #define NGX_HTTP_STOA_MCP_TASK_FORMAT  2
 #define NGX_HTTP_STOA_MCP_TASK_TEXT    2048
-#define NGX_HTTP_STOA_MCP_TASK_ID      512
 #define NGX_HTTP_STOA_MCP_TASK_PLACES  3
 
 
 static ngx_int_t ngx_http_stoa_mcp_task_open(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx, stoa_mcp_ref_t *ref, stoa_str_t *name,
-    stoa_str_t *id);
+    ngx_http_stoa_ctx_t *ctx, const stoa_json_val_t *said,
+    stoa_mcp_ref_t *ref, stoa_str_t *name, stoa_str_t *id);
 static ngx_int_t ngx_http_stoa_mcp_task_use(ngx_http_stoa_ctx_t *ctx,
     const stoa_mcp_ref_t *ref, const stoa_str_t *id);
 static ngx_int_t ngx_http_stoa_mcp_task_unknown(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
+static ngx_int_t ngx_http_stoa_mcp_task_splice(ngx_http_stoa_ctx_t *ctx,
+    const stoa_mcp_ref_t *ref, stoa_str_t *data);
 static ngx_uint_t ngx_http_stoa_mcp_task_places(const stoa_glance_t *g,
-    stoa_json_val_t *at);
+    ngx_uint_t own, stoa_json_val_t *at);
 static ngx_int_t ngx_http_stoa_mcp_task_seal(ngx_http_stoa_ctx_t *ctx,
-    const stoa_json_val_t *id, stoa_buf_t *out);
+    const stoa_mcp_ref_t *ref, const stoa_json_val_t *id, stoa_buf_t *out);
 
 
 ngx_int_t
@@ -50,7 +52,8 @@ ngx_http_stoa_mcp_task(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 
     mcp = ctx->call.mcp;
 
-    rc = ngx_http_stoa_mcp_task_open(r, ctx, &ref, &name, &id);
+    rc = ngx_http_stoa_mcp_task_open(r, ctx, &mcp->msg.task_id, &ref, &name,
+                                     &id);
 
     if (rc != NGX_OK) {
         return rc == NGX_DECLINED ? ngx_http_stoa_mcp_task_unknown(r, ctx)
@@ -92,7 +95,8 @@ ngx_http_stoa_mcp_task(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 
 static ngx_int_t
 ngx_http_stoa_mcp_task_open(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
-    stoa_mcp_ref_t *ref, stoa_str_t *name, stoa_str_t *id)
+    const stoa_json_val_t *said, stoa_mcp_ref_t *ref, stoa_str_t *name,
+    stoa_str_t *id)
 {
     size_t                len;
     u_char               *plain, who[NGX_HTTP_STOA_MCP_PRINCIPAL];
@@ -102,8 +106,7 @@ ngx_http_stoa_mcp_task_open(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
     mcp = ctx->call.mcp;
 
-    if (mcp->msg.task_id.start == NULL
-        || !stoa_json_text(&mcp->msg.task_id, &text)
+    if (said->start == NULL || !stoa_json_text(said, &text)
         || text.len < stoa_seal_text_len(1)
         || text.len > NGX_HTTP_STOA_MCP_TASK_TEXT)
     {
@@ -216,12 +219,57 @@ ngx_http_stoa_mcp_task_expect(ngx_http_stoa_mcp_t *mcp)
 }
 
 
-/* Puts ids of ours into a message.  What is in data is valid until the
- * next one. */
+/* Most messages speak of none. */
+
+static ngx_uint_t
+ngx_http_stoa_mcp_task_named(const stoa_str_t *data)
+{
+    return memmem(data->data, data->len, "\"taskId\"", 8) != NULL;
+}
+
 
 ngx_int_t
 ngx_http_stoa_mcp_task_told(ngx_http_stoa_ctx_t *ctx, stoa_str_t *data)
 {
+    stoa_mcp_ref_t        ref;
+    ngx_http_stoa_mcp_t  *mcp;
+
+    mcp = ctx->call.mcp;
+
+    if ((!mcp->tasked && (mcp->modern || mcp->to_modern))
+        || !ngx_http_stoa_mcp_task_named(data))
+    {
+        return NGX_OK;
+    }
+
+    ngx_http_stoa_mcp_ref(ctx, &ref);
+
+    if (mcp->modern) {
+        ref.version = 0;
+        ref.sid.len = 0;
+    }
+
+    return ngx_http_stoa_mcp_task_splice(ctx, &ref, data);
+}
+
+
+ngx_int_t
+ngx_http_stoa_mcp_task_heard(ngx_http_stoa_ctx_t *ctx,
+    const stoa_mcp_ref_t *ref, stoa_str_t *data)
+{
+    return ngx_http_stoa_mcp_task_named(data)
+           ? ngx_http_stoa_mcp_task_splice(ctx, ref, data) : NGX_OK;
+}
+
+
+/* Puts ids of ours into a message.  What is in data is valid until the
+ * next one. */
+
+static ngx_int_t
+ngx_http_stoa_mcp_task_splice(ngx_http_stoa_ctx_t *ctx,
+    const stoa_mcp_ref_t *ref, stoa_str_t *data)
+{
+    ngx_int_t         rc;
     ngx_uint_t        i, n;
     const char       *p;
     stoa_glance_t     g;
@@ -229,13 +277,11 @@ ngx_http_stoa_mcp_task_told(ngx_http_stoa_ctx_t *ctx, stoa_str_t *data)
 
     static stoa_buf_t  text, *out = &text;
 
-    if (!ctx->call.mcp->tasked
-        || stoa_glance(data->data, data->len, &g) != STOA_OK)
-    {
+    if (stoa_glance(data->data, data->len, &g) != STOA_OK) {
         return NGX_OK;
     }
 
-    n = ngx_http_stoa_mcp_task_places(&g, at);
+    n = ngx_http_stoa_mcp_task_places(&g, ctx->call.mcp->tasked, at);
 
     if (n == 0) {
         return NGX_OK;
@@ -248,8 +294,10 @@ ngx_http_stoa_mcp_task_told(ngx_http_stoa_ctx_t *ctx, stoa_str_t *data)
     for (i = 0; i < n; i++) {
         stoa_buf_add(out, p, at[i].start - p);
 
-        if (ngx_http_stoa_mcp_task_seal(ctx, &at[i], out) != NGX_OK) {
-            return NGX_ERROR;
+        rc = ngx_http_stoa_mcp_task_seal(ctx, ref, &at[i], out);
+
+        if (rc != NGX_OK) {
+            return rc;
         }
 
         p = at[i].end;
@@ -264,14 +312,18 @@ ngx_http_stoa_mcp_task_told(ngx_http_stoa_ctx_t *ctx, stoa_str_t *data)
 }
 
 
-/* In the order of their places. */
+/* In the order of their places; own: those of an answer to who asks for a
+ * task, or about one, too. */
 
 static ngx_uint_t
-ngx_http_stoa_mcp_task_places(const stoa_glance_t *g, stoa_json_val_t *at)
+ngx_http_stoa_mcp_task_places(const stoa_glance_t *g, ngx_uint_t own,
+    stoa_json_val_t *at)
 {
     ngx_uint_t              i, n;
     stoa_json_val_t         v, swap;
     const stoa_json_val_t  *of;
+
+    static const char  status[] = "\"notifications/tasks/status\"";
 
     n = 0;
     of = g->result.start && *g->result.start == '{' ? &g->result
@@ -281,9 +333,15 @@ ngx_http_stoa_mcp_task_places(const stoa_glance_t *g, stoa_json_val_t *at)
         return 0;
     }
 
-    n += stoa_glance_get(of, "taskId", &at[n]);
+    own |= g->method.start
+           && (size_t) (g->method.end - g->method.start) == sizeof(status) - 1
+           && ngx_memcmp(g->method.start, status, sizeof(status) - 1) == 0;
 
-    if (of == &g->result && stoa_glance_get(of, "task", &v)
+    if (own) {
+        n += stoa_glance_get(of, "taskId", &at[n]);
+    }
+
+    if (own && of == &g->result && stoa_glance_get(of, "task", &v)
         && v.type == STOA_JSON_OBJECT)
     {
         n += stoa_glance_get(&v, "taskId", &at[n]);
@@ -315,47 +373,74 @@ ngx_http_stoa_mcp_task_places(const stoa_glance_t *g, stoa_json_val_t *at)
 }
 
 
+/* One that is not in the book is of the tool that is called, or, outside of
+ * calls, of nobody's. */
+
+static ngx_int_t
+ngx_http_stoa_mcp_task_name(ngx_http_stoa_ctx_t *ctx,
+    const stoa_mcp_ref_t *ref, const stoa_str_t *id, stoa_buf_t *name)
+{
+    stoa_str_t            own;
+    ngx_http_stoa_mcp_t  *mcp;
+
+    mcp = ctx->call.mcp;
+
+    if (ngx_http_stoa_mcp_book_find(ctx, ref->api, id, name) == NGX_OK) {
+        return NGX_OK;
+    }
+
+    if (!mcp->tasked || !stoa_json_text(&mcp->msg.name, &own)) {
+        return NGX_DECLINED;
+    }
+
+    ngx_http_stoa_mcp_book_note(ctx, ref->api, id, &own);
+    stoa_buf_add(name, own.data, own.len);
+
+    return name->rc == STOA_OK && name->len <= 255 ? NGX_OK : NGX_ERROR;
+}
+
+
 static ngx_int_t
 ngx_http_stoa_mcp_task_seal(ngx_http_stoa_ctx_t *ctx,
-    const stoa_json_val_t *id, stoa_buf_t *out)
+    const stoa_mcp_ref_t *ref, const stoa_json_val_t *id, stoa_buf_t *out)
 {
     char                  text[NGX_HTTP_STOA_MCP_TASK_ID];
     size_t                len;
     u_char                who[NGX_HTTP_STOA_MCP_PRINCIPAL];
     uint8_t               head[2], name_len;
-    stoa_buf_t            plain;
-    stoa_str_t            name;
-    stoa_mcp_ref_t        ref;
-    ngx_http_stoa_mcp_t  *mcp;
-
-    mcp = ctx->call.mcp;
+    ngx_int_t             rc;
+    stoa_buf_t            plain, name;
+    stoa_str_t            own;
 
     if (id->end - id->start > NGX_HTTP_STOA_MCP_TASK_ID
-        || !stoa_json_text(&mcp->msg.name, &name) || name.len > 255
         || stoa_buf_reserve(out, NGX_HTTP_STOA_MCP_TASK_TEXT + 2) != STOA_OK)
     {
         return NGX_ERROR;
     }
 
-    head[0] = NGX_HTTP_STOA_MCP_TASK_FORMAT;
-    head[1] = mcp->modern;
-    name_len = (uint8_t) name.len;
+    own.data = text;
+    own.len = stoa_json_unescape(id, text);
+    stoa_buf_init(&name, NGX_HTTP_STOA_MCP_TASK_TEXT);
 
-    ngx_http_stoa_mcp_ref(ctx, &ref);
+    rc = ngx_http_stoa_mcp_task_name(ctx, ref, &own, &name);
 
-    if (mcp->modern) {
-        ref.version = 0;
-        ref.sid.len = 0;
+    if (rc != NGX_OK) {
+        stoa_buf_free(&name);
+        return rc;
     }
+
+    head[0] = NGX_HTTP_STOA_MCP_TASK_FORMAT;
+    head[1] = ctx->call.mcp->modern;
+    name_len = (uint8_t) name.len;
 
     ngx_http_stoa_mcp_principal(ctx, who);
 
     stoa_buf_init(&plain, NGX_HTTP_STOA_MCP_TASK_TEXT);
     stoa_buf_add(&plain, head, sizeof(head));
-    stoa_mcp_ref_write(&plain, &ref);
+    stoa_mcp_ref_write(&plain, ref);
     stoa_buf_add(&plain, &name_len, 1);
     stoa_buf_add(&plain, name.data, name.len);
-    stoa_buf_add(&plain, text, stoa_json_unescape(id, text));
+    stoa_buf_add(&plain, own.data, own.len);
 
     len = 0;
 
@@ -370,6 +455,52 @@ ngx_http_stoa_mcp_task_seal(ngx_http_stoa_ctx_t *ctx,
     }
 
     stoa_buf_free(&plain);
+    stoa_buf_free(&name);
 
     return len ? NGX_OK : NGX_ERROR;
+}
+
+
+/* ---- what the client says ---------------------------------------------- */
+
+ngx_int_t
+ngx_http_stoa_mcp_task_said(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    const stoa_mcp_ref_t *ref, ngx_str_t *body)
+{
+    ngx_int_t        rc;
+    ngx_str_t        text;
+    stoa_buf_t       b;
+    stoa_str_t       name, id, said;
+    stoa_glance_t    g;
+    stoa_mcp_ref_t   of;
+    stoa_json_val_t  at[NGX_HTTP_STOA_MCP_TASK_PLACES];
+
+    said.data = (char *) body->data;
+    said.len = body->len;
+
+    if (!ngx_http_stoa_mcp_task_named(&said)
+        || stoa_glance(said.data, said.len, &g) != STOA_OK
+        || ngx_http_stoa_mcp_task_places(&g, 0, at) != 1)
+    {
+        return NGX_OK;
+    }
+
+    rc = ngx_http_stoa_mcp_task_open(r, ctx, &at[0], &of, &name, &id);
+
+    if (rc != NGX_OK || ngx_memcmp(of.api, ref->api, STOA_ID_LEN) != 0) {
+        return rc == NGX_ERROR ? rc : NGX_OK;
+    }
+
+    stoa_buf_init(&b, body->len + 6 * NGX_HTTP_STOA_MCP_TASK_ID);
+    stoa_buf_add(&b, said.data, at[0].start - said.data);
+    stoa_buf_add_json(&b, id.data, id.len);
+    stoa_buf_add(&b, at[0].end, said.data + said.len - at[0].end);
+
+    rc = ngx_http_stoa_ctx_text(r, &b, &text);
+
+    if (rc == NGX_OK) {
+        *body = text;
+    }
+
+    return rc;
 }
