@@ -53,6 +53,8 @@ for my $kind ('GlobalPolicy', 'Policy', 'global-policies') {
     (undef, $out) = $t->stoactl('explain', $kind);
     like($out, qr/^attach\[\]/m, "explain $kind");
 }
+(undef, $out) = $t->stoactl('explain');
+like($out, qr/^api +.*^policy-config-cors /ms, 'explain alone: what there is');
 for my $bad ('api.upstrem', 'apy') {
     my ($code, undef, $err) = $t->stoactl('explain', $bad);
     is($code, 1, "explain $bad");

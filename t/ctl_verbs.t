@@ -102,6 +102,16 @@ is((ctl('key', 'rotate', 'app', $id, @acme, '--grace', '31d'))[0], 3,
 like((ctl('key', 'revoke', 'app', $id, @acme))[1], qr/revoked/,
      'key revoke');
 is((ctl('key', 'revoke', 'app', $id, @acme))[0], 3, 'once');
+my ($by) = map { json('key', 'rotate', $_, '--grace', '1h') } $new->{key};
+is($by->{application}, 'app', 'key rotate by the key alone');
+is((ctl('key', 'rotate', 'stoa_live_0123456789abcdef'))[0], 3, 'no such key');
+
+# policies
+
+my @in = map { "$_->{type} $_->{source}" }
+    @{ json('effective-policies', '--api', 'echo', @acme) };
+ok((grep { $_ eq 'key default' } @in), 'effective-policies') or diag "@in";
+is((ctl('effective-policies', '--api', 'nope', @acme))[0], 3, 'no such api');
 
 # subscriptions: by what they are to, or by id
 

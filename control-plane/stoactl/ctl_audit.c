@@ -171,6 +171,46 @@ ctl_run_usage(ctl_t *c)
 
 
 ctl_exit_e
+ctl_run_effective(ctl_t *c)
+{
+    unsigned     i;
+    cp_json_t   *v, *items;
+    ctl_exit_e   rc;
+    const char  *path, *tenant;
+
+    static const char *const  places[][2] = {
+        { "api", "api" }, { "operation", "operation" },
+        { "server", "server" }, { "tool", "tool" }, { "plan", "plan" },
+        { "application", "application" }, { "group", "gateway_group" }
+    };
+
+    rc = ctl_tenant(c, &tenant);
+
+    if (rc != CTL_DONE) {
+        return rc;
+    }
+
+    path = cp_arena_printf(c->arena, "/v1/tenants/%s/effective-policies",
+                           ctl_escape(c, tenant));
+
+    for (i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+        ctl_query(c, &path, places[i][1], ctl_opt(c, places[i][0]));
+    }
+
+    rc = (path != NULL) ? ctl_get(c, path, &v) : CTL_FAILED;
+
+    if (rc != CTL_DONE) {
+        return rc;
+    }
+
+    items = cp_json_get(v, "items");
+
+    return ctl_print(c, items != NULL ? items : v, "type source policy scope "
+                     "state in_force config");
+}
+
+
+ctl_exit_e
 ctl_run_whoami(ctl_t *c)
 {
     cp_json_t   *v;

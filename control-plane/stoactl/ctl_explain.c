@@ -284,6 +284,45 @@ ctl_explain_find(const cp_json_t *schema, const char *path)
 }
 
 
+/* What there is to explain. */
+
+static ctl_exit_e
+ctl_explain_list(ctl_t *c, const cp_json_t *api)
+{
+    cp_json_t         *rows, *row;
+    const char        *title;
+    const cp_json_t   *schema;
+    const ctl_kind_t  *kind;
+
+    rows = cp_json_array(c->arena);
+
+    for (kind = ctl_kinds; kind->kind != NULL; kind++) {
+        row = cp_json_object(c->arena);
+        cp_json_put(c->arena, row, "kind", kind->kind);
+        cp_json_put(c->arena, row, "path", kind->path);
+        cp_json_push(rows, row);
+    }
+
+    schema = cp_json_get(cp_json_get(api, "components"), "schemas")->first;
+
+    for ( /* void */ ; schema != NULL; schema = schema->next) {
+        title = cp_json_str(schema, "title");
+
+        if (strncmp(schema->key, "PolicyConfig", 12) == 0 && title != NULL) {
+            row = cp_json_object(c->arena);
+            cp_json_put(c->arena, row, "kind",
+                        cp_arena_printf(c->arena, "policy-config-%s", title));
+            cp_json_put(c->arena, row, "path",
+                        cp_arena_printf(c->arena, "config of a policy of type"
+                                        " %s", title));
+            cp_json_push(rows, row);
+        }
+    }
+
+    return ctl_print(c, rows, "kind path");
+}
+
+
 /* stoactl explain [KIND[.FIELD...]] */
 
 ctl_exit_e
@@ -303,7 +342,11 @@ ctl_run_explain(ctl_t *c)
         return (rc == CTL_DONE) ? ctl_explain_page(c, api) : rc;
     }
 
-    path = (c->narg > 0) ? c->arg[0] : "";
+    if (c->narg == 0) {
+        return ctl_explain_list(c, api);
+    }
+
+    path = c->arg[0];
     len = strcspn(path, ".");
     (void) snprintf(name, sizeof(name), "%.*s", (int) len, path);
 

@@ -78,55 +78,6 @@ ctl_run_key_create(ctl_t *c)
 }
 
 
-ctl_exit_e
-ctl_run_key_rotate(ctl_t *c)
-{
-    int64_t        grace;
-    cp_json_t     *body;
-    ctl_exit_e     rc;
-    const char    *path;
-    ctl_answer_t   answer;
-
-    rc = ctl_opt_duration(c, "grace", -1, &grace);
-
-    if (rc == CTL_DONE) {
-        rc = ctl_path(c, ctl_kind("credential"), c->arg[0], c->arg[1], &path);
-    }
-
-    if (rc != CTL_DONE) {
-        return rc;
-    }
-
-    body = cp_json_object(c->arena);
-
-    if (grace >= 0) {
-        cp_json_put_int(c->arena, body, "grace_s", grace / 1000);
-    }
-
-    rc = ctl_write_post(c, cp_arena_printf(c->arena, "%s/rotate", path), body,
-                        &answer);
-
-    return (rc == CTL_DONE) ? ctl_key_made(c, &answer) : rc;
-}
-
-
-ctl_exit_e
-ctl_event(ctl_t *c, const char *path, const char *event, const char *columns)
-{
-    ctl_exit_e    rc;
-    ctl_answer_t  answer;
-
-    rc = ctl_write_post(c, cp_arena_printf(c->arena, "%s/%s", path, event),
-                        NULL, &answer);
-
-    if (rc == CTL_DONE) {
-        rc = ctl_print(c, answer.json, columns);
-    }
-
-    return (rc == CTL_DONE) ? ctl_written(c, &answer) : rc;
-}
-
-
 /* A whole key is a secret: what is sent is the part that names it. */
 
 static ctl_exit_e
@@ -190,29 +141,15 @@ ctl_key_find(ctl_t *c, const char *key, cp_json_t **keys)
 }
 
 
-ctl_exit_e
-ctl_run_key_find(ctl_t *c)
+/* KEY [ID] of a command: the key itself, or one of an application's. */
+
+static ctl_exit_e
+ctl_key_path(ctl_t *c, const char **path)
 {
     cp_json_t   *keys;
     ctl_exit_e   rc;
+    const char  *id;
 
-    rc = ctl_key_find(c, c->arg[0], &keys);
-
-    return (rc == CTL_DONE)
-           ? ctl_print(c, keys, "id tenant application title prefix last4 "
-                                "state created_at expires_at") : rc;
-}
-
-
-ctl_exit_e
-ctl_run_key_revoke(ctl_t *c)
-{
-    cp_json_t         *keys;
-    ctl_exit_e         rc;
-    const char        *path, *id;
-    const ctl_kind_t  *kind;
-
-    kind = ctl_kind("credential");
     id = c->arg[1];
 
     if (c->narg == 1) {
@@ -237,9 +174,84 @@ ctl_run_key_revoke(ctl_t *c)
                           : c->arg[1];
     }
 
-    rc = ctl_path(c, kind, c->arg[0], id, &path);
+    return ctl_path(c, ctl_kind("credential"), c->arg[0], id, path);
+}
 
-    return (rc == CTL_DONE) ? ctl_event(c, path, "revoke", kind->columns) : rc;
+
+ctl_exit_e
+ctl_run_key_rotate(ctl_t *c)
+{
+    int64_t        grace;
+    cp_json_t     *body;
+    ctl_exit_e     rc;
+    const char    *path;
+    ctl_answer_t   answer;
+
+    rc = ctl_opt_duration(c, "grace", -1, &grace);
+
+    if (rc == CTL_DONE) {
+        rc = ctl_key_path(c, &path);
+    }
+
+    if (rc != CTL_DONE) {
+        return rc;
+    }
+
+    body = cp_json_object(c->arena);
+
+    if (grace >= 0) {
+        cp_json_put_int(c->arena, body, "grace_s", grace / 1000);
+    }
+
+    rc = ctl_write_post(c, cp_arena_printf(c->arena, "%s/rotate", path), body,
+                        &answer);
+
+    return (rc == CTL_DONE) ? ctl_key_made(c, &answer) : rc;
+}
+
+
+ctl_exit_e
+ctl_event(ctl_t *c, const char *path, const char *event, const char *columns)
+{
+    ctl_exit_e    rc;
+    ctl_answer_t  answer;
+
+    rc = ctl_write_post(c, cp_arena_printf(c->arena, "%s/%s", path, event),
+                        NULL, &answer);
+
+    if (rc == CTL_DONE) {
+        rc = ctl_print(c, answer.json, columns);
+    }
+
+    return (rc == CTL_DONE) ? ctl_written(c, &answer) : rc;
+}
+
+
+ctl_exit_e
+ctl_run_key_find(ctl_t *c)
+{
+    cp_json_t   *keys;
+    ctl_exit_e   rc;
+
+    rc = ctl_key_find(c, c->arg[0], &keys);
+
+    return (rc == CTL_DONE)
+           ? ctl_print(c, keys, "id tenant application title prefix last4 "
+                                "state created_at expires_at") : rc;
+}
+
+
+ctl_exit_e
+ctl_run_key_revoke(ctl_t *c)
+{
+    ctl_exit_e   rc;
+    const char  *path;
+
+    rc = ctl_key_path(c, &path);
+
+    return (rc == CTL_DONE)
+           ? ctl_event(c, path, "revoke", ctl_kind("credential")->columns)
+           : rc;
 }
 
 

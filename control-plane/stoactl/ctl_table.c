@@ -131,6 +131,19 @@ static const ctl_opt_t  ctl_opts_usage[] = {
     { NULL, 0, NULL, NULL, NULL, false }
 };
 
+static const ctl_opt_t  ctl_opts_effective[] = {
+    { "api", 0, "API", NULL, "calls of this api", false },
+    { "operation", 0, "OPERATION", NULL, "... of this operation of it",
+      false },
+    { "tool", 0, "TOOL", NULL, "... of this tool of it", false },
+    { "server", 0, "SERVER", NULL, "at the MCP endpoint of this server",
+      false },
+    { "plan", 0, "PLAN", NULL, "on subscriptions with this plan", false },
+    { "application", 0, "APPLICATION", NULL, "by this application", false },
+    { "group", 0, "GROUP", NULL, "at gateways of this group", false },
+    { NULL, 0, NULL, NULL, NULL, false }
+};
+
 static const ctl_opt_t  ctl_opts_approvals[] = {
     { "state", 0, "STATE", "pending approved denied used expired all",
       "only these (default pending)", false },
@@ -164,7 +177,8 @@ const ctl_cmd_t  ctl_table[] = {
     { "apply", "FILE...", ctl_opts_apply,
       "make the control plane hold what the files say",
       "All documents of all files are one transaction. A directory stands for "
-      "its *.yaml, *.yml and *.json files; - is the standard input.\n"
+      "its *.yaml, *.yml and *.json files; - is the standard input. What a "
+      "document looks like: stoactl dump; its fields: stoactl explain.\n"
       "Example: stoactl apply conf/demo.yaml --wait 10s",
       ctl_run_apply, NULL, NULL },
 
@@ -190,7 +204,9 @@ const ctl_cmd_t  ctl_table[] = {
 
     { "explain", "[KIND[.FIELD]]", ctl_opts_explain,
       "show the fields of a kind: type, bounds, default, meaning",
-      "Example: stoactl explain api.upstream",
+      "Without a kind: what kinds there are, and types of policies.\n"
+      "Example: stoactl explain api.upstream\n"
+      "Example: stoactl explain policy-config-cors",
       ctl_run_explain, NULL, NULL },
 
     { "delete", "KIND NAME...", ctl_opts_delete,
@@ -219,8 +235,11 @@ const ctl_cmd_t  ctl_table[] = {
       "Example: KEY=$(stoactl key create demo -o key)",
       ctl_run_key_create, NULL, "key" },
 
-    { "key rotate", "APPLICATION ID", ctl_opts_key_rotate,
-      "make a successor of a key; the old one works on for a while", NULL,
+    { "key rotate", "KEY [ID]", ctl_opts_key_rotate,
+      "make a successor of a key; the old one works on for a while",
+      "KEY is as in key revoke. The successor lives as long as the old one "
+      "was made for, from now on.\n"
+      "Example: stoactl key rotate stoa_live_01m8dwa2jvd1gb4p --grace 1h",
       ctl_run_key_rotate, NULL, "key" },
 
     { "key revoke", "KEY [ID]", ctl_opts_write,
@@ -309,7 +328,8 @@ const ctl_cmd_t  ctl_table[] = {
       ctl_run_token_revoke, NULL, NULL },
 
     { "audit list", "", ctl_opts_audit,
-      "show who changed what", NULL,
+      "show who changed what",
+      "Example: stoactl audit list --since 24h",
       ctl_run_audit_list, NULL, NULL },
 
     { "audit verify", "", NULL,
@@ -317,8 +337,14 @@ const ctl_cmd_t  ctl_table[] = {
       "Exit code 1 when the chain is broken.",
       ctl_run_audit_verify, NULL, NULL },
 
+    { "effective-policies", "", ctl_opts_effective,
+      "show which policies apply to a call, in the order in which they run",
+      "Example: stoactl effective-policies --api orders --plan gold",
+      ctl_run_effective, NULL, NULL },
+
     { "usage", "", ctl_opts_usage,
-      "show how much was called", NULL,
+      "show how much was called",
+      "Example: stoactl usage --from 7d --by application,refused",
       ctl_run_usage, NULL, NULL },
 
     { "whoami", "", NULL,
