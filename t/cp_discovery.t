@@ -57,6 +57,11 @@ my %by_list = (
     },
     number => sub { { tools => [], nextCursor => 5 } },
     big => sub { { tools => [{ name => 'x', description => 'y' x 9e6 }] } },
+    (map { ($_ => sub { { tools => [ map { {
+        %{ tools($_)->[0] }, description => "MARK-$_" } }
+        qw(utf first half twice middle ctl deep last) ] } }) }
+     qw(torn ssetorn)),
+    tornout => sub { { tools => tools('ok'), nextCursor => 'MARK-out' } },
     fat => sub { { tools => [{ %{ tools('x')->[0] },
                                description => 'y' x 2e6 },
                              @{ tools('ok') }] } },
@@ -86,6 +91,14 @@ my $origin = $t->origin(sub {
         $answer->{error} = { code => -32601, message => "no\x07 <such>" };
     }
     my $text = json_encode($answer);
+    for ($path eq 'torn' || $path eq 'ssetorn' ? $text : ()) {
+        s/MARK-utf/\xff\xfe/;
+        s/MARK-half/\\ud800x/;
+        s/MARK-ctl/\x01/;
+        s/"MARK-deep"/'[' x 99 . ']' x 99/e;
+        s/"name":"twice"/"name":"twice","name":"x"/;
+    }
+    $text =~ s/MARK-out/\xff/ if $path eq 'tornout';
 
     if (@sse && $m->{method} ne 'initialize') {
         $c->send_raw("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
@@ -218,7 +231,8 @@ my %case = (
     old => qr/no protocol version in common/,
     many => qr/more than 5000 items/, loop => qr/pages do not end/,
     endless => qr/pages do not end/, number => qr/nextCursor must be/, none => qr/no array "tools"/,
-    big => qr/more than 8388608 bytes/, bad => 2, wrongid => qr/no JSON-RPC result/,
+    big => qr/more than 8388608 bytes/, bad => 2, torn => 3, ssetorn => 3,
+    tornout => qr/no JSON: is not valid UTF-8/, wrongid => qr/no JSON-RPC result/,
     ssecut => qr/./,
     max => 5000, sse => 2, ssesession => 2, fat => 1, names => 3,
 );
@@ -251,6 +265,15 @@ is_deeply([map { "$_->{name}: $_->{reason}" }
     'one bad entry is left out, and takes no others away');
 my ($nulls) = $t->must('GET', '/v1/tenants/acme/apis/bad/tools/nulls');
 ok(!exists $nulls->{definition}{title}, 'null is as good as absent');
+for my $name (qw(torn ssetorn)) {
+    is_deeply([map { "$_->{name}: $_->{reason}" }
+               @{ api($name)->{discovery}{left_out} }],
+        ['utf: it is not valid UTF-8', 'half: it has a lone surrogate',
+         'twice: it has a member twice',
+         'ctl: it has a control character in a string',
+         'deep: it is nested too deeply'], "$name: what is no JSON, neither");
+    is(tool_names($name), 'first last middle', "$name: the others are there");
+}
 is(api('fat')->{discovery}{skipped}, 1, 'what is too large, too');
 
 my @log = map { { %$_, rpc => scalar json_decode($_->{body}) } } $t->origin_log;

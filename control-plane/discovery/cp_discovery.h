@@ -18,6 +18,7 @@
 
 
 #include "client/cp_client.h"
+#include "core/stoa_json.h"
 #include "kinds/cp_kinds.h"
 
 
@@ -72,6 +73,13 @@ void cp_mcp_client_notify(cp_mcp_client_t *m, const char *method);
 bool cp_mcp_client_in_session(const cp_mcp_client_t *m);
 /* DELETEs the session, if there is one. */
 void cp_mcp_client_end_session(cp_mcp_client_t *m);
+
+
+/* text, which is no JSON perhaps, without those items of a result's lists that
+ * are none (cp_mcp_mend.c); each in `refused` as {name, reason}.  False: that
+ * does not make it one, or there are too many. */
+bool cp_mcp_mend(cp_arena_t *a, char *text, size_t len, cp_json_t *refused,
+    stoa_json_val_t *root, stoa_err_t *err);
 
 
 /* What was found (cp_catalog.c). */

@@ -151,6 +151,7 @@ cp_mcp_salvage(cp_mcp_client_t *m, const stoa_json_val_t *object,
 static cp_json_t *
 cp_mcp_parse(cp_mcp_client_t *m, const char *data, size_t len)
 {
+    char             *text;
     cp_json_t        *v;
     stoa_err_t        err;
     stoa_json_val_t   root;
@@ -159,15 +160,19 @@ cp_mcp_parse(cp_mcp_client_t *m, const char *data, size_t len)
         return v;
     }
 
-    if (stoa_json_check(data, len, STOA_JSON_DEPTH_MAX, &root, &err)
-        != STOA_OK)
-    {
-        m->unread = cp_arena_printf(m->arena, "no JSON: %s at byte %zu",
-                                    err.text, err.offset);
-        return NULL;
-    }
+    /* one that is bad does not take the others with it */
 
     m->refused = cp_json_array(m->arena);
+    text = cp_arena_strndup(m->arena, data, len);
+
+    if (text == NULL
+        || !cp_mcp_mend(m->arena, text, len, m->refused, &root, &err))
+    {
+        m->unread = (text == NULL) ? "too long"
+                    : cp_arena_printf(m->arena, "no JSON: %s at byte %zu",
+                                      err.text, err.offset);
+        return NULL;
+    }
 
     return (root.type == STOA_JSON_OBJECT) ? cp_mcp_salvage(m, &root, 0)
                                            : NULL;
