@@ -124,6 +124,8 @@ for my $era (sort keys %era) {
         $r = $t->mcp('/mcp/acme', 'resources/read', { uri => $uri }, @k);
         is($r->{rpc}{result}{contents}[0]{text}, $read{$uri},
            "$era: F7: $uri is of $read{$uri}");
+        is($r->{rpc}{result}{contents}[0]{uri}, $uri,
+           "$era: F7: $uri is what its contents say");
     }
     $r = $t->mcp('/mcp/acme', 'resources/read', { uri => 'x://none' }, @k);
     is($r->{status} . $r->{rpc}{error}{code},
@@ -241,5 +243,36 @@ unlike(listed('resources', '/mcp/acme', key => $key{app}), qr/a\.txt/,
        'a resource, too');
 like($t->api('GET', '/v1/dump?tenant=acme')->{body},
      qr{prompts:\n\s+- name: ask\n\s+state: disabled}, 'the dump says so');
+
+
+# two of whom each has one era only: what is read by another name says it, and
+# what else is in it stays
+
+my %late = map { my $era = $_;
+    ($era => $t->mcp_origin(name => $era, era => $era, resources => {
+        'file:///both' => sub { +{ $era eq 'legacy' ? (sse => [{ jsonrpc =>
+            '2.0', method => 'notifications/message', params => { level =>
+            'info', data => 'x' } }]) : (), contents => [
+            map { +{ uri => $_, text => "$era $_" } } 'file:///both',
+            'file:///other', 'file:///both' ] } } })) } qw(modern legacy);
+$t->apply(demo(mcp => { one => $one, two => $two, bare => $bare, %late }));
+for my $api (sort keys %late) {
+    wait_until { $t->api('GET', "/v1/tenants/acme/apis/$api")
+                     ->{json}{discovery}{state} eq 'ok' } 20
+        or $t->give_up('not discovered');
+}
+$t->sync;
+for my $era (sort keys %era) {
+    for my $api (sort keys %late) {
+        my $uri = "stoa:$api/file%3A%2F%2F%2Fboth";
+        my $r = $t->mcp('/mcp/acme', 'resources/read', { uri => $uri },
+                        @{ $era{$era} });
+        is(join(' ', map { "$_->{uri} $_->{text}" }
+                @{ $r->{rpc}{result}{contents} || [] }),
+           "$uri $api file:///both file:///other $api file:///other "
+           . "$uri $api file:///both", "F7: $era client, $api upstream")
+            or diag $r->{body};
+    }
+}
 
 $t->done;

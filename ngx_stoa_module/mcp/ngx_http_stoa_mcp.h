@@ -216,6 +216,8 @@ struct ngx_http_stoa_mcp_s {
     ngx_str_t                     tool_name;    /* at the upstream; of what
                                                    else is called, too      */
     stoa_json_val_t               named;        /* in the message, by it    */
+    ngx_str_t                     alias;        /* a resource's, as JSON; "":
+                                                   it is read by its name   */
 
     void                         *carry;        /* of initialize            */
     ngx_uint_t                    ncarried;
@@ -408,6 +410,10 @@ ngx_int_t ngx_http_stoa_mcp_params(ngx_http_request_t *r,
 /* What prompts/get, resources/read and completion/complete are of. */
 ngx_int_t ngx_http_stoa_mcp_item_resolve(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
+/* The client's name in the contents of a resource that it reads by another one
+ * than its upstream's.  What is in data is valid until the next one. */
+ngx_int_t ngx_http_stoa_mcp_item_told(ngx_http_stoa_ctx_t *ctx,
+    stoa_str_t *data);
 
 
 /* ---- _mcp_call.c ------------------------------------------------------- */

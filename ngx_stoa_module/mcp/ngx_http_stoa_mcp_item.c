@@ -13,6 +13,9 @@
 #include "core/stoa_uri.h"
 
 
+#define NGX_HTTP_STOA_MCP_ALIASED  (17 * 1024 * 1024)     /* an answer       */
+
+
 /* Where a message leads. */
 
 typedef struct {
@@ -34,6 +37,8 @@ static ngx_uint_t ngx_http_stoa_mcp_item_take(ngx_http_request_t *r,
     ngx_http_stoa_mcp_way_t *way, ngx_http_stoa_mcp_item_t *item);
 static ngx_uint_t ngx_http_stoa_mcp_item_template(ngx_http_request_t *r,
     ngx_http_stoa_mcp_way_t *way);
+static ngx_int_t ngx_http_stoa_mcp_item_alias(ngx_http_request_t *r,
+    ngx_http_stoa_mcp_t *mcp, const ngx_http_stoa_mcp_way_t *way);
 static ngx_int_t ngx_http_stoa_mcp_item_unknown(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_mcp_way_t *way);
 
@@ -80,6 +85,10 @@ ngx_http_stoa_mcp_item_resolve(ngx_http_request_t *r,
         if (rc != NGX_OK) {
             return rc;
         }
+    }
+
+    if (ngx_http_stoa_mcp_item_alias(r, mcp, &way) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     api = ngx_http_stoa_store_api(mcf->store, &way.api);
@@ -238,6 +247,92 @@ ngx_http_stoa_mcp_item_template(ngx_http_request_t *r,
                                    way->name.len - more };
 
     return 1;
+}
+
+
+/* The resource has another name upstream: its contents are to have the one
+ * that the client knows. */
+
+static ngx_int_t
+ngx_http_stoa_mcp_item_alias(ngx_http_request_t *r, ngx_http_stoa_mcp_t *mcp,
+    const ngx_http_stoa_mcp_way_t *way)
+{
+    if (mcp->msg.method != STOA_MCP_RESOURCES_READ
+        || (way->upstream.len == way->name.len
+            && ngx_memcmp(way->upstream.data, way->name.data, way->name.len)
+               == 0))
+    {
+        return NGX_OK;
+    }
+
+    mcp->alias.len = mcp->named.end - mcp->named.start;
+    mcp->alias.data = ngx_pnalloc(r->pool, mcp->alias.len);
+
+    if (mcp->alias.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(mcp->alias.data, mcp->named.start, mcp->alias.len);
+
+    return NGX_OK;
+}
+
+
+/* What is no JSON stays as it is, as elsewhere. */
+
+ngx_int_t
+ngx_http_stoa_mcp_item_told(ngx_http_stoa_ctx_t *ctx, stoa_str_t *data)
+{
+    ngx_uint_t            more;
+    const char           *p;
+    stoa_err_t            err;
+    stoa_json_val_t       root, v, list, item;
+    stoa_json_iter_t      it;
+    ngx_http_stoa_mcp_t  *mcp;
+
+    static stoa_buf_t  text, *out = &text;
+
+    mcp = ctx->call.mcp;
+
+    if (mcp->alias.len == 0
+        || stoa_json_check(data->data, data->len, STOA_JSON_DEPTH_MAX, &root,
+                           &err)
+           != STOA_OK
+        || !stoa_json_get(&root, "result", &v)
+        || !stoa_json_get(&v, "contents", &list)
+        || list.type != STOA_JSON_ARRAY)
+    {
+        return NGX_OK;
+    }
+
+    stoa_buf_free(out);
+    stoa_buf_init(out, NGX_HTTP_STOA_MCP_ALIASED);
+    p = data->data;
+
+    for (more = stoa_json_first(&list, &it, NULL, &item);
+         more;
+         more = stoa_json_next(&it, NULL, &item))
+    {
+        if (stoa_json_get(&item, "uri", &v) && v.type == STOA_JSON_STRING
+            && stoa_json_eq(&v, (char *) mcp->tool_name.data,
+                            mcp->tool_name.len))
+        {
+            stoa_buf_add(out, p, v.start - p);
+            stoa_buf_add(out, mcp->alias.data, mcp->alias.len);
+            p = v.end;
+        }
+    }
+
+    if (p == data->data) {
+        return NGX_OK;
+    }
+
+    stoa_buf_add(out, p, data->data + data->len - p);
+
+    data->data = out->data;
+    data->len = out->len;
+
+    return out->rc == STOA_OK ? NGX_OK : NGX_ERROR;
 }
 
 

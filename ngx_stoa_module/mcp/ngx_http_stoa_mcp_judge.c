@@ -160,6 +160,7 @@ ngx_http_stoa_mcp_judge_fits(ngx_http_request_t *r, const ngx_str_t *body)
 
     if (ngx_http_stoa_ctx(r)->call.mcp->bridged
         || ngx_http_stoa_ctx(r)->call.mcp->tasked
+        || ngx_http_stoa_ctx(r)->call.mcp->alias.len
         || head.status != NGX_HTTP_OK
         || ngx_http_stoa_mcp_fault_head(&head, &fault) != NGX_OK
         || (ngx_http_stoa_ctx(r)->call.mcp->upstream_session.len

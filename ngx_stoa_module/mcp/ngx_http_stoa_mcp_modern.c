@@ -488,6 +488,7 @@ ngx_http_stoa_mcp_modern_take(ngx_http_stoa_mcp_modern_t *b,
 {
     u_char           *p;
     ngx_str_t         text, id;
+    stoa_str_t        told;
     stoa_json_val_t   at;
 
     text.data = (u_char *) ask->root.start;
@@ -509,6 +510,26 @@ ngx_http_stoa_mcp_modern_take(ngx_http_stoa_mcp_modern_t *b,
     p = ngx_cpymem(p, id.data, id.len);
     p = ngx_cpymem(p, at.end, text.data + text.len - (u_char *) at.end);
     b->answer.len = p - b->answer.data;
+
+    told.data = (char *) b->answer.data;
+    told.len = b->answer.len;
+
+    if (ngx_http_stoa_mcp_item_told(b->ctx, &told) != NGX_OK) {
+        return ngx_http_stoa_mcp_modern_failed(b, "an answer that is too "
+                                               "long");
+    }
+
+    if (told.data != (char *) b->answer.data) {
+        b->answer.len = told.len;
+        b->answer.data = ngx_pnalloc(b->ctx->request->pool, told.len);
+
+        if (b->answer.data == NULL) {
+            return ngx_http_stoa_mcp_modern_failed(b, "no memory for its "
+                                                   "answer");
+        }
+
+        ngx_memcpy(b->answer.data, told.data, told.len);
+    }
 
     return NGX_OK;
 }

@@ -32,6 +32,8 @@ static ngx_uint_t ngx_http_stoa_mcp_stream_is(ngx_http_request_t *r);
 static void ngx_http_stoa_mcp_stream_read(ngx_http_stoa_mcp_stream_t *s);
 static void ngx_http_stoa_mcp_stream_take(ngx_http_stoa_mcp_stream_t *s,
     ngx_buf_t *b);
+static ngx_int_t ngx_http_stoa_mcp_stream_told(ngx_http_stoa_mcp_stream_t *s,
+    stoa_str_t *data);
 static stoa_rc_t ngx_http_stoa_mcp_stream_event(void *data,
     const stoa_sse_event_t *event);
 static ngx_int_t ngx_http_stoa_mcp_stream_mark(ngx_http_stoa_mcp_stream_t *s,
@@ -158,7 +160,8 @@ ngx_http_stoa_mcp_stream_head(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     ngx_http_stoa_mcp_wheel_remove(&mcp->spoke);
 
     if (!mcp->forwarded || ctx->call.replace || r->upstream == NULL
-        || (!ngx_http_stoa_mcp_stream_is(r) && !mcp->bridged && !mcp->tasked))
+        || (!ngx_http_stoa_mcp_stream_is(r) && !mcp->bridged && !mcp->tasked
+            && mcp->alias.len == 0))
     {
         return NGX_OK;
     }
@@ -380,6 +383,18 @@ ngx_http_stoa_mcp_stream_take(ngx_http_stoa_mcp_stream_t *s, ngx_buf_t *b)
 }
 
 
+/* An answer, as this client is told it. */
+
+static ngx_int_t
+ngx_http_stoa_mcp_stream_told(ngx_http_stoa_mcp_stream_t *s, stoa_str_t *data)
+{
+    return ngx_http_stoa_mcp_bridge_answer(s->ctx, data) == NGX_OK
+           && ngx_http_stoa_mcp_task_told(s->ctx, data) != NGX_ERROR
+           && ngx_http_stoa_mcp_item_told(s->ctx, data) == NGX_OK
+           ? NGX_OK : NGX_ERROR;
+}
+
+
 /* Another rc than STOA_OK: no more is read. */
 
 static stoa_rc_t
@@ -428,9 +443,7 @@ ngx_http_stoa_mcp_stream_event(void *data, const stoa_sse_event_t *event)
     case NGX_HTTP_STOA_MCP_EVENT_ANSWER:
         s->answered = 1;
 
-        if (ngx_http_stoa_mcp_bridge_answer(s->ctx, &e.data) != NGX_OK
-            || ngx_http_stoa_mcp_task_told(s->ctx, &e.data) == NGX_ERROR)
-        {
+        if (ngx_http_stoa_mcp_stream_told(s, &e.data) != NGX_OK) {
             s->answered = 0;
             s->why = "an answer that is too long";
             return STOA_DECLINED;
