@@ -106,6 +106,11 @@ my ($by) = map { json('key', 'rotate', $_, '--grace', '1h') } $new->{key};
 is($by->{application}, 'app', 'key rotate by the key alone');
 is((ctl('key', 'rotate', 'stoa_live_0123456789abcdef'))[0], 3, 'no such key');
 
+is((ctl('event', 'api', 'echo', 'publsih', @acme))[2],
+   "stoactl: 404: there is no such path\n"
+   . "stoactl: events of the kind api: publish deprecate retire\n",
+   'an event that there is not');
+
 # policies
 
 my @in = map { "$_->{type} $_->{source}" }

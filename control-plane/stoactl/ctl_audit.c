@@ -206,7 +206,7 @@ ctl_run_effective(ctl_t *c)
     items = cp_json_get(v, "items");
 
     return ctl_print(c, items != NULL ? items : v, "type source policy scope "
-                     "state in_force config");
+                     "state in_force");
 }
 
 

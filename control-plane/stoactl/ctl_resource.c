@@ -208,6 +208,59 @@ ctl_run_delete(ctl_t *c)
 }
 
 
+/* To who was refused: what events there are, if this is none of them. */
+
+static void
+ctl_event_hint(ctl_t *c, const ctl_kind_t *kind, const char *event)
+{
+    size_t            len, n;
+    cp_json_t        *api;
+    stoa_buf_t        b;
+    const char       *summary, *end;
+    const cp_json_t  *path, *post;
+
+    if (ctl_get(c, "/v1/openapi.json", &api) != CTL_DONE) {
+        return;
+    }
+
+    stoa_buf_init(&b, 4096);
+    path = cp_json_get(api, "paths");
+    len = strlen(kind->path);
+
+    for (path = path->first; path != NULL; path = path->next) {
+        post = cp_json_get(path, "post");
+        summary = (post != NULL) ? cp_json_str(post, "summary") : NULL;
+
+        if (summary == NULL || strncmp(summary, "Event ", 6) != 0
+            || strncmp(path->key, kind->path, len) != 0
+            || strncmp(path->key + len, "/{", 2) != 0
+            || strchr(strchr(path->key + len, '}') + 2, '/') != NULL)
+        {
+            continue;
+        }
+
+        end = strrchr(path->key, '/') + 1;
+        n = strlen(end);
+
+        if (strcmp(end, event) == 0) {
+            stoa_buf_free(&b);
+            return;
+        }
+
+        stoa_buf_addz(&b, " ");
+        stoa_buf_add(&b, end, n);
+    }
+
+    stoa_buf_add(&b, "", 1);
+
+    if (b.len > 1) {
+        ctl_error("events of the kind %s:%s", kind->kind, b.data);
+    }
+
+    stoa_buf_free(&b);
+}
+
+
 ctl_exit_e
 ctl_run_event(ctl_t *c)
 {
@@ -223,8 +276,15 @@ ctl_run_event(ctl_t *c)
 
     rc = ctl_one(c, kind, c->arg[1], &path);
 
-    return (rc == CTL_DONE) ? ctl_event(c, path, ctl_escape(c, c->arg[2]),
-                                        kind->columns) : rc;
+    if (rc == CTL_DONE) {
+        rc = ctl_event(c, path, ctl_escape(c, c->arg[2]), kind->columns);
+    }
+
+    if (rc == CTL_REJECTED) {
+        ctl_event_hint(c, kind, c->arg[2]);
+    }
+
+    return rc;
 }
 
 
