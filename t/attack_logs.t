@@ -24,11 +24,14 @@ $f->put('subscription', 'sub:' . fid('a', 1) . ':' . fid('r', 2),
 $f->save;
 
 # as it ships
+my ($shipped) = slurp("$Test::Stoa::ROOT/conf/stoa.conf")
+    =~ /(log_format stoa_json .*?;)\n/s;
 my ($level) = slurp("$Test::Stoa::ROOT/conf/stoa.conf")
     =~ /^error_log \S+ (\w+);/m;
 is($level, 'notice', 'the level that ships');
 $t->write_file('html/a.txt', 'a file');
-$t->gateway(wait => 0, workers => 1, level => $level, http => <<'END',
+$t->gateway(wait => 0, workers => 1, level => $level, http => "$shipped
+    access_log logs/json.log stoa_json;\n" . <<'END',
     log_format all '$request|$request_uri|$uri|$args|$query_string|$is_args|'
         '$http_referer|$http_x_api_key|$http_authorization|$status|$arg_k';
     access_log logs/all.log all;
@@ -130,6 +133,19 @@ for my $file (qw(access.log all.log combined.log error.log)) {
 }
 ok((grep { /\Q$start$id\E_\*+/ } $t->log_lines('gw', 'all.log')),
    'of a key its id is told');
+
+# each line of the format that ships is JSON, whatever bytes a client sends
+
+is(get("/own/\xff\xe2\x80\xa8%ff\"?\xc3\x28", "User-Agent: a\xff\"\\\xc3\xa9\r\n"
+       . "Referer: \xff\r\nX-API-Key: $key\r\n"), 200, 'odd bytes');
+is(raw("GET /apis/acme/\xf8 HTTP/1.1\r\nHost: \"\xff\r\n\r\n"), 404,
+   'an odd host');
+my @json;
+wait_until { @json = $t->log_lines('gw', 'json.log');
+             grep { m{"/apis/acme/} } @json[-2 .. -1] } 5;
+is(join("\n", grep { !json_decode($_) } @json), '', 'all lines are JSON');
+like($json[-2], qr{"uri":"/own/\?\xe2\x80\xa8\?\\"".*"agent":"a\?\\"\\\\\xc3\xa9"},
+     'what is UTF-8 stays');
 
 my @sent = $t->origin_log;
 is(scalar(grep { json_encode($_) =~ /\Q$secret/ } @sent), 0,

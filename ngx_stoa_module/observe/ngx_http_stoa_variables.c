@@ -10,6 +10,7 @@
 #include "ngx_http_stoa_env.h"
 #include "ngx_http_stoa_api.h"
 #include "ngx_http_stoa_chain.h"
+#include "core/stoa_json.h"
 
 
 typedef enum {
@@ -18,7 +19,8 @@ typedef enum {
     VAR_REQUEST_ID,
     VAR_RATE_LIMIT, VAR_RATE_REMAINING, VAR_RATE_RESET,
     VAR_UPSTREAM_URI, VAR_UPSTREAM_HOST, VAR_UPSTREAM_SCHEME,
-    VAR_UPSTREAM_TLS_NAME
+    VAR_UPSTREAM_TLS_NAME,
+    VAR_LOG_HOST, VAR_LOG_URI, VAR_LOG_AGENT
 } ngx_http_stoa_var_e;
 
 
@@ -33,6 +35,8 @@ static ngx_int_t ngx_http_stoa_variable_shadow(ngx_http_request_t *r,
 static ngx_int_t ngx_http_stoa_variable_rate(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_stoa_variable_tool(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_stoa_variable_log(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static void ngx_http_stoa_variable_api(ngx_http_stoa_ctx_t *ctx,
     ngx_uint_t what, ngx_str_t *s);
@@ -67,6 +71,9 @@ static ngx_http_variable_t  ngx_http_stoa_variables[] = {
     { ngx_string("stoa_upstream_host"), DECIDED(VAR_UPSTREAM_HOST) },
     { ngx_string("stoa_upstream_uri"), DECIDED(VAR_UPSTREAM_URI) },
     { ngx_string("stoa_upstream_tls_name"), DECIDED(VAR_UPSTREAM_TLS_NAME) },
+    { ngx_string("stoa_log_host"), SET(log, VAR_LOG_HOST) },
+    { ngx_string("stoa_log_uri"), SET(log, VAR_LOG_URI) },
+    { ngx_string("stoa_log_agent"), SET(log, VAR_LOG_AGENT) },
       ngx_http_null_variable
 };
 
@@ -211,6 +218,57 @@ ngx_http_stoa_variable_tool(ngx_http_request_t *r,
 
         s.len = text.len;
         ngx_memcpy(s.data, text.data, text.len);
+    }
+
+    return ngx_http_stoa_variable_text(v, &s);
+}
+
+
+/* The client's words for a log that is JSON: nginx escapes what is below a
+ * space and no byte that is no UTF-8, at which readers lose the line. */
+
+static ngx_int_t
+ngx_http_stoa_variable_log(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    size_t      n;
+    u_char     *p, *last, *dst;
+    ngx_str_t   s;
+
+    ngx_str_null(&s);
+
+    if (data == VAR_LOG_HOST) {
+        s = r->headers_in.server;
+
+    } else if (data == VAR_LOG_URI) {
+        s = r->uri;
+
+    } else if (r->headers_in.user_agent) {
+        s = r->headers_in.user_agent->value;
+    }
+
+    if (s.len == 0 || stoa_utf8_valid((char *) s.data, s.len)) {
+        return ngx_http_stoa_variable_text(v, &s);
+    }
+
+    p = s.data;
+    last = p + s.len;
+    s.data = ngx_pnalloc(r->pool, s.len);
+
+    if (s.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    for (dst = s.data; p < last; p += n) {
+        n = *p < 0x80 ? 1 : stoa_utf8_char((char *) p, (char *) last);
+
+        if (n == 0) {
+            *dst++ = '?';
+            n = 1;
+
+        } else {
+            dst = ngx_cpymem(dst, p, n);
+        }
     }
 
     return ngx_http_stoa_variable_text(v, &s);
