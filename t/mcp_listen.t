@@ -129,6 +129,14 @@ is_deeply([@$m{qw(id result)}], ['L', { resultType => 'complete', _meta => {
 is($all->event(5), undef, '... and ends');
 is($all->{error}, '', '... properly');
 $t->sync;
+my $shut = listen_to('P', { toolsListChanged => $true });
+said($shut);
+$t->must(POST => '/v1/tenants/acme/policies', { name => 'shut', type =>
+    'ip-filter', config => { deny => ['127.0.0.0/8'] },
+    attach => [{ application => 'app' }] });
+is($shut->event(10), undef, 'C3: nor whom a policy shuts out');
+$t->must(DELETE => '/v1/tenants/acme/policies/shut');
+$t->sync;
 my $last = listen_to('E', { toolsListChanged => $true });
 said($last);
 $t->must(POST => '/v1/tenants/acme/applications/app/suspend');

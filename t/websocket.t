@@ -163,7 +163,34 @@ for (qw(/apis/acme/echo/unasked /guard/unasked)) {
     is($t->get($_, key => $key)->{status}, 502, "$_: a 101 of its own accord");
 }
 
-# what lasts is judged again
+# what lasts is judged again: by policies that are attached later
+
+for my $of ([api => 'api:' . fid('r', 1)], [application => 'app:'
+            . fid('a', 1)], [plan => 'plan:' . fid('p', 1)])
+{
+    my ($kind, $row) = @$of;
+    my $text = $f->{rows}{$row}{text};
+    my $shut = sub { my ($deny) = @_;
+        $f->put($kind, $row, { %{ json_decode($text) },
+            $deny ? (requires => [{ id => 4, version => 1 }], policies => [{
+                name => 'shut', type => 'ip-filter', scope => $kind,
+                state => 'enabled', config => { deny => [$deny] } }]) : () });
+        $f->save;
+        $f->ready or die 'not ready' };
+    my $c = ask('/apis/acme/echo/chat');
+    my $ends = sub { my ($s) = @_;
+        my $more;
+        return wait_until { $c->send_raw('ping');
+                            $more = $c->fill(time + 0.2);
+                            defined $more && !$more } $s };
+    $shut->('192.0.2.1');
+    ok(!$ends->(1.5), 'one that lets it in') if $kind eq 'api';
+    $shut->('127.0.0.0/8');
+    ok($ends->(8), "a tunnel ends: an ip-filter at the $kind");
+    $shut->();
+}
+
+# and whatever else it hangs on
 
 my @last = (ask('/apis/acme/echo/chat'), ask('/guard/chat'));
 is("$last[0]{code} $last[1]{code}", '101 101', 'two tunnels');

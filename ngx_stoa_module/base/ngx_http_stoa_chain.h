@@ -97,6 +97,12 @@ struct ngx_http_stoa_policy_s {
      * NGX_AGAIN (and again from here), a status. */
     ngx_http_stoa_policy_pt  head;
 
+    /* May a call that lasts go on?  Asked each second, of what is attached
+     * then. */
+    ngx_uint_t             (*still)(ngx_http_request_t *r,
+                                    ngx_http_stoa_ctx_t *ctx, const void *rec,
+                                    const void *config);
+
     /* The request's headers are those that the upstream will get: NGX_OK, a
      * status. */
     ngx_http_stoa_policy_pt  upstream;

@@ -9,6 +9,7 @@
 #include "ngx_http_stoa_request.h"
 #include "ngx_http_stoa_header.h"
 #include "ngx_http_stoa_auth.h"
+#include "ngx_http_stoa_policy.h"
 #include "ngx_http_stoa_limits.h"
 #include "ngx_http_stoa_store.h"
 
@@ -142,7 +143,8 @@ ngx_http_stoa_mcp_hold_look(ngx_http_request_t *r)
     h = mcp->hold;
 
     if (ngx_http_stoa_store_enter(mcf->store) == NGX_OK
-        && !ngx_http_stoa_auth_still(mcf->store, h->ctx))
+        && !(ngx_http_stoa_auth_still(mcf->store, h->ctx)
+             && ngx_http_stoa_policy_still(r, h->ctx)))
     {
         h->over = 1;
 

@@ -39,6 +39,11 @@ ngx_int_t ngx_http_stoa_policy_response(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 
 
+/* May a call that lasts go on, by what is attached now? */
+ngx_uint_t ngx_http_stoa_policy_still(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+
+
 /* Is the call of the kind that it is attached to? */
 ngx_uint_t ngx_http_stoa_policy_applies(ngx_http_stoa_ctx_t *ctx,
     ngx_uint_t from, const ngx_http_stoa_attached_t *a);

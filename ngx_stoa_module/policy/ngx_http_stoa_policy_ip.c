@@ -12,6 +12,8 @@
 
 static ngx_int_t ngx_http_stoa_policy_ip_head(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a);
+static ngx_uint_t ngx_http_stoa_policy_ip_still(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const void *rec, const void *config);
 static ngx_uint_t ngx_http_stoa_policy_ip_allows(ngx_http_request_t *r,
     const void *rec, const stoa_policy_ip_t *ip);
 static ngx_uint_t ngx_http_stoa_policy_ip_match(const void *rec,
@@ -20,7 +22,8 @@ static ngx_uint_t ngx_http_stoa_policy_ip_match(const void *rec,
 
 const ngx_http_stoa_policy_t  ngx_http_stoa_policy_ip = {
     .name = "ip-filter",
-    .head = ngx_http_stoa_policy_ip_head
+    .head = ngx_http_stoa_policy_ip_head,
+    .still = ngx_http_stoa_policy_ip_still
 };
 
 
@@ -31,6 +34,14 @@ ngx_http_stoa_policy_ip_head(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     return ngx_http_stoa_policy_ip_allows(r, a->rec, a->config)
            ? NGX_OK
            : ngx_http_stoa_policy_refuse(r, ctx, a, NGX_HTTP_STOA_REFUSE_IP);
+}
+
+
+static ngx_uint_t
+ngx_http_stoa_policy_ip_still(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    const void *rec, const void *config)
+{
+    return ngx_http_stoa_policy_ip_allows(r, rec, config);
 }
 
 

@@ -24,6 +24,8 @@ typedef enum {
 
 static ngx_int_t ngx_http_stoa_policy_token_head(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a);
+static ngx_uint_t ngx_http_stoa_policy_token_still(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const void *rec, const void *config);
 static ngx_http_stoa_policy_token_e ngx_http_stoa_policy_token_lacks(
     const ngx_http_stoa_ctx_t *ctx, const void *rec,
     const stoa_policy_token_t *rule);
@@ -36,7 +38,8 @@ static ngx_uint_t ngx_http_stoa_policy_token_hides(
 
 const ngx_http_stoa_policy_t  ngx_http_stoa_policy_token = {
     .name = "require-token",
-    .head = ngx_http_stoa_policy_token_head
+    .head = ngx_http_stoa_policy_token_head,
+    .still = ngx_http_stoa_policy_token_still
 };
 
 
@@ -55,6 +58,14 @@ ngx_http_stoa_policy_token_head(ngx_http_request_t *r,
     default:
         return NGX_OK;
     }
+}
+
+
+static ngx_uint_t
+ngx_http_stoa_policy_token_still(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const void *rec, const void *config)
+{
+    return ngx_http_stoa_policy_token_lacks(ctx, rec, config) == TOKEN_OK;
 }
 
 

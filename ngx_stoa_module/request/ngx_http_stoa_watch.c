@@ -10,6 +10,7 @@
 
 #include "ngx_http_stoa_request.h"
 #include "ngx_http_stoa_auth.h"
+#include "ngx_http_stoa_policy.h"
 #include "ngx_http_stoa_header.h"
 #include "ngx_http_stoa_store.h"
 #include "ngx_http_stoa_api.h"
@@ -91,7 +92,8 @@ ngx_http_stoa_watch_over(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     }
 
     return ngx_http_stoa_store_enter(mcf->store) == NGX_OK
-           && !ngx_http_stoa_auth_still(mcf->store, ctx)
+           && !(ngx_http_stoa_auth_still(mcf->store, ctx)
+                && ngx_http_stoa_policy_still(r, ctx))
            ? "it would be refused now" : NULL;
 }
 
