@@ -146,6 +146,13 @@ static ngx_command_t  ngx_http_stoa_commands[] = {
       0,
       NULL },
 
+    { ngx_string("stoa_mcp_input_timeout"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_http_stoa_conf_input,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("stoa_mcp_streams"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_num_slot,

@@ -81,6 +81,7 @@ typedef struct ngx_http_stoa_main_conf_s {
     ngx_msec_t                 mcp_keepalive;   /* of streams to clients    */
     ngx_http_stoa_mcp_sessions_t  mcp_sessions;
     ngx_int_t                  mcp_streams;     /* held, of an application  */
+    ngx_msec_t                 mcp_input;       /* what they are asked      */
 
     const ngx_http_stoa_edge_t  *const *edges;  /* NULL behind the last      */
     ngx_http_stoa_policies_t  *policies;        /* all types                 */

@@ -242,6 +242,17 @@ ngx_http_stoa_refusal_t  ngx_http_stoa_refusals[NGX_HTTP_STOA_REFUSALS] = {
 
     ngx_http_stoa_refusal("mcp_sessions", 429, "Too many sessions",
         "As many sessions are in use at the API's server as may be.", 429),
+    ngx_http_stoa_refusal("mcp_state", 400, "State not valid",
+        "The requestState is none of this call: it was altered, made for "
+        "another one, used already, or is too old", -32602),
+
+    ngx_http_stoa_refusal("call_lost", 502, "Call lost",
+        "What became of the call is not known: the process that had it is "
+        "gone.", 502),
+
+    ngx_http_stoa_refusal("mcp_elsewhere", 503, "Call waits elsewhere",
+        "The call waits at another gateway of the group, which alone goes on "
+        "with it.", 503),
 };
 
 ngx_uint_t  ngx_http_stoa_refusals_n = NGX_HTTP_STOA_REFUSE_MAX;

@@ -39,6 +39,7 @@ ngx_http_stoa_conf_create_main(ngx_conf_t *cf)
     mcf->usage_interval = NGX_CONF_UNSET_MSEC;
     mcf->mcp_keepalive = NGX_CONF_UNSET_MSEC;
     mcf->mcp_streams = NGX_CONF_UNSET;
+    mcf->mcp_input = NGX_CONF_UNSET_MSEC;
 
     return mcf;
 }
@@ -57,6 +58,8 @@ ngx_http_stoa_conf_init_main(ngx_conf_t *cf, void *conf)
     if (mcf->mcp_sessions.idle == 0) {
         ngx_http_stoa_conf_sessions_default(&mcf->mcp_sessions);
     }
+
+    ngx_conf_init_msec_value(mcf->mcp_input, 300000);
 
     if (!mcf->allowed
         && stoa_allow_add(&mcf->upstream_allow, "private", 7) != STOA_OK)
@@ -530,6 +533,18 @@ ngx_http_stoa_conf_sessions(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     return NGX_CONF_OK;
+}
+
+
+/* stoa_mcp_input_timeout TIME; */
+
+char *
+ngx_http_stoa_conf_input(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_stoa_main_conf_t *mcf = conf;
+
+    return ngx_http_stoa_conf_time(cf, &mcf->mcp_input, 1000, 3600000,
+                                   "a time from 1s to 1h");
 }
 
 

@@ -51,6 +51,8 @@ char *ngx_http_stoa_conf_sessions(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_stoa_conf_keepalive(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+char *ngx_http_stoa_conf_input(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 char *ngx_http_stoa_conf_stoa(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_stoa_conf_protect(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);

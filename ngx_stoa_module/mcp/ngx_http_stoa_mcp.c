@@ -11,6 +11,7 @@
 #include "ngx_http_stoa_relay.h"
 #include "ngx_http_stoa_modern.h"
 #include "ngx_http_stoa_hold.h"
+#include "ngx_http_stoa_park.h"
 #include "ngx_http_stoa_upstream.h"
 #include "ngx_http_stoa_policy.h"
 #include "ngx_http_stoa_store.h"
@@ -90,6 +91,7 @@ static const ngx_http_stoa_step_t  ngx_http_stoa_mcp_steps[] = {
     { "resolve",      ngx_http_stoa_mcp_owner },
     { "judge",        ngx_http_stoa_policy_judge },
     { "search",       ngx_http_stoa_mcp_search },
+    { "back",         ngx_http_stoa_mcp_guest_back },
     { "approve",      ngx_http_stoa_mcp_approve },
     { "credential",   ngx_http_stoa_credential_step },
     { "connect",      ngx_http_stoa_mcp_connect },
@@ -157,11 +159,29 @@ const ngx_http_stoa_edge_t  ngx_http_stoa_mcp_edge = {
 void
 ngx_http_stoa_mcp_came(const u_char *p, size_t len)
 {
-    if (p[0] == 'm') {
-        ngx_http_stoa_mcp_pair_came(p, len);
+    switch (p[0]) {
 
-    } else {
+    case 'm':
+        ngx_http_stoa_mcp_pair_came(p, len);
+        return;
+
+    case 'G':
+    case 'L':
+    case 'P':
+    case 'W':
+        ngx_http_stoa_mcp_work_came(p, len);
+        return;
+
+    case 'S':
+    case 'D':
+    case 'F':
+    case 'N':
+        ngx_http_stoa_mcp_guest_came(p, len);
+        return;
+
+    default:
         ngx_http_stoa_mcp_input_came(p, len);
+        return;
     }
 }
 
@@ -555,13 +575,21 @@ ngx_http_stoa_mcp_owner(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 static ngx_int_t
 ngx_http_stoa_mcp_send_on(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
+    ngx_http_stoa_mcp_t  *mcp;
+
+    mcp = ctx->call.mcp;
+
     ngx_http_stoa_mcp_whose_note(r, ctx);
 
-    if (ctx->call.mcp->to_modern) {
+    if (mcp->to_modern) {
         return ngx_http_stoa_mcp_modern(r, ctx);
     }
 
-    ctx->call.mcp->forwarded = 1;
+    if (mcp->bridged && (mcp->at_guest || mcp->can || mcp->log_level)) {
+        return ngx_http_stoa_mcp_guest(r, ctx);
+    }
+
+    mcp->forwarded = 1;
 
     if (ngx_http_stoa_mcp_stream_expect(r, ctx) != NGX_OK) {
         return NGX_ERROR;

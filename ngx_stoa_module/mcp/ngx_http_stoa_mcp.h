@@ -17,6 +17,7 @@
  *   _mcp_carry.c    those that a session id carries
  *   _mcp_leave.c    ending them
  *   _mcp_bridge.c   modern clients before upstreams with sessions
+ *   ngx_http_stoa_park.h    those that may be asked something
  *   _mcp_wait.c     calls that wait for one that connects
  *   _mcp_version.c  the protocol versions
  *   _mcp_connect.c  a call's session at its upstream
@@ -242,6 +243,9 @@ struct ngx_http_stoa_mcp_s {
     size_t                        held_size;
 
     void                         *at_modern;    /* to_modern: the call      */
+    void                         *at_guest;     /* bridged: the same        */
+    ngx_uint_t                    can;          /* bridged: of the client   */
+    ngx_uint_t                    log_level;    /* the same; 0: none        */
     ngx_str_t                     params;       /* its Mcp-Param-*, as lines */
     void                         *approve;      /* a person has to approve   */
     ngx_str_t                     also;         /* in an error's data, with a
@@ -559,6 +563,12 @@ ngx_uint_t ngx_http_stoa_mcp_speaks(const stoa_rec_api_t *api);
 
 /* ---- _mcp_bridge.c ------------------------------------------------------ */
 
+/* What the client can, in mcp->can and as capabilities. */
+ngx_int_t ngx_http_stoa_mcp_bridge_can(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+/* Where idle sessions for this call are. */
+void ngx_http_stoa_mcp_bridge_pool(ngx_http_stoa_ctx_t *ctx,
+    ngx_http_stoa_mcp_pool_t *pool);
 /* An idle session of this caller, taken; or NGX_DECLINED. */
 ngx_int_t ngx_http_stoa_mcp_bridge_take(ngx_http_stoa_ctx_t *ctx,
     ngx_http_stoa_mcp_upstream_t *up);
@@ -567,8 +577,12 @@ void ngx_http_stoa_mcp_bridge_end(ngx_http_stoa_ctx_t *ctx);
 /* Appends the _meta without what its era has put into it. */
 void ngx_http_stoa_mcp_bridge_meta(const stoa_json_val_t *meta,
     stoa_buf_t *out);
-/* The answer as the client's era has it, valid until the next one; the session
- * is put back. */
+/* An answer as the client's era has it, valid until the next one. */
+ngx_int_t ngx_http_stoa_mcp_bridge_text(stoa_mcp_method_e method,
+    stoa_str_t *data);
+/* The status with which this era says it. */
+ngx_uint_t ngx_http_stoa_mcp_bridge_status(const char *data, size_t len);
+/* The same of this call, whose session is put back. */
 ngx_int_t ngx_http_stoa_mcp_bridge_answer(ngx_http_stoa_ctx_t *ctx,
     stoa_str_t *data);
 
@@ -693,6 +707,10 @@ ngx_int_t ngx_http_stoa_mcp_stream_say(ngx_http_request_t *r,
 /* The last event (or NULL) of a stream that is open: what the step returns. */
 ngx_int_t ngx_http_stoa_mcp_stream_last(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const ngx_str_t *text);
+/* The answer of such a call, or (text->len 0) that there is none. */
+ngx_int_t ngx_http_stoa_mcp_stream_answer(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const ngx_str_t *text,
+    ngx_http_stoa_mcp_fault_t *fault);
 /* As r->write_event_handler meanwhile.  NGX_OK: more may be said; NGX_AGAIN:
  * not yet; NGX_DONE: the request is over. */
 ngx_int_t ngx_http_stoa_mcp_stream_flush(ngx_http_request_t *r);
@@ -711,6 +729,13 @@ ngx_int_t ngx_http_stoa_mcp_stream_late(ngx_http_request_t *r,
 
 /* ---- _mcp_get.c -------------------------------------------------------- */
 
+/* _mcp_levels.c: the number of a level, 0: it is none; a message that tells
+ * it. */
+#define NGX_HTTP_STOA_MCP_LEVELS_N    8
+#define NGX_HTTP_STOA_MCP_LEVEL_TEXT  160
+ngx_uint_t ngx_http_stoa_mcp_level_find(const stoa_json_val_t *v);
+void ngx_http_stoa_mcp_level_body(u_char *text, ngx_uint_t level,
+    ngx_str_t *body);
 /* A method: logging/setLevel; and for a session that was opened since. */
 ngx_int_t ngx_http_stoa_mcp_level(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);

@@ -70,6 +70,7 @@ ngx_http_stoa_mcp_approve(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     mcp = ctx->call.mcp;
 
     if (ctx->call.approval == NULL
+        || mcp->at_guest                       /* it was, when it began      */
         || mcp->msg.method != STOA_MCP_TOOLS_CALL)
     {
         return NGX_OK;

@@ -6,16 +6,33 @@
  * call and put back after its answer, so that the next call, at any worker,
  * goes on in it: the one that was used last.  A call that ends otherwise ends
  * its session, and so does the upstream's work for a client that has left.
- * The upstream is told of no capability: what it would ask the client has no
- * way to him.  The answer is gathered, and says what this era's answers say.
+ * The answer is gathered, and says what this era's answers say.  A client that
+ * can be asked something, or wants log messages, has his calls made otherwise
+ * (ngx_http_stoa_park.h), in sessions that have declared the same.
  *
  * Process: workers.  Limits: NGX_HTTP_STOA_MCP_POOL idle sessions of a caller
- * at an api, for two minutes.
+ * at an api that have declared the same, for two minutes.
  */
 
-#include "ngx_http_stoa_mcp.h"
-#include "ngx_http_stoa_upstream.h"
+#include "ngx_http_stoa_park.h"
 #include "core/stoa_glance.h"
+
+
+/* What a client has declared, by its members. */
+
+static const struct {
+    const char  *name;
+    const char  *member;                       /* NULL: it is enough         */
+    ngx_uint_t   can;
+} ngx_http_stoa_mcp_bridge_cans[] = {
+    { "elicitation", "form", NGX_HTTP_STOA_MCP_CAN_FORM },
+    { "elicitation", "url", NGX_HTTP_STOA_MCP_CAN_URL },
+    { "sampling", NULL, NGX_HTTP_STOA_MCP_CAN_SAMPLE },
+    { "sampling", "tools", NGX_HTTP_STOA_MCP_CAN_SAMPLE_TOOLS },
+    { "sampling", "context", NGX_HTTP_STOA_MCP_CAN_SAMPLE_CONTEXT },
+    { "roots", NULL, NGX_HTTP_STOA_MCP_CAN_ROOTS },
+    { NULL, NULL, 0 }
+};
 
 
 /* Codes that mean something else in this era, or nothing. */
@@ -32,15 +49,114 @@ static const struct {
 };
 
 
+#define NGX_HTTP_STOA_MCP_LACKS  -32021          /* a capability, the client */
+
+
+static void ngx_http_stoa_mcp_bridge_declare(ngx_uint_t can, stoa_buf_t *out);
+
+
+/* What the call's session declares: members that the upstream's era has, too,
+ * in one order, so that equal ones have one text and one pool. */
+
+ngx_int_t
+ngx_http_stoa_mcp_bridge_can(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    ngx_uint_t            i, can;
+    stoa_buf_t            b;
+    stoa_json_val_t      *caps, v, m;
+    ngx_http_stoa_mcp_t  *mcp;
+
+    mcp = ctx->call.mcp;
+    caps = &mcp->msg.meta_caps;
+
+    if (mcp->capabilities.len || mcp->msg.method == STOA_MCP_COMPLETE) {
+        return NGX_OK;
+    }
+
+    can = 0;
+
+    for (i = 0; ngx_http_stoa_mcp_bridge_cans[i].name; i++) {
+        if (stoa_json_get(caps, ngx_http_stoa_mcp_bridge_cans[i].name, &v)
+            && v.type == STOA_JSON_OBJECT
+            && (ngx_http_stoa_mcp_bridge_cans[i].member == NULL
+                || stoa_json_get(&v, ngx_http_stoa_mcp_bridge_cans[i].member,
+                                 &m)))
+        {
+            can |= ngx_http_stoa_mcp_bridge_cans[i].can;
+        }
+    }
+
+    if (!(can & (NGX_HTTP_STOA_MCP_CAN_FORM|NGX_HTTP_STOA_MCP_CAN_URL))
+        && stoa_json_get(caps, "elicitation", &v)
+        && v.type == STOA_JSON_OBJECT)
+    {
+        can |= NGX_HTTP_STOA_MCP_CAN_FORM;
+    }
+
+    if (mcp->msg.meta.start
+        && stoa_json_get(&mcp->msg.meta, "io.modelcontextprotocol/logLevel",
+                         &v))
+    {
+        mcp->log_level = ngx_http_stoa_mcp_level_find(&v);
+    }
+
+    mcp->can = can;
+
+    if (can == 0) {
+        return NGX_OK;
+    }
+
+    stoa_buf_init(&b, 1024);
+    ngx_http_stoa_mcp_bridge_declare(can, &b);
+
+    return ngx_http_stoa_ctx_text(r, &b, &mcp->capabilities);
+}
+
+
 static void
+ngx_http_stoa_mcp_bridge_declare(ngx_uint_t can, stoa_buf_t *out)
+{
+    ngx_uint_t  i, n;
+
+    static const struct {
+        ngx_uint_t   of;                       /* these bits ...             */
+        ngx_uint_t   are;                      /* ... are these              */
+        const char  *text;
+    } parts[] = {
+        { 3, 1, "\"elicitation\":{}" },
+        { 3, 2, "\"elicitation\":{\"url\":{}}" },
+        { 3, 3, "\"elicitation\":{\"form\":{},\"url\":{}}" },
+        { 28, 4, "\"sampling\":{}" },
+        { 28, 12, "\"sampling\":{\"tools\":{}}" },
+        { 28, 20, "\"sampling\":{\"context\":{}}" },
+        { 28, 28, "\"sampling\":{\"tools\":{},\"context\":{}}" },
+        { 32, 32, "\"roots\":{}" }
+    };
+
+    n = 0;
+    stoa_buf_addz(out, "{");
+
+    for (i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        if ((can & parts[i].of) == parts[i].are) {
+            stoa_buf_addz(out, n++ ? "," : "");
+            stoa_buf_addz(out, parts[i].text);
+        }
+    }
+
+    stoa_buf_addz(out, "}");
+}
+
+
+void
 ngx_http_stoa_mcp_bridge_pool(ngx_http_stoa_ctx_t *ctx,
     ngx_http_stoa_mcp_pool_t *pool)
 {
-    u_char  who[NGX_HTTP_STOA_MCP_PRINCIPAL + STOA_ID_LEN];
+    u_char  who[NGX_HTTP_STOA_MCP_PRINCIPAL + STOA_ID_LEN + 1];
 
     ngx_http_stoa_mcp_principal(ctx, who);
     ngx_memcpy(who + NGX_HTTP_STOA_MCP_PRINCIPAL, &ctx->call.api->id,
                STOA_ID_LEN);
+    who[sizeof(who) - 1] = (u_char) ctx->call.mcp->can;
 
     ngx_http_stoa_mcp_map_pool(who, sizeof(who), &ctx->call.api->id, pool);
 }
@@ -51,6 +167,8 @@ ngx_http_stoa_mcp_bridge_take(ngx_http_stoa_ctx_t *ctx,
     ngx_http_stoa_mcp_upstream_t *up)
 {
     ngx_http_stoa_mcp_pool_t  pool;
+
+    ngx_http_stoa_mcp_leave_via(ctx->request);  /* who takes one may end it  */
 
     if (ctx->call.mcp->retried) {
         return NGX_DECLINED;              /* the others may be gone, too     */
@@ -130,17 +248,26 @@ ngx_http_stoa_mcp_bridge_meta(const stoa_json_val_t *meta, stoa_buf_t *out)
 }
 
 
-/* NULL: it stays as it is. */
+/* NULL: it stays as it is; so does what can only be meant as in this era. */
 
 static const char *
 ngx_http_stoa_mcp_bridge_code(const stoa_glance_t *g, stoa_json_val_t *code)
 {
-    int64_t     n;
-    ngx_uint_t  i;
+    int64_t          n;
+    ngx_uint_t       i;
+    stoa_json_val_t  v, what;
 
     if (g->error.start == NULL || !stoa_glance_get(&g->error, "code", code)
         || code->type != STOA_JSON_NUMBER
         || stoa_json_int(code, &n) != STOA_OK)
+    {
+        return NULL;
+    }
+
+    if (n == NGX_HTTP_STOA_MCP_LACKS && stoa_glance_get(&g->error, "data", &v)
+        && *v.start == '{'
+        && stoa_glance_get(&v, "requiredCapabilities", &what)
+        && *what.start == '{')
     {
         return NULL;
     }
@@ -157,26 +284,39 @@ ngx_http_stoa_mcp_bridge_code(const stoa_glance_t *g, stoa_json_val_t *code)
 }
 
 
-ngx_int_t
-ngx_http_stoa_mcp_bridge_answer(ngx_http_stoa_ctx_t *ctx, stoa_str_t *data)
+ngx_uint_t
+ngx_http_stoa_mcp_bridge_status(const char *data, size_t len)
 {
-    const char           *code, *at, *end;
-    stoa_glance_t         g;
-    stoa_json_val_t       v;
-    ngx_http_stoa_mcp_t  *mcp;
+    int64_t          n;
+    stoa_glance_t    g;
+    stoa_json_val_t  code;
+
+    if (stoa_glance(data, len, &g) != STOA_OK || g.error.start == NULL
+        || !stoa_glance_get(&g.error, "code", &code)
+        || code.type != STOA_JSON_NUMBER
+        || stoa_json_int(&code, &n) != STOA_OK)
+    {
+        return NGX_HTTP_OK;
+    }
+
+    return n == -32601 ? NGX_HTTP_NOT_FOUND
+           : n == NGX_HTTP_STOA_MCP_LACKS ? NGX_HTTP_BAD_REQUEST
+           : NGX_HTTP_OK;
+}
+
+
+ngx_int_t
+ngx_http_stoa_mcp_bridge_text(stoa_mcp_method_e method, stoa_str_t *data)
+{
+    const char       *code, *at, *end;
+    stoa_glance_t     g;
+    stoa_json_val_t   v;
 
     static stoa_buf_t  text, *out = &text;
 
-    mcp = ctx->call.mcp;
-
-    if (!mcp->bridged || stoa_glance(data->data, data->len, &g) != STOA_OK) {
+    if (stoa_glance(data->data, data->len, &g) != STOA_OK) {
         return NGX_OK;
     }
-
-    /* the next call may need the session before this one has ended */
-
-    mcp->bridge_answered = 1;
-    ngx_http_stoa_mcp_bridge_end(ctx);
 
     stoa_buf_free(out);
     stoa_buf_init(out, data->len + 256);
@@ -195,7 +335,7 @@ ngx_http_stoa_mcp_bridge_answer(ngx_http_stoa_ctx_t *ctx, stoa_str_t *data)
         stoa_buf_add(out, data->data, at - data->data);
         stoa_buf_addz(out, "\"resultType\":\"complete\"");
 
-        if (mcp->msg.method == STOA_MCP_RESOURCES_READ) {
+        if (method == STOA_MCP_RESOURCES_READ) {
             stoa_buf_addz(out, ",\"ttlMs\":0,\"cacheScope\":\"private\"");
         }
 
@@ -212,4 +352,25 @@ ngx_http_stoa_mcp_bridge_answer(ngx_http_stoa_ctx_t *ctx, stoa_str_t *data)
     data->len = out->len;
 
     return out->rc == STOA_OK ? NGX_OK : NGX_ERROR;
+}
+
+
+ngx_int_t
+ngx_http_stoa_mcp_bridge_answer(ngx_http_stoa_ctx_t *ctx, stoa_str_t *data)
+{
+    stoa_glance_t         g;
+    ngx_http_stoa_mcp_t  *mcp;
+
+    mcp = ctx->call.mcp;
+
+    if (!mcp->bridged || stoa_glance(data->data, data->len, &g) != STOA_OK) {
+        return NGX_OK;
+    }
+
+    /* the next call may need the session before this one has ended */
+
+    mcp->bridge_answered = 1;
+    ngx_http_stoa_mcp_bridge_end(ctx);
+
+    return ngx_http_stoa_mcp_bridge_text(mcp->msg.method, data);
 }

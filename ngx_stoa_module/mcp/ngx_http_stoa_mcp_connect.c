@@ -45,6 +45,14 @@ ngx_http_stoa_mcp_connect(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         return NGX_OK;
     }
 
+    if (mcp->at_guest) {
+        return NGX_OK;                    /* the call has its session        */
+    }
+
+    if (mcp->bridged && ngx_http_stoa_mcp_bridge_can(r, ctx) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
     mcp->connect_step = ctx->call.step;
 
     switch (mcp->connect) {

@@ -13,15 +13,6 @@
 #include "ngx_http_stoa_zone.h"
 
 
-static const char *const  ngx_http_stoa_mcp_levels[] = {
-    "debug", "info", "notice", "warning", "error", "critical", "alert",
-    "emergency"
-};
-
-#define NGX_HTTP_STOA_MCP_LEVELS                                              \
-    (sizeof(ngx_http_stoa_mcp_levels) / sizeof(char *))
-
-
 typedef struct {
     ngx_http_request_t   *request;
     ngx_http_stoa_ctx_t  *ctx;
@@ -32,8 +23,6 @@ typedef struct {
 
 static uint64_t *ngx_http_stoa_mcp_level_slot(ngx_http_request_t *r,
     ngx_http_stoa_mcp_t *mcp, uint64_t *tag);
-static void ngx_http_stoa_mcp_level_body(u_char *text, ngx_uint_t level,
-    ngx_str_t *body);
 static void ngx_http_stoa_mcp_level_one(void *data,
     const stoa_mcp_ref_t *ref);
 static ngx_int_t ngx_http_stoa_mcp_level_wait(ngx_http_stoa_ctx_t *ctx);
@@ -44,31 +33,22 @@ static void ngx_http_stoa_mcp_level_finish(ngx_http_stoa_ctx_t *ctx,
 ngx_int_t
 ngx_http_stoa_mcp_level(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
-    u_char                      text[160];
+    u_char                      text[NGX_HTTP_STOA_MCP_LEVEL_TEXT];
     uint64_t                    tag, *slot;
     ngx_str_t                   detail;
-    ngx_uint_t                  i;
+    ngx_uint_t                  level;
     stoa_buf_t                  b;
     stoa_json_val_t             v;
     ngx_http_stoa_mcp_t        *mcp;
     ngx_http_stoa_mcp_level_t   all;
 
     mcp = ctx->call.mcp;
-    i = NGX_HTTP_STOA_MCP_LEVELS;
 
-    if (mcp->msg.params.start && stoa_json_get(&mcp->msg.params, "level", &v)
-        && v.type == STOA_JSON_STRING)
-    {
-        for (i = 0; i < NGX_HTTP_STOA_MCP_LEVELS; i++) {
-            if (stoa_json_eq(&v, ngx_http_stoa_mcp_levels[i],
-                             ngx_strlen(ngx_http_stoa_mcp_levels[i])))
-            {
-                break;
-            }
-        }
-    }
+    level = mcp->msg.params.start
+            && stoa_json_get(&mcp->msg.params, "level", &v)
+            ? ngx_http_stoa_mcp_level_find(&v) : 0;
 
-    if (i == NGX_HTTP_STOA_MCP_LEVELS) {
+    if (level == 0) {
         ngx_str_set(&detail, "params needs a level of syslog");
         return ngx_http_stoa_mcp_refuse(r, ctx,
                                         NGX_HTTP_STOA_REFUSE_MCP_PROMPT,
@@ -80,7 +60,7 @@ ngx_http_stoa_mcp_level(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     }
 
     slot = ngx_http_stoa_mcp_level_slot(r, mcp, &tag);
-    *slot = tag | (i + 1);
+    *slot = tag | level;
 
     if (ngx_http_stoa_mcp_level_wait(ctx) != NGX_OK) {
         return NGX_ERROR;
@@ -89,7 +69,7 @@ ngx_http_stoa_mcp_level(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     all.request = r;
     all.ctx = ctx;
     all.rc = NGX_OK;
-    ngx_http_stoa_mcp_level_body(text, i, &all.body);
+    ngx_http_stoa_mcp_level_body(text, level, &all.body);
 
     ngx_http_stoa_mcp_relay_sessions(r, ctx, 0, ngx_http_stoa_mcp_level_one,
                                      &all);
@@ -130,18 +110,6 @@ ngx_http_stoa_mcp_level_slot(ngx_http_request_t *r, ngx_http_stoa_mcp_t *mcp,
 
 
 static void
-ngx_http_stoa_mcp_level_body(u_char *text, ngx_uint_t level, ngx_str_t *body)
-{
-    body->data = text;
-    body->len = ngx_sprintf(text, "{\"jsonrpc\":\"2.0\",\"id\":\"stoa-level\","
-                            "\"method\":\"logging/setLevel\",\"params\":{"
-                            "\"level\":\"%s\"}}",
-                            ngx_http_stoa_mcp_levels[level])
-                - text;
-}
-
-
-static void
 ngx_http_stoa_mcp_level_one(void *data, const stoa_mcp_ref_t *ref)
 {
     ngx_http_stoa_mcp_level_t *all = data;
@@ -162,7 +130,7 @@ ngx_http_stoa_mcp_level_one(void *data, const stoa_mcp_ref_t *ref)
 ngx_int_t
 ngx_http_stoa_mcp_level_again(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
-    u_char                     text[160];
+    u_char                     text[NGX_HTTP_STOA_MCP_LEVEL_TEXT];
     uint64_t                   tag, level;
     ngx_str_t                  body;
     stoa_mcp_ref_t             ref;
@@ -173,13 +141,13 @@ ngx_http_stoa_mcp_level_again(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 
     if (mcp->leveled || !mcp->fresh_session || (level & ~0xffULL) != tag
         || (level & 0xff) == 0
-        || (level & 0xff) > NGX_HTTP_STOA_MCP_LEVELS)
+        || (level & 0xff) > NGX_HTTP_STOA_MCP_LEVELS_N)
     {
         return NGX_OK;
     }
 
     ngx_http_stoa_mcp_ref(ctx, &ref);
-    ngx_http_stoa_mcp_level_body(text, (level & 0xff) - 1, &body);
+    ngx_http_stoa_mcp_level_body(text, level & 0xff, &body);
 
     if (ngx_http_stoa_mcp_level_wait(ctx) != NGX_OK) {
         return NGX_ERROR;

@@ -395,7 +395,8 @@ ngx_http_stoa_mcp_modern_asked(ngx_http_stoa_mcp_ask_t *ask, void *data)
 {
     ngx_http_stoa_mcp_modern_t *b = data;
 
-    ngx_int_t  rc;
+    ngx_int_t                   rc;
+    ngx_http_stoa_main_conf_t  *mcf;
 
     b->ask = NULL;
     b->fault = ask->fault;
@@ -404,8 +405,9 @@ ngx_http_stoa_mcp_modern_asked(ngx_http_stoa_mcp_ask_t *ask, void *data)
                        : NGX_DECLINED;
 
     if (rc == NGX_AGAIN) {
-        ngx_add_timer(&b->event, b->pause ? b->pause
-                                          : NGX_HTTP_STOA_MCP_INPUT_MS);
+        mcf = ngx_http_get_module_main_conf(b->ctx->request,
+                                            ngx_http_stoa_module);
+        ngx_add_timer(&b->event, b->pause ? b->pause : mcf->mcp_input);
         return;
     }
 
@@ -598,8 +600,6 @@ ngx_http_stoa_mcp_modern_wake(ngx_http_stoa_mcp_modern_t *b)
 static ngx_int_t
 ngx_http_stoa_mcp_modern_end(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
-    ngx_buf_t                   *buf;
-    ngx_chain_t                 *cl;
     ngx_http_stoa_mcp_modern_t  *b;
 
     b = ctx->call.mcp->at_modern;
@@ -615,36 +615,5 @@ ngx_http_stoa_mcp_modern_end(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         return ngx_http_stoa_mcp_answer(r, ctx, NGX_HTTP_ACCEPTED, NULL);
     }
 
-    if (b->answer.len == 0) {
-        ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
-                      "an MCP upstream gave no answer of MCP: %V%s%*s",
-                      &ngx_http_stoa_refusals[b->fault.what].code,
-                      b->fault.len ? ", " : "", b->fault.len, b->fault.text);
-
-        ctx->call.passed = 1;             /* it may have been executed      */
-
-        return ngx_http_stoa_mcp_fault_refuse(r, ctx, &b->fault, NULL)
-               == NGX_OK
-               ? (ngx_int_t) ngx_http_stoa_refusals[b->fault.what].status
-               : NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    if (ctx->call.opened) {
-        return ngx_http_stoa_mcp_stream_last(r, ctx, &b->answer);
-    }
-
-    buf = ngx_calloc_buf(r->pool);
-    cl = ngx_alloc_chain_link(r->pool);
-
-    if (buf == NULL || cl == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    buf->pos = b->answer.data;
-    buf->last = b->answer.data + b->answer.len;
-    buf->memory = 1;
-    cl->buf = buf;
-    cl->next = NULL;
-
-    return ngx_http_stoa_mcp_answer(r, ctx, NGX_HTTP_OK, cl);
+    return ngx_http_stoa_mcp_stream_answer(r, ctx, &b->answer, &b->fault);
 }

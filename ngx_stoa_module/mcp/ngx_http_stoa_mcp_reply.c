@@ -98,9 +98,15 @@ ngx_int_t
 ngx_http_stoa_mcp_stream_json(ngx_http_stoa_mcp_stream_t *s,
     const stoa_str_t *data)
 {
+    ngx_uint_t  status;
+
     static ngx_str_t  json = ngx_string("application/json");
 
-    if (ngx_http_stoa_mcp_stream_whole(s->writer.request, NGX_HTTP_OK, &json,
+    status = s->ctx->call.mcp->bridged
+             ? ngx_http_stoa_mcp_bridge_status(data->data, data->len)
+             : NGX_HTTP_OK;
+
+    if (ngx_http_stoa_mcp_stream_whole(s->writer.request, status, &json,
                                        data->len)
         != NGX_OK
         || ngx_http_stoa_mcp_writer_bytes(&s->writer, data->data, data->len)

@@ -111,3 +111,48 @@ ngx_http_stoa_mcp_stream_last(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
     return NGX_AGAIN;
 }
+
+
+ngx_int_t
+ngx_http_stoa_mcp_stream_answer(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const ngx_str_t *text,
+    ngx_http_stoa_mcp_fault_t *fault)
+{
+    ngx_buf_t    *b;
+    ngx_chain_t  *cl;
+
+    if (text->len == 0) {
+        ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
+                      "an MCP upstream gave no answer of MCP: %V%s%*s",
+                      &ngx_http_stoa_refusals[fault->what].code,
+                      fault->len ? ", " : "", fault->len, fault->text);
+
+        ctx->call.passed = 1;             /* it may have been executed      */
+
+        return ngx_http_stoa_mcp_fault_refuse(r, ctx, fault, NULL) == NGX_OK
+               ? (ngx_int_t) ngx_http_stoa_refusals[fault->what].status
+               : NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (ctx->call.opened) {
+        return ngx_http_stoa_mcp_stream_last(r, ctx, text);
+    }
+
+    b = ngx_calloc_buf(r->pool);
+    cl = ngx_alloc_chain_link(r->pool);
+
+    if (b == NULL || cl == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    b->pos = text->data;
+    b->last = text->data + text->len;
+    b->memory = 1;
+    cl->buf = b;
+    cl->next = NULL;
+
+    return ngx_http_stoa_mcp_answer(r, ctx, ctx->call.mcp->bridged
+                 ? ngx_http_stoa_mcp_bridge_status((char *) text->data,
+                                                   text->len)
+                 : NGX_HTTP_OK, cl);
+}

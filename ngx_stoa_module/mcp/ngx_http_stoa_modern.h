@@ -9,7 +9,7 @@
  * Process: the worker that has the client's connection; what he says arrives
  * at any, and gets here through its door (net/ngx_http_stoa_door.h).
  * Lifetime: the call's.  Limits: NGX_HTTP_STOA_MCP_INPUTS things needed at
- * once, NGX_HTTP_STOA_MCP_ROUNDS times, each for NGX_HTTP_STOA_MCP_INPUT_MS.
+ * once, NGX_HTTP_STOA_MCP_ROUNDS times, each for stoa_mcp_input_timeout.
  */
 
 #ifndef NGX_HTTP_STOA_MODERN_H
@@ -22,7 +22,6 @@
 
 #define NGX_HTTP_STOA_MCP_INPUTS    16
 #define NGX_HTTP_STOA_MCP_ROUNDS    16
-#define NGX_HTTP_STOA_MCP_INPUT_MS  300000
 #define NGX_HTTP_STOA_MCP_PARK      16
 
 

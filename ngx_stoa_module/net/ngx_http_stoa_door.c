@@ -528,3 +528,49 @@ ngx_http_stoa_door_tell_all(const u_char *p, size_t len)
 
     (void) closedir(dir);
 }
+
+
+ngx_uint_t
+ngx_http_stoa_door_newer(void)
+{
+    DIR            *dir;
+    ngx_int_t       pid;
+    ngx_uint_t      newer;
+    struct stat     own, st;
+    struct dirent  *e;
+    u_char          path[NGX_MAX_PATH];
+
+    *ngx_snprintf(path, NGX_MAX_PATH - 1, "%V/door.%P",
+                  &ngx_http_stoa_door_dir, ngx_pid) = 0;
+
+    if (stat((char *) path, &own) == -1) {
+        return 0;
+    }
+
+    *ngx_snprintf(path, NGX_MAX_PATH - 1, "%V", &ngx_http_stoa_door_dir) = 0;
+    dir = opendir((char *) path);
+    newer = 0;
+
+    while (dir && !newer && (e = readdir(dir)) != NULL) {
+
+        if (ngx_strncmp(e->d_name, "door.", 5) != 0) {
+            continue;
+        }
+
+        pid = ngx_atoi((u_char *) e->d_name + 5, ngx_strlen(e->d_name) - 5);
+
+        *ngx_snprintf(path, NGX_MAX_PATH - 1, "%V/%s",
+                      &ngx_http_stoa_door_dir, e->d_name) = 0;
+
+        newer = pid != NGX_ERROR && pid != (ngx_int_t) ngx_pid
+                && stat((char *) path, &st) == 0
+                && st.st_mtim.tv_sec > own.st_mtim.tv_sec + 1
+                && kill((pid_t) pid, 0) == 0;
+    }
+
+    if (dir) {
+        (void) closedir(dir);
+    }
+
+    return newer;
+}

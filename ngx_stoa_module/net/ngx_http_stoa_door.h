@@ -30,6 +30,8 @@ ngx_int_t ngx_http_stoa_door_open(ngx_http_stoa_main_conf_t *mcf,
 void ngx_http_stoa_door_close(void);
 /* NGX_DECLINED: it is not there, or too much waits for it. */
 ngx_int_t ngx_http_stoa_door_tell(ngx_pid_t pid, const u_char *p, size_t len);
+/* Has a worker come after this one, as after a reload? */
+ngx_uint_t ngx_http_stoa_door_newer(void);
 /* All others. */
 void ngx_http_stoa_door_tell_all(const u_char *p, size_t len);
 

@@ -135,6 +135,17 @@ ngx_http_stoa_fetch_resume(ngx_http_stoa_fetch_t *f)
 }
 
 
+void
+ngx_http_stoa_fetch_patience(ngx_http_stoa_fetch_t *f, ngx_msec_t ms)
+{
+    f->read_timeout = ms;
+
+    if (f->state == FETCH_TALK && f->connection->read->timer_set) {
+        ngx_http_stoa_fetch_wait(f, f->connection->read, ms);
+    }
+}
+
+
 static void
 ngx_http_stoa_fetch_posted(ngx_event_t *ev)
 {

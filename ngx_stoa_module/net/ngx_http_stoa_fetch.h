@@ -148,6 +148,8 @@ void ngx_http_stoa_fetch_detach(ngx_http_stoa_fetch_t *f);
 /* Nothing is read until _resume; what was read already still comes. */
 void ngx_http_stoa_fetch_pause(ngx_http_stoa_fetch_t *f);
 void ngx_http_stoa_fetch_resume(ngx_http_stoa_fetch_t *f);
+/* Another time limit of reads, from now on. */
+void ngx_http_stoa_fetch_patience(ngx_http_stoa_fetch_t *f, ngx_msec_t ms);
 /* For `peers`: get() is asked again. */
 void ngx_http_stoa_fetch_next(ngx_http_stoa_fetch_t *f);
 

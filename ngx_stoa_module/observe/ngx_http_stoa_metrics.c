@@ -106,6 +106,12 @@ static const ngx_http_stoa_metric_t  ngx_http_stoa_metrics[] = {
       "Of those, how many passed.", PROC(approvals_passed) },
     { "stoa_approvals_failed_total", "counter",
       "Of those, how many got no answer.", PROC(approvals_failed) },
+    { "stoa_mcp_parked_total", "counter",
+      "Calls that waited for what their MCP clients were asked.",
+      PROC(mcp_parked) },
+    { "stoa_mcp_parked_expired_total", "counter",
+      "The same, whose clients did not come back.",
+      PROC(mcp_expired) },
 
     { "stoa_revision", "gauge",
       "Revision of the configuration in force.", META(rev) },
