@@ -113,6 +113,8 @@ my @cors = ({ name => 'c', type => 'cors', scope => 'api',
 my @odd = (
     ['another type', requires => [{ id => 999, version => 1 }]],
     ['another version', requires => [{ id => 1, version => 99 }]],
+    ['more about a type than is known',
+     requires => [{ id => 1, version => 1, mode => 2 }]],
     ['a policy of no known type',
      policies => [{ %{ $cors[0] }, type => 'teleport' }]],
     ['a member in its configuration that is not known',

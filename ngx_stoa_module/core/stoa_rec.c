@@ -14,6 +14,7 @@
 
 static stoa_rc_t stoa_rec_whole(stoa_rec_enc_t *e, stoa_rec_kind_e kind,
     size_t len, uint64_t rev);
+static size_t stoa_rec_members(const stoa_json_val_t *object);
 static stoa_rc_t stoa_rec_requires(stoa_rec_enc_t *e,
     const stoa_json_val_t *root);
 static stoa_rc_t stoa_rec_body(stoa_rec_enc_t *e, stoa_rec_kind_e kind,
@@ -139,6 +140,27 @@ stoa_rec_whole(stoa_rec_enc_t *e, stoa_rec_kind_e kind, size_t len,
 }
 
 
+static size_t
+stoa_rec_members(const stoa_json_val_t *object)
+{
+    bool              more;
+    size_t            n;
+    stoa_json_val_t   val;
+    stoa_json_iter_t  it;
+
+    n = 0;
+
+    for (more = stoa_json_first(object, &it, NULL, &val);
+         more;
+         more = stoa_json_next(&it, NULL, &val))
+    {
+        n++;
+    }
+
+    return n;
+}
+
+
 /*
  * "requires": [{"id": 17, "version": 2}]: what whoever serves the record has
  * to know.  A member that is unknown is ignored, this one is there so that an
@@ -178,10 +200,11 @@ stoa_rec_requires(stoa_rec_enc_t *e, const stoa_json_val_t *root)
             || !stoa_json_get(&item, "id", &v)
             || stoa_json_int(&v, &id) != STOA_OK
             || !stoa_json_get(&item, "version", &v)
-            || stoa_json_int(&v, &version) != STOA_OK)
+            || stoa_json_int(&v, &version) != STOA_OK
+            || stoa_rec_members(&item) != 2)
         {
             return stoa_rec_wrong(e, item.start, "must have an id and a "
-                                  "version");
+                                  "version, and nothing else");
         }
 
         type = id > 0 && id <= UINT16_MAX ? stoa_policy_by_id((unsigned) id)
