@@ -352,8 +352,12 @@ for my $ca ('', $cert) {
 
 $t->apply(mcp_api('dead', $dead));
 is(discovered('dead', 'failed')->{failures}, 1, 'nobody there');
+my $etag = $t->api(GET => '/v1/tenants/acme/apis/dead')->{headers}{etag};
 $t->mcp_origin(name => 'dead');
 is(discovered('dead', 'ok')->{state}, 'ok', 'healed by itself');
+is($t->api(PATCH => '/v1/tenants/acme/apis/dead', { title => 'Mine' },
+           headers => { 'If-Match' => $etag })->{status}, 200,
+   'which is in nobody\'s way who edits the api meanwhile');
 ok(!exists api('dead')->{discovery}{failures}, 'and forgotten');
 
 # POST discover

@@ -24,7 +24,7 @@ static cp_val_t cp_cell_write(cp_arena_t *a, const cp_field_t *f,
     const cp_json_t *row);
 static unsigned cp_sql_changes(cp_arena_t *a, const cp_resource_t *res,
     const cp_json_t *before, const cp_json_t *after, stoa_buf_t *b,
-    cp_val_t *args);
+    cp_val_t *args, bool *moved);
 static bool cp_cell_same(const cp_val_t *a, const cp_val_t *b);
 
 
@@ -143,6 +143,7 @@ cp_row_update(cp_tx_t *tx, cp_arena_t *a, const cp_resource_t *res,
     const cp_json_t *before, cp_json_t *after, bool *changed, cp_err_t *err)
 {
     char              *sql;
+    bool               moved;
     int64_t            ver;
     cp_rc_t            rc;
     unsigned           n;
@@ -155,7 +156,7 @@ cp_row_update(cp_tx_t *tx, cp_arena_t *a, const cp_resource_t *res,
     stoa_buf_init(&b, CP_SQL_MAX);
     stoa_buf_addf(&b, "UPDATE \"%s\" SET ", res->table);
 
-    n = cp_sql_changes(a, res, before, after, &b, args);
+    n = cp_sql_changes(a, res, before, after, &b, args, &moved);
     *changed = n > 0;
 
     if (n == 0) {
@@ -164,10 +165,13 @@ cp_row_update(cp_tx_t *tx, cp_arena_t *a, const cp_resource_t *res,
     }
 
     cp_json_put_int(a, after, "updated_at", cp_time_ms());
-    cp_json_put_int(a, after, "ver", ver + 1);
+
+    /* what changes by itself is in nobody's way who edits the rest */
+
+    cp_json_put_int(a, after, "ver", ver + !moved);
 
     args[n] = cp_int(cp_json_num(after, "updated_at", 0));
-    args[n + 1] = cp_int(ver + 1);
+    args[n + 1] = cp_int(ver + !moved);
     args[n + 2] = cp_text(cp_json_str(before, "id"));
     args[n + 3] = cp_int(ver);
 
@@ -191,15 +195,18 @@ cp_row_update(cp_tx_t *tx, cp_arena_t *a, const cp_resource_t *res,
 }
 
 
-/* Appends an assignment per column that differs; returns their number. */
+/* Appends an assignment per column that differs; returns their number, and
+ * whether all of them are such as change by themselves. */
 static unsigned
 cp_sql_changes(cp_arena_t *a, const cp_resource_t *res,
     const cp_json_t *before, const cp_json_t *after, stoa_buf_t *b,
-    cp_val_t *args)
+    cp_val_t *args, bool *moved)
 {
     unsigned           n;
     cp_val_t           old;
     const cp_field_t  *f;
+
+    *moved = true;
 
     for (f = res->fields, n = 0; f->name; f++) {
         if (!cp_is_column(f) || strcmp(f->name, "updated_at") == 0
@@ -213,6 +220,7 @@ cp_sql_changes(cp_arena_t *a, const cp_resource_t *res,
 
         if (!cp_cell_same(&old, &args[n])) {
             stoa_buf_addf(b, "\"%s\" = $%u, ", f->name, ++n);
+            *moved = *moved && (f->flags & CP_MOVES);
         }
     }
 
