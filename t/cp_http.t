@@ -216,6 +216,11 @@ wait_until { $t->metrics('control')->{stoa_control_http_parked} == 0 } 10;
 is($t->metrics('control')->{stoa_control_http_parked}, 0, 'nobody waits');
 
 my $m = $t->metrics('control');
+my %family;
+$family{ s/_total$//r }++ for $t->api(GET => '/metrics')->{body}
+    =~ /^# TYPE (\w+)/mg;
+is(join(' ', grep { $family{$_} > 1 } keys %family), '',
+   'no two metrics that OpenMetrics takes for one');
 ok($m->{'stoa_control_http_requests_total{method="GET",'
         . 'route="/gateway/v1/feed",status="2xx"}'} >= 32, 'they are counted');
 ok($m->{'stoa_control_http_request_seconds_count{method="POST",'

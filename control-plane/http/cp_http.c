@@ -615,7 +615,7 @@ cp_http_create(cp_app_t *app, const cp_site_t *site, cp_err_t *err)
     http->m_parked = cp_metric(CP_METRIC_GAUGE,
                                "stoa_control_http_parked", "",
                                "Requests that wait for a change.");
-    http->m_calls = cp_metric(CP_METRIC_GAUGE, "stoa_control_http_requests",
+    http->m_calls = cp_metric(CP_METRIC_GAUGE, "stoa_control_http_now",
                               "", "Requests being read, handled or "
                               "answered, the waiting ones included.");
     http->m_wakes = cp_metric(CP_METRIC_COUNTER,
