@@ -19,7 +19,10 @@ my %tools = (echo => sub { json_encode($_[0]) }, other => sub { 'other' },
     slow => sub { select undef, undef, undef, 0.2; 'slow' },
     hang => sub { wait_until { -f $t->dir('go') } 20; 'went' },
     proto => sub { $_[2]{headers}{'x-forwarded-proto'} // 'none' },
-    big => sub { 'x' x 200_000 },
+    big => sub { 'x' x 200_000 }, huge => sub { spew($t->dir('huge'), ''); 'x' x (8 << 20) },
+    late => sub { wait_until { -f $t->dir('late') } 20;
+        { sse => [ { jsonrpc => '2.0', method => 'notifications/message',
+          params => { data => 'late' } } ], result => { content => [] } } },
     told => sub { { sse => [ { jsonrpc => '2.0',
         method => 'notifications/message', params => { data => 'first' } },
         0.1 ], result => { content => [] } } });
@@ -162,8 +165,31 @@ $r = post('app', $s, [map { call($_, 'big') } 1 .. 10]);
 is(scalar(grep { length text($_) == 200_000 } @{ $r->{json} }), 10,
    'V4: large answers');
 
+# as much as is kept of a batch, when one answer becomes a stream
+
+$s = session('twenty');
+{
+    my $pid = fork // die;
+    if (!$pid) {
+        wait_until { -f $t->dir('huge') && $t->metrics->{stoa_in_flight} == 1 }
+            10;
+        spew($t->dir('late'), '');
+        POSIX::_exit(0);
+    }
+    my $r = $t->http('POST', '/mcp/acme', key => $key{twenty}, headers => {
+        'Content-Type' => 'application/json', 'Mcp-Session-Id' => $s },
+        body => json_encode([call(0, 'late'), map { call($_, 'huge') }
+                             1 .. 4]));
+    waitpid $pid, 0;
+    my @data = map { length } $r->{body} =~ /^data: (.*)$/mg;
+    is(scalar(@data), 6, 'V4: four answers of 8 MiB beside a stream that comes '
+       . 'late: all is told') or diag "$r->{status} @data $r->{error}";
+    is((grep { $_ > 8 << 20 } @data) || 0, 3, '... of which one is too much');
+}
+
 # ---- by TLS
 
+$s = session('app');
 SKIP: {
     my $curl = grep { -x "$_/curl" } split /:/, $ENV{PATH};
     skip 'no curl, or no certificate', 2 if !$curl || $bad;

@@ -454,47 +454,60 @@ ngx_http_stoa_mcp_batch_answer(ngx_http_stoa_mcp_batched_t *item)
 }
 
 
+/* The head of a stream. */
+
+static ngx_int_t
+ngx_http_stoa_mcp_batch_begin(ngx_http_stoa_mcp_batch_t *batch)
+{
+    ngx_int_t            rc;
+    ngx_table_elt_t     *h;
+    ngx_http_request_t  *r;
+
+    r = batch->request;
+    batch->headed = 1;
+
+    h = ngx_http_stoa_header_add(r, "X-Accel-Buffering");
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_str_set(&h->value, "no");
+    r->headers_out.status = NGX_HTTP_OK;
+    ngx_str_set(&r->headers_out.content_type, "text/event-stream");
+    r->headers_out.content_type_len = r->headers_out.content_type.len;
+    r->headers_out.content_type_lowcase = NULL;
+
+    rc = ngx_http_send_header(r);
+
+    return rc == NGX_ERROR || rc > NGX_OK ? NGX_ERROR : NGX_OK;
+}
+
+
 static ngx_int_t
 ngx_http_stoa_mcp_batch_stream(ngx_http_stoa_mcp_batch_t *batch)
 {
     ngx_int_t                     rc;
-    ngx_uint_t                    i;
-    ngx_table_elt_t              *h;
+    ngx_uint_t                    i, left;
     stoa_sse_event_t              event;
-    ngx_http_request_t           *r;
     ngx_http_stoa_mcp_batched_t  *item;
 
-    r = batch->request;
-
-    if (!batch->headed) {
-        batch->headed = 1;
-
-        h = ngx_http_stoa_header_add(r, "X-Accel-Buffering");
-        if (h == NULL) {
-            return NGX_ERROR;
-        }
-
-        ngx_str_set(&h->value, "no");
-        r->headers_out.status = NGX_HTTP_OK;
-        ngx_str_set(&r->headers_out.content_type, "text/event-stream");
-        r->headers_out.content_type_len = r->headers_out.content_type.len;
-        r->headers_out.content_type_lowcase = NULL;
-
-        rc = ngx_http_send_header(r);
-
-        if (rc == NGX_ERROR || rc > NGX_OK) {
-            return NGX_ERROR;
-        }
+    if (!batch->headed && ngx_http_stoa_mcp_batch_begin(batch) != NGX_OK) {
+        return NGX_ERROR;
     }
 
     ngx_memzero(&event, sizeof(event));
     event.retry_ms = -1;
 
-    for (i = 0; i < batch->begun; i++) {
+    for (i = 0, left = 0; i < batch->begun; i++) {
         item = &batch->items[i];
 
         if (item->told || !item->over || !item->asks || item->events) {
             continue;
+        }
+
+        if (batch->writer.queued >= NGX_HTTP_STOA_MCP_QUEUE_MAX) {
+            left = 1;                  /* when the client has taken some    */
+            break;
         }
 
         ngx_http_stoa_mcp_batch_answer(item);
@@ -512,9 +525,14 @@ ngx_http_stoa_mcp_batch_stream(ngx_http_stoa_mcp_batch_t *batch)
         stoa_buf_free(&item->answer);
     }
 
-    if (batch->over == batch->n) {
-        return ngx_http_stoa_mcp_writer_end(&batch->writer) == NGX_OK
-               ? ngx_http_stoa_mcp_writer_send(&batch->writer) : NGX_ERROR;
+    if (batch->over == batch->n && !left) {
+        rc = ngx_http_stoa_mcp_writer_end(&batch->writer);
+
+        if (rc == NGX_OK) {
+            rc = ngx_http_stoa_mcp_writer_send(&batch->writer);
+        }
+
+        return rc == NGX_AGAIN ? NGX_OK : rc;    /* nginx sends the rest     */
     }
 
     if (batch->writer.queued > NGX_HTTP_STOA_MCP_BATCH_BYTES) {
@@ -522,6 +540,10 @@ ngx_http_stoa_mcp_batch_stream(ngx_http_stoa_mcp_batch_t *batch)
     }
 
     ngx_http_stoa_mcp_writer_push(&batch->writer);
+
+    if (left && batch->writer.queued < NGX_HTTP_STOA_MCP_QUEUE_MAX) {
+        ngx_http_stoa_mcp_batch_post(batch);
+    }
 
     return NGX_AGAIN;
 }
