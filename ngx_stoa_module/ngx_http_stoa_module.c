@@ -12,6 +12,7 @@
 #include "ngx_http_stoa_upstream.h"
 #include "ngx_http_stoa_fetch.h"
 #include "ngx_http_stoa_door.h"
+#include "ngx_http_stoa_local.h"
 #include "ngx_http_stoa_modern.h"
 #include "ngx_http_stoa_conceal.h"
 #include "ngx_http_stoa_sync.h"
@@ -367,10 +368,15 @@ ngx_http_stoa_init_process(ngx_cycle_t *cycle)
         || ngx_http_stoa_counters_open(mcf, cycle) != NGX_OK
         || ngx_http_stoa_store_open(mcf, cycle->log) != NGX_OK
         || ngx_http_stoa_door_open(mcf, cycle, ngx_http_stoa_mcp_came)
+           != NGX_OK
+        || ngx_http_stoa_local_open(mcf, cycle,
+                                    ngx_http_stoa_mcp_linked_accept)
            != NGX_OK)
     {
         return NGX_ERROR;
     }
+
+    ngx_http_stoa_mcp_link_init();
 
     if (ngx_process == NGX_PROCESS_SINGLE || ngx_worker == 0) {
         return ngx_http_stoa_agent_start(mcf, cycle->log);
@@ -401,6 +407,7 @@ ngx_http_stoa_exit_process(ngx_cycle_t *cycle)
     ngx_http_stoa_chain_exit();
     ngx_http_stoa_keepalive_exit();
     ngx_http_stoa_door_close();
+    ngx_http_stoa_local_close();
     ngx_http_stoa_identity_exit();
     ngx_http_stoa_issuer_exit();
     ngx_http_stoa_store_close(mcf);

@@ -83,7 +83,7 @@ my $origin = $t->origin(sub {
         $answer->{result} = { protocolVersion => '2025-06-18',
             capabilities => { tools => {} },
             serverInfo => { name => 'x', version => '1' } };
-        $answer->{result}{protocolVersion} = '2024-11-05' if $path eq 'old';
+        $answer->{result}{protocolVersion} = '2024-01-01' if $path eq 'old';
     } elsif ($m->{method} eq 'tools/list') {
         $answer->{result} = ($by_list{$path} || $by_list{plain})->($m);
         $answer->{id} = 77 if $path eq 'wrongid';

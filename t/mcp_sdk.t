@@ -17,17 +17,22 @@ my $everything = $t->mcp_everything(name => 'everything');
 my $go = $t->mcp_go(name => 'go');
 my $go2 = $t->mcp_go(name => 'go2');
 my $old = $t->mcp_go(name => 'old', stateless => 0);
+my $ev1 = $t->mcp_everything(name => 'ev1', transport => 'sse');
+my $py1 = $t->mcp_python_sse;
 
 # "mixed": one legacy server with sessions and one of both eras;
-# "modern": two servers of both eras; "legacy": two with sessions
+# "modern": two servers of both eras; "legacy": two with sessions; "first": two
+# of 2024-11-05
 
 $t->apply(demo(tenant => 'mixed',
                mcp => { ev => $everything, go => $go })
     . demo(tenant => 'modern', mcp => { ga => $go, gb => $go2 })
-    . demo(tenant => 'legacy', mcp => { ev => $everything, old => $old }));
+    . demo(tenant => 'legacy', mcp => { ev => $everything, old => $old })
+    . demo(tenant => 'first', mcp => { ev => { port => $ev1, path => '/sse' },
+                                       py => { port => $py1, path => '/sse' } }));
 
 for my $api (qw(mixed/apis/ev mixed/apis/go modern/apis/ga modern/apis/gb
-                legacy/apis/ev legacy/apis/old))
+                legacy/apis/ev legacy/apis/old first/apis/ev first/apis/py))
 {
     wait_until {
         my $r = $t->api('GET', "/v1/tenants/$api");
@@ -35,7 +40,7 @@ for my $api (qw(mixed/apis/ev mixed/apis/go modern/apis/ga modern/apis/gb
     } 30 or $t->give_up("$api was not discovered");
 }
 $t->gateway(workers => 2);
-my %key = map { $_ => $t->key($_, 'app') } qw(mixed modern legacy);
+my %key = map { $_ => $t->key($_, 'app') } qw(mixed modern legacy first);
 $t->sync;
 
 my $parts = $Test::Stoa::PARTS;
@@ -51,6 +56,7 @@ my %call = (
     modern => ['ga__test_simple_text', '{}', 'gb__test_simple_text', '{}'],
     legacy => ['ev__echo', '{"message":"hello"}',
                'old__test_simple_text', '{}'],
+    first => ['ev__echo', '{"message":"hello"}', 'py__add', '{"a":2,"b":3}'],
 );
 my $url = 'http://127.0.0.1:' . $t->port('gw') . '/mcp/';
 
@@ -60,8 +66,11 @@ for my $case (
     [qw(ts1 default mixed 2025-11-25)],
     [qw(ts1 default modern 2025-11-25)],
     [qw(ts1 default legacy 2025-11-25)],
-    (map { ['ts1-sse', 'default', $_, '2025-11-25'] } qw(mixed modern legacy)),
-    (map { [qw(py sse), $_, '2025-11-25'] } qw(mixed modern legacy)),
+    (map { ['ts1-sse', 'default', $_, '2025-11-25'] } qw(mixed modern legacy first)),
+    [qw(ts1 default first 2025-11-25)],
+    [qw(ts2 auto first 2026-07-28)],
+    [qw(py auto first 2026-07-28)],
+    (map { [qw(py sse), $_, '2025-11-25'] } qw(mixed modern legacy first)),
     [qw(ts2 default mixed 2025-11-25)],
     [qw(ts2 auto mixed 2026-07-28)],
     [qw(ts2 auto modern 2026-07-28)],

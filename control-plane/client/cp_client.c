@@ -15,6 +15,7 @@ struct cp_client_s {
     cp_app_t              *app;
     cp_arena_t            *arena;
     CURL                  *curl;
+    CURLM                 *multi;          /* of one that has begun          */
     struct curl_slist     *connect_to;
     struct curl_slist     *headers;
     const char            *url;
@@ -237,6 +238,11 @@ cp_client_destroy(cp_client_t *c)
         return;
     }
 
+    if (c->multi != NULL) {
+        (void) curl_multi_remove_handle(c->multi, c->curl);
+        (void) curl_multi_cleanup(c->multi);
+    }
+
     curl_easy_cleanup(c->curl);
     curl_slist_free_all(c->connect_to);
     curl_slist_free_all(c->headers);
@@ -346,13 +352,9 @@ cp_client_setup(cp_client_t *c, const char *method, const stoa_str_t *body,
 }
 
 
-const char *
-cp_client_send(cp_client_t *c, const char *method, const stoa_str_t *body,
-    int64_t timeout_ms, long *status)
+static void
+cp_client_lines(cp_client_t *c)
 {
-    CURLcode  rc;
-
-    *status = 0;
     c->enough = false;
     c->refused = NULL;
 
@@ -362,7 +364,17 @@ cp_client_send(cp_client_t *c, const char *method, const stoa_str_t *body,
     if (c->to->credential != NULL) {
         cp_client_add(c, c->to->credential);
     }
+}
 
+
+const char *
+cp_client_send(cp_client_t *c, const char *method, const stoa_str_t *body,
+    int64_t timeout_ms, long *status)
+{
+    CURLcode  rc;
+
+    *status = 0;
+    cp_client_lines(c);
     rc = CURLE_OPERATION_TIMEDOUT;
 
     if (c->failed) {
@@ -383,6 +395,48 @@ cp_client_send(cp_client_t *c, const char *method, const stoa_str_t *body,
     }
 
     return (c->refused != NULL) ? c->refused : curl_easy_strerror(rc);
+}
+
+
+const char *
+cp_client_begin(cp_client_t *c, const char *method, int64_t timeout_ms)
+{
+    cp_client_lines(c);
+    c->multi = curl_multi_init();
+
+    if (c->failed || c->multi == NULL) {
+        return curl_easy_strerror(CURLE_OUT_OF_MEMORY);
+    }
+
+    cp_client_setup(c, method, NULL, timeout_ms);
+
+    return (curl_multi_add_handle(c->multi, c->curl) == CURLM_OK)
+           ? NULL : curl_easy_strerror(CURLE_FAILED_INIT);
+}
+
+
+const char *
+cp_client_more(cp_client_t *c, int64_t wait_ms)
+{
+    int       n;
+    CURLMsg  *msg;
+
+    if (wait_ms <= 0) {
+        return curl_easy_strerror(CURLE_OPERATION_TIMEDOUT);
+    }
+
+    (void) curl_multi_poll(c->multi, NULL, 0, (int) wait_ms, NULL);
+    (void) curl_multi_perform(c->multi, &n);
+
+    if (n > 0) {
+        return NULL;
+    }
+
+    msg = curl_multi_info_read(c->multi, &n);
+
+    return (c->refused != NULL) ? c->refused
+           : (msg == NULL || msg->data.result == CURLE_OK)
+           ? "the stream has ended" : curl_easy_strerror(msg->data.result);
 }
 
 

@@ -55,6 +55,13 @@ void cp_client_header(cp_client_t *c, const char *name, const char *value);
 const char *cp_client_send(cp_client_t *c, const char *method,
     const stoa_str_t *body, int64_t timeout_ms, long *status);
 
+/* The same without a body, whose answer is read piece by piece, with others'
+ * exchanges in between: begins, reads what comes in that time.  NULL: it goes
+ * on; else why not. */
+const char *cp_client_begin(cp_client_t *c, const char *method,
+    int64_t timeout_ms);
+const char *cp_client_more(cp_client_t *c, int64_t wait_ms);
+
 /* A header of the answer whose body comes, or NULL. */
 const char *cp_client_answer(cp_client_t *c, const char *name);
 

@@ -14,7 +14,7 @@
 #define CP_LEGACY  "2025-11-25"
 
 static const char *const  cp_legacy_versions[] = { "2025-11-25", "2025-06-18",
-    "2025-03-26", NULL };
+    "2025-03-26", "2024-11-05", NULL };
 
 #define CP_CATALOG_SEEN  (4 * CP_DISCOVERY_ITEMS)
 
@@ -187,6 +187,27 @@ cp_probe_dual(cp_reading_t *rd)
 }
 
 
+/* What takes no POST may be of 2024-11-05, and then has a stream to GET. */
+
+static bool
+cp_probe_stream(cp_reading_t *rd, cp_mcp_reply_t *reply)
+{
+    const char  *why;
+
+    if (reply->status < 400 || reply->status > 499 || reply->status == 401
+        || reply->status == 403 || !cp_mcp_client_stream(rd->client, &why)
+        || !cp_probe_legacy(rd, reply))
+    {
+        return false;
+    }
+
+    rd->out->sse = true;
+    rd->out->sessions = true;
+
+    return true;
+}
+
+
 static bool
 cp_probe(cp_reading_t *rd)
 {
@@ -204,7 +225,7 @@ cp_probe(cp_reading_t *rd)
         return false;
     }
 
-    if (!cp_probe_legacy(rd, &reply)) {
+    if (!cp_probe_legacy(rd, &reply) && !cp_probe_stream(rd, &reply)) {
         cp_reading_fail(rd, &reply);
         return false;
     }

@@ -64,6 +64,8 @@ cp_mcp_client_t *cp_mcp_client_create(cp_app_t *app, cp_arena_t *a,
     const cp_client_to_t *target, int64_t deadline_mono_ms);
 /* Ends the session, if there is one, and frees. */
 void cp_mcp_client_destroy(cp_mcp_client_t *m);
+/* It speaks HTTP+SSE from now on; false: the server does not. */
+bool cp_mcp_client_stream(cp_mcp_client_t *m, const char **why);
 /* version: of the following calls; modern: 2026-07-28's form. */
 void cp_mcp_client_speak(cp_mcp_client_t *m, const char *version,
     bool modern);
@@ -88,6 +90,7 @@ typedef struct {
     const char  *era;              /* modern, legacy, dual, unknown         */
     const char  *version;
     bool         sessions;         /* a legacy client is given ids          */
+    bool         sse;              /* by the transport of 2024-11-05        */
     cp_json_t   *capabilities;     /* as the upstream says them; may be NULL */
     cp_json_t   *items[CP_ITEMS];  /* arrays of its objects, as cp_items    */
     unsigned     skipped;          /* items that could not be taken         */

@@ -294,7 +294,7 @@ cp_store_keep(cp_storing_t *s, cp_json_t *d)
     const cp_json_t    *old;
 
     static const char *const  kept[] = { "era", "protocol_version",
-        "sessions", "tools",
+        "sessions", "sse", "tools",
         "prompts", "resources", "templates", "skipped", "left_out",
         "warnings", "capabilities", NULL };
 
@@ -331,6 +331,10 @@ cp_store_discovery(cp_storing_t *s, const char *upstream)
         cp_json_put(a, d, "era", f->era);
         cp_json_put(a, d, "protocol_version", f->version);
         cp_json_put_bool(a, d, "sessions", f->sessions);
+
+        if (f->sse) {
+            cp_json_put_bool(a, d, "sse", true);
+        }
 
         for (i = 0; i < CP_ITEMS; i++) {
             cp_json_put_int(a, d, cp_items[i]->plural, f->items[i]->n);

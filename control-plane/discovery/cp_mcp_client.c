@@ -1,6 +1,7 @@
 /*
- * A client of one MCP server over Streamable HTTP, as much of it as reading a
- * catalogue needs.
+ * A client of one MCP server, as much of it as reading a catalogue needs: over
+ * Streamable HTTP, or over the HTTP+SSE of 2024-11-05, where what is POSTed to
+ * one URL is answered in a stream.
  */
 
 #include <string.h>
@@ -13,6 +14,7 @@
 
 
 #define CP_MCP_SESSION_MAX  1024
+#define CP_MCP_URL_MAX      4096
 #define CP_MCP_META         "io.modelcontextprotocol/"
 
 struct cp_mcp_client_s {
@@ -24,6 +26,15 @@ struct cp_mcp_client_s {
     const char             *version;
     bool                    modern;
     char                    session[CP_MCP_SESSION_MAX + 1];
+
+    /* of 2024-11-05; NULL: none */
+    const cp_client_to_t   *to;
+    cp_client_t            *stream;
+    stoa_sse_t              events;
+    const char             *endpoint;      /* as the stream names it        */
+    cp_client_to_t          post_to;
+    bool                    streaming;     /* http is for POSTs             */
+    bool                    asked;         /* an answer is due              */
 
     /* the answer that is being read */
     stoa_buf_t              body;
@@ -243,8 +254,8 @@ cp_mcp_on_data(void *ctx, const char *data, size_t len)
         }
     }
 
-    if (m->unread != NULL) {
-        return false;
+    if (m->unread != NULL || m->streaming) {
+        return m->streaming;
     }
 
     if (!m->is_sse) {
@@ -307,7 +318,9 @@ cp_mcp_client_create(cp_app_t *app, cp_arena_t *a,
         return NULL;
     }
 
+    m->app = app;
     m->arena = a;
+    m->to = target;
     m->deadline = deadline_mono_ms;
     m->http = cp_client_create(app, a, target, cp_mcp_on_data, cp_mcp_on_line,
                                m);
@@ -325,6 +338,11 @@ cp_mcp_client_destroy(cp_mcp_client_t *m)
 
     cp_mcp_client_end_session(m);
     cp_client_destroy(m->http);
+
+    if (m->stream != NULL) {
+        cp_client_destroy(m->stream);
+        stoa_sse_free(&m->events);
+    }
 }
 
 
@@ -333,6 +351,154 @@ cp_mcp_client_speak(cp_mcp_client_t *m, const char *version, bool modern)
 {
     m->version = version;
     m->modern = modern;
+}
+
+
+/* ---- 2024-11-05 --------------------------------------------------------- */
+
+/* What comes in the stream: its first event, then messages. */
+
+static stoa_rc_t
+cp_mcp_on_told(void *ctx, const stoa_sse_event_t *event)
+{
+    cp_mcp_client_t  *m = ctx;
+
+    if (event->event.len == 8 && memcmp(event->event.data, "endpoint", 8) == 0)
+    {
+        if (m->endpoint == NULL && event->data.len <= CP_MCP_URL_MAX) {
+            m->endpoint = cp_arena_strndup(m->arena, event->data.data,
+                                           event->data.len);
+        }
+
+        return STOA_OK;
+    }
+
+    return cp_mcp_on_event(ctx, event);
+}
+
+
+static bool
+cp_mcp_on_stream(void *ctx, const char *data, size_t len)
+{
+    const char       *type;
+    cp_mcp_client_t  *m = ctx;
+
+    type = cp_client_answer(m->stream, "Content-Type");
+
+    return type != NULL && strncasecmp(type, "text/event-stream", 17) == 0
+           && stoa_sse_feed(&m->events, data, len) == STOA_OK;
+}
+
+
+/* Until the endpoint, or the message, is there. */
+
+static const char *
+cp_mcp_wait(cp_mcp_client_t *m, bool endpoint)
+{
+    const char  *why;
+
+    why = NULL;
+
+    while (why == NULL
+           && (endpoint ? m->endpoint == NULL : m->message == NULL))
+    {
+        why = cp_client_more(m->stream, m->deadline - cp_time_mono_ms());
+    }
+
+    /* it may have come with the end */
+
+    return (endpoint ? m->endpoint == NULL : m->message == NULL) ? why : NULL;
+}
+
+
+/* The URL that the stream has named, absolute; NULL: another origin's. */
+
+static const char *
+cp_mcp_resolve(cp_mcp_client_t *m, const char *named)
+{
+    size_t       host, path, i;
+    const char  *base, *p;
+
+    base = m->to->url;
+    p = strstr(base, "://");
+    host = (p != NULL) ? (size_t) (p + 3 - base) : 0;
+    host += strcspn(base + host, "/?#");
+    path = host + strcspn(base + host, "?#");
+
+    for (i = 0; named[i] != '\0'; i++) {
+        if (named[i] <= ' ' || named[i] > '~') {
+            return NULL;
+        }
+    }
+
+    if (strncmp(named, "http://", 7) == 0
+        || strncmp(named, "https://", 8) == 0)
+    {
+        return (strncmp(named, base, host) == 0
+                && strchr("/?", named[host]) != NULL) ? named : NULL;
+    }
+
+    if (named[0] == '/') {
+        return (named[1] == '/') ? NULL
+               : cp_arena_printf(m->arena, "%.*s%s", (int) host, base, named);
+    }
+
+    while (named[0] != '?' && path > host && base[path - 1] != '/') {
+        path--;
+    }
+
+    return cp_arena_printf(m->arena, "%.*s%s%s", (int) path, base,
+                           (path == host) ? "/" : "", named);
+}
+
+
+bool
+cp_mcp_client_stream(cp_mcp_client_t *m, const char **why)
+{
+    cp_client_t  *post;
+
+    m->deadline = (m->deadline > cp_time_mono_ms()) ? m->deadline : 0;
+    m->session[0] = '\0';
+    m->stream = cp_client_create(m->app, m->arena, m->to, cp_mcp_on_stream,
+                                 NULL, m);
+
+    if (m->stream == NULL) {
+        *why = "out of memory";
+        return false;
+    }
+
+    stoa_sse_init(&m->events, CP_DISCOVERY_BYTES, cp_mcp_on_told, m);
+    cp_client_header(m->stream, "Accept", "text/event-stream");
+    cp_client_header(m->stream, "Accept-Encoding", "identity");
+
+    *why = cp_client_begin(m->stream, "GET",
+                           m->deadline - cp_time_mono_ms());
+
+    if (*why == NULL) {
+        *why = cp_mcp_wait(m, true);
+    }
+
+    if (*why != NULL) {
+        return false;
+    }
+
+    m->post_to = *m->to;
+    m->post_to.url = cp_mcp_resolve(m, m->endpoint);
+    post = (m->post_to.url != NULL)
+           ? cp_client_create(m->app, m->arena, &m->post_to, cp_mcp_on_data,
+                              NULL, m)
+           : NULL;
+
+    if (post == NULL) {
+        *why = "the endpoint of its stream is another server's";
+        return false;
+    }
+
+    cp_client_destroy(m->http);
+    m->http = post;
+    m->streaming = true;
+
+    return true;
 }
 
 
@@ -370,6 +536,12 @@ cp_mcp_send(cp_mcp_client_t *m, const char *method, const stoa_str_t *body,
     why = cp_client_send(m->http, "DELETE", body,
                          m->deadline - cp_time_mono_ms(), status);
     stoa_sse_free(&m->sse);
+
+    if (m->streaming && m->asked && why == NULL
+        && *status >= 200 && *status < 300)
+    {
+        why = cp_mcp_wait(m, false);
+    }
 
     return why;
 }
@@ -520,7 +692,9 @@ cp_mcp_client_call(cp_mcp_client_t *m, const char *method, cp_json_t *params,
         return;
     }
 
+    m->asked = true;
     why = cp_mcp_send(m, method, &body, &reply->status);
+    m->asked = false;
 
     if (m->too_large) {
         reply->error = cp_arena_printf(m->arena,

@@ -41,6 +41,7 @@ struct ngx_http_stoa_target_s {
     ngx_ssl_session_t         *session;         /* of the last handshake,    */
     ngx_ssl_t                 *session_ssl;     /* made with these settings  */
     unsigned                   tls:1;
+    unsigned                   secure:1;        /* the same, behind a link   */
     unsigned                   ordered:1;       /* localhost: first is best  */
     unsigned                   refreshing:1;    /* in the background         */
     ngx_msec_t                 asked;           /* of those who wait: since  */

@@ -298,6 +298,7 @@
     R(S, WORD, era, 0, STOA_ERAS, "unknown", "")                              \
     R(S, STR, protocol_version, 0, WORD, 0, 32, "")                           \
     R(S, BOOL, sessions, 0, 0, "")                                            \
+    R(S, BOOL, sse, 0, 0, "")                                                 \
     R(S, RAW, capabilities, 16384)                                            \
     R(S, BOOL, stale, 0, 0, "")
 

@@ -157,8 +157,13 @@ const ngx_http_stoa_edge_t  ngx_http_stoa_mcp_edge = {
 
 
 void
-ngx_http_stoa_mcp_came(const u_char *p, size_t len)
+ngx_http_stoa_mcp_came(const u_char *p, size_t len, int fd)
 {
+    if (fd != -1) {
+        ngx_http_stoa_mcp_linked_passed(fd, p + 1, len - 1);
+        return;
+    }
+
     switch (p[0]) {
 
     case 'm':

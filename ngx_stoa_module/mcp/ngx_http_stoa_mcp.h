@@ -778,12 +778,21 @@ ngx_int_t ngx_http_stoa_mcp_error(ngx_http_request_t *r,
     ngx_str_t *type, ngx_str_t *body);
 
 
+/* ---- _mcp_link.c, _mcp_linked.c ----------------------------------------- */
+
+void ngx_http_stoa_mcp_link_init(void);
+/* What is asked of upstreams that are behind links (net/_local.c). */
+void ngx_http_stoa_mcp_linked_accept(ngx_socket_t s);
+void ngx_http_stoa_mcp_linked_passed(ngx_socket_t s, const u_char *p,
+    size_t len);
+
+
 /* ---- _mcp.c ------------------------------------------------------------ */
 
 extern const ngx_http_stoa_edge_t  ngx_http_stoa_mcp_edge;
 
 /* What another worker says (net/_door.c). */
-void ngx_http_stoa_mcp_came(const u_char *p, size_t len);
+void ngx_http_stoa_mcp_came(const u_char *p, size_t len, int fd);
 
 
 #endif /* NGX_HTTP_STOA_MCP_H */

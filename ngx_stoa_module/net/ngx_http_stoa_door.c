@@ -8,9 +8,8 @@
 #include <sys/mman.h>
 
 
-/* What is longer than a datagram is in a file, whose datagram is empty. */
+/* What is longer than _SHORT is in a file, whose datagram is a zero. */
 
-#define NGX_HTTP_STOA_DOOR_SHORT  (64 * 1024)
 #define NGX_HTTP_STOA_DOOR_AGAIN  5                /* ms                     */
 #define NGX_HTTP_STOA_DOOR_BUSY   8                /* workers, at one time   */
 
@@ -19,8 +18,9 @@ typedef struct {
     ngx_queue_t  queue;
     ngx_pid_t    pid;
     ngx_msec_t   since;
-    int          fd;                               /* -1: in `text`          */
+    int          fd;                               /* -1: none               */
     size_t       len;
+    size_t       size;                             /* with what is in fd     */
     u_char       text[1];
 } ngx_http_stoa_door_late_t;
 
@@ -31,11 +31,13 @@ static void ngx_http_stoa_door_read(ngx_event_t *ev);
 static ssize_t ngx_http_stoa_door_receive(int s, int *fd);
 static void ngx_http_stoa_door_file(int fd);
 static int ngx_http_stoa_door_write(const u_char *p, size_t len);
+static ngx_int_t ngx_http_stoa_door_take(ngx_pid_t pid, const u_char *p,
+    size_t len, int fd, size_t size);
 static ngx_int_t ngx_http_stoa_door_send(ngx_pid_t pid, const u_char *p,
     size_t len, int fd);
 static ngx_uint_t ngx_http_stoa_door_is_late(ngx_pid_t pid);
 static ngx_int_t ngx_http_stoa_door_later(ngx_pid_t pid, const u_char *p,
-    size_t len, int fd);
+    size_t len, int fd, size_t size);
 static void ngx_http_stoa_door_again(ngx_event_t *ev);
 static void ngx_http_stoa_door_free(ngx_http_stoa_door_late_t *late);
 
@@ -175,12 +177,13 @@ ngx_http_stoa_door_read(ngx_event_t *ev)
             break;
         }
 
-        if (fd != -1) {
+        if (n && ngx_http_stoa_door_buffer[0]) {
+            ngx_http_stoa_door_handler(ngx_http_stoa_door_buffer, (size_t) n,
+                                       fd);
+
+        } else if (fd != -1) {
             ngx_http_stoa_door_file(fd);
             (void) close(fd);
-
-        } else if (n) {
-            ngx_http_stoa_door_handler(ngx_http_stoa_door_buffer, (size_t) n);
         }
     }
 
@@ -240,7 +243,7 @@ ngx_http_stoa_door_file(int fd)
     p = mmap(NULL, (size_t) st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
 
     if (p != MAP_FAILED) {
-        ngx_http_stoa_door_handler(p, (size_t) st.st_size);
+        ngx_http_stoa_door_handler(p, (size_t) st.st_size, -1);
         (void) munmap(p, (size_t) st.st_size);
     }
 }
@@ -254,32 +257,47 @@ ngx_http_stoa_door_tell(ngx_pid_t pid, const u_char *p, size_t len)
     int        fd;
     ngx_int_t  rc;
 
-    if (ngx_http_stoa_door == NULL || len > NGX_HTTP_STOA_DOOR_MAX) {
+    if (len <= NGX_HTTP_STOA_DOOR_SHORT) {
+        return ngx_http_stoa_door_take(pid, p, len, -1, len);
+    }
+
+    fd = len <= NGX_HTTP_STOA_DOOR_MAX ? ngx_http_stoa_door_write(p, len)
+                                       : -1;
+    if (fd == -1) {
         return NGX_DECLINED;
     }
 
-    fd = -1;
+    rc = ngx_http_stoa_door_take(pid, (u_char *) "", 1, fd, len);
+    (void) close(fd);
 
-    if (len > NGX_HTTP_STOA_DOOR_SHORT) {
-        fd = ngx_http_stoa_door_write(p, len);
+    return rc;
+}
 
-        if (fd == -1) {
-            return NGX_DECLINED;
-        }
+
+ngx_int_t
+ngx_http_stoa_door_pass(ngx_pid_t pid, const u_char *p, size_t len, int fd)
+{
+    return ngx_http_stoa_door_take(pid, p, len, fd, len);
+}
+
+
+/* Now, or later; size: of it all. */
+
+static ngx_int_t
+ngx_http_stoa_door_take(ngx_pid_t pid, const u_char *p, size_t len, int fd,
+    size_t size)
+{
+    ngx_int_t  rc;
+
+    if (ngx_http_stoa_door == NULL) {
+        return NGX_DECLINED;
     }
 
     rc = ngx_http_stoa_door_is_late(pid)
          ? NGX_AGAIN : ngx_http_stoa_door_send(pid, p, len, fd);
 
-    if (rc == NGX_AGAIN) {
-        return ngx_http_stoa_door_later(pid, p, len, fd);
-    }
-
-    if (fd != -1) {
-        (void) close(fd);
-    }
-
-    return rc;
+    return rc == NGX_AGAIN ? ngx_http_stoa_door_later(pid, p, len, fd, size)
+                           : rc;
 }
 
 
@@ -326,7 +344,7 @@ ngx_http_stoa_door_send(ngx_pid_t pid, const u_char *p, size_t len, int fd)
     }
 
     iov.iov_base = (void *) p;
-    iov.iov_len = fd == -1 ? len : 1;
+    iov.iov_len = len;
 
     ngx_memzero(&msg, sizeof(msg));
     msg.msg_name = &sun;
@@ -380,39 +398,33 @@ ngx_http_stoa_door_is_late(ngx_pid_t pid)
 
 
 static ngx_int_t
-ngx_http_stoa_door_later(ngx_pid_t pid, const u_char *p, size_t len, int fd)
+ngx_http_stoa_door_later(ngx_pid_t pid, const u_char *p, size_t len, int fd,
+    size_t size)
 {
     ngx_http_stoa_door_late_t  *late;
 
     late = NULL;
 
     if (ngx_http_stoa_door_nlate < NGX_HTTP_STOA_DOOR_LATE
-        && len <= NGX_HTTP_STOA_DOOR_HEAP - ngx_http_stoa_door_heap)
+        && size <= NGX_HTTP_STOA_DOOR_HEAP - ngx_http_stoa_door_heap)
     {
-        late = ngx_alloc(sizeof(ngx_http_stoa_door_late_t)
-                         + (fd == -1 ? len : 0), ngx_cycle->log);
+        late = ngx_alloc(sizeof(ngx_http_stoa_door_late_t) + len,
+                         ngx_cycle->log);
     }
 
     if (late == NULL) {
-        if (fd != -1) {
-            (void) close(fd);
-        }
-
         return NGX_DECLINED;
     }
 
     late->pid = pid;
     late->since = ngx_current_msec;
-    late->fd = fd;
+    late->fd = fd == -1 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
     late->len = len;
-    late->text[0] = 0;
-
-    if (fd == -1) {
-        ngx_memcpy(late->text, p, len);
-    }
+    late->size = size;
+    ngx_memcpy(late->text, p, len);
 
     ngx_http_stoa_door_nlate++;
-    ngx_http_stoa_door_heap += len;
+    ngx_http_stoa_door_heap += size;
     ngx_queue_insert_tail(&ngx_http_stoa_door_lates, &late->queue);
 
     if (!ngx_http_stoa_door_timer.timer_set) {
@@ -431,7 +443,7 @@ ngx_http_stoa_door_free(ngx_http_stoa_door_late_t *late)
     }
 
     ngx_http_stoa_door_nlate--;
-    ngx_http_stoa_door_heap -= late->len;
+    ngx_http_stoa_door_heap -= late->size;
     ngx_queue_remove(&late->queue);
     ngx_free(late);
 }

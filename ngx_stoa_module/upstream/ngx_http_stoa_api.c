@@ -347,6 +347,11 @@ ngx_http_stoa_api_targets(ngx_http_stoa_api_t *api)
         {
             return NGX_ERROR;
         }
+
+        /* a link (mcp/_link.c) stands before it */
+
+        target->secure = target->tls;
+        target->tls = target->tls && !rec->sse;
     }
 
     return NGX_OK;

@@ -113,7 +113,7 @@ ngx_http_stoa_lane_may(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 }
 
 
-/* None of its targets speaks TLS. */
+/* None of its targets speaks TLS, or is behind a link. */
 
 static ngx_uint_t
 ngx_http_stoa_lane_plain(ngx_http_stoa_api_t *api)
@@ -121,7 +121,7 @@ ngx_http_stoa_lane_plain(ngx_http_stoa_api_t *api)
     ngx_uint_t  i;
 
     for (i = 0; i < api->ntargets; i++) {
-        if (api->targets[i].tls) {
+        if (api->targets[i].tls || api->rec->sse) {
             return 0;
         }
     }

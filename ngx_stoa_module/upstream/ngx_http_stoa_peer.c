@@ -9,6 +9,7 @@
 #include "ngx_http_stoa_lane.h"
 #include "ngx_http_stoa_edge.h"
 #include "ngx_http_stoa_certificate.h"
+#include "ngx_http_stoa_local.h"
 
 
 static ngx_http_stoa_try_t *ngx_http_stoa_peer_attempt(
@@ -344,6 +345,15 @@ ngx_http_stoa_peer_attempt(ngx_http_stoa_peer_t *peer,
     peer->used = 1;
     ngx_http_stoa_balance_attempt(peer->api, target, address, t,
                                   &peer->tries);
+
+    if (peer->api->rec->sse) {
+        t->socklen = ngx_http_stoa_local_address(&t->sockaddr);
+    }
+
+    if (t->socklen == 0) {
+        target->active--;
+        return NULL;
+    }
 
     return t;
 }

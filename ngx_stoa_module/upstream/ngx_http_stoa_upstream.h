@@ -46,6 +46,14 @@ ngx_int_t ngx_http_stoa_upstream_fetch(ngx_http_stoa_fetch_t *f,
     ngx_http_stoa_api_t *api, ngx_http_stoa_via_t *via, ngx_str_t *rest,
     ngx_uint_t *pin);
 ngx_uint_t ngx_http_stoa_upstream_fetched(ngx_http_stoa_fetch_t *f);
+/* Of an api whose upstream is behind a link (mcp/_link.c): who asks for one,
+ * by the number in his X-Stoa-Link, and whom; and the upstream itself, at this
+ * URI or the target's own, without the api's credential. */
+ngx_int_t ngx_http_stoa_upstream_link(const ngx_str_t *number,
+    ngx_http_stoa_api_t **api, ngx_http_stoa_via_t *via, ngx_uint_t *target);
+ngx_int_t ngx_http_stoa_upstream_fetch_behind(ngx_http_stoa_fetch_t *f,
+    ngx_http_stoa_api_t *api, ngx_http_stoa_via_t *via, ngx_uint_t target,
+    const ngx_str_t *uri);
 /* The headers that this call's upstream gets, as lines for a fetch; those of
  * the request stay as they are.  NGX_OK, NGX_ERROR, or a refusal's status. */
 ngx_int_t ngx_http_stoa_headers_text(ngx_http_request_t *r,

@@ -8,6 +8,7 @@
 #include "ngx_http_stoa_balance.h"
 #include "ngx_http_stoa_certificate.h"
 #include "ngx_http_stoa_credential.h"
+#include "ngx_http_stoa_local.h"
 
 
 typedef struct {
@@ -20,11 +21,19 @@ typedef struct {
     ngx_str_t                  rest;
     ngx_http_stoa_via_t        via;
     ngx_http_stoa_credential_wait_t  wait;
+    ngx_queue_t                queue;           /* of those for a link       */
+    uint64_t                   number;          /* 0: it is none             */
+    ngx_str_t                  uri;
+    unsigned                   behind:1;        /* of a link                 */
     unsigned                   shown:1;         /* the credential is there   */
 } ngx_http_stoa_upstream_fetch_t;
 
 
 static ngx_int_t ngx_http_stoa_upstream_fetch_get(ngx_http_stoa_fetch_t *f);
+static ngx_int_t ngx_http_stoa_upstream_fetch_add(ngx_http_stoa_fetch_t *f,
+    const ngx_str_t *name, const ngx_str_t *value);
+static ngx_int_t ngx_http_stoa_upstream_fetch_link(ngx_http_stoa_fetch_t *f,
+    ngx_http_stoa_upstream_fetch_t *p, ngx_http_stoa_try_t *t);
 static ngx_int_t ngx_http_stoa_upstream_fetch_show(ngx_http_stoa_fetch_t *f,
     ngx_http_stoa_upstream_fetch_t *p);
 static void ngx_http_stoa_upstream_fetch_free(ngx_http_stoa_fetch_t *f,
@@ -41,6 +50,11 @@ static const ngx_http_stoa_fetch_peers_t  ngx_http_stoa_upstream_peers = {
     ngx_http_stoa_upstream_fetch_session,
     ngx_http_stoa_upstream_fetch_close
 };
+
+
+/* Of this worker: those that wait for a link. */
+
+static ngx_queue_t  ngx_http_stoa_upstream_links;
 
 
 ngx_int_t
@@ -91,12 +105,75 @@ ngx_http_stoa_upstream_fetch(ngx_http_stoa_fetch_t *f,
 }
 
 
+ngx_int_t
+ngx_http_stoa_upstream_fetch_behind(ngx_http_stoa_fetch_t *f,
+    ngx_http_stoa_api_t *api, ngx_http_stoa_via_t *via, ngx_uint_t target,
+    const ngx_str_t *uri)
+{
+    ngx_http_stoa_upstream_fetch_t  *p;
+
+    static ngx_str_t  none = ngx_null_string;
+
+    if (ngx_http_stoa_upstream_fetch(f, api, via, &none, &target) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    p = f->peer;
+    p->uri = *uri;
+    p->behind = 1;
+    p->shown = 1;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_stoa_upstream_link(const ngx_str_t *number,
+    ngx_http_stoa_api_t **api, ngx_http_stoa_via_t *via, ngx_uint_t *target)
+{
+    ngx_queue_t                     *q, *list;
+    ngx_http_stoa_upstream_fetch_t  *p;
+
+    list = &ngx_http_stoa_upstream_links;
+
+    for (q = list->next ? ngx_queue_head(list) : list;
+         q != list;
+         q = ngx_queue_next(q))
+    {
+        p = ngx_queue_data(q, ngx_http_stoa_upstream_fetch_t, queue);
+
+        if (ngx_atoof(number->data, number->len) == (off_t) p->number) {
+            *api = p->api;
+            *via = p->via;
+            *target = ngx_http_stoa_upstream_fetched(p->fetch);
+            return NGX_OK;
+        }
+    }
+
+    return NGX_DECLINED;
+}
+
+
 ngx_uint_t
 ngx_http_stoa_upstream_fetched(ngx_http_stoa_fetch_t *f)
 {
     ngx_http_stoa_upstream_fetch_t *p = f->peer;
 
     return p->tries ? (ngx_uint_t) (p->tries->target - p->api->targets) : 0;
+}
+
+
+static ngx_http_stoa_target_t *
+ngx_http_stoa_upstream_fetch_target(ngx_http_stoa_upstream_fetch_t *p,
+    ngx_uint_t *address)
+{
+    if (p->pin == NULL) {
+        return ngx_http_stoa_balance_choose(p->api, p->tries, address);
+    }
+
+    return ngx_http_stoa_balance_pick(p->api, p->pin, p->tries, 1, address)
+           || ngx_http_stoa_balance_pick(p->api, p->pin, p->tries, 0, address)
+           ? p->pin : NULL;
 }
 
 
@@ -133,19 +210,7 @@ ngx_http_stoa_upstream_fetch_get(ngx_http_stoa_fetch_t *f)
         return rc;
     }
 
-    target = p->pin;
-
-    if (target == NULL) {
-        target = ngx_http_stoa_balance_choose(p->api, p->tries, &address);
-
-    } else if (!ngx_http_stoa_balance_pick(p->api, target, p->tries, 1,
-                                           &address)
-               && !ngx_http_stoa_balance_pick(p->api, target, p->tries, 0,
-                                              &address))
-    {
-        target = NULL;
-    }
-
+    target = ngx_http_stoa_upstream_fetch_target(p, &address);
     t = ngx_palloc(f->pool, sizeof(ngx_http_stoa_try_t));
 
     if (target == NULL || t == NULL
@@ -155,9 +220,13 @@ ngx_http_stoa_upstream_fetch_get(ngx_http_stoa_fetch_t *f)
         return NGX_DECLINED;
     }
 
+    if (p->uri.len) {
+        f->to.uri = p->uri;
+    }
+
     f->to.key.ssl = NULL;
 
-    if (target->tls) {
+    if (p->behind ? target->secure : target->tls) {
         if (p->via.ssl == NULL) {
             f->why = "no TLS settings";
             return NGX_DECLINED;
@@ -168,6 +237,13 @@ ngx_http_stoa_upstream_fetch_get(ngx_http_stoa_fetch_t *f)
     }
 
     ngx_http_stoa_balance_attempt(p->api, target, address, t, &p->tries);
+
+    if (p->api->rec->sse && !p->behind
+        && ngx_http_stoa_upstream_fetch_link(f, p, t) != NGX_OK)
+    {
+        target->active--;
+        return NGX_DECLINED;
+    }
 
     f->to.key.sockaddr = t->sockaddr;
     f->to.key.socklen = t->socklen;
@@ -186,7 +262,6 @@ static ngx_int_t
 ngx_http_stoa_upstream_fetch_show(ngx_http_stoa_fetch_t *f,
     ngx_http_stoa_upstream_fetch_t *p)
 {
-    u_char                      *text;
     ngx_int_t                    rc;
     ngx_str_t                    value;
     ngx_http_stoa_credential_t  *c;
@@ -209,8 +284,17 @@ ngx_http_stoa_upstream_fetch_show(ngx_http_stoa_fetch_t *f,
 
     p->shown = 1;
 
-    text = ngx_pnalloc(f->pool, f->headers.len + c->name.name.len
-                                + value.len + 4);
+    return ngx_http_stoa_upstream_fetch_add(f, &c->name.name, &value);
+}
+
+
+static ngx_int_t
+ngx_http_stoa_upstream_fetch_add(ngx_http_stoa_fetch_t *f,
+    const ngx_str_t *name, const ngx_str_t *value)
+{
+    u_char  *text;
+
+    text = ngx_pnalloc(f->pool, f->headers.len + name->len + value->len + 4);
     if (text == NULL) {
         return NGX_DECLINED;
     }
@@ -218,10 +302,46 @@ ngx_http_stoa_upstream_fetch_show(ngx_http_stoa_fetch_t *f,
     ngx_memcpy(text, f->headers.data, f->headers.len);
     f->headers.data = text;
     f->headers.len = ngx_sprintf(text + f->headers.len, "%V: %V" CRLF,
-                                 &c->name.name, &value)
+                                 name, value)
                      - text;
 
     return NGX_OK;
+}
+
+
+/* This worker's own socket is asked, with a number that says for whom. */
+
+static ngx_int_t
+ngx_http_stoa_upstream_fetch_link(ngx_http_stoa_fetch_t *f,
+    ngx_http_stoa_upstream_fetch_t *p, ngx_http_stoa_try_t *t)
+{
+    u_char     text[NGX_INT64_LEN];
+    ngx_str_t  value;
+
+    static uint64_t   last;
+    static ngx_str_t  name = ngx_string("X-Stoa-Link");
+
+    t->socklen = ngx_http_stoa_local_address(&t->sockaddr);
+
+    if (t->socklen == 0) {
+        return NGX_DECLINED;
+    }
+
+    if (p->number) {
+        return NGX_OK;
+    }
+
+    if (ngx_http_stoa_upstream_links.next == NULL) {
+        ngx_queue_init(&ngx_http_stoa_upstream_links);
+    }
+
+    p->number = ++last;
+    ngx_queue_insert_tail(&ngx_http_stoa_upstream_links, &p->queue);
+
+    value.data = text;
+    value.len = ngx_sprintf(text, "%uL", p->number) - text;
+
+    return ngx_http_stoa_upstream_fetch_add(f, &name, &value);
 }
 
 
@@ -293,6 +413,10 @@ static void
 ngx_http_stoa_upstream_fetch_close(ngx_http_stoa_fetch_t *f)
 {
     ngx_http_stoa_upstream_fetch_t *p = f->peer;
+
+    if (p->number) {
+        ngx_queue_remove(&p->queue);
+    }
 
     ngx_http_stoa_resolve_cancel(&p->resolve);
     ngx_http_stoa_credential_cancel(&p->wait);

@@ -242,6 +242,8 @@ sub dispatch {
 
 # ---- the real ones -------------------------------------------------------
 
+# transport => 'sse': of 2024-11-05, at /sse.
+
 sub mcp_everything {
     my ($self, %o) = @_;
     $self->has('node');
@@ -252,8 +254,24 @@ sub mcp_everything {
     $self->start($name, cwd => $dir, foreign => 1,
         argv => ['node', '-r', "$dir/loopback.cjs",
                  "$dir/node_modules/.bin/mcp-server-everything",
-                 'streamableHttp'],
+                 $o{transport} || 'streamableHttp'],
         env => { PORT => $port });
+    $self->listening($name, $port);
+    return $port;
+}
+
+
+# The Python SDK's, by HTTP+SSE of 2024-11-05 at /sse.
+
+sub mcp_python_sse {
+    my ($self, %o) = @_;
+    $self->has('python');
+    my $name = $o{name} || 'pysse';
+    my $port = $self->port($name);
+
+    $self->start($name, foreign => 1, argv => [
+        "$Test::Stoa::Base::PARTS/python/venv/bin/python",
+        "$Test::Stoa::Base::ROOT/t/sdk/sse_server.py", $port]);
     $self->listening($name, $port);
     return $port;
 }
@@ -354,7 +372,7 @@ sub mcp_session {
 }
 
 
-for my $name (qw(mcp_origin mcp_everything mcp_go listening mcp mcp_session))
+for my $name (qw(mcp_origin mcp_everything mcp_go mcp_python_sse listening mcp mcp_session))
 {
     no strict 'refs';
     *{"Test::Stoa::$name"} = \&$name;

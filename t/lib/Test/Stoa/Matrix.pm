@@ -74,6 +74,10 @@ our @UPSTREAMS = (
     { name => 'ev', title => 'server-everything', tool => 'echo',
       start => sub { $_[0]->mcp_everything(name => 'ev') },
       arguments => { message => 'hello' }, like => qr/hello/ },
+    { name => 'first', title => 'server-everything, SSE', tool => 'echo',
+      start => sub { return { path => '/sse', port => $_[0]->mcp_everything(
+          name => 'first', transport => 'sse') } },
+      arguments => { message => 'hello' }, like => qr/hello/ },
     { name => 'new', title => '2026-07-28 only', tool => 'echo',
       start => sub { $_[0]->mcp_origin(name => 'new', era => 'modern') },
       like => qr/\{/ },
