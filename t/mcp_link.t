@@ -173,7 +173,7 @@ sub begin { my ($s, $tool, $id) = @_;
 my @c = map { begin($s, 'wait', "c$_") } 1 .. 20;
 ok((wait_until { count(qr/call wait/) == 20 } 10), 'T3: many at a time');
 spew($t->dir('go'), '');
-is(scalar(grep { my $r = $_->response(timeout => 10); ($r->{body} // '')
+is(scalar(grep { my $r = $_->response(timeout => 30); ($r->{body} // '')
     =~ /waited/ } @c), 20, '... each is answered');
 $_->close for @c;
 
