@@ -58,4 +58,14 @@ for my $set (reverse sort keys %run) {
     diag("$set: ", Test::Stoa::Conformance::passed(\%through));
 }
 
+# auth/*: not run, and said why of each
+
+my $dir = "$Test::Stoa::PARTS/conformance";
+my (undef, $list) = $t->run_cmd(["$dir/bin/node", "$dir/node_modules"
+    . '/@modelcontextprotocol/conformance/dist/index.js', 'list']);
+my @auth = sort $list =~ m{- (auth/\S+)}g;
+my @told = sort map { m{`(auth/[^`*]+)`}g }
+    slurp("$FindBin::Bin/../../docs/mcp-checklist.md");
+is("@told", "@auth", 'docs/mcp-checklist.md has each of the auth/* scenarios');
+
 $t->done;

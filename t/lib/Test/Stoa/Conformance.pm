@@ -117,7 +117,7 @@ sub ratchet {
 # The gateway as the suite finds it: tenants with one upstream each, whose
 # tools have their own names in the bundle "all", behind a bare nginx that
 # adds the key, as the suite sends none.  suite_gateway(tenant => port, ...)
-# returns the urls.
+# returns the urls; { port => port, open => 1 }: without a key, on an open plan.
 
 sub suite_gateway {
     my ($self, %port) = @_;
@@ -128,6 +128,14 @@ sub suite_gateway {
         location ~ ^/l(/.*)$ {
             if ($http_mcp_method = server/discover) { return 404; }
             rewrite ^/l(/.*)$ /k$1 last;
+        }
+        # for callers without one
+        location ~ ^/o(/.*)$ {
+            proxy_pass http://127.0.0.1:%%PORT_gw%%/mcp$1;
+            proxy_set_header Host $http_host;
+            proxy_set_header Connection '';
+            proxy_http_version 1.1;
+            proxy_buffering off;
         }
         location ~ ^/k/([^/]+)(/.*)$ {
             proxy_pass http://127.0.0.1:%%PORT_gw%%/mcp$2;
@@ -176,12 +184,13 @@ sub suite_url {
         [map { { prompt => $_->{name} } } @{ $self->api('GET',
             "$base/apis/up/prompts?limit=500")->{json}{items} || [] }];
     $apply->(document('Server', $tenant, 'all', "state: published\n"
-            . "prefix: never\ntools: " . ($tools || '[]') . "\nprompts: "
+            . ($port->{open} ? "open_plan: basic\n" : '') . "prefix: never\ntools: " . ($tools || '[]') . "\nprompts: "
             . ($prompts || '[]') . "\nresources: [ { api: up } ]\n"),
         subscribe($tenant, 'app', 'server', 'all', 'basic'));
     my $key = $self->api('POST', "$base/applications/app/credentials?wait=10s", {})
         ->{json}{key};
-    return "http://127.0.0.1:$front/k/$key/$tenant/all";
+    return "http://127.0.0.1:$front/" . ($port->{open} ? 'o' : "k/$key")
+        . "/$tenant/all";
 }
 
 
