@@ -51,7 +51,8 @@ async function browser(start) {
 const provider = {
     redirectUrl: callback,
     clientMetadata: { client_name: 'stoa-test', redirect_uris: [callback],
-        grant_types: ['authorization_code'], response_types: ['code'],
+        grant_types: ['authorization_code', 'refresh_token'],
+        response_types: ['code'],
         token_endpoint_auth_method: 'none' },
     state: () => 'state-1',
     clientInformation: () => information,
