@@ -141,6 +141,10 @@ typedef struct {
     const void                *token;           /* stoa_gcra_t: of that rate */
     const void                *approval;        /* ..._attached_t: a person has
                                                    to approve the call       */
+    const void                *result;          /* the same: how long an answer
+                                                   may be; for trying        */
+    const void                *result_shadow;
+    uint64_t                   result_bytes;    /* of one, so far            */
     void                      *inflight;        /* zone handle               */
     ngx_str_t                  policies;        /* RateLimit-Policy          */
 

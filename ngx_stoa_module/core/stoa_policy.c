@@ -27,6 +27,7 @@ static size_t stoa_policy_host(const char *s, size_t len);
 #include "stoa_policy_ip.h"
 #include "stoa_policy_locations.h"
 #include "stoa_policy_own.h"
+#include "stoa_policy_result.h"
 #include "stoa_policy_token.h"
 
 
@@ -50,6 +51,7 @@ static const stoa_policy_type_t *const  stoa_policy_types[] = {
     &stoa_policy_quota,
     &stoa_policy_approval,
     &stoa_policy_identity,
+    &stoa_policy_result,
     NULL
 };
 

@@ -487,6 +487,7 @@ ngx_http_stoa_mcp_ask_failed(ngx_http_stoa_mcp_ask_t *ask, const char *why)
         return;
     }
 
+    ask->large = 1;
     ask->fault.len = ngx_sprintf(ask->fault.text, "longer than %uz bytes",
                                  ask->max)
                      - ask->fault.text;

@@ -51,6 +51,7 @@ struct ngx_http_stoa_mcp_ask_s {
     unsigned                      answered:1;   /* with our id              */
     unsigned                      accepted:1;   /* a notification           */
     unsigned                      glanced:1;    /* see `loose`              */
+    unsigned                      large:1;      /* it is longer than max    */
 
     /* inside */
 

@@ -7,6 +7,7 @@
  */
 
 #include "ngx_http_stoa_modern.h"
+#include "ngx_http_stoa_policy.h"
 
 
 static ngx_int_t ngx_http_stoa_mcp_modern_begin(ngx_http_request_t *r,
@@ -27,6 +28,8 @@ static void ngx_http_stoa_mcp_modern_asked(ngx_http_stoa_mcp_ask_t *ask,
     void *data);
 static ngx_uint_t ngx_http_stoa_mcp_modern_is(const stoa_json_val_t *v,
     const char *text);
+static ngx_uint_t ngx_http_stoa_mcp_modern_long(ngx_http_stoa_mcp_modern_t *b,
+    ngx_http_stoa_mcp_ask_t *ask);
 static ngx_int_t ngx_http_stoa_mcp_modern_result(
     ngx_http_stoa_mcp_modern_t *b, ngx_http_stoa_mcp_ask_t *ask);
 static ngx_int_t ngx_http_stoa_mcp_modern_take(ngx_http_stoa_mcp_modern_t *b,
@@ -220,7 +223,7 @@ ngx_http_stoa_mcp_modern_ask(ngx_http_stoa_mcp_modern_t *b)
 
     ask->fetch->stay = 1;
     ask->loose = 1;
-    ask->max = NGX_HTTP_STOA_MCP_EVENT_MAX;
+    ask->max = ngx_http_stoa_mcp_stream_max(b->ctx);
     ask->done = ngx_http_stoa_mcp_modern_asked;
     ask->other = ngx_http_stoa_mcp_modern_other;
     ask->data = b;
@@ -390,6 +393,29 @@ ngx_http_stoa_mcp_modern_other(ngx_http_stoa_mcp_ask_t *ask, void *data,
 }
 
 
+/* Is its answer longer than a policy says?  That is its fault then. */
+
+static ngx_uint_t
+ngx_http_stoa_mcp_modern_long(ngx_http_stoa_mcp_modern_t *b,
+    ngx_http_stoa_mcp_ask_t *ask)
+{
+    const char  *words;
+
+    words = ngx_http_stoa_policy_result_over(b->ctx->request, b->ctx,
+                                             ask->large ? ask->max
+                                             : ask->answered ? ask->text.len
+                                             : 0);
+    if (words == NULL) {
+        return 0;
+    }
+
+    b->fault.what = NGX_HTTP_STOA_REFUSE_RESULT;
+    ngx_http_stoa_mcp_fault_say(&b->fault, words);
+
+    return 1;
+}
+
+
 static void
 ngx_http_stoa_mcp_modern_asked(ngx_http_stoa_mcp_ask_t *ask, void *data)
 {
@@ -401,8 +427,8 @@ ngx_http_stoa_mcp_modern_asked(ngx_http_stoa_mcp_ask_t *ask, void *data)
     b->ask = NULL;
     b->fault = ask->fault;
 
-    rc = ask->answered ? ngx_http_stoa_mcp_modern_result(b, ask)
-                       : NGX_DECLINED;
+    rc = !ngx_http_stoa_mcp_modern_long(b, ask) && ask->answered
+         ? ngx_http_stoa_mcp_modern_result(b, ask) : NGX_DECLINED;
 
     if (rc == NGX_AGAIN) {
         mcf = ngx_http_get_module_main_conf(b->ctx->request,

@@ -18,6 +18,7 @@
 #include "ngx_http_stoa_stream.h"
 #include "ngx_http_stoa_request.h"
 #include "ngx_http_stoa_header.h"
+#include "ngx_http_stoa_policy.h"
 #include "ngx_http_stoa_zone.h"
 
 
@@ -28,7 +29,11 @@ static void ngx_http_stoa_mcp_stream_finish(ngx_http_stoa_ctx_t *ctx,
 static void ngx_http_stoa_mcp_stream_cleanup(void *data);
 static void ngx_http_stoa_mcp_stream_comment(ngx_http_request_t *r);
 static void ngx_http_stoa_mcp_stream_release(ngx_http_request_t *r);
+static ngx_uint_t ngx_http_stoa_mcp_stream_gathers(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
 static ngx_uint_t ngx_http_stoa_mcp_stream_is(ngx_http_request_t *r);
+static ngx_uint_t ngx_http_stoa_mcp_stream_long(ngx_http_stoa_mcp_stream_t *s,
+    size_t len);
 static void ngx_http_stoa_mcp_stream_read(ngx_http_stoa_mcp_stream_t *s);
 static void ngx_http_stoa_mcp_stream_take(ngx_http_stoa_mcp_stream_t *s,
     ngx_buf_t *b);
@@ -88,6 +93,7 @@ static ngx_http_stoa_mcp_stream_t *
 ngx_http_stoa_mcp_stream_create(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx)
 {
+    size_t                       max;
     ngx_pool_cleanup_t          *cln;
     ngx_http_stoa_mcp_stream_t  *s;
 
@@ -105,10 +111,10 @@ ngx_http_stoa_mcp_stream_create(ngx_http_request_t *r,
 
     s->ctx = ctx;
     stoa_buf_init(&s->id, NGX_HTTP_STOA_MCP_EID_TEXT);
-    stoa_buf_init(&s->text, NGX_HTTP_STOA_MCP_EVENT_MAX);
+    max = ngx_http_stoa_mcp_stream_max(ctx);
+    stoa_buf_init(&s->text, max);
     stoa_buf_init(&s->marked, NGX_HTTP_STOA_MCP_EVENT_MAX);
-    stoa_sse_init(&s->sse, NGX_HTTP_STOA_MCP_EVENT_MAX,
-                  ngx_http_stoa_mcp_stream_event, s);
+    stoa_sse_init(&s->sse, max, ngx_http_stoa_mcp_stream_event, s);
 
     cln->handler = ngx_http_stoa_mcp_stream_cleanup;
 
@@ -161,7 +167,8 @@ ngx_http_stoa_mcp_stream_head(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 
     if (!mcp->forwarded || ctx->call.replace || r->upstream == NULL
         || (!ngx_http_stoa_mcp_stream_is(r) && !mcp->bridged && !mcp->tasked
-            && mcp->alias.len == 0))
+            && mcp->alias.len == 0
+            && !ngx_http_stoa_mcp_stream_gathers(r, ctx)))
     {
         return NGX_OK;
     }
@@ -177,6 +184,19 @@ ngx_http_stoa_mcp_stream_head(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
                                 ngx_http_stoa_mcp_stream_open);
 
     return NGX_DONE;
+}
+
+
+/* JSON that may get too long, which its client should be told. */
+
+static ngx_uint_t
+ngx_http_stoa_mcp_stream_gathers(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx)
+{
+    return r->headers_out.content_length_n < 0
+           && r->headers_out.status == NGX_HTTP_OK
+           && ngx_http_stoa_policy_result_max(ctx)
+              < NGX_HTTP_STOA_MCP_EVENT_MAX;
 }
 
 
@@ -377,7 +397,10 @@ ngx_http_stoa_mcp_stream_take(ngx_http_stoa_mcp_stream_t *s, ngx_buf_t *b)
         rc = stoa_sse_feed(&s->sse, (char *) b->pos, len);
     }
 
-    if (rc != STOA_OK && !s->answered && s->why == NULL) {
+    if (rc != STOA_OK && !s->answered && s->why == NULL
+        && !ngx_http_stoa_mcp_stream_long(s,
+                                      ngx_http_stoa_mcp_stream_max(s->ctx)))
+    {
         s->why = "an answer that is too long";
     }
 }
@@ -395,6 +418,18 @@ ngx_http_stoa_mcp_stream_told(ngx_http_stoa_mcp_stream_t *s, stoa_str_t *data)
 }
 
 
+/* Longer than a policy says? */
+
+static ngx_uint_t
+ngx_http_stoa_mcp_stream_long(ngx_http_stoa_mcp_stream_t *s, size_t len)
+{
+    s->why = ngx_http_stoa_policy_result_over(s->writer.request, s->ctx, len);
+    s->over = s->why != NULL;
+
+    return s->over;
+}
+
+
 /* Another rc than STOA_OK: no more is read. */
 
 static stoa_rc_t
@@ -405,6 +440,10 @@ ngx_http_stoa_mcp_stream_event(void *data, const stoa_sse_event_t *event)
     stoa_glance_t                g;
     stoa_sse_event_t             e;
     ngx_http_stoa_mcp_stream_t  *s = data;
+
+    if (ngx_http_stoa_mcp_stream_long(s, event->data.len)) {
+        return STOA_DECLINED;
+    }
 
     e = *event;
     ngx_http_stoa_mcp_stream_id(s, &e, 'P');
@@ -449,12 +488,8 @@ ngx_http_stoa_mcp_stream_event(void *data, const stoa_sse_event_t *event)
             return STOA_DECLINED;
         }
 
-        if (!s->headed) {
-            (void) ngx_http_stoa_mcp_stream_json(s, &e.data);
-
-        } else {
-            (void) ngx_http_stoa_mcp_stream_pass(s, &e);
-        }
+        (void) (s->headed ? ngx_http_stoa_mcp_stream_pass(s, &e)
+                          : ngx_http_stoa_mcp_stream_json(s, &e.data));
 
         return STOA_AGAIN;
 
@@ -585,7 +620,8 @@ ngx_http_stoa_mcp_stream_conclude(ngx_http_stoa_mcp_stream_t *s)
     if (s->why) {
         ngx_http_stoa_mcp_stream_over(r);
         return ngx_http_stoa_mcp_stream_fail(s,
-                                 NGX_HTTP_STOA_REFUSE_UPSTREAM_INVALID,
+                                 s->over ? NGX_HTTP_STOA_REFUSE_RESULT
+                                 : NGX_HTTP_STOA_REFUSE_UPSTREAM_INVALID,
                                  s->why);
     }
 

@@ -68,7 +68,14 @@ struct ngx_http_stoa_mcp_stream_s {
     unsigned                     named:1;     /* an event had an id          */
     unsigned                     patient:1;   /* the client is asked         */
     unsigned                     last:1;      /* of the upstream             */
+    unsigned                     over:1;      /* longer than a policy says   */
 };
+
+
+/* How long a message of the call may be, and the word "data:" before it. */
+#define ngx_http_stoa_mcp_stream_max(ctx)                                     \
+    ((size_t) ngx_min(ngx_http_stoa_policy_result_max(ctx),                   \
+                      NGX_HTTP_STOA_MCP_EVENT_MAX - 64) + 64)
 
 
 /* ---- _mcp_writer.c ------------------------------------------------------ */

@@ -29,8 +29,6 @@ static ngx_int_t ngx_http_stoa_policy_run(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, uint64_t turns);
 static ngx_int_t ngx_http_stoa_policy_refused(ngx_http_request_t *r,
     const ngx_http_stoa_attached_t *a, ngx_int_t rc);
-static void ngx_http_stoa_policy_count(const ngx_http_stoa_attached_t *a,
-    ngx_http_stoa_outcome_e outcome);
 
 
 /* An MCP call's api is found after its endpoint has admitted: what is left of
@@ -357,7 +355,7 @@ ngx_http_stoa_policy_refuse(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 }
 
 
-static void
+void
 ngx_http_stoa_policy_count(const ngx_http_stoa_attached_t *a,
     ngx_http_stoa_outcome_e outcome)
 {

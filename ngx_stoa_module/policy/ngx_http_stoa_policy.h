@@ -51,6 +51,8 @@ ngx_uint_t ngx_http_stoa_policy_applies(ngx_http_stoa_ctx_t *ctx,
 /* For policies.  Counts that one did something; 0: it is a shadow, and does
  * not. */
 ngx_uint_t ngx_http_stoa_policy_acts(const ngx_http_stoa_attached_t *a);
+void ngx_http_stoa_policy_count(const ngx_http_stoa_attached_t *a,
+    ngx_http_stoa_outcome_e outcome);
 /* Refuses with a row of the refusals, or, a shadow, counts: NGX_OK. */
 ngx_int_t ngx_http_stoa_policy_refuse(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a,
@@ -66,6 +68,7 @@ extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_headers;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_ip;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_locations;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_publisher;
+extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_result;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_token;
 
 
@@ -79,6 +82,17 @@ typedef enum {
     NGX_HTTP_STOA_APPROVAL_FULL,
     NGX_HTTP_STOA_APPROVAL_UNAVAILABLE
 } ngx_http_stoa_approval_e;
+
+
+/* ---- ngx_http_stoa_policy_result.c -------------------------------------- */
+
+/* How long an answer may be. */
+uint64_t ngx_http_stoa_policy_result_max(ngx_http_stoa_ctx_t *ctx);
+/* Is an answer of n bytes longer?  Counts it; NULL: no, else words on it. */
+const char *ngx_http_stoa_policy_result_over(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, uint64_t n);
+ngx_int_t ngx_http_stoa_policy_result_refuse(ngx_http_request_t *r,
+    const char *words);
 
 
 /* ---- ngx_http_stoa_policy_token.c --------------------------------------- */

@@ -26,6 +26,8 @@ static ngx_int_t ngx_http_stoa_filter_pass(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 static ngx_uint_t ngx_http_stoa_filter_no_http(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
+static ngx_uint_t ngx_http_stoa_filter_long(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
 static ngx_uint_t ngx_http_stoa_filter_made_here(ngx_http_request_t *r);
 static ngx_int_t ngx_http_stoa_filter_replace(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
@@ -41,6 +43,8 @@ static ngx_int_t ngx_http_stoa_filter_api(ngx_http_request_t *r,
     ngx_http_stoa_api_t *api);
 static void ngx_http_stoa_filter_clear(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
+static ngx_uint_t ngx_http_stoa_filter_over(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_chain_t *in);
 
 
 static ngx_http_output_header_filter_pt  ngx_http_stoa_next_header_filter;
@@ -263,7 +267,7 @@ ngx_http_stoa_filter_no_http(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     if ((status >= 200 && status <= 599)
         || (status == NGX_HTTP_SWITCHING_PROTOCOLS && ctx->call.websocket))
     {
-        return 0;
+        return ngx_http_stoa_filter_long(r, ctx);
     }
 
     if (r->http_version == NGX_HTTP_VERSION_9
@@ -280,6 +284,27 @@ ngx_http_stoa_filter_no_http(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
                   "one: status %ui", status);
 
     return 1;
+}
+
+
+/* The same for what says itself that it is longer than a policy allows. */
+
+static ngx_uint_t
+ngx_http_stoa_filter_long(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    const char  *words;
+
+    if (ctx->call.result == NULL || r->method == NGX_HTTP_HEAD
+        || r->headers_out.status == NGX_HTTP_NOT_MODIFIED
+        || r->headers_out.content_length_n <= 0)
+    {
+        return 0;
+    }
+
+    words = ngx_http_stoa_policy_result_over(r, ctx,
+                                             r->headers_out.content_length_n);
+
+    return words && ngx_http_stoa_policy_result_refuse(r, words);
 }
 
 
@@ -590,6 +615,37 @@ ngx_http_stoa_filter_clear(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 }
 
 
+/* An answer whose head the client has, and that gets too long: it is cut, so
+ * that nobody takes it for whole. */
+
+static ngx_uint_t
+ngx_http_stoa_filter_over(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    ngx_chain_t *in)
+{
+    const char  *words;
+
+    if ((ctx->call.result == NULL && ctx->call.result_shadow == NULL)
+        || r->upstream == NULL || !ctx->call.passed)
+    {
+        return 0;
+    }
+
+    for ( /* void */ ; in; in = in->next) {
+        ctx->call.result_bytes += ngx_buf_size(in->buf);
+    }
+
+    words = ngx_http_stoa_policy_result_over(r, ctx, ctx->call.result_bytes);
+
+    if (words) {
+        (void) ngx_http_stoa_policy_result_refuse(r, words);
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "stoa: the answer is cut: %s", words);
+    }
+
+    return words != NULL;
+}
+
+
 static ngx_int_t
 ngx_http_stoa_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
 {
@@ -607,7 +663,8 @@ ngx_http_stoa_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
     }
 
     if (!ctx->call.replace) {
-        return ngx_http_stoa_filter_next_body(r, in);
+        return ngx_http_stoa_filter_over(r, ctx, in)
+               ? NGX_ERROR : ngx_http_stoa_filter_next_body(r, in);
     }
 
     /* nginx's page is consumed, ours is sent once */

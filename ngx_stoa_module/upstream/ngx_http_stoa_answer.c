@@ -16,6 +16,7 @@
 #include "ngx_http_stoa_credential.h"
 #include "ngx_http_stoa_edge.h"
 #include "ngx_http_stoa_header.h"
+#include "ngx_http_stoa_policy.h"
 #include "ngx_http_stoa_refusal.h"
 
 
@@ -23,6 +24,8 @@
 
 
 static ngx_int_t ngx_http_stoa_answer_process_header(ngx_http_request_t *r);
+static ngx_uint_t ngx_http_stoa_answer_long(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
 static ngx_int_t ngx_http_stoa_answer_refused(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 static ngx_int_t ngx_http_stoa_answer_reinit_request(ngx_http_request_t *r);
@@ -113,6 +116,10 @@ ngx_http_stoa_answer_process_header(ngx_http_request_t *r)
             }
         }
 
+        if (ngx_http_stoa_answer_long(r, peer->ctx)) {
+            return NGX_OK;
+        }
+
         type = r->upstream->headers_in.content_type;
 
         if (type && ngx_http_stoa_header_events(&type->value)) {
@@ -131,6 +138,33 @@ ngx_http_stoa_answer_process_header(ngx_http_request_t *r)
     }
 
     return rc;
+}
+
+
+/* It says itself that it is too long. */
+
+static ngx_uint_t
+ngx_http_stoa_answer_long(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    off_t        n;
+    const char  *words;
+
+    n = r->upstream->headers_in.content_length_n;
+
+    words = n > 0 && r->method != NGX_HTTP_HEAD
+            && r->upstream->headers_in.status_n != NGX_HTTP_NOT_MODIFIED
+            ? ngx_http_stoa_policy_result_over(r, ctx, n) : NULL;
+
+    if (words == NULL) {
+        return 0;
+    }
+
+    r->upstream->headers_in.status_n
+                          = ngx_http_stoa_policy_result_refuse(r, words);
+    ctx->call.unfit = 1;
+    ngx_http_stoa_compat_end(r->upstream);
+
+    return 1;
 }
 
 

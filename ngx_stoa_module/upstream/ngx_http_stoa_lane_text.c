@@ -9,6 +9,7 @@
 #include "ngx_http_stoa_edge.h"
 #include "ngx_http_stoa_header.h"
 #include "ngx_http_stoa_lane.h"
+#include "ngx_http_stoa_policy.h"
 
 #if defined(__SSE2__)
 #include <emmintrin.h>
@@ -241,6 +242,12 @@ ngx_http_stoa_lane_read(ngx_http_stoa_lane_t *lane)
     edge = lane->peer.ctx->call.edge;
     body.data = lane->body;
     body.len = lane->in_last - lane->body;
+
+    if (body.len > ngx_http_stoa_policy_result_max(lane->peer.ctx)
+        || lane->peer.ctx->call.result_shadow)
+    {
+        return NGX_DECLINED;
+    }
 
     return edge->answer == NULL || edge->fits(lane->request, &body)
            ? NGX_OK : NGX_DECLINED;

@@ -36,6 +36,10 @@ my %case = (
         config => { max_bytes => 16 }, request => { body => 'x' x 17 },
         refuses => [413, 'body_too_large'], mcp => 'server',
     },
+    'result-limit' => {
+        config => { max_bytes => 1 }, request => {},
+        refuses => [502, 'result_too_large'], mcp => 'server',
+    },
     'require-token' => {                       # t/policy/token.t
         config => { roles => ['boss'] }, request => {},
         refuses => [403, 'role_required'], mcp => 'server',
