@@ -128,7 +128,10 @@ my $hs = join '.', part({ alg => 'HS256', kid => 'rs256' }), part(good());
 say_("$hs." . encode_base64url(hmac_sha256($hs, $public)),
      '401 token_invalid', 'HS256 with the public key');
 for my $case (['crit', crit => ['x']], ['jku', jku => 'https://x/'],
-              ['x5u', x5u => 'https://x/'], ['a key inside',
+              ['x5u', x5u => 'https://x/'], ['b64', b64 => JSON::PP::false],
+              ['a path as the key id', kid => '../../etc/passwd'],
+              ['a list as the key id', kid => ['rs256']],
+              ['a key id with a NUL', kid => "rs256\0"], ['a key inside',
                jwk => $stranger->{jwk}], ['another typ', typ => 'logout+jwt'])
 {
     my ($what, %h) = @$case;
@@ -221,6 +224,11 @@ my ($one, $two) = map { token($key{RS256}, good(sub => $_)) } 'u1', 'u2';
 is(join(' ', map { call($_, path => '/apis/acme/few/')->{status} }
         $one, $one, $one, $two), '200 200 429 200',
    'a plan by credential counts each subject');
+my ($c1, $c2) = map { token($key{RS256}, good(sub => undef, azp => $_)) }
+    'agent', 'demo';
+is(join(' ', map { call($_, path => '/apis/acme/few/')->{status} }
+        $c1, $c1, $c1, $c2), '200 200 429 200',
+   'and each client, where there is none');
 
 
 # another tenant's issuer of the same name

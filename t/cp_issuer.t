@@ -41,6 +41,12 @@ is(json_encode([map { $_->{kid} } @{ $r->{json}{keys}{items} }]), '["r1"]',
    'that fit its algorithms');
 like($r->{json}{keys}{skipped}[0]{why}, qr/algorithms/, 'others are told');
 
+$r = make('crowd', jwks => { keys => [map { { %{ $ed->{jwk} },
+    kid => "k$_" } } 1 .. 100] });
+cmp_ok(scalar(@{ $r->{json}{keys}{items} || [] }), '<', 100,
+       'a set of many keys');
+like($r->{json}{keys}{skipped}[0]{why} // '', qr/one too many/,
+     'has some too many');
 for my $case (
     ['no keys', {}, qr/is required/],
     ['two places', { jwks => jwks($rsa), jwks_url => "$to/jwks" },

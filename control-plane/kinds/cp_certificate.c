@@ -18,6 +18,7 @@
 
 
 static int cp_certificate_word(char *buf, int size, int rwflag, void *ctx);
+static bool cp_certificate_usable(const EVP_PKEY *key);
 static const char *cp_certificate_chain(BIO *bio, unsigned *above);
 static const char *cp_certificate_tell(cp_arena_t *a, const X509 *cert,
     unsigned above, cp_json_t **shown);
@@ -52,6 +53,9 @@ cp_certificate_read(cp_arena_t *a, const char *pem, cp_json_t **shown)
     why = cert == NULL ? "has no certificate that can be read"
           : key == NULL ? "has no private key that can be read; it must not be"
                           " encrypted"
+          : !cp_certificate_usable(key)
+            ? "has a key that is neither RSA of 2048 to 4096 bits, nor on"
+              " P-256, P-384 or P-521, nor Ed25519"
           : X509_check_private_key(cert, key) != 1
             ? "has another key than that of its first certificate"
           : cp_certificate_chain(bio, &above);
@@ -81,6 +85,37 @@ cp_certificate_word(char *buf, int size, int rwflag, void *ctx)
     (void) ctx;
 
     return -1;
+}
+
+
+/* It signs on gateways' event loops: 3 ms with RSA of 4096 bits, 28 with
+ * 8192. */
+
+static bool
+cp_certificate_usable(const EVP_PKEY *key)
+{
+    int     bits;
+    char    curve[16];
+    size_t  len;
+
+    bits = EVP_PKEY_get_bits(key);
+
+    switch (EVP_PKEY_get_base_id(key)) {
+
+    case EVP_PKEY_RSA:
+        return bits >= 2048 && bits <= 4096;
+
+    case EVP_PKEY_EC:
+        return EVP_PKEY_get_group_name(key, curve, sizeof(curve), &len) == 1
+               && (strcmp(curve, "prime256v1") == 0
+                   || strcmp(curve, "secp384r1") == 0
+                   || strcmp(curve, "secp521r1") == 0);
+
+    case EVP_PKEY_ED25519:
+        return true;
+    }
+
+    return false;
 }
 
 
@@ -126,12 +161,14 @@ cp_certificate_tell(cp_arena_t *a, const X509 *cert, unsigned above,
 
     stoa_hex_encode(sum, len, hex);
 
+    /* first, so that the least of the texts ends first */
+
+    cp_json_put(a, *shown, "not_after", to);
+    cp_json_put(a, *shown, "not_before", from);
     cp_json_put(a, *shown, "subject",
                 cp_certificate_name(a, X509_get_subject_name(cert)));
     cp_json_put(a, *shown, "issuer",
                 cp_certificate_name(a, X509_get_issuer_name(cert)));
-    cp_json_put(a, *shown, "not_before", from);
-    cp_json_put(a, *shown, "not_after", to);
     cp_json_put(a, *shown, "sha256", cp_arena_strndup(a, hex, 2 * len));
     cp_json_put_int(a, *shown, "above", above);
 
@@ -180,28 +217,27 @@ cp_rc_t
 cp_certificate_ends(cp_tx_t *tx, cp_arena_t *a, int64_t *ms, cp_err_t *err)
 {
     cp_rc_t      rc;
-    int64_t      ends;
-    unsigned     i;
+    cp_val_t    *v;
     cp_rows_t    rows;
     cp_json_t   *shown;
     const char  *at;
 
     *ms = 0;
 
-    rc = cp_tx_query(tx, a, "SELECT certificate FROM secrets"
-                     " WHERE certificate IS NOT NULL UNION ALL"
-                     " SELECT certificate FROM global_secrets"
-                     " WHERE certificate IS NOT NULL", NULL, 0, &rows, err);
+    rc = cp_tx_query(tx, a, "SELECT MIN(certificate) FROM"
+                     " (SELECT MIN(certificate) AS certificate FROM secrets"
+                     " UNION ALL SELECT MIN(certificate) FROM global_secrets)"
+                     " AS ends", NULL, 0, &rows, err);
 
-    for (i = 0; rc == CP_OK && i < rows.rows; i++) {
-        at = cp_json_parse(a, cp_cell(&rows, i, 0)->p,
-                           cp_cell(&rows, i, 0)->len, &shown, NULL) == CP_OK
-             ? cp_json_str(shown, "not_after") : NULL;
+    v = rc == CP_OK && rows.rows ? cp_cell(&rows, 0, 0) : NULL;
 
-        if (at && cp_time_parse(at, strlen(at), &ends)
-            && (*ms == 0 || ends < *ms))
-        {
-            *ms = ends;
+    if (v && v->type != CP_VAL_NULL
+        && cp_json_parse(a, v->p, v->len, &shown, NULL) == CP_OK)
+    {
+        at = cp_json_str(shown, "not_after");
+
+        if (at == NULL || !cp_time_parse(at, strlen(at), ms)) {
+            *ms = 0;
         }
     }
 

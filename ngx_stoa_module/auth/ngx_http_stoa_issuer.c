@@ -297,16 +297,40 @@ ngx_http_stoa_issuer_claims(ngx_http_stoa_store_t *store,
 
 
 /* A caller may choose his subject, and must not become another's: a digest
- * for which nobody finds a second text. */
+ * for which nobody finds a second text.  Without a subject it is the client
+ * that calls, and without either nobody is the same as anybody else. */
 
 static ngx_int_t
 ngx_http_stoa_issuer_principal(ngx_http_stoa_issuer_claims_t *c)
 {
-    u_char  *p, text[STOA_ID_LEN + NGX_HTTP_STOA_ISSUER_TEXT + 1];
+    size_t   n;
+    u_char  *p, text[STOA_ID_LEN + NGX_HTTP_STOA_ISSUER_TEXT + 2];
     u_char   digest[NGX_HTTP_STOA_SHA256_LEN];
 
     p = ngx_cpymem(text, c->rec->id.c, STOA_ID_LEN);
-    p = ngx_cpymem(p, c->start, c->said->subject);
+    n = c->said->subject
+        ? 0 : ngx_http_stoa_issuer_words(c, stoa_rec_str(c->rec,
+                                                  c->rec->claims_application),
+                                         "azp", "client_id", 0);
+
+    if (c->said->subject) {
+        p = ngx_cpymem(p, c->start, c->said->subject);
+
+    } else if (n && strlen(c->p) <= NGX_HTTP_STOA_ISSUER_TEXT) {
+        *p++ = '\1';
+        p = ngx_cpymem(p, c->p, strlen(c->p));
+
+    } else {
+        if (ngx_http_stoa_sha256((u_char *) c->claims->start,
+                                 c->claims->end - c->claims->start, digest)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        *p++ = '\2';
+        p = ngx_cpymem(p, digest, sizeof(digest));
+    }
 
     if (ngx_http_stoa_sha256(text, p - text, digest) != NGX_OK) {
         return NGX_ERROR;

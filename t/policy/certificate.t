@@ -80,6 +80,11 @@ like($c->{not_after}, qr/^20\d\d-.*Z$/, 'and when it ends');
 like($c->{sha256}, qr/^[0-9a-f]{64}$/, 'and which it is');
 is($t->must(GET => "$base/secrets/text")->{certificate}, undef,
    'other secrets do not');
+openssl(qw(req -x509 -newkey rsa:5120 -nodes -days 2 -subj /CN=slow),
+        '-keyout', "$dir/slow.key", '-out', "$dir/slow.pem");
+openssl(qw(req -x509 -newkey ec -pkeyopt ec_paramgen_curve:brainpoolP256r1
+           -nodes -days 2 -subj /CN=odd), '-keyout', "$dir/odd.key", '-out',
+        "$dir/odd.pem");
 my $locked = openssl(qw(pkcs8 -topk8 -passout pass:word -in),
                      "$dir/one.key");
 for my $case (
@@ -89,6 +94,10 @@ for my $case (
      qr/another key/],
     ['a key that is locked', slurp("$dir/one.pem") . $locked,
      qr/must not be encrypted/],
+    ['a key that takes long', join('', map { slurp("$dir/$_") }
+        'slow.pem', 'slow.key'), qr/2048 to 4096 bits/],
+    ['a curve of its own', join('', map { slurp("$dir/$_") }
+        'odd.pem', 'odd.key'), qr/P-256/],
     ['garbage', "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----",
      qr/no certificate/],
     ['too much', $pem{one} x 5, qr/16384/],
