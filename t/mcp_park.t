@@ -121,7 +121,7 @@ my $port = $t->origin(sub {
         return [202];
     }
     return $ok->({ tools => [ map { { name => $_, inputSchema => {
-        type => 'object' } } } qw(asks who) ] })
+        type => 'object' } } } qw(asks who careful) ] })
         if $m->{method} eq 'tools/list';
     return $ok->({ prompts => [{ name => 'p' }] })
         if $m->{method} eq 'prompts/list';
@@ -145,7 +145,9 @@ my $port = $t->origin(sub {
 
 $t->apply(demo(mcp => { old => $port })
     . document('Application', 'acme', 'other')
-    . subscribe('acme', 'other', 'api', 'old', 'basic'));
+    . subscribe('acme', 'other', 'api', 'old', 'basic')
+    . document('Policy', 'acme', 'careful', "type: approval\nconfig: {}\n"
+        . "attach: [ { api: old, tool: careful } ]\n"));
 wait_until {
     @{ $t->api('GET', '/v1/tenants/acme/apis/old/tools')->{json}{items} || [] }
 } 20 or $t->give_up('tools were not discovered');
@@ -312,13 +314,24 @@ $r = call({ logs => [qw(debug error)] }, meta => { "$ns/logLevel" => 'info' },
 is(join(' ', map { $_->{params}{level} // 'end' } @{ $r->{events} }),
    'error end', 'C5: a client that can do nothing has its messages, too')
     or diag $r->{body};
-$r = call({ rounds => [['form'], ['form']] }, meta => { progressToken => 1 });
-$r = again($r, { rounds => [['form'], ['form']] },
-           meta => { progressToken => 'second' });
-is(join(' ', map { $_->{params}{progressToken} // 'end' } @{ $r->{events} }),
-   'second end', 'C5: progress has the token of the request that waits')
-    or diag $r->{body};
-again($r, { rounds => [['form'], ['form']] });
+%seen = ();
+for (1 .. 8) {
+    $r = call({ rounds => [['form'], ['form']] },
+              meta => { progressToken => 1 });
+    $r = again($r, { rounds => [['form'], ['form']] },
+               meta => { progressToken => 'second' });
+    $seen{ join ' ', map { $_->{params}{progressToken} // 'end' }
+        @{ $r->{events} } }++;
+    again($r, { rounds => [['form'], ['form']] });
+}
+is_deeply(\%seen, { 'second end' => 8 },
+          'C5: progress has the token of the request that waits');
+%seen = ();
+for (1 .. 8) {
+    my $args = { rounds => [['form']], pad => 400_000 };
+    $seen{ length(got(again(call($args), $args))->{pad} // '') }++;
+}
+is_deeply(\%seen, { 400_000 => 8 }, 'C5: results of any length');
 
 
 # whose it is
@@ -359,18 +372,8 @@ is_deeply(got(again($r, { rounds => [['form']] })), { 'form.1' => $accept },
 $before = calls();
 for (1 .. 6) {
     my $r = call({ rounds => [['form']] });
-    my $body = json_encode({ jsonrpc => '2.0', id => 5, method => 'tools/call',
-        params => { name => 'old__asks', arguments => { rounds => [['form']] },
-            inputResponses => says($r), requestState =>
-            $r->{rpc}{result}{requestState}, _meta => {
-            "$ns/protocolVersion" => '2026-07-28',
-            "$ns/clientCapabilities" => $all } } });
     my @c = map { $t->connection } 1 .. 3;
-    $_->send_raw("POST /mcp/acme HTTP/1.1\r\nHost: x\r\nX-API-Key: $key\r\n"
-        . "Content-Type: application/json\r\nMcp-Method: tools/call\r\n"
-        . "Mcp-Name: old__asks\r\nMCP-Protocol-Version: 2026-07-28\r\n"
-        . "Content-Length: " . length($body)
-        . "\r\nConnection: close\r\n\r\n$body") for @c;
+    raw($r, { rounds => [['form']] }, $_) for @c;
     my @s = sort map { $_->response(timeout => 20)->{status} } @c;
     $seen{"@s"}++;
     $_->close for @c;
@@ -386,17 +389,8 @@ spew($t->dir('hold'), '');
 $r = call({ rounds => [['form']] });
 my $c = $t->connection;
 {
-    my $body = json_encode({ jsonrpc => '2.0', id => 5, method => 'tools/call',
-        params => { name => 'old__asks', arguments => { rounds => [['form']] },
-            inputResponses => says($r), requestState =>
-            $r->{rpc}{result}{requestState}, _meta => {
-            "$ns/protocolVersion" => '2026-07-28',
-            "$ns/clientCapabilities" => $all } } });
     my $n = count(qr/^told/m);
-    $c->send_raw("POST /mcp/acme HTTP/1.1\r\nHost: x\r\nX-API-Key: $key\r\n"
-        . "Content-Type: application/json\r\nMcp-Method: tools/call\r\n"
-        . "Mcp-Name: old__asks\r\nMCP-Protocol-Version: 2026-07-28\r\n"
-        . "Content-Length: " . length($body) . "\r\n\r\n$body");
+    raw($r, { rounds => [['form']] }, $c);
     ok((wait_until { count(qr/^told/m) > $n }), 'a call goes on');
     my $cancelled = count(qr/^cancelled/m);
     $c->reset;
@@ -407,6 +401,63 @@ my $c = $t->connection;
        '... and the session ended');
 }
 unlink $t->dir('hold');
+
+# the worker that has the call, and not the one that has its client
+
+sub holder {
+    my ($port) = map { sprintf ':%04X', $_ } @_;
+    my %inode = map { (split)[9] => 1 } grep { (split)[2] =~ /$port$/
+        && (split)[3] eq '01' } split /\n/, slurp('/proc/net/tcp');
+    return grep { my $pid = $_;
+        grep { (readlink($_) // '') =~ /\[(\d+)\]/ && $inode{$1} }
+        glob "/proc/$pid/fd/*" } $t->workers('gw');
+}
+sub raw { my ($r, $args, $c) = @_;
+    my $body = json_encode({ jsonrpc => '2.0', id => 5, method => 'tools/call',
+        params => { name => 'old__asks', arguments => $args,
+            inputResponses => says($r), requestState =>
+            $r->{rpc}{result}{requestState}, _meta => {
+            "$ns/protocolVersion" => '2026-07-28',
+            "$ns/clientCapabilities" => $all } } });
+    $c->send_raw("POST /mcp/acme HTTP/1.1\r\nHost: x\r\nX-API-Key: $key\r\n"
+        . "Content-Type: application/json\r\nMcp-Method: tools/call\r\n"
+        . "Mcp-Name: old__asks\r\nMCP-Protocol-Version: 2026-07-28\r\n"
+        . "Content-Length: " . length($body)
+        . "\r\nConnection: close\r\n\r\n$body");
+}
+for my $try (1 .. 40) {
+    unlink $t->dir('hold');
+    $r = call({ rounds => [['form']] });
+    spew($t->dir('hold'), '');
+    my ($pid) = wait_until { my @p = holder($port); @p == 1 && \@p }
+        ? holder($port) : ();
+    my $n = count(qr/^told/m);
+    my $c = $t->connection;
+    raw($r, { rounds => [['form']] }, $c);
+    wait_until { count(qr/^told/m) > $n };
+    my $mine = sprintf ':%04X', $c->{sock}->sockport;
+    my ($inode) = map { (split)[9] } grep { (split)[2] =~ /$mine$/ }
+        split /\n/, slurp('/proc/net/tcp');
+    if (!$pid || grep { (readlink($_) // '') =~ /\[$inode\]/ }
+                 glob "/proc/$pid/fd/*")
+    {
+        unlink $t->dir('hold');
+        $c->response(timeout => 20);
+        $c->close;
+        next;
+    }
+    kill KILL => $pid;
+    my $answer = $c->response(timeout => 20);
+    is(text({ %$answer, rpc => json_decode($answer->{body}
+        =~ /(\{"jsonrpc.*)/ ? $1 : '') }), '200 call_lost',
+       'S3: the worker that has the call is killed: its client is told')
+        or diag $answer->{body};
+    $c->close;
+    last;
+}
+$t->allow_log(qr/exited on signal 9/);
+unlink $t->dir('hold');
+$t->sync('gw');
 
 $r = call({ rounds => [['form'], ['form']] }, gateway => 'gw2');
 my $ends = count(qr/^cancelled/m);
@@ -450,6 +501,21 @@ spew($book, slurp($book) . join '', map { "forgotten $_\n" }
     slurp($book) =~ /^opened (\w+)/mg);
 is_deeply(got(again(call({ rounds => [['form']] }), { rounds => [['form']] })),
           { 'form.1' => $accept }, 'S2: a session that was forgotten');
+
+$r = call({ rounds => [['form']] }, name => 'old__careful');
+my $id = $r->{rpc}{result}{inputRequests} ? $r->{rpc}{result}{requestState}
+                                          : undef;
+my ($wait) = @{ $t->api('GET', '/v1/tenants/acme/approvals')->{json}{items} };
+$t->api('POST', "/v1/tenants/acme/approvals/$wait->{id}/approve", {});
+$before = calls();
+my $go = $id ? again($r, { rounds => [['form']] }, name => 'old__careful')
+             : call({ rounds => [['form']] }, name => 'old__careful');
+is(join(' ', map { $_->{params}{message} }
+    values %{ $go->{rpc}{result}{inputRequests} }), 'm',
+   'what a person has approved asks its client') or diag $go->{body};
+is_deeply(got(again($go, { rounds => [['form']] }, name => 'old__careful')),
+    { 'form.1' => $accept }, '... and is not approved once more');
+is(calls() - $before, 1, '... and executed once');
 
 my @many = map { call({ rounds => [['form']] }) } 1 .. 80;
 my @more = grep { ref got($_) } @many;

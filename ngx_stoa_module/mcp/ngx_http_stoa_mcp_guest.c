@@ -456,6 +456,7 @@ ngx_http_stoa_mcp_guest_go(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     }
 
     rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
+    ngx_set_errno(0);
 
     if (b.rc == STOA_OK && g->pid == ngx_pid) {
         ngx_http_stoa_mcp_work_came((u_char *) b.data, b.len);
@@ -474,9 +475,10 @@ ngx_http_stoa_mcp_guest_go(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
     } else if (b.rc == STOA_OK) {
         ctx->call.passed = 1;
-        rc = ngx_http_stoa_refuse(r, kill(g->pid, 0) == 0
-                                     ? NGX_HTTP_STOA_REFUSE_MCP_UNTOLD
-                                     : NGX_HTTP_STOA_REFUSE_MCP_CALL_LOST,
+        rc = ngx_http_stoa_refuse(r, ngx_errno == NGX_ECONNREFUSED
+                                     || ngx_errno == NGX_ENOENT
+                                     ? NGX_HTTP_STOA_REFUSE_MCP_CALL_LOST
+                                     : NGX_HTTP_STOA_REFUSE_MCP_UNTOLD,
                                   NULL);
     }
 
