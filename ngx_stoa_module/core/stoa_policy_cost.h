@@ -48,8 +48,11 @@ stoa_policy_cost_check(const void *rec, const void *config,
 }
 
 
+/* Among the limits: what waits for no more than the plan (LATE) would run
+ * there before it is known what is called. */
+
 static const stoa_policy_type_t  stoa_policy_cost = {
-    .name = "cost", .id = 15, .version = 1, .order = STOA_ORDER_LATE,
+    .name = "cost", .id = 15, .version = 1, .order = STOA_ORDER_LIMIT,
     .scopes = STOA_ON_ALL & ~STOA_ON_APPLICATION,
     .config = &stoa_policy_cost_struct, .check = stoa_policy_cost_check,
     .doc = "makes a call use up more than one of its plan's rate and quotas; "
