@@ -31,6 +31,8 @@ ngx_http_stoa_header_clear(ngx_http_request_t *r, const char *name,
     ngx_table_elt_t              *h;
     ngx_http_stoa_header_walk_t   walk;
 
+    static ngx_table_elt_t        said;
+
     for (h = ngx_http_stoa_header_first(&walk, &r->headers_out.headers.part);
          h;
          h = ngx_http_stoa_header_next(&walk))
@@ -48,6 +50,20 @@ ngx_http_stoa_header_clear(ngx_http_request_t *r, const char *name,
                 r->headers_out.etag = NULL;
             }
         }
+    }
+
+    /* what it says by itself it leaves out where another says it */
+
+    if (len == sizeof("Server") - 1
+        && ngx_strncasecmp((u_char *) name, (u_char *) "Server", len) == 0)
+    {
+        r->headers_out.server = &said;
+    }
+
+    if (len == sizeof("Date") - 1
+        && ngx_strncasecmp((u_char *) name, (u_char *) "Date", len) == 0)
+    {
+        r->headers_out.date = &said;
     }
 
     if (len == sizeof("Last-Modified") - 1

@@ -79,11 +79,15 @@ $t->apply(docs(doc('GatewayGroup', undef, 'default'), tenant('acme'),
     policy('later', [{ api => 'echo', order => 20 }],
            response_set => [pair('X-Order', 'later'), pair('X-Who', 'later')]),
     policy('op', [{ api => 'echo', operation => 'two' }],
-           response_set => [pair('X-Op', 'two')]),
+           response_set => [pair('X-Op', 'two'), pair('server', 'ours'),
+                            pair('Date', 'today')]),
     policy('gold', [{ plan => 'gold' }],
            request_set => [pair('X-Plan', 'gold')]),
+    policy('op1', [{ api => 'echo', operation => 'one' }],
+           response_set => [pair('Server', 'ours'), pair('Date', 'today')]),
     policy('app', [{ application => 'two' }],
-           response_set => [pair('X-App', '${application}')]),
+           response_set => [pair('X-App', '${application}')],
+           response_remove => ['SERVER', 'date']),
     policy('tool', [{ api => 'm', tool => 'seen' }],
            request_set => [pair('X-Tool', '${api}'), pair('Accept', 'x/y')],
            response_set => [pair('X-Tool', 'seen')]),
@@ -114,6 +118,7 @@ is($h->{'cache-control'}, 'private', 'Cache-Control');
 is($h->{'x-order'}, 'later', 'several run');
 is($h->{'x-who'}, 'later', 'the narrowest and last has the last word');
 is($h->{'x-op'}, undef, 'another operation\'s does not');
+is("$h->{server} $h->{date}", 'ours today', 'what nginx says by itself');
 is($h->{'x-group'}, '127.0.0.1', 'the gateway group\'s');
 is($h->{'x-app'} // $got->{'x-plan'}, undef, 'another plan\'s, another\'s');
 
@@ -121,6 +126,8 @@ $r = $t->get('/apis/acme/echo/two', key => $key2);
 is($r->{headers}{'x-op'}, 'two', 'of the operation');
 is($r->{json}{'x-plan'}, 'gold', 'of the plan');
 is($r->{headers}{'x-app'}, 'two', 'of the application');
+is(join('|', map { $_ // '-' } @{ $r->{headers} }{qw(server date)}), '-|-',
+   'taken out of what nginx, and another policy, says');
 $r = $t->get('/apis/acme/plain/x', key => $key2);
 is($r->{headers}{'x-app'}, 'two', 'whatever it calls');
 is($r->{headers}{'x-who'}, 'tenant', 'of the tenant');
