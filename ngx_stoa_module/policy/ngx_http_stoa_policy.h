@@ -39,7 +39,8 @@ ngx_int_t ngx_http_stoa_policy_response(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 
 
-/* May a call that lasts go on, by what is attached now? */
+/* May a call that lasts go on, by what is attached now?  Or one that is made
+ * for the caller begin? */
 ngx_uint_t ngx_http_stoa_policy_still(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 

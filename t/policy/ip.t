@@ -16,6 +16,10 @@ my $to = "http://127.0.0.1:$port";
 my $mcp = $t->mcp_origin(name => 'm', tools => {
     one => sub { 'one' }, two => sub { 'two' } });
 
+my %held = map { my $name = $_; ($name => $t->mcp_origin(name => $name,
+    era => 'legacy', sessions => 1, tools => { one => sub { 'one' } })) }
+    qw(kept left);
+
 sub policy { my ($name, $attach, %config) = @_;
              return doc('Policy', 'acme', $name, { type => 'ip-filter',
                  config => \%config, attach => $attach }) }
@@ -37,6 +41,11 @@ $t->apply(docs(doc('GatewayGroup', undef, 'default'), tenant('acme'),
     sub_('acme', 'demo', 'echo', 'free'), sub_('acme', 'two', 'echo', 'gold'),
     sub_('acme', 'three', 'echo', 'free'), sub_('acme', 'demo', 'shut',
     'free'), sub_('acme', 'demo', 'm', 'free'),
+    (map { (doc('Api', 'acme', $_, { kind => 'mcp', state => 'published',
+        upstream => { targets => [{ url =>
+            "http://127.0.0.1:$held{$_}/mcp" }] } }),
+        sub_('acme', 'demo', $_, 'free')) } qw(kept left)),
+    policy('left', [{ api => 'left' }], deny => ['127.0.0.0/8']),
     doc('Server', 'acme', 's', { state => 'published',
         tools => [{ api => 'm', tool => 'one' }] }),
     doc('Subscription', 'acme', undef, { application => 'two',
@@ -48,8 +57,11 @@ $t->apply(docs(doc('GatewayGroup', undef, 'default'), tenant('acme'),
     policy('gold', [{ plan => 'gold' }], @far),
     policy('app', [{ application => 'three' }], @far),
     policy('tool', [{ api => 'm', tool => 'two' }], @far)));
-wait_until { @{ $t->api('GET', '/v1/tenants/acme/apis/m/tools')
-             ->{json}{items} || [] } == 2 } 20 or $t->give_up('no tools');
+for my $api (qw(m kept left)) {
+    wait_until { @{ $t->api('GET', "/v1/tenants/acme/apis/$api/tools")
+                 ->{json}{items} || [] } >= 1 } 20
+        or $t->give_up('no tools');
+}
 $t->gateway;
 my %key = map { $_ => $t->key('acme', $_) } qw(demo two three);
 $t->sync;
@@ -76,6 +88,16 @@ is(says('shut/x'), '403 ip_denied', 'an api\'s: before authentication');
 is(says('echo/two'), '401 key_missing', 'of a part: after it');
 is(tool('one'), 'one', 'another tool is called');
 is(tool('two'), 'ip_denied', 'one is not');
+
+# nor is an upstream asked for a session, for whom it is shut
+
+my ($session) = $t->mcp_session('/mcp/acme', key => $key{demo});
+ok($session, 'a session');
+for my $api (qw(kept left)) {
+    my @opened = grep { ($_->{headers}{'user-agent'} // '') !~ /control/
+                        && $_->{body} =~ /"initialize"/ } $t->origin_log($api);
+    is(scalar @opened, $api eq 'kept' ? 1 : 0, "what it opens: $api");
+}
 
 # what the gateway answers itself is a call too
 
