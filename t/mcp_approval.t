@@ -334,6 +334,31 @@ $before = ran('delete');
 is(says(call('delete', { restart => 1 })), 'ran', 'after both were restarted');
 is(ran('delete') - $before, 1, 'once');
 
+# a control plane behind TLS, by its own authority
+
+my $dir = $t->dir('tls');
+mkdir $dir;
+$t->run_cmd([qw(openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj
+    /CN=control -addext subjectAltName=IP:127.0.0.1), '-keyout', "$dir/key",
+    '-out', "$dir/pem"]);
+my $tls = $t->port('tls');
+$t->write_file('front/nginx.conf', $t->bare_conf(<<"END", name => 'front'));
+        listen 127.0.0.1:$tls ssl;
+        ssl_certificate $dir/pem;
+        ssl_certificate_key $dir/key;
+        location / { proxy_pass http://127.0.0.1:%%PORT_control%%;
+                     proxy_read_timeout 90; }
+END
+$t->start_nginx('front');
+(my $conf = $t->template(name => 'far')) =~
+    s{(stoa_control_plane) \S+;}{$1 https://127.0.0.1:$tls ca=$dir/pem;};
+$t->gateway(name => 'far', conf => $conf);
+$r = call('delete', { tls => 1 }, gateway => 'far');
+is(says($r), 'approval_required', 'a control plane behind TLS');
+decide(id($r), 'approve');
+is(says(call('delete', { tls => 1 }, gateway => 'far')), 'ran', 'and it runs');
+settle();
+
 # docs/approval.md: its example
 
 my $page = slurp("$Test::Stoa::ROOT/docs/approval.md");

@@ -457,7 +457,7 @@ ngx_http_stoa_fetch_shaken(ngx_http_stoa_fetch_t *f)
         f->why = "TLS certificate";
 
     } else if (f->to.key.verify
-               && ngx_ssl_check_host(c, &f->to.key.tls_name) != NGX_OK)
+               && ngx_http_stoa_fetch_named(c, &f->to.key.tls_name) != NGX_OK)
     {
         ngx_log_error(NGX_LOG_ERR, f->log, 0,
                       "stoa: certificate of %V is not for \"%V\"",

@@ -160,6 +160,8 @@ void ngx_http_stoa_fetch_wait(ngx_http_stoa_fetch_t *f, ngx_event_t *ev,
     ngx_msec_t timeout);
 /* NGX_OK: it is sent; NGX_AGAIN; NGX_ERROR. */
 ngx_int_t ngx_http_stoa_fetch_write(ngx_http_stoa_fetch_t *f);
+/* Is the other side's certificate for this name, or literal address? */
+ngx_int_t ngx_http_stoa_fetch_named(ngx_connection_t *c, ngx_str_t *name);
 
 /* At configuration: what verifies URLs. */
 ngx_int_t ngx_http_stoa_fetch_init(ngx_conf_t *cf,

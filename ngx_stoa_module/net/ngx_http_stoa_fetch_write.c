@@ -135,3 +135,34 @@ ngx_http_stoa_fetch_detach(ngx_http_stoa_fetch_t *f)
         c->pool->log = ngx_cycle->log;
     }
 }
+
+
+#if (NGX_HTTP_SSL)
+
+/* nginx looks for names alone; a literal address may be in a certificate,
+ * too. */
+
+ngx_int_t
+ngx_http_stoa_fetch_named(ngx_connection_t *c, ngx_str_t *name)
+{
+    int        rc;
+    X509      *cert;
+    uint8_t    addr[16];
+    unsigned   family;
+
+    if (!stoa_addr_literal((char *) name->data, name->len, &family, addr)) {
+        return ngx_ssl_check_host(c, name);
+    }
+
+    cert = SSL_get_peer_certificate(c->ssl->connection);
+    if (cert == NULL) {
+        return NGX_ERROR;
+    }
+
+    rc = X509_check_ip(cert, addr, family == 4 ? 4 : 16, 0);
+    X509_free(cert);
+
+    return rc == 1 ? NGX_OK : NGX_ERROR;
+}
+
+#endif
