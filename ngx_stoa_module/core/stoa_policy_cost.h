@@ -29,7 +29,8 @@ STOA_POLICY_STRUCT(cost, STOA_POLICY_COST)
 
 #ifdef STOA_POLICY_TABLES
 
-/* One that says nothing is a mistake. */
+/* One that says nothing is a mistake.  The turn is that of the limits, where
+ * a plan's policies come before what its own fields ask for. */
 
 static const char *
 stoa_policy_cost_check(const void *rec, const void *config,

@@ -184,7 +184,8 @@ ngx_http_stoa_mcp_approve_refuse(ngx_http_request_t *r,
 
     stoa_buf_addz(&text, ".");
 
-    if (ngx_http_stoa_ctx_text(r, &b, &ctx->call.mcp->also) != NGX_OK
+    if ((b.len
+         && ngx_http_stoa_ctx_text(r, &b, &ctx->call.mcp->also) != NGX_OK)
         || ngx_http_stoa_ctx_text(r, &text, &detail) != NGX_OK)
     {
         stoa_buf_free(&text);
