@@ -241,7 +241,33 @@ is(data($g->event(5)), 'the end', '... and ends for its client');
 is(data(get($s3, last => $e->{id}, plain => 1)->event(10)), $ok,
    '... who comes again');
 
-# an older client does not
+# an older client does not: the gateway does it for him
+
+my $elder = session(version => '2025-06-18');
+put('a.r1', 'data: ' . msg(7) . "\n\nid: r2\nretry: 100\ndata:\n\n<end>");
+put('a.r2', 'data: ' . msg(8) . "\n\ndata: $ok\n\n");
+$c = call($elder, "id: r1\nretry: 100\ndata:\n\ndata: " . msg(6)
+    . "\n\n<end>");
+is(join(' ', map { data($c->event(10)) } 1 .. 5), join(' ', '', msg(6), msg(7),
+   '', msg(8)), 'S5: an older client sees one stream');
+is(data($c->event(10)), $ok, '... with its answer');
+is(data($c->event(10)), 'the end', '... and its end');
+is($c->{error}, '', '... properly');
+put('a.r3', "data: $ok\n\n");
+for my $path (1, 2) {
+    my $m = $t->mcp('/mcp/acme', 'tools/call', { name => 'a__raw', arguments =>
+        { raw => "id: r3\nretry: 100\ndata:\n\n<end>" } }, key => $key,
+        gateway => 'gw', id => 'c');
+    is(json_encode($m->{rpc}{error} // {}), '{}',
+       "S5: a modern client gets its answer, $path") or diag($m->{body});
+}
+$c = call($elder, "id: r9\nretry: 60000\ndata:\n\n<end>");
+$c->event(10);
+$c->close;
+ok((wait_until { !($t->metrics->{stoa_in_flight} // 0) } 10),
+   'S5: who leaves meanwhile leaves nothing');
+
+# where it cannot go on
 
 my $old = session(version => '2025-06-18');
 $c = call($old, "id: o1\ndata:\n\n<end>");
@@ -314,6 +340,23 @@ is(scalar(asked('a')), $seen{a}, '... not this one');
 $g->close;
 $t->must(POST => "/v1/tenants/acme/subscriptions/$sub->{id}/resume");
 $t->sync($_) for qw(gw gw2);
+
+# one of 2024-11-05
+
+my $pair = $t->connection(gateway => 'gw');
+$pair->request('GET', '/mcp/acme', headers_only => 1, headers => ['X-API-Key' =>
+    $key, Accept => 'text/event-stream']);
+my $url = $pair->event(10)->{data};
+my $say = sub { $t->http('POST', $url, key => $key, headers => { 'Content-Type'
+    => 'application/json' }, body => json_encode({ jsonrpc => '2.0', @_ }));
+    return data($pair->event(10)) };
+$say->(id => 'i', method => 'initialize', params => { protocolVersion =>
+    '2025-11-25', capabilities => {}, clientInfo => { name => 'p', version =>
+    '1' } });
+is($say->(id => 'c', method => 'tools/call', params => { name => 'a__raw',
+    arguments => { raw => "id: r3\nretry: 100\ndata:\n\n<end>" } }), $ok,
+   'S5: a client of 2024-11-05 gets its answer');
+$pair->close;
 
 # ---- ends
 

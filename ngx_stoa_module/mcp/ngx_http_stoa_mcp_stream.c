@@ -451,6 +451,7 @@ ngx_http_stoa_mcp_stream_event(void *data, const stoa_sse_event_t *event)
     if (e.retry_ms >= 0) {
         e.retry_ms = ngx_max(e.retry_ms, NGX_HTTP_STOA_MCP_RETRY_MIN);
         e.retry_ms = ngx_min(e.retry_ms, NGX_HTTP_STOA_MCP_RETRY_TOP);
+        s->retry_ms = e.retry_ms;
     }
 
     switch (ngx_http_stoa_mcp_event(s->ctx->call.mcp, event, &g, &why)) {
@@ -633,6 +634,10 @@ ngx_http_stoa_mcp_stream_conclude(ngx_http_stoa_mcp_stream_t *s)
         /* the client comes again, with the last id (_mcp_get.c) */
 
         return ngx_http_stoa_mcp_writer_end(&s->writer);
+    }
+
+    if (s->last && !s->cut && ngx_http_stoa_mcp_resume(s) == NGX_OK) {
+        return NGX_OK;
     }
 
     if (s->cut) {

@@ -4,6 +4,7 @@
  *
  *   _mcp_stream.c  a forwarded call's answer, judged event by event
  *   _mcp_event.c   what an event is
+ *   _mcp_resume.c  what goes on where its upstream has ended it
  *   _mcp_reply.c   what the client gets of it
  *   _mcp_writer.c  events on their way to the client
  *   _mcp_wheel.c   what happens when nothing happens
@@ -60,6 +61,8 @@ struct ngx_http_stoa_mcp_stream_s {
     ngx_uint_t                   selves;      /* answers of the gateway's    */
     const char                  *why;         /* ... were too many           */
     ngx_uint_t                   cut;         /* refuse_e + 1                */
+    int64_t                      retry_ms;    /* as the upstream said        */
+    void                        *resume;      /* goes on behind its end      */
     unsigned                     events:1;    /* the answer is a stream      */
     unsigned                     opening:1;
     unsigned                     headed:1;    /* the client has a head of    */
@@ -93,6 +96,13 @@ ngx_int_t ngx_http_stoa_mcp_writer_end(ngx_http_stoa_mcp_writer_t *w);
 ngx_int_t ngx_http_stoa_mcp_writer_send(ngx_http_stoa_mcp_writer_t *w);
 /* The same outside of nginx's own handlers. */
 void ngx_http_stoa_mcp_writer_push(ngx_http_stoa_mcp_writer_t *w);
+
+
+/* ---- _mcp_resume.c ------------------------------------------------------ */
+
+/* The upstream has ended the stream before the answer.  NGX_OK: it goes on;
+ * NGX_DECLINED: it cannot. */
+ngx_int_t ngx_http_stoa_mcp_resume(ngx_http_stoa_mcp_stream_t *s);
 
 
 /* ---- _mcp_event.c ------------------------------------------------------- */

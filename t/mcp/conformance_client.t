@@ -30,7 +30,8 @@ my %lacking = (
         'request-metadata' => 'each server is asked for its older era, too, '
             . 'as many of both name the newer one only' },
     '2025-11-25' => {
-        'sse-retry' => 'a stream is not resumed for a modern client' },
+        'sse-retry' => 'a stream is not resumed for a modern client '
+            . 'who can be asked' },
     '2025-11-25 legacy' => {},
     '2025-06-18 legacy' => {},
 );
