@@ -395,7 +395,8 @@ ngx_http_stoa_mcp_relay_may(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
     (void) ngx_http_stoa_mcp_each_grant(r, ctx, ngx_http_stoa_mcp_relay_grant,
                                         &apis, &all);
-    return apis.found;
+
+    return apis.found && ngx_http_stoa_policy_still_api(r, ctx, api);
 }
 
 
@@ -623,7 +624,7 @@ ngx_http_stoa_mcp_relay_count(ngx_http_stoa_ctx_t *ctx)
 
 
 /* Those of a call of this session to this api, by the api's policies and the
- * subscription by which the caller has it.  NGX_DECLINED: these allow none. */
+ * subscription by which the caller has it.  NGX_DECLINED: that allows none. */
 
 ngx_int_t
 ngx_http_stoa_mcp_relay_headers(ngx_http_request_t *r,
@@ -650,9 +651,9 @@ ngx_http_stoa_mcp_relay_headers(ngx_http_request_t *r,
     ngx_http_stoa_chain_set(ctx, NGX_HTTP_STOA_CHAIN_API, api->policies);
 
     mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
-    rc = ngx_http_stoa_policy_still(r, ctx) ? NGX_OK : NGX_DECLINED;
+    rc = NGX_OK;
 
-    if (rc == NGX_OK && !mcp.has_server
+    if (!mcp.has_server
         && ngx_http_stoa_auth_subscribed(mcf->store, ctx, &api->id))
     {
         ctx->call.subscribed = api->id;

@@ -39,10 +39,12 @@ ngx_int_t ngx_http_stoa_policy_response(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 
 
-/* May a call that lasts go on, by what is attached now?  Or one that is made
- * for the caller begin? */
+/* May a call that lasts go on, by what is attached now?  And what is made for
+ * its caller at another api? */
 ngx_uint_t ngx_http_stoa_policy_still(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
+ngx_uint_t ngx_http_stoa_policy_still_api(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const stoa_id_t *api);
 
 
 /* Is the call of the kind that it is attached to? */

@@ -21,11 +21,16 @@ static ngx_uint_t ngx_http_stoa_policy_still_row(ngx_http_request_t *r,
 
 /* A record that is gone is not judged here. */
 
+#define ASK(from, rec, list)                                                  \
+    ((rec) == NULL                                                            \
+     || ngx_http_stoa_policy_still_of(r, ctx, NGX_HTTP_STOA_CHAIN_##from,     \
+                                      rec, list))
+
+
 ngx_uint_t
 ngx_http_stoa_policy_still(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
     ngx_http_stoa_store_t          *store;
-    const stoa_rec_api_t           *api;
     const stoa_rec_plan_t          *plan;
     const stoa_rec_group_t         *group;
     ngx_http_stoa_resource_t        res;
@@ -45,21 +50,29 @@ ngx_http_stoa_policy_still(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         (void) ctx->call.edge->resource(r, ctx, NULL, &res);
     }
 
-    api = ctx->call.api
-          ? ngx_http_stoa_store_api(store, &ctx->call.api->id) : NULL;
     plan = ngx_http_stoa_store_plan(store, &ctx->call.plan);
     app = ngx_http_stoa_store_application(store, &ctx->application);
 
-#define ASK(from, rec, list)                                                  \
-    ((rec) == NULL                                                            \
-     || ngx_http_stoa_policy_still_of(r, ctx, NGX_HTTP_STOA_CHAIN_##from,     \
-                                      rec, list))
-
     return ASK(GROUP, group, &group->policies)
            && ASK(ENDPOINT, res.rec, res.policies)
-           && ASK(API, api, &api->policies)
+           && (ctx->call.api == NULL
+               || ngx_http_stoa_policy_still_api(r, ctx, &ctx->call.api->id))
            && ASK(PLAN, plan, &plan->policies)
            && ASK(APPLICATION, app, &app->policies);
+}
+
+
+ngx_uint_t
+ngx_http_stoa_policy_still_api(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const stoa_id_t *api)
+{
+    const stoa_rec_api_t       *rec;
+    ngx_http_stoa_main_conf_t  *mcf;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+    rec = ngx_http_stoa_store_api(mcf->store, api);
+
+    return ASK(API, rec, &rec->policies);
 }
 
 
