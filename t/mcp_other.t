@@ -108,4 +108,15 @@ is($note->(), 202, 'F5: one that is for nobody');
 ok((wait_until { ($t->metrics->{stoa_mcp_answers_lost_total} // 0) > $lost }
     10), '... is counted');
 
+# what nobody could judge does not go around who has to approve calls
+
+$key{again} = $t->key('acme', 'app');
+$t->sync;
+is(ref ask('again', 'modern', 'x/echo', {}), 'HASH', 'F5: it passes');
+$t->apply(document('Policy', 'acme', 'careful', "type: approval\nconfig: {}\n"
+    . "attach: [{ api: a, tool: echo }]\n"));
+$t->sync;
+is(ask('again', $_, 'x/echo', {}), -32601,
+   "F5: not where calls have to be approved, $_") for qw(legacy modern);
+
 done_testing();

@@ -9,6 +9,8 @@
 #include "stoa_policy.h"
 
 
+#define STOA_POLICY_APPROVAL_ID  16
+
 #define STOA_POLICY_APPROVAL(F, S)                                            \
     F(S, U32, expires_s, 60, 2592000, 3600, ,                                 \
       "how long a call waits; and once it is approved, how long it may pass") \
@@ -51,7 +53,8 @@ STOA_POLICY_STRUCT(approval, STOA_POLICY_APPROVAL)
 #ifdef STOA_POLICY_TABLES
 
 static const stoa_policy_type_t  stoa_policy_approval = {
-    .name = "approval", .id = 16, .version = 1, .order = STOA_ORDER_AUTHZ,
+    .name = "approval", .id = STOA_POLICY_APPROVAL_ID, .version = 1,
+    .order = STOA_ORDER_AUTHZ,
     .scopes = STOA_ON_GROUP|STOA_ON_TENANT|STOA_ON_SERVER|STOA_ON_MCP_API
               |STOA_ON_TOOL|STOA_ON_PLAN|STOA_ON_APPLICATION,
     .config = &stoa_policy_approval_struct,

@@ -173,7 +173,8 @@ ngx_http_stoa_mcp_other_find(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
                                       others, &all);
 
     return rc == NGX_OK && others->n == 1 && !ctx->call.mcp->has_server
-           && !ngx_http_stoa_policy_token_ruled(ctx) ? others->api : NULL;
+           && !ngx_http_stoa_policy_token_ruled(ctx)
+           && !ngx_http_stoa_policy_approval_ruled(ctx) ? others->api : NULL;
 }
 
 
@@ -209,6 +210,7 @@ ngx_http_stoa_mcp_other_grant(void *data,
 
     if (grant->sub->has_tools || api->hdr.withheld
         || ngx_http_stoa_policy_token_rules(api, &api->policies)
+        || ngx_http_stoa_policy_approval_rules(api, &api->policies)
         || (api->era != STOA_ERA_DUAL
             && api->era != (others->modern ? STOA_ERA_MODERN
                                            : STOA_ERA_LEGACY)))

@@ -86,6 +86,11 @@ typedef enum {
     NGX_HTTP_STOA_APPROVAL_UNAVAILABLE
 } ngx_http_stoa_approval_e;
 
+/* Is one in force among the policies of a record; of the call so far? */
+ngx_uint_t ngx_http_stoa_policy_approval_rules(const void *rec,
+    const stoa_vec_t *policies);
+ngx_uint_t ngx_http_stoa_policy_approval_ruled(ngx_http_stoa_ctx_t *ctx);
+
 
 /* ---- ngx_http_stoa_policy_result.c -------------------------------------- */
 

@@ -57,3 +57,46 @@ ngx_http_stoa_policy_approval_head(ngx_http_request_t *r,
 
     return NGX_OK;
 }
+
+
+ngx_uint_t
+ngx_http_stoa_policy_approval_rules(const void *rec,
+    const stoa_vec_t *policies)
+{
+    uint32_t                  i;
+    const stoa_rec_policy_t  *p;
+
+    p = stoa_rec_vec(rec, *policies, stoa_rec_policy_t);
+
+    for (i = 0; i < policies->n; i++) {
+        if (p[i].type == STOA_POLICY_APPROVAL_ID
+            && p[i].state == STOA_POLICY_ENABLED)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+ngx_uint_t
+ngx_http_stoa_policy_approval_ruled(ngx_http_stoa_ctx_t *ctx)
+{
+    ngx_uint_t              i, from;
+    ngx_http_stoa_chain_t  *chain;
+
+    for (from = 0; from < NGX_HTTP_STOA_CHAIN_MAX; from++) {
+        chain = ctx->call.chain[from];
+
+        for (i = 0; chain && i < chain->n; i++) {
+            if (chain->elts[i].policy == &ngx_http_stoa_policy_approval
+                && !chain->elts[i].shadow)
+            {
+                return 1;
+            }
+        }
+    }
+
+    return 0;
+}
