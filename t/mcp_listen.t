@@ -16,7 +16,9 @@ use Time::HiRes qw(time);
 my $t = Test::Stoa->new;
 $t->control;
 my $NS = 'io.modelcontextprotocol';
-my $port = $t->mcp_origin(name => 'm', tools => {
+my $port = $t->mcp_origin(name => 'm', list => { 'tools/list' => sub { {
+    tools => [ map { { name => $_, inputSchema => { type => 'object' } } }
+        qw(noisy one two), -f $t->dir('third') ? 'three' : () ] } } }, tools => {
     (map { ($_ => sub { 'ok' }) } qw(one two)),
     noisy => sub { return { sse => [ { jsonrpc => '2.0', method =>
         'notifications/tools/list_changed' } ], result => {} } } });
@@ -119,6 +121,17 @@ unlike($same->{in}, qr/list_changed/,
        'C4: nor what changed for others alone');
 unlike($all->{in} . ($all->{sse} // ''), qr/list_changed/,
        'C4: each change once, and what an upstream says of its own lists not');
+
+# ---- what an upstream says of its lists: they are read again at once
+
+spew($t->dir('third'), '');
+$t->mcp('/mcp/acme', 'tools/call', { name => 'm__noisy', arguments => {} },
+    key => $key);
+is(said($all, 20)->{method}, 'notifications/tools/list_changed',
+   'C4: an upstream that says that its tools are others has them read');
+$list = $t->mcp('/mcp/acme', 'tools/list', undef, key => $key);
+is(join(' ', map { $_->{name} } @{ $list->{rpc}{result}{tools} }),
+   'm__noisy m__one m__three m__two', '... which are there, then');
 
 # ---- ends
 

@@ -30,6 +30,8 @@ static struct {
     uint64_t         order;
     pthread_t        thread[CP_DISCOVERY_THREADS];
     cp_queue_row_t   row[CP_DISCOVERY_QUEUE];
+    unsigned         hints;       /* each once                              */
+    char             hint[CP_DISCOVERY_HINTS][STOA_ID_LEN + 1];
 } cp_queue = { .mutex = PTHREAD_MUTEX_INITIALIZER,
                .wake = PTHREAD_COND_INITIALIZER };
 
@@ -342,11 +344,97 @@ cp_discovery_stop(void)
 }
 
 
+/* Under the mutex; CP_DISCOVERY_HINTS: there is none. */
+
+static unsigned
+cp_queue_hint(const char *api)
+{
+    unsigned  i;
+
+    for (i = 0; i < cp_queue.hints; i++) {
+        if (strcmp(cp_queue.hint[i], api) == 0) {
+            return i;
+        }
+    }
+
+    return CP_DISCOVERY_HINTS;
+}
+
+
+void
+cp_discovery_hint(const char *api)
+{
+    if (!stoa_id_valid(api, strlen(api))) {
+        return;
+    }
+
+    (void) pthread_mutex_lock(&cp_queue.mutex);
+
+    if (cp_queue.hints < CP_DISCOVERY_HINTS
+        && cp_queue_hint(api) == CP_DISCOVERY_HINTS)
+    {
+        memcpy(cp_queue.hint[cp_queue.hints++], api, STOA_ID_LEN + 1);
+    }
+
+    (void) pthread_mutex_unlock(&cp_queue.mutex);
+}
+
+
+/* Was it named?  take: then it no longer is. */
+
+static bool
+cp_queue_hinted(const char *api, bool take)
+{
+    unsigned  i;
+
+    (void) pthread_mutex_lock(&cp_queue.mutex);
+
+    i = cp_queue_hint(api);
+
+    if (take && i < CP_DISCOVERY_HINTS) {
+        cp_queue.hints--;
+        memmove(cp_queue.hint[i], cp_queue.hint[cp_queue.hints],
+                STOA_ID_LEN + 1);
+    }
+
+    (void) pthread_mutex_unlock(&cp_queue.mutex);
+
+    return i < CP_DISCOVERY_HINTS;
+}
+
+
+/* Those that are no apis do not wait. */
+
+static void
+cp_queue_hints_keep(const cp_rows_t *rows)
+{
+    unsigned  i, k;
+
+    (void) pthread_mutex_lock(&cp_queue.mutex);
+
+    for (i = cp_queue.hints; i-- > 0; ) {
+        for (k = 0; k < rows->rows; k++) {
+            if (strcmp(cp_cell(rows, k, 0)->p, cp_queue.hint[i]) == 0) {
+                break;
+            }
+        }
+
+        if (k == rows->rows) {
+            cp_queue.hints--;
+            memmove(cp_queue.hint[i], cp_queue.hint[cp_queue.hints],
+                    STOA_ID_LEN + 1);
+        }
+    }
+
+    (void) pthread_mutex_unlock(&cp_queue.mutex);
+}
+
+
 /* Never read, another upstream than was read, or old; a failure is tried
  * again sooner, twice as late each time. */
 
 static bool
-cp_discovery_is_due(cp_arena_t *a, const cp_val_t *upstream,
+cp_discovery_is_due(cp_arena_t *a, const char *api, const cp_val_t *upstream,
     const cp_val_t *discovery, int64_t now)
 {
     int64_t      at, wait, failures;
@@ -364,8 +452,9 @@ cp_discovery_is_due(cp_arena_t *a, const cp_val_t *upstream,
         return true;
     }
 
-    wait = CP_DISCOVERY_INTERVAL_MS;
     failures = cp_json_num(d, "failures", 0);
+    wait = (failures == 0 && cp_queue_hinted(api, false))
+           ? CP_DISCOVERY_HINT_MS : CP_DISCOVERY_INTERVAL_MS;
 
     if (failures > 0 && failures < 8) {
         wait = (int64_t) CP_DISCOVERY_RETRY_MS << (failures - 1);
@@ -388,6 +477,7 @@ cp_discovery_job(cp_app_t *app)
     cp_err_t     err;
     cp_rows_t    rows;
     cp_arena_t  *a;
+    const char  *id;
 
     if (cp_queue_start(app) != CP_OK) {
         return CP_ERROR;
@@ -415,12 +505,25 @@ cp_discovery_job(cp_app_t *app)
     now = cp_time_ms();
 
     for (i = 0; rc == CP_OK && i < rows.rows; i++) {
-        if (cp_discovery_is_due(a, cp_cell(&rows, i, 1), cp_cell(&rows, i, 2),
-                                now)
-            && !cp_queue_push(cp_cell(&rows, i, 0)->p, false))
+        id = cp_cell(&rows, i, 0)->p;
+
+        if (!cp_discovery_is_due(a, id, cp_cell(&rows, i, 1),
+                                 cp_cell(&rows, i, 2), now))
         {
+            continue;
+        }
+
+        /* what is heard while it is read counts again */
+
+        (void) cp_queue_hinted(id, true);
+
+        if (!cp_queue_push(id, false)) {
             break;
         }
+    }
+
+    if (rc == CP_OK) {
+        cp_queue_hints_keep(&rows);
     }
 
     cp_arena_destroy(a);

@@ -31,6 +31,8 @@
 #define CP_DISCOVERY_ITEM_BYTES   (1024 * 1024)
 #define CP_DISCOVERY_INTERVAL_MS  300000
 #define CP_DISCOVERY_RETRY_MS     5000        /* doubled up to the interval  */
+#define CP_DISCOVERY_HINT_MS      5000        /* of one that has changed     */
+#define CP_DISCOVERY_HINTS        64          /* that wait                   */
 #define CP_DISCOVERY_ARENA        (256 * 1024 * 1024)
 #define CP_DISCOVERY_WAIT_MS      10000       /* of POST .../discover        */
 #define CP_DISCOVERY_ERROR_MAX    300
@@ -135,6 +137,9 @@ cp_rc_t cp_discovery_store(cp_app_t *app, cp_arena_t *a, const char *api,
     const char *upstream, const cp_catalog_t *found) CP_MUST_CHECK;
 
 
+/* A gateway has heard that the lists of this api have changed: they are read
+ * as soon as they may be. */
+void cp_discovery_hint(const char *api);
 /* Reads an api once more, on a thread of its own; false: too many wait. */
 bool cp_discovery_ask(cp_app_t *app, const char *api) CP_MUST_CHECK;
 /* The column `discovery`; NULL: none. */

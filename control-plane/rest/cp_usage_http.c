@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "discovery/cp_discovery.h"
 #include "discovery/cp_issuer_keys.h"
 #include "apply/cp_wait.h"
 #include "feed/cp_usage.h"
@@ -27,10 +28,21 @@ static const cp_usage_name_t  cp_usage_steps[] = {
 };
 
 
+/* Ids of what is to be read again, and who does. */
+static const struct {
+    const char  *name;
+    void       (*hint)(const char *id);
+} cp_gateway_hints[] = {
+    { "unknown_keys", cp_issuer_keys_hint },
+    { "changed",      cp_discovery_hint }
+};
+
+
 cp_rc_t
 cp_gateway_status(cp_req_t *r)
 {
     bool        news;
+    size_t      i;
     cp_rc_t     rc;
     int64_t     rev;
     cp_json_t  *in, *out, *m;
@@ -47,13 +59,15 @@ cp_gateway_status(cp_req_t *r)
         return rc;
     }
 
-    for (m = cp_json_get(in, "unknown_keys")
-             ? cp_json_get(in, "unknown_keys")->first : NULL;
-         m;
-         m = m->next)
+    for (i = 0; i < sizeof(cp_gateway_hints) / sizeof(cp_gateway_hints[0]);
+         i++)
     {
-        if (m->type == CP_JSON_STRING) {
-            cp_issuer_keys_hint(m->s);
+        m = cp_json_get(in, cp_gateway_hints[i].name);
+
+        for (m = m ? m->first : NULL; m; m = m->next) {
+            if (m->type == CP_JSON_STRING) {
+                cp_gateway_hints[i].hint(m->s);
+            }
         }
     }
 

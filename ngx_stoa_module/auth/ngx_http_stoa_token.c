@@ -361,7 +361,8 @@ ngx_http_stoa_token_try(ngx_http_stoa_main_conf_t *mcf,
             *ask = rec;
 
         } else {
-            ngx_http_stoa_unknown_note(mcf->sh, &rec->id);
+            ngx_http_stoa_hint_note(mcf->sh, NGX_HTTP_STOA_HINT_KEYS,
+                                    &rec->id);
         }
     }
 

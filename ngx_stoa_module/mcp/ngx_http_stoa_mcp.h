@@ -361,6 +361,7 @@ typedef struct {
     unsigned                   has_completions:1;
     unsigned                   has_logging:1;
     unsigned                   has_updates:1; /* resources/subscribe        */
+    unsigned                   has_changes:1; /* an upstream says so        */
     unsigned                   summed:1;      /* the sums are made          */
 } ngx_http_stoa_mcp_view_t;
 

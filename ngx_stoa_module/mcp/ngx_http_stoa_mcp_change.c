@@ -92,7 +92,8 @@ ngx_http_stoa_mcp_changed(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
             c->sum[k] = view->sum[k];
         }
 
-        c->talks = view->has_logging || view->has_updates;
+        c->talks = view->has_logging || view->has_updates
+                   || view->has_changes;
         c->generation = generation;
         c->looked = ngx_current_msec;
     }

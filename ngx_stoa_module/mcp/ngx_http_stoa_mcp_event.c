@@ -4,6 +4,7 @@
  */
 
 #include "ngx_http_stoa_stream.h"
+#include "ngx_http_stoa_zone.h"
 
 
 /* What a server may ask a client, who has to have declared it. */
@@ -59,13 +60,14 @@ ngx_http_stoa_mcp_event(ngx_http_stoa_mcp_t *mcp,
 
     case STOA_GLANCE_NOTIFICATION:
 
-        /* lists are the gateway's own, and so is what tells of them */
+        /* lists are the gateway's own, and so is what tells of them: the
+         * control plane reads them anew */
 
         for (i = 0; ngx_http_stoa_mcp_own[i].len; i++) {
             if (ngx_http_stoa_mcp_event_is(&g->method,
                                            &ngx_http_stoa_mcp_own[i]))
             {
-                return NGX_HTTP_STOA_MCP_EVENT_DROP;
+                return NGX_HTTP_STOA_MCP_EVENT_LISTS;
             }
         }
 
@@ -199,4 +201,16 @@ ngx_http_stoa_mcp_event_mark(ngx_http_stoa_mcp_t *mcp,
     stoa_buf_add(out, p, data->data + data->len - p);
 
     return out->rc == STOA_OK ? NGX_OK : NGX_ERROR;
+}
+
+
+void
+ngx_http_stoa_mcp_lists_changed(ngx_http_request_t *r,
+    const ngx_http_stoa_api_t *api)
+{
+    ngx_http_stoa_main_conf_t  *mcf;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+
+    ngx_http_stoa_hint_note(mcf->sh, NGX_HTTP_STOA_HINT_CATALOG, &api->id);
 }

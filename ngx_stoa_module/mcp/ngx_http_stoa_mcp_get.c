@@ -408,6 +408,10 @@ ngx_http_stoa_mcp_get_event(ngx_http_stoa_mcp_source_t *src,
     case NGX_HTTP_STOA_MCP_EVENT_PASS:
         break;
 
+    case NGX_HTTP_STOA_MCP_EVENT_LISTS:
+        ngx_http_stoa_mcp_lists_changed(g->hold.request, src->api);
+        return STOA_OK;
+
     case NGX_HTTP_STOA_MCP_EVENT_MARK:
     case NGX_HTTP_STOA_MCP_EVENT_ASK:
         rc = ngx_http_stoa_mcp_event_mark(g->hold.ctx->call.mcp, &src->ref,

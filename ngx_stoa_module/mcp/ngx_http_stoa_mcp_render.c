@@ -422,8 +422,11 @@ ngx_http_stoa_mcp_render_caps(ngx_http_stoa_mcp_build_t *b,
 {
     stoa_err_t                 err;
     stoa_str_t                 text;
+    ngx_uint_t                 i;
     stoa_json_val_t            root, val, updates;
     ngx_http_stoa_mcp_view_t  *view;
+
+    static const char *const  lists[] = { "tools", "prompts", "resources" };
 
     view = b->view;
     text = stoa_rec_str(api, api->capabilities);
@@ -440,6 +443,13 @@ ngx_http_stoa_mcp_render_caps(ngx_http_stoa_mcp_build_t *b,
                          && stoa_json_get(&root, "prompts", &val);
     view->has_completions |= stoa_json_get(&root, "completions", &val);
     view->has_logging |= stoa_json_get(&root, "logging", &val);
+
+    for (i = 0; i < 3; i++) {
+        view->has_changes |= stoa_json_get(&root, lists[i], &val)
+                             && val.type == STOA_JSON_OBJECT
+                             && stoa_json_get(&val, "listChanged", &updates)
+                             && updates.type == STOA_JSON_TRUE;
+    }
 
     if (b->list != NGX_HTTP_STOA_MCP_RESOURCES
         || !stoa_json_get(&root, "resources", &val))

@@ -456,6 +456,10 @@ ngx_http_stoa_mcp_stream_event(void *data, const stoa_sse_event_t *event)
 
     switch (ngx_http_stoa_mcp_event(s->ctx->call.mcp, event, &g, &why)) {
 
+    case NGX_HTTP_STOA_MCP_EVENT_LISTS:
+        ngx_http_stoa_mcp_lists_changed(s->ctx->request, s->ctx->call.api);
+        return STOA_OK;
+
     case NGX_HTTP_STOA_MCP_EVENT_PING:
         ngx_http_stoa_mcp_stream_self(s, &g, NULL);
         return STOA_OK;
@@ -474,11 +478,8 @@ ngx_http_stoa_mcp_stream_event(void *data, const stoa_sse_event_t *event)
 
     case NGX_HTTP_STOA_MCP_EVENT_PASS:
         rc = ngx_http_stoa_mcp_task_told(s->ctx, &e.data);
-
-        return rc == NGX_DECLINED
-               || (rc == NGX_OK
-                   && ngx_http_stoa_mcp_stream_pass(s, &e) == NGX_OK)
-               ? STOA_OK : STOA_ERROR;
+        rc = rc == NGX_OK ? ngx_http_stoa_mcp_stream_pass(s, &e) : rc;
+        return rc == NGX_ERROR ? STOA_ERROR : STOA_OK;
 
     case NGX_HTTP_STOA_MCP_EVENT_ANSWER:
         s->answered = 1;

@@ -109,6 +109,7 @@ ngx_int_t ngx_http_stoa_mcp_resume(ngx_http_stoa_mcp_stream_t *s);
 
 typedef enum {
     NGX_HTTP_STOA_MCP_EVENT_DROP = 0,    /* nothing for a client             */
+    NGX_HTTP_STOA_MCP_EVENT_LISTS,       /* the same: its lists are others   */
     NGX_HTTP_STOA_MCP_EVENT_PASS,
     NGX_HTTP_STOA_MCP_EVENT_MARK,        /* passed, with marks               */
     NGX_HTTP_STOA_MCP_EVENT_ASK,         /* the same, and waits for him      */
@@ -121,6 +122,9 @@ typedef enum {
 /* g: what is in it, unless it is dropped; why: of a fault. */
 ngx_http_stoa_mcp_event_e ngx_http_stoa_mcp_event(ngx_http_stoa_mcp_t *mcp,
     const stoa_sse_event_t *event, stoa_glance_t *g, const char **why);
+/* The control plane is to read the lists of this upstream. */
+void ngx_http_stoa_mcp_lists_changed(ngx_http_request_t *r,
+    const ngx_http_stoa_api_t *api);
 /* NGX_DECLINED: an id is too long for a mark. */
 ngx_int_t ngx_http_stoa_mcp_event_mark(ngx_http_stoa_mcp_t *mcp,
     const stoa_mcp_ref_t *ref, const stoa_str_t *data, const stoa_glance_t *g,

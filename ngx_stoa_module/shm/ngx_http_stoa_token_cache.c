@@ -112,53 +112,59 @@ ngx_http_stoa_token_put(ngx_http_stoa_sh_t *sh, const u_char *hash,
 
 
 void
-ngx_http_stoa_unknown_note(ngx_http_stoa_sh_t *sh, const stoa_id_t *id)
+ngx_http_stoa_hint_note(ngx_http_stoa_sh_t *sh, ngx_uint_t what,
+    const stoa_id_t *id)
 {
-    ngx_uint_t  i;
+    ngx_uint_t             i;
+    ngx_http_stoa_hint_t  *h;
 
-    ngx_http_stoa_lock_take(&sh->unknown_lock);
+    h = &sh->hints[what];
+    ngx_http_stoa_lock_take(&h->lock);
 
-    for (i = 0; i < NGX_HTTP_STOA_UNKNOWN_KEYS; i++) {
+    for (i = 0; i < NGX_HTTP_STOA_HINTED; i++) {
 
-        if (sh->unknown[i].c[0] == '\0') {
-            sh->unknown[i] = *id;
+        if (h->id[i].c[0] == '\0') {
+            h->id[i] = *id;
             break;
         }
 
-        if (ngx_memcmp(&sh->unknown[i], id, sizeof(stoa_id_t)) == 0) {
+        if (ngx_memcmp(&h->id[i], id, sizeof(stoa_id_t)) == 0) {
             break;
         }
     }
 
-    ngx_http_stoa_lock_drop(&sh->unknown_lock);
+    ngx_http_stoa_lock_drop(&h->lock);
 }
 
 
 ngx_uint_t
-ngx_http_stoa_unknown_noted(ngx_http_stoa_sh_t *sh)
+ngx_http_stoa_hint_noted(ngx_http_stoa_sh_t *sh, ngx_uint_t what)
 {
-    return ngx_http_stoa_load(&sh->unknown[0].c[0]) != '\0';
+    return ngx_http_stoa_load(&sh->hints[what].id[0].c[0]) != '\0';
 }
 
 
 ngx_uint_t
-ngx_http_stoa_unknown_take(ngx_http_stoa_sh_t *sh, stoa_id_t *ids)
+ngx_http_stoa_hint_take(ngx_http_stoa_sh_t *sh, ngx_uint_t what,
+    stoa_id_t *ids)
 {
-    ngx_uint_t  n;
+    ngx_uint_t             n;
+    ngx_http_stoa_hint_t  *h;
 
-    if (!ngx_http_stoa_unknown_noted(sh)) {
+    if (!ngx_http_stoa_hint_noted(sh, what)) {
         return 0;
     }
 
-    ngx_http_stoa_lock_take(&sh->unknown_lock);
+    h = &sh->hints[what];
+    ngx_http_stoa_lock_take(&h->lock);
 
-    for (n = 0; n < NGX_HTTP_STOA_UNKNOWN_KEYS && sh->unknown[n].c[0]; n++) {
-        ids[n] = sh->unknown[n];
+    for (n = 0; n < NGX_HTTP_STOA_HINTED && h->id[n].c[0]; n++) {
+        ids[n] = h->id[n];
     }
 
-    ngx_memzero(sh->unknown, sizeof(sh->unknown));
+    ngx_memzero(h->id, sizeof(h->id));
 
-    ngx_http_stoa_lock_drop(&sh->unknown_lock);
+    ngx_http_stoa_lock_drop(&h->lock);
 
     return n;
 }

@@ -28,7 +28,7 @@
 #define NGX_HTTP_STOA_PROCS_MIN     16
 #define NGX_HTTP_STOA_TOKEN_WAYS    4
 #define NGX_HTTP_STOA_TOKEN_TEXT    960     /* a longer verdict is not kept  */
-#define NGX_HTTP_STOA_UNKNOWN_KEYS  8       /* issuers that wait to be told  */
+#define NGX_HTTP_STOA_HINTED        8       /* ids of a kind                 */
 #define NGX_HTTP_STOA_PROCS_MAX     256
 #define NGX_HTTP_STOA_LATENCY_N     26      /* bucket i: < 2^(i + 6) us;
                                                the last: over 17 minutes */
@@ -122,6 +122,20 @@ typedef struct {
 } ngx_http_stoa_api_count_t;
 
 
+/* What the control plane is to read again. */
+
+typedef enum {
+    NGX_HTTP_STOA_HINT_KEYS = 0,     /* of issuers                           */
+    NGX_HTTP_STOA_HINT_CATALOG,      /* of MCP upstreams                     */
+    NGX_HTTP_STOA_HINTS
+} ngx_http_stoa_hint_e;
+
+typedef struct {
+    uint64_t   lock;
+    stoa_id_t  id[NGX_HTTP_STOA_HINTED];
+} ngx_http_stoa_hint_t;
+
+
 #define NGX_HTTP_STOA_MCP_TURNS  4096
 #define NGX_HTTP_STOA_MCP_CALLS  8192
 #define NGX_HTTP_STOA_MCP_PAIRS  8192
@@ -161,8 +175,7 @@ struct ngx_http_stoa_sh_s {
     uint64_t  sync_err_seq;          /* odd: being written                   */
     char      sync_err[NGX_HTTP_STOA_SYNC_ERR_LEN];
 
-    uint64_t  unknown_lock;          /* issuers whose tokens have keys that  */
-    stoa_id_t unknown[NGX_HTTP_STOA_UNKNOWN_KEYS];     /* nobody knows       */
+    ngx_http_stoa_hint_t  hints[NGX_HTTP_STOA_HINTS];
 
     ngx_http_stoa_api_count_t  apis[NGX_HTTP_STOA_APIS + 1];
     uint64_t  mcp_levels[NGX_HTTP_STOA_MCP_TURNS];  /* what they want logged */
@@ -191,11 +204,13 @@ size_t ngx_http_stoa_token_get(ngx_http_stoa_sh_t *sh, const u_char *hash,
 void ngx_http_stoa_token_put(ngx_http_stoa_sh_t *sh, const u_char *hash,
     int64_t until_ms, const u_char *text, size_t len);
 
-/* An issuer whose key set lacks a key; and who takes those that were noted,
- * how many. */
-void ngx_http_stoa_unknown_note(ngx_http_stoa_sh_t *sh, const stoa_id_t *id);
-ngx_uint_t ngx_http_stoa_unknown_noted(ngx_http_stoa_sh_t *sh);
-ngx_uint_t ngx_http_stoa_unknown_take(ngx_http_stoa_sh_t *sh, stoa_id_t *ids);
+/* An issuer whose key set lacks a key, an api whose lists have changed; are
+ * there some; and who takes those that were noted, how many. */
+void ngx_http_stoa_hint_note(ngx_http_stoa_sh_t *sh, ngx_uint_t what,
+    const stoa_id_t *id);
+ngx_uint_t ngx_http_stoa_hint_noted(ngx_http_stoa_sh_t *sh, ngx_uint_t what);
+ngx_uint_t ngx_http_stoa_hint_take(ngx_http_stoa_sh_t *sh, ngx_uint_t what,
+    stoa_id_t *ids);
 
 /* ---- processes (ngx_http_stoa_proc.c) ----------------------------------- */
 

@@ -178,12 +178,15 @@ ngx_http_stoa_report_turn(ngx_http_stoa_report_t *rp)
 }
 
 
-/* Callers with a key that nobody knows yet wait for its being read. */
+/* Somebody waits for its being read. */
 
 static ngx_uint_t
 ngx_http_stoa_report_hint(ngx_http_stoa_report_t *rp, uint64_t now)
 {
-    return ngx_http_stoa_unknown_noted(rp->agent->mcf->sh)
+    return (ngx_http_stoa_hint_noted(rp->agent->mcf->sh,
+                                     NGX_HTTP_STOA_HINT_KEYS)
+            || ngx_http_stoa_hint_noted(rp->agent->mcf->sh,
+                                        NGX_HTTP_STOA_HINT_CATALOG))
            && now + rp->interval_ms
               >= rp->next_status_ms + NGX_HTTP_STOA_REPORT_HINT_MS;
 }
@@ -350,9 +353,11 @@ ngx_http_stoa_report_sync(ngx_http_stoa_report_t *rp)
 {
     char                 err[NGX_HTTP_STOA_SYNC_ERR_LEN];
     size_t               i;
-    stoa_id_t            ids[NGX_HTTP_STOA_UNKNOWN_KEYS];
-    ngx_uint_t           k, n;
+    stoa_id_t            ids[NGX_HTTP_STOA_HINTED];
+    ngx_uint_t           k, n, what;
     ngx_http_stoa_sh_t  *sh;
+
+    static const char *const  hints[] = { "unknown_keys", "changed" };
 
     sh = rp->agent->mcf->sh;
 
@@ -364,16 +369,15 @@ ngx_http_stoa_report_sync(ngx_http_stoa_report_t *rp)
         }
     }
 
-    n = ngx_http_stoa_unknown_take(sh, ids);
-
-    if (n) {
-        stoa_buf_addz(&rp->body, ",\"unknown_keys\":[");
+    for (what = 0; what < NGX_HTTP_STOA_HINTS; what++) {
+        n = ngx_http_stoa_hint_take(sh, what, ids);
 
         for (k = 0; k < n; k++) {
-            stoa_buf_addf(&rp->body, "%s\"%.16s\"", k ? "," : "", ids[k].c);
+            stoa_buf_addf(&rp->body, k ? "," : ",\"%s\":[", hints[what]);
+            stoa_buf_addf(&rp->body, "\"%.16s\"", ids[k].c);
         }
 
-        stoa_buf_addz(&rp->body, "]");
+        stoa_buf_addz(&rp->body, n ? "]" : "");
     }
 
     stoa_buf_addf(&rp->body, ",\"sync_state\":\"%s\",\"sync_error\":",
