@@ -84,12 +84,21 @@ my $port = $t->origin(sub {
         return [405] if flag('no-get');
         $c->send_raw("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
             . "Connection: close\r\n\r\n");
+        if (defined(my $id = $q->{headers}{'last-event-id'})) {
+            my $m = json_decode(slurp($t->dir("poll.$id")));
+            work($c, $m, $sid, sub { $c->send_raw(event($_[0])) });
+            return undef;
+        }
         mark(stream => $sid);
-        my $sent = () = slurp($book) =~ /^say $sid /mg;
+        my %sent;
         my $end = time + 60;
         while (time < $end && !IO::Select->new($c->{sock})->can_read(0.02)) {
-            my @queue = slurp($book) =~ /^say $sid (.*)$/mg;
-            $c->send_raw("data: $queue[$sent++]\n\n") while $sent < @queue;
+            my $all = slurp($book);
+            for ($all =~ /^say $sid (.*)$/mg) {     # what is not answered
+                my $id = json_decode($_)->{id} // 'none';
+                next if $sent{$_}++ || $all =~ /^told $sid \Q$id\E /m;
+                $c->send_raw("data: $_\n\n");
+            }
         }
         return undef;
     }
@@ -137,6 +146,12 @@ my $port = $t->origin(sub {
     my $own = $m->{params}{arguments}{where};
     $c->send_raw("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
         . "Connection: close\r\n\r\n");
+    if ($m->{params}{arguments}{poll}) {
+        my $id = $m->{id} =~ s/\W//gr;
+        spew($t->dir("poll.$id"), json_encode($m));
+        $c->send_raw("id: $id\nretry: 100\ndata: \n\n");
+        return undef;
+    }
     work($c, $m, $sid, sub {
         $own ? mark(say => $sid, json_encode($_[0]))
              : $c->send_raw(event($_[0])) });
@@ -258,6 +273,14 @@ $r = call({ rounds => [['form']], where => 'session' });
 is_deeply(got(again($r, { rounds => [['form']], where => 'session' })),
           { 'form.1' => $accept },
           'C5: what is asked on the stream of the session') or diag $r->{body};
+for my $caps ($all, {}) {
+    my $args = { poll => 1, %$caps ? (rounds => [['form']]) : () };
+    $r = call($args, caps => $caps, meta => { "$ns/logLevel" => 'error' });
+    $r = again($r, $args) if %$caps;
+    is_deeply(got($r), %$caps ? { 'form.1' => $accept } : {},
+              'S4: a stream that its server ends to be polled')
+        or diag $r->{body};
+}
 spew($t->dir('no-get'), '');
 $r = call({ rounds => [['form']] });
 is_deeply(got(again($r, { rounds => [['form']] })), { 'form.1' => $accept },

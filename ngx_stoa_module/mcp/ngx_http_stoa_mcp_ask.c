@@ -14,6 +14,7 @@
 
 #define NGX_HTTP_STOA_MCP_ASK_DRAIN  500        /* ms                       */
 #define NGX_HTTP_STOA_MCP_ASK_WORDS  65536      /* of an error              */
+#define NGX_HTTP_STOA_MCP_ASK_EID    1024
 
 
 static void ngx_http_stoa_mcp_ask_head(ngx_http_stoa_fetch_t *f, void *data);
@@ -70,6 +71,8 @@ ngx_http_stoa_mcp_ask_create(ngx_log_t *log)
     ask->fetch = f;
     ask->pool = f->pool;
     ask->max = NGX_HTTP_STOA_MCP_ANSWER_MAX;
+    ask->retry_ms = -1;
+    stoa_buf_init(&ask->eid, NGX_HTTP_STOA_MCP_ASK_EID);
 
     ngx_str_set(&f->method, "POST");
     f->handler = &ngx_http_stoa_mcp_ask_handler;
@@ -85,6 +88,7 @@ ngx_http_stoa_mcp_ask_free(void *data)
     ngx_http_stoa_mcp_ask_t *ask = data;
 
     stoa_buf_free(&ask->text);
+    stoa_buf_free(&ask->eid);
 
     if (ask->sse.magic) {
         stoa_sse_free(&ask->sse);
@@ -288,6 +292,15 @@ ngx_http_stoa_mcp_ask_event(void *data, const stoa_sse_event_t *event)
     ngx_http_stoa_mcp_ask_t *ask = data;
 
     ngx_str_t  text;
+
+    if (event->has_id && ask->other) {
+        stoa_buf_reset(&ask->eid);
+        stoa_buf_add(&ask->eid, event->id.data, event->id.len);
+    }
+
+    if (event->retry_ms >= 0) {
+        ask->retry_ms = event->retry_ms;
+    }
 
     if (event->data.len == 0) {
         return STOA_OK;

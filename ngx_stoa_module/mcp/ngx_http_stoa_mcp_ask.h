@@ -48,6 +48,8 @@ struct ngx_http_stoa_mcp_ask_s {
     stoa_json_val_t               result;   /* start NULL: it has none, ... */
     stoa_json_val_t               error;
     ngx_http_stoa_mcp_fault_t     fault;    /* unless it has a result       */
+    stoa_buf_t                    eid;      /* of the last event with one   */
+    int64_t                       retry_ms; /* the stream has said; -1      */
     unsigned                      answered:1;   /* with our id              */
     unsigned                      accepted:1;   /* a notification           */
     unsigned                      glanced:1;    /* see `loose`              */

@@ -277,10 +277,8 @@ ngx_http_stoa_mcp_guest_call(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
     /* many servers ask on the stream of the session */
 
-    if (park->declared) {
-        park->source = ngx_http_stoa_mcp_source_create(r, ctx, park->api,
-                                                       &park->ref, &none);
-    }
+    park->source = ngx_http_stoa_mcp_source_create(r, ctx, park->api,
+                                                   &park->ref, &none);
 
     ngx_memcpy(park->aad, g->aad, sizeof(g->aad));
     ngx_memcpy(park->seat.ticket, g->ticket, sizeof(g->ticket));

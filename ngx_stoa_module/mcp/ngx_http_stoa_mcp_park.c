@@ -64,6 +64,9 @@ ngx_http_stoa_mcp_park_create(void)
 
     stoa_buf_init(&park->seat.id, STOA_JSONRPC_ID_MAX);
     stoa_buf_init(&park->seat.token, STOA_JSONRPC_ID_MAX);
+    park->resume.data = park;
+    park->resume.log = ngx_cycle->log;
+    stoa_buf_init(&park->came, NGX_HTTP_STOA_MCP_EVENT_MAX);
     stoa_buf_init(&park->result, NGX_HTTP_STOA_MCP_EVENT_MAX + 4096);
 
     return park;
@@ -150,10 +153,23 @@ ngx_http_stoa_mcp_park_free(ngx_http_stoa_mcp_park_t *park)
         ngx_http_stoa_mcp_source_free(park->source);
     }
 
+    if (park->rest) {
+        ngx_http_stoa_mcp_source_free(park->rest);
+    }
+
+    if (park->resume.timer_set) {
+        ngx_del_timer(&park->resume);
+    }
+
+    if (park->resume.posted) {
+        ngx_delete_posted_event(&park->resume);
+    }
+
     ngx_http_stoa_mcp_park_count(park, 0);
     ngx_http_stoa_mcp_query_free(park);
     stoa_buf_free(&park->seat.id);
     stoa_buf_free(&park->seat.token);
+    stoa_buf_free(&park->came);
     stoa_buf_free(&park->result);
 
     if (park->api) {
@@ -271,7 +287,7 @@ ngx_http_stoa_mcp_park_leave(ngx_http_stoa_mcp_park_t *park)
         ngx_http_stoa_mcp_query_session(park, &up);
         ngx_http_stoa_mcp_leave(&up);
 
-    } else if (park->ask) {
+    } else if (park->ask || park->rest) {
         ngx_http_stoa_mcp_query_farewell(park);
     }
 

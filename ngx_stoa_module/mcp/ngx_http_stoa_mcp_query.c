@@ -336,16 +336,25 @@ ngx_http_stoa_mcp_query_refuse(ngx_http_stoa_mcp_park_t *park)
 
 ngx_int_t
 ngx_http_stoa_mcp_query_urls(ngx_http_stoa_mcp_park_t *park,
-    ngx_http_stoa_mcp_ask_t *ask, stoa_buf_t *out)
+    const stoa_str_t *text, stoa_buf_t *out)
 {
+    int64_t           code;
     ngx_uint_t        more, n;
-    stoa_json_val_t   data, all, key, v;
+    stoa_err_t        err;
+    stoa_json_val_t   root, error, data, all, key, v;
     stoa_mcp_state_t  state;
     stoa_json_iter_t  it;
 
-    if (ask->result.start || ask->fault.code != -32042
-        || !(park->declared & NGX_HTTP_STOA_MCP_CAN_URL)
-        || !stoa_json_get(&ask->error, "data", &data)
+    if (!(park->declared & NGX_HTTP_STOA_MCP_CAN_URL)
+        || stoa_json_check(text->data, text->len, STOA_JSON_DEPTH_MAX, &root,
+                           &err)
+           != STOA_OK
+        || !stoa_json_get(&root, "error", &error)
+        || error.type != STOA_JSON_OBJECT
+        || !stoa_json_get(&error, "code", &v)
+        || v.type != STOA_JSON_NUMBER
+        || stoa_json_int(&v, &code) != STOA_OK || code != -32042
+        || !stoa_json_get(&error, "data", &data)
         || data.type != STOA_JSON_OBJECT
         || !stoa_json_get(&data, "elicitations", &all)
         || all.type != STOA_JSON_ARRAY)

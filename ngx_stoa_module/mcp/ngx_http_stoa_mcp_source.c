@@ -112,6 +112,43 @@ ngx_http_stoa_mcp_source_copy(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 }
 
 
+ngx_http_stoa_mcp_source_t *
+ngx_http_stoa_mcp_source_clone(const ngx_http_stoa_mcp_source_t *of,
+    const stoa_str_t *eid)
+{
+    u_char                      *p;
+    size_t                       len;
+    ngx_http_stoa_mcp_source_t  *src;
+
+    len = of->ref.sid.len + of->headers.len + of->subject.len;
+
+    src = ngx_calloc(sizeof(ngx_http_stoa_mcp_source_t), ngx_cycle->log);
+    p = ngx_alloc(len + 1, ngx_cycle->log);
+
+    if (src == NULL || p == NULL) {
+        ngx_free(src);
+        ngx_free(p);
+        return NULL;
+    }
+
+    ngx_memcpy(p, of->ref.sid.data, len);       /* one behind the other      */
+    src->ref = of->ref;
+    src->ref.sid.data = (char *) p;
+    src->headers.data = p + of->ref.sid.len;
+    src->headers.len = of->headers.len;
+    src->subject.data = src->headers.data + of->headers.len;
+    src->subject.len = of->subject.len;
+    src->api = of->api;
+    src->via = of->via;
+    src->retry_ms = -1;
+    stoa_buf_init(&src->eid, NGX_HTTP_STOA_MCP_EID_MAX);
+    stoa_buf_add(&src->eid, eid->data, eid->len);
+    ngx_http_stoa_api_hold(src->api);
+
+    return src;
+}
+
+
 void
 ngx_http_stoa_mcp_source_free(ngx_http_stoa_mcp_source_t *src)
 {

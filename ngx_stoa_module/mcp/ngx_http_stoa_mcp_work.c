@@ -10,6 +10,9 @@
 #define NGX_HTTP_STOA_MCP_WORK_STREAM_MS  300   /* for one of the session    */
 #define NGX_HTTP_STOA_MCP_WORK_LEVEL_MS   2000
 #define NGX_HTTP_STOA_MCP_WORK_GATHER_MS  20
+#define NGX_HTTP_STOA_MCP_WORK_POLL_MS    1000
+#define NGX_HTTP_STOA_MCP_WORK_POLL_TOP   5000
+#define NGX_HTTP_STOA_MCP_WORK_POLLS      3     /* in vain                   */
 
 
 static void ngx_http_stoa_mcp_work_event(ngx_event_t *ev);
@@ -33,6 +36,15 @@ static void ngx_http_stoa_mcp_work_progress(ngx_http_stoa_mcp_park_t *park,
     const char *data, size_t len, const stoa_glance_t *g);
 static void ngx_http_stoa_mcp_work_asked(ngx_http_stoa_mcp_ask_t *ask,
     void *data);
+static void ngx_http_stoa_mcp_work_end(ngx_http_stoa_mcp_park_t *park,
+    stoa_str_t *text);
+static ngx_int_t ngx_http_stoa_mcp_work_rest(ngx_http_stoa_mcp_park_t *park,
+    ngx_http_stoa_mcp_ask_t *ask);
+static void ngx_http_stoa_mcp_work_rest_resume(ngx_event_t *ev);
+static stoa_rc_t ngx_http_stoa_mcp_work_rest_event(
+    ngx_http_stoa_mcp_source_t *src, const stoa_sse_event_t *event);
+static void ngx_http_stoa_mcp_work_rest_read(ngx_http_stoa_mcp_source_t *src);
+static void ngx_http_stoa_mcp_work_patience(ngx_http_stoa_mcp_park_t *park);
 static void ngx_http_stoa_mcp_work_put(ngx_http_stoa_mcp_park_t *park);
 static void ngx_http_stoa_mcp_work_go(const u_char *p, size_t len);
 
@@ -49,7 +61,7 @@ ngx_http_stoa_mcp_work_start(ngx_http_stoa_mcp_park_t *park,
     park->event.handler = ngx_http_stoa_mcp_work_event;
     ngx_http_stoa_mcp_park_begin(park, with);
 
-    if (park->source == NULL) {
+    if (park->source == NULL || park->declared == 0) {
         ngx_post_event(&park->event, &ngx_posted_events);
         return;
     }
@@ -367,10 +379,18 @@ ngx_http_stoa_mcp_work_asked(ngx_http_stoa_mcp_ask_t *ask, void *data)
 {
     ngx_http_stoa_mcp_park_t *park = data;
 
-    stoa_str_t                    text;
-    ngx_http_stoa_mcp_upstream_t  up;
+    stoa_str_t  text;
 
     park->ask = NULL;
+    park->fault = ask->fault;
+
+    if (!ask->answered && ask->eid.len && park->source
+        && (ask->how == NGX_HTTP_STOA_FETCH_DONE
+            || ask->how == NGX_HTTP_STOA_FETCH_CUT)
+        && ngx_http_stoa_mcp_work_rest(park, ask) == NGX_OK)
+    {
+        return;
+    }
 
     if (ask->result.start == NULL && !park->said && park->round == 0
         && ngx_http_stoa_mcp_work_with->heal(park->seat.ticket, ask)
@@ -380,24 +400,34 @@ ngx_http_stoa_mcp_work_asked(ngx_http_stoa_mcp_ask_t *ask, void *data)
         return;
     }
 
+    text.data = ask->answered ? ask->root.start : NULL;
+    text.len = ask->answered ? ask->root.end - ask->root.start : 0;
+
+    ngx_http_stoa_mcp_work_end(park, &text);
+}
+
+
+/* text->len 0: park->fault. */
+
+static void
+ngx_http_stoa_mcp_work_end(ngx_http_stoa_mcp_park_t *park, stoa_str_t *text)
+{
+    ngx_http_stoa_mcp_upstream_t  up;
+
     ngx_http_stoa_mcp_query_free(park);
     ngx_http_stoa_mcp_query_session(park, &up);
-    park->fault = ask->fault;
 
-    if (!ask->answered) {
+    if (text->len == 0) {
         ngx_http_stoa_mcp_leave(&up);
 
     } else {
         ngx_http_stoa_mcp_map_give(&park->home, &up);
 
-        text.data = ask->root.start;
-        text.len = ask->root.end - ask->root.start;
-
-        if (ngx_http_stoa_mcp_query_urls(park, ask, &park->result) != NGX_OK
-            && ngx_http_stoa_mcp_bridge_text(park->method, &text) == NGX_OK)
+        if (ngx_http_stoa_mcp_query_urls(park, text, &park->result) != NGX_OK
+            && ngx_http_stoa_mcp_bridge_text(park->method, text) == NGX_OK)
         {
             stoa_buf_reset(&park->result);
-            stoa_buf_add(&park->result, text.data, text.len);
+            stoa_buf_add(&park->result, text->data, text->len);
         }
 
         if (park->result.rc != STOA_OK || park->result.len == 0
@@ -420,6 +450,144 @@ ngx_http_stoa_mcp_work_asked(ngx_http_stoa_mcp_ask_t *ask, void *data)
                                  NGX_HTTP_STOA_MCP_KEPT_MS);
 }
 
+
+/* ---- a stream that goes on elsewhere ------------------------------------ */
+
+/* An upstream may end the stream of the call to be polled for the rest. */
+
+static ngx_int_t
+ngx_http_stoa_mcp_work_rest(ngx_http_stoa_mcp_park_t *park,
+    ngx_http_stoa_mcp_ask_t *ask)
+{
+    stoa_str_t  eid;
+    ngx_msec_t  delay;
+
+    eid.data = ask->eid.data;
+    eid.len = ask->eid.len;
+
+    park->rest = ngx_http_stoa_mcp_source_clone(park->source, &eid);
+    if (park->rest == NULL) {
+        return NGX_ERROR;
+    }
+
+    park->rest->data = park;
+    park->rest->event = ngx_http_stoa_mcp_work_rest_event;
+    park->rest->read = ngx_http_stoa_mcp_work_rest_read;
+    park->resume.handler = ngx_http_stoa_mcp_work_rest_resume;
+
+    delay = ask->retry_ms < 0 ? NGX_HTTP_STOA_MCP_WORK_POLL_MS
+                              : (ngx_msec_t) ask->retry_ms;
+    delay = ngx_max(delay, NGX_HTTP_STOA_MCP_RETRY_MIN);
+    ngx_add_timer(&park->resume, ngx_min(delay,
+                                         NGX_HTTP_STOA_MCP_WORK_POLL_TOP));
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_stoa_mcp_work_rest_resume(ngx_event_t *ev)
+{
+    ngx_http_stoa_mcp_park_t *park = ev->data;
+
+    stoa_str_t  text;
+
+    if (park->came.len || park->rest->over
+        || park->rest->failures > NGX_HTTP_STOA_MCP_WORK_POLLS)
+    {
+        text.data = park->came.data;
+        text.len = park->came.len;
+        park->fault.what = NGX_HTTP_STOA_REFUSE_UPSTREAM_INVALID;
+        ngx_http_stoa_mcp_fault_say(&park->fault,
+                                    "a stream without an answer");
+        ngx_http_stoa_mcp_source_free(park->rest);
+        park->rest = NULL;
+        ngx_http_stoa_mcp_work_end(park, &text);
+        return;
+    }
+
+    ngx_http_stoa_mcp_source_start(park->rest);
+    ngx_http_stoa_mcp_work_patience(park);
+}
+
+
+/* What follows from it is done when the source has been read. */
+
+static stoa_rc_t
+ngx_http_stoa_mcp_work_rest_event(ngx_http_stoa_mcp_source_t *src,
+    const stoa_sse_event_t *event)
+{
+    ngx_http_stoa_mcp_park_t *park = src->data;
+
+    stoa_glance_t    g;
+    stoa_json_val_t  id;
+
+    id.type = STOA_JSON_STRING;
+    id.start = (char *) park->call_id.data;
+    id.end = id.start + park->call_id.len;
+    id.escaped = 0;
+
+    if (event->data.len
+        && stoa_glance(event->data.data, event->data.len, &g) == STOA_OK
+        && g.kind == STOA_GLANCE_ANSWER && stoa_glance_same(&g.id, &id))
+    {
+        if (park->came.len == 0) {
+            stoa_buf_add(&park->came, event->data.data, event->data.len);
+        }
+
+        return STOA_OK;
+    }
+
+    ngx_http_stoa_mcp_work_message(park, event->data.data, event->data.len);
+
+    return STOA_OK;
+}
+
+
+static void
+ngx_http_stoa_mcp_work_rest_read(ngx_http_stoa_mcp_source_t *src)
+{
+    ngx_msec_int_t             delay;
+    ngx_http_stoa_mcp_park_t  *park = src->data;
+
+    if (park->came.len || (src->fetch == NULL && src->over)) {
+        ngx_post_event(&park->resume, &ngx_posted_events);
+
+    } else if (src->fetch == NULL && !park->resume.timer_set) {
+        delay = (ngx_msec_int_t) (src->again - ngx_current_msec);
+        delay = ngx_max(delay, 1);
+        ngx_add_timer(&park->resume,
+                      ngx_min((ngx_msec_t) delay,
+                              NGX_HTTP_STOA_MCP_WORK_POLL_TOP));
+    }
+}
+
+
+/* How long the upstream may be silent. */
+
+static void
+ngx_http_stoa_mcp_work_patience(ngx_http_stoa_mcp_park_t *park)
+{
+    ngx_msec_t              ms;
+    ngx_http_stoa_fetch_t  *f;
+
+    ms = park->api->rec->read_timeout_ms ? park->api->rec->read_timeout_ms
+                                         : 60000;
+
+    if (park->stage == NGX_HTTP_STOA_MCP_PARK_WAIT) {
+        ms = park->wait_ms + 10000;
+    }
+
+    f = park->ask ? park->ask->fetch : park->rest ? park->rest->fetch : NULL;
+
+    if (f) {
+        ngx_http_stoa_fetch_patience(f, ms);
+        ngx_http_stoa_fetch_resume(f);
+    }
+}
+
+
+/* ---- the client --------------------------------------------------------- */
 
 /* The client is asked: his request ends, the call waits for the next one. */
 
@@ -464,8 +632,7 @@ ngx_http_stoa_mcp_work_put(ngx_http_stoa_mcp_park_t *park)
 
     ngx_http_stoa_mcp_park_stage(park, NGX_HTTP_STOA_MCP_PARK_WAIT,
                                  park->wait_ms);
-    ngx_http_stoa_fetch_patience(park->ask->fetch, park->wait_ms + 10000);
-    ngx_http_stoa_fetch_resume(park->ask->fetch);
+    ngx_http_stoa_mcp_work_patience(park);
 }
 
 
@@ -596,9 +763,6 @@ ngx_http_stoa_mcp_work_go(const u_char *p, size_t len)
         return;
     }
 
-    ngx_http_stoa_fetch_patience(park->ask->fetch,
-                                 park->api->rec->read_timeout_ms
-                                 ? park->api->rec->read_timeout_ms : 60000);
     ngx_http_stoa_mcp_query_answer(park, &all);
 
     ngx_http_stoa_mcp_park_stage(park, park->nqueries
@@ -606,4 +770,5 @@ ngx_http_stoa_mcp_work_go(const u_char *p, size_t len)
                                        : NGX_HTTP_STOA_MCP_PARK_CALL,
                                  park->nqueries
                                  ? NGX_HTTP_STOA_MCP_WORK_GATHER_MS : 0);
+    ngx_http_stoa_mcp_work_patience(park);
 }

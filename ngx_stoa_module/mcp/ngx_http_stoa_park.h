@@ -112,7 +112,11 @@ struct ngx_http_stoa_mcp_park_s {
     ngx_str_t                     token;        /* of the first request      */
 
     ngx_http_stoa_mcp_ask_t      *ask;          /* the call, or the level    */
-    ngx_http_stoa_mcp_source_t   *source;
+    ngx_http_stoa_mcp_source_t   *source;       /* the session's stream      */
+    ngx_http_stoa_mcp_source_t   *rest;         /* of the call's, which the
+                                                   upstream has ended        */
+    ngx_event_t                   resume;       /* of it                     */
+    stoa_buf_t                    came;         /* the answer in it          */
     ngx_http_stoa_mcp_seat_t      seat;
     ngx_uint_t                    keys;
     ngx_uint_t                    nqueries;
@@ -212,7 +216,7 @@ void ngx_http_stoa_mcp_query_answer(ngx_http_stoa_mcp_park_t *park,
 /* The answer is an error which wants the client to see URLs: NGX_OK, it is
  * asked of him as this era does. */
 ngx_int_t ngx_http_stoa_mcp_query_urls(ngx_http_stoa_mcp_park_t *park,
-    ngx_http_stoa_mcp_ask_t *ask, stoa_buf_t *out);
+    const stoa_str_t *text, stoa_buf_t *out);
 /* Nobody answers. */
 void ngx_http_stoa_mcp_query_refuse(ngx_http_stoa_mcp_park_t *park);
 void ngx_http_stoa_mcp_query_free(ngx_http_stoa_mcp_park_t *park);

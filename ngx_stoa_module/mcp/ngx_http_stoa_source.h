@@ -52,6 +52,9 @@ ngx_http_stoa_mcp_source_t *ngx_http_stoa_mcp_source_create(
     ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     ngx_http_stoa_api_t *api, const stoa_mcp_ref_t *ref,
     const stoa_str_t *eid);
+/* Another one of the same session. */
+ngx_http_stoa_mcp_source_t *ngx_http_stoa_mcp_source_clone(
+    const ngx_http_stoa_mcp_source_t *of, const stoa_str_t *eid);
 void ngx_http_stoa_mcp_source_start(ngx_http_stoa_mcp_source_t *src);
 void ngx_http_stoa_mcp_source_free(ngx_http_stoa_mcp_source_t *src);
 
