@@ -337,7 +337,11 @@ ngx_http_stoa_inner_text(ngx_pool_t *pool, ngx_str_t *to,
         return NGX_ERROR;
     }
 
-    *ngx_cpymem(to->data, from->data, from->len) = '\0';
+    if (from->len) {
+        ngx_memcpy(to->data, from->data, from->len);
+    }
+
+    to->data[from->len] = '\0';
 
     return NGX_OK;
 }
