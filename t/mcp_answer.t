@@ -157,6 +157,21 @@ my %none = (
         rpc(-32603, 'x' x 70_000)), 'HTTP status 500'],
     'an endless page' => [head('302 Found', 'Content-Type: text/html', @evil)
         . "$html<wait>", 'HTTP status 302'],
+    '200 an answer to somebody else' => [full('200 OK', 'application/json',
+        '{"jsonrpc":"2.0","id":17,"result":{"their":"secret"}}'), 'to the call'],
+    '200 an array' => [full('200 OK', 'application/json', "[$ok]"), 'to the'],
+    '200 other JSON' => [full('200 OK', 'application/json', '{"a":1}'), 'to'],
+    '200 in chunks, to somebody else' => [chunked('200 OK',
+        'application/json', '{"jsonrpc":"2.0","id":17,"result":{"x":"'
+        . 'x' x 30_000 . '"}}'), 'to the call'],
+    '200 an error for nobody' => [full('200 OK', 'application/json',
+        rpc(-32603, 'words of it', 'null')), 'words of it'],
+    '200 until it closes' => [head('200 OK', $json, 'Connection: close')
+        . '{"a":1}', ''],
+    '200 that is cut' => [full('200 OK', 'application/json', $ok) =~ s/.$//sr,
+        ''],
+    '200 that is cut, in chunks' => [chunked('200 OK', 'application/json',
+        $ok) =~ s/0\r\n\r\n$//r, ''],
     'not HTTP' => ["hello world this is no http\r\n\r\n", ''],
     'bare JSON' => [$ok, ''],
     'HTTP/0.9 in pieces' => ["SSH-2.0<wait>0.2-OpenSSH\r\n", ''],
@@ -244,6 +259,19 @@ for my $era (qw(modern legacy)) {
         . full('200 OK', 'application/json', $ok));
     is("$r->{status} $r->{body}", "200 $ok", "$era: after interim answers");
     is($r->{headers}{'x-early'}, undef, '... of which nothing is left');
+    for my $n (10, 3900, 4090, 8200, 65_400, 66_000, 200_000) {
+        my $long = $ok =~ s/\[\]/sprintf '["%s"]', 'x' x $n/er;
+        for my $raw (full('200 OK', 'application/json', $long),
+                     chunked('200 OK', 'application/json', $long),
+                     full('200 OK', 'application/json', $long)
+                         =~ s/("result")/<wait>0.05;$1/r) {
+            my $r = call($era, $raw);
+            is("$r->{status} $r->{body}" eq "200 $long", 1, "$era: JSON of $n")
+                or diag($r->{raw}, substr $r->{body}, 0, 400);
+        }
+    }
+    $r = call($era, full('200 OK', 'application/json', "\xef\xbb\xbf$ok"));
+    is($r->{body}, "\xef\xbb\xbf$ok", "$era: behind a mark of its encoding");
     $r = call($era, head('200 OK', $sse) . "data: $ok\n\n");
     is("$r->{status} $r->{body}", "200 $ok", "$era: an event stream");
 }

@@ -40,6 +40,11 @@ stoa_glance(const char *data, size_t len, stoa_glance_t *g)
     memset(g, 0, sizeof(stoa_glance_t));
     memset(&version, 0, sizeof(stoa_json_val_t));
 
+    if (len > 3 && memcmp(data, "\xef\xbb\xbf", 3) == 0) {
+        data += 3;
+        len -= 3;
+    }
+
     if (!stoa_glance_members(data, len, want)
         || version.start == NULL || version.type != STOA_JSON_STRING
         || version.end - version.start != 5

@@ -616,6 +616,7 @@ ngx_int_t ngx_http_stoa_mcp_judge(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 ngx_int_t ngx_http_stoa_mcp_judge_login(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
+ngx_uint_t ngx_http_stoa_mcp_stream_gathers(const ngx_http_stoa_mcp_t *mcp);
 ngx_uint_t ngx_http_stoa_mcp_judge_fits(ngx_http_request_t *r,
     const ngx_str_t *body);
 

@@ -1,7 +1,9 @@
 /*
  * What an upstream answered to a call: MCP, or nothing that reaches a client.
  *
- *   200, JSON or events, to be read as they are    passed on
+ *   200, events, to be read as they are            passed on (_mcp_stream.c)
+ *   200, JSON that answers this call               passed on; what is longer
+ *                                                  than is held, unseen
  *   4xx, 5xx with an error of JSON-RPC for us      passed on, but 401, 403 and
  *                                                  407, which speak to a
  *                                                  client of HTTP
@@ -16,12 +18,13 @@
  * judged: process_header says NGX_AGAIN, so that nginx reads on into
  * u->buffer.
  *
- * Process: workers.  Lifetime: r->pool.  Limits: an error of
+ * Process: workers.  Lifetime: r->pool.  Limits: a body of
  * NGX_HTTP_STOA_MCP_HOLD_MAX bytes.
  */
 
 #include "ngx_http_stoa_mcp.h"
 #include "ngx_http_stoa_header.h"
+#include "core/stoa_glance.h"
 #include "core/stoa_media.h"
 
 
@@ -31,6 +34,11 @@
 static void ngx_http_stoa_mcp_judge_status(ngx_http_upstream_t *u,
     ngx_http_stoa_mcp_t *mcp, const ngx_http_stoa_mcp_fault_t *fault);
 static void ngx_http_stoa_mcp_judge_headers(ngx_http_request_t *r);
+static ngx_uint_t ngx_http_stoa_mcp_judge_answers(ngx_http_stoa_mcp_t *mcp,
+    const ngx_str_t *body);
+static ngx_int_t ngx_http_stoa_mcp_judge_json(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_mcp_head_t *head,
+    ngx_http_stoa_mcp_fault_t *fault);
 static ngx_int_t ngx_http_stoa_mcp_judge_event(ngx_http_request_t *r,
     ngx_http_stoa_mcp_t *mcp, ngx_str_t *text);
 static ngx_int_t ngx_http_stoa_mcp_judge_hold(ngx_http_request_t *r,
@@ -68,8 +76,14 @@ ngx_http_stoa_mcp_judge(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
             || !ngx_http_stoa_mcp_heal_suspect(u->buffer.pos,
                                         u->buffer.last - u->buffer.pos)))
     {
-        ngx_http_stoa_mcp_judge_headers(r);
-        return NGX_OK;
+        rc = ngx_http_stoa_mcp_judge_json(r, ctx, &head, &fault);
+
+        if (rc == NGX_OK) {
+            ngx_http_stoa_mcp_judge_headers(r);
+        }
+
+        return rc == NGX_DECLINED
+               ? ngx_http_stoa_mcp_judge_unfit(r, ctx, &head, &fault) : rc;
     }
 
     if (rc != NGX_OK && head.status == NGX_HTTP_OK) {
@@ -153,18 +167,19 @@ ngx_http_stoa_mcp_judge_status(ngx_http_upstream_t *u,
 ngx_uint_t
 ngx_http_stoa_mcp_judge_fits(ngx_http_request_t *r, const ngx_str_t *body)
 {
-    ngx_http_stoa_mcp_head_t   head;
-    ngx_http_stoa_mcp_fault_t  fault;
+    ngx_http_stoa_mcp_t        *mcp;
+    ngx_http_stoa_mcp_head_t    head;
+    ngx_http_stoa_mcp_fault_t   fault;
 
+    mcp = ngx_http_stoa_ctx(r)->call.mcp;
     ngx_http_stoa_mcp_fault_read(r, &head);
 
-    if (ngx_http_stoa_ctx(r)->call.mcp->bridged
-        || ngx_http_stoa_ctx(r)->call.mcp->tasked
-        || ngx_http_stoa_ctx(r)->call.mcp->alias.len
+    if (ngx_http_stoa_mcp_stream_gathers(mcp)
         || head.status != NGX_HTTP_OK
         || ngx_http_stoa_mcp_fault_head(&head, &fault) != NGX_OK
-        || (ngx_http_stoa_ctx(r)->call.mcp->upstream_session.len
-            && ngx_http_stoa_mcp_heal_suspect(body->data, body->len)))
+        || (mcp->upstream_session.len
+            && ngx_http_stoa_mcp_heal_suspect(body->data, body->len))
+        || !ngx_http_stoa_mcp_judge_answers(mcp, body))
     {
         return 0;
     }
@@ -212,7 +227,65 @@ ngx_http_stoa_mcp_judge_headers(ngx_http_request_t *r)
 }
 
 
-/* ---- the body of an error ---------------------------------------------- */
+/* ---- the body ------------------------------------------------------------ */
+
+/* Is that, as a whole, an answer to the call?  All else is its client's to
+ * judge, as in an event. */
+
+static ngx_uint_t
+ngx_http_stoa_mcp_judge_answers(ngx_http_stoa_mcp_t *mcp,
+    const ngx_str_t *body)
+{
+    stoa_glance_t  g;
+
+    return stoa_glance((char *) body->data, body->len, &g) == STOA_OK
+           && g.kind == STOA_GLANCE_ANSWER
+           && stoa_glance_same(&g.id, &mcp->msg.id);
+}
+
+
+/* JSON with 200.  NGX_OK: it is the answer, or is not for us to see; NGX_AGAIN;
+ * NGX_DECLINED: `fault`. */
+
+static ngx_int_t
+ngx_http_stoa_mcp_judge_json(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    const ngx_http_stoa_mcp_head_t *head, ngx_http_stoa_mcp_fault_t *fault)
+{
+    ngx_int_t             rc;
+    ngx_buf_t            *b;
+    ngx_str_t             text;
+    ngx_http_stoa_mcp_t  *mcp;
+
+    mcp = ctx->call.mcp;
+    b = &r->upstream->buffer;
+
+    if (ctx->call.opened || ngx_http_stoa_mcp_stream_gathers(mcp)
+        || !stoa_media_is((char *) head->type.data, head->type.len,
+                          "application/json"))
+    {
+        return NGX_OK;                           /* it is gathered          */
+    }
+
+    if (r->upstream->headers_in.chunked && b->last < b->end
+        && (b->last - b->pos < 4
+            || ngx_memcmp(b->last - 4, CRLF CRLF, 4) != 0))
+    {
+        return NGX_AGAIN;                        /* that is not its end     */
+    }
+
+    rc = ngx_http_stoa_mcp_judge_hold(r, mcp, &text);
+
+    if (rc != NGX_OK || ngx_http_stoa_mcp_judge_answers(mcp, &text)) {
+        return rc == NGX_DECLINED ? NGX_OK : rc;
+    }
+
+    fault->what = NGX_HTTP_STOA_REFUSE_UPSTREAM_INVALID;
+    ngx_http_stoa_mcp_fault_say(fault, "JSON that is no answer to the call");
+    ngx_http_stoa_mcp_fault_body(fault, &text, &mcp->msg.id);
+
+    return NGX_DECLINED;
+}
+
 
 /* NGX_OK: it is there as a whole; NGX_AGAIN; NGX_DECLINED: too long, or nobody
  * says where it ends, so that what has come may do. */
@@ -230,7 +303,12 @@ ngx_http_stoa_mcp_judge_hold(ngx_http_request_t *r, ngx_http_stoa_mcp_t *mcp,
     n = u->headers_in.content_length_n;
 
     if (u->headers_in.chunked) {
-        need = NGX_HTTP_STOA_MCP_HOLD_MAX;
+        need = u->buffer.end - u->buffer.pos;
+
+        if (u->buffer.last == u->buffer.end) {
+            need = ngx_max(need, ngx_min(2 * need,
+                                         NGX_HTTP_STOA_MCP_HOLD_MAX));
+        }
 
     } else if (n < 0 || n > NGX_HTTP_STOA_MCP_HOLD_MAX) {
         text->data = u->buffer.pos;

@@ -29,7 +29,7 @@ static void ngx_http_stoa_mcp_stream_finish(ngx_http_stoa_ctx_t *ctx,
 static void ngx_http_stoa_mcp_stream_cleanup(void *data);
 static void ngx_http_stoa_mcp_stream_comment(ngx_http_request_t *r);
 static void ngx_http_stoa_mcp_stream_release(ngx_http_request_t *r);
-static ngx_uint_t ngx_http_stoa_mcp_stream_gathers(ngx_http_request_t *r,
+static ngx_uint_t ngx_http_stoa_mcp_stream_limited(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 static ngx_uint_t ngx_http_stoa_mcp_stream_is(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_stoa_mcp_stream_long(ngx_http_stoa_mcp_stream_t *s,
@@ -166,9 +166,11 @@ ngx_http_stoa_mcp_stream_head(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     ngx_http_stoa_mcp_wheel_remove(&mcp->spoke);
 
     if (!mcp->forwarded || ctx->call.replace || r->upstream == NULL
-        || (!ngx_http_stoa_mcp_stream_is(r) && !mcp->bridged && !mcp->tasked
-            && mcp->alias.len == 0
-            && !ngx_http_stoa_mcp_stream_gathers(r, ctx)))
+        || (!ngx_http_stoa_mcp_stream_is(r)
+            && !ngx_http_stoa_mcp_stream_gathers(mcp)
+            && !ngx_http_stoa_mcp_stream_limited(r, ctx)
+            && (r->headers_out.content_length_n >= 0
+                || r->upstream->headers_in.chunked)))
     {
         return NGX_OK;
     }
@@ -190,13 +192,22 @@ ngx_http_stoa_mcp_stream_head(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 /* JSON that may get too long, which its client should be told. */
 
 static ngx_uint_t
-ngx_http_stoa_mcp_stream_gathers(ngx_http_request_t *r,
+ngx_http_stoa_mcp_stream_limited(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx)
 {
     return r->headers_out.content_length_n < 0
            && r->headers_out.status == NGX_HTTP_OK
            && ngx_http_stoa_policy_result_max(ctx)
               < NGX_HTTP_STOA_MCP_EVENT_MAX;
+}
+
+
+/* What is no stream, too: something in it may have to be another. */
+
+ngx_uint_t
+ngx_http_stoa_mcp_stream_gathers(const ngx_http_stoa_mcp_t *mcp)
+{
+    return mcp->bridged || mcp->tasked || mcp->alias.len;
 }
 
 
