@@ -7,8 +7,17 @@
 #include "stoa_glance.h"
 
 
+/* Of eight bytes: all are c; the first that is 0 has its highest bit set, and
+ * none before it. */
+
+#define STOA_GLANCE_ALL(c)   ((uint64_t) (c) * 0x0101010101010101)
+#define STOA_GLANCE_ZERO(x)                                                   \
+    (((x) - 0x0101010101010101) & ~(x) & 0x8080808080808080)
+
+
 typedef struct {
     const char       *name;
+    size_t            len;
     stoa_json_val_t  *val;
 } stoa_glance_want_t;
 
@@ -17,7 +26,9 @@ static bool stoa_glance_members(const char *data, size_t len,
     const stoa_glance_want_t *want);
 static const char *stoa_glance_value(const char *p, const char *end,
     stoa_json_val_t *v);
-static const char *stoa_glance_string(const char *p, const char *end,
+static inline const char *stoa_glance_string(const char *p, const char *end,
+    bool *escaped);
+static const char *stoa_glance_long(const char *p, const char *end,
     bool *escaped);
 static const char *stoa_glance_space(const char *p, const char *end);
 static bool stoa_glance_id(const stoa_json_val_t *id);
@@ -28,13 +39,13 @@ stoa_glance(const char *data, size_t len, stoa_glance_t *g)
 {
     stoa_json_val_t           version;
     const stoa_glance_want_t  want[] = {
-        { "jsonrpc", &version },
-        { "id", &g->id },
-        { "method", &g->method },
-        { "params", &g->params },
-        { "result", &g->result },
-        { "error", &g->error },
-        { NULL, NULL }
+        { "jsonrpc", 7, &version },
+        { "id", 2, &g->id },
+        { "method", 6, &g->method },
+        { "params", 6, &g->params },
+        { "result", 6, &g->result },
+        { "error", 5, &g->error },
+        { NULL, 0, NULL }
     };
 
     memset(g, 0, sizeof(stoa_glance_t));
@@ -87,7 +98,8 @@ bool
 stoa_glance_get(const stoa_json_val_t *object, const char *name,
     stoa_json_val_t *val)
 {
-    const stoa_glance_want_t  want[] = { { name, val }, { NULL, NULL } };
+    const stoa_glance_want_t  want[] = { { name, strlen(name), val },
+                                         { NULL, 0, NULL } };
 
     val->start = NULL;
 
@@ -160,10 +172,11 @@ stoa_glance_members(const char *data, size_t len,
         n = key.end - key.start - 2;
 
         for (w = want; w->name; w++) {
-            if (strlen(w->name) == n
+            if (w->len == n && w->name[0] == key.start[1]
                 && memcmp(w->name, key.start + 1, n) == 0)
             {
                 *w->val = v;
+                break;
             }
         }
 
@@ -211,24 +224,21 @@ stoa_glance_value(const char *p, const char *end, stoa_json_val_t *v)
         v->type = *p == '{' ? STOA_JSON_OBJECT : STOA_JSON_ARRAY;
 
         do {
-            switch (*p) {
-
-            case '"':
+            if (*p == '"') {
                 p = stoa_glance_string(p, end, &ignored);
+
                 if (p == NULL) {
                     return NULL;
                 }
+
                 continue;
+            }
 
-            case '{':
-            case '[':
+            if ((*p | 0x20) == '{') {                 /* or [               */
                 depth++;
-                break;
 
-            case '}':
-            case ']':
+            } else if ((*p | 0x20) == '}') {          /* or ]               */
                 depth--;
-                break;
             }
 
             p++;
@@ -240,7 +250,10 @@ stoa_glance_value(const char *p, const char *end, stoa_json_val_t *v)
         return depth ? NULL : p;
     }
 
-    for (start = p; p < end && strchr(",}] \t\r\n", *p) == NULL; p++) {
+    for (start = p;
+         p < end && *p != ',' && *p != '}' && *p != ']' && *p > ' ';
+         p++)
+    {
         /* void */
     }
 
@@ -257,8 +270,42 @@ stoa_glance_value(const char *p, const char *end, stoa_json_val_t *v)
 }
 
 
-static const char *
+static inline const char *
 stoa_glance_string(const char *p, const char *end, bool *escaped)
+{
+    uint64_t     x, m;
+    unsigned     i;
+    const char  *q;
+
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+
+    /* most are short: names, types */
+
+    for (i = 0, q = p + 1; i < 3 && end - q >= 8; i++, q += 8) {
+        memcpy(&x, q, 8);
+        m = STOA_GLANCE_ZERO(x ^ STOA_GLANCE_ALL('"'))
+            | STOA_GLANCE_ZERO(x ^ STOA_GLANCE_ALL('\\'));
+
+        if (m) {
+            q += __builtin_ctzll(m) >> 3;
+
+            if (*q != '"') {
+                break;
+            }
+
+            *escaped = false;
+            return q + 1;
+        }
+    }
+
+#endif
+
+    return stoa_glance_long(p, end, escaped);
+}
+
+
+static const char *
+stoa_glance_long(const char *p, const char *end, bool *escaped)
 {
     const char  *quote, *back;
 
@@ -305,6 +352,16 @@ stoa_glance_id(const stoa_json_val_t *id)
     const char       *p;
     stoa_err_t        err;
     stoa_json_val_t   root;
+
+    /* most are a few digits */
+
+    for (p = id->start; p < id->end && *p >= '0' && *p <= '9'; p++) {
+        /* void */
+    }
+
+    if (p == id->end && (*id->start != '0' || p == id->start + 1)) {
+        return id->type == STOA_JSON_NUMBER;
+    }
 
     if (stoa_json_check(id->start, id->end - id->start, 1, &root, &err)
         != STOA_OK)

@@ -76,14 +76,7 @@ ngx_http_stoa_mcp_judge(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
             || !ngx_http_stoa_mcp_heal_suspect(u->buffer.pos,
                                         u->buffer.last - u->buffer.pos)))
     {
-        rc = ngx_http_stoa_mcp_judge_json(r, ctx, &head, &fault);
-
-        if (rc == NGX_OK) {
-            ngx_http_stoa_mcp_judge_headers(r);
-        }
-
-        return rc == NGX_DECLINED
-               ? ngx_http_stoa_mcp_judge_unfit(r, ctx, &head, &fault) : rc;
+        return ngx_http_stoa_mcp_judge_json(r, ctx, &head, &fault);
     }
 
     if (rc != NGX_OK && head.status == NGX_HTTP_OK) {
@@ -227,7 +220,7 @@ ngx_http_stoa_mcp_judge_headers(ngx_http_request_t *r)
 }
 
 
-/* ---- the body ------------------------------------------------------------ */
+/* ---- the body ---------------------------------------------------------- */
 
 /* Is that, as a whole, an answer to the call?  All else is its client's to
  * judge, as in an event. */
@@ -244,8 +237,8 @@ ngx_http_stoa_mcp_judge_answers(ngx_http_stoa_mcp_t *mcp,
 }
 
 
-/* JSON with 200.  NGX_OK: it is the answer, or is not for us to see; NGX_AGAIN;
- * NGX_DECLINED: `fault`. */
+/* A 200: JSON is the answer, or not for us to see, or an error of ours is put
+ * in its place. */
 
 static ngx_int_t
 ngx_http_stoa_mcp_judge_json(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
@@ -263,6 +256,7 @@ ngx_http_stoa_mcp_judge_json(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
         || !stoa_media_is((char *) head->type.data, head->type.len,
                           "application/json"))
     {
+        ngx_http_stoa_mcp_judge_headers(r);
         return NGX_OK;                           /* it is gathered          */
     }
 
@@ -275,15 +269,20 @@ ngx_http_stoa_mcp_judge_json(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
     rc = ngx_http_stoa_mcp_judge_hold(r, mcp, &text);
 
-    if (rc != NGX_OK || ngx_http_stoa_mcp_judge_answers(mcp, &text)) {
-        return rc == NGX_DECLINED ? NGX_OK : rc;
+    if (rc == NGX_AGAIN || rc == NGX_ERROR) {
+        return rc;
+    }
+
+    if (rc == NGX_DECLINED || ngx_http_stoa_mcp_judge_answers(mcp, &text)) {
+        ngx_http_stoa_mcp_judge_headers(r);
+        return NGX_OK;
     }
 
     fault->what = NGX_HTTP_STOA_REFUSE_UPSTREAM_INVALID;
     ngx_http_stoa_mcp_fault_say(fault, "JSON that is no answer to the call");
     ngx_http_stoa_mcp_fault_body(fault, &text, &mcp->msg.id);
 
-    return NGX_DECLINED;
+    return ngx_http_stoa_mcp_judge_unfit(r, ctx, head, fault);
 }
 
 
