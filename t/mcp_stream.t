@@ -239,7 +239,8 @@ $r = call('legacy', head() . "data: $note\n\n<1>" x 20, name => 'hasty__raw',
 is(said($r), '200 me"1 upstream_timeout', '... not beyond max_call_ms');
 cmp_ok(@{ $r->{events} }, '<', 9, '... of which it may take');
 
-my $late = 'HTTP/1.1 200 OK' . "\r\nContent-Type: application/json\r\n";
+my $late = 'HTTP/1.1 200 OK' . "\r\n$close\r\n"
+    . "Content-Type: application/json\r\n";
 (my $cr = $ok) =~ s/,/\r,\r\n/g;
 for my $era (qw(modern legacy)) {
     $r = call($era, "<5>" . $late . 'Content-Length: ' . length($cr)
