@@ -75,7 +75,13 @@ for my $api (keys %port) {
         ->{json}{items} || [] } } 20 or $t->give_up("$api: not discovered");
 }
 my $key = $t->key('acme', 'app');
-$t->gateway(name => 'gw', workers => 4, http => 'stoa_mcp_keepalive 2s;');
+my $dir = $t->dir;
+my $tls = $t->port('tls');
+my ($bad) = $t->run_cmd([qw(openssl req -x509 -newkey rsa:2048 -nodes -days 2
+    -subj /CN=localhost -keyout), "$dir/key.pem", '-out', "$dir/cert.pem"]);
+$t->gateway(name => 'gw', workers => 4, http => 'stoa_mcp_keepalive 2s;',
+    $bad ? () : (server => "listen 127.0.0.1:$tls ssl http2;
+    ssl_certificate $dir/cert.pem; ssl_certificate_key $dir/key.pem;"));
 $t->gateway(name => 'gw2', workers => 2);
 $t->sync($_) for qw(gw gw2);
 
@@ -357,6 +363,33 @@ is($say->(id => 'c', method => 'tools/call', params => { name => 'a__raw',
     arguments => { raw => "id: r3\nretry: 100\ndata:\n\n<end>" } }), $ok,
    'S5: a client of 2024-11-05 gets its answer');
 $pair->close;
+
+# ---- over HTTP/2: streams of two sessions in one connection
+
+SKIP: {
+    my $curl = grep { -x "$_/curl" } split /:/, $ENV{PATH};
+    skip 'no curl, or no certificate', 7 if !$curl || $bad;
+    my @s = map { session() } 1, 2;
+    for (@s) { my $c = call($_, "data: $ok\n\n", api => 'b'); $c->chunk; $c->close }
+    my $url = "https://127.0.0.1:$tls/mcp/acme";
+    my @one = map { ('-sk', '-N', '--http2', '-H', "X-API-Key: $key", '-H',
+        "Mcp-Session-Id: $s[$_]", '-H', 'Accept: text/event-stream', '-w',
+        '%{http_version}', '-o', $t->dir("h2.$_"), $url) } 0, 1;
+    $t->start('curl', argv => ['curl', '-Z', @one[0 .. $#one / 2], '--next',
+        @one[@one / 2 .. $#one]], foreign => 1, exit => [0 .. 255]);
+    my $got = sub { my ($n, $want) = @_;
+        return wait_until { (-f $t->dir("h2.$n") ? slurp($t->dir("h2.$n")) : '')
+            =~ $want } 15 };
+    ok($got->($_, qr/^id: e0/m), "T2: a stream over HTTP/2, $_") for 0, 1;
+    put('b.live', 'data: ' . msg(80) . "\n\n");
+    ok($got->($_, qr/"n":80/), "... with what its upstream says, $_") for 0, 1;
+    ok($got->(0, qr/^:$/m), '... and comments');
+    put('b.live', 'data: ' . msg(81) . "\n\n<end>");
+    ok($got->(1, qr/"n":81/), '... when the upstream\'s ends, too');
+    $t->stop('curl');
+    ok((wait_until { ($t->metrics->{stoa_in_flight} // 0) == 0 } 15),
+       '... nothing is left of them when their client is gone');
+}
 
 # ---- ends
 
