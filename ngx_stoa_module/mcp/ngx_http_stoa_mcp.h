@@ -415,8 +415,7 @@ ngx_int_t ngx_http_stoa_mcp_params(ngx_http_request_t *r,
 /* What prompts/get, resources/read and completion/complete are of. */
 ngx_int_t ngx_http_stoa_mcp_item_resolve(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
-/* The client's name in the contents of a resource that it reads by another one
- * than its upstream's.  What is in data is valid until the next one. */
+/* Contents get the name by which they are read; data: until the next one. */
 ngx_int_t ngx_http_stoa_mcp_item_told(ngx_http_stoa_ctx_t *ctx,
     stoa_str_t *data);
 
@@ -548,10 +547,11 @@ ngx_int_t ngx_http_stoa_mcp_carry(ngx_http_request_t *r,
 
 /* ---- _mcp_leave.c ------------------------------------------------------- */
 
-/* How upstreams are reached when there is no request; idle sessions are looked
- * for from then on. */
+/* How to reach upstreams without a request; begins to look for idle ones. */
 void ngx_http_stoa_mcp_leave_via(ngx_http_request_t *r);
-/* Ends a session at its upstream, later. */
+/* Ends a session at its upstream, later: one of the caller's that was named
+ * last; NULL: of nobody's. */
+void ngx_http_stoa_mcp_leave_caller(const ngx_http_stoa_ctx_t *ctx);
 void ngx_http_stoa_mcp_leave(const ngx_http_stoa_mcp_upstream_t *up);
 /* What the map leaves is ended from now on. */
 void ngx_http_stoa_mcp_leave_init(ngx_http_stoa_main_conf_t *mcf);

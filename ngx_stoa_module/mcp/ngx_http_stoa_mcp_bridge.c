@@ -211,7 +211,9 @@ ngx_http_stoa_mcp_bridge_end(ngx_http_stoa_ctx_t *ctx)
         ngx_http_stoa_mcp_map_give(&pool, &up);
 
     } else {
+        ngx_http_stoa_mcp_leave_caller(ctx);
         ngx_http_stoa_mcp_leave(&up);
+        ngx_http_stoa_mcp_leave_caller(NULL);
     }
 }
 

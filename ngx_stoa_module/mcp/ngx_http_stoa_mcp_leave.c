@@ -28,6 +28,7 @@ typedef struct {
     ngx_uint_t    target;
     ngx_uint_t    version;
     size_t        len;
+    size_t        subject;             /* bytes, behind the id               */
     u_char        sid[];
 } ngx_http_stoa_mcp_leaver_t;
 
@@ -45,6 +46,7 @@ static struct {
     ngx_http_stoa_main_conf_t  *mcf;
     ngx_http_stoa_via_t         via;
     ngx_uint_t                  has_via;
+    const ngx_str_t            *caller;        /* his token; NULL: nobody's  */
     ngx_queue_t                 waiting;
     ngx_uint_t                  nwaiting;
     ngx_uint_t                  asked;
@@ -101,16 +103,29 @@ ngx_http_stoa_mcp_leave_via(ngx_http_request_t *r)
 
 
 void
+ngx_http_stoa_mcp_leave_caller(const ngx_http_stoa_ctx_t *ctx)
+{
+    ngx_http_stoa_mcp_leaving.caller = ctx && ctx->token ? &ctx->token->text
+                                                         : NULL;
+}
+
+
+void
 ngx_http_stoa_mcp_leave(const ngx_http_stoa_mcp_upstream_t *up)
 {
+    size_t                       len;
     ngx_queue_t                 *q;
+    const ngx_str_t             *caller;
     ngx_http_stoa_mcp_leaver_t  *l;
 
     if (up->len == 0) {
         return;                               /* it keeps none               */
     }
 
-    l = ngx_alloc(sizeof(ngx_http_stoa_mcp_leaver_t) + up->len,
+    caller = ngx_http_stoa_mcp_leaving.caller;
+    len = caller ? caller->len : 0;
+
+    l = ngx_alloc(sizeof(ngx_http_stoa_mcp_leaver_t) + up->len + len,
                   ngx_cycle->log);
     if (l == NULL) {
         return;
@@ -120,7 +135,12 @@ ngx_http_stoa_mcp_leave(const ngx_http_stoa_mcp_upstream_t *up)
     l->target = up->target;
     l->version = up->version;
     l->len = up->len;
+    l->subject = len;
     ngx_memcpy(l->sid, up->sid, up->len);
+
+    if (len) {
+        ngx_memcpy(l->sid + l->len, caller->data, len);
+    }
 
     if (ngx_http_stoa_mcp_leaving.nwaiting == NGX_HTTP_STOA_MCP_LEAVING) {
         q = ngx_queue_head(&ngx_http_stoa_mcp_leaving.waiting);
@@ -182,16 +202,16 @@ ngx_http_stoa_mcp_leave_ask(ngx_http_stoa_mcp_leaver_t *l)
     api = rec ? ngx_http_stoa_api_find(mcf, rec) : NULL;
     shown = api ? ngx_http_stoa_credential(api->policies) : NULL;
 
-    /* nobody's token is there to be exchanged: the upstream ends it in time */
+    /* without a token to be exchanged the upstream ends it in time */
 
-    f = api && !(shown && shown->exchange)
+    f = api && !(shown && shown->exchange && l->subject == 0)
         ? ngx_http_stoa_fetch_create(ngx_cycle->log) : NULL;
 
     if (f == NULL) {
         return NGX_DECLINED;
     }
 
-    p = ngx_pnalloc(f->pool, l->len + 128);
+    p = ngx_pnalloc(f->pool, l->len + l->subject + 128);
 
     if (p == NULL
         || ngx_http_stoa_upstream_fetch(f, api,
@@ -202,6 +222,10 @@ ngx_http_stoa_mcp_leave_ask(ngx_http_stoa_mcp_leaver_t *l)
         ngx_http_stoa_fetch_cancel(f);
         return NGX_ERROR;
     }
+
+    f->subject.data = p;
+    f->subject.len = l->subject;
+    p = ngx_cpymem(p, l->sid + l->len, l->subject);
 
     f->headers.data = p;
     p = ngx_sprintf(p, "Mcp-Session-Id: %*s\r\n", l->len, l->sid);

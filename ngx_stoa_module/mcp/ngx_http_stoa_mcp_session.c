@@ -385,8 +385,10 @@ ngx_http_stoa_mcp_session_delete(ngx_http_request_t *r,
     }
 
     ngx_http_stoa_mcp_leave_via(r);
+    ngx_http_stoa_mcp_leave_caller(ctx);
     ngx_http_stoa_mcp_carried_leave(mcp);
     ngx_http_stoa_mcp_map_leave(ngx_http_stoa_mcp_client(mcp));
+    ngx_http_stoa_mcp_leave_caller(NULL);
 
     return ngx_http_stoa_mcp_answer(r, ctx, NGX_HTTP_OK, NULL);
 }

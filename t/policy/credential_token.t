@@ -324,6 +324,16 @@ ok(wait_until(sub { @gets = grep { $_->{method} eq 'GET' }
 like($gets[0]{headers}{authorization} // '', qr/^Bearer tok-/,
      'is asked for with a token');
 $get->close;
+$seen = () = $t->origin_log('m');
+is($t->http('DELETE', '/mcp/acme', headers => { Authorization =>
+    "Bearer $who{ann}", 'Mcp-Session-Id' => $s{ann} })->{status}, 200,
+   'the end of a session');
+my @ends;
+ok(wait_until(sub { @ends = $t->origin_log('m'); splice @ends, 0, $seen;
+                    @ends = grep { $_->{method} eq 'DELETE' } @ends }, 10),
+   'ends it at the upstream');
+like($ends[0]{headers}{authorization} // '', qr/^Bearer tok-/,
+     'with a token, too');
 $t->apply(docs(policy('m')));
 $t->sync($_) for qw(gw slow);
 
