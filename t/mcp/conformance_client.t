@@ -29,9 +29,7 @@ my %lacking = (
     '2026-07-28' => {
         'request-metadata' => 'each server is asked for its older era, too, '
             . 'as many of both name the newer one only' },
-    '2025-11-25' => {
-        'sse-retry' => 'a stream is not resumed for a modern client '
-            . 'who can be asked' },
+    '2025-11-25' => {},
     '2025-11-25 legacy' => {},
     '2025-06-18 legacy' => {},
 );
