@@ -26,7 +26,7 @@ my $port = $t->mcp_origin(name => 'm', era => 'legacy', sessions => 1, tools => 
     asks => sub { return { sse => [ { jsonrpc => '2.0', id => 77, method =>
             'roots/list' }, 0.3 ], result => { content => [{ type => 'text',
             text => 'asked' }] } } },
-    wait => sub { wait_until { -f $go } 20; 'waited' },
+    wait => sub { wait_until { -f $go } 90; 'waited' },
 });
 $t->apply(demo(mcp => { m => $port })
     . document('Application', 'acme', 'other')
@@ -73,7 +73,7 @@ sub send_to { my ($c, $method, $params, %o) = @_;
 }
 sub answer { my ($c, $mine) = @_;
     $c->{others} = [];
-    while (my $e = $c->{kept}{$mine} // $c->event(20)) {
+    while (my $e = $c->{kept}{$mine} // $c->event(30)) {
         $c->{last} = $e->{id} if $e->{id} ne '';
         my $m = json_decode($e->{data}) or next;
         return $m if exists $m->{id} && $m->{id} eq $mine
