@@ -13,6 +13,7 @@
 #include "ngx_http_stoa_fetch.h"
 #include "ngx_http_stoa_door.h"
 #include "ngx_http_stoa_local.h"
+#include "ngx_http_stoa_link.h"
 #include "ngx_http_stoa_modern.h"
 #include "ngx_http_stoa_conceal.h"
 #include "ngx_http_stoa_sync.h"

@@ -117,6 +117,19 @@ is_deeply($meta, { progressToken => 'p', mine => [1],
     "$ns/protocolVersion" => '2026-07-28', "$ns/clientCapabilities" => {},
     "$ns/clientInfo" => { name => 'stoa-gateway', version => '0.2.0' } },
     '... and says what the era wants said');
+{
+    my $s = session();
+    my $level = sub { my ($r) = @_;
+        return json_decode(text($r))->[1]{"$ns/logLevel"} // 'none' };
+    my $r = $t->mcp('/mcp/acme', 'logging/setLevel', { level => 'warning' },
+        key => $key, era => 'legacy', session => $s);
+    is_deeply($r->{rpc}{result}, {}, 'C4: logging/setLevel');
+    is(join(' ', map { $level->(call($s, 'echo')) } 1 .. 4),
+       join(' ', ('warning') x 4), '... is said with each call');
+    is($level->(call($s, 'echo', {}, params => { _meta => {
+        "$ns/logLevel" => 'debug' } })), 'warning', '... and nothing else');
+    is($level->(call($session, 'echo')), 'none', '... of that session alone');
+}
 my ($q) = grep { $_->{body} =~ /tools\/call/ } $t->origin_log('up');
 is(join('|', map { $_ // '' } @{ $q->{headers} }{qw(mcp-protocol-version
     mcp-method mcp-name mcp-session-id x-api-key)}),

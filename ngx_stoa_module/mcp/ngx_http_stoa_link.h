@@ -66,7 +66,19 @@ struct ngx_http_stoa_mcp_linked_s {
 };
 
 
+/* ---- _mcp_link.c -------------------------------------------------------- */
+
+void ngx_http_stoa_mcp_link_init(void);
+
+
 /* ---- _mcp_linked.c ------------------------------------------------------ */
+
+/* A connection to the socket (net/_local.c), and one that another worker has
+ * begun to read. */
+void ngx_http_stoa_mcp_linked_accept(ngx_socket_t s);
+void ngx_http_stoa_mcp_linked_passed(ngx_socket_t s, const u_char *p,
+    size_t len);
+
 
 /* Who is told of a request that is whole, and of one that is gone. */
 typedef void (*ngx_http_stoa_mcp_linked_pt)(ngx_http_stoa_mcp_linked_t *rq);

@@ -11,6 +11,7 @@
 #include "ngx_http_stoa_relay.h"
 #include "ngx_http_stoa_modern.h"
 #include "ngx_http_stoa_hold.h"
+#include "ngx_http_stoa_link.h"
 #include "ngx_http_stoa_park.h"
 #include "ngx_http_stoa_upstream.h"
 #include "ngx_http_stoa_policy.h"

@@ -736,6 +736,7 @@ ngx_int_t ngx_http_stoa_mcp_stream_late(ngx_http_request_t *r,
 #define NGX_HTTP_STOA_MCP_LEVELS_N    8
 #define NGX_HTTP_STOA_MCP_LEVEL_TEXT  160
 ngx_uint_t ngx_http_stoa_mcp_level_find(const stoa_json_val_t *v);
+const char *ngx_http_stoa_mcp_level_name(ngx_uint_t level);
 void ngx_http_stoa_mcp_level_body(u_char *text, ngx_uint_t level,
     ngx_str_t *body);
 /* A method: logging/setLevel; and for a session that was opened since. */
@@ -743,6 +744,9 @@ ngx_int_t ngx_http_stoa_mcp_level(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 ngx_int_t ngx_http_stoa_mcp_level_again(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
+/* The session's; 0: none was set. */
+ngx_uint_t ngx_http_stoa_mcp_level_is(ngx_http_request_t *r,
+    ngx_http_stoa_mcp_t *mcp);
 /* A session at an upstream, by its key in the map, was opened. */
 void ngx_http_stoa_mcp_get_poke(uint64_t key);
 /* For steps: a GET, and subscriptions/listen, end here. */
@@ -778,15 +782,6 @@ ngx_uint_t ngx_http_stoa_mcp_answers(ngx_http_request_t *r,
 ngx_int_t ngx_http_stoa_mcp_error(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_refusal_t *row,
     ngx_str_t *type, ngx_str_t *body);
-
-
-/* ---- _mcp_link.c, _mcp_linked.c ----------------------------------------- */
-
-void ngx_http_stoa_mcp_link_init(void);
-/* What is asked of upstreams that are behind links (net/_local.c). */
-void ngx_http_stoa_mcp_linked_accept(ngx_socket_t s);
-void ngx_http_stoa_mcp_linked_passed(ngx_socket_t s, const u_char *p,
-    size_t len);
 
 
 /* ---- _mcp.c ------------------------------------------------------------ */

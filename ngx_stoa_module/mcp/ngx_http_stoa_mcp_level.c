@@ -1,6 +1,7 @@
 /*
  * logging/setLevel of a session: told to all of its sessions at upstreams, and
- * to each that is opened later, before its first call.  Who sets it is
+ * to each that is opened later, before its first call; to upstreams that have
+ * no sessions with each call (_mcp_modern.c).  Who sets it is
  * answered when they have it, since his next call may come by another
  * connection.  The level is soft
  * state in the shared zone: at another gateway, or when another session has
@@ -109,6 +110,18 @@ ngx_http_stoa_mcp_level_slot(ngx_http_request_t *r, ngx_http_stoa_mcp_t *mcp,
 }
 
 
+ngx_uint_t
+ngx_http_stoa_mcp_level_is(ngx_http_request_t *r, ngx_http_stoa_mcp_t *mcp)
+{
+    uint64_t  tag, level;
+
+    level = *ngx_http_stoa_mcp_level_slot(r, mcp, &tag);
+
+    return (level & ~0xffULL) == tag
+           && (level & 0xff) <= NGX_HTTP_STOA_MCP_LEVELS_N ? level & 0xff : 0;
+}
+
+
 static void
 ngx_http_stoa_mcp_level_one(void *data, const stoa_mcp_ref_t *ref)
 {
@@ -131,23 +144,20 @@ ngx_int_t
 ngx_http_stoa_mcp_level_again(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
     u_char                     text[NGX_HTTP_STOA_MCP_LEVEL_TEXT];
-    uint64_t                   tag, level;
     ngx_str_t                  body;
+    ngx_uint_t                 level;
     stoa_mcp_ref_t             ref;
     ngx_http_stoa_mcp_t       *mcp;
 
     mcp = ctx->call.mcp;
-    level = *ngx_http_stoa_mcp_level_slot(r, mcp, &tag);
+    level = ngx_http_stoa_mcp_level_is(r, mcp);
 
-    if (mcp->leveled || !mcp->fresh_session || (level & ~0xffULL) != tag
-        || (level & 0xff) == 0
-        || (level & 0xff) > NGX_HTTP_STOA_MCP_LEVELS_N)
-    {
+    if (mcp->leveled || !mcp->fresh_session || level == 0) {
         return NGX_OK;
     }
 
     ngx_http_stoa_mcp_ref(ctx, &ref);
-    ngx_http_stoa_mcp_level_body(text, level & 0xff, &body);
+    ngx_http_stoa_mcp_level_body(text, level, &body);
 
     if (ngx_http_stoa_mcp_level_wait(ctx) != NGX_OK) {
         return NGX_ERROR;

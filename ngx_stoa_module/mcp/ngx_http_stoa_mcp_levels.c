@@ -34,6 +34,13 @@ ngx_http_stoa_mcp_level_find(const stoa_json_val_t *v)
 }
 
 
+const char *
+ngx_http_stoa_mcp_level_name(ngx_uint_t level)
+{
+    return ngx_http_stoa_mcp_levels[level - 1];
+}
+
+
 void
 ngx_http_stoa_mcp_level_body(u_char *text, ngx_uint_t level, ngx_str_t *body)
 {

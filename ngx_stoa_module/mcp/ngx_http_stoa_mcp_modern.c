@@ -299,6 +299,7 @@ ngx_http_stoa_mcp_modern_rest(const stoa_json_val_t *object, stoa_buf_t *out)
         ngx_string("io.modelcontextprotocol/protocolVersion"),
         ngx_string("io.modelcontextprotocol/clientInfo"),
         ngx_string("io.modelcontextprotocol/clientCapabilities"),
+        ngx_string("io.modelcontextprotocol/logLevel"),
         ngx_null_string
     };
 
@@ -329,7 +330,7 @@ ngx_http_stoa_mcp_modern_meta(ngx_http_stoa_mcp_modern_t *b, stoa_buf_t *out)
 {
     unsigned          i;
     ngx_str_t        *caps;
-    ngx_uint_t        n;
+    ngx_uint_t        n, level;
     stoa_json_val_t   all, val;
 
     static const char  *const known[] = { "elicitation", "sampling", "roots" };
@@ -360,6 +361,13 @@ ngx_http_stoa_mcp_modern_meta(ngx_http_stoa_mcp_modern_t *b, stoa_buf_t *out)
     }
 
     stoa_buf_addz(out, "}");
+
+    level = ngx_http_stoa_mcp_level_is(b->ctx->request, b->ctx->call.mcp);
+
+    if (level) {
+        stoa_buf_addf(out, ",\"io.modelcontextprotocol/logLevel\":\"%s\"",
+                      ngx_http_stoa_mcp_level_name(level));
+    }
 }
 
 
