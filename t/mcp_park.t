@@ -81,7 +81,7 @@ my $port = $t->origin(sub {
     my $sid = $q->{headers}{'mcp-session-id'} // '';
     if ($q->{method} eq 'DELETE') { mark(ended => $sid); return [200] }
     if ($q->{method} eq 'GET') {
-        return [405] if flag('no-get');
+        if (flag('no-get')) { mark('none'); return [405] }
         $c->send_raw("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
             . "Connection: close\r\n\r\n");
         if (defined(my $id = $q->{headers}{'last-event-id'})) {
@@ -285,6 +285,8 @@ spew($t->dir('no-get'), '');
 $r = call({ rounds => [['form']] });
 is_deeply(got(again($r, { rounds => [['form']] })), { 'form.1' => $accept },
           'C5: a server without such a stream');
+call({}) for 1 .. 12;
+cmp_ok(count(qr/^none/m), '<', 10, '... is asked for it once in a while');
 unlink $t->dir('no-get');
 $r = call(undef, method => 'prompts/get', name => 'old__p');
 is($r->{rpc}{result}{resultType}, 'input_required', 'C5: a prompt, too')

@@ -5,11 +5,13 @@
 
 #include "ngx_http_stoa_park.h"
 #include "ngx_http_stoa_zone.h"
+#include "core/stoa_key.h"
 
 
 #define NGX_HTTP_STOA_MCP_WORK_STREAM_MS  300   /* for one of the session    */
 #define NGX_HTTP_STOA_MCP_WORK_LEVEL_MS   2000
 #define NGX_HTTP_STOA_MCP_WORK_GATHER_MS  20
+#define NGX_HTTP_STOA_MCP_WORK_MUTES      1021  /* servers without one       */
 #define NGX_HTTP_STOA_MCP_WORK_POLL_MS    1000
 #define NGX_HTTP_STOA_MCP_WORK_POLL_TOP   5000
 #define NGX_HTTP_STOA_MCP_WORK_POLLS      3     /* in vain                   */
@@ -50,6 +52,23 @@ static void ngx_http_stoa_mcp_work_go(const u_char *p, size_t len);
 
 
 static const ngx_http_stoa_mcp_parks_t  *ngx_http_stoa_mcp_work_with;
+static uint64_t  ngx_http_stoa_mcp_work_mutes[NGX_HTTP_STOA_MCP_WORK_MUTES];
+
+
+/* Has its server no such stream?  It is asked again in a while. */
+
+static ngx_uint_t
+ngx_http_stoa_mcp_work_mute(ngx_http_stoa_mcp_park_t *park, ngx_uint_t set)
+{
+    uint64_t  hash, *slot;
+
+    hash = stoa_hash64(&park->api->id, sizeof(stoa_id_t), ngx_time() / 64)
+           | 1;
+    slot = &ngx_http_stoa_mcp_work_mutes[hash % NGX_HTTP_STOA_MCP_WORK_MUTES];
+    *slot = set ? hash : *slot;
+
+    return *slot == hash;
+}
 
 
 void
@@ -61,7 +80,9 @@ ngx_http_stoa_mcp_work_start(ngx_http_stoa_mcp_park_t *park,
     park->event.handler = ngx_http_stoa_mcp_work_event;
     ngx_http_stoa_mcp_park_begin(park, with);
 
-    if (park->source == NULL || park->declared == 0) {
+    if (park->source == NULL || park->declared == 0
+        || ngx_http_stoa_mcp_work_mute(park, 0))
+    {
         ngx_post_event(&park->event, &ngx_posted_events);
         return;
     }
@@ -116,6 +137,10 @@ static void
 ngx_http_stoa_mcp_work_source_read(ngx_http_stoa_mcp_source_t *src)
 {
     ngx_http_stoa_mcp_park_t *park = src->data;
+
+    if (src->status == NGX_HTTP_NOT_ALLOWED) {
+        (void) ngx_http_stoa_mcp_work_mute(park, 1);
+    }
 
     if (park->stage == NGX_HTTP_STOA_MCP_PARK_STREAM) {
         ngx_http_stoa_mcp_work_level(park);
