@@ -294,6 +294,73 @@ waitpid $pid, 0;
 is($?, 0, 'a call that is held goes on when it is approved');
 is(approval($held->{id})->{state}, 'used', '... and has used it');
 
+# legacy clients that can ask: on the stream of the call, answered at any
+# worker; look says what happens before each answer
+
+sub asked {
+    my ($a, $caps, @looks) = @_;
+    my @with = (key => $key{demo}, era => 'legacy', gateway => 'gw');
+    my $s = $t->mcp('/mcp/acme', 'initialize', { protocolVersion =>
+        '2025-11-25', capabilities => $caps, clientInfo => { name => 't',
+        version => '1' } }, @with)->{session};
+    my %h = ('X-API-Key' => $key{demo}, 'Content-Type' => 'application/json',
+        Accept => 'application/json, text/event-stream',
+        'Mcp-Session-Id' => $s, 'MCP-Protocol-Version' => '2025-11-25');
+    my $c = $t->connection;
+    my $body = json_encode({ jsonrpc => '2.0', id => 'c1',
+        method => 'tools/call', params => { name => 'm__delete',
+        arguments => $a } });
+    $c->send_raw(join('', "POST /mcp/acme HTTP/1.1\r\nHost: x\r\n",
+        (map { "$_: $h{$_}\r\n" } sort keys %h),
+        'Content-Length: ' . length($body), "\r\n\r\n$body"));
+    my $head = $c->response(headers_only => 1, timeout => 10);
+    while (my $e = $c->event(10)) {
+        my $m = json_decode($e->{data}) or next;
+        return $m unless $m->{method};
+        my $look = shift @looks or return $m;
+        my $action = $look->($m);
+        is($t->http(POST => '/mcp/acme', headers => \%h, gateway => 'gw',
+            body => json_encode({ jsonrpc => '2.0', id => $m->{id},
+                result => { action => $action } }))->{status}, 202,
+            "the user says $action");
+    }
+    return $head;
+}
+settle();
+my %seen;
+$before = ran('delete');
+$r = asked({ user => 1 }, { elicitation => {} }, sub { %seen = %{ $_[0] };
+        'accept' },
+    sub { my ($w) = @{ $t->must(GET =>
+            '/v1/tenants/acme/approvals?state=pending')->{items} };
+          decide($w->{id}, 'approve'); 'accept' });
+is($seen{method}, 'elicitation/create', 'a legacy client that can is asked');
+like($seen{params}{message}, qr/approval [0-9a-z]{16}/, '... about which');
+like($r->{result}{content}[0]{text} // explain($r), qr/^delete/,
+     'asked again while it waits; approved: it runs');
+is($r->{id}, 'c1', '... as the answer to the call');
+is(ran('delete') - $before, 1, '... once');
+$r = asked({ user => 2 }, { elicitation => {} }, sub { 'decline' });
+is($r->{error}{data}{code}, 'approval_required', 'declined: the error');
+$r = asked({ user => 3 }, { elicitation => {} }, (sub { 'accept' }) x 9);
+is($r->{error}{data}{code}, 'approval_required',
+   'he is not asked without end');
+$r = asked({ user => 4 }, { elicitation => {} }, sub {
+    decide($_->{id}, 'deny') for @{ $t->must(GET =>
+        '/v1/tenants/acme/approvals?state=pending')->{items} };
+    'accept' });
+is($r->{error}{data}{code}, 'approval_denied', 'denied meanwhile');
+$r = asked({ user => 5 }, { elicitation => { form => {}, url => {} } }, sub {
+    %seen = %{ $_[0]{params} }; 'cancel' });
+like($seen{url}, qr{^https://console\.example/a/}, 'by a URL, if he can');
+{
+    no warnings 'exiting';
+    asked({ user => 6 }, { elicitation => {} }, sub { last });
+}
+ok((wait_until { ($t->metrics->{stoa_in_flight} // 0) == 0 } 10),
+   'a client that leaves meanwhile');
+settle();
+
 # what is gone meanwhile
 
 settle();

@@ -46,6 +46,10 @@ static void ngx_http_stoa_mcp_approve_chunk(ngx_http_stoa_fetch_t *f,
 static void ngx_http_stoa_mcp_approve_end(ngx_http_stoa_fetch_t *f,
     void *data, ngx_http_stoa_fetch_end_e how);
 static void ngx_http_stoa_mcp_approve_cleanup(void *data);
+static ngx_int_t ngx_http_stoa_mcp_approve_answered(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_mcp_approve_t *ap);
+static ngx_int_t ngx_http_stoa_mcp_approve_verdict(
+    ngx_http_stoa_mcp_approve_t *ap, ngx_http_stoa_mcp_verdict_t *v);
 static ngx_int_t ngx_http_stoa_mcp_approve_told(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_mcp_approve_t *ap);
 
@@ -92,8 +96,41 @@ ngx_http_stoa_mcp_approve(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         return NGX_OK;
     }
 
-    return ap->fetch ? ngx_http_stoa_ctx_suspend(r)
+    if (ap->fetch) {
+        return ngx_http_stoa_ctx_suspend(r);
+    }
+
+    return ap->asked ? ngx_http_stoa_mcp_approve_answered(r, ctx, ap)
                      : ngx_http_stoa_mcp_approve_told(r, ctx, ap);
+}
+
+
+/* A legacy client's user: accepted, it is looked again. */
+
+static ngx_int_t
+ngx_http_stoa_mcp_approve_answered(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_mcp_approve_t *ap)
+{
+    ngx_int_t                    rc;
+    ngx_http_stoa_mcp_verdict_t  v;
+
+    rc = ngx_http_stoa_mcp_approve_user_said(r, ctx, ap);
+
+    if (rc == NGX_OK) {
+        ap->asked = 0;
+        ap->waited = 0;
+        return ngx_http_stoa_mcp_approve_ask(r, ctx, ap);
+    }
+
+    if (rc != NGX_DECLINED
+        || ngx_http_stoa_mcp_approve_verdict(ap, &v) != NGX_OK)
+    {
+        return rc == NGX_DECLINED ? NGX_ERROR : rc;
+    }
+
+    return ngx_http_stoa_mcp_approve_refuse(r, ctx,
+                                       NGX_HTTP_STOA_APPROVAL_REQUIRED, &v,
+                                       "nobody waits for it at the moment");
 }
 
 
@@ -589,6 +626,7 @@ static ngx_int_t
 ngx_http_stoa_mcp_approve_told(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_mcp_approve_t *ap)
 {
+    ngx_int_t                    rc;
     ngx_http_stoa_mcp_verdict_t  v;
 
     if (ngx_http_stoa_mcp_approve_verdict(ap, &v) != NGX_OK) {
@@ -622,5 +660,12 @@ ngx_http_stoa_mcp_approve_told(ngx_http_request_t *r,
                                          NULL);
     }
 
-    return ngx_http_stoa_mcp_approve_waits(r, ctx, ap->aad, &v);
+    rc = ngx_http_stoa_mcp_approve_user(r, ctx, ap, &v);
+
+    if (rc == NGX_AGAIN) {
+        ap->asked = 1;
+    }
+
+    return rc == NGX_DECLINED
+           ? ngx_http_stoa_mcp_approve_waits(r, ctx, ap->aad, &v) : rc;
 }

@@ -7,7 +7,6 @@
 #include "ngx_http_stoa_time.h"
 
 
-static const char *ngx_http_stoa_mcp_approve_mode(ngx_http_stoa_ctx_t *ctx);
 static ngx_int_t ngx_http_stoa_mcp_approve_input(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const u_char *aad,
     const ngx_http_stoa_mcp_verdict_t *v, const char *mode);
@@ -22,7 +21,9 @@ ngx_http_stoa_mcp_approve_waits(ngx_http_request_t *r,
 {
     const char  *mode;
 
-    mode = ctx->call.mcp->modern ? ngx_http_stoa_mcp_approve_mode(ctx) : NULL;
+    mode = ctx->call.mcp->modern
+           ? ngx_http_stoa_mcp_approve_mode(ctx, &ctx->call.mcp->msg.meta_caps)
+           : NULL;
 
     return mode && v->id.len == STOA_ID_LEN
            ? ngx_http_stoa_mcp_approve_input(r, ctx, aad, v, mode)
@@ -35,28 +36,53 @@ ngx_http_stoa_mcp_approve_waits(ngx_http_request_t *r,
 /* How the client can ask its user; NULL: it cannot.  No member at all stands
  * for forms. */
 
-static const char *
-ngx_http_stoa_mcp_approve_mode(ngx_http_stoa_ctx_t *ctx)
+const char *
+ngx_http_stoa_mcp_approve_mode(ngx_http_stoa_ctx_t *ctx,
+    const stoa_json_val_t *caps)
 {
-    stoa_json_val_t   caps, v;
+    stoa_json_val_t   can, v;
     stoa_json_iter_t  it;
 
-    if (ctx->call.mcp->msg.meta_caps.start == NULL
-        || !stoa_json_get(&ctx->call.mcp->msg.meta_caps, "elicitation", &caps)
-        || caps.type != STOA_JSON_OBJECT)
+    if (caps->start == NULL || !stoa_json_get(caps, "elicitation", &can)
+        || can.type != STOA_JSON_OBJECT)
     {
         return NULL;
     }
 
     if (ngx_http_stoa_mcp_approve_conf(ctx)->url.len
-        && stoa_json_get(&caps, "url", &v))
+        && stoa_json_get(&can, "url", &v))
     {
         return "url";
     }
 
-    return stoa_json_get(&caps, "form", &v)
-           || !stoa_json_first(&caps, &it, &caps, &v)
+    return stoa_json_get(&can, "form", &v)
+           || !stoa_json_first(&can, &it, &can, &v)
            ? "form" : NULL;
+}
+
+
+void
+ngx_http_stoa_mcp_approve_params(ngx_http_stoa_ctx_t *ctx,
+    const ngx_http_stoa_mcp_verdict_t *v, const char *mode, stoa_buf_t *b)
+{
+    ngx_str_t  *name;
+
+    name = &ctx->call.mcp->tool_name;
+
+    stoa_buf_addf(b, "{\"mode\":\"%s\",\"message\":\"A person has to approve "
+                  "this call of %.*s: approval %.*s. Accept to look again "
+                  "whether it is given.\",", mode, (int) name->len, name->data,
+                  (int) v->id.len, v->id.data);
+
+    if (mode[0] == 'u') {
+        stoa_buf_addz(b, "\"url\":\"");
+        ngx_http_stoa_mcp_approve_url(ctx, v, b);
+        stoa_buf_addz(b, "\"}");
+
+    } else {
+        stoa_buf_addz(b, "\"requestedSchema\":{\"type\":\"object\","
+                      "\"properties\":{}}}");
+    }
 }
 
 
@@ -83,25 +109,11 @@ ngx_http_stoa_mcp_approve_input(ngx_http_request_t *r,
 
     stoa_buf_init(&b, 65536);
     ngx_http_stoa_mcp_answer_head(&b, mcp);
-    stoa_buf_addf(&b, "\"resultType\":\"input_required\",\"inputRequests\":"
+    stoa_buf_addz(&b, "\"resultType\":\"input_required\",\"inputRequests\":"
                   "{\"" NGX_HTTP_STOA_MCP_APPROVE_KEY "\":{\"method\":"
-                  "\"elicitation/create\",\"params\":{\"mode\":\"%s\","
-                  "\"message\":\"A person has to approve this call of %.*s: "
-                  "approval %.*s. Accept to look again whether it is given."
-                  "\",", mode, (int) mcp->tool_name.len, mcp->tool_name.data,
-                  (int) v->id.len, v->id.data);
-
-    if (mode[0] == 'u') {
-        stoa_buf_addz(&b, "\"url\":\"");
-        ngx_http_stoa_mcp_approve_url(ctx, v, &b);
-        stoa_buf_addz(&b, "\"");
-
-    } else {
-        stoa_buf_addz(&b, "\"requestedSchema\":{\"type\":\"object\","
-                      "\"properties\":{}}");
-    }
-
-    stoa_buf_addf(&b, "}}},\"requestState\":\"%.*s\"}}", (int) len, text);
+                  "\"elicitation/create\",\"params\":");
+    ngx_http_stoa_mcp_approve_params(ctx, v, mode, &b);
+    stoa_buf_addf(&b, "}},\"requestState\":\"%.*s\"}}", (int) len, text);
 
     return ngx_http_stoa_mcp_answer_buf(r, ctx, &b);
 }

@@ -58,14 +58,13 @@ static void ngx_http_stoa_mcp_input_stop(const u_char *nonce,
 /* Of this worker. */
 
 static ngx_queue_t                        ngx_http_stoa_mcp_moderns;
-static const ngx_http_stoa_mcp_inputs_t  *ngx_http_stoa_mcp_input_with;
 
 
 void
 ngx_http_stoa_mcp_input_begin(ngx_http_stoa_mcp_modern_t *b,
     const ngx_http_stoa_mcp_inputs_t *with)
 {
-    ngx_http_stoa_mcp_input_with = with;
+    b->with = with;
 
     if (ngx_http_stoa_mcp_moderns.next == NULL) {
         ngx_queue_init(&ngx_http_stoa_mcp_moderns);
@@ -233,7 +232,7 @@ ngx_http_stoa_mcp_input_one(ngx_http_stoa_mcp_modern_t *b,
 
     if (rc == NGX_OK
         && (out.rc != STOA_OK
-            || ngx_http_stoa_mcp_input_with->say(r, b->ctx, &text)
+            || b->with->say(r, b->ctx, &text)
                == NGX_ERROR))
     {
         rc = NGX_DECLINED;
@@ -586,7 +585,7 @@ ngx_http_stoa_mcp_input_take(ngx_http_stoa_mcp_modern_t *b,
     }
 
     if (error || left == 0) {
-        ngx_http_stoa_mcp_input_with->go(b);
+        b->with->go(b);
     }
 
     return 1;
@@ -658,7 +657,7 @@ ngx_http_stoa_mcp_input_stop(const u_char *nonce, const ngx_str_t *id)
             && ngx_http_stoa_mcp_fault_same_id(&b->msg.id, &v))
         {
             b->cancelled = 1;
-            ngx_http_stoa_mcp_input_with->go(b);
+            b->with->go(b);
             return;
         }
     }

@@ -36,6 +36,7 @@ typedef struct {
 typedef struct {
     ngx_http_stoa_ctx_t          *ctx;
     ngx_queue_t                   queue;    /* of this worker               */
+    const struct ngx_http_stoa_mcp_inputs_s  *with;
     ngx_int_t                     ident;    /* -1                           */
     ngx_event_t                   event;
 
@@ -81,10 +82,11 @@ ngx_int_t ngx_http_stoa_mcp_input_answer(ngx_http_request_t *r,
 /* A client's cancellation. */
 void ngx_http_stoa_mcp_input_cancel(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
-/* Calls of this worker, from their beginning to their end.  say() tells their
+/* Calls of this worker, from their beginning to their end; also those that a
+ * person has to approve (_mcp_approve_user.c).  say() tells their
  * clients; go() is called when all is answered, or the call is cancelled. */
 
-typedef struct {
+typedef struct ngx_http_stoa_mcp_inputs_s {
     ngx_int_t  (*say)(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
                       const ngx_str_t *text);
     void       (*go)(ngx_http_stoa_mcp_modern_t *b);
