@@ -180,6 +180,22 @@ for my $i (1 .. 8) {
 waitpid $_, 0 for @pid;
 is(ran('delete') - $before, 1, 'eight at once at two gateways: one ran');
 
+# what people would not see, or see in another order, is shown escaped
+
+settle();
+my $sly = "{\"a\":\"x\x7f\xc2\x9b2J\",\"b\":\"\xe2\x80\xaecte/\","
+          . "\"c\":\"\xf3\xa0\x81\xa1\xc3\xa9\"}";
+$r = raw($sly);
+is(approval(id($r))->{arguments}, '{"a":"x\u007f\u009b2J","b":"\u202ecte/",'
+   . '"c":"\udb40\udc61' . "\x{e9}" . '"}', 'nothing hides from who decides');
+decide(id($r), 'approve', reason => "\x{202e}\x{9b}ok");
+is(says(raw($sly)), 'ran', '... and the tool gets what was sent');
+my $odd = $t->api(POST => '/v1/tenants/acme/applications', { name => 'odd',
+    title => "a\x{9b}b\x{202e}c" })->{status};
+is($odd, 201, 'a title of such');
+unlike(($t->stoactl('get', 'applications', '--tenant', 'acme'))[1],
+       qr/\xc2\x9b|\xe2\x80\xae/, 'stoactl writes no such to a terminal');
+
 # denied, and denied after it was approved
 
 settle();

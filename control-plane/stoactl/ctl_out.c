@@ -97,7 +97,7 @@ static void
 ctl_put_cell(const char *s, size_t width, bool last)
 {
     bool    cut;
-    size_t  n;
+    size_t  n, control;
 
     cut = false;
 
@@ -113,7 +113,9 @@ ctl_put_cell(const char *s, size_t width, bool last)
             n++;
         }
 
-        putchar((unsigned char) *s < ' ' || *s == 0x7f ? ' ' : *s);
+        control = ctl_control(s);
+        putchar(control ? ' ' : *s);
+        s += control ? control - 1 : 0;
     }
 
     if (last) {

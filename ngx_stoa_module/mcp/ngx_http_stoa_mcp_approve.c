@@ -31,6 +31,8 @@ static ngx_int_t ngx_http_stoa_mcp_approve_begin(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 static ngx_int_t ngx_http_stoa_mcp_approve_read(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_mcp_approve_t *ap);
+static void ngx_http_stoa_mcp_approve_plain(const stoa_buf_t *raw,
+    stoa_buf_t *b);
 static ngx_int_t ngx_http_stoa_mcp_approve_show(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_mcp_approve_t *ap);
 static ngx_int_t ngx_http_stoa_mcp_approve_heard(ngx_http_request_t *r,
@@ -240,13 +242,55 @@ ngx_http_stoa_mcp_approve_hides(ngx_http_stoa_ctx_t *ctx,
 }
 
 
-/* A DEL, which JSON may hold as it is, is no text for a terminal. */
+/*
+ * JSON may hold as it is what a person does not see, or what turns the text
+ * around it: controls, marks of direction, tags.  Such is shown escaped.
+ */
+
+static void
+ngx_http_stoa_mcp_approve_plain(const stoa_buf_t *raw, stoa_buf_t *b)
+{
+    u_char      *p, *from, *last;
+    uint32_t     c;
+    ngx_uint_t   i;
+
+    static const uint32_t  unseen[][2] = {
+        { 0x7f, 0x9f }, { 0xad, 0xad }, { 0x61c, 0x61c }, { 0x180e, 0x180e },
+        { 0x200b, 0x200f }, { 0x2028, 0x202e }, { 0x2060, 0x206f },
+        { 0xfeff, 0xfeff }, { 0xfff9, 0xfffb }, { 0xe0000, 0xe007f }
+    };
+
+    last = (u_char *) raw->data + raw->len;
+
+    for (p = (u_char *) raw->data; p < last; /* void */ ) {
+        from = p;
+        c = *p < 0x80 ? *p++ : ngx_utf8_decode(&p, last - p);
+
+        for (i = 0; i < sizeof(unseen) / sizeof(unseen[0]); i++) {
+            if (c >= unseen[i][0] && c <= unseen[i][1]) {
+                break;
+            }
+        }
+
+        if (i == sizeof(unseen) / sizeof(unseen[0])) {
+            stoa_buf_add(b, from, p - from);
+
+        } else if (c < 0x10000) {
+            stoa_buf_addf(b, "\\u%04x", (unsigned) c);
+
+        } else {
+            c -= 0x10000;
+            stoa_buf_addf(b, "\\u%04x\\u%04x", (unsigned) (0xd800 + (c >> 10)),
+                          (unsigned) (0xdc00 + (c & 0x3ff)));
+        }
+    }
+}
+
 
 static ngx_int_t
 ngx_http_stoa_mcp_approve_show(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_mcp_approve_t *ap)
 {
-    size_t                i;
     ngx_int_t             rc;
     ngx_uint_t            more, n;
     stoa_buf_t            raw, b;
@@ -280,13 +324,8 @@ ngx_http_stoa_mcp_approve_show(ngx_http_request_t *r,
 
     stoa_buf_addz(&raw, "}");
 
-    for (i = 0; raw.rc == STOA_OK && i < raw.len; i++) {
-        if (raw.data[i] == 0x7f) {
-            stoa_buf_addz(&b, "\\u007f");
-
-        } else {
-            stoa_buf_add(&b, raw.data + i, 1);
-        }
+    if (raw.rc == STOA_OK) {
+        ngx_http_stoa_mcp_approve_plain(&raw, &b);
     }
 
     rc = raw.rc == STOA_OK && b.rc == STOA_OK
