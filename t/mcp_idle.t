@@ -47,7 +47,7 @@ my $before = rss();
 ok(more($n), "$n more");
 my $each = (rss() - $before) / $n;
 diag(sprintf '%.1f KiB each', $each);
-cmp_ok($each, '<=', config('SANITIZE') ? 200 : 18,
+cmp_ok($each, '<=', config('SANITIZE') ? 200 : 16,
        'an idle stream costs so much memory at most');
 my $full = rss();
 my $c = $open[-1];

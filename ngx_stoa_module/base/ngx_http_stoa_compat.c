@@ -4,6 +4,8 @@
 
 #include "ngx_http_stoa.h"
 
+#include <sys/mman.h>
+
 
 ngx_http_core_loc_conf_t *
 ngx_http_stoa_compat_own_conf(ngx_http_request_t *r)
@@ -228,4 +230,20 @@ ngx_http_stoa_compat_proxy(void)
     }
 
     return NULL;
+}
+
+
+void
+ngx_http_stoa_compat_trim(ngx_pool_t *pool)
+{
+    u_char  *from, *to;
+
+    for ( /* void */ ; pool; pool = pool->d.next) {
+        from = ngx_align_ptr(pool->d.last, ngx_pagesize);
+        to = pool->d.end - ((uintptr_t) pool->d.end & (ngx_pagesize - 1));
+
+        if (from < to) {
+            (void) madvise(from, to - from, MADV_DONTNEED);
+        }
+    }
 }

@@ -65,5 +65,9 @@ ngx_module_t *ngx_http_stoa_compat_proxy(void);
 /* Did the worker whose place this one takes die of a fault in memory? */
 ngx_uint_t ngx_http_stoa_compat_crashed(void);
 
+/* The pages of a pool's blocks that are not used yet go back to the system
+ * until they are. */
+void ngx_http_stoa_compat_trim(ngx_pool_t *pool);
+
 
 #endif /* NGX_HTTP_STOA_COMPAT_H */

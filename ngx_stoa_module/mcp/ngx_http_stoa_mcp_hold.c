@@ -122,6 +122,10 @@ ngx_http_stoa_mcp_hold_content(ngx_http_request_t *r)
         return NGX_ERROR;
     }
 
+    /* it is for calls that a pool is as large as it is */
+
+    ngx_http_stoa_compat_trim(r->pool);
+
     ngx_http_stoa_mcp_wheel_add(r, &ctx->call.mcp->spoke,
                                 NGX_HTTP_STOA_MCP_SECOND,
                                 ngx_http_stoa_mcp_hold_look);
