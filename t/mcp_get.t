@@ -255,7 +255,7 @@ put('a.r2', 'data: ' . msg(8) . "\n\ndata: $ok\n\n");
 $c = call($elder, "id: r1\nretry: 100\ndata:\n\ndata: " . msg(6)
     . "\n\n<end>");
 is(join(' ', map { data($c->event(10)) } 1 .. 5), join(' ', '', msg(6), msg(7),
-   '', msg(8)), 'S5: an older client sees one stream');
+   '', msg(8)), 'S4: an older client sees one stream');
 is(data($c->event(10)), $ok, '... with its answer');
 is(data($c->event(10)), 'the end', '... and its end');
 is($c->{error}, '', '... properly');
@@ -265,13 +265,13 @@ for my $path (1, 2) {
         { raw => "id: r3\nretry: 100\ndata:\n\n<end>" } }, key => $key,
         gateway => 'gw', id => 'c');
     is(json_encode($m->{rpc}{error} // {}), '{}',
-       "S5: a modern client gets its answer, $path") or diag($m->{body});
+       "S4: a modern client gets its answer, $path") or diag($m->{body});
 }
 $c = call($elder, "id: r9\nretry: 60000\ndata:\n\n<end>");
 $c->event(10);
 $c->close;
 ok((wait_until { !($t->metrics->{stoa_in_flight} // 0) } 10),
-   'S5: who leaves meanwhile leaves nothing');
+   'S4: who leaves meanwhile leaves nothing');
 
 # where it cannot go on
 
@@ -361,7 +361,7 @@ $say->(id => 'i', method => 'initialize', params => { protocolVersion =>
     '1' } });
 is($say->(id => 'c', method => 'tools/call', params => { name => 'a__raw',
     arguments => { raw => "id: r3\nretry: 100\ndata:\n\n<end>" } }), $ok,
-   'S5: a client of 2024-11-05 gets its answer');
+   'S4: a client of 2024-11-05 gets its answer');
 $pair->close;
 
 # ---- over HTTP/2: streams of two sessions in one connection

@@ -1,6 +1,6 @@
 #!/usr/bin/perl
 
-# Rows T1, T3, S2: upstreams that speak HTTP+SSE of 2024-11-05 only.  Discovery
+# Rows T1, S2: upstreams that speak HTTP+SSE of 2024-11-05 only.  Discovery
 # finds out; to clients of all eras they are like any other.
 
 use FindBin;
@@ -115,7 +115,7 @@ $t->apply(demo(mcp => { old => { port => $port, path => '/sse' } })
 my $d;
 ok((wait_until { $d = $t->api('GET', '/v1/tenants/acme/apis/old')->{json}
     {discovery} || {}; ($d->{state} // '') =~ /ok|failed/ } 20), 'discovery');
-is($d->{state}, 'ok', 'T3: a server of 2024-11-05 is read')
+is($d->{state}, 'ok', 'T1: a server of 2024-11-05 is read')
     or diag(explain($d));
 is("$d->{era} $d->{protocol_version} " . ($d->{sse} // ''),
    'legacy 2024-11-05 1', '... as what it is');
@@ -142,21 +142,21 @@ sub count { my ($re) = @_; return scalar(() = slurp($book) =~ /$re/mg) }
 
 my $s = session();
 my $sid = call($s, 'who');
-like($sid, qr/^\d+-\d+$/, 'T3: a call') or diag($sid);
+like($sid, qr/^\d+-\d+$/, 'T1: a call') or diag($sid);
 is(join(' ', map { call($s, 'who') } 1 .. 12), join(' ', ($sid) x 12),
    'S2: one session, at all workers');
 isnt(call(session(), 'who'), $sid, "... another client's is another one");
 isnt(call(session({}, $other), 'who', {}, key => $other), $sid,
    "... and so is another application's");
-is(length call($s, 'big', { n => 3_000_000 }), 3_000_000, 'T3: a large answer');
+is(length call($s, 'big', { n => 3_000_000 }), 3_000_000, 'T1: a large answer');
 my $text = 'y' x 1_000_000;
 is(length call($s, 'echo', { s => $text }), length json_encode({ s => $text }),
    '... and question');
 is(call($s, 'steps', {}, meta => { progressToken => 'p' }), 'done',
-   'T3: with progress');
+   'T1: with progress');
 is(join(' ', map { $_->{params}{progress} } grep { $_->{method} }
     @{ $t->{last}{events} }), '1 2 3', '... that is said');
-is(call($s, 'twice'), 'once', 'T3: what answers twice is heard once');
+is(call($s, 'twice'), 'once', 'T1: what answers twice is heard once');
 is(call($s, 'junk'), 'after junk', '... and what is no answer, not at all');
 is(call(undef, 'echo', { m => 1 }), '{"m":1}', 'V2: a modern client');
 is(call(undef, 'who'), call(undef, 'who'), '... whose calls share a session');
@@ -171,7 +171,7 @@ sub begin { my ($s, $tool, $id) = @_;
     return $c;
 }
 my @c = map { begin($s, 'wait', "c$_") } 1 .. 20;
-ok((wait_until { count(qr/call wait/) == 20 } 10), 'T3: many at a time');
+ok((wait_until { count(qr/call wait/) == 20 } 10), 'T1: many at a time');
 spew($t->dir('go'), '');
 is(scalar(grep { my $r = $_->response(timeout => 30); ($r->{body} // '')
     =~ /waited/ } @c), 20, '... each is answered');
@@ -237,11 +237,11 @@ for my $named ("http://127.0.0.2:$port/messages?sid=SID", '//evil/x?sid=SID',
                "http://127.0.0.1:${port}1/messages?sid=SID")
 {
     spew($t->dir('named'), $named);
-    is(call(session(), 'who'), 'upstream_invalid', "T3: an endpoint $named");
+    is(call(session(), 'who'), 'upstream_invalid', "T1: an endpoint $named");
 }
 for my $named ("http://127.0.0.1:$port/messages?sid=SID", 'messages?sid=SID') {
     spew($t->dir('named'), $named);
-    like(call(session(), 'who'), qr/^\d+-/, "T3: ... but $named");
+    like(call(session(), 'who'), qr/^\d+-/, "T1: ... but $named");
 }
 unlink $t->dir('named');
 is(scalar(grep { $_->{headers}{'x-api-key'} || $_->{headers}{'x-stoa-link'}
@@ -267,5 +267,5 @@ sub pair_call { return pair_ask($_[0], 'tools/call', { name => "old__$_[1]",
 
 $t->stop('old');
 like(call($s, 'who'), qr/^upstream_(?:invalid|unreachable)$/,
-     'T3: one that is gone');
+     'T1: one that is gone');
 $t->done;

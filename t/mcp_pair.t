@@ -1,6 +1,6 @@
 #!/usr/bin/perl
 
-# Rows T1, T2, S3: the transport of 2024-11-05 to clients.  A GET is a stream,
+# Rows T1, T2, V4, S3: the transport of 2024-11-05 to clients.  A GET is a stream,
 # whose first event names the URL for POSTs; these arrive at any worker, and
 # what they are answered comes in the stream.
 
@@ -139,7 +139,7 @@ my $r = post($c, '{"jsonrpc":');
 is($r->{status}, 400, 'T1: what is no message is said at once');
 is(post($c, [{ jsonrpc => '2.0', id => 'b1', method => 'ping' },
     { jsonrpc => '2.0', id => 'b2', method => 'ping' }])->{status}, 202,
-   'T5: a batch');
+   'V4: a batch');
 is_deeply([sort map { $_->{id} } @{ json_decode($c->event(10)->{data}) }],
           [qw(b1 b2)], '... is answered by an array');
 
