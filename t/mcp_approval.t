@@ -15,7 +15,15 @@ use Test::Stoa::Token;
 
 my $t = Test::Stoa->new->has('module', 'control', 'openssl');
 $t->control;
+my %which = (q => { method => 'elicitation/create', params => {
+    mode => 'form', message => 'which?', requestedSchema => {
+        type => 'object', properties => {} } } });
 my $port = $t->mcp_origin(name => 'm', era => 'dual', tools => {
+    rounds => sub { my $p = $_[1]{params};
+        $p->{inputResponses} ? "$p->{requestState} "
+            . json_encode($p->{inputResponses})
+        : { resultType => 'input_required', inputRequests => \%which,
+            requestState => 'mine' } },
     map { my $n = $_; $n => sub { "$n " . json_encode($_[0]) } }
         qw(delete look wipe hold gone) }, prompts => { p => sub { { messages => [] } } });
 my $signer = token_key($t, 'idp', 'ES256');
@@ -36,6 +44,7 @@ my @docs = (tenant('acme'), tenant('beta'), plan('acme', 'free'),
     doc('Issuer', 'acme', 'idp', { issuer => $ISS, jwks => jwks($signer),
         audiences => ['mcp'], application => 'demo' }),
     policy('careful', [{ api => 'm', tool => 'delete' },
+                       { api => 'm', tool => 'rounds' },
                        { api => 'm', tool => 'gone' }],
            redact => ['secret'], max_pending => 3,
            url => 'https://console.example/a/{approval}?x=1'),
@@ -44,7 +53,7 @@ my @docs = (tenant('acme'), tenant('beta'), plan('acme', 'free'),
     policy('all', [{ application => 'many' }], max_pending => 2));
 $t->apply(docs(@docs));
 wait_until { @{ $t->api('GET', '/v1/tenants/acme/apis/m/tools')
-             ->{json}{items} || [] } == 5 } 20 or $t->give_up('no tools');
+             ->{json}{items} || [] } == 6 } 20 or $t->give_up('no tools');
 $t->gateway(name => 'gw', workers => 2);
 $t->gateway(name => 'gw2', workers => 2);
 my %key = map { $_ => $t->key('acme', $_) } qw(demo other many);
@@ -285,6 +294,33 @@ unlike($got->{body}, qr/requestState|inputResponses/,
        'the upstream gets neither state nor answer');
 is(says(answer($state, 'accept')), 'input_required',
    'the state again: another approval');
+settle();
+
+# a tool that asks, too: what is said to it comes back when the call passes
+
+sub round { my ($yes, %params) = @_;
+    decide($_->{id}, 'approve') for $yes ? @{ $t->must(GET =>
+        '/v1/tenants/acme/approvals?state=pending')->{items} } : ();
+    return call('rounds', {}, params => { @ask, %params }) }
+sub yes { my ($r) = @_;
+    return (requestState => $r->{rpc}{result}{requestState},
+            inputResponses => { 'gateway.stoa/approval' =>
+                                { action => 'accept' } }) }
+sub asks { return join ' ', keys %{ $_[0]{rpc}{result}{inputRequests} || {} } }
+$r = round(1, yes(round(0)));
+is(asks($r), 'q', 'approved: the tool asks');
+my %said = (requestState => $r->{rpc}{result}{requestState},
+            inputResponses => { q => { action => 'decline' } });
+$r = round(0, %said);
+is(asks($r), 'gateway.stoa/approval', 'its answer is a call to be approved');
+$r = round(0, yes($r));
+is(asks($r), 'gateway.stoa/approval', '... for as long as it takes');
+$r = round(1, yes($r));
+is($r->{rpc}{result}{content}[0]{text}, 'mine {"q":{"action":"decline"}}',
+   'then the tool has its state and its answer') or diag $r->{body};
+$said{inputResponses}{q}{content} = { long => 'x' x 20_000 };
+is(says(round(0, %said)), 'approval_required', 'a long one is not kept');
+is(says(round(1, %said)), 'ran', '... and comes again');
 settle();
 
 # held for a while, and legacy sessions

@@ -33,6 +33,7 @@ typedef struct {
     ngx_uint_t              status;    /* 0: none                            */
     u_char                  aad[NGX_HTTP_STOA_MCP_APPROVE_AAD];
     ngx_str_t               shown;     /* arguments, as people see them      */
+    ngx_str_t               kept;      /* members for the upstream           */
     void                   *user;      /* the client's, who is asked         */
     unsigned                waited:1;  /* it was asked before                */
     unsigned                asked:1;   /* the user is                        */
@@ -57,7 +58,7 @@ typedef struct {
 
 /* It waits: asks the client's user, or refuses. */
 ngx_int_t ngx_http_stoa_mcp_approve_waits(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx, const u_char *aad,
+    ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_mcp_approve_t *ap,
     const ngx_http_stoa_mcp_verdict_t *v);
 /* How the client can ask its user, by its capabilities; NULL: it cannot. */
 const char *ngx_http_stoa_mcp_approve_mode(ngx_http_stoa_ctx_t *ctx,

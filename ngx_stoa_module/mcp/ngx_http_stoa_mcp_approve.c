@@ -9,8 +9,8 @@
  * without white space; their members in another order are another call.
  *
  * A client of 2026-07-28 that can ask its user is told by an input_required
- * result, whose state is sealed for him and this call: it says no more than
- * that the answer to it is for the gateway, and not for the upstream.
+ * result, whose state is sealed for him and this call: it says that the answer
+ * to it is for the gateway, and holds what he has answered to the upstream.
  *
  * Process: workers.  Lifetime: the request's.  Limits: of a worker
  * NGX_HTTP_STOA_MCP_APPROVES calls that wait for an answer.
@@ -37,8 +37,10 @@ static ngx_int_t ngx_http_stoa_mcp_approve_show(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_mcp_approve_t *ap);
 static ngx_int_t ngx_http_stoa_mcp_approve_heard(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_mcp_approve_t *ap);
+static ngx_int_t ngx_http_stoa_mcp_approve_keep(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_mcp_approve_t *ap);
 static ngx_int_t ngx_http_stoa_mcp_approve_strip(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx);
+    ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_mcp_approve_t *ap);
 static ngx_int_t ngx_http_stoa_mcp_approve_ask(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_mcp_approve_t *ap);
 static void ngx_http_stoa_mcp_approve_body(ngx_http_stoa_ctx_t *ctx,
@@ -348,7 +350,7 @@ ngx_http_stoa_mcp_approve_heard(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_mcp_approve_t *ap)
 {
     size_t                        len;
-    uint8_t                       plain[128];
+    uint8_t                      *plain;
     ngx_str_t                     detail;
     stoa_str_t                    state;
     ngx_uint_t                    asked, accepted;
@@ -362,15 +364,20 @@ ngx_http_stoa_mcp_approve_heard(ngx_http_request_t *r,
             && v.type == STOA_JSON_OBJECT
             && stoa_json_get(&v, NGX_HTTP_STOA_MCP_APPROVE_KEY, &answer);
 
+    plain = ngx_pnalloc(r->pool, STOA_SEAL_TEXT_MAX);
+    if (plain == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
     if (!stoa_json_get(&mcp->msg.params, "requestState", &v)
-        || !stoa_json_text(&v, &state) || state.len > sizeof(plain)
+        || !stoa_json_text(&v, &state)
         || !stoa_seal_open(STOA_SEAL_APPROVAL,
                            (stoa_str_t) { (char *) ap->aad, sizeof(ap->aad) },
                            state, plain, &len)
-        || len != STOA_ID_LEN)
+        || len < STOA_ID_LEN)
     {
         if (!asked) {
-            return NGX_OK;
+            return ngx_http_stoa_mcp_approve_keep(r, ctx, ap);
         }
 
         ngx_str_set(&detail, "The requestState is not one of this call.");
@@ -387,7 +394,7 @@ ngx_http_stoa_mcp_approve_heard(ngx_http_request_t *r,
     if (!accepted) {
         ngx_memzero(&verdict, sizeof(verdict));
         verdict.id.data = (char *) plain;
-        verdict.id.len = len;
+        verdict.id.len = STOA_ID_LEN;
 
         return ngx_http_stoa_mcp_approve_refuse(r, ctx,
                                        NGX_HTTP_STOA_APPROVAL_REQUIRED,
@@ -395,15 +402,48 @@ ngx_http_stoa_mcp_approve_heard(ngx_http_request_t *r,
                                        "nobody waits for it at the moment");
     }
 
-    return ngx_http_stoa_mcp_approve_strip(r, ctx);
+    ap->kept.data = plain + STOA_ID_LEN;
+    ap->kept.len = len - STOA_ID_LEN;
+
+    return ngx_http_stoa_mcp_approve_strip(r, ctx, ap);
 }
 
 
-/* The message without its two members for us. */
+/*
+ * What the client answers to the upstream goes into our requestState, which
+ * takes the place of the upstream's until the call passes.
+ */
+
+static ngx_int_t
+ngx_http_stoa_mcp_approve_keep(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_mcp_approve_t *ap)
+{
+    stoa_buf_t             b;
+    ngx_uint_t             i;
+    stoa_json_val_t        v;
+    const stoa_json_val_t *params;
+
+    static const char  *const names[] = { "inputResponses", "requestState" };
+
+    params = &ctx->call.mcp->msg.params;
+    stoa_buf_init(&b, ctx->call.mcp->body.len + 64);
+
+    for (i = 0; i < 2; i++) {
+        if (stoa_json_get(params, names[i], &v)) {
+            stoa_buf_addf(&b, "%s\"%s\":", b.len ? "," : "", names[i]);
+            stoa_buf_add(&b, v.start, v.end - v.start);
+        }
+    }
+
+    return b.len ? ngx_http_stoa_ctx_text(r, &b, &ap->kept) : NGX_OK;
+}
+
+
+/* The message without its two members for us, with those for the upstream. */
 
 static ngx_int_t
 ngx_http_stoa_mcp_approve_strip(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx)
+    ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_mcp_approve_t *ap)
 {
     int                   code;
     ngx_uint_t            more, n;
@@ -417,7 +457,7 @@ ngx_http_stoa_mcp_approve_strip(ngx_http_request_t *r,
     params = &mcp->msg.params;
     n = 0;
 
-    stoa_buf_init(&b, mcp->body.len + 1);
+    stoa_buf_init(&b, mcp->body.len + ap->kept.len + 2);
     stoa_buf_add(&b, mcp->body.data,
                  (u_char *) params->start - mcp->body.data);
     stoa_buf_addz(&b, "{");
@@ -436,6 +476,8 @@ ngx_http_stoa_mcp_approve_strip(ngx_http_request_t *r,
         stoa_buf_add(&b, key.start, val.end - key.start);
     }
 
+    stoa_buf_addz(&b, n && ap->kept.len ? "," : "");
+    stoa_buf_add(&b, ap->kept.data, ap->kept.len);
     stoa_buf_addz(&b, "}");
     stoa_buf_add(&b, params->end, mcp->body.data + mcp->body.len
                                   - (u_char *) params->end);
@@ -706,5 +748,5 @@ ngx_http_stoa_mcp_approve_told(ngx_http_request_t *r,
     }
 
     return rc == NGX_DECLINED
-           ? ngx_http_stoa_mcp_approve_waits(r, ctx, ap->aad, &v) : rc;
+           ? ngx_http_stoa_mcp_approve_waits(r, ctx, ap, &v) : rc;
 }

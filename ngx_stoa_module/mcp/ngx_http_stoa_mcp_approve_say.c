@@ -8,7 +8,7 @@
 
 
 static ngx_int_t ngx_http_stoa_mcp_approve_input(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx, const u_char *aad,
+    ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_mcp_approve_t *ap,
     const ngx_http_stoa_mcp_verdict_t *v, const char *mode);
 static void ngx_http_stoa_mcp_approve_url(ngx_http_stoa_ctx_t *ctx,
     const ngx_http_stoa_mcp_verdict_t *v, stoa_buf_t *b);
@@ -16,7 +16,7 @@ static void ngx_http_stoa_mcp_approve_url(ngx_http_stoa_ctx_t *ctx,
 
 ngx_int_t
 ngx_http_stoa_mcp_approve_waits(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx, const u_char *aad,
+    ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_mcp_approve_t *ap,
     const ngx_http_stoa_mcp_verdict_t *v)
 {
     const char  *mode;
@@ -26,7 +26,7 @@ ngx_http_stoa_mcp_approve_waits(ngx_http_request_t *r,
            : NULL;
 
     return mode && v->id.len == STOA_ID_LEN
-           ? ngx_http_stoa_mcp_approve_input(r, ctx, aad, v, mode)
+           ? ngx_http_stoa_mcp_approve_input(r, ctx, ap, v, mode)
            : ngx_http_stoa_mcp_approve_refuse(r, ctx,
                                        NGX_HTTP_STOA_APPROVAL_REQUIRED, v,
                                        "call again when it is given");
@@ -88,23 +88,33 @@ ngx_http_stoa_mcp_approve_params(ngx_http_stoa_ctx_t *ctx,
 
 static ngx_int_t
 ngx_http_stoa_mcp_approve_input(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx, const u_char *aad,
+    ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_mcp_approve_t *ap,
     const ngx_http_stoa_mcp_verdict_t *v, const char *mode)
 {
-    char                  text[128];
+    char                 *text;
     size_t                len;
     stoa_buf_t            b;
     ngx_http_stoa_mcp_t  *mcp;
 
     mcp = ctx->call.mcp;
 
-    len = stoa_seal(STOA_SEAL_APPROVAL, (int64_t) ngx_http_stoa_wall_ms(),
-                    (stoa_str_t) { (char *) aad,
-                                   NGX_HTTP_STOA_MCP_APPROVE_AAD },
-                    (stoa_str_t) { v->id.data, v->id.len }, text,
-                    sizeof(text));
+    stoa_buf_init(&b, STOA_SEAL_TEXT_MAX);
+    stoa_buf_add(&b, v->id.data, v->id.len);
+    stoa_buf_add(&b, ap->kept.data, ap->kept.len);
+    text = ngx_pnalloc(r->pool, STOA_SEAL_TEXT_MAX);
+
+    len = b.rc == STOA_OK && text
+          ? stoa_seal(STOA_SEAL_APPROVAL, (int64_t) ngx_http_stoa_wall_ms(),
+                      (stoa_str_t) { (char *) ap->aad, sizeof(ap->aad) },
+                      (stoa_str_t) { b.data, b.len }, text,
+                      STOA_SEAL_TEXT_MAX)
+          : 0;
+    stoa_buf_free(&b);
+
     if (len == 0) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        return ngx_http_stoa_mcp_approve_refuse(r, ctx,
+                                       NGX_HTTP_STOA_APPROVAL_REQUIRED, v,
+                                       "call again when it is given");
     }
 
     stoa_buf_init(&b, 65536);
