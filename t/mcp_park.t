@@ -36,6 +36,7 @@ my %ask = (form => ['elicitation/create', { message => 'm',
                messages => [] }],
            tools => ['sampling/createMessage', { maxTokens => 5,
                messages => [], tools => [] }],
+           list => ['elicitation/create', ['mode', 'form']],
            roots => ['roots/list']);
 
 sub work {
@@ -317,6 +318,8 @@ for ([{ sampling => {} }, 'form', -32601], [{ elicitation => {} }, 'url',
     like($said, qr/"code":$code/, 'C5: what was not declared is answered by '
          . 'an error: ' . $what);
 }
+like(got(call({ rounds => [['list']] }))->{'list.1'} // '', qr/"code":-32602/,
+     'C5: params that are no object are none');
 is(count(qr/^opened \w+ \{"sampling":\{\}\}$/m), 1,
    'S6: sessions that declare the same are shared');
 

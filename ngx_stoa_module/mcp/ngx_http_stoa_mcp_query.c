@@ -104,6 +104,10 @@ ngx_http_stoa_mcp_query_add(ngx_http_stoa_mcp_park_t *park,
     stoa_json_val_t             v;
     ngx_http_stoa_mcp_query_t  *q;
 
+    if (g->params.start && g->params.type != STOA_JSON_OBJECT) {
+        return "{\"code\":-32602,\"message\":\"params is an object\"}";
+    }
+
     form = ngx_http_stoa_mcp_query_kinds[kind].cancels;
     url = 0;
 
