@@ -463,12 +463,8 @@ for my $try (1 .. 40) {
     my $c = $t->connection;
     raw($r, { rounds => [['form']] }, $c);
     wait_until { count(qr/^told/m) > $n };
-    my $mine = sprintf ':%04X', $c->{sock}->sockport;
-    my ($inode) = map { (split)[9] } grep { (split)[2] =~ /$mine$/ }
-        split /\n/, slurp('/proc/net/tcp');
-    if (!$pid || grep { (readlink($_) // '') =~ /\[$inode\]/ }
-                 glob "/proc/$pid/fd/*")
-    {
+    my ($mine) = holder($c->{sock}->sockport);
+    if (!$pid || !$mine || $mine == $pid) {
         unlink $t->dir('hold');
         $c->response(timeout => 20);
         $c->close;
