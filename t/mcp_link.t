@@ -46,6 +46,10 @@ my %tool = (
         'after junk' },
     cut => sub { my ($a, $sid) = @_; unlink $t->dir("s.$sid"); undef },
     wait => sub { wait_until { -f $t->dir('go') } 20; 'waited' },
+    gone => sub { my ($a, $sid, $m) = @_;
+        say_in($sid, { jsonrpc => '2.0', id => $m->{id}, result => { content =>
+            [{ type => 'text', text => 'x' x 9_000_000 }] } });
+        wait_until { -f $t->dir('heard') } 20; book("gone $sid"); undef },
     none => sub { undef },
 );
 my $up = sub {
@@ -99,6 +103,7 @@ my $up = sub {
             my $p = $m->{params};
             book("call $p->{name} $sid");
             my $text = $tool{ $p->{name} }->($p->{arguments}, $sid, $m);
+            return [404] if $p->{name} eq 'gone';
             return [202, [], 'Accepted'] if !defined $text;
             { content => [{ type => 'text', text => $text }] } } : {};
     say_in($sid, { jsonrpc => '2.0', id => $m->{id}, result => $result });
@@ -211,6 +216,16 @@ is(count(qr/call who \Q$before\E$/m), 14, '... and is made once');
 is(call($s, 'cut'), 'upstream_invalid', 'S2: a stream that ends in a call');
 is(count(qr/call cut/), 1, '... which is not made again');
 like(call($s, 'who'), qr/^\d+-/, '... nor stands in the way of the next');
+my $slow = session();
+my $gone = begin($slow, 'gone', 'slow');
+$gone->response(headers_only => 1, timeout => 20);
+spew($t->dir('heard'), '');
+ok((wait_until { count(qr/^gone /m) } 20),
+   'S2: a POST that is refused when its answer is under way');
+$gone->close;
+like(call($s, 'who'), qr/^\d+-/, '... harms nobody') for 1 .. 8;
+$t->http('DELETE', '/mcp/acme', key => $key, headers => { 'Mcp-Session-Id' =>
+    $slow });
 my $mine = session();
 $sid = call($mine, 'who');
 $t->http('DELETE', '/mcp/acme', key => $key, headers => { 'Mcp-Session-Id' =>

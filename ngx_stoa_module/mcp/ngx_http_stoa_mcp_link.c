@@ -26,7 +26,7 @@ struct ngx_http_stoa_mcp_link_s {
     ngx_http_stoa_fetch_t       *stream;
     stoa_sse_t                   sse;
     ngx_queue_t                  requests;
-    ngx_uint_t                   over;            /* a status: it ends       */
+    ngx_uint_t                   over;            /* it ends                 */
     ngx_uint_t                   sid_len;
     u_char                       sid[NGX_HTTP_STOA_MCP_LINK_SID];
 };
@@ -162,7 +162,8 @@ ngx_http_stoa_mcp_link_whole(ngx_http_stoa_mcp_linked_t *rq)
 }
 
 
-/* Whoever has asked is not there any more, or has what he wants. */
+/* Whoever has asked is not there any more, or has what he wants.  A link that
+ * nobody has heard of yet is nobody's then. */
 
 static void
 ngx_http_stoa_mcp_link_gone(ngx_http_stoa_mcp_linked_t *rq)
@@ -174,6 +175,7 @@ ngx_http_stoa_mcp_link_gone(ngx_http_stoa_mcp_linked_t *rq)
     }
 
     if (rq->link) {
+        rq->link->over |= rq->opens;
         ngx_queue_remove(&rq->queue);
         rq->link = NULL;
     }
@@ -377,8 +379,7 @@ ngx_http_stoa_mcp_link_end(ngx_http_stoa_mcp_link_t *link, ngx_uint_t status)
     while (!ngx_queue_empty(&link->requests)) {
         q = ngx_queue_head(&link->requests);
         rq = ngx_queue_data(q, ngx_http_stoa_mcp_linked_t, queue);
-        ngx_queue_remove(&rq->queue);
-        rq->link = NULL;
+        ngx_http_stoa_mcp_link_gone(rq);
         ngx_http_stoa_mcp_linked_status(rq, status);
     }
 
@@ -392,7 +393,8 @@ ngx_http_stoa_mcp_link_end(ngx_http_stoa_mcp_link_t *link, ngx_uint_t status)
 }
 
 
-/* A worker that exits does not keep those that nobody waits for. */
+/* Those that are over end here; a worker that exits does not keep those that
+ * nobody waits for. */
 
 static void
 ngx_http_stoa_mcp_link_look(ngx_event_t *ev)
@@ -401,13 +403,15 @@ ngx_http_stoa_mcp_link_look(ngx_event_t *ev)
     ngx_http_stoa_mcp_link_t  *link;
 
     for (q = ngx_queue_head(&ngx_http_stoa_mcp_links);
-         ngx_exiting && q != &ngx_http_stoa_mcp_links;
+         q != &ngx_http_stoa_mcp_links;
          q = next)
     {
         next = ngx_queue_next(q);
         link = ngx_queue_data(q, ngx_http_stoa_mcp_link_t, queue);
 
-        if (!ngx_http_stoa_mcp_link_waited(link)) {
+        if (link->over
+            || (ngx_exiting && !ngx_http_stoa_mcp_link_waited(link)))
+        {
             ngx_http_stoa_mcp_link_end(link, NGX_HTTP_NOT_FOUND);
         }
     }
@@ -479,6 +483,7 @@ ngx_http_stoa_mcp_link_event(void *data, const stoa_sse_event_t *event)
     ngx_http_stoa_mcp_link_t *link = data;
 
     ngx_str_t                    sid;
+    ngx_uint_t                   opens;
     stoa_glance_t                g;
     ngx_http_stoa_mcp_linked_t  *rq;
 
@@ -510,12 +515,18 @@ ngx_http_stoa_mcp_link_event(void *data, const stoa_sse_event_t *event)
     sid.data = link->sid;
     sid.len = link->sid_len;
 
-    ngx_queue_remove(&rq->queue);
-    rq->link = NULL;
-    ngx_http_stoa_mcp_linked_answer(rq, &event->data,
-                                    rq->opens ? &sid : NULL);
+    opens = rq->opens;
+    rq->opens = 0;
 
-    return STOA_OK;
+    if (opens && g.error.start) {
+        opens = 0;                       /* it is nobody's session           */
+        link->over = 1;
+    }
+
+    ngx_http_stoa_mcp_link_gone(rq);
+    ngx_http_stoa_mcp_linked_answer(rq, &event->data, opens ? &sid : NULL);
+
+    return link->over ? STOA_FULL : STOA_OK;
 }
 
 

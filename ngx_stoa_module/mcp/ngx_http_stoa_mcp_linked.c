@@ -357,7 +357,19 @@ ngx_http_stoa_mcp_linked_pass(ngx_http_stoa_mcp_linked_t *rq)
     rc = ngx_http_stoa_door_pass((ngx_pid_t) pid, p, rq->in.len + 1,
                                  rq->connection->fd);
 
-    return rc == NGX_OK ? NGX_ABORT : NGX_OK;
+    if (rc != NGX_OK) {
+        return NGX_OK;
+    }
+
+    /* it stays open elsewhere: closing it does not end its events here */
+
+    if (ngx_del_conn
+        && (rq->connection->read->active || rq->connection->write->active))
+    {
+        (void) ngx_del_conn(rq->connection, 0);
+    }
+
+    return NGX_ABORT;
 }
 
 

@@ -419,6 +419,12 @@ ngx_http_stoa_door_later(ngx_pid_t pid, const u_char *p, size_t len, int fd,
     late->pid = pid;
     late->since = ngx_current_msec;
     late->fd = fd == -1 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
+
+    if (fd != -1 && late->fd == -1) {
+        ngx_free(late);
+        return NGX_DECLINED;
+    }
+
     late->len = len;
     late->size = size;
     ngx_memcpy(late->text, p, len);
