@@ -163,7 +163,9 @@ $t->apply(demo(mcp => { old => $port })
     . document('Application', 'acme', 'other')
     . subscribe('acme', 'other', 'api', 'old', 'basic')
     . document('Policy', 'acme', 'careful', "type: approval\nconfig: {}\n"
-        . "attach: [ { api: old, tool: careful } ]\n"));
+        . "attach: [ { api: old, tool: careful } ]\n")
+    . document('Policy', 'acme', 'short', "type: result-limit\n"
+        . "config: {max_bytes: 3000}\nattach: [ { application: other } ]\n"));
 wait_until {
     @{ $t->api('GET', '/v1/tenants/acme/apis/old/tools')->{json}{items} || [] }
 } 20 or $t->give_up('tools were not discovered');
@@ -304,6 +306,14 @@ spew($t->dir('been-there'), '');
 is(again($r, { urls => 1 })->{rpc}{result}{resultType}, 'complete',
    '... is one to call again');
 is(calls() - $before, 1, '... from the beginning');
+
+
+is(text(call({ pad => 5000 }, key => $other)), '200 result_too_large',
+   'C5: an answer that is longer than a policy says');
+$r = call({ rounds => [['form']], pad => 5000 }, key => $other);
+is(text(again($r, { rounds => [['form']], pad => 5000 }, key => $other)),
+   '200 result_too_large', '... also of a call that goes on');
+like(text(call({ pad => 5000 })), qr/xxx/, '... is for others');
 
 
 # what was not declared

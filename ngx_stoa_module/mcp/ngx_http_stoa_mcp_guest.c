@@ -7,6 +7,7 @@
 #include "ngx_http_stoa_park.h"
 #include "ngx_http_stoa_digest.h"
 #include "ngx_http_stoa_door.h"
+#include "ngx_http_stoa_policy.h"
 
 
 #define NGX_HTTP_STOA_MCP_GUEST_LOOK_MS  1000    /* is that worker there?    */
@@ -725,6 +726,7 @@ ngx_http_stoa_mcp_guest_event(ngx_event_t *ev)
 static ngx_int_t
 ngx_http_stoa_mcp_guest_end(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
+    const char                 *words;
     ngx_http_stoa_mcp_guest_t  *g;
 
     g = ctx->call.mcp->at_guest;
@@ -738,6 +740,14 @@ ngx_http_stoa_mcp_guest_end(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 
         return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_MCP_CALL_LOST,
                                     NULL);
+    }
+
+    words = ngx_http_stoa_policy_result_over(r, ctx, g->answer.len);
+
+    if (words) {
+        g->answer.len = 0;
+        g->fault.what = NGX_HTTP_STOA_REFUSE_RESULT;
+        ngx_http_stoa_mcp_fault_say(&g->fault, words);
     }
 
     return ngx_http_stoa_mcp_stream_answer(r, ctx, &g->answer, &g->fault);
