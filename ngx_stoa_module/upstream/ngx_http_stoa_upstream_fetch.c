@@ -119,11 +119,15 @@ ngx_http_stoa_upstream_fetch_behind(ngx_http_stoa_fetch_t *f,
     }
 
     p = f->peer;
-    p->uri = *uri;
     p->behind = 1;
     p->shown = 1;
 
-    return NGX_OK;
+    if (uri->len) {
+        p->uri.len = uri->len;                /* its link may end before     */
+        p->uri.data = ngx_pstrdup(f->pool, (ngx_str_t *) uri);
+    }
+
+    return uri->len == 0 || p->uri.data ? NGX_OK : NGX_ERROR;
 }
 
 
