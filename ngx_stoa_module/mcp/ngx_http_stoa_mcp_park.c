@@ -256,6 +256,29 @@ ngx_http_stoa_mcp_park_full(ngx_http_stoa_mcp_park_t *park)
 }
 
 
+/* Whatever of it the upstream says something in. */
+
+void
+ngx_http_stoa_mcp_park_pause(ngx_http_stoa_mcp_park_t *park, ngx_uint_t pause)
+{
+    ngx_uint_t              i;
+    ngx_http_stoa_fetch_t  *f[3];
+
+    f[0] = park->ask ? park->ask->fetch : NULL;
+    f[1] = park->source ? park->source->fetch : NULL;
+    f[2] = park->rest ? park->rest->fetch : NULL;
+
+    for (i = 0; i < 3; i++) {
+        if (f[i] && pause) {
+            ngx_http_stoa_fetch_pause(f[i]);
+
+        } else if (f[i]) {
+            ngx_http_stoa_fetch_resume(f[i]);
+        }
+    }
+}
+
+
 /* ---- the end ------------------------------------------------------------ */
 
 /* The client did not come. */

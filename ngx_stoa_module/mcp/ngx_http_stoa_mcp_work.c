@@ -607,8 +607,9 @@ ngx_http_stoa_mcp_work_patience(ngx_http_stoa_mcp_park_t *park)
 
     if (f) {
         ngx_http_stoa_fetch_patience(f, ms);
-        ngx_http_stoa_fetch_resume(f);
     }
+
+    ngx_http_stoa_mcp_park_pause(park, 0);
 }
 
 
@@ -692,17 +693,8 @@ ngx_http_stoa_mcp_work_came(const u_char *p, size_t len)
         return;
 
     case 'P':
-        if (park->ask) {
-            ngx_http_stoa_fetch_pause(park->ask->fetch);
-        }
-
-        return;
-
     case 'W':
-        if (park->ask) {
-            ngx_http_stoa_fetch_resume(park->ask->fetch);
-        }
-
+        ngx_http_stoa_mcp_park_pause(park, p[0] == 'P');
         return;
     }
 }

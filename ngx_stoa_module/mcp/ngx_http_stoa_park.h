@@ -187,6 +187,9 @@ void ngx_http_stoa_mcp_park_stage(ngx_http_stoa_mcp_park_t *park,
 void ngx_http_stoa_mcp_park_count(ngx_http_stoa_mcp_park_t *park,
     ngx_uint_t parked);
 ngx_uint_t ngx_http_stoa_mcp_park_full(ngx_http_stoa_mcp_park_t *park);
+/* Its guest takes no more for now; or he does again. */
+void ngx_http_stoa_mcp_park_pause(ngx_http_stoa_mcp_park_t *park,
+    ngx_uint_t pause);
 /* A message to a guest.  NGX_OK; NGX_DECLINED: his worker is gone, or takes
  * nothing; NGX_ERROR. */
 ngx_int_t ngx_http_stoa_mcp_park_tell(ngx_pid_t pid, const u_char *ticket,
