@@ -27,7 +27,7 @@ openssl(qw(x509 -req -days 2 -set_serial 1), '-in', "$dir/server.csr",
 
 # an nginx as the upstream: it tells SNI, protocol, connection and reuse
 
-my $tls = $t->port('tls');
+my ($tls, $new) = ($t->port('tls'), $t->port('new'));
 $t->write_file('up/nginx.conf', $t->bare_conf(<<"END", name => 'up'));
         listen 127.0.0.1:$tls ssl;
         ssl_certificate $dir/server.pem;
@@ -37,6 +37,15 @@ $t->write_file('up/nginx.conf', $t->bare_conf(<<"END", name => 'up'));
         }
         location /close { add_header Connection close; keepalive_timeout 0;
             return 200 "sni:\$ssl_server_name \$connection 1 \$ssl_session_reused"; }
+    }
+    server {
+        listen 127.0.0.1:$new ssl;
+        ssl_protocols TLSv1.3;
+        ssl_certificate $dir/server.pem;
+        ssl_certificate_key $dir/server.key;
+        location / { return 200 "\$ssl_protocol \$connection"; }
+        location /close { keepalive_timeout 0;
+            return 200 "\$ssl_protocol \$ssl_session_reused"; }
 END
 $t->start_nginx('up');
 
@@ -51,8 +60,10 @@ my %tls = (
     laxgood => { verify => \0, server_name => 'good.test' },
 );
 $t->apply(docs(tenant('acme'), app('acme', 'demo'), plan('acme', 'free'),
-    map { (rest('acme', $_, $at, upstream => { tls => $tls{$_} }),
-           sub_('acme', 'demo', $_, 'free')) } sort keys %tls));
+    (map { (rest('acme', $_, $at, upstream => { tls => $tls{$_} }),
+           sub_('acme', 'demo', $_, 'free')) } sort keys %tls),
+    rest('acme', 'new', "https://127.0.0.1:$new", upstream => {
+        tls => $tls{good} }), sub_('acme', 'demo', 'new', 'free')));
 $t->gateway(http => "stoa_upstream_ca $dir/ca.pem;");
 my $key = $t->key('acme', 'demo');
 $t->sync;
@@ -72,6 +83,14 @@ for (qw(wrong unnamed)) {
 my @lines = grep { /does not match/ } $t->log_lines('gw', 'error.log');
 like($lines[0] // '', qr/does not match "bad\.test"/, 'the log says why');
 is(call('lax')->{status}, 200, 'without verification');
+
+# TLS 1.3 alone, whichever nginx
+
+$r = call('new');
+is("$r->{status} " . (split ' ', $r->{body})[0], '200 TLSv1.3', 'TLS 1.3');
+is(call('new')->{body}, $r->{body}, '... kept');
+call('new', 'close') for 1 .. 2;
+is(call('new', 'close')->{body}, 'TLSv1.3 r', '... resumed');
 
 # connections: kept, never shared between names or verification
 
@@ -96,12 +115,15 @@ is($r->{status}, 502, 'never for another name');
 
 {
     local $ENV{SSL_CERT_FILE} = "$dir/ca.pem";
-    $t->gateway(name => 'sys', server => 'location /x/ { stoa; }');
+    $t->gateway(name => 'sys', server => 'location /x/ { stoa; }',
+                http => 'proxy_ssl_protocols TLSv1.2;');
 }
 $t->sync('sys');
 is($t->get("/apis/acme/$_->[0]/a", key => $key, port => $t->port('sys'))
    ->{status}, $_->[1], "the system's authorities: $_->[0]")
     for ['good', 200], ['wrong', 502], ['also', 200];
+is($t->get('/apis/acme/new/', key => $key, port => $t->port('sys'))->{status},
+   502, 'no TLS 1.3 where the operator says so');
 
 # the control plane's authority may be root's alone, as it is read at the start
 

@@ -22,6 +22,7 @@ typedef struct {
     ngx_uint_t    protect;           /* stoa_protect, and with it ...        */
     ngx_uint_t    keyed;             /* ... a proxy_cache_key                */
     ngx_uint_t    buffered;          /* the user chose the buffers           */
+    ngx_uint_t    versions;          /* the user chose those of TLS          */
 } ngx_http_stoa_macro_conf_t;
 
 /* The proxy's settings of all locations with "stoa". */
@@ -48,6 +49,8 @@ static ngx_int_t ngx_http_stoa_macro_note(ngx_conf_t *cf,
 static char *ngx_http_stoa_macro_apply(ngx_conf_t *cf, ngx_module_t *proxy,
     ngx_http_stoa_macro_conf_t *conf);
 static ngx_uint_t ngx_http_stoa_macro_buffered(ngx_conf_t *cf,
+    ngx_module_t *proxy);
+static ngx_uint_t *ngx_http_stoa_macro_versions(ngx_conf_t *cf,
     ngx_module_t *proxy);
 static char *ngx_http_stoa_macro_protect(ngx_conf_t *cf,
     ngx_module_t *proxy, ngx_http_stoa_macro_conf_t *prev,
@@ -164,6 +167,7 @@ ngx_http_stoa_macro_create_main(ngx_conf_t *cf)
 static char *
 ngx_http_stoa_macro_init_main(ngx_conf_t *cf, void *conf)
 {
+    ngx_uint_t                   *versions;
     ngx_array_t                 **headers;
     ngx_module_t                 *proxy;
     ngx_http_stoa_macro_conf_t   *mlcf;
@@ -180,6 +184,9 @@ ngx_http_stoa_macro_init_main(ngx_conf_t *cf, void *conf)
                                             ngx_conf_set_str_array_slot);
         mlcf->hidden = ngx_http_stoa_macro_inherit(headers, NULL);
         mlcf->buffered = ngx_http_stoa_macro_buffered(cf, proxy);
+
+        versions = ngx_http_stoa_macro_versions(cf, proxy);
+        mlcf->versions = versions && *versions;
     }
 
     return NGX_CONF_OK;
@@ -192,6 +199,7 @@ ngx_http_stoa_macro_merge(ngx_conf_t *cf, void *parent, void *child)
     ngx_http_stoa_macro_conf_t *prev = parent;
     ngx_http_stoa_macro_conf_t *conf = child;
 
+    ngx_uint_t                 *versions;
     ngx_array_t               **headers;
     ngx_module_t               *proxy;
     ngx_http_stoa_loc_conf_t   *slcf;
@@ -219,6 +227,9 @@ ngx_http_stoa_macro_merge(ngx_conf_t *cf, void *parent, void *child)
     conf->hidden = ngx_http_stoa_macro_inherit(headers, prev->hidden);
     conf->buffered = prev->buffered
                      || ngx_http_stoa_macro_buffered(cf, proxy);
+
+    versions = ngx_http_stoa_macro_versions(cf, proxy);
+    conf->versions = prev->versions || (versions && *versions);
 
     if (slcf->mode != NGX_HTTP_STOA_OFF) {
         ngx_http_stoa_macro_pool(cf);
@@ -289,6 +300,16 @@ ngx_http_stoa_macro_buffers(ngx_conf_t *cf, ngx_module_t *proxy)
     *head = 32 * 1024;
     bufs->num = 8;
     bufs->size = 16 * 1024;
+}
+
+
+/* nginx before 1.23.4 knows no TLS 1.3 by itself; NULL: no TLS at all. */
+
+static ngx_uint_t *
+ngx_http_stoa_macro_versions(ngx_conf_t *cf, ngx_module_t *proxy)
+{
+    return ngx_http_stoa_macro_place(cf, proxy, "proxy_ssl_protocols",
+                                     ngx_conf_set_bitmask_slot);
 }
 
 
@@ -393,6 +414,9 @@ ngx_http_stoa_macro_apply(ngx_conf_t *cf, ngx_module_t *proxy,
     ngx_http_stoa_macro_conf_t *conf)
 {
     char                             *rv;
+#if (NGX_HTTP_SSL)
+    ngx_uint_t                       *versions;
+#endif
     ngx_http_core_loc_conf_t         *clcf;
     ngx_http_stoa_main_conf_t        *mcf;
     ngx_http_stoa_macro_row_t         ca;
@@ -406,6 +430,14 @@ ngx_http_stoa_macro_apply(ngx_conf_t *cf, ngx_module_t *proxy,
     if (!conf->buffered) {
         ngx_http_stoa_macro_buffers(cf, proxy);
     }
+
+#if (NGX_HTTP_SSL)
+    versions = ngx_http_stoa_macro_versions(cf, proxy);
+
+    if (versions && !conf->versions) {
+        *versions = NGX_CONF_BITMASK_SET|NGX_SSL_TLSv1_2|NGX_SSL_TLSv1_3;
+    }
+#endif
 
     for (row = ngx_http_stoa_macro_rows; row->directive; row++) {
         rv = ngx_http_stoa_macro_row(cf, proxy, row);
