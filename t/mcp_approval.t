@@ -169,6 +169,20 @@ decide($annas, 'approve');
 isnt(id(as('bob', $args)), $annas, 'one person\'s approval is not another\'s');
 is(says(as('anna', $args)), 'ran', 'it is hers');
 
+# several: what any of them redacts
+
+settle();
+$t->apply(docs(policy('wide', [{ api => 'm' }], redact => ['pin']),
+    policy('plain', [{ api => 'm', tool => 'look' }], redact => ['other']),
+    policy('own', [{ application => 'demo' }], redact => ['path'])));
+$t->sync($_) for qw(gw gw2);
+$id = id(call('delete', { pin => 1, other => 2, path => 3, secret => 4 }));
+is(join(' ', approval($id)->{arguments} =~ /"\w+":(?:\d|"\*{3}")/g),
+   '"other":2 "path":3 "pin":"***" "secret":"***"',
+   'the wider one\'s too, no other tool\'s, not the application\'s own');
+$t->must(DELETE => "/v1/tenants/acme/policies/$_") for qw(wide plain own);
+$t->sync($_) for qw(gw gw2);
+
 # at once: two workers, two gateways
 
 sub settle { $_->{state} =~ /pending|approved/ && decide($_->{id}, 'deny')

@@ -216,19 +216,17 @@ ngx_http_stoa_mcp_approve_read(ngx_http_request_t *r,
 }
 
 
-/* Is the value of this member nobody's business? */
+/* Is the value of this member nobody's business by this policy? */
 
 static ngx_uint_t
-ngx_http_stoa_mcp_approve_hides(ngx_http_stoa_ctx_t *ctx,
+ngx_http_stoa_mcp_approve_redacts(const ngx_http_stoa_attached_t *a,
     const stoa_json_val_t *key)
 {
-    uint32_t                         i;
-    stoa_str_t                       name;
-    const stoa_ref_t                *ref;
-    const stoa_policy_approval_t    *conf;
-    const ngx_http_stoa_attached_t  *a;
+    uint32_t                       i;
+    stoa_str_t                     name;
+    const stoa_ref_t              *ref;
+    const stoa_policy_approval_t  *conf;
 
-    a = ctx->call.approval;
     conf = a->config;
     ref = stoa_rec_vec(a->rec, conf->redact, stoa_ref_t);
 
@@ -241,6 +239,44 @@ ngx_http_stoa_mcp_approve_hides(ngx_http_stoa_ctx_t *ctx,
     }
 
     return 0;
+}
+
+
+/*
+ * By any that applies: the wider ones', too, but not by the application's own
+ * beside the publisher's, who decides.
+ */
+
+static ngx_uint_t
+ngx_http_stoa_mcp_approve_hides(ngx_http_stoa_ctx_t *ctx,
+    const stoa_json_val_t *key)
+{
+    ngx_str_t                       *tool;
+    ngx_uint_t                       i, from;
+    ngx_http_stoa_chain_t           *chain;
+    const ngx_http_stoa_attached_t  *a;
+
+    tool = &ctx->call.tool_name;
+
+    for (from = 0; from < NGX_HTTP_STOA_CHAIN_APPLICATION; from++) {
+        chain = ctx->call.chain[from];
+
+        for (i = 0; chain && i < chain->n; i++) {
+            a = &chain->elts[i];
+
+            if (a->policy == &ngx_http_stoa_policy_approval && !a->shadow
+                && (a->tool.len == 0
+                    || (a->tool.len == tool->len
+                        && ngx_memcmp(a->tool.data, tool->data, tool->len)
+                           == 0))
+                && ngx_http_stoa_mcp_approve_redacts(a, key))
+            {
+                return 1;
+            }
+        }
+    }
+
+    return ngx_http_stoa_mcp_approve_redacts(ctx->call.approval, key);
 }
 
 
