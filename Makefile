@@ -97,7 +97,8 @@ PRODUCTS = $(OBJS)/ngx_http_stoa_module.so $(OBJS)/stoa-control \
 
 
 .PHONY: all module control ctl install run stop test test-programs unit \
-	test-asan test-matrix test-keycloak docs bench bench-core fuzz clean help
+	test-asan test-matrix test-keycloak docs bench bench-streams bench-core \
+	fuzz clean help
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
@@ -300,6 +301,10 @@ docs: all
 # a report, never a test; BENCH_FLAGS="--only REGEX"
 bench: all
 	$(TEST_ENV) perl t/bench/bench.pl $(BENCH_FLAGS)
+
+# what the first event of a stream costs, and 10,000 idle ones
+bench-streams: all
+	$(TEST_ENV) perl t/bench/streams.pl $(BENCH_FLAGS)
 
 # what the hot calls of core/ cost
 bench-core: $(OBJS)/t/bench/core

@@ -297,6 +297,7 @@ sub bare_conf {
     my $user = $> == 0 ? 'user root;' : '';
     my $workers = $o{workers} || 1;
     my $level = $o{level} || 'info';
+    my $connections = $o{connections} || 1024;
     $o{$_} //= '' for qw(main http);
 
     return <<"END";
@@ -306,7 +307,7 @@ daemon off;
 worker_processes $workers;
 pid nginx.pid;
 error_log logs/error.log $level;
-events { worker_connections 1024; }
+events { worker_connections $connections; }
 
 http {
     log_format harness '\$status \$request_method \$request_uri';
