@@ -90,6 +90,7 @@ ngx_http_stoa_mcp_approve_user(ngx_http_request_t *r,
 
     if (rc != NGX_OK) {
         b->ninputs = 0;
+        b->done = 1;                   /* nobody cancels what does not wait  */
         return NGX_DECLINED;
     }
 
