@@ -131,7 +131,7 @@ my $port = $t->origin(sub {
         return [202];
     }
     return $ok->({ tools => [ map { { name => $_, inputSchema => {
-        type => 'object' } } } qw(asks who careful) ] })
+        type => 'object' } } } qw(asks who careful half) ] })
         if $m->{method} eq 'tools/list';
     return $ok->({ prompts => [{ name => 'p' }] })
         if $m->{method} eq 'prompts/list';
@@ -142,6 +142,13 @@ my $port = $t->origin(sub {
     mark(called => $sid, json_encode($m->{id}));
     return $ok->({ content => [{ type => 'text', text => $sid }] })
         if $m->{params}{name} eq 'who';
+    if ($m->{params}{name} eq 'half') {
+        mark(forgotten => $sid);
+        $c->send_raw("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+            . "Content-Length: 5000\r\nConnection: close\r\n\r\n"
+            . '{"jsonrpc":"2.0","result":{"x":"session');
+        return undef;
+    }
     $m->{params}{arguments} = { rounds => [['form']] }
         if $m->{method} eq 'prompts/get';
     my $own = $m->{params}{arguments}{where};
@@ -314,6 +321,13 @@ $r = call({ rounds => [['form']], pad => 5000 }, key => $other);
 is(text(again($r, { rounds => [['form']], pad => 5000 }, key => $other)),
    '200 result_too_large', '... also of a call that goes on');
 like(text(call({ pad => 5000 })), qr/xxx/, '... is for others');
+
+
+call({}, name => 'old__who');
+$before = calls();
+is(text(call({}, name => 'old__half')), '200 upstream_invalid',
+   'S3: an answer that breaks off');
+is(calls() - $before, 1, '... is not asked for again, whatever it speaks of');
 
 
 # what was not declared
