@@ -652,7 +652,15 @@ ngx_http_stoa_mcp_guest_heal(const u_char *ticket,
 
     g = ngx_http_stoa_mcp_guest_find(ticket);
 
-    if (g == NULL || g->back) {
+    /* what breaks off after 200 was executed, whatever it speaks of */
+
+    if (g == NULL || g->back
+        || (ask->head.status == NGX_HTTP_OK
+            && (ask->how != NGX_HTTP_STOA_FETCH_DONE || ask->large
+                || ask->text.len == 0
+                || !ngx_http_stoa_mcp_heal_suspect((u_char *) ask->text.data,
+                                                   ask->text.len))))
+    {
         return NGX_DECLINED;
     }
 

@@ -417,10 +417,7 @@ ngx_http_stoa_mcp_work_asked(ngx_http_stoa_mcp_ask_t *ask, void *data)
         return;
     }
 
-    /* what breaks off after 200 was executed, whatever it speaks of */
-
     if (ask->result.start == NULL && !park->said && park->round == 0
-        && (ask->head.status != NGX_HTTP_OK || ask->fault.has_code)
         && ngx_http_stoa_mcp_work_with->heal(park->seat.ticket, ask)
            == NGX_OK)
     {
