@@ -182,6 +182,14 @@ is(scalar(grep { my $r = $_->response(timeout => 30); ($r->{body} // '')
     =~ /waited/ } @c), 20, '... each is answered');
 $_->close for @c;
 
+sub files { return scalar map { glob "/proc/$_/fd/*" } $t->workers }
+my $files = files();
+@c = map { begin($s, 'none', "n$_") } 1 .. 40;
+wait_until { count(qr/call none/) == 40 } 10;
+$_->close for @c;
+ok((wait_until { files() < $files + 10 } 10),
+   'T1: calls that nobody waits for hold nothing, at any worker');
+
 # ---- what it asks, and says
 
 my $roots = session({ roots => {} });

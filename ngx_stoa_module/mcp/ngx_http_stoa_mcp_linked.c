@@ -240,7 +240,12 @@ ngx_http_stoa_mcp_linked_came(ngx_http_stoa_mcp_linked_t *rq, const u_char *p,
     rq->body.data = (u_char *) rq->in.data + rq->head;
     rq->body.len = rq->length;
 
-    if (ngx_handle_read_event(rq->connection->read, 0) != NGX_OK) {
+    /* whoever asks may leave: one that was passed has no event yet */
+
+    if (rq->connection->read->ready) {
+        ngx_post_event(rq->connection->read, &ngx_posted_events);
+
+    } else if (ngx_handle_read_event(rq->connection->read, 0) != NGX_OK) {
         ngx_http_stoa_mcp_linked_free(rq);
         return NGX_ERROR;
     }
