@@ -196,6 +196,13 @@ spew($go, '');
 is(scalar(grep { (answer($c, $_)->{result}{content}[0]{text} // '')
     eq 'waited' } @mine[0 .. 50]), 51, '... the others are answered');
 
+my $deaf = open_one();
+send_to($deaf, 'tools/call', { name => 'm__big', arguments => { n =>
+    3_000_000 } }) for 1 .. 24;
+ok((wait_until { post($deaf, $ping)->{status} == 404 } 30),
+   'F8: a stream whose client does not read ends');
+$deaf->close;
+
 # ---- what happens to nginx, and to clients
 
 $t->reload;

@@ -364,7 +364,15 @@ ngx_http_stoa_mcp_pair_event(ngx_event_t *ev)
     }
 
     if (p->hold.writer.queued > NGX_HTTP_STOA_MCP_PAIR_BYTES) {
+        ngx_http_stoa_mcp_writer_push(&p->hold.writer);
+    }
+
+    if (p->hold.writer.queued > NGX_HTTP_STOA_MCP_PAIR_BYTES) {
+
+        /* who does not read would not read an end either */
+
         p->hold.over = 1;
+        c->error = 1;
     }
 
     ngx_http_stoa_mcp_hold_push(&p->hold);

@@ -411,6 +411,10 @@ ngx_http_stoa_mcp_pair_say(ngx_http_stoa_mcp_pair_t *p, const char *data,
 {
     stoa_sse_event_t  event;
 
+    if (p->hold.over) {
+        return;                          /* nothing comes after the end      */
+    }
+
     ngx_memzero(&event, sizeof(event));
     event.retry_ms = -1;
     event.data.data = data;
