@@ -7,6 +7,7 @@
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use Digest::SHA qw(sha256_hex);
+use IO::Select;
 use JSON::PP ();
 use Test::Stoa;
 use Test::Stoa::MCP;
@@ -490,6 +491,42 @@ $r = call('delete', { tls => 1 }, gateway => 'far');
 is(says($r), 'approval_required', 'a control plane behind TLS');
 decide(id($r), 'approve');
 is(says(call('delete', { tls => 1 }, gateway => 'far')), 'ran', 'and it runs');
+settle();
+
+# one worker: who holds many calls takes no more than a share of it
+
+sub hold {
+    my ($who, $n) = @_;
+    my @with = (key => $key{$who}, gateway => 'far');
+    my ($s) = $t->mcp_session('/mcp/acme', @with);
+    my $body = json_encode({ jsonrpc => '2.0', id => 1, method => 'tools/call',
+        params => { name => 'm__hold', arguments => { who => $who } } });
+    my @c = map { $t->connection(gateway => 'far') } 1 .. $n;
+    $_->send_raw("POST /mcp/acme HTTP/1.1\r\nHost: x\r\nX-API-Key: $key{$who}"
+        . "\r\nContent-Type: application/json\r\nAccept: application/json, "
+        . "text/event-stream\r\nMcp-Session-Id: $s\r\nMCP-Protocol-Version: "
+        . '2025-11-25' . "\r\nContent-Length: " . length($body)
+        . "\r\n\r\n$body") for @c;
+    return @c;
+}
+sub full { my ($n, @c) = @_;
+    my $s = IO::Select->new(map { $_->{sock} } @c);
+    return wait_until { my @r = $s->can_read(0); @r == $n } 10 }
+my @hold = hold('other', 130);
+ok(full(2, @hold), 'an application holds 128 calls');
+is(says(call('delete', { share => 1 }, who => 'other', gateway => 'far')),
+   'approval_unavailable', '... and asks for nothing more meanwhile');
+is(says(call('delete', { share => 1 }, gateway => 'far')), 'approval_required',
+   'another one does');
+push @hold, hold('many', 130);
+ok(full(4, @hold), 'so does a second of the tenant');
+is(says(call('delete', { share => 1 }, gateway => 'far')), 'approval_unavailable',
+   'a tenant holds 256');
+is(says(call('delete', { share => 1 }, who => 'theirs', gateway => 'far')),
+   'approval_required', 'another tenant asks');
+$_->close for @hold;
+ok((wait_until { says(call('delete', { share => 1 }, who => 'other',
+    gateway => 'far')) eq 'approval_required' } 10), 'those who left hold none');
 settle();
 
 # docs/approval.md: its example

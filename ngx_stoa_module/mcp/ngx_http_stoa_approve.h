@@ -35,6 +35,8 @@ typedef struct {
     ngx_str_t               shown;     /* arguments, as people see them      */
     ngx_str_t               kept;      /* members for the upstream           */
     void                   *user;      /* the client's, who is asked         */
+    uint16_t               *in;        /* that wait, of its tenant           */
+    uint16_t               *of;        /* ... of its application             */
     unsigned                waited:1;  /* it was asked before                */
     unsigned                asked:1;   /* the user is                        */
     unsigned                passed:1;
@@ -70,7 +72,8 @@ void ngx_http_stoa_mcp_approve_params(ngx_http_stoa_ctx_t *ctx,
 ngx_int_t ngx_http_stoa_mcp_approve_refuse(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_approval_e what,
     const ngx_http_stoa_mcp_verdict_t *v, const char *words);
-
+/* JSON, as it is shown to a person. */
+void ngx_http_stoa_mcp_approve_plain(const stoa_buf_t *raw, stoa_buf_t *b);
 
 
 /* ---- _mcp_approve_user.c ------------------------------------------------ */

@@ -13,14 +13,20 @@
  * to it is for the gateway, and holds what he has answered to the upstream.
  *
  * Process: workers.  Lifetime: the request's.  Limits: of a worker
- * NGX_HTTP_STOA_MCP_APPROVES calls that wait for an answer.
+ * NGX_HTTP_STOA_MCP_APPROVES calls that wait for an answer, of which a tenant
+ * has NGX_HTTP_STOA_MCP_APPROVES_IN and an application
+ * NGX_HTTP_STOA_MCP_APPROVES_OF.
  */
 
 #include "ngx_http_stoa_approve.h"
 #include "ngx_http_stoa_zone.h"
+#include "core/stoa_key.h"
 
 
 #define NGX_HTTP_STOA_MCP_APPROVES       1024
+#define NGX_HTTP_STOA_MCP_APPROVES_IN    256
+#define NGX_HTTP_STOA_MCP_APPROVES_OF    128
+#define NGX_HTTP_STOA_MCP_APPROVERS      4096  /* counts, shared by hash     */
 #define NGX_HTTP_STOA_MCP_APPROVE_ARGS   65536
 #define NGX_HTTP_STOA_MCP_APPROVE_BYTES  8192
 #define NGX_HTTP_STOA_MCP_APPROVE_MS     5000
@@ -31,8 +37,6 @@ static ngx_int_t ngx_http_stoa_mcp_approve_begin(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 static ngx_int_t ngx_http_stoa_mcp_approve_read(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_mcp_approve_t *ap);
-static void ngx_http_stoa_mcp_approve_plain(const stoa_buf_t *raw,
-    stoa_buf_t *b);
 static ngx_int_t ngx_http_stoa_mcp_approve_show(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_mcp_approve_t *ap);
 static ngx_int_t ngx_http_stoa_mcp_approve_heard(ngx_http_request_t *r,
@@ -49,6 +53,7 @@ static void ngx_http_stoa_mcp_approve_chunk(ngx_http_stoa_fetch_t *f,
     void *data, const u_char *p, size_t len);
 static void ngx_http_stoa_mcp_approve_end(ngx_http_stoa_fetch_t *f,
     void *data, ngx_http_stoa_fetch_end_e how);
+static void ngx_http_stoa_mcp_approve_over(ngx_http_stoa_mcp_approve_t *ap);
 static void ngx_http_stoa_mcp_approve_cleanup(void *data);
 static ngx_int_t ngx_http_stoa_mcp_approve_answered(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_mcp_approve_t *ap);
@@ -67,6 +72,14 @@ static const ngx_http_stoa_fetch_handler_t  ngx_http_stoa_mcp_approve_handler =
 /* Of this worker: calls that wait for an answer. */
 
 static ngx_uint_t  ngx_http_stoa_mcp_approves;
+static uint16_t
+                   ngx_http_stoa_mcp_approves_in[NGX_HTTP_STOA_MCP_APPROVERS];
+static uint16_t
+                   ngx_http_stoa_mcp_approves_of[NGX_HTTP_STOA_MCP_APPROVERS];
+
+#define ngx_http_stoa_mcp_approve_count(counts, id)                           \
+    &counts[stoa_hash64(id, sizeof(stoa_id_t), 5)                             \
+            % NGX_HTTP_STOA_MCP_APPROVERS]
 
 
 ngx_int_t
@@ -277,51 +290,6 @@ ngx_http_stoa_mcp_approve_hides(ngx_http_stoa_ctx_t *ctx,
     }
 
     return ngx_http_stoa_mcp_approve_redacts(ctx->call.approval, key);
-}
-
-
-/*
- * JSON may hold as it is what a person does not see, or what turns the text
- * around it: controls, marks of direction, tags.  Such is shown escaped.
- */
-
-static void
-ngx_http_stoa_mcp_approve_plain(const stoa_buf_t *raw, stoa_buf_t *b)
-{
-    u_char      *p, *from, *last;
-    uint32_t     c;
-    ngx_uint_t   i;
-
-    static const uint32_t  unseen[][2] = {
-        { 0x7f, 0x9f }, { 0xad, 0xad }, { 0x61c, 0x61c }, { 0x180e, 0x180e },
-        { 0x200b, 0x200f }, { 0x2028, 0x202e }, { 0x2060, 0x206f },
-        { 0xfeff, 0xfeff }, { 0xfff9, 0xfffb }, { 0xe0000, 0xe007f }
-    };
-
-    last = (u_char *) raw->data + raw->len;
-
-    for (p = (u_char *) raw->data; p < last; /* void */ ) {
-        from = p;
-        c = *p < 0x80 ? *p++ : ngx_utf8_decode(&p, last - p);
-
-        for (i = 0; i < sizeof(unseen) / sizeof(unseen[0]); i++) {
-            if (c >= unseen[i][0] && c <= unseen[i][1]) {
-                break;
-            }
-        }
-
-        if (i == sizeof(unseen) / sizeof(unseen[0])) {
-            stoa_buf_add(b, from, p - from);
-
-        } else if (c < 0x10000) {
-            stoa_buf_addf(b, "\\u%04x", (unsigned) c);
-
-        } else {
-            c -= 0x10000;
-            stoa_buf_addf(b, "\\u%04x\\u%04x", (unsigned) (0xd800 + (c >> 10)),
-                          (unsigned) (0xdc00 + (c & 0x3ff)));
-        }
-    }
 }
 
 
@@ -542,7 +510,14 @@ ngx_http_stoa_mcp_approve_ask(ngx_http_request_t *r,
     stoa_buf_t              b;
     ngx_http_stoa_fetch_t  *f;
 
+    ap->in = ngx_http_stoa_mcp_approve_count(ngx_http_stoa_mcp_approves_in,
+                                             &ctx->tenant);
+    ap->of = ngx_http_stoa_mcp_approve_count(ngx_http_stoa_mcp_approves_of,
+                                             &ctx->application);
+
     f = ngx_http_stoa_mcp_approves < NGX_HTTP_STOA_MCP_APPROVES
+        && *ap->in < NGX_HTTP_STOA_MCP_APPROVES_IN
+        && *ap->of < NGX_HTTP_STOA_MCP_APPROVES_OF
         ? ngx_http_stoa_fetch_create(r->connection->log) : NULL;
 
     if (f == NULL) {
@@ -582,6 +557,8 @@ ngx_http_stoa_mcp_approve_ask(ngx_http_request_t *r,
 
     ap->fetch = f;
     ngx_http_stoa_mcp_approves++;
+    (*ap->in)++;
+    (*ap->of)++;
     ngx_http_stoa_count(approvals_asked, !ap->waited);
 
     ngx_http_stoa_fetch_start(f);
@@ -668,8 +645,7 @@ ngx_http_stoa_mcp_approve_end(ngx_http_stoa_fetch_t *f, void *data,
     r = ap->request;
     c = r->connection;
     ap->status = how == NGX_HTTP_STOA_FETCH_DONE ? f->http.status : 0;
-    ap->fetch = NULL;
-    ngx_http_stoa_mcp_approves--;
+    ngx_http_stoa_mcp_approve_over(ap);
 
     ngx_http_set_log_request(c->log, r);
 
@@ -687,14 +663,23 @@ ngx_http_stoa_mcp_approve_end(ngx_http_stoa_fetch_t *f, void *data,
 
 
 static void
+ngx_http_stoa_mcp_approve_over(ngx_http_stoa_mcp_approve_t *ap)
+{
+    ap->fetch = NULL;
+    ngx_http_stoa_mcp_approves--;
+    (*ap->in)--;
+    (*ap->of)--;
+}
+
+
+static void
 ngx_http_stoa_mcp_approve_cleanup(void *data)
 {
     ngx_http_stoa_mcp_approve_t *ap = data;
 
     if (ap->fetch) {
         ngx_http_stoa_fetch_cancel(ap->fetch);
-        ap->fetch = NULL;
-        ngx_http_stoa_mcp_approves--;
+        ngx_http_stoa_mcp_approve_over(ap);
     }
 
     stoa_buf_free(&ap->answer);

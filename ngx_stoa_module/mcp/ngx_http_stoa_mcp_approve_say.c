@@ -216,3 +216,48 @@ ngx_http_stoa_mcp_approve_refuse(ngx_http_request_t *r,
 
     return ngx_http_stoa_refuse(r, a->refusal + what, &detail);
 }
+
+
+/*
+ * JSON may hold as it is what a person does not see, or what turns the text
+ * around it: controls, marks of direction, tags.  Such is shown escaped.
+ */
+
+void
+ngx_http_stoa_mcp_approve_plain(const stoa_buf_t *raw, stoa_buf_t *b)
+{
+    u_char      *p, *from, *last;
+    uint32_t     c;
+    ngx_uint_t   i;
+
+    static const uint32_t  unseen[][2] = {
+        { 0x7f, 0x9f }, { 0xad, 0xad }, { 0x61c, 0x61c }, { 0x180e, 0x180e },
+        { 0x200b, 0x200f }, { 0x2028, 0x202e }, { 0x2060, 0x206f },
+        { 0xfeff, 0xfeff }, { 0xfff9, 0xfffb }, { 0xe0000, 0xe007f }
+    };
+
+    last = (u_char *) raw->data + raw->len;
+
+    for (p = (u_char *) raw->data; p < last; /* void */ ) {
+        from = p;
+        c = *p < 0x80 ? *p++ : ngx_utf8_decode(&p, last - p);
+
+        for (i = 0; i < sizeof(unseen) / sizeof(unseen[0]); i++) {
+            if (c >= unseen[i][0] && c <= unseen[i][1]) {
+                break;
+            }
+        }
+
+        if (i == sizeof(unseen) / sizeof(unseen[0])) {
+            stoa_buf_add(b, from, p - from);
+
+        } else if (c < 0x10000) {
+            stoa_buf_addf(b, "\\u%04x", (unsigned) c);
+
+        } else {
+            c -= 0x10000;
+            stoa_buf_addf(b, "\\u%04x\\u%04x", (unsigned) (0xd800 + (c >> 10)),
+                          (unsigned) (0xdc00 + (c & 0x3ff)));
+        }
+    }
+}
