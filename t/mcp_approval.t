@@ -36,7 +36,8 @@ sub policy { my ($name, $attach, %o) = @_;
         attach => $attach, $state ? (state => $state) : () }) }
 
 my @docs = (tenant('acme'), tenant('beta'), plan('acme', 'free'),
-    (map { app('acme', $_) } qw(demo other many)), app('beta', 'theirs'),
+    (map { app('acme', $_) } qw(demo other many planned)), app('beta', 'theirs'),
+    plan('acme', 'watched'), sub_('acme', 'planned', 'm', 'watched'),
     doc('Api', 'acme', 'm', { kind => 'mcp', state => 'published',
         audience => 'public', upstream => { targets => [
             { url => "http://127.0.0.1:$port/mcp" }] } }),
@@ -51,13 +52,13 @@ my @docs = (tenant('acme'), tenant('beta'), plan('acme', 'free'),
            url => 'https://console.example/a/{approval}?x=1'),
     policy('wipes', [{ api => 'm', tool => 'wipe' }], state => 'shadow'),
     policy('holds', [{ api => 'm', tool => 'hold' }], wait_s => 30),
-    policy('all', [{ application => 'many' }], max_pending => 2));
+    policy('all', [{ plan => 'watched' }], max_pending => 2));
 $t->apply(docs(@docs));
 wait_until { @{ $t->api('GET', '/v1/tenants/acme/apis/m/tools')
              ->{json}{items} || [] } == 6 } 20 or $t->give_up('no tools');
 $t->gateway(name => 'gw', workers => 2);
 $t->gateway(name => 'gw2', workers => 2);
-my %key = map { $_ => $t->key('acme', $_) } qw(demo other many);
+my %key = map { $_ => $t->key('acme', $_) } qw(demo other many planned);
 $key{theirs} = $t->key('beta', 'theirs');
 $t->sync($_) for qw(gw gw2);
 
@@ -174,14 +175,13 @@ is(says(as('anna', $args)), 'ran', 'it is hers');
 
 settle();
 $t->apply(docs(policy('wide', [{ api => 'm' }], redact => ['pin']),
-    policy('plain', [{ api => 'm', tool => 'look' }], redact => ['other']),
-    policy('own', [{ application => 'demo' }], redact => ['path'])));
+    policy('plain', [{ api => 'm', tool => 'look' }], redact => ['other'])));
 $t->sync($_) for qw(gw gw2);
 $id = id(call('delete', { pin => 1, other => 2, path => 3, secret => 4 }));
 is(join(' ', approval($id)->{arguments} =~ /"\w+":(?:\d|"\*{3}")/g),
    '"other":2 "path":3 "pin":"***" "secret":"***"',
-   'the wider one\'s too, no other tool\'s, not the application\'s own');
-$t->must(DELETE => "/v1/tenants/acme/policies/$_") for qw(wide plain own);
+   'the wider one\'s too, no other tool\'s');
+$t->must(DELETE => "/v1/tenants/acme/policies/$_") for qw(wide plain);
 $t->sync($_) for qw(gw gw2);
 
 # at once: two workers, two gateways
@@ -253,10 +253,10 @@ is(says(call('look', {})), 'ran', 'a tool without the policy');
 is(says(call('wipe', {})), 'ran', 'a shadow');
 cmp_ok($t->metrics->{'stoa_policy_total{policy_type="approval",'
        . 'outcome="shadow_applied"}'}, '>', 0, '... is counted');
-is(says(call('look', {}, who => 'many')), 'approval_required',
-   'an application\'s own policy');
+is(says(call('look', {}, who => 'planned')), 'approval_required',
+   'a plan\'s policy');
 is($t->mcp('/mcp/acme', 'prompts/get', { name => 'm__p' },
-   key => $key{many})->{rpc}{error}, undef, 'a prompt is not a call of a tool');
+   key => $key{planned})->{rpc}{error}, undef, 'a prompt is not a call of a tool');
 is(says(call('delete', {}, who => 'theirs')), 'approval_required',
    'a consumer of another tenant');
 my ($far) = grep { $_->{consumer} eq 'beta' }
@@ -264,6 +264,10 @@ my ($far) = grep { $_->{consumer} eq 'beta' }
 is($far->{state}, 'pending', '... waits for the publisher');
 is($t->api(GET => "/v1/tenants/acme/approvals/$far->{id}", undef,
    token => $admin{beta})->{status}, 404, '... and his tenant does not see it');
+is($t->api(POST => '/v1/tenants/beta/policies', { name => 'mine',
+   type => 'approval', attach => [{ application => 'theirs' }] },
+   token => $admin{beta})->{status}, 422,
+   'what a consumer wants approved does not wait for publishers');
 is(says(call('delete', { big => 'x' x 70_000 })), 'mcp_arguments',
    'arguments that nobody could read');
 settle();

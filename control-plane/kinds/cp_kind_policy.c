@@ -380,7 +380,8 @@ cp_policy_attach(const cp_write_t *w, const stoa_policy_type_t *type,
                             "policies of type %s do not apply to %s%s",
                             type->name,
                             flag == STOA_ON_MCP_API ? "apis of kind mcp; "
-                            "attach it to the tenant or a server" : "a ",
+                            "attach it to the tenant or a server"
+                            : *t->member == 'a' ? "an " : "a ",
                             flag == STOA_ON_MCP_API ? "" : t->member);
     }
 

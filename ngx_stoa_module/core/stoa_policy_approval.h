@@ -54,9 +54,10 @@ STOA_POLICY_STRUCT(approval, STOA_POLICY_APPROVAL)
 
 static const stoa_policy_type_t  stoa_policy_approval = {
     .name = "approval", .id = STOA_POLICY_APPROVAL_ID, .version = 1,
-    .order = STOA_ORDER_AUTHZ,
+    .order = STOA_ORDER_AUTHZ,     /* no application: its tenant does not say
+                                      what publishers have to decide         */
     .scopes = STOA_ON_GROUP|STOA_ON_TENANT|STOA_ON_SERVER|STOA_ON_MCP_API
-              |STOA_ON_TOOL|STOA_ON_PLAN|STOA_ON_APPLICATION,
+              |STOA_ON_TOOL|STOA_ON_PLAN,
     .config = &stoa_policy_approval_struct,
     .doc = "lets a call of an MCP tool pass once a person of its publisher "
            "has approved it, and once only; until then it is answered with "

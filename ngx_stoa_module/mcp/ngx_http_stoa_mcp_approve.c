@@ -255,10 +255,7 @@ ngx_http_stoa_mcp_approve_redacts(const ngx_http_stoa_attached_t *a,
 }
 
 
-/*
- * By any that applies: the wider ones', too, but not by the application's own
- * beside the publisher's, who decides.
- */
+/* By any that applies: the wider ones', too. */
 
 static ngx_uint_t
 ngx_http_stoa_mcp_approve_hides(ngx_http_stoa_ctx_t *ctx,
@@ -271,7 +268,7 @@ ngx_http_stoa_mcp_approve_hides(ngx_http_stoa_ctx_t *ctx,
 
     tool = &ctx->call.tool_name;
 
-    for (from = 0; from < NGX_HTTP_STOA_CHAIN_APPLICATION; from++) {
+    for (from = 0; from < NGX_HTTP_STOA_CHAIN_MAX; from++) {
         chain = ctx->call.chain[from];
 
         for (i = 0; chain && i < chain->n; i++) {

@@ -3,8 +3,7 @@
  * (ngx_http_stoa_mcp_approve.c), once for all policies that apply.  Schema:
  * core/stoa_policy_approval.h.
  *
- * Process: workers.  The narrowest says how, but for an application's: that
- * one may be its consumer's.
+ * Process: workers.  The narrowest says how.
  */
 
 #include "ngx_http_stoa_policy.h"
@@ -44,14 +43,7 @@ static ngx_int_t
 ngx_http_stoa_policy_approval_head(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a)
 {
-    const stoa_rec_hdr_t  *rec;
-
-    rec = a->rec;
-
-    if (ctx->call.tool_name.len && ngx_http_stoa_policy_acts(a)
-        && (ctx->call.approval == NULL
-            || rec->kind != STOA_REC_APPLICATION))
-    {
+    if (ctx->call.tool_name.len && ngx_http_stoa_policy_acts(a)) {
         ctx->call.approval = a;
     }
 
