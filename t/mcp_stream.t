@@ -218,71 +218,90 @@ $r = call('modern', head($close) . 'data: {"jsonrpc":"2.0","id":1,"method":'
     . "\"roots/list\"}\n\ndata: $ok\n\n");
 is(said($r), '200 me"1 result', 'modern: a request of the server is dropped');
 
-# ---- T7: silence
+# ---- a client that does not read, while all that is silent below is waited for
 
-my $timeouts = refused('upstream_timeout');
-$r = call('legacy', head() . "data: $note\n\n<9>", name => 'hasty__raw');
-is(said($r), '200 me"1 upstream_timeout', 'an upstream that falls silent');
-$r = call('legacy', head() . '<9>', name => 'hasty__raw');
-is(said($r), '200 me"1 upstream_timeout', '... before its first event');
-like($r->{headers}{'content-type'}, qr/^text/, '... its client has a head');
-$r = call('legacy', '<9>', name => 'hasty__raw');
-is(said($r), '200 me"1 upstream_timeout', '... before its head');
-like($r->{headers}{'content-type'}, qr/^text/, '... its client has one');
-is(refused('upstream_timeout') - $timeouts, 3, '... counted as such');
-
-$r = call('legacy', head() . "data: $note\n\n<1>" x 3 . "data: $ok\n\n",
-          name => 'hasty__raw');
-is(said($r), '200 me"1 result', 'T7: progress extends the time');
-$r = call('legacy', head() . "data: $note\n\n<1>" x 20, name => 'hasty__raw',
-          timeout => 15);
-is(said($r), '200 me"1 upstream_timeout', '... not beyond max_call_ms');
-cmp_ok(@{ $r->{events} }, '<', 9, '... of which it may take');
-
-my $late = 'HTTP/1.1 200 OK' . "\r\n$close\r\n"
-    . "Content-Type: application/json\r\n";
-(my $cr = $ok) =~ s/,/\r,\r\n/g;
-for my $era (qw(modern legacy)) {
-    $r = call($era, "<5>" . $late . 'Content-Length: ' . length($cr)
-        . "\r\n\r\n$cr", timeout => 15);
-    is(said($r), '200 me"1 result', "T7 $era: JSON that comes late");
-    unlike($r->{body}, qr/\r/, '... a CR in it ends no line of the stream');
-    like($r->{body}, qr/\A:\n\n:\n\ndata: /, '... behind comments');
-    $r = call($era, "<1.5>" . head($close) . "data: $note\n\ndata: $ok\n\n");
-    is(said($r), '200 me"1 result', "T7 $era: a stream that comes late");
-    is(@{ $r->{events} }, 2, '... with all events');
-    $r = call($era, "<1.5>HTTP/1.1 302 Found\r\nLocation: http://evil/\r\n"
-        . "Content-Length: 0\r\n\r\n");
-    is(said($r), '200 me"1 upstream_redirect', '... a refusal that comes late');
-    unlike($r->{raw} . $r->{body}, qr/evil/, '... as clean as any');
-    $r = call($era, "<1.5>");
-    is(said($r), '200 me"1 upstream_invalid', '... none at all');
-    $r = call($era, "<1.5>${late}Content-Length: 5\r\n\r\nhello");
-    is(said($r), '200 me"1 upstream_invalid', '... what is no answer')
-        or diag($r->{raw}, $r->{body});
-}
-$r = call('legacy', head($close) . "data: $note\n\n<4>data: $ok\n\n");
-like($r->{body}, qr/progress.*\n\n:\n\ndata/s,
-     'T7: a comment where nothing else was written');
-
-# ---- a client that does not read, one that leaves
-
-unlink $t->dir('flooded');
-$c = $t->connection;
-$c->send_raw($c->request_text('POST', '/mcp/acme', headers => [@headers,
+my $full = $t->connection;
+$full->send_raw($full->request_text('POST', '/mcp/acme', headers => [@headers,
     'Content-Length' => length($body = json_encode({ jsonrpc => '2.0',
         id => 'me"1', method => 'tools/call', params => { name =>
         'legacy__raw', arguments => { raw => head() . "<flood>data: $ok\n\n" }
         } }))]) . $body);
+
+# ---- T7: silence
+
+my @row;                         # [era, what its upstream sends, options]
+sub row { push @row, [@_]; return $#row }
+my $late = 'HTTP/1.1 200 OK' . "\r\n$close\r\n"
+    . "Content-Type: application/json\r\n";
+(my $cr = $ok) =~ s/,/\r,\r\n/g;
+my @silent = map { row('legacy', $_, name => 'hasty__raw') }
+    head() . "data: $note\n\n<9>", head() . '<9>', '<9>';
+my $progress = row('legacy', head() . "data: $note\n\n<1>" x 3
+    . "data: $ok\n\n", name => 'hasty__raw');
+my $endless = row('legacy', head() . "data: $note\n\n<1>" x 20,
+                  name => 'hasty__raw', timeout => 15);
+my %late = map { my $era = $_; ($era => [
+    row($era, "<5>" . $late . 'Content-Length: ' . length($cr)
+        . "\r\n\r\n$cr", timeout => 15),
+    row($era, "<1.5>" . head($close) . "data: $note\n\ndata: $ok\n\n"),
+    row($era, "<1.5>HTTP/1.1 302 Found\r\nLocation: http://evil/\r\n"
+        . "Content-Length: 0\r\n\r\n"),
+    row($era, "<1.5>"),
+    row($era, "<1.5>${late}Content-Length: 5\r\n\r\nhello"),
+]) } qw(modern legacy);
+my $quiet = row('legacy', head($close) . "data: $note\n\n<4>data: $ok\n\n");
+
+my $timeouts = refused('upstream_timeout');
+my @got = $t->together(map { my ($era, $raw, %o) = @$_;
+    # a session of its own: ids of calls are unique in one
+    sub { call($era, $raw, %o, $era eq 'legacy' ? (session =>
+              ($t->mcp_session('/mcp/acme', key => $key))[0]) : ()) } } @row);
+
+$r = $got[$silent[0]];
+is(said($r), '200 me"1 upstream_timeout', 'an upstream that falls silent');
+$r = $got[$silent[1]];
+is(said($r), '200 me"1 upstream_timeout', '... before its first event');
+like($r->{headers}{'content-type'}, qr/^text/, '... its client has a head');
+$r = $got[$silent[2]];
+is(said($r), '200 me"1 upstream_timeout', '... before its head');
+like($r->{headers}{'content-type'}, qr/^text/, '... its client has one');
+
+is(said($got[$progress]), '200 me"1 result', 'T7: progress extends the time');
+$r = $got[$endless];
+is(said($r), '200 me"1 upstream_timeout', '... not beyond max_call_ms');
+cmp_ok(@{ $r->{events} }, '<', 9, '... of which it may take');
+ok((wait_until { refused('upstream_timeout') - $timeouts >= 4 })
+   && refused('upstream_timeout') - $timeouts == 4, '... counted as such');
+
+for my $era (qw(modern legacy)) {
+    my ($json, $stream, $redirect, $none, $no) = @got[@{ $late{$era} }];
+    is(said($json), '200 me"1 result', "T7 $era: JSON that comes late");
+    unlike($json->{body}, qr/\r/, '... a CR in it ends no line of the stream');
+    like($json->{body}, qr/\A:\n\n:\n\ndata: /, '... behind comments');
+    is(said($stream), '200 me"1 result', "T7 $era: a stream that comes late");
+    is(@{ $stream->{events} }, 2, '... with all events');
+    is(said($redirect), '200 me"1 upstream_redirect',
+       '... a refusal that comes late');
+    unlike($redirect->{raw} . $redirect->{body}, qr/evil/,
+           '... as clean as any');
+    is(said($none), '200 me"1 upstream_invalid', '... none at all');
+    is(said($no), '200 me"1 upstream_invalid', '... what is no answer')
+        or diag($no->{raw}, $no->{body});
+}
+like($got[$quiet]{body}, qr/progress.*\n\n:\n\ndata/s,
+     'T7: a comment where nothing else was written');
+
+# ---- and then that client reads; one that leaves
+
 my ($n, $was) = (0, -1);
 wait_until { my $is = -f $t->dir('flooded') ? slurp($t->dir('flooded')) : 0;
     $n = $is && $is eq $was ? $n + 1 : 0; $was = $is; $n > 20 } 20;
 cmp_ok($was, '<', 3000, 'an upstream waits for a client that does not read');
 my $got = 0;
-$r = $c->response(headers_only => 1);
-while (my $e = $c->event(10)) { $got++ if $e->{data} =~ /"params"|result/ }
+$full->response(headers_only => 1);
+while (my $e = $full->event(10)) { $got++ if $e->{data} =~ /"params"|result/ }
 is($got, 4001, '... who gets all of it when he does');
-$c->close;
+$full->close;
 
 $c = $t->connection;
 $c->send_raw($c->request_text('POST', '/mcp/acme', headers => [@headers,

@@ -13,6 +13,7 @@ use File::Path qw(make_path);
 use IO::Socket::INET;
 use JSON::PP ();
 use POSIX qw(:sys_wait_h);
+use Storable ();
 use Test::More ();
 use Time::HiRes qw(sleep time);
 
@@ -340,6 +341,31 @@ sub run_cmd {
     }
     my $code = $? & 127 ? 128 + ($? & 127) : $? >> 8;
     return ($code, slurp($out), slurp($err));
+}
+
+# What each of the subs returned, a scalar: all run at the same time, each in a
+# process of its own, so that waiting for a product's timeouts costs the
+# longest of them and not their sum.
+
+sub together {
+    my ($self, @code) = @_;
+    my @pids;
+
+    for my $i (0 .. $#code) {
+        my $pid = fork // die "fork: $!\n";
+        if ($pid == 0) {
+            my $ok = eval {
+                Storable::store([$code[$i]->()], $self->dir("together.$i"));
+                1 };
+            print STDERR $@ unless $ok;
+            POSIX::_exit($ok ? 0 : 1);
+        }
+        push @pids, $pid;
+    }
+    my @failed = grep { waitpid($_, 0); $? } @pids;
+    die "a sub of together() died\n" if @failed;
+    return map { Storable::retrieve($self->dir("together.$_"))->[0] }
+           0 .. $#code;
 }
 
 # Stock nginx under a sanitized module wants the runtimes preloaded; programs
