@@ -456,13 +456,19 @@ unlink $t->dir('hold');
 
 # the worker that has the call, and not the one that has its client
 
-sub holder {
+sub inodes {
     my ($port) = map { sprintf ':%04X', $_ } @_;
-    my %inode = map { (split)[9] => 1 } grep { (split)[2] =~ /$port$/
+    return map { ((split)[9] => 1) } grep { (split)[2] =~ /$port$/
         && (split)[3] eq '01' } split /\n/, slurp('/proc/net/tcp');
-    return grep { my $pid = $_;
-        grep { (readlink($_) // '') =~ /\[(\d+)\]/ && $inode{$1} }
-        glob "/proc/$pid/fd/*" } $t->workers('gw');
+}
+sub has {
+    my ($pid, %inode) = @_;
+    return grep { (readlink($_) // '') =~ /\[(\d+)\]/ && $inode{$1} }
+        glob "/proc/$pid/fd/*";
+}
+sub holder {
+    my %inode = inodes(@_);
+    return grep { has($_, %inode) } $t->workers('gw');
 }
 sub raw { my ($r, $args, $c) = @_;
     my $body = json_encode({ jsonrpc => '2.0', id => 5, method => 'tools/call',
@@ -477,33 +483,50 @@ sub raw { my ($r, $args, $c) = @_;
         . "Content-Length: " . length($body)
         . "\r\nConnection: close\r\n\r\n$body");
 }
-for my $try (1 .. 40) {
-    unlink $t->dir('hold');
-    $r = call({ rounds => [['form']] });
-    spew($t->dir('hold'), '');
-    my ($pid) = wait_until { my @p = holder($port); @p == 1 && \@p }
-        ? holder($port) : ();
-    my $n = count(qr/^told/m);
-    my $c = $t->connection;
-    raw($r, { rounds => [['form']] }, $c);
-    wait_until { count(qr/^told/m) > $n };
-    my ($mine) = holder($c->{sock}->sockport);
-    if (!$pid || !$mine || $mine == $pid) {
+# what is done to a call while it works: (its worker, its client's worker)
+sub elsewhere {
+    my ($do) = @_;
+    for my $try (1 .. 40) {
         unlink $t->dir('hold');
-        $c->response(timeout => 20);
+        $r = call({ rounds => [['form']] });
+        spew($t->dir('hold'), '');
+        my ($pid) = wait_until { my @p = holder($port); @p == 1 && \@p }
+            ? holder($port) : ();
+        my $n = count(qr/^told/m);
+        my $c = $t->connection;
+        raw($r, { rounds => [['form']] }, $c);
+        wait_until { count(qr/^told/m) > $n };
+        my ($mine) = holder($c->{sock}->sockport);
+        my $other = $pid && $mine && $mine != $pid;
+        $do->($pid, $mine) if $other;
+        unlink $t->dir('hold') if !$other;
+        my $answer = $c->response(timeout => 20);
         $c->close;
-        next;
+        next if !$other;
+        return text({ %$answer, rpc => json_decode($answer->{body}
+            =~ /(\{"jsonrpc.*)/ ? $1 : '') });
     }
-    kill KILL => $pid;
-    my $answer = $c->response(timeout => 20);
-    is(text({ %$answer, rpc => json_decode($answer->{body}
-        =~ /(\{"jsonrpc.*)/ ? $1 : '') }), '200 call_lost',
-       'S3: the worker that has the call is killed: its client is told')
-        or diag $answer->{body};
-    $c->close;
-    last;
 }
+is(elsewhere(sub { kill KILL => $_[0] }), '200 call_lost',
+   'S3: the worker that has the call is killed: its client is told');
 $t->allow_log(qr/exited on signal 9/);
+unlink $t->dir('hold');
+$t->sync('gw');
+
+my $doors = $t->dir('gw/store');
+is(elsewhere(sub {
+    my ($pid, $mine) = @_;
+    my %inode = inodes($port);
+    rename "$doors/door.$mine", "$doors/away" or die "no door: $!";
+    unlink $t->dir('hold');
+    wait_until { !has($pid, %inode) };
+    rename "$doors/away", "$doors/door.$mine" or die;
+}), '200 call_lost', 'S3: an answer that did not reach its client\'s worker');
+is(elsewhere(sub { rename "$doors/door.$_[0]", "$doors/away" or die;
+                   $r->{gone} = $_[0] }),
+   '200 call_lost', 'S3: a process that is no worker has the pid of one');
+rename "$doors/away", "$doors/door.$r->{gone}" or die;
+unlink $t->dir('hold');
 unlink $t->dir('hold');
 $t->sync('gw');
 

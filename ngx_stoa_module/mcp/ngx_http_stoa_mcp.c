@@ -171,6 +171,10 @@ ngx_http_stoa_mcp_came(const u_char *p, size_t len, int fd)
         ngx_http_stoa_mcp_pair_came(p, len);
         return;
 
+    case 'A':
+        ngx_http_stoa_mcp_park_asked(p, len);
+        return;
+
     case 'G':
     case 'L':
     case 'P':
@@ -182,6 +186,8 @@ ngx_http_stoa_mcp_came(const u_char *p, size_t len, int fd)
     case 'D':
     case 'F':
     case 'N':
+    case 'X':
+    case 'Y':
         ngx_http_stoa_mcp_guest_came(p, len);
         return;
 

@@ -11,6 +11,8 @@
 
 
 #define NGX_HTTP_STOA_MCP_GUEST_LOOK_MS  1000    /* is that worker there?    */
+#define NGX_HTTP_STOA_MCP_GUEST_ASK      3       /* looks; has it the call?  */
+#define NGX_HTTP_STOA_MCP_GUEST_SILENT   15      /* looks without a word     */
 
 
 /* It is the data of its own event, so it begins like a connection. */
@@ -25,6 +27,7 @@ typedef struct {
     u_char                        park[NGX_HTTP_STOA_MCP_PARK_ID];
     ngx_pid_t                     pid;          /* that has the call         */
     ngx_uint_t                    round;        /* back                      */
+    ngx_uint_t                    looks;        /* since a word came         */
     stoa_json_val_t               responses;    /* back; start NULL: none    */
     u_char                        aad[NGX_HTTP_STOA_MCP_STATE_AAD];
 
@@ -490,12 +493,15 @@ ngx_http_stoa_mcp_guest_go(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 static ngx_int_t
 ngx_http_stoa_mcp_guest_tell(ngx_http_stoa_mcp_guest_t *g, ngx_uint_t kind)
 {
-    u_char  text[1 + 2 * NGX_HTTP_STOA_MCP_PARK_ID];
+    u_char    text[1 + 2 * NGX_HTTP_STOA_MCP_PARK_ID + 5], *p;
+    uint32_t  pid;
 
+    pid = (uint32_t) ngx_pid;
     text[0] = (u_char) kind;
-    ngx_memcpy(text + 1, g->park, NGX_HTTP_STOA_MCP_PARK_ID);
-    ngx_memcpy(text + 1 + NGX_HTTP_STOA_MCP_PARK_ID, g->ticket,
-               NGX_HTTP_STOA_MCP_PARK_ID);
+    p = ngx_cpymem(text + 1, g->park, sizeof(g->park));
+    p = ngx_cpymem(p, g->ticket, sizeof(g->ticket));
+    p = ngx_cpymem(p, &pid, 4);
+    *p = (u_char) g->paused;
 
     if (g->pid == ngx_pid) {
         ngx_http_stoa_mcp_work_came(text, sizeof(text));
@@ -597,6 +603,7 @@ ngx_http_stoa_mcp_guest_came(const u_char *p, size_t len)
         return;
     }
 
+    g->looks = 0;
     text.data = (u_char *) p + 1 + NGX_HTTP_STOA_MCP_PARK_ID;
     text.len = len - 1 - NGX_HTTP_STOA_MCP_PARK_ID;
 
@@ -629,7 +636,11 @@ ngx_http_stoa_mcp_guest_came(const u_char *p, size_t len)
         g->used = 1;
         break;
 
-    default:
+    case 'X':
+        g->lost = 1;
+        break;
+
+    default:                                    /* 'Y'                       */
         return;
     }
 
@@ -699,6 +710,33 @@ ngx_http_stoa_mcp_guest_heal(const u_char *ticket,
 }
 
 
+/* What workers tell each other may get lost: is the call still there?  A
+ * process with the pid of one that is gone has no door, or no such call. */
+
+static ngx_int_t
+ngx_http_stoa_mcp_guest_look(ngx_http_stoa_mcp_guest_t *g)
+{
+    if (kill(g->pid, 0) == -1 && ngx_errno == NGX_ESRCH) {
+        return NGX_DECLINED;
+    }
+
+    if (++g->looks >= NGX_HTTP_STOA_MCP_GUEST_SILENT) {
+        (void) ngx_http_stoa_mcp_guest_tell(g, 'L');
+        return NGX_DECLINED;
+    }
+
+    if (g->looks % NGX_HTTP_STOA_MCP_GUEST_ASK) {
+        return NGX_OK;
+    }
+
+    ngx_set_errno(0);
+
+    return ngx_http_stoa_mcp_guest_tell(g, 'A') != NGX_OK
+           && (ngx_errno == NGX_ECONNREFUSED || ngx_errno == NGX_ENOENT)
+           ? NGX_DECLINED : NGX_OK;
+}
+
+
 static void
 ngx_http_stoa_mcp_guest_event(ngx_event_t *ev)
 {
@@ -709,7 +747,7 @@ ngx_http_stoa_mcp_guest_event(ngx_event_t *ev)
 
     if (!g->done && !g->again) {
 
-        if (kill(g->pid, 0) == 0 || ngx_errno != NGX_ESRCH) {
+        if (ngx_http_stoa_mcp_guest_look(g) == NGX_OK) {
             ngx_add_timer(ev, NGX_HTTP_STOA_MCP_GUEST_LOOK_MS);
             return;
         }

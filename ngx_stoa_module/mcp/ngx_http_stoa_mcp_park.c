@@ -230,6 +230,21 @@ ngx_http_stoa_mcp_park_find(const u_char *id)
 }
 
 
+ngx_http_stoa_mcp_park_t *
+ngx_http_stoa_mcp_park_of(const u_char *id)
+{
+    ngx_http_stoa_mcp_park_t  *park;
+
+    park = ngx_http_stoa_mcp_park_find(id);
+
+    return park && park->seat.pid
+           && ngx_memcmp(park->seat.ticket, id + NGX_HTTP_STOA_MCP_PARK_ID,
+                         NGX_HTTP_STOA_MCP_PARK_ID)
+              == 0
+           ? park : NULL;
+}
+
+
 ngx_uint_t
 ngx_http_stoa_mcp_park_full(ngx_http_stoa_mcp_park_t *park)
 {
@@ -354,6 +369,29 @@ ngx_http_stoa_mcp_park_give(ngx_http_stoa_mcp_park_t *park)
     }
 
     ngx_http_stoa_mcp_park_free(park);
+}
+
+
+void
+ngx_http_stoa_mcp_park_asked(const u_char *p, size_t len)
+{
+    uint32_t                   pid;
+    ngx_http_stoa_mcp_park_t  *park;
+
+    if (len != 1 + 2 * NGX_HTTP_STOA_MCP_PARK_ID + 5) {
+        return;
+    }
+
+    park = ngx_http_stoa_mcp_park_of(p + 1);
+    ngx_memcpy(&pid, p + 1 + 2 * NGX_HTTP_STOA_MCP_PARK_ID, 4);
+
+    if (park) {
+        ngx_http_stoa_mcp_park_pause(park, p[len - 1]);
+    }
+
+    (void) ngx_http_stoa_mcp_park_tell((ngx_pid_t) pid,
+                                       p + 1 + NGX_HTTP_STOA_MCP_PARK_ID,
+                                       park ? 'Y' : 'X', NULL, 0);
 }
 
 

@@ -676,13 +676,9 @@ ngx_http_stoa_mcp_work_came(const u_char *p, size_t len)
         return;
     }
 
-    park = ngx_http_stoa_mcp_park_find(p + 1);
+    park = ngx_http_stoa_mcp_park_of(p + 1);
 
-    if (park == NULL || park->seat.pid == 0
-        || ngx_memcmp(park->seat.ticket, p + 1 + NGX_HTTP_STOA_MCP_PARK_ID,
-                      NGX_HTTP_STOA_MCP_PARK_ID)
-           != 0)
-    {
+    if (park == NULL) {
         return;
     }
 

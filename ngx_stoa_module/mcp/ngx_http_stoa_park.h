@@ -17,9 +17,11 @@
  *   to a call      G it goes on: pid 4, ticket 16, round 2, level 1, id_len 4,
  *                  id, token_len 4, token, what the client says
  *                  L its guest has left, P he takes no more for now, W he
- *                  does: ticket 16
+ *                  does, A is it there: ticket 16, pid 4 of his, does he
+ *                  take no more 1
  *   to a guest     S an event for him, D his answer, F a fault in its place,
- *                  N the state has been used
+ *                  N the state has been used, X the call is not there, Y it
+ *                  is
  *
  * each behind its letter and the park or ticket it is for.
  *
@@ -180,6 +182,10 @@ void ngx_http_stoa_mcp_park_free(ngx_http_stoa_mcp_park_t *park);
 void ngx_http_stoa_mcp_park_begin(ngx_http_stoa_mcp_park_t *park,
     const ngx_http_stoa_mcp_parks_t *with);
 ngx_http_stoa_mcp_park_t *ngx_http_stoa_mcp_park_find(const u_char *id);
+/* The same if its guest is the one whose ticket follows. */
+ngx_http_stoa_mcp_park_t *ngx_http_stoa_mcp_park_of(const u_char *id);
+/* A message by which a guest asks whether his call is still here. */
+void ngx_http_stoa_mcp_park_asked(const u_char *p, size_t len);
 /* Its event comes in so long; 0: it does not. */
 void ngx_http_stoa_mcp_park_stage(ngx_http_stoa_mcp_park_t *park,
     ngx_uint_t stage, ngx_msec_t ms);
