@@ -307,6 +307,13 @@ is(again($r, undef, method => 'prompts/get', name => 'old__p')
 $r = call({ urls => 1 });
 is($r->{rpc}{result}{inputRequests}{1}{params}{mode}, 'url',
    'C5: an error that wants a URL seen') or diag $r->{body};
+for my $caps ({}, { elicitation => {} }) {
+    my $r = call({ urls => 1 }, caps => $caps);
+    is_deeply([$r->{status}, @{ $r->{rpc}{error} }{qw(code message data)}],
+        [400, -32021, 'url', { requiredCapabilities => {
+            elicitation => { url => {} } } }],
+        '... of a client that can be shown none') or diag $r->{body};
+}
 my $before = calls();
 is(text(again($r, { urls => 2 })), '400 mcp_state', '... for that call only');
 spew($t->dir('been-there'), '');

@@ -37,15 +37,21 @@ static const struct {
 
 /* Codes that mean something else in this era, or nothing. */
 
-static const struct {
+typedef struct {
     int64_t      from;
     int64_t      to;
+    ngx_uint_t   can;                          /* who can all of it: not he  */
     const char  *code;
-} ngx_http_stoa_mcp_bridge_codes[] = {
-    { -32002, -32002, "-32602" },              /* no such resource           */
-    { -32042, -32042, "-32603" },
-    { -32099, -32020, "-32603" },
-    { 0, 0, NULL }
+    const char  *data;                         /* instead; NULL: it stays    */
+} ngx_http_stoa_mcp_bridge_code_t;
+
+static const ngx_http_stoa_mcp_bridge_code_t
+                                        ngx_http_stoa_mcp_bridge_codes[] = {
+    { -32002, -32002, 0, "-32602", NULL },     /* no such resource           */
+    { -32042, -32042, NGX_HTTP_STOA_MCP_CAN_URL, "-32021",
+      "{\"requiredCapabilities\":{\"elicitation\":{\"url\":{}}}}" },
+    { -32099, -32020, 0, "-32603", NULL },
+    { 0, 0, 0, NULL, NULL }
 };
 
 
@@ -252,12 +258,13 @@ ngx_http_stoa_mcp_bridge_meta(const stoa_json_val_t *meta, stoa_buf_t *out)
 
 /* NULL: it stays as it is; so does what can only be meant as in this era. */
 
-static const char *
-ngx_http_stoa_mcp_bridge_code(const stoa_glance_t *g, stoa_json_val_t *code)
+static const ngx_http_stoa_mcp_bridge_code_t *
+ngx_http_stoa_mcp_bridge_code(ngx_uint_t can, const stoa_glance_t *g,
+    stoa_json_val_t *code)
 {
-    int64_t          n;
-    ngx_uint_t       i;
-    stoa_json_val_t  v, what;
+    int64_t                                 n;
+    stoa_json_val_t                         v, what;
+    const ngx_http_stoa_mcp_bridge_code_t  *row;
 
     if (g->error.start == NULL || !stoa_glance_get(&g->error, "code", code)
         || code->type != STOA_JSON_NUMBER
@@ -274,11 +281,11 @@ ngx_http_stoa_mcp_bridge_code(const stoa_glance_t *g, stoa_json_val_t *code)
         return NULL;
     }
 
-    for (i = 0; ngx_http_stoa_mcp_bridge_codes[i].code; i++) {
-        if (n >= ngx_http_stoa_mcp_bridge_codes[i].from
-            && n <= ngx_http_stoa_mcp_bridge_codes[i].to)
+    for (row = ngx_http_stoa_mcp_bridge_codes; row->code; row++) {
+        if (n >= row->from && n <= row->to
+            && (row->can == 0 || (can & row->can) != row->can))
         {
-            return ngx_http_stoa_mcp_bridge_codes[i].code;
+            return row;
         }
     }
 
@@ -308,11 +315,13 @@ ngx_http_stoa_mcp_bridge_status(const char *data, size_t len)
 
 
 ngx_int_t
-ngx_http_stoa_mcp_bridge_text(stoa_mcp_method_e method, stoa_str_t *data)
+ngx_http_stoa_mcp_bridge_text(stoa_mcp_method_e method, ngx_uint_t can,
+    stoa_str_t *data)
 {
-    const char       *code, *at, *end;
-    stoa_glance_t     g;
-    stoa_json_val_t   v;
+    const char                             *at, *end;
+    stoa_glance_t                           g;
+    stoa_json_val_t                         v;
+    const ngx_http_stoa_mcp_bridge_code_t  *row;
 
     static stoa_buf_t  text, *out = &text;
 
@@ -323,11 +332,25 @@ ngx_http_stoa_mcp_bridge_text(stoa_mcp_method_e method, stoa_str_t *data)
     stoa_buf_free(out);
     stoa_buf_init(out, data->len + 256);
     end = data->data + data->len;
-    code = ngx_http_stoa_mcp_bridge_code(&g, &v);
+    row = ngx_http_stoa_mcp_bridge_code(can, &g, &v);
 
-    if (code) {
+    if (row && row->data) {
+        stoa_buf_add(out, data->data, g.error.start - data->data);
+        stoa_buf_addf(out, "{\"code\":%s,\"message\":", row->code);
+
+        if (stoa_glance_get(&g.error, "message", &v)) {
+            stoa_buf_add(out, v.start, v.end - v.start);
+
+        } else {
+            stoa_buf_addz(out, "\"\"");
+        }
+
+        stoa_buf_addf(out, ",\"data\":%s}", row->data);
+        stoa_buf_add(out, g.error.end, end - g.error.end);
+
+    } else if (row) {
         stoa_buf_add(out, data->data, v.start - data->data);
-        stoa_buf_addz(out, code);
+        stoa_buf_addz(out, row->code);
         stoa_buf_add(out, v.end, end - v.end);
 
     } else if (g.result.start && *g.result.start == '{'
@@ -374,5 +397,10 @@ ngx_http_stoa_mcp_bridge_answer(ngx_http_stoa_ctx_t *ctx, stoa_str_t *data)
     mcp->bridge_answered = 1;
     ngx_http_stoa_mcp_bridge_end(ctx);
 
-    return ngx_http_stoa_mcp_bridge_text(mcp->msg.method, data);
+    /* a completion's session has declared nothing, whatever the client can */
+
+    return ngx_http_stoa_mcp_bridge_text(mcp->msg.method,
+                                         mcp->msg.method == STOA_MCP_COMPLETE
+                                         ? NGX_HTTP_STOA_MCP_CAN_URL
+                                         : mcp->can, data);
 }

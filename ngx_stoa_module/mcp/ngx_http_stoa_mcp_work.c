@@ -449,7 +449,9 @@ ngx_http_stoa_mcp_work_end(ngx_http_stoa_mcp_park_t *park, stoa_str_t *text)
         ngx_http_stoa_mcp_map_give(&park->home, &up);
 
         if (ngx_http_stoa_mcp_query_urls(park, text, &park->result) != NGX_OK
-            && ngx_http_stoa_mcp_bridge_text(park->method, text) == NGX_OK)
+            && ngx_http_stoa_mcp_bridge_text(park->method, park->declared,
+                                             text)
+               == NGX_OK)
         {
             stoa_buf_reset(&park->result);
             stoa_buf_add(&park->result, text->data, text->len);
