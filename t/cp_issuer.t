@@ -11,6 +11,8 @@ use Test::Stoa::Docs;
 use Test::Stoa::Feed;
 use Test::Stoa::Token;
 
+use POSIX qw(strftime);
+
 my $t = Test::Stoa->new->has('openssl');
 $t->control;
 $t->apply(docs(tenant('acme'), tenant('beta'), app('acme', 'demo'), app('acme', 'demo2'),
@@ -27,6 +29,16 @@ my $to = 'http://127.0.0.1:' . $t->origin(sub {
 sub make { my ($name, %o) = @_;
     return $t->api(POST => $base, { name => $name,
         issuer => 'https://idp.example/realms/a', %o }) }
+
+# As if it had been read so many seconds ago.
+
+sub ago {
+    my ($name, $s) = @_;
+    my $at = show($name)->{keys}{at};
+    my $then = strftime('%Y-%m-%dT%H:%M:%SZ', gmtime time - $s);
+    Test::Stoa::Feed::sql($t, "update issuers set keys = replace(keys, "
+        . qq('"at":"$at"', '"at":"$then"') . ") where name = '$name'");
+}
 sub show { return $t->must(GET => "$base/$_[0]") }
 
 
@@ -97,6 +109,7 @@ my $row = row(show('url')->{id});
 like(json_encode($row), qr/"spki/, 'gateways get them');
 
 spew($served, '{"keys":[]}');
+ago('url', 15);                  # longer than between two hints
 $feed->status(unknown_keys => ['no id', 5, show('inline')->{id},
                                map { sprintf '%016d', $_ } 1 .. 64]);
 wait_until { $feed->status(unknown_keys => [show('url')->{id}]);
@@ -106,6 +119,7 @@ is(show('url')->{keys}{state}, 'failed',
 is(show('url')->{keys}{items}[0]{kid}, 'r1', 'an empty set takes none away');
 like(show('url')->{keys}{error}, qr/no key/, 'and is told');
 spew($served, json_encode(jwks($ed)));
+ago('url', 15);                  # longer than till a failure is tried again
 wait_until { (show('url')->{keys}{items}[0]{kid} // '') eq 'e1' } 25;
 is(show('url')->{keys}{items}[0]{kid}, 'e1', 'new keys take their place');
 
