@@ -152,6 +152,10 @@ my $d = discovered('plain', 'ok');
 is($d->{era} . $d->{tools} . $d->{protocol_version}, 'legacy22025-06-18',
    'was read');
 is(tool_names('plain'), 'one two', 'its tools are there');
+my $hang = $t->connection(port => $t->port('control'), timeout => 30);
+$hang->send_raw($hang->request_text('POST',     # answered far below
+    '/v1/tenants/acme/apis/hang/discover', headers => {
+        Authorization => "Bearer $t->{token}", 'Content-Length' => 0 }));
 my $tool = $t->must('GET', '/v1/tenants/acme/apis/plain/tools/one');
 is($tool->{state}, 'enabled', 'enabled');
 is($tool->{definition}{description}, 'about one', 'with the definition');
@@ -221,6 +225,13 @@ is(tool_names('plain'), 'three two', 'and the tools');
 $t->apply(mcp_api('plain', 'pages'));
 is(discovered('plain', 'ok')->{tools}, 15, 'another upstream, all its pages');
 
+
+# nobody there, then there is: below it has been tried again by itself
+
+$t->apply(mcp_api('dead', 'http://127.0.0.1:' . $t->port('dead') . '/mcp'));
+is(discovered('dead', 'failed')->{failures}, 1, 'nobody there');
+my $etag = $t->api(GET => '/v1/tenants/acme/apis/dead')->{headers}{etag};
+$t->mcp_origin(name => 'dead');
 
 # what upstreams do
 
@@ -296,64 +307,25 @@ is(scalar(grep { $_->{headers}{authorization} } @log), 0,
 
 # eras, in strict servers of each
 
-for my $era (qw(modern legacy dual)) {
-    my $port = $t->mcp_origin(name => "m$era", era => $era);
-    $t->apply(mcp_api("m$era", "http://127.0.0.1:$port/mcp"));
+my @eras = qw(modern legacy dual);
+$t->apply(join '', map { my $port = $t->mcp_origin(name => "m$_", era => $_);
+    mcp_api("m$_", "http://127.0.0.1:$port/mcp") } @eras);
+for my $era (@eras) {
     my $d = discovered("m$era", 'ok|failed');
     is("$d->{state} $d->{era} $d->{tools}", "ok $era 1", "era $era");
 }
 
 # targets are equals; a Host of its own
 
-my $dead = 'http://127.0.0.1:' . $t->port('dead') . '/mcp';
+my $dead = 'http://127.0.0.1:' . $t->port('nobody') . '/mcp';
 $t->apply(mcp_api('second', [$dead, "http://127.0.0.1:$origin/sse"],
                   host_header => 'mcp.example'));
 is(discovered('second', 'ok|failed')->{state}, 'ok', 'the second target');
 my ($last) = reverse grep { $_->{path} eq '/sse' } $t->origin_log;
 is($last->{headers}{host}, 'mcp.example', 'host_header');
 
-# TLS: checked against the configured CAs, with a name of its own
+# meanwhile it was tried again by itself
 
-my ($cert, $tls_key) = ($t->dir('up.pem'), $t->dir('up.key'));
-$t->run_cmd(['openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes',
-             '-subj', '/CN=up.example', '-days', '2', '-keyout', $tls_key,
-             '-addext', 'subjectAltName=DNS:up.example', '-out', $cert]);
-$t->write_file('tls/nginx.conf', $t->bare_conf(<<"END", name => 'plaintls'));
-        listen 127.0.0.1:%%PORT_tls%% ssl;
-        ssl_certificate $cert;
-        ssl_certificate_key $tls_key;
-        location / { proxy_pass http://127.0.0.1:$origin; }
-END
-$t->start_nginx('tls');
-my $https = 'https://127.0.0.1:' . $t->port('tls') . '/plain';
-my %tls = (
-    tlsno => {}, tlsoff => { verify => JSON::PP::false },
-    tlsname => { server_name => 'up.example' },
-    tlsother => { server_name => 'down.example' },
-);
-my %ok = (tlsoff => 1);
-for my $ca ('', $cert) {
-    if ($ca) {
-        $ok{tlsname} = 1;
-        $t->stop('control');
-        $t->control(args => ["--upstream-ca-file=$ca"]);
-    } else {
-        $t->apply(join '', map { mcp_api($_, $https, tls => $tls{$_}) }
-                  sort keys %tls);
-    }
-    for my $name (sort keys %tls) {
-        my $d = discover($name)->{json};
-        is($d->{state}, $ok{$name} ? 'ok' : 'failed',
-           "$name, " . ($ca ? 'with the CA' : 'with the system\'s CAs'));
-    }
-}
-
-# it is tried again by itself
-
-$t->apply(mcp_api('dead', $dead));
-is(discovered('dead', 'failed')->{failures}, 1, 'nobody there');
-my $etag = $t->api(GET => '/v1/tenants/acme/apis/dead')->{headers}{etag};
-$t->mcp_origin(name => 'dead');
 is(discovered('dead', 'ok')->{state}, 'ok', 'healed by itself');
 is($t->api(PATCH => '/v1/tenants/acme/apis/dead', { title => 'Mine' },
            headers => { 'If-Match' => $etag })->{status}, 200,
@@ -366,8 +338,8 @@ is(discover('nope')->{status}, 404, 'discover: no such api');
 $t->apply(document('Api', 'acme', 'rest', "kind: rest\nupstream:\n"
                    . "  targets:\n    - url: http://127.0.0.1:9\n"));
 is(discover('rest')->{status}, 409, 'discover: no mcp api');
-$r = discover('hang');
-like("$r->{status} $r->{json}{state}", qr/^20[02] (?:pending|failed)$/,
+$r = $hang->response;
+like("$r->{status} " . json_decode($r->{body})->{state}, qr/^20[02] (?:pending|failed)$/,
      'discover: an upstream that hangs');
 is($t->api('POST', '/v1/tenants/acme/apis/plain/discover', undef,
            token => undef)->{status}, 401, 'discover: who asks?');
@@ -399,9 +371,10 @@ my $words = sub {
     return join ' ', map { "$_=$s{$_}" } sort keys %s;
 };
 my $shown = sub {
+    my $id = api('pin')->{id};
     return join ' ', sort map { $_->{body}{name} . ($_->{body}{enabled} ? '+' : '-') }
         grep { ($_->{kind} // '') eq 'tool' && $_->{body}
-               && $_->{body}{api} eq api('pin')->{id} } values %{ feed() };
+               && $_->{body}{api} eq $id } values %{ feed() };
 };
 set_catalog();
 $t->apply(mcp_api('pin', 'plain'));
@@ -531,6 +504,42 @@ $t->apply(mcp_api('gone', 'hang'));
 $t->must('DELETE', '/v1/tenants/acme/apis/gone');
 $t->must('POST', '/v1/tenants/acme/apis/sse/retire');
 is(discover('sse')->{status}, 409, 'discover: retired');
+
+# TLS: checked against the configured CAs, with a name of its own
+
+my ($cert, $tls_key) = ($t->dir('up.pem'), $t->dir('up.key'));
+$t->run_cmd(['openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes',
+             '-subj', '/CN=up.example', '-days', '2', '-keyout', $tls_key,
+             '-addext', 'subjectAltName=DNS:up.example', '-out', $cert]);
+$t->write_file('tls/nginx.conf', $t->bare_conf(<<"END", name => 'plaintls'));
+        listen 127.0.0.1:%%PORT_tls%% ssl;
+        ssl_certificate $cert;
+        ssl_certificate_key $tls_key;
+        location / { proxy_pass http://127.0.0.1:$origin; }
+END
+$t->start_nginx('tls');
+my $https = 'https://127.0.0.1:' . $t->port('tls') . '/plain';
+my %tls = (
+    tlsno => {}, tlsoff => { verify => JSON::PP::false },
+    tlsname => { server_name => 'up.example' },
+    tlsother => { server_name => 'down.example' },
+);
+my %ok = (tlsoff => 1);
+for my $ca ('', $cert) {
+    if ($ca) {
+        $ok{tlsname} = 1;
+        $t->stop('control');
+        $t->control(args => ["--upstream-ca-file=$ca"]);
+    } else {
+        $t->apply(join '', map { mcp_api($_, $https, tls => $tls{$_}) }
+                  sort keys %tls);
+    }
+    for my $name (sort keys %tls) {
+        my $d = discover($name)->{json};
+        is($d->{state}, $ok{$name} ? 'ok' : 'failed',
+           "$name, " . ($ca ? 'with the CA' : 'with the system\'s CAs'));
+    }
+}
 
 SKIP: {
     skip 'real servers: ' . 'no Node or Go parts', 3
