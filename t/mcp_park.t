@@ -122,6 +122,11 @@ my $port = $t->origin(sub {
         if slurp($book) !~ /^opened $sid /m
            || slurp($book) =~ /^forgotten $sid$/m;
     if (!defined $m->{method}) {
+        if (flag('deaf')) {
+            mark(deaf => $sid);
+            IO::Select->new($c->{sock})->can_read(60);
+            return undef;
+        }
         mark(told => $sid, $m->{id}, json_encode($m->{result}
             // $m->{error}));
         return [202];
@@ -213,6 +218,7 @@ sub text { my ($r) = @_;
            // ($r->{rpc}{result}{resultType} || "$r->{status} $r->{body}")) }
 sub got { return eval { json_decode(text($_[0])) } || text($_[0]) }
 sub count { my ($re) = @_; return scalar(() = slurp($book) =~ /$re/mg) }
+sub lost { return $t->metrics('gw2')->{stoa_mcp_answers_lost_total} // 0 }
 sub calls { return count(qr/^called/m) }
 my $accept = json_encode($say{'elicitation/create'});
 
@@ -602,6 +608,21 @@ ok(@more >= 16, 'C5: a caller has so many that wait, not more')
 like(got($more[0])->{'form.1'}, qr/cancel/, '... the others end');
 is(scalar(grep { ref got(again($_, { rounds => [['form']] })) }
     grep { !ref got($_) } @many), 80 - @more, '... and those go on');
+
+# an upstream that takes no answers: at two workers an application has 256
+
+spew($t->dir('deaf'), '');
+my $lost = lost();
+call({ rounds => [[('form') x 16]] }, gateway => 'gw2') for 1 .. 18;
+ok((wait_until { lost() - $lost + count(qr/^deaf/m) >= 18 * 16 } 20),
+   'answers that an upstream does not take') or diag lost() - $lost;
+cmp_ok(count(qr/^deaf/m), '<=', 256, '... are so many of an application');
+spew($t->dir('give-up'), '');
+unlink $t->dir('deaf');
+unlink $t->dir('give-up');
+$r = call({ rounds => [['form']] }, key => $other, gateway => 'gw2');
+is_deeply(got(again($r, { rounds => [['form']] }, key => $other,
+    gateway => 'gw2')), { 'form.1' => $accept }, '... another one has its own');
 
 $r = call({ rounds => [['form']] });
 $t->kill9('old');

@@ -10,7 +10,16 @@
 #define NGX_HTTP_STOA_MCP_QUERY_ID     1024
 #define NGX_HTTP_STOA_MCP_QUERY_MS     10000
 #define NGX_HTTP_STOA_MCP_QUERY_POSTS  1024     /* at once, of this worker   */
+#define NGX_HTTP_STOA_MCP_QUERY_OF     128      /* ... of an application     */
+#define NGX_HTTP_STOA_MCP_QUERIERS     4096     /* counts, shared by hash    */
 #define NGX_HTTP_STOA_MCP_URLS_S       600
+
+
+typedef struct {
+    uint16_t                      *count;       /* of its application        */
+    unsigned                       last:1;
+    ngx_http_stoa_mcp_upstream_t   up;          /* there for the last only   */
+} ngx_http_stoa_mcp_posted_t;
 
 
 static const struct {
@@ -45,6 +54,8 @@ static void ngx_http_stoa_mcp_query_posted(ngx_http_stoa_mcp_ask_t *ask,
 
 
 static ngx_uint_t  ngx_http_stoa_mcp_query_posts;
+static uint16_t
+                  ngx_http_stoa_mcp_query_posts_of[NGX_HTTP_STOA_MCP_QUERIERS];
 
 
 ngx_int_t
@@ -470,13 +481,19 @@ static ngx_int_t
 ngx_http_stoa_mcp_query_post(ngx_http_stoa_mcp_park_t *park,
     const stoa_buf_t *body, ngx_uint_t last)
 {
-    u_char                   *p;
-    ngx_uint_t                pin;
-    ngx_http_stoa_mcp_ask_t  *ask;
+    u_char                      *p;
+    uint16_t                    *own;
+    ngx_uint_t                   pin;
+    ngx_http_stoa_mcp_ask_t     *ask;
+    ngx_http_stoa_mcp_posted_t  *posted;
 
     static ngx_str_t  none = ngx_null_string;
 
+    own = &ngx_http_stoa_mcp_query_posts_of[park->app / 2
+                                            % NGX_HTTP_STOA_MCP_QUERIERS];
+
     if (ngx_http_stoa_mcp_query_posts >= NGX_HTTP_STOA_MCP_QUERY_POSTS
+        || *own >= NGX_HTTP_STOA_MCP_QUERY_OF
         || body->rc != STOA_OK)
     {
         return NGX_DECLINED;
@@ -490,11 +507,11 @@ ngx_http_stoa_mcp_query_post(ngx_http_stoa_mcp_park_t *park,
     pin = park->ref.target;
     p = ngx_pnalloc(ask->pool, body->len + park->headers.len
                                + park->subject.len);
-    ask->data = last ? ngx_palloc(ask->pool,
-                                  sizeof(ngx_http_stoa_mcp_upstream_t))
-                     : NULL;
+    posted = ngx_palloc(ask->pool,
+                        last ? sizeof(ngx_http_stoa_mcp_posted_t)
+                             : offsetof(ngx_http_stoa_mcp_posted_t, up));
 
-    if (p == NULL || (last && ask->data == NULL)
+    if (p == NULL || posted == NULL
         || ngx_http_stoa_upstream_fetch(ask->fetch, park->api, &park->via,
                                         &none, &pin)
            != NGX_OK)
@@ -503,8 +520,12 @@ ngx_http_stoa_mcp_query_post(ngx_http_stoa_mcp_park_t *park,
         return NGX_ERROR;
     }
 
+    posted->count = own;
+    posted->last = last;
+    ask->data = posted;
+
     if (last) {
-        ngx_http_stoa_mcp_query_session(park, ask->data);
+        ngx_http_stoa_mcp_query_session(park, &posted->up);
     }
 
     ask->fetch->body.data = p;
@@ -520,13 +541,13 @@ ngx_http_stoa_mcp_query_post(ngx_http_stoa_mcp_park_t *park,
         ngx_memcpy(p, park->subject.data, park->subject.len);
     }
 
-
     ask->fetch->deadline = ngx_current_msec + NGX_HTTP_STOA_MCP_QUERY_MS;
     ask->fetch->idempotent = 1;         /* the second one is overlooked      */
     ask->fetch->stay = 1;
     ask->done = ngx_http_stoa_mcp_query_posted;
 
     ngx_http_stoa_mcp_query_posts++;
+    (*own)++;
     ngx_http_stoa_mcp_ask_start(ask);
 
     return NGX_OK;
@@ -536,10 +557,13 @@ ngx_http_stoa_mcp_query_post(ngx_http_stoa_mcp_park_t *park,
 static void
 ngx_http_stoa_mcp_query_posted(ngx_http_stoa_mcp_ask_t *ask, void *data)
 {
-    ngx_http_stoa_mcp_query_posts--;
+    ngx_http_stoa_mcp_posted_t *posted = data;
 
-    if (data) {
-        ngx_http_stoa_mcp_leave(data);
+    ngx_http_stoa_mcp_query_posts--;
+    (*posted->count)--;
+
+    if (posted->last) {
+        ngx_http_stoa_mcp_leave(&posted->up);
         return;
     }
 

@@ -30,7 +30,7 @@
  * Limits: NGX_HTTP_STOA_MCP_PARKS calls parked in a worker, of which a
  * principal has NGX_HTTP_STOA_MCP_PARKS_OF; each asks 16 things at once, waits
  * stoa_mcp_input_timeout for its client, and keeps an answer of 256 KiB for
- * 60 s.
+ * 60 s; 1024 messages to upstreams at once, 128 of an application.
  */
 
 #ifndef NGX_HTTP_STOA_PARK_H
