@@ -268,6 +268,19 @@ sub reap {
     $p->{status} = -1 if $rc == -1;
 }
 
+# Whether a process group has anybody.  Orphans that have ended are not waited
+# for: who is process 1 may take seconds to collect them.
+
+sub in_group {
+    my ($group) = @_;
+    return 0 unless kill 0, -$group;
+    for (glob '/proc/[0-9]*/stat') {
+        my ($state, $of) = slurp($_) =~ /.*\) (\S) \d+ (\d+) /s or next;
+        return 1 if $of == $group && $state !~ /[ZX]/;
+    }
+    return 0;
+}
+
 # Stops one process gracefully; its exit status is judged in done().
 
 sub stop {
@@ -294,8 +307,8 @@ sub stop {
                || grep { $_ == $code >> 8 && !($code & 127) } @{ $p->{exit} };
 
     # stopping workers of nginx may outlive their master for a moment
-    wait_until { !kill 0, -$p->{pid} } 5;
-    if (kill 0, -$p->{pid}) {
+    wait_until { !in_group($p->{pid}) } 5;
+    if (in_group($p->{pid})) {
         $self->problem("$name left processes behind") unless $p->{killed};
         kill 'KILL', -$p->{pid};
     }
