@@ -339,7 +339,13 @@ main(int argc, char **argv)
     cp_main_signals();
 
     if (cp_main_start(&app, a, &err) != CP_OK) {
-        return cp_main_fail(&err);
+        n = cp_main_fail(&err);
+        (void) fflush(NULL);
+
+        /* threads of the database and of HTTP may run: what exit() takes
+         * down is theirs, too */
+
+        _exit(n);
     }
 
     cp_main_wait();
