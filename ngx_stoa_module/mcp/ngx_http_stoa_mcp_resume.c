@@ -212,22 +212,10 @@ ngx_http_stoa_mcp_resume_read(ngx_http_stoa_mcp_source_t *src)
 static void
 ngx_http_stoa_mcp_resume_write(ngx_http_request_t *r)
 {
-    ngx_event_t  *wev;
-
-    wev = r->connection->write;
-
-    if (wev->timedout) {
-        r->connection->timedout = 1;
-        ngx_http_finalize_request(r, NGX_HTTP_REQUEST_TIME_OUT);
-        return;
+    if (ngx_http_stoa_mcp_writer_goes_on(r)) {
+        ngx_http_stoa_mcp_resume_go(ngx_http_stoa_ctx(r)->call.mcp->stream
+                                    ->resume);
     }
-
-    if (wev->timer_set) {
-        ngx_del_timer(wev);
-    }
-
-    ngx_http_stoa_mcp_resume_go(ngx_http_stoa_ctx(r)->call.mcp->stream
-                                ->resume);
 }
 
 

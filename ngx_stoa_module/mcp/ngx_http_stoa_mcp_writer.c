@@ -214,6 +214,27 @@ ngx_http_stoa_mcp_writer_free(ngx_http_stoa_mcp_writer_t *w)
 }
 
 
+ngx_uint_t
+ngx_http_stoa_mcp_writer_goes_on(ngx_http_request_t *r)
+{
+    ngx_event_t  *wev;
+
+    wev = r->connection->write;
+
+    if (wev->timedout) {
+        r->connection->timedout = 1;
+        ngx_http_finalize_request(r, NGX_HTTP_REQUEST_TIME_OUT);
+        return 0;
+    }
+
+    if (wev->timer_set) {
+        ngx_del_timer(wev);
+    }
+
+    return 1;
+}
+
+
 void
 ngx_http_stoa_mcp_writer_push(ngx_http_stoa_mcp_writer_t *w)
 {

@@ -96,6 +96,9 @@ ngx_int_t ngx_http_stoa_mcp_writer_end(ngx_http_stoa_mcp_writer_t *w);
 ngx_int_t ngx_http_stoa_mcp_writer_send(ngx_http_stoa_mcp_writer_t *w);
 /* The same outside of nginx's own handlers. */
 void ngx_http_stoa_mcp_writer_push(ngx_http_stoa_mcp_writer_t *w);
+/* Its client takes something again.  0: he did not in time, and the request is
+ * ended. */
+ngx_uint_t ngx_http_stoa_mcp_writer_goes_on(ngx_http_request_t *r);
 
 
 /* ---- _mcp_resume.c ------------------------------------------------------ */
