@@ -314,7 +314,6 @@ ngx_http_stoa_introspect_end(ngx_http_stoa_fetch_t *f, void *data,
     }
 
     ngx_http_stoa_ctx_wake(r);
-    ngx_http_run_posted_requests(c);
 }
 
 

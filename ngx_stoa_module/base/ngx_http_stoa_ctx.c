@@ -218,15 +218,22 @@ ngx_http_stoa_ctx_suspend(ngx_http_request_t *r)
 void
 ngx_http_stoa_ctx_wake(ngx_http_request_t *r)
 {
-    if (ngx_handle_read_event(r->connection->read, 0) != NGX_OK) {
+    ngx_connection_t  *c;
+
+    c = r->connection;
+    ngx_http_set_log_request(c->log, r);
+
+    if (ngx_handle_read_event(c->read, 0) != NGX_OK) {
         ngx_http_finalize_request(r, NGX_HTTP_INTERNAL_SERVER_ERROR);
-        return;
+
+    } else {
+        r->read_event_handler = ngx_http_block_reading;
+        r->write_event_handler = ngx_http_core_run_phases;
+
+        ngx_http_core_run_phases(r);
     }
 
-    r->read_event_handler = ngx_http_block_reading;
-    r->write_event_handler = ngx_http_core_run_phases;
-
-    ngx_http_core_run_phases(r);
+    ngx_http_run_posted_requests(c);
 }
 
 

@@ -271,7 +271,7 @@ void ngx_http_stoa_ctx_finish(ngx_http_stoa_ctx_t *ctx);
 void ngx_http_stoa_ctx_reset(ngx_http_stoa_ctx_t *ctx);
 
 /* Goes on with a suspended request; r may be gone afterwards.  To be called
- * from the handler of a foreign event, which runs posted requests next. */
+ * last in the handler of a foreign event: it runs posted requests, too. */
 void ngx_http_stoa_ctx_wake(ngx_http_request_t *r);
 /* For a step that waits for that: until then, only the client's leaving ends
  * the request.  NGX_AGAIN, or NGX_ERROR. */

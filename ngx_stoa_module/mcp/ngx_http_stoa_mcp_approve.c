@@ -655,7 +655,6 @@ ngx_http_stoa_mcp_approve_end(ngx_http_stoa_fetch_t *f, void *data,
     }
 
     ngx_http_stoa_ctx_wake(r);
-    ngx_http_run_posted_requests(c);
 }
 
 

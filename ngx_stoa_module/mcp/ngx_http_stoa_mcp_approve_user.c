@@ -172,24 +172,17 @@ ngx_http_stoa_mcp_approve_user_said(ngx_http_request_t *r,
 static void
 ngx_http_stoa_mcp_approve_user_go(ngx_http_stoa_mcp_modern_t *b)
 {
-    ngx_connection_t    *c;
-    ngx_http_request_t  *r;
-
     if (b->done) {
         return;
     }
 
-    r = b->ctx->request;
-    c = r->connection;
     b->done = 1;
 
     if (b->event.timer_set) {
         ngx_del_timer(&b->event);
     }
 
-    ngx_http_set_log_request(c->log, r);
-    ngx_http_stoa_ctx_wake(r);
-    ngx_http_run_posted_requests(c);
+    ngx_http_stoa_ctx_wake(b->ctx->request);
 }
 
 

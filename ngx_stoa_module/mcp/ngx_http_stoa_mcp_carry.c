@@ -360,11 +360,6 @@ ngx_http_stoa_mcp_carry_late(ngx_event_t *ev)
 static void
 ngx_http_stoa_mcp_carry_wake(ngx_http_stoa_mcp_carry_t *c)
 {
-    ngx_connection_t    *conn;
-    ngx_http_request_t  *r;
-
-    r = c->request;
-    conn = r->connection;
     c->done = 1;
 
     if (c->event.timer_set) {
@@ -373,9 +368,7 @@ ngx_http_stoa_mcp_carry_wake(ngx_http_stoa_mcp_carry_t *c)
 
     if (c->waiting) {
         c->waiting = 0;
-        ngx_http_set_log_request(conn->log, r);
-        ngx_http_stoa_ctx_wake(r);
-        ngx_http_run_posted_requests(conn);
+        ngx_http_stoa_ctx_wake(c->request);
     }
 }
 

@@ -295,7 +295,6 @@ ngx_http_stoa_mcp_opened(ngx_http_stoa_mcp_open_t *o, void *data)
 {
     ngx_http_stoa_mcp_conn_t *conn = data;
 
-    ngx_connection_t     *c;
     ngx_http_request_t   *r;
     ngx_http_stoa_mcp_t  *mcp;
 
@@ -325,7 +324,6 @@ ngx_http_stoa_mcp_opened(ngx_http_stoa_mcp_open_t *o, void *data)
     }
 
     r = conn->ctx->request;
-    c = r->connection;
     mcp = conn->ctx->call.mcp;
     mcp->conn = NULL;
 
@@ -337,9 +335,7 @@ ngx_http_stoa_mcp_opened(ngx_http_stoa_mcp_open_t *o, void *data)
         mcp->fault = o->fault;
     }
 
-    ngx_http_set_log_request(c->log, r);
     ngx_http_stoa_ctx_wake(r);
-    ngx_http_run_posted_requests(c);
 }
 
 

@@ -742,9 +742,6 @@ ngx_http_stoa_mcp_guest_event(ngx_event_t *ev)
 {
     ngx_http_stoa_mcp_guest_t *g = ev->data;
 
-    ngx_connection_t    *c;
-    ngx_http_request_t  *r;
-
     if (!g->done && !g->again) {
 
         if (ngx_http_stoa_mcp_guest_look(g) == NGX_OK) {
@@ -756,16 +753,11 @@ ngx_http_stoa_mcp_guest_event(ngx_event_t *ev)
         g->done = 1;
     }
 
-    r = g->ctx->request;
-    c = r->connection;
-
     if (ev->timer_set) {
         ngx_del_timer(ev);
     }
 
-    ngx_http_set_log_request(c->log, r);
-    ngx_http_stoa_ctx_wake(r);
-    ngx_http_run_posted_requests(c);
+    ngx_http_stoa_ctx_wake(g->ctx->request);
 }
 
 

@@ -259,12 +259,8 @@ ngx_http_stoa_mcp_probed(ngx_http_stoa_mcp_ask_t *ask, void *data)
 {
     ngx_http_stoa_mcp_probe_t *probe = data;
 
-    ngx_connection_t     *c;
-    ngx_http_request_t   *r;
     ngx_http_stoa_mcp_t  *mcp;
 
-    r = probe->ctx->request;
-    c = r->connection;
     mcp = probe->ctx->call.mcp;
     probe->ask = NULL;
 
@@ -284,9 +280,7 @@ ngx_http_stoa_mcp_probed(ngx_http_stoa_mcp_ask_t *ask, void *data)
         mcp->probed = NGX_HTTP_STOA_MCP_GONE;
     }
 
-    ngx_http_set_log_request(c->log, r);
-    ngx_http_stoa_ctx_wake(r);
-    ngx_http_run_posted_requests(c);
+    ngx_http_stoa_ctx_wake(probe->ctx->request);
 }
 
 

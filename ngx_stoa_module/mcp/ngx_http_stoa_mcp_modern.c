@@ -618,16 +618,8 @@ ngx_http_stoa_mcp_modern_event(ngx_event_t *ev)
 static void
 ngx_http_stoa_mcp_modern_wake(ngx_http_stoa_mcp_modern_t *b)
 {
-    ngx_connection_t    *c;
-    ngx_http_request_t  *r;
-
-    r = b->ctx->request;
-    c = r->connection;
     b->done = 1;
-
-    ngx_http_set_log_request(c->log, r);
-    ngx_http_stoa_ctx_wake(r);
-    ngx_http_run_posted_requests(c);
+    ngx_http_stoa_ctx_wake(b->ctx->request);
 }
 
 

@@ -678,9 +678,6 @@ ngx_http_stoa_mcp_relay_done(ngx_http_stoa_mcp_ask_t *ask, void *data)
 {
     ngx_http_stoa_mcp_told_t *told = data;
 
-    ngx_connection_t    *c;
-    ngx_http_request_t  *r;
-
     ngx_http_stoa_mcp_relays--;
     (*told->count)--;
 
@@ -699,11 +696,6 @@ ngx_http_stoa_mcp_relay_done(ngx_http_stoa_mcp_ask_t *ask, void *data)
     ngx_queue_remove(&told->queue);
 
     if (ngx_queue_empty(&told->ctx->call.mcp->told)) {
-        r = told->ctx->request;
-        c = r->connection;
-
-        ngx_http_set_log_request(c->log, r);
-        ngx_http_stoa_ctx_wake(r);
-        ngx_http_run_posted_requests(c);
+        ngx_http_stoa_ctx_wake(told->ctx->request);
     }
 }

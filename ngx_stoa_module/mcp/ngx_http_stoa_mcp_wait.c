@@ -78,18 +78,10 @@ ngx_http_stoa_mcp_wait_wake(uint64_t key)
 static void
 ngx_http_stoa_mcp_wait_handler(ngx_event_t *ev)
 {
-    ngx_connection_t          *c;
-    ngx_http_request_t        *r;
     ngx_http_stoa_mcp_wait_t  *w = ev->data;
 
-    r = w->request;
-    c = r->connection;
-
-    ngx_http_set_log_request(c->log, r);
     ngx_http_stoa_mcp_wait_end(w);
-
-    ngx_http_stoa_ctx_wake(r);
-    ngx_http_run_posted_requests(c);
+    ngx_http_stoa_ctx_wake(w->request);
 }
 
 

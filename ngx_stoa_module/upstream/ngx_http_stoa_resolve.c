@@ -99,15 +99,7 @@ ngx_http_stoa_resolve_wake(void *data)
 {
     ngx_http_stoa_ctx_t *ctx = data;
 
-    ngx_connection_t    *c;
-    ngx_http_request_t  *r;
-
-    r = ctx->request;
-    c = r->connection;
-
-    ngx_http_set_log_request(c->log, r);
-    ngx_http_stoa_ctx_wake(r);
-    ngx_http_run_posted_requests(c);
+    ngx_http_stoa_ctx_wake(ctx->request);
 }
 
 
