@@ -19,4 +19,5 @@ static const cp_route_t *const  cp_routes_tables[] = {
 };
 
 
-const cp_site_t  cp_site = { cp_routes_tables, cp_auth_check };
+const cp_site_t  cp_site = { cp_routes_tables, cp_auth_check,
+                                  cp_auth_refused };

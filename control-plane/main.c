@@ -11,6 +11,7 @@
 
 #include "cp_bootstrap.h"
 #include "cp_jobs.h"
+#include "audit/cp_denial.h"
 #include "discovery/cp_discovery.h"
 #include "feed/cp_feed.h"
 #include "http/cp_call.h"
@@ -353,6 +354,7 @@ main(int argc, char **argv)
     atomic_store(&app.stopping, true);
     cp_http_stop(app.http, app.conf.shutdown_timeout_s * 1000);
     cp_jobs_stop();
+    (void) cp_denial_job(&app);        /* what nobody has written yet        */
     cp_discovery_stop();
     cp_db_close(app.db);
 

@@ -129,7 +129,7 @@ for (
     ['a row added', qr/^acme:10: /,
      'INSERT INTO audit SELECT tenant, 10, at, actor_kind, actor_id,'
      . ' actor_name, action, kind, resource, resource_name, diff,'
-     . " request_id, hash, hash FROM audit WHERE seq = 9 AND $where"],
+     . " request_id, hash, hash, '' FROM audit WHERE seq = 9 AND $where"],
 ) {
     my ($what, $why, @sql) = @$_;
     sql(join '; ', @sql);
@@ -149,13 +149,48 @@ sql('DELETE FROM audit; INSERT INTO audit SELECT * FROM keep;'
     . ' DELETE FROM audit_head;'
     . ' INSERT INTO audit_head SELECT * FROM keep_head');
 
+# who is refused is told: at once, then once a minute and at the end
+
+$t->must(POST => '/v1/tenants', { name => 'guarded' });
+my $viewer = $t->must(POST => '/v1/admin-tokens', { name => 'looker',
+    role => 'viewer', tenant => 'guarded' })->{token};
+
+sub denials {
+    my ($tenant) = @_;
+    my %n;
+    $n{"$_->{actor} $_->{name} $_->{diff}{reason} $_->{diff}{network}"}
+        += $_->{diff}{count} for @{ $t->must(GET =>
+        "/v1/audit?tenant=$tenant&action=deny&kind=route")->{items} };
+    return \%n;
+}
+
+for (1 .. 4) {
+    is($t->api(POST => '/v1/tenants/guarded/applications', { name => 'x' },
+        token => $viewer)->{status}, 403, 'not his');
+    is($t->api(GET => '/v1/tenants/acme', undef, token => $viewer)->{status},
+        404, 'of another tenant');
+    is($t->api(GET => '/v1/tenants/guarded/apis/none', undef,
+        token => $viewer)->{status}, 404, 'just not there');
+    is($t->api(GET => '/v1/audit', undef, token => 'stoa_adm_x')->{status},
+        401, 'nobody');
+}
+my $told = wait_until { scalar %{ denials('guarded') } };
+ok($told, 'the first one is told');
+
 # a pepper seals what was there
 
 spew($t->dir('pepper'), 'p' x 40, 0600);
 $t->stop('control');
 $t->control(args => ['--pepper-file=' . $t->dir('pepper')]);
 verify('sealed with the pepper', 1);
-is($t->must(GET => '/v1/audit?tenant=&limit=1')->{items}[0]{action},
+is_deeply(denials('guarded'), {
+    'looker POST /v1/tenants/{tenant}/applications forbidden 127.0.0.0/24'
+        => 4,
+    'looker GET /v1/tenants/{tenant} not_found 127.0.0.0/24' => 4,
+}, 'each denial is counted, where he may see it');
+is_deeply(denials(''), { ' GET /v1/audit unauthorized 127.0.0.0/24' => 4 },
+    'of nobody, too');
+is($t->must(GET => '/v1/audit?tenant=&action=rekey')->{items}[0]{action},
     'rekey', 'which is in the platform\'s log');
 $t->must(POST => '/v1/tenants/acme/applications', { name => 'more' });
 verify('goes on', 1);

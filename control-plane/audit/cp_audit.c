@@ -7,15 +7,16 @@
 
 #include "op/cp_app.h"
 #include "audit/cp_audit.h"
+#include "audit/cp_person.h"
 
 
 #define CP_AUDIT_COLUMNS                                                      \
     "tenant, seq, at, actor_kind, actor_id, actor_name, action, kind,"        \
-    " resource, resource_name, diff, request_id, prev_hash, hash"
+    " resource, resource_name, diff, request_id, prev_hash, hash, personal"
 
 enum { A_TENANT, A_SEQ, A_AT, A_ACTOR_KIND, A_ACTOR_ID, A_ACTOR_NAME,
     A_ACTION, A_KIND, A_RESOURCE, A_RESOURCE_NAME, A_DIFF, A_REQUEST_ID,
-    A_PREV_HASH, A_HASH, A_N };
+    A_PREV_HASH, A_HASH, A_PERSONAL, A_N };
 
 typedef struct {
     int64_t       seq;             /* of the last row read                  */
@@ -28,6 +29,9 @@ typedef struct {
 
 static void cp_audit_row(cp_op_t *op, const cp_audit_event_t *e,
     const char *tenant, cp_val_t *row);
+static cp_rc_t cp_audit_personal(cp_op_t *op, cp_tx_t *tx,
+    const cp_audit_event_t *e, cp_val_t *row);
+
 /*
  * The heads of the chains that a transaction appends to: read and sealed once,
  * however many events there are.
@@ -37,7 +41,6 @@ typedef struct cp_audit_head_s  cp_audit_head_t;
 
 struct cp_audit_head_s {
     const char       *tenant;
-    bool              first;       /* there is no row yet                   */
     const char       *fault;       /* it was forged                         */
     int64_t           seq;
     char              hash[65];
@@ -88,6 +91,12 @@ cp_audit_append(cp_op_t *op, cp_tx_t *tx, const cp_audit_event_t *e)
     }
 
     cp_audit_row(op, e, head->tenant, row);
+
+    rc = cp_audit_personal(op, tx, e, row);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
     row[A_SEQ] = cp_int(head->seq + 1);
     row[A_PREV_HASH] = cp_text(head->hash);
 
@@ -103,7 +112,7 @@ cp_audit_append(cp_op_t *op, cp_tx_t *tx, const cp_audit_event_t *e)
 
     rc = cp_tx_query(tx, op->arena, "INSERT INTO audit (" CP_AUDIT_COLUMNS ")"
                      " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,"
-                     " $12, $13, $14)", row, A_N, NULL, &op->err);
+                     " $12, $13, $14, $15)", row, A_N, NULL, &op->err);
     if (rc != CP_OK) {
         return rc == CP_DECLINED
                ? cp_err_set(&op->err, "internal",
@@ -119,7 +128,32 @@ cp_audit_append(cp_op_t *op, cp_tx_t *tx, const cp_audit_event_t *e)
 }
 
 
-/* All but seq, prev_hash and hash. */
+cp_rc_t
+cp_audit_event(cp_op_t *op, const cp_audit_event_t *e)
+{
+    int       tries;
+    cp_rc_t   rc;
+    cp_tx_t  *tx;
+
+    for (tries = 0; tries <= CP_OP_RETRIES; tries++) {
+
+        if (cp_tx_open(op->app->db, true, &tx, &op->err) != CP_OK) {
+            return CP_ERROR;
+        }
+
+        rc = cp_audit_append(op, tx, e);
+        rc = cp_tx_finish(tx, rc, &op->err);
+
+        if (rc != CP_CONFLICT) {
+            return rc;
+        }
+    }
+
+    return cp_err_set(&op->err, "unavailable", "the database is busy");
+}
+
+
+/* All but seq, prev_hash, hash and personal. */
 static void
 cp_audit_row(cp_op_t *op, const cp_audit_event_t *e, const char *tenant,
     cp_val_t *row)
@@ -140,7 +174,150 @@ cp_audit_row(cp_op_t *op, const cp_audit_event_t *e, const char *tenant,
 }
 
 
-/* From the transaction, or from its row the first time. */
+/*
+ * Moves what is said of a person out of the open columns.  One that acts upon
+ * himself has one key, and so one text.
+ */
+static cp_rc_t
+cp_audit_personal(cp_op_t *op, cp_tx_t *tx, const cp_audit_event_t *e,
+    cp_val_t *row)
+{
+    size_t       n;
+    cp_rc_t      rc;
+    unsigned     i;
+    cp_json_t   *list, *said, *one;
+    cp_arena_t  *a;
+    const char  *who[2], *sealed;
+
+    a = op->arena;
+    list = cp_json_array(a);
+    row[A_PERSONAL] = cp_text("");
+
+    who[0] = e->person ? e->person
+             : strcmp(e->kind, "user") == 0 && e->id[0] ? e->id : NULL;
+    who[1] = e->actor ? NULL : op->actor.person;
+
+    for (i = 0; i < 2; i++) {
+        if (who[i] == NULL || (i == 1 && who[0]
+                               && strcmp(who[0], who[1]) == 0))
+        {
+            continue;
+        }
+
+        said = cp_json_object(a);
+
+        if (i == 0) {
+            cp_json_put(a, said, "name", row[A_RESOURCE_NAME].p);
+            cp_json_put(a, said, "diff", row[A_DIFF].p);
+            row[A_RESOURCE_NAME] = cp_text("");
+            row[A_DIFF] = cp_text("{}");
+        }
+
+        if (who[1] && strcmp(who[1], who[i]) == 0) {
+            cp_json_put(a, said, "actor", row[A_ACTOR_NAME].p);
+            row[A_ACTOR_NAME] = cp_text("");
+        }
+
+        if (e->address && (i == 0 || who[0] == NULL)) {
+            cp_json_put(a, said, "address", e->address);
+        }
+
+        rc = cp_person_seal(op, tx, who[i], cp_json_text(a, said, &n),
+                            &sealed);
+        if (rc != CP_OK) {
+            return rc;
+        }
+
+        one = cp_json_object(a);
+        cp_json_put(a, one, "person", who[i]);
+        cp_json_put(a, one, "sealed", sealed);
+        cp_json_push(list, one);
+    }
+
+    if (list->n) {
+        row[A_PERSONAL] = cp_text(cp_json_text(a, list, &n));
+    }
+
+    return CP_OK;
+}
+
+
+/* An empty name is one that was sealed. */
+static void
+cp_audit_erased(cp_arena_t *a, cp_json_t *item)
+{
+    size_t                    i;
+    const char               *s;
+    static const char *const  names[] = { "actor", "name" };
+
+    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        s = cp_json_str(item, names[i]);
+
+        if (s && s[0] == '\0') {
+            cp_json_put(a, item, names[i], NULL);
+        }
+    }
+
+    cp_json_put_bool(a, item, "erased", true);
+}
+
+
+cp_rc_t
+cp_audit_reveal(cp_op_t *op, cp_tx_t *tx, const char *personal,
+    cp_json_t *item)
+{
+    cp_rc_t      rc;
+    cp_json_t   *list, *one, *said, *m, *diff;
+    cp_arena_t  *a;
+    const char  *text;
+
+    a = op->arena;
+
+    if (personal[0] == '\0') {
+        return CP_OK;
+    }
+
+    rc = cp_json_parse(a, personal, strlen(personal), &list, &op->err);
+
+    for (one = rc == CP_OK ? list->first : NULL; one; one = one->next) {
+
+        rc = cp_person_open(op, tx, cp_json_str(one, "person"),
+                            cp_json_str(one, "sealed"), &text);
+        if (rc != CP_OK) {
+            return rc;
+        }
+
+        if (text == NULL) {
+            cp_audit_erased(a, item);
+            continue;
+        }
+
+        rc = cp_json_parse(a, text, strlen(text), &said, &op->err);
+
+        for (m = rc == CP_OK ? said->first : NULL; m; m = m->next) {
+            if (strcmp(m->key, "diff") == 0) {
+                rc = cp_json_parse(a, m->s, m->len, &diff, &op->err);
+                cp_json_set(a, item, "diff", diff);
+
+            } else {
+                cp_json_put(a, item, m->key, m->s);
+            }
+
+            if (rc != CP_OK) {
+                return rc;
+            }
+        }
+    }
+
+    return rc;
+}
+
+
+/*
+ * From the transaction, or from its row the first time, which locks it: what
+ * does not order itself by the feed's lock waits for it here, and no two
+ * events follow the same one.
+ */
 static cp_rc_t
 cp_audit_head(cp_op_t *op, cp_tx_t *tx, const char *tenant,
     cp_audit_head_t **head)
@@ -166,9 +343,11 @@ cp_audit_head(cp_op_t *op, cp_tx_t *tx, const char *tenant,
         }
     }
 
-    rc = cp_tx_query(tx, op->arena, "SELECT seq, hash, mac FROM audit_head"
-                     " WHERE tenant = $1", cp_args(cp_text(tenant)), &rows,
-                     &op->err);
+    rc = cp_tx_query(tx, op->arena, "INSERT INTO audit_head (tenant, seq,"
+                     " hash, mac) VALUES ($1, 0, '', '')"
+                     " ON CONFLICT (tenant) DO UPDATE"
+                     " SET seq = audit_head.seq RETURNING seq, hash, mac",
+                     cp_args(cp_text(tenant)), &rows, &op->err);
     if (rc != CP_OK) {
         return rc;
     }
@@ -181,11 +360,10 @@ cp_audit_head(cp_op_t *op, cp_tx_t *tx, const char *tenant,
     }
 
     h->tenant = tenant;
-    h->first = rows.rows == 0;
+    h->seq = cp_cell(&rows, 0, 0)->i;
 
-    if (!h->first) {
+    if (h->seq > 0) {
         h->fault = cp_audit_mac_fault(op, tenant, &rows, 0);
-        h->seq = cp_cell(&rows, 0, 0)->i;
         snprintf(h->hash, sizeof(h->hash), "%s", cp_cell(&rows, 0, 1)->p);
     }
 
@@ -245,11 +423,8 @@ cp_audit_commit(cp_tx_t *tx, void *data, bool commit)
                    h->fault, h->tenant, h->seq);
         }
 
-        rc = cp_tx_query(tx, at->arena, h->first
-                         ? "INSERT INTO audit_head (tenant, seq, hash, mac)"
-                           " VALUES ($1, $2, $3, $4)"
-                         : "UPDATE audit_head SET seq = $2, hash = $3,"
-                           " mac = $4 WHERE tenant = $1",
+        rc = cp_tx_query(tx, at->arena, "UPDATE audit_head SET seq = $2,"
+                         " hash = $3, mac = $4 WHERE tenant = $1",
                          cp_args(cp_text(h->tenant), cp_int(h->seq),
                                  cp_text(h->hash), cp_text(mac)),
                          NULL, &err);
@@ -271,7 +446,8 @@ cp_audit_actor_kind(const cp_actor_t *actor)
         [CP_AUTH_ASSERTION] = "application"
     };
 
-    return kinds[actor->how];
+    return actor->how == CP_AUTH_NONE && !cp_actor_is_system(actor)
+           ? "anonymous" : kinds[actor->how];
 }
 
 
@@ -316,6 +492,13 @@ cp_audit_hash(stoa_buf_t *b, const cp_val_t *row, char hash[65])
         } else {
             stoa_buf_add_json(b, row[i].p ? row[i].p : "", row[i].len);
         }
+    }
+
+    /* rows without are older than the column */
+
+    if (row[A_PERSONAL].len) {
+        stoa_buf_addz(b, ",");
+        stoa_buf_add_json(b, row[A_PERSONAL].p, row[A_PERSONAL].len);
     }
 
     stoa_buf_addz(b, "]");

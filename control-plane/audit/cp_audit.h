@@ -29,11 +29,27 @@ typedef struct {
     const cp_json_t  *diff;        /* without secrets; NULL: none           */
     const char       *actor;       /* NULL: the operation's; a chain that
                                       may not know who it was has a word    */
+    const char       *person;      /* id of the person it is about, whose
+                                      name and diff are sealed; NULL: nobody,
+                                      or, where kind is "user", `id`        */
+    const char       *address;     /* of the client, sealed with the person
+                                      it is about or who acts; NULL: none   */
 } cp_audit_event_t;
 
 
+/* In the transaction of what it tells about.  An actor with a `person` has
+ * his name sealed with his key. */
 cp_rc_t cp_audit_append(cp_op_t *op, cp_tx_t *tx, const cp_audit_event_t *e)
     CP_MUST_CHECK;
+
+/* In one of its own: a login that failed, a denial.  Takes no lock but its
+ * chain's head. */
+cp_rc_t cp_audit_event(cp_op_t *op, const cp_audit_event_t *e) CP_MUST_CHECK;
+
+/* Puts what is sealed in a row into what is told of it; what is erased is
+ * null there, beside "erased": true. */
+cp_rc_t cp_audit_reveal(cp_op_t *op, cp_tx_t *tx, const char *personal,
+    cp_json_t *item) CP_MUST_CHECK;
 
 /* {tenant, ok, checked, head {seq, hash}, broken {seq, why}} */
 cp_rc_t cp_audit_verify_chain(cp_op_t *op, cp_tx_t *tx, const char *tenant,

@@ -19,11 +19,10 @@ void
 cp_access_log(cp_call_t *call, bool whole)
 {
     char                              status[16], bytes[24], ms[32];
-    char                              host[128], port[16];
     char                              method[CP_ACCESS_METHOD];
     char                              path[CP_ACCESS_PATH];
     cp_req_t                         *r = &call->req;
-    const union MHD_ConnectionInfo   *info;
+    const char                       *client;
 
     /* the client's words: thirty thousand bytes a line would be its choice */
 
@@ -35,22 +34,10 @@ cp_access_log(cp_call_t *call, bool whole)
     (void) snprintf(ms, sizeof(ms), "%.1f",
                     (double) (cp_http_now_us() - call->started_us) / 1e3);
 
-    info = MHD_get_connection_info(call->conn,
-                                   MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-
-    if (info == NULL || info->client_addr == NULL
-        || cp_listen_text(info->client_addr,
-                          (info->client_addr->sa_family == AF_INET6)
-                          ? sizeof(struct sockaddr_in6)
-                          : sizeof(struct sockaddr_in),
-                          host, sizeof(host), port, sizeof(port)) != CP_OK)
-    {
-        host[0] = '-';
-        host[1] = '\0';
-    }
+    client = cp_req_address(r);
 
     const cp_log_field_t  fields[] = {
-        { "client",  host, false },
+        { "client",  client ? client : "-", false },
         { "method",  method, false },
         { "path",    path, false },
         { "status",  status, true },
@@ -64,4 +51,32 @@ cp_access_log(cp_call_t *call, bool whole)
     cp_log_fields((call->routed != NULL && call->routed->quiet)
                   ? CP_LOG_DEBUG : CP_LOG_INFO, "access", "request", fields,
                   sizeof(fields) / sizeof(fields[0]));
+}
+
+
+/* The peer of the connection: what a header says of others is not believed. */
+
+const char *
+cp_req_address(cp_req_t *r)
+{
+    char                             host[128], port[16];
+    const struct sockaddr           *sa;
+    const union MHD_ConnectionInfo  *info;
+
+    info = (r->call != NULL)
+           ? MHD_get_connection_info(r->call->conn,
+                                     MHD_CONNECTION_INFO_CLIENT_ADDRESS)
+           : NULL;
+    sa = (info != NULL) ? info->client_addr : NULL;
+
+    if (sa == NULL
+        || cp_listen_text(sa, (sa->sa_family == AF_INET6)
+                          ? sizeof(struct sockaddr_in6)
+                          : sizeof(struct sockaddr_in),
+                          host, sizeof(host), port, sizeof(port)) != CP_OK)
+    {
+        return NULL;
+    }
+
+    return cp_arena_strdup(r->op.arena, host);
 }

@@ -64,6 +64,8 @@ struct cp_route_s {
 
 const char *cp_req_query(cp_req_t *r, const char *name);     /* or NULL      */
 const char *cp_req_header(cp_req_t *r, const char *name);
+/* The client's address, as text; NULL: not known. */
+const char *cp_req_address(cp_req_t *r);
 /* Body by Content-Type: application/json or (x-)yaml; 415 otherwise.  *docs:
  * see cp_json.h; for one value the tree itself. */
 cp_rc_t cp_req_json(cp_req_t *r, cp_json_t **out) CP_MUST_CHECK;
@@ -91,10 +93,12 @@ cp_rc_t cp_req_stream(cp_req_t *r, int status, const char *content_type,
 
 /* What is served: tables of routes, each ended by a NULL method, the list by
  * NULL; and who judges a request, before the handler of every route whose auth
- * is not CP_AUTH_NONE: it fills the actor or the error. */
+ * is not CP_AUTH_NONE: it fills the actor or the error; and who is told of
+ * what became of such a call when it is refused (admitted: not by him). */
 typedef struct {
     const cp_route_t *const  *tables;
     cp_handler_pt             judge;
+    void                    (*refused)(cp_req_t *r, bool admitted);
 } cp_site_t;
 
 /* The n-th row of all tables together; NULL past the end. */

@@ -110,6 +110,10 @@ cp_worker_answer(cp_call_t *call, cp_rc_t rc)
         rc = cp_answer_begin(call);
     }
 
+    if (rc == CP_DECLINED && r->route->auth != CP_AUTH_NONE) {
+        call->http->site->refused(r, call->authenticated);
+    }
+
     if (rc != CP_OK) {
 
         if (call->stream.fill != NULL && call->stream.done != NULL) {

@@ -28,6 +28,9 @@ typedef struct {
     cp_role_e    role;                      /* ADMIN                         */
     const char  *id;                        /* admin token or gateway id     */
     const char  *name;
+    const char  *person;                    /* id of the user, whose name is
+                                               sealed in the audit log; NULL:
+                                               nobody's */
     const char  *tenant;                    /* ADMIN: id, NULL: all tenants;
                                                ASSERTION: the caller's */
     const char  *group;                     /* GATEWAY: group id             */

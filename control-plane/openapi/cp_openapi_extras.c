@@ -119,7 +119,7 @@ const cp_openapi_extra_t  cp_openapi_extras[] = {
       "[" QUERY("tenant", TEXT, "name or id; empty: the platform's own") ","
       QUERY("since", TIME, "from then on") ","
       QUERY("until", TIME, "not included") ","
-      QUERY("actor", TEXT, "name of the token") ","
+      QUERY("actor", TEXT, "name of the token, id of the user") ","
       QUERY("action", TEXT, "create, update, delete or an event") ","
       QUERY("kind", TEXT, "of the resource") ","
       QUERY("resource", TEXT, "its id") ","
@@ -213,7 +213,8 @@ const char *const  cp_openapi_schemas_text[] = {
     "{\"items\":{\"type\":\"array\",\"items\":{\"type\":\"object\","
     "\"required\":[\"at\",\"action\",\"kind\",\"diff\"],\"properties\":"
     "{\"at\":" TIME ",\"tenant\":" TEXT ",\"action\":" TEXT ",\"kind\":" TEXT
-    ",\"diff\":" ANY ",\"hash\":" TEXT "}}},\"next\":{\"type\":[\"string\","
+    ",\"diff\":" ANY ",\"hash\":" TEXT ",\"address\":" TEXT
+    ",\"erased\":{\"type\":\"boolean\"}}}},\"next\":{\"type\":[\"string\","
     "\"null\"]}}}",
 
     "ApplyAnswer",

@@ -18,7 +18,7 @@ static const struct {
     const char  *name;
     const char  *column;
 } cp_audit_filters[] = {
-    { "actor", "actor_name" },
+    { "actor", "CASE actor_name WHEN '' THEN actor_id ELSE actor_name END" },
     { "action", "action" },
     { "kind", "kind" },
     { "resource", "resource" },
@@ -162,8 +162,9 @@ cp_audit_select(cp_req_t *r, cp_tx_t *tx, const cp_audit_query_t *q,
     return cp_tx_query(tx, r->op.arena,
                        cp_arena_printf(r->op.arena, "SELECT tenant, seq, at,"
                            " actor_kind, actor_id, actor_name, action, kind,"
-                           " resource, resource_name, diff, request_id, hash"
-                           " FROM audit WHERE %s ORDER BY %s LIMIT %" PRId64,
+                           " resource, resource_name, diff, request_id,"
+                           " hash, personal FROM audit WHERE %s"
+                           " ORDER BY %s LIMIT %" PRId64,
                            q->where, order, limit + 1),
                        q->args, q->n, rows, &r->op.err);
 }
@@ -322,6 +323,12 @@ cp_audit_page(cp_req_t *r, cp_names_t *names, const cp_rows_t *rows,
         }
 
         cp_json_set(a, item, "diff", diff);
+
+        rc = cp_audit_reveal(&r->op, names->tx, c[13].p, item);
+        if (rc != CP_OK) {
+            return rc;
+        }
+
         cp_json_push(items, item);
     }
 

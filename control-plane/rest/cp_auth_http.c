@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "audit/cp_denial.h"
 #include "auth/cp_auth.h"
 #include "base/cp_metrics.h"
 #include "resource/cp_engine.h"
@@ -11,7 +12,6 @@
 
 
 static cp_rc_t cp_auth_admin(cp_req_t *r);
-static void cp_auth_count(const cp_req_t *r);
 static cp_rc_t cp_auth_path(cp_req_t *r);
 
 
@@ -42,10 +42,6 @@ cp_auth_check(cp_req_t *r)
         rc = cp_err_set(&r->op.err, "unauthorized", "no way in");
     }
 
-    if (rc == CP_DECLINED) {
-        cp_auth_count(r);
-    }
-
     return rc;
 }
 
@@ -68,10 +64,11 @@ cp_auth_admin(cp_req_t *r)
 }
 
 
-static void
-cp_auth_count(const cp_req_t *r)
+/* What is not found behind the door is just not there. */
+void
+cp_auth_refused(cp_req_t *r, bool admitted)
 {
-    unsigned  i;
+    size_t  i, n;
 
     static const struct {
         const char  *code;
@@ -82,12 +79,18 @@ cp_auth_count(const cp_req_t *r)
         { "not_found", "reason=\"foreign_tenant\"" }
     };
 
-    for (i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
+    n = sizeof(reasons) / sizeof(reasons[0]) - admitted;
+
+    for (i = 0; i < n; i++) {
         if (strcmp(reasons[i].code, r->op.err.code) == 0) {
             cp_metric_add(cp_metric(CP_METRIC_COUNTER,
                                     "stoa_control_refused_total",
                                     reasons[i].labels,
                                     "Requests that were not allowed."), 1);
+            cp_denial_note(&r->op.actor, reasons[i].code,
+                           cp_arena_printf(r->op.arena, "%s %s",
+                                           r->route->method, r->route->path),
+                           cp_req_address(r));
             return;
         }
     }

@@ -17,6 +17,8 @@
  * route's permission.
  */
 cp_rc_t cp_auth_check(cp_req_t *r) CP_MUST_CHECK;
+/* Counts it and notes it for the audit log. */
+void cp_auth_refused(cp_req_t *r, bool admitted);
 
 cp_rc_t cp_gateway_status(cp_req_t *r);       /* POST /gateway/v1/status    */
 cp_rc_t cp_usage_post(cp_req_t *r);           /* POST /gateway/v1/usage     */

@@ -33,7 +33,8 @@
     row(19, "0019_open")                                                      \
     row(20, "0020_search_tools")                                              \
     row(21, "0021_certificates")                                              \
-    row(22, "0022_approvals")
+    row(22, "0022_approvals")                                                 \
+    row(23, "0023_audit")
 
 
 typedef struct {

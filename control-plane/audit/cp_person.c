@@ -1,0 +1,140 @@
+/*
+ * Keys of people, and what is sealed with them.
+ */
+
+#include <string.h>
+
+#include <openssl/crypto.h>
+
+#include "audit/cp_person.h"
+#include "base/cp_seal.h"
+
+
+#define CP_PERSON_HEAD  (CP_SEAL_IV + CP_SEAL_TAG)
+
+
+static cp_rc_t cp_person_key(cp_op_t *op, cp_tx_t *tx, const char *person,
+    bool make, uint8_t key[32], bool *there);
+
+
+cp_rc_t
+cp_person_seal(cp_op_t *op, cp_tx_t *tx, const char *person,
+    const char *text, const char **sealed)
+{
+    bool      there;
+    size_t    len;
+    cp_rc_t   rc;
+    uint8_t   key[32], *p;
+
+    *sealed = "";
+
+    rc = cp_person_key(op, tx, person, true, key, &there);
+    if (rc != CP_OK || !there) {
+        return rc;
+    }
+
+    len = strlen(text);
+    p = cp_arena_alloc(op->arena, CP_PERSON_HEAD + len + 1);
+
+    if (p != NULL) {
+        cp_random(p, CP_SEAL_IV);
+
+        *sealed = cp_seal_cipher(true, key, person, p, (const uint8_t *) text,
+                                 len, p + CP_PERSON_HEAD)
+                  ? cp_base64url_encode(op->arena, p, CP_PERSON_HEAD + len)
+                  : NULL;
+    }
+
+    OPENSSL_cleanse(key, sizeof(key));
+
+    return p != NULL && *sealed != NULL
+           ? CP_OK : cp_err_set(&op->err, "internal", "no memory");
+}
+
+
+cp_rc_t
+cp_person_open(cp_op_t *op, cp_tx_t *tx, const char *person,
+    const char *sealed, const char **text)
+{
+    bool      there;
+    char     *p;
+    size_t    n;
+    cp_rc_t   rc;
+    uint8_t   key[32], *out;
+
+    *text = NULL;
+
+    rc = cp_person_key(op, tx, person, false, key, &there);
+    if (rc != CP_OK || !there) {
+        return rc;
+    }
+
+    n = strlen(sealed);
+    p = cp_arena_alloc(op->arena, n + 1);
+    out = cp_arena_alloc(op->arena, n + 1);
+
+    if (p && out && cp_base64url_decode(sealed, n, p, &n)
+        && n >= CP_PERSON_HEAD
+        && cp_seal_cipher(false, key, person, (uint8_t *) p,
+                          (uint8_t *) p + CP_PERSON_HEAD,
+                          n - CP_PERSON_HEAD, out))
+    {
+        *text = (const char *) out;
+    }
+
+    OPENSSL_cleanse(key, sizeof(key));
+
+    return CP_OK;
+}
+
+
+static cp_rc_t
+cp_person_key(cp_op_t *op, cp_tx_t *tx, const char *person, bool make,
+    uint8_t key[32], bool *there)
+{
+    cp_rc_t      rc;
+    cp_rows_t    rows;
+    cp_arena_t  *a;
+    const char  *place, *text;
+
+    a = op->arena;
+    *there = false;
+    place = cp_arena_printf(a, "person:%s", person);
+
+    rc = cp_tx_query(tx, a, "SELECT sealed FROM person_keys"
+                     " WHERE person = $1", cp_args(cp_text(person)), &rows,
+                     &op->err);
+
+    if (rc == CP_OK && rows.rows == 0 && make) {
+        cp_random(key, 32);
+        text = cp_hex(a, key, 32);
+
+        /* somebody else may be as quick: then it is his key that counts */
+
+        rc = cp_tx_query(tx, a, "INSERT INTO person_keys (person, sealed,"
+                         " created_at) VALUES ($1, $2, $3)"
+                         " ON CONFLICT (person) DO UPDATE"
+                         " SET created_at = person_keys.created_at"
+                         " RETURNING sealed",
+                         cp_args(cp_text(person),
+                                 cp_text(cp_seal(a, place, text)),
+                                 cp_int(cp_time_ms())), &rows, &op->err);
+    }
+
+    if (rc != CP_OK || rows.rows == 0 || cp_cell(&rows, 0, 0)->len == 0) {
+        return rc;
+    }
+
+    text = cp_unseal(a, place, cp_cell(&rows, 0, 0)->p);
+
+    if (text == NULL || strlen(text) != 64
+        || !stoa_hex_decode(text, 64, key))
+    {
+        return cp_err_set(&op->err, "internal", "the key of person %s does "
+                          "not open", person);
+    }
+
+    *there = true;
+
+    return CP_OK;
+}

@@ -1,0 +1,26 @@
+/*
+ * What is said of people where nothing may change: sealed with a key of each.
+ * Once the key is destroyed nobody reads it, in no copy of the sealed text.
+ *
+ * Owner: person_keys.  Process: stoa-control, any thread.  Keys are in memory
+ * for the length of a call.
+ */
+
+#ifndef CP_PERSON_H
+#define CP_PERSON_H
+
+
+#include "op/cp_op.h"
+
+
+/* A person is an id.  Makes the key at the first time; "" once it was
+ * destroyed: what would be said is lost at once. */
+cp_rc_t cp_person_seal(cp_op_t *op, cp_tx_t *tx, const char *person,
+    const char *text, const char **sealed) CP_MUST_CHECK;
+
+/* *text NULL: the key was destroyed, or this is not its text. */
+cp_rc_t cp_person_open(cp_op_t *op, cp_tx_t *tx, const char *person,
+    const char *sealed, const char **text) CP_MUST_CHECK;
+
+
+#endif /* CP_PERSON_H */
