@@ -34,7 +34,8 @@
     row(20, "0020_search_tools")                                              \
     row(21, "0021_certificates")                                              \
     row(22, "0022_approvals")                                                 \
-    row(23, "0023_audit")
+    row(23, "0023_audit")                                                     \
+    row(24, "0024_roles")
 
 
 typedef struct {
