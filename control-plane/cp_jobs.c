@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <time.h>
 
+#include "client/cp_mail.h"
 #include "cp_jobs.h"
 #include "audit/cp_denial.h"
 #include "discovery/cp_discovery.h"
@@ -26,7 +27,8 @@ static const cp_job_t  cp_jobs[] = {
     { "approvals",   60000, cp_approval_job },
     { "group_keys",  10000, cp_group_key_job },
     { "discovery",   1000,  cp_discovery_job },
-    { "issuer_keys", 1000,  cp_issuer_keys_job }
+    { "issuer_keys", 1000,  cp_issuer_keys_job },
+    { "mail",        500,   cp_mail_job }
 };
 
 #define CP_JOBS  (sizeof(cp_jobs) / sizeof(cp_jobs[0]))

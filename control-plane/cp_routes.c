@@ -15,6 +15,7 @@ static const cp_route_t *const  cp_routes_tables[] = {
     cp_openapi_routes,
     cp_platform_routes,
     cp_discovery_routes,
+    cp_mail_routes,
     NULL
 };
 

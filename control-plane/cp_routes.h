@@ -18,6 +18,7 @@ extern const cp_route_t  cp_feed_routes[];
 extern const cp_route_t  cp_openapi_routes[];
 extern const cp_route_t  cp_platform_routes[];
 extern const cp_route_t  cp_discovery_routes[];
+extern const cp_route_t  cp_mail_routes[];
 
 /* For the HTTP server. */
 extern const cp_site_t   cp_site;

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "client/cp_mail.h"
 #include "cp_bootstrap.h"
 #include "cp_jobs.h"
 #include "audit/cp_denial.h"
@@ -130,7 +131,12 @@ cp_main_open(cp_app_t *app, cp_arena_t *a, cp_err_t *err)
     app->started_ms = cp_time_ms();
     app->wake = cp_http_wake;
 
-    rc = cp_main_pepper(app, a, err);
+    rc = cp_mail_start(app, err);
+
+    if (rc == CP_OK) {
+        rc = cp_main_pepper(app, a, err);
+    }
+
     if (rc != CP_OK) {
         return rc;
     }
@@ -220,6 +226,12 @@ cp_main_do(cp_app_t *app, cp_conf_do_e what, cp_arena_t *a, cp_err_t *err)
     switch (what) {
 
     case CP_CONF_CHECK:
+        rc = cp_mail_start(app, err);
+
+        if (rc != CP_OK) {
+            return rc;
+        }
+
         printf("stoa-control: the configuration is fine\n");
         return CP_OK;
 

@@ -69,6 +69,17 @@ static const cp_opt_t  cp_opts[] = {
     cp_opt(outbound_allow, CP_OPT_ALLOW, "none", 0, 0, NULL,
            "addresses beside public ones that tenants may have asked: ranges "
            "such as 10.1.0.0/16, private, loopback"),
+    cp_opt(smtp_url, CP_OPT_TEXT, "", 0, 1000, NULL,
+           "mail server, smtp://host:587 or smtps://host; no mail when empty"),
+    cp_opt(smtp_from, CP_OPT_TEXT, "", 0, 254, NULL,
+           "address that mails are sent from"),
+    cp_opt(smtp_auth_file, CP_OPT_TEXT, "", 0, 1000, NULL,
+           "file with user:password for the mail server"),
+    cp_opt(smtp_tls, CP_OPT_TEXT, "required", 1, 10, " required none ",
+           "of smtp://: required, by STARTTLS, or none"),
+    cp_opt(smtp_ca_file, CP_OPT_TEXT, "", 0, 1000, NULL,
+           "PEM file with the CAs of the mail server; the system's when "
+           "empty"),
     cp_opt(log_level, CP_OPT_TEXT, "info", 1, 10, " debug info warn error ",
            "debug, info, warn or error"),
     cp_opt(log_format, CP_OPT_TEXT, "text", 1, 10, " text json ",

@@ -30,6 +30,11 @@ typedef struct {
     const char  *admin_token_file;     /* first platform-admin token        */
     const char  *upstream_ca_file;     /* "" the system's                   */
     stoa_allow_t outbound_allow;       /* beside public addresses           */
+    const char  *smtp_url;             /* "" no mail                        */
+    const char  *smtp_from;
+    const char  *smtp_auth_file;       /* "" no login                       */
+    const char  *smtp_tls;
+    const char  *smtp_ca_file;         /* "" the system's                   */
     const char  *log_level;
     const char  *log_format;
     bool         access_log;

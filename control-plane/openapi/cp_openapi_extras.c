@@ -141,6 +141,20 @@ const cp_openapi_extra_t  cp_openapi_extras[] = {
       "},\"202\":{\"description\":\"what was read before; the reading goes"
       " on\",\"content\":" JSON(ANY) "}}" },
 
+    { "GET /v1/mails",
+      "[" QUERY("state", "{\"type\":\"string\",\"enum\":[\"waiting\","
+            "\"sent\",\"failed\"]}", "only these") ","
+      QUERY("limit", "{\"type\":\"integer\",\"minimum\":1,\"maximum\":500}",
+            "of a page") ","
+      QUERY("cursor", TEXT, "next of the page before") "]", NULL,
+      OK_JSON("mails, without their texts", REF("Mails")) },
+
+    { "POST /v1/mails/test", NULL,
+      JSON("{\"type\":\"object\",\"required\":[\"to\"],\"properties\":"
+           "{\"to\":{\"type\":\"string\",\"maxLength\":254}}}"),
+      "{\"202\":{\"description\":\"it waits to be sent\",\"content\":"
+      JSON(ANY) "}}" },
+
     { "POST /mcp", NULL, JSON(ANY),
       "{\"200\":{\"description\":\"a JSON-RPC answer\",\"content\":" JSON(ANY)
       "},\"202\":{\"description\":\"a notification was taken\"}}" },
@@ -216,6 +230,17 @@ const char *const  cp_openapi_schemas_text[] = {
     ",\"diff\":" ANY ",\"hash\":" TEXT ",\"address\":" TEXT
     ",\"erased\":{\"type\":\"boolean\"}}}},\"next\":{\"type\":[\"string\","
     "\"null\"]}}}",
+
+    "Mails",
+    "{\"type\":\"object\",\"required\":[\"items\",\"enabled\"],"
+    "\"properties\":{\"enabled\":{\"type\":\"boolean\"},"
+    "\"items\":{\"type\":\"array\",\"items\":{\"type\":\"object\","
+    "\"required\":[\"id\",\"to\",\"state\",\"tries\",\"created_at\","
+    "\"updated_at\"],\"properties\":{\"id\":" TEXT ",\"to\":" TEXT
+    ",\"state\":{\"type\":\"string\",\"enum\":[\"waiting\",\"sent\","
+    "\"failed\"]},\"tries\":" INT64("0") ",\"next_at\":" TIME ",\"error\":"
+    TEXT ",\"created_at\":" TIME ",\"updated_at\":" TIME "}}},\"next\":"
+    TEXT "}}",
 
     "ApplyAnswer",
     "{\"type\":\"object\",\"required\":[\"rev\",\"changes\"],\"properties\":"

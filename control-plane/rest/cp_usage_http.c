@@ -4,7 +4,6 @@
 
 #include <string.h>
 
-#include "auth/cp_auth.h"
 #include "discovery/cp_discovery.h"
 #include "discovery/cp_issuer_keys.h"
 #include "apply/cp_wait.h"
@@ -131,9 +130,10 @@ cp_usage_get(cp_req_t *r)
         return CP_ERROR;
     }
 
-    rc = r->nparam ? cp_ref_tenant(&r->op, tx, r->param[0],
-                                   r->route->permission, &ask.tenant)
-                   : cp_auth_one(&r->op, r->route->permission, &ask.tenant);
+    ask.tenant = r->op.actor.tenant;
+
+    rc = r->nparam ? cp_ref_tenant(&r->op, tx, r->param[0], &ask.tenant)
+                   : CP_OK;
 
     if (rc == CP_OK && ask.tenant == NULL && ask.sides) {
         rc = cp_query_fault(r, "side", "is of one tenant");

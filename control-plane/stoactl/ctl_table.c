@@ -156,6 +156,11 @@ static const ctl_opt_t  ctl_opts_approval[] = {
     { NULL, 0, NULL, NULL, NULL, false }
 };
 
+static const ctl_opt_t  ctl_opts_mails[] = {
+    { "state", 0, "STATE", "waiting sent failed", "only these", false },
+    { NULL, 0, NULL, NULL, NULL, false }
+};
+
 static const ctl_opt_t  ctl_opts_context[] = {
     { "use", 0, NULL, NULL, "make it the current one", false },
     { NULL, 0, NULL, NULL, NULL, false }
@@ -326,6 +331,14 @@ const ctl_cmd_t  ctl_table[] = {
     { "token revoke", "ADMIN-TOKEN", ctl_opts_write,
       "end an admin token", NULL,
       ctl_run_token_revoke, NULL, NULL },
+
+    { "mail list", "", ctl_opts_mails,
+      "list the mails that wait, and what became of the others", NULL,
+      ctl_run_mail_list, NULL, NULL },
+
+    { "mail test", "ADDRESS", NULL,
+      "send a mail, to see that mail works", NULL,
+      ctl_run_mail_test, NULL, NULL },
 
     { "audit list", "", ctl_opts_audit,
       "show who changed what",

@@ -107,6 +107,8 @@ my %HAS = (
     conformance => sub { -f "$PARTS/conformance/.ok"
                          || 'no conformance suite' },
     root     => sub { $> == 0 || 'not root' },
+    smtpd    => sub { system('/usr/bin/python3 -c "import aiosmtpd" 2>/dev/null')
+                      == 0 || 'no aiosmtpd' },
     openssl  => sub { command('openssl') },
     curl     => sub { command('curl') },
     valgrind => sub { command('valgrind') },
