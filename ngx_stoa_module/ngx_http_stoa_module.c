@@ -170,6 +170,13 @@ static ngx_command_t  ngx_http_stoa_commands[] = {
       offsetof(ngx_http_stoa_main_conf_t, external_url),
       NULL },
 
+    { ngx_string("stoa_peer"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_http_stoa_conf_peer,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_http_stoa_main_conf_t, peer),
+      NULL },
+
     { ngx_string("stoa_resource_root"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_str_slot,

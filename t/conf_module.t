@@ -46,6 +46,7 @@ my @right = (
     ['on_full=allow', zone => 'stoa_zone a:2m on_full=allow;'],
     ['all the others', more => 'stoa_max_stale off; stoa_legacy_headers on; '
         . 'stoa_usage_interval 1s; stoa_external_url https://gw.example; '
+        . 'stoa_peer https://10.0.0.1:8443; '
         . 'stoa_gateway_group dev;'],
     ['max_stale', more => 'stoa_max_stale 5m;'],
     ['protect', loc => 'stoa_protect tenant=acme api=orders; '
@@ -143,6 +144,9 @@ my @wrong = (
      more => 'stoa_usage_interval 1ms;'],
     ['external url', qr/invalid URL "gw" of "stoa_external_url"/,
      more => 'stoa_external_url gw;'],
+    ['peer', qr/invalid URL "gw" of "stoa_peer"/, more => 'stoa_peer gw;'],
+    ["a peer's path", qr/"stoa_peer" directive has a URL with a path/,
+     more => 'stoa_peer http://gw:1/x;'],
     ['no such ca file', qr{cannot read "\S*nofile" of "stoa_upstream_ca"},
      more => 'stoa_upstream_ca %%DIR%%/nofile;'],
 

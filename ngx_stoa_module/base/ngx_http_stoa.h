@@ -72,6 +72,7 @@ typedef struct ngx_http_stoa_main_conf_s {
     ngx_flag_t                 zone_full_deny;
     ngx_msec_t                 max_stale;       /* 0: off                    */
     ngx_str_t                  external_url;    /* for problem types, links  */
+    ngx_str_t                  peer;            /* for the group's others    */
     ngx_str_t                  resource_root;   /* path: metadata of "/"     */
     ngx_str_t                  upstream_ca;     /* PEM, verifies targets    */
     ngx_ssl_t                 *fetch_ssl;       /* for URLs that we ask      */

@@ -255,8 +255,8 @@ ngx_http_stoa_refusal_t  ngx_http_stoa_refusals[NGX_HTTP_STOA_REFUSALS] = {
         "gone.", 502),
 
     ngx_http_stoa_refusal("mcp_elsewhere", 503, "Call waits elsewhere",
-        "The call waits at another gateway of the group, which alone goes on "
-        "with it.", 503),
+        "What this is for is at another gateway of the group, which cannot be "
+        "asked.", 503),
 };
 
 ngx_uint_t  ngx_http_stoa_refusals_n = NGX_HTTP_STOA_REFUSE_MAX;

@@ -33,7 +33,8 @@ static const stoa_seal_row_t  stoa_seal_rows[STOA_SEAL_KINDS] = {
     [STOA_SEAL_CURSOR]   = { 'c', "mcp-cursor", 2048 },
     [STOA_SEAL_APPROVAL] = { 'a', "mcp-approval", STOA_SEAL_TEXT_MAX },
     [STOA_SEAL_UPSTREAM] = { 'u', "mcp-upstream", 5520 },
-    [STOA_SEAL_PAIR]     = { 'd', "mcp-pair", 128 }
+    [STOA_SEAL_PAIR]     = { 'd', "mcp-pair", 384 },
+    [STOA_SEAL_HOP]      = { 'h', "mcp-hop", 128 }
 };
 
 static const char  stoa_seal_kids[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"

@@ -49,6 +49,7 @@ typedef enum {
     STOA_SEAL_APPROVAL,        /* a                                          */
     STOA_SEAL_UPSTREAM,        /* u, a session at an upstream, in our files  */
     STOA_SEAL_PAIR,            /* d, a stream of 2024-11-05                  */
+    STOA_SEAL_HOP,             /* h, of one gateway to another               */
     STOA_SEAL_KINDS
 } stoa_seal_kind_e;
 

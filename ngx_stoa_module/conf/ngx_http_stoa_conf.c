@@ -7,6 +7,7 @@
 #include "ngx_http_stoa_upstream.h"
 #include "ngx_http_stoa_env.h"
 #include "core/stoa_key.h"
+#include "core/stoa_state.h"
 
 
 static ngx_int_t ngx_http_stoa_conf_http_url(ngx_conf_t *cf,
@@ -566,6 +567,33 @@ ngx_http_stoa_conf_url(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     return ngx_http_stoa_conf_http_url(cf, &cmd->name, url) == NGX_OK
            ? NGX_CONF_OK : NGX_CONF_ERROR;
+}
+
+
+/* stoa_peer URL;  It is part of what is sealed, hence short. */
+
+char *
+ngx_http_stoa_conf_peer(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    char                       *rv;
+    ngx_str_t                  *url;
+    ngx_http_stoa_main_conf_t  *mcf = conf;
+
+    rv = ngx_http_stoa_conf_url(cf, cmd, conf);
+
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
+    url = &mcf->peer;
+
+    if (url->len > STOA_PEER_MAX) {
+        return "has too long a URL";
+    }
+
+    return ngx_strlchr(url->data + sizeof("https://") - 1,
+                       url->data + url->len, '/')
+           ? "has a URL with a path" : NGX_CONF_OK;
 }
 
 

@@ -44,6 +44,8 @@ char *ngx_http_stoa_conf_allow(ngx_conf_t *cf, ngx_command_t *cmd,
 char *ngx_http_stoa_conf_max_stale(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_stoa_conf_url(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_stoa_conf_peer(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 char *ngx_http_stoa_conf_file(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_stoa_conf_interval(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);

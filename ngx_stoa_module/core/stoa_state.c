@@ -10,6 +10,7 @@
 
 #define STOA_MCP_STATE_FORMAT  1
 #define STOA_MCP_STATE_HEAD    (8 + STOA_MCP_ID_PACKED)
+#define STOA_MCP_STATE_SHORT   (STOA_MCP_STATE_LEN - STOA_PEER_MAX)
 
 
 static uint8_t *
@@ -53,6 +54,9 @@ stoa_mcp_state_write(uint8_t *dst, const stoa_mcp_state_t *state)
         p = stoa_mcp_state_number(p + sizeof(state->gateway), state->pid, 4);
         memcpy(p, state->park, sizeof(state->park));
         p = stoa_mcp_state_number(p + sizeof(state->park), state->round, 2);
+        p = stoa_mcp_state_number(p, (uint32_t) state->peer_len, 1);
+        memcpy(p, state->peer, state->peer_len);
+        p += state->peer_len;
     }
 
     return (size_t) (p - dst);
@@ -77,7 +81,9 @@ stoa_mcp_state_read(const uint8_t *p, size_t len, stoa_mcp_state_t *state)
         return len == STOA_MCP_STATE_HEAD;
     }
 
-    if (state->kind != 'P' || len != STOA_MCP_STATE_LEN) {
+    if (state->kind != 'P' || len < STOA_MCP_STATE_SHORT
+        || len > STOA_MCP_STATE_LEN)
+    {
         return false;
     }
 
@@ -87,6 +93,13 @@ stoa_mcp_state_read(const uint8_t *p, size_t len, stoa_mcp_state_t *state)
     memcpy(state->park, p, sizeof(state->park));
     p += sizeof(state->park);
     state->round = stoa_mcp_state_take(&p, 2);
+    state->peer_len = stoa_mcp_state_take(&p, 1);
+
+    if (state->peer_len != len - STOA_MCP_STATE_SHORT) {
+        return false;
+    }
+
+    memcpy(state->peer, p, state->peer_len);
 
     return true;
 }

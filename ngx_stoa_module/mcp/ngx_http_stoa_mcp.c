@@ -11,6 +11,7 @@
 #include "ngx_http_stoa_relay.h"
 #include "ngx_http_stoa_modern.h"
 #include "ngx_http_stoa_hold.h"
+#include "ngx_http_stoa_hop.h"
 #include "ngx_http_stoa_link.h"
 #include "ngx_http_stoa_park.h"
 #include "ngx_http_stoa_upstream.h"
@@ -90,6 +91,7 @@ static const ngx_http_stoa_step_t  ngx_http_stoa_mcp_steps[] = {
     { "era",          ngx_http_stoa_mcp_era },
     { "dispatch",     ngx_http_stoa_mcp_dispatch },
     { "resolve",      ngx_http_stoa_mcp_owner },
+    { "where",        ngx_http_stoa_mcp_state_where },
     { "judge",        ngx_http_stoa_policy_judge },
     { "search",       ngx_http_stoa_mcp_search },
     { "back",         ngx_http_stoa_mcp_guest_back },
@@ -266,7 +268,9 @@ ngx_http_stoa_mcp_enter(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
     if (ctx->call.mcp == NULL) {
         ctx->call.mcp = ngx_pcalloc(r->pool, sizeof(ngx_http_stoa_mcp_t));
-        if (ctx->call.mcp == NULL) {
+        if (ctx->call.mcp == NULL
+            || ngx_http_stoa_mcp_hop_came(r, ctx) != NGX_OK)
+        {
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
         }
     }

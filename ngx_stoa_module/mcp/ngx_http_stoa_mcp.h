@@ -248,6 +248,7 @@ struct ngx_http_stoa_mcp_s {
     ngx_uint_t                    log_level;    /* the same; 0: none        */
     ngx_str_t                     params;       /* its Mcp-Param-*, as lines */
     void                         *approve;      /* a person has to approve   */
+    void                         *hop;          /* another gateway has it    */
     ngx_str_t                     also;         /* in an error's data, with a
                                                    comma before it           */
     void                         *batch;        /* of messages              */
@@ -267,6 +268,8 @@ struct ngx_http_stoa_mcp_s {
     unsigned                      forwarded:1;
     unsigned                      leveled:1;    /* the upstream knows it    */
     unsigned                      searching:1;
+    unsigned                      hopped:1;     /* one has sent it here      */
+    unsigned                      paired:1;     /* its answer is not read    */
     unsigned                      bridged:1;    /* modern, to a legacy one  */
     unsigned                      has_upstream:1;   /* its session          */
     unsigned                      bridge_answered:1;

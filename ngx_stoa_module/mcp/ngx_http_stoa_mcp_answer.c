@@ -181,7 +181,8 @@ ngx_http_stoa_mcp_answers(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     slcf = ngx_http_get_module_loc_conf(r, ngx_http_stoa_module);
 
     return slcf->mcp_refusal == NGX_HTTP_STOA_MCP_RPC
-           && mcp && mcp->scanned && mcp->msg.kind == STOA_JSONRPC_REQUEST
+           && mcp && mcp->scanned && !mcp->paired
+           && mcp->msg.kind == STOA_JSONRPC_REQUEST
            && row->jsonrpc == (ngx_int_t) row->status
            && row->status != NGX_HTTP_UNAUTHORIZED
            && row != &ngx_http_stoa_refusals[NGX_HTTP_STOA_REFUSE_SCOPE];

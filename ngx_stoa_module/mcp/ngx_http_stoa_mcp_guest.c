@@ -122,7 +122,6 @@ ngx_http_stoa_mcp_guest_responses(ngx_http_stoa_mcp_t *mcp,
 ngx_int_t
 ngx_http_stoa_mcp_guest_back(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
-    u_char                      gateway[16];
     stoa_json_val_t             v, all;
     stoa_mcp_state_t            state;
     ngx_http_stoa_mcp_t        *mcp;
@@ -130,9 +129,7 @@ ngx_http_stoa_mcp_guest_back(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 
     mcp = ctx->call.mcp;
 
-    if (!mcp->bridged || mcp->msg.params.start == NULL
-        || !stoa_json_get(&mcp->msg.params, "requestState", &v)
-        || v.type == STOA_JSON_NULL
+    if (!ngx_http_stoa_mcp_state_is(ctx, &v)
         || (ctx->call.approval && v.end - v.start > 2 && v.start[1] == 'a'))
     {
         return NGX_OK;                 /* that one is for the next step      */
@@ -156,15 +153,6 @@ ngx_http_stoa_mcp_guest_back(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 
     if (state.kind == 'R') {
         return NGX_OK;                           /* a call like the first    */
-    }
-
-    ngx_http_stoa_mcp_state_gateway(r, gateway);
-
-    if (ngx_memcmp(gateway, state.gateway, sizeof(gateway)) != 0) {
-        ctx->call.passed = 1;
-
-        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_MCP_ELSEWHERE,
-                                    NULL);
     }
 
     if (ngx_http_stoa_mcp_bridge_can(r, ctx) != NGX_OK) {
@@ -336,7 +324,6 @@ ngx_http_stoa_mcp_guest_fill(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     park->api = ctx->call.api;
     ngx_http_stoa_api_hold(park->api);
     ngx_http_stoa_via(r, &park->via);
-    ngx_http_stoa_mcp_state_gateway(r, park->gateway);
     ngx_http_stoa_mcp_bridge_pool(ctx, &park->home);
     park->method = mcp->msg.method;
     park->declared = mcp->can;

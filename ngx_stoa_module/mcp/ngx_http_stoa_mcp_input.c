@@ -5,18 +5,19 @@
  * are answered the upstream is asked again with them, and with its state as it
  * was.
  *
- *   sealed: format 2, flags 1, pid 4, park 16, the key as JSON text
+ *   sealed: format 3, flags 1, pid 4, park 16, place, the key as JSON text
  *   through the door: kind 1, park 16 or nonce 16, then what it is about
  */
 
 #include "ngx_http_stoa_modern.h"
+#include "ngx_http_stoa_hop.h"
 #include "ngx_http_stoa_door.h"
 #include "ngx_http_stoa_digest.h"
 #include "ngx_http_stoa_zone.h"
 #include "stoa_seal.h"
 
 
-#define NGX_HTTP_STOA_MCP_INPUT_FORMAT  2
+#define NGX_HTTP_STOA_MCP_INPUT_FORMAT  3
 #define NGX_HTTP_STOA_MCP_INPUT_HEAD    (2 + 4 + NGX_HTTP_STOA_MCP_PARK)
 #define NGX_HTTP_STOA_MCP_INPUT_KEY     512
 #define NGX_HTTP_STOA_MCP_INPUT_TEXT    2048
@@ -298,6 +299,7 @@ ngx_http_stoa_mcp_input_mark(ngx_http_stoa_mcp_modern_t *b,
     size_t                len;
     uint32_t              pid;
     stoa_buf_t            plain;
+    u_char                place[NGX_HTTP_STOA_MCP_PLACE];
     uint8_t               head[6] = { NGX_HTTP_STOA_MCP_INPUT_FORMAT, 0 };
     ngx_http_stoa_mcp_t  *mcp;
 
@@ -312,6 +314,7 @@ ngx_http_stoa_mcp_input_mark(ngx_http_stoa_mcp_modern_t *b,
     stoa_buf_init(&plain, NGX_HTTP_STOA_MCP_INPUT_TEXT);
     stoa_buf_add(&plain, head, sizeof(head));
     stoa_buf_add(&plain, b->park, NGX_HTTP_STOA_MCP_PARK);
+    stoa_buf_add(&plain, place, ngx_http_stoa_mcp_place(place));
     stoa_buf_add(&plain, key->start, key->end - key->start);
 
     stoa_buf_addz(out, "\"");
@@ -364,8 +367,10 @@ ngx_http_stoa_mcp_input_answer(ngx_http_request_t *r,
     u_char                       text[NGX_HTTP_STOA_MCP_INPUT_TEXT], *p;
     size_t                       len, n;
     uint32_t                     pid;
-    ngx_str_t                    key;
+    ngx_int_t                    rc;
+    ngx_str_t                    key, peer;
     stoa_str_t                   id;
+    const u_char                *place;
     ngx_http_stoa_mcp_t         *mcp;
     ngx_http_stoa_mcp_modern_t  *b;
 
@@ -385,8 +390,16 @@ ngx_http_stoa_mcp_input_answer(ngx_http_request_t *r,
     }
 
     ngx_memcpy(&pid, text + 2, 4);
-    key.data = text + NGX_HTTP_STOA_MCP_INPUT_HEAD;
-    key.len = len - NGX_HTTP_STOA_MCP_INPUT_HEAD;
+    place = text + NGX_HTTP_STOA_MCP_INPUT_HEAD;
+    rc = ngx_http_stoa_mcp_place_read(&place, text + len, &peer);
+
+    if (rc != NGX_OK) {
+        return rc == NGX_ERROR ? NGX_DECLINED
+                               : ngx_http_stoa_mcp_hop(r, ctx, &peer);
+    }
+
+    key.data = (u_char *) place;
+    key.len = text + len - place;
 
     if (pid == (uint32_t) ngx_pid) {
         b = ngx_http_stoa_mcp_input_find(text + 6);

@@ -14,15 +14,15 @@
  */
 
 #include "ngx_http_stoa_pair.h"
-#include "ngx_http_stoa_relay.h"
+#include "ngx_http_stoa_hop.h"
 #include "ngx_http_stoa_door.h"
 #include "ngx_http_stoa_header.h"
 #include "ngx_http_stoa_zone.h"
 
 
-#define NGX_HTTP_STOA_MCP_PAIR_FORMAT  1
-#define NGX_HTTP_STOA_MCP_PAIR_PLAIN   (1 + 8)
-#define NGX_HTTP_STOA_MCP_PAIR_TEXT    128
+#define NGX_HTTP_STOA_MCP_PAIR_FORMAT  2
+#define NGX_HTTP_STOA_MCP_PAIR_PLAIN   (1 + 8 + NGX_HTTP_STOA_MCP_PLACE)
+#define NGX_HTTP_STOA_MCP_PAIR_TEXT    384
 #define NGX_HTTP_STOA_MCP_PAIR_HEAD    (1 + 8 + 4)   /* through the door     */
 #define NGX_HTTP_STOA_MCP_PAIR_LAST    3600000       /* ms, when it exits    */
 #define NGX_HTTP_STOA_MCP_PAIR_AGAIN   30000         /* a session's stream   */
@@ -278,7 +278,7 @@ ngx_http_stoa_mcp_pair_url(ngx_http_stoa_mcp_pair_t *p, u_char *dst,
     size_t size)
 {
     char                        text[NGX_HTTP_STOA_MCP_PAIR_TEXT];
-    size_t                      len;
+    size_t                      len, n;
     u_char                      plain[NGX_HTTP_STOA_MCP_PAIR_PLAIN];
     u_char                      principal[NGX_HTTP_STOA_MCP_PRINCIPAL], *base;
     u_char                     *end;
@@ -294,11 +294,11 @@ ngx_http_stoa_mcp_pair_url(ngx_http_stoa_mcp_pair_t *p, u_char *dst,
 
     plain[0] = NGX_HTTP_STOA_MCP_PAIR_FORMAT;
     ngx_memcpy(plain + 1, &p->id, sizeof(p->id));
+    n = 9 + ngx_http_stoa_mcp_place(plain + 9);
 
     len = stoa_seal(STOA_SEAL_PAIR, (int64_t) ngx_http_stoa_wall_ms(),
                     (stoa_str_t) { (char *) principal, sizeof(principal) },
-                    (stoa_str_t) { (char *) plain, sizeof(plain) }, text,
-                    sizeof(text));
+                    (stoa_str_t) { (char *) plain, n }, text, sizeof(text));
 
     if (len == 0) {
         return 0;
@@ -390,7 +390,8 @@ ngx_http_stoa_mcp_pair_post(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     u_char                      plain[NGX_HTTP_STOA_MCP_PAIR_TEXT];
     uint32_t                    n;
     uint64_t                    id;
-    ngx_str_t                   text, head, *arg;
+    ngx_str_t                   text, head, peer, *arg;
+    const u_char               *place;
     ngx_http_stoa_mcp_t        *mcp;
     ngx_http_stoa_main_conf_t  *mcf;
 
@@ -404,6 +405,7 @@ ngx_http_stoa_mcp_pair_post(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         return NGX_OK;
     }
 
+    mcp->paired = 1;
     ngx_http_stoa_mcp_principal(ctx, principal);
 
     if (text.len < stoa_seal_text_len(1)
@@ -413,14 +415,18 @@ ngx_http_stoa_mcp_pair_post(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
                                           sizeof(principal) },
                            (stoa_str_t) { (char *) text.data, text.len },
                            plain, &len)
-        || len != NGX_HTTP_STOA_MCP_PAIR_PLAIN
-        || plain[0] != NGX_HTTP_STOA_MCP_PAIR_FORMAT)
+        || len < 9 || plain[0] != NGX_HTTP_STOA_MCP_PAIR_FORMAT)
     {
         return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_MCP_SESSION,
                                     NULL);
     }
 
     ngx_memcpy(&id, plain + 1, sizeof(id));
+    place = plain + 9;
+
+    if (ngx_http_stoa_mcp_place_read(&place, plain + len, &peer) != NGX_OK) {
+        return ngx_http_stoa_mcp_hop(r, ctx, &peer);
+    }
 
     if (*ngx_http_stoa_mcp_pair_slot(mcf->sh, id) != id) {
         return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_MCP_SESSION,

@@ -287,7 +287,7 @@ ngx_http_stoa_mcp_query_write(ngx_http_stoa_mcp_park_t *park, stoa_buf_t *out)
     state.issued_s = (uint32_t) ngx_time();
     state.ttl_s = park->wait_ms / 1000;
     ngx_memcpy(state.api, park->ref.api, STOA_ID_LEN);
-    ngx_memcpy(state.gateway, park->gateway, sizeof(state.gateway));
+    ngx_http_stoa_mcp_state_here(&state);
     state.pid = (uint32_t) ngx_pid;
     ngx_memcpy(state.park, park->id, sizeof(state.park));
     state.round = park->round;

@@ -128,7 +128,8 @@ ngx_http_stoa_mcp_relay_answer(ngx_http_request_t *r,
         return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_MCP_UNTOLD, NULL);
     }
 
-    if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
+    if (rc >= NGX_HTTP_SPECIAL_RESPONSE || rc == NGX_AGAIN || rc == NGX_DONE)
+    {
         return rc;
     }
 

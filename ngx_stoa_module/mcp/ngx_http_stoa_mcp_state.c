@@ -5,7 +5,7 @@
  */
 
 #include "ngx_http_stoa_park.h"
-#include "ngx_http_stoa_counters.h"
+#include "ngx_http_stoa_hop.h"
 #include "ngx_http_stoa_digest.h"
 #include "ngx_http_stoa_zone.h"
 #include "stoa_seal.h"
@@ -54,14 +54,16 @@ ngx_http_stoa_mcp_state_aad(ngx_http_stoa_ctx_t *ctx, u_char *aad)
 }
 
 
+/* Of a call that waits here. */
+
 void
-ngx_http_stoa_mcp_state_gateway(ngx_http_request_t *r, u_char *id)
+ngx_http_stoa_mcp_state_here(stoa_mcp_state_t *state)
 {
-    ngx_http_stoa_main_conf_t  *mcf;
+    u_char  place[NGX_HTTP_STOA_MCP_PLACE];
 
-    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
-
-    ngx_memcpy(id, mcf->counters->head->id, 16);
+    state->peer_len = ngx_http_stoa_mcp_place(place) - 17;
+    ngx_memcpy(state->gateway, place, 16);
+    ngx_memcpy(state->peer, place + 17, state->peer_len);
 }
 
 
@@ -115,4 +117,54 @@ ngx_http_stoa_mcp_state_open(const u_char *aad, const stoa_json_val_t *val,
 
     return now <= (uint64_t) state->issued_s + state->ttl_s ? NGX_OK
                                                             : NGX_DECLINED;
+}
+
+
+ngx_uint_t
+ngx_http_stoa_mcp_state_is(ngx_http_stoa_ctx_t *ctx, stoa_json_val_t *text)
+{
+    ngx_http_stoa_mcp_t  *mcp;
+
+    mcp = ctx->call.mcp;
+
+    return mcp->bridged && mcp->msg.params.start
+           && stoa_json_get(&mcp->msg.params, "requestState", text)
+           && text->type != STOA_JSON_NULL;
+}
+
+
+/* Before anything is counted: a call that waits at another gateway is its. */
+
+ngx_int_t
+ngx_http_stoa_mcp_state_where(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    u_char            aad[NGX_HTTP_STOA_MCP_STATE_AAD];
+    ngx_str_t         peer;
+    stoa_json_val_t   text;
+    stoa_mcp_state_t  state, own;
+
+    if (!ngx_http_stoa_mcp_state_is(ctx, &text)) {
+        return NGX_OK;
+    }
+
+    if (ngx_http_stoa_mcp_state_aad(ctx, aad) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (ngx_http_stoa_mcp_state_open(aad, &text, &state) != NGX_OK
+        || state.kind != 'P')
+    {
+        return NGX_OK;                           /* a later step says more   */
+    }
+
+    ngx_http_stoa_mcp_state_here(&own);
+
+    if (ngx_memcmp(state.gateway, own.gateway, sizeof(own.gateway)) == 0) {
+        return NGX_OK;
+    }
+
+    peer.data = (u_char *) state.peer;
+    peer.len = state.peer_len;
+
+    return ngx_http_stoa_mcp_hop(r, ctx, &peer);
 }

@@ -96,7 +96,6 @@ struct ngx_http_stoa_mcp_park_s {
     u_char                        id[NGX_HTTP_STOA_MCP_PARK_ID];
     ngx_uint_t                    round;
     u_char                        aad[NGX_HTTP_STOA_MCP_STATE_AAD];
-    u_char                        gateway[16];
     ngx_msec_t                    wait_ms;      /* for a client              */
     stoa_mcp_method_e             method;
     ngx_uint_t                    declared;     /* ..._can_e                 */
@@ -239,7 +238,14 @@ void ngx_http_stoa_mcp_query_farewell(ngx_http_stoa_mcp_park_t *park);
 
 /* For whom the states of this request are: NGX_OK, NGX_ERROR. */
 ngx_int_t ngx_http_stoa_mcp_state_aad(ngx_http_stoa_ctx_t *ctx, u_char *aad);
-void ngx_http_stoa_mcp_state_gateway(ngx_http_request_t *r, u_char *id);
+/* Of one that waits here: which gateway this is. */
+void ngx_http_stoa_mcp_state_here(stoa_mcp_state_t *state);
+/* Has the request one? */
+ngx_uint_t ngx_http_stoa_mcp_state_is(ngx_http_stoa_ctx_t *ctx,
+    stoa_json_val_t *text);
+/* A step: of a call that waits at another gateway. */
+ngx_int_t ngx_http_stoa_mcp_state_where(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
 /* Appends one, with its quotes. */
 void ngx_http_stoa_mcp_state_seal(const u_char *aad,
     const stoa_mcp_state_t *state, stoa_buf_t *out);

@@ -140,6 +140,9 @@ ngx_int_t ngx_http_stoa_fetch_url(ngx_http_stoa_fetch_t *f, ngx_str_t *url,
  * nginx's resolver, as any does. */
 ngx_int_t ngx_http_stoa_fetch_control(ngx_http_stoa_fetch_t *f,
     const char *path, ngx_http_request_t *r);
+/* Asks another gateway of the group, at any address. */
+ngx_int_t ngx_http_stoa_fetch_peer(ngx_http_stoa_fetch_t *f, ngx_str_t *url,
+    ngx_http_request_t *r);
 void ngx_http_stoa_fetch_start(ngx_http_stoa_fetch_t *f);
 /* No callback comes any more; the connection is closed. */
 void ngx_http_stoa_fetch_cancel(ngx_http_stoa_fetch_t *f);

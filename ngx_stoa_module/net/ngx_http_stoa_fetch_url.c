@@ -13,6 +13,15 @@
 #define NGX_HTTP_STOA_URL_IDLE   4000
 
 
+/* Who names it. */
+
+typedef enum {
+    NGX_HTTP_STOA_URL_TENANT = 0,
+    NGX_HTTP_STOA_URL_CONTROL,
+    NGX_HTTP_STOA_URL_PEER
+} ngx_http_stoa_url_e;
+
+
 typedef struct {
     ngx_str_t                  name;            /* without brackets          */
     in_port_t                  port;
@@ -31,9 +40,9 @@ typedef struct {
 
 
 static ngx_int_t ngx_http_stoa_fetch_url_parse(ngx_http_stoa_fetch_t *f,
-    ngx_str_t *url, ngx_url_t *parsed, ngx_uint_t trusted);
+    ngx_str_t *url, ngx_url_t *parsed, ngx_http_stoa_url_e who);
 static ngx_int_t ngx_http_stoa_fetch_url_to(ngx_http_stoa_fetch_t *f,
-    ngx_str_t *url, ngx_http_request_t *r, ngx_uint_t trusted);
+    ngx_str_t *url, ngx_http_request_t *r, ngx_http_stoa_url_e who);
 static ngx_int_t ngx_http_stoa_fetch_url_get(ngx_http_stoa_fetch_t *f);
 static void ngx_http_stoa_fetch_url_close(ngx_http_stoa_fetch_t *f);
 static ngx_int_t ngx_http_stoa_fetch_url_resolve(ngx_http_stoa_fetch_t *f,
@@ -55,7 +64,15 @@ ngx_int_t
 ngx_http_stoa_fetch_url(ngx_http_stoa_fetch_t *f, ngx_str_t *url,
     ngx_http_request_t *r)
 {
-    return ngx_http_stoa_fetch_url_to(f, url, r, 0);
+    return ngx_http_stoa_fetch_url_to(f, url, r, NGX_HTTP_STOA_URL_TENANT);
+}
+
+
+ngx_int_t
+ngx_http_stoa_fetch_peer(ngx_http_stoa_fetch_t *f, ngx_str_t *url,
+    ngx_http_request_t *r)
+{
+    return ngx_http_stoa_fetch_url_to(f, url, r, NGX_HTTP_STOA_URL_PEER);
 }
 
 
@@ -89,13 +106,13 @@ ngx_http_stoa_fetch_control(ngx_http_stoa_fetch_t *f, const char *path,
     p = ngx_cpymem(p, mcf->token.data, mcf->token.len);
     ngx_memcpy(p, "\r\n", 2);
 
-    return ngx_http_stoa_fetch_url_to(f, &url, r, 1);
+    return ngx_http_stoa_fetch_url_to(f, &url, r, NGX_HTTP_STOA_URL_CONTROL);
 }
 
 
 static ngx_int_t
 ngx_http_stoa_fetch_url_to(ngx_http_stoa_fetch_t *f, ngx_str_t *url,
-    ngx_http_request_t *r, ngx_uint_t trusted)
+    ngx_http_request_t *r, ngx_http_stoa_url_e who)
 {
     ngx_int_t                   rc;
     ngx_url_t                   parsed;
@@ -105,7 +122,7 @@ ngx_http_stoa_fetch_url_to(ngx_http_stoa_fetch_t *f, ngx_str_t *url,
 
     ngx_memzero(&parsed, sizeof(ngx_url_t));
 
-    rc = ngx_http_stoa_fetch_url_parse(f, url, &parsed, trusted);
+    rc = ngx_http_stoa_fetch_url_parse(f, url, &parsed, who);
 
     if (rc != NGX_OK) {
         return rc;
@@ -118,7 +135,7 @@ ngx_http_stoa_fetch_url_to(ngx_http_stoa_fetch_t *f, ngx_str_t *url,
 
     u->name = parsed.host;
     u->port = parsed.port;
-    u->trusted = trusted;
+    u->trusted = who != NGX_HTTP_STOA_URL_TENANT;
 
     if (u->name.data[0] == '[') {
         u->name.data++;
@@ -128,7 +145,7 @@ ngx_http_stoa_fetch_url_to(ngx_http_stoa_fetch_t *f, ngx_str_t *url,
     f->to.key.tls_name = u->name;
     f->to.key.idle = NGX_HTTP_STOA_URL_IDLE;
 
-    if (trusted && u->name.len == 9
+    if (u->trusted && u->name.len == 9
         && ngx_strncasecmp(u->name.data, (u_char *) "localhost", 9) == 0)
     {
         /* which a resolver of DNS may not know */
@@ -155,7 +172,7 @@ ngx_http_stoa_fetch_url_to(ngx_http_stoa_fetch_t *f, ngx_str_t *url,
 
 static ngx_int_t
 ngx_http_stoa_fetch_url_parse(ngx_http_stoa_fetch_t *f, ngx_str_t *url,
-    ngx_url_t *parsed, ngx_uint_t trusted)
+    ngx_url_t *parsed, ngx_http_stoa_url_e who)
 {
     u_char                     *last;
     size_t                      skip;
@@ -174,7 +191,8 @@ ngx_http_stoa_fetch_url_parse(ngx_http_stoa_fetch_t *f, ngx_str_t *url,
                                                   ngx_http_stoa_module);
         skip = 8;
         parsed->default_port = 443;
-        f->to.key.ssl = trusted ? mcf->control_ssl : mcf->fetch_ssl;
+        f->to.key.ssl = who == NGX_HTTP_STOA_URL_CONTROL ? mcf->control_ssl
+                                                         : mcf->fetch_ssl;
         f->to.key.verify = 1;
 
     } else {

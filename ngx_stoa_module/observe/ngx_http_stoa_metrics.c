@@ -112,6 +112,9 @@ static const ngx_http_stoa_metric_t  ngx_http_stoa_metrics[] = {
     { "stoa_mcp_parked_expired_total", "counter",
       "The same, whose clients did not come back.",
       PROC(mcp_expired) },
+    { "stoa_mcp_hops_total", "counter",
+      "Requests of MCP for what another gateway of the group holds.",
+      PROC(mcp_hops) },
 
     { "stoa_revision", "gauge",
       "Revision of the configuration in force.", META(rev) },

@@ -80,7 +80,7 @@ ngx_http_stoa_account_handler(ngx_http_request_t *r)
     row.bytes_out = (uint64_t) r->connection->sent;
     row.latency_us = ngx_http_stoa_account_latency(r, ctx);
 
-    if (mcf->counters) {
+    if (mcf->counters && !ctx->call.elsewhere) {
         ngx_http_stoa_usage_add(mcf, &row);
     }
 

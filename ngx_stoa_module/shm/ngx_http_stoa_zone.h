@@ -93,6 +93,7 @@ typedef struct {
     uint64_t  approvals_failed;      /* for which nobody could be asked      */
     uint64_t  mcp_parked;            /* calls whose clients were asked,      */
     uint64_t  mcp_expired;           /* and did not come back                */
+    uint64_t  mcp_hops;              /* requests that other gateways got     */
     uint64_t  refused[NGX_HTTP_STOA_REFUSALS];
     uint64_t  policy[NGX_HTTP_STOA_POLICIES_MAX][NGX_HTTP_STOA_OUTCOMES];
     uint64_t  latency[NGX_HTTP_STOA_LATENCY_N];

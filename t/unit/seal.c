@@ -197,7 +197,8 @@ test_sizes(void)
     stoa_seal_key_t  key = key_of(0, 0, 0);
 
     static const size_t  maxima[STOA_SEAL_KINDS] = {
-        2048, 7200, 7200, 3072, 2048, 24576, 2048, 24576, 5520, 128
+        2048, 7200, 7200, 3072, 2048, 24576, 2048, 24576, 5520, 384,
+        128
     };
 
     stoa_seal_keys(&key, 1);

@@ -28,8 +28,8 @@ main(void)
     s.round = 258;
 
     len = stoa_mcp_state_write(text, &s);
-    tap_ok(len == STOA_MCP_STATE_LEN && memcmp(text + len - 2, "\x01\x02", 2)
-           == 0, "one that waits");
+    tap_ok(len == STOA_MCP_STATE_LEN - STOA_PEER_MAX
+           && memcmp(text + len - 3, "\x01\x02", 3) == 0, "one that waits");
     tap_ok(stoa_mcp_state_read(text, len, &r)
            && memcmp(&r, &s, sizeof(s)) == 0, "... is read as it was");
 
@@ -46,6 +46,15 @@ main(void)
 
     tap_ok(cut, "shorter or longer it is none");
 
+    s.peer_len = STOA_PEER_MAX;
+    memset(s.peer, 'p', sizeof(s.peer));
+    n = stoa_mcp_state_write(text, &s);
+    tap_ok(n == STOA_MCP_STATE_LEN && stoa_mcp_state_read(text, n, &r)
+           && memcmp(&r, &s, sizeof(s)) == 0, "... with an address");
+    tap_ok(!stoa_mcp_state_read(text, n - 1, &r), "... which is whole");
+
+    s.peer_len = 0;
+    (void) stoa_mcp_state_write(text, &s);
     text[1] = 'Q';
     tap_ok(!stoa_mcp_state_read(text, len, &r), "nor of another kind");
     text[0] = 2;
