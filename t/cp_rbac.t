@@ -52,7 +52,7 @@ my %token = (
 # and write each kind.
 
 my %platform = map { $_ => 1 } qw(gateways gateway-groups policies
-    secrets mails);
+    secrets role-bindings);
 
 sub allowed {
     my ($role, $method, $path) = @_;
@@ -67,7 +67,7 @@ sub allowed {
     # tenant-admin
     return !$write if $path =~ m{^/v1/tenants(?:/\{tenant\})?(?:/\w+)?$}
         && $path !~ m{/(?:apis|plans|servers|applications|subscriptions
-                       |policies|secrets|issuers)$}x;
+                       |policies|secrets|issuers|roles|role-bindings)$}x;
     return 1;
 }
 

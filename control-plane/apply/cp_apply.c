@@ -10,6 +10,7 @@
 #include "feed/cp_feed.h"
 #include "http/cp_idempotency.h"
 #include "http/cp_query.h"
+#include "auth/cp_auth.h"
 #include "apply/cp_apply_run.h"
 #include "apply/cp_wait.h"
 
@@ -117,8 +118,7 @@ cp_diff_post(cp_req_t *r)
     /* nothing is kept, so whoever may see may ask; what is seen does not
      * depend on the role, only on the tenant */
 
-    r->op.actor.role = r->op.actor.tenant ? CP_ROLE_TENANT_ADMIN
-                                    : CP_ROLE_PLATFORM_ADMIN;
+    cp_auth_raise(&r->op.actor, r->route->permission);
 
     rc = cp_apply_do(r, &run);
 

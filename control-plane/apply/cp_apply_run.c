@@ -297,6 +297,13 @@ cp_apply_tenant(cp_apply_t *ap, const char *name, const char **id)
                           "there is no tenant \"%.128s\"", name);
     }
 
+    /* whether a document changes anything tells what is there */
+
+    rc = cp_auth_may(ap->op, "apply:read", *id);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
     t = cp_arena_alloc(ap->arena, sizeof(cp_apply_tenant_t));
     if (t == NULL) {
         return cp_err_set(&ap->op->err, "internal", "out of memory");
@@ -458,7 +465,7 @@ cp_apply_held(cp_apply_t *ap, cp_document_t *d, const char *owner,
                       &ap->op->err);
 
     if (rc != CP_OK
-        || (cp_auth_sees(&ap->op->actor, owner)
+        || (cp_auth_holds(&ap->op->actor, "subscription:approve", owner)
             && d->state && strcmp(d->state->s, word) == 0))
     {
         return rc;
@@ -486,7 +493,7 @@ cp_apply_held(cp_apply_t *ap, cp_document_t *d, const char *owner,
     }
 
     if (ended == NULL && hold.expires_ms && asked > hold.expires_ms
-        && !cp_auth_sees(&ap->op->actor, owner))
+        && !cp_auth_holds(&ap->op->actor, "subscription:approve", owner))
     {
         cp_json_put(ap->arena, d->spec, "expires_at",
                     cp_time_format(ap->arena, hold.expires_ms));

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "auth/cp_auth.h"
 #include "op/cp_app.h"
 #include "kinds/cp_kinds.h"
 #include "kinds/cp_tool_state.h"
@@ -129,13 +130,14 @@ cp_dump_tenants(cp_req_t *r, cp_tx_t *tx, cp_dump_tenant_t **tenants,
     id = cp_req_query(r, "tenant");
 
     if (id) {
-        rc = cp_ref_tenant(&r->op, tx, id, &id);
-        if (rc != CP_OK) {
-            return rc;
-        }
+        rc = cp_ref_tenant(&r->op, tx, id, r->route->permission, &id);
 
     } else {
-        id = r->op.actor.tenant;
+        rc = cp_auth_one(&r->op, r->route->permission, &id);
+    }
+
+    if (rc != CP_OK) {
+        return rc;
     }
 
     rc = cp_tx_query(tx, r->op.arena, "SELECT name, id FROM tenants"
@@ -172,7 +174,7 @@ cp_dump_all(cp_dump_t *dump, const cp_dump_tenant_t *tenants, unsigned n)
     unsigned              i, k;
     const cp_resource_t  *res;
 
-    whole = dump->r->op.actor.tenant == NULL
+    whole = cp_auth_sees(&dump->r->op.actor, NULL)
             && cp_req_query(dump->r, "tenant") == NULL;
 
     for (k = 0; (res = cp_resource_at(k)) != NULL; k++) {

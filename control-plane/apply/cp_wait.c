@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "auth/cp_auth.h"
 #include "apply/cp_wait.h"
 #include "feed/cp_feed.h"
 #include "http/cp_query.h"
@@ -195,7 +196,7 @@ cp_wait_take(cp_req_t *r, cp_wait_t *w, const char *epoch,
 
         /* which gateways there are is the platform's affair */
 
-        if (r->op.actor.tenant) {
+        if (!cp_auth_sees(&r->op.actor, NULL)) {
             continue;
         }
 

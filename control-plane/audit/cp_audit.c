@@ -440,10 +440,12 @@ static const char *
 cp_audit_actor_kind(const cp_actor_t *actor)
 {
     static const char *const  kinds[] = {
-        [CP_AUTH_NONE] = "system",
+        [CP_AUTH_NONE] = "nobody",
         [CP_AUTH_ADMIN] = "admin_token",
         [CP_AUTH_GATEWAY] = "gateway",
-        [CP_AUTH_ASSERTION] = "application"
+        [CP_AUTH_ASSERTION] = "application",
+        [CP_AUTH_USER] = "user",
+        [CP_AUTH_SYSTEM] = "system"
     };
 
     return actor->how == CP_AUTH_NONE && !cp_actor_is_system(actor)

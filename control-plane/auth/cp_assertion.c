@@ -231,14 +231,13 @@ cp_jws_actor(cp_op_t *op, cp_tx_t *tx, const cp_json_t *claims)
     cp_rows_t  rows;
 
     op->actor.how = CP_AUTH_ASSERTION;
-    op->actor.role = CP_ROLE_NONE;
-    op->actor.tenant = cp_json_str(claims, "tenant");
+    op->actor.of_tenant = cp_json_str(claims, "tenant");
     op->actor.application = cp_json_str(claims, "application");
     op->actor.id = op->actor.application;
     op->actor.name = cp_json_str(claims, "application_name");
 
-    if (op->actor.tenant == NULL || op->actor.application == NULL
-        || !stoa_id_valid(op->actor.tenant, strlen(op->actor.tenant))
+    if (op->actor.of_tenant == NULL || op->actor.application == NULL
+        || !stoa_id_valid(op->actor.of_tenant, strlen(op->actor.of_tenant))
         || !stoa_id_valid(op->actor.application,
                           strlen(op->actor.application)))
     {
@@ -252,7 +251,7 @@ cp_jws_actor(cp_op_t *op, cp_tx_t *tx, const cp_json_t *claims)
                      " WHERE a.id = $1 AND t.id = $2 AND a.state = 'active'"
                      " AND t.state = 'active'",
                      cp_args(cp_text(op->actor.application),
-                             cp_text(op->actor.tenant)), &rows, &op->err);
+                             cp_text(op->actor.of_tenant)), &rows, &op->err);
 
     return rc == CP_OK && rows.rows == 0
            ? cp_jws_refuse(op, "the assertion's application is not active")

@@ -15,7 +15,8 @@ typedef struct {
     int64_t    until;                          /* monotonic ms              */
     int64_t    expires;                        /* Unix ms, 0: never         */
     cp_auth_e  how;                            /* NONE: the row is free     */
-    cp_role_e  role;
+    cp_perms_t may;
+    char       role[STOA_NAME_MAX + 1];
     char       id[STOA_ID_LEN + 1];
     char       tenant[STOA_ID_LEN + 1];
     char       group[STOA_ID_LEN + 1];
@@ -31,8 +32,10 @@ static struct {
 
 static cp_rc_t cp_auth_load(cp_op_t *op, cp_auth_e how, const char *id,
     const uint8_t *digest, cp_verified_t *v);
+static cp_rc_t cp_auth_verified(cp_op_t *op, cp_tx_t *tx, cp_auth_e how,
+    const cp_rows_t *rows, const uint8_t *digest, cp_verified_t *v);
 static cp_rc_t cp_auth_refuse(cp_op_t *op, const char *why);
-static void cp_auth_actor(cp_op_t *op, const cp_verified_t *v);
+static cp_rc_t cp_auth_actor(cp_op_t *op, const cp_verified_t *v);
 static bool cp_auth_cached(const uint8_t *digest, cp_auth_e how,
     cp_verified_t *v, uint64_t *generation);
 static void cp_auth_keep(const cp_verified_t *v, uint64_t generation);
@@ -82,9 +85,7 @@ cp_auth_bearer(cp_op_t *op, cp_auth_e how, const char *h)
         return cp_auth_refuse(op, "the token has expired");
     }
 
-    cp_auth_actor(op, &v);
-
-    return CP_OK;
+    return cp_auth_actor(op, &v);
 }
 
 
@@ -95,26 +96,10 @@ cp_auth_refuse(cp_op_t *op, const char *why)
 }
 
 
-static void
-cp_auth_copy(char *dst, size_t size, const cp_val_t *v)
-{
-    size_t  len;
-
-    len = v->type == CP_VAL_TEXT && v->len < size ? v->len : 0;
-
-    if (len) {
-        memcpy(dst, v->p, len);
-    }
-
-    dst[len] = '\0';
-}
-
-
 static cp_rc_t
 cp_auth_load(cp_op_t *op, cp_auth_e how, const char *id,
     const uint8_t *digest, cp_verified_t *v)
 {
-    uint8_t    kept[32];
     cp_rc_t    rc;
     cp_tx_t   *tx;
     cp_rows_t  rows;
@@ -129,16 +114,28 @@ cp_auth_load(cp_op_t *op, cp_auth_e how, const char *id,
                      : "SELECT token_digest, 'active', id, name, \"group\","
                        " 'none', 0 FROM gateways WHERE id = $1",
                      cp_args(cp_text(id)), &rows, &op->err);
-    cp_tx_rollback(tx);
 
-    if (rc != CP_OK) {
-        return rc;
+    if (rc == CP_OK) {
+        rc = cp_auth_verified(op, tx, how, &rows, digest, v);
     }
 
-    if (rows.rows == 0 || cp_cell(&rows, 0, 0)->len != 64
-        || !stoa_hex_decode(cp_cell(&rows, 0, 0)->p, 64, kept)
+    cp_tx_rollback(tx);
+
+    return rc;
+}
+
+
+static cp_rc_t
+cp_auth_verified(cp_op_t *op, cp_tx_t *tx, cp_auth_e how,
+    const cp_rows_t *rows, const uint8_t *digest, cp_verified_t *v)
+{
+    cp_rc_t  rc;
+    uint8_t  kept[32];
+
+    if (rows->rows == 0 || cp_cell(rows, 0, 0)->len != 64
+        || !stoa_hex_decode(cp_cell(rows, 0, 0)->p, 64, kept)
         || !stoa_equal_ct(kept, digest, 32)
-        || strcmp(cp_cell(&rows, 0, 1)->p, "active") != 0)
+        || strcmp(cp_cell(rows, 0, 1)->p, "active") != 0)
     {
         return cp_auth_refuse(op, "the token is not valid");
     }
@@ -147,33 +144,44 @@ cp_auth_load(cp_op_t *op, cp_auth_e how, const char *id,
     memcpy(v->digest, digest, 32);
 
     v->how = how;
-    v->role = cp_role_find(cp_cell(&rows, 0, 5)->p);
-    v->expires = cp_cell(&rows, 0, 6)->type == CP_VAL_INT
-                 ? cp_cell(&rows, 0, 6)->i : 0;
+    v->expires = cp_cell(rows, 0, 6)->type == CP_VAL_INT
+                 ? cp_cell(rows, 0, 6)->i : 0;
 
-    cp_auth_copy(v->id, sizeof(v->id), cp_cell(&rows, 0, 2));
-    cp_auth_copy(v->name, sizeof(v->name), cp_cell(&rows, 0, 3));
-    cp_auth_copy(how == CP_AUTH_ADMIN ? v->tenant : v->group,
-                 sizeof(v->tenant), cp_cell(&rows, 0, 4));
+    cp_val_copy(v->id, sizeof(v->id), cp_cell(rows, 0, 2));
+    cp_val_copy(v->name, sizeof(v->name), cp_cell(rows, 0, 3));
+    cp_val_copy(how == CP_AUTH_ADMIN ? v->tenant : v->group,
+                sizeof(v->tenant), cp_cell(rows, 0, 4));
 
-    return CP_OK;
+    if (how != CP_AUTH_ADMIN) {
+        return CP_OK;
+    }
+
+    cp_val_copy(v->role, sizeof(v->role), cp_cell(rows, 0, 5));
+
+    rc = cp_rbac_role(op, tx, v->tenant[0] ? v->tenant : NULL, v->role,
+                      &v->may);
+
+    return rc == CP_DECLINED
+           ? cp_auth_refuse(op, "the token's role is no more") : rc;
 }
 
 
-static void
+static cp_rc_t
 cp_auth_actor(cp_op_t *op, const cp_verified_t *v)
 {
     memset(&op->actor, 0, sizeof(cp_actor_t));
 
     op->actor.how = v->how;
-    op->actor.role = v->role;
     op->actor.expires = v->expires;
     op->actor.id = cp_arena_strdup(op->arena, v->id);
     op->actor.name = cp_arena_strdup(op->arena, v->name);
-    op->actor.tenant = v->tenant[0] ? cp_arena_strdup(op->arena, v->tenant)
-                                   : NULL;
     op->actor.group = v->group[0] ? cp_arena_strdup(op->arena, v->group)
                                   : NULL;
+
+    return v->how == CP_AUTH_ADMIN
+           ? cp_grant_add(op, v->tenant[0] ? v->tenant : NULL, v->role,
+                          &v->may, true)
+           : CP_OK;
 }
 
 
@@ -231,4 +239,6 @@ cp_auth_cache_drop(void)
     memset(cp_auth_cache.row, 0, sizeof(cp_auth_cache.row));
 
     pthread_mutex_unlock(&cp_auth_cache.lock);
+
+    cp_rbac_cache_drop();
 }

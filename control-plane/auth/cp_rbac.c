@@ -1,5 +1,6 @@
 /*
- * Roles and permissions: one table.
+ * Permissions, the built-in roles that hold them, and what they allow: one
+ * table.  A role is a set of rows; those of tenants are rows of `roles`.
  */
 
 #include <string.h>
@@ -7,155 +8,277 @@
 #include "auth/cp_auth.h"
 
 
-#define VIEWER    CP_ROLE_VIEWER
-#define TENANT    CP_ROLE_TENANT_ADMIN
-#define PLATFORM  CP_ROLE_PLATFORM_ADMIN
+/* Places in cp_roles. */
 
+#define V    0x01
+#define A    0x02
+#define D    0x04
+#define O    0x08
+#define T    0x10
+#define P    0x20
+
+#define ALL  (V|A|D|O|T|P)
+
+#define TENANT    CP_SCOPE_TENANT
+#define PLATFORM  CP_SCOPE_PLATFORM
+
+
+/* In the order of their rights, so that a list reads well. */
+static const cp_role_t  cp_roles[] = {
+    { "viewer", "sees everything but values of secrets" },
+    { "auditor", "the same; made for who checks the audit log" },
+    { "developer", "sees, and makes applications, subscriptions and keys" },
+    { "devops", "makes and publishes apis, tools, servers, policies" },
+    { "tenant-admin", "everything in its tenant" },
+    { "platform-admin", "everything" },
+    { NULL, NULL }
+};
 
 static const cp_permission_t  cp_permissions[] = {
-    { "self:read", VIEWER, CP_SCOPE_TENANT,
-      "who am I, which roles are there" },
+    { "self:read", ALL, TENANT, "who am I, which roles are there" },
 
-    { "tenant:read", VIEWER, CP_SCOPE_TENANT, "see tenants" },
-    { "tenant:write", PLATFORM, CP_SCOPE_PLATFORM,
+    { "tenant:read", ALL, TENANT, "see tenants" },
+    { "tenant:write", P, PLATFORM,
       "make, change, suspend and archive tenants" },
-    { "gateway_group:read", VIEWER, CP_SCOPE_PLATFORM, "see gateway groups" },
-    { "gateway_group:write", PLATFORM, CP_SCOPE_PLATFORM,
-      "make and change gateway groups" },
-    { "gateway:read", VIEWER, CP_SCOPE_PLATFORM, "see gateways" },
-    { "gateway:write", PLATFORM, CP_SCOPE_PLATFORM,
-      "register and remove gateways" },
-    { "admin_token:read", VIEWER, CP_SCOPE_TENANT, "see admin tokens" },
-    { "admin_token:write", TENANT, CP_SCOPE_TENANT,
-      "make and revoke admin tokens, up to the own role" },
+    { "gateway_group:read", ALL, PLATFORM, "see gateway groups" },
+    { "gateway_group:write", P, PLATFORM, "make and change gateway groups" },
+    { "gateway:read", ALL, PLATFORM, "see gateways" },
+    { "gateway:write", P, PLATFORM, "register and remove gateways" },
+    { "admin_token:read", ALL, TENANT, "see admin tokens" },
+    { "admin_token:write", T|P, TENANT,
+      "make and revoke admin tokens, with what one holds" },
+    { "role:read", ALL, TENANT, "see the tenant's own roles" },
+    { "role:write", T|P, TENANT,
+      "make and change these, with what one holds" },
+    { "role_binding:read", ALL, TENANT, "see who holds which role" },
+    { "role_binding:write", T|P, TENANT,
+      "give roles in the tenant, with what one holds, and take them" },
+    { "global_role_binding:read", ALL, PLATFORM,
+      "see who holds which role at the platform" },
+    { "global_role_binding:write", P, PLATFORM,
+      "give roles at the platform, with what one holds, and take them" },
 
-    { "api:read", VIEWER, CP_SCOPE_TENANT, "see apis" },
-    { "api:write", TENANT, CP_SCOPE_TENANT, "make, change, publish apis" },
-    { "api:platform", PLATFORM, CP_SCOPE_PLATFORM,
+    { "api:read", ALL, TENANT, "see apis" },
+    { "api:write", O|T|P, TENANT, "make, change, publish apis" },
+    { "api:platform", P, PLATFORM,
       "say which apis are the control plane's own, and where they lead" },
-    { "operation:read", VIEWER, CP_SCOPE_TENANT, "see operations" },
-    { "operation:write", TENANT, CP_SCOPE_TENANT, "change operations" },
-    { "tool:read", VIEWER, CP_SCOPE_TENANT, "see what discovery found" },
-    { "tool:write", TENANT, CP_SCOPE_TENANT, "enable and disable these" },
-    { "server:read", VIEWER, CP_SCOPE_TENANT, "see servers" },
-    { "server:write", TENANT, CP_SCOPE_TENANT, "make and publish servers" },
-    { "plan:read", VIEWER, CP_SCOPE_TENANT, "see plans" },
-    { "plan:write", TENANT, CP_SCOPE_TENANT, "make and change plans" },
-    { "secret:read", VIEWER, CP_SCOPE_TENANT,
+    { "operation:read", ALL, TENANT, "see operations" },
+    { "operation:write", O|T|P, TENANT, "change operations" },
+    { "tool:read", ALL, TENANT, "see what discovery found" },
+    { "tool:write", O|T|P, TENANT, "enable and disable these" },
+    { "server:read", ALL, TENANT, "see servers" },
+    { "server:write", O|T|P, TENANT, "make and publish servers" },
+    { "plan:read", ALL, TENANT, "see plans" },
+    { "plan:write", T|P, TENANT, "make and change plans" },
+    { "secret:read", ALL, TENANT,
       "see which secrets there are, never their values" },
-    { "secret:write", TENANT, CP_SCOPE_TENANT, "make and change secrets" },
-    { "issuer:read", VIEWER, CP_SCOPE_TENANT, "see issuers of tokens" },
-    { "issuer:write", TENANT, CP_SCOPE_TENANT,
-      "say whose tokens are believed" },
-    { "global_secret:read", VIEWER, CP_SCOPE_PLATFORM,
+    { "secret:write", O|T|P, TENANT, "make and change secrets" },
+    { "issuer:read", ALL, TENANT, "see issuers of tokens" },
+    { "issuer:write", T|P, TENANT, "say whose tokens are believed" },
+    { "global_secret:read", ALL, PLATFORM,
       "see which of the platform's there are, never their values" },
-    { "global_secret:write", PLATFORM, CP_SCOPE_PLATFORM,
+    { "global_secret:write", P, PLATFORM,
       "make and change secrets for global policies" },
-    { "policy:read", VIEWER, CP_SCOPE_TENANT, "see policies" },
-    { "policy:write", TENANT, CP_SCOPE_TENANT, "make and attach policies" },
-    { "global_policy:read", VIEWER, CP_SCOPE_PLATFORM,
-      "see the platform's policies" },
-    { "global_policy:write", PLATFORM, CP_SCOPE_PLATFORM,
+    { "policy:read", ALL, TENANT, "see policies" },
+    { "policy:write", O|T|P, TENANT, "make and attach policies" },
+    { "global_policy:read", ALL, PLATFORM, "see the platform's policies" },
+    { "global_policy:write", P, PLATFORM,
       "make and attach the platform's policies" },
-    { "application:read", VIEWER, CP_SCOPE_TENANT, "see applications" },
-    { "application:write", TENANT, CP_SCOPE_TENANT,
+    { "application:read", ALL, TENANT, "see applications" },
+    { "application:write", D|O|T|P, TENANT,
       "make and suspend applications" },
-    { "subscription:read", VIEWER, CP_SCOPE_TENANT, "see subscriptions" },
-    { "subscription:write", TENANT, CP_SCOPE_TENANT,
+    { "subscription:read", ALL, TENANT, "see subscriptions" },
+    { "subscription:write", D|O|T|P, TENANT,
       "make, suspend and revoke subscriptions" },
-    { "subscription:approve", TENANT, CP_SCOPE_TENANT,
-      "approve and reject subscriptions to the own apis" },
-    { "approval:read", VIEWER, CP_SCOPE_TENANT,
+    { "subscription:approve", T|P, TENANT,
+      "approve and reject subscriptions to the own apis, decide for their"
+      " publisher" },
+    { "approval:read", ALL, TENANT,
       "see which calls wait for an approval, with their arguments" },
-    { "approval:write", TENANT, CP_SCOPE_TENANT,
+    { "approval:write", T|P, TENANT,
       "approve and deny calls of the own tools" },
-    { "credential:read", VIEWER, CP_SCOPE_TENANT,
-      "see credentials, never their keys" },
-    { "credential:write", TENANT, CP_SCOPE_TENANT,
+    { "credential:read", ALL, TENANT, "see credentials, never their keys" },
+    { "credential:write", D|O|T|P, TENANT,
       "make, rotate and revoke credentials" },
 
-    { "mail:read", VIEWER, CP_SCOPE_PLATFORM,
+    { "mail:read", ALL, PLATFORM,
       "see which mails wait and what became of the others" },
-    { "mail:write", PLATFORM, CP_SCOPE_PLATFORM, "send a mail for a test" },
-    { "apply:read", VIEWER, CP_SCOPE_TENANT, "diff and dump" },
-    { "apply:write", TENANT, CP_SCOPE_TENANT, "apply documents" },
-    { "usage:read", VIEWER, CP_SCOPE_TENANT, "see usage" },
-    { "audit:read", VIEWER, CP_SCOPE_TENANT, "see and verify the audit log" },
+    { "mail:write", P, PLATFORM, "send a mail for a test" },
+    { "apply:read", ALL, TENANT, "diff and dump" },
+    { "apply:write", O|T|P, TENANT,
+      "apply documents, each with the permission of its kind" },
+    { "usage:read", ALL, TENANT, "see usage" },
+    { "audit:read", ALL, TENANT, "see and verify the audit log" },
 
-    { NULL, CP_ROLE_NONE, CP_SCOPE_TENANT, NULL }
+    { NULL, 0, TENANT, NULL }
 };
 
-static const char *const  cp_roles[] = {
-    [CP_ROLE_NONE] = "none",
-    [CP_ROLE_VIEWER] = "viewer",
-    [CP_ROLE_TENANT_ADMIN] = "tenant-admin",
-    [CP_ROLE_PLATFORM_ADMIN] = "platform-admin"
-};
+#define CP_PERMISSIONS                                                        \
+    (sizeof(cp_permissions) / sizeof(cp_permissions[0]) - 1)
 
-
-static const cp_permission_t *
-cp_permission_find(const char *name)
-{
-    const cp_permission_t  *p;
-
-    for (p = cp_permissions; p->name; p++) {
-        if (strcmp(p->name, name) == 0) {
-            return p;
-        }
-    }
-
-    return NULL;
-}
+_Static_assert(CP_PERMISSIONS <= CP_PERMS_WORDS * 64, "a word more");
 
 
 const cp_permission_t *
 cp_permission_at(unsigned i)
 {
-    return i < sizeof(cp_permissions) / sizeof(cp_permissions[0]) - 1
-           ? &cp_permissions[i] : NULL;
+    return i < CP_PERMISSIONS ? &cp_permissions[i] : NULL;
 }
 
 
-const char *
-cp_role_name(cp_role_e role)
-{
-    return cp_roles[role];
-}
-
-
-cp_role_e
-cp_role_find(const char *name)
+int
+cp_permission_find(const char *name)
 {
     unsigned  i;
 
-    for (i = CP_ROLE_VIEWER; i <= CP_ROLE_PLATFORM_ADMIN; i++) {
-        if (strcmp(cp_roles[i], name) == 0) {
-            return (cp_role_e) i;
+    for (i = 0; i < CP_PERMISSIONS; i++) {
+        if (strcmp(cp_permissions[i].name, name) == 0) {
+            return (int) i;
         }
     }
 
-    return CP_ROLE_NONE;
+    return -1;
 }
 
 
-/* A permission that is not in the table is nobody's. */
-cp_rc_t
-cp_auth_may(cp_op_t *op, const char *permission)
+const cp_role_t *
+cp_role_at(unsigned i)
 {
-    const cp_permission_t  *p;
+    return i < sizeof(cp_roles) / sizeof(cp_roles[0]) - 1 ? &cp_roles[i]
+                                                          : NULL;
+}
+
+
+bool
+cp_perms_has(const cp_perms_t *may, unsigned i)
+{
+    return may->bits[i / 64] >> (i % 64) & 1;
+}
+
+
+void
+cp_perms_add(cp_perms_t *may, unsigned i)
+{
+    may->bits[i / 64] |= (uint64_t) 1 << (i % 64);
+}
+
+
+bool
+cp_role_builtin(const char *name, cp_perms_t *may)
+{
+    unsigned  i, role;
+
+    memset(may, 0, sizeof(cp_perms_t));
+
+    for (role = 0; cp_roles[role].name; role++) {
+        if (strcmp(cp_roles[role].name, name) == 0) {
+            break;
+        }
+    }
+
+    for (i = 0; cp_roles[role].name && i < CP_PERMISSIONS; i++) {
+        if (cp_permissions[i].roles >> role & 1) {
+            cp_perms_add(may, i);
+        }
+    }
+
+    return cp_roles[role].name != NULL;
+}
+
+
+/* Does the grant count there, for this permission?  One of a tenant says
+ * nothing of the platform, whatever is in it. */
+static bool
+cp_grant_gives(const cp_grant_t *g, unsigned i, const char *tenant)
+{
+    return cp_perms_has(&g->may, i)
+           && (g->tenant == NULL
+               || (tenant && cp_permissions[i].scope == TENANT
+                   && strcmp(g->tenant, tenant) == 0));
+}
+
+
+static bool
+cp_actor_holds(const cp_actor_t *actor, int i, const char *tenant)
+{
+    const cp_grant_t  *g;
+
+    if (cp_actor_is_system(actor)) {
+        return true;
+    }
+
+    for (g = i < 0 ? NULL : actor->grants; g; g = g->next) {
+        if (cp_grant_gives(g, (unsigned) i, tenant)) {
+            return true;
+        }
+    }
+
+    return false;
+}
+
+
+bool
+cp_auth_holds(const cp_actor_t *actor, const char *permission,
+    const char *tenant)
+{
+    return cp_actor_holds(actor, cp_permission_find(permission), tenant);
+}
+
+
+static cp_rc_t
+cp_auth_lacks(cp_op_t *op, const char *permission)
+{
+    return cp_err_set(&op->err, "forbidden", "this needs %s",
+                      permission ? permission : "another credential");
+}
+
+
+cp_rc_t
+cp_auth_may(cp_op_t *op, const char *permission, const char *tenant)
+{
+    return cp_auth_holds(&op->actor, permission, tenant)
+           ? CP_OK : cp_auth_lacks(op, permission);
+}
+
+
+cp_rc_t
+cp_auth_may_somewhere(cp_op_t *op, const char *permission)
+{
+    int                i;
+    const cp_grant_t  *g;
 
     if (cp_actor_is_system(&op->actor)) {
         return CP_OK;
     }
 
-    p = permission ? cp_permission_find(permission) : NULL;
+    i = permission ? cp_permission_find(permission) : -1;
 
-    if (p == NULL || op->actor.how != CP_AUTH_ADMIN
-        || op->actor.role < p->role
-        || (p->scope == CP_SCOPE_PLATFORM && op->actor.tenant))
-    {
-        return cp_err_set(&op->err, "forbidden", "this needs %s",
-                          permission ? permission : "another credential");
+    for (g = i < 0 ? NULL : op->actor.grants; g; g = g->next) {
+        if (cp_grant_gives(g, (unsigned) i, g->tenant)) {
+            return CP_OK;
+        }
+    }
+
+    return cp_auth_lacks(op, permission);
+}
+
+
+/* What a tenant's role has of the platform gives nothing, so it is not asked
+ * for. */
+cp_rc_t
+cp_auth_covers(cp_op_t *op, const char *tenant, const cp_perms_t *may)
+{
+    unsigned  i;
+
+    for (i = 0; i < CP_PERMISSIONS; i++) {
+        if (cp_perms_has(may, i)
+            && (tenant == NULL || cp_permissions[i].scope == TENANT)
+            && !cp_actor_holds(&op->actor, (int) i, tenant))
+        {
+            return cp_err_set(&op->err, "forbidden", "it would give %s, which"
+                              " you do not hold %s", cp_permissions[i].name,
+                              tenant ? "there" : "at the platform");
+        }
     }
 
     return CP_OK;
@@ -165,10 +288,92 @@ cp_auth_may(cp_op_t *op, const char *permission)
 bool
 cp_auth_sees(const cp_actor_t *actor, const char *tenant)
 {
-    if (actor->how != CP_AUTH_ADMIN) {
-        return cp_actor_is_system(actor);
+    const cp_grant_t  *g;
+
+    for (g = actor->grants; g; g = g->next) {
+        if (g->tenant == NULL
+            || (tenant && strcmp(g->tenant, tenant) == 0))
+        {
+            return true;
+        }
     }
 
-    return actor->tenant == NULL
-           || (tenant && strcmp(actor->tenant, tenant) == 0);
+    return cp_actor_is_system(actor);
+}
+
+
+const char *
+cp_auth_home(const cp_actor_t *actor)
+{
+    const char        *id;
+    const cp_grant_t  *g;
+
+    id = NULL;
+
+    for (g = actor->grants; g; g = g->next) {
+        if (g->tenant == NULL || (id && strcmp(id, g->tenant) != 0)) {
+            return NULL;
+        }
+
+        id = g->tenant;
+    }
+
+    return id;
+}
+
+
+cp_rc_t
+cp_auth_one(cp_op_t *op, const char *permission, const char **id)
+{
+    *id = cp_auth_home(&op->actor);
+
+    return *id || cp_auth_holds(&op->actor, permission, NULL)
+           ? CP_OK
+           : cp_err_set(&op->err, "bad_request", "you are in several tenants:"
+                        " name one");
+}
+
+
+/* Ids are letters and digits, read from the database. */
+const char *
+cp_auth_where(const cp_op_t *op, const char *column, const char *permission)
+{
+    int                i;
+    const char        *list;
+    const cp_grant_t  *g;
+
+    if (cp_auth_holds(&op->actor, permission, NULL)) {
+        return "1 = 1";
+    }
+
+    list = NULL;
+    i = cp_permission_find(permission);
+
+    for (g = i < 0 ? NULL : op->actor.grants; g; g = g->next) {
+        if (cp_grant_gives(g, (unsigned) i, g->tenant)
+            && stoa_id_valid(g->tenant, strlen(g->tenant)))
+        {
+            list = cp_arena_printf(op->arena, "%s%s'%s'", list ? list : "",
+                                   list ? ", " : "", g->tenant);
+        }
+    }
+
+    return list ? cp_arena_printf(op->arena, "\"%s\" IN (%s)", column, list)
+                : "1 = 0";
+}
+
+
+void
+cp_auth_raise(cp_actor_t *actor, const char *permission)
+{
+    int          i;
+    cp_grant_t  *g;
+
+    i = cp_permission_find(permission);
+
+    for (g = i < 0 ? NULL : actor->grants; g; g = g->next) {
+        if (cp_grant_gives(g, (unsigned) i, g->tenant)) {
+            memset(&g->may, 0xff, sizeof(cp_perms_t));
+        }
+    }
 }

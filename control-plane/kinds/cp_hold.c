@@ -63,7 +63,8 @@ cp_hold_ended(const cp_hold_t *hold)
 bool
 cp_hold_is_publisher(const cp_op_t *op, const cp_json_t *sub)
 {
-    return cp_auth_sees(&op->actor, cp_json_str(sub, "target_tenant"));
+    return cp_auth_holds(&op->actor, "subscription:approve",
+                         cp_json_str(sub, "target_tenant"));
 }
 
 
@@ -218,7 +219,7 @@ cp_hold_gone(const cp_write_t *w, const cp_json_t *before)
     unsigned                  i;
     static const char *const  ended[] = { "rejected", "revoked", "expired" };
 
-    if (!w->single || w->op->actor.tenant == NULL) {
+    if (!w->single || cp_auth_sees(&w->op->actor, NULL)) {
         return CP_OK;
     }
 

@@ -2,6 +2,8 @@
  * Admin tokens.
  */
 
+#include <string.h>
+
 #include "auth/cp_auth.h"
 #include "kinds/cp_kind.h"
 #include "kinds/cp_token.h"
@@ -15,12 +17,10 @@ static cp_rc_t cp_admin_token_gone(const cp_write_t *w,
     const cp_json_t *before);
 
 
-static const char *const  roles[] = { "platform-admin", "tenant-admin",
-                                      "viewer", NULL };
-
 static const cp_field_t  admin_token_fields[] = {
     BASE_ID, BASE_NAME, BASE_TITLE, BASE_STATE,
-    F_ENUM("role", RQ|IM|FI, NULL, roles, "what it may do"),
+    F("role", CP_F_NAME, RQ|IM|FI, 0, 0, NULL,
+      "what it may do: a built-in role, or one of its tenant's"),
     F_REF("tenant", IM|FI, "tenant", NULL,
       "the only tenant it reaches; not for platform-admin"),
     F("expires_at", CP_F_TIME, 0, 0, 0, NULL, "refused from then on"),
@@ -74,11 +74,20 @@ cp_admin_token_check(const cp_write_t *w, const cp_json_t *before,
     cp_json_t *after)
 {
     cp_rc_t      rc;
-    cp_role_e    role;
-    const char  *token, *tenant;
+    const char  *token, *role, *tenant;
+
+    role = cp_json_str(after, "role");
+    tenant = cp_json_str(after, "tenant");
 
     rc = cp_admin_token_outlives(w->op, before, after);
-    if (rc != CP_OK || before) {
+
+    if (before) {
+        return rc == CP_OK && cp_json_num(after, "expires_at", INT64_MAX)
+                              > cp_json_num(before, "expires_at", INT64_MAX)
+               ? cp_rbac_give(w->op, w->tx, tenant, role) : rc;
+    }
+
+    if (rc != CP_OK) {
         return rc;
     }
 
@@ -87,21 +96,10 @@ cp_admin_token_check(const cp_write_t *w, const cp_json_t *before,
         return rc;
     }
 
-    role = cp_role_find(cp_json_str(after, "role"));
-    tenant = cp_json_str(after, "tenant");
-
-    if (role == CP_ROLE_PLATFORM_ADMIN && tenant) {
-        return cp_err_field(&w->op->err, -1, after->line, "tenant",
-                            "is not for platform-admin");
-    }
-
-    if (role > w->op->actor.role) {
-        return cp_err_set(&w->op->err, "forbidden",
-                          "the role is above your own");
-    }
-
-    if (tenant == NULL && w->op->actor.tenant) {
-        tenant = w->op->actor.tenant;
+    if (tenant == NULL && strcmp(role, "platform-admin") != 0
+        && cp_auth_home(&w->op->actor))
+    {
+        tenant = cp_auth_home(&w->op->actor);
         cp_json_put(w->op->arena, after, "tenant", tenant);
     }
 
@@ -110,9 +108,14 @@ cp_admin_token_check(const cp_write_t *w, const cp_json_t *before,
                             "there is no such tenant");
     }
 
-    if (role == CP_ROLE_TENANT_ADMIN && tenant == NULL) {
-        return cp_err_field(&w->op->err, -1, after->line, "tenant",
-                            "is required for tenant-admin");
+    rc = cp_auth_may(w->op, "admin_token:write", tenant);
+
+    if (rc == CP_OK) {
+        rc = cp_rbac_give(w->op, w->tx, tenant, role);
+    }
+
+    if (rc != CP_OK) {
+        return rc;
     }
 
     token = cp_token_make(w->op, after, "token", "adm");
@@ -127,26 +130,11 @@ cp_admin_token_check(const cp_write_t *w, const cp_json_t *before,
 }
 
 
-/* Without one nobody could make another, but on the server's own host. */
 static cp_rc_t
 cp_admin_token_settled(cp_op_t *op, cp_tx_t *tx, const cp_json_t *row)
 {
-    cp_rc_t    rc;
-    cp_rows_t  rows;
-
-    if (cp_role_find(cp_json_str(row, "role")) != CP_ROLE_PLATFORM_ADMIN) {
-        return CP_OK;
-    }
-
-    rc = cp_tx_query(tx, op->arena, "SELECT id FROM admin_tokens"
-                     " WHERE role = 'platform-admin' AND state = 'active'"
-                     " AND (expires_at IS NULL OR expires_at > $1) LIMIT 1",
-                     cp_args(cp_int(cp_time_ms())), &rows, &op->err);
-
-    return rc == CP_OK && rows.rows == 0
-           ? cp_err_set(&op->err, "conflict", "it is the last token of a"
-                        " platform-admin; make another one first")
-           : rc;
+    return strcmp(cp_json_str(row, "role"), "platform-admin") == 0
+           ? cp_rbac_last(op, tx) : CP_OK;
 }
 
 

@@ -282,7 +282,7 @@ cp_api_platform_check(cp_op_t *op, const cp_json_t *before,
         return CP_OK;
     }
 
-    return cp_auth_may(op, "api:platform");
+    return cp_auth_may(op, "api:platform", NULL);
 }
 
 

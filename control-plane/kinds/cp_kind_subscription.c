@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "auth/cp_auth.h"
 #include "kinds/cp_hold.h"
 #include "kinds/cp_kind.h"
 #include "kinds/cp_token.h"
@@ -75,7 +76,8 @@ static const cp_transition_t  subscription_transitions[] = {
 const cp_resource_t  cp_res_subscription = {
     .kind = "subscription", .doc_kind = "Subscription",
     .plural = "subscriptions", .table = "subscriptions", .parent = "tenant",
-    .also = "target_tenant", .sides = { "the consumer", "the publisher" },
+    .also = "target_tenant", .decides = "subscription:approve",
+    .sides = { "the consumer", "the publisher" },
     .called = "application api server",
     .by_id = true, .label = subscription_label,
     .fields = subscription_fields,
@@ -219,7 +221,7 @@ cp_subscription_abroad(cp_op_t *op, const cp_json_t *row, const char *target,
 {
     const char  *state, *audience;
 
-    if (op->actor.role != CP_ROLE_PLATFORM_ADMIN || row == NULL
+    if (!cp_auth_sees(&op->actor, target) || row == NULL
         || strcmp(cp_json_str(row, "tenant"), target) != 0)
     {
         return cp_err_set(&op->err, "not_found", CP_NOT_ABROAD);

@@ -37,6 +37,8 @@ static const cp_dependent_t  tenant_dependents[] = {
     { "api", "tenant", CP_DEP_FORCE, false },
     { "plan", "tenant", CP_DEP_FORCE, false },
     { "admin_token", "tenant", CP_DEP_OWNED, false },
+    { "role_binding", "tenant", CP_DEP_OWNED, false },
+    { "role", "tenant", CP_DEP_OWNED, false },
     { NULL, NULL, 0, false }
 };
 

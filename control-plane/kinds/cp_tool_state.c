@@ -169,7 +169,7 @@ cp_tool_decide(cp_op_t *op, cp_tx_t *tx, const cp_resource_t *res,
         return cp_entry_event(&w, event, &e);
     }
 
-    rc = cp_auth_may(op, "tool:write");
+    rc = cp_auth_may(op, "tool:write", cp_json_str(api, "tenant"));
 
     if (rc == CP_OK) {
         rc = cp_tool_keep(op, tx, res, cp_json_str(api, "id"), name, state);

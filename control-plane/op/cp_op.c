@@ -15,8 +15,7 @@ cp_op_system(cp_op_t *op, cp_app_t *app, cp_arena_t *arena, const char *name)
     op->app = app;
     op->arena = arena;
     op->err.arena = arena;
-    op->actor.how = CP_AUTH_NONE;
-    op->actor.role = CP_ROLE_PLATFORM_ADMIN;
+    op->actor.how = CP_AUTH_SYSTEM;
     op->actor.id = "";
     op->actor.name = name;
 

@@ -18,21 +18,36 @@
 #define CP_OP_RETRIES      5       /* after CP_CONFLICT                     */
 
 typedef enum { CP_AUTH_NONE, CP_AUTH_ADMIN, CP_AUTH_GATEWAY,
-    CP_AUTH_ASSERTION } cp_auth_e;
+    CP_AUTH_ASSERTION, CP_AUTH_USER, CP_AUTH_SYSTEM } cp_auth_e;
 
-typedef enum { CP_ROLE_NONE, CP_ROLE_VIEWER, CP_ROLE_TENANT_ADMIN,
-    CP_ROLE_PLATFORM_ADMIN } cp_role_e;
+/* A set of rows of the table of permissions (auth/cp_rbac.c), by number. */
+#define CP_PERMS_WORDS     3
 
 typedef struct {
-    cp_auth_e    how;
-    cp_role_e    role;                      /* ADMIN                         */
-    const char  *id;                        /* admin token or gateway id     */
+    uint64_t  bits[CP_PERMS_WORDS];
+} cp_perms_t;
+
+typedef struct cp_grant_s  cp_grant_t;
+
+/* What an actor may do where.  Several may speak of one tenant. */
+struct cp_grant_s {
+    const char  *tenant;                    /* id; NULL: the platform, and so
+                                               every tenant                  */
+    const char  *role;                      /* its name                      */
+    bool         stored;                    /* else a claim's                */
+    cp_perms_t   may;
+    cp_grant_t  *next;
+};
+
+typedef struct {
+    cp_auth_e    how;                       /* NONE: nobody                  */
+    const char  *id;                        /* token, person or gateway      */
     const char  *name;
     const char  *person;                    /* id of the user, whose name is
                                                sealed in the audit log; NULL:
                                                nobody's */
-    const char  *tenant;                    /* ADMIN: id, NULL: all tenants;
-                                               ASSERTION: the caller's */
+    cp_grant_t  *grants;                    /* ADMIN, USER                   */
+    const char  *of_tenant;                 /* ASSERTION: id of the caller's */
     const char  *group;                     /* GATEWAY: group id             */
     const char  *application;               /* ASSERTION                     */
     int64_t      expires;                   /* ADMIN: Unix ms, 0: never      */
@@ -51,9 +66,7 @@ typedef struct {
 
 
 /* Is it the process itself that asks? */
-#define cp_actor_is_system(actor)                                             \
-    ((actor)->how == CP_AUTH_NONE                                             \
-     && (actor)->role == CP_ROLE_PLATFORM_ADMIN)
+#define cp_actor_is_system(actor)  ((actor)->how == CP_AUTH_SYSTEM)
 
 /* An operation of the process itself, with all rights; name: for the audit
  * log. */

@@ -246,7 +246,8 @@ cp_platform_words(cp_op_t *op, const char *query, cp_val_t *patterns)
 static cp_val_t
 cp_platform_partner(cp_op_t *op)
 {
-    return cp_text(cp_arena_printf(op->arena, "%%\"%s\"%%", op->actor.tenant));
+    return cp_text(cp_arena_printf(op->arena, "%%\"%s\"%%",
+                                   op->actor.of_tenant));
 }
 
 
@@ -282,7 +283,7 @@ cp_platform_search(cp_op_t *op, const char *query, const char *kind,
 
     query = (query != NULL) ? query : "";
 
-    args[0] = cp_text(op->actor.tenant);
+    args[0] = cp_text(op->actor.of_tenant);
     args[1] = cp_platform_partner(op);
     args[2] = cp_text(op->actor.application);
     args[3] = cp_text(query);
@@ -321,7 +322,7 @@ cp_platform_find(cp_op_t *op, const char *tenant, const char *api,
     cp_rc_t  rc;
 
     rc = cp_platform_query(op, cp_sql_api,
-             cp_args(cp_text(op->actor.tenant), cp_platform_partner(op),
+             cp_args(cp_text(op->actor.of_tenant), cp_platform_partner(op),
                      cp_text(op->actor.application),
                      cp_text(tenant != NULL ? tenant : ""), cp_text(api)),
              rows);
@@ -587,7 +588,7 @@ cp_platform_usage(cp_op_t *op, int64_t days, cp_json_t **out)
     cp_usage_ask_t   ask;
 
     memset(&ask, 0, sizeof(ask));
-    ask.tenant = op->actor.tenant;
+    ask.tenant = op->actor.of_tenant;
     ask.application = op->actor.application;
     ask.to_ms = cp_time_ms() + 1;
     ask.from_ms = ask.to_ms - days * CP_DAY_MS;

@@ -74,9 +74,10 @@ cp_rc_t cp_ref_find(cp_tx_t *tx, cp_arena_t *a, const cp_resource_t *res,
     cp_err_t *err) CP_MUST_CHECK;
 
 
-/* A tenant's, for this actor: 404 when there is none or it is another's. */
+/* A tenant's, for this actor: 404 when there is none or it is another's, 403
+ * when it is his but he may not. */
 cp_rc_t cp_ref_tenant(cp_op_t *op, cp_tx_t *tx, const char *name_or_id,
-    const char **id) CP_MUST_CHECK;
+    const char *permission, const char **id) CP_MUST_CHECK;
 
 
 /* Rows.  A missing row is *row NULL. */
@@ -129,9 +130,14 @@ cp_rc_t cp_entry_remove(cp_write_t *w, const cp_json_t *row) CP_MUST_CHECK;
 cp_json_t *cp_change_diff(cp_arena_t *a, const cp_resource_t *res,
     const cp_json_t *before, const cp_json_t *after);
 
+/* The tenant that a row belongs to; NULL: the platform. */
+const char *cp_row_tenant(const cp_resource_t *res, const cp_json_t *row);
 /* Is this the row of the actor's tenant, or the platform's? */
 bool cp_entry_visible(const cp_actor_t *actor, const cp_resource_t *res,
     const cp_json_t *row);
+/* May it be done to this row, as one of those whose it is? */
+cp_rc_t cp_entry_may(cp_op_t *op, const cp_resource_t *res,
+    const cp_json_t *row, const char *permission) CP_MUST_CHECK;
 
 /* 409 when something refers to the row that does not go with it; removes what
  * does.  force: subscriptions in use go too. */

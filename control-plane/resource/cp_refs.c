@@ -107,7 +107,7 @@ cp_ref_by(cp_tx_t *tx, cp_arena_t *a, const cp_resource_t *res,
 
 cp_rc_t
 cp_ref_tenant(cp_op_t *op, cp_tx_t *tx, const char *name_or_id,
-    const char **id)
+    const char *permission, const char **id)
 {
     cp_rc_t  rc;
 
@@ -118,7 +118,7 @@ cp_ref_tenant(cp_op_t *op, cp_tx_t *tx, const char *name_or_id,
     }
 
     return *id && cp_auth_sees(&op->actor, *id)
-           ? CP_OK
+           ? cp_auth_may(op, permission, *id)
            : cp_err_set(&op->err, "not_found",
                         "there is no tenant \"%.64s\"", name_or_id);
 }

@@ -15,6 +15,7 @@
 
 
 static cp_rc_t cp_write_begin(const cp_write_t *w, bool permission);
+static cp_rc_t cp_write_open(const cp_write_t *w, cp_entry_t *e);
 static cp_validate_t cp_write_validate(const cp_write_t *w);
 static cp_rc_t cp_write_load(const cp_write_t *w, const char *if_match,
     cp_entry_t *e);
@@ -37,11 +38,10 @@ static bool cp_write_is_over(const cp_resource_t *res, const cp_json_t *row,
     const char *to);
 static bool cp_write_settled(const cp_resource_t *res,
     const cp_entry_t *before, const cp_entry_t *after);
+static const char *cp_write_needs(cp_op_t *op, const cp_resource_t *res);
 static bool cp_etag_matches(const char *list, const char *etag);
 static const cp_transition_t *cp_transition_find(const cp_resource_t *res,
     const char *event, const char *state, bool system, bool *known);
-static const char *cp_row_tenant(const cp_resource_t *res,
-    const cp_json_t *row);
 
 
 const char *
@@ -49,30 +49,6 @@ cp_etag(cp_arena_t *a, const cp_json_t *row)
 {
     return cp_arena_printf(a, "\"%s-%" PRId64 "\"", cp_json_str(row, "id"),
                            cp_json_num(row, "ver", 0));
-}
-
-
-bool
-cp_entry_visible(const cp_actor_t *actor, const cp_resource_t *res,
-    const cp_json_t *row)
-{
-    const char  *other;
-
-    if (cp_auth_sees(actor, cp_row_tenant(res, row))) {
-        return true;
-    }
-
-    other = res->also ? cp_json_str(row, res->also) : NULL;
-
-    return other && cp_auth_sees(actor, other);
-}
-
-
-/* The tenant that a row belongs to; NULL: the platform. */
-static const char *
-cp_row_tenant(const cp_resource_t *res, const cp_json_t *row)
-{
-    return cp_json_str(row, res->owner ? "id" : "tenant");
 }
 
 
@@ -193,11 +169,7 @@ cp_entry_update(cp_write_t *w, cp_entry_t *e)
 
     w->changed = false;
 
-    rc = cp_write_begin(w, true);
-
-    if (rc == CP_OK) {
-        rc = cp_write_load(w, w->if_match, &before);
-    }
+    rc = cp_write_open(w, &before);
 
     if (rc != CP_OK) {
         return rc;
@@ -338,11 +310,7 @@ cp_entry_delete(cp_write_t *w)
     cp_rc_t     rc;
     cp_entry_t  before;
 
-    rc = cp_write_begin(w, true);
-
-    if (rc == CP_OK) {
-        rc = cp_write_load(w, w->if_match, &before);
-    }
+    rc = cp_write_open(w, &before);
 
     return rc == CP_OK ? cp_entry_remove(w, before.row) : rc;
 }
@@ -377,6 +345,13 @@ cp_entry_remove(cp_write_t *w, const cp_json_t *row)
 }
 
 
+static const char *
+cp_write_needs(cp_op_t *op, const cp_resource_t *res)
+{
+    return cp_arena_printf(op->arena, "%s:write", res->kind);
+}
+
+
 /* The lock comes first: what is read after it cannot change before commit. */
 static cp_rc_t
 cp_write_begin(const cp_write_t *w, bool permission)
@@ -385,11 +360,26 @@ cp_write_begin(const cp_write_t *w, bool permission)
     cp_op_t  *op = w->op;
 
     rc = permission
-         ? cp_auth_may(op, cp_arena_printf(op->arena, "%s:write",
-                                           w->res->kind))
-         : CP_OK;
+         ? cp_auth_may_somewhere(op, cp_write_needs(op, w->res)) : CP_OK;
 
     return rc == CP_OK ? cp_feed_lock(w->tx, op->arena, &op->err) : rc;
+}
+
+
+/* A row that is there, and that the actor may change. */
+static cp_rc_t
+cp_write_open(const cp_write_t *w, cp_entry_t *e)
+{
+    cp_rc_t  rc;
+
+    rc = cp_write_begin(w, true);
+
+    if (rc == CP_OK) {
+        rc = cp_write_load(w, w->if_match, e);
+    }
+
+    return rc == CP_OK ? cp_entry_may(w->op, w->res, e->row,
+                                      cp_write_needs(w->op, w->res)) : rc;
 }
 
 
@@ -474,7 +464,9 @@ cp_write_parent(const cp_write_t *w, cp_json_t *row)
     cp_json_put(op->arena, row, "tenant", tenant);
     cp_json_put(op->arena, row, w->res->parent, w->id);
 
-    return cp_write_tenant(w, tenant);
+    rc = cp_auth_may(op, cp_write_needs(op, w->res), tenant);
+
+    return rc == CP_OK ? cp_write_tenant(w, tenant) : rc;
 }
 
 
@@ -579,7 +571,8 @@ cp_write_allowed(const cp_write_t *w, const cp_entry_t *e, const char *event,
                           " at its expires_at");
     }
 
-    return (*t)->permission ? cp_auth_may(op, (*t)->permission) : CP_OK;
+    return (*t)->permission
+           ? cp_entry_may(op, w->res, e->row, (*t)->permission) : CP_OK;
 }
 
 

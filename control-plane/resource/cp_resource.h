@@ -98,6 +98,8 @@ struct cp_resource_s {
     const char             *table;
     const char             *parent;     /* kind of the parent, NULL: top     */
     const char             *also;       /* column: a tenant that sees it too */
+    const char             *decides;    /* with `also`: what a change needs
+                                           there beside its own permission   */
     const char             *sides[2];   /* with `also`: what its tenant is to
                                            the other, and the other to it    */
     const char             *called;     /* by_id: the members that people know

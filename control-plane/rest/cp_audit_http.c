@@ -9,6 +9,7 @@
 #include "op/cp_app.h"
 #include "rest/cp_list.h"
 #include "audit/cp_audit.h"
+#include "auth/cp_auth.h"
 
 
 #define CP_AUDIT_ARGS_MAX  16
@@ -70,31 +71,32 @@ const cp_route_t  cp_audit_routes[] = {
 static cp_rc_t
 cp_audit_chain(cp_req_t *r, cp_tx_t *tx, const char **chain)
 {
+    bool         all;
     cp_rc_t      rc;
     const char  *name, *id;
 
     name = cp_req_query(r, "tenant");
-    *chain = r->op.actor.tenant;
+    all = cp_auth_holds(&r->op.actor, r->route->permission, NULL);
 
     if (name == NULL) {
-        return CP_OK;
+        return cp_auth_one(&r->op, r->route->permission, chain);
     }
 
-    if (name[0] == '\0' && r->op.actor.tenant == NULL) {
+    if (name[0] == '\0' && all) {
         *chain = "";
         return CP_OK;
     }
 
     /* the log of a tenant that was deleted is still there, by its id */
 
-    if (r->op.actor.tenant == NULL && stoa_id_valid(name, strlen(name))) {
+    if (all && stoa_id_valid(name, strlen(name))) {
         rc = cp_ref_find(tx, r->op.arena, &cp_res_tenant, NULL, name, &id,
                          &r->op.err);
         *chain = rc == CP_OK && id ? id : name;
         return rc;
     }
 
-    return cp_ref_tenant(&r->op, tx, name, chain);
+    return cp_ref_tenant(&r->op, tx, name, r->route->permission, chain);
 }
 
 

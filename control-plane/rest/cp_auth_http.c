@@ -54,13 +54,7 @@ cp_auth_admin(cp_req_t *r)
     rc = cp_auth_bearer(&r->op, CP_AUTH_ADMIN,
                         cp_req_header(r, "Authorization"));
 
-    /* what is another tenant's does not exist, whatever may be done to it */
-
-    if (rc == CP_OK) {
-        rc = cp_auth_path(r);
-    }
-
-    return rc == CP_OK ? cp_auth_may(&r->op, r->route->permission) : rc;
+    return rc == CP_OK ? cp_auth_path(r) : rc;
 }
 
 
@@ -97,18 +91,17 @@ cp_auth_refused(cp_req_t *r, bool admitted)
 }
 
 
-/* An actor that is bound to a tenant, in a path that names one. */
+/* In a path that names a tenant, there; else it is judged here whether it may
+ * be done anywhere, and by the handler where.  What is another tenant's does
+ * not exist, whatever may be done to it. */
 static cp_rc_t
 cp_auth_path(cp_req_t *r)
 {
-    cp_rc_t      rc;
-    cp_tx_t     *tx;
-    unsigned     i;
-    const char  *p, *id;
-
-    if (r->op.actor.tenant == NULL) {
-        return CP_OK;
-    }
+    cp_rc_t            rc;
+    cp_tx_t           *tx;
+    unsigned           i;
+    const char        *p, *id;
+    const cp_grant_t  *g;
 
     for (p = r->route->path, i = 0; (p = strchr(p, '{')) != NULL; p++, i++) {
         if (strncmp(p, "{tenant}", 8) == 0) {
@@ -116,33 +109,44 @@ cp_auth_path(cp_req_t *r)
         }
     }
 
-    if (p == NULL || i >= r->nparam) {
-        return CP_OK;
+    for (g = r->op.actor.grants; g && g->tenant == NULL; g = g->next) {
+        /* void */
+    }
+
+    if (g == NULL || p == NULL || i >= r->nparam) {
+        return cp_auth_may_somewhere(&r->op, r->route->permission);
     }
 
     if (cp_tx_open(r->op.app->db, false, &tx, &r->op.err) != CP_OK) {
         return CP_ERROR;
     }
 
-    rc = cp_ref_tenant(&r->op, tx, r->param[i], &id);
+    rc = cp_ref_tenant(&r->op, tx, r->param[i], r->route->permission, &id);
     cp_tx_rollback(tx);
 
     return rc;
 }
 
 
+/* Those that the actor holds there; everywhere: in some tenant. */
 static cp_json_t *
-cp_auth_permissions(cp_arena_t *a, cp_role_e role, bool tenant)
+cp_auth_permissions(cp_req_t *r, const char *tenant, bool everywhere)
 {
     unsigned                i;
+    cp_err_t                quiet;
     cp_json_t              *list;
+    cp_op_t                 op = r->op;
     const cp_permission_t  *p;
 
-    list = cp_json_array(a);
+    memset(&quiet, 0, sizeof(quiet));
+    op.err = quiet;
+    list = cp_json_array(op.arena);
 
     for (i = 0; (p = cp_permission_at(i)) != NULL; i++) {
-        if (role >= p->role && !(tenant && p->scope == CP_SCOPE_PLATFORM)) {
-            cp_json_push(list, cp_json_string(a, p->name));
+        if (everywhere ? cp_auth_may_somewhere(&op, p->name) == CP_OK
+                       : cp_auth_holds(&op.actor, p->name, tenant))
+        {
+            cp_json_push(list, cp_json_string(op.arena, p->name));
         }
     }
 
@@ -150,46 +154,143 @@ cp_auth_permissions(cp_arena_t *a, cp_role_e role, bool tenant)
 }
 
 
+static bool
+cp_auth_same(const cp_grant_t *a, const cp_grant_t *b)
+{
+    return a->tenant && b->tenant ? strcmp(a->tenant, b->tenant) == 0
+                                  : a->tenant == b->tenant;
+}
+
+
+/* One entry per tenant, in the order of the grants. */
+static cp_rc_t
+cp_auth_grants(cp_req_t *r, cp_tx_t *tx, cp_json_t *list)
+{
+    cp_rc_t            rc;
+    cp_json_t         *one, *roles, *role;
+    cp_arena_t        *a;
+    cp_names_t         names;
+    const char        *name;
+    const cp_grant_t  *g, *same;
+
+    a = r->op.arena;
+    cp_names_init(&names, tx, a, &r->op.err);
+
+    for (g = r->op.actor.grants; g; g = g->next) {
+
+        for (same = r->op.actor.grants; same != g; same = same->next) {
+            if (cp_auth_same(same, g)) {
+                break;
+            }
+        }
+
+        if (same != g) {
+            continue;
+        }
+
+        one = cp_json_object(a);
+        roles = cp_json_array(a);
+
+        if (g->tenant) {
+            rc = cp_names_get(&names, &cp_res_tenant, g->tenant, &name);
+            if (rc != CP_OK) {
+                return rc;
+            }
+
+            cp_json_put(a, one, "tenant", name);
+        }
+
+        for (same = g; same; same = same->next) {
+            if (cp_auth_same(same, g)) {
+                role = cp_json_object(a);
+                cp_json_put(a, role, "role", same->role);
+                cp_json_put(a, role, "from", same->stored ? "here" : "claim");
+                cp_json_push(roles, role);
+            }
+        }
+
+        cp_json_set(a, one, "roles", roles);
+        cp_json_set(a, one, "permissions",
+                    cp_auth_permissions(r, g->tenant, false));
+        cp_json_push(list, one);
+    }
+
+    return CP_OK;
+}
+
+
 cp_rc_t
 cp_auth_whoami(cp_req_t *r)
 {
-    cp_rc_t      rc;
-    cp_tx_t     *tx;
-    cp_json_t   *out;
-    cp_rows_t    rows;
-    cp_arena_t  *a;
+    cp_rc_t            rc;
+    cp_tx_t           *tx;
+    cp_json_t         *out, *grants, *only;
+    cp_arena_t        *a;
+    const cp_grant_t  *g;
 
     a = r->op.arena;
     out = cp_json_object(a);
+    grants = cp_json_array(a);
+    g = r->op.actor.grants;
 
     cp_json_put(a, out, "id", r->op.actor.id);
     cp_json_put(a, out, "name", r->op.actor.name);
-    cp_json_put(a, out, "role", cp_role_name(r->op.actor.role));
+    cp_json_put(a, out, "kind",
+                r->op.actor.how == CP_AUTH_USER ? "user" : "admin_token");
 
-    if (r->op.actor.tenant) {
-        if (cp_tx_open(r->op.app->db, false, &tx, &r->op.err) != CP_OK) {
-            return CP_ERROR;
-        }
+    if (cp_tx_open(r->op.app->db, false, &tx, &r->op.err) != CP_OK) {
+        return CP_ERROR;
+    }
 
-        rc = cp_tx_query(tx, a, "SELECT name FROM tenants WHERE id = $1",
-                         cp_args(cp_text(r->op.actor.tenant)), &rows,
-                         &r->op.err);
-        cp_tx_rollback(tx);
+    rc = cp_auth_grants(r, tx, grants);
+    cp_tx_rollback(tx);
 
-        if (rc != CP_OK) {
-            return rc;
-        }
+    if (rc != CP_OK) {
+        return rc;
+    }
 
-        if (rows.rows) {
-            cp_json_put(a, out, "tenant", cp_cell(&rows, 0, 0)->p);
+    /* short for who is in one place in one role */
+
+    if (g && g->next == NULL) {
+        only = cp_json_get(grants->first, "tenant");
+        cp_json_put(a, out, "role", g->role);
+
+        if (only) {
+            cp_json_put(a, out, "tenant", only->s);
         }
     }
 
-    cp_json_set(a, out, "permissions",
-                cp_auth_permissions(a, r->op.actor.role,
-                                    r->op.actor.tenant != NULL));
+    cp_json_set(a, out, "permissions", cp_auth_permissions(r, NULL, true));
+    cp_json_set(a, out, "grants", grants);
 
     return cp_req_answer(r, 200, out);
+}
+
+
+static cp_json_t *
+cp_auth_role(cp_arena_t *a, const cp_role_t *role)
+{
+    unsigned                i;
+    cp_json_t              *row, *list;
+    cp_perms_t              may;
+    const cp_permission_t  *p;
+
+    row = cp_json_object(a);
+    list = cp_json_array(a);
+
+    if (cp_role_builtin(role->name, &may)) {
+        for (i = 0; (p = cp_permission_at(i)) != NULL; i++) {
+            if (cp_perms_has(&may, i)) {
+                cp_json_push(list, cp_json_string(a, p->name));
+            }
+        }
+    }
+
+    cp_json_put(a, row, "role", role->name);
+    cp_json_put(a, row, "description", role->doc);
+    cp_json_set(a, row, "permissions", list);
+
+    return row;
 }
 
 
@@ -199,19 +300,15 @@ cp_auth_roles(cp_req_t *r)
     unsigned                i;
     cp_json_t              *out, *list, *row;
     cp_arena_t             *a;
+    const cp_role_t        *role;
     const cp_permission_t  *p;
 
     a = r->op.arena;
     out = cp_json_object(a);
     list = cp_json_array(a);
 
-    for (i = CP_ROLE_PLATFORM_ADMIN; i > CP_ROLE_NONE; i--) {
-        row = cp_json_object(a);
-        cp_json_put(a, row, "role", cp_role_name((cp_role_e) i));
-        cp_json_set(a, row, "permissions",
-                    cp_auth_permissions(a, (cp_role_e) i,
-                                        i == CP_ROLE_TENANT_ADMIN));
-        cp_json_push(list, row);
+    for (i = 0; (role = cp_role_at(i)) != NULL; i++) {
+        cp_json_push(list, cp_auth_role(a, role));
     }
 
     cp_json_set(a, out, "roles", list);
@@ -220,7 +317,6 @@ cp_auth_roles(cp_req_t *r)
     for (i = 0; (p = cp_permission_at(i)) != NULL; i++) {
         row = cp_json_object(a);
         cp_json_put(a, row, "name", p->name);
-        cp_json_put(a, row, "least_role", cp_role_name(p->role));
         cp_json_put(a, row, "scope",
                     p->scope == CP_SCOPE_TENANT ? "tenant" : "platform");
         cp_json_put(a, row, "description", p->doc);

@@ -126,7 +126,8 @@ cp_discover_find(cp_req_t *r, cp_json_t **api)
         return CP_ERROR;
     }
 
-    rc = cp_ref_tenant(&r->op, tx, r->param[0], &tenant);
+    rc = cp_ref_tenant(&r->op, tx, r->param[0],
+                       r->route->permission, &tenant);
 
     if (rc == CP_OK) {
         rc = cp_resource_get(tx, r->op.arena, &cp_res_api, tenant, r->param[1],

@@ -78,7 +78,8 @@ cp_effective_place(cp_req_t *r, cp_tx_t *tx, cp_place_of_t *at)
     memset(at, 0, sizeof(*at));
     at->above = true;
 
-    rc = cp_ref_tenant(&r->op, tx, r->param[0], &at->tenant);
+    rc = cp_ref_tenant(&r->op, tx, r->param[0], r->route->permission,
+                       &at->tenant);
 
     for (i = 0; rc == CP_OK && i < sizeof(places) / sizeof(places[0]); i++) {
         rc = cp_effective_find(r, tx, places[i].res, at->tenant,

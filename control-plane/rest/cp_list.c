@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "auth/cp_auth.h"
 #include "core/stoa_json.h"
 #include "op/cp_app.h"
 #include "http/cp_call.h"
@@ -53,7 +54,7 @@ cp_list_page(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
 
     /* names are unique in their parent only */
 
-    all = res->parent && tenant == r->op.actor.tenant && r->nparam == 0;
+    all = res->parent && r->nparam == 0;
     column = res->by_id || all ? "id" : "name";
 
     rc = cp_list_query(r, res);
@@ -118,6 +119,9 @@ cp_list_page(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
 static void
 cp_list_owner(cp_list_t *l, const char *parent)
 {
+    const char  *column;
+    cp_req_t    *r = l->r;
+
     if (l->res->also && l->tenant) {
         cp_list_and(l, l->res->also, '|', cp_text(l->tenant));
 
@@ -129,10 +133,20 @@ cp_list_owner(cp_list_t *l, const char *parent)
         cp_list_and(l, l->res->parent, '=', cp_text(parent));
     }
 
-    if (l->res->parent == NULL && l->r->op.actor.tenant) {
-        cp_list_and(l, l->res == &cp_res_tenant ? "id" : "tenant", '=',
-                    cp_text(l->r->op.actor.tenant));
+    if (l->tenant || cp_auth_sees(&r->op.actor, NULL)) {
+        return;
     }
+
+    /* of those tenants in which he may */
+
+    column = l->res == &cp_res_tenant ? "id" : "tenant";
+    l->where = cp_arena_printf(r->op.arena, "%s AND (%s%s%s)", l->where,
+                               cp_auth_where(&r->op, column,
+                                             r->route->permission),
+                               l->res->also ? " OR " : "",
+                               l->res->also
+                               ? cp_auth_where(&r->op, l->res->also,
+                                               r->route->permission) : "");
 }
 
 

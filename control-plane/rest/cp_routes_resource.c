@@ -339,6 +339,10 @@ cp_resource_route_get(cp_req_t *r)
     }
 
     if (rc == CP_OK) {
+        rc = cp_entry_may(&r->op, p.res, e.row, r->route->permission);
+    }
+
+    if (rc == CP_OK) {
         cp_names_init(&names, tx, r->op.arena, &r->op.err);
         rc = cp_row_show(&names, p.res, e.row, &e.obj);
     }
@@ -414,7 +418,8 @@ cp_resource_route_list(cp_req_t *r)
 
     if (rc == CP_OK) {
         rc = cp_list_page(r, tx, p.res, p.res->parent && r->nparam == 0
-                          ? r->op.actor.tenant : p.tenant, p.parent, &page);
+                          ? cp_auth_home(&r->op.actor) : p.tenant, p.parent,
+                          &page);
     }
 
     cp_tx_rollback(tx);

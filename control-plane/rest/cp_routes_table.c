@@ -27,6 +27,9 @@
 #define CP_DELETE(base, res, kind)                                            \
     { "DELETE", base "/{" kind "}", CP_AUTH_ADMIN, kind ":write",             \
       cp_resource_route_delete, res, "Delete: " kind, "force wait" }
+#define CP_GIVEN(base, res, kind)                                             \
+    CP_LIST(base, res, kind), CP_GET(base, res, kind),                        \
+    CP_CREATE(base, res, kind), CP_DELETE(base, res, kind)
 #define CP_EVENT(base, res, kind, event)                                      \
     { "POST", base "/{" kind "}/" event, CP_AUTH_ADMIN, kind ":write",        \
       cp_resource_route_event, res, "Event " event ": " kind, "wait" }
@@ -61,6 +64,9 @@
 #define APPLICATIONS  TENANTS "/{tenant}/applications"
 #define POLICIES      TENANTS "/{tenant}/policies"
 #define SECRETS       TENANTS "/{tenant}/secrets"
+#define ROLES         TENANTS "/{tenant}/roles"
+#define BINDINGS      TENANTS "/{tenant}/role-bindings"
+#define GLOBAL_BINDINGS  "/v1/role-bindings"
 #define ISSUERS       TENANTS "/{tenant}/issuers"
 #define GLOBAL_SECRETS  "/v1/secrets"
 #define GLOBALS       "/v1/policies"
@@ -73,7 +79,7 @@ const cp_route_t  cp_resource_routes[] = {
     { "GET", "/v1/whoami", CP_AUTH_ADMIN, "self:read", cp_auth_whoami, NULL,
       "Who the token is, and what it may do", NULL },
     { "GET", "/v1/roles", CP_AUTH_ADMIN, "self:read", cp_auth_roles, NULL,
-      "Roles and their permissions", NULL },
+      "Built-in roles, and the permissions that there are", NULL },
 
     CP_ALL(TENANTS, &cp_res_tenant, "tenant"),
     CP_EVENT(TENANTS, &cp_res_tenant, "tenant", "suspend"),
@@ -89,6 +95,11 @@ const cp_route_t  cp_resource_routes[] = {
 
     CP_ALL(TOKENS, &cp_res_admin_token, "admin_token"),
     CP_EVENT(TOKENS, &cp_res_admin_token, "admin_token", "revoke"),
+
+    CP_ALL(ROLES, &cp_res_role, "role"),
+    CP_GIVEN(BINDINGS, &cp_res_role_binding, "role_binding"),
+    CP_GIVEN(GLOBAL_BINDINGS, &cp_res_global_role_binding,
+             "global_role_binding"),
 
     CP_ALL(APIS, &cp_res_api, "api"),
     CP_EVENT(APIS, &cp_res_api, "api", "publish"),

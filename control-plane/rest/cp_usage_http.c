@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "auth/cp_auth.h"
 #include "discovery/cp_discovery.h"
 #include "discovery/cp_issuer_keys.h"
 #include "apply/cp_wait.h"
@@ -130,10 +131,9 @@ cp_usage_get(cp_req_t *r)
         return CP_ERROR;
     }
 
-    ask.tenant = r->op.actor.tenant;
-
-    rc = r->nparam ? cp_ref_tenant(&r->op, tx, r->param[0], &ask.tenant)
-                   : CP_OK;
+    rc = r->nparam ? cp_ref_tenant(&r->op, tx, r->param[0],
+                                   r->route->permission, &ask.tenant)
+                   : cp_auth_one(&r->op, r->route->permission, &ask.tenant);
 
     if (rc == CP_OK && ask.tenant == NULL && ask.sides) {
         rc = cp_query_fault(r, "side", "is of one tenant");

@@ -53,6 +53,12 @@ const ctl_kind_t  ctl_kinds[] = {
       "name group state sync sync_state rev version last_seen", false },
     { "admin-token", "admin-tokens", "/v1/admin-tokens",
       "name role tenant state created_at expires_at", false },
+    { "role", "roles", "/v1/tenants/{tenant}/roles",
+      "name title permissions", false },
+    { "role-binding", "role-bindings", "/v1/tenants/{tenant}/role-bindings",
+      "id user role created_at", true },
+    { "global-role-binding", "global-role-bindings", "/v1/role-bindings",
+      "id user role created_at", true },
     { NULL, NULL, NULL, NULL, false }
 };
 

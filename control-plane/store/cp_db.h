@@ -37,6 +37,8 @@ typedef struct {
 #define cp_int(v)     ((cp_val_t) { CP_VAL_INT, (v), NULL, 0 })
 cp_val_t cp_text(const char *s);                       /* NULL: null       */
 cp_val_t cp_blob(const void *p, size_t len);
+/* Text that fits, else "". */
+void cp_val_copy(char *dst, size_t size, const cp_val_t *v);
 
 typedef struct {
     unsigned   rows;

@@ -35,7 +35,8 @@
     row(21, "0021_certificates")                                              \
     row(22, "0022_approvals")                                                 \
     row(23, "0023_audit")                                                     \
-    row(24, "0024_mails")
+    row(24, "0024_mails")                                                     \
+    row(25, "0025_roles")
 
 
 typedef struct {

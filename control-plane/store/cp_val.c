@@ -20,3 +20,18 @@ cp_blob(const void *p, size_t len)
 {
     return (cp_val_t) { CP_VAL_BLOB, 0, (p != NULL) ? p : "", len };
 }
+
+
+void
+cp_val_copy(char *dst, size_t size, const cp_val_t *v)
+{
+    size_t  len;
+
+    len = v->type == CP_VAL_TEXT && v->len < size ? v->len : 0;
+
+    if (len) {
+        memcpy(dst, v->p, len);
+    }
+
+    dst[len] = '\0';
+}
