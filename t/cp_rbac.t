@@ -159,6 +159,92 @@ is($t->api(POST => $tokens, { name => 'd', role => 'platform-admin',
 is($t->api(POST => $tokens, { name => 'e', role => 'tenant-admin' })
     ->{status}, 422, 'tenant-admin has one');
 
+# A tenant's own roles: never more than who makes them holds.
+
+my $roles = '/v1/tenants/own/roles';
+sub role { return $t->must(POST => $tokens, { name => $_[0], role => $_[1],
+    tenant => 'own' })->{token} }
+sub refused {
+    my ($who, $method, $path, $body, $re, $what) = @_;
+    my $r = $t->api($method, $path, $body, token => $who);
+    is($r->{status}, 403, $what);
+    like($r->{json}{detail}, $re, "$what: and what lacks");
+}
+
+$t->must(POST => $roles, { name => 'staff', permissions => [qw(self:read
+    role:read role:write role_binding:read role_binding:write
+    admin_token:read admin_token:write)] }, token => $ta);
+my $staff = role('staff', 'staff');
+is_deeply([sort @{ $t->must(GET => '/v1/whoami', undef, token => $staff)
+    ->{grants}[0]{permissions} }], [sort qw(self:read role:read role:write
+    role_binding:read role_binding:write admin_token:read
+    admin_token:write)], 'a role of its own');
+refused($staff, GET => '/v1/tenants/own/apis', undef, qr/api:read/,
+    'what it has not');
+refused($staff, GET => '/v1/apis', undef, qr/api:read/, 'nor anywhere');
+refused($staff, POST => $roles, { name => 'king',
+    permissions => ['self:read', 'plan:write'] }, qr/plan:write/,
+    'a role with more');
+refused($staff, PATCH => "$roles/staff",
+    { permissions => [qw(self:read role:write api:read)] }, qr/api:read/,
+    'more for its own role');
+refused($staff, POST => '/v1/tenants/own/role-bindings',
+    { user => '0123456789abcdef', role => 'tenant-admin' }, qr/it would give/,
+    'a strong role for somebody');
+refused($staff, POST => $tokens, { name => 'strong',
+    role => 'tenant-admin' }, qr/it would give/, 'a strong token');
+refused($staff, POST => '/v1/apply', { documents => [] }, qr/apply:write/,
+    'by documents');
+is($t->api(POST => $roles, { name => 'platform-admin',
+    permissions => ['self:read'] }, token => $staff)->{status}, 422,
+    'not the name of a built-in one');
+is($t->api(POST => $roles, { name => 'p',
+    permissions => ['gateway:write'] })->{status}, 422,
+    'nothing of the platform');
+is($t->api(POST => $roles, { name => 'p', permissions => ['x:y'] })
+    ->{status}, 422, 'nothing that there is not');
+is($t->api(POST => '/v1/tenants/foreign/roles', { name => 'x',
+    permissions => ['self:read'] }, token => $staff)->{status}, 404,
+    'nothing in another tenant');
+$t->must(POST => $roles, { name => 'less', permissions => ['self:read'] },
+    token => $staff);
+my $binding = $t->must(POST => '/v1/tenants/own/role-bindings',
+    { user => '0123456789abcdef', role => 'less' }, token => $staff);
+is($t->api(DELETE => "$roles/less", undef, token => $staff)->{status}, 409,
+    'a role that somebody holds stays');
+is($t->api(POST => '/v1/tenants/own/role-bindings',
+    { user => '0123456789abcdef', role => 'less' })->{status}, 409,
+    'held once');
+$t->must(DELETE => "/v1/tenants/own/role-bindings/$binding->{id}", undef,
+    token => $staff);
+$t->must(DELETE => "$roles/less", undef, token => $staff);
+my $strong = $t->must(POST => '/v1/tenants/own/role-bindings',
+    { user => '0123456789abcdef', role => 'tenant-admin' });
+$t->must(DELETE => "/v1/tenants/own/role-bindings/$strong->{id}", undef,
+    token => $staff);
+is($t->api(POST => '/v1/tenants/own/role-bindings',
+    { user => '0123456789abcdef', role => 'platform-admin' })->{status}, 422,
+    'the platform has its own list');
+is($t->api(POST => '/v1/role-bindings',
+    { user => '0123456789abcdef', role => 'staff' })->{status}, 422,
+    'in which roles of tenants are not');
+$t->must(PATCH => "$roles/staff", { permissions => ['self:read'] });
+refused($staff, GET => $roles, undef, qr/role:read/,
+    'what is taken counts at once');
+
+# A developer of the publisher decides nothing for it.
+
+my $dev = role('dev', 'developer');
+my $ops = role('ops', 'devops');
+is($t->api(POST => '/v1/tenants/own/applications', { name => 'd' },
+    token => $dev)->{status}, 201, 'a developer makes an application');
+refused($dev, POST => '/v1/tenants/own/apis', { name => 'd' }, qr/api:write/,
+    'not an api');
+is($t->api(POST => '/v1/tenants/own/apis', { name => 'o', kind => 'rest',
+    upstream => $up }, token => $ops)->{status}, 201, 'devops makes an api');
+refused($ops, POST => '/v1/tenants/own/plans', { name => 'o' },
+    qr/plan:write/, 'not a plan');
+
 # The publisher's rights over a subscription of another tenant.
 
 $t->must(PATCH => '/v1/tenants/foreign/apis/x', { audience => 'public' });
@@ -171,6 +257,14 @@ is($t->api(POST => "$path/approve", undef, token => $ta)->{status}, 403,
     'the consumer does not approve');
 my $fa = $t->must(POST => $tokens, { name => 'fa', role => 'tenant-admin',
     tenant => 'foreign' })->{token};
+my $fd = $t->must(POST => $tokens, { name => 'fd', role => 'developer',
+    tenant => 'foreign' })->{token};
+for (qw(revoke approve)) {
+    is($t->api(POST => ($path =~ s/own/foreign/r) . "/$_", undef,
+        token => $fd)->{status}, 403, "nor a developer of the publisher: $_");
+}
+is($t->api(DELETE => $path =~ s/own/foreign/r, undef, token => $fd)
+    ->{status}, 403, 'who does not delete it either');
 is($t->api(POST => "$path/approve", undef, token => $fa)->{status}, 404,
     'not under the consumer\'s path');
 (my $theirs = $path) =~ s/own/foreign/;

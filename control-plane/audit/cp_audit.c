@@ -440,7 +440,7 @@ static const char *
 cp_audit_actor_kind(const cp_actor_t *actor)
 {
     static const char *const  kinds[] = {
-        [CP_AUTH_NONE] = "nobody",
+        [CP_AUTH_NONE] = "anonymous",
         [CP_AUTH_ADMIN] = "admin_token",
         [CP_AUTH_GATEWAY] = "gateway",
         [CP_AUTH_ASSERTION] = "application",
@@ -448,8 +448,7 @@ cp_audit_actor_kind(const cp_actor_t *actor)
         [CP_AUTH_SYSTEM] = "system"
     };
 
-    return actor->how == CP_AUTH_NONE && !cp_actor_is_system(actor)
-           ? "anonymous" : kinds[actor->how];
+    return kinds[actor->how];
 }
 
 

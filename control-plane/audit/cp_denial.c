@@ -10,6 +10,7 @@
 
 #include "audit/cp_audit.h"
 #include "audit/cp_denial.h"
+#include "auth/cp_auth.h"
 #include "base/cp_metrics.h"
 
 
@@ -72,7 +73,8 @@ cp_denial_note(const cp_actor_t *actor, const char *why, const char *what,
     cp_denial_copy(key.id, sizeof(key.id), actor->id);
     cp_denial_copy(key.name, sizeof(key.name), actor->name);
     cp_denial_copy(key.person, sizeof(key.person), actor->person);
-    cp_denial_copy(key.tenant, sizeof(key.tenant), actor->tenant);
+    cp_denial_copy(key.tenant, sizeof(key.tenant),
+                   actor->of_tenant ? actor->of_tenant : cp_auth_home(actor));
     cp_denial_copy(key.why, sizeof(key.why), why);
     cp_denial_copy(key.what, sizeof(key.what), what);
     cp_denial_network(address, key.network, sizeof(key.network));

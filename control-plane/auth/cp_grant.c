@@ -211,8 +211,8 @@ cp_rbac_role(cp_op_t *op, cp_tx_t *tx, const char *tenant, const char *role,
     }
 
     return rows.rows == 0
-           ? cp_err_set(&op->err, "not_found", "there is no role \"%.64s\"%s",
-                        role, tenant ? " there" : "")
+           ? cp_err_field(&op->err, -1, 0, "role", "there is no such role%s",
+                          tenant ? " there" : " at the platform")
            : cp_role_parse(op, cp_cell(&rows, 0, 0)->p,
                            cp_cell(&rows, 0, 0)->len, may);
 }
@@ -235,10 +235,6 @@ cp_rbac_give(cp_op_t *op, cp_tx_t *tx, const char *tenant, const char *role)
     }
 
     rc = cp_rbac_role(op, tx, tenant, role, &may);
-
-    if (rc == CP_DECLINED) {
-        return cp_err_field(&op->err, -1, 0, "role", "there is no such role");
-    }
 
     return rc == CP_OK ? cp_auth_covers(op, tenant, &may) : rc;
 }
