@@ -132,8 +132,8 @@ try stoactl key create ""
 END
 my ($rc, $tries, $errors) = $t->run_cmd(['bash', $script]);
 is("$rc$errors", '0', 'bash takes the script');
-is($tries, "apply approval audit\nrotate revoke\ntools\njson\n--max-delete\nzsh\n"
-   . "suspend\n--timeout\nrotate revoke\nrotate revoke\n\n\n",
+is($tries, "apply approval audit auth\nrotate revoke\ntools\njson\n"
+   . "--max-delete\nzsh\nsuspend\n--timeout\nrotate revoke\nrotate revoke\n\n\n",
    'bash completes; names are of the server, of which nothing is heard');
 like((ctl('completion', 'zsh'))[1], qr/\A#compdef stoactl\n.*bashcompinit/,
      'zsh');

@@ -19,6 +19,7 @@
 #define TIME        "{\"type\":\"string\",\"format\":\"date-time\"}"
 #define FLAG        "{\"type\":\"string\",\"enum\":[\"0\",\"1\",\"true\","    \
                     "\"false\"]}"
+#define TEXTS       "{\"type\":\"array\",\"items\":" TEXT "}"
 #define ANY         "{\"type\":\"object\"}"
 
 #define DOCUMENTS                                                             \
@@ -114,6 +115,15 @@ const cp_openapi_extra_t  cp_openapi_extras[] = {
       "[" QUERY("tenant", TEXT, "only this tenant") "]", NULL,
       "{\"200\":{\"description\":\"a stream of documents\",\"content\":"
       "{\"application/yaml\":{\"schema\":" TEXT "}}}}" },
+
+    { "GET /v1/whoami", NULL, NULL,
+      OK_JSON("who the caller is, and where it may do what", REF("Whoami")) },
+
+    { "GET /v1/can-i",
+      "[" QUERY("verb", TEXT, "list, get, create, update, delete or an event")
+      "," QUERY("kind", TEXT, "of a resource; or usage, audit, apply") ","
+      QUERY("tenant", TEXT, "where; default: anywhere") "]", NULL,
+      OK_JSON("whether, and by which permission", REF("CanI")) },
 
     { "GET /v1/audit",
       "[" QUERY("tenant", TEXT, "name or id; empty: the platform's own") ","
@@ -221,6 +231,23 @@ const char *const  cp_openapi_schemas_text[] = {
     ",\"bytes_in\":" INT64("0") ",\"bytes_out\":" INT64("0") ",\"p50_us\":"
     INT64("0") ",\"p95_us\":" INT64("0") ",\"p99_us\":" INT64("0")
     "}}}}}",
+
+    "Whoami",
+    "{\"type\":\"object\",\"required\":[\"id\",\"name\",\"kind\","
+    "\"permissions\",\"grants\"],\"properties\":{\"id\":" TEXT ",\"name\":"
+    TEXT ",\"kind\":{\"type\":\"string\",\"enum\":[\"admin_token\","
+    "\"user\"]},\"role\":" TEXT ",\"tenant\":" TEXT ",\"permissions\":" TEXTS
+    ",\"grants\":{\"type\":\"array\",\"items\":{\"type\":\"object\","
+    "\"required\":[\"roles\",\"permissions\"],\"properties\":{\"tenant\":"
+    TEXT ",\"permissions\":" TEXTS ",\"roles\":{\"type\":\"array\","
+    "\"items\":{\"type\":\"object\",\"required\":[\"role\",\"from\"],"
+    "\"properties\":{\"role\":" TEXT ",\"from\":{\"type\":\"string\","
+    "\"enum\":[\"here\",\"claim\"]}}}}}}}}}",
+
+    "CanI",
+    "{\"type\":\"object\",\"required\":[\"allowed\",\"permission\"],"
+    "\"properties\":{\"allowed\":{\"type\":\"boolean\"},\"permission\":" TEXT
+    ",\"tenant\":" TEXT ",\"tenants\":" TEXTS "}}",
 
     "AuditEvents",
     "{\"type\":\"object\",\"required\":[\"items\"],\"properties\":"

@@ -75,7 +75,7 @@ cp_rc_t cp_ref_find(cp_tx_t *tx, cp_arena_t *a, const cp_resource_t *res,
 
 
 /* A tenant's, for this actor: 404 when there is none or it is another's, 403
- * when it is his but he may not. */
+ * when it is his but he may not; permission NULL: to see it is enough. */
 cp_rc_t cp_ref_tenant(cp_op_t *op, cp_tx_t *tx, const char *name_or_id,
     const char *permission, const char **id) CP_MUST_CHECK;
 

@@ -118,7 +118,7 @@ cp_ref_tenant(cp_op_t *op, cp_tx_t *tx, const char *name_or_id,
     }
 
     return *id && cp_auth_sees(&op->actor, *id)
-           ? cp_auth_may(op, permission, *id)
+           ? permission ? cp_auth_may(op, permission, *id) : CP_OK
            : cp_err_set(&op->err, "not_found",
                         "there is no tenant \"%.64s\"", name_or_id);
 }

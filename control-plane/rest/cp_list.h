@@ -28,6 +28,9 @@ cp_rc_t cp_list_range(cp_req_t *r, int64_t *limit, const char **key)
 const char *cp_list_cursor(cp_arena_t *a, const char *key);
 
 
+/* cp_routes_table.c */
+extern const cp_route_t  cp_resource_routes[];
+
 cp_rc_t cp_resource_route_list(cp_req_t *r);
 /* Of all tenants that the actor sees. */
 cp_rc_t cp_resource_route_get(cp_req_t *r);

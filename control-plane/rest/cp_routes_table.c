@@ -33,6 +33,9 @@
 #define CP_EVENT(base, res, kind, event)                                      \
     { "POST", base "/{" kind "}/" event, CP_AUTH_ADMIN, kind ":write",        \
       cp_resource_route_event, res, "Event " event ": " kind, "wait" }
+#define CP_DECIDE(base, res, kind, event)                                     \
+    { "POST", base "/{" kind "}/" event, CP_AUTH_ADMIN, kind ":approve",      \
+      cp_resource_route_event, res, "Event " event ": " kind, "wait" }
 #define CP_ITEM(base, res, kind)                                              \
     { "GET", base, CP_AUTH_ADMIN, "tool:read", cp_resource_route_list, res,   \
       "List: " kind, CP_QUERY_OWN },                                          \
@@ -132,8 +135,8 @@ const cp_route_t  cp_resource_routes[] = {
     CP_EVENT(CREDENTIALS, &cp_res_credential, "credential", "revoke"),
 
     CP_ALL(SUBSCRIPTIONS, &cp_res_subscription, "subscription"),
-    CP_EVENT(SUBSCRIPTIONS, &cp_res_subscription, "subscription", "approve"),
-    CP_EVENT(SUBSCRIPTIONS, &cp_res_subscription, "subscription", "reject"),
+    CP_DECIDE(SUBSCRIPTIONS, &cp_res_subscription, "subscription", "approve"),
+    CP_DECIDE(SUBSCRIPTIONS, &cp_res_subscription, "subscription", "reject"),
     CP_EVENT(SUBSCRIPTIONS, &cp_res_subscription, "subscription", "suspend"),
     CP_EVENT(SUBSCRIPTIONS, &cp_res_subscription, "subscription", "resume"),
     CP_EVENT(SUBSCRIPTIONS, &cp_res_subscription, "subscription", "revoke"),

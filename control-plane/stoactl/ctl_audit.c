@@ -210,6 +210,53 @@ ctl_run_effective(ctl_t *c)
 }
 
 
+/* The members of an array of objects, or of strings: name NULL. */
+
+static const char *
+ctl_joined(ctl_t *c, const cp_json_t *list, const char *name)
+{
+    const char       *text;
+    const cp_json_t  *m;
+
+    text = NULL;
+
+    for (m = (list != NULL) ? list->first : NULL; m != NULL; m = m->next) {
+        text = cp_arena_printf(c->arena, "%s%s%s", text ? text : "",
+                               text ? "," : "",
+                               (name != NULL) ? cp_json_str(m, name) : m->s);
+    }
+
+    return (text != NULL) ? text : "";
+}
+
+
+/* One row per place in which the token holds roles. */
+
+static cp_json_t *
+ctl_whoami_rows(ctl_t *c, const cp_json_t *v)
+{
+    cp_json_t        *rows, *row;
+    const char       *tenant;
+    const cp_json_t  *g;
+
+    rows = cp_json_array(c->arena);
+    g = cp_json_get(v, "grants");
+
+    for (g = (g != NULL) ? g->first : NULL; g != NULL; g = g->next) {
+        tenant = cp_json_str(g, "tenant");
+        row = cp_json_object(c->arena);
+        cp_json_put(c->arena, row, "name", cp_json_str(v, "name"));
+        cp_json_put(c->arena, row, "tenant", tenant ? tenant : "(platform)");
+        cp_json_put(c->arena, row, "roles",
+                    ctl_joined(c, cp_json_get(g, "roles"), "role"));
+        cp_json_put(c->arena, row, "id", cp_json_str(v, "id"));
+        cp_json_push(rows, row);
+    }
+
+    return rows;
+}
+
+
 ctl_exit_e
 ctl_run_whoami(ctl_t *c)
 {
@@ -218,5 +265,39 @@ ctl_run_whoami(ctl_t *c)
 
     rc = ctl_get(c, "/v1/whoami", &v);
 
-    return (rc == CTL_DONE) ? ctl_print(c, v, "name role tenant id") : rc;
+    if (rc == CTL_DONE && c->out == CTL_OUT_TABLE) {
+        v = ctl_whoami_rows(c, v);
+    }
+
+    return (rc == CTL_DONE) ? ctl_print(c, v, "name tenant roles id") : rc;
+}
+
+
+ctl_exit_e
+ctl_run_can_i(ctl_t *c)
+{
+    cp_json_t   *v;
+    ctl_exit_e   rc;
+    const char  *path;
+
+    path = cp_arena_printf(c->arena, "/v1/can-i?verb=%s&kind=%s%s%s",
+                           ctl_escape(c, c->arg[0]), ctl_escape(c, c->arg[1]),
+                           c->tenant ? "&tenant=" : "",
+                           c->tenant ? ctl_escape(c, c->tenant) : "");
+
+    rc = ctl_get(c, path, &v);
+
+    if (rc == CTL_DONE && c->out == CTL_OUT_TABLE
+        && cp_json_get(v, "tenants") != NULL)
+    {
+        cp_json_put(c->arena, v, "tenant",
+                    ctl_joined(c, cp_json_get(v, "tenants"), NULL));
+    }
+
+    if (rc == CTL_DONE) {
+        rc = ctl_print(c, v, "allowed permission tenant");
+    }
+
+    return (rc == CTL_DONE && !cp_json_num(v, "allowed", 0))
+           ? CTL_DIFFERENT : rc;
 }

@@ -101,8 +101,9 @@ static const ctl_opt_t  ctl_opts_gateway_create[] = {
 };
 
 static const ctl_opt_t  ctl_opts_token_create[] = {
-    { "role", 0, "ROLE", "platform-admin tenant-admin viewer",
-      "what it may do (default viewer)", false },
+    { "role", 0, "ROLE",
+      "platform-admin tenant-admin devops developer viewer auditor",
+      "what it may do (default viewer); one of the tenant's own too", false },
     { "expires-at", 0, "TIME", NULL,
       "RFC 3339, or a duration from now: 90d; default: never", false },
     { "title", 0, "TEXT", NULL, "what it is for", false },
@@ -363,6 +364,13 @@ const ctl_cmd_t  ctl_table[] = {
     { "whoami", "", NULL,
       "show what the token is and may do", NULL,
       ctl_run_whoami, NULL, NULL },
+
+    { "auth can-i", "VERB KIND", NULL,
+      "say whether the token may do that, and where",
+      "VERB is list, get, create, update, delete or an event; -t names a "
+      "tenant. Exit code 2 when it may not. "
+      "Example: stoactl auth can-i publish api -t acme",
+      ctl_run_can_i, NULL, NULL },
 
     { "config get-contexts", "", NULL,
       "list the contexts of the configuration file",

@@ -260,6 +260,7 @@ ctl_exit_e ctl_run_audit_verify(ctl_t *c);
 ctl_exit_e ctl_run_usage(ctl_t *c);
 ctl_exit_e ctl_run_effective(ctl_t *c);
 ctl_exit_e ctl_run_whoami(ctl_t *c);
+ctl_exit_e ctl_run_can_i(ctl_t *c);
 ctl_exit_e ctl_run_config_get(ctl_t *c);      /* ctl_config.c               */
 ctl_exit_e ctl_run_config_use(ctl_t *c);
 ctl_exit_e ctl_run_config_set(ctl_t *c);
