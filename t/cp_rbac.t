@@ -54,7 +54,7 @@ my %letter = (V => 'viewer', A => 'auditor', D => 'developer', O => 'devops',
 my %writes = (
     P    => [qw(tenant:write gateway_group:write gateway:write api:platform
                 global_secret:write global_policy:write
-                global_role_binding:write)],
+                global_role_binding:write mail:write)],
     TP   => [qw(admin_token:write role:write role_binding:write plan:write
                 issuer:write subscription:approve approval:write)],
     OTP  => [qw(api:write operation:write tool:write server:write
