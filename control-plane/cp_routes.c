@@ -17,6 +17,7 @@ static const cp_route_t *const  cp_routes_tables[] = {
     cp_platform_routes,
     cp_discovery_routes,
     cp_mail_routes,
+    cp_spec_routes,
     NULL
 };
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "kinds/cp_kinds.h"
+#include "spec/cp_spec.h"
 #include "feed/cp_feed.h"
 #include "apply/cp_apply_run.h"
 
@@ -175,7 +176,7 @@ cp_operations_names(cp_operations_t *ops)
         named[i].obj = item;
         shapes[i].name = cp_arena_printf(op->arena, "%s %s",
                              cp_report_text(item, "method"),
-                             cp_operation_shape(op->arena,
+                             cp_spec_shape(op->arena,
                                               cp_report_text(item, "path")));
         shapes[i].obj = item;
         shapes[i].index = i;

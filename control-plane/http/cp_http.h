@@ -21,6 +21,7 @@
 
 #define CP_HTTP_BODY_MAX   (8 * 1024 * 1024)
 #define CP_HTTP_BIG_MAX    (32 * 1024 * 1024)
+#define CP_HTTP_TWO_MAX    (64 * 1024 * 1024)      /* two documents         */
 
 typedef struct cp_route_s  cp_route_t;
 
@@ -69,6 +70,8 @@ const char *cp_req_address(cp_req_t *r);
 /* Body by Content-Type: application/json or (x-)yaml; 415 otherwise.  *docs:
  * see cp_json.h; for one value the tree itself. */
 cp_rc_t cp_req_json(cp_req_t *r, cp_json_t **out) CP_MUST_CHECK;
+/* Only what it is, for who reads it himself. */
+cp_rc_t cp_req_media(cp_req_t *r, bool *yaml) CP_MUST_CHECK;
 
 cp_rc_t cp_req_answer(cp_req_t *r, int status, const cp_json_t *body);
 void cp_req_set_header(cp_req_t *r, const char *name, const char *value);

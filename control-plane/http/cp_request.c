@@ -74,15 +74,9 @@ cp_req_type(const char *type, bool *yaml)
 
 
 cp_rc_t
-cp_req_json(cp_req_t *r, cp_json_t **out)
+cp_req_media(cp_req_t *r, bool *yaml)
 {
-    bool         yaml;
-    cp_rc_t      rc;
-    cp_json_t   *docs;
-    size_t       len;
-    const char  *type, *coding, *text;
-
-    *out = NULL;
+    const char  *type, *coding;
 
     if (r->body_len == 0) {
         return cp_err_set(&r->op.err, "bad_request", "a body is needed");
@@ -99,7 +93,7 @@ cp_req_json(cp_req_t *r, cp_json_t **out)
 
     type = cp_req_header(r, "Content-Type");
 
-    if (type == NULL || !cp_req_type(type, &yaml)
+    if (type == NULL || !cp_req_type(type, yaml)
         || !stoa_media_utf8(type, strlen(type)))
     {
         cp_req_set_header(r, "Accept-Post",
@@ -107,6 +101,26 @@ cp_req_json(cp_req_t *r, cp_json_t **out)
         return cp_err_set(&r->op.err, "unsupported_media_type",
                           "Content-Type must be application/json or "
                           "application/yaml, in UTF-8");
+    }
+
+    return CP_OK;
+}
+
+
+cp_rc_t
+cp_req_json(cp_req_t *r, cp_json_t **out)
+{
+    bool         yaml;
+    cp_rc_t      rc;
+    cp_json_t   *docs;
+    size_t       len;
+    const char  *text;
+
+    *out = NULL;
+    rc = cp_req_media(r, &yaml);
+
+    if (rc != CP_OK) {
+        return rc;
     }
 
     if (!yaml) {

@@ -118,6 +118,7 @@ static const cp_dependent_t  api_dependents[] = {
     { "prompt", "api", CP_DEP_OWNED, false },
     { "resource", "api", CP_DEP_OWNED, false },
     { "template", "api", CP_DEP_OWNED, false },
+    { NULL, "DELETE FROM api_documents WHERE api = $1", CP_DEP_PLAIN, false },
     { NULL, "DELETE FROM item_states WHERE api = $1", CP_DEP_PLAIN, false },
     { NULL, "DELETE FROM item_pins WHERE api = $1", CP_DEP_PLAIN, false },
     { NULL, "DELETE FROM approvals WHERE api = $1", CP_DEP_PLAIN, false },

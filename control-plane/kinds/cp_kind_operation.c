@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "kinds/cp_kind.h"
+#include "spec/cp_spec.h"
 
 
 static cp_rc_t cp_operation_check(const cp_write_t *w, const cp_json_t *before,
@@ -100,11 +101,11 @@ cp_operation_settled(cp_op_t *op, cp_tx_t *tx, const cp_json_t *row)
                              cp_text(cp_json_str(row, "id"))), &rows,
                      &op->err);
 
-    path = cp_operation_shape(op->arena, cp_json_str(row, "path"));
+    path = cp_spec_shape(op->arena, cp_json_str(row, "path"));
 
     for (i = 0; rc == CP_OK && i < rows.rows; i++) {
-        if (strcmp(path, cp_operation_shape(op->arena,
-                                            cp_cell(&rows, i, 1)->p)) == 0)
+        if (strcmp(path, cp_spec_shape(op->arena,
+                                       cp_cell(&rows, i, 1)->p)) == 0)
         {
             return cp_err_set(&op->err, "already_exists", "the operation"
                               " \"%s\" has this method and path",
@@ -113,34 +114,6 @@ cp_operation_settled(cp_op_t *op, cp_tx_t *tx, const cp_json_t *row)
     }
 
     return rc;
-}
-
-
-const char *
-cp_operation_shape(cp_arena_t *a, const char *path)
-{
-    char        *shape, *d;
-    bool         inside;
-    const char  *s;
-
-    shape = cp_arena_strdup(a, path);
-    inside = false;
-
-    for (s = path, d = shape; shape && *s; s++) {
-        inside = inside && *s != '}';
-
-        if (!inside) {
-            *d++ = *s;
-        }
-
-        inside = inside || *s == '{';
-    }
-
-    if (shape) {
-        *d = '\0';
-    }
-
-    return shape ? shape : path;
 }
 
 

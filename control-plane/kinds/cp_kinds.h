@@ -44,8 +44,6 @@ extern const cp_resource_t *const  cp_kinds[];
 #define CP_ITEMS  4
 extern const cp_resource_t *const  cp_items[];
 
-/* A template without the names of its parameters: /orders/{}. */
-const char *cp_operation_shape(cp_arena_t *a, const char *path);
 /* The id of what a subscription is to. */
 const char *cp_subscription_to(const cp_json_t *sub);
 

@@ -27,6 +27,10 @@
     "{\"schema\":{\"oneOf\":[" REF("Document") ",{\"type\":\"array\","        \
     "\"maxItems\":10000,\"items\":" REF("Document") "}]}}}"
 
+#define OPENAPI                                                               \
+    "{\"application/json\":{\"schema\":" ANY "},"                             \
+    "\"application/yaml\":{\"schema\":" TEXT "}}"
+
 #define NO_METHOD                                                             \
     "{\"405\":{\"description\":\"no streams or sessions\",\"content\":"       \
     "{\"application/problem+json\":{\"schema\":" REF("Problem") "}}}}"
@@ -164,6 +168,40 @@ const cp_openapi_extra_t  cp_openapi_extras[] = {
            "{\"to\":{\"type\":\"string\",\"maxLength\":254}}}"),
       "{\"202\":{\"description\":\"it waits to be sent\",\"content\":"
       JSON(ANY) "}}" },
+    { "POST /v1/specs/lint", NULL, OPENAPI,
+      OK_JSON("what a reviewer would say", REF("SpecLint")) },
+
+    { "POST /v1/specs/diff", NULL,
+      JSON("{\"type\":\"object\",\"required\":[\"old\",\"new\"],"
+           "\"properties\":{\"old\":" ANY ",\"new\":" ANY "}}"),
+      OK_JSON("what changes", REF("SpecDiff")) },
+
+    { "GET /v1/tenants/{tenant}/apis/{api}/documents", NULL, NULL,
+      OK_JSON("what is kept", "{\"type\":\"object\",\"required\":[\"items\"],"
+              "\"properties\":{\"items\":{\"type\":\"array\",\"items\":"
+              REF("ApiDocument") "}}}") },
+
+    { "POST /v1/tenants/{tenant}/apis/{api}/documents",
+      "[" QUERY("dry_run", FLAG, "change nothing, tell all") ","
+      QUERY("operations", "{\"type\":\"string\",\"enum\":[\"replace\","
+            "\"add\",\"none\"]}", "make the api's operations those of the"
+            " document (replace), take none away, or leave them alone") ","
+      QUERY("wait", TEXT, "how long to wait for the gateways: 5s, 500ms")
+      "," ONCE "]", OPENAPI,
+      "{\"200\":{\"description\":\"a dry run, or the newest document again\","
+      "\"content\":" JSON(REF("Import")) "},\"201\":{\"description\":"
+      "\"a new document\",\"content\":" JSON(REF("Import")) "}}" },
+
+    { "GET /v1/tenants/{tenant}/apis/{api}/documents/{number}", NULL, NULL,
+      "{\"200\":{\"description\":\"the text as it was sent\",\"content\":"
+      "{\"application/json\":{\"schema\":" ANY "},\"application/yaml\":"
+      "{\"schema\":" TEXT "}}},\"304\":{\"description\":\"it is known\"}}" },
+
+    { "GET /v1/tenants/{tenant}/apis/{api}/document-diff",
+      "[{\"name\":\"from\",\"in\":\"query\",\"required\":true,"
+      "\"description\":\"number of the older one\",\"schema\":" TEXT "},"
+      QUERY("to", TEXT, "number of the other; default: latest") "]", NULL,
+      OK_JSON("what changes", REF("SpecDiff")) },
 
     { "POST /mcp", NULL, JSON(ANY),
       "{\"200\":{\"description\":\"a JSON-RPC answer\",\"content\":" JSON(ANY)
@@ -190,6 +228,45 @@ const char *const  cp_openapi_schemas_text[] = {
     "\"required\":[\"field\",\"message\"],\"properties\":{\"document\":"
     INT64("0") ",\"line\":" INT64("1") ",\"field\":" TEXT ",\"message\":" TEXT
     "}}}}}",
+
+    "SpecFinding",
+    "{\"type\":\"object\",\"required\":[\"rule\",\"severity\",\"pointer\","
+    "\"message\"],\"properties\":{\"rule\":" TEXT ",\"severity\":{\"type\":"
+    "\"string\",\"enum\":[\"error\",\"warning\",\"info\"]},\"line\":"
+    INT64("0") ",\"pointer\":" TEXT ",\"message\":" TEXT "}}",
+
+    "SpecLint",
+    "{\"type\":\"object\",\"required\":[\"findings\",\"counts\",\"total\"],"
+    "\"properties\":{\"findings\":{\"type\":\"array\",\"items\":"
+    REF("SpecFinding") "},\"counts\":" ANY ",\"total\":" INT64("0") "}}",
+
+    "SpecDiff",
+    "{\"type\":\"object\",\"required\":[\"breaking\",\"may_break\","
+    "\"harmless\",\"truncated\",\"changes\"],\"properties\":{\"breaking\":"
+    INT64("0") ",\"may_break\":" INT64("0") ",\"harmless\":" INT64("0")
+    ",\"truncated\":{\"type\":\"boolean\"},\"changes\":{\"type\":\"array\","
+    "\"items\":{\"type\":\"object\",\"required\":[\"verdict\",\"rule\","
+    "\"where\",\"operation\",\"pointer\"],\"properties\":{\"verdict\":"
+    "{\"type\":\"string\",\"enum\":[\"breaking\",\"may_break\","
+    "\"harmless\"]},\"rule\":" TEXT ",\"where\":{\"type\":\"string\","
+    "\"enum\":[\"request\",\"response\",\"operation\"]},\"operation\":" TEXT
+    ",\"pointer\":" TEXT ",\"before\":true,\"after\":true}}}}}",
+
+    "ApiDocument",
+    "{\"type\":\"object\",\"required\":[\"number\",\"digest\",\"format\","
+    "\"openapi\",\"bytes\"],\"properties\":{\"number\":" INT64("1")
+    ",\"digest\":" TEXT ",\"format\":{\"type\":\"string\",\"enum\":[\"json\","
+    "\"yaml\"]},\"openapi\":" TEXT ",\"title\":" TEXT ",\"version\":" TEXT
+    ",\"operations\":" INT64("0") ",\"bytes\":" INT64("1")
+    ",\"created_at\":" TIME ",\"created_by\":"
+    "{\"type\":[\"string\",\"null\"]}}}",
+
+    "Import",
+    "{\"type\":\"object\",\"required\":[\"number\",\"digest\",\"changed\","
+    "\"imported\",\"lint\"],\"properties\":{\"number\":" INT64("1")
+    ",\"digest\":" TEXT ",\"changed\":{\"type\":\"boolean\"},\"imported\":"
+    ANY ",\"lint\":" ANY ",\"diff\":" REF("SpecDiff") ",\"findings\":"
+    "{\"type\":\"array\",\"items\":" REF("SpecFinding") "}}}",
 
     "FeedLine",
     "{\"oneOf\":[{\"type\":\"object\",\"required\":[\"feed\",\"epoch\","

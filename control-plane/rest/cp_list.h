@@ -30,6 +30,28 @@ const char *cp_list_cursor(cp_arena_t *a, const char *key);
 
 /* cp_routes_table.c */
 extern const cp_route_t  cp_resource_routes[];
+/* What a path stands for. */
+typedef struct {
+    const cp_resource_t  *res;         /* the kind that it ends in          */
+    void                 *data;        /* the handler's                     */
+    const char           *tenant;      /* id; NULL: not below one           */
+    const char           *parent;      /* id; NULL: top level               */
+    const char           *id;          /* NULL: the path is a collection's  */
+} cp_place_t;
+
+typedef cp_rc_t (*cp_write_pt)(cp_req_t *r, cp_tx_t *tx,
+    const cp_place_t *p);
+
+/* The names of the path as ids, by the res that is given. */
+cp_rc_t cp_rest_place(cp_req_t *r, cp_tx_t *tx, cp_place_t *p)
+    CP_MUST_CHECK;
+/* A write as those of resources are: one transaction with the idempotent
+ * answer, Stoa-Revision, ?wait=; r->ctx is its. */
+cp_rc_t cp_rest_write(cp_req_t *r, cp_place_t *p, cp_write_pt write)
+    CP_MUST_CHECK;
+/* Inside of one: it was only to be seen, nothing is kept. */
+void cp_rest_undo(cp_req_t *r);
+
 
 cp_rc_t cp_resource_route_list(cp_req_t *r);
 /* Of all tenants that the actor sees. */

@@ -20,14 +20,6 @@
 
 #define CP_CHAIN_MAX  4
 
-/* What a path stands for. */
-typedef struct {
-    const cp_resource_t  *res;
-    const char           *tenant;      /* id; NULL: not below one           */
-    const char           *parent;      /* id; NULL: top level               */
-    const char           *id;          /* NULL: the path is a collection's  */
-} cp_place_t;
-
 /* A write, and its answer while it waits for the gateways. */
 typedef struct {
     cp_wait_t     wait;                /* the first: r->ctx is both         */
@@ -37,14 +29,13 @@ typedef struct {
     size_t        len;
     const char   *header[16][2];
     unsigned      nheader;
+    bool          undo;                /* it was only to be seen             */
 } cp_answer_t;
 
-typedef cp_rc_t (*cp_write_pt)(cp_req_t *r, cp_tx_t *tx,
-    const cp_place_t *p);
 
-
-static cp_rc_t cp_write_work(cp_req_t *r, cp_tx_t *tx, cp_write_pt write,
-    bool *replayed);
+static cp_rc_t cp_write(cp_req_t *r, cp_write_pt write);
+static cp_rc_t cp_write_work(cp_req_t *r, cp_tx_t *tx, cp_place_t *p,
+    cp_write_pt write, bool *replayed);
 static cp_rc_t cp_write_wait(cp_req_t *r);
 static cp_rc_t cp_write_waited(cp_req_t *r);
 static bool cp_is_known(cp_req_t *r, const cp_resource_t *res,
@@ -65,16 +56,17 @@ static cp_rc_t cp_write_delete(cp_req_t *r, cp_tx_t *tx,
  * Walks the names of a path from the tenant down.  A foreign tenant was
  * answered by cp_auth_check() already; this is the second lock.
  */
-static cp_rc_t
-cp_place(cp_req_t *r, cp_tx_t *tx, cp_place_t *p)
+cp_rc_t
+cp_rest_place(cp_req_t *r, cp_tx_t *tx, cp_place_t *p)
 {
     cp_rc_t               rc;
     unsigned              i, depth;
     const char           *id;
     const cp_resource_t  *chain[CP_CHAIN_MAX], *res;
 
-    memset(p, 0, sizeof(cp_place_t));
-    p->res = r->route->data;
+    p->tenant = NULL;
+    p->parent = NULL;
+    p->id = NULL;
 
     for (res = p->res, depth = 0; res && depth < CP_CHAIN_MAX; depth++) {
         memmove(chain + 1, chain, depth * sizeof(chain[0]));
@@ -114,15 +106,32 @@ cp_place(cp_req_t *r, cp_tx_t *tx, cp_place_t *p)
 }
 
 
-/* One transaction around one write and its idempotent answer. */
 static cp_rc_t
 cp_write(cp_req_t *r, cp_write_pt write)
 {
-    bool                  replayed;
-    cp_rc_t               rc;
-    cp_tx_t              *tx;
-    cp_answer_t          *answer;
-    const cp_resource_t  *res;
+    cp_place_t  p = { .res = r->route->data };
+
+    return cp_rest_write(r, &p, write);
+}
+
+
+void
+cp_rest_undo(cp_req_t *r)
+{
+    cp_answer_t  *answer = r->ctx;
+
+    answer->undo = true;
+}
+
+
+/* One transaction around one write and its idempotent answer. */
+cp_rc_t
+cp_rest_write(cp_req_t *r, cp_place_t *p, cp_write_pt write)
+{
+    bool          replayed;
+    cp_rc_t       rc;
+    cp_tx_t      *tx;
+    cp_answer_t  *answer;
 
     answer = cp_arena_alloc(r->op.arena, sizeof(cp_answer_t));
     if (answer == NULL) {
@@ -142,8 +151,13 @@ cp_write(cp_req_t *r, cp_write_pt write)
     }
 
     cp_resource_defer(&r->op);
-    rc = cp_write_work(r, tx, write, &replayed);
+    rc = cp_write_work(r, tx, p, write, &replayed);
     r->op.deferred = NULL;
+
+    if (rc == CP_OK && answer->undo) {
+        cp_tx_rollback(tx);
+        return CP_OK;
+    }
 
     if (rc != CP_OK || replayed) {
         cp_tx_rollback(tx);
@@ -151,9 +165,8 @@ cp_write(cp_req_t *r, cp_write_pt write)
     }
 
     rc = cp_tx_finish(tx, CP_OK, &r->op.err);
-    res = r->route->data;
 
-    if (res->authority) {
+    if (p->res->authority) {
         cp_auth_cache_drop();
     }
 
@@ -162,10 +175,10 @@ cp_write(cp_req_t *r, cp_write_pt write)
 
 
 static cp_rc_t
-cp_write_work(cp_req_t *r, cp_tx_t *tx, cp_write_pt write, bool *replayed)
+cp_write_work(cp_req_t *r, cp_tx_t *tx, cp_place_t *p, cp_write_pt write,
+    bool *replayed)
 {
     cp_rc_t          rc;
-    cp_place_t       p;
     cp_answer_t     *answer = r->ctx;
     cp_feed_head_t   head;
 
@@ -183,11 +196,11 @@ cp_write_work(cp_req_t *r, cp_tx_t *tx, cp_write_pt write, bool *replayed)
     }
 
     if (rc == CP_OK) {
-        rc = cp_place(r, tx, &p);
+        rc = cp_rest_place(r, tx, p);
     }
 
     if (rc == CP_OK) {
-        rc = write(r, tx, &p);
+        rc = write(r, tx, p);
     }
 
     if (rc == CP_OK) {
@@ -198,7 +211,7 @@ cp_write_work(cp_req_t *r, cp_tx_t *tx, cp_write_pt write, bool *replayed)
         rc = cp_feed_head(tx, r->op.arena, &head, &r->op.err);
     }
 
-    if (rc == CP_OK) {
+    if (rc == CP_OK && !answer->undo) {
         cp_req_set_header(r, "Stoa-Revision",
                           cp_arena_printf(r->op.arena, "%" PRId64, head.rev));
         rc = cp_idempotency_end(r, tx);
@@ -317,7 +330,7 @@ cp_resource_route_get(cp_req_t *r)
 {
     cp_rc_t      rc;
     cp_tx_t     *tx;
-    cp_place_t   p;
+    cp_place_t   p = { .res = r->route->data };
     cp_entry_t   e;
     cp_names_t   names;
 
@@ -325,7 +338,7 @@ cp_resource_route_get(cp_req_t *r)
         return CP_ERROR;
     }
 
-    rc = cp_place(r, tx, &p);
+    rc = cp_rest_place(r, tx, &p);
 
     if (rc == CP_OK) {
         rc = cp_row_load(tx, r->op.arena, p.res, p.id, &e.row, &r->op.err);
@@ -408,13 +421,13 @@ cp_resource_route_list(cp_req_t *r)
     cp_rc_t      rc;
     cp_tx_t     *tx;
     cp_json_t   *page;
-    cp_place_t   p;
+    cp_place_t   p = { .res = r->route->data };
 
     if (cp_tx_open(r->op.app->db, false, &tx, &r->op.err) != CP_OK) {
         return CP_ERROR;
     }
 
-    rc = cp_place(r, tx, &p);
+    rc = cp_rest_place(r, tx, &p);
 
     if (rc == CP_OK) {
         rc = cp_list_page(r, tx, p.res, p.res->parent && r->nparam == 0

@@ -162,6 +162,14 @@ static const ctl_opt_t  ctl_opts_mails[] = {
     { NULL, 0, NULL, NULL, NULL, false }
 };
 
+static const ctl_opt_t  ctl_opts_import[] = {
+    { "dry-run", 0, NULL, NULL, "check and show, change nothing", false },
+    { "operations", 0, "HOW", "replace add none",
+      "make the api's operations those of the document, take none away, or "
+      "leave them alone (default replace)", false },
+    { NULL, 0, NULL, NULL, NULL, false }
+};
+
 static const ctl_opt_t  ctl_opts_context[] = {
     { "use", 0, NULL, NULL, "make it the current one", false },
     { NULL, 0, NULL, NULL, NULL, false }
@@ -286,6 +294,31 @@ const ctl_cmd_t  ctl_table[] = {
     { "subscription revoke", "SUBSCRIPTION", ctl_opts_write,
       "end a subscription for good", NULL,
       ctl_run_subscription, "revoke", NULL },
+
+    { "document import", "API FILE", ctl_opts_import,
+      "import an OpenAPI document, and make operations of it",
+      "Example: stoactl document import orders openapi.yaml --dry-run",
+      ctl_run_document_import, NULL, NULL },
+
+    { "document list", "API", NULL,
+      "list the OpenAPI documents of an api", NULL,
+      ctl_run_document_list, NULL, NULL },
+
+    { "document get", "API [NUMBER]", NULL,
+      "print an OpenAPI document as it was imported, the newest if no other",
+      NULL,
+      ctl_run_document_get, NULL, NULL },
+
+    { "document diff", "API FROM [TO]", NULL,
+      "show what one document changes in another, and what that breaks",
+      "Exit code 2 when something breaks.\n"
+      "Example: stoactl document diff orders 3",
+      ctl_run_document_diff, NULL, NULL },
+
+    { "document lint", "FILE", NULL,
+      "validate and lint an OpenAPI document, keep nothing",
+      "Exit code 2 when a finding is an error.",
+      ctl_run_document_lint, NULL, NULL },
 
     { "approval list", "", ctl_opts_approvals,
       "list the calls of tools that wait for an approval", NULL,

@@ -36,7 +36,8 @@
     row(22, "0022_approvals")                                                 \
     row(23, "0023_audit")                                                     \
     row(24, "0024_mails")                                                     \
-    row(25, "0025_roles")
+    row(25, "0025_roles")                                                     \
+    row(26, "0026_documents")
 
 
 typedef struct {

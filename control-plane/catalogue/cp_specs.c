@@ -1,0 +1,223 @@
+/*
+ * Versions of documents.
+ */
+
+#include <string.h>
+
+#include <stdatomic.h>
+#include <zlib.h>
+
+#include "catalogue/cp_specs.h"
+
+
+static _Atomic int64_t  cp_specs_busy;
+
+
+cp_rc_t
+cp_specs_begin(cp_op_t *op, size_t len)
+{
+    if (atomic_fetch_add(&cp_specs_busy, (int64_t) len) + (int64_t) len
+        > CP_SPECS_AT_ONCE)
+    {
+        cp_specs_end(len);
+        return cp_err_set(&op->err, "unavailable",
+                          "other documents are being read; try again");
+    }
+
+    return CP_OK;
+}
+
+
+void
+cp_specs_end(size_t len)
+{
+    (void) atomic_fetch_sub(&cp_specs_busy, (int64_t) len);
+}
+
+
+cp_rc_t
+cp_specs_read(cp_op_t *op, const cp_specs_text_t *t, cp_specs_read_t *out)
+{
+    cp_rc_t      rc;
+    size_t       len;
+    cp_json_t   *root;
+    const char  *text;
+
+    out->arena = cp_arena_create(CP_SPECS_ARENA);
+
+    if (out->arena == NULL) {
+        return cp_err_set(&op->err, "internal", "no memory");
+    }
+
+    text = t->text;
+    len = t->len;
+    root = NULL;
+    cp_text_skip_mark(&text, &len);
+
+    rc = t->yaml ? cp_yaml_parse(out->arena, text, len, &root, &op->err)
+                 : cp_json_parse(out->arena, text, len, &root, &op->err);
+
+    if (cp_arena_failed(out->arena)) {
+        op->err.n = 0;
+        return cp_err_set(&op->err, "too_large", "the document has more"
+                          " values than fit into the memory for it");
+    }
+
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    if (t->yaml && root->n != 1) {
+        return cp_err_set(&op->err, "bad_request",
+                          "there must be one document in the body");
+    }
+
+    return cp_spec_read(&out->spec, out->arena, t->yaml ? root->first : root,
+                        &op->err);
+}
+
+
+void
+cp_specs_free(cp_specs_read_t *d)
+{
+    cp_arena_destroy(d->arena);
+    d->arena = NULL;
+}
+
+
+cp_rc_t
+cp_specs_load(cp_tx_t *tx, cp_arena_t *a, const char *api, int64_t number,
+    cp_specs_text_t *t, cp_err_t *err)
+{
+    char       *text;
+    uLongf      len;
+    cp_rc_t     rc;
+    cp_rows_t   rows;
+
+    memset(t, 0, sizeof(cp_specs_text_t));
+
+    rc = cp_tx_query(tx, a, "SELECT number, digest, format, bytes, body"
+                     " FROM api_documents WHERE api = $1"
+                     " AND (number = $2 OR $2 = 0)"
+                     " ORDER BY number DESC LIMIT 1",
+                     cp_args(cp_text(api), cp_int(number)), &rows, err);
+    if (rc != CP_OK || rows.rows == 0) {
+        return rc;
+    }
+
+    len = (uLongf) cp_cell(&rows, 0, 3)->i;
+    text = cp_arena_alloc(a, len + 1);
+
+    if (text == NULL
+        || uncompress((Bytef *) text, &len,
+                      (const Bytef *) cp_cell(&rows, 0, 4)->p,
+                      cp_cell(&rows, 0, 4)->len) != Z_OK
+        || len != (uLongf) cp_cell(&rows, 0, 3)->i)
+    {
+        return cp_err_set(err, "internal", "a document cannot be unpacked");
+    }
+
+    t->number = cp_cell(&rows, 0, 0)->i;
+    t->digest = cp_cell(&rows, 0, 1)->p;
+    t->yaml = strcmp(cp_cell(&rows, 0, 2)->p, "yaml") == 0;
+    t->text = text;
+    t->len = len;
+
+    return CP_OK;
+}
+
+
+cp_rc_t
+cp_specs_list(cp_op_t *op, cp_tx_t *tx, const char *api, cp_json_t **out)
+{
+    cp_rc_t      rc;
+    unsigned     i;
+    cp_rows_t    rows;
+    cp_json_t   *items, *one;
+    cp_arena_t  *a = op->arena;
+
+    rc = cp_tx_query(tx, a, "SELECT number, digest, format, openapi, title,"
+                     " version, operations, bytes, created_at, created_by"
+                     " FROM api_documents WHERE api = $1"
+                     " ORDER BY number DESC", cp_args(cp_text(api)), &rows,
+                     &op->err);
+
+    items = cp_json_array(a);
+
+    for (i = 0; rc == CP_OK && i < rows.rows; i++) {
+        one = cp_json_object(a);
+        cp_json_put_int(a, one, "number", cp_cell(&rows, i, 0)->i);
+        cp_json_put(a, one, "digest", cp_cell(&rows, i, 1)->p);
+        cp_json_put(a, one, "format", cp_cell(&rows, i, 2)->p);
+        cp_json_put(a, one, "openapi", cp_cell(&rows, i, 3)->p);
+        cp_json_put(a, one, "title", cp_cell(&rows, i, 4)->p);
+        cp_json_put(a, one, "version", cp_cell(&rows, i, 5)->p);
+        cp_json_put_int(a, one, "operations", cp_cell(&rows, i, 6)->i);
+        cp_json_put_int(a, one, "bytes", cp_cell(&rows, i, 7)->i);
+        cp_json_put(a, one, "created_at",
+                    cp_time_format(a, cp_cell(&rows, i, 8)->i));
+        cp_json_put(a, one, "created_by", cp_cell(&rows, i, 9)->p);
+        cp_json_push(items, one);
+    }
+
+    *out = cp_json_object(a);
+    cp_json_set(a, *out, "items", items);
+
+    return rc;
+}
+
+
+cp_rc_t
+cp_specs_keep(cp_op_t *op, cp_tx_t *tx, const char *api, const char *tenant,
+    cp_specs_text_t *t, const cp_json_t *head)
+{
+    char       *packed;
+    uLongf      len;
+    cp_rc_t     rc;
+    cp_rows_t   rows;
+
+    len = compressBound((uLong) t->len);
+    packed = cp_arena_alloc(op->arena, len);
+
+    if (packed == NULL
+        || compress2((Bytef *) packed, &len, (const Bytef *) t->text,
+                     (uLong) t->len, 6) != Z_OK)
+    {
+        return cp_err_set(&op->err, "internal", "no memory");
+    }
+
+    rc = cp_tx_query(tx, op->arena, "SELECT COALESCE(MAX(number), 0)"
+                     " FROM api_documents WHERE api = $1",
+                     cp_args(cp_text(api)), &rows, &op->err);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    t->number = cp_cell(&rows, 0, 0)->i + 1;
+
+    rc = cp_tx_query(tx, op->arena, "INSERT INTO api_documents (api, number,"
+                     " tenant, digest, format, openapi, title, version,"
+                     " operations, bytes, created_at, created_by, body)"
+                     " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,"
+                     " $12, $13)",
+                     cp_args(cp_text(api), cp_int(t->number), cp_text(tenant),
+                             cp_text(t->digest),
+                             cp_text(t->yaml ? "yaml" : "json"),
+                             cp_text(cp_json_str(head, "openapi")),
+                             cp_text(cp_json_str(head, "title")),
+                             cp_text(cp_json_str(head, "version")),
+                             cp_int(cp_json_num(head, "operations", 0)),
+                             cp_int((int64_t) t->len), cp_int(cp_time_ms()),
+                             cp_text(op->actor.name),
+                             cp_blob(packed, len)), NULL, &op->err);
+
+    if (rc == CP_OK) {
+        rc = cp_tx_query(tx, op->arena, "DELETE FROM api_documents"
+                         " WHERE api = $1 AND number <= $2",
+                         cp_args(cp_text(api),
+                                 cp_int(t->number - CP_SPECS_KEPT)), NULL,
+                         &op->err);
+    }
+
+    return rc;
+}
