@@ -104,6 +104,9 @@ my %HAS = (
     go       => sub { -f "$PARTS/go/.ok" || 'no Go parts' },
     clients  => sub { -f "$PARTS/clients/.ok" || 'no clients' },
     matrix   => sub { -f "$PARTS/matrix/.ok" || 'no parts of the matrix' },
+    keycloak => sub { -f "$PARTS/keycloak/data/h2/keycloakdb.mv.db"
+                      || 'no Keycloak' },
+    slapd    => sub { -x '/usr/sbin/slapd' || command('slapd') },
     conformance => sub { -f "$PARTS/conformance/.ok"
                          || 'no conformance suite' },
     root     => sub { $> == 0 || 'not root' },
@@ -134,7 +137,7 @@ sub has {
         next if $why eq 1;
         $why .= '; t/parts/get.sh gets it'
             if $name =~ /^(?:nginx128|node|sdk|python|go|conformance
-                         |clients|matrix)$/x;
+                         |clients|matrix|keycloak)$/x;
 
         if ($ENV{CI}) {
             Test::More::fail("$name is there, which CI must have: $why");
