@@ -18,6 +18,7 @@
 #include "http/cp_call.h"
 #include "kinds/cp_group_key.h"
 #include "kinds/cp_kinds.h"
+#include "resource/cp_limit.h"
 #include "cp_routes.h"
 #include "base/cp_log.h"
 
@@ -126,10 +127,17 @@ cp_main_head(void *ctx, int64_t rev)
 static cp_rc_t
 cp_main_open(cp_app_t *app, cp_arena_t *a, cp_err_t *err)
 {
-    cp_rc_t  rc;
+    cp_rc_t      rc;
+    const char  *wrong;
 
     app->started_ms = cp_time_ms();
     app->wake = cp_http_wake;
+
+    wrong = cp_limit_wrong(a, app->conf.tenant_limits);
+
+    if (wrong) {
+        return cp_err_set(err, "validation", "tenant_limits: %s", wrong);
+    }
 
     rc = cp_mail_start(app, err);
 

@@ -111,6 +111,72 @@ is($t->api(DELETE => '/v1/tenants/acme?force=1')->{status}, 204, 'force');
 is($t->api(GET => '/v1/tenants/acme/applications/app')->{status}, 404,
     'with everything in it');
 
+# labels
+
+$t->must(PATCH => '/v1/tenants/page-03', { labels => { team => 'pay_ments',
+    cost => '10%' =~ s/%//r } });
+$t->must(PATCH => '/v1/tenants/page-04', { labels => { team => 'payXments',
+    Team => 'b' } });
+sub labelled { return join ' ', map { $_->{name} }
+    @{ $t->must(GET => "/v1/tenants?label=$_[0]")->{items} } }
+is(labelled('team=pay_ments'), 'page-03', 'by a label, which is no pattern');
+is(labelled('Team=b'), 'page-04', 'upper case is another name');
+is(labelled('team=b'), '', 'a value that is another label\'s');
+is($t->api(GET => "/v1/tenants?label=$_")->{status}, 400, "no label: $_")
+    for 'team', 'team%22=a';
+is($t->api(GET => '/v1/plans?label=a=b')->{status}, 400, 'who has none');
+is($t->api(PATCH => '/v1/tenants/page-03', { labels => $_->[1] })->{status},
+    422, "labels: $_->[0]")
+    for ['a number', { a => 1 }], ['a space', { 'a b' => 'c' }],
+        ['nothing', { a => '' }], ['a long one', { a => 'x' x 64 }],
+        ['many', { map { ("l$_" => 'x') } 1 .. 33 }];
+
+# limits
+
+$t->must(PATCH => '/v1/tenants/page-03',
+    { limits => { application => 2, credential => 1, plan => 0 } });
+my $apps = '/v1/tenants/page-03/applications';
+sub limited {
+    my ($r, $re, $what) = @_;
+    is($r->{json}{type}, 'urn:stoa:problem:limit_reached', $what);
+    like($r->{json}{detail}, $re, "$what: which, and how many");
+}
+$t->must(POST => $apps, { name => $_ }) for qw(a b);
+limited($t->api(POST => $apps, { name => 'c' }),
+    qr/2 of at most 2 \(limits\.application\)/, 'one too many');
+$t->must(DELETE => "$apps/a");
+$t->must(POST => $apps, { name => 'c' });
+my $key = $t->must(POST => "$apps/b/credentials", {})->{id};
+limited($t->api(POST => "$apps/c/credentials", {}), qr/limits\.credential/,
+    'over all applications');
+my $next = $t->must(POST => "$apps/b/credentials/$key/rotate",
+    { grace_s => 0 })->{id};
+$t->must(POST => "$apps/b/credentials/$next/revoke");
+is($t->api(POST => "$apps/c/credentials", {})->{status}, 201,
+    'what has ended does not count');
+$t->must(POST => '/v1/tenants/page-03/plans', { name => "p$_" }) for 1 .. 3;
+my @doc = map { "apiVersion: stoa/v1\nkind: Application\n"
+    . "metadata: { name: x$_, tenant: page-05 }\nspec: {}\n" } 1 .. 4;
+$t->must(PATCH => '/v1/tenants/page-05', { limits => { application => 3 } });
+limited($t->api(POST => '/v1/apply', join("---\n", @doc),
+    headers => { 'Content-Type' => 'application/yaml' }), qr/3 of at most 3/,
+    'an apply');
+is(scalar @{ $t->must(GET => '/v1/tenants/page-05/applications')->{items} },
+    0, 'of which nothing is done');
+is($t->api(POST => '/v1/apply', join("---\n", @doc[0 .. 2]),
+    headers => { 'Content-Type' => 'application/yaml' })->{status}, 200,
+    'as many as it may');
+my %has = map { ($_->{kind} => $_) }
+    @{ $t->must(GET => '/v1/tenants/page-03/limits')->{items} };
+is_deeply([@{ $has{application} }{qw(used limit)}], [2, 2], 'used, limit');
+is_deeply($has{plan}, { kind => 'plan', used => 3 }, 'none');
+my $ta = $t->must(POST => '/v1/admin-tokens', { name => 'ta',
+    role => 'tenant-admin', tenant => 'page-03' })->{token};
+is($t->api(PATCH => '/v1/tenants/page-03', { limits => {} }, token => $ta)
+    ->{status}, 403, 'a tenant does not raise its own');
+is($t->api(GET => '/v1/tenants/page-03/limits', undef, token => $ta)
+    ->{status}, 200, 'but sees them');
+
 # an archived tenant is kept as it is
 
 $t->must(POST => '/v1/tenants/page-02/archive');

@@ -69,6 +69,9 @@ static const cp_opt_t  cp_opts[] = {
     cp_opt(outbound_allow, CP_OPT_ALLOW, "none", 0, 0, NULL,
            "addresses beside public ones that tenants may have asked: ranges "
            "such as 10.1.0.0/16, private, loopback"),
+    cp_opt(tenant_limits, CP_OPT_TEXT, "", 0, 1000, NULL,
+           "how much a tenant may have that has no limits of its own, such "
+           "as \"api=200 application=1000\"; no limit when empty or 0"),
     cp_opt(smtp_url, CP_OPT_TEXT, "", 0, 1000, NULL,
            "mail server, smtp://host:587 or smtps://host; no mail when empty"),
     cp_opt(smtp_from, CP_OPT_TEXT, "", 0, 254, NULL,

@@ -29,6 +29,7 @@ typedef struct {
     const char  *secret_key_file;      /* "" beside the database            */
     const char  *admin_token_file;     /* first platform-admin token        */
     const char  *upstream_ca_file;     /* "" the system's                   */
+    const char  *tenant_limits;        /* of those without their own        */
     stoa_allow_t outbound_allow;       /* beside public addresses           */
     const char  *smtp_url;             /* "" no mail                        */
     const char  *smtp_from;

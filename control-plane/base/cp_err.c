@@ -22,6 +22,7 @@ static const cp_err_row_t  cp_err_rows[] = {
     { "already_exists",         409, "It exists already" },
     { "illegal_transition",     409, "Not possible in this state" },
     { "in_use",                 409, "It is still in use" },
+    { "limit_reached",          409, "The tenant has as many as it may" },
     { "delete_guard",           409, "Too many deletions" },
     { "gone",                   410, "Gone" },
     { "precondition_failed",    412, "It was changed meanwhile" },

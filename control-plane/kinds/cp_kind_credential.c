@@ -171,6 +171,7 @@ cp_credential_rotate(const cp_write_t *w, const cp_json_t *args,
 
     next.id = cp_json_str(before, "application");
     next.in = cp_credential_successor(a, before, now);
+    next.heir = true;
 
     rc = cp_entry_create(&next, &e);
     if (rc != CP_OK) {

@@ -2,7 +2,19 @@
  * Tenants: who everything else belongs to.
  */
 
+#include <string.h>
+
 #include "kinds/cp_kind.h"
+#include "resource/cp_limit.h"
+
+
+#define CP_LABELS_MAX       32
+#define CP_LABEL_VALUE_MAX  63
+
+
+static cp_rc_t cp_tenant_check(const cp_write_t *w, const cp_json_t *before,
+    cp_json_t *after);
+
 
 
 static const cp_body_t  cp_tenant_body[] = {
@@ -13,8 +25,21 @@ static const cp_record_t  tenant_record = {
     "tenant", cp_tenant_body, STOA_SCOPE_TENANT, NULL
 };
 
+#define LIMIT(kind, live, doc)                                                \
+    INT(#kind, 0, 0, CP_LIMIT_MAX, NULL, doc "; 0: no limit"),
+
+static const cp_field_t  limit_fields[] = {
+    CP_LIMITS(LIMIT)
+    F_END
+};
+
 static const cp_field_t  tenant_fields[] = {
     ROWS(STOA_TENANT_FIELDS)
+    F("labels", CP_F_JSON, 0, 0, 4096, NULL,
+      "at most 32 names and values for who runs many: GET /v1/tenants?label="
+      "team=payments"),
+    F_OBJECT("limits", 0, NULL, limit_fields,
+             "how many it may have; left out: the option tenant_limits"),
     BASE_TIMES,
     F_END
 };
@@ -48,5 +73,48 @@ const cp_resource_t  cp_res_tenant = {
     .transitions = tenant_transitions, .initial = "active",
     .frozen = "archived", .owner = true, .authority = true,
     .feed = cp_feed_record, .record = &tenant_record,
-    .dependents = tenant_dependents
+    .dependents = tenant_dependents, .check = cp_tenant_check
 };
+
+
+/* What can be asked for without an escape. */
+static bool
+cp_label_plain(const char *s, size_t max)
+{
+    size_t  n;
+
+    n = strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                  "0123456789._-");
+
+    return n > 0 && n <= max && s[n] == '\0';
+}
+
+
+static cp_rc_t
+cp_tenant_check(const cp_write_t *w, const cp_json_t *before,
+    cp_json_t *after)
+{
+    const cp_json_t  *labels, *m;
+
+    (void) before;
+
+    labels = cp_json_get(after, "labels");
+
+    if (labels && labels->n > CP_LABELS_MAX) {
+        return cp_fault_at(w->op, after, "labels", "must be at most %d",
+                           CP_LABELS_MAX);
+    }
+
+    for (m = labels ? labels->first : NULL; m; m = m->next) {
+        if (m->type != CP_JSON_STRING
+            || !cp_label_plain(m->key, STOA_NAME_MAX)
+            || !cp_label_plain(m->s, CP_LABEL_VALUE_MAX))
+        {
+            return cp_fault_at(w->op, after, "labels", "\"%.64s\": names and"
+                               " values are 1 to %d of A-Z a-z 0-9 . _ -",
+                               m->key, CP_LABEL_VALUE_MAX);
+        }
+    }
+
+    return CP_OK;
+}

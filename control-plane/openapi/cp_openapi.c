@@ -319,6 +319,13 @@ cp_openapi_filters(cp_openapi_t *o, cp_json_t *list)
                  "{\"type\":\"string\"}", "`next` of the page before"));
 
     for (f = o->res->fields; f->name; f++) {
+        if (strcmp(f->name, "labels") == 0) {
+            cp_json_push(list, cp_openapi_parameter(o->a, "query", "label",
+                         false, "{\"type\":\"string\",\"pattern\":"
+                         "\"^[^=]+=[^=]*$\"}",
+                         "only those with this label, name=value"));
+        }
+
         if (f->flags & CP_FILTER) {
             cp_json_push(list, cp_openapi_parameter(o->a, "query", f->name,
                          false, "{\"type\":\"string\"}",

@@ -123,6 +123,10 @@ const cp_openapi_extra_t  cp_openapi_extras[] = {
     { "GET /v1/whoami", NULL, NULL,
       OK_JSON("who the caller is, and where it may do what", REF("Whoami")) },
 
+    { "GET /v1/tenants/{tenant}/limits", NULL, NULL,
+      OK_JSON("a row per kind; without limit there is none",
+              REF("TenantLimits")) },
+
     { "GET /v1/can-i",
       "[" QUERY("verb", TEXT, "list, get, create, update, delete or an event")
       "," QUERY("kind", TEXT, "of a resource; or usage, audit, apply") ","
@@ -320,6 +324,12 @@ const char *const  cp_openapi_schemas_text[] = {
     "\"items\":{\"type\":\"object\",\"required\":[\"role\",\"from\"],"
     "\"properties\":{\"role\":" TEXT ",\"from\":{\"type\":\"string\","
     "\"enum\":[\"here\",\"claim\"]}}}}}}}}}",
+
+    "TenantLimits",
+    "{\"type\":\"object\",\"required\":[\"items\"],\"properties\":"
+    "{\"items\":{\"type\":\"array\",\"items\":{\"type\":\"object\","
+    "\"required\":[\"kind\",\"used\"],\"properties\":{\"kind\":" TEXT
+    ",\"used\":" INT64("0") ",\"limit\":" INT64("1") "}}}}}",
 
     "CanI",
     "{\"type\":\"object\",\"required\":[\"allowed\",\"permission\"],"

@@ -11,7 +11,7 @@
 #include "resource/cp_told.h"
 #include "auth/cp_auth.h"
 #include "feed/cp_feed.h"
-#include "resource/cp_engine.h"
+#include "resource/cp_limit.h"
 
 
 static cp_rc_t cp_write_begin(const cp_write_t *w, bool permission);
@@ -132,6 +132,11 @@ cp_entry_create(cp_write_t *w, cp_entry_t *e)
     cp_write_new(w->op->arena, res, row);
 
     rc = res->check ? res->check(w, NULL, row) : CP_OK;
+
+    if (rc == CP_OK) {
+        rc = cp_limit_check(w, row);
+    }
+
     if (rc != CP_OK) {
         return rc;
     }
@@ -340,6 +345,8 @@ cp_entry_remove(cp_write_t *w, const cp_json_t *row)
                          cp_args(cp_text(cp_json_str(row, "id"))), NULL,
                          &w->op->err);
     }
+
+    cp_limit_gone(w, row);
 
     return rc == CP_OK ? cp_write_done(w, "delete", &e, NULL) : rc;
 }

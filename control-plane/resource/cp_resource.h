@@ -46,6 +46,7 @@ typedef struct {
     bool                  force;   /* a removal: also of what uses it        */
     bool                  single;  /* asked for by itself: also in a tenant
                                       that is archived                       */
+    bool                  heir;    /* instead of one that ends: no limit     */
     bool                  changed; /* told by an update                      */
 } cp_write_t;
 

@@ -31,6 +31,7 @@ static void cp_list_and(cp_list_t *l, const char *column, char op,
     cp_val_t arg);
 static void cp_list_owner(cp_list_t *l, const char *parent);
 static cp_rc_t cp_list_filters(cp_list_t *l);
+static cp_rc_t cp_list_label(cp_list_t *l);
 static cp_rc_t cp_list_filter(cp_list_t *l, const cp_field_t *f,
     const char *value);
 static cp_rc_t cp_list_ref(cp_list_t *l, const cp_field_t *f,
@@ -76,6 +77,11 @@ cp_list_page(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
     cp_list_owner(&l, parent);
 
     rc = cp_list_filters(&l);
+
+    if (rc == CP_OK) {
+        rc = cp_list_label(&l);
+    }
+
     if (rc != CP_OK) {
         return rc;
     }
@@ -168,6 +174,50 @@ cp_list_make(cp_req_t *r, cp_json_t *items, const char *next)
 
 
 static bool
+cp_list_has_labels(const cp_resource_t *res)
+{
+    const cp_field_t  *f;
+
+    for (f = res->fields; f->name; f++) {
+        if (strcmp(f->name, "labels") == 0) {
+            return true;
+        }
+    }
+
+    return false;
+}
+
+
+/* ?label=name=value: stored as canonical JSON, in which neither has an
+ * escape. */
+static cp_rc_t
+cp_list_label(cp_list_t *l)
+{
+    const char  *s, *at;
+
+    s = cp_list_has_labels(l->res) ? cp_req_query(l->r, "label") : NULL;
+    at = s ? strchr(s, '=') : NULL;
+
+    if (s == NULL) {
+        return CP_OK;
+    }
+
+    if (at == NULL || strpbrk(s, "\"\\")) {
+        return cp_err_set(&l->r->op.err, "bad_request", "label must be"
+                          " name=value");
+    }
+
+    l->args[l->n++] = cp_text(cp_arena_printf(l->r->op.arena,
+                                              "\"%.*s\":\"%s\"",
+                                              (int) (at - s), s, at + 1));
+    l->where = cp_arena_printf(l->r->op.arena, "%s AND REPLACE(labels, $%u,"
+                               " '') <> labels", l->where, l->n);
+
+    return CP_OK;
+}
+
+
+static bool
 cp_list_is_filter(const cp_resource_t *res, const char *name)
 {
     const cp_field_t  *f;
@@ -193,6 +243,7 @@ cp_list_query(cp_req_t *r, const cp_resource_t *res)
         name = r->call->query[i][0];
 
         if (strcmp(name, "limit") != 0 && strcmp(name, "cursor") != 0
+            && !(strcmp(name, "label") == 0 && cp_list_has_labels(res))
             && !cp_list_is_filter(res, name))
         {
             return cp_err_set(&r->op.err, "bad_request",

@@ -37,7 +37,8 @@
     row(23, "0023_audit")                                                     \
     row(24, "0024_mails")                                                     \
     row(25, "0025_roles")                                                     \
-    row(26, "0026_documents")
+    row(26, "0026_documents")                                                 \
+    row(27, "0027_tenants")
 
 
 typedef struct {
