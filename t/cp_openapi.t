@@ -75,6 +75,58 @@ for (@operations) {
 is($wrong, '', 'query parameters are known where they are told of');
 
 
+# What pages are made from
+
+my $schemas = $doc->{components}{schemas};
+my ($retire) = grep { $_->{event} eq 'retire' }
+    @{ $schemas->{Api}{'x-transitions'} };
+is_deeply($retire, { event => 'retire', from => [qw(published deprecated)],
+                     to => 'retired', permission => 'api:write' },
+          'events by state and permission');
+is_deeply($doc->{paths}{'/v1/tenants/{tenant}/apis/{api}/retire'}{post}
+          {'x-transition'}, $retire, '... beside the route');
+is($schemas->{ApiInput}{properties}{kind}{'x-immutable'}, 1, 'immutable');
+is($schemas->{Api}{properties}{created_at}{readOnly}, 1, 'read only');
+ok($schemas->{SecretInput}{properties}{value}{'x-secret'}
+   && $schemas->{Credential}{properties}{key}{'x-secret'}, 'secret');
+is($schemas->{SubscriptionInput}{properties}{plan}{'x-ref'}, 'plan',
+   'what a reference names');
+is(join(' ', @{ $doc->{components}{responses}{Error412}{content}
+                {'application/problem+json'}{schema}{properties}{type}
+                {enum} }), 'urn:stoa:problem:precondition_failed',
+   'types of problems');
+
+
+# ETags: of every read, and what they are good for
+
+$wrong = '';
+for (grep { $_->[0] eq 'get' && $_->[2]{responses}{304} } @operations) {
+    my ($method, $path, $op) = @$_;
+    next if $path =~ /\}|^\/platform/;
+    my $a = $t->api(GET => $path);
+    next unless $a->{status} == 200;
+    my $tag = $a->{headers}{etag} // '';
+    $wrong .= "$path has no ETag\n" unless $tag =~ m{^(?:W/)?"[!-~]+"$};
+    my $b = $t->api(GET => $path, undef,
+                    headers => { 'If-None-Match' => "\"x\", $tag" });
+    $wrong .= "$path $b->{status}\n"
+        unless $b->{status} == 304 && $b->{body} eq ''
+            || $a->{body} ne $t->api(GET => $path)->{body};
+}
+is($wrong, '', 'reads that are known are 304');
+$t->must(POST => '/v1/gateway-groups', { name => 'tag' });
+for (['PATCH', '', { title => 'x' }], ['POST', '/rotate', undef],
+     ['DELETE', '', undef])
+{
+    my ($method, $more, $body) = @$_;
+    my $a = $t->api($method, "/v1/gateway-groups/tag$more", $body,
+                    headers => { 'If-Match' => '"mine"' });
+    is($a->{status}, 412, "$method$more with another ETag");
+    like($a->{json}{detail}, qr/^it is "\w+-\d+" now, not "mine"$/,
+         'both are named');
+}
+
+
 # Schemas against what is
 
 my $yaml = <<'END';

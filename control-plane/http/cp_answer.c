@@ -378,18 +378,18 @@ cp_answer_stream(cp_call_t *call)
 }
 
 
-static bool
-cp_answer_has(cp_req_t *r, const char *name)
+const char *
+cp_answer_header(cp_req_t *r, const char *name)
 {
     unsigned  i;
 
     for (i = 0; i < r->nheader; i++) {
         if (strcasecmp(r->header[i][0], name) == 0) {
-            return true;
+            return r->header[i][1];
         }
     }
 
-    return false;
+    return NULL;
 }
 
 
@@ -397,14 +397,17 @@ static struct MHD_Response *
 cp_answer_whole(cp_call_t *call)
 {
     cp_req_t             *r;
+    const char           *etag;
     struct MHD_Response  *response;
 
     r = &call->req;
+    cp_condition_apply(call);
+    etag = cp_answer_header(r, "ETag");
 
-    /* an ETag names the bytes: it stays with them unpacked */
+    /* a strong ETag names the bytes: it stays with them unpacked */
 
     if (call->gzip && r->out.len >= CP_CALL_GZIP_MIN
-        && !cp_answer_has(r, "ETag") && cp_answer_gzip(r))
+        && (etag == NULL || *etag == 'W') && cp_answer_gzip(r))
     {
         cp_req_set_header(r, "Content-Encoding", "gzip");
     }
@@ -463,7 +466,7 @@ cp_answer_make(cp_call_t *call)
                                    "nosniff");
     (void) MHD_add_response_header(response, "Vary", "Accept-Encoding");
 
-    if (!cp_answer_has(r, "Cache-Control")) {
+    if (cp_answer_header(r, "Cache-Control") == NULL) {
         (void) MHD_add_response_header(response, "Cache-Control",
                                        "no-store");
     }

@@ -67,6 +67,8 @@ const char *cp_req_query(cp_req_t *r, const char *name);     /* or NULL      */
 const char *cp_req_header(cp_req_t *r, const char *name);
 /* The client's address, as text; NULL: not known. */
 const char *cp_req_address(cp_req_t *r);
+/* Does If-None-Match have this ETag? */
+bool cp_req_knows(cp_req_t *r, const char *etag);
 /* Body by Content-Type: application/json or (x-)yaml; 415 otherwise.  *docs:
  * see cp_json.h; for one value the tree itself. */
 cp_rc_t cp_req_json(cp_req_t *r, cp_json_t **out) CP_MUST_CHECK;

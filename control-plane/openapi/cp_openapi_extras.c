@@ -17,15 +17,24 @@
 #define INT64(min)  "{\"type\":\"integer\",\"minimum\":" min "}"
 #define TEXT        "{\"type\":\"string\"}"
 #define TIME        "{\"type\":\"string\",\"format\":\"date-time\"}"
-#define FLAG        "{\"type\":\"string\",\"enum\":[\"0\",\"1\",\"true\","    \
-                    "\"false\"]}"
+#define FLAG        CP_OPENAPI_FLAG
 #define TEXTS       "{\"type\":\"array\",\"items\":" TEXT "}"
+#define TOLD        CP_OPENAPI_TEXT
+#define RPC         "{\"type\":[\"object\",\"array\"]}"
+#define SINCE_1970                                                            \
+    "{\"type\":\"string\",\"format\":\"date-time\",\"pattern\":"              \
+    "\"^(19[7-9]|[2-9][0-9]{2})[0-9]-\"}"
 #define ANY         "{\"type\":\"object\"}"
 
 #define DOCUMENTS                                                             \
-    "{\"application/yaml\":{\"schema\":" TEXT "},\"application/json\":"       \
-    "{\"schema\":{\"oneOf\":[" REF("Document") ",{\"type\":\"array\","        \
-    "\"maxItems\":10000,\"items\":" REF("Document") "}]}}}"
+    "{\"application/yaml\":{\"schema\":{}},\"application/json\":"             \
+    "{\"schema\":{\"oneOf\":[{\"type\":\"null\"}," REF("Document")            \
+    ",{\"type\":\"array\","                                                   \
+    "\"maxItems\":10000,\"items\":{\"oneOf\":[{\"type\":\"null\"}," REF("Document")\
+    "]}}]}}}"
+
+#define NO_TENANT                                                             \
+    "\"404\":{\"$ref\":\"#/components/responses/Error404\"}"
 
 #define OPENAPI                                                               \
     "{\"application/json\":{\"schema\":" ANY "},"                             \
@@ -38,21 +47,27 @@
 #define ONCE                                                                  \
     "{\"name\":\"Idempotency-Key\",\"in\":\"header\",\"description\":"        \
     "\"the same answer to the same request, for 24 hours\",\"schema\":"       \
-    TEXT "}"
+    "{\"type\":\"string\",\"minLength\":1,\"maxLength\":255,\"pattern\":"     \
+    "\"^[!-~]+$\"}}"
 
 #define PRUNE                                                                 \
-    QUERY("prune", FLAG, "delete what is absent in the tenants that the"      \
+    QUERY("prune", CP_OPENAPI_FLAG, "delete what is absent in the tenants that the"\
           " documents name") ","                                              \
-    QUERY("max_delete", INT64("0"), "refuse to delete more, default 10")
+    QUERY("max_delete", "{\"type\":\"integer\",\"minimum\":0,\"maximum\":"    \
+          "2147483647}", "refuse to delete more, default 10")
+
+#define USAGE_BY                                                              \
+    "(application|subscription|api|operation|refused|credential|tenant)"
 
 #define USAGE                                                                 \
-    QUERY("from", TIME, "default: a day before to") ","                       \
-    QUERY("to", TIME, "not included; default: now") ","                       \
+    QUERY("from", SINCE_1970, "default: a day before to") ","                 \
+    QUERY("to", SINCE_1970, "not included; default: now") ","                 \
     QUERY("step", "{\"type\":\"string\",\"enum\":[\"minute\",\"hour\","       \
           "\"day\"]}", "an item per step; default: one sum") ","              \
-    QUERY("by", TEXT, "list of application, subscription, api, operation,"    \
+    QUERY("by", "{\"type\":\"string\",\"pattern\":\"^(" USAGE_BY "(," USAGE_BY\
+          ")*,?)?$\"}", "list of application, subscription, api, operation,"  \
           " refused, credential, tenant") ","                                 \
-    QUERY("side", "{\"type\":\"string\",\"enum\":[\"published\","           \
+    QUERY("side", "{\"type\":\"string\",\"enum\":[\"published\","             \
           "\"consumed\"]}", "what others called here, or what the tenant's"   \
           " applications called; default: both")
 
@@ -61,9 +76,9 @@ const cp_openapi_extra_t  cp_openapi_extras[] = {
 
     { "GET /gateway/v1/feed",
       "[" QUERY("since", INT64("0"), "revision that is known; 0: none") ","
-      QUERY("group", TEXT, "name of the group that the"
+      QUERY("group", TOLD, "name of the group that the"
             " gateway must be in") ","
-      QUERY("epoch", TEXT, "of the revision; needed with since") ","
+      QUERY("epoch", TOLD, "of the revision; needed with since") ","
       QUERY("wait", "{\"type\":\"integer\",\"minimum\":0,\"maximum\":60}",
             "seconds to hold the request while nothing is newer") "]",
       NULL,
@@ -92,7 +107,7 @@ const cp_openapi_extra_t  cp_openapi_extras[] = {
       OK_JSON("sums", REF("UsageSums")) },
 
     { "GET /platform/v1/apis",
-      "[" QUERY("query", TEXT, "words to look for") ","
+      "[" QUERY("query", TOLD, "words to look for") ","
       QUERY("kind", "{\"type\":\"string\",\"enum\":[\"rest\",\"mcp\","
             "\"server\"]}", "only these") ","
       QUERY("limit", INT64("1"), "at most so many") "]", NULL,
@@ -103,20 +118,27 @@ const cp_openapi_extra_t  cp_openapi_extras[] = {
       OK_JSON("sums", ANY) },
 
     { "POST /v1/apply",
-      "[" QUERY("dry_run", FLAG, "change nothing") "," PRUNE ","
-      QUERY("wait", TEXT, "how long to wait for the gateways: 5s, 500ms")
+      "[" QUERY("dry_run", CP_OPENAPI_FLAG, "change nothing") "," PRUNE ","
+      QUERY("wait", CP_OPENAPI_WAIT, "how long to wait for the gateways: 5s, 500ms")
       "," ONCE "]",
       DOCUMENTS,
       "{\"200\":{\"description\":\"done; every online gateway has it\","
       "\"content\":" JSON(REF("ApplyAnswer")) "},\"202\":{\"description\":"
       "\"done; some gateways do not have it yet\",\"content\":"
-      JSON(REF("ApplyAnswer")) "}}" },
+      JSON(REF("ApplyAnswer")) "}," NO_TENANT "}" },
 
     { "POST /v1/diff", "[" PRUNE "]", DOCUMENTS,
-      OK_JSON("what would change", REF("ApplyAnswer")) },
+      "{\"200\":{\"description\":\"what would change\",\"content\":"
+      JSON(REF("ApplyAnswer")) "}," NO_TENANT "}" },
+
+    { "POST /v1/gateway-groups/{gateway_group}/rotate", NULL,
+      JSON("{\"type\":\"object\",\"additionalProperties\":false,"
+           "\"properties\":{\"lead_s\":{\"type\":\"integer\",\"minimum\":0,"
+           "\"maximum\":86400,\"default\":120}}}"),
+      OK_JSON("the new key, as others may know it", ANY) },
 
     { "GET /v1/dump",
-      "[" QUERY("tenant", TEXT, "only this tenant") "]", NULL,
+      "[" QUERY("tenant", TOLD, "only this tenant") "]", NULL,
       "{\"200\":{\"description\":\"a stream of documents\",\"content\":"
       "{\"application/yaml\":{\"schema\":" TEXT "}}}}" },
 
@@ -134,24 +156,24 @@ const cp_openapi_extra_t  cp_openapi_extras[] = {
       OK_JSON("whether, and by which permission", REF("CanI")) },
 
     { "GET /v1/audit",
-      "[" QUERY("tenant", TEXT, "name or id; empty: the platform's own") ","
-      QUERY("since", TIME, "from then on") ","
-      QUERY("until", TIME, "not included") ","
-      QUERY("actor", TEXT, "name of the token, id of the user") ","
-      QUERY("action", TEXT, "create, update, delete or an event") ","
-      QUERY("kind", TEXT, "of the resource") ","
-      QUERY("resource", TEXT, "its id") ","
-      QUERY("name", TEXT, "its name") ","
-      QUERY("request_id", TEXT, "of the request") ","
+      "[" QUERY("tenant", TOLD, "name or id; empty: the platform's own") ","
+      QUERY("since", SINCE_1970, "from then on") ","
+      QUERY("until", SINCE_1970, "not included") ","
+      QUERY("actor", TOLD, "name of the token, id of the user") ","
+      QUERY("action", TOLD, "create, update, delete or an event") ","
+      QUERY("kind", TOLD, "of the resource") ","
+      QUERY("resource", TOLD, "its id") ","
+      QUERY("name", TOLD, "its name") ","
+      QUERY("request_id", TOLD, "of the request") ","
       QUERY("order", "{\"type\":\"string\",\"enum\":[\"desc\",\"asc\"]}",
             "youngest first, or oldest") ","
-      QUERY("limit", "{\"type\":\"integer\",\"minimum\":1,\"maximum\":500}",
-            "events of a page") ","
-      QUERY("cursor", TEXT, "next of the page before") "]", NULL,
+      QUERY("limit", "{\"type\":\"integer\",\"minimum\":1,\"maximum\":500,"
+            "\"default\":100}", "events of a page") ","
+      QUERY("cursor", CP_OPENAPI_CURSOR, "next of the page before") "]", NULL,
       OK_JSON("events", REF("AuditEvents")) },
 
     { "GET /v1/audit/verify",
-      "[" QUERY("tenant", TEXT, "name or id") "]", NULL,
+      "[" QUERY("tenant", TOLD, "name or id") "]", NULL,
       OK_JSON("whether the chains are whole", ANY) },
 
     { "POST /v1/tenants/{tenant}/apis/{api}/discover", "[" ONCE "]", NULL,
@@ -164,7 +186,7 @@ const cp_openapi_extra_t  cp_openapi_extras[] = {
             "\"sent\",\"failed\"]}", "only these") ","
       QUERY("limit", "{\"type\":\"integer\",\"minimum\":1,\"maximum\":500}",
             "of a page") ","
-      QUERY("cursor", TEXT, "next of the page before") "]", NULL,
+      QUERY("cursor", CP_OPENAPI_CURSOR, "next of the page before") "]", NULL,
       OK_JSON("mails, without their texts", REF("Mails")) },
 
     { "POST /v1/mails/test", NULL,
@@ -207,9 +229,12 @@ const cp_openapi_extra_t  cp_openapi_extras[] = {
       QUERY("to", TEXT, "number of the other; default: latest") "]", NULL,
       OK_JSON("what changes", REF("SpecDiff")) },
 
-    { "POST /mcp", NULL, JSON(ANY),
-      "{\"200\":{\"description\":\"a JSON-RPC answer\",\"content\":" JSON(ANY)
-      "},\"202\":{\"description\":\"a notification was taken\"}}" },
+    { "POST /mcp", NULL, JSON(RPC),
+      "{\"200\":{\"description\":\"a JSON-RPC answer, of a batch many\","
+      "\"content\":" JSON(RPC) "},\"202\":{\"description\":\"a notification"
+      " was taken\"},\"400\":{\"description\":\"no JSON-RPC, or not for this"
+      " revision\",\"content\":{\"application/json\":{\"schema\":" ANY "},"
+      "\"application/problem+json\":{\"schema\":" REF("Problem") "}}}}" },
 
     { "GET /mcp", NULL, NULL, NO_METHOD },
     { "DELETE /mcp", NULL, NULL, NO_METHOD },

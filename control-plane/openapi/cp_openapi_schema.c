@@ -63,6 +63,18 @@ static const cp_schema_type_t  cp_schema_types[] = {
     [CP_F_HOST_PORT] = { "string", NULL, NULL }
 };
 
+/* What forms are made by: flags of fields. */
+static const struct {
+    unsigned     flags;
+    const char  *name;
+} cp_schema_marks[] = {
+    { CP_READONLY,            "readOnly" },
+    { CP_SEALED,              "writeOnly" },
+    { CP_IMMUTABLE,           "x-immutable" },
+    { CP_SEALED | CP_ONCE,    "x-secret" },
+    { CP_MOVES | CP_DERIVED,  "x-moves" }
+};
+
 static const cp_schema_report_t  cp_schema_reports[] = {
     { "GatewayStatus", cp_status_fields },
     { "Rejected", cp_rejected_fields },
@@ -214,9 +226,20 @@ cp_openapi_fields(cp_arena_t *a, const cp_field_t *fields, cp_schema_e what)
 }
 
 
+/* Of a query: the value itself, or text that is compared. */
+cp_json_t *
+cp_openapi_value(cp_arena_t *a, const cp_field_t *f)
+{
+    return f->type == CP_F_ENUM
+           ? cp_schema_type(a, f, f->type, CP_SCHEMA_OUT)
+           : cp_openapi_text(a, CP_OPENAPI_TEXT);
+}
+
+
 static cp_json_t *
 cp_schema_field(cp_arena_t *a, const cp_field_t *f, cp_schema_e what)
 {
+    size_t      i;
     cp_json_t  *s, *dflt, *types;
 
     s = cp_schema_type(a, f, f->type, what);
@@ -231,12 +254,15 @@ cp_schema_field(cp_arena_t *a, const cp_field_t *f, cp_schema_e what)
         cp_json_set(a, s, "default", dflt);
     }
 
-    if (f->flags & CP_READONLY) {
-        cp_json_put_bool(a, s, "readOnly", true);
+    for (i = 0; i < sizeof(cp_schema_marks) / sizeof(cp_schema_marks[0]); i++)
+    {
+        if (f->flags & cp_schema_marks[i].flags) {
+            cp_json_put_bool(a, s, cp_schema_marks[i].name, true);
+        }
     }
 
-    if (f->flags & CP_SEALED) {
-        cp_json_put_bool(a, s, "writeOnly", true);
+    if (f->ref) {
+        cp_json_put(a, s, "x-ref", f->ref);
     }
 
     /* null removes a member */
@@ -353,6 +379,7 @@ cp_schema_resource(cp_arena_t *a, const cp_resource_t *res, cp_json_t *all)
 
     cp_json_set(a, all, name,
                 cp_openapi_fields(a, res->fields, CP_SCHEMA_OUT));
+    cp_openapi_transitions(a, res, cp_json_get(all, name));
     cp_json_set(a, all, cp_openapi_name(a, res->kind, "Input"),
                 cp_openapi_fields(a, res->fields, CP_SCHEMA_IN));
     cp_json_set(a, all, cp_openapi_name(a, res->kind, "Patch"),

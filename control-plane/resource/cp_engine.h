@@ -116,6 +116,8 @@ typedef struct {
 } cp_entry_t;
 
 const char *cp_etag(cp_arena_t *a, const cp_json_t *row);
+/* list: the value of If-Match. */
+bool cp_etag_matches(const char *list, const char *etag);
 cp_rc_t cp_entry_create(cp_write_t *w, cp_entry_t *e) CP_MUST_CHECK;
 cp_rc_t cp_entry_update(cp_write_t *w, cp_entry_t *e) CP_MUST_CHECK;
 cp_rc_t cp_entry_event(cp_write_t *w, const char *event, cp_entry_t *e)

@@ -39,7 +39,6 @@ static bool cp_write_is_over(const cp_resource_t *res, const cp_json_t *row,
 static bool cp_write_settled(const cp_resource_t *res,
     const cp_entry_t *before, const cp_entry_t *after);
 static const char *cp_write_needs(cp_op_t *op, const cp_resource_t *res);
-static bool cp_etag_matches(const char *list, const char *etag);
 static const cp_transition_t *cp_transition_find(const cp_resource_t *res,
     const char *event, const char *state, bool system, bool *known);
 
@@ -430,8 +429,8 @@ cp_write_load(const cp_write_t *w, const char *if_match, cp_entry_t *e)
     e->etag = cp_etag(op->arena, e->row);
 
     if (if_match && !cp_etag_matches(if_match, e->etag)) {
-        return cp_err_set(&op->err, "precondition_failed", "it is %s now",
-                          e->etag);
+        return cp_err_set(&op->err, "precondition_failed",
+                          "it is %s now, not %.128s", e->etag, if_match);
     }
 
     cp_names_init(&names, w->tx, op->arena, &op->err);
@@ -563,8 +562,8 @@ cp_write_allowed(const cp_write_t *w, const cp_entry_t *e, const char *event,
     }
 
     if (w->if_match && !cp_etag_matches(w->if_match, e->etag)) {
-        return cp_err_set(&op->err, "precondition_failed", "it is %s now",
-                          e->etag);
+        return cp_err_set(&op->err, "precondition_failed",
+                          "it is %s now, not %.128s", e->etag, w->if_match);
     }
 
     if (*t == NULL) {
@@ -744,7 +743,7 @@ cp_write_settled(const cp_resource_t *res, const cp_entry_t *before,
 
 
 /* RFC 9110: a list of strong tags, or "*". */
-static bool
+bool
 cp_etag_matches(const char *list, const char *etag)
 {
     size_t       len, n;

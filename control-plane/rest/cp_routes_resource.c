@@ -48,6 +48,8 @@ static cp_rc_t cp_write_update(cp_req_t *r, cp_tx_t *tx,
 static cp_rc_t cp_write_event(cp_req_t *r, cp_tx_t *tx, const cp_place_t *p);
 static cp_rc_t cp_write_rotate(cp_req_t *r, cp_tx_t *tx,
     const cp_place_t *p);
+static cp_rc_t cp_write_expected(cp_req_t *r, cp_tx_t *tx,
+    const cp_place_t *p);
 static cp_rc_t cp_write_delete(cp_req_t *r, cp_tx_t *tx,
     const cp_place_t *p);
 
@@ -383,13 +385,9 @@ cp_resource_route_get(cp_req_t *r)
 static bool
 cp_is_known(cp_req_t *r, const cp_resource_t *res, const cp_entry_t *e)
 {
-    size_t             n;
-    const char        *p;
     const cp_field_t  *f;
 
-    p = cp_req_header(r, "If-None-Match");
-
-    for (f = res->fields; p && f->name; f++) {
+    for (f = res->fields; f->name; f++) {
         if ((f->flags & (CP_DERIVED|CP_MOVES))
             && strcmp(f->name, "updated_at") != 0
             && cp_json_get(e->obj, f->name))
@@ -398,19 +396,7 @@ cp_is_known(cp_req_t *r, const cp_resource_t *res, const cp_entry_t *e)
         }
     }
 
-    for ( /* void */ ; p && *p; p += n) {
-        p += strspn(p, " \t,");
-        p += strncmp(p, "W/", 2) == 0 ? 2 : 0;
-        n = strcspn(p, " \t,");
-
-        if ((n == 1 && *p == '*')
-            || (n == strlen(e->etag) && memcmp(p, e->etag, n) == 0))
-        {
-            return true;
-        }
-    }
-
-    return false;
+    return cp_req_knows(r, e->etag);
 }
 
 
@@ -586,7 +572,12 @@ cp_write_rotate(cp_req_t *r, cp_tx_t *tx, const cp_place_t *p)
         lead = m->i;
     }
 
-    rc = cp_group_key_rotate(&r->op, tx, p->id, lead, &out);
+    rc = cp_write_expected(r, tx, p);
+
+    if (rc == CP_OK) {
+        rc = cp_group_key_rotate(&r->op, tx, p->id, lead, &out);
+    }
+
     if (rc != CP_OK) {
         return rc;
     }
@@ -596,6 +587,32 @@ cp_write_rotate(cp_req_t *r, cp_tx_t *tx, const cp_place_t *p)
     rc = cp_audit_append(&r->op, tx, &e);
 
     return rc == CP_OK ? cp_req_answer(r, 200, out) : rc;
+}
+
+
+/* If-Match, where the engine does not look. */
+static cp_rc_t
+cp_write_expected(cp_req_t *r, cp_tx_t *tx, const cp_place_t *p)
+{
+    cp_rc_t      rc;
+    cp_json_t   *row;
+    const char  *have, *want;
+
+    want = cp_req_header(r, "If-Match");
+    if (want == NULL) {
+        return CP_OK;
+    }
+
+    rc = cp_row_load(tx, r->op.arena, p->res, p->id, &row, &r->op.err);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    have = row ? cp_etag(r->op.arena, row) : "gone";
+
+    return row && cp_etag_matches(want, have)
+           ? CP_OK : cp_err_set(&r->op.err, "precondition_failed",
+                                "it is %s now, not %.128s", have, want);
 }
 
 

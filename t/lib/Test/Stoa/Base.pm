@@ -101,6 +101,8 @@ my %HAS = (
     nginx128 => sub { -x "$PARTS/nginx128/sbin/nginx" || 'no nginx 1.28' },
     node     => sub { -f "$PARTS/node/.ok" || 'no Node parts' },
     python   => sub { -f "$PARTS/python/.ok" || 'no Python parts' },
+    schemathesis => sub { -f "$PARTS/schemathesis/.ok"
+                              || 'no schemathesis' },
     go       => sub { -f "$PARTS/go/.ok" || 'no Go parts' },
     clients  => sub { -f "$PARTS/clients/.ok" || 'no clients' },
     matrix   => sub { -f "$PARTS/matrix/.ok" || 'no parts of the matrix' },
