@@ -27,6 +27,8 @@ my @EXCLUDED = (
      'JSON-RPC has its own errors, below HTTP'],
     [qr{^GET /gateway/v1/feed$}, qr/ST202/, qr/^(?:400|410)/,
      'epoch goes with since, and names a database'],
+    [qr{^POST /v1/mails/test$}, qr/ST101|ST202/, qr/^503.*no mail server/s,
+     'none is configured here'],
     [qr{/usage$}, qr/ST202/, qr/^400.*(?:from must be before|of one tenant)/s,
      'two parameters that contradict each other'],
 );
@@ -83,9 +85,9 @@ expected-statuses = ["4xx"]
 include-path = "/v1/dump"               # it reads no stream of YAML
 enabled = false
 
-# its body is that of /v1/diff, and the tool's own generator goes too deep
+# documents of all kinds: too deep for the Python below the tool (3.11)
 [[operations]]
-include-path = "/v1/apply"
+include-path-regex = "^/v1/(apply|diff)\$"
 [operations.phases.coverage]
 enabled = false
 
