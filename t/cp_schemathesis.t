@@ -50,7 +50,7 @@ $t->write_file('st.toml', <<"END");
 seed = $seed
 continue-on-failure = true
 max-failures = 10000
-workers = 2
+workers = 1                             # Python 3.11 reads no code in two threads
 
 [auth.openapi]
 admin = { bearer = "\${ADMIN}" }
@@ -83,12 +83,6 @@ expected-statuses = ["4xx"]
 
 [[operations]]
 include-path = "/v1/dump"               # it reads no stream of YAML
-enabled = false
-
-# documents of all kinds: too deep for the Python below the tool (3.11)
-[[operations]]
-include-path-regex = "^/v1/(apply|diff)\$"
-[operations.phases.coverage]
 enabled = false
 
 [[operations]]

@@ -378,21 +378,6 @@ cp_answer_stream(cp_call_t *call)
 }
 
 
-const char *
-cp_answer_header(cp_req_t *r, const char *name)
-{
-    unsigned  i;
-
-    for (i = 0; i < r->nheader; i++) {
-        if (strcasecmp(r->header[i][0], name) == 0) {
-            return r->header[i][1];
-        }
-    }
-
-    return NULL;
-}
-
-
 static struct MHD_Response *
 cp_answer_whole(cp_call_t *call)
 {

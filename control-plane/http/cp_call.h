@@ -168,10 +168,11 @@ void cp_answer_problem(cp_call_t *call);
 /* The same, and what else comes of the body is discarded. */
 void cp_answer_refuse(cp_call_t *call);
 
-const char *cp_answer_header(cp_req_t *r, const char *name);   /* or NULL    */
-
 /* cp_condition.c: the ETag of a read that has none, and 304. */
 void cp_condition_apply(cp_call_t *call);
+
+/* cp_request.c: what the handler has set, or NULL. */
+const char *cp_answer_header(cp_req_t *r, const char *name);
 
 /* cp_park.c: the parked calls and the thread that ends their waiting. */
 cp_rc_t cp_park_start(cp_http_t *http) CP_MUST_CHECK;

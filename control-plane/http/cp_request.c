@@ -202,6 +202,21 @@ cp_req_set_header(cp_req_t *r, const char *name, const char *value)
 }
 
 
+const char *
+cp_answer_header(cp_req_t *r, const char *name)
+{
+    unsigned  i;
+
+    for (i = 0; i < r->nheader; i++) {
+        if (strcasecmp(r->header[i][0], name) == 0) {
+            return r->header[i][1];
+        }
+    }
+
+    return NULL;
+}
+
+
 cp_rc_t
 cp_req_park(cp_req_t *r, int64_t deadline_mono_ms, cp_handler_pt resume)
 {

@@ -30,8 +30,8 @@
     "{\"application/yaml\":{\"schema\":{}},\"application/json\":"             \
     "{\"schema\":{\"oneOf\":[{\"type\":\"null\"}," REF("Document")            \
     ",{\"type\":\"array\","                                                   \
-    "\"maxItems\":10000,\"items\":{\"oneOf\":[{\"type\":\"null\"}," REF("Document")\
-    "]}}]}}}"
+    "\"maxItems\":10000,\"items\":{\"oneOf\":[{\"type\":\"null\"},"              \
+    REF("Document") "]}}]}}}"
 
 #define NO_TENANT                                                             \
     "\"404\":{\"$ref\":\"#/components/responses/Error404\"}"
@@ -51,8 +51,8 @@
     "\"^[!-~]+$\"}}"
 
 #define PRUNE                                                                 \
-    QUERY("prune", CP_OPENAPI_FLAG, "delete what is absent in the tenants that the"\
-          " documents name") ","                                              \
+    QUERY("prune", CP_OPENAPI_FLAG, "delete what is absent in the tenants"    \
+          " that the documents name") ","                                            \
     QUERY("max_delete", "{\"type\":\"integer\",\"minimum\":0,\"maximum\":"    \
           "2147483647}", "refuse to delete more, default 10")
 
@@ -119,7 +119,8 @@ const cp_openapi_extra_t  cp_openapi_extras[] = {
 
     { "POST /v1/apply",
       "[" QUERY("dry_run", CP_OPENAPI_FLAG, "change nothing") "," PRUNE ","
-      QUERY("wait", CP_OPENAPI_WAIT, "how long to wait for the gateways: 5s, 500ms")
+      QUERY("wait", CP_OPENAPI_WAIT,
+            "how long to wait for the gateways: 5s, 500ms")
       "," ONCE "]",
       DOCUMENTS,
       "{\"200\":{\"description\":\"done; every online gateway has it\","
