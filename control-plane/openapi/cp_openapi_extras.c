@@ -30,7 +30,7 @@
     "{\"application/yaml\":{\"schema\":{}},\"application/json\":"             \
     "{\"schema\":{\"oneOf\":[{\"type\":\"null\"}," REF("Document")            \
     ",{\"type\":\"array\","                                                   \
-    "\"maxItems\":10000,\"items\":{\"oneOf\":[{\"type\":\"null\"},"              \
+    "\"maxItems\":10000,\"items\":{\"oneOf\":[{\"type\":\"null\"},"           \
     REF("Document") "]}}]}}}"
 
 #define NO_TENANT                                                             \
@@ -52,7 +52,7 @@
 
 #define PRUNE                                                                 \
     QUERY("prune", CP_OPENAPI_FLAG, "delete what is absent in the tenants"    \
-          " that the documents name") ","                                            \
+          " that the documents name") ","                                     \
     QUERY("max_delete", "{\"type\":\"integer\",\"minimum\":0,\"maximum\":"    \
           "2147483647}", "refuse to delete more, default 10")
 
