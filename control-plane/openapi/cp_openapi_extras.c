@@ -13,6 +13,9 @@
 #define QUERY(name, schema, text)                                             \
     "{\"name\":\"" name "\",\"in\":\"query\",\"description\":\"" text         \
     "\",\"schema\":" schema "}"
+#define NEEDED(name, text)                                                    \
+    "{\"name\":\"" name "\",\"in\":\"query\",\"required\":true,"                \
+    "\"description\":\"" text "\",\"schema\":" CP_OPENAPI_NAMED "}"
 
 #define INT64(min)  "{\"type\":\"integer\",\"minimum\":" min "}"
 #define TEXT        "{\"type\":\"string\"}"
@@ -151,8 +154,8 @@ const cp_openapi_extra_t  cp_openapi_extras[] = {
               REF("TenantLimits")) },
 
     { "GET /v1/can-i",
-      "[" QUERY("verb", TEXT, "list, get, create, update, delete or an event")
-      "," QUERY("kind", TEXT, "of a resource; or usage, audit, apply") ","
+      "[" NEEDED("verb", "list, get, create, update, delete or an event")
+      "," NEEDED("kind", "of a resource; or usage, audit, apply") ","
       QUERY("tenant", TEXT, "where; default: anywhere") "]", NULL,
       OK_JSON("whether, and by which permission", REF("CanI")) },
 
