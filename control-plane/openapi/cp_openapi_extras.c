@@ -14,7 +14,7 @@
     "{\"name\":\"" name "\",\"in\":\"query\",\"description\":\"" text         \
     "\",\"schema\":" schema "}"
 #define NEEDED(name, text)                                                    \
-    "{\"name\":\"" name "\",\"in\":\"query\",\"required\":true,"                \
+    "{\"name\":\"" name "\",\"in\":\"query\",\"required\":true,"              \
     "\"description\":\"" text "\",\"schema\":" CP_OPENAPI_NAMED "}"
 
 #define INT64(min)  "{\"type\":\"integer\",\"minimum\":" min "}"
