@@ -15,6 +15,7 @@
 #include "http/cp_idempotency.h"
 #include "kinds/cp_approval.h"
 #include "kinds/cp_group_key.h"
+#include "kinds/cp_notice.h"
 #include "resource/cp_engine.h"
 #include "base/cp_metrics.h"
 
@@ -28,7 +29,8 @@ static const cp_job_t  cp_jobs[] = {
     { "group_keys",  10000, cp_group_key_job },
     { "discovery",   1000,  cp_discovery_job },
     { "issuer_keys", 1000,  cp_issuer_keys_job },
-    { "mail",        500,   cp_mail_job }
+    { "mail",        500,   cp_mail_job },
+    { "notices",     1000,  cp_notice_job }
 };
 
 #define CP_JOBS  (sizeof(cp_jobs) / sizeof(cp_jobs[0]))

@@ -19,6 +19,7 @@ static const cp_route_t *const  cp_routes_tables[] = {
     cp_discovery_routes,
     cp_mail_routes,
     cp_spec_routes,
+    cp_notice_routes,
     NULL
 };
 

@@ -104,6 +104,8 @@ static const cp_permission_t  cp_permissions[] = {
     { "mail:read", ALL, PLATFORM,
       "see which mails wait and what became of the others" },
     { "mail:write", P, PLATFORM, "send a mail for a test" },
+    { "notice:read", ALL, TENANT, "see notices, and mark them as read" },
+    { "notice:write", T|P, TENANT, "say whom notices are mailed to" },
     { "apply:read", ALL, TENANT, "diff and dump" },
     { "apply:write", O|T|P, TENANT,
       "apply documents, each with the permission of its kind" },

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "kinds/cp_kind.h"
+#include "kinds/cp_notice.h"
 #include "kinds/cp_token.h"
 
 
@@ -186,7 +187,7 @@ cp_credential_rotate(const cp_write_t *w, const cp_json_t *args,
     cp_json_put(a, after, "rotated_to", cp_json_str(e.row, "id"));
     cp_json_set(a, after, "successor", e.obj);
 
-    return CP_OK;
+    return cp_notice_rotated(w->op, w->tx, after);
 }
 
 

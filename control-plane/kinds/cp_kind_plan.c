@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "auth/cp_auth.h"
 #include "kinds/cp_kind.h"
 
 
@@ -17,7 +18,10 @@ static cp_rc_t cp_plan_event(const cp_write_t *w, const char *event,
 
 
 #define OWN_approval                                                          \
-    F_ENUM("approval", FI, "\"auto\"", approvals, "of new subscriptions")
+    F_ENUM("approval", FI, "\"auto\"", approvals, "of new subscriptions"),   \
+    F_ARRAY("auto_roles", 0, 16, CP_F_NAME,                                   \
+      "built-in roles in the consumer's tenant whose subscriptions need no"   \
+      " approval")
 
 static const char *const  approvals[] = { "auto", "manual", NULL };
 
@@ -63,9 +67,21 @@ const cp_resource_t  cp_res_plan = {
 static cp_rc_t
 cp_plan_check(const cp_write_t *w, const cp_json_t *before, cp_json_t *after)
 {
-    int64_t  rate, per, burst;
+    int64_t           rate, per, burst;
+    cp_perms_t        may;
+    const cp_json_t  *m;
 
     (void) before;
+    m = cp_json_get(after, "auto_roles");
+
+    /* a consumer names his own roles as he likes */
+
+    for (m = m ? m->first : NULL; m; m = m->next) {
+        if (!cp_role_builtin(m->s, &may)) {
+            return cp_fault_at(w->op, after, "auto_roles", "\"%.64s\" is no"
+                               " built-in role", m->s);
+        }
+    }
 
     rate = cp_json_num(after, "rate", 0);
     per = cp_json_num(after, "per_ms", 1000);

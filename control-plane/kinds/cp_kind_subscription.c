@@ -8,6 +8,7 @@
 #include "auth/cp_auth.h"
 #include "kinds/cp_hold.h"
 #include "kinds/cp_kind.h"
+#include "kinds/cp_notice.h"
 #include "kinds/cp_token.h"
 
 
@@ -20,6 +21,8 @@ static cp_rc_t cp_subscription_abroad(cp_op_t *op, const cp_json_t *row,
 static bool cp_is_partner(const cp_json_t *api, const char *tenant);
 static cp_rc_t cp_subscription_plan(cp_op_t *op, cp_tx_t *tx,
     const cp_json_t *before, cp_json_t *after);
+static bool cp_subscription_role(cp_op_t *op, const char *tenant,
+    const cp_val_t *roles);
 static cp_rc_t cp_subscription_foreign(cp_op_t *op, const cp_json_t *before,
     const cp_json_t *after);
 static cp_rc_t cp_subscription_tools(cp_op_t *op, cp_tx_t *tx,
@@ -54,7 +57,12 @@ static const cp_field_t  held_fields[] = {
 #define OWN_held                                                              \
     F_OBJECT("held", RO|ND|CP_DERIVED|CP_MOVES, NULL, held_fields,            \
       "what another tenant's publisher decided about the application and its" \
-      " api or server: it holds for a new subscription too")
+      " api or server: it holds for a new subscription too"),                 \
+    F("reason", CP_F_STRING, RO|ND, 0, 500, NULL,                             \
+      "of the last event, for the other side too"),                           \
+    F("decided_by", CP_F_STRING, RO|ND, 0, 32, NULL,                          \
+      "consumer or publisher: whose event that was"),                         \
+    F("decided_at", CP_F_TIME, RO|ND, 0, 0, NULL, "when")
 
 static const cp_field_t  subscription_fields[] = {
     ROWS(STOA_SUBSCRIPTION_FIELDS)
@@ -62,13 +70,22 @@ static const cp_field_t  subscription_fields[] = {
     F_END
 };
 
+static const cp_field_t  subscription_args[] = {
+    F("reason", CP_F_STRING, 0, 0, 500, NULL, "why; the other side sees it"),
+    F_END
+};
+
 static const cp_transition_t  subscription_transitions[] = {
-    { "approve", { "pending" }, "active", "subscription:approve", NULL },
-    { "reject", { "pending" }, "rejected", "subscription:approve", NULL },
-    { "suspend", { "active" }, "suspended", "subscription:write", NULL },
-    { "resume", { "suspended" }, "active", "subscription:write", NULL },
+    { "approve", { "pending" }, "active", "subscription:approve",
+      subscription_args },
+    { "reject", { "pending" }, "rejected", "subscription:approve",
+      subscription_args },
+    { "suspend", { "active" }, "suspended", "subscription:write",
+      subscription_args },
+    { "resume", { "suspended" }, "active", "subscription:write",
+      subscription_args },
     { "revoke", { "pending", "active", "suspended" }, "revoked",
-      "subscription:write", NULL },
+      "subscription:write", subscription_args },
     { "expire", { "active", "suspended" }, "expired", NULL, NULL },
     T_END
 };
@@ -287,8 +304,8 @@ cp_subscription_plan(cp_op_t *op, cp_tx_t *tx, const cp_json_t *before,
         return CP_OK;
     }
 
-    rc = cp_tx_query(tx, op->arena, "SELECT state, approval FROM plans"
-                     " WHERE id = $1 AND tenant = $2",
+    rc = cp_tx_query(tx, op->arena, "SELECT state, approval, auto_roles"
+                     " FROM plans WHERE id = $1 AND tenant = $2",
                      cp_args(cp_text(plan),
                              cp_text(cp_json_str(after, "target_tenant"))),
                      &rows, &op->err);
@@ -301,7 +318,9 @@ cp_subscription_plan(cp_op_t *op, cp_tx_t *tx, const cp_json_t *before,
     }
 
     state = cp_cell(&rows, 0, 0)->p;
-    automatic = strcmp(cp_cell(&rows, 0, 1)->p, "auto") == 0;
+    automatic = strcmp(cp_cell(&rows, 0, 1)->p, "auto") == 0
+                || cp_subscription_role(op, cp_json_str(after, "tenant"),
+                                        cp_cell(&rows, 0, 2));
 
     if (strcmp(state, "active") != 0) {
         return cp_err_set(&op->err, "conflict",
@@ -318,6 +337,39 @@ cp_subscription_plan(cp_op_t *op, cp_tx_t *tx, const cp_json_t *before,
     }
 
     return CP_OK;
+}
+
+
+/* Does who asks hold one of these roles (JSON) in the consumer's tenant? */
+static bool
+cp_subscription_role(cp_op_t *op, const char *tenant, const cp_val_t *roles)
+{
+    cp_json_t         *list, *m;
+    cp_perms_t         may;
+    const cp_grant_t  *g;
+
+    if (roles->type != CP_VAL_TEXT
+        || cp_json_parse(op->arena, roles->p, roles->len, &list, NULL)
+           != CP_OK)
+    {
+        return false;
+    }
+
+    for (g = op->actor.grants; g; g = g->next) {
+        if ((g->tenant && strcmp(g->tenant, tenant) != 0)
+            || g->role == NULL || !cp_role_builtin(g->role, &may))
+        {
+            continue;
+        }
+
+        for (m = list->first; m; m = m->next) {
+            if (strcmp(m->s, g->role) == 0) {
+                return true;
+            }
+        }
+    }
+
+    return false;
 }
 
 
@@ -401,11 +453,11 @@ static cp_rc_t
 cp_subscription_event(const cp_write_t *w, const char *event,
     const cp_json_t *args, const cp_json_t *before, cp_json_t *after)
 {
+    cp_rc_t                   rc;
     unsigned                  i;
+    cp_arena_t               *a = w->op->arena;
+    const char               *reason;
     static const char *const  publisher[] = { "approve", "reject", "resume" };
-
-    (void) args;
-    (void) after;
 
     for (i = 0; i < sizeof(publisher) / sizeof(publisher[0]); i++) {
         if (strcmp(event, publisher[i]) == 0
@@ -416,7 +468,20 @@ cp_subscription_event(const cp_write_t *w, const char *event,
         }
     }
 
-    return cp_hold_event(w->op, w->tx, event, before);
+    reason = cp_json_str(args, "reason");
+
+    if (!cp_actor_is_system(&w->op->actor)) {
+        cp_json_set(a, after, "reason", cp_json_string(a, reason));
+        cp_json_put(a, after, "decided_by",
+                    cp_hold_is_publisher(w->op, before) ? "publisher"
+                                                        : "consumer");
+        cp_json_put_int(a, after, "decided_at", cp_time_ms());
+    }
+
+    rc = cp_hold_event(w->op, w->tx, event, before);
+
+    return rc == CP_OK
+           ? cp_notice_subscription(w->op, w->tx, event, after, reason) : rc;
 }
 
 

@@ -54,6 +54,11 @@ static const cp_transition_t  tenant_transitions[] = {
 
 static const cp_dependent_t  tenant_dependents[] = {
     { "global_policy", "attach", CP_DEP_REFUSE, true },
+    { NULL, "DELETE FROM notice_reads WHERE notice IN (SELECT id FROM notices"
+      " WHERE tenant = $1)", CP_DEP_PLAIN, false },
+    { NULL, "DELETE FROM notices WHERE tenant = $1", CP_DEP_PLAIN, false },
+    { NULL, "DELETE FROM notice_settings WHERE tenant = $1", CP_DEP_PLAIN,
+      false },
     { "policy", "tenant", CP_DEP_FORCE, false },
     { "issuer", "tenant", CP_DEP_FORCE, false },
     { "secret", "tenant", CP_DEP_FORCE, false },

@@ -239,6 +239,28 @@ const cp_openapi_extra_t  cp_openapi_extras[] = {
       " was taken\"},\"400\":{\"description\":\"no JSON-RPC, or not for this"
       " revision\",\"content\":{\"application/json\":{\"schema\":" ANY "},"
       "\"application/problem+json\":{\"schema\":" REF("Problem") "}}}}" },
+    { "GET /v1/notices",
+      "[" QUERY("tenant", TEXT, "only of this one") ","
+      QUERY("kind", TEXT, "only these") ","
+      QUERY("unread", FLAG, "only what the caller has not read") ","
+      QUERY("limit", "{\"type\":\"integer\",\"minimum\":1,\"maximum\":500}",
+            "of a page") ","
+      QUERY("cursor", TEXT, "next of the page before") "]", NULL,
+      OK_JSON("notices, and how many are unread", REF("Notices")) },
+
+    { "POST /v1/notices/read", NULL, JSON(REF("NoticesRead")),
+      "{\"204\":{\"description\":\"marked\"}}" },
+
+    { "GET /v1/tenants/{tenant}/notice-settings", NULL, NULL,
+      OK_JSON("as they are", REF("NoticeSettings")) },
+
+    { "PUT /v1/tenants/{tenant}/notice-settings", NULL,
+      JSON(REF("NoticeSettings")),
+      OK_JSON("as they are now", REF("NoticeSettings")) },
+
+    { "POST /mcp", NULL, JSON(ANY),
+      "{\"200\":{\"description\":\"a JSON-RPC answer\",\"content\":" JSON(ANY)
+      "},\"202\":{\"description\":\"a notification was taken\"}}" },
 
     { "GET /mcp", NULL, NULL, NO_METHOD },
     { "DELETE /mcp", NULL, NULL, NO_METHOD },
@@ -384,6 +406,24 @@ const char *const  cp_openapi_schemas_text[] = {
     "\"failed\"]},\"tries\":" INT64("0") ",\"next_at\":" TIME ",\"error\":"
     TEXT ",\"created_at\":" TIME ",\"updated_at\":" TIME "}}},\"next\":"
     TEXT "}}",
+
+    "Notices",
+    "{\"type\":\"object\",\"required\":[\"items\",\"unread\"],\"properties\":"
+    "{\"unread\":" INT64("0") ",\"next\":" TEXT ",\"items\":{\"type\":"
+    "\"array\",\"items\":{\"type\":\"object\",\"required\":[\"id\",\"at\","
+    "\"tenant\",\"kind\",\"text\",\"about\",\"read\"],\"properties\":"
+    "{\"id\":" TEXT ",\"at\":" TIME ",\"tenant\":" TEXT ",\"kind\":" TEXT
+    ",\"text\":" TEXT ",\"about\":{\"type\":\"object\",\"properties\":"
+    "{\"kind\":" TEXT ",\"id\":" TEXT "}},\"read\":{\"type\":\"boolean\"}"
+    "}}}}}",
+
+    "NoticesRead",
+    "{\"type\":\"object\",\"properties\":{\"ids\":{\"type\":\"array\","
+    "\"maxItems\":500,\"items\":" TEXT "},\"upto\":" TEXT "}}",
+
+    "NoticeSettings",
+    "{\"type\":\"object\",\"properties\":{\"mail\":" TEXT ",\"kinds\":"
+    "{\"type\":\"array\",\"maxItems\":16,\"items\":" TEXT "}}}",
 
     "ApplyAnswer",
     "{\"type\":\"object\",\"required\":[\"rev\",\"changes\"],\"properties\":"

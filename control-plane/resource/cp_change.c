@@ -72,3 +72,18 @@ cp_change_value(cp_arena_t *a, const cp_field_t *f, const cp_json_t *obj)
 
     return cp_json_copy(a, val);
 }
+
+
+const char *
+cp_change_decided(cp_arena_t *a, const cp_json_t *row)
+{
+    int64_t      at;
+    const char  *who;
+
+    at = cp_json_num(row, "decided_at", 0);
+    who = cp_json_str(row, "decided_by");
+
+    return who && at ? cp_arena_printf(a, ", by %s at %s", who,
+                                       cp_time_format(a, at))
+                     : "";
+}

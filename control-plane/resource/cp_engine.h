@@ -134,6 +134,9 @@ cp_json_t *cp_change_diff(cp_arena_t *a, const cp_resource_t *res,
 
 /* The tenant that a row belongs to; NULL: the platform. */
 const char *cp_row_tenant(const cp_resource_t *res, const cp_json_t *row);
+/* ", by .. at ..", or "". */
+const char *cp_change_decided(cp_arena_t *a, const cp_json_t *row);
+
 /* Is this the row of the actor's tenant, or the platform's? */
 bool cp_entry_visible(const cp_actor_t *actor, const cp_resource_t *res,
     const cp_json_t *row);

@@ -568,8 +568,9 @@ cp_write_allowed(const cp_write_t *w, const cp_entry_t *e, const char *event,
 
     if (*t == NULL) {
         return cp_err_set(&op->err, "illegal_transition",
-                          "%s does not apply to %s %s that is %s", event,
-                          cp_an(w->res->kind), w->res->kind, state);
+                          "%s does not apply to %s %s that is %s%s", event,
+                          cp_an(w->res->kind), w->res->kind, state,
+                          cp_change_decided(op->arena, e->row));
     }
 
     if ((*t)->permission && cp_write_is_over(w->res, e->row, (*t)->to)) {

@@ -213,11 +213,20 @@ ctl_run_key_rotate(ctl_t *c)
 ctl_exit_e
 ctl_event(ctl_t *c, const char *path, const char *event, const char *columns)
 {
+    cp_json_t    *body;
     ctl_exit_e    rc;
+    const char   *reason;
     ctl_answer_t  answer;
 
+    reason = ctl_opt(c, "reason");
+    body = reason != NULL ? cp_json_object(c->arena) : NULL;
+
+    if (body != NULL) {
+        cp_json_put(c->arena, body, "reason", reason);
+    }
+
     rc = ctl_write_post(c, cp_arena_printf(c->arena, "%s/%s", path, event),
-                        NULL, &answer);
+                        body, &answer);
 
     if (rc == CTL_DONE) {
         rc = ctl_print(c, answer.json, columns);

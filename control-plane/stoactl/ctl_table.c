@@ -43,6 +43,12 @@ static const ctl_opt_t  ctl_opts_write[] = {
     { NULL, 0, NULL, NULL, NULL, false }
 };
 
+static const ctl_opt_t  ctl_opts_decide[] = {
+    { "reason", 0, "TEXT", NULL, "why; the other side sees it", false },
+    CTL_WAIT_OPTIONS,
+    { NULL, 0, NULL, NULL, NULL, false }
+};
+
 static const ctl_opt_t  ctl_opts_delete[] = {
     { "api", 0, "API", NULL, "the api, for what belongs to one", false },
     { "application", 0, "APPLICATION", NULL,
@@ -154,6 +160,16 @@ static const ctl_opt_t  ctl_opts_approvals[] = {
 
 static const ctl_opt_t  ctl_opts_approval[] = {
     { "reason", 0, "TEXT", NULL, "why; the caller is told", false },
+    { NULL, 0, NULL, NULL, NULL, false }
+};
+
+static const ctl_opt_t  ctl_opts_notices[] = {
+    { "unread", 0, NULL, NULL, "only those that were not read", false },
+    { NULL, 0, NULL, NULL, NULL, false }
+};
+
+static const ctl_opt_t  ctl_opts_notice_read[] = {
+    { "all", 0, NULL, NULL, "all that there are now", false },
     { NULL, 0, NULL, NULL, NULL, false }
 };
 
@@ -273,25 +289,25 @@ const ctl_cmd_t  ctl_table[] = {
       "list an application's keys", NULL,
       ctl_run_key_list, NULL, NULL },
 
-    { "subscription approve", "SUBSCRIPTION", ctl_opts_write,
+    { "subscription approve", "SUBSCRIPTION", ctl_opts_decide,
       "let a waiting subscription in",
       "SUBSCRIPTION is an id, or APPLICATION/API, or APPLICATION/SERVER, also "
       "with the application's tenant before it: TENANT/APPLICATION/API.",
       ctl_run_subscription, "approve", NULL },
 
-    { "subscription reject", "SUBSCRIPTION", ctl_opts_write,
+    { "subscription reject", "SUBSCRIPTION", ctl_opts_decide,
       "turn a waiting subscription down", NULL,
       ctl_run_subscription, "reject", NULL },
 
-    { "subscription suspend", "SUBSCRIPTION", ctl_opts_write,
+    { "subscription suspend", "SUBSCRIPTION", ctl_opts_decide,
       "stop a subscription for now", NULL,
       ctl_run_subscription, "suspend", NULL },
 
-    { "subscription resume", "SUBSCRIPTION", ctl_opts_write,
+    { "subscription resume", "SUBSCRIPTION", ctl_opts_decide,
       "let a suspended subscription in again", NULL,
       ctl_run_subscription, "resume", NULL },
 
-    { "subscription revoke", "SUBSCRIPTION", ctl_opts_write,
+    { "subscription revoke", "SUBSCRIPTION", ctl_opts_decide,
       "end a subscription for good", NULL,
       ctl_run_subscription, "revoke", NULL },
 
@@ -365,6 +381,14 @@ const ctl_cmd_t  ctl_table[] = {
     { "token revoke", "ADMIN-TOKEN", ctl_opts_write,
       "end an admin token", NULL,
       ctl_run_token_revoke, NULL, NULL },
+
+    { "notice list", "", ctl_opts_notices,
+      "list what the tenants are told: ends that come near, what was decided",
+      NULL, ctl_run_notice_list, NULL, NULL },
+
+    { "notice read", "[NOTICE...]", ctl_opts_notice_read,
+      "mark notices as read", NULL,
+      ctl_run_notice_read, NULL, NULL },
 
     { "mail list", "", ctl_opts_mails,
       "list the mails that wait, and what became of the others", NULL,

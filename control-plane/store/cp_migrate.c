@@ -38,7 +38,8 @@
     row(24, "0024_mails")                                                     \
     row(25, "0025_roles")                                                     \
     row(26, "0026_documents")                                                 \
-    row(27, "0027_tenants")
+    row(27, "0027_tenants")                                                   \
+    row(28, "0028_notices")
 
 
 typedef struct {

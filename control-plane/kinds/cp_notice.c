@@ -1,0 +1,177 @@
+/*
+ * Notices.
+ */
+
+#include <string.h>
+
+#include "client/cp_mail.h"
+#include "kinds/cp_notice.h"
+
+
+static cp_rc_t cp_notice_mail(cp_op_t *op, cp_tx_t *tx,
+    const cp_notice_t *n);
+
+
+const char *const  cp_notice_kinds[CP_NOTICES + 1] = {
+    [CP_NOTICE_APPROVED] = "subscription_approved",
+    [CP_NOTICE_REJECTED] = "subscription_rejected",
+    [CP_NOTICE_SUSPENDED] = "subscription_suspended",
+    [CP_NOTICE_RESUMED] = "subscription_resumed",
+    [CP_NOTICE_REVOKED] = "subscription_revoked",
+    [CP_NOTICE_SUB_EXPIRING] = "subscription_expiring",
+    [CP_NOTICE_KEY_EXPIRING] = "credential_expiring",
+    [CP_NOTICE_ROTATED] = "credential_rotated",
+    [CP_NOTICE_LEAKED] = "credential_leaked",
+    [CP_NOTICE_NEAR_LIMIT] = "near_limit",
+    [CP_NOTICE_MOVED] = "subscription_moved"
+};
+
+static const struct {
+    const char   *event;
+    cp_notice_e   kind;
+    const char   *done;
+} cp_notice_events[] = {
+    { "approve", CP_NOTICE_APPROVED, "approved" },
+    { "reject", CP_NOTICE_REJECTED, "rejected" },
+    { "suspend", CP_NOTICE_SUSPENDED, "suspended" },
+    { "resume", CP_NOTICE_RESUMED, "in force again" },
+    { "revoke", CP_NOTICE_REVOKED, "revoked" }
+};
+
+/* What people call a subscription. */
+static const char  cp_notice_called[] =
+    "SELECT a.name, t.name, COALESCE(p.name, v.name) FROM applications a"
+    " JOIN tenants t ON t.id = $2 LEFT JOIN apis p ON p.id = $3"
+    " LEFT JOIN servers v ON v.id = $3 WHERE a.id = $1";
+
+
+cp_rc_t
+cp_notice_add(cp_op_t *op, cp_tx_t *tx, const cp_notice_t *n)
+{
+    char       id[STOA_ID_LEN + 1];
+    cp_rc_t    rc;
+    cp_rows_t  rows;
+
+    cp_id_make(id);
+
+    rc = cp_tx_query(tx, op->arena, "INSERT INTO notices (id, tenant, kind,"
+                     " resource_kind, resource, text, once, created_at)"
+                     " VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
+                     " ON CONFLICT (once) DO NOTHING RETURNING id",
+                     cp_args(cp_text(id), cp_text(n->tenant),
+                             cp_text(cp_notice_kinds[n->kind]),
+                             cp_text(n->about), cp_text(n->id),
+                             cp_text(n->text),
+                             cp_text(n->once ? n->once : id),
+                             cp_int(cp_time_ms())), &rows, &op->err);
+
+    return rc == CP_OK && rows.rows && cp_mail_on(op->app)
+           ? cp_notice_mail(op, tx, n) : rc;
+}
+
+
+/* A mail that finds no place is no reason not to do what it tells of: the
+ * notice is there. */
+static cp_rc_t
+cp_notice_mail(cp_op_t *op, cp_tx_t *tx, const cp_notice_t *n)
+{
+    cp_rc_t      rc;
+    cp_err_t     err = op->err;
+    cp_rows_t    rows;
+    cp_mail_t    mail;
+    const char  *kind;
+
+    kind = cp_notice_kinds[n->kind];
+
+    rc = cp_tx_query(tx, op->arena, "SELECT s.mail, t.name"
+                     " FROM notice_settings s"
+                     " JOIN tenants t ON t.id = s.tenant"
+                     " WHERE s.tenant = $1 AND s.mail IS NOT NULL"
+                     " AND (s.kinds IS NULL OR s.kinds LIKE $2)",
+                     cp_args(cp_text(n->tenant),
+                             cp_text(cp_arena_printf(op->arena, "%%\"%s\"%%",
+                                                     kind))),
+                     &rows, &op->err);
+
+    if (rc != CP_OK || rows.rows == 0) {
+        return rc;
+    }
+
+    mail.to = cp_cell(&rows, 0, 0)->p;
+    mail.subject = cp_arena_printf(op->arena, "STOA, %s: %.24s %s",
+                                   cp_cell(&rows, 0, 1)->p, n->about,
+                                   strchr(kind, '_') + 1);
+    mail.text = cp_arena_printf(op->arena, "%s\n\n%s %s of the tenant %s.\n",
+                                n->text, n->about, n->id,
+                                cp_cell(&rows, 0, 1)->p);
+
+    if (mail.subject == NULL || mail.text == NULL) {
+        return cp_err_set(&op->err, "internal", "no memory");
+    }
+
+    rc = cp_mail_send(op, tx, &mail);
+
+    if (rc == CP_DECLINED) {
+        op->err = err;
+        rc = CP_OK;
+    }
+
+    return rc;
+}
+
+
+cp_rc_t
+cp_notice_subscription(cp_op_t *op, cp_tx_t *tx, const char *event,
+    const cp_json_t *sub, const char *reason)
+{
+    cp_rc_t      rc;
+    unsigned     i;
+    cp_rows_t    rows;
+    cp_notice_t  n = { .tenant = cp_json_str(sub, "tenant"),
+                       .about = "subscription",
+                       .id = cp_json_str(sub, "id") };
+
+    for (i = 0; strcmp(cp_notice_events[i].event, event) != 0; i++) {
+        if (i + 1 == sizeof(cp_notice_events) / sizeof(cp_notice_events[0])) {
+            return CP_OK;
+        }
+    }
+
+    rc = cp_tx_query(tx, op->arena, cp_notice_called,
+                     cp_args(cp_text(cp_json_str(sub, "application")),
+                             cp_text(cp_json_str(sub, "target_tenant")),
+                             cp_text(cp_subscription_to(sub))), &rows,
+                     &op->err);
+
+    if (rc != CP_OK || rows.rows == 0) {
+        return rc;
+    }
+
+    n.kind = cp_notice_events[i].kind;
+    n.text = cp_arena_printf(op->arena, "The subscription of %s to %s/%s is"
+                             " %s%s%s", cp_cell(&rows, 0, 0)->p,
+                             cp_cell(&rows, 0, 1)->p, cp_cell(&rows, 0, 2)->p,
+                             cp_notice_events[i].done, reason ? ": " : ".",
+                             reason ? reason : "");
+
+    return n.text ? cp_notice_add(op, tx, &n)
+                  : cp_err_set(&op->err, "internal", "no memory");
+}
+
+
+cp_rc_t
+cp_notice_rotated(cp_op_t *op, cp_tx_t *tx, const cp_json_t *old)
+{
+    cp_notice_t  n = { .kind = CP_NOTICE_ROTATED, .about = "credential",
+                       .tenant = cp_json_str(old, "tenant"),
+                       .id = cp_json_str(old, "id") };
+
+    n.text = cp_arena_printf(op->arena, "The key %s... has a successor, and"
+                             " ends at %s.", cp_json_str(old, "prefix"),
+                             cp_time_format(op->arena,
+                                            cp_json_num(old, "expires_at",
+                                                        0)));
+
+    return n.text ? cp_notice_add(op, tx, &n)
+                  : cp_err_set(&op->err, "internal", "no memory");
+}

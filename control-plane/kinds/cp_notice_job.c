@@ -1,0 +1,395 @@
+/*
+ * What nobody does and people have to be told all the same: an end comes near,
+ * a quota is nearly used up.
+ */
+
+#include <inttypes.h>
+#include <string.h>
+#include <time.h>
+
+#include "feed/cp_usage.h"
+#include "kinds/cp_notice.h"
+
+
+#define CP_REMIND_PORTION   200
+#define CP_REMIND_DAY_MS    INT64_C(86400000)
+#define CP_NEAR_PER_CENT    80
+#define CP_NEAR_ROWS        1000
+#define CP_NEAR_SHARE       20       /* its rest, in its own lengths         */
+#define CP_NEAR_LEAST_MS    1000
+#define CP_TIDY_MS          600000
+#define CP_NOTICE_OVER                                                        \
+    "SELECT id FROM (SELECT id, created_at, ROW_NUMBER() OVER (PARTITION BY"  \
+    " tenant ORDER BY id DESC) AS n FROM notices) x WHERE n > $1"             \
+    " OR created_at < $2"
+
+
+/* Each end is told of when it comes this near. */
+static const int64_t  cp_remind_days[] = { 30, 7, 1, 0 };
+
+/* $1, $2: ends after the one, up to the other, of what was made more than $4
+ * before them: who makes a thing for an hour knows it. */
+static const struct {
+    cp_notice_e   kind;
+    const char   *about;
+    const char   *sql;
+} cp_reminds[] = {
+    { CP_NOTICE_SUB_EXPIRING, "subscription",
+      "SELECT s.id, s.tenant, s.expires_at, 'The subscription of ' || a.name"
+      " || ' to ' || t.name || '/' || COALESCE(p.name, v.name)"
+      " FROM subscriptions s JOIN applications a ON a.id = s.application"
+      " JOIN tenants t ON t.id = s.target_tenant"
+      " LEFT JOIN apis p ON p.id = s.api LEFT JOIN servers v"
+      " ON v.id = s.server WHERE s.state IN ('active', 'suspended')"
+      " AND s.expires_at IS NOT NULL AND s.expires_at > $1"
+      " AND s.expires_at <= $2 AND s.created_at <= s.expires_at - $4"
+      " ORDER BY s.expires_at, s.id LIMIT $3" },
+    { CP_NOTICE_KEY_EXPIRING, "credential",
+      "SELECT c.id, c.tenant, c.expires_at, 'The key ' || c.prefix ||"
+      " '... of ' || a.name FROM credentials c"
+      " JOIN applications a ON a.id = c.application"
+      " WHERE c.state IN ('active', 'rotating')"
+      " AND c.expires_at IS NOT NULL AND c.expires_at > $1"
+      " AND c.expires_at <= $2 AND c.created_at <= c.expires_at - $4"
+      " ORDER BY c.expires_at, c.id LIMIT $3" }
+};
+
+/* What counts against a quota, of the subscriptions that were used since $1:
+ * $2 the day, $3 the month. */
+static const char  cp_near_sql[] =
+    "SELECT s.id, s.tenant, p.quota_day, p.quota_month,"
+    " a.name || ' at ' || t.name || '/' || COALESCE(i.name, v.name),"
+    " CAST(SUM(CASE WHEN u.start_ms >= $2 THEN u.n ELSE 0 END) AS BIGINT),"
+    " CAST(SUM(u.n) AS BIGINT) FROM"
+    " (SELECT subscription, start_ms, SUM(c2xx + c3xx + c4xx + c5xx)"
+    " AS n FROM usage_minute WHERE start_ms >= $3 AND subscription IN"
+    " (SELECT m.subscription FROM usage_minute m JOIN subscriptions q"
+    " ON q.id = m.subscription JOIN plans r ON r.id = q.plan"
+    " WHERE m.start_ms >= $1 AND (r.quota_day > 0 OR r.quota_month > 0))"
+    " AND (refused = '' OR refused LIKE 'upstream%')"
+    " GROUP BY subscription, start_ms) u"
+    " JOIN subscriptions s ON s.id = u.subscription"
+    " JOIN plans p ON p.id = s.plan JOIN applications a"
+    " ON a.id = s.application JOIN tenants t ON t.id = s.target_tenant"
+    " LEFT JOIN apis i ON i.id = s.api LEFT JOIN servers v"
+    " ON v.id = s.server WHERE s.state = 'active'"
+    " GROUP BY s.id, s.tenant, p.quota_day, p.quota_month, a.name, t.name,"
+    " i.name, v.name"
+    " HAVING (p.quota_day > 0 AND SUM(CASE WHEN u.start_ms >= $2 THEN u.n"
+    " ELSE 0 END) >= p.quota_day * $4 / 100)"
+    " OR (p.quota_month > 0 AND SUM(u.n) >= p.quota_month * $4 / 100)"
+    " ORDER BY s.id LIMIT $5";
+
+
+static cp_rc_t cp_remind(cp_app_t *app, unsigned what, unsigned span,
+    bool *more);
+static cp_rc_t cp_remind_rows(cp_op_t *op, cp_tx_t *tx, unsigned what,
+    unsigned span, bool look, bool *more);
+static cp_rc_t cp_near(cp_app_t *app, int64_t since);
+static cp_rc_t cp_near_row(cp_op_t *op, cp_tx_t *tx, const cp_val_t *row,
+    int64_t day, int64_t month);
+static cp_rc_t cp_notice_tidy(cp_app_t *app);
+
+
+cp_rc_t
+cp_notice_job(cp_app_t *app)
+{
+    bool             more;
+    size_t           i, k;
+    cp_rc_t          rc;
+    int64_t          now, begin;
+    static int64_t   next_near, next_tidy, looked;   /* the job's thread's */
+
+    for (i = 0; i < sizeof(cp_reminds) / sizeof(cp_reminds[0]); i++) {
+        for (k = 0; cp_remind_days[k]; k++) {
+            do {
+                rc = cp_remind(app, (unsigned) i, (unsigned) k, &more);
+            } while (rc == CP_OK && more && !atomic_load(&app->stopping));
+
+            if (rc != CP_OK) {
+                return rc;
+            }
+        }
+    }
+
+    begin = cp_time_mono_ms();
+
+    if (begin >= next_near) {
+        now = cp_time_ms();
+
+        /* gateways report some minutes late at most */
+
+        rc = cp_near(app, looked - 10 * CP_USAGE_MINUTE_MS);
+        looked = now;
+        now = cp_time_mono_ms();
+        next_near = now + CP_NEAR_LEAST_MS + CP_NEAR_SHARE * (now - begin);
+    }
+
+    if (rc == CP_OK && begin >= next_tidy) {
+        rc = cp_notice_tidy(app);
+        next_tidy = begin + CP_TIDY_MS;
+    }
+
+    return rc;
+}
+
+
+/* A job's transaction, and what it needs. */
+static cp_rc_t
+cp_notice_open(cp_app_t *app, cp_op_t *op, bool write, cp_tx_t **tx)
+{
+    cp_arena_t  *a;
+
+    a = cp_arena_create(16 * 1024 * 1024);
+
+    if (a == NULL) {
+        return CP_ERROR;
+    }
+
+    cp_op_system(op, app, a, "notices");
+
+    if (cp_tx_open(app->db, write, tx, &op->err) != CP_OK) {
+        cp_arena_destroy(a);
+        return CP_ERROR;
+    }
+
+    return CP_OK;
+}
+
+
+static cp_rc_t
+cp_notice_close(cp_op_t *op, cp_tx_t *tx, cp_rc_t rc)
+{
+    rc = cp_tx_finish(tx, rc, &op->err);
+    cp_arena_destroy(op->arena);
+
+    return rc;
+}
+
+
+/*
+ * The ends that have come near since the last look: the mark says up to when
+ * they were told of, so that a look reads only what is new.  A look that would
+ * find nothing writes nothing.
+ */
+static cp_rc_t
+cp_remind(cp_app_t *app, unsigned what, unsigned span, bool *more)
+{
+    bool        write;
+    cp_rc_t     rc;
+    cp_op_t     op;
+    cp_tx_t    *tx;
+
+    *more = true;
+    rc = CP_OK;
+
+    for (write = false; rc == CP_OK && *more; write = true) {
+
+        rc = cp_notice_open(app, &op, write, &tx);
+        if (rc != CP_OK) {
+            return rc;
+        }
+
+        if (!write) {
+            rc = cp_remind_rows(&op, tx, what, span, true, more);
+            cp_tx_rollback(tx);
+            cp_arena_destroy(op.arena);
+            continue;
+        }
+
+        rc = cp_remind_rows(&op, tx, what, span, false, more);
+
+        return cp_notice_close(&op, tx, rc);
+    }
+
+    return rc;
+}
+
+
+/* look: nothing is written, *more: there are some. */
+static cp_rc_t
+cp_remind_rows(cp_op_t *op, cp_tx_t *tx, unsigned what, unsigned span,
+    bool look, bool *more)
+{
+    cp_rc_t       rc;
+    int64_t       now, from, upto, days, least;
+    unsigned      i;
+    cp_rows_t     rows, mark;
+    cp_arena_t   *a = op->arena;
+    const char   *name;
+    cp_notice_t   n = { .kind = cp_reminds[what].kind,
+                        .about = cp_reminds[what].about };
+
+    now = cp_time_ms();
+    days = cp_remind_days[span];
+    upto = now + days * CP_REMIND_DAY_MS;
+    name = cp_arena_printf(a, "%s:%" PRId64, n.about, days);
+
+    /* the row is locked: another process waits, and finds it moved */
+
+    rc = look ? CP_OK
+         : cp_tx_query(tx, a, "INSERT INTO notice_marks (name, upto_ms)"
+                       " VALUES ($1, $2) ON CONFLICT (name) DO UPDATE"
+                       " SET upto_ms = notice_marks.upto_ms",
+                       cp_args(cp_text(name), cp_int(now)), NULL, &op->err);
+
+    if (rc == CP_OK) {
+        rc = cp_tx_query(tx, a, "SELECT upto_ms FROM notice_marks"
+                         " WHERE name = $1", cp_args(cp_text(name)), &mark,
+                         &op->err);
+    }
+
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    /* what is nearer than the next span is told of by that */
+
+    from = mark.rows ? cp_cell(&mark, 0, 0)->i : 0;
+    least = now + cp_remind_days[span + 1] * CP_REMIND_DAY_MS;
+    from = from > least ? from : least;
+
+    rc = cp_tx_query(tx, a, cp_reminds[what].sql,
+                     cp_args(cp_int(from), cp_int(upto),
+                             cp_int(look ? 1 : CP_REMIND_PORTION),
+                             cp_int(days * CP_REMIND_DAY_MS)), &rows,
+                     &op->err);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    *more = look ? rows.rows != 0 : rows.rows == CP_REMIND_PORTION;
+
+    for (i = 0; !look && i < rows.rows; i++) {
+        n.id = cp_cell(&rows, i, 0)->p;
+        n.tenant = cp_cell(&rows, i, 1)->p;
+        from = cp_cell(&rows, i, 2)->i;
+        n.once = cp_arena_printf(a, "end:%s:%" PRId64 ":%" PRId64, n.id, from,
+                                 days);
+        n.text = cp_arena_printf(a, "%s ends at %s.",
+                                 cp_cell(&rows, i, 3)->p,
+                                 cp_time_format(a, from));
+
+        rc = cp_notice_add(op, tx, &n);
+        if (rc != CP_OK) {
+            return rc;
+        }
+    }
+
+    /* of those that end in one instant a portion may leave some: they come
+     * with the next look, and `once` keeps the others apart */
+
+    return look || rows.rows == 0 ? CP_OK
+           : cp_tx_query(tx, a, "UPDATE notice_marks SET upto_ms = $2"
+                         " WHERE name = $1",
+                         cp_args(cp_text(name),
+                                 cp_int(*more ? from - 1 : from)), NULL,
+                         &op->err);
+}
+
+
+static cp_rc_t
+cp_near(cp_app_t *app, int64_t since)
+{
+    cp_rc_t     rc;
+    cp_op_t     op;
+    int64_t     day, month;
+    time_t      t;
+    cp_tx_t    *tx;
+    unsigned    i;
+    cp_rows_t   rows;
+    struct tm   tm;
+
+    day = cp_time_ms();
+    t = (time_t) (day / 1000);
+    day -= day % CP_USAGE_DAY_MS;
+    (void) gmtime_r(&t, &tm);
+    month = day - (int64_t) (tm.tm_mday - 1) * CP_USAGE_DAY_MS;
+
+    rc = cp_notice_open(app, &op, false, &tx);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    rc = cp_tx_query(tx, op.arena, cp_near_sql,
+                     cp_args(cp_int(since > month ? since : month),
+                             cp_int(day), cp_int(month),
+                             cp_int(CP_NEAR_PER_CENT),
+                             cp_int(CP_NEAR_ROWS)), &rows, &op.err);
+    cp_tx_rollback(tx);
+
+    if (rc == CP_OK && rows.rows
+        && cp_tx_open(app->db, true, &tx, &op.err) == CP_OK)
+    {
+        for (i = 0; i < rows.rows && rc == CP_OK; i++) {
+            rc = cp_near_row(&op, tx, cp_cell(&rows, i, 0), day, month);
+        }
+
+        rc = cp_tx_finish(tx, rc, &op.err);
+    }
+
+    cp_arena_destroy(op.arena);
+
+    return rc;
+}
+
+
+static cp_rc_t
+cp_near_row(cp_op_t *op, cp_tx_t *tx, const cp_val_t *row, int64_t day,
+    int64_t month)
+{
+    cp_rc_t       rc;
+    unsigned      k;
+    cp_arena_t   *a = op->arena;
+    const char   *span[] = { "day", "month" };
+    int64_t       from[] = { day, month };
+    cp_notice_t   n = { .kind = CP_NOTICE_NEAR_LIMIT, .id = row[0].p,
+                        .about = "subscription", .tenant = row[1].p };
+
+    for (k = 0, rc = CP_OK; k < 2 && rc == CP_OK; k++) {
+        if (row[2 + k].i == 0
+            || row[5 + k].i < row[2 + k].i * CP_NEAR_PER_CENT / 100)
+        {
+            continue;
+        }
+
+        n.once = cp_arena_printf(a, "near:%s:%s:%" PRId64, n.id, span[k],
+                                 from[k]);
+        n.text = cp_arena_printf(a, "%s has used %" PRId64 " of the %" PRId64
+                                 " requests of this %s.", row[4].p,
+                                 row[5 + k].i, row[2 + k].i, span[k]);
+        rc = cp_notice_add(op, tx, &n);
+    }
+
+    return rc;
+}
+
+
+/* The marks of what is read go with it. */
+static cp_rc_t
+cp_notice_tidy(cp_app_t *app)
+{
+    size_t       i;
+    cp_rc_t      rc;
+    cp_op_t      op;
+    cp_tx_t     *tx;
+
+    static const char *const  sql[] = {
+        "DELETE FROM notice_reads WHERE notice IN (" CP_NOTICE_OVER ")",
+        "DELETE FROM notices WHERE id IN (" CP_NOTICE_OVER ")"
+    };
+
+    rc = cp_notice_open(app, &op, true, &tx);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    for (i = 0; rc == CP_OK && i < sizeof(sql) / sizeof(sql[0]); i++) {
+        rc = cp_tx_query(tx, op.arena, sql[i],
+                         cp_args(cp_int(CP_NOTICE_KEEP),
+                                 cp_int(cp_time_ms() - CP_NOTICE_KEEP_MS)),
+                         NULL, &op.err);
+    }
+
+    return cp_notice_close(&op, tx, rc);
+}

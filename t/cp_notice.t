@@ -1,0 +1,208 @@
+#!/usr/bin/perl
+
+# What the two sides of a subscription tell each other: reasons, who decided,
+# notices, mails of them, reminders of ends and of quotas; who is let in by his
+# role.
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use POSIX qw(strftime);
+use Test::Stoa;
+use Test::Stoa::Feed;
+use Test::Stoa::Mail;
+
+my $t = Test::Stoa->new;
+my $mail = Test::Stoa::Mail->new($t);
+$t->control(args => [$mail->args]);
+
+sub stamp { return strftime('%Y-%m-%dT%H:%M:%SZ', gmtime shift) }
+
+$t->must(POST => '/v1/tenants', { name => $_ }) for qw(pub con);
+my %token = map { my ($name, $role, $tenant) = @$_;
+    ($name => $t->must(POST => '/v1/admin-tokens', { name => $name,
+        role => $role, tenant => $tenant })->{token}) }
+    ['pub', 'tenant-admin', 'pub'], ['con', 'tenant-admin', 'con'],
+    ['dev', 'developer', 'con'], ['see', 'viewer', 'con'];
+my ($p, $c) = ('/v1/tenants/pub', '/v1/tenants/con');
+$t->must(POST => "$p/apis", { name => 'orders', kind => 'rest',
+    audience => 'public', base_path => '/o',
+    upstream => { targets => [{ url => 'http://10.0.0.1' }] } });
+$t->must(POST => "$p/apis/orders/publish");
+$t->must(POST => "$p/plans", { name => 'gold', approval => 'manual',
+    quota_day => 100, auto_roles => ['developer'] });
+$t->must(POST => "$c/applications", { name => $_ }) for qw(shop till bar);
+
+sub sub_of {
+    my ($who, $app) = @_;
+    return $t->must(POST => "$c/subscriptions", { application => $app,
+        target_tenant => 'pub', api => 'orders', plan => 'gold' },
+        token => $token{$who});
+}
+sub event {
+    my ($who, $id, $event, %args) = @_;
+    my $base = $who eq 'pub' ? $p : $c;
+    return $t->api(POST => "$base/subscriptions/$id/$event",
+                   %args ? \%args : undef, token => $token{$who});
+}
+sub notices {
+    my ($who, $query) = @_;
+    return $t->must(GET => '/v1/notices' . ($query // ''), undef,
+                    token => $token{$who});
+}
+
+# the settings
+
+my $set = "$c/notice-settings";
+is($t->api(PUT => $set, { mail => 'team@con.example' },
+           token => $token{see})->{status}, 403, 'a viewer sets no address');
+is($t->api(PUT => $set, { mail => $_->[0], kinds => $_->[1] },
+           token => $token{con})->{status}, 422, "settings: $_->[2]")
+    for ['x', [], 'no address'], ["a\@b.example\nX: y", [], 'a line break'],
+        ['a@b.example', ['none'], 'no such kind'];
+$t->must(PUT => $set, { mail => 'team@con.example', kinds =>
+    ['subscription_suspended', 'credential_expiring', 'near_limit'] },
+    token => $token{con});
+is_deeply($t->must(GET => $set, undef, token => $token{see})->{kinds},
+    ['subscription_suspended', 'credential_expiring', 'near_limit'],
+    'they are read back');
+is($t->api(GET => "$p/notice-settings", undef, token => $token{con})
+    ->{status}, 404, 'those of others are not there');
+
+# a role that needs no approval
+
+my $one = sub_of('dev', 'shop');
+is($one->{state}, 'active', 'a developer is let in by the plan');
+my $two = sub_of('con', 'till');
+is($two->{state}, 'pending', 'another role waits');
+is($t->api(PATCH => "$p/plans/gold", { auto_roles => ['mine'] })->{status},
+   422, 'only built-in roles count: a consumer names his own');
+
+# reasons
+
+is(event('con', $two->{id}, 'approve')->{status}, 403,
+   'a consumer does not approve');
+is(event('pub', $two->{id}, 'reject', reason => "not\x{e9} yet")->{status},
+   200, 'rejected with a reason');
+my $seen = $t->must(GET => "$c/subscriptions/$two->{id}", undef,
+                    token => $token{con});
+is($seen->{reason}, "not\x{e9} yet", 'which the other side sees');
+is($seen->{decided_by}, 'publisher', 'and which side it was');
+like($seen->{decided_at}, qr/^\d{4}-/, 'and when');
+my $again = event('pub', $two->{id}, 'approve');
+is($again->{status}, 409, 'a second decision comes too late');
+like($again->{json}{detail}, qr/rejected, by publisher at \d{4}-/,
+     'and is told who was first, and when');
+is(event('pub', $one->{id}, 'suspend', reason => 'x' x 501)->{status}, 422,
+   'a reason has an end');
+is(event('pub', $one->{id}, 'suspend', reason => 'too much')->{status}, 200,
+   'suspended');
+is(event('pub', $one->{id}, 'resume')->{status}, 200, 'resumed');
+ok(!defined $t->must(GET => "$c/subscriptions/$one->{id}")->{reason},
+   'the reason of before is gone');
+
+# notices
+
+my $list = notices('con');
+is(join(' ', map { $_->{kind} } @{ $list->{items} }),
+   'subscription_resumed subscription_suspended subscription_rejected',
+   'the consumer is told, youngest first');
+is($list->{items}[1]{text}, 'The subscription of shop to pub/orders is'
+   . ' suspended: too much', 'with the reason');
+is($list->{items}[1]{about}{id}, $one->{id}, 'and what it is about');
+is($list->{unread}, 3, 'all are unread');
+is(scalar(@{ notices('pub')->{items} }), 0, 'the publisher has none');
+is($t->api(GET => '/v1/notices?tenant=pub', undef, token => $token{con})
+    ->{status}, 404, 'nor does a foreign tenant exist');
+is($t->api(GET => '/v1/notices?kind=x')->{status}, 400, 'a kind that is none');
+
+$t->must(POST => '/v1/notices/read', { ids => [$list->{items}[0]{id}] },
+         token => $token{con});
+is(notices('con')->{unread}, 2, 'one is read');
+is(notices('see')->{unread}, 3, 'by one reader, not by others');
+is(scalar(@{ notices('con', '?unread=1')->{items} }), 2, 'unread ones only');
+$t->must(POST => '/v1/notices/read', { upto => $list->{items}[0]{id} },
+         token => $token{pub});
+is(notices('con')->{unread}, 2, 'nobody marks what he does not see');
+$t->must(POST => '/v1/notices/read', { upto => $list->{items}[0]{id} },
+         token => $token{con});
+is(notices('con')->{unread}, 0, 'all of them up to one');
+my $page = notices('con', '?limit=2');
+is(scalar(@{ notices('con', "?limit=2&cursor=$page->{next}")->{items} }), 1,
+   'pages');
+
+my ($m) = $mail->wait(1);
+is($m->{to}, 'team@con.example', 'it is mailed');
+like($m->{subject}, qr/^STOA, con: subscription suspended/, 'what about');
+like($m->{text}, qr{shop to pub/orders is suspended: too much}, 'and what');
+
+# ends that come near
+
+my $app = "$c/applications/shop/credentials";
+my $soon = $t->must(POST => $app, { expires_at => stamp(time + 86402) });
+my $brief = $t->must(POST => $app, { expires_at => stamp(time + 3600) });
+my $late = $t->must(POST => $app, { expires_at => stamp(time + 86400 * 90) });
+my @of;
+wait_until { @of = @{ notices('con', '?kind=credential_expiring')->{items} } }
+    30;
+is(join(' ', map { $_->{about}{id} } @of), $soon->{id},
+   'a key that ends tomorrow, and not one that was made for an hour');
+like($of[0]{text}, qr/of shop ends at \d{4}-/, 'with its end');
+is(($mail->wait(2))[1]{subject}, 'STOA, con: credential expiring', 'mailed');
+$t->must(PATCH => "$c/subscriptions/$one->{id}",
+         { expires_at => stamp(time + 5 * 86400) });
+wait_until { @of = @{ notices('con', '?kind=subscription_expiring')
+                      ->{items} } } 2;
+is(scalar @of, 0, 'nor what has just been made for some days');
+
+# 80 per cent of a quota
+
+my $gw = Test::Stoa::Feed->new($t, 'gw', 'default');
+my %id = (tenant => $t->must(GET => $p)->{id},
+    api => $t->must(GET => "$p/apis/orders")->{id},
+    application => $t->must(GET => "$c/applications/shop")->{id});
+my $n = 0;
+sub used {
+    my ($calls) = @_;
+    my $now = int(time) * 1000;
+    my $r = $gw->call('POST', '/gateway/v1/usage', { file => 'b' x 32,
+        batch => ++$n, from_ms => $now, to_ms => $now + 1000, rows => [{
+        %id, subscription => $one->{id}, operation => '', refused => '',
+        c2xx => $calls, c3xx => 0, c4xx => 0, c5xx => 0, bytes_in => 0,
+        bytes_out => 0, latency_us => [(0) x 6, $calls, (0) x 19] }] });
+    is($r->{status}, 200, "$calls calls") or diag($r->{body});
+}
+used(79);
+used(1);
+wait_until { @of = @{ notices('con', '?kind=near_limit')->{items} } } 30;
+is(scalar @of, 1, 'told once');
+is($of[0]{text}, 'shop at pub/orders has used 80 of the 100 requests of this'
+   . ' day.', 'with the numbers');
+used(5);
+$t->stop('control');
+$t->control(args => [$mail->args]);
+wait_until { @of = @{ notices('con', '?kind=near_limit')->{items} };
+             @of > 1 } 2;
+is(scalar @of, 1, 'a restart does not tell it again');
+
+# the command line
+
+my ($code, $out) = $t->stoactl(qw(notice list --unread --tenant con));
+like($out, qr/^\S+ +con +near_limit +shop at pub/m, 'stoactl notice list');
+($code, $out) = $t->stoactl(qw(notice read --all));
+(undef, $out) = $t->stoactl(qw(notice list --unread));
+unlike($out, qr/near_limit/, 'stoactl notice read');
+($code, $out) = $t->stoactl(qw(subscription suspend con/shop/orders --no-wait
+    --reason), 'by hand', '--tenant', 'pub');
+is($code, 0, 'stoactl subscription suspend --reason');
+is($t->must(GET => "$c/subscriptions/$one->{id}")->{reason}, 'by hand',
+   'says why');
+
+# rotation; a tenant goes with its notices
+
+$t->must(POST => "$app/$late->{id}/rotate", { grace_s => 60 });
+is(notices('con', '?kind=credential_rotated')->{items}[0]{about}{id},
+   $late->{id}, 'a rotation is told');
+is($t->api(DELETE => "$c?force=1")->{status}, 204, 'a tenant is deleted');
+is(scalar(@{ notices('pub')->{items} }), 0, 'and its notices');
+
+$t->done;
