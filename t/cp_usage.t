@@ -285,18 +285,147 @@ cmp_ok($retries, '>', 0, "killed in the middle ($retries times)");
 is(total() - $before, $sent, "all $sent requests counted, none twice");
 
 
-# Old minutes are merged into hours, and nothing is lost
+# Minutes are kept for 14 days, quarters and days go on
 
 $before = usage('from=2020-01-01T00:00:00Z')->[0]{requests};
-Test::Stoa::Feed::sql($t, 'UPDATE usage_minute SET start_ms = start_ms'
-                          . ' - 20 * 86400000 + 60000');
+Test::Stoa::Feed::sql($t, join '; ', map { "UPDATE usage_$_ SET start_ms ="
+    . ' start_ms - 20 * 86400000' } qw(minute quarter day));
 my $ok = wait_until {
-    Test::Stoa::Feed::sql($t, 'SELECT COUNT(*) FROM usage_minute'
-                              . ' WHERE start_ms % 3600000 <> 0') == 0
+    Test::Stoa::Feed::sql($t, 'SELECT COUNT(*) FROM usage_minute') == 0
 } 30;
-ok($ok, 'minutes are merged');
+ok($ok, 'old minutes go');
 is(usage('from=2020-01-01T00:00:00Z')->[0]{requests}, $before,
-   'into the same sum');
+   'and the sum stays');
+
+
+# One sum, whatever the step, the zone and the level: calls of 300 days, at the
+# edges of days and hours of the wall's clock, in any order
+
+my %asked;
+{
+    srand 7;
+    my $day = int($now / 86400_000) * 86400_000;
+    my @at;
+    for my $d (1 .. 40) {
+        my $noon = $day - int(rand 300) * 86400_000;
+        push @at, map { $noon + $_ * 1000 } 0, -1, 1, 18.5 * 3600,
+            18.5 * 3600 - 1, 4 * 3600, 5 * 3600 - 1, int rand 86400;
+    }
+    push @at, map { $now - int(rand 13 * 86400) * 1000 } 1 .. 40;
+    @at = sort { sin $a <=> sin $b } grep { $_ < $now - 60_000 } @at;
+    my $n = 0;
+    for my $at (@at) {
+        my $r = post($gw2, ++$n, [row(c2xx => 0, c4xx => $n, c5xx => 1,
+            refused => 'differ')], file => '9' x 32, from_ms => $at);
+        is($r->{status}, 200, 'a late batch') if $r->{status} != 200;
+        $asked{$at} += $n;
+    }
+}
+my $span1 = 'status=4xx&refused=differ&from=' . strftime('%Y-%m-%dT00:00:00Z',
+    gmtime($now / 1000 - 301 * 86400));
+my $all = 0;
+$all += $_ for values %asked;
+for my $query ('', 'step=day', 'step=hour', 'step=day&zone=Asia/Kolkata',
+               'step=day&zone=America/New_York', 'step=hour&zone=%2B05:45',
+               'step=day&zone=Australia/Lord_Howe', 'by=operation,tenant',
+               'step=day&by=status,refused')
+{
+    my $sum = 0;
+    $sum += $_->{requests} for @{ usage("$span1&$query") };
+    is($sum, $all, "the sum of all: $query");
+}
+for my $zone ('UTC', 'Asia/Kolkata', 'America/New_York', 'Pacific/Chatham') {
+    my %want;
+    for my $at (keys %asked) {
+        local $ENV{TZ} = $zone;
+        POSIX::tzset();
+        my @t = localtime $at / 1000;
+        $want{strftime('%Y-%m-%d', @t)} += $asked{$at};
+    }
+    my $got = usage("$span1&step=day&zone=$zone");
+    my %got;
+    for my $i (@$got) {
+        my ($y, $m, $d, $h, $min) = $i->{start}
+            =~ /^(\d+)-(\d+)-(\d+)T(\d+):(\d+):00\.000Z$/ or next;
+        local $ENV{TZ} = 'UTC';
+        POSIX::tzset();
+        my $at = POSIX::mktime(0, $min, $h, $d, $m - 1, $y - 1900);
+        $ENV{TZ} = $zone;
+        POSIX::tzset();
+        my @t = localtime $at;
+        is("$t[2]:$t[1]", '0:0', "$zone: begins at midnight")
+            if "$t[2]:$t[1]" ne '0:0';
+        $got{strftime('%Y-%m-%d', @t)} += $i->{requests};
+    }
+    is_deeply(\%got, \%want, "days of $zone are those of its clocks");
+}
+delete $ENV{TZ};
+POSIX::tzset();
+
+my $minutes = 0;
+my $since = int(($now - 12 * 86400_000) / 86400_000) * 86400_000;
+my $span2 = 'from=' . strftime('%Y-%m-%dT%H:%M:%SZ', gmtime $since / 1000);
+for my $step (qw(step=minute step=hour step=day by=refused)) {
+    my $sum = 0;
+    my $u = usage("$span2&$step&status=5xx");
+    diag(json_encode($u)) if ref $u ne 'ARRAY';
+    $sum += $_->{requests} for @$u;
+    $minutes ||= $sum;
+    is($sum, $minutes, "minutes, hours, days: $step");
+}
+$r = $t->must('GET', "$base/usage?step=minute&from=2020-01-01T00:00:00Z");
+like($r->{from}, qr/T00:00:00\.000Z$/, 'minutes: says since when');
+cmp_ok($r->{from}, 'gt', '2026', 'there are some');
+is($t->must('GET', "$base/usage?from=2026-11-01&to=2026-11-02"
+   . '&zone=Asia/Kolkata')->{from}, '2026-10-31T18:30:00.000Z',
+   'a date begins where the zone says');
+is(usage('zone=Mars/Base')->{status}, 404, 'a zone that is none');
+is(usage('zone=../../../etc/passwd')->{status}, 404, 'nor a path');
+
+is(post($gw2, 999, [row(c2xx => 77)], file => '9' x 32,
+    from_ms => 86400_000)->{json}{applied}, JSON::PP::true(), 'too late');
+my $late = $t->metrics('control')->{stoa_control_usage_rows_late_total};
+is($late, 1, 'what is older than what is kept is counted');
+is(usage('from=1970-01-01T00:00:00Z&status=2xx&zone=UTC')->[0]{requests},
+   usage('from=2020-01-01T00:00:00Z&status=2xx')->[0]{requests},
+   'and not added');
+
+
+# Filters, and a file
+
+is(usage('status=7xx')->{status}, 400, 'a status that is none');
+is(usage("api=orders&$span1")->[0]{requests}, $all, 'one api');
+is(usage("operation=list&api=orders&$span1")->[0]{requests}, $all,
+   'one operation, by its name');
+is(usage('api=nowhere')->{status}, 404, 'an api that is none');
+is(usage("application=app&$span1")->[0]{requests}, $all, 'an application');
+is_deeply(usage('by=tool&from=2020-01-01'), [], 'tools alone');
+is_deeply([map { $_->{refused} } @{ usage('refused=rate_exceeded&by=refused'
+    . '&from=2020-01-01') }], ['rate_exceeded'], 'one refusal');
+$span = 'from=2020-01-01';
+is(of('other', "credential=$key->{id}"), '5', 'one key');
+is(of('acme', "credential=$key->{id}"), '', 'of nobody else');
+
+Test::Stoa::Feed::sql($t, "UPDATE operations SET method = '=X(\"1\")'");
+for my $query ('by=operation', 'by=operation&step=day&zone=Asia/Kolkata',
+               'by=operation&step=hour')
+{
+    $r = $t->api('GET', "$base/usage?format=csv&$query&$span1");
+    is($r->{headers}{'content-type'},
+       'text/csv; charset=utf-8; header=present', "csv: $query");
+    my ($top, @lines) = split /\r\n/, $r->{body};
+    my $want = $query =~ /step/ ? 'start,operation,status,requests'
+                                : 'operation,status,requests';
+    is($top, $want, 'its columns');
+    my $sum = 0;
+    $sum += (split /,/)[-1] for @lines;
+    is($sum, $all, 'the same sum');
+    like($lines[0], qr/"'=X\(""1""\) \/orders"/, 'no formula');
+}
+Test::Stoa::Feed::sql($t, "UPDATE operations SET method = 'GET'");
+is($t->api('GET', "$base/usage?format=csv&from=2020-01-01&to=2020-01-02")
+   ->{body}, "requests,c2xx,c3xx,c4xx,c5xx,bytes_in,bytes_out,p50_us,p95_us,"
+   . "p99_us\r\n", 'a file of nothing has its columns');
 
 # a gateway speaks of what its group serves, and of no more than it can do
 

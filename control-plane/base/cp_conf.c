@@ -88,7 +88,13 @@ static const cp_opt_t  cp_opts[] = {
     cp_opt(log_format, CP_OPT_TEXT, "text", 1, 10, " text json ",
            "text or json"),
     cp_opt(access_log, CP_OPT_BOOL, "true", 0, 0, NULL,
-           "one line per request")
+           "one line per request"),
+    cp_opt(usage_minutes_kept_d, CP_OPT_INT, "14", 2, 90, NULL,
+           "days for which usage is kept by the minute"),
+    cp_opt(usage_quarters_kept_d, CP_OPT_INT, "400", 62, 1100, NULL,
+           "days for which it is kept by the quarter of an hour"),
+    cp_opt(usage_days_kept_d, CP_OPT_INT, "1830", 62, 36600, NULL,
+           "days for which it is kept by the day (UTC)")
 };
 
 #define CP_OPTS  (sizeof(cp_opts) / sizeof(cp_opts[0]))

@@ -39,6 +39,9 @@ typedef struct {
     const char  *log_level;
     const char  *log_format;
     bool         access_log;
+    int64_t      usage_minutes_kept_d;
+    int64_t      usage_quarters_kept_d;
+    int64_t      usage_days_kept_d;
     const char  *backup;               /* of --backup=FILE                  */
 } cp_conf_t;
 

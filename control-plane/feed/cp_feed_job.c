@@ -87,7 +87,7 @@ cp_feed_job_usage(cp_app_t *app, cp_err_t *err)
         }
 
         err->arena = a;
-        rc = cp_usage_compact(app->db, a, &more, err);
+        rc = cp_usage_compact(app, a, &more, err);
         cp_arena_destroy(a);
 
     } while (rc == CP_OK && more && !atomic_load(&app->stopping));
@@ -107,7 +107,8 @@ cp_feed_job_gateways(cp_app_t *app, cp_arena_t *a, cp_err_t *err)
     cp_val_t   args[2];
     cp_rows_t  rows;
 
-    args[0] = cp_int(cp_time_ms() - CP_USAGE_HOURS_S * 1000LL);
+    args[0] = cp_int(cp_usage_kept(&app->conf, CP_USAGE_LEVELS - 1,
+                                   cp_time_ms()));
     args[1] = cp_int(cp_time_ms() - CP_USAGE_MINUTE_MS);
 
     if (cp_tx_begin(app->db, false, &tx) != CP_OK) {

@@ -41,7 +41,7 @@ const cp_report_field_t  cp_usage_fields[] = {
     { NULL, CP_REPORT_INT, false, 0 }
 };
 
-/* In the order of the parameters of cp_usage_sql, after start_ms. */
+/* In the order of the parameters of CP_USAGE_ADD, after start_ms. */
 const cp_report_field_t  cp_usage_row_fields[] = {
     { "tenant",       CP_REPORT_ID,    false, STOA_ID_LEN },
     { "application",  CP_REPORT_ID,    false, STOA_ID_LEN },
@@ -61,22 +61,29 @@ const cp_report_field_t  cp_usage_row_fields[] = {
 };
 
 /* The consumer is whose application it is while there is one. */
-static const char  cp_usage_sql[] =
-    "INSERT INTO usage_minute (start_ms, tenant, application, subscription,"
-    " api, operation, credential, refused, consumer, "
-    CP_USAGE_COUNTED(CP_USAGE_NAME) ")"
-    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, COALESCE((SELECT a.tenant"
-    " FROM applications a WHERE a.id = $3), ''), $9, $10, $11, $12, $13, $14,"
-    " $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28,"
-    " $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40)"
-    CP_USAGE_ON_CONFLICT;
+#define CP_USAGE_ADD(table)                                                   \
+    "INSERT INTO " table " AS k (start_ms, tenant, application,"              \
+    " subscription, api, operation, credential, refused, consumer, "          \
+    CP_USAGE_COUNTED(CP_USAGE_NAME) ")"                                       \
+    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, COALESCE((SELECT a.tenant"      \
+    " FROM applications a WHERE a.id = $3), ''), $9, $10, $11, $12, $13,"     \
+    " $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27,"  \
+    " $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40)"       \
+    " ON CONFLICT (" CP_USAGE_KEY ") DO UPDATE SET "                          \
+    CP_USAGE_COUNTED(CP_USAGE_PLUS)
+
+const cp_usage_level_t  cp_usage_levels[CP_USAGE_LEVELS] = {
+    { "usage_minute", CP_USAGE_MINUTE_MS, CP_USAGE_ADD("usage_minute") },
+    { "usage_quarter", CP_USAGE_QUARTER_MS, CP_USAGE_ADD("usage_quarter") },
+    { "usage_day", CP_USAGE_DAY_MS, CP_USAGE_ADD("usage_day") }
+};
 
 
 cp_rc_t
 cp_usage_batch(cp_op_t *op, const cp_json_t *in, bool *taken,
     unsigned *refused)
 {
-    bool              known;
+    bool              known, late;
     cp_rc_t           rc;
     int64_t           start;
     cp_tx_t          *tx;
@@ -99,7 +106,8 @@ cp_usage_batch(cp_op_t *op, const cp_json_t *in, bool *taken,
 
     start = cp_json_num(in, "from_ms", 0);
     start = start < cp_time_ms() ? start : cp_time_ms();
-    start -= start % CP_USAGE_MINUTE_MS;
+    late = start < cp_usage_kept(&op->app->conf, CP_USAGE_LEVELS - 1,
+                                 cp_time_ms());
 
     if (cp_tx_open(op->app->db, true, &tx, &op->err) != CP_OK) {
         return CP_ERROR;
@@ -115,7 +123,7 @@ cp_usage_batch(cp_op_t *op, const cp_json_t *in, bool *taken,
         rc = cp_usage_known(op, tx, rows[i], &known);
 
         if (rc == CP_OK && known) {
-            rc = cp_usage_add(op, tx, rows[i], start);
+            rc = late ? CP_OK : cp_usage_add(op, tx, rows[i], start);
 
         } else if (rc == CP_OK) {
             (*refused)++;
@@ -132,6 +140,13 @@ cp_usage_batch(cp_op_t *op, const cp_json_t *in, bool *taken,
                             *taken ? "result=\"applied\""
                                    : "result=\"repeated\"",
                             "Batches of usage that gateways sent."), 1);
+
+    if (late && *taken) {
+        cp_metric_add(cp_metric(CP_METRIC_COUNTER,
+                                "stoa_control_usage_rows_late_total", "",
+                                "Rows of times that are kept no longer."),
+                      n - *refused);
+    }
 
     if (*refused) {
         cp_metric_add(cp_metric(CP_METRIC_COUNTER,
@@ -271,16 +286,18 @@ cp_usage_take(cp_op_t *op, cp_tx_t *tx, const cp_json_t *in, bool *taken)
 }
 
 
+/* To each level, where it happened; not to one that would forget it at once.
+ */
 static cp_rc_t
 cp_usage_add(cp_op_t *op, cp_tx_t *tx, const cp_json_t *row, int64_t start_ms)
 {
+    cp_rc_t                   rc;
     unsigned                  n, i;
     cp_val_t                  args[CP_USAGE_ARGS];
     const cp_json_t          *list, *v;
     const cp_report_field_t  *f;
 
-    n = 0;
-    args[n++] = cp_int(start_ms);
+    n = 1;
 
     for (f = cp_usage_row_fields; f->type != CP_REPORT_ARRAY; f++) {
         args[n++] = f->type == CP_REPORT_INT
@@ -296,6 +313,15 @@ cp_usage_add(cp_op_t *op, cp_tx_t *tx, const cp_json_t *row, int64_t start_ms)
         v = v ? v->next : NULL;
     }
 
-    return cp_tx_query(tx, op->arena, cp_usage_sql, args, n, NULL,
-                       &op->err);
+    for (i = 0, rc = CP_OK; i < CP_USAGE_LEVELS && rc == CP_OK; i++) {
+
+        args[0] = cp_int(start_ms - start_ms % cp_usage_levels[i].ms);
+
+        if (args[0].i >= cp_usage_kept(&op->app->conf, i, cp_time_ms())) {
+            rc = cp_tx_query(tx, op->arena, cp_usage_levels[i].add, args, n,
+                             NULL, &op->err);
+        }
+    }
+
+    return rc;
 }

@@ -1,7 +1,13 @@
 /*
- * Usage: counts per minute, taken from gateways and summed up for people.
+ * Usage: counts taken from gateways and summed up for people.
  *
- * Owner: usage_batch, usage_minute.  Process: stoa-control, any thread.
+ * A batch is added, in one transaction, to three levels: minutes, quarters of
+ * an hour, days (UTC), each of which holds all of it for as long as it is
+ * kept.  So what is asked for is put together from the coarsest rows that fit,
+ * and comes out the same from any.
+ *
+ * Owner: usage_batch, usage_minute, usage_quarter, usage_day.  Process:
+ * stoa-control, any thread.
  * Limits: CP_USAGE_ROWS_MAX rows of a batch, CP_USAGE_ITEMS_MAX of an answer.
  */
 
@@ -9,6 +15,7 @@
 #define CP_USAGE_H
 
 
+#include "base/cp_zone.h"
 #include "feed/cp_feed.h"
 
 
@@ -17,10 +24,10 @@
 #define CP_USAGE_FILES_MAX      64                 /* of a gateway           */
 #define CP_USAGE_ITEMS_MAX      10000
 #define CP_USAGE_MINUTE_MS      60000
+#define CP_USAGE_QUARTER_MS     900000
 #define CP_USAGE_HOUR_MS        3600000
 #define CP_USAGE_DAY_MS         86400000
-#define CP_USAGE_MINUTES_S      (14 * 86400)       /* then merged to hours   */
-#define CP_USAGE_HOURS_S        (400 * 86400)      /* then removed           */
+#define CP_USAGE_LEVELS         3
 
 /* The columns that add up, in the order of every statement. */
 #define CP_USAGE_COUNTED(f)                                                   \
@@ -32,15 +39,19 @@
     f(h23) ", " f(h24) ", " f(h25)
 
 #define CP_USAGE_NAME(c)  #c
-#define CP_USAGE_PLUS(c)  #c " = usage_minute." #c " + excluded." #c
+#define CP_USAGE_PLUS(c)  #c " = k." #c " + excluded." #c
 #define CP_USAGE_KEY                                                          \
     "tenant, start_ms, application, subscription, api, operation,"            \
     " credential, refused"
-#define CP_USAGE_COLUMNS                                                      \
-    CP_USAGE_KEY ", consumer, " CP_USAGE_COUNTED(CP_USAGE_NAME)
-#define CP_USAGE_ON_CONFLICT                                                  \
-    " ON CONFLICT (" CP_USAGE_KEY ") DO UPDATE SET "                          \
-    CP_USAGE_COUNTED(CP_USAGE_PLUS)
+
+/* Fine to coarse. */
+typedef struct {
+    const char  *table;
+    int64_t      ms;
+    const char  *add;              /* adds a row: cp_usage.c                 */
+} cp_usage_level_t;
+
+extern const cp_usage_level_t  cp_usage_levels[CP_USAGE_LEVELS];
 
 
 /* By what an answer is split; each a member of its items. */
@@ -51,7 +62,10 @@ typedef enum {
     CP_USAGE_BY_OPERATION    = 0x08,
     CP_USAGE_BY_REFUSED      = 0x10,
     CP_USAGE_BY_CREDENTIAL   = 0x20,
-    CP_USAGE_BY_TENANT       = 0x40        /* publisher and consumer         */
+    CP_USAGE_BY_TENANT       = 0x40,       /* publisher and consumer         */
+    CP_USAGE_BY_STATUS       = 0x80,       /* 2xx to 5xx                     */
+    CP_USAGE_BY_TOOL         = 0x100       /* operation, of calls of tools
+                                              alone                          */
 } cp_usage_by_e;
 
 /* What the tenant published, what its applications consumed. */
@@ -59,14 +73,21 @@ typedef enum {
 #define CP_USAGE_CONSUMED   0x02
 
 typedef struct {
-    const char  *tenant;           /* id; NULL: all, and both sides         */
-    const char  *application;      /* id, NULL: all                         */
-    const char  *api;              /* id, NULL: all                         */
-    int64_t      from_ms;
-    int64_t      to_ms;            /* not included                          */
-    int64_t      step_ms;          /* 0: one sum                            */
-    unsigned     by;               /* bits of cp_usage_by_e                 */
-    unsigned     sides;            /* 0: both                               */
+    const char       *tenant;      /* id; NULL: all, and both sides         */
+    const char       *application; /* id, NULL: all; so the next ones       */
+    const char       *subscription;
+    const char       *api;
+    const char       *operation;   /* or tool                               */
+    const char       *credential;
+    const char       *refused;     /* a code                                */
+    int               status;      /* 2 to 5; 0: all                        */
+    int64_t           from_ms;
+    int64_t           to_ms;       /* not included                          */
+    int64_t           step_ms;     /* 0: one sum; minute, hour or day       */
+    const cp_zone_t  *zone;        /* of days and hours; NULL: UTC          */
+    unsigned          by;          /* bits of cp_usage_by_e                 */
+    unsigned          sides;       /* 0: both                               */
+    unsigned          most;        /* items; 0: CP_USAGE_ITEMS_MAX          */
 } cp_usage_ask_t;
 
 
@@ -95,19 +116,30 @@ cp_rc_t cp_usage_file(cp_op_t *op, cp_tx_t *tx, const cp_json_t *in)
 cp_rc_t cp_usage_known(cp_op_t *op, cp_tx_t *tx, cp_json_t *row,
     bool *known) CP_MUST_CHECK;
 
+/* Since when a level is kept: a day's beginning. */
+int64_t cp_usage_kept(const cp_conf_t *conf, unsigned level, int64_t now);
+
+/* Moves `from` to what is kept for the step, and to what its rows can tell. */
+void cp_usage_clip(const cp_conf_t *conf, cp_usage_ask_t *ask);
+
 /*
  * An array of {start, publisher, consumer, application, ..., refused,
  * requests, c2xx, ..., bytes_in, bytes_out, p50_us, p95_us, p99_us}: names,
- * of the tenants those that tell applications and apis apart.  CP_DECLINED
- * when it would have more than CP_USAGE_ITEMS_MAX items.
+ * of the tenants those that tell applications and apis apart.  By status there
+ * are neither bytes nor times.  CP_DECLINED when it would have more than
+ * CP_USAGE_ITEMS_MAX items.
  */
 cp_rc_t cp_usage_sum(cp_tx_t *tx, cp_arena_t *a, const cp_usage_ask_t *ask,
     cp_json_t **items, cp_err_t *err) CP_MUST_CHECK;
 
 
-/* Merges old minutes into hours and removes old hours, a portion at a time;
- * *more says whether there is anything left to do. */
-cp_rc_t cp_usage_compact(cp_db_t *db, cp_arena_t *a, bool *more,
+/* The members that an item has, with a space between. */
+const char *cp_usage_columns(cp_arena_t *a, const cp_usage_ask_t *ask);
+
+
+/* Removes what is kept no longer, a portion at a time; *more says whether
+ * there is anything left to do. */
+cp_rc_t cp_usage_compact(cp_app_t *app, cp_arena_t *a, bool *more,
     cp_err_t *err) CP_MUST_CHECK;
 
 

@@ -54,7 +54,7 @@ cp_rc_t
 cp_usage_possible(cp_op_t *op, const cp_json_t *in, cp_json_t *const *rows,
     unsigned n)
 {
-    int64_t           now, from, to, span_s, requests, bytes;
+    int64_t           now, kept, from, to, span_s, requests, bytes;
     unsigned          i;
     const cp_json_t  *m;
 
@@ -64,8 +64,8 @@ cp_usage_possible(cp_op_t *op, const cp_json_t *in, cp_json_t *const *rows,
 
     /* nobody keeps a batch for longer than usage is kept */
 
-    from = from < now - CP_USAGE_HOURS_S * 1000LL
-           ? now - CP_USAGE_HOURS_S * 1000LL : from;
+    kept = cp_usage_kept(&op->app->conf, CP_USAGE_LEVELS - 1, now);
+    from = from < kept ? kept : from;
     to = to > now ? now : to;
     span_s = (to > from ? (to - from) / 1000 : 0) + CP_USAGE_SLACK_S;
 
@@ -86,8 +86,8 @@ cp_usage_possible(cp_op_t *op, const cp_json_t *in, cp_json_t *const *rows,
             }
         }
 
-        if (requests > CP_USAGE_REQUESTS_S * span_s
-            || bytes > CP_USAGE_BYTES_S * span_s)
+        if (requests / span_s > CP_USAGE_REQUESTS_S
+            || bytes / span_s > CP_USAGE_BYTES_S)
         {
             return cp_err_set(&op->err, "validation", "this is more than a "
                               "gateway can do in %" PRId64 " s", span_s);

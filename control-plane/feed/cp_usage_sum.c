@@ -1,5 +1,9 @@
 /*
- * Adding up what was counted, and the merging of old counts.
+ * Adding up what was counted.
+ *
+ * The time that is asked for is cut into pieces, each of the coarsest level
+ * whose rows fit into it and into the step: days in the middle, quarters
+ * around them, minutes at the edges.
  */
 
 #include <inttypes.h>
@@ -8,20 +12,39 @@
 #include "feed/cp_usage.h"
 
 
-#define CP_USAGE_NO_STEP   ((int64_t) 1 << 62)     /* all starts become 0    */
-#define CP_USAGE_COUNTS_AT 9                  /* columns of cp_usage_sum_sql */
+#define CP_USAGE_ARGS_MAX  64
+#define CP_USAGE_COUNTS_AT 9               /* columns of an answer's row     */
+#define CP_USAGE_HIST_AT   (CP_USAGE_COUNTS_AT + 6)
 
 /* The tenant stands beside what is known by its name in it. */
 #define CP_USAGE_OF_PUBLISHER  (CP_USAGE_BY_TENANT | CP_USAGE_BY_API)
 #define CP_USAGE_OF_CONSUMER   (CP_USAGE_BY_TENANT | CP_USAGE_BY_APPLICATION)
+#define CP_USAGE_OF_OPERATION  (CP_USAGE_BY_OPERATION | CP_USAGE_BY_TOOL)
 
-#define CP_USAGE_HIST_AT   (CP_USAGE_COUNTS_AT + 6)
+typedef struct {
+    const cp_usage_ask_t  *ask;
+    stoa_buf_t             sql;
+    const char            *bucket;         /* expression: a row's start      */
+    unsigned               parts;
+    unsigned               n;
+    cp_val_t               args[CP_USAGE_ARGS_MAX];
+} cp_usage_query_t;
 
 
+static void cp_usage_write(cp_usage_query_t *q, cp_arena_t *a);
+static const char *cp_usage_bucket(cp_arena_t *a, const cp_usage_ask_t *ask);
+static unsigned cp_usage_coarsest(const cp_usage_ask_t *ask);
+static void cp_usage_range(cp_usage_query_t *q, int level, int64_t from,
+    int64_t to);
+static void cp_usage_part(cp_usage_query_t *q, const cp_usage_level_t *level,
+    int64_t from, int64_t to, const char *whose);
+static void cp_usage_only(cp_usage_query_t *q);
+static void cp_usage_items(cp_arena_t *a, const cp_usage_ask_t *ask,
+    const cp_val_t *row, cp_json_t *items);
+static cp_json_t *cp_usage_named(cp_arena_t *a, const cp_usage_ask_t *ask,
+    const cp_val_t *row);
 static int64_t cp_usage_percentile(const int64_t h[CP_USAGE_BUCKETS],
     unsigned per_mille);
-static cp_json_t *cp_usage_item(cp_arena_t *a, const cp_usage_ask_t *ask,
-    const cp_val_t *row);
 
 
 const cp_usage_name_t  cp_usage_bys[] = {
@@ -29,9 +52,11 @@ const cp_usage_name_t  cp_usage_bys[] = {
     { "subscription", CP_USAGE_BY_SUBSCRIPTION },
     { "api",          CP_USAGE_BY_API },
     { "operation",    CP_USAGE_BY_OPERATION },
+    { "tool",         CP_USAGE_BY_TOOL },
     { "refused",      CP_USAGE_BY_REFUSED },
     { "credential",   CP_USAGE_BY_CREDENTIAL },
     { "tenant",       CP_USAGE_BY_TENANT },
+    { "status",       CP_USAGE_BY_STATUS },
     { NULL, 0 }
 };
 
@@ -39,157 +64,382 @@ static const char *const  cp_usage_counts[] = {
     "c2xx", "c3xx", "c4xx", "c5xx", "bytes_in", "bytes_out", NULL
 };
 
+/* What a row may be split by: the column, and what of it is seen.  A key is
+ * its consumer's ($1). */
+static const struct {
+    const char  *name;
+    const char  *expression;
+    unsigned     by;
+} cp_usage_splits[] = {
+    { "application", "application", CP_USAGE_BY_APPLICATION },
+    { "subscription", "subscription", CP_USAGE_BY_SUBSCRIPTION },
+    { "api", "api", CP_USAGE_BY_API },
+    { "operation", "operation", CP_USAGE_OF_OPERATION },
+    { "refused", "refused", CP_USAGE_BY_REFUSED },
+    { "credential", "CASE WHEN consumer = $1 THEN credential ELSE '' END",
+      CP_USAGE_BY_CREDENTIAL },
+    { "publisher", "tenant", CP_USAGE_OF_PUBLISHER },
+    { "consumer", "consumer", CP_USAGE_OF_CONSUMER }
+};
+
+#define CP_USAGE_SPLITS  (sizeof(cp_usage_splits) / sizeof(cp_usage_splits[0]))
 
 #define CP_USAGE_SUM(c)  "CAST(SUM(" #c ") AS BIGINT) AS " #c
 #define CP_USAGE_U(c)    "u." #c
 
-/* One side: whose rows, and what of them is seen.  A key is its consumer's. */
-#define CP_USAGE_SIDE(whose)                                                  \
-    "SELECT start_ms - start_ms % $4 AS s,"                                   \
-    " CASE WHEN $5 = 1 THEN application ELSE '' END AS application,"          \
-    " CASE WHEN $6 = 1 THEN subscription ELSE '' END AS subscription,"        \
-    " CASE WHEN $7 = 1 THEN api ELSE '' END AS api,"                          \
-    " CASE WHEN $8 = 1 THEN operation ELSE '' END AS operation,"              \
-    " CASE WHEN $9 = 1 THEN refused ELSE '' END AS refused,"                  \
-    " CASE WHEN $10 = 1 AND consumer = $1 THEN credential ELSE '' END"        \
-    " AS credential,"                                                         \
-    " CASE WHEN $11 = 1 THEN tenant ELSE '' END AS publisher,"                \
-    " CASE WHEN $12 = 1 THEN consumer ELSE '' END AS consumer, "              \
-    CP_USAGE_COUNTED(CP_USAGE_NAME) " FROM usage_minute"                      \
-    " WHERE " whose " AND start_ms >= $2 AND start_ms < $3"                   \
-    " AND ($13 = '' OR application = $13) AND ($14 = '' OR api = $14)"
+/* Names are joined to what is left after adding up. */
+static const char  cp_usage_head_sql[] =
+    "SELECT u.start_ms, u.subscription, u.refused,"
+    " COALESCE(ap.name, u.application), COALESCE(a.name, u.api),"
+    " COALESCE(t.name, o.method || ' ' || o.path, u.operation),"
+    " COALESCE(c.prefix, u.credential), COALESCE(tp.name, u.publisher),"
+    " COALESCE(tc.name, u.consumer), " CP_USAGE_COUNTED(CP_USAGE_U)
+    " FROM (SELECT s AS start_ms, application, subscription, api, operation,"
+    " refused, credential, publisher, consumer, "
+    CP_USAGE_COUNTED(CP_USAGE_SUM) " FROM (";
 
-/* $1 tenant, $2 from, $3 to, $4 step, $5..$12 whether to split by application,
- * subscription, api, operation, refused, credential, publisher, consumer; $13,
- * $14: only this application, api ('' any); $15: sides; $16 rows.  Names are
- * joined to what is left after adding up. */
+static const char  cp_usage_tail_sql[] =
+    ") r"
+    " GROUP BY s, application, subscription, api, operation, refused,"
+    " credential, publisher, consumer) u"
+    " LEFT JOIN applications ap ON ap.id = u.application"
+    " LEFT JOIN apis a ON a.id = u.api"
+    " LEFT JOIN operations o ON o.id = u.operation"
+    " LEFT JOIN tools t ON t.id = u.operation"
+    " LEFT JOIN credentials c ON c.id = u.credential"
+    " LEFT JOIN tenants tp ON tp.id = u.publisher"
+    " LEFT JOIN tenants tc ON tc.id = u.consumer"
+    " ORDER BY u.start_ms, 8, 9, 4, 5, 6, 7, u.subscription, u.refused,"
+    " u.api, u.operation LIMIT ";
 
-#define CP_USAGE_QUERY(rows)                                                  \
-    "SELECT u.start_ms, u.subscription, u.refused,"                           \
-    " COALESCE(ap.name, u.application), COALESCE(a.name, u.api),"             \
-    " COALESCE(t.name, o.method || ' ' || o.path, u.operation),"              \
-    " COALESCE(c.prefix, u.credential), COALESCE(tp.name, u.publisher),"      \
-    " COALESCE(tc.name, u.consumer), " CP_USAGE_COUNTED(CP_USAGE_U)           \
-    " FROM (SELECT s AS start_ms, application, subscription, api, operation," \
-    " refused, credential, publisher, consumer, "                             \
-    CP_USAGE_COUNTED(CP_USAGE_SUM) " FROM ("                                  \
-    rows ") r"                                                                \
-    " GROUP BY s, application, subscription, api, operation, refused,"        \
-    " credential, publisher, consumer) u"                                     \
-    " LEFT JOIN applications ap ON ap.id = u.application"                     \
-    " LEFT JOIN apis a ON a.id = u.api"                                       \
-    " LEFT JOIN operations o ON o.id = u.operation"                           \
-    " LEFT JOIN tools t ON t.id = u.operation"                                \
-    " LEFT JOIN credentials c ON c.id = u.credential"                         \
-    " LEFT JOIN tenants tp ON tp.id = u.publisher"                            \
-    " LEFT JOIN tenants tc ON tc.id = u.consumer"                             \
-    " ORDER BY u.start_ms, 8, 9, 4, 5, 6, 7, u.subscription, u.refused,"      \
-    " u.api, u.operation LIMIT $16"
 
-static const char  cp_usage_sum_sql[] = CP_USAGE_QUERY(
-    CP_USAGE_SIDE("tenant = $1 AND ($15 <> 2 OR consumer = $1)") " UNION ALL "
-    CP_USAGE_SIDE("consumer = $1 AND tenant <> $1 AND $15 <> 1"));
-
-/* Of all tenants: there is one side. */
-static const char  cp_usage_all_sql[] = CP_USAGE_QUERY(
-    CP_USAGE_SIDE("$1 = '' AND $15 = 0"));
-
-/* $1: the hour, $2: its end. */
-static const char  cp_usage_merge_sql[] =
-    "INSERT INTO usage_minute (" CP_USAGE_COLUMNS ")"
-    " SELECT tenant, CAST($1 AS BIGINT), application, subscription, api,"
-    " operation, credential, refused, MAX(consumer), "
-    CP_USAGE_COUNTED(CP_USAGE_SUM) " FROM usage_minute"
-    " WHERE start_ms > $1 AND start_ms < $2"
-    " GROUP BY tenant, application, subscription, api, operation, credential,"
-    " refused" CP_USAGE_ON_CONFLICT;
+static unsigned
+cp_usage_most(const cp_usage_ask_t *ask)
+{
+    return ask->most ? ask->most : CP_USAGE_ITEMS_MAX;
+}
 
 
 cp_rc_t
 cp_usage_sum(cp_tx_t *tx, cp_arena_t *a, const cp_usage_ask_t *ask,
     cp_json_t **items, cp_err_t *err)
 {
-    cp_rc_t    rc;
-    unsigned   i;
-    cp_rows_t  rows;
+    cp_rc_t           rc;
+    unsigned          i;
+    cp_rows_t         rows;
+    cp_usage_query_t  q;
 
-    rc = cp_tx_query(tx, a, ask->tenant ? cp_usage_sum_sql : cp_usage_all_sql,
-            cp_args(cp_text(ask->tenant ? ask->tenant : ""),
-                    cp_int(ask->from_ms),
-                    cp_int(ask->to_ms),
-                    cp_int(ask->step_ms ? ask->step_ms : CP_USAGE_NO_STEP),
-                    cp_int((ask->by & CP_USAGE_BY_APPLICATION) != 0),
-                    cp_int((ask->by & CP_USAGE_BY_SUBSCRIPTION) != 0),
-                    cp_int((ask->by & CP_USAGE_BY_API) != 0),
-                    cp_int((ask->by & CP_USAGE_BY_OPERATION) != 0),
-                    cp_int((ask->by & CP_USAGE_BY_REFUSED) != 0),
-                    cp_int((ask->by & CP_USAGE_BY_CREDENTIAL) != 0),
-                    cp_int((ask->by & CP_USAGE_OF_PUBLISHER) != 0),
-                    cp_int((ask->by & CP_USAGE_OF_CONSUMER) != 0),
-                    cp_text(ask->application ? ask->application : ""),
-                    cp_text(ask->api ? ask->api : ""),
-                    cp_int(ask->sides),
-                    cp_int(CP_USAGE_ITEMS_MAX + 1)), &rows, err);
+    memset(&q, 0, sizeof(q));
+    memset(&rows, 0, sizeof(rows));
+    q.ask = ask;
+    stoa_buf_init(&q.sql, 256 * 1024);
+    cp_usage_write(&q, a);
+
+    rc = CP_OK;
+
+    if (q.sql.rc != STOA_OK || q.n > CP_USAGE_ARGS_MAX) {
+        rc = cp_err_set(err, "internal", "no memory");
+
+    } else if (q.parts) {
+        rc = cp_tx_query(tx, a, cp_arena_strndup(a, q.sql.data, q.sql.len),
+                         q.args, q.n, &rows, err);
+    }
+
+    stoa_buf_free(&q.sql);
+
     if (rc != CP_OK) {
         return rc;
     }
 
-    if (rows.rows > CP_USAGE_ITEMS_MAX) {
-        return cp_err_set(err, "too_large", "more than %d items: take a "
+    if (rows.rows > cp_usage_most(ask)) {
+        return cp_err_set(err, "too_large", "more than %u items: take a "
                           "shorter time, a longer step or fewer members of by",
-                          CP_USAGE_ITEMS_MAX);
+                          cp_usage_most(ask));
     }
 
     *items = cp_json_array(a);
 
     for (i = 0; i < rows.rows; i++) {
-        cp_json_push(*items, cp_usage_item(a, ask, cp_cell(&rows, i, 0)));
+        cp_usage_items(a, ask, cp_cell(&rows, i, 0), *items);
     }
 
     return CP_OK;
 }
 
 
-static cp_json_t *
-cp_usage_item(cp_arena_t *a, const cp_usage_ask_t *ask, const cp_val_t *row)
+/* The index of a parameter; one too many is found at the end. */
+static unsigned
+cp_usage_arg(cp_usage_query_t *q, cp_val_t v)
 {
-    int64_t                 h[CP_USAGE_BUCKETS];
-    unsigned                i;
-    cp_json_t              *item;
-    const char             *s;
-    const cp_val_t         *at;
-
-    /* in the order of members; which columns tell the members of by */
-    static const struct {
-        const char  *name;
-        unsigned     column;
-        unsigned     by;
-    } members[] = {
-        { "publisher",    7, CP_USAGE_OF_PUBLISHER },
-        { "consumer",     8, CP_USAGE_OF_CONSUMER },
-        { "application",  3, CP_USAGE_BY_APPLICATION },
-        { "subscription", 1, CP_USAGE_BY_SUBSCRIPTION },
-        { "api",          4, CP_USAGE_BY_API },
-        { "operation",    5, CP_USAGE_BY_OPERATION },
-        { "credential",   6, CP_USAGE_BY_CREDENTIAL },
-        { "refused",      2, CP_USAGE_BY_REFUSED },
-        { NULL, 0, 0 }
-    };
-
-    item = cp_json_object(a);
-
-    if (ask->step_ms) {
-        cp_json_put(a, item, "start", cp_time_format(a, row[0].i));
+    if (q->n < CP_USAGE_ARGS_MAX) {
+        q->args[q->n] = v;
     }
 
-    for (i = 0; members[i].name; i++) {
-        if (ask->by & members[i].by) {
-            s = row[members[i].column].p;
-            cp_json_put(a, item, members[i].name, s && *s ? s : NULL);
+    return ++q->n;
+}
+
+
+static void
+cp_usage_write(cp_usage_query_t *q, cp_arena_t *a)
+{
+    const char  *tenant;
+
+    tenant = q->ask->tenant ? q->ask->tenant : "";
+    (void) cp_usage_arg(q, cp_text(tenant));
+
+    q->bucket = cp_usage_bucket(a, q->ask);
+
+    if (q->bucket == NULL) {
+        q->sql.rc = STOA_ERROR;
+        return;
+    }
+
+    stoa_buf_addz(&q->sql, cp_usage_head_sql);
+    cp_usage_range(q, (int) cp_usage_coarsest(q->ask), q->ask->from_ms,
+                   q->ask->to_ms);
+    stoa_buf_addz(&q->sql, cp_usage_tail_sql);
+    stoa_buf_addf(&q->sql, "%u", cp_usage_most(q->ask) + 1);
+}
+
+
+/*
+ * Hours and minutes by the instant at which they begin, so that the two of a
+ * clock that is put back stay two; days by what the wall's clock says, as one
+ * has more hours or fewer.  The numbers in it are our own.
+ */
+static const char *
+cp_usage_bucket(cp_arena_t *a, const cp_usage_ask_t *ask)
+{
+    int64_t      at, until, offset;
+    const char  *text, *one, *back;
+
+    if (ask->step_ms == 0) {
+        return "CAST(0 AS BIGINT)";
+    }
+
+    text = "";
+
+    for (at = ask->from_ms; ; at = until) {
+
+        until = INT64_MAX;
+        offset = ask->zone ? cp_zone_offset(ask->zone, at, &until) : 0;
+
+        back = ask->step_ms == CP_USAGE_DAY_MS ? cp_arena_printf(a,
+                   "(start_ms + %" PRId64 ")", offset) : "start_ms";
+        one = cp_arena_printf(a, "%s - (start_ms + %" PRId64 ") %% %" PRId64,
+                              back, offset, ask->step_ms);
+
+        if (until >= ask->to_ms) {
+            return text[0] ? cp_arena_printf(a, "CASE%s ELSE %s END", text,
+                                             one)
+                           : one;
+        }
+
+        text = cp_arena_printf(a, "%s WHEN start_ms < %" PRId64 " THEN %s",
+                               text, until, one);
+    }
+}
+
+
+/* The level whose rows are never in two steps. */
+static unsigned
+cp_usage_coarsest(const cp_usage_ask_t *ask)
+{
+    int64_t   at, until;
+    unsigned  level;
+
+    if (ask->step_ms == 0) {
+        return CP_USAGE_LEVELS - 1;
+    }
+
+    for (level = CP_USAGE_LEVELS - 1; level > 0
+         && cp_usage_levels[level].ms > ask->step_ms; level--)
+    {
+        /* void */
+    }
+
+    for (at = ask->from_ms; ask->zone && at < ask->to_ms; at = until) {
+
+        while (level > 0 && cp_zone_offset(ask->zone, at, &until)
+                            % cp_usage_levels[level].ms)
+        {
+            level--;
+        }
+
+        (void) cp_zone_offset(ask->zone, at, &until);
+    }
+
+    return level;
+}
+
+
+static void
+cp_usage_range(cp_usage_query_t *q, int level, int64_t from, int64_t to)
+{
+    int64_t                  ms, a, b;
+    const cp_usage_level_t  *l;
+
+    if (level < 0 || from >= to) {
+        return;
+    }
+
+    l = &cp_usage_levels[level];
+    ms = l->ms;
+    a = (from + ms - 1) / ms * ms;
+    b = to / ms * ms;
+
+    if (level == 0) {
+        a = from;
+        b = to;
+
+    } else if (a >= b) {
+        cp_usage_range(q, level - 1, from, to);
+        return;
+    }
+
+    cp_usage_range(q, level - 1, from, a);
+
+    if (q->ask->tenant == NULL) {
+        cp_usage_part(q, l, a, b, "$1 = ''");
+
+    } else {
+        if (q->ask->sides != CP_USAGE_CONSUMED) {
+            cp_usage_part(q, l, a, b, "tenant = $1");
+        }
+
+        if (q->ask->sides != CP_USAGE_PUBLISHED) {
+            cp_usage_part(q, l, a, b, q->ask->sides ? "consumer = $1"
+                          : "consumer = $1 AND tenant <> $1");
         }
     }
 
+    cp_usage_range(q, level - 1, b, to);
+}
+
+
+static void
+cp_usage_part(cp_usage_query_t *q, const cp_usage_level_t *level,
+    int64_t from, int64_t to, const char *whose)
+{
+    size_t    i;
+    unsigned  f, t;
+
+    f = cp_usage_arg(q, cp_int(from));
+    t = cp_usage_arg(q, cp_int(to));
+
+    stoa_buf_addf(&q->sql, "%sSELECT %s AS s", q->parts++ ? " UNION ALL "
+                                                          : "", q->bucket);
+
+    for (i = 0; i < CP_USAGE_SPLITS; i++) {
+        stoa_buf_addf(&q->sql, ", %s AS %s",
+                      q->ask->by & cp_usage_splits[i].by
+                      ? cp_usage_splits[i].expression : "''",
+                      cp_usage_splits[i].name);
+    }
+
+    stoa_buf_addf(&q->sql, ", %s FROM %s WHERE %s AND start_ms >= $%u"
+                  " AND start_ms < $%u", CP_USAGE_COUNTED(CP_USAGE_NAME),
+                  level->table, whose, f, t);
+    cp_usage_only(q);
+}
+
+
+/* Whose key is asked for has to be his who asks. */
+static void
+cp_usage_only(cp_usage_query_t *q)
+{
+    size_t                 i;
+    const cp_usage_ask_t  *ask = q->ask;
+
+    const struct {
+        const char  *text;
+        const char  *value;
+    } only[] = {
+        { "application", ask->application },
+        { "subscription", ask->subscription },
+        { "api", ask->api },
+        { "operation", ask->operation },
+        { "refused", ask->refused },
+        { "consumer = $1 AND credential", ask->credential }
+    };
+
+    for (i = 0; i < sizeof(only) / sizeof(only[0]); i++) {
+        if (only[i].value) {
+            stoa_buf_addf(&q->sql, " AND %s = $%u", only[i].text,
+                          cp_usage_arg(q, cp_text(only[i].value)));
+        }
+    }
+
+    if (ask->by & CP_USAGE_BY_TOOL) {
+        stoa_buf_addz(&q->sql, " AND operation IN (SELECT id FROM tools)");
+    }
+}
+
+
+void
+cp_usage_clip(const cp_conf_t *conf, cp_usage_ask_t *ask)
+{
+    int64_t   now, kept;
+    unsigned  level, coarsest;
+
+    now = cp_time_ms();
+    coarsest = cp_usage_coarsest(ask);
+    ask->from_ms -= ask->from_ms % CP_USAGE_MINUTE_MS;
+
+    for (level = 0; level < CP_USAGE_LEVELS; level++) {
+
+        kept = cp_usage_kept(conf, level, now);
+
+        if (ask->from_ms >= kept) {
+            return;
+        }
+
+        /* the rest is told by coarser rows, whole ones */
+
+        if (level == coarsest) {
+            ask->from_ms = kept;
+            return;
+        }
+
+        ask->from_ms -= ask->from_ms % cp_usage_levels[level + 1].ms;
+
+        if (ask->to_ms < kept) {
+            ask->to_ms -= ask->to_ms % cp_usage_levels[level + 1].ms;
+        }
+    }
+}
+
+
+/* By status one row is up to four items. */
+static void
+cp_usage_items(cp_arena_t *a, const cp_usage_ask_t *ask, const cp_val_t *row,
+    cp_json_t *items)
+{
+    int               k;
+    int64_t           h[CP_USAGE_BUCKETS];
+    unsigned          i;
+    cp_json_t        *item;
+    const cp_val_t   *at;
+
     at = &row[CP_USAGE_COUNTS_AT];
+
+    for (k = 2; k <= 5 && (ask->by & CP_USAGE_BY_STATUS || ask->status); k++) {
+
+        if (at[k - 2].i && (ask->status == 0 || ask->status == k)) {
+            item = cp_usage_named(a, ask, row);
+            cp_json_put(a, item, "status", cp_arena_printf(a, "%dxx", k));
+            cp_json_put_int(a, item, "requests", at[k - 2].i);
+            cp_json_push(items, item);
+        }
+    }
+
+    if (ask->by & CP_USAGE_BY_STATUS || ask->status) {
+        return;
+    }
+
+    item = cp_usage_named(a, ask, row);
+    cp_json_push(items, item);
+
     cp_json_put_int(a, item, "requests",
                     at[0].i + at[1].i + at[2].i + at[3].i);
 
@@ -204,11 +454,86 @@ cp_usage_item(cp_arena_t *a, const cp_usage_ask_t *ask, const cp_val_t *row)
     cp_json_put_int(a, item, "p50_us", cp_usage_percentile(h, 500));
     cp_json_put_int(a, item, "p95_us", cp_usage_percentile(h, 950));
     cp_json_put_int(a, item, "p99_us", cp_usage_percentile(h, 990));
+}
+
+
+static cp_json_t *
+cp_usage_named(cp_arena_t *a, const cp_usage_ask_t *ask, const cp_val_t *row)
+{
+    int64_t      start;
+    unsigned     i;
+    cp_json_t   *item;
+    const char  *s;
+
+    /* in the order of members; which columns tell the members of by */
+    static const struct {
+        const char  *name;
+        unsigned     column;
+        unsigned     by;
+    } members[] = {
+        { "publisher",    7, CP_USAGE_OF_PUBLISHER },
+        { "consumer",     8, CP_USAGE_OF_CONSUMER },
+        { "application",  3, CP_USAGE_BY_APPLICATION },
+        { "subscription", 1, CP_USAGE_BY_SUBSCRIPTION },
+        { "api",          4, CP_USAGE_BY_API },
+        { "operation",    5, CP_USAGE_BY_OPERATION },
+        { "tool",         5, CP_USAGE_BY_TOOL },
+        { "credential",   6, CP_USAGE_BY_CREDENTIAL },
+        { "refused",      2, CP_USAGE_BY_REFUSED },
+        { NULL, 0, 0 }
+    };
+
+    item = cp_json_object(a);
+
+    if (ask->step_ms) {
+        start = row[0].i;
+
+        if (ask->step_ms == CP_USAGE_DAY_MS && ask->zone) {
+            start = cp_zone_instant(ask->zone, start);
+        }
+
+        cp_json_put(a, item, "start", cp_time_format(a, start));
+    }
+
+    for (i = 0; members[i].name; i++) {
+        if (ask->by & members[i].by) {
+            s = row[members[i].column].p;
+            cp_json_put(a, item, members[i].name, s && *s ? s : NULL);
+        }
+    }
 
     return item;
 }
 
 
+/* Those of an item that is made for it. */
+const char *
+cp_usage_columns(cp_arena_t *a, const cp_usage_ask_t *ask)
+{
+    cp_val_t     row[CP_USAGE_HIST_AT + CP_USAGE_BUCKETS];
+    unsigned     i;
+    cp_json_t   *items, *m;
+    const char  *text;
+
+    for (i = 0; i < CP_USAGE_HIST_AT + CP_USAGE_BUCKETS; i++) {
+        row[i] = cp_text("");
+        row[i].i = i >= CP_USAGE_COUNTS_AT;
+    }
+
+    items = cp_json_array(a);
+    cp_usage_items(a, ask, row, items);
+    text = "";
+
+    for (m = items->first->first; m; m = m->next) {
+        text = cp_arena_printf(a, "%s%s%s", text, text[0] ? " " : "", m->key);
+    }
+
+    return text;
+}
+
+
+/* Where the rank falls into a bucket, as far into it as into the bucket's
+ * calls: never off by more than the bucket is wide, a factor of two. */
 static int64_t
 cp_usage_percentile(const int64_t h[CP_USAGE_BUCKETS], unsigned per_mille)
 {
@@ -240,99 +565,4 @@ cp_usage_percentile(const int64_t h[CP_USAGE_BUCKETS], unsigned per_mille)
     }
 
     return (int64_t) low;
-}
-
-
-/* Looked at before anything is locked: most of the time there is nothing.
- * *hour -1: no minute is old enough.  *old: hours to be removed. */
-static cp_rc_t
-cp_usage_look(cp_db_t *db, cp_arena_t *a, int64_t now, int64_t *hour,
-    bool *old, cp_err_t *err)
-{
-    cp_rc_t          rc;
-    cp_tx_t         *tx;
-    cp_rows_t        rows;
-    const cp_val_t  *first;
-
-    *hour = -1;
-    *old = false;
-
-    if (cp_tx_open(db, false, &tx, err) != CP_OK) {
-        return CP_ERROR;
-    }
-
-    /* the hour that is merged must be old as a whole */
-
-    rc = cp_tx_query(tx, a, "SELECT 0, MIN(start_ms) FROM usage_minute"
-                     " WHERE start_ms % 3600000 <> 0 AND start_ms < $1"
-                     " UNION ALL"
-                     " SELECT 1, MIN(start_ms) FROM usage_minute"
-                     " ORDER BY 1",
-                     cp_args(cp_int(now - now % CP_USAGE_HOUR_MS
-                                    - CP_USAGE_MINUTES_S * 1000LL)),
-                     &rows, err);
-    cp_tx_rollback(tx);
-
-    if (rc != CP_OK || rows.rows != 2) {
-        return rc;
-    }
-
-    first = cp_cell(&rows, 0, 1);
-
-    if (first->type == CP_VAL_INT) {
-        *hour = first->i - first->i % CP_USAGE_HOUR_MS;
-    }
-
-    first = cp_cell(&rows, 1, 1);
-    *old = first->type == CP_VAL_INT
-           && first->i < now - CP_USAGE_HOURS_S * 1000LL;
-
-    return CP_OK;
-}
-
-
-cp_rc_t
-cp_usage_compact(cp_db_t *db, cp_arena_t *a, bool *more, cp_err_t *err)
-{
-    bool      old;
-    cp_rc_t   rc;
-    int64_t   now, hour;
-    cp_tx_t  *tx;
-
-    now = cp_time_ms();
-
-    rc = cp_usage_look(db, a, now, &hour, &old, err);
-    *more = rc == CP_OK && hour >= 0;
-
-    if (rc != CP_OK || (hour < 0 && !old)) {
-        return rc;
-    }
-
-    if (cp_tx_open(db, true, &tx, err) != CP_OK) {
-        return CP_ERROR;
-    }
-
-    if (hour >= 0) {
-        rc = cp_tx_query(tx, a, cp_usage_merge_sql,
-                         cp_args(cp_int(hour),
-                                 cp_int(hour + CP_USAGE_HOUR_MS)),
-                         NULL, err);
-
-        if (rc == CP_OK) {
-            rc = cp_tx_query(tx, a, "DELETE FROM usage_minute"
-                             " WHERE start_ms > $1 AND start_ms < $2",
-                             cp_args(cp_int(hour),
-                                     cp_int(hour + CP_USAGE_HOUR_MS)),
-                             NULL, err);
-        }
-    }
-
-    if (rc == CP_OK) {
-        rc = cp_tx_query(tx, a, "DELETE FROM usage_minute"
-                         " WHERE start_ms < $1",
-                         cp_args(cp_int(now - CP_USAGE_HOURS_S * 1000LL)),
-                         NULL, err);
-    }
-
-    return cp_tx_finish(tx, rc, err);
 }

@@ -59,20 +59,43 @@
     QUERY("max_delete", "{\"type\":\"integer\",\"minimum\":0,\"maximum\":"    \
           "2147483647}", "refuse to delete more, default 10")
 
+#define TIME_OR_DATE                                                          \
+    "{\"anyOf\":[" SINCE_1970 ",{\"type\":\"string\",\"pattern\":"            \
+    "\"^(19[7-9]|2[0-9]{2})[0-9]-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])$\"}]}"
+
 #define USAGE_BY                                                              \
-    "(application|subscription|api|operation|refused|credential|tenant)"
+    "(application|subscription|api|operation|tool|refused|credential|tenant"  \
+    "|status)"
 
 #define USAGE                                                                 \
-    QUERY("from", SINCE_1970, "default: a day before to") ","                 \
-    QUERY("to", SINCE_1970, "not included; default: now") ","                 \
+    QUERY("from", TIME_OR_DATE, "default: a day before to; the answer says"   \
+          " from when on there is something") ","                             \
+    QUERY("to", TIME_OR_DATE, "not included; default: now") ","               \
     QUERY("step", "{\"type\":\"string\",\"enum\":[\"minute\",\"hour\","       \
           "\"day\"]}", "an item per step; default: one sum") ","              \
+    QUERY("zone", TEXT, "of dates, days and hours: UTC, +05:30 or"            \
+          " Europe/Paris") ","                                                \
     QUERY("by", "{\"type\":\"string\",\"pattern\":\"^(" USAGE_BY "(," USAGE_BY\
           ")*,?)?$\"}", "list of application, subscription, api, operation,"  \
-          " refused, credential, tenant") ","                                 \
+          " tool, refused, credential, tenant, status") ","                   \
     QUERY("side", "{\"type\":\"string\",\"enum\":[\"published\","             \
           "\"consumed\"]}", "what others called here, or what the tenant's"   \
-          " applications called; default: both")
+          " applications called; default: both") ","                          \
+    QUERY("application", TEXT, "only this one: an id, or an own one's name")  \
+    "," QUERY("subscription", TEXT, "only this one") ","                      \
+    QUERY("api", TEXT, "only this one: an id, or an own one's name") ","      \
+    QUERY("operation", TEXT, "only this one: an id, or a name in api") ","    \
+    QUERY("tool", TEXT, "only this one: an id, or a name in api") ","         \
+    QUERY("credential", TEXT, "only this key of an own application") ","      \
+    QUERY("refused", TEXT, "only what was refused with this code") ","        \
+    QUERY("status", "{\"type\":\"string\",\"enum\":[\"2xx\",\"3xx\","         \
+          "\"4xx\",\"5xx\"]}", "only these") ","                              \
+    QUERY("format", "{\"type\":\"string\",\"enum\":[\"json\",\"csv\"]}",      \
+          "csv: a file, without a limit of items")
+
+#define USAGE_ANSWER                                                          \
+    "{\"200\":{\"description\":\"sums\",\"content\":{\"application/json\":"   \
+    "{\"schema\":" REF("UsageSums") "},\"text/csv\":{\"schema\":" TEXT "}}}}"
 
 
 const cp_openapi_extra_t  cp_openapi_extras[] = {
@@ -103,11 +126,9 @@ const cp_openapi_extra_t  cp_openapi_extras[] = {
       OK_JSON("run: it may pass, once; approved: ask again without wait_s",
               REF("ApprovalAnswer")) },
 
-    { "GET /v1/usage", "[" USAGE "]", NULL,
-      OK_JSON("sums", REF("UsageSums")) },
+    { "GET /v1/usage", "[" USAGE "]", NULL, USAGE_ANSWER },
 
-    { "GET /v1/tenants/{tenant}/usage", "[" USAGE "]", NULL,
-      OK_JSON("sums", REF("UsageSums")) },
+    { "GET /v1/tenants/{tenant}/usage", "[" USAGE "]", NULL, USAGE_ANSWER },
 
     { "GET /platform/v1/apis",
       "[" QUERY("query", TOLD, "words to look for") ","
@@ -349,7 +370,8 @@ const char *const  cp_openapi_schemas_text[] = {
 
     "UsageSums",
     "{\"type\":\"object\",\"required\":[\"from\",\"to\",\"items\"],"
-    "\"properties\":{\"from\":" TIME ",\"to\":" TIME ",\"items\":{\"type\":"
+    "\"properties\":{\"from\":" TIME ",\"to\":" TIME ",\"zone\":" TEXT
+    ",\"items\":{\"type\":"
     "\"array\",\"items\":{\"type\":\"object\",\"required\":[\"requests\"],"
     "\"properties\":{\"start\":" TIME ",\"publisher\":{\"type\":"
     "[\"string\",\"null\"]},\"consumer\":{\"type\":[\"string\",\"null\"]},"
@@ -357,7 +379,8 @@ const char *const  cp_openapi_schemas_text[] = {
     "{\"type\":[\"string\",\"null\"]},\"subscription\":{\"type\":"
     "[\"string\",\"null\"]}"
     ",\"api\":{\"type\":[\"string\",\"null\"]},\"operation\":{\"type\":"
-    "[\"string\",\"null\"]},\"refused\":{\"type\":[\"string\",\"null\"]},"
+    "[\"string\",\"null\"]},\"tool\":{\"type\":[\"string\",\"null\"]}"
+    ",\"status\":" TEXT ",\"refused\":{\"type\":[\"string\",\"null\"]},"
     "\"requests\":" INT64("0") ",\"c2xx\":" INT64("0") ",\"c3xx\":"
     INT64("0") ",\"c4xx\":" INT64("0") ",\"c5xx\":" INT64("0")
     ",\"bytes_in\":" INT64("0") ",\"bytes_out\":" INT64("0") ",\"p50_us\":"

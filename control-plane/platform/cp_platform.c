@@ -593,6 +593,7 @@ cp_platform_usage(cp_op_t *op, int64_t days, cp_json_t **out)
     ask.to_ms = cp_time_ms() + 1;
     ask.from_ms = ask.to_ms - days * CP_DAY_MS;
     ask.by = CP_USAGE_BY_API | CP_USAGE_BY_OPERATION;
+    cp_usage_clip(&op->app->conf, &ask);
 
     if (cp_tx_open(op->app->db, false, &tx, &op->err) != CP_OK) {
         return CP_ERROR;

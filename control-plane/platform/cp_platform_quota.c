@@ -42,7 +42,7 @@ static const char  cp_sql_used[] =
     "SELECT target, SUM(CASE WHEN start_ms >= $3 THEN n ELSE 0 END), SUM(n)"
     " FROM (SELECT COALESCE(s.api, s.server, u.api) AS target, u.start_ms,"
     " u.c2xx + u.c3xx + u.c4xx + u.c5xx AS n"
-    " FROM usage_minute u LEFT JOIN subscriptions s ON s.id = u.subscription"
+    " FROM usage_day u LEFT JOIN subscriptions s ON s.id = u.subscription"
     " WHERE u.application = $1 AND u.start_ms >= $2"
     " AND u.tenant IN (SELECT target_tenant FROM subscriptions"
     " WHERE application = $1)"

@@ -105,10 +105,10 @@ const cp_route_t  cp_feed_routes[] = {
 
     { "GET", "/v1/tenants/{tenant}/usage", CP_AUTH_ADMIN, "usage:read",
       cp_usage_get, NULL, "Usage of a tenant's applications and apis",
-      "from to step by side" },
+      CP_USAGE_QUERY_NAMES },
     { "GET", "/v1/usage", CP_AUTH_ADMIN, "usage:read",
       cp_usage_get, NULL, "Usage of all tenants that the token sees",
-      "from to step by side" },
+      CP_USAGE_QUERY_NAMES },
 
     { NULL, NULL, CP_AUTH_NONE, NULL, NULL, NULL, NULL, NULL }
 };

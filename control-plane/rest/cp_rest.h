@@ -24,6 +24,9 @@ cp_rc_t cp_gateway_status(cp_req_t *r);       /* POST /gateway/v1/status    */
 cp_rc_t cp_usage_post(cp_req_t *r);           /* POST /gateway/v1/usage     */
 cp_rc_t cp_approval_post(cp_req_t *r);        /* POST /gateway/v1/approvals */
 cp_rc_t cp_usage_get(cp_req_t *r);            /* GET  /v1/tenants/../usage  */
+#define CP_USAGE_QUERY_NAMES                                                  \
+    "from to step zone by side application subscription api operation tool"   \
+    " credential refused status format"
 
 cp_rc_t cp_effective_route(cp_req_t *r);  /* GET ../effective-policies   */
 

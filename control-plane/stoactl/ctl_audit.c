@@ -20,6 +20,27 @@ ctl_query(ctl_t *c, const char **path, const char *name, const char *value)
 }
 
 
+/* An answer that is a file, as it came. */
+
+static ctl_exit_e
+ctl_print_file(ctl_t *c, const char *path, const char *type)
+{
+    ctl_exit_e     rc;
+    ctl_call_t     call = { .method = "GET", .path = path, .accept = type };
+    ctl_answer_t   answer;
+
+    rc = (path != NULL) ? ctl_call(c, &call, &answer) : CTL_FAILED;
+
+    if (rc == CTL_DONE && fwrite(answer.text, 1, answer.len, stdout)
+                          != answer.len)
+    {
+        rc = ctl_error("cannot write it");
+    }
+
+    return rc;
+}
+
+
 ctl_exit_e
 ctl_run_audit_list(ctl_t *c)
 {
@@ -88,62 +109,78 @@ ctl_run_audit_verify(ctl_t *c)
 /* The columns are what it is grouped by, with the tenants in which names are
  * names, and the counts. */
 
-static ctl_exit_e
-ctl_print_usage(ctl_t *c, const cp_json_t *v, const char *by)
+static const char *
+ctl_usage_columns(ctl_t *c, const char *by)
 {
-    char        *columns, *p;
-    cp_json_t   *items;
-    const char  *tenants;
+    size_t       len;
+    const char  *p, *columns, *counts;
 
-    tenants = strstr(by, "tenant") != NULL
-              || (strstr(by, "api") != NULL
-                  && strstr(by, "application") != NULL)
-              ? "publisher consumer " : strstr(by, "api") != NULL
-              ? "publisher " : strstr(by, "application") != NULL
-              ? "consumer " : "";
+    columns = ctl_opt(c, "step") != NULL ? "start " : "";
 
-    columns = cp_arena_printf(c->arena, "%s%s requests c2xx c3xx c4xx c5xx "
-                              "bytes_in bytes_out p50_us p99_us", tenants,
-                              by);
-    items = cp_json_get(v, "items");
-
-    if (columns == NULL) {
-        return CTL_FAILED;
+    if (strstr(by, "tenant") != NULL || strstr(by, "api") != NULL) {
+        columns = cp_arena_printf(c->arena, "%spublisher ", columns);
     }
 
-    p = columns + strlen(tenants);
-
-    for ( /* void */ ; *p != ' ' && *p != '\0'; p++) {
-        *p = (*p == ',') ? ' ' : *p;
+    if (strstr(by, "tenant") != NULL || strstr(by, "application") != NULL) {
+        columns = cp_arena_printf(c->arena, "%sconsumer ", columns);
     }
 
-    p = strstr(by, "tenant") != NULL
-        ? strstr(columns + strlen(tenants), "tenant") : NULL;
+    for (p = by; *p != '\0' && columns != NULL; p += len + (p[len] == ',')) {
+        len = strcspn(p, ",");
 
-    if (p != NULL) {
-        memset(p, ' ', strlen("tenant"));
+        if (strncmp(p, "tenant", len) != 0
+            && (strncmp(p, "status", len) != 0))
+        {
+            columns = cp_arena_printf(c->arena, "%s%.*s ", columns,
+                                      (int) len, p);
+        }
     }
 
-    return ctl_print(c, items != NULL ? items : v, columns);
+    counts = strstr(by, "status") != NULL || ctl_opt(c, "status") != NULL
+             ? "status requests"
+             : "requests c2xx c3xx c4xx c5xx bytes_in bytes_out p50_us p99_us";
+
+    return (columns != NULL) ? cp_arena_printf(c->arena, "%s%s", columns,
+                                               counts)
+                             : NULL;
+}
+
+
+/* A date is the zone's: the control plane reads it. */
+
+static ctl_exit_e
+ctl_usage_time(ctl_t *c, const char *value, const char **time)
+{
+    if (value == NULL
+        || (strlen(value) == 10 && value[4] == '-' && value[7] == '-'))
+    {
+        *time = value;
+        return CTL_DONE;
+    }
+
+    return ctl_time(c, value, -1, time);
 }
 
 
 ctl_exit_e
 ctl_run_usage(ctl_t *c)
 {
-    cp_json_t   *v;
+    unsigned     i;
+    cp_json_t   *v, *items;
     ctl_exit_e   rc;
-    const char  *path, *tenant, *from, *to, *by;
+    const char  *path, *tenant, *from, *to, *by, *columns;
+
+    static const char *const  same[] = { "side", "step", "zone", "api",
+        "application", "status" };
 
     from = ctl_opt(c, "from");
-    to = ctl_opt(c, "to");
     by = ctl_opt(c, "by");
     by = (by != NULL) ? by : "application,api";
 
-    rc = ctl_time(c, from != NULL ? from : "24h", -1, &from);
+    rc = ctl_usage_time(c, from != NULL ? from : "24h", &from);
 
-    if (rc == CTL_DONE && to != NULL) {
-        rc = ctl_time(c, to, -1, &to);
+    if (rc == CTL_DONE) {
+        rc = ctl_usage_time(c, ctl_opt(c, "to"), &to);
     }
 
     path = "/v1/usage";
@@ -162,11 +199,29 @@ ctl_run_usage(ctl_t *c)
     ctl_query(c, &path, "from", from);
     ctl_query(c, &path, "to", to);
     ctl_query(c, &path, "by", by);
-    ctl_query(c, &path, "side", ctl_opt(c, "side"));
+
+    for (i = 0; i < sizeof(same) / sizeof(same[0]); i++) {
+        ctl_query(c, &path, same[i], ctl_opt(c, same[i]));
+    }
+
+    if (ctl_opt(c, "csv") != NULL) {
+        ctl_query(c, &path, "format", "csv");
+
+        return ctl_print_file(c, path, "text/csv");
+    }
 
     rc = (path != NULL) ? ctl_get(c, path, &v) : CTL_FAILED;
 
-    return (rc == CTL_DONE) ? ctl_print_usage(c, v, by) : rc;
+    if (rc != CTL_DONE) {
+        return rc;
+    }
+
+    columns = ctl_usage_columns(c, by);
+    items = cp_json_get(v, "items");
+
+    return (columns != NULL) ? ctl_print(c, items != NULL ? items : v,
+                                         columns)
+                             : CTL_FAILED;
 }
 
 

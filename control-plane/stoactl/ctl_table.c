@@ -125,12 +125,19 @@ static const ctl_opt_t  ctl_opts_audit[] = {
 
 static const ctl_opt_t  ctl_opts_usage[] = {
     { "from", 0, "TIME", NULL,
-      "RFC 3339, or a duration ago (default 24h)", false },
-    { "to", 0, "TIME", NULL, "RFC 3339 or a duration ago", false },
+      "RFC 3339, a date, or a duration ago (default 24h)", false },
+    { "to", 0, "TIME", NULL, "RFC 3339, a date, or a duration ago", false },
     { "by", 0, "FIELDS", NULL,
-      "application,api,operation,subscription,refused,credential,tenant "
-      "(default application,api)",
+      "application,api,operation,tool,subscription,refused,credential,tenant,"
+      "status (default application,api)",
       false },
+    { "step", 0, "STEP", "minute hour day", "a row per step", false },
+    { "zone", 0, "ZONE", NULL,
+      "of dates, hours and days: UTC, +05:30, Europe/Paris", false },
+    { "api", 0, "API", NULL, "only this one", false },
+    { "application", 0, "APPLICATION", NULL, "only this one", false },
+    { "status", 0, "CLASS", "2xx 3xx 4xx 5xx", "only these", false },
+    { "csv", 0, NULL, NULL, "print all of it as CSV", false },
     { "all-tenants", 'A', NULL, NULL, "of all tenants", false },
     { "side", 0, "SIDE", "published consumed",
       "what others called here, or what the tenant's applications called; "

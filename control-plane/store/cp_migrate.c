@@ -39,7 +39,8 @@
     row(25, "0025_roles")                                                     \
     row(26, "0026_documents")                                                 \
     row(27, "0027_tenants")                                                   \
-    row(28, "0028_notices")
+    row(28, "0028_notices")                                                   \
+    row(29, "0029_usage_levels")
 
 
 typedef struct {
