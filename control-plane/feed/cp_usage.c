@@ -41,7 +41,7 @@ const cp_report_field_t  cp_usage_fields[] = {
     { NULL, CP_REPORT_INT, false, 0 }
 };
 
-/* In the order of the parameters of CP_USAGE_ADD, after start_ms. */
+/* In the order of the parameters of cp_usage_levels[].add, after start_ms. */
 const cp_report_field_t  cp_usage_row_fields[] = {
     { "tenant",       CP_REPORT_ID,    false, STOA_ID_LEN },
     { "application",  CP_REPORT_ID,    false, STOA_ID_LEN },
@@ -59,25 +59,6 @@ const cp_report_field_t  cp_usage_row_fields[] = {
     { "latency_us",   CP_REPORT_ARRAY, false, CP_USAGE_BUCKETS },
     { NULL, CP_REPORT_INT, false, 0 }
 };
-
-/* The consumer is whose application it is while there is one. */
-#define CP_USAGE_ADD(table)                                                   \
-    "INSERT INTO " table " AS k (start_ms, tenant, application,"              \
-    " subscription, api, operation, credential, refused, consumer, "          \
-    CP_USAGE_COUNTED(CP_USAGE_NAME) ")"                                       \
-    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, COALESCE((SELECT a.tenant"      \
-    " FROM applications a WHERE a.id = $3), ''), $9, $10, $11, $12, $13,"     \
-    " $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27,"  \
-    " $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40)"       \
-    " ON CONFLICT (" CP_USAGE_KEY ") DO UPDATE SET "                          \
-    CP_USAGE_COUNTED(CP_USAGE_PLUS)
-
-const cp_usage_level_t  cp_usage_levels[CP_USAGE_LEVELS] = {
-    { "usage_minute", CP_USAGE_MINUTE_MS, CP_USAGE_ADD("usage_minute") },
-    { "usage_quarter", CP_USAGE_QUARTER_MS, CP_USAGE_ADD("usage_quarter") },
-    { "usage_day", CP_USAGE_DAY_MS, CP_USAGE_ADD("usage_day") }
-};
-
 
 cp_rc_t
 cp_usage_batch(cp_op_t *op, const cp_json_t *in, bool *taken,

@@ -48,7 +48,7 @@
 typedef struct {
     const char  *table;
     int64_t      ms;
-    const char  *add;              /* adds a row: cp_usage.c                 */
+    const char  *add;              /* adds a row                             */
 } cp_usage_level_t;
 
 extern const cp_usage_level_t  cp_usage_levels[CP_USAGE_LEVELS];

@@ -1,5 +1,5 @@
 /*
- * How long usage is kept.
+ * The levels of usage, and how long each is kept.
  */
 
 #include "feed/cp_usage.h"
@@ -7,6 +7,25 @@
 
 /* Rows of so much time go in one transaction. */
 #define CP_USAGE_PORTION  4
+
+
+/* The consumer is whose application it is while there is one. */
+#define CP_USAGE_ADD(table)                                                   \
+    "INSERT INTO " table " AS k (start_ms, tenant, application,"              \
+    " subscription, api, operation, credential, refused, consumer, "          \
+    CP_USAGE_COUNTED(CP_USAGE_NAME) ")"                                       \
+    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, COALESCE((SELECT a.tenant"      \
+    " FROM applications a WHERE a.id = $3), ''), $9, $10, $11, $12, $13,"     \
+    " $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27,"  \
+    " $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40)"       \
+    " ON CONFLICT (" CP_USAGE_KEY ") DO UPDATE SET "                          \
+    CP_USAGE_COUNTED(CP_USAGE_PLUS)
+
+const cp_usage_level_t  cp_usage_levels[CP_USAGE_LEVELS] = {
+    { "usage_minute", CP_USAGE_MINUTE_MS, CP_USAGE_ADD("usage_minute") },
+    { "usage_quarter", CP_USAGE_QUARTER_MS, CP_USAGE_ADD("usage_quarter") },
+    { "usage_day", CP_USAGE_DAY_MS, CP_USAGE_ADD("usage_day") }
+};
 
 
 int64_t
