@@ -51,6 +51,7 @@ my %tool = (
             [{ type => 'text', text => 'x' x 9_000_000 }] } });
         wait_until { -f $t->dir('heard') } 20; book("gone $sid"); undef },
     none => sub { undef },
+    here => sub { 'x' x 100_000 },
 );
 my $up = sub {
     my ($q, $c) = @_;
@@ -105,6 +106,10 @@ my $up = sub {
             my $text = $tool{ $p->{name} }->($p->{arguments}, $sid, $m);
             return [404] if $p->{name} eq 'gone';
             return [202, [], 'Accepted'] if !defined $text;
+            return [200, ['Content-Type' => 'application/json'], json_encode({
+                jsonrpc => '2.0', id => $m->{id}, result => { content =>
+                [{ type => 'text', text => $text }] } })]
+                if $p->{name} eq 'here';
             { content => [{ type => 'text', text => $text }] } } : {};
     say_in($sid, { jsonrpc => '2.0', id => $m->{id}, result => $result });
     return [202, ['Content-Type' => 'text/plain'], 'Accepted'];
@@ -162,6 +167,7 @@ is(call($s, 'steps', {}, meta => { progressToken => 'p' }), 'done',
 is(join(' ', map { $_->{params}{progress} } grep { $_->{method} }
     @{ $t->{last}{events} }), '1 2 3', '... that is said');
 is(call($s, 'twice'), 'once', 'T1: what answers twice is heard once');
+is(length call($s, 'here'), 100_000, "T1: an answer in that of the POST");
 is(call($s, 'junk'), 'after junk', '... and what is no answer, not at all');
 is(call(undef, 'echo', { m => 1 }), '{"m":1}', 'V2: a modern client');
 is(call(undef, 'who'), call(undef, 'who'), '... whose calls share a session');

@@ -24,7 +24,9 @@ my $answer = sub {
     my ($era, $q, $c) = @_;
     my $m = json_decode($q->{body}) || {};
     my $raw = ($m->{params}{arguments} || {})->{raw};
-    return Test::Stoa::MCP::answer({ %server, era => $era, versions => [
+    return Test::Stoa::MCP::answer({ %server, era => $era eq 'modern'
+        ? $era : 'legacy', $era eq 'batch' ? (speaks => '2025-03-26',
+        sessions => 1) : (), versions => [
         $era eq 'modern' ? '2026-07-28' : @Test::Stoa::MCP::LEGACY ] },
         $q, $c) unless defined $raw;
     my $big = sub { $_[0] x $_[1] };
@@ -44,9 +46,10 @@ my $answer = sub {
 };
 my %port = map { my $era = $_;
     ($era => $t->origin(sub { $answer->($era, @_) }, name => $era)) }
-    qw(modern legacy);
+    qw(modern legacy batch);
 $t->apply(demo(plan => 'concurrency: 50', mcp => {
     modern => { port => $port{modern} }, legacy => { port => $port{legacy} },
+    batch => { port => $port{batch} },
     hasty => { port => $port{legacy}, upstream => "  read_timeout_ms: 1500\n"
                                                . "  max_call_ms: 4000\n" }
 }));
@@ -125,6 +128,19 @@ $r = $c->request('POST', '/mcp/acme', headers => [@headers], body =>
     '{"jsonrpc":"2.0","id":7,"method":"ping"}');
 is($r->{status}, 200, '... and the connection goes on');
 $c->close;
+
+# several messages in one event, as 2025-03-26 has them
+
+$r = call('legacy', head($close) . "data: [$note,$note]\n\ndata: [$note,$ok]"
+    . "\n\n", name => 'batch__raw');
+is(said($r), '200 me"1 result', 'T1: an event may be a batch');
+is(@{ $r->{events} }, 4, '... each of whose messages is one');
+is(said(call('legacy', head($close) . "data: [$ok]\n\n", name =>
+    'batch__raw')), '200 me"1 result',
+   '... of one');
+$r = call('legacy', head($close) . join('', map { "data: $_\n\n" } '[]', '[[]]',
+    '[1', "$ok"), name => 'batch__raw');
+is(said($r), '200 me"1 result', '... what is none is no message');
 
 # lines and ends as the standard has them
 

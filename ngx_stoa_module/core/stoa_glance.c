@@ -113,6 +113,8 @@ stoa_glance_get(const stoa_json_val_t *object, const char *name,
 bool
 stoa_glance_same(const stoa_json_val_t *a, const stoa_json_val_t *b)
 {
+    const char  *p, *q;                  /* servers say 0 for -0             */
+
     if (a->start == NULL || b->start == NULL || a->type != b->type) {
         return false;
     }
@@ -121,9 +123,14 @@ stoa_glance_same(const stoa_json_val_t *a, const stoa_json_val_t *b)
         return stoa_json_same(a, b);
     }
 
-    return a->type == STOA_JSON_NUMBER
-           && a->end - a->start == b->end - b->start
-           && memcmp(a->start, b->start, a->end - a->start) == 0;
+    if (a->type != STOA_JSON_NUMBER) {
+        return false;
+    }
+
+    p = a->start + (a->end - a->start == 2 && memcmp(a->start, "-0", 2) == 0);
+    q = b->start + (b->end - b->start == 2 && memcmp(b->start, "-0", 2) == 0);
+
+    return a->end - p == b->end - q && memcmp(p, q, a->end - p) == 0;
 }
 
 

@@ -141,3 +141,56 @@ stoa_uri_alias(const char *api, size_t api_len, const char *uri, size_t len,
 
     return (size_t) (d - dst);
 }
+
+
+bool
+stoa_uri_endpoint(stoa_str_t *rest, bool tls, const stoa_str_t *host,
+    stoa_str_t *base)
+{
+    size_t       i, n;
+    const char  *scheme;
+
+    for (i = 0; i < rest->len; i++) {
+        if (rest->data[i] <= ' ' || rest->data[i] > '~'
+            || rest->data[i] == '#' || rest->data[i] == '\\')
+        {
+            return false;
+        }
+    }
+
+    scheme = tls ? "https://" : "http://";
+    i = strlen(scheme);
+    n = i + host->len;
+
+    if (rest->len > n
+        && strncasecmp(rest->data, scheme, i) == 0
+        && strncasecmp(rest->data + i, host->data, host->len) == 0
+        && (rest->data[n] == '/' || rest->data[n] == '?'))
+    {
+        rest->data += n;
+        rest->len -= n;
+        base->len = 0;
+
+    } else if (rest->len > 4 && strncasecmp(rest->data, "http", 4) == 0
+               && memmem(rest->data, rest->len, "://", 3))
+    {
+        return false;
+    }
+
+    if (rest->len == 0
+        || (rest->len >= 2 && rest->data[0] == '/' && rest->data[1] == '/'))
+    {
+        return false;
+    }
+
+    if (rest->data[0] == '/') {
+        base->len = 0;
+
+    } else if (rest->data[0] != '?') {
+        while (base->len && base->data[base->len - 1] != '/') {
+            base->len--;
+        }
+    }
+
+    return true;
+}

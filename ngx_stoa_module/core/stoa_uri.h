@@ -27,4 +27,11 @@ size_t stoa_uri_alias(const char *api, size_t api_len, const char *uri,
     size_t len, char *dst);
 
 
+/* Where an HTTP+SSE server at base wants its POSTs: what `rest` says, as a
+ * path behind `base`, both shortened.  False: it is another server's, or
+ * none. */
+bool stoa_uri_endpoint(stoa_str_t *rest, bool tls, const stoa_str_t *host,
+    stoa_str_t *base);
+
+
 #endif /* STOA_URI_H */

@@ -57,6 +57,7 @@ struct ngx_http_stoa_mcp_linked_s {
     ngx_http_stoa_mcp_link_t    *link;        /* NULL: none                  */
     ngx_queue_t                  queue;       /* of it                       */
     ngx_http_stoa_fetch_t       *post;
+    stoa_buf_t                   said;        /* to it                       */
     stoa_json_val_t              id;          /* start NULL: nothing is due  */
     stoa_json_val_t              token;       /* of its progress             */
     unsigned                     opens:1;

@@ -581,15 +581,15 @@ void ngx_http_stoa_mcp_bridge_end(ngx_http_stoa_ctx_t *ctx);
 /* Appends the _meta without what its era has put into it. */
 void ngx_http_stoa_mcp_bridge_meta(const stoa_json_val_t *meta,
     stoa_buf_t *out);
-/* An answer as the client's era has it, valid until the next one; can: what
- * the client has declared, ..._can_e. */
+/* An answer as the client's era has it, as it is or in `out`, which is made
+ * anew; can: what the client has declared, ..._can_e. */
 ngx_int_t ngx_http_stoa_mcp_bridge_text(stoa_mcp_method_e method,
-    ngx_uint_t can, stoa_str_t *data);
+    ngx_uint_t can, stoa_str_t *data, stoa_buf_t *out);
 /* The status with which this era says it. */
 ngx_uint_t ngx_http_stoa_mcp_bridge_status(const char *data, size_t len);
 /* The same of this call, whose session is put back. */
 ngx_int_t ngx_http_stoa_mcp_bridge_answer(ngx_http_stoa_ctx_t *ctx,
-    stoa_str_t *data);
+    stoa_str_t *data, stoa_buf_t *out);
 
 
 /* ---- _mcp_approve.c ----------------------------------------------------- */

@@ -316,14 +316,12 @@ ngx_http_stoa_mcp_bridge_status(const char *data, size_t len)
 
 ngx_int_t
 ngx_http_stoa_mcp_bridge_text(stoa_mcp_method_e method, ngx_uint_t can,
-    stoa_str_t *data)
+    stoa_str_t *data, stoa_buf_t *out)
 {
     const char                             *at, *end;
     stoa_glance_t                           g;
     stoa_json_val_t                         v;
     const ngx_http_stoa_mcp_bridge_code_t  *row;
-
-    static stoa_buf_t  text, *out = &text;
 
     if (stoa_glance(data->data, data->len, &g) != STOA_OK) {
         return NGX_OK;
@@ -381,7 +379,8 @@ ngx_http_stoa_mcp_bridge_text(stoa_mcp_method_e method, ngx_uint_t can,
 
 
 ngx_int_t
-ngx_http_stoa_mcp_bridge_answer(ngx_http_stoa_ctx_t *ctx, stoa_str_t *data)
+ngx_http_stoa_mcp_bridge_answer(ngx_http_stoa_ctx_t *ctx, stoa_str_t *data,
+    stoa_buf_t *out)
 {
     stoa_glance_t         g;
     ngx_http_stoa_mcp_t  *mcp;
@@ -402,5 +401,5 @@ ngx_http_stoa_mcp_bridge_answer(ngx_http_stoa_ctx_t *ctx, stoa_str_t *data)
     return ngx_http_stoa_mcp_bridge_text(mcp->msg.method,
                                          mcp->msg.method == STOA_MCP_COMPLETE
                                          ? NGX_HTTP_STOA_MCP_CAN_URL
-                                         : mcp->can, data);
+                                         : mcp->can, data, out);
 }

@@ -159,6 +159,14 @@ ngx_http_stoa_mcp_hop(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
     ctx->call.passed = 1;
 
+    if (mcp->msg.kind == STOA_JSONRPC_RESPONSE && !mcp->paired) {
+
+        /* many clients end at a refusal of what they answer */
+
+        ngx_http_stoa_count(mcp_lost, 1);
+        return ngx_http_stoa_mcp_answer(r, ctx, NGX_HTTP_ACCEPTED, NULL);
+    }
+
     return ngx_http_stoa_refuse(r, h && h->known
                                    ? NGX_HTTP_STOA_REFUSE_MCP_CALL_LOST
                                    : NGX_HTTP_STOA_REFUSE_MCP_ELSEWHERE,

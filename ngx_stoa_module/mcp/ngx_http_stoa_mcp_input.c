@@ -360,12 +360,59 @@ ngx_http_stoa_mcp_input_write(ngx_http_stoa_mcp_modern_t *b, stoa_buf_t *out)
 
 /* ---- what the client says ---------------------------------------------- */
 
+/* The worker that has the call. */
+
+static ngx_int_t
+ngx_http_stoa_mcp_input_tell(ngx_http_request_t *r, ngx_pid_t pid,
+    const u_char *park, const ngx_str_t *key)
+{
+    size_t      n;
+    u_char     *p;
+    uint32_t    len;
+    ngx_str_t  *body;
+
+    body = &ngx_http_stoa_ctx(r)->call.mcp->body;
+    n = 1 + NGX_HTTP_STOA_MCP_PARK + 4 + key->len + body->len;
+
+    if (n > NGX_HTTP_STOA_DOOR_MAX) {
+        ngx_http_stoa_count(mcp_lost, 1);
+        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_BODY_TOO_LARGE,
+                                    NULL);
+    }
+
+    p = ngx_pnalloc(r->pool, n);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    p[0] = 'a';
+    ngx_memcpy(p + 1, park, NGX_HTTP_STOA_MCP_PARK);
+    len = (uint32_t) key->len;
+    ngx_memcpy(p + 1 + NGX_HTTP_STOA_MCP_PARK, &len, 4);
+    ngx_memcpy(p + 5 + NGX_HTTP_STOA_MCP_PARK, key->data, key->len);
+    ngx_memcpy(p + 5 + NGX_HTTP_STOA_MCP_PARK + key->len, body->data,
+               body->len);
+
+    if (ngx_http_stoa_door_tell(pid, p, n) != NGX_OK) {
+
+        /* many clients end at a refusal; the call of one that is gone has
+         * ended, too */
+
+        ngx_http_stoa_count(mcp_lost, 1);
+        return kill((pid_t) pid, 0) == -1 && ngx_errno == NGX_ESRCH
+               ? NGX_OK : NGX_BUSY;
+    }
+
+    return NGX_OK;
+}
+
+
 ngx_int_t
 ngx_http_stoa_mcp_input_answer(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx)
 {
-    u_char                       text[NGX_HTTP_STOA_MCP_INPUT_TEXT], *p;
-    size_t                       len, n;
+    u_char                       text[NGX_HTTP_STOA_MCP_INPUT_TEXT];
+    size_t                       len;
     uint32_t                     pid;
     ngx_int_t                    rc;
     ngx_str_t                    key, peer;
@@ -411,34 +458,7 @@ ngx_http_stoa_mcp_input_answer(ngx_http_request_t *r,
         return NGX_OK;
     }
 
-    n = 1 + NGX_HTTP_STOA_MCP_PARK + 4 + key.len + mcp->body.len;
-
-    if (n > NGX_HTTP_STOA_DOOR_MAX) {
-        ngx_http_stoa_count(mcp_lost, 1);
-        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_BODY_TOO_LARGE,
-                                    NULL);
-    }
-
-    p = ngx_pnalloc(r->pool, n);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    p[0] = 'a';
-    ngx_memcpy(p + 1, text + 6, NGX_HTTP_STOA_MCP_PARK);
-    pid = (uint32_t) key.len;
-    ngx_memcpy(p + 1 + NGX_HTTP_STOA_MCP_PARK, &pid, 4);
-    ngx_memcpy(p + 5 + NGX_HTTP_STOA_MCP_PARK, key.data, key.len);
-    ngx_memcpy(p + 5 + NGX_HTTP_STOA_MCP_PARK + key.len, mcp->body.data,
-               mcp->body.len);
-    ngx_memcpy(&pid, text + 2, 4);
-
-    if (ngx_http_stoa_door_tell((ngx_pid_t) pid, p, n) != NGX_OK) {
-        ngx_http_stoa_count(mcp_lost, 1);
-        return NGX_BUSY;
-    }
-
-    return NGX_OK;
+    return ngx_http_stoa_mcp_input_tell(r, (ngx_pid_t) pid, text + 6, &key);
 }
 
 

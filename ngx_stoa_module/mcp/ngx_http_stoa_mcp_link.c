@@ -6,6 +6,7 @@
  */
 
 #include "ngx_http_stoa_link.h"
+#include "core/stoa_uri.h"
 #include "ngx_http_stoa_mcp.h"
 #include "ngx_http_stoa_digest.h"
 
@@ -55,11 +56,13 @@ static stoa_rc_t ngx_http_stoa_mcp_link_event(void *data,
     const stoa_sse_event_t *event);
 static void ngx_http_stoa_mcp_link_named(ngx_http_stoa_mcp_link_t *link,
     const stoa_str_t *named);
-static ngx_int_t ngx_http_stoa_mcp_link_path(ngx_http_stoa_target_t *target,
-    ngx_str_t *rest, ngx_str_t *base);
+static stoa_rc_t ngx_http_stoa_mcp_link_message(
+    ngx_http_stoa_mcp_link_t *link, const stoa_str_t *text);
 static ngx_http_stoa_mcp_linked_t *ngx_http_stoa_mcp_link_whose(
     ngx_http_stoa_mcp_link_t *link, const stoa_glance_t *g);
 static void ngx_http_stoa_mcp_link_post(ngx_http_stoa_mcp_linked_t *rq);
+static void ngx_http_stoa_mcp_link_said(ngx_http_stoa_fetch_t *f, void *data,
+    const u_char *p, size_t len);
 static void ngx_http_stoa_mcp_link_posted(ngx_http_stoa_fetch_t *f,
     void *data, ngx_http_stoa_fetch_end_e how);
 
@@ -71,7 +74,7 @@ static const ngx_http_stoa_fetch_handler_t  ngx_http_stoa_mcp_link_stream = {
 };
 
 static const ngx_http_stoa_fetch_handler_t  ngx_http_stoa_mcp_link_poster = {
-    NULL, NULL, ngx_http_stoa_mcp_link_posted
+    NULL, ngx_http_stoa_mcp_link_said, ngx_http_stoa_mcp_link_posted
 };
 
 static const ngx_http_stoa_fetch_handler_t  ngx_http_stoa_mcp_link_nobody = {
@@ -482,11 +485,6 @@ ngx_http_stoa_mcp_link_event(void *data, const stoa_sse_event_t *event)
 {
     ngx_http_stoa_mcp_link_t *link = data;
 
-    ngx_str_t                    sid;
-    ngx_uint_t                   opens;
-    stoa_glance_t                g;
-    ngx_http_stoa_mcp_linked_t  *rq;
-
     if (event->event.len == sizeof("endpoint") - 1
         && ngx_memcmp(event->event.data, "endpoint", event->event.len) == 0)
     {
@@ -497,7 +495,20 @@ ngx_http_stoa_mcp_link_event(void *data, const stoa_sse_event_t *event)
         return link->over ? STOA_FULL : STOA_OK;
     }
 
-    if (stoa_glance(event->data.data, event->data.len, &g) != STOA_OK) {
+    return ngx_http_stoa_mcp_link_message(link, &event->data);
+}
+
+
+static stoa_rc_t
+ngx_http_stoa_mcp_link_message(ngx_http_stoa_mcp_link_t *link,
+    const stoa_str_t *text)
+{
+    ngx_str_t                    sid;
+    ngx_uint_t                   opens;
+    stoa_glance_t                g;
+    ngx_http_stoa_mcp_linked_t  *rq;
+
+    if (stoa_glance(text->data, text->len, &g) != STOA_OK) {
         return STOA_OK;
     }
 
@@ -508,7 +519,7 @@ ngx_http_stoa_mcp_link_event(void *data, const stoa_sse_event_t *event)
     }
 
     if (g.kind != STOA_GLANCE_ANSWER) {
-        ngx_http_stoa_mcp_linked_event(rq, &event->data);
+        ngx_http_stoa_mcp_linked_event(rq, text);
         return STOA_OK;
     }
 
@@ -524,7 +535,7 @@ ngx_http_stoa_mcp_link_event(void *data, const stoa_sse_event_t *event)
     }
 
     ngx_http_stoa_mcp_link_gone(rq);
-    ngx_http_stoa_mcp_linked_answer(rq, &event->data, opens ? &sid : NULL);
+    ngx_http_stoa_mcp_linked_answer(rq, text, opens ? &sid : NULL);
 
     return link->over ? STOA_FULL : STOA_OK;
 }
@@ -590,17 +601,19 @@ ngx_http_stoa_mcp_link_named(ngx_http_stoa_mcp_link_t *link,
     const stoa_str_t *named)
 {
     u_char                      *p;
-    ngx_str_t                    base, rest;
+    stoa_str_t                   base, host, rest;
     ngx_queue_t                 *q;
+    ngx_http_stoa_target_t      *target;
     ngx_http_stoa_mcp_linked_t  *rq;
 
-    rest.data = (u_char *) named->data;
-    rest.len = named->len;
+    target = &link->api->targets[link->target];
+    host = (stoa_str_t) { (char *) target->host_header.data,
+                          target->host_header.len };
+    base = (stoa_str_t) { (char *) target->path.data, target->path.len };
+    rest = *named;
     link->over = 1;
 
-    if (ngx_http_stoa_mcp_link_path(&link->api->targets[link->target], &rest,
-                                    &base)
-           != NGX_OK
+    if (!stoa_uri_endpoint(&rest, target->secure, &host, &base)
         || base.len + rest.len > NGX_HTTP_STOA_MCP_LINK_URI)
     {
         return;
@@ -633,66 +646,6 @@ ngx_http_stoa_mcp_link_named(ngx_http_stoa_mcp_link_t *link,
             return;
         }
     }
-}
-
-
-/* What rest says, as a path behind base; NGX_DECLINED: it is another
- * server's, or none. */
-
-static ngx_int_t
-ngx_http_stoa_mcp_link_path(ngx_http_stoa_target_t *target, ngx_str_t *rest,
-    ngx_str_t *base)
-{
-    size_t     i, n;
-    ngx_str_t  scheme;
-
-    for (i = 0; i < rest->len; i++) {
-        if (rest->data[i] <= ' ' || rest->data[i] > '~'
-            || rest->data[i] == '#')
-        {
-            return NGX_DECLINED;
-        }
-    }
-
-    *base = target->path;
-    scheme.data = (u_char *) (target->secure ? "https://" : "http://");
-    scheme.len = ngx_strlen(scheme.data);
-    n = scheme.len + target->host_header.len;
-
-    if (rest->len > n
-        && ngx_strncasecmp(rest->data, scheme.data, scheme.len) == 0
-        && ngx_strncasecmp(rest->data + scheme.len, target->host_header.data,
-                           target->host_header.len)
-           == 0
-        && (rest->data[n] == '/' || rest->data[n] == '?'))
-    {
-        rest->data += n;
-        rest->len -= n;
-        base->len = 0;
-
-    } else if (rest->len > 4
-               && ngx_strncasecmp(rest->data, (u_char *) "http", 4) == 0
-               && memmem(rest->data, rest->len, "://", 3))
-    {
-        return NGX_DECLINED;
-    }
-
-    if (rest->len == 0
-        || (rest->len >= 2 && rest->data[0] == '/' && rest->data[1] == '/'))
-    {
-        return NGX_DECLINED;
-    }
-
-    if (rest->data[0] == '/') {
-        base->len = 0;
-
-    } else if (rest->data[0] != '?') {
-        while (base->len && base->data[base->len - 1] != '/') {
-            base->len--;
-        }
-    }
-
-    return NGX_OK;
 }
 
 
@@ -731,10 +684,28 @@ ngx_http_stoa_mcp_link_post(ngx_http_stoa_mcp_linked_t *rq)
     f->handler = &ngx_http_stoa_mcp_link_poster;
     f->data = rq;
     f->stay = 1;
-    f->max_body = NGX_HTTP_STOA_MCP_LINK_HEAD;
+    f->max_body = NGX_HTTP_STOA_MCP_LINK_EVENT;
     rq->post = f;
 
     ngx_http_stoa_fetch_start(f);
+}
+
+
+/* Some servers answer there; most say a word that is no message. */
+
+static void
+ngx_http_stoa_mcp_link_said(ngx_http_stoa_fetch_t *f, void *data,
+    const u_char *p, size_t len)
+{
+    ngx_http_stoa_mcp_linked_t *rq = data;
+
+    stoa_str_t  type;
+
+    if (stoa_http_header(&f->http, "content-type", &type) == 1
+        && stoa_media_is(type.data, type.len, "application/json"))
+    {
+        stoa_buf_add(&rq->said, p, len);
+    }
 }
 
 
@@ -745,9 +716,12 @@ ngx_http_stoa_mcp_link_posted(ngx_http_stoa_fetch_t *f, void *data,
     ngx_http_stoa_mcp_linked_t *rq = data;
 
     ngx_uint_t                 status;
+    stoa_str_t                 said;
     ngx_http_stoa_mcp_link_t  *link;
 
     link = rq->link;
+    said.data = rq->said.data;
+    said.len = rq->said.rc == STOA_OK ? rq->said.len : 0;
     rq->post = NULL;
     status = f->http.status ? f->http.status : NGX_HTTP_BAD_GATEWAY;
 
@@ -769,5 +743,8 @@ ngx_http_stoa_mcp_link_posted(ngx_http_stoa_fetch_t *f, void *data,
 
     } else if (rq->id.start == NULL) {
         ngx_http_stoa_mcp_linked_status(rq, NGX_HTTP_ACCEPTED);
+
+    } else if (said.len) {
+        (void) ngx_http_stoa_mcp_link_message(link, &said);
     }
 }

@@ -134,6 +134,7 @@ ngx_http_stoa_mcp_linked_create(ngx_socket_t s)
     stoa_buf_init(&rq->in, NGX_HTTP_STOA_MCP_LINK_HEAD
                            + STOA_JSONRPC_BODY_MAX);
     stoa_buf_init(&rq->out, NGX_HTTP_STOA_MCP_LINK_OUT);
+    stoa_buf_init(&rq->said, NGX_HTTP_STOA_MCP_LINK_EVENT);
     ngx_http_stoa_mcp_linked_n++;
 
     return rq;
@@ -155,6 +156,7 @@ ngx_http_stoa_mcp_linked_gone(ngx_http_stoa_mcp_linked_t *rq)
     ngx_close_connection(rq->connection);
     stoa_buf_free(&rq->in);
     stoa_buf_free(&rq->out);
+    stoa_buf_free(&rq->said);
     ngx_destroy_pool(rq->pool);
 }
 

@@ -41,6 +41,8 @@ static ngx_int_t ngx_http_stoa_mcp_stream_told(ngx_http_stoa_mcp_stream_t *s,
     stoa_str_t *data);
 static stoa_rc_t ngx_http_stoa_mcp_stream_event(void *data,
     const stoa_sse_event_t *event);
+static stoa_rc_t ngx_http_stoa_mcp_stream_came(void *data,
+    const stoa_sse_event_t *event);
 static ngx_int_t ngx_http_stoa_mcp_stream_mark(ngx_http_stoa_mcp_stream_t *s,
     stoa_sse_event_t *event, const stoa_glance_t *g);
 static void ngx_http_stoa_mcp_stream_self(ngx_http_stoa_mcp_stream_t *s,
@@ -114,7 +116,7 @@ ngx_http_stoa_mcp_stream_create(ngx_http_request_t *r,
     max = ngx_http_stoa_mcp_stream_max(ctx);
     stoa_buf_init(&s->text, max);
     stoa_buf_init(&s->marked, NGX_HTTP_STOA_MCP_EVENT_MAX);
-    stoa_sse_init(&s->sse, max, ngx_http_stoa_mcp_stream_event, s);
+    stoa_sse_init(&s->sse, max, ngx_http_stoa_mcp_stream_came, s);
 
     cln->handler = ngx_http_stoa_mcp_stream_cleanup;
 
@@ -422,7 +424,7 @@ ngx_http_stoa_mcp_stream_take(ngx_http_stoa_mcp_stream_t *s, ngx_buf_t *b)
 static ngx_int_t
 ngx_http_stoa_mcp_stream_told(ngx_http_stoa_mcp_stream_t *s, stoa_str_t *data)
 {
-    return ngx_http_stoa_mcp_bridge_answer(s->ctx, data) == NGX_OK
+    return ngx_http_stoa_mcp_bridge_answer(s->ctx, data, &s->marked) == NGX_OK
            && ngx_http_stoa_mcp_task_told(s->ctx, data) != NGX_ERROR
            && ngx_http_stoa_mcp_item_told(s->ctx, data) == NGX_OK
            ? NGX_OK : NGX_ERROR;
@@ -438,6 +440,49 @@ ngx_http_stoa_mcp_stream_long(ngx_http_stoa_mcp_stream_t *s, size_t len)
     s->over = s->why != NULL;
 
     return s->over;
+}
+
+
+/* With some versions an event may have several messages; an id of the event is
+ * that of the last. */
+
+static stoa_rc_t
+ngx_http_stoa_mcp_stream_came(void *data, const stoa_sse_event_t *event)
+{
+    bool                  more;
+    stoa_rc_t             rc;
+    stoa_err_t            err;
+    stoa_json_val_t       all, val, next;
+    stoa_json_iter_t      it;
+    stoa_sse_event_t      e;
+    ngx_http_stoa_mcp_t  *mcp;
+
+    mcp = ((ngx_http_stoa_mcp_stream_t *) data)->ctx->call.mcp;
+
+    if (event->data.len == 0 || event->data.data[0] != '['
+        || mcp->upstream_session.len == 0
+        || mcp->upstream_version >= NGX_HTTP_STOA_MCP_VERSIONS
+        || !ngx_http_stoa_mcp_versions[mcp->upstream_version].batches
+        || stoa_json_check(event->data.data, event->data.len,
+                           STOA_JSON_DEPTH_MAX, &all, &err)
+           != STOA_OK
+        || !stoa_json_first(&all, &it, NULL, &val))
+    {
+        return ngx_http_stoa_mcp_stream_event(data, event);
+    }
+
+    do {
+        more = stoa_json_next(&it, NULL, &next);
+        e = *event;
+        e.has_id = !more && event->has_id;
+        e.data.data = val.start;
+        e.data.len = val.end - val.start;
+        rc = ngx_http_stoa_mcp_stream_event(data, &e);
+        val = next;
+
+    } while (rc == STOA_OK && more);
+
+    return rc;
 }
 
 

@@ -437,8 +437,10 @@ ngx_http_stoa_mcp_work_asked(ngx_http_stoa_mcp_ask_t *ask, void *data)
 static void
 ngx_http_stoa_mcp_work_end(ngx_http_stoa_mcp_park_t *park, stoa_str_t *text)
 {
+    stoa_buf_t                    bridged;
     ngx_http_stoa_mcp_upstream_t  up;
 
+    stoa_buf_init(&bridged, 0);
     ngx_http_stoa_mcp_query_free(park);
     ngx_http_stoa_mcp_query_session(park, &up);
 
@@ -450,12 +452,14 @@ ngx_http_stoa_mcp_work_end(ngx_http_stoa_mcp_park_t *park, stoa_str_t *text)
 
         if (ngx_http_stoa_mcp_query_urls(park, text, &park->result) != NGX_OK
             && ngx_http_stoa_mcp_bridge_text(park->method, park->declared,
-                                             text)
+                                             text, &bridged)
                == NGX_OK)
         {
             stoa_buf_reset(&park->result);
             stoa_buf_add(&park->result, text->data, text->len);
         }
+
+        stoa_buf_free(&bridged);
 
         if (park->result.rc != STOA_OK || park->result.len == 0
             || (park->seat.pid == 0

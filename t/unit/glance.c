@@ -115,5 +115,16 @@ main(void)
     tap_ok(!stoa_glance_get(&v, "b", &w), "... not one of another object");
     tap_ok(!stoa_glance_get(&w, "b", &w), "... nor of an array");
 
+    v.type = w.type = STOA_JSON_NUMBER;
+    v.start = "-0";
+    v.end = v.start + 2;
+    w.start = "0";
+    w.end = w.start + 1;
+    tap_ok(stoa_glance_same(&v, &w) && stoa_glance_same(&w, &v),
+           "minus zero comes back as zero");
+    w.start = "-1";
+    w.end = w.start + 2;
+    tap_ok(!stoa_glance_same(&v, &w), "... not as another number");
+
     return tap_done();
 }

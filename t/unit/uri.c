@@ -32,12 +32,62 @@ static const struct {
 };
 
 
+/* What an HTTP+SSE server at http://h:1/a/sse says. */
+
+static const struct {
+    const char  *named;
+    const char  *path;                             /* NULL: refused          */
+} endpoints[] = {
+    { "/m?s=1", "/m?s=1" },
+    { "m?s=1", "/a/m?s=1" },
+    { "?s=1", "/a/sse?s=1" },
+    { "http://h:1/m", "/m" },
+    { "HTTP://H:1?m", "?m" },
+    { "http:/m", "/a/http:/m" },
+    { "https://h:1/m", NULL },
+    { "http://h:1", NULL },
+    { "http://h:12/m", NULL },
+    { "http://h:1@x/m", NULL },
+    { "http://h:1//x/m", NULL },
+    { "//x/m", NULL },
+    { "/\\x/m", NULL },
+    { "/m#f", NULL },
+    { "/m\r\nX: y", NULL },
+    { "", NULL },
+};
+
+
+static void
+test_endpoints(void)
+{
+    char        text[64];
+    bool        ok;
+    size_t      i;
+    stoa_str_t  host, base, rest;
+
+    for (i = 0; i < tap_count(endpoints); i++) {
+        host = stoa_str("h:1");
+        base = stoa_str("/a/sse");
+        rest.data = endpoints[i].named;
+        rest.len = strlen(endpoints[i].named);
+        ok = stoa_uri_endpoint(&rest, false, &host, &base);
+        (void) snprintf(text, sizeof(text), "%.*s%.*s", (int) base.len,
+                        base.data, (int) rest.len, rest.data);
+        tap_ok(ok == (endpoints[i].path != NULL)
+               && (!ok || strcmp(text, endpoints[i].path) == 0),
+               "endpoint %zu: %s", i, ok ? text : "none");
+    }
+}
+
+
 int
 main(void)
 {
     char    dst[STOA_URI_ALIAS_MAX], uri[STOA_URI_MAX + 2],
             tmpl[STOA_URI_MAX];
     size_t  i, n, literal;
+
+    test_endpoints();
 
     for (i = 0; i < tap_count(matches); i++) {
         tap_ok(stoa_uri_matches(matches[i].tmpl, strlen(matches[i].tmpl),

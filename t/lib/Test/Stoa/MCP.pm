@@ -29,7 +29,8 @@ my $NS = 'io.modelcontextprotocol';
 # A tool: sub (arguments, message, request) -> text, or a result (hash), or
 # { error => {...} }, or { sse => [messages before], result => ... }.
 #
-# era modern, legacy or dual (default); sessions => 1: legacy with ids;
+# era modern, legacy or dual (default); sessions => 1: legacy with ids; speaks
+# => '2025-03-26': no other version of those;
 # sse => 1: every answer is a stream.
 #
 # prompts => { name => sub }, resources => { uri => sub }, templates => [..],
@@ -116,11 +117,11 @@ sub legacy {
 
     if (($m->{method} // '') eq 'initialize') {
         my $want = $m->{params}{protocolVersion} // '';
-        my ($v) = grep { $_ eq $want } @LEGACY;
+        my ($v) = grep { $_ eq $want } $s->{speaks} || @LEGACY;
         return [200, ['Content-Type' => 'application/json',
                       $s->{sessions} ? ('Mcp-Session-Id' => "s-$$") : ()],
             json_encode({ jsonrpc => '2.0', id => $m->{id}, result => {
-                protocolVersion => $v || $LEGACY[0],
+                protocolVersion => $v || $s->{speaks} || $LEGACY[0],
                 capabilities => capabilities($s),
                 serverInfo => { name => $s->{name} || 'scripted',
                                 version => '1' } } })];
