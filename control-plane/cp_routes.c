@@ -11,6 +11,7 @@ static const cp_route_t *const  cp_routes_tables[] = {
     cp_resource_routes,
     cp_can_i_routes,
     cp_tenant_routes,
+    cp_archive_routes,
     cp_audit_routes,
     cp_apply_routes,
     cp_feed_routes,

@@ -14,6 +14,7 @@ extern const cp_route_t  cp_system_routes[];
 extern const cp_route_t  cp_resource_routes[];
 extern const cp_route_t  cp_can_i_routes[];
 extern const cp_route_t  cp_tenant_routes[];
+extern const cp_route_t  cp_archive_routes[];
 extern const cp_route_t  cp_audit_routes[];
 extern const cp_route_t  cp_apply_routes[];
 extern const cp_route_t  cp_feed_routes[];

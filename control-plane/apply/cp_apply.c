@@ -25,6 +25,9 @@ typedef struct {
 typedef struct {
     cp_wait_t        wait;         /* the first: r->ctx is both              */
     cp_apply_ask_t   ask;
+    cp_json_t       *in;
+    cp_apply_then_pt then;
+    void            *data;
     cp_json_t       *answer;
     bool             replayed;     /* Idempotency-Key                        */
 } cp_run_t;
@@ -99,6 +102,38 @@ cp_apply_post(cp_req_t *r)
 }
 
 
+cp_rc_t
+cp_apply_documents(cp_req_t *r, cp_json_t *in, cp_apply_then_pt then,
+    void *data)
+{
+    cp_rc_t    rc;
+    cp_run_t  *run;
+
+    run = cp_arena_alloc(r->op.arena, sizeof(cp_run_t));
+    if (run == NULL) {
+        return cp_err_set(&r->op.err, "internal", "out of memory");
+    }
+
+    run->in = in;
+    run->then = then;
+    run->data = data;
+
+    rc = cp_wait_init(r, &run->wait);
+
+    if (rc == CP_OK) {
+        rc = cp_apply_do(r, run);
+    }
+
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    r->ctx = run;
+
+    return cp_wait_run(r, &run->wait, cp_apply_done);
+}
+
+
 static cp_rc_t
 cp_diff_post(cp_req_t *r)
 {
@@ -153,7 +188,6 @@ static cp_rc_t
 cp_apply_do(cp_req_t *r, cp_run_t *run)
 {
     cp_rc_t      rc;
-    cp_json_t   *in;
     cp_apply_t  *ap;
 
     ap = cp_arena_alloc(r->op.arena, sizeof(cp_apply_t));
@@ -165,10 +199,10 @@ cp_apply_do(cp_req_t *r, cp_run_t *run)
     ap->arena = r->op.arena;
     ap->deleted = cp_json_array(r->op.arena);
 
-    rc = cp_req_json(r, &in);
+    rc = run->in ? CP_OK : cp_req_json(r, &run->in);
 
     if (rc == CP_OK) {
-        rc = cp_documents_read(&r->op, in, &ap->docs);
+        rc = cp_documents_read(&r->op, run->in, &ap->docs);
     }
 
     if (rc != CP_OK) {
@@ -212,12 +246,13 @@ cp_apply_work(cp_req_t *r, cp_run_t *run, cp_apply_t *ap)
         }
     }
 
+    run->answer = cp_json_object(r->op.arena);
+
     rc = cp_apply_tx(ap, run);
     if (rc != CP_OK) {
         return rc;
     }
 
-    run->answer = cp_json_object(r->op.arena);
     cp_json_put_int(r->op.arena, run->answer, "rev", run->wait.rev);
     cp_json_set(r->op.arena, run->answer, "changes",
                 cp_apply_changes(ap, run->ask.differences));
@@ -274,6 +309,10 @@ cp_apply_tx(cp_apply_t *ap, cp_run_t *run)
 
     if (rc == CP_OK) {
         rc = cp_apply_settle(ap);
+    }
+
+    if (rc == CP_OK && run->then) {
+        rc = run->then(ap, run->data, run->answer);
     }
 
     if (rc == CP_OK) {

@@ -20,6 +20,9 @@
 
 
 cp_rc_t cp_dump_get(cp_req_t *r);             /* GET /v1/dump               */
+/* The documents of one tenant, by its id, at the end of `out`. */
+cp_rc_t cp_dump_tenant(cp_req_t *r, cp_tx_t *tx, const char *id,
+    stoa_buf_t *out) CP_MUST_CHECK;
 
 
 #endif /* CP_APPLY_H */

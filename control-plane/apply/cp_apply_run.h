@@ -45,6 +45,14 @@ typedef struct {
 } cp_apply_t;
 
 
+/* More of a run: in its transaction, when all else is written; its answer may
+ * get members. */
+typedef cp_rc_t (*cp_apply_then_pt)(cp_apply_t *ap, void *data,
+    cp_json_t *answer);
+/* POST of documents that were read already, which nothing prunes. */
+cp_rc_t cp_apply_documents(cp_req_t *r, cp_json_t *in, cp_apply_then_pt then,
+    void *data) CP_MUST_CHECK;
+
 /* Creates, updates and opens what the documents name. */
 cp_rc_t cp_apply_run(cp_apply_t *ap) CP_MUST_CHECK;
 

@@ -31,6 +31,7 @@ typedef struct {
     cp_arena_t           *arena;        /* of a page of rows                 */
     const cp_resource_t  *res;
     const char           *tenant;       /* name; NULL: top-level kinds       */
+    bool                  whole;        /* what is no tenant's too           */
     cp_names_t            names;
     stoa_buf_t            out;
 
@@ -83,6 +84,8 @@ cp_dump_get(cp_req_t *r)
 
     memset(&dump, 0, sizeof(dump));
     dump.r = r;
+    dump.whole = cp_auth_sees(&r->op.actor, NULL)
+                 && cp_req_query(r, "tenant") == NULL;
     stoa_buf_init(&dump.out, CP_DUMP_MAX);
 
     if (cp_tx_open(r->op.app->db, false, &dump.tx, &r->op.err) != CP_OK) {
@@ -114,6 +117,38 @@ cp_dump_get(cp_req_t *r)
     r->content_type = "application/yaml";
 
     return CP_OK;
+}
+
+
+cp_rc_t
+cp_dump_tenant(cp_req_t *r, cp_tx_t *tx, const char *id, stoa_buf_t *out)
+{
+    cp_rc_t           rc;
+    cp_rows_t         rows;
+    cp_dump_t         dump;
+    cp_dump_tenant_t  t;
+
+    rc = cp_tx_query(tx, r->op.arena, "SELECT name FROM tenants"
+                     " WHERE id = $1", cp_args(cp_text(id)), &rows,
+                     &r->op.err);
+
+    if (rc != CP_OK || rows.rows == 0) {
+        return rc;
+    }
+
+    memset(&dump, 0, sizeof(dump));
+    dump.r = r;
+    dump.tx = tx;
+    dump.out = *out;
+    t.name = cp_cell(&rows, 0, 0)->p;
+    t.id = id;
+
+    rc = cp_dump_all(&dump, &t, 1);
+
+    free(dump.item);
+    *out = dump.out;
+
+    return rc;
 }
 
 
@@ -169,13 +204,9 @@ cp_dump_tenants(cp_req_t *r, cp_tx_t *tx, cp_dump_tenant_t **tenants,
 static cp_rc_t
 cp_dump_all(cp_dump_t *dump, const cp_dump_tenant_t *tenants, unsigned n)
 {
-    bool                  whole;
     cp_rc_t               rc;
     unsigned              i, k;
     const cp_resource_t  *res;
-
-    whole = cp_auth_sees(&dump->r->op.actor, NULL)
-            && cp_req_query(dump->r, "tenant") == NULL;
 
     for (k = 0; (res = cp_resource_at(k)) != NULL; k++) {
 
@@ -184,7 +215,7 @@ cp_dump_all(cp_dump_t *dump, const cp_dump_tenant_t *tenants, unsigned n)
         }
 
         if (res->parent == NULL && res != &cp_res_tenant) {
-            rc = whole ? cp_dump_kind(dump, res, NULL) : CP_OK;
+            rc = dump->whole ? cp_dump_kind(dump, res, NULL) : CP_OK;
             if (rc != CP_OK) {
                 return rc;
             }

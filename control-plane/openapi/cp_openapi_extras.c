@@ -53,6 +53,11 @@
     "{\"type\":\"string\",\"minLength\":1,\"maxLength\":255,\"pattern\":"     \
     "\"^[!-~]+$\"}}"
 
+#define PASSPHRASE(text)                                                      \
+    "{\"name\":\"Stoa-Passphrase\",\"in\":\"header\",\"description\":\""      \
+    text "\",\"schema\":{\"type\":\"string\",\"minLength\":12,\"maxLength\":"  \
+    "1024}}"
+
 #define PRUNE                                                                 \
     QUERY("prune", CP_OPENAPI_FLAG, "delete what is absent in the tenants"    \
           " that the documents name") ","                                     \
@@ -169,6 +174,22 @@ const cp_openapi_extra_t  cp_openapi_extras[] = {
 
     { "GET /v1/whoami", NULL, NULL,
       OK_JSON("who the caller is, and where it may do what", REF("Whoami")) },
+
+    { "POST /v1/tenants/{tenant}/export",
+      "[" PASSPHRASE("seals values of secrets and digests of keys, which are"
+                     " left out without it; needs tenant:write") "]", NULL,
+      "{\"200\":{\"description\":\"a stream of documents\",\"content\":"
+      "{\"application/yaml\":{\"schema\":" TEXT "}}}}" },
+
+    { "POST /v1/tenant-imports",
+      "[" QUERY("name", TEXT, "of the new tenant; default: its old one") ","
+      QUERY("wait", TEXT, "how long to wait for the gateways: 5s, 500ms") ","
+      PASSPHRASE("of the export") "," ONCE "]",
+      DOCUMENTS,
+      "{\"200\":{\"description\":\"done; every online gateway has it\","
+      "\"content\":" JSON(REF("ApplyAnswer")) "},\"202\":{\"description\":"
+      "\"done; some gateways do not have it yet\",\"content\":"
+      JSON(REF("ApplyAnswer")) "}}" },
 
     { "GET /v1/tenants/{tenant}/limits", NULL, NULL,
       OK_JSON("a row per kind; without limit there is none",
@@ -463,7 +484,8 @@ const char *const  cp_openapi_schemas_text[] = {
     "\"gateways\":{\"type\":\"array\",\"items\":{\"type\":\"object\","
     "\"properties\":{\"name\":" TEXT ",\"rev\":" INT64("0") ",\"state\":"
     "{\"type\":\"string\",\"enum\":[\"acked\",\"pending\",\"rejected\","
-    "\"stale\",\"offline\"]}}}}}}",
+    "\"stale\",\"offline\"]}}}},\"credentials\":" INT64("0")
+    ",\"credentials_left\":" INT64("0") "}}",
 
     NULL
 };

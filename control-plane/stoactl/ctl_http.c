@@ -69,7 +69,7 @@ static struct curl_slist *
 ctl_http_headers(ctl_t *c, const ctl_call_t *call)
 {
     unsigned            i, n;
-    const char         *lines[6];
+    const char         *lines[7];
     struct curl_slist  *list, *next;
 
     n = 0;
@@ -93,6 +93,11 @@ ctl_http_headers(ctl_t *c, const ctl_call_t *call)
     if (call->idempotency != NULL) {
         lines[n++] = cp_arena_printf(c->arena, "Idempotency-Key: %s",
                                      call->idempotency);
+    }
+
+    if (call->passphrase != NULL) {
+        lines[n++] = cp_arena_printf(c->arena, "Stoa-Passphrase: %s",
+                                     call->passphrase);
     }
 
     for (i = 0, list = NULL; i < n; i++) {

@@ -117,6 +117,23 @@ static const ctl_opt_t  ctl_opts_token_create[] = {
     { NULL, 0, NULL, NULL, NULL, false }
 };
 
+#define CTL_PASSPHRASE_OPTION                                                 \
+    { "passphrase-file", 0, "FILE", NULL,                                     \
+      "its first line, 12 bytes or more", false }
+
+static const ctl_opt_t  ctl_opts_export[] = {
+    CTL_PASSPHRASE_OPTION,
+    { NULL, 0, NULL, NULL, NULL, false }
+};
+
+static const ctl_opt_t  ctl_opts_import[] = {
+    { "name", 0, "NAME", NULL, "of the new tenant (default: its old one)",
+      false },
+    CTL_PASSPHRASE_OPTION,
+    CTL_WAIT_OPTIONS,
+    { NULL, 0, NULL, NULL, NULL, false }
+};
+
 static const ctl_opt_t  ctl_opts_audit[] = {
     { "since", 0, "TIME", NULL, "RFC 3339, or a duration ago: 24h", false },
     { "limit", 0, "N", NULL, "at most so many events (default 100)", false },
@@ -228,6 +245,19 @@ const ctl_cmd_t  ctl_table[] = {
       "print the configuration as documents",
       "Applying a dump changes nothing. Keys and tokens are never in it.",
       ctl_run_dump, NULL, NULL },
+
+    { "tenant export", "TENANT", ctl_opts_export,
+      "print all of a tenant, to be imported elsewhere",
+      "With a passphrase the values of secrets and the digests of keys are in "
+      "it, sealed; without one an apply takes it. "
+      "Example: stoactl tenant export acme --passphrase-file p > acme.yaml",
+      ctl_run_tenant_export, NULL, NULL },
+
+    { "tenant import", "FILE", ctl_opts_import,
+      "make a tenant of an export",
+      "Example: stoactl tenant import acme.yaml --name acme-2 "
+      "--passphrase-file p",
+      ctl_run_tenant_import, NULL, NULL },
 
     { "get", "KIND [NAME]", ctl_opts_get,
       "list resources, or show one",

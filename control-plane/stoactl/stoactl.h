@@ -155,6 +155,7 @@ typedef struct {
     const char  *type;             /* of the body                           */
     const char  *accept;
     const char  *idempotency;      /* Idempotency-Key                       */
+    const char  *passphrase;       /* of an export                          */
     int64_t      extra_ms;         /* on top of --timeout                   */
     bool         quiet;            /* a 4xx is returned, not printed        */
 } ctl_call_t;
@@ -268,6 +269,8 @@ ctl_exit_e ctl_run_usage(ctl_t *c);
 ctl_exit_e ctl_run_effective(ctl_t *c);
 ctl_exit_e ctl_run_whoami(ctl_t *c);
 ctl_exit_e ctl_run_can_i(ctl_t *c);
+ctl_exit_e ctl_run_tenant_export(ctl_t *c);
+ctl_exit_e ctl_run_tenant_import(ctl_t *c);
 ctl_exit_e ctl_run_config_get(ctl_t *c);      /* ctl_config.c               */
 ctl_exit_e ctl_run_config_use(ctl_t *c);
 ctl_exit_e ctl_run_config_set(ctl_t *c);
