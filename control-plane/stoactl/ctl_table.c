@@ -126,7 +126,7 @@ static const ctl_opt_t  ctl_opts_export[] = {
     { NULL, 0, NULL, NULL, NULL, false }
 };
 
-static const ctl_opt_t  ctl_opts_import[] = {
+static const ctl_opt_t  ctl_opts_tenant_import[] = {
     { "name", 0, "NAME", NULL, "of the new tenant (default: its old one)",
       false },
     CTL_PASSPHRASE_OPTION,
@@ -253,7 +253,7 @@ const ctl_cmd_t  ctl_table[] = {
       "Example: stoactl tenant export acme --passphrase-file p > acme.yaml",
       ctl_run_tenant_export, NULL, NULL },
 
-    { "tenant import", "FILE", ctl_opts_import,
+    { "tenant import", "FILE", ctl_opts_tenant_import,
       "make a tenant of an export",
       "Example: stoactl tenant import acme.yaml --name acme-2 "
       "--passphrase-file p",
