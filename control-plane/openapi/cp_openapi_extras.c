@@ -55,8 +55,8 @@
 
 #define PASSPHRASE(text)                                                      \
     "{\"name\":\"Stoa-Passphrase\",\"in\":\"header\",\"description\":\""      \
-    text "\",\"schema\":{\"type\":\"string\",\"minLength\":12,\"maxLength\":"  \
-    "1024}}"
+    text "\",\"schema\":{\"type\":\"string\",\"minLength\":12,"              \
+    "\"maxLength\":1024}}"
 
 #define PRUNE                                                                 \
     QUERY("prune", CP_OPENAPI_FLAG, "delete what is absent in the tenants"    \
