@@ -58,7 +58,7 @@ CC_CONTROL = $(CC) $(BASE) -fPIE -DCP_HAVE_PG=$(HAVE_PG) $(PQ_CFLAGS) \
 	$(INC_CP) $(USER_CPPFLAGS) $(USER_CFLAGS)
 
 LIBS_MODULE = -llmdb -lcurl -lcrypto -lz -lpthread
-LIBS_CONTROL = -lmicrohttpd -lsqlite3 $(PQ_LIBS) -lyaml -lyajl -lcurl -lcrypto -lz \
+LIBS_CONTROL = -largon2 -lmicrohttpd -lsqlite3 $(PQ_LIBS) -lyaml -lyajl -lcurl -lcrypto -lz \
 	-lpthread -lm
 LIBS_CTL = -lyaml -lyajl -lcurl -lcrypto -lz -lpthread -lm
 

@@ -23,8 +23,6 @@ static cp_rc_t cp_bootstrap_stale(cp_op_t *op, cp_tx_t *tx);
 static cp_rc_t cp_bootstrap_token(cp_op_t *op, cp_tx_t *tx,
     const char **token);
 static cp_rc_t cp_bootstrap_new(cp_op_t *op, cp_tx_t *tx, const char **token);
-static cp_rc_t cp_bootstrap_write(const char *path, const char *token,
-    cp_err_t *err);
 
 
 /*
@@ -257,8 +255,7 @@ cp_bootstrap_new(cp_op_t *op, cp_tx_t *tx, const char **token)
 }
 
 
-/* Whole or not at all, and never readable by others. */
-static cp_rc_t
+cp_rc_t
 cp_bootstrap_write(const char *path, const char *token, cp_err_t *err)
 {
     int    fd;

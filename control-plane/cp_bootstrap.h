@@ -19,5 +19,17 @@ cp_rc_t cp_bootstrap_seal(cp_app_t *app, cp_arena_t *a, cp_err_t *err)
  * and prints it there. */
 cp_rc_t cp_bootstrap(cp_app_t *app, FILE *out, cp_err_t *err) CP_MUST_CHECK;
 
+/* Whole or not at all, and never readable by others. */
+cp_rc_t cp_bootstrap_write(const char *path, const char *secret,
+    cp_err_t *err) CP_MUST_CHECK;
+
+
+/* cp_bootstrap_user.c: the first administrator, while there are no people: his
+ * password, for one login, is written to the configured file (0600) or printed
+ * to `out`.  again: a new password for him whoever there is, made an
+ * administrator and enabled again if he was not. */
+cp_rc_t cp_bootstrap_user(cp_app_t *app, bool again, FILE *out,
+    cp_err_t *err) CP_MUST_CHECK;
+
 
 #endif /* CP_BOOTSTRAP_H */

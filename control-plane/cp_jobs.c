@@ -13,9 +13,12 @@
 #include "discovery/cp_issuer_keys.h"
 #include "feed/cp_feed.h"
 #include "http/cp_idempotency.h"
+#include "auth/cp_session.h"
 #include "kinds/cp_approval.h"
 #include "kinds/cp_group_key.h"
 #include "kinds/cp_notice.h"
+#include "people/cp_login.h"
+#include "people/cp_news.h"
 #include "resource/cp_engine.h"
 #include "base/cp_metrics.h"
 
@@ -27,6 +30,9 @@ static const cp_job_t  cp_jobs[] = {
     { "idempotency", 60000, cp_idempotency_job },
     { "approvals",   60000, cp_approval_job },
     { "group_keys",  10000, cp_group_key_job },
+    { "sessions",    5000,  cp_session_job },
+    { "logins",      1000,  cp_news_job },
+    { "attempts",    60000, cp_login_job },
     { "discovery",   1000,  cp_discovery_job },
     { "issuer_keys", 1000,  cp_issuer_keys_job },
     { "mail",        500,   cp_mail_job },

@@ -178,6 +178,10 @@ cp_main_prepare(cp_app_t *app, cp_arena_t *a, cp_err_t *err)
         }
 
         if (rc == CP_OK) {
+            rc = cp_bootstrap_user(app, false, stdout, err);
+        }
+
+        if (rc == CP_OK) {
             rc = cp_group_key_init(app->db, a, err);
         }
 
@@ -247,14 +251,21 @@ cp_main_do(cp_app_t *app, cp_conf_do_e what, cp_arena_t *a, cp_err_t *err)
         return cp_db_backup(app->conf.database, app->conf.backup, err);
 
     case CP_CONF_TOKEN:
+    case CP_CONF_PASSWORD:
         rc = cp_main_open(app, a, err);
 
         if (rc == CP_OK) {
             rc = cp_feed_init(app->db, a, err);
         }
 
+        if (rc == CP_OK && what == CP_CONF_PASSWORD) {
+            rc = cp_bootstrap_seal(app, a, err);
+        }
+
         if (rc == CP_OK) {
-            rc = cp_bootstrap(app, stdout, err);
+            rc = what == CP_CONF_TOKEN
+                 ? cp_bootstrap(app, stdout, err)
+                 : cp_bootstrap_user(app, true, stdout, err);
         }
 
         cp_db_close(app->db);

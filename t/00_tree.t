@@ -24,8 +24,8 @@ my @PLANES = (
       loops  => ['core/stoa_rec core/stoa_rec_types'] },
     { root   => 'control-plane',
       floors => ['.', qw(rest platform openapi apply http catalogue discovery
-                         kinds resource audit feed auth client op store spec
-                         stoactl base)],
+                         kinds resource people audit feed auth client op
+                         store spec stoactl base)],
       anyone => [],
       loops  => ['resource/cp_validate resource/cp_values',
                  'resource/cp_depend resource/cp_resource'] },

@@ -101,7 +101,7 @@ is("$code $err", '0 ', 'the file that ships is good');
 my (undef, $help) = run(['--help']);
 my %dflt = map { /^  --([a-z-]+) +.*?(?: \[(.*)\])?$/
                  ? (do { (my $n = $1) =~ tr/-/_/; $n } => $2 // '""') : () }
-    grep { /^  --(?!config|check-config|new-admin-token|backup|version|help)/ } split /\n/, $help;
+    grep { /^  --(?!config|check-config|new-admin-token|new-admin-password|backup|version|help)/ } split /\n/, $help;
 my %has = slurp($ships) =~ /^([a-z_]+): (.+)$/mg;
 ok(keys %dflt > 10, 'help lists the options');
 is_deeply(\%has, \%dflt, 'the file that ships has them all');
@@ -143,7 +143,7 @@ like($err, qr/cannot listen on "127\.0\.0\.1:$p[0]": Address already in use/,
 
 my $json = $t->dir('json.out');
 $t->start('json', argv => [$bin, "--listen=127.0.0.1:$p[1]",
-          '--database=sqlite:' . $t->dir('json.db'), '--log-format=json']);
+          '--database=sqlite:' . $t->dir('json.db'), '--log-format=json', '--admin-user=']);
 wait_until { slurp($json) =~ /listening/ } 10;
 Test::Stoa::http_once($p[1], 'GET', "/%22%5C%0a\x01\xc3\x28");
 $t->stop('json');

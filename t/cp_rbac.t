@@ -55,8 +55,9 @@ my %writes = (
     P    => [qw(tenant:write gateway_group:write gateway:write api:platform
                 global_secret:write global_policy:write
                 global_role_binding:write mail:write)],
-    TP   => [qw(notice:write admin_token:write role:write role_binding:write plan:write
-                issuer:write subscription:approve approval:write)],
+    TP   => [qw(notice:write admin_token:write role:write role_binding:write
+                plan:write issuer:write subscription:approve approval:write
+                user:write)],
     OTP  => [qw(api:write operation:write tool:write server:write
                 secret:write policy:write apply:write)],
     DOTP => [qw(application:write subscription:write credential:write)],

@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "auth/cp_auth.h"
+#include "auth/cp_session.h"
 
 
 /* A verified token, by the digest of the whole of it. */
@@ -241,4 +242,5 @@ cp_auth_cache_drop(void)
     pthread_mutex_unlock(&cp_auth_cache.lock);
 
     cp_rbac_cache_drop();
+    cp_session_forget();
 }

@@ -58,6 +58,9 @@ static const cp_permission_t  cp_permissions[] = {
     { "global_role_binding:write", P, PLATFORM,
       "give roles at the platform, with what one holds, and take them" },
 
+    { "user:read", ALL, TENANT, "see people" },
+    { "user:write", T|P, TENANT, "disable, enable and remove people" },
+
     { "api:read", ALL, TENANT, "see apis" },
     { "api:write", O|T|P, TENANT, "make, change, publish apis" },
     { "api:platform", P, PLATFORM,

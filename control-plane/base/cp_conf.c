@@ -63,6 +63,24 @@ static const cp_opt_t  cp_opts[] = {
     cp_opt(admin_token_file, CP_OPT_TEXT, "", 0, 1000, NULL,
            "where the first platform-admin token is written when there is "
            "none"),
+    cp_opt(admin_user, CP_OPT_TEXT, "admin", 0, 63, NULL,
+           "name of the first administrator, made while there are no people; "
+           "when empty none is"),
+    cp_opt(admin_password_file, CP_OPT_TEXT, "", 0, 1000, NULL,
+           "where his first password is written; when empty it is printed, "
+           "once"),
+    cp_opt(public_url, CP_OPT_TEXT, "", 0, 1000, NULL,
+           "where browsers reach the interface, for links and the check of "
+           "their Origin; when empty what Host says"),
+    cp_opt(session_idle_s, CP_OPT_INT, "1800", 30, 604800, NULL,
+           "a login without requests ends after this many seconds"),
+    cp_opt(session_max_s, CP_OPT_INT, "43200", 60, 2592000, NULL,
+           "every login ends after this many seconds"),
+    cp_opt(insecure_cookies, CP_OPT_BOOL, "false", 0, 0, NULL,
+           "for development: cookies of logins over plain HTTP, on a "
+           "loopback address only"),
+    cp_opt(password_hashes, CP_OPT_INT, "2", 1, 64, NULL,
+           "passwords checked at once, 19 MiB of memory each"),
     cp_opt(upstream_ca_file, CP_OPT_TEXT, "", 0, 1000, NULL,
            "PEM file with the CAs that discovery verifies MCP servers with; "
            "the system's when empty"),
@@ -118,6 +136,9 @@ static const cp_conf_command_t  cp_conf_commands[] = {
     { "--new-admin-token", CP_CONF_TOKEN, false,
       "   prints a new platform-admin token, ends;\n"
       "                  with SQLite nothing else may run" },
+    { "--new-admin-password", CP_CONF_PASSWORD, false,
+      "   prints a new password of admin_user,\n"
+      "                  who is made again what he was, ends" },
     { "--backup", CP_CONF_BACKUP, true,
       "=FILE   copies the SQLite database, also of a running\n"
       "                  stoa-control, to a new file, ends" },
@@ -699,6 +720,21 @@ cp_conf_together(const cp_conf_t *conf, cp_err_t *err)
     if ((conf->tls_certificate[0] == '\0') != (conf->tls_key[0] == '\0')) {
         return cp_err_set(err, "validation", "tls_certificate and tls_key "
                           "are needed together");
+    }
+
+    if (conf->insecure_cookies && strncmp(conf->listen, "127.", 4) != 0
+        && strncmp(conf->listen, "[::1]:", 6) != 0
+        && strncmp(conf->listen, "localhost:", 10) != 0)
+    {
+        return cp_err_set(err, "validation", "insecure_cookies is for a"
+                          " loopback address in listen only");
+    }
+
+    if (conf->public_url[0] && strncmp(conf->public_url, "https://", 8) != 0
+        && strncmp(conf->public_url, "http://", 7) != 0)
+    {
+        return cp_err_set(err, "validation", "public_url must begin with"
+                          " https:// or http://");
     }
 
     return CP_OK;

@@ -28,6 +28,13 @@ typedef struct {
     const char  *pepper_file;
     const char  *secret_key_file;      /* "" beside the database            */
     const char  *admin_token_file;     /* first platform-admin token        */
+    const char  *admin_user;           /* name of the first person; "" none */
+    const char  *admin_password_file;  /* "" his password is printed        */
+    const char  *public_url;           /* "" unknown                        */
+    int64_t      session_idle_s;
+    int64_t      session_max_s;
+    bool         insecure_cookies;
+    int64_t      password_hashes;      /* at once                           */
     const char  *upstream_ca_file;     /* "" the system's                   */
     const char  *tenant_limits;        /* of those without their own        */
     stoa_allow_t outbound_allow;       /* beside public addresses           */
@@ -46,7 +53,8 @@ typedef struct {
 } cp_conf_t;
 
 typedef enum {
-    CP_CONF_RUN, CP_CONF_CHECK, CP_CONF_TOKEN, CP_CONF_BACKUP, CP_CONF_EXIT
+    CP_CONF_RUN, CP_CONF_CHECK, CP_CONF_TOKEN, CP_CONF_PASSWORD,
+    CP_CONF_BACKUP, CP_CONF_EXIT
 } cp_conf_do_e;
 
 

@@ -446,6 +446,10 @@ cp_answer_make(cp_call_t *call)
         }
     }
 
+    if (r->cookie != NULL) {
+        (void) MHD_add_response_header(response, "Set-Cookie", r->cookie);
+    }
+
     (void) MHD_add_response_header(response, "X-Request-Id", r->op.request_id);
     (void) MHD_add_response_header(response, "X-Content-Type-Options",
                                    "nosniff");

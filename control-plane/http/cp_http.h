@@ -41,6 +41,8 @@ typedef struct cp_req_s {
     stoa_buf_t         out;
     const char        *header[16][2];
     unsigned           nheader;
+    const char        *cookie;              /* Set-Cookie, of whoever judged:
+                                               outlives a second run         */
     bool               parked;
     void              *ctx;                 /* the handler's, across a park  */
     struct cp_call_s  *call;                /* cp_call.h; NULL: a job       */
@@ -65,6 +67,7 @@ struct cp_route_s {
 
 const char *cp_req_query(cp_req_t *r, const char *name);     /* or NULL      */
 const char *cp_req_header(cp_req_t *r, const char *name);
+const char *cp_req_cookie(cp_req_t *r, const char *name);    /* or NULL      */
 /* The client's address, as text; NULL: not known. */
 const char *cp_req_address(cp_req_t *r);
 /* Does If-None-Match have this ETag? */

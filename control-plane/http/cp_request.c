@@ -48,6 +48,15 @@ cp_req_header(cp_req_t *r, const char *name)
 }
 
 
+const char *
+cp_req_cookie(cp_req_t *r, const char *name)
+{
+    return (r->conn != NULL)
+           ? MHD_lookup_connection_value(r->conn, MHD_COOKIE_KIND, name)
+           : NULL;
+}
+
+
 static bool
 cp_req_type(const char *type, bool *yaml)
 {

@@ -18,6 +18,7 @@ extern const cp_resource_t  cp_res_admin_token;
 extern const cp_resource_t  cp_res_role;
 extern const cp_resource_t  cp_res_role_binding;
 extern const cp_resource_t  cp_res_global_role_binding;
+extern const cp_resource_t  cp_res_user;
 extern const cp_resource_t  cp_res_api;
 extern const cp_resource_t  cp_res_operation;
 extern const cp_resource_t  cp_res_tool;

@@ -18,7 +18,8 @@
 #define CP_OP_RETRIES      5       /* after CP_CONFLICT                     */
 
 typedef enum { CP_AUTH_NONE, CP_AUTH_ADMIN, CP_AUTH_GATEWAY,
-    CP_AUTH_ASSERTION, CP_AUTH_USER, CP_AUTH_SYSTEM } cp_auth_e;
+    CP_AUTH_ASSERTION, CP_AUTH_USER, CP_AUTH_SYSTEM, CP_AUTH_SESSION }
+    cp_auth_e;
 
 /* A set of rows of the table of permissions (auth/cp_rbac.c), by number. */
 #define CP_PERMS_WORDS     3
@@ -53,10 +54,13 @@ typedef struct {
     int64_t      expires;                   /* ADMIN: Unix ms, 0: never      */
 } cp_actor_t;
 
+typedef struct cp_session_s  cp_session_t;     /* auth/cp_session.h          */
+
 typedef struct {
     cp_app_t          *app;
     cp_arena_t        *arena;               /* now; may be a scratch         */
     cp_actor_t         actor;
+    const cp_session_t  *session;           /* NULL: no login                */
     cp_err_t           err;
     void              *deferred;            /* cp_resource_defer()           */
     bool               late;                /* who writes judges the end

@@ -26,6 +26,9 @@ static const char  cp_openapi_head[] =
 static const char  cp_openapi_security[] =
     "{\"admin\":{\"type\":\"http\",\"scheme\":\"bearer\",\"description\":"
     "\"an admin token, stoa_adm_...\"},"
+    "\"session\":{\"type\":\"apiKey\",\"in\":\"cookie\",\"name\":"
+    "\"__Host-stoa\",\"description\":\"a login; what changes something needs"
+    " its own Origin, and a header Stoa-Client or a body in JSON\"},"
     "\"gateway\":{\"type\":\"http\",\"scheme\":\"bearer\",\"description\":"
     "\"a gateway token, stoa_gw_...\"},"
     "\"assertion\":{\"type\":\"apiKey\",\"in\":\"header\",\"name\":"
@@ -33,7 +36,8 @@ static const char  cp_openapi_security[] =
 
 static const char *const  cp_openapi_schemes[] = {
     [CP_AUTH_NONE]      = "[]",
-    [CP_AUTH_ADMIN]     = "[{\"admin\":[]}]",
+    [CP_AUTH_ADMIN]     = "[{\"admin\":[]},{\"session\":[]}]",
+    [CP_AUTH_SESSION]   = "[{\"session\":[]}]",
     [CP_AUTH_GATEWAY]   = "[{\"gateway\":[]}]",
     [CP_AUTH_ASSERTION] = "[{\"assertion\":[]}]"
 };

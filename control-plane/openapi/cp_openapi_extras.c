@@ -19,6 +19,7 @@
 
 #define INT64(min)  "{\"type\":\"integer\",\"minimum\":" min "}"
 #define TEXT        "{\"type\":\"string\"}"
+#define TEXT_MAX(n) "{\"type\":\"string\",\"maxLength\":" n "}"
 #define TIME        "{\"type\":\"string\",\"format\":\"date-time\"}"
 #define FLAG        CP_OPENAPI_FLAG
 #define TEXTS       "{\"type\":\"array\",\"items\":" TEXT "}"
@@ -28,6 +29,8 @@
     "{\"type\":\"string\",\"format\":\"date-time\",\"pattern\":"              \
     "\"^(19[7-9]|[2-9][0-9]{2})[0-9]-\"}"
 #define ANY         "{\"type\":\"object\"}"
+
+#define DONE  "{\"204\":{\"description\":\"done\"}}"
 
 #define DOCUMENTS                                                             \
     "{\"application/yaml\":{\"schema\":{}},\"application/json\":"             \
@@ -132,6 +135,28 @@ const cp_openapi_extra_t  cp_openapi_extras[] = {
               REF("ApprovalAnswer")) },
 
     { "GET /v1/usage", "[" USAGE "]", NULL, USAGE_ANSWER },
+    { "POST /v1/session", NULL,
+      JSON("{\"type\":\"object\",\"required\":[\"name\",\"password\"],"
+           "\"additionalProperties\":false,\"properties\":{\"name\":"
+           TEXT_MAX("254") ",\"password\":" TEXT_MAX("256")
+           ",\"new_password\":" TEXT_MAX("256") "}}"),
+      "{\"201\":{\"description\":\"logged in: the cookie\",\"content\":"
+      JSON(REF("Session")) "},\"429\":{\"description\":\"too many attempts"
+      " failed\",\"content\":{\"application/problem+json\":{\"schema\":"
+      REF("Problem") "}}}}" },
+    { "GET /v1/session", NULL, NULL,
+      OK_JSON("the login", REF("Session")) },
+    { "DELETE /v1/session", NULL, NULL, DONE },
+    { "GET /v1/sessions", NULL, NULL,
+      OK_JSON("the own logins",
+              "{\"type\":\"object\",\"required\":[\"items\"],\"properties\":"
+              "{\"items\":{\"type\":\"array\",\"items\":" REF("Session")
+              "}}}") },
+    { "DELETE /v1/sessions", NULL, NULL, DONE },
+    { "DELETE /v1/sessions/{session}", NULL, NULL, DONE },
+
+    { "GET /v1/usage", "[" USAGE "]", NULL,
+      OK_JSON("sums", REF("UsageSums")) },
 
     { "GET /v1/tenants/{tenant}/usage", "[" USAGE "]", NULL, USAGE_ANSWER },
 
@@ -364,6 +389,12 @@ const char *const  cp_openapi_schemas_text[] = {
     ",\"digest\":" TEXT ",\"changed\":{\"type\":\"boolean\"},\"imported\":"
     ANY ",\"lint\":" ANY ",\"diff\":" REF("SpecDiff") ",\"findings\":"
     "{\"type\":\"array\",\"items\":" REF("SpecFinding") "}}}",
+    "Session",
+    "{\"type\":\"object\",\"required\":[\"id\",\"how\",\"ends_at\"],"
+    "\"properties\":{\"id\":" TEXT ",\"how\":" TEXT ",\"address\":" TEXT
+    ",\"agent\":" TEXT ",\"auth_at\":" TIME ",\"created_at\":" TIME
+    ",\"last_at\":" TIME ",\"ends_at\":" TIME ",\"idle_ends_at\":" TIME
+    ",\"current\":{\"type\":\"boolean\"},\"user\":" REF("User") "}}",
 
     "FeedLine",
     "{\"oneOf\":[{\"type\":\"object\",\"required\":[\"feed\",\"epoch\","

@@ -9,6 +9,7 @@
 #include "base/cp_metrics.h"
 #include "resource/cp_engine.h"
 #include "rest/cp_rest.h"
+#include "rest/cp_session_http.h"
 
 
 static cp_rc_t cp_auth_admin(cp_req_t *r);
@@ -38,6 +39,10 @@ cp_auth_check(cp_req_t *r)
         rc = cp_auth_admin(r);
         break;
 
+    case CP_AUTH_SESSION:
+        rc = cp_session_judge(r);
+        break;
+
     default:
         rc = cp_err_set(&r->op.err, "unauthorized", "no way in");
     }
@@ -49,10 +54,14 @@ cp_auth_check(cp_req_t *r)
 static cp_rc_t
 cp_auth_admin(cp_req_t *r)
 {
-    cp_rc_t  rc;
+    cp_rc_t      rc;
+    const char  *bearer;
 
-    rc = cp_auth_bearer(&r->op, CP_AUTH_ADMIN,
-                        cp_req_header(r, "Authorization"));
+    bearer = cp_req_header(r, "Authorization");
+
+    rc = bearer == NULL && cp_session_sent(r)
+         ? cp_session_judge(r)
+         : cp_auth_bearer(&r->op, CP_AUTH_ADMIN, bearer);
 
     return rc == CP_OK ? cp_auth_path(r) : rc;
 }

@@ -56,6 +56,7 @@
 #define GROUPS        "/v1/gateway-groups"
 #define GATEWAYS      "/v1/gateways"
 #define TOKENS        "/v1/admin-tokens"
+#define USERS         "/v1/users"
 #define APIS          TENANTS "/{tenant}/apis"
 #define OPERATIONS    APIS "/{api}/operations"
 #define TOOLS         APIS "/{api}/tools"
@@ -103,6 +104,13 @@ const cp_route_t  cp_resource_routes[] = {
     CP_GIVEN(BINDINGS, &cp_res_role_binding, "role_binding"),
     CP_GIVEN(GLOBAL_BINDINGS, &cp_res_global_role_binding,
              "global_role_binding"),
+
+    CP_LIST(USERS, &cp_res_user, "user"),
+    CP_GET(USERS, &cp_res_user, "user"),
+    CP_CHANGE(USERS, &cp_res_user, "user"),
+    CP_DELETE(USERS, &cp_res_user, "user"),
+    CP_EVENT(USERS, &cp_res_user, "user", "disable"),
+    CP_EVENT(USERS, &cp_res_user, "user", "enable"),
 
     CP_ALL(APIS, &cp_res_api, "api"),
     CP_EVENT(APIS, &cp_res_api, "api", "publish"),

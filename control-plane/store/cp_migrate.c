@@ -40,7 +40,8 @@
     row(26, "0026_documents")                                                 \
     row(27, "0027_tenants")                                                   \
     row(28, "0028_notices")                                                   \
-    row(29, "0029_usage_levels")
+    row(29, "0029_usage_levels")                                              \
+    row(30, "0030_people")
 
 
 typedef struct {

@@ -1,0 +1,106 @@
+/*
+ * People.  They come by an invitation, by signing up or by a provider's word,
+ * never by POST.
+ */
+
+#include "auth/cp_session.h"
+#include "auth/cp_user.h"
+#include "kinds/cp_kind.h"
+
+
+static cp_rc_t cp_user_check(const cp_write_t *w, const cp_json_t *before,
+    cp_json_t *after);
+static cp_rc_t cp_user_event(const cp_write_t *w, const char *event,
+    const cp_json_t *args, const cp_json_t *before, cp_json_t *after);
+
+
+static const cp_field_t  user_fields[] = {
+    BASE_ID, BASE_NAME, BASE_TITLE, BASE_STATE,
+    F_REF("tenant", IM|FI, "tenant", NULL,
+      "whose administrators manage the person; none: the platform's"),
+    F("mail", CP_F_STRING, FI, 3, CP_USER_MAIL_MAX, NULL,
+      "of a local person also to log in with; a provider's is for show"),
+    F("mail_key", CP_F_STRING, RO|ND|SC, 0, 0, NULL, ""),
+    F("issuer", CP_F_STRING, RO|ND|FI, 0, 0, NULL,
+      "the provider of a person that is not a local one"),
+    F("subject", CP_F_STRING, RO|ND|FI, 0, 0, NULL,
+      "who the person is there"),
+    F("login", CP_F_STRING, RO|ND, 0, 0, NULL,
+      "what the person is called there"),
+    BOOL("second_factor", RO|ND, "false",
+      "whether codes of an authenticator are asked for"),
+    BOOL("must_change", RO|ND, "false",
+      "whether the password is for one login"),
+    F("last_login_at", CP_F_TIME, RO|ND|CP_MOVES, 0, 0, NULL,
+      "when the person last logged in"),
+    BASE_TIMES,
+    F_END
+};
+
+static const cp_transition_t  user_transitions[] = {
+    { "disable", { "active", "pending" }, "disabled", "user:write", NULL },
+    { "enable", { "disabled", "pending" }, "active", "user:write", NULL },
+    T_END
+};
+
+static const cp_dependent_t  user_dependents[] = {
+    { NULL, "DELETE FROM sessions WHERE person = $1", CP_DEP_PLAIN, false },
+    { NULL, NULL, 0, false }
+};
+
+const cp_resource_t  cp_res_user = {
+    .kind = "user", .plural = "users", .table = "users",
+    .fields = user_fields, .transitions = user_transitions,
+    .initial = "active", .dependents = user_dependents,
+    .check = cp_user_check, .event = cp_user_event, .authority = true
+};
+
+
+/* A provider's people are shown as the provider says. */
+static cp_rc_t
+cp_user_check(const cp_write_t *w, const cp_json_t *before,
+    cp_json_t *after)
+{
+    const char  *mail, *key;
+
+    mail = cp_json_str(after, "mail");
+
+    if (before == NULL) {
+        cp_json_put_bool(w->op->arena, after, "second_factor", false);
+        cp_json_put_bool(w->op->arena, after, "must_change", false);
+    }
+
+    if (before && cp_json_str(before, "issuer")) {
+        return cp_json_equal(cp_json_get(before, "mail"),
+                             cp_json_get(after, "mail")) ? CP_OK
+               : cp_err_field(&w->op->err, -1, after->line, "mail",
+                              "is the provider's to change");
+    }
+
+    key = mail ? cp_user_mail(w->op->arena, mail) : NULL;
+
+    if (mail && key == NULL) {
+        return cp_err_field(&w->op->err, -1, after->line, "mail",
+                            "must be a mail address, in ASCII");
+    }
+
+    cp_json_put(w->op->arena, after, "mail_key", key);
+
+    return CP_OK;
+}
+
+
+/* Whoever is not active is out, also when enabled again. */
+static cp_rc_t
+cp_user_event(const cp_write_t *w, const char *event, const cp_json_t *args,
+    const cp_json_t *before, cp_json_t *after)
+{
+    unsigned  n;
+
+    (void) event;
+    (void) args;
+    (void) before;
+
+    return cp_session_end(w->op, w->tx, cp_json_str(after, "id"), NULL, NULL,
+                          &n);
+}

@@ -1,0 +1,42 @@
+/*
+ * Logging in with a name (or a mail) and a password.
+ *
+ * Whoever fails waits: by name and address together first, then by address,
+ * then by name, each with its own bound (the table in cp_login.c), so that
+ * nobody is locked out for ever and nobody's guesses are free.  All is counted
+ * for names that are nobody's, too; a wrong password, an unknown
+ * name, a disabled person and one of an OIDC provider have one answer, which
+ * takes one time.  While one has to wait nothing is checked.
+ *
+ * Owner: table login_tries, a row per name, address and pair that failed
+ * within CP_LOGIN_KEEP_MS.  An address cannot make more than its own bound
+ * lets it.  Process: stoa-control, a worker thread.
+ */
+
+#ifndef CP_LOGIN_H
+#define CP_LOGIN_H
+
+
+#include "op/cp_op.h"
+
+
+#define CP_LOGIN_KEEP_MS  3600000      /* without another failure           */
+
+typedef struct {
+    const char  *name;
+    const char  *password;
+    const char  *new_password;         /* NULL: stays                       */
+    const char  *address;              /* of the client; NULL: unknown      */
+    const char  *agent;
+    const char  *cookie;               /* out: a Set-Cookie                 */
+    cp_session_t  *session;      /* out                               */
+    int64_t      retry_s;              /* out: with "too_many_requests"     */
+} cp_login_t;
+
+cp_rc_t cp_login(cp_op_t *op, cp_login_t *l) CP_MUST_CHECK;
+
+/* A job: attempts that count no more. */
+cp_rc_t cp_login_job(cp_app_t *app);
+
+
+#endif /* CP_LOGIN_H */

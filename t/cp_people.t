@@ -1,0 +1,225 @@
+#!/usr/bin/perl
+
+# People without a provider: the first administrator, logging in and out,
+# cookies, other sites, lock-out, ended logins.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::Stoa;
+use Test::Stoa::Feed;
+
+my $t = Test::Stoa->new;
+my $first = $t->dir('admin.password');
+my $key = '--secret-key-file=' . $t->dir('stoa.key');
+my @args = ("--admin-password-file=$first", '--session-idle-s=30', $key);
+$t->control(args => \@args);
+
+my $port = $t->port('control');
+my $own = "http://127.0.0.1:$port";
+my %json = ('Content-Type' => 'application/json');
+
+# A request of a browser: cookie NAME=VALUE, no token.
+
+sub ask {
+    my ($method, $path, $body, %o) = @_;
+    my %h = (%{ $o{headers} || {} },
+        $o{cookie} ? (Cookie => "__Host-stoa=$o{cookie}") : ());
+    $h{'Stoa-Client'} = 'test' if !exists $o{client} || $o{client};
+    return $t->api($method, $path, $body, token => undef, headers => \%h);
+}
+
+sub cookie_of {
+    my ($r) = @_;
+    my ($v) = ($r->{headers}{'set-cookie'} // '') =~ /__Host-stoa=([^;]*)/;
+    return $v;
+}
+
+sub login {
+    my ($name, $password, %o) = @_;
+    my $more = delete $o{body} || {};
+    return ask(POST => '/v1/session',
+        { name => $name, password => $password, %$more }, %o);
+}
+
+
+# The first administrator
+
+my ($once) = slurp($first) =~ /(\S+)/;
+is((stat $first)[2] & 0777, 0600, 'the first password is in a file of its own');
+is(login('admin', $once)->{json}{type},
+   'urn:stoa:problem:password_change_needed', 'it is for one login');
+is(login('admin', $once, body => { new_password => 'short' })->{status}, 422,
+   'a short one is no other one');
+is(login('admin', $once, body => { new_password => $once })->{status}, 422,
+   'nor is the same');
+my $good = 'correct horse battery';
+my $r = login('Admin ', $once, body => { new_password => $good });
+is($r->{status}, 201, 'another one is');
+my $said = $r->{headers}{'set-cookie'};
+like($said, qr/^__Host-stoa=[\w-]{43}; Path=\/; HttpOnly; Secure; SameSite=Lax$/,
+     'the cookie: for this host, no script, no plain text, no other site');
+my $a = cookie_of($r);
+is($r->{json}{user}{name}, 'admin', 'who it is');
+unlike($r->{body}, qr/argon|\Q$good\E|mail_key|totp/, 'and no secret');
+is(login('admin', $once)->{status}, 401, 'the first password is over');
+is(ask(GET => '/v1/session', undef, cookie => $a)->{status}, 200,
+   'he is logged in');
+is_deeply([map { $_->{name} } @{ ask(GET => '/v1/users', undef,
+    cookie => $a)->{json}{items} }], ['admin'], 'and sees who there is');
+is(ask(GET => '/v1/whoami', undef, cookie => $a)->{json}{role},
+   'platform-admin', 'he is an administrator');
+ok(!(grep { $_ eq $a } map { slurp($_) =~ /\Q$a\E/ ? $a : () }
+     grep { -f } glob($t->dir('*'))), 'his cookie stands nowhere');
+ok(!(grep { slurp($_) =~ /\Q$good\E/ } grep { -f } glob($t->dir('*'))),
+   'nor his password');
+
+
+# Other sites
+
+my $tenant = { name => 'csrf' };
+for (['no header of ours, and a form', { 'Content-Type' => 'text/plain' }, 0],
+     ['another Origin', { Origin => 'https://evil.test' }, 1],
+     ['the Origin null', { Origin => 'null' }, 1],
+     ['another port', { Origin => "http://127.0.0.1:1" }, 1],
+     ['Sec-Fetch-Site: cross-site', { 'Sec-Fetch-Site' => 'cross-site' }, 1],
+     ['Sec-Fetch-Site: same-site', { 'Sec-Fetch-Site' => 'same-site' }, 1])
+{
+    my ($what, $h, $client) = @$_;
+    for my $to (['/v1/tenants', $tenant, $a],
+                ['/v1/session', { name => 'admin', password => $good }, undef])
+    {
+        is(ask(POST => $to->[0], $to->[1], cookie => $to->[2], headers => $h,
+               client => $client)->{status}, 403, "$what: $to->[0]");
+    }
+}
+is(ask(POST => '/v1/tenants', $tenant, cookie => $a,
+       headers => { Origin => $own, 'Sec-Fetch-Site' => 'same-origin' })
+   ->{status}, 201, 'the own Origin');
+is(ask(DELETE => '/v1/tenants/csrf', undef, cookie => $a, client => 0)
+   ->{status}, 403, 'a DELETE without a body needs the header');
+is(ask(DELETE => '/v1/tenants/csrf', undef, cookie => $a)->{status}, 204,
+   'and has it');
+
+
+# Fixation, rotation, logout
+
+my $b = cookie_of(login('admin', $good, cookie => 'A' x 43));
+isnt($b, 'A' x 43, 'a cookie from before is not taken');
+my $c = cookie_of(login('admin', $good, cookie => $b));
+isnt($c, $b, 'each login has another id');
+is(ask(GET => '/v1/session', undef, cookie => $b)->{status}, 401,
+   'the one before is over');
+is(ask(GET => '/v1/session', undef, cookie => $a)->{status}, 200,
+   'other logins are not');
+my $list = ask(GET => '/v1/sessions', undef, cookie => $c)->{json}{items};
+is(scalar @$list, 2, 'the own logins');
+is(scalar(grep { $_->{current} } @$list), 1, 'one is this one');
+my ($other) = grep { !$_->{current} } @$list;
+is(ask(DELETE => "/v1/sessions/$other->{id}", undef, cookie => $c)->{status},
+   204, 'another one is ended');
+is(ask(GET => '/v1/session', undef, cookie => $a)->{status}, 401, 'at once');
+is(ask(DELETE => "/v1/sessions/$other->{id}", undef, cookie => $c)->{status},
+   404, 'and is not there any more');
+$r = ask(DELETE => '/v1/session', undef, cookie => $c);
+is($r->{status}, 204, 'logout');
+like($r->{headers}{'set-cookie'}, qr/^__Host-stoa=;.*Max-Age=0/,
+     'takes the cookie away');
+is(ask(GET => '/v1/session', undef, cookie => $c)->{status}, 401,
+   'and the copied one is worth nothing');
+is(ask(GET => '/v1/session', undef, cookie => "' OR 1=1 --")->{status}, 401,
+   'nor is what is no cookie');
+
+
+# Who is disabled is out
+
+my $db = sub {
+    my ($sql) = @_;
+    return Test::Stoa::Feed::sql($t, $sql);
+};
+$c = cookie_of(login('admin', $good));
+my $admin = ask(GET => '/v1/session', undef, cookie => $c)->{json}{user}{id};
+is($t->api(POST => "/v1/users/admin/disable")->{status}, 200,
+   'somebody disables him') ;
+is(ask(GET => '/v1/session', undef, cookie => $c)->{status}, 401,
+   'his login is over at once');
+my $wrong = login('admin', $good);
+is($wrong->{status}, 401, 'he cannot log in');
+is($wrong->{json}{detail}, login('nobody', $good)->{json}{detail},
+   'and is told no more than nobody is');
+is($t->api(POST => "/v1/users/admin/enable")->{status}, 200, 'enabled again');
+is(ask(GET => '/v1/session', undef, cookie => $c)->{status}, 401,
+   'the old login stays over');
+
+
+# Lock-out: the same for a name that there is and one that there is not
+
+$db->("DELETE FROM login_tries");
+my %seen;
+for my $name (qw(admin nobody-at-all)) {
+    for (1 .. 8) {
+        my $r = login($name, 'wrong wrong wrong');
+        push @{ $seen{$name} }, "$r->{status} $r->{json}{detail}";
+        last if $r->{status} == 429;
+    }
+}
+$db->("UPDATE login_tries SET until = until + 20000 WHERE until > 0");
+for my $name (qw(admin nobody-at-all)) {
+    is_deeply([@{ $seen{$name} }[0 .. 4]],
+              [('401 the name or the password is wrong') x 5],
+              "$name: some attempts are free");
+    $seen{$name} = login($name, 'wrong wrong wrong');
+    is($seen{$name}{status}, 429, "$name: then one has to wait");
+    cmp_ok($seen{$name}{headers}{'retry-after'}, '>', 10, 'and is told for how'
+        . ' long');
+}
+is($seen{admin}{json}{detail}, $seen{'nobody-at-all'}{json}{detail},
+   'in the same words');
+is(login('admin', $good)->{status}, 429,
+   'the right password is not confirmed meanwhile');
+is(login('admin', 'x' x 257)->{status}, 422, 'what is too long is not hashed');
+$db->("UPDATE login_tries SET until = until - 20000 WHERE until > 0");
+wait_until { login('admin', $good)->{status} == 201 } 20;
+is(login('admin', $good)->{status}, 201, 'and nobody is locked out for ever');
+
+
+# Told in the audit log, the failures together
+
+my @events;
+my $told = wait_until {
+    @events = @{ $t->must(GET => '/v1/audit?kind=user&limit=100')->{items} };
+    return grep { $_->{action} eq 'logout' } @events;
+} 10;
+ok($told, 'the audit log tells of logins');
+ok(scalar(grep { $_->{action} eq 'login' && $_->{actor} eq 'admin'
+                 && $_->{address} eq '127.0.0.1' } @events), 'who, from where');
+ok(!(grep { json_encode($_) =~ /\Q$good\E/ } @events), 'and no password');
+my $m = $t->metrics('control');
+cmp_ok($m->{'stoa_control_logins_total{result="ok"}'}, '>', 3, 'a metric');
+
+
+# Idle logins end; what a page asks by itself does not keep one
+
+my $idle = cookie_of(login('admin', $good));
+$db->("UPDATE sessions SET last_at = last_at - 25000");
+my $over = wait_until { ask(GET => '/v1/session', undef, cookie => $idle,
+    headers => { 'Stoa-Client' => 'background' }, client => 0)->{status} == 401
+} 15;
+ok($over, 'a login that is not used ends');
+
+
+# A start with another database of the same people
+
+$t->stop('control');
+my ($code, $out) = $t->run_cmd(["$Test::Stoa::OBJS/stoa-control",
+    '--new-admin-password', $key, '--database=' . $t->database]);
+is($code, 0, 'a new password, on the host');
+$t->control(args => \@args);
+my ($new) = $out =~ /(\S+)/;
+is(login('admin', $good)->{status}, 401, 'ends the old one');
+is(login('admin', $new, body => { new_password => $good })->{status}, 201,
+   'and is for one login');
+
+$t->done;
