@@ -48,8 +48,21 @@ static const cp_opt_t  cp_opts[] = {
            "client connections at once"),
     cp_opt(idle_timeout_s, CP_OPT_INT, "75", 1, 3600, NULL,
            "a silent connection is closed after this many seconds"),
+    cp_opt(request_timeout_s, CP_OPT_INT, "60", 1, 3600, NULL,
+           "how long a request may take to arrive, its head and its body"),
     cp_opt(shutdown_timeout_s, CP_OPT_INT, "10", 0, 600, NULL,
            "how long running requests may take to finish at the end"),
+    cp_opt(rate_caller, CP_OPT_INT, "200", 0, 1000000, NULL,
+           "requests a second of one caller, ten seconds' worth at once; 0 is "
+           "no limit"),
+    cp_opt(rate_address, CP_OPT_INT, "400", 0, 1000000, NULL,
+           "the same of one address, before it is known who calls; 0 behind "
+           "a proxy"),
+    cp_opt(cors_origins, CP_OPT_TEXT, "", 0, 2000, NULL,
+           "pages elsewhere that may use the interface, such as "
+           "https://console.example, with spaces between"),
+    cp_opt(cors_credentials, CP_OPT_BOOL, "false", 0, 0, NULL,
+           "they may do so with a session's cookie"),
     cp_opt(tls_certificate, CP_OPT_TEXT, "", 0, 1000, NULL,
            "PEM file with the certificate chain; makes the interface HTTPS"),
     cp_opt(tls_key, CP_OPT_TEXT, "", 0, 1000, NULL,

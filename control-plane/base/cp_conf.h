@@ -22,7 +22,12 @@ typedef struct {
     int64_t      worker_threads;
     int64_t      connections;
     int64_t      idle_timeout_s;
+    int64_t      request_timeout_s;
     int64_t      shutdown_timeout_s;
+    int64_t      rate_caller;          /* a second, 0 none                  */
+    int64_t      rate_address;
+    const char  *cors_origins;         /* "" none                           */
+    bool         cors_credentials;
     const char  *tls_certificate;      /* "" none                           */
     const char  *tls_key;
     const char  *pepper_file;

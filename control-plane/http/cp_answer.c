@@ -425,6 +425,8 @@ cp_answer_make(cp_call_t *call)
 
     r = &call->req;
 
+    cp_rate_headers(r);
+
     response = (call->stream.fill != NULL) ? cp_answer_stream(call)
                                            : cp_answer_whole(call);
     if (response == NULL) {
@@ -451,14 +453,7 @@ cp_answer_make(cp_call_t *call)
     }
 
     (void) MHD_add_response_header(response, "X-Request-Id", r->op.request_id);
-    (void) MHD_add_response_header(response, "X-Content-Type-Options",
-                                   "nosniff");
-    (void) MHD_add_response_header(response, "Vary", "Accept-Encoding");
-
-    if (cp_answer_header(r, "Cache-Control") == NULL) {
-        (void) MHD_add_response_header(response, "Cache-Control",
-                                       "no-store");
-    }
+    cp_cors_headers(r, response);
 
     if (atomic_load(&r->op.app->stopping)) {
         (void) MHD_add_response_header(response, "Connection", "close");

@@ -99,6 +99,7 @@ void
 cp_call_received(cp_call_t *call)
 {
     if (call->reading) {
+        cp_guard_await(call, 0);
         call->reading = false;
         (void) atomic_fetch_sub(&call->http->reading, 1);
     }

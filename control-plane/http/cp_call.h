@@ -17,6 +17,7 @@
 #include <zlib.h>
 
 #include "http/cp_http.h"
+#include "http/cp_rate.h"
 #include "base/cp_metrics.h"
 
 
@@ -34,7 +35,8 @@
 #define CP_ROUTE_SEGMENTS     16
 
 
-typedef struct cp_call_s  cp_call_t;
+typedef struct cp_call_s   cp_call_t;
+typedef struct cp_guard_s  cp_guard_t;
 
 /* A row of a route table, ready to be matched, with its counters. */
 typedef struct {
@@ -83,6 +85,7 @@ struct cp_call_s {
     bool                   reading;     /* counted in http->reading          */
     bool                   admitted;    /* may send a large body             */
     bool                   authenticated;
+    bool                   charged;     /* to its caller's rate              */
     bool                   head;        /* HEAD                              */
     bool                   gzip;        /* the client takes it               */
     unsigned               refs;        /* atomic builtins                   */
@@ -93,6 +96,7 @@ struct cp_call_s {
 
     const char            *query[CP_CALL_QUERY_MAX][2];
     unsigned               nquery;
+    cp_rate_left_t           limited;
 
     cp_handler_pt          next;        /* what a worker runs                */
     int64_t                deadline;    /* parked until, monotonic ms        */
@@ -139,6 +143,12 @@ struct cp_http_s {
     bool                   park_ended;
     pthread_t              timer;
 
+    cp_rate_t            *limit;
+    pthread_mutex_t        guard_mutex;
+    cp_guard_t            *guards;
+    cp_metric_t           *m_slow;
+    cp_metric_t           *m_limited;
+
     _Atomic int64_t        calls;       /* alive                             */
     _Atomic int64_t        reading;     /* of them: not all received yet     */
     _Atomic int64_t        bodies;      /* bytes of request bodies held      */
@@ -170,6 +180,23 @@ void cp_answer_refuse(cp_call_t *call);
 
 /* cp_condition.c: the ETag of a read that has none, and 304. */
 void cp_condition_apply(cp_call_t *call);
+
+/* cp_rate.c: 429, and the headers that say what is left. */
+cp_rc_t cp_rate_refuse(cp_req_t *r);
+void cp_rate_headers(cp_req_t *r);
+
+/* cp_cors.c: are the settings right; is it a preflight from a page that may
+ * ask (then its answer is set); what every answer has. */
+cp_rc_t cp_cors_check(const cp_conf_t *conf, cp_err_t *err) CP_MUST_CHECK;
+bool cp_cors_preflight(cp_req_t *r);
+void cp_cors_headers(cp_req_t *r, struct MHD_Response *response);
+
+/* cp_guard.c: MHD's notices of connections; until when a request has to be
+ * there (0: it is); who is too slow, once a second. */
+void cp_guard_notice(void *cls, struct MHD_Connection *conn, void **context,
+    enum MHD_ConnectionNotificationCode code);
+void cp_guard_await(cp_call_t *call, int64_t ms);
+void cp_guard_look(cp_http_t *http);
 
 /* cp_request.c: what the handler has set, or NULL. */
 const char *cp_answer_header(cp_req_t *r, const char *name);

@@ -147,6 +147,25 @@ cp_call_framing(void *cls, enum MHD_ValueKind kind, const char *key,
 }
 
 
+/* May its address ask now?  Probes always; gateways pay only if they are none,
+ * which a worker finds out. */
+
+static bool
+cp_call_admitted(cp_call_t *call)
+{
+    cp_auth_e  how;
+    cp_req_t  *r = &call->req;
+
+    how = (call->routed != NULL) ? call->routed->row->auth : CP_AUTH_NONE;
+
+    return (call->routed != NULL && call->routed->quiet
+            && how == CP_AUTH_NONE)
+           || cp_rate_take(call->http->limit, CP_RATE_ADDRESS,
+                            cp_req_address(r), how != CP_AUTH_GATEWAY,
+                            &call->limited);
+}
+
+
 /* What can be judged before the body. */
 
 static cp_rc_t
@@ -160,6 +179,12 @@ cp_call_judge(cp_call_t *call)
     unsigned long long  len;
 
     rc = cp_route_match(call->http, r, &call->routed);
+
+    if (!cp_call_admitted(call)) {
+        cp_metric_add(call->http->m_limited, 1);
+        return cp_rate_refuse(r);
+    }
+
     if (rc != CP_OK) {
         return rc;
     }
@@ -252,7 +277,14 @@ cp_call_open(cp_http_t *http, struct MHD_Connection *conn, const char *url,
     cp_call_id(r);
     call->gzip = cp_call_takes_gzip(r);
 
+    cp_guard_await(call, http->app->conf.request_timeout_s * 1000);
+
     if (cp_call_judge(call) == CP_OK) {
+        return MHD_YES;
+    }
+
+    if (cp_cors_preflight(r)) {
+        call->refused = true;
         return MHD_YES;
     }
 
@@ -443,6 +475,8 @@ cp_http_completed(void *cls, struct MHD_Connection *conn, void **con_cls,
 
     *con_cls = NULL;
     cp_call_received(call);
+    cp_guard_await(call, (http->app->conf.request_timeout_s
+                          + http->app->conf.idle_timeout_s) * 1000);
 
     if (call->routed != NULL && call->req.status != 0) {
         cp_route_count(call->routed, call->req.status, call->worked_us);
@@ -521,6 +555,7 @@ cp_http_daemon(cp_http_t *http, bool v6, const char *certificate,
                MHD_OPTION_CONNECTION_TIMEOUT,
                (unsigned) conf->idle_timeout_s,
                MHD_OPTION_NOTIFY_COMPLETED, cp_http_completed, http,
+               MHD_OPTION_NOTIFY_CONNECTION, cp_guard_notice, http,
                MHD_OPTION_UNESCAPE_CALLBACK, cp_http_unescape, NULL,
                MHD_OPTION_THREAD_POOL_SIZE, (n > 1) ? n : 0u,
                MHD_OPTION_ARRAY, tls,
@@ -621,9 +656,23 @@ cp_http_create(cp_app_t *app, const cp_site_t *site, cp_err_t *err)
     http->m_wakes = cp_metric(CP_METRIC_COUNTER,
                               "stoa_control_http_wakes_total", "",
                               "Times all waiting requests were woken.");
+    http->m_slow = cp_metric(CP_METRIC_COUNTER,
+                             "stoa_control_http_slow_total", "",
+                             "Connections closed because a request did not "
+                             "arrive in time.");
+    http->m_limited = cp_metric(CP_METRIC_COUNTER,
+                                "stoa_control_http_limited_total", "",
+                                "Requests refused by rate_caller or "
+                                "rate_address.");
+    http->limit = cp_rate_create(&app->conf);
+    (void) pthread_mutex_init(&http->guard_mutex, NULL);
     app->http = http;
 
-    if (cp_routes_compile(http) != CP_OK
+    if (cp_cors_check(&app->conf, err) != CP_OK) {
+        return NULL;
+    }
+
+    if (http->limit == NULL || cp_routes_compile(http) != CP_OK
         || cp_workers_start(http, (unsigned) app->conf.worker_threads)
            != CP_OK
         || cp_park_start(http) != CP_OK)
@@ -704,5 +753,6 @@ void
 cp_http_destroy(cp_http_t *http)
 {
     cp_routes_free(http);
+    cp_rate_destroy(http->limit);
     free(http);
 }

@@ -137,8 +137,10 @@ static void *
 cp_park_run(void *data)
 {
     bool        all;
-    int64_t     now, until;
+    int64_t     now, until, looked;
     cp_http_t  *http = data;
+
+    looked = 0;
 
     (void) pthread_mutex_lock(&http->park_mutex);
 
@@ -155,6 +157,11 @@ cp_park_run(void *data)
 
         if (all || now >= http->next_deadline) {
             cp_park_resume(http, all, now);
+        }
+
+        if (now >= looked + CP_PARK_IDLE_MS) {
+            looked = now;
+            cp_guard_look(http);
         }
 
         until = http->next_deadline;

@@ -54,6 +54,42 @@ cp_worker_pause(unsigned tries)
 }
 
 
+/* Gateways ask as often as the contract has them; who is none pays with its
+ * address, like everybody else did before. */
+
+static cp_rc_t
+cp_worker_charge(cp_call_t *call, cp_rc_t rc)
+{
+    bool         taken;
+    cp_req_t    *r = &call->req;
+    cp_rate_t  *limit;
+
+    call->charged = true;
+    limit = call->http->limit;
+
+    if (r->route->auth == CP_AUTH_GATEWAY) {
+        taken = rc == CP_OK
+                || cp_rate_take(limit, CP_RATE_ADDRESS, cp_req_address(r),
+                                 true, &call->limited);
+
+    } else {
+        taken = rc != CP_OK
+                || cp_rate_take(limit, CP_RATE_CALLER,
+                                 r->op.actor.application
+                                 ? r->op.actor.application : r->op.actor.id,
+                                 true, &call->limited);
+    }
+
+    if (taken) {
+        return rc;
+    }
+
+    cp_metric_add(call->http->m_limited, 1);
+
+    return cp_rate_refuse(r);
+}
+
+
 static cp_rc_t
 cp_worker_handle(cp_call_t *call)
 {
@@ -72,6 +108,10 @@ cp_worker_handle(cp_call_t *call)
 
         if (!call->authenticated && r->route->auth != CP_AUTH_NONE) {
             rc = call->http->site->judge(r);
+
+            if (!call->charged) {
+                rc = cp_worker_charge(call, rc);
+            }
         }
 
         if (rc == CP_OK && !call->authenticated) {

@@ -30,6 +30,7 @@ static const cp_openapi_error_t  cp_openapi_error_rows[] = {
     { 413, false, false, false, true,  NULL },
     { 415, false, false, false, true,  NULL },
     { 422, false, false, false, true,  NULL },
+    { 429, true,  false, false, false, "Retry-After" },
     { 500, true,  false, false, false, NULL },
     { 503, true,  false, false, false, "Retry-After" }
 };

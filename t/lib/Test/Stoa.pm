@@ -101,6 +101,7 @@ sub control {
                  '--database=' . $self->database,
                  "--admin-token-file=$token", '--log-level=info',
                  '--outbound-allow=loopback',
+                 '--rate-caller=0', '--rate-address=0',
                  @{ $o{args} || [] }],
         env => { $self->sanitizer_env('control'), %{ $o{env} || {} } },
         exit => $o{exit});
