@@ -58,7 +58,7 @@ my %writes = (
     TP   => [qw(notice:write admin_token:write role:write role_binding:write
                 plan:write issuer:write subscription:approve approval:write
                 user:write)],
-    OTP  => [qw(api:write operation:write tool:write server:write
+    OTP  => [qw(api:write operation:write page:write tool:write server:write
                 secret:write policy:write apply:write)],
     DOTP => [qw(application:write subscription:write credential:write)],
 );

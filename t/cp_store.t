@@ -65,8 +65,10 @@ $t->stop('control');
 my ($earlier, $later) = map { my ($from, $to) = @$_; join '',
     map { slurp($_) } grep { m{/(\d+)_} && $1 >= $from && $1 < $to }
     glob "$FindBin::Bin/../control-plane/migrations/*.sql" } [1, 6], [6, 9999];
+my $other = $t->{db} eq 'pg' ? 'SQLITE' : 'PG';
+$later =~ s/^\{\{$other\}\}.*$//mg;
 my %renamed = map { $_ => 1 } $later =~ /TABLE (\w+) RENAME TO/g;
-my @new = grep { !$renamed{$_} } $later =~ /CREATE TABLE (\w+)/g;
+my @new = grep { !$renamed{$_} } $later =~ /CREATE (?:VIRTUAL )?TABLE (\w+)/g;
 my %new = map { $_ => 1 } @new;
 sql($_) for 'DELETE FROM schema_migrations WHERE version >= 6',
     (map { "DROP TABLE $_" } reverse @new),

@@ -67,6 +67,8 @@ static const cp_permission_t  cp_permissions[] = {
       "say which apis are the control plane's own, and where they lead" },
     { "operation:read", ALL, TENANT, "see operations" },
     { "operation:write", O|T|P, TENANT, "change operations" },
+    { "page:read", ALL, TENANT, "read the documentation of apis" },
+    { "page:write", O|T|P, TENANT, "write it" },
     { "tool:read", ALL, TENANT, "see what discovery found" },
     { "tool:write", O|T|P, TENANT, "enable and disable these" },
     { "server:read", ALL, TENANT, "see servers" },

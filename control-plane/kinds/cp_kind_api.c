@@ -8,6 +8,7 @@
 #include "auth/cp_auth.h"
 #include "client/cp_client.h"
 #include "kinds/cp_kind.h"
+#include "kinds/cp_search.h"
 
 
 #define CP_TOOL_ARENA  ((size_t) 256 * 1024 * 1024)
@@ -64,7 +65,12 @@ static const char *const  cp_rest_only[] = { "host", "base_path",
     F_ENUM("changed_tools", 0, "\"announce\"", tool_changes,                  \
       "what is on and changes is shown changed, or not until it is approved"),\
     F("discovery", CP_F_JSON, RO|ND|CP_MOVES, 0, 0, NULL,                     \
-      "what was found at the upstream, and when")
+      "what was found at the upstream, and when"),                            \
+    F_ARRAY("tags", 0, 16, CP_F_NAME, "words to find it by"),                 \
+    F("category", CP_F_NAME, FI, 0, 0, NULL, "where the catalogue has it"),   \
+    F("family", CP_F_NAME, FI, 0, 0, NULL,                                    \
+      "apis that are versions of one another say the same"),                  \
+    F("contact", CP_F_STRING, 0, 0, 200, NULL, "the person or team it is of")
 
 /* What its upstream shows. */
 static const char *const  cp_shown_kinds[] = { "tool", "prompt", "resource",
@@ -114,6 +120,7 @@ static const cp_dependent_t  api_dependents[] = {
     { "server", "resources", CP_DEP_REFUSE, true },
     { "subscription", "api", CP_DEP_LIVE, false },
     { "operation", "api", CP_DEP_OWNED, false },
+    { "page", "api", CP_DEP_OWNED, false },
     { "tool", "api", CP_DEP_OWNED, false },
     { "prompt", "api", CP_DEP_OWNED, false },
     { "resource", "api", CP_DEP_OWNED, false },
@@ -380,6 +387,10 @@ cp_feed_api(cp_tx_t *tx, cp_arena_t *a, const cp_resource_t *res,
     row.groups = api ? cp_api_groups(a, api) : NULL;
 
     rc = cp_body_put(tx, a, row, body, err);
+
+    if (rc == CP_OK) {
+        rc = cp_search_put(tx, a, res, id, err);
+    }
 
     for (i = 0; rc == CP_OK && cp_shown_kinds[i]; i++) {
         rc = cp_api_items(tx, a, api, cp_resource_find(cp_shown_kinds[i]),

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "kinds/cp_kind.h"
+#include "kinds/cp_search.h"
 
 
 static cp_rc_t cp_server_tool_name(cp_names_t *names, const cp_json_t *server,
@@ -31,6 +32,8 @@ static cp_rc_t cp_server_tools(cp_tx_t *tx, cp_arena_t *a,
     const cp_json_t *server, cp_json_t *body, cp_err_t *err);
 static cp_rc_t cp_follow_server(cp_op_t *op, cp_tx_t *tx,
     const cp_json_t *row);
+static cp_rc_t cp_feed_server(cp_tx_t *tx, cp_arena_t *a,
+    const cp_resource_t *res, const char *id, cp_err_t *err);
 
 
 static const cp_body_t  cp_server_body[] = {
@@ -95,7 +98,7 @@ const cp_resource_t  cp_res_server = {
     .table = "servers", .parent = "tenant", .fields = server_fields,
     .transitions = server_transitions, .initial = "draft",
     .check = cp_server_check, .shown = cp_server_shown,
-    .feed = cp_feed_record, .record = &server_record,
+    .feed = cp_feed_server, .record = &server_record,
     .follow = cp_follow_server,
     .dependents = server_dependents
 };
@@ -466,6 +469,18 @@ cp_bound_cmp(const void *one, const void *two)
     const cp_bound_t  *a = one, *b = two;
 
     return strcmp(a->name, b->name);
+}
+
+
+static cp_rc_t
+cp_feed_server(cp_tx_t *tx, cp_arena_t *a, const cp_resource_t *res,
+    const char *id, cp_err_t *err)
+{
+    cp_rc_t  rc;
+
+    rc = cp_feed_record(tx, a, res, id, err);
+
+    return rc == CP_OK ? cp_search_put(tx, a, res, id, err) : rc;
 }
 
 

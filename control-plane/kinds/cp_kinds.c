@@ -19,6 +19,7 @@ const cp_resource_t *const  cp_kinds[] = {
     &cp_res_plan,
     &cp_res_api,
     &cp_res_operation,
+    &cp_res_page,
     &cp_res_tool,
     &cp_res_prompt,
     &cp_res_resource,

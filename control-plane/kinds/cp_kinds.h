@@ -21,6 +21,7 @@ extern const cp_resource_t  cp_res_global_role_binding;
 extern const cp_resource_t  cp_res_user;
 extern const cp_resource_t  cp_res_api;
 extern const cp_resource_t  cp_res_operation;
+extern const cp_resource_t  cp_res_page;
 extern const cp_resource_t  cp_res_tool;
 extern const cp_resource_t  cp_res_prompt;
 extern const cp_resource_t  cp_res_resource;

@@ -265,6 +265,23 @@ const cp_openapi_extra_t  cp_openapi_extras[] = {
            "{\"to\":{\"type\":\"string\",\"maxLength\":254}}}"),
       "{\"202\":{\"description\":\"it waits to be sent\",\"content\":"
       JSON(ANY) "}}" },
+    { "GET /v1/catalogue",
+      "[" QUERY("q", TEXT, "words, or their beginnings, that all occur") ","
+      QUERY("kind", "{\"type\":\"string\",\"enum\":[\"rest\",\"mcp\","
+            "\"server\"]}", "only these") ","
+      QUERY("tag", TEXT, "only what has it") ","
+      QUERY("category", TEXT, "only what is in it") ","
+      QUERY("audience", TEXT, "internal, public or partner") ","
+      QUERY("state", TEXT, "draft, published ...") ","
+      "{\"name\":\"tenant\",\"in\":\"query\",\"description\":"
+      "\"only what it offers\",\"schema\":" TEXT "},"
+      QUERY("facets", FLAG, "how many there are of each kind, tenant,"
+            " audience, state, category and tag") ","
+      QUERY("limit", "{\"type\":\"integer\",\"minimum\":1,\"maximum\":500}",
+            "items of a page") ","
+      QUERY("cursor", TEXT, "next of the page before") "]", NULL,
+      OK_JSON("what is there, the youngest first", REF("Catalogue")) },
+
     { "POST /v1/specs/lint", NULL, OPENAPI,
       OK_JSON("what a reviewer would say", REF("SpecLint")) },
 
@@ -350,6 +367,16 @@ const char *const  cp_openapi_schemas_text[] = {
     "\"required\":[\"field\",\"message\"],\"properties\":{\"document\":"
     INT64("0") ",\"line\":" INT64("1") ",\"field\":" TEXT ",\"message\":" TEXT
     "}}}}}",
+
+    "Catalogue",
+    "{\"type\":\"object\",\"required\":[\"items\"],\"properties\":{\"items\":"
+    "{\"type\":\"array\",\"items\":{\"type\":\"object\",\"required\":"
+    "[\"kind\",\"tenant\",\"name\",\"state\",\"audience\",\"id\"],"
+    "\"properties\":{\"kind\":" TEXT ",\"tenant\":" TEXT ",\"name\":" TEXT
+    ",\"title\":" TEXT ",\"version\":" TEXT ",\"state\":" TEXT ",\"audience\":"
+    TEXT ",\"category\":" TEXT ",\"tags\":{\"type\":\"array\",\"items\":" TEXT
+    "},\"contact\":" TEXT ",\"description\":" TEXT ",\"id\":" TEXT "}}},"
+    "\"facets\":" ANY ",\"next\":" TEXT "}}",
 
     "SpecFinding",
     "{\"type\":\"object\",\"required\":[\"rule\",\"severity\",\"pointer\","

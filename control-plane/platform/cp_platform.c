@@ -5,11 +5,17 @@
 #include <string.h>
 
 #include "op/cp_app.h"
+#include "catalogue/cp_specs.h"
 #include "feed/cp_usage.h"
 #include "platform/cp_platform.h"
 
 
-#define CP_DAY_MS  86400000LL
+#define CP_DAY_MS             86400000LL
+#define CP_PLATFORM_SPEC_MAX  (1024 * 1024)
+
+
+static cp_rc_t cp_platform_document(cp_op_t *op, const char *id,
+    cp_json_t *out);
 
 /* $1 the caller's tenant, $2 '%"<its id>"%'. */
 #define CP_VISIBLE                                                            \
@@ -438,7 +444,40 @@ cp_platform_spec(cp_op_t *op, const char *tenant, const char *api,
     cp_json_set(op->arena, *out, "spec",
                 cp_platform_json(op->arena, &rows.v[I_SPEC]));
 
-    return cp_platform_operations(op, id, *out);
+    rc = cp_platform_document(op, id, *out);
+
+    return rc == CP_OK ? cp_platform_operations(op, id, *out) : rc;
+}
+
+
+/* The newest document that was imported, if it is not too long to be told. */
+static cp_rc_t
+cp_platform_document(cp_op_t *op, const char *id, cp_json_t *out)
+{
+    cp_rc_t          rc;
+    cp_tx_t         *tx;
+    cp_json_t       *doc;
+    cp_specs_text_t  t;
+
+    if (cp_tx_open(op->app->db, false, &tx, &op->err) != CP_OK) {
+        return CP_ERROR;
+    }
+
+    rc = cp_specs_load(tx, op->arena, id, 0, &t, &op->err);
+    cp_tx_rollback(tx);
+
+    if (rc != CP_OK || t.text == NULL || t.len > CP_PLATFORM_SPEC_MAX) {
+        return rc;
+    }
+
+    rc = t.yaml ? cp_yaml_parse(op->arena, t.text, t.len, &doc, &op->err)
+                : cp_json_parse(op->arena, t.text, t.len, &doc, &op->err);
+
+    if (rc == CP_OK) {
+        cp_json_set(op->arena, out, "spec", t.yaml ? doc->first : doc);
+    }
+
+    return rc;
 }
 
 

@@ -59,6 +59,7 @@
 #define USERS         "/v1/users"
 #define APIS          TENANTS "/{tenant}/apis"
 #define OPERATIONS    APIS "/{api}/operations"
+#define PAGES         APIS "/{api}/pages"
 #define TOOLS         APIS "/{api}/tools"
 #define PROMPTS       APIS "/{api}/prompts"
 #define RESOURCES     APIS "/{api}/resources"
@@ -120,6 +121,11 @@ const cp_route_t  cp_resource_routes[] = {
     CP_ALL(OPERATIONS, &cp_res_operation, "operation"),
     CP_EVENT(OPERATIONS, &cp_res_operation, "operation", "disable"),
     CP_EVENT(OPERATIONS, &cp_res_operation, "operation", "enable"),
+
+    CP_ALL(PAGES, &cp_res_page, "page"),
+    { "GET", "/v1/catalogue", CP_AUTH_ADMIN, "api:read", cp_catalogue_get,
+      NULL, "Look for apis and servers, one's own and what others show",
+      "q kind tag category audience state tenant facets limit cursor" },
 
     CP_ITEM(TOOLS, &cp_res_tool, "tool"),
     CP_ITEM(PROMPTS, &cp_res_prompt, "prompt"),

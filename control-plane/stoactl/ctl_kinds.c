@@ -15,6 +15,8 @@ const ctl_kind_t  ctl_kinds[] = {
       "name kind version state audience base_path discovery.state", false },
     { "operation", "operations", "/v1/tenants/{tenant}/apis/{api}/operations",
       "name method path state", false },
+    { "page", "pages", "/v1/tenants/{tenant}/apis/{api}/pages",
+      "name title position updated_at", false },
     { "tool", "tools", "/v1/tenants/{tenant}/apis/{api}/tools",
       "name title state updated_at", false },
     { "resource", "resources", "/v1/tenants/{tenant}/apis/{api}/resources",

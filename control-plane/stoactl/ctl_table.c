@@ -202,6 +202,15 @@ static const ctl_opt_t  ctl_opts_mails[] = {
     { NULL, 0, NULL, NULL, NULL, false }
 };
 
+static const ctl_opt_t  ctl_opts_search[] = {
+    { "kind", 0, "KIND", "rest mcp server", "only these", false },
+    { "tag", 0, "TAG", NULL, "only what has it", false },
+    { "category", 0, "CATEGORY", NULL, "only what is in it", false },
+    { "of", 0, "TENANT", NULL, "only what this tenant offers", false },
+    { "limit", 0, "N", NULL, "at most so many (default 100)", false },
+    { NULL, 0, NULL, NULL, NULL, false }
+};
+
 static const ctl_opt_t  ctl_opts_import[] = {
     { "dry-run", 0, NULL, NULL, "check and show, change nothing", false },
     { "operations", 0, "HOW", "replace add none",
@@ -347,6 +356,11 @@ const ctl_cmd_t  ctl_table[] = {
     { "subscription revoke", "SUBSCRIPTION", ctl_opts_decide,
       "end a subscription for good", NULL,
       ctl_run_subscription, "revoke", NULL },
+
+    { "search", "[WORD...]", ctl_opts_search,
+      "look for apis and servers, the own and what others show",
+      "Example: stoactl search parcel track --tag beta",
+      ctl_run_search, NULL, NULL },
 
     { "document import", "API FILE", ctl_opts_import,
       "import an OpenAPI document, and make operations of it",

@@ -245,6 +245,7 @@ ctl_exit_e ctl_run_key_revoke(ctl_t *c);
 ctl_exit_e ctl_run_key_list(ctl_t *c);
 ctl_exit_e ctl_run_key_find(ctl_t *c);
 ctl_exit_e ctl_run_subscription(ctl_t *c);    /* data: the event            */
+ctl_exit_e ctl_run_search(ctl_t *c);          /* ctl_catalogue.c            */
 ctl_exit_e ctl_run_document_import(ctl_t *c); /* ctl_document.c             */
 ctl_exit_e ctl_run_document_list(ctl_t *c);
 ctl_exit_e ctl_run_document_get(ctl_t *c);

@@ -41,7 +41,8 @@
     row(27, "0027_tenants")                                                   \
     row(28, "0028_notices")                                                   \
     row(29, "0029_usage_levels")                                              \
-    row(30, "0030_people")
+    row(30, "0030_people")                                                    \
+    row(31, "0031_catalogue")
 
 
 typedef struct {
@@ -79,7 +80,8 @@ static const cp_migration_t  cp_migrations[] = {
 };
 
 
-/* Fills in {{BLOB}} and {{SERIAL}}. */
+/* Fills in {{BLOB}} and {{SERIAL}}; a line that begins with {{SQLITE}} or
+ * {{PG}} is for that database alone. */
 
 static cp_rc_t
 cp_migrate_expand(const cp_driver_t *driver, const char *sql, stoa_buf_t *b)
@@ -91,7 +93,9 @@ cp_migrate_expand(const cp_driver_t *driver, const char *sql, stoa_buf_t *b)
         const char  *text;
     } marks[] = {
         { "{{BLOB}}", driver->blob },
-        { "{{SERIAL}}", driver->serial }
+        { "{{SERIAL}}", driver->serial },
+        { "{{SQLITE}}", driver->remote ? "-- " : "" },
+        { "{{PG}}", driver->remote ? "" : "-- " }
     };
 
     for (p = sql; (mark = strstr(p, "{{")) != NULL; /* void */) {
