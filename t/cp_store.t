@@ -71,6 +71,8 @@ my %renamed = map { $_ => 1 } $later =~ /TABLE (\w+) RENAME TO/g;
 my @new = grep { !$renamed{$_} } $later =~ /CREATE (?:VIRTUAL )?TABLE (\w+)/g;
 my %new = map { $_ => 1 } @new;
 sql($_) for 'DELETE FROM schema_migrations WHERE version >= 6',
+    (map { "DROP INDEX IF EXISTS $_" }
+     $later =~ /CREATE (?:UNIQUE )?INDEX (\w+)/g),
     (map { "DROP TABLE $_" } reverse @new),
     (map { $earlier =~ /^(CREATE TABLE $_ \(.*?^\));/ms }
      grep { $later !~ /RENAME TO $_;/ } $later =~ /^DROP TABLE (\w+)/mg),
