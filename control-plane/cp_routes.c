@@ -22,6 +22,7 @@ static const cp_route_t *const  cp_routes_tables[] = {
     cp_mail_routes,
     cp_spec_routes,
     cp_notice_routes,
+    cp_inbox_routes,
     NULL
 };
 

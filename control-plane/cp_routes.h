@@ -25,6 +25,7 @@ extern const cp_route_t  cp_discovery_routes[];
 extern const cp_route_t  cp_mail_routes[];
 extern const cp_route_t  cp_spec_routes[];
 extern const cp_route_t  cp_notice_routes[];
+extern const cp_route_t  cp_inbox_routes[];
 
 /* For the HTTP server. */
 extern const cp_site_t   cp_site;

@@ -317,6 +317,40 @@ const cp_openapi_extra_t  cp_openapi_extras[] = {
       QUERY("to", TEXT, "number of the other; default: latest") "]", NULL,
       OK_JSON("what changes", REF("SpecDiff")) },
 
+    { "POST /v1/subscriptions/bulk", "[" QUERY("state", TOLD, "only these") ","
+      QUERY("application", TOLD, "its id, or its name in the tenant") ","
+      QUERY("target_tenant", TOLD, "whose api or server") ","
+      QUERY("api", TOLD, "its id, or its name there") ","
+      QUERY("server", TOLD, "its id, or its name there") ","
+      QUERY("plan", TOLD, "its id, or its name there") "]", JSON(REF("Bulk")),
+      "{\"200\":{\"description\":\"what became of each\",\"content\":"
+      JSON(REF("BulkAnswer")) "}," NO_TENANT "}" },
+
+    { "POST /v1/credentials/bulk", "[" QUERY("state", TOLD, "only these") ","
+      QUERY("env", TOLD, "only these") ","
+      QUERY("prefix", TOLD, "only these") "]", JSON(REF("Bulk")),
+      "{\"200\":{\"description\":\"what became of each\",\"content\":"
+      JSON(REF("BulkAnswer")) "}," NO_TENANT "}" },
+
+    { "POST /v1/approvals/bulk", "[" QUERY("state", TOLD, "only these") ","
+      QUERY("tool", TOLD, "only these") "]", JSON(REF("Bulk")),
+      "{\"200\":{\"description\":\"what became of each\",\"content\":"
+      JSON(REF("BulkAnswer")) "}," NO_TENANT "}" },
+
+    { "GET /v1/inbox",
+      "[" QUERY("kind", "{\"type\":\"string\",\"enum\":[\"subscription\","
+            "\"approval\",\"tool\",\"prompt\",\"resource\",\"template\"]}",
+            "only these") ","
+      QUERY("tenant", TOLD, "whose decision it is") ","
+      QUERY("consumer", TOLD, "the tenant that asks") ","
+      QUERY("api", TOLD, "of the tenant, which has to be named") ","
+      QUERY("plan", TOLD, "likewise") ","
+      QUERY("limit", "{\"type\":\"integer\",\"minimum\":1,\"maximum\":500}",
+            "of a page") ","
+      QUERY("cursor", TOLD, "next of the page before") "]", NULL,
+      "{\"200\":{\"description\":\"a page, and how many there are of each"
+      " kind\",\"content\":" JSON(REF("Inbox")) "}," NO_TENANT "}" },
+
     { "POST /mcp", NULL, JSON(RPC),
       "{\"200\":{\"description\":\"a JSON-RPC answer, of a batch many\","
       "\"content\":" JSON(RPC) "},\"202\":{\"description\":\"a notification"
@@ -526,6 +560,32 @@ const char *const  cp_openapi_schemas_text[] = {
     "NoticeSettings",
     "{\"type\":\"object\",\"properties\":{\"mail\":" TEXT ",\"kinds\":"
     "{\"type\":\"array\",\"maxItems\":16,\"items\":" TEXT "}}}",
+
+    "Bulk",
+    "{\"type\":\"object\",\"required\":[\"event\"],\"additionalProperties\":"
+    "false,\"properties\":{\"event\":{\"type\":\"string\",\"minLength\":1,"
+    "\"maxLength\":32},\"reason\":{\"type\":\"string\",\"maxLength\":500},"
+    "\"ids\":{\"type\":\"array\",\"maxItems\":500,\"items\":" TEXT "},"
+    "\"expected\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":500}}}",
+
+    "BulkAnswer",
+    "{\"type\":\"object\",\"required\":[\"done\",\"failed\",\"items\"],"
+    "\"properties\":{\"done\":" INT64("0") ",\"failed\":" INT64("0")
+    ",\"items\":{\"type\":\"array\",\"items\":{\"type\":\"object\","
+    "\"required\":[\"id\",\"result\"],\"properties\":{\"id\":" TEXT
+    ",\"result\":{\"type\":\"string\",\"enum\":[\"done\",\"failed\"]},"
+    "\"state\":" TEXT ",\"code\":" TEXT ",\"detail\":" TEXT "}}}}}",
+
+    "Inbox",
+    "{\"type\":\"object\",\"required\":[\"items\",\"total\",\"counts\"],"
+    "\"properties\":{\"total\":" INT64("0") ",\"counts\":{\"type\":"
+    "\"object\",\"additionalProperties\":" INT64("0") "},\"next\":" TEXT
+    ",\"items\":{\"type\":\"array\",\"items\":{\"type\":\"object\","
+    "\"required\":[\"kind\",\"id\",\"tenant\",\"since\",\"events\","
+    "\"path\",\"resource\"],\"properties\":{\"kind\":" TEXT ",\"id\":" TEXT
+    ",\"tenant\":" TEXT ",\"since\":" TIME ",\"events\":{\"type\":"
+    "\"array\",\"items\":" TEXT "},\"path\":" TEXT ",\"resource\":" ANY
+    "}}}}}",
 
     "ApplyAnswer",
     "{\"type\":\"object\",\"required\":[\"rev\",\"changes\"],\"properties\":"

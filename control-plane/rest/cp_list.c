@@ -26,7 +26,6 @@ typedef struct {
 } cp_list_t;
 
 
-static cp_rc_t cp_list_query(cp_req_t *r, const cp_resource_t *res);
 static void cp_list_and(cp_list_t *l, const char *column, char op,
     cp_val_t arg);
 static void cp_list_owner(cp_list_t *l, const char *parent);
@@ -58,7 +57,7 @@ cp_list_page(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
     all = res->parent && r->nparam == 0;
     column = res->by_id || all ? "id" : "name";
 
-    rc = cp_list_query(r, res);
+    rc = cp_list_known(r, res, false);
     if (rc == CP_OK) {
         rc = cp_list_range(r, &limit, &key);
     }
@@ -118,6 +117,32 @@ cp_list_page(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
     *page = cp_list_make(r, items, row ? last : NULL);
 
     return CP_OK;
+}
+
+
+cp_rc_t
+cp_list_ids(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res, unsigned max,
+    cp_rows_t *rows)
+{
+    cp_rc_t    rc;
+    cp_list_t  l;
+
+    memset(&l, 0, sizeof(l));
+    l.r = r;
+    l.tx = tx;
+    l.res = res;
+    l.where = "1 = 1";
+
+    cp_list_owner(&l, NULL);
+    rc = cp_list_filters(&l);
+
+    return rc != CP_OK ? rc
+           : cp_tx_query(tx, r->op.arena,
+                         cp_arena_printf(r->op.arena, "SELECT \"id\" FROM"
+                                         " \"%s\" WHERE %s ORDER BY \"id\""
+                                         " LIMIT %u", res->table, l.where,
+                                         max),
+                         l.args, l.n, rows, &r->op.err);
 }
 
 
@@ -233,8 +258,8 @@ cp_list_is_filter(const cp_resource_t *res, const char *name)
 
 
 /* The rows of the resource's table say what may be asked for. */
-static cp_rc_t
-cp_list_query(cp_req_t *r, const cp_resource_t *res)
+cp_rc_t
+cp_list_known(cp_req_t *r, const cp_resource_t *res, bool many)
 {
     unsigned     i;
     const char  *name;
@@ -242,7 +267,9 @@ cp_list_query(cp_req_t *r, const cp_resource_t *res)
     for (i = 0; r->call && i < r->call->nquery; i++) {
         name = r->call->query[i][0];
 
-        if (strcmp(name, "limit") != 0 && strcmp(name, "cursor") != 0
+        if (!(many ? strcmp(name, "wait") == 0
+                   : strcmp(name, "limit") == 0
+                     || strcmp(name, "cursor") == 0)
             && !(strcmp(name, "label") == 0 && cp_list_has_labels(res))
             && !cp_list_is_filter(res, name))
         {

@@ -22,6 +22,16 @@
 cp_rc_t cp_list_page(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
     const char *tenant, const char *parent, cp_json_t **page) CP_MUST_CHECK;
 
+/* 400 for a query parameter that is no filter of the kind, nor `limit` or
+ * `cursor`; many: nor `wait`. */
+cp_rc_t cp_list_known(cp_req_t *r, const cp_resource_t *res, bool many)
+    CP_MUST_CHECK;
+
+/* The ids of all rows that such a list over all tenants would have, oldest
+ * first, at most max of them. */
+cp_rc_t cp_list_ids(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
+    unsigned max, cp_rows_t *rows) CP_MUST_CHECK;
+
 /* Reads limit and cursor.  *key "": from the beginning. */
 cp_rc_t cp_list_range(cp_req_t *r, int64_t *limit, const char **key)
     CP_MUST_CHECK;

@@ -13,6 +13,9 @@
     { "GET", "/v1/" plural, CP_AUTH_ADMIN, kind ":read",                      \
       cp_resource_route_list, res, "List, over all tenants: " kind,           \
       CP_QUERY_OWN }
+#define CP_BULK(plural, res, kind)                                            \
+    { "POST", "/v1/" plural "/bulk", CP_AUTH_ADMIN, kind ":write",            \
+      cp_bulk_route, res, "One event for many: " kind, CP_QUERY_OWN }
 #define CP_GET(base, res, kind)                                               \
     { "GET", base "/{" kind "}", CP_AUTH_ADMIN, kind ":read",                 \
       cp_resource_route_get, res, "Read: " kind, NULL }
@@ -167,6 +170,9 @@ const cp_route_t  cp_resource_routes[] = {
     CP_EVERY("subscriptions", &cp_res_subscription, "subscription"),
     CP_EVERY("credentials", &cp_res_credential, "credential"),
     CP_EVERY("approvals", &cp_res_approval, "approval"),
+    CP_BULK("subscriptions", &cp_res_subscription, "subscription"),
+    CP_BULK("credentials", &cp_res_credential, "credential"),
+    CP_BULK("approvals", &cp_res_approval, "approval"),
     CP_EVERY("tenant-policies", &cp_res_policy, "policy"),
     CP_EVERY("tenant-secrets", &cp_res_secret, "secret"),
 

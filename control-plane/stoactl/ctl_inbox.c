@@ -1,11 +1,139 @@
 /*
- * What the control plane tells people: notices and mails.
+ * What people decide, and what the control plane tells them.
  */
+
+#include <string.h>
 
 #include "stoactl.h"
 
 
 #define CTL_NOTICES_READ  500          /* of one request                     */
+
+
+ctl_exit_e
+ctl_run_inbox(ctl_t *c)
+{
+    cp_json_t   *v;
+    ctl_exit_e   rc;
+    const char  *path, *kind, *tenant;
+
+    kind = ctl_opt(c, "kind");
+    tenant = ctl_opt(c, "all-tenants") != NULL ? NULL : c->tenant;
+    path = cp_arena_printf(c->arena, "/v1/inbox%s%s%s%s",
+                           kind ? "?kind=" : "", kind ? kind : "",
+                           tenant ? (kind ? "&tenant=" : "?tenant=") : "",
+                           tenant ? ctl_escape(c, tenant) : "");
+
+    rc = path ? ctl_list(c, path, CTL_ITEMS_MAX, &v) : CTL_FAILED;
+
+    return rc == CTL_DONE
+           ? ctl_print(c, v, "kind id tenant since resource.tenant"
+                       " resource.application resource.api resource.server"
+                       " resource.plan resource.tool resource.name")
+           : rc;
+}
+
+
+/* FIELD=VALUE,... as a query. */
+
+static ctl_exit_e
+ctl_bulk_path(ctl_t *c, const char **path)
+{
+    size_t             n, name;
+    const char        *p;
+    const ctl_kind_t  *kind;
+
+    kind = ctl_kind(c->arg[0]);
+
+    if (kind == NULL) {
+        return ctl_error("unknown kind \"%s\"", c->arg[0]);
+    }
+
+    *path = cp_arena_printf(c->arena, "/v1/%s/bulk", kind->plural);
+    p = ctl_opt(c, "filter");
+
+    if ((p == NULL) != (ctl_opt(c, "expect") == NULL)
+        || (p == NULL) == (c->narg < 3))
+    {
+        return ctl_error("which? their ids, or --filter with --expect");
+    }
+
+    for ( /* void */ ; p != NULL && *p != '\0'; p += n + (p[n] == ',')) {
+        n = strcspn(p, ",");
+        name = strcspn(p, "=");
+
+        if (name == 0 || name >= n) {
+            return ctl_error("--filter is FIELD=VALUE,...");
+        }
+
+        *path = cp_arena_printf(c->arena, "%s%c%s=%s", *path,
+                                strchr(*path, '?') ? '&' : '?',
+                                ctl_escape(c, cp_arena_strndup(c->arena, p,
+                                                               name)),
+                                ctl_escape(c, cp_arena_strndup(c->arena,
+                                                   p + name + 1,
+                                                   n - name - 1)));
+    }
+
+    return CTL_DONE;
+}
+
+
+ctl_exit_e
+ctl_run_bulk(ctl_t *c)
+{
+    int64_t        n;
+    unsigned       i;
+    cp_json_t     *body, *ids;
+    ctl_exit_e     rc;
+    const char    *path, *reason;
+    ctl_answer_t   answer;
+
+    path = NULL;
+    rc = ctl_bulk_path(c, &path);
+
+    if (rc == CTL_DONE) {
+        rc = ctl_opt_number(c, "expect", 0, &n);
+    }
+
+    if (rc != CTL_DONE) {
+        return rc;
+    }
+
+    body = cp_json_object(c->arena);
+    ids = cp_json_array(c->arena);
+    reason = ctl_opt(c, "reason");
+    cp_json_put(c->arena, body, "event", c->arg[1]);
+
+    if (reason != NULL) {
+        cp_json_put(c->arena, body, "reason", reason);
+    }
+
+    for (i = 2; i < c->narg; i++) {
+        cp_json_push(ids, cp_json_string(c->arena, c->arg[i]));
+    }
+
+    if (c->narg > 2) {
+        cp_json_set(c->arena, body, "ids", ids);
+
+    } else {
+        cp_json_put_int(c->arena, body, "expected", n);
+    }
+
+    rc = ctl_write_post(c, path, body, &answer);
+
+    if (rc == CTL_DONE) {
+        rc = ctl_print(c, cp_json_get(answer.json, "items"),
+                       "id result state code detail");
+    }
+
+    if (rc == CTL_DONE && cp_json_num(answer.json, "failed", 0) != 0) {
+        rc = ctl_error("%d failed",
+                       (int) cp_json_num(answer.json, "failed", 0));
+    }
+
+    return rc == CTL_DONE ? ctl_written(c, &answer) : rc;
+}
 
 
 ctl_exit_e

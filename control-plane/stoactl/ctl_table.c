@@ -187,6 +187,22 @@ static const ctl_opt_t  ctl_opts_approval[] = {
     { NULL, 0, NULL, NULL, NULL, false }
 };
 
+static const ctl_opt_t  ctl_opts_inbox[] = {
+    { "kind", 0, "KIND", "subscription approval tool prompt resource template",
+      "only these", false },
+    { "all-tenants", 'A', NULL, NULL, "of all tenants", false },
+    { NULL, 0, NULL, NULL, NULL, false }
+};
+
+static const ctl_opt_t  ctl_opts_bulk[] = {
+    { "reason", 0, "TEXT", NULL, "why; the other side sees it", false },
+    { "filter", 0, "FIELD=VALUE,...", NULL, "all that have these", false },
+    { "expect", 0, "N", NULL, "with --filter: do it if there are so many",
+      false },
+    CTL_WAIT_OPTIONS,
+    { NULL, 0, NULL, NULL, NULL, false }
+};
+
 static const ctl_opt_t  ctl_opts_notices[] = {
     { "unread", 0, NULL, NULL, "only those that were not read", false },
     { NULL, 0, NULL, NULL, NULL, false }
@@ -432,6 +448,17 @@ const ctl_cmd_t  ctl_table[] = {
     { "token revoke", "ADMIN-TOKEN", ctl_opts_write,
       "end an admin token", NULL,
       ctl_run_token_revoke, NULL, NULL },
+
+    { "inbox", "", ctl_opts_inbox,
+      "list what waits for a decision", NULL,
+      ctl_run_inbox, NULL, NULL },
+
+    { "bulk", "KIND EVENT [ID...]", ctl_opts_bulk,
+      "one event for many subscriptions, credentials or approvals",
+      "Each is judged by itself; exit code 1 when one fails.\n"
+      "Example: stoactl bulk subscriptions approve --filter "
+      "state=pending,target_tenant=acme --expect 120",
+      ctl_run_bulk, NULL, NULL },
 
     { "notice list", "", ctl_opts_notices,
       "list what the tenants are told: ends that come near, what was decided",

@@ -254,7 +254,9 @@ ctl_exit_e ctl_run_document_lint(ctl_t *c);
 ctl_exit_e ctl_run_approval_list(ctl_t *c);   /* ctl_approval.c             */
 ctl_exit_e ctl_run_approval_show(ctl_t *c);
 ctl_exit_e ctl_run_approval(ctl_t *c);        /* data: the event            */
-ctl_exit_e ctl_run_notice_list(ctl_t *c);     /* ctl_inbox.c                */
+ctl_exit_e ctl_run_inbox(ctl_t *c);           /* ctl_inbox.c                */
+ctl_exit_e ctl_run_bulk(ctl_t *c);
+ctl_exit_e ctl_run_notice_list(ctl_t *c);
 ctl_exit_e ctl_run_notice_read(ctl_t *c);
 ctl_exit_e ctl_run_mail_list(ctl_t *c);
 ctl_exit_e ctl_run_mail_test(ctl_t *c);

@@ -42,7 +42,8 @@
     row(28, "0028_notices")                                                   \
     row(29, "0029_usage_levels")                                              \
     row(30, "0030_people")                                                    \
-    row(31, "0031_catalogue")
+    row(31, "0031_catalogue")                                                 \
+    row(32, "0032_inbox")
 
 
 typedef struct {
