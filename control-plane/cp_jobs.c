@@ -17,6 +17,7 @@
 #include "kinds/cp_approval.h"
 #include "kinds/cp_group_key.h"
 #include "kinds/cp_notice.h"
+#include "oidc/cp_oidc.h"
 #include "people/cp_login.h"
 #include "people/cp_news.h"
 #include "resource/cp_engine.h"
@@ -36,7 +37,8 @@ static const cp_job_t  cp_jobs[] = {
     { "discovery",   1000,  cp_discovery_job },
     { "issuer_keys", 1000,  cp_issuer_keys_job },
     { "mail",        500,   cp_mail_job },
-    { "notices",     1000,  cp_notice_job }
+    { "notices",     1000,  cp_notice_job },
+    { "oidc",        1000,  cp_oidc_job }
 };
 
 #define CP_JOBS  (sizeof(cp_jobs) / sizeof(cp_jobs[0]))

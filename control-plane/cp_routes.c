@@ -20,6 +20,7 @@ static const cp_route_t *const  cp_routes_tables[] = {
     cp_platform_routes,
     cp_discovery_routes,
     cp_mail_routes,
+    cp_identity_routes,
     cp_spec_routes,
     cp_notice_routes,
     cp_inbox_routes,

@@ -23,6 +23,7 @@ extern const cp_route_t  cp_openapi_routes[];
 extern const cp_route_t  cp_platform_routes[];
 extern const cp_route_t  cp_discovery_routes[];
 extern const cp_route_t  cp_mail_routes[];
+extern const cp_route_t  cp_identity_routes[];
 extern const cp_route_t  cp_spec_routes[];
 extern const cp_route_t  cp_notice_routes[];
 extern const cp_route_t  cp_inbox_routes[];

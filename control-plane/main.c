@@ -19,6 +19,7 @@
 #include "kinds/cp_group_key.h"
 #include "kinds/cp_kinds.h"
 #include "resource/cp_limit.h"
+#include "oidc/cp_oidc.h"
 #include "cp_routes.h"
 #include "base/cp_log.h"
 
@@ -199,7 +200,11 @@ cp_main_start(cp_app_t *app, cp_arena_t *a, cp_err_t *err)
 {
     cp_rc_t  rc;
 
-    rc = cp_main_open(app, a, err);
+    rc = cp_oidc_init(app, a, err);
+
+    if (rc == CP_OK) {
+        rc = cp_main_open(app, a, err);
+    }
 
     if (rc == CP_OK) {
         rc = cp_main_prepare(app, a, err);
@@ -239,6 +244,10 @@ cp_main_do(cp_app_t *app, cp_conf_do_e what, cp_arena_t *a, cp_err_t *err)
 
     case CP_CONF_CHECK:
         rc = cp_mail_start(app, err);
+
+        if (rc == CP_OK) {
+            rc = cp_oidc_init(app, a, err);
+        }
 
         if (rc != CP_OK) {
             return rc;

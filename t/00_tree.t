@@ -23,9 +23,9 @@ my @PLANES = (
       anyone => ['ngx_http_stoa_module'],             # nginx's tag of it
       loops  => ['core/stoa_rec core/stoa_rec_types'] },
     { root   => 'control-plane',
-      floors => ['.', qw(rest platform openapi apply http catalogue discovery
-                         kinds resource people audit feed auth client op
-                         store spec stoactl base)],
+      floors => ['.', qw(rest platform openapi apply http oidc catalogue
+                         discovery kinds resource people audit feed auth client
+                         op store spec stoactl base)],
       anyone => [],
       loops  => ['resource/cp_validate resource/cp_values',
                  'resource/cp_depend resource/cp_resource'] },

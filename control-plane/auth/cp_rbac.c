@@ -106,6 +106,8 @@ static const cp_permission_t  cp_permissions[] = {
     { "credential:write", D|O|T|P, TENANT,
       "make, rotate and revoke credentials" },
 
+    { "identity:read", ALL, PLATFORM,
+      "see whether the provider of identities answers" },
     { "mail:read", ALL, PLATFORM,
       "see which mails wait and what became of the others" },
     { "mail:write", P, PLATFORM, "send a mail for a test" },

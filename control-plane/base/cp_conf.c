@@ -8,26 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/cp_conf.h"
+#include "base/cp_conf_opt.h"
 #include "base/cp_json.h"
 
 
 #define CP_CONF_FILE_MAX  (1024 * 1024)
 
-
-typedef enum { CP_OPT_TEXT, CP_OPT_INT, CP_OPT_BOOL, CP_OPT_ALLOW }
-    cp_opt_type_e;
-
-typedef struct {
-    const char     *name;
-    cp_opt_type_e   type;
-    size_t          offset;
-    const char     *dflt;
-    int64_t         min;               /* TEXT: of the length               */
-    int64_t         max;
-    const char     *values;            /* " a b " or NULL                   */
-    const char     *doc;
-} cp_opt_t;
 
 #define cp_opt(name, type, dflt, min, max, values, doc)                       \
     { #name, type, offsetof(cp_conf_t, name), dflt, min, max, values, doc }
@@ -97,6 +83,20 @@ static const cp_opt_t  cp_opts[] = {
     cp_opt(upstream_ca_file, CP_OPT_TEXT, "", 0, 1000, NULL,
            "PEM file with the CAs that discovery verifies MCP servers with; "
            "the system's when empty"),
+    cp_opt(oidc_issuer, CP_OPT_TEXT, "", 0, 500, NULL,
+           "the OpenID Connect provider whose access tokens are taken: its "
+           "issuer, exactly as its tokens say it"),
+    cp_opt(oidc_url, CP_OPT_TEXT, "", 0, 500, NULL,
+           "where it is reached from here, in place of the issuer"),
+    cp_opt(oidc_audience, CP_OPT_TEXT, "", 0, 200, NULL,
+           "whom its access tokens have to be made for"),
+    cp_opt(oidc_roles_claim, CP_OPT_TEXT, "/realm_access/roles", 0, 200, NULL,
+           "the claim, a name or a path, with roles"),
+    cp_opt(oidc_groups_claim, CP_OPT_TEXT, "groups", 0, 200, NULL,
+           "the claim with groups"),
+    cp_opt(oidc_grants, CP_OPT_WORDS, "", 0, 16000, NULL,
+           "roles by claims: role:VALUE=ROLE, group:VALUE=TENANT:ROLE, "
+           "client:ID=TENANT:ROLE; {tenant} and {role} in a value"),
     cp_opt(outbound_allow, CP_OPT_ALLOW, "none", 0, 0, NULL,
            "addresses beside public ones that tenants may have asked: ranges "
            "such as 10.1.0.0/16, private, loopback"),
@@ -161,16 +161,6 @@ static const cp_conf_command_t  cp_conf_commands[] = {
 };
 
 
-/* The places a value can come from, for messages. */
-
-typedef struct {
-    cp_arena_t  *arena;
-    cp_conf_t   *conf;
-    cp_err_t    *err;
-    const char  *place;                /* "conf/x.yaml:3", "--listen" ...   */
-} cp_conf_reader_t;
-
-
 static const cp_opt_t *
 cp_conf_find(const char *name, size_t len)
 {
@@ -191,140 +181,6 @@ cp_conf_find(const char *name, size_t len)
     }
 
     return NULL;
-}
-
-
-static cp_rc_t
-cp_conf_bad(cp_conf_reader_t *rd, const cp_opt_t *opt, const char *why)
-{
-    /* the value is not repeated: it may be a password */
-
-    return cp_err_set(rd->err, "validation", "%s: %s %s", rd->place,
-                      opt->name, why);
-}
-
-
-static cp_rc_t
-cp_conf_set_text(cp_conf_reader_t *rd, const cp_opt_t *opt, const char *value)
-{
-    size_t        len;
-    char          word[64];
-    const char  **dst;
-
-    len = strlen(value);
-
-    if ((int64_t) len < opt->min || (int64_t) len > opt->max) {
-        (void) snprintf(word, sizeof(word), "must have %lld to %lld "
-                        "characters", (long long) opt->min,
-                        (long long) opt->max);
-        return cp_conf_bad(rd, opt, word);
-    }
-
-    if (opt->values != NULL) {
-
-        (void) snprintf(word, sizeof(word), " %s ", value);
-
-        if (strchr(value, ' ') != NULL || strstr(opt->values, word) == NULL) {
-            return cp_err_set(rd->err, "validation",
-                              "%s: %s must be one of:%.*s", rd->place,
-                              opt->name, (int) strlen(opt->values) - 1,
-                              opt->values);
-        }
-    }
-
-    dst = (const char **) ((char *) rd->conf + opt->offset);
-    *dst = cp_arena_strdup(rd->arena, value);
-
-    return (*dst != NULL) ? CP_OK : CP_ERROR;
-}
-
-
-static cp_rc_t
-cp_conf_set_int(cp_conf_reader_t *rd, const cp_opt_t *opt, const char *value)
-{
-    char       *end;
-    char        why[80];
-    long long   i;
-
-    errno = 0;
-    i = strtoll(value, &end, 10);
-
-    if (*value == '\0' || isspace((unsigned char) *value) || *end != '\0'
-        || errno != 0 || i < opt->min || i > opt->max)
-    {
-        (void) snprintf(why, sizeof(why), "must be a number from %lld to "
-                        "%lld", (long long) opt->min, (long long) opt->max);
-        return cp_conf_bad(rd, opt, why);
-    }
-
-    *(int64_t *) ((char *) rd->conf + opt->offset) = i;
-
-    return CP_OK;
-}
-
-
-/* Words between blanks or commas; the later place replaces the earlier. */
-
-static cp_rc_t
-cp_conf_set_allow(cp_conf_reader_t *rd, const cp_opt_t *opt,
-    const char *value)
-{
-    size_t         len;
-    stoa_rc_t      rc;
-    stoa_allow_t  *allow;
-
-    allow = (stoa_allow_t *) ((char *) rd->conf + opt->offset);
-    memset(allow, 0, sizeof(stoa_allow_t));
-
-    for (value += strspn(value, ", "); *value != '\0';
-         value += len + strspn(value + len, ", "))
-    {
-        len = strcspn(value, ", ");
-        rc = stoa_allow_add(allow, value, len);
-
-        if (rc != STOA_OK) {
-            return cp_conf_bad(rd, opt, rc == STOA_FULL ? "has too many rows"
-                               : "must have addresses, ranges such as"
-                                 " 10.1.0.0/16, private, loopback or none");
-        }
-    }
-
-    return CP_OK;
-}
-
-
-static cp_rc_t
-cp_conf_set(cp_conf_reader_t *rd, const cp_opt_t *opt, const char *value)
-{
-    bool  yes;
-
-    switch (opt->type) {
-
-    case CP_OPT_TEXT:
-        return cp_conf_set_text(rd, opt, value);
-
-    case CP_OPT_INT:
-        return cp_conf_set_int(rd, opt, value);
-
-    case CP_OPT_ALLOW:
-        return cp_conf_set_allow(rd, opt, value);
-
-    case CP_OPT_BOOL:
-        break;
-    }
-
-    yes = strcmp(value, "true") == 0 || strcmp(value, "1") == 0
-          || strcmp(value, "on") == 0;
-
-    if (!yes && strcmp(value, "false") != 0 && strcmp(value, "0") != 0
-        && strcmp(value, "off") != 0)
-    {
-        return cp_conf_bad(rd, opt, "must be true or false");
-    }
-
-    *(bool *) ((char *) rd->conf + opt->offset) = yes;
-
-    return CP_OK;
 }
 
 
@@ -395,7 +251,7 @@ cp_conf_yaml(cp_conf_reader_t *rd, const char *path, const char *text,
 
         if (v->type == CP_JSON_OBJECT || v->type == CP_JSON_NULL
             || (v->type == CP_JSON_ARRAY && opt != NULL
-                && opt->type != CP_OPT_ALLOW))
+                && opt->type != CP_OPT_ALLOW && opt->type != CP_OPT_WORDS))
         {
             return cp_err_set(rd->err, "validation", "%s: %s must have one "
                               "value", rd->place, v->key);
@@ -777,9 +633,7 @@ cp_conf_load(cp_arena_t *a, int argc, char **argv, cp_conf_t *conf,
     }
 
     for (i = 0; i < (int) CP_OPTS && rc == CP_OK; i++) {
-        rc = cp_opts[i].dflt[0] != '\0' || cp_opts[i].type != CP_OPT_TEXT
-             ? cp_conf_set(&rd, &cp_opts[i], cp_opts[i].dflt)
-             : cp_conf_set_text(&rd, &cp_opts[i], "");
+        rc = cp_conf_set(&rd, &cp_opts[i], cp_opts[i].dflt);
     }
 
     if (rc == CP_OK && file != NULL && file[0] != '\0') {

@@ -42,6 +42,12 @@ typedef struct {
     int64_t      password_hashes;      /* at once                           */
     const char  *upstream_ca_file;     /* "" the system's                   */
     const char  *tenant_limits;        /* of those without their own        */
+    const char  *oidc_issuer;          /* "": no provider of identities     */
+    const char  *oidc_url;             /* "": its issuer's                  */
+    const char  *oidc_audience;
+    const char  *oidc_roles_claim;
+    const char  *oidc_groups_claim;
+    const char  *oidc_grants;
     stoa_allow_t outbound_allow;       /* beside public addresses           */
     const char  *smtp_url;             /* "" no mail                        */
     const char  *smtp_from;

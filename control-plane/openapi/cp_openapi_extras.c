@@ -252,6 +252,9 @@ const cp_openapi_extra_t  cp_openapi_extras[] = {
       "},\"202\":{\"description\":\"what was read before; the reading goes"
       " on\",\"content\":" JSON(ANY) "}}" },
 
+    { "GET /v1/identity-provider", NULL, NULL,
+      OK_JSON("how it is", REF("IdentityProvider")) },
+
     { "GET /v1/mails",
       "[" QUERY("state", "{\"type\":\"string\",\"enum\":[\"waiting\","
             "\"sent\",\"failed\"]}", "only these") ","
@@ -531,6 +534,12 @@ const char *const  cp_openapi_schemas_text[] = {
     ",\"diff\":" ANY ",\"hash\":" TEXT ",\"address\":" TEXT
     ",\"erased\":{\"type\":\"boolean\"}}}},\"next\":{\"type\":[\"string\","
     "\"null\"]}}}",
+
+    "IdentityProvider",
+    "{\"type\":\"object\",\"required\":[\"issuer\",\"state\",\"keys\"],"
+    "\"properties\":{\"issuer\":" TEXT ",\"state\":{\"type\":\"string\","
+    "\"enum\":[\"pending\",\"ok\",\"away\"]},\"keys\":" INT64("0")
+    ",\"since\":" TIME ",\"keys_at\":" TIME ",\"error\":" TEXT "}}",
 
     "Mails",
     "{\"type\":\"object\",\"required\":[\"items\",\"enabled\"],"

@@ -7,6 +7,7 @@
 #include "audit/cp_denial.h"
 #include "auth/cp_auth.h"
 #include "base/cp_metrics.h"
+#include "oidc/cp_oidc.h"
 #include "resource/cp_engine.h"
 #include "rest/cp_rest.h"
 #include "rest/cp_session_http.h"
@@ -59,9 +60,15 @@ cp_auth_admin(cp_req_t *r)
 
     bearer = cp_req_header(r, "Authorization");
 
-    rc = bearer == NULL && cp_session_sent(r)
-         ? cp_session_judge(r)
-         : cp_auth_bearer(&r->op, CP_AUTH_ADMIN, bearer);
+    if (bearer == NULL && cp_session_sent(r)) {
+        rc = cp_session_judge(r);
+
+    } else if (cp_oidc_used(r->op.app) && cp_oidc_looks(bearer)) {
+        rc = cp_oidc_bearer(&r->op, bearer);
+
+    } else {
+        rc = cp_auth_bearer(&r->op, CP_AUTH_ADMIN, bearer);
+    }
 
     return rc == CP_OK ? cp_auth_path(r) : rc;
 }

@@ -228,6 +228,38 @@ sub import_realm {
     $self->must(POST => '', $realm, realm => 0);
 }
 
+# What stoa-control is told of it: the configuration of docs/identity.md.
+
+sub control_args {
+    my ($self, @more) = @_;
+    my ($yaml) = slurp("$Test::Stoa::Base::ROOT/docs/identity.md")
+        =~ /```yaml\n(# stoa-control\.yaml\n.*?)```/s or die "no yaml\n";
+    $yaml =~ s{https://keycloak\.example/realms/stoa}{$self->issuer}ge;
+    my $dir = $self->{t}->dir;
+    $yaml =~ s{/etc/stoa/}{$dir/}g;
+    spew("$dir/keycloak.secret", $self->{secret}{control}, 0600);
+    return ['--config=' . spew("$dir/stoa-control.yaml", $yaml), @more];
+}
+
+# A key of the test's own among the realm's, to sign what Keycloak never
+# would: as of token_key().
+
+sub own_key {
+    my ($self, $key, $priority) = @_;
+    $self->{realm_id} //= $self->must(GET => '')->{json}{id};
+    my %before = map { ($_->{kid} => 1) }
+        @{ $self->must(GET => '/keys')->{json}{keys} };
+    my $id = $self->must(POST => '/components', { name => "own-$key->{kid}",
+        providerId => 'rsa', providerType => 'org.keycloak.keys.KeyProvider',
+        parentId => $self->{realm_id}, config => {
+            priority => [$priority // -1], enabled => ['true'],
+            active => ['true'], algorithm => ['RS256'],
+            privateKey => [slurp($key->{pem})] } })->{id};
+    ($key->{kid}) = grep { !$before{$_} } map { $_->{kid} }
+        @{ $self->must(GET => '/keys')->{json}{keys} };
+    return $id;
+}
+
 sub token_of {
     my ($self, $realm, %form) = @_;
     my $r = $self->{ua}->post_form(

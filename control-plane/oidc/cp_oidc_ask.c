@@ -1,0 +1,90 @@
+/*
+ * Asking the provider.
+ */
+
+#include <string.h>
+
+#include "oidc/cp_oidc.h"
+
+
+static bool
+cp_oidc_on_data(void *ctx, const char *data, size_t len)
+{
+    stoa_buf_t  *b = ctx;
+
+    stoa_buf_add(b, data, len);
+
+    return b->rc == STOA_OK;
+}
+
+
+const char *
+cp_oidc_ask_text(const cp_oidc_ask_t *ask, long *status, stoa_str_t *body)
+{
+    stoa_str_t       form;
+    stoa_buf_t       b;
+    const char      *error;
+    cp_client_t     *client;
+    cp_client_to_t   to = { .url = ask->url, .verify = true, .trusted = true };
+
+    *status = 0;
+    body->data = "";
+    body->len = 0;
+    stoa_buf_init(&b, ask->max);
+    client = cp_client_create(ask->app, ask->arena, &to, cp_oidc_on_data,
+                              NULL, &b);
+    error = "out of memory";
+
+    if (client) {
+        form.data = ask->form;
+        form.len = ask->form ? strlen(ask->form) : 0;
+
+        cp_client_header(client, "Accept", "application/json");
+        cp_client_header(client, "Authorization", ask->authorization);
+
+        if (ask->form) {
+            cp_client_header(client, "Content-Type",
+                             "application/x-www-form-urlencoded");
+        }
+
+        error = cp_client_send(client, ask->form ? "POST" : "GET",
+                               ask->form ? &form : NULL, ask->timeout_ms,
+                               status);
+
+        if (b.rc != STOA_OK) {
+            error = "the answer is too long";
+        }
+
+        if (error == NULL && b.len) {
+            body->data = cp_arena_strndup(ask->arena, b.data, b.len);
+            body->len = b.len;
+            error = body->data ? NULL : "out of memory";
+        }
+    }
+
+    cp_client_destroy(client);
+    stoa_buf_free(&b);
+
+    return error;
+}
+
+
+const char *
+cp_oidc_ask(const cp_oidc_ask_t *ask, long *status, cp_json_t **out)
+{
+    stoa_str_t   body;
+    const char  *error;
+
+    *out = NULL;
+    error = cp_oidc_ask_text(ask, status, &body);
+
+    if (error == NULL
+        && (cp_json_parse(ask->arena, body.data, body.len, out, NULL) != CP_OK
+            || ((*out)->type != CP_JSON_OBJECT
+                && (*out)->type != CP_JSON_ARRAY)))
+    {
+        *out = NULL;
+    }
+
+    return error;
+}

@@ -1,0 +1,185 @@
+#!/usr/bin/perl
+
+# Access tokens of a real Keycloak at the admin API: what they give, what is
+# none, keys that change, and a provider that is away.
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::Stoa;
+use HTTP::Tiny;
+use Test::Stoa::Docs;
+use Test::Stoa::Keycloak;
+use Test::Stoa::Token;
+
+my $t = Test::Stoa->new->has('control', 'keycloak', 'slapd', 'openssl');
+my $kc = Test::Stoa::Keycloak->new($t);
+my $own = token_key($t, 'own', 'RS256');
+my $component = $kc->own_key($own);
+$t->control(args => $kc->control_args);
+$t->apply(docs(tenant('acme'), tenant('globex')));
+
+sub as { my ($token, $path) = @_;
+         return $t->api(GET => $path // '/v1/whoami', undef,
+                        token => $token) }
+sub state { return $t->must(GET => '/v1/identity-provider') }
+
+wait_until { &state->{state} eq 'ok' } 10;
+is(&state->{issuer}, $kc->issuer, 'the provider is known');
+is($t->metrics('control')->{stoa_control_oidc_up}, 1, 'and a metric says so');
+
+
+# who may what
+
+my $dev = $kc->user('dev', groups => ['/tenants/acme/developer']);
+my $tok = $kc->token('dev')->{access_token};
+my $r = as($tok);
+is($r->{status}, 200, 'an access token is taken') or diag $r->{body};
+is($r->{json}{name}, 'dev', 'it is of whom it says');
+is($r->{json}{role}, 'developer', "with the role of the group");
+is($r->{json}{tenant}, 'acme', "and its tenant");
+is($r->{json}{grants}[0]{roles}[0]{from}, 'claim', 'which is not stored');
+is($t->api(POST => '/v1/tenants/acme/applications', { name => 'a' },
+           token => $tok)->{status}, 201, 'may what that role may');
+is($t->api(POST => '/v1/tenants/acme/plans', { name => 'p' },
+           token => $tok)->{status}, 403, 'not what it may not');
+is(as($tok, '/v1/tenants/globex')->{status}, 404, "nor another's tenant");
+
+$kc->user('none');
+$r = as($kc->token('none')->{access_token});
+is($r->{status}, 403, 'who is in no group may nothing');
+$kc->user('odd', groups => []);
+$kc->must(POST => '/groups', { name => 'platform-admin' });
+my $odd = $kc->user('odd2', groups => ['/platform-admin']);
+is(as($kc->token('odd2')->{access_token})->{status}, 403,
+   'a group that is called as a role gives none');
+my $acme = $kc->group('/tenants/acme');
+$kc->must(POST => "/groups/$acme/children", { name => 'platform-admin' });
+$kc->user('odd3', groups => ['/tenants/acme/platform-admin']);
+is(as($kc->token('odd3')->{access_token})->{status}, 403,
+   "nor is the platform's role one of a tenant");
+my $root = $kc->user('root');
+$kc->role($root, 'platform-admin');
+$r = as($kc->token('root')->{access_token}, '/v1/tenants');
+is($r->{status}, 200, 'a role of the realm is one of the platform')
+    or diag $r->{body};
+
+
+# what is no access token of ours
+
+my $good = $kc->token('dev', scope => 'openid');
+my %sample = (
+    'an ID token' => $good->{id_token},
+    'a refresh token' => $good->{refresh_token},
+    'a token for another audience' => $kc->token_of($kc->{realm},
+        grant_type => 'client_credentials', client_id => 'stoa-control',
+        client_secret => $kc->{secret}{control})->{access_token},
+    "another realm's" => $kc->token_of('master', grant_type => 'password',
+        client_id => 'admin-cli', username => 'admin',
+        password => $Test::Stoa::Keycloak::ADMIN_PASSWORD)->{access_token},
+    'a bit changed' => $tok =~ s/(.)$/$1 eq 'A' ? 'B' : 'A'/er,
+    'cut' => substr($tok, 0, -20),
+);
+my @all = (realm_access => { roles => ['platform-admin'] });
+my $forge = sub { my ($more, %h) = @_;
+    return token($own, claims($kc->issuer, 'stoa-api', @all, typ => 'Bearer',
+                              azp => 'stoa-console', %$more), %h) };
+is(as($forge->({}))->{status}, 200, 'one by the key of this test is fine');
+my $now = time;
+$sample{$_->[0]} = $forge->($_->[1], %{ $_->[2] || {} }) for (
+    ['expired by a minute', { exp => $now - 60 }],
+    ['without an end', { exp => undef }],
+    ['from ten minutes ahead', { iat => $now + 600 }],
+    ['not before ten minutes', { nbf => $now + 600 }],
+    ['azp right, no audience', { aud => undef, azp => 'stoa-api' }],
+    ['nobody\'s', { sub => undef }],
+    ['another issuer', { iss => "$kc->{url}/realms/other" }],
+    ['the issuer with a slash', { iss => $kc->issuer . '/' }],
+    ['bound to a key', { cnf => { jkt => 'x' } }],
+    ['with a nonce', { nonce => 'x' }],
+    ['a logout token', { typ => undef }, { typ => 'logout+jwt' }],
+    ['of another kind', { typ => 'Logout' }],
+    ['an algorithm none', {}, { alg => 'none' }],
+    ['HS256', {}, { alg => 'HS256' }],
+    ['PS256 by a key for RS256', {}, { alg => 'PS256' }],
+    ['critical', {}, { crit => ['x'] }],
+    ['with its own key', {}, { jwk => $own->{jwk} }],
+    ['with a key to fetch', {}, { jku => 'http://127.0.0.1:1/' }],
+);
+$sample{'not signed'} = $forge->({}, alg => 'none') =~ s/[^.]*$//r;
+for my $what (sort keys %sample) {
+    $r = as($sample{$what});
+    is($r->{status}, 401, "$what: 401") or diag $r->{body};
+    unlike($r->{body}, qr/eyJ/, "$what: the token is not said again");
+}
+is(as($forge->({ aud => ['account', 'stoa-api'] }))->{status}, 200,
+   'one of several audiences');
+is(as($forge->({ exp => $now - 5 }))->{status}, 200,
+   'five seconds over: within what clocks differ');
+
+
+# keys
+
+my $new = token_key($t, 'new', 'RS256');
+my $second = $kc->own_key($new, 200);
+my $text = $kc->token('dev')->{access_token};
+wait_until { as($text)->{status} == 200 } 12;
+is(as($text)->{status}, 200, 'a new key works when its first token comes');
+# away
+
+$t->stop('control');
+$t->control(args => ['--oidc-url=http://127.0.0.1:' . $t->port('nobody'),
+                     @{ $kc->control_args }]);
+is(as($text)->{status}, 503, 'no keys yet: try again, not 401');
+is(&state->{state}, 'away', 'and it is said that the provider is away');
+like(&state->{error}, qr/connect/i, 'and why');
+is($t->api(GET => '/v1/whoami')->{status}, 200, 'other tokens are good');
+
+# heard of at the inner address, with another name than the issuer
+
+$t->stop('control');
+my $inner = $t->port('inner');
+$t->origin(sub {
+    my ($q) = @_;
+    my $mode = slurp($t->dir('mode'));
+    return [200, ['Content-Type' => 'text/html'], '<html>'] if $mode eq 'html';
+    return [500, [], ''] if $mode eq '500';
+    my $at = $kc->issuer . $q->{path};
+    my $r = HTTP::Tiny->new->get($at);
+    return [200, ['Content-Type' => 'application/json'], '{"keys":[]}']
+        if $mode eq 'empty' && $q->{path} =~ /certs/;
+    return [$r->{status}, ['Content-Type' => 'application/json'],
+            $r->{content}];
+}, name => 'inner', port => $inner);
+spew($t->dir('mode'), 'html');
+$t->control(args => ["--oidc-url=http://127.0.0.1:$inner",
+                     @{ $kc->control_args }]);
+wait_until { &state->{state} eq 'away' } 10;
+is(&state->{state}, 'away', 'an answer that is no JSON is none');
+spew($t->dir('mode'), 'fine');
+wait_until { &state->{state} eq 'ok' } 20;
+is(as($text)->{status}, 200, 'it heals by itself, by the inner address');
+my $asked = sub { scalar grep { $_->{path} =~ /certs/ }
+                  $t->origin_log('inner') };
+my $had = $asked->();
+is(as($forge->({}, kid => "made-up-$_"))->{status}, 401,
+   "a made-up key, $_") for 1 .. 30;
+cmp_ok($asked->() - $had, '<=', 2, 'for which nobody is asked each time');
+spew($t->dir('mode'), 'empty');
+my $other = token_key($t, 'other', 'RS256');
+$other->{kid} = 'unknown';
+wait_until { as(token($other, claims($kc->issuer, 'stoa-api')));
+             &state->{state} eq 'away' } 15;
+is(&state->{state}, 'away', 'an empty set of keys is a failure');
+is(as($text)->{status}, 200, 'and takes no key away');
+$t->stop('control');
+
+for my $bad (['--oidc-audience='], ['--oidc-grants=x=y'],
+             ['--oidc-grants=group:/{role}={role}'])
+{
+    my ($code, $out, $err) = $t->run_cmd(["$Test::Stoa::OBJS/stoa-control",
+        @{ $kc->control_args }, @$bad, '--check-config']);
+    isnt($code, 0, "not started with @$bad");
+    like($err, qr/oidc_/, 'and why');
+}
+
+$t->done;
