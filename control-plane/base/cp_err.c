@@ -14,6 +14,7 @@ static const cp_err_row_t  cp_err_rows[] = {
     { "bad_request",            400, "Bad request" },
     { "validation",             422, "The input is not valid" },
     { "unauthorized",           401, "Authentication is required" },
+    { "second_factor_needed",   401, "A code is needed" },
     { "password_change_needed", 403, "Choose another password" },
     { "forbidden",              403, "Not allowed" },
     { "not_found",              404, "Not found" },

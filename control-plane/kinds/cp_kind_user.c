@@ -45,6 +45,8 @@ static const cp_transition_t  user_transitions[] = {
 
 static const cp_dependent_t  user_dependents[] = {
     { NULL, "DELETE FROM sessions WHERE person = $1", CP_DEP_PLAIN, false },
+    { NULL, "DELETE FROM recovery_codes WHERE person = $1", CP_DEP_PLAIN,
+      false },
     { NULL, NULL, 0, false }
 };
 

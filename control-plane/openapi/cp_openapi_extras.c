@@ -32,6 +32,12 @@
 
 #define DONE  "{\"204\":{\"description\":\"done\"}}"
 
+#define PROOF(required, more)                                                 \
+    JSON("{\"type\":\"object\",\"required\":[\"password\"" required          \
+         "],\"additionalProperties\":false,"                                  \
+         "\"properties\":{\"password\":"                                      \
+         TEXT_MAX("256") ",\"code\":" TEXT_MAX("32") more "}}")
+
 #define DOCUMENTS                                                             \
     "{\"application/yaml\":{\"schema\":{}},\"application/json\":"             \
     "{\"schema\":{\"oneOf\":[{\"type\":\"null\"}," REF("Document")            \
@@ -139,11 +145,26 @@ const cp_openapi_extra_t  cp_openapi_extras[] = {
       JSON("{\"type\":\"object\",\"required\":[\"name\",\"password\"],"
            "\"additionalProperties\":false,\"properties\":{\"name\":"
            TEXT_MAX("254") ",\"password\":" TEXT_MAX("256")
-           ",\"new_password\":" TEXT_MAX("256") "}}"),
+           ",\"new_password\":" TEXT_MAX("256") ",\"code\":"
+           TEXT_MAX("32") "}}"),
       "{\"201\":{\"description\":\"logged in: the cookie\",\"content\":"
       JSON(REF("Session")) "},\"429\":{\"description\":\"too many attempts"
       " failed\",\"content\":{\"application/problem+json\":{\"schema\":"
       REF("Problem") "}}}}" },
+    { "POST /v1/session/password", NULL, PROOF(",\"new_password\"",
+      ",\"new_password\":" TEXT_MAX("256")),
+      OK_JSON("the login, under another id", REF("Session")) },
+    { "POST /v1/session/second-factor", NULL, PROOF("", ""),
+      OK_JSON("the key, to be confirmed", ANY) },
+    { "POST /v1/session/second-factor/confirm", NULL,
+      JSON("{\"type\":\"object\",\"required\":[\"code\"],"
+           "\"additionalProperties\":false,\"properties\":{\"code\":"
+           TEXT_MAX("32") "}}"),
+      OK_JSON("recovery codes, shown this once", ANY) },
+    { "POST /v1/session/second-factor/remove", NULL, PROOF("", ""),
+      OK_JSON("the login, under another id", REF("Session")) },
+    { "POST /v1/session/recovery-codes", NULL, PROOF("", ""),
+      OK_JSON("recovery codes, shown this once", ANY) },
     { "GET /v1/session", NULL, NULL,
       OK_JSON("the login", REF("Session")) },
     { "DELETE /v1/session", NULL, NULL, DONE },
@@ -155,8 +176,6 @@ const cp_openapi_extra_t  cp_openapi_extras[] = {
     { "DELETE /v1/sessions", NULL, NULL, DONE },
     { "DELETE /v1/sessions/{session}", NULL, NULL, DONE },
 
-    { "GET /v1/usage", "[" USAGE "]", NULL,
-      OK_JSON("sums", REF("UsageSums")) },
 
     { "GET /v1/tenants/{tenant}/usage", "[" USAGE "]", NULL, USAGE_ANSWER },
 

@@ -8,8 +8,10 @@
 #include "auth/cp_session.h"
 #include "auth/cp_user.h"
 #include "base/cp_metrics.h"
+#include "people/cp_factor.h"
 #include "people/cp_login.h"
 #include "people/cp_password.h"
+#include "people/cp_totp.h"
 
 
 /* Which failures are counted together: so many are free, then each further
@@ -36,6 +38,9 @@ typedef struct {
     const char  *password;             /* NULL: none can be right           */
     bool         active;
     bool         must_change;
+    const char  *totp;                 /* NULL: no second factor            */
+    int64_t      last;                 /* step of the code that was last    */
+    int64_t      step;                 /* of this one; 0: a recovery code   */
 } cp_knock_t;
 
 
@@ -45,8 +50,10 @@ static cp_rc_t cp_login_wait(cp_op_t *op, cp_tx_t *tx, cp_login_t *l,
     const cp_knock_t *k);
 static cp_rc_t cp_login_person(cp_op_t *op, cp_tx_t *tx, const cp_login_t *l,
     cp_knock_t *k);
+static cp_rc_t cp_login_factor(cp_op_t *op, const cp_login_t *l,
+    cp_knock_t *k);
 static cp_rc_t cp_login_failed(cp_op_t *op, const cp_login_t *l,
-    const cp_knock_t *k);
+    const cp_knock_t *k, const char *detail);
 static cp_rc_t cp_login_count(cp_op_t *op, cp_tx_t *tx, const char *what,
     int64_t free, int64_t most_s);
 static cp_rc_t cp_login_enter(cp_op_t *op, cp_login_t *l,
@@ -78,7 +85,13 @@ cp_login(cp_op_t *op, cp_login_t *l)
     }
 
     if (!right || !k.active) {
-        return cp_login_failed(op, l, &k);
+        return cp_login_failed(op, l, &k, k.id == NULL ? "nobody"
+                               : k.active ? "password" : "not_active");
+    }
+
+    rc = cp_login_factor(op, l, &k);
+    if (rc != CP_OK) {
+        return rc;
     }
 
     if (k.must_change && l->new_password == NULL) {
@@ -104,6 +117,32 @@ cp_login(cp_op_t *op, cp_login_t *l)
     }
 
     return rc == CP_OK ? cp_login_enter(op, l, &k, password) : rc;
+}
+
+
+/* Only who knows the password learns that there is a second factor. */
+static cp_rc_t
+cp_login_factor(cp_op_t *op, const cp_login_t *l, cp_knock_t *k)
+{
+    cp_rc_t  rc;
+
+    if (k->totp == NULL) {
+        return CP_OK;
+    }
+
+    if (l->code == NULL) {
+        return cp_err_set(&op->err, "second_factor_needed", "a code of the"
+                          " authenticator is needed");
+    }
+
+    if (strlen(l->code) != CP_TOTP_DIGITS) {
+        return CP_OK;                  /* taken in the transaction          */
+    }
+
+    rc = cp_factor_step(op, k->id, k->totp, l->code, k->last, &k->step);
+
+    return rc == CP_OK && k->step == 0 ? cp_login_failed(op, l, k, "code")
+                                       : rc;
 }
 
 
@@ -218,7 +257,8 @@ cp_login_person(cp_op_t *op, cp_tx_t *tx, const cp_login_t *l,
     mail = cp_user_mail(op->arena, l->name);
 
     rc = cp_tx_query(tx, op->arena, "SELECT id, name, tenant, state,"
-                     " password, must_change FROM users WHERE issuer IS NULL"
+                     " password, must_change, totp, totp_step"
+                     " FROM users WHERE issuer IS NULL"
                      " AND (name = $1 OR mail_key = $2)",
                      cp_args(cp_text(name ? name : ""),
                              cp_text(mail ? mail : "")), &rows, &op->err);
@@ -235,6 +275,9 @@ cp_login_person(cp_op_t *op, cp_tx_t *tx, const cp_login_t *l,
     k->password = cp_cell(&rows, 0, 4)->type == CP_VAL_TEXT
                   ? cp_cell(&rows, 0, 4)->p : NULL;
     k->must_change = cp_cell(&rows, 0, 5)->i != 0;
+    k->totp = cp_cell(&rows, 0, 6)->type == CP_VAL_TEXT
+              ? cp_cell(&rows, 0, 6)->p : NULL;
+    k->last = cp_cell(&rows, 0, 7)->i;
 
     return CP_OK;
 }
@@ -258,7 +301,8 @@ cp_login_news(cp_op_t *op, cp_tx_t *tx, const cp_login_t *l,
 
 
 static cp_rc_t
-cp_login_failed(cp_op_t *op, const cp_login_t *l, const cp_knock_t *k)
+cp_login_failed(cp_op_t *op, const cp_login_t *l, const cp_knock_t *k,
+    const char *detail)
 {
     cp_rc_t   rc;
     cp_tx_t  *tx;
@@ -274,17 +318,16 @@ cp_login_failed(cp_op_t *op, const cp_login_t *l, const cp_knock_t *k)
     }
 
     if (rc == CP_OK) {
-        rc = cp_login_news(op, tx, l, k, "login_failed",
-                           k->id == NULL ? "nobody"
-                           : k->active ? "password" : "not_active");
+        rc = cp_login_news(op, tx, l, k, "login_failed", detail);
     }
 
     rc = cp_tx_finish(tx, rc, &op->err);
     cp_login_result("result=\"wrong\"");
 
     return rc == CP_OK
-           ? cp_err_set(&op->err, "unauthorized",
-                        "the name or the password is wrong") : rc;
+           ? cp_err_set(&op->err, "unauthorized", strcmp(detail, "code") == 0
+                        ? "the code is wrong, or was used"
+                        : "the name or the password is wrong") : rc;
 }
 
 
@@ -331,6 +374,7 @@ static cp_rc_t
 cp_login_enter(cp_op_t *op, cp_login_t *l, const cp_knock_t *k,
     const char *password)
 {
+    bool       recovered;
     cp_rc_t    rc;
     cp_tx_t   *tx;
     unsigned   n;
@@ -345,19 +389,32 @@ cp_login_enter(cp_op_t *op, cp_login_t *l, const cp_knock_t *k,
     rc = cp_tx_query(tx, op->arena, "UPDATE users SET last_login_at = $3,"
                      " password = COALESCE($4, password),"
                      " must_change = CASE WHEN $5 = 1 THEN 0"
-                     " ELSE must_change END"
+                     " ELSE must_change END, totp_step = CASE WHEN $6 > 0"
+                     " THEN $6 ELSE totp_step END"
                      " WHERE id = $1 AND password = $2 AND state = 'active'"
-                     " RETURNING id",
+                     " AND ($6 = 0 OR totp_step < $6) RETURNING id",
                      cp_args(cp_text(k->id), cp_text(k->password),
                              cp_int(cp_time_ms()), cp_text(password),
-                             cp_int(l->new_password != NULL)),
+                             cp_int(l->new_password != NULL),
+                             cp_int(k->step)),
                      &rows, &op->err);
 
     if (rc == CP_OK && rows.rows == 0) {
         rc = CP_CONFLICT;
     }
 
-    if (rc == CP_OK && l->new_password) {
+    recovered = true;
+
+    if (rc == CP_OK && k->totp && k->step == 0) {
+        rc = cp_factor_recover(op, tx, k->id, l->code, &recovered);
+    }
+
+    if (!recovered) {
+        cp_tx_rollback(tx);
+        return rc == CP_OK ? cp_login_failed(op, l, k, "code") : rc;
+    }
+
+    if (rc == CP_OK && (l->new_password || l->others)) {
         rc = cp_session_end(op, tx, k->id, NULL, NULL, &n);
     }
 
@@ -394,7 +451,15 @@ cp_login_open(cp_op_t *op, cp_tx_t *tx, cp_login_t *l, const cp_knock_t *k)
     }
 
     if (rc == CP_OK) {
-        rc = cp_login_news(op, tx, l, k, "login", "password");
+        rc = cp_login_news(op, tx, l, k, "login",
+                           k->totp == NULL ? "password"
+                           : k->step ? "second_factor" : "recovery_code");
+    }
+
+    l->person = k->id;
+
+    if (rc == CP_OK && l->more) {
+        rc = l->more(op, tx, l);
     }
 
     if (rc != CP_OK) {
@@ -403,7 +468,7 @@ cp_login_open(cp_op_t *op, cp_tx_t *tx, cp_login_t *l, const cp_knock_t *k)
 
     memset(&s, 0, sizeof(s));
     s.person = k->id;
-    s.how = "password";
+    s.how = k->totp ? "second_factor" : "password";
     s.address = l->address;
     s.agent = l->agent;
 

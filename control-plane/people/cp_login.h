@@ -22,16 +22,26 @@
 
 #define CP_LOGIN_KEEP_MS  3600000      /* without another failure           */
 
-typedef struct {
+typedef struct cp_login_s  cp_login_t;
+
+struct cp_login_s {
     const char  *name;
     const char  *password;
+    const char  *code;                 /* of the second factor, or to recover
+                                          from its loss; NULL: none         */
     const char  *new_password;         /* NULL: stays                       */
+    bool         others;               /* end the other logins, too         */
+    cp_rc_t    (*more)(cp_op_t *op, cp_tx_t *tx, cp_login_t *l);
+                                       /* what it is for, in its transaction;
+                                          NULL: nothing                     */
+    const char  *person;               /* for more: id                      */
+    cp_json_t   *said;                 /* more's answer                     */
     const char  *address;              /* of the client; NULL: unknown      */
     const char  *agent;
     const char  *cookie;               /* out: a Set-Cookie                 */
-    cp_session_t  *session;      /* out                               */
+    cp_session_t  *session;            /* out                               */
     int64_t      retry_s;              /* out: with "too_many_requests"     */
-} cp_login_t;
+};
 
 cp_rc_t cp_login(cp_op_t *op, cp_login_t *l) CP_MUST_CHECK;
 

@@ -10,26 +10,14 @@
 #include "auth/cp_auth.h"
 #include "auth/cp_session.h"
 #include "auth/cp_user.h"
-#include "people/cp_login.h"
+#include "people/cp_factor.h"
 #include "people/cp_password.h"
 #include "rest/cp_rest.h"
 #include "rest/cp_session_http.h"
 
 
-/* A member of a body of ours: all are strings. */
-typedef struct {
-    const char  *name;                 /* NULL ends                         */
-    bool         required;
-    size_t       max;                  /* bytes: refused before any work    */
-    size_t       offset;
-} cp_member_t;
-
-
 static cp_rc_t cp_session_own(cp_req_t *r);
-static cp_rc_t cp_session_show(cp_req_t *r, int status);
 static bool cp_session_origin(cp_req_t *r, const char *origin);
-static cp_rc_t cp_session_body(cp_req_t *r, const cp_member_t *members,
-    void *out);
 
 
 bool
@@ -127,7 +115,7 @@ cp_session_origin(cp_req_t *r, const char *origin)
 
 
 /* An object of strings, each known, none twice. */
-static cp_rc_t
+cp_rc_t
 cp_session_body(cp_req_t *r, const cp_member_t *members, void *out)
 {
     cp_rc_t             rc;
@@ -178,6 +166,7 @@ static const cp_member_t  cp_login_members[] = {
     { "password", true, CP_PASSWORD_MAX, offsetof(cp_login_t, password) },
     { "new_password", false, CP_PASSWORD_MAX,
       offsetof(cp_login_t, new_password) },
+    { "code", false, CP_FACTOR_MAX, offsetof(cp_login_t, code) },
     { NULL, false, 0, 0 }
 };
 
@@ -202,9 +191,6 @@ cp_session_post(cp_req_t *r)
         return rc;
     }
 
-    l.address = cp_req_address(r);
-    l.agent = cp_req_header(r, "User-Agent");
-
     if (cp_session_sent(r)) {
         rc = cp_session_check(&r->op,
                               cp_req_cookie(r, cp_session_cookie_name(
@@ -218,22 +204,34 @@ cp_session_post(cp_req_t *r)
         r->op.err.arena = r->op.arena;
     }
 
-    rc = cp_login(&r->op, &l);
+    rc = cp_session_login(r, &l);
 
-    if (l.retry_s) {
+    return rc == CP_OK ? cp_session_show(r, 201) : rc;
+}
+
+
+cp_rc_t
+cp_session_login(cp_req_t *r, cp_login_t *l)
+{
+    cp_rc_t  rc;
+
+    l->address = cp_req_address(r);
+    l->agent = cp_req_header(r, "User-Agent");
+
+    rc = cp_login(&r->op, l);
+
+    if (l->retry_s) {
         cp_req_set_header(r, "Retry-After",
                           cp_arena_printf(r->op.arena, "%" PRId64,
-                                          l.retry_s));
+                                          l->retry_s));
     }
 
-    if (rc != CP_OK) {
-        return rc;
+    if (rc == CP_OK) {
+        r->cookie = l->cookie;
+        r->op.session = l->session;
     }
 
-    r->cookie = l.cookie;
-    r->op.session = l.session;
-
-    return cp_session_show(r, 201);
+    return rc;
 }
 
 
@@ -279,7 +277,7 @@ cp_session_json(cp_arena_t *a, const cp_rows_t *rows, unsigned i)
     " FROM sessions WHERE person = $1 AND ends_at > $2"
 
 
-static cp_rc_t
+cp_rc_t
 cp_session_show(cp_req_t *r, int status)
 {
     cp_rc_t              rc;

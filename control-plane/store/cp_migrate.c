@@ -43,7 +43,8 @@
     row(29, "0029_usage_levels")                                              \
     row(30, "0030_people")                                                    \
     row(31, "0031_catalogue")                                                 \
-    row(32, "0032_inbox")
+    row(32, "0032_inbox")                                                     \
+    row(33, "0033_second_factor")
 
 
 typedef struct {

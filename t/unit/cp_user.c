@@ -1,6 +1,7 @@
 /*
- * Tests of people: the one form of names and mails, a provider's people, and
- * what a stored password may ask for.  On a SQLite file in the current folder.
+ * Tests of people: the one form of names and mails, a provider's people, what
+ * a stored password may ask for, codes of authenticators.  On a SQLite file in
+ * the current folder.
  */
 
 #include <string.h>
@@ -8,6 +9,7 @@
 
 #include "auth/cp_user.h"
 #include "people/cp_password.h"
+#include "people/cp_totp.h"
 #include "tap.h"
 
 
@@ -162,6 +164,48 @@ test_password(void)
 }
 
 
+/* RFC 6238, appendix B, SHA-1; RFC 4648, section 10. */
+static void
+test_totp(void)
+{
+    size_t    i;
+    char      code[8];
+    uint8_t   key[CP_TOTP_KEY] = "1234567890123456789";
+    char     *text;
+    static const struct {
+        int64_t   s;
+        uint32_t  code;
+    } vectors[] = {
+        { 59, 94287082 }, { 1111111109, 7081804 }, { 1111111111, 14050471 },
+        { 1234567890, 89005924 }, { 2000000000, 69279037 },
+        { 20000000000, 65353130 }
+    };
+
+    key[CP_TOTP_KEY - 1] = '0';
+
+    for (i = 0; i < sizeof(vectors) / sizeof(vectors[0]); i++) {
+        tap_int(cp_totp_code(key, sizeof(key),
+                             (uint64_t) vectors[i].s / CP_TOTP_STEP_S, 8),
+                vectors[i].code, "a code as the RFC has it");
+    }
+
+    (void) snprintf(code, sizeof(code), "%06u",
+                    cp_totp_code(key, sizeof(key), 100, 6));
+    tap_int(cp_totp_match(key, code, 100 * 30000), 100, "the code of now");
+    tap_int(cp_totp_match(key, code, 101 * 30000), 100, "of 30 s ago");
+    tap_int(cp_totp_match(key, code, 99 * 30000), 100, "of in 30 s");
+    tap_int(cp_totp_match(key, code, 102 * 30000), 0, "of a minute ago");
+    tap_int(cp_totp_match(key, "12345", 3000000), 0, "too short");
+    tap_int(cp_totp_match(key, " 12345", 3000000), 0, "no digit");
+    tap_int(cp_totp_match(key, "1234567", 3000000), 0, "too long");
+
+    text = cp_totp_base32(op.arena, (const uint8_t *) "foobar", 6);
+    tap_ok(text && strcmp(text, "MZXW6YTBOI") == 0, "base 32");
+    text = cp_totp_base32(op.arena, (const uint8_t *) "f", 1);
+    tap_ok(text && strcmp(text, "MY") == 0, "of one byte");
+}
+
+
 int
 main(void)
 {
@@ -187,6 +231,7 @@ main(void)
     test_forms();
     test_oidc();
     test_password();
+    test_totp();
 
     cp_db_close(app.db);
     cp_arena_destroy(a);
