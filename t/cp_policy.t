@@ -393,4 +393,98 @@ is($old->pull->{status}, 410, 'without the policy it starts over');
 $afresh->();
 is($apis->(), 'theirs weather', 'and has what it had');
 
+# -- what it was -------------------------------------------------------------
+
+my $limit = sub { return { max_bytes => $_[0] } };
+$t->must(POST => $P, { name => 'size', type => 'body-limit',
+    config => $limit->(100), attach => [{ api => 'orders' }] });
+$t->must(PATCH => "$P/size", { config => $limit->(200) });
+$t->must(PATCH => "$P/size", { state => 'shadow', title => 'Looked at' });
+$t->must(PATCH => "$P/size", { title => 'Looked at' });
+my $v = $t->must(GET => "$P/size/versions")->{items};
+is(@$v, 3, 'a version of a policy per change');
+is(join(' ', map { $_->{current} ? 1 : 0 } @$v), '1 0 0',
+   'the youngest first, which is the one in force');
+like($v->[0]{actor}, qr/^bootstrap-/, 'who made it so');
+is_deeply($v->[0]{diff}{state}, { before => 'enabled', after => 'shadow' },
+          'each with what it changed');
+is($v->[1]{diff}{config}{after}{max_bytes}, 200, 'the configuration, too');
+my $first = $v->[2]{version};
+my $one = $t->must(GET => "$P/size/versions/$first");
+is($one->{policy}{config}{max_bytes}, 100, 'it is there as it was');
+is($one->{policy}{attach}[0]{api}, 'orders', 'with names');
+is_deeply($one->{diff}{state}, { before => 'shadow', after => 'enabled' },
+          'and what restoring it changes');
+is($t->api(POST => "$P/size/versions/$first/restore", undef, headers =>
+           { 'If-Match' => '"x"' })->{status}, 412, 'restoring looks first');
+my $back = $t->must(POST => "$P/size/versions/$first/restore");
+is($back->{config}{max_bytes}, 100, 'restored');
+is($back->{state}, 'enabled', 'as a whole');
+is(@{ $t->must(GET => "$P/size/versions")->{items} }, 4,
+   'which is a version, too');
+is((grep { $_->{name} eq 'size' } @{ row(api => 'orders')->{policies} })[0]
+   {config}{max_bytes}, 100,
+   'gateways have it');
+for (0, 99, 'x', '1x', '-1', '9' x 20) {
+    is($t->api(GET => "$P/size/versions/$_")->{status}, 404,
+       "no version $_");
+}
+is($t->api(GET => '/v1/tenants/other/policies/size/versions')->{status}, 404,
+   'of another tenant there is none');
+$t->must(PATCH => "$P/size", { config => $limit->($_) }) for 1 .. 55;
+$v = $t->must(GET => "$P/size/versions")->{items};
+is(@$v, 50, 'fifty are kept');
+$t->must(POST => "$P", { name => 'tmp', type => 'body-limit',
+    config => $limit->(7), attach => [{ api => 'weather' }] });
+$t->must(PATCH => "$P/tmp", { attach => [] });
+$t->must(DELETE => '/v1/tenants/acme/apis/weather?force=1');
+my $gone = $t->must(GET => "$P/tmp/versions")->{items}[-1]{version};
+is($t->api(POST => "$P/tmp/versions/$gone/restore")->{status}, 422,
+   'what it was attached to is gone: it is not restored');
+$t->must(DELETE => "$P/tmp");
+$t->must(POST => $P, { name => 'tmp', type => 'body-limit',
+                       config => $limit->(8) });
+is(@{ $t->must(GET => "$P/tmp/versions")->{items} }, 1,
+   'a new policy of the name inherits none');
+$t->must(POST => '/v1/policies', { name => 'g', type => 'body-limit',
+    config => $limit->(5), attach => [{ tenant => 'acme' }] });
+$t->must(PATCH => '/v1/policies/g', { state => 'disabled' });
+is(@{ $t->must(GET => '/v1/policies/g/versions')->{items} }, 2,
+   'global ones have versions');
+
+
+# -- what would be -----------------------------------------------------------
+
+my $E = '/v1/tenants/acme/effective-policies';
+my $at = 'application=demo&api=orders&operation=list';
+my $before = $t->must(GET => "$E?$at")->{items};
+my $try = $t->must(POST => "$E?$at", { name => 'size',
+                                       config => $limit->(9) });
+is_deeply($try->{before}, $before, 'a dry run tells what is');
+is(join(' ', map { "$_->{action} $_->{type}" } @{ $try->{changes} }),
+   'changed body-limit', 'and what changes');
+is($try->{changes}[0]{after}{config}{max_bytes}, 9, 'into what');
+is_deeply($t->must(GET => "$E?$at")->{items}, $before, 'nothing is kept');
+$try = $t->must(POST => "$E?$at", { name => 'new', type => 'headers',
+    config => { response_set => [{ name => 'X-A', value => 'b' }] },
+    attach => [{ application => 'demo' }] });
+is(join(' ', map { "$_->{action} $_->{type} $_->{after}{scope}" }
+             @{ $try->{changes} }), 'added headers application',
+   'one that is not there yet');
+is($t->api(GET => "$P/new")->{status}, 404, 'nor is it then');
+$try = $t->must(POST => "$E?$at", { name => 'size', remove => \1 });
+is($try->{changes}[0]{action}, 'removed', 'one taken away');
+is(scalar(@{ $try->{after} }), @$before - 1, 'is not in what would apply');
+$try = $t->must(POST => "$E?application=demo&api=orders", { name => 'size',
+    attach => [{ api => 'orders', operation => 'add' }] });
+is($try->{changes}[0]{action}, 'removed', 'moved to another place');
+is($t->api(POST => "$E?$at", { name => 'size', config => { max_bytes => -1 } })
+   ->{status}, 422, 'what would be refused is refused');
+is($t->api(POST => "$E?$at", { name => 'none', remove => \1 })->{status}, 404,
+   'what is not there is not taken away');
+my $look = $t->must(POST => '/v1/admin-tokens', { name => 'look2',
+    role => 'viewer', tenant => 'acme' })->{token};
+is($t->api(POST => "$E?$at", { name => 'size' }, token => $look)->{status},
+   403, 'who may not write policies does not try');
+
 $t->done;

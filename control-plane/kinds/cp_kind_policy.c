@@ -8,6 +8,7 @@
 
 #include "kinds/cp_kind.h"
 #include "kinds/cp_policy.h"
+#include "kinds/cp_policy_version.h"
 #include "kinds/cp_secret.h"
 
 
@@ -45,6 +46,8 @@ static const char *cp_policy_there(const cp_json_t *rows,
     const cp_json_t *item);
 static bool cp_policy_same(const cp_json_t *one, const cp_json_t *two);
 static cp_rc_t cp_policy_follow(cp_op_t *op, cp_tx_t *tx,
+    const cp_json_t *row);
+static cp_rc_t cp_policy_places(cp_op_t *op, cp_tx_t *tx,
     const cp_json_t *row);
 static cp_rc_t cp_policy_touch(cp_op_t *op, cp_tx_t *tx,
     const cp_json_t *item);
@@ -104,6 +107,12 @@ static const cp_field_t  attach_fields[] = {
     BASE_TIMES,                                                               \
     F_END
 
+static const cp_dependent_t  policy_dependents[] = {
+    { NULL, "DELETE FROM policy_versions WHERE policy = $1", CP_DEP_PLAIN,
+      false },
+    { NULL, NULL, CP_DEP_PLAIN, false }
+};
+
 static const cp_field_t  policy_fields[] = {
     BASE_ID, BASE_NAME, BASE_TITLE, BASE_TENANT,
     POLICY_FIELDS("secret")
@@ -118,7 +127,7 @@ const cp_resource_t  cp_res_policy = {
     .kind = "policy", .doc_kind = "Policy", .plural = "policies",
     .table = "policies", .parent = "tenant", .fields = policy_fields,
     .check = cp_policy_check, .settled = cp_policy_settled,
-    .follow = cp_policy_follow
+    .follow = cp_policy_follow, .dependents = policy_dependents
 };
 
 const cp_resource_t  cp_res_global_policy = {
@@ -126,7 +135,7 @@ const cp_resource_t  cp_res_global_policy = {
     .plural = "policies", .table = "global_policies",
     .fields = global_fields,
     .check = cp_policy_check, .settled = cp_policy_settled,
-    .follow = cp_policy_follow
+    .follow = cp_policy_follow, .dependents = policy_dependents
 };
 
 
@@ -185,7 +194,13 @@ cp_policy_check(const cp_write_t *w, const cp_json_t *before,
 
     /* what it was attached to is made anew too, after this write */
 
-    return before ? cp_policy_follow(w->op, w->tx, before) : CP_OK;
+    if (before == NULL) {
+        return CP_OK;
+    }
+
+    rc = cp_policy_version_save(w->op, w->tx, before, false);
+
+    return rc == CP_OK ? cp_policy_places(w->op, w->tx, before) : rc;
 }
 
 
@@ -542,9 +557,20 @@ cp_policy_same(const cp_json_t *one, const cp_json_t *two)
 }
 
 
-/* The records of what it is attached to. */
 static cp_rc_t
 cp_policy_follow(cp_op_t *op, cp_tx_t *tx, const cp_json_t *row)
+{
+    cp_rc_t  rc;
+
+    rc = cp_policy_version_save(op, tx, row, true);
+
+    return rc == CP_OK ? cp_policy_places(op, tx, row) : rc;
+}
+
+
+/* The records of what it is attached to. */
+static cp_rc_t
+cp_policy_places(cp_op_t *op, cp_tx_t *tx, const cp_json_t *row)
 {
     cp_rc_t                    rc;
     cp_json_t                 *list, *item;

@@ -120,6 +120,17 @@ cp_openapi_operation(cp_openapi_t *o)
     last = strrchr(o->route->path, '/') + 1;
     item = last - 2 >= o->route->path && last[-2] == '}' ? last : NULL;
     o->item = *last == '{' && item == NULL;
+
+    /* something of a resource, which is not one */
+
+    if (o->res && strcmp(o->route->method, "GET") == 0
+        && ((item && strcmp(last, o->res->plural) != 0)
+            || (o->item && strncmp(last + 1, o->res->kind,
+                                   strlen(o->res->kind)) != 0)))
+    {
+        o->res = NULL;
+    }
+
     o->event = o->res && item && strcmp(o->route->method, "POST") == 0
                && strcmp(last, o->res->plural) != 0 ? last : NULL;
 

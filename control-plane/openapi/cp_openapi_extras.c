@@ -64,7 +64,7 @@
 
 #define PASSPHRASE(text)                                                      \
     "{\"name\":\"Stoa-Passphrase\",\"in\":\"header\",\"description\":\""      \
-    text "\",\"schema\":{\"type\":\"string\",\"minLength\":12,"              \
+    text "\",\"schema\":{\"type\":\"string\",\"minLength\":12,"               \
     "\"maxLength\":1024}}"
 
 #define PRUNE                                                                 \
@@ -110,6 +110,22 @@
 #define USAGE_ANSWER                                                          \
     "{\"200\":{\"description\":\"sums\",\"content\":{\"application/json\":"   \
     "{\"schema\":" REF("UsageSums") "},\"text/csv\":{\"schema\":" TEXT "}}}}"
+
+#define VERSION(more)                                                         \
+    "{\"type\":\"object\",\"required\":[\"version\",\"at\",\"actor\","        \
+    "\"current\"],\"properties\":{\"version\":" INT64("1") ",\"at\":" TIME    \
+    ",\"actor\":" TEXT ",\"current\":{\"type\":\"boolean\"},\"diff\":"        \
+    "{\"type\":[\"object\",\"null\"]}" more "}}"
+
+#define VERSIONS(path, what)                                                  \
+    { "GET " path "/versions", NULL, NULL,                                    \
+      OK_JSON("each with what it changed",                                    \
+              "{\"type\":\"object\",\"required\":[\"items\"],\"properties\":" \
+              "{\"items\":{\"type\":\"array\",\"items\":"                   \
+              VERSION("") "}}}") },                                           \
+    { "GET " path "/versions/{version}", NULL, NULL,                          \
+      OK_JSON("what it was; the diff is what restoring it would change",      \
+              VERSION(",\"policy\":" REF(what))) }
 
 
 const cp_openapi_extra_t  cp_openapi_extras[] = {
@@ -204,6 +220,21 @@ const cp_openapi_extra_t  cp_openapi_extras[] = {
     { "POST /v1/diff", "[" PRUNE "]", DOCUMENTS,
       "{\"200\":{\"description\":\"what would change\",\"content\":"
       JSON(REF("ApplyAnswer")) "}," NO_TENANT "}" },
+
+    { "POST /v1/tenants/{tenant}/effective-policies", NULL,
+      JSON("{\"type\":\"object\",\"required\":[\"name\"],\"properties\":"
+           "{\"name\":{\"type\":\"string\",\"minLength\":1},\"remove\":"
+           "{\"type\":\"boolean\"}}}"),
+      OK_JSON("what applies before and after, and what is another",
+              "{\"type\":\"object\",\"required\":[\"before\",\"after\","
+              "\"changes\"],\"properties\":{\"before\":{\"type\":\"array\"},"
+              "\"after\":{\"type\":\"array\"},\"changes\":{\"type\":\"array\","
+              "\"items\":{\"type\":\"object\",\"required\":"
+              "[\"action\",\"type\"],"
+              "\"properties\":{\"action\":{\"type\":\"string\",\"enum\":"
+              "[\"added\",\"removed\",\"changed\"]}}}}}}") },
+    VERSIONS("/v1/policies/{global_policy}", "GlobalPolicyPatch"),
+    VERSIONS("/v1/tenants/{tenant}/policies/{policy}", "PolicyPatch"),
 
     { "POST /v1/gateway-groups/{gateway_group}/rotate", NULL,
       JSON("{\"type\":\"object\",\"additionalProperties\":false,"

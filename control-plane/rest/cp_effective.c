@@ -7,13 +7,23 @@
 
 #include "auth/cp_auth.h"
 #include "kinds/cp_policy.h"
-#include "rest/cp_rest.h"
+#include "rest/cp_list.h"
 
 
 static cp_rc_t cp_effective_place(cp_req_t *r, cp_tx_t *tx,
     cp_place_of_t *at);
 static cp_rc_t cp_effective_find(cp_req_t *r, cp_tx_t *tx,
     const cp_resource_t *res, const char *parent, const char **id);
+static cp_rc_t cp_effective_plan(cp_req_t *r, cp_tx_t *tx,
+    cp_place_of_t *at);
+static cp_rc_t cp_effective_tried(cp_req_t *r, cp_tx_t *tx,
+    const cp_place_t *p);
+static cp_rc_t cp_effective_change(cp_req_t *r, cp_tx_t *tx,
+    const cp_place_t *p);
+static void cp_effective_compare(cp_arena_t *a, const cp_json_t *before,
+    const cp_json_t *after, const char *action, cp_json_t *changes);
+static const cp_json_t *cp_effective_match(const cp_json_t *items,
+    const cp_json_t *item);
 static cp_rc_t cp_effective_items(cp_req_t *r, cp_tx_t *tx,
     const cp_place_of_t *at, cp_json_t **items);
 static cp_rc_t cp_effective_types(cp_req_t *r, cp_tx_t *tx,
@@ -95,10 +105,36 @@ cp_effective_place(cp_req_t *r, cp_tx_t *tx, cp_place_of_t *at)
                             "operation or a tool");
     }
 
-    return rc == CP_OK && at->api
-           ? cp_effective_find(r, tx, &cp_res_operation, at->api,
-                               &at->operation)
-           : rc;
+    if (rc == CP_OK && at->api) {
+        rc = cp_effective_find(r, tx, &cp_res_operation, at->api,
+                               &at->operation);
+    }
+
+    return rc == CP_OK && at->application && at->plan == NULL
+           ? cp_effective_plan(r, tx, at) : rc;
+}
+
+
+/* A caller's plan is that of its subscription. */
+static cp_rc_t
+cp_effective_plan(cp_req_t *r, cp_tx_t *tx, cp_place_of_t *at)
+{
+    cp_rc_t    rc;
+    cp_rows_t  rows;
+
+    rc = cp_tx_query(tx, r->op.arena, "SELECT plan FROM subscriptions"
+                     " WHERE application = $1 AND state = 'active'"
+                     " AND (api = $2 OR server = $3)",
+                     cp_args(cp_text(at->application),
+                             cp_text(at->api ? at->api : ""),
+                             cp_text(at->server ? at->server : "")),
+                     &rows, &r->op.err);
+
+    if (rc == CP_OK && rows.rows) {
+        at->plan = cp_cell(&rows, 0, 0)->p;
+    }
+
+    return rc;
 }
 
 
@@ -343,4 +379,169 @@ cp_effective_item(cp_req_t *r, cp_names_t *names, const cp_policy_use_t *u,
     }
 
     return CP_OK;
+}
+
+
+/* POST: a policy as it would be, as a patch by its name, or "remove". */
+cp_rc_t
+cp_effective_try(cp_req_t *r)
+{
+    cp_place_t  p = { .res = &cp_res_policy };
+
+    return cp_rest_write(r, &p, cp_effective_tried);
+}
+
+
+static cp_rc_t
+cp_effective_tried(cp_req_t *r, cp_tx_t *tx, const cp_place_t *p)
+{
+    cp_rc_t         rc;
+    cp_json_t      *out, *before, *after, *changes;
+    cp_arena_t     *a = r->op.arena;
+    cp_place_of_t   at;
+
+    rc = cp_effective_place(r, tx, &at);
+
+    if (rc == CP_OK) {
+        rc = cp_effective_items(r, tx, &at, &before);
+    }
+
+    if (rc == CP_OK) {
+        rc = cp_effective_change(r, tx, p);
+    }
+
+    if (rc == CP_OK) {
+        rc = cp_effective_items(r, tx, &at, &after);
+    }
+
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    cp_rest_undo(r);
+
+    changes = cp_json_array(a);
+    cp_effective_compare(a, before, after, "removed", changes);
+    cp_effective_compare(a, after, before, "added", changes);
+
+    out = cp_json_object(a);
+    cp_json_set(a, out, "before", before);
+    cp_json_set(a, out, "after", after);
+    cp_json_set(a, out, "changes", changes);
+
+    return cp_req_answer(r, 200, out);
+}
+
+
+/* By the engine itself, so that what it would refuse is refused here. */
+static cp_rc_t
+cp_effective_change(cp_req_t *r, cp_tx_t *tx, const cp_place_t *p)
+{
+    cp_rc_t      rc;
+    cp_json_t   *in, *remove;
+    cp_entry_t   e;
+    const char  *name;
+    cp_write_t   w = cp_write_of(&r->op, tx, p->res);
+
+    rc = cp_req_json(r, &in);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    name = cp_json_str(in, "name");
+
+    if (name == NULL) {
+        return cp_err_field(&r->op.err, -1, in->line, "name", "is required");
+    }
+
+    rc = cp_ref_find(tx, r->op.arena, p->res, p->parent, name, &w.id,
+                     &r->op.err);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    remove = cp_json_get(in, "remove");
+
+    if (remove) {
+        return remove->type != CP_JSON_BOOL || remove->i == 0
+               ? cp_err_field(&r->op.err, -1, remove->line, "remove",
+                              "must be true, or left out")
+               : w.id == NULL
+               ? cp_err_set(&r->op.err, "not_found", "there is no policy"
+                            " \"%.128s\"", name)
+               : cp_entry_delete(&w);
+    }
+
+    w.in = in;
+    w.patch = w.id != NULL;
+
+    if (w.id) {
+        return cp_entry_update(&w, &e);
+    }
+
+    w.id = p->parent;
+
+    return cp_entry_create(&w, &e);
+}
+
+
+/* What of `one` the other has not, or as something else, which is told once:
+ * for what was. */
+static void
+cp_effective_compare(cp_arena_t *a, const cp_json_t *one,
+    const cp_json_t *other, const char *action, cp_json_t *changes)
+{
+    cp_json_t        *change;
+    const cp_json_t  *item, *same;
+
+    for (item = one->first; item; item = item->next) {
+        same = cp_effective_match(other, item);
+
+        if (same && (cp_json_equal(item, same) || *action == 'a')) {
+            continue;
+        }
+
+        change = cp_json_object(a);
+        cp_json_put(a, change, "action", same ? "changed" : action);
+        cp_json_put(a, change, "type", cp_json_str(item, "type"));
+
+        if (same) {
+            cp_json_set(a, change, "before", cp_json_copy(a, item));
+            cp_json_set(a, change, "after", cp_json_copy(a, same));
+
+        } else {
+            cp_json_set(a, change, *action == 'a' ? "after" : "before",
+                        cp_json_copy(a, item));
+        }
+
+        cp_json_push(changes, change);
+    }
+}
+
+
+/* The same policy at the same place. */
+static const cp_json_t *
+cp_effective_match(const cp_json_t *items, const cp_json_t *item)
+{
+    unsigned                  i;
+    const cp_json_t          *it, *x, *y;
+    static const char *const  names[] = { "type", "source", "policy", "scope",
+                                          "attached", NULL };
+
+    for (it = items->first; it; it = it->next) {
+        for (i = 0; names[i]; i++) {
+            x = cp_json_get(it, names[i]);
+            y = cp_json_get(item, names[i]);
+
+            if ((x == NULL) != (y == NULL) || (x && !cp_json_equal(x, y))) {
+                break;
+            }
+        }
+
+        if (names[i] == NULL) {
+            return it;
+        }
+    }
+
+    return NULL;
 }

@@ -32,6 +32,11 @@ cp_rc_t cp_catalogue_get(cp_req_t *r);        /* GET /v1/catalogue       */
 
 cp_rc_t cp_bulk_route(cp_req_t *r);           /* POST /v1/../bulk           */
 cp_rc_t cp_effective_route(cp_req_t *r);  /* GET ../effective-policies   */
+cp_rc_t cp_effective_try(cp_req_t *r);    /* POST: with another policy   */
+
+cp_rc_t cp_policy_versions(cp_req_t *r);
+cp_rc_t cp_policy_version(cp_req_t *r);
+cp_rc_t cp_policy_restore(cp_req_t *r);
 
 cp_rc_t cp_auth_whoami(cp_req_t *r);                  /* GET /v1/whoami      */
 cp_rc_t cp_auth_roles(cp_req_t *r);                   /* GET /v1/roles       */

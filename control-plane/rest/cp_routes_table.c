@@ -50,6 +50,15 @@
       cp_resource_route_event, res, "Event approve: " kind, "wait" },         \
     { "POST", base "/{" kind "}/enable", CP_AUTH_ADMIN, "tool:write",         \
       cp_resource_route_event, res, "Event enable: " kind, "wait" }
+#define CP_VERSIONS(base, res, kind)                                          \
+    { "GET", base "/{" kind "}/versions", CP_AUTH_ADMIN, kind ":read",        \
+      cp_policy_versions, res, "Versions, the youngest first: " kind, NULL }, \
+    { "GET", base "/{" kind "}/versions/{version}", CP_AUTH_ADMIN,            \
+      kind ":read", cp_policy_version, res,                                   \
+      "One version, and what restoring it would change: " kind, NULL },       \
+    { "POST", base "/{" kind "}/versions/{version}/restore", CP_AUTH_ADMIN,   \
+      kind ":write", cp_policy_restore, res,                                  \
+      "Make it what it was: " kind, "wait" }
 #define CP_ALL(base, res, kind)                                               \
     CP_LIST(base, res, kind), CP_GET(base, res, kind),                        \
     CP_CREATE(base, res, kind), CP_CHANGE(base, res, kind),                   \
@@ -184,11 +193,17 @@ const cp_route_t  cp_resource_routes[] = {
     CP_EVENT(ISSUERS, &cp_res_issuer, "issuer", "resume"),
 
     CP_ALL(POLICIES, &cp_res_policy, "policy"),
+    CP_VERSIONS(POLICIES, &cp_res_policy, "policy"),
     { "GET", TENANTS "/{tenant}/effective-policies", CP_AUTH_ADMIN,
       "policy:read", cp_effective_route, NULL,
       "Which policies apply to a place, and where they come from",
       "gateway_group api operation server tool plan application" },
+    { "POST", TENANTS "/{tenant}/effective-policies", CP_AUTH_ADMIN,
+      "policy:write", cp_effective_try, NULL,
+      "What would apply to a place if a policy were another; nothing is kept",
+      "gateway_group api operation server tool plan application" },
     CP_ALL(GLOBALS, &cp_res_global_policy, "global_policy"),
+    CP_VERSIONS(GLOBALS, &cp_res_global_policy, "global_policy"),
 
     { NULL, NULL, CP_AUTH_NONE, NULL, NULL, NULL, NULL, NULL }
 };

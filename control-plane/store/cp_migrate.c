@@ -44,7 +44,8 @@
     row(30, "0030_people")                                                    \
     row(31, "0031_catalogue")                                                 \
     row(32, "0032_inbox")                                                     \
-    row(33, "0033_second_factor")
+    row(33, "0033_second_factor")                                             \
+    row(34, "0034_policy_versions")
 
 
 typedef struct {
