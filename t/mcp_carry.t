@@ -165,6 +165,18 @@ like(who($r->{session}, $_, 'gw', 'long'), qr/^[a-z]{200} /, "... $_ is used")
     for @four;
 is(opened() - $base, 4, '... and no other one');
 
+# how many may begin
+
+$t->gateway(name => 'gw4', workers => 2, http => 'stoa_mcp_sessions rate=3;');
+$t->sync('gw4');
+my @begun = map { $t->mcp('/mcp/acme', 'initialize', { protocolVersion =>
+    '2025-11-25', capabilities => {}, clientInfo => { name => 'c', version =>
+    '1' } }, key => $key{acme}, era => 'legacy', gateway => 'gw4') } 1 .. 4;
+is(join(' ', map { $_->{session} ? 'ok' : $_->{rpc}{error}{data}{code} }
+        @begun), 'ok ok ok mcp_sessions', 'initialize has a rate');
+cmp_ok($begun[3]{headers}{'retry-after'} // 0, '>', 0, '... which says when');
+$t->stop('gw4');
+
 # as many as there may be: idle ones make room, others do not; all end
 
 spew($t->dir("len.$_"), 36) for @names;

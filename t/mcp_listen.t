@@ -22,7 +22,40 @@ my $port = $t->mcp_origin(name => 'm', list => { 'tools/list' => sub { {
     (map { ($_ => sub { 'ok' }) } qw(one two)),
     noisy => sub { return { sse => [ { jsonrpc => '2.0', method =>
         'notifications/tools/list_changed' } ], result => {} } } });
-$t->apply(demo(mcp => { m => $port })
+# one with resources: it tells of some, and which are new a file says
+
+my $res = { name => 'r', era => 'modern', versions => ['2026-07-28'], tools =>
+    { nop => sub { 'ok' } }, capabilities => { resources => { subscribe =>
+    JSON::PP::true() } }, resources => { map { $_ => sub { 'text' } }
+    qw(x://a x://b x://deaf) } };
+my $res_port = $t->origin(sub {
+    my ($q, $c) = @_;
+    my $m = json_decode($q->{body}) || {};
+    return Test::Stoa::MCP::answer($res, $q, $c)
+        if ($m->{method} // '') ne 'subscriptions/listen';
+    my $uris = $m->{params}{notifications}{resourceSubscriptions};
+    my $say = sub { $c->send_raw('data: ' . json_encode({ jsonrpc => '2.0',
+        method => "notifications/$_[0]", params => { %{ $_[1] }, _meta => {
+        "$NS/subscriptionId" => $m->{id} } } }) . "\n\n") };
+    open my $fh, '>>', $t->dir('listened') or die;
+    syswrite $fh, join(' ', map { $q->{headers}{$_} // 'none' }
+        qw(mcp-method mcp-protocol-version x-api-key)) . "\n";
+    $c->send_raw("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+        . "Connection: close\r\n\r\n");
+    $say->('subscriptions/acknowledged', { notifications => {
+        resourceSubscriptions => [grep { /^x:..[abc]$/ } @$uris] } });
+    for (1 .. 3000) {
+        return undef if unlink $t->dir('cut');
+        for my $uri (qw(x://a x://b x://c)) {
+            $say->('resources/updated', { uri => $uri })
+                if unlink $t->dir('new.' . substr $uri, -1);
+        }
+        last if IO::Select->new($c->{sock})->can_read(0.01);
+    }
+    spew($t->dir('left'), '');
+    return undef;
+}, name => 'r');
+$t->apply(demo(mcp => { m => $port, r => $res_port })
     . document('Application', 'acme', 'other')
     . subscribe('acme', 'other', 'api', 'm', 'basic', "  tools: [one]\n"));
 wait_until {
@@ -90,6 +123,32 @@ is($r->{rpc}{error}{code}, -32602, '... without a filter: an error');
 my ($session) = $t->mcp_session('/mcp/acme', key => $key);
 my $get = get($session);
 
+# ---- C3: of resources
+
+is($t->mcp('/mcp/acme', 'server/discover', undef, key => $key)->{rpc}{result}
+    {capabilities}{resources}{subscribe}, $true, 'C3: is advertised');
+my $new = listen_to('R', { toolsListChanged => $true, resourceSubscriptions =>
+    [qw(x://b x://deaf x://nobody x://a), 7] });
+is_deeply(said($new)->{params}{notifications}, { toolsListChanged => $true,
+    resourceSubscriptions => [qw(x://b x://a)] },
+    'C3: what its upstream tells of is honoured');
+is(slurp($t->dir('listened')), "subscriptions/listen 2026-07-28 none\n" x 2,
+   '... of which one listen is enough');
+spew($t->dir("new.$_"), '') for qw(c a);
+is_deeply(said($new), { jsonrpc => '2.0', method =>
+    'notifications/resources/updated', params => { uri => 'x://a', _meta => {
+    "$NS/subscriptionId" => 'R' } } }, 'C3: an update, and no other');
+is_deeply(said(listen_to('O', { resourceSubscriptions => ['x://a'] }, key =>
+    $other))->{params}{notifications}, {},
+    'C3: who may not read it hears nothing');
+spew($t->dir('cut'), '');
+is(join(' ', sort map { said($new)->{params}{uri} // 'none' } 1 .. 2),
+   'x://a x://b', 'C3: after a cut each may be another one');
+spew($t->dir('new.b'), '');
+is(said($new)->{params}{uri}, 'x://b', '... and the stream goes on');
+$new->close;
+ok((wait_until { -f $t->dir('left') } 10), 'C3: who leaves leaves there, too');
+
 # ---- C4: a list that is another one
 
 $t->mcp('/mcp/acme', 'tools/call', { name => 'm__noisy', arguments => {} },
@@ -101,7 +160,7 @@ is_deeply($m, { jsonrpc => '2.0', method => 'notifications/tools/list_changed',
     'C4: a tool that is gone is told of');
 my $list = $t->mcp('/mcp/acme', 'tools/list', undef, key => $key);
 is(join(' ', map { $_->{name} } @{ $list->{rpc}{result}{tools} }),
-   'm__noisy m__one', '... when the list is the new one');
+   'm__noisy m__one r__nop', '... when the list is the new one');
 is(said($number)->{params}{_meta}{"$NS/subscriptionId"}, 7,
    '... to each who listens, with his id');
 my $e = $get->event(10);
@@ -131,7 +190,7 @@ is(said($all, 20)->{method}, 'notifications/tools/list_changed',
    'C4: an upstream that says that its tools are others has them read');
 $list = $t->mcp('/mcp/acme', 'tools/list', undef, key => $key);
 is(join(' ', map { $_->{name} } @{ $list->{rpc}{result}{tools} }),
-   'm__noisy m__one m__three m__two', '... which are there, then');
+   'm__noisy m__one m__three m__two r__nop', '... which are there, then');
 
 # ---- ends
 

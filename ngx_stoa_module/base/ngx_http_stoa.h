@@ -50,6 +50,8 @@ typedef struct {
     ngx_uint_t                 api;             /* at one api               */
     ngx_uint_t                 application;     /* of one there             */
     ngx_msec_t                 idle;            /* until they are ended     */
+    ngx_uint_t                 rate;            /* begun in a minute, of an
+                                                   application              */
 } ngx_http_stoa_mcp_sessions_t;
 
 

@@ -471,10 +471,11 @@ ngx_http_stoa_conf_sessions_default(ngx_http_stoa_mcp_sessions_t *s)
     s->api = 4000;
     s->application = 1000;
     s->idle = 3600000;
+    s->rate = 6000;
 }
 
 
-/* stoa_mcp_sessions [api=N] [application=N] [idle=TIME]; */
+/* stoa_mcp_sessions [api=N] [application=N] [rate=N] [idle=TIME]; */
 
 char *
 ngx_http_stoa_conf_sessions(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
@@ -523,12 +524,17 @@ ngx_http_stoa_conf_sessions(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         {
             s->application = n;
 
+        } else if (n >= 1 && n <= 1000000
+                   && ngx_strncmp(value[i].data, "rate=", 5) == 0)
+        {
+            s->rate = n;
+
         } else {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                                "invalid parameter \"%V\" of "
                                "\"stoa_mcp_sessions\", it must be api=NUMBER, "
-                               "application=NUMBER (1 to 1000000) or "
-                               "idle=TIME (1s to 1d)", &value[i]);
+                               "application=NUMBER, rate=NUMBER (1 to "
+                               "1000000) or idle=TIME (1s to 1d)", &value[i]);
             return NGX_CONF_ERROR;
         }
     }

@@ -370,6 +370,45 @@ ngx_http_stoa_limits_stream(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 }
 
 
+/* Nor of sessions that begin, each of which may open some at upstreams. */
+
+ngx_int_t
+ngx_http_stoa_limits_session(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    uint64_t                    key;
+    ngx_int_t                   rc;
+    stoa_gcra_t                 gcra;
+    ngx_http_stoa_verdict_t     v;
+    ngx_http_stoa_main_conf_t  *mcf;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+
+    key = stoa_hash64(ctx->anonymous ? &ctx->principal : &ctx->application,
+                      sizeof(stoa_id_t), NGX_HTTP_STOA_LIMITS_SEED + 2);
+
+    stoa_gcra_setup(&gcra, mcf->mcp_sessions.rate, 60000, 0);
+    ngx_http_stoa_rate_take(mcf, key, &gcra, 1, &v);
+
+    if (v.rc == NGX_OK || (v.rc != NGX_BUSY && !mcf->zone_full_deny)) {
+        return NGX_OK;
+    }
+
+    v.limit = mcf->mcp_sessions.rate;
+
+    if (v.rc != NGX_BUSY) {
+        return ngx_http_stoa_limits_over(r, ctx,
+                              NGX_HTTP_STOA_REFUSE_LIMITS_UNAVAILABLE, NULL);
+    }
+
+    rc = ngx_http_stoa_limits_over(r, ctx, NGX_HTTP_STOA_REFUSE_MCP_SESSIONS,
+                                   &v);
+    ngx_str_set(&ctx->call.detail, "The application begins more sessions in a "
+                "minute than it may.");
+
+    return rc;
+}
+
+
 /* Gives the place among the concurrent ones back, once. */
 
 static void

@@ -22,6 +22,10 @@ extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_quota;
 ngx_int_t ngx_http_stoa_limits_stream(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 
+/* A session begins; NGX_OK or a status. */
+ngx_int_t ngx_http_stoa_limits_session(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+
 /* RateLimit, RateLimit-Policy, X-RateLimit-*, Retry-After. */
 ngx_int_t ngx_http_stoa_limit_headers(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);

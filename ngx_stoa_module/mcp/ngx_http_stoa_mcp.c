@@ -705,13 +705,12 @@ ngx_http_stoa_mcp_initialize(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 
     mcp->version = version;
 
-    if (mcp->carry == NULL
-        && ngx_http_stoa_mcp_session_begin(r, ctx) != NGX_OK)
-    {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    rc = mcp->carry ? NGX_OK : ngx_http_stoa_mcp_session_begin(r, ctx);
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_stoa_mcp_carry(r, ctx);
     }
 
-    rc = ngx_http_stoa_mcp_carry(r, ctx);
     if (rc != NGX_OK) {
         return rc;
     }

@@ -7,7 +7,7 @@
  * else: links in what an upstream has answered need not be in its lists.
  */
 
-#include "ngx_http_stoa_mcp.h"
+#include "ngx_http_stoa_updates.h"
 #include "ngx_http_stoa_policy.h"
 #include "ngx_http_stoa_store.h"
 #include "core/stoa_uri.h"
@@ -95,6 +95,45 @@ ngx_http_stoa_mcp_item_resolve(ngx_http_request_t *r,
 
     return api ? ngx_http_stoa_mcp_resolved(r, ctx, api, way.upstream)
                : ngx_http_stoa_mcp_item_unknown(r, ctx, &way);
+}
+
+
+ngx_int_t
+ngx_http_stoa_mcp_item_find(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    const stoa_json_val_t *uri, stoa_id_t *api, stoa_str_t *upstream)
+{
+    char                     *p;
+    ngx_http_stoa_mcp_way_t   way;
+
+    if (uri->type != STOA_JSON_STRING) {
+        return NGX_DECLINED;
+    }
+
+    ngx_memzero(&way, sizeof(way));
+    way.list = NGX_HTTP_STOA_MCP_RESOURCES;
+    way.view = ngx_http_stoa_mcp_view(r, ctx, ctx->call.mcp->modern);
+    way.name.data = ngx_pnalloc(r->pool, uri->end - uri->start);
+
+    if (way.view == NULL || way.name.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    way.name.len = stoa_json_unescape(uri, (char *) way.name.data);
+
+    if (!ngx_http_stoa_mcp_item_way(r, ctx, &way)) {
+        return NGX_DECLINED;
+    }
+
+    p = ngx_pnalloc(r->pool, way.upstream.len + 1);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(p, way.upstream.data, way.upstream.len);
+    *upstream = (stoa_str_t) { p, way.upstream.len };
+    *api = way.api;
+
+    return NGX_OK;
 }
 
 

@@ -300,7 +300,7 @@ ngx_http_stoa_mcp_list_capabilities(ngx_http_request_t *r,
         || lists[NGX_HTTP_STOA_MCP_TEMPLATES].nitems)
     {
         stoa_buf_addz(b, ",\"resources\":{\"listChanged\":true");
-        stoa_buf_addz(b, view->has_updates && !view->modern
+        stoa_buf_addz(b, view->has_updates
                          ? ",\"subscribe\":true}" : "}");
     }
 

@@ -1,10 +1,11 @@
 /*
  * subscriptions/listen of modern clients: first what is honoured of what was
  * asked for, then an event for each kind of list that is another than before,
- * and, where the stream ends on our side, the answer to the request.
+ * those of upstreams that tell of resources, and, where the stream ends on our
+ * side, the answer to the request.
  */
 
-#include "ngx_http_stoa_hold.h"
+#include "ngx_http_stoa_updates.h"
 
 
 #define NGX_HTTP_STOA_MCP_SUBSCRIPTION                                        \
@@ -14,10 +15,19 @@
 typedef struct {
     ngx_http_stoa_mcp_hold_t  hold;
     ngx_uint_t                kinds;           /* that are asked for         */
+    ngx_uint_t                changed;         /* before it was acknowledged */
+    ngx_http_stoa_mcp_updates_t  *updates;     /* NULL: none                 */
+    unsigned                  told:1;          /* what is honoured           */
 } ngx_http_stoa_mcp_listen_t;
 
 
 static ngx_int_t ngx_http_stoa_mcp_listen_begin(ngx_http_stoa_mcp_hold_t *h);
+static void ngx_http_stoa_mcp_listen_ready(ngx_http_stoa_mcp_hold_t *h);
+static ngx_int_t ngx_http_stoa_mcp_listen_ack(ngx_http_stoa_mcp_hold_t *h);
+static void ngx_http_stoa_mcp_listen_updated(ngx_http_stoa_mcp_hold_t *h,
+    const ngx_str_t *uri);
+static void ngx_http_stoa_mcp_listen_full(ngx_http_stoa_mcp_hold_t *h,
+    ngx_uint_t full);
 static void ngx_http_stoa_mcp_listen_look(ngx_http_stoa_mcp_hold_t *h,
     ngx_uint_t kinds);
 static void ngx_http_stoa_mcp_listen_bye(ngx_http_stoa_mcp_hold_t *h);
@@ -60,6 +70,20 @@ ngx_http_stoa_mcp_listen(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         }
     }
 
+    if (stoa_json_get(&all, "resourceSubscriptions", &v)
+        && v.type == STOA_JSON_ARRAY)
+    {
+        l->updates = ngx_http_stoa_mcp_updates(r, ctx, &v);
+        if (l->updates == NULL) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        l->updates->hold = &l->hold;
+        l->updates->updated = ngx_http_stoa_mcp_listen_updated;
+        l->updates->ready = ngx_http_stoa_mcp_listen_ready;
+        l->hold.full = ngx_http_stoa_mcp_listen_full;
+    }
+
     l->hold.begin = ngx_http_stoa_mcp_listen_begin;
     l->hold.look = ngx_http_stoa_mcp_listen_look;
     l->hold.bye = ngx_http_stoa_mcp_listen_bye;
@@ -87,11 +111,37 @@ ngx_http_stoa_mcp_listen_begin(ngx_http_stoa_mcp_hold_t *h)
 {
     ngx_http_stoa_mcp_listen_t *l = h->data;
 
+    if (l->updates) {
+        ngx_http_stoa_mcp_updates_begin(l->updates);
+    }
+
+    return l->updates && l->updates->waits ? NGX_OK
+                                           : ngx_http_stoa_mcp_listen_ack(h);
+}
+
+
+static void
+ngx_http_stoa_mcp_listen_ready(ngx_http_stoa_mcp_hold_t *h)
+{
+    ngx_http_stoa_mcp_listen_t *l = h->data;
+
+    if (!l->told && ngx_http_stoa_mcp_listen_ack(h) != NGX_OK) {
+        h->over = 1;
+    }
+}
+
+
+static ngx_int_t
+ngx_http_stoa_mcp_listen_ack(ngx_http_stoa_mcp_hold_t *h)
+{
+    ngx_http_stoa_mcp_listen_t *l = h->data;
+
     ngx_uint_t   k;
     stoa_buf_t   b;
     const char  *comma;
 
-    stoa_buf_init(&b, 65536);
+    l->told = 1;
+    stoa_buf_init(&b, NGX_HTTP_STOA_MCP_EVENT_MAX);
     stoa_buf_addz(&b, "{\"jsonrpc\":\"2.0\",\"method\":"
                   "\"notifications/subscriptions/acknowledged\","
                   "\"params\":{");
@@ -106,9 +156,44 @@ ngx_http_stoa_mcp_listen_begin(ngx_http_stoa_mcp_hold_t *h)
         }
     }
 
+    if (l->updates) {
+        ngx_http_stoa_mcp_updates_write(l->updates, comma, &b);
+    }
+
     stoa_buf_addz(&b, "}}}");
 
     return ngx_http_stoa_mcp_listen_send(h, &b);
+}
+
+
+static void
+ngx_http_stoa_mcp_listen_updated(ngx_http_stoa_mcp_hold_t *h,
+    const ngx_str_t *uri)
+{
+    stoa_buf_t                   b;
+    ngx_http_stoa_mcp_listen_t  *l = h->data;
+
+    if (!l->told) {
+        return;
+    }
+
+    stoa_buf_init(&b, 65536);
+    stoa_buf_addz(&b, "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/"
+                  "resources/updated\",\"params\":{\"uri\":");
+    stoa_buf_add(&b, uri->data, uri->len);
+    stoa_buf_addz(&b, ",");
+    ngx_http_stoa_mcp_listen_id(h, &b);
+    stoa_buf_addz(&b, "}}");
+    (void) ngx_http_stoa_mcp_listen_send(h, &b);
+}
+
+
+static void
+ngx_http_stoa_mcp_listen_full(ngx_http_stoa_mcp_hold_t *h, ngx_uint_t full)
+{
+    ngx_http_stoa_mcp_listen_t *l = h->data;
+
+    ngx_http_stoa_mcp_updates_full(l->updates, full);
 }
 
 
@@ -119,6 +204,23 @@ ngx_http_stoa_mcp_listen_look(ngx_http_stoa_mcp_hold_t *h, ngx_uint_t kinds)
 
     ngx_uint_t  k;
     stoa_buf_t  b;
+
+    l->changed |= kinds;
+
+    if (l->updates) {
+        if (ngx_current_msec - h->since >= NGX_HTTP_STOA_MCP_UPDATES_MS) {
+            ngx_http_stoa_mcp_listen_ready(h);
+        }
+
+        ngx_http_stoa_mcp_updates_look(l->updates);
+    }
+
+    if (!l->told) {
+        return;
+    }
+
+    kinds = l->changed;
+    l->changed = 0;
 
     for (k = 0; k < NGX_HTTP_STOA_MCP_KINDS; k++) {
 

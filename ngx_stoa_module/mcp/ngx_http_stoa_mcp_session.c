@@ -11,6 +11,7 @@
  */
 
 #include "ngx_http_stoa_mcp.h"
+#include "ngx_http_stoa_limits.h"
 #include "stoa_seal.h"
 #include "core/stoa_key.h"
 
@@ -97,12 +98,18 @@ ngx_int_t
 ngx_http_stoa_mcp_session_begin(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx)
 {
+    ngx_int_t             rc;
     stoa_buf_t            caps;
     stoa_json_val_t       val;
     ngx_http_stoa_mcp_t  *mcp;
 
     mcp = ctx->call.mcp;
     val.start = NULL;
+
+    rc = ngx_http_stoa_limits_session(r, ctx);
+    if (rc != NGX_OK) {
+        return rc;
+    }
 
     if (mcp->msg.params.start) {
         (void) stoa_json_get(&mcp->msg.params, "capabilities", &val);

@@ -161,6 +161,7 @@ ngx_http_stoa_mcp_source_free(ngx_http_stoa_mcp_source_t *src)
     }
 
     stoa_buf_free(&src->eid);
+    stoa_buf_free(&src->body);
     ngx_http_stoa_api_release(src->api);
 
     if (src->ref.sid.data) {
@@ -189,7 +190,8 @@ ngx_http_stoa_mcp_source_start(ngx_http_stoa_mcp_source_t *src)
     p = f ? ngx_pnalloc(f->pool, src->headers.len + src->eid.len + 32) : NULL;
 
     if (p == NULL
-        || ngx_http_stoa_upstream_fetch(f, src->api, &src->via, &none, &pin)
+        || ngx_http_stoa_upstream_fetch(f, src->api, &src->via, &none,
+                                        src->body.len ? NULL : &pin)
            != NGX_OK)
     {
         if (f) {
@@ -211,6 +213,13 @@ ngx_http_stoa_mcp_source_start(ngx_http_stoa_mcp_source_t *src)
     f->headers.len = p - f->headers.data;
     f->subject = src->subject;
     ngx_str_set(&f->method, "GET");
+
+    if (src->body.len) {
+        ngx_str_set(&f->method, "POST");
+        f->body.data = (u_char *) src->body.data;
+        f->body.len = src->body.len;
+    }
+
     f->handler = &ngx_http_stoa_mcp_source_handler;
     f->data = src;
     f->read_timeout = NGX_HTTP_STOA_MCP_SOURCE_IDLE;

@@ -1,6 +1,6 @@
 /*
- * Sources: streams that the gateway gets (GET) from sessions at upstreams, for
- * the stream of a client.
+ * Sources: streams that the gateway gets from upstreams (GET of a session, or
+ * a POST), for the stream of a client.
  *
  * Process: workers.  Lifetime: from _create to _free; malloc'ed, as it comes
  * and goes while its client's request stays.
@@ -30,6 +30,7 @@ struct ngx_http_stoa_mcp_source_s {
     stoa_buf_t                          eid;       /* the last one           */
     ngx_str_t                           headers;   /* malloc'ed              */
     ngx_str_t                           subject;   /* malloc'ed              */
+    stoa_buf_t                          body;      /* len 0: it is a GET     */
     ngx_uint_t                          faults;
     ngx_uint_t                          failures;  /* one after the other    */
     ngx_msec_t                          again;     /* when it is tried       */
@@ -45,6 +46,7 @@ struct ngx_http_stoa_mcp_source_s {
 
     unsigned                            over:1;    /* not tried again        */
     unsigned                            came:1;    /* an event, this time    */
+    unsigned                            said:1;    /* the owner's            */
 };
 
 

@@ -1,0 +1,68 @@
+/*
+ * resourceSubscriptions of subscriptions/listen: what upstreams of the same
+ * era say of resources.
+ *
+ * Process: workers.  Lifetime: r->pool; sources as they say.
+ * Limits: NGX_HTTP_STOA_MCP_UPDATES URIs of a stream.
+ */
+
+#ifndef NGX_HTTP_STOA_UPDATES_H
+#define NGX_HTTP_STOA_UPDATES_H
+
+
+#include "ngx_http_stoa_hold.h"
+#include "ngx_http_stoa_source.h"
+
+
+#define NGX_HTTP_STOA_MCP_UPDATES     64
+#define NGX_HTTP_STOA_MCP_UPDATES_MS  2000    /* for what is honoured        */
+
+
+typedef struct {
+    ngx_str_t                    uri;         /* the client's, JSON          */
+    stoa_str_t                   upstream;    /* as the upstream has it      */
+    stoa_id_t                    api;
+    ngx_http_stoa_mcp_source_t  *source;      /* NULL: there is none         */
+    unsigned                     honoured:1;
+} ngx_http_stoa_mcp_update_t;
+
+typedef struct {
+    ngx_http_stoa_mcp_hold_t    *hold;
+    /* that resource is another one; all have said what they honour */
+    void                       (*updated)(ngx_http_stoa_mcp_hold_t *h,
+                                          const ngx_str_t *uri);
+    void                       (*ready)(ngx_http_stoa_mcp_hold_t *h);
+
+    ngx_http_stoa_mcp_update_t  *update;
+    ngx_uint_t                   n;
+    ngx_uint_t                   waits;       /* sources that have not said  */
+    ngx_http_stoa_mcp_source_t  *sources;
+    ngx_msec_t                   looked;
+    unsigned                     busy:1;
+} ngx_http_stoa_mcp_updates_t;
+
+
+/* As a step: which of these there are.  NULL: out of memory. */
+ngx_http_stoa_mcp_updates_t *ngx_http_stoa_mcp_updates(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const stoa_json_val_t *uris);
+/* The stream begins; u->waits: ready() comes. */
+void ngx_http_stoa_mcp_updates_begin(ngx_http_stoa_mcp_updates_t *u);
+/* Each second. */
+void ngx_http_stoa_mcp_updates_look(ngx_http_stoa_mcp_updates_t *u);
+/* "resourceSubscriptions":[...], what is honoured of them; or nothing. */
+void ngx_http_stoa_mcp_updates_write(ngx_http_stoa_mcp_updates_t *u,
+    const char *comma, stoa_buf_t *b);
+void ngx_http_stoa_mcp_updates_full(ngx_http_stoa_mcp_updates_t *u,
+    ngx_uint_t full);
+
+
+/* ---- _mcp_item.c -------------------------------------------------------- */
+
+/* Whose a resource is (a URI, JSON), and what it is called there, in r->pool.
+ * NGX_DECLINED: the caller has none of that name; NGX_ERROR. */
+ngx_int_t ngx_http_stoa_mcp_item_find(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const stoa_json_val_t *uri, stoa_id_t *api,
+    stoa_str_t *upstream);
+
+
+#endif /* NGX_HTTP_STOA_UPDATES_H */
