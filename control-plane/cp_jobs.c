@@ -16,6 +16,7 @@
 #include "auth/cp_session.h"
 #include "kinds/cp_approval.h"
 #include "kinds/cp_group_key.h"
+#include "kinds/cp_provision.h"
 #include "kinds/cp_notice.h"
 #include "oidc/cp_oidc.h"
 #include "people/cp_login.h"
@@ -27,6 +28,7 @@
 static const cp_job_t  cp_jobs[] = {
     { "expire",      1000,  cp_resource_job_expire },
     { "denials",     1000,  cp_denial_job },
+    { "provision",   1000,  cp_provision_job },
     { "feed",        10000, cp_feed_job_compact },
     { "idempotency", 60000, cp_idempotency_job },
     { "approvals",   60000, cp_approval_job },

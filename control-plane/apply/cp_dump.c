@@ -10,7 +10,7 @@
 #include "op/cp_app.h"
 #include "kinds/cp_kinds.h"
 #include "kinds/cp_tool_state.h"
-#include "apply/cp_document.h"
+#include "apply/cp_apply_run.h"
 
 
 #define CP_DUMP_MAX    (512 * 1024 * 1024)
@@ -535,9 +535,18 @@ cp_dump_tools(cp_dump_t *dump, const cp_json_t *row, cp_json_t *spec)
 static void
 cp_dump_state(cp_dump_t *dump, const cp_json_t *row, cp_json_t *spec)
 {
-    const char  *state;
+    const char             *state;
+    const cp_transition_t  *path[CP_WALK_MAX];
 
     state = dump->res->transitions ? cp_json_str(row, "state") : NULL;
+
+    /* one that only the process itself gets to is nothing to ask for */
+
+    if (state && dump->res->owner
+        && cp_apply_walk(dump->res, dump->res->initial, state, path) < 0)
+    {
+        return;
+    }
 
     if (state && (strcmp(state, dump->res->initial) != 0
                   || dump->res == &cp_res_subscription))

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "kinds/cp_kind.h"
+#include "kinds/cp_provision.h"
 #include "resource/cp_limit.h"
 
 
@@ -14,8 +15,8 @@
 
 static cp_rc_t cp_tenant_check(const cp_write_t *w, const cp_json_t *before,
     cp_json_t *after);
-
-
+static cp_rc_t cp_tenant_event(const cp_write_t *w, const char *event,
+    const cp_json_t *args, const cp_json_t *before, cp_json_t *after);
 
 static const cp_body_t  cp_tenant_body[] = {
     BODY_ROWS(STOA_TENANT_FIELDS, "") { NULL }
@@ -40,6 +41,10 @@ static const cp_field_t  tenant_fields[] = {
       "team=payments"),
     F_OBJECT("limits", 0, NULL, limit_fields,
              "how many it may have; left out: the option tenant_limits"),
+    F_OBJECT("provision", IM|ND, NULL, cp_provision_fields,
+             "what is made of it, step by step, before it is active"),
+    F("provisioning", CP_F_JSON, RO|ND|CP_MOVES, 0, 0, NULL,
+      "how far that is: done, error, attempts"),
     BASE_TIMES,
     F_END
 };
@@ -47,8 +52,11 @@ static const cp_field_t  tenant_fields[] = {
 static const cp_transition_t  tenant_transitions[] = {
     { "suspend", { "active" }, "suspended", "tenant:write", NULL },
     { "resume", { "suspended" }, "active", "tenant:write", NULL },
-    { "archive", { "active", "suspended" }, "archived", "tenant:write",
-      NULL },
+    { "archive", { "active", "suspended", "failed" }, "archived",
+      "tenant:write", NULL },
+    { "retry", { "failed" }, "provisioning", "tenant:write", NULL },
+    { "provisioned", { "provisioning" }, "active", NULL, NULL },
+    { "fail", { "provisioning" }, "failed", NULL, NULL },
     T_END
 };
 
@@ -79,7 +87,8 @@ const cp_resource_t  cp_res_tenant = {
     .transitions = tenant_transitions, .initial = "active",
     .frozen = "archived", .owner = true, .authority = true,
     .feed = cp_feed_record, .record = &tenant_record,
-    .dependents = tenant_dependents, .check = cp_tenant_check
+    .dependents = tenant_dependents, .check = cp_tenant_check,
+    .event = cp_tenant_event
 };
 
 
@@ -102,8 +111,6 @@ cp_tenant_check(const cp_write_t *w, const cp_json_t *before,
 {
     const cp_json_t  *labels, *m;
 
-    (void) before;
-
     labels = cp_json_get(after, "labels");
 
     if (labels && labels->n > CP_LABELS_MAX) {
@@ -120,6 +127,21 @@ cp_tenant_check(const cp_write_t *w, const cp_json_t *before,
                                " values are 1 to %d of A-Z a-z 0-9 . _ -",
                                m->key, CP_LABEL_VALUE_MAX);
         }
+    }
+
+    return before ? CP_OK : cp_provision_begin(w, after);
+}
+
+
+static cp_rc_t
+cp_tenant_event(const cp_write_t *w, const char *event,
+    const cp_json_t *args, const cp_json_t *before, cp_json_t *after)
+{
+    (void) args;
+    (void) before;
+
+    if (strcmp(event, "retry") == 0) {
+        cp_provision_again(w->op->arena, after);
     }
 
     return CP_OK;

@@ -102,6 +102,7 @@ const cp_route_t  cp_resource_routes[] = {
     CP_EVENT(TENANTS, &cp_res_tenant, "tenant", "suspend"),
     CP_EVENT(TENANTS, &cp_res_tenant, "tenant", "resume"),
     CP_EVENT(TENANTS, &cp_res_tenant, "tenant", "archive"),
+    CP_EVENT(TENANTS, &cp_res_tenant, "tenant", "retry"),
 
     CP_ALL(GROUPS, &cp_res_gateway_group, "gateway_group"),
     { "POST", GROUPS "/{gateway_group}/rotate", CP_AUTH_ADMIN,

@@ -45,7 +45,8 @@
     row(31, "0031_catalogue")                                                 \
     row(32, "0032_inbox")                                                     \
     row(33, "0033_second_factor")                                             \
-    row(34, "0034_policy_versions")
+    row(34, "0034_policy_versions")                                           \
+    row(35, "0035_provision")
 
 
 typedef struct {

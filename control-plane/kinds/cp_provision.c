@@ -1,0 +1,471 @@
+/*
+ * The steps, and the job that takes them.
+ */
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "feed/cp_feed.h"
+#include "kinds/cp_kind.h"
+#include "kinds/cp_provision.h"
+
+
+#define CP_PROVISION_MS      1000      /* before the second attempt          */
+#define CP_PROVISION_MAX_MS  60000
+#define CP_PROVISION_ROWS    100
+#define CP_PROVISION_ARENA   (64 * 1024 * 1024)
+
+typedef cp_rc_t (*cp_step_pt)(cp_op_t *op, cp_tx_t *tx, const char *tenant,
+    const cp_json_t *ask);
+
+typedef struct {
+    const char  *name;                 /* the member that asks for it        */
+    cp_step_pt   make;
+    cp_step_pt   undo;
+} cp_step_t;
+
+
+static cp_rc_t cp_step_plan(cp_op_t *op, cp_tx_t *tx, const char *tenant,
+    const cp_json_t *ask);
+static cp_rc_t cp_step_plan_undo(cp_op_t *op, cp_tx_t *tx,
+    const char *tenant, const cp_json_t *ask);
+static cp_rc_t cp_step_admin(cp_op_t *op, cp_tx_t *tx, const char *tenant,
+    const cp_json_t *ask);
+static cp_rc_t cp_step_admin_undo(cp_op_t *op, cp_tx_t *tx,
+    const char *tenant, const cp_json_t *ask);
+static cp_rc_t cp_provision_step(cp_op_t *op, cp_tx_t *tx,
+    const cp_json_t *row, cp_json_t *at);
+static cp_rc_t cp_provision_undo(cp_op_t *op, cp_tx_t *tx,
+    const cp_json_t *row, cp_json_t *at);
+
+
+const cp_field_t  cp_provision_fields[] = {
+    F("plan", CP_F_JSON, 0, 0, 4096, NULL,
+      "its first plan, as POST of plans takes it; name: default"),
+    F("admin", CP_F_STRING, 0, 1, STOA_ID_LEN, NULL,
+      "the id of the person who becomes its tenant-admin"),
+    F_END
+};
+
+/* In this order; undone in the other. */
+static const cp_step_t  cp_steps[] = {
+    { "plan", cp_step_plan, cp_step_plan_undo },
+    { "admin", cp_step_admin, cp_step_admin_undo },
+    { NULL, NULL, NULL }
+};
+
+
+static cp_json_t *
+cp_provision_plan(cp_arena_t *a, const cp_json_t *plan)
+{
+    cp_json_t  *in;
+
+    in = cp_json_copy(a, plan);
+
+    if (in && cp_json_get(in, "name") == NULL) {
+        cp_json_put(a, in, "name", "default");
+    }
+
+    return in;
+}
+
+
+cp_rc_t
+cp_provision_begin(const cp_write_t *w, cp_json_t *after)
+{
+    cp_rc_t           rc;
+    cp_json_t        *plan, *out;
+    cp_arena_t       *a = w->op->arena;
+    const cp_json_t  *ask;
+    cp_validate_t     v = { a, &w->op->err, w->document, false };
+
+    ask = cp_json_get(after, "provision");
+
+    if (ask == NULL) {
+        return CP_OK;
+    }
+
+    plan = cp_json_get(ask, "plan");
+
+    rc = plan ? cp_validate(&v, cp_res_plan.fields,
+                            cp_provision_plan(a, plan), NULL, &out) : CP_OK;
+
+    if (rc == CP_OK) {
+        cp_json_put(a, after, "state", "provisioning");
+        cp_provision_again(a, after);
+    }
+
+    return rc;
+}
+
+
+void
+cp_provision_again(cp_arena_t *a, cp_json_t *after)
+{
+    cp_json_t  *at;
+
+    at = cp_json_object(a);
+    cp_json_set(a, at, "done", cp_json_array(a));
+    cp_json_set(a, after, "provisioning", at);
+}
+
+
+/* Creates what is not there; the process itself does it. */
+static cp_rc_t
+cp_step_create(cp_op_t *op, cp_tx_t *tx, const cp_resource_t *res,
+    const char *tenant, const cp_json_t *in)
+{
+    cp_entry_t  e;
+    cp_write_t  w = cp_write_of(op, tx, res);
+
+    w.id = tenant;
+    w.in = in;
+
+    return cp_entry_create(&w, &e);
+}
+
+
+/* By a query for its id; what is gone is undone. */
+static cp_rc_t
+cp_step_delete(cp_op_t *op, cp_tx_t *tx, const cp_resource_t *res,
+    const char *sql, const char *tenant, const char *name)
+{
+    cp_rc_t     rc;
+    cp_rows_t   rows;
+    cp_write_t  w = cp_write_of(op, tx, res);
+
+    rc = cp_tx_query(tx, op->arena, sql,
+                     cp_args(cp_text(tenant), cp_text(name)), &rows,
+                     &op->err);
+
+    if (rc != CP_OK || rows.rows == 0) {
+        return rc;
+    }
+
+    w.id = cp_cell(&rows, 0, 0)->p;
+
+    return cp_entry_delete(&w);
+}
+
+
+static cp_rc_t
+cp_step_plan(cp_op_t *op, cp_tx_t *tx, const char *tenant,
+    const cp_json_t *ask)
+{
+    return cp_step_create(op, tx, &cp_res_plan, tenant,
+                          cp_provision_plan(op->arena, ask));
+}
+
+
+static cp_rc_t
+cp_step_plan_undo(cp_op_t *op, cp_tx_t *tx, const char *tenant,
+    const cp_json_t *ask)
+{
+    return cp_step_delete(op, tx, &cp_res_plan, "SELECT id FROM plans"
+                          " WHERE tenant = $1 AND name = $2", tenant,
+                          cp_json_str(cp_provision_plan(op->arena, ask),
+                                      "name"));
+}
+
+
+static cp_rc_t
+cp_step_admin(cp_op_t *op, cp_tx_t *tx, const char *tenant,
+    const cp_json_t *ask)
+{
+    cp_json_t  *in;
+
+    in = cp_json_object(op->arena);
+    cp_json_put(op->arena, in, "user", ask->s);
+    cp_json_put(op->arena, in, "role", "tenant-admin");
+
+    return cp_step_create(op, tx, &cp_res_role_binding, tenant, in);
+}
+
+
+static cp_rc_t
+cp_step_admin_undo(cp_op_t *op, cp_tx_t *tx, const char *tenant,
+    const cp_json_t *ask)
+{
+    return cp_step_delete(op, tx, &cp_res_role_binding,
+                          "SELECT id FROM role_bindings WHERE tenant = $1"
+                          " AND role = 'tenant-admin' AND \"user\" = $2",
+                          tenant, ask->s);
+}
+
+
+static bool
+cp_provision_has(const cp_json_t *list, const char *name)
+{
+    const cp_json_t  *m;
+
+    for (m = list ? list->first : NULL; m; m = m->next) {
+        if (strcmp(m->s, name) == 0) {
+            return true;
+        }
+    }
+
+    return false;
+}
+
+
+static cp_rc_t
+cp_provision_event(cp_op_t *op, cp_tx_t *tx, const cp_json_t *row,
+    const char *event)
+{
+    cp_entry_t  e;
+    cp_write_t  w = cp_write_of(op, tx, &cp_res_tenant);
+
+    w.id = cp_json_str(row, "id");
+
+    return cp_entry_event(&w, event, &e);
+}
+
+
+/* The next one that is asked for and not done; after the last it is active. */
+static cp_rc_t
+cp_provision_step(cp_op_t *op, cp_tx_t *tx, const cp_json_t *row,
+    cp_json_t *at)
+{
+    cp_rc_t           rc;
+    cp_json_t        *done;
+    const cp_step_t  *s;
+    const cp_json_t  *ask;
+
+    done = cp_json_get(at, "done");
+
+    for (s = cp_steps; s->name; s++) {
+        ask = cp_json_get(cp_json_get(row, "provision"), s->name);
+
+        if (ask == NULL || cp_provision_has(done, s->name)) {
+            continue;
+        }
+
+        rc = s->make(op, tx, cp_json_str(row, "id"), ask);
+
+        if (rc == CP_OK) {
+            cp_json_push(done, cp_json_string(op->arena, s->name));
+        }
+
+        return rc;
+    }
+
+    return cp_provision_event(op, tx, row, "provisioned");
+}
+
+
+/* The last one that is done; before the first it has failed. */
+static cp_rc_t
+cp_provision_undo(cp_op_t *op, cp_tx_t *tx, const cp_json_t *row,
+    cp_json_t *at)
+{
+    cp_rc_t           rc;
+    cp_json_t        *done, *rest, *m, *last;
+    const cp_step_t  *s;
+
+    done = cp_json_get(at, "done");
+    last = done->last;
+
+    if (last == NULL) {
+        return cp_provision_event(op, tx, row, "fail");
+    }
+
+    rc = CP_OK;
+
+    for (s = cp_steps; s->name; s++) {
+        if (strcmp(s->name, last->s) == 0) {
+            rc = s->undo(op, tx, cp_json_str(row, "id"),
+                         cp_json_get(cp_json_get(row, "provision"), s->name));
+        }
+    }
+
+    if (rc == CP_OK) {
+        rest = cp_json_array(op->arena);
+
+        for (m = done->first; m != last; m = m->next) {
+            cp_json_push(rest, cp_json_string(op->arena, m->s));
+        }
+
+        cp_json_set(op->arena, at, "done", rest);
+    }
+
+    return rc;
+}
+
+
+/* Writes down how far it is; the event that ends it has done so itself. */
+static cp_rc_t
+cp_provision_store(cp_op_t *op, cp_tx_t *tx, const char *id,
+    const cp_json_t *at)
+{
+    bool        changed;
+    cp_rc_t     rc;
+    cp_json_t  *row, *after;
+
+    rc = cp_row_load(tx, op->arena, &cp_res_tenant, id, &row, &op->err);
+
+    if (rc != CP_OK || row == NULL) {
+        return rc;
+    }
+
+    after = cp_json_copy(op->arena, row);
+    cp_json_set(op->arena, after, "provisioning",
+                cp_json_copy(op->arena, at));
+
+    return cp_row_update(tx, op->arena, &cp_res_tenant, row, after, &changed,
+                         &op->err);
+}
+
+
+/* In a transaction of its own: why it did not go on, and when again. */
+static void
+cp_provision_note(cp_op_t *op, const char *id, cp_json_t *at, cp_rc_t why)
+{
+    bool         failing;
+    cp_rc_t      rc;
+    cp_tx_t     *tx;
+    int64_t      n, wait;
+    const char  *text;
+    cp_arena_t  *a = op->arena;
+
+    failing = cp_json_num(at, "failing", 0);
+    n = cp_json_num(at, "attempts", 0) + 1;
+    wait = CP_PROVISION_MS << (n < 7 ? n : 7);
+    wait = wait < CP_PROVISION_MAX_MS ? wait : CP_PROVISION_MAX_MS;
+    text = op->err.detail ? op->err.detail : "the database did not take it";
+
+    if (why == CP_DECLINED && !failing) {
+        cp_json_put_bool(a, at, "failing", true);
+        cp_json_put(a, at, "error", text);
+
+    } else {
+        cp_json_put_int(a, at, "attempts", n);
+        cp_json_put_int(a, at, "next_ms", cp_time_ms() + wait);
+        cp_json_put(a, at, failing ? "undo_error" : "error", text);
+    }
+
+    memset(&op->err, 0, sizeof(cp_err_t));
+    op->err.arena = a;
+
+    if (cp_tx_begin(op->app->db, true, &tx) != CP_OK) {
+        return;
+    }
+
+    rc = cp_feed_lock(tx, a, &op->err);
+
+    if (rc == CP_OK) {
+        rc = cp_provision_store(op, tx, id, at);
+    }
+
+    if (cp_tx_finish(tx, rc, &op->err) != CP_OK) {
+        cp_log(CP_LOG_ERROR, "provisioning", "cannot note it tenant:%s", id);
+    }
+}
+
+
+/* One step of one tenant.  *more: there may be another. */
+static cp_rc_t
+cp_provision_one(cp_app_t *app, const char *id, bool *more)
+{
+    cp_rc_t      rc;
+    cp_tx_t     *tx;
+    cp_op_t      op;
+    cp_json_t   *row, *at;
+    cp_arena_t  *a;
+
+    *more = false;
+    at = NULL;
+
+    a = cp_arena_create(CP_PROVISION_ARENA);
+    if (a == NULL) {
+        return CP_ERROR;
+    }
+
+    cp_op_system(&op, app, a, "provisioning");
+
+    rc = cp_tx_begin(app->db, true, &tx);
+    if (rc != CP_OK) {
+        cp_arena_destroy(a);
+        return rc;
+    }
+
+    rc = cp_feed_lock(tx, a, &op.err);
+
+    if (rc == CP_OK) {
+        rc = cp_row_load(tx, a, &cp_res_tenant, id, &row, &op.err);
+    }
+
+    if (rc == CP_OK && row
+        && strcmp(cp_json_str(row, "state"), "provisioning") == 0)
+    {
+        at = cp_json_copy(a, cp_json_get(row, "provisioning"));
+    }
+
+    if (rc == CP_OK && at
+        && cp_json_num(at, "next_ms", 0) <= cp_time_ms())
+    {
+        *more = true;
+
+        rc = cp_json_num(at, "failing", 0)
+             ? cp_provision_undo(&op, tx, row, at)
+             : cp_provision_step(&op, tx, row, at);
+
+        if (rc == CP_OK) {
+            rc = cp_provision_store(&op, tx, id, at);
+        }
+    }
+
+    if (rc == CP_OK) {
+        rc = cp_tx_commit(tx);
+
+    } else {
+        cp_tx_rollback(tx);
+    }
+
+    if (rc != CP_OK && rc != CP_CONFLICT && at) {
+        cp_log(CP_LOG_WARN, "provisioning", "a step failed tenant:%s: %s", id,
+               op.err.detail ? op.err.detail : "commit");
+        cp_provision_note(&op, id, at, rc);
+        rc = CP_OK;
+    }
+
+    cp_arena_destroy(a);
+
+    return rc;
+}
+
+
+cp_rc_t
+cp_provision_job(cp_app_t *app)
+{
+    bool         more;
+    cp_rc_t      rc;
+    cp_tx_t     *tx;
+    unsigned     i;
+    cp_err_t     err = { .arena = NULL };
+    cp_rows_t    rows;
+    cp_arena_t  *a;
+
+    a = cp_arena_create(CP_PROVISION_ARENA);
+    if (a == NULL) {
+        return CP_ERROR;
+    }
+
+    rc = cp_tx_begin(app->db, false, &tx);
+
+    if (rc == CP_OK) {
+        rc = cp_tx_query(tx, a, "SELECT id FROM tenants"
+                         " WHERE state = 'provisioning' ORDER BY id LIMIT $1",
+                         cp_args(cp_int(CP_PROVISION_ROWS)), &rows, &err);
+        cp_tx_rollback(tx);
+    }
+
+    for (i = 0; rc == CP_OK && i < rows.rows; i++) {
+        do {
+            rc = cp_provision_one(app, cp_cell(&rows, i, 0)->p, &more);
+        } while (rc == CP_OK && more && !atomic_load(&app->stopping));
+    }
+
+    cp_arena_destroy(a);
+
+    return rc;
+}

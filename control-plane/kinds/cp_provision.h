@@ -1,0 +1,28 @@
+/*
+ * A new tenant's way to be of use: steps, each in a transaction that also
+ * writes down that it is done, so that whoever comes after a crash goes on
+ * where the last one ended.  One that is refused undoes those before it.
+ *
+ * Process: stoa-control; a job, on any replica.
+ */
+
+#ifndef CP_PROVISION_H
+#define CP_PROVISION_H
+
+
+#include "kinds/cp_kinds.h"
+
+
+/* What can be asked for: rows of the field `provision`. */
+extern const cp_field_t  cp_provision_fields[];
+
+/* Of a tenant that is made: judges what is asked for, puts it on its way. */
+cp_rc_t cp_provision_begin(const cp_write_t *w, cp_json_t *after)
+    CP_MUST_CHECK;
+/* From the start again. */
+void cp_provision_again(cp_arena_t *a, cp_json_t *after);
+
+cp_rc_t cp_provision_job(cp_app_t *app);
+
+
+#endif /* CP_PROVISION_H */
