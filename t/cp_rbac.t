@@ -9,6 +9,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use Test::Stoa;
+use Test::Stoa::Feed;
 
 my $t = Test::Stoa->new;
 $t->control;
@@ -238,6 +239,14 @@ is($t->api(POST => $tokens, { name => 'e', role => 'tenant-admin' })
 
 # A tenant's own roles: never more than who makes them holds.
 
+Test::Stoa::Feed::sql($t, "INSERT INTO users (id, name, state, tenant, "
+    . 'created_at, updated_at, ver) SELECT '
+    . "'0123456789abcdef', 'ann', 'active', id, 1, 1, 1 FROM tenants WHERE "
+    . "name = 'own'");
+Test::Stoa::Feed::sql($t, 'INSERT INTO users (id, name, state, '
+    . "created_at, updated_at, ver) VALUES ('0123456789abcdeg', 'pat', "
+    . "'active', 1, 1, 1)");
+
 my $roles = '/v1/tenants/own/roles';
 sub role { return $t->must(POST => $tokens, { name => $_[0], role => $_[1],
     tenant => 'own' })->{token} }
@@ -292,6 +301,15 @@ is($t->api(DELETE => "$roles/less", undef, token => $staff)->{status}, 409,
 is($t->api(POST => '/v1/tenants/own/role-bindings',
     { user => '0123456789abcdef', role => 'less' })->{status}, 409,
     'held once');
+is($binding->{user}, 'ann', 'a person is called by name');
+for ('pat', '0123456789abcdeg', 'nobody') {
+    is($t->api(POST => '/v1/tenants/own/role-bindings',
+        { user => $_, role => 'less' }, token => $staff)->{status}, 422,
+        "whom the giver does not see is nobody: $_");
+}
+$t->must(DELETE => '/v1/tenants/own/role-bindings/' . $t->must(
+    POST => '/v1/tenants/own/role-bindings', { user => 'pat',
+    role => 'less' })->{id});
 $t->must(DELETE => "/v1/tenants/own/role-bindings/$binding->{id}", undef,
     token => $staff);
 $t->must(DELETE => "$roles/less", undef, token => $staff);

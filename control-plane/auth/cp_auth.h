@@ -116,7 +116,11 @@ cp_rc_t cp_rbac_role(cp_op_t *op, cp_tx_t *tx, const char *tenant,
 /* The same, for who would give it: a role is given by who holds all of it. */
 cp_rc_t cp_rbac_give(cp_op_t *op, cp_tx_t *tx, const char *tenant,
     const char *role) CP_MUST_CHECK;
-/* 409 where no platform-admin would be left. */
+/* 403 unless the actor holds all that the person holds: who could become him
+ * would gain nothing. */
+cp_rc_t cp_rbac_over(cp_op_t *op, const char *user) CP_MUST_CHECK;
+/* 409 where no platform-admin would be left: a token, or a local person who
+ * has logged in. */
 cp_rc_t cp_rbac_last(cp_op_t *op, cp_tx_t *tx) CP_MUST_CHECK;
 void cp_rbac_cache_drop(void);
 

@@ -240,6 +240,27 @@ cp_rbac_give(cp_op_t *op, cp_tx_t *tx, const char *tenant, const char *role)
 }
 
 
+cp_rc_t
+cp_rbac_over(cp_op_t *op, const char *user)
+{
+    cp_rc_t            rc;
+    cp_op_t            other = *op;
+    const cp_grant_t  *g;
+
+    other.actor.grants = NULL;
+    rc = cp_rbac_user(&other, user);
+    op->err = other.err;
+
+    for (g = rc == CP_OK ? other.actor.grants : NULL; g && rc == CP_OK;
+         g = g->next)
+    {
+        rc = cp_auth_covers(op, g->tenant, &g->may);
+    }
+
+    return rc;
+}
+
+
 /* Without one nobody could make another, but on the server's own host. */
 cp_rc_t
 cp_rbac_last(cp_op_t *op, cp_tx_t *tx)
@@ -249,12 +270,18 @@ cp_rbac_last(cp_op_t *op, cp_tx_t *tx)
 
     rc = cp_tx_query(tx, op->arena, "SELECT id FROM admin_tokens"
                      " WHERE role = 'platform-admin' AND state = 'active'"
-                     " AND (expires_at IS NULL OR expires_at > $1) LIMIT 1",
+                     " AND (expires_at IS NULL OR expires_at > $1)"
+                     " UNION ALL SELECT u.id FROM users u"
+                     " JOIN global_role_bindings g ON g.\"user\" = u.id"
+                     " WHERE g.role = 'platform-admin'"
+                     " AND u.state = 'active' AND u.issuer IS NULL"
+                     " AND u.last_login_at IS NOT NULL LIMIT 1",
                      cp_args(cp_int(cp_time_ms())), &rows, &op->err);
 
     return rc == CP_OK && rows.rows == 0
            ? cp_err_set(&op->err, "conflict", "it is the last token of a"
-                        " platform-admin; make another one first")
+                        " platform-admin, and no local person who is one has"
+                        " logged in yet; make another one first")
            : rc;
 }
 

@@ -39,8 +39,7 @@ const cp_resource_t  cp_res_role = {
 };
 
 #define BINDING_FIELDS                                                        \
-    F("user", CP_F_STRING, RQ|IM|FI, 1, STOA_ID_LEN, NULL,                    \
-      "the id of the person"),                                                \
+    F_REF("user", RQ|IM|FI, "user", NULL, "the person"),                      \
     F("role", CP_F_NAME, RQ|IM|FI, 0, 0, NULL,                                \
       "a built-in role, or one of the tenant's"),                             \
     BASE_TIMES,                                                               \
@@ -140,6 +139,31 @@ cp_role_gone(const cp_write_t *w, const cp_json_t *before)
 }
 
 
+/* Of whose home the giver sees no people is nobody to him. */
+static cp_rc_t
+cp_binding_person(const cp_write_t *w, const char *user)
+{
+    cp_rc_t          rc;
+    cp_op_t         *op = w->op;
+    cp_rows_t        rows;
+    const cp_val_t  *home;
+
+    rc = cp_tx_query(w->tx, op->arena, "SELECT tenant FROM users"
+                     " WHERE id = $1", cp_args(cp_text(user)), &rows,
+                     &op->err);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    home = rows.rows ? cp_cell(&rows, 0, 0) : NULL;
+
+    return home && cp_auth_holds(&op->actor, "user:read",
+                                 home->type == CP_VAL_TEXT ? home->p : NULL)
+           ? CP_OK : cp_err_field(&op->err, w->document, 0, "user",
+                                  "there is no such person");
+}
+
+
 static cp_rc_t
 cp_binding_check(const cp_write_t *w, const cp_json_t *before,
     cp_json_t *after)
@@ -154,6 +178,11 @@ cp_binding_check(const cp_write_t *w, const cp_json_t *before,
 
     rc = cp_rbac_give(op, w->tx, cp_json_str(after, "tenant"),
                       cp_json_str(after, "role"));
+
+    if (rc == CP_OK) {
+        rc = cp_binding_person(w, cp_json_str(after, "user"));
+    }
+
     if (rc != CP_OK) {
         return rc;
     }

@@ -3,6 +3,9 @@
  * never by POST.
  */
 
+#include <string.h>
+
+#include "auth/cp_auth.h"
 #include "auth/cp_session.h"
 #include "auth/cp_user.h"
 #include "kinds/cp_kind.h"
@@ -10,6 +13,8 @@
 
 static cp_rc_t cp_user_check(const cp_write_t *w, const cp_json_t *before,
     cp_json_t *after);
+static cp_rc_t cp_user_settled(cp_op_t *op, cp_tx_t *tx,
+    const cp_json_t *row);
 static cp_rc_t cp_user_event(const cp_write_t *w, const char *event,
     const cp_json_t *args, const cp_json_t *before, cp_json_t *after);
 
@@ -44,18 +49,43 @@ static const cp_transition_t  user_transitions[] = {
 };
 
 static const cp_dependent_t  user_dependents[] = {
+    { "role_binding", "user", CP_DEP_OWNED, false },
+    { "global_role_binding", "user", CP_DEP_OWNED, false },
     { NULL, "DELETE FROM sessions WHERE person = $1", CP_DEP_PLAIN, false },
     { NULL, "DELETE FROM recovery_codes WHERE person = $1", CP_DEP_PLAIN,
       false },
     { NULL, NULL, 0, false }
 };
 
+static const char *const  user_settles[] = { "state", NULL };
+
 const cp_resource_t  cp_res_user = {
     .kind = "user", .plural = "users", .table = "users",
     .fields = user_fields, .transitions = user_transitions,
     .initial = "active", .dependents = user_dependents,
-    .check = cp_user_check, .event = cp_user_event, .authority = true
+    .check = cp_user_check, .event = cp_user_event,
+    .settled = cp_user_settled, .settles = user_settles, .authority = true
 };
+
+
+/* The last platform-admin is not shut out. */
+static cp_rc_t
+cp_user_settled(cp_op_t *op, cp_tx_t *tx, const cp_json_t *row)
+{
+    cp_rc_t    rc;
+    cp_rows_t  rows;
+
+    if (strcmp(cp_json_str(row, "state"), "active") == 0) {
+        return CP_OK;
+    }
+
+    rc = cp_tx_query(tx, op->arena, "SELECT id FROM global_role_bindings"
+                     " WHERE \"user\" = $1 AND role = 'platform-admin'",
+                     cp_args(cp_text(cp_json_str(row, "id"))), &rows,
+                     &op->err);
+
+    return rc == CP_OK && rows.rows ? cp_rbac_last(op, tx) : rc;
+}
 
 
 /* A provider's people are shown as the provider says. */
@@ -88,7 +118,11 @@ cp_user_check(const cp_write_t *w, const cp_json_t *before,
 
     cp_json_put(w->op->arena, after, "mail_key", key);
 
-    return CP_OK;
+    /* who reads the mail can become the person */
+
+    return before && !cp_json_equal(cp_json_get(before, "mail"),
+                                    cp_json_get(after, "mail"))
+           ? cp_rbac_over(w->op, cp_json_str(after, "id")) : CP_OK;
 }
 
 
@@ -97,12 +131,16 @@ static cp_rc_t
 cp_user_event(const cp_write_t *w, const char *event, const cp_json_t *args,
     const cp_json_t *before, cp_json_t *after)
 {
+    cp_rc_t   rc;
     unsigned  n;
 
-    (void) event;
     (void) args;
     (void) before;
 
-    return cp_session_end(w->op, w->tx, cp_json_str(after, "id"), NULL, NULL,
-                          &n);
+    rc = strcmp(event, "enable") == 0
+         ? cp_rbac_over(w->op, cp_json_str(after, "id")) : CP_OK;
+
+    return rc != CP_OK ? rc
+           : cp_session_end(w->op, w->tx, cp_json_str(after, "id"), NULL, NULL,
+                            &n);
 }

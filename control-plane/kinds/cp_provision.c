@@ -42,8 +42,8 @@ static cp_rc_t cp_provision_undo(cp_op_t *op, cp_tx_t *tx,
 const cp_field_t  cp_provision_fields[] = {
     F("plan", CP_F_JSON, 0, 0, 4096, NULL,
       "its first plan, as POST of plans takes it; name: default"),
-    F("admin", CP_F_STRING, 0, 1, STOA_ID_LEN, NULL,
-      "the id of the person who becomes its tenant-admin"),
+    F_REF("admin", 0, "user", NULL,
+      "the person who becomes its tenant-admin"),
     F_END
 };
 
@@ -332,6 +332,11 @@ cp_provision_note(cp_op_t *op, const char *id, cp_json_t *at, cp_rc_t why)
     wait = CP_PROVISION_MS << (n < 7 ? n : 7);
     wait = wait < CP_PROVISION_MAX_MS ? wait : CP_PROVISION_MAX_MS;
     text = op->err.detail ? op->err.detail : "the database did not take it";
+
+    if (op->err.n) {
+        text = cp_arena_printf(a, "%s %s", op->err.faults[0].field,
+                               op->err.faults[0].message);
+    }
 
     if (why == CP_DECLINED && !failing) {
         cp_json_put_bool(a, at, "failing", true);

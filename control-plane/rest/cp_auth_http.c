@@ -129,7 +129,7 @@ cp_auth_path(cp_req_t *r)
         /* void */
     }
 
-    if (g == NULL || p == NULL || i >= r->nparam) {
+    if ((g == NULL && r->op.actor.grants) || p == NULL || i >= r->nparam) {
         return cp_auth_may_somewhere(&r->op, r->route->permission);
     }
 
