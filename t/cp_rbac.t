@@ -258,11 +258,11 @@ sub refused {
 }
 
 $t->must(POST => $roles, { name => 'staff', permissions => [qw(self:read
-    role:read role:write role_binding:read role_binding:write
+    role:read role:write user:read role_binding:read role_binding:write
     admin_token:read admin_token:write)] }, token => $ta);
 my $staff = role('staff', 'staff');
 is_deeply([sort @{ $t->must(GET => '/v1/whoami', undef, token => $staff)
-    ->{grants}[0]{permissions} }], [sort qw(self:read role:read role:write
+    ->{grants}[0]{permissions} }], [sort qw(self:read role:read role:write user:read
     role_binding:read role_binding:write admin_token:read
     admin_token:write)], 'a role of its own');
 refused($staff, GET => '/v1/tenants/own/apis', undef, qr/api:read/,

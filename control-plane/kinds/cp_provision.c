@@ -213,7 +213,7 @@ cp_provision_event(cp_op_t *op, cp_tx_t *tx, const cp_json_t *row,
     const char *event)
 {
     cp_entry_t  e;
-    cp_write_t  w = cp_write_of(op, tx, &cp_res_tenant);
+    cp_write_t  w = cp_write_of(op, tx, cp_resource_owner());
 
     w.id = cp_json_str(row, "id");
 
@@ -301,7 +301,7 @@ cp_provision_store(cp_op_t *op, cp_tx_t *tx, const char *id,
     cp_rc_t     rc;
     cp_json_t  *row, *after;
 
-    rc = cp_row_load(tx, op->arena, &cp_res_tenant, id, &row, &op->err);
+    rc = cp_row_load(tx, op->arena, cp_resource_owner(), id, &row, &op->err);
 
     if (rc != CP_OK || row == NULL) {
         return rc;
@@ -311,8 +311,8 @@ cp_provision_store(cp_op_t *op, cp_tx_t *tx, const char *id,
     cp_json_set(op->arena, after, "provisioning",
                 cp_json_copy(op->arena, at));
 
-    return cp_row_update(tx, op->arena, &cp_res_tenant, row, after, &changed,
-                         &op->err);
+    return cp_row_update(tx, op->arena, cp_resource_owner(), row, after,
+                         &changed, &op->err);
 }
 
 
@@ -396,7 +396,7 @@ cp_provision_one(cp_app_t *app, const char *id, bool *more)
     rc = cp_feed_lock(tx, a, &op.err);
 
     if (rc == CP_OK) {
-        rc = cp_row_load(tx, a, &cp_res_tenant, id, &row, &op.err);
+        rc = cp_row_load(tx, a, cp_resource_owner(), id, &row, &op.err);
     }
 
     if (rc == CP_OK && row
