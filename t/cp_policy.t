@@ -487,4 +487,33 @@ my $look = $t->must(POST => '/v1/admin-tokens', { name => 'look2',
 is($t->api(POST => "$E?$at", { name => 'size' }, token => $look)->{status},
    403, 'who may not write policies does not try');
 
+# -- gateways that say what they know ----------------------------------------
+
+my $size = { name => 'sized', type => 'body-limit', config => $limit->(1) };
+my $few = Test::Stoa::Feed->new($t, 'few', 'edge');
+$few->pull;
+$few->status(policies => 'cors:1 headers:1 body-limited:9 body-limit:0');
+is($t->must(GET => '/v1/gateways/few')->{policies},
+   'cors:1 headers:1 body-limited:9 body-limit:0', 'a gateway says so');
+my $refused = $t->api(POST => $P, $size);
+is($refused->{status}, 422, 'a type that a connected gateway lacks');
+is($refused->{json}{errors}[0]{field}, 'type', '... is refused');
+is($refused->{json}{errors}[0]{message},
+   'is not known at 1 connected gateway: "few"', '... with its name');
+my $admin = $t->must(POST => '/v1/admin-tokens', { name => 'acme-admin',
+    role => 'tenant-admin', tenant => 'acme' })->{token};
+is($t->api(POST => $P, $size, token => $admin)->{json}{errors}[0]{message},
+   'is not known at 1 connected gateway', '... for the platform\'s people');
+is($t->api(GET => "$P/sized")->{status}, 404, 'it is not stored');
+is($t->api(POST => '/v1/apply', docs(policy('sized', 'body-limit',
+    config => $limit->(1))), headers => { 'Content-Type' =>
+    'application/yaml' })->{status}, 422, 'nor by a document');
+$t->must(PATCH => "$P/size", { config => $limit->(3) });
+pass('what is there is changed all the same');
+$few->status(policies => 'cors:1 body-limit:1');
+is($t->must(POST => $P, $size)->{name}, 'sized', 'known everywhere: taken');
+$few->status;
+$t->must(POST => $P, { name => 'quiet', type => 'headers', config => {} });
+pass('who does not say is told by what it withholds');
+
 $t->done;

@@ -37,6 +37,9 @@ ok((wait_until { (status_post()->{rev} // 0) == $f->{rev} } 5) == 1,
    'the revision is reported');
 is(status_post()->{digest}, $f->digest, 'and the digest');
 is(status_post()->{workers}, 2, 'and the workers');
+like(status_post()->{policies}, qr/^(?:[a-z-]+:\d+ ?)+$/,
+     'and which types of policies it knows');
+like(status_post()->{policies}, qr/(?:^| )cors:1(?: |$)/, '... cors is one');
 
 
 # changes

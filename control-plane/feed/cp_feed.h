@@ -152,5 +152,12 @@ const char *cp_report_text(const cp_json_t *obj, const char *name);
 /* A job: old tombstones, old usage, what is left of gateways. */
 cp_rc_t cp_feed_job_compact(cp_app_t *app);
 
+/* Connected gateways that say which types of policies they know, and not this
+ * one; names: of the first CP_GATEWAY_NAMED. */
+#define CP_GATEWAY_NAMED  5
+cp_rc_t cp_gateway_lacking(cp_tx_t *tx, cp_arena_t *a, const char *type,
+    unsigned version, unsigned *n, const char **names, cp_err_t *err)
+    CP_MUST_CHECK;
+
 
 #endif /* CP_FEED_H */

@@ -4,6 +4,7 @@
 
 #include <inttypes.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "feed/cp_feed.h"
@@ -61,6 +62,7 @@ const cp_report_field_t  cp_status_fields[] = {
     { "feed_age_ms", CP_REPORT_INT,   false, INT64_MAX },
     { "sync_state",  CP_REPORT_CODE,  false, 32 },
     { "sync_error",  CP_REPORT_TEXT,  false, 1024 },
+    { "policies",    CP_REPORT_TEXT,  false, 2048 },
     { NULL, CP_REPORT_INT, false, 0 }
 };
 
@@ -319,8 +321,8 @@ cp_status_store(cp_op_t *op, cp_tx_t *tx, const cp_json_t *in,
         "INSERT INTO gateway_status (gateway, group_id, last_seen, epoch, rev,"
         " digest, verdict, version, nginx, uptime_s, workers, pid, rejected,"
         " requests, connections, store_bytes, feed_age_ms, sync_state,"
-        " sync_error) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,"
-        " $12, $13, $14, $15, $16, $17, $18, $19)"
+        " sync_error, policies) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9,"
+        " $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)"
         " ON CONFLICT (gateway) DO UPDATE SET group_id = excluded.group_id,"
         " last_seen = excluded.last_seen, epoch = excluded.epoch,"
         " rev = excluded.rev, digest = excluded.digest,"
@@ -332,7 +334,8 @@ cp_status_store(cp_op_t *op, cp_tx_t *tx, const cp_json_t *in,
         " store_bytes = excluded.store_bytes,"
         " feed_age_ms = excluded.feed_age_ms,"
         " sync_state = excluded.sync_state,"
-        " sync_error = excluded.sync_error",
+        " sync_error = excluded.sync_error,"
+        " policies = excluded.policies",
         cp_args(cp_text(op->actor.id),
                 cp_text(op->actor.group ? op->actor.group : ""),
                 cp_int(cp_time_ms()),
@@ -351,8 +354,64 @@ cp_status_store(cp_op_t *op, cp_tx_t *tx, const cp_json_t *in,
                 cp_int(cp_json_num(in, "store_bytes", 0)),
                 cp_int(cp_json_num(in, "feed_age_ms", 0)),
                 cp_text(cp_report_text(in, "sync_state")),
-                cp_text(cp_report_text(in, "sync_error"))),
+                cp_text(cp_report_text(in, "sync_error")),
+                cp_text(cp_report_text(in, "policies"))),
         NULL, &op->err);
+}
+
+
+/* " name:version ..." of it; is there this one, or a younger? */
+static bool
+cp_gateway_knows(const char *list, const char *type, unsigned version)
+{
+    size_t       n, len;
+    const char  *p;
+
+    len = strlen(type);
+
+    for (p = list; *p; p += n + strspn(p + n, " ")) {
+        n = strcspn(p, " ");
+
+        if (n > len + 1 && memcmp(p, type, len) == 0 && p[len] == ':') {
+            return strtoul(p + len + 1, NULL, 10) >= version;
+        }
+    }
+
+    return false;
+}
+
+
+cp_rc_t
+cp_gateway_lacking(cp_tx_t *tx, cp_arena_t *a, const char *type,
+    unsigned version, unsigned *n, const char **names, cp_err_t *err)
+{
+    cp_rc_t    rc;
+    unsigned   i;
+    cp_rows_t  rows;
+
+    *n = 0;
+    *names = "";
+
+    rc = cp_tx_query(tx, a, "SELECT g.name, s.policies FROM gateway_status s"
+                     " JOIN gateways g ON g.id = s.gateway"
+                     " WHERE s.policies <> '' AND s.last_seen > $1"
+                     " ORDER BY g.name",
+                     cp_args(cp_int(cp_time_ms() - CP_GATEWAY_STALE_MS)),
+                     &rows, err);
+
+    for (i = 0; rc == CP_OK && i < rows.rows; i++) {
+        if (cp_gateway_knows(cp_cell(&rows, i, 1)->p, type, version)) {
+            continue;
+        }
+
+        if (++*n <= CP_GATEWAY_NAMED) {
+            *names = cp_arena_printf(a, "%s%s\"%s\"", *names,
+                                     **names ? ", " : "",
+                                     cp_cell(&rows, i, 0)->p);
+        }
+    }
+
+    return rc;
 }
 
 
@@ -378,6 +437,10 @@ cp_gateway_why(cp_arena_t *a, cp_json_t *obj, const cp_rows_t *st)
     if (cp_cell(st, 0, 9)->len) {
         cp_json_put(a, obj, "sync_error", cp_cell(st, 0, 9)->p);
     }
+
+    if (cp_cell(st, 0, 10)->len) {
+        cp_json_put(a, obj, "policies", cp_cell(st, 0, 10)->p);
+    }
 }
 
 
@@ -393,7 +456,8 @@ cp_gateway_decorate(cp_tx_t *tx, cp_arena_t *a, cp_json_t *obj,
 
     rc = cp_tx_query(tx, a, "SELECT last_seen, version, rev, digest,"
                      " rejected, epoch, verdict, group_id, sync_state,"
-                     " sync_error FROM gateway_status WHERE gateway = $1",
+                     " sync_error, policies FROM gateway_status"
+                     " WHERE gateway = $1",
                      cp_args(cp_text(cp_report_text(obj, "id"))), &st, err);
     if (rc != CP_OK) {
         return rc;

@@ -39,6 +39,8 @@ static const cp_field_t  gateway_fields[] = {
       "how its sync is, as reported: connected, loading, failing, store_full"),
     F("sync_error", CP_F_STRING, RO|ND|CP_DERIVED, 0, 0, NULL,
       "what it failed at last"),
+    F("policies", CP_F_STRING, RO|ND|CP_DERIVED, 0, 0, NULL,
+      "types of policies that it knows, with their versions, as reported"),
     F_OBJECTS("rejected", RO|ND|CP_DERIVED, 0, CP_REJECTED_MAX,
       rejected_fields, "records that it could not take"),
     F("token_digest", CP_F_STRING, RO|ND|CP_SECRET, 0, 0, NULL, ""),

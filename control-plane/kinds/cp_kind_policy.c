@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "auth/cp_auth.h"
+#include "feed/cp_feed.h"
 #include "kinds/cp_kind.h"
 #include "kinds/cp_policy.h"
 #include "kinds/cp_policy_version.h"
@@ -28,6 +30,8 @@ typedef struct {
 
 static cp_rc_t cp_policy_check(const cp_write_t *w, const cp_json_t *before,
     cp_json_t *after);
+static cp_rc_t cp_policy_known(const cp_write_t *w,
+    const stoa_policy_type_t *type);
 static cp_rc_t cp_policy_config(const cp_write_t *w,
     const stoa_policy_type_t *type, cp_json_t *row);
 static cp_rc_t cp_policy_probe(const cp_write_t *w,
@@ -170,7 +174,12 @@ cp_policy_check(const cp_write_t *w, const cp_json_t *before,
     name = cp_json_str(after, "type");
     type = stoa_policy_find(name, strlen(name));
 
-    rc = cp_policy_config(w, type, after);
+    rc = before ? CP_OK : cp_policy_known(w, type);
+
+    if (rc == CP_OK) {
+        rc = cp_policy_config(w, type, after);
+    }
+
     bad = rc == CP_DECLINED;
 
     list = cp_json_get(after, "attach");
@@ -201,6 +210,35 @@ cp_policy_check(const cp_write_t *w, const cp_json_t *before,
     rc = cp_policy_version_save(w->op, w->tx, before, false);
 
     return rc == CP_OK ? cp_policy_places(w->op, w->tx, before) : rc;
+}
+
+
+/* What no gateway can judge would take away what it is attached to. */
+static cp_rc_t
+cp_policy_known(const cp_write_t *w, const stoa_policy_type_t *type)
+{
+    cp_op_t     *op = w->op;
+    cp_rc_t      rc;
+    unsigned     n;
+    const char  *names;
+
+    rc = cp_gateway_lacking(w->tx, op->arena, type->name, type->version, &n,
+                            &names, &op->err);
+
+    if (rc != CP_OK || n == 0) {
+        return rc;
+    }
+
+    /* which gateways there are is the platform's */
+
+    return cp_auth_holds(&op->actor, "gateway:read", NULL)
+           ? cp_err_field(&op->err, -1, 0, "type",
+                          "is not known at %u connected gateway%s: %s%s", n,
+                          n == 1 ? "" : "s", names,
+                          n > CP_GATEWAY_NAMED ? ", ..." : "")
+           : cp_err_field(&op->err, -1, 0, "type",
+                          "is not known at %u connected gateway%s", n,
+                          n == 1 ? "" : "s");
 }
 
 

@@ -46,7 +46,8 @@
     row(32, "0032_inbox")                                                     \
     row(33, "0033_second_factor")                                             \
     row(34, "0034_policy_versions")                                           \
-    row(35, "0035_provision")
+    row(35, "0035_provision")                                                 \
+    row(36, "0036_gateway_policies")
 
 
 typedef struct {

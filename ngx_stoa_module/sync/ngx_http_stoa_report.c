@@ -3,6 +3,7 @@
  * and what was called (usage).
  */
 
+#include "core/stoa_policy.h"
 #include "ngx_http_stoa_sync.h"
 #include "core/stoa_json.h"
 #include "core/stoa_key.h"
@@ -41,6 +42,7 @@ static ngx_int_t ngx_http_stoa_report_status_body(ngx_http_stoa_report_t *rp);
 static void ngx_http_stoa_report_status_add(ngx_http_stoa_report_t *rp,
     ngx_http_stoa_env_t *env, const ngx_http_stoa_meta_t *meta);
 static void ngx_http_stoa_report_sync(ngx_http_stoa_report_t *rp);
+static void ngx_http_stoa_report_policies(ngx_http_stoa_report_t *rp);
 static void ngx_http_stoa_report_rejected(ngx_http_stoa_report_t *rp,
     ngx_http_stoa_env_t *env, MDB_txn *txn);
 static int64_t ngx_http_stoa_report_number(ngx_http_stoa_report_t *rp,
@@ -281,6 +283,7 @@ ngx_http_stoa_report_status_body(ngx_http_stoa_report_t *rp)
         if (n == NGX_OK) {
             stoa_buf_reset(&rp->body);
             ngx_http_stoa_report_status_add(rp, env, &meta);
+            ngx_http_stoa_report_policies(rp);
             ngx_http_stoa_report_sync(rp);
             ngx_http_stoa_report_rejected(rp, env, txn);
         }
@@ -342,6 +345,25 @@ ngx_http_stoa_report_status_add(ngx_http_stoa_report_t *rp,
     stoa_buf_addf(&rp->body, ",\"connections\":%llu",
                   (unsigned long long) *ngx_stat_active);
 #endif
+}
+
+
+/* Which types of policies it can judge, so that no other is stored. */
+
+static void
+ngx_http_stoa_report_policies(ngx_http_stoa_report_t *rp)
+{
+    size_t                     i;
+    const stoa_policy_type_t  *type;
+
+    stoa_buf_addz(&rp->body, ",\"policies\":\"");
+
+    for (i = 0; (type = stoa_policy_at(i)) != NULL; i++) {
+        stoa_buf_addf(&rp->body, i ? " %s:%u" : "%s:%u", type->name,
+                      (unsigned) type->version);
+    }
+
+    stoa_buf_addz(&rp->body, "\"");
 }
 
 
