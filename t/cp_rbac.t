@@ -60,6 +60,7 @@ my %writes = (
                 plan:write issuer:write subscription:approve approval:write
                 user:write)],
     OTP  => [qw(api:write operation:write page:write tool:write server:write
+                promotion:write promotion:approve
                 secret:write policy:write apply:write)],
     DOTP => [qw(application:write subscription:write credential:write)],
 );

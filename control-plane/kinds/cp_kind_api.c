@@ -121,6 +121,7 @@ static const cp_dependent_t  api_dependents[] = {
     { "subscription", "api", CP_DEP_LIVE, false },
     { "operation", "api", CP_DEP_OWNED, false },
     { "page", "api", CP_DEP_OWNED, false },
+    { NULL, "DELETE FROM promotions WHERE api = $1", CP_DEP_PLAIN, false },
     { "tool", "api", CP_DEP_OWNED, false },
     { "prompt", "api", CP_DEP_OWNED, false },
     { "resource", "api", CP_DEP_OWNED, false },
@@ -320,11 +321,37 @@ cp_api_route_check(cp_op_t *op, const cp_json_t *api)
 }
 
 
-/* One route leads to one api of those that are served, whoever owns it. */
+/* Do no gateways have both?  groups: JSON, ids; none: all gateways. */
+static bool
+cp_api_apart(const cp_json_t *api, const char *groups)
+{
+    const cp_json_t  *m;
+
+    m = cp_json_get(api, "gateway_groups");
+
+    if (m == NULL || m->n == 0 || groups == NULL
+        || strcmp(groups, "[]") == 0)
+    {
+        return false;
+    }
+
+    for (m = m->first; m; m = m->next) {
+        if (strstr(groups, m->s)) {
+            return false;
+        }
+    }
+
+    return true;
+}
+
+
+/* At a gateway one route leads to one api of those that are served, whoever
+ * owns it. */
 static cp_rc_t
 cp_api_settled(cp_op_t *op, cp_tx_t *tx, const cp_json_t *api)
 {
     cp_rc_t      rc;
+    unsigned     i;
     cp_rows_t    rows;
     const char  *host, *path, *who;
 
@@ -335,7 +362,8 @@ cp_api_settled(cp_op_t *op, cp_tx_t *tx, const cp_json_t *api)
         return CP_OK;
     }
 
-    rc = cp_tx_query(tx, op->arena, "SELECT a.tenant, t.name, a.name"
+    rc = cp_tx_query(tx, op->arena, "SELECT a.tenant, t.name, a.name,"
+                     " a.gateway_groups"
                      " FROM apis a JOIN tenants t ON t.id = a.tenant"
                      " WHERE COALESCE(a.host, '') = $1"
                      " AND COALESCE(a.base_path, '/') = $2"
@@ -346,14 +374,21 @@ cp_api_settled(cp_op_t *op, cp_tx_t *tx, const cp_json_t *api)
                              cp_text(path ? path : "/"),
                              cp_text(cp_json_str(api, "id"))),
                      &rows, &op->err);
-    if (rc != CP_OK || rows.rows == 0) {
+
+    for (i = 0; rc == CP_OK && i < rows.rows
+         && cp_api_apart(api, cp_cell(&rows, i, 3)->p); i++)
+    {
+        /* void */
+    }
+
+    if (rc != CP_OK || i == rows.rows) {
         return rc;
     }
 
-    who = cp_auth_sees(&op->actor, cp_cell(&rows, 0, 0)->p)
+    who = cp_auth_sees(&op->actor, cp_cell(&rows, i, 0)->p)
           ? cp_arena_printf(op->arena, "the api \"%s/%s\"",
-                            cp_cell(&rows, 0, 1)->p,
-                            cp_cell(&rows, 0, 2)->p)
+                            cp_cell(&rows, i, 1)->p,
+                            cp_cell(&rows, i, 2)->p)
           : "an api of another tenant";
 
     (void) cp_fault_at(op, api, path ? "base_path" : "host",

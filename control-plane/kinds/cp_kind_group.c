@@ -25,6 +25,7 @@ static const cp_dependent_t  gateway_group_dependents[] = {
     { "api", "gateway_groups", CP_DEP_REFUSE, true },
     { NULL, "DELETE FROM group_keys WHERE \"group\" = $1", CP_DEP_PLAIN,
       false },
+    { NULL, "DELETE FROM promotions WHERE \"to\" = $1", CP_DEP_PLAIN, false },
     { "global_policy", "attach", CP_DEP_REFUSE, true },
     { NULL, NULL, 0, false }
 };

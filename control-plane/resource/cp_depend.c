@@ -8,6 +8,7 @@
 
 
 #define CP_DEPEND_PORTION  100
+#define CP_DEPEND_NAMES    20          /* told of each kind                  */
 #define CP_DEPEND_ARENA    (256 * 1024 * 1024)
 
 
@@ -57,6 +58,85 @@ cp_depend_arg(cp_arena_t *a, const cp_dependent_t *d, const char *id)
 }
 
 
+static const char *
+cp_depend_live(const cp_dependent_t *d)
+{
+    return d->how == CP_DEP_LIVE
+           ? " AND \"state\" IN ('pending', 'active', 'suspended')" : "";
+}
+
+
+/* What a deletion would meet, in the order in which it would. */
+cp_rc_t
+cp_depend_list(cp_op_t *op, cp_tx_t *tx, const cp_resource_t *res,
+    const char *id, cp_json_t **out)
+{
+    cp_rc_t                    rc;
+    int64_t                    n;
+    unsigned                   i;
+    cp_rows_t                  rows;
+    cp_json_t                 *one, *names;
+    cp_arena_t                *a = op->arena;
+    const char                *where;
+    const cp_resource_t       *by;
+    const cp_dependent_t      *d;
+    static const char *const   effects[] = {
+        [CP_DEP_OWNED] = "deleted", [CP_DEP_LIVE] = "forced",
+        [CP_DEP_FORCE] = "forced", [CP_DEP_REFUSE] = "refused"
+    };
+
+    *out = cp_json_array(a);
+
+    for (d = res->dependents; d && d->column; d++) {
+        if (d->how == CP_DEP_PLAIN) {
+            continue;
+        }
+
+        by = cp_resource_find(d->by);
+        where = cp_arena_printf(a, "FROM \"%s\" WHERE %s%s", by->table,
+                                cp_depend_where(a, d), cp_depend_live(d));
+
+        rc = cp_tx_query(tx, a, cp_arena_printf(a, "SELECT COUNT(*) %s",
+                                                where),
+                         cp_args(cp_depend_arg(a, d, id)), &rows, &op->err);
+
+        n = rc == CP_OK ? cp_cell(&rows, 0, 0)->i : 0;
+
+        if (rc == CP_OK && n) {
+            rc = cp_tx_query(tx, a, cp_arena_printf(a, "SELECT %s %s"
+                             " ORDER BY 1 LIMIT %d",
+                             by->by_id ? "id" : "name", where,
+                             CP_DEPEND_NAMES),
+                             cp_args(cp_depend_arg(a, d, id)), &rows,
+                             &op->err);
+        }
+
+        if (rc != CP_OK) {
+            return rc;
+        }
+
+        if (n == 0) {
+            continue;
+        }
+
+        one = cp_json_object(a);
+        names = cp_json_array(a);
+        cp_json_put(a, one, "kind", by->kind);
+        cp_json_put(a, one, "effect", effects[d->how]);
+        cp_json_put_int(a, one, "count", n);
+        cp_json_set(a, one, "names", names);
+
+        for (i = 0; i < rows.rows; i++) {
+            cp_json_push(names, cp_json_string(a, cp_cell(&rows, i, 0)->p));
+        }
+
+        cp_json_push(*out, one);
+    }
+
+    return CP_OK;
+}
+
+
 static cp_rc_t
 cp_depend_refuse(const cp_write_t *w, const cp_dependent_t *d,
     const char *id)
@@ -75,8 +155,7 @@ cp_depend_refuse(const cp_write_t *w, const cp_dependent_t *d,
     }
 
     by = cp_resource_find(d->by);
-    live = d->how == CP_DEP_LIVE
-           ? " AND \"state\" IN ('pending', 'active', 'suspended')" : "";
+    live = cp_depend_live(d);
 
     rc = cp_tx_query(w->tx, op->arena,
                      cp_arena_printf(op->arena, "SELECT COUNT(*), MIN(%s)"

@@ -150,6 +150,12 @@ cp_rc_t cp_depend_clear(const cp_write_t *w, const cp_json_t *row)
     CP_MUST_CHECK;
 
 
+/* [{kind, effect deleted|forced|refused, count, names}]: what there is that a
+ * deletion of the row would take along, needs force for, or is refused for. */
+cp_rc_t cp_depend_list(cp_op_t *op, cp_tx_t *tx, const cp_resource_t *res,
+    const char *id, cp_json_t **out) CP_MUST_CHECK;
+
+
 /* A job: what is past its time becomes expired. */
 cp_rc_t cp_resource_job_expire(cp_app_t *app);
 

@@ -420,3 +420,37 @@ cp_catalogue_facets(cp_ask_t *ask, cp_tx_t *tx, cp_json_t *out)
 
     return CP_OK;
 }
+
+
+/* GET .../{name}/dependents; data: the kind. */
+cp_rc_t
+cp_dependents_get(cp_req_t *r)
+{
+    cp_rc_t                       rc;
+    cp_tx_t                      *tx;
+    cp_json_t                    *out, *items;
+    const cp_resource_t *const   *kind = r->route->data;
+    cp_place_t                    p = { .res = *kind };
+
+    rc = cp_tx_open(r->op.app->db, false, &tx, &r->op.err);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    rc = cp_rest_place(r, tx, &p);
+
+    if (rc == CP_OK) {
+        rc = cp_depend_list(&r->op, tx, p.res, p.id, &items);
+    }
+
+    cp_tx_rollback(tx);
+
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    out = cp_json_object(r->op.arena);
+    cp_json_set(r->op.arena, out, "items", items);
+
+    return cp_req_answer(r, 200, out);
+}

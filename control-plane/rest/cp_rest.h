@@ -28,6 +28,7 @@ cp_rc_t cp_usage_get(cp_req_t *r);            /* GET  /v1/tenants/../usage  */
     "from to step zone by side application subscription api operation tool"   \
     " credential refused status format"
 
+cp_rc_t cp_dependents_get(cp_req_t *r);       /* GET ../dependents       */
 cp_rc_t cp_catalogue_get(cp_req_t *r);        /* GET /v1/catalogue       */
 
 cp_rc_t cp_bulk_route(cp_req_t *r);           /* POST /v1/../bulk           */

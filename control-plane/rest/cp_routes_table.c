@@ -64,6 +64,11 @@
     CP_CREATE(base, res, kind), CP_CHANGE(base, res, kind),                   \
     CP_DELETE(base, res, kind)
 
+#define CP_DEPENDENTS(base, at, kind)                                         \
+    { "GET", base "/{" kind "}/dependents", CP_AUTH_ADMIN, kind ":read",      \
+      cp_dependents_get, &cp_dependents_of[at],                               \
+      "What a deletion would meet: " kind, NULL }
+
 #define TENANTS       "/v1/tenants"
 #define GROUPS        "/v1/gateway-groups"
 #define GATEWAYS      "/v1/gateways"
@@ -72,6 +77,7 @@
 #define APIS          TENANTS "/{tenant}/apis"
 #define OPERATIONS    APIS "/{api}/operations"
 #define PAGES         APIS "/{api}/pages"
+#define PROMOTIONS    TENANTS "/{tenant}/promotions"
 #define TOOLS         APIS "/{api}/tools"
 #define PROMPTS       APIS "/{api}/prompts"
 #define RESOURCES     APIS "/{api}/resources"
@@ -91,6 +97,11 @@
 #define SUBSCRIPTIONS TENANTS "/{tenant}/subscriptions"
 #define APPROVALS     TENANTS "/{tenant}/approvals"
 
+
+/* A route's data that is not the kind itself: it is no list of it. */
+static const cp_resource_t *const  cp_dependents_of[] = { &cp_res_tenant,
+    &cp_res_gateway_group, &cp_res_api, &cp_res_operation, &cp_res_server,
+    &cp_res_plan, &cp_res_application, &cp_res_secret };
 
 const cp_route_t  cp_resource_routes[] = {
     { "GET", "/v1/whoami", CP_AUTH_ADMIN, "self:read", cp_auth_whoami, NULL,
@@ -135,6 +146,28 @@ const cp_route_t  cp_resource_routes[] = {
     CP_EVENT(OPERATIONS, &cp_res_operation, "operation", "disable"),
     CP_EVENT(OPERATIONS, &cp_res_operation, "operation", "enable"),
 
+    CP_DEPENDENTS(TENANTS, 0, "tenant"),
+    CP_DEPENDENTS(GROUPS, 1, "gateway_group"),
+    CP_DEPENDENTS(APIS, 2, "api"),
+    CP_DEPENDENTS(OPERATIONS, 3, "operation"),
+    CP_DEPENDENTS(SERVERS, 4, "server"),
+    CP_DEPENDENTS(PLANS, 5, "plan"),
+    CP_DEPENDENTS(APPLICATIONS, 6, "application"),
+    CP_DEPENDENTS(SECRETS, 7, "secret"),
+
+    CP_LIST(PROMOTIONS, &cp_res_promotion, "promotion"),
+    CP_GET(PROMOTIONS, &cp_res_promotion, "promotion"),
+    CP_CREATE(PROMOTIONS, &cp_res_promotion, "promotion"),
+    { "POST", PROMOTIONS "/{promotion}/approve", CP_AUTH_ADMIN,
+      "promotion:approve", cp_resource_route_event, &cp_res_promotion,
+      "Event approve: promotion", "wait" },
+    { "POST", PROMOTIONS "/{promotion}/reject", CP_AUTH_ADMIN,
+      "promotion:approve", cp_resource_route_event, &cp_res_promotion,
+      "Event reject: promotion", "wait" },
+    { "POST", PROMOTIONS "/{promotion}/rollback", CP_AUTH_ADMIN,
+      "promotion:approve", cp_resource_route_event, &cp_res_promotion,
+      "Event rollback: promotion", "wait" },
+    CP_EVENT(PROMOTIONS, &cp_res_promotion, "promotion", "withdraw"),
     CP_ALL(PAGES, &cp_res_page, "page"),
     { "GET", "/v1/catalogue", CP_AUTH_ADMIN, "api:read", cp_catalogue_get,
       NULL, "Look for apis and servers, one's own and what others show",

@@ -49,3 +49,61 @@ ctl_run_search(ctl_t *c)
     return rc == CTL_DONE ? ctl_print(c, items, "kind tenant name version"
                                       " state audience category title") : rc;
 }
+
+
+ctl_exit_e
+ctl_run_promote(ctl_t *c)
+{
+    cp_json_t         *body, *v;
+    ctl_exit_e         rc;
+    const char        *path;
+    const ctl_kind_t  *kind;
+
+    kind = ctl_kind("promotion");
+    rc = ctl_path(c, kind, NULL, NULL, &path);
+
+    if (rc != CTL_DONE) {
+        return rc;
+    }
+
+    body = cp_json_object(c->arena);
+    cp_json_put(c->arena, body, "api", c->arg[0]);
+    cp_json_put(c->arena, body, "to", c->arg[1]);
+
+    if (ctl_opt(c, "target")) {
+        cp_json_put(c->arena, body, "target", ctl_opt(c, "target"));
+    }
+
+    if (ctl_opt(c, "reason")) {
+        cp_json_put(c->arena, body, "reason", ctl_opt(c, "reason"));
+    }
+
+    rc = ctl_post(c, path, body, &v);
+
+    return rc == CTL_DONE ? ctl_print(c, v, kind->columns) : rc;
+}
+
+
+ctl_exit_e
+ctl_run_dependents(ctl_t *c)
+{
+    cp_json_t         *v;
+    ctl_exit_e         rc;
+    const char        *path;
+    const ctl_kind_t  *kind;
+
+    kind = ctl_kind(c->arg[0]);
+
+    if (kind == NULL) {
+        return ctl_error("\"%s\" is no kind", c->arg[0]);
+    }
+
+    rc = ctl_path(c, kind, ctl_opt(c, "api"), c->arg[1], &path);
+
+    if (rc == CTL_DONE) {
+        rc = ctl_get(c, cp_arena_printf(c->arena, "%s/dependents", path), &v);
+    }
+
+    return rc == CTL_DONE ? ctl_print(c, cp_json_get(v, "items"),
+                                      "kind effect count names") : rc;
+}

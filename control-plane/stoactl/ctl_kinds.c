@@ -15,6 +15,8 @@ const ctl_kind_t  ctl_kinds[] = {
       "name kind version state audience base_path discovery.state", false },
     { "operation", "operations", "/v1/tenants/{tenant}/apis/{api}/operations",
       "name method path state", false },
+    { "promotion", "promotions", "/v1/tenants/{tenant}/promotions",
+      "id state api to target requested_by decided_by created_at", true },
     { "page", "pages", "/v1/tenants/{tenant}/apis/{api}/pages",
       "name title position updated_at", false },
     { "tool", "tools", "/v1/tenants/{tenant}/apis/{api}/tools",

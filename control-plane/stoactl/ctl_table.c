@@ -227,6 +227,18 @@ static const ctl_opt_t  ctl_opts_search[] = {
     { NULL, 0, NULL, NULL, NULL, false }
 };
 
+static const ctl_opt_t  ctl_opts_promote[] = {
+    { "target", 0, "API", NULL,
+      "the api there (default: the api's name, - and the group's)", false },
+    { "reason", 0, "TEXT", NULL, "why", false },
+    { NULL, 0, NULL, NULL, NULL, false }
+};
+
+static const ctl_opt_t  ctl_opts_dependents[] = {
+    { "api", 0, "API", NULL, "the api, for operations", false },
+    { NULL, 0, NULL, NULL, NULL, false }
+};
+
 static const ctl_opt_t  ctl_opts_import[] = {
     { "dry-run", 0, NULL, NULL, "check and show, change nothing", false },
     { "operations", 0, "HOW", "replace add none",
@@ -377,6 +389,19 @@ const ctl_cmd_t  ctl_table[] = {
       "look for apis and servers, the own and what others show",
       "Example: stoactl search parcel track --tag beta",
       ctl_run_search, NULL, NULL },
+
+    { "promote", "API GATEWAY-GROUP", ctl_opts_promote,
+      "ask that an api becomes that at gateways of another group",
+      "Somebody else approves it: stoactl event promotion ID approve; also "
+      "reject, withdraw, rollback.\n"
+      "Example: stoactl promote orders prod --reason \"release 12\"",
+      ctl_run_promote, NULL, NULL },
+
+    { "dependents", "KIND NAME", ctl_opts_dependents,
+      "show what a deletion would take along, needs --force for, or is "
+      "refused for",
+      "Example: stoactl dependents api orders",
+      ctl_run_dependents, NULL, NULL },
 
     { "document import", "API FILE", ctl_opts_import,
       "import an OpenAPI document, and make operations of it",

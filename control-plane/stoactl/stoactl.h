@@ -246,6 +246,8 @@ ctl_exit_e ctl_run_key_list(ctl_t *c);
 ctl_exit_e ctl_run_key_find(ctl_t *c);
 ctl_exit_e ctl_run_subscription(ctl_t *c);    /* data: the event            */
 ctl_exit_e ctl_run_search(ctl_t *c);          /* ctl_catalogue.c            */
+ctl_exit_e ctl_run_promote(ctl_t *c);
+ctl_exit_e ctl_run_dependents(ctl_t *c);
 ctl_exit_e ctl_run_document_import(ctl_t *c); /* ctl_document.c             */
 ctl_exit_e ctl_run_document_list(ctl_t *c);
 ctl_exit_e ctl_run_document_get(ctl_t *c);

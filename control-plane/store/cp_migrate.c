@@ -47,7 +47,8 @@
     row(33, "0033_second_factor")                                             \
     row(34, "0034_policy_versions")                                           \
     row(35, "0035_provision")                                                 \
-    row(36, "0036_gateway_policies")
+    row(36, "0036_gateway_policies")                                          \
+    row(37, "0037_promotions")
 
 
 typedef struct {
