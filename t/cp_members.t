@@ -162,6 +162,29 @@ $t->{token} = ask($dan, POST => '/v1/admin-tokens', { name => 'root',
 give($dan, undef, 'admin', 'platform-admin');
 $admin = login('admin');
 
+# The page: its documents, its lines.
+
+my $page = slurp("$Test::Stoa::ROOT/docs/roles.md");
+my @blocks = $page =~ /^((?:(?: {4}.*|)\n)+)/mg;
+s/^ {4}//mg for @blocks;
+for (grep { /^apiVersion/m } reverse @blocks) {
+    my ($kind) = /kind: (\w+)/;
+    like($t->api(POST => '/v1/apply', $_, headers => { 'Content-Type' =>
+        'application/yaml' })->{status}, qr/^20[02]$/, "docs/roles.md: $kind");
+}
+my ($new) = grep { /^\{/m } @blocks;
+is($t->api(POST => '/v1/tenants', json_decode($new =~ s/"newco"/"paged"/r))
+    ->{status}, 201, 'docs/roles.md: a new one, step by step');
+my $phrase = $t->write_file('phrase', "correct horse battery\n");
+for (map { split /\n/ } grep { /^stoactl/m } @blocks) {
+    my ($words, $into) = /^stoactl (.*?)(?: > (\S+))?$/ or next;
+    $words =~ s/--passphrase-file phrase/--passphrase-file $phrase/;
+    $words =~ s/acme\.yaml/$t->dir('acme.yaml')/e;
+    my ($code, $out, $err) = $t->stoactl(split / /, $words);
+    is($code, 0, "docs/roles.md: stoactl $words") or diag $err;
+    $t->write_file('acme.yaml', $out) if $into;
+}
+
 # A tenant that is provisioned.
 
 sub state_of { return $t->must(GET => "/v1/tenants/$_[0]")->{state} }

@@ -121,6 +121,23 @@ my $refused = wait_until { at(1, GET => '/v1/whoami', undef,
 ok($refused, 'revoked at the other');
 cmp_ok(Time::HiRes::time() - $from, '<', 7, 'within seconds');
 
+# and what is taken out of a role
+
+at(0, POST => '/v1/tenants', { name => 'roles' });
+at(0, POST => '/v1/tenants/roles/roles', { name => 'r',
+    permissions => ['self:read', 'plan:read'] });
+$token = at(0, POST => '/v1/admin-tokens', { name => 'r', role => 'r',
+    tenant => 'roles' })->{json}{token};
+is(at(1, GET => '/v1/tenants/roles/plans', undef, token => $token)->{status},
+    200, 'a role');
+at(0, PATCH => '/v1/tenants/roles/roles/r', { permissions => ['self:read'] });
+is(at(0, GET => '/v1/tenants/roles/plans', undef, token => $token)->{status},
+    403, 'narrowed: at once here');
+$from = Time::HiRes::time();
+ok(scalar wait_until(sub { at(1, GET => '/v1/tenants/roles/plans', undef,
+    token => $token)->{status} == 403 }, 10), 'and at the other');
+cmp_ok(Time::HiRes::time() - $from, '<', 7, 'within seconds');
+
 $t->stop('second');
 
 # two that start at once over a new database, which neither has seen

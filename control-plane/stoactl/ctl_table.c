@@ -107,9 +107,9 @@ static const ctl_opt_t  ctl_opts_gateway_create[] = {
 };
 
 static const ctl_opt_t  ctl_opts_token_create[] = {
-    { "role", 0, "ROLE",
-      "platform-admin tenant-admin devops developer viewer auditor",
-      "what it may do (default viewer); one of the tenant's own too", false },
+    { "role", 0, "ROLE", NULL,
+      "what it may do: platform-admin, tenant-admin, devops, developer, "
+      "auditor, viewer (default), or a role of the tenant's own", false },
     { "expires-at", 0, "TIME", NULL,
       "RFC 3339, or a duration from now: 90d; default: never", false },
     { "title", 0, "TEXT", NULL, "what it is for", false },
