@@ -25,6 +25,7 @@ static const cp_route_t *const  cp_routes_tables[] = {
     cp_spec_routes,
     cp_notice_routes,
     cp_inbox_routes,
+    cp_leak_routes,
     NULL
 };
 

@@ -114,6 +114,10 @@ static const cp_opt_t  cp_opts[] = {
     cp_opt(smtp_ca_file, CP_OPT_TEXT, "", 0, 1000, NULL,
            "PEM file with the CAs of the mail server; the system's when "
            "empty"),
+    cp_opt(leak_keys, CP_OPT_TEXT, "", 0, 1000, NULL,
+           "file or URL with the public keys of who reports leaked keys"),
+    cp_opt(leak_action, CP_OPT_TEXT, "revoke", 1, 10, " revoke tell ",
+           "what becomes of a key that was found in public: revoke or tell"),
     cp_opt(log_level, CP_OPT_TEXT, "info", 1, 10, " debug info warn error ",
            "debug, info, warn or error"),
     cp_opt(log_format, CP_OPT_TEXT, "text", 1, 10, " text json ",
@@ -264,24 +268,6 @@ cp_conf_yaml(cp_conf_reader_t *rd, const char *path, const char *text,
 }
 
 
-static char *
-cp_conf_trim(char *s)
-{
-    char  *end;
-
-    s += strspn(s, " \t\r");
-    end = s + strlen(s);
-
-    while (end > s && strchr(" \t\r", end[-1]) != NULL) {
-        end--;
-    }
-
-    *end = '\0';
-
-    return s;
-}
-
-
 static cp_rc_t
 cp_conf_lines(cp_conf_reader_t *rd, const char *path, char *text)
 {
@@ -299,7 +285,7 @@ cp_conf_lines(cp_conf_reader_t *rd, const char *path, char *text)
             *next++ = '\0';
         }
 
-        line = cp_conf_trim(line);
+        line = cp_text_trim(line);
 
         if (line[0] == '\0' || line[0] == '#') {
             continue;
@@ -314,23 +300,11 @@ cp_conf_lines(cp_conf_reader_t *rd, const char *path, char *text)
         }
 
         *eq = '\0';
-        name = cp_conf_trim(line);
-        rc = cp_conf_named(rd, name, strlen(name), cp_conf_trim(eq + 1));
+        name = cp_text_trim(line);
+        rc = cp_conf_named(rd, name, strlen(name), cp_text_trim(eq + 1));
     }
 
     return rc;
-}
-
-
-static bool
-cp_conf_ends(const char *s, const char *end)
-{
-    size_t  len, n;
-
-    len = strlen(s);
-    n = strlen(end);
-
-    return len > n && strcmp(s + len - n, end) == 0;
 }
 
 
@@ -363,8 +337,8 @@ cp_conf_file(cp_conf_reader_t *rd, const char *path)
 
     (void) fclose(f);
 
-    return (cp_conf_ends(path, ".yaml") || cp_conf_ends(path, ".yml")
-            || cp_conf_ends(path, ".json"))
+    return (cp_text_ends(path, ".yaml") || cp_text_ends(path, ".yml")
+            || cp_text_ends(path, ".json"))
            ? cp_conf_yaml(rd, path, text, len)
            : cp_conf_lines(rd, path, text);
 }

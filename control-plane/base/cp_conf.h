@@ -54,6 +54,8 @@ typedef struct {
     const char  *smtp_auth_file;       /* "" no login                       */
     const char  *smtp_tls;
     const char  *smtp_ca_file;         /* "" the system's                   */
+    const char  *leak_keys;            /* "" nobody reports                 */
+    const char  *leak_action;
     const char  *log_level;
     const char  *log_format;
     bool         access_log;

@@ -36,6 +36,10 @@ bool cp_time_parse(const char *s, size_t len, int64_t *ms);
 /* Goes past the byte order mark that some editors put before UTF-8. */
 void cp_text_skip_mark(const char **text, size_t *len);
 
+/* Without blanks around, in place; whether s has something before `end`. */
+char *cp_text_trim(char *s);
+bool cp_text_ends(const char *s, const char *end);
+
 void cp_random(void *dst, size_t len);                 /* aborts on failure */
 void cp_id_make(char dst[STOA_ID_LEN + 1]);
 /* A whole key stoa_<env>_<id>_...; dst STOA_KEY_MAX + 1. */

@@ -16,6 +16,7 @@
 
 #define CP_USAGE_COUNT_MAX  ((int64_t) 1 << 40)
 #define CP_USAGE_BYTES_MAX  ((int64_t) 1 << 50)
+#define CP_USAGE_MARKS  4096
 #define CP_USAGE_KEYS   8                   /* start, tenant .. refused      */
 #define CP_USAGE_COUNTS 6                   /* c2xx .. bytes_out             */
 #define CP_USAGE_ARGS   (CP_USAGE_KEYS + CP_USAGE_COUNTS + CP_USAGE_BUCKETS)
@@ -28,6 +29,8 @@ static cp_rc_t cp_usage_latency(cp_op_t *op, const cp_json_t *row,
 static int cp_usage_compare(const void *one, const void *two);
 static cp_rc_t cp_usage_take(cp_op_t *op, cp_tx_t *tx, const cp_json_t *in,
     bool *taken);
+static cp_rc_t cp_usage_key(cp_op_t *op, cp_tx_t *tx, const cp_json_t *row,
+    int64_t start_ms);
 static cp_rc_t cp_usage_add(cp_op_t *op, cp_tx_t *tx, const cp_json_t *row,
     int64_t start_ms);
 
@@ -304,5 +307,43 @@ cp_usage_add(cp_op_t *op, cp_tx_t *tx, const cp_json_t *row, int64_t start_ms)
         }
     }
 
-    return rc;
+    return rc == CP_OK ? cp_usage_key(op, tx, row, start_ms) : rc;
+}
+
+
+/*
+ * When a key was last used, to the hour.  What this process has noted already
+ * is known by a mark per slot, so that a busy key costs a write an hour.
+ */
+static cp_rc_t
+cp_usage_key(cp_op_t *op, cp_tx_t *tx, const cp_json_t *row,
+    int64_t start_ms)
+{
+    uint64_t                  mark;
+    const char               *id;
+    _Atomic uint64_t         *slot;
+
+    static _Atomic uint64_t   marks[CP_USAGE_MARKS];
+
+    id = cp_report_text(row, "credential");
+
+    if (*id == '\0' || *cp_report_text(row, "refused") != '\0') {
+        return CP_OK;
+    }
+
+    start_ms -= start_ms % CP_USAGE_HOUR_MS;
+    slot = &marks[stoa_hash64(id, strlen(id), 0) % CP_USAGE_MARKS];
+    mark = stoa_hash64(id, strlen(id), (uint64_t) start_ms);
+
+    if (atomic_load_explicit(slot, memory_order_relaxed) == mark) {
+        return CP_OK;
+    }
+
+    atomic_store_explicit(slot, mark, memory_order_relaxed);
+
+    return cp_tx_query(tx, op->arena, "UPDATE credentials"
+                       " SET last_used_at = $2 WHERE id = $1"
+                       " AND (last_used_at IS NULL OR last_used_at < $2)",
+                       cp_args(cp_text(id), cp_int(start_ms)), NULL,
+                       &op->err);
 }

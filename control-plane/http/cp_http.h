@@ -20,6 +20,7 @@
 
 
 #define CP_HTTP_BODY_MAX   (8 * 1024 * 1024)
+#define CP_HTTP_LEAKS_MAX  (512 * 1024)
 #define CP_HTTP_BIG_MAX    (32 * 1024 * 1024)
 #define CP_HTTP_TWO_MAX    (64 * 1024 * 1024)      /* two documents         */
 

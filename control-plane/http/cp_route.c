@@ -37,6 +37,7 @@ static const struct {
     { "/v1/specs/diff",     CP_HTTP_TWO_MAX, false, false },
     { "/v1/tenants/{tenant}/apis/{api}/documents",
                             CP_HTTP_BIG_MAX, false, false },
+    { "/v1/leaked-keys",    CP_HTTP_LEAKS_MAX, false, false },
     { "/gateway/v1/feed",   0,               true, false },
     { "/health/live",       0,               true, true },
     { "/health/ready",      0,               true, false },

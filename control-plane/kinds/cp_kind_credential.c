@@ -22,7 +22,8 @@ static cp_rc_t cp_credential_event(const cp_write_t *w, const char *event,
 static cp_rc_t cp_credential_rotate(const cp_write_t *w, const cp_json_t *args,
     const cp_json_t *before, cp_json_t *after);
 static cp_json_t *cp_credential_successor(cp_arena_t *a,
-    const cp_json_t *before, int64_t now);
+    const cp_json_t *before, const cp_json_t *args);
+static cp_rc_t cp_credential_import(const cp_write_t *w, cp_json_t *after);
 
 
 #define OWN_env                                                               \
@@ -30,6 +31,10 @@ static cp_json_t *cp_credential_successor(cp_arena_t *a,
 #define OWN_key                                                               \
     F("prefix", CP_F_STRING, RO|ND|FI, 0, 0, NULL, "how the key begins"),     \
     F("last4", CP_F_STRING, RO|ND|FI, 0, 0, NULL, "how the key ends"),        \
+    F("last_used_at", CP_F_TIME, RO|ND|CP_MOVES, 0, 0, NULL,                  \
+      "by the usage that gateways report, to the hour"),                      \
+    F("imported", CP_F_BOOL, RO|ND, 0, 0, NULL,                               \
+      "it was made elsewhere: only its digest was ever here"),                \
     F("rotated_to", CP_F_STRING, RO|ND, 0, 0, NULL, "its successor"),         \
     F("key", CP_F_STRING, RO|ND|CP_ONCE, 0, 0, NULL,                          \
       "the key, only in the answer that made it")
@@ -51,6 +56,8 @@ static const cp_field_t  credential_fields[] = {
 static const cp_field_t  rotate_args[] = {
     INT("grace_s", 0, 0, CP_GRACE_MAX_S, "86400",
       "how long the old key still works"),
+    F("expires_at", CP_F_TIME, 0, 0, 0, NULL,
+      "of the successor; default: the end of the old one"),
     F_END
 };
 
@@ -89,6 +96,10 @@ cp_credential_check(const cp_write_t *w, const cp_json_t *before,
     rc = cp_token_expiry(w->op, after);
     if (rc != CP_OK) {
         return rc;
+    }
+
+    if (w->given) {
+        return cp_credential_import(w, after);
     }
 
     a = w->op->arena;
@@ -171,7 +182,7 @@ cp_credential_rotate(const cp_write_t *w, const cp_json_t *args,
     }
 
     next.id = cp_json_str(before, "application");
-    next.in = cp_credential_successor(a, before, now);
+    next.in = cp_credential_successor(a, before, args);
     next.heir = true;
 
     rc = cp_entry_create(&next, &e);
@@ -191,9 +202,11 @@ cp_credential_rotate(const cp_write_t *w, const cp_json_t *args,
 }
 
 
-/* The same environment, and the same life span again. */
+/* The same environment, and the same end: a key for a trial does not become
+ * one for ever by being rotated. */
 static cp_json_t *
-cp_credential_successor(cp_arena_t *a, const cp_json_t *before, int64_t now)
+cp_credential_successor(cp_arena_t *a, const cp_json_t *before,
+    const cp_json_t *args)
 {
     int64_t     expires;
     cp_json_t  *in;
@@ -205,10 +218,77 @@ cp_credential_successor(cp_arena_t *a, const cp_json_t *before, int64_t now)
 
     expires = cp_json_num(before, "expires_at", 0);
 
-    if (expires) {
-        expires += now - cp_json_num(before, "created_at", 0);
+    if (cp_json_str(args, "expires_at")) {
+        cp_json_put(a, in, "expires_at", cp_json_str(args, "expires_at"));
+
+    } else if (expires) {
         cp_json_put(a, in, "expires_at", cp_time_format(a, expires));
     }
 
     return in;
+}
+
+
+/* A key that was made elsewhere. */
+static cp_rc_t
+cp_credential_import(const cp_write_t *w, cp_json_t *after)
+{
+    size_t        len, n;
+    uint8_t       digest[32];
+    char          id[STOA_ID_LEN + 1];
+    cp_rc_t       rc;
+    cp_rows_t     rows;
+    cp_arena_t   *a = w->op->arena;
+    const char   *sum, *prefix, *last4;
+
+    sum = cp_json_str(w->given, "sha256");
+    prefix = cp_json_str(w->given, "prefix");
+    last4 = cp_json_str(w->given, "last4");
+
+    if (strlen(sum) != 64 || !stoa_hex_decode(sum, 64, digest)) {
+        return cp_err_field(&w->op->err, -1, w->given->line, "sha256",
+                            "must be 64 hexadecimal digits");
+    }
+
+    /* of our form: stoa_<env>_<id> */
+
+    len = prefix ? strlen(prefix) : 0;
+    n = len > STOA_ID_LEN + 1 ? len - STOA_ID_LEN - 1 : 0;
+    stoa_id_unpack(digest, id);
+    id[STOA_ID_LEN] = '\0';
+
+    if (prefix && strncmp(prefix, "stoa_", 5) == 0) {
+        if (n <= 5 || prefix[n] != '_'
+            || !stoa_env_valid(prefix + 5, n - 5)
+            || !stoa_id_valid(prefix + n + 1, STOA_ID_LEN))
+        {
+            return cp_err_field(&w->op->err, -1, w->given->line, "prefix",
+                                "is not stoa_ENV_ID");
+        }
+
+        memcpy(id, prefix + n + 1, STOA_ID_LEN);
+        cp_json_set(a, after, "env",
+                    cp_json_string(a, cp_arena_strndup(a, prefix + 5,
+                                                       n - 5)));
+    }
+
+    rc = cp_tx_query(w->tx, a, "SELECT 1 FROM credentials WHERE id = $1",
+                     cp_args(cp_text(id)), &rows, &w->op->err);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    if (rows.rows) {
+        return cp_err_set(&w->op->err, "already_exists",
+                          "this key is here already");
+    }
+
+    cp_json_put(a, after, "id", id);
+    cp_json_put(a, after, "prefix", prefix ? prefix : "");
+    cp_json_put(a, after, "last4", last4 ? last4 : "");
+    cp_json_put(a, after, "key_digest", cp_hex(a, digest, sizeof(digest)));
+    cp_json_put(a, after, "key_alg", "sha256");
+    cp_json_put_bool(a, after, "imported", true);
+
+    return CP_OK;
 }

@@ -390,6 +390,18 @@ const cp_openapi_extra_t  cp_openapi_extras[] = {
       "{\"200\":{\"description\":\"what became of each\",\"content\":"
       JSON(REF("BulkAnswer")) "}," NO_TENANT "}" },
 
+    { "POST /v1/tenants/{tenant}/applications/{application}/credentials"
+      "/import", NULL, JSON(REF("KeysImport")),
+      OK_JSON("what became of each", REF("KeysImported")) },
+
+    { "POST /v1/leaked-keys", NULL, JSON(REF("Leaks")),
+      "{\"200\":{\"description\":\"what each is\",\"content\":"
+      JSON(REF("LeakLabels")) "},\"401\":{\"description\":\"not signed by a"
+      " key that is known\",\"content\":{\"application/problem+json\":"
+      "{\"schema\":" REF("Problem") "}}},\"404\":{\"description\":\"nobody"
+      " reports here\",\"content\":{\"application/problem+json\":"
+      "{\"schema\":" REF("Problem") "}}}}" },
+
     { "GET /v1/inbox",
       "[" QUERY("kind", "{\"type\":\"string\",\"enum\":[\"subscription\","
             "\"approval\",\"tool\",\"prompt\",\"resource\",\"template\"]}",
@@ -645,6 +657,35 @@ const char *const  cp_openapi_schemas_text[] = {
     ",\"tenant\":" TEXT ",\"since\":" TIME ",\"events\":{\"type\":"
     "\"array\",\"items\":" TEXT "},\"path\":" TEXT ",\"resource\":" ANY
     "}}}}}",
+
+    "KeysImport",
+    "{\"type\":\"object\",\"required\":[\"keys\"],\"additionalProperties\":"
+    "false,\"properties\":{\"keys\":{\"type\":\"array\",\"minItems\":1,"
+    "\"maxItems\":1000,\"items\":{\"type\":\"object\",\"required\":"
+    "[\"sha256\"],\"additionalProperties\":false,\"properties\":{\"sha256\":"
+    "{\"type\":\"string\",\"minLength\":64,\"maxLength\":64},\"prefix\":"
+    "{\"type\":\"string\",\"maxLength\":48},\"last4\":{\"type\":\"string\","
+    "\"maxLength\":4},\"title\":{\"type\":\"string\",\"maxLength\":200},"
+    "\"expires_at\":" TIME "}}}}}",
+
+    "KeysImported",
+    "{\"type\":\"object\",\"required\":[\"items\"],\"properties\":{\"items\":"
+    "{\"type\":\"array\",\"items\":{\"type\":\"object\",\"required\":"
+    "[\"index\",\"result\"],\"properties\":{\"index\":" INT64("0")
+    ",\"result\":{\"type\":\"string\",\"enum\":[\"created\",\"exists\","
+    "\"failed\"]},\"id\":" TEXT ",\"code\":" TEXT ",\"detail\":" TEXT
+    "}}}}}",
+
+    "Leaks",
+    "{\"type\":\"array\",\"maxItems\":1000,\"items\":{\"type\":\"object\","
+    "\"properties\":{\"token\":" TEXT ",\"type\":" TEXT ",\"url\":" TEXT
+    ",\"source\":" TEXT "}}}",
+
+    "LeakLabels",
+    "{\"type\":\"array\",\"items\":{\"type\":\"object\",\"required\":"
+    "[\"token_hash\",\"token_type\",\"label\"],\"properties\":"
+    "{\"token_hash\":" TEXT ",\"token_type\":" TEXT ",\"label\":{\"type\":"
+    "\"string\",\"enum\":[\"true_positive\",\"false_positive\"]}}}}",
 
     "ApplyAnswer",
     "{\"type\":\"object\",\"required\":[\"rev\",\"changes\"],\"properties\":"

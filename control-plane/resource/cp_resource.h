@@ -40,6 +40,8 @@ typedef struct {
     const cp_resource_t  *res;
     const char           *id;      /* the row's; to create: its parent's     */
     const cp_json_t      *in;      /* names in references                    */
+    const cp_json_t      *given;   /* what the kind's check gets beside it;
+                                      NULL: nothing                          */
     const char           *if_match;    /* NULL: whatever it is now           */
     int                   document;    /* of an apply, 0-based; -1: none     */
     bool                  patch;   /* an update in the form of RFC 7396      */

@@ -31,6 +31,7 @@ cp_rc_t cp_usage_get(cp_req_t *r);            /* GET  /v1/tenants/../usage  */
 cp_rc_t cp_dependents_get(cp_req_t *r);       /* GET ../dependents       */
 cp_rc_t cp_catalogue_get(cp_req_t *r);        /* GET /v1/catalogue       */
 
+cp_rc_t cp_import_route(cp_req_t *r);         /* POST ../credentials/import */
 cp_rc_t cp_bulk_route(cp_req_t *r);           /* POST /v1/../bulk           */
 cp_rc_t cp_effective_route(cp_req_t *r);  /* GET ../effective-policies   */
 cp_rc_t cp_effective_try(cp_req_t *r);    /* POST: with another policy   */

@@ -191,6 +191,9 @@ const cp_route_t  cp_resource_routes[] = {
     CP_EVENT(APPLICATIONS, &cp_res_application, "application", "resume"),
 
     CP_ALL(CREDENTIALS, &cp_res_credential, "credential"),
+    { "POST", CREDENTIALS "/import", CP_AUTH_ADMIN, "credential:write",
+      cp_import_route, &cp_res_credential,
+      "Take over keys that were made elsewhere, by their digests", "wait" },
     CP_EVENT(CREDENTIALS, &cp_res_credential, "credential", "rotate"),
     CP_EVENT(CREDENTIALS, &cp_res_credential, "credential", "revoke"),
 

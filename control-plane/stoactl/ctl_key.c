@@ -203,8 +203,12 @@ ctl_run_key_rotate(ctl_t *c)
         cp_json_put_int(c->arena, body, "grace_s", grace / 1000);
     }
 
-    rc = ctl_write_post(c, cp_arena_printf(c->arena, "%s/rotate", path), body,
-                        &answer);
+    rc = ctl_set_expiry(c, body);
+
+    if (rc == CTL_DONE) {
+        rc = ctl_write_post(c, cp_arena_printf(c->arena, "%s/rotate", path),
+                            body, &answer);
+    }
 
     return (rc == CTL_DONE) ? ctl_key_made(c, &answer) : rc;
 }
@@ -435,4 +439,43 @@ ctl_run_token_revoke(ctl_t *c)
     rc = ctl_path(c, kind, NULL, c->arg[0], &path);
 
     return (rc == CTL_DONE) ? ctl_event(c, path, "revoke", kind->columns) : rc;
+}
+
+
+ctl_exit_e
+ctl_run_key_import(ctl_t *c)
+{
+    size_t         len;
+    cp_err_t       err = { .arena = c->arena };
+    cp_json_t     *body, *keys;
+    ctl_exit_e     rc;
+    const char    *path, *text;
+    ctl_answer_t   answer;
+
+    rc = ctl_file_read(c, c->arg[1], &text, &len);
+
+    if (rc == CTL_DONE) {
+        rc = ctl_path(c, ctl_kind("credential"), c->arg[0], NULL, &path);
+    }
+
+    if (rc != CTL_DONE) {
+        return rc;
+    }
+
+    if (cp_json_parse(c->arena, text, len, &keys, &err) != CP_OK) {
+        return ctl_error("%s: %s", c->arg[1], err.detail ? err.detail : "?");
+    }
+
+    body = cp_json_object(c->arena);
+    cp_json_set(c->arena, body, "keys", keys);
+
+    rc = ctl_write_post(c, cp_arena_printf(c->arena, "%s/import", path), body,
+                        &answer);
+
+    if (rc == CTL_DONE) {
+        rc = ctl_print(c, cp_json_get(answer.json, "items"),
+                       "index result id detail");
+    }
+
+    return (rc == CTL_DONE) ? ctl_written(c, &answer) : rc;
 }

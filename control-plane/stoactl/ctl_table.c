@@ -94,6 +94,9 @@ static const ctl_opt_t  ctl_opts_key_create[] = {
 static const ctl_opt_t  ctl_opts_key_rotate[] = {
     { "grace", 0, "DURATION", NULL,
       "how long the old key still works (default 1d, at most 30d)", false },
+    { "expires-at", 0, "TIME", NULL,
+      "of the successor: RFC 3339, or a duration from now; default: as the "
+      "old one", false },
     CTL_SECRET_OPTION,
     CTL_WAIT_OPTIONS,
     { NULL, 0, NULL, NULL, NULL, false }
@@ -341,8 +344,8 @@ const ctl_cmd_t  ctl_table[] = {
 
     { "key rotate", "KEY [ID]", ctl_opts_key_rotate,
       "make a successor of a key; the old one works on for a while",
-      "KEY is as in key revoke. The successor lives as long as the old one "
-      "was made for, from now on.\n"
+      "KEY is as in key revoke. The successor ends when the old one would "
+      "have, unless --expires-at says otherwise.\n"
       "Example: stoactl key rotate stoa_live_01m8dwa2jvd1gb4p --grace 1h",
       ctl_run_key_rotate, NULL, "key" },
 
@@ -358,6 +361,12 @@ const ctl_cmd_t  ctl_table[] = {
       "KEY is the key itself, its prefix, its id or its last four characters; "
       "- reads it from the standard input.",
       ctl_run_key_find, NULL, NULL },
+
+    { "key import", "APPLICATION FILE", ctl_opts_write,
+      "take over keys that were made elsewhere, by their digests",
+      "FILE is a list of at most 1000 in JSON: sha256 (of the whole key, "
+      "hexadecimal), prefix, last4, title, expires_at.",
+      ctl_run_key_import, NULL, NULL },
 
     { "key list", "APPLICATION", NULL,
       "list an application's keys", NULL,

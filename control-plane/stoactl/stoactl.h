@@ -242,6 +242,7 @@ ctl_exit_e ctl_run_discover(ctl_t *c);
 ctl_exit_e ctl_run_key_create(ctl_t *c);      /* ctl_key.c                  */
 ctl_exit_e ctl_run_key_rotate(ctl_t *c);
 ctl_exit_e ctl_run_key_revoke(ctl_t *c);
+ctl_exit_e ctl_run_key_import(ctl_t *c);
 ctl_exit_e ctl_run_key_list(ctl_t *c);
 ctl_exit_e ctl_run_key_find(ctl_t *c);
 ctl_exit_e ctl_run_subscription(ctl_t *c);    /* data: the event            */

@@ -48,7 +48,8 @@
     row(34, "0034_policy_versions")                                           \
     row(35, "0035_provision")                                                 \
     row(36, "0036_gateway_policies")                                          \
-    row(37, "0037_promotions")
+    row(37, "0037_promotions")                                                \
+    row(38, "0038_keys")
 
 
 typedef struct {
