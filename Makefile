@@ -327,11 +327,14 @@ stop:
 
 install: all
 	install -d "$(DESTDIR)$(MODULES_PATH)" "$(DESTDIR)$(PREFIX)/sbin" \
-		"$(DESTDIR)$(PREFIX)/bin" "$(DESTDIR)$(ETC)/stoa"
+		"$(DESTDIR)$(PREFIX)/bin" "$(DESTDIR)$(ETC)/stoa" \
+		"$(DESTDIR)$(PREFIX)/share/man/man1"
 	install -m 0644 $(OBJS)/ngx_http_stoa_module.so \
 		"$(DESTDIR)$(MODULES_PATH)/"
 	install -m 0755 $(OBJS)/stoa-control "$(DESTDIR)$(PREFIX)/sbin/"
 	install -m 0755 $(OBJS)/stoactl "$(DESTDIR)$(PREFIX)/bin/"
+	$(OBJS)/stoactl help --man \
+		>"$(DESTDIR)$(PREFIX)/share/man/man1/stoactl.1"
 	for file in $(wildcard conf/*.conf conf/*.yaml); do \
 		sh conf/install.sh $$file "$(DESTDIR)$(ETC)/stoa" \
 			"$(MODULES_PATH)" || exit 1; \

@@ -69,6 +69,8 @@ my $modules = Test::Stoa::config('MODULES_PATH');
 ok(-f "$dest$modules/ngx_http_stoa_module.so", 'the module');
 ok(-x "$dest$prefix/sbin/stoa-control", 'stoa-control');
 ok(-x "$dest$prefix/bin/stoactl", 'stoactl');
+like(slurp("$dest$prefix/share/man/man1/stoactl.1"), qr/^\.TH STOACTL 1/,
+     'and its manual');
 my @conf = glob "$dest" . ($prefix eq '/usr' ? '' : $prefix)
                 . '/etc/stoa/stoa.conf';
 is(scalar @conf, 1, 'stoa.conf');

@@ -14,6 +14,7 @@ $t->control;
 my $gw = Test::Stoa::Feed->new($t, 'gw1', 'default');
 my $up = 'http://127.0.0.1:1';
 my $P = '/v1/tenants/acme/policies';
+my $E = '/v1/tenants/acme/effective-policies';
 
 sub policy { my ($name, $type, %spec) = @_;
              return doc('Policy', 'acme', $name, { type => $type, %spec }) }
@@ -415,6 +416,12 @@ is($one->{policy}{config}{max_bytes}, 100, 'it is there as it was');
 is($one->{policy}{attach}[0]{api}, 'orders', 'with names');
 is_deeply($one->{diff}{state}, { before => 'shadow', after => 'enabled' },
           'and what restoring it changes');
+my ($code, $out) = $t->stoactl('request', 'get', "$P/size/versions/$first");
+is($code, 0, 'stoactl has no command for it, and "request"');
+is(json_decode($out)->{version}, $first, 'which prints what is answered');
+($code, $out) = $t->stoactl('request', 'POST', "$E?api=orders", '-f', '-',
+    { stdin => 'name: none' });
+is($code, 3, 'an error as of every command');
 is($t->api(POST => "$P/size/versions/$first/restore", undef, headers =>
            { 'If-Match' => '"x"' })->{status}, 412, 'restoring looks first');
 my $back = $t->must(POST => "$P/size/versions/$first/restore");
@@ -455,7 +462,6 @@ is(@{ $t->must(GET => '/v1/policies/g/versions')->{items} }, 2,
 
 # -- what would be -----------------------------------------------------------
 
-my $E = '/v1/tenants/acme/effective-policies';
 my $at = 'application=demo&api=orders&operation=list';
 my $before = $t->must(GET => "$E?$at")->{items};
 my $try = $t->must(POST => "$E?$at", { name => 'size',

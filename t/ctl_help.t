@@ -34,6 +34,23 @@ for my $command (@commands) {
     is($same, $out, "help $command says the same");
 }
 
+# the manual
+
+my (undef, $man) = ctl('help', '--man');
+(my $plain = $man) =~ s/\\-/-/g;
+is(join(' ', grep { $plain !~ /^\.SS stoactl \Q$_\E(?: |$)/m } @commands), '',
+   'the manual has every command');
+like($plain, qr/^\.B -t, --tenant TENANT$/m, 'and the options');
+unlike($man, qr/^(?!\.(?:TH|SH|SS|TP|B|PP|nf|fi|RS|RE|ad)\b)[.']/m,
+       'no text is taken for a request');
+SKIP: {
+    skip 'no groff', 1 if !$ENV{CI} && !grep { -x "$_/groff" }
+        split /:/, $ENV{PATH};
+    my (undef, undef, $said) = $t->run_cmd(['groff', '-man', '-ww', '-z',
+        '-Tutf8', $t->write_file('stoactl.1', $man)]);
+    is($said, '', 'groff has nothing to say of it');
+}
+
 # what every test of the issue's list needs is there
 
 for my $command ('apply', 'diff', 'dump', 'get', 'delete', 'wait',

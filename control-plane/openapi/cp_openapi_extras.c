@@ -33,7 +33,7 @@
 #define DONE  "{\"204\":{\"description\":\"done\"}}"
 
 #define PROOF(required, more)                                                 \
-    JSON("{\"type\":\"object\",\"required\":[\"password\"" required          \
+    JSON("{\"type\":\"object\",\"required\":[\"password\"" required           \
          "],\"additionalProperties\":false,"                                  \
          "\"properties\":{\"password\":"                                      \
          TEXT_MAX("256") ",\"code\":" TEXT_MAX("32") more "}}")
@@ -109,7 +109,8 @@
 
 #define USAGE_ANSWER                                                          \
     "{\"200\":{\"description\":\"sums\",\"content\":{\"application/json\":"   \
-    "{\"schema\":" REF("UsageSums") "},\"text/csv\":{\"schema\":" TEXT "}}}}"
+    "{\"schema\":" REF("UsageSums") "},\"text/csv\":{\"schema\":" TEXT "}}}," \
+    NO_TENANT "}"
 
 #define VERSION(more)                                                         \
     "{\"type\":\"object\",\"required\":[\"version\",\"at\",\"actor\","        \
@@ -121,7 +122,7 @@
     { "GET " path "/versions", NULL, NULL,                                    \
       OK_JSON("each with what it changed",                                    \
               "{\"type\":\"object\",\"required\":[\"items\"],\"properties\":" \
-              "{\"items\":{\"type\":\"array\",\"items\":"                   \
+              "{\"items\":{\"type\":\"array\",\"items\":"                     \
               VERSION("") "}}}") },                                           \
     { "GET " path "/versions/{version}", NULL, NULL,                          \
       OK_JSON("what it was; the diff is what restoring it would change",      \
@@ -164,9 +165,9 @@ const cp_openapi_extra_t  cp_openapi_extras[] = {
            ",\"new_password\":" TEXT_MAX("256") ",\"code\":"
            TEXT_MAX("32") "}}"),
       "{\"201\":{\"description\":\"logged in: the cookie\",\"content\":"
-      JSON(REF("Session")) "},\"429\":{\"description\":\"too many attempts"
-      " failed\",\"content\":{\"application/problem+json\":{\"schema\":"
-      REF("Problem") "}}}}" },
+      JSON(REF("Session")) "},\"401\":{\"$ref\":\"#/components/responses/"
+      "Error401\"},\"403\":{\"$ref\":\"#/components/responses/Error403\"},"
+      "\"429\":{\"$ref\":\"#/components/responses/Error429\"}}" },
     { "POST /v1/session/password", NULL, PROOF(",\"new_password\"",
       ",\"new_password\":" TEXT_MAX("256")),
       OK_JSON("the login, under another id", REF("Session")) },
@@ -258,7 +259,8 @@ const cp_openapi_extra_t  cp_openapi_extras[] = {
 
     { "POST /v1/tenant-imports",
       "[" QUERY("name", TEXT, "of the new tenant; default: its old one") ","
-      QUERY("wait", TEXT, "how long to wait for the gateways: 5s, 500ms") ","
+      QUERY("wait", CP_OPENAPI_WAIT,
+            "how long to wait for the gateways: 5s, 500ms") ","
       PASSPHRASE("of the export") "," ONCE "]",
       DOCUMENTS,
       "{\"200\":{\"description\":\"done; every online gateway has it\","
@@ -303,7 +305,8 @@ const cp_openapi_extra_t  cp_openapi_extras[] = {
       " on\",\"content\":" JSON(ANY) "}}" },
 
     { "GET /v1/identity-provider", NULL, NULL,
-      OK_JSON("how it is", REF("IdentityProvider")) },
+      "{\"200\":{\"description\":\"how it is\",\"content\":"
+      JSON(REF("IdentityProvider")) "}," NO_TENANT "}" },
 
     { "GET /v1/mails",
       "[" QUERY("state", "{\"type\":\"string\",\"enum\":[\"waiting\","
@@ -320,8 +323,7 @@ const cp_openapi_extra_t  cp_openapi_extras[] = {
       JSON(ANY) "}}" },
     { "GET /v1/catalogue",
       "[" QUERY("q", TEXT, "words, or their beginnings, that all occur") ","
-      QUERY("kind", "{\"type\":\"string\",\"enum\":[\"rest\",\"mcp\","
-            "\"server\"]}", "only these") ","
+      QUERY("kind", TEXT, "rest, mcp or server") ","
       QUERY("tag", TEXT, "only what has it") ","
       QUERY("category", TEXT, "only what is in it") ","
       QUERY("audience", TEXT, "internal, public or partner") ","
@@ -332,7 +334,7 @@ const cp_openapi_extra_t  cp_openapi_extras[] = {
             " audience, state, category and tag") ","
       QUERY("limit", "{\"type\":\"integer\",\"minimum\":1,\"maximum\":500}",
             "items of a page") ","
-      QUERY("cursor", TEXT, "next of the page before") "]", NULL,
+      QUERY("cursor", CP_OPENAPI_CURSOR, "next of the page before") "]", NULL,
       OK_JSON("what is there, the youngest first", REF("Catalogue")) },
 
     { "POST /v1/specs/lint", NULL, OPENAPI,
@@ -353,7 +355,8 @@ const cp_openapi_extra_t  cp_openapi_extras[] = {
       QUERY("operations", "{\"type\":\"string\",\"enum\":[\"replace\","
             "\"add\",\"none\"]}", "make the api's operations those of the"
             " document (replace), take none away, or leave them alone") ","
-      QUERY("wait", TEXT, "how long to wait for the gateways: 5s, 500ms")
+      QUERY("wait", CP_OPENAPI_WAIT,
+            "how long to wait for the gateways: 5s, 500ms")
       "," ONCE "]", OPENAPI,
       "{\"200\":{\"description\":\"a dry run, or the newest document again\","
       "\"content\":" JSON(REF("Import")) "},\"201\":{\"description\":"
@@ -412,7 +415,7 @@ const cp_openapi_extra_t  cp_openapi_extras[] = {
       QUERY("plan", TOLD, "likewise") ","
       QUERY("limit", "{\"type\":\"integer\",\"minimum\":1,\"maximum\":500}",
             "of a page") ","
-      QUERY("cursor", TOLD, "next of the page before") "]", NULL,
+      QUERY("cursor", CP_OPENAPI_CURSOR, "next of the page before") "]", NULL,
       "{\"200\":{\"description\":\"a page, and how many there are of each"
       " kind\",\"content\":" JSON(REF("Inbox")) "}," NO_TENANT "}" },
 
@@ -428,7 +431,7 @@ const cp_openapi_extra_t  cp_openapi_extras[] = {
       QUERY("unread", FLAG, "only what the caller has not read") ","
       QUERY("limit", "{\"type\":\"integer\",\"minimum\":1,\"maximum\":500}",
             "of a page") ","
-      QUERY("cursor", TEXT, "next of the page before") "]", NULL,
+      QUERY("cursor", CP_OPENAPI_CURSOR, "next of the page before") "]", NULL,
       OK_JSON("notices, and how many are unread", REF("Notices")) },
 
     { "POST /v1/notices/read", NULL, JSON(REF("NoticesRead")),
@@ -440,10 +443,6 @@ const cp_openapi_extra_t  cp_openapi_extras[] = {
     { "PUT /v1/tenants/{tenant}/notice-settings", NULL,
       JSON(REF("NoticeSettings")),
       OK_JSON("as they are now", REF("NoticeSettings")) },
-
-    { "POST /mcp", NULL, JSON(ANY),
-      "{\"200\":{\"description\":\"a JSON-RPC answer\",\"content\":" JSON(ANY)
-      "},\"202\":{\"description\":\"a notification was taken\"}}" },
 
     { "GET /mcp", NULL, NULL, NO_METHOD },
     { "DELETE /mcp", NULL, NULL, NO_METHOD },
@@ -626,7 +625,8 @@ const char *const  cp_openapi_schemas_text[] = {
 
     "NoticesRead",
     "{\"type\":\"object\",\"properties\":{\"ids\":{\"type\":\"array\","
-    "\"maxItems\":500,\"items\":" TEXT "},\"upto\":" TEXT "}}",
+    "\"maxItems\":500,\"items\":" TEXT "},\"upto\":"
+    "{\"type\":[\"string\",\"null\"]}}}",
 
     "NoticeSettings",
     "{\"type\":\"object\",\"properties\":{\"mail\":" TEXT ",\"kinds\":"

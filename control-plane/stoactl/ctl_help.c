@@ -8,12 +8,6 @@
 #include "stoactl.h"
 
 
-typedef struct {
-    int          code;
-    const char  *meaning;
-} ctl_code_t;
-
-
 static const ctl_code_t  ctl_codes[] = {
     { CTL_DONE, "done" },
     { CTL_FAILED, "failed: usage, network, files, an error of the server" },
@@ -241,6 +235,11 @@ ctl_run_help(ctl_t *c)
 
     if (ctl_opt(c, "markdown") != NULL) {
         ctl_markdown();
+        return CTL_DONE;
+    }
+
+    if (ctl_opt(c, "man") != NULL) {
+        ctl_man(ctl_codes);
         return CTL_DONE;
     }
 

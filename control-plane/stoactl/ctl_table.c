@@ -260,7 +260,15 @@ static const ctl_opt_t  ctl_opts_explain[] = {
     { NULL, 0, NULL, NULL, NULL, false }
 };
 
+static const ctl_opt_t  ctl_opts_request[] = {
+    { "file", 'f', "FILE", NULL, "the body, - is standard input", false },
+    { "type", 0, "TYPE", NULL,
+      "of the body (default application/yaml, which JSON is too)", false },
+    { NULL, 0, NULL, NULL, NULL, false }
+};
+
 static const ctl_opt_t  ctl_opts_help[] = {
+    { "man", 0, NULL, NULL, "the manual, as stoactl(1)", false },
     { "markdown", 0, NULL, NULL, "all commands, as docs/stoactl.md", false },
     { NULL, 0, NULL, NULL, NULL, false }
 };
@@ -564,6 +572,14 @@ const ctl_cmd_t  ctl_table[] = {
     { "version", "", NULL,
       "print the version of stoactl", NULL,
       ctl_run_version, NULL, NULL },
+
+    { "request", "METHOD PATH", ctl_opts_request,
+      "any route of the interface, for what has no command",
+      "The answer is printed as it comes; stoactl request GET"
+      " /v1/openapi.json says which routes there are.\n"
+      "Example: stoactl request POST /v1/tenants/acme/policies/size/versions"
+      "/3/restore",
+      ctl_run_request, NULL, NULL },
 
     { "help", "[COMMAND...]", ctl_opts_help,
       "explain a command", NULL,

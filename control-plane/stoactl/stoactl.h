@@ -228,7 +228,16 @@ ctl_exit_e ctl_print(ctl_t *c, const cp_json_t *v, const char *columns);
 ctl_exit_e ctl_print_secret(ctl_t *c, const cp_json_t *v, const char *member);
 const char *ctl_cell_text(ctl_t *c, const cp_json_t *row, const char *column);
 
+/* ctl_man.c: the exit codes of the table, NULL meaning ends. */
+typedef struct {
+    int          code;
+    const char  *meaning;
+} ctl_code_t;
+
+void ctl_man(const ctl_code_t *codes);
+
 /* The commands. */
+ctl_exit_e ctl_run_request(ctl_t *c);         /* ctl_request.c              */
 ctl_exit_e ctl_run_apply(ctl_t *c);           /* ctl_apply.c                */
 ctl_exit_e ctl_run_diff(ctl_t *c);
 ctl_exit_e ctl_run_dump(ctl_t *c);
