@@ -94,7 +94,8 @@ ctl_man(const ctl_code_t *codes)
     const ctl_cmd_t  *cmd;
 
     puts(".TH STOACTL 1 \"\" \"stoactl " CP_VERSION "\" \"STOA\"\n"
-         ".ad l\n.SH NAME\nstoactl \\- the command line of the STOA control plane\n"
+         ".ad l\n.SH NAME\n"
+         "stoactl \\- the command line of the STOA control plane\n"
          ".SH SYNOPSIS\n.B stoactl\n[OPTIONS] COMMAND [ARGUMENTS]\n"
          ".SH OPTIONS");
     ctl_man_options(ctl_globals);
