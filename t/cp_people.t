@@ -16,11 +16,12 @@ use Digest::SHA ();
 my $t = Test::Stoa->new;
 my $first = $t->dir('admin.password');
 my $key = '--secret-key-file=' . $t->dir('stoa.key');
-my @args = ("--admin-password-file=$first", '--session-idle-s=30', $key);
+my @args = ("--admin-password-file=$first", '--session-idle-s=30', $key,
+    '--public-url=https://stoa.example');
 $t->control(args => \@args);
 
 my $port = $t->port('control');
-my $own = "http://127.0.0.1:$port";
+my $own = 'https://stoa.example';
 my %json = ('Content-Type' => 'application/json');
 
 # A request of a browser: cookie NAME=VALUE, no token.
@@ -92,7 +93,9 @@ my $tenant = { name => 'csrf' };
 for (['no header of ours, and a form', { 'Content-Type' => 'text/plain' }, 0],
      ['another Origin', { Origin => 'https://evil.test' }, 1],
      ['the Origin null', { Origin => 'null' }, 1],
-     ['another port', { Origin => "http://127.0.0.1:1" }, 1],
+     ['another port', { Origin => "$own:1" }, 1],
+     ['what Host says is not asked', { Origin => "http://127.0.0.1:$port" },
+      1],
      ['Sec-Fetch-Site: cross-site', { 'Sec-Fetch-Site' => 'cross-site' }, 1],
      ['Sec-Fetch-Site: same-site', { 'Sec-Fetch-Site' => 'same-site' }, 1])
 {
@@ -295,6 +298,135 @@ $good = $better;
 $db->("DELETE FROM login_tries");
 
 
+# Invitations: bound to a mail, good once, judged again when they are accepted
+
+$t->must(POST => '/v1/tenants', { name => $_ }) for qw(acme other);
+my $db_admin = cookie_of(login('admin', $good));
+sub invite {
+    my ($mail, %o) = @_;
+    return ask(POST => '/v1/invitations', { mail => $mail, role => 'viewer',
+        tenant => 'acme', %{ $o{body} || {} } },
+        cookie => $o{cookie} || $db_admin);
+}
+sub accept_it { my ($token, $body, %o) = @_;
+    return ask(POST => '/v1/invitation/accept', { token => $token, %$body },
+               %o) }
+
+$r = invite('Jay@X.org');
+is($r->{status}, 201, 'an invitation');
+is($r->{json}{link}, "https://stoa.example/invitation#$r->{json}{token}",
+   'its link is that of the configuration, behind a #');
+my $token = $r->{json}{token};
+my $listed = ask(GET => '/v1/invitations', undef, cookie => $db_admin);
+unlike($listed->{body}, qr/\Q$token\E|digest/, 'it is shown once');
+for (1 .. 3) {
+    is(ask(POST => '/v1/invitation/look', { token => $token })->{json}{tenant},
+       'acme', 'who looks at it uses nothing up');
+}
+is(ask(GET => "/v1/invitation/accept?token=$token")->{status}, 405,
+   'no GET accepts it');
+$r = accept_it($token, { name => 'jay', password => 'x' x 12 },
+               cookie => $db_admin);
+is($r->{status}, 409, 'not who is logged in as somebody else');
+like($r->{json}{detail}, qr/logged in as "admin"/, 'and is told so');
+is(accept_it($token, { name => 'jay', password => 'short' })->{status}, 422,
+   'a short password spends nothing');
+my @two = map { my $n = $_; sub { accept_it($token,
+    { name => "jay$n", password => 'a password of jay' })->{status} } } 1, 2;
+is(join(' ', sort $t->together(@two)), '200 404', 'of two at once one is in');
+my ($jay) = map { $_->{name} } grep { ($_->{mail} // '') eq 'Jay@X.org' }
+    @{ $t->must(GET => '/v1/users')->{items} };
+ok($jay, 'the person has the mail, as it was typed');
+my $j = cookie_of(login('JAY@x.ORG', 'a password of jay'));
+ok($j, 'and logs in by it, in any case');
+is_deeply([map { $_->{name} } @{ ask(GET => '/v1/tenants', undef,
+    cookie => $j)->{json}{items} }], ['acme'], 'and sees the one tenant');
+is(ask(GET => '/v1/tenants/other', undef, cookie => $j)->{status}, 404,
+   'no other');
+is(ask(POST => '/v1/tenants/acme/plans', { name => 'x' }, cookie => $j)
+   ->{status}, 403, 'and changes nothing');
+
+# what one does not hold one does not give; nor takes from who is stronger
+
+my $before_gain = $j;
+my $ja = ask(GET => '/v1/session', undef, cookie => $j)->{json}{user}{id};
+$t->must(POST => '/v1/tenants/acme/role-bindings',
+    { user => $ja, role => 'tenant-admin' });
+$r = ask(GET => '/v1/session', undef, cookie => $j);
+ok(cookie_of($r), 'who may more gets another cookie');
+$j = cookie_of($r);
+is(ask(GET => '/v1/session', undef, cookie => $j)->{status}, 200, 'it is good');
+$db->("UPDATE sessions SET was_until = 0");
+ok(wait_until(sub { ask(GET => '/v1/session', undef, cookie => $before_gain)
+    ->{status} == 401 }, 10), 'the one before is not, after some seconds');
+is(invite('a@x.org', cookie => $j, body => { role => 'platform-admin',
+    tenant => undef })->{status} =~ /^4(?:03|22)$/ ? 1 : 0, 1,
+   'an administrator of a tenant makes none of the platform');
+is(invite('a@x.org', cookie => $j, body => { tenant => 'other' })->{status},
+   422, 'nor one of another tenant');
+is(ask(POST => '/v1/users/admin/reset', {}, cookie => $j)->{status}, 404,
+   'nor sees the platform\'s people');
+my $first_link = invite('kim@x.org', cookie => $j)->{json}{token};
+my $kim = invite('KIM@x.org ', cookie => $j)->{json}{token};
+is(accept_it($first_link, { name => 'kim', password => 'a password of kim' })
+   ->{status}, 404, 'a new invitation ends the one before');
+is($t->api(POST => "/v1/users/$jay/disable")->{status}, 200,
+   'the inviter is disabled');
+is(accept_it($kim, { name => 'kim', password => 'a password of kim' })
+   ->{status}, 409, 'what he gave is not given');
+$t->must(POST => "/v1/users/$jay/enable");
+my ($bound) = grep { $_->{role} eq 'tenant-admin' } @{ $t->must(GET =>
+    '/v1/tenants/acme/role-bindings')->{items} };
+$t->must(DELETE => "/v1/tenants/acme/role-bindings/$bound->{id}");
+is(accept_it($kim, { name => 'kim', password => 'a password of kim' })
+   ->{status}, 409, 'nor when he may not give it any more');
+$t->must(POST => '/v1/tenants/acme/role-bindings',
+    { user => $ja, role => 'tenant-admin' });
+is(accept_it($kim, { name => $jay, password => 'a password of kim' })
+   ->{status}, 409, 'a name is taken once');
+is(accept_it($kim, { name => 'kim', password => 'a password of kim' })
+   ->{status}, 200, 'and else it is');
+my $k = cookie_of(login('kim', 'a password of kim'));
+$r = invite('kim@x.org', body => { tenant => 'other', role => 'developer' });
+my $again = $r->{json}{token};
+is(accept_it($again, { name => 'kim2', password => 'x' x 12 })->{status}, 409,
+   'there is a person of that mail: he has to log in');
+is(accept_it($again, {}, cookie => $k)->{status}, 200, 'and then it is his');
+is(scalar @{ ask(GET => '/v1/tenants', undef, cookie => $k)->{json}{items} },
+   2, 'he is in both');
+my $over = invite('lee@x.org')->{json};
+$t->must(POST => "/v1/invitations/$over->{id}/revoke");
+is(accept_it($over->{token}, { name => 'lee', password => 'x' x 12 })
+   ->{status}, 404, 'a revoked one is none');
+my $late = invite('lee@x.org')->{json};
+$db->("UPDATE invitations SET expires_at = 1 WHERE id = '$late->{id}'");
+is(accept_it($late->{token}, { name => 'lee', password => 'x' x 12 })
+   ->{status}, 404, 'nor is an expired one');
+for my $bad ("ja\xc3\xbd\@x.org", 'no mail', "a\@x.org\nBcc: b\@x.org") {
+    is(invite($bad)->{status}, 422, 'no mail of ASCII');
+}
+
+
+# A reset ends all and lets choose another password, once
+
+$j = cookie_of(login($jay, 'a password of jay'));
+is(ask(POST => "/v1/users/$jay/reset", {}, cookie => $k)->{status}, 403,
+   'not by who may not');
+$r = ask(POST => '/v1/users/kim/reset', {}, cookie => $j);
+is($r->{status}, 403, 'nor of one who has what the other has not');
+$r = $t->api(POST => "/v1/users/$jay/reset", { second_factor => JSON::PP::true });
+is($r->{status}, 200, 'a reset');
+my $reset = $r->{json}{token};
+is(ask(GET => '/v1/session', undef, cookie => $j)->{status}, 401,
+   'the logins are over');
+is(login($jay, 'a password of jay')->{status}, 401, 'and the password');
+is(accept_it($reset, { password => 'another of jay' })->{status}, 200,
+   'another one');
+is(accept_it($reset, { password => 'a third of jay' })->{status}, 404, 'once');
+is(login($jay, 'another of jay')->{status}, 201, 'it is good');
+$db->("DELETE FROM login_tries");
+
+
 # Told in the audit log, the failures together
 
 my @events;
@@ -314,7 +446,7 @@ cmp_ok($m->{'stoa_control_logins_total{result="ok"}'}, '>', 3, 'a metric');
 
 my $idle = cookie_of(login('admin', $good));
 $db->("UPDATE sessions SET last_at = last_at - 25000");
-my $over = wait_until { ask(GET => '/v1/session', undef, cookie => $idle,
+$over = wait_until { ask(GET => '/v1/session', undef, cookie => $idle,
     headers => { 'Stoa-Client' => 'background' }, client => 0)->{status} == 401
 } 15;
 ok($over, 'a login that is not used ends');

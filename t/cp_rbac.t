@@ -58,7 +58,7 @@ my %writes = (
                 global_role_binding:write mail:write)],
     TP   => [qw(notice:write admin_token:write role:write role_binding:write
                 plan:write issuer:write subscription:approve approval:write
-                user:write)],
+                user:write invitation:write)],
     OTP  => [qw(api:write operation:write page:write tool:write server:write
                 promotion:write promotion:approve
                 secret:write policy:write apply:write)],

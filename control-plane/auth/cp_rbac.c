@@ -59,7 +59,11 @@ static const cp_permission_t  cp_permissions[] = {
       "give roles at the platform, with what one holds, and take them" },
 
     { "user:read", ALL, TENANT, "see people" },
-    { "user:write", T|P, TENANT, "disable, enable and remove people" },
+    { "user:write", T|P, TENANT,
+      "disable, enable, reset and remove people" },
+    { "invitation:read", ALL, TENANT, "see who is invited" },
+    { "invitation:write", T|P, TENANT,
+      "invite people, to what one holds, and revoke that" },
 
     { "api:read", ALL, TENANT, "see apis" },
     { "api:write", O|T|P, TENANT, "make, change, publish apis" },

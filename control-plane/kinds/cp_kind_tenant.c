@@ -77,6 +77,7 @@ static const cp_dependent_t  tenant_dependents[] = {
     { "admin_token", "tenant", CP_DEP_OWNED, false },
     { "role_binding", "tenant", CP_DEP_OWNED, false },
     { "role", "tenant", CP_DEP_OWNED, false },
+    { "invitation", "tenant", CP_DEP_OWNED, false },
     { "user", "tenant", CP_DEP_OWNED, false },
     { NULL, NULL, 0, false }
 };

@@ -8,6 +8,7 @@
 #include "auth/cp_auth.h"
 #include "auth/cp_session.h"
 #include "auth/cp_user.h"
+#include "kinds/cp_invite.h"
 #include "kinds/cp_kind.h"
 
 
@@ -15,6 +16,8 @@ static cp_rc_t cp_user_check(const cp_write_t *w, const cp_json_t *before,
     cp_json_t *after);
 static cp_rc_t cp_user_settled(cp_op_t *op, cp_tx_t *tx,
     const cp_json_t *row);
+static cp_rc_t cp_user_reset(const cp_write_t *w, const char *id,
+    const cp_json_t *args, const cp_json_t *before, cp_json_t *after);
 static cp_rc_t cp_user_event(const cp_write_t *w, const char *event,
     const cp_json_t *args, const cp_json_t *before, cp_json_t *after);
 
@@ -38,11 +41,21 @@ static const cp_field_t  user_fields[] = {
       "whether the password is for one login"),
     F("last_login_at", CP_F_TIME, RO|ND|CP_MOVES, 0, 0, NULL,
       "when the person last logged in"),
+    F("token", CP_F_STRING, RO|ND|CP_ONCE, 0, 0, NULL,
+      "of a reset: what the link says, unless it was mailed"),
+    F("link", CP_F_STRING, RO|ND|CP_ONCE, 0, 0, NULL,
+      "of a reset: the link, likewise, where public_url is known"),
     BASE_TIMES,
     F_END
 };
 
+static const cp_field_t  user_reset[] = {
+    BOOL("second_factor", 0, "false", "take the second factor away, too"),
+    F_END
+};
+
 static const cp_transition_t  user_transitions[] = {
+    { "reset", { "active" }, "active", "user:write", user_reset },
     { "disable", { "active", "pending" }, "disabled", "user:write", NULL },
     { "enable", { "disabled", "pending" }, "active", "user:write", NULL },
     T_END
@@ -51,6 +64,8 @@ static const cp_transition_t  user_transitions[] = {
 static const cp_dependent_t  user_dependents[] = {
     { "role_binding", "user", CP_DEP_OWNED, false },
     { "global_role_binding", "user", CP_DEP_OWNED, false },
+    { NULL, "DELETE FROM invitations WHERE person = $1", CP_DEP_PLAIN,
+      false },
     { NULL, "DELETE FROM sessions WHERE person = $1", CP_DEP_PLAIN, false },
     { NULL, "DELETE FROM recovery_codes WHERE person = $1", CP_DEP_PLAIN,
       false },
@@ -126,21 +141,56 @@ cp_user_check(const cp_write_t *w, const cp_json_t *before,
 }
 
 
-/* Whoever is not active is out, also when enabled again. */
+/* Whoever is not active is out, also when enabled again; so is who is to
+ * choose another password. */
 static cp_rc_t
 cp_user_event(const cp_write_t *w, const char *event, const cp_json_t *args,
     const cp_json_t *before, cp_json_t *after)
 {
-    cp_rc_t   rc;
-    unsigned  n;
+    cp_rc_t      rc;
+    unsigned     n;
+    const char  *id;
 
-    (void) args;
-    (void) before;
+    id = cp_json_str(after, "id");
 
-    rc = strcmp(event, "enable") == 0
-         ? cp_rbac_over(w->op, cp_json_str(after, "id")) : CP_OK;
+    rc = strcmp(event, "disable") == 0 ? CP_OK : cp_rbac_over(w->op, id);
 
-    return rc != CP_OK ? rc
-           : cp_session_end(w->op, w->tx, cp_json_str(after, "id"), NULL, NULL,
-                            &n);
+    if (rc == CP_OK && strcmp(event, "reset") == 0) {
+        rc = cp_user_reset(w, id, args, before, after);
+    }
+
+    return rc == CP_OK ? cp_session_end(w->op, w->tx, id, NULL, NULL, &n)
+                       : rc;
+}
+
+
+static cp_rc_t
+cp_user_reset(const cp_write_t *w, const char *id, const cp_json_t *args,
+    const cp_json_t *before, cp_json_t *after)
+{
+    bool               factor;
+    cp_rc_t            rc;
+    cp_op_t           *op = w->op;
+    const cp_json_t   *said;
+
+    if (cp_json_str(before, "issuer")) {
+        return cp_err_set(&op->err, "conflict", "a provider's person has no"
+                          " password here");
+    }
+
+    said = args ? cp_json_get(args, "second_factor") : NULL;
+    factor = said && said->i;
+
+    rc = cp_tx_query(w->tx, op->arena, "UPDATE users SET password = NULL,"
+                     " totp = CASE WHEN $2 = 1 THEN NULL ELSE totp END"
+                     " WHERE id = $1",
+                     cp_args(cp_text(id), cp_int(factor)), NULL, &op->err);
+
+    if (rc == CP_OK && factor) {
+        cp_json_put_bool(op->arena, after, "second_factor", false);
+    }
+
+    return rc == CP_OK
+           ? cp_invite_reset(op, w->tx, id, cp_json_str(after, "mail"), after)
+           : rc;
 }

@@ -16,6 +16,7 @@ const cp_resource_t *const  cp_kinds[] = {
     &cp_res_global_role_binding,
     &cp_res_admin_token,
     &cp_res_user,
+    &cp_res_invitation,
     &cp_res_plan,
     &cp_res_api,
     &cp_res_operation,

@@ -19,6 +19,7 @@ extern const cp_resource_t  cp_res_role;
 extern const cp_resource_t  cp_res_role_binding;
 extern const cp_resource_t  cp_res_global_role_binding;
 extern const cp_resource_t  cp_res_user;
+extern const cp_resource_t  cp_res_invitation;
 extern const cp_resource_t  cp_res_api;
 extern const cp_resource_t  cp_res_operation;
 extern const cp_resource_t  cp_res_page;

@@ -182,6 +182,17 @@ const cp_openapi_extra_t  cp_openapi_extras[] = {
       OK_JSON("the login, under another id", REF("Session")) },
     { "POST /v1/session/recovery-codes", NULL, PROOF("", ""),
       OK_JSON("recovery codes, shown this once", ANY) },
+    { "POST /v1/invitation/look", NULL,
+      JSON("{\"type\":\"object\",\"required\":[\"token\"],"
+           "\"additionalProperties\":false,\"properties\":{\"token\":"
+           TEXT_MAX("43") "}}"),
+      OK_JSON("what it is for", ANY) },
+    { "POST /v1/invitation/accept", NULL,
+      JSON("{\"type\":\"object\",\"required\":[\"token\"],"
+           "\"additionalProperties\":false,\"properties\":{\"token\":"
+           TEXT_MAX("43") ",\"name\":" TEXT_MAX("63") ",\"title\":"
+           TEXT_MAX("200") ",\"password\":" TEXT_MAX("256") "}}"),
+      OK_JSON("accepted", ANY) },
     { "GET /v1/session", NULL, NULL,
       OK_JSON("the login", REF("Session")) },
     { "DELETE /v1/session", NULL, NULL, DONE },

@@ -74,6 +74,7 @@
 #define GATEWAYS      "/v1/gateways"
 #define TOKENS        "/v1/admin-tokens"
 #define USERS         "/v1/users"
+#define INVITATIONS   "/v1/invitations"
 #define APIS          TENANTS "/{tenant}/apis"
 #define OPERATIONS    APIS "/{api}/operations"
 #define PAGES         APIS "/{api}/pages"
@@ -136,6 +137,11 @@ const cp_route_t  cp_resource_routes[] = {
     CP_DELETE(USERS, &cp_res_user, "user"),
     CP_EVENT(USERS, &cp_res_user, "user", "disable"),
     CP_EVENT(USERS, &cp_res_user, "user", "enable"),
+    CP_EVENT(USERS, &cp_res_user, "user", "reset"),
+    CP_LIST(INVITATIONS, &cp_res_invitation, "invitation"),
+    CP_GET(INVITATIONS, &cp_res_invitation, "invitation"),
+    CP_CREATE(INVITATIONS, &cp_res_invitation, "invitation"),
+    CP_EVENT(INVITATIONS, &cp_res_invitation, "invitation", "revoke"),
 
     CP_ALL(APIS, &cp_res_api, "api"),
     CP_EVENT(APIS, &cp_res_api, "api", "publish"),

@@ -175,38 +175,48 @@ static const cp_member_t  cp_login_members[] = {
 static cp_rc_t
 cp_session_post(cp_req_t *r)
 {
-    cp_rc_t      rc;
-    cp_login_t   l;
-    const char  *unused;
-
-    rc = cp_session_own(r);
-    if (rc != CP_OK) {
-        return rc;
-    }
+    cp_rc_t     rc;
+    cp_login_t  l;
 
     memset(&l, 0, sizeof(l));
 
-    rc = cp_session_body(r, cp_login_members, &l);
-    if (rc != CP_OK) {
+    rc = cp_session_perhaps(r);
+
+    if (rc == CP_OK) {
+        rc = cp_session_body(r, cp_login_members, &l);
+    }
+
+    if (rc == CP_OK) {
+        rc = cp_session_login(r, &l);
+    }
+
+    return rc == CP_OK ? cp_session_show(r, 201) : rc;
+}
+
+
+cp_rc_t
+cp_session_perhaps(cp_req_t *r)
+{
+    cp_rc_t      rc;
+    const char  *unused;
+
+    rc = cp_session_own(r);
+
+    if (rc != CP_OK || !cp_session_sent(r)) {
         return rc;
     }
 
-    if (cp_session_sent(r)) {
-        rc = cp_session_check(&r->op,
-                              cp_req_cookie(r, cp_session_cookie_name(
-                                                   r->op.app)),
-                              false, &unused);
-        if (rc == CP_ERROR) {
-            return rc;
-        }
-
-        memset(&r->op.err, 0, sizeof(cp_err_t));
-        r->op.err.arena = r->op.arena;
+    rc = cp_session_check(&r->op,
+                          cp_req_cookie(r, cp_session_cookie_name(r->op.app)),
+                          false, &unused);
+    if (rc == CP_ERROR) {
+        return rc;
     }
 
-    rc = cp_session_login(r, &l);
+    memset(&r->op.err, 0, sizeof(cp_err_t));
+    r->op.err.arena = r->op.arena;
 
-    return rc == CP_OK ? cp_session_show(r, 201) : rc;
+    return CP_OK;
 }
 
 

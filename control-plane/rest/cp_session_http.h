@@ -31,6 +31,10 @@ cp_rc_t cp_session_judge(cp_req_t *r) CP_MUST_CHECK;
 cp_rc_t cp_session_body(cp_req_t *r, const cp_member_t *members, void *out)
     CP_MUST_CHECK;
 
+/* For routes that are everybody's: not another site's; who is logged in is
+ * known, who is not is nobody. */
+cp_rc_t cp_session_perhaps(cp_req_t *r) CP_MUST_CHECK;
+
 /* Logs in and sends the cookie, or says how long to wait. */
 cp_rc_t cp_session_login(cp_req_t *r, cp_login_t *l) CP_MUST_CHECK;
 

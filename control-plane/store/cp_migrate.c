@@ -49,7 +49,8 @@
     row(35, "0035_provision")                                                 \
     row(36, "0036_gateway_policies")                                          \
     row(37, "0037_promotions")                                                \
-    row(38, "0038_keys")
+    row(38, "0038_keys")                                                      \
+    row(39, "0039_invitations")
 
 
 typedef struct {
