@@ -177,6 +177,33 @@ is($t->api(PATCH => '/v1/tenants/page-03', { limits => {} }, token => $ta)
 is($t->api(GET => '/v1/tenants/page-03/limits', undef, token => $ta)
     ->{status}, 200, 'but sees them');
 
+# regions: groups of gateways
+
+$t->must(POST => '/v1/gateway-groups', { name => $_ }) for qw(eu us);
+my $apis = '/v1/tenants/page-06/apis';
+my %rest = (kind => 'rest', upstream => { targets =>
+    [{ url => 'http://a.test' }] });
+$t->must(POST => $apis, { name => 'old', %rest });
+$r = $t->api(PATCH => '/v1/tenants/page-06', { gateway_groups => ['eu'] });
+is($r->{status}, 409, 'an api that is everywhere');
+like($r->{json}{detail}, qr/"old"/, 'is named');
+$t->must(PATCH => "$apis/old", { gateway_groups => ['eu'] });
+$t->must(PATCH => '/v1/tenants/page-06', { gateway_groups => ['eu'] });
+is_deeply($t->must(POST => $apis, { name => 'new', %rest })
+    ->{gateway_groups}, ['eu'], 'a new one is where the tenant may be');
+$r = $t->api(POST => $apis, { name => 'far', gateway_groups => ['us'],
+    %rest });
+is($r->{status}, 422, 'nowhere else');
+like($r->{json}{errors}[0]{message}, qr/"us"/, 'which is named');
+is_deeply($t->must(PUT => "$apis/new", { name => 'new', %rest })
+    ->{gateway_groups}, ['eu'], 'not by leaving it out');
+is($t->api(PATCH => "$apis/new", { gateway_groups => ['eu', 'us'] })
+    ->{status}, 422, 'nor in both');
+is($t->api(DELETE => '/v1/gateway-groups/eu')->{status}, 409,
+    'its region stays');
+$t->must(PATCH => '/v1/tenants/page-06', { gateway_groups => [] });
+$t->must(PATCH => "$apis/new", { gateway_groups => ['us'] });
+
 # an archived tenant is kept as it is
 
 $t->must(POST => '/v1/tenants/page-02/archive');

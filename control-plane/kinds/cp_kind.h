@@ -206,6 +206,12 @@ int cp_bound_cmp(const void *one, const void *two);
 cp_rc_t cp_server_bound(cp_tx_t *tx, cp_arena_t *a, const cp_json_t *server,
     cp_bound_t **bound, unsigned *n, cp_err_t *err) CP_MUST_CHECK;
 
+/* cp_region.c: an api in its tenant's gateway groups; a tenant's, when its
+ * change. */
+cp_rc_t cp_region_api(const cp_write_t *w, cp_json_t *api) CP_MUST_CHECK;
+cp_rc_t cp_region_tenant(const cp_write_t *w, const cp_json_t *before,
+    const cp_json_t *after) CP_MUST_CHECK;
+
 bool cp_api_served(const cp_json_t *api);
 const char *cp_api_groups(cp_arena_t *a, const cp_json_t *api);
 /* api NULL: a tombstone. */

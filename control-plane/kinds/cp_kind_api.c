@@ -218,6 +218,10 @@ cp_api_check(const cp_write_t *w, const cp_json_t *before, cp_json_t *after)
         rc = cp_api_platform_check(w->op, before, after);
     }
 
+    if (rc == CP_OK) {
+        rc = cp_region_api(w, after);
+    }
+
     return rc == CP_OK ? cp_api_route_check(w->op, after) : rc;
 }
 

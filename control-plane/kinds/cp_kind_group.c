@@ -23,6 +23,7 @@ static const cp_field_t  group_fields[] = {
 static const cp_dependent_t  gateway_group_dependents[] = {
     { "gateway", "group", CP_DEP_REFUSE, false },
     { "api", "gateway_groups", CP_DEP_REFUSE, true },
+    { "tenant", "gateway_groups", CP_DEP_REFUSE, true },
     { NULL, "DELETE FROM group_keys WHERE \"group\" = $1", CP_DEP_PLAIN,
       false },
     { NULL, "DELETE FROM promotions WHERE \"to\" = $1", CP_DEP_PLAIN, false },

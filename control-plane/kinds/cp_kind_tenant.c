@@ -41,6 +41,9 @@ static const cp_field_t  tenant_fields[] = {
       "team=payments"),
     F_OBJECT("limits", 0, NULL, limit_fields,
              "how many it may have; left out: the option tenant_limits"),
+    F_REFS("gateway_groups", 0, 100, "gateway_group",
+           "where its apis may be served: a region is a group of gateways; "
+           "none: everywhere"),
     F_OBJECT("provision", IM|ND, NULL, cp_provision_fields,
              "what is made of it, step by step, before it is active"),
     F("provisioning", CP_F_JSON, RO|ND|CP_MOVES, 0, 0, NULL,
@@ -130,7 +133,8 @@ cp_tenant_check(const cp_write_t *w, const cp_json_t *before,
         }
     }
 
-    return before ? CP_OK : cp_provision_begin(w, after);
+    return before ? cp_region_tenant(w, before, after)
+                  : cp_provision_begin(w, after);
 }
 
 

@@ -50,7 +50,8 @@
     row(36, "0036_gateway_policies")                                          \
     row(37, "0037_promotions")                                                \
     row(38, "0038_keys")                                                      \
-    row(39, "0039_invitations")
+    row(39, "0039_invitations")                                               \
+    row(40, "0040_regions")
 
 
 typedef struct {
