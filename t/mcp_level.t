@@ -26,6 +26,10 @@ my $up = sub {
         $c->send_raw('data: {"jsonrpc":"2.0","method":'
             . '"notifications/resources/updated","params":{"uri":"x://'
             . "$name\"}}\n\n");
+        wait_until { -f $t->dir("$name.same") } 20;
+        $c->send_raw('data: {"jsonrpc":"2.0","method":'
+            . '"notifications/resources/updated","params":{"uri":"x://same",'
+            . "\"title\":\"$name\"}}\n\n");
         $c->fill(time + 20);
         return undef;
     }
@@ -37,8 +41,8 @@ my $up = sub {
             version => '1' } },
         'tools/list' => { tools => [{ name => 'one', inputSchema => {
             type => 'object' } }] },
-        'resources/list' => { resources => [{ uri => "x://$name", name =>
-            'x' }] },
+        'resources/list' => { resources => [ map { { uri => "x://$_", name =>
+            'x' } } $name, 'same' ] },
         'resources/templates/list' => { resourceTemplates => [] });
     return [200, ['Content-Type' => 'application/json', $method eq 'initialize'
         && $m->{params}{clientInfo}{name} ne 'stoa-control'  # at first calls
@@ -102,6 +106,20 @@ $c->event(5);
 spew($t->dir('b.updated'), '');
 like($c->event(10)->{data}, qr{resources/updated.*x://b},
      '... whose updates come in the stream of the session');
+my @same = map { $_->{uri} } grep { $_->{uri} =~ /same/ }
+    @{ ask('resources/list')->{rpc}{result}{resources} };
+my ($alias) = grep { /^stoa:/ } @same;
+is(@same, 2, 'F7: two resources of one URI have two names');
+ask('resources/subscribe', { uri => $_ }) for @same;
+spew($t->dir("$_.updated"), '') for qw(a b);
+wait_until { my $e = $c->event(10); $e && $e->{data} =~ m{x://a} };
+my $which = $alias =~ m{^stoa:(\w)} ? $1 : '';
+spew($t->dir("$which.same"), '');
+is_deeply(json_decode($c->event(10)->{data})->{params}, { uri => $alias, title =>
+    $which }, '... by which their updates are told');
+spew($t->dir(($which eq 'a' ? 'b' : 'a') . '.same'), '');
+is(json_decode($c->event(10)->{data})->{params}{uri}, 'x://same',
+   '... and by the URI itself');
 ask('resources/unsubscribe', { uri => 'x://b' });
 is((got('b'))[-1][1], 'resources/unsubscribe', 'resources/unsubscribe');
 $c->close;

@@ -297,4 +297,35 @@ sub pair_call { return pair_ask($_[0], 'tools/call', { name => "old__$_[1]",
 $t->stop('old');
 like(call($s, 'who'), qr/^upstream_(?:invalid|unreachable)$/,
      'T1: one that is gone');
+# ---- behind TLS
+
+my $dir = $t->dir;
+my ($code, undef, $err) = $t->run_cmd([qw(openssl req -x509 -newkey rsa:2048
+    -nodes -days 2 -subj /CN=old), '-keyout', "$dir/key.pem", '-out',
+    "$dir/cert.pem"]);
+is($code, 0, 'a certificate') or diag($err);
+my $tls = $t->port('tls');
+my $behind = $t->origin($up, name => 'behind');
+$t->write_file('safe/nginx.conf', $t->bare_conf("listen 127.0.0.1:$tls ssl;
+    ssl_certificate $dir/cert.pem; ssl_certificate_key $dir/key.pem;
+    location / { proxy_pass http://127.0.0.1:$behind; proxy_buffering off;
+        proxy_http_version 1.1; proxy_set_header X-Up secret; }",
+    name => 'safe'));
+$t->start_nginx('safe');
+$t->apply(document('Api', 'acme', 'safe', "kind: mcp\nstate: published\n"
+    . "upstream:\n  targets:\n    - url: https://127.0.0.1:$tls/sse\n"
+    . "  tls: { verify: false }\n") . subscribe('acme', 'app', 'api', 'safe',
+    'basic'));
+wait_until { @{ $t->api('GET', '/v1/tenants/acme/apis/safe/tools')->{json}
+    {items} || [] } } 20;
+$t->sync;
+my $r = $t->mcp('/mcp/acme', 'tools/call', { name => 'safe__echo', arguments =>
+    { over => 'tls' } }, era => 'legacy', session => session(), key => $key);
+is($r->{rpc}{result}{content}[0]{text}, '{"over":"tls"}', 'T1: over TLS')
+    or diag $r->{body};
+$r = $t->mcp('/mcp/acme', 'tools/call', { name => 'safe__echo', arguments =>
+    { over => 'tls' } }, key => $key);
+is($r->{rpc}{result}{content}[0]{text}, '{"over":"tls"}',
+   '... for both eras') or diag $r->{body};
+
 $t->done;

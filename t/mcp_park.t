@@ -87,6 +87,10 @@ my $port = $t->origin(sub {
             . "Connection: close\r\n\r\n");
         if (defined(my $id = $q->{headers}{'last-event-id'})) {
             my $m = json_decode(slurp($t->dir("poll.$id")));
+            if ($m->{params}{arguments}{poll} > 1) {
+                $c->send_raw("id: $id\nretry: 100\ndata: \n\n");
+                return undef;
+            }
             work($c, $m, $sid, sub { $c->send_raw(event($_[0])) });
             return undef;
         }
@@ -171,7 +175,8 @@ my $port = $t->origin(sub {
     return undef;
 }, name => 'old');
 
-$t->apply(demo(mcp => { old => $port })
+$t->apply(demo(mcp => { old => $port, brief => { port => $port, upstream =>
+    "  max_call_ms: 2000\n" } })
     . document('Application', 'acme', 'other')
     . subscribe('acme', 'other', 'api', 'old', 'basic')
     . document('Policy', 'acme', 'careful', "type: approval\nconfig: {}\n"
@@ -297,6 +302,8 @@ for my $caps ($all, {}) {
               'S4: a stream that its server ends to be polled')
         or diag $r->{body};
 }
+is(text(call({ poll => 2 }, name => 'brief__asks')), '200 upstream_timeout',
+   'S4: one that is polled for ever ends with the time of calls');
 spew($t->dir('no-get'), '');
 $r = call({ rounds => [['form']] });
 is_deeply(got(again($r, { rounds => [['form']] })), { 'form.1' => $accept },

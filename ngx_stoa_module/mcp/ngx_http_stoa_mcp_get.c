@@ -17,8 +17,7 @@
  * Limits: NGX_HTTP_STOA_MCP_SOURCES upstreams.
  */
 
-#include "ngx_http_stoa_source.h"
-#include "ngx_http_stoa_hold.h"
+#include "ngx_http_stoa_updates.h"
 #include "ngx_http_stoa_store.h"
 #include "ngx_http_stoa_zone.h"
 
@@ -379,6 +378,41 @@ ngx_http_stoa_mcp_get_source(ngx_http_stoa_mcp_get_t *g,
 }
 
 
+/* What is for the client, with the names that he knows. */
+
+static stoa_rc_t
+ngx_http_stoa_mcp_get_pass(ngx_http_stoa_mcp_source_t *src,
+    ngx_http_stoa_mcp_event_e what, const stoa_glance_t *m,
+    stoa_sse_event_t *event)
+{
+    ngx_http_stoa_mcp_get_t *g = src->data;
+
+    ngx_int_t  rc;
+
+    if (what == NGX_HTTP_STOA_MCP_EVENT_PASS
+        && ngx_http_stoa_mcp_item_heard(g->hold.request, g->hold.ctx, src->api,
+                                        m, &g->text, &event->data)
+           != NGX_OK)
+    {
+        return STOA_ERROR;
+    }
+
+    rc = ngx_http_stoa_mcp_task_heard(g->hold.ctx, &src->ref, &event->data);
+
+    if (rc == NGX_DECLINED && what == NGX_HTTP_STOA_MCP_EVENT_PASS) {
+        return STOA_OK;                       /* a task that is not his      */
+    }
+
+    if (rc == NGX_ERROR
+        || ngx_http_stoa_mcp_get_write(g, src, event) != NGX_OK)
+    {
+        return STOA_ERROR;
+    }
+
+    return g->answered ? STOA_AGAIN : STOA_OK;
+}
+
+
 static stoa_rc_t
 ngx_http_stoa_mcp_get_event(ngx_http_stoa_mcp_source_t *src,
     const stoa_sse_event_t *event)
@@ -444,17 +478,7 @@ ngx_http_stoa_mcp_get_event(ngx_http_stoa_mcp_source_t *src,
         return STOA_OK;
     }
 
-    rc = ngx_http_stoa_mcp_task_heard(g->hold.ctx, &src->ref, &e.data);
-
-    if (rc == NGX_DECLINED && what == NGX_HTTP_STOA_MCP_EVENT_PASS) {
-        return STOA_OK;                       /* a task that is not his      */
-    }
-
-    if (rc == NGX_ERROR || ngx_http_stoa_mcp_get_write(g, src, &e) != NGX_OK) {
-        return STOA_ERROR;
-    }
-
-    return g->answered ? STOA_AGAIN : STOA_OK;
+    return ngx_http_stoa_mcp_get_pass(src, what, &m, &e);
 }
 
 

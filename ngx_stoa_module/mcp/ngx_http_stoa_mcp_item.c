@@ -137,6 +137,67 @@ ngx_http_stoa_mcp_item_find(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 }
 
 
+ngx_int_t
+ngx_http_stoa_mcp_item_heard(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    const ngx_http_stoa_api_t *api, const stoa_glance_t *g, stoa_buf_t *out,
+    stoa_str_t *data)
+{
+    char                      *p;
+    ngx_str_t                  name;
+    stoa_str_t                 uri;
+    ngx_pool_t                *pool;
+    stoa_json_val_t            v;
+    ngx_http_stoa_mcp_view_t  *view;
+
+    static const char  updated[] = "\"notifications/resources/updated\"";
+
+    if (g->method.end - g->method.start != sizeof(updated) - 1
+        || ngx_memcmp(g->method.start, updated, sizeof(updated) - 1) != 0
+        || g->params.start == NULL || !stoa_glance_get(&g->params, "uri", &v)
+        || !stoa_json_text(&v, &uri) || uri.len > STOA_URI_MAX)
+    {
+        return NGX_OK;
+    }
+
+    /* a stream lives long: its pool does not hold the view */
+
+    pool = r->pool;
+    r->pool = ngx_create_pool(2 * STOA_URI_ALIAS_MAX, r->connection->log);
+
+    if (r->pool == NULL) {
+        r->pool = pool;
+        return NGX_ERROR;
+    }
+
+    view = ngx_http_stoa_mcp_view(r, ctx, ctx->call.mcp->modern);
+    p = ngx_pnalloc(r->pool, STOA_URI_ALIAS_MAX);
+
+    if (view && p) {
+        uri.len = stoa_uri_alias(stoa_rec_str(api->rec, api->rec->name).data,
+                                 api->rec->name.len, uri.data, uri.len, p);
+        name.data = (u_char *) p;
+        name.len = uri.len;
+
+        if (ngx_http_stoa_mcp_view_item(
+                               &view->lists[NGX_HTTP_STOA_MCP_RESOURCES],
+                               name.data, name.len))
+        {
+            stoa_buf_reset(out);
+            stoa_buf_add(out, data->data, v.start - data->data);
+            stoa_buf_add_json(out, p, name.len);
+            stoa_buf_add(out, v.end, data->data + data->len - v.end);
+            data->data = out->data;
+            data->len = out->len;
+        }
+    }
+
+    ngx_destroy_pool(r->pool);
+    r->pool = pool;
+
+    return view && p && out->rc == STOA_OK ? NGX_OK : NGX_ERROR;
+}
+
+
 /* NGX_DECLINED: the message does not say. */
 
 static ngx_int_t

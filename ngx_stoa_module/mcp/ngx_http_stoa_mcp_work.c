@@ -219,6 +219,7 @@ ngx_http_stoa_mcp_work_call(ngx_http_stoa_mcp_park_t *park)
     if (park->api->rec->max_call_ms) {
         ask->fetch->deadline = ngx_current_msec
                                + park->api->rec->max_call_ms;
+        park->until = ask->fetch->deadline;
     }
 
     park->ask = ask;
@@ -522,15 +523,21 @@ ngx_http_stoa_mcp_work_rest_resume(ngx_event_t *ev)
     ngx_http_stoa_mcp_park_t *park = ev->data;
 
     stoa_str_t  text;
+    ngx_uint_t  late;
 
-    if (park->came.len || park->rest->over
+    late = park->until
+           && (ngx_msec_int_t) (ngx_current_msec - park->until) >= 0;
+
+    if (park->came.len || park->rest->over || late
         || park->rest->failures > NGX_HTTP_STOA_MCP_WORK_POLLS)
     {
         text.data = park->came.data;
         text.len = park->came.len;
-        park->fault.what = NGX_HTTP_STOA_REFUSE_UPSTREAM_INVALID;
-        ngx_http_stoa_mcp_fault_say(&park->fault,
-                                    "a stream without an answer");
+        park->fault.what = late ? NGX_HTTP_STOA_REFUSE_UPSTREAM_TIMEOUT
+                                : NGX_HTTP_STOA_REFUSE_UPSTREAM_INVALID;
+        ngx_http_stoa_mcp_fault_say(&park->fault, late
+                                    ? "longer than max_call_ms"
+                                    : "a stream without an answer");
         ngx_http_stoa_mcp_source_free(park->rest);
         park->rest = NULL;
         ngx_http_stoa_mcp_work_end(park, &text);

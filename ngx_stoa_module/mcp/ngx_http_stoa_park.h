@@ -117,6 +117,7 @@ struct ngx_http_stoa_mcp_park_s {
     ngx_http_stoa_mcp_source_t   *rest;         /* of the call's, which the
                                                    upstream has ended        */
     ngx_event_t                   resume;       /* of it                     */
+    ngx_msec_t                    until;        /* 0: any time               */
     stoa_buf_t                    came;         /* the answer in it          */
     ngx_http_stoa_mcp_seat_t      seat;
     ngx_uint_t                    keys;

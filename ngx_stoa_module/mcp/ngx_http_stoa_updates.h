@@ -63,6 +63,11 @@ void ngx_http_stoa_mcp_updates_full(ngx_http_stoa_mcp_updates_t *u,
 ngx_int_t ngx_http_stoa_mcp_item_find(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const stoa_json_val_t *uri, stoa_id_t *api,
     stoa_str_t *upstream);
+/* A notification on the stream of a session: the resource that has changed
+ * has the name that this client knows, if need be in `out`. */
+ngx_int_t ngx_http_stoa_mcp_item_heard(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_api_t *api,
+    const stoa_glance_t *g, stoa_buf_t *out, stoa_str_t *data);
 
 
 #endif /* NGX_HTTP_STOA_UPDATES_H */

@@ -43,6 +43,7 @@ sub new {
     $self->{key} = { map { $_ => $t->key('acme', $_) } qw(app heavy) };
     $self->{large} = $t->key('large', 'app');
     $self->{across} = $t->key('modern', 'app');
+    $self->{back} = $t->key('legacy', 'app');
     $t->sync;
 
     $self->{list} = $t->mcp('/mcp/acme', 'tools/list', undef,
@@ -84,23 +85,25 @@ sub discovered {
     } 30 or die "the MCP upstream was not discovered\n";
     $t->stop('mcpup');
     $self->large;
-    $self->modern;
+    $self->one_era('modern');
+    $self->one_era('legacy', sessions => 1);
     return $port;
 }
 
-# One that speaks 2026-07-28 alone, for clients with sessions.
+# One that speaks 2026-07-28 alone, for clients with sessions, and one with
+# sessions alone, for those of 2026-07-28.
 
-sub modern {
-    my ($self) = @_;
+sub one_era {
+    my ($self, $era, %o) = @_;
     my $t = $self->{t};
-    $self->{modern} = $t->mcp_origin(name => 'mcpmodern', era => 'modern');
+    $self->{$era} = $t->mcp_origin(name => "mcp$era", era => $era, %o);
 
-    $t->apply(demo(tenant => 'modern', mcp => { m => $self->{modern} }));
+    $t->apply(demo(tenant => $era, mcp => { m => $self->{$era} }));
     wait_until {
-        ($t->api('GET', '/v1/tenants/modern/apis/m')->{json}{discovery}{state}
+        ($t->api('GET', "/v1/tenants/$era/apis/m")->{json}{discovery}{state}
             // '') eq 'ok'
-    } 60 or die "the modern MCP upstream was not discovered\n";
-    $t->stop('mcpmodern');
+    } 60 or die "the $era MCP upstream was not discovered\n";
+    $t->stop("mcp$era");
 }
 
 # A token as Keycloak makes them, about a kilobyte, of the application "app".
@@ -155,6 +158,9 @@ events { worker_connections 1024; }
 http {
 @{[ $server->($self->{rest}, "return 200 '$ANSWER';") ]}
 @{[ $server->($self->{modern}, "return 200 '$RESULT';") ]}
+@{[ $server->($self->{legacy}, 'if ($http_mcp_session_id = "") { '
+    . "add_header Mcp-Session-Id up-2; return 200 '$SESSION'; } "
+    . "return 200 '$RESULT';") ]}
 @{[ $server->($self->{mcp}, 'if ($http_mcp_session_id = "") { set $a i; } '
     . 'if ($http_mcp_protocol_version = "2026-07-28") { set $a m; } '
     . 'if ($a = i) { add_header Mcp-Session-Id up-1; '
@@ -264,6 +270,9 @@ sub rows {
          [@mcp, 'MCP-Protocol-Version' => '2025-11-25', 'Mcp-Session-Id' =>
           $bridged, 'X-API-Key' => $self->{across}],
          $body->('tools/call', %call), 'stoa tools/call, 2025-11-25'],
+        ['stoa tools/call, 2026-07-28 before 2025-11-25', 'gw', '/mcp/legacy',
+         [@call, 'Mcp-Name' => 'm__echo', 'X-API-Key' => $self->{back}],
+         $body->('tools/call', %call, %meta), 'stoa tools/call, 2026-07-28'],
         ["$tool, with a token", 'bare', '/mcp',
          [@call, 'Mcp-Name' => 'echo', @token],
          $body->('tools/call', %call, %meta)],
