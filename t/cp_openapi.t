@@ -7,6 +7,7 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use Test::Stoa;
 use Test::Stoa::Feed;
+use Digest::SHA ();
 
 my $t = Test::Stoa->new;
 $t->has('python');
@@ -74,6 +75,22 @@ for (@operations) {
     }
 }
 is($wrong, '', 'query parameters are known where they are told of');
+
+
+# The page for people
+
+my $page = $t->api(GET => '/v1/reference', undef, token => undef);
+is($page->{headers}{'content-type'}, 'text/html; charset=utf-8', 'a page');
+is(join(' ', grep { my ($m, $p) = (uc $_->[0], $_->[1]);
+                    $page->{body} !~ m{<h2 id="$_->[2]{operationId}">\Q$m $p\E</h2>}
+               } @operations), '', '... has every route');
+my ($style) = $page->{body} =~ m{<style>(.*?)</style>}s;
+is($page->{headers}{'content-security-policy'}, "default-src 'none'; style-src"
+   . " 'sha256-" . Digest::SHA::sha256_base64($style) . "='; base-uri 'none';"
+   . " form-action 'none'; frame-ancestors 'none'",
+   '... which may load nothing, and its own style only');
+unlike($page->{body}, qr/<script|<link|<img|\son\w+=|https?:\/\//i,
+       '... and needs nothing');
 
 
 # What pages are made from

@@ -35,6 +35,8 @@ my @EXCLUDED = (
      'an api is named below a tenant'],
     [qr{^GET /v1/notices$}, qr/ST202/, qr/^400.*no kind of notice/s,
      'which kinds there are grows with what is told'],
+    [qr{^POST /v1/tenant-imports$}, qr/ST202/, qr/^400.*no tenant in it/s,
+     'documents of anything else are none of a tenant'],
     [qr{/usage$}, qr/ST202/, qr/^400.*(?:from must be before|of one tenant)/s,
      'two parameters that contradict each other'],
 );
@@ -115,7 +117,7 @@ my $routes = -2;                        # the document itself, and the dump
 $routes += keys %$_ for values %{ $doc->{paths} };
 is($report->{stop_reason}, 'completed', 'the run is complete') or diag $out;
 cmp_ok($report->{operations}{tested}, '>=', $whole ? $routes : $routes - 5,
-       'every route is tried');
+       'every route is tried') or diag $out;
 cmp_ok($report->{test_cases}{generated}, '>', $whole ? 10_000 : 1000,
        'many times');
 is(join("\n", map { "$_->{title}: $_->{count}" } @{ $report->{errors} }), '',

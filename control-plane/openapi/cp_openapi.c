@@ -8,7 +8,6 @@
 #include "openapi/cp_openapi.h"
 
 
-static cp_rc_t cp_openapi_get(cp_req_t *r);
 static cp_json_t *cp_openapi_operation(cp_openapi_t *o);
 static const char *cp_openapi_id(cp_openapi_t *o);
 static cp_json_t *cp_openapi_request(cp_openapi_t *o);
@@ -43,17 +42,8 @@ static const char *const  cp_openapi_schemes[] = {
 };
 
 
-const cp_route_t  cp_openapi_routes[] = {
-
-    { "GET", "/v1/openapi.json", CP_AUTH_NONE, NULL, cp_openapi_get, NULL,
-      "This document", NULL },
-
-    { NULL, NULL, CP_AUTH_NONE, NULL, NULL, NULL, NULL, NULL }
-};
-
-
-static cp_rc_t
-cp_openapi_get(cp_req_t *r)
+cp_json_t *
+cp_openapi_document(cp_req_t *r)
 {
     unsigned       n;
     cp_json_t     *doc, *paths, *path, *components, *schemas;
@@ -95,7 +85,7 @@ cp_openapi_get(cp_req_t *r)
     cp_json_set(o.a, doc, "paths", paths);
     cp_json_set(o.a, doc, "components", components);
 
-    return cp_req_answer(r, 200, doc);
+    return doc;
 }
 
 

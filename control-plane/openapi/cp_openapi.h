@@ -65,6 +65,8 @@ cp_json_t *cp_openapi_schemas(cp_arena_t *a);
 /* Reads one of our own texts; an object that says so when it is none. */
 cp_json_t *cp_openapi_text(cp_arena_t *a, const char *text);
 
+cp_json_t *cp_openapi_document(cp_req_t *r);
+
 /* cp_openapi_parameter.c */
 cp_json_t *cp_openapi_parameters(cp_openapi_t *o);
 

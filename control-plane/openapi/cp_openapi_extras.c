@@ -458,6 +458,10 @@ const cp_openapi_extra_t  cp_openapi_extras[] = {
     { "GET /mcp", NULL, NULL, NO_METHOD },
     { "DELETE /mcp", NULL, NULL, NO_METHOD },
 
+    { "GET /v1/reference", NULL, NULL,
+      "{\"200\":{\"description\":\"a page\",\"content\":{\"text/html\":"
+      "{\"schema\":" TEXT "}}}}" },
+
     { "GET /metrics", NULL, NULL,
       "{\"200\":{\"description\":\"Prometheus text\",\"content\":"
       "{\"text/plain\":{\"schema\":" TEXT "}}}}" },
