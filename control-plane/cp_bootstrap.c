@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #include "audit/cp_audit.h"
+#include "audit/cp_person.h"
+#include "audit/cp_sign.h"
 #include "base/cp_seal.h"
 #include "cp_bootstrap.h"
 #include "feed/cp_feed.h"
@@ -78,6 +80,50 @@ cp_bootstrap_seal(cp_app_t *app, cp_arena_t *a, cp_err_t *err)
     }
 
     return cp_tx_finish(tx, rc, err);
+}
+
+
+/* Neither may what was erased come back with an old database. */
+
+cp_rc_t
+cp_bootstrap_audit(cp_app_t *app, cp_arena_t *a, cp_err_t *err)
+{
+    cp_rc_t      rc;
+    cp_op_t      op;
+    cp_tx_t     *tx;
+    cp_rows_t    rows;
+    const char  *path;
+
+    path = app->conf.audit_key_file;
+
+    if (path[0] == '\0') {
+        path = strncmp(app->conf.database, "sqlite:", 7) == 0
+               ? cp_arena_printf(a, "%s.audit-key", app->conf.database + 7)
+               : "stoa-control.audit-key";
+    }
+
+    if (path == NULL || cp_tx_open(app->db, true, &tx, err) != CP_OK) {
+        return CP_ERROR;
+    }
+
+    cp_op_system(&op, app, a, "bootstrap");
+
+    rc = cp_tx_query(tx, a, "SELECT 1 FROM audit_checkpoint LIMIT 1", NULL, 0,
+                     &rows, &op.err);
+
+    if (rc == CP_OK) {
+        rc = cp_sign_start(a, path, rows.rows == 0, &op.err);
+    }
+
+    if (rc == CP_OK) {
+        rc = cp_person_again(&op, tx);
+    }
+
+    rc = cp_tx_finish(tx, rc, &op.err);
+
+    return rc == CP_OK || rc == CP_CONFLICT ? rc
+           : cp_err_set(err, op.err.code ? op.err.code : "internal", "%s",
+                        op.err.detail ? op.err.detail : "commit failed");
 }
 
 

@@ -14,6 +14,10 @@
 cp_rc_t cp_bootstrap_seal(cp_app_t *app, cp_arena_t *a, cp_err_t *err)
     CP_MUST_CHECK;
 
+/* The key that signs the audit log's checkpoints, and who stays erased. */
+cp_rc_t cp_bootstrap_audit(cp_app_t *app, cp_arena_t *a, cp_err_t *err)
+    CP_MUST_CHECK;
+
 /* Makes the first platform-admin token and writes it to the configured file
  * (0600) unless there is an active one.  With `out`: makes one in any case,
  * and prints it there. */

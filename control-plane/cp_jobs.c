@@ -8,6 +8,7 @@
 
 #include "client/cp_mail.h"
 #include "cp_jobs.h"
+#include "audit/cp_checkpoint.h"
 #include "audit/cp_denial.h"
 #include "discovery/cp_discovery.h"
 #include "discovery/cp_issuer_keys.h"
@@ -29,6 +30,7 @@ static const cp_job_t  cp_jobs[] = {
     { "expire",      1000,  cp_resource_job_expire },
     { "denials",     1000,  cp_denial_job },
     { "provision",   1000,  cp_provision_job },
+    { "checkpoint",  1000,  cp_checkpoint_job },
     { "feed",        10000, cp_feed_job_compact },
     { "idempotency", 60000, cp_idempotency_job },
     { "approvals",   60000, cp_approval_job },

@@ -16,6 +16,7 @@ static const cp_route_t *const  cp_routes_tables[] = {
     cp_tenant_routes,
     cp_archive_routes,
     cp_audit_routes,
+    cp_checkpoint_routes,
     cp_apply_routes,
     cp_feed_routes,
     cp_openapi_routes,

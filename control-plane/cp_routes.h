@@ -19,6 +19,7 @@ extern const cp_route_t  cp_can_i_routes[];
 extern const cp_route_t  cp_tenant_routes[];
 extern const cp_route_t  cp_archive_routes[];
 extern const cp_route_t  cp_audit_routes[];
+extern const cp_route_t  cp_checkpoint_routes[];
 extern const cp_route_t  cp_apply_routes[];
 extern const cp_route_t  cp_feed_routes[];
 extern const cp_route_t  cp_openapi_routes[];

@@ -175,6 +175,10 @@ cp_main_prepare(cp_app_t *app, cp_arena_t *a, cp_err_t *err)
         }
 
         if (rc == CP_OK) {
+            rc = cp_bootstrap_audit(app, a, err);
+        }
+
+        if (rc == CP_OK) {
             rc = cp_bootstrap(app, NULL, err);
         }
 

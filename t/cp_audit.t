@@ -5,7 +5,9 @@
 use strict;
 use warnings;
 
+use Digest::SHA ();
 use FindBin;
+use JSON::PP ();
 use lib "$FindBin::Bin/lib";
 use Test::Stoa;
 use Test::Stoa::Base qw(pg_bin);
@@ -22,6 +24,24 @@ sub sql {
         ? ['sqlite3', '-cmd', '.timeout 5000', $file, $sql]
         : [pg_bin() . '/psql', '-qAt', '-d', $url, '-c', $sql]);
     is($code, 0, 'sql') or diag($err);
+}
+
+# Rows as hashes: text columns come as hex, so that they may hold anything.
+
+sub sqlrows {
+    my ($sql) = @_;
+    my @c = qw(tenant seq at actor_kind actor_id actor_name action kind
+               resource resource_name diff request_id prev_hash hash);
+    my ($file) = $t->database =~ /^sqlite:(.*)/;
+    my $cols = join ", ", map { /^(?:seq|at)$/ ? $_ : $file ? "hex($_)"
+        : "encode(convert_to($_, 'UTF8'), 'hex')" } @c;
+    $sql =~ s/\*/$cols/;
+    my ($code, $out) = $t->run_cmd($file
+        ? ['sqlite3', '-cmd', '.timeout 5000', $file, $sql]
+        : [pg_bin() . '/psql', '-qAt', '-d', $t->database, '-c', $sql]);
+    return [map { my @v = split /\|/, $_, -1; my %r;
+        $r{$_} = /^(?:seq|at)$/ ? shift @v : pack 'H*', shift @v for @c;
+        \%r } split /\n/, $out];
 }
 
 sub verify {
@@ -194,8 +214,158 @@ is($t->must(GET => '/v1/audit?tenant=&action=rekey')->{items}[0]{action},
     'rekey', 'which is in the platform\'s log');
 $t->must(POST => '/v1/tenants/acme/applications', { name => 'more' });
 verify('goes on', 1);
+sql('CREATE TABLE keep_head2 AS SELECT * FROM audit_head');
 sql("UPDATE audit_head SET mac = (SELECT mac FROM keep_head WHERE $where)"
     . " WHERE $where");
 verify('a head sealed without the pepper', 0, qr/without the pepper/);
+
+# Checkpoints: who writes the database as he likes, heads and hashes computed
+# anew, is found out; the key is a file beside it
+
+$t->control(args => ['--pepper-file=' . $t->dir('pepper')])
+    if !$t->alive('control');
+sql("UPDATE audit_head SET mac = (SELECT mac FROM keep_head2 WHERE $where)"
+    . " WHERE $where");
+verify('whole again', 1);
+
+my $cp = $t->must(POST => '/v1/audit/checkpoint');
+cmp_ok($cp->{number}, '>', 0, 'a checkpoint');
+my ($mark) = grep { $_->{text} =~ /"seq":10,/ } @{ $cp->{marks} };
+ok($mark, 'of each chain') or diag(json_encode($cp));
+is($t->must(POST => '/v1/audit/verify', $cp)->{ok}, JSON::PP::true(),
+    'the log has what the exported one says');
+my $own = $t->must(POST => '/v1/admin-tokens', { name => 'own2',
+    role => 'viewer', tenant => 'acme' })->{token};
+my $theirs = $t->must(GET => '/v1/audit/checkpoint', undef, token => $own);
+is(scalar @{ $theirs->{marks} }, 1, 'a tenant gets its own mark');
+is($t->api(POST => '/v1/audit/checkpoint', undef, token => $viewer)->{status},
+    403, 'and makes none');
+
+sql('CREATE TABLE keep3 AS SELECT * FROM audit');
+sql('CREATE TABLE keep3_head AS SELECT * FROM audit_head');
+sql('CREATE TABLE keep3_mark AS SELECT * FROM audit_mark');
+sql('CREATE TABLE keep3_point AS SELECT * FROM audit_checkpoint');
+
+# what somebody does who has the database and the program, but no key: the
+# rows from n on get hashes that fit
+
+sub rebuild {
+    my ($from) = @_;
+    my $rows = sqlrows("SELECT * FROM audit WHERE $where ORDER BY seq");
+    my $prev = '';
+    my @sql;
+    for my $r (@$rows) {
+        if ($r->{seq} < $from) { $prev = $r->{hash}; next }
+        my $text = '[' . join(',', map { /^(?:seq|at)$/ ? $r->{$_}
+            : JSON::PP->new->allow_nonref->encode($_ eq 'prev_hash' ? $prev
+                                                             : $r->{$_}) }
+            qw(tenant seq at actor_kind actor_id actor_name action kind
+               resource resource_name diff request_id prev_hash)) . ']';
+        my $hash = Digest::SHA::sha256_hex($text);
+        push @sql, "UPDATE audit SET prev_hash = '$prev', hash = '$hash'"
+            . " WHERE seq = $r->{seq} AND $where";
+        $prev = $hash;
+    }
+    my $seq = $rows->[-1]{seq};
+    my $id = $rows->[0]{tenant};
+    my $mac = 'k:' . Digest::SHA::hmac_sha256_hex(
+        "audit\n$id\n$seq\n$prev", 'p' x 40);
+    sql(join '; ', @sql, "UPDATE audit_head SET hash = '$prev', mac = '$mac',"
+        . " seq = $seq WHERE $where");
+}
+
+sub back {
+    sql('DELETE FROM audit; INSERT INTO audit SELECT * FROM keep3;'
+        . ' DELETE FROM audit_head; INSERT INTO audit_head SELECT * FROM'
+        . ' keep3_head; DELETE FROM audit_mark; INSERT INTO audit_mark'
+        . ' SELECT * FROM keep3_mark; DELETE FROM audit_checkpoint; INSERT'
+        . ' INTO audit_checkpoint SELECT * FROM keep3_point');
+}
+
+rebuild(1);
+verify('the same computed anew is the same', 1);
+for (
+    ['an event that says something else', qr/not the row that the checkpoint/,
+     "UPDATE audit SET actor_name = 'nobody' WHERE seq = 3 AND $where"],
+    ['the tail cut off', qr/the checkpoint has it/,
+     "DELETE FROM audit WHERE seq > 8 AND $where"],
+) {
+    my ($what, $why, $sql) = @$_;
+    sql($sql);
+    rebuild(2);
+    verify("$what, all computed anew", 0, $why);
+    is($t->must(POST => '/v1/audit/verify', $cp)->{ok}, JSON::PP::false(),
+        "$what: the exported checkpoint tells, too");
+    $t->must(POST => '/v1/tenants/acme/applications',
+        { name => 'x' . int rand 1e9 });
+    $t->api(POST => '/v1/audit/checkpoint');
+    verify("$what: and no later checkpoint covers it", 0, qr/./);
+    back();
+    verify("$what: put back", 1);
+}
+for (
+    ['a mark without a signature', qr/not signed by the key|not those of/,
+     "UPDATE audit_mark SET seq = 8, hash = (SELECT hash FROM audit WHERE"
+     . " seq = 8 AND $where) WHERE $where"],
+    ['no marks', qr/not those of/, 'DELETE FROM audit_mark'],
+    ['no checkpoints', qr/older than checkpoint|not those of/,
+     'DELETE FROM audit_mark; DELETE FROM audit_checkpoint'],
+    ['nothing at all', qr/./, 'DELETE FROM audit_mark; DELETE FROM'
+     . " audit_checkpoint; DELETE FROM audit WHERE $where; DELETE FROM"
+     . " audit_head WHERE $where"],
+) {
+    my ($what, $why, $sql) = @$_;
+    sql($sql);
+    verify($what, 0, $why);
+    is($t->api(POST => '/v1/audit/checkpoint')->{status}, 409,
+        "$what: is not signed") if $what ne 'nothing at all';
+    back();
+    verify("$what: put back", 1);
+}
+
+# an old copy of the database is one
+
+my $before = $cp->{number};
+$t->must(POST => '/v1/tenants/acme/applications', { name => 'later' });
+my $then = $t->must(POST => '/v1/audit/checkpoint');
+cmp_ok($then->{number}, '>', $before, 'the next one');
+back();
+verify('an old copy', 0, qr/older than checkpoint $then->{number}/);
+is($t->api(POST => '/v1/audit/checkpoint')->{status}, 409, 'is not signed');
+my $over = $t->must(POST => '/v1/audit/checkpoint?accept=1');
+cmp_ok($over->{number}, '>', $then->{number}, 'until somebody says so');
+verify('which holds from then on', 1);
+is($t->must(GET => '/v1/audit?tenant=&action=accept')->{items}[0]{kind},
+    'checkpoint', 'and is in the log');
+is($t->must(POST => '/v1/audit/verify', $then)->{ok}, JSON::PP::false(),
+    'what was kept elsewhere still tells');
+
+# as a file
+
+my @lines = split /\n/, $t->api(GET => '/v1/audit/export')->{body};
+my $n = @{ $t->must(GET => '/v1/audit?limit=500')->{items} };
+is(scalar @lines, $n, 'every event is a line');
+is(json_decode($lines[0])->{action}, 'create', 'of JSON, the oldest first');
+@lines = split /\r\n/, $t->api(GET =>
+    '/v1/audit/export?tenant=acme&format=csv&kind=tenant')->{body};
+is(scalar @lines, 3, 'CSV: the columns and what was asked for');
+like($lines[0], qr/^"at","tenant","seq"/, 'its columns');
+like($lines[1], qr/"create","tenant",/, 'its rows');
+is($t->api(GET => '/v1/audit/export?format=xml')->{status}, 400, 'no XML');
+
+# what is kept no longer goes, and the rest is proven all the same
+
+sql("UPDATE audit SET at = at - 90000000 * 10 WHERE seq <= 6 AND $where");
+rebuild(1);
+$t->must(POST => '/v1/audit/checkpoint?accept=1');
+$t->stop('control');
+$t->control(args => ['--pepper-file=' . $t->dir('pepper'),
+    '--audit-kept-d=5', '--audit-checkpoint-s=1']);
+my $gone = wait_until { my $i = $t->must(GET =>
+    '/v1/audit?tenant=acme&order=asc&limit=1')->{items}; $i->[0]{seq} == 7 };
+ok($gone, 'old events go');
+verify('the rest is whole', 1);
+sql("DELETE FROM audit WHERE seq = 7 AND $where");
+verify('a row too many', 0, qr/^acme:/);
 
 $t->done;

@@ -227,6 +227,18 @@ is(scalar @{ json('audit', 'list', '--limit', '3') }, 3, 'limited');
 cmp_ok(scalar @{ json('audit', 'list', '--since', '1h', '--limit', '1000') },
        '>', 10, 'since');
 is((ctl('audit', 'verify'))[0], 0, 'audit verify');
+my ($cpc, $cpo) = ctl('audit', 'checkpoint');
+is($cpc, 0, 'audit checkpoint');
+spew($t->dir('checkpoint'), $cpo);
+is((ctl('audit', 'verify', '--checkpoint', $t->dir('checkpoint')))[0], 0,
+   'the log has what it says');
+spew($t->dir('checkpoint'), $cpo =~ s/"signature":"./"signature":"_/r);
+isnt((ctl('audit', 'verify', '--checkpoint', $t->dir('checkpoint')))[0], 0,
+   'a forged one');
+like((ctl('audit', 'export', '--csv'))[1], qr/^"at","tenant",/,
+   'audit export');
+like((ctl('audit', 'erase', '0' x 16))[1], qr/that somebody of this id/,
+   'audit erase');
 is_deeply(json('usage', @acme), [], 'usage');
 is((ctl('usage', @acme, '--by', 'colour'))[0], 3, 'by what?');
 is((ctl('usage', '-A'))[0], 0, 'usage of all tenants');

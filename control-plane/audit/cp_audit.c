@@ -1,30 +1,13 @@
 /*
- * Appending to the log, and proving that nothing was changed in it.
+ * Appending to the log.
  */
 
 #include <inttypes.h>
 #include <string.h>
 
 #include "op/cp_app.h"
-#include "audit/cp_audit.h"
+#include "audit/cp_audit_row.h"
 #include "audit/cp_person.h"
-
-
-#define CP_AUDIT_COLUMNS                                                      \
-    "tenant, seq, at, actor_kind, actor_id, actor_name, action, kind,"        \
-    " resource, resource_name, diff, request_id, prev_hash, hash, personal"
-
-enum { A_TENANT, A_SEQ, A_AT, A_ACTOR_KIND, A_ACTOR_ID, A_ACTOR_NAME,
-    A_ACTION, A_KIND, A_RESOURCE, A_RESOURCE_NAME, A_DIFF, A_REQUEST_ID,
-    A_PREV_HASH, A_HASH, A_PERSONAL, A_N };
-
-typedef struct {
-    int64_t       seq;             /* of the last row read                  */
-    char          hash[65];        /* and its hash                          */
-    int64_t       broken;          /* 0: whole so far                       */
-    const char   *why;
-    stoa_buf_t    buf;
-} cp_audit_walk_t;
 
 
 static void cp_audit_row(cp_op_t *op, const cp_audit_event_t *e,
@@ -58,18 +41,12 @@ typedef struct {
 
 static const char *cp_audit_actor_kind(const cp_actor_t *actor);
 static const char *cp_audit_diff_text(cp_arena_t *a, const cp_json_t *diff);
-static bool cp_audit_hash(stoa_buf_t *b, const cp_val_t *row, char hash[65]);
 static cp_rc_t cp_audit_head(cp_op_t *op, cp_tx_t *tx, const char *tenant,
     cp_audit_head_t **head);
 static cp_rc_t cp_audit_begin(cp_op_t *op, cp_tx_t *tx, cp_audit_tx_t **at);
 static cp_rc_t cp_audit_commit(cp_tx_t *tx, void *data, bool commit);
 static char *cp_audit_mac(cp_arena_t *a, const cp_app_t *app, bool keyed,
     const char *tenant, int64_t seq, const char *hash);
-static const char *cp_audit_mac_fault(cp_op_t *op, const char *tenant,
-    const cp_rows_t *head, unsigned row);
-static cp_rc_t cp_audit_walk(void *ctx, const cp_val_t *row, unsigned cols);
-static void cp_audit_end(cp_op_t *op, cp_audit_walk_t *w, const char *tenant,
-    const cp_rows_t *head, bool expected);
 
 
 static const char  cp_audit_key;         /* its address names our state      */
@@ -476,7 +453,7 @@ cp_audit_diff_text(cp_arena_t *a, const cp_json_t *diff)
 
 
 /* Over all columns but the hash, as a JSON list: unambiguous. */
-static bool
+bool
 cp_audit_hash(stoa_buf_t *b, const cp_val_t *row, char hash[65])
 {
     uint8_t   sum[32];
@@ -538,7 +515,7 @@ cp_audit_mac(cp_arena_t *a, const cp_app_t *app, bool keyed,
 
 
 /* NULL: seq, hash and mac of a head's row agree. */
-static const char *
+const char *
 cp_audit_mac_fault(cp_op_t *op, const char *tenant, const cp_rows_t *head,
     unsigned row)
 {
@@ -628,145 +605,4 @@ cp_audit_rekey(cp_op_t *op, cp_tx_t *tx)
            " pepper chains:%u of:%u", n, heads.rows);
 
     return cp_audit_append(op, tx, &ev);
-}
-
-
-cp_rc_t
-cp_audit_verify_chain(cp_op_t *op, cp_tx_t *tx, const char *tenant,
-    cp_json_t **result)
-{
-    cp_rc_t           rc;
-    cp_arena_t       *a;
-    cp_json_t        *v;
-    cp_rows_t         head, owner;
-    cp_audit_walk_t   w;
-
-    a = op->arena;
-
-    rc = cp_tx_query(tx, a, "SELECT seq, hash, mac FROM audit_head"
-                     " WHERE tenant = $1", cp_args(cp_text(tenant)), &head,
-                     &op->err);
-    if (rc != CP_OK) {
-        return rc;
-    }
-
-    rc = cp_tx_query(tx, a, "SELECT id FROM tenants WHERE id = $1",
-                     cp_args(cp_text(tenant)), &owner, &op->err);
-    if (rc != CP_OK) {
-        return rc;
-    }
-
-    memset(&w, 0, sizeof(w));
-    stoa_buf_init(&w.buf, 16 * CP_AUDIT_DIFF_MAX);
-
-    rc = cp_tx_each(tx, "SELECT " CP_AUDIT_COLUMNS " FROM audit"
-                    " WHERE tenant = $1 ORDER BY seq",
-                    cp_args(cp_text(tenant)), cp_audit_walk, &w);
-    stoa_buf_free(&w.buf);
-
-    if (rc != CP_OK) {
-        return cp_err_set(&op->err, "internal", "the audit log was not read");
-    }
-
-    cp_audit_end(op, &w, tenant, &head, owner.rows > 0 || tenant[0] == '\0');
-
-    *result = cp_json_object(a);
-    cp_json_put(a, *result, "tenant", tenant);
-    cp_json_put_bool(a, *result, "ok", w.broken == 0);
-    cp_json_put_int(a, *result, "checked", w.seq);
-
-    if (w.broken) {
-        v = cp_json_object(a);
-        cp_json_put_int(a, v, "seq", w.broken);
-        cp_json_put(a, v, "why", w.why);
-        cp_json_set(a, *result, "broken", v);
-
-    } else if (head.rows) {
-        v = cp_json_object(a);
-        cp_json_put_int(a, v, "seq", w.seq);
-        cp_json_put(a, v, "hash", w.hash);
-        cp_json_set(a, *result, "head", v);
-    }
-
-    return CP_OK;
-}
-
-
-static cp_rc_t
-cp_audit_walk(void *ctx, const cp_val_t *row, unsigned cols)
-{
-    char              hash[65];
-    cp_audit_walk_t  *w = ctx;
-
-    (void) cols;
-
-    /* the first broken link is told; the rest is let pass, because an early
-     * end would end the transaction too */
-
-    if (w->broken) {
-        return CP_OK;
-    }
-
-    if (row[A_SEQ].i != w->seq + 1) {
-        w->broken = w->seq + 1;
-        w->why = "the row is missing";
-        return CP_OK;
-    }
-
-    if (!cp_audit_hash(&w->buf, row, hash)) {
-        return CP_ERROR;
-    }
-
-    if (strcmp(row[A_PREV_HASH].p, w->hash) != 0) {
-        w->why = "it does not follow the row before it";
-
-    } else if (strcmp(row[A_HASH].p, hash) != 0) {
-        w->why = "the row was changed";
-    }
-
-    if (w->why) {
-        w->broken = row[A_SEQ].i;
-        return CP_OK;
-    }
-
-    w->seq++;
-    memcpy(w->hash, hash, sizeof(hash));
-
-    return CP_OK;
-}
-
-
-/* What the rows alone cannot tell: whether they are all there. */
-static void
-cp_audit_end(cp_op_t *op, cp_audit_walk_t *w, const char *tenant,
-    const cp_rows_t *head, bool expected)
-{
-    if (w->broken) {
-        return;
-    }
-
-    if (head->rows == 0) {
-        if (w->seq > 0 || expected) {
-            w->broken = w->seq > 0 ? w->seq : 1;
-            w->why = "the chain's head is missing";
-        }
-
-        return;
-    }
-
-    w->why = cp_audit_mac_fault(op, tenant, head, 0);
-
-    if (w->why) {
-        w->broken = cp_cell(head, 0, 0)->i > 0 ? cp_cell(head, 0, 0)->i : 1;
-
-    } else if (cp_cell(head, 0, 0)->i > w->seq) {
-        w->broken = w->seq + 1;
-        w->why = "the tail is missing";
-
-    } else if (cp_cell(head, 0, 0)->i < w->seq
-               || strcmp(cp_cell(head, 0, 1)->p, w->hash) != 0)
-    {
-        w->broken = w->seq ? w->seq : 1;
-        w->why = "the chain does not end as its head says";
-    }
 }

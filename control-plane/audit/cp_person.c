@@ -7,6 +7,7 @@
 #include <openssl/crypto.h>
 
 #include "audit/cp_person.h"
+#include "audit/cp_sign.h"
 #include "base/cp_seal.h"
 
 
@@ -137,4 +138,79 @@ cp_person_key(cp_op_t *op, cp_tx_t *tx, const char *person, bool make,
     *there = true;
 
     return CP_OK;
+}
+
+
+/* Who has no key yet gets none: what is said of him later is lost at once. */
+static cp_rc_t
+cp_person_destroy(cp_op_t *op, cp_tx_t *tx, const char *person, bool *had)
+{
+    cp_rc_t    rc;
+    cp_rows_t  rows;
+
+    rc = cp_tx_query(tx, op->arena, "SELECT 1 FROM person_keys"
+                     " WHERE person = $1 AND sealed <> ''",
+                     cp_args(cp_text(person)), &rows, &op->err);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    *had = rows.rows > 0;
+
+    return cp_tx_query(tx, op->arena, "INSERT INTO person_keys (person,"
+                       " sealed, created_at, destroyed_at)"
+                       " VALUES ($1, '', $2, $2) ON CONFLICT (person)"
+                       " DO UPDATE SET sealed = '',"
+                       " destroyed_at = excluded.destroyed_at"
+                       " WHERE person_keys.sealed <> ''",
+                       cp_args(cp_text(person), cp_int(cp_time_ms())), NULL,
+                       &op->err);
+}
+
+
+cp_rc_t
+cp_person_erase(cp_op_t *op, cp_tx_t *tx, const char *person, bool *had)
+{
+    cp_rc_t  rc;
+
+    rc = cp_person_destroy(op, tx, person, had);
+
+    return rc == CP_OK && cp_sign_erased_add(op->arena, person) != CP_OK
+           ? cp_err_set(&op->err, "internal", "the list beside the key was "
+                        "not written")
+           : rc;
+}
+
+
+cp_rc_t
+cp_person_again(cp_op_t *op, cp_tx_t *tx)
+{
+    bool         had;
+    size_t       len;
+    cp_rc_t      rc;
+    unsigned     n;
+    const char  *p, *person;
+
+    rc = CP_OK;
+    n = 0;
+
+    for (p = cp_sign_erased(op->arena); p && *p && rc == CP_OK; p += len) {
+
+        len = strcspn(p, "\n");
+
+        if (stoa_id_valid(p, len)) {
+            person = cp_arena_strndup(op->arena, p, len);
+            rc = person ? cp_person_destroy(op, tx, person, &had) : CP_ERROR;
+            n += rc == CP_OK && had;
+        }
+
+        len += p[len] == '\n';
+    }
+
+    if (n) {
+        cp_log(CP_LOG_WARN, "audit", "people who were erased were back, and"
+               " are erased again people:%u", n);
+    }
+
+    return rc;
 }

@@ -22,5 +22,14 @@ cp_rc_t cp_person_seal(cp_op_t *op, cp_tx_t *tx, const char *person,
 cp_rc_t cp_person_open(cp_op_t *op, cp_tx_t *tx, const char *person,
     const char *sealed, const char **text) CP_MUST_CHECK;
 
+/* Destroys the key; also in the list that is kept beside the key of the log,
+ * so that a database that is put back does not bring it again.  *had: it was
+ * there. */
+cp_rc_t cp_person_erase(cp_op_t *op, cp_tx_t *tx, const char *person,
+    bool *had) CP_MUST_CHECK;
+
+/* At start: those of the list. */
+cp_rc_t cp_person_again(cp_op_t *op, cp_tx_t *tx) CP_MUST_CHECK;
+
 
 #endif /* CP_PERSON_H */

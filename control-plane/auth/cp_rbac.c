@@ -127,6 +127,9 @@ static const cp_permission_t  cp_permissions[] = {
       "apply documents, each with the permission of its kind" },
     { "usage:read", ALL, TENANT, "see usage" },
     { "audit:read", ALL, TENANT, "see and verify the audit log" },
+    { "audit:checkpoint", A|P, PLATFORM, "sign what the audit log has" },
+    { "audit:erase", P, PLATFORM,
+      "erase what the audit log says of a person" },
 
     { NULL, 0, TENANT, NULL }
 };

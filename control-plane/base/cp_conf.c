@@ -59,6 +59,14 @@ static const cp_opt_t  cp_opts[] = {
            "file with the key that seals secrets in the database, made when "
            "there is none; when empty PATH.key of SQLite's, "
            "stoa-control.key with PostgreSQL"),
+    cp_opt(audit_key_file, CP_OPT_TEXT, "", 0, 1000, NULL,
+           "file with the key that signs checkpoints of the audit log, made "
+           "when there is none; when empty PATH.audit-key of SQLite's, "
+           "stoa-control.audit-key with PostgreSQL"),
+    cp_opt(audit_checkpoint_s, CP_OPT_INT, "3600", 1, 86400, NULL,
+           "seconds between two checkpoints"),
+    cp_opt(audit_kept_d, CP_OPT_INT, "0", 0, 36600, NULL,
+           "days for which the audit log is kept, 0 for ever"),
     cp_opt(admin_token_file, CP_OPT_TEXT, "", 0, 1000, NULL,
            "where the first platform-admin token is written when there is "
            "none"),

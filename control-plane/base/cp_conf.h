@@ -32,6 +32,9 @@ typedef struct {
     const char  *tls_key;
     const char  *pepper_file;
     const char  *secret_key_file;      /* "" beside the database            */
+    const char  *audit_key_file;       /* "" beside the database            */
+    int64_t      audit_checkpoint_s;
+    int64_t      audit_kept_d;         /* 0: for ever                       */
     const char  *admin_token_file;     /* first platform-admin token        */
     const char  *admin_user;           /* name of the first person; "" none */
     const char  *admin_password_file;  /* "" his password is printed        */

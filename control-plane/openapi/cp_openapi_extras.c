@@ -107,6 +107,16 @@
     QUERY("format", "{\"type\":\"string\",\"enum\":[\"json\",\"csv\"]}",      \
           "csv: a file, without a limit of items")
 
+#define AUDIT_FILTERS                                                         \
+    QUERY("since", SINCE_1970, "from then on") ","                            \
+    QUERY("until", SINCE_1970, "not included") ","                            \
+    QUERY("actor", TOLD, "name of the token, id of the user") ","             \
+    QUERY("action", TOLD, "create, update, delete or an event") ","           \
+    QUERY("kind", TOLD, "of the resource") ","                                \
+    QUERY("resource", TOLD, "its id") ","                                     \
+    QUERY("name", TOLD, "its name") ","                                       \
+    QUERY("request_id", TOLD, "of the request")
+
 #define USAGE_ANSWER                                                          \
     "{\"200\":{\"description\":\"sums\",\"content\":{\"application/json\":"   \
     "{\"schema\":" REF("UsageSums") "},\"text/csv\":{\"schema\":" TEXT "}}}," \
@@ -291,20 +301,40 @@ const cp_openapi_extra_t  cp_openapi_extras[] = {
 
     { "GET /v1/audit",
       "[" QUERY("tenant", TOLD, "name or id; empty: the platform's own") ","
-      QUERY("since", SINCE_1970, "from then on") ","
-      QUERY("until", SINCE_1970, "not included") ","
-      QUERY("actor", TOLD, "name of the token, id of the user") ","
-      QUERY("action", TOLD, "create, update, delete or an event") ","
-      QUERY("kind", TOLD, "of the resource") ","
-      QUERY("resource", TOLD, "its id") ","
-      QUERY("name", TOLD, "its name") ","
-      QUERY("request_id", TOLD, "of the request") ","
+      AUDIT_FILTERS ","
       QUERY("order", "{\"type\":\"string\",\"enum\":[\"desc\",\"asc\"]}",
             "youngest first, or oldest") ","
       QUERY("limit", "{\"type\":\"integer\",\"minimum\":1,\"maximum\":500,"
             "\"default\":100}", "events of a page") ","
       QUERY("cursor", CP_OPENAPI_CURSOR, "next of the page before") "]", NULL,
       OK_JSON("events", REF("AuditEvents")) },
+
+    { "GET /v1/audit/export",
+      "[" QUERY("tenant", TOLD, "name or id; empty: the platform's own") ","
+      AUDIT_FILTERS ","
+      QUERY("format", "{\"type\":\"string\",\"enum\":[\"ndjson\",\"csv\"]}",
+            "default: ndjson") "]", NULL,
+      "{\"200\":{\"description\":\"a line per event\",\"content\":"
+      "{\"application/x-ndjson\":{\"schema\":" TEXT "},\"text/csv\":"
+      "{\"schema\":" TEXT "}}}}" },
+
+    { "GET /v1/audit/checkpoint",
+      "[" QUERY("tenant", TOLD, "name or id") "]", NULL,
+      OK_JSON("what is signed, by which key", ANY) },
+
+    { "POST /v1/audit/checkpoint",
+      "[" QUERY("accept", CP_OPENAPI_FLAG, "sign also what is not what was"
+                " signed before") "," ONCE "]", NULL,
+      OK_JSON("what is signed, by which key", ANY) },
+
+    { "POST /v1/audit/verify", NULL, JSON(ANY),
+      OK_JSON("whether the log has what the checkpoint says", ANY) },
+
+    { "POST /v1/audit/erasures", "[" ONCE "]",
+      JSON("{\"type\":\"object\",\"required\":[\"person\"],\"properties\":"
+           "{\"person\":{\"type\":\"string\",\"pattern\":"
+           "\"^[0-9a-hjkmnp-tv-z]{16}$\"}}}"),
+      OK_JSON("what is kept", ANY) },
 
     { "GET /v1/audit/verify",
       "[" QUERY("tenant", TOLD, "name or id") "]", NULL,

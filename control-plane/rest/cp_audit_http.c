@@ -7,12 +7,19 @@
 #include <string.h>
 
 #include "op/cp_app.h"
+#include "http/cp_query.h"
 #include "rest/cp_list.h"
 #include "audit/cp_audit.h"
+#include "audit/cp_checkpoint.h"
+#include "audit/cp_sign.h"
 #include "auth/cp_auth.h"
+#include "base/cp_csv.h"
 
 
 #define CP_AUDIT_ARGS_MAX  16
+#define CP_AUDIT_KEY_MAX   80
+#define CP_AUDIT_PIECE     500
+#define CP_AUDIT_ARENA     (256 * 1024 * 1024)
 
 /* Query parameter, column. */
 static const struct {
@@ -37,9 +44,27 @@ typedef struct {
     unsigned     n;
 } cp_audit_query_t;
 
+/* What is being sent. */
+typedef struct {
+    cp_req_t  *r;
+    bool       csv;
+    bool       begun;
+    char       key[CP_AUDIT_KEY_MAX];      /* of the last row; "" none       */
+} cp_audit_file_t;
+
+static const char *const  cp_audit_columns[] = { "at", "tenant", "seq",
+    "actor_kind", "actor_id", "actor", "action", "kind", "resource", "name",
+    "diff", "address", "request_id", "erased", "hash", NULL };
+
 
 static cp_rc_t cp_audit_get(cp_req_t *r);
 static cp_rc_t cp_audit_verify(cp_req_t *r);
+static cp_rc_t cp_audit_export(cp_req_t *r);
+static cp_rc_t cp_audit_fill(void *ctx, stoa_buf_t *out, bool *done);
+static cp_rc_t cp_audit_piece(cp_audit_file_t *f, cp_tx_t *tx,
+    stoa_buf_t *out, bool *done);
+static void cp_audit_line(const cp_audit_file_t *f, stoa_buf_t *out,
+    const cp_json_t *item);
 static cp_rc_t cp_audit_select(cp_req_t *r, cp_tx_t *tx,
     const cp_audit_query_t *q, bool desc, int64_t limit, cp_rows_t *rows);
 static cp_rc_t cp_audit_where(cp_req_t *r, cp_tx_t *tx,
@@ -53,13 +78,16 @@ static cp_rc_t cp_audit_after(cp_req_t *r, cp_audit_query_t *q, bool desc,
 static cp_rc_t cp_audit_page(cp_req_t *r, cp_names_t *names,
     const cp_rows_t *rows, int64_t limit, cp_json_t **page);
 static cp_rc_t cp_audit_verify_all(cp_req_t *r, cp_tx_t *tx,
-    cp_json_t **out);
+    const char *kept, cp_json_t **out);
 
 
 const cp_route_t  cp_audit_routes[] = {
     { "GET", "/v1/audit", CP_AUTH_ADMIN, "audit:read", cp_audit_get, NULL,
       "Who did what, youngest first", "tenant since until actor action kind"
       " resource name request_id order limit cursor" },
+    { "GET", "/v1/audit/export", CP_AUTH_ADMIN, "audit:read",
+      cp_audit_export, NULL, "All of it as a file, oldest first", "tenant"
+      " since until actor action kind resource name request_id format" },
     { "GET", "/v1/audit/verify", CP_AUTH_ADMIN, "audit:read",
       cp_audit_verify, NULL, "Check the hash chains of the audit log",
       "tenant" },
@@ -349,19 +377,168 @@ cp_audit_page(cp_req_t *r, cp_names_t *names, const cp_rows_t *rows,
 }
 
 
+static cp_rc_t
+cp_audit_export(cp_req_t *r)
+{
+    const char       *format;
+    cp_audit_file_t  *f;
+
+    format = cp_req_query(r, "format");
+    f = cp_arena_alloc(r->op.arena, sizeof(cp_audit_file_t));
+
+    if (f == NULL) {
+        return cp_err_set(&r->op.err, "internal", "no memory");
+    }
+
+    f->r = r;
+    f->csv = format && strcmp(format, "csv") == 0;
+
+    if (format && !f->csv && strcmp(format, "ndjson") != 0) {
+        return cp_query_fault(r, "format", "must be ndjson or csv");
+    }
+
+    cp_req_set_header(r, "Content-Disposition", f->csv
+                      ? "attachment; filename=\"audit.csv\""
+                      : "attachment; filename=\"audit.ndjson\"");
+
+    return cp_req_stream(r, 200, f->csv
+                         ? "text/csv; charset=utf-8; header=present"
+                         : "application/x-ndjson", cp_audit_fill, NULL, f);
+}
+
+
+/* Each piece has memory of its own: the log may be longer than any. */
+static cp_rc_t
+cp_audit_fill(void *ctx, stoa_buf_t *out, bool *done)
+{
+    cp_rc_t           rc;
+    cp_op_t          *op;
+    cp_tx_t          *tx;
+    cp_arena_t       *own;
+    cp_audit_file_t  *f = ctx;
+
+    op = &f->r->op;
+    own = op->arena;
+    op->arena = cp_arena_create(CP_AUDIT_ARENA);
+
+    if (op->arena == NULL
+        || cp_tx_open(op->app->db, false, &tx, &op->err) != CP_OK)
+    {
+        rc = CP_ERROR;
+
+    } else {
+        rc = cp_audit_piece(f, tx, out, done);
+        cp_tx_rollback(tx);
+    }
+
+    cp_arena_destroy(op->arena);
+    op->arena = own;
+
+    return rc;
+}
+
+
+static cp_rc_t
+cp_audit_piece(cp_audit_file_t *f, cp_tx_t *tx, stoa_buf_t *out, bool *done)
+{
+    cp_rc_t            rc;
+    cp_rows_t          rows;
+    cp_json_t         *page, *item;
+    cp_names_t         names;
+    const cp_val_t    *c;
+    cp_audit_query_t   q;
+
+    memset(&q, 0, sizeof(q));
+    q.r = f->r;
+    page = NULL;
+
+    rc = cp_audit_where(f->r, tx, &q, false, f->key);
+
+    if (rc == CP_OK) {
+        rc = cp_audit_select(f->r, tx, &q, false, CP_AUDIT_PIECE, &rows);
+    }
+
+    if (rc == CP_OK) {
+        cp_names_init(&names, tx, f->r->op.arena, &f->r->op.err);
+        rc = cp_audit_page(f->r, &names, &rows, CP_AUDIT_PIECE, &page);
+    }
+
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    if (!f->begun && f->csv) {
+        cp_audit_line(f, out, NULL);
+    }
+
+    f->begun = true;
+
+    for (item = cp_json_get(page, "items")->first; item; item = item->next) {
+        cp_audit_line(f, out, item);
+    }
+
+    *done = rows.rows <= CP_AUDIT_PIECE;
+
+    if (!*done) {
+        c = cp_cell(&rows, CP_AUDIT_PIECE - 1, 0);
+        (void) snprintf(f->key, sizeof(f->key), "%" PRId64 ":%" PRId64 ":%s",
+                        c[2].i, c[1].i, c[0].p);
+
+    } else if (out->len == 0) {
+        stoa_buf_addz(out, "\n");
+    }
+
+    return CP_OK;
+}
+
+
+/* item NULL: the names of the columns. */
+static void
+cp_audit_line(const cp_audit_file_t *f, stoa_buf_t *out,
+    const cp_json_t *item)
+{
+    unsigned          i;
+    const char       *text;
+    const cp_json_t  *m;
+
+    if (!f->csv) {
+        cp_json_write(out, item);
+        stoa_buf_addz(out, "\n");
+        return;
+    }
+
+    for (i = 0; cp_audit_columns[i]; i++) {
+
+        m = item ? cp_json_get(item, cp_audit_columns[i]) : NULL;
+        text = item == NULL ? cp_audit_columns[i]
+               : m == NULL || m->type == CP_JSON_NULL ? ""
+               : m->type == CP_JSON_STRING ? m->s
+               : cp_json_text(f->r->op.arena, m, &(size_t) { 0 });
+
+        stoa_buf_addz(out, i ? "," : "");
+        cp_csv_cell(out, text ? text : "");
+    }
+
+    stoa_buf_addz(out, "\r\n");
+}
+
+
 /* 200 either way: that the log was tampered with is the answer. */
 static cp_rc_t
 cp_audit_verify(cp_req_t *r)
 {
-    cp_rc_t     rc;
-    cp_tx_t    *tx;
-    cp_json_t  *out;
+    cp_rc_t      rc;
+    cp_tx_t     *tx;
+    cp_json_t   *out;
+    const char  *kept;
+
+    kept = cp_sign_kept(r->op.arena);
 
     if (cp_tx_open(r->op.app->db, false, &tx, &r->op.err) != CP_OK) {
         return CP_ERROR;
     }
 
-    rc = cp_audit_verify_all(r, tx, &out);
+    rc = cp_audit_verify_all(r, tx, kept, &out);
     cp_tx_rollback(tx);
 
     return rc == CP_OK ? cp_req_answer(r, 200, out) : rc;
@@ -391,13 +568,14 @@ cp_audit_chains(cp_req_t *r, cp_tx_t *tx, cp_rows_t *rows)
 
 
 static cp_rc_t
-cp_audit_verify_all(cp_req_t *r, cp_tx_t *tx, cp_json_t **out)
+cp_audit_verify_all(cp_req_t *r, cp_tx_t *tx, const char *kept,
+    cp_json_t **out)
 {
     cp_rc_t      rc;
     int64_t      events;
     unsigned     i;
     cp_rows_t    rows;
-    cp_json_t   *chains, *one, *bad;
+    cp_json_t   *chains, *one, *bad, *points;
     cp_names_t   names;
     cp_arena_t  *a;
     const char  *chain, *name, *broken;
@@ -439,6 +617,16 @@ cp_audit_verify_all(cp_req_t *r, cp_tx_t *tx, cp_json_t **out)
         }
     }
 
+    rc = cp_checkpoint_verify(&r->op, tx, kept, &points);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    if (broken == NULL && cp_json_str(points, "why")) {
+        broken = cp_arena_printf(a, "checkpoints: %s",
+                                 cp_json_str(points, "why"));
+    }
+
     *out = cp_json_object(a);
     cp_json_put_bool(a, *out, "ok", broken == NULL);
     cp_json_put_int(a, *out, "events", events);
@@ -447,6 +635,7 @@ cp_audit_verify_all(cp_req_t *r, cp_tx_t *tx, cp_json_t **out)
         cp_json_put(a, *out, "broken_at", broken);
     }
 
+    cp_json_set(a, *out, "checkpoints", points);
     cp_json_set(a, *out, "chains", chains);
 
     return CP_OK;

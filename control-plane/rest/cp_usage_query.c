@@ -8,6 +8,7 @@
 
 #include "feed/cp_usage.h"
 #include "auth/cp_auth.h"
+#include "base/cp_csv.h"
 #include "http/cp_query.h"
 #include "rest/cp_list.h"
 
@@ -44,7 +45,6 @@ static cp_rc_t cp_csv_fill(void *ctx, stoa_buf_t *out, bool *done);
 static int64_t cp_csv_slice(const cp_csv_t *c);
 static void cp_csv_row(const cp_csv_t *c, stoa_buf_t *out,
     const cp_json_t *item);
-static void cp_csv_cell(stoa_buf_t *out, const char *s);
 
 
 /* Values in ms; they fit what `bit` can hold. */
@@ -522,29 +522,4 @@ cp_csv_row(const cp_csv_t *c, stoa_buf_t *out, const cp_json_t *item)
     }
 
     stoa_buf_addz(out, "\r\n");
-}
-
-
-/* RFC 4180; and what a spreadsheet would take for a formula is told to be
- * text by an apostrophe. */
-static void
-cp_csv_cell(stoa_buf_t *out, const char *s)
-{
-    const char  *p;
-
-    stoa_buf_addz(out, "\"");
-
-    if (s[0] && strchr("=+-@\t\r\n|%", s[0])) {
-        stoa_buf_addz(out, "'");
-    }
-
-    for (p = s; *p; p++) {
-        stoa_buf_add(out, p, 1);
-
-        if (*p == '"') {
-            stoa_buf_addz(out, "\"");
-        }
-    }
-
-    stoa_buf_addz(out, "\"");
 }

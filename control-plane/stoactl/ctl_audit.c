@@ -79,6 +79,41 @@ ctl_run_audit_list(ctl_t *c)
 }
 
 
+/* Whether the log still has what was signed once and kept elsewhere. */
+
+static ctl_exit_e
+ctl_audit_compare(ctl_t *c, const char *file)
+{
+    cp_json_t     *ok;
+    ctl_exit_e     rc;
+    const char    *text;
+    ctl_call_t     call = { .method = "POST", .path = "/v1/audit/verify",
+                            .type = "application/json" };
+    ctl_answer_t   answer;
+
+    rc = ctl_file_read(c, file, &text, &call.len);
+
+    if (rc == CTL_DONE) {
+        call.body = text;
+        rc = ctl_call(c, &call, &answer);
+    }
+
+    if (rc != CTL_DONE) {
+        return rc;
+    }
+
+    ok = cp_json_get(answer.json, "ok");
+
+    if (ok == NULL || ok->i == 0) {
+        text = cp_json_str(answer.json, "why");
+        return ctl_error("the log has not what the checkpoint says: %s",
+                         text != NULL ? text : "");
+    }
+
+    return CTL_DONE;
+}
+
+
 ctl_exit_e
 ctl_run_audit_verify(ctl_t *c)
 {
@@ -99,10 +134,84 @@ ctl_run_audit_verify(ctl_t *c)
     ok = cp_json_get(v, "ok");
 
     if (rc == CTL_DONE && (ok == NULL || ok->i == 0)) {
-        rc = ctl_error("the chain of audit events is broken");
+        rc = ctl_error("the audit log is not what it was");
+    }
+
+    if (rc == CTL_DONE && ctl_opt(c, "checkpoint") != NULL) {
+        rc = ctl_audit_compare(c, ctl_opt(c, "checkpoint"));
     }
 
     return rc;
+}
+
+
+ctl_exit_e
+ctl_run_audit_export(ctl_t *c)
+{
+    ctl_exit_e   rc;
+    const char  *path, *since;
+
+    since = ctl_opt(c, "since");
+
+    if (since != NULL) {
+        rc = ctl_time(c, since, -1, &since);
+
+        if (rc != CTL_DONE) {
+            return rc;
+        }
+    }
+
+    path = "/v1/audit/export";
+    ctl_query(c, &path, "tenant", c->tenant);
+    ctl_query(c, &path, "since", since);
+
+    if (ctl_opt(c, "csv") != NULL) {
+        ctl_query(c, &path, "format", "csv");
+    }
+
+    return ctl_print_file(c, path, NULL);
+}
+
+
+ctl_exit_e
+ctl_run_audit_checkpoint(ctl_t *c)
+{
+    ctl_exit_e     rc;
+    ctl_call_t     call = { .method = "POST",
+                            .path = "/v1/audit/checkpoint" };
+    ctl_answer_t   answer;
+
+    if (ctl_opt(c, "last") != NULL) {
+        call.method = "GET";
+        ctl_query(c, &call.path, "tenant", c->tenant);
+
+    } else if (ctl_opt(c, "accept") != NULL) {
+        ctl_query(c, &call.path, "accept", "1");
+    }
+
+    rc = (call.path != NULL) ? ctl_call(c, &call, &answer) : CTL_FAILED;
+
+    if (rc == CTL_DONE) {
+        printf("%s\n", answer.text);
+    }
+
+    return rc;
+}
+
+
+ctl_exit_e
+ctl_run_audit_erase(ctl_t *c)
+{
+    cp_json_t   *in, *v;
+    ctl_exit_e   rc;
+
+    in = cp_json_object(c->arena);
+    cp_json_put(c->arena, in, "person", c->arg[0]);
+
+    rc = ctl_post(c, "/v1/audit/erasures", in, &v);
+
+    return (rc == CTL_DONE) ? ctl_print(c, v, "person erased events kept")
+                            : rc;
 }
 
 

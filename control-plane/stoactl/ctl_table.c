@@ -143,6 +143,26 @@ static const ctl_opt_t  ctl_opts_audit[] = {
     { NULL, 0, NULL, NULL, NULL, false }
 };
 
+static const ctl_opt_t  ctl_opts_audit_verify[] = {
+    { "checkpoint", 0, "FILE", NULL, "printed by stoactl audit checkpoint",
+      false },
+    { NULL, 0, NULL, NULL, NULL, false }
+};
+
+static const ctl_opt_t  ctl_opts_audit_export[] = {
+    { "since", 0, "TIME", NULL, "RFC 3339, or a duration ago: 24h", false },
+    { "csv", 0, NULL, NULL, "as CSV", false },
+    { NULL, 0, NULL, NULL, NULL, false }
+};
+
+static const ctl_opt_t  ctl_opts_audit_checkpoint[] = {
+    { "last", 0, NULL, NULL, "print the last one, make none", false },
+    { "accept", 0, NULL, NULL,
+      "sign it though it is not what was signed before: the database was put "
+      "back from a copy", false },
+    { NULL, 0, NULL, NULL, NULL, false }
+};
+
 static const ctl_opt_t  ctl_opts_usage[] = {
     { "from", 0, "TIME", NULL,
       "RFC 3339, a date, or a duration ago (default 24h)", false },
@@ -523,10 +543,29 @@ const ctl_cmd_t  ctl_table[] = {
       "Example: stoactl audit list --since 24h",
       ctl_run_audit_list, NULL, NULL },
 
-    { "audit verify", "", NULL,
-      "check the hash chain of the audit events",
-      "Exit code 1 when the chain is broken.",
+    { "audit verify", "", ctl_opts_audit_verify,
+      "check the hash chains and checkpoints of the audit log",
+      "Exit code 1 when something was changed, or when the log has not what "
+      "the file of --checkpoint says.",
       ctl_run_audit_verify, NULL, NULL },
+
+    { "audit export", "", ctl_opts_audit_export,
+      "print the audit log, oldest first, as NDJSON or CSV",
+      "Example: stoactl audit export --since 90d --csv >audit.csv",
+      ctl_run_audit_export, NULL, NULL },
+
+    { "audit checkpoint", "", ctl_opts_audit_checkpoint,
+      "sign what the audit log has now, and print it",
+      "Keep it where the control plane's machine does not reach: "
+      "stoactl audit verify --checkpoint FILE says whether the log still has "
+      "it.",
+      ctl_run_audit_checkpoint, NULL, NULL },
+
+    { "audit erase", "PERSON", NULL,
+      "erase what the audit log says of a person, for good",
+      "PERSON is the id of a user who was deleted. His key is destroyed: the "
+      "chains stay whole, nobody reads his name, mail or address again.",
+      ctl_run_audit_erase, NULL, NULL },
 
     { "effective-policies", "", ctl_opts_effective,
       "show which policies apply to a call, in the order in which they run",

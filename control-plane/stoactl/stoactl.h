@@ -280,6 +280,9 @@ ctl_exit_e ctl_run_gateway_create(ctl_t *c);
 ctl_exit_e ctl_run_gateway_delete(ctl_t *c);
 ctl_exit_e ctl_run_audit_list(ctl_t *c);      /* ctl_audit.c                */
 ctl_exit_e ctl_run_audit_verify(ctl_t *c);
+ctl_exit_e ctl_run_audit_export(ctl_t *c);
+ctl_exit_e ctl_run_audit_checkpoint(ctl_t *c);
+ctl_exit_e ctl_run_audit_erase(ctl_t *c);
 ctl_exit_e ctl_run_usage(ctl_t *c);
 ctl_exit_e ctl_run_effective(ctl_t *c);
 ctl_exit_e ctl_run_whoami(ctl_t *c);

@@ -51,7 +51,8 @@
     row(37, "0037_promotions")                                                \
     row(38, "0038_keys")                                                      \
     row(39, "0039_invitations")                                               \
-    row(40, "0040_regions")
+    row(40, "0040_regions")                                                   \
+    row(41, "0041_checkpoints")
 
 
 typedef struct {
