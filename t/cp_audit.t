@@ -54,7 +54,8 @@ sub verify {
 plan(skip_all => 'sqlite3 is not there')
     if $t->{db} ne 'pg' && system('command -v sqlite3 >/dev/null') != 0;
 
-$t->control;
+my $key = '--audit-key-file=' . $t->dir('audit.key');
+$t->control(args => [$key]);
 $t->must(POST => '/v1/tenants', { name => 'acme', title => 'one' });
 $t->must(PATCH => '/v1/tenants/acme', { title => 'two' },
     headers => { 'X-Request-Id' => 'my-request-1' });
@@ -201,7 +202,7 @@ ok($told, 'the first one is told');
 
 spew($t->dir('pepper'), 'p' x 40, 0600);
 $t->stop('control');
-$t->control(args => ['--pepper-file=' . $t->dir('pepper')]);
+$t->control(args => [$key, '--pepper-file=' . $t->dir('pepper')]);
 verify('sealed with the pepper', 1);
 is_deeply(denials('guarded'), {
     'looker POST /v1/tenants/{tenant}/applications forbidden 127.0.0.0/24'
@@ -222,7 +223,7 @@ verify('a head sealed without the pepper', 0, qr/without the pepper/);
 # Checkpoints: who writes the database as he likes, heads and hashes computed
 # anew, is found out; the key is a file beside it
 
-$t->control(args => ['--pepper-file=' . $t->dir('pepper')])
+$t->control(args => [$key, '--pepper-file=' . $t->dir('pepper')])
     if !$t->alive('control');
 sql("UPDATE audit_head SET mac = (SELECT mac FROM keep_head2 WHERE $where)"
     . " WHERE $where");
@@ -241,6 +242,7 @@ is(scalar @{ $theirs->{marks} }, 1, 'a tenant gets its own mark');
 is($t->api(POST => '/v1/audit/checkpoint', undef, token => $viewer)->{status},
     403, 'and makes none');
 
+my $kept = slurp($t->dir('audit.key.last'));
 sql('CREATE TABLE keep3 AS SELECT * FROM audit');
 sql('CREATE TABLE keep3_head AS SELECT * FROM audit_head');
 sql('CREATE TABLE keep3_mark AS SELECT * FROM audit_mark');
@@ -274,7 +276,10 @@ sub rebuild {
         . " seq = $seq WHERE $where");
 }
 
+# (whatever else was signed meanwhile, a chain of denials, is put back, too)
+
 sub back {
+    spew($t->dir('audit.key.last'), $kept, 0600);
     sql('DELETE FROM audit; INSERT INTO audit SELECT * FROM keep3;'
         . ' DELETE FROM audit_head; INSERT INTO audit_head SELECT * FROM'
         . ' keep3_head; DELETE FROM audit_mark; INSERT INTO audit_mark'
@@ -329,7 +334,9 @@ my $before = $cp->{number};
 $t->must(POST => '/v1/tenants/acme/applications', { name => 'later' });
 my $then = $t->must(POST => '/v1/audit/checkpoint');
 cmp_ok($then->{number}, '>', $before, 'the next one');
+my $last = slurp($t->dir('audit.key.last'));
 back();
+spew($t->dir('audit.key.last'), $last, 0600);
 verify('an old copy', 0, qr/older than checkpoint $then->{number}/);
 is($t->api(POST => '/v1/audit/checkpoint')->{status}, 409, 'is not signed');
 my $over = $t->must(POST => '/v1/audit/checkpoint?accept=1');
@@ -359,7 +366,7 @@ sql("UPDATE audit SET at = at - 90000000 * 10 WHERE seq <= 6 AND $where");
 rebuild(1);
 $t->must(POST => '/v1/audit/checkpoint?accept=1');
 $t->stop('control');
-$t->control(args => ['--pepper-file=' . $t->dir('pepper'),
+$t->control(args => [$key, '--pepper-file=' . $t->dir('pepper'),
     '--audit-kept-d=5', '--audit-checkpoint-s=1']);
 my $gone = wait_until { my $i = $t->must(GET =>
     '/v1/audit?tenant=acme&order=asc&limit=1')->{items}; $i->[0]{seq} == 7 };
