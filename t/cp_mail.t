@@ -154,7 +154,7 @@ $mail->stop;
 delete $mail->{tls};
 $mail->start;
 my $before = $mail->all;
-$t->control(args => [$mail->args]);
+$t->control(args => [$mail->args, '--public-url=https://stoa.example']);
 my @codes = map { try('hal@x.example')->{status} } 1 .. 61;
 is(join(' ', sort { $a <=> $b } @codes[0 .. 59]), join(' ', (202) x 60),
    'an address gets 60 an hour');
@@ -163,5 +163,35 @@ ok(scalar(&wait_until(sub { 60 <= grep { $_->{to} eq 'hal@x.example' }
                             $mail->all }, 60)), 'all are sent');
 is((grep { $_->{to} eq 'hal@x.example' } $mail->all)[0]{login}, '-',
    'without a login');
+
+# a tenant whose first administrator is invited
+
+sub tenant { return $t->must(GET => "/v1/tenants/$_[0]") }
+my $r = $t->api(POST => '/v1/tenants', { name => 'invited',
+    invite => 'ida@x.example', provision => { plan => {} } });
+is($r->{status}, 201, 'a tenant with an invitation');
+unlike($r->{body}, qr/ida/, 'whose address is not shown');
+ok(scalar(&wait_until(sub { tenant('invited')->{state} eq 'active' })),
+   'is active');
+my $letter;
+ok(scalar(&wait_until(sub { ($letter) = grep { $_->{to} eq 'ida@x.example' }
+    $mail->all; $letter }, 30)), 'it is mailed');
+my ($token) = $letter->{text} =~ m{https://stoa\.example/invitation#(\S+)};
+is($t->api(POST => '/v1/invitation/accept', { token => $token,
+    name => 'ida', password => 'correct horse battery' }, token => undef,
+    headers => { 'Stoa-Client' => 'test' })->{status}, 200, 'and accepted');
+is_deeply([map { "$_->{user} $_->{role}" } @{ $t->must(GET =>
+    '/v1/tenants/invited/role-bindings')->{items} }], ['ida tenant-admin'],
+    'she administers it');
+unlike(join('', map { $t->api(GET => "/v1/audit?kind=tenant&$_")->{body} }
+    'tenant=invited', 'tenant='), qr/ida\@/, 'no address in the audit log');
+$t->must(POST => '/v1/tenants', { name => 'uninvited',
+    invite => 'hal@x.example', provision => { plan => {} } });
+ok(scalar(&wait_until(sub { tenant('uninvited')->{state} eq 'failed' })),
+   'a mail that is not taken');
+like(tenant('uninvited')->{provisioning}{error}, qr/could not be mailed/,
+   'says so');
+is_deeply($t->must(GET => '/v1/tenants/uninvited/plans')->{items}, [],
+   'and undoes the rest');
 
 $t->done;

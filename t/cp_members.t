@@ -205,6 +205,8 @@ is($t->api(POST => '/v1/tenants', { name => 'bad', provision => $_->[1] })
     for ['a plan that is none', { plan => { rat => 1 } }],
         ['an admin who is nobody', { admin => 'nobody' }],
         ['what is not known', { house => 1 }];
+is($t->api(POST => '/v1/tenants', { name => 'bad', invite => 'x@y.example' })
+    ->{status}, 422, 'an invitation without mail');
 is($t->api(PATCH => '/v1/tenants/newco', { provision =>
     { plan => { name => 'x' } } })->{status}, 422,
     'asked for once');

@@ -46,6 +46,8 @@ static const cp_field_t  tenant_fields[] = {
            "none: everywhere"),
     F_OBJECT("provision", IM|ND, NULL, cp_provision_fields,
              "what is made of it, step by step, before it is active"),
+    F("invite", CP_F_STRING, IM|ND|CP_SEALED, 3, 254, NULL,
+      "an address that is mailed an invitation as its tenant-admin"),
     F("provisioning", CP_F_JSON, RO|ND|CP_MOVES, 0, 0, NULL,
       "how far that is: done, error, attempts"),
     BASE_TIMES,
@@ -147,6 +149,13 @@ cp_tenant_event(const cp_write_t *w, const char *event,
 
     if (strcmp(event, "retry") == 0) {
         cp_provision_again(w->op->arena, after);
+    }
+
+    /* the invitation knows it now, or nobody needs to */
+
+    if (strcmp(event, "provisioned") == 0) {
+        cp_json_set(w->op->arena, after, "invite",
+                    cp_json_null(w->op->arena));
     }
 
     return CP_OK;

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "client/cp_mail.h"
 #include "feed/cp_feed.h"
 #include "kinds/cp_kind.h"
 #include "kinds/cp_provision.h"
@@ -33,6 +34,10 @@ static cp_rc_t cp_step_admin(cp_op_t *op, cp_tx_t *tx, const char *tenant,
     const cp_json_t *ask);
 static cp_rc_t cp_step_admin_undo(cp_op_t *op, cp_tx_t *tx,
     const char *tenant, const cp_json_t *ask);
+static cp_rc_t cp_step_invite(cp_op_t *op, cp_tx_t *tx, const char *tenant,
+    const cp_json_t *ask);
+static cp_rc_t cp_step_invite_undo(cp_op_t *op, cp_tx_t *tx,
+    const char *tenant, const cp_json_t *ask);
 static cp_rc_t cp_provision_step(cp_op_t *op, cp_tx_t *tx,
     const cp_json_t *row, cp_json_t *at);
 static cp_rc_t cp_provision_undo(cp_op_t *op, cp_tx_t *tx,
@@ -51,8 +56,21 @@ const cp_field_t  cp_provision_fields[] = {
 static const cp_step_t  cp_steps[] = {
     { "plan", cp_step_plan, cp_step_plan_undo },
     { "admin", cp_step_admin, cp_step_admin_undo },
+    { "invite", cp_step_invite, cp_step_invite_undo },
     { NULL, NULL, NULL }
 };
+
+
+/* What a step was asked with; an address is in no object that is shown. */
+static const cp_json_t *
+cp_provision_ask(const cp_json_t *row, const cp_step_t *s)
+{
+    const cp_json_t  *ask;
+
+    ask = cp_json_get(cp_json_get(row, "provision"), s->name);
+
+    return ask || s->make != cp_step_invite ? ask : cp_json_get(row, s->name);
+}
 
 
 static cp_json_t *
@@ -81,8 +99,15 @@ cp_provision_begin(const cp_write_t *w, cp_json_t *after)
 
     ask = cp_json_get(after, "provision");
 
-    if (ask == NULL) {
+    if (ask == NULL && cp_json_get(after, "invite") == NULL) {
         return CP_OK;
+    }
+
+    if (cp_json_get(after, "invite")
+        && (!cp_mail_on(w->op->app) || w->op->app->conf.public_url[0] == '\0'))
+    {
+        return cp_fault_at(w->op, after, "invite", "needs mail: the options"
+                           " smtp_url and public_url");
     }
 
     plan = cp_json_get(ask, "plan");
@@ -193,6 +218,55 @@ cp_step_admin_undo(cp_op_t *op, cp_tx_t *tx, const char *tenant,
 }
 
 
+/* The link is in the mail and nowhere else. */
+static cp_rc_t
+cp_step_invite(cp_op_t *op, cp_tx_t *tx, const char *tenant,
+    const cp_json_t *ask)
+{
+    cp_rc_t      rc;
+    cp_json_t   *in;
+    cp_entry_t   e;
+    cp_write_t   w = cp_write_of(op, tx, &cp_res_invitation);
+
+    in = cp_json_object(op->arena);
+    cp_json_put(op->arena, in, "tenant", tenant);
+    cp_json_put(op->arena, in, "mail", ask->s);
+    cp_json_put(op->arena, in, "role", "tenant-admin");
+    w.in = in;
+
+    rc = cp_entry_create(&w, &e);
+
+    return rc == CP_OK && !cp_json_num(e.row, "mailed", 0)
+           ? cp_err_set(&op->err, "conflict", "the invitation could not be"
+                        " mailed") : rc;
+}
+
+
+static cp_rc_t
+cp_step_invite_undo(cp_op_t *op, cp_tx_t *tx, const char *tenant,
+    const cp_json_t *ask)
+{
+    cp_rc_t      rc;
+    cp_rows_t    rows;
+    cp_entry_t   e;
+    cp_write_t   w = cp_write_of(op, tx, &cp_res_invitation);
+
+    rc = cp_tx_query(tx, op->arena, "SELECT id FROM invitations"
+                     " WHERE tenant = $1 AND mail = $2 AND state = 'pending'"
+                     " AND inviter_how = 'system'",
+                     cp_args(cp_text(tenant), cp_text(ask->s)), &rows,
+                     &op->err);
+
+    if (rc != CP_OK || rows.rows == 0) {
+        return rc;
+    }
+
+    w.id = cp_cell(&rows, 0, 0)->p;
+
+    return cp_entry_event(&w, "revoke", &e);
+}
+
+
 static bool
 cp_provision_has(const cp_json_t *list, const char *name)
 {
@@ -234,7 +308,7 @@ cp_provision_step(cp_op_t *op, cp_tx_t *tx, const cp_json_t *row,
     done = cp_json_get(at, "done");
 
     for (s = cp_steps; s->name; s++) {
-        ask = cp_json_get(cp_json_get(row, "provision"), s->name);
+        ask = cp_provision_ask(row, s);
 
         if (ask == NULL || cp_provision_has(done, s->name)) {
             continue;
@@ -274,7 +348,7 @@ cp_provision_undo(cp_op_t *op, cp_tx_t *tx, const cp_json_t *row,
     for (s = cp_steps; s->name; s++) {
         if (strcmp(s->name, last->s) == 0) {
             rc = s->undo(op, tx, cp_json_str(row, "id"),
-                         cp_json_get(cp_json_get(row, "provision"), s->name));
+                         cp_provision_ask(row, s));
         }
     }
 

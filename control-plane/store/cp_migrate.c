@@ -52,7 +52,8 @@
     row(38, "0038_keys")                                                      \
     row(39, "0039_invitations")                                               \
     row(40, "0040_regions")                                                   \
-    row(41, "0041_checkpoints")
+    row(41, "0041_checkpoints")                                               \
+    row(42, "0042_tenant_invite")
 
 
 typedef struct {
