@@ -28,6 +28,7 @@ static const cp_route_t *const  cp_routes_tables[] = {
     cp_notice_routes,
     cp_inbox_routes,
     cp_leak_routes,
+    cp_offers_routes,
     NULL
 };
 

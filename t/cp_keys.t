@@ -31,6 +31,15 @@ sub ring {
 }
 ring(k1 => 'scanner');
 
+sub crc32 {
+    my $crc = 0xffffffff;
+    for my $c (unpack 'C*', shift) {
+        $crc ^= $c;
+        $crc = $crc & 1 ? $crc >> 1 ^ 0xedb88320 : $crc >> 1 for 1 .. 8;
+    }
+    return $crc ^ 0xffffffff;
+}
+
 sub stamp { return strftime('%Y-%m-%dT%H:%M:%SZ', gmtime shift) }
 
 my @args = (args => ["--leak-keys=$keys"]);
@@ -107,23 +116,25 @@ is($t->api(GET => "$path/$live->{id}")->{headers}{etag}, $tag,
 
 # keys of elsewhere
 
-my $foreign = 'old-gateway-key-0123456789abcdef';
-my $ours = 'stoa_live_01jd0000000000aa_' . 'x' x 32 . '_00000000';
+my $foreign = 'stoa_live_01jd0000000000aa_' . 'x' x 32;
+$foreign .= sprintf '_%08x', crc32($foreign);
+my $pre = 'stoa_live_01jd0000000000aa';
 my $in = { keys => [
-    { sha256 => sha256_hex($foreign), prefix => 'old-gate', last4 => 'cdef',
+    { sha256 => uc sha256_hex($foreign), prefix => $pre, last4 => 'cdef',
       title => 'from before' },
-    { sha256 => uc sha256_hex($ours), prefix => 'stoa_live_01jd0000000000aa' },
-    { sha256 => sha256_hex('past'), expires_at => stamp(time - 5) },
+    { sha256 => sha256_hex('past'), prefix => 'stoa_live_01jd0000000000ab',
+      expires_at => stamp(time - 5) },
     { sha256 => sha256_hex('odd'), prefix => 'stoa_live_short' },
-    { sha256 => 'g' x 64 },
-    { sha256 => sha256_hex($foreign) } ] };
+    { sha256 => sha256_hex('odd'), prefix => 'old-gateway' },
+    { sha256 => 'g' x 64, prefix => 'stoa_live_01jd0000000000ac' },
+    { sha256 => sha256_hex($foreign), prefix => $pre } ] };
 my $got = $t->must(POST => "$path/import", $in)->{items};
 is(join(' ', map { $_->{result} } @$got),
-   'created created failed failed failed exists', 'each has its result');
-is($got->[1]{id}, '01jd0000000000aa', 'the id of a key of this form');
-like($got->[2]{detail}, qr/expires_at is in the past/, 'and its reason');
+   'created failed failed failed failed exists', 'each has its result');
+is($got->[0]{id}, '01jd0000000000aa', 'the id is the one in the key');
+like($got->[1]{detail}, qr/expires_at is in the past/, 'and its reason');
 my $shown = $t->must(GET => "$path/$got->[0]{id}");
-is("$shown->{imported} $shown->{prefix} $shown->{last4}", '1 old-gate cdef',
+is("$shown->{imported} $shown->{prefix} $shown->{last4}", "1 $pre cdef",
    'it is shown as what it is');
 is(state_of($got->[0]{id})->{digest}, sha256_hex($foreign),
    'gateways get the digest');
@@ -133,7 +144,8 @@ is($t->must(POST => "$path/import", $in)->{items}[0]{result}, 'exists',
 is($t->api(POST => "$path/import", { keys => [] })->{status}, 422, 'none');
 is($t->api(POST => "$path/import", { keys => [({ sha256 => 'a' x 64 })
     x 1001] })->{status}, 422, 'too many');
-spew($t->dir('import.json'), json_encode([{ sha256 => sha256_hex('cli') }]));
+spew($t->dir('import.json'), json_encode([{ sha256 => sha256_hex('cli'),
+    prefix => 'stoa_live_01jd0000000000ad' }]));
 my ($code, $out) = $t->stoactl(qw(key import till), $t->dir('import.json'),
     qw(--tenant con));
 like($out, qr/^0 +created +\w{16}/m, 'stoactl key import');

@@ -235,11 +235,10 @@ cp_credential_import(const cp_write_t *w, cp_json_t *after)
 {
     size_t        len, n;
     uint8_t       digest[32];
-    char          id[STOA_ID_LEN + 1];
     cp_rc_t       rc;
     cp_rows_t     rows;
     cp_arena_t   *a = w->op->arena;
-    const char   *sum, *prefix, *last4;
+    const char   *id, *sum, *prefix, *last4;
 
     sum = cp_json_str(w->given, "sha256");
     prefix = cp_json_str(w->given, "prefix");
@@ -250,27 +249,20 @@ cp_credential_import(const cp_write_t *w, cp_json_t *after)
                             "must be 64 hexadecimal digits");
     }
 
-    /* of our form: stoa_<env>_<id> */
-
-    len = prefix ? strlen(prefix) : 0;
+    len = strlen(prefix);
     n = len > STOA_ID_LEN + 1 ? len - STOA_ID_LEN - 1 : 0;
-    stoa_id_unpack(digest, id);
-    id[STOA_ID_LEN] = '\0';
 
-    if (prefix && strncmp(prefix, "stoa_", 5) == 0) {
-        if (n <= 5 || prefix[n] != '_'
-            || !stoa_env_valid(prefix + 5, n - 5)
-            || !stoa_id_valid(prefix + n + 1, STOA_ID_LEN))
-        {
-            return cp_err_field(&w->op->err, -1, w->given->line, "prefix",
-                                "is not stoa_ENV_ID");
-        }
-
-        memcpy(id, prefix + n + 1, STOA_ID_LEN);
-        cp_json_set(a, after, "env",
-                    cp_json_string(a, cp_arena_strndup(a, prefix + 5,
-                                                       n - 5)));
+    if (n <= 5 || strncmp(prefix, "stoa_", 5) != 0 || prefix[n] != '_'
+        || !stoa_env_valid(prefix + 5, n - 5)
+        || !stoa_id_valid(prefix + n + 1, STOA_ID_LEN))
+    {
+        return cp_err_field(&w->op->err, -1, w->given->line, "prefix",
+                            "is not stoa_ENV_ID");
     }
+
+    id = prefix + n + 1;
+    cp_json_set(a, after, "env",
+                cp_json_string(a, cp_arena_strndup(a, prefix + 5, n - 5)));
 
     rc = cp_tx_query(w->tx, a, "SELECT 1 FROM credentials WHERE id = $1",
                      cp_args(cp_text(id)), &rows, &w->op->err);
@@ -284,7 +276,7 @@ cp_credential_import(const cp_write_t *w, cp_json_t *after)
     }
 
     cp_json_put(a, after, "id", id);
-    cp_json_put(a, after, "prefix", prefix ? prefix : "");
+    cp_json_put(a, after, "prefix", prefix);
     cp_json_put(a, after, "last4", last4 ? last4 : "");
     cp_json_put(a, after, "key_digest", cp_hex(a, digest, sizeof(digest)));
     cp_json_put(a, after, "key_alg", "sha256");

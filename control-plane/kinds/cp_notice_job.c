@@ -62,7 +62,7 @@ static const char  cp_near_sql[] =
     " CAST(SUM(CASE WHEN u.start_ms >= $2 THEN u.n ELSE 0 END) AS BIGINT),"
     " CAST(SUM(u.n) AS BIGINT) FROM"
     " (SELECT subscription, start_ms, SUM(c2xx + c3xx + c4xx + c5xx)"
-    " AS n FROM usage_minute WHERE start_ms >= $3 AND subscription IN"
+    " AS n FROM usage_day WHERE start_ms >= $3 AND subscription IN"
     " (SELECT m.subscription FROM usage_minute m JOIN subscriptions q"
     " ON q.id = m.subscription JOIN plans r ON r.id = q.plan"
     " WHERE m.start_ms >= $1 AND (r.quota_day > 0 OR r.quota_month > 0))"

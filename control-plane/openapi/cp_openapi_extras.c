@@ -446,6 +446,26 @@ const cp_openapi_extra_t  cp_openapi_extras[] = {
       " reports here\",\"content\":{\"application/problem+json\":"
       "{\"schema\":" REF("Problem") "}}}}" },
 
+    { "GET /v1/tenants/{tenant}/offers",
+      "[" QUERY("publisher", TOLD, "only this tenant's") ","
+      QUERY("limit", "{\"type\":\"integer\",\"minimum\":1,\"maximum\":500}",
+            "of a page") ","
+      QUERY("cursor", TOLD, "next of the page before") "]", NULL,
+      OK_JSON("plans, with the apis that they are for", REF("Offers")) },
+
+    { "POST /v1/tenants/{tenant}/subscriptions/{subscription}/plan-preview",
+      NULL, JSON("{\"type\":\"object\",\"required\":[\"plan\"],"
+           "\"additionalProperties\":false,\"properties\":{\"plan\":" TEXT
+           "}}"),
+      OK_JSON("what it would change; possible: false, why not",
+              REF("PlanPreview")) },
+
+    { "POST /v1/tenants/{tenant}/subscriptions/{subscription}/transfer",
+      NULL, JSON("{\"type\":\"object\",\"required\":[\"application\"],"
+           "\"additionalProperties\":false,\"properties\":{\"application\":"
+           TEXT "}}"),
+      OK_JSON("the subscription", REF("Subscription")) },
+
     { "GET /v1/inbox",
       "[" QUERY("kind", "{\"type\":\"string\",\"enum\":[\"subscription\","
             "\"approval\",\"tool\",\"prompt\",\"resource\",\"template\"]}",
@@ -707,7 +727,8 @@ const char *const  cp_openapi_schemas_text[] = {
     "{\"type\":\"object\",\"required\":[\"keys\"],\"additionalProperties\":"
     "false,\"properties\":{\"keys\":{\"type\":\"array\",\"minItems\":1,"
     "\"maxItems\":1000,\"items\":{\"type\":\"object\",\"required\":"
-    "[\"sha256\"],\"additionalProperties\":false,\"properties\":{\"sha256\":"
+    "[\"sha256\",\"prefix\"],\"additionalProperties\":false,"
+    "\"properties\":{\"sha256\":"
     "{\"type\":\"string\",\"minLength\":64,\"maxLength\":64},\"prefix\":"
     "{\"type\":\"string\",\"maxLength\":48},\"last4\":{\"type\":\"string\","
     "\"maxLength\":4},\"title\":{\"type\":\"string\",\"maxLength\":200},"
@@ -731,6 +752,20 @@ const char *const  cp_openapi_schemas_text[] = {
     "[\"token_hash\",\"token_type\",\"label\"],\"properties\":"
     "{\"token_hash\":" TEXT ",\"token_type\":" TEXT ",\"label\":{\"type\":"
     "\"string\",\"enum\":[\"true_positive\",\"false_positive\"]}}}}",
+
+    "Offers",
+    "{\"type\":\"object\",\"required\":[\"items\"],\"properties\":{\"next\":"
+    TEXT ",\"items\":{\"type\":\"array\",\"items\":{\"type\":\"object\","
+    "\"required\":[\"publisher\",\"plan\",\"apis\"],\"properties\":"
+    "{\"publisher\":" TEXT ",\"plan\":" TEXT ",\"apis\":{\"type\":\"array\","
+    "\"items\":" TEXT "}}}}}}",
+
+    "PlanPreview",
+    "{\"type\":\"object\",\"required\":[\"possible\",\"from\",\"used\"],"
+    "\"properties\":{\"possible\":{\"type\":\"boolean\"},\"detail\":" TEXT
+    ",\"from\":" ANY ",\"to\":" ANY ",\"changes\":" ANY ",\"used\":"
+    "{\"type\":\"object\",\"properties\":{\"day\":" INT64("0")
+    ",\"month\":" INT64("0") "}}}}",
 
     "ApplyAnswer",
     "{\"type\":\"object\",\"required\":[\"rev\",\"changes\"],\"properties\":"

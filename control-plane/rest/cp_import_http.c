@@ -1,8 +1,7 @@
 /*
  * POST .../credentials/import: keys that were made elsewhere, by their digest
- * alone.  A key of the form of ours keeps its id, which its prefix tells; any
- * other has the id that its digest begins with, by which a gateway with
- * stoa_imported_keys finds it.
+ * alone: those of another control plane.  A gateway finds a key by the id in
+ * it, which its prefix tells; other forms of keys have none.
  *
  * Limits: CP_IMPORT_MAX keys, one transaction, a result for each.
  */
@@ -24,8 +23,8 @@ static cp_rc_t cp_import_one(cp_req_t *r, cp_tx_t *tx, const cp_place_t *p,
 static const cp_field_t  import_key_fields[] = {
     F("sha256", CP_F_STRING, RQ, 64, 64, NULL,
       "of the whole key, hexadecimal"),
-    F("prefix", CP_F_STRING, 0, 0, 48, NULL,
-      "how the key begins; stoa_ENV_ID of one of this form"),
+    F("prefix", CP_F_STRING, RQ, 1, 48, NULL,
+      "how the key begins: stoa_ENV_ID"),
     F("last4", CP_F_STRING, 0, 0, 4, NULL, "how it ends"),
     F("title", CP_F_STRING, 0, 0, 200, NULL, "for people"),
     F("expires_at", CP_F_TIME, 0, 0, 0, NULL, "refused from then on"),

@@ -161,8 +161,7 @@ cp_leak_one(cp_op_t *op, cp_tx_t *tx, const cp_json_t *entry,
 }
 
 
-/* By the id in it, or the one that its digest begins with; it is ours when the
- * digest is. */
+/* By the id in it; it is ours when the digest is. */
 static cp_rc_t
 cp_leak_look(cp_op_t *op, cp_tx_t *tx, const char *token, cp_rows_t *rows,
     bool *ours)
@@ -175,15 +174,12 @@ cp_leak_look(cp_op_t *op, cp_tx_t *tx, const char *token, cp_rows_t *rows,
     const char  *digest;
 
     *ours = false;
-    cp_sha256(token, strlen(token), sum);
 
-    if (stoa_key_parse(token, strlen(token), &key) == STOA_OK) {
-        memcpy(id, key.id.data, STOA_ID_LEN);
-
-    } else {
-        stoa_id_unpack(sum, id);
+    if (stoa_key_parse(token, strlen(token), &key) != STOA_OK) {
+        return CP_OK;
     }
 
+    memcpy(id, key.id.data, STOA_ID_LEN);
     id[STOA_ID_LEN] = '\0';
 
     rc = cp_tx_query(tx, op->arena, "SELECT c.id, c.tenant, c.state,"

@@ -137,6 +137,95 @@ ctl_run_bulk(ctl_t *c)
 
 
 ctl_exit_e
+ctl_run_offers(ctl_t *c)
+{
+    cp_json_t   *v;
+    ctl_exit_e   rc;
+    const char  *tenant;
+
+    rc = ctl_tenant(c, &tenant);
+
+    if (rc == CTL_DONE) {
+        rc = ctl_list(c, cp_arena_printf(c->arena, "/v1/tenants/%s/offers",
+                                         ctl_escape(c, tenant)),
+                      CTL_ITEMS_MAX, &v);
+    }
+
+    return rc == CTL_DONE
+           ? ctl_print(c, v, "publisher plan rate per_ms quota_day"
+                       " quota_month approval apis")
+           : rc;
+}
+
+
+/* A member of a body, posted to a subscription. */
+
+static ctl_exit_e
+ctl_sub_post(ctl_t *c, const char *what, const char *member,
+    const char **path, cp_json_t **body)
+{
+    ctl_exit_e   rc;
+    const char  *id;
+
+    rc = ctl_subscription_id(c, c->arg[0], &id);
+
+    if (rc == CTL_DONE) {
+        rc = ctl_path(c, ctl_kind("subscription"), NULL, id, path);
+    }
+
+    if (rc == CTL_DONE) {
+        *path = cp_arena_printf(c->arena, "%s/%s", *path, what);
+        *body = cp_json_object(c->arena);
+        cp_json_put(c->arena, *body, member, c->arg[1]);
+    }
+
+    return rc;
+}
+
+
+ctl_exit_e
+ctl_run_preview(ctl_t *c)
+{
+    cp_json_t   *body, *v;
+    ctl_exit_e   rc;
+    const char  *path;
+
+    rc = ctl_sub_post(c, "plan-preview", "plan", &path, &body);
+
+    if (rc == CTL_DONE) {
+        rc = ctl_post(c, path, body, &v);
+    }
+
+    return rc == CTL_DONE
+           ? ctl_print(c, v, "possible detail from.name to.name changes"
+                       " used.day used.month")
+           : rc;
+}
+
+
+ctl_exit_e
+ctl_run_transfer(ctl_t *c)
+{
+    cp_json_t     *body;
+    ctl_exit_e     rc;
+    const char    *path;
+    ctl_answer_t   answer;
+
+    rc = ctl_sub_post(c, "transfer", "application", &path, &body);
+
+    if (rc == CTL_DONE) {
+        rc = ctl_write_post(c, path, body, &answer);
+    }
+
+    if (rc == CTL_DONE) {
+        rc = ctl_print(c, answer.json, ctl_kind("subscription")->columns);
+    }
+
+    return rc == CTL_DONE ? ctl_written(c, &answer) : rc;
+}
+
+
+ctl_exit_e
 ctl_run_notice_list(ctl_t *c)
 {
     cp_json_t   *v;

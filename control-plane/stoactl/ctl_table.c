@@ -465,6 +465,18 @@ const ctl_cmd_t  ctl_table[] = {
       "Exit code 2 when a finding is an error.",
       ctl_run_document_lint, NULL, NULL },
 
+    { "subscription preview", "SUBSCRIPTION PLAN", NULL,
+      "show what another plan would change", NULL,
+      ctl_run_preview, NULL, NULL },
+
+    { "subscription transfer", "SUBSCRIPTION APPLICATION", ctl_opts_write,
+      "move it to another application of its tenant", NULL,
+      ctl_run_transfer, NULL, NULL },
+
+    { "offers", "", NULL,
+      "list the plans of other tenants whose apis the tenant sees", NULL,
+      ctl_run_offers, NULL, NULL },
+
     { "approval list", "", ctl_opts_approvals,
       "list the calls of tools that wait for an approval", NULL,
       ctl_run_approval_list, NULL, NULL },

@@ -268,6 +268,9 @@ ctl_exit_e ctl_run_approval_show(ctl_t *c);
 ctl_exit_e ctl_run_approval(ctl_t *c);        /* data: the event            */
 ctl_exit_e ctl_run_inbox(ctl_t *c);           /* ctl_inbox.c                */
 ctl_exit_e ctl_run_bulk(ctl_t *c);
+ctl_exit_e ctl_run_offers(ctl_t *c);
+ctl_exit_e ctl_run_preview(ctl_t *c);
+ctl_exit_e ctl_run_transfer(ctl_t *c);
 ctl_exit_e ctl_run_notice_list(ctl_t *c);
 ctl_exit_e ctl_run_notice_read(ctl_t *c);
 ctl_exit_e ctl_run_mail_list(ctl_t *c);

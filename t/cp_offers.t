@@ -1,0 +1,159 @@
+#!/usr/bin/perl
+
+# What a consumer sees of others' plans; what another plan would change; a
+# subscription that moves to another application.
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::Stoa;
+use Test::Stoa::Feed;
+
+my $t = Test::Stoa->new;
+$t->control;
+$t->must(POST => '/v1/tenants', { name => $_ }) for qw(pub con mate far);
+my %token = map { my ($name) = @$_;
+    ($name => $t->must(POST => '/v1/admin-tokens', { name => $name,
+        role => 'tenant-admin', tenant => $name })->{token}) }
+    ['pub'], ['con'];
+my ($p, $c) = ('/v1/tenants/pub', '/v1/tenants/con');
+my $mine = $t->must(GET => $c)->{id};
+
+sub api {
+    my ($tenant, $name, %o) = @_;
+    my $base = "/v1/tenants/$tenant/apis";
+    $t->must(POST => $base, { name => $name, kind => 'rest',
+        base_path => "/$tenant-$name", upstream => { targets => [
+        { url => 'http://10.0.0.1' }] }, %o });
+    $t->must(POST => "$base/$name/publish") unless $name eq 'draft';
+}
+api('pub', 'open', audience => 'public');
+api('pub', 'inner');
+api('pub', 'draft', audience => 'public');
+api('mate', 'ours', audience => 'partner', partners => ['con']);
+api('far', 'none');
+$t->must(POST => "/v1/tenants/$_->[0]/plans", $_->[1])
+    for ['pub', { name => 'gold', quota_day => 100, rate => 10 }],
+        ['pub', { name => 'free', quota_day => 10 }],
+        ['pub', { name => 'asked', approval => 'manual' }],
+        ['pub', { name => 'old' }], ['mate', { name => 'm' }],
+        ['far', { name => 'f' }], ['con', { name => 'own' }];
+$t->must(POST => "$p/plans/old/deprecate");
+
+# offers
+
+sub offers {
+    my ($query, $who) = @_;
+    return $t->must(GET => "$c/offers" . ($query // ''), undef,
+                    token => $token{ $who // 'con' });
+}
+my $all = offers();
+is(join(' ', sort map { "$_->{publisher}/$_->{plan}" } @{ $all->{items} }),
+   'mate/m pub/asked pub/free pub/gold',
+   'active plans of who has an api that the tenant sees');
+my ($gold) = grep { $_->{plan} eq 'gold' } @{ $all->{items} };
+is("@{ $gold->{apis} }", 'open', 'with the apis that it sees');
+is("$gold->{quota_day} $gold->{rate} $gold->{approval}", '100 10 auto',
+   'and their limits');
+is(join(' ', map { $_->{plan} } @{ offers('?publisher=mate')->{items} }), 'm',
+   'of one publisher');
+my $page = offers('?limit=3');
+is(scalar(@{ offers("?limit=3&cursor=$page->{next}")->{items} }), 1, 'pages');
+is($t->api(GET => "$c/offers", undef, token => $token{pub})->{status}, 404,
+   'what others are offered is theirs');
+
+# another plan
+
+$t->must(POST => "$c/applications", { name => $_ }) for qw(shop till bar);
+my $sub = $t->must(POST => "$c/subscriptions", { application => 'shop',
+    target_tenant => 'pub', api => 'open', plan => 'free' });
+my $gw = Test::Stoa::Feed->new($t, 'gw', 'default');
+my $now = int(time) * 1000;
+is($gw->call('POST', '/gateway/v1/usage', { file => 'd' x 32, batch => 1,
+    from_ms => $now, to_ms => $now + 1000, rows => [{
+    tenant => $t->must(GET => $p)->{id}, subscription => $sub->{id},
+    api => $t->must(GET => "$p/apis/open")->{id}, refused => '',
+    application => $t->must(GET => "$c/applications/shop")->{id},
+    operation => '', c2xx => 4, c3xx => 0, c4xx => 0, c5xx => 0,
+    bytes_in => 0, bytes_out => 0, latency_us => [(0) x 6, 4, (0) x 19] }] })
+   ->{status}, 200, 'it was used');
+
+sub preview {
+    my ($plan) = @_;
+    return $t->must(POST => "$c/subscriptions/$sub->{id}/plan-preview",
+                    { plan => $plan }, token => $token{con});
+}
+my $see = preview('gold');
+ok($see->{possible}, 'a preview of another plan');
+is_deeply($see->{changes}, { quota_day => { before => 10, after => 100 },
+    rate => { before => 0, after => 10 } }, 'what would change');
+is_deeply($see->{used}, { day => 4, month => 4 }, 'and what is used already');
+is($t->must(GET => "$c/subscriptions/$sub->{id}")->{plan}, 'free',
+   'nothing is changed');
+$see = preview('asked');
+ok(!$see->{possible}, 'a plan that its publisher approves');
+like($see->{detail}, qr/publisher's approval/, 'and why not');
+ok(!preview('old')->{possible}, 'a deprecated one');
+ok(!preview('nothing')->{possible}, 'one that is not there');
+is($t->must(GET => '/v1/audit/verify')->{ok}, JSON::PP::true,
+   'the audit log knows nothing of it');
+
+# another application
+
+sub transfer {
+    my ($id, $to, $who) = @_;
+    return $t->api(POST => "$c/subscriptions/$id/transfer",
+        { application => $to }, token => $token{ $who // 'con' });
+}
+my %app = map { $_ => $t->must(GET => "$c/applications/$_")->{id} }
+    qw(shop till bar);
+my $target = $t->must(GET => "$p/apis/open")->{id};
+sub served {
+    my ($app) = @_;
+    $gw->pull;
+    my $row = $gw->{rows}{"sub:$app{$app}:$target"};
+    return $row && $row->{body} ? $row->{body}{state} : 'none';
+}
+is(served('shop'), 'active', 'the gateways have it');
+is(transfer($sub->{id}, 'nobody')->{status}, 422, 'no such application');
+my $r = transfer($sub->{id}, 'till');
+is($r->{status}, 200, 'it moves');
+is($r->{json}{application}, 'till', 'to the other application');
+is(served('shop') . ' ' . served('till'), 'none active',
+   'at the gateways too');
+my $told = $t->must(GET => '/v1/notices?kind=subscription_moved', undef,
+                    token => $token{pub})->{items};
+is($told->[0]{text}, 'The subscription of con/shop is that of till now;'
+   . ' it is active.', 'the publisher is told');
+is($t->must(GET => "/v1/audit?tenant=con&action=transfer")->{items}[0]{diff}
+   {application}{before}, 'shop', 'and the audit log');
+$t->must(POST => "$c/subscriptions", { application => 'bar',
+    target_tenant => 'pub', api => 'open', plan => 'free' });
+is(transfer($sub->{id}, 'bar')->{status}, 409, 'not beside another one');
+
+my $asked = $t->must(POST => "$c/subscriptions", { application => 'shop',
+    target_tenant => 'pub', api => 'open', plan => 'asked' });
+$t->must(POST => "$p/subscriptions/$asked->{id}/approve");
+$t->must(DELETE => "$c/subscriptions/$sub->{id}");
+is(transfer($asked->{id}, 'till')->{json}{state}, 'pending',
+   'who was approved does not pass that on');
+is(served('till'), 'pending', 'at the gateways too');
+$t->must(POST => "$p/subscriptions/$asked->{id}/approve");
+$t->must(POST => "$p/subscriptions/$asked->{id}/suspend", undef,
+         token => $token{pub});
+is(transfer($asked->{id}, 'shop')->{status}, 409,
+   'nor get rid of what its publisher decided');
+is(transfer($asked->{id}, 'shop', 'pub')->{status}, 404,
+   'under a path that is not his');
+
+# the command line
+
+my ($code, $out) = $t->stoactl(qw(offers --tenant con));
+like($out, qr/^pub +gold +10 /m, 'stoactl offers');
+($code, $out) = $t->stoactl(qw(subscription preview con/bar/open gold
+    --tenant con));
+like($out, qr/^yes +free +gold/m, 'stoactl subscription preview');
+($code, $out) = $t->stoactl(qw(subscription transfer con/bar/open shop
+    --tenant con));
+is($code, 0, 'stoactl subscription transfer');
+
+$t->done;
