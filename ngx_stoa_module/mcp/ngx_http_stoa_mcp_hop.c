@@ -102,7 +102,10 @@ ngx_http_stoa_mcp_place(u_char *dst)
 
     ngx_memcpy(dst, mcf->counters->head->id, 16);
     dst[16] = (u_char) mcf->peer.len;
-    ngx_memcpy(dst + 17, mcf->peer.data, mcf->peer.len);
+
+    if (mcf->peer.len) {
+        ngx_memcpy(dst + 17, mcf->peer.data, mcf->peer.len);
+    }
 
     return 17 + mcf->peer.len;
 }
