@@ -57,7 +57,7 @@ cp_import_operations(cp_op_t *op, cp_tx_t *tx, const char *api,
                                     .dry = dry };
     const cp_json_t          *want;
     static const char *const  said[] = { "create", "update", "delete",
-                                         "held", NULL };
+                                         "held", "left_out", NULL };
 
     m.made.arena = op->arena;
     m.out = cp_json_object(op->arena);
@@ -262,7 +262,7 @@ cp_import_create(cp_import_t *m, const cp_json_t *want, const char *method)
 {
     char         *upper, *p;
     cp_rc_t       rc;
-    unsigned      n;
+    cp_err_t      err;
     cp_entry_t    e;
     cp_json_t    *in;
     cp_arena_t   *a = m->op->arena;
@@ -287,14 +287,19 @@ cp_import_create(cp_import_t *m, const cp_json_t *want, const char *method)
 
     w.id = m->api;
     w.in = in;
-    n = m->op->err.n;
+    err = m->op->err;
     rc = cp_entry_create(&w, &e);
 
-    for ( /* void */ ; rc == CP_DECLINED && n < m->op->err.n; n++) {
-        m->op->err.faults[n].line = want->line;
-        m->op->err.faults[n].field = cp_arena_printf(a, "paths %s %s: %s",
-                                        upper, cp_json_str(want, "path"),
-                                        m->op->err.faults[n].field);
+    /* a form of paths that gateways do not have: {from}...{to} */
+
+    if (rc == CP_DECLINED && m->op->err.n == err.n + 1
+        && strcmp(m->op->err.faults[err.n].field, "path") == 0)
+    {
+        cp_import_tell(m, "left_out", name,
+                       cp_import_key(a, method, cp_json_str(want, "path")),
+                       m->op->err.faults[err.n].message);
+        m->op->err = err;
+        return CP_OK;
     }
 
     if (rc == CP_OK) {

@@ -2,12 +2,16 @@
  * Versions of documents.
  */
 
+#include <malloc.h>
+#include <stdatomic.h>
 #include <string.h>
 
-#include <stdatomic.h>
 #include <zlib.h>
 
 #include "catalogue/cp_specs.h"
+
+
+#define CP_SPECS_TRIM  1048576         /* longer ones: memory is given back */
 
 
 static _Atomic int64_t  cp_specs_busy;
@@ -32,6 +36,10 @@ void
 cp_specs_end(size_t len)
 {
     (void) atomic_fetch_sub(&cp_specs_busy, (int64_t) len);
+
+    if (len > CP_SPECS_TRIM) {
+        (void) malloc_trim(0);
+    }
 }
 
 

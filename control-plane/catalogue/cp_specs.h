@@ -60,7 +60,8 @@ cp_rc_t cp_specs_keep(cp_op_t *op, cp_tx_t *tx, const char *api,
 /*
  * Makes the api's operations what `list` (of cp_spec_operations()) says, as
  * far as the document owns them: those that somebody wrote by hand stay, and
- * so do names, states, policies.  *out {create, update, delete, held, kept}.
+ * so do names, states, policies.  *out {create, update, delete, held,
+ * left_out}.
  * dry: what cannot be removed is told, not refused.
  */
 cp_rc_t cp_import_operations(cp_op_t *op, cp_tx_t *tx, const char *api,

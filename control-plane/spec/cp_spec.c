@@ -297,9 +297,10 @@ static void
 cp_spec_rules(cp_spec_t *s, cp_spec_type_e type, const cp_json_t *node,
     const cp_spec_at_t *at)
 {
+    unsigned          i;
     const char       *id;
     cp_spec_at_t      in;
-    const cp_json_t  *m;
+    const cp_json_t  *m, *item;
 
     for (m = type == T_PATHS ? node->first : NULL; m; m = m->next) {
         in = (cp_spec_at_t) { at, m->key, 0 };
@@ -310,11 +311,21 @@ cp_spec_rules(cp_spec_t *s, cp_spec_type_e type, const cp_json_t *node,
 
         if (m->key[0] != '/') {
             cp_spec_fault(s, m, &in, "a path begins with /");
+            continue;
+        }
 
-        } else if (cp_spec_once(s, cp_set_shapes,
-                                cp_spec_shape(s->arena, m->key), m))
-        {
-            cp_spec_fault(s, m, &in, "another path takes the same requests");
+        item = cp_spec_deref(s, m);
+
+        for (i = 0; cp_spec_methods[i]; i++) {
+            if (cp_json_get(item, cp_spec_methods[i])
+                && cp_spec_once(s, cp_set_shapes,
+                                cp_spec_key(s->arena, cp_spec_methods[i],
+                                            m->key), m))
+            {
+                cp_spec_fault(s, m, &in, cp_arena_printf(s->arena, "another"
+                              " path takes the same requests (%s)",
+                              cp_spec_methods[i]));
+            }
         }
     }
 
@@ -639,6 +650,17 @@ cp_spec_shape(cp_arena_t *a, const char *path)
     }
 
     return shape ? shape : path;
+}
+
+
+const char *
+cp_spec_key(cp_arena_t *a, const char *method, const char *path)
+{
+    const char  *key;
+
+    key = cp_arena_printf(a, "%s %s", method, cp_spec_shape(a, path));
+
+    return key ? key : "";
 }
 
 

@@ -122,7 +122,9 @@ bool cp_spec_has(cp_spec_t *s, const void *set, const char *key);
 /* The node itself, or what its references lead to in the end. */
 const cp_json_t *cp_spec_deref(cp_spec_t *s, const cp_json_t *node);
 const char *cp_spec_pointer(cp_spec_t *s, const cp_spec_at_t *at);
-/* "GET /orders/{id}" of an operation below paths; NULL: it is no such. */
+/* "get /orders/{}" */
+const char *cp_spec_key(cp_arena_t *a, const char *method, const char *path);
+/* /orders/{} */
 const char *cp_spec_shape(cp_arena_t *a, const char *path);
 
 extern const char *const  cp_spec_methods[];           /* NULL ends          */

@@ -42,28 +42,36 @@ cp_diff_named(cp_diff_t *d, const char *method, const char *path)
 static void
 cp_diff_paths(cp_diff_t *d, cp_spec_t *s, const void *set)
 {
-    const cp_json_t  *path;
+    unsigned          i;
+    const cp_json_t  *path, *item;
 
     path = cp_json_get(s->root, "paths");
 
     for (path = path ? path->first : NULL; path; path = path->next) {
-        if (path->key[0] == '/') {
-            (void) cp_spec_once(d->new, set,
-                                cp_spec_shape(d->arena, path->key), path);
+        item = path->key[0] == '/' ? cp_spec_deref(s, path) : NULL;
+
+        for (i = 0; cp_spec_methods[i]; i++) {
+            if (cp_json_get(item, cp_spec_methods[i])) {
+                (void) cp_spec_once(d->new, set,
+                                    cp_spec_key(d->arena, cp_spec_methods[i],
+                                                path->key), path);
+            }
         }
     }
 }
 
 
+/* The path that has the operation, by whatever names of parameters. */
 static const cp_json_t *
-cp_diff_path(cp_diff_t *d, const void *set, const cp_json_t *path)
+cp_diff_path(cp_diff_t *d, const void *set, const char *method,
+    const cp_json_t *path)
 {
-    const char  *shape;
+    const char  *key;
 
-    shape = cp_spec_shape(d->arena, path->key);
+    key = cp_spec_key(d->arena, method, path->key);
 
-    return cp_spec_has(d->new, set, shape)
-           ? cp_spec_once(d->new, set, shape, path) : NULL;
+    return cp_spec_has(d->new, set, key)
+           ? cp_spec_once(d->new, set, key, path) : NULL;
 }
 
 
@@ -73,7 +81,7 @@ cp_diff_added(cp_diff_t *d)
     unsigned          i;
     cp_spec_at_t      top = { NULL, NULL, 0 }, paths = { &top, "paths", 0 };
     cp_spec_at_t      in, at;
-    const cp_json_t  *path, *was, *item;
+    const cp_json_t  *path, *item;
 
     path = cp_json_get(d->new->root, "paths");
 
@@ -83,12 +91,12 @@ cp_diff_added(cp_diff_t *d)
         }
 
         item = cp_spec_deref(d->new, path);
-        was = cp_spec_deref(d->old, cp_diff_path(d, cp_set_old, path));
         in = (cp_spec_at_t) { &paths, path->key, 0 };
 
         for (i = 0; cp_spec_methods[i]; i++) {
             if (cp_json_get(item, cp_spec_methods[i])
-                && cp_json_get(was, cp_spec_methods[i]) == NULL)
+                && cp_diff_path(d, cp_set_old, cp_spec_methods[i], path)
+                   == NULL)
             {
                 at = (cp_spec_at_t) { &in, cp_spec_methods[i], 0 };
                 d->operation = cp_diff_named(d, cp_spec_methods[i],
@@ -124,16 +132,16 @@ cp_spec_diff(cp_spec_t *old, cp_spec_t *new)
     path = cp_json_get(old->root, "paths");
 
     for (path = path ? path->first : NULL; path; path = path->next) {
-        other = path->key[0] == '/' ? cp_diff_path(&d, cp_set_new, path)
-                                    : NULL;
         item[0] = path->key[0] == '/' ? cp_spec_deref(old, path) : NULL;
-        item[1] = cp_spec_deref(new, other);
-        name[0] = path->key;
-        name[1] = other ? other->key : path->key;
-        in = (cp_spec_at_t) { &paths, name[1], 0 };
 
         for (i = 0; cp_spec_methods[i]; i++) {
             op[0] = cp_json_get(item[0], cp_spec_methods[i]);
+            other = op[0] ? cp_diff_path(&d, cp_set_new, cp_spec_methods[i],
+                                         path) : NULL;
+            item[1] = cp_spec_deref(new, other);
+            name[0] = path->key;
+            name[1] = other ? other->key : path->key;
+            in = (cp_spec_at_t) { &paths, name[1], 0 };
             op[1] = cp_json_get(item[1], cp_spec_methods[i]);
 
             if (op[0] == NULL) {

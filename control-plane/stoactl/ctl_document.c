@@ -66,7 +66,8 @@ ctl_run_document_import(ctl_t *c)
     ctl_answer_t       answer;
     unsigned           i;
     const cp_json_t   *m, *list;
-    const char *const  said[] = { "create", "update", "delete", "held" };
+    const char *const  said[] = { "create", "update", "delete", "held",
+                                 "left_out" };
 
     dry = ctl_opt(c, "dry-run") != NULL;
     how = ctl_opt(c, "operations");
@@ -88,7 +89,7 @@ ctl_run_document_import(ctl_t *c)
            c->arg[0], ctl_cell_text(c, answer.json, "format"),
            ctl_cell_text(c, answer.json, "operations"));
 
-    for (i = 0; i < 4; i++) {
+    for (i = 0; i < sizeof(said) / sizeof(said[0]); i++) {
         list = cp_json_get(cp_json_get(answer.json, "imported"), said[i]);
 
         for (m = list ? list->first : NULL; m; m = m->next) {
