@@ -427,7 +427,7 @@ for (1 .. 150) {
     my $doc = json_decode($base);
     for (0 .. rand 4) {
         my @at = places($doc);
-        ${ $at[rand @at] } = $odd[rand @odd];
+        ${ $at[rand @at] } = json_decode(encode([$odd[rand @odd]]))->[0];
     }
     my $status = lint($doc)->{status};
     $came{$status}++;
