@@ -427,6 +427,40 @@ is(login($jay, 'another of jay')->{status}, 201, 'it is good');
 $db->("DELETE FROM login_tries");
 
 
+# stoactl: as a person
+
+my $conf = $t->dir('person.yaml');
+my $pass = $t->write_file('pass', "$good\n");
+sub ctl { my (@argv) = @_;
+          return $t->stoactl(@argv, { env => { STOA_TOKEN => '',
+              STOA_CONFIG => $conf } }) }
+my ($code, $out, $err) = ctl('login', '--user', 'admin', '--password-file',
+    $t->dir('none'));
+is($code, 1, 'login without the password');
+($code, $out, $err) = ctl('login', '--user', 'admin', '--password-file', $pass);
+is("$code $err", '0 ', 'login');
+like($out, qr/^admin +password /m, 'who it is');
+is((stat $conf)[2] & 0777, 0600, 'what it keeps is its own');
+($code, $out) = ctl('whoami');
+like($out, qr/platform-admin/, 'without a token');
+($code, $out) = ctl('users', 'list');
+like($out, qr/^admin .*active/m, 'users list');
+($code, $out) = ctl('users', 'invite', 'max@x.org', '--tenant', 'acme');
+like($out, qr{https://stoa.example/invitation#[\w-]{43}}, 'users invite');
+($code, $out) = ctl('users', 'disable', 'kim');
+like($out, qr/disabled/, 'users disable');
+($code, $out) = ctl('users', 'enable', 'kim');
+like($out, qr/active/, 'users enable');
+($code, $out) = ctl('users', 'reset', 'kim');
+like($out, qr{https://stoa.example/invitation#[\w-]{43}}, 'users reset');
+($code, undef, $err) = ctl('users', 'reset', 'nobody');
+is($code, 3, 'of nobody');
+my $kept = slurp($conf) =~ /(__Host-stoa=[\w-]+)/ ? $1 : '';
+is((ctl('logout'))[0], 0, 'logout');
+unlike(slurp($conf), qr/\Q$kept\E/, 'keeps nothing');
+is((ctl('whoami'))[0], 3, 'and is nobody');
+
+
 # Told in the audit log, the failures together
 
 my @events;
@@ -455,7 +489,7 @@ ok($over, 'a login that is not used ends');
 # A start with another database of the same people
 
 $t->stop('control');
-my ($code, $out) = $t->run_cmd(["$Test::Stoa::OBJS/stoa-control",
+($code, $out) = $t->run_cmd(["$Test::Stoa::OBJS/stoa-control",
     '--new-admin-password', $key, '--database=' . $t->database]);
 is($code, 0, 'a new password, on the host');
 $t->control(args => \@args);

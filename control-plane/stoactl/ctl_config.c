@@ -7,6 +7,7 @@
  *         url: http://127.0.0.1:8400
  *         token_file: /etc/stoa/admin.token
  *         tenant: acme
+ *         session: (what "stoactl login" keeps)
  *
  * Precedence: option, environment, context, default.
  */
@@ -203,10 +204,18 @@ ctl_config_load(ctl_t *c)
         c->url = CTL_URL_DEFAULT;
     }
 
+    c->context = name;
     c->token = ctl_opt(c, "token");
     file = ctl_opt(c, "token-file");
 
-    if (c->token == NULL && file == NULL) {
+    if (c->token == NULL && file == NULL && ctl_env("STOA_TOKEN") == NULL
+        && ctx != NULL)
+    {
+        c->session = cp_json_str(ctx, "session");
+        c->session = c->session && *c->session ? c->session : NULL;
+    }
+
+    if (c->session == NULL && c->token == NULL && file == NULL) {
         c->token = ctl_config_pick(NULL, ctl_env("STOA_TOKEN"), ctx, "token");
         file = (c->token == NULL && ctx != NULL)
                    ? cp_json_str(ctx, "token_file") : NULL;
@@ -298,6 +307,56 @@ ctl_run_config_use(ctl_t *c)
 }
 
 
+/* The context of that name, made if there is none. */
+static cp_json_t *
+ctl_config_named(ctl_t *c, cp_json_t *config, const char *name)
+{
+    cp_json_t  *contexts, *ctx;
+
+    contexts = cp_json_get(config, "contexts");
+
+    if (contexts == NULL || contexts->type != CP_JSON_ARRAY) {
+        contexts = cp_json_array(c->arena);
+        cp_json_set(c->arena, config, "contexts", contexts);
+    }
+
+    ctx = ctl_config_context(config, name);
+
+    if (ctx == NULL) {
+        ctx = cp_json_object(c->arena);
+        cp_json_put(c->arena, ctx, "name", name);
+        cp_json_push(contexts, ctx);
+    }
+
+    return ctx;
+}
+
+
+/* Read again: another run may have written it. */
+ctl_exit_e
+ctl_config_session(ctl_t *c, const char *session)
+{
+    cp_json_t   *config, *ctx;
+    const char  *name;
+
+    if (ctl_config_read(c, &config) != CTL_DONE) {
+        return CTL_FAILED;
+    }
+
+    name = c->context ? c->context : "default";
+    ctx = ctl_config_named(c, config, name);
+
+    cp_json_put(c->arena, ctx, "url", c->url);
+    cp_json_put(c->arena, ctx, "session", session ? session : "");
+
+    if (cp_json_str(config, "current_context") == NULL) {
+        cp_json_put(c->arena, config, "current_context", name);
+    }
+
+    return ctl_config_write(c, config);
+}
+
+
 static void
 ctl_config_set(ctl_t *c, cp_json_t *ctx, const char *member,
     const char *value)
@@ -312,26 +371,13 @@ ctl_exit_e
 ctl_run_config_set(ctl_t *c)
 {
     char        *file;
-    cp_json_t   *config, *contexts, *ctx;
+    cp_json_t   *config, *ctx;
 
     if (ctl_config_read(c, &config) != CTL_DONE) {
         return CTL_FAILED;
     }
 
-    contexts = cp_json_get(config, "contexts");
-
-    if (contexts == NULL || contexts->type != CP_JSON_ARRAY) {
-        contexts = cp_json_array(c->arena);
-        cp_json_set(c->arena, config, "contexts", contexts);
-    }
-
-    ctx = ctl_config_context(config, c->arg[0]);
-
-    if (ctx == NULL) {
-        ctx = cp_json_object(c->arena);
-        ctl_config_set(c, ctx, "name", c->arg[0]);
-        cp_json_push(contexts, ctx);
-    }
+    ctx = ctl_config_named(c, config, c->arg[0]);
 
     ctl_config_set(c, ctx, "url", ctl_opt(c, "url"));
     ctl_config_set(c, ctx, "tenant", ctl_opt(c, "tenant"));

@@ -69,7 +69,7 @@ static struct curl_slist *
 ctl_http_headers(ctl_t *c, const ctl_call_t *call)
 {
     unsigned            i, n;
-    const char         *lines[7];
+    const char         *lines[9];
     struct curl_slist  *list, *next;
 
     n = 0;
@@ -77,6 +77,12 @@ ctl_http_headers(ctl_t *c, const ctl_call_t *call)
     if (c->token != NULL) {
         lines[n++] = cp_arena_printf(c->arena, "Authorization: Bearer %s",
                                      c->token);
+    }
+
+    lines[n++] = "Stoa-Client: stoactl";
+
+    if (c->token == NULL && c->session != NULL) {
+        lines[n++] = cp_arena_printf(c->arena, "Cookie: %s", c->session);
     }
 
     lines[n++] = cp_arena_printf(c->arena, "Accept: %s",
@@ -256,6 +262,37 @@ ctl_problem(ctl_t *c, const ctl_answer_t *answer)
 }
 
 
+/* A server gives another id at a login, and when rights have changed. */
+static ctl_exit_e
+ctl_http_session(ctl_t *c)
+{
+    bool                 had;
+    size_t               len, name;
+    struct curl_header  *h;
+
+    if (curl_easy_header(ctl_curl, "Set-Cookie", 0, CURLH_HEADER, -1, &h)
+        != CURLHE_OK)
+    {
+        return CTL_DONE;
+    }
+
+    name = strcspn(h->value, "=;");
+    len = strcspn(h->value, ";");
+    had = c->session != NULL;
+
+    if (len <= name + 1
+        || (strncmp(h->value, "__Host-stoa=", name + 1) != 0
+            && strncmp(h->value, "stoa-dev=", name + 1) != 0))
+    {
+        return CTL_DONE;
+    }
+
+    c->session = cp_arena_strndup(c->arena, h->value, len);
+
+    return had ? ctl_config_session(c, c->session) : CTL_DONE;
+}
+
+
 ctl_exit_e
 ctl_call(ctl_t *c, const ctl_call_t *call, ctl_answer_t *answer)
 {
@@ -291,6 +328,10 @@ ctl_call(ctl_t *c, const ctl_call_t *call, ctl_answer_t *answer)
     }
 
     ctl_http_parse(c, answer);
+
+    if (ctl_http_session(c) != CTL_DONE) {
+        return CTL_FAILED;
+    }
 
     if (answer->status >= 200 && answer->status <= 299) {
         return CTL_DONE;

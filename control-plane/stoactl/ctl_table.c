@@ -109,6 +109,30 @@ static const ctl_opt_t  ctl_opts_gateway_create[] = {
     { NULL, 0, NULL, NULL, NULL, false }
 };
 
+static const ctl_opt_t  ctl_opts_login[] = {
+    { "user", 0, "NAME", NULL, "name, or mail", false },
+    { "password-file", 0, "FILE", NULL, "instead of asking; - is the standard"
+      " input", false },
+    { "new-password-file", 0, "FILE", NULL,
+      "the password from now on, where the server wants another one", false },
+    { "code", 0, "CODE", NULL, "of the authenticator, or to recover", false },
+    { NULL, 0, NULL, NULL, NULL, false }
+};
+
+static const ctl_opt_t  ctl_opts_invite[] = {
+    { "role", 0, "ROLE", NULL, "what the person may do (default viewer)",
+      false },
+    { "expires-at", 0, "TIME", NULL,
+      "RFC 3339, or a duration from now (default 7d, at most 30d)", false },
+    { NULL, 0, NULL, NULL, NULL, false }
+};
+
+static const ctl_opt_t  ctl_opts_reset[] = {
+    { "second-factor", 0, NULL, NULL, "take the second factor away, too",
+      false },
+    { NULL, 0, NULL, NULL, NULL, false }
+};
+
 static const ctl_opt_t  ctl_opts_token_create[] = {
     { "role", 0, "ROLE", NULL,
       "what it may do: platform-admin, tenant-admin, devops, developer, "
@@ -509,6 +533,41 @@ const ctl_cmd_t  ctl_table[] = {
     { "gateway delete", "GATEWAY", NULL,
       "forget a gateway; its token ends", NULL,
       ctl_run_gateway_delete, NULL, NULL },
+
+    { "login", "", ctl_opts_login,
+      "log in as a person",
+      "The session is kept in the context (0600), and is used where no token "
+      "is given. What the server asks for and no option has is asked for on "
+      "the terminal.\n"
+      "Example: stoactl login --url https://stoa.example --user admin",
+      ctl_run_login, NULL, NULL },
+
+    { "logout", "", NULL,
+      "end the session of the context", NULL,
+      ctl_run_logout, NULL, NULL },
+
+    { "users list", "", NULL,
+      "list people, with --tenant those of a tenant", NULL,
+      ctl_run_users_list, NULL, NULL },
+
+    { "users invite", "MAIL", ctl_opts_invite,
+      "invite somebody; the link is mailed, or shown only now",
+      "Example: stoactl users invite jay@example.org --tenant acme --role "
+      "developer",
+      ctl_run_users_invite, NULL, NULL },
+
+    { "users disable", "USER", NULL,
+      "end a person's sessions and let him in no more", NULL,
+      ctl_run_users_event, "disable", NULL },
+
+    { "users enable", "USER", NULL,
+      "let a person in again", NULL,
+      ctl_run_users_event, "enable", NULL },
+
+    { "users reset", "USER", ctl_opts_reset,
+      "end a person's sessions and password; the link to choose another one "
+      "is mailed, or shown only now", NULL,
+      ctl_run_users_event, "reset", NULL },
 
     { "token create", "NAME", ctl_opts_token_create,
       "make an admin token; it is shown only now",

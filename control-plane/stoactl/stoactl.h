@@ -85,6 +85,8 @@ struct ctl_s {
     /* what the options, the environment and the context come to            */
     const char       *url;
     const char       *token;
+    const char       *session;     /* name=value of the cookie; NULL: none  */
+    const char       *context;     /* NULL: none is chosen                  */
     const char       *tenant;      /* see ctl_tenant()                      */
     ctl_out_e         out;
     int64_t           timeout_ms;
@@ -145,6 +147,10 @@ ctl_exit_e ctl_file_list(ctl_t *c, const char *path, const char **names,
 /* ctl_config.c */
 /* Fills url, token, tenant. */
 ctl_exit_e ctl_config_load(ctl_t *c) CTL_MUST_CHECK;
+
+/* Keeps a session in the context, makes one if there is none; NULL: forgets
+ * it. */
+ctl_exit_e ctl_config_session(ctl_t *c, const char *session) CTL_MUST_CHECK;
 
 /* ctl_http.c */
 typedef struct {
@@ -275,6 +281,11 @@ ctl_exit_e ctl_run_notice_list(ctl_t *c);
 ctl_exit_e ctl_run_notice_read(ctl_t *c);
 ctl_exit_e ctl_run_mail_list(ctl_t *c);
 ctl_exit_e ctl_run_mail_test(ctl_t *c);
+ctl_exit_e ctl_run_login(ctl_t *c);           /* ctl_login.c                */
+ctl_exit_e ctl_run_logout(ctl_t *c);
+ctl_exit_e ctl_run_users_list(ctl_t *c);
+ctl_exit_e ctl_run_users_invite(ctl_t *c);
+ctl_exit_e ctl_run_users_event(ctl_t *c);     /* data: the event            */
 ctl_exit_e ctl_run_token_create(ctl_t *c);    /* ctl_key.c                  */
 ctl_exit_e ctl_run_token_list(ctl_t *c);
 ctl_exit_e ctl_run_token_revoke(ctl_t *c);
