@@ -29,9 +29,11 @@ sub at {
     my ($where, $method, $path, $body, %o) = @_;
     my $r = Test::Stoa::http_once($where ? $port : $t->port('control'),
         $method, $path, headers => {
-            Authorization => 'Bearer ' . ($o{token} // $t->{token}),
+            exists $o{headers}{Authorization} ? ()
+                : (Authorization => 'Bearer ' . ($o{token} // $t->{token})),
             $body ? ('Content-Type' => 'application/json') : (),
-            %{ $o{headers} || {} } },
+            map { defined $o{headers}{$_} ? ($_ => $o{headers}{$_}) : () }
+                keys %{ $o{headers} || {} } },
         body => $body && json_encode($body));
     $r->{json} = json_decode($r->{body}) if $r->{body};
     return $r;
@@ -59,6 +61,33 @@ sub at_once {
 }
 
 sub count { my %n; $n{ $_->{status} }++ for @_; return \%n }
+
+# People: one login for both, ended for both; one count of failures
+
+my $once = (slurp($t->dir('control.out')) =~ /one login: (\S+)/)[0];
+sub person { my ($where, $method, $path, $body, $cookie) = @_;
+    return at($where, $method, $path, $body, headers => {
+        'Stoa-Client' => 'test', Authorization => undef,
+        $cookie ? (Cookie => "__Host-stoa=$cookie") : () }) }
+my $in = person(0, POST => '/v1/session', { name => 'admin',
+    password => $once, new_password => 'correct horse' });
+is($in->{status}, 201, 'a login at the first');
+my ($cookie) = $in->{headers}{'set-cookie'} =~ /__Host-stoa=([^;]+)/;
+is(person(1, GET => '/v1/session', undef, $cookie)->{status}, 200,
+   'is one at the second');
+is(person(0, DELETE => '/v1/session', undef, $cookie)->{status}, 204,
+   'logout at the first');
+my $over = wait_until { person(1, GET => '/v1/session', undef, $cookie)
+    ->{status} == 401 } 10;
+ok($over, 'is one at the second, seconds later');
+my @tries = map { person($_ % 2, POST => '/v1/session', { name => 'admin',
+    password => 'wrong wrong' })->{status} } 1 .. 5;
+is("@tries", '401 401 401 401 401', 'attempts at both');
+my $wait = person(0, POST => '/v1/session', { name => 'admin',
+    password => 'wrong wrong' })->{headers}{'retry-after'};
+my $waits = person(1, POST => '/v1/session', { name => 'admin',
+    password => 'wrong wrong' })->{headers}{'retry-after'};
+ok($wait || $waits, 'are counted together');
 
 my $apps = '/v1/tenants/acme/applications';
 is(at(0, POST => '/v1/tenants', { name => 'acme' })->{status}, 201,
