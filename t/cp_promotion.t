@@ -146,6 +146,22 @@ ok((grep { $_->{action} eq 'rollback' && $_->{kind} eq 'promotion' }
     'the audit log has it');
 
 
+# a gateway has what its group has, on the same path
+
+my ($dev, $prod) = map { $t->origin(undef, name => $_) } qw(dev prod);
+$t->apply(docs(plan('acme', 'free'), app('acme', 'app'),
+    rest('acme', 'cart', "http://127.0.0.1:$dev", base_path => '/cart',
+        gateway_groups => ['dev'])));
+$r = ask(api => 'cart', instead => { upstream => { targets =>
+    [{ url => "http://127.0.0.1:$prod" }] } })->{json};
+is(decide('bob', $r->{id}, 'approve'), '200 applied', 'one for a gateway');
+$t->apply(docs(sub_('acme', 'app', 'cart-prod', 'free')));
+my $key = $t->key('acme', 'app');
+$t->gateway(name => 'gw', group => 'prod');
+is($t->get('/cart/x', key => $key)->{status}, 200, 'a call');
+is(scalar $t->origin_log('prod'), 1, 'reaches the target\'s upstream');
+
+
 # what a deletion would meet
 
 $t->must(POST => '/v1/tenants/acme/policies', { name => 'far',
