@@ -53,7 +53,9 @@ my %token = (
 my %letter = (V => 'viewer', A => 'auditor', D => 'developer', O => 'devops',
     T => 'tenant-admin', P => 'platform-admin');
 my %writes = (
-    P    => [qw(tenant:write gateway_group:write gateway:write api:platform
+    AP   => ['audit:checkpoint'],
+    P    => [qw(audit:erase tenant:write gateway_group:write gateway:write
+                api:platform
                 global_secret:write global_policy:write
                 global_role_binding:write mail:write)],
     TP   => [qw(notice:write admin_token:write role:write role_binding:write

@@ -165,10 +165,9 @@ cp_credential_rotate(const cp_write_t *w, const cp_json_t *args,
     now = cp_time_ms();
 
     rc = cp_tx_query(w->tx, a, "SELECT id FROM credentials"
-                     " WHERE application = $1 AND rotated_to = $2"
-                     " AND state = 'rotating' AND expires_at > $3",
-                     cp_args(cp_text(cp_json_str(before, "application")),
-                             cp_text(cp_json_str(before, "id")),
+                     " WHERE rotated_to = $1 AND state = 'rotating'"
+                     " AND expires_at > $2",
+                     cp_args(cp_text(cp_json_str(before, "id")),
                              cp_int(now)),
                      &rows, &w->op->err);
     if (rc != CP_OK) {

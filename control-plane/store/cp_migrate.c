@@ -53,7 +53,8 @@
     row(39, "0039_invitations")                                               \
     row(40, "0040_regions")                                                   \
     row(41, "0041_checkpoints")                                               \
-    row(42, "0042_tenant_invite")
+    row(42, "0042_tenant_invite")                                             \
+    row(43, "0043_rotated")
 
 
 typedef struct {
