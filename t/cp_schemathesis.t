@@ -37,6 +37,8 @@ my @EXCLUDED = (
      'which kinds there are grows with what is told'],
     [qr{^POST /v1/tenant-imports$}, qr/ST202/, qr/^400.*no tenant in it/s,
      'documents of anything else are none of a tenant'],
+    [qr{^OPTIONS .*/credentials/import$}, qr/ST205/, qr/^405/,
+     'the path is that of a credential, too'],
     [qr{/usage$}, qr/ST202/, qr/^400.*(?:from must be before|of one tenant)/s,
      'two parameters that contradict each other'],
 );
@@ -51,6 +53,19 @@ $t->apply(docs(doc('GatewayGroup', undef, 'prod'), tenant('acme'),
         config => { origins => ['https://a.example'] } })));
 my $gateway = $t->must(POST => '/v1/gateways',
                        { name => 'gw', group => 'prod' })->{token};
+
+# It reads no streams of YAML, and ends without a word at the first.
+
+my $doc = $t->api('GET', '/v1/openapi.json')->{json};
+my @streams = grep { my $all = $doc->{paths}{$_};
+    grep { $_->{responses}{200}{content}{'application/yaml'} } values %$all
+} sort keys %{ $doc->{paths} };
+my $streams = join '', map { <<"END" } @streams;
+[[operations]]
+include-path = "$_"
+enabled = false
+
+END
 
 my $seed = $ENV{STOA_FUZZ_SEED} || 1;
 my $examples = $ENV{STOA_FUZZ_EXAMPLES} || 5;
@@ -90,10 +105,7 @@ expected-statuses = ["2xx", "304", "401", "403", "404", "409", "412", "422",
 [checks.negative_data_rejection]
 expected-statuses = ["4xx"]
 
-[[operations]]
-include-path = "/v1/dump"               # it reads no stream of YAML
-enabled = false
-
+$streams
 [[operations]]
 include-method = "DELETE"
 parameters = { "path.tenant" = "none" }
@@ -112,9 +124,9 @@ my ($code, $out, $err) = $t->run_cmd(
         COLUMNS => 200, no_proxy => '*', NO_PROXY => '*' });
 
 my $report = json_decode(slurp($t->dir('report.json'))) || {};
-my $doc = $t->api('GET', '/v1/openapi.json')->{json};
-my $routes = -2;                        # the document itself, and the dump
+my $routes = -1;                        # the document itself is none
 $routes += keys %$_ for values %{ $doc->{paths} };
+$routes -= keys %{ $doc->{paths}{$_} } for @streams;
 is($report->{stop_reason}, 'completed', 'the run is complete') or diag $out;
 cmp_ok($report->{operations}{tested}, '>=', $whole ? $routes : $routes - 5,
        'every route is tried') or diag $out;

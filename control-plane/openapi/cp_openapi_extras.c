@@ -52,6 +52,11 @@
     "{\"application/json\":{\"schema\":" ANY "},"                             \
     "\"application/yaml\":{\"schema\":" TEXT "}}"
 
+/* Who has the link needs nothing else, but comes from our own page. */
+#define BY_LINK(text)                                                         \
+    "{\"200\":{\"description\":\"" text "\",\"content\":" JSON(ANY)           \
+    "},\"403\":{\"$ref\":\"#/components/responses/Error403\"}," NO_TENANT "}"
+
 #define NO_METHOD                                                             \
     "{\"405\":{\"description\":\"no streams or sessions\",\"content\":"       \
     "{\"application/problem+json\":{\"schema\":" REF("Problem") "}}}}"
@@ -196,13 +201,13 @@ const cp_openapi_extra_t  cp_openapi_extras[] = {
       JSON("{\"type\":\"object\",\"required\":[\"token\"],"
            "\"additionalProperties\":false,\"properties\":{\"token\":"
            TEXT_MAX("43") "}}"),
-      OK_JSON("what it is for", ANY) },
+      BY_LINK("what it is for") },
     { "POST /v1/invitation/accept", NULL,
       JSON("{\"type\":\"object\",\"required\":[\"token\"],"
            "\"additionalProperties\":false,\"properties\":{\"token\":"
            TEXT_MAX("43") ",\"name\":" TEXT_MAX("63") ",\"title\":"
            TEXT_MAX("200") ",\"password\":" TEXT_MAX("256") "}}"),
-      OK_JSON("accepted", ANY) },
+      BY_LINK("accepted") },
     { "GET /v1/session", NULL, NULL,
       OK_JSON("the login", REF("Session")) },
     { "DELETE /v1/session", NULL, NULL, DONE },
