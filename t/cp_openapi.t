@@ -93,6 +93,14 @@ unlike($page->{body}, qr/<script|<link|<img|\son\w+=|https?:\/\//i,
        '... and needs nothing');
 
 
+my %type = map { ($_->{type} => $_) }
+    @{ $t->must(GET => '/v1/policy-types')->{items} };
+is(join(' ', @{ $type{rate}{scopes} }), 'plan', 'types of policies: where');
+is($type{cors}{single}, 1, '... whether one counts');
+is_deeply($type{cors}{schema}{properties}, $doc->{components}{schemas}
+          {PolicyConfigCors}{properties}, '... the schema of the document');
+
+
 # What pages are made from
 
 my $schemas = $doc->{components}{schemas};

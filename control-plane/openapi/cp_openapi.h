@@ -84,6 +84,8 @@ void cp_openapi_event(cp_openapi_t *o, cp_json_t *op);
 void cp_openapi_transitions(cp_arena_t *a, const cp_resource_t *res,
     cp_json_t *schema);
 
+/* cp_openapi_policy.c: GET /v1/policy-types. */
+cp_rc_t cp_openapi_policy_types(cp_req_t *r);
 /* Adds the configurations of policies. */
 void cp_openapi_policies(cp_arena_t *a, cp_json_t *all);
 

@@ -513,6 +513,14 @@ const cp_openapi_extra_t  cp_openapi_extras[] = {
     { "GET /mcp", NULL, NULL, NO_METHOD },
     { "DELETE /mcp", NULL, NULL, NO_METHOD },
 
+    { "GET /v1/policy-types", NULL, NULL,
+      OK_JSON("in the order in which they run", "{\"type\":\"object\","
+              "\"required\":[\"items\"],\"properties\":{\"items\":{\"type\":"
+              "\"array\",\"items\":{\"type\":\"object\",\"required\":"
+              "[\"type\",\"version\",\"scopes\",\"single\",\"by_default\","
+              "\"schema\"]}}}}")
+    },
+
     { "GET /v1/reference", NULL, NULL,
       "{\"200\":{\"description\":\"a page\",\"content\":{\"text/html\":"
       "{\"schema\":" TEXT "}}}}" },

@@ -47,6 +47,10 @@ const cp_route_t  cp_openapi_routes[] = {
     { "GET", "/v1/reference", CP_AUTH_NONE, NULL, cp_openapi_page, NULL,
       "This document as a page", NULL },
 
+    { "GET", "/v1/policy-types", CP_AUTH_ADMIN, "self:read",
+      cp_openapi_policy_types, NULL,
+      "Types of policies: where each is attached, and its schema", NULL },
+
     { NULL, NULL, CP_AUTH_NONE, NULL, NULL, NULL, NULL, NULL }
 };
 

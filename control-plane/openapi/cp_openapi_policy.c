@@ -144,3 +144,49 @@ cp_openapi_array(cp_arena_t *a, const stoa_rec_field_t *f, cp_json_t *s)
     cp_json_put_int(a, s, "maxItems", f->max);
     cp_json_set(a, s, "items", items);
 }
+
+
+/* GET /v1/policy-types: what a form is made from. */
+cp_rc_t
+cp_openapi_policy_types(cp_req_t *r)
+{
+    size_t                     i;
+    unsigned                   scope;
+    cp_json_t                 *out, *items, *item, *list;
+    cp_arena_t                *a = r->op.arena;
+    const stoa_policy_type_t  *type;
+
+    items = cp_json_array(a);
+
+    for (i = 0; (type = stoa_policy_at(i)) != NULL; i++) {
+        if (type->scopes == 0) {
+            continue;
+        }
+
+        list = cp_json_array(a);
+
+        for (scope = 0; scope <= STOA_SCOPE_MAX; scope++) {
+            if (type->scopes & 1u << scope) {
+                cp_json_push(list, cp_json_string(a, scope == STOA_SCOPE_MAX
+                             ? "mcp_api" : stoa_scope_name(scope)));
+            }
+        }
+
+        item = cp_json_object(a);
+        cp_json_put(a, item, "type", type->name);
+        cp_json_put_int(a, item, "version", type->version);
+        cp_json_put(a, item, "description", type->doc);
+        cp_json_set(a, item, "scopes", list);
+        cp_json_put_bool(a, item, "single",
+                         (type->flags & STOA_POLICY_SINGLE) != 0);
+        cp_json_put_bool(a, item, "by_default",
+                         (type->flags & STOA_POLICY_DEFAULT) != 0);
+        cp_json_set(a, item, "schema", cp_openapi_config(a, type->config));
+        cp_json_push(items, item);
+    }
+
+    out = cp_json_object(a);
+    cp_json_set(a, out, "items", items);
+
+    return cp_req_answer(r, 200, out);
+}
