@@ -1,0 +1,20 @@
+/*
+ * JSON Schema as C writes it, for the tables of what no other table says.
+ */
+
+#ifndef CP_OPENAPI_TEXT_H
+#define CP_OPENAPI_TEXT_H
+
+
+#include "openapi/cp_openapi.h"
+
+
+#define REF(name)  "{\"$ref\":\"#/components/schemas/" name "\"}"
+#define INT64(min)  "{\"type\":\"integer\",\"minimum\":" min "}"
+#define TEXT        "{\"type\":\"string\"}"
+#define TIME        "{\"type\":\"string\",\"format\":\"date-time\"}"
+#define TEXTS       "{\"type\":\"array\",\"items\":" TEXT "}"
+#define ANY         "{\"type\":\"object\"}"
+
+
+#endif /* CP_OPENAPI_TEXT_H */
