@@ -407,6 +407,34 @@ for my $bad ("ja\xc3\xbd\@x.org", 'no mail', "a\@x.org\nBcc: b\@x.org") {
 }
 
 
+# Signing up, where it is allowed
+
+sub sign_up { my ($tenant, $name) = @_;
+    return ask(POST => '/v1/sign-up', { tenant => $tenant, name => $name,
+        mail => "$name\@y.org", password => 'a password of one' }) }
+is(sign_up('acme', 'sam')->{status}, 404, 'nobody signs up by default');
+is(sign_up('no-such', 'sam')->{json}{detail},
+   sign_up('acme', 'sam')->{json}{detail}, 'nor where there is no tenant');
+$t->must(PATCH => '/v1/tenants/acme', { sign_up => 'approve' });
+$r = sign_up('acme', 'sam');
+is("$r->{status} $r->{json}{state}", '201 pending', 'one who waits');
+is(login('sam', 'a password of one')->{status}, 401, 'is not in');
+is($t->api(POST => '/v1/users/sam/enable')->{status}, 200, 'is enabled');
+is(login('sam', 'a password of one')->{status}, 201, 'and then is');
+is(login('sam@y.org', 'a password of one')->{status}, 401,
+   'a mail that nobody has proved lets nobody in');
+$t->must(PATCH => '/v1/tenants/acme', { sign_up => 'open' });
+$r = sign_up('acme', 'pat');
+is("$r->{status} $r->{json}{state}", '201 active', 'one who is in at once');
+$k = cookie_of(login('pat', 'a password of one'));
+is(ask(POST => '/v1/tenants/acme/plans', { name => 'x' }, cookie => $k)
+   ->{status}, 403, 'as the tenant says');
+is(sign_up('acme', 'pat')->{status}, 409, 'a name once');
+my @flood = map { sign_up('acme', 'pat')->{status} } 1 .. 8;
+is($flood[-1], 429, 'an address has so many attempts');
+$db->("DELETE FROM login_tries");
+
+
 # A reset ends all and lets choose another password, once
 
 $j = cookie_of(login($jay, 'a password of jay'));

@@ -34,8 +34,16 @@ static const cp_field_t  limit_fields[] = {
     F_END
 };
 
+static const char *const  sign_ups[] = { "off", "approve", "open", NULL };
+static const char *const  sign_up_roles[] = { "viewer", "developer", NULL };
+
 static const cp_field_t  tenant_fields[] = {
     ROWS(STOA_TENANT_FIELDS)
+    F_ENUM("sign_up", 0, "\"off\"", sign_ups,
+           "whether people may make themselves: off, when an administrator"
+           " enables them (approve), at once (open)"),
+    F_ENUM("sign_up_role", 0, "\"viewer\"", sign_up_roles,
+           "what those may do"),
     F("labels", CP_F_JSON, 0, 0, 4096, NULL,
       "at most 32 names and values for who runs many: GET /v1/tenants?label="
       "team=payments"),

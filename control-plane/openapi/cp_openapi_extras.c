@@ -191,6 +191,14 @@ const cp_openapi_extra_t  cp_openapi_extras[] = {
       OK_JSON("the login, under another id", REF("Session")) },
     { "POST /v1/session/recovery-codes", NULL, PROOF("", ""),
       OK_JSON("recovery codes, shown this once", ANY) },
+    { "POST /v1/sign-up", NULL,
+      JSON("{\"type\":\"object\",\"required\":[\"tenant\",\"name\",\"mail\","
+           "\"password\"],\"additionalProperties\":false,\"properties\":"
+           "{\"tenant\":" TEXT_MAX("63") ",\"name\":" TEXT_MAX("63")
+           ",\"mail\":" TEXT_MAX("254") ",\"password\":" TEXT_MAX("256")
+           ",\"title\":" TEXT_MAX("200") "}}"),
+      "{\"201\":{\"description\":\"a person, active or waiting\","
+      "\"content\":" JSON(ANY) "}}" },
     { "POST /v1/invitation/look", NULL,
       JSON("{\"type\":\"object\",\"required\":[\"token\"],"
            "\"additionalProperties\":false,\"properties\":{\"token\":"

@@ -14,6 +14,10 @@
 #include "people/cp_totp.h"
 
 
+#define CP_LOGIN_SPEND    10           /* that are free for an address      */
+#define CP_LOGIN_SPEND_S  900
+
+
 /* Which failures are counted together: so many are free, then each further
  * one costs twice the time of the one before, at most so long. */
 
@@ -481,6 +485,47 @@ cp_login_result(const char *labels)
 {
     cp_metric_add(cp_metric(CP_METRIC_COUNTER, "stoa_control_logins_total",
                             labels, "Logins by password, by result."), 1);
+}
+
+
+cp_rc_t
+cp_login_spend(cp_op_t *op, const char *kind, const char *address,
+    int64_t *retry_s)
+{
+    int64_t      left;
+    cp_rc_t      rc;
+    cp_tx_t     *tx;
+    cp_rows_t    rows;
+    const char  *what;
+
+    what = cp_arena_printf(op->arena, "%s:%s", kind,
+                           cp_login_address(op->arena, address));
+
+    if (cp_tx_open(op->app->db, true, &tx, &op->err) != CP_OK) {
+        return CP_ERROR;
+    }
+
+    rc = cp_tx_query(tx, op->arena, "SELECT until FROM login_tries"
+                     " WHERE what = $1", cp_args(cp_text(what)), &rows,
+                     &op->err);
+    left = rc == CP_OK && rows.rows
+           ? cp_cell(&rows, 0, 0)->i - cp_time_ms() : 0;
+    left = left > CP_LOGIN_SPEND_S * 1000 ? 0 : left;
+
+    if (rc == CP_OK && left <= 0) {
+        rc = cp_login_count(op, tx, what, CP_LOGIN_SPEND, CP_LOGIN_SPEND_S);
+    }
+
+    rc = cp_tx_finish(tx, rc, &op->err);
+
+    if (rc != CP_OK || left <= 0) {
+        return rc;
+    }
+
+    *retry_s = (left + 999) / 1000;
+
+    return cp_err_set(&op->err, "too_many_requests", "too many from this"
+                      " address; try again later");
 }
 
 

@@ -45,6 +45,11 @@ struct cp_login_s {
 
 cp_rc_t cp_login(cp_op_t *op, cp_login_t *l) CP_MUST_CHECK;
 
+/* Counts what an address may do without a login, by a name of the kind:
+ * "too_many_requests", and *retry_s. */
+cp_rc_t cp_login_spend(cp_op_t *op, const char *kind, const char *address,
+    int64_t *retry_s) CP_MUST_CHECK;
+
 /* A job: attempts that count no more. */
 cp_rc_t cp_login_job(cp_app_t *app);
 

@@ -54,7 +54,8 @@
     row(40, "0040_regions")                                                   \
     row(41, "0041_checkpoints")                                               \
     row(42, "0042_tenant_invite")                                             \
-    row(43, "0043_rotated")
+    row(43, "0043_rotated")                                                   \
+    row(44, "0044_sign_up")
 
 
 typedef struct {
