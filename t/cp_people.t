@@ -514,6 +514,52 @@ $over = wait_until { ask(GET => '/v1/session', undef, cookie => $idle,
 ok($over, 'a login that is not used ends');
 
 
+# Erased: nobody reads who it was, the chains are whole, and an old database
+# does not bring it back
+
+$db->("DELETE FROM login_tries");
+my $zoe = invite('Zora.Quill@x.org', cookie => cookie_of(login('admin',
+    $good)))->{json}{token};
+is(accept_it($zoe, { name => 'zoraquill', password => 'a password of zora' })
+   ->{status}, 200, 'somebody');
+my $z = cookie_of(login('zoraquill', 'a password of zora'));
+login('zoraquill', 'wrong');
+ask(POST => '/v1/tenants/acme/plans', { name => 'x' }, cookie => $z);
+my ($zora) = map { $_->{id} } grep { $_->{name} eq 'zoraquill' }
+    @{ $t->must(GET => '/v1/users')->{items} };
+sub of_zora { my ($q) = @_;
+    return grep { json_encode($_) =~ /zora/i } @{ $t->must(GET =>
+        "/v1/audit?limit=500&$q")->{items} } }
+my $seen = wait_until { scalar of_zora("actor=$zora&action=login") };
+ok($seen, 'the log knows who it was');
+is($t->api(POST => '/v1/audit/erasures', { person => $zora })->{status}, 409,
+   'not while there is the account');
+is($t->api(DELETE => '/v1/users/zoraquill')->{status}, 204, 'deleted');
+my $key_row = $db->("SELECT sealed FROM person_keys WHERE person = '$zora'");
+my $erased = $t->must(POST => '/v1/audit/erasures', { person => $zora });
+is($erased->{erased}, JSON::PP::true(), 'erased');
+cmp_ok($erased->{events}, '>', 1, 'of several events');
+is($t->must(POST => '/v1/audit/erasures', { person => $zora })->{erased},
+   JSON::PP::false(), 'once');
+sub left_of_zora {
+    my ($file) = $t->database =~ /^sqlite:(.*)/;
+    my ($code, $text) = $t->run_cmd($file ? ['sqlite3', $file, '.dump']
+        : [Test::Stoa::Base::pg_bin() . '/pg_dump', '--data-only', '-d',
+           $t->database]);
+    return join "\n", grep { /zora|quill/i } split /\n/, $text;
+}
+is(left_of_zora(), '', 'nothing of who it was in the database');
+is(scalar(grep { /zora|quill/i } split /\n/,
+    $t->api(GET => '/v1/audit/export')->{body}), 0, 'nor in an export');
+my @hers = @{ $t->must(GET => "/v1/audit?actor=$zora")->{items} };
+ok(@hers && !(grep { !$_->{erased} || defined $_->{actor} } @hers),
+   'that she did what she did stays');
+is($t->must(GET => '/v1/audit/verify')->{ok}, JSON::PP::true(),
+   'the chains are whole');
+$db->("UPDATE person_keys SET sealed = '$key_row' WHERE person = '$zora'");
+isnt(scalar(of_zora("actor=$zora")), 0, 'an old database brings it back');
+
+
 # A start with another database of the same people
 
 $t->stop('control');
@@ -525,5 +571,7 @@ my ($new) = $out =~ /(\S+)/;
 is(login('admin', $good)->{status}, 401, 'ends the old one');
 is(login('admin', $new, body => { new_password => $good })->{status}, 201,
    'and is for one login');
+
+is(scalar(of_zora("actor=$zora")), 0, 'and a start erases again');
 
 $t->done;

@@ -141,6 +141,17 @@ cp_person_key(cp_op_t *op, cp_tx_t *tx, const char *person, bool make,
 }
 
 
+cp_rc_t
+cp_person_also(cp_op_t *op, cp_tx_t *tx, const char *before,
+    const char *person)
+{
+    return cp_tx_query(tx, op->arena, "UPDATE person_keys SET of_person = $2"
+                       " WHERE person = $1",
+                       cp_args(cp_text(before), cp_text(person)), NULL,
+                       &op->err);
+}
+
+
 /* Who has no key yet gets none: what is said of him later is lost at once. */
 static cp_rc_t
 cp_person_destroy(cp_op_t *op, cp_tx_t *tx, const char *person, bool *had)
@@ -156,6 +167,15 @@ cp_person_destroy(cp_op_t *op, cp_tx_t *tx, const char *person, bool *had)
     }
 
     *had = rows.rows > 0;
+
+    rc = cp_tx_query(tx, op->arena, "UPDATE person_keys SET sealed = '',"
+                     " destroyed_at = $2 WHERE of_person = $1"
+                     " AND sealed <> ''",
+                     cp_args(cp_text(person), cp_int(cp_time_ms())), NULL,
+                     &op->err);
+    if (rc != CP_OK) {
+        return rc;
+    }
 
     return cp_tx_query(tx, op->arena, "INSERT INTO person_keys (person,"
                        " sealed, created_at, destroyed_at)"

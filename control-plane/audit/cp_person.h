@@ -22,6 +22,10 @@ cp_rc_t cp_person_seal(cp_op_t *op, cp_tx_t *tx, const char *person,
 cp_rc_t cp_person_open(cp_op_t *op, cp_tx_t *tx, const char *person,
     const char *sealed, const char **text) CP_MUST_CHECK;
 
+/* What was somebody who was not known yet, an invitation, is a person. */
+cp_rc_t cp_person_also(cp_op_t *op, cp_tx_t *tx, const char *before,
+    const char *person) CP_MUST_CHECK;
+
 /* Destroys the key; also in the list that is kept beside the key of the log,
  * so that a database that is put back does not bring it again.  *had: it was
  * there. */

@@ -7,6 +7,7 @@
 #include <openssl/crypto.h>
 
 #include "audit/cp_audit.h"
+#include "audit/cp_person.h"
 #include "auth/cp_auth.h"
 #include "auth/cp_session.h"
 #include "auth/cp_user.h"
@@ -423,6 +424,10 @@ cp_invite_take(cp_op_t *op, cp_tx_t *tx, const cp_accept_t *a,
                          " ver = ver + 1 WHERE id = $1",
                          cp_args(*cp_cell(&rows, 0, I_ID), cp_text(person),
                                  cp_int(cp_time_ms())), NULL, &op->err);
+    }
+
+    if (rc == CP_OK) {
+        rc = cp_person_also(op, tx, cp_cell(&rows, 0, I_ID)->p, person);
     }
 
     if (rc != CP_OK) {

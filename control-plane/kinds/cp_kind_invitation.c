@@ -52,7 +52,8 @@ const cp_resource_t  cp_res_invitation = {
     .kind = "invitation", .plural = "invitations", .table = "invitations",
     .by_id = true, .called = "role tenant", .fields = invitation_fields,
     .transitions = invitation_transitions, .initial = "pending",
-    .expires = "'pending'", .check = cp_invitation_check
+    .expires = "'pending'", .check = cp_invitation_check,
+    .person = "id"
 };
 
 

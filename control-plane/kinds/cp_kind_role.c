@@ -59,14 +59,16 @@ const cp_resource_t  cp_res_role_binding = {
     .kind = "role_binding", .plural = "role-bindings",
     .table = "role_bindings", .parent = "tenant", .by_id = true,
     .called = "role user", .fields = binding_fields, .authority = true,
-    .check = cp_binding_check
+    .check = cp_binding_check,
+    .person = "user"
 };
 
 const cp_resource_t  cp_res_global_role_binding = {
     .kind = "global_role_binding", .plural = "role-bindings",
     .table = "global_role_bindings", .by_id = true, .called = "role user",
     .fields = global_fields, .authority = true,
-    .check = cp_binding_check, .gone = cp_binding_gone
+    .check = cp_binding_check, .gone = cp_binding_gone,
+    .person = "user"
 };
 
 

@@ -79,7 +79,8 @@ const cp_resource_t  cp_res_user = {
     .fields = user_fields, .transitions = user_transitions,
     .initial = "active", .dependents = user_dependents,
     .check = cp_user_check, .event = cp_user_event,
-    .settled = cp_user_settled, .settles = user_settles, .authority = true
+    .settled = cp_user_settled, .settles = user_settles, .authority = true,
+    .person = "id"
 };
 
 

@@ -694,6 +694,7 @@ cp_write_done(const cp_write_t *w, const char *action,
     ev.action = action;
     ev.kind = res->kind;
     ev.id = cp_json_str(row, "id");
+    ev.person = res->person ? cp_json_str(row, res->person) : NULL;
     ev.name = cp_told_name(op->arena, res, after ? after->obj : before->obj);
     ev.diff = cp_change_diff(op->arena, res, before ? before->obj : NULL,
                             after ? after->obj : NULL);

@@ -100,6 +100,8 @@ struct cp_resource_s {
     const char             *plural;     /* path segment and table name base  */
     const char             *table;
     const char             *parent;     /* kind of the parent, NULL: top     */
+    const char             *person;     /* column: whom an event is about, so
+                                           that it is sealed for him        */
     const char             *also;       /* column: a tenant that sees it too */
     const char             *decides;    /* with `also`: what a change needs
                                            there beside its own permission   */

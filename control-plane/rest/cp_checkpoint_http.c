@@ -189,6 +189,13 @@ cp_erasure_do(cp_req_t *r, cp_tx_t *tx, const char *person, cp_json_t **out)
 
     rc = cp_person_erase(&r->op, tx, person, &had);
 
+    /* of logins that are not in the log yet */
+
+    if (rc == CP_OK) {
+        rc = cp_tx_query(tx, a, "DELETE FROM login_news WHERE person = $1",
+                         cp_args(cp_text(person)), NULL, &r->op.err);
+    }
+
     if (rc == CP_OK) {
         ev.id = person;
         rc = cp_audit_append(&r->op, tx, &ev);

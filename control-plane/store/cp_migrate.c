@@ -55,7 +55,8 @@
     row(41, "0041_checkpoints")                                               \
     row(42, "0042_tenant_invite")                                             \
     row(43, "0043_rotated")                                                   \
-    row(44, "0044_sign_up")
+    row(44, "0044_sign_up")                                                   \
+    row(45, "0045_person_of")
 
 
 typedef struct {

@@ -225,9 +225,11 @@ cp_pg_connect(void *state, bool write, cp_err_t *err)
         return NULL;
     }
 
-    /* nobody may hold up the others for ever */
+    /* compiling a sum of many columns takes longer than adding it up; and
+     * nobody may hold up the others for ever */
 
-    if (cp_pg_exec(c, "SET lock_timeout = '20s'", err) != CP_OK
+    if (cp_pg_exec(c, "SET jit = off", err) != CP_OK
+        || cp_pg_exec(c, "SET lock_timeout = '20s'", err) != CP_OK
         || cp_pg_exec(c, "SET idle_in_transaction_session_timeout = '60s'",
                       err) != CP_OK)
     {

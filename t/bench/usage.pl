@@ -1,0 +1,92 @@
+#!/usr/bin/perl
+
+# How long a month's chart of usage takes on 10 million rows by the minute (14
+# days, ROWS) with the quarters and days that belong to them.  Not in CI: fills
+# some 8 GB.
+#   t/bench/usage.pl [sqlite|pg]
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/../lib";
+use POSIX qw(strftime);
+use Test::Stoa;
+use Test::Stoa::Feed;
+use Time::HiRes qw(time);
+
+my $db = shift || 'pg';
+my $rows = $ENV{ROWS} || 10_000_000;
+my $t = Test::Stoa->new(db => $db);
+$t->control;
+$t->must(POST => '/v1/tenants', { name => "t$_" }) for 0 .. 9;
+my @tenant = map { $t->must(GET => "/v1/tenants/t$_")->{id} } 0 .. 9;
+my %app;
+for my $n (0 .. 9) {
+    $t->must(POST => "/v1/tenants/t$n/applications", { name => 'a' });
+    $app{$n} = $t->must(GET => "/v1/tenants/t$n/applications/a")->{id};
+}
+
+# Keys per tenant that are used at each minute of 14 days; days of a month.
+
+my $minutes = 14 * 1440;
+my $keys = int($rows / $minutes / 10) || 1;
+my $pg = $db eq 'pg';
+my $now = int(time / 86400) * 86400_000;
+my $series = sub {
+    my ($n, $as) = @_;
+    return $pg ? "generate_series(0::bigint, @{[$n - 1]}) AS $as(i)"
+        : "(WITH RECURSIVE c(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM c"
+          . " WHERE i < @{[$n - 1]}) SELECT i FROM c) AS $as";
+};
+my $t0 = time;
+for (['minute', 60_000, $minutes], ['quarter', 900_000, 31 * 96],
+     ['day', 86400_000, 31])
+{
+    my ($level, $ms, $n) = @$_;
+    for my $k (0 .. 9) {
+        my $start = $now - $n * $ms;
+        my $h = join ', ', ('1') x 26;
+        Test::Stoa::Feed::sql($t, "INSERT INTO usage_$level (tenant,"
+            . ' start_ms, application, subscription, api, operation,'
+            . ' credential, refused, consumer, c2xx, c3xx, c4xx, c5xx,'
+            . ' bytes_in, bytes_out, ' . join(', ', map { "h$_" } 0 .. 25)
+            . ") SELECT '$tenant[$k]', $start + m.i * $ms, '$app{$k}', '',"
+            . " 'api' || k.i % 7, 'op' || k.i, '', '', '$tenant[$k]', 26, 0,"
+            . " 0, 0, 100, 1000, $h FROM " . $series->($n, 'm') . ', '
+            . $series->($keys, 'k'));
+    }
+}
+Test::Stoa::Feed::sql($t, $pg ? 'ANALYZE' : 'ANALYZE');
+printf "%s: %s rows by the minute, %d keys of each of 10 tenants, made in"
+    . " %.0f s\n", $db, Test::Stoa::Feed::sql($t,
+    'SELECT COUNT(*) FROM usage_minute'), $keys, time - $t0;
+
+my $month = 'from=' . strftime('%Y-%m-%d', gmtime($now / 1000 - 30 * 86400))
+    . '&to=' . strftime('%Y-%m-%d', gmtime($now / 1000));
+for (['one tenant, days', "/v1/tenants/t3/usage?$month&step=day"],
+     ['one tenant, days by api', "/v1/tenants/t3/usage?$month&step=day&by=api"],
+     ['one tenant, days of Kolkata',
+      "/v1/tenants/t3/usage?$month&step=day&zone=Asia/Kolkata"],
+     ['one tenant, hours', "/v1/tenants/t3/usage?$month&step=hour"],
+     ['all tenants, days', "/v1/usage?$month&step=day"],
+     ['all tenants, days of Kolkata',
+      "/v1/usage?$month&step=day&zone=Asia/Kolkata"],
+     ['one tenant, minutes of an hour', '/v1/tenants/t3/usage?step=minute&from='
+      . strftime('%Y-%m-%dT00:00:00Z', gmtime($now / 1000 - 86400)) . '&to='
+      . strftime('%Y-%m-%dT01:00:00Z', gmtime($now / 1000 - 86400))])
+{
+    my ($what, $path) = @$_;
+    my @took;
+    for (1 .. 5) {
+        my (undef, $out) = $t->run_cmd(['curl', '-s', '-o', '/dev/null', '-w',
+            '%{http_code} %{time_total}', '-H', "Authorization: Bearer "
+            . $t->{token}, 'http://127.0.0.1:' . $t->port('control') . $path]);
+        my ($status, $s) = split / /, $out;
+        push @took, 1000 * $s;
+        die "$what: $out\n" if $status != 200;
+    }
+    @took = sort { $a <=> $b } @took;
+    printf "%-32s %7.1f ms\n", $what, $took[2];
+}
+$t->done;
