@@ -184,6 +184,28 @@ wait_until { @of = @{ notices('con', '?kind=near_limit')->{items} };
              @of > 1 } 2;
 is(scalar @of, 1, 'a restart does not tell it again');
 
+# two of them over one database tell, and mail, each once
+
+SKIP: {
+    skip 'one process over SQLite', 2 if $t->{db} ne 'pg';
+    my $port = $t->port('second');
+    $t->start('second', argv => ["$Test::Stoa::OBJS/stoa-control",
+        "--listen=127.0.0.1:$port", '--database=' . $t->database,
+        '--admin-token-file=' . $t->dir('second.token'), $mail->args],
+        env => { $t->sanitizer_env('control') });
+    my @ends = map { $t->must(POST => $app, { expires_at =>
+        stamp(time + 86403) })->{id} } 1 .. 20;
+    my %of = map { ($_ => 1) } @ends;
+    my $mails = sub { scalar grep { $_->{subject} =~ /credential expiring/ }
+                      $mail->all };
+    wait_until { @of = grep { $of{ $_->{about}{id} } } @{ notices('con',
+                 '?kind=credential_expiring&limit=500')->{items} };
+                 @of >= 20 && $mails->() >= 21 } 40;
+    is(scalar @of, 20, 'two processes: a notice for each end');
+    is($mails->(), 21, 'and a mail');
+    $t->stop('second');
+}
+
 # the command line
 
 my ($code, $out) = $t->stoactl(qw(notice list --unread --tenant con));
