@@ -12,7 +12,7 @@ use lib "$FindBin::Bin/lib";
 use Test::Stoa;
 use Test::Stoa::Docs;
 
-my $t = Test::Stoa->new->has('stoactl');
+my $t = Test::Stoa->new->has('stoactl', 'module');
 $t->control;
 $t->must(POST => '/v1/gateway-groups', { name => $_ }) for qw(dev prod);
 my $up = 'http://127.0.0.1:1';
