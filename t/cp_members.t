@@ -96,6 +96,21 @@ $t->must(POST => '/v1/tenants/acme/roles', { name => 'keys',
 is_deeply([map { $_->{tenant} } @{ ask($ann, GET => '/v1/credentials')
     ->{json}{items} }], [], 'no credentials yet');
 
+# Somebody else: for who may see what he holds.
+
+sub can { my ($who, $q) = @_;
+    return ask($who, GET => "/v1/can-i?verb=create&kind=application&$q") }
+ok(can($admin, 'user=ann&tenant=acme')->{json}{allowed}, 'she may there');
+ok(!can($admin, 'user=ann&tenant=beta')->{json}{allowed}, 'not there');
+is_deeply(can($admin, 'user=ann')->{json}{tenants}, ['acme'], 'where');
+ok(!can($ann, 'user=bob&tenant=acme')->{json}{allowed}, 'he may not yet');
+is(can($ann, "user=$_&tenant=acme")->{status}, 404, "whom she sees not: $_")
+    for qw(dan nobody);
+is(can($ann, 'user=bob')->{status}, 403, 'nor everywhere');
+is(can($ann, 'user=bob&tenant=zeta')->{status}, 404, 'nor elsewhere');
+is(($t->stoactl('auth', 'can-i', 'create', 'plan', '--user', 'ann', '-t',
+    'beta'))[0], 2, 'stoactl auth can-i --user');
+
 # Giving and taking.
 
 is(give($ann, 'acme', 'bob', 'developer')->{status}, 201, 'she gives');

@@ -57,7 +57,8 @@ my %writes = (
     P    => [qw(audit:erase tenant:write gateway_group:write gateway:write
                 api:platform
                 global_secret:write global_policy:write
-                global_role_binding:write mail:write)],
+                global_role_binding:write mail:write audit:erase)],
+    AP   => [qw(audit:checkpoint)],
     TP   => [qw(notice:write admin_token:write role:write role_binding:write
                 plan:write issuer:write subscription:approve approval:write
                 user:write invitation:write)],

@@ -150,6 +150,23 @@ my $refused = wait_until { at(1, GET => '/v1/whoami', undef,
 ok($refused, 'revoked at the other');
 cmp_ok(Time::HiRes::time() - $from, '<', 7, 'within seconds');
 
+# two administrators end each other in one instant: one is left
+
+my @root = map { at(0, POST => '/v1/admin-tokens', { name => "root-$_",
+    role => 'platform-admin' })->{json}{token} } 0, 1;
+my ($mine) = grep { $_->{role} eq 'platform-admin'
+    && $_->{name} !~ /^root-/ } @{ at(0, GET => '/v1/admin-tokens')->{json}
+    {items} };
+at(0, POST => "/v1/admin-tokens/$mine->{name}/revoke");
+my @ended = map { $_->{status} } at_once(2, sub { my ($i) = @_;
+    at($i, POST => '/v1/admin-tokens/root-' . (1 - $i) . '/revoke', undef,
+        token => $root[$i]) });
+is(scalar(grep { $_ == 200 } @ended), 1, "one ends the other: @ended");
+my ($left) = grep { at(0, GET => '/v1/whoami', undef, token => $_)->{status}
+    == 200 } @root;
+ok($left, 'who is left is in');
+$t->{token} = $left;
+
 # and what is taken out of a role
 
 at(0, POST => '/v1/tenants', { name => 'roles' });

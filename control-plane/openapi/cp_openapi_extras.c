@@ -303,7 +303,9 @@ const cp_openapi_extra_t  cp_openapi_extras[] = {
     { "GET /v1/can-i",
       "[" NEEDED("verb", "list, get, create, update, delete or an event")
       "," NEEDED("kind", "of a resource; or usage, audit, apply") ","
-      QUERY("tenant", TEXT, "where; default: anywhere") "]", NULL,
+      QUERY("tenant", TEXT, "where; default: anywhere") ","
+      QUERY("user", TEXT, "somebody else, by the roles that he holds here")
+      "]", NULL,
       OK_JSON("whether, and by which permission", REF("CanI")) },
 
     { "GET /v1/audit",

@@ -15,7 +15,8 @@ static cp_rc_t cp_can_i(cp_req_t *r);
 
 const cp_route_t  cp_can_i_routes[] = {
     { "GET", "/v1/can-i", CP_AUTH_ADMIN, "self:read", cp_can_i, NULL,
-      "May the caller do this, and where", "verb kind tenant" },
+      "May the caller, or somebody else, do this, and where",
+      "verb kind tenant user" },
     { NULL, NULL, CP_AUTH_NONE, NULL, NULL, NULL, NULL, NULL }
 };
 
@@ -105,8 +106,8 @@ cp_can_i_needs(cp_req_t *r, const char *verb, const char *word)
 
 /* The tenants in which he may, where he did not ask for one. */
 static cp_rc_t
-cp_can_i_where(cp_req_t *r, cp_tx_t *tx, const char *permission,
-    cp_json_t *list)
+cp_can_i_where(cp_req_t *r, cp_tx_t *tx, const cp_op_t *who,
+    const char *permission, cp_json_t *list)
 {
     cp_rc_t      rc;
     unsigned     i;
@@ -115,7 +116,7 @@ cp_can_i_where(cp_req_t *r, cp_tx_t *tx, const char *permission,
     rc = cp_tx_query(tx, r->op.arena,
                      cp_arena_printf(r->op.arena, "SELECT name FROM tenants"
                                      " WHERE %s ORDER BY name",
-                                     cp_auth_where(&r->op, "id", permission)),
+                                     cp_auth_where(who, "id", permission)),
                      NULL, 0, &rows, &r->op.err);
 
     for (i = 0; rc == CP_OK && i < rows.rows; i++) {
@@ -127,32 +128,88 @@ cp_can_i_where(cp_req_t *r, cp_tx_t *tx, const char *permission,
 }
 
 
+/* Somebody else, by what he holds here: who asks sees who holds what there,
+ * and that person. */
+static cp_rc_t
+cp_can_i_other(cp_req_t *r, cp_tx_t *tx, const char *user, const char *tenant,
+    cp_actor_t *other)
+{
+    cp_op_t      op = r->op;
+    cp_rc_t      rc;
+    cp_json_t   *row;
+    const char  *id, *home;
+
+    rc = tenant ? CP_OK
+         : cp_auth_may(&r->op, "global_role_binding:read", NULL);
+
+    if (rc == CP_OK) {
+        rc = cp_ref_find(tx, r->op.arena, &cp_res_user, NULL, user, &id,
+                         &r->op.err);
+    }
+
+    row = NULL;
+
+    if (rc == CP_OK && id) {
+        rc = cp_row_load(tx, r->op.arena, &cp_res_user, id, &row, &r->op.err);
+    }
+
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    memset(&op.actor, 0, sizeof(cp_actor_t));
+    op.actor.how = CP_AUTH_USER;
+
+    if (row && strcmp(cp_json_str(row, "state"), "active") == 0) {
+        rc = cp_rbac_user(&op, id);
+        r->op.err = op.err;
+    }
+
+    home = row ? cp_json_str(row, "tenant") : NULL;
+    *other = op.actor;
+
+    return rc != CP_OK || (row && (cp_auth_holds(&r->op.actor, "user:read",
+                                                 home)
+                                   || (tenant && cp_auth_sees(other,
+                                                              tenant))))
+           ? rc : cp_err_set(&r->op.err, "not_found", "there is no user"
+                             " \"%.64s\"", user);
+}
+
+
 static cp_rc_t
 cp_can_i_judge(cp_req_t *r, cp_tx_t *tx, const char *permission,
     cp_json_t *out)
 {
     bool         yes;
+    cp_op_t      who = r->op;
     cp_rc_t      rc;
     cp_json_t   *list;
-    const char  *name, *id;
+    const char  *name, *user, *id;
     cp_arena_t  *a = r->op.arena;
 
     name = cp_req_query(r, "tenant");
+    user = cp_req_query(r, "user");
     list = NULL;
-    rc = CP_OK;
+    id = NULL;
 
-    if (name) {
-        rc = cp_ref_tenant(&r->op, tx, name, NULL, &id);
-        yes = rc == CP_OK && cp_auth_holds(&r->op.actor, permission, id);
+    rc = name ? cp_ref_tenant(&r->op, tx, name, user ? "role_binding:read"
+                                                     : NULL, &id) : CP_OK;
 
-    } else {
-        yes = cp_auth_holds(&r->op.actor, permission, NULL);
+    if (rc == CP_OK && user) {
+        rc = cp_can_i_other(r, tx, user, id, &who.actor);
+    }
 
-        if (!yes) {
-            list = cp_json_array(a);
-            rc = cp_can_i_where(r, tx, permission, list);
-            yes = list->n != 0;
-        }
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    yes = cp_auth_holds(&who.actor, permission, id);
+
+    if (name == NULL && !yes) {
+        list = cp_json_array(a);
+        rc = cp_can_i_where(r, tx, &who, permission, list);
+        yes = list->n != 0;
     }
 
     cp_json_put_bool(a, out, "allowed", yes);

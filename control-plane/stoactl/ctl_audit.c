@@ -442,12 +442,15 @@ ctl_run_can_i(ctl_t *c)
 {
     cp_json_t   *v;
     ctl_exit_e   rc;
-    const char  *path;
+    const char  *path, *user;
 
-    path = cp_arena_printf(c->arena, "/v1/can-i?verb=%s&kind=%s%s%s",
+    user = ctl_opt(c, "user");
+    path = cp_arena_printf(c->arena, "/v1/can-i?verb=%s&kind=%s%s%s%s%s",
                            ctl_escape(c, c->arg[0]), ctl_escape(c, c->arg[1]),
                            c->tenant ? "&tenant=" : "",
-                           c->tenant ? ctl_escape(c, c->tenant) : "");
+                           c->tenant ? ctl_escape(c, c->tenant) : "",
+                           user ? "&user=" : "",
+                           user ? ctl_escape(c, user) : "");
 
     rc = ctl_get(c, path, &v);
 

@@ -144,6 +144,12 @@ static const ctl_opt_t  ctl_opts_token_create[] = {
     { NULL, 0, NULL, NULL, NULL, false }
 };
 
+static const ctl_opt_t  ctl_opts_can_i[] = {
+    { "user", 0, "USER", NULL, "somebody else, by the roles that he holds",
+      false },
+    { NULL, 0, NULL, NULL, NULL, false }
+};
+
 #define CTL_PASSPHRASE_OPTION                                                 \
     { "passphrase-file", 0, "FILE", NULL,                                     \
       "its first line, 12 bytes or more", false }
@@ -652,8 +658,8 @@ const ctl_cmd_t  ctl_table[] = {
       "show what the token is and may do", NULL,
       ctl_run_whoami, NULL, NULL },
 
-    { "auth can-i", "VERB KIND", NULL,
-      "say whether the token may do that, and where",
+    { "auth can-i", "VERB KIND", ctl_opts_can_i,
+      "say whether the token, or somebody, may do that, and where",
       "VERB is list, get, create, update, delete or an event; -t names a "
       "tenant. Exit code 2 when it may not. "
       "Example: stoactl auth can-i publish api -t acme",
