@@ -19,7 +19,7 @@
 #include "kinds/cp_group_key.h"
 #include "kinds/cp_provision.h"
 #include "kinds/cp_notice.h"
-#include "oidc/cp_oidc.h"
+#include "oidc/cp_owner.h"
 #include "people/cp_login.h"
 #include "people/cp_news.h"
 #include "resource/cp_engine.h"
@@ -42,7 +42,8 @@ static const cp_job_t  cp_jobs[] = {
     { "issuer_keys", 1000,  cp_issuer_keys_job },
     { "mail",        500,   cp_mail_job },
     { "notices",     1000,  cp_notice_job },
-    { "oidc",        1000,  cp_oidc_job }
+    { "oidc",        1000,  cp_oidc_job },
+    { "owners",      200,   cp_owner_job }
 };
 
 #define CP_JOBS  (sizeof(cp_jobs) / sizeof(cp_jobs[0]))

@@ -59,7 +59,8 @@ my %writes = (
                 global_secret:write global_policy:write
                 global_role_binding:write mail:write audit:erase)],
     AP   => [qw(audit:checkpoint)],
-    TP   => [qw(notice:write admin_token:write role:write role_binding:write
+    TP   => [qw(application:tie notice:write admin_token:write role:write
+                role_binding:write
                 plan:write issuer:write subscription:approve approval:write
                 user:write invitation:write)],
     OTP  => [qw(api:write operation:write page:write tool:write server:write

@@ -249,6 +249,7 @@ cp_jws_actor(cp_op_t *op, cp_tx_t *tx, const cp_json_t *claims)
     rc = cp_tx_query(tx, op->arena, "SELECT 1 FROM applications a"
                      " JOIN tenants t ON t.id = a.tenant"
                      " WHERE a.id = $1 AND t.id = $2 AND a.state = 'active'"
+                     " AND COALESCE(a.disowned, 0) = 0"
                      " AND t.state = 'active'",
                      cp_args(cp_text(op->actor.application),
                              cp_text(op->actor.of_tenant)), &rows, &op->err);

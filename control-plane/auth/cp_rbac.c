@@ -101,6 +101,8 @@ static const cp_permission_t  cp_permissions[] = {
     { "application:read", ALL, TENANT, "see applications" },
     { "application:write", D|O|T|P, TENANT,
       "make and suspend applications" },
+    { "application:tie", T|P, TENANT,
+      "say whom an application stands for at the provider of identities" },
     { "subscription:read", ALL, TENANT, "see subscriptions" },
     { "subscription:write", D|O|T|P, TENANT,
       "make, suspend and revoke subscriptions" },

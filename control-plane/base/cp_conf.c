@@ -105,6 +105,16 @@ static const cp_opt_t  cp_opts[] = {
     cp_opt(oidc_grants, CP_OPT_WORDS, "", 0, 16000, NULL,
            "roles by claims: role:VALUE=ROLE, group:VALUE=TENANT:ROLE, "
            "client:ID=TENANT:ROLE; {tenant} and {role} in a value"),
+    cp_opt(keycloak_admin_url, CP_OPT_TEXT, "", 0, 500, NULL,
+           "the realm in Keycloak's admin API, https://host/admin/realms/NAME;"
+           " when empty as the issuer says"),
+    cp_opt(keycloak_client_id, CP_OPT_TEXT, "", 0, 200, NULL,
+           "the client by whose service account owners of applications are "
+           "looked at"),
+    cp_opt(keycloak_secret_file, CP_OPT_TEXT, "", 0, 1000, NULL,
+           "file with its secret"),
+    cp_opt(keycloak_look_ms, CP_OPT_INT, "3000", 200, 10000, NULL,
+           "from one look at them to the next"),
     cp_opt(outbound_allow, CP_OPT_ALLOW, "none", 0, 0, NULL,
            "addresses beside public ones that tenants may have asked: ranges "
            "such as 10.1.0.0/16, private, loopback"),

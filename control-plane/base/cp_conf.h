@@ -51,6 +51,10 @@ typedef struct {
     const char  *oidc_roles_claim;
     const char  *oidc_groups_claim;
     const char  *oidc_grants;
+    const char  *keycloak_admin_url;   /* "": of the issuer                 */
+    const char  *keycloak_client_id;   /* "": no owners of applications     */
+    const char  *keycloak_secret_file;
+    int64_t      keycloak_look_ms;
     stoa_allow_t outbound_allow;       /* beside public addresses           */
     const char  *smtp_url;             /* "" no mail                        */
     const char  *smtp_from;

@@ -42,6 +42,10 @@ cp_rc_t cp_oidc_job(cp_app_t *app);
 /* How it is: {issuer, state, since, keys_at, keys, error}. */
 cp_json_t *cp_oidc_state(cp_app_t *app, cp_arena_t *a);
 
+/* One of the endpoints that it names, as the control plane reaches it; NULL:
+ * not known yet, or there is none. */
+const char *cp_oidc_endpoint(cp_app_t *app, cp_arena_t *a, const char *name);
+
 
 /* cp_oidc_token.c */
 
@@ -79,6 +83,8 @@ const char *cp_oidc_ask(const cp_oidc_ask_t *ask, long *status,
 /* The same, as text: *body in the arena. */
 const char *cp_oidc_ask_text(const cp_oidc_ask_t *ask, long *status,
     stoa_str_t *body);
+/* name=value&...: pairs, ended by NULL; a value NULL is left out. */
+char *cp_oidc_form(cp_arena_t *a, const char *const *pairs);
 
 
 #endif /* CP_OIDC_H */

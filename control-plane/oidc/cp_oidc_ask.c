@@ -88,3 +88,44 @@ cp_oidc_ask(const cp_oidc_ask_t *ask, long *status, cp_json_t **out)
 
     return error;
 }
+
+
+char *
+cp_oidc_form(cp_arena_t *a, const char *const *pairs)
+{
+    char           *dst, *p;
+    size_t          n;
+    const char     *s;
+    unsigned        i;
+    const uint8_t   hex[] = "0123456789ABCDEF";
+
+    for (n = 1, i = 0; pairs[i]; i += 2) {
+        n += strlen(pairs[i]) + 2 + 3 * (pairs[i + 1] ? strlen(pairs[i + 1])
+                                                      : 0);
+    }
+
+    dst = cp_arena_alloc(a, n);
+
+    for (p = dst, i = 0; dst && pairs[i]; i += 2) {
+        if (pairs[i + 1] == NULL) {
+            continue;
+        }
+
+        p += sprintf(p, "%s%s=", p == dst ? "" : "&", pairs[i]);
+
+        for (s = pairs[i + 1]; *s; s++) {
+            if ((*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z')
+                || (*s >= '0' && *s <= '9') || strchr("-._~", *s))
+            {
+                *p++ = *s;
+                continue;
+            }
+
+            *p++ = '%';
+            *p++ = (char) hex[(uint8_t) *s >> 4];
+            *p++ = (char) hex[(uint8_t) *s & 15];
+        }
+    }
+
+    return dst;
+}

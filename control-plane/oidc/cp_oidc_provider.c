@@ -339,6 +339,20 @@ cp_oidc_state(cp_app_t *app, cp_arena_t *a)
 }
 
 
+const char *
+cp_oidc_endpoint(cp_app_t *app, cp_arena_t *a, const char *name)
+{
+    const char  *url;
+
+    (void) pthread_mutex_lock(&cp_oidc.lock);
+    url = cp_oidc.metadata ? cp_json_str(cp_oidc.metadata, name) : NULL;
+    url = url ? cp_arena_strdup(a, url) : NULL;
+    (void) pthread_mutex_unlock(&cp_oidc.lock);
+
+    return cp_oidc_inner(app, a, url);
+}
+
+
 /* Those that the token may be signed with, each to be freed. */
 static unsigned
 cp_oidc_find(const stoa_jwt_t *jwt, EVP_PKEY **keys)

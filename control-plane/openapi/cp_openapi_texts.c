@@ -150,7 +150,13 @@ const char *const  cp_openapi_schemas_text[] = {
     "{\"type\":\"object\",\"required\":[\"issuer\",\"state\",\"keys\"],"
     "\"properties\":{\"issuer\":" TEXT ",\"state\":{\"type\":\"string\","
     "\"enum\":[\"pending\",\"ok\",\"away\"]},\"keys\":" INT64("0")
-    ",\"since\":" TIME ",\"keys_at\":" TIME ",\"error\":" TEXT "}}",
+    ",\"since\":" TIME ",\"keys_at\":" TIME ",\"error\":" TEXT
+    ",\"owners\":{\"type\":\"object\",\"required\":[\"state\",\"tied\","
+    "\"disowned\",\"took_ms\"],\"properties\":{\"state\":{\"type\":"
+    "\"string\",\"enum\":[\"pending\",\"ok\",\"failing\"]},\"tied\":"
+    INT64("0") ",\"disowned\":" INT64("0") ",\"took_ms\":" INT64("0")
+    ",\"at\":" TIME ",\"good_at\":" TIME ",\"age_s\":" INT64("0")
+    ",\"error\":" TEXT "}}}}",
 
     "Mails",
     "{\"type\":\"object\",\"required\":[\"items\",\"enabled\"],"

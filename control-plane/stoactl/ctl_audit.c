@@ -437,6 +437,49 @@ ctl_run_whoami(ctl_t *c)
 }
 
 
+/* The provider, and the look at owners where there is one. */
+
+static cp_json_t *
+ctl_identity_rows(ctl_t *c, cp_json_t *v)
+{
+    cp_json_t  *rows, *owners;
+
+    rows = cp_json_array(c->arena);
+    owners = cp_json_get(v, "owners");
+    owners = owners ? cp_json_copy(c->arena, owners) : NULL;
+
+    cp_json_put(c->arena, v, "what", "provider");
+    cp_json_put(c->arena, v, "at", cp_json_str(v, "keys_at"));
+    cp_json_push(rows, cp_json_copy(c->arena, v));
+
+    if (owners) {
+        cp_json_put(c->arena, owners, "what", "owners");
+        cp_json_put(c->arena, owners, "at", cp_json_str(owners, "good_at"));
+        cp_json_push(rows, owners);
+    }
+
+    return rows;
+}
+
+
+ctl_exit_e
+ctl_run_identity(ctl_t *c)
+{
+    cp_json_t   *v;
+    ctl_exit_e   rc;
+
+    rc = ctl_get(c, "/v1/identity-provider", &v);
+
+    if (rc == CTL_DONE && c->out == CTL_OUT_TABLE) {
+        v = ctl_identity_rows(c, v);
+    }
+
+    return rc == CTL_DONE
+           ? ctl_print(c, v, "what state at age_s tied disowned took_ms error")
+           : rc;
+}
+
+
 ctl_exit_e
 ctl_run_can_i(ctl_t *c)
 {

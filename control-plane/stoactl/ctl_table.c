@@ -607,6 +607,11 @@ const ctl_cmd_t  ctl_table[] = {
       "mark notices as read", NULL,
       ctl_run_notice_read, NULL, NULL },
 
+    { "identity", "", NULL,
+      "show whether the provider of identities answers, and how old what is "
+      "known of the owners of applications is", NULL,
+      ctl_run_identity, NULL, NULL },
+
     { "mail list", "", ctl_opts_mails,
       "list the mails that wait, and what became of the others", NULL,
       ctl_run_mail_list, NULL, NULL },

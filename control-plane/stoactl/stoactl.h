@@ -286,6 +286,7 @@ ctl_exit_e ctl_run_logout(ctl_t *c);
 ctl_exit_e ctl_run_users_list(ctl_t *c);
 ctl_exit_e ctl_run_users_invite(ctl_t *c);
 ctl_exit_e ctl_run_users_event(ctl_t *c);     /* data: the event            */
+ctl_exit_e ctl_run_identity(ctl_t *c);
 ctl_exit_e ctl_run_token_create(ctl_t *c);    /* ctl_key.c                  */
 ctl_exit_e ctl_run_token_list(ctl_t *c);
 ctl_exit_e ctl_run_token_revoke(ctl_t *c);

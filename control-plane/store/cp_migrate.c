@@ -56,7 +56,8 @@
     row(42, "0042_tenant_invite")                                             \
     row(43, "0043_rotated")                                                   \
     row(44, "0044_sign_up")                                                   \
-    row(45, "0045_person_of")
+    row(45, "0045_person_of")                                                 \
+    row(46, "0046_owners")
 
 
 typedef struct {

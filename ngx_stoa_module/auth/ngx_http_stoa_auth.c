@@ -526,6 +526,11 @@ ngx_http_stoa_auth_application(ngx_http_request_t *r,
                                     NULL);
     }
 
+    if (app->disowned) {
+        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_OWNER_DISABLED,
+                                    NULL);
+    }
+
     if (app->state != STOA_STATE_ACTIVE) {
         return ngx_http_stoa_refuse(r,
                                   NGX_HTTP_STOA_REFUSE_APPLICATION_SUSPENDED,

@@ -69,6 +69,10 @@ ngx_http_stoa_refusal_t  ngx_http_stoa_refusals[NGX_HTTP_STOA_REFUSALS] = {
         "The application that this API key belongs to is suspended.",
         403),
 
+    ngx_http_stoa_refusal("owner_disabled", 403, "Owner disabled",
+        "Whom the application stands for is disabled, gone or no longer in "
+        "its group at the provider of identities.", 403),
+
     ngx_http_stoa_refusal("tenant_suspended", 403, "Tenant suspended",
         "The tenant is suspended.", 403),
 

@@ -169,6 +169,10 @@
     R(S, OWN, title)                                                          \
     R(S, STATE, state, STOA_APPLICATION_STATES)                               \
     R(S, REF, tenant, RO|ND, "tenant", NULL, "the owner")                     \
+    R(S, OWN, owner)                                                          \
+    R(S, OWN, owner_seen)                                                     \
+    R(S, BOOL, disowned, RO|ND, false,                                        \
+      "the owner is not active there: its keys are refused")                  \
     R(S, POLICIES, policies)
 
 #define STOA_CREDENTIAL_FIELDS(R, S)                                          \
