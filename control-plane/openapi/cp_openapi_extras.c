@@ -198,7 +198,8 @@ const cp_openapi_extra_t  cp_openapi_extras[] = {
            ",\"mail\":" TEXT_MAX("254") ",\"password\":" TEXT_MAX("256")
            ",\"title\":" TEXT_MAX("200") "}}"),
       "{\"201\":{\"description\":\"a person, active or waiting\","
-      "\"content\":" JSON(ANY) "}}" },
+      "\"content\":" JSON(ANY) "},\"403\":{\"$ref\":"
+      "\"#/components/responses/Error403\"}," NO_TENANT "}" },
     { "POST /v1/invitation/look", NULL,
       JSON("{\"type\":\"object\",\"required\":[\"token\"],"
            "\"additionalProperties\":false,\"properties\":{\"token\":"
