@@ -39,6 +39,8 @@ my @EXCLUDED = (
      'documents of anything else are none of a tenant'],
     [qr{^OPTIONS .*/credentials/import$}, qr/ST205/, qr/^405/,
      'the path is that of a credential, too'],
+    [qr{/plan-preview$}, qr/ST201/, qr/^200/,
+     'it changes nothing that somebody could have changed'],
     [qr{/usage$}, qr/ST202/, qr/^400.*(?:from must be before|of one tenant)/s,
      'two parameters that contradict each other'],
 );
@@ -68,7 +70,7 @@ enabled = false
 END
 
 my $seed = $ENV{STOA_FUZZ_SEED} || 1;
-my $examples = $ENV{STOA_FUZZ_EXAMPLES} || 5;
+my $examples = $ENV{STOA_FUZZ_EXAMPLES} || 3;
 $t->write_file('st.toml', <<"END");
 seed = $seed
 continue-on-failure = true

@@ -334,13 +334,13 @@ const cp_openapi_extra_t  cp_openapi_extras[] = {
 
     { "POST /v1/audit/checkpoint",
       "[" QUERY("accept", CP_OPENAPI_FLAG, "sign also what is not what was"
-                " signed before") "," ONCE "]", NULL,
+                " signed before") "]", NULL,
       OK_JSON("what is signed, by which key", ANY) },
 
-    { "POST /v1/audit/verify", NULL, JSON(ANY),
+    { "POST /v1/audit/verify", NULL, JSON("{}"),
       OK_JSON("whether the log has what the checkpoint says", ANY) },
 
-    { "POST /v1/audit/erasures", "[" ONCE "]",
+    { "POST /v1/audit/erasures", NULL,
       JSON("{\"type\":\"object\",\"required\":[\"person\"],\"properties\":"
            "{\"person\":{\"type\":\"string\",\"pattern\":"
            "\"^[0-9a-hjkmnp-tv-z]{16}$\"}}}"),

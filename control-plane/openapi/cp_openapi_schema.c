@@ -208,7 +208,11 @@ cp_openapi_fields(cp_arena_t *a, const cp_field_t *fields, cp_schema_e what)
 
         cp_json_set(a, properties, f->name, cp_schema_field(a, f, what));
 
-        if ((f->flags & CP_REQUIRED) && what != CP_SCHEMA_PATCH) {
+        /* lists leave out what is large */
+
+        if ((f->flags & CP_REQUIRED) && what != CP_SCHEMA_PATCH
+            && (what != CP_SCHEMA_OUT || (f->flags & CP_WHOLE) == 0))
+        {
             cp_json_push(required, cp_json_string(a, f->name));
         }
     }

@@ -185,8 +185,8 @@ const char *const  cp_openapi_schemas_text[] = {
     "{\"type\":[\"string\",\"null\"]}}}",
 
     "NoticeSettings",
-    "{\"type\":\"object\",\"properties\":{\"mail\":" TEXT ",\"kinds\":"
-    "{\"type\":\"array\",\"maxItems\":16,\"items\":" TEXT "}}}",
+    "{\"type\":\"object\",\"properties\":{\"mail\":{\"type\":[\"string\","
+    "\"null\"]},\"kinds\":{\"type\":[\"array\",\"null\"],\"maxItems\":16,\"items\":" TEXT "}}}",
 
     "Bulk",
     "{\"type\":\"object\",\"required\":[\"event\"],\"additionalProperties\":"
