@@ -27,6 +27,8 @@ static cp_json_t *cp_schema_type(cp_arena_t *a, const cp_field_t *f,
     cp_field_type_e type, cp_schema_e what);
 static void cp_schema_bounds(cp_arena_t *a, const cp_field_t *f,
     cp_field_type_e type, cp_json_t *s);
+static cp_json_t *cp_schema_listed(cp_arena_t *a, const cp_resource_t *res,
+    const char *name);
 static void cp_schema_resource(cp_arena_t *a, const cp_resource_t *res,
     cp_json_t *all);
 static void cp_schema_document(cp_arena_t *a, const cp_resource_t *res,
@@ -208,11 +210,7 @@ cp_openapi_fields(cp_arena_t *a, const cp_field_t *fields, cp_schema_e what)
 
         cp_json_set(a, properties, f->name, cp_schema_field(a, f, what));
 
-        /* lists leave out what is large */
-
-        if ((f->flags & CP_REQUIRED) && what != CP_SCHEMA_PATCH
-            && (what != CP_SCHEMA_OUT || (f->flags & CP_WHOLE) == 0))
-        {
+        if ((f->flags & CP_REQUIRED) && what != CP_SCHEMA_PATCH) {
             cp_json_push(required, cp_json_string(a, f->name));
         }
     }
@@ -373,6 +371,38 @@ cp_schema_bounds(cp_arena_t *a, const cp_field_t *f, cp_field_type_e type,
 }
 
 
+/* In a list: what is large is left out, though it is required. */
+static cp_json_t *
+cp_schema_listed(cp_arena_t *a, const cp_resource_t *res, const char *name)
+{
+    bool               whole;
+    cp_json_t         *s, *required;
+    const cp_field_t  *f;
+
+    whole = false;
+    required = cp_json_array(a);
+
+    for (f = res->fields; f->name; f++) {
+        if (f->flags & CP_REQUIRED) {
+            whole |= (f->flags & CP_WHOLE) != 0;
+
+            if ((f->flags & (CP_WHOLE|CP_SECRET|CP_SEALED)) == 0) {
+                cp_json_push(required, cp_json_string(a, f->name));
+            }
+        }
+    }
+
+    if (!whole) {
+        return cp_openapi_ref(a, name);
+    }
+
+    s = cp_openapi_fields(a, res->fields, CP_SCHEMA_OUT);
+    cp_json_set(a, s, "required", required);
+
+    return s;
+}
+
+
 static void
 cp_schema_resource(cp_arena_t *a, const cp_resource_t *res, cp_json_t *all)
 {
@@ -391,7 +421,7 @@ cp_schema_resource(cp_arena_t *a, const cp_resource_t *res, cp_json_t *all)
 
     items = cp_json_object(a);
     cp_json_put(a, items, "type", "array");
-    cp_json_set(a, items, "items", cp_openapi_ref(a, name));
+    cp_json_set(a, items, "items", cp_schema_listed(a, res, name));
 
     properties = cp_json_object(a);
     cp_json_set(a, properties, "items", items);

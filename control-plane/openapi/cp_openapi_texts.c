@@ -186,7 +186,8 @@ const char *const  cp_openapi_schemas_text[] = {
 
     "NoticeSettings",
     "{\"type\":\"object\",\"properties\":{\"mail\":{\"type\":[\"string\","
-    "\"null\"]},\"kinds\":{\"type\":[\"array\",\"null\"],\"maxItems\":16,\"items\":" TEXT "}}}",
+    "\"null\"]},\"kinds\":{\"type\":[\"array\",\"null\"],\"maxItems\":16,"
+    "\"items\":" TEXT "}}}",
 
     "Bulk",
     "{\"type\":\"object\",\"required\":[\"event\"],\"additionalProperties\":"
