@@ -3,6 +3,7 @@
  */
 
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -26,6 +27,7 @@
 
 #define CP_MAIN_ARENA_MAX   (16 * 1024 * 1024)
 #define CP_MAIN_FDS         128        /* databases, discovery, files        */
+#define CP_MAIN_LARGE       (8 * 1024 * 1024)
 #define CP_MAIN_PEPPER_MIN  16
 #define CP_MAIN_PEPPER_MAX  1024
 
@@ -48,6 +50,12 @@ cp_main_limits(cp_conf_t *conf)
 {
     int64_t        most;
     struct rlimit  rl;
+
+    /* what is hashed with (people/cp_password) goes back to the system: by
+     * itself malloc would keep that much for each thread that ever did */
+
+    (void) mallopt(M_MMAP_THRESHOLD, CP_MAIN_LARGE);
+    (void) mallopt(M_TRIM_THRESHOLD, CP_MAIN_LARGE);
 
     if (getrlimit(RLIMIT_NOFILE, &rl) != 0) {
         return;
