@@ -17,7 +17,7 @@ static const cp_field_t  page_fields[] = {
     BASE_ID, BASE_NAME, BASE_TITLE, BASE_TENANT,
     F_REF("api", RO|ND, "api", NULL, "the api that it is about"),
     INT("position", 0, 0, 1000, "0", "pages are read in this order"),
-    F("body", CP_F_TEXT, RQ|WH, 0, 65536, NULL, "Markdown"),
+    F("body", CP_F_TEXT, WH, 0, 65536, "\"\"", "Markdown"),
     BASE_TIMES,
     F_END
 };
