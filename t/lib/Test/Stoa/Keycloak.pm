@@ -200,7 +200,7 @@ sub new {
     my $self = bless { t => $t, %$ports,
         url => "http://127.0.0.1:$ports->{http}",
         realm => $o{realm} // 'stoa-' . $$ . '-' . int(rand 1e6),
-        ua => HTTP::Tiny->new(timeout => 30, max_redirect => 0) }, $class;
+        ua => HTTP::Tiny->new(timeout => 120, max_redirect => 0) }, $class;
     $self->{secret}{$_} = "secret-of-$_-0123456789"
         for qw(console portal control broker);
     $self->import_realm unless exists $o{import} && !$o{import};
