@@ -423,6 +423,9 @@ is($t->api(POST => '/v1/users/sam/enable')->{status}, 200, 'is enabled');
 is(login('sam', 'a password of one')->{status}, 201, 'and then is');
 is(login('sam@y.org', 'a password of one')->{status}, 401,
    'a mail that nobody has proved lets nobody in');
+$t->must(PATCH => '/v1/users/sam', { title => 'Sam' });
+is(login('sam@y.org', 'a password of one')->{status}, 401,
+   'nor when something else of him has changed');
 $t->must(PATCH => '/v1/tenants/acme', { sign_up => 'open' });
 $r = sign_up('acme', 'pat');
 is("$r->{status} $r->{json}{state}", '201 active', 'one who is in at once');
@@ -452,6 +455,67 @@ is(accept_it($reset, { password => 'another of jay' })->{status}, 200,
    'another one');
 is(accept_it($reset, { password => 'a third of jay' })->{status}, 404, 'once');
 is(login($jay, 'another of jay')->{status}, 201, 'it is good');
+$db->("DELETE FROM login_tries");
+
+# The maker of a link does not get with it what the person got since
+
+for my $by (['a person', cookie => cookie_of(login($jay, 'another of jay'))],
+            ['a token', token => $t->must(POST => '/v1/admin-tokens',
+                { name => 'acme-ta', role => 'tenant-admin',
+                  tenant => 'acme' })->{token}])
+{
+    my ($who, $how, $what) = @$by;
+    $r = $how eq 'cookie'
+        ? ask(POST => '/v1/users/sam/reset', {}, cookie => $what)
+        : $t->api(POST => '/v1/users/sam/reset', {}, token => $what);
+    is($r->{status}, 200, "$who resets somebody");
+    my $held = $t->must(POST => '/v1/role-bindings',
+        { user => 'sam', role => 'platform-admin' });
+    is(accept_it($r->{json}{token}, { password => 'a password of evil' })
+       ->{status}, 409, 'who is an administrator of the platform now');
+    $t->must(DELETE => "/v1/role-bindings/$held->{id}");
+    is(accept_it($r->{json}{token}, { password => 'a password of one' })
+       ->{status}, 200, 'and is not any more');
+}
+my @may = qw(self:read invitation:write plan:read);
+$t->must(POST => '/v1/tenants/acme/roles', { name => $_->[0],
+    permissions => $_->[1] }) for ['inviting', \@may], ['planner', [$may[2]]];
+my $lent = $t->must(POST => '/v1/admin-tokens', { name => 'acme-inv',
+    role => 'inviting', tenant => 'acme' })->{token};
+$r = $t->api(POST => '/v1/invitations', { mail => 'zed@x.org',
+    role => 'planner', tenant => 'acme' }, token => $lent);
+is($r->{status}, 201, 'a token invites');
+$t->must(PATCH => '/v1/tenants/acme/roles/inviting',
+    { permissions => [$may[0]] });
+is(accept_it($r->{json}{token}, { name => 'zed', password => 'x' x 12 })
+   ->{status}, 409, 'what its role has no more is not given');
+
+# Whose cookie is to change keeps his login when another one fails
+
+my $s = cookie_of(login('sam', 'a password of one'));
+is(ask(GET => '/v1/session', undef, cookie => $s)->{status}, 200, 'in');
+$t->must(POST => '/v1/tenants/acme/role-bindings',
+    { user => 'sam', role => 'developer' });
+$r = login('sam', 'wrong wrong wrong', cookie => $s);
+is($r->{status}, 401, 'another login fails');
+is(ask(GET => '/v1/session', undef, cookie => cookie_of($r) // '')->{status},
+   200, 'and tells the new cookie');
+$s = cookie_of($r) // $s;
+
+# An answer that is kept is opened by who has the key file alone
+
+$r = ask(POST => '/v1/tenants/acme/applications', { name => 'kept' },
+         cookie => $s, headers => { 'Idempotency-Key' => 'weak' });
+is($r->{status}, 201, 'an answer is kept');
+is(ask(POST => '/v1/tenants/acme/applications', { name => 'kept' },
+       cookie => $s, headers => { 'Idempotency-Key' => 'weak' })
+   ->{headers}{'idempotency-replayed'}, 'true', 'and given again');
+my ($hex) = $db->("SELECT hex(answer) FROM idempotency WHERE key_digest = '"
+    . Digest::SHA::sha256_hex('weak') . "'") =~ /([0-9A-F]+)/;
+$t->write_file('sealed', substr pack('H*', $hex), 28);
+my $guess = Digest::SHA::hmac_sha256_hex("stoa-idempotency\nweak", '');
+my $opened = `openssl enc -d -aes-256-ctr -K $guess -iv ${\ lc substr $hex, 0, 24}00000002 -in @{[ $t->dir('sealed') ]}`;
+unlike($opened, qr/kept/, 'not by who has the database');
 $db->("DELETE FROM login_tries");
 
 

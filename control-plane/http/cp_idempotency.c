@@ -5,7 +5,8 @@
  * The row is written in the transaction of the work itself, under the feed's
  * lock: of two requests at once the second waits and then finds the answer.
  * A stored answer may hold a key that is shown once, so it is sealed
- * (AES-256-GCM) with a key that only the caller's token gives.
+ * (AES-256-GCM) with a key that only the caller's token gives; for who comes
+ * without one, and people, whose tokens change, one that the secret key gives.
  */
 
 #include <string.h>
@@ -83,7 +84,18 @@ cp_idempotency_secret(cp_req_t *r, const char *key, uint8_t out[32])
     const char  *text, *auth;
 
     auth = cp_req_header(r, "Authorization");
-    auth = auth ? auth : "";
+
+    if (auth == NULL || r->op.actor.how == CP_AUTH_USER) {
+        auth = cp_seal_salt(r->op.arena,
+                            cp_arena_printf(r->op.arena, "idempotency:%s",
+                                            r->op.actor.id));
+    }
+
+    if (auth == NULL) {
+        cp_random(out, 32);            /* nobody opens it                   */
+        return;
+    }
+
     text = cp_arena_printf(r->op.arena, "stoa-idempotency\n%s", key);
 
     cp_hmac_sha256(auth, strlen(auth), text ? text : "",

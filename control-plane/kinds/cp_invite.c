@@ -174,14 +174,22 @@ cp_rc_t
 cp_invite_reset(cp_op_t *op, cp_tx_t *tx, const char *person,
     const char *mail, cp_json_t *shown)
 {
-    bool         mailed;
+    bool         mailed, judged;
     char         id[STOA_ID_LEN + 1];
     int64_t      now;
+    cp_op_t      stored = *op;
     cp_rc_t      rc;
     const char  *digest;
 
     now = cp_time_ms();
     cp_id_make(id);
+
+    stored.actor.grants = NULL;
+    judged = op->actor.how == CP_AUTH_USER
+             && cp_rbac_user(&stored, op->actor.id) == CP_OK
+             && cp_auth_holds(&stored.actor, "user:write",
+                              cp_json_str(shown, "tenant"))
+             && cp_rbac_over(&stored, person) == CP_OK;
 
     rc = cp_tx_query(tx, op->arena, "UPDATE invitations SET state = 'revoked'"
                      " WHERE person = $1 AND state = 'pending'",
@@ -195,8 +203,9 @@ cp_invite_reset(cp_op_t *op, cp_tx_t *tx, const char *person,
            ? cp_tx_query(tx, op->arena, "INSERT INTO invitations (id, purpose,"
                          " state, tenant, person, inviter, inviter_how,"
                          " digest, mailed, expires_at, created_at,"
-                         " updated_at, ver) SELECT $1, 'reset', 'pending',"
-                         " tenant, id, $3, $4, $5, $6, $7, $8, $8, 1"
+                         " updated_at, ver, judged) SELECT $1, 'reset',"
+                         " 'pending', tenant, id, $3, $4, $5, $6, $7, $8, $8,"
+                         " 1, $9"
                          " FROM users WHERE id = $2",
                          cp_args(cp_text(id), cp_text(person),
                                  cp_text(op->actor.id),
@@ -204,7 +213,8 @@ cp_invite_reset(cp_op_t *op, cp_tx_t *tx, const char *person,
                                          ? "user" : "token"),
                                  cp_text(digest), cp_int(mailed),
                                  cp_int(now + CP_INVITATION_MS),
-                                 cp_int(now)), NULL, &op->err)
+                                 cp_int(now), cp_int(judged)), NULL,
+                         &op->err)
            : rc;
 }
 
@@ -275,55 +285,80 @@ cp_invite_look(cp_op_t *op, const char *token, cp_json_t **out)
 }
 
 
-/* Is the inviter there still, and may he give this? */
+/* Who made it, and what he holds now.  *there false: nothing any more. */
+static cp_rc_t
+cp_invite_maker(cp_op_t *op, cp_tx_t *tx, const cp_rows_t *rows, bool user,
+    cp_op_t *by, bool *there)
+{
+    cp_rc_t      rc;
+    cp_rows_t    m;
+    cp_perms_t   may;
+    const char  *tenant;
+
+    *by = *op;
+    memset(&by->actor, 0, sizeof(cp_actor_t));
+    by->actor.how = user ? CP_AUTH_USER : CP_AUTH_ADMIN;
+
+    rc = cp_tx_query(tx, op->arena, user
+                     ? "SELECT id, tenant FROM users WHERE id = $1"
+                       " AND state = 'active' AND ver <> $2"
+                     : "SELECT role, tenant FROM admin_tokens WHERE id = $1"
+                       " AND state = 'active' AND (expires_at IS NULL OR"
+                       " expires_at > $2)",
+                     cp_args(cp_text(text(rows, I_INVITER)),
+                             cp_int(cp_time_ms())), &m, &op->err);
+    *there = rc == CP_OK && m.rows;
+
+    if (!*there) {
+        return rc;
+    }
+
+    if (user) {
+        return cp_rbac_user(by, text(rows, I_INVITER));
+    }
+
+    tenant = text(&m, 1);
+    rc = cp_rbac_role(by, tx, tenant, text(&m, 0), &may);
+
+    return rc == CP_OK ? cp_grant_add(by, tenant, text(&m, 0), &may, true)
+                       : rc;
+}
+
+
+/* Is the inviter there still, and may he give this?  Whoever lets a person
+ * choose a password has to hold what that person holds now. */
 static cp_rc_t
 cp_invite_judge(cp_op_t *op, cp_tx_t *tx, const cp_rows_t *rows)
 {
-    bool         user;
+    bool         user, there;
     cp_op_t      by;
     cp_rc_t      rc;
-    cp_rows_t    there;
-    const char  *how;
+    const char  *how, *role;
 
     how = cp_cell(rows, 0, I_HOW)->p;
+    role = text(rows, I_ROLE);
     user = strcmp(how, "user") == 0;
 
     if (!user && strcmp(how, "token") != 0) {
         return CP_OK;                  /* the process itself                */
     }
 
-    rc = cp_tx_query(tx, op->arena, user
-                     ? "SELECT 1 FROM users WHERE id = $1"
-                       " AND state = 'active' AND ver <> $2"
-                     : "SELECT 1 FROM admin_tokens WHERE id = $1 AND"
-                       " state = 'active' AND (expires_at IS NULL OR"
-                       " expires_at > $2)",
-                     cp_args(cp_text(text(rows, I_INVITER)),
-                             cp_int(cp_time_ms())), &there, &op->err);
+    rc = cp_invite_maker(op, tx, rows, user, &by, &there);
 
-    if (rc == CP_OK && there.rows && user && cp_cell(rows, 0, I_JUDGED)->i) {
-
-        by = *op;
-        memset(&by.actor, 0, sizeof(cp_actor_t));
-        by.actor.how = CP_AUTH_USER;
-        rc = cp_rbac_user(&by, text(rows, I_INVITER));
+    if (rc == CP_OK && there && (!user || cp_cell(rows, 0, I_JUDGED)->i)) {
+        rc = cp_auth_may(&by, role ? "invitation:write" : "user:write",
+                         text(rows, I_TENANT));
 
         if (rc == CP_OK) {
-            rc = cp_auth_may(&by, text(rows, I_ROLE) ? "invitation:write"
-                                                     : "user:write",
-                             text(rows, I_TENANT));
+            rc = role ? cp_rbac_give(&by, tx, text(rows, I_TENANT), role)
+                      : cp_rbac_over(&by, text(rows, I_PERSON));
         }
-
-        if (rc == CP_OK && text(rows, I_ROLE)) {
-            rc = cp_rbac_give(&by, tx, text(rows, I_TENANT),
-                              text(rows, I_ROLE));
-        }
-
-        there.rows = rc == CP_OK;
-        rc = rc == CP_DECLINED ? CP_OK : rc;
     }
 
-    return rc == CP_OK && there.rows == 0
+    there = there && rc == CP_OK;
+    rc = rc == CP_DECLINED ? CP_OK : rc;
+
+    return rc == CP_OK && !there
            ? cp_err_set(&op->err, "conflict", "who made the link may not make"
                         " it any more; ask for another one") : rc;
 }

@@ -396,11 +396,13 @@ cp_login_enter(cp_op_t *op, cp_login_t *l, const cp_knock_t *k,
                      " ELSE must_change END, totp_step = CASE WHEN $6 > 0"
                      " THEN $6 ELSE totp_step END"
                      " WHERE id = $1 AND password = $2 AND state = 'active'"
-                     " AND ($6 = 0 OR totp_step < $6) RETURNING id",
+                     " AND ($6 = 0 OR totp_step < $6)"
+                     " AND COALESCE(totp, '') = $7 RETURNING id",
                      cp_args(cp_text(k->id), cp_text(k->password),
                              cp_int(cp_time_ms()), cp_text(password),
                              cp_int(l->new_password != NULL),
-                             cp_int(k->step)),
+                             cp_int(k->step),
+                             cp_text(k->totp ? k->totp : "")),
                      &rows, &op->err);
 
     if (rc == CP_OK && rows.rows == 0) {

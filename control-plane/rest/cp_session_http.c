@@ -198,7 +198,7 @@ cp_rc_t
 cp_session_perhaps(cp_req_t *r)
 {
     cp_rc_t      rc;
-    const char  *unused;
+    const char  *cookie;
 
     rc = cp_session_own(r);
 
@@ -208,9 +208,13 @@ cp_session_perhaps(cp_req_t *r)
 
     rc = cp_session_check(&r->op,
                           cp_req_cookie(r, cp_session_cookie_name(r->op.app)),
-                          false, &unused);
+                          false, &cookie);
     if (rc == CP_ERROR) {
         return rc;
+    }
+
+    if (rc == CP_OK && cookie) {
+        r->cookie = cookie;
     }
 
     memset(&r->op.err, 0, sizeof(cp_err_t));
