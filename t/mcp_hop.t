@@ -257,4 +257,25 @@ is(post({ jsonrpc => '2.0', id => 30, method => 'ping' }, 'gw2')->{status},
    503, 'T1: so is who POSTs to a stream');
 unlink $t->dir('hold');
 
+
+# ---- addresses that lead elsewhere
+
+sub conf {
+    my ($gw, $peer) = @_;
+    my $text = slurp($t->dir("$gw/nginx.conf"));
+    $text =~ s/stoa_peer [^;]*;/$peer/;
+    spew($t->dir("$gw/nginx.conf"), $text);
+}
+conf(gw => 'stoa_peer http://127.0.0.1:' . $t->port('gw2') . ';');
+conf(gw2 => '');
+$t->start_nginx('gw');
+$t->sync('gw');
+$t->reload('gw2', drain => 1);
+$t->sync('gw2');
+$r = call({}, gateway => 'gw');
+my $hops = $t->metrics('gw2')->{stoa_mcp_hops_total};
+is(text(back($r, {}, gateway => 'gw2')), '200 mcp_elsewhere',
+   'S3: an address that leads back to who asks is an end');
+is($t->metrics('gw2')->{stoa_mcp_hops_total} - $hops, 1, '... at once');
+
 $t->done;

@@ -120,6 +120,13 @@ said($same);
 $r = $t->mcp('/mcp/acme', 'subscriptions/listen', {}, key => $key);
 is($r->{rpc}{error}{code}, -32602, '... without a filter: an error');
 
+for my $want ([ more => { x => 'y' x 65536 } ],
+              [ resourceSubscriptions => [ ('x://y') x 20_000 ] ])
+{
+    is(listen_to('M', { @$want })->{head}{status}, 413,
+       "C3: what is held with the stream is not long ($want->[0])");
+}
+
 my ($session) = $t->mcp_session('/mcp/acme', key => $key);
 my $get = get($session);
 
@@ -132,6 +139,9 @@ my $new = listen_to('R', { toolsListChanged => $true, resourceSubscriptions =>
 is_deeply(said($new)->{params}{notifications}, { toolsListChanged => $true,
     resourceSubscriptions => [qw(x://b x://a)] },
     'C3: what its upstream tells of is honoured');
+is_deeply(said(listen_to('F', { resourceSubscriptions => [
+    (7) x 256, 'x://a'] }))->{params}{notifications},
+    {}, 'C3: and no more of them are looked at than a request may cost');
 is(slurp($t->dir('listened')), "subscriptions/listen 2026-07-28 none\n" x 2,
    '... of which one listen is enough');
 spew($t->dir("new.$_"), '') for qw(c a);

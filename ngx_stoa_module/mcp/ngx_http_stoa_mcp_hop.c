@@ -19,7 +19,7 @@
 #define NGX_HTTP_STOA_MCP_HOP_TEXT     128
 #define NGX_HTTP_STOA_MCP_HOP_AGE      60       /* s, and clocks that differ */
 #define NGX_HTTP_STOA_MCP_HOP_CONNECT  3000
-#define NGX_HTTP_STOA_MCP_HOP_READ     120000   /* comments come      */
+#define NGX_HTTP_STOA_MCP_HOP_READ     120000   /* comments come sooner     */
 
 
 typedef struct {
@@ -118,6 +118,7 @@ ngx_http_stoa_mcp_place_read(const u_char **p, const u_char *end,
     const u_char  *id;
 
     id = *p;
+    peer->len = 0;
 
     if (end - id < 17 || end - id - 17 < id[16]) {
         return NGX_ERROR;
@@ -272,7 +273,8 @@ ngx_http_stoa_mcp_hop_ask(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     f->handler = &ngx_http_stoa_mcp_hop_handler;
     f->data = h;
     f->connect_timeout = NGX_HTTP_STOA_MCP_HOP_CONNECT;
-    f->read_timeout = NGX_HTTP_STOA_MCP_HOP_READ;
+    f->read_timeout = ngx_max(NGX_HTTP_STOA_MCP_HOP_READ,
+                              2 * ngx_http_stoa_mcp_hop_conf()->mcp_keepalive);
     f->stay = 1;
 
     ngx_http_stoa_fetch_start(f);
@@ -755,10 +757,6 @@ ngx_http_stoa_mcp_hop_came(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     ngx_table_elt_t              *h;
     ngx_http_stoa_header_walk_t   w;
 
-    if (ngx_http_stoa_mcp_hop_conf()->peer.len == 0) {
-        return NGX_OK;
-    }
-
     for (h = ngx_http_stoa_header_first(&w, &r->headers_in.headers.part);
          h && !ngx_http_stoa_header_is(h, "x-stoa-peer");
          h = ngx_http_stoa_header_next(&w))
@@ -776,14 +774,16 @@ ngx_http_stoa_mcp_hop_came(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         return NGX_OK;
     }
 
+    /* by whatever address and at whatever time: it goes no further */
+
+    ctx->call.mcp->hopped = 1;
+
     ngx_memcpy(&issued, plain + 1, 4);
     age = (int64_t) ngx_time() - (int64_t) ntohl(issued);
 
     if (age > NGX_HTTP_STOA_MCP_HOP_AGE || age < -NGX_HTTP_STOA_MCP_HOP_AGE) {
         return NGX_OK;
     }
-
-    ctx->call.mcp->hopped = 1;
 
     return ngx_http_stoa_mcp_hop_address(r, plain);
 }

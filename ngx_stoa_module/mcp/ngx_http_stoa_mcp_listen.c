@@ -8,6 +8,7 @@
 #include "ngx_http_stoa_updates.h"
 
 
+#define NGX_HTTP_STOA_MCP_LISTEN_MAX  65536     /* it is held with the stream */
 #define NGX_HTTP_STOA_MCP_SUBSCRIPTION                                        \
     "\"_meta\":{\"io.modelcontextprotocol/subscriptionId\":"
 
@@ -46,6 +47,12 @@ ngx_http_stoa_mcp_listen(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     ngx_http_stoa_mcp_listen_t  *l;
 
     mcp = ctx->call.mcp;
+
+    if (mcp->body.len > NGX_HTTP_STOA_MCP_LISTEN_MAX) {
+        ngx_str_set(&detail, "subscriptions/listen has at most 64 KiB.");
+        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_BODY_TOO_LARGE,
+                                    &detail);
+    }
 
     if (!stoa_json_get(&mcp->msg.params, "notifications", &all)
         || all.type != STOA_JSON_OBJECT)

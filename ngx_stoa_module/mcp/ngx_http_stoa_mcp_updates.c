@@ -33,7 +33,7 @@ ngx_http_stoa_mcp_updates_t *
 ngx_http_stoa_mcp_updates(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     const stoa_json_val_t *uris)
 {
-    ngx_uint_t                    more;
+    ngx_uint_t                    more, looked;
     stoa_json_val_t               val;
     stoa_json_iter_t              it;
     ngx_pool_cleanup_t           *cln;
@@ -54,9 +54,10 @@ ngx_http_stoa_mcp_updates(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
     cln->handler = ngx_http_stoa_mcp_updates_cleanup;
 
-    for (more = stoa_json_first(uris, &it, NULL, &val);
-         more && u->n < NGX_HTTP_STOA_MCP_UPDATES;
-         more = stoa_json_next(&it, NULL, &val))
+    for (looked = 0, more = stoa_json_first(uris, &it, NULL, &val);
+         more && u->n < NGX_HTTP_STOA_MCP_UPDATES
+         && looked < NGX_HTTP_STOA_MCP_UPDATES_LOOK;
+         looked++, more = stoa_json_next(&it, NULL, &val))
     {
         switch (ngx_http_stoa_mcp_updates_one(r, ctx, &val,
                                               &u->update[u->n]))

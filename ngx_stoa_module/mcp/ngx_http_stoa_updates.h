@@ -3,7 +3,8 @@
  * era say of resources.
  *
  * Process: workers.  Lifetime: r->pool; sources as they say.
- * Limits: NGX_HTTP_STOA_MCP_UPDATES URIs of a stream.
+ * Limits: NGX_HTTP_STOA_MCP_UPDATES URIs of a stream, of the first _LOOK that
+ * are named.
  */
 
 #ifndef NGX_HTTP_STOA_UPDATES_H
@@ -14,8 +15,9 @@
 #include "ngx_http_stoa_source.h"
 
 
-#define NGX_HTTP_STOA_MCP_UPDATES     64
-#define NGX_HTTP_STOA_MCP_UPDATES_MS  2000    /* for what is honoured        */
+#define NGX_HTTP_STOA_MCP_UPDATES       64
+#define NGX_HTTP_STOA_MCP_UPDATES_LOOK  256
+#define NGX_HTTP_STOA_MCP_UPDATES_MS    2000  /* for what is honoured        */
 
 
 typedef struct {
