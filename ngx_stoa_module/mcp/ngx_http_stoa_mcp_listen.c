@@ -8,7 +8,7 @@
 #include "ngx_http_stoa_updates.h"
 
 
-#define NGX_HTTP_STOA_MCP_LISTEN_MAX  65536     /* it is held with the stream */
+#define NGX_HTTP_STOA_MCP_LISTEN_MAX  65536     /* held with the stream      */
 #define NGX_HTTP_STOA_MCP_SUBSCRIPTION                                        \
     "\"_meta\":{\"io.modelcontextprotocol/subscriptionId\":"
 
