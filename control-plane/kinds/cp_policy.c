@@ -134,8 +134,11 @@ cp_policy_rows(cp_tx_t *tx, const cp_resource_t *res, cp_gather_t *g,
 }
 
 
-/* Only those that name one of the ids: a tenant may have many, and every api
- * of it asks.  NULL: none can. */
+/*
+ * Only those that name one of the ids: a tenant may have many, and every api
+ * of it asks.  NULL: none can.  A pattern that is a parameter and nothing else
+ * has SQLite prepare the statement anew each time it is bound, hence || ''.
+ */
 static const char *
 cp_policy_where(cp_gather_t *g, const cp_resource_t *res, cp_val_t *args,
     unsigned *n)
@@ -162,7 +165,7 @@ cp_policy_where(cp_gather_t *g, const cp_resource_t *res, cp_val_t *args,
         args[(*n)++] = cp_text(cp_arena_printf(g->arena, "%%\"%s\"%%",
                                                strcmp(ids[i], "*") == 0
                                                ? "gateway_group" : ids[i]));
-        where = cp_arena_printf(g->arena, "%s%s\"attach\" LIKE $%u",
+        where = cp_arena_printf(g->arena, "%s%s\"attach\" LIKE $%u || ''",
                                 where ? where : "", where ? " OR " : "", *n);
     }
 

@@ -42,12 +42,13 @@ cp_depend_clear(const cp_write_t *w, const cp_json_t *row)
 }
 
 
-/* The rows that refer to it; $1 is cp_depend_arg(). */
+/* The rows that refer to it; $1 is cp_depend_arg(); || '' as in
+ * cp_policy_where(). */
 static char *
 cp_depend_where(cp_arena_t *a, const cp_dependent_t *d)
 {
-    return cp_arena_printf(a, d->list ? "\"%s\" LIKE $1" : "\"%s\" = $1",
-                           d->column);
+    return cp_arena_printf(a, d->list ? "\"%s\" LIKE $1 || ''"
+                                    : "\"%s\" = $1", d->column);
 }
 
 
