@@ -114,6 +114,12 @@ like($t->must(GET => "$path/$live->{id}")->{last_used_at},
 is($t->api(GET => "$path/$live->{id}")->{headers}{etag}, $tag,
    'which is no change of the key');
 
+# a key is shown once, which many at once have no place for
+
+is($t->api(POST => '/v1/credentials/bulk', { event => 'rotate',
+    ids => [$live->{id}] })->{status}, 422, 'rotated are keys one by one');
+is($t->must(GET => "$path/$live->{id}")->{state}, 'active', 'nothing is done');
+
 # keys of elsewhere
 
 my $foreign = 'stoa_live_01jd0000000000aa_' . 'x' x 32;
@@ -126,11 +132,13 @@ my $in = { keys => [
       expires_at => stamp(time - 5) },
     { sha256 => sha256_hex('odd'), prefix => 'stoa_live_short' },
     { sha256 => sha256_hex('odd'), prefix => 'old-gateway' },
+    { sha256 => sha256_hex('odd'), prefix => 'stoa_adm_01jd0000000000ae' },
+    { sha256 => sha256_hex('odd'), prefix => 'stoa_gw_01jd0000000000ae' },
     { sha256 => 'g' x 64, prefix => 'stoa_live_01jd0000000000ac' },
     { sha256 => sha256_hex($foreign), prefix => $pre } ] };
 my $got = $t->must(POST => "$path/import", $in)->{items};
 is(join(' ', map { $_->{result} } @$got),
-   'created failed failed failed failed exists', 'each has its result');
+   'created failed failed failed failed failed failed exists', 'each has its result');
 is($got->[0]{id}, '01jd0000000000aa', 'the id is the one in the key');
 like($got->[1]{detail}, qr/expires_at is in the past/, 'and its reason');
 my $shown = $t->must(GET => "$path/$got->[0]{id}");

@@ -253,10 +253,12 @@ cp_credential_import(const cp_write_t *w, cp_json_t *after)
 
     if (n <= 5 || strncmp(prefix, "stoa_", 5) != 0 || prefix[n] != '_'
         || !stoa_env_valid(prefix + 5, n - 5)
+        || strncmp(prefix + 5, "adm_", 4) == 0
+        || strncmp(prefix + 5, "gw_", 3) == 0
         || !stoa_id_valid(prefix + n + 1, STOA_ID_LEN))
     {
         return cp_err_field(&w->op->err, -1, w->given->line, "prefix",
-                            "is not stoa_ENV_ID");
+                            "is not stoa_ENV_ID, or ENV is adm or gw");
     }
 
     id = prefix + n + 1;

@@ -169,6 +169,13 @@ cp_bulk_one(cp_req_t *r, cp_tx_t *tx, const cp_place_t *p, cp_bulk_t *b,
 
     rc = cp_entry_event(&w, b->event, &e);
 
+    /* its key is shown once, in an answer of its own; all is undone */
+
+    if (rc == CP_OK && strcmp(cp_json_str(e.row, "id"), id) != 0) {
+        return cp_err_field(&r->op.err, -1, 0, "event", "\"%s\" makes a key:"
+                            " one at a time", b->event);
+    }
+
     if (rc == CP_OK) {
         b->done++;
         cp_json_put(a, item, "result", "done");
