@@ -140,6 +140,7 @@ static const struct {
     { { "tasks/cancel", 12 }, STOA_MCP_TASK },
     { { "tasks/result", 12 }, STOA_MCP_TASK_RESULT },
     { { "tasks/update", 12 }, STOA_MCP_TASK_UPDATE },
+    { { "tasks/list", 10 }, STOA_MCP_TASK_LIST },
 };
 
 

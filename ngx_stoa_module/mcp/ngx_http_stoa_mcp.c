@@ -130,6 +130,7 @@ static const ngx_http_stoa_mcp_method_t  ngx_http_stoa_mcp_methods[] = {
     { STOA_MCP_LISTEN,     1, ngx_http_stoa_mcp_listen },
     { STOA_MCP_TASK,       0, ngx_http_stoa_mcp_task },
     { STOA_MCP_TASK_RESULT, 0, ngx_http_stoa_mcp_task },
+    { STOA_MCP_TASK_LIST,  0, ngx_http_stoa_mcp_task_list },
     { STOA_MCP_TASK,       1, ngx_http_stoa_mcp_task },
     { STOA_MCP_TASK_UPDATE, 1, ngx_http_stoa_mcp_task },
     { STOA_MCP_OTHER,      0, NULL }

@@ -220,7 +220,7 @@ struct ngx_http_stoa_mcp_s {
     ngx_str_t                     alias;        /* a resource's, as JSON; "":
                                                    it is read by its name   */
 
-    void                         *carry;        /* of initialize            */
+    void                         *carry;        /* of initialize, tasks/list */
     ngx_uint_t                    ncarried;
     stoa_mcp_ref_t                carried[STOA_MCP_CARRIED];
 

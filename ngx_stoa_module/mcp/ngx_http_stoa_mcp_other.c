@@ -20,6 +20,7 @@ typedef struct {
     ngx_uint_t             modern;
     ngx_uint_t             n;
     ngx_uint_t             tasks;     /* one has them                        */
+    ngx_uint_t             lists;     /* and says which                      */
     const stoa_rec_api_t  *api;       /* the last one found                  */
 } ngx_http_stoa_mcp_others_t;
 
@@ -33,6 +34,8 @@ static ngx_int_t ngx_http_stoa_mcp_other_grant(void *data,
     const ngx_http_stoa_mcp_grant_t *grant);
 static ngx_uint_t ngx_http_stoa_mcp_other_tasks(const stoa_rec_api_t *api,
     ngx_uint_t modern);
+static ngx_uint_t ngx_http_stoa_mcp_other_has(const stoa_rec_api_t *api,
+    ngx_uint_t modern, const char *member);
 static ngx_uint_t ngx_http_stoa_mcp_other_caps(const stoa_rec_api_t *api,
     const char *member, ngx_uint_t n, stoa_buf_t *b);
 static ngx_uint_t ngx_http_stoa_mcp_other_own(const stoa_str_t *name);
@@ -126,8 +129,8 @@ ngx_http_stoa_mcp_other_declare(ngx_http_request_t *r,
     api = ngx_http_stoa_mcp_other_find(r, ctx, modern, &others);
 
     if (others.tasks && !modern) {
-        stoa_buf_addz(b, ",\"tasks\":{\"cancel\":{},\"requests\":{\"tools\":"
-                      "{\"call\":{}}}}");
+        stoa_buf_addf(b, ",\"tasks\":{\"cancel\":{},%s\"requests\":{\"tools\":"
+                      "{\"call\":{}}}}", others.lists ? "\"list\":{}," : "");
     }
 
     for (member = ngx_http_stoa_mcp_declaring; *member; member++) {
@@ -194,15 +197,19 @@ ngx_http_stoa_mcp_other_grant(void *data,
 
     if (api) {
         others->tasks |= ngx_http_stoa_mcp_other_tasks(api, others->modern);
+        others->lists |= ngx_http_stoa_mcp_other_lists(api);
 
     } else {
         t = stoa_rec_vec(grant->server, grant->server->tools,
                          stoa_rec_server_tool_t);
 
-        for (i = 0; i < grant->server->tools.n && !others->tasks; i++) {
+        for (i = 0; i < grant->server->tools.n
+                    && (!others->tasks || !others->lists); i++)
+        {
             api = ngx_http_stoa_store_api(grant->store, &t[i].api);
             others->tasks |= ngx_http_stoa_mcp_other_tasks(api,
                                                            others->modern);
+            others->lists |= ngx_http_stoa_mcp_other_lists(api);
         }
 
         return NGX_OK;
@@ -285,6 +292,35 @@ ngx_http_stoa_mcp_other_caps(const stoa_rec_api_t *api, const char *member,
 static ngx_uint_t
 ngx_http_stoa_mcp_other_tasks(const stoa_rec_api_t *api, ngx_uint_t modern)
 {
+    return ngx_http_stoa_mcp_other_has(api, modern,
+                                       modern ? ngx_http_stoa_mcp_tasks
+                                              : "requests");
+}
+
+
+ngx_uint_t
+ngx_http_stoa_mcp_other_lists(const stoa_rec_api_t *api)
+{
+    return ngx_http_stoa_mcp_other_has(api, 0, "list");
+}
+
+
+ngx_uint_t
+ngx_http_stoa_mcp_other_lists_tasks(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx)
+{
+    ngx_http_stoa_mcp_others_t  others;
+
+    (void) ngx_http_stoa_mcp_other_find(r, ctx, 0, &others);
+
+    return others.lists;
+}
+
+
+static ngx_uint_t
+ngx_http_stoa_mcp_other_has(const stoa_rec_api_t *api, ngx_uint_t modern,
+    const char *member)
+{
     stoa_err_t        err;
     stoa_str_t        text;
     stoa_json_val_t   v, of;
@@ -305,8 +341,7 @@ ngx_http_stoa_mcp_other_tasks(const stoa_rec_api_t *api, ngx_uint_t modern)
            && v.type == STOA_JSON_OBJECT
            && stoa_json_get(&v, modern ? "extensions" : "tasks", &of)
            && of.type == STOA_JSON_OBJECT
-           && stoa_json_get(&of, modern ? ngx_http_stoa_mcp_tasks
-                                        : "requests", &v);
+           && stoa_json_get(&of, member, &v);
 }
 
 

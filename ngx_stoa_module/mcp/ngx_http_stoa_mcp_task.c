@@ -37,8 +37,6 @@ static ngx_int_t ngx_http_stoa_mcp_task_splice(ngx_http_stoa_ctx_t *ctx,
     const stoa_mcp_ref_t *ref, stoa_str_t *data);
 static ngx_uint_t ngx_http_stoa_mcp_task_places(const stoa_glance_t *g,
     ngx_uint_t own, stoa_json_val_t *at);
-static ngx_int_t ngx_http_stoa_mcp_task_seal(ngx_http_stoa_ctx_t *ctx,
-    const stoa_mcp_ref_t *ref, const stoa_json_val_t *id, stoa_buf_t *out);
 
 
 ngx_int_t
@@ -400,7 +398,7 @@ ngx_http_stoa_mcp_task_name(ngx_http_stoa_ctx_t *ctx,
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_http_stoa_mcp_task_seal(ngx_http_stoa_ctx_t *ctx,
     const stoa_mcp_ref_t *ref, const stoa_json_val_t *id, stoa_buf_t *out)
 {

@@ -7,6 +7,7 @@
  *   _mcp_relay.c   what a client says to servers, and the gateway for him
  *   _mcp_level.c   how much they are to log
  *   _mcp_whose.c   which api has a request of his
+ *   _mcp_task_list.c  the tasks that he has at them
  *
  * Process: workers.
  */
@@ -119,6 +120,17 @@ void ngx_http_stoa_mcp_whose_note(ngx_http_request_t *r,
 /* The api that has the request which the message cancels; 0: not known. */
 uint32_t ngx_http_stoa_mcp_whose(ngx_http_request_t *r,
     ngx_http_stoa_mcp_t *mcp);
+
+
+/* ---- _mcp_task.c, _mcp_task_list.c -------------------------------------- */
+
+/* Appends the client's id of a task, with its quotes.  NGX_DECLINED: it is not
+ * known to be this client's. */
+ngx_int_t ngx_http_stoa_mcp_task_seal(ngx_http_stoa_ctx_t *ctx,
+    const stoa_mcp_ref_t *ref, const stoa_json_val_t *id, stoa_buf_t *out);
+/* A method: tasks/list of a session. */
+ngx_int_t ngx_http_stoa_mcp_task_list(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
 
 
 #endif /* NGX_HTTP_STOA_RELAY_H */

@@ -75,4 +75,12 @@ ngx_int_t ngx_http_stoa_mcp_note_text(ngx_http_stoa_mcp_notes_t *notes,
     ngx_http_stoa_store_t *store, ngx_http_stoa_mcp_view_t *view);
 
 
+/* ---- _mcp_other.c ------------------------------------------------------- */
+
+/* Does it list the tasks of a session; does one that the caller has? */
+ngx_uint_t ngx_http_stoa_mcp_other_lists(const stoa_rec_api_t *api);
+ngx_uint_t ngx_http_stoa_mcp_other_lists_tasks(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+
+
 #endif /* NGX_HTTP_STOA_SEEN_H */
