@@ -114,9 +114,17 @@ is(names('con', ''), 'own', 'retired: gone for others');
 is(names('pub', 'state=retired'), 'orders', '... not for its own');
 $t->must(PATCH => "$p/bills", { partners => [] });
 is(names('friend', ''), '', 'no partner any more');
+$t->must(PATCH => '/v1/tenants/con/apis/own', { audience => 'public' });
+is(names('friend', 'tenant=con'), 'own', 'a public one');
 $t->must(POST => '/v1/tenants/con/suspend');
 is(names('friend', 'tenant=con'), '', 'a tenant that is suspended');
+is(names('con', 'tenant=con'), 'own', '... sees its own');
+$t->must(POST => '/v1/tenants/friend/applications', { name => 'late' });
+is($t->api(POST => '/v1/tenants/friend/subscriptions', { application =>
+    'late', target_tenant => 'con', api => 'own', plan => 'p' })->{status},
+    404, 'nobody subscribes there');
 $t->must(POST => '/v1/tenants/con/resume');
+$t->must(PATCH => '/v1/tenants/con/apis/own', { audience => 'internal' });
 $t->must(DELETE => "$p/ledger");
 is(names('all', 'q=ledger'), '', 'what is deleted');
 $t->must(POST => $p, { name => 'ledger', kind => 'rest', upstream =>

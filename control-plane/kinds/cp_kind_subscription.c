@@ -172,6 +172,7 @@ cp_subscription_target(cp_op_t *op, cp_tx_t *tx, cp_json_t *sub)
     bool                  own;
     cp_rc_t               rc;
     cp_json_t            *api, *server, *row, *field;
+    cp_rows_t             rows;
     const char           *tenant, *target, *state, *audience;
     const cp_resource_t  *res;
 
@@ -199,6 +200,19 @@ cp_subscription_target(cp_op_t *op, cp_tx_t *tx, cp_json_t *sub)
 
     audience = api && row ? cp_json_str(row, "audience") : "internal";
     state = row ? cp_json_str(row, "state") : "";
+
+    if (!own) {
+        rc = cp_tx_query(tx, op->arena, "SELECT 1 FROM tenants WHERE id = $1"
+                         " AND state = 'active'", cp_args(cp_text(target)),
+                         &rows, &op->err);
+        if (rc != CP_OK) {
+            return rc;
+        }
+
+        if (rows.rows == 0) {
+            return cp_err_set(&op->err, "not_found", CP_NOT_ABROAD);
+        }
+    }
 
     if (row == NULL || strcmp(cp_json_str(row, "tenant"), target) != 0
         || (!own && (strcmp(state, "draft") == 0

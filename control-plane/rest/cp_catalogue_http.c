@@ -29,6 +29,7 @@ typedef struct {
 } cp_ask_t;
 
 
+static const char *cp_ask_from(const cp_ask_t *ask);
 static cp_rc_t cp_ask_make(cp_ask_t *ask, cp_tx_t *tx);
 static cp_rc_t cp_ask_filters(cp_ask_t *ask, cp_tx_t *tx);
 static void cp_ask_words(cp_ask_t *ask, const char *q);
@@ -99,8 +100,7 @@ cp_catalogue_get(cp_req_t *r)
                          " t.name, c.name, c.title, c.version, c.state,"
                          " c.audience, c.category, c.tags, c.contact,"
                          " c.about, c.id%s ORDER BY %s DESC LIMIT $3",
-                         ask.pg ? CP_CATALOGUE_FROM_PG
-                                : CP_CATALOGUE_FROM_SQLITE,
+                         cp_ask_from(&ask),
                          ask.pg ? "c.n" : "w.rowid"),
                          cp_args(cp_text(ask.text), cp_int(before),
                                  cp_int(limit + 1)), &rows, &r->op.err);
@@ -126,6 +126,18 @@ cp_catalogue_get(cp_req_t *r)
     cp_tx_rollback(tx);
 
     return rc == CP_OK ? cp_req_answer(r, 200, out) : rc;
+}
+
+
+/* Others see nothing of a tenant that is suspended or archived: its apis are
+ * called by nobody, though they are public. */
+static const char *
+cp_ask_from(const cp_ask_t *ask)
+{
+    return cp_arena_printf(ask->r->op.arena, "%s AND (t.state = 'active'"
+                           " OR %s)", ask->pg ? CP_CATALOGUE_FROM_PG
+                                              : CP_CATALOGUE_FROM_SQLITE,
+                           cp_auth_where(&ask->r->op, "tenant", "api:read"));
 }
 
 
@@ -389,8 +401,7 @@ cp_catalogue_facets(cp_ask_t *ask, cp_tx_t *tx, cp_json_t *out)
     rc = ask->none ? CP_OK
          : cp_tx_query(tx, a, cp_arena_printf(a, "SELECT c.kind, t.name,"
                        " c.audience, c.state, c.category, c.tags%s LIMIT $3",
-                       ask->pg ? CP_CATALOGUE_FROM_PG
-                               : CP_CATALOGUE_FROM_SQLITE),
+                       cp_ask_from(ask)),
                        cp_args(cp_text(ask->text), cp_int(INT64_MAX),
                                cp_int(CP_FACET_ROWS + 1)), &rows,
                        &ask->r->op.err);
