@@ -87,6 +87,7 @@ is(join(' ', map { $_->{id} } keys_of('prod')), $prod->{id},
 is(rotate('dev', { lead_s => -1 })->{status}, 422, 'no lead of less than 0');
 is(rotate('dev', { lead_s => '5' })->{status}, 422, 'nor a text');
 is(rotate('dev', { lag_s => 5 })->{status}, 422, 'nor what is not known');
+is(rotate('dev', [5])->{status}, 422, 'nor a list');
 is(rotate('none')->{status}, 404, 'no group');
 rotate('dev', { lead_s => 0 }) for 3 .. 8;
 is(scalar(my @all = keys_of('dev')), 8, 'eight at once');

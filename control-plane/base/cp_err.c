@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "core/stoa_conceal.h"
 #include "core/stoa_json.h"
 #include "base/cp_err.h"
 #include "base/cp_util.h"
@@ -81,10 +82,11 @@ cp_err_at(unsigned i)
 static void
 cp_err_clean(char *s)
 {
+    char    *start;
     size_t   n;
     uint8_t  c;
 
-    for ( /* void */ ; *s != '\0'; s += n) {
+    for (start = s; *s != '\0'; s += n) {
         c = (uint8_t) *s;
         n = (c < 0x80) ? 1 : (c < 0xe0) ? 2 : (c < 0xf0) ? 3 : 4;
 
@@ -93,6 +95,10 @@ cp_err_clean(char *s)
             n = 1;
         }
     }
+
+    /* a key in the wrong place, too: texts are logged, and shown to others */
+
+    (void) stoa_conceal(start, (size_t) (s - start));
 }
 
 

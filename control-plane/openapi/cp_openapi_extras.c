@@ -17,6 +17,7 @@
     "\"description\":\"" text "\",\"schema\":" CP_OPENAPI_NAMED "}"
 
 #define TEXT_MAX(n) "{\"type\":\"string\",\"maxLength\":" n "}"
+#define SECRET_MAX(n)  SECRET(",\"maxLength\":" n)
 #define FLAG        CP_OPENAPI_FLAG
 #define TOLD        CP_OPENAPI_TEXT
 #define RPC         "{\"type\":[\"object\",\"array\"]}"
@@ -30,7 +31,7 @@
     JSON("{\"type\":\"object\",\"required\":[\"password\"" required           \
          "],\"additionalProperties\":false,"                                  \
          "\"properties\":{\"password\":"                                      \
-         TEXT_MAX("256") ",\"code\":" TEXT_MAX("32") more "}}")
+         SECRET_MAX("256") ",\"code\":" SECRET_MAX("32") more "}}")
 
 #define DOCUMENTS                                                             \
     "{\"application/yaml\":{\"schema\":{}},\"application/json\":"             \
@@ -63,8 +64,7 @@
 
 #define PASSPHRASE(text)                                                      \
     "{\"name\":\"Stoa-Passphrase\",\"in\":\"header\",\"description\":\""      \
-    text "\",\"schema\":{\"type\":\"string\",\"minLength\":12,"               \
-    "\"maxLength\":1024}}"
+    text "\",\"schema\":" SECRET(",\"minLength\":12,\"maxLength\":1024") "}"
 
 #define PRUNE                                                                 \
     QUERY("prune", CP_OPENAPI_FLAG, "delete what is absent in the tenants"    \
@@ -170,22 +170,22 @@ const cp_openapi_extra_t  cp_openapi_extras[] = {
     { "POST /v1/session", NULL,
       JSON("{\"type\":\"object\",\"required\":[\"name\",\"password\"],"
            "\"additionalProperties\":false,\"properties\":{\"name\":"
-           TEXT_MAX("254") ",\"password\":" TEXT_MAX("256")
-           ",\"new_password\":" TEXT_MAX("256") ",\"code\":"
-           TEXT_MAX("32") "}}"),
+           TEXT_MAX("254") ",\"password\":" SECRET_MAX("256")
+           ",\"new_password\":" SECRET_MAX("256") ",\"code\":"
+           SECRET_MAX("32") "}}"),
       "{\"201\":{\"description\":\"logged in: the cookie\",\"content\":"
       JSON(REF("Session")) "},\"401\":{\"$ref\":\"#/components/responses/"
       "Error401\"},\"403\":{\"$ref\":\"#/components/responses/Error403\"},"
       "\"429\":{\"$ref\":\"#/components/responses/Error429\"}}" },
     { "POST /v1/session/password", NULL, PROOF(",\"new_password\"",
-      ",\"new_password\":" TEXT_MAX("256")),
+      ",\"new_password\":" SECRET_MAX("256")),
       OK_JSON("the login, under another id", REF("Session")) },
     { "POST /v1/session/second-factor", NULL, PROOF("", ""),
       OK_JSON("the key, to be confirmed", ANY) },
     { "POST /v1/session/second-factor/confirm", NULL,
       JSON("{\"type\":\"object\",\"required\":[\"code\"],"
            "\"additionalProperties\":false,\"properties\":{\"code\":"
-           TEXT_MAX("32") "}}"),
+           SECRET_MAX("32") "}}"),
       OK_JSON("recovery codes, shown this once", ANY) },
     { "POST /v1/session/second-factor/remove", NULL, PROOF("", ""),
       OK_JSON("the login, under another id", REF("Session")) },
@@ -195,7 +195,7 @@ const cp_openapi_extra_t  cp_openapi_extras[] = {
       JSON("{\"type\":\"object\",\"required\":[\"tenant\",\"name\",\"mail\","
            "\"password\"],\"additionalProperties\":false,\"properties\":"
            "{\"tenant\":" TEXT_MAX("63") ",\"name\":" TEXT_MAX("63")
-           ",\"mail\":" TEXT_MAX("254") ",\"password\":" TEXT_MAX("256")
+           ",\"mail\":" TEXT_MAX("254") ",\"password\":" SECRET_MAX("256")
            ",\"title\":" TEXT_MAX("200") "}}"),
       "{\"201\":{\"description\":\"a person, active or waiting\","
       "\"content\":" JSON(ANY) "},\"403\":{\"$ref\":"
@@ -203,13 +203,13 @@ const cp_openapi_extra_t  cp_openapi_extras[] = {
     { "POST /v1/invitation/look", NULL,
       JSON("{\"type\":\"object\",\"required\":[\"token\"],"
            "\"additionalProperties\":false,\"properties\":{\"token\":"
-           TEXT_MAX("43") "}}"),
+           SECRET_MAX("43") "}}"),
       BY_LINK("what it is for") },
     { "POST /v1/invitation/accept", NULL,
       JSON("{\"type\":\"object\",\"required\":[\"token\"],"
            "\"additionalProperties\":false,\"properties\":{\"token\":"
-           TEXT_MAX("43") ",\"name\":" TEXT_MAX("63") ",\"title\":"
-           TEXT_MAX("200") ",\"password\":" TEXT_MAX("256") "}}"),
+           SECRET_MAX("43") ",\"name\":" TEXT_MAX("63") ",\"title\":"
+           TEXT_MAX("200") ",\"password\":" SECRET_MAX("256") "}}"),
       BY_LINK("accepted") },
     { "GET /v1/session", NULL, NULL,
       OK_JSON("the login", REF("Session")) },

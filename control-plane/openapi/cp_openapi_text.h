@@ -16,5 +16,9 @@
 #define TEXTS       "{\"type\":\"array\",\"items\":" TEXT "}"
 #define ANY         "{\"type\":\"object\"}"
 
+/* Never out, never in an audit log: as a field with CP_SEALED is marked. */
+#define SECRET(more)                                                          \
+    "{\"type\":\"string\"" more ",\"writeOnly\":true,\"x-secret\":true}"
+
 
 #endif /* CP_OPENAPI_TEXT_H */

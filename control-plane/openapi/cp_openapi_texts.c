@@ -236,7 +236,7 @@ const char *const  cp_openapi_schemas_text[] = {
 
     "Leaks",
     "{\"type\":\"array\",\"maxItems\":1000,\"items\":{\"type\":\"object\","
-    "\"properties\":{\"token\":" TEXT ",\"type\":" TEXT ",\"url\":" TEXT
+    "\"properties\":{\"token\":" SECRET("") ",\"type\":" TEXT ",\"url\":" TEXT
     ",\"source\":" TEXT "}}}",
 
     "LeakLabels",

@@ -529,9 +529,17 @@ cp_write_event(cp_req_t *r, cp_tx_t *tx, const cp_place_t *p)
 static cp_rc_t
 cp_body_optional(cp_req_t *r, cp_json_t **in)
 {
-    *in = NULL;
+    cp_rc_t  rc;
 
-    return r->body_len ? cp_req_json(r, in) : CP_OK;
+    *in = NULL;
+    rc = r->body_len ? cp_req_json(r, in) : CP_OK;
+
+    if (rc == CP_OK && *in && (*in)->type != CP_JSON_OBJECT) {
+        return cp_err_field(&r->op.err, -1, (*in)->line, "",
+                            "must be an object");
+    }
+
+    return rc;
 }
 
 
