@@ -232,7 +232,8 @@ is($cpc, 0, 'audit checkpoint');
 spew($t->dir('checkpoint'), $cpo);
 is((ctl('audit', 'verify', '--checkpoint', $t->dir('checkpoint')))[0], 0,
    'the log has what it says');
-spew($t->dir('checkpoint'), $cpo =~ s/"signature":"./"signature":"_/r);
+spew($t->dir('checkpoint'),
+     $cpo =~ s{"signature":"(.)}{'"signature":"' . ($1 eq '_' ? 'A' : '_')}er);
 isnt((ctl('audit', 'verify', '--checkpoint', $t->dir('checkpoint')))[0], 0,
    'a forged one');
 like((ctl('audit', 'export', '--csv'))[1], qr/^"at","tenant",/,

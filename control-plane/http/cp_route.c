@@ -7,6 +7,7 @@
  * is taken.
  */
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -379,28 +380,34 @@ static cp_metric_t *
 cp_route_series(_Atomic(cp_metric_t *) *where, cp_metric_type_e type,
     const cp_route_t *row, const char *name, const char *class)
 {
-    int           n;
-    char         *labels;
-    cp_metric_t  *m;
+    int                     n;
+    char                   *labels;
+    cp_metric_t            *m;
+    static pthread_mutex_t  lock = PTHREAD_MUTEX_INITIALIZER;
 
     m = atomic_load_explicit(where, memory_order_acquire);
     if (m != NULL) {
         return m;
     }
 
-    n = asprintf(&labels, "method=\"%s\",route=\"%s\"%s%s%s", row->method,
-                 row->path, class[0] ? ",status=\"" : "", class,
-                 class[0] ? "\"" : "");
-    if (n < 0) {
-        return NULL;
+    /* the labels are the series', so only one thread may make them */
+
+    (void) pthread_mutex_lock(&lock);
+
+    m = atomic_load_explicit(where, memory_order_acquire);
+    n = m ? -1
+        : asprintf(&labels, "method=\"%s\",route=\"%s\"%s%s%s", row->method,
+                   row->path, class[0] ? ",status=\"" : "", class,
+                   class[0] ? "\"" : "");
+
+    if (n >= 0) {
+        m = cp_metric(type, name, labels, (type == CP_METRIC_HISTOGRAM)
+                      ? "Time in handlers; the waiting of long polls is not "
+                        "counted." : "Requests by route and class of status.");
+        atomic_store_explicit(where, m, memory_order_release);
     }
 
-    /* a second thread registers the same series and loses its labels */
-
-    m = cp_metric(type, name, labels, (type == CP_METRIC_HISTOGRAM)
-                  ? "Time in handlers; the waiting of long polls is not "
-                    "counted." : "Requests by route and class of status.");
-    atomic_store_explicit(where, m, memory_order_release);
+    (void) pthread_mutex_unlock(&lock);
 
     return m;
 }
