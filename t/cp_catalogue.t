@@ -66,7 +66,8 @@ my ($bad) = (0);
 for my $q ('"', "'", '*', '(', ')', ':', '&', '|', '!', 'a AND', 'NOT b',
            'NEAR(a b)', 'words:a', '^a', '-a', '+', '{a}', "a\\", '%', '_',
            "';DROP TABLE apis;--", 'a:*', '<->', "\xe2\x80\x94", 'OR',
-           'x' x 400, join(' ', 1 .. 100)) {
+           'x' x 400,
+           'x' . "\xce\xb1" x 40, join(' ', 1 .. 100)) {
     my $e = $q =~ s/([^A-Za-z0-9])/sprintf '%%%02X', ord $1/ger;
     for my $at ("q=$e", "tag=$e", "tenant=$e", "category=$e&facets=1") {
         my $r = look('con', $at);
@@ -94,6 +95,11 @@ is_deeply([@$item{qw(kind tenant version state audience category contact)}],
     ['rest', 'pub', '2', 'published', 'public', 'shop', 'team blue'],
     'what is told of one');
 is_deeply($item->{tags}, ['beta', 'pay-roll'], '... and its tags');
+
+$t->must(PATCH => '/v1/tenants/con/apis/own', { description =>
+    'a' x 298 . '€uro' });
+is(look('con', 'tenant=con')->{json}{items}[0]{description}, 'a' x 298,
+    'the first of its text, no letter parted');
 
 my ($next, @seen) = ('');
 do {

@@ -76,21 +76,8 @@ cp_user_name(cp_arena_t *a, const char *name)
 static cp_val_t
 cp_user_shown(cp_arena_t *a, const char *s, size_t max)
 {
-    size_t  len;
-
-    if (s == NULL) {
-        return cp_null();
-    }
-
-    len = strlen(s);
-
-    if (len > max) {
-        for (len = max; len && ((uint8_t) s[len] & 0xc0) == 0x80; len--) {
-            /* void */
-        }
-    }
-
-    return cp_text(cp_arena_strndup(a, s, len));
+    return s ? cp_text(cp_arena_strndup(a, s, cp_text_cut(s, max)))
+             : cp_null();
 }
 
 

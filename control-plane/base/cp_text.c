@@ -35,3 +35,18 @@ cp_text_ends(const char *s, const char *end)
 
     return len > n && strcmp(s + len - n, end) == 0;
 }
+
+
+size_t
+cp_text_cut(const char *s, size_t max)
+{
+    size_t  n;
+
+    n = strnlen(s, max);
+
+    while (n && ((uint8_t) s[n] & 0xc0) == 0x80) {
+        n--;
+    }
+
+    return n;
+}

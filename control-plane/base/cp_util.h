@@ -39,6 +39,8 @@ void cp_text_skip_mark(const char **text, size_t *len);
 /* Without blanks around, in place; whether s has something before `end`. */
 char *cp_text_trim(char *s);
 bool cp_text_ends(const char *s, const char *end);
+/* How many bytes of s, at most max, that no letter is parted. */
+size_t cp_text_cut(const char *s, size_t max);
 
 void cp_random(void *dst, size_t len);                 /* aborts on failure */
 void cp_id_make(char dst[STOA_ID_LEN + 1]);

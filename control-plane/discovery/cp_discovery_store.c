@@ -176,7 +176,6 @@ cp_store_item_tree(cp_storing_t *s, const cp_json_t *item,
     const char *digest)
 {
     char         name[201];
-    size_t       len;
     cp_json_t   *v, *definition;
     const char  *title;
 
@@ -193,15 +192,8 @@ cp_store_item_tree(cp_storing_t *s, const cp_json_t *item,
     title = cp_json_str(item, "title");
 
     if (title != NULL) {
-        len = strnlen(title, sizeof(name) - 1);
-
-        while (len > 0 && len == sizeof(name) - 1
-               && ((unsigned char) title[len] & 0xc0) == 0x80)
-        {
-            len--;                         /* not into a character */
-        }
-
-        snprintf(name, sizeof(name), "%.*s", (int) len, title);
+        snprintf(name, sizeof(name), "%.*s",
+                 (int) cp_text_cut(title, sizeof(name) - 1), title);
         cp_json_put(s->arena, v, "title", name);
     }
 

@@ -145,13 +145,7 @@ cp_search_words(cp_arena_t *a, const char *text, size_t max)
     size_t    n;
     uint8_t   c;
 
-    n = strlen(text);
-    n = n < max ? n : max;
-
-    while (n && ((uint8_t) text[n] & 0xc0) == 0x80) {
-        n--;
-    }
-
+    n = cp_text_cut(text, max);
     out = d = cp_arena_alloc(a, n + 1);
 
     for ( /* void */ ; out && n; n--, text++) {
@@ -254,14 +248,9 @@ cp_search_write(cp_tx_t *tx, cp_arena_t *a, const cp_json_t *row, bool server,
     about = cp_json_str(row, server ? "instructions" : "description");
     tags = cp_json_get(row, "tags");
     tagged = tags && tags->n ? cp_json_text(a, tags, &n) : NULL;
-
-    for (n = about ? strnlen(about, CP_SEARCH_ABOUT) : 0;
-         n == CP_SEARCH_ABOUT && ((uint8_t) about[n] & 0xc0) == 0x80; n--)
-    {
-        /* void */
-    }
-
-    about = about ? cp_arena_strndup(a, about, n) : NULL;
+    about = about ? cp_arena_strndup(a, about, cp_text_cut(about,
+                                                           CP_SEARCH_ABOUT))
+                  : NULL;
     all = cp_arena_printf(a, "%s\n%s\n%s\n%s\n%s\n%s", words, marks,
                           about ? about : "",
                           cp_json_str(row, "title")

@@ -295,7 +295,7 @@ cp_ask_words(cp_ask_t *ask, const char *q)
 
     for (i = 0; *s && i < CP_SEARCH_WORDS; i++, s += strspn(s, " ")) {
         n = strcspn(s, " ");
-        word = cp_arena_strndup(a, s, n < 64 ? n : 64);
+        word = cp_arena_strndup(a, s, cp_text_cut(s, n < 64 ? n : 64));
         s += n;
 
         cp_ask_and(ask, cp_arena_printf(a, ask->pg ? "'%s':*A"

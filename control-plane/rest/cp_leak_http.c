@@ -256,16 +256,9 @@ cp_leak_found(cp_op_t *op, cp_tx_t *tx, const cp_json_t *entry,
 static const char *
 cp_leak_clean(cp_arena_t *a, const char *s)
 {
-    char    *copy, *p;
-    size_t   n;
+    char  *copy, *p;
 
-    n = strnlen(s, CP_LEAK_URL_MAX);
-
-    while (n && s[n] != '\0' && ((unsigned char) s[n] & 0xc0) == 0x80) {
-        n--;
-    }
-
-    copy = cp_arena_strndup(a, s, n);
+    copy = cp_arena_strndup(a, s, cp_text_cut(s, CP_LEAK_URL_MAX));
 
     for (p = copy; p && *p; p++) {
         if ((unsigned char) *p < 0x20 || *p == 0x7f) {

@@ -674,9 +674,7 @@ cp_spec_title(cp_arena_t *a, const char *text)
         /* void */
     }
 
-    while (n && ((uint8_t) text[n] & 0xc0) == 0x80) {
-        n--;
-    }
+    n = text ? cp_text_cut(text, n) : 0;
 
     return n ? cp_arena_strndup(a, text, n) : NULL;
 }
