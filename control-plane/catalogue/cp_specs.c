@@ -136,6 +136,28 @@ cp_specs_load(cp_tx_t *tx, cp_arena_t *a, const char *api, int64_t number,
 
 
 cp_rc_t
+cp_specs_newest(cp_tx_t *tx, cp_arena_t *a, const char *api,
+    cp_specs_text_t *t, cp_err_t *err)
+{
+    cp_rc_t    rc;
+    cp_rows_t  rows;
+
+    memset(t, 0, sizeof(cp_specs_text_t));
+
+    rc = cp_tx_query(tx, a, "SELECT number, digest FROM api_documents"
+                     " WHERE api = $1 ORDER BY number DESC LIMIT 1",
+                     cp_args(cp_text(api)), &rows, err);
+
+    if (rc == CP_OK && rows.rows) {
+        t->number = cp_cell(&rows, 0, 0)->i;
+        t->digest = cp_cell(&rows, 0, 1)->p;
+    }
+
+    return rc;
+}
+
+
+cp_rc_t
 cp_specs_list(cp_op_t *op, cp_tx_t *tx, const char *api, cp_json_t **out)
 {
     cp_rc_t      rc;
@@ -176,13 +198,10 @@ cp_specs_list(cp_op_t *op, cp_tx_t *tx, const char *api, cp_json_t **out)
 
 
 cp_rc_t
-cp_specs_keep(cp_op_t *op, cp_tx_t *tx, const char *api, const char *tenant,
-    cp_specs_text_t *t, const cp_json_t *head)
+cp_specs_pack(cp_op_t *op, cp_specs_text_t *t)
 {
-    char       *packed;
-    uLongf      len;
-    cp_rc_t     rc;
-    cp_rows_t   rows;
+    char    *packed;
+    uLongf   len;
 
     len = compressBound((uLong) t->len);
     packed = cp_arena_alloc(op->arena, len);
@@ -194,14 +213,18 @@ cp_specs_keep(cp_op_t *op, cp_tx_t *tx, const char *api, const char *tenant,
         return cp_err_set(&op->err, "internal", "no memory");
     }
 
-    rc = cp_tx_query(tx, op->arena, "SELECT COALESCE(MAX(number), 0)"
-                     " FROM api_documents WHERE api = $1",
-                     cp_args(cp_text(api)), &rows, &op->err);
-    if (rc != CP_OK) {
-        return rc;
-    }
+    t->packed = packed;
+    t->npacked = len;
 
-    t->number = cp_cell(&rows, 0, 0)->i + 1;
+    return CP_OK;
+}
+
+
+cp_rc_t
+cp_specs_keep(cp_op_t *op, cp_tx_t *tx, const char *api, const char *tenant,
+    const cp_specs_text_t *t, const cp_json_t *head)
+{
+    cp_rc_t  rc;
 
     rc = cp_tx_query(tx, op->arena, "INSERT INTO api_documents (api, number,"
                      " tenant, digest, format, openapi, title, version,"
@@ -217,7 +240,7 @@ cp_specs_keep(cp_op_t *op, cp_tx_t *tx, const char *api, const char *tenant,
                              cp_int(cp_json_num(head, "operations", 0)),
                              cp_int((int64_t) t->len), cp_int(cp_time_ms()),
                              cp_text(op->actor.name),
-                             cp_blob(packed, len)), NULL, &op->err);
+                             cp_blob(t->packed, t->npacked)), NULL, &op->err);
 
     if (rc == CP_OK) {
         rc = cp_tx_query(tx, op->arena, "DELETE FROM api_documents"

@@ -28,6 +28,8 @@ typedef struct {
     size_t       len;
     bool         yaml;
     const char  *digest;
+    const char  *packed;               /* by cp_specs_pack()                 */
+    size_t       npacked;
 } cp_specs_text_t;
 
 /* One that was read: the tree is in an arena of its own. */
@@ -49,12 +51,18 @@ void cp_specs_free(cp_specs_read_t *d);
 /* number 0: the newest.  t->text NULL: there is none. */
 cp_rc_t cp_specs_load(cp_tx_t *tx, cp_arena_t *a, const char *api,
     int64_t number, cp_specs_text_t *t, cp_err_t *err) CP_MUST_CHECK;
+/* The number and the digest of the newest; number 0: there is none. */
+cp_rc_t cp_specs_newest(cp_tx_t *tx, cp_arena_t *a, const char *api,
+    cp_specs_text_t *t, cp_err_t *err) CP_MUST_CHECK;
 /* {items}, the newest first. */
 cp_rc_t cp_specs_list(cp_op_t *op, cp_tx_t *tx, const char *api,
     cp_json_t **out) CP_MUST_CHECK;
-/* Keeps the text as the newest; head: openapi, title, version, operations. */
+/* Compresses the text; not in the transaction that keeps it. */
+cp_rc_t cp_specs_pack(cp_op_t *op, cp_specs_text_t *t) CP_MUST_CHECK;
+/* Keeps what was packed by its number, the newest; head: openapi, title,
+ * version, operations. */
 cp_rc_t cp_specs_keep(cp_op_t *op, cp_tx_t *tx, const char *api,
-    const char *tenant, cp_specs_text_t *t, const cp_json_t *head)
+    const char *tenant, const cp_specs_text_t *t, const cp_json_t *head)
     CP_MUST_CHECK;
 
 /*

@@ -16,6 +16,7 @@ typedef struct {
     cp_specs_text_t   old;             /* the newest one before              */
     cp_import_e       how;
     bool              dry;
+    bool              changed;         /* not the same text again            */
     cp_json_t        *head;            /* openapi, title, version ...       */
     cp_json_t        *list;            /* of operations                      */
     cp_json_t        *lint;
@@ -29,7 +30,7 @@ static cp_rc_t cp_spec_import_old(cp_req_t *r, cp_spec_import_t *m);
 static cp_rc_t cp_spec_import_write(cp_req_t *r, cp_tx_t *tx,
     const cp_place_t *p);
 static cp_rc_t cp_spec_import_answer(cp_req_t *r, cp_spec_import_t *m,
-    const cp_json_t *operations, bool changed);
+    cp_json_t *operations);
 static cp_rc_t cp_spec_place(cp_req_t *r, cp_tx_t *tx, cp_place_t *p);
 static cp_rc_t cp_spec_number(cp_req_t *r, const char *text,
     int64_t *number);
@@ -37,19 +38,19 @@ static cp_rc_t cp_spec_number(cp_req_t *r, const char *text,
 
 /* {error, warning, info} */
 static cp_json_t *
-cp_spec_count(cp_arena_t *a, const cp_json_t *list, const char *member,
-    const char *const *words)
+cp_spec_count(cp_arena_t *a, const cp_json_t *findings)
 {
-    int64_t           n;
-    unsigned          i;
-    cp_json_t        *out;
-    const cp_json_t  *f;
+    int64_t                    n;
+    unsigned                   i;
+    cp_json_t                 *out;
+    const cp_json_t           *f;
+    static const char *const   words[] = { "error", "warning", "info", NULL };
 
     out = cp_json_object(a);
 
     for (i = 0; words[i]; i++) {
-        for (f = list->first, n = 0; f; f = f->next) {
-            n += strcmp(cp_json_str(f, member), words[i]) == 0;
+        for (f = findings->first, n = 0; f; f = f->next) {
+            n += strcmp(cp_json_str(f, "severity"), words[i]) == 0;
         }
 
         cp_json_put_int(a, out, words[i], n);
@@ -57,9 +58,6 @@ cp_spec_count(cp_arena_t *a, const cp_json_t *list, const char *member,
 
     return out;
 }
-
-static const char *const  cp_spec_severities[] = { "error", "warning", "info",
-    NULL };
 
 
 static cp_rc_t
@@ -115,9 +113,7 @@ cp_spec_lint_post(cp_req_t *r)
         out = cp_json_object(a);
         cp_json_set(a, out, "findings",
                     cp_json_copy(a, cp_spec_lint(&d.spec)));
-        cp_json_set(a, out, "counts",
-                    cp_spec_count(a, d.spec.findings, "severity",
-                                  cp_spec_severities));
+        cp_json_set(a, out, "counts", cp_spec_count(a, d.spec.findings));
         cp_json_put_int(a, out, "total", d.spec.nfindings);
         rc = cp_req_answer(r, 200, out);
     }
@@ -129,8 +125,8 @@ cp_spec_lint_post(cp_req_t *r)
 }
 
 
-/* POST .../documents.  The reading is done before the transaction begins:
- * others write meanwhile. */
+/* POST .../documents.  The reading and the packing are done before the
+ * transaction begins: others write meanwhile. */
 static cp_rc_t
 cp_spec_import(cp_req_t *r)
 {
@@ -155,12 +151,19 @@ cp_spec_import(cp_req_t *r)
         return rc;
     }
 
+    m.changed = m.old.text == NULL
+                || strcmp(m.old.digest, m.text.digest) != 0;
+    m.text.number = m.old.number + m.changed;
     len = m.text.len + m.old.len;
     rc = cp_specs_begin(&r->op, len);
 
     if (rc == CP_OK) {
         rc = cp_spec_import_read(r, &m);
         cp_specs_end(len);
+    }
+
+    if (rc == CP_OK && m.changed && !m.dry) {
+        rc = cp_specs_pack(&r->op, &m.text);
     }
 
     return rc == CP_OK ? cp_rest_write(r, &p, cp_spec_import_write) : rc;
@@ -260,7 +263,6 @@ cp_spec_import_read(cp_req_t *r, cp_spec_import_t *m)
 static cp_rc_t
 cp_spec_import_write(cp_req_t *r, cp_tx_t *tx, const cp_place_t *p)
 {
-    bool               changed;
     cp_rc_t            rc;
     cp_json_t         *operations;
     cp_specs_text_t    last;
@@ -268,9 +270,12 @@ cp_spec_import_write(cp_req_t *r, cp_tx_t *tx, const cp_place_t *p)
     cp_audit_event_t   e = { .tenant = p->tenant, .action = "import",
                              .kind = "api", .id = p->id };
 
-    rc = cp_specs_load(tx, r->op.arena, p->id, 0, &last, &r->op.err);
+    rc = cp_specs_newest(tx, r->op.arena, p->id, &last, &r->op.err);
 
-    if (rc == CP_OK && last.number != m->old.number) {
+    if (rc == CP_OK
+        && (last.number != m->old.number
+            || (last.number && strcmp(last.digest, m->old.digest) != 0)))
+    {
         rc = cp_err_set(&r->op.err, "conflict",
                         "another document was imported meanwhile");
     }
@@ -284,10 +289,7 @@ cp_spec_import_write(cp_req_t *r, cp_tx_t *tx, const cp_place_t *p)
         return rc;
     }
 
-    changed = last.text == NULL || strcmp(last.digest, m->text.digest) != 0;
-    m->text.number = last.number + changed;
-
-    if (changed && !m->dry) {
+    if (m->changed && !m->dry) {
         rc = cp_specs_keep(&r->op, tx, p->id, p->tenant, &m->text, m->head);
 
         if (rc == CP_OK) {
@@ -305,14 +307,13 @@ cp_spec_import_write(cp_req_t *r, cp_tx_t *tx, const cp_place_t *p)
         cp_rest_undo(r);
     }
 
-    return rc == CP_OK ? cp_spec_import_answer(r, m, operations, changed)
-                       : rc;
+    return rc == CP_OK ? cp_spec_import_answer(r, m, operations) : rc;
 }
 
 
 static cp_rc_t
 cp_spec_import_answer(cp_req_t *r, cp_spec_import_t *m,
-    const cp_json_t *operations, bool changed)
+    cp_json_t *operations)
 {
     cp_json_t   *out;
     cp_arena_t  *a = r->op.arena;
@@ -322,11 +323,10 @@ cp_spec_import_answer(cp_req_t *r, cp_spec_import_t *m,
     cp_json_put(a, out, "digest", m->text.digest);
     cp_json_put(a, out, "format", m->text.yaml ? "yaml" : "json");
     cp_json_put_int(a, out, "bytes", (int64_t) m->text.len);
-    cp_json_put_bool(a, out, "changed", changed);
+    cp_json_put_bool(a, out, "changed", m->changed);
     cp_json_put_bool(a, out, "dry_run", m->dry);
-    cp_json_set(a, out, "imported", cp_json_copy(a, operations));
-    cp_json_set(a, out, "lint", cp_spec_count(a, m->lint, "severity",
-                                              cp_spec_severities));
+    cp_json_set(a, out, "imported", operations);
+    cp_json_set(a, out, "lint", cp_spec_count(a, m->lint));
 
     if (m->diff) {
         cp_json_set(a, out, "diff", m->diff);
@@ -336,7 +336,7 @@ cp_spec_import_answer(cp_req_t *r, cp_spec_import_t *m,
         cp_json_set(a, out, "findings", m->lint);
     }
 
-    return cp_req_answer(r, changed && !m->dry ? 201 : 200, out);
+    return cp_req_answer(r, m->changed && !m->dry ? 201 : 200, out);
 }
 
 
