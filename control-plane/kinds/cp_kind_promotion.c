@@ -366,7 +366,7 @@ cp_promotion_make(const cp_write_t *w, const cp_json_t *p, const char **id)
     cp_write_t        make = cp_write_of(w->op, w->tx, &cp_res_api);
     cp_arena_t       *a = w->op->arena;
     unsigned          i;
-    const char       *state, *s;
+    const char       *s;
     const cp_json_t  *m;
 
     rc = cp_resource_get(w->tx, a, &cp_res_api, cp_json_str(p, "tenant"),
@@ -400,9 +400,8 @@ cp_promotion_make(const cp_write_t *w, const cp_json_t *p, const char **id)
     }
 
     *id = cp_json_str(e.row, "id");
-    state = cp_json_str(cp_json_get(p, "snapshot"), "state");
 
-    if (strcmp(state, "published") != 0 && strcmp(state, "deprecated") != 0) {
+    if (!cp_api_served(cp_json_get(p, "snapshot"))) {
         return CP_OK;
     }
 
@@ -421,7 +420,7 @@ cp_promotion_rollback(const cp_write_t *w, const cp_json_t *before)
     cp_entry_t        e;
     cp_json_t        *now;
     cp_write_t        end = cp_write_of(w->op, w->tx, &cp_res_api);
-    const char       *id, *state;
+    const char       *id;
     const cp_json_t  *was;
 
     was = cp_json_get(before, "before");
@@ -447,9 +446,7 @@ cp_promotion_rollback(const cp_write_t *w, const cp_json_t *before)
         return cp_promote_put(w->op, w->tx, id, was, id);
     }
 
-    state = cp_json_str(now, "state");
     end.id = id;
 
-    return strcmp(state, "published") == 0 || strcmp(state, "deprecated") == 0
-           ? cp_entry_event(&end, "retire", &e) : CP_OK;
+    return cp_api_served(now) ? cp_entry_event(&end, "retire", &e) : CP_OK;
 }

@@ -43,7 +43,7 @@ cp_promote_list(cp_op_t *op, cp_tx_t *tx, const char *id, cp_json_t **list)
     *list = cp_json_array(op->arena);
 
     rc = cp_tx_query(tx, op->arena, "SELECT name, method, path, title, state,"
-                     " imported, id FROM operations WHERE api = $1"
+                     " imported FROM operations WHERE api = $1"
                      " ORDER BY name", cp_args(cp_text(id)), &rows,
                      &op->err);
 
@@ -66,11 +66,25 @@ cp_promote_list(cp_op_t *op, cp_tx_t *tx, const char *id, cp_json_t **list)
 }
 
 
+static bool
+cp_promote_carries(const cp_field_t *f)
+{
+    unsigned  i;
+
+    for (i = 0; cp_promote_stays[i]; i++) {
+        if (strcmp(cp_promote_stays[i], f->name) == 0) {
+            return false;
+        }
+    }
+
+    return !(f->flags & (CP_READONLY|CP_DERIVED));
+}
+
+
 cp_rc_t
 cp_promote_state(cp_op_t *op, cp_tx_t *tx, const char *id, cp_json_t **state)
 {
     cp_rc_t            rc;
-    unsigned           i;
     cp_rows_t          rows;
     cp_json_t         *row, *obj, *api, *list, *m;
     cp_names_t         names;
@@ -107,17 +121,9 @@ cp_promote_state(cp_op_t *op, cp_tx_t *tx, const char *id, cp_json_t **state)
     api = cp_json_object(a);
 
     for (f = cp_res_api.fields; f->name; f++) {
-        for (i = 0; cp_promote_stays[i]
-             && strcmp(cp_promote_stays[i], f->name) != 0; i++)
-        {
-            /* void */
-        }
-
         m = cp_json_get(obj, f->name);
 
-        if (cp_promote_stays[i] == NULL && m
-            && !(f->flags & (CP_READONLY|CP_DERIVED)))
-        {
+        if (m && cp_promote_carries(f)) {
             cp_json_set(a, api, f->name, cp_json_copy(a, m));
         }
     }
@@ -193,7 +199,6 @@ cp_promote_put(cp_op_t *op, cp_tx_t *tx, const char *id,
     const cp_json_t *state, const char *document_of)
 {
     cp_rc_t            rc;
-    unsigned           i;
     cp_entry_t         e;
     cp_json_t         *in;
     cp_write_t         w = cp_write_of(op, tx, &cp_res_api);
@@ -207,15 +212,7 @@ cp_promote_put(cp_op_t *op, cp_tx_t *tx, const char *id,
     in = cp_json_object(a);
 
     for (f = cp_res_api.fields; f->name; f++) {
-        for (i = 0; cp_promote_stays[i]
-             && strcmp(cp_promote_stays[i], f->name) != 0; i++)
-        {
-            /* void */
-        }
-
-        if (cp_promote_stays[i] == NULL
-            && !(f->flags & (CP_READONLY|CP_DERIVED)))
-        {
+        if (cp_promote_carries(f)) {
             cp_json_set(a, in, f->name, cp_json_get(api, f->name)
                         ? cp_json_copy(a, cp_json_get(api, f->name))
                         : cp_json_null(a));

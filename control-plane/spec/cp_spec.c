@@ -7,12 +7,6 @@
 #include "spec/cp_spec.h"
 
 
-typedef struct {
-    const cp_spec_row_t  *first[T_OBJECTS];
-    unsigned              n[T_OBJECTS];
-} cp_spec_index_t;
-
-
 static void cp_spec_object(cp_spec_t *s, cp_spec_type_e type,
     const cp_json_t *node, const cp_spec_at_t *at);
 static void cp_spec_value(cp_spec_t *s, const cp_spec_row_t *row,
@@ -101,8 +95,9 @@ cp_spec_walk(cp_spec_t *s, cp_spec_visit_pt visit)
 }
 
 
+/* The rows of a type stand together. */
 static const cp_spec_row_t *
-cp_spec_row(cp_spec_type_e type, const char *name)
+cp_spec_rows_of(cp_spec_type_e type)
 {
     const cp_spec_row_t  *row;
 
@@ -110,7 +105,16 @@ cp_spec_row(cp_spec_type_e type, const char *name)
         /* void */
     }
 
-    for ( /* void */ ; row->name && row->in == type; row++) {
+    return row;
+}
+
+
+static const cp_spec_row_t *
+cp_spec_row(const cp_spec_row_t *rows, cp_spec_type_e type, const char *name)
+{
+    const cp_spec_row_t  *row;
+
+    for (row = rows; row->name && row->in == type; row++) {
         if (strcmp(row->name, name) == 0
             || (row->name[0] == '*' && strncmp(name, "x-", 2) != 0))
         {
@@ -128,13 +132,14 @@ cp_spec_object(cp_spec_t *s, cp_spec_type_e type, const cp_json_t *node,
 {
     cp_spec_at_t          in;
     const cp_json_t      *m;
-    const cp_spec_row_t  *row;
+    const cp_spec_row_t  *row, *rows;
+
+    rows = cp_spec_rows_of(type);
 
     if (s->judge) {
-        for (row = cp_spec_rows; row->name; row++) {
-            if (row->in == type
-                && (row->flags & (s->minor ? CP_SPEC_RQ
-                                           : CP_SPEC_RQ | CP_SPEC_RQ30))
+        for (row = rows; row->name && row->in == type; row++) {
+            if ((row->flags & (s->minor ? CP_SPEC_RQ
+                                        : CP_SPEC_RQ | CP_SPEC_RQ30))
                 && cp_json_get(node, row->name) == NULL)
             {
                 cp_spec_fault(s, node, at, cp_arena_printf(s->arena,
@@ -154,7 +159,7 @@ cp_spec_object(cp_spec_t *s, cp_spec_type_e type, const cp_json_t *node,
     }
 
     for (m = node->first; m; m = m->next) {
-        row = cp_spec_row(type, m->key);
+        row = cp_spec_row(rows, type, m->key);
         in = (cp_spec_at_t) { at, m->key, 0 };
 
         if (row && row->of != T_ANY) {
@@ -455,14 +460,14 @@ cp_spec_once(cp_spec_t *s, const void *set, const char *key,
 }
 
 
-bool
-cp_spec_has(cp_spec_t *s, const void *set, const char *key)
+const cp_json_t *
+cp_spec_find(cp_spec_t *s, const void *set, const char *key)
 {
     cp_spec_slot_t  *slot;
 
     slot = cp_spec_slot(s, set, key, strlen(key));
 
-    return slot && slot->owner;
+    return slot && slot->owner ? slot->value : NULL;
 }
 
 
@@ -470,22 +475,19 @@ cp_spec_has(cp_spec_t *s, const void *set, const char *key)
 const cp_json_t *
 cp_spec_child(cp_spec_t *s, const cp_json_t *obj, const char *key)
 {
-    cp_spec_slot_t   *slot;
     const cp_json_t  *m;
 
     if (obj == NULL || obj->type != CP_JSON_OBJECT || obj->n <= 16) {
         return cp_json_get(obj, key);
     }
 
-    if (!cp_spec_has(s, obj, obj->first->key)) {
+    if (cp_spec_find(s, obj, obj->first->key) == NULL) {
         for (m = obj->first; m; m = m->next) {
             (void) cp_spec_once(s, obj, m->key, m);
         }
     }
 
-    slot = cp_spec_slot(s, obj, key, strlen(key));
-
-    return slot && slot->owner ? slot->value : NULL;
+    return cp_spec_find(s, obj, key);
 }
 
 
@@ -538,12 +540,10 @@ cp_spec_at_ref(cp_spec_t *s, const char *ref)
     size_t            len;
     const char       *p, *key, *k;
     unsigned          i;
-    cp_spec_slot_t   *slot;
     const cp_json_t  *node;
 
     if (ref[1] != '\0' && ref[1] != '/') {
-        slot = cp_spec_slot(s, cp_set_anchors, ref + 1, strlen(ref + 1));
-        return slot && slot->owner ? slot->value : NULL;
+        return cp_spec_find(s, cp_set_anchors, ref + 1);
     }
 
     for (node = s->root, p = ref + 1; node && *p == '/'; p += len) {

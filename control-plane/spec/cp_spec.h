@@ -118,7 +118,8 @@ const cp_json_t *cp_spec_child(cp_spec_t *s, const cp_json_t *obj,
 /* The value that `key` had in the set, NULL: it is there since now. */
 const cp_json_t *cp_spec_once(cp_spec_t *s, const void *set, const char *key,
     const cp_json_t *value);
-bool cp_spec_has(cp_spec_t *s, const void *set, const char *key);
+const cp_json_t *cp_spec_find(cp_spec_t *s, const void *set,
+    const char *key);
 /* The node itself, or what its references lead to in the end. */
 const cp_json_t *cp_spec_deref(cp_spec_t *s, const cp_json_t *node);
 const char *cp_spec_pointer(cp_spec_t *s, const cp_spec_at_t *at);

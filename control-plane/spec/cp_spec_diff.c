@@ -66,12 +66,8 @@ static const cp_json_t *
 cp_diff_path(cp_diff_t *d, const void *set, const char *method,
     const cp_json_t *path)
 {
-    const char  *key;
-
-    key = cp_spec_key(d->arena, method, path->key);
-
-    return cp_spec_has(d->new, set, key)
-           ? cp_spec_once(d->new, set, key, path) : NULL;
+    return cp_spec_find(d->new, set,
+                        cp_spec_key(d->arena, method, path->key));
 }
 
 
@@ -259,11 +255,10 @@ cp_diff_find(cp_spec_t *s, const cp_json_t *holder[2], const char *in,
 
 
 static const cp_json_t *
-cp_diff_media(cp_spec_t *s, const cp_json_t *p)
+cp_diff_media(const cp_json_t *p)
 {
     const cp_json_t  *c;
 
-    (void) s;
     c = cp_json_get(p, "content");
 
     return cp_json_get(p, "schema") ? cp_json_get(p, "schema")
@@ -299,8 +294,7 @@ cp_diff_parameter(cp_diff_t *d, const cp_json_t *was, const cp_json_t *is,
     }
 
     in = (cp_spec_at_t) { at, "schema", 0 };
-    cp_diff_schema(d, cp_diff_media(d->old, was), cp_diff_media(d->new, is),
-                   &in);
+    cp_diff_schema(d, cp_diff_media(was), cp_diff_media(is), &in);
 }
 
 
@@ -452,8 +446,7 @@ cp_diff_headers(cp_diff_t *d, const cp_json_t *old, const cp_json_t *new,
         }
 
         schema = (cp_spec_at_t) { &in, "schema", 0 };
-        cp_diff_schema(d, cp_diff_media(d->old, h[0]),
-                       cp_diff_media(d->new, h[1]), &schema);
+        cp_diff_schema(d, cp_diff_media(h[0]), cp_diff_media(h[1]), &schema);
     }
 
     for (m = new ? new->first : NULL; m; m = m->next) {

@@ -73,8 +73,6 @@ typedef struct {
     const cp_json_t  *other[CP_NORM_OTHERS];
     const cp_json_t  *branch[CP_SPEC_BRANCHES_MAX];
     unsigned          nbranch;
-    bool              read_only;
-    bool              write_only;
 } cp_norm_t;
 
 

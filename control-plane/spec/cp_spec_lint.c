@@ -69,7 +69,9 @@ cp_rule_operation_tags(cp_spec_t *s, const cp_json_t *op,
     t = cp_json_get(op, "tags");
 
     for (t = t ? t->first : NULL; t; t = t->next) {
-        if (t->type == CP_JSON_STRING && !cp_spec_has(s, cp_set_tags, t->s)) {
+        if (t->type == CP_JSON_STRING
+            && cp_spec_find(s, cp_set_tags, t->s) == NULL)
+        {
             return cp_arena_printf(s->arena, "the tag \"%.64s\" is not among"
                                    " the document's tags", t->s);
         }
@@ -351,7 +353,7 @@ cp_rule_unused(cp_spec_t *s, const cp_json_t *components,
             in = (cp_spec_at_t) { &kind, m->key, 0 };
             ref = cp_arena_printf(s->arena, "#%s", cp_spec_pointer(s, &in));
 
-            if (ref && !cp_spec_has(s, cp_set_refs, ref)) {
+            if (ref && cp_spec_find(s, cp_set_refs, ref) == NULL) {
                 cp_lint_tell(s, "unused-component", RULE_WARNING, m, &in,
                              "nothing refers to it");
             }

@@ -141,12 +141,28 @@ cp_norm_prop(cp_norm_t *n, const char *name)
 }
 
 
+/* What is in the node is shared. */
+static void
+cp_norm_part(cp_diff_t *d, cp_json_t *list, const cp_json_t *node)
+{
+    cp_json_t  *part;
+
+    part = cp_json_object(d->arena);
+
+    if (part) {
+        *part = *node;
+        part->next = NULL;
+        cp_json_push(list, part);
+    }
+}
+
+
 /* One row for each name: what several parts say of it is said together. */
 static void
 cp_norm_join(cp_diff_t *d, cp_norm_t *n)
 {
     unsigned    i, k;
-    cp_json_t  *all, *list, *part;
+    cp_json_t  *all, *list;
 
     if (n->nprop) {
         qsort(n->prop, n->nprop, sizeof(cp_prop_t), cp_prop_compare);
@@ -166,23 +182,8 @@ cp_norm_join(cp_diff_t *d, cp_norm_t *n)
         } else if (n->prop[i].node) {
             all = cp_json_object(d->arena);
             list = cp_json_array(d->arena);
-
-            part = cp_json_object(d->arena);
-
-            if (part) {
-                *part = *n->prop[k - 1].node;
-                part->next = NULL;
-                cp_json_push(list, part);
-            }
-
-            part = cp_json_object(d->arena);
-
-            if (part) {
-                *part = *n->prop[i].node;
-                part->next = NULL;
-                cp_json_push(list, part);
-            }
-
+            cp_norm_part(d, list, n->prop[k - 1].node);
+            cp_norm_part(d, list, n->prop[i].node);
             cp_json_set(d->arena, all, "allOf", list);
             n->prop[k - 1].node = all;
         }
@@ -376,9 +377,6 @@ cp_norm_parts(cp_diff_t *d, cp_spec_t *s, const cp_json_t *node,
     {
         n->null = true;
     }
-
-    n->read_only = n->read_only || cp_json_num(node, "readOnly", 0);
-    n->write_only = n->write_only || cp_json_num(node, "writeOnly", 0);
 }
 
 
