@@ -16,7 +16,6 @@
 static cp_rc_t cp_first_run(cp_op_t *op, cp_tx_t *tx, bool again,
     const char *encoded, bool *made);
 static cp_rc_t cp_first_person(cp_op_t *op, cp_tx_t *tx, const char **id);
-static cp_rc_t cp_first_role(cp_op_t *op, cp_tx_t *tx, const char *id);
 static cp_rc_t cp_first_audit(cp_op_t *op, cp_tx_t *tx, const char *id);
 
 
@@ -175,7 +174,7 @@ cp_first_run(cp_op_t *op, cp_tx_t *tx, bool again, const char *encoded,
     rc = cp_first_person(op, tx, &id);
 
     if (rc == CP_OK) {
-        rc = cp_first_role(op, tx, id);
+        rc = cp_role_bind(op, tx, NULL, id, "platform-admin");
     }
 
     if (rc == CP_OK) {
@@ -228,32 +227,6 @@ cp_first_person(cp_op_t *op, cp_tx_t *tx, const char **id)
     *id = rc == CP_OK ? cp_json_str(e.row, "id") : NULL;
 
     return rc;
-}
-
-
-static cp_rc_t
-cp_first_role(cp_op_t *op, cp_tx_t *tx, const char *id)
-{
-    cp_rc_t     rc;
-    cp_rows_t   rows;
-    cp_entry_t  e;
-    cp_write_t  w = cp_write_of(op, tx, &cp_res_global_role_binding);
-    cp_json_t  *in;
-
-    rc = cp_tx_query(tx, op->arena, "SELECT id FROM global_role_bindings"
-                     " WHERE \"user\" = $1 AND role = 'platform-admin'",
-                     cp_args(cp_text(id)), &rows, &op->err);
-
-    if (rc != CP_OK || rows.rows) {
-        return rc;
-    }
-
-    in = cp_json_object(op->arena);
-    cp_json_put(op->arena, in, "user", id);
-    cp_json_put(op->arena, in, "role", "platform-admin");
-    w.in = in;
-
-    return cp_entry_create(&w, &e);
 }
 
 

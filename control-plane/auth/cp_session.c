@@ -6,16 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <openssl/crypto.h>
-
 #include "core/stoa_json.h"
 #include "auth/cp_auth.h"
 #include "auth/cp_session.h"
 #include "base/cp_seal.h"
 
 
-#define CP_SESSION_BYTES     32
-#define CP_SESSION_TEXT      43              /* the same in base64url       */
 #define CP_SESSION_JOB_MAX   500             /* touches of one transaction  */
 #define CP_SESSION_AGENT_MAX 200
 
@@ -94,28 +90,6 @@ cp_session_gone(cp_op_t *op)
 }
 
 
-/* A new id: its digest, and the text for the cookie. */
-static const char *
-cp_session_make(cp_op_t *op, const char **digest)
-{
-    char     *text;
-    uint8_t   raw[CP_SESSION_BYTES], sum[32];
-
-    cp_random(raw, sizeof(raw));
-    text = cp_base64url_encode(op->arena, raw, sizeof(raw));
-    OPENSSL_cleanse(raw, sizeof(raw));
-
-    if (text == NULL) {
-        return NULL;
-    }
-
-    cp_sha256(text, strlen(text), sum);
-    *digest = cp_hex(op->arena, sum, sizeof(sum));
-
-    return text;
-}
-
-
 static cp_val_t
 cp_session_cut(cp_arena_t *a, const char *s)
 {
@@ -175,7 +149,7 @@ cp_session_open(cp_op_t *op, cp_tx_t *tx, const cp_session_new_t *s,
     }
 
     cp_id_make(id);
-    text = cp_session_make(op, &digest);
+    text = cp_ticket_make(op->arena, &digest);
     sealed = s->secret
              ? cp_seal(op->arena, cp_arena_printf(op->arena, "session:%s",
                                                   id), s->secret)
@@ -237,11 +211,11 @@ cp_session_check(cp_op_t *op, const char *text, bool touch,
 
     *cookie = NULL;
 
-    if (strlen(text) != CP_SESSION_TEXT) {
+    if (strlen(text) != CP_TICKET_LEN) {
         return cp_session_refuse(op);
     }
 
-    cp_sha256(text, CP_SESSION_TEXT, digest);
+    cp_sha256(text, CP_TICKET_LEN, digest);
 
     memset(&row, 0, sizeof(row));
 
@@ -471,7 +445,7 @@ cp_session_rotate(cp_op_t *op, const cp_session_row_t *row,
 
     rights = cp_session_rights(op);
     old = cp_hex(op->arena, row->digest, 32);
-    text = cp_session_make(op, &digest);
+    text = cp_ticket_make(op->arena, &digest);
 
     if (text == NULL || rights == NULL || old == NULL) {
         return cp_err_set(&op->err, "internal", "no memory");

@@ -60,6 +60,27 @@ cp_key_make(char *dst, const char *env, const char *id)
 }
 
 
+const char *
+cp_ticket_make(cp_arena_t *a, const char **digest)
+{
+    uint8_t      raw[32], sum[32];
+    const char  *text;
+
+    cp_random(raw, sizeof(raw));
+    text = cp_base64url_encode(a, raw, sizeof(raw));
+    OPENSSL_cleanse(raw, sizeof(raw));
+
+    if (text == NULL) {
+        return NULL;
+    }
+
+    cp_sha256(text, CP_TICKET_LEN, sum);
+    *digest = cp_hex(a, sum, sizeof(sum));
+
+    return *digest ? text : NULL;
+}
+
+
 void
 cp_sha256(const void *data, size_t len, uint8_t out[32])
 {

@@ -46,6 +46,10 @@ void cp_random(void *dst, size_t len);                 /* aborts on failure */
 void cp_id_make(char dst[STOA_ID_LEN + 1]);
 /* A whole key stoa_<env>_<id>_...; dst STOA_KEY_MAX + 1. */
 void cp_key_make(char *dst, const char *env, const char *id);
+/* A text of CP_TICKET_LEN that lets in who has it; what is stored of it is its
+ * SHA-256, *digest, in hex.  NULL: no memory. */
+#define CP_TICKET_LEN  43                      /* 32 bytes in base64url     */
+const char *cp_ticket_make(cp_arena_t *a, const char **digest);
 
 void cp_sha256(const void *data, size_t len, uint8_t out[32]);
 void cp_hmac_sha256(const void *key, size_t key_len, const void *data,

@@ -4,8 +4,6 @@
 
 #include <string.h>
 
-#include <openssl/crypto.h>
-
 #include "audit/cp_audit.h"
 #include "audit/cp_person.h"
 #include "auth/cp_auth.h"
@@ -14,6 +12,7 @@
 #include "client/cp_mail.h"
 #include "feed/cp_feed.h"
 #include "kinds/cp_invite.h"
+#include "kinds/cp_kinds.h"
 #include "people/cp_password.h"
 
 
@@ -40,34 +39,12 @@ static cp_rc_t cp_invite_judge(cp_op_t *op, cp_tx_t *tx,
     const cp_rows_t *rows);
 static cp_rc_t cp_invite_take(cp_op_t *op, cp_tx_t *tx,
     const cp_accept_t *a, const char *encoded, cp_json_t **out);
+static cp_rc_t cp_invite_join(cp_op_t *op, cp_tx_t *tx, const cp_rows_t *rows,
+    const cp_accept_t *a, const char **person);
 static cp_rc_t cp_invite_who(cp_op_t *op, cp_tx_t *tx, const cp_rows_t *rows,
     const cp_accept_t *a, const char **person);
 static cp_rc_t cp_invite_new(cp_op_t *op, cp_tx_t *tx, const cp_rows_t *rows,
     const cp_accept_t *a, const char **person);
-static cp_rc_t cp_invite_bind(cp_op_t *op, cp_tx_t *tx,
-    const cp_rows_t *rows, const char *person);
-
-
-/* The text of a link, and its digest. */
-static const char *
-cp_invite_token(cp_arena_t *a, const char **digest)
-{
-    uint8_t      raw[32], sum[32];
-    const char  *token;
-
-    cp_random(raw, sizeof(raw));
-    token = cp_base64url_encode(a, raw, sizeof(raw));
-    OPENSSL_cleanse(raw, sizeof(raw));
-
-    if (token == NULL) {
-        return NULL;
-    }
-
-    cp_sha256(token, strlen(token), sum);
-    *digest = cp_hex(a, sum, sizeof(sum));
-
-    return *digest ? token : NULL;
-}
 
 
 /* The host is the configured one, whatever a request calls us.  What stands
@@ -131,7 +108,7 @@ cp_invite_said(cp_op_t *op, cp_tx_t *tx, const char *mail, bool reset,
     cp_rc_t      rc;
     const char  *token, *link;
 
-    token = cp_invite_token(op->arena, digest);
+    token = cp_ticket_make(op->arena, digest);
 
     if (token == NULL) {
         return cp_err_set(&op->err, "internal", "no memory");
@@ -436,11 +413,7 @@ cp_invite_take(cp_op_t *op, cp_tx_t *tx, const cp_accept_t *a,
     person = text(&rows, I_PERSON);
 
     if (!reset) {
-        rc = cp_invite_who(op, tx, &rows, a, &person);
-
-        if (rc == CP_OK) {
-            rc = cp_invite_bind(op, tx, &rows, person);
-        }
+        rc = cp_invite_join(op, tx, &rows, a, &person);
 
     } else {
         rc = cp_session_end(op, tx, person, NULL, NULL, &n);
@@ -479,6 +452,31 @@ cp_invite_take(cp_op_t *op, cp_tx_t *tx, const cp_accept_t *a,
     cp_json_put(op->arena, *out, "user", person);
 
     return cp_audit_append(op, tx, &e);
+}
+
+
+/* By nobody who is logged in: the invitation's maker has been judged. */
+static cp_rc_t
+cp_invite_join(cp_op_t *op, cp_tx_t *tx, const cp_rows_t *rows,
+    const cp_accept_t *a, const char **person)
+{
+    cp_rc_t     rc;
+    cp_actor_t  actor;
+
+    actor = op->actor;
+    op->actor.how = CP_AUTH_SYSTEM;
+    op->actor.id = text(rows, I_ID);
+    op->actor.name = "invitation";
+    rc = cp_invite_who(op, tx, rows, a, person);
+
+    if (rc == CP_OK) {
+        rc = cp_role_bind(op, tx, text(rows, I_TENANT), *person,
+                          text(rows, I_ROLE));
+    }
+
+    op->actor = actor;
+
+    return rc;
 }
 
 
@@ -525,14 +523,12 @@ cp_invite_who(cp_op_t *op, cp_tx_t *tx, const cp_rows_t *rows,
 }
 
 
-/* By nobody who is logged in: the invitation's maker has judged it. */
 static cp_rc_t
 cp_invite_new(cp_op_t *op, cp_tx_t *tx, const cp_rows_t *rows,
     const cp_accept_t *a, const char **person)
 {
     cp_rc_t      rc;
     cp_entry_t   e;
-    cp_actor_t   actor;
     cp_write_t   w = cp_write_of(op, tx, cp_resource_find("user"));
     cp_json_t   *in;
     const char  *name;
@@ -557,59 +553,8 @@ cp_invite_new(cp_op_t *op, cp_tx_t *tx, const cp_rows_t *rows,
     }
 
     w.in = in;
-    actor = op->actor;
-    op->actor.how = CP_AUTH_SYSTEM;
-    op->actor.id = text(rows, I_ID);
-    op->actor.name = "invitation";
     rc = cp_entry_create(&w, &e);
-    op->actor = actor;
     *person = rc == CP_OK ? cp_json_str(e.row, "id") : NULL;
-
-    return rc;
-}
-
-
-static cp_rc_t
-cp_invite_bind(cp_op_t *op, cp_tx_t *tx, const cp_rows_t *rows,
-    const char *person)
-{
-    cp_rc_t      rc;
-    cp_rows_t    held;
-    cp_entry_t   e;
-    cp_actor_t   actor;
-    cp_json_t   *in;
-    const char  *role, *tenant;
-    cp_write_t   w;
-
-    role = cp_cell(rows, 0, I_ROLE)->p;
-    tenant = text(rows, I_TENANT);
-
-    rc = cp_tx_query(tx, op->arena, "SELECT 1 FROM role_bindings"
-                     " WHERE \"user\" = $1 AND role = $2 AND tenant = $3"
-                     " UNION ALL SELECT 1 FROM global_role_bindings"
-                     " WHERE \"user\" = $1 AND role = $2 AND $3 = ''",
-                     cp_args(cp_text(person), cp_text(role),
-                             cp_text(tenant ? tenant : "")), &held,
-                     &op->err);
-
-    if (rc != CP_OK || held.rows) {
-        return rc;
-    }
-
-    w = cp_write_of(op, tx, cp_resource_find(tenant ? "role_binding"
-                                             : "global_role_binding"));
-    in = cp_json_object(op->arena);
-    cp_json_put(op->arena, in, "user", person);
-    cp_json_put(op->arena, in, "role", role);
-    w.in = in;
-    w.id = tenant;
-
-    actor = op->actor;
-    op->actor.how = CP_AUTH_SYSTEM;
-    op->actor.id = text(rows, I_ID);
-    op->actor.name = "invitation";
-    rc = cp_entry_create(&w, &e);
-    op->actor = actor;
 
     return rc;
 }

@@ -208,3 +208,37 @@ cp_binding_gone(const cp_write_t *w, const cp_json_t *before)
     return strcmp(cp_json_str(before, "role"), "platform-admin") == 0
            ? cp_rbac_last(w->op, w->tx) : CP_OK;
 }
+
+
+cp_rc_t
+cp_role_bind(cp_op_t *op, cp_tx_t *tx, const char *tenant,
+    const char *person, const char *role)
+{
+    cp_rc_t     rc;
+    cp_rows_t   held;
+    cp_entry_t  e;
+    cp_write_t  w;
+    cp_json_t  *in;
+
+    rc = cp_tx_query(tx, op->arena, "SELECT 1 FROM role_bindings"
+                     " WHERE \"user\" = $1 AND role = $2 AND tenant = $3"
+                     " UNION ALL SELECT 1 FROM global_role_bindings"
+                     " WHERE \"user\" = $1 AND role = $2 AND $3 = ''",
+                     cp_args(cp_text(person), cp_text(role),
+                             cp_text(tenant ? tenant : "")), &held,
+                     &op->err);
+
+    if (rc != CP_OK || held.rows) {
+        return rc;
+    }
+
+    w = cp_write_of(op, tx, tenant ? &cp_res_role_binding
+                                   : &cp_res_global_role_binding);
+    in = cp_json_object(op->arena);
+    cp_json_put(op->arena, in, "user", person);
+    cp_json_put(op->arena, in, "role", role);
+    w.in = in;
+    w.id = tenant;
+
+    return cp_entry_create(&w, &e);
+}

@@ -48,6 +48,11 @@ extern const cp_resource_t *const  cp_kinds[];
 #define CP_ITEMS  4
 extern const cp_resource_t *const  cp_items[];
 
+/* Gives a person a role (tenant NULL: at the platform) that is not held yet,
+ * by who does this and within his rights. */
+cp_rc_t cp_role_bind(cp_op_t *op, cp_tx_t *tx, const char *tenant,
+    const char *person, const char *role) CP_MUST_CHECK;
+
 /* The id of what a subscription is to. */
 const char *cp_subscription_to(const cp_json_t *sub);
 

@@ -7,6 +7,7 @@
 #include "auth/cp_auth.h"
 #include "auth/cp_user.h"
 #include "feed/cp_feed.h"
+#include "kinds/cp_kinds.h"
 #include "kinds/cp_signup.h"
 #include "people/cp_password.h"
 
@@ -113,7 +114,7 @@ cp_signup_make(cp_op_t *op, cp_tx_t *tx, const cp_signup_t *s,
     bool         open;
     cp_rc_t      rc;
     cp_op_t      by;
-    cp_entry_t   e, b;
+    cp_entry_t   e;
     cp_json_t   *in;
     cp_write_t   w;
     const char  *tenant, *role, *id;
@@ -145,13 +146,7 @@ cp_signup_make(cp_op_t *op, cp_tx_t *tx, const cp_signup_t *s,
     id = rc == CP_OK ? cp_json_str(e.row, "id") : NULL;
 
     if (rc == CP_OK) {
-        in = cp_json_object(op->arena);
-        cp_json_put(op->arena, in, "user", id);
-        cp_json_put(op->arena, in, "role", role);
-        w = cp_write_of(&by, tx, cp_resource_find("role_binding"));
-        w.in = in;
-        w.id = tenant;
-        rc = cp_entry_create(&w, &b);
+        rc = cp_role_bind(&by, tx, tenant, id, role);
     }
 
     if (rc != CP_OK) {
