@@ -242,13 +242,6 @@ cp_session_refuse(cp_op_t *op)
 }
 
 
-static void
-cp_session_text(char *dst, size_t size, const cp_val_t *v)
-{
-    (void) snprintf(dst, size, "%s", v->type == CP_VAL_TEXT ? v->p : "");
-}
-
-
 static cp_rc_t
 cp_session_load(cp_op_t *op, const uint8_t *digest, bool touch,
     cp_session_row_t *row, const char **cookie)
@@ -307,6 +300,17 @@ cp_session_load(cp_op_t *op, const uint8_t *digest, bool touch,
 }
 
 
+/* Somebody was here then. */
+static cp_rc_t
+cp_session_was(cp_tx_t *tx, cp_arena_t *a, const char *id, int64_t last_ms,
+    cp_err_t *err)
+{
+    return cp_tx_query(tx, a, "UPDATE sessions SET last_at = $2"
+                       " WHERE id = $1 AND last_at < $2",
+                       cp_args(cp_text(id), cp_int(last_ms)), NULL, err);
+}
+
+
 /* The job comes to it in time, unless this row of the cache is another
  * login's again and again. */
 static cp_rc_t
@@ -323,10 +327,7 @@ cp_session_late(cp_op_t *op, cp_session_row_t *row)
         return CP_ERROR;
     }
 
-    rc = cp_tx_query(tx, op->arena, "UPDATE sessions SET last_at = $2"
-                     " WHERE id = $1 AND last_at < $2",
-                     cp_args(cp_text(row->id), cp_int(row->last_ms)), NULL,
-                     &op->err);
+    rc = cp_session_was(tx, op->arena, row->id, row->last_ms, &op->err);
     row->written_ms = row->last_ms;
 
     return cp_tx_finish(tx, rc, &op->err);
@@ -353,10 +354,10 @@ cp_session_fill(cp_op_t *op, const cp_rows_t *rows, cp_session_row_t *row)
         return cp_session_refuse(op);
     }
 
-    cp_session_text(row->id, sizeof(row->id), cp_cell(rows, 0, 0));
-    cp_session_text(row->person, sizeof(row->person), cp_cell(rows, 0, 1));
-    cp_session_text(row->how, sizeof(row->how), cp_cell(rows, 0, 2));
-    cp_session_text(row->name, sizeof(row->name), cp_cell(rows, 0, 8));
+    cp_val_copy(row->id, sizeof(row->id), cp_cell(rows, 0, 0));
+    cp_val_copy(row->person, sizeof(row->person), cp_cell(rows, 0, 1));
+    cp_val_copy(row->how, sizeof(row->how), cp_cell(rows, 0, 2));
+    cp_val_copy(row->name, sizeof(row->name), cp_cell(rows, 0, 8));
 
     row->grants = cp_cell(rows, 0, 7)->type == CP_VAL_TEXT
                   ? (char *) cp_cell(rows, 0, 7)->p : NULL;
@@ -445,9 +446,8 @@ cp_session_rotate(cp_op_t *op, const cp_session_row_t *row,
 
     rights = cp_session_rights(op);
     old = cp_hex(op->arena, row->digest, 32);
-    text = cp_ticket_make(op->arena, &digest);
 
-    if (text == NULL || rights == NULL || old == NULL) {
+    if (rights == NULL || old == NULL) {
         return cp_err_set(&op->err, "internal", "no memory");
     }
 
@@ -457,7 +457,16 @@ cp_session_rotate(cp_op_t *op, const cp_session_row_t *row,
 
     /* the first request of a login only says what they are */
 
-    digest = before[0] ? digest : old;
+    text = NULL;
+    digest = old;
+
+    if (before[0]) {
+        text = cp_ticket_make(op->arena, &digest);
+
+        if (text == NULL) {
+            return cp_err_set(&op->err, "internal", "no memory");
+        }
+    }
 
     if (cp_tx_open(op->app->db, true, &tx, &op->err) != CP_OK) {
         return CP_ERROR;
@@ -473,7 +482,7 @@ cp_session_rotate(cp_op_t *op, const cp_session_row_t *row,
                      &rows, &op->err);
     rc = cp_tx_finish(tx, rc, &op->err);
 
-    if (rc == CP_OK && rows.rows && before[0]) {
+    if (rc == CP_OK && rows.rows && text) {
         *cookie = cp_session_set(op, text);
     }
 
@@ -662,10 +671,7 @@ cp_session_job(cp_app_t *app)
     n = cp_session_touched(list);
 
     for (i = 0, rc = CP_OK; i < n && rc == CP_OK; i++) {
-        rc = cp_tx_query(tx, a, "UPDATE sessions SET last_at = $2"
-                         " WHERE id = $1 AND last_at < $2",
-                         cp_args(cp_text(list[i].id),
-                                 cp_int(list[i].last_ms)), NULL, NULL);
+        rc = cp_session_was(tx, a, list[i].id, list[i].last_ms, NULL);
     }
 
     if (rc == CP_OK) {

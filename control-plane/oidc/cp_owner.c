@@ -267,6 +267,14 @@ cp_owner_base(cp_look_t *look)
 }
 
 
+/* Is there something to store? */
+static bool
+cp_owner_changed(const cp_tied_t *t)
+{
+    return t->now && (t->found || strcmp(t->now, t->was) != 0);
+}
+
+
 /* What is said of one, if it is still tied to the same. */
 static cp_rc_t
 cp_owner_store(cp_op_t *op, cp_tx_t *tx, const cp_tied_t *t)
@@ -352,7 +360,7 @@ cp_owner_batch(cp_look_t *look, unsigned *from)
         {
             t = &look->tied[i];
 
-            if (t->now && (t->found || strcmp(t->now, t->was) != 0)) {
+            if (cp_owner_changed(t)) {
                 rc = cp_owner_store(&op, tx, t);
                 n++;
             }
@@ -387,12 +395,7 @@ cp_owner_store_all(cp_look_t *look)
     unsigned  i, tries, changed;
 
     for (i = 0, changed = 0; i < look->n; i++) {
-        if (look->tied[i].now
-            && (look->tied[i].found
-                || strcmp(look->tied[i].now, look->tied[i].was) != 0))
-        {
-            changed++;
-        }
+        changed += cp_owner_changed(&look->tied[i]);
     }
 
     if (changed == 0) {

@@ -41,7 +41,6 @@ typedef struct {
     const char  *was;                  /* state                              */
     const char  *now;                  /* NULL: nothing was said             */
     bool         client;
-    bool         member;               /* of the group                       */
     bool         found;                /* its id, by this look               */
 } cp_tied_t;
 

@@ -264,7 +264,7 @@ cp_owner_item(cp_look_t *look, const cp_owner_kind_t *kind,
 }
 
 
-/* All that there are, page by page; `each` gets what is in them. */
+/* All that there are, page by page. */
 static bool
 cp_owner_pages(cp_look_t *look, const char *path, unsigned page,
     const cp_owner_kind_t *kind, const cp_owner_index_t *x)
@@ -458,7 +458,7 @@ cp_owner_groups(cp_look_t *look)
     for (i = 0, ok = list != NULL; i < n && ok; i = k) {
         for (k = i; k < n && strcmp(list[k]->group, list[i]->group) == 0; k++)
         {
-            list[k]->member = false;
+            /* void */
         }
 
         if (k - i > CP_OWNER_DIRECT) {

@@ -385,7 +385,7 @@ cp_session_list(cp_req_t *r)
 
 /* id NULL: all but the one that asks. */
 static cp_rc_t
-cp_session_ends(cp_req_t *r, const char *id, const char *action)
+cp_session_ends(cp_req_t *r, const char *id)
 {
     cp_rc_t              rc;
     cp_tx_t             *tx;
@@ -410,7 +410,7 @@ cp_session_ends(cp_req_t *r, const char *id, const char *action)
         memset(&news, 0, sizeof(news));
         news.person = s->person;
         news.name = r->op.actor.name;
-        news.action = action;
+        news.action = "logout";
         news.detail = id == NULL ? "others" : strcmp(id, s->id) == 0
                       ? "own" : "another";
         news.address = cp_req_address(r);
@@ -436,21 +436,21 @@ cp_session_ends(cp_req_t *r, const char *id, const char *action)
 static cp_rc_t
 cp_session_delete(cp_req_t *r)
 {
-    return cp_session_ends(r, r->op.session->id, "logout");
+    return cp_session_ends(r, r->op.session->id);
 }
 
 
 static cp_rc_t
 cp_session_delete_one(cp_req_t *r)
 {
-    return cp_session_ends(r, r->param[0], "logout");
+    return cp_session_ends(r, r->param[0]);
 }
 
 
 static cp_rc_t
 cp_session_delete_others(cp_req_t *r)
 {
-    return cp_session_ends(r, NULL, "logout");
+    return cp_session_ends(r, NULL);
 }
 
 
