@@ -400,8 +400,7 @@ cp_session_actor(cp_op_t *op, const cp_session_row_t *row)
         }
     }
 
-    memset(&op->err, 0, sizeof(cp_err_t));
-    op->err.arena = op->arena;
+    cp_op_clear(op);
 
     return CP_OK;
 }

@@ -122,8 +122,7 @@ cp_cors_preflight(cp_req_t *r)
         return false;
     }
 
-    memset(&r->op.err, 0, sizeof(cp_err_t));
-    r->op.err.arena = r->op.arena;
+    cp_op_clear(&r->op);
     r->status = 204;
     cp_req_set_header(r, "Access-Control-Allow-Methods", allow);
     cp_req_set_header(r, "Access-Control-Allow-Headers", CP_CORS_TAKEN);

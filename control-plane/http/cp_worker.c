@@ -27,9 +27,7 @@ cp_worker_reset(cp_call_t *call)
     }
 
     memset(s, 0, sizeof(cp_stream_t));
-    memset(&r->op.err, 0, sizeof(cp_err_t));
-
-    r->op.err.arena = r->op.arena;
+    cp_op_clear(&r->op);
     r->status = 0;
     r->content_type = NULL;
     r->nheader = 0;

@@ -90,8 +90,7 @@ cp_invite_mail(cp_op_t *op, cp_tx_t *tx, const char *mail, const char *link,
     rc = cp_mail_send(op, tx, &m);
 
     if (rc == CP_DECLINED) {           /* then the maker gets the link      */
-        memset(&op->err, 0, sizeof(cp_err_t));
-        op->err.arena = op->arena;
+        cp_op_clear(op);
         return CP_OK;
     }
 

@@ -422,8 +422,7 @@ cp_provision_note(cp_op_t *op, const char *id, cp_json_t *at, cp_rc_t why)
         cp_json_put(a, at, failing ? "undo_error" : "error", text);
     }
 
-    memset(&op->err, 0, sizeof(cp_err_t));
-    op->err.arena = a;
+    cp_op_clear(op);
 
     if (cp_tx_begin(op->app->db, true, &tx) != CP_OK) {
         return;

@@ -223,8 +223,7 @@ cp_oidc_apply(cp_op_t *op, const cp_oidc_rule_t *rule,
     rc = cp_rbac_grant(op, id, role);
 
     if (rc == CP_DECLINED) {
-        memset(&op->err, 0, sizeof(op->err));       /* no such role          */
-        op->err.arena = op->arena;
+        cp_op_clear(op);               /* no such role                     */
         rc = CP_OK;
     }
 

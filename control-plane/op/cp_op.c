@@ -21,3 +21,11 @@ cp_op_system(cp_op_t *op, cp_app_t *app, cp_arena_t *arena, const char *name)
 
     cp_id_make(op->request_id);
 }
+
+
+void
+cp_op_clear(cp_op_t *op)
+{
+    memset(&op->err, 0, sizeof(cp_err_t));
+    op->err.arena = op->arena;
+}

@@ -77,5 +77,8 @@ typedef struct {
 void cp_op_system(cp_op_t *op, cp_app_t *app, cp_arena_t *arena,
     const char *name);
 
+/* Forgets what went wrong. */
+void cp_op_clear(cp_op_t *op);
+
 
 #endif /* CP_OP_H */

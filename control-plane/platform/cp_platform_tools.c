@@ -404,8 +404,7 @@ cp_tool_call(cp_op_t *op, const cp_tool_t *tool, const cp_json_t *args,
     cp_json_t   *out;
     const char  *text;
 
-    memset(&op->err, 0, sizeof(cp_err_t));
-    op->err.arena = op->arena;
+    cp_op_clear(op);
 
     rc = cp_tool_check(op, tool, args);
 

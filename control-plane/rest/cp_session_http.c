@@ -217,8 +217,7 @@ cp_session_perhaps(cp_req_t *r)
         r->cookie = cookie;
     }
 
-    memset(&r->op.err, 0, sizeof(cp_err_t));
-    r->op.err.arena = r->op.arena;
+    cp_op_clear(&r->op);
 
     return CP_OK;
 }

@@ -205,8 +205,7 @@ cp_system_metrics(cp_req_t *r)
     cp_system_cpu(&r->out);
     cp_metrics_write(&r->out);
 
-    memset(&r->op.err, 0, sizeof(cp_err_t));
-    r->op.err.arena = r->op.arena;
+    cp_op_clear(&r->op);
     r->status = 200;
     r->content_type = "text/plain; version=0.0.4; charset=utf-8";
 
