@@ -63,7 +63,7 @@ static void ngx_http_stoa_mcp_get_goes_on(ngx_http_stoa_mcp_get_t *g,
 static ngx_int_t ngx_http_stoa_mcp_get_lost(ngx_http_stoa_mcp_get_t *g);
 static void ngx_http_stoa_mcp_get_look(ngx_http_stoa_mcp_hold_t *h,
     ngx_uint_t kinds);
-static void ngx_http_stoa_mcp_get_still(ngx_http_stoa_mcp_get_t *g);
+static void ngx_http_stoa_mcp_get_gone(ngx_http_stoa_mcp_source_t *src);
 static ngx_int_t ngx_http_stoa_mcp_get_changed(ngx_http_stoa_mcp_get_t *g,
     ngx_uint_t kind);
 static void ngx_http_stoa_mcp_get_bye(ngx_http_stoa_mcp_hold_t *h);
@@ -203,16 +203,11 @@ ngx_http_stoa_mcp_get_cleanup(void *data)
 {
     ngx_http_stoa_mcp_get_t *g = data;
 
-    ngx_http_stoa_mcp_source_t  *src;
-
     if (g->queue.next) {
         ngx_queue_remove(&g->queue);
     }
 
-    while ((src = g->sources) != NULL) {
-        g->sources = src->next;
-        ngx_http_stoa_mcp_source_free(src);
-    }
+    ngx_http_stoa_mcp_sources_free(&g->sources);
 
     stoa_buf_free(&g->id);
     stoa_buf_free(&g->text);
@@ -621,8 +616,7 @@ ngx_http_stoa_mcp_get_look(ngx_http_stoa_mcp_hold_t *h, ngx_uint_t kinds)
 {
     ngx_http_stoa_mcp_get_t *g = h->data;
 
-    ngx_uint_t                   k, due;
-    ngx_http_stoa_mcp_source_t  *src;
+    ngx_uint_t  k, due;
 
     if (g->kind == 'G' && ngx_http_stoa_mcp_get_turn(g, 0) != g->turn) {
         h->over = 1;
@@ -640,7 +634,12 @@ ngx_http_stoa_mcp_get_look(ngx_http_stoa_mcp_hold_t *h, ngx_uint_t kinds)
 
     if (due) {
         g->looked = ngx_current_msec;
-        ngx_http_stoa_mcp_get_still(g);
+        ngx_http_stoa_mcp_sources_still(h->request, h->ctx, &g->sources,
+                                        ngx_http_stoa_mcp_get_gone);
+
+        if (g->kind == 'P' && g->sources == NULL) {
+            (void) ngx_http_stoa_mcp_get_lost(g);
+        }
     }
 
     if (due && g->kind == 'G' && (g->asked || h->change.talks)) {
@@ -648,50 +647,18 @@ ngx_http_stoa_mcp_get_look(ngx_http_stoa_mcp_hold_t *h, ngx_uint_t kinds)
                                          ngx_http_stoa_mcp_get_more, g);
     }
 
-    for (src = g->sources; src; src = src->next) {
-        if (src->fetch == NULL && !src->over
-            && (ngx_msec_int_t) (ngx_current_msec - src->again) >= 0)
-        {
-            ngx_http_stoa_mcp_source_start(src);
-        }
-    }
+    ngx_http_stoa_mcp_sources_again(g->sources);
 
     g->busy = 0;
 }
 
 
-/* Those that the client may hear no more are left. */
-
 static void
-ngx_http_stoa_mcp_get_still(ngx_http_stoa_mcp_get_t *g)
+ngx_http_stoa_mcp_get_gone(ngx_http_stoa_mcp_source_t *src)
 {
-    stoa_id_t                    api;
-    ngx_http_stoa_main_conf_t   *mcf;
-    ngx_http_stoa_mcp_source_t  *src, **prev;
+    ngx_http_stoa_mcp_get_t *g = src->data;
 
-    mcf = ngx_http_get_module_main_conf(g->hold.request, ngx_http_stoa_module);
-
-    if (ngx_http_stoa_store_enter(mcf->store) != NGX_OK) {
-        return;
-    }
-
-    for (prev = &g->sources; (src = *prev) != NULL; /* void */ ) {
-
-        ngx_memcpy(&api, src->ref.api, STOA_ID_LEN);
-
-        if (ngx_http_stoa_mcp_relay_may(g->hold.request, g->hold.ctx, &api)) {
-            prev = &src->next;
-            continue;
-        }
-
-        *prev = src->next;
-        g->n--;
-        ngx_http_stoa_mcp_source_free(src);
-    }
-
-    if (g->kind == 'P' && g->sources == NULL) {
-        (void) ngx_http_stoa_mcp_get_lost(g);
-    }
+    g->n--;
 }
 
 
@@ -727,20 +694,7 @@ ngx_http_stoa_mcp_get_full(ngx_http_stoa_mcp_hold_t *h, ngx_uint_t full)
 {
     ngx_http_stoa_mcp_get_t *g = h->data;
 
-    ngx_http_stoa_mcp_source_t  *src;
-
-    for (src = g->sources; src; src = src->next) {
-        if (src->fetch == NULL) {
-            continue;
-        }
-
-        if (full) {
-            ngx_http_stoa_fetch_pause(src->fetch);
-
-        } else {
-            ngx_http_stoa_fetch_resume(src->fetch);
-        }
-    }
+    ngx_http_stoa_mcp_sources_full(g->sources, full);
 }
 
 

@@ -3,6 +3,7 @@
  */
 
 #include "ngx_http_stoa_source.h"
+#include "ngx_http_stoa_store.h"
 #include "core/stoa_media.h"
 
 
@@ -337,4 +338,81 @@ ngx_http_stoa_mcp_source_event(void *data, const stoa_sse_event_t *event)
     }
 
     return src->event(src, event);
+}
+
+
+/* ---- all of a stream ---------------------------------------------------- */
+
+void
+ngx_http_stoa_mcp_sources_again(ngx_http_stoa_mcp_source_t *src)
+{
+    for ( /* void */ ; src; src = src->next) {
+        if (src->fetch == NULL && !src->over
+            && (ngx_msec_int_t) (ngx_current_msec - src->again) >= 0)
+        {
+            ngx_http_stoa_mcp_source_start(src);
+        }
+    }
+}
+
+
+void
+ngx_http_stoa_mcp_sources_full(ngx_http_stoa_mcp_source_t *src,
+    ngx_uint_t full)
+{
+    for ( /* void */ ; src; src = src->next) {
+        if (src->fetch == NULL) {
+            continue;
+        }
+
+        if (full) {
+            ngx_http_stoa_fetch_pause(src->fetch);
+
+        } else {
+            ngx_http_stoa_fetch_resume(src->fetch);
+        }
+    }
+}
+
+
+void
+ngx_http_stoa_mcp_sources_still(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_mcp_source_t **sources,
+    void (*gone)(ngx_http_stoa_mcp_source_t *src))
+{
+    stoa_id_t                    api;
+    ngx_http_stoa_main_conf_t   *mcf;
+    ngx_http_stoa_mcp_source_t  *src;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+
+    if (ngx_http_stoa_store_enter(mcf->store) != NGX_OK) {
+        return;
+    }
+
+    while ((src = *sources) != NULL) {
+
+        ngx_memcpy(&api, src->ref.api, STOA_ID_LEN);
+
+        if (ngx_http_stoa_mcp_relay_may(r, ctx, &api)) {
+            sources = &src->next;
+            continue;
+        }
+
+        gone(src);
+        *sources = src->next;
+        ngx_http_stoa_mcp_source_free(src);
+    }
+}
+
+
+void
+ngx_http_stoa_mcp_sources_free(ngx_http_stoa_mcp_source_t **sources)
+{
+    ngx_http_stoa_mcp_source_t  *src;
+
+    while ((src = *sources) != NULL) {
+        *sources = src->next;
+        ngx_http_stoa_mcp_source_free(src);
+    }
 }

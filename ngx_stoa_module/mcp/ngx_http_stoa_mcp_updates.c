@@ -24,7 +24,7 @@ static ngx_uint_t ngx_http_stoa_mcp_updates_honoured(
 static void ngx_http_stoa_mcp_updates_said(ngx_http_stoa_mcp_updates_t *u,
     ngx_http_stoa_mcp_source_t *src);
 static void ngx_http_stoa_mcp_updates_read(ngx_http_stoa_mcp_source_t *src);
-static void ngx_http_stoa_mcp_updates_still(ngx_http_stoa_mcp_updates_t *u);
+static void ngx_http_stoa_mcp_updates_gone(ngx_http_stoa_mcp_source_t *src);
 
 
 /* ---- which -------------------------------------------------------------- */
@@ -113,12 +113,7 @@ ngx_http_stoa_mcp_updates_cleanup(void *data)
 {
     ngx_http_stoa_mcp_updates_t *u = data;
 
-    ngx_http_stoa_mcp_source_t  *src;
-
-    while ((src = u->sources) != NULL) {
-        u->sources = src->next;
-        ngx_http_stoa_mcp_source_free(src);
-    }
+    ngx_http_stoa_mcp_sources_free(&u->sources);
 }
 
 
@@ -368,65 +363,36 @@ ngx_http_stoa_mcp_updates_read(ngx_http_stoa_mcp_source_t *src)
 void
 ngx_http_stoa_mcp_updates_look(ngx_http_stoa_mcp_updates_t *u)
 {
-    ngx_http_stoa_mcp_source_t  *src;
-
     u->busy = 1;
 
     if (ngx_current_msec - u->looked >= NGX_HTTP_STOA_MCP_UPDATES_MS) {
         u->looked = ngx_current_msec;
-        ngx_http_stoa_mcp_updates_still(u);
+        ngx_http_stoa_mcp_sources_still(u->hold->request, u->hold->ctx,
+                                        &u->sources,
+                                        ngx_http_stoa_mcp_updates_gone);
     }
 
-    for (src = u->sources; src; src = src->next) {
-        if (src->fetch == NULL && !src->over
-            && (ngx_msec_int_t) (ngx_current_msec - src->again) >= 0)
-        {
-            ngx_http_stoa_mcp_source_start(src);
-        }
-    }
+    ngx_http_stoa_mcp_sources_again(u->sources);
 
     u->busy = 0;
 }
 
 
-/* What the client may hear no more is left. */
-
 static void
-ngx_http_stoa_mcp_updates_still(ngx_http_stoa_mcp_updates_t *u)
+ngx_http_stoa_mcp_updates_gone(ngx_http_stoa_mcp_source_t *src)
 {
-    stoa_id_t                    api;
-    ngx_uint_t                   i;
-    ngx_http_stoa_main_conf_t   *mcf;
-    ngx_http_stoa_mcp_source_t  *src, **prev;
+    ngx_http_stoa_mcp_updates_t *u = src->data;
 
-    mcf = ngx_http_get_module_main_conf(u->hold->request,
-                                        ngx_http_stoa_module);
+    ngx_uint_t  i;
 
-    if (ngx_http_stoa_store_enter(mcf->store) != NGX_OK) {
-        return;
+    for (i = 0; i < u->n; i++) {
+        if (u->update[i].source == src) {
+            u->update[i].source = NULL;
+            u->update[i].honoured = 0;
+        }
     }
 
-    for (prev = &u->sources; (src = *prev) != NULL; /* void */ ) {
-
-        ngx_memcpy(&api, src->ref.api, STOA_ID_LEN);
-
-        if (ngx_http_stoa_mcp_relay_may(u->hold->request, u->hold->ctx, &api))
-        {
-            prev = &src->next;
-            continue;
-        }
-
-        for (i = 0; i < u->n; i++) {
-            if (u->update[i].source == src) {
-                u->update[i].source = NULL;
-                u->update[i].honoured = 0;
-            }
-        }
-
-        ngx_http_stoa_mcp_updates_said(u, src);
-        *prev = src->next;
-        ngx_http_stoa_mcp_source_free(src);
-    }
+    ngx_http_stoa_mcp_updates_said(u, src);
 }
 
 
@@ -454,26 +420,5 @@ ngx_http_stoa_mcp_updates_write(ngx_http_stoa_mcp_updates_t *u,
 
     if (n) {
         stoa_buf_addz(b, "]");
-    }
-}
-
-
-void
-ngx_http_stoa_mcp_updates_full(ngx_http_stoa_mcp_updates_t *u,
-    ngx_uint_t full)
-{
-    ngx_http_stoa_mcp_source_t  *src;
-
-    for (src = u->sources; src; src = src->next) {
-        if (src->fetch == NULL) {
-            continue;
-        }
-
-        if (full) {
-            ngx_http_stoa_fetch_pause(src->fetch);
-
-        } else {
-            ngx_http_stoa_fetch_resume(src->fetch);
-        }
     }
 }

@@ -60,5 +60,16 @@ ngx_http_stoa_mcp_source_t *ngx_http_stoa_mcp_source_clone(
 void ngx_http_stoa_mcp_source_start(ngx_http_stoa_mcp_source_t *src);
 void ngx_http_stoa_mcp_source_free(ngx_http_stoa_mcp_source_t *src);
 
+/* All of a held stream, a list by `next`: those whose time it is are tried
+ * again; they wait for a client that does not read, or go on. */
+void ngx_http_stoa_mcp_sources_again(ngx_http_stoa_mcp_source_t *src);
+void ngx_http_stoa_mcp_sources_full(ngx_http_stoa_mcp_source_t *src,
+    ngx_uint_t full);
+/* Those that the client may hear no more are left: gone(), then freed. */
+void ngx_http_stoa_mcp_sources_still(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_mcp_source_t **sources,
+    void (*gone)(ngx_http_stoa_mcp_source_t *src));
+void ngx_http_stoa_mcp_sources_free(ngx_http_stoa_mcp_source_t **sources);
+
 
 #endif /* NGX_HTTP_STOA_SOURCE_H */

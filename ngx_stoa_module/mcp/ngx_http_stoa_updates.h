@@ -54,8 +54,6 @@ void ngx_http_stoa_mcp_updates_look(ngx_http_stoa_mcp_updates_t *u);
 /* "resourceSubscriptions":[...], what is honoured of them; or nothing. */
 void ngx_http_stoa_mcp_updates_write(ngx_http_stoa_mcp_updates_t *u,
     const char *comma, stoa_buf_t *b);
-void ngx_http_stoa_mcp_updates_full(ngx_http_stoa_mcp_updates_t *u,
-    ngx_uint_t full);
 
 
 /* ---- _mcp_item.c -------------------------------------------------------- */
