@@ -494,9 +494,10 @@ ngx_int_t ngx_http_stoa_mcp_batch(ngx_http_request_t *r,
 
 /* ---- _mcp_seal.c ------------------------------------------------------- */
 
-/* A step: the keys of the group are there, as the store has them. */
+/* A step: the group's keys are those of the store; and without a refusal. */
 ngx_int_t ngx_http_stoa_mcp_keys(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
+void ngx_http_stoa_mcp_keys_fresh(ngx_http_request_t *r);
 void ngx_http_stoa_mcp_keys_exit(void);
 
 

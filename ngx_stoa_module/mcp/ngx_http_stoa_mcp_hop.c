@@ -762,7 +762,15 @@ ngx_http_stoa_mcp_hop_came(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
          h = ngx_http_stoa_header_next(&w))
     { /* void */ }
 
-    if (h == NULL || h->value.len < stoa_seal_text_len(1)
+    if (h == NULL) {
+        return NGX_OK;
+    }
+
+    /* the step that looks for the group's keys comes later */
+
+    ngx_http_stoa_mcp_keys_fresh(r);
+
+    if (h->value.len < stoa_seal_text_len(1)
         || h->value.len > NGX_HTTP_STOA_MCP_HOP_TEXT
         || !stoa_seal_open(STOA_SEAL_HOP, (stoa_str_t) { "", 0 },
                            (stoa_str_t) { (char *) h->value.data,

@@ -21,14 +21,25 @@ static stoa_seal_key_t  ngx_http_stoa_mcp_keys_of[STOA_SEAL_KEYS];
 ngx_int_t
 ngx_http_stoa_mcp_keys(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
+    (void) ctx;
+
+    ngx_http_stoa_mcp_keys_fresh(r);
+
+    return ngx_http_stoa_mcp_keys_n
+           ? NGX_OK
+           : ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_NOT_READY, NULL);
+}
+
+
+void
+ngx_http_stoa_mcp_keys_fresh(ngx_http_request_t *r)
+{
     uint64_t                    generation;
     ngx_uint_t                  i, n;
     const void                 *recs[STOA_SEAL_KEYS];
     stoa_seal_key_t             keys[STOA_SEAL_KEYS];
     const stoa_rec_sealkey_t   *rec;
     ngx_http_stoa_main_conf_t  *mcf;
-
-    (void) ctx;
 
     mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
     generation = ngx_http_stoa_store_generation(mcf->store);
@@ -57,10 +68,6 @@ ngx_http_stoa_mcp_keys(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         ngx_http_stoa_mcp_keys_n = n;
         ngx_http_stoa_mcp_keys_generation = generation;
     }
-
-    return ngx_http_stoa_mcp_keys_n
-           ? NGX_OK
-           : ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_NOT_READY, NULL);
 }
 
 
