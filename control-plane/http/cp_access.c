@@ -60,13 +60,16 @@ const char *
 cp_req_address(cp_req_t *r)
 {
     char                             host[128], port[16];
+    cp_call_t                       *call = r->call;
     const struct sockaddr           *sa;
     const union MHD_ConnectionInfo  *info;
 
-    info = (r->call != NULL)
-           ? MHD_get_connection_info(r->call->conn,
-                                     MHD_CONNECTION_INFO_CLIENT_ADDRESS)
-           : NULL;
+    if (call == NULL || call->address != NULL) {
+        return (call != NULL) ? call->address : NULL;
+    }
+
+    info = MHD_get_connection_info(call->conn,
+                                   MHD_CONNECTION_INFO_CLIENT_ADDRESS);
     sa = (info != NULL) ? info->client_addr : NULL;
 
     if (sa == NULL
@@ -78,5 +81,7 @@ cp_req_address(cp_req_t *r)
         return NULL;
     }
 
-    return cp_arena_strdup(r->op.arena, host);
+    call->address = cp_arena_strdup(r->op.arena, host);
+
+    return call->address;
 }

@@ -96,7 +96,8 @@ struct cp_call_s {
 
     const char            *query[CP_CALL_QUERY_MAX][2];
     unsigned               nquery;
-    cp_rate_left_t           limited;
+    const char            *address;     /* cp_req_address()'s                */
+    cp_rate_left_t         limited;
 
     cp_handler_pt          next;        /* what a worker runs                */
     int64_t                deadline;    /* parked until, monotonic ms        */

@@ -181,7 +181,6 @@ cp_call_judge(cp_call_t *call)
     rc = cp_route_match(call->http, r, &call->routed);
 
     if (!cp_call_admitted(call)) {
-        cp_metric_add(call->http->m_limited, 1);
         return cp_rate_refuse(r);
     }
 

@@ -174,6 +174,8 @@ cp_rate_take(cp_rate_t *l, cp_rate_e what, const char *who, bool charge,
 cp_rc_t
 cp_rate_refuse(cp_req_t *r)
 {
+    cp_metric_add(r->call->http->m_limited, 1);
+
     return cp_err_set(&r->op.err, "too_many_requests",
                       "more than %lld requests a second from one %s",
                       (long long) r->call->limited.quota / CP_RATE_BURST,

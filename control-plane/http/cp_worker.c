@@ -78,13 +78,7 @@ cp_worker_charge(cp_call_t *call, cp_rc_t rc)
                                  true, &call->limited);
     }
 
-    if (taken) {
-        return rc;
-    }
-
-    cp_metric_add(call->http->m_limited, 1);
-
-    return cp_rate_refuse(r);
+    return taken ? rc : cp_rate_refuse(r);
 }
 
 

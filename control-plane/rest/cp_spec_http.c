@@ -446,7 +446,7 @@ static cp_rc_t
 cp_spec_get(cp_req_t *r)
 {
     cp_rc_t          rc;
-    const char      *etag, *known;
+    const char      *etag;
     cp_specs_text_t  t;
 
     rc = cp_spec_load(r, r->param[2], &t);
@@ -455,13 +455,12 @@ cp_spec_get(cp_req_t *r)
     }
 
     etag = cp_arena_printf(r->op.arena, "\"%s\"", t.digest);
-    known = cp_req_header(r, "If-None-Match");
     cp_req_set_header(r, "ETag", etag);
     cp_req_set_header(r, "Stoa-Document",
                       cp_arena_printf(r->op.arena, "%lld",
                                       (long long) t.number));
 
-    if (known && strcmp(known, etag) == 0) {
+    if (cp_req_knows(r, etag)) {
         return cp_req_answer(r, 304, NULL);
     }
 
