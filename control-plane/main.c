@@ -133,14 +133,13 @@ cp_main_head(void *ctx, int64_t rev)
 }
 
 
+/* What a text has to be, or fits only with others: nothing is opened. */
+
 static cp_rc_t
-cp_main_open(cp_app_t *app, cp_arena_t *a, cp_err_t *err)
+cp_main_settings(cp_app_t *app, cp_arena_t *a, cp_err_t *err)
 {
     cp_rc_t      rc;
     const char  *wrong;
-
-    app->started_ms = cp_time_ms();
-    app->wake = cp_http_wake;
 
     wrong = cp_limit_wrong(a, app->conf.tenant_limits);
 
@@ -148,7 +147,21 @@ cp_main_open(cp_app_t *app, cp_arena_t *a, cp_err_t *err)
         return cp_err_set(err, "validation", "tenant_limits: %s", wrong);
     }
 
-    rc = cp_mail_start(app, err);
+    rc = cp_cors_check(&app->conf, err);
+
+    return rc == CP_OK ? cp_mail_start(app, err) : rc;
+}
+
+
+static cp_rc_t
+cp_main_open(cp_app_t *app, cp_arena_t *a, cp_err_t *err)
+{
+    cp_rc_t  rc;
+
+    app->started_ms = cp_time_ms();
+    app->wake = cp_http_wake;
+
+    rc = cp_main_settings(app, a, err);
 
     if (rc == CP_OK) {
         rc = cp_main_pepper(app, a, err);
@@ -255,7 +268,7 @@ cp_main_do(cp_app_t *app, cp_conf_do_e what, cp_arena_t *a, cp_err_t *err)
     switch (what) {
 
     case CP_CONF_CHECK:
-        rc = cp_mail_start(app, err);
+        rc = cp_main_settings(app, a, err);
 
         if (rc == CP_OK) {
             rc = cp_oidc_init(app, a, err);

@@ -81,6 +81,18 @@ refused(['--database=sqlite:' . $t->dir('x.db'),
         'pepper_file: "DIR/pepper" must hold 16 to 1024 bytes',
         'a short pepper');
 
+for (['cors_origins: "*" is no origin such as https://console.example',
+      '--cors-origins=*'],
+     ['tenant_limits: "api=many" is no limit: a kind, = and 0 to 10000000',
+      '--tenant-limits=api=many'])
+{
+    my ($why, @args) = @$_;
+    refused([@args, '--check-config'], $why, "@args, to be checked");
+    refused([@args, '--database=sqlite:' . $t->dir('never.db')], $why,
+            "@args, to serve with");
+}
+ok(!-e $t->dir('never.db'), 'before a database is made');
+
 my ($code, $out, $err) = run([conf('g.yaml', "io_threads: 3\n"),
                               '--check-config']);
 is($code, 0, 'a good one');

@@ -667,10 +667,6 @@ cp_http_create(cp_app_t *app, const cp_site_t *site, cp_err_t *err)
     (void) pthread_mutex_init(&http->guard_mutex, NULL);
     app->http = http;
 
-    if (cp_cors_check(&app->conf, err) != CP_OK) {
-        return NULL;
-    }
-
     if (http->limit == NULL || cp_routes_compile(http) != CP_OK
         || cp_workers_start(http, (unsigned) app->conf.worker_threads)
            != CP_OK
