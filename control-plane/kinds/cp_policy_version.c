@@ -71,10 +71,15 @@ cp_rc_t
 cp_policy_version_read(cp_tx_t *tx, cp_arena_t *a, const char *policy,
     int64_t ver, cp_rows_t *rows, cp_err_t *err)
 {
-    return cp_tx_query(tx, a, "SELECT ver, at, actor, body"
-                       " FROM policy_versions WHERE policy = $1"
-                       " AND ($2 = 0 OR ver = $2) ORDER BY ver DESC",
-                       cp_args(cp_text(policy), cp_int(ver)), rows, err);
+    cp_rc_t  rc;
+
+    rc = cp_tx_query(tx, a, "SELECT ver, at, actor, body"
+                     " FROM policy_versions WHERE policy = $1"
+                     " AND ($2 = 0 OR ver = $2) ORDER BY ver DESC",
+                     cp_args(cp_text(policy), cp_int(ver)), rows, err);
+
+    return rc == CP_OK && ver && rows->rows == 0
+           ? cp_err_set(err, "not_found", "this version is not kept") : rc;
 }
 
 

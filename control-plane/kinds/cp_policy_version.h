@@ -19,7 +19,8 @@
 cp_rc_t cp_policy_version_save(cp_op_t *op, cp_tx_t *tx, const cp_json_t *row,
     bool known) CP_MUST_CHECK;
 
-/* Those of a policy, the youngest first: ver, at, actor, body.  ver 0: all. */
+/* Those of a policy, the youngest first: ver, at, actor, body.  ver 0: all,
+ * else 404 if it is not there. */
 cp_rc_t cp_policy_version_read(cp_tx_t *tx, cp_arena_t *a, const char *policy,
     int64_t ver, cp_rows_t *rows, cp_err_t *err) CP_MUST_CHECK;
 

@@ -23,6 +23,9 @@
 #define CP_OPENAPI_WAIT                                                       \
     "{\"type\":\"string\",\"pattern\":\"^(([0-9]{1,2}|[12][0-9]{2}|300)s?"    \
     "|([0-9]{1,5}|[12][0-9]{5}|300000)ms|[0-5]m)$\"}"
+#define CP_OPENAPI_ONCE                                                       \
+    "{\"type\":\"string\",\"minLength\":1,\"maxLength\":255,\"pattern\":"     \
+    "\"^[!-~]+$\"}"
 #define CP_OPENAPI_FLAG                                                       \
     "{\"type\":\"string\",\"enum\":[\"0\",\"1\",\"true\",\"false\"]}"
 

@@ -12,6 +12,10 @@
 #define QUERY(name, schema, text)                                             \
     "{\"name\":\"" name "\",\"in\":\"query\",\"description\":\"" text         \
     "\",\"schema\":" schema "}"
+#define PAGE(text)                                                            \
+    QUERY("limit", "{\"type\":\"integer\",\"minimum\":1,\"maximum\":500}",    \
+          text) ","                                                           \
+    QUERY("cursor", CP_OPENAPI_CURSOR, "next of the page before")
 #define NEEDED(name, text)                                                    \
     "{\"name\":\"" name "\",\"in\":\"query\",\"required\":true,"              \
     "\"description\":\"" text "\",\"schema\":" CP_OPENAPI_NAMED "}"
@@ -59,8 +63,7 @@
 #define ONCE                                                                  \
     "{\"name\":\"Idempotency-Key\",\"in\":\"header\",\"description\":"        \
     "\"the same answer to the same request, for 24 hours\",\"schema\":"       \
-    "{\"type\":\"string\",\"minLength\":1,\"maxLength\":255,\"pattern\":"     \
-    "\"^[!-~]+$\"}}"
+    CP_OPENAPI_ONCE "}"
 
 #define PASSPHRASE(text)                                                      \
     "{\"name\":\"Stoa-Passphrase\",\"in\":\"header\",\"description\":\""      \
@@ -362,9 +365,7 @@ const cp_openapi_extra_t  cp_openapi_extras[] = {
     { "GET /v1/mails",
       "[" QUERY("state", "{\"type\":\"string\",\"enum\":[\"waiting\","
             "\"sent\",\"failed\"]}", "only these") ","
-      QUERY("limit", "{\"type\":\"integer\",\"minimum\":1,\"maximum\":500}",
-            "of a page") ","
-      QUERY("cursor", CP_OPENAPI_CURSOR, "next of the page before") "]", NULL,
+      PAGE("of a page") "]", NULL,
       OK_JSON("mails, without their texts", REF("Mails")) },
 
     { "POST /v1/mails/test", NULL,
@@ -383,9 +384,7 @@ const cp_openapi_extra_t  cp_openapi_extras[] = {
       "\"only what it offers\",\"schema\":" TEXT "},"
       QUERY("facets", FLAG, "how many there are of each kind, tenant,"
             " audience, state, category and tag") ","
-      QUERY("limit", "{\"type\":\"integer\",\"minimum\":1,\"maximum\":500}",
-            "items of a page") ","
-      QUERY("cursor", CP_OPENAPI_CURSOR, "next of the page before") "]", NULL,
+      PAGE("items of a page") "]", NULL,
       OK_JSON("what is there, the youngest first", REF("Catalogue")) },
 
     { "POST /v1/specs/lint", NULL, OPENAPI,
@@ -458,9 +457,7 @@ const cp_openapi_extra_t  cp_openapi_extras[] = {
 
     { "GET /v1/tenants/{tenant}/offers",
       "[" QUERY("publisher", TOLD, "only this tenant's") ","
-      QUERY("limit", "{\"type\":\"integer\",\"minimum\":1,\"maximum\":500}",
-            "of a page") ","
-      QUERY("cursor", TOLD, "next of the page before") "]", NULL,
+      PAGE("of a page") "]", NULL,
       OK_JSON("plans, with the apis that they are for", REF("Offers")) },
 
     { "POST /v1/tenants/{tenant}/subscriptions/{subscription}/plan-preview",
@@ -484,9 +481,7 @@ const cp_openapi_extra_t  cp_openapi_extras[] = {
       QUERY("consumer", TOLD, "the tenant that asks") ","
       QUERY("api", TOLD, "of the tenant, which has to be named") ","
       QUERY("plan", TOLD, "likewise") ","
-      QUERY("limit", "{\"type\":\"integer\",\"minimum\":1,\"maximum\":500}",
-            "of a page") ","
-      QUERY("cursor", CP_OPENAPI_CURSOR, "next of the page before") "]", NULL,
+      PAGE("of a page") "]", NULL,
       "{\"200\":{\"description\":\"a page, and how many there are of each"
       " kind\",\"content\":" JSON(REF("Inbox")) "}," NO_TENANT "}" },
 
@@ -500,9 +495,7 @@ const cp_openapi_extra_t  cp_openapi_extras[] = {
       "[" QUERY("tenant", TEXT, "only of this one") ","
       QUERY("kind", TEXT, "only these") ","
       QUERY("unread", FLAG, "only what the caller has not read") ","
-      QUERY("limit", "{\"type\":\"integer\",\"minimum\":1,\"maximum\":500}",
-            "of a page") ","
-      QUERY("cursor", CP_OPENAPI_CURSOR, "next of the page before") "]", NULL,
+      PAGE("of a page") "]", NULL,
       OK_JSON("notices, and how many are unread", REF("Notices")) },
 
     { "POST /v1/notices/read", NULL, JSON(REF("NoticesRead")),

@@ -41,8 +41,7 @@ static const cp_openapi_param_t  cp_openapi_params[] = {
       "the ETag it must still have, or *" },
 
     { "header", "Idempotency-Key", CP_TAKES_CREATE | CP_TAKES_EVENT,
-      "{\"type\":\"string\",\"minLength\":1,\"maxLength\":255,\"pattern\":"
-      "\"^[!-~]+$\"}", "the same answer to the same request, for 24 hours" },
+      CP_OPENAPI_ONCE, "the same answer to the same request, for 24 hours" },
 
     { "query", "limit", CP_TAKES_LIST,
       "{\"type\":\"integer\",\"minimum\":1,\"maximum\":500,\"default\":100}",

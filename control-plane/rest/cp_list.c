@@ -28,6 +28,7 @@ typedef struct {
 
 static void cp_list_and(cp_list_t *l, const char *column, char op,
     cp_val_t arg);
+static cp_rc_t cp_list_where(cp_list_t *l, const char *parent);
 static void cp_list_owner(cp_list_t *l, const char *parent);
 static cp_rc_t cp_list_filters(cp_list_t *l);
 static cp_rc_t cp_list_label(cp_list_t *l);
@@ -66,21 +67,9 @@ cp_list_page(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res,
         return rc;
     }
 
-    memset(&l, 0, sizeof(l));
-    l.r = r;
-    l.tx = tx;
-    l.res = res;
-    l.tenant = tenant;
-    l.where = "1 = 1";
+    l = (cp_list_t) { .r = r, .tx = tx, .res = res, .tenant = tenant };
 
-    cp_list_owner(&l, parent);
-
-    rc = cp_list_filters(&l);
-
-    if (rc == CP_OK) {
-        rc = cp_list_label(&l);
-    }
-
+    rc = cp_list_where(&l, parent);
     if (rc != CP_OK) {
         return rc;
     }
@@ -125,16 +114,9 @@ cp_list_ids(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res, unsigned max,
     cp_rows_t *rows)
 {
     cp_rc_t    rc;
-    cp_list_t  l;
+    cp_list_t  l = { .r = r, .tx = tx, .res = res };
 
-    memset(&l, 0, sizeof(l));
-    l.r = r;
-    l.tx = tx;
-    l.res = res;
-    l.where = "1 = 1";
-
-    cp_list_owner(&l, NULL);
-    rc = cp_list_filters(&l);
+    rc = cp_list_where(&l, NULL);
 
     return rc != CP_OK ? rc
            : cp_tx_query(tx, r->op.arena,
@@ -143,6 +125,20 @@ cp_list_ids(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res, unsigned max,
                                          " LIMIT %u", res->table, l.where,
                                          max),
                          l.args, l.n, rows, &r->op.err);
+}
+
+
+/* Which rows: whose, and what the query asks for. */
+static cp_rc_t
+cp_list_where(cp_list_t *l, const char *parent)
+{
+    cp_rc_t  rc;
+
+    l->where = "1 = 1";
+    cp_list_owner(l, parent);
+    rc = cp_list_filters(l);
+
+    return rc == CP_OK ? cp_list_label(l) : rc;
 }
 
 

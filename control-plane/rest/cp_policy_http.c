@@ -119,10 +119,6 @@ cp_versions_open(cp_req_t *r, int64_t ver, cp_tx_t **tx, cp_place_t *p,
         rc = cp_policy_version_read(*tx, a, p->id, ver, rows, &r->op.err);
     }
 
-    if (rc == CP_OK && ver && rows->rows == 0) {
-        rc = cp_err_set(&r->op.err, "not_found", "this version is not kept");
-    }
-
     if (rc != CP_OK) {
         cp_tx_rollback(*tx);
     }
@@ -215,10 +211,6 @@ cp_versions_restore(cp_req_t *r, cp_tx_t *tx, const cp_place_t *p)
     if (rc == CP_OK) {
         rc = cp_policy_version_read(tx, r->op.arena, p->id, ver, &rows,
                                     &r->op.err);
-    }
-
-    if (rc == CP_OK && rows.rows == 0) {
-        rc = cp_err_set(&r->op.err, "not_found", "this version is not kept");
     }
 
     if (rc == CP_OK) {

@@ -139,7 +139,7 @@ sub has {
         next if $why eq 1;
         $why .= '; t/parts/get.sh gets it'
             if $name =~ /^(?:nginx128|node|sdk|python|go|conformance
-                         |clients|matrix|keycloak)$/x;
+                         |clients|matrix|keycloak|schemathesis)$/x;
 
         if ($ENV{CI}) {
             Test::More::fail("$name is there, which CI must have: $why");
