@@ -30,6 +30,8 @@ static cp_rc_t cp_checkpoint_read(cp_op_t *op, cp_tx_t *tx,
     const cp_val_t *row, bool accept, cp_moved_t *m);
 static cp_rc_t cp_checkpoint_first(cp_op_t *op, cp_tx_t *tx,
     cp_moved_t *m);
+static cp_rc_t cp_checkpoint_before(cp_op_t *op, cp_tx_t *tx,
+    const char *tenant, int64_t seq, char hash[65]);
 static cp_rc_t cp_checkpoint_begin(cp_op_t *op, cp_tx_t *tx, cp_moved_t *m,
     cp_audit_walk_t *w);
 static cp_rc_t cp_checkpoint_write(cp_op_t *op, cp_tx_t *tx, bool accept,
@@ -38,17 +40,20 @@ static cp_rc_t cp_checkpoint_prune(cp_op_t *op);
 static void cp_checkpoint_broken(bool broken);
 
 
-/* Heads beyond their marks, and marks with rows that are kept no longer ($1;
- * the last row of a mark stays); $2: all. */
+/* Heads beyond their marks, and marks with rows that are kept no longer ($1,
+ * 0: there are none, and no row is looked at; the last row of a mark stays);
+ * $2: all. */
 static const char  cp_checkpoint_moved_sql[] =
     "SELECT h.tenant, h.seq, m.number, m.at, m.first_seq, m.first_prev,"
     " m.seq, m.hash, m.signature FROM audit_head h LEFT JOIN audit_mark m"
     " ON m.tenant = h.tenant WHERE h.seq > 0 AND ($2 = 1 OR m.seq IS NULL"
-    " OR m.seq < h.seq OR EXISTS (SELECT 1 FROM audit a"
+    " OR m.seq < h.seq OR CAST($1 AS BIGINT) > 0"
+    " AND EXISTS (SELECT 1 FROM audit a"
     " WHERE a.tenant = h.tenant AND a.at < $1 AND a.seq < m.seq"
     " AND a.seq >= m.first_seq)) ORDER BY h.tenant LIMIT 100000";
 
 
+/* 0: all is kept. */
 static int64_t
 cp_checkpoint_cut(const cp_app_t *app)
 {
@@ -175,7 +180,7 @@ cp_checkpoint_read(cp_op_t *op, cp_tx_t *tx, const cp_val_t *row,
          : accept ? cp_checkpoint_begin(op, tx, m, &w) : CP_OK;
 
     if (rc == CP_OK && had) {
-        rc = cp_mark_before(op, tx, m->tenant, old.seq, w.hash);
+        rc = cp_checkpoint_before(op, tx, m->tenant, old.seq, w.hash);
     }
 
     if (rc != CP_OK) {
@@ -237,21 +242,46 @@ static cp_rc_t
 cp_checkpoint_first(cp_op_t *op, cp_tx_t *tx, cp_moved_t *m)
 {
     cp_rc_t    rc;
-    int64_t    last;
+    int64_t    cut;
     cp_rows_t  rows;
+
+    cut = cp_checkpoint_cut(op->app);
+    if (cut == 0) {
+        return CP_OK;
+    }
 
     rc = cp_tx_query(tx, op->arena, "SELECT seq, hash FROM audit"
                      " WHERE tenant = $1 AND at < $2 AND seq < $3"
                      " AND seq >= $4 ORDER BY seq DESC LIMIT 1",
-                     cp_args(cp_text(m->tenant),
-                             cp_int(cp_checkpoint_cut(op->app)),
+                     cp_args(cp_text(m->tenant), cp_int(cut),
                              cp_int(m->mark.seq), cp_int(m->mark.first)),
                      &rows, &op->err);
 
     if (rc == CP_OK && rows.rows) {
-        last = cp_cell(&rows, 0, 0)->i;
-        m->mark.first = last + 1;
+        m->mark.first = cp_cell(&rows, 0, 0)->i + 1;
         m->mark.first_prev = cp_cell(&rows, 0, 1)->p;
+    }
+
+    return rc;
+}
+
+
+/* The hash of row seq - 1, "" before the first. */
+static cp_rc_t
+cp_checkpoint_before(cp_op_t *op, cp_tx_t *tx, const char *tenant,
+    int64_t seq, char hash[65])
+{
+    cp_rc_t    rc;
+    cp_rows_t  rows;
+
+    rc = cp_tx_query(tx, op->arena, "SELECT prev_hash FROM audit"
+                     " WHERE tenant = $1 AND seq = $2",
+                     cp_args(cp_text(tenant), cp_int(seq)), &rows, &op->err);
+
+    hash[0] = '\0';
+
+    if (rc == CP_OK && rows.rows) {
+        snprintf(hash, 65, "%s", cp_cell(&rows, 0, 0)->p);
     }
 
     return rc;
@@ -362,10 +392,12 @@ cp_checkpoint_prune(cp_op_t *op)
             return CP_ERROR;
         }
 
-        rc = cp_tx_query(tx, op->arena, "SELECT m.tenant, MIN(a.seq),"
-                         " MIN(m.first_seq) FROM audit_mark m JOIN audit a"
-                         " ON a.tenant = m.tenant AND a.seq < m.first_seq"
-                         " WHERE m.first_seq > 1 GROUP BY m.tenant LIMIT 1",
+        rc = cp_tx_query(tx, op->arena, "SELECT tenant, oldest, first_seq"
+                         " FROM (SELECT m.tenant, m.first_seq,"
+                         " (SELECT MIN(a.seq) FROM audit a"
+                         " WHERE a.tenant = m.tenant) AS oldest"
+                         " FROM audit_mark m WHERE m.first_seq > 1) o"
+                         " WHERE oldest < first_seq LIMIT 1",
                          NULL, 0, &rows, &op->err);
         cp_tx_rollback(tx);
 

@@ -53,6 +53,22 @@ cp_checkpoint_digest(const char *text, const char *signature, char hex[65])
 }
 
 
+/* {text, signature}: what the text says; NULL: the key has not signed it. */
+static cp_json_t *
+cp_checkpoint_signed(cp_arena_t *a, const cp_json_t *one)
+{
+    cp_json_t   *v;
+    const char  *text, *signature;
+
+    text = cp_json_str(one, "text");
+    signature = cp_json_str(one, "signature");
+
+    return text && signature && cp_sign_good(text, signature)
+           && cp_json_parse(a, text, strlen(text), &v, NULL) == CP_OK
+           ? v : NULL;
+}
+
+
 cp_rc_t
 cp_checkpoints_add(cp_op_t *op, cp_tx_t *tx, const cp_last_t *last,
     int64_t number, int64_t at, const char **kept)
@@ -252,19 +268,16 @@ cp_checkpoint_kept(cp_op_t *op, const char *kept, const cp_list_walk_t *w)
     char         digest[65];
     int64_t      number;
     cp_json_t   *v;
-    const char  *text, *signature;
 
     if (cp_json_parse(op->arena, kept, strlen(kept), &v, NULL) != CP_OK) {
         return "what is kept beside the key cannot be read";
     }
 
-    number = cp_json_num(v, "number", 0);
-    text = cp_json_str(v, "text");
-    signature = cp_json_str(v, "signature");
-
-    if (text == NULL || signature == NULL || !cp_sign_good(text, signature)) {
+    if (cp_checkpoint_signed(op->arena, v) == NULL) {
         return "what is kept beside the key is not signed by it";
     }
+
+    number = cp_json_num(v, "number", 0);
 
     if (number > w->number) {
         return cp_arena_printf(op->arena, "the database is older than "
@@ -272,7 +285,8 @@ cp_checkpoint_kept(cp_op_t *op, const char *kept, const cp_list_walk_t *w)
                                "the key", number);
     }
 
-    cp_checkpoint_digest(text, signature, digest);
+    cp_checkpoint_digest(cp_json_str(v, "text"), cp_json_str(v, "signature"),
+                         digest);
 
     return number == w->number && strcmp(digest, w->digest) != 0
            ? "the last checkpoint is not the one that is kept beside the key"
@@ -311,7 +325,6 @@ cp_checkpoints_last(cp_op_t *op, cp_tx_t *tx, const char *kept,
     }
 
     last->number = number;
-    last->at = w.at;
     last->digest = cp_arena_strdup(op->arena, w.digest);
 
     return rc;
@@ -346,27 +359,6 @@ cp_checkpoint_verify(cp_op_t *op, cp_tx_t *tx, const char *kept,
     }
 
     return CP_OK;
-}
-
-
-cp_rc_t
-cp_mark_before(cp_op_t *op, cp_tx_t *tx, const char *tenant, int64_t seq,
-    char hash[65])
-{
-    cp_rc_t    rc;
-    cp_rows_t  rows;
-
-    rc = cp_tx_query(tx, op->arena, "SELECT prev_hash FROM audit"
-                     " WHERE tenant = $1 AND seq = $2",
-                     cp_args(cp_text(tenant), cp_int(seq)), &rows, &op->err);
-
-    hash[0] = '\0';
-
-    if (rc == CP_OK && rows.rows) {
-        snprintf(hash, 65, "%s", cp_cell(&rows, 0, 0)->p);
-    }
-
-    return rc;
 }
 
 
@@ -434,14 +426,11 @@ cp_checkpoint_compare_mark(cp_op_t *op, cp_tx_t *tx, const cp_json_t *one,
     cp_rc_t      rc;
     cp_rows_t    rows;
     cp_json_t   *v;
-    const char  *text, *signature, *tenant;
+    const char  *tenant;
 
-    text = cp_json_str(one, "text");
-    signature = cp_json_str(one, "signature");
+    v = cp_checkpoint_signed(op->arena, one);
 
-    if (text == NULL || signature == NULL || !cp_sign_good(text, signature)
-        || cp_json_parse(op->arena, text, strlen(text), &v, NULL) != CP_OK)
-    {
+    if (v == NULL) {
         *why = "a mark of it is not signed by the key";
         return CP_OK;
     }
@@ -477,16 +466,11 @@ cp_checkpoint_compare(cp_op_t *op, cp_tx_t *tx, const cp_json_t *in,
     cp_rc_t      rc;
     cp_rows_t    rows;
     cp_json_t   *v, *marks;
-    const char  *text, *signature;
 
     *why = NULL;
-    text = cp_json_str(in, "text");
-    signature = cp_json_str(in, "signature");
+    v = cp_checkpoint_signed(op->arena, in);
 
-    if (text == NULL || signature == NULL
-        || !cp_sign_good(text, signature)
-        || cp_json_parse(op->arena, text, strlen(text), &v, NULL) != CP_OK)
-    {
+    if (v == NULL) {
         *why = "it is not signed by the key";
         return CP_OK;
     }
@@ -502,7 +486,8 @@ cp_checkpoint_compare(cp_op_t *op, cp_tx_t *tx, const cp_json_t *in,
 
     if (cp_cell(&rows, 0, 0)->type != CP_VAL_TEXT
         || (cp_cell(&rows, 0, 1)->i <= cp_json_num(v, "number", 0)
-            && strcmp(cp_cell(&rows, 0, 0)->p, text) != 0))
+            && strcmp(cp_cell(&rows, 0, 0)->p, cp_json_str(in, "text"))
+               != 0))
     {
         *why = "the log has no such checkpoint";
         return CP_OK;

@@ -11,7 +11,6 @@
 
 typedef struct {
     int64_t      number;           /* 0: none                               */
-    int64_t      at;
     const char  *digest;           /* of text and signature                 */
     bool         accepted;         /* of the next one: see there            */
 } cp_last_t;
@@ -24,10 +23,6 @@ cp_rc_t cp_checkpoints_last(cp_op_t *op, cp_tx_t *tx, const char *kept,
 /* CP_CONFLICT: another process has made one.  *kept: for cp_sign_keep(). */
 cp_rc_t cp_checkpoints_add(cp_op_t *op, cp_tx_t *tx, const cp_last_t *last,
     int64_t number, int64_t at, const char **kept) CP_MUST_CHECK;
-
-/* The hash of row seq - 1, "" before the first. */
-cp_rc_t cp_mark_before(cp_op_t *op, cp_tx_t *tx, const char *tenant,
-    int64_t seq, char hash[65]) CP_MUST_CHECK;
 
 
 #endif /* CP_CHECKPOINTS_H */

@@ -44,8 +44,8 @@ static struct {
 
 
 static void cp_denial_network(const char *address, char *dst, size_t size);
-static unsigned cp_denial_take(cp_app_t *app, cp_denial_t *rows,
-    int64_t *lost);
+static bool cp_denial_due(cp_app_t *app);
+static unsigned cp_denial_take(cp_denial_t *rows, int64_t *lost);
 static cp_rc_t cp_denial_write(cp_app_t *app, cp_arena_t *a,
     const cp_denial_t *d);
 
@@ -133,7 +133,6 @@ cp_denial_network(const char *address, char *dst, size_t size)
 }
 
 
-/* The first one after a quiet minute is written at once. */
 cp_rc_t
 cp_denial_job(cp_app_t *app)
 {
@@ -143,6 +142,10 @@ cp_denial_job(cp_app_t *app)
     cp_arena_t   *a;
     cp_denial_t  *rows;
 
+    if (!cp_denial_due(app)) {
+        return CP_OK;
+    }
+
     a = cp_arena_create(CP_DENIAL_ARENA);
     rows = a ? cp_arena_alloc(a, sizeof(cp_denials.row)) : NULL;
 
@@ -151,15 +154,11 @@ cp_denial_job(cp_app_t *app)
         return CP_ERROR;
     }
 
-    n = cp_denial_take(app, rows, &lost);
+    n = cp_denial_take(rows, &lost);
 
-    for (i = 0, rc = CP_OK; i < n && rc == CP_OK; i++) {
-        rc = cp_denial_write(app, a, &rows[i]);
-        lost += rc != CP_OK;
-    }
-
-    for (/* void */; i < n; i++) {
-        lost += rows[i].count;
+    for (i = 0, rc = CP_OK; i < n; i++) {
+        rc = rc == CP_OK ? cp_denial_write(app, a, &rows[i]) : rc;
+        lost += rc == CP_OK ? 0 : rows[i].count;
     }
 
     if (lost) {
@@ -177,11 +176,11 @@ cp_denial_job(cp_app_t *app)
 }
 
 
-static unsigned
-cp_denial_take(cp_app_t *app, cp_denial_t *rows, int64_t *lost)
+/* The first one after a quiet minute is written at once. */
+static bool
+cp_denial_due(cp_app_t *app)
 {
-    bool      due;
-    unsigned  n;
+    bool  due;
 
     pthread_mutex_lock(&cp_denials.lock);
 
@@ -190,15 +189,25 @@ cp_denial_take(cp_app_t *app, cp_denial_t *rows, int64_t *lost)
               || cp_time_mono_ms() - cp_denials.flushed
                  >= CP_DENIAL_FLUSH_MS);
 
-    n = due ? cp_denials.n : 0;
-    *lost = due ? cp_denials.lost : 0;
+    pthread_mutex_unlock(&cp_denials.lock);
 
-    if (due) {
-        memcpy(rows, cp_denials.row, n * sizeof(cp_denial_t));
-        cp_denials.flushed = cp_time_mono_ms();
-        cp_denials.n = 0;
-        cp_denials.lost = 0;
-    }
+    return due;
+}
+
+
+static unsigned
+cp_denial_take(cp_denial_t *rows, int64_t *lost)
+{
+    unsigned  n;
+
+    pthread_mutex_lock(&cp_denials.lock);
+
+    n = cp_denials.n;
+    *lost = cp_denials.lost;
+    memcpy(rows, cp_denials.row, n * sizeof(cp_denial_t));
+    cp_denials.flushed = cp_time_mono_ms();
+    cp_denials.n = 0;
+    cp_denials.lost = 0;
 
     pthread_mutex_unlock(&cp_denials.lock);
 
