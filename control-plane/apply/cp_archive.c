@@ -2,8 +2,8 @@
  * A whole tenant, out and in: its documents, and, sealed by a passphrase, what
  * no document says: the values of secrets, the digests of keys.
  *
- * The key is scrypt's of the passphrase and a salt; AES-256-GCM, bound to the
- * tenant's name.  What is not sealed is plain YAML, an apply takes it too.
+ * The key is scrypt's of the passphrase and a salt; AES-256-GCM, bound to its
+ * kind.  What is not sealed is plain YAML, an apply takes it too.
  */
 
 #include <openssl/crypto.h>
@@ -92,19 +92,19 @@ cp_archive_key(const char *phrase, const uint8_t *salt, uint8_t key[32])
 
 /* Tells two peppers apart and nothing of either. */
 static const char *
-cp_archive_pepper(cp_req_t *r)
+cp_archive_pepper(const cp_op_t *op)
 {
     uint8_t            sum[32];
     static const char  what[] = "stoa-tenant-export";
 
-    if (r->op.app->pepper == NULL) {
+    if (op->app->pepper == NULL) {
         return "";
     }
 
-    cp_hmac_sha256(r->op.app->pepper, r->op.app->pepper_len, what,
+    cp_hmac_sha256(op->app->pepper, op->app->pepper_len, what,
                    sizeof(what) - 1, sum);
 
-    return cp_hex(r->op.arena, sum, 8);
+    return cp_hex(op->arena, sum, 8);
 }
 
 
@@ -178,11 +178,10 @@ static cp_rc_t
 cp_archive_sealed(cp_req_t *r, cp_tx_t *tx, const char *id,
     const char *phrase, stoa_buf_t *out)
 {
-    bool         ok;
-    char        *text;
+    char        *text, *box;
     size_t       len;
     cp_rc_t      rc;
-    uint8_t      key[32], salt[CP_SALT], *box;
+    uint8_t      key[32], salt[CP_SALT];
     cp_json_t   *all, *doc, *spec;
     cp_arena_t  *a = r->op.arena;
 
@@ -192,21 +191,14 @@ cp_archive_sealed(cp_req_t *r, cp_tx_t *tx, const char *id,
     }
 
     text = cp_json_text(a, all, &len);
-    box = text ? cp_arena_alloc(a, CP_SEAL_IV + CP_SEAL_TAG + len) : NULL;
     cp_random(salt, sizeof(salt));
 
-    ok = box && cp_archive_key(phrase, salt, key);
-
-    if (ok) {
-        cp_random(box, CP_SEAL_IV);
-        ok = cp_seal_cipher(true, key, CP_ARCHIVE_KIND, box,
-                            (uint8_t *) text, len,
-                            box + CP_SEAL_IV + CP_SEAL_TAG);
-    }
+    box = text && cp_archive_key(phrase, salt, key)
+          ? cp_seal_by(a, key, CP_ARCHIVE_KIND, text, len) : NULL;
 
     OPENSSL_cleanse(key, sizeof(key));
 
-    if (!ok) {
+    if (box == NULL) {
         return cp_err_set(&r->op.err, "internal", "no memory");
     }
 
@@ -217,8 +209,7 @@ cp_archive_sealed(cp_req_t *r, cp_tx_t *tx, const char *id,
     cp_json_put(a, doc, "apiVersion", CP_APPLY_VERSION);
     cp_json_put(a, doc, "kind", CP_ARCHIVE_KIND);
     cp_json_put(a, spec, "salt", cp_hex(a, salt, sizeof(salt)));
-    cp_json_put(a, spec, "sealed",
-                cp_base64url_encode(a, box, CP_SEAL_IV + CP_SEAL_TAG + len));
+    cp_json_put(a, spec, "sealed", box);
     cp_json_set(a, doc, "spec", spec);
 
     stoa_buf_addz(out, "---\n");
@@ -249,7 +240,7 @@ cp_archive_gather(cp_req_t *r, cp_tx_t *tx, const char *id,
     }
 
     *all = cp_json_object(a);
-    cp_json_put(a, *all, "pepper", cp_archive_pepper(r));
+    cp_json_put(a, *all, "pepper", cp_archive_pepper(&r->op));
     list = cp_json_array(a);
 
     for (row = rows->first; row; row = row->next) {
@@ -401,27 +392,20 @@ cp_archive_unseal(cp_req_t *r, const cp_json_t *spec, const char *phrase,
 {
     bool         ok;
     size_t       n;
-    uint8_t      key[32], salt[CP_SALT], *box;
+    uint8_t      key[32], salt[CP_SALT];
     const char  *s, *text;
 
     s = cp_json_str(spec, "salt");
     text = cp_json_str(spec, "sealed");
-    n = text ? strlen(text) : 0;
-    box = n && n <= CP_ARCHIVE_SEAL_MAX ? cp_arena_alloc(r->op.arena, n + 1)
-                                        : NULL;
 
-    ok = box && s && strlen(s) == 2 * CP_SALT
+    ok = text && strlen(text) <= CP_ARCHIVE_SEAL_MAX
+         && s && strlen(s) == 2 * CP_SALT
          && stoa_hex_decode(s, 2 * CP_SALT, salt)
-         && cp_base64url_decode(text, n, (char *) box, &n)
-         && n > CP_SEAL_IV + CP_SEAL_TAG
          && cp_archive_key(phrase, salt, key);
 
     if (ok) {
-        s = (char *) box + CP_SEAL_IV + CP_SEAL_TAG;
-        n -= CP_SEAL_IV + CP_SEAL_TAG;
-        ok = cp_seal_cipher(false, key, CP_ARCHIVE_KIND, box,
-                            (const uint8_t *) s, n, (uint8_t *) s)
-             && cp_json_parse(r->op.arena, s, n, all, NULL) == CP_OK;
+        s = cp_unseal_by(r->op.arena, key, CP_ARCHIVE_KIND, text, &n);
+        ok = s && cp_json_parse(r->op.arena, s, n, all, NULL) == CP_OK;
         OPENSSL_cleanse(key, sizeof(key));
     }
 
@@ -494,9 +478,8 @@ cp_archive_then(cp_apply_t *ap, void *data, cp_json_t *answer)
     cp_rc_t            rc;
     unsigned           i;
     cp_op_t           *op = ap->op;
-    cp_req_t           quiet = { .op = *op };
     cp_json_t         *row, *next;
-    const char        *id, *alg;
+    const char        *id, *alg, *pepper;
     cp_archive_t      *in = data;
     cp_audit_event_t   ev = { .action = "import", .kind = "tenant" };
 
@@ -517,6 +500,7 @@ cp_archive_then(cp_apply_t *ap, void *data, cp_json_t *answer)
     }
 
     id = ap->docs.doc[i].id;
+    pepper = cp_archive_pepper(op);
     n = left = 0;
 
     for (row = in->credentials ? in->credentials->first : NULL; row;
@@ -525,8 +509,8 @@ cp_archive_then(cp_apply_t *ap, void *data, cp_json_t *answer)
         next = row->next;
         alg = cp_json_str(row, "key_alg");
         taken = alg && (strcmp(alg, "sha256") == 0
-                        || (in->pepper && strcmp(in->pepper,
-                                         cp_archive_pepper(&quiet)) == 0));
+                        || (in->pepper && pepper
+                            && strcmp(in->pepper, pepper) == 0));
 
         rc = taken ? cp_archive_credential(ap, id, row, &taken) : CP_OK;
         if (rc != CP_OK) {

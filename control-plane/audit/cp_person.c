@@ -11,9 +11,6 @@
 #include "base/cp_seal.h"
 
 
-#define CP_PERSON_HEAD  (CP_SEAL_IV + CP_SEAL_TAG)
-
-
 static cp_rc_t cp_person_key(cp_op_t *op, cp_tx_t *tx, const char *person,
     bool make, uint8_t key[32], bool *there);
 
@@ -23,9 +20,8 @@ cp_person_seal(cp_op_t *op, cp_tx_t *tx, const char *person,
     const char *text, const char **sealed)
 {
     bool      there;
-    size_t    len;
     cp_rc_t   rc;
-    uint8_t   key[32], *p;
+    uint8_t   key[32];
 
     *sealed = "";
 
@@ -34,22 +30,11 @@ cp_person_seal(cp_op_t *op, cp_tx_t *tx, const char *person,
         return rc;
     }
 
-    len = strlen(text);
-    p = cp_arena_alloc(op->arena, CP_PERSON_HEAD + len + 1);
-
-    if (p != NULL) {
-        cp_random(p, CP_SEAL_IV);
-
-        *sealed = cp_seal_cipher(true, key, person, p, (const uint8_t *) text,
-                                 len, p + CP_PERSON_HEAD)
-                  ? cp_base64url_encode(op->arena, p, CP_PERSON_HEAD + len)
-                  : NULL;
-    }
-
+    *sealed = cp_seal_by(op->arena, key, person, text, strlen(text));
     OPENSSL_cleanse(key, sizeof(key));
 
-    return p != NULL && *sealed != NULL
-           ? CP_OK : cp_err_set(&op->err, "internal", "no memory");
+    return *sealed ? CP_OK
+                   : cp_err_set(&op->err, "internal", "no memory");
 }
 
 
@@ -58,10 +43,9 @@ cp_person_open(cp_op_t *op, cp_tx_t *tx, const char *person,
     const char *sealed, const char **text)
 {
     bool      there;
-    char     *p;
     size_t    n;
     cp_rc_t   rc;
-    uint8_t   key[32], *out;
+    uint8_t   key[32];
 
     *text = NULL;
 
@@ -70,19 +54,7 @@ cp_person_open(cp_op_t *op, cp_tx_t *tx, const char *person,
         return rc;
     }
 
-    n = strlen(sealed);
-    p = cp_arena_alloc(op->arena, n + 1);
-    out = cp_arena_alloc(op->arena, n + 1);
-
-    if (p && out && cp_base64url_decode(sealed, n, p, &n)
-        && n >= CP_PERSON_HEAD
-        && cp_seal_cipher(false, key, person, (uint8_t *) p,
-                          (uint8_t *) p + CP_PERSON_HEAD,
-                          n - CP_PERSON_HEAD, out))
-    {
-        *text = (const char *) out;
-    }
-
+    *text = cp_unseal_by(op->arena, key, person, sealed, &n);
     OPENSSL_cleanse(key, sizeof(key));
 
     return CP_OK;

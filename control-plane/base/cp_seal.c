@@ -218,6 +218,50 @@ cp_unseal(cp_arena_t *a, const char *place, const char *sealed)
 }
 
 
+char *
+cp_seal_by(cp_arena_t *a, const uint8_t key[32], const char *place,
+    const char *text, size_t len)
+{
+    uint8_t  *p;
+
+    p = cp_arena_alloc(a, CP_SEAL_HEAD + len + 1);
+    if (p == NULL) {
+        return NULL;
+    }
+
+    cp_random(p, CP_SEAL_IV);
+
+    return cp_seal_cipher(true, key, place, p, (const uint8_t *) text, len,
+                          p + CP_SEAL_HEAD)
+           ? cp_base64url_encode(a, p, CP_SEAL_HEAD + len) : NULL;
+}
+
+
+char *
+cp_unseal_by(cp_arena_t *a, const uint8_t key[32], const char *place,
+    const char *sealed, size_t *len)
+{
+    size_t    n;
+    uint8_t  *p, *text;
+
+    n = strlen(sealed);
+    p = cp_arena_alloc(a, n + 1);
+
+    if (p == NULL || !cp_base64url_decode(sealed, n, (char *) p, &n)
+        || n < CP_SEAL_HEAD)
+    {
+        return NULL;
+    }
+
+    text = p + CP_SEAL_HEAD;
+    *len = n - CP_SEAL_HEAD;
+    text[*len] = '\0';
+
+    return cp_seal_cipher(false, key, place, p, text, *len, text)
+           ? (char *) text : NULL;
+}
+
+
 bool
 cp_sealed(const char *text)
 {

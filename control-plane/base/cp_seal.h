@@ -34,6 +34,12 @@ char *cp_seal_salt(cp_arena_t *a, const char *place);
 /* Is it what cp_seal() makes?  No JSON object is. */
 bool cp_sealed(const char *text);
 
+/* The same by another key, of `len` bytes; base64url. */
+char *cp_seal_by(cp_arena_t *a, const uint8_t key[32], const char *place,
+    const char *text, size_t len);
+char *cp_unseal_by(cp_arena_t *a, const uint8_t key[32], const char *place,
+    const char *sealed, size_t *len);
+
 /* The cipher alone, with any key: out of len bytes, the tag beside it; place
  * NULL: none.  make: seals, else opens and checks the tag. */
 bool cp_seal_cipher(bool make, const uint8_t key[32], const char *place,
