@@ -15,6 +15,8 @@
 #define CP_ZONE_HEAD    44
 #define CP_ZONE_DAY_S   86400
 #define CP_ZONE_NAME    64
+#define CP_ZONE_LETTERS                                                       \
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 /* The n-th (5: last) weekday of a month, at a time of the wall's clock. */
 typedef struct {
@@ -60,11 +62,12 @@ cp_zone_open(cp_arena_t *a, const char *name)
 
     z = cp_arena_alloc(a, sizeof(cp_zone_t));
 
-    if (z == NULL || cp_zone_fixed(name, &z->before_ms)) {
-        if (z) {
-            z->after_ms = z->before_ms;
-        }
+    if (z == NULL) {
+        return NULL;
+    }
 
+    if (cp_zone_fixed(name, &z->before_ms)) {
+        z->after_ms = z->before_ms;
         return z;
     }
 
@@ -110,8 +113,7 @@ cp_zone_read(cp_arena_t *a, const char *name, size_t *len)
     ssize_t   n;
 
     if (strlen(name) > CP_ZONE_NAME || strstr(name, "..") || name[0] == '/'
-        || name[strspn(name, "abcdefghijklmnopqrstuvwxyz"
-                             "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+-/")])
+        || name[strspn(name, CP_ZONE_LETTERS "0123456789_+-/")])
     {
         return NULL;
     }
@@ -225,6 +227,14 @@ cp_zone_parse(cp_zone_t *z, cp_arena_t *a, const uint8_t *p, size_t len)
 }
 
 
+/* Of a name such as CET or <+0530>. */
+static size_t
+cp_zone_abbr(const char *s)
+{
+    return *s == '<' ? strcspn(s, ">") + 1 : strspn(s, CP_ZONE_LETTERS);
+}
+
+
 /* "CET-1CEST,M3.5.0,M10.5.0/3": west is positive.  Rules by the number of the
  * day, which no zone has now, are not read. */
 static bool
@@ -236,8 +246,7 @@ cp_zone_tail(cp_zone_t *z, const char *s)
         return true;
     }
 
-    s += *s == '<' ? strcspn(s, ">") + 1 : strspn(s,
-             "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
+    s += cp_zone_abbr(s);
 
     if (!cp_zone_clock(&s, &west)) {
         return false;
@@ -249,8 +258,7 @@ cp_zone_tail(cp_zone_t *z, const char *s)
         return true;
     }
 
-    s += *s == '<' ? strcspn(s, ">") + 1 : strspn(s,
-             "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
+    s += cp_zone_abbr(s);
     west -= 3600;
 
     if (*s != ',' && !cp_zone_clock(&s, &west)) {
@@ -324,30 +332,15 @@ cp_zone_clock(const char **s, int64_t *seconds)
 }
 
 
-/* Days since 1970 of a date of the Gregorian calendar. */
-static int64_t
-cp_zone_days(int64_t y, int64_t m, int64_t d)
-{
-    int64_t  era, doy, yoe;
-
-    y -= m <= 2;
-    era = (y >= 0 ? y : y - 399) / 400;
-    yoe = y - era * 400;
-    doy = (153 * (m + (m > 2 ? -3 : 9)) + 2) / 5 + d - 1;
-
-    return era * 146097 + yoe * 365 + yoe / 4 - yoe / 100 + doy - 719468;
-}
-
-
 /* Of the wall's clock, as if it were UTC. */
 static int64_t
 cp_zone_rule_s(const cp_zone_rule_t *r, int64_t year)
 {
     int64_t  first, next, day;
 
-    first = cp_zone_days(year, r->month, 1);
-    next = r->month == 12 ? cp_zone_days(year + 1, 1, 1)
-                          : cp_zone_days(year, r->month + 1, 1);
+    first = cp_time_days(year, r->month, 1);
+    next = r->month == 12 ? cp_time_days(year + 1, 1, 1)
+                          : cp_time_days(year, r->month + 1, 1);
 
     /* 1970-01-01 was a Thursday */
 

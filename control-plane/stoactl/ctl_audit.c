@@ -7,19 +7,6 @@
 #include "stoactl.h"
 
 
-/* Appends "name=value" to a query that may be empty. */
-
-static void
-ctl_query(ctl_t *c, const char **path, const char *name, const char *value)
-{
-    if (value != NULL && *path != NULL) {
-        *path = cp_arena_printf(c->arena, "%s%c%s=%s", *path,
-                                strchr(*path, '?') != NULL ? '&' : '?', name,
-                                ctl_escape(c, value));
-    }
-}
-
-
 /* An answer that is a file, as it came. */
 
 static ctl_exit_e
@@ -485,17 +472,15 @@ ctl_run_can_i(ctl_t *c)
 {
     cp_json_t   *v;
     ctl_exit_e   rc;
-    const char  *path, *user;
+    const char  *path;
 
-    user = ctl_opt(c, "user");
-    path = cp_arena_printf(c->arena, "/v1/can-i?verb=%s&kind=%s%s%s%s%s",
-                           ctl_escape(c, c->arg[0]), ctl_escape(c, c->arg[1]),
-                           c->tenant ? "&tenant=" : "",
-                           c->tenant ? ctl_escape(c, c->tenant) : "",
-                           user ? "&user=" : "",
-                           user ? ctl_escape(c, user) : "");
+    path = "/v1/can-i";
+    ctl_query(c, &path, "verb", c->arg[0]);
+    ctl_query(c, &path, "kind", c->arg[1]);
+    ctl_query(c, &path, "tenant", c->tenant);
+    ctl_query(c, &path, "user", ctl_opt(c, "user"));
 
-    rc = ctl_get(c, path, &v);
+    rc = (path != NULL) ? ctl_get(c, path, &v) : CTL_FAILED;
 
     if (rc == CTL_DONE && c->out == CTL_OUT_TABLE
         && cp_json_get(v, "tenants") != NULL)

@@ -12,7 +12,7 @@ ctl_run_search(ctl_t *c)
     int64_t      limit;
     cp_json_t   *items;
     ctl_exit_e   rc;
-    const char  *path, *words, *value;
+    const char  *path, *words;
 
     static const char *const  options[][2] = {
         { "kind", "kind" }, { "tag", "tag" }, { "category", "category" },
@@ -32,19 +32,15 @@ ctl_run_search(ctl_t *c)
                                 c->arg[i]);
     }
 
-    path = cp_arena_printf(c->arena, "/v1/catalogue?q=%s",
-                           ctl_escape(c, words));
+    path = "/v1/catalogue";
+    ctl_query(c, &path, "q", words);
 
     for (i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
-        value = ctl_opt(c, options[i][0]);
-
-        if (value) {
-            path = cp_arena_printf(c->arena, "%s&%s=%s", path, options[i][1],
-                                   ctl_escape(c, value));
-        }
+        ctl_query(c, &path, options[i][1], ctl_opt(c, options[i][0]));
     }
 
-    rc = ctl_list(c, path, (unsigned) (limit < 1 ? 1 : limit), &items);
+    rc = path ? ctl_list(c, path, (unsigned) (limit < 1 ? 1 : limit), &items)
+              : CTL_FAILED;
 
     return rc == CTL_DONE ? ctl_print(c, items, "kind tenant name version"
                                       " state audience category title") : rc;

@@ -65,6 +65,17 @@ ctl_escape(ctl_t *c, const char *s)
 }
 
 
+void
+ctl_query(ctl_t *c, const char **path, const char *name, const char *value)
+{
+    if (value != NULL && *path != NULL) {
+        *path = cp_arena_printf(c->arena, "%s%c%s=%s", *path,
+                                strchr(*path, '?') != NULL ? '&' : '?', name,
+                                ctl_escape(c, value));
+    }
+}
+
+
 static struct curl_slist *
 ctl_http_headers(ctl_t *c, const ctl_call_t *call)
 {

@@ -15,14 +15,14 @@ ctl_run_inbox(ctl_t *c)
 {
     cp_json_t   *v;
     ctl_exit_e   rc;
-    const char  *path, *kind, *tenant;
+    const char  *path;
 
-    kind = ctl_opt(c, "kind");
-    tenant = ctl_opt(c, "all-tenants") != NULL ? NULL : c->tenant;
-    path = cp_arena_printf(c->arena, "/v1/inbox%s%s%s%s",
-                           kind ? "?kind=" : "", kind ? kind : "",
-                           tenant ? (kind ? "&tenant=" : "?tenant=") : "",
-                           tenant ? ctl_escape(c, tenant) : "");
+    path = "/v1/inbox";
+    ctl_query(c, &path, "kind", ctl_opt(c, "kind"));
+
+    if (ctl_opt(c, "all-tenants") == NULL) {
+        ctl_query(c, &path, "tenant", c->tenant);
+    }
 
     rc = path ? ctl_list(c, path, CTL_ITEMS_MAX, &v) : CTL_FAILED;
 
@@ -232,11 +232,9 @@ ctl_run_notice_list(ctl_t *c)
     ctl_exit_e   rc;
     const char  *path;
 
-    path = cp_arena_printf(c->arena, "/v1/notices%s%s%s",
-                           ctl_opt(c, "unread") ? "?unread=1" : "",
-                           c->tenant == NULL ? ""
-                           : ctl_opt(c, "unread") ? "&tenant=" : "?tenant=",
-                           c->tenant ? ctl_escape(c, c->tenant) : "");
+    path = "/v1/notices";
+    ctl_query(c, &path, "unread", ctl_opt(c, "unread") ? "1" : NULL);
+    ctl_query(c, &path, "tenant", c->tenant);
 
     rc = path ? ctl_list(c, path, CTL_ITEMS_MAX, &v) : CTL_FAILED;
 
@@ -285,14 +283,12 @@ ctl_run_mail_list(ctl_t *c)
 {
     cp_json_t   *v;
     ctl_exit_e   rc;
-    const char  *path, *state;
+    const char  *path;
 
-    state = ctl_opt(c, "state");
-    path = state == NULL ? "/v1/mails"
-           : cp_arena_printf(c->arena, "/v1/mails?state=%s",
-                             ctl_escape(c, state));
+    path = "/v1/mails";
+    ctl_query(c, &path, "state", ctl_opt(c, "state"));
 
-    rc = ctl_list(c, path, CTL_ITEMS_MAX, &v);
+    rc = path ? ctl_list(c, path, CTL_ITEMS_MAX, &v) : CTL_FAILED;
 
     return rc == CTL_DONE
            ? ctl_print(c, v, "id to state tries created_at error") : rc;

@@ -224,13 +224,14 @@ ctl_run_users_list(ctl_t *c)
 {
     cp_json_t         *v;
     ctl_exit_e         rc;
+    const char        *path;
     const ctl_kind_t  *kind;
 
     kind = ctl_kind("user");
-    rc = ctl_list(c, c->tenant == NULL ? kind->path
-                  : cp_arena_printf(c->arena, "%s?tenant=%s", kind->path,
-                                    ctl_escape(c, c->tenant)),
-                  CTL_ITEMS_MAX, &v);
+    path = kind->path;
+    ctl_query(c, &path, "tenant", c->tenant);
+
+    rc = (path != NULL) ? ctl_list(c, path, CTL_ITEMS_MAX, &v) : CTL_FAILED;
 
     return rc == CTL_DONE ? ctl_print(c, v, kind->columns) : rc;
 }

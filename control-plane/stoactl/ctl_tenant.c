@@ -63,19 +63,14 @@ ctl_exit_e
 ctl_run_tenant_import(ctl_t *c)
 {
     ctl_exit_e     rc;
-    const char    *name;
     ctl_call_t     call = { .method = "POST", .path = "/v1/tenant-imports",
                             .type = "application/yaml" };
     ctl_answer_t   answer;
 
-    name = ctl_opt(c, "name");
+    ctl_query(c, &call.path, "name", ctl_opt(c, "name"));
 
-    if (name != NULL) {
-        call.path = cp_arena_printf(c->arena, "/v1/tenant-imports?name=%s",
-                                    ctl_escape(c, name));
-    }
-
-    rc = ctl_passphrase(c, &call.passphrase);
+    rc = (call.path != NULL) ? ctl_passphrase(c, &call.passphrase)
+                             : CTL_FAILED;
 
     if (rc == CTL_DONE) {
         rc = ctl_file_read(c, c->arg[0], &call.body, &call.len);

@@ -209,6 +209,10 @@ ctl_exit_e ctl_list(ctl_t *c, const char *path, unsigned max,
 void ctl_problem(ctl_t *c, const ctl_answer_t *answer);
 void ctl_http_cleanup(void);
 const char *ctl_escape(ctl_t *c, const char *s);      /* for a path segment  */
+/* Appends "name=value", if there is one, to a query that may be empty; *path
+ * NULL: no memory. */
+void ctl_query(ctl_t *c, const char **path, const char *name,
+    const char *value);
 /* --tenant, the context's, or the one the token is bound to. */
 ctl_exit_e ctl_tenant(ctl_t *c, const char **tenant) CTL_MUST_CHECK;
 /* The path of a kind, {tenant} and the parent filled in. */
