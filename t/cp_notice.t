@@ -206,6 +206,21 @@ SKIP: {
     $t->stop('second');
 }
 
+# more that end in one instant than are told of at once
+
+$t->must(POST => '/v1/tenants', { name => 'many' });
+$t->must(POST => '/v1/tenants/many/applications', { name => 'bulk' });
+my $bulk = '/v1/tenants/many/applications/bulk/credentials';
+my $then = time + 86405;
+$t->must(POST => $bulk, { expires_at => stamp($then) }) for 1 .. 201;
+my $behind = $t->must(POST => $bulk, { expires_at => stamp($then + 1) })->{id};
+wait_until { @of = @{ $t->must(GET => '/v1/notices?tenant=many&limit=500'
+                      . '&kind=credential_expiring')->{items} };
+             @of >= 202 } 30;
+is(scalar @of, 202, 'each of 201 that end in one instant is told of');
+is(scalar(grep { $_->{about}{id} eq $behind } @of), 1,
+   '... and what ends behind them');
+
 # the command line
 
 my ($code, $out) = $t->stoactl(qw(notice list --unread --tenant con));

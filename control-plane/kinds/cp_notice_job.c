@@ -12,6 +12,7 @@
 
 
 #define CP_REMIND_PORTION   200
+#define CP_REMIND_PAST      "~"                /* behind every id            */
 #define CP_REMIND_DAY_MS    INT64_C(86400000)
 #define CP_NEAR_PER_CENT    80
 #define CP_NEAR_ROWS        1000
@@ -28,7 +29,8 @@
 static const int64_t  cp_remind_days[] = { 30, 7, 1, 0 };
 
 /* $1, $2: ends after the one, up to the other, of what was made more than $4
- * before them: who makes a thing for an hour knows it. */
+ * before them: who makes a thing for an hour knows it.  $5: of those at $1 the
+ * ones behind this id. */
 static const struct {
     cp_notice_e   kind;
     const char   *about;
@@ -41,7 +43,8 @@ static const struct {
       " JOIN tenants t ON t.id = s.target_tenant"
       " LEFT JOIN apis p ON p.id = s.api LEFT JOIN servers v"
       " ON v.id = s.server WHERE s.state IN ('active', 'suspended')"
-      " AND s.expires_at IS NOT NULL AND s.expires_at > $1"
+      " AND s.expires_at IS NOT NULL AND s.expires_at >= $1"
+      " AND (s.expires_at > $1 OR s.id > $5)"
       " AND s.expires_at <= $2 AND s.created_at <= s.expires_at - $4"
       " ORDER BY s.expires_at, s.id LIMIT $3" },
     { CP_NOTICE_KEY_EXPIRING, "credential",
@@ -49,7 +52,8 @@ static const struct {
       " '... of ' || a.name FROM credentials c"
       " JOIN applications a ON a.id = c.application"
       " WHERE c.state IN ('active', 'rotating')"
-      " AND c.expires_at IS NOT NULL AND c.expires_at > $1"
+      " AND c.expires_at IS NOT NULL AND c.expires_at >= $1"
+      " AND (c.expires_at > $1 OR c.id > $5)"
       " AND c.expires_at <= $2 AND c.created_at <= c.expires_at - $4"
       " ORDER BY c.expires_at, c.id LIMIT $3" }
 };
@@ -81,10 +85,18 @@ static const char  cp_near_sql[] =
     " ORDER BY s.id LIMIT $5";
 
 
+/* The last one that this run has told of.  The mark knows instants alone: more
+ * may end in one than go into a portion. */
+typedef struct {
+    int64_t  ms;                               /* 0: none                    */
+    char     id[STOA_ID_LEN + 1];
+} cp_remind_at_t;
+
+
 static cp_rc_t cp_remind(cp_app_t *app, unsigned what, unsigned span,
-    bool *more);
+    cp_remind_at_t *at, bool *more);
 static cp_rc_t cp_remind_rows(cp_op_t *op, cp_tx_t *tx, unsigned what,
-    unsigned span, bool look, bool *more);
+    unsigned span, bool look, cp_remind_at_t *at, bool *more);
 static cp_rc_t cp_near(cp_app_t *app, int64_t since);
 static cp_rc_t cp_near_row(cp_op_t *op, cp_tx_t *tx, const cp_val_t *row,
     int64_t day, int64_t month);
@@ -98,12 +110,15 @@ cp_notice_job(cp_app_t *app)
     size_t           i, k;
     cp_rc_t          rc;
     int64_t          now, begin;
+    cp_remind_at_t   at;
     static int64_t   next_near, next_tidy, looked;   /* the job's thread's */
 
     for (i = 0; i < sizeof(cp_reminds) / sizeof(cp_reminds[0]); i++) {
         for (k = 0; cp_remind_days[k]; k++) {
+            at.ms = 0;
+
             do {
-                rc = cp_remind(app, (unsigned) i, (unsigned) k, &more);
+                rc = cp_remind(app, (unsigned) i, (unsigned) k, &at, &more);
             } while (rc == CP_OK && more && !atomic_load(&app->stopping));
 
             if (rc != CP_OK) {
@@ -173,7 +188,8 @@ cp_notice_close(cp_op_t *op, cp_tx_t *tx, cp_rc_t rc)
  * find nothing writes nothing.
  */
 static cp_rc_t
-cp_remind(cp_app_t *app, unsigned what, unsigned span, bool *more)
+cp_remind(cp_app_t *app, unsigned what, unsigned span, cp_remind_at_t *at,
+    bool *more)
 {
     bool        write;
     cp_rc_t     rc;
@@ -191,15 +207,45 @@ cp_remind(cp_app_t *app, unsigned what, unsigned span, bool *more)
         }
 
         if (!write) {
-            rc = cp_remind_rows(&op, tx, what, span, true, more);
+            rc = cp_remind_rows(&op, tx, what, span, true, at, more);
             cp_tx_rollback(tx);
             cp_arena_destroy(op.arena);
             continue;
         }
 
-        rc = cp_remind_rows(&op, tx, what, span, false, more);
+        rc = cp_remind_rows(&op, tx, what, span, false, at, more);
 
         return cp_notice_close(&op, tx, rc);
+    }
+
+    return rc;
+}
+
+
+/* Up to when they were told of.  first: what a new mark says; 0: none is made,
+ * else the row is locked: another process waits, and finds it moved. */
+static cp_rc_t
+cp_remind_mark(cp_op_t *op, cp_tx_t *tx, const char *name, int64_t first,
+    int64_t *upto)
+{
+    cp_rc_t    rc;
+    cp_rows_t  mark;
+
+    rc = first == 0 ? CP_OK
+         : cp_tx_query(tx, op->arena, "INSERT INTO notice_marks (name,"
+                       " upto_ms) VALUES ($1, $2) ON CONFLICT (name) DO"
+                       " UPDATE SET upto_ms = notice_marks.upto_ms",
+                       cp_args(cp_text(name), cp_int(first)), NULL,
+                       &op->err);
+
+    if (rc == CP_OK) {
+        rc = cp_tx_query(tx, op->arena, "SELECT upto_ms FROM notice_marks"
+                         " WHERE name = $1", cp_args(cp_text(name)), &mark,
+                         &op->err);
+    }
+
+    if (rc == CP_OK) {
+        *upto = mark.rows ? cp_cell(&mark, 0, 0)->i : 0;
     }
 
     return rc;
@@ -209,12 +255,13 @@ cp_remind(cp_app_t *app, unsigned what, unsigned span, bool *more)
 /* look: nothing is written, *more: there are some. */
 static cp_rc_t
 cp_remind_rows(cp_op_t *op, cp_tx_t *tx, unsigned what, unsigned span,
-    bool look, bool *more)
+    bool look, cp_remind_at_t *at, bool *more)
 {
     cp_rc_t       rc;
+    bool          on;
     int64_t       now, from, upto, days, least;
     unsigned      i;
-    cp_rows_t     rows, mark;
+    cp_rows_t     rows;
     cp_arena_t   *a = op->arena;
     const char   *name;
     cp_notice_t   n = { .kind = cp_reminds[what].kind,
@@ -225,40 +272,29 @@ cp_remind_rows(cp_op_t *op, cp_tx_t *tx, unsigned what, unsigned span,
     upto = now + days * CP_REMIND_DAY_MS;
     name = cp_arena_printf(a, "%s:%" PRId64, n.about, days);
 
-    /* the row is locked: another process waits, and finds it moved */
-
-    rc = look ? CP_OK
-         : cp_tx_query(tx, a, "INSERT INTO notice_marks (name, upto_ms)"
-                       " VALUES ($1, $2) ON CONFLICT (name) DO UPDATE"
-                       " SET upto_ms = notice_marks.upto_ms",
-                       cp_args(cp_text(name), cp_int(now)), NULL, &op->err);
-
-    if (rc == CP_OK) {
-        rc = cp_tx_query(tx, a, "SELECT upto_ms FROM notice_marks"
-                         " WHERE name = $1", cp_args(cp_text(name)), &mark,
-                         &op->err);
-    }
-
+    rc = cp_remind_mark(op, tx, name, look ? 0 : now, &from);
     if (rc != CP_OK) {
         return rc;
     }
 
     /* what is nearer than the next span is told of by that */
 
-    from = mark.rows ? cp_cell(&mark, 0, 0)->i : 0;
     least = now + cp_remind_days[span + 1] * CP_REMIND_DAY_MS;
     from = from > least ? from : least;
+    on = at->ms > from;
+    from = on ? at->ms : from;
 
     rc = cp_tx_query(tx, a, cp_reminds[what].sql,
                      cp_args(cp_int(from), cp_int(upto),
                              cp_int(look ? 1 : CP_REMIND_PORTION),
-                             cp_int(days * CP_REMIND_DAY_MS)), &rows,
+                             cp_int(days * CP_REMIND_DAY_MS),
+                             cp_text(on ? at->id : CP_REMIND_PAST)), &rows,
                      &op->err);
     if (rc != CP_OK) {
         return rc;
     }
 
-    *more = look ? rows.rows != 0 : rows.rows == CP_REMIND_PORTION;
+    *more = look ? rows.rows != 0 || on : rows.rows == CP_REMIND_PORTION;
 
     for (i = 0; !look && i < rows.rows; i++) {
         n.id = cp_cell(&rows, i, 0)->p;
@@ -276,15 +312,23 @@ cp_remind_rows(cp_op_t *op, cp_tx_t *tx, unsigned what, unsigned span,
         }
     }
 
-    /* of those that end in one instant a portion may leave some: they come
-     * with the next look, and `once` keeps the others apart */
+    if (look || (rows.rows == 0 && !on)) {
+        return CP_OK;
+    }
 
-    return look || rows.rows == 0 ? CP_OK
-           : cp_tx_query(tx, a, "UPDATE notice_marks SET upto_ms = $2"
-                         " WHERE name = $1",
-                         cp_args(cp_text(name),
-                                 cp_int(*more ? from - 1 : from)), NULL,
-                         &op->err);
+    /* of those that end in one instant a portion may leave some: they are
+     * next, or, by the mark and `once`, another process's */
+
+    if (rows.rows) {
+        at->ms = from;
+        (void) snprintf(at->id, sizeof(at->id), "%s", n.id);
+    }
+
+    return cp_tx_query(tx, a, "UPDATE notice_marks SET upto_ms = $2"
+                       " WHERE name = $1",
+                       cp_args(cp_text(name),
+                               cp_int(*more ? from - 1 : from)), NULL,
+                       &op->err);
 }
 
 
