@@ -388,6 +388,7 @@ ngx_http_stoa_init_process(ngx_cycle_t *cycle)
     ngx_http_stoa_mcp_link_init();
 
     if (ngx_process == NGX_PROCESS_SINGLE || ngx_worker == 0) {
+        ngx_http_stoa_health_start(mcf, cycle->log);
         return ngx_http_stoa_agent_start(mcf, cycle->log);
     }
 
@@ -412,6 +413,7 @@ ngx_http_stoa_exit_process(ngx_cycle_t *cycle)
     }
 
     ngx_http_stoa_agent_stop();
+    ngx_http_stoa_health_exit();
     ngx_http_stoa_api_exit();
     ngx_http_stoa_chain_exit();
     ngx_http_stoa_keepalive_exit();

@@ -24,6 +24,7 @@
 #define CP_FEED_WAIT_MAX_S     60
 #define CP_FEED_RETENTION_S    (7 * 86400)
 #define CP_REJECTED_MAX        1000
+#define CP_TARGETS_MAX         100
 #define CP_USAGE_ROWS_MAX      20000
 #define CP_GATEWAY_ONLINE_MS   15000
 #define CP_GATEWAY_STALE_MS    120000
@@ -98,6 +99,12 @@ bool cp_feed_requires(const char *kind, const char *body);
 
 /* A report of a gateway (the actor).  *rev: the head; *news: it is to start
  * over. */
+/* cp_gateway_targets.c: what a status says of targets, as it is stored; for
+ * people, in the gateway's object. */
+cp_rc_t cp_gateway_targets_take(cp_op_t *op, const cp_json_t *in,
+    const char **text) CP_MUST_CHECK;
+cp_rc_t cp_gateway_targets_show(cp_tx_t *tx, cp_arena_t *a, const char *text,
+    size_t len, cp_json_t *obj, cp_err_t *err) CP_MUST_CHECK;
 cp_rc_t cp_gateway_report(cp_op_t *op, const cp_json_t *in, bool judged,
     int64_t *rev, bool *news) CP_MUST_CHECK;
 
@@ -141,6 +148,7 @@ cp_rc_t cp_report_check(const cp_json_t *obj, const cp_report_field_t *fields,
 /* The tables; OpenAPI is made from them too. */
 extern const cp_report_field_t  cp_status_fields[];
 extern const cp_report_field_t  cp_rejected_fields[];
+extern const cp_report_field_t  cp_target_fields[];
 extern const cp_report_field_t  cp_usage_fields[];
 extern const cp_report_field_t  cp_usage_row_fields[];
 extern const cp_report_field_t  cp_approval_ask_fields[];

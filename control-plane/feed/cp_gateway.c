@@ -29,6 +29,7 @@ typedef struct {
     cp_feed_head_t  head;
     int64_t         verdict;       /* column of gateway_status              */
     const char     *rejected;      /* JSON                                  */
+    const char     *targets;       /* JSON                                  */
 } cp_status_t;
 
 
@@ -63,6 +64,7 @@ const cp_report_field_t  cp_status_fields[] = {
     { "sync_state",  CP_REPORT_CODE,  false, 32 },
     { "sync_error",  CP_REPORT_TEXT,  false, 1024 },
     { "policies",    CP_REPORT_TEXT,  false, 2048 },
+    { "targets",     CP_REPORT_ARRAY, false, CP_TARGETS_MAX },
     { NULL, CP_REPORT_INT, false, 0 }
 };
 
@@ -88,6 +90,10 @@ cp_gateway_report(cp_op_t *op, const cp_json_t *in, bool judged, int64_t *rev,
 
     if (rc == CP_OK) {
         rc = cp_status_rejected(op, in, all);
+    }
+
+    if (rc == CP_OK) {
+        rc = cp_gateway_targets_take(op, in, &st.targets);
     }
 
     if (rc != CP_OK) {
@@ -321,8 +327,8 @@ cp_status_store(cp_op_t *op, cp_tx_t *tx, const cp_json_t *in,
         "INSERT INTO gateway_status (gateway, group_id, last_seen, epoch, rev,"
         " digest, verdict, version, nginx, uptime_s, workers, pid, rejected,"
         " requests, connections, store_bytes, feed_age_ms, sync_state,"
-        " sync_error, policies) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9,"
-        " $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)"
+        " sync_error, policies, targets) VALUES ($1, $2, $3, $4, $5, $6, $7,"
+        " $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)"
         " ON CONFLICT (gateway) DO UPDATE SET group_id = excluded.group_id,"
         " last_seen = excluded.last_seen, epoch = excluded.epoch,"
         " rev = excluded.rev, digest = excluded.digest,"
@@ -335,7 +341,7 @@ cp_status_store(cp_op_t *op, cp_tx_t *tx, const cp_json_t *in,
         " feed_age_ms = excluded.feed_age_ms,"
         " sync_state = excluded.sync_state,"
         " sync_error = excluded.sync_error,"
-        " policies = excluded.policies",
+        " policies = excluded.policies, targets = excluded.targets",
         cp_args(cp_text(op->actor.id),
                 cp_text(op->actor.group ? op->actor.group : ""),
                 cp_int(cp_time_ms()),
@@ -355,7 +361,8 @@ cp_status_store(cp_op_t *op, cp_tx_t *tx, const cp_json_t *in,
                 cp_int(cp_json_num(in, "feed_age_ms", 0)),
                 cp_text(cp_report_text(in, "sync_state")),
                 cp_text(cp_report_text(in, "sync_error")),
-                cp_text(cp_report_text(in, "policies"))),
+                cp_text(cp_report_text(in, "policies")),
+                cp_text(st->targets)),
         NULL, &op->err);
 }
 
@@ -456,7 +463,7 @@ cp_gateway_decorate(cp_tx_t *tx, cp_arena_t *a, cp_json_t *obj,
 
     rc = cp_tx_query(tx, a, "SELECT last_seen, version, rev, digest,"
                      " rejected, epoch, verdict, group_id, sync_state,"
-                     " sync_error, policies FROM gateway_status"
+                     " sync_error, policies, targets FROM gateway_status"
                      " WHERE gateway = $1",
                      cp_args(cp_text(cp_report_text(obj, "id"))), &st, err);
     if (rc != CP_OK) {
@@ -491,7 +498,8 @@ cp_gateway_decorate(cp_tx_t *tx, cp_arena_t *a, cp_json_t *obj,
     cp_gateway_why(a, obj, &st);
     cp_json_set(a, obj, "rejected", rejected);
 
-    return CP_OK;
+    return cp_gateway_targets_show(tx, a, cp_cell(&st, 0, 11)->p,
+                                   cp_cell(&st, 0, 11)->len, obj, err);
 }
 
 

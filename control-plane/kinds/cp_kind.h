@@ -212,6 +212,11 @@ cp_rc_t cp_region_api(const cp_write_t *w, cp_json_t *api) CP_MUST_CHECK;
 cp_rc_t cp_region_tenant(const cp_write_t *w, const cp_json_t *before,
     const cp_json_t *after) CP_MUST_CHECK;
 
+/* cp_upstream.c: rules across the fields of an api's upstream; its objects in
+ * the body of the record. */
+cp_rc_t cp_upstream_check(cp_op_t *op, const cp_json_t *api) CP_MUST_CHECK;
+void cp_upstream_body(cp_arena_t *a, const cp_json_t *api, cp_json_t *body);
+
 bool cp_api_served(const cp_json_t *api);
 const char *cp_api_groups(cp_arena_t *a, const cp_json_t *api);
 /* api NULL: a tombstone. */

@@ -50,6 +50,9 @@ static const char *const  cp_rest_only[] = { "host", "base_path",
     F("url", CP_F_URL, RQ, 0, 1024, NULL,                                     \
       "http or https, host, port, path; for mcp the endpoint")
 #define OWN_tls       F_OBJECT("tls", 0, "{}", tls_fields, "for https targets")
+#define OWN_health                                                            \
+    F_OBJECT("health", 0, NULL, health_fields,                                \
+      "gateways check targets by themselves; none: they do not")
 #define OWN_upstream                                                          \
     F_OBJECT("upstream", RQ, NULL, upstream_fields, "where requests go")
 #define OWN_platform                                                          \
@@ -95,6 +98,8 @@ static const cp_field_t  target_fields[] = {
 };
 
 static const cp_field_t  tls_fields[] = { ROWS(STOA_TLS_FIELDS) F_END };
+
+static const cp_field_t  health_fields[] = { ROWS(STOA_HEALTH_FIELDS) F_END };
 
 static const cp_field_t  upstream_fields[] = {
     ROWS(STOA_UPSTREAM_FIELDS) F_END
@@ -213,6 +218,10 @@ cp_api_check(const cp_write_t *w, const cp_json_t *before, cp_json_t *after)
     }
 
     rc = cp_api_upstream_check(w->op, before, after, mcp);
+
+    if (rc == CP_OK) {
+        rc = cp_upstream_check(w->op, after);
+    }
 
     if (rc == CP_OK) {
         rc = cp_api_platform_check(w->op, before, after);
@@ -459,6 +468,7 @@ cp_api_record(cp_tx_t *tx, cp_arena_t *a, const cp_json_t *api,
     }
 
     cp_json_set(a, *body, "targets", cp_api_targets(a, api));
+    cp_upstream_body(a, api, *body);
     cp_json_set(a, *body, "operations", operations);
 
     at.tenant = cp_json_str(api, "tenant");

@@ -62,7 +62,8 @@ static const cp_schema_type_t  cp_schema_types[] = {
     [CP_F_TEMPLATE]  = { "string", NULL, "^/" },
     [CP_F_TOOL_NAME] = { "string", NULL, "^[A-Za-z0-9_.-]{1,128}$" },
     [CP_F_ENV]       = { "string", NULL, "^[a-z]{2,8}$" },
-    [CP_F_HOST_PORT] = { "string", NULL, NULL }
+    [CP_F_HOST_PORT] = { "string", NULL, NULL },
+    [CP_F_URL_PATH]  = { "string", NULL, "^/" }
 };
 
 /* What forms are made by: flags of fields. */
@@ -80,6 +81,7 @@ static const struct {
 static const cp_schema_report_t  cp_schema_reports[] = {
     { "GatewayStatus", cp_status_fields },
     { "Rejected", cp_rejected_fields },
+    { "Target", cp_target_fields },
     { "UsageBatch", cp_usage_fields },
     { "UsageRow", cp_usage_row_fields },
     { "ApprovalAsk", cp_approval_ask_fields },
@@ -89,6 +91,7 @@ static const cp_schema_report_t  cp_schema_reports[] = {
 /* What an array of a report holds. */
 static const char *const  cp_schema_items[] = {
     "rejected", "{\"$ref\":\"#/components/schemas/Rejected\"}",
+    "targets", "{\"$ref\":\"#/components/schemas/Target\"}",
     "rows", "{\"$ref\":\"#/components/schemas/UsageRow\"}",
     "latency_us", "{\"type\":\"integer\",\"minimum\":0}",
     NULL

@@ -24,6 +24,7 @@ static cp_rc_t cp_value_time(cp_value_t *c);
 static cp_rc_t cp_value_url(cp_value_t *c);
 static cp_rc_t cp_value_host(cp_value_t *c);
 static cp_rc_t cp_value_base_path(cp_value_t *c);
+static cp_rc_t cp_value_url_path(cp_value_t *c);
 static cp_rc_t cp_value_cidr(cp_value_t *c);
 static cp_rc_t cp_value_ref(cp_value_t *c);
 static cp_rc_t cp_value_json(cp_value_t *c);
@@ -57,6 +58,7 @@ const cp_type_t  cp_types[] = {
     [CP_F_TOOL_NAME] = { CP_JSON_STRING, "a string", cp_value_tool_name },
     [CP_F_ENV]       = { CP_JSON_STRING, "a string", cp_value_env },
     [CP_F_HOST_PORT] = { CP_JSON_STRING, "a string", cp_value_host },
+    [CP_F_URL_PATH]  = { CP_JSON_STRING, "a string", cp_value_url_path },
     [CP_F_LABEL]     = { CP_JSON_STRING, "a string", cp_value_label }
 };
 
@@ -435,6 +437,32 @@ cp_value_base_path(cp_value_t *c)
     }
 
     return CP_OK;
+}
+
+
+/* With or without a query: what stands in a request line. */
+static cp_rc_t
+cp_value_url_path(cp_value_t *c)
+{
+    size_t       i;
+    const char  *s;
+
+    s = c->in->s;
+
+    if (c->in->len > (size_t) c->f->max) {
+        return cp_fault(c, "is longer than %" PRId64 " characters",
+                        c->f->max);
+    }
+
+    for (i = 0; i < c->in->len; i++) {
+        if (s[i] <= ' ' || s[i] > '~' || strchr("\"#<>\\", s[i])) {
+            break;
+        }
+    }
+
+    return s[0] == '/' && i == c->in->len ? CP_OK
+           : cp_fault(c, "must be a path such as /health?deep=1, without"
+                         " blanks or characters that a URL has to escape");
 }
 
 

@@ -57,7 +57,8 @@
     row(43, "0043_rotated")                                                   \
     row(44, "0044_sign_up")                                                   \
     row(45, "0045_person_of")                                                 \
-    row(46, "0046_owners")
+    row(46, "0046_owners")                                                    \
+    row(47, "0047_gateway_targets")
 
 
 typedef struct {

@@ -21,6 +21,10 @@ typedef struct {
     u_char                     text[NGX_SOCKADDR_STRLEN];
     ngx_uint_t                 fails;
     ngx_msec_t                 failed_at;
+    uint64_t                   tag;             /* of an api that is watched */
+    void                      *place;           /* in the zone; NULL: not
+                                                   looked for                */
+    ngx_msec_t                 sought;          /* when there was none       */
 } ngx_http_stoa_addr_t;
 
 struct ngx_http_stoa_target_s {
@@ -87,11 +91,13 @@ struct ngx_http_stoa_api_s {
     ngx_uint_t                 nops;
     ngx_http_stoa_api_upconf_t  *upconf;        /* one per location          */
     ngx_http_stoa_chain_t     *policies;        /* NULL: none                */
+    const stoa_rec_health_t   *health;          /* of rec; NULL: none        */
     size_t                     size;            /* memory, about             */
     ngx_http_stoa_api_t       *chain;           /* in the cache's bucket     */
     ngx_uint_t                 lane_misses;     /* handed over in a row      */
     ngx_uint_t                 lane_skipped;
     unsigned                   evicted:1;
+    unsigned                   watched:1;       /* its addresses have places */
     unsigned                   held:1;          /* has operations that are
                                                    off, or have policies     */
 };

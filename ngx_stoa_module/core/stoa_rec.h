@@ -65,6 +65,8 @@ typedef enum { STOA_API_KINDS(STOA_WORD_VALUE) } stoa_api_kind_e;
 typedef enum { STOA_TARGET_KINDS(STOA_WORD_VALUE) } stoa_target_kind_e;
 typedef enum { STOA_AUDIENCES(STOA_WORD_VALUE) } stoa_audience_e;
 typedef enum { STOA_BALANCES(STOA_WORD_VALUE) } stoa_balance_e;
+typedef enum { STOA_HEALTH_TYPES(STOA_WORD_VALUE) } stoa_health_type_e;
+typedef enum { STOA_ALL_DOWN(STOA_WORD_VALUE) } stoa_all_down_e;
 typedef enum { STOA_IDENTITIES(STOA_WORD_VALUE) } stoa_identity_e;
 typedef enum { STOA_ERAS(STOA_WORD_VALUE) } stoa_era_e;
 typedef enum { STOA_LIMIT_BYS(STOA_WORD_VALUE) } stoa_limit_by_e;
@@ -122,11 +124,15 @@ STOA_RECORD_PART(api_target, STOA_MEMBERS(STOA_TARGET_FIELDS)
                  STOA_MEMBERS(STOA_TARGET_MADE))
 STOA_RECORD_PART(operation, STOA_MEMBERS(STOA_OPERATION_FIELDS))
 
+STOA_RECORD_PART(health, STOA_MEMBERS(STOA_HEALTH_FIELDS))
+
 /* host: lower case; "": none.  targets: stoa_rec_api_target_t; partners:
- * stoa_id_t, sorted; policies: with the tenant's. */
+ * stoa_id_t, sorted; policies: with the tenant's; health: at most one,
+ * stoa_rec_health_t. */
 
 STOA_RECORD(api, STOA_MEMBERS(STOA_API_FIELDS)
-            STOA_MEMBERS(STOA_UPSTREAM_FIELDS) STOA_MEMBERS(STOA_TLS_FIELDS)
+            STOA_MEMBERS(STOA_UPSTREAM_FIELDS)
+            STOA_MEMBERS(STOA_UPSTREAM_MADE) STOA_MEMBERS(STOA_TLS_FIELDS)
             STOA_MEMBERS(STOA_DISCOVERY_MADE) STOA_MEMBERS(STOA_API_MADE))
 
 /* A tool, prompt, resource or template; name: of the latter two the URI.

@@ -187,9 +187,13 @@ STRUCT(target) = { ITEM(target, stoa_rec_api_target_t) };
 FIELDS(operation) = { STOA_OPERATION_FIELDS(REC, stoa_rec_operation_t) };
 STRUCT(operation) = { ITEM(operation, stoa_rec_operation_t) };
 
+FIELDS(health) = { STOA_HEALTH_FIELDS(REC, stoa_rec_health_t) };
+STRUCT(health) = { ITEM(health, stoa_rec_health_t) };
+
 FIELDS(api) = {
     STOA_API_FIELDS(REC, stoa_rec_api_t)
     STOA_UPSTREAM_FIELDS(REC, stoa_rec_api_t)
+    STOA_UPSTREAM_MADE(REC, stoa_rec_api_t)
     STOA_TLS_FIELDS(REC, stoa_rec_api_t)
     STOA_DISCOVERY_MADE(REC, stoa_rec_api_t)
     STOA_API_MADE(REC, stoa_rec_api_t)

@@ -110,6 +110,15 @@
     W("round_robin", STOA_BALANCE_ROUND_ROBIN)                                \
     W("least_conn", STOA_BALANCE_LEAST_CONN)
 
+#define STOA_HEALTH_TYPES(W)                                                  \
+    W("http", STOA_HEALTH_HTTP)                                               \
+    W("tcp", STOA_HEALTH_TCP)                                                 \
+    W("mcp", STOA_HEALTH_MCP)
+
+#define STOA_ALL_DOWN(W)                                                      \
+    W("try", STOA_ALL_DOWN_TRY)                                               \
+    W("refuse", STOA_ALL_DOWN_REFUSE)
+
 #define STOA_DIGESTS(W)                                                       \
     W("sha256", STOA_DIGEST_SHA256)                                           \
     W("hmac", STOA_DIGEST_HMAC)
@@ -290,7 +299,29 @@
       "%2F in a path is sent as it came and ends no segment")                 \
     R(S, STR, host_header, 0, HOST_PORT, 0, STOA_HOST_MAX + 6,                \
       "sent as Host; default: the target's host")                             \
+    R(S, OWN, health)                                                         \
     R(S, OWN, tls)
+
+/* An object of the resource; a record has it in an array, empty or of one. */
+
+#define STOA_UPSTREAM_MADE(R, S)                                              \
+    R(S, ITEMS, health, 0, health, 0, 1, "")
+
+#define STOA_HEALTH_FIELDS(R, S)                                              \
+    R(S, CHOICE, type, RQ, STOA_HEALTH_TYPES,                                 \
+      "what targets are asked: a path, a connection, a ping")                 \
+    R(S, STR, path, 0, URL_PATH, 0, STOA_TARGET_PATH_MAX,                     \
+      "http: what is asked for, with its query; default: the target's path")  \
+    R(S, STRS, statuses, 0, STOA_STATUSES_MAX,                                \
+      "http: answers that are good, as 204 or 2xx; default: 2xx and 3xx")     \
+    R(S, U32, interval_ms, 0, 100, STOA_HOUR_MS, 5000,                        \
+      "between two checks of a target, up to a tenth more or less")           \
+    R(S, U32, timeout_ms, 0, 10, 60000, 2000, "of a check, from beginning "   \
+      "to end")                                                               \
+    R(S, U16, up, 0, 1, 100, 2, "good checks in a row that bring it back")    \
+    R(S, U16, down, 0, 1, 100, 3, "bad ones that set it aside")               \
+    R(S, WORD, all_down, 0, STOA_ALL_DOWN, "try",                             \
+      "when no target is up: call them all the same, or refuse (503)")
 
 #define STOA_TLS_FIELDS(R, S)                                                 \
     R(S, AS, tls_verify, verify, BOOL, 0, 1,                                  \

@@ -115,6 +115,13 @@ static const ngx_http_stoa_metric_t  ngx_http_stoa_metrics[] = {
     { "stoa_mcp_hops_total", "counter",
       "Requests of MCP for what another gateway of the group holds.",
       PROC(mcp_hops) },
+    { "stoa_target_checks_total", "counter",
+      "Health checks of targets.", PROC(health_checks) },
+    { "stoa_target_checks_failed_total", "counter",
+      "Of those, how many were bad.", PROC(health_failed) },
+    { "stoa_target_places_missed_total", "counter",
+      "Targets for which there was no place in the zone.",
+      PROC(place_full) },
 
     { "stoa_revision", "gauge",
       "Revision of the configuration in force.", META(rev) },
@@ -219,6 +226,10 @@ ngx_http_stoa_metrics_named(ngx_http_request_t *r,
     ngx_http_stoa_metrics_head(b, "stoa_api_requests_total", "counter",
                                "Calls of apis, by class of status.");
     ngx_http_stoa_metrics_apis(mcf, slcf->metrics_apis, b);
+
+    ngx_http_stoa_metrics_head(b, "stoa_target_up", "gauge",
+                               "Targets that are checked: 0, they are down.");
+    ngx_http_stoa_targets_metrics(mcf, b);
 }
 
 

@@ -64,6 +64,10 @@ ngx_http_stoa_status_handler(ngx_http_request_t *r)
     ngx_http_stoa_status_sync(mcf, &b);
     ngx_http_stoa_status_fill(mcf, &b);
 
+    if (ready) {
+        ngx_http_stoa_targets_status(mcf, &b);
+    }
+
     stoa_buf_addz(&b, "}\n");
 
     return ngx_http_stoa_status_send(r, NGX_HTTP_OK, "application/json", &b);

@@ -191,9 +191,9 @@ ngx_http_stoa_zone_create(ngx_shm_zone_t *shm_zone)
 }
 
 
-/* At most a sixth for in-flight slots, the rest for rate slots; the sets of
- * both are powers of two, so that up to a half may be left over, which is for
- * tokens. */
+/* At most a sixteenth for targets, a sixth of the rest for in-flight slots,
+ * what is left for rate slots; the sets of all are powers of two, so that up
+ * to a half may be left over, which is for tokens. */
 
 static void
 ngx_http_stoa_zone_layout(ngx_http_stoa_sh_t *sh, size_t size,
@@ -204,6 +204,12 @@ ngx_http_stoa_zone_layout(ngx_http_stoa_sh_t *sh, size_t size,
     head = offsetof(ngx_http_stoa_sh_t, procs)
            + nprocs * sizeof(ngx_http_stoa_proc_t);
     head = ngx_align(head, 128);
+
+    sh->place_off = head;
+    sh->place_sets = ngx_http_stoa_zone_pow2((size - head) / 16
+                                         / sizeof(ngx_http_stoa_place_set_t));
+    head = ngx_align(head + sh->place_sets
+                            * sizeof(ngx_http_stoa_place_set_t), 128);
     left = size - head;
 
     sh->layout = NGX_HTTP_STOA_ZONE_LAYOUT;

@@ -22,11 +22,12 @@
 #define NGX_HTTP_STOA_ZONE_MIN      (1024 * 1024)
 #define NGX_HTTP_STOA_ZONE_MAGIC    0x53544f415a4f4e31ULL
 #define NGX_HTTP_STOA_ZONE_LAYOUT                                             \
-    (6 << 16 | sizeof(ngx_http_stoa_proc_t))
+    (7 << 16 | sizeof(ngx_http_stoa_proc_t))
 #define NGX_HTTP_STOA_RATE_WAYS     7       /* a set: two cache lines        */
 #define NGX_HTTP_STOA_FLY_WAYS      8
 #define NGX_HTTP_STOA_PROCS_MIN     16
 #define NGX_HTTP_STOA_TOKEN_WAYS    4
+#define NGX_HTTP_STOA_PLACE_WAYS    8
 #define NGX_HTTP_STOA_TOKEN_TEXT    960     /* a longer verdict is not kept  */
 #define NGX_HTTP_STOA_HINTED        8       /* ids of a kind                 */
 #define NGX_HTTP_STOA_PROCS_MAX     256
@@ -62,6 +63,45 @@ typedef struct {
 } ngx_http_stoa_token_set_t;
 
 
+/* One address of an api's target, as all workers see it. */
+
+typedef enum {
+    NGX_HTTP_STOA_HEALTH_UNKNOWN = 0,
+    NGX_HTTP_STOA_HEALTH_UP,
+    NGX_HTTP_STOA_HEALTH_DOWN
+} ngx_http_stoa_health_e;
+
+/* Why a check was bad; past these, a status. */
+
+typedef enum {
+    NGX_HTTP_STOA_WHY_NONE = 0,
+    NGX_HTTP_STOA_WHY_CONNECT,
+    NGX_HTTP_STOA_WHY_TIMEOUT,
+    NGX_HTTP_STOA_WHY_INVALID,
+    NGX_HTTP_STOA_WHY_MCP
+} ngx_http_stoa_why_e;
+
+typedef struct {
+    uint64_t   tag;                  /* 0: free                              */
+    uint64_t   used_ms;              /* wall clock                           */
+    stoa_id_t  api;
+    char       name[64];             /* address and port                     */
+
+    uint64_t   health;               /* ngx_http_stoa_health_e, by checks    */
+    uint64_t   health_row;           /* that speak against it                */
+    uint64_t   health_due_ms;        /* who takes it makes the next one      */
+    uint64_t   health_at_ms;         /* the last one                         */
+    uint64_t   health_since_ms;
+    uint64_t   health_why;           /* of the last: a status, or a word     */
+} ngx_http_stoa_place_t;
+
+typedef struct {
+    uint64_t               lock;     /* of who gives a slot to another tag   */
+    uint64_t               unused[7];
+    ngx_http_stoa_place_t  way[NGX_HTTP_STOA_PLACE_WAYS];
+} ngx_http_stoa_place_set_t;
+
+
 /* Counted by one process, but its successor goes on in the same block, so
  * that the sums never go back. */
 
@@ -94,6 +134,9 @@ typedef struct {
     uint64_t  mcp_parked;            /* calls whose clients were asked,      */
     uint64_t  mcp_expired;           /* and did not come back                */
     uint64_t  mcp_hops;              /* requests that other gateways got     */
+    uint64_t  health_checks;         /* of targets,                          */
+    uint64_t  health_failed;         /* that were bad                        */
+    uint64_t  place_full;            /* addresses without a place            */
     uint64_t  refused[NGX_HTTP_STOA_REFUSALS];
     uint64_t  policy[NGX_HTTP_STOA_POLICIES_MAX][NGX_HTTP_STOA_OUTCOMES];
     uint64_t  latency[NGX_HTTP_STOA_LATENCY_N];
@@ -154,6 +197,8 @@ struct ngx_http_stoa_sh_s {
     uint64_t  fly_slot_size;
     uint64_t  token_off;             /* behind the rate slots                */
     uint64_t  token_sets;
+    uint64_t  place_off;             /* in front of the in-flight slots      */
+    uint64_t  place_sets;
     uint64_t  started_ms;            /* wall clock of the zone's birth       */
 
     uint64_t  sync_state;
@@ -212,6 +257,25 @@ void ngx_http_stoa_hint_note(ngx_http_stoa_sh_t *sh, ngx_uint_t what,
 ngx_uint_t ngx_http_stoa_hint_noted(ngx_http_stoa_sh_t *sh, ngx_uint_t what);
 ngx_uint_t ngx_http_stoa_hint_take(ngx_http_stoa_sh_t *sh, ngx_uint_t what,
     stoa_id_t *ids);
+
+/* ---- targets (ngx_http_stoa_place.c) ------------------------------------ */
+
+/* The place of this tag, which is never 0; made if it is not there.  NULL:
+ * none is free.  It may be given to another when it has not been used for
+ * NGX_HTTP_STOA_PLACE_KEPT ms: compare the tag. */
+#define NGX_HTTP_STOA_PLACE_KEPT  600000
+
+ngx_http_stoa_place_t *ngx_http_stoa_place(ngx_http_stoa_sh_t *sh,
+    uint64_t tag, const stoa_id_t *api, const ngx_str_t *name);
+/* The target is no more. */
+void ngx_http_stoa_place_free(ngx_http_stoa_sh_t *sh, uint64_t tag);
+/* A copy of each that is in use, the n-th call on; NGX_DECLINED: no more. */
+ngx_int_t ngx_http_stoa_place_next(ngx_http_stoa_sh_t *sh, ngx_uint_t *n,
+    ngx_http_stoa_place_t *copy);
+/* What the last check found: "status 503", "no connection"; at least 32
+ * bytes. */
+void ngx_http_stoa_place_why(const ngx_http_stoa_place_t *place, char *text);
+const char *ngx_http_stoa_place_health(const ngx_http_stoa_place_t *place);
 
 /* ---- processes (ngx_http_stoa_proc.c) ----------------------------------- */
 

@@ -93,6 +93,9 @@ ngx_int_t ngx_http_stoa_store_each_subscription(ngx_http_stoa_store_t *s,
 ngx_int_t ngx_http_stoa_store_each_of_tenant(ngx_http_stoa_store_t *s,
     stoa_rec_kind_e kind, const char *tenant, size_t len,
     ngx_http_stoa_store_each_pt cb, void *data);
+/* All apis whose targets are checked, by id. */
+ngx_int_t ngx_http_stoa_store_each_checked(ngx_http_stoa_store_t *s,
+    ngx_http_stoa_store_each_pt cb, void *data);
 /* Of those that are called iss, all or a tenant's; iss NULL: all of the
  * tenant's. */
 ngx_int_t ngx_http_stoa_store_each_issuer(ngx_http_stoa_store_t *s,

@@ -69,48 +69,108 @@ ngx_http_stoa_store_group(ngx_http_stoa_store_t *s,
 }
 
 
-/* All of a kind, of which there are few. */
+/* All of a kind whose records, as they lie there, want() takes; NULL: all. */
 
-static ngx_uint_t
-ngx_http_stoa_store_few(ngx_http_stoa_store_t *s, stoa_rec_kind_e kind,
-    const void **recs, ngx_uint_t max)
+static ngx_int_t
+ngx_http_stoa_store_each_of_kind(ngx_http_stoa_store_t *s,
+    stoa_rec_kind_e kind, ngx_uint_t (*want)(const MDB_val *val),
+    ngx_http_stoa_store_each_pt cb, void *data)
 {
     int                   rc;
     MDB_val               key, val;
+    ngx_int_t             ret;
     MDB_cursor           *cursor;
-    ngx_uint_t            n;
     ngx_http_stoa_key_t   k;
 
     static const stoa_id_t  first;
 
     if (s->txnid == 0 || mdb_cursor_open(s->txn, s->env->rec, &cursor) != 0) {
-        return 0;
+        return NGX_ERROR;
     }
 
     ngx_http_stoa_key_rec(&k, kind, &first, NULL);
 
     key.mv_data = k.data;
     key.mv_size = k.len;
-    n = 0;
+    ret = NGX_OK;
 
     for (rc = mdb_cursor_get(cursor, &key, &val, MDB_SET_RANGE);
-         rc == 0 && n < max && key.mv_size == k.len
+         rc == 0 && ret == NGX_OK && key.mv_size == k.len
          && ngx_memcmp(key.mv_data, k.data, 8) == 0;
          rc = mdb_cursor_get(cursor, &key, &val, MDB_NEXT))
     {
+        if (want && !want(&val)) {
+            continue;
+        }
+
         if (!stoa_rec_verify(val.mv_data, val.mv_size, kind)) {
             (void) ngx_http_stoa_store_broken(s, kind);
             continue;
         }
 
         if (!ngx_http_stoa_store_withheld(val.mv_data, kind)) {
-            recs[n++] = val.mv_data;
+            ret = cb(data, val.mv_data);
         }
     }
 
     mdb_cursor_close(cursor);
 
-    return n;
+    return ret;
+}
+
+
+typedef struct {
+    const void  **recs;
+    ngx_uint_t    n;
+    ngx_uint_t    max;
+} ngx_http_stoa_store_few_t;
+
+
+static ngx_int_t
+ngx_http_stoa_store_one_of_few(void *data, const void *rec)
+{
+    ngx_http_stoa_store_few_t *few = data;
+
+    few->recs[few->n++] = rec;
+
+    return few->n < few->max ? NGX_OK : NGX_DONE;
+}
+
+
+/* All of a kind, of which there are few. */
+
+static ngx_uint_t
+ngx_http_stoa_store_few(ngx_http_stoa_store_t *s, stoa_rec_kind_e kind,
+    const void **recs, ngx_uint_t max)
+{
+    ngx_http_stoa_store_few_t  few = { recs, 0, max };
+
+    (void) ngx_http_stoa_store_each_of_kind(s, kind, NULL,
+                                            ngx_http_stoa_store_one_of_few,
+                                            &few);
+
+    return few.n;
+}
+
+
+/* A glance at what is not verified yet: most apis have none. */
+
+static ngx_uint_t
+ngx_http_stoa_store_checks(const MDB_val *val)
+{
+    const stoa_rec_api_t  *api = val->mv_data;
+
+    return val->mv_size >= sizeof(stoa_rec_api_t) && api->health.n;
+}
+
+
+ngx_int_t
+ngx_http_stoa_store_each_checked(ngx_http_stoa_store_t *s,
+    ngx_http_stoa_store_each_pt cb, void *data)
+{
+    return ngx_http_stoa_store_each_of_kind(s, STOA_REC_API,
+                                            ngx_http_stoa_store_checks, cb,
+                                            data);
 }
 
 

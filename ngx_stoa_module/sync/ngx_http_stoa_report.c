@@ -15,6 +15,7 @@
 #define NGX_HTTP_STOA_REPORT_HINT_MS    1000
 /* Failures of one kind in a row: every tenth is said. */
 #define NGX_HTTP_STOA_REPORT_TELL_EACH  10
+#define NGX_HTTP_STOA_REPORT_TARGETS    100
 
 
 typedef struct {
@@ -43,6 +44,7 @@ static void ngx_http_stoa_report_status_add(ngx_http_stoa_report_t *rp,
     ngx_http_stoa_env_t *env, const ngx_http_stoa_meta_t *meta);
 static void ngx_http_stoa_report_sync(ngx_http_stoa_report_t *rp);
 static void ngx_http_stoa_report_policies(ngx_http_stoa_report_t *rp);
+static void ngx_http_stoa_report_targets(ngx_http_stoa_report_t *rp);
 static void ngx_http_stoa_report_rejected(ngx_http_stoa_report_t *rp,
     ngx_http_stoa_env_t *env, MDB_txn *txn);
 static int64_t ngx_http_stoa_report_number(ngx_http_stoa_report_t *rp,
@@ -285,6 +287,7 @@ ngx_http_stoa_report_status_body(ngx_http_stoa_report_t *rp)
             ngx_http_stoa_report_status_add(rp, env, &meta);
             ngx_http_stoa_report_policies(rp);
             ngx_http_stoa_report_sync(rp);
+            ngx_http_stoa_report_targets(rp);
             ngx_http_stoa_report_rejected(rp, env, txn);
         }
 
@@ -405,6 +408,47 @@ ngx_http_stoa_report_sync(ngx_http_stoa_report_t *rp)
     stoa_buf_addf(&rp->body, ",\"sync_state\":\"%s\",\"sync_error\":",
                   ngx_http_stoa_zone_sync_state(sh));
     stoa_buf_add_json(&rp->body, err, i);
+}
+
+
+/* Those that are checked, the bad ones first. */
+
+static void
+ngx_http_stoa_report_targets(ngx_http_stoa_report_t *rp)
+{
+    char                    why[32];
+    ngx_uint_t              n, told, good, down;
+    ngx_http_stoa_sh_t     *sh;
+    ngx_http_stoa_place_t   place;
+
+    sh = rp->agent->mcf->sh;
+    told = 0;
+
+    for (good = 0; good < 2; good++) {
+        n = 0;
+
+        while (told < NGX_HTTP_STOA_REPORT_TARGETS
+               && ngx_http_stoa_place_next(sh, &n, &place) == NGX_OK)
+        {
+            down = place.health == NGX_HTTP_STOA_HEALTH_DOWN;
+
+            if (place.health_at_ms == 0 || down == good) {
+                continue;
+            }
+
+            ngx_http_stoa_place_why(&place, why);
+
+            stoa_buf_addf(&rp->body, "%s{\"api\":\"%.16s\",\"target\":"
+                          "\"%s\",\"health\":\"%s\",\"error\":\"%s\","
+                          "\"checked_ms\":%llu,\"since_ms\":%llu}",
+                          told++ ? "," : ",\"targets\":[", place.api.c,
+                          place.name, ngx_http_stoa_place_health(&place), why,
+                          (unsigned long long) place.health_at_ms,
+                          (unsigned long long) place.health_since_ms);
+        }
+    }
+
+    stoa_buf_addz(&rp->body, told ? "]" : "");
 }
 
 

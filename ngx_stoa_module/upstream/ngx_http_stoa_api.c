@@ -272,6 +272,12 @@ ngx_http_stoa_api_compile(ngx_http_stoa_main_conf_t *mcf,
 
     ngx_memcpy(api->rec, rec, rec->hdr.size);
 
+    if (api->rec->health.n) {
+        api->health = stoa_rec_vec(api->rec, api->rec->health,
+                                   stoa_rec_health_t);
+        api->watched = 1;
+    }
+
     if (ngx_http_stoa_api_targets(api) != NGX_OK
         || ngx_http_stoa_api_ops(api) != NGX_OK
         || ngx_http_stoa_chain_compile(mcf, pool, api->rec,

@@ -13,6 +13,8 @@
 #define NGX_HTTP_STOA_NONE       ((ngx_uint_t) -1)
 
 
+static ngx_uint_t ngx_http_stoa_balance_level(ngx_http_stoa_api_t *api,
+    ngx_http_stoa_target_t *target, ngx_http_stoa_addr_t *addr);
 static ngx_uint_t ngx_http_stoa_balance_down(ngx_http_stoa_api_t *api,
     ngx_http_stoa_addr_t *addr);
 static ngx_uint_t ngx_http_stoa_balance_tried(ngx_http_stoa_try_t *t,
@@ -37,8 +39,9 @@ ngx_http_stoa_balance_tries(ngx_http_stoa_api_t *api)
 
 
 /*
- * Healthy addresses first, then, where there is none, any that this request
- * has not tried.
+ * Good addresses first, then, where there is none, those whose calls failed,
+ * of what this request has not tried; those whose checks are bad only where
+ * all are.
  */
 
 ngx_http_stoa_target_t *
@@ -46,12 +49,17 @@ ngx_http_stoa_balance_choose(ngx_http_stoa_api_t *api,
     ngx_http_stoa_try_t *tries, ngx_uint_t *address)
 {
     ngx_int_t                total;
-    ngx_uint_t               i, healthy, least, a[STOA_TARGETS_MAX];
+    ngx_uint_t               i, level, least, a[STOA_TARGETS_MAX];
     ngx_http_stoa_target_t  *target, *few, *best;
 
     least = api->rec->balance == STOA_BALANCE_LEAST_CONN;
 
-    for (healthy = 2; healthy-- > 0; /* void */) {
+    for (level = NGX_HTTP_STOA_LEVEL_GOOD;
+         level < NGX_HTTP_STOA_LEVEL_DOWN
+         || (level == NGX_HTTP_STOA_LEVEL_DOWN && api->watched
+             && ngx_http_stoa_target_least(api) == level);
+         level++)
+    {
         few = NULL;
         best = NULL;
         total = 0;
@@ -60,8 +68,7 @@ ngx_http_stoa_balance_choose(ngx_http_stoa_api_t *api,
             target = &api->targets[i];
             a[i] = NGX_HTTP_STOA_NONE;
 
-            if (ngx_http_stoa_balance_pick(api, target, tries, healthy,
-                                           &a[i])
+            if (ngx_http_stoa_balance_pick(api, target, tries, level, &a[i])
                 && (few == NULL || target->active * few->weight
                                    < few->active * target->weight))
             {
@@ -105,14 +112,16 @@ ngx_http_stoa_balance_choose(ngx_http_stoa_api_t *api,
 ngx_uint_t
 ngx_http_stoa_balance_pick(ngx_http_stoa_api_t *api,
     ngx_http_stoa_target_t *target, ngx_http_stoa_try_t *tries,
-    ngx_uint_t healthy, ngx_uint_t *address)
+    ngx_uint_t level, ngx_uint_t *address)
 {
     ngx_uint_t  i, a;
 
     for (i = 0; i < target->naddrs; i++) {
         a = target->ordered ? i : (target->next + i) % target->naddrs;
 
-        if (healthy && ngx_http_stoa_balance_down(api, &target->addrs[a])) {
+        if (ngx_http_stoa_balance_level(api, target, &target->addrs[a])
+            > level)
+        {
             continue;
         }
 
@@ -125,6 +134,21 @@ ngx_http_stoa_balance_pick(ngx_http_stoa_api_t *api,
     }
 
     return 0;
+}
+
+
+static ngx_uint_t
+ngx_http_stoa_balance_level(ngx_http_stoa_api_t *api,
+    ngx_http_stoa_target_t *target, ngx_http_stoa_addr_t *addr)
+{
+    ngx_uint_t  level;
+
+    level = api->watched ? ngx_http_stoa_target_level(api, target, addr)
+                         : NGX_HTTP_STOA_LEVEL_GOOD;
+
+    return level == NGX_HTTP_STOA_LEVEL_GOOD
+           && ngx_http_stoa_balance_down(api, addr)
+           ? NGX_HTTP_STOA_LEVEL_FAILED : level;
 }
 
 

@@ -10,6 +10,7 @@
 
 #include "ngx_http_stoa_upstream.h"
 #include "ngx_http_stoa_keepalive.h"
+#include "ngx_http_stoa_zone.h"
 
 
 /* One attempt; logs keep a pointer to its name. */
@@ -107,6 +108,29 @@ ngx_int_t ngx_http_stoa_address_set(ngx_http_stoa_target_t *target,
 ngx_int_t ngx_http_stoa_address_literal(ngx_http_stoa_target_t *target);
 
 
+/* ---- ngx_http_stoa_target.c: what all workers know ---------------------- */
+
+/* What speaks against an address, from nothing to everything. */
+
+typedef enum {
+    NGX_HTTP_STOA_LEVEL_GOOD = 0,
+    NGX_HTTP_STOA_LEVEL_FAILED,     /* its calls, in this worker            */
+    NGX_HTTP_STOA_LEVEL_DOWN,       /* its checks; the last resort          */
+    NGX_HTTP_STOA_LEVEL_OUT         /* it is not called                     */
+} ngx_http_stoa_level_e;
+
+/* Its place in the zone, of an api that is watched; NULL: there is none. */
+ngx_http_stoa_place_t *ngx_http_stoa_target_place(ngx_http_stoa_api_t *api,
+    ngx_http_stoa_target_t *target, ngx_http_stoa_addr_t *addr);
+ngx_uint_t ngx_http_stoa_target_level(ngx_http_stoa_api_t *api,
+    ngx_http_stoa_target_t *target, ngx_http_stoa_addr_t *addr);
+/* Of all its addresses, the least. */
+ngx_uint_t ngx_http_stoa_target_least(ngx_http_stoa_api_t *api);
+/* None can be called now: the refusal's status. */
+ngx_int_t ngx_http_stoa_target_refuse(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+
+
 /* ---- ngx_http_stoa_balance.c ------------------------------------------- */
 
 /* How many attempts a request to this api has. */
@@ -118,10 +142,11 @@ ngx_http_stoa_target_t *ngx_http_stoa_balance_choose(
     ngx_http_stoa_api_t *api, ngx_http_stoa_try_t *tries,
     ngx_uint_t *address);
 
-/* An address of this target that may be used now; 0: none. */
+/* An address of this target against which no more than this speaks; 0:
+ * none. */
 ngx_uint_t ngx_http_stoa_balance_pick(ngx_http_stoa_api_t *api,
     ngx_http_stoa_target_t *target, ngx_http_stoa_try_t *tries,
-    ngx_uint_t healthy, ngx_uint_t *address);
+    ngx_uint_t level, ngx_uint_t *address);
 
 /* Notes the attempt in t, before those in *tries. */
 void ngx_http_stoa_balance_attempt(ngx_http_stoa_api_t *api,

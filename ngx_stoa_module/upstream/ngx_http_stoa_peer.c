@@ -232,8 +232,8 @@ ngx_http_stoa_peer_next(ngx_http_stoa_peer_t *peer, ngx_uint_t *address)
     /* first the one that the request was made for */
 
     if (peer->tries == NULL
-        && ngx_http_stoa_balance_pick(peer->api, peer->written, NULL, 1,
-                                      address))
+        && ngx_http_stoa_balance_pick(peer->api, peer->written, NULL,
+                                      NGX_HTTP_STOA_LEVEL_GOOD, address))
     {
         return peer->written;
     }

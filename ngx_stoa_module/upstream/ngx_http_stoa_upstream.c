@@ -84,8 +84,8 @@ ngx_http_stoa_upstream_forward(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     api = ctx->call.api;
 
     if (rc == NGX_OK && first && first <= api->ntargets
-        && ngx_http_stoa_balance_pick(api, &api->targets[first - 1], NULL, 1,
-                                      &address))
+        && ngx_http_stoa_balance_pick(api, &api->targets[first - 1], NULL,
+                                      NGX_HTTP_STOA_LEVEL_GOOD, &address))
     {
         ctx->call.to.target = &api->targets[first - 1];
 
@@ -95,9 +95,7 @@ ngx_http_stoa_upstream_forward(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     }
 
     if (ctx->call.to.target == NULL) {
-        return ngx_http_stoa_refuse(r,
-                                    NGX_HTTP_STOA_REFUSE_UPSTREAM_UNREACHABLE,
-                                    NULL);
+        return ngx_http_stoa_target_refuse(r, ctx);
     }
 
     if (ctx->call.edge->uri && ctx->call.edge->uri(r, ctx) != NGX_OK) {

@@ -70,6 +70,12 @@ ngx_int_t ngx_http_stoa_upgrade_ask(ngx_http_request_t *r);
 void ngx_http_stoa_scrub_response(ngx_http_request_t *r);
 
 
+/* In worker 0: checks targets from now on (ngx_http_stoa_health.c). */
+void ngx_http_stoa_health_start(ngx_http_stoa_main_conf_t *mcf,
+    ngx_log_t *log);
+void ngx_http_stoa_health_exit(void);
+
+
 /* ---- compiled apis (ngx_http_stoa_api.c) -------------------------------- */
 
 /* From the LRU or compiled now: valid until the next one, or while it is held.

@@ -175,8 +175,12 @@ ngx_http_stoa_upstream_fetch_target(ngx_http_stoa_upstream_fetch_t *p,
         return ngx_http_stoa_balance_choose(p->api, p->tries, address);
     }
 
-    return ngx_http_stoa_balance_pick(p->api, p->pin, p->tries, 1, address)
-           || ngx_http_stoa_balance_pick(p->api, p->pin, p->tries, 0, address)
+    /* what is asked there is there alone */
+
+    return ngx_http_stoa_balance_pick(p->api, p->pin, p->tries,
+                                      NGX_HTTP_STOA_LEVEL_GOOD, address)
+           || ngx_http_stoa_balance_pick(p->api, p->pin, p->tries,
+                                         NGX_HTTP_STOA_LEVEL_DOWN, address)
            ? p->pin : NULL;
 }
 

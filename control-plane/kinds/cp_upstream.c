@@ -1,0 +1,108 @@
+/*
+ * What an api's upstream says beside its targets: how they are watched.
+ *
+ * Each is an object of the resource, and an array of it, empty or of one, in
+ * the record of gateways.
+ */
+
+#include <string.h>
+
+#include "kinds/cp_kind.h"
+
+
+static const char *const  cp_upstream_objects[] = { "health", NULL };
+
+
+/* 204 or 2xx: as gateways read it (upstream/_health.c). */
+static bool
+cp_upstream_status(const char *s)
+{
+    if (strlen(s) != 3 || s[0] < '1' || s[0] > '5') {
+        return false;
+    }
+
+    return strcmp(s + 1, "xx") == 0
+           || (s[1] >= '0' && s[1] <= '9' && s[2] >= '0' && s[2] <= '9');
+}
+
+
+static cp_rc_t
+cp_upstream_statuses(cp_op_t *op, const cp_json_t *api, const char *at,
+    const cp_json_t *list)
+{
+    unsigned          i;
+    const cp_json_t  *m;
+
+    for (m = list ? list->first : NULL, i = 0; m; m = m->next, i++) {
+        if (!cp_upstream_status(m->s)) {
+            return cp_fault_at(op, api, cp_arena_printf(op->arena, "%s[%u]",
+                                                        at, i),
+                               "must be a status such as 204, or 2xx");
+        }
+    }
+
+    return CP_OK;
+}
+
+
+static cp_rc_t
+cp_upstream_health(cp_op_t *op, const cp_json_t *api, const cp_json_t *health)
+{
+    const char  *type;
+
+    type = cp_json_str(health, "type");
+
+    if (strcmp(type, "mcp") == 0
+        && strcmp(cp_json_str(api, "kind"), "mcp") != 0)
+    {
+        return cp_fault_at(op, api, "upstream.health.type",
+                           "mcp is for kind mcp");
+    }
+
+    if (strcmp(type, "http") != 0 && cp_json_get(health, "path")) {
+        return cp_fault_at(op, api, "upstream.health.path",
+                           "is for type http");
+    }
+
+    if (strcmp(type, "http") != 0 && cp_json_get(health, "statuses")
+        && cp_json_get(health, "statuses")->n)
+    {
+        return cp_fault_at(op, api, "upstream.health.statuses",
+                           "is for type http");
+    }
+
+    return cp_upstream_statuses(op, api, "upstream.health.statuses",
+                                cp_json_get(health, "statuses"));
+}
+
+
+cp_rc_t
+cp_upstream_check(cp_op_t *op, const cp_json_t *api)
+{
+    const cp_json_t  *upstream, *health;
+
+    upstream = cp_json_get(api, "upstream");
+    health = cp_json_get(upstream, "health");
+
+    return health ? cp_upstream_health(op, api, health) : CP_OK;
+}
+
+
+void
+cp_upstream_body(cp_arena_t *a, const cp_json_t *api, cp_json_t *body)
+{
+    unsigned    i;
+    cp_json_t  *upstream, *object, *list;
+
+    upstream = cp_json_get(api, "upstream");
+
+    for (i = 0; cp_upstream_objects[i]; i++) {
+        object = cp_json_get(upstream, cp_upstream_objects[i]);
+
+        if (object) {
+            list = cp_json_array(a);
+            cp_json_push(list, cp_json_copy(a, object));
+            cp_json_set(a, body, cp_upstream_objects[i], list);
+        }
+    }
+}

@@ -1,0 +1,106 @@
+/*
+ * Targets as all workers see them, in the status and in the metrics: those
+ * that have a place in the zone.
+ */
+
+#include "ngx_http_stoa_observe.h"
+#include "ngx_http_stoa_store.h"
+#include "ngx_http_stoa_zone.h"
+#include "ngx_http_stoa_time.h"
+
+
+#define NGX_HTTP_STOA_TARGETS_SHOWN  1000
+
+
+/* The next one whose api there is; *n begins with 0, *left with the most. */
+
+static const stoa_rec_api_t *
+ngx_http_stoa_targets_next(ngx_http_stoa_main_conf_t *mcf, ngx_uint_t *n,
+    ngx_uint_t *left, ngx_http_stoa_place_t *place)
+{
+    const stoa_rec_api_t  *api;
+
+    while (*left && ngx_http_stoa_place_next(mcf->sh, n, place) == NGX_OK) {
+        api = ngx_http_stoa_store_api(mcf->store, &place->api);
+
+        if (api) {
+            (*left)--;
+            return api;
+        }
+    }
+
+    return NULL;
+}
+
+
+void
+ngx_http_stoa_targets_status(ngx_http_stoa_main_conf_t *mcf, stoa_buf_t *b)
+{
+    char                    why[32];
+    uint64_t                now;
+    ngx_uint_t              n, left;
+    stoa_str_t              tenant, name;
+    const stoa_rec_api_t   *api;
+    ngx_http_stoa_place_t   place;
+
+    n = 0;
+    left = NGX_HTTP_STOA_TARGETS_SHOWN;
+    now = ngx_http_stoa_wall_ms();
+
+    stoa_buf_addz(b, ",\"targets\":[");
+
+    while ((api = ngx_http_stoa_targets_next(mcf, &n, &left, &place))) {
+        tenant = stoa_rec_str(api, api->tenant_name);
+        name = stoa_rec_str(api, api->name);
+
+        stoa_buf_addf(b, "%s{\"tenant\":\"%.*s\",\"api\":\"%.*s\","
+                      "\"target\":\"%s\"",
+                      left + 1 < NGX_HTTP_STOA_TARGETS_SHOWN ? "," : "",
+                      (int) tenant.len, tenant.data, (int) name.len,
+                      name.data, place.name);
+
+        if (place.health_at_ms) {
+            ngx_http_stoa_place_why(&place, why);
+
+            stoa_buf_addf(b, ",\"health\":\"%s\",\"error\":\"%s\","
+                          "\"checked_ms\":%llu,\"since_ms\":%llu",
+                          ngx_http_stoa_place_health(&place), why,
+                          (unsigned long long)
+                              (now - ngx_min(now, place.health_at_ms)),
+                          (unsigned long long)
+                              (now - ngx_min(now, place.health_since_ms)));
+        }
+
+        stoa_buf_addz(b, "}");
+    }
+
+    stoa_buf_addz(b, "]");
+}
+
+
+void
+ngx_http_stoa_targets_metrics(ngx_http_stoa_main_conf_t *mcf, stoa_buf_t *b)
+{
+    ngx_uint_t              n, left;
+    stoa_str_t              tenant, name;
+    const stoa_rec_api_t   *api;
+    ngx_http_stoa_place_t   place;
+
+    n = 0;
+    left = NGX_HTTP_STOA_TARGETS_SHOWN;
+
+    while ((api = ngx_http_stoa_targets_next(mcf, &n, &left, &place))) {
+
+        if (place.health_at_ms == 0) {
+            continue;
+        }
+
+        tenant = stoa_rec_str(api, api->tenant_name);
+        name = stoa_rec_str(api, api->name);
+
+        stoa_buf_addf(b, "stoa_target_up{tenant=\"%.*s\",api=\"%.*s\","
+                      "target=\"%s\"} %u\n", (int) tenant.len, tenant.data,
+                      (int) name.len, name.data, place.name,
+                      place.health != NGX_HTTP_STOA_HEALTH_DOWN);
+    }
+}

@@ -1,0 +1,154 @@
+/*
+ * What all workers know of an api's targets: is there one that may be called?
+ *
+ * An api that is watched has a place in the zone for each address.  Process:
+ * workers.
+ */
+
+#include "ngx_http_stoa_balance.h"
+#include "ngx_http_stoa_refusal.h"
+#include "core/stoa_key.h"
+
+
+#define NGX_HTTP_STOA_TARGET_SEED   0x74617267ULL
+#define NGX_HTTP_STOA_TARGET_RETRY  1000
+#define NGX_HTTP_STOA_TARGET_AGAIN  1000        /* a place is looked for     */
+
+
+static void ngx_http_stoa_target_tag(ngx_http_stoa_api_t *api,
+    ngx_http_stoa_target_t *target, ngx_http_stoa_addr_t *addr);
+static ngx_msec_t ngx_http_stoa_target_wait(ngx_http_stoa_api_t *api);
+
+
+ngx_http_stoa_place_t *
+ngx_http_stoa_target_place(ngx_http_stoa_api_t *api,
+    ngx_http_stoa_target_t *target, ngx_http_stoa_addr_t *addr)
+{
+    ngx_http_stoa_place_t      *place;
+    ngx_http_stoa_main_conf_t  *mcf;
+
+    place = addr->place;
+
+    if (place && ngx_http_stoa_load(&place->tag) == addr->tag) {
+        return place;
+    }
+
+    mcf = ngx_http_cycle_get_module_main_conf(ngx_cycle, ngx_http_stoa_module);
+
+    if (addr->tag == 0) {
+        ngx_http_stoa_target_tag(api, target, addr);
+
+    } else if (place == NULL && ngx_current_msec - addr->sought
+                                < NGX_HTTP_STOA_TARGET_AGAIN)
+    {
+        return NULL;
+    }
+
+    addr->sought = ngx_current_msec;
+    addr->place = ngx_http_stoa_place(mcf->sh, addr->tag, &api->id,
+                                      &addr->name);
+
+    return addr->place;
+}
+
+
+/* The same in each worker, for as long as the target is the same. */
+
+static void
+ngx_http_stoa_target_tag(ngx_http_stoa_api_t *api,
+    ngx_http_stoa_target_t *target, ngx_http_stoa_addr_t *addr)
+{
+    uint64_t  tag;
+
+    tag = stoa_hash64(&api->id, sizeof(stoa_id_t), NGX_HTTP_STOA_TARGET_SEED);
+    tag = stoa_hash64(target->host.data, target->host.len, tag);
+    tag = stoa_hash64(target->path.data, target->path.len, tag);
+    tag = stoa_hash64(addr->name.data, addr->name.len, tag + target->secure);
+
+    addr->tag = tag ? tag : 1;
+}
+
+
+ngx_uint_t
+ngx_http_stoa_target_level(ngx_http_stoa_api_t *api,
+    ngx_http_stoa_target_t *target, ngx_http_stoa_addr_t *addr)
+{
+    ngx_http_stoa_place_t  *place;
+
+    place = ngx_http_stoa_target_place(api, target, addr);
+
+    if (place == NULL) {
+        return NGX_HTTP_STOA_LEVEL_GOOD;
+    }
+
+    if (api->health && ngx_http_stoa_load(&place->health)
+                       == NGX_HTTP_STOA_HEALTH_DOWN)
+    {
+        return api->health->all_down == STOA_ALL_DOWN_REFUSE
+               ? NGX_HTTP_STOA_LEVEL_OUT : NGX_HTTP_STOA_LEVEL_DOWN;
+    }
+
+    return NGX_HTTP_STOA_LEVEL_GOOD;
+}
+
+
+ngx_uint_t
+ngx_http_stoa_target_least(ngx_http_stoa_api_t *api)
+{
+    ngx_uint_t               i, a, least;
+    ngx_http_stoa_target_t  *target;
+
+    least = NGX_HTTP_STOA_LEVEL_OUT;
+
+    for (i = 0; i < api->ntargets; i++) {
+        target = &api->targets[i];
+
+        for (a = 0; a < target->naddrs; a++) {
+            least = ngx_min(least,
+                            ngx_http_stoa_target_level(api, target,
+                                                       &target->addrs[a]));
+        }
+    }
+
+    return least;
+}
+
+
+ngx_int_t
+ngx_http_stoa_target_refuse(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    u_char               *p;
+    ngx_msec_t            ms;
+    ngx_http_stoa_api_t  *api;
+
+    api = ctx->call.api;
+
+    if (!api->watched
+        || ngx_http_stoa_target_least(api) != NGX_HTTP_STOA_LEVEL_OUT)
+    {
+        return ngx_http_stoa_refuse(r,
+                                    NGX_HTTP_STOA_REFUSE_UPSTREAM_UNREACHABLE,
+                                    NULL);
+    }
+
+    ms = ngx_http_stoa_target_wait(api);
+
+    p = ngx_pnalloc(r->pool, NGX_INT_T_LEN);
+
+    if (p) {
+        ctx->call.retry_after.data = p;
+        ctx->call.retry_after.len = ngx_sprintf(p, "%M", (ms + 999) / 1000)
+                                    - p;
+    }
+
+    return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_UPSTREAM_OPEN, NULL);
+}
+
+
+/* When one may be called again, at the earliest. */
+
+static ngx_msec_t
+ngx_http_stoa_target_wait(ngx_http_stoa_api_t *api)
+{
+    return ngx_max(api->health->interval_ms, NGX_HTTP_STOA_TARGET_RETRY);
+}
