@@ -29,6 +29,7 @@ static const cp_route_t *const  cp_routes_tables[] = {
     cp_inbox_routes,
     cp_leak_routes,
     cp_offers_routes,
+    cp_quota_routes,
     NULL
 };
 

@@ -3,12 +3,13 @@
 # What a consumer sees of others' plans; what another plan would change; a
 # subscription that moves to another application.
 
+use POSIX ();
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use Test::Stoa;
 use Test::Stoa::Feed;
 
-my $t = Test::Stoa->new;
+my $t = Test::Stoa->new->has('stoactl');
 $t->control;
 $t->must(POST => '/v1/tenants', { name => $_ }) for qw(pub con mate far);
 my %token = map { my ($name) = @$_;
@@ -96,6 +97,39 @@ ok(!preview('old')->{possible}, 'a deprecated one');
 ok(!preview('nothing')->{possible}, 'one that is not there');
 is($t->must(GET => '/v1/audit/verify')->{ok}, JSON::PP::true,
    'the audit log knows nothing of it');
+
+# what is left
+
+sub left {
+    my ($base, $who, $path) = @_;
+    return $t->api(GET => "$base/$path/quota", undef, token => $token{$who})
+        ->{json};
+}
+my $left = left($c, 'con', 'applications/shop')->{items};
+my $tomorrow = POSIX::strftime('%Y-%m-%d', gmtime(time + 86400));
+is(scalar @$left, 1, 'of an application');
+is_deeply([@{ $left->[0] }{qw(subscription application target_tenant api plan
+                              limit_by)}],
+    [$sub->{id}, qw(shop pub open free subscription)], 'of what');
+is_deeply($left->[0]{day}, { limit => 10, used => 4, remaining => 6,
+    reset_at => "${tomorrow}T00:00:00.000Z" }, 'what, and until when');
+ok(!exists $left->[0]{month}, 'no quota, nothing left of it');
+is_deeply(left($p, 'pub', "subscriptions/$sub->{id}"), $left->[0],
+          'the publisher sees the same');
+is($t->api(GET => "$c/applications/shop/quota", undef,
+           token => $token{pub})->{status}, 404, 'not of the application');
+$t->must(PATCH => "$p/plans/free", { limit_by => 'credential',
+                                     quota_month => 2 });
+$left = left($c, 'con', "subscriptions/$sub->{id}");
+is_deeply([map { [@$_{qw(used remaining)}] } @{ $left->{credentials}[0] }
+           {qw(day month)}], [[4, 6], [4, 0]], 'of each key, never below 0');
+ok(!exists left($p, 'pub', "subscriptions/$sub->{id}")->{credentials},
+   'keys are their consumer\'s');
+$t->must(PATCH => "$p/plans/free", { limit_by => 'subscription' });
+like(($t->stoactl(qw(quota shop -t con)))[1], qr/\bopen +free +4 +6 /,
+     'stoactl quota');
+like(($t->stoactl(qw(quota con/shop/open -t pub)))[1], qr/ 4 +6 /,
+     'of one subscription');
 
 # another application
 

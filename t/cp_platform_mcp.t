@@ -196,7 +196,7 @@ is(left(), 'day 5/5 month 5/95, day 1/9 month 1/99', 'also of a new one');
 $t->must('PATCH', $plan, { limit_by => 'application', quota_month => 0 });
 is(left(), 'day 6/4, day 6/4', 'shared, by application');
 $t->must('PATCH', $plan, { limit_by => 'credential' });
-is(left(), ', ', 'a key\'s is not known');
+is(left(), ', ', 'each key has its own');
 $t->must('PATCH', $plan, { limit_by => 'subscription', quota_day => 0 });
 is(rest('acme', 'health')->{json}{gateways}{offline}, 1, 'health');
 

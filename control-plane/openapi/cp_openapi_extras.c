@@ -228,6 +228,16 @@ const cp_openapi_extra_t  cp_openapi_extras[] = {
 
     { "GET /v1/tenants/{tenant}/usage", "[" USAGE "]", NULL, USAGE_ANSWER },
 
+    { "GET /v1/tenants/{tenant}/applications/{application}/quota", NULL, NULL,
+      OK_JSON("by what gateways have reported; without a day or a month there"
+              " is no such quota",
+              "{\"type\":\"object\",\"required\":[\"items\"],\"properties\":"
+              "{\"items\":{\"type\":\"array\",\"items\":" REF("QuotaLeft")
+              "}}}") },
+
+    { "GET /v1/tenants/{tenant}/subscriptions/{subscription}/quota", NULL,
+      NULL, OK_JSON("the same of one", REF("QuotaLeft")) },
+
     { "GET /platform/v1/apis",
       "[" QUERY("query", TOLD, "words to look for") ","
       QUERY("kind", "{\"type\":\"string\",\"enum\":[\"rest\",\"mcp\","

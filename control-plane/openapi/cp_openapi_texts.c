@@ -114,6 +114,23 @@ const char *const  cp_openapi_schemas_text[] = {
     INT64("0") ",\"p95_us\":" INT64("0") ",\"p99_us\":" INT64("0")
     "}}}}}",
 
+    "QuotaWindow",
+    "{\"type\":\"object\",\"required\":[\"limit\",\"used\",\"remaining\","
+    "\"reset_at\"],\"properties\":{\"limit\":" INT64("1") ",\"used\":"
+    INT64("0") ",\"remaining\":" INT64("0") ",\"reset_at\":" TIME "}}",
+
+    "QuotaLeft",
+    "{\"type\":\"object\",\"required\":[\"subscription\",\"application\","
+    "\"plan\",\"state\"],\"properties\":{\"subscription\":" TEXT
+    ",\"application\":" TEXT ",\"target_tenant\":" TEXT ",\"api\":" TEXT
+    ",\"server\":" TEXT ",\"plan\":" TEXT ",\"state\":" TEXT
+    ",\"limit_by\":{\"type\":\"string\",\"enum\":[\"subscription\","
+    "\"application\",\"credential\"]},\"day\":" REF("QuotaWindow")
+    ",\"month\":" REF("QuotaWindow") ",\"credentials\":{\"type\":\"array\","
+    "\"items\":{\"type\":\"object\",\"required\":[\"credential\"],"
+    "\"properties\":{\"credential\":" TEXT ",\"day\":" REF("QuotaWindow")
+    ",\"month\":" REF("QuotaWindow") "}}}}}",
+
     "Whoami",
     "{\"type\":\"object\",\"required\":[\"id\",\"name\",\"kind\","
     "\"permissions\",\"grants\"],\"properties\":{\"id\":" TEXT ",\"name\":"

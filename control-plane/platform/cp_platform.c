@@ -6,6 +6,7 @@
 
 #include "op/cp_app.h"
 #include "catalogue/cp_specs.h"
+#include "feed/cp_quota.h"
 #include "feed/cp_usage.h"
 #include "platform/cp_platform.h"
 
@@ -555,6 +556,35 @@ cp_platform_application(cp_op_t *op, cp_json_t *out)
     cp_json_set(op->arena, out, "application", app);
 
     return CP_OK;
+}
+
+
+/* Adds `quota` to the caller's subscriptions. */
+static cp_rc_t
+cp_platform_quota(cp_op_t *op, cp_json_t *items)
+{
+    cp_rc_t     rc;
+    cp_tx_t    *tx;
+    cp_json_t  *item, *quotas, *quota;
+
+    if (cp_tx_open(op->app->db, false, &tx, &op->err) != CP_OK) {
+        return CP_ERROR;
+    }
+
+    rc = cp_quota_read(tx, op->arena, op->actor.application, &quotas,
+                       &op->err);
+    cp_tx_rollback(tx);
+
+    for (item = items->first; rc == CP_OK && item; item = item->next) {
+        quota = cp_json_get(quotas, cp_json_str(item, "id"));
+
+        if (quota) {
+            cp_json_set(op->arena, item, "quota",
+                        cp_json_copy(op->arena, quota));
+        }
+    }
+
+    return rc;
 }
 
 

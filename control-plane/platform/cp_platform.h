@@ -52,9 +52,6 @@ cp_rc_t cp_platform_usage(cp_op_t *op, int64_t days, cp_json_t **out)
 /* -> {status, version, time, uptime_s, revision, gateways} */
 cp_rc_t cp_platform_health(cp_op_t *op, cp_json_t **out) CP_MUST_CHECK;
 
-/* Adds `quota` to the caller's subscriptions (cp_platform_quota.c). */
-cp_rc_t cp_platform_quota(cp_op_t *op, cp_json_t *items) CP_MUST_CHECK;
-
 
 /* The MCP tools (cp_platform_tools.c). */
 

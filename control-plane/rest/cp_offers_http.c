@@ -6,10 +6,9 @@
 
 #include <inttypes.h>
 #include <string.h>
-#include <time.h>
 
 #include "auth/cp_auth.h"
-#include "feed/cp_usage.h"
+#include "feed/cp_quota.h"
 #include "kinds/cp_hold.h"
 #include "kinds/cp_kind.h"
 #include "kinds/cp_notice.h"
@@ -366,16 +365,10 @@ cp_preview_used(cp_req_t *r, cp_tx_t *tx, const char *id, cp_json_t *out)
 {
     cp_rc_t      rc;
     int64_t      day, month;
-    time_t       t;
-    struct tm    tm;
     cp_rows_t    rows;
     cp_json_t   *used;
 
-    day = cp_time_ms();
-    t = (time_t) (day / 1000);
-    (void) gmtime_r(&t, &tm);
-    day -= day % CP_USAGE_DAY_MS;
-    month = day - (int64_t) (tm.tm_mday - 1) * CP_USAGE_DAY_MS;
+    cp_quota_began(cp_time_ms(), &day, &month);
 
     rc = cp_tx_query(tx, r->op.arena, "SELECT CAST(COALESCE(SUM(CASE WHEN"
                      " start_ms >= $3 THEN c2xx + c3xx + c4xx + c5xx ELSE 0"

@@ -322,6 +322,43 @@ ctl_run_usage(ctl_t *c)
 
 
 ctl_exit_e
+ctl_run_quota(ctl_t *c)
+{
+    bool               one;
+    cp_json_t         *v, *items;
+    ctl_exit_e         rc;
+    const char        *path, *id;
+    const ctl_kind_t  *kind;
+
+    one = strchr(c->arg[0], '/') != NULL
+          || stoa_id_valid(c->arg[0], strlen(c->arg[0]));
+    kind = ctl_kind(one ? "subscription" : "application");
+    id = c->arg[0];
+
+    rc = one ? ctl_subscription_id(c, c->arg[0], &id) : CTL_DONE;
+
+    if (rc == CTL_DONE) {
+        rc = ctl_path(c, kind, NULL, id, &path);
+    }
+
+    if (rc == CTL_DONE) {
+        rc = ctl_get(c, cp_arena_printf(c->arena, "%s/quota", path), &v);
+    }
+
+    if (rc != CTL_DONE) {
+        return rc;
+    }
+
+    items = cp_json_get(v, "items");
+
+    return ctl_print(c, items != NULL ? items : v,
+                     "subscription application target_tenant api server plan"
+                     " day.used day.remaining day.reset_at month.used"
+                     " month.remaining month.reset_at");
+}
+
+
+ctl_exit_e
 ctl_run_effective(ctl_t *c)
 {
     unsigned     i;

@@ -659,6 +659,12 @@ const ctl_cmd_t  ctl_table[] = {
       "Example: stoactl usage --from 7d --by application,refused",
       ctl_run_usage, NULL, NULL },
 
+    { "quota", "WHOSE", NULL,
+      "show what is left of the day's and the month's quotas",
+      "Of an application, or of a subscription: [TENANT/]APPLICATION/API, "
+      "or its id. By what gateways have reported.",
+      ctl_run_quota, NULL, NULL },
+
     { "whoami", "", NULL,
       "show what the token is and may do", NULL,
       ctl_run_whoami, NULL, NULL },
