@@ -11,6 +11,7 @@ static const cp_route_t *const  cp_routes_tables[] = {
     cp_session_routes,
     cp_factor_routes,
     cp_invite_routes,
+    cp_oidc_routes,
     cp_resource_routes,
     cp_can_i_routes,
     cp_tenant_routes,

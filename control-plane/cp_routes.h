@@ -14,6 +14,7 @@ extern const cp_route_t  cp_system_routes[];
 extern const cp_route_t  cp_session_routes[];
 extern const cp_route_t  cp_factor_routes[];
 extern const cp_route_t  cp_invite_routes[];
+extern const cp_route_t  cp_oidc_routes[];
 extern const cp_route_t  cp_resource_routes[];
 extern const cp_route_t  cp_can_i_routes[];
 extern const cp_route_t  cp_tenant_routes[];

@@ -64,6 +64,48 @@ is($r->{status}, 200, 'a role of the realm is one of the platform')
     or diag $r->{body};
 
 
+# one person, by token or by login
+
+my $me = as($tok)->{json}{id};
+my $row = $t->must(GET => "/v1/users/$me");
+is($row->{subject}, $dev, 'who comes with a token is a person here');
+is($row->{issuer}, $kc->issuer, "the provider's");
+is($row->{login}, 'dev', 'called as there');
+is($row->{tenant}, 'acme', 'at home in his tenant');
+as($tok) for 1 .. 5;
+is($t->must(GET => "/v1/users/$me")->{seen_at}, $row->{seen_at},
+   'that he was here is written once a day');
+is($t->api(GET => '/v1/users?subject=' . $odd)->{json}{items}[0], undef,
+   'who may nothing is nobody here');
+$t->must(POST => '/v1/tenants/globex/role-bindings',
+         { user => $me, role => 'viewer' });
+is(as($tok, '/v1/tenants/globex')->{status}, 200,
+   'he has what he was given here, too');
+is($t->api(POST => "/v1/users/$me/disable")->{status}, 200, 'disabled here');
+$r = as($tok);
+is($r->{status}, 403, 'his token is refused at once');
+like($r->{json}{detail}, qr/not active/, 'and why');
+$t->must(POST => "/v1/users/$me/enable");
+is(as($tok)->{status}, 200, 'enabled again: taken again');
+is($t->api(DELETE => "/v1/users/$me")->{status}, 204, 'removed');
+isnt(as($tok)->{json}{id}, $me, 'he is another person then');
+is(as($tok, '/v1/tenants/globex')->{status}, 404,
+   'who has nothing of what that one was given');
+my $robot = $kc->client('robot', serviceAccountsEnabled => JSON::PP::true,
+    publicClient => JSON::PP::false, secret => 'robot-secret');
+my $account = $kc->must(GET => "/clients/$robot/service-account-user")
+    ->{json}{id};
+$kc->must(PUT => "/users/$account/groups/"
+          . $kc->group('/tenants/acme/viewer'));
+my $machine = $kc->token_of($kc->{realm}, grant_type => 'client_credentials',
+    client_id => 'robot', client_secret => 'robot-secret');
+note(json_encode($machine)) if !$machine->{access_token};
+$machine = $machine->{access_token};
+is(as($machine)->{json}{role}, 'viewer', 'a program has its roles')
+    or diag as($machine)->{body};
+is(as($machine)->{json}{id}, $account, 'and is no person');
+
+
 # what is no access token of ours
 
 my $good = $kc->token('dev', scope => 'openid');

@@ -173,8 +173,8 @@ cp_session_open(cp_op_t *op, cp_tx_t *tx, const cp_session_new_t *s,
     return cp_tx_query(tx, op->arena, "INSERT INTO sessions (id, person,"
                        " digest, how, auth_at, created_at, last_at, ends_at,"
                        " rights, grants, provider, sid, secret, address,"
-                       " agent) VALUES ($1, $2, $3, $4, $5, $6, $6, $7, $8,"
-                       " $9, $10, $11, $12, $13, $14)",
+                       " agent, rules) VALUES ($1, $2, $3, $4, $5, $6, $6,"
+                       " $7, $8, $9, $10, $11, $12, $13, $14, $15)",
                        cp_args(cp_text(id), cp_text(s->person),
                                cp_text(digest), cp_text(s->how),
                                cp_int(s->auth_ms ? s->auth_ms : now),
@@ -182,7 +182,8 @@ cp_session_open(cp_op_t *op, cp_tx_t *tx, const cp_session_new_t *s,
                                cp_text(grants), cp_text(s->provider),
                                cp_text(s->sid), cp_text(sealed),
                                cp_session_cut(op->arena, s->address),
-                               cp_session_cut(op->arena, s->agent)),
+                               cp_session_cut(op->arena, s->agent),
+                               cp_text(s->provider ? op->app->rules : NULL)),
                        NULL, &op->err);
 }
 
@@ -262,9 +263,12 @@ cp_session_load(cp_op_t *op, const uint8_t *digest, bool touch,
     rc = cp_tx_query(tx, op->arena, "SELECT s.id, s.person, s.how, s.auth_at,"
                      " s.last_at, s.ends_at, s.rights, s.grants, u.name,"
                      " u.state, s.digest FROM sessions s"
-                     " JOIN users u ON u.id = s.person WHERE s.digest = $1"
-                     " OR (s.was = $1 AND s.was_until > $2)",
-                     cp_args(cp_text(hex), cp_int(now)), &rows, &op->err);
+                     " JOIN users u ON u.id = s.person WHERE (s.digest = $1"
+                     " OR (s.was = $1 AND s.was_until > $2))"
+                     " AND COALESCE(s.rules, $3) = $3",
+                     cp_args(cp_text(hex), cp_int(now),
+                             cp_text(op->app->rules ? op->app->rules : "")),
+                     &rows, &op->err);
 
     if (rc == CP_OK && rows.rows == 0) {
         rc = cp_session_refuse(op);
@@ -680,6 +684,11 @@ cp_session_job(cp_app_t *app)
                                  cp_int(cp_time_ms() - 2 * 1000
                                         * app->conf.session_idle_s)),
                          NULL, NULL);
+    }
+
+    if (rc == CP_OK) {
+        rc = cp_tx_query(tx, a, "DELETE FROM login_marks WHERE until_at < $1",
+                         cp_args(cp_int(cp_time_ms())), NULL, NULL);
     }
 
     rc = cp_tx_finish(tx, rc, NULL);

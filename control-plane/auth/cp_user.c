@@ -95,8 +95,11 @@ cp_user_oidc(cp_op_t *op, cp_tx_t *tx, const cp_user_oidc_t *u,
                           "the provider names nobody");
     }
 
-    rc = cp_tx_query(tx, op->arena, "UPDATE users SET login = $3, title = $4,"
-                     " mail = $5 WHERE issuer = $1 AND subject = $2"
+    rc = cp_tx_query(tx, op->arena, "UPDATE users SET seen_at = $7,"
+                     " login = COALESCE($3, CASE WHEN $6 = 0 THEN login END),"
+                     " title = COALESCE($4, CASE WHEN $6 = 0 THEN title END),"
+                     " mail = COALESCE($5, CASE WHEN $6 = 0 THEN mail END)"
+                     " WHERE issuer = $1 AND subject = $2"
                      " RETURNING id, state",
                      cp_args(cp_text(u->issuer), cp_text(u->subject),
                              cp_user_shown(op->arena, u->login,
@@ -104,7 +107,8 @@ cp_user_oidc(cp_op_t *op, cp_tx_t *tx, const cp_user_oidc_t *u,
                              cp_user_shown(op->arena, u->title,
                                            CP_USER_TEXT_MAX),
                              cp_user_shown(op->arena, u->mail,
-                                           CP_USER_MAIL_MAX)),
+                                           CP_USER_MAIL_MAX),
+                             cp_int(u->whole), cp_int(cp_time_ms())),
                      &rows, &op->err);
     if (rc != CP_OK) {
         return rc;
@@ -141,8 +145,8 @@ cp_user_make(cp_op_t *op, cp_tx_t *tx, const cp_user_oidc_t *u,
 
     rc = cp_tx_query(tx, op->arena, "INSERT INTO users (id, name, title,"
                      " state, tenant, mail, issuer, subject, login,"
-                     " created_at, updated_at, ver) VALUES ($1, $2, $3,"
-                     " 'active', $4, $5, $6, $7, $8, $9, $9, 1)"
+                     " created_at, updated_at, seen_at, ver) VALUES ($1, $2,"
+                     " $3, 'active', $4, $5, $6, $7, $8, $9, $9, $9, 1)"
                      " ON CONFLICT (issuer, subject) DO NOTHING"
                      " RETURNING id",
                      cp_args(cp_text(made), cp_text(name),

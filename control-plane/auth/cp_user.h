@@ -34,6 +34,7 @@ typedef struct {
     const char  *title;
     const char  *mail;
     const char  *tenant;               /* id of the home; NULL: none        */
+    bool         whole;                /* else what is NULL is not known    */
 } cp_user_oidc_t;
 
 /* Finds or makes the person, keeps what is shown of him up to date.  *id: the

@@ -105,6 +105,19 @@ static const cp_opt_t  cp_opts[] = {
     cp_opt(oidc_grants, CP_OPT_WORDS, "", 0, 16000, NULL,
            "roles by claims: role:VALUE=ROLE, group:VALUE=TENANT:ROLE, "
            "client:ID=TENANT:ROLE; {tenant} and {role} in a value"),
+    cp_opt(oidc_client_id, CP_OPT_TEXT, "", 0, 200, NULL,
+           "the client by which people log in there, with a browser; needs "
+           "public_url; when empty they do not"),
+    cp_opt(oidc_secret_file, CP_OPT_TEXT, "", 0, 1000, NULL,
+           "file with its secret"),
+    cp_opt(oidc_key_file, CP_OPT_TEXT, "", 0, 1000, NULL,
+           "or PEM file with its private key, for private_key_jwt"),
+    cp_opt(oidc_key_id, CP_OPT_TEXT, "", 0, 200, NULL,
+           "the kid that the provider knows that key by; when empty none"),
+    cp_opt(oidc_client_auth, CP_OPT_TEXT, "basic", 1, 5, " basic post ",
+           "how the secret is sent: basic, post"),
+    cp_opt(oidc_scopes, CP_OPT_TEXT, "openid profile email", 1, 500, NULL,
+           "what is asked for at a login"),
     cp_opt(keycloak_admin_url, CP_OPT_TEXT, "", 0, 500, NULL,
            "the realm in Keycloak's admin API, https://host/admin/realms/NAME;"
            " when empty as the issuer says"),

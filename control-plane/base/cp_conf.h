@@ -51,6 +51,12 @@ typedef struct {
     const char  *oidc_roles_claim;
     const char  *oidc_groups_claim;
     const char  *oidc_grants;
+    const char  *oidc_client_id;       /* "": nobody logs in there          */
+    const char  *oidc_secret_file;
+    const char  *oidc_key_file;
+    const char  *oidc_key_id;
+    const char  *oidc_client_auth;
+    const char  *oidc_scopes;
     const char  *keycloak_admin_url;   /* "": of the issuer                 */
     const char  *keycloak_client_id;   /* "": no owners of applications     */
     const char  *keycloak_secret_file;

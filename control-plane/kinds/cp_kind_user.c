@@ -41,6 +41,8 @@ static const cp_field_t  user_fields[] = {
       "whether the password is for one login"),
     F("last_login_at", CP_F_TIME, RO|ND|CP_MOVES, 0, 0, NULL,
       "when the person last logged in"),
+    F("seen_at", CP_F_TIME, RO|ND|CP_MOVES, 0, 0, NULL,
+      "of a provider's person: when a token was seen, to the day"),
     F("token", CP_F_STRING, RO|ND|CP_ONCE, 0, 0, NULL,
       "of a reset: what the link says, unless it was mailed"),
     F("link", CP_F_STRING, RO|ND|CP_ONCE, 0, 0, NULL,

@@ -13,6 +13,7 @@
 #define CP_OIDC_H
 
 
+#include "auth/cp_user.h"
 #include "client/cp_client.h"
 #include "op/cp_op.h"
 #include "core/stoa_jose.h"
@@ -28,6 +29,7 @@
 #define CP_OIDC_SKEW_S       30        /* between our clock and its          */
 #define CP_OIDC_RULES_MAX    256
 #define CP_OIDC_WORD_MAX     200       /* of what a rule looks for           */
+#define CP_OIDC_EXCHANGES    8         /* at its token endpoint, at once     */
 
 
 /* Reads the rules and the secrets of the configuration; err: what is wrong
@@ -47,13 +49,59 @@ cp_json_t *cp_oidc_state(cp_app_t *app, cp_arena_t *a);
 const char *cp_oidc_endpoint(cp_app_t *app, cp_arena_t *a, const char *name);
 
 
-/* cp_oidc_token.c */
+/* The same as people's browsers reach it. */
+const char *cp_oidc_named(cp_arena_t *a, const char *name);
+/* Does it say so of itself? */
+bool cp_oidc_says(const char *name);
+
+
+/* cp_oidc_bearer.c */
 
 /* Does an Authorization carry a JWT? */
 bool cp_oidc_looks(const char *authorization);
 /* Who that token is of: fills op->actor with what its claims give.
  * "unauthorized"; "unavailable" while there are no keys to judge it by. */
 cp_rc_t cp_oidc_bearer(cp_op_t *op, const char *authorization) CP_MUST_CHECK;
+
+/* cp_oidc_token.c */
+
+/* A JWT by the provider, of either kind, its signature right; the rest is the
+ * caller's to judge. */
+cp_rc_t cp_oidc_open(cp_op_t *op, const char *text, bool logout,
+    stoa_jwt_t *jwt) CP_MUST_CHECK;
+/* Is it of now?  *exp: seconds. */
+cp_rc_t cp_oidc_times(cp_op_t *op, const stoa_json_val_t *claims,
+    int64_t *exp) CP_MUST_CHECK;
+cp_rc_t cp_oidc_audience(cp_op_t *op, const stoa_json_val_t *claims,
+    const char *audience) CP_MUST_CHECK;
+/* A claim that is a text; NULL: it is none. */
+const char *cp_oidc_claim(cp_op_t *op, const stoa_json_val_t *claims,
+    const char *name);
+/* "unauthorized" */
+cp_rc_t cp_oidc_refuse(cp_op_t *op, const char *why);
+
+/* cp_oidc_person.c: whom a token names, as he is shown; a mail only when the
+ * provider has proved it. */
+void cp_oidc_shown(cp_op_t *op, const stoa_json_val_t *claims,
+    cp_user_oidc_t *user);
+/* Makes the actor of a bearer token, with the roles that its claims give, the
+ * person that he is here, with those that he has here; once a day it is
+ * written that he was.  A program stays what it is.  "forbidden" of who is
+ * disabled here. */
+cp_rc_t cp_oidc_person(cp_op_t *op, const stoa_json_val_t *claims)
+    CP_MUST_CHECK;
+/* The only tenant among these; NULL: several, none, or the platform. */
+const char *cp_oidc_home(const cp_grant_t *grants);
+
+/* cp_oidc_client.c */
+
+/* An answer of the token endpoint, an object, to our own client.  pairs:
+ * name, value ..., NULL.  "unauthorized": the code or token is not good. */
+cp_rc_t cp_oidc_exchange(cp_op_t *op, const char *const *pairs,
+    cp_json_t **out) CP_MUST_CHECK;
+cp_rc_t cp_oidc_client_init(cp_app_t *app, cp_err_t *err) CP_MUST_CHECK;
+/* The first line of a file; NULL: none. */
+const char *cp_oidc_file(const char *path, char *text, size_t size);
 
 /* Is it signed by the provider?  buf: len bytes that jwt points to. */
 cp_rc_t cp_oidc_signed(cp_op_t *op, const stoa_jwt_t *jwt) CP_MUST_CHECK;

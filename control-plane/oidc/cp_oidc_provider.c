@@ -340,7 +340,7 @@ cp_oidc_state(cp_app_t *app, cp_arena_t *a)
 
 
 const char *
-cp_oidc_endpoint(cp_app_t *app, cp_arena_t *a, const char *name)
+cp_oidc_named(cp_arena_t *a, const char *name)
 {
     const char  *url;
 
@@ -349,7 +349,29 @@ cp_oidc_endpoint(cp_app_t *app, cp_arena_t *a, const char *name)
     url = url ? cp_arena_strdup(a, url) : NULL;
     (void) pthread_mutex_unlock(&cp_oidc.lock);
 
-    return cp_oidc_inner(app, a, url);
+    return url;
+}
+
+
+bool
+cp_oidc_says(const char *name)
+{
+    bool              says;
+    const cp_json_t  *v;
+
+    (void) pthread_mutex_lock(&cp_oidc.lock);
+    v = cp_oidc.metadata ? cp_json_get(cp_oidc.metadata, name) : NULL;
+    says = v && v->type == CP_JSON_BOOL && v->i;
+    (void) pthread_mutex_unlock(&cp_oidc.lock);
+
+    return says;
+}
+
+
+const char *
+cp_oidc_endpoint(cp_app_t *app, cp_arena_t *a, const char *name)
+{
+    return cp_oidc_inner(app, a, cp_oidc_named(a, name));
 }
 
 

@@ -182,8 +182,6 @@ cp_owner_token(cp_look_t *look)
 {
     long              status;
     char              secret[1024];
-    FILE             *f;
-    size_t            n;
     cp_json_t        *out;
     const char       *error, *token;
     cp_oidc_ask_t     ask;
@@ -196,16 +194,9 @@ cp_owner_token(cp_look_t *look)
         return NULL;
     }
 
-    f = fopen(conf->keycloak_secret_file, "re");
-    n = f ? fread(secret, 1, sizeof(secret) - 1, f) : 0;
-    secret[n] = '\0';
-    secret[strcspn(secret, "\r\n")] = '\0';
-
-    if (f) {
-        (void) fclose(f);
-    }
-
-    if (secret[0] == '\0') {
+    if (cp_oidc_file(conf->keycloak_secret_file, secret, sizeof(secret))
+        == NULL)
+    {
         return "keycloak_secret_file holds no secret";
     }
 

@@ -25,6 +25,8 @@ struct cp_app_s {
     void        (*wake)(cp_app_t *app);    /* those who wait for news       */
     const char   *pepper;          /* of credential digests; NULL: none     */
     size_t        pepper_len;
+    const char   *rules;           /* by which a provider's claims give
+                                      roles, a digest; NULL: no provider    */
     int64_t       started_ms;      /* Unix                                  */
     atomic_bool   ready;           /* migrations done, listening            */
     atomic_bool   stopping;        /* long work should come to an end       */

@@ -56,6 +56,13 @@
     "{\"200\":{\"description\":\"" text "\",\"content\":" JSON(ANY)           \
     "},\"403\":{\"$ref\":\"#/components/responses/Error403\"}," NO_TENANT "}"
 
+/* Answers to a browser that goes there. */
+#define BROWSER(text)                                                         \
+    "{\"303\":{\"description\":\"" text "\",\"headers\":{\"Location\":"       \
+    "{\"schema\":" TEXT "}}},\"401\":{\"$ref\":"                              \
+    "\"#/components/responses/Error401\"},\"403\":{\"$ref\":"                 \
+    "\"#/components/responses/Error403\"}," NO_TENANT "}"
+
 #define NO_METHOD                                                             \
     "{\"405\":{\"description\":\"no streams or sessions\",\"content\":"       \
     "{\"application/problem+json\":{\"schema\":" REF("Problem") "}}}}"
@@ -214,6 +221,26 @@ const cp_openapi_extra_t  cp_openapi_extras[] = {
            SECRET_MAX("43") ",\"name\":" TEXT_MAX("63") ",\"title\":"
            TEXT_MAX("200") ",\"password\":" SECRET_MAX("256") "}}"),
       BY_LINK("accepted") },
+    { "GET /v1/session/ways", NULL, NULL,
+      OK_JSON("by a password, at the provider", ANY) },
+    { "GET /v1/session/oidc",
+      "[" QUERY("to", TEXT, "where to go on: a path here, else home") "]",
+      NULL, BROWSER("to the provider") },
+    { "GET /v1/session/oidc/callback",
+      "[" QUERY("state", TEXT, "of the attempt") ","
+      QUERY("code", TEXT, "of the provider") ","
+      QUERY("iss", TEXT, "who the provider is") ","
+      QUERY("error", TEXT, "why there is no code") "]",
+      NULL, BROWSER("logged in: to where it was to go on") },
+    { "POST /v1/session/oidc/logout", NULL, NULL,
+      OK_JSON("where a browser goes to log out there, too",
+              "{\"type\":\"object\",\"required\":[\"location\"],"
+              "\"properties\":{\"location\":" TEXT "}}") },
+    { "POST /v1/session/oidc/backchannel-logout", NULL,
+      "{\"application/x-www-form-urlencoded\":{\"schema\":{\"type\":"
+      "\"object\",\"required\":[\"logout_token\"],\"properties\":"
+      "{\"logout_token\":" TEXT "}}}}",
+      "{\"200\":{\"description\":\"those logins are over\"}," NO_TENANT "}" },
     { "GET /v1/session", NULL, NULL,
       OK_JSON("the login", REF("Session")) },
     { "DELETE /v1/session", NULL, NULL, DONE },

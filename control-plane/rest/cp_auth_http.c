@@ -6,6 +6,7 @@
 
 #include "audit/cp_denial.h"
 #include "auth/cp_auth.h"
+#include "auth/cp_session.h"
 #include "base/cp_metrics.h"
 #include "oidc/cp_oidc.h"
 #include "resource/cp_engine.h"
@@ -15,6 +16,7 @@
 
 static cp_rc_t cp_auth_admin(cp_req_t *r);
 static cp_rc_t cp_auth_path(cp_req_t *r);
+static cp_rc_t cp_auth_none(cp_req_t *r);
 
 
 cp_rc_t
@@ -70,7 +72,34 @@ cp_auth_admin(cp_req_t *r)
         rc = cp_auth_bearer(&r->op, CP_AUTH_ADMIN, bearer);
     }
 
-    return rc == CP_OK ? cp_auth_path(r) : rc;
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    rc = cp_auth_path(r);
+
+    return rc == CP_DECLINED && r->op.actor.grants == NULL
+           && r->op.actor.how == CP_AUTH_USER && cp_oidc_used(r->op.app)
+           ? cp_auth_none(r) : rc;
+}
+
+
+/* Who logs in at the provider and may nothing learns what was looked for. */
+static cp_rc_t
+cp_auth_none(cp_req_t *r)
+{
+    const cp_conf_t     *conf = &r->op.app->conf;
+    const cp_session_t  *s = r->op.session;
+
+    if (s && strcmp(s->how, "oidc") != 0) {
+        return CP_DECLINED;
+    }
+
+    cp_op_clear(&r->op);
+
+    return cp_err_set(&r->op.err, "forbidden", "no role: none by the claims "
+                      "\"%s\" and \"%s\" of the provider, none given here",
+                      conf->oidc_roles_claim, conf->oidc_groups_claim);
 }
 
 

@@ -58,7 +58,8 @@
     row(44, "0044_sign_up")                                                   \
     row(45, "0045_person_of")                                                 \
     row(46, "0046_owners")                                                    \
-    row(47, "0047_gateway_targets")
+    row(47, "0047_gateway_targets")                                           \
+    row(48, "0048_oidc_logins")
 
 
 typedef struct {

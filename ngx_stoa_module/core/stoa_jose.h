@@ -72,6 +72,12 @@ bool stoa_jwt_looks(const char *s, size_t len);
  * says why not, for people; nothing of the token is in it. */
 stoa_rc_t stoa_jwt_parse(const char *s, size_t len, char *buf,
     stoa_jwt_t *jwt, const char **why) STOA_MUST_CHECK;
+/* The same of another type of token than those that let somebody in; types: in
+ * lower case, NULL ends. */
+extern const char *const  stoa_jwt_logout_types[];
+stoa_rc_t stoa_jwt_parse_as(const char *const *types, const char *s,
+    size_t len, char *buf, stoa_jwt_t *jwt, const char **why)
+    STOA_MUST_CHECK;
 
 /* A claim: a top-level name as it is, or a path into objects that begins with
  * a slash (RFC 6901: "/realm_access/roles").  False: it is not there. */

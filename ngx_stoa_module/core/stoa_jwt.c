@@ -11,8 +11,9 @@
 static size_t stoa_jwt_object(const char *s, size_t len, char *dst,
     stoa_json_val_t *root);
 static const char *stoa_jwt_header(const stoa_json_val_t *header,
-    stoa_jwt_t *jwt);
-static bool stoa_jwt_typ(const stoa_json_val_t *header);
+    const char *const *types, stoa_jwt_t *jwt);
+static bool stoa_jwt_typ(const stoa_json_val_t *header,
+    const char *const *types);
 static bool stoa_jwt_step(const stoa_json_val_t *object, const char **path,
     const char *end, stoa_json_val_t *val);
 static size_t stoa_jwt_string(const stoa_json_val_t *val, bool split,
@@ -34,6 +35,10 @@ static const char *const  stoa_jwt_refused[] = {
 
 static const char *const  stoa_jwt_types[] = {
     "jwt", "at+jwt", "application/at+jwt", "application/jwt", NULL
+};
+
+const char *const  stoa_jwt_logout_types[] = {
+    "logout+jwt", "application/logout+jwt", "jwt", NULL
 };
 
 
@@ -73,6 +78,14 @@ stoa_rc_t
 stoa_jwt_parse(const char *s, size_t len, char *buf, stoa_jwt_t *jwt,
     const char **why)
 {
+    return stoa_jwt_parse_as(stoa_jwt_types, s, len, buf, jwt, why);
+}
+
+
+stoa_rc_t
+stoa_jwt_parse_as(const char *const *types, const char *s, size_t len,
+    char *buf, stoa_jwt_t *jwt, const char **why)
+{
     size_t            n;
     const char       *dot[2], *end;
     stoa_json_val_t   header;
@@ -106,7 +119,7 @@ stoa_jwt_parse(const char *s, size_t len, char *buf, stoa_jwt_t *jwt,
         return STOA_DECLINED;
     }
 
-    *why = stoa_jwt_header(&header, jwt);
+    *why = stoa_jwt_header(&header, types, jwt);
 
     if (*why) {
         return STOA_DECLINED;
@@ -161,7 +174,8 @@ stoa_jwt_object(const char *s, size_t len, char *dst, stoa_json_val_t *root)
 
 
 static const char *
-stoa_jwt_header(const stoa_json_val_t *header, stoa_jwt_t *jwt)
+stoa_jwt_header(const stoa_json_val_t *header, const char *const *types,
+    stoa_jwt_t *jwt)
 {
     stoa_str_t          alg;
     const char *const  *name;
@@ -183,7 +197,7 @@ stoa_jwt_header(const stoa_json_val_t *header, stoa_jwt_t *jwt)
         return "The token's algorithm is not allowed.";
     }
 
-    if (!stoa_jwt_typ(header)) {
+    if (!stoa_jwt_typ(header, types)) {
         return "The token is of another type.";
     }
 
@@ -199,7 +213,7 @@ stoa_jwt_header(const stoa_json_val_t *header, stoa_jwt_t *jwt)
 
 
 static bool
-stoa_jwt_typ(const stoa_json_val_t *header)
+stoa_jwt_typ(const stoa_json_val_t *header, const char *const *types)
 {
     char                c;
     size_t              i;
@@ -215,7 +229,7 @@ stoa_jwt_typ(const stoa_json_val_t *header)
         return false;
     }
 
-    for (type = stoa_jwt_types; *type; type++) {
+    for (type = types; *type; type++) {
 
         for (i = 0; i < typ.len && (*type)[i]; i++) {
             c = typ.data[i];

@@ -235,9 +235,11 @@ sub control_args {
     my ($yaml) = slurp("$Test::Stoa::Base::ROOT/docs/identity.md")
         =~ /```yaml\n(# stoa-control\.yaml\n.*?)```/s or die "no yaml\n";
     $yaml =~ s{https://keycloak\.example/realms/stoa}{$self->issuer}ge;
+    $yaml =~ s{https://stoa\.example}{$self->{t}->control_url}ge;
     my $dir = $self->{t}->dir;
     $yaml =~ s{/etc/stoa/}{$dir/}g;
     spew("$dir/keycloak.secret", $self->{secret}{control}, 0600);
+    spew("$dir/console.secret", $self->{secret}{console}, 0600);
     return ['--config=' . spew("$dir/stoa-control.yaml", $yaml), @more];
 }
 

@@ -1,0 +1,215 @@
+/*
+ * /v1/session/oidc: logging in and out at the provider of identities.
+ */
+
+#include <string.h>
+#include <strings.h>
+
+#include "oidc/cp_oidc_login.h"
+#include "rest/cp_session_http.h"
+
+
+#define CP_OIDC_HOME  "/v1/session/oidc"
+
+
+static cp_rc_t
+cp_oidc_needed(cp_req_t *r)
+{
+    return cp_oidc_logins(r->op.app) ? CP_OK
+           : cp_err_set(&r->op.err, "not_found", "nobody logs in at a "
+                        "provider of identities here");
+}
+
+
+static cp_rc_t
+cp_oidc_go(cp_req_t *r, const char *to)
+{
+    cp_req_set_header(r, "Location", to);
+
+    return cp_req_answer(r, 303, NULL);
+}
+
+
+/* A browser's navigation, so no page's request: nothing is changed by it but
+ * for the browser that has the cookie. */
+static cp_rc_t
+cp_oidc_get(cp_req_t *r)
+{
+    cp_rc_t      rc;
+    const char  *location;
+
+    rc = cp_oidc_needed(r);
+
+    if (rc == CP_OK) {
+        rc = cp_oidc_begin(&r->op,
+                           cp_req_cookie(r, cp_oidc_login_cookie(r->op.app)),
+                           cp_req_query(r, "to"), &location, &r->cookie);
+    }
+
+    return rc == CP_OK ? cp_oidc_go(r, location) : rc;
+}
+
+
+static cp_rc_t
+cp_oidc_callback(cp_req_t *r)
+{
+    cp_rc_t         rc;
+    cp_oidc_back_t  b;
+
+    rc = cp_oidc_needed(r);
+
+    if (rc == CP_OK) {
+        rc = cp_session_perhaps(r);
+    }
+
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    memset(&b, 0, sizeof(b));
+    b.browser = cp_req_cookie(r, cp_oidc_login_cookie(r->op.app));
+    b.state = cp_req_query(r, "state");
+    b.code = cp_req_query(r, "code");
+    b.iss = cp_req_query(r, "iss");
+    b.error = cp_req_query(r, "error");
+    b.address = cp_req_address(r);
+    b.agent = cp_req_header(r, "User-Agent");
+
+    rc = cp_oidc_finish(&r->op, &b);
+
+    if (rc == CP_OK && b.cookie) {
+        r->cookie = b.cookie;
+    }
+
+    return rc == CP_OK ? cp_oidc_go(r, b.to) : rc;
+}
+
+
+static cp_rc_t
+cp_oidc_logout_post(cp_req_t *r)
+{
+    cp_rc_t      rc;
+    cp_json_t   *out;
+    const char  *location;
+
+    rc = cp_oidc_leave(&r->op, &location);
+
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    out = cp_json_object(r->op.arena);
+    cp_json_put(r->op.arena, out, "location", location ? location : "/");
+    r->cookie = cp_session_gone(&r->op);
+
+    return cp_req_answer(r, 200, out);
+}
+
+
+/* The only parameter of that name; what a token may have needs no escapes. */
+static const char *
+cp_oidc_posted(cp_req_t *r, const char *name)
+{
+    size_t       n, len;
+    const char  *p, *found;
+
+    n = strlen(name);
+    found = NULL;
+    p = cp_arena_strndup(r->op.arena, r->body ? r->body : "", r->body_len);
+
+    for (len = 0; p && *p; p += len + (p[len] == '&')) {
+        len = strcspn(p, "&");
+
+        if (len > n && strncmp(p, name, n) == 0 && p[n] == '=') {
+            if (found) {
+                return NULL;
+            }
+
+            found = cp_arena_strndup(r->op.arena, p + n + 1, len - n - 1);
+        }
+    }
+
+    return found;
+}
+
+
+static cp_rc_t
+cp_oidc_told(cp_req_t *r)
+{
+    cp_rc_t      rc;
+    const char  *type, *token;
+
+    rc = cp_oidc_needed(r);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    type = cp_req_header(r, "Content-Type");
+
+    if (type == NULL
+        || strncasecmp(type, "application/x-www-form-urlencoded", 33) != 0)
+    {
+        return cp_err_set(&r->op.err, "unsupported_media_type", "must be "
+                          "application/x-www-form-urlencoded");
+    }
+
+    token = cp_oidc_posted(r, "logout_token");
+
+    rc = token ? cp_oidc_logout(&r->op, token)
+         : cp_err_set(&r->op.err, "unauthorized", "there is no logout_token");
+
+    if (rc == CP_OK) {
+        return cp_req_answer(r, 200, NULL);
+    }
+
+    /* the provider's log has to say that it was not taken, 401 is ours */
+
+    if (rc == CP_DECLINED && r->op.err.status == 401) {
+        cp_log(CP_LOG_WARN, "oidc", "logout refused: %s", r->op.err.detail);
+        type = cp_arena_strdup(r->op.arena, r->op.err.detail);
+        cp_op_clear(&r->op);
+        rc = cp_err_set(&r->op.err, "bad_request", "%s", type);
+    }
+
+    return rc;
+}
+
+
+static cp_rc_t
+cp_oidc_ways(cp_req_t *r)
+{
+    cp_json_t  *out, *oidc;
+
+    out = cp_json_object(r->op.arena);
+    cp_json_put_bool(r->op.arena, out, "password", true);
+
+    if (cp_oidc_logins(r->op.app)) {
+        oidc = cp_json_object(r->op.arena);
+        cp_json_put(r->op.arena, oidc, "issuer",
+                    r->op.app->conf.oidc_issuer);
+        cp_json_put(r->op.arena, oidc, "login", CP_OIDC_HOME);
+        cp_json_put_bool(r->op.arena, oidc, "up",
+                         cp_oidc_named(r->op.arena, "authorization_endpoint")
+                         != NULL);
+        cp_json_set(r->op.arena, out, "oidc", oidc);
+    }
+
+    return cp_req_answer(r, 200, out);
+}
+
+
+const cp_route_t  cp_oidc_routes[] = {
+    { "GET", "/v1/session/ways", CP_AUTH_NONE, NULL, cp_oidc_ways, NULL,
+      "How one can log in here", NULL },
+    { "GET", CP_OIDC_HOME, CP_AUTH_NONE, NULL, cp_oidc_get, NULL,
+      "Log in at the provider of identities: for a browser to go to", "to" },
+    { "GET", CP_OIDC_BACK, CP_AUTH_NONE, NULL, cp_oidc_callback, NULL,
+      "Where the provider sends it back to",
+      CP_QUERY_OWN },
+    { "POST", CP_OIDC_HOME "/logout", CP_AUTH_SESSION, NULL,
+      cp_oidc_logout_post, NULL,
+      "Log out here, and where to go to log out there", NULL },
+    { "POST", CP_OIDC_HOME "/backchannel-logout", CP_AUTH_NONE, NULL,
+      cp_oidc_told, NULL, "The provider tells that a login has ended", NULL },
+    { NULL, NULL, CP_AUTH_NONE, NULL, NULL, NULL, NULL, NULL }
+};
