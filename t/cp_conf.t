@@ -84,7 +84,12 @@ refused(['--database=sqlite:' . $t->dir('x.db'),
 for (['cors_origins: "*" is no origin such as https://console.example',
       '--cors-origins=*'],
      ['tenant_limits: "api=many" is no limit: a kind, = and 0 to 10000000',
-      '--tenant-limits=api=many'])
+      '--tenant-limits=api=many'],
+     ['--trusted-proxies: trusted_proxies must have addresses, ranges such as '
+      . '10.1.0.0/16, private, loopback or none',
+      '--trusted-proxies=10.1.0.0/16,proxy.example'],
+     ['trusted_proxies: a range of all addresses lets everybody say where he '
+      . 'is from', '--trusted-proxies=10.1.0.0/16 ::/0'])
 {
     my ($why, @args) = @$_;
     refused([@args, '--check-config'], $why, "@args, to be checked");

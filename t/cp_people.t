@@ -17,7 +17,8 @@ my $t = Test::Stoa->new;
 my $first = $t->dir('admin.password');
 my $key = '--secret-key-file=' . $t->dir('stoa.key');
 my @args = ("--admin-password-file=$first", '--session-idle-s=30', $key,
-    '--public-url=https://stoa.example');
+    '--public-url=https://stoa.example',
+    '--trusted-proxies=127.0.0.0/8,10.0.0.0/8,2001:db8:1::/48');
 $t->control(args => \@args);
 
 my $port = $t->port('control');
@@ -85,6 +86,34 @@ ok(!(grep { $_ eq $a } map { slurp($_) =~ /\Q$a\E/ ? $a : () }
      grep { -f } glob($t->dir('*'))), 'his cookie stands nowhere');
 ok(!(grep { slurp($_) =~ /\Q$good\E/ } grep { -f } glob($t->dir('*'))),
    'nor his password');
+
+
+# From where: right to left past the proxies that are trusted
+
+for (['203.0.113.9', '203.0.113.9', 'whom the proxy names'],
+     ['198.51.100.1, 203.0.113.9,10.1.2.3', '203.0.113.9',
+      'not what he says himself'],
+     ['203.0.113.9, [2001:db8:1::5]:4711', '203.0.113.9', 'over IPv6'],
+     ['2001:db8:2::7 , 10.1.2.3:99', '2001:db8:2::7', 'one of IPv6'],
+     ['::ffff:203.0.113.9', '203.0.113.9', 'IPv4 in IPv6'],
+     ['203.0.113.9, unknown, 10.1.2.3', '10.1.2.3', 'up to what is none'],
+     ['10.7.7.7, 10.1.2.3', '10.7.7.7', 'when all are ours'],
+     [['203.0.113.8', '203.0.113.9', '10.1.2.3'], '203.0.113.9',
+      'of several lines'],
+     ['', '127.0.0.1', 'nobody is named'],
+     [',' x 3000, '127.0.0.1', 'nobody, often'],
+     [[('10.9.9.9') x 40], '10.9.9.9', 'many lines'])
+{
+    my ($h, $want, $what) = @$_;
+    my $r = Test::Stoa::http_once($port, 'GET', '/v1/session', headers => [
+        Cookie => "__Host-stoa=$a",
+        map { ('X-Forwarded-For' => $_) } ref $h ? @$h : $h ]);
+    is($r->{status}, 200, "$what: an answer");
+    wait_until { slurp($t->dir('control.out'))
+        =~ /client:\Q$want\E .*\Q$r->{headers}{'x-request-id'}\E/ } 5;
+    like(slurp($t->dir('control.out')),
+         qr/client:\Q$want\E .*\Q$r->{headers}{'x-request-id'}\E/, $what);
+}
 
 
 # Other sites

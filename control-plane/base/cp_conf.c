@@ -42,8 +42,10 @@ static const cp_opt_t  cp_opts[] = {
            "requests a second of one caller, ten seconds' worth at once; 0 is "
            "no limit"),
     cp_opt(rate_address, CP_OPT_INT, "400", 0, 1000000, NULL,
-           "the same of one address, before it is known who calls; 0 behind "
-           "a proxy"),
+           "the same of one address, before it is known who calls"),
+    cp_opt(trusted_proxies, CP_OPT_ALLOW, "none", 0, 0, NULL,
+           "proxies whose X-Forwarded-For says from where a request is: "
+           "addresses, ranges, private, loopback"),
     cp_opt(cors_origins, CP_OPT_TEXT, "", 0, 2000, NULL,
            "pages elsewhere that may use the interface, such as "
            "https://console.example, with spaces between"),
@@ -591,9 +593,19 @@ cp_conf_scan(int argc, char **argv, const char **file, cp_conf_t *conf,
 static cp_rc_t
 cp_conf_together(const cp_conf_t *conf, cp_err_t *err)
 {
+    unsigned  i;
+
     if ((conf->tls_certificate[0] == '\0') != (conf->tls_key[0] == '\0')) {
         return cp_err_set(err, "validation", "tls_certificate and tls_key "
                           "are needed together");
+    }
+
+    for (i = 0; i < conf->trusted_proxies.n; i++) {
+        if (conf->trusted_proxies.cidr[i].bits == 0) {
+            return cp_err_set(err, "validation", "trusted_proxies: a range of"
+                              " all addresses lets everybody say where he is"
+                              " from");
+        }
     }
 
     if (conf->insecure_cookies && strncmp(conf->listen, "127.", 4) != 0

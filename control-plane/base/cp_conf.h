@@ -26,6 +26,7 @@ typedef struct {
     int64_t      shutdown_timeout_s;
     int64_t      rate_caller;          /* a second, 0 none                  */
     int64_t      rate_address;
+    stoa_allow_t trusted_proxies;      /* whose X-Forwarded-For is believed */
     const char  *cors_origins;         /* "" none                           */
     bool         cors_credentials;
     const char  *tls_certificate;      /* "" none                           */
