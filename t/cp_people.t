@@ -70,7 +70,7 @@ my $good = 'correct horse battery';
 my $r = login('Admin ', $once, body => { new_password => $good });
 is($r->{status}, 201, 'another one is');
 my $said = $r->{headers}{'set-cookie'};
-like($said, qr/^__Host-stoa=[\w-]{43}; Path=\/; HttpOnly; Secure; SameSite=Lax$/,
+like($said, qr/(?:^|, )__Host-stoa=[\w-]{43}; Path=\/; HttpOnly; Secure; SameSite=Lax$/,
      'the cookie: for this host, no script, no plain text, no other site');
 my $a = cookie_of($r);
 is($r->{json}{user}{name}, 'admin', 'who it is');
@@ -224,6 +224,46 @@ is(login('admin', 'x' x 257)->{status}, 422, 'what is too long is not hashed');
 $db->("UPDATE login_tries SET until = until - 20000 WHERE until > 0");
 wait_until { login('admin', $good)->{status} == 201 } 20;
 is(login('admin', $good)->{status}, 201, 'and nobody is locked out for ever');
+
+
+# Who has many addresses puts a name off, but not where it was logged in before
+
+sub known_of { my ($r) = @_;
+    return ($r->{headers}{'set-cookie'} // '') =~ /__Host-stoa-known=([^;]*)/
+        ? $1 : '' }
+sub with { my ($known, $at, $name, $password) = @_;
+    return ask(POST => '/v1/session', { name => $name, password => $password },
+        headers => { 'X-Forwarded-For' => $at,
+                     Cookie => "__Host-stoa-known=$known" }) }
+
+$r = with('', '203.0.113.1', 'admin', $good);
+my $known = known_of($r);
+like($r->{headers}{'set-cookie'}, qr/__Host-stoa-known=\S+; Path=\/; HttpOnly; Secure; SameSite=Strict; Max-Age=15552000/,
+     'a browser is known afterwards');
+is(with('', '2001:db8:2:1::1', 'admin', 'wrong')->{status}, 401, 'an attacker');
+$db->("UPDATE login_tries SET failures = 120 WHERE what LIKE 'name:%'");
+is(with('', '2001:db8:2:2::1', 'admin', 'wrong')->{status}, 401,
+   'with many addresses');
+is(with('', '203.0.113.1', 'admin', $good)->{status}, 429, 'puts a name off');
+is(with($known, '203.0.113.1', 'admin', $good)->{status}, 201,
+   '... not where it was logged in');
+is(with('', '203.0.113.1', 'admin', $good)->{status}, 429,
+   'and that gives the attacker nothing');
+is(with($known, '203.0.113.1', 'Admin', 'wrong')->{status}, 401,
+   'its guesses are counted');
+my @guesses = map { with($known, "203.0.113.$_", 'admin', 'wrong')->{status} }
+    1 .. 12;
+is($guesses[0], 401, 'some are free');
+is($guesses[-1], 429, 'no more than an address has, wherever it goes');
+$db->("UPDATE login_tries SET until = 0 WHERE what LIKE 'device:%'");
+(my $forged = $known) =~ s/(.)$/$1 eq '0' ? 1 : 0/e;
+is(with($forged, '203.0.113.1', 'admin', $good)->{status}, 429, 'no forged one');
+$db->("UPDATE login_tries SET what = REPLACE(what, 'name:', 'name-was:')");
+is(with('', '203.0.113.1', 'nobody', 'wrong')->{status}, 401, 'another name');
+$db->("UPDATE login_tries SET until = last_at + 20000 WHERE what LIKE 'name:%'");
+is(with($known, '203.0.113.1', 'nobody', $good)->{status}, 429,
+   'the cookie is of one name');
+$db->("DELETE FROM login_tries");
 
 
 # A second factor: codes are good once, so are recovery codes

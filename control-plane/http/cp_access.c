@@ -68,8 +68,8 @@ cp_access_log(cp_call_t *call, bool whole)
 }
 
 
-/* "a.b.c.d", "v6", each in brackets or with a port: what peers and proxies say.
- * Mapped IPv4 is IPv4. */
+/* "a.b.c.d", "v6", also in brackets or with a port: what peers and proxies
+ * say.  Mapped IPv4 is IPv4. */
 
 static bool
 cp_access_parse(const char *s, size_t len, cp_access_addr_t *out)

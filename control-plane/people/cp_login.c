@@ -3,11 +3,13 @@
  */
 
 #include <arpa/inet.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "auth/cp_session.h"
 #include "auth/cp_user.h"
 #include "base/cp_metrics.h"
+#include "base/cp_seal.h"
 #include "people/cp_factor.h"
 #include "people/cp_login.h"
 #include "people/cp_password.h"
@@ -35,7 +37,9 @@ static const struct {
 
 /* What is known of who knocks. */
 typedef struct {
-    const char  *what[BY_N];           /* keys of login_tries               */
+    const char  *what[BY_N];           /* keys of login_tries; NULL: is not
+                                          counted                           */
+    const char  *digest;               /* of the name as it was typed       */
     const char  *id;                   /* NULL: nobody                      */
     const char  *name;
     const char  *tenant;
@@ -166,13 +170,59 @@ cp_login_address(cp_arena_t *a, const char *address)
 }
 
 
+const char *
+cp_login_known_name(const cp_app_t *app)
+{
+    return app->conf.insecure_cookies ? "stoa-dev-known" : "__Host-stoa-known";
+}
+
+
+/* What a browser is counted by that this name was logged in with; NULL: none,
+ * or another name's, or too long ago. */
+static const char *
+cp_login_device(cp_op_t *op, const cp_login_t *l, const char *digest)
+{
+    char  *text, *id;
+
+    text = l->known && strlen(l->known) < 256
+           ? cp_unseal(op->arena, cp_arena_printf(op->arena, "known:%s",
+                                                  digest), l->known)
+           : NULL;
+
+    id = text ? strchr(text, ' ') : NULL;
+
+    return id && strtoll(text, NULL, 10) > cp_time_ms() ? id + 1 : NULL;
+}
+
+
+static const char *
+cp_login_know(cp_op_t *op, const char *digest)
+{
+    char   id[STOA_ID_LEN + 1];
+    char  *text;
+
+    cp_id_make(id);
+    text = cp_arena_printf(op->arena, "%lld %s", (long long) (cp_time_ms()
+                           + CP_LOGIN_KNOWN_S * (int64_t) 1000), id);
+    text = cp_seal(op->arena, cp_arena_printf(op->arena, "known:%s", digest),
+                   text);
+
+    return text == NULL ? NULL
+           : cp_arena_printf(op->arena, "%s=%s; Path=/; HttpOnly;%s "
+                             "SameSite=Strict; Max-Age=%d",
+                             cp_login_known_name(op->app), text,
+                             op->app->conf.insecure_cookies ? "" : " Secure;",
+                             CP_LOGIN_KNOWN_S);
+}
+
+
 /* Names are digests there: people type passwords into the wrong field. */
 static void
 cp_login_keys(cp_op_t *op, const cp_login_t *l, cp_knock_t *k)
 {
     uint8_t      sum[32];
     unsigned     i;
-    const char  *name, *address, *digest;
+    const char  *name, *address, *device;
 
     name = cp_user_mail(op->arena, l->name);
     name = name ? name : cp_user_name(op->arena, l->name);
@@ -180,12 +230,18 @@ cp_login_keys(cp_op_t *op, const cp_login_t *l, cp_knock_t *k)
     address = cp_login_address(op->arena, l->address);
 
     cp_sha256(name, strlen(name), sum);
-    digest = cp_hex(op->arena, sum, 16);
+    k->digest = cp_hex(op->arena, sum, 16);
+    device = cp_login_device(op, l, k->digest);
+
+    if (device) {
+        k->what[BY_BOTH] = cp_arena_printf(op->arena, "device:%s", device);
+        return;
+    }
 
     for (i = 0; i < BY_N; i++) {
         k->what[i] = cp_arena_printf(op->arena, "%s:%s:%s",
                                      cp_login_rules[i].prefix,
-                                     i == BY_ADDRESS ? "" : digest,
+                                     i == BY_ADDRESS ? "" : k->digest,
                                      i == BY_NAME ? "" : address);
     }
 }
@@ -222,7 +278,7 @@ cp_login_wait(cp_op_t *op, cp_tx_t *tx, cp_login_t *l, const cp_knock_t *k)
     unsigned   i;
     cp_rows_t  rows;
 
-    for (i = 0, most = 0; i < BY_N; i++) {
+    for (i = 0, most = 0; i < BY_N && k->what[i]; i++) {
         rc = cp_tx_query(tx, op->arena, "SELECT until FROM login_tries"
                          " WHERE what = $1", cp_args(cp_text(k->what[i])),
                          &rows, &op->err);
@@ -316,7 +372,7 @@ cp_login_failed(cp_op_t *op, const cp_login_t *l, const cp_knock_t *k,
         return CP_ERROR;
     }
 
-    for (i = 0, rc = CP_OK; i < BY_N && rc == CP_OK; i++) {
+    for (i = 0, rc = CP_OK; i < BY_N && k->what[i] && rc == CP_OK; i++) {
         rc = cp_login_count(op, tx, k->what[i], cp_login_rules[i].free,
                             cp_login_rules[i].most_s);
     }
@@ -463,6 +519,7 @@ cp_login_open(cp_op_t *op, cp_tx_t *tx, cp_login_t *l, const cp_knock_t *k)
     }
 
     l->person = k->id;
+    l->know = cp_login_know(op, k->digest);
 
     if (rc == CP_OK && l->more) {
         rc = l->more(op, tx, l);

@@ -230,6 +230,7 @@ cp_session_login(cp_req_t *r, cp_login_t *l)
 
     l->address = cp_req_address(r);
     l->agent = cp_req_header(r, "User-Agent");
+    l->known = cp_req_cookie(r, cp_login_known_name(r->op.app));
 
     rc = cp_login(&r->op, l);
 
@@ -242,6 +243,10 @@ cp_session_login(cp_req_t *r, cp_login_t *l)
     if (rc == CP_OK) {
         r->cookie = l->cookie;
         r->op.session = l->session;
+
+        if (l->know) {
+            cp_req_set_header(r, "Set-Cookie", l->know);
+        }
     }
 
     return rc;

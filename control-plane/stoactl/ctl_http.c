@@ -273,34 +273,35 @@ ctl_problem(ctl_t *c, const ctl_answer_t *answer)
 }
 
 
-/* A server gives another id at a login, and when rights have changed. */
+/* A server gives another id at a login, and when rights have changed.  Other
+ * cookies are for browsers. */
 static ctl_exit_e
 ctl_http_session(ctl_t *c)
 {
     bool                 had;
-    size_t               len, name;
+    size_t               i, len, name;
     struct curl_header  *h;
 
-    if (curl_easy_header(ctl_curl, "Set-Cookie", 0, CURLH_HEADER, -1, &h)
-        != CURLHE_OK)
+    for (i = 0; curl_easy_header(ctl_curl, "Set-Cookie", i, CURLH_HEADER, -1,
+                                 &h) == CURLHE_OK; i++)
     {
-        return CTL_DONE;
+        name = strcspn(h->value, "=;");
+        len = strcspn(h->value, ";");
+
+        if (len <= name + 1
+            || (strncmp(h->value, "__Host-stoa=", name + 1) != 0
+                && strncmp(h->value, "stoa-dev=", name + 1) != 0))
+        {
+            continue;
+        }
+
+        had = c->session != NULL;
+        c->session = cp_arena_strndup(c->arena, h->value, len);
+
+        return had ? ctl_config_session(c, c->session) : CTL_DONE;
     }
 
-    name = strcspn(h->value, "=;");
-    len = strcspn(h->value, ";");
-    had = c->session != NULL;
-
-    if (len <= name + 1
-        || (strncmp(h->value, "__Host-stoa=", name + 1) != 0
-            && strncmp(h->value, "stoa-dev=", name + 1) != 0))
-    {
-        return CTL_DONE;
-    }
-
-    c->session = cp_arena_strndup(c->arena, h->value, len);
-
-    return had ? ctl_config_session(c, c->session) : CTL_DONE;
+    return CTL_DONE;
 }
 
 
