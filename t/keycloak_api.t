@@ -126,6 +126,20 @@ my $forge = sub { my ($more, %h) = @_;
     return token($own, claims($kc->issuer, 'stoa-api', @all, typ => 'Bearer',
                               azp => 'stoa-console', %$more), %h) };
 is(as($forge->({}))->{status}, 200, 'one by the key of this test is fine');
+for (['as Keycloak names a service account', 200,
+      { preferred_username => 'service-account-ci-robot' }],
+     ['as RFC 9068 does', 200, { sub => 'ci-robot', azp => undef,
+                                 client_id => 'ci-robot' }],
+     ['a person who uses that client', 403, { preferred_username => 'dev' }],
+     ['another service account', 403,
+      { preferred_username => 'service-account-ci' }])
+{
+    my ($what, $status, $more) = @$_;
+    $r = as(token($own, claims($kc->issuer, 'stoa-api', typ => 'Bearer',
+                               azp => 'ci-robot', %$more)));
+    is($r->{status}, $status, "a rule for a client: $what");
+    is($r->{json}{role}, 'devops', '... has its role') if $status == 200;
+}
 my $now = time;
 $sample{$_->[0]} = $forge->($_->[1], %{ $_->[2] || {} }) for (
     ['expired by a minute', { exp => $now - 60 }],

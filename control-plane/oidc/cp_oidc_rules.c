@@ -5,18 +5,21 @@
  *     group:/tenants/{tenant}/{role}={tenant}:{role}
  *     client:ci-robot=acme:devops
  *
- * {tenant} and {role} stand for letters, digits, '-', '_' and '.'.  A claim
+ * client: is the client with its own credentials; a person who logged in through
+ * it has nothing of it.  {tenant} and {role} stand for letters, digits, '-', '_' and '.'.  A claim
  * that no rule fits gives nothing, and so does a tenant or a role that is not
  * there; the platform's roles are never one of a tenant.
  */
 
 #include <string.h>
+#include <strings.h>
 
 #include "auth/cp_auth.h"
 #include "oidc/cp_oidc.h"
 
 
 #define CP_OIDC_SEEN_MAX  512          /* words of a claim                   */
+#define CP_OIDC_SERVICE   "service-account-"
 
 typedef enum { CP_OIDC_ROLE, CP_OIDC_GROUP, CP_OIDC_CLIENT } cp_oidc_of_e;
 
@@ -231,6 +234,19 @@ cp_oidc_apply(cp_op_t *op, const cp_oidc_rule_t *rule,
 }
 
 
+/* Is the client itself who the token is of, and not a person who uses it?  As
+ * RFC 9068 says it (sub is the client), or as Keycloak does. */
+static bool
+cp_oidc_itself(const cp_actor_t *actor, const char *client)
+{
+    return strcmp(actor->id, client) == 0
+           || (strncasecmp(actor->name, CP_OIDC_SERVICE,
+                           sizeof(CP_OIDC_SERVICE) - 1) == 0
+               && strcasecmp(actor->name + sizeof(CP_OIDC_SERVICE) - 1,
+                             client) == 0);
+}
+
+
 /* The words of one claim, against the rules of its kind. */
 static cp_rc_t
 cp_oidc_words(cp_op_t *op, cp_oidc_of_e of, const stoa_json_val_t *claims,
@@ -266,6 +282,7 @@ cp_oidc_words(cp_op_t *op, cp_oidc_of_e of, const stoa_json_val_t *claims,
             memset(&b, 0, sizeof(b));
 
             if (cp_oidc_table.rule[i].of == of
+                && (of != CP_OIDC_CLIENT || cp_oidc_itself(&op->actor, w))
                 && cp_oidc_fits(cp_oidc_table.rule[i].value, w, &b))
             {
                 rc = cp_oidc_apply(op, &cp_oidc_table.rule[i], &b);
