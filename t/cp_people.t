@@ -559,6 +559,42 @@ $t->must(PATCH => '/v1/tenants/acme/roles/inviting',
 is(accept_it($r->{json}{token}, { name => 'zed', password => 'x' x 12 })
    ->{status}, 409, 'what its role has no more is not given');
 
+# A token never may more than who made it may now
+
+$db->("DELETE FROM login_tries");
+$j = cookie_of(login($jay, 'another of jay'));
+my %made;
+$made{his} = ask(POST => '/v1/admin-tokens', { name => 'of-jay',
+    role => 'tenant-admin', tenant => 'acme' }, cookie => $j)->{json}{token};
+$made{grandchild} = $t->api(POST => '/v1/admin-tokens', { name => 'of-of-jay',
+    role => 'developer', tenant => 'acme' }, token => $made{his})
+    ->{json}{token};
+sub by { my ($name) = @_;
+    return $t->api(GET => '/v1/tenants/acme/applications', undef,
+                   token => $made{$name})->{status} }
+sub writes { my ($name) = @_;
+    return $t->api(POST => '/v1/tenants/acme/applications', { name => '-' },
+                   token => $made{$name})->{status} }
+is(join(' ', map { by($_), writes($_) } qw(his grandchild)), '200 422 200 422',
+   'made by a person, and by that token');
+my ($role) = grep { $_->{role} eq 'tenant-admin' } @{ $t->must(GET =>
+    '/v1/tenants/acme/role-bindings?limit=500')->{items} };
+$t->must(DELETE => "/v1/tenants/acme/role-bindings/$role->{id}");
+is(join(' ', map { by($_), writes($_) } qw(his grandchild)), '200 403 200 403',
+   'who may less now has tokens that may less');
+$t->must(POST => '/v1/tenants/acme/role-bindings', { user => $jay,
+    role => 'tenant-admin' });
+is(join(' ', map { writes($_) } qw(his grandchild)), '422 422', 'and again');
+$t->must(POST => "/v1/users/$jay/disable");
+is(join(' ', map { by($_) } qw(his grandchild)), '401 401',
+   'of one who is disabled they are none');
+$t->must(POST => "/v1/users/$jay/enable");
+is(by('his'), 200, 'until he is enabled');
+$r = $t->api(POST => '/v1/admin-tokens', { name => 'mine', role => 'viewer',
+    tenant => 'acme' }, token => $made{his});
+is($r->{json}{maker}, $ja, 'it is told whose it is');
+
+
 # Whose cookie is to change keeps his login when another one fails
 
 my $s = cookie_of(login('sam', 'a password of one'));

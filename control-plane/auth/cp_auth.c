@@ -22,6 +22,8 @@ typedef struct {
     char       tenant[STOA_ID_LEN + 1];
     char       group[STOA_ID_LEN + 1];
     char       name[STOA_NAME_MAX + 1];
+    char       maker[STOA_ID_LEN + 1];         /* "": nobody's rights bound it
+                                                */
 } cp_verified_t;
 
 static struct {
@@ -110,10 +112,13 @@ cp_auth_load(cp_op_t *op, cp_auth_e how, const char *id,
     }
 
     rc = cp_tx_query(tx, op->arena, how == CP_AUTH_ADMIN
-                     ? "SELECT token_digest, state, id, name, tenant, role,"
-                       " expires_at FROM admin_tokens WHERE id = $1"
+                     ? "SELECT token_digest, CASE WHEN maker IS NULL OR"
+                       " EXISTS (SELECT 1 FROM users u WHERE u.id = t.maker"
+                       " AND u.state = 'active') THEN state ELSE 'bound' END,"
+                       " id, name, tenant, role, expires_at, maker"
+                       " FROM admin_tokens t WHERE id = $1"
                      : "SELECT token_digest, 'active', id, name, \"group\","
-                       " 'none', 0 FROM gateways WHERE id = $1",
+                       " 'none', 0, NULL FROM gateways WHERE id = $1",
                      cp_args(cp_text(id)), &rows, &op->err);
 
     if (rc == CP_OK) {
@@ -122,7 +127,11 @@ cp_auth_load(cp_op_t *op, cp_auth_e how, const char *id,
 
     cp_tx_rollback(tx);
 
-    return rc;
+    /* not within: a connection more for each worker may not be there */
+
+    return rc == CP_OK && v->maker[0]
+           ? cp_rbac_within(op, v->maker, v->tenant[0] ? v->tenant : NULL,
+                            &v->may) : rc;
 }
 
 
@@ -158,6 +167,7 @@ cp_auth_verified(cp_op_t *op, cp_tx_t *tx, cp_auth_e how,
     }
 
     cp_val_copy(v->role, sizeof(v->role), cp_cell(rows, 0, 5));
+    cp_val_copy(v->maker, sizeof(v->maker), cp_cell(rows, 0, 7));
 
     rc = cp_rbac_role(op, tx, v->tenant[0] ? v->tenant : NULL, v->role,
                       &v->may);

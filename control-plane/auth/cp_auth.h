@@ -70,6 +70,9 @@ bool cp_role_builtin(const char *name, cp_perms_t *may);
 
 bool cp_perms_has(const cp_perms_t *may, unsigned i);
 void cp_perms_add(cp_perms_t *may, unsigned i);
+/* Takes away what the actor does not hold there. */
+void cp_perms_within(cp_perms_t *may, const cp_actor_t *actor,
+    const char *tenant);
 
 /* May the actor do it in this tenant (id; NULL or "": the platform)?  A
  * permission that is not in the table is nobody's. */
@@ -119,6 +122,9 @@ cp_rc_t cp_rbac_give(cp_op_t *op, cp_tx_t *tx, const char *tenant,
 /* 403 unless the actor holds all that the person holds: who could become him
  * would gain nothing. */
 cp_rc_t cp_rbac_over(cp_op_t *op, const char *user) CP_MUST_CHECK;
+/* Takes from a token's permissions what its maker does not hold any more. */
+cp_rc_t cp_rbac_within(cp_op_t *op, const char *maker, const char *tenant,
+    cp_perms_t *may) CP_MUST_CHECK;
 /* 409 where no platform-admin would be left: a token, or a local person who
  * has logged in. */
 cp_rc_t cp_rbac_last(cp_op_t *op, cp_tx_t *tx) CP_MUST_CHECK;

@@ -261,6 +261,26 @@ cp_rbac_over(cp_op_t *op, const char *user)
 }
 
 
+cp_rc_t
+cp_rbac_within(cp_op_t *op, const char *maker, const char *tenant,
+    cp_perms_t *may)
+{
+    cp_rc_t  rc;
+    cp_op_t  by = *op;
+
+    by.actor.how = CP_AUTH_USER;
+    by.actor.grants = NULL;
+    rc = cp_rbac_user(&by, maker);
+    op->err = by.err;
+
+    if (rc == CP_OK) {
+        cp_perms_within(may, &by.actor, tenant);
+    }
+
+    return rc;
+}
+
+
 /* Without one nobody could make another, but on the server's own host. */
 cp_rc_t
 cp_rbac_last(cp_op_t *op, cp_tx_t *tx)
@@ -268,9 +288,13 @@ cp_rbac_last(cp_op_t *op, cp_tx_t *tx)
     cp_rc_t    rc;
     cp_rows_t  rows;
 
-    rc = cp_tx_query(tx, op->arena, "SELECT id FROM admin_tokens"
+    rc = cp_tx_query(tx, op->arena, "SELECT t.id FROM admin_tokens t"
                      " WHERE role = 'platform-admin' AND state = 'active'"
                      " AND (expires_at IS NULL OR expires_at > $1)"
+                     " AND (t.maker IS NULL OR EXISTS (SELECT 1 FROM users u"
+                     " JOIN global_role_bindings g ON g.\"user\" = u.id"
+                     " WHERE u.id = t.maker AND u.state = 'active'"
+                     " AND g.role = 'platform-admin'))"
                      " UNION ALL SELECT u.id FROM users u"
                      " JOIN global_role_bindings g ON g.\"user\" = u.id"
                      " WHERE g.role = 'platform-admin'"

@@ -308,6 +308,24 @@ cp_auth_covers(cp_op_t *op, const char *tenant, const cp_perms_t *may)
 }
 
 
+void
+cp_perms_within(cp_perms_t *may, const cp_actor_t *actor, const char *tenant)
+{
+    unsigned    i;
+    cp_perms_t  left;
+
+    memset(&left, 0, sizeof(left));
+
+    for (i = 0; i < CP_PERMISSIONS; i++) {
+        if (cp_perms_has(may, i) && cp_actor_holds(actor, (int) i, tenant)) {
+            cp_perms_add(&left, i);
+        }
+    }
+
+    *may = left;
+}
+
+
 bool
 cp_auth_sees(const cp_actor_t *actor, const char *tenant)
 {

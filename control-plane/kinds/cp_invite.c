@@ -278,9 +278,11 @@ cp_invite_maker(cp_op_t *op, cp_tx_t *tx, const cp_rows_t *rows, bool user,
     rc = cp_tx_query(tx, op->arena, user
                      ? "SELECT id, tenant FROM users WHERE id = $1"
                        " AND state = 'active' AND ver <> $2"
-                     : "SELECT role, tenant FROM admin_tokens WHERE id = $1"
-                       " AND state = 'active' AND (expires_at IS NULL OR"
-                       " expires_at > $2)",
+                     : "SELECT role, tenant, maker FROM admin_tokens t"
+                       " WHERE id = $1 AND state = 'active'"
+                       " AND (expires_at IS NULL OR expires_at > $2)"
+                       " AND (maker IS NULL OR EXISTS (SELECT 1 FROM users u"
+                       " WHERE u.id = t.maker AND u.state = 'active'))",
                      cp_args(cp_text(text(rows, I_INVITER)),
                              cp_int(cp_time_ms())), &m, &op->err);
     *there = rc == CP_OK && m.rows;
@@ -295,6 +297,10 @@ cp_invite_maker(cp_op_t *op, cp_tx_t *tx, const cp_rows_t *rows, bool user,
 
     tenant = text(&m, 1);
     rc = cp_rbac_role(by, tx, tenant, text(&m, 0), &may);
+
+    if (rc == CP_OK && text(&m, 2)) {
+        rc = cp_rbac_within(by, text(&m, 2), tenant, &may);
+    }
 
     return rc == CP_OK ? cp_grant_add(by, tenant, text(&m, 0), &may, true)
                        : rc;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "auth/cp_auth.h"
+#include "auth/cp_session.h"
 #include "kinds/cp_kind.h"
 #include "kinds/cp_token.h"
 
@@ -24,6 +25,8 @@ static const cp_field_t  admin_token_fields[] = {
     F_REF("tenant", IM|FI, "tenant", NULL,
       "the only tenant it reaches; not for platform-admin"),
     F("expires_at", CP_F_TIME, 0, 0, 0, NULL, "refused from then on"),
+    F("maker", CP_F_STRING, RO|ND, 0, 0, NULL,
+      "id of the person who made it: it never may more than he may now"),
     F("token", CP_F_STRING, RO|ND|CP_ONCE, 0, 0, NULL,
       "the token, only in the answer that made it"),
     F("token_digest", CP_F_STRING, RO|ND|CP_SECRET, 0, 0, NULL, ""),
@@ -67,6 +70,55 @@ cp_admin_token_outlives(cp_op_t *op, const cp_json_t *before,
 
 
 /*
+ * The person it is bound to: who makes it, or whom the token that makes it is
+ * bound to.  What somebody holds by the word of a provider is not known when
+ * he is away, so what is made by that ends with his login.
+ */
+static cp_rc_t
+cp_admin_token_maker(const cp_write_t *w, const char *tenant,
+    const char *role, const cp_json_t *before, cp_json_t *after)
+{
+    int64_t      ends;
+    cp_op_t     *op = w->op, stored = *w->op;
+    cp_rc_t      rc;
+    cp_rows_t    rows;
+    const char  *maker;
+
+    if (op->actor.how == CP_AUTH_ADMIN && before == NULL) {
+        rc = cp_tx_query(w->tx, op->arena, "SELECT maker FROM admin_tokens"
+                         " WHERE id = $1 AND maker IS NOT NULL",
+                         cp_args(cp_text(op->actor.id)), &rows, &op->err);
+        maker = rc == CP_OK && rows.rows ? cp_cell(&rows, 0, 0)->p : NULL;
+        cp_json_put(op->arena, after, "maker", maker);
+
+        return rc;
+    }
+
+    if (op->actor.how != CP_AUTH_USER) {
+        return CP_OK;
+    }
+
+    stored.actor.grants = NULL;
+
+    if (cp_rbac_user(&stored, op->actor.id) == CP_OK
+        && cp_rbac_give(&stored, w->tx, tenant, role) == CP_OK)
+    {
+        if (before == NULL) {
+            cp_json_put(op->arena, after, "maker", op->actor.id);
+        }
+
+        return CP_OK;
+    }
+
+    ends = op->session ? op->session->ends_ms : op->actor.expires;
+
+    return cp_json_num(after, "expires_at", INT64_MAX) <= ends ? CP_OK
+           : cp_err_set(&op->err, "forbidden", "you hold this by the word of"
+                        " your provider: it would outlive your login");
+}
+
+
+/*
  * A token never reaches further than the one it was made with.
  */
 static cp_rc_t
@@ -82,9 +134,16 @@ cp_admin_token_check(const cp_write_t *w, const cp_json_t *before,
     rc = cp_admin_token_outlives(w->op, before, after);
 
     if (before) {
-        return rc == CP_OK && cp_json_num(after, "expires_at", INT64_MAX)
-                              > cp_json_num(before, "expires_at", INT64_MAX)
-               ? cp_rbac_give(w->op, w->tx, tenant, role) : rc;
+        if (rc != CP_OK || cp_json_num(after, "expires_at", INT64_MAX)
+                           <= cp_json_num(before, "expires_at", INT64_MAX))
+        {
+            return rc;
+        }
+
+        rc = cp_rbac_give(w->op, w->tx, tenant, role);
+
+        return rc == CP_OK ? cp_admin_token_maker(w, tenant, role, before,
+                                                  after) : rc;
     }
 
     if (rc != CP_OK) {
@@ -112,6 +171,10 @@ cp_admin_token_check(const cp_write_t *w, const cp_json_t *before,
 
     if (rc == CP_OK) {
         rc = cp_rbac_give(w->op, w->tx, tenant, role);
+    }
+
+    if (rc == CP_OK) {
+        rc = cp_admin_token_maker(w, tenant, role, NULL, after);
     }
 
     if (rc != CP_OK) {

@@ -69,6 +69,8 @@ static const cp_dependent_t  user_dependents[] = {
     { NULL, "DELETE FROM invitations WHERE person = $1", CP_DEP_PLAIN,
       false },
     { NULL, "DELETE FROM sessions WHERE person = $1", CP_DEP_PLAIN, false },
+    { NULL, "UPDATE admin_tokens SET state = 'revoked', ver = ver + 1"
+      " WHERE maker = $1 AND state = 'active'", CP_DEP_PLAIN, false },
     { NULL, "DELETE FROM recovery_codes WHERE person = $1", CP_DEP_PLAIN,
       false },
     { NULL, NULL, 0, false }

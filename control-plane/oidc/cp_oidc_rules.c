@@ -5,10 +5,11 @@
  *     group:/tenants/{tenant}/{role}={tenant}:{role}
  *     client:ci-robot=acme:devops
  *
- * client: is the client with its own credentials; a person who logged in through
- * it has nothing of it.  {tenant} and {role} stand for letters, digits, '-', '_' and '.'.  A claim
- * that no rule fits gives nothing, and so does a tenant or a role that is not
- * there; the platform's roles are never one of a tenant.
+ * client: is the client with its own credentials; a person who logged in
+ * through it has nothing of it.  {tenant} and {role} stand for letters,
+ * digits, '-', '_' and '.'.  A claim that no rule fits gives nothing, and so
+ * does a tenant or a role that is not there; the platform's roles are never
+ * one of a tenant.
  */
 
 #include <string.h>

@@ -59,7 +59,8 @@
     row(45, "0045_person_of")                                                 \
     row(46, "0046_owners")                                                    \
     row(47, "0047_gateway_targets")                                           \
-    row(48, "0048_oidc_logins")
+    row(48, "0048_oidc_logins")                                               \
+    row(49, "0049_makers")
 
 
 typedef struct {
