@@ -109,6 +109,9 @@ cp_rc_t cp_oidc_signed(cp_op_t *op, const stoa_jwt_t *jwt) CP_MUST_CHECK;
 /* cp_oidc_rules.c: roles by what the claims say; no rule that fits: none. */
 cp_rc_t cp_oidc_rules(cp_arena_t *a, const char *text, cp_err_t *err)
     CP_MUST_CHECK;
+/* The client whose own token it is (RFC 9068, section 2.2), or of Keycloak's
+ * account for it: nobody's login.  NULL: a person's. */
+const char *cp_oidc_program(cp_op_t *op, const stoa_json_val_t *claims);
 cp_rc_t cp_oidc_grant(cp_op_t *op, const stoa_json_val_t *claims)
     CP_MUST_CHECK;
 

@@ -3,7 +3,6 @@
  */
 
 #include <string.h>
-#include <strings.h>
 
 #include "auth/cp_auth.h"
 #include "oidc/cp_oidc.h"
@@ -43,25 +42,6 @@ cp_oidc_home(const cp_grant_t *grants)
     }
 
     return grants ? grants->tenant : NULL;
-}
-
-
-/* A client's own token (RFC 9068, section 2.2), or of Keycloak's account for
- * it: nobody's login. */
-static bool
-cp_oidc_program(cp_op_t *op, const stoa_json_val_t *claims,
-    const cp_user_oidc_t *user)
-{
-    const char  *client;
-
-    client = cp_oidc_claim(op, claims, "client_id");
-    client = client ? client : cp_oidc_claim(op, claims, "azp");
-
-    return client
-           && (strcmp(client, user->subject) == 0
-               || (user->login
-                   && strncmp(user->login, "service-account-", 16) == 0
-                   && strcasecmp(user->login + 16, client) == 0));
 }
 
 
@@ -115,7 +95,7 @@ cp_oidc_person(cp_op_t *op, const stoa_json_val_t *claims)
 
     cp_oidc_shown(op, claims, &user);
 
-    if (cp_oidc_program(op, claims, &user)) {
+    if (cp_oidc_program(op, claims)) {
         return CP_OK;
     }
 

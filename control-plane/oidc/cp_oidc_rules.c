@@ -235,16 +235,43 @@ cp_oidc_apply(cp_op_t *op, const cp_oidc_rule_t *rule,
 }
 
 
-/* Is the client itself who the token is of, and not a person who uses it?  As
- * RFC 9068 says it (sub is the client), or as Keycloak does. */
-static bool
-cp_oidc_itself(const cp_actor_t *actor, const char *client)
+const char *
+cp_oidc_program(cp_op_t *op, const stoa_json_val_t *claims)
 {
-    return strcmp(actor->id, client) == 0
-           || (strncasecmp(actor->name, CP_OIDC_SERVICE,
-                           sizeof(CP_OIDC_SERVICE) - 1) == 0
-               && strcasecmp(actor->name + sizeof(CP_OIDC_SERVICE) - 1,
-                             client) == 0);
+    size_t       n;
+    const char  *client, *sub, *name;
+
+    n = sizeof(CP_OIDC_SERVICE) - 1;
+    sub = cp_oidc_claim(op, claims, "sub");
+    name = cp_oidc_claim(op, claims, "preferred_username");
+    client = cp_oidc_claim(op, claims, "client_id");
+    client = client ? client : cp_oidc_claim(op, claims, "azp");
+
+    return client
+           && ((sub && strcmp(client, sub) == 0)
+               || (name && strncmp(name, CP_OIDC_SERVICE, n) == 0
+                   && strcasecmp(name + n, client) == 0)) ? client : NULL;
+}
+
+
+static cp_rc_t
+cp_oidc_word(cp_op_t *op, cp_oidc_of_e of, const char *word)
+{
+    cp_rc_t            rc;
+    unsigned           i;
+    cp_oidc_braces_t   b;
+
+    for (i = 0, rc = CP_OK; i < cp_oidc_table.n && rc == CP_OK; i++) {
+        memset(&b, 0, sizeof(b));
+
+        if (cp_oidc_table.rule[i].of == of
+            && cp_oidc_fits(cp_oidc_table.rule[i].value, word, &b))
+        {
+            rc = cp_oidc_apply(op, &cp_oidc_table.rule[i], &b);
+        }
+    }
+
+    return rc;
 }
 
 
@@ -256,9 +283,8 @@ cp_oidc_words(cp_op_t *op, cp_oidc_of_e of, const stoa_json_val_t *claims,
     char              *words, *w;
     size_t             len;
     cp_rc_t            rc;
-    unsigned           i, seen;
+    unsigned           seen;
     stoa_json_val_t    val;
-    cp_oidc_braces_t   b;
 
     rc = CP_OK;
 
@@ -279,16 +305,7 @@ cp_oidc_words(cp_op_t *op, cp_oidc_of_e of, const stoa_json_val_t *claims,
          w < words + len && seen < CP_OIDC_SEEN_MAX && rc == CP_OK;
          w += strlen(w) + 1, seen++)
     {
-        for (i = 0; i < cp_oidc_table.n && rc == CP_OK; i++) {
-            memset(&b, 0, sizeof(b));
-
-            if (cp_oidc_table.rule[i].of == of
-                && (of != CP_OIDC_CLIENT || cp_oidc_itself(&op->actor, w))
-                && cp_oidc_fits(cp_oidc_table.rule[i].value, w, &b))
-            {
-                rc = cp_oidc_apply(op, &cp_oidc_table.rule[i], &b);
-            }
-        }
+        rc = cp_oidc_word(op, of, w);
     }
 
     return rc;
@@ -299,7 +316,7 @@ cp_rc_t
 cp_oidc_grant(cp_op_t *op, const stoa_json_val_t *claims)
 {
     cp_rc_t            rc;
-    stoa_json_val_t    val;
+    const char        *client;
     const cp_conf_t   *conf = &op->app->conf;
 
     rc = cp_oidc_words(op, CP_OIDC_ROLE, claims, conf->oidc_roles_claim);
@@ -309,11 +326,8 @@ cp_oidc_grant(cp_op_t *op, const stoa_json_val_t *claims)
                            conf->oidc_groups_claim);
     }
 
-    if (rc == CP_OK) {
-        rc = cp_oidc_words(op, CP_OIDC_CLIENT, claims,
-                           stoa_jwt_claim(claims, "azp", 3, &val)
-                           ? "azp" : "client_id");
-    }
+    client = cp_oidc_program(op, claims);
 
-    return rc;
+    return rc == CP_OK && client ? cp_oidc_word(op, CP_OIDC_CLIENT, client)
+                                 : rc;
 }
