@@ -1,7 +1,8 @@
 #!/usr/bin/perl
 
-# Checks of targets: what all workers know of them, and what they do with it.
-# The targets are servers of an nginx of their own, ill where a file says so.
+# Checks of targets and breakers: what all workers know of targets, and what
+# they do with it.  The targets are servers of an nginx of their own, ill where
+# a file says so; one that hangs up and waits is a script.
 
 use FindBin;
 use lib "$FindBin::Bin/lib";
@@ -25,6 +26,7 @@ my $servers = join '', map { <<"END" } @names;
             default_type application/json;
             return 200 '{"at":"$_","host":"\$host"}';
         }
+        location /missing { return 404; }
         location /health {
             if (-f $dir/ill-$_) { return 503; }
             return 204;
@@ -36,6 +38,16 @@ $t->write_file('ups/nginx.conf', $t->bare_conf('', name => 'ups', http =>
 $t->start_nginx('ups');
 my $mcp = $t->mcp_origin(name => 'mcp', era => 'legacy', sessions => 1);
 my $dead = $t->port('dead');
+my $odd = $t->origin(sub {
+    my ($q, $c) = @_;
+    return undef if $q->{path} =~ /drop/;
+    select undef, undef, undef, 0.6 if $q->{path} =~ /slow/;
+    if ($q->{path} =~ /cut/) {
+        $c->send_raw("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nab");
+        return undef;
+    }
+    return [$q->{path} =~ /ill/ ? 500 : 200, [], 'fine'];
+}, name => 'odd');
 
 sub ill { my ($name, $on) = @_;
           my $file = "$dir/ill-$name";
@@ -56,6 +68,19 @@ my %apis = (
     tcp => [[url('one'), "http://127.0.0.1:$dead"],
             { health => { type => 'tcp', interval_ms => 100, down => 1 } }],
     none => [[@all], {}],
+    row => [[url('one')], { breaker => { failures => 3, error_percent => 0,
+        open_ms => 400, max_open_ms => 1600 } }],
+    share => [[url('one')], { breaker => { failures => 0,
+        error_percent => 40, min_calls => 10, open_ms => 60_000 } }],
+    half => [[url('one'), url('two')], { max_fails => 0, retries => 0,
+        breaker => { failures => 2, open_ms => 60_000,
+                     max_open_percent => 50 } }],
+    single => [[url('one')], { breaker => { failures => 2, open_ms => 60_000,
+        max_open_percent => 99 } }],
+    odd => [["http://127.0.0.1:$odd"], { max_fails => 0, read_timeout_ms => 300,
+        breaker => { failures => 2, error_percent => 0, open_ms => 200 } }],
+    some => [[url('one')], { breaker => { failures => 1,
+        statuses => ['404'], open_ms => 60_000 } }],
 );
 sub documents {
     my (%more) = @_;
@@ -65,6 +90,10 @@ sub documents {
             upstream => { targets => [{ url => "http://127.0.0.1:$mcp/mcp" },
                                       { url => url('two') }],
                 health => { type => 'mcp', interval_ms => 100 } } }),
+        doc('Api', 'acme', 'talk', { kind => 'mcp', state => 'published',
+            upstream => { targets => [{ url => "http://127.0.0.1:$mcp/mcp" }],
+                breaker => { failures => 2, open_ms => 60_000 } } }),
+        sub_('acme', 'demo', 'talk', 'free'),
         map { (rest('acme', $_, $now{$_}[0], upstream => $now{$_}[1]),
                sub_('acme', 'demo', $_, 'free')) } sort keys %now);
 }
@@ -73,8 +102,9 @@ $t->gateway(workers => 2);
 my $key = $t->key('acme', 'demo');
 $t->sync;
 
-sub call { my ($api) = @_;
-           return $t->http('GET', "/apis/acme/$api/", key => $key) }
+sub call { my ($api, $path) = @_;
+           return $t->http('GET', "/apis/acme/$api/" . ($path // ''),
+                           key => $key) }
 sub seen { my ($n, $api) = @_;
     my %n;
     for (1 .. $n) {
@@ -100,21 +130,28 @@ sub state_is {
 
 sub wrong {
     my ($health, $field, $what) = @_;
+    my ($part) = $field =~ /^(\w+)\./;
     my $r = $t->api('POST', '/v1/apply', documents(
-        http => [[@all], { health => { type => 'http', %$health } }]),
+        http => [[@all], { $part => $health }]),
         headers => { 'Content-Type' => 'application/yaml' });
     is("$r->{status} " . ($r->{json}{errors}[0]{field} // $r->{body}),
-       "422 spec.upstream.health.$field", $what);
+       "422 spec.upstream.$field", $what);
 }
-wrong({ type => 'icmp' }, 'type', 'a type that there is not');
-wrong({ type => 'mcp' }, 'type', 'a ping of MCP at an api of REST');
-wrong({ path => 'health' }, 'path', 'a path without a slash');
-wrong({ path => "/a b" }, 'path', 'a path with a blank');
-wrong({ statuses => ['2xx', '2x'] }, 'statuses[1]', 'no status');
-wrong({ statuses => ['999'] }, 'statuses[0]', 'none that there is');
-wrong({ interval_ms => 1 }, 'interval_ms', 'too often');
-wrong({ up => 0 }, 'up', 'up after nothing');
-wrong({ type => 'tcp', path => '/x' }, 'path', 'a path of a connection');
+wrong({ type => 'icmp' }, 'health.type', 'a type that there is not');
+wrong({ type => 'mcp' }, 'health.type', 'a ping of MCP at an api of REST');
+wrong({ type => 'http', path => 'health' }, 'health.path', 'a path without a slash');
+wrong({ type => 'http', path => "/a b" }, 'health.path', 'a path with a blank');
+wrong({ type => 'http', statuses => ['2xx', '2x'] }, 'health.statuses[1]', 'no status');
+wrong({ type => 'http', statuses => ['999'] }, 'health.statuses[0]', 'none that there is');
+wrong({ type => 'http', interval_ms => 1 }, 'health.interval_ms', 'too often');
+wrong({ type => 'http', up => 0 }, 'health.up', 'up after nothing');
+wrong({ type => 'tcp', path => '/x' }, 'health.path', 'a path of a connection');
+wrong({ failures => 0, error_percent => 0 }, 'breaker.failures',
+      'a breaker that nothing opens');
+wrong({ open_ms => 5000, max_open_ms => 4999 }, 'breaker.max_open_ms',
+      'open for less than at first');
+wrong({ statuses => ['teapot'] }, 'breaker.statuses[0]', 'no status');
+wrong({ max_open_percent => 0 }, 'breaker.max_open_percent', 'none at all');
 
 
 # all is well
@@ -173,6 +210,104 @@ state_is('refuse', $port{one}, 'up');
 is(call('refuse')->{status}, 200, 'until it is up again');
 
 
+# breakers: failures in a row
+
+sub reached { my ($api, $name) = @_;
+    return scalar grep { m{^$name \S*} && m{ /\S*$api} }
+        $t->log_lines('ups', 'calls.log') }
+sub codes { my ($n, $api, $path) = @_;
+    return join ' ', map {
+        my $r = call($api, $path);
+        $r->{json}{code} // $r->{status} } 1 .. $n }
+sub log_of { my ($api, $text) = @_;
+    return grep { /acme\/$api $text/ }
+        split /\n/, slurp($t->dir('gw/logs/error.log')) }
+
+ill('one', 1);
+is(codes(5, 'row', 'row'), '503 503 503 upstream_open upstream_open',
+   'three failures in a row open a breaker');
+is(codes(10, 'row', 'row'), join(' ', ('upstream_open') x 10),
+   'of all workers');
+is(reached('row', 'one'), 3, 'the target is left alone');
+$r = call('row');
+is("$r->{status} $r->{headers}{'retry-after'}", '503 1', 'with Retry-After');
+wait_until { (call('row', 'row')->{json}{code} // '') ne 'upstream_open' };
+is(reached('row', 'one'), 4, 'one call finds out') or diag(codes(1, 'row'));
+like((log_of('row', 'gets no calls'))[1] // '', qr/800 ms: status 503/,
+     'then it is longer');
+my $m = $t->metrics;
+is($m->{"stoa_target_open{tenant=\"acme\",api=\"row\",target=\"127.0.0.1:"
+        . "$port{one}\"}"}, 1, 'in the metrics');
+my %row = targets('row');
+is(join(' ', @{ (values %row)[0] }{qw(breaker opened_by)}),
+   'open status 503', 'and the status');
+ill('one', 0);
+wait_until { call('row')->{status} == 200 };
+is(codes(6, 'row'), join(' ', (200) x 6), 'a good one closes it');
+is(scalar(log_of('row', 'is called again')), 1, 'a line says so');
+
+# by share: a 4xx is no failure, and heals nothing
+
+for (1 .. 12) {
+    ill('one', $_ % 2);
+    call('share', $_ % 2 ? '' : 'missing');
+}
+is(codes(1, 'share'), 'upstream_open', 'half of them failed');
+is(codes(2, 'some', 'missing'), '404 upstream_open', 'what is a failure');
+
+# no more than a share of the targets
+
+ill($_, 1) for qw(one two);
+call('half') for 1 .. 20;
+my %half = targets('half');
+is(join(' ', sort map { $_->{breaker} // 'closed' } values %half),
+   'closed open', 'of two one stays');
+is(codes(6, 'half'), join(' ', (503) x 6), 'which gets all calls');
+is(codes(6, 'single'), join(' ', (503) x 6), 'one alone stays');
+ill($_, 0) for qw(one two);
+
+# however a probe ends, the next one may come
+
+sub open_odd { wait_until { (call('odd', 'drop')->{json}{code} // '')
+                            eq 'upstream_open' } }
+open_odd();
+wait_until { (call('odd', 'ill')->{json}{code} // '') ne 'upstream_open' };
+ok(scalar(log_of('odd', 'gets no calls for 400 ms: status 500')),
+   'an answer that is an error');
+wait_until { (call('odd', 'slow')->{json}{code} // '')
+             eq 'upstream_timeout' };
+ok(scalar(log_of('odd', 'gets no calls for 800 ms: no answer in time')),
+   'no answer in time');
+my $gone;
+wait_until {
+    $gone = $t->connection;
+    $gone->send_raw($gone->request_text('GET', '/apis/acme/odd/slow',
+                                        headers => { 'X-API-Key' => $key }));
+    my $state = wait_until { my %odd = targets('odd');
+        (values %odd)[0]{breaker} eq 'half_open' } 0.2;
+    $gone->close;
+    $state };
+wait_until { call('odd')->{status} == 200 };
+is(call('odd')->{status}, 200, 'a client that leaves');
+my @many = map { $t->connection } 1 .. 20;
+open_odd();
+my $asked = $t->origin_log('odd');
+wait_until {
+    my %odd = targets('odd');
+    (values %odd)[0]{breaker_since_ms} > 900 };
+$_->send_raw($_->request_text('GET', '/apis/acme/odd/slo',
+    headers => { 'X-API-Key' => $key })) for @many;
+my %codes;
+$codes{ $_->response->{status} }++ for @many;
+$_->close for @many;
+is($t->origin_log('odd') - $asked, $codes{200} // 0,
+   'of twenty at once, who was refused reached nobody')
+    or diag(join ' ', %codes);
+$t->reload('gw');
+wait_until { call('odd')->{status} == 200 };
+call('odd', 'cut') for 1 .. 2;
+is(codes(1, 'odd'), 'upstream_open', 'answers that are cut are failures');
+
 # one prober, also after it has died and after a reload; as calls are made
 
 sub probes { return scalar grep { /^$_[0] \/health stoa-health/ }
@@ -203,6 +338,24 @@ my $other = probes('three');
 wait_until { probes('three') > $other + 5 };
 is(probes('two'), $before, 'nor asked');
 cmp_ok($before, '>', 5, 'as it was before');
+
+
+# MCP
+
+sub talk { my ($session) = @_;
+    my $r = $t->mcp('/mcp/acme', 'tools/call', { name => 'talk__echo',
+        arguments => {} }, key => $key);
+    return $r->{rpc}{error} || $r }
+wait_until { @{ $t->api('GET', '/v1/tenants/acme/apis/talk/tools')
+                ->{json}{items} || [] } } 20;
+$t->sync;
+is(talk()->{status}, 200, 'a tool is called');
+$t->kill9('mcp');
+my $error;
+wait_until { $error = talk(); ($error->{data}{code} // '')
+             eq 'upstream_open' };
+is("$error->{code} $error->{data}{code}", '503 upstream_open',
+   'a call of a tool, when its server is set aside') or diag(json_encode($error));
 
 $t->allow_log('exited on signal 9');
 $t->done;

@@ -11,6 +11,7 @@ const cp_report_field_t  cp_target_fields[] = {
     { "api",        CP_REPORT_ID,   true,  STOA_ID_LEN },
     { "target",     CP_REPORT_TEXT, true,  64 },
     { "health",     CP_REPORT_CODE, false, 16 },
+    { "breaker",    CP_REPORT_CODE, false, 16 },
     { "error",      CP_REPORT_TEXT, false, 64 },
     { "checked_ms", CP_REPORT_INT,  false, INT64_MAX },
     { "since_ms",   CP_REPORT_INT,  false, INT64_MAX },
@@ -71,8 +72,8 @@ cp_gateway_targets_show(cp_tx_t *tx, cp_arena_t *a, const char *text,
     cp_rows_t   rows;
     cp_json_t  *list, *out, *m, *one;
 
-    static const char *const  copied[] = { "target", "health", "error",
-        NULL };
+    static const char *const  copied[] = { "target", "health", "breaker",
+        "error", NULL };
 
     rc = cp_json_parse(a, text, len, &list, err);
     out = cp_json_array(a);

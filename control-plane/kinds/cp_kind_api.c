@@ -53,6 +53,9 @@ static const char *const  cp_rest_only[] = { "host", "base_path",
 #define OWN_health                                                            \
     F_OBJECT("health", 0, NULL, health_fields,                                \
       "gateways check targets by themselves; none: they do not")
+#define OWN_breaker                                                           \
+    F_OBJECT("breaker", 0, NULL, breaker_fields,                              \
+      "targets whose calls fail get none for a while; none: not by this")
 #define OWN_upstream                                                          \
     F_OBJECT("upstream", RQ, NULL, upstream_fields, "where requests go")
 #define OWN_platform                                                          \
@@ -100,6 +103,10 @@ static const cp_field_t  target_fields[] = {
 static const cp_field_t  tls_fields[] = { ROWS(STOA_TLS_FIELDS) F_END };
 
 static const cp_field_t  health_fields[] = { ROWS(STOA_HEALTH_FIELDS) F_END };
+
+static const cp_field_t  breaker_fields[] = {
+    ROWS(STOA_BREAKER_FIELDS) F_END
+};
 
 static const cp_field_t  upstream_fields[] = {
     ROWS(STOA_UPSTREAM_FIELDS) F_END

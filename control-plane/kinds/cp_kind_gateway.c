@@ -23,7 +23,9 @@ static const cp_field_t  targets_fields[] = {
     F("api", CP_F_STRING, RQ|RO, 0, 0, NULL, "its name"),
     F("target", CP_F_STRING, RQ|RO, 0, 0, NULL, "the address"),
     F("health", CP_F_STRING, RO, 0, 0, NULL, "unknown, up or down"),
-    F("error", CP_F_STRING, RO, 0, 0, NULL, "what the last check found"),
+    F("breaker", CP_F_STRING, RO, 0, 0, NULL, "closed, open or half_open"),
+    F("error", CP_F_STRING, RO, 0, 0, NULL,
+      "what opened the breaker, or what the last check found"),
     F("checked_at", CP_F_TIME, RO, 0, 0, NULL, "when that was"),
     F("since", CP_F_TIME, RO, 0, 0, NULL, "since when it is so"),
     F_END
@@ -55,7 +57,7 @@ static const cp_field_t  gateway_fields[] = {
     F_OBJECTS("rejected", RO|ND|CP_DERIVED, 0, CP_REJECTED_MAX,
       rejected_fields, "records that it could not take"),
     F_OBJECTS("targets", RO|ND|CP_DERIVED, 0, CP_TARGETS_MAX,
-      targets_fields, "targets of apis that it checks, the bad ones first"),
+      targets_fields, "targets of apis that it watches, the bad ones first"),
     F("token_digest", CP_F_STRING, RO|ND|CP_SECRET, 0, 0, NULL, ""),
     BASE_TIMES,
     F_END

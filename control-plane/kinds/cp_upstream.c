@@ -10,7 +10,8 @@
 #include "kinds/cp_kind.h"
 
 
-static const char *const  cp_upstream_objects[] = { "health", NULL };
+static const char *const  cp_upstream_objects[] = { "health", "breaker",
+    NULL };
 
 
 /* 204 or 2xx: as gateways read it (upstream/_health.c). */
@@ -76,15 +77,55 @@ cp_upstream_health(cp_op_t *op, const cp_json_t *api, const cp_json_t *health)
 }
 
 
+static cp_rc_t
+cp_upstream_breaker(cp_op_t *op, const cp_json_t *api,
+    const cp_json_t *breaker)
+{
+    if (cp_json_num(breaker, "failures", 0) == 0
+        && cp_json_num(breaker, "error_percent", 0) == 0)
+    {
+        return cp_fault_at(op, api, "upstream.breaker.failures",
+                           "nothing would open it: this or error_percent must"
+                           " be more than 0");
+    }
+
+    if (cp_json_num(breaker, "max_open_ms", 0)
+        < cp_json_num(breaker, "open_ms", 0))
+    {
+        return cp_fault_at(op, api, "upstream.breaker.max_open_ms",
+                           "is less than open_ms");
+    }
+
+    return cp_upstream_statuses(op, api, "upstream.breaker.statuses",
+                                cp_json_get(breaker, "statuses"));
+}
+
+
+static cp_rc_t (*const cp_upstream_checks[])(cp_op_t *op,
+    const cp_json_t *api, const cp_json_t *object) =
+{
+    cp_upstream_health, cp_upstream_breaker
+};
+
+
+/* Each by the rules of its place above. */
 cp_rc_t
 cp_upstream_check(cp_op_t *op, const cp_json_t *api)
 {
-    const cp_json_t  *upstream, *health;
+    cp_rc_t           rc;
+    unsigned          i;
+    const cp_json_t  *object;
 
-    upstream = cp_json_get(api, "upstream");
-    health = cp_json_get(upstream, "health");
+    rc = CP_OK;
 
-    return health ? cp_upstream_health(op, api, health) : CP_OK;
+    for (i = 0; rc == CP_OK && cp_upstream_objects[i]; i++) {
+        object = cp_json_get(cp_json_get(api, "upstream"),
+                             cp_upstream_objects[i]);
+
+        rc = object ? cp_upstream_checks[i](op, api, object) : CP_OK;
+    }
+
+    return rc;
 }
 
 

@@ -92,6 +92,7 @@ struct ngx_http_stoa_api_s {
     ngx_http_stoa_api_upconf_t  *upconf;        /* one per location          */
     ngx_http_stoa_chain_t     *policies;        /* NULL: none                */
     const stoa_rec_health_t   *health;          /* of rec; NULL: none        */
+    const stoa_rec_breaker_t  *breaker;
     size_t                     size;            /* memory, about             */
     ngx_http_stoa_api_t       *chain;           /* in the cache's bucket     */
     ngx_uint_t                 lane_misses;     /* handed over in a row      */

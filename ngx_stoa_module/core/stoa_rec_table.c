@@ -190,6 +190,9 @@ STRUCT(operation) = { ITEM(operation, stoa_rec_operation_t) };
 FIELDS(health) = { STOA_HEALTH_FIELDS(REC, stoa_rec_health_t) };
 STRUCT(health) = { ITEM(health, stoa_rec_health_t) };
 
+FIELDS(breaker) = { STOA_BREAKER_FIELDS(REC, stoa_rec_breaker_t) };
+STRUCT(breaker) = { ITEM(breaker, stoa_rec_breaker_t) };
+
 FIELDS(api) = {
     STOA_API_FIELDS(REC, stoa_rec_api_t)
     STOA_UPSTREAM_FIELDS(REC, stoa_rec_api_t)

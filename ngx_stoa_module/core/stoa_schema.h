@@ -300,12 +300,33 @@
     R(S, STR, host_header, 0, HOST_PORT, 0, STOA_HOST_MAX + 6,                \
       "sent as Host; default: the target's host")                             \
     R(S, OWN, health)                                                         \
+    R(S, OWN, breaker)                                                        \
     R(S, OWN, tls)
 
 /* An object of the resource; a record has it in an array, empty or of one. */
 
 #define STOA_UPSTREAM_MADE(R, S)                                              \
-    R(S, ITEMS, health, 0, health, 0, 1, "")
+    R(S, ITEMS, health, 0, health, 0, 1, "")                                  \
+    R(S, ITEMS, breaker, 0, breaker, 0, 1, "")
+
+#define STOA_BREAKER_FIELDS(R, S)                                             \
+    R(S, U16, failures, 0, 0, 1000, 5,                                        \
+      "failed calls in a row that open it; 0: whatever there are")            \
+    R(S, U16, error_percent, 0, 0, 100, 50,                                   \
+      "share of the calls of window_ms that opens it; 0: whatever it is")     \
+    R(S, U32, min_calls, 0, 1, 1000000, 20, "below them no share counts")     \
+    R(S, U32, window_ms, 0, 100, STOA_HOUR_MS, 10000,                         \
+      "in which calls are counted")                                           \
+    R(S, U32, open_ms, 0, 100, STOA_HOUR_MS, 5000,                            \
+      "how long a target gets no call")                                       \
+    R(S, U32, max_open_ms, 0, 100, STOA_DAY_MS, 60000,                        \
+      "each time in a row it is twice as long, up to this")                   \
+    R(S, U16, probes, 0, 1, 1000, 1,                                          \
+      "calls at once that find out afterwards")                               \
+    R(S, U16, max_open_percent, 0, 1, 100, 100,                               \
+      "of the targets that may be open at once, rounded down")                \
+    R(S, STRS, statuses, 0, STOA_STATUSES_MAX,                                \
+      "answers that are failures, as 503 or 5xx; default: 5xx")
 
 #define STOA_HEALTH_FIELDS(R, S)                                              \
     R(S, CHOICE, type, RQ, STOA_HEALTH_TYPES,                                 \

@@ -465,6 +465,14 @@ ngx_http_stoa_mcp_ask_fetched(ngx_http_stoa_mcp_ask_t *ask)
     case NGX_HTTP_STOA_FETCH_UNREACHABLE:
     case NGX_HTTP_STOA_FETCH_EXIT:
         ask->fault.what = NGX_HTTP_STOA_REFUSE_UPSTREAM_UNREACHABLE;
+
+        if (ask->fetch->aside) {
+            ask->fault.what = NGX_HTTP_STOA_REFUSE_UPSTREAM_OPEN;
+            ask->fault.retry_len = ngx_sprintf(ask->fault.retry, "%M",
+                                          (ask->fetch->aside + 999) / 1000)
+                                   - ask->fault.retry;
+        }
+
         break;
 
     case NGX_HTTP_STOA_FETCH_TIMEOUT:

@@ -119,6 +119,8 @@ static const ngx_http_stoa_metric_t  ngx_http_stoa_metrics[] = {
       "Health checks of targets.", PROC(health_checks) },
     { "stoa_target_checks_failed_total", "counter",
       "Of those, how many were bad.", PROC(health_failed) },
+    { "stoa_target_opened_total", "counter",
+      "Targets set aside by their breakers.", PROC(breaker_opened) },
     { "stoa_target_places_missed_total", "counter",
       "Targets for which there was no place in the zone.",
       PROC(place_full) },
@@ -229,7 +231,12 @@ ngx_http_stoa_metrics_named(ngx_http_request_t *r,
 
     ngx_http_stoa_metrics_head(b, "stoa_target_up", "gauge",
                                "Targets that are checked: 0, they are down.");
-    ngx_http_stoa_targets_metrics(mcf, b);
+    ngx_http_stoa_targets_metrics(mcf, 0, b);
+
+    ngx_http_stoa_metrics_head(b, "stoa_target_open", "gauge",
+                               "Targets that calls have failed at: 1, their "
+                               "breaker is open, or finds out.");
+    ngx_http_stoa_targets_metrics(mcf, 1, b);
 }
 
 

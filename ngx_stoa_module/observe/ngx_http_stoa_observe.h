@@ -23,11 +23,11 @@ void ngx_http_stoa_metrics_apis(ngx_http_stoa_main_conf_t *mcf,
     ngx_uint_t max, stoa_buf_t *b);
 
 /* ngx_http_stoa_targets.c: "targets" of the status, after
- * ngx_http_stoa_store_enter(); stoa_target_up. */
+ * ngx_http_stoa_store_enter(); stoa_target_up, or stoa_target_open. */
 void ngx_http_stoa_targets_status(ngx_http_stoa_main_conf_t *mcf,
     stoa_buf_t *b);
 void ngx_http_stoa_targets_metrics(ngx_http_stoa_main_conf_t *mcf,
-    stoa_buf_t *b);
+    ngx_uint_t breaker, stoa_buf_t *b);
 
 /* How they begin: NGX_OK, or what they return. */
 ngx_int_t ngx_http_stoa_status_enter(ngx_http_request_t *r);

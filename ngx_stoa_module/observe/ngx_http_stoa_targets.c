@@ -60,7 +60,7 @@ ngx_http_stoa_targets_status(ngx_http_stoa_main_conf_t *mcf, stoa_buf_t *b)
                       name.data, place.name);
 
         if (place.health_at_ms) {
-            ngx_http_stoa_place_why(&place, why);
+            ngx_http_stoa_place_why(place.health_why, why);
 
             stoa_buf_addf(b, ",\"health\":\"%s\",\"error\":\"%s\","
                           "\"checked_ms\":%llu,\"since_ms\":%llu",
@@ -71,6 +71,16 @@ ngx_http_stoa_targets_status(ngx_http_stoa_main_conf_t *mcf, stoa_buf_t *b)
                               (now - ngx_min(now, place.health_since_ms)));
         }
 
+        if (place.breaker_since_ms) {
+            ngx_http_stoa_place_why(place.breaker_why, why);
+
+            stoa_buf_addf(b, ",\"breaker\":\"%s\",\"opened_by\":\"%s\","
+                          "\"breaker_since_ms\":%llu",
+                          ngx_http_stoa_place_breaker(&place), why,
+                          (unsigned long long)
+                              (now - ngx_min(now, place.breaker_since_ms)));
+        }
+
         stoa_buf_addz(b, "}");
     }
 
@@ -79,7 +89,8 @@ ngx_http_stoa_targets_status(ngx_http_stoa_main_conf_t *mcf, stoa_buf_t *b)
 
 
 void
-ngx_http_stoa_targets_metrics(ngx_http_stoa_main_conf_t *mcf, stoa_buf_t *b)
+ngx_http_stoa_targets_metrics(ngx_http_stoa_main_conf_t *mcf,
+    ngx_uint_t breaker, stoa_buf_t *b)
 {
     ngx_uint_t              n, left;
     stoa_str_t              tenant, name;
@@ -91,16 +102,23 @@ ngx_http_stoa_targets_metrics(ngx_http_stoa_main_conf_t *mcf, stoa_buf_t *b)
 
     while ((api = ngx_http_stoa_targets_next(mcf, &n, &left, &place))) {
 
-        if (place.health_at_ms == 0) {
+        if ((breaker ? place.breaker | place.breaker_window
+                     : place.health_at_ms)
+            == 0)
+        {
             continue;
         }
 
         tenant = stoa_rec_str(api, api->tenant_name);
         name = stoa_rec_str(api, api->name);
 
-        stoa_buf_addf(b, "stoa_target_up{tenant=\"%.*s\",api=\"%.*s\","
-                      "target=\"%s\"} %u\n", (int) tenant.len, tenant.data,
+        stoa_buf_addf(b, "stoa_target_%s{tenant=\"%.*s\",api=\"%.*s\","
+                      "target=\"%s\"} %u\n", breaker ? "open" : "up",
+                      (int) tenant.len, tenant.data,
                       (int) name.len, name.data, place.name,
-                      place.health != NGX_HTTP_STOA_HEALTH_DOWN);
+                      breaker
+                      ? ngx_http_stoa_breaker_state(place.breaker)
+                        != NGX_HTTP_STOA_BREAKER_CLOSED
+                      : place.health != NGX_HTTP_STOA_HEALTH_DOWN);
     }
 }

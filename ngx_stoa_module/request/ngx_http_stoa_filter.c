@@ -359,6 +359,16 @@ ngx_http_stoa_filter_replace(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
                     "431 Request Header Fields Too Large");
     }
 
+    /* it was told while nginx looked for a peer, which has one status */
+
+    if (r->headers_out.status == NGX_HTTP_BAD_GATEWAY
+        && ctx->call.refused == NGX_HTTP_STOA_REFUSE_UPSTREAM_OPEN + 1)
+    {
+        r->err_status = NGX_HTTP_SERVICE_UNAVAILABLE;
+        r->headers_out.status = NGX_HTTP_SERVICE_UNAVAILABLE;
+        ngx_str_null(&r->headers_out.status_line);
+    }
+
     if (ngx_http_stoa_refusal_find(r, ctx, r->headers_out.status) != NGX_OK) {
         return NGX_OK;
     }

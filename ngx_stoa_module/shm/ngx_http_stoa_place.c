@@ -170,12 +170,9 @@ ngx_http_stoa_place_next(ngx_http_stoa_sh_t *sh, ngx_uint_t *n,
 
 
 void
-ngx_http_stoa_place_why(const ngx_http_stoa_place_t *place, char *text)
+ngx_http_stoa_place_why(uint64_t why, char *text)
 {
-    u_char      *p;
-    ngx_uint_t   why;
-
-    why = (ngx_uint_t) place->health_why;
+    u_char  *p;
 
     if (why < sizeof(ngx_http_stoa_place_words)
               / sizeof(ngx_http_stoa_place_words[0]))
@@ -183,7 +180,7 @@ ngx_http_stoa_place_why(const ngx_http_stoa_place_t *place, char *text)
         p = ngx_sprintf((u_char *) text, "%s", ngx_http_stoa_place_words[why]);
 
     } else {
-        p = ngx_sprintf((u_char *) text, "status %ui", why % 1000);
+        p = ngx_sprintf((u_char *) text, "status %uL", why % 1000);
     }
 
     *p = '\0';
@@ -197,4 +194,14 @@ ngx_http_stoa_place_health(const ngx_http_stoa_place_t *place)
 
     return names[place->health <= NGX_HTTP_STOA_HEALTH_DOWN ? place->health
                                                             : 0];
+}
+
+
+const char *
+ngx_http_stoa_place_breaker(const ngx_http_stoa_place_t *place)
+{
+    static const char *const  names[] = { "closed", "open", "half_open",
+        "" };
+
+    return names[ngx_http_stoa_breaker_state(place->breaker)];
 }

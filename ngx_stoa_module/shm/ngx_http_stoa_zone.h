@@ -63,6 +63,25 @@ typedef struct {
 } ngx_http_stoa_token_set_t;
 
 
+/* A breaker's word: 2 bits of state, 5 of level (how often in a row it was
+ * opened), 12 of probes under way, 45 of time (ms: until when it is open, the
+ * probes count, or since when it is closed). */
+
+typedef enum {
+    NGX_HTTP_STOA_BREAKER_CLOSED = 0,
+    NGX_HTTP_STOA_BREAKER_OPEN,
+    NGX_HTTP_STOA_BREAKER_HALF
+} ngx_http_stoa_breaker_e;
+
+#define ngx_http_stoa_breaker_state(w)   ((ngx_uint_t) ((w) >> 62))
+#define ngx_http_stoa_breaker_level(w)   ((ngx_uint_t) ((w) >> 57) & 31)
+#define ngx_http_stoa_breaker_probes(w)  ((ngx_uint_t) ((w) >> 45) & 4095)
+#define ngx_http_stoa_breaker_until(w)   ((w) & (((uint64_t) 1 << 45) - 1))
+#define ngx_http_stoa_breaker_word(state, level, probes, until)               \
+    ((uint64_t) (state) << 62 | (uint64_t) (level) << 57                      \
+     | (uint64_t) (probes) << 45 | (uint64_t) (until))
+
+
 /* One address of an api's target, as all workers see it. */
 
 typedef enum {
@@ -93,6 +112,12 @@ typedef struct {
     uint64_t   health_at_ms;         /* the last one                         */
     uint64_t   health_since_ms;
     uint64_t   health_why;           /* of the last: a status, or a word     */
+
+    uint64_t   breaker;              /* state, level, probes, until          */
+    uint64_t   breaker_window;       /* its number, calls, failures          */
+    uint64_t   breaker_row;          /* failures                             */
+    uint64_t   breaker_since_ms;
+    uint64_t   breaker_why;          /* what opened it last                  */
 } ngx_http_stoa_place_t;
 
 typedef struct {
@@ -137,6 +162,7 @@ typedef struct {
     uint64_t  health_checks;         /* of targets,                          */
     uint64_t  health_failed;         /* that were bad                        */
     uint64_t  place_full;            /* addresses without a place            */
+    uint64_t  breaker_opened;        /* targets set aside                    */
     uint64_t  refused[NGX_HTTP_STOA_REFUSALS];
     uint64_t  policy[NGX_HTTP_STOA_POLICIES_MAX][NGX_HTTP_STOA_OUTCOMES];
     uint64_t  latency[NGX_HTTP_STOA_LATENCY_N];
@@ -200,6 +226,8 @@ struct ngx_http_stoa_sh_s {
     uint64_t  place_off;             /* in front of the in-flight slots      */
     uint64_t  place_sets;
     uint64_t  started_ms;            /* wall clock of the zone's birth       */
+
+    uint64_t  breaker_lock;          /* of who opens one                     */
 
     uint64_t  sync_state;
     uint64_t  sync_polls;
@@ -272,9 +300,10 @@ void ngx_http_stoa_place_free(ngx_http_stoa_sh_t *sh, uint64_t tag);
 /* A copy of each that is in use, the n-th call on; NGX_DECLINED: no more. */
 ngx_int_t ngx_http_stoa_place_next(ngx_http_stoa_sh_t *sh, ngx_uint_t *n,
     ngx_http_stoa_place_t *copy);
-/* What the last check found: "status 503", "no connection"; at least 32
- * bytes. */
-void ngx_http_stoa_place_why(const ngx_http_stoa_place_t *place, char *text);
+/* "status 503", "no connection"; at least 32 bytes. */
+void ngx_http_stoa_place_why(uint64_t why, char *text);
+/* "closed", "open", "half_open" */
+const char *ngx_http_stoa_place_breaker(const ngx_http_stoa_place_t *place);
 const char *ngx_http_stoa_place_health(const ngx_http_stoa_place_t *place);
 
 /* ---- processes (ngx_http_stoa_proc.c) ----------------------------------- */

@@ -417,7 +417,7 @@ static void
 ngx_http_stoa_report_targets(ngx_http_stoa_report_t *rp)
 {
     char                    why[32];
-    ngx_uint_t              n, told, good, down;
+    ngx_uint_t              n, told, good, down, open;
     ngx_http_stoa_sh_t     *sh;
     ngx_http_stoa_place_t   place;
 
@@ -430,21 +430,28 @@ ngx_http_stoa_report_targets(ngx_http_stoa_report_t *rp)
         while (told < NGX_HTTP_STOA_REPORT_TARGETS
                && ngx_http_stoa_place_next(sh, &n, &place) == NGX_OK)
         {
-            down = place.health == NGX_HTTP_STOA_HEALTH_DOWN;
+            open = ngx_http_stoa_breaker_state(place.breaker)
+                   != NGX_HTTP_STOA_BREAKER_CLOSED;
+            down = open || place.health == NGX_HTTP_STOA_HEALTH_DOWN;
 
-            if (place.health_at_ms == 0 || down == good) {
+            if (down == good || (!open && place.health_at_ms == 0)) {
                 continue;
             }
 
-            ngx_http_stoa_place_why(&place, why);
+            ngx_http_stoa_place_why(open ? place.breaker_why
+                                         : place.health_why, why);
 
             stoa_buf_addf(&rp->body, "%s{\"api\":\"%.16s\",\"target\":"
                           "\"%s\",\"health\":\"%s\",\"error\":\"%s\","
-                          "\"checked_ms\":%llu,\"since_ms\":%llu}",
+                          "\"breaker\":\"%s\",\"checked_ms\":%llu,"
+                          "\"since_ms\":%llu}",
                           told++ ? "," : ",\"targets\":[", place.api.c,
                           place.name, ngx_http_stoa_place_health(&place), why,
+                          ngx_http_stoa_place_breaker(&place),
                           (unsigned long long) place.health_at_ms,
-                          (unsigned long long) place.health_since_ms);
+                          (unsigned long long)
+                              (open ? place.breaker_since_ms
+                                    : place.health_since_ms));
         }
     }
 

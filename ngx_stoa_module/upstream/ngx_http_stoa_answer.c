@@ -105,6 +105,7 @@ ngx_http_stoa_answer_process_header(ngx_http_request_t *r)
         }
 
         peer->answered = 1;
+        peer->status = r->upstream->headers_in.status_n;
 
         if (r->upstream->headers_in.status_n == NGX_HTTP_UNAUTHORIZED
             && peer->ctx->call.credential.len)

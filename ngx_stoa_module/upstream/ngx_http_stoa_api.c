@@ -275,8 +275,14 @@ ngx_http_stoa_api_compile(ngx_http_stoa_main_conf_t *mcf,
     if (api->rec->health.n) {
         api->health = stoa_rec_vec(api->rec, api->rec->health,
                                    stoa_rec_health_t);
-        api->watched = 1;
     }
+
+    if (api->rec->breaker.n) {
+        api->breaker = stoa_rec_vec(api->rec, api->rec->breaker,
+                                    stoa_rec_breaker_t);
+    }
+
+    api->watched = api->health || api->breaker;
 
     if (ngx_http_stoa_api_targets(api) != NGX_OK
         || ngx_http_stoa_api_ops(api) != NGX_OK

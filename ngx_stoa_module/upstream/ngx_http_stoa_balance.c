@@ -180,14 +180,19 @@ ngx_http_stoa_balance_tried(ngx_http_stoa_try_t *t,
 }
 
 
-/* Copied, as the target's addresses may change at any event. */
+/* Copied, as the target's addresses may change at any event.  NGX_DECLINED:
+ * it must not be called any more. */
 
-void
+ngx_int_t
 ngx_http_stoa_balance_attempt(ngx_http_stoa_api_t *api,
     ngx_http_stoa_target_t *target, ngx_uint_t address,
     ngx_http_stoa_try_t *t, ngx_http_stoa_try_t **tries)
 {
     ngx_http_stoa_addr_t  *addr;
+
+    if (ngx_http_stoa_breaker_enter(api, target, address, t) != NGX_OK) {
+        return NGX_DECLINED;
+    }
 
     addr = &target->addrs[address];
     target->next = address + 1;
@@ -209,6 +214,8 @@ ngx_http_stoa_balance_attempt(ngx_http_stoa_api_t *api,
 
     *tries = t;
     target->active++;
+
+    return NGX_OK;
 }
 
 

@@ -24,6 +24,9 @@ struct ngx_http_stoa_try_s {
     ngx_sockaddr_t            sockaddr;
     socklen_t                 socklen;
     ngx_str_t                 name;
+    ngx_http_stoa_place_t    *place;            /* NULL: no breaker          */
+    uint64_t                  tag;
+    ngx_uint_t                probe;            /* it finds out              */
     u_char                    text[NGX_SOCKADDR_STRLEN];
 };
 
@@ -40,6 +43,7 @@ struct ngx_http_stoa_peer_s {
                                                       ngx_int_t rc);
     ngx_uint_t                      http_version;   /* the client's          */
     ngx_uint_t                      interim;    /* answers passed over       */
+    ngx_uint_t                      status;     /* of the answer; 0: none    */
     unsigned                        answered:1; /* its head is read          */
     ngx_http_stoa_lane_t           *lane;       /* NULL: never in it         */
     unsigned                        chosen:1;   /* by the lane, not yet used */
@@ -126,9 +130,29 @@ ngx_uint_t ngx_http_stoa_target_level(ngx_http_stoa_api_t *api,
     ngx_http_stoa_target_t *target, ngx_http_stoa_addr_t *addr);
 /* Of all its addresses, the least. */
 ngx_uint_t ngx_http_stoa_target_least(ngx_http_stoa_api_t *api);
+/* Is it one of these texts: 204, 2xx? */
+ngx_uint_t ngx_http_stoa_target_status(ngx_http_stoa_api_t *api,
+    const stoa_vec_t *list, ngx_uint_t status);
+/* None may be called: for how many ms, at the least; 0: one may. */
+ngx_msec_t ngx_http_stoa_target_aside(ngx_http_stoa_api_t *api);
 /* None can be called now: the refusal's status. */
 ngx_int_t ngx_http_stoa_target_refuse(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
+
+
+/* ---- ngx_http_stoa_breaker.c -------------------------------------------- */
+
+/* 0: it may be called now; else ms. */
+ngx_msec_t ngx_http_stoa_breaker_wait(ngx_http_stoa_api_t *api,
+    ngx_http_stoa_place_t *place);
+/* An attempt begins: NGX_DECLINED, another call was faster. */
+ngx_int_t ngx_http_stoa_breaker_enter(ngx_http_stoa_api_t *api,
+    ngx_http_stoa_target_t *target, ngx_uint_t address,
+    ngx_http_stoa_try_t *t);
+/* It is over: by this status of an answer, or without one, by an
+ * ngx_http_stoa_why_e; both 0: nothing was learnt of the target. */
+void ngx_http_stoa_breaker_leave(ngx_http_stoa_api_t *api,
+    ngx_http_stoa_try_t *t, ngx_uint_t status, ngx_uint_t why);
 
 
 /* ---- ngx_http_stoa_balance.c ------------------------------------------- */
@@ -148,8 +172,9 @@ ngx_uint_t ngx_http_stoa_balance_pick(ngx_http_stoa_api_t *api,
     ngx_http_stoa_target_t *target, ngx_http_stoa_try_t *tries,
     ngx_uint_t level, ngx_uint_t *address);
 
-/* Notes the attempt in t, before those in *tries. */
-void ngx_http_stoa_balance_attempt(ngx_http_stoa_api_t *api,
+/* Notes the attempt in t, before those in *tries.  NGX_DECLINED: there is none,
+ * another one has to be chosen. */
+ngx_int_t ngx_http_stoa_balance_attempt(ngx_http_stoa_api_t *api,
     ngx_http_stoa_target_t *target, ngx_uint_t address,
     ngx_http_stoa_try_t *t, ngx_http_stoa_try_t **tries);
 

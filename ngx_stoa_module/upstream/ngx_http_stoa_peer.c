@@ -12,11 +12,15 @@
 #include "ngx_http_stoa_local.h"
 
 
-static ngx_http_stoa_try_t *ngx_http_stoa_peer_attempt(
-    ngx_http_stoa_peer_t *peer, ngx_http_stoa_target_t *target,
-    ngx_uint_t address);
+static ngx_int_t ngx_http_stoa_peer_choose(ngx_http_stoa_peer_t *peer);
+static ngx_int_t ngx_http_stoa_peer_attempt(ngx_http_stoa_peer_t *peer,
+    ngx_http_stoa_target_t *target, ngx_uint_t address);
 static void ngx_http_stoa_peer_point(ngx_peer_connection_t *pc,
     ngx_http_stoa_peer_t *peer);
+static ngx_uint_t ngx_http_stoa_peer_stale(ngx_peer_connection_t *pc);
+static ngx_uint_t ngx_http_stoa_peer_cut(ngx_event_pipe_t *p);
+static void ngx_http_stoa_peer_called(ngx_peer_connection_t *pc,
+    ngx_http_stoa_peer_t *peer, ngx_uint_t state);
 static void ngx_http_stoa_peer_keep(ngx_peer_connection_t *pc,
     ngx_http_stoa_peer_t *peer, ngx_uint_t state);
 static ngx_int_t ngx_http_stoa_peer_rewrite(ngx_http_request_t *r,
@@ -247,7 +251,7 @@ ngx_http_stoa_peer_get(ngx_peer_connection_t *pc, void *data)
 {
     ngx_http_stoa_peer_t *peer = data;
 
-    ngx_uint_t               a;
+    ngx_int_t                rc;
     ngx_http_request_t      *r;
     ngx_http_stoa_try_t     *t;
     ngx_http_stoa_target_t  *target;
@@ -272,23 +276,15 @@ ngx_http_stoa_peer_get(ngx_peer_connection_t *pc, void *data)
         return pc->cached ? NGX_DONE : NGX_OK;
     }
 
-    target = ngx_http_stoa_peer_next(peer, &a);
+    rc = ngx_http_stoa_peer_choose(peer);
 
-    if (target == NULL) {
+    if (rc != NGX_OK) {
         pc->name = &ngx_http_stoa_peer_name;
-        return NGX_BUSY;
+        return rc;
     }
 
-    if (target != peer->written
-        && ngx_http_stoa_peer_rewrite(r, peer, target) != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    t = ngx_http_stoa_peer_attempt(peer, target, a);
-    if (t == NULL) {
-        return NGX_ERROR;
-    }
+    t = peer->tries;
+    target = t->target;
 
     ngx_http_stoa_peer_point(pc, peer);
 
@@ -315,6 +311,41 @@ ngx_http_stoa_peer_get(ngx_peer_connection_t *pc, void *data)
 }
 
 
+/* The head is written for it, the attempt noted.  NGX_BUSY: there is none. */
+
+static ngx_int_t
+ngx_http_stoa_peer_choose(ngx_http_stoa_peer_t *peer)
+{
+    ngx_int_t                rc;
+    ngx_uint_t               a;
+    ngx_http_stoa_target_t  *target;
+
+    do {
+        target = ngx_http_stoa_peer_next(peer, &a);
+
+        if (target == NULL) {
+            if (peer->tries == NULL) {
+                (void) ngx_http_stoa_target_refuse(peer->request, peer->ctx);
+            }
+
+            return NGX_BUSY;
+        }
+
+        if (target != peer->written
+            && ngx_http_stoa_peer_rewrite(peer->request, peer, target)
+               != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        rc = ngx_http_stoa_peer_attempt(peer, target, a);
+
+    } while (rc == NGX_DECLINED);
+
+    return rc;
+}
+
+
 /* At the last attempt. */
 
 static void
@@ -327,7 +358,7 @@ ngx_http_stoa_peer_point(ngx_peer_connection_t *pc,
 }
 
 
-static ngx_http_stoa_try_t *
+static ngx_int_t
 ngx_http_stoa_peer_attempt(ngx_http_stoa_peer_t *peer,
     ngx_http_stoa_target_t *target, ngx_uint_t address)
 {
@@ -338,24 +369,31 @@ ngx_http_stoa_peer_attempt(ngx_http_stoa_peer_t *peer,
     if (peer->used) {
         t = ngx_palloc(peer->request->pool, sizeof(ngx_http_stoa_try_t));
         if (t == NULL) {
-            return NULL;
+            return NGX_ERROR;
         }
     }
 
+    if (ngx_http_stoa_balance_attempt(peer->api, target, address, t,
+                                      &peer->tries)
+        != NGX_OK)
+    {
+        return NGX_DECLINED;
+    }
+
     peer->used = 1;
-    ngx_http_stoa_balance_attempt(peer->api, target, address, t,
-                                  &peer->tries);
+    peer->status = 0;
 
     if (peer->api->rec->sse) {
         t->socklen = ngx_http_stoa_local_address(&t->sockaddr);
     }
 
     if (t->socklen == 0) {
+        ngx_http_stoa_breaker_leave(peer->api, t, 0, 0);
         target->active--;
-        return NULL;
+        return NGX_ERROR;
     }
 
-    return t;
+    return NGX_OK;
 }
 
 
@@ -374,7 +412,11 @@ ngx_http_stoa_peer_free(ngx_peer_connection_t *pc, void *data,
 
         t->target->active--;
 
-        if ((state & NGX_PEER_FAILED) && pc->cached) {
+        if (t->place) {
+            ngx_http_stoa_peer_called(pc, peer, state);
+        }
+
+        if ((state & NGX_PEER_FAILED) && ngx_http_stoa_peer_stale(pc)) {
 
             /* closed while idle: nobody's fault, the same one again */
 
@@ -394,6 +436,60 @@ ngx_http_stoa_peer_free(ngx_peer_connection_t *pc, void *data,
     if (pc->tries) {
         pc->tries--;
     }
+}
+
+
+/* It was idle, and closed when it was used. */
+
+static ngx_uint_t
+ngx_http_stoa_peer_stale(ngx_peer_connection_t *pc)
+{
+    return pc->cached
+           && (pc->connection == NULL || !pc->connection->read->timedout);
+}
+
+
+static ngx_uint_t
+ngx_http_stoa_peer_cut(ngx_event_pipe_t *p)
+{
+    return p && !p->downstream_error
+           && (p->upstream_error
+               || (p->upstream_eof && !p->upstream_done && p->length != -1));
+}
+
+
+/* What the breaker learns of it.  An answer that ends before its time is a
+ * failure; what the client ends, and a refusal of ours, is none. */
+
+static void
+ngx_http_stoa_peer_called(ngx_peer_connection_t *pc,
+    ngx_http_stoa_peer_t *peer, ngx_uint_t state)
+{
+    ngx_uint_t            status, why;
+    ngx_http_upstream_t  *u;
+
+    u = peer->request->upstream;
+    status = peer->status;
+    why = NGX_HTTP_STOA_WHY_NONE;
+
+    if (status == 0 && peer->lane && u == &peer->lane->upstream) {
+        status = u->headers_in.status_n;
+    }
+
+    if (status == 0 && (state & NGX_PEER_FAILED)
+        && !ngx_http_stoa_peer_stale(pc))
+    {
+        why = pc->connection && pc->connection->read->timedout
+              ? NGX_HTTP_STOA_WHY_TIMEOUT
+              : u->request_sent ? NGX_HTTP_STOA_WHY_INVALID
+                                : NGX_HTTP_STOA_WHY_CONNECT;
+
+    } else if (status < 500 && ngx_http_stoa_peer_cut(u->pipe)) {
+        status = 0;
+        why = NGX_HTTP_STOA_WHY_INVALID;
+    }
+
+    ngx_http_stoa_breaker_leave(peer->api, peer->tries, status, why);
 }
 
 

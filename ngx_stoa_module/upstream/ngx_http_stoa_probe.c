@@ -315,26 +315,9 @@ ngx_http_stoa_probe_end(ngx_http_stoa_fetch_t *f, void *data,
 static ngx_uint_t
 ngx_http_stoa_probe_expected(ngx_http_stoa_api_t *api, ngx_uint_t status)
 {
-    uint32_t           i;
-    stoa_str_t         s;
-    ngx_int_t          exact;
-    const stoa_ref_t  *ref;
-
-    ref = stoa_rec_vec(api->rec, api->health->statuses, stoa_ref_t);
-
-    for (i = 0; i < api->health->statuses.n; i++) {
-        s = stoa_rec_str(api->rec, ref[i]);
-        exact = ngx_atoi((u_char *) s.data, s.len);
-
-        if (exact == (ngx_int_t) status
-            || (exact == NGX_ERROR && s.len
-                && (ngx_uint_t) (s.data[0] - '0') == status / 100))
-        {
-            return 1;
-        }
-    }
-
-    return api->health->statuses.n == 0 && status < 400;
+    return api->health->statuses.n
+           ? ngx_http_stoa_target_status(api, &api->health->statuses, status)
+           : status < 400;
 }
 
 
@@ -494,7 +477,7 @@ ngx_http_stoa_probe_result(ngx_http_stoa_probe_t *p, ngx_uint_t why)
 
     tenant = stoa_rec_str(p->api->rec, p->api->rec->tenant_name);
     name = stoa_rec_str(p->api->rec, p->api->rec->name);
-    ngx_http_stoa_place_why(place, text);
+    ngx_http_stoa_place_why(why, text);
 
     ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
                   "stoa: target %V of %*s/%*s is %s%s", &p->addr.name,

@@ -17,7 +17,6 @@
 
 static void ngx_http_stoa_target_tag(ngx_http_stoa_api_t *api,
     ngx_http_stoa_target_t *target, ngx_http_stoa_addr_t *addr);
-static ngx_msec_t ngx_http_stoa_target_wait(ngx_http_stoa_api_t *api);
 
 
 ngx_http_stoa_place_t *
@@ -81,6 +80,10 @@ ngx_http_stoa_target_level(ngx_http_stoa_api_t *api,
         return NGX_HTTP_STOA_LEVEL_GOOD;
     }
 
+    if (api->breaker && ngx_http_stoa_breaker_wait(api, place)) {
+        return NGX_HTTP_STOA_LEVEL_OUT;
+    }
+
     if (api->health && ngx_http_stoa_load(&place->health)
                        == NGX_HTTP_STOA_HEALTH_DOWN)
     {
@@ -123,15 +126,13 @@ ngx_http_stoa_target_refuse(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 
     api = ctx->call.api;
 
-    if (!api->watched
-        || ngx_http_stoa_target_least(api) != NGX_HTTP_STOA_LEVEL_OUT)
-    {
+    ms = ngx_http_stoa_target_aside(api);
+
+    if (ms == 0) {
         return ngx_http_stoa_refuse(r,
                                     NGX_HTTP_STOA_REFUSE_UPSTREAM_UNREACHABLE,
                                     NULL);
     }
-
-    ms = ngx_http_stoa_target_wait(api);
 
     p = ngx_pnalloc(r->pool, NGX_INT_T_LEN);
 
@@ -145,10 +146,66 @@ ngx_http_stoa_target_refuse(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 }
 
 
-/* When one may be called again, at the earliest. */
-
-static ngx_msec_t
-ngx_http_stoa_target_wait(ngx_http_stoa_api_t *api)
+ngx_msec_t
+ngx_http_stoa_target_aside(ngx_http_stoa_api_t *api)
 {
-    return ngx_max(api->health->interval_ms, NGX_HTTP_STOA_TARGET_RETRY);
+    ngx_msec_t               wait, least;
+    ngx_uint_t               i, a;
+    ngx_http_stoa_place_t   *place;
+    ngx_http_stoa_target_t  *target;
+
+    if (!api->watched
+        || ngx_http_stoa_target_least(api) != NGX_HTTP_STOA_LEVEL_OUT)
+    {
+        return 0;
+    }
+
+    least = 0;
+
+    for (i = 0; api->breaker && i < api->ntargets; i++) {
+        target = &api->targets[i];
+
+        for (a = 0; a < target->naddrs; a++) {
+            place = ngx_http_stoa_target_place(api, target,
+                                               &target->addrs[a]);
+            wait = place ? ngx_http_stoa_breaker_wait(api, place) : 0;
+
+            if (wait && (least == 0 || wait < least)) {
+                least = wait;
+            }
+        }
+    }
+
+    if (least == 0 && api->health) {
+        least = api->health->interval_ms;
+    }
+
+    return ngx_max(least, NGX_HTTP_STOA_TARGET_RETRY);
+}
+
+
+ngx_uint_t
+ngx_http_stoa_target_status(ngx_http_stoa_api_t *api, const stoa_vec_t *list,
+    ngx_uint_t status)
+{
+    uint32_t           i;
+    stoa_str_t         s;
+    ngx_int_t          exact;
+    const stoa_ref_t  *ref;
+
+    ref = stoa_rec_vec(api->rec, *list, stoa_ref_t);
+
+    for (i = 0; i < list->n; i++) {
+        s = stoa_rec_str(api->rec, ref[i]);
+        exact = ngx_atoi((u_char *) s.data, s.len);
+
+        if (exact == (ngx_int_t) status
+            || (exact == NGX_ERROR && s.len
+                && (ngx_uint_t) (s.data[0] - '0') == status / 100))
+        {
+            return 1;
+        }
+    }
+
+    return 0;
 }

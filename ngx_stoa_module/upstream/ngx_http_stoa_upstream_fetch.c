@@ -30,6 +30,8 @@ typedef struct {
 
 
 static ngx_int_t ngx_http_stoa_upstream_fetch_get(ngx_http_stoa_fetch_t *f);
+static ngx_int_t ngx_http_stoa_upstream_fetch_aim(ngx_http_stoa_fetch_t *f,
+    ngx_http_stoa_upstream_fetch_t *p, ngx_http_stoa_target_t *target);
 static ngx_int_t ngx_http_stoa_upstream_fetch_add(ngx_http_stoa_fetch_t *f,
     const ngx_str_t *name, const ngx_str_t *value);
 static ngx_int_t ngx_http_stoa_upstream_fetch_link(ngx_http_stoa_fetch_t *f,
@@ -218,12 +220,52 @@ ngx_http_stoa_upstream_fetch_get(ngx_http_stoa_fetch_t *f)
         return rc;
     }
 
-    target = ngx_http_stoa_upstream_fetch_target(p, &address);
     t = ngx_palloc(f->pool, sizeof(ngx_http_stoa_try_t));
+    if (t == NULL) {
+        return NGX_DECLINED;
+    }
 
-    if (target == NULL || t == NULL
-        || ngx_http_stoa_balance_uri(f->pool, target, &p->rest, &f->to.uri)
-           != NGX_OK)
+    do {
+        target = ngx_http_stoa_upstream_fetch_target(p, &address);
+
+        if (target == NULL && p->tries == NULL) {
+            f->aside = ngx_http_stoa_target_aside(p->api);
+        }
+
+        if (target == NULL
+            || ngx_http_stoa_upstream_fetch_aim(f, p, target) != NGX_OK)
+        {
+            return NGX_DECLINED;
+        }
+
+    } while (ngx_http_stoa_balance_attempt(p->api, target, address, t,
+                                           &p->tries)
+             != NGX_OK);
+
+    if (p->api->rec->sse && !p->behind
+        && ngx_http_stoa_upstream_fetch_link(f, p, t) != NGX_OK)
+    {
+        ngx_http_stoa_breaker_leave(p->api, t, 0, 0);
+        target->active--;
+        return NGX_DECLINED;
+    }
+
+    f->to.key.sockaddr = t->sockaddr;
+    f->to.key.socklen = t->socklen;
+    f->to.key.tls_name = target->tls_name;
+    f->to.host = target->host_header;
+    f->to.name = t->name;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_stoa_upstream_fetch_aim(ngx_http_stoa_fetch_t *f,
+    ngx_http_stoa_upstream_fetch_t *p, ngx_http_stoa_target_t *target)
+{
+    if (ngx_http_stoa_balance_uri(f->pool, target, &p->rest, &f->to.uri)
+        != NGX_OK)
     {
         return NGX_DECLINED;
     }
@@ -243,21 +285,6 @@ ngx_http_stoa_upstream_fetch_get(ngx_http_stoa_fetch_t *f)
         f->to.key.ssl = p->via.ssl;
         ngx_http_stoa_certificate_key(p->api->policies, f->to.key.shown);
     }
-
-    ngx_http_stoa_balance_attempt(p->api, target, address, t, &p->tries);
-
-    if (p->api->rec->sse && !p->behind
-        && ngx_http_stoa_upstream_fetch_link(f, p, t) != NGX_OK)
-    {
-        target->active--;
-        return NGX_DECLINED;
-    }
-
-    f->to.key.sockaddr = t->sockaddr;
-    f->to.key.socklen = t->socklen;
-    f->to.key.tls_name = target->tls_name;
-    f->to.host = target->host_header;
-    f->to.name = t->name;
 
     return NGX_OK;
 }
@@ -368,6 +395,12 @@ ngx_http_stoa_upstream_fetch_free(ngx_http_stoa_fetch_t *f, ngx_uint_t failed)
     ngx_http_stoa_upstream_fetch_t *p = f->peer;
 
     p->tries->target->active--;
+
+    ngx_http_stoa_breaker_leave(p->api, p->tries, f->http.status,
+                                failed && !f->cached
+                                ? f->written ? NGX_HTTP_STOA_WHY_INVALID
+                                             : NGX_HTTP_STOA_WHY_CONNECT
+                                : NGX_HTTP_STOA_WHY_NONE);
 
     /* one that was cancelled says nothing of the upstream */
 
