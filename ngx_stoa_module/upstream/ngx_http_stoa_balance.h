@@ -172,8 +172,8 @@ ngx_uint_t ngx_http_stoa_balance_pick(ngx_http_stoa_api_t *api,
     ngx_http_stoa_target_t *target, ngx_http_stoa_try_t *tries,
     ngx_uint_t level, ngx_uint_t *address);
 
-/* Notes the attempt in t, before those in *tries.  NGX_DECLINED: there is none,
- * another one has to be chosen. */
+/* Notes the attempt in t, before those in *tries.  NGX_DECLINED: there is
+ * none, another one has to be chosen. */
 ngx_int_t ngx_http_stoa_balance_attempt(ngx_http_stoa_api_t *api,
     ngx_http_stoa_target_t *target, ngx_uint_t address,
     ngx_http_stoa_try_t *t, ngx_http_stoa_try_t **tries);

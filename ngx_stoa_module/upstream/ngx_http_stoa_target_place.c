@@ -1,0 +1,93 @@
+/*
+ * The place in the zone of an address, of an api that is watched; and which
+ * statuses such an api means.
+ *
+ * Process: workers.
+ */
+
+#include "ngx_http_stoa_balance.h"
+#include "core/stoa_key.h"
+
+
+#define NGX_HTTP_STOA_TARGET_SEED   0x74617267ULL
+#define NGX_HTTP_STOA_TARGET_AGAIN  1000        /* a place is looked for     */
+
+
+static void ngx_http_stoa_target_tag(ngx_http_stoa_api_t *api,
+    ngx_http_stoa_target_t *target, ngx_http_stoa_addr_t *addr);
+
+
+ngx_http_stoa_place_t *
+ngx_http_stoa_target_place(ngx_http_stoa_api_t *api,
+    ngx_http_stoa_target_t *target, ngx_http_stoa_addr_t *addr)
+{
+    ngx_http_stoa_place_t      *place;
+    ngx_http_stoa_main_conf_t  *mcf;
+
+    place = addr->place;
+
+    if (place && ngx_http_stoa_load(&place->tag) == addr->tag) {
+        return place;
+    }
+
+    mcf = ngx_http_cycle_get_module_main_conf(ngx_cycle, ngx_http_stoa_module);
+
+    if (addr->tag == 0) {
+        ngx_http_stoa_target_tag(api, target, addr);
+
+    } else if (place == NULL && ngx_current_msec - addr->sought
+                                < NGX_HTTP_STOA_TARGET_AGAIN)
+    {
+        return NULL;
+    }
+
+    addr->sought = ngx_current_msec;
+    addr->place = ngx_http_stoa_place(mcf->sh, addr->tag, &api->id,
+                                      &addr->name);
+
+    return addr->place;
+}
+
+
+/* The same in each worker, for as long as the target is the same. */
+
+static void
+ngx_http_stoa_target_tag(ngx_http_stoa_api_t *api,
+    ngx_http_stoa_target_t *target, ngx_http_stoa_addr_t *addr)
+{
+    uint64_t  tag;
+
+    tag = stoa_hash64(&api->id, sizeof(stoa_id_t), NGX_HTTP_STOA_TARGET_SEED);
+    tag = stoa_hash64(target->host.data, target->host.len, tag);
+    tag = stoa_hash64(target->path.data, target->path.len, tag);
+    tag = stoa_hash64(addr->name.data, addr->name.len, tag + target->secure);
+
+    addr->tag = tag ? tag : 1;
+}
+
+
+ngx_uint_t
+ngx_http_stoa_target_status(ngx_http_stoa_api_t *api, const stoa_vec_t *list,
+    ngx_uint_t status)
+{
+    uint32_t           i;
+    stoa_str_t         s;
+    ngx_int_t          exact;
+    const stoa_ref_t  *ref;
+
+    ref = stoa_rec_vec(api->rec, *list, stoa_ref_t);
+
+    for (i = 0; i < list->n; i++) {
+        s = stoa_rec_str(api->rec, ref[i]);
+        exact = ngx_atoi((u_char *) s.data, s.len);
+
+        if (exact == (ngx_int_t) status
+            || (exact == NGX_ERROR && s.len
+                && (ngx_uint_t) (s.data[0] - '0') == status / 100))
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
