@@ -65,6 +65,9 @@ is(inbox('pub', '?tenant=pub&api=one')->{total}, 5, 'of an api');
 is(inbox('pub', '?kind=approval')->{total}, 0, 'of a kind');
 is(inbox(undef, '?consumer=con')->{total}, 10, 'of a consumer');
 is(inbox(undef, '?consumer=other')->{total}, 0, 'of another');
+is_deeply(inbox('pub', "?consumer=$_"), inbox('pub', '?consumer=other'),
+          "$_: which tenants there are is not told")
+    for 'nobody', 'x' x 16;
 is($t->api(GET => "/v1/inbox?$_")->{status}, 400, "?$_")
     for 'kind=x', 'plan=gold', 'cursor=zz', 'other=1';
 my @pages;
@@ -162,5 +165,15 @@ like($out, qr/^subscription +$id[7] +pub /m, 'stoactl inbox');
     '--reason', 'later');
 is($code, 1, 'stoactl bulk: one fails');
 like($out, qr/^$id[7] +done +rejected/m, 'and one does not');
+
+# an archived publisher's requests are kept as they are
+
+my $waits = inbox('pub')->{items}[0];
+$t->must(POST => '/v1/tenants/pub/archive');
+is($t->api(POST => "$waits->{path}/approve")->{status}, 409,
+   'nothing of an archived publisher is approved');
+is(inbox()->{total}, 0, 'nor waits');
+is($t->api(POST => "$waits->{path}/revoke")->{status}, 200,
+   'who asked may take it back');
 
 $t->done;

@@ -463,6 +463,30 @@ cp_tools_widened(const cp_json_t *before, const cp_json_t *after)
 
 
 /* Consent, and taking back a suspension, are the publisher's. */
+/* An archived publisher's things are kept as they are: the engine judges by
+ * the tenant that has the row, which is the consumer's. */
+static cp_rc_t
+cp_subscription_opens(const cp_write_t *w, const char *event,
+    const cp_json_t *before)
+{
+    cp_rc_t    rc;
+    cp_rows_t  rows;
+
+    if (strcmp(event, "approve") != 0 && strcmp(event, "resume") != 0) {
+        return CP_OK;
+    }
+
+    rc = cp_tx_query(w->tx, w->op->arena, "SELECT 1 FROM tenants"
+                     " WHERE id = $1 AND state = 'archived'",
+                     cp_args(cp_text(cp_json_str(before, "target_tenant"))),
+                     &rows, &w->op->err);
+
+    return rc == CP_OK && rows.rows
+           ? cp_err_set(&w->op->err, "conflict", "the publisher is archived")
+           : rc;
+}
+
+
 static cp_rc_t
 cp_subscription_event(const cp_write_t *w, const char *event,
     const cp_json_t *args, const cp_json_t *before, cp_json_t *after)
@@ -492,7 +516,11 @@ cp_subscription_event(const cp_write_t *w, const char *event,
         cp_json_put_int(a, after, "decided_at", cp_time_ms());
     }
 
-    rc = cp_hold_event(w->op, w->tx, event, before);
+    rc = cp_subscription_opens(w, event, before);
+
+    if (rc == CP_OK) {
+        rc = cp_hold_event(w->op, w->tx, event, before);
+    }
 
     return rc == CP_OK
            ? cp_notice_subscription(w->op, w->tx, event, after, reason) : rc;

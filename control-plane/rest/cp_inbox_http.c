@@ -139,6 +139,12 @@ cp_inbox_find(cp_inbox_t *b, const char *name, const cp_resource_t *res,
     rc = cp_ref_find(b->tx, b->r->op.arena, res, parent, value, id,
                      &b->r->op.err);
 
+    /* which tenants there are is not told: nobody has asked for anything */
+
+    if (rc == CP_OK && *id == NULL && parent == NULL) {
+        *id = "-";
+    }
+
     return rc == CP_OK && *id == NULL
            ? cp_err_set(&b->r->op.err, "not_found", "there is no %s"
                         " \"%.128s\"", res->kind, value)
@@ -232,9 +238,11 @@ cp_inbox_view(cp_inbox_t *b)
             continue;
         }
 
-        where = cp_arena_printf(a, "%s AND (%s)", k->waits,
-                                cp_auth_where(&b->r->op, k->tenant,
-                                              k->permission));
+        where = cp_arena_printf(a, "%s AND (%s) AND %s NOT IN (SELECT id FROM"
+                                " tenants WHERE state = 'archived')",
+                                k->waits, cp_auth_where(&b->r->op, k->tenant,
+                                                        k->permission),
+                                k->tenant);
         where = cp_inbox_and(b, where, k->tenant, b->tenant, &place[0]);
         where = cp_inbox_and(b, where, k->consumer, b->consumer, &place[1]);
         where = cp_inbox_and(b, where, k->plan, b->plan, &place[2]);
