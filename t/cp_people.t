@@ -514,8 +514,11 @@ is(ask(POST => "/v1/users/$jay/reset", {}, cookie => $k)->{status}, 403,
    'not by who may not');
 $r = ask(POST => '/v1/users/kim/reset', {}, cookie => $j);
 is($r->{status}, 403, 'nor of one who has what the other has not');
+$db->("INSERT INTO recovery_codes (person, digest) VALUES ('$ja', 'x')");
 $r = $t->api(POST => "/v1/users/$jay/reset", { second_factor => JSON::PP::true });
 is($r->{status}, 200, 'a reset');
+is($db->("SELECT COUNT(*) FROM recovery_codes WHERE person = '$ja'"), 0,
+   '... with the second factor takes its recovery codes, too');
 my $reset = $r->{json}{token};
 is(ask(GET => '/v1/session', undef, cookie => $j)->{status}, 401,
    'the logins are over');
@@ -593,6 +596,14 @@ is(by('his'), 200, 'until he is enabled');
 $r = $t->api(POST => '/v1/admin-tokens', { name => 'mine', role => 'viewer',
     tenant => 'acme' }, token => $made{his});
 is($r->{json}{maker}, $ja, 'it is told whose it is');
+
+# What a person of a tenant does is in that tenant's chain
+
+$j = cookie_of(login($jay, 'another of jay'));
+is(ask(DELETE => '/v1/session', undef, cookie => $j)->{status}, 204, 'out');
+ok(wait_until(sub { scalar grep { $_->{actor} eq $ja || $_->{name} eq $jay }
+    @{ $t->must(GET => '/v1/audit?tenant=acme&action=logout')->{items} } },
+    10), 'a logout is told to the tenant');
 
 
 # Whose cookie is to change keeps his login when another one fails

@@ -181,7 +181,8 @@ cp_user_make(cp_op_t *op, cp_tx_t *tx, const cp_user_oidc_t *u,
 }
 
 
-/* Alike ones of a minute are counted: who tries all day makes 1,440 rows. */
+/* Told to the person's home, whoever adds it.  Alike ones of a minute are
+ * counted: who tries all day makes 1,440 rows. */
 cp_rc_t
 cp_news_add(cp_op_t *op, cp_tx_t *tx, const cp_news_t *n)
 {
@@ -192,13 +193,15 @@ cp_news_add(cp_op_t *op, cp_tx_t *tx, const cp_news_t *n)
     return cp_tx_query(tx, op->arena, "INSERT INTO login_news (minute,"
                        " person, tenant, name, action, detail, address,"
                        " request_id, first_at, times)"
-                       " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 1)"
+                       " VALUES ($1, $2, COALESCE($3, (SELECT tenant"
+                       " FROM users WHERE id = $2), ''), $4, $5, $6, $7, $8,"
+                       " $9, 1)"
                        " ON CONFLICT (minute, person, action, detail)"
                        " DO UPDATE SET times = login_news.times + 1,"
                        " address = excluded.address",
                        cp_args(cp_int(now / 60000),
                                cp_text(n->person ? n->person : ""),
-                               cp_text(n->tenant ? n->tenant : ""),
+                               cp_text(n->tenant),
                                cp_text(n->name ? n->name : ""),
                                cp_text(n->action), cp_text(n->detail),
                                cp_text(n->address ? n->address : ""),

@@ -193,9 +193,16 @@ cp_user_reset(const cp_write_t *w, const char *id, const cp_json_t *args,
     factor = said && said->i;
 
     rc = cp_tx_query(w->tx, op->arena, "UPDATE users SET password = NULL,"
+                     " totp_next = NULL,"
                      " totp = CASE WHEN $2 = 1 THEN NULL ELSE totp END"
                      " WHERE id = $1",
                      cp_args(cp_text(id), cp_int(factor)), NULL, &op->err);
+
+    if (rc == CP_OK && factor) {
+        rc = cp_tx_query(w->tx, op->arena, "DELETE FROM recovery_codes"
+                         " WHERE person = $1", cp_args(cp_text(id)), NULL,
+                         &op->err);
+    }
 
     if (rc == CP_OK && factor) {
         cp_json_put_bool(op->arena, after, "second_factor", false);
