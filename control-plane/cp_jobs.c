@@ -19,6 +19,7 @@
 #include "kinds/cp_group_key.h"
 #include "kinds/cp_provision.h"
 #include "kinds/cp_notice.h"
+#include "oidc/cp_oidc_login.h"
 #include "oidc/cp_owner.h"
 #include "people/cp_login.h"
 #include "people/cp_news.h"
@@ -43,6 +44,7 @@ static const cp_job_t  cp_jobs[] = {
     { "mail",        500,   cp_mail_job },
     { "notices",     1000,  cp_notice_job },
     { "oidc",        1000,  cp_oidc_job },
+    { "renewals",    1000,  cp_oidc_renew_job },
     { "owners",      200,   cp_owner_job }
 };
 

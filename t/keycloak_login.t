@@ -9,6 +9,7 @@ use Test::Stoa;
 use HTTP::Tiny;
 use Test::Stoa::Browser;
 use Test::Stoa::Docs;
+use Test::Stoa::Feed;
 use Test::Stoa::Keycloak;
 use Test::Stoa::Token;
 
@@ -401,6 +402,44 @@ for my $alg (qw(RS256 ES256 ES384 ES512 EdDSA)) {
 again('--oidc-secret-file=', "--oidc-key-file=$foreign->{pem}");
 is(in('dave', browser())->{status}, 502, 'another key than is registered');
 $kc->must(PUT => "/clients/$console->{id}", $console);
+
+# What happens there to who is logged in here counts, without a request of his
+# that waits
+
+again('--oidc-refresh-s=2');
+my $eve = $kc->user('eve', groups => ['/tenants/acme/developer']);
+my $viewers = $kc->group('/tenants/acme/viewer');
+$b = browser();
+in('eve', $b);
+my $before = $b->cookie('__Host-stoa');
+sub role { return $b->get('/v1/whoami')->{json}{role} // '' }
+is(role(), 'developer', 'a login');
+$kc->must(DELETE => "/users/$eve/groups/"
+          . $kc->group('/tenants/acme/developer'));
+$kc->must(PUT => "/users/$eve/groups/$viewers");
+ok((wait_until { role() eq 'viewer' } 15), 'another group: another role');
+isnt($b->cookie('__Host-stoa'), $before, 'under another id');
+for my $mode (qw(500 html slow)) {
+    my $had = $t->metrics('control')
+        ->{'stoa_control_oidc_renewals_total{result="failed"}'} // 0;
+    spew($t->dir('mode'), $mode);
+    $t->must(GET => '/v1/tenants');
+    ok((wait_until { $b->get('/v1/session');
+        ($t->metrics('control')
+        ->{'stoa_control_oidc_renewals_total{result="failed"}'} // 0) > $had }
+        45), "$mode: no answer of the provider");
+    spew($t->dir('mode'), 'fine');
+    is(role(), 'viewer', "$mode: the login goes on");
+    Test::Stoa::Feed::sql($t, 'UPDATE sessions SET refresh_at = 1');
+}
+$kc->must(PUT => "/users/$eve", { enabled => JSON::PP::false,
+    username => 'eve', firstName => 'E', lastName => 'E' });
+ok((wait_until { $b->get('/v1/session')->{status} == 401 } 15),
+   'disabled there: the login is over here');
+$kc->must(PUT => "/users/$eve", { enabled => JSON::PP::true,
+    username => 'eve', firstName => 'E', lastName => 'E' });
+is($b->get('/v1/session')->{status}, 401, 'and stays over');
+
 
 # Rules that change, a provider that is away
 

@@ -102,6 +102,21 @@ cp_session_cut(cp_arena_t *a, const char *s)
 }
 
 
+static const char *
+cp_session_seal(cp_arena_t *a, const char *id, const char *secret)
+{
+    return secret ? cp_seal(a, cp_arena_printf(a, "session:%s", id), secret)
+                  : NULL;
+}
+
+
+static cp_val_t
+cp_session_grants(cp_arena_t *a, const cp_session_new_t *s)
+{
+    return s->grants ? cp_text(cp_json_text(a, s->grants, NULL)) : cp_null();
+}
+
+
 static cp_session_t *
 cp_session_of(cp_op_t *op, const char *id, const char *person,
     const char *how)
@@ -128,12 +143,11 @@ cp_session_open(cp_op_t *op, cp_tx_t *tx, const cp_session_new_t *s,
     int64_t      now, ends;
     cp_rc_t      rc;
     unsigned     n;
-    const char  *text, *digest, *grants, *sealed;
+    const char  *text, *digest, *sealed;
 
     now = cp_time_ms();
     ends = now + op->app->conf.session_max_s * 1000;
     ends = s->ends_ms && s->ends_ms < ends ? s->ends_ms : ends;
-    grants = s->grants ? cp_json_text(op->arena, s->grants, NULL) : NULL;
 
     if (op->session) {
         rc = cp_session_end(op, tx, op->session->person, op->session->id,
@@ -150,10 +164,7 @@ cp_session_open(cp_op_t *op, cp_tx_t *tx, const cp_session_new_t *s,
 
     cp_id_make(id);
     text = cp_ticket_make(op->arena, &digest);
-    sealed = s->secret
-             ? cp_seal(op->arena, cp_arena_printf(op->arena, "session:%s",
-                                                  id), s->secret)
-             : NULL;
+    sealed = cp_session_seal(op->arena, id, s->secret);
 
     if (text == NULL || (s->secret && sealed == NULL)) {
         return cp_err_set(&op->err, "internal", "no memory");
@@ -173,18 +184,59 @@ cp_session_open(cp_op_t *op, cp_tx_t *tx, const cp_session_new_t *s,
     return cp_tx_query(tx, op->arena, "INSERT INTO sessions (id, person,"
                        " digest, how, auth_at, created_at, last_at, ends_at,"
                        " rights, grants, provider, sid, secret, address,"
-                       " agent, rules) VALUES ($1, $2, $3, $4, $5, $6, $6,"
-                       " $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+                       " agent, rules, refresh_at) VALUES ($1, $2, $3, $4,"
+                       " $5, $6, $6, $7, $8, $9, $10, $11, $12, $13, $14,"
+                       " $15, $16)",
                        cp_args(cp_text(id), cp_text(s->person),
                                cp_text(digest), cp_text(s->how),
                                cp_int(s->auth_ms ? s->auth_ms : now),
                                cp_int(now), cp_int(ends), cp_text(""),
-                               cp_text(grants), cp_text(s->provider),
+                               cp_session_grants(op->arena, s),
+                               cp_text(s->provider),
                                cp_text(s->sid), cp_text(sealed),
                                cp_session_cut(op->arena, s->address),
                                cp_session_cut(op->arena, s->agent),
-                               cp_text(s->provider ? op->app->rules : NULL)),
+                               cp_text(s->provider ? op->app->rules : NULL),
+                               s->refresh_ms ? cp_int(s->refresh_ms)
+                                             : cp_null()),
                        NULL, &op->err);
+}
+
+
+cp_rc_t
+cp_session_renew(cp_op_t *op, cp_tx_t *tx, const char *id,
+    const cp_session_new_t *s, bool *there)
+{
+    cp_rc_t     rc;
+    cp_rows_t   rows;
+    const char *sealed;
+
+    sealed = cp_session_seal(op->arena, id, s->secret);
+
+    rc = cp_tx_query(tx, op->arena, "UPDATE sessions SET grants = $2,"
+                     " secret = $3, refresh_at = $4 WHERE id = $1"
+                     " RETURNING id",
+                     cp_args(cp_text(id), cp_session_grants(op->arena, s),
+                             cp_text(sealed), cp_int(s->refresh_ms)), &rows,
+                     &op->err);
+    *there = rc == CP_OK && rows.rows;
+
+    return rc;
+}
+
+
+cp_json_t *
+cp_session_secret(cp_arena_t *a, const char *id, const cp_val_t *sealed)
+{
+    char       *text;
+    cp_json_t  *kept;
+
+    text = sealed->type == CP_VAL_TEXT
+           ? cp_unseal(a, cp_arena_printf(a, "session:%s", id), sealed->p)
+           : NULL;
+
+    return text && cp_json_parse(a, text, strlen(text), &kept, NULL) == CP_OK
+           ? kept : NULL;
 }
 
 

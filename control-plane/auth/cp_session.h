@@ -52,6 +52,7 @@ typedef struct {
     const char       *sid;             /* ... and its session                */
     const char       *secret;          /* sealed with the login, for whoever
                                           opened it (tokens)                 */
+    int64_t           refresh_ms;      /* he looks again then; 0: never      */
     const char       *address;
     const char       *agent;
 } cp_session_new_t;
@@ -61,6 +62,14 @@ typedef struct {
  * *cookie: a whole Set-Cookie.  tx: a write. */
 cp_rc_t cp_session_open(cp_op_t *op, cp_tx_t *tx, const cp_session_new_t *s,
     cp_session_t **opened, const char **cookie) CP_MUST_CHECK;
+
+/* Whoever opened it has looked again: grants, secret, refresh_ms of s take the
+ * place of those before.  *there: it has not ended. */
+cp_rc_t cp_session_renew(cp_op_t *op, cp_tx_t *tx, const char *id,
+    const cp_session_new_t *s, bool *there) CP_MUST_CHECK;
+/* What was sealed with a login, in a tree; NULL: nothing. */
+cp_json_t *cp_session_secret(cp_arena_t *a, const char *id,
+    const cp_val_t *sealed);
 
 /* Fills op->actor and op->session.  touch: the person did this, not a timer of
  * his page.  *cookie: a new one to send; NULL: none.  "unauthorized". */

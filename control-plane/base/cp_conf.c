@@ -120,6 +120,8 @@ static const cp_opt_t  cp_opts[] = {
            "how the secret is sent: basic, post"),
     cp_opt(oidc_scopes, CP_OPT_TEXT, "openid profile email", 1, 500, NULL,
            "what is asked for at a login"),
+    cp_opt(oidc_refresh_s, CP_OPT_INT, "300", 1, 86400, NULL,
+           "seconds after which it is asked again for a login in use"),
     cp_opt(keycloak_admin_url, CP_OPT_TEXT, "", 0, 500, NULL,
            "the realm in Keycloak's admin API, https://host/admin/realms/NAME;"
            " when empty as the issuer says"),

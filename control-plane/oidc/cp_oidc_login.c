@@ -260,7 +260,7 @@ cp_oidc_news(cp_op_t *op, cp_tx_t *tx, const cp_oidc_back_t *b,
 
 static cp_rc_t
 cp_oidc_enter_in(cp_op_t *op, cp_tx_t *tx, cp_oidc_back_t *b,
-    const cp_oidc_state_t *s, const cp_oidc_id_t *id, const char *secret)
+    const cp_oidc_state_t *s, const cp_oidc_id_t *id, const cp_json_t *kept)
 {
     bool               first, over;
     cp_rc_t            rc;
@@ -307,7 +307,9 @@ cp_oidc_enter_in(cp_op_t *op, cp_tx_t *tx, cp_oidc_back_t *b,
     n.grants = id->grants;
     n.provider = op->app->conf.oidc_issuer;
     n.sid = id->sid;
-    n.secret = secret;
+    n.secret = cp_json_text(op->arena, kept, NULL);
+    n.refresh_ms = cp_json_get(kept, "refresh_token")
+                   ? cp_time_ms() + op->app->conf.oidc_refresh_s * 1000 : 0;
     n.address = b->address;
     n.agent = b->agent;
 
@@ -318,7 +320,7 @@ cp_oidc_enter_in(cp_op_t *op, cp_tx_t *tx, cp_oidc_back_t *b,
 /* A code is good once: what has to be begun anew is not asked for again. */
 static cp_rc_t
 cp_oidc_enter(cp_op_t *op, cp_oidc_back_t *b, const cp_oidc_state_t *s,
-    const cp_oidc_id_t *id, const char *secret)
+    const cp_oidc_id_t *id, const cp_json_t *kept)
 {
     cp_rc_t   rc;
     cp_tx_t  *tx;
@@ -330,7 +332,7 @@ cp_oidc_enter(cp_op_t *op, cp_oidc_back_t *b, const cp_oidc_state_t *s,
             return CP_ERROR;
         }
 
-        rc = cp_oidc_enter_in(op, tx, b, s, id, secret);
+        rc = cp_oidc_enter_in(op, tx, b, s, id, kept);
         rc = cp_tx_finish(tx, rc, &op->err);
 
         if (rc != CP_CONFLICT) {
@@ -382,8 +384,10 @@ cp_oidc_redeem(cp_op_t *op, cp_oidc_back_t *b, const cp_oidc_state_t *s)
 
     kept = cp_json_object(op->arena);
     cp_json_put(op->arena, kept, "id_token", token);
+    cp_json_put(op->arena, kept, "refresh_token",
+                cp_json_str(out, "refresh_token"));
 
-    return cp_oidc_enter(op, b, s, &id, cp_json_text(op->arena, kept, NULL));
+    return cp_oidc_enter(op, b, s, &id, kept);
 }
 
 

@@ -65,6 +65,10 @@ typedef struct {
 cp_rc_t cp_oidc_id(cp_op_t *op, const char *token, const char *nonce,
     cp_oidc_id_t *id) CP_MUST_CHECK;
 
+/* cp_oidc_renew.c: the job that asks the provider again for the logins of who
+ * was here since, so that what happened there to their people counts. */
+cp_rc_t cp_oidc_renew_job(cp_app_t *app);
+
 /* cp_oidc_logout.c */
 
 /* Notes `what` until then (Unix ms).  *first: nobody has before. */
@@ -79,6 +83,10 @@ const char *cp_oidc_mark_of(cp_arena_t *a, const char *kind,
 /* Where a browser goes to log out there, after the login of op->session has
  * ended here; *location NULL: nowhere. */
 cp_rc_t cp_oidc_leave(cp_op_t *op, const char **location) CP_MUST_CHECK;
+
+/* For the audit log: the provider has ended a login of that person. */
+cp_rc_t cp_oidc_logout_tell(cp_op_t *op, cp_tx_t *tx, const char *person)
+    CP_MUST_CHECK;
 
 /* What the provider tells of a logout: ends the logins that it means.
  * "bad_request" for a token that is none. */

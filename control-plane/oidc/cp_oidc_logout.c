@@ -5,7 +5,6 @@
 
 #include <string.h>
 
-#include "base/cp_seal.h"
 #include "oidc/cp_oidc_login.h"
 
 
@@ -80,7 +79,7 @@ cp_oidc_leave(cp_op_t *op, const char **location)
     cp_rows_t          rows;
     cp_news_t          news;
     cp_json_t         *kept;
-    const char        *url, *text, *form;
+    const char        *url, *form;
     const cp_conf_t   *conf = &op->app->conf;
 
     *location = NULL;
@@ -123,19 +122,8 @@ cp_oidc_leave(cp_op_t *op, const char **location)
         return CP_OK;
     }
 
-    text = cp_cell(&rows, 0, 0)->type == CP_VAL_TEXT
-           ? cp_unseal(op->arena, cp_arena_printf(op->arena, "session:%s",
-                                                  op->session->id),
-                       cp_cell(&rows, 0, 0)->p)
-           : NULL;
-    kept = NULL;
-
-    if (text && cp_json_parse(op->arena, text, strlen(text), &kept, NULL)
-                != CP_OK)
-    {
-        kept = NULL;
-    }
-
+    kept = cp_session_secret(op->arena, op->session->id,
+                             cp_cell(&rows, 0, 0));
     form = cp_oidc_form(op->arena, (const char *const []) {
         "client_id", conf->oidc_client_id, "post_logout_redirect_uri",
         cp_arena_printf(op->arena, "%s%s", conf->public_url,
@@ -208,7 +196,7 @@ cp_oidc_logout_judge(cp_op_t *op, const stoa_json_val_t *claims,
 }
 
 
-static cp_rc_t
+cp_rc_t
 cp_oidc_logout_tell(cp_op_t *op, cp_tx_t *tx, const char *person)
 {
     cp_rc_t    rc;

@@ -60,7 +60,8 @@
     row(46, "0046_owners")                                                    \
     row(47, "0047_gateway_targets")                                           \
     row(48, "0048_oidc_logins")                                               \
-    row(49, "0049_makers")
+    row(49, "0049_makers")                                                    \
+    row(50, "0050_oidc_renewals")
 
 
 typedef struct {
