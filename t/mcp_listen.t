@@ -127,8 +127,9 @@ for my $want ([ more => { x => 'y' x 65536 } ],
        "C3: what is held with the stream is not long ($want->[0])");
 }
 
-my ($session) = $t->mcp_session('/mcp/acme', key => $key);
+my ($session, $init) = $t->mcp_session('/mcp/acme', key => $key);
 my $get = get($session);
+my $e;
 
 # ---- C3: of resources
 
@@ -159,6 +160,67 @@ is(said($new)->{params}{uri}, 'x://b', '... and the stream goes on');
 $new->close;
 ok((wait_until { -f $t->dir('left') } 10), 'C3: who leaves leaves there, too');
 
+# ---- C3: sessions subscribe at upstreams that have none
+
+sub ask { my ($method, $params, %o) = @_;
+    return $t->mcp('/mcp/acme', $method, $params, key => $key, era => 'legacy',
+        session => $o{session} // $session)->{rpc} }
+sub listens { return slurp($t->dir('listened')) =~ tr/\n// }
+is($init->{rpc}{result}{capabilities}{resources}{subscribe}, $true,
+   'C3: a session is told that it can subscribe');
+unlink $t->dir('left'), $t->dir('listened');
+is_deeply(ask('resources/subscribe', { uri => 'x://a' })->{result}, {},
+    'C3: resources/subscribe at an upstream of 2026-07-28');
+ok((wait_until { -f $t->dir('listened') } 10), '... listens there');
+is(slurp($t->dir('listened')), "subscriptions/listen 2026-07-28 none\n",
+   '... by its own headers, without the key');
+spew($t->dir('new.a'), '');
+$e = $get->event(10);
+is_deeply(json_decode($e->{data}), { jsonrpc => '2.0', method =>
+    'notifications/resources/updated', params => { uri => 'x://a' } },
+    '... and its updates come in the stream of the session');
+is_deeply(ask('resources/subscribe', { uri => 'x://b' })->{result}, {},
+    'C3: another resource');
+ok((wait_until { listens() == 2 && -f $t->dir('left') } 10),
+   '... is listened for in the place of the first alone');
+for my $n (qw(b a)) {
+    spew($t->dir("new.$n"), '');
+    is(json_decode($get->event(10)->{data})->{params}{uri}, "x://$n",
+       "... x://$n is told of");
+}
+spew($t->dir('cut'), '');
+is(join(' ', sort map { json_decode($get->event(10)->{data})->{params}{uri} }
+    1 .. 2), 'x://a x://b', 'C3: after a cut each may be another one');
+ask('resources/unsubscribe', { uri => 'x://a' });
+ok((wait_until { listens() == 4 } 10), 'C3: resources/unsubscribe');
+spew($t->dir('new.b'), '');
+is(json_decode($get->event(10)->{data})->{params}{uri}, 'x://b',
+   '... leaves the others');
+unlink $t->dir('left');
+ask('resources/unsubscribe', { uri => $_ }) for qw(x://b x://b x://no);
+ok((wait_until { -f $t->dir('left') } 10), '... and after the last the listen');
+my @long = map { "x://$_/" . 'y' x 1900 } 1 .. 3;
+is(join(' ', map { ask('resources/subscribe', { uri => $_ })->{error}{code}
+    // 'ok' } @long), 'ok ok -32602', 'C3: what would not be kept is said');
+ask('resources/unsubscribe', { uri => $_ }) for @long;
+my $some = 0;
+$some += defined ask('resources/subscribe', { uri => "x://c/$_" })->{result}
+    for 1 .. 65;
+is($some, 64, 'C3: 64 resources of an api');
+ask('resources/unsubscribe', { uri => "x://c/$_" }) for 1 .. 64;
+my ($short) = $t->mcp_session('/mcp/acme', key => $key);
+unlink $t->dir('listened'), $t->dir('left');
+ask('resources/subscribe', { uri => 'x://a' }, session => $short);
+my $late = get($short);
+ok((wait_until { -f $t->dir('listened') } 10),
+   'C3: a stream that is opened later');
+wait_until { spew($t->dir('new.a'), ''); $late->event(1) } 10;
+$t->connection->request('DELETE', '/mcp/acme', headers => ['X-API-Key' => $key,
+    'Mcp-Session-Id' => $short]);
+ok((wait_until { -f $t->dir('left') } 10),
+   'C3: a session that is ended listens no more');
+$late->close;
+
 # ---- C4: a list that is another one
 
 $t->mcp('/mcp/acme', 'tools/call', { name => 'm__noisy', arguments => {} },
@@ -173,7 +235,7 @@ is(join(' ', map { $_->{name} } @{ $list->{rpc}{result}{tools} }),
    'm__noisy m__one r__nop', '... when the list is the new one');
 is(said($number)->{params}{_meta}{"$NS/subscriptionId"}, 7,
    '... to each who listens, with his id');
-my $e = $get->event(10);
+$e = $get->event(10);
 is($e->{data}, '{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}',
    'C4: and in the stream of a session');
 like($e->{id}, qr/^e0/, '... with an id');

@@ -10,7 +10,7 @@
 
 #include "ngx_http_stoa_relay.h"
 #include "ngx_http_stoa_modern.h"
-#include "ngx_http_stoa_hold.h"
+#include "ngx_http_stoa_updates.h"
 #include "ngx_http_stoa_hop.h"
 #include "ngx_http_stoa_link.h"
 #include "ngx_http_stoa_park.h"
@@ -599,7 +599,10 @@ ngx_http_stoa_mcp_send_on(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     ngx_http_stoa_mcp_whose_note(r, ctx);
 
     if (mcp->to_modern) {
-        return ngx_http_stoa_mcp_modern(r, ctx);
+        return mcp->msg.method == STOA_MCP_SUBSCRIBE
+               || mcp->msg.method == STOA_MCP_UNSUBSCRIBE
+               ? ngx_http_stoa_mcp_subs(r, ctx)
+               : ngx_http_stoa_mcp_modern(r, ctx);
     }
 
     if (mcp->bridged && (mcp->at_guest || mcp->can || mcp->log_level)) {

@@ -33,6 +33,7 @@ typedef struct {
     stoa_str_t                   rid;
     ngx_http_stoa_mcp_source_t  *sources;
     ngx_uint_t                   n;
+    ngx_http_stoa_mcp_subbed_t   subbed;      /* G                           */
     stoa_buf_t                   id;          /* scratch: the event's,       */
     stoa_buf_t                   text;        /* and one with marks          */
     uint64_t                     turn;        /* among those of the session  */
@@ -71,6 +72,9 @@ static void ngx_http_stoa_mcp_get_full(ngx_http_stoa_mcp_hold_t *h,
     ngx_uint_t full);
 static uint64_t ngx_http_stoa_mcp_get_turn(ngx_http_stoa_mcp_get_t *g,
     ngx_uint_t take);
+static void ngx_http_stoa_mcp_get_all(ngx_http_stoa_mcp_get_t *g);
+static stoa_rc_t ngx_http_stoa_mcp_get_updated(ngx_http_stoa_mcp_hold_t *h,
+    ngx_http_stoa_mcp_source_t *src, const stoa_str_t *uri);
 
 
 static ngx_queue_t  ngx_http_stoa_mcp_gets;
@@ -187,6 +191,8 @@ ngx_http_stoa_mcp_get_create(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     g->hold.look = ngx_http_stoa_mcp_get_look;
     g->hold.bye = ngx_http_stoa_mcp_get_bye;
     g->hold.full = ngx_http_stoa_mcp_get_full;
+    g->subbed.hold = &g->hold;
+    g->subbed.updated = ngx_http_stoa_mcp_get_updated;
     g->kind = 'G';
     g->asked = ctx->call.mcp->capabilities.len != 0;
     stoa_buf_init(&g->id, NGX_HTTP_STOA_MCP_EID_TEXT);
@@ -208,6 +214,7 @@ ngx_http_stoa_mcp_get_cleanup(void *data)
     }
 
     ngx_http_stoa_mcp_sources_free(&g->sources);
+    ngx_http_stoa_mcp_sources_free(&g->subbed.sources);
 
     stoa_buf_free(&g->id);
     stoa_buf_free(&g->text);
@@ -249,10 +256,7 @@ ngx_http_stoa_mcp_get_begin(ngx_http_stoa_mcp_hold_t *h)
 
     ngx_queue_insert_tail(&ngx_http_stoa_mcp_gets, &g->queue);
 
-    if (g->asked || h->change.talks) {
-        ngx_http_stoa_mcp_relay_sessions(g->hold.request, g->hold.ctx, 0,
-                                         ngx_http_stoa_mcp_get_more, g);
-    }
+    ngx_http_stoa_mcp_get_all(g);
 
     g->busy = 0;
 
@@ -295,8 +299,7 @@ ngx_http_stoa_mcp_get_poke(uint64_t key)
 
         if (ngx_http_stoa_store_enter(mcf->store) == NGX_OK) {
             g->busy = 1;
-            ngx_http_stoa_mcp_relay_sessions(g->hold.request, g->hold.ctx,
-                                             0, ngx_http_stoa_mcp_get_more, g);
+            ngx_http_stoa_mcp_get_all(g);
             g->busy = 0;
         }
     }
@@ -304,6 +307,22 @@ ngx_http_stoa_mcp_get_poke(uint64_t key)
 
 
 /* ---- upstreams ---------------------------------------- */
+
+/* Those there are by now. */
+
+static void
+ngx_http_stoa_mcp_get_all(ngx_http_stoa_mcp_get_t *g)
+{
+    if (g->asked || g->hold.change.talks) {
+        ngx_http_stoa_mcp_relay_sessions(g->hold.request, g->hold.ctx, 0,
+                                         ngx_http_stoa_mcp_get_more, g);
+    }
+
+    if (g->hold.change.talks) {
+        ngx_http_stoa_mcp_subbed_look(&g->subbed);
+    }
+}
+
 
 static void
 ngx_http_stoa_mcp_get_more(void *data, const stoa_mcp_ref_t *ref)
@@ -477,6 +496,45 @@ ngx_http_stoa_mcp_get_event(ngx_http_stoa_mcp_source_t *src,
 }
 
 
+/* What upstreams without sessions say, as in theirs. */
+
+static stoa_rc_t
+ngx_http_stoa_mcp_get_updated(ngx_http_stoa_mcp_hold_t *h,
+    ngx_http_stoa_mcp_source_t *src, const stoa_str_t *uri)
+{
+    ngx_http_stoa_mcp_get_t *g = h->data;
+
+    ngx_int_t         rc;
+    stoa_buf_t        b;
+    stoa_glance_t     m;
+    stoa_sse_event_t  event;
+
+    stoa_buf_init(&b, 65536);
+    stoa_buf_addz(&b, "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/"
+                  "resources/updated\",\"params\":{\"uri\":");
+    stoa_buf_add_json(&b, uri->data, uri->len);
+    stoa_buf_addz(&b, "}}");
+
+    ngx_memzero(&event, sizeof(event));
+    event.data.data = b.data;
+    event.data.len = b.len;
+    event.retry_ms = -1;
+
+    rc = b.rc == STOA_OK && stoa_glance(b.data, b.len, &m) == STOA_OK
+         ? ngx_http_stoa_mcp_item_heard(h->request, h->ctx, src->api, &m,
+                                        &g->text, &event.data)
+         : NGX_ERROR;
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_stoa_mcp_get_write(g, NULL, &event);
+    }
+
+    stoa_buf_free(&b);
+
+    return rc == NGX_OK ? STOA_OK : STOA_ERROR;
+}
+
+
 /* With an id of ours: where all upstreams are, or the one of the call, if it
  * said so. */
 
@@ -642,9 +700,8 @@ ngx_http_stoa_mcp_get_look(ngx_http_stoa_mcp_hold_t *h, ngx_uint_t kinds)
         }
     }
 
-    if (due && g->kind == 'G' && (g->asked || h->change.talks)) {
-        ngx_http_stoa_mcp_relay_sessions(h->request, h->ctx, 0,
-                                         ngx_http_stoa_mcp_get_more, g);
+    if (due && g->kind == 'G') {
+        ngx_http_stoa_mcp_get_all(g);
     }
 
     ngx_http_stoa_mcp_sources_again(g->sources);
@@ -695,6 +752,7 @@ ngx_http_stoa_mcp_get_full(ngx_http_stoa_mcp_hold_t *h, ngx_uint_t full)
     ngx_http_stoa_mcp_get_t *g = h->data;
 
     ngx_http_stoa_mcp_sources_full(g->sources, full);
+    ngx_http_stoa_mcp_sources_full(g->subbed.sources, full);
 }
 
 

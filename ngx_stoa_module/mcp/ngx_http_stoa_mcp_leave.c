@@ -118,7 +118,7 @@ ngx_http_stoa_mcp_leave(const ngx_http_stoa_mcp_upstream_t *up)
     const ngx_str_t             *caller;
     ngx_http_stoa_mcp_leaver_t  *l;
 
-    if (up->len == 0) {
+    if (up->len == 0 || up->version == NGX_HTTP_STOA_MCP_VERSION_MODERN) {
         return;                               /* it keeps none               */
     }
 

@@ -491,6 +491,54 @@ ngx_http_stoa_mcp_entry_free(ngx_http_stoa_mcp_entry_t *e)
 }
 
 
+ngx_int_t
+ngx_http_stoa_mcp_upstream_edit(uint64_t key,
+    const ngx_http_stoa_mcp_upstream_t *as,
+    ngx_int_t (*edit)(void *data, ngx_http_stoa_mcp_upstream_t *up),
+    void *data)
+{
+    ngx_int_t                      rc;
+    ngx_http_stoa_mcp_set_t       *set;
+    ngx_http_stoa_mcp_entry_t     *e;
+    ngx_http_stoa_mcp_upstream_t   up, left, block;
+
+    left.len = 0;
+    block.len = 0;
+    set = ngx_http_stoa_mcp_set_lock(key);
+    e = ngx_http_stoa_mcp_entry_of(set, key, 1, &left);
+
+    if (e->deadline != 0
+        || ngx_http_stoa_mcp_block_get(ngx_http_stoa_mcp_map, key, e, &up)
+           != NGX_OK)
+    {
+        ngx_memcpy(&up, as, offsetof(ngx_http_stoa_mcp_upstream_t, sid));
+        up.len = 0;
+    }
+
+    rc = edit(data, &up);
+
+    if (rc == NGX_OK && up.len) {
+        rc = ngx_http_stoa_mcp_block_put(ngx_http_stoa_mcp_map, key, e, &up,
+                                         &block)
+             == NGX_OK ? NGX_OK : NGX_DECLINED;
+
+        e->used = ngx_http_stoa_wall_ms();
+        e->deadline = rc == NGX_OK ? 0 : 1;
+        ngx_http_stoa_mcp_count(ngx_http_stoa_mcp_map, e, &as->api,
+                                rc == NGX_OK ? as->app : 0);
+
+    } else if (rc == NGX_OK || e->deadline != 0) {
+        ngx_http_stoa_mcp_entry_free(e);
+    }
+
+    ngx_http_stoa_lock_drop(&set->lock);
+    ngx_http_stoa_mcp_map_leaves(&left);
+    ngx_http_stoa_mcp_map_leaves(&block);
+
+    return rc;
+}
+
+
 void
 ngx_http_stoa_mcp_upstream_end(uint64_t key, ngx_msec_t turn,
     ngx_uint_t failed)

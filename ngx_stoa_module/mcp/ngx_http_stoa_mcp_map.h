@@ -76,6 +76,13 @@ void ngx_http_stoa_mcp_upstream_end(uint64_t key, ngx_msec_t turn,
     ngx_uint_t failed);
 void ngx_http_stoa_mcp_upstream_set(uint64_t key,
     const ngx_http_stoa_mcp_upstream_t *in);
+/* What stands in the place of a session of this kind; len 0: nothing, before
+ * and after.  Another answer of edit() than NGX_OK leaves it as it is, and is
+ * the answer. */
+ngx_int_t ngx_http_stoa_mcp_upstream_edit(uint64_t key,
+    const ngx_http_stoa_mcp_upstream_t *as,
+    ngx_int_t (*edit)(void *data, ngx_http_stoa_mcp_upstream_t *up),
+    void *data);
 /* Forgets the session, if it is still that one. */
 void ngx_http_stoa_mcp_upstream_drop(uint64_t key, const u_char *sid,
     size_t len);

@@ -323,6 +323,22 @@ ngx_http_stoa_mcp_modern_rest(const stoa_json_val_t *object, stoa_buf_t *out)
 }
 
 
+void
+ngx_http_stoa_mcp_modern_us(stoa_buf_t *out)
+{
+    const ngx_str_t  *version;
+
+    version = &ngx_http_stoa_mcp_versions[
+                                      NGX_HTTP_STOA_MCP_VERSION_MODERN].name;
+
+    stoa_buf_addz(out, "\"io.modelcontextprotocol/protocolVersion\":\"");
+    stoa_buf_add(out, version->data, version->len);
+    stoa_buf_addz(out, "\",\"io.modelcontextprotocol/clientInfo\":"
+                  "{\"name\":\"stoa-gateway\",\"version\":\""
+                  NGX_HTTP_STOA_VERSION "\"},");
+}
+
+
 /* What the client has declared, as far as the upstream may ask for it. */
 
 static void
@@ -340,15 +356,8 @@ ngx_http_stoa_mcp_modern_meta(ngx_http_stoa_mcp_modern_t *b, stoa_buf_t *out)
     all.start = (char *) caps->data;
     all.end = all.start + caps->len;
 
-    stoa_buf_addz(out, "\"io.modelcontextprotocol/protocolVersion\":\"");
-    stoa_buf_add(out, ngx_http_stoa_mcp_versions[
-                          NGX_HTTP_STOA_MCP_VERSION_MODERN].name.data,
-                 ngx_http_stoa_mcp_versions[
-                          NGX_HTTP_STOA_MCP_VERSION_MODERN].name.len);
-    stoa_buf_addz(out, "\",\"io.modelcontextprotocol/clientInfo\":"
-                  "{\"name\":\"stoa-gateway\",\"version\":\""
-                  NGX_HTTP_STOA_VERSION "\"},"
-                  "\"io.modelcontextprotocol/clientCapabilities\":{");
+    ngx_http_stoa_mcp_modern_us(out);
+    stoa_buf_addz(out, "\"io.modelcontextprotocol/clientCapabilities\":{");
 
     for (i = 0, n = 0; i < 3 && caps->len; i++) {
 

@@ -311,44 +311,84 @@ ngx_http_stoa_mcp_relay_one(void *data, const stoa_mcp_ref_t *ref)
 }
 
 
+static void
+ngx_http_stoa_mcp_relay_ref(const stoa_id_t *api,
+    ngx_http_stoa_mcp_upstream_t *up, ngx_http_stoa_mcp_session_pt each,
+    void *data)
+{
+    stoa_mcp_ref_t  ref;
+
+    ngx_memcpy(ref.api, api, STOA_ID_LEN);
+    ref.target = up->target;
+    ref.version = up->version == NGX_HTTP_STOA_MCP_VERSION_NONE
+                  ? 0 : up->version + 1;
+    ref.sid.data = (char *) up->sid;
+    ref.sid.len = up->len;
+
+    each(data, &ref);
+}
+
+
+static void
+ngx_http_stoa_mcp_relay_apis(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    uint32_t whose, ngx_http_stoa_mcp_apis_t *apis)
+{
+    ngx_http_stoa_mcp_grants_t  all;
+
+    apis->n = 0;
+    apis->wanted = NULL;
+    apis->whose = whose;
+
+    (void) ngx_http_stoa_mcp_each_grant(r, ctx, ngx_http_stoa_mcp_relay_grant,
+                                        apis, &all);
+}
+
+
 void
 ngx_http_stoa_mcp_relay_sessions(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, uint32_t whose,
     ngx_http_stoa_mcp_session_pt each, void *data)
 {
     ngx_uint_t                     i;
-    stoa_mcp_ref_t                 ref;
     ngx_http_stoa_mcp_apis_t       apis;
-    ngx_http_stoa_mcp_grants_t     all;
     ngx_http_stoa_mcp_upstream_t   up;
 
-    apis.n = 0;
-    apis.wanted = NULL;
-    apis.whose = whose;
-
-    (void) ngx_http_stoa_mcp_each_grant(r, ctx, ngx_http_stoa_mcp_relay_grant,
-                                        &apis, &all);
+    ngx_http_stoa_mcp_relay_apis(r, ctx, whose, &apis);
 
     for (i = 0; i < apis.n; i++) {
 
         if (ngx_http_stoa_mcp_upstream_peek(
                  ngx_http_stoa_mcp_upstream_key(ctx->call.mcp, &apis.api[i]),
                  &up)
-            != NGX_OK
-            && ngx_http_stoa_mcp_carried(ctx->call.mcp, &apis.api[i], &up)
-               != NGX_OK)
+            == NGX_OK
+            || ngx_http_stoa_mcp_carried(ctx->call.mcp, &apis.api[i], &up)
+               == NGX_OK)
         {
-            continue;
+            ngx_http_stoa_mcp_relay_ref(&apis.api[i], &up, each, data);
         }
+    }
+}
 
-        ngx_memcpy(ref.api, &apis.api[i], STOA_ID_LEN);
-        ref.target = up.target;
-        ref.version = up.version == NGX_HTTP_STOA_MCP_VERSION_NONE
-                      ? 0 : up.version + 1;
-        ref.sid.data = (char *) up.sid;
-        ref.sid.len = up.len;
 
-        each(data, &ref);
+void
+ngx_http_stoa_mcp_relay_subs(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    ngx_http_stoa_mcp_session_pt each, void *data)
+{
+    ngx_uint_t                     i;
+    ngx_http_stoa_mcp_apis_t       apis;
+    ngx_http_stoa_mcp_upstream_t   up;
+
+    ngx_http_stoa_mcp_relay_apis(r, ctx, 0, &apis);
+
+    for (i = 0; i < apis.n; i++) {
+
+        if (ngx_http_stoa_mcp_upstream_peek(
+                 ngx_http_stoa_mcp_subs_key(ctx->call.mcp, &apis.api[i]), &up)
+            == NGX_OK
+            && up.len && up.version == NGX_HTTP_STOA_MCP_VERSION_MODERN)
+        {
+            ngx_http_stoa_mcp_relay_ref(&apis.api[i], &up, each, data);
+        }
     }
 }
 
@@ -644,6 +684,18 @@ ngx_http_stoa_mcp_relay_headers(ngx_http_request_t *r,
                                         : NGX_HTTP_STOA_MCP_VERSION_NONE;
     mcp.upstream_session.data = (u_char *) ref->sid.data;
     mcp.upstream_session.len = ref->sid.len;
+
+    if (mcp.upstream_version == NGX_HTTP_STOA_MCP_VERSION_MODERN) {
+
+        /* what keeps no session is asked for one thing only */
+
+        mcp.to_modern = 1;
+        mcp.upstream_session.len = 0;
+        mcp.tool_name.len = 0;
+        mcp.msg.method_name = (stoa_str_t) {
+                          "subscriptions/listen",
+                          sizeof("subscriptions/listen") - 1 };
+    }
 
     ctx->call.mcp = &mcp;
     ctx->call.api = api;

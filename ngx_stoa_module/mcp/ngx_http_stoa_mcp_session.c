@@ -10,7 +10,7 @@
  * Process: seal and open in any worker.  Limits: 7 days a session id.
  */
 
-#include "ngx_http_stoa_mcp.h"
+#include "ngx_http_stoa_relay.h"
 #include "ngx_http_stoa_limits.h"
 #include "stoa_seal.h"
 #include "core/stoa_key.h"
@@ -314,6 +314,15 @@ ngx_http_stoa_mcp_upstream_key(ngx_http_stoa_mcp_t *mcp,
 
     return (client & ~(uint64_t) UINT32_MAX)
            | (uint32_t) stoa_hash64(api, STOA_ID_LEN, client) | 1;
+}
+
+
+/* Sessions' keys, and those of pools, are odd. */
+
+uint64_t
+ngx_http_stoa_mcp_subs_key(ngx_http_stoa_mcp_t *mcp, const stoa_id_t *api)
+{
+    return ngx_http_stoa_mcp_upstream_key(mcp, api) + 1;
 }
 
 

@@ -64,6 +64,8 @@ typedef struct {
 /* As a step. */
 ngx_int_t ngx_http_stoa_mcp_modern(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
+/* Members of _meta, with a comma: the version, and who we are. */
+void ngx_http_stoa_mcp_modern_us(stoa_buf_t *out);
 
 /* ---- _mcp_input.c ------------------------------------------------------- */
 

@@ -74,6 +74,13 @@ typedef void (*ngx_http_stoa_mcp_session_pt)(void *data,
 void ngx_http_stoa_mcp_relay_sessions(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, uint32_t whose,
     ngx_http_stoa_mcp_session_pt each, void *data);
+/* The lists of what he has subscribed to at upstreams without sessions, each
+ * in the place of a session's id. */
+void ngx_http_stoa_mcp_relay_subs(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_mcp_session_pt each, void *data);
+/* Where the map has such a list: never a session's key. */
+uint64_t ngx_http_stoa_mcp_subs_key(ngx_http_stoa_mcp_t *mcp,
+    const stoa_id_t *api);
 /* The headers that such a session's upstream gets. */
 ngx_int_t ngx_http_stoa_mcp_relay_headers(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_api_t *api,

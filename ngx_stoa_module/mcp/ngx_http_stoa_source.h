@@ -47,6 +47,7 @@ struct ngx_http_stoa_mcp_source_s {
     unsigned                            over:1;    /* not tried again        */
     unsigned                            came:1;    /* an event, this time    */
     unsigned                            said:1;    /* the owner's            */
+    unsigned                            seen:1;    /* likewise               */
 };
 
 

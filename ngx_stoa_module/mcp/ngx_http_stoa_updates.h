@@ -1,6 +1,9 @@
 /*
- * resourceSubscriptions of subscriptions/listen: what upstreams of the same
- * era say of resources.
+ * What upstreams of 2026-07-28 say of resources, to clients of both eras.
+ *
+ *   _mcp_updates.c  resourceSubscriptions of subscriptions/listen
+ *   _mcp_subs.c     resources/subscribe of sessions
+ *   _mcp_subbed.c   what comes of that, in the stream of the session
  *
  * Process: workers.  Lifetime: r->pool; sources as they say.
  * Limits: NGX_HTTP_STOA_MCP_UPDATES URIs of a stream, of the first _LOOK that
@@ -54,6 +57,31 @@ void ngx_http_stoa_mcp_updates_look(ngx_http_stoa_mcp_updates_t *u);
 /* "resourceSubscriptions":[...], what is honoured of them; or nothing. */
 void ngx_http_stoa_mcp_updates_write(ngx_http_stoa_mcp_updates_t *u,
     const char *comma, stoa_buf_t *b);
+
+
+/* ---- _mcp_subs.c -------------------------------------------------------- */
+
+/* As a step: resources/subscribe, _unsubscribe. */
+ngx_int_t ngx_http_stoa_mcp_subs(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+
+
+/* ---- _mcp_subbed.c ------------------------------------------------------ */
+
+typedef struct {
+    ngx_http_stoa_mcp_hold_t    *hold;
+    /* the upstream's URI is another resource now */
+    stoa_rc_t                  (*updated)(ngx_http_stoa_mcp_hold_t *h,
+                                          ngx_http_stoa_mcp_source_t *src,
+                                          const stoa_str_t *uri);
+    ngx_http_stoa_mcp_source_t  *sources;
+    unsigned                     busy:1;
+} ngx_http_stoa_mcp_subbed_t;
+
+/* It begins, or may be another: now and then, and when one was told. */
+void ngx_http_stoa_mcp_subbed_look(ngx_http_stoa_mcp_subbed_t *s);
+/* A list's next URI, which is taken off it; 0: there is none. */
+ngx_uint_t ngx_http_stoa_mcp_subbed_next(stoa_str_t *list, stoa_str_t *uri);
 
 
 /* ---- _mcp_item.c -------------------------------------------------------- */
