@@ -489,4 +489,45 @@ is(post($gw2, 1, [], file => sprintf('%032x', 70))->{json}{applied},
 is(post($gw2, 1, [], file => sprintf('%032x', 1))->{json}{applied},
    JSON::PP::true(), 'but of many the oldest ones are forgotten');
 
+# what a gateway refused stands in the audit log of whose api it was
+
+my $news = Test::Stoa::Feed->new($t, 'news', 'default');
+my %ids = map { $_ => $t->must(GET => "/v1/tenants/acme/$_")->{id} }
+    'apis/orders', 'applications/app';
+my $acme = $t->must(GET => '/v1/tenants/acme')->{id};
+sub told {
+    my ($batch, $rows, %o) = @_;
+    return $news->call('POST', '/gateway/v1/news', { table => 'a' x 32,
+        batch => $batch, news => [map { { tenant => $acme, count => 3,
+            refused => 'key_invalid', first_ms => 1_000_000_000_000, last_ms => 9_000_000_000_000_000,
+            %$_ } } @$rows], %o });
+}
+sub denied {
+    return join "\n", sort map { my $d = $_->{diff}; join ' ', $_->{actor},
+        $_->{name} // '-', map { $d->{$_} // '-' } qw(reason count network
+        application) } @{ $t->must(GET =>
+        '/v1/audit?tenant=acme&action=deny&kind=call')->{items} };
+}
+my $row = { api => $ids{'apis/orders'}, address => '192.0.2.77' };
+my $nr = told(1, [$row, { application => $ids{'applications/app'},
+    refused => 'not_subscribed', address => '2001:db8:1:2::3' },
+    { tenant => '0123456789abcdef' }]);
+is($nr->{status}, 200, 'news of a gateway') or diag($nr->{body});
+ok($nr->{json}{applied}, 'are taken');
+is($nr->{json}{refused}, 1, 'but of what is not there');
+is(denied(), "news  not_subscribed 3 2001:db8:1::/48 acme/app\n"
+   . 'news orders key_invalid 3 192.0.2.0/24 -',
+   'in the chain, by network');
+my ($event) = @{ $t->must(GET => '/v1/audit?tenant=acme&action=deny')
+    ->{items} };
+cmp_ok($event->{diff}{last}, 'le', $event->{at}, 'not from the future');
+ok(!told(1, [$row])->{json}{applied}, 'what comes again');
+is(scalar(() = denied() =~ /^news/mg), 2, 'is there once');
+ok(told(1, [$row], table => 'b' x 32)->{json}{applied}, 'another table');
+is(told(2, [($row) x 65])->{status}, 422, 'too many rows at once');
+is(told(3, [($row) x 64])->{status}, 200, 'as many as may be');
+is(told(4, [($row) x 64])->{status}, 429, 'too many a minute');
+is($t->must(GET => '/v1/audit/verify?tenant=acme')->{ok}, JSON::PP::true,
+   'the chain is whole');
+
 $t->done;

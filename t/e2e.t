@@ -178,6 +178,25 @@ is($rest_counted, $rest_served, 'usage counted equals calls answered')
     or diag($usage->{body});
 
 
+# who was refused stands in the audit log; the first at once, the others within
+# a minute, or when a worker ends
+
+my %denied;
+$t->reload;
+wait_until {
+    %denied = map { ("$_->{diff}{reason} " . ($_->{name} // '-') => $_) }
+        @{ $t->must(GET => '/v1/audit?tenant=acme&action=deny&kind=call')
+           ->{items} };
+    keys %denied >= 3;
+} 20;
+my $refused = $denied{'application_suspended echo'}{diff};
+is($refused->{application}, 'acme/demo', 'who was refused is told')
+    or diag(join ', ', sort keys %denied);
+is($refused->{network}, '127.0.0.0/24', 'from where');
+is(($denied{'key_invalid echo'} || {})->{actor}, 'gw', 'by which gateway');
+unlike(json_encode(\%denied), qr/stoa_live_/, 'and nothing that he sent');
+
+
 # without a control plane
 
 $t->kill9('control');

@@ -24,7 +24,7 @@ typedef struct {
     char       tenant[STOA_ID_LEN + 1];
     char       why[32];
     char       what[CP_DENIAL_TEXT];
-    char       network[INET6_ADDRSTRLEN + 4];
+    char       network[CP_DENIAL_NETWORK];
 } cp_denial_key_t;
 
 typedef struct {
@@ -43,7 +43,6 @@ static struct {
 } cp_denials = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 
-static void cp_denial_network(const char *address, char *dst, size_t size);
 static bool cp_denial_due(cp_app_t *app);
 static unsigned cp_denial_take(cp_denial_t *rows, int64_t *lost);
 static cp_rc_t cp_denial_write(cp_app_t *app, cp_arena_t *a,
@@ -110,7 +109,7 @@ cp_denial_note(const cp_actor_t *actor, const char *why, const char *what,
 }
 
 
-static void
+void
 cp_denial_network(const char *address, char *dst, size_t size)
 {
     uint8_t      b[16];

@@ -172,6 +172,11 @@ const cp_openapi_extra_t  cp_openapi_extras[] = {
       OK_JSON("applied is false when the batch was taken before",
               REF("UsageAnswer")) },
 
+    { "POST /gateway/v1/news", NULL, JSON(REF("NewsBatch")),
+      "{\"200\":{\"description\":\"applied is false when the batch was taken"
+      " before\",\"content\":" JSON(REF("NewsAnswer")) "},\"429\":{\"$ref\":"
+      "\"#/components/responses/Error429\"}}" },
+
     { "POST /gateway/v1/approvals", NULL, JSON(REF("ApprovalAsk")),
       OK_JSON("run: it may pass, once; approved: ask again without wait_s",
               REF("ApprovalAnswer")) },

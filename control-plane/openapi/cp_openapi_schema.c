@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "audit/cp_denial.h"
 #include "feed/cp_usage.h"
 #include "kinds/cp_kinds.h"
 #include "openapi/cp_openapi.h"
@@ -84,6 +85,8 @@ static const cp_schema_report_t  cp_schema_reports[] = {
     { "Target", cp_target_fields },
     { "UsageBatch", cp_usage_fields },
     { "UsageRow", cp_usage_row_fields },
+    { "NewsBatch", cp_news_fields },
+    { "NewsRow", cp_news_row_fields },
     { "ApprovalAsk", cp_approval_ask_fields },
     { NULL, NULL }
 };
@@ -93,6 +96,7 @@ static const char *const  cp_schema_items[] = {
     "rejected", "{\"$ref\":\"#/components/schemas/Rejected\"}",
     "targets", "{\"$ref\":\"#/components/schemas/Target\"}",
     "rows", "{\"$ref\":\"#/components/schemas/UsageRow\"}",
+    "news", "{\"$ref\":\"#/components/schemas/NewsRow\"}",
     "latency_us", "{\"type\":\"integer\",\"minimum\":0}",
     NULL
 };

@@ -89,6 +89,11 @@ const char *const  cp_openapi_schemas_text[] = {
     "{\"type\":\"object\",\"required\":[\"applied\"],\"properties\":"
     "{\"applied\":{\"type\":\"boolean\"}}}",
 
+    "NewsAnswer",
+    "{\"type\":\"object\",\"required\":[\"applied\",\"refused\","
+    "\"interval_ms\"],\"properties\":{\"applied\":{\"type\":\"boolean\"},"
+    "\"refused\":" INT64("0") ",\"interval_ms\":" INT64("1") "}}",
+
     "ApprovalAnswer",
     "{\"type\":\"object\",\"required\":[\"says\"],\"properties\":"
     "{\"says\":{\"type\":\"string\",\"enum\":[\"pending\",\"run\","

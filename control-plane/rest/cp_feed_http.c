@@ -100,6 +100,9 @@ const cp_route_t  cp_feed_routes[] = {
     { "POST", "/gateway/v1/usage", CP_AUTH_GATEWAY, NULL, cp_usage_post, NULL,
       "A batch of counts, taken once", NULL },
 
+    { "POST", "/gateway/v1/news", CP_AUTH_GATEWAY, NULL, cp_news_post, NULL,
+      "What a gateway refused, a batch a minute, taken once", NULL },
+
     { "POST", "/gateway/v1/approvals", CP_AUTH_GATEWAY, NULL,
       cp_approval_post, NULL, "May a call of a tool pass?", NULL },
 

@@ -22,6 +22,7 @@ void cp_auth_refused(cp_req_t *r, bool admitted);
 
 cp_rc_t cp_gateway_status(cp_req_t *r);       /* POST /gateway/v1/status    */
 cp_rc_t cp_usage_post(cp_req_t *r);           /* POST /gateway/v1/usage     */
+cp_rc_t cp_news_post(cp_req_t *r);            /* POST /gateway/v1/news      */
 cp_rc_t cp_approval_post(cp_req_t *r);        /* POST /gateway/v1/approvals */
 cp_rc_t cp_usage_get(cp_req_t *r);            /* GET  /v1/tenants/../usage  */
 #define CP_USAGE_QUERY_NAMES                                                  \

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "audit/cp_denial.h"
 #include "auth/cp_auth.h"
 #include "discovery/cp_discovery.h"
 #include "discovery/cp_issuer_keys.h"
@@ -90,6 +91,33 @@ cp_usage_post(cp_req_t *r)
     out = cp_json_object(r->op.arena);
     cp_json_put_bool(r->op.arena, out, "applied", taken);
     cp_json_put_int(r->op.arena, out, "refused", refused);
+
+    return cp_req_answer(r, 200, out);
+}
+
+
+cp_rc_t
+cp_news_post(cp_req_t *r)
+{
+    bool        taken;
+    cp_rc_t     rc;
+    unsigned    refused;
+    cp_json_t  *in, *out;
+
+    rc = cp_req_json(r, &in);
+
+    if (rc == CP_OK) {
+        rc = cp_news_batch(&r->op, in, &taken, &refused);
+    }
+
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    out = cp_json_object(r->op.arena);
+    cp_json_put_bool(r->op.arena, out, "applied", taken);
+    cp_json_put_int(r->op.arena, out, "refused", refused);
+    cp_json_put_int(r->op.arena, out, "interval_ms", CP_NEWS_INTERVAL_MS);
 
     return cp_req_answer(r, 200, out);
 }

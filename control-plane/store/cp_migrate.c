@@ -61,7 +61,8 @@
     row(47, "0047_gateway_targets")                                           \
     row(48, "0048_oidc_logins")                                               \
     row(49, "0049_makers")                                                    \
-    row(50, "0050_oidc_renewals")
+    row(50, "0050_oidc_renewals")                                             \
+    row(51, "0051_gateway_news")
 
 
 typedef struct {

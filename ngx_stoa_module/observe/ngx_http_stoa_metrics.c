@@ -154,6 +154,10 @@ static const ngx_http_stoa_metric_t  ngx_http_stoa_metrics[] = {
       SHARED(usage_failures) },
     { "stoa_usage_waiting", "gauge",
       "Usage batches that wait for delivery.", SHARED(usage_waiting) },
+    { "stoa_denials_lost_total", "counter",
+      "Refusals that the control plane's audit log will not have.",
+      SHARED(denials.lost_all) },
+
     { "stoa_usage_refused_total", "counter",
       "Usage batches that the control plane refused for good, or that were "
       "damaged.", SHARED(usage_refused) },

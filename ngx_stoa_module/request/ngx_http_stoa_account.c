@@ -12,6 +12,8 @@
 
 static uint64_t ngx_http_stoa_account_latency(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
+static void ngx_http_stoa_account_denial(ngx_http_request_t *r,
+    ngx_http_stoa_sh_t *sh, const ngx_http_stoa_usage_row_t *row);
 static void ngx_http_stoa_account_metrics(ngx_http_stoa_sh_t *sh,
     const ngx_http_stoa_usage_row_t *row);
 static void ngx_http_stoa_account_api(ngx_http_stoa_sh_t *sh,
@@ -86,6 +88,10 @@ ngx_http_stoa_account_handler(ngx_http_request_t *r)
 
     ngx_http_stoa_account_metrics(mcf->sh, &row);
 
+    if (row.refused && !ctx->call.elsewhere) {
+        ngx_http_stoa_account_denial(r, mcf->sh, &row);
+    }
+
     ngx_http_stoa_ctx_finish(ctx);
 
     return NGX_OK;
@@ -114,6 +120,72 @@ ngx_http_stoa_account_latency(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
                               - (ngx_msec_int_t) r->start_msec));
 
     return (uint64_t) ngx_max(ms, 0) * 1000;
+}
+
+
+/* Who was refused, for the audit log: the bits of his address that tell a
+ * network, and nothing of what he sent. */
+
+static void
+ngx_http_stoa_account_denial(ngx_http_request_t *r, ngx_http_stoa_sh_t *sh,
+    const ngx_http_stoa_usage_row_t *row)
+{
+    u_char                         *p;
+    struct sockaddr                *sa;
+#if (NGX_HAVE_INET6)
+    struct sockaddr_in6            *sin6;
+#endif
+    ngx_http_stoa_denial_key_t      key;
+    const ngx_http_stoa_refusal_t  *refusal;
+
+    refusal = &ngx_http_stoa_refusals[row->refused - 1];
+
+    if ((refusal->status != NGX_HTTP_UNAUTHORIZED
+         && refusal->status != NGX_HTTP_FORBIDDEN) || !row->tenant.c[0])
+    {
+        return;
+    }
+
+    ngx_memzero(&key, sizeof(ngx_http_stoa_denial_key_t));
+    key.tenant = row->tenant;
+    key.api = row->api;
+    key.application = row->application;
+
+    ngx_memcpy(key.code, refusal->code.data,
+               ngx_min(refusal->code.len, sizeof(key.code) - 1));
+
+    sa = r->connection->sockaddr;
+    p = NULL;
+
+    if (sa->sa_family == AF_INET) {
+        p = (u_char *) &((struct sockaddr_in *) sa)->sin_addr;
+    }
+
+#if (NGX_HAVE_INET6)
+    if (sa->sa_family == AF_INET6) {
+        sin6 = (struct sockaddr_in6 *) sa;
+
+        if (IN6_IS_ADDR_V4MAPPED(&sin6->sin6_addr)) {
+            p = &sin6->sin6_addr.s6_addr[12];
+
+        } else {
+            (void) ngx_sprintf((u_char *) key.address, "%xd:%xd:%xd::",
+                               sin6->sin6_addr.s6_addr[0] << 8
+                               | sin6->sin6_addr.s6_addr[1],
+                               sin6->sin6_addr.s6_addr[2] << 8
+                               | sin6->sin6_addr.s6_addr[3],
+                               sin6->sin6_addr.s6_addr[4] << 8
+                               | sin6->sin6_addr.s6_addr[5]);
+        }
+    }
+#endif
+
+    if (p) {
+        (void) ngx_sprintf((u_char *) key.address, "%d.%d.%d.0",
+                           p[0], p[1], p[2]);
+    }
+
+    ngx_http_stoa_denial_note(sh, &key);
 }
 
 

@@ -217,6 +217,11 @@ ngx_http_stoa_zone_layout(ngx_http_stoa_sh_t *sh, size_t size,
     sh->size = size;
     sh->started_ms = ngx_http_stoa_wall_ms();
 
+    /* numbers begin anew with the zone */
+
+    ngx_memcpy(sh->denials.id, &sh->started_ms, sizeof(uint64_t));
+    ngx_memcpy(sh->denials.id + sizeof(uint64_t), &ngx_pid, sizeof(ngx_pid));
+
     sh->fly_off = head;
     sh->fly_slot_size = sizeof(uint64_t) + nprocs * sizeof(uint16_t);
     set = sizeof(uint64_t) + NGX_HTTP_STOA_FLY_WAYS * sh->fly_slot_size;

@@ -22,7 +22,7 @@
 #define NGX_HTTP_STOA_ZONE_MIN      (1024 * 1024)
 #define NGX_HTTP_STOA_ZONE_MAGIC    0x53544f415a4f4e31ULL
 #define NGX_HTTP_STOA_ZONE_LAYOUT                                             \
-    (7 << 16 | sizeof(ngx_http_stoa_proc_t))
+    (8 << 16 | sizeof(ngx_http_stoa_proc_t))
 #define NGX_HTTP_STOA_RATE_WAYS     7       /* a set: two cache lines        */
 #define NGX_HTTP_STOA_FLY_WAYS      8
 #define NGX_HTTP_STOA_PROCS_MIN     16
@@ -206,6 +206,44 @@ typedef struct {
 } ngx_http_stoa_hint_t;
 
 
+/* What was refused to whom: 401 and 403, for the control plane's audit log
+ * (ngx_http_stoa_denial.c). */
+
+#define NGX_HTTP_STOA_DENIALS  64
+
+typedef struct {
+    stoa_id_t  tenant;               /* the api's                            */
+    stoa_id_t  api;
+    stoa_id_t  application;
+    char       code[40];             /* the refusal's                        */
+    char       address[48];          /* of the network: a /24, IPv6: a /48   */
+} ngx_http_stoa_denial_key_t;
+
+typedef struct {
+    uint64_t  count;                 /* 0: nothing                           */
+    uint64_t  first_ms;
+    uint64_t  last_ms;
+} ngx_http_stoa_denied_t;
+
+typedef struct {
+    ngx_http_stoa_denial_key_t  key; /* free when both counts are 0          */
+    ngx_http_stoa_denied_t      fresh;
+    ngx_http_stoa_denied_t      told;
+} ngx_http_stoa_denial_t;
+
+typedef struct {
+    uint64_t                lock;
+    uint64_t                noted;   /* something is to be told              */
+    uint64_t                telling; /* `told` is, as `number`               */
+    uint64_t                number;
+    uint64_t                lost;
+    uint64_t                lost_told;
+    uint64_t                lost_all;    /* of the zone's life               */
+    u_char                  id[16];      /* whose numbers they are           */
+    ngx_http_stoa_denial_t  row[NGX_HTTP_STOA_DENIALS];
+} ngx_http_stoa_denials_t;
+
+
 #define NGX_HTTP_STOA_MCP_TURNS  4096
 #define NGX_HTTP_STOA_MCP_CALLS  8192
 #define NGX_HTTP_STOA_MCP_PAIRS  8192
@@ -250,6 +288,7 @@ struct ngx_http_stoa_sh_s {
     char      sync_err[NGX_HTTP_STOA_SYNC_ERR_LEN];
 
     ngx_http_stoa_hint_t  hints[NGX_HTTP_STOA_HINTS];
+    ngx_http_stoa_denials_t  denials;
 
     ngx_http_stoa_api_count_t  apis[NGX_HTTP_STOA_APIS + 1];
     uint64_t  mcp_levels[NGX_HTTP_STOA_MCP_TURNS];  /* what they want logged */
@@ -285,6 +324,17 @@ void ngx_http_stoa_hint_note(ngx_http_stoa_sh_t *sh, ngx_uint_t what,
 ngx_uint_t ngx_http_stoa_hint_noted(ngx_http_stoa_sh_t *sh, ngx_uint_t what);
 ngx_uint_t ngx_http_stoa_hint_take(ngx_http_stoa_sh_t *sh, ngx_uint_t what,
     stoa_id_t *ids);
+
+/* ---- refusals (ngx_http_stoa_denial.c) ---------------------------------- */
+
+/* The key is compared as a whole: zeroed before it is filled. */
+void ngx_http_stoa_denial_note(ngx_http_stoa_sh_t *sh,
+    const ngx_http_stoa_denial_key_t *key);
+/* What is to be told, and that it was: taken, or refused for good.  0: there
+ * is nothing. */
+ngx_uint_t ngx_http_stoa_denial_take(ngx_http_stoa_sh_t *sh,
+    ngx_http_stoa_denials_t *copy);
+void ngx_http_stoa_denial_told(ngx_http_stoa_sh_t *sh, ngx_uint_t taken);
 
 /* ---- targets (ngx_http_stoa_place.c) ------------------------------------ */
 

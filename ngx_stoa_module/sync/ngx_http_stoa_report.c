@@ -15,7 +15,7 @@
 #define NGX_HTTP_STOA_REPORT_HINT_MS    1000
 /* Failures of one kind in a row: every tenth is said. */
 #define NGX_HTTP_STOA_REPORT_TELL_EACH  10
-#define NGX_HTTP_STOA_REPORT_TARGETS    100
+#define NGX_HTTP_STOA_REPORT_NEWS_MS    60000
 
 
 typedef struct {
@@ -29,6 +29,7 @@ typedef struct {
     uint64_t                next_collect_ms;
     uint64_t                next_post_ms;
     uint64_t                next_told_ms;     /* that the spool is full      */
+    uint64_t                next_news_ms;
     uint64_t                status_fails;
     uint64_t                usage_fails;
     uint64_t                interval_ms;
@@ -44,7 +45,6 @@ static void ngx_http_stoa_report_status_add(ngx_http_stoa_report_t *rp,
     ngx_http_stoa_env_t *env, const ngx_http_stoa_meta_t *meta);
 static void ngx_http_stoa_report_sync(ngx_http_stoa_report_t *rp);
 static void ngx_http_stoa_report_policies(ngx_http_stoa_report_t *rp);
-static void ngx_http_stoa_report_targets(ngx_http_stoa_report_t *rp);
 static void ngx_http_stoa_report_rejected(ngx_http_stoa_report_t *rp,
     ngx_http_stoa_env_t *env, MDB_txn *txn);
 static int64_t ngx_http_stoa_report_number(ngx_http_stoa_report_t *rp,
@@ -54,6 +54,7 @@ static ngx_uint_t ngx_http_stoa_report_hint(ngx_http_stoa_report_t *rp,
 static void ngx_http_stoa_report_interval(ngx_http_stoa_report_t *rp);
 static void ngx_http_stoa_report_refused(ngx_http_stoa_report_t *rp);
 static ngx_int_t ngx_http_stoa_report_usage(ngx_http_stoa_report_t *rp);
+static void ngx_http_stoa_report_news(ngx_http_stoa_report_t *rp);
 static ngx_uint_t ngx_http_stoa_report_for_good(ngx_http_stoa_report_t *rp,
     long status);
 static ngx_int_t ngx_http_stoa_report_aside(ngx_http_stoa_report_t *rp,
@@ -165,6 +166,10 @@ ngx_http_stoa_report_turn(ngx_http_stoa_report_t *rp)
         }
 
         ngx_http_stoa_store(&mcf->sh->usage_waiting, rp->spool.waiting);
+    }
+
+    if (ngx_http_stoa_report_now() >= rp->next_news_ms) {
+        ngx_http_stoa_report_news(rp);
     }
 
     ngx_http_stoa_flush_turn(rp->agent, ngx_http_stoa_report_now());
@@ -287,7 +292,7 @@ ngx_http_stoa_report_status_body(ngx_http_stoa_report_t *rp)
             ngx_http_stoa_report_status_add(rp, env, &meta);
             ngx_http_stoa_report_policies(rp);
             ngx_http_stoa_report_sync(rp);
-            ngx_http_stoa_report_targets(rp);
+            ngx_http_stoa_news_targets(rp->agent->mcf->sh, &rp->body);
             ngx_http_stoa_report_rejected(rp, env, txn);
         }
 
@@ -408,54 +413,6 @@ ngx_http_stoa_report_sync(ngx_http_stoa_report_t *rp)
     stoa_buf_addf(&rp->body, ",\"sync_state\":\"%s\",\"sync_error\":",
                   ngx_http_stoa_zone_sync_state(sh));
     stoa_buf_add_json(&rp->body, err, i);
-}
-
-
-/* Those that are checked, the bad ones first. */
-
-static void
-ngx_http_stoa_report_targets(ngx_http_stoa_report_t *rp)
-{
-    char                    why[32];
-    ngx_uint_t              n, told, good, down, open;
-    ngx_http_stoa_sh_t     *sh;
-    ngx_http_stoa_place_t   place;
-
-    sh = rp->agent->mcf->sh;
-    told = 0;
-
-    for (good = 0; good < 2; good++) {
-        n = 0;
-
-        while (told < NGX_HTTP_STOA_REPORT_TARGETS
-               && ngx_http_stoa_place_next(sh, &n, &place) == NGX_OK)
-        {
-            open = ngx_http_stoa_breaker_state(place.breaker)
-                   != NGX_HTTP_STOA_BREAKER_CLOSED;
-            down = open || place.health == NGX_HTTP_STOA_HEALTH_DOWN;
-
-            if (down == good || (!open && place.health_at_ms == 0)) {
-                continue;
-            }
-
-            ngx_http_stoa_place_why(open ? place.breaker_why
-                                         : place.health_why, why);
-
-            stoa_buf_addf(&rp->body, "%s{\"api\":\"%.16s\",\"target\":"
-                          "\"%s\",\"health\":\"%s\",\"error\":\"%s\","
-                          "\"breaker\":\"%s\",\"checked_ms\":%llu,"
-                          "\"since_ms\":%llu}",
-                          told++ ? "," : ",\"targets\":[", place.api.c,
-                          place.name, ngx_http_stoa_place_health(&place), why,
-                          ngx_http_stoa_place_breaker(&place),
-                          (unsigned long long) place.health_at_ms,
-                          (unsigned long long)
-                              (open ? place.breaker_since_ms
-                                    : place.health_since_ms));
-        }
-    }
-
-    stoa_buf_addz(&rp->body, told ? "]" : "");
 }
 
 
@@ -625,6 +582,41 @@ ngx_http_stoa_report_usage(ngx_http_stoa_report_t *rp)
 }
 
 
+/* What was refused to whom, once a minute.  One that knows no news is of an
+ * older version: it is asked again, with what there is then. */
+
+static void
+ngx_http_stoa_report_news(ngx_http_stoa_report_t *rp)
+{
+    long                 status;
+    int64_t              ms;
+    ngx_int_t            rc;
+    ngx_uint_t           good;
+    ngx_http_stoa_sh_t  *sh;
+
+    sh = rp->agent->mcf->sh;
+
+    if (ngx_http_stoa_news_body(sh, &rp->body) != NGX_OK) {
+        return;
+    }
+
+    rc = ngx_http_stoa_report_post(rp, "/gateway/v1/news", &status);
+    good = rc == NGX_OK && status == 200;
+    ms = good ? ngx_http_stoa_report_number(rp, "interval_ms") : -1;
+    ms = ms < 0 ? NGX_HTTP_STOA_REPORT_NEWS_MS : ngx_max(ms, 500);
+
+    if (good || (rc == NGX_OK && ngx_http_stoa_report_for_good(rp, status))) {
+        ngx_http_stoa_denial_told(sh, good);
+
+    } else if (rc != NGX_OK || status != 404) {
+        ms = NGX_HTTP_STOA_BACKOFF_MAX_MS;
+    }
+
+    rp->next_news_ms = ngx_http_stoa_report_now()
+                      + (uint64_t) ngx_min(ms, NGX_HTTP_STOA_REPORT_NEWS_MS);
+}
+
+
 /*
  * Will this batch be refused again, whenever it is sent?  Only the control
  * plane itself can say so: what stands between may answer 400 to everything.
@@ -751,6 +743,7 @@ static void
 ngx_http_stoa_report_flush(ngx_http_stoa_report_t *rp)
 {
     rp->last = 1;
+    ngx_http_stoa_report_news(rp);
 
     if (rp->spool.env == NULL) {
         return;

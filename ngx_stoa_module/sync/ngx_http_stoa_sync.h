@@ -195,5 +195,10 @@ typedef struct {
 bool ngx_http_stoa_line_read(const char *data, size_t len,
     ngx_http_stoa_line_t *line, stoa_json_val_t *root);
 
+/* ngx_http_stoa_news.c: a member of a status; the refusals that are to be
+ * told, NGX_DECLINED: there are none. */
+void ngx_http_stoa_news_targets(ngx_http_stoa_sh_t *sh, stoa_buf_t *b);
+ngx_int_t ngx_http_stoa_news_body(ngx_http_stoa_sh_t *sh, stoa_buf_t *b);
+
 
 #endif /* NGX_HTTP_STOA_SYNC_H */
