@@ -81,6 +81,15 @@ is($wrong, '', 'query parameters are known where they are told of');
 # The page for people
 
 my $page = $t->api(GET => '/v1/reference', undef, token => undef);
+for (['/v1/openapi.json', $r], ['/v1/reference', $page]) {
+    my ($path, $first) = @$_;
+    my $etag = $first->{headers}{etag};
+    like($etag, qr/^"[0-9a-f]{32}"$/, "$path: has an ETag");
+    is($t->api(GET => $path, undef, token => undef)->{body}, $first->{body},
+       '... is the same for all');
+    is($t->api(GET => $path, undef, token => undef, headers =>
+       { 'If-None-Match' => $etag })->{status}, 304, '... and is kept by it');
+}
 is($page->{headers}{'content-type'}, 'text/html; charset=utf-8', 'a page');
 is(join(' ', grep { my ($m, $p) = (uc $_->[0], $_->[1]);
                     $page->{body} !~ m{<h2 id="$_->[2]{operationId}">\Q$m $p\E</h2>}

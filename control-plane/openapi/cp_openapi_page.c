@@ -2,9 +2,13 @@
  * The routes of the document: as JSON, and as a page for people.  That has no
  * script and no asset of anybody else; its one style is named by its digest in
  * the policy.
+ *
+ * The tables do not change while the process runs and anybody may ask, so each
+ * is made once.  Owner: cp_openapi_made, malloc, until the process ends.
  */
 
 #include <openssl/evp.h>
+#include <pthread.h>
 #include <string.h>
 
 #include "base/cp_err.h"
@@ -26,8 +30,19 @@ static const char  cp_page_style[] =
     "a{color:#79c0ff}td,th,h2{border-color:#30363d}}";
 
 
+typedef enum { CP_OPENAPI_JSON, CP_OPENAPI_PAGE, CP_OPENAPI_N }
+    cp_openapi_made_e;
+
+static struct {
+    pthread_mutex_t  lock;
+    stoa_buf_t       text[CP_OPENAPI_N];       /* empty: not made yet       */
+    char             etag[CP_OPENAPI_N][40];
+} cp_openapi_made = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+
 static cp_rc_t cp_openapi_get(cp_req_t *r);
 static cp_rc_t cp_openapi_page(cp_req_t *r);
+static cp_rc_t cp_page_make(cp_req_t *r);
 static void cp_page_text(stoa_buf_t *b, const char *s);
 static void cp_page_cell(stoa_buf_t *b, const char *s);
 static void cp_page_index(stoa_buf_t *b, const cp_json_t *paths);
@@ -55,18 +70,98 @@ const cp_route_t  cp_openapi_routes[] = {
 };
 
 
+/* By who comes first; r->out is it then. */
+static cp_rc_t
+cp_openapi_make(cp_req_t *r, cp_openapi_made_e what)
+{
+    cp_rc_t      rc;
+    uint8_t      sum[32];
+    stoa_buf_t  *text = &cp_openapi_made.text[what];
+
+    rc = what == CP_OPENAPI_PAGE ? cp_page_make(r)
+         : cp_req_answer(r, 200, cp_openapi_document(r));
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    stoa_buf_init(text, r->out.max);
+
+    stoa_buf_add(text, r->out.data, r->out.len);
+
+    if (text->rc != STOA_OK) {
+        stoa_buf_free(text);
+        return cp_err_set(&r->op.err, "internal", "no memory");
+    }
+
+    cp_sha256(text->data, text->len, sum);
+    (void) snprintf(cp_openapi_made.etag[what],
+                    sizeof(cp_openapi_made.etag[what]), "\"%s\"",
+                    cp_hex(r->op.arena, sum, 16));
+
+    return CP_OK;
+}
+
+
+static cp_rc_t
+cp_openapi_once(cp_req_t *r, cp_openapi_made_e what, const char *type)
+{
+    cp_rc_t  rc;
+
+    (void) pthread_mutex_lock(&cp_openapi_made.lock);
+    rc = cp_openapi_made.text[what].len ? CP_OK : cp_openapi_make(r, what);
+    (void) pthread_mutex_unlock(&cp_openapi_made.lock);
+
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    stoa_buf_reset(&r->out);
+    cp_req_set_header(r, "ETag", cp_openapi_made.etag[what]);
+
+    if (cp_req_knows(r, cp_openapi_made.etag[what])) {
+        r->status = 304;
+        r->content_type = NULL;
+        return CP_OK;
+    }
+
+    r->status = 200;
+    r->content_type = type;
+
+    stoa_buf_add(&r->out, cp_openapi_made.text[what].data,
+                 cp_openapi_made.text[what].len);
+
+    return r->out.rc == STOA_OK ? CP_OK
+           : cp_err_set(&r->op.err, "internal", "no memory");
+}
+
+
 static cp_rc_t
 cp_openapi_get(cp_req_t *r)
 {
-    return cp_req_answer(r, 200, cp_openapi_document(r));
+    return cp_openapi_once(r, CP_OPENAPI_JSON, "application/json");
 }
 
 
 static cp_rc_t
 cp_openapi_page(cp_req_t *r)
 {
-    char              sum64[64];
-    uint8_t           sum[32];
+    char     sum64[64];
+    uint8_t  sum[32];
+
+    cp_sha256(cp_page_style, sizeof(cp_page_style) - 1, sum);
+    (void) EVP_EncodeBlock((unsigned char *) sum64, sum, sizeof(sum));
+    cp_req_set_header(r, "Content-Security-Policy", cp_arena_printf(
+                      r->op.arena, "default-src 'none'; style-src 'sha256-%s'"
+                      "; base-uri 'none'; form-action 'none'; frame-ancestors"
+                      " 'none'", sum64));
+
+    return cp_openapi_once(r, CP_OPENAPI_PAGE, "text/html; charset=utf-8");
+}
+
+
+static cp_rc_t
+cp_page_make(cp_req_t *r)
+{
     stoa_buf_t       *b;
     const cp_json_t  *doc, *paths, *path, *op;
 
@@ -92,20 +187,9 @@ cp_openapi_page(cp_req_t *r)
 
     stoa_buf_addz(b, "</body></html>\n");
 
-    if (b->rc != STOA_OK || cp_arena_failed(r->op.arena)) {
-        return cp_err_set(&r->op.err, "internal", "the page is too large");
-    }
-
-    cp_sha256(cp_page_style, sizeof(cp_page_style) - 1, sum);
-    (void) EVP_EncodeBlock((unsigned char *) sum64, sum, sizeof(sum));
-    cp_req_set_header(r, "Content-Security-Policy", cp_arena_printf(
-                      r->op.arena, "default-src 'none'; style-src 'sha256-%s'"
-                      "; base-uri 'none'; form-action 'none'; frame-ancestors"
-                      " 'none'", sum64));
-    r->status = 200;
-    r->content_type = "text/html; charset=utf-8";
-
-    return CP_OK;
+    return b->rc != STOA_OK || cp_arena_failed(r->op.arena)
+           ? cp_err_set(&r->op.err, "internal", "the page is too large")
+           : CP_OK;
 }
 
 
