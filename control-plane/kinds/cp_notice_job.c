@@ -5,8 +5,8 @@
 
 #include <inttypes.h>
 #include <string.h>
-#include <time.h>
 
+#include "feed/cp_quota.h"
 #include "feed/cp_usage.h"
 #include "kinds/cp_notice.h"
 
@@ -135,7 +135,7 @@ cp_notice_job(cp_app_t *app)
         /* gateways report some minutes late at most */
 
         rc = cp_near(app, looked - 10 * CP_USAGE_MINUTE_MS);
-        looked = now;
+        looked = rc == CP_OK ? now : looked;
         now = cp_time_mono_ms();
         next_near = now + CP_NEAR_LEAST_MS + CP_NEAR_SHARE * (now - begin);
     }
@@ -338,17 +338,11 @@ cp_near(cp_app_t *app, int64_t since)
     cp_rc_t     rc;
     cp_op_t     op;
     int64_t     day, month;
-    time_t      t;
     cp_tx_t    *tx;
     unsigned    i;
     cp_rows_t   rows;
-    struct tm   tm;
 
-    day = cp_time_ms();
-    t = (time_t) (day / 1000);
-    day -= day % CP_USAGE_DAY_MS;
-    (void) gmtime_r(&t, &tm);
-    month = day - (int64_t) (tm.tm_mday - 1) * CP_USAGE_DAY_MS;
+    cp_quota_began(cp_time_ms(), &day, &month);
 
     rc = cp_notice_open(app, &op, false, &tx);
     if (rc != CP_OK) {
@@ -362,9 +356,14 @@ cp_near(cp_app_t *app, int64_t since)
                              cp_int(CP_NEAR_ROWS)), &rows, &op.err);
     cp_tx_rollback(tx);
 
-    if (rc == CP_OK && rows.rows
-        && cp_tx_open(app->db, true, &tx, &op.err) == CP_OK)
-    {
+    if (rc != CP_OK || rows.rows == 0) {
+        cp_arena_destroy(op.arena);
+        return rc;
+    }
+
+    rc = cp_tx_open(app->db, true, &tx, &op.err);
+
+    if (rc == CP_OK) {
         for (i = 0; i < rows.rows && rc == CP_OK; i++) {
             rc = cp_near_row(&op, tx, cp_cell(&rows, i, 0), day, month);
         }
