@@ -375,4 +375,15 @@ verify('the rest is whole', 1);
 sql("DELETE FROM audit WHERE seq = 7 AND $where");
 verify('a row too many', 0, qr/^acme:/);
 
+# a key that would not be looked at is no key
+
+$t->stop('control');
+spew($t->dir('many.key'), ('0123456789abcdef' x 4 . "\n") x 17, 0600);
+my ($code, undef, $err) = $t->run_cmd(["$Test::Stoa::OBJS/stoa-control",
+    '--database=' . $t->database, '--listen=127.0.0.1:' . $t->port('none'),
+    '--audit-key-file=' . $t->dir('many.key'),
+    '--pepper-file=' . $t->dir('pepper')]);
+isnt($code, 0, '17 keys are not served with');
+like($err, qr/"[^"]*many\.key" has more than 16 keys/, 'and it is said');
+
 $t->done;

@@ -12,6 +12,7 @@
 #include <openssl/evp.h>
 
 #include "audit/cp_sign.h"
+#include "base/cp_seal.h"
 
 
 #define CP_SIGN_FILE_MAX  (4 * 1024 * 1024)
@@ -24,7 +25,6 @@ static struct {
 } cp_sign_state;
 
 
-static cp_rc_t cp_sign_make(cp_arena_t *a, const char *path, cp_err_t *err);
 static char *cp_sign_read(cp_arena_t *a, const char *path, mode_t *mode);
 static bool cp_sign_write(const char *path, int flags, const char *text);
 
@@ -38,7 +38,7 @@ cp_sign_start(cp_arena_t *a, const char *path, bool make, cp_err_t *err)
     uint8_t   seed[32];
 
     if (make && access(path, F_OK) != 0) {
-        rc = cp_sign_make(a, path, err);
+        rc = cp_seal_file(path, "audit_key_file", err);
         if (rc != CP_OK) {
             return rc;
         }
@@ -59,7 +59,12 @@ cp_sign_start(cp_arena_t *a, const char *path, bool make, cp_err_t *err)
 
     cp_sign_state.n = 0;
 
-    for (line = text; *line && cp_sign_state.n < CP_SIGN_KEYS; line = rest) {
+    for (line = text; *line; line = rest) {
+
+        if (cp_sign_state.n == CP_SIGN_KEYS) {
+            return cp_err_set(err, "validation", "audit_key_file: \"%s\" has"
+                              " more than %d keys", path, CP_SIGN_KEYS);
+        }
 
         rest = line + strcspn(line, "\n");
 
@@ -84,35 +89,6 @@ cp_sign_start(cp_arena_t *a, const char *path, bool make, cp_err_t *err)
     return cp_sign_state.n ? CP_OK
            : cp_err_set(err, "validation", "audit_key_file: \"%s\" is empty",
                         path);
-}
-
-
-/* Whole or not at all: several may start at once. */
-static cp_rc_t
-cp_sign_make(cp_arena_t *a, const char *path, cp_err_t *err)
-{
-    bool         ok;
-    uint8_t      seed[32];
-    const char  *text, *tmp;
-
-    cp_random(seed, sizeof(seed));
-    text = cp_arena_printf(a, "%s\n", cp_hex(a, seed, sizeof(seed)));
-    tmp = cp_arena_printf(a, "%s.%ld", path, (long) getpid());
-    OPENSSL_cleanse(seed, sizeof(seed));
-
-    ok = text && tmp && cp_sign_write(tmp, O_EXCL, text)
-         && (link(tmp, path) == 0 || errno == EEXIST);
-
-    if (!ok) {
-        (void) cp_err_set(err, "validation", "audit_key_file: cannot create "
-                          "\"%s\": %s", path, strerror(errno));
-    }
-
-    if (tmp) {
-        (void) unlink(tmp);
-    }
-
-    return ok ? CP_OK : CP_DECLINED;
 }
 
 

@@ -18,7 +18,6 @@
 #define CP_SEAL_HEAD  (CP_SEAL_IV + CP_SEAL_TAG)
 
 
-static cp_rc_t cp_seal_make(const char *path, cp_err_t *err);
 static cp_rc_t cp_seal_read(const char *path, cp_err_t *err);
 
 
@@ -31,7 +30,7 @@ cp_seal_start(const char *path, bool make, cp_err_t *err)
     cp_rc_t  rc;
 
     if (make && access(path, F_OK) != 0) {
-        rc = cp_seal_make(path, err);
+        rc = cp_seal_file(path, "secret_key_file", err);
         if (rc != CP_OK) {
             return rc;
         }
@@ -41,24 +40,25 @@ cp_seal_start(const char *path, bool make, cp_err_t *err)
 }
 
 
-/* Whole or not at all: two processes may start at once, and a crash may come
- * between. */
+/* Two processes may start at once, with one number in two containers, and a
+ * crash may come between: each try has a name of its own. */
 
-static cp_rc_t
-cp_seal_make(const char *path, cp_err_t *err)
+cp_rc_t
+cp_seal_file(const char *path, const char *what, cp_err_t *err)
 {
-    int      fd;
-    char     text[2 * sizeof(cp_seal_key) + 1], tmp[4096];
-    bool     ok;
-    uint8_t  key[sizeof(cp_seal_key)];
+    int       fd;
+    char      text[2 * sizeof(cp_seal_key) + 1], tmp[4096];
+    bool      ok;
+    uint8_t   key[sizeof(cp_seal_key)];
+    uint32_t  try;
 
+    cp_random(&try, sizeof(try));
     cp_random(key, sizeof(key));
     stoa_hex_encode(key, sizeof(key), text);
     text[sizeof(text) - 1] = '\n';
     OPENSSL_cleanse(key, sizeof(key));
 
-    ok = snprintf(tmp, sizeof(tmp), "%s.%ld", path, (long) getpid())
-         < (int) sizeof(tmp);
+    ok = snprintf(tmp, sizeof(tmp), "%s.%08x", path, try) < (int) sizeof(tmp);
     fd = ok ? open(tmp, O_WRONLY|O_CREAT|O_EXCL|O_CLOEXEC, 0600) : -1;
 
     ok = fd != -1 && write(fd, text, sizeof(text)) == (ssize_t) sizeof(text)
@@ -68,8 +68,8 @@ cp_seal_make(const char *path, cp_err_t *err)
     OPENSSL_cleanse(text, sizeof(text));
 
     if (!ok) {
-        (void) cp_err_set(err, "validation", "secret_key_file: cannot create "
-                          "\"%s\": %s", path, strerror(errno));
+        (void) cp_err_set(err, "validation", "%s: cannot create \"%s\": %s",
+                          what, path, strerror(errno));
     }
 
     if (fd != -1) {

@@ -24,6 +24,11 @@
 cp_rc_t cp_seal_start(const char *path, bool make, cp_err_t *err)
     CP_MUST_CHECK;
 
+/* A new file (0600) with a random key, 64 hex digits and a newline, whole or
+ * not at all; one that is there stays.  what: the setting, for messages. */
+cp_rc_t cp_seal_file(const char *path, const char *what, cp_err_t *err)
+    CP_MUST_CHECK;
+
 /* Text that cp_unseal() with the same place takes back; NULL: no memory. */
 char *cp_seal(cp_arena_t *a, const char *place, const char *text);
 /* NULL: it was not sealed by this key for this place. */
