@@ -73,6 +73,17 @@ for ('https://ui.example:444', 'http://ui.example', 'https://ui.example.evil',
     my $h = from($_, GET => '/v1/tenants');
     is(join(' ', grep { /^access-control/ } keys %$h), '', "not $_");
 }
+for (['https://ui.example', 'same-site', 401, 'a page of the list logs in'],
+     ['https://evil.example', 'same-site', 403, 'no other page'],
+     ['https://ui.example', 'cross-site', 403, 'nor by a form'])
+{
+    my ($origin, $site, $status, $what) = @$_;
+    is($t->api(POST => '/v1/session', { name => 'x', password => 'y' }, @anon,
+       headers => { Origin => $origin, 'Sec-Fetch-Site' => $site,
+                    $status == 403 && $site eq 'cross-site'
+                    ? ('Content-Type' => 'text/plain')
+                    : ('Stoa-Client' => 'test') })->{status}, $status, $what);
+}
 is(from(undef, GET => '/v1/tenants')->{'access-control-allow-origin'}, undef,
    'nor who has none');
 

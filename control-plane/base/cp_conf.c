@@ -50,7 +50,8 @@ static const cp_opt_t  cp_opts[] = {
            "pages elsewhere that may use the interface, such as "
            "https://console.example, with spaces between"),
     cp_opt(cors_credentials, CP_OPT_BOOL, "false", 0, 0, NULL,
-           "they may do so with a session's cookie"),
+           "they may do so with a session's cookie, which browsers send "
+           "from pages of the same site"),
     cp_opt(tls_certificate, CP_OPT_TEXT, "", 0, 1000, NULL,
            "PEM file with the certificate chain; makes the interface HTTPS"),
     cp_opt(tls_key, CP_OPT_TEXT, "", 0, 1000, NULL,

@@ -109,6 +109,13 @@ cp_cors_origin(cp_req_t *r)
 
 
 bool
+cp_req_befriended(cp_req_t *r)
+{
+    return r->op.app->conf.cors_credentials && cp_cors_origin(r) != NULL;
+}
+
+
+bool
 cp_cors_preflight(cp_req_t *r)
 {
     const char  *allow;

@@ -71,6 +71,8 @@ const char *cp_req_header(cp_req_t *r, const char *name);
 const char *cp_req_cookie(cp_req_t *r, const char *name);    /* or NULL      */
 /* The client's address, as text; NULL: not known. */
 const char *cp_req_address(cp_req_t *r);
+/* Is it of a page that cors_origins lists, with cors_credentials? */
+bool cp_req_befriended(cp_req_t *r);
 /* Does If-None-Match have this ETag? */
 bool cp_req_knows(cp_req_t *r, const char *etag);
 /* Body by Content-Type: application/json or (x-)yaml; 415 otherwise.  *docs:

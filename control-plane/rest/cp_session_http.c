@@ -59,7 +59,8 @@ cp_session_judge(cp_req_t *r)
 
 /*
  * 403 for what changes something and may have been sent by a page of another
- * site: an Origin or Sec-Fetch-Site that is not ours, or neither a header
+ * site: an Origin or Sec-Fetch-Site that is not ours, nor a page's that may
+ * use a login (cors_credentials), or neither a header
  * Stoa-Client nor a body that is no form's.  SameSite=Lax is the first wall,
  * this one does not depend on the browser's age.
  */
@@ -77,9 +78,10 @@ cp_session_own(cp_req_t *r)
     origin = cp_req_header(r, "Origin");
     type = cp_req_header(r, "Content-Type");
 
-    ours = (site == NULL || strcmp(site, "same-origin") == 0
-            || strcmp(site, "none") == 0)
-           && (origin == NULL || cp_session_origin(r, origin))
+    ours = (cp_req_befriended(r)
+            || ((site == NULL || strcmp(site, "same-origin") == 0
+                 || strcmp(site, "none") == 0)
+                && (origin == NULL || cp_session_origin(r, origin))))
            && (cp_req_header(r, "Stoa-Client") != NULL
                || (type && strncasecmp(type, "application/json", 16) == 0));
 
