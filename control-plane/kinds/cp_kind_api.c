@@ -56,6 +56,9 @@ static const char *const  cp_rest_only[] = { "host", "base_path",
 #define OWN_breaker                                                           \
     F_OBJECT("breaker", 0, NULL, breaker_fields,                              \
       "targets whose calls fail get none for a while; none: not by this")
+#define OWN_retry                                                             \
+    F_OBJECT("retry", 0, NULL, retry_fields,                                  \
+      "when a further target is tried; none: by nginx's proxy_next_upstream")
 #define OWN_upstream                                                          \
     F_OBJECT("upstream", RQ, NULL, upstream_fields, "where requests go")
 #define OWN_platform                                                          \
@@ -103,6 +106,8 @@ static const cp_field_t  target_fields[] = {
 static const cp_field_t  tls_fields[] = { ROWS(STOA_TLS_FIELDS) F_END };
 
 static const cp_field_t  health_fields[] = { ROWS(STOA_HEALTH_FIELDS) F_END };
+
+static const cp_field_t  retry_fields[] = { ROWS(STOA_RETRY_FIELDS) F_END };
 
 static const cp_field_t  breaker_fields[] = {
     ROWS(STOA_BREAKER_FIELDS) F_END
@@ -196,6 +201,13 @@ cp_api_check(const cp_write_t *w, const cp_json_t *before, cp_json_t *after)
     {
         return cp_fault_at(w->op, after, "upstream.keep_encoded_slashes",
                            "is for kind rest");
+    }
+
+    if (mcp && cp_json_num(cp_json_get(after, "upstream"), "total_timeout_ms",
+                           0))
+    {
+        return cp_fault_at(w->op, after, "upstream.total_timeout_ms",
+                           "is for kind rest, which has no max_call_ms");
     }
 
     if (mcp && cp_json_num(after, "operations_only", 0)) {

@@ -11,7 +11,7 @@
 
 
 static const char *const  cp_upstream_objects[] = { "health", "breaker",
-    NULL };
+    "retry", NULL };
 
 
 /* 204 or 2xx: as gateways read it (upstream/_health.c). */
@@ -101,10 +101,39 @@ cp_upstream_breaker(cp_op_t *op, const cp_json_t *api,
 }
 
 
+static cp_rc_t
+cp_upstream_retry(cp_op_t *op, const cp_json_t *api, const cp_json_t *retry)
+{
+    unsigned          i, k;
+    const cp_json_t  *list, *m;
+
+    static const char *const  causes[] = { "connect", "error", "timeout",
+        "invalid", "403", "404", "429", "500", "502", "503", "504", NULL };
+
+    list = cp_json_get(retry, "causes");
+
+    for (m = list ? list->first : NULL, i = 0; m; m = m->next, i++) {
+        for (k = 0; causes[k] && strcmp(causes[k], m->s) != 0; k++) {
+            /* void */
+        }
+
+        if (causes[k] == NULL) {
+            return cp_fault_at(op, api,
+                               cp_arena_printf(op->arena,
+                                   "upstream.retry.causes[%u]", i),
+                               "must be connect, error, timeout, invalid, 403,"
+                               " 404, 429, 500, 502, 503 or 504");
+        }
+    }
+
+    return CP_OK;
+}
+
+
 static cp_rc_t (*const cp_upstream_checks[])(cp_op_t *op,
     const cp_json_t *api, const cp_json_t *object) =
 {
-    cp_upstream_health, cp_upstream_breaker
+    cp_upstream_health, cp_upstream_breaker, cp_upstream_retry
 };
 
 

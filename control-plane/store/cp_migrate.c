@@ -62,7 +62,8 @@
     row(48, "0048_oidc_logins")                                               \
     row(49, "0049_makers")                                                    \
     row(50, "0050_oidc_renewals")                                             \
-    row(51, "0051_gateway_news")
+    row(51, "0051_gateway_news")                                              \
+    row(52, "0052_operation_timeouts")
 
 
 typedef struct {

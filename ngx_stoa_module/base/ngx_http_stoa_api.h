@@ -75,7 +75,9 @@ typedef struct ngx_http_stoa_api_upconf_s  ngx_http_stoa_api_upconf_t;
 struct ngx_http_stoa_api_upconf_s {
     ngx_http_stoa_api_upconf_t  *next;
     ngx_http_upstream_conf_t    *base;
+    ngx_msec_t                   head;          /* an operation's own time   */
     ngx_http_upstream_conf_t     conf;
+    ngx_http_upstream_conf_t     answered;      /* when the head is there    */
 };
 
 struct ngx_http_stoa_api_s {
@@ -93,12 +95,18 @@ struct ngx_http_stoa_api_s {
     ngx_http_stoa_chain_t     *policies;        /* NULL: none                */
     const stoa_rec_health_t   *health;          /* of rec; NULL: none        */
     const stoa_rec_breaker_t  *breaker;
+    const stoa_rec_retry_t    *retry;
+    ngx_http_stoa_addr_t       own;             /* its place, no address     */
     size_t                     size;            /* memory, about             */
     ngx_http_stoa_api_t       *chain;           /* in the cache's bucket     */
     ngx_uint_t                 lane_misses;     /* handed over in a row      */
     ngx_uint_t                 lane_skipped;
     unsigned                   evicted:1;
     unsigned                   watched:1;       /* its addresses have places */
+    unsigned                   timeouts:1;      /* first_byte_timeout_ms, of
+                                                   it or of an operation     */
+    unsigned                   timed:1;         /* a call has a total time, of
+                                                   it or of an operation     */
     unsigned                   held:1;          /* has operations that are
                                                    off, or have policies     */
 };

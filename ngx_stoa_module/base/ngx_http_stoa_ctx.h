@@ -178,6 +178,8 @@ typedef struct {
     unsigned                   passed:1;        /* pipeline is through       */
     unsigned                   by_name:1;       /* /apis/<tenant>/<api>      */
     unsigned                   websocket:1;     /* ... is asked for          */
+    unsigned                   timed:1;         /* it has a total time,      */
+    unsigned                   late:1;          /* which is over             */
     unsigned                   elsewhere:1;     /* another gateway has it,
                                                    and counts it             */
 } ngx_http_stoa_call_t;

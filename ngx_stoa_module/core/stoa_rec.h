@@ -126,10 +126,11 @@ STOA_RECORD_PART(operation, STOA_MEMBERS(STOA_OPERATION_FIELDS))
 
 STOA_RECORD_PART(health, STOA_MEMBERS(STOA_HEALTH_FIELDS))
 STOA_RECORD_PART(breaker, STOA_MEMBERS(STOA_BREAKER_FIELDS))
+STOA_RECORD_PART(retry, STOA_MEMBERS(STOA_RETRY_FIELDS))
 
 /* host: lower case; "": none.  targets: stoa_rec_api_target_t; partners:
- * stoa_id_t, sorted; policies: with the tenant's; health, breaker: at
- * most one, stoa_rec_health_t and so on. */
+ * stoa_id_t, sorted; policies: with the tenant's; health, breaker,
+ * retry: at most one, stoa_rec_health_t and so on. */
 
 STOA_RECORD(api, STOA_MEMBERS(STOA_API_FIELDS)
             STOA_MEMBERS(STOA_UPSTREAM_FIELDS)

@@ -193,6 +193,9 @@ STRUCT(health) = { ITEM(health, stoa_rec_health_t) };
 FIELDS(breaker) = { STOA_BREAKER_FIELDS(REC, stoa_rec_breaker_t) };
 STRUCT(breaker) = { ITEM(breaker, stoa_rec_breaker_t) };
 
+FIELDS(retry) = { STOA_RETRY_FIELDS(REC, stoa_rec_retry_t) };
+STRUCT(retry) = { ITEM(retry, stoa_rec_retry_t) };
+
 FIELDS(api) = {
     STOA_API_FIELDS(REC, stoa_rec_api_t)
     STOA_UPSTREAM_FIELDS(REC, stoa_rec_api_t)

@@ -288,7 +288,12 @@
       "between two reads of the answer")                                      \
     R(S, U32, max_call_ms, 0, 1000, STOA_DAY_MS, 1800000,                     \
       "MCP: of a call that is answered by a stream, whatever comes in it")    \
+    R(S, U32, first_byte_timeout_ms, 0, 0, STOA_DAY_MS, 0,                    \
+      "until the head of the answer, per try; 0: read_timeout_ms")            \
+    R(S, U32, total_timeout_ms, 0, 0, STOA_DAY_MS, 0,                         \
+      "REST: of a call, with all its tries and its answer; 0: none")          \
     R(S, U16, retries, 0, 0, 31, 1, "further targets tried")                  \
+    R(S, OWN, retry)                                                          \
     R(S, U16, max_fails, 0, 0, 1000, 1,                                       \
       "failures that put a target aside; 0: never")                           \
     R(S, U32, fail_timeout_ms, 0, 1, STOA_HOUR_MS, 10000,                     \
@@ -307,7 +312,20 @@
 
 #define STOA_UPSTREAM_MADE(R, S)                                              \
     R(S, ITEMS, health, 0, health, 0, 1, "")                                  \
-    R(S, ITEMS, breaker, 0, breaker, 0, 1, "")
+    R(S, ITEMS, breaker, 0, breaker, 0, 1, "")                                \
+    R(S, ITEMS, retry, 0, retry, 0, 1, "")
+
+#define STOA_RETRY_FIELDS(R, S)                                               \
+    R(S, STRS, causes, 0, STOA_STATUSES_MAX,                                  \
+      "connect, error, timeout, invalid, 403, 404, 429, 500, 502, 503, 504; " \
+      "default: the first four")                                              \
+    R(S, BOOL, same_target, 0, 0,                                             \
+      "one that was tried is tried again where there is no other")            \
+    R(S, BOOL, non_idempotent, 0, 0,                                          \
+      "POST and PATCH, too, that may have been done already")                 \
+    R(S, U16, budget_percent, 0, 0, 100, 20,                                  \
+      "further tries in 10 s, as a share of the calls")                       \
+    R(S, U32, budget_min, 0, 0, 100000, 10, "and so many more")
 
 #define STOA_BREAKER_FIELDS(R, S)                                             \
     R(S, U16, failures, 0, 0, 1000, 5,                                        \
@@ -380,7 +398,11 @@
     R(S, STR, method, RQ|FI, METHOD, 0, 32,                                   \
       "GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS")                       \
     R(S, STR, path, RQ|FI, TEMPLATE, 0, STOA_TEMPLATE_MAX,                    \
-      "below the base path: /orders/{id}")
+      "below the base path: /orders/{id}")                                    \
+    R(S, U32, first_byte_timeout_ms, 0, 0, STOA_DAY_MS, 0,                    \
+      "until the head of the answer, per try; 0: the api's")                  \
+    R(S, U32, total_timeout_ms, 0, 0, STOA_DAY_MS, 0,                         \
+      "of a call, with all its tries and its answer; 0: the api's")
 
 /* What an upstream of MCP shows. */
 

@@ -23,7 +23,7 @@ ngx_http_stoa_targets_next(ngx_http_stoa_main_conf_t *mcf, ngx_uint_t *n,
     while (*left && ngx_http_stoa_place_next(mcf->sh, n, place) == NGX_OK) {
         api = ngx_http_stoa_store_api(mcf->store, &place->api);
 
-        if (api) {
+        if (api && place->name[0]) {
             (*left)--;
             return api;
         }

@@ -104,7 +104,7 @@ typedef struct {
     uint64_t   tag;                  /* 0: free                              */
     uint64_t   used_ms;              /* wall clock                           */
     stoa_id_t  api;
-    char       name[64];             /* address and port                     */
+    char       name[64];             /* address and port; "": the api itself */
 
     uint64_t   health;               /* ngx_http_stoa_health_e, by checks    */
     uint64_t   health_row;           /* that speak against it                */
@@ -118,6 +118,8 @@ typedef struct {
     uint64_t   breaker_row;          /* failures                             */
     uint64_t   breaker_since_ms;
     uint64_t   breaker_why;          /* what opened it last                  */
+
+    uint64_t   budget;               /* of an api: window, calls, retries    */
 } ngx_http_stoa_place_t;
 
 typedef struct {
@@ -163,6 +165,9 @@ typedef struct {
     uint64_t  health_failed;         /* that were bad                        */
     uint64_t  place_full;            /* addresses without a place            */
     uint64_t  breaker_opened;        /* targets set aside                    */
+    uint64_t  retries;               /* further tries by a budget,           */
+    uint64_t  retries_denied;        /* that it did not allow                */
+    uint64_t  late;                  /* calls whose time was over            */
     uint64_t  refused[NGX_HTTP_STOA_REFUSALS];
     uint64_t  policy[NGX_HTTP_STOA_POLICIES_MAX][NGX_HTTP_STOA_OUTCOMES];
     uint64_t  latency[NGX_HTTP_STOA_LATENCY_N];

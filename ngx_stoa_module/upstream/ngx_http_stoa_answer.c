@@ -74,6 +74,11 @@ ngx_http_stoa_answer_reinit_request(ngx_http_request_t *r)
         ngx_str_null(&call->retry_after);
     }
 
+    if (peer->api->timeouts) {
+        ngx_http_stoa_peer_answered(r->upstream, peer->api, 0);
+    }
+
+    peer->invalid = 0;
     rc = peer->reinit_request(r);
 
     peer->process_header = r->upstream->process_header;
@@ -101,11 +106,20 @@ ngx_http_stoa_answer_process_header(ngx_http_request_t *r)
         rc = ngx_http_stoa_answer_head(r, peer);
 
         if (rc != NGX_OK) {
+            peer->invalid = rc == NGX_HTTP_UPSTREAM_INVALID_HEADER;
             return rc;
         }
 
         peer->answered = 1;
         peer->status = r->upstream->headers_in.status_n;
+
+        if (peer->api->retry && ngx_http_stoa_retry_answer(r, peer)) {
+            return NGX_OK;
+        }
+
+        if (peer->api->timeouts) {
+            ngx_http_stoa_peer_answered(r->upstream, peer->api, 1);
+        }
 
         if (r->upstream->headers_in.status_n == NGX_HTTP_UNAUTHORIZED
             && peer->ctx->call.credential.len)

@@ -282,7 +282,14 @@ ngx_http_stoa_api_compile(ngx_http_stoa_main_conf_t *mcf,
                                     stoa_rec_breaker_t);
     }
 
+    if (api->rec->retry.n) {
+        api->retry = stoa_rec_vec(api->rec, api->rec->retry,
+                                  stoa_rec_retry_t);
+    }
+
     api->watched = api->health || api->breaker;
+    api->timed = api->rec->total_timeout_ms != 0;
+    api->timeouts = api->rec->first_byte_timeout_ms != 0;
 
     if (ngx_http_stoa_api_targets(api) != NGX_OK
         || ngx_http_stoa_api_ops(api) != NGX_OK
@@ -466,6 +473,8 @@ ngx_http_stoa_api_ops(ngx_http_stoa_api_t *api)
         op->index = i;
         op->enabled = row[i].enabled;
         api->held |= !row[i].enabled;
+        api->timed |= row[i].total_timeout_ms != 0;
+        api->timeouts |= row[i].first_byte_timeout_ms != 0;
 
         ngx_http_stoa_api_op(op);
     }

@@ -26,7 +26,7 @@ ngx_http_stoa_balance_tries(ngx_http_stoa_api_t *api)
 {
     ngx_uint_t  i, n;
 
-    n = 0;
+    n = api->retry && api->retry->same_target ? NGX_HTTP_STOA_TRIES_MAX : 0;
 
     for (i = 0; i < api->ntargets; i++) {
         n += api->targets[i].naddrs;
@@ -105,7 +105,8 @@ ngx_http_stoa_balance_choose(ngx_http_stoa_api_t *api,
         }
     }
 
-    return NULL;
+    return tries && api->retry && api->retry->same_target
+           ? ngx_http_stoa_balance_choose(api, NULL, address) : NULL;
 }
 
 

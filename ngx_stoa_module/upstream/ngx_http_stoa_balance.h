@@ -45,6 +45,8 @@ struct ngx_http_stoa_peer_s {
     ngx_uint_t                      interim;    /* answers passed over       */
     ngx_uint_t                      status;     /* of the answer; 0: none    */
     unsigned                        answered:1; /* its head is read          */
+    unsigned                        invalid:1;  /* ... and was no HTTP       */
+    unsigned                        granted:1;  /* the budget has paid       */
     ngx_http_stoa_lane_t           *lane;       /* NULL: never in it         */
     unsigned                        chosen:1;   /* by the lane, not yet used */
     unsigned                        fresh:1;    /* no idle connection        */
@@ -64,9 +66,13 @@ ngx_int_t ngx_http_stoa_peer_address(ngx_http_request_t *r,
 /* Sets up a peer that is zeroed up to `first`. */
 void ngx_http_stoa_peer_setup(ngx_http_stoa_peer_t *peer,
     ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx);
-/* The location's settings with the api's own; NULL without memory. */
+/* The location's settings with those of the call's api and operation; NULL
+ * without memory. */
 ngx_http_upstream_conf_t *ngx_http_stoa_peer_conf(
-    ngx_http_upstream_conf_t *base, ngx_http_stoa_api_t *api);
+    ngx_http_upstream_conf_t *base, ngx_http_stoa_ctx_t *ctx);
+/* The head of the answer is there (1), or looked for again. */
+void ngx_http_stoa_peer_answered(ngx_http_upstream_t *u,
+    ngx_http_stoa_api_t *api, ngx_uint_t answered);
 /* As nginx calls them. */
 ngx_int_t ngx_http_stoa_peer_get(ngx_peer_connection_t *pc, void *data);
 void ngx_http_stoa_peer_free(ngx_peer_connection_t *pc, void *data,
@@ -126,6 +132,8 @@ typedef enum {
 /* Its place in the zone, of an api that is watched; NULL: there is none. */
 ngx_http_stoa_place_t *ngx_http_stoa_target_place(ngx_http_stoa_api_t *api,
     ngx_http_stoa_target_t *target, ngx_http_stoa_addr_t *addr);
+/* That of the api itself. */
+ngx_http_stoa_place_t *ngx_http_stoa_target_own(ngx_http_stoa_api_t *api);
 ngx_uint_t ngx_http_stoa_target_level(ngx_http_stoa_api_t *api,
     ngx_http_stoa_target_t *target, ngx_http_stoa_addr_t *addr);
 /* Of all its addresses, the least. */
@@ -153,6 +161,28 @@ ngx_int_t ngx_http_stoa_breaker_enter(ngx_http_stoa_api_t *api,
  * ngx_http_stoa_why_e; both 0: nothing was learnt of the target. */
 void ngx_http_stoa_breaker_leave(ngx_http_stoa_api_t *api,
     ngx_http_stoa_try_t *t, ngx_uint_t status, ngx_uint_t why);
+
+
+/* ---- ngx_http_stoa_retry.c: apis with a budget for further tries -------- */
+
+/* proxy_next_upstream, as an api's causes say it. */
+ngx_uint_t ngx_http_stoa_retry_causes(ngx_http_stoa_api_t *api);
+/* A call begins. */
+void ngx_http_stoa_retry_call(ngx_http_stoa_api_t *api);
+/* The head of an answer came: is it thrown away for another try?  If not,
+ * nginx will not try, either. */
+ngx_uint_t ngx_http_stoa_retry_answer(ngx_http_request_t *r,
+    ngx_http_stoa_peer_t *peer);
+/* An attempt failed without one: pc->tries is 0 where there is no other. */
+void ngx_http_stoa_retry_failed(ngx_peer_connection_t *pc,
+    ngx_http_stoa_peer_t *peer);
+
+
+/* ---- ngx_http_stoa_deadline.c ------------------------------------------- */
+
+/* The first attempt begins: from now on the call has its total time.
+ * NGX_ERROR without memory. */
+ngx_int_t ngx_http_stoa_deadline(ngx_http_stoa_peer_t *peer);
 
 
 /* ---- ngx_http_stoa_balance.c ------------------------------------------- */

@@ -251,7 +251,7 @@ ngx_http_stoa_lane_create(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     u->headers_in.last_modified_time = -1;
     u->start_time = ngx_current_msec;
     u->conf = ngx_http_stoa_peer_conf(ngx_http_stoa_lane_conf(r),
-                                          ctx->call.api);
+                                          ctx);
     if (u->conf == NULL) {
         return NULL;
     }
@@ -336,6 +336,12 @@ ngx_http_stoa_lane_read_handler(ngx_event_t *rev)
 
     if (rc == NGX_AGAIN) {
         return;
+    }
+
+    if (rc == NGX_OK && lane->peer.api->retry
+        && lane->upstream.headers_in.status_n >= NGX_HTTP_BAD_REQUEST)
+    {
+        rc = NGX_DECLINED;                   /* it may be tried again       */
     }
 
     if (rc == NGX_OK) {

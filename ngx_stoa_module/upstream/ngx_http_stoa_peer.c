@@ -12,12 +12,15 @@
 #include "ngx_http_stoa_local.h"
 
 
+static void ngx_http_stoa_peer_settings(ngx_http_upstream_conf_t *conf,
+    ngx_http_stoa_api_t *api);
 static ngx_int_t ngx_http_stoa_peer_choose(ngx_http_stoa_peer_t *peer);
 static ngx_int_t ngx_http_stoa_peer_attempt(ngx_http_stoa_peer_t *peer,
     ngx_http_stoa_target_t *target, ngx_uint_t address);
 static void ngx_http_stoa_peer_point(ngx_peer_connection_t *pc,
     ngx_http_stoa_peer_t *peer);
-static ngx_uint_t ngx_http_stoa_peer_stale(ngx_peer_connection_t *pc);
+static ngx_uint_t ngx_http_stoa_peer_stale(ngx_peer_connection_t *pc,
+    ngx_http_stoa_peer_t *peer);
 static ngx_uint_t ngx_http_stoa_peer_cut(ngx_event_pipe_t *p);
 static void ngx_http_stoa_peer_called(ngx_peer_connection_t *pc,
     ngx_http_stoa_peer_t *peer, ngx_uint_t state);
@@ -130,7 +133,7 @@ ngx_http_stoa_peer_init(ngx_http_request_t *r,
 
     u = r->upstream;
 
-    u->conf = ngx_http_stoa_peer_conf(u->conf, ctx->call.api);
+    u->conf = ngx_http_stoa_peer_conf(u->conf, ctx);
     if (u->conf == NULL) {
         return NGX_ERROR;
     }
@@ -138,7 +141,8 @@ ngx_http_stoa_peer_init(ngx_http_request_t *r,
     u->peer.data = peer;
     u->peer.get = ngx_http_stoa_peer_get;
     u->peer.free = ngx_http_stoa_peer_free;
-    u->peer.tries = ngx_http_stoa_balance_tries(ctx->call.api);
+    u->peer.tries = ctx->call.late
+                    ? 1 : ngx_http_stoa_balance_tries(ctx->call.api);
 #if (NGX_HTTP_SSL)
     u->peer.set_session = ngx_http_stoa_peer_set_session;
     u->peer.save_session = ngx_http_stoa_peer_save_session;
@@ -179,13 +183,28 @@ ngx_http_stoa_peer_setup(ngx_http_stoa_peer_t *peer, ngx_http_request_t *r,
 
 ngx_http_upstream_conf_t *
 ngx_http_stoa_peer_conf(ngx_http_upstream_conf_t *base,
-    ngx_http_stoa_api_t *api)
+    ngx_http_stoa_ctx_t *ctx)
 {
-    ngx_http_upstream_conf_t     *conf;
+    ngx_msec_t                    head;
+    ngx_http_stoa_api_t          *api;
+    const stoa_rec_operation_t   *row;
     ngx_http_stoa_api_upconf_t   *made;
 
+    api = ctx->call.api;
+    head = api->rec->first_byte_timeout_ms;
+
+    if (ctx->call.operation) {
+        row = stoa_rec_vec(api->rec, api->rec->operations,
+                           stoa_rec_operation_t)
+              + (ctx->call.operation - 1);
+
+        if (row->first_byte_timeout_ms) {
+            head = row->first_byte_timeout_ms;
+        }
+    }
+
     for (made = api->upconf; made; made = made->next) {
-        if (made->base == base) {
+        if (made->base == base && made->head == head) {
             return &made->conf;
         }
     }
@@ -195,9 +214,28 @@ ngx_http_stoa_peer_conf(ngx_http_upstream_conf_t *base,
         return NULL;
     }
 
-    conf = &made->conf;
-    *conf = *base;
+    made->answered = *base;
+    ngx_http_stoa_peer_settings(&made->answered, api);
 
+    made->conf = made->answered;
+
+    if (head) {
+        made->conf.read_timeout = head;
+    }
+
+    made->base = base;
+    made->head = head;
+    made->next = api->upconf;
+    api->upconf = made;
+
+    return &made->conf;
+}
+
+
+static void
+ngx_http_stoa_peer_settings(ngx_http_upstream_conf_t *conf,
+    ngx_http_stoa_api_t *api)
+{
     if (api->rec->connect_timeout_ms) {
         conf->connect_timeout = api->rec->connect_timeout_ms;
     }
@@ -205,6 +243,10 @@ ngx_http_stoa_peer_conf(ngx_http_upstream_conf_t *base,
     if (api->rec->read_timeout_ms) {
         conf->read_timeout = api->rec->read_timeout_ms;
         conf->send_timeout = api->rec->read_timeout_ms;
+    }
+
+    if (api->retry) {
+        conf->next_upstream = ngx_http_stoa_retry_causes(api);
     }
 
     conf->next_upstream_tries = 0;
@@ -221,12 +263,21 @@ ngx_http_stoa_peer_conf(ngx_http_upstream_conf_t *base,
         conf->ssl_session_reuse = 1;       /* else nobody asks us for it    */
     }
 #endif
+}
 
-    made->base = base;
-    made->next = api->upconf;
-    api->upconf = made;
 
-    return conf;
+void
+ngx_http_stoa_peer_answered(ngx_http_upstream_t *u, ngx_http_stoa_api_t *api,
+    ngx_uint_t answered)
+{
+    ngx_http_stoa_api_upconf_t  *made;
+
+    for (made = api->upconf; made; made = made->next) {
+        if (u->conf == (answered ? &made->conf : &made->answered)) {
+            u->conf = answered ? &made->answered : &made->conf;
+            return;
+        }
+    }
 }
 
 
@@ -319,6 +370,17 @@ ngx_http_stoa_peer_choose(ngx_http_stoa_peer_t *peer)
     ngx_int_t                rc;
     ngx_uint_t               a;
     ngx_http_stoa_target_t  *target;
+
+    if (peer->tries == NULL && !peer->fresh) {
+
+        if (peer->api->retry) {
+            ngx_http_stoa_retry_call(peer->api);
+        }
+
+        if (peer->api->timed && ngx_http_stoa_deadline(peer) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
 
     do {
         target = ngx_http_stoa_peer_next(peer, &a);
@@ -416,7 +478,7 @@ ngx_http_stoa_peer_free(ngx_peer_connection_t *pc, void *data,
             ngx_http_stoa_peer_called(pc, peer, state);
         }
 
-        if ((state & NGX_PEER_FAILED) && ngx_http_stoa_peer_stale(pc)) {
+        if ((state & NGX_PEER_FAILED) && ngx_http_stoa_peer_stale(pc, peer)) {
 
             /* closed while idle: nobody's fault, the same one again */
 
@@ -436,15 +498,26 @@ ngx_http_stoa_peer_free(ngx_peer_connection_t *pc, void *data,
     if (pc->tries) {
         pc->tries--;
     }
+
+    if ((state & (NGX_PEER_FAILED|NGX_PEER_NEXT)) && peer->api->retry
+        && !ngx_http_stoa_peer_stale(pc, peer))
+    {
+        ngx_http_stoa_retry_failed(pc, peer);
+    }
+
+    if (peer->ctx->call.late) {
+        pc->tries = 0;
+    }
 }
 
 
 /* It was idle, and closed when it was used. */
 
 static ngx_uint_t
-ngx_http_stoa_peer_stale(ngx_peer_connection_t *pc)
+ngx_http_stoa_peer_stale(ngx_peer_connection_t *pc,
+    ngx_http_stoa_peer_t *peer)
 {
-    return pc->cached
+    return pc->cached && peer->status == 0
            && (pc->connection == NULL || !pc->connection->read->timedout);
 }
 
@@ -477,7 +550,7 @@ ngx_http_stoa_peer_called(ngx_peer_connection_t *pc,
     }
 
     if (status == 0 && (state & NGX_PEER_FAILED)
-        && !ngx_http_stoa_peer_stale(pc))
+        && !ngx_http_stoa_peer_stale(pc, peer))
     {
         why = pc->connection && pc->connection->read->timedout
               ? NGX_HTTP_STOA_WHY_TIMEOUT

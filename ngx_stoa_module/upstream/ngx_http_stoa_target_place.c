@@ -66,6 +66,15 @@ ngx_http_stoa_target_tag(ngx_http_stoa_api_t *api,
 }
 
 
+ngx_http_stoa_place_t *
+ngx_http_stoa_target_own(ngx_http_stoa_api_t *api)
+{
+    static ngx_http_stoa_target_t  none;
+
+    return ngx_http_stoa_target_place(api, &none, &api->own);
+}
+
+
 ngx_uint_t
 ngx_http_stoa_target_status(ngx_http_stoa_api_t *api, const stoa_vec_t *list,
     ngx_uint_t status)
