@@ -66,8 +66,8 @@ ngx_int_t ngx_http_stoa_peer_address(ngx_http_request_t *r,
 /* Sets up a peer that is zeroed up to `first`. */
 void ngx_http_stoa_peer_setup(ngx_http_stoa_peer_t *peer,
     ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx);
-/* The location's settings with those of the call's api and operation; NULL
- * without memory. */
+/* _peer_conf.c: the location's settings with those of the call's api and
+ * operation; NULL without memory. */
 ngx_http_upstream_conf_t *ngx_http_stoa_peer_conf(
     ngx_http_upstream_conf_t *base, ngx_http_stoa_ctx_t *ctx);
 /* The head of the answer is there (1), or looked for again. */
