@@ -55,13 +55,60 @@ my $res_port = $t->origin(sub {
     spew($t->dir('left'), '');
     return undef;
 }, name => 'r');
+# one that has sessions, each with a stream of its own; `gone` is the last that
+# it has forgotten
+
+my $opened = 0;
+my $old_port = $t->origin(sub {
+    my ($q, $c) = @_;
+    my $m = json_decode($q->{body} || '{}');
+    my $uri = ($m->{params} || {})->{uri} // '';
+    my $sid = $q->{headers}{'mcp-session-id'};
+    my $gone = -f $t->dir('gone') ? slurp($t->dir('gone')) : '';
+    return [404] if defined $sid && $sid eq $gone;
+    if ($q->{method} eq 'GET') {
+        $c->send_raw("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+            . "Connection: close\r\n\r\n");
+        for (1 .. 3000) {
+            return undef if unlink $t->dir('old.cut');
+            for my $n (grep { unlink $t->dir("old.$_") } qw(a no x)) {
+                $c->send_raw('data: ' . json_encode({ jsonrpc => '2.0', $n eq
+                    'x' ? (id => 9, method => 'ping') : (method =>
+                    'notifications/resources/updated', params => { uri =>
+                    "y://$n" }) }) . "\n\n");
+            }
+            last if IO::Select->new($c->{sock})->can_read(0.01);
+        }
+        return undef;
+    }
+    return [$q->{method} eq 'POST' ? 202 : 204] unless defined $m->{id}
+        && $m->{method};
+    my %result = (initialize => { protocolVersion => '2025-11-25',
+        capabilities => { resources => { subscribe => JSON::PP::true() } },
+        serverInfo => { name => 'l', version => '1' } },
+        'resources/list' => { resources => [ map { { uri => "y://$_", name =>
+            $_ } } qw(a no) ] }, 'resources/templates/list' => {
+        resourceTemplates => [] }, 'resources/subscribe' => {});
+    my $r = $uri =~ /no|x:/ ? undef : $result{$m->{method}};
+    return [200, ['Content-Type' => 'application/json', $m->{method} eq
+        'initialize' ? ('Mcp-Session-Id' => "$$-" . $opened++) : ()],
+        json_encode({ jsonrpc => '2.0', id => $m->{id}, $r ? (result => $r)
+        : (error => { code => -32601, message => 'no' }) })];
+}, name => 'l');
 $t->apply(demo(mcp => { m => $port, r => $res_port })
+    . document('Api', 'acme', 'l', "kind: mcp\nstate: published\nupstream:\n"
+        . "  targets:\n    - url: http://127.0.0.1:$old_port/mcp\n")
+    . document('Application', 'acme', 'old')
+    . subscribe('acme', 'old', 'api', 'l', 'basic')
     . document('Application', 'acme', 'other')
     . subscribe('acme', 'other', 'api', 'm', 'basic', "  tools: [one]\n"));
 wait_until {
     3 == @{ $t->api('GET', '/v1/tenants/acme/apis/m/tools')->{json}{items}
         || [] } } 20 or $t->give_up('tools were not discovered');
-my ($key, $other) = map { $t->key('acme', $_) } qw(app other);
+wait_until {
+    2 == @{ $t->api('GET', '/v1/tenants/acme/apis/l/resources')->{json}{items}
+        || [] } } 20 or $t->give_up('resources were not discovered');
+my ($key, $other, $old_key) = map { $t->key('acme', $_) } qw(app other old);
 $t->gateway(workers => 2, http => 'stoa_mcp_keepalive 2s;
     log_format time $request_time; access_log logs/time.log time;');
 $t->sync;
@@ -159,6 +206,46 @@ spew($t->dir('new.b'), '');
 is(said($new)->{params}{uri}, 'x://b', '... and the stream goes on');
 $new->close;
 ok((wait_until { -f $t->dir('left') } 10), 'C3: who leaves leaves there, too');
+
+# ---- C3: of resources at an upstream with sessions
+
+sub at_old { my ($method) = @_;
+    return grep { $_->{method} eq $method && $_->{body} !~ /stoa-control/
+        } $t->origin_log('l') }
+sub subscribed { return grep { $_->{body} =~ m{resources/subscribe} }
+    at_old('POST') }
+my ($first) = map { scalar @{ [at_old($_)] } } 'GET';
+my $old = listen_to('Y', { resourceSubscriptions =>
+    [qw(y://no y://a x://a)] }, key => $old_key);
+is_deeply(said($old)->{params}{notifications}{resourceSubscriptions},
+    [qw(y://a)], 'C3: an upstream with sessions honours what it takes');
+my @get = at_old('GET');
+is(@get, $first + 1, '... in a session of the listen, with its stream');
+is_deeply([map { [json_decode($_->{body})->{params}{uri}, @{ $_->{headers} }{
+    qw(mcp-session-id mcp-protocol-version x-api-key)}] } subscribed()],
+    [map { [$_, $get[-1]{headers}{'mcp-session-id'}, '2025-11-25', undef] }
+    qw(y://no y://a x://a)], '... without the key');
+spew($t->dir("old.$_"), '') for qw(x no a);
+is_deeply(said($old), { jsonrpc => '2.0', method =>
+    'notifications/resources/updated', params => { uri => 'y://a', _meta => {
+    "$NS/subscriptionId" => 'Y' } } }, 'C3: its update, and no other');
+ok((wait_until { grep { $_->{body} =~ /"id":9,"result":\{\}/ } at_old('POST') }
+   10), 'C3: its ping is answered');
+spew($t->dir('old.cut'), '');
+is(said($old)->{params}{uri}, 'y://a', 'C3: after a cut it may be another one');
+my $sid = $get[-1]{headers}{'mcp-session-id'};
+spew($t->dir('gone'), $sid);
+spew($t->dir('old.cut'), '');
+is(said($old)->{params}{uri}, 'y://a',
+   'C3: a session that was forgotten is opened again');
+isnt((subscribed())[-1]{headers}{'mcp-session-id'}, $sid, '... and asked');
+is(scalar(subscribed()), 4, '... for what it had honoured');
+spew($t->dir('old.a'), '');
+is(said($old)->{params}{uri}, 'y://a', '... and goes on');
+$sid = (subscribed())[-1]{headers}{'mcp-session-id'};
+$old->close;
+ok((wait_until { grep { $_->{headers}{'mcp-session-id'} eq $sid }
+    at_old('DELETE') } 10), 'C3: who leaves ends it there');
 
 # ---- C3: sessions subscribe at upstreams that have none
 

@@ -200,7 +200,7 @@ ngx_http_stoa_mcp_listen_full(ngx_http_stoa_mcp_hold_t *h, ngx_uint_t full)
 {
     ngx_http_stoa_mcp_listen_t *l = h->data;
 
-    ngx_http_stoa_mcp_sources_full(l->updates->sources, full);
+    ngx_http_stoa_mcp_updates_full(l->updates, full);
 }
 
 

@@ -457,8 +457,7 @@ ngx_http_stoa_mcp_render_caps(ngx_http_stoa_mcp_build_t *b,
         return;
     }
 
-    view->has_updates |= (!view->modern || api->era != STOA_ERA_LEGACY)
-                         && val.type == STOA_JSON_OBJECT
+    view->has_updates |= val.type == STOA_JSON_OBJECT
                          && stoa_json_get(&val, "subscribe", &updates)
                          && updates.type == STOA_JSON_TRUE;
 

@@ -17,7 +17,6 @@ static ngx_int_t ngx_http_stoa_mcp_subs_edit(void *data,
 static ngx_int_t ngx_http_stoa_mcp_subs_keep(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, uint64_t key, const stoa_str_t *uri,
     ngx_uint_t add);
-static ngx_uint_t ngx_http_stoa_mcp_subs_can(ngx_http_stoa_ctx_t *ctx);
 
 
 typedef struct {
@@ -42,7 +41,7 @@ ngx_http_stoa_mcp_subs(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     key = ngx_http_stoa_mcp_subs_key(mcp, &ctx->call.api->id);
     uri = (stoa_str_t) { (char *) mcp->tool_name.data, mcp->tool_name.len };
 
-    if (add && !ngx_http_stoa_mcp_subs_can(ctx)) {
+    if (add && !ngx_http_stoa_mcp_updates_can(ctx->call.api->rec)) {
         return ngx_http_stoa_mcp_refuse(r, ctx,
                                   NGX_HTTP_STOA_REFUSE_MCP_METHOD_LEGACY,
                                   NULL);
@@ -70,27 +69,6 @@ ngx_http_stoa_mcp_subs(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     stoa_buf_addz(&b, "}}");
 
     return ngx_http_stoa_mcp_answer_buf(r, ctx, &b);
-}
-
-
-static ngx_uint_t
-ngx_http_stoa_mcp_subs_can(ngx_http_stoa_ctx_t *ctx)
-{
-    stoa_err_t             err;
-    stoa_str_t             text;
-    stoa_json_val_t        root, v;
-    const stoa_rec_api_t  *api;
-
-    api = ctx->call.api->rec;
-    text = stoa_rec_str(api, api->capabilities);
-
-    return stoa_json_check(text.data, text.len, STOA_JSON_DEPTH_MAX, &root,
-                           &err)
-           == STOA_OK
-           && stoa_json_get(&root, "resources", &v)
-           && v.type == STOA_JSON_OBJECT
-           && stoa_json_get(&v, "subscribe", &v)
-           && v.type == STOA_JSON_TRUE;
 }
 
 

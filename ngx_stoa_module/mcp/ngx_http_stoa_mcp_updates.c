@@ -1,7 +1,8 @@
 /*
  * Updates of resources: each upstream that has some of what a client listens
  * for is asked for them by a listen of ours, and again when its stream ends,
- * after which each of its resources may be another one.
+ * after which each of its resources may be another one; one that has sessions
+ * by one of them (_mcp_visit.c).
  */
 
 #include "ngx_http_stoa_updates.h"
@@ -14,6 +15,8 @@ static ngx_int_t ngx_http_stoa_mcp_updates_one(ngx_http_request_t *r,
 static void ngx_http_stoa_mcp_updates_cleanup(void *data);
 static void ngx_http_stoa_mcp_updates_source(ngx_http_stoa_mcp_updates_t *u,
     ngx_http_stoa_mcp_update_t *of);
+static void ngx_http_stoa_mcp_updates_visit(ngx_http_stoa_mcp_updates_t *u,
+    ngx_http_stoa_mcp_update_t *of);
 static ngx_int_t ngx_http_stoa_mcp_updates_body(
     ngx_http_stoa_mcp_updates_t *u, ngx_http_stoa_mcp_source_t *src);
 static stoa_rc_t ngx_http_stoa_mcp_updates_event(
@@ -25,6 +28,7 @@ static void ngx_http_stoa_mcp_updates_said(ngx_http_stoa_mcp_updates_t *u,
     ngx_http_stoa_mcp_source_t *src);
 static void ngx_http_stoa_mcp_updates_read(ngx_http_stoa_mcp_source_t *src);
 static void ngx_http_stoa_mcp_updates_gone(ngx_http_stoa_mcp_source_t *src);
+static void ngx_http_stoa_mcp_updates_still(ngx_http_stoa_mcp_updates_t *u);
 
 
 /* ---- which -------------------------------------------------------------- */
@@ -95,11 +99,11 @@ ngx_http_stoa_mcp_updates_one(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
     api = ngx_http_stoa_store_api(mcf->store, &up->api);
 
-    if (api == NULL
-        || (api->era != STOA_ERA_MODERN && api->era != STOA_ERA_DUAL))
-    {
+    if (api == NULL || !ngx_http_stoa_mcp_updates_can(api)) {
         return NGX_DECLINED;
     }
+
+    up->sessions = api->era == STOA_ERA_LEGACY;
 
     up->uri.len = val->end - val->start;
     up->uri.data = (u_char *) val->start;          /* in the message         */
@@ -108,12 +112,38 @@ ngx_http_stoa_mcp_updates_one(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 }
 
 
+ngx_uint_t
+ngx_http_stoa_mcp_updates_can(const stoa_rec_api_t *api)
+{
+    stoa_err_t       err;
+    stoa_str_t       text;
+    stoa_json_val_t  root, v;
+
+    text = stoa_rec_str(api, api->capabilities);
+
+    return stoa_json_check(text.data, text.len, STOA_JSON_DEPTH_MAX, &root,
+                           &err)
+           == STOA_OK
+           && stoa_json_get(&root, "resources", &v)
+           && v.type == STOA_JSON_OBJECT
+           && stoa_json_get(&v, "subscribe", &v)
+           && v.type == STOA_JSON_TRUE;
+}
+
+
 static void
 ngx_http_stoa_mcp_updates_cleanup(void *data)
 {
     ngx_http_stoa_mcp_updates_t *u = data;
 
+    ngx_http_stoa_mcp_visit_t  *v;
+
     ngx_http_stoa_mcp_sources_free(&u->sources);
+
+    while ((v = u->visits) != NULL) {
+        u->visits = v->next;
+        ngx_http_stoa_mcp_visit_free(v);
+    }
 }
 
 
@@ -128,7 +158,14 @@ ngx_http_stoa_mcp_updates_begin(ngx_http_stoa_mcp_updates_t *u)
     u->busy = 1;
 
     for (i = 0; i < u->n; i++) {
-        if (u->update[i].source == NULL) {
+        if (u->update[i].source || u->update[i].visit) {
+            continue;
+        }
+
+        if (u->update[i].sessions) {
+            ngx_http_stoa_mcp_updates_visit(u, &u->update[i]);
+
+        } else {
             ngx_http_stoa_mcp_updates_source(u, &u->update[i]);
         }
     }
@@ -182,6 +219,30 @@ ngx_http_stoa_mcp_updates_source(ngx_http_stoa_mcp_updates_t *u,
     }
 
     ngx_http_stoa_mcp_source_start(src);
+}
+
+
+static void
+ngx_http_stoa_mcp_updates_visit(ngx_http_stoa_mcp_updates_t *u,
+    ngx_http_stoa_mcp_update_t *of)
+{
+    ngx_uint_t                  i;
+    ngx_http_stoa_mcp_visit_t  *v;
+
+    v = ngx_http_stoa_mcp_visit(u, &of->api);
+    if (v == NULL) {
+        return;
+    }
+
+    v->next = u->visits;
+    u->visits = v;
+    u->waits++;
+
+    for (i = of - u->update; i < u->n; i++) {
+        if (ngx_memcmp(&u->update[i].api, &of->api, STOA_ID_LEN) == 0) {
+            u->update[i].visit = v;
+        }
+    }
 }
 
 
@@ -305,7 +366,7 @@ ngx_http_stoa_mcp_updates_honoured(ngx_http_stoa_mcp_updates_t *u,
              more && !up->honoured && !src->said;
              more = stoa_json_next(&it, NULL, &val))
         {
-            up->honoured = val.type == STOA_JSON_STRING
+            up->honoured = !u->told && val.type == STOA_JSON_STRING
                            && stoa_json_eq(&val, up->upstream.data,
                                            up->upstream.len);
         }
@@ -326,10 +387,7 @@ ngx_http_stoa_mcp_updates_said(ngx_http_stoa_mcp_updates_t *u,
     }
 
     src->said = 1;
-
-    if (--u->waits == 0 && !u->busy) {
-        u->ready(u->hold);
-    }
+    ngx_http_stoa_mcp_updates_less(u);
 }
 
 
@@ -340,21 +398,11 @@ ngx_http_stoa_mcp_updates_read(ngx_http_stoa_mcp_source_t *src)
 {
     ngx_http_stoa_mcp_updates_t *u = src->data;
 
-    ngx_connection_t  *c;
-
     if (src->fetch == NULL) {
         ngx_http_stoa_mcp_updates_said(u, src);
     }
 
-    if (u->busy || u->hold->over) {
-        return;
-    }
-
-    c = u->hold->request->connection;
-    ngx_http_set_log_request(c->log, u->hold->request);
-
-    ngx_http_stoa_mcp_hold_push(u->hold);
-    ngx_http_run_posted_requests(c);
+    ngx_http_stoa_mcp_updates_push(u);
 }
 
 
@@ -363,6 +411,8 @@ ngx_http_stoa_mcp_updates_read(ngx_http_stoa_mcp_source_t *src)
 void
 ngx_http_stoa_mcp_updates_look(ngx_http_stoa_mcp_updates_t *u)
 {
+    ngx_http_stoa_mcp_visit_t  *v;
+
     u->busy = 1;
 
     if (ngx_current_msec - u->looked >= NGX_HTTP_STOA_MCP_UPDATES_MS) {
@@ -370,11 +420,74 @@ ngx_http_stoa_mcp_updates_look(ngx_http_stoa_mcp_updates_t *u)
         ngx_http_stoa_mcp_sources_still(u->hold->request, u->hold->ctx,
                                         &u->sources,
                                         ngx_http_stoa_mcp_updates_gone);
+        ngx_http_stoa_mcp_updates_still(u);
     }
 
     ngx_http_stoa_mcp_sources_again(u->sources);
 
+    for (v = u->visits; v; v = v->next) {
+        ngx_http_stoa_mcp_visit_look(v);
+    }
+
     u->busy = 0;
+}
+
+
+/* As for the sources. */
+
+static void
+ngx_http_stoa_mcp_updates_still(ngx_http_stoa_mcp_updates_t *u)
+{
+    ngx_uint_t                   i;
+    ngx_http_stoa_mcp_visit_t   *v, **prev;
+    ngx_http_stoa_main_conf_t   *mcf;
+
+    mcf = ngx_http_get_module_main_conf(u->hold->request,
+                                        ngx_http_stoa_module);
+
+    if (u->visits == NULL || ngx_http_stoa_store_enter(mcf->store) != NGX_OK)
+    {
+        return;
+    }
+
+    for (prev = &u->visits; (v = *prev) != NULL; /* void */ ) {
+
+        if (ngx_http_stoa_mcp_relay_may(u->hold->request, u->hold->ctx,
+                                        &v->api))
+        {
+            prev = &v->next;
+            continue;
+        }
+
+        for (i = 0; i < u->n; i++) {
+            if (u->update[i].visit == v) {
+                u->update[i].visit = NULL;
+                u->update[i].honoured = 0;
+            }
+        }
+
+        *prev = v->next;
+
+        if (!v->said) {
+            ngx_http_stoa_mcp_updates_less(u);
+        }
+
+        ngx_http_stoa_mcp_visit_free(v);
+    }
+}
+
+
+void
+ngx_http_stoa_mcp_updates_full(ngx_http_stoa_mcp_updates_t *u,
+    ngx_uint_t full)
+{
+    ngx_http_stoa_mcp_visit_t  *v;
+
+    ngx_http_stoa_mcp_sources_full(u->sources, full);
+
+    for (v = u->visits; v; v = v->next) {
+        ngx_http_stoa_mcp_sources_full(v->source, full);
+    }
 }
 
 
@@ -401,6 +514,8 @@ ngx_http_stoa_mcp_updates_write(ngx_http_stoa_mcp_updates_t *u,
     const char *comma, stoa_buf_t *b)
 {
     ngx_uint_t  i, n;
+
+    u->told = 1;
 
     for (n = 0, i = 0; i < u->n; i++) {
 

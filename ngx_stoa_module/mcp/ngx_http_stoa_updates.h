@@ -1,7 +1,9 @@
 /*
- * What upstreams of 2026-07-28 say of resources, to clients of both eras.
+ * What upstreams say of resources, where the client's era is another one, and
+ * in listens.
  *
  *   _mcp_updates.c  resourceSubscriptions of subscriptions/listen
+ *   _mcp_visit.c    ... at an upstream with sessions
  *   _mcp_subs.c     resources/subscribe of sessions
  *   _mcp_subbed.c   what comes of that, in the stream of the session
  *
@@ -16,6 +18,7 @@
 
 #include "ngx_http_stoa_hold.h"
 #include "ngx_http_stoa_source.h"
+#include "ngx_http_stoa_mcp_ask.h"
 
 
 #define NGX_HTTP_STOA_MCP_UPDATES       64
@@ -23,15 +26,39 @@
 #define NGX_HTTP_STOA_MCP_UPDATES_MS    2000  /* for what is honoured        */
 
 
+typedef struct ngx_http_stoa_mcp_updates_s  ngx_http_stoa_mcp_updates_t;
+typedef struct ngx_http_stoa_mcp_visiting_s  ngx_http_stoa_mcp_visiting_t;
+typedef struct ngx_http_stoa_mcp_visit_s  ngx_http_stoa_mcp_visit_t;
+
+struct ngx_http_stoa_mcp_visit_s {
+    ngx_http_stoa_mcp_visit_t     *next;
+    ngx_http_stoa_mcp_updates_t   *updates;
+    stoa_id_t                      api;
+    ngx_http_stoa_mcp_visiting_t  *opening;   /* NULL: it is not opened now  */
+    ngx_http_stoa_mcp_source_t    *source;    /* the session's stream        */
+    ngx_http_stoa_mcp_ask_t       *ask;       /* what is asked for now       */
+    ngx_uint_t                     at;        /* of the updates              */
+    ngx_uint_t                     selves;
+    ngx_uint_t                     failures;
+    ngx_msec_t                     again;
+    unsigned                       listens:1;
+    unsigned                       subscribed:1;
+    unsigned                       said:1;    /* the owner's                 */
+    unsigned                       cut:1;     /* the stream, for now         */
+    unsigned                       over:1;    /* not tried again             */
+};
+
 typedef struct {
     ngx_str_t                    uri;         /* the client's, JSON          */
     stoa_str_t                   upstream;    /* as the upstream has it      */
     stoa_id_t                    api;
     ngx_http_stoa_mcp_source_t  *source;      /* NULL: there is none         */
+    ngx_http_stoa_mcp_visit_t   *visit;       /* likewise                    */
     unsigned                     honoured:1;
+    unsigned                     sessions:1;  /* its upstream has            */
 } ngx_http_stoa_mcp_update_t;
 
-typedef struct {
+struct ngx_http_stoa_mcp_updates_s {
     ngx_http_stoa_mcp_hold_t    *hold;
     /* that resource is another one; all have said what they honour */
     void                       (*updated)(ngx_http_stoa_mcp_hold_t *h,
@@ -42,9 +69,11 @@ typedef struct {
     ngx_uint_t                   n;
     ngx_uint_t                   waits;       /* sources that have not said  */
     ngx_http_stoa_mcp_source_t  *sources;
+    ngx_http_stoa_mcp_visit_t   *visits;
     ngx_msec_t                   looked;
     unsigned                     busy:1;
-} ngx_http_stoa_mcp_updates_t;
+    unsigned                     told:1;      /* what is honoured            */
+};
 
 
 /* As a step: which of these there are.  NULL: out of memory. */
@@ -54,9 +83,27 @@ ngx_http_stoa_mcp_updates_t *ngx_http_stoa_mcp_updates(ngx_http_request_t *r,
 void ngx_http_stoa_mcp_updates_begin(ngx_http_stoa_mcp_updates_t *u);
 /* Each second. */
 void ngx_http_stoa_mcp_updates_look(ngx_http_stoa_mcp_updates_t *u);
+void ngx_http_stoa_mcp_updates_full(ngx_http_stoa_mcp_updates_t *u,
+    ngx_uint_t full);
+/* Does the api say that it tells of resources? */
+ngx_uint_t ngx_http_stoa_mcp_updates_can(const stoa_rec_api_t *api);
 /* "resourceSubscriptions":[...], what is honoured of them; or nothing. */
 void ngx_http_stoa_mcp_updates_write(ngx_http_stoa_mcp_updates_t *u,
     const char *comma, stoa_buf_t *b);
+
+
+/* ---- _mcp_visit.c ------------------------------------------------------- */
+
+/* Begins one; NULL: it cannot. */
+ngx_http_stoa_mcp_visit_t *ngx_http_stoa_mcp_visit(
+    ngx_http_stoa_mcp_updates_t *u, const stoa_id_t *api);
+/* Each second. */
+void ngx_http_stoa_mcp_visit_look(ngx_http_stoa_mcp_visit_t *v);
+void ngx_http_stoa_mcp_visit_free(ngx_http_stoa_mcp_visit_t *v);
+/* One less is waited for. */
+void ngx_http_stoa_mcp_updates_less(ngx_http_stoa_mcp_updates_t *u);
+/* What was told goes out; the listen may be gone afterwards. */
+void ngx_http_stoa_mcp_updates_push(ngx_http_stoa_mcp_updates_t *u);
 
 
 /* ---- _mcp_subs.c -------------------------------------------------------- */
