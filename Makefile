@@ -57,7 +57,7 @@ CC_MODULE = $(CC) $(BASE) -fPIC -fno-strict-aliasing -Wno-unused-parameter \
 CC_CONTROL = $(CC) $(BASE) -fPIE -DCP_HAVE_PG=$(HAVE_PG) $(PQ_CFLAGS) \
 	$(INC_CP) $(USER_CPPFLAGS) $(USER_CFLAGS)
 
-LIBS_MODULE = -llmdb -lcurl -lcrypto -lz -lpthread
+LIBS_MODULE = -llmdb -lcurl -lhiredis -lcrypto -lz -lpthread
 LIBS_CONTROL = -largon2 -lmicrohttpd -lsqlite3 $(PQ_LIBS) -lyaml -lyajl -lcurl -lcrypto -lz \
 	-lpthread -lm
 LIBS_CTL = -lyaml -lyajl -lcurl -lcrypto -lz -lpthread -lm
@@ -97,7 +97,7 @@ PRODUCTS = $(OBJS)/ngx_http_stoa_module.so $(OBJS)/stoa-control \
 
 
 .PHONY: all module control ctl install run stop test test-programs unit \
-	test-asan test-matrix test-keycloak docs bench bench-streams bench-core \
+	test-asan test-matrix test-keycloak test-leases docs bench bench-streams bench-core \
 	fuzz clean help
 .DELETE_ON_ERROR:
 .SUFFIXES:
@@ -117,6 +117,7 @@ help:
 	@echo 'make unit          the unit tests and the fuzzers'"'"' seeds alone'
 	@echo 'make test-matrix   clients and servers of MCP, all that there are'
 	@echo 'make test-keycloak the way to a token, with a real Keycloak'
+	@echo 'make test-leases   limits that gateways share, a minute of load'
 	@echo 'make test-asan     all tests with AddressSanitizer and UBSan'
 	@echo 'make fuzz          every fuzzer for FUZZ_TIME=60 seconds'
 	@echo 'make bench         measurements beside bare nginx'
@@ -253,6 +254,10 @@ test-matrix: all
 	t/parts/get.sh matrix
 	$(TEST_ENV) STOA_TEST_FULL=1 $(PROVE) -v t/mcp/matrix.t \
 		t/mcp/conformance.t t/mcp/conformance_client.t t/mcp/rows.t
+
+# one budget, four gateways, a minute: never more
+test-leases: all
+	$(TEST_ENV) STOA_TEST_FULL=1 $(PROVE) -v t/redis_leases.t
 
 # the way to a token, with a real Keycloak
 test-keycloak: all

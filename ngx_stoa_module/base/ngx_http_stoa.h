@@ -40,6 +40,7 @@ typedef struct ngx_http_stoa_policies_s  ngx_http_stoa_policies_t;
 typedef struct ngx_http_stoa_introspect_s  ngx_http_stoa_introspect_t;
 typedef struct ngx_http_stoa_turn_s      ngx_http_stoa_turn_t;
 typedef struct ngx_http_stoa_inner_s     ngx_http_stoa_inner_t;
+typedef struct ngx_http_stoa_redis_conf_s  ngx_http_stoa_redis_conf_t;
 
 
 /* ---- configuration ---------------------------------------------------- */
@@ -77,6 +78,8 @@ typedef struct ngx_http_stoa_main_conf_s {
     ngx_str_t                  peer;            /* for the group's others    */
     ngx_str_t                  resource_root;   /* path: metadata of "/"     */
     ngx_str_t                  upstream_ca;     /* PEM, verifies targets    */
+    ngx_http_stoa_redis_conf_t  *redis;         /* NULL: limits are of this
+                                                   node                      */
     ngx_ssl_t                 *fetch_ssl;       /* for URLs that we ask      */
     ngx_ssl_t                 *control_ssl;     /* for the control plane     */
     stoa_allow_t               upstream_allow;  /* beside public addresses  */
