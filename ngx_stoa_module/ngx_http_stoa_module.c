@@ -8,6 +8,7 @@
 #include "ngx_http_stoa_mcp.h"
 #include "ngx_http_stoa_request.h"
 #include "ngx_http_stoa_limits.h"
+#include "ngx_http_stoa_lease.h"
 #include "ngx_http_stoa_policy.h"
 #include "ngx_http_stoa_upstream.h"
 #include "ngx_http_stoa_fetch.h"
@@ -117,6 +118,13 @@ static ngx_command_t  ngx_http_stoa_commands[] = {
     { ngx_string("stoa_zone"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE12,
       ngx_http_stoa_zone_set,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("stoa_redis"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_1MORE,
+      ngx_http_stoa_conf_redis,
       NGX_HTTP_MAIN_CONF_OFFSET,
       0,
       NULL },
@@ -298,8 +306,12 @@ ngx_http_stoa_ready(ngx_http_stoa_main_conf_t *mcf)
         return NGX_ERROR;
     }
 
-    return mcf->enabled && !ngx_test_config
-           ? ngx_http_stoa_mcp_map_create(mcf) : NGX_OK;
+    if (!mcf->enabled || ngx_test_config) {
+        return NGX_OK;
+    }
+
+    return mcf->redis && ngx_http_stoa_pool_create(mcf) != NGX_OK
+           ? NGX_ERROR : ngx_http_stoa_mcp_map_create(mcf);
 }
 
 
@@ -333,7 +345,8 @@ ngx_http_stoa_postconfiguration(ngx_conf_t *cf)
     }
 
     if (ngx_http_stoa_conf_check(cf, mcf) != NGX_OK
-        || ngx_http_stoa_fetch_init(cf, mcf) != NGX_OK)
+        || ngx_http_stoa_fetch_init(cf, mcf) != NGX_OK
+        || (mcf->redis && ngx_http_stoa_redis_init(cf, mcf->redis) != NGX_OK))
     {
         return NGX_ERROR;
     }
@@ -375,6 +388,7 @@ ngx_http_stoa_init_process(ngx_cycle_t *cycle)
 
     if (ngx_http_stoa_mcp_session_init(mcf, cycle) != NGX_OK
         || ngx_http_stoa_counters_open(mcf, cycle) != NGX_OK
+        || (mcf->redis && ngx_http_stoa_lease_start(mcf, cycle) != NGX_OK)
         || ngx_http_stoa_store_open(mcf, cycle->log) != NGX_OK
         || ngx_http_stoa_door_open(mcf, cycle, ngx_http_stoa_mcp_came)
            != NGX_OK
@@ -412,6 +426,7 @@ ngx_http_stoa_exit_process(ngx_cycle_t *cycle)
         return;
     }
 
+    ngx_http_stoa_lease_stop();
     ngx_http_stoa_agent_stop();
     ngx_http_stoa_health_exit();
     ngx_http_stoa_api_exit();

@@ -166,6 +166,9 @@ cp_rc_t cp_feed_job_compact(cp_app_t *app);
 cp_rc_t cp_gateway_lacking(cp_tx_t *tx, cp_arena_t *a, const char *type,
     unsigned version, unsigned *n, const char **names, cp_err_t *err)
     CP_MUST_CHECK;
+/* How the connected ones count what plans allow. */
+cp_rc_t cp_gateway_limits(cp_tx_t *tx, cp_arena_t *a, const char **how,
+    cp_err_t *err) CP_MUST_CHECK;
 
 
 #endif /* CP_FEED_H */

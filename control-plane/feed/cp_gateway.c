@@ -65,6 +65,7 @@ const cp_report_field_t  cp_status_fields[] = {
     { "sync_error",  CP_REPORT_TEXT,  false, 1024 },
     { "policies",    CP_REPORT_TEXT,  false, 2048 },
     { "targets",     CP_REPORT_ARRAY, false, CP_TARGETS_MAX },
+    { "limits",      CP_REPORT_CODE,  false, 16 },
     { NULL, CP_REPORT_INT, false, 0 }
 };
 
@@ -327,8 +328,10 @@ cp_status_store(cp_op_t *op, cp_tx_t *tx, const cp_json_t *in,
         "INSERT INTO gateway_status (gateway, group_id, last_seen, epoch, rev,"
         " digest, verdict, version, nginx, uptime_s, workers, pid, rejected,"
         " requests, connections, store_bytes, feed_age_ms, sync_state,"
-        " sync_error, policies, targets) VALUES ($1, $2, $3, $4, $5, $6, $7,"
-        " $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)"
+        " sync_error, policies, targets, limits)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7,"
+        " $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,"
+        " $22)"
         " ON CONFLICT (gateway) DO UPDATE SET group_id = excluded.group_id,"
         " last_seen = excluded.last_seen, epoch = excluded.epoch,"
         " rev = excluded.rev, digest = excluded.digest,"
@@ -341,7 +344,8 @@ cp_status_store(cp_op_t *op, cp_tx_t *tx, const cp_json_t *in,
         " feed_age_ms = excluded.feed_age_ms,"
         " sync_state = excluded.sync_state,"
         " sync_error = excluded.sync_error,"
-        " policies = excluded.policies, targets = excluded.targets",
+        " policies = excluded.policies, targets = excluded.targets,"
+        " limits = excluded.limits",
         cp_args(cp_text(op->actor.id),
                 cp_text(op->actor.group ? op->actor.group : ""),
                 cp_int(cp_time_ms()),
@@ -362,7 +366,8 @@ cp_status_store(cp_op_t *op, cp_tx_t *tx, const cp_json_t *in,
                 cp_text(cp_report_text(in, "sync_state")),
                 cp_text(cp_report_text(in, "sync_error")),
                 cp_text(cp_report_text(in, "policies")),
-                cp_text(st->targets)),
+                cp_text(st->targets),
+                cp_text(cp_report_text(in, "limits"))),
         NULL, &op->err);
 }
 
@@ -422,6 +427,28 @@ cp_gateway_lacking(cp_tx_t *tx, cp_arena_t *a, const char *type,
 }
 
 
+cp_rc_t
+cp_gateway_limits(cp_tx_t *tx, cp_arena_t *a, const char **how, cp_err_t *err)
+{
+    cp_rc_t    rc;
+    cp_rows_t  rows;
+
+    rc = cp_tx_query(tx, a, "SELECT count(*), coalesce(sum(CASE WHEN limits ="
+                     " 'shared' THEN 1 ELSE 0 END), 0) FROM gateway_status"
+                     " WHERE last_seen > $1",
+                     cp_args(cp_int(cp_time_ms() - CP_GATEWAY_STALE_MS)),
+                     &rows, err);
+
+    if (rc == CP_OK) {
+        *how = cp_cell(&rows, 0, 1)->i == 0 ? "per node"
+               : cp_cell(&rows, 0, 1)->i == cp_cell(&rows, 0, 0)->i
+               ? "shared" : "shared by some gateways";
+    }
+
+    return rc;
+}
+
+
 const char *
 cp_gateway_state(int64_t last_seen, int64_t now)
 {
@@ -448,6 +475,10 @@ cp_gateway_why(cp_arena_t *a, cp_json_t *obj, const cp_rows_t *st)
     if (cp_cell(st, 0, 10)->len) {
         cp_json_put(a, obj, "policies", cp_cell(st, 0, 10)->p);
     }
+
+    if (cp_cell(st, 0, 12)->len) {
+        cp_json_put(a, obj, "limits", cp_cell(st, 0, 12)->p);
+    }
 }
 
 
@@ -463,7 +494,8 @@ cp_gateway_decorate(cp_tx_t *tx, cp_arena_t *a, cp_json_t *obj,
 
     rc = cp_tx_query(tx, a, "SELECT last_seen, version, rev, digest,"
                      " rejected, epoch, verdict, group_id, sync_state,"
-                     " sync_error, policies, targets FROM gateway_status"
+                     " sync_error, policies, targets, limits"
+                     " FROM gateway_status"
                      " WHERE gateway = $1",
                      cp_args(cp_text(cp_report_text(obj, "id"))), &st, err);
     if (rc != CP_OK) {

@@ -54,6 +54,9 @@ static const cp_field_t  gateway_fields[] = {
       "what it failed at last"),
     F("policies", CP_F_STRING, RO|ND|CP_DERIVED, 0, 0, NULL,
       "types of policies that it knows, with their versions, as reported"),
+    F("limits", CP_F_STRING, RO|ND|CP_DERIVED, 0, 0, NULL,
+      "how it counts what plans allow: node (alone), shared (with others, in "
+      "Redis), away (Redis does not answer it)"),
     F_OBJECTS("rejected", RO|ND|CP_DERIVED, 0, CP_REJECTED_MAX,
       rejected_fields, "records that it could not take"),
     F_OBJECTS("targets", RO|ND|CP_DERIVED, 0, CP_TARGETS_MAX,

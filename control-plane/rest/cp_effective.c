@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "auth/cp_auth.h"
+#include "feed/cp_feed.h"
 #include "kinds/cp_policy.h"
 #include "rest/cp_list.h"
 
@@ -34,6 +35,8 @@ static cp_rc_t cp_effective_item(cp_req_t *r, cp_names_t *names,
 static cp_rc_t cp_effective_type(cp_req_t *r, cp_tx_t *tx,
     const cp_place_of_t *at, const stoa_policy_type_t *type,
     const cp_policy_use_t *u, cp_json_t *items);
+static cp_rc_t cp_effective_counted(cp_req_t *r, cp_tx_t *tx,
+    const stoa_policy_type_t *type, cp_json_t *item);
 static cp_json_t *cp_effective_own(cp_arena_t *a,
     const stoa_policy_type_t *type, const cp_json_t *row);
 
@@ -293,6 +296,34 @@ cp_effective_type(cp_req_t *r, cp_tx_t *tx, const cp_place_of_t *at,
     cp_json_put_bool(a, item, "in_force", strcmp(state, "disabled") != 0);
     cp_json_set(a, item, "config", config);
     cp_json_push(items, item);
+
+    return cp_effective_counted(r, tx, type, item);
+}
+
+
+/* A rate or a quota: for each gateway, or for all of them? */
+static cp_rc_t
+cp_effective_counted(cp_req_t *r, cp_tx_t *tx, const stoa_policy_type_t *type,
+    cp_json_t *item)
+{
+    cp_rc_t      rc;
+    const char  *how;
+
+    if (strcmp(type->name, "rate") == 0 || strcmp(type->name, "quota") == 0) {
+        rc = cp_gateway_limits(tx, r->op.arena, &how, &r->op.err);
+
+        if (rc != CP_OK) {
+            return rc;
+        }
+
+    } else if (strcmp(type->name, "concurrency") == 0) {
+        how = "per node";
+
+    } else {
+        return CP_OK;
+    }
+
+    cp_json_put(r->op.arena, item, "counted", how);
 
     return CP_OK;
 }

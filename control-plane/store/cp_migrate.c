@@ -63,7 +63,8 @@
     row(49, "0049_makers")                                                    \
     row(50, "0050_oidc_renewals")                                             \
     row(51, "0051_gateway_news")                                              \
-    row(52, "0052_operation_timeouts")
+    row(52, "0052_operation_timeouts")                                        \
+    row(53, "0053_shared_limits")
 
 
 typedef struct {

@@ -139,6 +139,12 @@ typedef struct {
     uint64_t                   allowance;       /* key of them; 0: not made  */
     uint64_t                   cost;            /* of the call; 0: 1         */
     const void                *token;           /* stoa_gcra_t: of that rate */
+    void                      *lease;           /* what waits for a shared
+                                                   limit                     */
+    void                      *leased;          /* what had the token        */
+    uint64_t                   leased_gen;
+    const char                *degraded;        /* how they were decided
+                                                   without Redis             */
     const void                *approval;        /* ..._attached_t: a person has
                                                    to approve the call       */
     const void                *result;          /* the same: how long an answer

@@ -51,7 +51,7 @@ ngx_http_stoa_conf_file_read(ngx_conf_t *cf, ngx_str_t *directive,
 
 /* Line ends at the end are no part of a secret. */
 
-static char *
+char *
 ngx_http_stoa_conf_secret(ngx_conf_t *cf, ngx_str_t *directive,
     ngx_str_t *file, ngx_str_t *secret)
 {

@@ -106,6 +106,31 @@ stoa_window_number(stoa_window_e w, int64_t unix_ms, uint64_t *left_ms)
 }
 
 
+void
+stoa_window_bounds(stoa_window_e w, int64_t unix_ms, int64_t at[4])
+{
+    int64_t   t;
+    uint64_t  left;
+
+    /* from far enough before, boundary by boundary */
+
+    t = unix_ms - (w == STOA_WINDOW_DAY ? 3 : 94) * STOA_DAY_MS;
+    t = t < 0 ? 0 : t;
+    at[0] = at[1] = at[2] = t;
+
+    while (at[2] <= unix_ms) {
+        (void) stoa_window_number(w, t, &left);
+        t += (int64_t) left;
+        at[0] = at[1];
+        at[1] = at[2];
+        at[2] = t;
+    }
+
+    (void) stoa_window_number(w, t, &left);
+    at[3] = t + (int64_t) left;
+}
+
+
 /*
  * The month (year * 12 + 0..11) that holds a day since 1970-01-01, and how
  * many of its days are left, this one included.

@@ -44,6 +44,9 @@ typedef enum { STOA_WINDOW_DAY, STOA_WINDOW_MONTH } stoa_window_e;
 
 uint32_t stoa_window_number(stoa_window_e w, int64_t unix_ms,
     uint64_t *left_ms);
+/* Where the windows before, at and after a time begin, and the last one ends:
+ * Unix ms. */
+void stoa_window_bounds(stoa_window_e w, int64_t unix_ms, int64_t at[4]);
 
 
 #endif /* STOA_GCRA_H */

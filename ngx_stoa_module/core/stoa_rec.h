@@ -70,6 +70,8 @@ typedef enum { STOA_ALL_DOWN(STOA_WORD_VALUE) } stoa_all_down_e;
 typedef enum { STOA_IDENTITIES(STOA_WORD_VALUE) } stoa_identity_e;
 typedef enum { STOA_ERAS(STOA_WORD_VALUE) } stoa_era_e;
 typedef enum { STOA_LIMIT_BYS(STOA_WORD_VALUE) } stoa_limit_by_e;
+typedef enum { STOA_ON_STORE_FAILURES(STOA_WORD_VALUE) }
+    stoa_on_store_failure_e;
 typedef enum { STOA_DIGESTS(STOA_WORD_VALUE) } stoa_digest_e;
 typedef enum { STOA_PREFIXES(STOA_WORD_VALUE) } stoa_prefix_e;
 

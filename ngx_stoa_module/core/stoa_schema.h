@@ -139,6 +139,11 @@
     W("application", STOA_LIMIT_BY_APPLICATION)                               \
     W("credential", STOA_LIMIT_BY_CREDENTIAL)
 
+#define STOA_ON_STORE_FAILURES(W)                                             \
+    W("local_share", STOA_ON_STORE_FAILURE_LOCAL_SHARE)                       \
+    W("allow", STOA_ON_STORE_FAILURE_ALLOW)                                   \
+    W("deny", STOA_ON_STORE_FAILURE_DENY)
+
 #define STOA_PREFIXES(W)                                                      \
     W("always", STOA_PREFIX_ALWAYS)                                           \
     W("never", STOA_PREFIX_NEVER)
@@ -215,6 +220,9 @@
       "requests at once; 0: no limit")                                        \
     R(S, WORD, limit_by, 0, STOA_LIMIT_BYS, "subscription",                   \
       "what shares one allowance")                                            \
+    R(S, WORD, on_store_failure, 0, STOA_ON_STORE_FAILURES, "local_share",    \
+      "where gateways share limits, when their Redis is away: each has its "  \
+      "part, all calls pass, or none")                                        \
     R(S, OWN, approval)                                                       \
     R(S, POLICIES, policies)
 

@@ -12,6 +12,8 @@
     ngx_http_stoa_limit_header_out(r, name, sizeof(name) - 1, start, last)
 
 
+static ngx_int_t ngx_http_stoa_limit_headers_degraded(ngx_http_request_t *r,
+    const char *mode);
 static ngx_int_t ngx_http_stoa_limit_headers_legacy(ngx_http_request_t *r,
     ngx_http_stoa_verdict_t *v, uint64_t reset);
 static ngx_int_t ngx_http_stoa_limit_header_out(ngx_http_request_t *r,
@@ -60,6 +62,13 @@ ngx_http_stoa_limit_headers(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         return NGX_ERROR;
     }
 
+    if (ctx->call.degraded
+        && ngx_http_stoa_limit_headers_degraded(r, ctx->call.degraded)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
     p = start;
 
     if (ctx->call.limited && v->which != NGX_HTTP_STOA_LIMIT_CONCURRENCY) {
@@ -102,6 +111,24 @@ ngx_http_stoa_limit_headers(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     }
 
     return NGX_OK;
+}
+
+
+/* Limits are shared, but Redis is away. */
+
+static ngx_int_t
+ngx_http_stoa_limit_headers_degraded(ngx_http_request_t *r, const char *mode)
+{
+    u_char  *p, *start;
+
+    start = ngx_pnalloc(r->pool, 64);
+    if (start == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = ngx_snprintf(start, 64, "degraded;mode=%s", mode);
+
+    return ngx_http_stoa_limit_header(r, "Stoa-Limits", start, p);
 }
 
 

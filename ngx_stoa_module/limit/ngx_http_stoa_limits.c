@@ -9,6 +9,7 @@
  */
 
 #include "ngx_http_stoa_limits.h"
+#include "ngx_http_stoa_lease.h"
 #include "ngx_http_stoa_policy.h"
 #include "ngx_http_stoa_refusal.h"
 #include "core/stoa_key.h"
@@ -35,6 +36,9 @@ static ngx_int_t ngx_http_stoa_limits_rate(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a);
 static ngx_int_t ngx_http_stoa_limits_quota(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a);
+static ngx_int_t ngx_http_stoa_limits_quota_shared(ngx_http_stoa_ctx_t *ctx,
+    const ngx_http_stoa_attached_t *a, ngx_http_stoa_verdict_t *v,
+    ngx_http_stoa_left_t *left);
 static void ngx_http_stoa_limits_leave(ngx_http_stoa_ctx_t *ctx,
     void *data);
 static ngx_int_t ngx_http_stoa_limits_refuse(ngx_http_request_t *r,
@@ -48,6 +52,11 @@ static ngx_int_t ngx_http_stoa_limits_over(ngx_http_request_t *r,
     ngx_http_stoa_verdict_t *v);
 static uint64_t ngx_http_stoa_limits_key(ngx_http_stoa_ctx_t *ctx,
     const stoa_rec_plan_t *plan);
+static void ngx_http_stoa_limits_ids(ngx_http_stoa_ctx_t *ctx,
+    const stoa_rec_plan_t *plan, stoa_id_t *ids);
+static ngx_int_t ngx_http_stoa_limits_shared(ngx_http_stoa_ctx_t *ctx,
+    const ngx_http_stoa_attached_t *a, const ngx_http_stoa_budget_t *budgets,
+    ngx_uint_t n, ngx_http_stoa_verdict_t *v, ngx_http_stoa_left_t *left);
 
 
 /* What the call uses up. */
@@ -220,13 +229,17 @@ static ngx_int_t
 ngx_http_stoa_limits_rate(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     const ngx_http_stoa_attached_t *a)
 {
+    ngx_int_t                   rc;
     const stoa_gcra_t          *gcra;
     const stoa_rec_plan_t      *plan;
+    ngx_http_stoa_left_t        left[3];
+    ngx_http_stoa_budget_t      budget;
     ngx_http_stoa_verdict_t     v;
     ngx_http_stoa_main_conf_t  *mcf;
 
     plan = a->rec;
     gcra = a->state;
+    rc = NGX_DECLINED;
 
     if (ctx->call.cost > stoa_gcra_most(gcra)) {
         return ngx_http_stoa_limits_never(r, ctx, a, NGX_HTTP_STOA_LIMIT_RATE,
@@ -235,11 +248,27 @@ ngx_http_stoa_limits_rate(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
     mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
 
-    ngx_http_stoa_rate_take(mcf, ngx_http_stoa_limits_key(ctx, plan), gcra,
-                            ngx_http_stoa_limits_cost(ctx), &v);
+    if (mcf->redis) {
+        budget.which = NGX_HTTP_STOA_LIMIT_RATE;
+        budget.limit = stoa_gcra_most(gcra);
+        budget.interval_ns = gcra->interval_ns;
 
-    if (v.rc != NGX_OK && (v.rc == NGX_BUSY || mcf->zone_full_deny)) {
-        v.limit = plan->burst ? plan->burst : plan->rate;
+        rc = ngx_http_stoa_limits_shared(ctx, a, &budget, 1, &v, left);
+    }
+
+    if (rc == NGX_AGAIN) {
+        return NGX_AGAIN;
+    }
+
+    if (rc == NGX_DECLINED) {
+        ngx_http_stoa_rate_take(mcf, ngx_http_stoa_limits_key(ctx, plan), gcra,
+                                ngx_http_stoa_limits_cost(ctx), &v);
+    }
+
+    if (v.rc != NGX_OK && (v.rc == NGX_BUSY || rc == NGX_ERROR
+                           || mcf->zone_full_deny))
+    {
+        v.limit = stoa_gcra_most(gcra);
 
         return v.rc == NGX_BUSY
                ? ngx_http_stoa_limits_refuse(r, ctx, a,
@@ -260,7 +289,7 @@ ngx_http_stoa_limits_rate(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
         return NGX_OK;
     }
 
-    v.limit = plan->burst ? plan->burst : plan->rate;
+    v.limit = stoa_gcra_most(gcra);
     ctx->call.rate = v;
     ctx->call.limited = 1;
 
@@ -277,6 +306,7 @@ ngx_http_stoa_limits_quota(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     const ngx_http_stoa_attached_t *a)
 {
     uint64_t                    key, cost;
+    ngx_int_t                   rc;
     ngx_uint_t                  day;
     const stoa_rec_plan_t      *plan;
     ngx_http_stoa_left_t        left[3];
@@ -288,18 +318,33 @@ ngx_http_stoa_limits_quota(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     key = ngx_http_stoa_limits_key(ctx, plan);
     cost = ngx_http_stoa_limits_cost(ctx);
     day = plan->quota_day && cost > plan->quota_day;
+    rc = NGX_DECLINED;
 
     if (day || (plan->quota_month && cost > plan->quota_month)) {
         v.rc = NGX_DECLINED;
+        rc = NGX_OK;
 
-    } else {
+    } else if (mcf->redis) {
+        rc = ngx_http_stoa_limits_quota_shared(ctx, a, &v,
+                                           a->shadow ? left : ctx->call.left);
+    }
+
+    if (rc == NGX_AGAIN) {
+        return NGX_AGAIN;
+    }
+
+    if (rc == NGX_DECLINED) {
         ngx_http_stoa_quota_take(mcf, key, plan, cost, &v,
                                  a->shadow ? left : ctx->call.left);
     }
 
-    if (v.rc != NGX_OK && (v.rc != NGX_ERROR || mcf->zone_full_deny)) {
+    if (v.rc != NGX_OK && (v.rc != NGX_ERROR || rc == NGX_ERROR
+                           || mcf->zone_full_deny))
+    {
+        if (ctx->call.leased && !a->shadow) {
+            ngx_http_stoa_lease_return(ctx, cost);
 
-        if (ctx->call.token && !a->shadow) {
+        } else if (ctx->call.token && !a->shadow) {
             ngx_http_stoa_rate_return(mcf, key, ctx->call.token, cost);
         }
 
@@ -326,6 +371,33 @@ ngx_http_stoa_limits_quota(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     }
 
     return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_stoa_limits_quota_shared(ngx_http_stoa_ctx_t *ctx,
+    const ngx_http_stoa_attached_t *a, ngx_http_stoa_verdict_t *v,
+    ngx_http_stoa_left_t *left)
+{
+    ngx_uint_t               n;
+    const stoa_rec_plan_t   *plan;
+    ngx_http_stoa_budget_t   budget[NGX_HTTP_STOA_LEASE_BUDGETS];
+
+    plan = a->rec;
+    n = 0;
+    ngx_memzero(budget, sizeof(budget));
+
+    if (plan->quota_day) {
+        budget[n].which = NGX_HTTP_STOA_LIMIT_DAY;
+        budget[n++].limit = plan->quota_day;
+    }
+
+    if (plan->quota_month) {
+        budget[n].which = NGX_HTTP_STOA_LIMIT_MONTH;
+        budget[n++].limit = plan->quota_month;
+    }
+
+    return ngx_http_stoa_limits_shared(ctx, a, budget, n, v, left);
 }
 
 
@@ -507,10 +579,20 @@ ngx_http_stoa_limits_key(ngx_http_stoa_ctx_t *ctx,
 {
     stoa_id_t  ids[2];
 
-    if (ctx->call.allowance) {
-        return ctx->call.allowance;
+    if (ctx->call.allowance == 0) {
+        ngx_http_stoa_limits_ids(ctx, plan, ids);
+        ctx->call.allowance = stoa_hash64(ids, sizeof(ids),
+                                          NGX_HTTP_STOA_LIMITS_SEED);
     }
 
+    return ctx->call.allowance;
+}
+
+
+static void
+ngx_http_stoa_limits_ids(ngx_http_stoa_ctx_t *ctx,
+    const stoa_rec_plan_t *plan, stoa_id_t *ids)
+{
     switch (ctx->anonymous ? STOA_LIMIT_BY_SUBSCRIPTION : plan->limit_by) {
 
     case STOA_LIMIT_BY_APPLICATION:
@@ -527,9 +609,24 @@ ngx_http_stoa_limits_key(ngx_http_stoa_ctx_t *ctx,
         ids[0] = ctx->anonymous ? ctx->principal : ctx->application;
         ids[1] = ctx->call.subscribed;
     }
+}
 
-    ctx->call.allowance = stoa_hash64(ids, sizeof(ids),
-                                      NGX_HTTP_STOA_LIMITS_SEED);
 
-    return ctx->call.allowance;
+/* In Redis, for all gateways of the group; NGX_DECLINED: here. */
+
+static ngx_int_t
+ngx_http_stoa_limits_shared(ngx_http_stoa_ctx_t *ctx,
+    const ngx_http_stoa_attached_t *a, const ngx_http_stoa_budget_t *budgets,
+    ngx_uint_t n, ngx_http_stoa_verdict_t *v, ngx_http_stoa_left_t *left)
+{
+    stoa_id_t               ids[2];
+    const stoa_rec_plan_t  *plan;
+
+    plan = a->rec;
+    ngx_http_stoa_limits_ids(ctx, plan, ids);
+
+    v->rc = ngx_http_stoa_lease_take(ctx, ids, budgets, n,
+                                     ngx_http_stoa_limits_cost(ctx),
+                                     plan->on_store_failure, v, left);
+    return v->rc;
 }

@@ -105,6 +105,8 @@ struct ngx_http_stoa_fetch_s {
     stoa_http_t                    http;
     const char                    *why;         /* constant; NULL: no more
                                                    to say                   */
+    ngx_msec_t                     aside;       /* all peers are, for so
+                                                   long; 0: they are not    */
 
     /* inside */
 

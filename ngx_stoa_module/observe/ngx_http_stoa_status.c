@@ -236,6 +236,9 @@ ngx_http_stoa_status_fill(ngx_http_stoa_main_conf_t *mcf, stoa_buf_t *b)
                   (unsigned long long) fly.slots,
                   (unsigned long long) ngx_http_stoa_in_flight(mcf->sh));
 
+    stoa_buf_addf(b, ",\"limits\":\"%s\"", mcf->redis == NULL ? "node"
+                  : ngx_http_stoa_load(&mcf->sh->limits_up) ? "shared"
+                  : "away");
     stoa_buf_addf(b, ",\"lane\":{\"answered\":%llu,\"declined\":%llu,"
                   "\"handed_over\":%llu}",
                   (unsigned long long) ngx_http_stoa_status_sum(mcf, lane),

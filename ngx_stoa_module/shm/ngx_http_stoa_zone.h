@@ -168,6 +168,18 @@ typedef struct {
     uint64_t  retries;               /* further tries by a budget,           */
     uint64_t  retries_denied;        /* that it did not allow                */
     uint64_t  late;                  /* calls whose time was over            */
+    uint64_t  lease_asked;           /* messages to Redis,                   */
+    uint64_t  lease_failed;          /* that had no answer,                  */
+    uint64_t  lease_granted;         /* tokens that came,                    */
+    uint64_t  lease_returned;        /* went back unused,                    */
+    uint64_t  lease_forfeited;       /* or were lost on the way              */
+    uint64_t  lease_replayed;        /* answers to what was asked again,     */
+    uint64_t  lease_healed;          /* that mended what Redis had lost      */
+    uint64_t  lease_waited;          /* calls that waited for tokens,        */
+    uint64_t  lease_full;            /* for which there was no pool          */
+    uint64_t  limits_shared;         /* decided without Redis: by a share,   */
+    uint64_t  limits_allowed;        /* passed                               */
+    uint64_t  limits_denied;         /* or refused                           */
     uint64_t  refused[NGX_HTTP_STOA_REFUSALS];
     uint64_t  policy[NGX_HTTP_STOA_POLICIES_MAX][NGX_HTTP_STOA_OUTCOMES];
     uint64_t  latency[NGX_HTTP_STOA_LATENCY_N];
@@ -289,6 +301,10 @@ struct ngx_http_stoa_sh_s {
     uint64_t  usage_refused;         /* for good                             */
     uint64_t  usage_aside;           /* ... that are kept                    */
     uint64_t  usage_rows_refused;    /* of batches that were taken           */
+    uint64_t  limits_down;           /* since when Redis is away: ms, 0      */
+    uint64_t  limits_up;             /* 1: it answers                        */
+    uint64_t  limits_probe;          /* when it is tried again               */
+    uint64_t  limits_keeper;         /* who looks after the pools            */
     uint64_t  sync_err_seq;          /* odd: being written                   */
     char      sync_err[NGX_HTTP_STOA_SYNC_ERR_LEN];
 

@@ -349,6 +349,10 @@ ngx_http_stoa_report_status_add(ngx_http_stoa_report_t *rp,
                   (unsigned long long) (mi.me_last_pgno + 1) * ms.ms_psize,
                   (unsigned long long) (now > ok ? now - ok : 0));
 
+    stoa_buf_addf(&rp->body, ",\"limits\":\"%s\"",
+                  rp->agent->mcf->redis == NULL ? "node"
+                  : ngx_http_stoa_load(&sh->limits_up) ? "shared" : "away");
+
 #if (NGX_STAT_STUB)
     stoa_buf_addf(&rp->body, ",\"connections\":%llu",
                   (unsigned long long) *ngx_stat_active);

@@ -115,6 +115,7 @@ my %HAS = (
     smtpd    => sub { system('/usr/bin/python3 -c "import aiosmtpd" 2>/dev/null')
                       == 0 || 'no aiosmtpd' },
     openssl  => sub { command('openssl') },
+    redis    => sub { -x '/usr/bin/redis-server' || 'no redis-server' },
     curl     => sub { command('curl') },
     valgrind => sub { command('valgrind') },
     tls      => sub { eval { require IO::Socket::SSL; 1 }

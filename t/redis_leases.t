@@ -1,0 +1,252 @@
+#!/usr/bin/perl
+
+# Limits that gateways share by a real Redis: four gateways of four workers
+# spend one budget and never more, whoever is killed, frozen or emptied; what a
+# plan says about a Redis that is away happens.  Prints its counts.  With
+# STOA_TEST_FULL the load lasts a minute (make test-leases).
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::Stoa;
+use Test::Stoa::Docs;
+use Test::Stoa::Load;
+use Test::Stoa::Redis;
+use Time::HiRes qw(time);
+
+my $FULL = $ENV{STOA_TEST_FULL};
+my $LOAD = $FULL ? 60 : 4;                      # seconds
+my $t = Test::Stoa->new->has(qw(module control redis));
+my $redis = Test::Stoa::Redis->new($t, 'redis');
+$t->control;
+
+my $quota = $FULL ? 12_000 : 1200;
+my %plans = (
+    five => { rate => 5, per_ms => 600_000, burst => 5 },
+    months => { quota_day => 60, quota_month => 50 },
+    both => { rate => 6, per_ms => 600_000, burst => 6, quota_day => 3 },
+    fast => { rate => 200, per_ms => 1000, burst => 200 },
+    day => { quota_day => $quota },
+    kills => { quota_month => $quota, rate => 250, burst => 250 },
+    empty => { quota_month => $quota, rate => 400, burst => 400,
+               on_store_failure => 'deny' },
+    deny => { rate => 1000, on_store_failure => 'deny' },
+    allow => { rate => 1000, on_store_failure => 'allow' },
+    share => { rate => 40, burst => 40 },
+    edited => { quota_day => 4 },
+);
+my $to = 'http://127.0.0.1:' . $t->port('up');
+$t->apply(docs(tenant('acme'), app('acme', 'demo'),
+    map { (plan('acme', $_, %{ $plans{$_} }), rest('acme', "a$_", $to),
+           sub_('acme', 'demo', "a$_", $_)) } sort keys %plans));
+$t->write_file('up/nginx.conf', $t->bare_conf(
+    'location / { access_log %%DIR%%/up/at.log at; return 200 ok; }',
+    name => 'up', http => 'log_format at "$msec $uri";'));
+my @gw = map { "gw$_" } 1 .. 4;
+sub gateway { my ($name) = @_;
+              $t->gateway(name => $name, workers => 4, level => 'notice',
+                  wait => 0, http => "stoa_redis @{[$redis->address]}"
+                  . ' timeout=500ms; keepalive_requests 100000;') }
+gateway($_) for @gw;
+$t->start_nginx('up');
+my $key = $t->key('acme', 'demo');
+$t->sync($_) for @gw;
+
+sub call { my ($api, $i, %o) = @_;
+           return $t->get("/apis/acme/a$api/$api", key => $key,
+                          gateway => $gw[($i // 0) % @gw], %o) }
+sub codes { my ($api, $n) = @_;
+            return join ' ', map { call($api, $_)->{status} } 1 .. $n }
+
+# how many pass at whichever gateway; what another one holds comes back within
+# a second
+
+sub all_of {
+    my ($api, $want) = @_;
+    my ($i, $n) = (0, 0);
+    wait_until { $n += call($api, $i++)->{status} == 200; $n >= $want } 10;
+    $n += call($api, $_)->{status} == 200 for 0 .. 7;
+    return $n;
+}
+sub metric { my ($name) = @_; my $sum = 0;
+             $sum += $t->metrics($_)->{$name} for @_[1 .. $#_]; return $sum }
+
+# when the upstream got calls of an api
+
+sub admitted {
+    my ($api) = @_;
+    return map { m{^(\S+) /\Q$api\E$} ? $1 : () }
+        split /\n/, slurp($t->dir('up/at.log'));
+}
+sub all_load { my ($api, $clients) = @_;
+               return map { load($t, gateway => $_, clients => $clients // 2,
+                   seconds => 120, request => ['GET', "/apis/acme/a$api/$api",
+                   { 'X-API-Key' => $key }]) } @gw }
+sub stop_load {
+    my %sum;
+    for my $load (@_) {
+        my $got = $load->stop;
+        $sum{$_} += $got->{$_} for keys %$got;
+    }
+    return \%sum;
+}
+
+
+# one budget, whoever is asked
+
+is(codes('five', 7), '200 200 200 200 200 429 429',
+   'a burst of five at four gateways');
+my $r = call('five');
+is($r->{json}{code}, 'rate_exceeded', 'the reason');
+like($r->{headers}{'retry-after'}, qr/^1[12]\d$/, 'Retry-After');
+is($r->{headers}{'stoa-limits'}, undef, 'nothing of a failure');
+is(all_of('months', 50), 50, 'fifty in a month');
+is_deeply(call('months')->{json}{'violated-policies'}, ['month'],
+          'the month refuses');
+is(all_of('both', 3), 3, 'three in a day');
+is(call('both', $_)->{status}, 429, 'and no more') for 1 .. 6;
+$t->must('PATCH', '/v1/tenants/acme/plans/both', { quota_day => 0 });
+$t->sync($_) for @gw;
+is(all_of('both', 3), 3,
+   'what the day refused was not charged to the rate');
+is(all_of('edited', 4), 4, 'four in a day');
+$t->must('PATCH', '/v1/tenants/acme/plans/edited', { quota_day => 6 });
+$t->sync($_) for @gw;
+is(all_of('edited', 2), 2, 'a raise counts, and what was used');
+
+my $items = $t->must('GET', '/v1/tenants/acme/effective-policies?'
+    . 'api=afive&application=demo')->{items};
+is(join(' ', map { $_->{counted} // '-' } grep { $_->{type} eq 'rate' }
+        @$items), 'shared', 'the view says that it is shared');
+is($t->api('GET', '/v1/gateways/gw1')->{json}{limits}, 'shared',
+   'so does the gateway');
+
+
+# a rate under load: never more, hardly less
+
+my $asked = metric('stoa_lease_asked_total', @gw);
+my ($start, @load) = (time, all_load('fast'));
+wait_until { time > $start + $LOAD } $LOAD + 10;
+my $got = stop_load(@load);
+my $seconds = time - $start;
+wait_until { admitted('fast') >= $got->{200} } 5;
+my $n = admitted('fast');
+my $bound = 200 + 200 * $seconds;
+my $ops = (metric('stoa_lease_asked_total', @gw) - $asked) / $seconds / @gw;
+diag(sprintf 'rate 200/s, burst 200: %d calls in %.1f s, %d admitted of %.0f'
+     . ' (%.1f %%), %.1f messages a second and gateway',
+     (eval { my $s = 0; $s += $_ for values %$got; $s }), $seconds, $n,
+     $bound, 100 * $n / $bound, $ops);
+cmp_ok($n, '<=', $bound, 'never more than the rate');
+cmp_ok($n, '>', 0.5 * $bound, 'and it is used');
+is($got->{503} // 0, 0, 'no call was without an answer of Redis');
+
+
+# a quota: exactly all of it, with workers and gateways killed meanwhile
+
+sub spend {
+    my ($api, $clients, $fault) = @_;
+    my @load = all_load($api, $clients);
+    my ($i, $next) = (0, time + 0.3);
+    wait_until {
+        if ($fault && time > $next) { $fault->($i++); $next = time + 0.4 }
+        admitted($api) >= $quota;
+    } $FULL ? 100 : 25;
+    return stop_load(@load);
+}
+
+$got = spend('day');
+is(call('day', $_)->{status}, 429, 'the day is used up') for 1 .. 4;
+is(scalar(my @day = admitted('day')), $quota, 'exactly the quota of a day');
+
+my ($workers, $gateways) = (0, 0);
+$t->allow_log(qr/exited on signal 9|shared memory zone|lost process/);
+spend('kills', 2, sub {
+    my ($i) = @_;
+    my $name = $gw[$i % @gw];
+    if ($i % 3 == 2 && $gateways < 3) {
+        $gateways++;
+        $t->kill9($name);
+        gateway($name);
+    } else {
+        my @pids = $t->workers($name);
+        kill 'KILL', $pids[rand @pids] if @pids;
+        $workers++;
+    }
+});
+wait_until { $t->get('/stoa/ready', gateway => $_)->{status} == 200 } 20
+    for @gw;
+my $kills = admitted('kills');
+diag("quota $quota: $kills admitted, $workers workers and $gateways gateways "
+     . 'killed');
+cmp_ok($kills, '<=', $quota, 'never more than the quota of a month');
+wait_until { call('kills', int rand 4)->{status} == 429 } 20;
+cmp_ok($kills = admitted('kills'), '<=', $quota, 'nor later');
+cmp_ok($kills, '>=', $quota - 40, 'what was leased was not lost');
+
+
+# all are restarted, some by force: the month goes on where it was
+
+my $used = admitted('months');
+for my $name (@gw) {
+    $name =~ /[12]/ ? $t->kill9($name) : $t->stop($name, signal => 'QUIT');
+    gateway($name);
+}
+$t->sync($_) for @gw;
+is(call('months', $_)->{status}, 429, 'restarted: the month is still used')
+    for 1 .. 4;
+
+
+# emptied in the middle: those who know tell it, meanwhile as the plan says
+
+my $flushed = 0;
+$got = spend('empty', 1, sub {
+    $flushed++ || $redis->cmd('FLUSHALL') if admitted('empty') > $quota / 4;
+});
+wait_until { call('empty', int rand 4)->{status} == 429 } 30;
+diag("quota $quota, emptied once: " . admitted('empty') . ' admitted');
+ok($flushed, 'emptied');
+cmp_ok(scalar(my @e = admitted('empty')), '<=', $quota,
+       'never more than the quota, emptied or not');
+
+
+# away: as the plan says, and nobody waits long
+
+call($_, 0) for qw(deny allow share);
+wait_until { metric('stoa_limits_shared', @gw) == 4 } 10;
+$redis->freeze;
+call('deny', $_) for 0 .. 3;
+wait_until { metric('stoa_limits_shared', @gw) == 0 } 10;
+$r = wait_until { my $r = call('deny', 1); $r->{status} == 503 && $r } 5;
+is($r && $r->{json}{code}, 'limits_unavailable', 'deny: 503');
+like($r && $r->{headers}{'stoa-limits'}, qr/mode=deny/, 'and says why');
+$r = wait_until { my $r = call('allow', 1);
+                  $r->{headers}{'stoa-limits'} && $r } 5;
+is($r && $r->{status}, 200, 'allow: passes');
+$r = wait_until { my $r = call('share', 1); $r->{status} == 200
+    && $r->{headers}{'stoa-limits'} && $r } 10;
+like($r && $r->{headers}{'stoa-limits'}, qr/mode=local_share/,
+     'local_share: its part');
+is($t->api('GET', '/v1/gateways/gw1')->{status}, 200, '(the others live)');
+wait_until { ($t->api('GET', '/v1/gateways/gw1')->{json}{limits} // '')
+             eq 'away' } 15;
+is($t->api('GET', '/v1/gateways/gw1')->{json}{limits}, 'away', 'told');
+$redis->thaw;
+wait_until { metric('stoa_limits_shared', @gw) == 4 } 10;
+ok((wait_until { my $r = call('deny', 1); $r->{status} == 200
+                 && !$r->{headers}{'stoa-limits'} } 5), 'back');
+my @lines = grep { /limits are/ } $t->log_lines('gw2', 'error.log');
+cmp_ok(scalar(grep { /no longer shared/ } @lines), '<=',
+       1 + grep({ /shared again/ } @lines), 'a line for each change');
+
+
+# its keys end by themselves
+
+my ($cursor, @bad) = (0);
+do {
+    my ($next, $keys) = @{ [$redis->cmd('SCAN', $cursor, 'COUNT', 1000)] };
+    push @bad, grep { my $ttl = $redis->cmd('PTTL', $_); $ttl <= 0 } @$keys;
+    $cursor = $next;
+} while ($cursor);
+is("@bad", '', 'each key has an end');
+
+$t->done;
