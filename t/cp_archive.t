@@ -19,6 +19,12 @@ $t->apply(docs(
     doc('Secret', 'acme', 'upstream', { value => 'swordfish-in-acme' }),
     app('acme', 'demo'), plan('acme', 'free'), rest('acme', 'echo', $to),
     sub_('acme', 'demo', 'echo', 'free'), tenant('other')));
+my $doc = "openapi: 3.1.0\ninfo: {title: Echo, version: '1'}\npaths:\n"
+    . "  /a: {get: {responses: {'200': {description: ok}}}}\n";
+$t->must(POST => '/v1/tenants/acme/apis/echo/documents?operations=add', $doc,
+    headers => { 'Content-Type' => 'application/yaml' });
+$t->must(POST => '/v1/tenants/acme/apis/echo/pages',
+    { name => 'start', body => "# Echo\n" });
 $t->gateway(group => 'prod');
 my $key = $t->key('acme', 'demo');
 my $old = $t->key('acme', 'demo');
@@ -83,6 +89,12 @@ is_deeply([@{ $r->{json} }{qw(credentials credentials_left)}], [0, 2],
 is($t->must(GET => '/v1/tenants/copy')->{labels}{team}, 'pay', 'its labels');
 is($t->must(GET => '/v1/tenants/copy/apis/echo')->{state}, 'published',
     'its apis');
+is($t->api(GET => '/v1/tenants/copy/apis/echo/documents/latest')->{body}, $doc,
+    'with their documents');
+is($t->must(GET => '/v1/tenants/copy/apis/echo/pages/start')->{body},
+    "# Echo\n", 'and pages');
+is($t->must(GET => '/v1/tenants/copy/apis/echo/operations')->{items}[0]
+    {imported}, JSON::PP::true, 'and whose the operations are');
 (my $again = export($phrase)->{body}) =~ s/^---\n[^-]*TenantSecrets.*//ms;
 $r = $t->api(POST => '/v1/tenants/copy/export')->{body};
 $r =~ s/\bcopy\b/acme/g;

@@ -94,6 +94,15 @@ spec:
   operations:
     - {name: z, method: DELETE, path: '/orders/{id}', title: gone}
     - {name: a, method: GET, path: '/orders/{id}', state: disabled}
+    - {name: i, method: PUT, path: '/orders/{id}', imported: true}
+  pages:
+    - {name: start, title: Start, position: 1, body: "# Start\n\n  *here*  \n"}
+    - {name: end, body: "- a\n- b"}
+  document:
+    format: json
+    text: '{"openapi": "3.0.3", "info": {"title": "Orders", "version": "1"},
+      "paths": {"/orders/{id}": {"put": {"operationId": "i",
+      "responses": {"200": {"description": "ok"}}}}}}'
 ---
 apiVersion: stoa/v1
 kind: Api
@@ -163,6 +172,70 @@ unchanged(apply($first, '?dry_run=1'), 'an apply of it would change nothing');
 unchanged(apply($first, '?prune=1&max_delete=0'), 'nor does a prune');
 unchanged(apply($everything, ''), 'nor what it came from');
 is(dump_of()->{body}, $first, 'and the dump is the same');
+
+
+# Pages and the OpenAPI document of an api
+
+my $of = '/v1/tenants/acme/apis/orders';
+is(join(' ', map { $_->{name} } @{ $t->must(GET => "$of/pages")->{items} }),
+   'end start', 'an apply makes pages');
+is($t->must(GET => "$of/documents")->{items}[0]{title}, 'Orders',
+   'and keeps the document');
+is(join(' ', map { $_->{name} . ($_->{imported} ? '!' : '') }
+         @{ $t->must(GET => "$of/operations")->{items} }), 'a i! z',
+   'its operations are marked');
+
+sub docs_of {
+    my ($spec, $query) = @_;
+    return apply(Test::Stoa::json_encode({ apiVersion => 'stoa/v1',
+        kind => 'Api', metadata => { name => 'docs', tenant => 'acme' },
+        spec => { kind => 'rest', upstream => { targets => [
+            { url => 'http://x' }] }, %$spec } }), $query // '');
+}
+sub differs {
+    my ($r) = @_;
+    return join ' ', sort map { $_->{field} } map { @{ $_->{diff} } }
+        @{ $r->{json}{changes} };
+}
+my $text = "\x{feff}openapi: 3.1.0\r\ninfo: {title: T, version: '1'}\r\n"
+    . "paths:\r\n  /a b: {}\r\n  /a/{id}:\r\n    get:\r\n"
+    . "      description: \"\x{1f600} \x{85} \x{2028}\"   \r\n"
+    . "      responses: {'200': {description: ok}}\r\n\r\n\r\n";
+my $d = docs_of({ document => { text => $text }, pages => [
+    { name => 'one', body => 'x' x 60_000 }] });
+is($d->{status}, 200, 'a document alone') or diag $d->{body};
+$of = '/v1/tenants/acme/apis/docs';
+is($t->must(GET => "$of/operations")->{items}[0]{name}, 'get-a-id',
+   'makes the operations');
+my $docs = dump_of()->{body};
+unchanged(apply($docs, '?dry_run=1'), 'as the dump has them');
+is($t->must(GET => "$of/documents")->{total} // scalar @{ $t->must(GET =>
+    "$of/documents")->{items} }, 1, 'the same is not kept again');
+(my $moved = $docs) =~ s/name: docs$/name: docs2/mg;
+$d = apply($moved, '');
+my ($was, $is) = map { $t->api(GET => "/v1/tenants/acme/apis/$_/documents/1")
+    ->{body} } qw(docs docs2);
+is($is, $was, 'byte for byte elsewhere');
+$t->must(DELETE => '/v1/tenants/acme/apis/docs2');
+is(differs(docs_of({ pages => [{ name => 'two' }] }, '?dry_run=1')),
+   'pages[one] pages[two]', 'a list of pages is all of them');
+is(differs(docs_of({ document => { text => $text =~ s/a b/b/r }})),
+   'document', 'another document');
+$d = docs_of({ document => { text => $text =~ s/get:/put:/r }});
+is(differs($d), 'document operations[get-a-id] operations[put-a-id]',
+   'which other operations');
+is(docs_of({})->{json}{changes}[0]{action}, 'none', 'what is left out stays');
+is(docs_of({ document => { text => 'openapi: 9' } })->{status}, 422,
+   'what is no document');
+is(docs_of({ document => { text => 'x', size => 1 } })->{json}{errors}[0]
+   {field}, 'spec.document.size', 'an unknown member');
+is(docs_of({ pages => [{ name => 'a' }, { name => 'a' }] })->{json}{errors}[0]
+   {field}, 'spec.pages[1].name', 'a page twice');
+is(docs_of({ pages => [{ name => 'a', bdy => 1 }] })->{json}{errors}[0]
+   {field}, 'spec.pages[0].bdy', 'a page that is not right');
+is($t->must(GET => '/v1/audit/verify')->{ok}, JSON::PP::true,
+   'the audit log is whole');
+$t->must(DELETE => '/v1/tenants/acme/apis/docs');
 
 
 # Secrets and records are not configuration

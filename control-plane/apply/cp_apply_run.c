@@ -181,6 +181,14 @@ cp_apply_document(cp_apply_t *ap, void *data)
         rc = cp_apply_tenant(ap, d->name, &id);
     }
 
+    if (rc == CP_OK && d->openapi) {
+        rc = cp_apply_openapi(ap, d, diff);
+    }
+
+    if (rc == CP_OK && d->pages) {
+        rc = cp_apply_pages(ap, d, diff);
+    }
+
     if (rc == CP_OK && d->operations) {
         rc = cp_apply_operations(ap, d, diff);
     }

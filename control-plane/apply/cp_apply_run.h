@@ -80,6 +80,12 @@ cp_rc_t cp_apply_operations_later(cp_apply_t *ap) CP_MUST_CHECK;
 cp_rc_t cp_apply_tools(cp_apply_t *ap, cp_document_t *d, cp_json_t *diff)
     CP_MUST_CHECK;
 
+/* cp_apply_docs.c: the same for an api's pages; keeps its OpenAPI document. */
+cp_rc_t cp_apply_pages(cp_apply_t *ap, cp_document_t *d, cp_json_t *diff)
+    CP_MUST_CHECK;
+cp_rc_t cp_apply_openapi(cp_apply_t *ap, cp_document_t *d, cp_json_t *diff)
+    CP_MUST_CHECK;
+
 /* cp_prune.c: deletes what no document names. */
 cp_rc_t cp_apply_prune(cp_apply_t *ap, int64_t max_delete) CP_MUST_CHECK;
 

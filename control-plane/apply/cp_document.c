@@ -284,6 +284,8 @@ cp_document_spec(cp_op_t *op, cp_document_t *d, cp_json_t *spec)
 
     if (strcmp(d->res->kind, "api") == 0) {
         d->operations = cp_document_take(spec, "operations");
+        d->pages = cp_document_take(spec, "pages");
+        d->openapi = cp_document_take(spec, "document");
 
         for (i = 0; cp_items[i]; i++) {
             d->items[i] = cp_document_take(spec, cp_items[i]->plural);
@@ -296,8 +298,15 @@ cp_document_spec(cp_op_t *op, cp_document_t *d, cp_json_t *spec)
         return false;
     }
 
+    if (d->openapi && d->openapi->type != CP_JSON_OBJECT) {
+        (void) cp_err_field(&op->err, d->index, d->openapi->line,
+                            "spec.document", "must be an object");
+        return false;
+    }
+
     ok = cp_document_items(op, d, d->operations, "operations",
-                           STOA_OPERATIONS_MAX);
+                           STOA_OPERATIONS_MAX)
+         && cp_document_items(op, d, d->pages, "pages", CP_PAGES_MAX);
 
     for (i = 0; ok && cp_items[i]; i++) {
         ok = cp_document_items(op, d, d->items[i], cp_items[i]->plural,

@@ -28,6 +28,8 @@ typedef struct {
     cp_json_t            *spec;         /* with the name, without the rest:  */
     cp_json_t            *state;        /* NULL: left as it is               */
     cp_json_t            *operations;   /* NULL: left as they are            */
+    cp_json_t            *pages;        /* the same                          */
+    cp_json_t            *openapi;      /* an object; NULL: as it is         */
     cp_json_t            *items[CP_ITEMS];  /* tools ..; the same            */
     const char           *key;          /* the same for the same resource    */
 

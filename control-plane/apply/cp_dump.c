@@ -8,6 +8,7 @@
 
 #include "auth/cp_auth.h"
 #include "op/cp_app.h"
+#include "catalogue/cp_specs.h"
 #include "kinds/cp_kinds.h"
 #include "kinds/cp_tool_state.h"
 #include "apply/cp_apply_run.h"
@@ -15,6 +16,7 @@
 
 #define CP_DUMP_MAX    (512 * 1024 * 1024)
 #define CP_DUMP_PAGE   1000
+#define CP_DUMP_APIS   16         /* of a page: their documents are long     */
 #define CP_DUMP_ARENA  ((size_t) 1024 * 1024 * 1024)
 
 
@@ -66,6 +68,8 @@ static const char *cp_dump_key(cp_dump_t *dump, const cp_json_t *obj);
 static cp_rc_t cp_dump_operations(cp_dump_t *dump, const cp_json_t *row,
     cp_json_t *spec);
 static cp_rc_t cp_dump_tools(cp_dump_t *dump, const cp_json_t *row,
+    cp_json_t *spec);
+static cp_rc_t cp_dump_docs(cp_dump_t *dump, const cp_json_t *row,
     cp_json_t *spec);
 static void cp_dump_state(cp_dump_t *dump, const cp_json_t *row,
     cp_json_t *spec);
@@ -280,6 +284,13 @@ cp_dump_kind(cp_dump_t *dump, const cp_resource_t *res,
 }
 
 
+static unsigned
+cp_dump_rows_max(const cp_dump_t *dump)
+{
+    return dump->res == &cp_res_api ? CP_DUMP_APIS : CP_DUMP_PAGE;
+}
+
+
 /* The next rows by id; *last NULL: there are no more. */
 static cp_rc_t
 cp_dump_page(cp_dump_t *dump, const cp_dump_tenant_t *t, const char **last)
@@ -314,7 +325,7 @@ cp_dump_page(cp_dump_t *dump, const cp_dump_tenant_t *t, const char **last)
         }
     }
 
-    *last = rc == CP_OK && rows->n == CP_DUMP_PAGE
+    *last = rc == CP_OK && rows->n == cp_dump_rows_max(dump)
             ? cp_arena_strdup(dump->keys, cp_json_str(rows->last, "id"))
             : NULL;
 
@@ -354,7 +365,8 @@ static cp_rc_t
 cp_dump_rows(cp_dump_t *dump, const cp_dump_tenant_t *t, const char *last,
     cp_json_t **rows)
 {
-    cp_row_query_t  q = { "\"id\" > $1", "\"id\"", CP_DUMP_PAGE, true };
+    cp_row_query_t  q = { "\"id\" > $1", "\"id\"", cp_dump_rows_max(dump),
+                          true };
 
     if (dump->res == &cp_res_tenant) {
         q.where = "\"id\" > $1 AND \"id\" = $2";
@@ -427,6 +439,10 @@ cp_dump_item(cp_dump_t *dump, const cp_json_t *row, cp_dump_item_t *item)
         rc = cp_dump_tools(dump, row, spec);
     }
 
+    if (rc == CP_OK && dump->res == &cp_res_api) {
+        rc = cp_dump_docs(dump, row, spec);
+    }
+
     cp_json_set(a, item->document, "metadata", meta);
 
     if (spec->n) {
@@ -492,6 +508,10 @@ cp_dump_operations(cp_dump_t *dump, const cp_json_t *row, cp_json_t *spec)
             cp_json_set(dump->arena, item[n].document, "state",
                         cp_json_copy(dump->arena, cp_json_get(op, "state")));
         }
+
+        if (cp_json_get(op, "imported")->i) {
+            cp_json_put_bool(dump->arena, item[n].document, "imported", true);
+        }
     }
 
     qsort(item, n, sizeof(cp_dump_item_t), cp_dump_compare);
@@ -527,6 +547,53 @@ cp_dump_tools(cp_dump_t *dump, const cp_json_t *row, cp_json_t *spec)
     }
 
     return rc;
+}
+
+
+/* Pages; the OpenAPI document that is newest, beside which the operations are
+ * always listed, as they are no others than these. */
+static cp_rc_t
+cp_dump_docs(cp_dump_t *dump, const cp_json_t *row, cp_json_t *spec)
+{
+    cp_rc_t           rc;
+    cp_json_t        *rows, *page, *list, *document;
+    cp_row_query_t    q = { "\"api\" = $1", "\"name\"", 0, true };
+    const char       *id;
+    cp_arena_t       *a = dump->arena;
+    cp_specs_text_t   t;
+
+    id = cp_json_str(row, "id");
+    rc = cp_row_select(dump->tx, a, &cp_res_page, &q, cp_args(cp_text(id)),
+                       &rows, &dump->r->op.err);
+
+    if (rc == CP_OK && rows->n) {
+        list = cp_json_array(a);
+
+        for (page = rows->first; page; page = page->next) {
+            cp_json_push(list, cp_dump_spec(a, cp_res_page.fields, page));
+        }
+
+        cp_json_set(a, spec, "pages", list);
+    }
+
+    if (rc == CP_OK) {
+        rc = cp_specs_load(dump->tx, a, id, 0, &t, &dump->r->op.err);
+    }
+
+    if (rc != CP_OK || t.text == NULL) {
+        return rc;
+    }
+
+    document = cp_json_object(a);
+    cp_json_put(a, document, "format", t.yaml ? "yaml" : "json");
+    cp_json_set(a, document, "text", cp_json_string(a, t.text));
+    cp_json_set(a, spec, "document", document);
+
+    if (cp_json_get(spec, "operations") == NULL) {
+        cp_json_set(a, spec, "operations", cp_json_array(a));
+    }
+
+    return CP_OK;
 }
 
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "auth/cp_auth.h"
 #include "kinds/cp_kinds.h"
 #include "spec/cp_spec.h"
 #include "feed/cp_feed.h"
@@ -43,6 +44,8 @@ static cp_rc_t cp_operation_write(cp_operations_t *ops, cp_json_t *item,
     const cp_operation_t *old, cp_json_t **obj);
 static cp_rc_t cp_operation_state(cp_operations_t *ops, const char *want,
     unsigned line, cp_json_t **obj);
+static cp_rc_t cp_operation_mark(cp_operations_t *ops, const cp_json_t *mark,
+    cp_json_t *obj);
 static cp_json_t *cp_operation_said(cp_arena_t *a, const cp_json_t *obj);
 
 
@@ -375,7 +378,7 @@ cp_operation_apply(cp_operations_t *ops, cp_json_t *item)
     cp_rc_t          rc;
     unsigned         line;
     cp_op_t         *op;
-    cp_json_t       *obj, *spec, *member, *b, *n;
+    cp_json_t       *obj, *spec, *member, *mark, *b, *n;
     const char      *want;
     cp_operation_t   key, *old;
 
@@ -383,12 +386,18 @@ cp_operation_apply(cp_operations_t *ops, cp_json_t *item)
     spec = cp_json_object(op->arena);
     spec->line = item->line;
     want = NULL;
+    mark = NULL;
     line = item->line;
 
     for (member = item->first; member; member = member->next) {
         if (strcmp(member->key, "state") == 0) {
             want = member->type == CP_JSON_STRING ? member->s : "";
             line = member->line;
+            continue;
+        }
+
+        if (strcmp(member->key, "imported") == 0) {
+            mark = member;
             continue;
         }
 
@@ -405,6 +414,10 @@ cp_operation_apply(cp_operations_t *ops, cp_json_t *item)
 
     if (rc == CP_OK && want) {
         rc = cp_operation_state(ops, want, line, &obj);
+    }
+
+    if (rc == CP_OK && mark) {
+        rc = cp_operation_mark(ops, mark, obj);
     }
 
     if (rc != CP_OK) {
@@ -499,6 +512,38 @@ cp_operation_state(cp_operations_t *ops, const char *want, unsigned line,
 }
 
 
+/* Whether a document made it, in a dump of another database. */
+static cp_rc_t
+cp_operation_mark(cp_operations_t *ops, const cp_json_t *mark,
+    cp_json_t *obj)
+{
+    cp_rc_t   rc;
+    cp_op_t  *op = ops->ap->op;
+
+    if (mark->type != CP_JSON_BOOL) {
+        return cp_err_field(&op->err, ops->d->index, mark->line, "imported",
+                            "must be true or false");
+    }
+
+    if (mark->i == cp_json_get(obj, "imported")->i) {
+        return CP_OK;
+    }
+
+    rc = cp_auth_may(op, "operation:write", ops->d->tenant_id);
+
+    if (rc == CP_OK) {
+        rc = cp_tx_query(ops->ap->tx, op->arena, "UPDATE operations"
+                         " SET imported = $2 WHERE id = $1",
+                         cp_args(cp_text(cp_json_str(obj, "id")),
+                                 cp_int(mark->i)), NULL, &op->err);
+    }
+
+    cp_json_put_bool(op->arena, obj, "imported", mark->i != 0);
+
+    return rc;
+}
+
+
 /* What a document says of it. */
 static cp_json_t *
 cp_operation_said(cp_arena_t *a, const cp_json_t *obj)
@@ -511,6 +556,10 @@ cp_operation_said(cp_arena_t *a, const cp_json_t *obj)
 
     if (state && strcmp(state, cp_res_operation.initial) != 0) {
         cp_json_put(a, said, "state", state);
+    }
+
+    if (cp_json_get(obj, "imported")->i) {
+        cp_json_put_bool(a, said, "imported", true);
     }
 
     return said;

@@ -93,6 +93,24 @@ cp_specs_free(cp_specs_read_t *d)
 }
 
 
+cp_json_t *
+cp_specs_head(cp_arena_t *a, cp_spec_t *spec, cp_json_t **list)
+{
+    cp_json_t        *head;
+    const cp_json_t  *info;
+
+    info = cp_json_get(spec->root, "info");
+    head = cp_json_object(a);
+    cp_json_put(a, head, "openapi", cp_json_str(spec->root, "openapi"));
+    cp_json_put(a, head, "title", cp_json_str(info, "title"));
+    cp_json_put(a, head, "version", cp_json_str(info, "version"));
+    *list = cp_spec_operations(spec);
+    cp_json_put_int(a, head, "operations", (*list)->n);
+
+    return head;
+}
+
+
 cp_rc_t
 cp_specs_load(cp_tx_t *tx, cp_arena_t *a, const char *api, int64_t number,
     cp_specs_text_t *t, cp_err_t *err)
@@ -125,6 +143,7 @@ cp_specs_load(cp_tx_t *tx, cp_arena_t *a, const char *api, int64_t number,
         return cp_err_set(err, "internal", "a document cannot be unpacked");
     }
 
+    text[len] = '\0';
     t->number = cp_cell(&rows, 0, 0)->i;
     t->digest = cp_cell(&rows, 0, 1)->p;
     t->yaml = strcmp(cp_cell(&rows, 0, 2)->p, "yaml") == 0;

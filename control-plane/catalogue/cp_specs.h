@@ -48,6 +48,9 @@ cp_rc_t cp_specs_read(cp_op_t *op, const cp_specs_text_t *t,
     cp_specs_read_t *out) CP_MUST_CHECK;
 void cp_specs_free(cp_specs_read_t *d);
 
+/* openapi, title, version, operations; *list: these. */
+cp_json_t *cp_specs_head(cp_arena_t *a, cp_spec_t *spec, cp_json_t **list);
+
 /* number 0: the newest.  t->text NULL: there is none. */
 cp_rc_t cp_specs_load(cp_tx_t *tx, cp_arena_t *a, const char *api,
     int64_t number, cp_specs_text_t *t, cp_err_t *err) CP_MUST_CHECK;

@@ -32,6 +32,7 @@ static const struct {
 } cp_route_special[] = {
     { "/v1/apply",          CP_HTTP_BIG_MAX, false, false },
     { "/v1/diff",           CP_HTTP_BIG_MAX, false, false },
+    { "/v1/tenant-imports", CP_HTTP_BIG_MAX, false, false },
     { "/gateway/v1/status", CP_HTTP_BIG_MAX, true, false },
     { "/gateway/v1/usage",  CP_HTTP_BIG_MAX, true, false },
     { "/v1/specs/lint",     CP_HTTP_BIG_MAX, false, false },

@@ -22,6 +22,8 @@ static cp_rc_t cp_follow_operation(cp_op_t *op, cp_tx_t *tx,
 
 static const cp_field_t  operation_fields[] = {
     ROWS(STOA_OPERATION_FIELDS)
+    BOOL("imported", RO, "false", "made from a document, by which it is"
+         " changed and removed"),
     BASE_TIMES,
     F_END
 };
@@ -60,6 +62,8 @@ cp_operation_check(const cp_write_t *w, const cp_json_t *before,
     if (before) {
         return CP_OK;
     }
+
+    cp_json_put_bool(w->op->arena, after, "imported", false);
 
     rc = cp_tx_query(w->tx, w->op->arena, "SELECT kind, (SELECT COUNT(*)"
                      " FROM operations o WHERE o.api = apis.id)"

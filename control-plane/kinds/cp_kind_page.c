@@ -6,9 +6,6 @@
 #include "kinds/cp_kind.h"
 
 
-#define CP_PAGES_MAX  50               /* of an api                          */
-
-
 static cp_rc_t cp_page_check(const cp_write_t *w, const cp_json_t *before,
     cp_json_t *after);
 

@@ -48,6 +48,8 @@ extern const cp_resource_t *const  cp_kinds[];
 #define CP_ITEMS  4
 extern const cp_resource_t *const  cp_items[];
 
+#define CP_PAGES_MAX  50               /* of an api                          */
+
 /* Gives a person a role (tenant NULL: at the platform) that is not held yet,
  * by who does this and within his rights. */
 cp_rc_t cp_role_bind(cp_op_t *op, cp_tx_t *tx, const char *tenant,

@@ -444,6 +444,29 @@ cp_schema_resource(cp_arena_t *a, const cp_resource_t *res, cp_json_t *all)
 }
 
 
+/* Of an api. */
+static void
+cp_schema_docs(cp_arena_t *a, cp_json_t *properties)
+{
+    cp_json_t  *list;
+
+    list = cp_openapi_text(a, "{\"type\":\"array\",\"maxItems\":50,"
+                           "\"description\":\"all of its pages; absent: left"
+                           " as they are\"}");
+    cp_json_set(a, list, "items",
+                cp_openapi_fields(a, cp_resource_find("page")->fields,
+                                  CP_SCHEMA_IN));
+    cp_json_set(a, properties, "pages", list);
+    cp_json_set(a, properties, "document", cp_openapi_text(a,
+                "{\"type\":\"object\",\"description\":\"its OpenAPI"
+                " document, at most 24 MiB; operations that are absent are"
+                " made from it\",\"additionalProperties\":false,"
+                "\"required\":[\"text\"],\"properties\":{\"format\":{\"enum\":"
+                "[\"yaml\",\"json\"],\"default\":\"yaml\"},\"text\":"
+                "{\"type\":\"string\"}}}"));
+}
+
+
 static void
 cp_schema_document(cp_arena_t *a, const cp_resource_t *res, cp_json_t *all,
     cp_json_t *any)
@@ -478,7 +501,10 @@ cp_schema_document(cp_arena_t *a, const cp_resource_t *res, cp_json_t *all,
 
         cp_json_set(a, cp_json_get(list, "items"), "required",
                     cp_openapi_text(a, "[\"method\",\"path\"]"));
+        cp_json_set(a, cp_json_get(cp_json_get(list, "items"), "properties"),
+                    "imported", cp_openapi_text(a, "{\"type\":\"boolean\"}"));
         cp_json_set(a, cp_json_get(spec, "properties"), "operations", list);
+        cp_schema_docs(a, cp_json_get(spec, "properties"));
 
         for (i = 0; cp_items[i]; i++) {
             cp_json_set(a, cp_json_get(spec, "properties"),

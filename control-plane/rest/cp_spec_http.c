@@ -226,7 +226,6 @@ cp_spec_import_read(cp_req_t *r, cp_spec_import_t *m)
     cp_rc_t                rc;
     cp_arena_t            *a = r->op.arena;
     cp_specs_read_t        new, old;
-    const cp_json_t       *info;
 
     rc = cp_specs_read(&r->op, &m->text, &new);
 
@@ -235,13 +234,7 @@ cp_spec_import_read(cp_req_t *r, cp_spec_import_t *m)
         return rc;
     }
 
-    info = cp_json_get(new.spec.root, "info");
-    m->head = cp_json_object(a);
-    cp_json_put(a, m->head, "openapi", cp_json_str(new.spec.root, "openapi"));
-    cp_json_put(a, m->head, "title", cp_json_str(info, "title"));
-    cp_json_put(a, m->head, "version", cp_json_str(info, "version"));
-    m->list = cp_spec_operations(&new.spec);
-    cp_json_put_int(a, m->head, "operations", m->list->n);
+    m->head = cp_specs_head(a, &new.spec, &m->list);
     m->list = m->how == CP_IMPORT_NONE ? cp_json_array(a)
               : cp_json_copy(a, m->list);
     m->lint = cp_json_copy(a, cp_spec_lint(&new.spec));
