@@ -199,6 +199,30 @@ for my $gw (qw(gw gw2)) {
     $c->close;
 }
 
+# a batch of 2025-03-26 has answers for both
+
+$session = $t->mcp('/mcp/acme', 'initialize', { protocolVersion =>
+    '2025-03-26', capabilities => { elicitation => {} }, clientInfo => {
+    name => 'c', version => '1' } }, key => $key, era => 'legacy')->{session};
+my %old_head = (%{ head() }, 'MCP-Protocol-Version' => '2025-03-26');
+my @two = map {
+    my $c = $t->connection(gateway => $_);
+    $c->request('POST', '/mcp/acme', headers_only => 1, headers => \%old_head,
+        body => json_encode({ jsonrpc => '2.0', id => "of $_", method =>
+        'tools/call', params => { name => 'new__need', arguments => {} } }));
+    $c->{ask} = json_decode(($c->event(10) || {})->{data} // '{}');
+    $c } qw(gw gw2);
+my $both = $t->http('POST', '/mcp/acme', gateway => 'gw2', headers =>
+    \%old_head, body => json_encode([map { { jsonrpc => '2.0', id =>
+    $_->{ask}{id}, result => $accept } } @two]));
+is($both->{status}, 202, 'S5: answers in a batch') or diag $both->{body};
+for my $c (@two) {
+    my $last = json_decode(($c->event(10) || {})->{data} // '{}');
+    is_deeply(json_decode($last->{result}{content}[0]{text} // '{}'),
+              { k => $accept }, "... get to each gateway: $last->{id}");
+    $c->close;
+}
+
 
 # ---- T1: a stream of 2024-11-05
 

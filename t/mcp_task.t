@@ -118,8 +118,9 @@ sub ask { my ($who, $era, $method, $params, %o) = @_;
     $session{$who} ||= $t->mcp('/mcp/acme', 'initialize', { protocolVersion =>
         '2025-11-25', capabilities => {}, clientInfo => { name => 'test',
         version => '1' } }, era => 'legacy', key => $key{$who});
-    $params = { %$params, _meta => { "$NS/clientCapabilities" => {
-        extensions => { "$NS/tasks" => {} } } } } if $era eq 'modern';
+    $params = { %$params, _meta => { %{ $o{more} || {} },
+        $era eq 'modern' ? ("$NS/clientCapabilities" => { extensions => {
+        "$NS/tasks" => {} } }) : () } } if $era eq 'modern' || $o{more};
     return $t->mcp('/mcp/acme', $method, $params, era => $era,
         key => $key{$who}, $era eq 'legacy' ? (session =>
         $session{$who}{session}) : (), %o);
@@ -292,6 +293,31 @@ ok((wait_until { grep { my $m = json_decode($_->{body}) || {};
    'F6: what the client answers names it as its server does');
 $get->close;
 $session{app} = $before;
+
+# ---- what a client says that belongs to a task
+
+for my $era (qw(legacy modern)) {
+    my $task = make('app', $era, 'a')->{rpc}{result}{task}{taskId};
+    my $theirs = make('app', $era, 'b')->{rpc}{result}{task}{taskId};
+    my $heard = sub {
+        my ($id) = @_;
+        ask('app', $era, 'tools/call', { name => 'a__rest', arguments =>
+            { rest => 'taskId' } }, more => { progressToken => 5,
+            "$NS/related-task" => { taskId => $id, else => 1 } });
+        my ($m) = map { json_decode($_->{body}) } grep { $_->{body} =~
+            /"rest"/ } reverse $t->origin_log('a');
+        return $m->{params};
+    };
+    my $got = $heard->($task);
+    like($got->{_meta}{"$NS/related-task"}{taskId}, qr/^job a \S/,
+         "F6: $era: a call names its task by its server's id");
+    is_deeply([@{ $got->{_meta} }{'progressToken'}, $got->{_meta}{
+        "$NS/related-task"}{else}, $got->{name}, $got->{arguments}{rest}],
+        [5, 1, 'rest', 'taskId'], '... and all else stays');
+    is($heard->($_)->{_meta}{"$NS/related-task"}{taskId}, $_,
+       '... what is none of this server is not touched')
+        for $theirs, 'x', "t$task";
+}
 
 # ---- the rights of the tool
 

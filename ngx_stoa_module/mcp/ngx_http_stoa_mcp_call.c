@@ -1,10 +1,7 @@
 
 /*
  * tools/call: which tool of which api the name means for this caller, and the
- * message that its upstream gets.
- *
- * The judged bytes are the forwarded bytes: only the name is replaced, by
- * splicing the body; nothing is decoded and encoded again.
+ * headers that its upstream gets.
  */
 
 #include "ngx_http_stoa_mcp.h"
@@ -383,83 +380,6 @@ ngx_http_stoa_mcp_server_tool(const stoa_rec_server_t *server,
 
 
 /* ---- what the upstream gets -------------------------------------------- */
-
-ngx_int_t
-ngx_http_stoa_mcp_splice(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
-{
-    u_char               *p;
-    size_t                len;
-    ngx_buf_t            *b;
-    ngx_str_t             text[2];
-    stoa_buf_t            name, meta;
-    ngx_uint_t            i, n, first;
-    ngx_chain_t          *cl;
-    stoa_json_val_t      *at[2];
-    ngx_http_stoa_mcp_t  *mcp;
-
-    mcp = ctx->call.mcp;
-
-    if (mcp->named.start == NULL) {
-        return NGX_OK;                       /* an extension's, as it came   */
-    }
-
-    n = 1;
-    at[0] = &mcp->named;
-
-    stoa_buf_init(&name, 65536);
-    stoa_buf_add_json(&name, (char *) mcp->tool_name.data,
-                      mcp->tool_name.len);
-
-    if (ngx_http_stoa_ctx_text(r, &name, &text[0]) != NGX_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    if (mcp->bridged && mcp->msg.meta.start) {
-        stoa_buf_init(&meta, mcp->body.len + 2);
-        ngx_http_stoa_mcp_bridge_meta(&mcp->msg.meta, &meta);
-        at[n] = &mcp->msg.meta;
-
-        if (ngx_http_stoa_ctx_text(r, &meta, &text[n++]) != NGX_OK) {
-            return NGX_HTTP_INTERNAL_SERVER_ERROR;
-        }
-    }
-
-    len = mcp->body.len;
-
-    for (i = 0; i < n; i++) {
-        len = len - (at[i]->end - at[i]->start) + text[i].len;
-    }
-
-    b = ngx_create_temp_buf(r->pool, len);
-    cl = ngx_alloc_chain_link(r->pool);
-
-    if (b == NULL || cl == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    p = mcp->body.data;
-    first = n == 2 && at[1]->start < at[0]->start;
-
-    for (i = 0; i < n; i++, first = !first) {
-        b->last = ngx_cpymem(b->last, p, (u_char *) at[first]->start - p);
-        b->last = ngx_cpymem(b->last, text[first].data, text[first].len);
-        p = (u_char *) at[first]->end;
-    }
-
-    b->last = ngx_cpymem(b->last, p, mcp->body.data + mcp->body.len - p);
-    b->last_buf = 1;
-
-    cl->buf = b;
-    cl->next = NULL;
-
-    r->request_body->bufs = cl;
-    r->request_body->temp_file = NULL;
-    r->headers_in.content_length_n = len;
-    r->headers_in.chunked = 0;
-
-    return NGX_OK;
-}
-
 
 /*
  * Hop by hop between a client and the gateway: the upstream gets its own.  So

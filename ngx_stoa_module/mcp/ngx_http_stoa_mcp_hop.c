@@ -139,35 +139,42 @@ ngx_int_t
 ngx_http_stoa_mcp_hop(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     const ngx_str_t *peer)
 {
+    ngx_uint_t                answer;
     ngx_http_stoa_mcp_t      *mcp;
     ngx_http_stoa_mcp_hop_t  *h;
 
     mcp = ctx->call.mcp;
     h = mcp->hop;
 
-    if (h == NULL && peer->len && !mcp->hopped && ctx->inner == NULL
+    /* one of a batch is passed on if nothing but 202 is to come back */
+
+    answer = mcp->msg.kind == STOA_JSONRPC_RESPONSE && !mcp->paired;
+
+    if (h == NULL && peer->len && !mcp->hopped
+        && (ctx->inner == NULL || answer)
         && ngx_http_stoa_mcp_hops < NGX_HTTP_STOA_MCP_HOPS)
     {
         return ngx_http_stoa_mcp_hop_begin(r, ctx, peer);
     }
 
-    if (h && h->headed) {
+    if (h && h->headed && ctx->inner == NULL) {
         ctx->call.elsewhere = 1;
         r->content_handler = ngx_http_stoa_mcp_hop_content;
         return NGX_DONE;
     }
 
-    if (h && h->fetch) {
+    if (h && h->fetch && !h->headed) {
         return NGX_AGAIN;
     }
 
     ctx->call.passed = 1;
 
-    if (mcp->msg.kind == STOA_JSONRPC_RESPONSE && !mcp->paired) {
+    if (answer) {
 
         /* many clients end at a refusal of what they answer */
 
-        ngx_http_stoa_count(mcp_lost, 1);
+        ctx->call.elsewhere = h && h->headed;
+        ngx_http_stoa_count(mcp_lost, !h || h->status != NGX_HTTP_ACCEPTED);
         return ngx_http_stoa_mcp_answer(r, ctx, NGX_HTTP_ACCEPTED, NULL);
     }
 
@@ -186,15 +193,11 @@ ngx_http_stoa_mcp_hop_begin(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     ngx_http_stoa_mcp_hop_t  *h;
 
     h = ngx_pcalloc(r->pool, sizeof(ngx_http_stoa_mcp_hop_t));
+    cln = ngx_pool_cleanup_add(r->pool, 0);
 
-    if (h == NULL
+    if (h == NULL || cln == NULL
         || ngx_http_stoa_mcp_writer_init(&h->writer, r) != NGX_OK)
     {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    cln = ngx_pool_cleanup_add(r->pool, 0);
-    if (cln == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 

@@ -37,6 +37,9 @@ static ngx_int_t ngx_http_stoa_mcp_task_splice(ngx_http_stoa_ctx_t *ctx,
     const stoa_mcp_ref_t *ref, stoa_str_t *data);
 static ngx_uint_t ngx_http_stoa_mcp_task_places(const stoa_glance_t *g,
     ngx_uint_t own, stoa_json_val_t *at);
+static ngx_int_t ngx_http_stoa_mcp_task_back(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const stoa_mcp_ref_t *ref,
+    const stoa_json_val_t *at, ngx_str_t *text);
 
 
 ngx_int_t
@@ -465,12 +468,8 @@ ngx_int_t
 ngx_http_stoa_mcp_task_said(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     const stoa_mcp_ref_t *ref, ngx_str_t *body)
 {
-    ngx_int_t        rc;
-    ngx_str_t        text;
-    stoa_buf_t       b;
-    stoa_str_t       name, id, said;
+    stoa_str_t       said;
     stoa_glance_t    g;
-    stoa_mcp_ref_t   of;
     stoa_json_val_t  at[NGX_HTTP_STOA_MCP_TASK_PLACES];
 
     said.data = (char *) body->data;
@@ -483,21 +482,54 @@ ngx_http_stoa_mcp_task_said(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
         return NGX_OK;
     }
 
-    rc = ngx_http_stoa_mcp_task_open(r, ctx, &at[0], &of, &name, &id);
+    return ngx_http_stoa_mcp_task_back(r, ctx, ref, &at[0], body) == NGX_ERROR
+           ? NGX_ERROR : NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_stoa_mcp_task_related(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const stoa_mcp_ref_t *ref,
+    const stoa_json_val_t *meta, ngx_str_t *text)
+{
+    stoa_json_val_t  v;
+
+    return stoa_json_get(meta, "io.modelcontextprotocol/related-task", &v)
+           && v.type == STOA_JSON_OBJECT
+           && stoa_json_get(&v, "taskId", &v)
+           ? ngx_http_stoa_mcp_task_back(r, ctx, ref, &v, text)
+           : NGX_DECLINED;
+}
+
+
+/* The upstream's id in the place of ours.  NGX_DECLINED: it is none of the
+ * caller's at this api, and stays. */
+
+static ngx_int_t
+ngx_http_stoa_mcp_task_back(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    const stoa_mcp_ref_t *ref, const stoa_json_val_t *at, ngx_str_t *text)
+{
+    ngx_int_t        rc;
+    ngx_str_t        out;
+    stoa_buf_t       b;
+    stoa_str_t       name, id;
+    stoa_mcp_ref_t   of;
+
+    rc = ngx_http_stoa_mcp_task_open(r, ctx, at, &of, &name, &id);
 
     if (rc != NGX_OK || ngx_memcmp(of.api, ref->api, STOA_ID_LEN) != 0) {
-        return rc == NGX_ERROR ? rc : NGX_OK;
+        return rc == NGX_OK ? NGX_DECLINED : rc;
     }
 
-    stoa_buf_init(&b, body->len + 6 * NGX_HTTP_STOA_MCP_TASK_ID);
-    stoa_buf_add(&b, said.data, at[0].start - said.data);
+    stoa_buf_init(&b, text->len + 6 * NGX_HTTP_STOA_MCP_TASK_ID);
+    stoa_buf_add(&b, text->data, at->start - (char *) text->data);
     stoa_buf_add_json(&b, id.data, id.len);
-    stoa_buf_add(&b, at[0].end, said.data + said.len - at[0].end);
+    stoa_buf_add(&b, at->end, (char *) text->data + text->len - at->end);
 
-    rc = ngx_http_stoa_ctx_text(r, &b, &text);
+    rc = ngx_http_stoa_ctx_text(r, &b, &out);
 
     if (rc == NGX_OK) {
-        *body = text;
+        *text = out;
     }
 
     return rc;

@@ -135,6 +135,11 @@ uint32_t ngx_http_stoa_mcp_whose(ngx_http_request_t *r,
  * known to be this client's. */
 ngx_int_t ngx_http_stoa_mcp_task_seal(ngx_http_stoa_ctx_t *ctx,
     const stoa_mcp_ref_t *ref, const stoa_json_val_t *id, stoa_buf_t *out);
+/* The upstream's id for the client's in the _meta of a call: text, which is
+ * it.  NGX_DECLINED: there is none. */
+ngx_int_t ngx_http_stoa_mcp_task_related(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const stoa_mcp_ref_t *ref,
+    const stoa_json_val_t *meta, ngx_str_t *text);
 /* A method: tasks/list of a session. */
 ngx_int_t ngx_http_stoa_mcp_task_list(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
