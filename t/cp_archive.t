@@ -67,6 +67,10 @@ is(import_($cut, 'name=copy', $phrase)->{status}, 400, 'changed');
 is(import_($plain . "---\n" . tenant('two') . "\n", 'name=copy')->{status},
     400, 'two tenants');
 is(import_($plain, 'name=Not%20A%20Name')->{status}, 422, 'no name');
+my $others = $t->api(POST => '/v1/tenants/other/export')->{body};
+my ($sealed) = $whole =~ /^(---\n[^-]*TenantSecrets.*)/ms;
+is(import_($others . $sealed, 'name=copy', $phrase)->{status}, 400,
+    "one tenant's secrets with another's documents");
 (my $bad = $plain) =~ s/kind: Plan\n/kind: Plan\nfoo: 1\n/;
 is(import_($bad, 'name=copy')->{status}, 422, 'a fault');
 is($t->api(GET => '/v1/tenants/copy')->{status}, 404, 'nothing is left');
@@ -99,6 +103,18 @@ is($t->must(GET => '/v1/tenants/copy/apis/echo/operations')->{items}[0]
 $r = $t->api(POST => '/v1/tenants/copy/export')->{body};
 $r =~ s/\bcopy\b/acme/g;
 is($r, $plain, 'exported again it is the same');
+
+# of a tenant whose limits were lowered since
+
+$t->must(POST => '/v1/tenants/acme/applications', { name => 'second' });
+$t->must(PATCH => '/v1/tenants/acme', { limits => { application => 1 } });
+$r = import_(export()->{body}, 'name=low');
+like($r->{status}, qr{^20[02]$}, 'a tenant above its limit comes in');
+is(scalar @{ $t->must(GET => '/v1/tenants/low/applications')->{items} }, 2,
+    'whole');
+is($t->api(POST => '/v1/tenants/low/applications', { name => 'third' })
+    ->{status}, 409, 'and makes no more');
+$t->must(DELETE => '/v1/tenants/low?force=1');
 
 # moved: old keys work under the new name
 

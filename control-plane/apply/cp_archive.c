@@ -3,7 +3,8 @@
  * no document says: the values of secrets, the digests of keys.
  *
  * The key is scrypt's of the passphrase and a salt; AES-256-GCM, bound to its
- * kind.  What is not sealed is plain YAML, an apply takes it too.
+ * kind and the tenant's name.  What is not sealed is plain YAML, an apply
+ * takes it too.
  */
 
 #include <openssl/crypto.h>
@@ -31,6 +32,12 @@
 
 #define CP_PASSPHRASE        "Stoa-Passphrase"
 
+/* Made before the transaction: scrypt takes its time. */
+typedef struct {
+    uint8_t  key[32];
+    uint8_t  salt[CP_SALT];
+} cp_archive_key_t;
+
 typedef struct {
     const char  *from;             /* the name that the documents say        */
     const char  *name;             /* its new one                            */
@@ -42,7 +49,7 @@ typedef struct {
 static cp_rc_t cp_archive_export(cp_req_t *r);
 static cp_rc_t cp_archive_import(cp_req_t *r);
 static cp_rc_t cp_archive_sealed(cp_req_t *r, cp_tx_t *tx, const char *id,
-    const char *phrase, stoa_buf_t *out);
+    const cp_archive_key_t *key, stoa_buf_t *out);
 static cp_rc_t cp_archive_gather(cp_req_t *r, cp_tx_t *tx, const char *id,
     cp_json_t **all);
 static cp_rc_t cp_archive_rename(cp_req_t *r, cp_json_t *docs,
@@ -83,10 +90,18 @@ cp_archive_phrase(cp_req_t *r, const char **phrase)
 
 
 static bool
-cp_archive_key(const char *phrase, const uint8_t *salt, uint8_t key[32])
+cp_archive_key(const char *phrase, cp_archive_key_t *k)
 {
-    return EVP_PBE_scrypt(phrase, strlen(phrase), salt, CP_SALT, CP_SCRYPT_N,
-                          CP_SCRYPT_R, 1, CP_SCRYPT_MEM, key, 32) == 1;
+    return EVP_PBE_scrypt(phrase, strlen(phrase), k->salt, CP_SALT,
+                          CP_SCRYPT_N, CP_SCRYPT_R, 1, CP_SCRYPT_MEM, k->key,
+                          sizeof(k->key)) == 1;
+}
+
+
+static const char *
+cp_archive_place(cp_arena_t *a, const char *tenant)
+{
+    return cp_arena_printf(a, CP_ARCHIVE_KIND ":%s", tenant);
 }
 
 
@@ -115,6 +130,7 @@ cp_archive_export(cp_req_t *r)
     cp_tx_t           *tx;
     stoa_buf_t         out;
     const char        *phrase, *id;
+    cp_archive_key_t   key;
     cp_audit_event_t   ev = { .action = "export", .kind = "tenant" };
 
     rc = cp_archive_phrase(r, &phrase);
@@ -123,6 +139,11 @@ cp_archive_export(cp_req_t *r)
 
     if (rc == CP_OK && phrase) {
         rc = cp_auth_may(&r->op, "tenant:write", NULL);
+        cp_random(key.salt, sizeof(key.salt));
+
+        if (rc == CP_OK && !cp_archive_key(phrase, &key)) {
+            rc = cp_err_set(&r->op.err, "internal", "no memory");
+        }
     }
 
     if (rc != CP_OK) {
@@ -142,8 +163,10 @@ cp_archive_export(cp_req_t *r)
     }
 
     if (rc == CP_OK && phrase) {
-        rc = cp_archive_sealed(r, tx, id, phrase, &out);
+        rc = cp_archive_sealed(r, tx, id, &key, &out);
     }
+
+    OPENSSL_cleanse(&key, sizeof(key));
 
     if (rc == CP_OK && out.rc != STOA_OK) {
         rc = cp_err_set(&r->op.err, "too_large", "the tenant is too large");
@@ -176,27 +199,30 @@ cp_archive_export(cp_req_t *r)
 
 static cp_rc_t
 cp_archive_sealed(cp_req_t *r, cp_tx_t *tx, const char *id,
-    const char *phrase, stoa_buf_t *out)
+    const cp_archive_key_t *key, stoa_buf_t *out)
 {
     char        *text, *box;
     size_t       len;
     cp_rc_t      rc;
-    uint8_t      key[32], salt[CP_SALT];
     cp_json_t   *all, *doc, *spec;
+    cp_names_t   names;
+    const char  *name;
     cp_arena_t  *a = r->op.arena;
 
-    rc = cp_archive_gather(r, tx, id, &all);
+    cp_names_init(&names, tx, a, &r->op.err);
+    rc = cp_names_get(&names, &cp_res_tenant, id, &name);
+
+    if (rc == CP_OK) {
+        rc = cp_archive_gather(r, tx, id, &all);
+    }
+
     if (rc != CP_OK) {
         return rc;
     }
 
     text = cp_json_text(a, all, &len);
-    cp_random(salt, sizeof(salt));
-
-    box = text && cp_archive_key(phrase, salt, key)
-          ? cp_seal_by(a, key, CP_ARCHIVE_KIND, text, len) : NULL;
-
-    OPENSSL_cleanse(key, sizeof(key));
+    box = text && name ? cp_seal_by(a, key->key, cp_archive_place(a, name),
+                                    text, len) : NULL;
 
     if (box == NULL) {
         return cp_err_set(&r->op.err, "internal", "no memory");
@@ -208,7 +234,7 @@ cp_archive_sealed(cp_req_t *r, cp_tx_t *tx, const char *id,
     spec = cp_json_object(a);
     cp_json_put(a, doc, "apiVersion", CP_APPLY_VERSION);
     cp_json_put(a, doc, "kind", CP_ARCHIVE_KIND);
-    cp_json_put(a, spec, "salt", cp_hex(a, salt, sizeof(salt)));
+    cp_json_put(a, spec, "salt", cp_hex(a, key->salt, CP_SALT));
     cp_json_put(a, spec, "sealed", box);
     cp_json_set(a, doc, "spec", spec);
 
@@ -311,6 +337,10 @@ cp_archive_import(cp_req_t *r)
         rc = cp_archive_open(r, docs, in);
     }
 
+    /* it may have more than its limits, lowered since, let it make */
+
+    r->op.unlimited = true;
+
     return rc == CP_OK ? cp_apply_documents(r, docs, cp_archive_then, in)
                        : rc;
 }
@@ -388,30 +418,32 @@ cp_archive_value(cp_req_t *r, cp_json_t *docs, const cp_json_t *secret)
 
 static cp_rc_t
 cp_archive_unseal(cp_req_t *r, const cp_json_t *spec, const char *phrase,
-    cp_json_t **all)
+    const char *tenant, cp_json_t **all)
 {
-    bool         ok;
-    size_t       n;
-    uint8_t      key[32], salt[CP_SALT];
-    const char  *s, *text;
+    bool               ok;
+    size_t             n;
+    const char        *s, *text;
+    cp_archive_key_t   key;
 
     s = cp_json_str(spec, "salt");
     text = cp_json_str(spec, "sealed");
 
     ok = text && strlen(text) <= CP_ARCHIVE_SEAL_MAX
          && s && strlen(s) == 2 * CP_SALT
-         && stoa_hex_decode(s, 2 * CP_SALT, salt)
-         && cp_archive_key(phrase, salt, key);
+         && stoa_hex_decode(s, 2 * CP_SALT, key.salt)
+         && cp_archive_key(phrase, &key);
 
     if (ok) {
-        s = cp_unseal_by(r->op.arena, key, CP_ARCHIVE_KIND, text, &n);
+        s = cp_unseal_by(r->op.arena, key.key,
+                         cp_archive_place(r->op.arena, tenant), text, &n);
         ok = s && cp_json_parse(r->op.arena, s, n, all, NULL) == CP_OK;
-        OPENSSL_cleanse(key, sizeof(key));
+        OPENSSL_cleanse(&key, sizeof(key));
     }
 
     return ok ? CP_OK
            : cp_err_set(&r->op.err, "bad_request", "what is sealed does not"
-                        " open: another passphrase, or it was changed");
+                        " open: another passphrase, another tenant's, or it"
+                        " was changed");
 }
 
 
@@ -450,7 +482,8 @@ cp_archive_open(cp_req_t *r, cp_json_t *docs, cp_archive_t *in)
         return CP_OK;
     }
 
-    rc = cp_archive_unseal(r, cp_json_get(sealed, "spec"), phrase, &all);
+    rc = cp_archive_unseal(r, cp_json_get(sealed, "spec"), phrase, in->from,
+                           &all);
     if (rc != CP_OK) {
         return rc;
     }

@@ -63,6 +63,8 @@ typedef struct {
     const cp_session_t  *session;           /* NULL: no login                */
     cp_err_t           err;
     void              *deferred;            /* cp_resource_defer()           */
+    bool               unlimited;           /* what a tenant may have is
+                                               counted, not refused         */
     bool               late;                /* who writes judges the end
                                                state: cp_resource_settled()  */
     char               request_id[CP_REQUEST_ID_MAX + 1];
