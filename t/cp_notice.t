@@ -59,8 +59,13 @@ is($t->api(PUT => $set, { mail => $_->[0], kinds => $_->[1] },
            token => $token{con})->{status}, 422, "settings: $_->[2]")
     for ['x', [], 'no address'], ["a\@b.example\nX: y", [], 'a line break'],
         ['a@b.example', ['none'], 'no such kind'];
-$t->must(PUT => $set, { mail => 'team@con.example', kinds =>
-    ['subscription_suspended', 'credential_expiring', 'near_limit'] },
+is($t->api(PUT => $set, { mail => 'team@con.example' },
+           token => $token{con})->{status}, 422,
+   'nor a tenant one that is nobody\'s there');
+my %kinds = (kinds =>
+    ['subscription_suspended', 'credential_expiring', 'near_limit']);
+$t->must(PUT => $set, { mail => 'team@con.example' });
+$t->must(PUT => $set, { mail => 'team@con.example', %kinds },
     token => $token{con});
 is_deeply($t->must(GET => $set, undef, token => $token{see})->{kinds},
     ['subscription_suspended', 'credential_expiring', 'near_limit'],
@@ -233,6 +238,30 @@ unlike($out, qr/near_limit/, 'stoactl notice read');
 is($code, 0, 'stoactl subscription suspend --reason');
 is($t->must(GET => "$c/subscriptions/$one->{id}")->{reason}, 'by hand',
    'says why');
+
+# mails of a tenant that says an address by itself go to its people alone
+
+my $link = $t->must(POST => '/v1/invitations', { mail => 'Ann@con.example',
+    role => 'viewer', tenant => 'con' })->{token};
+$t->must(POST => '/v1/invitation/accept', { token => $link, name => 'ann',
+    password => 'a password of ann' }, token => undef,
+    headers => { 'Stoa-Client' => 'test' });
+$t->must(PUT => $set, { mail => 'ann@con.example' }, token => $token{con});
+sub to_ann { return Test::Stoa::Feed::sql($t, "SELECT COUNT(*) FROM mails"
+    . " WHERE recipient = 'ann\@con.example'") }
+is(event('pub', $one->{id}, 'resume')->{status}, 200, 'something to tell');
+is(to_ann(), 1, 'is mailed to a person of the tenant');
+$t->must(POST => '/v1/users/ann/disable');
+is(event('pub', $one->{id}, 'suspend')->{status}, 200, 'something more');
+is(to_ann(), 1, 'not to who is none any more');
+$t->must(POST => '/v1/users/ann/enable');
+Test::Stoa::Feed::sql($t, "INSERT INTO mails (id, recipient, sealed, state,"
+    . " tries, next_at, created_at, updated_at, tenant) SELECT n.id || k.id,"
+    . " 'x', 'x', 'waiting', 0, 9000000000000, 1, 1, t.id FROM notices n,"
+    . " notices k, tenants t WHERE t.name = 'con' LIMIT 500");
+is(event('pub', $one->{id}, 'resume')->{status}, 200, 'and more');
+is(to_ann(), 1, 'not past what of a tenant may wait');
+Test::Stoa::Feed::sql($t, "DELETE FROM mails WHERE recipient = 'x'");
 
 # rotation; a tenant goes with its notices
 

@@ -25,7 +25,7 @@ static const int64_t  cp_mail_backoff_s[] = {
     (sizeof(cp_mail_backoff_s) / sizeof(cp_mail_backoff_s[0]) + 1)
 
 
-static cp_rc_t cp_mail_room(cp_op_t *op, cp_tx_t *tx, const char *to,
+static cp_rc_t cp_mail_room(cp_op_t *op, cp_tx_t *tx, const cp_mail_t *mail,
     int64_t now);
 static cp_rc_t cp_mail_due(cp_op_t *op, bool *due);
 static cp_rc_t cp_mail_run(cp_op_t *op, cp_smtp_t *smtp);
@@ -136,7 +136,7 @@ cp_mail_send(cp_op_t *op, cp_tx_t *tx, const cp_mail_t *mail)
     }
 
     now = cp_time_ms();
-    rc = cp_mail_room(op, tx, mail->to, now);
+    rc = cp_mail_room(op, tx, mail, now);
 
     if (rc != CP_OK) {
         return rc;
@@ -153,30 +153,36 @@ cp_mail_send(cp_op_t *op, cp_tx_t *tx, const cp_mail_t *mail)
 
     return cp_tx_query(tx, op->arena, "INSERT INTO mails (id, recipient,"
                        " sealed, state, tries, next_at, created_at,"
-                       " updated_at) VALUES ($1, $2, $3, 'waiting', 0, $4,"
-                       " $4, $4)",
+                       " updated_at, tenant) VALUES ($1, $2, $3, 'waiting',"
+                       " 0, $4, $4, $4, $5)",
                        cp_args(cp_text(id), cp_text(mail->to),
-                               cp_text(sealed), cp_int(now)), NULL, &op->err);
+                               cp_text(sealed), cp_int(now),
+                               cp_text(mail->tenant)), NULL, &op->err);
 }
 
 
 static cp_rc_t
-cp_mail_room(cp_op_t *op, cp_tx_t *tx, const char *to, int64_t now)
+cp_mail_room(cp_op_t *op, cp_tx_t *tx, const cp_mail_t *mail, int64_t now)
 {
     cp_rc_t    rc;
     cp_rows_t  rows;
 
     rc = cp_tx_query(tx, op->arena, "SELECT (SELECT COUNT(*) FROM mails"
                      " WHERE state = 'waiting'), (SELECT COUNT(*) FROM mails"
-                     " WHERE recipient = $1 AND created_at > $2)",
-                     cp_args(cp_text(to), cp_int(now - CP_MAIL_HOUR_MS)),
+                     " WHERE recipient = $1 AND created_at > $2),"
+                     " (SELECT COUNT(*) FROM mails WHERE tenant = $3"
+                     " AND state = 'waiting')",
+                     cp_args(cp_text(mail->to),
+                             cp_int(now - CP_MAIL_HOUR_MS),
+                             cp_text(mail->tenant)),
                      &rows, &op->err);
     if (rc != CP_OK) {
         return rc;
     }
 
     if (cp_cell(&rows, 0, 0)->i >= CP_MAIL_WAITING_MAX
-        || cp_cell(&rows, 0, 1)->i >= CP_MAIL_HOURLY_MAX)
+        || cp_cell(&rows, 0, 1)->i >= CP_MAIL_HOURLY_MAX
+        || cp_cell(&rows, 0, 2)->i >= CP_MAIL_TENANT_MAX)
     {
         cp_mail_count("result=\"refused\"");
         return cp_err_set(&op->err, "too_many_requests",

@@ -22,10 +22,12 @@
 #define CP_MAIL_SUBJECT_MAX  200           /* bytes                          */
 #define CP_MAIL_TEXT_MAX     16384
 #define CP_MAIL_WAITING_MAX  10000         /* in all                         */
+#define CP_MAIL_TENANT_MAX   500           /* that wait of a tenant          */
 #define CP_MAIL_HOURLY_MAX   60            /* to one address                 */
 #define CP_MAIL_KEEP_MS      (INT64_C(7) * 86400000)
 
 typedef struct {
+    const char  *tenant;           /* id, whose it is; NULL: the platform's  */
     const char  *to;               /* local@domain, ASCII                    */
     const char  *subject;          /* UTF-8, one line                        */
     const char  *text;             /* UTF-8, lines end by \n                 */

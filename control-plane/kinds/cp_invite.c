@@ -34,7 +34,7 @@ static cp_rc_t cp_invite_find(cp_op_t *op, cp_tx_t *tx, const char *token,
     cp_rows_t *rows);
 static cp_json_t *cp_invite_show(cp_op_t *op, const cp_rows_t *rows);
 static cp_rc_t cp_invite_mail(cp_op_t *op, cp_tx_t *tx, const char *mail,
-    const char *link, bool reset, bool *mailed);
+    const char *link, const char *tenant, bool reset, bool *mailed);
 static cp_rc_t cp_invite_judge(cp_op_t *op, cp_tx_t *tx,
     const cp_rows_t *rows);
 static cp_rc_t cp_invite_take(cp_op_t *op, cp_tx_t *tx,
@@ -69,7 +69,7 @@ cp_invite_link(cp_op_t *op, const char *token)
 
 static cp_rc_t
 cp_invite_mail(cp_op_t *op, cp_tx_t *tx, const char *mail, const char *link,
-    bool reset, bool *mailed)
+    const char *tenant, bool reset, bool *mailed)
 {
     cp_rc_t    rc;
     cp_mail_t  m;
@@ -80,6 +80,7 @@ cp_invite_mail(cp_op_t *op, cp_tx_t *tx, const char *mail, const char *link,
         return CP_OK;
     }
 
+    m.tenant = tenant;
     m.to = mail;
     m.subject = reset ? "Your password" : "You are invited";
     m.text = cp_arena_printf(op->arena, "%s\n\n%s\n\nThe link is good once.\n",
@@ -114,7 +115,8 @@ cp_invite_said(cp_op_t *op, cp_tx_t *tx, const char *mail, bool reset,
     }
 
     link = cp_invite_link(op, token);
-    rc = cp_invite_mail(op, tx, mail, link, reset, mailed);
+    rc = cp_invite_mail(op, tx, mail, link, cp_json_str(shown, "tenant"),
+                        reset, mailed);
 
     if (rc == CP_OK && !*mailed) {
         cp_json_put(op->arena, shown, "token", token);

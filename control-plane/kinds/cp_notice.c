@@ -87,6 +87,8 @@ cp_notice_mail(cp_op_t *op, cp_tx_t *tx, const cp_notice_t *n)
                      " FROM notice_settings s"
                      " JOIN tenants t ON t.id = s.tenant"
                      " WHERE s.tenant = $1 AND s.mail IS NOT NULL"
+                     " AND (s.free = 1 OR "
+                     CP_NOTICE_MEMBER("s.mail", "s.tenant") ")"
                      " AND (s.kinds IS NULL OR s.kinds LIKE $2)",
                      cp_args(cp_text(n->tenant),
                              cp_text(cp_arena_printf(op->arena, "%%\"%s\"%%",
@@ -97,6 +99,7 @@ cp_notice_mail(cp_op_t *op, cp_tx_t *tx, const cp_notice_t *n)
         return rc;
     }
 
+    mail.tenant = n->tenant;
     mail.to = cp_cell(&rows, 0, 0)->p;
     mail.subject = cp_arena_printf(op->arena, "STOA, %s: %.24s %s",
                                    cp_cell(&rows, 0, 1)->p, n->about,

@@ -25,6 +25,15 @@ typedef enum {
     CP_NOTICE_NEAR_LIMIT, CP_NOTICE_MOVED, CP_NOTICES
 } cp_notice_e;
 
+/* Is the address `mail` (of SQL) one that somebody active of the tenant has
+ * proved, or a provider for him? */
+#define CP_NOTICE_MEMBER(mail, tenant)                                        \
+    "EXISTS (SELECT 1 FROM users u WHERE u.state = 'active'"                  \
+    " AND (u.mail_key = LOWER(" mail ") OR (u.issuer IS NOT NULL"             \
+    " AND LOWER(u.mail) = LOWER(" mail "))) AND (u.tenant = " tenant          \
+    " OR EXISTS (SELECT 1 FROM role_bindings b WHERE b.\"user\" = u.id"       \
+    " AND b.tenant = " tenant ")))"
+
 typedef struct {
     cp_notice_e   kind;
     const char   *tenant;          /* id                                     */

@@ -138,6 +138,7 @@ cp_mail_test(cp_req_t *r)
         return rc;
     }
 
+    mail.tenant = NULL;
     mail.to = cp_json_str(in, "to");
     mail.subject = "STOA: mail works";
     mail.text = "Somebody who administers STOA asked for this mail, to see"

@@ -356,9 +356,40 @@ cp_notice_check(cp_req_t *r, cp_json_t **in)
 }
 
 
+/* Mail to somebody who never asked for it is the platform's to answer for;
+ * what it has said stays. */
+static cp_rc_t
+cp_notice_whose(cp_req_t *r, cp_tx_t *tx, const char *mail,
+    const char *tenant, bool *free)
+{
+    cp_rc_t    rc;
+    cp_rows_t  rows;
+
+    *free = cp_auth_holds(&r->op.actor, "notice:write", NULL);
+
+    if (mail == NULL || *free) {
+        return CP_OK;
+    }
+
+    rc = cp_tx_query(tx, r->op.arena, "SELECT free FROM notice_settings"
+                     " WHERE mail = $1 AND tenant = $2 AND free = 1"
+                     " UNION ALL SELECT 0 WHERE "
+                     CP_NOTICE_MEMBER("$1", "$2"),
+                     cp_args(cp_text(mail), cp_text(tenant)), &rows,
+                     &r->op.err);
+
+    *free = rc == CP_OK && rows.rows && cp_cell(&rows, 0, 0)->i;
+
+    return rc == CP_OK && rows.rows == 0
+           ? cp_err_field(&r->op.err, -1, 0, "mail", "is nobody's of the"
+                          " tenant; the platform may say another one") : rc;
+}
+
+
 static cp_rc_t
 cp_notice_store(cp_req_t *r, cp_tx_t *tx, const cp_json_t *in)
 {
+    bool               free;
     cp_rc_t            rc;
     cp_json_t         *kinds;
     const char        *tenant;
@@ -367,6 +398,10 @@ cp_notice_store(cp_req_t *r, cp_tx_t *tx, const cp_json_t *in)
 
     rc = cp_ref_tenant(&r->op, tx, r->param[0], "notice:write", &tenant);
 
+    if (rc == CP_OK) {
+        rc = cp_notice_whose(r, tx, cp_json_str(in, "mail"), tenant, &free);
+    }
+
     if (rc != CP_OK) {
         return rc;
     }
@@ -374,14 +409,15 @@ cp_notice_store(cp_req_t *r, cp_tx_t *tx, const cp_json_t *in)
     kinds = cp_json_get(in, "kinds");
 
     rc = cp_tx_query(tx, r->op.arena, "INSERT INTO notice_settings (tenant,"
-                     " mail, kinds) VALUES ($1, $2, $3)"
+                     " mail, kinds, free) VALUES ($1, $2, $3, $4)"
                      " ON CONFLICT (tenant) DO UPDATE SET"
-                     " mail = excluded.mail, kinds = excluded.kinds",
+                     " mail = excluded.mail, kinds = excluded.kinds,"
+                     " free = excluded.free",
                      cp_args(cp_text(tenant),
                              cp_text(cp_json_str(in, "mail")),
                              cp_text(kinds && kinds->n
                                      ? cp_json_text(r->op.arena, kinds, NULL)
-                                     : NULL)),
+                                     : NULL), cp_int(free)),
                      NULL, &r->op.err);
 
     if (rc != CP_OK) {

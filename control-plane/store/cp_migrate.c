@@ -64,7 +64,8 @@
     row(50, "0050_oidc_renewals")                                             \
     row(51, "0051_gateway_news")                                              \
     row(52, "0052_operation_timeouts")                                        \
-    row(53, "0053_shared_limits")
+    row(53, "0053_shared_limits")                                             \
+    row(54, "0054_mail_of")
 
 
 typedef struct {
