@@ -42,6 +42,8 @@ my $up = sub {
         my $file = $t->dir("$name.$last");
         return [405] if -f $t->dir("$name.none");
         return [404] if $last ne 'live' && !-f $file;
+        wait_until { !-f $t->dir("$name.late") } 20;
+        $t->write_file("$name.begun", '') if !$c->fill(time + 0.1);
         $c->send_raw($sse);
         my ($at, $text) = (0);
         for (1 .. 2000) {
@@ -185,6 +187,18 @@ my $g3 = get($s, last => $e->{id}, gateway => 'gw2');
 ok((wait_until { ((asked('a'))[-1]{headers}{'last-event-id'} // '') eq 'a2' }
    10), 'S4: another gateway, too');
 $g3->close;
+
+# who has the stream may call: an upstream that asks there has it, too
+
+ok((wait_until { my $s = session(); call($s, "data: $ok\n\n")->chunk;
+    unlink $t->dir('a.begun'); my $g = get($s, plain => 1);
+    $g->{head}{status} == 200 && -f $t->dir('a.begun') } 20),
+   'S4: the stream begins when those of its upstreams have begun');
+my $s1 = session();
+call($s1, "data: $ok\n\n")->chunk;
+put('a.late', '');
+is(get($s1)->{head}{status}, 200, '... one that says nothing is not waited for');
+unlink $t->dir('a.late');
 
 # an upstream that has none, one that ends
 

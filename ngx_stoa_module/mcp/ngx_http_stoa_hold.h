@@ -42,7 +42,8 @@ struct ngx_http_stoa_mcp_hold_s {
     /* the owner's; NULL: nothing to do */
 
     void                        *data;
-    /* it begins: the first events */
+    /* it begins: the first events; h->waits: the head waits for a push without
+     * it, a second at most */
     ngx_int_t                  (*begin)(ngx_http_stoa_mcp_hold_t *h);
     /* each second; kinds: bits of lists that have changed */
     void                       (*look)(ngx_http_stoa_mcp_hold_t *h,
@@ -54,6 +55,8 @@ struct ngx_http_stoa_mcp_hold_s {
                                        ngx_uint_t full);
 
     unsigned                     stays:1;       /* when the worker exits     */
+    unsigned                     waits:1;       /* the owner's               */
+    unsigned                     headed:1;
     unsigned                     paused:1;
     unsigned                     over:1;        /* the next push ends it     */
 };

@@ -222,7 +222,8 @@ ngx_http_stoa_mcp_get_cleanup(void *data)
 
 
 /* A first event with an id that is new: clients tell by it that they were
- * served. */
+ * served.  It comes when upstreams have the stream, too: what one asks there
+ * in a call that the client makes now is for nobody otherwise. */
 
 static ngx_int_t
 ngx_http_stoa_mcp_get_begin(ngx_http_stoa_mcp_hold_t *h)
@@ -259,6 +260,7 @@ ngx_http_stoa_mcp_get_begin(ngx_http_stoa_mcp_hold_t *h)
     ngx_http_stoa_mcp_get_all(g);
 
     g->busy = 0;
+    h->waits = ngx_http_stoa_mcp_sources_wait(g->sources);
 
     ngx_memzero(&event, sizeof(event));
     event.data.data = "";
@@ -599,6 +601,7 @@ ngx_http_stoa_mcp_get_read(ngx_http_stoa_mcp_source_t *src)
         return;
     }
 
+    g->hold.waits &= ngx_http_stoa_mcp_sources_wait(g->sources);
     c = g->hold.request->connection;
     ngx_http_set_log_request(c->log, g->hold.request);
 

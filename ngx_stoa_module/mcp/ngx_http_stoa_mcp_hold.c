@@ -15,6 +15,8 @@
 
 
 static ngx_int_t ngx_http_stoa_mcp_hold_content(ngx_http_request_t *r);
+static void ngx_http_stoa_mcp_hold_waited(ngx_http_request_t *r);
+static ngx_int_t ngx_http_stoa_mcp_hold_head(ngx_http_stoa_mcp_hold_t *h);
 static void ngx_http_stoa_mcp_hold_look(ngx_http_request_t *r);
 static void ngx_http_stoa_mcp_hold_writable(ngx_http_request_t *r);
 static void ngx_http_stoa_mcp_hold_end(ngx_http_stoa_mcp_hold_t *h);
@@ -99,13 +101,6 @@ ngx_http_stoa_mcp_hold_content(ngx_http_request_t *r)
     ngx_str_set(&h->value, "no");
     ngx_str_set(&cc->value, "no-store");
 
-    rc = ngx_http_send_header(r);
-
-    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
-        return rc;
-    }
-
-    ctx->head_ns = ngx_http_stoa_now_ns();
     hold->since = ngx_current_msec;
     hold->wrote = ngx_current_msec;
     hold->until = NGX_HTTP_STOA_MCP_HOLD_MAX_MS / 10 * 9
@@ -119,19 +114,63 @@ ngx_http_stoa_mcp_hold_content(ngx_http_request_t *r)
 
     if (hold->begin(hold) != NGX_OK) {
         r->main->count--;
-        return NGX_ERROR;
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
+
+    if (hold->waits) {
+        ngx_http_stoa_mcp_wheel_add(r, &ctx->call.mcp->spoke,
+                                    NGX_HTTP_STOA_MCP_SECOND,
+                                    ngx_http_stoa_mcp_hold_waited);
+    }
+
+    ngx_http_stoa_mcp_hold_push(hold);
+
+    return NGX_DONE;
+}
+
+
+/* Long enough: what it waits for may be slow, its client is not to be. */
+
+static void
+ngx_http_stoa_mcp_hold_waited(ngx_http_request_t *r)
+{
+    ngx_http_stoa_mcp_hold_t  *h;
+
+    h = ngx_http_stoa_ctx(r)->call.mcp->hold;
+    h->waits = 0;
+
+    ngx_http_stoa_mcp_hold_push(h);
+}
+
+
+/* The head, and the looks.  NGX_DECLINED: the request is done with. */
+
+static ngx_int_t
+ngx_http_stoa_mcp_hold_head(ngx_http_stoa_mcp_hold_t *h)
+{
+    ngx_int_t            rc;
+    ngx_http_request_t  *r;
+
+    r = h->request;
+    h->headed = 1;
+    rc = ngx_http_send_header(r);
+
+    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
+        ngx_http_finalize_request(r, rc);
+        return NGX_DECLINED;
+    }
+
+    h->ctx->head_ns = ngx_http_stoa_now_ns();
 
     /* it is for calls that a pool is as large as it is */
 
     ngx_http_stoa_compat_trim(r->pool);
 
-    ngx_http_stoa_mcp_wheel_add(r, &ctx->call.mcp->spoke,
+    ngx_http_stoa_mcp_wheel_add(r, &h->ctx->call.mcp->spoke,
                                 NGX_HTTP_STOA_MCP_SECOND,
                                 ngx_http_stoa_mcp_hold_look);
-    ngx_http_stoa_mcp_hold_push(hold);
 
-    return NGX_DONE;
+    return NGX_OK;
 }
 
 
@@ -202,12 +241,20 @@ ngx_http_stoa_mcp_hold_push(ngx_http_stoa_mcp_hold_t *h)
 {
     ngx_uint_t  full;
 
+    if (!h->headed && (h->over || !h->waits)
+        && ngx_http_stoa_mcp_hold_head(h) != NGX_OK)
+    {
+        return;
+    }
+
     if (h->over) {
         ngx_http_stoa_mcp_hold_end(h);
         return;
     }
 
-    ngx_http_stoa_mcp_writer_push(&h->writer);
+    if (h->headed) {
+        ngx_http_stoa_mcp_writer_push(&h->writer);
+    }
 
     if (h->request->connection->error) {
         ngx_http_finalize_request(h->request, NGX_ERROR);

@@ -241,6 +241,7 @@ ngx_http_stoa_mcp_source_head(ngx_http_stoa_fetch_t *f, void *data)
 
     stoa_str_t  type;
 
+    src->heard = 1;
     src->status = f->http.status;
 
     if (src->status != NGX_HTTP_OK
@@ -299,6 +300,7 @@ ngx_http_stoa_mcp_source_ended(ngx_http_stoa_mcp_source_t *src)
 {
     ngx_msec_t  delay;
 
+    src->heard = 1;
     src->fetch = NULL;
 
     if (src->sse.magic) {
@@ -342,6 +344,17 @@ ngx_http_stoa_mcp_source_event(void *data, const stoa_sse_event_t *event)
 
 
 /* ---- all of a stream ---------------------------------------------------- */
+
+ngx_uint_t
+ngx_http_stoa_mcp_sources_wait(ngx_http_stoa_mcp_source_t *src)
+{
+    while (src && src->heard) {
+        src = src->next;
+    }
+
+    return src != NULL;
+}
+
 
 void
 ngx_http_stoa_mcp_sources_again(ngx_http_stoa_mcp_source_t *src)

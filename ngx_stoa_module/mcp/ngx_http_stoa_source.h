@@ -48,6 +48,7 @@ struct ngx_http_stoa_mcp_source_s {
     unsigned                            came:1;    /* an event, this time    */
     unsigned                            said:1;    /* the owner's            */
     unsigned                            seen:1;    /* likewise               */
+    unsigned                            heard:1;   /* begun, or failed, once */
 };
 
 
@@ -61,8 +62,10 @@ ngx_http_stoa_mcp_source_t *ngx_http_stoa_mcp_source_clone(
 void ngx_http_stoa_mcp_source_start(ngx_http_stoa_mcp_source_t *src);
 void ngx_http_stoa_mcp_source_free(ngx_http_stoa_mcp_source_t *src);
 
-/* All of a held stream, a list by `next`: those whose time it is are tried
- * again; they wait for a client that does not read, or go on. */
+/* All of a held stream, a list by `next`: is one not heard of yet?  Those
+ * whose time it is are tried again; they wait for a client that does not read,
+ * or go on. */
+ngx_uint_t ngx_http_stoa_mcp_sources_wait(ngx_http_stoa_mcp_source_t *src);
 void ngx_http_stoa_mcp_sources_again(ngx_http_stoa_mcp_source_t *src);
 void ngx_http_stoa_mcp_sources_full(ngx_http_stoa_mcp_source_t *src,
     ngx_uint_t full);
