@@ -222,9 +222,15 @@ cp_group_key_add(cp_tx_t *tx, cp_arena_t *a, const cp_key_use_t *use,
         return rc;
     }
 
+    /* each later than the others, as the oldest goes: several a millisecond
+     * would have no order */
+
     return cp_tx_query(tx, a, "INSERT INTO group_keys (id, \"group\", public,"
                        " private, signs_at, created_at, purpose)"
-                       " VALUES ($1, $2, $3, $4, $5, $6, $7)",
+                       " VALUES ($1, $2, $3, $4, $5, COALESCE((SELECT"
+                       " MAX(created_at) + 1 FROM group_keys"
+                       " WHERE \"group\" = $2 AND purpose = $7"
+                       " AND created_at >= $6), $6), $7)",
                        cp_args(cp_text(*id), cp_text(group), cp_text(public),
                                cp_text(private), cp_int(at),
                                cp_int(cp_time_ms()), cp_text(use->purpose)),
