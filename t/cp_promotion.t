@@ -83,6 +83,9 @@ $t->must(POST => "$apis/shop/operations/make/disable");
 $t->must(DELETE => "$apis/shop/operations/list");
 $r = ask()->{json};
 is_deeply($r->{diff}{title}, { before => 'One', after => 'Two' }, 'a diff');
+is_deeply([$r->{diff}{document}{before},
+    @{ $r->{diff}{document}{after} }{qw(title version)}], [undef, 'D', '1'],
+    'which names the document');
 is_deeply([sort @{ $r->{diff}{operations} }], ['+ get-b', '- list', '~ make'],
     'of operations');
 $t->must(PATCH => "$apis/shop", { title => 'Three' });
@@ -100,6 +103,8 @@ is($t->must(GET => "$apis/shop-prod")->{upstream}{targets}[0]{url},
 is(decide('bob', $r->{id}, 'rollback'), '200 rolled_back', 'the way back');
 is(operations(), 'list=/a=enabled make=/a=enabled', 'operations as before');
 is(title(), 'One', '... and the rest');
+is(scalar @{ $t->must(GET => "$apis/shop-prod/documents")->{items} }, 0,
+    'no document where there was none');
 is(dump_() =~ s/title: Three//r, $before, 'all of it');
 
 
@@ -120,6 +125,27 @@ is(decide('bob', $r->{id}, 'reject'), '200 rejected', 'rejected');
 $r = $t->must(GET => "$all/$r->{id}");
 is("$r->{decided_by} $r->{decision}", 'bob as agreed', 'by whom, and why');
 
+sub documents { my ($n) = @_;
+    $t->must(POST => "$apis/shop/documents?operations=none",
+        { openapi => '3.1.0', info => { title => 'D', version => "$n" },
+          paths => {} }) }
+documents(2);
+$r = ask()->{json};
+documents($_) for 3 .. 23;
+like(decide('bob', $r->{id}, 'approve'), qr/^409 .*not kept any more/,
+    'a document that is not there any more is not left out silently');
+is(decide('ann', $r->{id}, 'withdraw'), '200 withdrawn', 'so it is asked again');
+for (24 .. 45) {
+    documents($_);
+    $r = ask()->{json};
+    decide('bob', $r->{id}, 'approve');
+}
+is(scalar @{ $t->must(GET => "$apis/shop-prod/documents")->{items} },
+    20, 'the target keeps as many as any api');
+$t->must(POST => "$apis/shop-prod/documents?operations=none", { openapi =>
+    '3.1.0', info => { title => 'by hand', version => '1' }, paths => {} });
+like(decide('bob', $r->{id}, 'rollback'), qr/^409 .*changed since/,
+    'no rollback over another document');
 is(ask(target => 'shop')->{status}, 422, 'not onto itself');
 $t->apply(docs(rest('acme', 'wide', $up)));
 is(ask(target => 'wide')->{status}, 409, 'nor onto an api of all gateways');

@@ -265,7 +265,7 @@ cp_specs_keep(cp_op_t *op, cp_tx_t *tx, const char *api, const char *tenant,
         rc = cp_tx_query(tx, op->arena, "DELETE FROM api_documents"
                          " WHERE api = $1 AND number <= $2",
                          cp_args(cp_text(api),
-                                 cp_int(t->number - CP_SPECS_KEPT)), NULL,
+                                 cp_int(t->number - CP_DOCUMENTS_KEPT)), NULL,
                          &op->err);
     }
 

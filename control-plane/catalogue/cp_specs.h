@@ -2,8 +2,8 @@
  * The OpenAPI documents of apis: versions that are kept, compressed, beside
  * the row that lists read; and what an import does to an api's operations.
  *
- * Owner: the table api_documents; at most CP_SPECS_KEPT of an api, the oldest
- * go.  Process: stoa-control, one request.
+ * Owner: the table api_documents; at most CP_DOCUMENTS_KEPT of an api, the
+ * oldest go.  Process: stoa-control, one request.
  */
 
 #ifndef CP_SPECS_H
@@ -14,7 +14,6 @@
 #include "spec/cp_spec.h"
 
 
-#define CP_SPECS_KEPT      20
 #define CP_SPECS_ARENA     ((size_t) 512 * 1024 * 1024)
 #define CP_SPECS_AT_ONCE   (64 * 1024 * 1024)   /* of texts that are read    */
 

@@ -202,7 +202,7 @@ cp_promotion_check(const cp_write_t *w, const cp_json_t *before,
 
     diff = cp_promote_diff(a, was, from);
 
-    if (id && diff->n == 0 && cp_json_num(from, "document", 0) == 0) {
+    if (id && diff->n == 0) {
         return cp_err_set(&w->op->err, "conflict", "\"%s\" is what \"%s\""
                           " is already", target, name);
     }
@@ -349,6 +349,8 @@ cp_promotion_approve(const cp_write_t *w, const cp_json_t *before,
                                  cp_json_get(before, "before")));
         cp_json_put_int(w->op->arena, cp_json_get(after, "before"),
                         "left_at", cp_json_num(now, "ver", 0));
+        cp_json_put_int(w->op->arena, cp_json_get(after, "before"),
+                        "left_document", cp_json_num(now, "document", 0));
     }
 
     return rc;
@@ -436,14 +438,20 @@ cp_promotion_rollback(const cp_write_t *w, const cp_json_t *before)
     }
 
     if (id == NULL
-        || cp_json_num(now, "ver", 0) != cp_json_num(was, "left_at", -1))
+        || cp_json_num(now, "ver", 0) != cp_json_num(was, "left_at", -1)
+        || cp_json_num(now, "document", 0)
+           != cp_json_num(was, "left_document",
+                          cp_json_num(now, "document", 0)))
     {
         return cp_err_set(&w->op->err, "conflict", "\"%s\" was changed"
                           " since", cp_json_str(before, "target"));
     }
 
     if (cp_json_get(was, "api")) {
-        return cp_promote_put(w->op, w->tx, id, was, id);
+        rc = cp_promote_put(w->op, w->tx, id, was, id);
+
+        return rc == CP_OK && cp_json_num(was, "document", 0) == 0
+               ? cp_promote_undocument(w->op, w->tx, id) : rc;
     }
 
     end.id = id;

@@ -59,4 +59,8 @@ cp_rc_t cp_role_bind(cp_op_t *op, cp_tx_t *tx, const char *tenant,
 const char *cp_subscription_to(const cp_json_t *sub);
 
 
+/* OpenAPI documents of an api that are kept. */
+#define CP_DOCUMENTS_KEPT  20
+
+
 #endif /* CP_KINDS_H */

@@ -2,6 +2,7 @@
  * States of apis, taken and put back.
  */
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "kinds/cp_promote.h"
@@ -86,7 +87,7 @@ cp_promote_state(cp_op_t *op, cp_tx_t *tx, const char *id, cp_json_t **state)
 {
     cp_rc_t            rc;
     cp_rows_t          rows;
-    cp_json_t         *row, *obj, *api, *list, *m;
+    cp_json_t         *row, *obj, *api, *list, *m, *head;
     cp_names_t         names;
     cp_arena_t        *a = op->arena;
     const cp_field_t  *f;
@@ -109,8 +110,9 @@ cp_promote_state(cp_op_t *op, cp_tx_t *tx, const char *id, cp_json_t **state)
     }
 
     if (rc == CP_OK) {
-        rc = cp_tx_query(tx, a, "SELECT COALESCE(MAX(number), 0)"
-                         " FROM api_documents WHERE api = $1",
+        rc = cp_tx_query(tx, a, "SELECT number, title, version, digest"
+                         " FROM api_documents WHERE api = $1"
+                         " ORDER BY number DESC LIMIT 1",
                          cp_args(cp_text(id)), &rows, &op->err);
     }
 
@@ -130,7 +132,17 @@ cp_promote_state(cp_op_t *op, cp_tx_t *tx, const char *id, cp_json_t **state)
 
     cp_json_set(a, *state, "api", api);
     cp_json_set(a, *state, "operations", list);
-    cp_json_put_int(a, *state, "document", cp_cell(&rows, 0, 0)->i);
+    cp_json_put_int(a, *state, "document",
+                    rows.rows ? cp_cell(&rows, 0, 0)->i : 0);
+
+    if (rows.rows) {
+        head = cp_json_object(a);
+        cp_json_put(a, head, "title", cp_cell(&rows, 0, 1)->p);
+        cp_json_put(a, head, "version", cp_cell(&rows, 0, 2)->p);
+        cp_json_put(a, head, "digest", cp_cell(&rows, 0, 3)->p);
+        cp_json_set(a, *state, "head", head);
+    }
+
     cp_json_put(a, *state, "state", cp_json_str(row, "state"));
     cp_json_put_int(a, *state, "ver", cp_json_num(row, "ver", 0));
 
@@ -157,7 +169,7 @@ cp_json_t *
 cp_promote_diff(cp_arena_t *a, const cp_json_t *before,
     const cp_json_t *after)
 {
-    cp_json_t        *diff, *ops;
+    cp_json_t        *diff, *ops, *one;
     const char       *name;
     const cp_json_t  *old, *new, *m, *other;
 
@@ -188,6 +200,19 @@ cp_promote_diff(cp_arena_t *a, const cp_json_t *before,
 
     if (ops->n) {
         cp_json_set(a, diff, "operations", ops);
+    }
+
+    old = cp_json_get(before, "head");
+    new = cp_json_get(after, "head");
+
+    /* one that is not there takes none away */
+
+    if (new && !(old && cp_json_equal(old, new))) {
+        one = cp_json_object(a);
+        cp_json_set(a, one, "before", old ? cp_json_copy(a, old)
+                                          : cp_json_null(a));
+        cp_json_set(a, one, "after", cp_json_copy(a, new));
+        cp_json_set(a, diff, "document", one);
     }
 
     return diff;
@@ -334,21 +359,53 @@ static cp_rc_t
 cp_promote_document(cp_op_t *op, cp_tx_t *tx, const char *id,
     const char *from, int64_t number)
 {
+    cp_rc_t    rc;
+    cp_rows_t  rows;
+
     if (number == 0) {
         return CP_OK;
     }
 
-    return cp_tx_query(tx, op->arena, "INSERT INTO api_documents (api,"
-                       " number, tenant, digest, format, openapi, title,"
-                       " version, operations, bytes, created_at, created_by,"
-                       " body) SELECT $1, COALESCE((SELECT MAX(number)"
-                       " FROM api_documents WHERE api = $1), 0) + 1, tenant,"
-                       " digest, format, openapi, title, version, operations,"
-                       " bytes, $4, $5, body FROM api_documents d"
-                       " WHERE api = $2 AND number = $3 AND digest <>"
-                       " COALESCE((SELECT digest FROM api_documents"
-                       " WHERE api = $1 ORDER BY number DESC LIMIT 1), '')",
-                       cp_args(cp_text(id), cp_text(from), cp_int(number),
-                               cp_int(cp_time_ms()),
-                               cp_text(op->actor.name)), NULL, &op->err);
+    rc = cp_tx_query(tx, op->arena, "SELECT 1 FROM api_documents"
+                     " WHERE api = $1 AND number = $2",
+                     cp_args(cp_text(from), cp_int(number)), &rows,
+                     &op->err);
+
+    if (rc == CP_OK && rows.rows == 0) {
+        rc = cp_err_set(&op->err, "conflict", "its document, number %" PRId64
+                        ", is not kept any more; ask again", number);
+    }
+
+    if (rc == CP_OK) {
+        rc = cp_tx_query(tx, op->arena, "INSERT INTO api_documents (api,"
+                         " number, tenant, digest, format, openapi, title,"
+                         " version, operations, bytes, created_at,"
+                         " created_by, body) SELECT $1,"
+                         " COALESCE((SELECT MAX(number) FROM api_documents"
+                         " WHERE api = $1), 0) + 1, tenant, digest, format,"
+                         " openapi, title, version, operations, bytes, $4,"
+                         " $5, body FROM api_documents d WHERE api = $2"
+                         " AND number = $3 AND digest <>"
+                         " COALESCE((SELECT digest FROM api_documents"
+                         " WHERE api = $1 ORDER BY number DESC LIMIT 1), '')",
+                         cp_args(cp_text(id), cp_text(from), cp_int(number),
+                                 cp_int(cp_time_ms()),
+                                 cp_text(op->actor.name)), NULL, &op->err);
+    }
+
+    return rc == CP_OK
+           ? cp_tx_query(tx, op->arena, "DELETE FROM api_documents"
+                         " WHERE api = $1 AND number <= (SELECT MAX(number)"
+                         " FROM api_documents WHERE api = $1) - $2",
+                         cp_args(cp_text(id), cp_int(CP_DOCUMENTS_KEPT)),
+                         NULL, &op->err) : rc;
+}
+
+
+cp_rc_t
+cp_promote_undocument(cp_op_t *op, cp_tx_t *tx, const char *id)
+{
+    return cp_tx_query(tx, op->arena, "DELETE FROM api_documents"
+                       " WHERE api = $1", cp_args(cp_text(id)), NULL,
+                       &op->err);
 }
