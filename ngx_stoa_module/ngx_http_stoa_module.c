@@ -42,6 +42,7 @@ static const ngx_http_stoa_edge_t  *const ngx_http_stoa_edges[] = {
 /* One for each type of core/stoa_policy.c. */
 
 static const ngx_http_stoa_policy_t  *const ngx_http_stoa_policies[] = {
+    &ngx_http_stoa_policy_agent,
     &ngx_http_stoa_policy_approval,
     &ngx_http_stoa_policy_body,
     &ngx_http_stoa_policy_token,
@@ -55,10 +56,12 @@ static const ngx_http_stoa_policy_t  *const ngx_http_stoa_policies[] = {
     &ngx_http_stoa_policy_ip,
     &ngx_http_stoa_policy_key,
     &ngx_http_stoa_policy_locations,
+    &ngx_http_stoa_policy_maintenance,
     &ngx_http_stoa_policy_publisher,
     &ngx_http_stoa_policy_quota,
     &ngx_http_stoa_policy_rate,
     &ngx_http_stoa_policy_result,
+    &ngx_http_stoa_policy_shape,
     &ngx_http_stoa_policy_subscription,
     NULL
 };

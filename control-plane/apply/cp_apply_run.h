@@ -11,7 +11,7 @@
 
 
 #define CP_APPLY_TENANTS   1024        /* buckets                           */
-#define CP_APPLY_SCRATCH   ((size_t) 64 * 1024 * 1024)
+#define CP_APPLY_SCRATCH   ((size_t) 256 * 1024 * 1024)
 
 
 typedef struct cp_apply_tenant_s  cp_apply_tenant_t;

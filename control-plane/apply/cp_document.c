@@ -10,7 +10,7 @@
 #include "apply/cp_document.h"
 
 
-#define CP_DOCUMENT_SCRATCH  ((size_t) 64 * 1024 * 1024)
+#define CP_DOCUMENT_SCRATCH  ((size_t) 256 * 1024 * 1024)
 
 
 typedef struct {

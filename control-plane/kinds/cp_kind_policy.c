@@ -16,7 +16,7 @@
 
 #define CP_POLICY_TYPES_MAX   64
 #define CP_POLICY_ATTACH_MAX  100
-#define CP_POLICY_CONFIG_MAX  65536
+#define CP_POLICY_CONFIG_MAX  2621440
 
 
 /* What an item of `attach` may say, and which flag of a type allows it. */

@@ -14,7 +14,7 @@
 
 
 #define CP_POLICY_IDS       6
-#define CP_POLICY_BODY_MAX  1048576     /* configurations of one record    */
+#define CP_POLICY_BODY_MAX  3145728     /* configurations of one record    */
 
 
 typedef struct {

@@ -17,7 +17,8 @@ cp_policy_version_save(cp_op_t *op, cp_tx_t *tx, const cp_json_t *row,
     bool known)
 {
     cp_rc_t      rc;
-    int64_t      ver;
+    size_t       len;
+    int64_t      ver, keep;
     unsigned     i;
     cp_json_t   *body, *m;
     cp_arena_t  *a = op->arena;
@@ -35,11 +36,18 @@ cp_policy_version_save(cp_op_t *op, cp_tx_t *tx, const cp_json_t *row,
         }
     }
 
-    text = cp_json_text(a, body, NULL);
+    text = cp_json_text(a, body, &len);
 
     if (text == NULL) {
         return cp_err_set(&op->err, "internal", "no memory");
     }
+
+    /* all of them together stay within bounds, two are always there */
+
+    keep = (int64_t) CP_POLICY_VERSIONS * CP_POLICY_VERSION_SIZE
+           / (int64_t) (len + 1);
+    keep = keep > CP_POLICY_VERSIONS ? CP_POLICY_VERSIONS
+           : keep < 2 ? 2 : keep;
 
     /* of what has just been removed there is nothing to keep */
 
@@ -62,8 +70,7 @@ cp_policy_version_save(cp_op_t *op, cp_tx_t *tx, const cp_json_t *row,
     return cp_tx_query(tx, a, "DELETE FROM policy_versions"
                        " WHERE policy = $1 AND ver <= $2",
                        cp_args(cp_text(id),
-                               cp_int(ver - CP_POLICY_VERSIONS)), NULL,
-                       &op->err);
+                               cp_int(ver - keep)), NULL, &op->err);
 }
 
 

@@ -12,7 +12,8 @@
 #include "kinds/cp_kinds.h"
 
 
-#define CP_POLICY_VERSIONS  50
+#define CP_POLICY_VERSIONS      50
+#define CP_POLICY_VERSION_SIZE  65536     /* bytes of each, on average      */
 
 /* Keeps a row as it is; what is kept already stays.  known: the actor is who
  * made it so. */

@@ -104,6 +104,7 @@ void stoa_buf_add_json(stoa_buf_t *b, const char *s, size_t len);
 #define STOA_OPERATIONS_MAX        2000    /* of one api                   */
 #define STOA_SERVER_TOOLS_MAX      1000
 #define STOA_CIDRS_MAX             256
+#define STOA_POLICY_CIDRS_MAX      100000  /* of one list of a policy   */
 #define STOA_PARTNERS_MAX          1000
 #define STOA_POLICIES_MAX          256     /* of one record                */
 #define STOA_ISSUER_MAX            400

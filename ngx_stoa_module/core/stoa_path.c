@@ -2,6 +2,7 @@
  * Base paths, prefixes, templates and address ranges.
  */
 
+#include <stdlib.h>
 #include <string.h>
 #include <arpa/inet.h>
 
@@ -27,6 +28,7 @@ static size_t stoa_path_trim(const char *path, size_t len);
 static bool stoa_cidr_bits(const char *s, size_t len, unsigned max,
     uint8_t *bits);
 static void stoa_cidr_normal(stoa_cidr_t *c);
+static int stoa_cidr_cmp(const void *a, const void *b);
 
 
 static const uint8_t  stoa_path_classes[256] = {
@@ -398,4 +400,84 @@ stoa_cidr_match(const stoa_cidr_t *c, unsigned family, const uint8_t *addr)
     mask = (uint8_t) (0xff00 >> (c->bits % 8));
 
     return c->bits % 8 == 0 || ((c->addr[whole] ^ addr[whole]) & mask) == 0;
+}
+
+
+size_t
+stoa_cidrs_sort(stoa_cidr_t *c, size_t n)
+{
+    size_t  i, k;
+
+    if (n == 0) {
+        return 0;
+    }
+
+    qsort(c, n, sizeof(stoa_cidr_t), stoa_cidr_cmp);
+
+    /* a wider one of two that overlap comes first, and covers all of it */
+
+    for (i = 1, k = 1; i < n; i++) {
+        if (c[k - 1].bits > c[i].bits
+            || !stoa_cidr_match(&c[k - 1], c[i].family, c[i].addr))
+        {
+            c[k++] = c[i];
+        }
+    }
+
+    return k;
+}
+
+
+static int
+stoa_cidr_cmp(const void *a, const void *b)
+{
+    int                 rc;
+    const stoa_cidr_t  *x, *y;
+
+    x = a;
+    y = b;
+
+    if (x->family != y->family) {
+        return x->family < y->family ? -1 : 1;
+    }
+
+    rc = memcmp(x->addr, y->addr, sizeof(x->addr));
+
+    return rc ? rc : (int) x->bits - (int) y->bits;
+}
+
+
+/* None overlaps another: only the last that begins at or before it can. */
+
+bool
+stoa_cidrs_match(const stoa_cidr_t *c, size_t n, unsigned family,
+    const uint8_t *addr)
+{
+    size_t       low, high, mid;
+    stoa_cidr_t  key;
+
+    if (family == 6
+        && memcmp(addr, stoa_v4_mapped, sizeof(stoa_v4_mapped)) == 0)
+    {
+        family = 4;
+        addr += 12;
+    }
+
+    memset(&key, 0, sizeof(stoa_cidr_t));
+    memcpy(key.addr, addr, family == 4 ? 4 : 16);
+    key.family = (uint8_t) family;
+    key.bits = UINT8_MAX;
+
+    for (low = 0, high = n; low < high; /* void */) {
+        mid = low + (high - low) / 2;
+
+        if (stoa_cidr_cmp(&c[mid], &key) < 0) {
+            low = mid + 1;
+
+        } else {
+            high = mid;
+        }
+    }
+
+    return low > 0 && stoa_cidr_match(&c[low - 1], family, addr);
 }

@@ -40,5 +40,11 @@ stoa_rc_t stoa_cidr_parse(const char *s, size_t len, stoa_cidr_t *out)
 bool stoa_cidr_match(const stoa_cidr_t *c, unsigned family,
     const uint8_t *addr);
 
+/* A list in order, without what another one in it covers: how many are left.
+ * And is the address in such a list?  In steps of its logarithm. */
+size_t stoa_cidrs_sort(stoa_cidr_t *c, size_t n);
+bool stoa_cidrs_match(const stoa_cidr_t *c, size_t n, unsigned family,
+    const uint8_t *addr);
+
 
 #endif /* STOA_PATH_H */

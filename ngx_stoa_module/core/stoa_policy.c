@@ -12,11 +12,14 @@
 static bool stoa_policy_token_valid(const char *s, size_t len);
 static bool stoa_policy_value_valid(const char *s, size_t len);
 static bool stoa_policy_scope_valid(const char *s, size_t len);
+static bool stoa_policy_agent_valid(const char *s, size_t len);
+static bool stoa_policy_media_valid(const char *s, size_t len);
 static bool stoa_policy_listed(const char *const *names, const char *s,
     size_t len);
 static size_t stoa_policy_host(const char *s, size_t len);
 
 
+#include "stoa_policy_agent.h"
 #include "stoa_policy_approval.h"
 #include "stoa_policy_body.h"
 #include "stoa_policy_certificate.h"
@@ -26,8 +29,10 @@ static size_t stoa_policy_host(const char *s, size_t len);
 #include "stoa_policy_headers.h"
 #include "stoa_policy_ip.h"
 #include "stoa_policy_locations.h"
+#include "stoa_policy_maintenance.h"
 #include "stoa_policy_own.h"
 #include "stoa_policy_result.h"
+#include "stoa_policy_shape.h"
 #include "stoa_policy_token.h"
 
 
@@ -41,6 +46,9 @@ static const stoa_policy_type_t *const  stoa_policy_types[] = {
     &stoa_policy_certificate,
     &stoa_policy_publisher,
     &stoa_policy_ip,
+    &stoa_policy_maintenance,
+    &stoa_policy_agent,
+    &stoa_policy_shape,
     &stoa_policy_body,
     &stoa_policy_key,
     &stoa_policy_subscription,
@@ -419,4 +427,59 @@ stoa_policy_scope_valid(const char *s, size_t len)
     }
 
     return len > 0;
+}
+
+
+/* Part of a name as clients write them, with "*" at an end where it may go
+ * on. */
+
+static bool
+stoa_policy_agent_valid(const char *s, size_t len)
+{
+    size_t  i;
+
+    i = s[0] == '*';
+    len -= len > i && s[len - 1] == '*';
+
+    if (i >= len) {
+        return false;
+    }
+
+    for ( /* void */ ; i < len; i++) {
+        if (s[i] < ' ' || s[i] > '~' || s[i] == '*') {
+            return false;
+        }
+    }
+
+    return true;
+}
+
+
+/* "type/subtype" or "type/" "*", in lower case. */
+
+static bool
+stoa_policy_media_valid(const char *s, size_t len)
+{
+    size_t       i;
+    const char  *slash;
+
+    slash = memchr(s, '/', len);
+
+    for (i = 0; i < len; i++) {
+        if (s[i] >= 'A' && s[i] <= 'Z') {
+            return false;
+        }
+    }
+
+    if (slash == NULL || !stoa_policy_token_valid(s, (size_t) (slash - s))
+        || memchr(s, '*', (size_t) (slash - s)))
+    {
+        return false;
+    }
+
+    len -= (size_t) (slash + 1 - s);
+    s = slash + 1;
+
+    return (len == 1 && s[0] == '*')
+           || (stoa_policy_token_valid(s, len) && !memchr(s, '*', len));
 }

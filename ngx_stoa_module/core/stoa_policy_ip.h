@@ -10,9 +10,9 @@
 
 
 #define STOA_POLICY_IP(F, S)                                                  \
-    F(S, CIDRS, allow, 0, STOA_CIDRS_MAX, 0, ,                                \
+    F(S, CIDRS, allow, 0, STOA_POLICY_CIDRS_MAX, 0, ,                         \
       "addresses and ranges that may call; none: all")                        \
-    F(S, CIDRS, deny, 0, STOA_CIDRS_MAX, 0, ,                                 \
+    F(S, CIDRS, deny, 0, STOA_POLICY_CIDRS_MAX, 0, ,                          \
       "addresses and ranges that may not, whatever allow says")
 
 STOA_POLICY_STRUCT(ip, STOA_POLICY_IP)

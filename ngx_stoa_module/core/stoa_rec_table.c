@@ -117,10 +117,8 @@ static bool stoa_rec_host_valid(const char *s, size_t len);
 static bool stoa_rec_target_host_valid(const char *s, size_t len);
 static bool stoa_rec_host_header_valid(const char *s, size_t len);
 static bool stoa_rec_target_path_valid(const char *s, size_t len);
-static bool stoa_rec_method_valid(const char *s, size_t len);
 static bool stoa_rec_word_valid(const char *s, size_t len);
 static bool stoa_rec_url_valid(const char *s, size_t len);
-static bool stoa_rec_text_valid(const char *s, size_t len);
 
 
 /* By stoa_scope_e and stoa_policy_state_e. */
@@ -388,7 +386,7 @@ stoa_rec_target_path_valid(const char *s, size_t len)
 }
 
 
-static bool
+bool
 stoa_rec_method_valid(const char *s, size_t len)
 {
     size_t  i;
@@ -435,7 +433,7 @@ stoa_rec_url_valid(const char *s, size_t len)
 
 /* UTF-8 it is already. */
 
-static bool
+bool
 stoa_rec_text_valid(const char *s, size_t len)
 {
     size_t  i;

@@ -88,6 +88,10 @@ struct stoa_rec_struct_s {
 /* By stoa_rec_kind_e; the first one is empty. */
 extern const stoa_rec_struct_t  stoa_rec_structs[STOA_REC_KIND_MAX];
 
+/* Forms of strings, of policies too. */
+bool stoa_rec_method_valid(const char *s, size_t len);
+bool stoa_rec_text_valid(const char *s, size_t len);
+
 
 /* One encoding. */
 

@@ -20,6 +20,7 @@ static stoa_rec_encode_t  stoa_rec_id, stoa_rec_string, stoa_rec_object,
     stoa_rec_list, stoa_rec_cidr, stoa_rec_item, stoa_rec_policy_type,
     stoa_rec_config;
 static void stoa_rec_ids_sort(stoa_rec_enc_t *e, size_t at, stoa_vec_t vec);
+static void stoa_rec_cidrs_sort(stoa_rec_enc_t *e, size_t at, stoa_vec_t vec);
 static stoa_rc_t stoa_rec_string_check(stoa_rec_enc_t *e,
     const stoa_rec_field_t *f, const stoa_json_val_t *val, char *s,
     size_t len);
@@ -306,6 +307,9 @@ stoa_rec_list(stoa_rec_enc_t *e, const stoa_rec_field_t *f,
     if (f->type == STOA_REC_T_IDS) {
         stoa_rec_ids_sort(e, at, vec);
 
+    } else if (f->type == STOA_REC_T_CIDRS) {
+        stoa_rec_cidrs_sort(e, at, vec);
+
     } else if (f->items && f->items->sorted) {
         return stoa_rec_sort(e, f->items, vec.off, vec.n);
     }
@@ -340,6 +344,19 @@ stoa_rec_ids_sort(stoa_rec_enc_t *e, size_t at, stoa_vec_t vec)
 
     vec.n = (uint32_t) n;
     e->out->len = vec.off + n * sizeof(stoa_id_t);
+    stoa_rec_put(e, at, &vec, sizeof(stoa_vec_t));
+}
+
+
+/* An address is looked for by bisection; done here, it is once per revision
+ * and in no worker. */
+
+static void
+stoa_rec_cidrs_sort(stoa_rec_enc_t *e, size_t at, stoa_vec_t vec)
+{
+    vec.n = (uint32_t) stoa_cidrs_sort((stoa_cidr_t *)
+                                       (e->out->data + vec.off), vec.n);
+    e->out->len = vec.off + vec.n * sizeof(stoa_cidr_t);
     stoa_rec_put(e, at, &vec, sizeof(stoa_vec_t));
 }
 

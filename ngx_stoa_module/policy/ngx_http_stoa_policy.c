@@ -345,13 +345,22 @@ ngx_int_t
 ngx_http_stoa_policy_refuse(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     const ngx_http_stoa_attached_t *a, ngx_uint_t what)
 {
+    return ngx_http_stoa_policy_refuse_text(r, ctx, a, what, NULL);
+}
+
+
+ngx_int_t
+ngx_http_stoa_policy_refuse_text(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a,
+    ngx_uint_t what, ngx_str_t *detail)
+{
     if (a->shadow) {
         ctx->call.shadowed |= UINT64_C(1) << a->place;
         ngx_http_stoa_policy_count(a, NGX_HTTP_STOA_OUTCOME_SHADOW_REFUSED);
         return NGX_OK;
     }
 
-    return ngx_http_stoa_refuse(r, what, NULL);
+    return ngx_http_stoa_refuse(r, what, detail);
 }
 
 

@@ -56,11 +56,16 @@ ngx_uint_t ngx_http_stoa_policy_applies(ngx_http_stoa_ctx_t *ctx,
 ngx_uint_t ngx_http_stoa_policy_acts(const ngx_http_stoa_attached_t *a);
 void ngx_http_stoa_policy_count(const ngx_http_stoa_attached_t *a,
     ngx_http_stoa_outcome_e outcome);
-/* Refuses with a row of the refusals, or, a shadow, counts: NGX_OK. */
+/* Refuses with a row of the refusals, or, a shadow, counts: NGX_OK.  And with
+ * other words than the row's; NULL: the row's. */
 ngx_int_t ngx_http_stoa_policy_refuse(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a,
     ngx_uint_t what);
+ngx_int_t ngx_http_stoa_policy_refuse_text(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a,
+    ngx_uint_t what, ngx_str_t *detail);
 
+extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_agent;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_approval;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_body;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_certificate;
@@ -70,8 +75,10 @@ extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_credential;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_headers;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_ip;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_locations;
+extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_maintenance;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_publisher;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_result;
+extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_shape;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_token;
 
 
@@ -90,6 +97,13 @@ typedef enum {
 ngx_uint_t ngx_http_stoa_policy_approval_rules(const void *rec,
     const stoa_vec_t *policies);
 ngx_uint_t ngx_http_stoa_policy_approval_ruled(ngx_http_stoa_ctx_t *ctx);
+
+
+/* ---- ngx_http_stoa_policy_ip.c ------------------------------------------ */
+
+/* Is the client's address in a list of the record? */
+ngx_uint_t ngx_http_stoa_policy_ip_in(ngx_http_request_t *r, const void *rec,
+    const stoa_vec_t *list);
 
 
 /* ---- ngx_http_stoa_policy_result.c -------------------------------------- */

@@ -16,8 +16,6 @@ static ngx_uint_t ngx_http_stoa_policy_ip_still(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const void *rec, const void *config);
 static ngx_uint_t ngx_http_stoa_policy_ip_allows(ngx_http_request_t *r,
     const void *rec, const stoa_policy_ip_t *ip);
-static ngx_uint_t ngx_http_stoa_policy_ip_match(const void *rec,
-    const stoa_vec_t *list, unsigned family, const uint8_t *addr);
 
 
 const ngx_http_stoa_policy_t  ngx_http_stoa_policy_ip = {
@@ -49,12 +47,21 @@ static ngx_uint_t
 ngx_http_stoa_policy_ip_allows(ngx_http_request_t *r, const void *rec,
     const stoa_policy_ip_t *ip)
 {
-    unsigned              family;
-    const uint8_t        *addr;
-    struct sockaddr      *sa;
-#if (NGX_HAVE_INET6)
-    struct sockaddr_in6  *sin6;
-#endif
+    return !ngx_http_stoa_policy_ip_in(r, rec, &ip->deny)
+           && (ip->allow.n == 0
+               || ngx_http_stoa_policy_ip_in(r, rec, &ip->allow));
+}
+
+
+/* A unix socket is in no list. */
+
+ngx_uint_t
+ngx_http_stoa_policy_ip_in(ngx_http_request_t *r, const void *rec,
+    const stoa_vec_t *list)
+{
+    unsigned          family;
+    const uint8_t    *addr;
+    struct sockaddr  *sa;
 
     sa = r->connection->sockaddr;
 
@@ -62,15 +69,8 @@ ngx_http_stoa_policy_ip_allows(ngx_http_request_t *r, const void *rec,
 
 #if (NGX_HAVE_INET6)
     case AF_INET6:
-        sin6 = (struct sockaddr_in6 *) sa;
         family = 6;
-        addr = sin6->sin6_addr.s6_addr;
-
-        if (IN6_IS_ADDR_V4MAPPED(&sin6->sin6_addr)) {
-            family = 4;
-            addr += 12;
-        }
-
+        addr = ((struct sockaddr_in6 *) sa)->sin6_addr.s6_addr;
         break;
 #endif
 
@@ -80,33 +80,9 @@ ngx_http_stoa_policy_ip_allows(ngx_http_request_t *r, const void *rec,
         break;
 
     default:
-        /* a unix socket is in no list */
-        return ip->allow.n == 0;
-    }
-
-    if (ngx_http_stoa_policy_ip_match(rec, &ip->deny, family, addr)) {
         return 0;
     }
 
-    return ip->allow.n == 0
-           || ngx_http_stoa_policy_ip_match(rec, &ip->allow, family, addr);
-}
-
-
-static ngx_uint_t
-ngx_http_stoa_policy_ip_match(const void *rec, const stoa_vec_t *list,
-    unsigned family, const uint8_t *addr)
-{
-    uint32_t            i;
-    const stoa_cidr_t  *cidr;
-
-    cidr = stoa_rec_vec(rec, *list, stoa_cidr_t);
-
-    for (i = 0; i < list->n; i++) {
-        if (stoa_cidr_match(&cidr[i], family, addr)) {
-            return 1;
-        }
-    }
-
-    return 0;
+    return stoa_cidrs_match(stoa_rec_vec(rec, *list, stoa_cidr_t), list->n,
+                            family, addr);
 }

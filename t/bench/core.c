@@ -43,6 +43,7 @@ static char               text[4200], flat[4200], key[STOA_KEY_MAX + 1];
 static size_t             text_len, flat_len, key_len;
 static stoa_buf_t         rec;
 static volatile uint64_t  sink;
+static stoa_cidr_t        ranges[100000];
 
 
 static void
@@ -98,7 +99,7 @@ bench_gcra(void)
     stoa_gcra_t          g = { 100000000, 400000000 };
     stoa_gcra_verdict_t  v;
 
-    stoa_gcra_decide(&g, sink & 1023, 1000000000, &v);
+    stoa_gcra_decide(&g, 1, sink & 1023, 1000000000, &v);
     sink += v.remaining;
 }
 
@@ -134,6 +135,36 @@ bench_match(void)
 }
 
 static void
+bench_ranges(size_t n)
+{
+    uint32_t  addr;
+
+    addr = (uint32_t) (sink * 2654435761U) | 10;
+    sink += stoa_cidrs_match(ranges, n, 4, (uint8_t *) &addr) + 1;
+}
+
+static void bench_ranges_one(void) { bench_ranges(1); }
+static void bench_ranges_most(void) { bench_ranges(100000); }
+
+static void
+ranges_fill(void)
+{
+    size_t  i;
+
+    for (i = 0; i < 100000; i++) {
+        ranges[i].addr[0] = 10;
+        ranges[i].addr[1] = (uint8_t) (i >> 15);
+        ranges[i].addr[2] = (uint8_t) (i >> 7);
+        ranges[i].addr[3] = (uint8_t) (i << 1);
+        ranges[i].family = 4;
+        ranges[i].bits = 31;
+    }
+
+    (void) stoa_cidrs_sort(ranges, 100000);
+}
+
+
+static void
 bench_encode(void)
 {
     stoa_err_t  err;
@@ -160,6 +191,8 @@ static const struct {
     { "window_number month", bench_window },
     { "path_prefix, all 7 of a path", bench_prefix },
     { "path_match", bench_match },
+    { "cidrs_match, 1 range", bench_ranges_one },
+    { "cidrs_match, 100,000 ranges", bench_ranges_most },
     { "rec_encode credential", bench_encode },
 };
 
@@ -235,6 +268,7 @@ prepare(void)
     key_len = stoa_key_format(key, "live", ID,
                               "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345");
     stoa_buf_init(&rec, STOA_RECORD_MAX);
+    ranges_fill();
 }
 
 

@@ -48,6 +48,20 @@ my %case = (
         config => { deny => ['127.0.0.0/8'] }, request => {},
         refuses => [403, 'ip_denied'], mcp => 'server',
     },
+    maintenance => {
+        config => { text => 'back at noon' }, request => {},
+        refuses => [503, 'maintenance'], mcp => 'server',
+    },
+    'user-agent' => {
+        config => { deny => ['scraper*'] },
+        request => { headers => { 'User-Agent' => 'x/1 (ScraperBot)' } },
+        refuses => [403, 'user_agent_denied'], mcp => 'server',
+    },
+    'request-shape' => {                       # t/policy/request.t
+        config => { max_header_bytes => 300, methods => [qw(GET POST)] },
+        request => { headers => { 'X-Long' => 'x' x 301 } },
+        refuses => [431, 'headers_denied'], mcp => 'server',
+    },
     headers => {
         config => { response_set => [{ name => 'X-Set', value => 'by-policy' }],
                     request_set => [{ name => 'X-Up', value => '${api}' }] },

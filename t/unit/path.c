@@ -195,6 +195,76 @@ test_prefixes(void)
 }
 
 
+/* A list in order finds what one after the other does. */
+
+static void
+test_cidr_list(void)
+{
+    bool         one;
+    char         s[64];
+    size_t       i, k, n, left, bad;
+    uint8_t      addr[16];
+    uint32_t     x;
+    stoa_cidr_t  all[400], sorted[400];
+
+    x = 12345;
+    bad = 0;
+
+    for (n = 0; n <= 400; n += 40) {
+        for (i = 0; i < n; i++) {
+            x = x * 1664525 + 1013904223;
+
+            if (i % 3) {
+                (void) snprintf(s, sizeof(s), "10.%u.%u.%u/%u", x >> 30,
+                                x >> 22 & 3, x >> 10 & 255,
+                                16 + (x >> 5) % 17);
+            } else {
+                (void) snprintf(s, sizeof(s), "2001:db8:%x::%x/%u",
+                                x >> 28, x >> 20 & 3, 24 + (x >> 5) % 105);
+            }
+
+            if (stoa_cidr_parse(s, strlen(s), &all[i]) != STOA_OK) {
+                bad++;
+            }
+        }
+
+        memcpy(sorted, all, sizeof(all));
+        left = stoa_cidrs_sort(sorted, n);
+        bad += left > n;
+
+        for (i = 0; i < 4000; i++) {
+            x = x * 1664525 + 1013904223;
+            memset(addr, 0, sizeof(addr));
+
+            if (i % 2) {
+                addr[0] = 10;
+                addr[1] = (uint8_t) (x >> 30);
+                addr[2] = (uint8_t) (x >> 22 & 3);
+                addr[3] = (uint8_t) (x >> 10);
+            } else {
+                memcpy(addr, "\x20\x01\x0d\xb8", 4);
+                addr[5] = (uint8_t) (x >> 28);
+                addr[15] = (uint8_t) (x >> 20 & 3);
+            }
+
+            for (k = 0, one = false; k < n && !one; k++) {
+                one = stoa_cidr_match(&all[k], i % 2 ? 4 : 6, addr);
+            }
+
+            bad += one != stoa_cidrs_match(sorted, left, i % 2 ? 4 : 6, addr);
+        }
+    }
+
+    tap_int(bad, 0, "lists in order: the same addresses");
+
+    tap_int(stoa_cidr_parse("0.0.0.0/0", 9, &all[0]), STOA_OK, "all of IPv4");
+    memset(addr, 0, sizeof(addr));
+    memset(addr + 10, 0xff, 2);
+    tap_ok(stoa_cidrs_match(all, 1, 6, addr), "IPv4 in IPv6 is IPv4");
+    tap_ok(!stoa_cidrs_match(all, 0, 4, addr), "an empty one");
+}
+
+
 static void
 test_cidrs(void)
 {
@@ -270,6 +340,7 @@ main(void)
 
     test_prefixes();
     test_cidrs();
+    test_cidr_list();
 
     return tap_done();
 }
