@@ -441,6 +441,81 @@ $kc->must(PUT => "/users/$eve", { enabled => JSON::PP::true,
 is($b->get('/v1/session')->{status}, 401, 'and stays over');
 
 
+# From a terminal: a code, typed in a browser
+
+again();
+$kc->must(PUT => '', { oauth2DevicePollingInterval => 1,
+                       accessTokenLifespan => 11 });
+my $conf = $t->dir('ctl.yaml');
+my %env = (STOA_CONFIG => $conf, STOA_URL => $t->control_url);
+sub ctl { my (@args) = @_;
+          return $t->run_cmd(["$Test::Stoa::OBJS/stoactl", @args],
+                             env => \%env, timeout => 60) }
+sub device {
+    my ($user, $say, @more) = @_;
+    local @ENV{keys %env} = values %env;
+    delete local $ENV{STOA_TOKEN};
+    open my $fh, '-|', "exec timeout 30 $Test::Stoa::OBJS/stoactl login @more 2>&1"
+        or die;
+    my $said = '';
+    my $url;
+    while (<$fh>) {
+        $said .= $_;
+        ($url) = /^or open (\S+)/ and last;
+    }
+    my $b = browser();
+    my $page = $url && $say ? $b->at_device($url, $user, $say) : '';
+    $said .= $_ while <$fh>;
+    close $fh;
+    return ($? >> 8, $said, $page);
+}
+my ($code, $said) = device('dave', 'accept');
+is($code, 0, 'stoactl login') or diag $said;
+like($said, qr{^Open \Q$kc->{url}\E\S+ in a browser and type the code \w{4}-\w{4}$}m,
+     'where to go, what to type');
+like($said, qr/^dave +user +developer +acme/m, 'who it is');
+unlike($said, qr/eyJ/, 'and no token');
+is((stat $conf)[2] & 0777, 0600, 'what it keeps is its own');
+my ($out, $err);
+($code, $out, $err) = ctl('whoami');
+is($code, 0, 'a command as that person') or diag $err;
+like($out, qr/dave/, 'without a token being given');
+my $kept = sub { (slurp($conf) =~ /refresh_token: (\S+)/)[0] // '' };
+my $first = $kept->();
+spew($conf, slurp($conf) =~ s/expires_at: \d+/expires_at: 1/r, 0600);
+my @runs = $t->together(map { sub { (ctl('whoami'))[0] } } 1 .. 8);
+is("@runs", '0 0 0 0 0 0 0 0', 'eight at once, the token over');
+isnt($kept->(), $first, 'one of them has asked for another');
+is((stat $conf)[2] & 0777, 0600, 'which is kept likewise');
+my $gone = $kept->();
+($code, $out, $err) = ctl('logout');
+is("$code $err", '0 ', 'logout');
+unlike(slurp($conf), qr/eyJ/, 'forgets');
+is($kc->token_of($kc->{realm}, grant_type => 'refresh_token',
+    client_id => 'stoactl', refresh_token => $gone)->{error}, 'invalid_grant',
+    'there, too');
+($code, $out, $err) = ctl('whoami');
+is($code, 3, 'nobody is logged in any more');
+($code, $said) = device('dave', 'cancel');
+is($code, 3, 'the person says no');
+like($said, qr/was refused/, 'which is told');
+$kc->must(PUT => '', { oauth2DeviceCodeLifespan => 3 });
+($code, $said) = device('dave', '');
+is($code, 4, 'nobody types the code');
+like($said, qr/has ended/, 'which is told, too');
+($code, $said) = device('dave', '', '--user', 'x', '--password-file',
+                        $t->dir('none'));
+is($code, 1, 'with --user it is a login by password');
+device('dave', 'accept') if $kc->must(PUT => '',
+    { oauth2DeviceCodeLifespan => 600 });
+$kc->must(POST => "/users/$dev/logout");
+spew($conf, slurp($conf) =~ s/expires_at: \d+/expires_at: 1/r, 0600);
+($code, $out, $err) = ctl('whoami');
+is($code, 3, 'logged out at the provider');
+like($err, qr/stoactl login/, 'and what to do');
+$kc->must(PUT => '', { accessTokenLifespan => 300 });
+
+
 # Rules that change, a provider that is away
 
 again();

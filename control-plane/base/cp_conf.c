@@ -123,6 +123,8 @@ static const cp_opt_t  cp_opts[] = {
            "what is asked for at a login"),
     cp_opt(oidc_refresh_s, CP_OPT_INT, "300", 1, 86400, NULL,
            "seconds after which it is asked again for a login in use"),
+    cp_opt(oidc_device_client_id, CP_OPT_TEXT, "", 0, 200, NULL,
+           "the client of \"stoactl login\" there, without a secret"),
     cp_opt(keycloak_admin_url, CP_OPT_TEXT, "", 0, 500, NULL,
            "the realm in Keycloak's admin API, https://host/admin/realms/NAME;"
            " when empty as the issuer says"),

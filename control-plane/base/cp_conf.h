@@ -59,6 +59,7 @@ typedef struct {
     const char  *oidc_client_auth;
     const char  *oidc_scopes;
     int64_t      oidc_refresh_s;
+    const char  *oidc_device_client_id;   /* "": not by stoactl             */
     const char  *keycloak_admin_url;   /* "": of the issuer                 */
     const char  *keycloak_client_id;   /* "": no owners of applications     */
     const char  *keycloak_secret_file;

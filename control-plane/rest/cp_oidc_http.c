@@ -175,23 +175,60 @@ cp_oidc_told(cp_req_t *r)
 }
 
 
+/* For programs: what RFC 8628 needs of the provider. */
+static cp_json_t *
+cp_oidc_device(cp_req_t *r)
+{
+    unsigned     i;
+    cp_json_t   *out;
+    const char  *url;
+
+    static const char *const  names[] = { "device_authorization_endpoint",
+        "token_endpoint", "revocation_endpoint" };
+
+    out = cp_json_object(r->op.arena);
+    cp_json_put(r->op.arena, out, "client_id",
+                r->op.app->conf.oidc_device_client_id);
+    cp_json_put(r->op.arena, out, "scope", r->op.app->conf.oidc_scopes);
+
+    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        url = cp_oidc_named(r->op.arena, names[i]);
+
+        if (url == NULL && i < 2) {
+            return NULL;
+        }
+
+        cp_json_put(r->op.arena, out, names[i], url);
+    }
+
+    return out;
+}
+
+
 static cp_rc_t
 cp_oidc_ways(cp_req_t *r)
 {
-    cp_json_t  *out, *oidc;
+    cp_json_t        *out, *oidc, *device;
+    cp_arena_t       *a = r->op.arena;
+    const cp_conf_t  *conf = &r->op.app->conf;
 
-    out = cp_json_object(r->op.arena);
-    cp_json_put_bool(r->op.arena, out, "password", true);
+    out = cp_json_object(a);
+    cp_json_put_bool(a, out, "password", true);
 
-    if (cp_oidc_logins(r->op.app)) {
-        oidc = cp_json_object(r->op.arena);
-        cp_json_put(r->op.arena, oidc, "issuer",
-                    r->op.app->conf.oidc_issuer);
-        cp_json_put(r->op.arena, oidc, "login", CP_OIDC_HOME);
-        cp_json_put_bool(r->op.arena, oidc, "up",
-                         cp_oidc_named(r->op.arena, "authorization_endpoint")
-                         != NULL);
-        cp_json_set(r->op.arena, out, "oidc", oidc);
+    if (cp_oidc_used(r->op.app)) {
+        oidc = cp_json_object(a);
+        cp_json_put(a, oidc, "issuer", conf->oidc_issuer);
+        cp_json_put(a, oidc, "login",
+                    cp_oidc_logins(r->op.app) ? CP_OIDC_HOME : NULL);
+        cp_json_put_bool(a, oidc, "up",
+                         cp_oidc_named(a, "token_endpoint") != NULL);
+        device = conf->oidc_device_client_id[0] ? cp_oidc_device(r) : NULL;
+
+        if (device) {
+            cp_json_set(a, oidc, "device", device);
+        }
+
+        cp_json_set(a, out, "oidc", oidc);
     }
 
     return cp_req_answer(r, 200, out);

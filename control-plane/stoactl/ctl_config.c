@@ -8,14 +8,18 @@
  *         token_file: /etc/stoa/admin.token
  *         tenant: acme
  *         session: (what "stoactl login" keeps)
+ *         oidc: (or this, of a login at the provider)
  *
  * Precedence: option, environment, context, default.
  */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "stoactl.h"
 
@@ -168,6 +172,18 @@ ctl_config_needed(const ctl_cmd_t *cmd)
 }
 
 
+static const cp_json_t *
+ctl_config_kept(const cp_json_t *ctx)
+{
+    const cp_json_t  *oidc;
+
+    oidc = cp_json_get(ctx, "oidc");
+
+    return oidc != NULL && oidc->type == CP_JSON_OBJECT
+           && cp_json_str(oidc, "token_endpoint") != NULL ? oidc : NULL;
+}
+
+
 ctl_exit_e
 ctl_config_load(ctl_t *c)
 {
@@ -213,9 +229,12 @@ ctl_config_load(ctl_t *c)
     {
         c->session = cp_json_str(ctx, "session");
         c->session = c->session && *c->session ? c->session : NULL;
+        c->oidc = c->session ? NULL : ctl_config_kept(ctx);
     }
 
-    if (c->session == NULL && c->token == NULL && file == NULL) {
+    if (c->session == NULL && c->oidc == NULL && c->token == NULL
+        && file == NULL)
+    {
         c->token = ctl_config_pick(NULL, ctl_env("STOA_TOKEN"), ctx, "token");
         file = (c->token == NULL && ctx != NULL)
                    ? cp_json_str(ctx, "token_file") : NULL;
@@ -332,9 +351,9 @@ ctl_config_named(ctl_t *c, cp_json_t *config, const char *name)
 }
 
 
-/* Read again: another run may have written it. */
-ctl_exit_e
-ctl_config_session(ctl_t *c, const char *session)
+/* Read again: another run may have written it.  Of the two one counts. */
+static ctl_exit_e
+ctl_config_login(ctl_t *c, const char *session, const cp_json_t *oidc)
 {
     cp_json_t   *config, *ctx;
     const char  *name;
@@ -348,12 +367,53 @@ ctl_config_session(ctl_t *c, const char *session)
 
     cp_json_put(c->arena, ctx, "url", c->url);
     cp_json_put(c->arena, ctx, "session", session ? session : "");
+    cp_json_set(c->arena, ctx, "oidc",
+                oidc ? cp_json_copy(c->arena, oidc)
+                     : cp_json_object(c->arena));
 
     if (cp_json_str(config, "current_context") == NULL) {
         cp_json_put(c->arena, config, "current_context", name);
     }
 
     return ctl_config_write(c, config);
+}
+
+
+ctl_exit_e
+ctl_config_session(ctl_t *c, const char *session)
+{
+    return ctl_config_login(c, session, NULL);
+}
+
+
+ctl_exit_e
+ctl_config_oidc(ctl_t *c, const cp_json_t *oidc)
+{
+    return ctl_config_login(c, NULL, oidc);
+}
+
+
+ctl_exit_e
+ctl_config_alone(ctl_t *c, const cp_json_t **oidc, int *lock)
+{
+    cp_json_t   *config, *ctx;
+    const char  *path;
+
+    path = cp_arena_printf(c->arena, "%s.lock", ctl_config_path(c));
+    *lock = open(path, O_RDWR|O_CREAT|O_CLOEXEC, 0600);
+
+    if (*lock == -1 || flock(*lock, LOCK_EX) != 0) {
+        return ctl_error("%s: %s", path, strerror(errno));
+    }
+
+    if (ctl_config_read(c, &config) != CTL_DONE) {
+        return CTL_FAILED;
+    }
+
+    ctx = ctl_config_context(config, c->context ? c->context : "default");
+    *oidc = ctx ? ctl_config_kept(ctx) : NULL;
+
+    return CTL_DONE;
 }
 
 

@@ -85,14 +85,14 @@ ctl_http_headers(ctl_t *c, const ctl_call_t *call)
 
     n = 0;
 
-    if (c->token != NULL) {
+    if (c->token != NULL && !call->foreign) {
         lines[n++] = cp_arena_printf(c->arena, "Authorization: Bearer %s",
                                      c->token);
     }
 
     lines[n++] = "Stoa-Client: stoactl";
 
-    if (c->token == NULL && c->session != NULL) {
+    if (c->token == NULL && c->session != NULL && !call->foreign) {
         lines[n++] = cp_arena_printf(c->arena, "Cookie: %s", c->session);
     }
 
@@ -184,7 +184,9 @@ ctl_http_send(ctl_t *c, const ctl_call_t *call, ctl_answer_t *answer,
         len--;
     }
 
-    url = cp_arena_printf(c->arena, "%.*s%s", (int) len, c->url, call->path);
+    url = call->foreign ? call->path
+          : cp_arena_printf(c->arena, "%.*s%s", (int) len, c->url,
+                            call->path);
     headers = ctl_http_headers(c, call);
 
     if (url == NULL || headers == NULL) {
@@ -341,7 +343,7 @@ ctl_call(ctl_t *c, const ctl_call_t *call, ctl_answer_t *answer)
 
     ctl_http_parse(c, answer);
 
-    if (ctl_http_session(c) != CTL_DONE) {
+    if (!call->foreign && ctl_http_session(c) != CTL_DONE) {
         return CTL_FAILED;
     }
 

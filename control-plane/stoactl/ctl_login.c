@@ -140,7 +140,7 @@ ctl_run_login(ctl_t *c)
     ctl_answer_t   answer;
 
     if (ctl_opt(c, "user") == NULL) {
-        return ctl_error("--user is needed");
+        return ctl_device_login(c);
     }
 
     rc = ctl_login_secret(c, "password-file", "password", &password);
@@ -199,6 +199,10 @@ ctl_run_logout(ctl_t *c)
     ctl_call_t    call = { .method = "DELETE", .path = "/v1/session",
                            .quiet = true };
     ctl_answer_t  answer;
+
+    if (c->oidc != NULL) {
+        return ctl_device_logout(c);
+    }
 
     if (c->session == NULL) {
         return ctl_error("nobody is logged in");

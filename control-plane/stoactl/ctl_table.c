@@ -110,7 +110,8 @@ static const ctl_opt_t  ctl_opts_gateway_create[] = {
 };
 
 static const ctl_opt_t  ctl_opts_login[] = {
-    { "user", 0, "NAME", NULL, "name, or mail", false },
+    { "user", 0, "NAME", NULL, "name, or mail, with a password; without it at"
+      " the provider of identities", false },
     { "password-file", 0, "FILE", NULL, "instead of asking; - is the standard"
       " input", false },
     { "new-password-file", 0, "FILE", NULL,
@@ -544,12 +545,15 @@ const ctl_cmd_t  ctl_table[] = {
       "log in as a person",
       "The session is kept in the context (0600), and is used where no token "
       "is given. What the server asks for and no option has is asked for on "
-      "the terminal.\n"
+      "the terminal. Without --user the login is at the server's provider of "
+      "identities: a code is shown, to be typed in any browser; tokens are "
+      "kept in place of a session, and asked for anew when they end.\n"
+      "Example: stoactl login --url https://stoa.example\n"
       "Example: stoactl login --url https://stoa.example --user admin",
       ctl_run_login, NULL, NULL },
 
     { "logout", "", NULL,
-      "end the session of the context", NULL,
+      "end the login of the context", NULL,
       ctl_run_logout, NULL, NULL },
 
     { "users list", "", NULL,

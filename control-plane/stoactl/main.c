@@ -396,6 +396,12 @@ ctl_main(ctl_t *c, int argc, char **argv)
         rc = ctl_setup(c);
     }
 
+    if (rc == CTL_DONE && c->oidc != NULL && c->cmd->run != ctl_run_login
+        && c->cmd->run != ctl_run_logout)
+    {
+        rc = ctl_device_token(c);
+    }
+
     return (rc == CTL_DONE) ? c->cmd->run(c) : rc;
 }
 

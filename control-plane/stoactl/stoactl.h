@@ -86,6 +86,8 @@ struct ctl_s {
     const char       *url;
     const char       *token;
     const char       *session;     /* name=value of the cookie; NULL: none  */
+    const cp_json_t  *oidc;        /* what is kept of a login at the provider;
+                                      NULL: none, or there is a token       */
     const char       *context;     /* NULL: none is chosen                  */
     const char       *tenant;      /* see ctl_tenant()                      */
     ctl_out_e         out;
@@ -151,6 +153,12 @@ ctl_exit_e ctl_config_load(ctl_t *c) CTL_MUST_CHECK;
 /* Keeps a session in the context, makes one if there is none; NULL: forgets
  * it. */
 ctl_exit_e ctl_config_session(ctl_t *c, const char *session) CTL_MUST_CHECK;
+/* The same of a login at the provider, in the place of a session. */
+ctl_exit_e ctl_config_oidc(ctl_t *c, const cp_json_t *oidc) CTL_MUST_CHECK;
+/* Waits until no other run is at the file, and reads that again; until the
+ * lock is closed. */
+ctl_exit_e ctl_config_alone(ctl_t *c, const cp_json_t **oidc, int *lock)
+    CTL_MUST_CHECK;
 
 /* ctl_http.c */
 typedef struct {
@@ -164,6 +172,8 @@ typedef struct {
     const char  *passphrase;       /* of an export                          */
     int64_t      extra_ms;         /* on top of --timeout                   */
     bool         quiet;            /* a 4xx is returned, not printed        */
+    bool         foreign;          /* path is a whole URL of somebody else's,
+                                      who gets nothing of ours              */
 } ctl_call_t;
 
 typedef struct {
@@ -285,6 +295,11 @@ ctl_exit_e ctl_run_notice_list(ctl_t *c);
 ctl_exit_e ctl_run_notice_read(ctl_t *c);
 ctl_exit_e ctl_run_mail_list(ctl_t *c);
 ctl_exit_e ctl_run_mail_test(ctl_t *c);
+/* ctl_device.c: a login at the provider (RFC 8628), and its end; and a token
+ * of it that is good now, into c->token. */
+ctl_exit_e ctl_device_login(ctl_t *c);
+ctl_exit_e ctl_device_logout(ctl_t *c);
+ctl_exit_e ctl_device_token(ctl_t *c) CTL_MUST_CHECK;
 ctl_exit_e ctl_run_login(ctl_t *c);           /* ctl_login.c                */
 ctl_exit_e ctl_run_logout(ctl_t *c);
 ctl_exit_e ctl_run_users_list(ctl_t *c);

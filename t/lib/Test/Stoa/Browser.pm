@@ -53,6 +53,8 @@ sub request {
     $r->{json} = json_decode($r->{content})
         if ($r->{headers}{'content-type'} // '') =~ /json/;
     $r->{to} = $r->{headers}{location} // '';
+    $r->{to} =~ s{^/}{($url =~ m{^(\w+://[^/]+/)})[0]}e
+        if index($url, $self->{t}->control_url) != 0;
     return $r;
 }
 
@@ -85,8 +87,12 @@ sub at_keycloak {
         my ($action) = $r->{content} =~ /<form[^>]*?\saction="([^"]+)"/s
             or last;
         $action =~ s/&amp;/&/g;
+        $action =~ s{^/}{($r->{url} =~ m{^(\w+://[^/]+/)})[0]}e;
         my %form;
-        if ($r->{content} =~ /name="totpSecret"[^>]*value="([^"]+)"/
+        if ($o{device} && $r->{content} =~ /name="accept"/) {
+            %form = ($o{device} => 'x', $r->{content} =~
+                /name="code"\s+value="([^"]*)"/ ? (code => $1) : ());
+        } elsif ($r->{content} =~ /name="totpSecret"[^>]*value="([^"]+)"/
             || $r->{content} =~ /value="([^"]+)"[^>]*name="totpSecret"/)
         {
             ${ $o{otp} } = $1;
@@ -104,6 +110,14 @@ sub at_keycloak {
     }
     ($self->{stuck} = $r->{content}) =~ s/<[^>]+>|\s+/ /g;
     return undef;
+}
+
+# The same at the page for a code of a terminal; say: accept or cancel.
+
+sub at_device {
+    my ($self, $url, $user, $say) = @_;
+    $self->at_keycloak($url, $user, device => $say);
+    return $self->{stuck};
 }
 
 sub totp {
