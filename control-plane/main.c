@@ -20,6 +20,7 @@
 #include "kinds/cp_group_key.h"
 #include "kinds/cp_kinds.h"
 #include "resource/cp_limit.h"
+#include "oidc/cp_group.h"
 #include "oidc/cp_oidc.h"
 #include "cp_routes.h"
 #include "base/cp_log.h"
@@ -228,6 +229,10 @@ cp_main_start(cp_app_t *app, cp_arena_t *a, cp_err_t *err)
     rc = cp_oidc_init(app, a, err);
 
     if (rc == CP_OK) {
+        rc = cp_group_init(app, err);
+    }
+
+    if (rc == CP_OK) {
         rc = cp_main_open(app, a, err);
     }
 
@@ -272,6 +277,10 @@ cp_main_do(cp_app_t *app, cp_conf_do_e what, cp_arena_t *a, cp_err_t *err)
 
         if (rc == CP_OK) {
             rc = cp_oidc_init(app, a, err);
+        }
+
+        if (rc == CP_OK) {
+            rc = cp_group_init(app, err);
         }
 
         if (rc != CP_OK) {

@@ -8,6 +8,7 @@ use lib "$FindBin::Bin/lib";
 use Test::Stoa;
 use HTTP::Tiny;
 use Test::Stoa::Docs;
+use Test::Stoa::Feed;
 use Test::Stoa::Keycloak;
 use Test::Stoa::Token;
 
@@ -180,6 +181,49 @@ my $second = $kc->own_key($new, 200);
 my $text = $kc->token('dev')->{access_token};
 wait_until { as($text)->{status} == 200 } 12;
 is(as($text)->{status}, 200, 'a new key works when its first token comes');
+
+# groups of a new tenant
+
+sub made { my ($name, %more) = @_;
+    $t->must(POST => '/v1/tenants', { name => $name,
+        provision => { group => JSON::PP::true, %more } });
+    wait_until { ($t->must(GET => "/v1/tenants/$name")->{state} // '')
+                 =~ /active|failed/ } 20;
+    return $t->must(GET => "/v1/tenants/$name") }
+my $new_tenant = made('newco');
+is($new_tenant->{state}, 'active', 'a tenant with groups in Keycloak')
+    or diag json_encode($new_tenant);
+my $groups = $kc->must(GET => '/group-by-path/tenants/newco')->{json};
+is($groups->{attributes}{stoa_tenant}[0], $new_tenant->{id}, 'its own');
+my $children = $kc->must(GET => "/groups/$groups->{id}/children")->{json};
+is(join(' ', sort map { $_->{name} } @$children),
+   'auditor developer devops tenant-admin viewer', 'one for each role');
+my ($admins) = grep { $_->{name} eq 'tenant-admin' } @$children;
+is($kc->must(GET => "/groups/$admins->{id}/role-mappings/realm")
+   ->{json}[0]{name}, 'administrator', 'whose administrators need a factor');
+$kc->user('nina', groups => ['/tenants/newco/devops']);
+is(as($kc->token('nina')->{access_token})->{json}{tenant}, 'newco',
+   'who is put into one is in the tenant');
+$kc->must(POST => '/groups/' . $kc->group('/tenants') . '/children',
+          { name => 'theirs' });
+$new_tenant = made('theirs');
+is($new_tenant->{state}, 'failed', "somebody else's group is not taken");
+like($new_tenant->{provisioning}{error}, qr/in Keycloak already/, 'and why');
+ok($kc->group('/tenants/theirs'), 'nor removed');
+my $full = as($tok)->{json}{id};
+Test::Stoa::Feed::sql($t, 'INSERT INTO global_role_bindings (id, "user", role,'
+    . " created_at, updated_at, ver) VALUES ('x$_', '$full', 'r$_', 1, 1, 1)")
+    for 1 .. 256;
+$new_tenant = made('late', admin => $full);
+is($new_tenant->{state}, 'failed', 'a later step is refused');
+is($kc->admin(GET => '/group-by-path/tenants/late')->{status}, 404,
+   'its groups are removed');
+Test::Stoa::Feed::sql($t, 'DELETE FROM global_role_bindings');
+$t->must(POST => '/v1/tenants/late/retry');
+ok((wait_until { $t->must(GET => '/v1/tenants/late')->{state} eq 'active' }
+    20), 'and made again when it is tried again');
+ok($kc->group('/tenants/late/viewer'), 'all of them');
+
 # away
 
 $t->stop('control');

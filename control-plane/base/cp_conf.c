@@ -135,6 +135,15 @@ static const cp_opt_t  cp_opts[] = {
            "file with its secret"),
     cp_opt(keycloak_look_ms, CP_OPT_INT, "3000", 200, 10000, NULL,
            "from one look at them to the next"),
+    cp_opt(keycloak_groups_client_id, CP_OPT_TEXT, "", 0, 200, NULL,
+           "the client by whose service account groups of new tenants are "
+           "made"),
+    cp_opt(keycloak_groups_secret_file, CP_OPT_TEXT, "", 0, 1000, NULL,
+           "file with its secret"),
+    cp_opt(keycloak_groups_path, CP_OPT_TEXT, "/tenants", 1, 200, NULL,
+           "the group below which they are made"),
+    cp_opt(keycloak_admin_role, CP_OPT_TEXT, "administrator", 0, 200, NULL,
+           "the realm's role that the group of tenant-admins gets"),
     cp_opt(outbound_allow, CP_OPT_ALLOW, "none", 0, 0, NULL,
            "addresses beside public ones that tenants may have asked: ranges "
            "such as 10.1.0.0/16, private, loopback"),

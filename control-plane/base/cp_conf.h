@@ -64,6 +64,10 @@ typedef struct {
     const char  *keycloak_client_id;   /* "": no owners of applications     */
     const char  *keycloak_secret_file;
     int64_t      keycloak_look_ms;
+    const char  *keycloak_groups_client_id;   /* "": none are made          */
+    const char  *keycloak_groups_secret_file;
+    const char  *keycloak_groups_path;
+    const char  *keycloak_admin_role;  /* "": none                          */
     stoa_allow_t outbound_allow;       /* beside public addresses           */
     const char  *smtp_url;             /* "" no mail                        */
     const char  *smtp_from;

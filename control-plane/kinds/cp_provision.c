@@ -21,9 +21,11 @@ typedef cp_rc_t (*cp_step_pt)(cp_op_t *op, cp_tx_t *tx, const char *tenant,
 
 typedef struct {
     const char  *name;                 /* the member that asks for it        */
-    cp_step_pt   make;
+    cp_step_pt   make;                 /* NULL: somebody else's              */
     cp_step_pt   undo;
 } cp_step_t;
+
+static const cp_provision_out_t  *cp_provision_groups;
 
 
 static cp_rc_t cp_step_plan(cp_op_t *op, cp_tx_t *tx, const char *tenant,
@@ -49,11 +51,14 @@ const cp_field_t  cp_provision_fields[] = {
       "its first plan, as POST of plans takes it; name: default"),
     F_REF("admin", 0, "user", NULL,
       "the person who becomes its tenant-admin"),
+    BOOL("group", 0, "false",
+         "whether it gets groups in Keycloak, one for each role"),
     F_END
 };
 
 /* In this order; undone in the other. */
 static const cp_step_t  cp_steps[] = {
+    { "group", NULL, NULL },
     { "plan", cp_step_plan, cp_step_plan_undo },
     { "admin", cp_step_admin, cp_step_admin_undo },
     { "invite", cp_step_invite, cp_step_invite_undo },
@@ -68,6 +73,10 @@ cp_provision_ask(const cp_json_t *row, const cp_step_t *s)
     const cp_json_t  *ask;
 
     ask = cp_json_get(cp_json_get(row, "provision"), s->name);
+
+    if (ask && ask->type == CP_JSON_BOOL && !ask->i) {
+        return NULL;
+    }
 
     return ask || s->make != cp_step_invite ? ask : cp_json_get(row, s->name);
 }
@@ -108,6 +117,13 @@ cp_provision_begin(const cp_write_t *w, cp_json_t *after)
     {
         return cp_fault_at(w->op, after, "invite", "needs mail: the options"
                            " smtp_url and public_url");
+    }
+
+    if (cp_json_get(ask, "group") && cp_json_get(ask, "group")->i
+        && !cp_provision_groups->used(w->op->app))
+    {
+        return cp_fault_at(w->op, after, "provision.group", "needs Keycloak:"
+                           " the option keycloak_groups_client_id");
     }
 
     plan = cp_json_get(ask, "plan");
@@ -295,35 +311,59 @@ cp_provision_event(cp_op_t *op, cp_tx_t *tx, const cp_json_t *row,
 }
 
 
-/* The next one that is asked for and not done; after the last it is active. */
+void
+cp_provision_outside(const cp_provision_out_t *out)
+{
+    cp_provision_groups = out;
+}
+
+
+/* The one that is asked for and not done, or the last that is done when they
+ * are undone; NULL: none. */
+static const cp_step_t *
+cp_provision_due(const cp_json_t *row, const cp_json_t *at)
+{
+    const cp_step_t  *s;
+    const cp_json_t  *done;
+
+    done = cp_json_get(at, "done");
+
+    for (s = cp_steps; s->name; s++) {
+        if (cp_json_num(at, "failing", 0)
+            ? done->last && strcmp(s->name, done->last->s) == 0
+            : cp_provision_ask(row, s) && !cp_provision_has(done, s->name))
+        {
+            return s;
+        }
+    }
+
+    return NULL;
+}
+
+
+/* After the last it is active. */
 static cp_rc_t
 cp_provision_step(cp_op_t *op, cp_tx_t *tx, const cp_json_t *row,
     cp_json_t *at)
 {
     cp_rc_t           rc;
-    cp_json_t        *done;
     const cp_step_t  *s;
-    const cp_json_t  *ask;
 
-    done = cp_json_get(at, "done");
+    s = cp_provision_due(row, at);
 
-    for (s = cp_steps; s->name; s++) {
-        ask = cp_provision_ask(row, s);
-
-        if (ask == NULL || cp_provision_has(done, s->name)) {
-            continue;
-        }
-
-        rc = s->make(op, tx, cp_json_str(row, "id"), ask);
-
-        if (rc == CP_OK) {
-            cp_json_push(done, cp_json_string(op->arena, s->name));
-        }
-
-        return rc;
+    if (s == NULL) {
+        return cp_provision_event(op, tx, row, "provisioned");
     }
 
-    return cp_provision_event(op, tx, row, "provisioned");
+    rc = s->make ? s->make(op, tx, cp_json_str(row, "id"),
+                           cp_provision_ask(row, s)) : CP_OK;
+
+    if (rc == CP_OK) {
+        cp_json_push(cp_json_get(at, "done"),
+                     cp_json_string(op->arena, s->name));
+    }
+
+    return rc;
 }
 
 
@@ -343,14 +383,9 @@ cp_provision_undo(cp_op_t *op, cp_tx_t *tx, const cp_json_t *row,
         return cp_provision_event(op, tx, row, "fail");
     }
 
-    rc = CP_OK;
-
-    for (s = cp_steps; s->name; s++) {
-        if (strcmp(s->name, last->s) == 0) {
-            rc = s->undo(op, tx, cp_json_str(row, "id"),
-                         cp_provision_ask(row, s));
-        }
-    }
+    s = cp_provision_due(row, at);
+    rc = s && s->undo ? s->undo(op, tx, cp_json_str(row, "id"),
+                                cp_provision_ask(row, s)) : CP_OK;
 
     if (rc == CP_OK) {
         rest = cp_json_array(op->arena);
@@ -440,6 +475,66 @@ cp_provision_note(cp_op_t *op, const char *id, cp_json_t *at, cp_rc_t why)
 }
 
 
+static cp_rc_t
+cp_provision_load(cp_op_t *op, const char *id, cp_json_t **row)
+{
+    cp_rc_t   rc;
+    cp_tx_t  *tx;
+
+    rc = cp_tx_begin(op->app->db, false, &tx);
+
+    if (rc == CP_OK) {
+        rc = cp_row_load(tx, op->arena, cp_resource_owner(), id, row,
+                         &op->err);
+        cp_tx_rollback(tx);
+    }
+
+    return rc;
+}
+
+
+/* What the next step asks of others. */
+static cp_rc_t
+cp_provision_ahead(cp_app_t *app, const char *id)
+{
+    cp_rc_t           rc;
+    cp_op_t           op;
+    cp_json_t        *row, *at;
+    cp_arena_t       *a;
+    const cp_step_t  *s;
+
+    a = cp_arena_create(CP_PROVISION_ARENA);
+    if (a == NULL) {
+        return CP_ERROR;
+    }
+
+    cp_op_system(&op, app, a, "provisioning");
+    row = NULL;
+    rc = cp_provision_load(&op, id, &row);
+    at = rc == CP_OK && row
+         && strcmp(cp_json_str(row, "state"), "provisioning") == 0
+         ? cp_json_copy(a, cp_json_get(row, "provisioning")) : NULL;
+    s = at && cp_json_num(at, "next_ms", 0) <= cp_time_ms()
+        ? cp_provision_due(row, at) : NULL;
+
+    if (s && s->make == NULL) {
+        rc = (cp_json_num(at, "failing", 0) ? cp_provision_groups->undo
+                                            : cp_provision_groups->make)
+             (&op, id, cp_json_str(row, "name"));
+    }
+
+    if (rc != CP_OK && rc != CP_CONFLICT && at) {
+        cp_log(CP_LOG_WARN, "provisioning", "a step failed tenant:%s: %s", id,
+               op.err.detail ? op.err.detail : "");
+        cp_provision_note(&op, id, at, rc);
+    }
+
+    cp_arena_destroy(a);
+
+    return rc;
+}
+
+
 /* One step of one tenant.  *more: there may be another. */
 static cp_rc_t
 cp_provision_one(cp_app_t *app, const char *id, bool *more)
@@ -452,6 +547,11 @@ cp_provision_one(cp_app_t *app, const char *id, bool *more)
 
     *more = false;
     at = NULL;
+
+    rc = cp_provision_ahead(app, id);
+    if (rc != CP_OK) {
+        return CP_OK;                  /* noted                              */
+    }
 
     a = cp_arena_create(CP_PROVISION_ARENA);
     if (a == NULL) {

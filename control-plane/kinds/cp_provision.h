@@ -22,6 +22,18 @@ cp_rc_t cp_provision_begin(const cp_write_t *w, cp_json_t *after)
 /* From the start again. */
 void cp_provision_again(cp_arena_t *a, cp_json_t *after);
 
+/* A step at somebody else's, which the transaction does not wait for: it is
+ * taken before, so it may be taken twice.  CP_DECLINED: never; CP_ERROR: it is
+ * tried again. */
+typedef struct {
+    bool     (*used)(const cp_app_t *app);
+    cp_rc_t  (*make)(cp_op_t *op, const char *tenant, const char *name);
+    cp_rc_t  (*undo)(cp_op_t *op, const char *tenant, const char *name);
+} cp_provision_out_t;
+
+/* Who makes the groups of `group`; before any thread. */
+void cp_provision_outside(const cp_provision_out_t *out);
+
 cp_rc_t cp_provision_job(cp_app_t *app);
 
 

@@ -55,6 +55,10 @@ const char *cp_oidc_named(cp_arena_t *a, const char *name);
 bool cp_oidc_says(const char *name);
 
 
+/* cp_owner.c: the realm in Keycloak's admin API, beside the issuer's path. */
+const char *cp_owner_base(cp_app_t *app, cp_arena_t *a);
+
+
 /* cp_oidc_bearer.c */
 
 /* Does an Authorization carry a JWT? */
@@ -125,6 +129,8 @@ typedef struct {
     const char  *url;
     const char  *authorization;        /* the header; NULL: none             */
     const char  *form;                 /* application/x-www-form-urlencoded  */
+    const char  *json;                 /* ... or a body of that              */
+    const char  *method;               /* NULL: by what is sent              */
     int64_t      timeout_ms;
     size_t       max;                  /* bytes of the answer                */
 } cp_oidc_ask_t;

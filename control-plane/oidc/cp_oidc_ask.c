@@ -36,19 +36,21 @@ cp_oidc_ask_text(const cp_oidc_ask_t *ask, long *status, stoa_str_t *body)
     error = "out of memory";
 
     if (client) {
-        form.data = ask->form;
-        form.len = ask->form ? strlen(ask->form) : 0;
+        form.data = ask->form ? ask->form : ask->json;
+        form.len = form.data ? strlen(form.data) : 0;
 
         cp_client_header(client, "Accept", "application/json");
         cp_client_header(client, "Authorization", ask->authorization);
 
-        if (ask->form) {
-            cp_client_header(client, "Content-Type",
-                             "application/x-www-form-urlencoded");
+        if (form.data) {
+            cp_client_header(client, "Content-Type", ask->form
+                             ? "application/x-www-form-urlencoded"
+                             : "application/json");
         }
 
-        error = cp_client_send(client, ask->form ? "POST" : "GET",
-                               ask->form ? &form : NULL, ask->timeout_ms,
+        error = cp_client_send(client, ask->method ? ask->method
+                               : form.data ? "POST" : "GET",
+                               form.data ? &form : NULL, ask->timeout_ms,
                                status);
 
         if (b.rc != STOA_OK) {

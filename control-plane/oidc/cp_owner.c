@@ -238,12 +238,11 @@ cp_owner_token(cp_look_t *look)
 }
 
 
-/* The realm in the admin API: another path beside the issuer's. */
-static const char *
-cp_owner_base(cp_look_t *look)
+const char *
+cp_owner_base(cp_app_t *app, cp_arena_t *a)
 {
     const char       *url, *realms;
-    const cp_conf_t  *conf = &look->app->conf;
+    const cp_conf_t  *conf = &app->conf;
 
     if (conf->keycloak_admin_url[0]) {
         return conf->keycloak_admin_url;
@@ -252,7 +251,7 @@ cp_owner_base(cp_look_t *look)
     url = conf->oidc_url[0] ? conf->oidc_url : conf->oidc_issuer;
     realms = strstr(url, "/realms/");
 
-    return realms ? cp_arena_printf(look->arena, "%.*s/admin%s",
+    return realms ? cp_arena_printf(a, "%.*s/admin%s",
                                     (int) (realms - url), url, realms)
                   : NULL;
 }
@@ -459,7 +458,7 @@ cp_owner_job(cp_app_t *app)
     rc = look.arena ? cp_owner_load(&look) : CP_ERROR;
 
     if (rc == CP_OK) {
-        look.base = cp_owner_base(&look);
+        look.base = cp_owner_base(app, look.arena);
         look.error = look.base ? cp_owner_token(&look) : "the issuer is no "
                      "realm of Keycloak's: keycloak_admin_url is needed";
         look.bearer = cp_owner.bearer;

@@ -202,7 +202,7 @@ sub new {
         realm => $o{realm} // 'stoa-' . $$ . '-' . int(rand 1e6),
         ua => HTTP::Tiny->new(timeout => 120, max_redirect => 0) }, $class;
     $self->{secret}{$_} = "secret-of-$_-0123456789"
-        for qw(console portal control broker);
+        for qw(console portal control groups broker);
     $self->import_realm unless exists $o{import} && !$o{import};
     return $self;
 }
@@ -239,7 +239,7 @@ sub control_args {
     my $dir = $self->{t}->dir;
     $yaml =~ s{/etc/stoa/}{$dir/}g;
     spew("$dir/keycloak.secret", $self->{secret}{control}, 0600);
-    spew("$dir/console.secret", $self->{secret}{console}, 0600);
+    spew("$dir/$_.secret", $self->{secret}{$_}, 0600) for qw(console groups);
     return ['--config=' . spew("$dir/stoa-control.yaml", $yaml), @more];
 }
 
