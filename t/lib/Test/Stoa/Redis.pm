@@ -53,7 +53,18 @@ sub kill9 { my ($self) = @_; delete $self->{sock};
 sub stop { my ($self) = @_; delete $self->{sock};
            $self->{t}->stop($self->{name}); return $self }
 
+# (a failover closes connections)
+
 sub cmd {
+    my ($self, @words) = @_;
+    my $old = $self->{sock};
+    my @got = eval { $self->once(@words) };
+    @got = $self->once(@words) if $@ && $old;
+    die $@ if !@got && $@;
+    return wantarray ? @got : $got[0];
+}
+
+sub once {
     my ($self, @words) = @_;
     my $s = $self->{sock} ||= IO::Socket::INET->new(Proto => 'tcp',
         PeerAddr => '127.0.0.1', PeerPort => $self->{port}, Timeout => 5)
@@ -66,7 +77,7 @@ sub cmd {
                      my $v = reply($s); alarm 0; [$v] };
     alarm 0;
     if (!$got) { delete $self->{sock}; die "$self->{name}: no answer\n" }
-    return wantarray && ref $got->[0] ? @{ $got->[0] } : $got->[0];
+    return ref $got->[0] ? @{ $got->[0] } : $got->[0];
 }
 
 sub reply {
