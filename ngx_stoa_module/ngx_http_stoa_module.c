@@ -54,6 +54,7 @@ static const ngx_http_stoa_policy_t  *const ngx_http_stoa_policies[] = {
     &ngx_http_stoa_policy_headers,
     &ngx_http_stoa_policy_identity,
     &ngx_http_stoa_policy_ip,
+    &ngx_http_stoa_policy_json,
     &ngx_http_stoa_policy_key,
     &ngx_http_stoa_policy_locations,
     &ngx_http_stoa_policy_maintenance,
@@ -61,6 +62,7 @@ static const ngx_http_stoa_policy_t  *const ngx_http_stoa_policies[] = {
     &ngx_http_stoa_policy_quota,
     &ngx_http_stoa_policy_rate,
     &ngx_http_stoa_policy_result,
+    &ngx_http_stoa_policy_schema,
     &ngx_http_stoa_policy_shape,
     &ngx_http_stoa_policy_subscription,
     NULL

@@ -107,6 +107,10 @@ cp_openapi_member(cp_arena_t *a, const stoa_rec_field_t *f)
         cp_json_put_int(a, s, "maxLength", f->max);
         break;
 
+    case STOA_REC_T_OBJECT:
+        cp_json_put(a, s, "type", "object");
+        break;
+
     case STOA_REC_T_STRINGS:
     case STOA_REC_T_CIDRS:
     case STOA_REC_T_STRUCTS:

@@ -170,6 +170,7 @@ typedef struct {
     ngx_uint_t                 credential_step; /* where that was            */
 
     unsigned                   origin_allowed:1;
+    unsigned                   content_waiting:1;   /* its body is read    */
     unsigned                   claims:1;        /* of a proxy we believe     */
     unsigned                   foreign:1;       /* a consumer's policies run,
                                                    not its publisher's       */

@@ -73,6 +73,11 @@ struct ngx_http_stoa_edge_s {
     ngx_uint_t  (*answers)(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
                            const ngx_http_stoa_refusal_t *row);
 
+    /* What of the body, which is read, is the call's own; NULL: all of it.
+     * NGX_DECLINED: nothing. */
+    ngx_int_t   (*content)(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+                           ngx_str_t *content);
+
     /* What is sent behind the target's path: ctx->call.rest. */
     ngx_int_t   (*uri)(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx);
 

@@ -2,10 +2,12 @@
  * The registry of policy types, and what their schemas ask of texts.
  */
 
+#include <stdio.h>
 #include <string.h>
 
 #define STOA_POLICY_TABLES
 
+#include "stoa_jschema.h"
 #include "stoa_policy.h"
 
 
@@ -28,10 +30,12 @@ static size_t stoa_policy_host(const char *s, size_t len);
 #include "stoa_policy_credential.h"
 #include "stoa_policy_headers.h"
 #include "stoa_policy_ip.h"
+#include "stoa_policy_json.h"
 #include "stoa_policy_locations.h"
 #include "stoa_policy_maintenance.h"
 #include "stoa_policy_own.h"
 #include "stoa_policy_result.h"
+#include "stoa_policy_schema.h"
 #include "stoa_policy_shape.h"
 #include "stoa_policy_token.h"
 
@@ -53,6 +57,8 @@ static const stoa_policy_type_t *const  stoa_policy_types[] = {
     &stoa_policy_key,
     &stoa_policy_subscription,
     &stoa_policy_token,
+    &stoa_policy_json,
+    &stoa_policy_schema,
     &stoa_policy_cost,
     &stoa_policy_concurrency,
     &stoa_policy_rate,

@@ -138,6 +138,7 @@ int stoa_policy_var(const char *s, size_t len, size_t *at, size_t *n);
 
 #define STOA_C_ENUM       uint8_t
 #define STOA_C_STRING     stoa_ref_t
+#define STOA_C_OBJECT     stoa_ref_t
 #define STOA_C_STRINGS    stoa_vec_t
 #define STOA_C_STRUCTS    stoa_vec_t
 #define STOA_C_CIDRS      stoa_vec_t

@@ -1,4 +1,3 @@
-
 /*
  * MCP: the steps of a request to /mcp/<tenant>[/<server>], and the methods
  * that the gateway answers by itself.
@@ -147,6 +146,7 @@ const ngx_http_stoa_edge_t  ngx_http_stoa_mcp_edge = {
     .enter = ngx_http_stoa_mcp_enter,
     .error = ngx_http_stoa_mcp_error,
     .answers = ngx_http_stoa_mcp_answers,
+    .content = ngx_http_stoa_mcp_content,
     .header_dropped = ngx_http_stoa_mcp_header_dropped,
     .headers_add = ngx_http_stoa_mcp_headers_add,
     .again = ngx_http_stoa_mcp_judge_login,

@@ -256,7 +256,6 @@ struct ngx_http_stoa_mcp_s {
     ngx_uint_t                    out_status;
 
     unsigned                      has_server:1;
-    unsigned                      body_waiting:1;
     unsigned                      scanned:1;
     unsigned                      modern:1;
     unsigned                      serves_modern:1;  /* every upstream, when */
@@ -287,9 +286,10 @@ ngx_int_t ngx_http_stoa_mcp_negotiate(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 ngx_int_t ngx_http_stoa_mcp_read_body(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
+ngx_int_t ngx_http_stoa_mcp_content(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_str_t *content);
 ngx_int_t ngx_http_stoa_mcp_scan(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
-/* Decides the era and checks all that the era demands. */
 ngx_int_t ngx_http_stoa_mcp_era(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 

@@ -8,6 +8,7 @@
 
 #include "ngx_http_stoa_mcp.h"
 #include "ngx_http_stoa_policy.h"
+#include "ngx_http_stoa_content.h"
 #include "ngx_http_stoa_header.h"
 
 
@@ -17,9 +18,6 @@ static void ngx_http_stoa_mcp_accept(ngx_http_stoa_mcp_headers_t *hs,
     ngx_str_t *value);
 static ngx_int_t ngx_http_stoa_mcp_origin(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
-static void ngx_http_stoa_mcp_body_handler(ngx_http_request_t *r);
-static ngx_int_t ngx_http_stoa_mcp_gather(ngx_http_request_t *r,
-    ngx_str_t *body);
 static ngx_uint_t ngx_http_stoa_mcp_era_meta(const stoa_json_val_t *v);
 static ngx_int_t ngx_http_stoa_mcp_era_modern(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
@@ -243,30 +241,15 @@ ngx_http_stoa_mcp_read_body(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
             return rc;
         }
 
-        r->request_body_in_single_buf = 1;
+        rc = ngx_http_stoa_content_read(r, ctx);
 
-        rc = ngx_http_read_client_request_body(r,
-                                              ngx_http_stoa_mcp_body_handler);
-
-        if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
+        if (rc != NGX_OK) {
             return rc;
         }
-
-        /* the phases hold the request, as they do with every step */
-
-        ngx_http_finalize_request(r, NGX_DONE);
-
-        if (rc == NGX_AGAIN) {
-            mcp->body_waiting = 1;
-            return NGX_AGAIN;
-        }
-
-        /* read at once: nginx has left the handlers of a wait behind */
-
-        r->write_event_handler = ngx_http_core_run_phases;
     }
 
-    rc = ngx_http_stoa_mcp_gather(r, &mcp->body);
+    rc = ngx_http_stoa_content_gather(r, STOA_JSONRPC_BODY_MAX,
+                                      &mcp->body);
 
     if (rc == NGX_DECLINED) {
         return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_BODY_TOO_LARGE,
@@ -280,106 +263,6 @@ ngx_http_stoa_mcp_read_body(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     /* for the api's own maximum: HTTP/2 need not have said it */
 
     r->headers_in.content_length_n = mcp->body.len;
-
-    return NGX_OK;
-}
-
-
-static void
-ngx_http_stoa_mcp_body_handler(ngx_http_request_t *r)
-{
-    ngx_http_stoa_ctx_t  *ctx;
-
-    r->preserve_body = 1;
-
-    ctx = ngx_http_stoa_ctx(r);
-
-    if (ctx && ctx->call.mcp && ctx->call.mcp->body_waiting) {
-        ctx->call.mcp->body_waiting = 0;
-
-        r->write_event_handler = ngx_http_core_run_phases;
-        ngx_http_core_run_phases(r);
-    }
-}
-
-
-/* The whole body as one piece of memory, also what nginx put into a file;
- * request_body->bufs then is that piece.  NGX_DECLINED: too large. */
-
-static ngx_int_t
-ngx_http_stoa_mcp_gather(ngx_http_request_t *r, ngx_str_t *body)
-{
-    u_char       *p;
-    size_t        len;
-    ssize_t       n;
-    ngx_buf_t    *b;
-    ngx_chain_t  *cl;
-
-    ngx_str_null(body);
-
-    if (r->request_body == NULL || r->request_body->bufs == NULL) {
-        return NGX_OK;
-    }
-
-    cl = r->request_body->bufs;
-
-    if (cl->next == NULL && !cl->buf->in_file) {
-        body->data = cl->buf->pos;
-        body->len = cl->buf->last - cl->buf->pos;
-        return body->len > STOA_JSONRPC_BODY_MAX ? NGX_DECLINED : NGX_OK;
-    }
-
-    len = 0;
-
-    for ( /* void */ ; cl; cl = cl->next) {
-        len += ngx_buf_size(cl->buf);
-
-        if (len > STOA_JSONRPC_BODY_MAX) {
-            return NGX_DECLINED;
-        }
-    }
-
-    b = ngx_create_temp_buf(r->pool, len + 1);
-    if (b == NULL) {
-        return NGX_ERROR;
-    }
-
-    p = b->pos;
-
-    for (cl = r->request_body->bufs; cl; cl = cl->next) {
-
-        if (ngx_buf_size(cl->buf) == 0) {
-            continue;                      /* HTTP/2 ends with an empty one */
-        }
-
-        if (!cl->buf->in_file) {
-            p = ngx_cpymem(p, cl->buf->pos, cl->buf->last - cl->buf->pos);
-            continue;
-        }
-
-        n = ngx_read_file(cl->buf->file, p, (size_t) ngx_buf_size(cl->buf),
-                          cl->buf->file_pos);
-
-        if (n != (ssize_t) ngx_buf_size(cl->buf)) {
-            return NGX_ERROR;
-        }
-
-        p += n;
-    }
-
-    b->last = p;
-
-    cl = ngx_alloc_chain_link(r->pool);
-    if (cl == NULL) {
-        return NGX_ERROR;
-    }
-
-    cl->buf = b;
-    cl->next = NULL;
-    r->request_body->bufs = cl;
-
-    body->data = b->pos;
-    body->len = len;
 
     return NGX_OK;
 }
@@ -717,4 +600,28 @@ ngx_http_stoa_mcp_header_equal(ngx_http_request_t *r, ngx_table_elt_t *h,
     }
 
     return stoa_json_eq(v, dst, len) ? NGX_OK : NGX_DECLINED;
+}
+
+
+/* Of a tool its arguments; what else is called has none. */
+
+ngx_int_t
+ngx_http_stoa_mcp_content(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    ngx_str_t *content)
+{
+    stoa_json_val_t  *arguments;
+
+    if (ctx->call.mcp->msg.method != STOA_MCP_TOOLS_CALL) {
+        return NGX_DECLINED;
+    }
+
+    arguments = &ctx->call.mcp->msg.arguments;
+    ngx_str_set(content, "{}");
+
+    if (arguments->start) {
+        content->data = (u_char *) arguments->start;
+        content->len = arguments->end - arguments->start;
+    }
+
+    return NGX_OK;
 }

@@ -74,10 +74,12 @@ extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_cost;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_credential;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_headers;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_ip;
+extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_json;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_locations;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_maintenance;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_publisher;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_result;
+extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_schema;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_shape;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_token;
 
@@ -97,6 +99,23 @@ typedef enum {
 ngx_uint_t ngx_http_stoa_policy_approval_rules(const void *rec,
     const stoa_vec_t *policies);
 ngx_uint_t ngx_http_stoa_policy_approval_ruled(ngx_http_stoa_ctx_t *ctx);
+
+
+/* ---- ngx_http_stoa_policy_content.c ------------------------------------- */
+
+/* The body, of max bytes at most, for a policy of a turn that may wait; with
+ * others one that is no JSON by its type is not read.  NGX_DECLINED: there is
+ * nothing to judge; NGX_AGAIN, a status. */
+ngx_int_t ngx_http_stoa_policy_content(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a, size_t max,
+    ngx_uint_t others, ngx_str_t *body);
+/* What of it is the call's own, as the edge's content(). */
+ngx_int_t ngx_http_stoa_policy_content_own(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_str_t *body);
+/* Refuses by the first of its rows, and says what is wrong. */
+ngx_int_t ngx_http_stoa_policy_refuse_error(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a,
+    const stoa_err_t *err);
 
 
 /* ---- ngx_http_stoa_policy_ip.c ------------------------------------------ */

@@ -15,6 +15,8 @@
 
 #include "stoa_gcra.h"
 #include "stoa_jsonrpc.h"
+#include "stoa_json_limits.h"
+#include "stoa_jschema.h"
 #include "stoa_key.h"
 #include "stoa_rec.h"
 
@@ -164,6 +166,72 @@ ranges_fill(void)
 }
 
 
+/* What an order may look like: a kilobyte of it. */
+
+#define LINE  "{\"type\":\"object\",\"required\":[\"sku\",\"n\"],"            \
+              "\"additionalProperties\":false,\"properties\":{\"sku\":{"    \
+              "\"type\":\"string\",\"pattern\":\"^[A-Z]{2}-[0-9]+$\"},"     \
+              "\"n\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":99},"  \
+              "\"price\":{\"type\":\"number\"},\"unit\":{\"enum\":[\"kg\","  \
+              "\"m\",\"pc\"]}}}"
+#define ORDER  "{\"type\":\"object\",\"required\":[\"id\",\"lines\"],"        \
+               "\"properties\":{\"id\":{\"type\":\"string\",\"maxLength\":"  \
+               "32},\"lines\":{\"type\":\"array\",\"items\":" LINE "}}}"
+
+static char        order[2000];
+static size_t      order_len;
+static stoa_buf_t  schema;
+
+static void
+bench_schema(void)
+{
+    stoa_err_t       err;
+    stoa_json_val_t  root;
+
+    sink += stoa_json_plain(order, order_len, NULL, NULL, &root);
+    sink += (uint64_t) stoa_jschema_judge(schema.data, &root, &err);
+}
+
+static void
+bench_limits(void)
+{
+    stoa_err_t                       err;
+    stoa_json_val_t                  root;
+    static const stoa_json_limits_t  max = { 10, 100, 100, 64, 64, 20 };
+
+    sink += (uint64_t) stoa_json_limits(order, order_len, &max, &root, &err);
+}
+
+static void
+order_fill(void)
+{
+    unsigned    i;
+    stoa_err_t  err;
+
+    order_len = (size_t) snprintf(order, sizeof(order),
+                                  "{\"id\":\"0123456789\",\"lines\":[");
+
+    for (i = 0; order_len < 970; i++) {
+        order_len += (size_t) snprintf(order + order_len,
+                                       sizeof(order) - order_len,
+                                       "%s{\"sku\":\"AB-%u\",\"n\":%u,"
+                                       "\"price\":12.50,\"unit\":\"pc\"}",
+                                       i ? "," : "", 10000 + i, i + 1);
+    }
+
+    order_len += (size_t) snprintf(order + order_len,
+                                   sizeof(order) - order_len, "]}");
+
+    stoa_buf_init(&schema, STOA_JSCHEMA_BLOCK);
+
+    if (stoa_jschema_compile(ORDER, sizeof(ORDER) - 1, &schema, &err)
+        != STOA_OK)
+    {
+        printf("%s %s\n", err.field, err.text);
+    }
+}
+
+
 static void
 bench_encode(void)
 {
@@ -193,6 +261,8 @@ static const struct {
     { "path_match", bench_match },
     { "cidrs_match, 1 range", bench_ranges_one },
     { "cidrs_match, 100,000 ranges", bench_ranges_most },
+    { "json_limits, 1 KB", bench_limits },
+    { "json_plain and jschema_judge, 1 KB", bench_schema },
     { "rec_encode credential", bench_encode },
 };
 
@@ -269,6 +339,7 @@ prepare(void)
                               "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345");
     stoa_buf_init(&rec, STOA_RECORD_MAX);
     ranges_fill();
+    order_fill();
 }
 
 
@@ -289,6 +360,7 @@ main(int argc, char **argv)
     }
 
     stoa_buf_free(&rec);
+    stoa_buf_free(&schema);
 
     return 0;
 }

@@ -62,6 +62,18 @@ my %case = (
         request => { headers => { 'X-Long' => 'x' x 301 } },
         refuses => [431, 'headers_denied'], mcp => 'server',
     },
+    'json-limits' => {                         # t/policy/content.t
+        config => { max_depth => 3 },
+        request => { body => '[[[[1]]]]', headers => {
+            'Content-Type' => 'application/json' } },
+        refuses => [400, 'json_denied'],
+    },
+    'json-schema' => {                         # t/policy/content.t
+        config => { schema => { type => 'object' } },
+        request => { body => '[1]', headers => {
+            'Content-Type' => 'application/json' } },
+        refuses => [400, 'schema_mismatch'],
+    },
     headers => {
         config => { response_set => [{ name => 'X-Set', value => 'by-policy' }],
                     request_set => [{ name => 'X-Up', value => '${api}' }] },

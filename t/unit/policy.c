@@ -105,6 +105,13 @@ static const struct {
     { "request-shape", "{\"content_types\":[\"text\"]}",
       "content_types[0]", NULL },
 
+    { "json-limits", "{}", NULL, NULL },
+    { "json-limits", "{\"max_depth\":65}", "max_depth", NULL },
+    { "json-schema", "{}", "schema", "is missing" },
+    { "json-schema", "{\"schema\":{}}", NULL, NULL },
+    { "json-schema", "{\"schema\":true}", "schema", "must be an object" },
+    { "json-schema", "{\"schema\":{\"type\":\"x\"}}", "schema.type", NULL },
+
     { "body-limit", "{\"max_bytes\":1}", NULL, NULL },
     { "body-limit", "{}", "max_bytes", "is missing" },
     { "body-limit", "{\"max_bytes\":0}", "max_bytes", NULL },

@@ -1,0 +1,116 @@
+/*
+ * What a schema is compiled to.  Private to stoa_jschema*.c.
+ */
+
+#ifndef STOA_JSCHEMA_NODE_H
+#define STOA_JSCHEMA_NODE_H
+
+
+#include "stoa_jschema.h"
+
+
+#define STOA_JSCHEMA_INTEGER  0x80       /* of types: a number that is whole */
+#define STOA_JSCHEMA_ALL      0x7f       /* a bit for each stoa_json_type_e  */
+
+
+/* Words of the block; what they are is said at each. */
+
+typedef struct { uint32_t at; uint32_t n; } stoa_jschema_list_t;
+
+typedef struct {
+    bool      set;
+    bool      fits;                      /* i is it                          */
+    int64_t   i;
+    double    d;
+} stoa_jschema_number_t;
+
+/* Of others: their index + 1, 0 for none. */
+
+typedef struct {
+    uint32_t               types;
+    uint32_t               ref;
+    stoa_jschema_list_t    names;        /* name, length, node, required     */
+    uint32_t               required;     /* how many of them                 */
+    uint32_t               additional;
+    stoa_jschema_list_t    patterns;     /* program, node                    */
+    uint32_t               property_names;
+    uint32_t               items;
+    uint32_t               contains;
+    stoa_jschema_list_t    prefix;       /* nodes, here and below            */
+    stoa_jschema_list_t    all, any, one;
+    uint32_t               not, when, then, otherwise;
+    stoa_jschema_list_t    values;       /* of enum: text, length            */
+    bool                   has_values;
+    bool                   unique;
+    uint32_t               pattern;      /* program + 1                      */
+    uint32_t               min_length, max_length;
+    uint32_t               min_items, max_items;
+    uint32_t               min_members, max_members;
+    uint32_t               min_contains, max_contains;
+    int64_t                multiple;     /* 0: any                           */
+    stoa_jschema_number_t  min, max, above, below;
+} stoa_jschema_node_t;
+
+/* Then: nodes, words, programs, the text. */
+
+typedef struct {
+    uint32_t  words, programs, text;     /* where they begin                 */
+    uint32_t  nnodes;
+} stoa_jschema_head_t;
+
+
+/* One compiling. */
+
+typedef struct {
+    const char       *json;
+    stoa_json_val_t   root;
+    stoa_err_t       *err;
+    stoa_buf_t        nodes;
+    stoa_buf_t        words;
+    stoa_buf_t        programs;
+    const char       *starts[STOA_JSCHEMA_NODES];  /* of the nodes' texts   */
+    uint8_t           state[STOA_JSCHEMA_NODES];
+    uint32_t          n;
+    size_t            path_len;
+    char              path[STOA_ERR_FIELD_MAX];
+} stoa_jschema_make_t;
+
+/* Where in the value it is: a name, or the index of an item. */
+
+typedef struct {
+    const stoa_json_val_t  *key;         /* NULL: an item                    */
+    uint32_t                index;
+} stoa_jschema_step_t;
+
+
+#define stoa_jschema_at(m, node)                                              \
+    ((stoa_jschema_node_t *) (m)->nodes.data + (node))
+
+/* Appends words; *list is where they are. */
+stoa_rc_t stoa_jschema_words(stoa_jschema_make_t *m,
+    stoa_jschema_list_t *list, const uint32_t *words, uint32_t n)
+    STOA_MUST_CHECK;
+stoa_rc_t stoa_jschema_name(stoa_jschema_make_t *m, uint32_t node,
+    const stoa_json_val_t *name, uint32_t child, bool required)
+    STOA_MUST_CHECK;
+stoa_rc_t stoa_jschema_program(stoa_jschema_make_t *m,
+    const stoa_json_val_t *val, uint32_t *program) STOA_MUST_CHECK;
+stoa_rc_t stoa_jschema_pointer(stoa_jschema_make_t *m,
+    const stoa_json_val_t *ref, stoa_json_val_t *at) STOA_MUST_CHECK;
+stoa_rc_t stoa_jschema_circles(stoa_jschema_make_t *m, uint32_t node)
+    STOA_MUST_CHECK;
+stoa_rc_t stoa_jschema_wrong(stoa_jschema_make_t *m, const char *text);
+/* Goes into a member; the length to go back to. */
+size_t stoa_jschema_enter(stoa_jschema_make_t *m, const char *name,
+    size_t len);
+
+/* As "items[3].id". */
+void stoa_jschema_place(const stoa_jschema_step_t *path, unsigned n,
+    char *text, size_t size);
+
+/* false: it is too long to be judged. */
+bool stoa_jschema_number(const stoa_json_val_t *val,
+    stoa_jschema_number_t *n);
+
+
+#endif /* STOA_JSCHEMA_NODE_H */

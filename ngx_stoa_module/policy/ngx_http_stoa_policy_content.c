@@ -1,0 +1,178 @@
+/*
+ * The body of a call, for policies that judge what is in it: read once, for
+ * all of them.
+ *
+ * Process: workers.  Lifetime: r->pool.
+ */
+
+#include "ngx_http_stoa_policy.h"
+#include "ngx_http_stoa_content.h"
+#include "ngx_http_stoa_edge.h"
+#include "ngx_http_stoa_header.h"
+#include "core/stoa_media.h"
+
+
+static ngx_int_t ngx_http_stoa_policy_content_type(ngx_http_request_t *r,
+    ngx_str_t *detail);
+static ngx_uint_t ngx_http_stoa_policy_content_json(ngx_http_request_t *r);
+
+
+/* A shadow changes nothing: what it cannot be sure to read is not read. */
+
+ngx_int_t
+ngx_http_stoa_policy_content(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    const ngx_http_stoa_attached_t *a, size_t max, ngx_uint_t others,
+    ngx_str_t *body)
+{
+    ngx_int_t  rc;
+    ngx_str_t  detail;
+
+    ngx_str_null(body);
+
+    if (others && !ngx_http_stoa_policy_content_json(r)) {
+        return NGX_DECLINED;
+    }
+
+    if (r->request_body == NULL) {
+
+        if (a->shadow && (r->headers_in.content_length_n < 0
+                          || r->headers_in.content_length_n > (off_t) max))
+        {
+            return r->headers_in.content_length_n < 0
+                   ? NGX_DECLINED
+                   : ngx_http_stoa_policy_refuse(r, ctx, a,
+                                         NGX_HTTP_STOA_REFUSE_BODY_TOO_LARGE);
+        }
+
+        rc = a->shadow ? NGX_OK : ngx_http_stoa_policy_body_limit(r, max);
+
+        if (rc == NGX_OK) {
+            rc = ngx_http_stoa_content_read(r, ctx);
+        }
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    }
+
+    rc = ngx_http_stoa_content_gather(r, max, body);
+
+    if (rc == NGX_DECLINED) {
+        rc = ngx_http_stoa_policy_refuse(r, ctx, a,
+                                         NGX_HTTP_STOA_REFUSE_BODY_TOO_LARGE);
+
+        return rc == NGX_OK ? NGX_DECLINED : rc;
+    }
+
+    if (rc != NGX_OK || body->len == 0
+        || ngx_http_stoa_policy_content_type(r, &detail) == NGX_OK)
+    {
+        return rc;
+    }
+
+    rc = ngx_http_stoa_policy_refuse_text(r, ctx, a, a->refusal, &detail);
+
+    return rc == NGX_OK ? NGX_DECLINED : rc;
+}
+
+
+ngx_int_t
+ngx_http_stoa_policy_content_own(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_str_t *body)
+{
+    return ctx->call.edge->content ? ctx->call.edge->content(r, ctx, body)
+                                   : NGX_OK;
+}
+
+
+/* In words of what was read. */
+
+ngx_int_t
+ngx_http_stoa_policy_refuse_error(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a,
+    const stoa_err_t *err)
+{
+    u_char     *p;
+    ngx_str_t   detail;
+
+    detail.data = ngx_pnalloc(r->pool, sizeof(stoa_err_t) + 64);
+    if (detail.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = ngx_sprintf(detail.data, "The body: %s%s%s", err->field,
+                    err->field[0] ? " " : "", err->text);
+
+    if (err->line) {
+        p = ngx_sprintf(p, ", at byte %uz", err->offset);
+    }
+
+    detail.len = p - detail.data;
+
+    return ngx_http_stoa_policy_refuse_text(r, ctx, a, a->refusal, &detail);
+}
+
+
+/* What is judged has to be what others read. */
+
+static ngx_int_t
+ngx_http_stoa_policy_content_type(ngx_http_request_t *r, ngx_str_t *detail)
+{
+    ngx_table_elt_t              *h;
+    ngx_http_stoa_header_walk_t   w;
+
+    for (h = ngx_http_stoa_header_first(&w, &r->headers_in.headers.part);
+         h;
+         h = ngx_http_stoa_header_next(&w))
+    {
+        if (ngx_http_stoa_header_is(h, "content-encoding")
+            && !stoa_media_plain((char *) h->value.data, h->value.len))
+        {
+            ngx_str_set(detail, "The body is encoded, and cannot be judged.");
+            return NGX_ERROR;
+        }
+
+        if (ngx_http_stoa_header_is(h, "content-type")
+            && !stoa_media_utf8((char *) h->value.data, h->value.len))
+        {
+            ngx_str_set(detail, "The Content-Type does not say how to read "
+                                "the body: it has to be UTF-8.");
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/* Does a Content-Type of the request say so?  Of several one is enough. */
+
+static ngx_uint_t
+ngx_http_stoa_policy_content_json(ngx_http_request_t *r)
+{
+    size_t                        len;
+    ngx_table_elt_t              *h;
+    ngx_http_stoa_header_walk_t   w;
+
+    for (h = ngx_http_stoa_header_first(&w, &r->headers_in.headers.part);
+         h;
+         h = ngx_http_stoa_header_next(&w))
+    {
+        if (!ngx_http_stoa_header_is(h, "content-type")) {
+            continue;
+        }
+
+        for (len = 0; len < h->value.len && h->value.data[len] != ';'
+             && h->value.data[len] != ' ' && h->value.data[len] != '\t';
+             len++)
+        { /* void */ }
+
+        if (len > 4 && ngx_strncasecmp(h->value.data + len - 4,
+                                       (u_char *) "json", 4) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
