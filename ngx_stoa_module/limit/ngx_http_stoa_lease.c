@@ -10,6 +10,7 @@
 
 #define LEASE_SEED      0x73746f616c656173ULL
 #define LEASE_SEED_2    0x73746f616c656132ULL
+#define LEASE_MIX       0x9e3779b97f4a7c15ULL
 #define LEASE_TURN      1                       /* ms, while calls wait      */
 #define LEASE_RATE_TTL  2000
 
@@ -43,7 +44,10 @@ typedef struct {
 
 static ngx_int_t ngx_http_stoa_lease_decide(ngx_http_stoa_lease_t *l);
 static ngx_int_t ngx_http_stoa_lease_pools(ngx_http_stoa_lease_t *l,
-    const stoa_id_t *ids);
+    const ngx_http_stoa_lease_key_t *key);
+static void ngx_http_stoa_lease_name(ngx_http_stoa_lease_t *l,
+    ngx_http_stoa_pool_t *pool, const ngx_http_stoa_lease_key_t *key,
+    ngx_uint_t which);
 static void ngx_http_stoa_lease_figures(ngx_http_stoa_lease_t *l,
     ngx_uint_t i);
 static ngx_int_t ngx_http_stoa_lease_short(ngx_http_stoa_lease_t *l,
@@ -103,7 +107,8 @@ ngx_http_stoa_lease_stop(void)
 /* ---- taking ------------------------------------------------------------ */
 
 ngx_int_t
-ngx_http_stoa_lease_take(ngx_http_stoa_ctx_t *ctx, const stoa_id_t *ids,
+ngx_http_stoa_lease_take(ngx_http_stoa_ctx_t *ctx,
+    const ngx_http_stoa_lease_key_t *key,
     const ngx_http_stoa_budget_t *budgets, ngx_uint_t nbudgets, uint64_t n,
     ngx_uint_t failure, ngx_http_stoa_verdict_t *v,
     ngx_http_stoa_left_t *left)
@@ -112,8 +117,8 @@ ngx_http_stoa_lease_take(ngx_http_stoa_ctx_t *ctx, const stoa_id_t *ids,
     ngx_http_stoa_lease_t        l;
     ngx_http_stoa_lease_call_t  *call;
 
-    ngx_memzero(&l, sizeof(ngx_http_stoa_lease_t));
     ngx_memzero(v, sizeof(ngx_http_stoa_verdict_t));
+    ngx_memzero(l.skip, sizeof(l.skip));
 
     l.mcf = ngx_http_get_module_main_conf(ctx->request, ngx_http_stoa_module);
     l.ctx = ctx;
@@ -124,7 +129,7 @@ ngx_http_stoa_lease_take(ngx_http_stoa_ctx_t *ctx, const stoa_id_t *ids,
     l.failure = failure;
     l.v = v;
 
-    if (ngx_http_stoa_lease_pools(&l, ids) != NGX_OK) {
+    if (ngx_http_stoa_lease_pools(&l, key) != NGX_OK) {
         ngx_http_stoa_count(lease_full, 1);
         return NGX_DECLINED;
     }
@@ -173,29 +178,20 @@ ngx_http_stoa_lease_decide(ngx_http_stoa_lease_t *l)
 
 
 static ngx_int_t
-ngx_http_stoa_lease_pools(ngx_http_stoa_lease_t *l, const stoa_id_t *ids)
+ngx_http_stoa_lease_pools(ngx_http_stoa_lease_t *l,
+    const ngx_http_stoa_lease_key_t *key)
 {
     uint64_t                     tag, waited;
     ngx_uint_t                   i;
     ngx_http_stoa_pool_t        *pool;
     ngx_http_stoa_lease_call_t  *call;
 
-    struct {
-        stoa_id_t                ids[2];
-        uint64_t                 which;
-        uint64_t                 group;
-    } key;
-
     call = l->ctx->call.lease;
     waited = call && call->until;
 
-    ngx_memzero(&key, sizeof(key));
-    ngx_memcpy(key.ids, ids, sizeof(key.ids));
-
     for (i = 0; i < l->nbudgets; i++) {
-        key.which = l->budgets[i].which;
-        tag = stoa_hash64(&key, offsetof(__typeof__(key), group), LEASE_SEED);
-        pool = ngx_http_stoa_pool_get(tag ? tag : 1, l->now);
+        tag = (key->key + l->budgets[i].which) * LEASE_MIX | 1;
+        pool = ngx_http_stoa_pool_get(tag, l->now);
 
         if (pool == NULL) {
             return NGX_DECLINED;
@@ -204,10 +200,7 @@ ngx_http_stoa_lease_pools(ngx_http_stoa_lease_t *l, const stoa_id_t *ids)
         l->pool[i] = pool;
 
         if (pool->name[1] == 0) {
-            key.group = stoa_hash64(l->mcf->group.data, l->mcf->group.len, 1);
-            pool->which = (uint32_t) key.which;
-            pool->name[0] = stoa_hash64(&key, sizeof(key), LEASE_SEED);
-            pool->name[1] = stoa_hash64(&key, sizeof(key), LEASE_SEED_2) | 1;
+            ngx_http_stoa_lease_name(l, pool, key, l->budgets[i].which);
         }
 
         if (pool->limit != l->budgets[i].limit
@@ -229,6 +222,29 @@ ngx_http_stoa_lease_pools(ngx_http_stoa_lease_t *l, const stoa_id_t *ids)
     }
 
     return NGX_OK;
+}
+
+
+/* What it is called in Redis. */
+
+static void
+ngx_http_stoa_lease_name(ngx_http_stoa_lease_t *l, ngx_http_stoa_pool_t *pool,
+    const ngx_http_stoa_lease_key_t *key, ngx_uint_t which)
+{
+    struct {
+        stoa_id_t  ids[2];
+        uint64_t   which;
+        uint64_t   group;
+    } name;
+
+    ngx_memzero(&name, sizeof(name));
+    ngx_memcpy(name.ids, key->ids, sizeof(name.ids));
+    name.which = which;
+    name.group = stoa_hash64(l->mcf->group.data, l->mcf->group.len, 1);
+
+    pool->which = (uint32_t) which;
+    pool->name[0] = stoa_hash64(&name, sizeof(name), LEASE_SEED);
+    pool->name[1] = stoa_hash64(&name, sizeof(name), LEASE_SEED_2) | 1;
 }
 
 
@@ -423,7 +439,7 @@ ngx_http_stoa_lease_verdict(ngx_http_stoa_lease_t *l, ngx_uint_t i,
                       / 1000000;
 
     } else {
-        wall = (int64_t) ngx_http_stoa_wall_ms();
+        wall = ngx_http_stoa_now_ms();
         v->reset_ms = pool->pe > wall ? pool->pe - wall : 0;
     }
 

@@ -27,13 +27,22 @@ typedef struct {
 } ngx_http_stoa_budget_t;
 
 
-/* n of each budget of the key that ids are, or of none.  NGX_OK, NGX_BUSY (v
+/* Whose: the ids for Redis, their hash for this node. */
+
+typedef struct {
+    stoa_id_t   ids[2];
+    uint64_t    key;
+} ngx_http_stoa_lease_key_t;
+
+
+/* n of each budget of the key, or of none.  NGX_OK, NGX_BUSY (v
  * says which refuses), NGX_AGAIN: it waits; NGX_ERROR: nobody knows;
  * NGX_DECLINED: there is no place to count, it is for this node alone. */
 ngx_int_t ngx_http_stoa_lease_take(ngx_http_stoa_ctx_t *ctx,
-    const stoa_id_t *ids, const ngx_http_stoa_budget_t *budgets,
-    ngx_uint_t nbudgets, uint64_t n, ngx_uint_t failure,
-    ngx_http_stoa_verdict_t *v, ngx_http_stoa_left_t *left);
+    const ngx_http_stoa_lease_key_t *key,
+    const ngx_http_stoa_budget_t *budgets, ngx_uint_t nbudgets,
+    uint64_t n, ngx_uint_t failure, ngx_http_stoa_verdict_t *v,
+    ngx_http_stoa_left_t *left);
 /* Gives back what the call took of a rate; it is lost if Redis has heard of it
  * already. */
 void ngx_http_stoa_lease_return(ngx_http_stoa_ctx_t *ctx, uint64_t n);

@@ -619,13 +619,14 @@ ngx_http_stoa_limits_shared(ngx_http_stoa_ctx_t *ctx,
     const ngx_http_stoa_attached_t *a, const ngx_http_stoa_budget_t *budgets,
     ngx_uint_t n, ngx_http_stoa_verdict_t *v, ngx_http_stoa_left_t *left)
 {
-    stoa_id_t               ids[2];
-    const stoa_rec_plan_t  *plan;
+    const stoa_rec_plan_t      *plan;
+    ngx_http_stoa_lease_key_t   key;
 
     plan = a->rec;
-    ngx_http_stoa_limits_ids(ctx, plan, ids);
+    ngx_http_stoa_limits_ids(ctx, plan, key.ids);
+    key.key = ngx_http_stoa_limits_key(ctx, plan);
 
-    v->rc = ngx_http_stoa_lease_take(ctx, ids, budgets, n,
+    v->rc = ngx_http_stoa_lease_take(ctx, &key, budgets, n,
                                      ngx_http_stoa_limits_cost(ctx),
                                      plan->on_store_failure, v, left);
     return v->rc;

@@ -37,7 +37,8 @@ $| = 1;
 my $t = Test::Stoa->new;
 
 print STDERR "starting: control plane, upstreams, gateways\n";
-my $bench = Test::Stoa::Bench->new($t);
+my $bench = Test::Stoa::Bench->new($t, shared =>
+    -x '/usr/bin/redis-server');
 my @rows = ($bench->rows, $bench->protect, $bench->haproxy, $bench->envoy);
 @rows = grep { $_->{name} =~ /$o{only}/ || needed($_->{name}) } @rows
     if $o{only};

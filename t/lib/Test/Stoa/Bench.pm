@@ -5,6 +5,7 @@ package Test::Stoa::Bench;
 # compared.
 #
 #   my $b = Test::Stoa::Bench->new($t);
+#   Test::Stoa::Bench->new($t, shared => 1)   one more, with a Redis
 #   $b->rows;      # { name, proc, path, method, headers, body, base, want }
 #
 # base names the row that a row is compared with.
@@ -16,6 +17,7 @@ use Test::Stoa::Token;
 use Test::Stoa;
 use Test::Stoa::MCP;
 use Test::Stoa::Demo;
+use Test::Stoa::Redis;
 
 my $NS = 'io.modelcontextprotocol';
 
@@ -40,11 +42,19 @@ sub new {
     $self->upstreams;
     $t->gateway(server => '', level => 'error', location => $o{location},
         http => "keepalive_requests 100000000;\naccess_log off;\n");
+    if ($o{shared}) {
+        $self->{redis} = Test::Stoa::Redis->new($t, 'redis');
+        $t->gateway(name => 'shared', server => '', level => 'error',
+            location => $o{location}, http => "stoa_redis "
+            . $self->{redis}->address . " timeout=1s;\n"
+            . "keepalive_requests 100000000;\naccess_log off;\n");
+    }
     $self->{key} = { map { $_ => $t->key('acme', $_) } qw(app heavy) };
     $self->{large} = $t->key('large', 'app');
     $self->{across} = $t->key('modern', 'app');
     $self->{back} = $t->key('legacy', 'app');
     $t->sync;
+    $t->sync('shared') if $o{shared};
 
     $self->{list} = $t->mcp('/mcp/acme', 'tools/list', undef,
                             key => $self->{key}{app});
@@ -253,6 +263,9 @@ sub rows {
          ['X-API-Key' => $app], undef, $rest],
         ['stoa REST: and quotas, concurrency', 'gw', $api,
          ['X-API-Key' => $heavy], undef, $rest],
+        $self->{redis} ? ['stoa REST: the same, shared by Redis', 'shared',
+            $api, ['X-API-Key' => $heavy], undef,
+            'stoa REST: and quotas, concurrency'] : (),
         ["$rest, with a token", 'bare', '/x', \@token],
         ['stoa REST: a token that is known', 'gw', $api, \@token, undef,
          "$rest, with a token"],
