@@ -92,6 +92,13 @@ is($t->api(DELETE => "/v1/users/$me")->{status}, 204, 'removed');
 isnt(as($tok)->{json}{id}, $me, 'he is another person then');
 is(as($tok, '/v1/tenants/globex')->{status}, 404,
    'who has nothing of what that one was given');
+my $deeds = sub { return @{ $t->must(GET => "/v1/audit?limit=500&actor=$me")
+                            ->{items} } };
+ok((grep { $_->{action} eq 'create' && json_encode($_) =~ /"dev"/ } $deeds->()),
+   'what he did stands in the log, under his id');
+is($t->must(POST => '/v1/audit/erasures', { person => $me })->{erased},
+   JSON::PP::true(), 'and is erased like that of anybody');
+ok(!(grep { json_encode($_) =~ /"dev"/ } $deeds->()), 'name and all');
 my $robot = $kc->client('robot', serviceAccountsEnabled => JSON::PP::true,
     publicClient => JSON::PP::false, secret => 'robot-secret');
 my $account = $kc->must(GET => "/clients/$robot/service-account-user")

@@ -147,6 +147,18 @@ like($r->{json}{detail}, qr/access_denied/, 'and why');
 is(callback($b, state => $good{state}, iss => $kc->issuer)->{status}, 400,
    'no code');
 is(callback($b, %good)->{status}, 401, 'a made-up code');
+$state->($b, "$ID?to=/a%26b%3D%22%3C");
+$r = $b->get("$ID/callback?state=x", headers => { Accept => 'text/html' });
+is($r->{status}, 400, 'to a person');
+like($r->{headers}{'content-type'}, qr{^text/html}, 'it is a page');
+like($r->{content}, qr{begin again.*<a href="\Q$ID\E">}s, 'with a way on');
+my $odd = arg($b->get("$ID?to=/%22%3E%3Cscript%3E")->{to}, 'state');
+$r = $b->get("$ID/callback?state=$odd&error=%3Cb%3E&iss="
+             . ($kc->issuer =~ s/:/%3A/gr), headers => { Accept => 'text/html' });
+is($r->{status}, 401, 'one that has where to go on');
+unlike($r->{content}, qr/<script|<b>/, 'and nothing that was sent as it is');
+like($r->{content}, qr{href="\Q$ID\E\?to=%2F%22%3E%3Cscript%3E"},
+     'but its target');
 is(callback($b, %good, code => 'y' x 5000)->{status}, 400, 'a long one');
 my $theirs = browser();
 $back = $theirs->at_keycloak($ID, 'dev');
@@ -196,6 +208,34 @@ is($t->api(GET => '/v1/whoami', undef, token => $token)->{status}, 403,
 $t->must(POST => "/v1/users/$now->{id}/enable");
 is($t->api(GET => '/v1/whoami', undef, token => $token)->{json}{id},
    $now->{id}, 'enabled: his token is of the same person as his logins');
+
+
+# nobody becomes somebody else by a name or a mail
+
+$kc->user('admin', email => 'boss@x.org');
+my ($boss) = grep { $_->{name} eq 'admin' }
+    @{ $t->must(GET => '/v1/users?limit=500')->{items} };
+Test::Stoa::Feed::sql($t, "UPDATE users SET mail = 'boss\@x.org',"
+    . " mail_key = 'boss\@x.org' WHERE id = '$boss->{id}'");
+$b = browser();
+is(in('admin', $b)->{status}, 303, "one who is called as the administrator");
+my $not = $b->get('/v1/session')->{json}{user};
+isnt($not->{id}, $boss->{id}, 'is not the administrator');
+is($b->get('/v1/whoami')->{status}, 403, 'and may nothing');
+my $gone = $kc->user('twin', groups => ['/tenants/acme/developer']);
+$b = browser();
+in('twin', $b);
+my $was = $b->get('/v1/session')->{json}{user}{id};
+$t->must(POST => '/v1/tenants/globex/role-bindings',
+         { user => $was, role => 'viewer' });
+is($b->get('/v1/tenants/globex')->{status}, 200, 'somebody with a role here');
+$kc->must(DELETE => "/users/$gone");
+$kc->user('twin', groups => ['/tenants/acme/developer']);
+$b = browser();
+in('twin', $b);
+isnt($b->get('/v1/session')->{json}{user}{id}, $was,
+     'made again under his name there: another person');
+is($b->get('/v1/tenants/globex')->{status}, 404, 'without his roles');
 
 
 # The end: here, there
@@ -487,12 +527,12 @@ my @runs = $t->together(map { sub { (ctl('whoami'))[0] } } 1 .. 8);
 is("@runs", '0 0 0 0 0 0 0 0', 'eight at once, the token over');
 isnt($kept->(), $first, 'one of them has asked for another');
 is((stat $conf)[2] & 0777, 0600, 'which is kept likewise');
-my $gone = $kept->();
+my $spent = $kept->();
 ($code, $out, $err) = ctl('logout');
 is("$code $err", '0 ', 'logout');
 unlike(slurp($conf), qr/eyJ/, 'forgets');
 is($kc->token_of($kc->{realm}, grant_type => 'refresh_token',
-    client_id => 'stoactl', refresh_token => $gone)->{error}, 'invalid_grant',
+    client_id => 'stoactl', refresh_token => $spent)->{error}, 'invalid_grant',
     'there, too');
 ($code, $out, $err) = ctl('whoami');
 is($code, 3, 'nobody is logged in any more');
@@ -506,6 +546,53 @@ like($said, qr/has ended/, 'which is told, too');
 ($code, $said) = device('dave', '', '--user', 'x', '--password-file',
                         $t->dir('none'));
 is($code, 1, 'with --user it is a login by password');
+
+# a server and a provider that play tricks
+
+spew($t->dir('play'), '');
+my $fake = $t->port('fake');
+$t->origin(sub {
+    my ($q) = @_;
+    my $json = ['Content-Type' => 'application/json'];
+    my $at = "http://127.0.0.1:$fake";
+    my $play = slurp($t->dir('play'));
+    return [200, $json, json_encode({ password => JSON::PP::true, oidc => {
+        device => $play eq 'none' ? undef : { client_id => 'c', scope => 's',
+            token_endpoint => $play eq 'file' ? 'file:///etc/passwd'
+            : "$at/token", device_authorization_endpoint => "$at/device" } } })]
+        if $q->{path} eq '/v1/session/ways';
+    return [200, [@$json, 'Set-Cookie' => '__Host-stoa=theirs; Path=/'],
+        json_encode({ device_code => 'd', user_code => "A\e[31mB",
+            verification_uri => 'http://x', expires_in => 12, interval => 1 })]
+        if $q->{path} eq '/device';
+    return [200, $json, '{"name":"me","kind":"user"}']
+        if $q->{path} eq '/v1/whoami';
+    return [404, $json, '{}'] if $q->{path} ne '/token';
+    my $n = grep { $_->{path} eq '/token' } $t->origin_log('fake');
+    return [400, $json, '{"error":"expired_token"}'] if $play eq 'expired';
+    return [400, $json, '{"error":"invalid_client"}'] if $play eq 'client';
+    return [502, ['Content-Type' => 'text/html'], '<h1>no</h1>'] if $n == 1;
+    return [400, $json, '{"error":"authorization_pending"}'] if $n == 2;
+    return [200, $json, '{"access_token":"tok-1","expires_in":100}'];
+}, name => 'fake', port => $fake);
+my $mine2 = $t->dir('ctl2.yaml');
+sub ctl2 { my (@args) = @_; unlink $mine2;
+           return $t->run_cmd(["$Test::Stoa::OBJS/stoactl", @args],
+               env => { STOA_CONFIG => $mine2, STOA_TOKEN => '', STOA_URL =>
+                        "http://127.0.0.1:$fake" }, timeout => 60) }
+($code, $out, $err) = ctl2('login');
+is($code, 0, 'a bad gateway, then a yes') or diag $err;
+unlike($err, qr/\e/, 'nothing for the terminal but text');
+like(slurp($mine2), qr/access_token: tok-1/, 'the token is kept');
+unlike(slurp($mine2), qr/theirs/, "no cookie of the provider's is");
+my @sent = grep { $_->{path} =~ /token|device/ } $t->origin_log('fake');
+ok(!(grep { $_->{headers}{authorization} || $_->{headers}{cookie} } @sent),
+   'it gets nothing of ours');
+for (['expired', 4], ['client', 3], ['none', 1], ['file', 1]) {
+    spew($t->dir('play'), $_->[0]);
+    is((ctl2('login'))[0], $_->[1], "login: $_->[0]");
+    ok(!-e $mine2, 'and nothing is kept');
+}
 device('dave', 'accept') if $kc->must(PUT => '',
     { oauth2DeviceCodeLifespan => 600 });
 $kc->must(POST => "/users/$dev/logout");

@@ -50,10 +50,55 @@ cp_oidc_get(cp_req_t *r)
 }
 
 
+static void
+cp_oidc_text(stoa_buf_t *b, const char *s)
+{
+    for ( ; *s; s++) {
+        if (strchr("<>&\"'", *s)) {
+            stoa_buf_addf(b, "&#%d;", *s);
+
+        } else {
+            stoa_buf_add(b, s, 1);
+        }
+    }
+}
+
+
+/* For people: what was wrong, and a way on. */
+static cp_rc_t
+cp_oidc_page(cp_req_t *r, const char *to)
+{
+    stoa_buf_t  *b = &r->out;
+
+    stoa_buf_reset(b);
+    stoa_buf_addz(b, "<!doctype html><html lang=\"en\"><meta charset="
+                  "\"utf-8\"><title>Not logged in</title>"
+                  "<h1>Not logged in</h1><p>");
+    cp_oidc_text(b, r->op.err.detail);
+    stoa_buf_addz(b, "</p><p><a href=\"" CP_OIDC_HOME);
+
+    if (strcmp(to, "/") != 0) {
+        stoa_buf_addz(b, "?");
+        cp_oidc_text(b, cp_oidc_form(r->op.arena, (const char *const []) {
+            "to", to, NULL }));
+    }
+
+    stoa_buf_addz(b, "\">Log in again</a></p><p>");
+    cp_oidc_text(b, r->op.request_id);
+    stoa_buf_addz(b, "</p></html>\n");
+
+    r->status = r->op.err.status;
+    r->content_type = "text/html; charset=utf-8";
+
+    return b->rc == STOA_OK ? CP_OK : CP_ERROR;
+}
+
+
 static cp_rc_t
 cp_oidc_callback(cp_req_t *r)
 {
     cp_rc_t         rc;
+    const char     *accept;
     cp_oidc_back_t  b;
 
     rc = cp_oidc_needed(r);
@@ -79,6 +124,12 @@ cp_oidc_callback(cp_req_t *r)
 
     if (rc == CP_OK && b.cookie) {
         r->cookie = b.cookie;
+    }
+
+    accept = cp_req_header(r, "Accept");
+
+    if (rc == CP_DECLINED && accept && strstr(accept, "text/html")) {
+        return cp_oidc_page(r, b.to);
     }
 
     return rc == CP_OK ? cp_oidc_go(r, b.to) : rc;
