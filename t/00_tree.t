@@ -104,6 +104,10 @@ none('scripts are executable', grep {
     $text{$_} =~ /\A#!/ && !-x $_ && !/\.(?:t|pl|pm)$/ && !m{^\.ci/}
 } @files);
 
+none('who may write what is said in the matrix of roles, too', grep {
+    $text{'t/cp_rbac.t'} !~ /[\[(\s']\Q$_\E[\])\s']/
+} $text{'control-plane/auth/cp_rbac.c'} =~ /"(\w+:(?!read")\w+)"/g);
+
 SKIP: {
     my @sh = grep { $text{$_} =~ m{\A#!\s*/(?:usr/)?bin/(?:env )?(?:ba)?sh} }
         @files;

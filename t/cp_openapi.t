@@ -42,6 +42,28 @@ for (@operations) {
         unless $op->{responses}{ $a->{status} };
 }
 is($wrong, '', 'every route is there and asks for what it says');
+
+# What it tells somebody who may not, or of a tenant that is not there: a route
+# that forgot one of these is found here
+
+$t->must(POST => '/v1/tenants', { name => 'little' });
+my $little = $t->must(POST => '/v1/admin-tokens', { name => 'little',
+    role => 'viewer', tenant => 'little' })->{token};
+$wrong = '';
+for (@operations) {
+    my ($method, $path, $op) = @$_;
+    next unless grep { $_->{admin} } @{ $op->{security} };
+    (my $real = $path) =~ s/\{\w+\}/x/g;
+    $real .= '?tenant=nosuch' if $method eq 'get'
+        && grep { $_->{name} eq 'tenant' && $_->{in} eq 'query' }
+           @{ $op->{parameters} };
+    my $a = $t->api(uc $method, $real, $method eq 'get' ? undef : {},
+                    token => $little, timeout => 20);
+    $wrong .= "$method $path does not tell of $a->{status}\n"
+        unless $op->{responses}{ $a->{status} };
+    $wrong .= "$method $path has no permission\n" unless $op->{'x-permission'};
+}
+is($wrong, '', 'and tells of what it answers to who may not');
 ok($doc->{paths}{'/v1/tenants/{tenant}/apis/{api}/discover'}{post}{responses}
        {202}, 'a discovery may take longer');
 is(join(' ', grep { !$doc->{paths}{$_}{get}{responses}{404} }
