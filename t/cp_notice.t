@@ -226,6 +226,37 @@ is(scalar @of, 202, 'each of 201 that end in one instant is told of');
 is(scalar(grep { $_->{about}{id} eq $behind } @of), 1,
    '... and what ends behind them');
 
+# what becomes of an api and of a plan
+
+sub ended {
+    my ($kind) = @_;
+    return map { $_->{text} } @{ notices('con', "?kind=$kind")->{items} };
+}
+my $orders = "$p/apis/orders";
+my $keeps = $t->must(POST => "$c/subscriptions", { application => 'bar',
+    target_tenant => 'pub', api => 'orders', plan => 'gold' })->{id};
+$t->must(POST => "$p/subscriptions/$keeps/approve");
+$t->must(POST => "$orders/deprecate");
+is(join('|', ended('api_deprecated')), 'The api pub/orders is deprecated.',
+   'subscribers are told that an api is deprecated');
+my $sunset = stamp(time + 20 * 86400);
+$t->must(PATCH => $orders, { sunset_at => $sunset });
+like((ended('api_deprecated'))[0], qr{orders is deprecated, and ends at 20},
+     'and when it ends');
+$t->must(PATCH => $orders, { title => 'Old' });
+is(scalar(ended('api_deprecated')), 2, 'once');
+is(scalar(@{ notices('see', '?kind=api_deprecated')->{items} }), 2,
+   'also a viewer of the tenant');
+$t->must(PATCH => $orders, { sunset_at => stamp(time + 86401) });
+ok((wait_until { ended('api_ending') } 15), 'and again when it comes near')
+    or diag(join '|', ended('api_deprecated'));
+$t->must(POST => "$p/plans/gold/deprecate");
+is(join('|', ended('plan_deprecated')), 'The plan pub/gold is deprecated: it'
+   . ' takes no new subscriptions.', 'a plan');
+$t->must(POST => "$orders/publish");
+$t->must(PATCH => $orders, { sunset_at => undef });
+is(scalar(ended('api_deprecated')), 3, 'not that it is not');
+
 # the command line
 
 my ($code, $out) = $t->stoactl(qw(notice list --unread --tenant con));

@@ -57,6 +57,12 @@ is($r->{json}{diff}{title}{after}, 'One', 'with what it changes');
 is_deeply($r->{json}{diff}{operations}, ['+ list', '+ make'],
     '... operations too');
 is(dump_(), $dump, 'nothing has changed yet');
+sub inbox { my ($who) = @_;
+            return as($who, GET => '/v1/inbox?kind=promotion')->{json} }
+is_deeply([@{ inbox('bob')->{items}[0] }{qw(id events path)}],
+    [$id, ['approve', 'reject'], "$all/$id"], 'it waits for a second person');
+is(inbox($_)->{total}, 0, "not for $_")
+    for qw(ann eve far);
 is(ask()->{status}, 409, 'one at a time');
 is(decide('ann', $id, 'approve'), '403 who asked for it does not approve it',
     'four eyes');
@@ -69,6 +75,7 @@ is_deeply([@$r{qw(title state base_path)}, $r->{gateway_groups}[0],
     ['One', 'published', '/shop', 'prod', 'http://127.0.0.1:2'],
     'it is there, on the same path, with its own upstream');
 is(operations(), 'list=/a=enabled make=/a=enabled', 'and its operations');
+is(inbox('bob')->{total}, 0, 'what is decided waits no more');
 is(decide('bob', $id, 'approve'), '409 ' . as('bob', POST =>
     "$all/$id/approve")->{json}{detail}, 'once');
 is(ask()->{status}, 409, 'there is nothing more to promote');

@@ -8,6 +8,7 @@
 #include "auth/cp_auth.h"
 #include "client/cp_client.h"
 #include "kinds/cp_kind.h"
+#include "kinds/cp_notice.h"
 #include "kinds/cp_search.h"
 
 
@@ -174,7 +175,23 @@ cp_api_event(const cp_write_t *w, const char *event, const cp_json_t *args,
     cp_json_set(a, after, "deprecated_at", strcmp(event, "deprecate") == 0
                 ? cp_json_int(a, cp_time_ms()) : cp_json_null(a));
 
-    return CP_OK;
+    return strcmp(event, "publish") == 0 ? CP_OK
+           : cp_notice_subscribers(w->op, w->tx, strcmp(event, "retire") == 0
+                                   ? CP_NOTICE_API_RETIRED
+                                   : CP_NOTICE_API_DEPRECATED, after);
+}
+
+
+/* Another end of what is deprecated is told as the first one was. */
+static cp_rc_t
+cp_api_sunset(const cp_write_t *w, const cp_json_t *before,
+    const cp_json_t *after)
+{
+    return strcmp(cp_json_str(after, "state"), "deprecated") == 0
+           && cp_json_num(before, "sunset_at", 0)
+              != cp_json_num(after, "sunset_at", 0)
+           ? cp_notice_subscribers(w->op, w->tx, CP_NOTICE_API_DEPRECATED,
+                                   after) : CP_OK;
 }
 
 
@@ -185,6 +202,12 @@ cp_api_check(const cp_write_t *w, const cp_json_t *before, cp_json_t *after)
     cp_rc_t     rc;
     unsigned    i;
     cp_json_t  *partners, *discovery;
+
+    rc = before ? cp_api_sunset(w, before, after) : CP_OK;
+
+    if (rc != CP_OK) {
+        return rc;
+    }
 
     mcp = strcmp(cp_json_str(after, "kind"), "mcp") == 0;
     partners = cp_json_get(after, "partners");

@@ -6,6 +6,7 @@
 
 #include "auth/cp_auth.h"
 #include "kinds/cp_kind.h"
+#include "kinds/cp_notice.h"
 
 
 #define CP_REFILL_MAX_MS   (31LL * 86400000)
@@ -115,10 +116,10 @@ cp_plan_event(const cp_write_t *w, const char *event, const cp_json_t *args,
     cp_rows_t  rows;
 
     (void) args;
-    (void) after;
 
     if (strcmp(event, "archive") != 0) {
-        return CP_OK;
+        return cp_notice_subscribers(w->op, w->tx, CP_NOTICE_PLAN_DEPRECATED,
+                                     after);
     }
 
     rc = cp_tx_query(w->tx, w->op->arena, "SELECT id FROM subscriptions"

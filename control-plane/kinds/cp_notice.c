@@ -8,6 +8,9 @@
 #include "kinds/cp_notice.h"
 
 
+#define CP_NOTICE_SUBSCRIBERS  10000   /* tenants                            */
+
+
 static cp_rc_t cp_notice_mail(cp_op_t *op, cp_tx_t *tx,
     const cp_notice_t *n);
 
@@ -23,26 +26,12 @@ const char *const  cp_notice_kinds[CP_NOTICES + 1] = {
     [CP_NOTICE_ROTATED] = "credential_rotated",
     [CP_NOTICE_LEAKED] = "credential_leaked",
     [CP_NOTICE_NEAR_LIMIT] = "near_limit",
-    [CP_NOTICE_MOVED] = "subscription_moved"
+    [CP_NOTICE_MOVED] = "subscription_moved",
+    [CP_NOTICE_API_DEPRECATED] = "api_deprecated",
+    [CP_NOTICE_API_ENDING] = "api_ending",
+    [CP_NOTICE_API_RETIRED] = "api_retired",
+    [CP_NOTICE_PLAN_DEPRECATED] = "plan_deprecated"
 };
-
-static const struct {
-    const char   *event;
-    cp_notice_e   kind;
-    const char   *done;
-} cp_notice_events[] = {
-    { "approve", CP_NOTICE_APPROVED, "approved" },
-    { "reject", CP_NOTICE_REJECTED, "rejected" },
-    { "suspend", CP_NOTICE_SUSPENDED, "suspended" },
-    { "resume", CP_NOTICE_RESUMED, "in force again" },
-    { "revoke", CP_NOTICE_REVOKED, "revoked" }
-};
-
-/* What people call a subscription. */
-static const char  cp_notice_called[] =
-    "SELECT a.name, t.name, COALESCE(p.name, v.name) FROM applications a"
-    " JOIN tenants t ON t.id = $2 LEFT JOIN apis p ON p.id = $3"
-    " LEFT JOIN servers v ON v.id = $3 WHERE a.id = $1";
 
 
 cp_rc_t
@@ -124,57 +113,42 @@ cp_notice_mail(cp_op_t *op, cp_tx_t *tx, const cp_notice_t *n)
 
 
 cp_rc_t
-cp_notice_subscription(cp_op_t *op, cp_tx_t *tx, const char *event,
-    const cp_json_t *sub, const char *reason)
+cp_notice_subscribers(cp_op_t *op, cp_tx_t *tx, cp_notice_e kind,
+    const cp_json_t *row)
 {
-    cp_rc_t      rc;
-    unsigned     i;
-    cp_rows_t    rows;
-    cp_notice_t  n = { .tenant = cp_json_str(sub, "tenant"),
-                       .about = "subscription",
-                       .id = cp_json_str(sub, "id") };
+    int64_t       sunset;
+    cp_rc_t       rc;
+    unsigned      i;
+    cp_rows_t     rows;
+    const char   *what, *end;
+    cp_notice_t   n = { .kind = kind, .id = cp_json_str(row, "id") };
 
-    for (i = 0; strcmp(cp_notice_events[i].event, event) != 0; i++) {
-        if (i + 1 == sizeof(cp_notice_events) / sizeof(cp_notice_events[0])) {
-            return CP_OK;
-        }
-    }
+    what = kind == CP_NOTICE_PLAN_DEPRECATED ? "plan" : "api";
+    sunset = cp_json_num(row, "sunset_at", 0);
+    n.about = what;
 
-    rc = cp_tx_query(tx, op->arena, cp_notice_called,
-                     cp_args(cp_text(cp_json_str(sub, "application")),
-                             cp_text(cp_json_str(sub, "target_tenant")),
-                             cp_text(cp_subscription_to(sub))), &rows,
+    end = kind == CP_NOTICE_API_RETIRED ? "retired: it is served no more."
+          : kind == CP_NOTICE_PLAN_DEPRECATED
+          ? "deprecated: it takes no new subscriptions."
+          : sunset ? cp_arena_printf(op->arena, "deprecated, and ends at %s.",
+                                     cp_time_format(op->arena, sunset))
+                   : "deprecated.";
+
+    rc = cp_tx_query(tx, op->arena, cp_arena_printf(op->arena,
+                     "SELECT DISTINCT s.tenant, t.name FROM subscriptions s"
+                     " JOIN tenants t ON t.id = s.target_tenant"
+                     " WHERE s.%s = $1 AND s.state IN ('pending', 'active',"
+                     " 'suspended') ORDER BY s.tenant LIMIT %d", what,
+                     CP_NOTICE_SUBSCRIBERS), cp_args(cp_text(n.id)), &rows,
                      &op->err);
 
-    if (rc != CP_OK || rows.rows == 0) {
-        return rc;
+    for (i = 0; rc == CP_OK && i < rows.rows; i++) {
+        n.tenant = cp_cell(&rows, i, 0)->p;
+        n.text = cp_arena_printf(op->arena, "The %s %s/%s is %s", what,
+                                 cp_cell(&rows, i, 1)->p,
+                                 cp_json_str(row, "name"), end);
+        rc = cp_notice_add(op, tx, &n);
     }
 
-    n.kind = cp_notice_events[i].kind;
-    n.text = cp_arena_printf(op->arena, "The subscription of %s to %s/%s is"
-                             " %s%s%s", cp_cell(&rows, 0, 0)->p,
-                             cp_cell(&rows, 0, 1)->p, cp_cell(&rows, 0, 2)->p,
-                             cp_notice_events[i].done, reason ? ": " : ".",
-                             reason ? reason : "");
-
-    return n.text ? cp_notice_add(op, tx, &n)
-                  : cp_err_set(&op->err, "internal", "no memory");
-}
-
-
-cp_rc_t
-cp_notice_rotated(cp_op_t *op, cp_tx_t *tx, const cp_json_t *old)
-{
-    cp_notice_t  n = { .kind = CP_NOTICE_ROTATED, .about = "credential",
-                       .tenant = cp_json_str(old, "tenant"),
-                       .id = cp_json_str(old, "id") };
-
-    n.text = cp_arena_printf(op->arena, "The key %s... has a successor, and"
-                             " ends at %s.", cp_json_str(old, "prefix"),
-                             cp_time_format(op->arena,
-                                            cp_json_num(old, "expires_at",
-                                                        0)));
-
-    return n.text ? cp_notice_add(op, tx, &n)
-                  : cp_err_set(&op->err, "internal", "no memory");
+    return rc;
 }

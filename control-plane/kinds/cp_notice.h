@@ -22,7 +22,9 @@ typedef enum {
     CP_NOTICE_APPROVED, CP_NOTICE_REJECTED, CP_NOTICE_SUSPENDED,
     CP_NOTICE_RESUMED, CP_NOTICE_REVOKED, CP_NOTICE_SUB_EXPIRING,
     CP_NOTICE_KEY_EXPIRING, CP_NOTICE_ROTATED, CP_NOTICE_LEAKED,
-    CP_NOTICE_NEAR_LIMIT, CP_NOTICE_MOVED, CP_NOTICES
+    CP_NOTICE_NEAR_LIMIT, CP_NOTICE_MOVED, CP_NOTICE_API_DEPRECATED,
+    CP_NOTICE_API_ENDING, CP_NOTICE_API_RETIRED, CP_NOTICE_PLAN_DEPRECATED,
+    CP_NOTICES
 } cp_notice_e;
 
 /* Is the address `mail` (of SQL) one that somebody active of the tenant has
@@ -54,6 +56,10 @@ cp_rc_t cp_notice_subscription(cp_op_t *op, cp_tx_t *tx, const char *event,
     const cp_json_t *sub, const char *reason) CP_MUST_CHECK;
 cp_rc_t cp_notice_rotated(cp_op_t *op, cp_tx_t *tx, const cp_json_t *old)
     CP_MUST_CHECK;
+
+/* What became of an api or a plan, by its row: to all who subscribe to it. */
+cp_rc_t cp_notice_subscribers(cp_op_t *op, cp_tx_t *tx, cp_notice_e kind,
+    const cp_json_t *row) CP_MUST_CHECK;
 
 /* A job: ends that come near, limits that are nearly reached. */
 cp_rc_t cp_notice_job(cp_app_t *app);

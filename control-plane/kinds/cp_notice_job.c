@@ -30,7 +30,7 @@ static const int64_t  cp_remind_days[] = { 30, 7, 1, 0 };
 
 /* $1, $2: ends after the one, up to the other, of what was made more than $4
  * before them: who makes a thing for an hour knows it.  $5: of those at $1 the
- * ones behind this id. */
+ * ones behind this key. */
 static const struct {
     cp_notice_e   kind;
     const char   *about;
@@ -55,7 +55,17 @@ static const struct {
       " AND c.expires_at IS NOT NULL AND c.expires_at >= $1"
       " AND (c.expires_at > $1 OR c.id > $5)"
       " AND c.expires_at <= $2 AND c.created_at <= c.expires_at - $4"
-      " ORDER BY c.expires_at, c.id LIMIT $3" }
+      " ORDER BY c.expires_at, c.id LIMIT $3" },
+    { CP_NOTICE_API_ENDING, "api",
+      "SELECT DISTINCT p.id || ':' || s.tenant AS k, s.tenant, p.sunset_at,"
+      " 'The api ' || t.name || '/' || p.name FROM apis p"
+      " JOIN subscriptions s ON s.api = p.id"
+      " JOIN tenants t ON t.id = p.tenant WHERE p.state = 'deprecated'"
+      " AND s.state IN ('active', 'suspended')"
+      " AND p.sunset_at IS NOT NULL AND p.sunset_at >= $1"
+      " AND (p.sunset_at > $1 OR p.id || ':' || s.tenant > $5)"
+      " AND p.sunset_at <= $2 AND s.created_at <= p.sunset_at - $4"
+      " ORDER BY p.sunset_at, k LIMIT $3" }
 };
 
 /* What counts against a quota, of the subscriptions that were used since $1:
@@ -89,7 +99,7 @@ static const char  cp_near_sql[] =
  * may end in one than go into a portion. */
 typedef struct {
     int64_t  ms;                               /* 0: none                    */
-    char     id[STOA_ID_LEN + 1];
+    char     key[2 * STOA_ID_LEN + 2];         /* an id, or two              */
 } cp_remind_at_t;
 
 
@@ -263,10 +273,11 @@ cp_remind_rows(cp_op_t *op, cp_tx_t *tx, unsigned what, unsigned span,
     unsigned      i;
     cp_rows_t     rows;
     cp_arena_t   *a = op->arena;
-    const char   *name;
+    const char   *name, *key;
     cp_notice_t   n = { .kind = cp_reminds[what].kind,
                         .about = cp_reminds[what].about };
 
+    key = "";
     now = cp_time_ms();
     days = cp_remind_days[span];
     upto = now + days * CP_REMIND_DAY_MS;
@@ -288,7 +299,7 @@ cp_remind_rows(cp_op_t *op, cp_tx_t *tx, unsigned what, unsigned span,
                      cp_args(cp_int(from), cp_int(upto),
                              cp_int(look ? 1 : CP_REMIND_PORTION),
                              cp_int(days * CP_REMIND_DAY_MS),
-                             cp_text(on ? at->id : CP_REMIND_PAST)), &rows,
+                             cp_text(on ? at->key : CP_REMIND_PAST)), &rows,
                      &op->err);
     if (rc != CP_OK) {
         return rc;
@@ -297,10 +308,11 @@ cp_remind_rows(cp_op_t *op, cp_tx_t *tx, unsigned what, unsigned span,
     *more = look ? rows.rows != 0 || on : rows.rows == CP_REMIND_PORTION;
 
     for (i = 0; !look && i < rows.rows; i++) {
-        n.id = cp_cell(&rows, i, 0)->p;
+        key = cp_cell(&rows, i, 0)->p;
+        n.id = cp_arena_strndup(a, key, strcspn(key, ":"));
         n.tenant = cp_cell(&rows, i, 1)->p;
         from = cp_cell(&rows, i, 2)->i;
-        n.once = cp_arena_printf(a, "end:%s:%" PRId64 ":%" PRId64, n.id, from,
+        n.once = cp_arena_printf(a, "end:%s:%" PRId64 ":%" PRId64, key, from,
                                  days);
         n.text = cp_arena_printf(a, "%s ends at %s.",
                                  cp_cell(&rows, i, 3)->p,
@@ -321,7 +333,7 @@ cp_remind_rows(cp_op_t *op, cp_tx_t *tx, unsigned what, unsigned span,
 
     if (rows.rows) {
         at->ms = from;
-        (void) snprintf(at->id, sizeof(at->id), "%s", n.id);
+        (void) snprintf(at->key, sizeof(at->key), "%s", key);
     }
 
     return cp_tx_query(tx, a, "UPDATE notice_marks SET upto_ms = $2"

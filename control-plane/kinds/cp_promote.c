@@ -354,7 +354,8 @@ cp_promote_operation(cp_op_t *op, cp_tx_t *tx, const char *id,
 }
 
 
-/* A copy as the newest, unless that is the same. */
+/* A copy as the newest, unless that is the same.  The target that had none
+ * gets rid of what it was given. */
 static cp_rc_t
 cp_promote_document(cp_op_t *op, cp_tx_t *tx, const char *id,
     const char *from, int64_t number)
@@ -363,7 +364,10 @@ cp_promote_document(cp_op_t *op, cp_tx_t *tx, const char *id,
     cp_rows_t  rows;
 
     if (number == 0) {
-        return CP_OK;
+        return strcmp(id, from) != 0 ? CP_OK
+               : cp_tx_query(tx, op->arena, "DELETE FROM api_documents"
+                             " WHERE api = $1", cp_args(cp_text(id)), NULL,
+                             &op->err);
     }
 
     rc = cp_tx_query(tx, op->arena, "SELECT 1 FROM api_documents"

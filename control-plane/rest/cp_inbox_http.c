@@ -16,8 +16,10 @@
 
 
 #define CP_INBOX_ARGS  8
+/* What no kind in the view may use has to have a type all the same. */
+#define CP_INBOX_USED  "CAST($1 AS BIGINT) > 0 AND CAST($2 AS TEXT) <> '-'"
 
-/* $1: now. */
+/* $1: now, $2: the caller, who does not decide what he asked for. */
 typedef struct {
     const cp_resource_t  *res;
     const char           *permission;  /* to decide                         */
@@ -41,6 +43,9 @@ static const cp_inbox_kind_t  cp_inbox_kinds[] = {
       " AND tenant NOT IN (SELECT id FROM tenants WHERE state = 'archived')"
       " AND (api IS NULL OR api NOT IN (SELECT id FROM apis"
       " WHERE state = 'retired'))", { "approve", "reject", NULL } },
+    { &cp_res_promotion, "promotion:approve", "tenant", NULL, NULL,
+      "created_at", "state = 'pending' AND COALESCE(requester, '') <> $2",
+      { "approve", "reject", NULL } },
     { &cp_res_approval, "approval:write", "tenant", "consumer", NULL,
       "created_at", "state = 'pending' AND expires_at > $1",
       { "approve", "deny", NULL } },
@@ -226,9 +231,12 @@ cp_inbox_view(cp_inbox_t *b)
     unsigned                place[4] = { 0, 0, 0, 0 };
     const char             *where;
     cp_arena_t             *a = b->r->op.arena;
+    const cp_actor_t       *actor = &b->r->op.actor;
     const cp_inbox_kind_t  *k;
 
     b->args[b->n++] = cp_int(cp_time_ms());
+    b->args[b->n++] = cp_text(actor->person ? actor->person
+                              : actor->id ? actor->id : "");
     b->view = NULL;
 
     for (i = 0; i < CP_INBOX_KINDS; i++) {
@@ -282,7 +290,7 @@ cp_inbox_page(cp_inbox_t *b, int64_t limit, const char *key, cp_json_t *page)
     args[b->n + 1] = cp_text(key[0] ? end + 1 : "");
 
     rc = cp_tx_query(b->tx, a, cp_arena_printf(a, "SELECT kind, id, since,"
-                     " tenant FROM (%s) v WHERE CAST($1 AS BIGINT) > 0"
+                     " tenant FROM (%s) v WHERE " CP_INBOX_USED
                      " AND (since > $%u OR (since = $%u AND id > $%u))"
                      " ORDER BY since, id LIMIT %" PRId64, b->view, b->n + 1,
                      b->n + 1, b->n + 2, limit + 1), args, b->n + 2, &rows,
@@ -381,7 +389,7 @@ cp_inbox_counts(cp_inbox_t *b, cp_json_t *page)
     cp_arena_t  *a = b->r->op.arena;
 
     rc = cp_tx_query(b->tx, a, cp_arena_printf(a, "SELECT kind, COUNT(*)"
-                     " FROM (%s) v WHERE CAST($1 AS BIGINT) > 0"
+                     " FROM (%s) v WHERE " CP_INBOX_USED
                      " GROUP BY kind", b->view), b->args, b->n, &rows,
                      &b->r->op.err);
 

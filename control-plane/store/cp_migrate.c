@@ -65,7 +65,8 @@
     row(51, "0051_gateway_news")                                              \
     row(52, "0052_operation_timeouts")                                        \
     row(53, "0053_shared_limits")                                             \
-    row(54, "0054_mail_of")
+    row(54, "0054_mail_of")                                                   \
+    row(55, "0055_sunset")
 
 
 typedef struct {
