@@ -8,6 +8,7 @@ use lib "$FindBin::Bin/lib";
 use Test::Stoa;
 use Test::Stoa::MCP;
 use Test::Stoa::Demo;
+use Test::Stoa::Docs;
 
 my $t = Test::Stoa->new;
 $t->control;
@@ -48,9 +49,10 @@ $t->gateway(workers => 2);
 my $key = $t->key('acme', 'app');
 $t->sync;
 
-sub who { my ($session) = @_;
-    my $r = $t->mcp('/mcp/acme', 'tools/call', { name => 'up__who',
-        arguments => {} }, key => $key, era => 'legacy', session => $session);
+sub who { my ($session, $tool, %o) = @_;
+    my $r = $t->mcp('/mcp/acme', 'tools/call', { name => $tool // 'up__who',
+        arguments => {} }, key => $key, era => 'legacy', session => $session,
+        %o);
     return $r->{rpc}{result}{content}[0]{text} // "$r->{status} $r->{body}" }
 sub opened { my $n = 0;
     for my $name (keys %port) {
@@ -69,6 +71,31 @@ for my $n (1 .. 6) {
     is(opened(), $was + 1, '... and one session is opened');
 }
 cmp_ok(scalar keys %seen, '>', 1, 'sessions are spread over the targets');
+
+# groups of targets: a session is opened in one, and stays
+
+$t->apply(docs(plan('acme', 'free'), doc('Api', 'acme', 'part', { kind => 'mcp',
+    state => 'published', upstream => {
+        targets => [map { { url => "http://127.0.0.1:$port{$_}/mcp",
+                            group => $_ eq 'one' ? 'old' : 'new' } }
+                    qw(one two three)],
+        split => { groups => [{ name => 'old', weight => 0 },
+                              { name => 'new', weight => 100 }],
+                   rules => [{ header => 'X-Old', group => 'old' }] } } }),
+    sub_('acme', 'app', 'part', 'free')));
+wait_until {
+    @{ $t->api('GET', '/v1/tenants/acme/apis/part/tools')->{json}{items}
+       || [] }
+} 20 or $t->give_up('tools were not discovered');
+$t->sync;
+for my $n (1 .. 6) {
+    my ($in) = $t->mcp_session('/mcp/acme', key => $key);
+    like(who($in, 'part__who'), qr/^(?:two|three)$/, "split $n: the group's");
+}
+my ($old) = $t->mcp_session('/mcp/acme', key => $key,
+                            headers => { 'X-Old' => 1 });
+is(who($old, 'part__who', headers => { 'X-Old' => 1 }), 'one',
+   'by a rule, the other one\'s');
 
 my ($session) = $t->mcp_session('/mcp/acme', key => $key);
 my $gone = who($session);

@@ -60,6 +60,9 @@ static const char *const  cp_rest_only[] = { "host", "base_path",
 #define OWN_retry                                                             \
     F_OBJECT("retry", 0, NULL, retry_fields,                                  \
       "when a further target is tried; none: by nginx's proxy_next_upstream")
+#define OWN_split                                                             \
+    F_OBJECT("split", 0, NULL, split_fields,                                  \
+      "calls are shared between groups of targets; none: between targets")
 #define OWN_upstream                                                          \
     F_OBJECT("upstream", RQ, NULL, upstream_fields, "where requests go")
 #define OWN_platform                                                          \
@@ -109,6 +112,16 @@ static const cp_field_t  tls_fields[] = { ROWS(STOA_TLS_FIELDS) F_END };
 static const cp_field_t  health_fields[] = { ROWS(STOA_HEALTH_FIELDS) F_END };
 
 static const cp_field_t  retry_fields[] = { ROWS(STOA_RETRY_FIELDS) F_END };
+
+static const cp_field_t  split_group_fields[] = {
+    ROWS(STOA_SPLIT_GROUP_FIELDS) F_END
+};
+
+static const cp_field_t  split_rule_fields[] = {
+    ROWS(STOA_SPLIT_RULE_FIELDS) F_END
+};
+
+static const cp_field_t  split_fields[] = { ROWS(STOA_SPLIT_FIELDS) F_END };
 
 static const cp_field_t  breaker_fields[] = {
     ROWS(STOA_BREAKER_FIELDS) F_END
@@ -525,7 +538,7 @@ static cp_json_t *
 cp_api_targets(cp_arena_t *a, const cp_json_t *api)
 {
     bool        mcp;
-    cp_json_t  *out, *m;
+    cp_json_t  *out, *m, *target;
 
     out = cp_json_array(a);
     mcp = strcmp(cp_json_str(api, "kind"), "mcp") == 0;
@@ -533,8 +546,14 @@ cp_api_targets(cp_arena_t *a, const cp_json_t *api)
     for (m = cp_json_get(cp_json_get(api, "upstream"), "targets")->first; m;
          m = m->next)
     {
-        cp_json_push(out, cp_api_target(a, cp_json_str(m, "url"),
-                                        cp_json_num(m, "weight", 1), mcp));
+        target = cp_api_target(a, cp_json_str(m, "url"),
+                               cp_json_num(m, "weight", 1), mcp);
+
+        if (cp_json_str(m, "group")) {
+            cp_json_put(a, target, "group", cp_json_str(m, "group"));
+        }
+
+        cp_json_push(out, target);
     }
 
     return out;

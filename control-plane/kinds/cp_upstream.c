@@ -10,8 +10,11 @@
 #include "kinds/cp_kind.h"
 
 
+#define CP_UPSTREAM_TOKEN                                                     \
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
+
 static const char *const  cp_upstream_objects[] = { "health", "breaker",
-    "retry", NULL };
+    "retry", "split", NULL };
 
 
 /* 204 or 2xx: as gateways read it (upstream/_health.c). */
@@ -130,10 +133,127 @@ cp_upstream_retry(cp_op_t *op, const cp_json_t *api, const cp_json_t *retry)
 }
 
 
+/* Is there one of this name?  *weight: how much it gets. */
+static bool
+cp_upstream_group(const cp_json_t *split, const char *name, int64_t *weight)
+{
+    const cp_json_t  *m;
+
+    for (m = cp_json_get(split, "groups")->first; m; m = m->next) {
+        if (name && strcmp(cp_json_str(m, "name"), name) == 0) {
+            *weight = cp_json_num(m, "weight", 0);
+            return true;
+        }
+    }
+
+    return false;
+}
+
+
+/* Each target in a group, each group that may be called with a target. */
+static cp_rc_t
+cp_upstream_groups(cp_op_t *op, const cp_json_t *api, const cp_json_t *split)
+{
+    char              at[64];
+    unsigned          i;
+    int64_t           weight, sum;
+    const char       *name;
+    const cp_json_t  *m, *t, *targets;
+
+    targets = cp_json_get(cp_json_get(api, "upstream"), "targets");
+    sum = 0;
+
+    for (t = targets->first, i = 0; t; t = t->next, i++) {
+        name = cp_json_str(t, "group");
+
+        if (!cp_upstream_group(split, name, &weight)) {
+            snprintf(at, sizeof(at), "upstream.targets[%u].group", i);
+            return cp_fault_at(op, api, at,
+                               "must be one of upstream.split.groups");
+        }
+    }
+
+    for (m = cp_json_get(split, "groups")->first, i = 0; m;
+         m = m->next, i++)
+    {
+        name = cp_json_str(m, "name");
+        sum += cp_json_num(m, "weight", 0);
+
+        for (t = targets->first;
+             t && strcmp(cp_json_str(t, "group"), name) != 0;
+             t = t->next)
+        {
+            /* void */
+        }
+
+        snprintf(at, sizeof(at), "upstream.split.groups[%u].name", i);
+
+        if (t == NULL) {
+            return cp_fault_at(op, api, at, "no target is in this group");
+        }
+
+        for (t = m->next; t; t = t->next) {
+            if (strcmp(cp_json_str(t, "name"), name) == 0) {
+                return cp_fault_at(op, api, at, "stands there twice");
+            }
+        }
+    }
+
+    return sum > 0 ? CP_OK
+           : cp_fault_at(op, api, "upstream.split.groups[0].weight",
+                         "no group has a weight");
+}
+
+
+static cp_rc_t
+cp_upstream_split(cp_op_t *op, const cp_json_t *api, const cp_json_t *split)
+{
+    char              at[64];
+    cp_rc_t           rc;
+    int64_t           weight;
+    unsigned          i;
+    const char       *header;
+    const cp_json_t  *m, *rules;
+
+    rc = cp_upstream_groups(op, api, split);
+    rules = cp_json_get(split, "rules");
+
+    for (m = rules ? rules->first : NULL, i = 0; m && rc == CP_OK;
+         m = m->next, i++)
+    {
+        header = cp_json_str(m, "header");
+
+        if (!cp_upstream_group(split, cp_json_str(m, "group"), &weight)) {
+            snprintf(at, sizeof(at), "upstream.split.rules[%u].group", i);
+            rc = cp_fault_at(op, api, at,
+                             "must be one of upstream.split.groups");
+
+        } else if (!header == !cp_json_str(m, "claim")) {
+            snprintf(at, sizeof(at), "upstream.split.rules[%u].header", i);
+            rc = cp_fault_at(op, api, at, "either this or claim is needed");
+
+        } else if (header && header[strspn(header, CP_UPSTREAM_TOKEN)]) {
+            snprintf(at, sizeof(at), "upstream.split.rules[%u].header", i);
+            rc = cp_fault_at(op, api, at, "must be a header's name");
+        }
+    }
+
+    if (rc == CP_OK && cp_json_str(split, "cookie")
+        && strcmp(cp_json_str(split, "sticky"), "cookie") != 0)
+    {
+        rc = cp_fault_at(op, api, "upstream.split.cookie",
+                         "is for sticky cookie");
+    }
+
+    return rc;
+}
+
+
 static cp_rc_t (*const cp_upstream_checks[])(cp_op_t *op,
     const cp_json_t *api, const cp_json_t *object) =
 {
-    cp_upstream_health, cp_upstream_breaker, cp_upstream_retry
+    cp_upstream_health, cp_upstream_breaker, cp_upstream_retry,
+    cp_upstream_split
 };
 
 

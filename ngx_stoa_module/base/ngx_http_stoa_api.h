@@ -34,6 +34,7 @@ struct ngx_http_stoa_target_s {
     ngx_str_t                  path;            /* no slash at its end       */
     in_port_t                  port;
     ngx_uint_t                 weight;
+    ngx_uint_t                 group;           /* of split, from 1 on       */
     ngx_http_stoa_addr_t      *addrs;           /* malloc'ed; may change at
                                                    any event: copy what a
                                                    request keeps             */
@@ -96,6 +97,10 @@ struct ngx_http_stoa_api_s {
     const stoa_rec_health_t   *health;          /* of rec; NULL: none        */
     const stoa_rec_breaker_t  *breaker;
     const stoa_rec_retry_t    *retry;
+    const stoa_rec_split_t    *split;
+    ngx_http_stoa_addr_t      *groups;          /* no addresses: places      */
+    uint64_t                   split_total;     /* of the weights            */
+    uint64_t                   split_step;
     ngx_http_stoa_addr_t       own;             /* its place, no address     */
     size_t                     size;            /* memory, about             */
     ngx_http_stoa_api_t       *chain;           /* in the cache's bucket     */

@@ -14,8 +14,15 @@
 
 #if (nginx_version >= 1023000)
 #define ngx_http_stoa_header_end(h)  ((h)->next = NULL)
+#define ngx_http_stoa_cookie(r, name, value)                                  \
+    (ngx_http_parse_multi_header_lines(r, (r)->headers_in.cookie, name,       \
+                                       value)                                 \
+     != NULL)
 #else
 #define ngx_http_stoa_header_end(h)
+#define ngx_http_stoa_cookie(r, name, value)                                  \
+    (ngx_http_parse_multi_header_lines(&(r)->headers_in.cookies, name, value) \
+     != NGX_DECLINED)
 #endif
 
 

@@ -162,6 +162,7 @@ typedef struct {
                                                    a key; wiped              */
 
     ngx_http_stoa_to_t         to;
+    ngx_uint_t                 group;           /* of targets; 0: any        */
     ngx_http_stoa_peer_t      *peer;            /* chosen by the lane, for   */
                                                 /* nginx's upstream          */
     ngx_http_stoa_resolve_t   *resolve;         /* NULL: needed no name      */
@@ -185,6 +186,7 @@ typedef struct {
     unsigned                   passed:1;        /* pipeline is through       */
     unsigned                   by_name:1;       /* /apis/<tenant>/<api>      */
     unsigned                   websocket:1;     /* ... is asked for          */
+    unsigned                   group_new:1;     /* its cookie is to be set   */
     unsigned                   timed:1;         /* it has a total time,      */
     unsigned                   late:1;          /* which is over             */
     unsigned                   elsewhere:1;     /* another gateway has it,

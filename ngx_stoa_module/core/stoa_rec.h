@@ -66,6 +66,7 @@ typedef enum { STOA_TARGET_KINDS(STOA_WORD_VALUE) } stoa_target_kind_e;
 typedef enum { STOA_AUDIENCES(STOA_WORD_VALUE) } stoa_audience_e;
 typedef enum { STOA_BALANCES(STOA_WORD_VALUE) } stoa_balance_e;
 typedef enum { STOA_HEALTH_TYPES(STOA_WORD_VALUE) } stoa_health_type_e;
+typedef enum { STOA_STICKIES(STOA_WORD_VALUE) } stoa_sticky_e;
 typedef enum { STOA_ALL_DOWN(STOA_WORD_VALUE) } stoa_all_down_e;
 typedef enum { STOA_IDENTITIES(STOA_WORD_VALUE) } stoa_identity_e;
 typedef enum { STOA_ERAS(STOA_WORD_VALUE) } stoa_era_e;
@@ -129,10 +130,13 @@ STOA_RECORD_PART(operation, STOA_MEMBERS(STOA_OPERATION_FIELDS))
 STOA_RECORD_PART(health, STOA_MEMBERS(STOA_HEALTH_FIELDS))
 STOA_RECORD_PART(breaker, STOA_MEMBERS(STOA_BREAKER_FIELDS))
 STOA_RECORD_PART(retry, STOA_MEMBERS(STOA_RETRY_FIELDS))
+STOA_RECORD_PART(split_group, STOA_MEMBERS(STOA_SPLIT_GROUP_FIELDS))
+STOA_RECORD_PART(split_rule, STOA_MEMBERS(STOA_SPLIT_RULE_FIELDS))
+STOA_RECORD_PART(split, STOA_MEMBERS(STOA_SPLIT_FIELDS))
 
 /* host: lower case; "": none.  targets: stoa_rec_api_target_t; partners:
  * stoa_id_t, sorted; policies: with the tenant's; health, breaker,
- * retry: at most one, stoa_rec_health_t and so on. */
+ * retry, split: at most one, stoa_rec_health_t and so on. */
 
 STOA_RECORD(api, STOA_MEMBERS(STOA_API_FIELDS)
             STOA_MEMBERS(STOA_UPSTREAM_FIELDS)

@@ -194,6 +194,15 @@ STRUCT(breaker) = { ITEM(breaker, stoa_rec_breaker_t) };
 FIELDS(retry) = { STOA_RETRY_FIELDS(REC, stoa_rec_retry_t) };
 STRUCT(retry) = { ITEM(retry, stoa_rec_retry_t) };
 
+FIELDS(split_group) = { STOA_SPLIT_GROUP_FIELDS(REC, stoa_rec_split_group_t) };
+STRUCT(split_group) = { ITEM(split_group, stoa_rec_split_group_t) };
+
+FIELDS(split_rule) = { STOA_SPLIT_RULE_FIELDS(REC, stoa_rec_split_rule_t) };
+STRUCT(split_rule) = { ITEM(split_rule, stoa_rec_split_rule_t) };
+
+FIELDS(split) = { STOA_SPLIT_FIELDS(REC, stoa_rec_split_t) };
+STRUCT(split) = { ITEM(split, stoa_rec_split_t) };
+
 FIELDS(api) = {
     STOA_API_FIELDS(REC, stoa_rec_api_t)
     STOA_UPSTREAM_FIELDS(REC, stoa_rec_api_t)

@@ -119,6 +119,12 @@
     W("try", STOA_ALL_DOWN_TRY)                                               \
     W("refuse", STOA_ALL_DOWN_REFUSE)
 
+#define STOA_STICKIES(W)                                                      \
+    W("none", STOA_STICKY_NONE)                                               \
+    W("application", STOA_STICKY_APPLICATION)                                 \
+    W("principal", STOA_STICKY_PRINCIPAL)                                     \
+    W("cookie", STOA_STICKY_COOKIE)
+
 #define STOA_DIGESTS(W)                                                       \
     W("sha256", STOA_DIGEST_SHA256)                                           \
     W("hmac", STOA_DIGEST_HMAC)
@@ -314,6 +320,7 @@
       "sent as Host; default: the target's host")                             \
     R(S, OWN, health)                                                         \
     R(S, OWN, breaker)                                                        \
+    R(S, OWN, split)                                                          \
     R(S, OWN, tls)
 
 /* An object of the resource; a record has it in an array, empty or of one. */
@@ -321,7 +328,30 @@
 #define STOA_UPSTREAM_MADE(R, S)                                              \
     R(S, ITEMS, health, 0, health, 0, 1, "")                                  \
     R(S, ITEMS, breaker, 0, breaker, 0, 1, "")                                \
-    R(S, ITEMS, retry, 0, retry, 0, 1, "")
+    R(S, ITEMS, retry, 0, retry, 0, 1, "")                                    \
+    R(S, ITEMS, split, 0, split, 0, 1, "")
+
+#define STOA_SPLIT_FIELDS(R, S)                                               \
+    R(S, ITEMS, groups, RQ, split_group, 1, STOA_SPLITS_MAX,                  \
+      "groups of targets, and their shares of the calls")                     \
+    R(S, ITEMS, rules, 0, split_rule, 0, STOA_SPLIT_RULES_MAX,                \
+      "calls that go to a group whatever the shares; the first that fits")    \
+    R(S, WORD, sticky, 0, STOA_STICKIES, "none",                              \
+      "what keeps its group from call to call, while the shares are the same")\
+    R(S, STR, cookie, 0, WORD, 0, 64,                                         \
+      "of sticky cookie: its name; default: stoa_group")
+
+#define STOA_SPLIT_GROUP_FIELDS(R, S)                                         \
+    R(S, STR, name, RQ, WORD, 1, STOA_NAME_MAX, "as targets say it")          \
+    R(S, U32, weight, 0, 0, 10000, 0, "its share of the sum of all; 0: none")
+
+#define STOA_SPLIT_RULE_FIELDS(R, S)                                          \
+    R(S, STR, header, 0, STRING, 0, 100, "a header of the call, or ...")      \
+    R(S, STR, claim, 0, CLAIM, 0, 200,                                        \
+      "... a claim of its token, a name or a path: /realm_access/roles")      \
+    R(S, STR, value, 0, STRING, 0, 200,                                       \
+      "that it has, or that is among its values; none: any")                  \
+    R(S, STR, group, RQ, WORD, 1, STOA_NAME_MAX, "where such calls go")
 
 #define STOA_RETRY_FIELDS(R, S)                                               \
     R(S, STRS, causes, 0, STOA_STATUSES_MAX,                                  \
@@ -389,7 +419,8 @@
 
 #define STOA_TARGET_FIELDS(R, S)                                              \
     R(S, OWN, url)                                                            \
-    R(S, U16, weight, 0, 1, 1000, 1, "share of the requests")
+    R(S, U16, weight, 0, 1, 1000, 1, "share of the requests")                 \
+    R(S, STR, group, 0, WORD, 0, STOA_NAME_MAX, "of split")
 
 #define STOA_TARGET_MADE(R, S)                                                \
     R(S, BOOL, tls, 0, 0, "")                                                 \

@@ -91,6 +91,7 @@ struct ngx_http_stoa_mcp_open_s {
     ngx_str_t                     headers;  /* without session and version  */
     ngx_str_t                     subject;  /* whose credential is shown    */
     ngx_uint_t                    version;  /* to be asked for              */
+    ngx_uint_t                    group;    /* of targets; 0: any           */
     ngx_str_t                     capabilities;   /* JSON                   */
     void                        (*done)(ngx_http_stoa_mcp_open_t *o,
                                         void *data);

@@ -220,6 +220,7 @@ ngx_http_stoa_mcp_carry_start(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     }
 
     ngx_http_stoa_via(r, &o->via);
+    o->group = ngx_http_stoa_split(r, ctx, api);
     ngx_http_stoa_mcp_leave_via(r);
     o->version = mcp->version;
     o->done = ngx_http_stoa_mcp_carry_opened;

@@ -219,6 +219,7 @@ ngx_http_stoa_mcp_begin(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
         conn->app = ngx_http_stoa_mcp_app(ctx);
 
         ngx_http_stoa_via(r, &o->via);
+        o->group = ngx_http_stoa_split(r, ctx, o->api);
         ngx_http_stoa_mcp_leave_via(r);
         o->version = mcp->bridged ? NGX_HTTP_STOA_MCP_VERSION_LATEST_LEGACY
                                   : mcp->version;

@@ -362,6 +362,8 @@ ngx_http_stoa_mcp_guest_fill(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
         return NGX_ERROR;
     }
 
+    park->group = ngx_http_stoa_split(r, ctx, park->api);
+
     return ngx_http_stoa_mcp_relay_headers(r, ctx, park->api, &park->ref,
                                            park->pool, &park->headers);
 }

@@ -222,6 +222,7 @@ ngx_http_stoa_mcp_modern_ask(ngx_http_stoa_mcp_modern_t *b)
     }
 
     ask->fetch->stay = 1;
+    ask->fetch->group = ngx_http_stoa_split(b->ctx->request, b->ctx, api);
     ask->loose = 1;
     ask->max = ngx_http_stoa_mcp_stream_max(b->ctx);
     ask->done = ngx_http_stoa_mcp_modern_asked;

@@ -105,6 +105,7 @@ ngx_http_stoa_mcp_open_start(ngx_http_stoa_mcp_open_t *o)
 
     ask->fetch->headers = o->headers;
     ask->fetch->subject = o->subject;
+    ask->fetch->group = o->group;
     ask->fetch->deadline = ngx_current_msec + ask->fetch->connect_timeout
                            + ask->fetch->read_timeout;
     ask->fetch->stay = 1;

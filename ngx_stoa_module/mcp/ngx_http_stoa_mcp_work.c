@@ -247,7 +247,7 @@ ngx_http_stoa_mcp_work_ask(ngx_http_stoa_mcp_park_t *park,
     }
 
     pin = park->ref.target;
-    ask->fetch->body.data = ngx_pnalloc(ask->pool, body->len);
+    ask->fetch->body.data = ngx_pstrdup(ask->pool, (ngx_str_t *) body);
 
     if (ask->fetch->body.data == NULL
         || ngx_http_stoa_upstream_fetch(ask->fetch, park->api, &park->via,
@@ -260,9 +260,9 @@ ngx_http_stoa_mcp_work_ask(ngx_http_stoa_mcp_park_t *park,
     }
 
     ask->fetch->body.len = body->len;
-    ngx_memcpy(ask->fetch->body.data, body->data, body->len);
     ask->fetch->headers = park->headers;
     ask->fetch->subject = park->subject;
+    ask->fetch->group = park->group;
     ask->fetch->stay = 1;
     ask->data = park;
 

@@ -104,6 +104,7 @@ struct ngx_http_stoa_mcp_park_s {
     ngx_http_stoa_via_t           via;
     ngx_str_t                     headers;      /* of the session            */
     ngx_str_t                     subject;      /* whose credential is shown */
+    ngx_uint_t                    group;        /* of targets; 0: any        */
     stoa_mcp_ref_t                ref;
     ngx_uint_t                    version;      /* row                       */
     uint64_t                      app;          /* whose session it is       */

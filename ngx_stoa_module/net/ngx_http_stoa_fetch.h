@@ -89,6 +89,7 @@ struct ngx_http_stoa_fetch_s {
     ngx_str_t                      body;
     ngx_str_t                      subject;     /* the token of whom it is
                                                    for, to be exchanged     */
+    ngx_uint_t                     group;       /* of its peers; 0: any     */
     const ngx_http_stoa_fetch_handler_t  *handler;
     void                          *data;
     ngx_msec_t                     connect_timeout;  /* with TLS            */

@@ -280,6 +280,10 @@ ngx_http_stoa_metrics_named(ngx_http_request_t *r,
                                "Targets that calls have failed at: 1, their "
                                "breaker is open, or finds out.");
     ngx_http_stoa_targets_metrics(mcf, 1, b);
+
+    ngx_http_stoa_metrics_head(b, "stoa_group_requests_total", "counter",
+                               "Calls of apis with groups of targets.");
+    ngx_http_stoa_targets_groups(mcf, b);
 }
 
 

@@ -28,6 +28,9 @@ void ngx_http_stoa_targets_status(ngx_http_stoa_main_conf_t *mcf,
     stoa_buf_t *b);
 void ngx_http_stoa_targets_metrics(ngx_http_stoa_main_conf_t *mcf,
     ngx_uint_t breaker, stoa_buf_t *b);
+/* stoa_group_requests_total */
+void ngx_http_stoa_targets_groups(ngx_http_stoa_main_conf_t *mcf,
+    stoa_buf_t *b);
 
 /* How they begin: NGX_OK, or what they return. */
 ngx_int_t ngx_http_stoa_status_enter(ngx_http_request_t *r);

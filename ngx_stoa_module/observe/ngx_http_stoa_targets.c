@@ -12,18 +12,21 @@
 #define NGX_HTTP_STOA_TARGETS_SHOWN  1000
 
 
-/* The next one whose api there is; *n begins with 0, *left with the most. */
+/* The next one of a kind whose api there is; *n begins with 0, *left with the
+ * most. */
 
 static const stoa_rec_api_t *
-ngx_http_stoa_targets_next(ngx_http_stoa_main_conf_t *mcf, ngx_uint_t *n,
-    ngx_uint_t *left, ngx_http_stoa_place_t *place)
+ngx_http_stoa_targets_next(ngx_http_stoa_main_conf_t *mcf,
+    ngx_http_stoa_place_e kind, ngx_uint_t *n, ngx_uint_t *left,
+    ngx_http_stoa_place_t *place)
 {
     const stoa_rec_api_t  *api;
 
     while (*left && ngx_http_stoa_place_next(mcf->sh, n, place) == NGX_OK) {
-        api = ngx_http_stoa_store_api(mcf->store, &place->api);
+        api = place->kind == kind
+              ? ngx_http_stoa_store_api(mcf->store, &place->api) : NULL;
 
-        if (api && place->name[0]) {
+        if (api) {
             (*left)--;
             return api;
         }
@@ -49,7 +52,9 @@ ngx_http_stoa_targets_status(ngx_http_stoa_main_conf_t *mcf, stoa_buf_t *b)
 
     stoa_buf_addz(b, ",\"targets\":[");
 
-    while ((api = ngx_http_stoa_targets_next(mcf, &n, &left, &place))) {
+    while ((api = ngx_http_stoa_targets_next(mcf, NGX_HTTP_STOA_PLACE_TARGET,
+                                             &n, &left, &place)))
+    {
         tenant = stoa_rec_str(api, api->tenant_name);
         name = stoa_rec_str(api, api->name);
 
@@ -100,8 +105,9 @@ ngx_http_stoa_targets_metrics(ngx_http_stoa_main_conf_t *mcf,
     n = 0;
     left = NGX_HTTP_STOA_TARGETS_SHOWN;
 
-    while ((api = ngx_http_stoa_targets_next(mcf, &n, &left, &place))) {
-
+    while ((api = ngx_http_stoa_targets_next(mcf, NGX_HTTP_STOA_PLACE_TARGET,
+                                             &n, &left, &place)))
+    {
         if ((breaker ? place.breaker | place.breaker_window
                      : place.health_at_ms)
             == 0)
@@ -120,5 +126,34 @@ ngx_http_stoa_targets_metrics(ngx_http_stoa_main_conf_t *mcf,
                       ? ngx_http_stoa_breaker_state(place.breaker)
                         != NGX_HTTP_STOA_BREAKER_CLOSED
                       : place.health != NGX_HTTP_STOA_HEALTH_DOWN);
+    }
+}
+
+
+void
+ngx_http_stoa_targets_groups(ngx_http_stoa_main_conf_t *mcf, stoa_buf_t *b)
+{
+    ngx_uint_t              n, left, k;
+    stoa_str_t              tenant, name;
+    const stoa_rec_api_t   *api;
+    ngx_http_stoa_place_t   place;
+
+    n = 0;
+    left = NGX_HTTP_STOA_TARGETS_SHOWN;
+
+    while ((api = ngx_http_stoa_targets_next(mcf, NGX_HTTP_STOA_PLACE_GROUP,
+                                             &n, &left, &place)))
+    {
+        tenant = stoa_rec_str(api, api->tenant_name);
+        name = stoa_rec_str(api, api->name);
+
+        for (k = 0; k < NGX_HTTP_STOA_CLASSES; k++) {
+            stoa_buf_addf(b, "stoa_group_requests_total{tenant=\"%.*s\","
+                          "api=\"%.*s\",group=\"%s\",class=\"%uxx\"} %llu\n",
+                          (int) tenant.len, tenant.data,
+                          (int) name.len, name.data, place.name,
+                          (unsigned) k + 1,
+                          (unsigned long long) place.class[k]);
+        }
     }
 }

@@ -15,7 +15,7 @@
 
 typedef enum {
     VAR_TENANT, VAR_APPLICATION, VAR_API, VAR_OPERATION,
-    VAR_TOOL, VAR_PLAN, VAR_SUBSCRIPTION, VAR_CREDENTIAL,
+    VAR_TOOL, VAR_GROUP, VAR_PLAN, VAR_SUBSCRIPTION, VAR_CREDENTIAL,
     VAR_REQUEST_ID,
     VAR_RATE_LIMIT, VAR_RATE_REMAINING, VAR_RATE_RESET,
     VAR_UPSTREAM_URI, VAR_UPSTREAM_HOST, VAR_UPSTREAM_SCHEME,
@@ -57,6 +57,7 @@ static ngx_http_variable_t  ngx_http_stoa_variables[] = {
     { ngx_string("stoa_operation"), DECIDED(VAR_OPERATION) },
     { ngx_string("stoa_tool"), DECIDED(VAR_TOOL) },
     { ngx_string("stoa_tool_name"), SET(tool, 0) },
+    { ngx_string("stoa_target_group"), DECIDED(VAR_GROUP) },
     { ngx_string("stoa_plan"), DECIDED(VAR_PLAN) },
     { ngx_string("stoa_subscription"), DECIDED(VAR_SUBSCRIPTION) },
     { ngx_string("stoa_credential"), DECIDED(VAR_CREDENTIAL) },
@@ -291,6 +292,14 @@ ngx_http_stoa_variable_api(ngx_http_stoa_ctx_t *ctx, ngx_uint_t what,
     }
 
     rec = ctx->call.api->rec;
+
+    if (what == VAR_GROUP) {
+        if (ctx->call.group) {
+            *s = ctx->call.api->groups[ctx->call.group - 1].name;
+        }
+
+        return;
+    }
 
     if (what == VAR_API) {
         text = stoa_rec_str(rec, rec->name);

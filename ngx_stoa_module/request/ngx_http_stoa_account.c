@@ -5,6 +5,7 @@
  */
 
 #include "ngx_http_stoa_request.h"
+#include "ngx_http_stoa_upstream.h"
 #include "ngx_http_stoa_conceal.h"
 #include "ngx_http_stoa_counters.h"
 #include "ngx_http_stoa_api.h"
@@ -87,6 +88,10 @@ ngx_http_stoa_account_handler(ngx_http_request_t *r)
     }
 
     ngx_http_stoa_account_metrics(mcf->sh, &row);
+
+    if (ctx->call.group && ctx->call.api) {
+        ngx_http_stoa_split_count(ctx, row.status);
+    }
 
     if (row.refused && !ctx->call.elsewhere) {
         ngx_http_stoa_account_denial(r, mcf->sh, &row);

@@ -70,7 +70,7 @@ ngx_http_stoa_place_spare(ngx_http_stoa_place_set_t *set, uint64_t now)
 
 ngx_http_stoa_place_t *
 ngx_http_stoa_place(ngx_http_stoa_sh_t *sh, uint64_t tag,
-    const stoa_id_t *api, const ngx_str_t *name)
+    ngx_http_stoa_place_e kind, const stoa_id_t *api, const ngx_str_t *name)
 {
     uint64_t                    now;
     ngx_http_stoa_place_t      *place;
@@ -96,6 +96,7 @@ ngx_http_stoa_place(ngx_http_stoa_sh_t *sh, uint64_t tag,
             ngx_http_stoa_store(&place->tag, (uint64_t) 0);
             ngx_memzero(place, sizeof(ngx_http_stoa_place_t));
 
+            place->kind = kind;
             place->used_ms = now;
             place->api = *api;
             (void) ngx_cpystrn((u_char *) place->name, name->data,

@@ -100,11 +100,18 @@ typedef enum {
     NGX_HTTP_STOA_WHY_MCP
 } ngx_http_stoa_why_e;
 
+typedef enum {
+    NGX_HTTP_STOA_PLACE_TARGET = 0,
+    NGX_HTTP_STOA_PLACE_API,         /* of an api as a whole                 */
+    NGX_HTTP_STOA_PLACE_GROUP        /* of targets                           */
+} ngx_http_stoa_place_e;
+
 typedef struct {
     uint64_t   tag;                  /* 0: free                              */
+    uint64_t   kind;                 /* ngx_http_stoa_place_e                */
     uint64_t   used_ms;              /* wall clock                           */
     stoa_id_t  api;
-    char       name[64];             /* address and port; "": the api itself */
+    char       name[64];             /* address and port; the group's        */
 
     uint64_t   health;               /* ngx_http_stoa_health_e, by checks    */
     uint64_t   health_row;           /* that speak against it                */
@@ -120,6 +127,8 @@ typedef struct {
     uint64_t   breaker_why;          /* what opened it last                  */
 
     uint64_t   budget;               /* of an api: window, calls, retries    */
+    uint64_t   turn;                 /* of an api: calls dealt to groups     */
+    uint64_t   class[NGX_HTTP_STOA_CLASSES];    /* of a group: calls         */
 } ngx_http_stoa_place_t;
 
 typedef struct {
@@ -365,7 +374,8 @@ void ngx_http_stoa_denial_told(ngx_http_stoa_sh_t *sh, ngx_uint_t taken);
 #define NGX_HTTP_STOA_PLACE_KEPT  600000
 
 ngx_http_stoa_place_t *ngx_http_stoa_place(ngx_http_stoa_sh_t *sh,
-    uint64_t tag, const stoa_id_t *api, const ngx_str_t *name);
+    uint64_t tag, ngx_http_stoa_place_e kind, const stoa_id_t *api,
+    const ngx_str_t *name);
 /* The target is no more. */
 void ngx_http_stoa_place_free(ngx_http_stoa_sh_t *sh, uint64_t tag);
 /* A copy of each that is in use, the n-th call on; NGX_DECLINED: no more. */

@@ -92,7 +92,9 @@ ngx_http_stoa_news_targets(ngx_http_stoa_sh_t *sh, stoa_buf_t *b)
                    != NGX_HTTP_STOA_BREAKER_CLOSED;
             down = open || place.health == NGX_HTTP_STOA_HEALTH_DOWN;
 
-            if (down == good || (!open && place.health_at_ms == 0)) {
+            if (place.kind != NGX_HTTP_STOA_PLACE_TARGET || down == good
+                || (!open && place.health_at_ms == 0))
+            {
                 continue;
             }
 

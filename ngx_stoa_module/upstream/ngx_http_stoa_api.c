@@ -292,6 +292,7 @@ ngx_http_stoa_api_compile(ngx_http_stoa_main_conf_t *mcf,
     api->timeouts = api->rec->first_byte_timeout_ms != 0;
 
     if (ngx_http_stoa_api_targets(api) != NGX_OK
+        || (api->rec->split.n && ngx_http_stoa_split_compile(api) != NGX_OK)
         || ngx_http_stoa_api_ops(api) != NGX_OK
         || ngx_http_stoa_chain_compile(mcf, pool, api->rec,
                                        &api->rec->policies, &api->policies)

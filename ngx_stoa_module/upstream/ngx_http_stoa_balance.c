@@ -45,7 +45,7 @@ ngx_http_stoa_balance_tries(ngx_http_stoa_api_t *api)
  */
 
 ngx_http_stoa_target_t *
-ngx_http_stoa_balance_choose(ngx_http_stoa_api_t *api,
+ngx_http_stoa_balance_choose(ngx_http_stoa_api_t *api, ngx_uint_t group,
     ngx_http_stoa_try_t *tries, ngx_uint_t *address)
 {
     ngx_int_t                total;
@@ -57,7 +57,7 @@ ngx_http_stoa_balance_choose(ngx_http_stoa_api_t *api,
     for (level = NGX_HTTP_STOA_LEVEL_GOOD;
          level < NGX_HTTP_STOA_LEVEL_DOWN
          || (level == NGX_HTTP_STOA_LEVEL_DOWN && api->watched
-             && ngx_http_stoa_target_least(api) == level);
+             && ngx_http_stoa_target_least(api, group) == level);
          level++)
     {
         few = NULL;
@@ -67,6 +67,10 @@ ngx_http_stoa_balance_choose(ngx_http_stoa_api_t *api,
         for (i = 0; i < api->ntargets; i++) {
             target = &api->targets[i];
             a[i] = NGX_HTTP_STOA_NONE;
+
+            if (group && target->group != group) {
+                continue;
+            }
 
             if (ngx_http_stoa_balance_pick(api, target, tries, level, &a[i])
                 && (few == NULL || target->active * few->weight
@@ -106,7 +110,7 @@ ngx_http_stoa_balance_choose(ngx_http_stoa_api_t *api,
     }
 
     return tries && api->retry && api->retry->same_target
-           ? ngx_http_stoa_balance_choose(api, NULL, address) : NULL;
+           ? ngx_http_stoa_balance_choose(api, group, NULL, address) : NULL;
 }
 
 

@@ -132,17 +132,21 @@ typedef enum {
 /* Its place in the zone, of an api that is watched; NULL: there is none. */
 ngx_http_stoa_place_t *ngx_http_stoa_target_place(ngx_http_stoa_api_t *api,
     ngx_http_stoa_target_t *target, ngx_http_stoa_addr_t *addr);
-/* That of the api itself. */
+/* That of the api itself; of a group of its split, from 1 on. */
 ngx_http_stoa_place_t *ngx_http_stoa_target_own(ngx_http_stoa_api_t *api);
+ngx_http_stoa_place_t *ngx_http_stoa_target_group(ngx_http_stoa_api_t *api,
+    ngx_uint_t group);
 ngx_uint_t ngx_http_stoa_target_level(ngx_http_stoa_api_t *api,
     ngx_http_stoa_target_t *target, ngx_http_stoa_addr_t *addr);
-/* Of all its addresses, the least. */
-ngx_uint_t ngx_http_stoa_target_least(ngx_http_stoa_api_t *api);
+/* Of all its addresses, the least; group: of its split, 0: of any. */
+ngx_uint_t ngx_http_stoa_target_least(ngx_http_stoa_api_t *api,
+    ngx_uint_t group);
 /* Is it one of these texts: 204, 2xx? */
 ngx_uint_t ngx_http_stoa_target_status(ngx_http_stoa_api_t *api,
     const stoa_vec_t *list, ngx_uint_t status);
 /* None may be called: for how many ms, at the least; 0: one may. */
-ngx_msec_t ngx_http_stoa_target_aside(ngx_http_stoa_api_t *api);
+ngx_msec_t ngx_http_stoa_target_aside(ngx_http_stoa_api_t *api,
+    ngx_uint_t group);
 /* None can be called now: the refusal's status. */
 ngx_int_t ngx_http_stoa_target_refuse(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
@@ -178,6 +182,12 @@ void ngx_http_stoa_retry_failed(ngx_peer_connection_t *pc,
     ngx_http_stoa_peer_t *peer);
 
 
+/* ---- ngx_http_stoa_split.c ---------------------------------------------- */
+
+/* For an api that is compiled and has one. */
+ngx_int_t ngx_http_stoa_split_compile(ngx_http_stoa_api_t *api);
+
+
 /* ---- ngx_http_stoa_deadline.c ------------------------------------------- */
 
 /* The first attempt begins: from now on the call has its total time.
@@ -190,10 +200,10 @@ ngx_int_t ngx_http_stoa_deadline(ngx_http_stoa_peer_t *peer);
 /* How many attempts a request to this api has. */
 ngx_uint_t ngx_http_stoa_balance_tries(ngx_http_stoa_api_t *api);
 
-/* The next target and the index of its address; NULL: none is left.  tries:
- * what was tried, NULL for nothing yet. */
+/* The next target and the index of its address; NULL: none is left.  group: of
+ * the api's split, 0: any.  tries: what was tried, NULL for nothing yet. */
 ngx_http_stoa_target_t *ngx_http_stoa_balance_choose(
-    ngx_http_stoa_api_t *api, ngx_http_stoa_try_t *tries,
+    ngx_http_stoa_api_t *api, ngx_uint_t group, ngx_http_stoa_try_t *tries,
     ngx_uint_t *address);
 
 /* An address of this target against which no more than this speaks; 0:

@@ -185,7 +185,8 @@ ngx_http_stoa_peer_next(ngx_http_stoa_peer_t *peer, ngx_uint_t *address)
         return peer->written;
     }
 
-    return ngx_http_stoa_balance_choose(peer->api, peer->tries, address);
+    return ngx_http_stoa_balance_choose(peer->api, peer->ctx->call.group,
+                                        peer->tries, address);
 }
 
 

@@ -39,7 +39,7 @@ ngx_http_stoa_target_level(ngx_http_stoa_api_t *api,
 
 
 ngx_uint_t
-ngx_http_stoa_target_least(ngx_http_stoa_api_t *api)
+ngx_http_stoa_target_least(ngx_http_stoa_api_t *api, ngx_uint_t group)
 {
     ngx_uint_t               i, a, least;
     ngx_http_stoa_target_t  *target;
@@ -48,6 +48,10 @@ ngx_http_stoa_target_least(ngx_http_stoa_api_t *api)
 
     for (i = 0; i < api->ntargets; i++) {
         target = &api->targets[i];
+
+        if (group && target->group != group) {
+            continue;
+        }
 
         for (a = 0; a < target->naddrs; a++) {
             least = ngx_min(least,
@@ -69,7 +73,7 @@ ngx_http_stoa_target_refuse(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 
     api = ctx->call.api;
 
-    ms = ngx_http_stoa_target_aside(api);
+    ms = ngx_http_stoa_target_aside(api, ctx->call.group);
 
     if (ms == 0) {
         return ngx_http_stoa_refuse(r,
@@ -90,7 +94,7 @@ ngx_http_stoa_target_refuse(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 
 
 ngx_msec_t
-ngx_http_stoa_target_aside(ngx_http_stoa_api_t *api)
+ngx_http_stoa_target_aside(ngx_http_stoa_api_t *api, ngx_uint_t group)
 {
     ngx_msec_t               wait, least;
     ngx_uint_t               i, a;
@@ -98,7 +102,7 @@ ngx_http_stoa_target_aside(ngx_http_stoa_api_t *api)
     ngx_http_stoa_target_t  *target;
 
     if (!api->watched
-        || ngx_http_stoa_target_least(api) != NGX_HTTP_STOA_LEVEL_OUT)
+        || ngx_http_stoa_target_least(api, group) != NGX_HTTP_STOA_LEVEL_OUT)
     {
         return 0;
     }
@@ -107,6 +111,10 @@ ngx_http_stoa_target_aside(ngx_http_stoa_api_t *api)
 
     for (i = 0; api->breaker && i < api->ntargets; i++) {
         target = &api->targets[i];
+
+        if (group && target->group != group) {
+            continue;
+        }
 
         for (a = 0; a < target->naddrs; a++) {
             place = ngx_http_stoa_target_place(api, target,

@@ -13,13 +13,76 @@
 #define NGX_HTTP_STOA_TARGET_AGAIN  1000        /* a place is looked for     */
 
 
-static void ngx_http_stoa_target_tag(ngx_http_stoa_api_t *api,
-    ngx_http_stoa_target_t *target, ngx_http_stoa_addr_t *addr);
+static uint64_t ngx_http_stoa_target_tag(ngx_http_stoa_api_t *api,
+    ngx_str_t *name);
+static ngx_http_stoa_place_t *ngx_http_stoa_target_find(
+    ngx_http_stoa_api_t *api, ngx_http_stoa_addr_t *addr,
+    ngx_http_stoa_place_e kind);
 
 
 ngx_http_stoa_place_t *
 ngx_http_stoa_target_place(ngx_http_stoa_api_t *api,
     ngx_http_stoa_target_t *target, ngx_http_stoa_addr_t *addr)
+{
+    uint64_t  tag;
+
+    if (addr->tag == 0) {
+        tag = ngx_http_stoa_target_tag(api, &target->host);
+        tag = stoa_hash64(target->path.data, target->path.len, tag);
+
+        addr->tag = stoa_hash64(addr->name.data, addr->name.len,
+                                tag + target->secure)
+                    | 1;
+    }
+
+    return ngx_http_stoa_target_find(api, addr, NGX_HTTP_STOA_PLACE_TARGET);
+}
+
+
+ngx_http_stoa_place_t *
+ngx_http_stoa_target_own(ngx_http_stoa_api_t *api)
+{
+    if (api->own.tag == 0) {
+        api->own.tag = ngx_http_stoa_target_tag(api, &api->own.name) | 1;
+    }
+
+    return ngx_http_stoa_target_find(api, &api->own, NGX_HTTP_STOA_PLACE_API);
+}
+
+
+ngx_http_stoa_place_t *
+ngx_http_stoa_target_group(ngx_http_stoa_api_t *api, ngx_uint_t group)
+{
+    ngx_http_stoa_addr_t  *addr;
+
+    addr = &api->groups[group - 1];
+
+    if (addr->tag == 0) {
+        addr->tag = stoa_hash64("group", 5,
+                                ngx_http_stoa_target_tag(api, &addr->name))
+                    | 1;
+    }
+
+    return ngx_http_stoa_target_find(api, addr, NGX_HTTP_STOA_PLACE_GROUP);
+}
+
+
+/* The same in each worker, for as long as the target is the same. */
+
+static uint64_t
+ngx_http_stoa_target_tag(ngx_http_stoa_api_t *api, ngx_str_t *name)
+{
+    uint64_t  tag;
+
+    tag = stoa_hash64(&api->id, sizeof(stoa_id_t), NGX_HTTP_STOA_TARGET_SEED);
+
+    return stoa_hash64(name->data, name->len, tag);
+}
+
+
+static ngx_http_stoa_place_t *
+ngx_http_stoa_target_find(ngx_http_stoa_api_t *api,
+    ngx_http_stoa_addr_t *addr, ngx_http_stoa_place_e kind)
 {
     ngx_http_stoa_place_t      *place;
     ngx_http_stoa_main_conf_t  *mcf;
@@ -30,48 +93,19 @@ ngx_http_stoa_target_place(ngx_http_stoa_api_t *api,
         return place;
     }
 
-    mcf = ngx_http_cycle_get_module_main_conf(ngx_cycle, ngx_http_stoa_module);
-
-    if (addr->tag == 0) {
-        ngx_http_stoa_target_tag(api, target, addr);
-
-    } else if (place == NULL && ngx_current_msec - addr->sought
-                                < NGX_HTTP_STOA_TARGET_AGAIN)
+    if (place == NULL && addr->sought
+        && ngx_current_msec - addr->sought < NGX_HTTP_STOA_TARGET_AGAIN)
     {
         return NULL;
     }
 
-    addr->sought = ngx_current_msec;
-    addr->place = ngx_http_stoa_place(mcf->sh, addr->tag, &api->id,
+    mcf = ngx_http_cycle_get_module_main_conf(ngx_cycle, ngx_http_stoa_module);
+
+    addr->sought = ngx_current_msec | 1;
+    addr->place = ngx_http_stoa_place(mcf->sh, addr->tag, kind, &api->id,
                                       &addr->name);
 
     return addr->place;
-}
-
-
-/* The same in each worker, for as long as the target is the same. */
-
-static void
-ngx_http_stoa_target_tag(ngx_http_stoa_api_t *api,
-    ngx_http_stoa_target_t *target, ngx_http_stoa_addr_t *addr)
-{
-    uint64_t  tag;
-
-    tag = stoa_hash64(&api->id, sizeof(stoa_id_t), NGX_HTTP_STOA_TARGET_SEED);
-    tag = stoa_hash64(target->host.data, target->host.len, tag);
-    tag = stoa_hash64(target->path.data, target->path.len, tag);
-    tag = stoa_hash64(addr->name.data, addr->name.len, tag + target->secure);
-
-    addr->tag = tag ? tag : 1;
-}
-
-
-ngx_http_stoa_place_t *
-ngx_http_stoa_target_own(ngx_http_stoa_api_t *api)
-{
-    static ngx_http_stoa_target_t  none;
-
-    return ngx_http_stoa_target_place(api, &none, &api->own);
 }
 
 

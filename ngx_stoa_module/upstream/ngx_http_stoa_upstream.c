@@ -79,6 +79,7 @@ ngx_http_stoa_upstream_forward(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     }
 
     ctx->call.to.target = NULL;
+    (void) ngx_http_stoa_split(r, ctx, ctx->call.api);
 
     first = ctx->call.to.first;
     api = ctx->call.api;
@@ -90,8 +91,9 @@ ngx_http_stoa_upstream_forward(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         ctx->call.to.target = &api->targets[first - 1];
 
     } else if (rc == NGX_OK) {
-        ctx->call.to.target = ngx_http_stoa_balance_choose(api, NULL,
-                                                           &address);
+        ctx->call.to.target = ngx_http_stoa_balance_choose(api,
+                                                           ctx->call.group,
+                                                           NULL, &address);
     }
 
     if (ctx->call.to.target == NULL) {

@@ -174,7 +174,8 @@ ngx_http_stoa_upstream_fetch_target(ngx_http_stoa_upstream_fetch_t *p,
     ngx_uint_t *address)
 {
     if (p->pin == NULL) {
-        return ngx_http_stoa_balance_choose(p->api, p->tries, address);
+        return ngx_http_stoa_balance_choose(p->api, p->fetch->group, p->tries,
+                                            address);
     }
 
     /* what is asked there is there alone */
@@ -229,7 +230,7 @@ ngx_http_stoa_upstream_fetch_get(ngx_http_stoa_fetch_t *f)
         target = ngx_http_stoa_upstream_fetch_target(p, &address);
 
         if (target == NULL && p->tries == NULL) {
-            f->aside = ngx_http_stoa_target_aside(p->api);
+            f->aside = ngx_http_stoa_target_aside(p->api, f->group);
         }
 
         if (target == NULL
