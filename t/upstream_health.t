@@ -228,10 +228,12 @@ is(codes(5, 'row', 'row'), '503 503 503 upstream_open upstream_open',
    'three failures in a row open a breaker');
 is(codes(10, 'row', 'row'), join(' ', ('upstream_open') x 10),
    'of all workers');
+wait_until { reached('row', 'one') == 3 };
 is(reached('row', 'one'), 3, 'the target is left alone');
 $r = call('row');
 is("$r->{status} $r->{headers}{'retry-after'}", '503 1', 'with Retry-After');
 wait_until { (call('row', 'row')->{json}{code} // '') ne 'upstream_open' };
+wait_until { reached('row', 'one') == 4 };
 is(reached('row', 'one'), 4, 'one call finds out') or diag(codes(1, 'row'));
 like((log_of('row', 'gets no calls'))[1] // '', qr/800 ms: status 503/,
      'then it is longer');
