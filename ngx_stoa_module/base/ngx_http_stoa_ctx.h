@@ -156,6 +156,8 @@ typedef struct {
 
     ngx_str_t                  path;            /* relative to the api's base,
                                                    decoded                   */
+    ngx_str_t                  rewritten;       /* the upstream's instead of
+                                                   that, as it is sent       */
     ngx_str_t                  allow;           /* for 405                   */
     ngx_str_t                  retry_after;     /* an upstream's             */
     ngx_str_t                  query;           /* as it was sent, if it had

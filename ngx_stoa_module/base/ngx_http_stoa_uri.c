@@ -14,8 +14,6 @@
 #include "ngx_http_stoa_uri.h"
 
 
-static ngx_int_t ngx_http_stoa_uri_path(ngx_http_request_t *r, size_t prefix,
-    ngx_uint_t keep, ngx_str_t *path);
 static ngx_int_t ngx_http_stoa_uri_sent(ngx_http_request_t *r, size_t prefix,
     ngx_uint_t keep, ngx_str_t *path);
 static ngx_int_t ngx_http_stoa_uri_raw(ngx_str_t *sent, ngx_str_t *uri,
@@ -42,6 +40,13 @@ ngx_http_stoa_uri(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     ngx_str_t        path, args, whole;
     stoa_str_t       base;
     stoa_rec_api_t  *rec;
+
+    if (ctx->call.rewritten.len) {
+        return ngx_http_stoa_uri_args(r, ctx, &args) == NGX_OK
+               ? ngx_http_stoa_uri_join(r->pool, &ctx->call.rewritten, &args,
+                                        &ctx->call.to.rest)
+               : NGX_ERROR;
+    }
 
     rec = ctx->call.api->rec;
     base = stoa_rec_str(rec, rec->base_path);
@@ -202,7 +207,7 @@ ngx_http_stoa_uri_kept(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_http_stoa_uri_path(ngx_http_request_t *r, size_t prefix, ngx_uint_t keep,
     ngx_str_t *path)
 {

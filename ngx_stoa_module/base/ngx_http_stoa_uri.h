@@ -15,6 +15,10 @@ ngx_int_t ngx_http_stoa_uri(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx);
 /* The request's own URI becomes the one that was judged. */
 ngx_int_t ngx_http_stoa_uri_protect(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
+/* What it does not have in front of it, as it may be sent on: the client's
+ * bytes, or the path that was judged, escaped. */
+ngx_int_t ngx_http_stoa_uri_path(ngx_http_request_t *r, size_t prefix,
+    ngx_uint_t keep, ngx_str_t *path);
 /* Encoded slashes stay so in ctx->call.path, for an api that keeps them;
  * NGX_DECLINED: what is meant depends on who reads it. */
 ngx_int_t ngx_http_stoa_uri_kept(ngx_http_request_t *r,

@@ -35,6 +35,7 @@ static size_t stoa_policy_host(const char *s, size_t len);
 #include "stoa_policy_maintenance.h"
 #include "stoa_policy_own.h"
 #include "stoa_policy_result.h"
+#include "stoa_policy_rewrite.h"
 #include "stoa_policy_schema.h"
 #include "stoa_policy_shape.h"
 #include "stoa_policy_token.h"
@@ -66,6 +67,7 @@ static const stoa_policy_type_t *const  stoa_policy_types[] = {
     &stoa_policy_approval,
     &stoa_policy_identity,
     &stoa_policy_result,
+    &stoa_policy_rewrite,
     NULL
 };
 

@@ -79,6 +79,7 @@ extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_locations;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_maintenance;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_publisher;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_result;
+extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_rewrite;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_schema;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_shape;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_token;

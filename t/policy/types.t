@@ -62,6 +62,11 @@ my %case = (
         request => { headers => { 'X-Long' => 'x' x 301 } },
         refuses => [431, 'headers_denied'], mcp => 'server',
     },
+    'path-rewrite' => {                        # t/policy/rewrite.t
+        config => { rules => [{ from => '/{all*}', to => '/made/{all*}' }] },
+        request => {}, protect => 0,
+        acts => sub { ($_[0]{headers}{'x-path'} // '') =~ m{^/made/} },
+    },
     'json-limits' => {                         # t/policy/content.t
         config => { max_depth => 3 },
         request => { body => '[[[[1]]]]', headers => {
@@ -126,7 +131,7 @@ $t->origin(sub {
     my ($q) = @_;
     return [302, [Location => "$to/elsewhere"], 'moved']
         if $q->{path} =~ /moved/;
-    return [200, ['X-Set' => 'by-upstream', 'X-Got' =>
+    return [200, ['X-Set' => 'by-upstream', 'X-Path' => $q->{path}, 'X-Got' =>
                   $q->{headers}{'x-up'} // '-'], 'ok'];
 }, port => $port);
 my $mcp = $t->mcp_origin(name => 'm', tools => { echo => sub { 'hi' } });

@@ -105,6 +105,12 @@ static const struct {
     { "request-shape", "{\"content_types\":[\"text\"]}",
       "content_types[0]", NULL },
 
+    { "path-rewrite", "{\"rules\":[]}", "rules", NULL },
+    { "path-rewrite", "{\"rules\":[{\"from\":\"/a/{b*}\",\"to\":\"/{b*}\"}]}",
+      NULL, NULL },
+    { "path-rewrite", "{\"rules\":[{\"from\":\"/a\",\"to\":\"/a\"},"
+      "{\"from\":\"/{b}\",\"to\":\"/{c}\"}]}", "rules[1].to",
+      "must have names that `from` has" },
     { "json-limits", "{}", NULL, NULL },
     { "json-limits", "{\"max_depth\":65}", "max_depth", NULL },
     { "json-schema", "{}", "schema", "is missing" },
