@@ -157,6 +157,11 @@ stoa_jschema_make(stoa_jschema_make_t *m, const char *json, size_t len)
     rc = stoa_json_check(json, len, STOA_JSON_DEPTH_MAX, &m->root, m->err);
 
     if (rc == STOA_OK) {
+        /* there is a place, also for none */
+        rc = stoa_buf_reserve(&m->words, sizeof(uint32_t));
+    }
+
+    if (rc == STOA_OK) {
         rc = stoa_jschema_node(m, &m->root, &index);
     }
 

@@ -179,6 +179,18 @@ is(tool('two', { n => [[[[1]]]] }), 'json_denied', 'MCP: json-limits');
 like($t->get('/stoa/metrics')->{body}, qr/policy_type="json-schema",
      outcome="refused"\}\s[1-9]/x, 'they are counted');
 
+# the examples of docs/policies.md are what may be written
+
+my $page = slurp("$Test::Stoa::ROOT/docs/policies.md");
+for my $type (qw(maintenance user-agent request-shape path-rewrite json-limits
+                 json-schema))
+{
+    my ($yaml) = grep { /^  type: \Q$type\E$/m } $page =~ /^```yaml\n(.*?)^```$/msg;
+    $r = $t->api(POST => '/v1/apply?dry_run=1', $yaml // '',
+                 headers => { 'Content-Type' => 'application/yaml' });
+    is($r->{status}, 200, "docs/policies.md: $type") or diag($r->{body});
+}
+
 # what cannot be judged is refused when it is written
 
 for my $row ([{ type => 'text' }, 'config.schema.type'],
