@@ -5,6 +5,7 @@
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use Test::Stoa;
+use Test::Stoa::Pages;
 
 my $t = Test::Stoa->new->has('control', 'stoactl');
 my $root = $Test::Stoa::ROOT;
@@ -43,6 +44,14 @@ is(join(' ', @missing), '', 'every path is on the page');
 my ($failed, $fields) = $t->stoactl('explain', '--markdown');
 is($fields, slurp("$root/docs/reference.md"),
    'docs/reference.md is what "stoactl explain --markdown" prints');
+my $types = policy_pages(map { slurp("$root/docs/$_.md") } qw(reference policies
+                                                              approval));
+for my $type (sort keys %$types) {
+    my $file = "$root/docs/policies/$type.md";
+    is(-e $file ? slurp($file) : '', $types->{$type},
+       "docs/policies/$type.md is what \"make docs\" writes");
+    like($types->{$type}, qr/^```yaml$/m, "and has an example");
+}
 (undef, my $out) = $t->stoactl('explain', 'api.upstream');
 like($out, qr/^targets\[\]\.url +string +required +http or https/m,
      'stoactl explain KIND.FIELD');

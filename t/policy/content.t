@@ -182,11 +182,15 @@ like($t->get('/stoa/metrics')->{body}, qr/policy_type="json-schema",
 # the examples of docs/policies.md are what may be written
 
 my $page = slurp("$Test::Stoa::ROOT/docs/policies.md");
-for my $type (qw(maintenance user-agent request-shape path-rewrite json-limits
-                 json-schema))
+$t->apply(docs(plan('acme', 'gold'), doc('Secret', 'acme', 'crm-token',
+    { value => 'x' }), doc('Secret', 'acme', 'crm-key', { value => 'x' }),
+    rest('acme', 'crm', "http://127.0.0.1:$port"),
+    rest('acme', 'reports', "http://127.0.0.1:$port")));
+for my $yaml (grep { /^kind: Policy$/m && !/certificate/ }
+              $page =~ /^```yaml\n(.*?)^```$/msg)
 {
-    my ($yaml) = grep { /^  type: \Q$type\E$/m } $page =~ /^```yaml\n(.*?)^```$/msg;
-    $r = $t->api(POST => '/v1/apply?dry_run=1', $yaml // '',
+    my ($type) = $yaml =~ /^  type: (\S+)$/m;
+    $r = $t->api(POST => '/v1/apply?dry_run=1', $yaml,
                  headers => { 'Content-Type' => 'application/yaml' });
     is($r->{status}, 200, "docs/policies.md: $type") or diag($r->{body});
 }
