@@ -1,7 +1,8 @@
 #!/usr/bin/perl
 
 # Groups of targets: shares, rules by header and claim, what keeps its group,
-# other shares without a reload, and what operators see of it.
+# other shares without a reload, and what operators see of it.  Mirrors: what
+# a copy of a call is, and that nobody waits for one.
 
 use FindBin;
 use lib "$FindBin::Bin/lib";
@@ -23,6 +24,17 @@ my %to = map {
     }, name => $name));
 } qw(blue green);
 my $dead = $t->port('dead');
+my $shadow = 'http://127.0.0.1:' . $t->origin(sub {
+    my ($q, $c) = @_;
+    select undef, undef, undef, 20 if $q->{path} =~ /hang/;
+    if ($q->{path} =~ /endless/) {
+        $c->send_raw("HTTP/1.1 200 OK\r\n\r\n");
+        1 while $c->send_raw('x' x 1000)
+                && !select undef, undef, undef, 0.01;
+        return undef;
+    }
+    return [500, [], 'of no interest'];
+}, name => 'shadow');
 my $token_key = token_key($t, 'k1', 'ES256');
 my $iss = 'https://idp.example/realms/a';
 
@@ -55,7 +67,15 @@ $example =~ s{http://10\.0\.0\.2:8080}{$to{green}};
 sub documents {
     my (%more) = @_;
     my %now = (%apis, %more);
-    return docs($example, tenant('acme'), plan('acme', 'free'),
+    return docs($example, tenant('acme'), (map {
+            my ($name, %o) = @$_;
+            (rest('acme', $name, $to{blue}, upstream => { mirror => {
+                 url => "$shadow/copy", %o } }),
+             sub_('acme', 'demo', $name, 'free'))
+        } ['mirror', headers => ['X-Extra']], ['quarter', percent => 25],
+          ['none', percent => 0],
+          ['slow', concurrency => 1, timeout_ms => 500, max_body_bytes => 100],
+          ['away', url => "http://127.0.0.1:$dead"]), plan('acme', 'free'),
         (map { app('acme', $_) } qw(demo web)),
         doc('Issuer', 'acme', 'idp', { issuer => $iss,
             jwks => jwks($token_key), audiences => ['orders'],
@@ -185,6 +205,62 @@ is(counts(50, 'shares'), 'green:50', 'from 10 to 100');
 is(counts(6, 'cookie', headers => { Cookie => 'stoa_group=green' }), 'blue:6',
    'a group without a share keeps nobody');
 is(join(' ', $t->workers('gw')), join(' ', @pids), 'without a reload');
+
+
+# mirrors
+
+sub copies { my ($what) = @_;
+    return grep { $_->{path} =~ $what } $t->origin_log('shadow') }
+my $body = 'b' x 40_000;
+$r = $t->http('POST', '/apis/acme/mirror/a%20b?q=1&q=2', body => $body,
+    headers => { Authorization => "Bearer $key", Cookie => 'c=1',
+                 'Content-Type' => 'text/x', 'X-Extra' => 'e',
+                 'X-Other' => 'o' });
+is("$r->{status} $r->{json}{at}", '200 blue', 'the client gets his answer');
+my ($copy) = wait_until { (copies(qr{/a}))[0] };
+is("$copy->{method} $copy->{path}?$copy->{query}",
+   'POST /copy/a%20b?q=1&q=2', 'a copy of the call');
+ok($copy->{body} eq $body, 'with its body');
+my %h = %{ $copy->{headers} };
+is(join(' ', map { $h{$_} // '-' } qw(content-type x-extra x-other
+    x-stoa-mirror authorization cookie x-api-key)), 'text/x e - 1 - - -',
+   'what is asked, and no credential') or diag(join ' ', %h);
+call('quarter', path => "quarter$_") for 1 .. 100;
+wait_until { copies(qr/quarter/) == 25 };
+is(scalar(copies(qr/quarter/)), 25, 'a quarter of them');
+call('none', path => 'nothing') for 1 .. 20;
+$t->http('GET', '/apis/acme/mirror/unknown', key => 'stoa_live_x');
+
+my $before = $t->metrics;
+is(join(' ', map { call('slow', path => "hang$_")->{status} } 1 .. 6),
+   join(' ', (200) x 6), 'a mirror that hangs holds up nobody');
+is($t->http('POST', '/apis/acme/slow/long', key => $key,
+            body => 'x' x 101)->{status}, 200, 'a body that is too long');
+my $n = wait_until {
+    my $now = $t->metrics;
+    my $d = $now->{stoa_mirror_dropped_total}
+            - $before->{stoa_mirror_dropped_total};
+    $d >= 4 && $d };
+cmp_ok($n, '>=', 4, 'two workers have one copy each, the others are dropped');
+is(scalar(copies(qr/long/)), 0, 'so is the long one');
+wait_until { $t->metrics->{stoa_mirror_failed_total}
+             - $before->{stoa_mirror_failed_total} >= 1 };
+$before = $t->metrics;
+wait_until { call('slow', path => 'endless'); copies(qr/endless/) };
+ok(wait_until { $t->metrics->{stoa_mirror_failed_total}
+                > $before->{stoa_mirror_failed_total} },
+   'an answer that never ends is cut');
+is(call('away')->{status}, 200, 'a mirror that is away');
+is(scalar(copies(qr/nothing|unknown/)), 0, 'no share, a refused call: none');
+for ([{ percent => 101 }, 'percent', 'more than all'],
+     [{ headers => ['X-A', 'Cookie'] }, 'headers[1]', 'a credential'],
+     [{ url => 'http://169.254.169.254/' }, 'url', 'a special address']) {
+    $r = $t->api('POST', '/v1/apply', rest('acme', 'mirror', $to{blue},
+        upstream => { mirror => { url => $shadow, %{ $_->[0] } } }),
+        headers => { 'Content-Type' => 'application/yaml' });
+    is("$r->{status} " . ($r->{json}{errors}[0]{field} // $r->{body}),
+       "422 spec.upstream.mirror.$_->[1]", $_->[2]);
+}
 
 
 # what is seen

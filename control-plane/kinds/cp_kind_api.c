@@ -63,6 +63,9 @@ static const char *const  cp_rest_only[] = { "host", "base_path",
 #define OWN_split                                                             \
     F_OBJECT("split", 0, NULL, split_fields,                                  \
       "calls are shared between groups of targets; none: between targets")
+#define OWN_mirror                                                            \
+    F_OBJECT("mirror", 0, NULL, mirror_fields,                                \
+      "copies of calls go to a shadow, whose answers nobody sees (rest)")
 #define OWN_upstream                                                          \
     F_OBJECT("upstream", RQ, NULL, upstream_fields, "where requests go")
 #define OWN_platform                                                          \
@@ -112,6 +115,8 @@ static const cp_field_t  tls_fields[] = { ROWS(STOA_TLS_FIELDS) F_END };
 static const cp_field_t  health_fields[] = { ROWS(STOA_HEALTH_FIELDS) F_END };
 
 static const cp_field_t  retry_fields[] = { ROWS(STOA_RETRY_FIELDS) F_END };
+
+static const cp_field_t  mirror_fields[] = { ROWS(STOA_MIRROR_FIELDS) F_END };
 
 static const cp_field_t  split_group_fields[] = {
     ROWS(STOA_SPLIT_GROUP_FIELDS) F_END

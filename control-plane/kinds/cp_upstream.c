@@ -6,7 +6,9 @@
  */
 
 #include <string.h>
+#include <strings.h>
 
+#include "client/cp_client.h"
 #include "kinds/cp_kind.h"
 
 
@@ -14,7 +16,7 @@
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
 
 static const char *const  cp_upstream_objects[] = { "health", "breaker",
-    "retry", "split", NULL };
+    "retry", "split", "mirror", NULL };
 
 
 /* 204 or 2xx: as gateways read it (upstream/_health.c). */
@@ -249,11 +251,54 @@ cp_upstream_split(cp_op_t *op, const cp_json_t *api, const cp_json_t *split)
 }
 
 
+/* The address is judged as that of a target is. */
+static cp_rc_t
+cp_upstream_mirror(cp_op_t *op, const cp_json_t *api, const cp_json_t *mirror)
+{
+    char               at[64];
+    unsigned           i, k;
+    const cp_json_t   *list, *m;
+    stoa_addr_class_e  class;
+
+    static const char *const  secret[] = { "authorization", "cookie",
+        "proxy-authorization", "x-api-key", NULL };
+
+    if (strcmp(cp_json_str(api, "kind"), "rest") != 0) {
+        return cp_fault_at(op, api, "upstream.mirror", "is for kind rest");
+    }
+
+    class = cp_client_refused(&op->app->conf.outbound_allow,
+                              cp_json_str(mirror, "url"));
+
+    if (class == STOA_ADDR_SPECIAL) {
+        return cp_fault_at(op, api, "upstream.mirror.url", "is %s address",
+                           stoa_addr_class_name(class));
+    }
+
+    list = cp_json_get(mirror, "headers");
+
+    for (m = list ? list->first : NULL, i = 0; m; m = m->next, i++) {
+        for (k = 0; secret[k] && strcasecmp(secret[k], m->s) != 0; k++) {
+            /* void */
+        }
+
+        if (secret[k] || m->s[strspn(m->s, CP_UPSTREAM_TOKEN)]) {
+            snprintf(at, sizeof(at), "upstream.mirror.headers[%u]", i);
+            return cp_fault_at(op, api, at, secret[k]
+                               ? "may hold a credential"
+                               : "must be a header's name");
+        }
+    }
+
+    return CP_OK;
+}
+
+
 static cp_rc_t (*const cp_upstream_checks[])(cp_op_t *op,
     const cp_json_t *api, const cp_json_t *object) =
 {
     cp_upstream_health, cp_upstream_breaker, cp_upstream_retry,
-    cp_upstream_split
+    cp_upstream_split, cp_upstream_mirror
 };
 
 

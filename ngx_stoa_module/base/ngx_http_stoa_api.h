@@ -97,6 +97,8 @@ struct ngx_http_stoa_api_s {
     const stoa_rec_health_t   *health;          /* of rec; NULL: none        */
     const stoa_rec_breaker_t  *breaker;
     const stoa_rec_retry_t    *retry;
+    const stoa_rec_mirror_t   *mirror;
+    ngx_uint_t                 mirrored;        /* copies under way          */
     const stoa_rec_split_t    *split;
     ngx_http_stoa_addr_t      *groups;          /* no addresses: places      */
     uint64_t                   split_total;     /* of the weights            */

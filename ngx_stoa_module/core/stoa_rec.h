@@ -130,13 +130,14 @@ STOA_RECORD_PART(operation, STOA_MEMBERS(STOA_OPERATION_FIELDS))
 STOA_RECORD_PART(health, STOA_MEMBERS(STOA_HEALTH_FIELDS))
 STOA_RECORD_PART(breaker, STOA_MEMBERS(STOA_BREAKER_FIELDS))
 STOA_RECORD_PART(retry, STOA_MEMBERS(STOA_RETRY_FIELDS))
+STOA_RECORD_PART(mirror, STOA_MEMBERS(STOA_MIRROR_FIELDS))
 STOA_RECORD_PART(split_group, STOA_MEMBERS(STOA_SPLIT_GROUP_FIELDS))
 STOA_RECORD_PART(split_rule, STOA_MEMBERS(STOA_SPLIT_RULE_FIELDS))
 STOA_RECORD_PART(split, STOA_MEMBERS(STOA_SPLIT_FIELDS))
 
 /* host: lower case; "": none.  targets: stoa_rec_api_target_t; partners:
  * stoa_id_t, sorted; policies: with the tenant's; health, breaker,
- * retry, split: at most one, stoa_rec_health_t and so on. */
+ * retry, split, mirror: at most one, stoa_rec_health_t and so on. */
 
 STOA_RECORD(api, STOA_MEMBERS(STOA_API_FIELDS)
             STOA_MEMBERS(STOA_UPSTREAM_FIELDS)

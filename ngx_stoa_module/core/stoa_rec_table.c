@@ -194,6 +194,9 @@ STRUCT(breaker) = { ITEM(breaker, stoa_rec_breaker_t) };
 FIELDS(retry) = { STOA_RETRY_FIELDS(REC, stoa_rec_retry_t) };
 STRUCT(retry) = { ITEM(retry, stoa_rec_retry_t) };
 
+FIELDS(mirror) = { STOA_MIRROR_FIELDS(REC, stoa_rec_mirror_t) };
+STRUCT(mirror) = { ITEM(mirror, stoa_rec_mirror_t) };
+
 FIELDS(split_group) = { STOA_SPLIT_GROUP_FIELDS(REC, stoa_rec_split_group_t) };
 STRUCT(split_group) = { ITEM(split_group, stoa_rec_split_group_t) };
 

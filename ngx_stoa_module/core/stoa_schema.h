@@ -321,6 +321,7 @@
     R(S, OWN, health)                                                         \
     R(S, OWN, breaker)                                                        \
     R(S, OWN, split)                                                          \
+    R(S, OWN, mirror)                                                         \
     R(S, OWN, tls)
 
 /* An object of the resource; a record has it in an array, empty or of one. */
@@ -329,7 +330,21 @@
     R(S, ITEMS, health, 0, health, 0, 1, "")                                  \
     R(S, ITEMS, breaker, 0, breaker, 0, 1, "")                                \
     R(S, ITEMS, retry, 0, retry, 0, 1, "")                                    \
-    R(S, ITEMS, split, 0, split, 0, 1, "")
+    R(S, ITEMS, split, 0, split, 0, 1, "")                                    \
+    R(S, ITEMS, mirror, 0, mirror, 0, 1, "")
+
+#define STOA_MIRROR_FIELDS(R, S)                                              \
+    R(S, STR, url, RQ, URL, 0, STOA_TARGET_PATH_MAX,                          \
+      "where copies of calls go; what is behind the api's path is added")     \
+    R(S, U16, percent, 0, 0, 100, 100, "of the calls that are copied")        \
+    R(S, STRS, headers, 0, 64,                                                \
+      "of a call that a copy has beside those that say what is asked; none "  \
+      "of a credential")                                                      \
+    R(S, U32, max_body_bytes, 0, 0, 1048576, 65536,                           \
+      "a call with a longer body is not copied")                              \
+    R(S, U32, timeout_ms, 0, 10, STOA_HOUR_MS, 5000, "of a copy, in all")     \
+    R(S, U16, concurrency, 0, 1, 1000, 32,                                    \
+      "copies at once, in each worker; further ones are dropped")
 
 #define STOA_SPLIT_FIELDS(R, S)                                               \
     R(S, ITEMS, groups, RQ, split_group, 1, STOA_SPLITS_MAX,                  \

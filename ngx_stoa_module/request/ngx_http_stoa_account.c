@@ -89,9 +89,7 @@ ngx_http_stoa_account_handler(ngx_http_request_t *r)
 
     ngx_http_stoa_account_metrics(mcf->sh, &row);
 
-    if (ctx->call.group && ctx->call.api) {
-        ngx_http_stoa_split_count(ctx, row.status);
-    }
+    ngx_http_stoa_upstream_over(r, ctx, row.status);
 
     if (row.refused && !ctx->call.elsewhere) {
         ngx_http_stoa_account_denial(r, mcf->sh, &row);

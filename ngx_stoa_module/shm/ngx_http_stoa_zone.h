@@ -127,7 +127,8 @@ typedef struct {
     uint64_t   breaker_why;          /* what opened it last                  */
 
     uint64_t   budget;               /* of an api: window, calls, retries    */
-    uint64_t   turn;                 /* of an api: calls dealt to groups     */
+    uint64_t   turn;                 /* of an api: calls dealt to groups,    */
+    uint64_t   mirror;               /* calls that a mirror was thought of   */
     uint64_t   class[NGX_HTTP_STOA_CLASSES];    /* of a group: calls         */
 } ngx_http_stoa_place_t;
 
@@ -177,6 +178,9 @@ typedef struct {
     uint64_t  retries;               /* further tries by a budget,           */
     uint64_t  retries_denied;        /* that it did not allow                */
     uint64_t  late;                  /* calls whose time was over            */
+    uint64_t  mirrored;              /* calls copied,                        */
+    uint64_t  mirror_dropped;        /* not, for want of room or body        */
+    uint64_t  mirror_failed;         /* whose copies had no whole answer     */
     uint64_t  lease_asked;           /* messages to Redis,                   */
     uint64_t  lease_failed;          /* that had no answer,                  */
     uint64_t  lease_granted;         /* tokens that came,                    */

@@ -287,6 +287,11 @@ ngx_http_stoa_api_compile(ngx_http_stoa_main_conf_t *mcf,
                                   stoa_rec_retry_t);
     }
 
+    if (api->rec->mirror.n) {
+        api->mirror = stoa_rec_vec(api->rec, api->rec->mirror,
+                                   stoa_rec_mirror_t);
+    }
+
     api->watched = api->health || api->breaker;
     api->timed = api->rec->total_timeout_ms != 0;
     api->timeouts = api->rec->first_byte_timeout_ms != 0;

@@ -186,6 +186,16 @@ void ngx_http_stoa_retry_failed(ngx_peer_connection_t *pc,
 
 /* For an api that is compiled and has one. */
 ngx_int_t ngx_http_stoa_split_compile(ngx_http_stoa_api_t *api);
+/* A call with a group is over. */
+void ngx_http_stoa_split_count(ngx_http_stoa_ctx_t *ctx, ngx_uint_t status);
+
+
+/* ---- ngx_http_stoa_mirror.c --------------------------------------------- */
+
+/* A call of an api that has a mirror begins, and is over. */
+ngx_int_t ngx_http_stoa_mirror_before(ngx_http_request_t *r,
+    ngx_http_stoa_api_t *api);
+void ngx_http_stoa_mirror(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx);
 
 
 /* ---- ngx_http_stoa_deadline.c ------------------------------------------- */

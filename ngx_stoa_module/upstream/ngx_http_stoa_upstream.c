@@ -110,6 +110,10 @@ ngx_http_stoa_upstream_forward(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         return NGX_ERROR;
     }
 
+    if (api->mirror && ngx_http_stoa_mirror_before(r, api) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     /* an "if" in the location has the proxy module's own */
 
     if (r->content_handler) {
@@ -117,6 +121,24 @@ ngx_http_stoa_upstream_forward(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     }
 
     return ngx_http_stoa_headers(r, ctx);
+}
+
+
+void
+ngx_http_stoa_upstream_over(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    ngx_uint_t status)
+{
+    if (ctx->call.api == NULL) {
+        return;
+    }
+
+    if (ctx->call.group) {
+        ngx_http_stoa_split_count(ctx, status);
+    }
+
+    if (ctx->call.api->mirror) {
+        ngx_http_stoa_mirror(r, ctx);
+    }
 }
 
 

@@ -72,12 +72,14 @@ void ngx_http_stoa_scrub_response(ngx_http_request_t *r);
 
 /* Which group of this api's targets a call goes to, from 1 on; 0: it has none.
  * Of the call's own api it is kept in call.group.  The head of its answer is
- * complete; it was answered by this status. */
+ * complete. */
 ngx_uint_t ngx_http_stoa_split(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_api_t *api);
 ngx_int_t ngx_http_stoa_split_answer(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
-void ngx_http_stoa_split_count(ngx_http_stoa_ctx_t *ctx, ngx_uint_t status);
+/* The call is over, by this status. */
+void ngx_http_stoa_upstream_over(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_uint_t status);
 /* In worker 0: checks targets from now on (ngx_http_stoa_health.c). */
 void ngx_http_stoa_health_start(ngx_http_stoa_main_conf_t *mcf,
     ngx_log_t *log);
