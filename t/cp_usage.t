@@ -427,6 +427,24 @@ is($t->api('GET', "$base/usage?format=csv&from=2020-01-01&to=2020-01-02")
    ->{body}, "requests,c2xx,c3xx,c4xx,c5xx,bytes_in,bytes_out,p50_us,p95_us,"
    . "p99_us\r\n", 'a file of nothing has its columns');
 
+# a slice of more rows than are asked for at once
+
+my $long = (int(time / 86400) - 40) * 86_400_000;
+Test::Stoa::Feed::sql($t, 'WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT'
+    . ' n + 1 FROM c WHERE n < 50001) INSERT INTO usage_day SELECT '
+    . "'$id{other}', $long, '', 's' || n, '', '', '', '', '', 1"
+    . ', 0' x 31 . ' FROM c');
+my ($on, $off) = map { strftime('%Y-%m-%d', gmtime($long / 1000 + $_)) }
+    0, 86400;
+my %had;
+$had{$_}++ for map { (split /,/)[1] } split /\r\n/, $t->api('GET',
+    "/v1/tenants/other/usage?format=csv&from=$on&to=$off&step=day"
+    . '&by=subscription')->{body};
+delete $had{subscription};
+is(scalar(keys %had), 50_001, 'csv: a day of more rows than go at once');
+is((grep { $_ > 1 } values %had) + 0, 0, '... each once');
+Test::Stoa::Feed::sql($t, "DELETE FROM usage_day WHERE start_ms = $long");
+
 # a gateway speaks of what its group serves, and of no more than it can do
 
 my $sum = sub { total() };

@@ -87,7 +87,10 @@ typedef struct {
     const cp_zone_t  *zone;        /* of days and hours; NULL: UTC          */
     unsigned          by;          /* bits of cp_usage_by_e                 */
     unsigned          sides;       /* 0: both                               */
-    unsigned          most;        /* items; 0: CP_USAGE_ITEMS_MAX          */
+    unsigned          most;        /* rows; 0: CP_USAGE_ITEMS_MAX           */
+    uint64_t          skip;        /* rows before them                      */
+    bool             *more;        /* there are some behind them; NULL:
+                                      these are too many                    */
 } cp_usage_ask_t;
 
 

@@ -110,7 +110,8 @@ static const char  cp_usage_tail_sql[] =
     " LEFT JOIN tenants tp ON tp.id = u.publisher"
     " LEFT JOIN tenants tc ON tc.id = u.consumer"
     " ORDER BY u.start_ms, 8, 9, 4, 5, 6, 7, u.subscription, u.refused,"
-    " u.api, u.operation LIMIT ";
+    " u.api, u.operation, u.application, u.credential, u.publisher,"
+    " u.consumer LIMIT ";
 
 
 static unsigned
@@ -149,6 +150,11 @@ cp_usage_sum(cp_tx_t *tx, cp_arena_t *a, const cp_usage_ask_t *ask,
 
     if (rc != CP_OK) {
         return rc;
+    }
+
+    if (ask->more) {
+        *ask->more = rows.rows > cp_usage_most(ask);
+        rows.rows -= *ask->more;
     }
 
     if (rows.rows > cp_usage_most(ask)) {
@@ -198,7 +204,8 @@ cp_usage_write(cp_usage_query_t *q, cp_arena_t *a)
     cp_usage_range(q, (int) cp_usage_coarsest(q->ask), q->ask->from_ms,
                    q->ask->to_ms);
     stoa_buf_addz(&q->sql, cp_usage_tail_sql);
-    stoa_buf_addf(&q->sql, "%u", cp_usage_most(q->ask) + 1);
+    stoa_buf_addf(&q->sql, "%u OFFSET %" PRIu64, cp_usage_most(q->ask) + 1,
+                  q->ask->skip);
 }
 
 

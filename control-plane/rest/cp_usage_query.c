@@ -14,16 +14,17 @@
 
 
 #define CP_CSV_ARENA  (256 * 1024 * 1024)
-#define CP_CSV_ITEMS  50000                /* of one slice of time           */
+#define CP_CSV_ROWS   20000                /* that are asked for at once     */
 
-/* A file that is being sent: a slice of time is asked for when the one before
- * is gone. */
+/* A file that is being sent: a slice of time, or as much of it as goes at
+ * once, is asked for when what was before is gone. */
 typedef struct {
     cp_req_t        *r;
     cp_usage_ask_t   ask;
     const char      *columns;
     int64_t          end_ms;
     bool             begun;
+    bool             more;                 /* of the slice                   */
 } cp_csv_t;
 
 
@@ -395,9 +396,11 @@ cp_usage_csv(cp_req_t *r, const cp_usage_ask_t *ask)
         return cp_err_set(&r->op.err, "internal", "no memory");
     }
 
+    memset(c, 0, sizeof(cp_csv_t));
     c->r = r;
     c->ask = *ask;
-    c->ask.most = CP_CSV_ITEMS;
+    c->ask.most = CP_CSV_ROWS;
+    c->ask.more = &c->more;
     c->end_ms = ask->to_ms;
     c->columns = cp_usage_columns(r->op.arena, ask);
 
@@ -434,6 +437,7 @@ cp_csv_fill(void *ctx, stoa_buf_t *out, bool *done)
 
         c->ask.to_ms = cp_csv_slice(c);
         items = NULL;
+        c->more = false;
 
         rc = cp_tx_open(c->r->op.app->db, false, &tx, &c->r->op.err);
 
@@ -446,7 +450,8 @@ cp_csv_fill(void *ctx, stoa_buf_t *out, bool *done)
             cp_csv_row(c, out, item);
         }
 
-        c->ask.from_ms = c->ask.to_ms;
+        c->ask.skip = c->more ? c->ask.skip + CP_CSV_ROWS : 0;
+        c->ask.from_ms = c->more ? c->ask.from_ms : c->ask.to_ms;
     }
 
     *done = c->ask.from_ms >= c->end_ms;
