@@ -47,7 +47,9 @@ $t->apply(docs(tenant('acme'), plan('acme', 'free'), app('acme', 'demo'),
 wait_until { @{ $t->api('GET', '/v1/tenants/acme/apis/m/tools')
              ->{json}{items} || [] } >= 2 } 20 or $t->give_up('no tools');
 $t->gateway(server => "location /p/ { stoa_protect tenant=acme api=limits;"
-    . " proxy_pass http://127.0.0.1:$port/; }\n");
+    . " proxy_pass http://127.0.0.1:$port/; }\n",
+    http => 'server { listen 127.0.0.1:' . $t->port('h2')
+    . " http2; location / { stoa; } }\n");
 my $key = $t->key('acme', 'demo');
 
 $t->apply(docs(
@@ -96,6 +98,8 @@ for my $row (['[[[[1]]]]', 'has a value nested deeper than 3'],
 }
 is(says('limits/x', '[' . '1,' x 60_000 . '1]'), '413 body_too_large',
    'a long body is not read');
+is(call('other/x', '[' . '1,' x 40_000 . '1]')->{headers}{'x-body'}, 80_003,
+   'a body that nginx has put into a file is sent on, too');
 for my $row (['[[1]]]]', 400, 'a body that comes in pieces'],
              ['', 200, 'the same within'])
 {
@@ -136,6 +140,18 @@ is($t->http(POST => '/p/x', key => $key, body => '[[[[1]]]]')->{json}{code},
    'json_denied', 'stoa_protect');
 is($t->http(POST => '/p/x', key => $key, body => '[1]')->{headers}{'x-body'}, 3,
    'and what is within');
+
+# HTTP/2, a length that is said and one that is not
+
+my $h2 = 'http://127.0.0.1:' . $t->port('h2') . '/apis/acme/limits/x';
+for my $row (['[1]', '200'], ['[[[[1]]]]', '400']) {
+    for my $how ('--data-binary @-', '-T -') {
+        my (undef, $said) = $t->run_cmd(['sh', '-c', "printf '$row->[0]' | "
+            . "curl -s -m 10 -o /dev/null -X POST --http2-prior-knowledge "
+            . "-w '%{http_code}' -H 'X-API-Key: $key' $how $h2"]);
+        is($said, $row->[1], "HTTP/2: $row->[0] by $how");
+    }
+}
 
 # json-schema
 
