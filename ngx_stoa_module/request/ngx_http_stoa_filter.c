@@ -186,7 +186,7 @@ ngx_http_stoa_header_filter(ngx_http_request_t *r)
     }
 
     if (ngx_http_stoa_policy_response(r, ctx) != NGX_OK
-        || ngx_http_stoa_split_answer(r, ctx) != NGX_OK
+        || (ctx->call.group_new && ngx_http_stoa_split_answer(r, ctx))
         || ngx_http_stoa_watch(r, ctx) != NGX_OK)
     {
         return NGX_ERROR;

@@ -195,7 +195,11 @@ ngx_http_stoa_balance_attempt(ngx_http_stoa_api_t *api,
 {
     ngx_http_stoa_addr_t  *addr;
 
-    if (ngx_http_stoa_breaker_enter(api, target, address, t) != NGX_OK) {
+    t->place = NULL;
+
+    if (api->breaker
+        && ngx_http_stoa_breaker_enter(api, target, address, t) != NGX_OK)
+    {
         return NGX_DECLINED;
     }
 

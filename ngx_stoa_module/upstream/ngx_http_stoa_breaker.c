@@ -78,10 +78,8 @@ ngx_http_stoa_breaker_enter(ngx_http_stoa_api_t *api,
     ngx_http_stoa_place_t  *place;
 
     t->probe = 0;
-    t->place = api->breaker
-               ? ngx_http_stoa_target_place(api, target,
-                                            &target->addrs[address])
-               : NULL;
+    t->place = ngx_http_stoa_target_place(api, target,
+                                          &target->addrs[address]);
 
     if (t->place == NULL) {
         return NGX_OK;

@@ -349,10 +349,6 @@ ngx_http_stoa_split_answer(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 
     api = ctx->call.api;
 
-    if (!ctx->call.group_new || api == NULL) {
-        return NGX_OK;
-    }
-
     ngx_http_stoa_split_cookie_name(api, &name);
     value = &api->groups[ctx->call.group - 1].name;
 

@@ -79,10 +79,12 @@ ngx_http_stoa_upstream_forward(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     }
 
     ctx->call.to.target = NULL;
-    (void) ngx_http_stoa_split(r, ctx, ctx->call.api);
-
     first = ctx->call.to.first;
     api = ctx->call.api;
+
+    if (api->split) {
+        (void) ngx_http_stoa_split(r, ctx, api);
+    }
 
     if (rc == NGX_OK && first && first <= api->ntargets
         && ngx_http_stoa_balance_pick(api, &api->targets[first - 1], NULL,

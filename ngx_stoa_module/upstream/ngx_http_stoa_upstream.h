@@ -72,7 +72,7 @@ void ngx_http_stoa_scrub_response(ngx_http_request_t *r);
 
 /* Which group of this api's targets a call goes to, from 1 on; 0: it has none.
  * Of the call's own api it is kept in call.group.  The head of its answer is
- * complete. */
+ * complete: a cookie, if call.group_new says so. */
 ngx_uint_t ngx_http_stoa_split(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_api_t *api);
 ngx_int_t ngx_http_stoa_split_answer(ngx_http_request_t *r,
