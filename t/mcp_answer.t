@@ -53,7 +53,8 @@ $t->apply(demo(plan => 'concurrency: 20',
              hasty => { port => $port{legacy}, upstream => $fast },
              dual => { port => $port{dual} },
              two => { port => $port{dual}, upstream =>
-                 "    - url: http://localhost:$port{dual}/mcp\n" } }));
+                 "    - url: http://localhost:$port{dual}/mcp\n"
+                 . "  max_fails: 0\n" } }));
 for my $api (keys %port, 'two', 'hasty') {
     wait_until { @{ $t->api('GET', "/v1/tenants/acme/apis/$api/tools")
         ->{json}{items} || [] } } 20 or $t->give_up("$api: not discovered");

@@ -95,7 +95,7 @@ cp_openapi_make(cp_req_t *r, cp_openapi_made_e what)
 
     cp_sha256(text->data, text->len, sum);
     (void) snprintf(cp_openapi_made.etag[what],
-                    sizeof(cp_openapi_made.etag[what]), "\"%s\"",
+                    sizeof(cp_openapi_made.etag[what]), "W/\"%s\"",
                     cp_hex(r->op.arena, sum, 16));
 
     return CP_OK;
