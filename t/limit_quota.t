@@ -18,6 +18,7 @@ my %plans = (
     month => { quota_month => 2, quota_day => 100 },
     hundred => { quota_day => 40 },
     all => { quota_day => 9, quota_month => 5, rate => 7, per_ms => 600_000 },
+    nepal => { quota_day => 2, time_zone => 'Asia/Kathmandu' },
     rated => { quota_day => 2, rate => 5, per_ms => 600_000, burst => 5 },
 );
 $t->apply(docs(tenant('acme'), app('acme', 'demo'),
@@ -47,6 +48,16 @@ is_deeply($r->{json}{'violated-policies'}, ['day'], 'which policy');
 my $left = 86400 - time % 86400;
 ok(abs($r->{headers}{'retry-after'} - $left) < 5, 'Retry-After: midnight UTC')
     or diag("$r->{headers}{'retry-after'}, not $left");
+
+is(codes(2, 'nepal'), '200 200', 'days of a time zone');
+$r = call('nepal');
+$left = 86400 - (time + 20700) % 86400;
+ok(abs($r->{headers}{'retry-after'} - $left) < 5,
+   'Retry-After: midnight there') or diag $r->{headers}{'retry-after'};
+is($t->api('PATCH', '/v1/tenants/acme/plans/nepal',
+           { time_zone => 'Asia/Nowhere' })->{status}, 422, 'no such zone');
+is($t->api('PATCH', '/v1/tenants/acme/plans/nepal',
+           { time_zone => '../localtime' })->{status}, 422, 'nor such a path');
 
 is(codes(3, 'month'), '200 200 429', 'two a month');
 $r = call('month');

@@ -33,6 +33,7 @@ my %plans = (
     allow => { rate => 1000, on_store_failure => 'allow' },
     share => { rate => 40, burst => 40 },
     edited => { quota_day => 4 },
+    nepal => { quota_day => 2, time_zone => 'Asia/Kathmandu' },
 );
 my $to = 'http://127.0.0.1:' . $t->port('up');
 $t->apply(docs(tenant('acme'), app('acme', 'demo'),
@@ -112,6 +113,12 @@ is(all_of('edited', 4), 4, 'four in a day');
 $t->must('PATCH', '/v1/tenants/acme/plans/edited', { quota_day => 6 });
 $t->sync($_) for @gw;
 is(all_of('edited', 2), 2, 'a raise counts, and what was used');
+
+is(all_of('nepal', 2), 2, 'two in a day of a time zone');
+my $left = 86400 - (time + 20700) % 86400;
+$r = call('nepal');
+cmp_ok(abs($r->{headers}{'retry-after'} - $left), '<', 5,
+       'which ends at midnight there');
 
 my $items = $t->must('GET', '/v1/tenants/acme/effective-policies?'
     . 'api=afive&application=demo')->{items};

@@ -36,7 +36,7 @@ cp_time_mono_ms(void)
 /* Days of the civil calendar since 1970-01-01, and back: the years are
  * counted from March so that the leap day is the last one. */
 
-int64_t
+static int64_t
 cp_time_days(int64_t y, int64_t m, int64_t d)
 {
     int64_t  era, yoe, doy;

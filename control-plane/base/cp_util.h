@@ -29,9 +29,6 @@ int64_t cp_time_ms(void);                              /* Unix              */
 int64_t cp_time_mono_ms(void);
 char *cp_time_format(cp_arena_t *a, int64_t ms);       /* RFC 3339, ms, Z   */
 bool cp_time_parse(const char *s, size_t len, int64_t *ms);
-/* Since 1970-01-01, of a date. */
-int64_t cp_time_days(int64_t y, int64_t m, int64_t d);
-
 /* The article of a kind. */
 #define cp_an(kind)  (strchr("aeio", (kind)[0]) ? "an" : "a")
 

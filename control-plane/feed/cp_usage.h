@@ -84,7 +84,7 @@ typedef struct {
     int64_t           from_ms;
     int64_t           to_ms;       /* not included                          */
     int64_t           step_ms;     /* 0: one sum; minute, hour or day       */
-    const cp_zone_t  *zone;        /* of days and hours; NULL: UTC          */
+    const stoa_zone_t  *zone;      /* of days and hours; NULL: UTC          */
     unsigned          by;          /* bits of cp_usage_by_e                 */
     unsigned          sides;       /* 0: both                               */
     unsigned          most;        /* rows; 0: CP_USAGE_ITEMS_MAX           */

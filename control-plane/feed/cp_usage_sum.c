@@ -229,7 +229,7 @@ cp_usage_bucket(cp_arena_t *a, const cp_usage_ask_t *ask)
     for (at = ask->from_ms; ; at = until) {
 
         until = INT64_MAX;
-        offset = ask->zone ? cp_zone_offset(ask->zone, at, &until) : 0;
+        offset = ask->zone ? stoa_zone_offset(ask->zone, at, &until) : 0;
 
         back = ask->step_ms == CP_USAGE_DAY_MS ? cp_arena_printf(a,
                    "(start_ms + %" PRId64 ")", offset) : "start_ms";
@@ -267,13 +267,13 @@ cp_usage_coarsest(const cp_usage_ask_t *ask)
 
     for (at = ask->from_ms; ask->zone && at < ask->to_ms; at = until) {
 
-        while (level > 0 && cp_zone_offset(ask->zone, at, &until)
+        while (level > 0 && stoa_zone_offset(ask->zone, at, &until)
                             % cp_usage_levels[level].ms)
         {
             level--;
         }
 
-        (void) cp_zone_offset(ask->zone, at, &until);
+        (void) stoa_zone_offset(ask->zone, at, &until);
     }
 
     return level;
@@ -496,7 +496,7 @@ cp_usage_named(cp_arena_t *a, const cp_usage_ask_t *ask, const cp_val_t *row)
         start = row[0].i;
 
         if (ask->step_ms == CP_USAGE_DAY_MS && ask->zone) {
-            start = cp_zone_instant(ask->zone, start);
+            start = stoa_zone_instant(ask->zone, start);
         }
 
         cp_json_put(a, item, "start", cp_time_format(a, start));

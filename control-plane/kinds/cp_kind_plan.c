@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "auth/cp_auth.h"
+#include "base/cp_zone.h"
 #include "kinds/cp_kind.h"
 #include "kinds/cp_notice.h"
 
@@ -70,6 +71,7 @@ cp_plan_check(const cp_write_t *w, const cp_json_t *before, cp_json_t *after)
 {
     int64_t           rate, per, burst;
     cp_perms_t        may;
+    const char       *zone;
     const cp_json_t  *m;
 
     (void) before;
@@ -82,6 +84,13 @@ cp_plan_check(const cp_write_t *w, const cp_json_t *before, cp_json_t *after)
             return cp_fault_at(w->op, after, "auto_roles", "\"%.64s\" is no"
                                " built-in role", m->s);
         }
+    }
+
+    zone = cp_json_str(after, "time_zone");
+
+    if (zone && *zone && cp_zone_open(w->op->arena, zone) == NULL) {
+        return cp_fault_at(w->op, after, "time_zone", "there is no zone"
+                           " \"%.64s\"", zone);
     }
 
     rate = cp_json_num(after, "rate", 0);

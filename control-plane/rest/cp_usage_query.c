@@ -218,7 +218,7 @@ cp_usage_time(cp_req_t *r, const cp_usage_ask_t *ask, const char *name,
     }
 
     if (date && ask->zone) {
-        *ms = cp_zone_instant(ask->zone, *ms);
+        *ms = stoa_zone_instant(ask->zone, *ms);
     }
 
     return CP_OK;
@@ -475,7 +475,7 @@ cp_csv_slice(const cp_csv_t *c)
 
     at = c->ask.from_ms;
     until = INT64_MAX;
-    offset = c->ask.zone ? cp_zone_offset(c->ask.zone, at, &until) : 0;
+    offset = c->ask.zone ? stoa_zone_offset(c->ask.zone, at, &until) : 0;
 
     width = c->ask.step_ms == CP_USAGE_MINUTE_MS ? CP_USAGE_HOUR_MS
             : c->ask.step_ms == CP_USAGE_HOUR_MS ? 6 * CP_USAGE_HOUR_MS
@@ -484,7 +484,7 @@ cp_csv_slice(const cp_csv_t *c)
     end = at + offset - (at + offset) % width + width;
 
     if (width == CP_USAGE_DAY_MS) {
-        end = c->ask.zone ? cp_zone_instant(c->ask.zone, end) : end;
+        end = c->ask.zone ? stoa_zone_instant(c->ask.zone, end) : end;
 
     } else {
         end -= offset;

@@ -66,7 +66,8 @@
     row(52, "0052_operation_timeouts")                                        \
     row(53, "0053_shared_limits")                                             \
     row(54, "0054_mail_of")                                                   \
-    row(55, "0055_sunset")
+    row(55, "0055_sunset")                                                    \
+    row(56, "0056_plan_zone")
 
 
 typedef struct {

@@ -107,18 +107,22 @@ stoa_window_number(stoa_window_e w, int64_t unix_ms, uint64_t *left_ms)
 
 
 void
-stoa_window_bounds(stoa_window_e w, int64_t unix_ms, int64_t at[4])
+stoa_window_bounds(stoa_window_e w, const stoa_zone_t *z, int64_t unix_ms,
+    int64_t at[4])
 {
-    int64_t   t;
+    int64_t   t, until, local;
     uint64_t  left;
+    unsigned  i;
 
-    /* from far enough before, boundary by boundary */
+    local = unix_ms + (z ? stoa_zone_offset(z, unix_ms, &until) : 0);
 
-    t = unix_ms - (w == STOA_WINDOW_DAY ? 3 : 94) * STOA_DAY_MS;
+    /* from far enough before, boundary by boundary of the wall's clock */
+
+    t = local - (w == STOA_WINDOW_DAY ? 3 : 94) * STOA_DAY_MS;
     t = t < 0 ? 0 : t;
     at[0] = at[1] = at[2] = t;
 
-    while (at[2] <= unix_ms) {
+    while (at[2] <= local) {
         (void) stoa_window_number(w, t, &left);
         t += (int64_t) left;
         at[0] = at[1];
@@ -128,6 +132,27 @@ stoa_window_bounds(stoa_window_e w, int64_t unix_ms, int64_t at[4])
 
     (void) stoa_window_number(w, t, &left);
     at[3] = t + (int64_t) left;
+
+    for (i = 0; z && i < 4; i++) {
+        at[i] = stoa_zone_instant(z, at[i]);
+    }
+}
+
+
+void
+stoa_window_at(stoa_window_e w, const stoa_zone_t *z, int64_t unix_ms,
+    stoa_window_t *at)
+{
+    int64_t   bounds[4], until;
+    uint64_t  left;
+
+    stoa_window_bounds(w, z, unix_ms, bounds);
+
+    at->begin_ms = bounds[1];
+    at->end_ms = bounds[2];
+    at->number = stoa_window_number(w, unix_ms + (z ? stoa_zone_offset(z,
+                                                         unix_ms, &until)
+                                                    : 0), &left);
 }
 
 

@@ -9,7 +9,7 @@
 #define STOA_GCRA_H
 
 
-#include "stoa_core.h"
+#include "stoa_zone.h"
 
 
 typedef struct {
@@ -44,9 +44,20 @@ typedef enum { STOA_WINDOW_DAY, STOA_WINDOW_MONTH } stoa_window_e;
 
 uint32_t stoa_window_number(stoa_window_e w, int64_t unix_ms,
     uint64_t *left_ms);
-/* Where the windows before, at and after a time begin, and the last one ends:
- * Unix ms. */
-void stoa_window_bounds(stoa_window_e w, int64_t unix_ms, int64_t at[4]);
+/* Where the windows before, at and after a time begin in a zone (NULL: UTC),
+ * and the last one ends: Unix ms. */
+void stoa_window_bounds(stoa_window_e w, const stoa_zone_t *z, int64_t unix_ms,
+    int64_t at[4]);
+
+/* The window of a zone that holds a time. */
+typedef struct {
+    int64_t   begin_ms;
+    int64_t   end_ms;
+    uint32_t  number;
+} stoa_window_t;
+
+void stoa_window_at(stoa_window_e w, const stoa_zone_t *z, int64_t unix_ms,
+    stoa_window_t *at);
 
 
 #endif /* STOA_GCRA_H */

@@ -25,6 +25,7 @@
 
 
 #include "stoa_path.h"
+#include "stoa_zone.h"
 #include "stoa_schema.h"
 
 

@@ -219,9 +219,11 @@
     R(S, U64, burst, 0, 0, STOA_RATE_MAX, 0,                                  \
       "requests of the rate at once; 0: all of it")                           \
     R(S, U64, quota_day, 0, 0, STOA_QUOTA_MAX, 0,                             \
-      "per UTC day; 0: no limit")                                             \
+      "per day of time_zone; 0: no limit")                                    \
     R(S, U64, quota_month, 0, 0, STOA_QUOTA_MAX, 0,                           \
-      "per UTC month; 0: no limit")                                           \
+      "per month of time_zone; 0: no limit")                                  \
+    R(S, STR, time_zone, 0, LABEL, 0, STOA_ZONE_NAME,                         \
+      "where days and months of quotas begin: Europe/Paris; none: UTC")       \
     R(S, U32, concurrency, 0, 0, 65535, 0,                                    \
       "requests at once; 0: no limit")                                        \
     R(S, WORD, limit_by, 0, STOA_LIMIT_BYS, "subscription",                   \

@@ -209,6 +209,7 @@ ngx_http_stoa_lease_pools(ngx_http_stoa_lease_t *l,
             ngx_http_stoa_lease_figures(l, i);
         }
 
+        pool->zone = (uint16_t) l->budgets[i].zone;
         pool->hold = l->failure == STOA_ON_STORE_FAILURE_LOCAL_SHARE;
 
         if (!waited) {
@@ -242,7 +243,7 @@ ngx_http_stoa_lease_name(ngx_http_stoa_lease_t *l, ngx_http_stoa_pool_t *pool,
     name.which = which;
     name.group = stoa_hash64(l->mcf->group.data, l->mcf->group.len, 1);
 
-    pool->which = (uint32_t) which;
+    pool->which = (uint16_t) which;
     pool->name[0] = stoa_hash64(&name, sizeof(name), LEASE_SEED);
     pool->name[1] = stoa_hash64(&name, sizeof(name), LEASE_SEED_2) | 1;
 }

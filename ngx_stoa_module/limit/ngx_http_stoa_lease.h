@@ -24,6 +24,7 @@ typedef struct {
     ngx_uint_t  which;                         /* ngx_http_stoa_limit_e      */
     uint64_t    limit;
     uint64_t    interval_ns;                   /* of a token of the rate     */
+    ngx_uint_t  zone;                          /* of a quota: _pool_zone()   */
 } ngx_http_stoa_budget_t;
 
 

@@ -251,7 +251,7 @@ ngx_http_stoa_lease_send(ngx_http_stoa_pool_t *pool, uint64_t ask,
     uint64_t                      el, ttl;
     ngx_int_t                     rc;
     ngx_uint_t                    shard, rate;
-    const char                   *argv[24];
+    const char                   *argv[24], *zone;
     ngx_http_stoa_pools_t        *head;
     ngx_http_stoa_redis_conf_t   *conf;
     ngx_http_stoa_lease_asked_t  *a;
@@ -265,8 +265,10 @@ ngx_http_stoa_lease_send(ngx_http_stoa_pool_t *pool, uint64_t ask,
     ngx_memzero(at, sizeof(at));
 
     if (!rate) {
+        zone = head->zones[pool->zone];
         stoa_window_bounds(pool->which == NGX_HTTP_STOA_LIMIT_DAY
                            ? STOA_WINDOW_DAY : STOA_WINDOW_MONTH,
+                           ngx_http_stoa_calendar_zone(zone, strlen(zone)),
                            (int64_t) ngx_http_stoa_wall_ms(), at);
     }
 

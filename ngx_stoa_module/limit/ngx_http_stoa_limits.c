@@ -126,9 +126,25 @@ static ngx_int_t
 ngx_http_stoa_limits_quota_compile(ngx_pool_t *pool,
     ngx_http_stoa_chain_t *chain, ngx_http_stoa_attached_t *a)
 {
-    const stoa_rec_plan_t  *plan;
+    ngx_str_t                   zone;
+    const stoa_rec_plan_t      *plan;
+    ngx_http_stoa_main_conf_t  *mcf;
+    ngx_http_stoa_calendar_t   *calendar;
 
     plan = a->rec;
+    zone.data = (u_char *) plan + plan->time_zone.off;
+    zone.len = plan->time_zone.len;
+
+    calendar = ngx_pcalloc(pool, sizeof(ngx_http_stoa_calendar_t));
+    if (calendar == NULL) {
+        return NGX_ERROR;
+    }
+
+    mcf = ngx_http_cycle_get_module_main_conf(ngx_cycle, ngx_http_stoa_module);
+    calendar->zone = ngx_http_stoa_calendar_zone((char *) zone.data, zone.len);
+    calendar->place = mcf->redis && calendar->zone
+                      ? ngx_http_stoa_pool_zone(&zone) : 0;
+    a->state = calendar;
 
     if (a->shadow) {
         return NGX_OK;
@@ -252,6 +268,7 @@ ngx_http_stoa_limits_rate(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
         budget.which = NGX_HTTP_STOA_LIMIT_RATE;
         budget.limit = stoa_gcra_most(gcra);
         budget.interval_ns = gcra->interval_ns;
+        budget.zone = 0;
 
         rc = ngx_http_stoa_limits_shared(ctx, a, &budget, 1, &v, left);
     }
@@ -334,7 +351,7 @@ ngx_http_stoa_limits_quota(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     }
 
     if (rc == NGX_DECLINED) {
-        ngx_http_stoa_quota_take(mcf, key, plan, cost, &v,
+        ngx_http_stoa_quota_take(mcf, key, plan, a->state, cost, &v,
                                  a->shadow ? left : ctx->call.left);
     }
 
@@ -379,13 +396,17 @@ ngx_http_stoa_limits_quota_shared(ngx_http_stoa_ctx_t *ctx,
     const ngx_http_stoa_attached_t *a, ngx_http_stoa_verdict_t *v,
     ngx_http_stoa_left_t *left)
 {
-    ngx_uint_t               n;
-    const stoa_rec_plan_t   *plan;
-    ngx_http_stoa_budget_t   budget[NGX_HTTP_STOA_LEASE_BUDGETS];
+    ngx_uint_t                       n;
+    const stoa_rec_plan_t           *plan;
+    ngx_http_stoa_budget_t           budget[NGX_HTTP_STOA_LEASE_BUDGETS];
+    const ngx_http_stoa_calendar_t  *calendar;
 
     plan = a->rec;
+    calendar = a->state;
     n = 0;
     ngx_memzero(budget, sizeof(budget));
+    budget[0].zone = calendar->place;
+    budget[1].zone = calendar->place;
 
     if (plan->quota_day) {
         budget[n].which = NGX_HTTP_STOA_LIMIT_DAY;

@@ -31,6 +31,16 @@ ngx_int_t ngx_http_stoa_limit_headers(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 
 
+/* Where a plan's quotas are in their day and month: kept from call to call. */
+
+typedef struct {
+    const stoa_zone_t  *zone;                  /* NULL: UTC                  */
+    ngx_uint_t          place;                 /* of a pool, of its name     */
+    stoa_window_t       day;
+    stoa_window_t       month;
+} ngx_http_stoa_calendar_t;
+
+
 /* GCRA on the slot of `key` in the zone, for a call that counts as n. */
 void ngx_http_stoa_rate_take(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
     const stoa_gcra_t *gcra, uint64_t n, ngx_http_stoa_verdict_t *v);
@@ -48,8 +58,13 @@ void ngx_http_stoa_inflight_return(ngx_http_stoa_main_conf_t *mcf,
  * month, both or none.  v: the nearer one, or the one that refuses; left:
  * what both have when the call may pass. */
 void ngx_http_stoa_quota_take(ngx_http_stoa_main_conf_t *mcf,
-    uint64_t key, const stoa_rec_plan_t *plan, uint64_t n,
+    uint64_t key, const stoa_rec_plan_t *plan,
+    ngx_http_stoa_calendar_t *calendar, uint64_t n,
     ngx_http_stoa_verdict_t *v, ngx_http_stoa_left_t *left);
+
+/* The zone, read once in a worker and kept; NULL: UTC, or there is none of
+ * that name here. */
+const stoa_zone_t *ngx_http_stoa_calendar_zone(const char *name, size_t len);
 
 /* Slots that there are and that are in use.  In a large zone a part of them is
  * looked at and the rest estimated, so that who asks holds up no request. */

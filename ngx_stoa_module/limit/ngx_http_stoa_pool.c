@@ -11,7 +11,7 @@
 #include <openssl/rand.h>
 
 
-#define POOL_MAGIC   0x53544f4c45415331ULL
+#define POOL_MAGIC   0x53544f4c45415332ULL
 #define POOL_OFF     16384
 #define POOL_IDLE    3600000                    /* then another may have it */
 
@@ -312,6 +312,38 @@ ngx_http_stoa_pool_claim(uint64_t tag, uint64_t now)
     }
 
     return found;
+}
+
+
+ngx_uint_t
+ngx_http_stoa_pool_zone(ngx_str_t *name)
+{
+    char        *zone;
+    ngx_uint_t   i;
+
+    if (name->len == 0 || name->len > STOA_ZONE_NAME) {
+        return 0;
+    }
+
+    ngx_http_stoa_lock_take(&ngx_http_stoa_pools->voided);
+
+    for (i = 1; i < NGX_HTTP_STOA_POOL_ZONES; i++) {
+        zone = ngx_http_stoa_pools->zones[i];
+
+        if (zone[0] == '\0') {
+            ngx_memcpy(zone, name->data, name->len);
+        }
+
+        if (strlen(zone) == name->len
+            && ngx_memcmp(zone, name->data, name->len) == 0)
+        {
+            break;
+        }
+    }
+
+    ngx_http_stoa_lock_drop(&ngx_http_stoa_pools->voided);
+
+    return i % NGX_HTTP_STOA_POOL_ZONES;
 }
 
 

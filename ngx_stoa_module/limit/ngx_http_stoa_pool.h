@@ -17,9 +17,11 @@
 #include "ngx_http_stoa_zone.h"
 #include "ngx_http_stoa_redis.h"
 #include "core/stoa_lease.h"
+#include "core/stoa_zone.h"
 
 
 #define NGX_HTTP_STOA_POOL_WAYS      8
+#define NGX_HTTP_STOA_POOL_ZONES     64
 /* In `none`: Redis has lost what was used, and waits for those who know. */
 #define NGX_HTTP_STOA_POOL_RECOVERS  (UINT64_C(1) << 63)
 
@@ -60,7 +62,8 @@ typedef struct {
     uint64_t  limit;                 /* the figures                          */
     uint64_t  interval_ns;
     uint64_t  name[2];
-    uint32_t  which;                 /* ngx_http_stoa_limit_e                */
+    uint16_t  which;                 /* ngx_http_stoa_limit_e                */
+    uint16_t  zone;                  /* of the period: place in `zones`      */
     uint32_t  hold;                  /* local_share: its share is kept       */
     uint64_t  share;                 /* state of that                        */
 } ngx_http_stoa_pool_t;
@@ -76,6 +79,8 @@ typedef struct {
     char      node[33];              /* names this node to Redis             */
     char      boot[39];              /* of the machine                       */
     uint64_t  voided;                /* lock: tokens of another boot         */
+    char      zones[NGX_HTTP_STOA_POOL_ZONES][STOA_ZONE_NAME + 1];
+                                     /* the first: UTC                       */
     uint64_t  nodes;                 /* most of them, of any budget lately   */
     uint64_t  born[NGX_HTTP_STOA_REDIS_SHARDS];  /* marks that are known     */
 } ngx_http_stoa_pools_t;
@@ -90,6 +95,9 @@ void ngx_http_stoa_pool_close(void);
 ngx_http_stoa_pools_t *ngx_http_stoa_pool_head(void);
 /* NULL: there is no place. */
 ngx_http_stoa_pool_t *ngx_http_stoa_pool_get(uint64_t tag, uint64_t now);
+
+/* The place of a zone, which is 0 of all that are too many. */
+ngx_uint_t ngx_http_stoa_pool_zone(ngx_str_t *name);
 
 /* The pools that somebody has to look at. */
 void ngx_http_stoa_pool_mark(ngx_http_stoa_pool_t *pool);

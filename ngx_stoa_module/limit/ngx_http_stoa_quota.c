@@ -1,5 +1,5 @@
 /*
- * Quotas: what calls of a key cost in a day and a month (UTC), counted in the
+ * Quotas: what calls of a key cost in a day and a month, counted in the
  * mapped file, so that they outlive every process.
  */
 
@@ -25,6 +25,9 @@ typedef struct {
 } ngx_http_stoa_quota_window_t;
 
 
+static void ngx_http_stoa_quota_window(ngx_http_stoa_quota_window_t *w,
+    stoa_window_e kind, const stoa_zone_t *zone, stoa_window_t *kept,
+    uint64_t now);
 static void ngx_http_stoa_quota_verdict(ngx_http_stoa_verdict_t *v,
     ngx_int_t rc, ngx_http_stoa_quota_window_t *w);
 static void ngx_http_stoa_quota_left(ngx_http_stoa_left_t *left,
@@ -51,8 +54,8 @@ static void ngx_http_stoa_quota_undo(uint64_t *word,
 
 void
 ngx_http_stoa_quota_take(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
-    const stoa_rec_plan_t *plan, uint64_t n, ngx_http_stoa_verdict_t *v,
-    ngx_http_stoa_left_t *left)
+    const stoa_rec_plan_t *plan, ngx_http_stoa_calendar_t *calendar,
+    uint64_t n, ngx_http_stoa_verdict_t *v, ngx_http_stoa_left_t *left)
 {
     uint64_t                       now, used;
     ngx_http_stoa_quota_t         *q;
@@ -69,14 +72,14 @@ ngx_http_stoa_quota_take(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
     day.which = NGX_HTTP_STOA_LIMIT_DAY;
     day.limit = plan->quota_day;
     day.n = n;
-    day.number = stoa_window_number(STOA_WINDOW_DAY, (int64_t) now,
-                                    &day.left_ms);
+    ngx_http_stoa_quota_window(&day, STOA_WINDOW_DAY, calendar->zone,
+                               &calendar->day, now);
 
     month.which = NGX_HTTP_STOA_LIMIT_MONTH;
     month.limit = plan->quota_month;
     month.n = n;
-    month.number = stoa_window_number(STOA_WINDOW_MONTH, (int64_t) now,
-                                      &month.left_ms);
+    ngx_http_stoa_quota_window(&month, STOA_WINDOW_MONTH, calendar->zone,
+                               &calendar->month, now);
 
     q = ngx_http_stoa_quota_slot(mcf, key ? key : 1, day.number,
                                  month.number);
@@ -117,6 +120,19 @@ ngx_http_stoa_quota_take(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
                                 || (day.limit && day.limit - day.used
                                                  <= month.limit - month.used)
                                 ? &day : &month);
+}
+
+
+static void
+ngx_http_stoa_quota_window(ngx_http_stoa_quota_window_t *w, stoa_window_e kind,
+    const stoa_zone_t *zone, stoa_window_t *kept, uint64_t now)
+{
+    if ((int64_t) now < kept->begin_ms || (int64_t) now >= kept->end_ms) {
+        stoa_window_at(kind, zone, (int64_t) now, kept);
+    }
+
+    w->number = kept->number;
+    w->left_ms = (uint64_t) kept->end_ms - now;
 }
 
 

@@ -28,8 +28,8 @@ test_fixed(cp_arena_t *a)
 {
     int64_t  until;
 
-    tap_int(cp_zone_offset(cp_zone_open(a, "UTC"), 0, &until), 0, "UTC");
-    tap_int(cp_zone_offset(cp_zone_open(a, "-03:30"), 0, &until), -12600000,
+    tap_int(stoa_zone_offset(cp_zone_open(a, "UTC"), 0, &until), 0, "UTC");
+    tap_int(stoa_zone_offset(cp_zone_open(a, "-03:30"), 0, &until), -12600000,
            "-03:30");
     tap_ok(until == INT64_MAX, "which stays");
 }
@@ -42,7 +42,7 @@ test_library(cp_arena_t *a, const char *name)
     time_t      t;
     int64_t     until, offset, bad, changes, next, local, instant;
     struct tm   tm;
-    cp_zone_t  *z;
+    stoa_zone_t  *z;
 
     (void) setenv("TZ", name, 1);
     tzset();
@@ -63,7 +63,7 @@ test_library(cp_arena_t *a, const char *name)
         (void) localtime_r(&t, &tm);
 
         if ((int64_t) t * 1000 >= next) {
-            offset = cp_zone_offset(z, (int64_t) t * 1000, &until);
+            offset = stoa_zone_offset(z, (int64_t) t * 1000, &until);
             next = until;
             changes++;
         }
@@ -72,7 +72,7 @@ test_library(cp_arena_t *a, const char *name)
 
         if (tm.tm_hour == 12 && tm.tm_min == 0) {
             local = (int64_t) t * 1000 + offset;
-            instant = cp_zone_instant(z, local);
+            instant = stoa_zone_instant(z, local);
             bad += instant != (int64_t) t * 1000;
         }
     }
