@@ -170,7 +170,9 @@ $t->allow_log(qr/exited on signal 9|shared memory zone|lost process/);
 spend('kills', 2, sub {
     my ($i) = @_;
     my $name = $gw[$i % @gw];
-    if ($i % 3 == 2 && $gateways < 3) {
+    if ($i == 3) {
+        kill 'HUP', $t->pid($name);
+    } elsif ($i % 3 == 2 && $gateways < 3) {
         $gateways++;
         $t->kill9($name);
         gateway($name);
