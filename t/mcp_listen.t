@@ -22,8 +22,25 @@ my $port = $t->mcp_origin(name => 'm', list => { 'tools/list' => sub { {
     (map { ($_ => sub { 'ok' }) } qw(one two)),
     noisy => sub { return { sse => [ { jsonrpc => '2.0', method =>
         'notifications/tools/list_changed' } ], result => {} } } });
-# one with resources: it tells of some, and which are new a file says
+# one with resources: it tells of some, and which are new a file says; `full`:
+# it takes no listen; `none`: nor honours any; `flood`: it tells until that is
+# not read for a second, or is too much
 
+sub flood { my ($c, $uri) = @_;
+    my ($n, $k) = 0;
+    my $w = IO::Select->new($c->{sock});
+    my $all = ('data: ' . json_encode({ jsonrpc => '2.0', method =>
+        'notifications/resources/updated', params => { uri => $uri } })
+        . "\n\n") x 200;
+    $c->{sock}->blocking(0);
+    while ($n < 48 << 20 && $w->can_write(1)) {
+        $k = syswrite $c->{sock}, $all;
+        last unless defined $k || $!{EAGAIN};
+        $n += $k // 0;
+    }
+    spew($t->dir('flood.' . substr $uri, -1), $n);
+    return undef;
+}
 my $res = { name => 'r', era => 'modern', versions => ['2026-07-28'], tools =>
     { nop => sub { 'ok' } }, capabilities => { resources => { subscribe =>
     JSON::PP::true() } }, resources => { map { $_ => sub { 'text' } }
@@ -33,6 +50,7 @@ my $res_port = $t->origin(sub {
     my $m = json_decode($q->{body}) || {};
     return Test::Stoa::MCP::answer($res, $q, $c)
         if ($m->{method} // '') ne 'subscriptions/listen';
+    if (-f $t->dir('full')) { spew($t->dir('was.full'), ''); return [429] }
     my $uris = $m->{params}{notifications}{resourceSubscriptions};
     my $say = sub { $c->send_raw('data: ' . json_encode({ jsonrpc => '2.0',
         method => "notifications/$_[0]", params => { %{ $_[1] }, _meta => {
@@ -42,11 +60,15 @@ my $res_port = $t->origin(sub {
         qw(mcp-method mcp-protocol-version x-api-key)) . "\n";
     $c->send_raw("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
         . "Connection: close\r\n\r\n");
-    $say->('subscriptions/acknowledged', { notifications => {
-        resourceSubscriptions => [grep { /^x:..[abc]$/ } @$uris] } });
+    my $ack = sub { $say->('subscriptions/acknowledged', { notifications => {
+        resourceSubscriptions => [-f $t->dir('none') ? ()
+            : grep { /^x:..[abc]$/ } @$uris] } }) };
+    $ack->();
     for (1 .. 3000) {
         return undef if unlink $t->dir('cut');
-        for my $uri (qw(x://a x://b x://c)) {
+        $ack->() if unlink $t->dir('ack');
+        return flood($c, $uris->[-1]) if -f $t->dir('flood');
+        for my $uri (qw(x://a x://b x://c x://a/p)) {
             $say->('resources/updated', { uri => $uri })
                 if unlink $t->dir('new.' . substr $uri, -1);
         }
@@ -127,17 +149,23 @@ sub listen_to {
         'subscriptions/listen'], body => $body, headers_only => 1);
     return $c;
 }
-sub get { my ($session) = @_;
+sub get { my ($session, @more) = @_;
     my $c = $t->connection;
     $c->request('GET', '/mcp/acme', headers => ['X-API-Key' => $key,
-        'Mcp-Session-Id' => $session, Accept => 'text/event-stream'],
+        'Mcp-Session-Id' => $session, Accept => 'text/event-stream', @more],
         headers_only => 1);
-    $c->event(5);
+    $c->{first} = $c->event(5);
     return $c;
 }
 sub said { my ($c, $s) = @_;
     my $e = $c->event($s // 10);
     return $e ? json_decode($e->{data}) : {} }
+sub updated { my ($c) = @_;
+    for (;;) {
+        my $m = said($c);
+        return $m->{params}{uri} // 'none'
+            unless ($m->{method} // '') =~ /list_changed/;
+    } }
 sub tool { my ($name, $event) = @_;
     $t->must(POST => "/v1/tenants/acme/apis/m/tools/$name/$event") }
 my $true = JSON::PP::true();
@@ -183,7 +211,7 @@ my $e;
 is($t->mcp('/mcp/acme', 'server/discover', undef, key => $key)->{rpc}{result}
     {capabilities}{resources}{subscribe}, $true, 'C3: is advertised');
 my $new = listen_to('R', { toolsListChanged => $true, resourceSubscriptions =>
-    [qw(x://b x://deaf x://nobody x://a), 7] });
+    [qw(x://b x://deaf x://nobody x://a x://b), 7] });
 is_deeply(said($new)->{params}{notifications}, { toolsListChanged => $true,
     resourceSubscriptions => [qw(x://b x://a)] },
     'C3: what its upstream tells of is honoured');
@@ -204,6 +232,18 @@ is(join(' ', sort map { said($new)->{params}{uri} // 'none' } 1 .. 2),
    'x://a x://b', 'C3: after a cut each may be another one');
 spew($t->dir('new.b'), '');
 is(said($new)->{params}{uri}, 'x://b', '... and the stream goes on');
+spew($t->dir("new.p"), '');
+is(said($new)->{params}{uri}, 'x://a', 'C3: a part of a resource is of it');
+spew($t->dir($_), '') for qw(ack full);
+wait_until { !-f $t->dir('ack') } 10;
+spew($t->dir('new.b'), '');
+is(said($new)->{params}{uri}, 'x://b', 'C3: who says twice what he honours');
+spew($t->dir('cut'), '');
+ok((wait_until { -f $t->dir('was.full') } 10),
+   'C3: a listen that is refused for now');
+unlink $t->dir('full');
+is(join(' ', sort map { said($new, 20)->{params}{uri} // 'none' } 1 .. 2),
+   'x://a x://b', '... is asked for again');
 $new->close;
 ok((wait_until { -f $t->dir('left') } 10), 'C3: who leaves leaves there, too');
 
@@ -286,6 +326,46 @@ is(json_decode($get->event(10)->{data})->{params}{uri}, 'x://b',
 unlink $t->dir('left');
 ask('resources/unsubscribe', { uri => $_ }) for qw(x://b x://b x://no);
 ok((wait_until { -f $t->dir('left') } 10), '... and after the last the listen');
+# what is told of the two, until x://b is
+sub told_of { my ($c) = @_;
+    my ($until, @told) = time + 20;
+    unlink $t->dir('new.a'), $t->dir('new.b');
+    while (time < $until && !grep { $_ eq 'x://b' } @told) {
+        spew($t->dir("new.$_"), '') for qw(a b);
+        my $e = $c->event(1) or next;
+        push @told, json_decode($e->{data})->{params}{uri} // ();
+    }
+    unlink $t->dir('new.a'), $t->dir('new.b');
+    return join ' ', @told;
+}
+my $had = listens();
+ask('resources/subscribe', { uri => $_ }) for qw(x://a x://b);
+ok((wait_until { told_of($get) =~ /x:..b/ } 20), 'C3: of two');
+spew($t->dir('none'), '');
+$had = listens();
+ask('resources/unsubscribe', { uri => 'x://a' });
+ok((wait_until { listens() > $had } 10),
+   'C3: a listen for what is left, that is not honoured');
+while (my $e = $get->event(1)) { }
+is(told_of($get), 'x://b', '... what was unsubscribed is told of no more');
+unlink $t->dir('none');
+$had = listens();
+ask('resources/subscribe', { uri => 'x://a' });
+wait_until { listens() > $had } 10;
+my ($a) = map { $_->{id} } grep { $_->{name} eq 'x://a' }
+    @{ $t->must(GET => '/v1/tenants/acme/apis/r/resources')->{items} };
+sub off { my ($c) = @_;
+    $t->must(POST => "/v1/tenants/acme/apis/r/resources/$a/disable?wait=10s");
+    while (my $e = $c->event(1)) { }
+    is(told_of($c), 'x://b', 'C3: what is disabled is told of no more');
+    $t->must(POST => "/v1/tenants/acme/apis/r/resources/$a/enable?wait=10s");
+}
+off($get);
+ask('resources/unsubscribe', { uri => $_ }) for qw(x://a x://b);
+$new = listen_to('D', { resourceSubscriptions => [qw(x://a x://b)] });
+said($new);
+off($new);
+$new->close;
 my @long = map { "x://$_/" . 'y' x 1900 } 1 .. 3;
 is(join(' ', map { ask('resources/subscribe', { uri => $_ })->{error}{code}
     // 'ok' } @long), 'ok ok -32602', 'C3: what would not be kept is said');
@@ -302,11 +382,27 @@ my $late = get($short);
 ok((wait_until { -f $t->dir('listened') } 10),
    'C3: a stream that is opened later');
 wait_until { spew($t->dir('new.a'), ''); $late->event(1) } 10;
+$late->close;
+ok((wait_until { -f $t->dir('left') } 10), '... and left');
+unlink $t->dir('new.a'), $t->dir('left');
+$late = get($short, 'Last-Event-ID' => $late->{first}{id});
+is(updated($late), 'x://a', 'C3: what a stream that goes on may have missed');
 $t->connection->request('DELETE', '/mcp/acme', headers => ['X-API-Key' => $key,
     'Mcp-Session-Id' => $short]);
 ok((wait_until { -f $t->dir('left') } 10),
    'C3: a session that is ended listens no more');
 $late->close;
+my ($slow) = $t->mcp_session('/mcp/acme', key => $key);
+my $unread = get($slow);
+ask('resources/subscribe', { uri => 'x://a' }, session => $slow);
+spew($t->dir('flood'), '');
+ok((wait_until { -f $t->dir('flood.a') } 60),
+   'C3: who does not read is not told more');
+ask('resources/subscribe', { uri => 'x://b' }, session => $slow);
+wait_until { -f $t->dir('flood.b') } 60;
+cmp_ok(slurp($t->dir('flood.b')), '<', 32 << 20, '... by a later listen either');
+$unread->close;
+unlink $t->dir('flood');
 
 # ---- C4: a list that is another one
 
@@ -322,7 +418,11 @@ is(join(' ', map { $_->{name} } @{ $list->{rpc}{result}{tools} }),
    'm__noisy m__one r__nop', '... when the list is the new one');
 is(said($number)->{params}{_meta}{"$NS/subscriptionId"}, 7,
    '... to each who listens, with his id');
-$e = $get->event(10);
+sub not_resources {
+    my $e = $get->event(10) || {};
+    return ($e->{data} // '') =~ m{resources/} ? not_resources() : $e;
+}
+$e = not_resources();
 is($e->{data}, '{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}',
    'C4: and in the stream of a session');
 like($e->{id}, qr/^e0/, '... with an id');
@@ -331,7 +431,7 @@ $t->sync;
 tool('two', 'enable');
 is(said($all)->{method}, 'notifications/tools/list_changed',
    'C4: the next change');
-is($get->event(10)->{data}, $e->{data}, '... there, too');
+is(not_resources()->{data}, $e->{data}, '... there, too');
 $none->fill(time + 4) until $none->{in} =~ /:\n\n/;
 unlike($none->{in}, qr/tools/, 'C3: nobody is told what he did not ask for');
 $same->fill(time + 4) until $same->{in} =~ /:\n\n/;

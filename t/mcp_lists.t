@@ -48,7 +48,8 @@ $t->apply(demo(mcp => { one => $one }));      # the older one
 $t->apply(demo(mcp => { one => $one, two => $two, bare => $bare })
     . document('Application', 'acme', 'chosen')
     . document('Application', 'acme', 'bundled')
-    . document('Application', 'acme', 'plain'));
+    . document('Application', 'acme', 'plain')
+    . document('Application', 'acme', 'alone'));
 for my $api (qw(one two bare)) {
     wait_until { $t->api('GET', "/v1/tenants/acme/apis/$api")
                      ->{json}{discovery}{state} eq 'ok' } 20
@@ -69,10 +70,11 @@ resources:
 END
     . subscribe('acme', 'bundled', 'server', 'desk', 'basic')
     . subscribe('acme', 'plain', 'api', 'bare', 'basic')
+    . subscribe('acme', 'alone', 'api', 'two', 'basic')
     . subscribe('acme', 'chosen', 'api', 'one', 'basic', "  tools: [show]\n"));
 
 $t->gateway(workers => 2);
-my %key = map { ($_ => $t->key('acme', $_)) } qw(app chosen bundled plain);
+my %key = map { ($_ => $t->key('acme', $_)) } qw(app chosen bundled plain alone);
 $t->sync;
 
 my %kinds = (prompts => ['prompts/list', 'prompts', 'name'],
@@ -241,6 +243,19 @@ my ($id) = map { $_->{id} } grep { $_->{name} eq 'file:///a.txt' }
 $t->must('POST', "/v1/tenants/acme/apis/one/resources/$id/disable?wait=10s");
 unlike(listed('resources', '/mcp/acme', key => $key{app}), qr/a\.txt/,
        'a resource, too');
+sub read_uri { my ($uri, $who) = @_;
+    return $t->mcp('/mcp/acme', 'resources/read', { uri => $uri }, key =>
+        $key{$who})->{rpc}{error}{code} // 'read' }
+is(read_uri('file:///a.txt', 'app'), -32602, '... nor read, by no template');
+is(read_uri('db://x/1', 'alone'), 'read', 'what nobody lists is read');
+for my $kind (qw(resources templates)) {
+    my ($it) = map { $_->{id} } grep { $_->{name} =~ /both|db:/ }
+        @{ $t->must('GET', "/v1/tenants/acme/apis/two/$kind")->{items} };
+    $t->must('POST', "/v1/tenants/acme/apis/two/$kind/$it/disable?wait=10s");
+}
+is(read_uri($_, 'alone'), -32602, "... but not what is disabled: $_")
+    for qw(file:///both db://x/1);
+is(read_uri('file:///other', 'alone'), 'read', '... and all else is');
 like($t->api('GET', '/v1/dump?tenant=acme')->{body},
      qr{prompts:\n\s+- name: ask\n\s+state: disabled}, 'the dump says so');
 

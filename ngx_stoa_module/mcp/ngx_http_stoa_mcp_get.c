@@ -257,6 +257,7 @@ ngx_http_stoa_mcp_get_begin(ngx_http_stoa_mcp_hold_t *h)
 
     ngx_queue_insert_tail(&ngx_http_stoa_mcp_gets, &g->queue);
 
+    g->subbed.again = g->from != NULL;
     ngx_http_stoa_mcp_get_all(g);
 
     g->busy = 0;

@@ -263,13 +263,13 @@ ngx_http_stoa_mcp_hold_push(ngx_http_stoa_mcp_hold_t *h)
 
     full = h->writer.queued >= NGX_HTTP_STOA_MCP_QUEUE_MAX;
 
-    if (full != h->paused) {
-        h->paused = full;
+    /* while it is full again and again: some may have begun since */
 
-        if (h->full) {
-            h->full(h, full);
-        }
+    if ((full || h->paused) && h->full) {
+        h->full(h, full);
     }
+
+    h->paused = full;
 }
 
 

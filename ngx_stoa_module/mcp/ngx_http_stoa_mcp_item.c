@@ -28,6 +28,13 @@ typedef struct {
     stoa_str_t                       upstream;  /* as the upstream has it   */
 } ngx_http_stoa_mcp_way_t;
 
+/* Is the URI one that was disabled, or made of a template that was? */
+
+typedef struct {
+    stoa_str_t       uri;
+    stoa_rec_kind_e  kind;
+} ngx_http_stoa_mcp_off_t;
+
 
 static ngx_int_t ngx_http_stoa_mcp_item_asked(ngx_http_request_t *r,
     ngx_http_stoa_mcp_t *mcp, ngx_http_stoa_mcp_way_t *way);
@@ -37,6 +44,9 @@ static ngx_uint_t ngx_http_stoa_mcp_item_take(ngx_http_request_t *r,
     ngx_http_stoa_mcp_way_t *way, ngx_http_stoa_mcp_item_t *item);
 static ngx_uint_t ngx_http_stoa_mcp_item_template(ngx_http_request_t *r,
     ngx_http_stoa_mcp_way_t *way);
+static ngx_uint_t ngx_http_stoa_mcp_item_off(ngx_http_request_t *r,
+    const ngx_http_stoa_mcp_way_t *way, stoa_rec_kind_e kind);
+static ngx_int_t ngx_http_stoa_mcp_item_off_one(void *data, const void *rec);
 static ngx_int_t ngx_http_stoa_mcp_item_alias(ngx_http_request_t *r,
     ngx_http_stoa_mcp_t *mcp, const ngx_http_stoa_mcp_way_t *way);
 static ngx_int_t ngx_http_stoa_mcp_item_unknown(ngx_http_request_t *r,
@@ -198,6 +208,58 @@ ngx_http_stoa_mcp_item_heard(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 }
 
 
+ngx_uint_t
+ngx_http_stoa_mcp_item_may(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    const ngx_http_stoa_api_t *api, const stoa_str_t *uri)
+{
+    char                        alias[STOA_URI_ALIAS_MAX];
+    ngx_uint_t                  i, may;
+    ngx_pool_t                 *pool;
+    stoa_str_t                  name;
+    ngx_http_stoa_mcp_way_t     way;
+    ngx_http_stoa_mcp_view_t   *view;
+    ngx_http_stoa_main_conf_t  *mcf;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+
+    if (ngx_http_stoa_store_enter(mcf->store) != NGX_OK) {
+        return 0;
+    }
+
+    pool = r->pool;
+    r->pool = ngx_create_pool(1024, r->connection->log);
+
+    if (r->pool == NULL) {
+        r->pool = pool;
+        return 0;
+    }
+
+    view = uri->len <= STOA_URI_MAX
+           ? ngx_http_stoa_mcp_view(r, ctx, ctx->call.mcp->modern) : NULL;
+    may = 0;
+
+    for (i = 0; view && i < 2 && !may; i++) {
+        ngx_memzero(&way, sizeof(way));
+        way.view = view;
+        way.list = NGX_HTTP_STOA_MCP_RESOURCES;
+        name = stoa_rec_str(api->rec, api->rec->name);
+        way.name.data = (u_char *) (i ? alias : uri->data);
+        way.name.len = i ? stoa_uri_alias(name.data, name.len, uri->data,
+                                          uri->len, alias)
+                         : uri->len;
+
+        may = ngx_http_stoa_mcp_item_way(r, ctx, &way)
+              && (i == 0 || way.item)
+              && ngx_memcmp(&way.api, &api->id, STOA_ID_LEN) == 0;
+    }
+
+    ngx_destroy_pool(r->pool);
+    r->pool = pool;
+
+    return may;
+}
+
+
 /* NGX_DECLINED: the message does not say. */
 
 static ngx_int_t
@@ -265,7 +327,7 @@ ngx_http_stoa_mcp_item_way(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     }
 
     if (ngx_http_stoa_mcp_item_template(r, way)) {
-        return 1;
+        return !ngx_http_stoa_mcp_item_off(r, way, STOA_REC_RESOURCE);
     }
 
     if (way->view->nreaders != 1) {
@@ -276,7 +338,51 @@ ngx_http_stoa_mcp_item_way(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     way->target = way->view->reader_target;
     way->upstream = (stoa_str_t) { (char *) way->name.data, way->name.len };
 
-    return 1;
+    return !ngx_http_stoa_mcp_item_off(r, way, STOA_REC_RESOURCE)
+           && !ngx_http_stoa_mcp_item_off(r, way, STOA_REC_TEMPLATE);
+}
+
+
+/* The view does not have them: what leads past it has to look. */
+
+static ngx_uint_t
+ngx_http_stoa_mcp_item_off(ngx_http_request_t *r,
+    const ngx_http_stoa_mcp_way_t *way, stoa_rec_kind_e kind)
+{
+    ngx_http_stoa_mcp_off_t     off;
+    ngx_http_stoa_main_conf_t  *mcf;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+    off.uri = way->upstream;
+    off.kind = kind;
+
+    return ngx_http_stoa_store_each_item(mcf->store, kind, &way->api,
+                                         ngx_http_stoa_mcp_item_off_one, &off)
+           != NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_stoa_mcp_item_off_one(void *data, const void *rec)
+{
+    size_t                    literal;
+    stoa_str_t                name;
+    const stoa_rec_item_t    *item = rec;
+    ngx_http_stoa_mcp_off_t  *off = data;
+
+    if (item->enabled) {
+        return NGX_OK;
+    }
+
+    name = stoa_rec_str(item, item->name);
+
+    return off->kind == STOA_REC_RESOURCE
+           ? (name.len == off->uri.len
+              && ngx_memcmp(name.data, off->uri.data, name.len) == 0
+              ? NGX_DONE : NGX_OK)
+           : stoa_uri_matches(name.data, name.len, off->uri.data,
+                              off->uri.len, &literal)
+           ? NGX_DONE : NGX_OK;
 }
 
 

@@ -185,6 +185,7 @@ ngx_http_stoa_mcp_source_start(ngx_http_stoa_mcp_source_t *src)
     pin = src->ref.target;
     src->status = 0;
     src->came = 0;
+    src->acked = 0;
 
     f = ngx_http_stoa_fetch_create(ngx_cycle->log);
 
@@ -250,7 +251,7 @@ ngx_http_stoa_mcp_source_head(ngx_http_stoa_fetch_t *f, void *data)
     {
         /* 405: it has none; 409: there is one */
 
-        src->over = src->status != NGX_HTTP_CONFLICT
+        src->over = !src->kept && src->status != NGX_HTTP_CONFLICT
                     && src->status < NGX_HTTP_INTERNAL_SERVER_ERROR;
         src->status = src->status == NGX_HTTP_OK ? NGX_HTTP_BAD_GATEWAY
                                                  : src->status;

@@ -23,6 +23,8 @@ static stoa_rc_t ngx_http_stoa_mcp_subbed_acked(
     ngx_http_stoa_mcp_source_t *src, const stoa_json_val_t *params);
 static stoa_rc_t ngx_http_stoa_mcp_subbed_updated(
     ngx_http_stoa_mcp_source_t *src, const stoa_json_val_t *uri);
+static stoa_rc_t ngx_http_stoa_mcp_subbed_tell(
+    ngx_http_stoa_mcp_source_t *src, const stoa_str_t *uri);
 static void ngx_http_stoa_mcp_subbed_read(ngx_http_stoa_mcp_source_t *src);
 static void ngx_http_stoa_mcp_subbed_gone(ngx_http_stoa_mcp_source_t *src);
 
@@ -203,26 +205,26 @@ ngx_http_stoa_mcp_subbed_acked(ngx_http_stoa_mcp_source_t *src,
 
     stoa_rc_t                     rc;
     stoa_str_t                    list, uri;
+    ngx_uint_t                    missed;
     stoa_json_val_t               all, val;
     stoa_json_iter_t              it;
     ngx_http_stoa_mcp_source_t   *other, **prev;
+
+    if (src->acked) {
+        return STOA_OK;                         /* it says so once           */
+    }
 
     if (!stoa_json_get(params, "notifications", &all)
         || !stoa_json_get(&all, "resourceSubscriptions", &all)
         || all.type != STOA_JSON_ARRAY
         || !stoa_json_first(&all, &it, NULL, &val))
     {
+        src->kept = 0;
         return STOA_DECLINED;
     }
 
-    list = src->ref.sid;
-    rc = STOA_OK;
-
-    while (src->said && rc == STOA_OK
-           && ngx_http_stoa_mcp_subbed_next(&list, &uri))
-    {
-        rc = s->updated(s->hold, src, &uri);
-    }
+    src->acked = 1;
+    missed = src->said || s->again;
 
     for (prev = &s->sources; !src->said && (other = *prev) != NULL; ) {
 
@@ -233,11 +235,21 @@ ngx_http_stoa_mcp_subbed_acked(ngx_http_stoa_mcp_source_t *src,
             continue;
         }
 
+        missed = other->fetch == NULL;
         *prev = other->next;
         ngx_http_stoa_mcp_source_free(other);
     }
 
     src->said = 1;
+    src->kept = 1;
+    list = src->ref.sid;
+    rc = STOA_OK;
+
+    while (missed && rc == STOA_OK
+           && ngx_http_stoa_mcp_subbed_next(&list, &uri))
+    {
+        rc = ngx_http_stoa_mcp_subbed_tell(src, &uri);
+    }
 
     return rc;
 }
@@ -249,17 +261,40 @@ ngx_http_stoa_mcp_subbed_updated(ngx_http_stoa_mcp_source_t *src,
 {
     ngx_http_stoa_mcp_subbed_t *s = src->data;
 
-    stoa_str_t  list, one;
+    stoa_rc_t                    rc;
+    stoa_str_t                   list, one;
+    ngx_http_stoa_mcp_source_t  *last;
 
-    list = src->ref.sid;
+    /* what was unsubscribed is told of no more, whatever becomes of the listen
+     * for the others: the last one stands first */
 
-    while (ngx_http_stoa_mcp_subbed_next(&list, &one)) {
-        if (stoa_json_eq(uri, one.data, one.len)) {
-            return s->updated(s->hold, src, &one);
+    for (last = s->sources;
+         ngx_memcmp(last->ref.api, src->ref.api, STOA_ID_LEN) != 0;
+         last = last->next)
+    { /* void */ }
+
+    list = last->ref.sid;
+    rc = STOA_OK;
+
+    while (rc == STOA_OK && ngx_http_stoa_mcp_subbed_next(&list, &one)) {
+        if (ngx_http_stoa_mcp_updates_within(uri, &one)) {
+            rc = ngx_http_stoa_mcp_subbed_tell(src, &one);
         }
     }
 
-    return STOA_OK;
+    return rc;
+}
+
+
+static stoa_rc_t
+ngx_http_stoa_mcp_subbed_tell(ngx_http_stoa_mcp_source_t *src,
+    const stoa_str_t *uri)
+{
+    ngx_http_stoa_mcp_subbed_t *s = src->data;
+
+    return ngx_http_stoa_mcp_item_may(s->hold->request, s->hold->ctx,
+                                      src->api, uri)
+           ? s->updated(s->hold, src, uri) : STOA_OK;
 }
 
 

@@ -12,6 +12,9 @@
 static ngx_int_t ngx_http_stoa_mcp_updates_one(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const stoa_json_val_t *val,
     ngx_http_stoa_mcp_update_t *up);
+static ngx_uint_t ngx_http_stoa_mcp_updates_has(
+    const ngx_http_stoa_mcp_updates_t *u,
+    const ngx_http_stoa_mcp_update_t *up);
 static void ngx_http_stoa_mcp_updates_cleanup(void *data);
 static void ngx_http_stoa_mcp_updates_source(ngx_http_stoa_mcp_updates_t *u,
     ngx_http_stoa_mcp_update_t *of);
@@ -67,7 +70,7 @@ ngx_http_stoa_mcp_updates(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
                                               &u->update[u->n]))
         {
         case NGX_OK:
-            u->n++;
+            u->n += !ngx_http_stoa_mcp_updates_has(u, &u->update[u->n]);
             break;
 
         case NGX_ERROR:
@@ -76,6 +79,29 @@ ngx_http_stoa_mcp_updates(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     }
 
     return u;
+}
+
+
+/* What is named twice is told of once. */
+
+static ngx_uint_t
+ngx_http_stoa_mcp_updates_has(const ngx_http_stoa_mcp_updates_t *u,
+    const ngx_http_stoa_mcp_update_t *up)
+{
+    ngx_uint_t                         i;
+    const ngx_http_stoa_mcp_update_t  *had;
+
+    for (i = 0; i < u->n; i++) {
+        had = &u->update[i];
+
+        if (had->uri.len == up->uri.len
+            && ngx_memcmp(had->uri.data, up->uri.data, up->uri.len) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 
@@ -306,7 +332,14 @@ ngx_http_stoa_mcp_updates_event(ngx_http_stoa_mcp_source_t *src,
     }
 
     if (stoa_json_eq(&method, ack, sizeof(ack) - 1)) {
+
+        if (src->acked) {
+            return STOA_OK;                     /* it says so once           */
+        }
+
         i = ngx_http_stoa_mcp_updates_honoured(u, src, &params);
+        src->acked = 1;
+        src->kept = i != 0;
         ngx_http_stoa_mcp_updates_said(u, src);
         return i ? STOA_OK : STOA_DECLINED;
     }
@@ -321,10 +354,10 @@ ngx_http_stoa_mcp_updates_event(ngx_http_stoa_mcp_source_t *src,
     for (i = 0; i < u->n; i++) {
         up = &u->update[i];
 
-        if (up->source == src && up->honoured
-            && stoa_json_eq(&uri, up->upstream.data, up->upstream.len))
+        if (up->source == src
+            && ngx_http_stoa_mcp_updates_within(&uri, &up->upstream))
         {
-            u->updated(u->hold, &up->uri);
+            ngx_http_stoa_mcp_updates_tell(u, src->api, up);
         }
     }
 
@@ -358,8 +391,8 @@ ngx_http_stoa_mcp_updates_honoured(ngx_http_stoa_mcp_updates_t *u,
             continue;
         }
 
-        if (src->said && up->honoured) {
-            u->updated(u->hold, &up->uri);
+        if (src->said) {
+            ngx_http_stoa_mcp_updates_tell(u, src->api, up);
         }
 
         for (more = stoa_json_first(&all, &it, NULL, &val);

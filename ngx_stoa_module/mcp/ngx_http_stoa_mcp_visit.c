@@ -39,7 +39,7 @@ static void ngx_http_stoa_mcp_visit_asked(ngx_http_stoa_mcp_ask_t *ask,
     void *data);
 static ngx_uint_t ngx_http_stoa_mcp_visit_said(ngx_http_stoa_mcp_visit_t *v);
 static void ngx_http_stoa_mcp_visit_told(ngx_http_stoa_mcp_visit_t *v,
-    const stoa_str_t *uri);
+    const stoa_json_val_t *uri);
 static void ngx_http_stoa_mcp_visit_lost(ngx_http_stoa_mcp_visit_t *v);
 static void ngx_http_stoa_mcp_visit_leave(ngx_http_stoa_mcp_visit_t *v);
 
@@ -331,7 +331,7 @@ ngx_http_stoa_mcp_visit_event(ngx_http_stoa_mcp_source_t *src,
 {
     ngx_http_stoa_mcp_visit_t *v = src->data;
 
-    stoa_str_t       method, uri;
+    stoa_str_t       method;
     stoa_glance_t    g;
     stoa_json_val_t  at;
 
@@ -364,9 +364,9 @@ ngx_http_stoa_mcp_visit_event(ngx_http_stoa_mcp_source_t *src,
         && method.len == sizeof(updated) - 1
         && ngx_memcmp(method.data, updated, method.len) == 0
         && stoa_glance_get(&g.params, "uri", &at)
-        && stoa_json_text(&at, &uri))
+        && at.type == STOA_JSON_STRING)
     {
-        ngx_http_stoa_mcp_visit_told(v, &uri);
+        ngx_http_stoa_mcp_visit_told(v, &at);
     }
 
     return STOA_OK;
@@ -520,7 +520,7 @@ ngx_http_stoa_mcp_visit_said(ngx_http_stoa_mcp_visit_t *v)
 
 static void
 ngx_http_stoa_mcp_visit_told(ngx_http_stoa_mcp_visit_t *v,
-    const stoa_str_t *uri)
+    const stoa_json_val_t *uri)
 {
     ngx_uint_t                    i;
     ngx_http_stoa_mcp_update_t   *up;
@@ -531,14 +531,42 @@ ngx_http_stoa_mcp_visit_told(ngx_http_stoa_mcp_visit_t *v,
     for (i = 0; i < u->n; i++) {
         up = &u->update[i];
 
-        if (up->visit == v && up->honoured
+        if (up->visit == v
             && (uri == NULL
-                || (uri->len == up->upstream.len
-                    && ngx_memcmp(uri->data, up->upstream.data, uri->len)
-                       == 0)))
+                || ngx_http_stoa_mcp_updates_within(uri, &up->upstream)))
         {
-            u->updated(u->hold, &up->uri);
+            ngx_http_stoa_mcp_updates_tell(u, v->source->api, up);
         }
+    }
+}
+
+
+ngx_uint_t
+ngx_http_stoa_mcp_updates_within(const stoa_json_val_t *uri,
+    const stoa_str_t *of)
+{
+    stoa_str_t  said;
+
+    if (stoa_json_eq(uri, of->data, of->len)) {
+        return 1;
+    }
+
+    return of->len && stoa_json_text(uri, &said) && said.len > of->len
+           && ngx_memcmp(said.data, of->data, of->len) == 0
+           && (of->data[of->len - 1] == '/' || said.data[of->len] == '/'
+               || said.data[of->len] == '#');
+}
+
+
+void
+ngx_http_stoa_mcp_updates_tell(ngx_http_stoa_mcp_updates_t *u,
+    const ngx_http_stoa_api_t *api, const ngx_http_stoa_mcp_update_t *up)
+{
+    if (up->honoured
+        && ngx_http_stoa_mcp_item_may(u->hold->request, u->hold->ctx, api,
+                                      &up->upstream))
+    {
+        u->updated(u->hold, &up->uri);
     }
 }
 

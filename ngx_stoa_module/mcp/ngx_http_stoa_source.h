@@ -48,6 +48,9 @@ struct ngx_http_stoa_mcp_source_s {
     unsigned                            came:1;    /* an event, this time    */
     unsigned                            said:1;    /* the owner's            */
     unsigned                            seen:1;    /* likewise               */
+    unsigned                            acked:1;   /* likewise; this time    */
+    unsigned                            kept:1;    /* likewise: tried again
+                                                      whatever is answered   */
     unsigned                            heard:1;   /* begun, or failed, once */
 };
 

@@ -100,6 +100,12 @@ ngx_http_stoa_mcp_visit_t *ngx_http_stoa_mcp_visit(
 /* Each second. */
 void ngx_http_stoa_mcp_visit_look(ngx_http_stoa_mcp_visit_t *v);
 void ngx_http_stoa_mcp_visit_free(ngx_http_stoa_mcp_visit_t *v);
+/* Is what an upstream tells of that resource, or a part of it? */
+ngx_uint_t ngx_http_stoa_mcp_updates_within(const stoa_json_val_t *uri,
+    const stoa_str_t *of);
+/* Told to the client, if it is honoured, and he may hear of it still. */
+void ngx_http_stoa_mcp_updates_tell(ngx_http_stoa_mcp_updates_t *u,
+    const ngx_http_stoa_api_t *api, const ngx_http_stoa_mcp_update_t *up);
 /* One less is waited for. */
 void ngx_http_stoa_mcp_updates_less(ngx_http_stoa_mcp_updates_t *u);
 /* What was told goes out; the listen may be gone afterwards. */
@@ -123,6 +129,8 @@ typedef struct {
                                           const stoa_str_t *uri);
     ngx_http_stoa_mcp_source_t  *sources;
     unsigned                     busy:1;
+    unsigned                     again:1;     /* what the stream before had
+                                                 may be other resources now  */
 } ngx_http_stoa_mcp_subbed_t;
 
 /* It begins, or may be another: now and then, and when one was told. */
@@ -138,6 +146,10 @@ ngx_uint_t ngx_http_stoa_mcp_subbed_next(stoa_str_t *list, stoa_str_t *uri);
 ngx_int_t ngx_http_stoa_mcp_item_find(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const stoa_json_val_t *uri, stoa_id_t *api,
     stoa_str_t *upstream);
+/* May the caller hear of it still?  It is called so at its upstream. */
+ngx_uint_t ngx_http_stoa_mcp_item_may(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_api_t *api,
+    const stoa_str_t *uri);
 /* A notification on the stream of a session: the resource that has changed
  * has the name that this client knows, if need be in `out`. */
 ngx_int_t ngx_http_stoa_mcp_item_heard(ngx_http_request_t *r,
