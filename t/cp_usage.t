@@ -545,6 +545,9 @@ ok(told(1, [$row], table => 'b' x 32)->{json}{applied}, 'another table');
 is(told(2, [($row) x 65])->{status}, 422, 'too many rows at once');
 is(told(3, [($row) x 64])->{status}, 200, 'as many as may be');
 is(told(4, [($row) x 64])->{status}, 429, 'too many a minute');
+told(1, [], table => sprintf '%032x', $_) for 1 .. 210;
+is(told(4, [($row) x 64])->{status}, 429,
+   'nor when empty ones of many tables were told in between');
 is($t->must(GET => '/v1/audit/verify?tenant=acme')->{ok}, JSON::PP::true,
    'the chain is whole');
 

@@ -83,7 +83,8 @@ cp_news_rows(cp_op_t *op, const cp_json_t *in, cp_json_t **rows, unsigned *n)
 
 
 /* Is it to be taken?  No more rows than a gateway has in that time: who has
- * its token does not fill the log. */
+ * its token does not fill the log.  An empty one is a row, too: many tables
+ * of those would push out what is counted. */
 static cp_rc_t
 cp_news_take(cp_op_t *op, cp_tx_t *tx, const cp_json_t *in, unsigned n,
     bool *taken)
@@ -97,6 +98,7 @@ cp_news_take(cp_op_t *op, cp_tx_t *tx, const cp_json_t *in, unsigned n,
     batch = cp_json_num(in, "batch", 0);
     table = cp_json_str(in, "table");
     *taken = false;
+    n = n ? n : 1;
 
     /* one of a gateway after the other */
 
