@@ -9,6 +9,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use Test::Stoa;
+use Test::Stoa::Docs;
 use Test::Stoa::Feed;
 
 use Digest::SHA ();
@@ -596,6 +597,36 @@ is(by('his'), 200, 'until he is enabled');
 $r = $t->api(POST => '/v1/admin-tokens', { name => 'mine', role => 'viewer',
     tenant => 'acme' }, token => $made{his});
 is($r->{json}{maker}, $ja, 'it is told whose it is');
+
+# nor is it a second pair of eyes
+
+$t->must(POST => '/v1/gateway-groups', { name => $_ }) for qw(here live);
+$t->apply(docs(rest('acme', 'shop', 'http://127.0.0.1:1',
+    base_path => '/shop', gateway_groups => ['here'])));
+my $promotions = '/v1/tenants/acme/promotions';
+my $of_jay = cookie_of(login($jay, 'another of jay'));
+my $wish = { api => 'shop', to => 'live' };
+sub approve { my ($id, @how) = @_;
+    return $t->api(POST => "$promotions/$id/approve", undef, @how)->{status} }
+sub waits { return scalar @{ $t->api(GET => '/v1/inbox', undef, @_)
+    ->{json}{items} } }
+my @as_jay = (token => undef, headers => { 'Stoa-Client' => 'test',
+    Cookie => "__Host-stoa=$of_jay" });
+my @by_his = (token => $made{his});
+my $second = $t->api(POST => '/v1/admin-tokens', { name => 'second',
+    role => 'tenant-admin', tenant => 'acme' }, @by_his)->{json}{token};
+for (['his token', [@by_his], 'himself', [@as_jay]],
+     ['himself', [@as_jay], 'his token', [@by_his]],
+     ['one token', [@by_his], 'another', [token => $second]])
+{
+    my ($who, $asks, $whom, $decides) = @$_;
+    my $p = $t->api(POST => $promotions, $wish, @$asks);
+    is($p->{status}, 201, "$who asks for a promotion") or diag $p->{body};
+    is(waits(@$decides), 0, "which does not wait for $whom");
+    is(approve($p->{json}{id}, @$decides), 403, '... to approve it');
+    $t->must(POST => "$promotions/$p->{json}{id}/reject",
+             { reason => 'no' });
+}
 
 # What a person of a tenant does is in that tenant's chain
 

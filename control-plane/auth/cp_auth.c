@@ -8,6 +8,7 @@
 
 #include "auth/cp_auth.h"
 #include "auth/cp_session.h"
+#include "auth/cp_user.h"
 
 
 /* A verified token, by the digest of the whole of it. */
@@ -24,6 +25,7 @@ typedef struct {
     char       name[STOA_NAME_MAX + 1];
     char       maker[STOA_ID_LEN + 1];         /* "": nobody's rights bound it
                                                 */
+    char       owner[CP_USER_SUBJECT_MAX + 1];  /* "": not known           */
 } cp_verified_t;
 
 static struct {
@@ -115,10 +117,11 @@ cp_auth_load(cp_op_t *op, cp_auth_e how, const char *id,
                      ? "SELECT token_digest, CASE WHEN maker IS NULL OR"
                        " EXISTS (SELECT 1 FROM users u WHERE u.id = t.maker"
                        " AND u.state = 'active') THEN state ELSE 'bound' END,"
-                       " id, name, tenant, role, expires_at, maker"
+                       " id, name, tenant, role, expires_at, maker,"
+                       " COALESCE(owner, maker)"
                        " FROM admin_tokens t WHERE id = $1"
                      : "SELECT token_digest, 'active', id, name, \"group\","
-                       " 'none', 0, NULL FROM gateways WHERE id = $1",
+                       " 'none', 0, NULL, NULL FROM gateways WHERE id = $1",
                      cp_args(cp_text(id)), &rows, &op->err);
 
     if (rc == CP_OK) {
@@ -168,6 +171,7 @@ cp_auth_verified(cp_op_t *op, cp_tx_t *tx, cp_auth_e how,
 
     cp_val_copy(v->role, sizeof(v->role), cp_cell(rows, 0, 5));
     cp_val_copy(v->maker, sizeof(v->maker), cp_cell(rows, 0, 7));
+    cp_val_copy(v->owner, sizeof(v->owner), cp_cell(rows, 0, 8));
 
     rc = cp_rbac_role(op, tx, v->tenant[0] ? v->tenant : NULL, v->role,
                       &v->may);
@@ -186,6 +190,8 @@ cp_auth_actor(cp_op_t *op, const cp_verified_t *v)
     op->actor.expires = v->expires;
     op->actor.id = cp_arena_strdup(op->arena, v->id);
     op->actor.name = cp_arena_strdup(op->arena, v->name);
+    op->actor.owner = v->owner[0] ? cp_arena_strdup(op->arena, v->owner)
+                                  : NULL;
     op->actor.group = v->group[0] ? cp_arena_strdup(op->arena, v->group)
                                   : NULL;
 

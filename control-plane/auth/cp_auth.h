@@ -90,6 +90,8 @@ cp_rc_t cp_auth_covers(cp_op_t *op, const char *tenant,
 
 /* May the actor see what belongs to this tenant ("" or NULL: the platform)? */
 bool cp_auth_sees(const cp_actor_t *actor, const char *tenant);
+/* Who it is, whichever credential it is that he uses; "": nobody. */
+const char *cp_auth_self(const cp_actor_t *actor);
 /* The only tenant (id) of who has not the platform; NULL: several, or it. */
 const char *cp_auth_home(const cp_actor_t *actor);
 /* The same for what can be asked of one tenant or of all: *id NULL: all.  Who

@@ -326,6 +326,14 @@ cp_perms_within(cp_perms_t *may, const cp_actor_t *actor, const char *tenant)
 }
 
 
+const char *
+cp_auth_self(const cp_actor_t *actor)
+{
+    return actor->person ? actor->person : actor->owner ? actor->owner
+           : actor->id ? actor->id : "";
+}
+
+
 bool
 cp_auth_sees(const cp_actor_t *actor, const char *tenant)
 {

@@ -27,6 +27,7 @@ static const cp_field_t  admin_token_fields[] = {
     F("expires_at", CP_F_TIME, 0, 0, 0, NULL, "refused from then on"),
     F("maker", CP_F_STRING, RO|ND, 0, 0, NULL,
       "id of the person who made it: it never may more than he may now"),
+    F("owner", CP_F_STRING, RO|ND|CP_SECRET, 0, 0, NULL, ""),
     F("token", CP_F_STRING, RO|ND|CP_ONCE, 0, 0, NULL,
       "the token, only in the answer that made it"),
     F("token_digest", CP_F_STRING, RO|ND|CP_SECRET, 0, 0, NULL, ""),
@@ -175,6 +176,15 @@ cp_admin_token_check(const cp_write_t *w, const cp_json_t *before,
 
     if (rc == CP_OK) {
         rc = cp_admin_token_maker(w, tenant, role, NULL, after);
+    }
+
+    /* whatever its rights are bound to: it is no second person */
+
+    if (rc == CP_OK && (w->op->actor.how == CP_AUTH_USER
+                        || w->op->actor.owner))
+    {
+        cp_json_put(w->op->arena, after, "owner",
+                    cp_auth_self(&w->op->actor));
     }
 
     if (rc != CP_OK) {

@@ -85,14 +85,6 @@ static const char *const  cp_promotion_instead[] = { "upstream", "host",
     "base_path", NULL };
 
 
-static const char *
-cp_promotion_actor(const cp_op_t *op)
-{
-    return op->actor.person ? op->actor.person
-           : op->actor.id ? op->actor.id : "";
-}
-
-
 /* The name of the row whose id it is. */
 static cp_rc_t
 cp_promotion_name(const cp_write_t *w, const cp_resource_t *res,
@@ -211,7 +203,7 @@ cp_promotion_check(const cp_write_t *w, const cp_json_t *before,
     cp_json_set(a, after, "snapshot", from);
     cp_json_set(a, after, "before", was);
     cp_json_put(a, after, "requested_by", w->op->actor.name);
-    cp_json_put(a, after, "requester", cp_promotion_actor(w->op));
+    cp_json_put(a, after, "requester", cp_auth_self(&w->op->actor));
 
     return CP_OK;
 }
@@ -312,7 +304,7 @@ cp_promotion_approve(const cp_write_t *w, const cp_json_t *before,
 
     requester = cp_json_str(before, "requester");
 
-    if (requester && strcmp(requester, cp_promotion_actor(w->op)) == 0) {
+    if (requester && strcmp(requester, cp_auth_self(&w->op->actor)) == 0) {
         return cp_err_set(&w->op->err, "forbidden",
                           "who asked for it does not approve it");
     }

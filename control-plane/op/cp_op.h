@@ -47,6 +47,8 @@ typedef struct {
     const char  *person;                    /* id of the user, whose name is
                                                sealed in the audit log; NULL:
                                                nobody's */
+    const char  *owner;                     /* ADMIN: who made it, a person's
+                                               id; NULL: it is not known     */
     cp_grant_t  *grants;                    /* ADMIN, USER                   */
     const char  *of_tenant;                 /* ASSERTION: id of the caller's */
     const char  *group;                     /* GATEWAY: group id             */

@@ -235,8 +235,7 @@ cp_inbox_view(cp_inbox_t *b)
     const cp_inbox_kind_t  *k;
 
     b->args[b->n++] = cp_int(cp_time_ms());
-    b->args[b->n++] = cp_text(actor->person ? actor->person
-                              : actor->id ? actor->id : "");
+    b->args[b->n++] = cp_text(cp_auth_self(actor));
     b->view = NULL;
 
     for (i = 0; i < CP_INBOX_KINDS; i++) {

@@ -67,7 +67,8 @@
     row(53, "0053_shared_limits")                                             \
     row(54, "0054_mail_of")                                                   \
     row(55, "0055_sunset")                                                    \
-    row(56, "0056_plan_zone")
+    row(56, "0056_plan_zone")                                                 \
+    row(57, "0057_token_owner")
 
 
 typedef struct {
