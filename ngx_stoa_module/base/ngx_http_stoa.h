@@ -80,6 +80,8 @@ typedef struct ngx_http_stoa_main_conf_s {
     ngx_str_t                  upstream_ca;     /* PEM, verifies targets    */
     ngx_http_stoa_redis_conf_t  *redis;         /* NULL: limits are of this
                                                    node                      */
+    ngx_array_t               *opas;            /* ngx_http_stoa_opa_t; NULL:
+                                                   none                      */
     ngx_ssl_t                 *fetch_ssl;       /* for URLs that we ask      */
     ngx_ssl_t                 *control_ssl;     /* for the control plane     */
     stoa_allow_t               upstream_allow;  /* beside public addresses  */

@@ -147,6 +147,8 @@ typedef struct {
                                                    without Redis             */
     const void                *approval;        /* ..._attached_t: a person has
                                                    to approve the call       */
+    void                      *opa;             /* what was decided elsewhere,
+                                                   the last one first        */
     const void                *result;          /* the same: how long an answer
                                                    may be; for trying        */
     const void                *result_shadow;

@@ -42,6 +42,7 @@ char *ngx_http_stoa_conf_store(ngx_conf_t *cf, ngx_command_t *cmd,
 /* What a file holds, without the line's end. */
 char *ngx_http_stoa_conf_secret(ngx_conf_t *cf, ngx_str_t *directive,
     ngx_str_t *file, ngx_str_t *secret);
+char *ngx_http_stoa_conf_opa(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_stoa_conf_redis(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_stoa_conf_allow(ngx_conf_t *cf, ngx_command_t *cmd,

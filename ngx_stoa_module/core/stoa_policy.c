@@ -33,6 +33,7 @@ static size_t stoa_policy_host(const char *s, size_t len);
 #include "stoa_policy_json.h"
 #include "stoa_policy_locations.h"
 #include "stoa_policy_maintenance.h"
+#include "stoa_policy_opa.h"
 #include "stoa_policy_own.h"
 #include "stoa_policy_result.h"
 #include "stoa_policy_rewrite.h"
@@ -60,6 +61,7 @@ static const stoa_policy_type_t *const  stoa_policy_types[] = {
     &stoa_policy_token,
     &stoa_policy_json,
     &stoa_policy_schema,
+    &stoa_policy_opa,
     &stoa_policy_cost,
     &stoa_policy_concurrency,
     &stoa_policy_rate,

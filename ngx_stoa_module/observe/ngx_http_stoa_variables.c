@@ -9,7 +9,7 @@
 #include "ngx_http_stoa_observe.h"
 #include "ngx_http_stoa_env.h"
 #include "ngx_http_stoa_api.h"
-#include "ngx_http_stoa_chain.h"
+#include "ngx_http_stoa_policy.h"
 #include "core/stoa_json.h"
 
 
@@ -31,6 +31,8 @@ static ngx_int_t ngx_http_stoa_variable_revision(ngx_http_request_t *r,
 static ngx_int_t ngx_http_stoa_variable_refusal(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_stoa_variable_shadow(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_stoa_variable_opa(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_stoa_variable_rate(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
@@ -63,6 +65,7 @@ static ngx_http_variable_t  ngx_http_stoa_variables[] = {
     { ngx_string("stoa_credential"), DECIDED(VAR_CREDENTIAL) },
     { ngx_string("stoa_refusal"), SET(refusal, 0) },
     { ngx_string("stoa_shadow"), SET(shadow, 0) },
+    { ngx_string("stoa_opa"), SET(opa, 0) },
     { ngx_string("stoa_request_id"), DECIDED(VAR_REQUEST_ID) },
     { ngx_string("stoa_revision"), SET(revision, 0) },
     { ngx_string("stoa_rate_limit"), RATE(VAR_RATE_LIMIT) },
@@ -396,6 +399,26 @@ ngx_http_stoa_variable_refusal(ngx_http_request_t *r,
 
 
 /* "cors, headers": the types that would have refused. */
+
+static ngx_int_t
+ngx_http_stoa_variable_opa(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_int_t             rc;
+    ngx_str_t             s;
+    ngx_http_stoa_ctx_t  *ctx;
+
+    ctx = ngx_http_stoa_ctx(r);
+    rc = ctx ? ngx_http_stoa_policy_opa_told(r, ctx, &s) : NGX_DECLINED;
+
+    if (rc == NGX_DECLINED) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    return rc == NGX_OK ? ngx_http_stoa_variable_text(v, &s) : rc;
+}
+
 
 static ngx_int_t
 ngx_http_stoa_variable_shadow(ngx_http_request_t *r,

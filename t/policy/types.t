@@ -79,6 +79,10 @@ my %case = (
             'Content-Type' => 'application/json' } },
         refuses => [400, 'schema_mismatch'],
     },
+    opa => {                                   # t/policy/opa.t; nobody decides
+        config => { agent => 'nobody', path => 'x' }, request => {},
+        refuses => [503, 'policy_unavailable'], mcp => 'server',
+    },
     headers => {
         config => { response_set => [{ name => 'X-Set', value => 'by-policy' }],
                     request_set => [{ name => 'X-Up', value => '${api}' }] },
