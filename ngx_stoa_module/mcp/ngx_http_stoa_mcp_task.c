@@ -492,7 +492,18 @@ ngx_http_stoa_mcp_task_related(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const stoa_mcp_ref_t *ref,
     const stoa_json_val_t *meta, ngx_str_t *text)
 {
+    size_t           len;
     stoa_json_val_t  v;
+
+    /* nearly no call has one: its name, or some escape that may be of it */
+
+    len = meta->end - meta->start;
+
+    if (memmem(meta->start, len, "related-task", 12) == NULL
+        && memchr(meta->start, '\\', len) == NULL)
+    {
+        return NGX_DECLINED;
+    }
 
     return stoa_json_get(meta, "io.modelcontextprotocol/related-task", &v)
            && v.type == STOA_JSON_OBJECT

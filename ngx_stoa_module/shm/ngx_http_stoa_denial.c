@@ -27,7 +27,7 @@ ngx_http_stoa_denial_note(ngx_http_stoa_sh_t *sh,
 
     ngx_http_stoa_lock_take(&t->lock);
 
-    for (i = 0; i < NGX_HTTP_STOA_DENIALS; i++) {
+    for (i = 0; i < t->rows; i++) {
         row = &t->row[i];
 
         if (row->fresh.count == 0 && row->told.count == 0) {
@@ -38,7 +38,15 @@ ngx_http_stoa_denial_note(ngx_http_stoa_sh_t *sh,
         }
     }
 
-    row = i < NGX_HTTP_STOA_DENIALS ? &t->row[i] : free;
+    if (i < t->rows) {
+        row = &t->row[i];
+
+    } else if (free == NULL && t->rows < NGX_HTTP_STOA_DENIALS) {
+        row = &t->row[t->rows++];
+
+    } else {
+        row = free;
+    }
 
     if (row) {
         row->key = *key;
@@ -102,7 +110,7 @@ void
 ngx_http_stoa_denial_told(ngx_http_stoa_sh_t *sh, ngx_uint_t taken)
 {
     uint64_t                  noted;
-    ngx_uint_t                i;
+    ngx_uint_t                i, last;
     ngx_http_stoa_denial_t   *row;
     ngx_http_stoa_denials_t  *t;
 
@@ -111,13 +119,20 @@ ngx_http_stoa_denial_told(ngx_http_stoa_sh_t *sh, ngx_uint_t taken)
     ngx_http_stoa_lock_take(&t->lock);
 
     noted = t->lost != 0;
+    last = 0;
 
-    for (i = 0; i < NGX_HTTP_STOA_DENIALS; i++) {
+    for (i = 0; i < t->rows; i++) {
         row = &t->row[i];
         t->lost_all += taken ? 0 : row->told.count;
         row->told.count = 0;
-        noted |= row->fresh.count != 0;
+
+        if (row->fresh.count) {
+            noted = 1;
+            last = i + 1;
+        }
     }
+
+    t->rows = last;
 
     t->telling = 0;
     ngx_http_stoa_store(&t->noted, noted);

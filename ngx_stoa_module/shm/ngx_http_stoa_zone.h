@@ -273,6 +273,7 @@ typedef struct {
     uint64_t                lost_told;
     uint64_t                lost_all;    /* of the zone's life               */
     u_char                  id[16];      /* whose numbers they are           */
+    uint64_t   rows;                 /* that may be in use: the first ones   */
     ngx_http_stoa_denial_t  row[NGX_HTTP_STOA_DENIALS];
 } ngx_http_stoa_denials_t;
 
