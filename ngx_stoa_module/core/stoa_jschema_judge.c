@@ -9,19 +9,7 @@
 #include "stoa_pattern.h"
 
 
-typedef struct {
-    const stoa_jschema_node_t  *nodes;
-    const uint32_t             *words;
-    const char                 *programs;
-    const char                 *text;
-    stoa_err_t                 *err;
-    unsigned                    steps;
-    unsigned                    depth;
-    unsigned                    quiet;   /* what fails is no fault yet       */
-    bool                        ended;   /* it is too much                   */
-    unsigned                    at;      /* of the path                      */
-    stoa_jschema_step_t         path[STOA_JSON_DEPTH_MAX + 1];
-} stoa_jschema_run_t;
+#define STOA_JSCHEMA_VALUE  160      /* steps, to judge one                  */
 
 
 static bool judge(stoa_jschema_run_t *j, uint32_t node,
@@ -52,11 +40,8 @@ static uint32_t judge_count(stoa_jschema_run_t *j,
     uint32_t most);
 static bool judge_quietly(stoa_jschema_run_t *j, uint32_t node,
     const stoa_json_val_t *val);
-static bool judge_same(stoa_jschema_run_t *j, const stoa_json_val_t *a,
-    const stoa_json_val_t *b);
-static bool judge_same_object(stoa_jschema_run_t *j,
-    const stoa_json_val_t *a, const stoa_json_val_t *b);
-static bool judge_step(stoa_jschema_run_t *j);
+static bool judge_found(stoa_jschema_run_t *j, uint32_t program,
+    const stoa_json_val_t *text);
 static bool judge_wrong(stoa_jschema_run_t *j, const char *text, int64_t n);
 
 
@@ -73,7 +58,7 @@ stoa_jschema_judge(const void *schema, const stoa_json_val_t *val,
     j.programs = (const char *) schema + head->programs;
     j.text = (const char *) schema + head->text;
     j.err = err;
-    j.steps = 0;
+    j.left = STOA_JSCHEMA_STEPS;
     j.depth = 0;
     j.quiet = 0;
     j.ended = false;
@@ -104,7 +89,7 @@ judge(stoa_jschema_run_t *j, uint32_t node, const stoa_json_val_t *val)
         j->ended = true;
     }
 
-    if (!judge_step(j)) {
+    if (!stoa_jschema_spend(j, STOA_JSCHEMA_VALUE)) {
         return false;
     }
 
@@ -217,31 +202,22 @@ judge_values(stoa_jschema_run_t *j, const stoa_jschema_node_t *n,
     w = j->words + n->values.at;
 
     for (i = 0; i < n->values.n; i += 2) {
+        if (!stoa_jschema_spend(j, w[i + 1] / 4)) {
+            return false;
+        }
+
         v.start = j->text + w[i];
         v.end = v.start + w[i + 1];
         v.type = types[(unsigned char) *v.start];
         v.escaped = v.type == STOA_JSON_STRING
                     && memchr(v.start, '\\', w[i + 1]) != NULL;
 
-        if (judge_same(j, val, &v)) {
+        if (stoa_jschema_same(j, val, &v)) {
             return true;
         }
     }
 
     return judge_wrong(j, "is none of the values that it may be", -1);
-}
-
-
-/* < 0, 0, > 0 */
-
-static int
-compare(const stoa_jschema_number_t *a, const stoa_jschema_number_t *b)
-{
-    if (a->fits && b->fits) {
-        return (a->i > b->i) - (a->i < b->i);
-    }
-
-    return (a->d > b->d) - (a->d < b->d);
 }
 
 
@@ -261,14 +237,14 @@ judge_number(stoa_jschema_run_t *j, const stoa_jschema_node_t *n,
         return judge_wrong(j, "is a number that is too long", -1);
     }
 
-    if ((n->min.set && compare(&num, &n->min) < 0)
-        || (n->above.set && compare(&num, &n->above) <= 0))
+    if ((n->min.set && stoa_jschema_compare(&num, &n->min) < 0)
+        || (n->above.set && stoa_jschema_compare(&num, &n->above) <= 0))
     {
         return judge_wrong(j, "is too small", -1);
     }
 
-    if ((n->max.set && compare(&num, &n->max) > 0)
-        || (n->below.set && compare(&num, &n->below) >= 0))
+    if ((n->max.set && stoa_jschema_compare(&num, &n->max) > 0)
+        || (n->below.set && stoa_jschema_compare(&num, &n->below) >= 0))
     {
         return judge_wrong(j, "is too large", -1);
     }
@@ -295,14 +271,17 @@ static bool
 judge_string(stoa_jschema_run_t *j, const stoa_jschema_node_t *n,
     const stoa_json_val_t *val)
 {
-    size_t       len, bytes;
+    size_t       len;
     const char  *p, *end;
 
     p = val->start + 1;
     end = val->end - 1;
-    bytes = (size_t) (end - p);
 
-    if (n->min_length || n->max_length < bytes) {
+    if (n->min_length || n->max_length < (size_t) (end - p)) {
+
+        if (!stoa_jschema_walk(j, val)) {
+            return false;
+        }
 
         for (len = 0; p < end; len++) {
             (void) stoa_pattern_char(&p, end, val->escaped);
@@ -319,16 +298,7 @@ judge_string(stoa_jschema_run_t *j, const stoa_jschema_node_t *n,
         }
     }
 
-    if (n->pattern == 0) {
-        return true;
-    }
-
-    /* each byte may be a step of the automaton's states */
-
-    j->steps += (unsigned) (bytes / 16);
-
-    return stoa_pattern_found(j->programs + n->pattern - 1, val->start + 1,
-                              bytes, val->escaped)
+    return n->pattern == 0 || judge_found(j, n->pattern - 1, val)
            ? true : judge_wrong(j, "does not match its pattern", -1);
 }
 
@@ -346,6 +316,10 @@ judge_array(stoa_jschema_run_t *j, const stoa_jschema_node_t *n,
         && n->max_items == UINT32_MAX && n->contains == 0 && !n->unique)
     {
         return true;
+    }
+
+    if (!stoa_jschema_walk(j, val)) {
+        return false;
     }
 
     i = 0;
@@ -390,8 +364,8 @@ judge_contains(stoa_jschema_run_t *j, const stoa_jschema_node_t *n,
     stoa_json_val_t   item;
     stoa_json_iter_t  it;
 
-    if (n->contains == 0) {
-        return true;
+    if (n->contains == 0 || !stoa_jschema_walk(j, val)) {
+        return n->contains == 0;
     }
 
     found = 0;
@@ -427,11 +401,11 @@ judge_unique(stoa_jschema_run_t *j, const stoa_json_val_t *val)
              again;
              again = stoa_json_next(&rest, NULL, &b))
         {
-            if (!judge_step(j)) {
+            if (!stoa_jschema_walk(j, &b)) {
                 return false;
             }
 
-            if (judge_same(j, &a, &b)) {
+            if (stoa_jschema_same(j, &a, &b)) {
                 return judge_wrong(j, "has an item twice", -1);
             }
         }
@@ -456,6 +430,10 @@ judge_object(stoa_jschema_run_t *j, const stoa_jschema_node_t *n,
         && n->max_members == UINT32_MAX)
     {
         return true;
+    }
+
+    if (!stoa_jschema_walk(j, val)) {
+        return false;
     }
 
     memset(seen, 0, sizeof(seen));
@@ -502,7 +480,9 @@ judge_member(stoa_jschema_run_t *j, const stoa_jschema_node_t *n,
     known = false;
     w = j->words + n->names.at;
 
-    if (!judge(j, n->property_names, key)) {
+    if (!stoa_jschema_spend(j, 2 * n->names.n)
+        || !judge(j, n->property_names, key))
+    {
         return false;
     }
 
@@ -538,10 +518,7 @@ judge_member(stoa_jschema_run_t *j, const stoa_jschema_node_t *n,
     w = j->words + n->patterns.at;
 
     for (i = 0; i < n->patterns.n; i += 2) {
-        if (stoa_pattern_found(j->programs + w[i], key->start + 1,
-                               (size_t) (key->end - key->start) - 2,
-                               key->escaped))
-        {
+        if (judge_found(j, w[i], key)) {
             known = true;
 
             if (!judge(j, w[i + 1], val)) {
@@ -652,101 +629,17 @@ judge_quietly(stoa_jschema_run_t *j, uint32_t node,
 
 
 static bool
-judge_same(stoa_jschema_run_t *j, const stoa_json_val_t *a,
-    const stoa_json_val_t *b)
+judge_found(stoa_jschema_run_t *j, uint32_t program,
+    const stoa_json_val_t *text)
 {
-    bool                   more, also;
-    stoa_json_val_t        x, y;
-    stoa_json_iter_t       ix, iy;
-    stoa_jschema_number_t  m, n;
+    bool  found;
 
-    if (a->type != b->type || !judge_step(j)) {
-        return false;
-    }
+    found = stoa_pattern_found(j->programs + program, text->start + 1,
+                               (size_t) (text->end - text->start) - 2,
+                               text->escaped, &j->left);
+    j->ended = j->ended || j->left == 0;
 
-    switch (a->type) {
-
-    case STOA_JSON_STRING:
-        return stoa_json_same(a, b);
-
-    case STOA_JSON_NUMBER:
-        return stoa_jschema_number(a, &m) && stoa_jschema_number(b, &n)
-               && compare(&m, &n) == 0;
-
-    case STOA_JSON_OBJECT:
-        return judge_same_object(j, a, b);
-
-    case STOA_JSON_ARRAY:
-        more = stoa_json_first(a, &ix, NULL, &x);
-        also = stoa_json_first(b, &iy, NULL, &y);
-
-        while (more && also) {
-            if (!judge_same(j, &x, &y)) {
-                return false;
-            }
-
-            more = stoa_json_next(&ix, NULL, &x);
-            also = stoa_json_next(&iy, NULL, &y);
-        }
-
-        return more == also;
-
-    default:
-        return true;
-    }
-}
-
-
-/* No object has a member twice: that is read strictly. */
-
-static bool
-judge_same_object(stoa_jschema_run_t *j, const stoa_json_val_t *a,
-    const stoa_json_val_t *b)
-{
-    bool              more, again;
-    uint32_t          left;
-    stoa_json_val_t   key, val, name, other;
-    stoa_json_iter_t  it, in;
-
-    left = 0;
-
-    for (more = stoa_json_first(b, &it, &key, &val);
-         more;
-         more = stoa_json_next(&it, &key, &val))
-    {
-        left++;
-    }
-
-    for (more = stoa_json_first(a, &it, &key, &val);
-         more;
-         more = stoa_json_next(&it, &key, &val))
-    {
-        for (again = stoa_json_first(b, &in, &name, &other);
-             again && !stoa_json_same(&key, &name);
-             again = stoa_json_next(&in, &name, &other))
-        {
-            if (!judge_step(j)) {
-                return false;
-            }
-        }
-
-        if (!again || left-- == 0 || !judge_same(j, &val, &other)) {
-            return false;
-        }
-    }
-
-    return left == 0;
-}
-
-
-static bool
-judge_step(stoa_jschema_run_t *j)
-{
-    if (++j->steps > STOA_JSCHEMA_STEPS) {
-        j->ended = true;
-    }
-
-    return !j->ended;
+    return found;
 }
 
 

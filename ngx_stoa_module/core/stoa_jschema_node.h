@@ -82,6 +82,22 @@ typedef struct {
     uint32_t                index;
 } stoa_jschema_step_t;
 
+/* One judging. */
+
+typedef struct {
+    const stoa_jschema_node_t  *nodes;
+    const uint32_t             *words;
+    const char                 *programs;
+    const char                 *text;
+    stoa_err_t                 *err;
+    size_t                      left;    /* steps                            */
+    unsigned                    depth;
+    unsigned                    quiet;   /* what fails is no fault yet       */
+    bool                        ended;   /* it is too much                   */
+    unsigned                    at;      /* of the path                      */
+    stoa_jschema_step_t         path[STOA_JSON_DEPTH_MAX + 1];
+} stoa_jschema_run_t;
+
 
 #define stoa_jschema_at(m, node)                                              \
     ((stoa_jschema_node_t *) (m)->nodes.data + (node))
@@ -111,6 +127,17 @@ void stoa_jschema_place(const stoa_jschema_step_t *path, unsigned n,
 /* false: it is too long to be judged. */
 bool stoa_jschema_number(const stoa_json_val_t *val,
     stoa_jschema_number_t *n);
+
+/* What takes long is paid for before; false: there is no more.  walk: the
+ * value's bytes are passed over. */
+bool stoa_jschema_spend(stoa_jschema_run_t *j, size_t steps);
+bool stoa_jschema_walk(stoa_jschema_run_t *j, const stoa_json_val_t *val);
+
+/* < 0, 0, > 0 */
+int stoa_jschema_compare(const stoa_jschema_number_t *a,
+    const stoa_jschema_number_t *b);
+bool stoa_jschema_same(stoa_jschema_run_t *j, const stoa_json_val_t *a,
+    const stoa_json_val_t *b);
 
 
 #endif /* STOA_JSCHEMA_NODE_H */

@@ -218,8 +218,10 @@ stoa_pattern_repeat(stoa_pattern_make_t *m, uint32_t from)
                && stoa_pattern_insert(m, at + 1, JUMP, at - n);
     }
 
+    /* who leaves one out leaves out all behind it: few states at once */
+
     if (min == 0) {
-        if (!stoa_pattern_insert(m, from, SPLIT, from + n + 1)) {
+        if (!stoa_pattern_insert(m, from, SPLIT, from + max * (n + 1))) {
             return false;
         }
 
@@ -230,7 +232,7 @@ stoa_pattern_repeat(stoa_pattern_make_t *m, uint32_t from)
     for (i = min; i < max; i++) {
         at = m->nins;
 
-        if (!stoa_pattern_insert(m, at, SPLIT, at + n + 1)
+        if (!stoa_pattern_insert(m, at, SPLIT, at + (max - i) * (n + 1))
             || !stoa_pattern_copy(m, from, n))
         {
             return false;
@@ -626,9 +628,10 @@ stoa_pattern_wrong(stoa_pattern_make_t *m, const char *text)
 
 bool
 stoa_pattern_found(const void *program, const char *s, size_t len,
-    bool escaped)
+    bool escaped, size_t *steps)
 {
     bool                         first;
+    size_t                       cost;
     uint32_t                     c, i, state;
     const char                  *end;
     stoa_pattern_set_t           sets[2], *now, *next, *swap;
@@ -663,6 +666,17 @@ stoa_pattern_found(const void *program, const char *s, size_t len,
         c = stoa_pattern_char(&s, end, escaped);
         next->n = 0;
         memset(next->in, 0, (head->nins / 64 + 1) * sizeof(next->in[0]));
+
+        for (i = 0, cost = 1; i < now->n; i++) {
+            cost += 1U + ins[now->state[i]].n;
+        }
+
+        if (cost >= *steps) {
+            *steps = 0;
+            return false;
+        }
+
+        *steps -= cost;
 
         for (i = 0; i < now->n; i++) {
             state = now->state[i];

@@ -1,7 +1,8 @@
 /*
  * Patterns of texts: what ECMA-262 and RE2 have in common, by an automaton
- * that goes over the text once, whatever the pattern is: steps are at most
- * the text's characters times STOA_PATTERN_MAX, and nothing backtracks.
+ * that goes over the text once, whatever the pattern is; nothing backtracks.
+ * A character may be a step of each state, and of each range of its class:
+ * who runs it says how many steps there may be.
  *
  * Known: literals, ".", classes, \d \w \s and their opposites, \n \r \t \f
  * \v \xHH \uHHHH, escaped punctuation, "|", groups "(...)" and "(?:...)", "*",
@@ -29,9 +30,10 @@ stoa_rc_t stoa_pattern_compile(const char *s, size_t len, stoa_buf_t *out,
     const char **text) STOA_MUST_CHECK;
 
 /* Is it found in the text?  escaped: the text is the inside of a string of
- * JSON. */
+ * JSON.  *steps: those that there are, then that are left; 0: they did not
+ * suffice, nothing was found. */
 bool stoa_pattern_found(const void *program, const char *s, size_t len,
-    bool escaped);
+    bool escaped, size_t *steps);
 
 /* The next character of a checked text; *p moves behind it. */
 uint32_t stoa_pattern_char(const char **p, const char *end, bool escaped);

@@ -9,7 +9,7 @@
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    size_t            n, left;
+    size_t            n, left, steps;
     stoa_rc_t         rc;
     stoa_buf_t        b;
     stoa_err_t        err;
@@ -40,7 +40,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     stoa_buf_reset(&b);
 
     if (stoa_pattern_compile(text, n, &b, &wrong) == STOA_OK) {
-        (void) stoa_pattern_found(b.data, value, left, false);
+        steps = STOA_JSCHEMA_STEPS;
+        (void) stoa_pattern_found(b.data, value, left, false, &steps);
     }
 
     stoa_buf_free(&b);

@@ -147,6 +147,12 @@ static const struct {
     const char  *text;
     int          found;              /* -1: the pattern is refused           */
 } patterns[] = {
+    { "^(ab){0,3}c$", "c", 1 }, { "^(ab){0,3}c$", "ababc", 1 },
+    { "^(ab){0,3}c$", "abababc", 1 }, { "^(ab){0,3}c$", "ababababc", 0 },
+    { "^(a|bc){2,4}$", "abca", 1 }, { "^(a|bc){2,4}$", "a", 0 },
+    { "^(a|bc){2,4}$", "bcbcbcbc", 1 }, { "^(a|bc){2,4}$", "aaaaa", 0 },
+    { "^(a?b{0,2}){1,3}c$", "abbabbabbc", 1 },
+    { "^(a?b{0,2}){1,3}c$", "abbabbabbac", 0 },
     { "", "", 1 }, { "abc", "xabcx", 1 }, { "abc", "ab", 0 },
     { "^abc$", "abc", 1 }, { "^abc$", "abcd", 0 }, { "^$", "", 1 },
     { "^$", "a", 0 }, { "a|b", "b", 1 }, { "^(a|bc)+$", "abcbca", 1 },
@@ -272,7 +278,7 @@ test_schemas(void)
 static void
 test_patterns(void)
 {
-    size_t       i;
+    size_t       i, steps;
     stoa_rc_t    rc;
     stoa_buf_t   b;
     const char  *wrong;
@@ -281,6 +287,7 @@ test_patterns(void)
 
     for (i = 0; i < tap_count(patterns); i++) {
         stoa_buf_reset(&b);
+        steps = STOA_JSCHEMA_STEPS;
         wrong = "";
         rc = stoa_pattern_compile(patterns[i].pattern,
                                   strlen(patterns[i].pattern), &b, &wrong);
@@ -289,7 +296,8 @@ test_patterns(void)
                ? rc == STOA_DECLINED
                : rc == STOA_OK
                  && stoa_pattern_found(b.data, patterns[i].text,
-                                       strlen(patterns[i].text), false)
+                                       strlen(patterns[i].text), false,
+                                       &steps)
                     == (patterns[i].found == 1),
                "/%s/ of \"%s\": %d %s", patterns[i].pattern, patterns[i].text,
                patterns[i].found, wrong);
@@ -379,9 +387,122 @@ test_steps(void)
 }
 
 
+/* So many times: what is written, with %s for what is repeated. */
+
+static char *
+repeated(const char *text, const char *part, size_t n)
+{
+    char        *p, *start;
+    size_t       i, len;
+    const char  *at;
+
+    at = strstr(text, "%s");
+    len = strlen(part);
+    start = malloc(strlen(text) + n * len + 1);
+    p = start;
+
+    if (start == NULL) {
+        exit(1);
+    }
+
+    memcpy(p, text, (size_t) (at - text));
+    p += at - text;
+
+    for (i = 0; i < n; i++, p += len) {
+        memcpy(p, part, len);
+    }
+
+    strcpy(p, at + 2);
+
+    return start;
+}
+
+
+/* Whatever takes long is counted: a few large values, too, are judged by a
+ * worker that does nothing else meanwhile. */
+
+static const struct {
+    const char  *name;
+    const char  *schema;
+    const char  *schema_part;
+    size_t       schema_n;
+    const char  *value;
+    const char  *value_part;
+    size_t       value_n;
+    bool         ends;
+} works[] = {
+    { "a pattern of many states", "{\"pattern\":\"%sa{900}b\"}", "", 0,
+      "\"%s\"", "a", 1000000, true },
+    { "a pattern of large classes", "{\"pattern\":\"[%s]{900}-\"}", "b", 900,
+      "\"%s\"", "b", 100000, true },
+    { "patterns of names", "{\"patternProperties\":{\"%sa{900}b\":true}}",
+      "", 0, "{\"%s\":1}", "a", 1000000, true },
+    { "many values of another type", "{\"items\":{\"anyOf\":["
+      "{\"enum\":[%s0]},true]}}", "1,", 100000,
+      "[%s\"a\"]", "\"a\",", 100000, true },
+    { "a long array again and again", "{\"allOf\":[%strue]}",
+      "{\"minItems\":2},", 1900, "[%s1]", "1,", 500000, true },
+    { "a long string again and again", "{\"allOf\":[%strue]}",
+      "{\"minLength\":2},", 1900, "\"%s\"", "a", 1000000, true },
+    { "an object of many names again and again", "{\"allOf\":[%strue]}",
+      "{\"minProperties\":0,\"maxProperties\":9},", 1900, "{\"%s\":1}",
+      "a", 1000000, true },
+    { "a long body of short strings", "{\"items\":{\"pattern\":"
+      "\"^[\\\\w.+-]{1,64}@%s\",\"maxLength\":99}}", "", 0, "[%s1]",
+      "\"somebody@example.org\",", 40000, false },
+    { "a long body of words", "{\"items\":{\"enum\":[%s\"z\"]}}", "\"de\",",
+      99, "[%s\"z\"]", "\"z\",", 9000, false }
+};
+
+static void
+test_work(void)
+{
+    char             *schema, *value;
+    size_t            i;
+    stoa_rc_t         rc;
+    stoa_buf_t        b;
+    stoa_err_t        err;
+    stoa_json_val_t   root;
+
+    for (i = 0; i < tap_count(works); i++) {
+        stoa_buf_init(&b, STOA_JSCHEMA_BLOCK);
+        memset(&err, 0, sizeof(err));
+        schema = repeated(works[i].schema, works[i].schema_part,
+                          works[i].schema_n);
+        value = repeated(works[i].value, works[i].value_part,
+                         works[i].value_n);
+
+        rc = stoa_jschema_compile(schema, strlen(schema), &b, &err);
+
+        if (rc == STOA_OK) {
+            rc = stoa_json_check(value, strlen(value), 64, &root, &err);
+        }
+
+        tap_int(rc, STOA_OK, works[i].name);
+
+        if (rc == STOA_OK) {
+            rc = stoa_jschema_judge(b.data, &root, &err);
+
+            tap_ok(works[i].ends
+                   ? rc == STOA_DECLINED
+                     && strcmp(err.text, "takes too many steps to be judged")
+                        == 0
+                   : rc == STOA_OK,
+                   "%s: %s", works[i].name, rc == STOA_OK ? "is judged"
+                                                          : err.text);
+        }
+
+        free(schema);
+        free(value);
+        stoa_buf_free(&b);
+    }
+}
+
+
 int
 main(void)
 {
+    test_work();
     test_patterns();
     test_limits();
     test_schemas();
