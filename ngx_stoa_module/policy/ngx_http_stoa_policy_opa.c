@@ -5,14 +5,15 @@
  * A decision is literally true or false, or an object that has one as `allow`.
  * All else is none, and then the policy says what becomes of the call.
  * Process: workers.  Limits: OPA_ASKED questions of a worker to one agent at a
- * time; OPA_KEPT decisions of a worker, of which those are thrown away that
- * end first.
+ * time; OPA_KEPT decisions of a worker, found by the whole of what they were
+ * made of, OPA_KEY bytes each; those are thrown away that end first.
  */
 
 #include "ngx_http_stoa_policy.h"
 #include "ngx_http_stoa_opa.h"
 #include "ngx_http_stoa_refusal.h"
 #include "ngx_http_stoa_zone.h"
+#include "core/stoa_key.h"
 #include "core/stoa_policy_opa.h"
 
 
@@ -20,6 +21,7 @@
 #define NGX_HTTP_STOA_OPA_ANSWER   16384
 #define NGX_HTTP_STOA_OPA_KEPT     4096
 #define NGX_HTTP_STOA_OPA_WAYS     4
+#define NGX_HTTP_STOA_OPA_KEY      2048
 #define NGX_HTTP_STOA_OPA_REASON   160
 #define NGX_HTTP_STOA_OPA_ID       64
 
@@ -31,8 +33,9 @@ typedef enum {
 } ngx_http_stoa_opa_says_e;
 
 typedef struct {
-    u_char      hash[NGX_HTTP_STOA_SHA256_LEN];
+    uint64_t    hash;                  /* of the key                         */
     uint64_t    until_ms;
+    ngx_str_t   key;                   /* its own                            */
     uint8_t     says;                  /* never an error                     */
     uint8_t     len;
     u_char      reason[NGX_HTTP_STOA_OPA_REASON];
@@ -47,7 +50,9 @@ struct ngx_http_stoa_opa_asked_s {
     ngx_http_stoa_opa_t             *opa;
     ngx_http_stoa_fetch_t           *fetch;    /* NULL: it is over           */
     stoa_buf_t                       answer;
-    u_char                           hash[NGX_HTTP_STOA_SHA256_LEN];
+    ngx_str_t                        key;      /* "": it is not kept; once it
+                                                  is asked the fetch's       */
+    uint64_t                         hash;
     uint64_t                         begin_ns;
     uint64_t                         took_us;
     ngx_str_t                        reason;
@@ -63,10 +68,10 @@ static ngx_int_t ngx_http_stoa_policy_opa_head(ngx_http_request_t *r,
 static ngx_int_t ngx_http_stoa_policy_opa_begin(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a,
     ngx_http_stoa_opa_asked_t **asked);
-static ngx_int_t ngx_http_stoa_policy_opa_hash(ngx_http_stoa_ctx_t *ctx,
-    const ngx_http_stoa_attached_t *a, stoa_buf_t *b, u_char *hash);
+static ngx_int_t ngx_http_stoa_policy_opa_key(ngx_http_stoa_ctx_t *ctx,
+    ngx_http_stoa_opa_asked_t *o, stoa_buf_t *b);
 static ngx_int_t ngx_http_stoa_policy_opa_ask(ngx_http_stoa_opa_asked_t *o,
-    stoa_buf_t *b);
+    ngx_str_t *input);
 static void ngx_http_stoa_policy_opa_chunk(ngx_http_stoa_fetch_t *f,
     void *data, const u_char *p, size_t len);
 static void ngx_http_stoa_policy_opa_end(ngx_http_stoa_fetch_t *f, void *data,
@@ -75,8 +80,10 @@ static const char *ngx_http_stoa_policy_opa_read(ngx_http_stoa_opa_asked_t *o,
     ngx_uint_t status);
 static void ngx_http_stoa_policy_opa_said(ngx_http_stoa_opa_asked_t *o,
     const char *why);
+static void ngx_http_stoa_policy_opa_keep(ngx_http_stoa_opa_asked_t *o,
+    uint64_t ms);
 static ngx_http_stoa_opa_kept_t *ngx_http_stoa_policy_opa_place(
-    const u_char *hash, ngx_uint_t add);
+    ngx_http_stoa_opa_asked_t *o, ngx_uint_t add);
 static void ngx_http_stoa_policy_opa_cleanup(void *data);
 static ngx_int_t ngx_http_stoa_policy_opa_judge(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_opa_asked_t *o);
@@ -105,6 +112,7 @@ static const ngx_http_stoa_fetch_handler_t  ngx_http_stoa_opa_handler = {
 };
 
 static ngx_http_stoa_opa_kept_t  *ngx_http_stoa_opa_kept;
+static uint64_t                   ngx_http_stoa_opa_seed;
 
 
 /* Asked again when the body is there, and when the answer is. */
@@ -139,7 +147,7 @@ ngx_http_stoa_policy_opa_begin(ngx_http_request_t *r,
     ngx_http_stoa_opa_asked_t **asked)
 {
     ngx_int_t                   rc;
-    ngx_str_t                   body, detail;
+    ngx_str_t                   body, detail, input;
     stoa_buf_t                  b;
     ngx_pool_cleanup_t         *cln;
     const stoa_policy_opa_t    *conf;
@@ -187,16 +195,23 @@ ngx_http_stoa_policy_opa_begin(ngx_http_request_t *r,
                                                 &detail);
     }
 
+    input.len = b.len;
+
     if (rc == NGX_OK) {
-        rc = ngx_http_stoa_policy_opa_hash(ctx, a, &b, o->hash);
+        rc = ngx_http_stoa_policy_opa_key(ctx, o, &b);
     }
 
     if (rc == NGX_OK) {
+        input.data = (u_char *) b.data;
         cln->handler = ngx_http_stoa_policy_opa_cleanup;
         o->next = ctx->call.opa;
         ctx->call.opa = o;
         *asked = o;
-        rc = ngx_http_stoa_policy_opa_ask(o, &b);
+        rc = ngx_http_stoa_policy_opa_ask(o, &input);
+
+        if (o->fetch == NULL) {
+            o->key.len = 0;
+        }
     }
 
     stoa_buf_free(&b);
@@ -205,49 +220,50 @@ ngx_http_stoa_policy_opa_begin(ngx_http_request_t *r,
 }
 
 
-/* Whom, which rule, of which revision of the policy, for whose call, what. */
+/* What is shown, of which revision of the policy, for whose call, to whom and
+ * which rule: behind the input. */
 
 static ngx_int_t
-ngx_http_stoa_policy_opa_hash(ngx_http_stoa_ctx_t *ctx,
-    const ngx_http_stoa_attached_t *a, stoa_buf_t *b, u_char *hash)
+ngx_http_stoa_policy_opa_key(ngx_http_stoa_ctx_t *ctx,
+    ngx_http_stoa_opa_asked_t *o, stoa_buf_t *b)
 {
-    size_t                    len;
-    ngx_int_t                 rc;
     stoa_str_t                text;
     const stoa_rec_hdr_t     *hdr;
     const stoa_policy_opa_t  *conf;
 
-    conf = a->config;
+    conf = o->attached->config;
+    hdr = o->attached->rec;
 
     if (conf->cache_ms == 0) {
         return NGX_OK;
     }
 
-    hdr = a->rec;
-    len = b->len;
-
     stoa_buf_add(b, &hdr->rev, sizeof(hdr->rev));
     stoa_buf_add(b, ctx->tenant.c, STOA_ID_LEN);
     stoa_buf_add(b, ctx->call.route_tenant.c, STOA_ID_LEN);
-    text = stoa_rec_str(a->rec, conf->agent);
+    text = stoa_rec_str(hdr, conf->agent);
     stoa_buf_add(b, text.data, text.len);
     stoa_buf_add(b, "", 1);                    /* no name has one           */
-    text = stoa_rec_str(a->rec, conf->path);
+    text = stoa_rec_str(hdr, conf->path);
     stoa_buf_add(b, text.data, text.len);
 
-    rc = b->rc == STOA_OK
-         ? ngx_http_stoa_sha256((u_char *) b->data, b->len, hash) : NGX_ERROR;
+    if (b->rc != STOA_OK) {
+        return NGX_ERROR;
+    }
 
-    b->len = len;
+    if (b->len <= NGX_HTTP_STOA_OPA_KEY) {
+        o->key.data = (u_char *) b->data;
+        o->key.len = b->len;
+    }
 
-    return rc;
+    return NGX_OK;
 }
 
 
 /* The answer is there at once, or it comes; or nobody can be asked. */
 
 static ngx_int_t
-ngx_http_stoa_policy_opa_ask(ngx_http_stoa_opa_asked_t *o, stoa_buf_t *b)
+ngx_http_stoa_policy_opa_ask(ngx_http_stoa_opa_asked_t *o, ngx_str_t *input)
 {
     stoa_str_t                  name;
     ngx_http_stoa_fetch_t      *f;
@@ -256,7 +272,7 @@ ngx_http_stoa_policy_opa_ask(ngx_http_stoa_opa_asked_t *o, stoa_buf_t *b)
     ngx_http_stoa_main_conf_t  *mcf;
 
     conf = o->attached->config;
-    kept = conf->cache_ms ? ngx_http_stoa_policy_opa_place(o->hash, 0) : NULL;
+    kept = o->key.len ? ngx_http_stoa_policy_opa_place(o, 0) : NULL;
 
     if (kept) {
         ngx_http_stoa_count(opa_known, 1);
@@ -295,8 +311,8 @@ ngx_http_stoa_policy_opa_ask(ngx_http_stoa_opa_asked_t *o, stoa_buf_t *b)
     f->max_head = NGX_HTTP_STOA_OPA_ANSWER;
     f->idempotent = 1;
     f->stay = 1;                       /* a request waits, also at a reload */
-    f->body.len = b->len;
-    f->body.data = ngx_pnalloc(f->pool, b->len);
+    f->body.len = input->len;
+    f->body.data = ngx_pnalloc(f->pool, ngx_max(input->len, o->key.len));
 
     if (f->body.data == NULL
         || ngx_http_stoa_opa_to(o->opa, f, stoa_rec_str(o->attached->rec,
@@ -307,7 +323,8 @@ ngx_http_stoa_policy_opa_ask(ngx_http_stoa_opa_asked_t *o, stoa_buf_t *b)
         return NGX_ERROR;
     }
 
-    ngx_memcpy(f->body.data, b->data, b->len);
+    ngx_memcpy(f->body.data, input->data, ngx_max(input->len, o->key.len));
+    o->key.data = f->body.data;
     o->fetch = f;
     o->opa->asked++;
 
@@ -337,7 +354,6 @@ ngx_http_stoa_policy_opa_end(ngx_http_stoa_fetch_t *f, void *data,
     ngx_connection_t          *c;
     ngx_http_request_t        *r;
     const stoa_policy_opa_t   *conf;
-    ngx_http_stoa_opa_kept_t  *kept;
 
     r = o->request;
     c = r->connection;
@@ -354,17 +370,12 @@ ngx_http_stoa_policy_opa_end(ngx_http_stoa_fetch_t *f, void *data,
 
     ngx_http_stoa_policy_opa_said(o, why);
 
-    conf = o->attached->config;
-    kept = why == NULL && conf->cache_ms
-           ? ngx_http_stoa_policy_opa_place(o->hash, 1) : NULL;
-
-    if (kept) {
-        ngx_memcpy(kept->hash, o->hash, sizeof(kept->hash));
-        kept->until_ms = ngx_http_stoa_now_ms() + conf->cache_ms;
-        kept->says = o->says;
-        kept->len = o->reason.len;
-        ngx_memcpy(kept->reason, o->reason.data, o->reason.len);
+    if (why == NULL && o->key.len) {
+        conf = o->attached->config;
+        ngx_http_stoa_policy_opa_keep(o, conf->cache_ms);
     }
+
+    o->key.len = 0;
 
     ngx_http_stoa_ctx_wake(r);
 }
@@ -465,12 +476,39 @@ ngx_http_stoa_policy_opa_said(ngx_http_stoa_opa_asked_t *o, const char *why)
 }
 
 
+static void
+ngx_http_stoa_policy_opa_keep(ngx_http_stoa_opa_asked_t *o, uint64_t ms)
+{
+    u_char                    *key;
+    ngx_http_stoa_opa_kept_t  *kept;
+
+    kept = ngx_http_stoa_policy_opa_place(o, 1);
+    key = kept ? ngx_alloc(o->key.len, ngx_cycle->log) : NULL;
+
+    if (key == NULL) {
+        return;
+    }
+
+    if (kept->key.data) {
+        ngx_free(kept->key.data);
+    }
+
+    ngx_memcpy(key, o->key.data, o->key.len);
+    kept->key.data = key;
+    kept->key.len = o->key.len;
+    kept->hash = o->hash;
+    kept->until_ms = ngx_http_stoa_now_ms() + ms;
+    kept->says = o->says;
+    kept->len = o->reason.len;
+    ngx_memcpy(kept->reason, o->reason.data, o->reason.len);
+}
+
+
 /* Where it is; to add it: there, or in the place of what ends first. */
 
 static ngx_http_stoa_opa_kept_t *
-ngx_http_stoa_policy_opa_place(const u_char *hash, ngx_uint_t add)
+ngx_http_stoa_policy_opa_place(ngx_http_stoa_opa_asked_t *o, ngx_uint_t add)
 {
-    uint32_t                   h;
     uint64_t                   now;
     ngx_uint_t                 i;
     ngx_http_stoa_opa_kept_t  *set, *best;
@@ -479,20 +517,24 @@ ngx_http_stoa_policy_opa_place(const u_char *hash, ngx_uint_t add)
         ngx_http_stoa_opa_kept = ngx_pcalloc(ngx_cycle->pool,
                                              NGX_HTTP_STOA_OPA_KEPT
                                          * sizeof(ngx_http_stoa_opa_kept_t));
-        if (ngx_http_stoa_opa_kept == NULL) {
+        if (ngx_http_stoa_opa_kept == NULL
+            || ngx_http_stoa_random(&ngx_http_stoa_opa_seed, 1) != NGX_OK)
+        {
             return NULL;
         }
     }
 
-    ngx_memcpy(&h, hash, sizeof(h));
+    o->hash = stoa_hash64(o->key.data, o->key.len, ngx_http_stoa_opa_seed);
     set = ngx_http_stoa_opa_kept
-          + h % (NGX_HTTP_STOA_OPA_KEPT / NGX_HTTP_STOA_OPA_WAYS)
+          + o->hash % (NGX_HTTP_STOA_OPA_KEPT / NGX_HTTP_STOA_OPA_WAYS)
             * NGX_HTTP_STOA_OPA_WAYS;
     now = ngx_http_stoa_now_ms();
     best = set;
 
     for (i = 0; i < NGX_HTTP_STOA_OPA_WAYS; i++) {
-        if (ngx_memcmp(set[i].hash, hash, sizeof(set[i].hash)) == 0) {
+        if (set[i].hash == o->hash && set[i].key.len == o->key.len
+            && ngx_memcmp(set[i].key.data, o->key.data, o->key.len) == 0)
+        {
             return add || set[i].until_ms > now ? &set[i] : NULL;
         }
 

@@ -453,7 +453,8 @@ ngx_http_stoa_policy_opa_headers(ngx_http_request_t *r,
 static void
 ngx_http_stoa_policy_opa_source(ngx_http_request_t *r, stoa_buf_t *b)
 {
-    u_char               *a, text[NGX_INET6_ADDRSTRLEN];
+    u_char               *a, *p, text[NGX_INET6_ADDRSTRLEN];
+    ngx_uint_t            i;
     struct sockaddr      *sa;
 #if (NGX_HAVE_INET6)
     u_char                net[16];
@@ -491,8 +492,12 @@ ngx_http_stoa_policy_opa_source(ngx_http_request_t *r, stoa_buf_t *b)
     }
 
     stoa_buf_addz(b, ",\"source\":\"");
-    stoa_buf_add(b, text, ngx_sprintf(text, "%ud.%ud.%ud.0/24", a[0], a[1],
-                                      a[2])
-                          - text);
-    stoa_buf_addz(b, "\"");
+
+    for (i = 0, p = text; i < 3; i++) {
+        p = ngx_http_stoa_header_number(p, a[i]);
+        *p++ = '.';
+    }
+
+    stoa_buf_add(b, text, p - text);
+    stoa_buf_addz(b, "0/24\"");
 }

@@ -35,13 +35,15 @@ my $SESSION = '{"jsonrpc":"2.0","id":"stoa-0","result":{"protocolVersion":'
 
 sub new {
     my ($class, $t, %o) = @_;
-    my $self = bless { t => $t, rest => $t->port('rest') }, $class;
+    my $self = bless { t => $t, rest => $t->port('rest'),
+                       opa => $t->port('opa') }, $class;
 
     $t->control;
     $self->{mcp} = $self->discovered;
     $self->upstreams;
     $t->gateway(server => '', level => 'error', location => $o{location},
-        http => "keepalive_requests 100000000;\naccess_log off;\n");
+        http => "stoa_opa opa http://127.0.0.1:$self->{opa};\n"
+            . "keepalive_requests 100000000;\naccess_log off;\n");
     if ($o{shared}) {
         $self->{redis} = Test::Stoa::Redis->new($t, 'redis');
         $t->gateway(name => 'shared', server => '', level => 'error',
@@ -80,13 +82,14 @@ sub discovered {
                    map { (sprintf('tool_%03d', $_) => sub { 'ok' }) }
                        1 .. 99 });
 
-    $t->apply(demo(rest => { rest => $self->{rest} }, mcp => { m => $port },
+    $t->apply(demo(rest => { map { $_ => $self->{rest} }
+                                 qw(rest known asked) }, mcp => { m => $port },
         plan => "rate: 10000000\nper_ms: 1000\nburst: 1000000\n"));
     $t->apply(document('Plan', 'acme', 'full', "rate: 10000000\n"
         . "per_ms: 1000\nburst: 1000000\nquota_day: 1000000000\n"
         . "quota_month: 1000000000\nconcurrency: 1000\n")
         . document('Application', 'acme', 'heavy')
-        . $self->issuer
+        . $self->issuer . judged('known', 300_000) . judged('asked', 0)
         . subscribe('acme', 'heavy', 'api', 'rest', 'full')
         . subscribe('acme', 'heavy', 'api', 'm', 'full'));
     wait_until {
@@ -98,6 +101,15 @@ sub discovered {
     $self->one_era('modern');
     $self->one_era('legacy', sessions => 1);
     return $port;
+}
+
+# What a rule of OPA decides, once or each time.
+
+sub judged {
+    my ($api, $ms) = @_;
+    return document('Policy', 'acme', "opa-$api", "type: opa\n"
+        . "config: {agent: opa, path: a/allow, cache_ms: $ms, "
+        . "deadline_ms: 10000}\nattach: [{api: $api}]\n");
 }
 
 # One that speaks 2026-07-28 alone, for clients with sessions, and one with
@@ -167,6 +179,7 @@ daemon off; worker_processes 1; pid nginx.pid; error_log logs/error.log;
 events { worker_connections 1024; }
 http {
 @{[ $server->($self->{rest}, "return 200 '$ANSWER';") ]}
+@{[ $server->($self->{opa}, q(return 200 '{"result":true}';)) ]}
 @{[ $server->($self->{modern}, "return 200 '$RESULT';") ]}
 @{[ $server->($self->{legacy}, 'if ($http_mcp_session_id = "") { '
     . "add_header Mcp-Session-Id up-2; return 200 '$SESSION'; } "
@@ -266,6 +279,12 @@ sub rows {
         $self->{redis} ? ['stoa REST: the same, shared by Redis', 'shared',
             $api, ['X-API-Key' => $heavy], undef,
             'stoa REST: and quotas, concurrency'] : (),
+        ['stoa REST: a decision of OPA that is known', 'gw',
+         '/apis/acme/known/x', ['X-API-Key' => $app], undef,
+         'stoa REST: key, subscription, rate, usage'],
+        ['stoa REST: OPA is asked', 'gw', '/apis/acme/asked/x',
+         ['X-API-Key' => $app], undef,
+         'stoa REST: key, subscription, rate, usage'],
         ["$rest, with a token", 'bare', '/x', \@token],
         ['stoa REST: a token that is known', 'gw', $api, \@token, undef,
          "$rest, with a token"],
