@@ -176,6 +176,7 @@ typedef struct {
 
     unsigned                   origin_allowed:1;
     unsigned                   content_waiting:1;   /* its body is read    */
+    unsigned                   content_repeated:1;  /* in headers, too     */
     unsigned                   claims:1;        /* of a proxy we believe     */
     unsigned                   foreign:1;       /* a consumer's policies run,
                                                    not its publisher's       */

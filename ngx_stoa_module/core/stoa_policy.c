@@ -7,6 +7,7 @@
 
 #define STOA_POLICY_TABLES
 
+#include "stoa_guard.h"
 #include "stoa_jschema.h"
 #include "stoa_policy.h"
 
@@ -16,6 +17,7 @@ static bool stoa_policy_value_valid(const char *s, size_t len);
 static bool stoa_policy_scope_valid(const char *s, size_t len);
 static bool stoa_policy_agent_valid(const char *s, size_t len);
 static bool stoa_policy_media_valid(const char *s, size_t len);
+static bool stoa_policy_guard_kind(const char *s, size_t len);
 static bool stoa_policy_listed(const char *const *names, const char *s,
     size_t len);
 static size_t stoa_policy_host(const char *s, size_t len);
@@ -28,6 +30,7 @@ static size_t stoa_policy_host(const char *s, size_t len);
 #include "stoa_policy_cors.h"
 #include "stoa_policy_cost.h"
 #include "stoa_policy_credential.h"
+#include "stoa_policy_guard.h"
 #include "stoa_policy_headers.h"
 #include "stoa_policy_ip.h"
 #include "stoa_policy_json.h"
@@ -61,6 +64,7 @@ static const stoa_policy_type_t *const  stoa_policy_types[] = {
     &stoa_policy_token,
     &stoa_policy_json,
     &stoa_policy_schema,
+    &stoa_policy_guard,
     &stoa_policy_opa,
     &stoa_policy_cost,
     &stoa_policy_concurrency,
@@ -492,4 +496,11 @@ stoa_policy_media_valid(const char *s, size_t len)
 
     return (len == 1 && s[0] == '*')
            || (stoa_policy_token_valid(s, len) && !memchr(s, '*', len));
+}
+
+
+static bool
+stoa_policy_guard_kind(const char *s, size_t len)
+{
+    return stoa_guard_kind(s, len) != STOA_GUARD_MAX;
 }

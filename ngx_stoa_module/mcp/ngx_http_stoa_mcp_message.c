@@ -615,6 +615,9 @@ ngx_http_stoa_mcp_content(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
         return NGX_DECLINED;
     }
 
+    ctx->call.content_repeated = ctx->call.mcp->headers.params
+                                 || ctx->call.mcp->params.len;
+
     arguments = &ctx->call.mcp->msg.arguments;
     ngx_str_set(content, "{}");
 

@@ -434,6 +434,17 @@ ngx_http_stoa_metrics_policies(ngx_http_stoa_main_conf_t *mcf, stoa_buf_t *b)
                                  * sizeof(uint64_t)));
         }
     }
+
+    ngx_http_stoa_metrics_head(b, "stoa_guard_finds_total", "counter",
+                               "What guardrails have found, by kind.");
+
+    for (i = 0; i < STOA_GUARD_MAX; i++) {
+        stoa_buf_addf(b, "stoa_guard_finds_total{kind=\"%s\"} %llu\n",
+                      stoa_guard_name(i),
+                      (unsigned long long) ngx_http_stoa_proc_sum(mcf->sh,
+                                       offsetof(ngx_http_stoa_proc_t, guard)
+                                       + i * sizeof(uint64_t)));
+    }
 }
 
 

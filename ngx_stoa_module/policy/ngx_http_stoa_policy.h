@@ -72,6 +72,7 @@ extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_certificate;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_cors;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_cost;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_credential;
+extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_guard;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_headers;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_ip;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_json;

@@ -15,6 +15,7 @@
 
 #include "stoa_gcra.h"
 #include "stoa_jsonrpc.h"
+#include "stoa_guard.h"
 #include "stoa_json_limits.h"
 #include "stoa_jschema.h"
 #include "stoa_key.h"
@@ -192,6 +193,68 @@ bench_schema(void)
     sink += (uint64_t) stoa_jschema_judge(schema.data, &root, &err);
 }
 
+/* A megabyte, so that 1 ms is 1 GB/s: words, and what REST APIs answer. */
+
+static char  words[1000000], records[1000000];
+
+static void
+bench_guard(unsigned kinds, const char *s)
+{
+    size_t            at;
+    stoa_guard_hit_t  hit;
+
+    for (at = 0; stoa_guard_next(kinds, s, sizeof(words), &at, &hit); ) {
+        sink += hit.to;
+    }
+}
+
+static void
+bench_guard_words(void)
+{
+    bench_guard(STOA_GUARD_DEFAULT, words);
+}
+
+static void
+bench_guard_all_words(void)
+{
+    bench_guard(STOA_GUARD_ALL, words);
+}
+
+static void
+bench_guard_all(void)
+{
+    bench_guard(STOA_GUARD_ALL, records);
+}
+
+static void
+guard_fill(void)
+{
+    char      line[200];
+    size_t    i, n, k;
+
+    static const char  prose[] =
+        "The committee met again yesterday, and they said that the key to a "
+        "better understanding is patience - nobody asked_for anything else. ";
+
+    for (i = 0; i < sizeof(words); i++) {
+        words[i] = prose[i % (sizeof(prose) - 1)];
+    }
+
+    for (i = 0, k = 0; i < sizeof(records); i += n, k++) {
+        n = (size_t) snprintf(line, sizeof(line), "{\"id\":%zu,\"sku\":"
+                              "\"AB-%zu\",\"price\":%zu.50,\"created_at\":"
+                              "\"2026-11-28T07:46:%02zuZ\",\"title\":\"A "
+                              "chair of oak, light\"},", 100000 + k, k * 7,
+                              k % 1000, k % 60);
+
+        if (n > sizeof(records) - i) {
+            n = sizeof(records) - i;
+        }
+
+        memcpy(records + i, line, n);
+    }
+}
+
 static void
 bench_limits(void)
 {
@@ -263,6 +326,9 @@ static const struct {
     { "cidrs_match, 100,000 ranges", bench_ranges_most },
     { "json_limits, 1 KB", bench_limits },
     { "json_plain and jschema_judge, 1 KB", bench_schema },
+    { "guard, default kinds, 1 MB of words", bench_guard_words },
+    { "guard, all kinds, 1 MB of words", bench_guard_all_words },
+    { "guard, all kinds, 1 MB of JSON with numbers", bench_guard_all },
     { "rec_encode credential", bench_encode },
 };
 
@@ -340,6 +406,7 @@ prepare(void)
     stoa_buf_init(&rec, STOA_RECORD_MAX);
     ranges_fill();
     order_fill();
+    guard_fill();
 }
 
 

@@ -83,6 +83,11 @@ my %case = (
         config => { agent => 'nobody', path => 'x' }, request => {},
         refuses => [503, 'policy_unavailable'], mcp => 'server',
     },
+    guardrail => {                             # t/policy/guardrail.t
+        config => {},
+        request => { body => 'to bob@example.com' },
+        refuses => [400, 'guard_denied'],
+    },
     headers => {
         config => { response_set => [{ name => 'X-Set', value => 'by-policy' }],
                     request_set => [{ name => 'X-Up', value => '${api}' }] },

@@ -118,6 +118,13 @@ static const struct {
     { "json-schema", "{\"schema\":true}", "schema", "must be an object" },
     { "json-schema", "{\"schema\":{\"type\":\"x\"}}", "schema.type", NULL },
 
+    { "guardrail", "{}", NULL, NULL },
+    { "guardrail", "{\"kinds\":[\"mail\",\"phone\"],\"action\":\"mask\"}",
+      NULL, NULL },
+    { "guardrail", "{\"kinds\":[\"email\"]}", "kinds[0]", NULL },
+    { "guardrail", "{\"action\":\"hide\"}", "action", NULL },
+    { "guardrail", "{\"max_bytes\":0}", "max_bytes", NULL },
+
     { "body-limit", "{\"max_bytes\":1}", NULL, NULL },
     { "body-limit", "{}", "max_bytes", "is missing" },
     { "body-limit", "{\"max_bytes\":0}", "max_bytes", NULL },

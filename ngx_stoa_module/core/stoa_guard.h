@@ -1,0 +1,58 @@
+/*
+ * What should not be in a text: personal data and secrets.
+ *
+ * One pass; nothing backtracks: what begins a find is looked for 16 bytes at a
+ * time, and a look at it ends after a bounded number of bytes, each byte of a
+ * word being read once.  Process: any.  No allocation.
+ */
+
+#ifndef STOA_GUARD_H
+#define STOA_GUARD_H
+
+
+#include "stoa_core.h"
+
+
+typedef enum {
+    STOA_GUARD_MAIL = 0, STOA_GUARD_PHONE, STOA_GUARD_CARD, STOA_GUARD_IBAN,
+    STOA_GUARD_ID, STOA_GUARD_SECRET, STOA_GUARD_MAX
+} stoa_guard_e;
+
+#define STOA_GUARD_ALL      ((1u << STOA_GUARD_MAX) - 1)
+#define STOA_GUARD_DEFAULT  (STOA_GUARD_ALL & ~(1u << STOA_GUARD_PHONE)       \
+                             & ~(1u << STOA_GUARD_ID))
+
+typedef struct {
+    stoa_guard_e  kind;
+    size_t        from;
+    size_t        to;                        /* behind its last byte         */
+} stoa_guard_hit_t;
+
+
+const char *stoa_guard_name(size_t kind);
+/* STOA_GUARD_MAX: there is none of this name. */
+stoa_guard_e stoa_guard_kind(const char *name, size_t len);
+
+/* The next find of the kinds (bits) from *at on, which is then behind it. */
+bool stoa_guard_next(unsigned kinds, const char *s, size_t len, size_t *at,
+    stoa_guard_hit_t *hit);
+
+/* A copy in which an escape, of JSON or, with form, of a form's, is one byte;
+ * dst holds len bytes. */
+size_t stoa_guard_fold(const char *s, size_t len, bool form, char *dst);
+
+/* Masks in s what was found in its copy, byte by byte: asterisks; with json,
+ * which stays JSON, nines for digits outside of strings.  To be called with
+ * the finds in their order, all but json zeroed at first. */
+typedef struct {
+    bool    json;
+    size_t  at;                              /* in s                         */
+    size_t  folded;                          /* the same in the copy         */
+    bool    string;
+} stoa_guard_pos_t;
+
+void stoa_guard_mask(stoa_guard_pos_t *pos, char *s, size_t len, bool form,
+    const stoa_guard_hit_t *hit);
+
+
+#endif /* STOA_GUARD_H */

@@ -1,0 +1,130 @@
+#!/usr/bin/perl
+
+# Personal data and secrets in what is sent: refused, masked, counted; REST
+# and MCP, by the example of docs/policies.md.
+
+use FindBin;
+use lib "$FindBin::Bin/../lib";
+use Test::Stoa;
+use Test::Stoa::MCP;
+use Test::Stoa::Docs;
+
+my $t = Test::Stoa->new->has('module', 'control');
+$t->control;
+
+my $port = $t->origin(sub { my ($q) = @_;
+                            return [200, [], "got $q->{body}"] });
+my $mcp = $t->mcp_origin(name => 'm', tools => {
+    map { ($_ => sub { my ($args) = @_; "got $args->{text}" }) } qw(one two) });
+
+sub policy { my ($name, $attach, %o) = @_;
+             my $state = delete $o{state};
+             return doc('Policy', 'acme', $name, { type => 'guardrail',
+                 $state ? (state => $state) : (), config => \%o,
+                 attach => $attach }) }
+
+$t->apply(docs(tenant('acme'), plan('acme', 'free'), app('acme', 'demo'),
+    (map { (rest('acme', $_, "http://127.0.0.1:$port"),
+            sub_('acme', 'demo', $_, 'free')) } qw(orders closed tried open)),
+    doc('Api', 'acme', 'm', { kind => 'mcp', state => 'published',
+        upstream => { targets => [{ url => "http://127.0.0.1:$mcp/mcp" }] } }),
+    sub_('acme', 'demo', 'm', 'free')));
+wait_until { @{ $t->api('GET', '/v1/tenants/acme/apis/m/tools')
+             ->{json}{items} || [] } >= 2 } 20 or $t->give_up('no tools');
+$t->gateway(server => "location /p/ { stoa_protect tenant=acme api=orders;"
+    . " proxy_pass http://127.0.0.1:$port/; }\n");
+my $key = $t->key('acme', 'demo');
+
+my ($example) = grep { /^  type: guardrail$/m }
+    slurp("$Test::Stoa::ROOT/docs/policies.md") =~ /^```yaml\n(.*?)^```$/msg;
+ok($example, 'docs/policies.md has an example');
+$t->apply($example);
+$t->apply(docs(policy('closed', [{ api => 'closed' }]),
+    policy('tried', [{ api => 'tried' }], state => 'shadow', action => 'mask'),
+    policy('one', [{ api => 'm', tool => 'one' }], action => 'mask'),
+    policy('two', [{ api => 'm', tool => 'two' }])));
+$t->sync;
+
+sub call { my ($path, $body, %h) = @_;
+           return $t->http(POST => "/apis/acme/$path/x", key => $key,
+               body => $body, headers => {
+               'Content-Type' => 'application/json', %h }) }
+sub says { my $r = call(@_);
+           return $r->{json} && $r->{json}{code} ? "$r->{status} $r->{json}{code}"
+               : $r->{body} }
+
+# mask
+
+my $iban = 'DE89 3704 0044 0532 0130 00';
+for my $row (
+    ['{"to":"bob@b.de","n":4111111111111111}',
+     '{"to":"********","n":9999999999999999}', 'mail, and a number'],
+    ['{"to":"\nbob\u0040b.de"}', '{"to":"\n*************"}', 'an escape'],
+    ['{"tel":"+49 30 901820","id":"RSSMRA85T10A562S"}',
+     '{"tel":"*************","id":"****************"}', 'phone, national id'],
+    ["{\"iban\":\"$iban\"}", '{"iban":"' . '*' x length($iban) . '"}', 'IBAN'],
+    ['{"k":"AKIAIOSFODNN7EXAMPLE"}', '{"k":"' . '*' x 20 . '"}', 'a secret'],
+    ["{\"k\":\"$key\"}", '{"k":"' . '*' x length($key) . '"}', 'our own key'],
+    ['{"n":4111111111111112,"at":"2026-11-28T07:46:08+01:00"}',
+     '{"n":4111111111111112,"at":"2026-11-28T07:46:08+01:00"}',
+     'what looks like it stays'],
+    ['x' x 200_000 . ' a@b.de', 'x' x 200_000 . ' ******',
+     'a body that is on disk'])
+{
+    is(says('orders', $row->[0]), "got $row->[1]", "mask: $row->[2]");
+}
+is(says('orders', 'mail=bob%40b.de&x=1',
+        'Content-Type' => 'application/x-www-form-urlencoded'),
+   'got mail=**********&x=1', 'mask: a form');
+is(says('orders', '{"a":1}', 'Content-Encoding' => 'gzip'), '400 guard_denied',
+   'what is encoded cannot be looked at');
+is($t->http(POST => '/p/x', key => $key, body => 'to a@b.de')->{body},
+   'got to ******', 'stoa_protect');
+
+# block
+
+my $r = call('closed', '{"to":"bob@b.de","n":"4111 1111 1111 1111"}');
+is("$r->{status} $r->{json}{code}", '400 guard_denied', 'block');
+like($r->{json}{detail}, qr/: mail, card\.$/, 'names the kinds');
+unlike($r->{body}, qr/bob|4111/, 'and not what was found');
+is(says('closed', '{"to":"bob\u0040b.de"}'), '400 guard_denied',
+   'an escape hides nothing');
+is(says('closed', '{"tel":"+49 30 901820"}'), 'got {"tel":"+49 30 901820"}',
+   'a phone is not among the kinds that are looked for by themselves');
+is(says('open', 'bob@b.de'), 'got bob@b.de', 'an api without the policy');
+
+# shadow
+
+is(says('tried', 'bob@b.de'), 'got bob@b.de', 'a shadow changes nothing');
+
+# MCP
+
+sub tool { my ($name, $text) = @_;
+    my $r = $t->mcp('/mcp/acme', 'tools/call', { name => "m__$name",
+        arguments => { text => $text } }, key => $key);
+    return $r->{rpc}{error}{data}{code} // $r->{rpc}{result}{content}[0]{text} }
+is(tool('one', 'to bob@b.de, please'), 'got to ********, please', 'MCP: mask');
+is(tool('two', 'to bob@b.de'), 'guard_denied', 'MCP: block');
+is(tool('two', 'to bob'), 'got to bob', 'MCP: nothing to find');
+
+my $metrics = $t->get('/stoa/metrics')->{body};
+for my $kind (qw(mail phone card iban national-id secret)) {
+    like($metrics, qr/^stoa_guard_finds_total\{kind="$kind"\} [1-9]/m,
+         "counted: $kind");
+}
+like($metrics, qr/policy_type="guardrail",outcome="shadow_applied"\} 1$/m,
+     'and the shadow');
+
+# what cannot be is refused when it is written
+
+for my $row ([{ kinds => ['email'] }, 'kinds[0]'], [{ action => 'hide' }, 'action'],
+             [{ max_bytes => 0 }, 'max_bytes'])
+{
+    $r = $t->api(POST => '/v1/apply?dry_run=1', docs(policy('bad',
+        [{ api => 'orders' }], %{ $row->[0] })),
+        headers => { 'Content-Type' => 'application/yaml' });
+    is("$r->{status} " . ($r->{json}{errors}[0]{field} // ''),
+       "422 spec.config.$row->[1]", "refused: $row->[1]");
+}
+
+$t->done;
