@@ -9,6 +9,7 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use Test::Stoa;
 use Test::Stoa::MCP;
+use Test::Stoa::Docs;
 use Test::Stoa::Demo;
 
 my $t = Test::Stoa->new;
@@ -433,5 +434,15 @@ for my $how (qw(cancelled left)) {
     }
     is((wait_until { $flight->() == 0 } 10), 1, '... and nothing is left');
 }
+
+# an argument that a header repeats cannot be masked
+
+$t->apply(docs(doc('Policy', 'acme', 'guard', { type => 'guardrail', config => {
+    action => 'mask' }, attach => [{ api => 'up' }] })));
+$t->sync;
+is(call($session, 'routed', { region => 'a@b.de' })->{rpc}{error}{data}{code},
+   'guard_denied', 'what a header would say, too, is refused');
+like(text(call($session, 'echo', { region => 'a@b.de' })), qr/"\*{6}"/,
+     'what none says is masked');
 
 $t->done;
