@@ -383,7 +383,7 @@ spew($t->dir('many.key'), join('', map { '0123456789abcdef' x 4 . "\n" } 1 .. 17
 my ($code, undef, $err) = $t->run_cmd(["$Test::Stoa::OBJS/stoa-control",
     '--database=' . $t->database, '--listen=127.0.0.1:' . $t->port('none'),
     '--audit-key-file=' . $t->dir('many.key'),
-    '--pepper-file=' . $t->dir('pepper')]);
+    '--pepper-file=' . $t->dir('pepper')], cwd => $t->dir);
 isnt($code, 0, '17 keys are not served with');
 like($err, qr/"[^"]*many\.key" has more than 16 keys/, 'and it is said');
 

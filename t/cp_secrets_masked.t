@@ -60,6 +60,10 @@ my %plain = map { ($_ => 1) } (
     'client_secret',            # names a secret, in an issuer and a policy
     'POST /gateway/v1/status key',              # of a record
     'password',                 # of a policy: ${secret:NAME} or refused
+    map { "$_ value" }          # of a header or claim, in upstream.split
+        'POST /v1/apply', 'POST /v1/diff', 'POST /v1/tenant-imports',
+        'POST /v1/tenants/{tenant}/apis',
+        map { "$_ /v1/tenants/{tenant}/apis/{api}" } 'PATCH', 'PUT'
 );
 my (%takes, @unmarked);
 sub walk {
