@@ -114,6 +114,25 @@ $t->must('PATCH', '/v1/tenants/acme/plans/edited', { quota_day => 6 });
 $t->sync($_) for @gw;
 is(all_of('edited', 2), 2, 'a raise counts, and what was used');
 
+# a worker killed between two words of a pool: its message and the answer that
+# was counted last are no neighbours
+
+is(call('deny', 0)->{status}, 200, 'a pool');
+my $leases = $t->dir('gw1/store/leases');
+sub pools { my $n = length(my $all = slurp($leases));
+            return map { [$_, unpack 'Q*', substr $all, $_, 256] }
+                grep { unpack 'Q', substr $all, $_, 8 }
+                map { 16384 + 256 * $_ } 0 .. ($n - 16384) / 256 - 17 }
+wait_until { !grep { $_->[2] >> 40 } pools() } 10;
+open my $file, '+<:raw', $leases or die "$leases: $!";
+for my $pool (pools()) {
+    sysseek $file, $pool->[0] + 80, 0;
+    syswrite $file, pack 'QQ', 3, 1;
+}
+close $file;
+is(join(' ', map { call('deny', 0)->{status} } 1 .. 3), '200 200 200',
+   'such a pool begins anew');
+
 is(all_of('nepal', 2), 2, 'two in a day of a time zone');
 my $left = 86400 - (time + 20700) % 86400;
 $r = call('nepal');

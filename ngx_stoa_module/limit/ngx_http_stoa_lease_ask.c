@@ -153,6 +153,13 @@ ngx_http_stoa_lease_ask(ngx_http_stoa_pool_t *pool, uint64_t need,
 
     ngx_http_stoa_pool_mark(pool);
 
+    /* who was killed, or slept too long, between two words of it has left a
+     * message whose answer would never count */
+
+    if (pool->seq - ngx_http_stoa_load(&pool->applied) > 1) {
+        ngx_http_stoa_lease_restart(pool);
+    }
+
     if (ngx_http_stoa_load(&pool->applied) == pool->seq) {
         ngx_http_stoa_lease_compose(pool, need, why, now);
     }

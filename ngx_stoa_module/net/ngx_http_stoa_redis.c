@@ -20,6 +20,7 @@ static void ngx_http_stoa_redis_demoted(ngx_http_stoa_redis_node_t *node);
 static void ngx_http_stoa_redis_leaving(void);
 static ngx_int_t ngx_http_stoa_redis_again(ngx_http_stoa_redis_cmd_t *cmd,
     redisReply *reply);
+static ngx_int_t ngx_http_stoa_redis_resend(ngx_http_stoa_redis_cmd_t *cmd);
 static ngx_int_t ngx_http_stoa_redis_moved(ngx_http_stoa_redis_cmd_t *cmd,
     const char *where, ngx_uint_t ask);
 static void ngx_http_stoa_redis_later(ngx_event_t *ev);
@@ -351,8 +352,7 @@ ngx_http_stoa_redis_again(ngx_http_stoa_redis_cmd_t *cmd, redisReply *reply)
         cmd->len = cmd->full_len;
         cmd->full = NULL;
 
-        return ngx_http_stoa_redis_node_add(
-                                   ngx_http_stoa_redis_of(cmd->shard), cmd);
+        return ngx_http_stoa_redis_resend(cmd);
     }
 
     if (redis->conf->mode != NGX_HTTP_STOA_REDIS_CLUSTER) {
@@ -379,6 +379,19 @@ ngx_http_stoa_redis_again(ngx_http_stoa_redis_cmd_t *cmd, redisReply *reply)
     }
 
     return NGX_DECLINED;
+}
+
+
+/* The master may have been lost meanwhile. */
+
+static ngx_int_t
+ngx_http_stoa_redis_resend(ngx_http_stoa_redis_cmd_t *cmd)
+{
+    ngx_http_stoa_redis_node_t  *node;
+
+    node = ngx_http_stoa_redis_of(cmd->shard);
+
+    return node ? ngx_http_stoa_redis_node_add(node, cmd) : NGX_BUSY;
 }
 
 
@@ -454,10 +467,7 @@ ngx_http_stoa_redis_later(ngx_event_t *ev)
         ngx_queue_remove(q);
         cmd = ngx_queue_data(q, ngx_http_stoa_redis_cmd_t, queue);
 
-        if (ngx_http_stoa_redis_node_add(ngx_http_stoa_redis_of(cmd->shard),
-                                         cmd)
-            != NGX_OK)
-        {
+        if (ngx_http_stoa_redis_resend(cmd) != NGX_OK) {
             cmd->handler(NULL, "TRYAGAIN", cmd->data);
             ngx_http_stoa_redis_cmd_free(cmd);
         }
