@@ -74,6 +74,10 @@ ngx_http_stoa_split_compile(ngx_http_stoa_api_t *api)
         }
     }
 
+    if (api->split_total == 0) {
+        return NGX_ERROR;           /* no control plane lets that pass      */
+    }
+
     /* steps of about 0.618 of the whole that come to every point */
 
     api->split_step = api->split_total * 618 / 1000 + 1;
