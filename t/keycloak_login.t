@@ -122,6 +122,9 @@ for my $to ('//evil.test', '/\\evil.test', 'https://evil.test', 'javascript:x',
         or diag $where;
 }
 
+is(in('dev', browser(), start => "$ID?to=$ID%3Fto=/x")->{to}, '/',
+   'nor to another login, round and round');
+
 # what comes back and is none of ours
 
 my $state = sub { my ($b, $to) = @_;
@@ -320,6 +323,7 @@ sub answered {
     my $c = claims($kc->issuer, 'stoa-console', azp => 'stoa-console',
         typ => 'ID', sid => 'sid-1', nonce => arg($to, 'nonce'),
         groups => ['/tenants/globex/viewer'], sub => 'liar', %$claims);
+    $c = $o{written}->(json_encode($c)) if $o{written};
     spew($t->dir('mode'), $o{mode} // token($o{key} // $sign, $c,
                                             %{ $o{header} || {} }));
     my $r = callback($b, state => arg($to, 'state'), code => 'x',
@@ -330,6 +334,13 @@ sub answered {
 ($r, $b) = answered({});
 is($r->{status}, 303, 'a token by that key is fine') or diag $r->{content};
 is($b->get('/v1/whoami')->{json}{tenant}, 'globex', 'and gives what it says');
+($r, $b) = answered({ sub => 'zoe', name => 'NAME' }, written => sub {
+    return $_[0] =~ s/NAME/Zo\\u00eb/r =~ s{/}{\\/}gr });
+is($r->{status}, 303, 'so is one that is written with escapes')
+    or diag $r->{content};
+is($b->get('/v1/session')->{json}{user}{title}, "Zo\xeb", 'of her name');
+is(answered({ sub => 'N' }, written => sub { $_[0] =~ s/"N"/"a\\u0000b"/r })
+   ->{status}, 401, 'a name with U+0000 is none');
 my $foreign = token_key($t, 'foreign', 'RS256');
 my $time = time;
 for (['another nonce', { nonce => 'x' }], ['no nonce', { nonce => undef }],

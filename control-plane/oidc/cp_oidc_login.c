@@ -67,14 +67,16 @@ cp_oidc_digest(cp_arena_t *a, const char *text)
 }
 
 
-/* A path of this server's, as a browser reads it too; else home. */
+/* A path of this server's, as a browser reads it too, and none that begins
+ * another login; else home. */
 static const char *
 cp_oidc_local(const char *to)
 {
     const char  *p;
 
     if (to == NULL || to[0] != '/' || to[1] == '/'
-        || strlen(to) > CP_OIDC_TO_MAX)
+        || strlen(to) > CP_OIDC_TO_MAX
+        || strncmp(to, CP_OIDC_HOME, sizeof(CP_OIDC_HOME) - 1) == 0)
     {
         return "/";
     }

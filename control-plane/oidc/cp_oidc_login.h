@@ -24,7 +24,8 @@
 
 #define CP_OIDC_LOGIN_S     600
 #define CP_OIDC_TO_MAX      1000       /* bytes of where to go on            */
-#define CP_OIDC_BACK        "/v1/session/oidc/callback"
+#define CP_OIDC_HOME        "/v1/session/oidc"
+#define CP_OIDC_BACK        CP_OIDC_HOME "/callback"
 
 
 /* Do people log in there? */

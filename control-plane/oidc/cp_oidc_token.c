@@ -17,16 +17,28 @@ cp_oidc_refuse(cp_op_t *op, const char *why)
 const char *
 cp_oidc_claim(cp_op_t *op, const stoa_json_val_t *claims, const char *name)
 {
-    stoa_str_t       text;
-    stoa_json_val_t  val;
+    char             *text;
+    size_t            n;
+    stoa_json_val_t   val;
 
     if (!stoa_jwt_claim(claims, name, strlen(name), &val)
-        || !stoa_json_text(&val, &text) || text.len == 0)
+        || val.type != STOA_JSON_STRING)
     {
         return NULL;
     }
 
-    return cp_arena_strndup(op->arena, text.data, text.len);
+    /* many providers write what is no ASCII, and slashes, as escapes */
+
+    text = cp_arena_alloc(op->arena, (size_t) (val.end - val.start));
+    n = text ? stoa_json_unescape(&val, text) : 0;
+
+    if (n == 0 || memchr(text, '\0', n)) {
+        return NULL;
+    }
+
+    text[n] = '\0';
+
+    return text;
 }
 
 

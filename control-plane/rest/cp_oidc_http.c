@@ -9,9 +9,6 @@
 #include "rest/cp_session_http.h"
 
 
-#define CP_OIDC_HOME  "/v1/session/oidc"
-
-
 static cp_rc_t
 cp_oidc_needed(cp_req_t *r)
 {
