@@ -22,6 +22,7 @@ ngx_http_stoa_content_read(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     rc = ngx_http_read_client_request_body(r, ngx_http_stoa_content_handler);
 
     if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
+        ctx->call.content_waiting = 1;     /* for ever: see the pipeline */
         return rc;
     }
 

@@ -69,6 +69,16 @@ ngx_http_stoa_pipeline_handler(ngx_http_request_t *r)
         /* an error_page that leads here: it stays refused */
 
         return ngx_http_stoa_refusals[ctx->call.refused - 1].status;
+
+    } else if (ctx->call.content_waiting) {
+
+        /* nginx has refused the body, and an error_page leads here */
+
+        return ngx_http_stoa_refuse(r, r->err_status
+                                       == NGX_HTTP_REQUEST_ENTITY_TOO_LARGE
+                                       ? NGX_HTTP_STOA_REFUSE_BODY_TOO_LARGE
+                                       : NGX_HTTP_STOA_REFUSE_BAD_REQUEST,
+                                    NULL);
     }
 
     ctx->mode = slcf->mode;
