@@ -402,28 +402,33 @@ stoa_guard_block(const char *s, size_t len, size_t p, stoa_guard_hit_t *hit)
         return false;
     }
 
-    end = memchr(s + i, '"', len - i);
-
-    if (end) {
-        len = (size_t) (end - s);
-    }
-
     hit->from = p;
     hit->to = len;
 
-    for (end = s + i; end; end = next + 1) {
-        next = memchr(end, '-', (size_t) (s + len - end));
+    /* no further than its end: many of them are looked through once */
 
-        if (next == NULL || (size_t) (s + len - next) < sizeof(stop) - 1) {
+    for (end = s + i; /* void */ ; end = next + 1) {
+
+        for (next = end; next < s + len && *next != '-' && *next != '"';
+             next++) { /* void */ }
+
+        if (next == s + len) {
             break;
         }
 
-        if (memcmp(next, stop, sizeof(stop) - 1) != 0) {
+        if (*next == '"') {
+            hit->to = (size_t) (next - s);
+            break;
+        }
+
+        if ((size_t) (s + len - next) < sizeof(stop) - 1
+            || memcmp(next, stop, sizeof(stop) - 1) != 0)
+        {
             continue;
         }
 
         for (i = (size_t) (next - s) + sizeof(stop) - 1;
-             i < len && s[i] != '-'; i++) { /* void */ }
+             i < len && s[i] != '-' && s[i] != '"'; i++) { /* void */ }
 
         while (i < len && s[i] == '-') {
             i++;

@@ -551,7 +551,10 @@ stoa_guard_ahv(const stoa_guard_word_t *w, stoa_guard_hit_t *hit)
 
     n = stoa_guard_collect(w, ".", d, STOA_GUARD_AHV_LEN, &end);
 
+    /* without dots, or with all three, which no number of JSON has */
+
     if (n != STOA_GUARD_AHV_LEN || stoa_guard_value(d, n) == UINT64_MAX
+        || (end - w->from != n && end - w->from != n + 3)
         || (end < w->len && stoa_guard_alnum(w->s[end])))
     {
         return false;

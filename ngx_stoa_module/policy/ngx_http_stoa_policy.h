@@ -106,6 +106,10 @@ ngx_uint_t ngx_http_stoa_policy_approval_ruled(ngx_http_stoa_ctx_t *ctx);
 
 /* ---- ngx_http_stoa_policy_content.c ------------------------------------- */
 
+/* Does the Content-Type say so?  Of several one is enough, or each has to. */
+ngx_uint_t ngx_http_stoa_policy_content_json(ngx_http_request_t *r,
+    ngx_uint_t all);
+
 /* The body, of max bytes at most, for a policy of a turn that may wait; with
  * others one that is no JSON by its type is not read.  NGX_DECLINED: there is
  * nothing to judge; NGX_AGAIN, a status. */

@@ -13,8 +13,7 @@
 
 
 static ngx_int_t ngx_http_stoa_policy_content_type(ngx_http_request_t *r,
-    ngx_str_t *detail);
-static ngx_uint_t ngx_http_stoa_policy_content_json(ngx_http_request_t *r);
+    ngx_str_t *body, ngx_str_t *detail);
 
 
 /* A shadow changes nothing: what it cannot be sure to read is not read. */
@@ -29,7 +28,7 @@ ngx_http_stoa_policy_content(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
     ngx_str_null(body);
 
-    if (others && !ngx_http_stoa_policy_content_json(r)) {
+    if (others && !ngx_http_stoa_policy_content_json(r, 0)) {
         return NGX_DECLINED;
     }
 
@@ -65,7 +64,7 @@ ngx_http_stoa_policy_content(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     }
 
     if (rc != NGX_OK || body->len == 0
-        || ngx_http_stoa_policy_content_type(r, &detail) == NGX_OK)
+        || ngx_http_stoa_policy_content_type(r, body, &detail) == NGX_OK)
     {
         return rc;
     }
@@ -116,10 +115,21 @@ ngx_http_stoa_policy_refuse_error(ngx_http_request_t *r,
 /* What is judged has to be what others read. */
 
 static ngx_int_t
-ngx_http_stoa_policy_content_type(ngx_http_request_t *r, ngx_str_t *detail)
+ngx_http_stoa_policy_content_type(ngx_http_request_t *r, ngx_str_t *body,
+    ngx_str_t *detail)
 {
     ngx_table_elt_t              *h;
     ngx_http_stoa_header_walk_t   w;
+
+    /* UTF-16 and UTF-32, which readers of JSON recognize by themselves */
+
+    if (body->len > 1
+        && (body->data[0] == 0 || body->data[1] == 0
+            || (body->data[0] >= 0xfe && body->data[1] >= 0xfe)))
+    {
+        ngx_str_set(detail, "The body has to be UTF-8.");
+        return NGX_ERROR;
+    }
 
     for (h = ngx_http_stoa_header_first(&w, &r->headers_in.headers.part);
          h;
@@ -145,14 +155,15 @@ ngx_http_stoa_policy_content_type(ngx_http_request_t *r, ngx_str_t *detail)
 }
 
 
-/* Does a Content-Type of the request say so?  Of several one is enough. */
-
-static ngx_uint_t
-ngx_http_stoa_policy_content_json(ngx_http_request_t *r)
+ngx_uint_t
+ngx_http_stoa_policy_content_json(ngx_http_request_t *r, ngx_uint_t all)
 {
     size_t                        len;
+    ngx_uint_t                    json;
     ngx_table_elt_t              *h;
     ngx_http_stoa_header_walk_t   w;
+
+    json = 0;
 
     for (h = ngx_http_stoa_header_first(&w, &r->headers_in.headers.part);
          h;
@@ -167,12 +178,13 @@ ngx_http_stoa_policy_content_json(ngx_http_request_t *r)
              len++)
         { /* void */ }
 
-        if (len > 4 && ngx_strncasecmp(h->value.data + len - 4,
-                                       (u_char *) "json", 4) == 0)
-        {
-            return 1;
+        json = len > 4 && ngx_strncasecmp(h->value.data + len - 4,
+                                          (u_char *) "json", 4) == 0;
+
+        if (json != all) {
+            return json;
         }
     }
 
-    return 0;
+    return json;
 }

@@ -104,9 +104,10 @@ ngx_http_stoa_policy_guard_head(ngx_http_request_t *r,
 
     copy = NULL;
     form = ngx_strlchr(body.data, body.data + body.len, '%') != NULL
-           && ngx_strlchr((u_char *) "{[\"", (u_char *) "{[\"" + 3,
-                          body.data[0])
-              == NULL;
+           && (ngx_strlchr((u_char *) "{[\"", (u_char *) "{[\"" + 3,
+                           body.data[0])
+               == NULL
+               || !ngx_http_stoa_policy_content_json(r, 1));
 
     if (form
         || ngx_strlchr(body.data, body.data + body.len, '\\') != NULL)

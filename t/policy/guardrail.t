@@ -31,7 +31,9 @@ $t->apply(docs(tenant('acme'), plan('acme', 'free'), app('acme', 'demo'),
     sub_('acme', 'demo', 'm', 'free')));
 wait_until { @{ $t->api('GET', '/v1/tenants/acme/apis/m/tools')
              ->{json}{items} || [] } >= 2 } 20 or $t->give_up('no tools');
-$t->gateway(server => "location /p/ { stoa_protect tenant=acme api=orders;"
+$t->gateway(server => "location /apis/acme/closed/page/ { stoa;"
+    . " error_page 413 /413.html; }\n"
+    . "location /p/ { stoa_protect tenant=acme api=orders;"
     . " proxy_pass http://127.0.0.1:$port/; }\n");
 my $key = $t->key('acme', 'demo');
 
@@ -114,6 +116,22 @@ for my $kind (qw(mail phone card iban national-id secret)) {
 }
 like($metrics, qr/policy_type="guardrail",outcome="shadow_applied"\} 1$/m,
      'and the shadow');
+
+# what others read as something else
+
+is(says('closed', join '', map { "$_\0" } split //, '{"to":"bob@b.de"}'),
+   '400 guard_denied', 'UTF-16 is refused');
+is(says('closed', '[=1&mail=bob%40b.de',
+        'Content-Type' => 'application/x-www-form-urlencoded'),
+   '400 guard_denied', 'a form that begins like JSON');
+{
+    my $c = $t->connection;
+    $c->send_raw("POST /apis/acme/closed/page/x HTTP/1.1\r\nHost: a\r\n"
+        . "X-API-Key: $key\r\nTransfer-Encoding: chunked\r\n\r\n"
+        . "200000\r\n" . ' ' x 0x200000 . "\r\n0\r\n\r\n");
+    is($c->response->{status}, 413,
+       'a body that nginx refuses stays refused at an error_page');
+}
 
 # what cannot be is refused when it is written
 
