@@ -358,6 +358,7 @@ cp_subscription_plan(cp_op_t *op, cp_tx_t *tx, const cp_json_t *before,
 static bool
 cp_subscription_role(cp_op_t *op, const char *tenant, const cp_val_t *roles)
 {
+    cp_op_t            quiet = *op;
     cp_json_t         *list, *m;
     cp_perms_t         may;
     const cp_grant_t  *g;
@@ -371,9 +372,10 @@ cp_subscription_role(cp_op_t *op, const char *tenant, const cp_val_t *roles)
 
     for (g = op->actor.grants; g; g = g->next) {
         if ((g->tenant && strcmp(g->tenant, tenant) != 0)
-            || g->role == NULL || !cp_role_builtin(g->role, &may))
+            || g->role == NULL || !cp_role_builtin(g->role, &may)
+            || cp_auth_covers(&quiet, tenant, &may) != CP_OK)
         {
-            continue;
+            continue;              /* or a token of whom holds less by now  */
         }
 
         for (m = list->first; m; m = m->next) {
