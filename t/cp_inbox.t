@@ -63,6 +63,8 @@ is(inbox()->{total}, 10, 'the platform sees all');
 is(inbox('pub', '?tenant=pub&plan=gold')->{total}, 3, 'of a plan');
 is(inbox('pub', '?tenant=pub&api=one')->{total}, 5, 'of an api');
 is(inbox('pub', '?kind=approval')->{total}, 0, 'of a kind');
+is(inbox('pub', '?kind=promotion&consumer=pub')->{total}, 0,
+   '... that has no consumers');
 is(inbox(undef, '?consumer=con')->{total}, 10, 'of a consumer');
 is(inbox(undef, '?consumer=other')->{total}, 0, 'of another');
 is_deeply(inbox('pub', "?consumer=$_"), inbox('pub', '?consumer=other'),

@@ -51,6 +51,7 @@ cp_rc_t
 cp_import_operations(cp_op_t *op, cp_tx_t *tx, const char *api,
     const cp_json_t *list, cp_import_e how, bool dry, cp_json_t **out)
 {
+    bool                      late;
     cp_rc_t                   rc;
     unsigned                  i;
     cp_import_t               m = { .op = op, .tx = tx, .api = api,
@@ -82,6 +83,7 @@ cp_import_operations(cp_op_t *op, cp_tx_t *tx, const char *api,
     /* no two of a document take the same requests, nor does one of it and one
      * that stays: nothing else is to be judged in the end */
 
+    late = op->late;
     op->late = true;
 
     /* those that go first, so that there never are too many */
@@ -102,7 +104,7 @@ cp_import_operations(cp_op_t *op, cp_tx_t *tx, const char *api,
         rc = cp_import_create(&m, want, cp_json_str(want, "method"));
     }
 
-    op->late = false;
+    op->late = late;
 
     return rc;
 }

@@ -203,7 +203,8 @@ cp_inbox_filters(cp_inbox_t *b)
 }
 
 
-/* AND column = id; a kind without the column has none of it. */
+/* AND column = id; a kind without the column has none of it, and says of which
+ * type the value is all the same. */
 static const char *
 cp_inbox_and(cp_inbox_t *b, const char *where, const char *column,
     const char *id, unsigned *place)
@@ -220,7 +221,8 @@ cp_inbox_and(cp_inbox_t *b, const char *where, const char *column,
     return column
            ? cp_arena_printf(b->r->op.arena, "%s AND %s = $%u", where, column,
                              *place)
-           : "1 = 0";
+           : cp_arena_printf(b->r->op.arena, "%s AND CAST($%u AS TEXT)"
+                             " IS NULL", where, *place);
 }
 
 

@@ -62,7 +62,7 @@ ctl_device_said(const ctl_answer_t *answer)
 static bool
 ctl_device_safe(ctl_t *c, const char *url)
 {
-    return url != NULL
+    return url != NULL && strcmp(ctl_clean(c, url), url) == 0
            && (strncmp(url, "https://", 8) == 0
                || (strncmp(url, "http://", 7) == 0
                    && strncmp(c->url, "http://", 7) == 0));
@@ -279,7 +279,7 @@ ctl_device_logout(ctl_t *c)
 
     /* it is forgotten here whatever becomes of it there */
 
-    if (refresh != NULL && url != NULL) {
+    if (refresh != NULL && ctl_device_safe(c, url)) {
         rc = ctl_device_ask(c, url, (const char *const []) {
             "client_id", cp_json_str(c->oidc, "client_id"),
             "token", refresh, "token_type_hint", "refresh_token", NULL },
