@@ -18,7 +18,7 @@
 
 #define NGX_HTTP_STOA_OPA_ARGS    64           /* of a query                 */
 #define NGX_HTTP_STOA_OPA_QUERY   8192         /* its bytes                  */
-#define NGX_HTTP_STOA_OPA_VALUE   4096         /* bytes of a header, a claim */
+#define NGX_HTTP_STOA_OPA_VALUE   4096         /* bytes of a header          */
 
 
 static ngx_uint_t ngx_http_stoa_policy_opa_text(stoa_buf_t *b,
@@ -326,8 +326,9 @@ ngx_http_stoa_policy_opa_words(stoa_buf_t *b, const char *name,
 }
 
 
-/* The token was verified when the caller became known; of one that its issuer
- * was asked about there are none. */
+/* Whole, as long as the token may be: a rule would take what is left out for
+ * absent.  It was verified when the caller became known; of one that its
+ * issuer was asked about there are none. */
 
 static ngx_int_t
 ngx_http_stoa_policy_opa_claims(ngx_http_request_t *r,
@@ -366,9 +367,7 @@ ngx_http_stoa_policy_opa_claims(ngx_http_request_t *r,
         for (i = 0, n = 0; i < conf->claims.n; i++) {
             name = stoa_rec_str(a->rec, refs[i]);
 
-            if (stoa_jwt_claim(&jwt.claims, name.data, name.len, &val)
-                && val.end - val.start <= NGX_HTTP_STOA_OPA_VALUE)
-            {
+            if (stoa_jwt_claim(&jwt.claims, name.data, name.len, &val)) {
                 stoa_buf_addz(b, n++ ? "," : "");
                 stoa_buf_add_json(b, name.data, name.len);
                 stoa_buf_addz(b, ":");

@@ -29,6 +29,7 @@ seen := false
 tools if { input.tool == "one" }
 args if { input.body.n < 10 }
 claim if { input.token.claims.department == "sales" }
+claim if { "last" in input.token.claims.department }
 region if { input.headers["x-region"] == ["eu"] }
 END
 my $at = $t->port('opa');
@@ -207,6 +208,8 @@ is(says('claim/x', key => '', headers => bearer(department => 'sales')),
    '200 ', 'by a claim of the token');
 is(says('claim/x', key => '', headers => bearer(department => 'it')),
    '503 policy_unavailable', 'and not by another one');
+is(says('claim/x', key => '', headers => bearer(department =>
+        [('x' x 50) x 90, 'last'])), '200 ', 'a long claim is whole');
 
 # MCP
 
