@@ -500,7 +500,10 @@ ngx_http_stoa_policy_opa_keep(ngx_http_stoa_opa_asked_t *o, uint64_t ms)
     kept->until_ms = ngx_http_stoa_now_ms() + ms;
     kept->says = o->says;
     kept->len = o->reason.len;
-    ngx_memcpy(kept->reason, o->reason.data, o->reason.len);
+
+    if (kept->len) {
+        ngx_memcpy(kept->reason, o->reason.data, kept->len);
+    }
 }
 
 
