@@ -172,6 +172,7 @@ my %ANSWER = (
     huge => "*2000000000\r\n",
     long => '$500000000' . "\r\n" . 'x' x 100_000,
     deep => "*1\r\n" x 64,
+    grows => "*512\r\n" . ("*512\r\n" . ":1\r\n" x 512) x 100,
     noscript => "-NOSCRIPT No matching script\r\n",
     moved => '-MOVED 1 127.0.0.1:' . $t->port('standin') . "\r\n",
     ask => '-ASK 1 127.0.0.1:' . $t->port('standin') . "\r\n",
@@ -221,6 +222,10 @@ for my $what (sort keys %ANSWER) {
     my $r;
     wait_until { $r = call('fake'); $r->{status} != 200 } 5;
     like($r->{status}, qr/^(?:503|429)$/, "$what: refused");
+    next if $what ne 'grows';
+    ok((wait_until { call('fake'); grep { /its answer is too long/ }
+                     $t->log_lines('fake', 'error.log') } 10),
+       "$what: not taken up to its end");
 }
 is(join(' ', sort $t->workers('fake')), join(' ', sort @pids),
    'its workers live');

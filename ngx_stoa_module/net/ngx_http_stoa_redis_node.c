@@ -446,6 +446,8 @@ ngx_http_stoa_redis_close(ngx_http_stoa_redis_node_t *node)
         node->reader = NULL;
     }
 
+    node->came = 0;
+
     if (node->out) {
         ngx_free(node->out);
         node->out = NULL;

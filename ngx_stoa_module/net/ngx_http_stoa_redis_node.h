@@ -67,6 +67,7 @@ struct ngx_http_stoa_redis_node_s {
     ngx_connection_t           *connection;
     ngx_resolver_ctx_t         *resolving;
     redisReader                *reader;
+    size_t                      came;           /* since a whole answer      */
     ngx_queue_t                 ready;          /* not sent                  */
     ngx_queue_t                 sent;           /* not answered              */
     ngx_uint_t                  waiting;

@@ -368,6 +368,7 @@ ngx_http_stoa_redis_read(ngx_http_stoa_redis_node_t *node)
             return;
         }
 
+        node->came += (size_t) n;
         ngx_http_stoa_redis_replies(node);
     }
 
@@ -408,12 +409,16 @@ ngx_http_stoa_redis_replies(ngx_http_stoa_redis_node_t *node)
 
         if (reply == NULL) {
 
-            if (node->reader->len > NGX_HTTP_STOA_REDIS_REPLY) {
+            /* the reader keeps no bytes of elements that it has read */
+
+            if (node->came > NGX_HTTP_STOA_REDIS_REPLY) {
                 node->broken = "its answer is too long";
             }
 
             return;
         }
+
+        node->came = node->reader->len - node->reader->pos;
 
         if (ngx_queue_empty(&node->sent)) {
             node->broken = "it answers what was not asked";
