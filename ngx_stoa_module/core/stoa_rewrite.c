@@ -173,7 +173,7 @@ stoa_rc_t
 stoa_rewrite(stoa_str_t from, stoa_str_t to, stoa_str_t path, char *dst,
     size_t *len)
 {
-    char                 *d, *segment;
+    char                 *d;
     const char           *p, *end, *name;
     stoa_rewrite_t        w;
     stoa_rewrite_name_t  *found;
@@ -204,17 +204,7 @@ stoa_rewrite(stoa_str_t from, stoa_str_t to, stoa_str_t path, char *dst,
 
     *len = (size_t) (d - dst);
 
-    for (segment = dst; segment < d; segment = dst) {
-        segment++;
-        dst = memchr(segment, '/', (size_t) (d - segment));
-        dst = dst ? dst : d;
-
-        if (stoa_rewrite_up(segment, dst)) {
-            return STOA_ERROR;
-        }
-    }
-
-    return STOA_OK;
+    return stoa_rewrite_up(dst, d) ? STOA_ERROR : STOA_OK;
 }
 
 
@@ -318,21 +308,32 @@ stoa_rewrite_find(stoa_rewrite_t *w, const char *name, size_t len)
 }
 
 
-/* One or two dots, also before ";", which some cut off. */
+/* One or two dots as a segment, also before ";", which some cut off.  A slash
+ * ends one even where it is encoded: some decode before they look, and some
+ * take a backslash for one. */
 
 static bool
 stoa_rewrite_up(const char *p, const char *end)
 {
     int       c;
+    bool      alone;
     unsigned  dots;
 
-    for (dots = 0; p < end; dots++) {
+    for (alone = true, dots = 0; p < end; /* void */ ) {
         c = stoa_rewrite_byte(&p, end);
+        c = c == '\\' ? '/' : c;
 
-        if (c != '.') {
-            return c == ';' && dots > 0 && dots < 3;
+        if (c == '.') {
+            dots++;
+
+        } else if ((c == '/' || c == ';') && alone && dots > 0 && dots < 3) {
+            return true;
+
+        } else {
+            alone = c == '/';
+            dots = 0;
         }
     }
 
-    return dots > 0 && dots < 3;
+    return alone && dots > 0 && dots < 3;
 }

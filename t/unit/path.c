@@ -1,6 +1,7 @@
 /* Tests for base paths, prefixes, templates and address ranges. */
 
 #include "stoa_path.h"
+#include "stoa_rewrite.h"
 #include "tap.h"
 
 #include <arpa/inet.h>
@@ -308,6 +309,61 @@ test_cidrs(void)
 }
 
 
+/* NULL: refused, as what would come of it leads up for some. */
+
+static void
+test_rewrites(void)
+{
+    char         dst[STOA_TEMPLATE_MAX + 64];
+    size_t       i, len;
+    stoa_rc_t    rc;
+    stoa_str_t   part[3];
+
+    static const struct {
+        const char  *from, *to, *path, *want;
+    } rows[] = {
+        { "/{a}/{b}", "/{a}.{b}", "/x/y", "/x.y" },
+        { "/{a}/{b}", "/{a}.{b}", "/x%2f/.y", "/x%2f..y" },
+        { "/{a}/{b}", "/{a}.{b}", "/x%2f/.%2fadmin", NULL },
+        { "/{a}/{b}", "/{a}.{b}", "/x%2F/%2e%2Fadmin", NULL },
+        { "/{a}/{b}", "/{a}.{b}", "/x%2f/%2fadmin", NULL },
+        { "/{a}/{b}", "/{a}.{b}", "/x%2f/.;y", NULL },
+        { "/{a}/{b}", "/{a}.{b}", "/x%2f/.", NULL },
+        { "/{a}/{b}", "/{a}.{b}", "/x%252f/.%252fy", "/x%252f..%252fy" },
+        { "/{a}", "/..{a}", "/%5cadmin", NULL },
+        { "/{a}", "/..{a}", "/%2fadmin", NULL },
+        { "/{a}", "/.{a}", "/%2e", NULL },
+        { "/{a}", "/.{a}", "/.;y", NULL },
+        { "/{a}", "/.{a}", "/..", "/..." },
+        { "/{a}", "/{a}", "/x;..", "/x;.." },
+        { "/{a}", "/{a}", "/x%2fy", "/x%2fy" },
+        { "/{r*}", "/v/{r*}", "/", "/v/" },
+        { "/{r*}", "/v/{r*}", "/a/b..c", "/v/a/b..c" },
+    };
+
+    for (i = 0; i < tap_count(rows); i++) {
+        part[0].data = rows[i].from;
+        part[1].data = rows[i].to;
+        part[2].data = rows[i].path;
+        part[0].len = strlen(rows[i].from);
+        part[1].len = strlen(rows[i].to);
+        part[2].len = strlen(rows[i].path);
+
+        rc = stoa_rewrite(part[0], part[1], part[2], dst, &len);
+
+        if (rows[i].want == NULL) {
+            tap_ok(rc == STOA_ERROR, "%s to %s: no %s", rows[i].from,
+                   rows[i].to, rows[i].path);
+            continue;
+        }
+
+        tap_ok(rc == STOA_OK && len == strlen(rows[i].want)
+               && memcmp(dst, rows[i].want, len) == 0,
+               "%s to %s: %s", rows[i].from, rows[i].to, rows[i].want);
+    }
+}
+
+
 int
 main(void)
 {
@@ -341,6 +397,7 @@ main(void)
     test_prefixes();
     test_cidrs();
     test_cidr_list();
+    test_rewrites();
 
     return tap_done();
 }
