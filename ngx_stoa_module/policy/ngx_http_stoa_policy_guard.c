@@ -17,6 +17,8 @@ static ngx_int_t ngx_http_stoa_policy_guard_compile(ngx_pool_t *pool,
     ngx_http_stoa_chain_t *chain, ngx_http_stoa_attached_t *a);
 static ngx_int_t ngx_http_stoa_policy_guard_head(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a);
+static ngx_uint_t ngx_http_stoa_policy_guard_form(ngx_http_request_t *r,
+    ngx_str_t *body);
 static unsigned ngx_http_stoa_policy_guard_look(ngx_str_t *body, u_char *copy,
     unsigned kinds, ngx_uint_t form, ngx_uint_t masks);
 static ngx_int_t ngx_http_stoa_policy_guard_refuse(ngx_http_request_t *r,
@@ -103,11 +105,7 @@ ngx_http_stoa_policy_guard_head(ngx_http_request_t *r,
      * looked through; of a form, too, whatever type it says it has */
 
     copy = NULL;
-    form = ngx_strlchr(body.data, body.data + body.len, '%') != NULL
-           && (ngx_strlchr((u_char *) "{[\"", (u_char *) "{[\"" + 3,
-                           body.data[0])
-               == NULL
-               || !ngx_http_stoa_policy_content_json(r, 1));
+    form = ngx_http_stoa_policy_guard_form(r, &body);
 
     if (form
         || ngx_strlchr(body.data, body.data + body.len, '\\') != NULL)
@@ -142,6 +140,30 @@ ngx_http_stoa_policy_guard_head(ngx_http_request_t *r,
     }
 
     return ngx_http_stoa_policy_guard_refuse(r, ctx, a, kinds);
+}
+
+
+/* May it be read as one with escapes?  Not what is JSON by its type and by
+ * how it begins, behind the blanks that JSON may have. */
+
+static ngx_uint_t
+ngx_http_stoa_policy_guard_form(ngx_http_request_t *r, ngx_str_t *body)
+{
+    u_char  *p, *last;
+
+    p = body->data;
+    last = p + body->len;
+
+    if (ngx_strlchr(p, last, '%') == NULL) {
+        return 0;
+    }
+
+    while (p < last && (*p == ' ' || *p == '\t' || *p == '\r' || *p == '\n')) {
+        p++;
+    }
+
+    return p == last || (*p != '{' && *p != '[' && *p != '"')
+           || !ngx_http_stoa_policy_content_json(r, 1);
 }
 
 

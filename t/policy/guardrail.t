@@ -62,6 +62,8 @@ for my $row (
     ['{"to":"bob@b.de","n":4111111111111111}',
      '{"to":"********","n":9999999999999999}', 'mail, and a number'],
     ['{"to":"\nbob\u0040b.de"}', '{"to":"\n*************"}', 'an escape'],
+    [' {"a":"\nbob%40b.de"}', ' {"a":"\nbob%40b.de"}',
+     'JSON behind a blank is no form: its escapes stay whole'],
     ['{"tel":"+49 30 901820","id":"RSSMRA85T10A562S"}',
      '{"tel":"*************","id":"****************"}', 'phone, national id'],
     ["{\"iban\":\"$iban\"}", '{"iban":"' . '*' x length($iban) . '"}', 'IBAN'],
@@ -124,6 +126,12 @@ is(says('closed', join '', map { "$_\0" } split //, '{"to":"bob@b.de"}'),
 is(says('closed', '[=1&mail=bob%40b.de',
         'Content-Type' => 'application/x-www-form-urlencoded'),
    '400 guard_denied', 'a form that begins like JSON');
+is(says('closed', ' [=1&mail=bob%40b.de',
+        'Content-Type' => 'application/x-www-form-urlencoded'),
+   '400 guard_denied', 'a form that does so behind a blank');
+is(says('closed', " \tmail=bob%40b.de"), '400 guard_denied',
+   'a form that says it is JSON, behind blanks');
+is(says('closed', '  %20'), 'got   %20', 'blanks alone');
 {
     my $c = $t->connection;
     $c->send_raw("POST /apis/acme/closed/page/x HTTP/1.1\r\nHost: a\r\n"
