@@ -254,6 +254,11 @@ is(call('away')->{status}, 200, 'a mirror that is away');
 is(scalar(copies(qr/nothing|unknown/)), 0, 'no share, a refused call: none');
 for ([{ percent => 101 }, 'percent', 'more than all'],
      [{ headers => ['X-A', 'Cookie'] }, 'headers[1]', 'a credential'],
+     [{ headers => ['Transfer-Encoding'] }, 'headers[0]', 'a framing'],
+     [{ headers => ['X-A', 'content-length'] }, 'headers[1]', 'a length'],
+     [{ headers => ['Host'] }, 'headers[0]', 'another host'],
+     [{ headers => ['Connection'] }, 'headers[0]', 'a connection'],
+     [{ headers => ['X A'] }, 'headers[0]', 'what is no header'],
      [{ url => 'http://169.254.169.254/' }, 'url', 'a special address']) {
     $r = $t->api('POST', '/v1/apply', rest('acme', 'mirror', $to{blue},
         upstream => { mirror => { url => $shadow, %{ $_->[0] } } }),

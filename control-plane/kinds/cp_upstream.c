@@ -251,6 +251,31 @@ cp_upstream_split(cp_op_t *op, const cp_json_t *api, const cp_json_t *split)
 }
 
 
+/* Headers that no copy has from its call; the last one: of what is none.  A
+ * gateway writes a copy's Host, length and connection by itself: with the
+ * client's beside them, server and proxies may not agree where it ends. */
+static const struct {
+    const char  *name;
+    const char  *why;
+} cp_upstream_never[] = {
+    { "authorization", "may hold a credential" },
+    { "cookie", "may hold a credential" },
+    { "proxy-authorization", "may hold a credential" },
+    { "x-api-key", "may hold a credential" },
+    { "host", "is the mirror's own" },
+    { "content-length", "is the copy's own" },
+    { "transfer-encoding", "is the copy's own" },
+    { "trailer", "is the copy's own" },
+    { "expect", "is of the client's connection" },
+    { "connection", "is of the client's connection" },
+    { "keep-alive", "is of the client's connection" },
+    { "proxy-connection", "is of the client's connection" },
+    { "te", "is of the client's connection" },
+    { "upgrade", "is of the client's connection" },
+    { NULL, "must be a header's name" }
+};
+
+
 /* The address is judged as that of a target is. */
 static cp_rc_t
 cp_upstream_mirror(cp_op_t *op, const cp_json_t *api, const cp_json_t *mirror)
@@ -259,9 +284,6 @@ cp_upstream_mirror(cp_op_t *op, const cp_json_t *api, const cp_json_t *mirror)
     unsigned           i, k;
     const cp_json_t   *list, *m;
     stoa_addr_class_e  class;
-
-    static const char *const  secret[] = { "authorization", "cookie",
-        "proxy-authorization", "x-api-key", NULL };
 
     if (strcmp(cp_json_str(api, "kind"), "rest") != 0) {
         return cp_fault_at(op, api, "upstream.mirror", "is for kind rest");
@@ -278,15 +300,17 @@ cp_upstream_mirror(cp_op_t *op, const cp_json_t *api, const cp_json_t *mirror)
     list = cp_json_get(mirror, "headers");
 
     for (m = list ? list->first : NULL, i = 0; m; m = m->next, i++) {
-        for (k = 0; secret[k] && strcasecmp(secret[k], m->s) != 0; k++) {
+        for (k = 0; cp_upstream_never[k].name
+                    && strcasecmp(cp_upstream_never[k].name, m->s) != 0; k++)
+        {
             /* void */
         }
 
-        if (secret[k] || m->s[strspn(m->s, CP_UPSTREAM_TOKEN)]) {
+        if (cp_upstream_never[k].name
+            || m->s[strspn(m->s, CP_UPSTREAM_TOKEN)])
+        {
             snprintf(at, sizeof(at), "upstream.mirror.headers[%u]", i);
-            return cp_fault_at(op, api, at, secret[k]
-                               ? "may hold a credential"
-                               : "must be a header's name");
+            return cp_fault_at(op, api, at, "%s", cp_upstream_never[k].why);
         }
     }
 
