@@ -96,6 +96,18 @@ $all->status(rejected => [{ key => 'plan:x', rev => 3, error => 'no' }]);
 is_deeply($all->shown->{rejected},
           [{ key => 'plan:x', rev => 3, error => 'no' }], 'rejections');
 
+my $orders = $t->must('GET', '/v1/tenants/acme/apis/orders')->{id};
+my @ill = map { { api => $_ % 7 ? $orders : 'x' x 16, health => 'down',
+                  target => "10.0.0.$_:80" } } 1 .. 100;
+is($all->status(targets => \@ill)->{status}, 200, 'a hundred targets');
+is_deeply([map { "$_->{tenant}/$_->{api} $_->{target} $_->{health}" }
+           @{ $all->shown->{targets} }],
+          [map { $_->{api} eq $orders ? "acme/orders $_->{target} down" : () }
+           @ill], 'are told of in their order, but of apis that are gone');
+is($all->status(targets => [@ill, $ill[0]])->{status}, 422, 'not one more');
+$all->status(targets => []);
+is_deeply($all->shown->{targets}, [], 'nor any that it tells no more');
+
 my $key = $t->key('acme', 'app');
 $all->pull;
 like($all->{lines}[0]{body}{digest}, qr/^[0-9a-f]{64}$/, 'a credential');
