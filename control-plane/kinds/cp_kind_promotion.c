@@ -440,10 +440,7 @@ cp_promotion_rollback(const cp_write_t *w, const cp_json_t *before)
     }
 
     if (cp_json_get(was, "api")) {
-        rc = cp_promote_put(w->op, w->tx, id, was, id);
-
-        return rc == CP_OK && cp_json_num(was, "document", 0) == 0
-               ? cp_promote_undocument(w->op, w->tx, id) : rc;
+        return cp_promote_put(w->op, w->tx, id, was, id);
     }
 
     end.id = id;

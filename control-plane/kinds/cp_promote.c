@@ -404,12 +404,3 @@ cp_promote_document(cp_op_t *op, cp_tx_t *tx, const char *id,
                          cp_args(cp_text(id), cp_int(CP_DOCUMENTS_KEPT)),
                          NULL, &op->err) : rc;
 }
-
-
-cp_rc_t
-cp_promote_undocument(cp_op_t *op, cp_tx_t *tx, const char *id)
-{
-    return cp_tx_query(tx, op->arena, "DELETE FROM api_documents"
-                       " WHERE api = $1", cp_args(cp_text(id)), NULL,
-                       &op->err);
-}

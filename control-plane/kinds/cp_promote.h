@@ -30,9 +30,4 @@ cp_rc_t cp_promote_put(cp_op_t *op, cp_tx_t *tx, const char *id,
     const cp_json_t *state, const char *document_of) CP_MUST_CHECK;
 
 
-/* Takes its documents away: it had none before. */
-cp_rc_t cp_promote_undocument(cp_op_t *op, cp_tx_t *tx, const char *id)
-    CP_MUST_CHECK;
-
-
 #endif /* CP_PROMOTE_H */
