@@ -97,14 +97,15 @@ cp_rc_t cp_gateway_decorate(cp_tx_t *tx, cp_arena_t *a, cp_json_t *obj,
 bool cp_feed_judged(const char *contract);             /* NULL: no header   */
 bool cp_feed_requires(const char *kind, const char *body);
 
-/* A report of a gateway (the actor).  *rev: the head; *news: it is to start
- * over. */
 /* cp_gateway_targets.c: what a status says of targets, as it is stored; for
  * people, in the gateway's object. */
 cp_rc_t cp_gateway_targets_take(cp_op_t *op, const cp_json_t *in,
     const char **text) CP_MUST_CHECK;
 cp_rc_t cp_gateway_targets_show(cp_tx_t *tx, cp_arena_t *a, const char *text,
     size_t len, cp_json_t *obj, cp_err_t *err) CP_MUST_CHECK;
+
+/* A report of a gateway (the actor).  *rev: the head; *news: it is to start
+ * over. */
 cp_rc_t cp_gateway_report(cp_op_t *op, const cp_json_t *in, bool judged,
     int64_t *rev, bool *news) CP_MUST_CHECK;
 

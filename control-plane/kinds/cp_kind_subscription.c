@@ -464,7 +464,6 @@ cp_tools_widened(const cp_json_t *before, const cp_json_t *after)
 }
 
 
-/* Consent, and taking back a suspension, are the publisher's. */
 /* An archived publisher's things are kept as they are: the engine judges by
  * the tenant that has the row, which is the consumer's. */
 static cp_rc_t
@@ -489,6 +488,7 @@ cp_subscription_opens(const cp_write_t *w, const char *event,
 }
 
 
+/* Consent, and taking back a suspension, are the publisher's. */
 static cp_rc_t
 cp_subscription_event(const cp_write_t *w, const char *event,
     const cp_json_t *args, const cp_json_t *before, cp_json_t *after)

@@ -13,6 +13,10 @@
 #include "rest/cp_rest.h"
 
 
+typedef cp_rc_t (*cp_batch_pt)(cp_op_t *op, const cp_json_t *in, bool *taken,
+    unsigned *refused);
+
+
 /* Ids of what is to be read again, and who does. */
 static const struct {
     const char  *name;
@@ -70,8 +74,9 @@ cp_gateway_status(cp_req_t *r)
 }
 
 
-cp_rc_t
-cp_usage_post(cp_req_t *r)
+/* A batch that is taken once; interval_ms: until the next, if that is told. */
+static cp_rc_t
+cp_batch_post(cp_req_t *r, cp_batch_pt take, int64_t interval_ms)
 {
     bool        taken;
     cp_rc_t     rc;
@@ -81,7 +86,7 @@ cp_usage_post(cp_req_t *r)
     rc = cp_req_json(r, &in);
 
     if (rc == CP_OK) {
-        rc = cp_usage_batch(&r->op, in, &taken, &refused);
+        rc = take(&r->op, in, &taken, &refused);
     }
 
     if (rc != CP_OK) {
@@ -91,33 +96,24 @@ cp_usage_post(cp_req_t *r)
     out = cp_json_object(r->op.arena);
     cp_json_put_bool(r->op.arena, out, "applied", taken);
     cp_json_put_int(r->op.arena, out, "refused", refused);
+
+    if (interval_ms) {
+        cp_json_put_int(r->op.arena, out, "interval_ms", interval_ms);
+    }
 
     return cp_req_answer(r, 200, out);
 }
 
 
 cp_rc_t
+cp_usage_post(cp_req_t *r)
+{
+    return cp_batch_post(r, cp_usage_batch, 0);
+}
+
+
+cp_rc_t
 cp_news_post(cp_req_t *r)
 {
-    bool        taken;
-    cp_rc_t     rc;
-    unsigned    refused;
-    cp_json_t  *in, *out;
-
-    rc = cp_req_json(r, &in);
-
-    if (rc == CP_OK) {
-        rc = cp_news_batch(&r->op, in, &taken, &refused);
-    }
-
-    if (rc != CP_OK) {
-        return rc;
-    }
-
-    out = cp_json_object(r->op.arena);
-    cp_json_put_bool(r->op.arena, out, "applied", taken);
-    cp_json_put_int(r->op.arena, out, "refused", refused);
-    cp_json_put_int(r->op.arena, out, "interval_ms", CP_NEWS_INTERVAL_MS);
-
-    return cp_req_answer(r, 200, out);
+    return cp_batch_post(r, cp_news_batch, CP_NEWS_INTERVAL_MS);
 }
