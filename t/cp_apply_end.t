@@ -66,6 +66,14 @@ for my $order (0, 1) {
     is(post(docs(@docs))->{status}, 200, 'two apis exchange their paths');
 }
 is(served('/pa') . served('/pb'), 'ab', 'and back');
+my $openapi = "openapi: 3.1.0\ninfo: {title: T, version: '1'}\npaths:\n"
+    . "  /x: {get: {responses: {'200': {description: ok}}}}\n";
+my @first = rest('one', 'first', $up, document => { text => $openapi });
+my $r = post(docs(@first, at('a', '/pb'), at('b', '/pa')));
+is($r->{status}, 200, 'also behind an api whose operations are made')
+    or diag($r->{body});
+is(post(docs(@first, at('b', '/pb'), at('a', '/pa')))->{status}, 200,
+   'or are there');
 $t->apply(docs(at('c', '/pc')));
 is(post(docs(at('a', '/pb'), at('b', '/pc'), at('c', '/pa')))->{status}, 200,
    'three in a ring');
@@ -77,7 +85,7 @@ is(post(docs(at('b', '/pb'), at('a', '/pc')))->{status}, 200,
 
 # new names, another tenant
 
-my $r = post(docs(at('a2', '/pc'), at('b', '/pb')), 'prune=1');
+$r = post(docs(at('a2', '/pc'), at('b', '/pb')), 'prune=1');
 is($r->{status}, 200, 'a new name and prune are a rename');
 is(served('/pc'), 'a2', 'with its path');
 $r = post(docs(at('b', '/pb'), at('moved', '/pc', tenant => 'two'),
