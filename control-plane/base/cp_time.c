@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "base/cp_util.h"
+#include "core/stoa_zone.h"
 
 
 #define CP_TIME_MAX_MS  253402300799999    /* 9999-12-31T23:59:59.999Z      */
@@ -33,22 +34,7 @@ cp_time_mono_ms(void)
 }
 
 
-/* Days of the civil calendar since 1970-01-01, and back: the years are
- * counted from March so that the leap day is the last one. */
-
-static int64_t
-cp_time_days(int64_t y, int64_t m, int64_t d)
-{
-    int64_t  era, yoe, doy;
-
-    y -= (m <= 2);
-    era = ((y >= 0) ? y : y - 399) / 400;
-    yoe = y - era * 400;
-    doy = (153 * (m + ((m > 2) ? -3 : 9)) + 2) / 5 + d - 1;
-
-    return era * 146097 + yoe * 365 + yoe / 4 - yoe / 100 + doy - 719468;
-}
-
+/* stoa_zone_days() back. */
 
 static void
 cp_time_civil(int64_t days, int64_t *y, int64_t *m, int64_t *d)
@@ -159,7 +145,7 @@ cp_time_date(const char *s, int64_t *days)
         return false;
     }
 
-    *days = cp_time_days(y, m, d);
+    *days = stoa_zone_days(y, m, d);
 
     /* 30 February comes back as 1 March */
 

@@ -295,8 +295,7 @@ stoa_zone_clock(const char **s, int64_t *seconds)
 }
 
 
-/* Since 1970-01-01. */
-static int64_t
+int64_t
 stoa_zone_days(int64_t y, int64_t m, int64_t d)
 {
     int64_t  era, yoe, doy;

@@ -53,5 +53,9 @@ int64_t stoa_zone_offset(const stoa_zone_t *z, int64_t ms, int64_t *until);
  * or later. */
 int64_t stoa_zone_instant(const stoa_zone_t *z, int64_t local);
 
+/* Days of the civil calendar since 1970-01-01: the years are counted from
+ * March so that the leap day is the last one. */
+int64_t stoa_zone_days(int64_t y, int64_t m, int64_t d);
+
 
 #endif /* STOA_ZONE_H */

@@ -166,6 +166,11 @@ void ngx_http_stoa_fetch_wait(ngx_http_stoa_fetch_t *f, ngx_event_t *ev,
     ngx_msec_t timeout);
 /* NGX_OK: it is sent; NGX_AGAIN; NGX_ERROR. */
 ngx_int_t ngx_http_stoa_fetch_write(ngx_http_stoa_fetch_t *f);
+#if (NGX_HTTP_SSL)
+/* For connections that we open; ca: a file with authorities, "" the system's,
+ * NULL none yet.  NULL: it is said why. */
+ngx_ssl_t *ngx_http_stoa_fetch_ssl(ngx_conf_t *cf, ngx_str_t *ca);
+#endif
 /* Is the other side's certificate for this name, or literal address? */
 ngx_int_t ngx_http_stoa_fetch_named(ngx_connection_t *c, ngx_str_t *name);
 

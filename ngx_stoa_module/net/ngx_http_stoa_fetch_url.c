@@ -422,8 +422,8 @@ ngx_http_stoa_fetch_url_close(ngx_http_stoa_fetch_t *f)
 
 #if (NGX_HTTP_SSL)
 
-static ngx_ssl_t *
-ngx_http_stoa_fetch_ssl(ngx_conf_t *cf)
+ngx_ssl_t *
+ngx_http_stoa_fetch_ssl(ngx_conf_t *cf, ngx_str_t *ca)
 {
     ngx_ssl_t           *ssl;
     ngx_pool_cleanup_t  *cln;
@@ -444,17 +444,19 @@ ngx_http_stoa_fetch_ssl(ngx_conf_t *cf)
     cln->handler = ngx_ssl_cleanup_ctx;
     cln->data = ssl;
 
-    return ssl;
-}
+    if (ca && ca->len) {
+        return ngx_ssl_trusted_certificate(cf, ssl, ca, 5) == NGX_OK ? ssl
+                                                                     : NULL;
+    }
 
-
-static void
-ngx_http_stoa_fetch_system(ngx_conf_t *cf, ngx_ssl_t *ssl)
-{
-    if (!ngx_test_config && SSL_CTX_set_default_verify_paths(ssl->ctx) != 1) {
+    if (ca && !ngx_test_config
+        && SSL_CTX_set_default_verify_paths(ssl->ctx) != 1)
+    {
         ngx_ssl_error(NGX_LOG_ERR, cf->log, 0,
                       "stoa: cannot load the system's certificates");
     }
+
+    return ssl;
 }
 
 
@@ -495,29 +497,17 @@ ngx_http_stoa_fetch_init(ngx_conf_t *cf, ngx_http_stoa_main_conf_t *mcf)
 #if (NGX_HTTP_SSL)
     ngx_ssl_t  *ssl, *control;
 
-    ssl = ngx_http_stoa_fetch_ssl(cf);
-    control = ngx_http_stoa_fetch_ssl(cf);
+    ssl = ngx_http_stoa_fetch_ssl(cf, &mcf->upstream_ca);
+    control = ngx_http_stoa_fetch_ssl(cf, mcf->control_ca.len
+                                          ? NULL : &mcf->control_ca);
 
     if (ssl == NULL || control == NULL) {
         return NGX_ERROR;
     }
 
-    if (mcf->upstream_ca.len) {
-        if (ngx_ssl_trusted_certificate(cf, ssl, &mcf->upstream_ca, 5)
-            != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
-
-    } else {
-        ngx_http_stoa_fetch_system(cf, ssl);
-    }
-
-    if (mcf->control_ca.len == 0) {
-        ngx_http_stoa_fetch_system(cf, control);
-
-    } else if (ngx_http_stoa_fetch_authorities(control, &mcf->control_ca)
-               != NGX_OK)
+    if (mcf->control_ca.len
+        && ngx_http_stoa_fetch_authorities(control, &mcf->control_ca)
+           != NGX_OK)
     {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "\"ca\" of "
                            "\"stoa_control_plane\" has no certificate");

@@ -8,6 +8,7 @@
  */
 
 #include "ngx_http_stoa_redis_node.h"
+#include "ngx_http_stoa_fetch.h"
 
 
 #define REDIS_AGAIN      5                      /* ms, after TRYAGAIN        */
@@ -570,37 +571,12 @@ ngx_int_t
 ngx_http_stoa_redis_init(ngx_conf_t *cf, ngx_http_stoa_redis_conf_t *conf)
 {
 #if (NGX_HTTP_SSL)
-    ngx_ssl_t           *ssl;
-    ngx_pool_cleanup_t  *cln;
+    if (conf->data.tls || conf->sentinel.tls) {
+        conf->ssl = ngx_http_stoa_fetch_ssl(cf, &conf->tls_ca);
 
-    if (!conf->data.tls && !conf->sentinel.tls) {
-        return NGX_OK;
-    }
-
-    ssl = ngx_pcalloc(cf->pool, sizeof(ngx_ssl_t));
-    cln = ngx_pool_cleanup_add(cf->pool, 0);
-
-    if (ssl == NULL || cln == NULL) {
-        return NGX_ERROR;
-    }
-
-    ssl->log = cf->log;
-
-    if (ngx_ssl_create(ssl, NGX_SSL_TLSv1_2|NGX_SSL_TLSv1_3, NULL) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    cln->handler = ngx_ssl_cleanup_ctx;
-    cln->data = ssl;
-    conf->ssl = ssl;
-
-    if (conf->tls_ca.len) {
-        return ngx_ssl_trusted_certificate(cf, ssl, &conf->tls_ca, 5);
-    }
-
-    if (SSL_CTX_set_default_verify_paths(ssl->ctx) != 1) {
-        ngx_ssl_error(NGX_LOG_ERR, cf->log, 0,
-                      "stoa: cannot load the system's certificates");
+        if (conf->ssl == NULL) {
+            return NGX_ERROR;
+        }
     }
 #endif
 
