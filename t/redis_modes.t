@@ -168,7 +168,7 @@ ok((wait_until { grep { /WRONGPASS/ } $t->log_lines('tls', 'error.log') } 5),
 my $says = $t->dir('says');
 my %ANSWER = (
     garbage => "HTTP/1.1 400 Bad Request\r\n\r\n",
-    half => "*11\r\n:1\r\n",
+    half => "*10\r\n:1\r\n",
     huge => "*2000000000\r\n",
     long => '$500000000' . "\r\n" . 'x' x 100_000,
     deep => "*1\r\n" x 64,
@@ -184,10 +184,10 @@ my %ANSWER = (
     readonly => "-ERR in the script: -READONLY You can't write\r\n",
     text => "+OK\r\n",
     few => "*2\r\n:1\r\n:2\r\n",
-    words => "*11\r\n" . "+x\r\n" x 11,
-    minus => "*11\r\n" . ":-5\r\n" x 11,
-    many => "*11\r\n" . ":9000000000000000000\r\n" x 11,
-    twice => join('', map { "*11\r\n" . ":0\r\n" x 11 } 1 .. 3),
+    words => "*10\r\n" . "+x\r\n" x 10,
+    minus => "*10\r\n" . ":-5\r\n" x 10,
+    many => "*10\r\n" . ":9000000000000000000\r\n" x 10,
+    twice => join('', map { "*10\r\n" . ":0\r\n" x 10 } 1 .. 3),
     silence => '',
     closed => undef,
 );

@@ -12,7 +12,6 @@
 #define LEASE_SEED_2    0x73746f616c656132ULL
 #define LEASE_MIX       0x9e3779b97f4a7c15ULL
 #define LEASE_TURN      1                       /* ms, while calls wait      */
-#define LEASE_RATE_TTL  2000
 
 
 /* What a call keeps. */
@@ -568,7 +567,7 @@ ngx_http_stoa_lease_share(ngx_http_stoa_lease_t *l, ngx_uint_t i)
         if (old == 0) {
             start = ngx_max(pool->contact_ms,
                          ngx_http_stoa_load(&l->mcf->sh->limits_down));
-            start = (start + LEASE_RATE_TTL * 5 / 4) * 1000000;
+            start = (start + NGX_HTTP_STOA_LEASE_RATE_TTL * 5 / 4) * 1000000;
 
             if (start > l->now * 1000000) {
                 pool->retry_ms = start / 1000000;

@@ -18,6 +18,7 @@
 
 #define NGX_HTTP_STOA_LEASE_WAITERS  1024      /* in a worker                */
 #define NGX_HTTP_STOA_LEASE_BUDGETS  2         /* that are taken together    */
+#define NGX_HTTP_STOA_LEASE_RATE_TTL 2000      /* ms, of a row in Redis      */
 
 
 typedef struct {

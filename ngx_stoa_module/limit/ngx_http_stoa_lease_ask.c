@@ -13,8 +13,7 @@
 #include <openssl/sha.h>
 
 
-#define LEASE_RATE_TTL   2000                   /* ms                        */
-#define LEASE_QUOTA_TTL  5000
+#define LEASE_QUOTA_TTL  5000                   /* ms                        */
 #define LEASE_HOLD       60000
 #define LEASE_RATE_AHEAD   500
 #define LEASE_QUOTA_AHEAD  2000
@@ -31,7 +30,7 @@ enum { LEASE_DUP = 1, LEASE_OLD = 2, LEASE_HEAL = 4, LEASE_RECOVER = 8,
 /* What an answer holds. */
 
 enum { LEASE_G = 0, LEASE_LEFT, LEASE_AVAIL, LEASE_RETRY, LEASE_N, LEASE_FLAGS,
-       LEASE_PE, LEASE_CUM, LEASE_MARK, LEASE_PS, LEASE_REST, LEASE_ITEMS };
+       LEASE_PE, LEASE_CUM, LEASE_MARK, LEASE_PS, LEASE_ITEMS };
 
 
 typedef struct {
@@ -266,7 +265,7 @@ ngx_http_stoa_lease_send(ngx_http_stoa_pool_t *pool, uint64_t ask,
     conf = ngx_http_stoa_lease_conf->redis;
     head = ngx_http_stoa_pool_head();
     rate = pool->which == NGX_HTTP_STOA_LIMIT_RATE;
-    ttl = rate ? LEASE_RATE_TTL : LEASE_QUOTA_TTL;
+    ttl = rate ? NGX_HTTP_STOA_LEASE_RATE_TTL : LEASE_QUOTA_TTL;
     shard = pool->name[0] >> 54;
     el = now - pool->contact_ms;
     ngx_memzero(at, sizeof(at));
@@ -614,8 +613,8 @@ ngx_http_stoa_lease_look(ngx_http_stoa_pool_t *pool)
     }
 
     word = ngx_http_stoa_load(&pool->word);
-    ttl = pool->which == NGX_HTTP_STOA_LIMIT_RATE ? LEASE_RATE_TTL
-                                                  : LEASE_QUOTA_TTL;
+    ttl = pool->which == NGX_HTTP_STOA_LIMIT_RATE
+          ? NGX_HTTP_STOA_LEASE_RATE_TTL : LEASE_QUOTA_TTL;
     idle = ngx_http_stoa_load(&pool->used_ms) + LEASE_IDLE < now;
     why = idle ? NGX_HTTP_STOA_LEASE_BACK : NGX_HTTP_STOA_LEASE_MORE;
 

@@ -54,6 +54,12 @@ end
 
 -- the header
 
+local function header()
+    return { v = 1, off = 0, at = now, lim = limit, T = T, lvl = 0, out = 0,
+             n = 0, sw = 0, nx = LIVE, miss = 0, chg = 0, ps = ps, pe = pe,
+             sum = 0, rec = 0 }
+end
+
 local h = redis.call('HGET', KEYS[1], 'h')
 h = h and cmsgpack.unpack(h)
 if h and h.v ~= 1 then
@@ -61,15 +67,11 @@ if h and h.v ~= 1 then
 end
 if h and not rate and ps >= h.pe then
     redis.call('DEL', KEYS[1])
-    h = { v = 1, off = 0, at = now, lim = limit, T = T, lvl = 0, out = 0,
-          n = 0, sw = 0, nx = LIVE, miss = 0, chg = 0, ps = ps, pe = pe,
-          sum = 0, rec = 0 }
+    h = header()
 end
 if not rate and kps ~= (h and h.ps or ps) then rem, back, cum = 0, 0, 0 end
 if not h then
-    h = { v = 1, off = 0, at = now, lim = limit, T = T, lvl = 0, out = 0,
-          n = 0, sw = 0, nx = LIVE, miss = 0, chg = 0, ps = ps, pe = pe,
-          sum = 0, rec = 0 }
+    h = header()
     if lost or cum > 0 or rem > 0 then
         if rate then
             h.lvl, h.chg = limit * T, now + 1.5 * ttl
@@ -127,7 +129,7 @@ if L >= h.nx then sweep() end
 
 local function answer(g, left, retry, r)
     return { g, left, 0, retry, h.n, flags, h.pe, r and r.cum or 0, mark,
-             h.ps, math.max(0, h.pe * 1000 - now) }
+             h.ps }
 end
 
 local r = redis.call('HGET', KEYS[1], node)
