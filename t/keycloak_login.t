@@ -470,6 +470,22 @@ $kc->must(DELETE => "/users/$eve/groups/"
 $kc->must(PUT => "/users/$eve/groups/$viewers");
 ok((wait_until { role() eq 'viewer' } 15), 'another group: another role');
 isnt($b->cookie('__Host-stoa'), $before, 'under another id');
+if ($t->database !~ /^sqlite:/) {              # others write the same rows
+    Test::Stoa::Feed::sql($t, $_) for 'CREATE SEQUENCE clashes',
+        q{CREATE FUNCTION clash() RETURNS trigger LANGUAGE plpgsql AS $$
+          BEGIN IF nextval('clashes') < 5 THEN RAISE EXCEPTION 'clash'
+          USING ERRCODE = 'serialization_failure'; END IF; RETURN NEW; END $$},
+        'CREATE TRIGGER clash BEFORE UPDATE OF secret ON sessions'
+        . ' FOR EACH ROW EXECUTE FUNCTION clash()';
+    ok((wait_until { $b->get('/v1/session');
+        Test::Stoa::Feed::sql($t, 'SELECT last_value FROM clashes') >= 5 } 15),
+       'four of five tries to write down what the provider gave fail');
+    Test::Stoa::Feed::sql($t, 'DROP TRIGGER clash ON sessions');
+    ok(!$t->metrics('control')
+       ->{'stoa_control_oidc_renewals_total{result="failed"}'},
+       'and it is not lost');
+    is(role(), 'viewer', 'the login goes on');
+}
 for my $mode (qw(500 html slow)) {
     my $had = $t->metrics('control')
         ->{'stoa_control_oidc_renewals_total{result="failed"}'} // 0;

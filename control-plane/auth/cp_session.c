@@ -205,23 +205,21 @@ cp_session_open(cp_op_t *op, cp_tx_t *tx, const cp_session_new_t *s,
 
 cp_rc_t
 cp_session_renew(cp_op_t *op, cp_tx_t *tx, const char *id,
-    const cp_session_new_t *s, bool *there)
+    const cp_session_new_t *s)
 {
-    cp_rc_t     rc;
-    cp_rows_t   rows;
-    const char *sealed;
+    const char  *sealed;
 
     sealed = cp_session_seal(op->arena, id, s->secret);
 
-    rc = cp_tx_query(tx, op->arena, "UPDATE sessions SET grants = $2,"
-                     " secret = $3, refresh_at = $4 WHERE id = $1"
-                     " RETURNING id",
-                     cp_args(cp_text(id), cp_session_grants(op->arena, s),
-                             cp_text(sealed), cp_int(s->refresh_ms)), &rows,
-                     &op->err);
-    *there = rc == CP_OK && rows.rows;
+    if (s->secret && sealed == NULL) {
+        return cp_err_set(&op->err, "internal", "no memory");
+    }
 
-    return rc;
+    return cp_tx_query(tx, op->arena, "UPDATE sessions SET grants = $2,"
+                       " secret = $3, refresh_at = $4 WHERE id = $1",
+                       cp_args(cp_text(id), cp_session_grants(op->arena, s),
+                               cp_text(sealed), cp_int(s->refresh_ms)), NULL,
+                       &op->err);
 }
 
 

@@ -64,9 +64,9 @@ cp_rc_t cp_session_open(cp_op_t *op, cp_tx_t *tx, const cp_session_new_t *s,
     cp_session_t **opened, const char **cookie) CP_MUST_CHECK;
 
 /* Whoever opened it has looked again: grants, secret, refresh_ms of s take the
- * place of those before.  *there: it has not ended. */
+ * place of those before, if it has not ended. */
 cp_rc_t cp_session_renew(cp_op_t *op, cp_tx_t *tx, const char *id,
-    const cp_session_new_t *s, bool *there) CP_MUST_CHECK;
+    const cp_session_new_t *s) CP_MUST_CHECK;
 /* What was sealed with a login, in a tree; NULL: nothing. */
 cp_json_t *cp_session_secret(cp_arena_t *a, const char *id,
     const cp_val_t *sealed);

@@ -21,6 +21,14 @@ typedef struct {
     int64_t      until;                /* Unix ms                            */
 } cp_oidc_state_t;
 
+/* Who comes in, and with what. */
+typedef struct {
+    cp_oidc_back_t  *b;
+    int64_t          until;            /* of the state                       */
+    cp_oidc_id_t     id;
+    cp_json_t       *kept;             /* the tokens                         */
+} cp_oidc_entry_t;
+
 
 static const char  cp_oidc_begin_again[] = "this login was begun in another"
     " browser, or too long ago, or is over already: begin again";
@@ -261,16 +269,18 @@ cp_oidc_news(cp_op_t *op, cp_tx_t *tx, const cp_oidc_back_t *b,
 
 
 static cp_rc_t
-cp_oidc_enter_in(cp_op_t *op, cp_tx_t *tx, cp_oidc_back_t *b,
-    const cp_oidc_state_t *s, const cp_oidc_id_t *id, const cp_json_t *kept)
+cp_oidc_enter(cp_op_t *op, cp_tx_t *tx, void *data)
 {
-    bool               first, over;
-    cp_rc_t            rc;
-    const char        *person;
-    cp_session_new_t   n;
+    bool                 first, over;
+    cp_rc_t              rc;
+    const char          *person;
+    cp_oidc_entry_t     *e = data;
+    cp_session_new_t     n;
+    const cp_oidc_id_t  *id = &e->id;
 
-    rc = cp_oidc_mark(op, tx, cp_oidc_mark_of(op->arena, "state", b->state),
-                      s->until, &first);
+    rc = cp_oidc_mark(op, tx, cp_oidc_mark_of(op->arena, "state",
+                                              e->b->state),
+                      e->until, &first);
 
     if (rc == CP_OK && !first) {
         rc = cp_err_set(&op->err, "bad_request", "%s", cp_oidc_begin_again);
@@ -295,7 +305,7 @@ cp_oidc_enter_in(cp_op_t *op, cp_tx_t *tx, cp_oidc_back_t *b,
     }
 
     if (rc == CP_OK) {
-        rc = cp_oidc_news(op, tx, b, person);
+        rc = cp_oidc_news(op, tx, e->b, person);
     }
 
     if (rc != CP_OK) {
@@ -309,20 +319,18 @@ cp_oidc_enter_in(cp_op_t *op, cp_tx_t *tx, cp_oidc_back_t *b,
     n.grants = id->grants;
     n.provider = op->app->conf.oidc_issuer;
     n.sid = id->sid;
-    n.secret = cp_json_text(op->arena, kept, NULL);
-    n.refresh_ms = cp_json_get(kept, "refresh_token")
+    n.secret = cp_json_text(op->arena, e->kept, NULL);
+    n.refresh_ms = cp_json_get(e->kept, "refresh_token")
                    ? cp_time_ms() + op->app->conf.oidc_refresh_s * 1000 : 0;
-    n.address = b->address;
-    n.agent = b->agent;
+    n.address = e->b->address;
+    n.agent = e->b->agent;
 
-    return cp_session_open(op, tx, &n, &b->session, &b->cookie);
+    return cp_session_open(op, tx, &n, &e->b->session, &e->b->cookie);
 }
 
 
-/* A code is good once: what has to be begun anew is not asked for again. */
-static cp_rc_t
-cp_oidc_enter(cp_op_t *op, cp_oidc_back_t *b, const cp_oidc_state_t *s,
-    const cp_oidc_id_t *id, const cp_json_t *kept)
+cp_rc_t
+cp_oidc_write(cp_op_t *op, cp_oidc_write_pt write, void *data)
 {
     cp_rc_t   rc;
     cp_tx_t  *tx;
@@ -334,23 +342,17 @@ cp_oidc_enter(cp_op_t *op, cp_oidc_back_t *b, const cp_oidc_state_t *s,
             return CP_ERROR;
         }
 
-        rc = cp_oidc_enter_in(op, tx, b, s, id, kept);
-        rc = cp_tx_finish(tx, rc, &op->err);
+        rc = cp_tx_finish(tx, write(op, tx, data), &op->err);
 
         if (rc != CP_CONFLICT) {
-            break;
+            return rc;
         }
 
         cp_op_clear(op);
     }
 
-    if (rc == CP_OK) {
-        cp_session_forget();
-    }
-
-    return rc == CP_CONFLICT
-           ? cp_err_set(&op->err, "unavailable", "the database was too busy, "
-                        "log in again") : rc;
+    return cp_err_set(&op->err, "unavailable", "the database was too busy, "
+                      "log in again");
 }
 
 
@@ -358,10 +360,10 @@ cp_oidc_enter(cp_op_t *op, cp_oidc_back_t *b, const cp_oidc_state_t *s,
 static cp_rc_t
 cp_oidc_redeem(cp_op_t *op, cp_oidc_back_t *b, const cp_oidc_state_t *s)
 {
-    cp_rc_t        rc;
-    cp_json_t     *out, *kept;
-    const char    *token;
-    cp_oidc_id_t   id;
+    cp_rc_t           rc;
+    cp_json_t        *out;
+    const char       *token;
+    cp_oidc_entry_t   e;
 
     rc = cp_oidc_exchange(op, (const char *const []) {
         "grant_type", "authorization_code", "code", b->code, "redirect_uri",
@@ -378,18 +380,26 @@ cp_oidc_redeem(cp_op_t *op, cp_oidc_back_t *b, const cp_oidc_state_t *s)
                           "identities has sent no ID token");
     }
 
-    rc = cp_oidc_id(op, token, s->nonce, &id);
+    rc = cp_oidc_id(op, token, s->nonce, &e.id);
 
     if (rc != CP_OK) {
         return rc;
     }
 
-    kept = cp_json_object(op->arena);
-    cp_json_put(op->arena, kept, "id_token", token);
-    cp_json_put(op->arena, kept, "refresh_token",
+    e.b = b;
+    e.until = s->until;
+    e.kept = cp_json_object(op->arena);
+    cp_json_put(op->arena, e.kept, "id_token", token);
+    cp_json_put(op->arena, e.kept, "refresh_token",
                 cp_json_str(out, "refresh_token"));
 
-    return cp_oidc_enter(op, b, s, &id, kept);
+    rc = cp_oidc_write(op, cp_oidc_enter, &e);
+
+    if (rc == CP_OK) {
+        cp_session_forget();
+    }
+
+    return rc;
 }
 
 

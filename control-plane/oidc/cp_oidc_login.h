@@ -54,6 +54,14 @@ typedef struct {
  * of this attempt. */
 cp_rc_t cp_oidc_finish(cp_op_t *op, cp_oidc_back_t *b) CP_MUST_CHECK;
 
+/* Writes what the provider gives once (for a code, for a refresh token that
+ * ends with it) and would not be asked for again: in one transaction, run
+ * again while the database says so. */
+typedef cp_rc_t (*cp_oidc_write_pt)(cp_op_t *op, cp_tx_t *tx, void *data);
+
+cp_rc_t cp_oidc_write(cp_op_t *op, cp_oidc_write_pt write, void *data)
+    CP_MUST_CHECK;
+
 /* cp_oidc_id.c: what an ID token of a login says. */
 typedef struct {
     cp_user_oidc_t  user;

@@ -27,6 +27,12 @@ typedef struct {
     const char  *grants;               /* as stored; NULL: none              */
 } cp_oidc_due_t;
 
+typedef struct {
+    const cp_oidc_due_t  *d;
+    const cp_oidc_id_t   *id;
+    cp_session_new_t      n;
+} cp_oidc_renewal_t;
+
 
 /* Takes its turn: *mine: no other replica has. */
 static cp_rc_t
@@ -88,19 +94,30 @@ cp_oidc_renew_end(cp_op_t *op, const cp_oidc_due_t *d)
 }
 
 
+static cp_rc_t
+cp_oidc_renew_write(cp_op_t *op, cp_tx_t *tx, void *data)
+{
+    cp_rc_t             rc;
+    const char         *person;
+    cp_oidc_renewal_t  *r = data;
+
+    rc = r->id ? cp_user_oidc(op, tx, &r->id->user, &person) : CP_OK;
+
+    return rc == CP_OK ? cp_session_renew(op, tx, r->d->id, &r->n) : rc;
+}
+
+
 /* id NULL: no ID token came with it, so the roles are as they were. */
 static cp_rc_t
 cp_oidc_renew_keep(cp_op_t *op, const cp_oidc_due_t *d,
     const cp_oidc_id_t *id)
 {
-    bool               there;
-    cp_rc_t            rc;
-    cp_tx_t           *tx;
-    cp_json_t         *grants;
-    const char        *person, *text;
-    cp_session_new_t   n;
+    cp_rc_t             rc;
+    cp_json_t          *grants;
+    const char         *text;
+    cp_oidc_renewal_t   r;
 
-    memset(&n, 0, sizeof(n));
+    memset(&r, 0, sizeof(r));
     grants = NULL;
 
     if (id == NULL && d->grants
@@ -110,22 +127,14 @@ cp_oidc_renew_keep(cp_op_t *op, const cp_oidc_due_t *d,
         return CP_ERROR;
     }
 
-    n.grants = id ? id->grants : grants;
-    n.secret = cp_json_text(op->arena, d->kept, NULL);
-    n.refresh_ms = cp_time_ms() + op->app->conf.oidc_refresh_s * 1000;
+    r.d = d;
+    r.id = id;
+    r.n.grants = id ? id->grants : grants;
+    r.n.secret = cp_json_text(op->arena, d->kept, NULL);
+    r.n.refresh_ms = cp_time_ms() + op->app->conf.oidc_refresh_s * 1000;
 
-    if (cp_tx_open(op->app->db, true, &tx, &op->err) != CP_OK) {
-        return CP_ERROR;
-    }
-
-    rc = id ? cp_user_oidc(op, tx, &id->user, &person) : CP_OK;
-
-    if (rc == CP_OK) {
-        rc = cp_session_renew(op, tx, d->id, &n, &there);
-    }
-
-    rc = cp_tx_finish(tx, rc, &op->err);
-    text = n.grants ? cp_json_text(op->arena, n.grants, NULL) : NULL;
+    rc = cp_oidc_write(op, cp_oidc_renew_write, &r);
+    text = r.n.grants ? cp_json_text(op->arena, r.n.grants, NULL) : NULL;
 
     if (rc == CP_OK && (text == NULL) + (d->grants == NULL) != 2
         && (text == NULL || d->grants == NULL
