@@ -628,6 +628,23 @@ for (['his token', [@by_his], 'himself', [@as_jay]],
              { reason => 'no' });
 }
 
+# nor let in by a role that its maker has no more
+
+$t->must(POST => '/v1/tenants/acme/role-bindings', { user => $jay,
+    role => 'developer' });
+$t->must(POST => '/v1/tenants/acme/plans', { name => 'reviewed',
+    approval => 'manual', auto_roles => ['tenant-admin'] });
+sub subscribed { my ($name) = @_;
+    $t->must(POST => '/v1/tenants/acme/applications', { name => $name });
+    my $r = $t->api(POST => '/v1/tenants/acme/subscriptions', {
+        application => $name, api => 'shop', plan => 'reviewed' }, @by_his);
+    return $r->{json}{state} // $r->{body} }
+is(subscribed('first'), 'active', 'let in by his role and its own');
+($role) = grep { $_->{role} eq 'tenant-admin' } @{ $t->must(GET =>
+    '/v1/tenants/acme/role-bindings?limit=500')->{items} };
+$t->must(DELETE => "/v1/tenants/acme/role-bindings/$role->{id}");
+is(subscribed('second'), 'pending', 'not by its own alone');
+
 # What a person of a tenant does is in that tenant's chain
 
 $j = cookie_of(login($jay, 'another of jay'));
