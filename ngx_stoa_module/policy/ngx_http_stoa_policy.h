@@ -154,6 +154,14 @@ ngx_int_t ngx_http_stoa_policy_result_refuse(ngx_http_request_t *r,
     const char *words);
 
 
+/* ---- ngx_http_stoa_policy_shape.c --------------------------------------- */
+
+/* A part of a query as a form is decoded; a "%" that escapes nothing stays.
+ * dst NULL: only how long it is. */
+size_t ngx_http_stoa_policy_shape_decode(u_char *dst, u_char *p,
+    u_char *last);
+
+
 /* ---- ngx_http_stoa_policy_token.c --------------------------------------- */
 
 /* All scopes that the call is asked for, with blanks between.  NGX_DECLINED:

@@ -171,9 +171,9 @@ ngx_http_stoa_policy_opa_path(stoa_buf_t *b, ngx_str_t *path)
 static ngx_uint_t
 ngx_http_stoa_policy_opa_query(ngx_http_request_t *r, stoa_buf_t *b)
 {
-    u_char      *p, *last, *eq, *end, *src, *dst, text[2][1024];
+    u_char      *p, *last, *eq, *end, text[2][1024];
     size_t       len[2];
-    ngx_uint_t   i, n;
+    ngx_uint_t   n;
 
     stoa_buf_addz(b, ",\"query\":[");
     last = r->args.data + r->args.len;
@@ -196,23 +196,14 @@ ngx_http_stoa_policy_opa_query(ngx_http_request_t *r, stoa_buf_t *b)
             return 0;
         }
 
-        for (i = 0; i < 2; i++) {
-            src = i == 0 ? p : eq + (eq < end);
-            dst = ngx_cpymem(text[i], src, (i == 0 ? eq : end) - src);
-            len[i] = dst - text[i];
+        len[0] = ngx_http_stoa_policy_shape_decode(text[0], p, eq);
+        len[1] = ngx_http_stoa_policy_shape_decode(text[1], eq + (eq < end),
+                                                   end);
 
-            for (src = text[i]; src < dst; src++) {
-                *src = *src == '+' ? ' ' : *src;
-            }
-
-            src = text[i];
-            dst = text[i];
-            ngx_unescape_uri(&dst, &src, len[i], 0);
-            len[i] = dst - text[i];
-
-            if (!stoa_utf8_valid((char *) text[i], len[i])) {
-                return 0;
-            }
+        if (!stoa_utf8_valid((char *) text[0], len[0])
+            || !stoa_utf8_valid((char *) text[1], len[1]))
+        {
+            return 0;
         }
 
         stoa_buf_addz(b, n++ ? ",[" : "[");

@@ -31,8 +31,6 @@ static ngx_uint_t ngx_http_stoa_policy_shape_type(const void *rec,
 static ngx_uint_t ngx_http_stoa_policy_shape_body(ngx_http_request_t *r);
 static ngx_int_t ngx_http_stoa_policy_shape_query(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a);
-static size_t ngx_http_stoa_policy_shape_decode(u_char *dst, u_char *p,
-    u_char *last);
 static int ngx_libc_cdecl ngx_http_stoa_policy_shape_cmp(const void *a,
     const void *b);
 
@@ -357,9 +355,7 @@ ngx_http_stoa_policy_shape_query(ngx_http_request_t *r,
 }
 
 
-/* dst NULL: only how long it is. */
-
-static size_t
+size_t
 ngx_http_stoa_policy_shape_decode(u_char *dst, u_char *p, u_char *last)
 {
     size_t     n;

@@ -157,7 +157,7 @@ is(says('region/x', headers => { 'X-Region' => 'us' }),
 
 # what it is shown
 
-$r = call('seen/a%20b//c/../d?x=1&action=%64elete&x=2', method => 'POST',
+$r = call('seen/a%20b//c/../d?x=1&action=%64elete&x=2&y+%zz=1%k%', method => 'POST',
           body => '{"n": [1.50, "x"]}', headers => { 'X-Region' => 'eu',
           'X-Note' => "k $api_key", 'X-Other' => 'no' });
 is($r->{json}{code}, 'opa_denied', 'false is no');
@@ -173,7 +173,8 @@ unlike($note, qr/\Q@{[substr $api_key, -20]}/, 'no key in it');
 like($note, qr/^k stoa_/, 'but what else is in the header');
 is_deeply($in, { version => 1, protocol => 'rest',
     method => 'POST', path => '/a b/d', segments => ['a b', 'd'],
-    query => [['x', '1'], ['action', 'delete'], ['x', '2']], api => 'seen',
+    query => [['x', '1'], ['action', 'delete'], ['x', '2'],
+              ['y %zz', '1%k%']], api => 'seen',
     operation => undef, tool => undef, tenant => 'acme',
     application => 'demo', anonymous => JSON::PP::false, token => undef,
     headers => { 'x-region' => ['eu'], 'x-note' => [$note] }, source => '127.0.0.0/24', body => { n => [1.5, 'x'] } },
