@@ -27,9 +27,9 @@ static stoa_rc_t stoa_jschema_members(stoa_jschema_make_t *m, uint32_t node,
     const stoa_json_val_t *val);
 
 static stoa_jschema_read_t  read_child, read_children, read_count,
-    read_bound, read_type, read_values, read_value, read_properties,
+    read_bound, read_type, read_values, read_value, read_named,
     read_required, read_patterns, read_pattern, read_multiple, read_flag,
-    read_nullable, read_ref, read_defs;
+    read_nullable, read_ref;
 
 
 #define N(m)  offsetof(stoa_jschema_node_t, m)
@@ -39,7 +39,7 @@ static const stoa_jschema_word_t  stoa_jschema_known[] = {
     { "nullable", read_nullable, 0 },
     { "enum", read_values, 0 },
     { "const", read_value, 0 },
-    { "properties", read_properties, 0 },
+    { "properties", read_named, N(names) },
     { "required", read_required, 0 },
     { "additionalProperties", read_child, N(additional) },
     { "patternProperties", read_patterns, 0 },
@@ -70,8 +70,8 @@ static const stoa_jschema_word_t  stoa_jschema_known[] = {
     { "then", read_child, N(then) },
     { "else", read_child, N(otherwise) },
     { "$ref", read_ref, 0 },
-    { "$defs", read_defs, 0 },
-    { "definitions", read_defs, 0 },
+    { "$defs", read_named, 0 },
+    { "definitions", read_named, 0 },
     { "components", NULL, 0 },
     { "$schema", NULL, 0 }, { "$comment", NULL, 0 }, { "title", NULL, 0 },
     { "description", NULL, 0 }, { "default", NULL, 0 },
@@ -80,17 +80,6 @@ static const stoa_jschema_word_t  stoa_jschema_known[] = {
     { "writeOnly", NULL, 0 }, { "contentEncoding", NULL, 0 },
     { "contentMediaType", NULL, 0 }, { "discriminator", NULL, 0 },
     { "externalDocs", NULL, 0 }, { "xml", NULL, 0 },
-};
-
-static const struct {
-    const char  *name;
-    uint32_t     types;
-} stoa_jschema_types[] = {
-    { "null", 1 << STOA_JSON_NULL },
-    { "boolean", 1 << STOA_JSON_FALSE | 1 << STOA_JSON_TRUE },
-    { "number", 1 << STOA_JSON_NUMBER }, { "integer", STOA_JSCHEMA_INTEGER },
-    { "string", 1 << STOA_JSON_STRING }, { "array", 1 << STOA_JSON_ARRAY },
-    { "object", 1 << STOA_JSON_OBJECT },
 };
 
 
@@ -401,7 +390,7 @@ read_type(stoa_jschema_make_t *m, uint32_t node, size_t member,
          more = val->type == STOA_JSON_ARRAY
                 && stoa_json_next(&it, NULL, &item))
     {
-        for (i = 0; i < 7; i++) {
+        for (i = 0; i < STOA_JSCHEMA_TYPES; i++) {
             if (item.type == STOA_JSON_STRING
                 && stoa_json_eq(&item, stoa_jschema_types[i].name,
                                 strlen(stoa_jschema_types[i].name)))
@@ -411,7 +400,7 @@ read_type(stoa_jschema_make_t *m, uint32_t node, size_t member,
             }
         }
 
-        if (i == 7) {
+        if (i == STOA_JSCHEMA_TYPES) {
             return stoa_jschema_wrong(m, "must be null, boolean, number, "
                                       "integer, string, array or object");
         }
@@ -530,8 +519,10 @@ read_values(stoa_jschema_make_t *m, uint32_t node, size_t member,
 }
 
 
+/* Schemas by names; member 0: the names are not those of properties. */
+
 static stoa_rc_t
-read_properties(stoa_jschema_make_t *m, uint32_t node, size_t member,
+read_named(stoa_jschema_make_t *m, uint32_t node, size_t member,
     const stoa_json_val_t *val)
 {
     bool              more;
@@ -540,8 +531,6 @@ read_properties(stoa_jschema_make_t *m, uint32_t node, size_t member,
     stoa_rc_t         rc;
     stoa_json_val_t   key, v;
     stoa_json_iter_t  it;
-
-    (void) member;
 
     if (val->type != STOA_JSON_OBJECT) {
         return stoa_jschema_wrong(m, "must be an object");
@@ -556,7 +545,7 @@ read_properties(stoa_jschema_make_t *m, uint32_t node, size_t member,
 
         rc = stoa_jschema_node(m, &v, &index);
 
-        if (rc == STOA_OK) {
+        if (rc == STOA_OK && member) {
             rc = stoa_jschema_name(m, node, &key, index + 1, false);
         }
 
@@ -688,43 +677,6 @@ read_multiple(stoa_jschema_make_t *m, uint32_t node, size_t member,
     }
 
     stoa_jschema_at(m, node)->multiple = n;
-
-    return STOA_OK;
-}
-
-
-static stoa_rc_t
-read_defs(stoa_jschema_make_t *m, uint32_t node, size_t member,
-    const stoa_json_val_t *val)
-{
-    bool              more;
-    size_t            path;
-    uint32_t          index;
-    stoa_rc_t         rc;
-    stoa_json_val_t   key, v;
-    stoa_json_iter_t  it;
-
-    (void) node;
-    (void) member;
-
-    if (val->type != STOA_JSON_OBJECT) {
-        return stoa_jschema_wrong(m, "must be an object");
-    }
-
-    for (more = stoa_json_first(val, &it, &key, &v);
-         more;
-         more = stoa_json_next(&it, &key, &v))
-    {
-        path = stoa_jschema_enter(m, key.start + 1,
-                                  (size_t) (key.end - key.start) - 2);
-
-        rc = stoa_jschema_node(m, &v, &index);
-        if (rc != STOA_OK) {
-            return rc;
-        }
-
-        m->path_len = path;
-    }
 
     return STOA_OK;
 }

@@ -138,17 +138,6 @@ judge_type(stoa_jschema_run_t *j, const stoa_jschema_node_t *n,
     char                   text[128];
     stoa_jschema_number_t  num;
 
-    static const struct {
-        const char  *name;
-        uint32_t     type;
-    } names[] = {
-        { "null", 1 << STOA_JSON_NULL }, { "boolean", 1 << STOA_JSON_TRUE },
-        { "number", 1 << STOA_JSON_NUMBER },
-        { "integer", STOA_JSCHEMA_INTEGER },
-        { "string", 1 << STOA_JSON_STRING }, { "array", 1 << STOA_JSON_ARRAY },
-        { "object", 1 << STOA_JSON_OBJECT },
-    };
-
     if (n->types & 1U << val->type) {
         return true;
     }
@@ -172,11 +161,11 @@ judge_type(stoa_jschema_run_t *j, const stoa_jschema_node_t *n,
 
     len = 0;
 
-    for (i = 0; i < 7; i++) {
-        if (n->types & names[i].type) {
+    for (i = 0; i < STOA_JSCHEMA_TYPES; i++) {
+        if (n->types & stoa_jschema_types[i].types) {
             len += (size_t) snprintf(text + len, sizeof(text) - len, "%s%s",
                                      len ? " or " : "must be ",
-                                     names[i].name);
+                                     stoa_jschema_types[i].name);
         }
     }
 

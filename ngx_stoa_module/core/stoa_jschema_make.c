@@ -14,6 +14,15 @@
 static int stoa_jschema_told(const stoa_json_val_t *key);
 
 
+const stoa_jschema_type_t  stoa_jschema_types[STOA_JSCHEMA_TYPES] = {
+    { "null", 1 << STOA_JSON_NULL },
+    { "boolean", 1 << STOA_JSON_FALSE | 1 << STOA_JSON_TRUE },
+    { "number", 1 << STOA_JSON_NUMBER }, { "integer", STOA_JSCHEMA_INTEGER },
+    { "string", 1 << STOA_JSON_STRING }, { "array", 1 << STOA_JSON_ARRAY },
+    { "object", 1 << STOA_JSON_OBJECT },
+};
+
+
 /* A row of the node's names; one that another keyword has made is filled. */
 
 stoa_rc_t

@@ -13,6 +13,16 @@
 #define STOA_JSCHEMA_ALL      0x7f       /* a bit for each stoa_json_type_e  */
 
 
+typedef struct {
+    const char  *name;
+    uint32_t     types;                  /* bits                             */
+} stoa_jschema_type_t;
+
+#define STOA_JSCHEMA_TYPES  7
+
+extern const stoa_jschema_type_t  stoa_jschema_types[STOA_JSCHEMA_TYPES];
+
+
 /* Words of the block; what they are is said at each. */
 
 typedef struct { uint32_t at; uint32_t n; } stoa_jschema_list_t;

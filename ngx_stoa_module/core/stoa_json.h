@@ -110,6 +110,9 @@ bool stoa_json_eq(const stoa_json_val_t *string, const char *s, size_t len);
  * length.  UTF-8 out; U+0000 is possible in it. */
 size_t stoa_json_unescape(const stoa_json_val_t *string, char *dst);
 
+/* What the escape at *p in a checked string stands for; *p moves behind it. */
+uint32_t stoa_json_escaped(const char **p);
+
 /* STOA_DECLINED when it is no integer or does not fit. */
 stoa_rc_t stoa_json_int(const stoa_json_val_t *number, int64_t *out)
     STOA_MUST_CHECK;

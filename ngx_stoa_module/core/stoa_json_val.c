@@ -17,7 +17,7 @@ static const char *stoa_json_skip_string(const char *p, bool *escaped);
 static const char *stoa_json_skip_container(const char *p);
 static const char *stoa_json_skip_number(const char *p);
 static size_t stoa_json_decode(const char **pp, char *dst);
-static unsigned stoa_json_hex4(const char *p);
+static uint32_t stoa_json_hex4(const char *p);
 static const char *stoa_json_digits(const char *p, const char *end);
 
 
@@ -298,10 +298,8 @@ stoa_json_decode(const char **pp, char *dst)
 {
     char         c[4];
     size_t       n;
-    unsigned     u;
+    uint32_t     u;
     const char  *p;
-
-    static const char  from[] = "bfnrt", to[] = "\b\f\n\r\t";
 
     p = *pp;
 
@@ -314,21 +312,7 @@ stoa_json_decode(const char **pp, char *dst)
         return n;
     }
 
-    if (p[1] != 'u') {
-        p = strchr(from, p[1]);
-        dst[0] = p ? to[p - from] : (*pp)[1];
-        *pp += 2;
-
-        return 1;
-    }
-
-    u = stoa_json_hex4(p + 2);
-    *pp += 6;
-
-    if (u >= 0xd800 && u <= 0xdfff) {
-        u = 0x10000 + ((u - 0xd800) << 10) + (stoa_json_hex4(p + 8) - 0xdc00);
-        *pp += 6;
-    }
+    u = stoa_json_escaped(pp);
 
     if (u < 0x80) {
         dst[0] = (char) u;
@@ -347,10 +331,39 @@ stoa_json_decode(const char **pp, char *dst)
 }
 
 
-static unsigned
+uint32_t
+stoa_json_escaped(const char **pp)
+{
+    uint32_t     u;
+    const char  *p, *at;
+
+    static const char  from[] = "bfnrt", to[] = "\b\f\n\r\t";
+
+    p = *pp;
+
+    if (p[1] != 'u') {
+        at = strchr(from, p[1]);
+        *pp += 2;
+
+        return (unsigned char) (at ? to[at - from] : p[1]);
+    }
+
+    u = stoa_json_hex4(p + 2);
+    *pp += 6;
+
+    if (u >= 0xd800 && u <= 0xdfff) {
+        u = 0x10000 + ((u - 0xd800) << 10) + (stoa_json_hex4(p + 8) - 0xdc00);
+        *pp += 6;
+    }
+
+    return u;
+}
+
+
+static uint32_t
 stoa_json_hex4(const char *p)
 {
-    unsigned  i, c, v;
+    uint32_t  i, c, v;
 
     v = 0;
 
