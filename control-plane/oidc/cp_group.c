@@ -100,14 +100,13 @@ cp_group_find(cp_group_t *g, const char *path, const char **id,
 
     if (status == 404) {
         /* the group, and not the realm, or a proxy's page */
-        error = out && out->type == CP_JSON_OBJECT
-                ? cp_json_str(out, "error") : NULL;
+        error = cp_json_str(out, "error");
 
         return error && strncmp(error, "Realm", 5) != 0 ? CP_OK
                : cp_group_failed(g, path, "no answer of the realm's");
     }
 
-    *id = out && out->type == CP_JSON_OBJECT ? cp_json_str(out, "id") : NULL;
+    *id = cp_json_str(out, "id");
 
     if (*id == NULL) {
         return cp_group_failed(g, path, "the answer is no group");
@@ -189,20 +188,22 @@ cp_group_admins(cp_group_t *g)
 static cp_rc_t
 cp_group_open(cp_group_t *g, cp_op_t *op, const char *id, const char *name)
 {
-    long              status;
     char              secret[1024];
     cp_json_t        *out;
-    const char       *error, *token;
-    cp_oidc_ask_t     ask;
+    const char       *error;
     const cp_conf_t  *conf = &op->app->conf;
 
     memset(g, 0, sizeof(cp_group_t));
-    memset(&ask, 0, sizeof(ask));
     g->op = op;
     g->tenant = id;
     g->path = cp_arena_printf(op->arena, "%s/%s", conf->keycloak_groups_path,
                               name);
     g->base = cp_owner_base(op->app, op->arena);
+
+    if (g->base == NULL) {
+        return cp_group_failed(g, "realm", "the issuer is none of Keycloak's:"
+                               " keycloak_admin_url is needed");
+    }
 
     if (cp_oidc_file(conf->keycloak_groups_secret_file, secret,
                      sizeof(secret)) == NULL)
@@ -211,30 +212,17 @@ cp_group_open(cp_group_t *g, cp_op_t *op, const char *id, const char *name)
                                "holds no secret");
     }
 
-    ask.app = op->app;
-    ask.arena = op->arena;
-    ask.url = cp_oidc_endpoint(op->app, op->arena, "token_endpoint");
-    ask.form = cp_oidc_form(op->arena, (const char *const []) {
-        "grant_type", "client_credentials", "client_id",
-        conf->keycloak_groups_client_id, "client_secret", secret, NULL });
-    ask.timeout_ms = CP_GROUP_TIMEOUT_MS;
-    ask.max = CP_OIDC_BODY_MAX;
+    error = cp_oidc_account(op->app, op->arena,
+                            conf->keycloak_groups_client_id, secret,
+                            CP_GROUP_TIMEOUT_MS, &out);
 
-    error = ask.url && ask.form && g->base && g->path
-            ? cp_oidc_ask(&ask, &status, &out)
-            : "the provider has not answered yet";
-
-    if (error) {
-        return cp_group_failed(g, "token", error);
+    if (error == NULL) {
+        g->bearer = cp_arena_printf(op->arena, "Bearer %s",
+                                    cp_json_str(out, "access_token"));
+        error = g->bearer && g->path ? NULL : "out of memory";
     }
 
-    token = status == 200 && out ? cp_json_str(out, "access_token") : NULL;
-    g->bearer = token ? cp_arena_printf(op->arena, "Bearer %s", token)
-                      : NULL;
-
-    return g->bearer ? CP_OK
-           : cp_group_failed(g, "token", cp_arena_printf(op->arena,
-                                             "HTTP status %ld", status));
+    return error ? cp_group_failed(g, "token", error) : CP_OK;
 }
 
 

@@ -103,6 +103,10 @@ const char *cp_oidc_home(const cp_grant_t *grants);
  * name, value ..., NULL.  "unauthorized": the code or token is not good. */
 cp_rc_t cp_oidc_exchange(cp_op_t *op, const char *const *pairs,
     cp_json_t **out) CP_MUST_CHECK;
+/* An answer with the access token of a client's service account.  NULL: it is
+ * there; else why not. */
+const char *cp_oidc_account(cp_app_t *app, cp_arena_t *a, const char *client,
+    const char *secret, int64_t timeout_ms, cp_json_t **out);
 cp_rc_t cp_oidc_client_init(cp_app_t *app, cp_err_t *err) CP_MUST_CHECK;
 /* The first line of a file; NULL: none. */
 const char *cp_oidc_file(const char *path, char *text, size_t size);

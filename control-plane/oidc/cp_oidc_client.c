@@ -311,7 +311,7 @@ cp_oidc_exchange_do(cp_op_t *op, const char *const *pairs, cp_json_t **out)
         return CP_OK;
     }
 
-    said = *out ? cp_json_str(*out, "error") : NULL;
+    said = cp_json_str(*out, "error");
     cp_log(CP_LOG_WARN, "oidc", "token endpoint: HTTP status %ld %.64s",
            status, said ? said : "");
 
@@ -342,6 +342,46 @@ cp_oidc_exchange(cp_op_t *op, const char *const *pairs, cp_json_t **out)
     (void) atomic_fetch_sub(&cp_oidc_exchanges, 1);
 
     return rc;
+}
+
+
+const char *
+cp_oidc_account(cp_app_t *app, cp_arena_t *a, const char *client,
+    const char *secret, int64_t timeout_ms, cp_json_t **out)
+{
+    long            status;
+    const char     *error;
+    cp_oidc_ask_t   ask;
+
+    memset(&ask, 0, sizeof(ask));
+    ask.app = app;
+    ask.arena = a;
+    ask.url = cp_oidc_endpoint(app, a, "token_endpoint");
+    ask.form = cp_oidc_form(a, (const char *const []) {
+        "grant_type", "client_credentials", "client_id", client,
+        "client_secret", secret, NULL });
+    ask.timeout_ms = timeout_ms;
+    ask.max = CP_OIDC_BODY_MAX;
+
+    if (ask.url == NULL || ask.form == NULL) {
+        return "the provider has not answered yet";
+    }
+
+    error = cp_oidc_ask(&ask, &status, out);
+
+    if (error) {
+        return error;
+    }
+
+    if (status == 200 && cp_json_str(*out, "access_token")) {
+        return NULL;
+    }
+
+    error = cp_json_str(*out, "error");
+    error = cp_arena_printf(a, "no token for %s: HTTP status %ld %.64s",
+                            client, status, error ? error : "");
+
+    return error ? error : "out of memory";
 }
 
 

@@ -180,15 +180,10 @@ cp_owner_self(cp_arena_t *a, const char *token)
 static const char *
 cp_owner_token(cp_look_t *look)
 {
-    long              status;
     char              secret[1024];
     cp_json_t        *out;
     const char       *error, *token;
-    cp_oidc_ask_t     ask;
     const cp_conf_t  *conf = &look->app->conf;
-    const char       *pairs[] = { "grant_type", "client_credentials",
-                                  "client_id", conf->keycloak_client_id,
-                                  "client_secret", secret, NULL };
 
     if (cp_time_mono_ms() < cp_owner.token_until) {
         return NULL;
@@ -200,33 +195,16 @@ cp_owner_token(cp_look_t *look)
         return "keycloak_secret_file holds no secret";
     }
 
-    memset(&ask, 0, sizeof(ask));
-    ask.app = look->app;
-    ask.arena = look->arena;
-    ask.url = cp_oidc_endpoint(look->app, look->arena, "token_endpoint");
-    ask.form = cp_oidc_form(look->arena, pairs);
-    ask.timeout_ms = CP_OIDC_TIMEOUT_MS;
-    ask.max = CP_OIDC_BODY_MAX;
-
-    if (ask.url == NULL || ask.form == NULL) {
-        return "the provider has not answered yet";
-    }
-
-    error = cp_oidc_ask(&ask, &status, &out);
-
+    error = cp_oidc_account(look->app, look->arena, conf->keycloak_client_id,
+                            secret, CP_OIDC_TIMEOUT_MS, &out);
     if (error) {
         return error;
     }
 
-    token = status == 200 ? cp_json_str(out, "access_token") : NULL;
+    token = cp_json_str(out, "access_token");
 
-    if (token == NULL || strlen(token) > STOA_JWT_MAX
-        || !cp_owner_self(look->arena, token))
-    {
-        return cp_arena_printf(look->arena, "no token for %s: HTTP status "
-                               "%ld %s", conf->keycloak_client_id, status,
-                               out && cp_json_str(out, "error")
-                               ? cp_json_str(out, "error") : "");
+    if (strlen(token) > STOA_JWT_MAX || !cp_owner_self(look->arena, token)) {
+        return "the service account's token does not say whose it is";
     }
 
     (void) snprintf(cp_owner.bearer, sizeof(cp_owner.bearer), "Bearer %s",
