@@ -153,18 +153,16 @@ $(OBJS)/ngx_stoa_module/ngx_http_stoa_module_modules.o: $(OBJS)/config.mk
 	$(Q)$(CC_MODULE) -fvisibility=default -c -o $@ \
 		$(NGINX_BUILD)/objs/ngx_http_stoa_module_modules.c
 
-# the migrations are compiled in
+# the migrations and the script are compiled in
 $(OBJS)/control-plane/store/cp_migrate.o: \
 	$(wildcard control-plane/migrations/*.sql)
+$(OBJS)/ngx_stoa_module/limit/ngx_http_stoa_lease_ask.o: \
+	ngx_stoa_module/limit/stoa_lease.lua
 
 $(OBJS)/control-plane/%.o: control-plane/%.c $(OBJS)/config.mk
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
 	$(Q)$(CC_CONTROL) $(WARN_MORE) -c -o $@ $<
-
-# it holds the migrations
-$(OBJS)/control-plane/store/cp_migrate.o: \
-	$(wildcard control-plane/migrations/*.sql)
 
 
 # Linking.  A list of objects that changed (a file was removed) links again.
