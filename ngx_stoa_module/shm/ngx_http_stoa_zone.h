@@ -83,6 +83,32 @@ typedef enum {
      | (uint64_t) (probes) << 45 | (uint64_t) (until))
 
 
+/* A word that counts calls of a window of time, and some of them: 24 bits of
+ * its number, 20 of each. */
+
+#define ngx_http_stoa_window_number(now, ms)                                  \
+    ((uint64_t) (now) / (ms) & 0xffffff)
+#define ngx_http_stoa_window_word(number, calls, some)                        \
+    ((number) << 40 | (calls) << 20 | (some))
+
+/* Of another window nothing counts; when it is full, half of it. */
+
+static ngx_inline void
+ngx_http_stoa_window_read(uint64_t word, uint64_t number, uint64_t *calls,
+    uint64_t *some)
+{
+    const uint64_t  full = (1 << 20) - 1;
+
+    *calls = word >> 40 == number ? (word >> 20) & full : 0;
+    *some = word >> 40 == number ? word & full : 0;
+
+    if (*calls == full) {
+        *calls /= 2;
+        *some /= 2;
+    }
+}
+
+
 /* One address of an api's target, as all workers see it. */
 
 typedef enum {

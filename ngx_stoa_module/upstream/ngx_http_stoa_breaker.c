@@ -15,7 +15,6 @@
 
 
 #define NGX_HTTP_STOA_BREAKER_LEVELS  16
-#define NGX_HTTP_STOA_BREAKER_COUNT   ((1 << 20) - 1)
 
 
 /* What became of a call. */
@@ -232,16 +231,11 @@ static ngx_uint_t
 ngx_http_stoa_breaker_counted(ngx_http_stoa_api_t *api,
     ngx_http_stoa_place_t *place, ngx_http_stoa_breaker_call_e call)
 {
-    uint64_t                   word, next, number, calls, failed, row, now;
+    uint64_t                   word, next, number, calls, failed, row;
     const stoa_rec_breaker_t  *b;
 
     b = api->breaker;
-    now = (uint64_t) ngx_http_stoa_now_ms();
-    number = (now / b->window_ms) & 0xffffff;
-
-    if (place->used_ms + NGX_HTTP_STOA_PLACE_KEPT / 10 < now) {
-        ngx_http_stoa_store(&place->used_ms, now);
-    }
+    number = ngx_http_stoa_window_number(ngx_http_stoa_now_ms(), b->window_ms);
 
     row = 0;
 
@@ -255,22 +249,11 @@ ngx_http_stoa_breaker_counted(ngx_http_stoa_api_t *api,
     word = ngx_http_stoa_load(&place->breaker_window);
 
     do {
-        calls = (word >> 20) & NGX_HTTP_STOA_BREAKER_COUNT;
-        failed = word & NGX_HTTP_STOA_BREAKER_COUNT;
-
-        if (word >> 40 != number) {
-            calls = 0;
-            failed = 0;
-        }
-
-        if (calls == NGX_HTTP_STOA_BREAKER_COUNT) {
-            calls /= 2;
-            failed /= 2;
-        }
+        ngx_http_stoa_window_read(word, number, &calls, &failed);
 
         calls++;
         failed += call == CALL_FAILED;
-        next = number << 40 | calls << 20 | failed;
+        next = ngx_http_stoa_window_word(number, calls, failed);
 
     } while (!ngx_http_stoa_cas(&place->breaker_window, &word, next));
 

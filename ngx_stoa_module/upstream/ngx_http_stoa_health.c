@@ -378,7 +378,5 @@ ngx_http_stoa_health_due(ngx_http_stoa_place_t *place,
         next = now + (uint64_t) ngx_random() % health->interval_ms % 500;
     }
 
-    ngx_http_stoa_store(&place->used_ms, now);
-
     return ngx_http_stoa_cas(&place->health_due_ms, &due, next) && due != 0;
 }

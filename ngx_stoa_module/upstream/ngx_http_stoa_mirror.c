@@ -237,9 +237,7 @@ ngx_http_stoa_mirror_named(ngx_http_stoa_api_t *api, ngx_table_elt_t *h)
     const stoa_ref_t  *ref;
 
     for (kept = ngx_http_stoa_mirror_kept; kept->len; kept++) {
-        if (h->key.len == kept->len
-            && ngx_strncasecmp(h->key.data, kept->data, kept->len) == 0)
-        {
+        if (ngx_http_stoa_header_equal(h, (char *) kept->data, kept->len)) {
             return 1;
         }
     }
@@ -249,9 +247,7 @@ ngx_http_stoa_mirror_named(ngx_http_stoa_api_t *api, ngx_table_elt_t *h)
     for (i = 0; i < api->mirror->headers.n; i++) {
         s = stoa_rec_str(api->rec, ref[i]);
 
-        if (h->key.len == s.len
-            && ngx_strncasecmp(h->key.data, (u_char *) s.data, s.len) == 0)
-        {
+        if (ngx_http_stoa_header_equal(h, s.data, s.len)) {
             return 1;
         }
     }

@@ -15,7 +15,6 @@
 
 
 #define NGX_HTTP_STOA_RETRY_WINDOW  10000
-#define NGX_HTTP_STOA_RETRY_COUNT   ((1 << 20) - 1)
 
 #define NGX_HTTP_STOA_RETRY_ONCE                                              \
     (NGX_HTTP_POST|NGX_HTTP_LOCK|NGX_HTTP_PATCH)
@@ -224,7 +223,7 @@ ngx_http_stoa_retry_may(ngx_http_request_t *r, ngx_http_stoa_peer_t *peer,
 static ngx_uint_t
 ngx_http_stoa_retry_count(ngx_http_stoa_api_t *api, ngx_uint_t retry)
 {
-    uint64_t                now, word, next, number, calls, retries;
+    uint64_t                word, next, number, calls, retries;
     ngx_http_stoa_place_t  *place;
 
     place = ngx_http_stoa_target_own(api);
@@ -233,28 +232,13 @@ ngx_http_stoa_retry_count(ngx_http_stoa_api_t *api, ngx_uint_t retry)
         return 0;
     }
 
-    now = (uint64_t) ngx_http_stoa_now_ms();
-    number = (now / NGX_HTTP_STOA_RETRY_WINDOW) & 0xffffff;
-
-    if (place->used_ms + NGX_HTTP_STOA_PLACE_KEPT / 10 < now) {
-        ngx_http_stoa_store(&place->used_ms, now);
-    }
+    number = ngx_http_stoa_window_number(ngx_http_stoa_now_ms(),
+                                         NGX_HTTP_STOA_RETRY_WINDOW);
 
     word = ngx_http_stoa_load(&place->budget);
 
     do {
-        calls = (word >> 20) & NGX_HTTP_STOA_RETRY_COUNT;
-        retries = word & NGX_HTTP_STOA_RETRY_COUNT;
-
-        if (word >> 40 != number) {
-            calls = 0;
-            retries = 0;
-        }
-
-        if (calls == NGX_HTTP_STOA_RETRY_COUNT) {
-            calls /= 2;
-            retries /= 2;
-        }
+        ngx_http_stoa_window_read(word, number, &calls, &retries);
 
         if (retry && (retries + 1) * 100
                      > calls * api->retry->budget_percent
@@ -263,7 +247,8 @@ ngx_http_stoa_retry_count(ngx_http_stoa_api_t *api, ngx_uint_t retry)
             return 0;
         }
 
-        next = number << 40 | (calls + !retry) << 20 | (retries + retry);
+        next = ngx_http_stoa_window_word(number, calls + !retry,
+                                         retries + retry);
 
     } while (!ngx_http_stoa_cas(&place->budget, &word, next));
 

@@ -11,7 +11,6 @@
 
 #include "ngx_http_stoa_balance.h"
 #include "ngx_http_stoa_header.h"
-#include "ngx_http_stoa_time.h"
 #include "core/stoa_jose.h"
 #include "core/stoa_key.h"
 
@@ -194,9 +193,7 @@ ngx_http_stoa_split_header(ngx_http_request_t *r, stoa_str_t *name,
     for (h = ngx_http_stoa_header_first(&w, &r->headers_in.headers.part); h;
          h = ngx_http_stoa_header_next(&w))
     {
-        if (h->key.len == name->len
-            && ngx_strncasecmp(h->key.data, (u_char *) name->data, name->len)
-               == 0
+        if (ngx_http_stoa_header_equal(h, name->data, name->len)
             && (value->len == 0
                 || (h->value.len == value->len
                     && ngx_memcmp(h->value.data, value->data, value->len)
@@ -383,19 +380,12 @@ ngx_http_stoa_split_answer(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 void
 ngx_http_stoa_split_count(ngx_http_stoa_ctx_t *ctx, ngx_uint_t status)
 {
-    uint64_t                now;
     ngx_http_stoa_place_t  *place;
 
     place = ngx_http_stoa_target_group(ctx->call.api, ctx->call.group);
 
     if (place == NULL || status < 100 || status > 599) {
         return;
-    }
-
-    now = (uint64_t) ngx_http_stoa_now_ms();
-
-    if (place->used_ms + NGX_HTTP_STOA_PLACE_KEPT / 10 < now) {
-        ngx_http_stoa_store(&place->used_ms, now);
     }
 
     ngx_http_stoa_add(&place->class[status / 100 - 1], 1);

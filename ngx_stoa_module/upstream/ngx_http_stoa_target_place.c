@@ -6,6 +6,7 @@
  */
 
 #include "ngx_http_stoa_balance.h"
+#include "ngx_http_stoa_time.h"
 #include "core/stoa_key.h"
 
 
@@ -80,16 +81,25 @@ ngx_http_stoa_target_tag(ngx_http_stoa_api_t *api, ngx_str_t *name)
 }
 
 
+/* Looked for is used, whatever for: nobody else gets it meanwhile. */
+
 static ngx_http_stoa_place_t *
 ngx_http_stoa_target_find(ngx_http_stoa_api_t *api,
     ngx_http_stoa_addr_t *addr, ngx_http_stoa_place_e kind)
 {
+    uint64_t                    now;
     ngx_http_stoa_place_t      *place;
     ngx_http_stoa_main_conf_t  *mcf;
 
     place = addr->place;
 
     if (place && ngx_http_stoa_load(&place->tag) == addr->tag) {
+        now = (uint64_t) ngx_http_stoa_now_ms();
+
+        if (place->used_ms + NGX_HTTP_STOA_PLACE_KEPT / 10 < now) {
+            ngx_http_stoa_store(&place->used_ms, now);
+        }
+
         return place;
     }
 
