@@ -436,9 +436,12 @@ is($lives->(), '', 'ends all of his');
 # The proof of who we are: a secret in the body, keys of each kind
 
 my $console = $kc->must(GET => '/clients?clientId=stoa-console')->{json}[0];
-again('--oidc-client-auth=post');
+again('--oidc-client-auth=post', '--public-url=' . $t->control_url . '//');
 $b = browser();
-is(in('dave', $b)->{status}, 303, 'the secret in the body');
+is(in('dave', $b)->{status}, 303,
+   'the secret in the body; back to an address that ends with slashes');
+is(arg($b->page(POST => "$ID/logout")->{json}{location},
+       'post_logout_redirect_uri'), $t->control_url . '/', 'and home');
 for my $alg (qw(RS256 ES256 ES384 ES512 EdDSA)) {
     my $key = token_key($t, "key-$alg", $alg);
     $kc->must(PUT => "/clients/$console->{id}", { %$console,

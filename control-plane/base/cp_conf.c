@@ -641,6 +641,25 @@ cp_conf_together(const cp_conf_t *conf, cp_err_t *err)
 }
 
 
+/* Paths are put behind it. */
+static cp_rc_t
+cp_conf_bare(cp_arena_t *a, cp_conf_t *conf, cp_err_t *err)
+{
+    size_t  len;
+
+    len = strlen(conf->public_url);
+
+    while (len && conf->public_url[len - 1] == '/') {
+        len--;
+    }
+
+    conf->public_url = cp_arena_strndup(a, conf->public_url, len);
+
+    return conf->public_url ? CP_OK : cp_err_set(err, "internal",
+                                                 "no memory");
+}
+
+
 cp_rc_t
 cp_conf_load(cp_arena_t *a, int argc, char **argv, cp_conf_t *conf,
     cp_conf_do_e *what, cp_err_t *err)
@@ -679,5 +698,13 @@ cp_conf_load(cp_arena_t *a, int argc, char **argv, cp_conf_t *conf,
         rc = cp_conf_flag(&rd, argc, argv, &i);
     }
 
-    return (rc == CP_OK) ? cp_conf_together(conf, err) : rc;
+    if (rc == CP_OK) {
+        rc = cp_conf_together(conf, err);
+    }
+
+    if (rc == CP_OK && cp_text_ends(conf->public_url, "/")) {
+        rc = cp_conf_bare(a, conf, err);
+    }
+
+    return rc;
 }

@@ -39,7 +39,7 @@ typedef struct {
     const char  *admin_token_file;     /* first platform-admin token        */
     const char  *admin_user;           /* name of the first person; "" none */
     const char  *admin_password_file;  /* "" his password is printed        */
-    const char  *public_url;           /* "" unknown                        */
+    const char  *public_url;           /* "" unknown; ends without a slash  */
     int64_t      session_idle_s;
     int64_t      session_max_s;
     bool         insecure_cookies;

@@ -52,18 +52,10 @@ static cp_rc_t cp_invite_new(cp_op_t *op, cp_tx_t *tx, const cp_rows_t *rows,
 static const char *
 cp_invite_link(cp_op_t *op, const char *token)
 {
-    size_t       len;
-    const char  *url;
+    const char  *url = op->app->conf.public_url;
 
-    url = op->app->conf.public_url;
-    len = strlen(url);
-
-    while (len && url[len - 1] == '/') {
-        len--;
-    }
-
-    return len ? cp_arena_printf(op->arena, "%.*s/invitation#%s", (int) len,
-                                 url, token) : NULL;
+    return url[0] ? cp_arena_printf(op->arena, "%s/invitation#%s", url, token)
+                  : NULL;
 }
 
 

@@ -102,13 +102,8 @@ cp_oidc_local(const char *to)
 static const char *
 cp_oidc_redirect(cp_op_t *op)
 {
-    size_t       n;
-    const char  *url = op->app->conf.public_url;
-
-    n = strlen(url);
-
-    return cp_arena_printf(op->arena, "%.*s" CP_OIDC_BACK,
-                           (int) (n && url[n - 1] == '/' ? n - 1 : n), url);
+    return cp_arena_printf(op->arena, "%s" CP_OIDC_BACK,
+                           op->app->conf.public_url);
 }
 
 

@@ -126,8 +126,7 @@ cp_oidc_leave(cp_op_t *op, const char **location)
                              cp_cell(&rows, 0, 0));
     form = cp_oidc_form(op->arena, (const char *const []) {
         "client_id", conf->oidc_client_id, "post_logout_redirect_uri",
-        cp_arena_printf(op->arena, "%s%s", conf->public_url,
-                        cp_text_ends(conf->public_url, "/") ? "" : "/"),
+        cp_arena_printf(op->arena, "%s/", conf->public_url),
         "id_token_hint", kept ? cp_json_str(kept, "id_token") : NULL, NULL });
     *location = cp_arena_printf(op->arena, "%s%c%s", url,
                                 strchr(url, '?') ? '&' : '?', form);
