@@ -301,8 +301,15 @@ ngx_http_stoa_ctx_harmless(ngx_str_t *id)
 ngx_int_t
 ngx_http_stoa_ctx_text(ngx_http_request_t *r, stoa_buf_t *b, ngx_str_t *text)
 {
+    return ngx_http_stoa_text(r->pool, b, text);
+}
+
+
+ngx_int_t
+ngx_http_stoa_text(ngx_pool_t *pool, stoa_buf_t *b, ngx_str_t *text)
+{
     text->len = b->len;
-    text->data = b->rc == STOA_OK ? ngx_pnalloc(r->pool, b->len) : NULL;
+    text->data = b->rc == STOA_OK ? ngx_pnalloc(pool, b->len) : NULL;
 
     if (text->data) {
         ngx_memcpy(text->data, b->data, b->len);

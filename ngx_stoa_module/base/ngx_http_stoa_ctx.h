@@ -295,9 +295,11 @@ void ngx_http_stoa_ctx_wake(ngx_http_request_t *r);
  * the request.  NGX_AGAIN, or NGX_ERROR. */
 ngx_int_t ngx_http_stoa_ctx_suspend(ngx_http_request_t *r);
 
-/* What a growing buffer holds, in r->pool; the buffer is freed.  NGX_ERROR: it
- * was too much. */
+/* What a growing buffer holds, in r->pool or another one; the buffer is freed.
+ * NGX_ERROR: it was too much. */
 ngx_int_t ngx_http_stoa_ctx_text(ngx_http_request_t *r, stoa_buf_t *b,
+    ngx_str_t *text);
+ngx_int_t ngx_http_stoa_text(ngx_pool_t *pool, stoa_buf_t *b,
     ngx_str_t *text);
 
 

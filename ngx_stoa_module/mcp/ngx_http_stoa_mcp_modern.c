@@ -248,7 +248,6 @@ static ngx_int_t
 ngx_http_stoa_mcp_modern_body(ngx_http_stoa_mcp_modern_t *b,
     const ngx_str_t *id, ngx_pool_t *pool, ngx_str_t *body)
 {
-    ngx_int_t        rc;
     stoa_buf_t       out;
     stoa_jsonrpc_t  *msg;
 
@@ -268,18 +267,7 @@ ngx_http_stoa_mcp_modern_body(ngx_http_stoa_mcp_modern_t *b,
     ngx_http_stoa_mcp_modern_rest(&msg->params, &out);
     stoa_buf_addz(&out, "}}");
 
-    body->len = out.len;
-    body->data = out.rc == STOA_OK ? ngx_pnalloc(pool, out.len) : NULL;
-    rc = NGX_ERROR;
-
-    if (body->data) {
-        ngx_memcpy(body->data, out.data, out.len);
-        rc = NGX_OK;
-    }
-
-    stoa_buf_free(&out);
-
-    return rc;
+    return ngx_http_stoa_text(pool, &out, body);
 }
 
 

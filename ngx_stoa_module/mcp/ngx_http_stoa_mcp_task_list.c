@@ -340,18 +340,10 @@ ngx_http_stoa_mcp_tasks_ask(ngx_http_stoa_mcp_tasks_t *l)
     stoa_buf_add(&b, l->cursor.data ? l->cursor.data : "", l->cursor.len);
     stoa_buf_addz(&b, "}}");
 
-    ask->fetch->body.len = b.len;
-    ask->fetch->body.data = b.rc == STOA_OK ? ngx_pnalloc(ask->pool, b.len)
-                                            : NULL;
-
-    if (ask->fetch->body.data == NULL) {
-        stoa_buf_free(&b);
+    if (ngx_http_stoa_text(ask->pool, &b, &ask->fetch->body) != NGX_OK) {
         ngx_http_stoa_mcp_ask_cancel(ask);
         return NGX_ERROR;
     }
-
-    ngx_memcpy(ask->fetch->body.data, b.data, b.len);
-    stoa_buf_free(&b);
 
     ask->fetch->deadline = ngx_current_msec + NGX_HTTP_STOA_MCP_TASKS_ONE;
     ask->fetch->idempotent = 1;

@@ -444,17 +444,10 @@ ngx_http_stoa_mcp_visit_ask(ngx_http_stoa_mcp_visit_t *v,
     stoa_buf_add_json(&b, uri->data, uri->len);
     stoa_buf_addz(&b, "}}");
 
-    ask->fetch->body.data = b.rc == STOA_OK ? ngx_pnalloc(ask->pool, b.len)
-                                            : NULL;
-    if (ask->fetch->body.data == NULL) {
-        stoa_buf_free(&b);
+    if (ngx_http_stoa_text(ask->pool, &b, &ask->fetch->body) != NGX_OK) {
         ngx_http_stoa_mcp_ask_cancel(ask);
         return NGX_ERROR;
     }
-
-    ngx_memcpy(ask->fetch->body.data, b.data, b.len);
-    ask->fetch->body.len = b.len;
-    stoa_buf_free(&b);
 
     ask->fetch->headers = src->headers;
     ask->fetch->subject = src->subject;
