@@ -19,7 +19,7 @@ _Static_assert(sizeof(ngx_http_stoa_pools_t) <= POOL_OFF, "the head fits");
 
 
 static uint64_t ngx_http_stoa_pool_size(uint64_t sets);
-static ngx_uint_t ngx_http_stoa_pool_fits(ngx_fd_t fd, uint64_t sets);
+static ngx_uint_t ngx_http_stoa_pool_fits(ngx_fd_t fd, uint64_t size);
 static void ngx_http_stoa_pool_boot(char *boot);
 static void ngx_http_stoa_pool_void(ngx_http_stoa_pools_t *head);
 static ngx_http_stoa_pool_t *ngx_http_stoa_pool_claim(uint64_t tag,
@@ -67,7 +67,7 @@ ngx_http_stoa_pool_create(ngx_http_stoa_main_conf_t *mcf)
     fd = open(path, O_RDWR|O_CLOEXEC|O_NOFOLLOW);
 
     if (fd != -1) {
-        fits = ngx_http_stoa_pool_fits(fd, sets);
+        fits = ngx_http_stoa_pool_fits(fd, ngx_http_stoa_pool_size(sets));
         (void) close(fd);
 
         if (fits) {
@@ -98,17 +98,17 @@ ngx_http_stoa_pool_create(ngx_http_stoa_main_conf_t *mcf)
 }
 
 
-/* sets 0: any. */
+/* size 0: any. */
 
 static ngx_uint_t
-ngx_http_stoa_pool_fits(ngx_fd_t fd, uint64_t sets)
+ngx_http_stoa_pool_fits(ngx_fd_t fd, uint64_t size)
 {
     struct stat  st;
     uint64_t     h[3];
 
     return fstat(fd, &st) == 0
            && pread(fd, h, sizeof(h), 0) == (ssize_t) sizeof(h)
-           && h[0] == POOL_MAGIC && (sets == 0 || h[2] == sets)
+           && h[0] == POOL_MAGIC && (size == 0 || h[1] == size)
            && h[1] == ngx_http_stoa_pool_size(h[2])
            && h[1] == (uint64_t) st.st_size;
 }
@@ -135,32 +135,10 @@ ngx_http_stoa_pool_boot(char *boot)
 ngx_int_t
 ngx_http_stoa_pool_open(ngx_http_stoa_main_conf_t *mcf, ngx_cycle_t *cycle)
 {
-    void         *p;
-    char         *path;
-    ngx_fd_t      fd;
-    struct stat   st;
+    void  *p;
 
-    path = ngx_http_stoa_file_path(mcf, cycle->pool, "leases");
-    if (path == NULL) {
-        return NGX_ERROR;
-    }
-
-    p = MAP_FAILED;
-    fd = open(path, O_RDWR|O_CLOEXEC);
-
-    if (fd != -1) {
-
-        if (fstat(fd, &st) == 0 && ngx_http_stoa_pool_fits(fd, 0)) {
-            p = mmap(NULL, (size_t) st.st_size, PROT_READ|PROT_WRITE,
-                     MAP_SHARED, fd, 0);
-        }
-
-        (void) close(fd);
-    }
-
-    if (p == MAP_FAILED) {
-        ngx_log_error(NGX_LOG_EMERG, cycle->log, ngx_errno,
-                      "cannot map \"%s\"", path);
+    p = ngx_http_stoa_file_map(mcf, cycle, "leases", ngx_http_stoa_pool_fits);
+    if (p == NULL) {
         return NGX_ERROR;
     }
 

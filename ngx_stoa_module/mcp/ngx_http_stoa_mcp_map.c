@@ -74,13 +74,15 @@ ngx_http_stoa_mcp_map_layout(ngx_http_stoa_mcp_map_t *m, uint64_t size)
 }
 
 
+/* size 0: any. */
+
 static ngx_uint_t
-ngx_http_stoa_mcp_map_fits(ngx_fd_t fd)
+ngx_http_stoa_mcp_map_fits(ngx_fd_t fd, uint64_t size)
 {
     struct stat              st;
     ngx_http_stoa_mcp_map_t  m, should;
 
-    if (fstat(fd, &st) == -1
+    if (fstat(fd, &st) == -1 || (size && (uint64_t) st.st_size != size)
         || pread(fd, &m, sizeof(m), 0) != (ssize_t) sizeof(m))
     {
         return 0;
@@ -102,7 +104,6 @@ ngx_http_stoa_mcp_map_create(ngx_http_stoa_main_conf_t *mcf)
     uint64_t                  size;
     ngx_fd_t                  fd;
     ngx_uint_t                fits;
-    struct stat               st;
     ngx_cycle_t              *cycle;
     ngx_core_conf_t          *ccf;
     ngx_http_stoa_mcp_map_t   m;
@@ -119,8 +120,7 @@ ngx_http_stoa_mcp_map_create(ngx_http_stoa_main_conf_t *mcf)
     fd = open(path, O_RDWR|O_CLOEXEC|O_NOFOLLOW);
 
     if (fd != -1) {
-        fits = fstat(fd, &st) == 0 && (uint64_t) st.st_size == size
-               && ngx_http_stoa_mcp_map_fits(fd);
+        fits = ngx_http_stoa_mcp_map_fits(fd, size);
         (void) close(fd);
 
         if (fits) {
@@ -147,32 +147,11 @@ ngx_int_t
 ngx_http_stoa_mcp_map_open(ngx_http_stoa_main_conf_t *mcf,
     ngx_cycle_t *cycle)
 {
-    void         *p;
-    char         *path;
-    ngx_fd_t      fd;
-    struct stat   st;
+    void  *p;
 
-    path = ngx_http_stoa_file_path(mcf, cycle->pool, "sessions");
-    if (path == NULL) {
-        return NGX_ERROR;
-    }
-
-    p = MAP_FAILED;
-    fd = open(path, O_RDWR|O_CLOEXEC);
-
-    if (fd != -1) {
-
-        if (fstat(fd, &st) == 0 && ngx_http_stoa_mcp_map_fits(fd)) {
-            p = mmap(NULL, (size_t) st.st_size, PROT_READ|PROT_WRITE,
-                     MAP_SHARED, fd, 0);
-        }
-
-        (void) close(fd);
-    }
-
-    if (p == MAP_FAILED) {
-        ngx_log_error(NGX_LOG_EMERG, cycle->log, ngx_errno,
-                      "cannot map \"%s\"", path);
+    p = ngx_http_stoa_file_map(mcf, cycle, "sessions",
+                               ngx_http_stoa_mcp_map_fits);
+    if (p == NULL) {
         return NGX_ERROR;
     }
 

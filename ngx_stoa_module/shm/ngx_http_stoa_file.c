@@ -1,8 +1,10 @@
 /*
- * Making files that are mapped.
+ * Making files that are mapped, and mapping them.
  */
 
 #include "ngx_http_stoa_file.h"
+
+#include <sys/mman.h>
 
 
 char *
@@ -72,4 +74,41 @@ failed:
     (void) unlink(tmp);
 
     return NGX_ERROR;
+}
+
+
+void *
+ngx_http_stoa_file_map(ngx_http_stoa_main_conf_t *mcf, ngx_cycle_t *cycle,
+    const char *name, ngx_uint_t (*fits)(ngx_fd_t fd, uint64_t size))
+{
+    void         *p;
+    char         *path;
+    ngx_fd_t      fd;
+    struct stat   st;
+
+    path = ngx_http_stoa_file_path(mcf, cycle->pool, name);
+    if (path == NULL) {
+        return NULL;
+    }
+
+    p = MAP_FAILED;
+    fd = open(path, O_RDWR|O_CLOEXEC);
+
+    if (fd != -1) {
+
+        if (fstat(fd, &st) == 0 && fits(fd, 0)) {
+            p = mmap(NULL, (size_t) st.st_size, PROT_READ|PROT_WRITE,
+                     MAP_SHARED, fd, 0);
+        }
+
+        (void) close(fd);
+    }
+
+    if (p == MAP_FAILED) {
+        ngx_log_error(NGX_LOG_EMERG, cycle->log, ngx_errno,
+                      "cannot map \"%s\"", path);
+        return NULL;
+    }
+
+    return p;
 }
