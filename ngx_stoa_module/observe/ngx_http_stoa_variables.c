@@ -398,8 +398,6 @@ ngx_http_stoa_variable_refusal(ngx_http_request_t *r,
 }
 
 
-/* "cors, headers": the types that would have refused. */
-
 static ngx_int_t
 ngx_http_stoa_variable_opa(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
@@ -419,6 +417,8 @@ ngx_http_stoa_variable_opa(ngx_http_request_t *r,
     return rc == NGX_OK ? ngx_http_stoa_variable_text(v, &s) : rc;
 }
 
+
+/* "cors, headers": the types that would have refused. */
 
 static ngx_int_t
 ngx_http_stoa_variable_shadow(ngx_http_request_t *r,
