@@ -359,5 +359,21 @@ wait_until { $error = talk(); ($error->{data}{code} // '')
 is("$error->{code} $error->{data}{code}", '503 upstream_open',
    'a call of a tool, when its server is set aside') or diag(json_encode($error));
 
+
+# more apis than are checked: those that are go on, also when one changes
+
+my $many = { type => 'tcp', interval_ms => 3_600_000 };
+$t->apply(docs(map { rest('acme', "many$_", url('one'),
+                          upstream => { health => $many }) } 1 .. 1030));
+$t->sync;
+$t->apply(documents(http => [[url('one'), url('three')],
+                             { health => { %$check, up => 3 } }]));
+$t->sync;
+wait_until { grep { /stoa: only 1024 apis/ }
+                 split /\n/, slurp($t->dir('gw/logs/error.log')) };
+$other = probes('three');
+ok(wait_until { probes('three') > $other + 5 },
+   'one of more than can be checked is changed, and checked on');
+
 $t->allow_log('exited on signal 9');
 $t->done;

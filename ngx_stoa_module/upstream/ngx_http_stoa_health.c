@@ -49,6 +49,7 @@ static void ngx_http_stoa_health_resolved(void *data);
 
 static ngx_queue_t       ngx_http_stoa_health_apis;
 static ngx_uint_t        ngx_http_stoa_health_n;
+static ngx_uint_t        ngx_http_stoa_health_over;     /* there are more    */
 static uint64_t          ngx_http_stoa_health_generation;
 static ngx_event_t       ngx_http_stoa_health_timer;
 static ngx_connection_t  ngx_http_stoa_health_nobody;   /* for debug logs    */
@@ -131,6 +132,7 @@ ngx_http_stoa_health_read(ngx_http_stoa_main_conf_t *mcf)
 
     ngx_http_stoa_health_generation
                                 = ngx_http_stoa_store_generation(mcf->store);
+    ngx_http_stoa_health_over = 0;
 
     (void) ngx_http_stoa_store_each_checked(mcf->store,
                                             ngx_http_stoa_health_add, mcf);
@@ -148,10 +150,24 @@ ngx_http_stoa_health_read(ngx_http_stoa_main_conf_t *mcf)
 
         ha->seen = 0;
     }
+
+    if (ngx_http_stoa_health_over == 0) {
+        return;
+    }
+
+    if (ngx_http_stoa_health_n < NGX_HTTP_STOA_HEALTH_APIS) {
+        ngx_http_stoa_health_generation = 0;    /* some left: who takes it?  */
+        return;
+    }
+
+    ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
+                  "stoa: only %d apis have their targets checked",
+                  NGX_HTTP_STOA_HEALTH_APIS);
 }
 
 
-/* Apis come by their ids, and so they are kept. */
+/* Apis come by their ids, and so they are kept.  Where there are too many,
+ * those that are checked stay. */
 
 static ngx_int_t
 ngx_http_stoa_health_add(void *data, const void *rec)
@@ -187,20 +203,14 @@ ngx_http_stoa_health_add(void *data, const void *rec)
         return NGX_OK;
     }
 
-    api = ngx_http_stoa_api_find(mcf, row);
-
-    if (api == NULL) {
+    if (ha == NULL && ngx_http_stoa_health_n >= NGX_HTTP_STOA_HEALTH_APIS) {
+        ngx_http_stoa_health_over = 1;
         return NGX_OK;
     }
 
-    if (ngx_http_stoa_health_n >= NGX_HTTP_STOA_HEALTH_APIS) {
-        ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
-                      "stoa: only %d apis have their targets checked",
-                      NGX_HTTP_STOA_HEALTH_APIS);
-        return NGX_DONE;
-    }
+    api = ngx_http_stoa_api_find(mcf, row);
 
-    if (ngx_http_stoa_health_keep(q, api) == NGX_OK && ha) {
+    if (api && ngx_http_stoa_health_keep(q, api) == NGX_OK && ha) {
         ngx_http_stoa_health_drop(ha, api);
     }
 
