@@ -69,7 +69,8 @@ ngx_int_t ngx_http_stoa_mcp_hold(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_mcp_hold_t *h);
 ngx_int_t ngx_http_stoa_mcp_hold_write(ngx_http_stoa_mcp_hold_t *h,
     const stoa_sse_event_t *event);
-/* What is written goes out; the request may be gone afterwards. */
+/* From an event that is not the request's own: what is written goes out; the
+ * request may be gone afterwards. */
 void ngx_http_stoa_mcp_hold_push(ngx_http_stoa_mcp_hold_t *h);
 
 

@@ -596,22 +596,19 @@ ngx_http_stoa_mcp_get_read(ngx_http_stoa_mcp_source_t *src)
 {
     ngx_http_stoa_mcp_get_t *g = src->data;
 
-    ngx_connection_t  *c;
-
     if (g->busy || g->hold.over) {
         return;
     }
 
     g->hold.waits &= ngx_http_stoa_mcp_sources_wait(g->sources);
-    c = g->hold.request->connection;
-    ngx_http_set_log_request(c->log, g->hold.request);
+    ngx_http_set_log_request(g->hold.request->connection->log,
+                             g->hold.request);
 
     if (g->kind == 'P' && src->fetch == NULL) {
         ngx_http_stoa_mcp_get_goes_on(g, src);
     }
 
     ngx_http_stoa_mcp_hold_push(&g->hold);
-    ngx_http_run_posted_requests(c);
 }
 
 

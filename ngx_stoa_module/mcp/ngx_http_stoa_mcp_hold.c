@@ -18,6 +18,7 @@ static ngx_int_t ngx_http_stoa_mcp_hold_content(ngx_http_request_t *r);
 static void ngx_http_stoa_mcp_hold_waited(ngx_http_request_t *r);
 static ngx_int_t ngx_http_stoa_mcp_hold_head(ngx_http_stoa_mcp_hold_t *h);
 static void ngx_http_stoa_mcp_hold_look(ngx_http_request_t *r);
+static void ngx_http_stoa_mcp_hold_out(ngx_http_stoa_mcp_hold_t *h);
 static void ngx_http_stoa_mcp_hold_writable(ngx_http_request_t *r);
 static void ngx_http_stoa_mcp_hold_end(ngx_http_stoa_mcp_hold_t *h);
 static void ngx_http_stoa_mcp_hold_cleanup(void *data);
@@ -123,7 +124,7 @@ ngx_http_stoa_mcp_hold_content(ngx_http_request_t *r)
                                     ngx_http_stoa_mcp_hold_waited);
     }
 
-    ngx_http_stoa_mcp_hold_push(hold);
+    ngx_http_stoa_mcp_hold_out(hold);
 
     return NGX_DONE;
 }
@@ -139,7 +140,7 @@ ngx_http_stoa_mcp_hold_waited(ngx_http_request_t *r)
     h = ngx_http_stoa_ctx(r)->call.mcp->hold;
     h->waits = 0;
 
-    ngx_http_stoa_mcp_hold_push(h);
+    ngx_http_stoa_mcp_hold_out(h);
 }
 
 
@@ -213,7 +214,7 @@ ngx_http_stoa_mcp_hold_look(ngx_http_request_t *r)
                                     ngx_http_stoa_mcp_hold_look);
     }
 
-    ngx_http_stoa_mcp_hold_push(h);
+    ngx_http_stoa_mcp_hold_out(h);
 }
 
 
@@ -221,7 +222,7 @@ static void
 ngx_http_stoa_mcp_hold_writable(ngx_http_request_t *r)
 {
     if (ngx_http_stoa_mcp_writer_goes_on(r)) {
-        ngx_http_stoa_mcp_hold_push(ngx_http_stoa_ctx(r)->call.mcp->hold);
+        ngx_http_stoa_mcp_hold_out(ngx_http_stoa_ctx(r)->call.mcp->hold);
     }
 }
 
@@ -238,6 +239,21 @@ ngx_http_stoa_mcp_hold_write(ngx_http_stoa_mcp_hold_t *h,
 
 void
 ngx_http_stoa_mcp_hold_push(ngx_http_stoa_mcp_hold_t *h)
+{
+    ngx_connection_t  *c;
+
+    c = h->request->connection;
+    ngx_http_set_log_request(c->log, h->request);
+
+    ngx_http_stoa_mcp_hold_out(h);
+    ngx_http_run_posted_requests(c);
+}
+
+
+/* From an event of the request's own, whose caller runs what is posted. */
+
+static void
+ngx_http_stoa_mcp_hold_out(ngx_http_stoa_mcp_hold_t *h)
 {
     ngx_uint_t  full;
 

@@ -376,7 +376,6 @@ ngx_http_stoa_mcp_pair_event(ngx_event_t *ev)
     }
 
     ngx_http_stoa_mcp_hold_push(&p->hold);
-    ngx_http_run_posted_requests(c);
 }
 
 

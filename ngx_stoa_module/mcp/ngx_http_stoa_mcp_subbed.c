@@ -305,17 +305,9 @@ ngx_http_stoa_mcp_subbed_read(ngx_http_stoa_mcp_source_t *src)
 {
     ngx_http_stoa_mcp_subbed_t *s = src->data;
 
-    ngx_connection_t  *c;
-
-    if (s->busy || s->hold->over) {
-        return;
+    if (!s->busy && !s->hold->over) {
+        ngx_http_stoa_mcp_hold_push(s->hold);
     }
-
-    c = s->hold->request->connection;
-    ngx_http_set_log_request(c->log, s->hold->request);
-
-    ngx_http_stoa_mcp_hold_push(s->hold);
-    ngx_http_run_posted_requests(c);
 }
 
 

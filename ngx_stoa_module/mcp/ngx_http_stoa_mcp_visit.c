@@ -576,15 +576,7 @@ ngx_http_stoa_mcp_updates_less(ngx_http_stoa_mcp_updates_t *u)
 void
 ngx_http_stoa_mcp_updates_push(ngx_http_stoa_mcp_updates_t *u)
 {
-    ngx_connection_t  *c;
-
-    if (u->busy || u->hold->over) {
-        return;
+    if (!u->busy && !u->hold->over) {
+        ngx_http_stoa_mcp_hold_push(u->hold);
     }
-
-    c = u->hold->request->connection;
-    ngx_http_set_log_request(c->log, u->hold->request);
-
-    ngx_http_stoa_mcp_hold_push(u->hold);
-    ngx_http_run_posted_requests(c);
 }
