@@ -177,8 +177,9 @@ static char *
 ngx_http_stoa_conf_redis_address(ngx_conf_t *cf,
     ngx_http_stoa_redis_conf_t *redis, ngx_str_t *arg)
 {
-    u_char     *colon;
-    ngx_int_t   port;
+    u_char      *colon;
+    ngx_int_t    port;
+    ngx_uint_t   i;
 
     colon = arg->data + arg->len;
 
@@ -202,6 +203,17 @@ ngx_http_stoa_conf_redis_address(ngx_conf_t *cf,
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "\"stoa_redis\" has more "
                            "than %d addresses", NGX_HTTP_STOA_REDIS_ADDRS);
         return NGX_CONF_ERROR;
+    }
+
+    for (i = 0; i < redis->naddrs; i++) {
+        if (redis->addrs[i].len == arg->len
+            && ngx_strncasecmp(redis->addrs[i].data, arg->data, arg->len)
+               == 0)
+        {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "duplicate address "
+                               "\"%V\" of \"stoa_redis\"", arg);
+            return NGX_CONF_ERROR;
+        }
     }
 
     redis->addrs[redis->naddrs++] = *arg;
@@ -238,8 +250,19 @@ ngx_http_stoa_conf_redis_whole(ngx_conf_t *cf,
     } else if (redis->data.user.len && redis->data.password.len == 0) {
         wrong = "has user= without password_file=";
 
-    } else if (redis->tls_ca.len && !redis->data.tls && !redis->sentinel.tls) {
-        wrong = "has tls_ca=, but no tls";
+    } else if (redis->mode != NGX_HTTP_STOA_REDIS_SENTINEL
+               && (redis->sentinel.tls || redis->sentinel.user.len
+                   || redis->sentinel.password.len))
+    {
+        wrong = "says something of Sentinels, but has no sentinel=";
+
+    } else if (redis->sentinel.user.len && redis->sentinel.password.len == 0) {
+        wrong = "has sentinel_user= without sentinel_password_file=";
+
+    } else if ((redis->tls_ca.len || redis->tls_name.len)
+               && !redis->data.tls && !redis->sentinel.tls)
+    {
+        wrong = "has tls_ca= or tls_name=, but no tls";
     }
 
     for (i = 0; i < redis->prefix.len; i++) {
