@@ -124,6 +124,8 @@ typedef struct {
     stoa_id_t                  tool;
     ngx_str_t                  plan_name;
     ngx_str_t                  tool_name;       /* at the upstream           */
+    ngx_str_t                  item;            /* of MCP, the same: a tool, */
+    const char                *item_kind;       /* a prompt, ...; NULL: none */
 
     ngx_http_stoa_chain_t     *chain[NGX_HTTP_STOA_CHAIN_MAX];
     uint64_t                   policy_types;    /* of all chains             */

@@ -1,5 +1,5 @@
 /*
- * stoa_opa NAME URL [token_file=FILE];
+ * stoa_opa NAME URL [token_file=FILE] [ca=FILE];
  */
 
 #include "ngx_http_stoa_conf.h"
@@ -12,6 +12,8 @@
 
 static char *ngx_http_stoa_conf_opa_url(ngx_conf_t *cf, ngx_str_t *arg,
     ngx_http_stoa_opa_t *opa);
+static char *ngx_http_stoa_conf_opa_tls(ngx_conf_t *cf, ngx_str_t *ca,
+    ngx_http_stoa_opa_t *opa);
 
 
 char *
@@ -20,7 +22,8 @@ ngx_http_stoa_conf_opa(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_http_stoa_main_conf_t *mcf = conf;
 
     char                 *rv;
-    ngx_str_t            *value, file;
+    ngx_str_t            *value, file, ca;
+    ngx_uint_t            i;
     ngx_http_stoa_opa_t  *opa;
 
     static const char  token[] = "token_file=";
@@ -57,22 +60,40 @@ ngx_http_stoa_conf_opa(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     rv = ngx_http_stoa_conf_opa_url(cf, &value[2], opa);
 
-    if (rv != NGX_CONF_OK || cf->args->nelts == 3) {
+    if (rv != NGX_CONF_OK) {
         return rv;
     }
 
-    if (value[3].len < sizeof(token)
-        || ngx_strncmp(value[3].data, token, sizeof(token) - 1) != 0)
-    {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid parameter \"%V\" of "
-                           "\"stoa_opa\"", &value[3]);
-        return NGX_CONF_ERROR;
+    ngx_str_null(&ca);
+
+    for (i = 3; i < cf->args->nelts; i++) {
+
+        if (value[i].len > sizeof(token) - 1
+            && ngx_strncmp(value[i].data, token, sizeof(token) - 1) == 0
+            && opa->token.len == 0)
+        {
+            file.data = value[i].data + sizeof(token) - 1;
+            file.len = value[i].len - (sizeof(token) - 1);
+            rv = ngx_http_stoa_conf_secret(cf, &cmd->name, &file,
+                                           &opa->token);
+            if (rv != NGX_CONF_OK) {
+                return rv;
+            }
+
+        } else if (value[i].len > 3 && opa->tls && ca.len == 0
+                   && ngx_strncmp(value[i].data, "ca=", 3) == 0)
+        {
+            ca.data = value[i].data + 3;
+            ca.len = value[i].len - 3;
+
+        } else {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid parameter "
+                               "\"%V\" of \"stoa_opa\"", &value[i]);
+            return NGX_CONF_ERROR;
+        }
     }
 
-    file.data = value[3].data + sizeof(token) - 1;
-    file.len = value[3].len - (sizeof(token) - 1);
-
-    return ngx_http_stoa_conf_secret(cf, &cmd->name, &file, &opa->token);
+    return opa->tls ? ngx_http_stoa_conf_opa_tls(cf, &ca, opa) : NGX_CONF_OK;
 }
 
 
@@ -89,17 +110,20 @@ ngx_http_stoa_conf_opa_url(ngx_conf_t *cf, ngx_str_t *arg,
     local = ngx_strncmp(arg->data, "unix:", 5) == 0;
 
     if (!local) {
+        opa->tls = ngx_strncasecmp(arg->data, (u_char *) "https://", 8) == 0;
+
         if (arg->len < 8
-            || ngx_strncasecmp(arg->data, (u_char *) "http://", 7) != 0)
+            || (!opa->tls && ngx_strncasecmp(arg->data, (u_char *) "http://",
+                                             7) != 0))
         {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "\"%V\" of \"stoa_opa\" "
-                               "is neither http://HOST[:PORT] nor unix:PATH",
-                               arg);
+                               "is neither http(s)://HOST[:PORT] nor unix:"
+                               "PATH", arg);
             return NGX_CONF_ERROR;
         }
 
-        u.url.data += 7;
-        u.url.len -= 7;
+        u.url.data += 7 + opa->tls;
+        u.url.len -= 7 + opa->tls;
 
         if (u.url.len && u.url.data[u.url.len - 1] == '/') {
             u.url.len--;
@@ -115,10 +139,29 @@ ngx_http_stoa_conf_opa_url(ngx_conf_t *cf, ngx_str_t *arg,
     opa->addrs = u.addrs;
     opa->naddrs = u.naddrs;
     opa->host = u.url;
+    opa->tls_name = u.host;
 
     if (local) {
         ngx_str_set(&opa->host, "localhost");
     }
 
     return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_stoa_conf_opa_tls(ngx_conf_t *cf, ngx_str_t *ca,
+    ngx_http_stoa_opa_t *opa)
+{
+#if (NGX_HTTP_SSL)
+    if (ca->len && ngx_conf_full_name(cf->cycle, ca, 1) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    opa->ssl = ngx_http_stoa_fetch_ssl(cf, ca);
+
+    return opa->ssl ? NGX_CONF_OK : NGX_CONF_ERROR;
+#else
+    return "has https, and nginx is built without it";
+#endif
 }

@@ -12,6 +12,7 @@
 #include "stoa_policy.h"
 
 
+#define STOA_POLICY_OPA_ID  30
 #define STOA_OPA_BYTES  1048576                /* of a body that it is shown */
 
 typedef enum { STOA_OPA_DENY = 0, STOA_OPA_ALLOW } stoa_opa_on_error_e;
@@ -24,6 +25,17 @@ typedef enum { STOA_OPA_DENY = 0, STOA_OPA_ALLOW } stoa_opa_on_error_e;
       STOA_VALID(stoa_policy_opa_path_valid, "must be names with / between, " \
                  "like shop/authz/allow") STOA_REQUIRED,                      \
       "of the rule, as behind /v1/data/ of OPA's API")                        \
+    F(S, STRING, list_path, 0, 256, 0,                                        \
+      STOA_VALID(stoa_policy_opa_path_valid, "must be names with / between, " \
+                 "like shop/authz/list"),                                     \
+      "of a rule that says what lists of MCP show, all items at once; what "  \
+      "it leaves out is not called either")                                   \
+    F(S, STRINGS, headers_set, 0, 16, 0,                                      \
+      STOA_VALID(stoa_policy_header_valid,                                    \
+                 "must be a header's name, none of the connection's, a "      \
+                 "credential's or the gateway's own"),                        \
+      "of the upstream's request that are the decision's to set, by its "     \
+      "`headers`; what the client says there is taken out")                   \
     F(S, U32, deadline_ms, 1, 10000, 100, ,                                   \
       "how long a call waits for a decision")                                 \
     F(S, ENUM, on_error, 0, 0, 0, STOA_WORDS(stoa_policy_opa_on_error),       \
@@ -69,7 +81,7 @@ stoa_policy_opa_path_valid(const char *s, size_t len)
         }
     }
 
-    return len > 0;
+    return true;                               /* how short: its bounds      */
 }
 
 static bool
@@ -100,7 +112,8 @@ STOA_POLICY_STRUCT(opa, STOA_POLICY_OPA)
 #ifdef STOA_POLICY_TABLES
 
 static const stoa_policy_type_t  stoa_policy_opa = {
-    .name = "opa", .id = 30, .version = 1, .order = STOA_ORDER_LATE,
+    .name = "opa", .id = STOA_POLICY_OPA_ID, .version = 2,
+    .order = STOA_ORDER_LATE,
     .scopes = STOA_ON_GROUP|STOA_ON_TENANT|STOA_ON_SERVER|STOA_ON_API
               |STOA_ON_MCP_API|STOA_ON_OPERATION|STOA_ON_TOOL,
     .config = &stoa_policy_opa_struct,

@@ -5,7 +5,7 @@
  *   _mcp_answer.c   how it answers, and its errors
  *   _mcp_message.c  body, headers and message: read, checked, era found
  *   _mcp_view.c, _mcp_render.c, _mcp_grant.c   what a caller may see
- *   _mcp_list.c     the lists of it, in pages
+ *   _mcp_list.c, _mcp_shown.c   the lists of it, in pages
  *   _mcp_call.c     tools/call: find the tool, splice its name, forward
  *   _mcp_seal.c     the keys by which it is sealed
  *   _mcp_search.c   search_tools and call_tool
@@ -14,8 +14,7 @@
  *   _mcp_session.c  sealed session ids
  *   _mcp_map.c      upstream sessions, in a mapped file; _mcp_block.c,
  *                   _mcp_count.c, _mcp_pool.c, _mcp_book.c
- *   _mcp_carry.c    those that a session id carries
- *   _mcp_leave.c    ending them
+ *   _mcp_carry.c, _mcp_leave.c  those that a session id carries; their end
  *   _mcp_bridge.c   modern clients before upstreams with sessions
  *   ngx_http_stoa_park.h    those that may be asked something
  *   _mcp_wait.c     calls that wait for one that connects
@@ -220,7 +219,7 @@ struct ngx_http_stoa_mcp_s {
     ngx_str_t                     alias;        /* a resource's, as JSON; "":
                                                    it is read by its name   */
 
-    void                         *carry;        /* of initialize, tasks/list */
+    void                         *carry;        /* of initialize, of lists  */
     ngx_uint_t                    ncarried;
     stoa_mcp_ref_t                carried[STOA_MCP_CARRIED];
 
@@ -335,6 +334,7 @@ typedef struct {
     unsigned      serves_modern:1;    /* every upstream can                 */
     unsigned      serves_legacy:1;
     unsigned      ruled:1;            /* by what a token has, too           */
+    unsigned      filtered:1;         /* somebody says what lists show      */
 } ngx_http_stoa_mcp_access_t;
 
 /* What those with the same access see in one era. */

@@ -165,6 +165,8 @@ ngx_http_stoa_mcp_resolved_tool(ngx_http_request_t *r,
                                     stoa_rec_str(tool, tool->name));
 
     ctx->call.tool_name = mcp->tool_name;
+    ctx->call.item = mcp->tool_name;
+    ctx->call.item_kind = "tools";
 
     return rc;
 }

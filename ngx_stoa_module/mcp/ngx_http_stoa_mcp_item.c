@@ -9,7 +9,7 @@
 
 #include "ngx_http_stoa_updates.h"
 #include "ngx_http_stoa_policy.h"
-#include "ngx_http_stoa_store.h"
+#include "ngx_http_stoa_seen.h"
 #include "core/stoa_uri.h"
 
 
@@ -103,8 +103,20 @@ ngx_http_stoa_mcp_item_resolve(ngx_http_request_t *r,
 
     api = ngx_http_stoa_store_api(mcf->store, &way.api);
 
-    return api ? ngx_http_stoa_mcp_resolved(r, ctx, api, way.upstream)
-               : ngx_http_stoa_mcp_item_unknown(r, ctx, &way);
+    if (api == NULL) {
+        return ngx_http_stoa_mcp_item_unknown(r, ctx, &way);
+    }
+
+    rc = ngx_http_stoa_mcp_resolved(r, ctx, api, way.upstream);
+
+    /* what is made of a template, or is in no list, is a resource */
+
+    ctx->call.item = mcp->tool_name;
+    ctx->call.item_kind = way.item || way.list == NGX_HTTP_STOA_MCP_PROMPTS
+                          ? ngx_http_stoa_mcp_shown_kinds[way.list]
+                          : "resources";
+
+    return rc;
 }
 
 

@@ -5,7 +5,7 @@
  * A cursor is the last name given, so that it stays good across changes.
  */
 
-#include "ngx_http_stoa_mcp.h"
+#include "ngx_http_stoa_seen.h"
 #include "ngx_http_stoa_zone.h"
 #include "core/stoa_key.h"
 #include "core/stoa_uri.h"
@@ -25,6 +25,9 @@ typedef struct {
 } ngx_http_stoa_mcp_listing_t;
 
 
+static ngx_int_t ngx_http_stoa_mcp_list_page(ngx_http_request_t *r,
+    ngx_http_stoa_mcp_list_t *list, const u_char *hidden, ngx_uint_t start,
+    ngx_str_t *items, ngx_str_t **last);
 static ngx_int_t ngx_http_stoa_mcp_list_ends(ngx_http_request_t *r,
     ngx_http_stoa_mcp_t *mcp, const ngx_str_t *member,
     const ngx_str_t *notes, ngx_buf_t *head, ngx_buf_t *tail,
@@ -50,9 +53,11 @@ static const ngx_http_stoa_mcp_listing_t  ngx_http_stoa_mcp_listings[] = {
 ngx_int_t
 ngx_http_stoa_mcp_list(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
-    ngx_str_t                           detail, *instead;
+    ngx_int_t                           rc;
+    ngx_str_t                           detail, items, *instead, *last;
+    const u_char                       *hidden;
     ngx_buf_t                          *bufs[3];
-    ngx_uint_t                          i, start, end;
+    ngx_uint_t                          i, start;
     ngx_chain_t                        *cls[3];
     ngx_http_stoa_mcp_t                *mcp;
     ngx_http_stoa_mcp_list_t           *list;
@@ -66,9 +71,9 @@ ngx_http_stoa_mcp_list(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         row++;
     }
 
-    view = ngx_http_stoa_mcp_view(r, ctx, mcp->modern);
-    if (view == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    rc = ngx_http_stoa_mcp_shown(r, ctx, row->list, &view, &hidden);
+    if (rc != NGX_OK) {
+        return rc;
     }
 
     list = &view->lists[row->list];
@@ -82,8 +87,16 @@ ngx_http_stoa_mcp_list(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
                                         &detail);
     }
 
-    end = instead ? list->nitems
-                  : ngx_min(start + NGX_HTTP_STOA_MCP_PAGE, list->nitems);
+    if (instead) {
+        items = *instead;
+        last = NULL;
+
+    } else if (ngx_http_stoa_mcp_list_page(r, list, hidden, start, &items,
+                                           &last)
+               != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
 
     for (i = 0; i < 3; i++) {
         bufs[i] = ngx_calloc_buf(r->pool);
@@ -103,29 +116,79 @@ ngx_http_stoa_mcp_list(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     }
 
     if (ngx_http_stoa_mcp_list_ends(r, mcp, &row->member, &view->notes,
-                                    bufs[0], bufs[2],
-                                    end < list->nitems
-                                    ? &list->items[end - 1].name : NULL)
+                                    bufs[0], bufs[2], last)
         != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    /* the view's own bytes: the request holds a reference */
+    bufs[1]->pos = items.data;
+    bufs[1]->last = items.data + items.len;
 
-    if (instead) {
-        bufs[1]->pos = instead->data;
-        bufs[1]->last = instead->data + instead->len;
-
-    } else if (start < end) {
-        bufs[1]->pos = list->blob + list->items[start].start;
-        bufs[1]->last = list->blob + list->items[end - 1].end;
-    }
-
-    cls[0]->next = (instead || start < end) ? cls[1] : cls[2];
+    cls[0]->next = items.len ? cls[1] : cls[2];
     cls[1]->next = cls[2];
 
     return ngx_http_stoa_mcp_answer(r, ctx, NGX_HTTP_OK, cls[0]);
+}
+
+
+/* Those from start on; *last: the last one's name, where more follow. */
+
+static ngx_int_t
+ngx_http_stoa_mcp_list_page(ngx_http_request_t *r,
+    ngx_http_stoa_mcp_list_t *list, const u_char *hidden, ngx_uint_t start,
+    ngx_str_t *items, ngx_str_t **last)
+{
+    ngx_uint_t                 i, n;
+    stoa_buf_t                 b;
+    ngx_http_stoa_mcp_item_t  *item;
+
+    item = list->items;
+    *last = NULL;
+    ngx_str_null(items);
+
+    if (hidden == NULL) {
+        n = ngx_min(start + NGX_HTTP_STOA_MCP_PAGE, list->nitems);
+
+        /* the view's own bytes: the request holds a reference */
+
+        if (start < n) {
+            items->data = list->blob + item[start].start;
+            items->len = item[n - 1].end - item[start].start;
+            *last = n < list->nitems ? &item[n - 1].name : NULL;
+        }
+
+        return NGX_OK;
+    }
+
+    stoa_buf_init(&b, 64 * 1024 * 1024);
+
+    for (i = start, n = 0; i < list->nitems; i++) {
+
+        if (hidden[i]) {
+            continue;
+        }
+
+        if (n == NGX_HTTP_STOA_MCP_PAGE) {
+            break;
+        }
+
+        stoa_buf_addz(&b, n++ ? "," : "");
+        stoa_buf_add(&b, list->blob + item[i].start,
+                     item[i].end - item[i].start);
+        *last = &item[i].name;
+    }
+
+    if (i == list->nitems) {
+        *last = NULL;
+    }
+
+    if (n == 0) {
+        stoa_buf_free(&b);
+        return NGX_OK;
+    }
+
+    return ngx_http_stoa_ctx_text(r, &b, items);
 }
 
 

@@ -12,8 +12,7 @@
  * description is looked at.
  */
 
-#include "ngx_http_stoa_mcp.h"
-#include "ngx_http_stoa_store.h"
+#include "ngx_http_stoa_seen.h"
 
 
 #define NGX_HTTP_STOA_MCP_QUERY_MAX   1024
@@ -203,8 +202,10 @@ ngx_int_t
 ngx_http_stoa_mcp_search(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
     int64_t                    limit;
+    ngx_int_t                  rc;
     ngx_str_t                  tokens[NGX_HTTP_STOA_MCP_TOKENS_MAX];
     ngx_uint_t                 i, j, n, ntokens, score;
+    const u_char              *hidden;
     stoa_json_val_t            query, val;
     ngx_http_stoa_mcp_t       *mcp;
     ngx_http_stoa_mcp_hit_t    hits[NGX_HTTP_STOA_MCP_FOUND_MAX + 1];
@@ -236,9 +237,13 @@ ngx_http_stoa_mcp_search(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     ntokens = ngx_http_stoa_mcp_search_tokens(text,
                             stoa_json_unescape(&query, (char *) text), tokens);
 
-    view = ngx_http_stoa_mcp_view(r, ctx, mcp->modern);
+    rc = ngx_http_stoa_mcp_shown(r, ctx, NGX_HTTP_STOA_MCP_TOOLS, &view,
+                                 &hidden);
+    if (rc != NGX_OK) {
+        return rc;
+    }
 
-    if (view == NULL || ngx_http_stoa_mcp_search_words(view) != NGX_OK) {
+    if (ngx_http_stoa_mcp_search_words(view) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
@@ -250,7 +255,7 @@ ngx_http_stoa_mcp_search(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     for (i = 0; i < list->nitems; i++) {
         score = ngx_http_stoa_mcp_search_score(&view->words[3 * i], tokens,
                                                ntokens);
-        if (score == 0) {
+        if (score == 0 || (hidden && hidden[i])) {
             continue;
         }
 

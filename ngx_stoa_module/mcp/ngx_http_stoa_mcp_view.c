@@ -193,6 +193,7 @@ ngx_http_stoa_mcp_access_renew(ngx_http_request_t *r,
     access->serves_modern = 1;
     access->serves_legacy = 1;
     access->ruled = 0;
+    access->filtered = 0;
 
     g.access = access;
     stoa_buf_init(&g.grants, NGX_HTTP_STOA_MCP_GRANT_BYTES);
@@ -254,6 +255,8 @@ ngx_http_stoa_mcp_access_add(void *data,
     if (grant->api) {
         access->ruled |= ngx_http_stoa_policy_token_rules(grant->api,
                                                       &grant->api->policies);
+        access->filtered |= ngx_http_stoa_policy_opa_lists(grant->api,
+                                                      &grant->api->policies);
         return NGX_OK;
     }
 
@@ -265,6 +268,8 @@ ngx_http_stoa_mcp_access_add(void *data,
 
         if (api) {
             access->ruled |= ngx_http_stoa_policy_token_rules(api,
+                                                              &api->policies);
+            access->filtered |= ngx_http_stoa_policy_opa_lists(api,
                                                               &api->policies);
         }
     }

@@ -5,6 +5,7 @@
  *   _mcp_render.c  its lists, made of the store
  *   _mcp_grant.c   the subscriptions that it follows from
  *   _mcp_note.c    what it lacks
+ *   _mcp_shown.c   what of a list a policy lets through
  */
 
 #ifndef NGX_HTTP_STOA_SEEN_H
@@ -41,6 +42,15 @@ ngx_int_t ngx_http_stoa_mcp_each_grant(ngx_http_request_t *r,
 /* Fills the lists of a view whose key is set.  NGX_ERROR: no memory. */
 ngx_int_t ngx_http_stoa_mcp_render(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_mcp_view_t *view);
+
+
+/* The view that a list or a search shows, and which of its items are not for
+ * the caller, by number; *hidden NULL: none.  NGX_AGAIN: to be called again.
+ */
+ngx_int_t ngx_http_stoa_mcp_shown(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_uint_t list,
+    ngx_http_stoa_mcp_view_t **view, const u_char **hidden);
+extern const char *const  ngx_http_stoa_mcp_shown_kinds[];
 
 
 /* Why something is not shown. */

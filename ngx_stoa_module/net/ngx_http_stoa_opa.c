@@ -7,6 +7,8 @@
 
 
 #define NGX_HTTP_STOA_OPA_IDLE  30000           /* OPA closes none sooner    */
+#define NGX_HTTP_STOA_OPA_FAILS  5
+#define NGX_HTTP_STOA_OPA_OPEN   1000
 
 
 typedef struct {
@@ -41,6 +43,40 @@ ngx_http_stoa_opa_find(ngx_http_stoa_main_conf_t *mcf, const char *name,
     }
 
     return NULL;
+}
+
+
+/* Who tries it when its time is over sets it aside anew: so it is one a
+ * second, whatever becomes of that one. */
+
+ngx_uint_t
+ngx_http_stoa_opa_enter(ngx_http_stoa_opa_t *opa)
+{
+    if (opa->failed < NGX_HTTP_STOA_OPA_FAILS) {
+        return 1;
+    }
+
+    if ((ngx_msec_int_t) (opa->until - ngx_current_msec) > 0) {
+        return 0;
+    }
+
+    opa->until = ngx_current_msec + NGX_HTTP_STOA_OPA_OPEN;
+
+    return 1;
+}
+
+
+void
+ngx_http_stoa_opa_leave(ngx_http_stoa_opa_t *opa, ngx_uint_t failed)
+{
+    if (!failed) {
+        opa->failed = 0;
+
+    } else if (opa->failed < NGX_HTTP_STOA_OPA_FAILS
+               && ++opa->failed == NGX_HTTP_STOA_OPA_FAILS)
+    {
+        opa->until = ngx_current_msec + NGX_HTTP_STOA_OPA_OPEN;
+    }
 }
 
 
@@ -82,6 +118,9 @@ ngx_http_stoa_opa_to(ngx_http_stoa_opa_t *opa, ngx_http_stoa_fetch_t *f,
     ngx_str_set(&f->method, "POST");
     f->to.host = opa->host;
     f->to.key.idle = NGX_HTTP_STOA_OPA_IDLE;
+    f->to.key.ssl = opa->ssl;
+    f->to.key.tls_name = opa->tls_name;
+    f->to.key.verify = opa->tls;
     f->peers = &ngx_http_stoa_opa_peers;
     f->peer = peer;
 

@@ -114,6 +114,9 @@ static const ngx_http_stoa_metric_t  ngx_http_stoa_metrics[] = {
       PROC(opa_failed) },
     { "stoa_opa_known_total", "counter",
       "Decisions that were used again.", PROC(opa_known) },
+    { "stoa_opa_open_total", "counter",
+      "Decisions that were not asked for: the agent had failed five times in "
+      "a row, and is tried once a second.", PROC(opa_open) },
     { "stoa_mcp_parked_total", "counter",
       "Calls that waited for what their MCP clients were asked.",
       PROC(mcp_parked) },

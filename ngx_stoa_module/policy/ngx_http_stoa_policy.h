@@ -125,6 +125,16 @@ ngx_int_t ngx_http_stoa_policy_refuse_error(ngx_http_request_t *r,
     const stoa_err_t *err);
 
 
+/* ---- ngx_http_stoa_policy_headers.c ------------------------------------- */
+
+/* In the request that the upstream gets: all of a name are taken out; one is
+ * put in.  What a protocol says itself stays. */
+void ngx_http_stoa_policy_headers_take(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, stoa_str_t name);
+ngx_int_t ngx_http_stoa_policy_headers_put(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, stoa_str_t name, const ngx_str_t *value);
+
+
 /* ---- ngx_http_stoa_policy_ip.c ------------------------------------------ */
 
 /* Is the client's address in a list of the record? */
@@ -137,10 +147,32 @@ ngx_uint_t ngx_http_stoa_policy_ip_in(ngx_http_request_t *r, const void *rec,
 /* What was decided of the call, as JSON.  NGX_DECLINED: nobody was asked. */
 ngx_int_t ngx_http_stoa_policy_opa_told(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_str_t *text);
-/* What a rule is shown (_opa_input.c); detail: it cannot be, and why. */
-ngx_int_t ngx_http_stoa_policy_opa_input(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a,
-    ngx_str_t *body, stoa_buf_t *b, ngx_str_t *detail);
+
+
+/* ---- ngx_http_stoa_policy_opa_list.c ------------------------------------ */
+
+/* Is there a policy of a record that says what lists show; of the endpoint? */
+ngx_uint_t ngx_http_stoa_policy_opa_lists(const void *rec,
+    const stoa_vec_t *policies);
+ngx_uint_t ngx_http_stoa_policy_opa_ruled(ngx_http_stoa_ctx_t *ctx);
+
+typedef struct {
+    const stoa_rec_api_t  *api;                /* both are read where it is  */
+    stoa_str_t             name;               /* begun; NULL: it is gone    */
+} ngx_http_stoa_opa_item_t;
+
+typedef struct {
+    const char                *kind;           /* tools, prompts, ...        */
+    ngx_uint_t                 n;
+    ngx_http_stoa_opa_item_t  *items;
+    u_char                    *hidden;         /* one for each: not shown    */
+    ngx_uint_t                 begun;          /* unsigned                   */
+} ngx_http_stoa_opa_list_t;
+
+/* Asks which of a list the caller sees, the list in r->pool.  NGX_AGAIN: to be
+ * called again. */
+ngx_int_t ngx_http_stoa_policy_opa_show(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_opa_list_t *list);
 
 
 /* ---- ngx_http_stoa_policy_result.c -------------------------------------- */

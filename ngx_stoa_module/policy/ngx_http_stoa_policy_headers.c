@@ -14,8 +14,6 @@ static ngx_int_t ngx_http_stoa_headers_request(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a);
 static ngx_int_t ngx_http_stoa_headers_response(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a);
-static void ngx_http_stoa_headers_take(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx, stoa_str_t name);
 static ngx_int_t ngx_http_stoa_headers_put(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a,
     const stoa_policy_header_t *row);
@@ -55,13 +53,15 @@ ngx_http_stoa_headers_request(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     name = stoa_rec_vec(a->rec, conf->request_remove, stoa_ref_t);
 
     for (i = 0; i < conf->request_remove.n; i++) {
-        ngx_http_stoa_headers_take(r, ctx, stoa_rec_str(a->rec, name[i]));
+        ngx_http_stoa_policy_headers_take(r, ctx,
+                                          stoa_rec_str(a->rec, name[i]));
     }
 
     row = stoa_rec_vec(a->rec, conf->request_set, stoa_policy_header_t);
 
     for (i = 0; i < conf->request_set.n; i++) {
-        ngx_http_stoa_headers_take(r, ctx, stoa_rec_str(a->rec, row[i].name));
+        ngx_http_stoa_policy_headers_take(r, ctx,
+                                          stoa_rec_str(a->rec, row[i].name));
 
         if (ngx_http_stoa_headers_put(r, ctx, a, &row[i]) != NGX_OK) {
             return NGX_ERROR;
@@ -140,9 +140,9 @@ ngx_http_stoa_headers_response(ngx_http_request_t *r,
 
 /* Out of the list: the proxy module sends whatever is in it. */
 
-static void
-ngx_http_stoa_headers_take(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
-    stoa_str_t name)
+void
+ngx_http_stoa_policy_headers_take(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, stoa_str_t name)
 {
     ngx_uint_t        i, n;
     ngx_list_part_t  *part;
@@ -170,32 +170,41 @@ static ngx_int_t
 ngx_http_stoa_headers_put(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     const ngx_http_stoa_attached_t *a, const stoa_policy_header_t *row)
 {
-    stoa_str_t        s;
+    ngx_str_t  value;
+
+    if (ngx_http_stoa_headers_value(r, ctx,
+                                    stoa_rec_str(a->rec, row->value), &value)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_stoa_policy_headers_put(r, ctx,
+                                            stoa_rec_str(a->rec, row->name),
+                                            &value);
+}
+
+
+ngx_int_t
+ngx_http_stoa_policy_headers_put(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, stoa_str_t name, const ngx_str_t *value)
+{
     ngx_table_elt_t   made, *h;
 
-    s = stoa_rec_str(a->rec, row->name);
-
     ngx_http_stoa_header_end(&made);
-    made.key.data = (u_char *) s.data;
-    made.key.len = s.len;
-    made.lowcase_key = ngx_pnalloc(r->pool, s.len);
+    made.key.data = (u_char *) name.data;
+    made.key.len = name.len;
+    made.lowcase_key = ngx_pnalloc(r->pool, name.len);
 
     if (made.lowcase_key == NULL) {
         return NGX_ERROR;
     }
 
-    made.hash = ngx_hash_strlow(made.lowcase_key, made.key.data, s.len);
+    made.hash = ngx_hash_strlow(made.lowcase_key, made.key.data, name.len);
+    made.value = *value;
 
     if (ngx_http_stoa_headers_fixed(ctx, &made)) {
         return NGX_OK;
-    }
-
-    if (ngx_http_stoa_headers_value(r, ctx,
-                                    stoa_rec_str(a->rec, row->value),
-                                    &made.value)
-        != NGX_OK)
-    {
-        return NGX_ERROR;
     }
 
     h = ngx_list_push(&r->headers_in.headers);

@@ -7,13 +7,12 @@
  * key is masked.  Process: workers.
  */
 
-#include "ngx_http_stoa_policy.h"
+#include "ngx_http_stoa_opa_ask.h"
 #include "ngx_http_stoa_api.h"
 #include "ngx_http_stoa_edge.h"
 #include "ngx_http_stoa_header.h"
 #include "core/stoa_conceal.h"
 #include "core/stoa_jose.h"
-#include "core/stoa_policy_opa.h"
 
 
 #define NGX_HTTP_STOA_OPA_ARGS    64           /* of a query                 */
@@ -72,25 +71,11 @@ ngx_http_stoa_policy_opa_input(ngx_http_request_t *r,
 
     ngx_http_stoa_policy_opa_api(ctx, b);
 
-    (void) ngx_http_stoa_policy_opa_text(b, "tenant", ctx->tenant_name.data,
-                                         ctx->tenant_name.len);
-    (void) ngx_http_stoa_policy_opa_text(b, "application",
-                                         ctx->application_name.data,
-                                         ctx->application_name.len);
-    stoa_buf_addz(b, ctx->anonymous ? ",\"anonymous\":true"
-                                    : ",\"anonymous\":false");
-
-    rc = ngx_http_stoa_policy_opa_token(r, ctx, a, b);
-
-    if (rc == NGX_OK) {
-        rc = ngx_http_stoa_policy_opa_headers(r, a, b, detail);
-    }
+    rc = ngx_http_stoa_policy_opa_caller(r, ctx, a, b, detail);
 
     if (rc != NGX_OK) {
         return rc;
     }
-
-    ngx_http_stoa_policy_opa_source(r, b);
 
     if (body->len) {
         if (stoa_json_check((char *) body->data, body->len,
@@ -107,6 +92,35 @@ ngx_http_stoa_policy_opa_input(ngx_http_request_t *r,
     stoa_buf_addz(b, "}}");
 
     return b->rc == STOA_OK ? NGX_OK : NGX_ERROR;
+}
+
+
+ngx_int_t
+ngx_http_stoa_policy_opa_caller(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a,
+    stoa_buf_t *b, ngx_str_t *detail)
+{
+    ngx_int_t  rc;
+
+    (void) ngx_http_stoa_policy_opa_text(b, "tenant", ctx->tenant_name.data,
+                                         ctx->tenant_name.len);
+    (void) ngx_http_stoa_policy_opa_text(b, "application",
+                                         ctx->application_name.data,
+                                         ctx->application_name.len);
+    stoa_buf_addz(b, ctx->anonymous ? ",\"anonymous\":true"
+                                    : ",\"anonymous\":false");
+
+    rc = ngx_http_stoa_policy_opa_token(r, ctx, a, b);
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_stoa_policy_opa_headers(r, a, b, detail);
+    }
+
+    if (rc == NGX_OK) {
+        ngx_http_stoa_policy_opa_source(r, b);
+    }
+
+    return rc;
 }
 
 

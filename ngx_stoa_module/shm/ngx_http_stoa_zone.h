@@ -197,7 +197,8 @@ typedef struct {
     uint64_t  approvals_failed;      /* for which nobody could be asked      */
     uint64_t  opa_asked;             /* decisions that OPA was asked for,    */
     uint64_t  opa_failed;            /* that did not come,                   */
-    uint64_t  opa_known;             /* that were made before                */
+    uint64_t  opa_known;             /* that were made before,               */
+    uint64_t  opa_open;              /* not asked for: it is set aside       */
     uint64_t  mcp_parked;            /* calls whose clients were asked,      */
     uint64_t  mcp_expired;           /* and did not come back                */
     uint64_t  mcp_hops;              /* requests that other gateways got     */

@@ -31,6 +31,14 @@ args if { input.body.n < 10 }
 claim if { input.token.claims.department == "sales" }
 claim if { "last" in input.token.claims.department }
 region if { input.headers["x-region"] == ["eu"] }
+head := {"allow": true, "headers": {"x-risk": "low", "X-Other": "no"}}
+split := {"allow": true, "headers": {"x-risk": "a\nb: c"}}
+bad_list := ["one"]
+list contains i if {
+	some i, item in input.items
+	not hidden(item.name)
+}
+hidden(name) if { name in {"two", "off"} }
 END
 my $at = $t->port('opa');
 my $sock = $t->dir('opa.sock');
@@ -44,6 +52,15 @@ my $start = sub {
         or $t->give_up('OPA does not start');
 };
 $start->();
+my $pem = $t->dir('opa.pem');
+system("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes "
+       . "-keyout $pem.key -out $pem -days 2 -subj /CN=opa -addext "
+       . "subjectAltName=IP:127.0.0.1 2>/dev/null") == 0 or die;
+my $tls = $t->port('tls');
+$t->start('tls', argv => [$opa, 'run', '--server', '--disable-telemetry',
+    '--addr', "127.0.0.1:$tls", '--tls-cert-file', $pem,
+    '--tls-private-key-file', "$pem.key", $t->dir('more.rego')],
+    exit => [0, 2]);
 
 # answers by the path of the rule
 
@@ -70,8 +87,14 @@ my $stand = $t->origin(sub {
 }, name => 'stand');
 
 my $to = 'http://127.0.0.1:' . $t->origin;
+my $shows = 'http://127.0.0.1:' . $t->origin(sub { my ($q) = @_;
+    return [200, [], join ';', map { $q->{headers}{$_} // '-' }
+                               qw(x-risk x-other)] }, name => 'shows');
 my $mcp = $t->mcp_origin(name => 'm', tools => {
     one => sub { 'one' }, two => sub { 'two' } });
+my $many = $t->mcp_origin(name => 'many', tools => {
+    map { ($_ => sub { "ran" }) } qw(one two three) },
+    prompts => { on => sub { 'on' }, off => sub { 'off' } });
 my $key = token_key($t, 'k', 'ES256');
 my $ISS = 'https://idp.example/a';
 
@@ -82,19 +105,38 @@ sub policy { my ($name, $attach, %c) = @_;
                  config => { agent => 'shop', deadline_ms => 5000, %c } }) }
 my @odd = (sort keys %odd, 'late');
 my @apis = (qw(orders sock seen text undefined shadow open nobody away claim
-               region known), map { "odd$_" } @odd);
+               region known safe fake), map { "odd$_" } @odd);
 $t->apply(docs(tenant('acme'), plan('acme', 'free'), app('acme', 'demo'),
     (map { (rest('acme', $_, $to), sub_('acme', 'demo', $_, 'free')) } @apis),
     doc('Api', 'acme', 'm', { kind => 'mcp', state => 'published',
         upstream => { targets => [{ url => "http://127.0.0.1:$mcp/mcp" }] } }),
     sub_('acme', 'demo', 'm', 'free'),
+    (map { doc('Api', 'acme', $_, { kind => 'mcp', state => 'published',
+        upstream => { targets => [{ url => "http://127.0.0.1:$many/mcp" }] } }) }
+        qw(many blind)),
+    doc('Server', 'acme', 'box', { state => 'published', search_tools =>
+        JSON::PP::true, prefix => 'never',
+        tools => [map { { api => 'many', tool => $_ } } qw(one two three)] }),
+    doc('Server', 'acme', 'shelf', { state => 'published', prefix => 'never',
+        tools => [map { { api => 'many', tool => $_ } } qw(one two three)] }),
+    (map { sub_('acme', 'demo', $_, 'free') } qw(many blind)),
+    (map { doc('Subscription', 'acme', undef, { application => 'demo',
+        server => $_, plan => 'free' }) } qw(box shelf)),
+    (map { (rest('acme', $_, $shows), sub_('acme', 'demo', $_, 'free')) }
+        qw(head split)),
     doc('Issuer', 'acme', 'idp', { issuer => $ISS, jwks => jwks($key),
         application => 'demo', audiences => ['x'] })));
 wait_until { @{ $t->api('GET', '/v1/tenants/acme/apis/m/tools')
              ->{json}{items} || [] } >= 2 } 20 or $t->give_up('no tools');
+for my $api (qw(many blind)) {
+    wait_until { @{ $t->api('GET', "/v1/tenants/acme/apis/$api/tools")
+                 ->{json}{items} || [] } >= 3 } 20 or $t->give_up('no tools');
+}
 $t->apply(docs(
     policy('orders', { api => 'orders' }, path => 'shop/authz/decision',
            body => JSON::PP::true),
+    policy('safe', { api => 'safe' }, agent => 'safe', path => 'more/yes'),
+    policy('fake', { api => 'fake' }, agent => 'fake', path => 'more/yes'),
     policy('sock', { api => 'sock' }, agent => 'sock', path => 'more/yes'),
     policy('seen', { api => 'seen' }, path => 'more/seen',
            headers => ['x-region', 'x-note'], body => JSON::PP::true),
@@ -112,12 +154,20 @@ $t->apply(docs(
            headers => ['x-region']),
     policy('known', { api => 'known' }, path => 'more/yes',
            cache_ms => 300_000),
+    policy('many', { api => 'many' }, path => 'more/yes',
+           list_path => 'more/list', cache_ms => 300_000),
+    policy('blind', { api => 'blind' }, path => 'more/yes',
+           list_path => 'more/bad_list'),
+    (map { policy($_, { api => $_ }, path => "more/$_",
+                  headers_set => ['X-Risk']) } qw(head split)),
     policy('tools', { api => 'm' }, path => 'more/tools'),
     policy('args', { api => 'm', tool => 'one' }, path => 'more/args',
            body => JSON::PP::true),
     (map { policy("odd$_", { api => "odd$_" }, agent => 'stand', path => $_,
                   $_ eq 'late' ? (deadline_ms => 100) : ()) } @odd)));
 $t->gateway(http => "stoa_opa shop http://127.0.0.1:$at;\n"
+    . "stoa_opa safe https://127.0.0.1:$tls ca=$pem;\n"
+    . "stoa_opa fake https://127.0.0.1:$tls;\n"
     . "stoa_opa sock unix:$sock;\nstoa_opa stand http://127.0.0.1:$stand/;\n"
     . "log_format opa '\$uri \$stoa_opa';\n"
     . 'access_log %%DIR%%/opa.log opa;');
@@ -151,6 +201,9 @@ is(says('orders/orders', method => 'POST', body =>
     '{"amount":1,"x":"' . 'x' x 70_000 . '"}'), '413 body_too_large',
    'nor what is too long');
 is(says('sock/x'), '200 ', 'over a socket');
+wait_until { says('safe/x') eq '200 ' } 20;
+is(says('safe/x'), '200 ', 'over TLS');
+is(says('fake/x'), '503 policy_unavailable', 'not with a foreign certificate');
 is(says('region/x', headers => { 'X-Region' => 'eu' }), '200 ', 'by a header');
 is(says('region/x', headers => { 'X-Region' => 'us' }),
    '503 policy_unavailable', 'and not by another value');
@@ -222,6 +275,44 @@ is(tool('one', { n => 1 }), 'one', 'MCP: a tool with arguments');
 is(tool('one', { n => 10 }), 'policy_unavailable', 'MCP: other arguments');
 is(tool('two', {}), 'policy_unavailable', 'MCP: another tool');
 
+# what lists show
+
+sub names { my ($method, $member, %o) = @_;
+    my $r = $t->mcp($o{to} // '/mcp/acme', $method, {}, key => $api_key,
+                    modern => $o{modern} // 1);
+    return join ' ', map { $_->{name} } @{ $r->{rpc}{result}{$member} || [] } }
+is(names('tools/list', 'tools'), 'm__one m__two many__one many__three one three',
+   'a list shows what the rule lets through; of an api whose rule is no list '
+   . 'nothing');
+is(names('tools/list', 'tools'), 'm__one m__two many__one many__three one three',
+   'the same, known');
+is(names('tools/list', 'tools', to => '/mcp/acme/shelf'), 'one three',
+   'a server\'s, too');
+is(names('prompts/list', 'prompts'), 'many__on', 'prompts');
+sub run { my ($name, $to, $args) = @_;
+    my $r = $t->mcp($to // '/mcp/acme', 'tools/call', { name => $name,
+        arguments => $args // {} }, key => $api_key);
+    return $r->{rpc}{error} ? $r->{rpc}{error}{data}{code}
+           : $r->{rpc}{result}{content}[0]{text} }
+is(run('many__one'), 'ran', 'what is shown can be called');
+is(run('many__two'), 'opa_denied', 'what is hidden cannot');
+is(run('blind__one'), 'policy_unavailable', 'nor what nobody judged');
+is(run('two', '/mcp/acme/shelf'), 'opa_denied', 'nor by a server');
+is(run('call_tool', '/mcp/acme/box', { name => 'two' }), 'opa_denied',
+   'nor by call_tool');
+my $found = run('search_tools', '/mcp/acme/box', { query => 'one two three' });
+is(join(' ', sort map { $_->{name} } @{ json_decode($found // '{}')->{tools} }),
+   'one three', 'nor found');
+is($t->mcp('/mcp/acme', 'prompts/get', { name => 'many__off' },
+           key => $api_key)->{rpc}{error}{data}{code}, 'opa_denied',
+   'a prompt that is hidden');
+
+# what a decision says to the upstream
+
+is(call('head/x', headers => { 'X-Risk' => 'mine', 'X-Other' => 'mine' })
+   ->{body}, 'low;mine', 'it sets its own headers alone, the client does not');
+is(says('split/x'), '503 policy_unavailable', 'and no lines');
+
 # decisions that are known
 
 my $asked = $t->metrics->{stoa_opa_asked_total};
@@ -235,7 +326,9 @@ cmp_ok($t->metrics->{stoa_opa_known_total}, '>=', 1, 'counted');
 # it goes and comes back
 
 $t->stop('opa');
-is(says('away/x'), '503 policy_unavailable', 'OPA is away') for 1 .. 3;
+is(says('away/x'), '503 policy_unavailable', 'OPA is away') for 1 .. 60;
+cmp_ok($t->metrics->{stoa_opa_open_total} // 0, '>=', 1,
+       'and not asked each time');
 is(says('known/x'), '200 ', 'what is known counts on');
 $start->();
 wait_until { says('away/x') eq '200 ' } 10;
