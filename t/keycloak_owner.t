@@ -28,6 +28,11 @@ my $door = $t->origin(sub {
         if $is->('empty');
     return [404, ['Content-Type' => 'text/html'], '<h1>Not Found</h1>']
         if $is->('404');
+    return [500, [], 'no'] if $is->('events alone')
+        && $q->{path} =~ m{/clients$} && $q->{query} =~ /=stoa-control/;
+    return [403, ['Content-Type' => 'application/json'],
+            '{"error":"HTTP 403 Forbidden"}'] if $is->('no events')
+        && $q->{path} =~ m{/admin-events$};
     return [404, ['Content-Type' => 'application/json'],
             '{"error":"Realm not found."}'] if $is->('realm');
     my $h = $q->{headers};
@@ -162,6 +167,66 @@ for my $mode (qw(500 403 empty 404 realm)) {
     spew($t->dir('mode'), 'open');
     wait_until { &look->{state} eq 'ok' } 15;
 }
+
+# events alone: a look at all begins with ourselves, and fails
+
+sub events { return &look->{events} }
+
+is(events->{state}, 'ok', 'events are read');
+spew($t->dir('mode'), 'events alone');
+wait_until { &look->{state} eq 'failing' } 15;
+is(events->{state}, 'ok', 'and are when nothing else is');
+
+$kc->must(PUT => "/clients/$billing", { clientId => 'billing',
+    enabled => JSON::PP::false });
+becomes('of-client', 'owner_disabled', 'by an event: a client is disabled');
+$kc->must(PUT => "/clients/$billing", { clientId => 'billing',
+    enabled => JSON::PP::true });
+becomes('of-client', 'yes', 'by an event: enabled again');
+$kc->must(DELETE => "/users/$ann/groups/$group");
+becomes('of-ann-group', 'owner_disabled', 'by an event: out of the group');
+is(says('of-ann'), 'yes', 'she herself is not');
+$kc->must(PUT => "/users/$ann/groups/$group");
+becomes('of-ann-group', 'yes', 'by an event: in it again');
+$kc->must(PUT => "/groups/$group", { name => 'makers' });
+becomes('of-ann-group', 'owner_disabled', 'by an event: it has another name');
+$kc->must(PUT => "/groups/$group", { name => 'developer' });
+becomes('of-ann-group', 'yes', 'by an event: it has its own');
+$kc->client('nobody');
+becomes('of-nobody', 'yes', 'by an event: a client is made');
+$t->apply(docs(app('acme', 'of-later', owner => { user => 'ann' })));
+wait_until { app_of('of-later')->{owner_seen}{state} eq 'active' } 10;
+is(app_of('of-later')->{owner_seen}{state}, 'active',
+   'who is tied now is asked for now');
+
+# what events leave out is found by a look at all
+
+spew($t->dir('mode'), 'no events');
+wait_until { events->{state} eq 'failing' } 15;
+is(events->{state}, 'failing', 'events that may not be read are said');
+like(events->{error}, qr/403.*view-events/, 'with what is needed');
+is($t->metrics('control')->{stoa_control_owner_events_failing}, 1,
+   'and counted');
+$kc->must(PUT => "/users/$ann", { enabled => JSON::PP::false });
+becomes('of-ann', 'owner_disabled', 'without events: a user is disabled');
+spew($t->dir('mode'), 'open');
+wait_until { events->{state} eq 'ok' } 15;
+
+$kc->must(PUT => '/events/config', { adminEventsEnabled => JSON::PP::false });
+wait_until { events->{state} eq 'failing' } 15;
+like(events->{error}, qr/adminEventsEnabled/, 'events that are off are said');
+$kc->must(PUT => "/users/$ann", { enabled => JSON::PP::true });
+becomes('of-ann', 'yes', 'without events: enabled again');
+$kc->must(PUT => '/events/config', { adminEventsEnabled => JSON::PP::true });
+wait_until { events->{state} eq 'ok' } 15;
+
+$kc->must(PUT => "/users/$ann", { enabled => JSON::PP::false });
+$kc->must(DELETE => '/admin-events');
+becomes('of-ann', 'owner_disabled', 'events that are removed hide nothing');
+wait_until { slurp($t->dir('control.out')) =~ /admin events were removed/ } 10;
+like(slurp($t->dir('control.out')), qr/admin events were removed/, 'and that is logged');
+$kc->must(PUT => "/users/$ann", { enabled => JSON::PP::true });
+becomes('of-ann', 'yes', 'enabled again');
 
 # while the control plane was away
 

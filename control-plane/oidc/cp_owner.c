@@ -5,45 +5,28 @@
 #include <string.h>
 
 #include "base/cp_metrics.h"
-#include "feed/cp_feed.h"
-#include "kinds/cp_kinds.h"
 #include "oidc/cp_owner.h"
 
 
 /* Of the job's thread alone, but for what the metrics copy. */
 static struct {
-    int64_t  next;                     /* look, monotonic ms                 */
+    int64_t  next;                     /* look at events, monotonic ms       */
+    int64_t  all;                      /* look at all, monotonic ms          */
     int64_t  leased;                   /* until, monotonic ms                */
     int64_t  token_until;              /* monotonic ms                       */
     char     holder[STOA_ID_LEN + 1];
     char     bearer[STOA_JWT_MAX + 16];
     char     self[128];
+    bool     events;                   /* a look at them is under way        */
 } cp_owner;
+
+static const char *cp_owner_token(cp_look_t *look);
 
 
 static bool
 cp_owner_used(const cp_app_t *app)
 {
     return cp_oidc_used(app) && app->conf.keycloak_client_id[0] != '\0';
-}
-
-
-/* One statement of its own; nothing of it orders configuration. */
-static cp_rc_t
-cp_owner_write(cp_app_t *app, cp_arena_t *a, const char *sql,
-    const cp_val_t *args, unsigned nargs, cp_rows_t *rows)
-{
-    cp_rc_t   rc;
-    cp_tx_t  *tx;
-
-    rc = cp_tx_begin(app->db, true, &tx);
-
-    if (rc == CP_OK) {
-        rc = cp_tx_finish(tx, cp_tx_query(tx, a, sql, args, nargs, rows,
-                                          NULL), NULL);
-    }
-
-    return rc;
 }
 
 
@@ -85,66 +68,81 @@ cp_owner_lease(cp_app_t *app)
 }
 
 
-static void
-cp_owner_alive(void *ctx)
+static bool
+cp_owner_open(cp_look_t *look, cp_app_t *app)
 {
+    memset(look, 0, sizeof(cp_look_t));
+    look->app = app;
+    look->arena = cp_arena_create(CP_OWNER_ARENA);
+
+    if (look->arena == NULL) {
+        return false;
+    }
+
+    look->base = cp_owner_base(app, look->arena);
+    look->bearer = cp_owner.bearer;
+    look->self = cp_owner.self;
+    look->error = look->base ? cp_owner_token(look) : "the issuer is no realm"
+                  " of Keycloak's: keycloak_admin_url is needed";
+
+    return true;
+}
+
+
+/* The turn is kept while a look at all, or one at events, goes on. */
+static void
+cp_owner_keep(void *ctx)
+{
+    const cp_look_t  *look = ctx;
+
     if (cp_time_mono_ms() > cp_owner.leased) {
-        (void) cp_owner_lease(ctx);
+        (void) cp_owner_lease(look->app);
     }
 }
 
 
-/* Those that there are; what was seen of them stays as it is read here. */
-static cp_rc_t
-cp_owner_load(cp_look_t *look)
+/* False: there is no use of events now. */
+static bool
+cp_owner_look_events(cp_app_t *app, cp_look_t *whole)
 {
-    cp_rc_t      rc;
-    cp_tx_t     *tx;
-    unsigned     i;
-    cp_json_t   *owner, *seen;
-    cp_rows_t    rows;
-    cp_tied_t   *t;
-    cp_arena_t  *a = look->arena;
+    bool       good;
+    cp_look_t  look;
 
-    rc = cp_tx_begin(look->app->db, false, &tx);
-    if (rc != CP_OK) {
-        return rc;
+    cp_owner.next = cp_time_mono_ms() + app->conf.keycloak_look_ms;
+
+    if (!cp_owner_open(&look, app)) {
+        return false;
     }
 
-    rc = cp_tx_query(tx, a, "SELECT id, owner, owner_seen FROM applications"
-                     " WHERE owner IS NOT NULL ORDER BY id LIMIT $1",
-                     cp_args(cp_int(CP_OWNERS_MAX)), &rows, NULL);
-    cp_tx_rollback(tx);
+    look.alive = cp_owner_keep;
+    look.ctx = &look;
+    cp_owner.events = true;
 
-    if (rc != CP_OK) {
-        return rc;
+    if (cp_owner_events(&look, whole)) {
+        cp_owner.all = 0;
     }
 
-    look->tied = cp_arena_alloc(a, (rows.rows + 1) * sizeof(cp_tied_t));
+    cp_owner.events = false;
+    good = look.error == NULL;
+    cp_arena_destroy(look.arena);
 
-    for (i = 0; look->tied && i < rows.rows; i++) {
-        t = &look->tied[look->n];
-        t->app = cp_cell(&rows, i, 0)->p;
-        t->owner = cp_cell(&rows, i, 1)->p;
+    return good;
+}
 
-        if (cp_json_parse(a, t->owner, strlen(t->owner), &owner, NULL)
-            != CP_OK
-            || cp_cell(&rows, i, 2)->type != CP_VAL_TEXT
-            || cp_json_parse(a, cp_cell(&rows, i, 2)->p,
-                             cp_cell(&rows, i, 2)->len, &seen, NULL) != CP_OK)
-        {
-            continue;
-        }
 
-        t->client = cp_json_str(owner, "client") != NULL;
-        t->name = cp_json_str(owner, t->client ? "client" : "user");
-        t->group = cp_json_str(owner, "group");
-        t->id = cp_json_str(seen, "id");
-        t->was = cp_json_str(seen, "state");
-        look->n += t->name && t->was;
+/* Events go first, also before the rest of a look at all. */
+static void
+cp_owner_alive(void *ctx)
+{
+    cp_look_t  *look = ctx;
+
+    cp_owner_keep(look);
+
+    if (!cp_owner.events && look->error == NULL
+        && cp_time_mono_ms() >= cp_owner.next)
+    {
+        (void) cp_owner_look_events(look->app, look);
     }
-
-    return look->tied ? CP_OK : CP_ERROR;
 }
 
 
@@ -235,158 +233,6 @@ cp_owner_base(cp_app_t *app, cp_arena_t *a)
 }
 
 
-/* Is there something to store? */
-static bool
-cp_owner_changed(const cp_tied_t *t)
-{
-    return t->now && (t->found || strcmp(t->now, t->was) != 0);
-}
-
-
-/* What is said of one, if it is still tied to the same. */
-static cp_rc_t
-cp_owner_store(cp_op_t *op, cp_tx_t *tx, const cp_tied_t *t)
-{
-    cp_rc_t            rc;
-    cp_json_t         *row, *obj, *in, *seen, *v;
-    cp_entry_t         e;
-    cp_write_t         w = cp_write_of(op, tx, &cp_res_application);
-    cp_arena_t        *a = op->arena;
-    const char        *tenant;
-    const cp_field_t  *f;
-
-    rc = cp_row_load(tx, a, &cp_res_application, t->app, &row, &op->err);
-
-    if (rc != CP_OK || row == NULL || cp_json_get(row, "owner") == NULL
-        || strcmp(cp_json_text(a, cp_json_get(row, "owner"), NULL), t->owner)
-           != 0)
-    {
-        return rc;
-    }
-
-    tenant = cp_json_str(row, "tenant");
-    rc = cp_resource_get(tx, a, &cp_res_application, tenant, t->app, &obj,
-                         &op->err);
-    in = cp_json_object(a);
-    seen = cp_json_object(a);
-
-    if (rc != CP_OK || in == NULL || seen == NULL) {
-        return rc != CP_OK ? rc : CP_ERROR;
-    }
-
-    for (f = cp_res_application.fields; f->name; f++) {
-        v = cp_json_get(obj, f->name);
-
-        if (v && (f->flags & CP_READONLY) == 0) {
-            cp_json_set(a, in, f->name, cp_json_copy(a, v));
-        }
-    }
-
-    cp_json_put(a, seen, "state", t->now);
-
-    if (t->id) {
-        cp_json_put(a, seen, "id", t->id);
-    }
-
-    cp_json_put(a, seen, "since", cp_time_format(a, cp_time_ms()));
-    cp_json_set(a, in, "owner_seen", seen);
-    cp_json_put_bool(a, in, "disowned", strcmp(t->now, "active") != 0);
-    w.id = t->app;
-    w.in = in;
-
-    return cp_entry_update(&w, &e);
-}
-
-
-/* Some of what has changed, in one transaction. */
-static cp_rc_t
-cp_owner_batch(cp_look_t *look, unsigned *from)
-{
-    cp_rc_t      rc;
-    cp_op_t      op;
-    cp_tx_t     *tx;
-    unsigned     i, n;
-    cp_tied_t   *t;
-    cp_arena_t  *a;
-
-    a = cp_arena_create(CP_OWNER_ARENA);
-    if (a == NULL) {
-        return CP_ERROR;
-    }
-
-    cp_op_system(&op, look->app, a, "owners");
-    cp_resource_defer(&op);
-    n = 0;
-    i = *from;
-    rc = cp_tx_begin(look->app->db, true, &tx);
-
-    if (rc == CP_OK) {
-        rc = cp_feed_lock(tx, a, &op.err);
-
-        for (/* void */; rc == CP_OK && i < look->n && n < CP_OWNER_BATCH;
-             i++)
-        {
-            t = &look->tied[i];
-
-            if (cp_owner_changed(t)) {
-                rc = cp_owner_store(&op, tx, t);
-                n++;
-            }
-        }
-
-        if (rc == CP_OK) {
-            rc = cp_resource_flush(&op, tx);
-        }
-
-        rc = cp_tx_finish(tx, rc, &op.err);
-    }
-
-    if (rc == CP_OK) {
-        *from = i;
-
-    } else if (rc != CP_CONFLICT) {
-        cp_log(CP_LOG_ERROR, "owner", "cannot be stored code:%s %s",
-               op.err.code ? op.err.code : "-",
-               op.err.detail ? op.err.detail : "");
-    }
-
-    cp_arena_destroy(a);
-
-    return rc;
-}
-
-
-static cp_rc_t
-cp_owner_store_all(cp_look_t *look)
-{
-    cp_rc_t   rc;
-    unsigned  i, tries, changed;
-
-    for (i = 0, changed = 0; i < look->n; i++) {
-        changed += cp_owner_changed(&look->tied[i]);
-    }
-
-    if (changed == 0) {
-        return CP_OK;
-    }
-
-    for (i = 0, tries = 0, rc = CP_OK;
-         i < look->n && tries < CP_OP_RETRIES && rc != CP_ERROR
-         && rc != CP_DECLINED;
-         /* void */)
-    {
-        rc = cp_owner_batch(look, &i);
-        tries = rc == CP_OK ? 0 : tries + 1;
-        cp_owner_alive(look->app);
-        look->app->wake(look->app);
-    }
-
-    cp_log(CP_LOG_INFO, "owner", "stored changed:%u", changed);
-
-    return rc;
-}
-
-
 static cp_rc_t
 cp_owner_tell(cp_look_t *look, int64_t began, int64_t took)
 {
@@ -409,70 +255,83 @@ cp_owner_tell(cp_look_t *look, int64_t began, int64_t took)
 }
 
 
-cp_rc_t
-cp_owner_job(cp_app_t *app)
+static cp_rc_t
+cp_owner_look_all(cp_app_t *app, bool events)
 {
-    cp_rc_t      rc;
-    int64_t      began, mono, took;
-    cp_look_t    look;
-
-    if (!cp_owner_used(app) || cp_time_mono_ms() < cp_owner.next) {
-        return CP_OK;
-    }
+    cp_rc_t    rc;
+    int64_t    began, mono, took, rest;
+    cp_look_t  look;
 
     mono = cp_time_mono_ms();
-    cp_owner.next = mono + app->conf.keycloak_look_ms;
+    began = cp_time_ms();
+    cp_owner.all = mono + app->conf.keycloak_look_ms;
 
-    if (!cp_owner_lease(app)) {
-        return CP_OK;
+    if (!cp_owner_open(&look, app)) {
+        return CP_ERROR;
     }
 
-    memset(&look, 0, sizeof(look));
-    look.app = app;
-    look.arena = cp_arena_create(CP_OWNER_ARENA);
     look.alive = cp_owner_alive;
-    look.ctx = app;
-    began = cp_time_ms();
-    rc = look.arena ? cp_owner_load(&look) : CP_ERROR;
+    look.ctx = &look;
+    rc = cp_owner_load(&look, false);
+
+    if (rc == CP_OK && look.error == NULL) {
+        cp_owner_look(&look);
+        rc = cp_owner_store_all(&look);
+    }
+
+    if (look.error) {
+        cp_owner.token_until = 0;
+    }
+
+    took = cp_time_mono_ms() - mono;
 
     if (rc == CP_OK) {
-        look.base = cp_owner_base(app, look.arena);
-        look.error = look.base ? cp_owner_token(&look) : "the issuer is no "
-                     "realm of Keycloak's: keycloak_admin_url is needed";
-        look.bearer = cp_owner.bearer;
-        look.self = cp_owner.self;
-
-        if (look.error == NULL) {
-            cp_owner_look(&look);
-            rc = cp_owner_store_all(&look);
-        }
-
-        if (look.error) {
-            cp_owner.token_until = 0;
-        }
-
-        took = cp_time_mono_ms() - mono;
-
-        if (rc == CP_OK) {
-            rc = cp_owner_tell(&look, began, took);
-        }
-
-        /* a third of the time is others' */
-
-        if (mono + took * 3 / 2 > cp_owner.next) {
-            cp_owner.next = mono + took * 3 / 2;
-        }
-
-        cp_metric_set(cp_metric(CP_METRIC_GAUGE,
-                                "stoa_control_owners_failing", "",
-                                "1 if the last look at the owners of "
-                                "applications was not answered."),
-                      look.error != NULL);
+        rc = cp_owner_tell(&look, began, took);
     }
+
+    /* without events a third of the time is others' */
+
+    rest = events && look.error == NULL ? took * CP_OWNER_REST : took / 2;
+
+    if (cp_owner.all && mono + took + rest > cp_owner.all) {
+        cp_owner.all = mono + took + rest;
+    }
+
+    cp_metric_set(cp_metric(CP_METRIC_GAUGE, "stoa_control_owners_failing",
+                            "", "1 if the last look at the owners of "
+                            "applications was not answered."),
+                  look.error != NULL);
 
     cp_arena_destroy(look.arena);
 
     return rc;
+}
+
+
+cp_rc_t
+cp_owner_job(cp_app_t *app)
+{
+    bool     events;
+    int64_t  now;
+
+    now = cp_time_mono_ms();
+
+    if (!cp_owner_used(app) || (now < cp_owner.next && now < cp_owner.all)) {
+        return CP_OK;
+    }
+
+    if (!cp_owner_lease(app)) {
+        cp_owner.next = now + app->conf.keycloak_look_ms;
+        cp_owner.all = 0;
+
+        return CP_OK;
+    }
+
+    events = cp_owner_look_events(app, NULL);
+
+    /* while events say nothing, all are looked at as often as that goes */
+
+    return now < cp_owner.all ? CP_OK : cp_owner_look_all(app, events);
 }
 
 
@@ -482,6 +341,7 @@ cp_owner_state(cp_op_t *op, cp_json_t **out)
     cp_rc_t          rc;
     cp_tx_t         *tx;
     cp_rows_t        rows;
+    cp_json_t       *events;
     const cp_val_t  *c;
     cp_arena_t      *a = op->arena;
 
@@ -496,8 +356,8 @@ cp_owner_state(cp_op_t *op, cp_json_t **out)
     }
 
     rc = cp_tx_query(tx, a, "SELECT at_ms, good_ms, took_ms, tied, disowned,"
-                     " error FROM owner_looks WHERE id = 1", NULL, 0, &rows,
-                     &op->err);
+                     " error, events_at, events_error FROM owner_looks"
+                     " WHERE id = 1", NULL, 0, &rows, &op->err);
     cp_tx_rollback(tx);
 
     if (rc != CP_OK || rows.rows == 0) {
@@ -526,6 +386,21 @@ cp_owner_state(cp_op_t *op, cp_json_t **out)
     if (c[5].len) {
         cp_json_put(a, *out, "error", c[5].p);
     }
+
+    events = cp_json_object(a);
+    cp_json_put(a, events, "state", c[7].len ? "failing"
+                : c[6].i ? "ok" : "pending");
+
+    if (c[6].i) {
+        cp_json_put(a, events, "at", cp_time_format(a, c[6].i));
+        cp_json_put_int(a, events, "age_s", (cp_time_ms() - c[6].i) / 1000);
+    }
+
+    if (c[7].len) {
+        cp_json_put(a, events, "error", c[7].p);
+    }
+
+    cp_json_set(a, *out, "events", events);
 
     return CP_OK;
 }

@@ -34,8 +34,7 @@ typedef struct {
 } cp_owner_index_t;
 
 
-/* An answer of the admin API; false: there was none that counts. */
-static bool
+bool
 cp_owner_get(cp_look_t *look, cp_arena_t *a, const char *path, long *status,
     cp_json_t **out)
 {
@@ -55,7 +54,8 @@ cp_owner_get(cp_look_t *look, cp_arena_t *a, const char *path, long *status,
     if (error == NULL && *status != 404 && (*status != 200 || *out == NULL)) {
         error = cp_arena_printf(a, "HTTP status %ld%s", *status,
                                 *status == 403 ? ": the service account needs"
-                                " view-users and view-clients" : "");
+                                " view-users, view-clients and view-events"
+                                : "");
     }
 
     if (error && look->error == NULL) {
@@ -296,41 +296,54 @@ cp_owner_pages(cp_look_t *look, const char *path, unsigned page,
 }
 
 
+/* Those of a kind, in the two orders; false: there is no memory. */
+static bool
+cp_owner_index(cp_look_t *look, bool client, cp_owner_index_t *x)
+{
+    unsigned    i;
+    cp_tied_t  *t;
+
+    x->ids = x->names = 0;
+    x->by_id = cp_arena_alloc(look->arena, look->n * sizeof(cp_tied_t *) + 1);
+    x->by_name = cp_arena_alloc(look->arena,
+                                look->n * sizeof(cp_tied_t *) + 1);
+
+    if (x->by_id == NULL || x->by_name == NULL) {
+        return false;
+    }
+
+    for (i = 0; i < look->n; i++) {
+        t = &look->tied[i];
+
+        if (t->client != client) {
+            continue;
+        }
+
+        if (t->id) {
+            x->by_id[x->ids++] = t;
+        } else {
+            x->by_name[x->names++] = t;
+        }
+    }
+
+    qsort(x->by_id, x->ids, sizeof(cp_tied_t *), cp_owner_id_cmp);
+    qsort(x->by_name, x->names, sizeof(cp_tied_t *), cp_owner_name_cmp);
+
+    return true;
+}
+
+
 static bool
 cp_owner_all(cp_look_t *look, bool client)
 {
     bool                    ok;
-    unsigned                i, n;
+    unsigned                i;
     cp_owner_index_t        x;
     const cp_owner_kind_t  *kind = &cp_owner_kinds[client];
 
-    x.ids = x.names = 0;
-    x.by_id = cp_arena_alloc(look->arena, look->n * sizeof(cp_tied_t *));
-    x.by_name = cp_arena_alloc(look->arena, look->n * sizeof(cp_tied_t *));
+    ok = cp_owner_index(look, client, &x);
 
-    if (x.by_id == NULL || x.by_name == NULL) {
-        return false;
-    }
-
-    for (i = 0, n = 0; i < look->n; i++) {
-        if (look->tied[i].client != client) {
-            continue;
-        }
-
-        n++;
-
-        if (look->tied[i].id) {
-            x.by_id[x.ids++] = &look->tied[i];
-        } else {
-            x.by_name[x.names++] = &look->tied[i];
-        }
-    }
-
-    ok = true;
-
-    if (n > CP_OWNER_DIRECT) {
-        qsort(x.by_id, x.ids, sizeof(cp_tied_t *), cp_owner_id_cmp);
-        qsort(x.by_name, x.names, sizeof(cp_tied_t *), cp_owner_name_cmp);
+    if (ok && x.ids + x.names > CP_OWNER_DIRECT) {
         ok = cp_owner_pages(look, cp_arena_printf(look->arena, "%s?%s",
                                                   kind->path, kind->list),
                             kind->page, kind, &x);
@@ -496,4 +509,78 @@ cp_owner_look(cp_look_t *look)
     if (!ok && look->error == NULL) {
         look->error = "the look was broken off";
     }
+}
+
+
+/* One that an event names, if anybody may be tied to it. */
+static bool
+cp_owner_ref(cp_look_t *look, const cp_owner_index_t *x,
+    const cp_owner_ref_t *ref)
+{
+    bool                    ok;
+    long                    status;
+    unsigned                i;
+    cp_json_t              *out;
+    cp_arena_t             *a;
+    const cp_tied_t         key = { .id = ref->id };
+    const cp_owner_kind_t  *kind = &cp_owner_kinds[ref->client];
+
+    i = cp_owner_search(x->by_id, x->ids, &key, cp_owner_id_cmp);
+
+    if ((i == x->ids || strcmp(x->by_id[i]->id, ref->id) != 0)
+        && x->names == 0)
+    {
+        return true;
+    }
+
+    a = cp_arena_create(CP_OWNER_PAGE_MAX);
+    ok = a && cp_owner_get(look, a, cp_arena_printf(a, "%s/%s", kind->path,
+                                                    ref->id), &status, &out);
+
+    if (ok && status == 200 && out->type == CP_JSON_OBJECT) {
+        cp_owner_item(look, kind, x, out);
+
+    } else if (ok && cp_owner_missing(look, status, out)) {
+        for ( ; i < x->ids && strcmp(x->by_id[i]->id, ref->id) == 0; i++) {
+            x->by_id[i]->now = "gone";
+        }
+    }
+
+    cp_arena_destroy(a);
+
+    return ok && look->error == NULL;
+}
+
+
+bool
+cp_owner_again(cp_look_t *look, const cp_owner_ref_t *refs, unsigned n,
+    bool groups)
+{
+    bool              ok;
+    unsigned          i;
+    cp_tied_t        *t;
+    cp_owner_index_t  x[2];
+
+    ok = cp_owner_index(look, false, &x[0])
+         && cp_owner_index(look, true, &x[1]);
+
+    for (i = 0; i < n && ok; i++) {
+        ok = cp_owner_ref(look, &x[refs[i].client], &refs[i]);
+    }
+
+    for (i = 0; i < look->n && ok; i++) {
+        t = &look->tied[i];
+
+        if (t->now == NULL && strcmp(t->was, "pending") == 0) {
+            ok = cp_owner_one(look, t);
+
+        } else if (t->now == NULL && groups && t->group
+                   && (strcmp(t->was, "active") == 0
+                       || strcmp(t->was, "left") == 0))
+        {
+            t->now = "active";
+        }
+    }
+
+    return ok && cp_owner_groups(look);
 }

@@ -178,7 +178,10 @@ const char *const  cp_openapi_schemas_text[] = {
     "\"string\",\"enum\":[\"pending\",\"ok\",\"failing\"]},\"tied\":"
     INT64("0") ",\"disowned\":" INT64("0") ",\"took_ms\":" INT64("0")
     ",\"at\":" TIME ",\"good_at\":" TIME ",\"age_s\":" INT64("0")
-    ",\"error\":" TEXT "}}}}",
+    ",\"error\":" TEXT ",\"events\":{\"type\":\"object\",\"required\":"
+    "[\"state\"],\"properties\":{\"state\":{\"type\":\"string\",\"enum\":"
+    "[\"pending\",\"ok\",\"failing\"]},\"at\":" TIME ",\"age_s\":"
+    INT64("0") ",\"error\":" TEXT "}}}}}}",
 
     "Mails",
     "{\"type\":\"object\",\"required\":[\"items\",\"enabled\"],"

@@ -466,7 +466,7 @@ ctl_run_whoami(ctl_t *c)
 static cp_json_t *
 ctl_identity_rows(ctl_t *c, cp_json_t *v)
 {
-    cp_json_t  *rows, *owners;
+    cp_json_t  *rows, *owners, *events;
 
     rows = cp_json_array(c->arena);
     owners = cp_json_get(v, "owners");
@@ -480,6 +480,13 @@ ctl_identity_rows(ctl_t *c, cp_json_t *v)
         cp_json_put(c->arena, owners, "what", "owners");
         cp_json_put(c->arena, owners, "at", cp_json_str(owners, "good_at"));
         cp_json_push(rows, owners);
+        events = cp_json_get(owners, "events");
+        events = events ? cp_json_copy(c->arena, events) : NULL;
+
+        if (events) {
+            cp_json_put(c->arena, events, "what", "owners' events");
+            cp_json_push(rows, events);
+        }
     }
 
     return rows;

@@ -68,7 +68,8 @@
     row(54, "0054_mail_of")                                                   \
     row(55, "0055_sunset")                                                    \
     row(56, "0056_plan_zone")                                                 \
-    row(57, "0057_token_owner")
+    row(57, "0057_token_owner")                                               \
+    row(58, "0058_owner_events")
 
 
 typedef struct {
