@@ -522,4 +522,185 @@ $few->status;
 $t->must(POST => $P, { name => 'quiet', type => 'headers', config => {} });
 pass('who does not say is told by what it withholds');
 
+# -- templates: many policies of one form -------------------------------------
+
+my $T = '/v1/tenants/acme/policy-templates';
+my $S = '/v1/tenants/acme/policy-sets';
+my %first = (version => 1,
+    parameters => { type => 'object', required => ['api'], properties => {
+        api => { type => 'string' },
+        max => { type => 'integer', minimum => 1, default => 100 },
+        age => { type => 'integer' },
+        who => { type => 'array', items => { type => 'string' } } } },
+    policies => [
+        { name => 'web', type => 'cors', config => { origins => '{{who}}',
+          max_age_s => '{{age}}' }, attach => [{ api => '{{api}}' }] },
+        { name => 'size', type => 'body-limit', title => '{{set}}: {{max}}',
+          config => { max_bytes => '{{max}}' },
+          attach => [{ api => '{{api}}' }] }]);
+sub version { my ($n, %change) = @_;
+              return { %first, version => $n, %change } }
+sub errors { my ($r) = @_;
+             return join '; ', "$r->{status}", map { "$_->{field}:"
+                 . " $_->{message}" } @{ $r->{json}{errors} || [] } }
+
+for (['a placeholder of nothing', { policies => [{ name => 'a',
+        type => 'headers', title => '{{nope}}' }] },
+      qr/^422; versions\[0\]\.policies\[0\]: has \{\{nope\}\}, which is none/],
+     ['one that is broken', { policies => [{ name => 'a', type => 'headers',
+        title => '{{ api }}' }] }, qr/\{\{ api \}\}", which is no/],
+     ['no type', { policies => [{ name => 'a', type => 'teleport' }] },
+      qr/policies\[0\]\.type: is no type of policies/],
+     ['the same name twice', { policies => [{ name => 'a', type => 'cors' },
+        { name => 'a', type => 'headers' }] }, qr/policies\[1\]\.name: is there twice/],
+     ['no schema', { parameters => { type => 'array' } },
+      qr/versions\[0\]\.parameters\.type: must be object/],
+     ['a word that schemas have not', { parameters => { propertees => {} } },
+      qr/versions\[0\]\.parameters/],
+     ['what each set knows by itself', { parameters => { properties => {
+        tenant => {} } } }, qr/properties\.tenant: is known/]) {
+    my ($what, $change, $re) = @$_;
+    like(errors($t->api(POST => $T, { name => 'bad',
+         versions => [version(1, %$change)] })), $re, "a template with $what");
+}
+like(errors($t->api(POST => $T, { name => 'bad', versions => [version(2),
+     version(2, note => 'again')] })), qr/versions\[1\]\.version: must be higher/,
+     'versions rise');
+
+is($t->must(POST => $T, { name => 'partner', versions => [version(1)] })
+   ->{latest}, 1, 'a template');
+is(errors($t->api(POST => $S, { name => 'p', template => 'partner',
+   version => 1, parameters => { api => 'orders', max => 0 } })),
+   '422; parameters.max: is too small', 'parameters are judged');
+like(errors($t->api(POST => $S, { name => 'p', template => 'partner',
+     version => 1, parameters => { api => 'orders', moon => 1 } })),
+     qr/^422; parameters\.moon: is no parameter/, '... each of them');
+like(errors($t->api(POST => $S, { name => 'p', template => 'partner',
+     version => 2, parameters => { api => 'orders' } })),
+     qr/^422; version: is none of the template; its newest is 1/,
+     'a version that there is not');
+like(errors($t->api(POST => $S, { name => 'p', version => 1 })),
+     qr/^422; template: must be there/, 'neither template');
+like(errors($t->api(POST => $S, { name => 'p', template => 'partner',
+     version => 1, parameters => { api => 'nothing', who => ['*'] } })),
+     qr/^422; policies\.p-web\.attach\[0\]\.api: /,
+     'what the policies themselves refuse is told with their names');
+is($t->api(GET => "$P/p-web")->{status}, 404, 'and nothing is made');
+like(errors($t->api(POST => $S, { name => 'p', template => 'partner',
+     version => 1, parameters => { api => 'orders' } })),
+     qr/policies\.p-web\.config\.origins: /, 'also what their types need');
+$t->must(PATCH => '/v1/tenants/acme/apis/orders', { title => 'orders' });
+$t->must(PATCH => "$P/web", { attach => [] });
+
+my $set = $t->must(POST => $S, { name => 'p', template => 'partner',
+    version => 1, parameters => { api => 'orders', who => ['https://p.example'] } });
+is("$set->{policies} $set->{drift} $set->{latest}", '2 0 1', 'a set');
+my $made = $t->must(GET => "$P/p-web");
+is_deeply([$made->{config}, $made->{attach}[0]{api}, $made->{policy_set},
+           $made->{drifted}], [{ origins => ['https://p.example'] }, 'orders',
+           'p', JSON::PP::false()], 'its policies are policies');
+is($t->must(GET => "$P/p-size")->{title}, 'p: 100', 'with values in texts');
+like(has('api', 'orders'), qr/p-size:body-limit:api/, 'which gateways get');
+is_deeply([map { $_->{name} } @{ $t->must(GET => "$P?policy_set=p")->{items} }],
+          ['p-size', 'p-web'], 'those of a set are listed');
+
+$t->must(PATCH => "$P/p-size", { state => 'disabled' });
+is($t->must(GET => "$S/p")->{drift}, 1, 'what somebody changes has drifted');
+is(join(',', map { $_->{name} } @{ $t->must(GET => "$P?drifted=true")
+   ->{items} }), 'p-size', '... and says so');
+my $seen = $t->must(POST => "$S/p/preview", {});
+is(join(' ', map { "$_->{action} $_->{policy} $_->{diff}{state}{before}" }
+   @{ $seen->{changes} }), 'changed p-size disabled',
+   'a preview of nothing says what has drifted');
+is($t->must(GET => "$P/p-size")->{state}, 'disabled', 'nothing is kept');
+$t->must(PATCH => "$P/p-size", { state => 'enabled' });
+is($t->must(GET => "$S/p")->{drift}, 0, 'changed back it has not');
+$t->must(DELETE => "$P/p-web");
+is($t->must(GET => "$S/p")->{drift}, 1, 'so has what is gone');
+my ($rc, $said) = $t->stoactl('policy-set', 'restore', 'p', '-t', 'acme',
+                              '--dry-run');
+like($said, qr/p-web\s+added/, 'stoactl policy-set restore --dry-run');
+($rc, $said) = $t->stoactl('policy-set', 'restore', 'p', '-t', 'acme',
+                           '--no-wait');
+is($rc, 0, 'stoactl policy-set restore');
+is($t->must(GET => "$S/p")->{drift}, 0, 'puts it back');
+
+is($t->api(PUT => "$T/partner", { name => 'partner', versions => [
+   version(1, note => 'x')] })->{status}, 409,
+   'a version that sets are made of stays what it is');
+is($t->api(PUT => "$T/partner", { name => 'partner', versions => [
+   version(2)] })->{status}, 409, '... and there');
+is($t->api(DELETE => "$T/partner")->{status}, 409, 'so does the template');
+is($t->must(PUT => "$T/partner", { name => 'partner', versions => [version(1),
+   version(2, policies => [$first{policies}[1], { name => 'mark',
+   type => 'headers', config => { response_set => [{ name => 'X-Of',
+   value => '{{tenant}}' }] }, attach => [{ tenant => '{{tenant}}' }] }])] })
+   ->{latest}, 2, 'a new version');
+is($t->must(GET => "$S/p")->{latest}, 2, 'sets see that there is one');
+is($t->must(GET => "$S/p")->{version}, 1, 'and stay with theirs');
+($rc, $said) = $t->stoactl('policy-set', 'upgrade', 'p', 'max=7', '-t', 'acme',
+                           '--dry-run');
+like($said, qr/p-web\s+removed.*p-mark\s+added|p-mark\s+added.*p-web\s+removed/s,
+     'stoactl policy-set upgrade --dry-run');
+like($said, qr/p-size\s+changed/, '... with a parameter');
+is($t->must(GET => "$S/p")->{version}, 1, 'changes nothing');
+($rc, $said) = $t->stoactl('policy-set', 'upgrade', 'p', 'max=7', '-t', 'acme',
+                           '--no-wait');
+is($rc, 0, 'stoactl policy-set upgrade') or diag $said;
+is($t->must(GET => "$P/p-size")->{config}{max_bytes}, 7, 'the parameter');
+is($t->must(GET => "$P/p-mark")->{config}{response_set}[0]{value}, 'acme',
+   'the new policy');
+is($t->api(GET => "$P/p-web")->{status}, 404, 'the old one is gone');
+
+# the platform's, for all tenants
+
+$t->must(POST => '/v1/policy-templates', { name => 'base', versions => [
+    version(3, policies => [$first{policies}[1]])] });
+is($t->must(GET => '/v1/policy-templates/base', undef, token => $admin)
+   ->{latest}, 3, 'a tenant sees the platform\'s templates');
+is(scalar @{ $t->must(GET => '/v1/policy-templates', undef, token => $admin)
+   ->{items} }, 1, '... in their list');
+is($t->api(PATCH => '/v1/policy-templates/base', { title => 'x' },
+   token => $admin)->{status}, 403, 'and does not change them');
+$t->must(POST => $S, { name => 'b', global_template => 'base', version => 3,
+    parameters => { api => 'orders' } }, token => $admin);
+is($t->must(GET => "$P/b-size")->{policy_set}, 'b', 'it makes policies of them');
+is($t->api(POST => '/v1/tenants/other/policy-sets', { name => 'b',
+   template => 'partner', version => 1, parameters => { api => 'theirs' } })
+   ->{status}, 422, 'another tenant\'s template is none');
+is($t->api(DELETE => '/v1/policy-templates/base')->{status}, 409,
+   'what is used stays');
+
+# documents
+
+$t->must(PATCH => "$P/b-size", { state => 'shadow' });
+$dump = $t->api(GET => '/v1/dump?tenant=acme')->{body};
+like($dump, qr/kind: PolicyTemplate\n/, 'a dump has templates');
+like($dump, qr/kind: PolicySet\n/, 'and sets');
+unlike($dump, qr/name: p-size\n/, 'what a set makes it does not have');
+like($dump, qr/name: b-size\n/, 'but what has drifted');
+my $again = $t->api(POST => '/v1/apply?prune=true&max_delete=0', $dump,
+    headers => { 'Content-Type' => 'application/yaml' });
+like($again->{status}, qr/^20[02]$/, 'it is applied');
+is(join(' ', map { $_->{kind} . '/' . $_->{name} }
+   grep { $_->{action} ne 'none' && $_->{action} ne 'unchanged' }
+   @{ $again->{json}{changes} || $again->{json}{documents} || [] }), '',
+   'and changes nothing, prunes nothing');
+(my $moved = $dump) =~ s/max: 7\b/max: 8/;
+$t->api(POST => '/v1/apply', $moved,
+        headers => { 'Content-Type' => 'application/yaml' });
+is($t->must(GET => "$P/p-size")->{config}{max_bytes}, 8,
+   'a document changes parameters');
+$t->must(DELETE => "$S/p");
+is($t->api(GET => "$P/p-size")->{status}, 404, 'a set takes its policies along');
+$t->must(DELETE => "$T/partner");
+pass('and then the template goes');
+my ($shown) = grep { /^kind: PolicyTemplate$/m }
+    slurp("$Test::Stoa::ROOT/docs/policies.md") =~ /^```yaml\n(.*?)^```$/msg;
+$t->apply($shown);
+is_deeply($t->must(GET => "$P/shop-cors")->{config},
+          { origins => ['https://shop.example'] }, 'as docs/policies.md has it');
+is($t->api(POST => "$S/b/preview", {}, token => $look)->{status}, 403,
+   'who may not write sets does not try');
+
 $t->done;

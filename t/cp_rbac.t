@@ -57,6 +57,7 @@ my %writes = (
     P    => [qw(audit:erase tenant:write gateway_group:write gateway:write
                 api:platform
                 global_secret:write global_policy:write
+                global_policy_template:write
                 global_role_binding:write mail:write audit:erase)],
     AP   => [qw(audit:checkpoint)],
     TP   => [qw(application:tie notice:write admin_token:write role:write
@@ -65,7 +66,8 @@ my %writes = (
                 user:write invitation:write)],
     OTP  => [qw(api:write operation:write page:write tool:write server:write
                 promotion:write promotion:approve
-                secret:write policy:write apply:write)],
+                secret:write policy:write policy_template:write
+                policy_set:write apply:write)],
     DOTP => [qw(application:write subscription:write credential:write)],
 );
 my $listed = $t->must(GET => '/v1/roles');

@@ -375,6 +375,13 @@ cp_dump_rows(cp_dump_t *dump, const cp_dump_tenant_t *t, const char *last,
         q.where = "\"id\" > $1 AND \"tenant\" = $2 AND \"state\" NOT IN"
                   " ('revoked', 'rejected', 'expired')";
 
+    } else if (dump->res == &cp_res_policy) {
+
+        /* what a set makes again needs no document of its own */
+
+        q.where = "\"id\" > $1 AND \"tenant\" = $2 AND (\"policy_set\" IS"
+                  " NULL OR \"drifted\" <> 0)";
+
     } else if (dump->res->parent) {
         q.where = "\"id\" > $1 AND \"tenant\" = $2";
     }

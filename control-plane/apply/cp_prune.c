@@ -49,6 +49,10 @@ static const char  cp_prune_sql[] =
 static const char  cp_prune_living[] =
     " AND state NOT IN ('revoked', 'rejected', 'expired')";
 
+/* What a set has made goes with the set. */
+
+static const char  cp_prune_unmade[] = " AND policy_set IS NULL";
+
 
 cp_rc_t
 cp_apply_prune(cp_apply_t *ap, int64_t max_delete)
@@ -122,7 +126,8 @@ cp_prune_find(cp_apply_t *ap, cp_prune_t *p, const cp_resource_t *res,
 
     sql = cp_arena_printf(ap->arena, cp_prune_sql,
                           res->label ? res->label : "name", res->table,
-                          res->by_id ? cp_prune_living : "");
+                          res->by_id ? cp_prune_living
+                          : res == &cp_res_policy ? cp_prune_unmade : "");
 
     rc = cp_tx_query(ap->tx, ap->arena, sql, cp_args(cp_text(t->id)), &rows,
                      &ap->op->err);

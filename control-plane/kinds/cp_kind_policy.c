@@ -10,6 +10,7 @@
 #include "feed/cp_feed.h"
 #include "kinds/cp_kind.h"
 #include "kinds/cp_policy.h"
+#include "kinds/cp_policy_render.h"
 #include "kinds/cp_policy_version.h"
 #include "kinds/cp_secret.h"
 
@@ -119,6 +120,11 @@ static const cp_dependent_t  policy_dependents[] = {
 
 static const cp_field_t  policy_fields[] = {
     BASE_ID, BASE_NAME, BASE_TITLE, BASE_TENANT,
+    F_REF("policy_set", RO|ND|FI, "policy_set", NULL,
+      "what made it of a template"),
+    F("made", CP_F_JSON, RO|ND|CP_SECRET|WH, 0, 0, NULL, ""),
+    BOOL("drifted", RO|ND|FI, NULL,
+      "of a policy of a set: it is not what the set made any more"),
     POLICY_FIELDS("secret")
 };
 
@@ -199,6 +205,11 @@ cp_policy_check(const cp_write_t *w, const cp_json_t *before,
 
     if (bad || rc != CP_OK) {
         return bad ? CP_DECLINED : rc;
+    }
+
+    rc = cp_policy_made(w, before, after);
+    if (rc != CP_OK) {
+        return rc;
     }
 
     /* what it was attached to is made anew too, after this write */

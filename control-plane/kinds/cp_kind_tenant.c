@@ -80,6 +80,8 @@ static const cp_dependent_t  tenant_dependents[] = {
     { NULL, "DELETE FROM notices WHERE tenant = $1", CP_DEP_PLAIN, false },
     { NULL, "DELETE FROM notice_settings WHERE tenant = $1", CP_DEP_PLAIN,
       false },
+    { "policy_set", "tenant", CP_DEP_FORCE, false },
+    { "policy_template", "tenant", CP_DEP_FORCE, false },
     { "policy", "tenant", CP_DEP_FORCE, false },
     { "issuer", "tenant", CP_DEP_FORCE, false },
     { "secret", "tenant", CP_DEP_FORCE, false },

@@ -311,6 +311,17 @@ const cp_openapi_extra_t  cp_openapi_extras[] = {
     VERSIONS("/v1/policies/{global_policy}", "GlobalPolicyPatch"),
     VERSIONS("/v1/tenants/{tenant}/policies/{policy}", "PolicyPatch"),
 
+    { "POST /v1/tenants/{tenant}/policy-sets/{policy_set}/preview", NULL,
+      JSON(REF("PolicySetPatch")),
+      OK_JSON("what would become of its policies", "{\"type\":\"object\","
+              "\"required\":[\"version\",\"latest\",\"changes\"],"
+              "\"properties\":{\"version\":" INT64("1") ",\"latest\":"
+              INT64("1") ",\"changes\":{\"type\":\"array\",\"items\":"
+              "{\"type\":\"object\",\"required\":[\"policy\",\"action\","
+              "\"diff\"],\"properties\":{\"policy\":" TEXT ",\"action\":"
+              "{\"type\":\"string\",\"enum\":[\"added\",\"removed\","
+              "\"changed\"]},\"diff\":{\"type\":\"object\"}}}}}}") },
+
     { "POST /v1/gateway-groups/{gateway_group}/rotate", NULL,
       JSON("{\"type\":\"object\",\"additionalProperties\":false,"
            "\"properties\":{\"lead_s\":{\"type\":\"integer\",\"minimum\":0,"

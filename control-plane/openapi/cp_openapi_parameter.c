@@ -155,7 +155,9 @@ cp_openapi_filters(cp_openapi_t *o, cp_json_t *list)
         if (f->flags & CP_FILTER) {
             cp_json_push(list, cp_openapi_parameter(o->a, "query", f->name,
                          "only those that have this value",
-                         cp_openapi_value(o->a, f)));
+                         f->type == CP_F_BOOL
+                         ? cp_openapi_text(o->a, CP_OPENAPI_FLAG)
+                         : cp_openapi_value(o->a, f)));
         }
     }
 }

@@ -26,6 +26,8 @@
     row(credential, "state = 'active'",                                       \
         "active credentials, of all applications")                            \
     row(policy, "1 = 1", "policies")                                          \
+    row(policy_template, "1 = 1", "templates of policies")                    \
+    row(policy_set, "1 = 1", "sets of policies made of templates")            \
     row(secret, "1 = 1", "secrets")                                           \
     row(issuer, "1 = 1", "issuers of tokens")                                 \
     row(role, "1 = 1", "roles of its own")                                    \

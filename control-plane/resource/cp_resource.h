@@ -120,6 +120,8 @@ struct cp_resource_s {
                                            expires_at; NULL: never           */
     const cp_dependent_t   *dependents; /* NULL: none                        */
     bool                    owner;      /* its rows are what `tenant` names  */
+    bool                    everybody;  /* the platform's, and shown to who
+                                           may read it in any tenant         */
     bool                    authority;  /* it says who may do what           */
 
     /*

@@ -14,7 +14,7 @@ cp_entry_visible(const cp_actor_t *actor, const cp_resource_t *res,
 {
     const char  *other;
 
-    if (cp_auth_sees(actor, cp_row_tenant(res, row))) {
+    if (res->everybody || cp_auth_sees(actor, cp_row_tenant(res, row))) {
         return true;
     }
 
@@ -34,6 +34,10 @@ cp_entry_may(cp_op_t *op, const cp_resource_t *res, const cp_json_t *row,
     owner = cp_row_tenant(res, row);
     other = res->also ? cp_json_str(row, res->also) : NULL;
     read = strcmp(strrchr(permission, ':'), ":read") == 0;
+
+    if (read && res->everybody) {
+        return cp_auth_may_somewhere(op, permission);
+    }
 
     return other && strcmp(owner, other) != 0
            && cp_auth_holds(&op->actor, permission, other)

@@ -9,6 +9,7 @@
 #include "core/stoa_json.h"
 #include "op/cp_app.h"
 #include "http/cp_call.h"
+#include "http/cp_query.h"
 #include "rest/cp_list.h"
 
 
@@ -160,7 +161,7 @@ cp_list_owner(cp_list_t *l, const char *parent)
         cp_list_and(l, l->res->parent, '=', cp_text(parent));
     }
 
-    if (l->tenant) {
+    if (l->tenant || l->res->everybody) {
         return;
     }
 
@@ -374,6 +375,7 @@ cp_list_filters(cp_list_t *l)
 static cp_rc_t
 cp_list_filter(cp_list_t *l, const cp_field_t *f, const char *value)
 {
+    bool         flag;
     cp_rc_t      rc;
     unsigned     i;
     const char  *id;
@@ -387,6 +389,16 @@ cp_list_filter(cp_list_t *l, const cp_field_t *f, const char *value)
             return cp_err_set(&l->r->op.err, "bad_request",
                               "%s has no value \"%.64s\"", f->name, value);
         }
+    }
+
+    if (f->type == CP_F_BOOL) {
+        rc = cp_query_flag(l->r, f->name, &flag);
+
+        if (rc == CP_OK) {
+            cp_list_and(l, f->name, '=', cp_int(flag));
+        }
+
+        return rc;
     }
 
     if (f->type == CP_F_REF) {

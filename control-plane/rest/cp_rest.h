@@ -40,6 +40,7 @@ cp_rc_t cp_effective_try(cp_req_t *r);    /* POST: with another policy   */
 cp_rc_t cp_policy_versions(cp_req_t *r);
 cp_rc_t cp_policy_version(cp_req_t *r);
 cp_rc_t cp_policy_restore(cp_req_t *r);
+cp_rc_t cp_policy_set_preview(cp_req_t *r);
 
 cp_rc_t cp_auth_whoami(cp_req_t *r);                  /* GET /v1/whoami      */
 cp_rc_t cp_auth_roles(cp_req_t *r);                   /* GET /v1/roles       */

@@ -94,6 +94,9 @@
 #define ISSUERS       TENANTS "/{tenant}/issuers"
 #define GLOBAL_SECRETS  "/v1/secrets"
 #define GLOBALS       "/v1/policies"
+#define POLICY_TEMPLATES  TENANTS "/{tenant}/policy-templates"
+#define GLOBAL_TEMPLATES  "/v1/policy-templates"
+#define POLICY_SETS   TENANTS "/{tenant}/policy-sets"
 #define CREDENTIALS   APPLICATIONS "/{application}/credentials"
 #define SUBSCRIPTIONS TENANTS "/{tenant}/subscriptions"
 #define APPROVALS     TENANTS "/{tenant}/approvals"
@@ -247,6 +250,14 @@ const cp_route_t  cp_resource_routes[] = {
       "gateway_group api operation server tool plan application" },
     CP_ALL(GLOBALS, &cp_res_global_policy, "global_policy"),
     CP_VERSIONS(GLOBALS, &cp_res_global_policy, "global_policy"),
+    CP_ALL(POLICY_TEMPLATES, &cp_res_policy_template, "policy_template"),
+    CP_ALL(GLOBAL_TEMPLATES, &cp_res_global_policy_template,
+           "global_policy_template"),
+    CP_ALL(POLICY_SETS, &cp_res_policy_set, "policy_set"),
+    { "POST", POLICY_SETS "/{policy_set}/preview", CP_AUTH_ADMIN,
+      "policy_set:write", cp_policy_set_preview, NULL,
+      "What a change of a policy_set would make of its policies; nothing is"
+      " kept", NULL },
 
     { NULL, NULL, CP_AUTH_NONE, NULL, NULL, NULL, NULL, NULL }
 };

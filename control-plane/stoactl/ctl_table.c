@@ -288,6 +288,22 @@ static const ctl_opt_t  ctl_opts_promote[] = {
     { NULL, 0, NULL, NULL, NULL, false }
 };
 
+static const ctl_opt_t  ctl_opts_set_upgrade[] = {
+    { "version", 0, "N", NULL, "of the template (default: its newest)",
+      false },
+    { "dry-run", 0, NULL, NULL, "tell what would change, change nothing",
+      false },
+    CTL_WAIT_OPTIONS,
+    { NULL, 0, NULL, NULL, NULL, false }
+};
+
+static const ctl_opt_t  ctl_opts_set_restore[] = {
+    { "dry-run", 0, NULL, NULL, "tell what has drifted, change nothing",
+      false },
+    CTL_WAIT_OPTIONS,
+    { NULL, 0, NULL, NULL, NULL, false }
+};
+
 static const ctl_opt_t  ctl_opts_dependents[] = {
     { "api", 0, "API", NULL, "the api, for operations", false },
     { NULL, 0, NULL, NULL, NULL, false }
@@ -657,6 +673,17 @@ const ctl_cmd_t  ctl_table[] = {
       "show which policies apply to a call, in the order in which they run",
       "Example: stoactl effective-policies --api orders --plan gold",
       ctl_run_effective, NULL, NULL },
+
+    { "policy-set upgrade", "POLICY-SET [NAME=VALUE...]",
+      ctl_opts_set_upgrade,
+      "make a set's policies of another version of its template",
+      "NAME=VALUE changes a parameter; VALUE is JSON, or else a text.\n"
+      "Example: stoactl policy-set upgrade partner max_age=60 --dry-run",
+      ctl_run_policy_set, "upgrade", NULL },
+
+    { "policy-set restore", "POLICY-SET", ctl_opts_set_restore,
+      "make a set's policies again what the set says", NULL,
+      ctl_run_policy_set, NULL, NULL },
 
     { "usage", "", ctl_opts_usage,
       "show how much was called",

@@ -69,7 +69,8 @@
     row(55, "0055_sunset")                                                    \
     row(56, "0056_plan_zone")                                                 \
     row(57, "0057_token_owner")                                               \
-    row(58, "0058_owner_events")
+    row(58, "0058_owner_events")                                              \
+    row(59, "0059_policy_templates")
 
 
 typedef struct {
