@@ -22,6 +22,7 @@
 #include "resource/cp_limit.h"
 #include "oidc/cp_group.h"
 #include "oidc/cp_oidc.h"
+#include "openapi/cp_openapi.h"
 #include "cp_routes.h"
 #include "base/cp_log.h"
 
@@ -29,6 +30,7 @@
 #define CP_MAIN_ARENA_MAX   (16 * 1024 * 1024)
 #define CP_MAIN_FDS         128        /* databases, discovery, files        */
 #define CP_MAIN_LARGE       (8 * 1024 * 1024)
+#define CP_MAIN_OPENAPI_MAX  (256 * 1024 * 1024)
 #define CP_MAIN_PEPPER_MIN  16
 #define CP_MAIN_PEPPER_MAX  1024
 
@@ -263,6 +265,28 @@ cp_main_start(cp_app_t *app, cp_arena_t *a, cp_err_t *err)
 }
 
 
+/* As GET /v1/openapi.json answers it; no database is needed. */
+
+static cp_rc_t
+cp_main_openapi(cp_err_t *err)
+{
+    char        *text;
+    cp_arena_t  *a;
+
+    a = cp_arena_create(CP_MAIN_OPENAPI_MAX);
+    text = a ? cp_json_text(a, cp_openapi_document(a, &cp_site), NULL) : NULL;
+
+    if (text == NULL || puts(text) == EOF || fflush(stdout) != 0) {
+        cp_arena_destroy(a);
+        return cp_err_set(err, "internal", "cannot print it");
+    }
+
+    cp_arena_destroy(a);
+
+    return CP_OK;
+}
+
+
 /* What is done instead of serving. */
 
 static cp_rc_t
@@ -289,6 +313,9 @@ cp_main_do(cp_app_t *app, cp_conf_do_e what, cp_arena_t *a, cp_err_t *err)
 
         printf("stoa-control: the configuration is fine\n");
         return CP_OK;
+
+    case CP_CONF_OPENAPI:
+        return cp_main_openapi(err);
 
     case CP_CONF_BACKUP:
         return cp_db_backup(app->conf.database, app->conf.backup, err);

@@ -158,6 +158,26 @@ is($t->api(POST => $pages, { name => 'v', body => '' },
     token => $token{pub})->{status}, 403, 'a viewer reads');
 is($t->api(GET => "$pages/intro", undef, token => $token{con})->{status}, 404,
     'another tenant does not');
+is($t->must(GET => "$pages/p50")->{body}, '', 'one may be empty');
+is(scalar @{ $t->must(GET => "$pages?limit=100")->{items} }, 50,
+    'and the 51st is not there');
+(my $roles = $p) =~ s{/apis$}{/roles};
+(my $of = $p) =~ s{.*/tenants/([^/]+)/.*}{$1};
+$t->must(POST => $roles, { name => 'coder', permissions =>
+    [qw(self:read api:read api:write page:read)] });
+my $coder = $t->must(POST => '/v1/admin-tokens', { name => 'coder',
+    role => 'coder', tenant => $of })->{token};
+is($t->must(PATCH => "$p/orders", { title => 'Orders' }, token => $coder)
+    ->{title}, 'Orders', 'who writes apis');
+for (['PATCH', "$pages/p3", { body => 'x' }], ['DELETE', "$pages/p3"],
+     ['POST', $pages, { name => 'own', body => '' }]) {
+    my ($method, $path, $body) = @$_;
+    my $no = $t->api($method, $path, $body, token => $coder);
+    is($no->{status}, 403, "$method: without page:write no page of them");
+    like($no->{json}{detail}, qr/page:write/, '... and is told what lacks');
+}
+is($t->api(GET => "$pages/p3", undef, token => $coder)->{status}, 200,
+    'but reads them');
 $t->must(DELETE => "$pages/p2");
 $t->must(DELETE => "$p/orders");
 is($t->api(GET => $pages)->{status}, 404, 'they go with their api');

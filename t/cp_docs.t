@@ -13,7 +13,7 @@ my $page = slurp("$root/docs/control-plane.md");
 
 my ($code, $help) = $t->run_cmd(["$Test::Stoa::OBJS/stoa-control", '--help']);
 my %option = $help =~ /^  --([a-z-]+)  +.*?(?: \[(.*)\])?$/mg;
-delete @option{qw(check-config new-admin-token new-admin-password backup version help)};
+delete @option{qw(check-config new-admin-token new-admin-password backup print-openapi version help)};
 cmp_ok(scalar keys %option, '>', 10, 'options');
 
 for my $name (sort keys %option) {

@@ -16,6 +16,10 @@ $t->control;
 my $r = $t->api('GET', '/v1/openapi.json', undef, token => undef);
 is($r->{status}, 200, 'needs no token');
 my $doc = $r->{json};
+my ($ended, $printed) = $t->run_cmd(["$Test::Stoa::OBJS/stoa-control",
+    '--print-openapi']);
+is($ended, 0, 'stoa-control --print-openapi, without a database');
+is($printed, "$r->{body}\n", 'prints the same');
 is($doc->{openapi}, '3.1.0', 'is OpenAPI 3.1');
 
 my @operations = map { my $p = $_; map { [$_, $p, $doc->{paths}{$p}{$_}] }
@@ -310,6 +314,28 @@ def errors(name, value):
 
 for name, schema in doc['components']['schemas'].items():
     Draft202012Validator.check_schema(schema)
+    for value in schema.get('examples') or [{'no': 'example'}]:
+        found = errors(name, value)
+        if found:
+            print('example of', name, json.dumps(value)[:300], found[:3])
+
+bodies = 0
+for path, ops in doc['paths'].items():
+    for method, op in ops.items():
+        for body in [op.get('requestBody', {})] + list(op['responses'].values()):
+            for media in body.get('content', {}).values():
+                schema = media.get('schema')
+                if not schema or '$ref' in schema:
+                    continue
+                bodies += 1
+                schema = dict(schema, components=doc['components'])
+                found = [e.message for e in Draft202012Validator(schema)
+                         .iter_errors(media['example'])] \
+                    if 'example' in media else ['none']
+                if found:
+                    print('example', method, path,
+                          json.dumps(media.get('example'))[:300], found[:3])
+print('bodies', bodies > 20)
 
 n = 0
 for file, want in (('checks', True), ('good', True), ('bad', False)):
@@ -331,7 +357,7 @@ print('checked', n > 40)
 END
 my ($code, $out, $err) = $t->run_cmd(["$Test::Stoa::PARTS/python/venv/bin/"
     . 'python', $t->dir('check.py'), $t->dir]);
-is($out, "document valid\nchecked True\n",
+is($out, "document valid\nbodies True\nchecked True\n",
    'the document is valid, and what is sent and answered is as it says')
     or diag $err;
 

@@ -206,6 +206,8 @@ static const cp_conf_command_t  cp_conf_commands[] = {
     { "--backup", CP_CONF_BACKUP, true,
       "=FILE   copies the SQLite database, also of a running\n"
       "                  stoa-control, to a new file, ends" },
+    { "--print-openapi", CP_CONF_OPENAPI, false,
+      "   prints the OpenAPI document of its interface, ends" },
     { "--version", CP_CONF_EXIT, false, "" },
     { "--help", CP_CONF_EXIT, false, "" },
     { NULL, CP_CONF_RUN, false, NULL }

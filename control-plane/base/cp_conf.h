@@ -87,7 +87,7 @@ typedef struct {
 
 typedef enum {
     CP_CONF_RUN, CP_CONF_CHECK, CP_CONF_TOKEN, CP_CONF_PASSWORD,
-    CP_CONF_BACKUP, CP_CONF_EXIT
+    CP_CONF_BACKUP, CP_CONF_OPENAPI, CP_CONF_EXIT
 } cp_conf_do_e;
 
 

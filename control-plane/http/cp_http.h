@@ -112,8 +112,9 @@ typedef struct {
     void                    (*refused)(cp_req_t *r, bool admitted);
 } cp_site_t;
 
+const cp_site_t *cp_http_site(const cp_http_t *http);
 /* The n-th row of all tables together; NULL past the end. */
-const cp_route_t *cp_route_at(const cp_http_t *http, unsigned n);
+const cp_route_t *cp_route_at(const cp_site_t *site, unsigned n);
 
 
 #endif /* CP_HTTP_H */

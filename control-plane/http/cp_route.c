@@ -113,13 +113,20 @@ cp_route_compile(cp_routed_t *routed, const cp_route_t *row)
 }
 
 
+const cp_site_t *
+cp_http_site(const cp_http_t *http)
+{
+    return http->site;
+}
+
+
 const cp_route_t *
-cp_route_at(const cp_http_t *http, unsigned n)
+cp_route_at(const cp_site_t *site, unsigned n)
 {
     const cp_route_t         *row;
     const cp_route_t *const  *table;
 
-    for (table = http->site->tables; *table != NULL; table++) {
+    for (table = site->tables; *table != NULL; table++) {
         for (row = *table; row->method != NULL; row++) {
             if (n-- == 0) {
                 return row;
@@ -136,7 +143,7 @@ cp_routes_compile(cp_http_t *http)
 {
     unsigned  i, n;
 
-    for (n = 0; cp_route_at(http, n) != NULL; n++) { /* void */ }
+    for (n = 0; cp_route_at(http->site, n) != NULL; n++) { /* void */ }
 
     http->routes = calloc(n, sizeof(cp_routed_t));
     if (http->routes == NULL) {
@@ -144,7 +151,7 @@ cp_routes_compile(cp_http_t *http)
     }
 
     for (i = 0; i < n; i++) {
-        cp_route_compile(&http->routes[i], cp_route_at(http, i));
+        cp_route_compile(&http->routes[i], cp_route_at(http->site, i));
     }
 
     http->nroutes = n;

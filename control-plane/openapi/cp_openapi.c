@@ -43,7 +43,7 @@ static const char *const  cp_openapi_schemes[] = {
 
 
 cp_json_t *
-cp_openapi_document(cp_req_t *r)
+cp_openapi_document(cp_arena_t *a, const cp_site_t *site)
 {
     unsigned       n;
     cp_json_t     *doc, *paths, *path, *components, *schemas;
@@ -51,12 +51,12 @@ cp_openapi_document(cp_req_t *r)
     const char    *method;
 
     memset(&o, 0, sizeof(o));
-    o.a = r->op.arena;
+    o.a = a;
 
     doc = cp_openapi_text(o.a, cp_openapi_head);
     paths = cp_json_object(o.a);
 
-    for (n = 0; (o.route = cp_route_at(r->op.app->http, n)) != NULL; n++) {
+    for (n = 0; (o.route = cp_route_at(site, n)) != NULL; n++) {
         path = cp_json_get(paths, o.route->path);
 
         if (path == NULL) {
@@ -84,6 +84,7 @@ cp_openapi_document(cp_req_t *r)
 
     cp_json_set(o.a, doc, "paths", paths);
     cp_json_set(o.a, doc, "components", components);
+    cp_openapi_examples(o.a, doc);
 
     return doc;
 }

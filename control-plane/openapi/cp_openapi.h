@@ -68,7 +68,10 @@ cp_json_t *cp_openapi_schemas(cp_arena_t *a);
 /* Reads one of our own texts; an object that says so when it is none. */
 cp_json_t *cp_openapi_text(cp_arena_t *a, const char *text);
 
-cp_json_t *cp_openapi_document(cp_req_t *r);
+cp_json_t *cp_openapi_document(cp_arena_t *a, const cp_site_t *site);
+
+/* cp_openapi_example.c: adds examples to the finished document. */
+void cp_openapi_examples(cp_arena_t *a, cp_json_t *doc);
 
 /* cp_openapi_parameter.c */
 cp_json_t *cp_openapi_parameters(cp_openapi_t *o);

@@ -79,7 +79,9 @@ cp_openapi_make(cp_req_t *r, cp_openapi_made_e what)
     stoa_buf_t  *text = &cp_openapi_made.text[what];
 
     rc = what == CP_OPENAPI_PAGE ? cp_page_make(r)
-         : cp_req_answer(r, 200, cp_openapi_document(r));
+         : cp_req_answer(r, 200,
+                         cp_openapi_document(r->op.arena,
+                                             cp_http_site(r->op.app->http)));
     if (rc != CP_OK) {
         return rc;
     }
@@ -165,7 +167,7 @@ cp_page_make(cp_req_t *r)
     stoa_buf_t       *b;
     const cp_json_t  *doc, *paths, *path, *op;
 
-    doc = cp_openapi_document(r);
+    doc = cp_openapi_document(r->op.arena, cp_http_site(r->op.app->http));
     paths = cp_json_get(doc, "paths");
     b = &r->out;
 
