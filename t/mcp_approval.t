@@ -51,7 +51,7 @@ my @docs = (tenant('acme'), tenant('beta'), plan('acme', 'free'),
            redact => ['secret'], max_pending => 3,
            url => 'https://console.example/a/{approval}?x=1'),
     policy('wipes', [{ api => 'm', tool => 'wipe' }], state => 'shadow'),
-    policy('holds', [{ api => 'm', tool => 'hold' }], wait_s => 30),
+    policy('holds', [{ api => 'm', tool => 'hold' }], wait_s => 60),
     policy('all', [{ plan => 'watched' }], max_pending => 2));
 $t->apply(docs(@docs));
 wait_until { @{ $t->api('GET', '/v1/tenants/acme/apis/m/tools')

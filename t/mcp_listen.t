@@ -45,7 +45,7 @@ my $res = { name => 'r', era => 'modern', versions => ['2026-07-28'], tools =>
     { nop => sub { 'ok' } }, capabilities => { resources => { subscribe =>
     JSON::PP::true() } }, resources => { map { $_ => sub { 'text' } }
     qw(x://a x://b x://deaf) } };
-my $res_port = $t->origin(sub {
+my $res_up = sub {
     my ($q, $c) = @_;
     my $m = json_decode($q->{body}) || {};
     return Test::Stoa::MCP::answer($res, $q, $c)
@@ -76,7 +76,9 @@ my $res_port = $t->origin(sub {
     }
     spew($t->dir('left'), '');
     return undef;
-}, name => 'r');
+};
+my $res_port = $t->origin($res_up, name => 'r');
+my $moved_port = $t->origin($res_up, name => 'moved');
 # one that has sessions, each with a stream of its own; `gone` is the last that
 # it has forgotten
 
@@ -244,6 +246,25 @@ ok((wait_until { -f $t->dir('was.full') } 10),
 unlink $t->dir('full');
 is(join(' ', sort map { said($new, 20)->{params}{uri} // 'none' } 1 .. 2),
    'x://a x://b', '... is asked for again');
+sub at { my ($port, $value) = @_;
+    $t->apply(document('Secret', 'acme', 'up', "value: $value\n")
+        . document('Policy', 'acme', 'cred', "type: upstream-credential\n"
+            . "config: {kind: header, header: X-Up, value: '\${secret:up}'}\n"
+            . "attach: [{api: r}]\n")
+        . document('Api', 'acme', 'r', "kind: mcp\nstate: published\n"
+            . "upstream:\n  targets:\n    - url: http://127.0.0.1:$port/mcp\n"));
+    $t->sync;
+    spew($t->dir('cut'), '');
+    said($new, 20) for 1 .. 2;
+    return join ' ', map { $_->{headers}{'x-up'} // 'none' }
+        (grep { $_->{body} =~ m{subscriptions/listen} } $t->origin_log(
+        $port == $res_port ? 'r' : 'moved'))[-1];
+}
+is(at($res_port, 'one'), 'one', 'C3: what is asked for again has the headers '
+   . 'that there are now');
+is(at($moved_port, 'two'), 'two', '... and goes where the api is now');
+is(at($res_port, 'three'), 'three', '... and back');
+unlink $t->dir('left');
 $new->close;
 ok((wait_until { -f $t->dir('left') } 10), 'C3: who leaves leaves there, too');
 

@@ -9,7 +9,8 @@
 #include "rest/cp_rest.h"
 
 
-#define CP_APPROVAL_LOOK_MS  500      /* another replica may have decided    */
+#define CP_APPROVAL_LOOK_MS  5000     /* a decision wakes who waits; this is
+                                         for one whose news was lost         */
 
 
 static cp_rc_t cp_approval_check(cp_req_t *r, const cp_json_t *in);

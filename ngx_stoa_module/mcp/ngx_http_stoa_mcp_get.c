@@ -705,7 +705,8 @@ ngx_http_stoa_mcp_get_look(ngx_http_stoa_mcp_hold_t *h, ngx_uint_t kinds)
         ngx_http_stoa_mcp_get_all(g);
     }
 
-    ngx_http_stoa_mcp_sources_again(g->sources);
+    ngx_http_stoa_mcp_sources_again(g->hold.request, g->hold.ctx,
+                                    g->sources);
 
     g->busy = 0;
 }

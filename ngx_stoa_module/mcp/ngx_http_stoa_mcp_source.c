@@ -9,12 +9,15 @@
 
 #define NGX_HTTP_STOA_MCP_SOURCE_IDLE  3600000
 #define NGX_HTTP_STOA_MCP_SOURCE_TOP   30000
+#define NGX_HTTP_STOA_MCP_SOURCE_RENEW 1000
 #define NGX_HTTP_STOA_MCP_EID_MAX      1024
 
 
 static ngx_int_t ngx_http_stoa_mcp_source_copy(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_mcp_source_t *src,
     const stoa_mcp_ref_t *ref);
+static ngx_int_t ngx_http_stoa_mcp_source_renew(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_mcp_source_t *src);
 static void ngx_http_stoa_mcp_source_head(ngx_http_stoa_fetch_t *f,
     void *data);
 static void ngx_http_stoa_mcp_source_chunk(ngx_http_stoa_fetch_t *f,
@@ -358,15 +361,64 @@ ngx_http_stoa_mcp_sources_wait(ngx_http_stoa_mcp_source_t *src)
 
 
 void
-ngx_http_stoa_mcp_sources_again(ngx_http_stoa_mcp_source_t *src)
+ngx_http_stoa_mcp_sources_again(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_mcp_source_t *src)
 {
-    for ( /* void */ ; src; src = src->next) {
-        if (src->fetch == NULL && !src->over
-            && (ngx_msec_int_t) (ngx_current_msec - src->again) >= 0)
+    ngx_http_stoa_mcp_source_t  *next;
+
+    for ( /* void */ ; src; src = next) {
+        next = src->next;              /* src may be freed as it begins      */
+
+        if (src->fetch || src->over
+            || (ngx_msec_int_t) (ngx_current_msec - src->again) < 0)
         {
+            continue;
+        }
+
+        if (ngx_http_stoa_mcp_source_renew(r, ctx, src) == NGX_OK) {
             ngx_http_stoa_mcp_source_start(src);
+
+        } else {
+            src->again = ngx_current_msec + NGX_HTTP_STOA_MCP_SOURCE_RENEW;
         }
     }
+}
+
+
+/* A configuration may have come since.  NGX_ERROR: not now; what the client
+ * may hear no more is taken away by whoever looks for that. */
+
+static ngx_int_t
+ngx_http_stoa_mcp_source_renew(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_mcp_source_t *src)
+{
+    stoa_mcp_ref_t              had;
+    ngx_http_stoa_api_t        *api, *before;
+    ngx_http_stoa_main_conf_t  *mcf;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+
+    api = ngx_http_stoa_store_enter(mcf->store) == NGX_OK
+          ? ngx_http_stoa_mcp_relay_of(r, ctx, &src->ref) : NULL;
+    if (api == NULL) {
+        return NGX_ERROR;
+    }
+
+    before = src->api;
+    had = src->ref;
+    src->api = api;
+
+    if (ngx_http_stoa_mcp_source_copy(r, ctx, src, &had) != NGX_OK) {
+        src->api = before;
+        return NGX_ERROR;
+    }
+
+    ngx_free((char *) had.sid.data);
+    ngx_http_stoa_api_hold(api);
+    ngx_http_stoa_api_release(before);
+    ngx_http_stoa_via(r, &src->via);
+
+    return NGX_OK;
 }
 
 

@@ -60,7 +60,8 @@ ngx_http_stoa_mcp_subbed_look(ngx_http_stoa_mcp_subbed_t *s)
                                         ngx_http_stoa_mcp_subbed_gone);
     }
 
-    ngx_http_stoa_mcp_sources_again(s->sources);
+    ngx_http_stoa_mcp_sources_again(s->hold->request, s->hold->ctx,
+                                    s->sources);
 
     s->busy = 0;
 }

@@ -456,7 +456,8 @@ ngx_http_stoa_mcp_updates_look(ngx_http_stoa_mcp_updates_t *u)
         ngx_http_stoa_mcp_updates_still(u);
     }
 
-    ngx_http_stoa_mcp_sources_again(u->sources);
+    ngx_http_stoa_mcp_sources_again(u->hold->request, u->hold->ctx,
+                                    u->sources);
 
     for (v = u->visits; v; v = v->next) {
         ngx_http_stoa_mcp_visit_look(v);

@@ -139,7 +139,8 @@ ngx_http_stoa_mcp_visit_opened(ngx_http_stoa_mcp_open_t *o, void *data)
 {
     ngx_http_stoa_mcp_visiting_t *opening = data;
 
-    ngx_http_stoa_mcp_visit_t  *v;
+    ngx_http_stoa_mcp_visit_t    *v;
+    ngx_http_stoa_mcp_updates_t  *u;
 
     v = opening->visit;
     o->up.api = o->api->id;
@@ -154,6 +155,11 @@ ngx_http_stoa_mcp_visit_opened(ngx_http_stoa_mcp_open_t *o, void *data)
     }
 
     v->opening = NULL;
+
+    /* a stream that cannot even begin would push the listen away, and v */
+
+    u = v->updates;
+    u->busy = 1;
 
     if (o->opened && o->up.len == 0) {
         v->over = 1;                            /* it would tell nobody      */
@@ -173,7 +179,13 @@ ngx_http_stoa_mcp_visit_opened(ngx_http_stoa_mcp_open_t *o, void *data)
         ngx_http_stoa_mcp_visit_lost(v);
     }
 
-    ngx_http_stoa_mcp_updates_push(v->updates);
+    u->busy = 0;
+
+    if (u->waits == 0) {
+        u->ready(u->hold);
+    }
+
+    ngx_http_stoa_mcp_updates_push(u);
 }
 
 
@@ -277,7 +289,8 @@ ngx_http_stoa_mcp_visit_look(ngx_http_stoa_mcp_visit_t *v)
         ngx_http_stoa_mcp_visit_next(v);
 
     } else if (v->source) {
-        ngx_http_stoa_mcp_sources_again(v->source);
+        ngx_http_stoa_mcp_sources_again(v->updates->hold->request,
+                                        v->updates->hold->ctx, v->source);
 
     } else if (v->opening == NULL && !v->over
                && (ngx_msec_int_t) (ngx_current_msec - v->again) >= 0

@@ -66,10 +66,12 @@ void ngx_http_stoa_mcp_source_start(ngx_http_stoa_mcp_source_t *src);
 void ngx_http_stoa_mcp_source_free(ngx_http_stoa_mcp_source_t *src);
 
 /* All of a held stream, a list by `next`: is one not heard of yet?  Those
- * whose time it is are tried again; they wait for a client that does not read,
- * or go on. */
+ * whose time it is are tried again, with the targets, headers and credential
+ * that there are by now; they wait for a client that does not read, or go
+ * on. */
 ngx_uint_t ngx_http_stoa_mcp_sources_wait(ngx_http_stoa_mcp_source_t *src);
-void ngx_http_stoa_mcp_sources_again(ngx_http_stoa_mcp_source_t *src);
+void ngx_http_stoa_mcp_sources_again(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_mcp_source_t *src);
 void ngx_http_stoa_mcp_sources_full(ngx_http_stoa_mcp_source_t *src,
     ngx_uint_t full);
 /* Those that the client may hear no more are left: gone(), then freed. */
