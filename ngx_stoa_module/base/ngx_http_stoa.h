@@ -40,6 +40,7 @@ typedef struct ngx_http_stoa_policies_s  ngx_http_stoa_policies_t;
 typedef struct ngx_http_stoa_introspect_s  ngx_http_stoa_introspect_t;
 typedef struct ngx_http_stoa_turn_s      ngx_http_stoa_turn_t;
 typedef struct ngx_http_stoa_inner_s     ngx_http_stoa_inner_t;
+typedef struct ngx_http_stoa_taker_s     ngx_http_stoa_taker_t;
 typedef struct ngx_http_stoa_redis_conf_s  ngx_http_stoa_redis_conf_t;
 
 

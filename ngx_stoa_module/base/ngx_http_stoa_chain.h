@@ -110,6 +110,12 @@ struct ngx_http_stoa_policy_s {
     /* The answer's headers are complete; also of a refusal. */
     ngx_http_stoa_policy_pt  response;
 
+    /* Does it want the body of this answer?  Fills t: NGX_OK; NGX_DECLINED:
+     * no; a status (ngx_http_stoa_policy_answer.h). */
+    ngx_int_t              (*answer)(ngx_http_request_t *r,
+                                     ngx_http_stoa_ctx_t *ctx,
+                                     ngx_http_stoa_taker_t *t);
+
     const ngx_http_stoa_refusal_t *refusals;   /* its own, code.len 0 ends;
                                                   the first is a->refusal    */
 };

@@ -196,6 +196,13 @@ ngx_http_stoa_compat_end(ngx_http_upstream_t *u)
 }
 
 
+ngx_uint_t
+ngx_http_stoa_compat_over(ngx_http_upstream_t *u)
+{
+    return u->cleanup == NULL;
+}
+
+
 /* The master's row of the process is as it was when it forked: of the last one
  * that had the place. */
 

@@ -60,6 +60,10 @@ ngx_int_t ngx_http_stoa_compat_again(ngx_http_request_t *r);
  * with an empty body and no headers, and does not keep the connection. */
 void ngx_http_stoa_compat_end(ngx_http_upstream_t *u);
 
+/* Is nginx through with it?  What it sends then, and is no end, says that the
+ * answer broke off. */
+ngx_uint_t ngx_http_stoa_compat_over(ngx_http_upstream_t *u);
+
 /* Puts another URI and Host into the head that the proxy module has written,
  * which it keeps in the first buffer. */
 ngx_int_t ngx_http_stoa_compat_rewrite(ngx_http_request_t *r, ngx_str_t *uri,

@@ -92,13 +92,14 @@ typedef enum {
 
 /* What policies did. */
 
-#define NGX_HTTP_STOA_POLICIES_MAX  32       /* types                        */
+#define NGX_HTTP_STOA_POLICIES_MAX  64       /* types                        */
 
 typedef enum {
     NGX_HTTP_STOA_OUTCOME_APPLIED = 0,
     NGX_HTTP_STOA_OUTCOME_REFUSED,
     NGX_HTTP_STOA_OUTCOME_SHADOW_APPLIED,
     NGX_HTTP_STOA_OUTCOME_SHADOW_REFUSED,
+    NGX_HTTP_STOA_OUTCOME_UNREAD,
     NGX_HTTP_STOA_OUTCOMES
 } ngx_http_stoa_outcome_e;
 
@@ -155,6 +156,7 @@ typedef struct {
                                                    may be; for trying        */
     const void                *result_shadow;
     uint64_t                   result_bytes;    /* of one, so far            */
+    void                      *answer;          /* who wants its body        */
     void                      *inflight;        /* zone handle               */
     ngx_str_t                  policies;        /* RateLimit-Policy          */
 

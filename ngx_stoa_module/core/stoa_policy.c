@@ -18,6 +18,7 @@ static bool stoa_policy_scope_valid(const char *s, size_t len);
 static bool stoa_policy_agent_valid(const char *s, size_t len);
 static bool stoa_policy_media_valid(const char *s, size_t len);
 static bool stoa_policy_guard_kind(const char *s, size_t len);
+static bool stoa_policy_status_valid(const char *s, size_t len);
 static bool stoa_policy_listed(const char *const *names, const char *s,
     size_t len);
 static size_t stoa_policy_host(const char *s, size_t len);
@@ -43,6 +44,7 @@ static size_t stoa_policy_host(const char *s, size_t len);
 #include "stoa_policy_schema.h"
 #include "stoa_policy_shape.h"
 #include "stoa_policy_token.h"
+#include "stoa_policy_answer.h"
 
 
 /* What is of one record runs in this order. */
@@ -73,6 +75,7 @@ static const stoa_policy_type_t *const  stoa_policy_types[] = {
     &stoa_policy_approval,
     &stoa_policy_identity,
     &stoa_policy_result,
+    &stoa_policy_answer,
     &stoa_policy_rewrite,
     NULL
 };
@@ -503,4 +506,25 @@ static bool
 stoa_policy_guard_kind(const char *s, size_t len)
 {
     return stoa_guard_kind(s, len) != STOA_GUARD_MAX;
+}
+
+
+/* One, or all of a hundred: 404, 4xx. */
+
+static bool
+stoa_policy_status_valid(const char *s, size_t len)
+{
+    size_t  i;
+
+    if (len != 3 || s[0] < '2' || s[0] > '5') {
+        return false;
+    }
+
+    for (i = 1; i < 3; i++) {
+        if ((s[i] < '0' || s[i] > '9') && (s[1] != 'x' || s[2] != 'x')) {
+            return false;
+        }
+    }
+
+    return true;
 }

@@ -28,19 +28,15 @@ STOA_POLICY_STRUCT(schema, STOA_POLICY_SCHEMA)
 /* What is wrong is said by a thread's own words. */
 
 static const char *
-stoa_policy_schema_check(const void *rec, const void *config,
-    const char **field)
+stoa_policy_schema_wrong(stoa_str_t text, const char **field)
 {
-    stoa_rc_t                    rc;
-    stoa_buf_t                   b;
-    stoa_err_t                   err;
-    stoa_str_t                   text;
-    const stoa_policy_schema_t  *schema = config;
+    stoa_rc_t                  rc;
+    stoa_buf_t                 b;
+    stoa_err_t                 err;
 
-    static _Thread_local char    name[STOA_ERR_FIELD_MAX + 8];
-    static _Thread_local char    words[STOA_ERR_TEXT_MAX];
+    static _Thread_local char  name[STOA_ERR_FIELD_MAX + 8];
+    static _Thread_local char  words[STOA_ERR_TEXT_MAX];
 
-    text = stoa_rec_str(rec, schema->schema);
     stoa_buf_init(&b, STOA_JSCHEMA_BLOCK);
     rc = stoa_jschema_compile(text.data, text.len, &b, &err);
     stoa_buf_free(&b);
@@ -63,6 +59,16 @@ stoa_policy_schema_check(const void *rec, const void *config,
     (void) snprintf(words, sizeof(words), "%s", err.text);
 
     return words;
+}
+
+
+static const char *
+stoa_policy_schema_check(const void *rec, const void *config,
+    const char **field)
+{
+    const stoa_policy_schema_t  *schema = config;
+
+    return stoa_policy_schema_wrong(stoa_rec_str(rec, schema->schema), field);
 }
 
 

@@ -420,7 +420,7 @@ ngx_http_stoa_metrics_policies(ngx_http_stoa_main_conf_t *mcf, stoa_buf_t *b)
     ngx_uint_t  i, k;
 
     static const char *const  outcomes[NGX_HTTP_STOA_OUTCOMES] = {
-        "applied", "refused", "shadow_applied", "shadow_refused"
+        "applied", "refused", "shadow_applied", "shadow_refused", "unread"
     };
 
     ngx_http_stoa_metrics_head(b, "stoa_policy_total", "counter",

@@ -198,7 +198,8 @@ ngx_http_stoa_policy_upstream(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 ngx_int_t
 ngx_http_stoa_policy_response(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
-    uint64_t  turns;
+    uint64_t   turns;
+    ngx_int_t  rc;
 
     turns = ctx->call.policy_turns & RESPONSE;
 
@@ -210,7 +211,17 @@ ngx_http_stoa_policy_response(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
                    << NGX_HTTP_STOA_CHAIN_DEFAULT);
     }
 
-    return turns ? ngx_http_stoa_policy_run(r, ctx, turns) : NGX_OK;
+    if (turns == 0) {
+        return NGX_OK;
+    }
+
+    rc = ngx_http_stoa_policy_run(r, ctx, turns);
+
+    if (rc != NGX_OK) {
+        ctx->call.policy_at = 0;             /* all run for the refusal     */
+    }
+
+    return rc;
 }
 
 

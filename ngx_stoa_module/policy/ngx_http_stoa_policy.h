@@ -80,6 +80,7 @@ extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_locations;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_maintenance;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_opa;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_publisher;
+extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_respond;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_result;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_rewrite;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_schema;
@@ -123,6 +124,10 @@ ngx_int_t ngx_http_stoa_policy_content_own(ngx_http_request_t *r,
 ngx_int_t ngx_http_stoa_policy_refuse_error(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a,
     const stoa_err_t *err);
+/* The same of something that is called otherwise: a literal. */
+ngx_int_t ngx_http_stoa_policy_refuse_what(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a,
+    const stoa_err_t *err, const char *what);
 
 
 /* ---- ngx_http_stoa_policy_headers.c ------------------------------------- */
@@ -184,6 +189,16 @@ const char *ngx_http_stoa_policy_result_over(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, uint64_t n);
 ngx_int_t ngx_http_stoa_policy_result_refuse(ngx_http_request_t *r,
     const char *words);
+
+
+/* ---- ngx_http_stoa_policy_schema.c -------------------------------------- */
+
+/* A schema that was taken, compiled; NULL without memory. */
+void *ngx_http_stoa_policy_schema_compiled(ngx_pool_t *pool,
+    stoa_str_t text);
+/* A text by that.  STOA_DECLINED: err says why it does not fit. */
+stoa_rc_t ngx_http_stoa_policy_schema_judge(const void *schema,
+    const ngx_str_t *body, stoa_err_t *err);
 
 
 /* ---- ngx_http_stoa_policy_shape.c --------------------------------------- */

@@ -91,6 +91,15 @@ ngx_http_stoa_policy_refuse_error(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a,
     const stoa_err_t *err)
 {
+    return ngx_http_stoa_policy_refuse_what(r, ctx, a, err, "body");
+}
+
+
+ngx_int_t
+ngx_http_stoa_policy_refuse_what(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a,
+    const stoa_err_t *err, const char *what)
+{
     u_char     *p;
     ngx_str_t   detail;
 
@@ -99,7 +108,7 @@ ngx_http_stoa_policy_refuse_error(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    p = ngx_sprintf(detail.data, "The body: %s%s%s", err->field,
+    p = ngx_sprintf(detail.data, "The %s: %s%s%s", what, err->field,
                     err->field[0] ? " " : "", err->text);
 
     if (err->line) {

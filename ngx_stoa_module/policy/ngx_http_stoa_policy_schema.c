@@ -37,28 +37,58 @@ static ngx_int_t
 ngx_http_stoa_policy_schema_compile(ngx_pool_t *pool,
     ngx_http_stoa_chain_t *chain, ngx_http_stoa_attached_t *a)
 {
-    stoa_rc_t                    rc;
-    stoa_buf_t                   b;
-    stoa_str_t                   text;
     const stoa_policy_schema_t  *conf;
 
     conf = a->config;
-    text = stoa_rec_str(a->rec, conf->schema);
+    a->state = ngx_http_stoa_policy_schema_compiled(pool,
+                                        stoa_rec_str(a->rec, conf->schema));
+
+    return a->state ? NGX_OK : NGX_ERROR;
+}
+
+
+void *
+ngx_http_stoa_policy_schema_compiled(ngx_pool_t *pool, stoa_str_t text)
+{
+    void        *block;
+    stoa_rc_t    rc;
+    stoa_buf_t   b;
+
+    block = NULL;
 
     stoa_buf_init(&b, STOA_JSCHEMA_BLOCK);
     rc = stoa_jschema_compile(text.data, text.len, &b, NULL);
 
     if (rc == STOA_OK) {
-        a->state = ngx_palloc(pool, b.len);
+        block = ngx_palloc(pool, b.len);
     }
 
-    if (a->state) {
-        ngx_memcpy(a->state, b.data, b.len);
+    if (block) {
+        ngx_memcpy(block, b.data, b.len);
     }
 
     stoa_buf_free(&b);
 
-    return a->state ? NGX_OK : NGX_ERROR;
+    return block;
+}
+
+
+stoa_rc_t
+ngx_http_stoa_policy_schema_judge(const void *schema, const ngx_str_t *body,
+    stoa_err_t *err)
+{
+    stoa_rc_t        rc;
+    stoa_json_val_t  root;
+
+    ngx_memzero(err, sizeof(stoa_err_t));
+    rc = STOA_OK;
+
+    if (!stoa_json_plain((char *) body->data, body->len, NULL, NULL, &root)) {
+        rc = stoa_json_check((char *) body->data, body->len,
+                             STOA_JSON_DEPTH_MAX, &root, err);
+    }
+
+    return rc == STOA_OK ? stoa_jschema_judge(schema, &root, err) : rc;
 }
 
 
@@ -70,7 +100,6 @@ ngx_http_stoa_policy_schema_head(ngx_http_request_t *r,
     ngx_str_t                    body;
     stoa_rc_t                    said;
     stoa_err_t                   err;
-    stoa_json_val_t              root;
     const stoa_policy_schema_t  *conf;
 
     conf = a->config;
@@ -91,17 +120,7 @@ ngx_http_stoa_policy_schema_head(ngx_http_request_t *r,
                ? ngx_http_stoa_policy_refuse(r, ctx, a, a->refusal) : NGX_OK;
     }
 
-    ngx_memzero(&err, sizeof(stoa_err_t));
-    said = STOA_OK;
-
-    if (!stoa_json_plain((char *) body.data, body.len, NULL, NULL, &root)) {
-        said = stoa_json_check((char *) body.data, body.len,
-                               STOA_JSON_DEPTH_MAX, &root, &err);
-    }
-
-    if (said == STOA_OK) {
-        said = stoa_jschema_judge(a->state, &root, &err);
-    }
+    said = ngx_http_stoa_policy_schema_judge(a->state, &body, &err);
 
     if (said == STOA_OK) {
         return NGX_OK;

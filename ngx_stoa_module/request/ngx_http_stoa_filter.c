@@ -15,13 +15,15 @@
 #include "ngx_http_stoa_limits.h"
 #include "ngx_http_stoa_upstream.h"
 #include "ngx_http_stoa_header.h"
-#include "ngx_http_stoa_policy.h"
+#include "ngx_http_stoa_policy_answer.h"
 #include "ngx_http_stoa_token.h"
 
 
 static ngx_int_t ngx_http_stoa_header_filter(ngx_http_request_t *r);
 static ngx_int_t ngx_http_stoa_body_filter(ngx_http_request_t *r,
     ngx_chain_t *in);
+static ngx_int_t ngx_http_stoa_filter_policies(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
 static ngx_int_t ngx_http_stoa_filter_pass(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 static ngx_uint_t ngx_http_stoa_filter_no_http(ngx_http_request_t *r,
@@ -43,6 +45,10 @@ static ngx_int_t ngx_http_stoa_filter_api(ngx_http_request_t *r,
     ngx_http_stoa_api_t *api);
 static void ngx_http_stoa_filter_clear(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
+static ngx_int_t ngx_http_stoa_filter_answer(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_chain_t *in);
+static ngx_int_t ngx_http_stoa_filter_refuse(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_uint_t status);
 static ngx_uint_t ngx_http_stoa_filter_over(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_chain_t *in);
 
@@ -178,6 +184,15 @@ ngx_http_stoa_header_filter(ngx_http_request_t *r)
         return NGX_ERROR;
     }
 
+    return ngx_http_stoa_filter_policies(r, ctx);
+}
+
+
+static ngx_int_t
+ngx_http_stoa_filter_policies(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    ngx_int_t  rc;
+
     if (ctx->call.api && ctx->call.passed
         && ctx->call.api->rec->state == STOA_STATE_DEPRECATED
         && ngx_http_stoa_filter_api(r, ctx->call.api) != NGX_OK)
@@ -185,14 +200,21 @@ ngx_http_stoa_header_filter(ngx_http_request_t *r)
         return NGX_ERROR;
     }
 
-    if (ngx_http_stoa_policy_response(r, ctx) != NGX_OK
+    rc = ngx_http_stoa_policy_response(r, ctx);
+
+    if (rc >= NGX_HTTP_BAD_REQUEST) {
+        return ngx_http_filter_finalize_request(r, &ngx_http_stoa_module, rc);
+    }
+
+    if (rc != NGX_OK
         || (ctx->call.group_new && ngx_http_stoa_split_answer(r, ctx))
         || ngx_http_stoa_watch(r, ctx) != NGX_OK)
     {
         return NGX_ERROR;
     }
 
-    return ngx_http_stoa_filter_pass(r, ctx);
+    return ctx->call.answer && ngx_http_stoa_policy_answer_kept(r, ctx)
+           ? NGX_OK : ngx_http_stoa_filter_pass(r, ctx);
 }
 
 
@@ -657,6 +679,81 @@ ngx_http_stoa_filter_over(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 }
 
 
+/* What policies that want an answer's body leave of it. */
+
+static ngx_int_t
+ngx_http_stoa_filter_answer(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    ngx_chain_t *in)
+{
+    ngx_int_t     rc;
+    ngx_uint_t    head;
+    ngx_chain_t  *out;
+
+    rc = ngx_http_stoa_policy_answer_body(r, ctx, in, &out, &head);
+
+    if (rc >= NGX_HTTP_BAD_REQUEST) {
+        return ngx_http_stoa_filter_refuse(r, ctx, rc);
+    }
+
+    if (rc != NGX_OK) {
+        return rc == NGX_DONE ? NGX_OK : NGX_ERROR;
+    }
+
+    if (head) {
+        rc = ngx_http_stoa_filter_pass(r, ctx);
+
+        if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
+            return rc;
+        }
+    }
+
+    rc = ngx_http_stoa_filter_next_body(r, out);
+    ngx_http_stoa_policy_answer_sent(r, ctx, out);
+
+    return rc;
+}
+
+
+/* In place of an answer whose head was kept.  One that has not come to its end
+ * ends here, and with it the connection. */
+
+static ngx_int_t
+ngx_http_stoa_filter_refuse(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    ngx_uint_t status)
+{
+    ngx_int_t   rc;
+    ngx_uint_t  whole;
+
+    if (r->header_sent) {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "stoa: the answer is cut by a policy: %V",
+                      &ctx->call.detail);
+        return NGX_ERROR;
+    }
+
+    whole = ngx_http_stoa_compat_over(r->upstream);
+    ctx->call.answer = NULL;
+    ctx->call.unfit = 1;
+
+    if (!whole) {
+        r->keepalive = 0;
+    }
+
+    ngx_http_clean_header(r);
+    r->headers_out.status = status;
+
+    rc = ngx_http_send_header(r);
+
+    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
+        return rc;
+    }
+
+    rc = ngx_http_stoa_body_filter(r, NULL);
+
+    return whole ? rc : NGX_ERROR;
+}
+
+
 static ngx_int_t
 ngx_http_stoa_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
 {
@@ -675,7 +772,9 @@ ngx_http_stoa_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
 
     if (!ctx->call.replace) {
         return ngx_http_stoa_filter_over(r, ctx, in)
-               ? NGX_ERROR : ngx_http_stoa_filter_next_body(r, in);
+               ? NGX_ERROR
+               : ctx->call.answer ? ngx_http_stoa_filter_answer(r, ctx, in)
+                                  : ngx_http_stoa_filter_next_body(r, in);
     }
 
     /* nginx's page is consumed, ours is sent once */

@@ -79,6 +79,10 @@ my %case = (
             'Content-Type' => 'application/json' } },
         refuses => [400, 'schema_mismatch'],
     },
+    'response-schema' => {                     # t/policy/answer.t
+        config => { schema => { type => 'object' } }, request => {},
+        refuses => [502, 'answer_mismatch'],
+    },
     opa => {                                   # t/policy/opa.t; nobody decides
         config => { agent => 'nobody', path => 'x' }, request => {},
         refuses => [503, 'policy_unavailable'], mcp => 'server',

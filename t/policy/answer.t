@@ -1,0 +1,175 @@
+#!/usr/bin/perl
+
+# Policies that look into answers: what is kept, judged, refused and passed, by
+# what the upstream says of it.  response-schema.
+
+use FindBin;
+use lib "$FindBin::Bin/../lib";
+use IO::Compress::Gzip ();
+use Test::Stoa;
+use Test::Stoa::Docs;
+
+my $t = Test::Stoa->new->has('module', 'control');
+$t->control;
+
+my $good = '{"id": 1, "big": 12345678901234567890.10, "list": []}';
+my $bad = '{"id": "secret-value"}';
+my @json = ('Content-Type' => 'application/json; charset=utf-8');
+my %answer = (
+    good => [200, [@json, ETag => '"v1"'], $good],
+    bad => [200, [@json], $bad],
+    created => [201, [@json], $bad],
+    fault => [404, [@json], '{"error":1}'],
+    none => [204, [], ''],
+    same => [304, [ETag => '"v1"'], ''],
+    part => [206, [@json, 'Content-Range' => 'bytes 0-9/99'], '{"id":1}  '],
+    text => [200, ['Content-Type' => 'text/plain'], 'words'],
+    problem => [200, ['Content-Type' => 'Application/Problem+JSON'], $bad],
+    utf16 => [200, ['Content-Type' => 'application/json; charset=utf-16'],
+              $bad],
+    broken => [200, [@json], '{"id":1'],
+    twice => [200, [@json], '{"id":1,"id":2}'],
+    empty => [200, [@json], ''],
+    long => [200, [@json], '{"id":1}' . ' ' x 5000],
+    events => [200, ['Content-Type' => 'text/event-stream'], "data: x\n\n"],
+);
+IO::Compress::Gzip::gzip(\$good, \my $packed);
+$answer{gzip} = [200, [@json, 'Content-Encoding' => 'gzip'], $packed];
+
+my $to = 'http://127.0.0.1:' . $t->origin(sub {
+    my ($q, $c) = @_;
+    my ($how, $what) = $q->{path} =~ m{/(?:(chunks|close|cut)-)?(\w+)$}
+        or return [404, [], ''];
+    return [200, [@json], json_encode({ id => 1, saw => { map {
+        ($_ => $q->{headers}{$_} // '-') } qw(accept-encoding range) } })]
+        if $what eq 'saw';
+    my $a = $answer{$what} or return [404, [], ''];
+    return $a unless $how;
+    my %h = @{ $a->[1] };
+    my $head = "HTTP/1.1 $a->[0] x\r\n" . join('', map { "$_: $h{$_}\r\n" }
+                                               sort keys %h);
+    $c->send_raw($how eq 'chunks'
+        ? "${head}Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+          . join('', map { sprintf "%x\r\n%s\r\n", length, $_ }
+                 $a->[2] =~ /.{1,7}/gs) . "0\r\n\r\n"
+        : $how eq 'cut' ? $head . 'Content-Length: ' . (99 + length $a->[2])
+          . "\r\nConnection: close\r\n\r\n$a->[2]"
+        : "${head}Connection: close\r\n\r\n$a->[2]");
+    return undef;
+});
+
+my %config = (schema => { type => 'object', required => ['id'],
+    properties => { id => { type => 'integer' } } });
+sub policy { my ($name, $api, %o) = @_;
+             my %more = %{ delete $o{config} // {} };
+             return doc('Policy', 'acme', $name, { type => 'response-schema',
+                 config => { %config, %more }, attach => [{ api => $api }],
+                 %o }) }
+my @apis = qw(strict mild tried plain);
+$t->apply(docs(tenant('acme'), plan('acme', 'free'), app('acme', 'demo'),
+    (map { (rest('acme', $_, $to), sub_('acme', 'demo', $_, 'free')) } @apis),
+    policy('strict', 'strict', config => { max_bytes => 2000 }),
+    policy('mild', 'mild', config => { max_bytes => 2000,
+        statuses => ['200', '4xx'], other_types => JSON::PP::true,
+        unreadable => JSON::PP::true }),
+    policy('tried', 'tried', state => 'shadow',
+           config => { max_bytes => 2000 })));
+$t->gateway(workers => 1, server => "location /p/ { stoa_protect tenant=acme"
+    . " api=strict; proxy_pass $to/; }\n"
+    . "location /m/ { stoa_protect tenant=acme api=mild;"
+    . " proxy_buffering off; proxy_pass $to/; }\n",
+    http => 'server { listen 127.0.0.1:' . $t->port('h2')
+    . " http2; location / { stoa; } }\n");
+my $key = $t->key('acme', 'demo');
+$t->sync;
+
+sub call { my ($path, %o) = @_;
+           return $t->http($o{method} // 'GET',
+               $path =~ m{^/} ? $path : "/apis/acme/$path", key => $key, %o) }
+sub says { my $r = call(@_);
+           return "$r->{status} " . ($r->{json}{code} // $r->{body} // '') }
+my $no = '502 answer_mismatch';
+
+for my $round (1, 2) {                         # the second by the fast lane
+    is(says('strict/good'), "200 $good", "what fits is passed as it is, $round");
+    is(says('strict/bad'), $no, "what does not is refused, $round");
+    is(says('strict/long'), $no, "what is too long, $round");
+    is(says('strict/gzip'), $no, "what is encoded, $round");
+}
+my $r = call('strict/bad');
+like($r->{json}{detail}, qr/^The answer: id /, 'the detail has the place');
+unlike($r->{body}, qr/secret/, '... and nothing of the answer');
+$r = call('strict/good');
+is($r->{headers}{etag}, '"v1"', 'what is not changed keeps its validators');
+is($r->{headers}{'content-length'}, length $good, '... and its length');
+my $c = $t->connection;
+for my $path (qw(bad good bad none good)) {
+    $r = $c->request('GET', "/apis/acme/strict/$path",
+                     keepalive => 1, headers => { 'X-API-Key' => $key });
+    is($r->{status}, { bad => 502, none => 204 }->{$path} // 200,
+       "on one connection: $path");
+}
+$c->close;
+
+for my $how (qw(chunks close)) {
+    is(says("strict/$how-good"), "200 $good", "$how: what fits");
+    is(says("strict/$how-bad"), $no, "$how: what does not");
+    is(says("strict/$how-long"), $no, "$how: what gets too long");
+}
+is(says('strict/created'), $no, 'any 2xx is judged');
+is(says('strict/fault'), '404 {"error":1}', 'no other status');
+is(says('strict/none'), '204 ', '204 has no body');
+is(says('strict/same'), '304 ', 'nor has 304');
+is(call('strict/bad', method => 'HEAD')->{status}, 200, 'nor has HEAD');
+is(says("strict/$_"), $no, "refused: $_")
+    for qw(part text problem utf16 broken twice empty events);
+is(says('strict/cut-good'), '502 upstream_invalid',
+   'an answer that broke off is none');
+
+$r = call('strict/saw', headers => { 'Accept-Encoding' => 'gzip, br',
+                                     Range => 'bytes=0-9' });
+is_deeply($r->{json}{saw}, { 'accept-encoding' => 'identity', range => '-' },
+          'the upstream is asked for all of it, as it is');
+$r = call('plain/saw', headers => { 'Accept-Encoding' => 'br' });
+is($r->{json}{saw}{'accept-encoding'}, 'br', '... not without a policy');
+
+# what passes unread is counted
+
+is(says('mild/bad'), $no, 'a list of statuses: 200');
+is(says('mild/created'), "201 $bad", '... not 201');
+is(says('mild/fault'), $no, '... 4xx');
+is(says('mild/text'), '200 words', 'another type');
+is(says('mild/long'), "200 $answer{long}[2]", 'too long, and may pass');
+is(says("mild/$_-long"), "200 $answer{long}[2]", "... $_") for qw(chunks close);
+is(length call('mild/gzip')->{body}, length $packed, '... encoded');
+is(says('mild/part'), "206 $answer{part}[2]", '... a part');
+my $unread = 'stoa_policy_total{policy_type="response-schema",outcome="unread"}';
+wait_until { ($t->metrics->{$unread} // 0) == 4 } 5;
+is($t->metrics->{$unread}, 4, 'each is counted');
+
+# a shadow
+
+is(says("tried/$_"), "$answer{$_}[0] $answer{$_}[2]", "a shadow: $_")
+    for qw(good bad long text broken none);
+is(says("tried/$_-bad"), "200 $bad", "a shadow: $_") for qw(chunks close);
+is(call('tried/saw', headers => { Range => 'bytes=0-9' })->{json}{saw}{range},
+   'bytes=0-9', 'a shadow takes no range away');
+my $shadow =
+    'stoa_policy_total{policy_type="response-schema",outcome="shadow_refused"}';
+wait_until { ($t->metrics->{$shadow} // 0) == 6 } 5;
+is($t->metrics->{$shadow}, 6, '... and counts what it would have refused');
+
+# with stoa_protect, HTTP/2
+
+is(says("/$_/good"), "200 $good", "$_: what fits") for qw(p m);
+is(says("/$_/bad"), $no, "$_: what does not") for qw(p m);
+is(says("/$_/chunks-bad"), $no, "$_: in chunks") for qw(p m);
+is(says('/p/gzip'), $no, 'p: encoded');
+is(says('/m/chunks-long'), "200 $answer{long}[2]", 'm: too long');
+my $curl = 'curl -s --http2-prior-knowledge -H X-API-Key:' . $key
+    . ' -w "%{http_code}" http://127.0.0.1:' . $t->port('h2') . '/apis/acme/';
+is(`${curl}strict/good`, "${good}200", 'HTTP/2: what fits');
+like(`${curl}strict/bad`, qr/answer_mismatch.*502$/, '... what does not');
+like(`${curl}strict/gzip`, qr/answer_mismatch.*502$/, '... encoded');
+
+$t->done;
