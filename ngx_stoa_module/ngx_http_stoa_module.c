@@ -44,6 +44,7 @@ static const ngx_http_stoa_edge_t  *const ngx_http_stoa_edges[] = {
 static const ngx_http_stoa_policy_t  *const ngx_http_stoa_policies[] = {
     &ngx_http_stoa_policy_agent,
     &ngx_http_stoa_policy_approval,
+    &ngx_http_stoa_policy_bandwidth,
     &ngx_http_stoa_policy_body,
     &ngx_http_stoa_policy_token,
     &ngx_http_stoa_policy_concurrency,

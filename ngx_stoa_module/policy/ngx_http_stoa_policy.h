@@ -67,6 +67,7 @@ ngx_int_t ngx_http_stoa_policy_refuse_text(ngx_http_request_t *r,
 
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_agent;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_approval;
+extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_bandwidth;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_body;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_certificate;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_cors;

@@ -6,6 +6,7 @@
 use FindBin;
 use lib "$FindBin::Bin/../lib";
 use IO::Compress::Gzip ();
+use IO::Select;
 use Test::Stoa;
 use Test::Stoa::Docs;
 
@@ -31,6 +32,7 @@ my %answer = (
     twice => [200, [@json], '{"id":1,"id":2}'],
     empty => [200, [@json], ''],
     long => [200, [@json], '{"id":1}' . ' ' x 5000],
+    huge => [200, ['Content-Type' => 'text/plain'], 'x' x 4_000_000],
     events => [200, ['Content-Type' => 'text/event-stream'], "data: x\n\n"],
 );
 IO::Compress::Gzip::gzip(\$good, \my $packed);
@@ -65,13 +67,18 @@ sub policy { my ($name, $api, %o) = @_;
              return doc('Policy', 'acme', $name, { type => 'response-schema',
                  config => { %config, %more }, attach => [{ api => $api }],
                  %o }) }
-my @apis = qw(strict mild tried plain);
+my @apis = qw(strict mild tried plain slow idle);
 $t->apply(docs(tenant('acme'), plan('acme', 'free'), app('acme', 'demo'),
     (map { (rest('acme', $_, $to), sub_('acme', 'demo', $_, 'free')) } @apis),
     policy('strict', 'strict', config => { max_bytes => 2000 }),
     policy('mild', 'mild', config => { max_bytes => 2000,
         statuses => ['200', '4xx'], other_types => JSON::PP::true,
         unreadable => JSON::PP::true }),
+    (map { my ($name, $at, $rate, %o) = @$_;
+           doc('Policy', 'acme', $name, { type => 'bandwidth', attach => [$at],
+               config => { bytes_per_s => $rate, after_bytes => 5000 }, %o }) }
+     ['slow', { api => 'slow' }, 1000], ['fast', { plan => 'free' }, 1e12],
+     ['idle', { api => 'idle' }, 1, state => 'shadow']),
     policy('tried', 'tried', state => 'shadow',
            config => { max_bytes => 2000 })));
 $t->gateway(workers => 1, server => "location /p/ { stoa_protect tenant=acme"
@@ -158,6 +165,24 @@ my $shadow =
     'stoa_policy_total{policy_type="response-schema",outcome="shadow_refused"}';
 wait_until { ($t->metrics->{$shadow} // 0) == 6 } 5;
 is($t->metrics->{$shadow}, 6, '... and counts what it would have refused');
+
+# bandwidth: what comes without a wait is the first bytes and a second's, the
+# slowest of two policies; the rest is not waited for
+
+is(length call('idle/huge')->{body}, 4_000_000, 'bandwidth: a shadow');
+is(says('slow/good'), "200 $good", '... a short answer');
+$c = $t->connection;
+$c->send_raw("GET /apis/acme/slow/huge HTTP/1.1\r\nHost: x\r\n"
+             . "X-API-Key: $key\r\n\r\n");
+my $came = '';
+my $select = IO::Select->new($c->{sock});
+sub drain { sysread $c->{sock}, $came, 65536, length $came or last
+                while $select->can_read(0.1) && length $came < 1_000_000 }
+wait_until { drain(); length $came > 4000 } 5;
+is(length call('plain/huge')->{body}, 4_000_000, '... another api\'s');
+drain();
+cmp_ok(length $came, '<', 1_000_000, '... a long one comes slowly');
+$c->close;
 
 # with stoa_protect, HTTP/2
 

@@ -121,6 +121,9 @@ my %case = (
         config => {}, default => 1, request => {}, mcp => 'server',
         plan => { quota_month => 1 }, refuses => [429, 'quota_exceeded'],
     },
+    bandwidth => {                             # t/policy/answer.t
+        config => { bytes_per_s => 1 }, elsewhere => 1,
+    },
     approval => {                              # t/mcp_approval.t
         config => {}, elsewhere => 1,
     },
