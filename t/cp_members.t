@@ -83,7 +83,44 @@ is(scalar @{ ask($ann, GET => '/v1/applications')->{json}{items} }, 2,
 is(ask($ann, GET => '/v1/tenants/zeta')->{status}, 404, 'which is not there');
 is_deeply([map { $_->{name} } @{ ask($ann, GET => '/v1/tenants')
     ->{json}{items} }], ['acme', 'beta'], 'her tenants');
-is(ask($ann, GET => '/v1/audit')->{status}, 400, 'one log at a time');
+# lists over several tenants: of those that she sees, or that she names
+
+sub logs { my ($who, $q) = @_;
+    my (%seen, @keys);
+    my $next = '';
+    do {
+        my $page = ask($who, GET => "/v1/audit?limit=2&$q"
+            . ($next ? "&cursor=$next" : ''))->{json};
+        push @keys, map { "$_->{at} $_->{tenant} $_->{seq}" }
+            @{ $page->{items} };
+        $seen{$_->{tenant}}++ for @{ $page->{items} };
+        $next = $page->{next};
+    } while $next && @keys < 200;
+    my %once = map { ($_ => 1) } @keys;
+    is(scalar keys %once, scalar @keys, "pages of $q: nothing twice");
+    return \%seen;
+}
+my $both = logs($ann, 'order=asc');
+is_deeply([sort keys %$both], ['acme', 'beta'], 'the audit log of both');
+is_deeply(logs($ann, 'tenant=acme,beta&order=desc'), $both, 'or by their names');
+is_deeply([sort keys %{ logs($ann, 'tenant=beta') }], ['beta'], 'or of one');
+ok(logs($admin, 'tenant=acme,zeta,')->{zeta}, 'the platform names any');
+for my $path (qw(/v1/audit /v1/audit/export /v1/audit/verify /v1/usage /v1/dump)) {
+    is(ask($ann, GET => $path)->{status}, 200, "$path of hers");
+    is(ask($ann, GET => "$path?tenant=acme,beta")->{status}, 200, '... by name');
+    is(ask($ann, GET => "$path?tenant=acme,zeta")->{status}, 404,
+        '... not with another');
+    is(ask($ann, GET => "$path?tenant=acme,")->{status}, 404,
+        '... nor the platform\'s');
+    is(ask($ann, GET => "$path?tenant=" . join ',', map { "t$_" } 1 .. 200)
+        ->{status}, 404, '... nor what there is not');
+}
+is_deeply([sort map { $_->{tenant} } @{ ask($ann, GET => '/v1/audit/verify')
+    ->{json}{chains} }], ['acme', 'beta'], 'both chains are checked');
+my $yaml = ask($ann, GET => '/v1/dump')->{body};
+like($yaml, qr/^  tenant: acme$/m, 'a dump has the one');
+like($yaml, qr/^  tenant: beta$/m, 'and the other');
+unlike($yaml, qr/^  (?:tenant|name): zeta$|GatewayGroup/m, 'and no more');
 is(ask($ann, GET => '/v1/audit?tenant=beta')->{status}, 200, 'of hers');
 is(ask($ann, GET => '/v1/audit?tenant=zeta')->{status}, 404, 'no other');
 is_deeply(ask($ann, GET => '/v1/can-i?verb=create&kind=application')->{json},

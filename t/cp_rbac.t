@@ -209,6 +209,26 @@ my ($code, $said) = $t->stoactl('auth', 'can-i', 'read', 'usage',
 is($code, 0, 'stoactl auth can-i: yes');
 like($said, qr/usage:read.*own/, 'and where');
 
+# Lists over several tenants are of those in which one may, all of them.
+
+my %needs = ('/v1/audit' => 'audit:read', '/v1/audit/export' => 'audit:read',
+    '/v1/audit/verify' => 'audit:read', '/v1/usage' => 'usage:read',
+    '/v1/dump' => 'apply:read');
+for my $path (sort keys %needs) {
+    my @bad;
+    for my $who (sort keys %token) {
+        my $may = allowed($who, $needs{$path});
+        for my $whose ('own', 'foreign', 'own,foreign', 'foreign,own') {
+            my $got = $t->api(GET => "$path?tenant=$whose", undef,
+                token => $token{$who})->{status};
+            my $want = !$may ? 403 : $whose eq 'own' ? 200
+                : $who{$who}[1] ? 404 : 200;
+            push @bad, "$who, $whose: $got" if $got != $want;
+        }
+    }
+    is(join('; ', @bad), '', "$path of several tenants");
+}
+
 # Lists show no foreign thing.
 
 for my $role (qw(tenant-admin tenant-viewer)) {

@@ -177,6 +177,24 @@ is(usage('side=x')->{status}, 400, 'a side that is none');
 is(join('; ', map { "$_->{publisher} $_->{consumer} $_->{requests}" }
    @{ $t->must('GET', "/v1/usage?$span&by=tenant")->{items} }),
    'acme acme 1; acme other 5', 'of all tenants');
+sub both { my ($q) = @_;
+           return join '; ', sort map { "$_->{publisher} $_->{consumer}"
+               . " $_->{requests}" } @{ $t->must('GET', "/v1/usage?$span"
+               . "&by=tenant&$q")->{items} } }
+is(both('tenant=acme,other'), 'acme acme 1; acme other 5',
+   'of two, by name: what one calls of the other is told once');
+is(both('tenant=other'), 'acme other 5', 'of one');
+is(both('tenant=acme,other&side=published'), 'acme acme 1; acme other 5',
+   'what they published');
+is(both('tenant=acme,other&side=consumed'), 'acme acme 1; acme other 5',
+   'what they consumed');
+is($t->api('GET', "/v1/usage?$span&tenant=acme,none")->{status}, 404,
+   'not with one that is not there');
+is($t->api('GET', "/v1/usage?$span&side=published")->{status}, 400,
+   'a side of all has no sense');
+my ($ended, $sums) = $t->stoactl('usage', '--from', '1d', '-t', 'acme,other',
+                                 '--by', 'tenant');
+is($ended, 0, 'stoactl usage -t acme,other') or diag $sums;
 my $ours = $t->must('POST', '/v1/admin-tokens', { name => 'o', role =>
     'viewer', tenant => 'other' })->{token};
 is(join('; ', map { "$_->{publisher} $_->{consumer} $_->{requests}" }

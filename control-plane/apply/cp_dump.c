@@ -156,32 +156,28 @@ cp_dump_tenant(cp_req_t *r, cp_tx_t *tx, const char *id, stoa_buf_t *out)
 }
 
 
-/* The one that was asked for, the actor's own, or all. */
+/* Those that were asked for, else all of the actor. */
 static cp_rc_t
 cp_dump_tenants(cp_req_t *r, cp_tx_t *tx, cp_dump_tenant_t **tenants,
     unsigned *n)
 {
-    cp_rc_t      rc;
-    unsigned     i;
-    cp_rows_t    rows;
-    const char  *id;
+    cp_rc_t        rc;
+    unsigned       i;
+    cp_rows_t      rows;
+    cp_tenants_t   of;
 
-    id = cp_req_query(r, "tenant");
-
-    if (id) {
-        rc = cp_ref_tenant(&r->op, tx, id, r->route->permission, &id);
-
-    } else {
-        rc = cp_auth_one(&r->op, r->route->permission, &id);
-    }
-
+    rc = cp_ref_tenants(&r->op, tx, cp_req_query(r, "tenant"),
+                        r->route->permission, false, &of);
     if (rc != CP_OK) {
         return rc;
     }
 
-    rc = cp_tx_query(tx, r->op.arena, "SELECT name, id FROM tenants"
-                     " WHERE $1 = '' OR id = $1",
-                     cp_args(cp_text(id ? id : "")), &rows, &r->op.err);
+    rc = cp_tx_query(tx, r->op.arena,
+                     cp_arena_printf(r->op.arena, "SELECT name, id"
+                                     " FROM tenants WHERE %s",
+                                     cp_tenants_where(r->op.arena, &of,
+                                                      "id")),
+                     NULL, 0, &rows, &r->op.err);
     if (rc != CP_OK) {
         return rc;
     }

@@ -74,6 +74,8 @@ typedef enum {
 
 typedef struct {
     const char       *tenant;      /* id; NULL: all, and both sides         */
+    const char       *published;   /* without one, SQL: of which several;   */
+    const char       *consumed;    /* NULL: all                             */
     const char       *application; /* id, NULL: all; so the next ones       */
     const char       *subscription;
     const char       *api;

@@ -25,6 +25,7 @@ typedef struct {
     const cp_usage_ask_t  *ask;
     stoa_buf_t             sql;
     const char            *bucket;         /* expression: a row's start      */
+    const char            *whose[2];       /* condition: published, consumed */
     unsigned               parts;
     unsigned               n;
     cp_val_t               args[CP_USAGE_ARGS_MAX];
@@ -194,8 +195,19 @@ cp_usage_write(cp_usage_query_t *q, cp_arena_t *a)
     (void) cp_usage_arg(q, cp_text(tenant));
 
     q->bucket = cp_usage_bucket(a, q->ask);
+    q->whose[0] = "tenant = $1";
+    q->whose[1] = q->ask->sides ? "consumer = $1"
+                  : "consumer = $1 AND tenant <> $1";
 
-    if (q->bucket == NULL) {
+    if (q->ask->published) {
+        q->whose[0] = cp_arena_printf(a, "$1 = '' AND %s", q->ask->published);
+        q->whose[1] = cp_arena_printf(a, "$1 = '' AND %s%s%s",
+                                      q->ask->consumed,
+                                      q->ask->sides ? "" : " AND NOT ",
+                                      q->ask->sides ? "" : q->ask->published);
+    }
+
+    if (q->bucket == NULL || q->whose[0] == NULL || q->whose[1] == NULL) {
         q->sql.rc = STOA_ERROR;
         return;
     }
@@ -306,17 +318,16 @@ cp_usage_range(cp_usage_query_t *q, int level, int64_t from, int64_t to)
 
     cp_usage_range(q, level - 1, from, a);
 
-    if (q->ask->tenant == NULL) {
+    if (q->ask->tenant == NULL && q->ask->published == NULL) {
         cp_usage_part(q, l, a, b, "$1 = ''");
 
     } else {
         if (q->ask->sides != CP_USAGE_CONSUMED) {
-            cp_usage_part(q, l, a, b, "tenant = $1");
+            cp_usage_part(q, l, a, b, q->whose[0]);
         }
 
         if (q->ask->sides != CP_USAGE_PUBLISHED) {
-            cp_usage_part(q, l, a, b, q->ask->sides ? "consumer = $1"
-                          : "consumer = $1 AND tenant <> $1");
+            cp_usage_part(q, l, a, b, q->whose[1]);
         }
     }
 

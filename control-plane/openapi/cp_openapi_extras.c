@@ -86,6 +86,9 @@
     "{\"anyOf\":[" SINCE_1970 ",{\"type\":\"string\",\"pattern\":"            \
     "\"^(19[7-9]|2[0-9]{2})[0-9]-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])$\"}]}"
 
+#define OF_TENANTS                                                            \
+    "names or ids, a comma between them; default: all of the caller"
+
 #define USAGE_BY                                                              \
     "(application|subscription|api|operation|tool|refused|credential|tenant"  \
     "|status)"
@@ -181,7 +184,8 @@ const cp_openapi_extra_t  cp_openapi_extras[] = {
       OK_JSON("run: it may pass, once; approved: ask again without wait_s",
               REF("ApprovalAnswer")) },
 
-    { "GET /v1/usage", "[" USAGE "]", NULL, USAGE_ANSWER },
+    { "GET /v1/usage", "[" QUERY("tenant", TOLD, OF_TENANTS) "," USAGE "]",
+      NULL, USAGE_ANSWER },
     { "POST /v1/session", NULL,
       JSON("{\"type\":\"object\",\"required\":[\"name\",\"password\"],"
            "\"additionalProperties\":false,\"properties\":{\"name\":"
@@ -329,7 +333,7 @@ const cp_openapi_extra_t  cp_openapi_extras[] = {
       OK_JSON("the new key, as others may know it", ANY) },
 
     { "GET /v1/dump",
-      "[" QUERY("tenant", TOLD, "only this tenant") "]", NULL,
+      "[" QUERY("tenant", TOLD, OF_TENANTS) "]", NULL,
       "{\"200\":{\"description\":\"a stream of documents\",\"content\":"
       "{\"application/yaml\":{\"schema\":" TEXT "}}}}" },
 
@@ -366,7 +370,7 @@ const cp_openapi_extra_t  cp_openapi_extras[] = {
       OK_JSON("whether, and by which permission", REF("CanI")) },
 
     { "GET /v1/audit",
-      "[" QUERY("tenant", TOLD, "name or id; empty: the platform's own") ","
+      "[" QUERY("tenant", TOLD, OF_TENANTS "; empty: the platform's own") ","
       AUDIT_FILTERS ","
       QUERY("order", "{\"type\":\"string\",\"enum\":[\"desc\",\"asc\"]}",
             "youngest first, or oldest") ","
@@ -376,7 +380,7 @@ const cp_openapi_extra_t  cp_openapi_extras[] = {
       OK_JSON("events", REF("AuditEvents")) },
 
     { "GET /v1/audit/export",
-      "[" QUERY("tenant", TOLD, "name or id; empty: the platform's own") ","
+      "[" QUERY("tenant", TOLD, OF_TENANTS "; empty: the platform's own") ","
       AUDIT_FILTERS ","
       QUERY("format", "{\"type\":\"string\",\"enum\":[\"ndjson\",\"csv\"]}",
             "default: ndjson") "]", NULL,
@@ -403,7 +407,7 @@ const cp_openapi_extra_t  cp_openapi_extras[] = {
       OK_JSON("what is kept", ANY) },
 
     { "GET /v1/audit/verify",
-      "[" QUERY("tenant", TOLD, "name or id") "]", NULL,
+      "[" QUERY("tenant", TOLD, OF_TENANTS) "]", NULL,
       OK_JSON("whether the chains are whole", ANY) },
 
     { "POST /v1/tenants/{tenant}/apis/{api}/discover", "[" ONCE "]", NULL,

@@ -79,6 +79,24 @@ cp_rc_t cp_ref_find(cp_tx_t *tx, cp_arena_t *a, const cp_resource_t *res,
 cp_rc_t cp_ref_tenant(cp_op_t *op, cp_tx_t *tx, const char *name_or_id,
     const char *permission, const char **id) CP_MUST_CHECK;
 
+/* Whose a list over tenants is: those that are named ("a,b"), else all in
+ * which this actor may. */
+#define CP_TENANTS_MAX  100
+
+typedef struct {
+    bool         all;              /* and what is the platform's            */
+    unsigned     n;
+    const char  *id[CP_TENANTS_MAX];
+} cp_tenants_t;
+
+/* names NULL: nobody in particular.  gone: also "", the platform, and the id
+ * of one that was deleted, for who may see all. */
+cp_rc_t cp_ref_tenants(cp_op_t *op, cp_tx_t *tx, const char *names,
+    const char *permission, bool gone, cp_tenants_t *t) CP_MUST_CHECK;
+/* SQL; `column` as it is. */
+const char *cp_tenants_where(cp_arena_t *a, const cp_tenants_t *t,
+    const char *column);
+
 
 /* Rows.  A missing row is *row NULL. */
 typedef struct {

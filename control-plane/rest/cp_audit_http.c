@@ -95,36 +95,12 @@ const cp_route_t  cp_audit_routes[] = {
 };
 
 
-/* *chain NULL: all of them; "": the platform's. */
+/* "": the platform's chain. */
 static cp_rc_t
-cp_audit_chain(cp_req_t *r, cp_tx_t *tx, const char **chain)
+cp_audit_whose(cp_req_t *r, cp_tx_t *tx, cp_tenants_t *of)
 {
-    bool         all;
-    cp_rc_t      rc;
-    const char  *name, *id;
-
-    name = cp_req_query(r, "tenant");
-    all = cp_auth_holds(&r->op.actor, r->route->permission, NULL);
-
-    if (name == NULL) {
-        return cp_auth_one(&r->op, r->route->permission, chain);
-    }
-
-    if (name[0] == '\0' && all) {
-        *chain = "";
-        return CP_OK;
-    }
-
-    /* the log of a tenant that was deleted is still there, by its id */
-
-    if (all && stoa_id_valid(name, strlen(name))) {
-        rc = cp_ref_find(tx, r->op.arena, &cp_res_tenant, NULL, name, &id,
-                         &r->op.err);
-        *chain = rc == CP_OK && id ? id : name;
-        return rc;
-    }
-
-    return cp_ref_tenant(&r->op, tx, name, r->route->permission, chain);
+    return cp_ref_tenants(&r->op, tx, cp_req_query(r, "tenant"),
+                          r->route->permission, true, of);
 }
 
 
@@ -204,22 +180,18 @@ static cp_rc_t
 cp_audit_where(cp_req_t *r, cp_tx_t *tx, cp_audit_query_t *q, bool desc,
     const char *key)
 {
-    cp_rc_t      rc;
-    unsigned     i;
-    const char  *chain, *value;
+    cp_rc_t        rc;
+    unsigned       i;
+    const char    *value;
+    cp_tenants_t   of;
 
-    q->where = "1 = 1";
-
-    rc = cp_audit_chain(r, tx, &chain);
+    rc = cp_audit_whose(r, tx, &of);
     if (rc != CP_OK) {
         return rc;
     }
 
-    q->one = chain != NULL;
-
-    if (chain) {
-        cp_audit_and(q, "tenant =", cp_text(chain));
-    }
+    q->one = !of.all && of.n == 1;
+    q->where = cp_tenants_where(r->op.arena, &of, "tenant");
 
     for (i = 0; cp_audit_filters[i].name; i++) {
         value = cp_req_query(r, cp_audit_filters[i].name);
@@ -549,21 +521,24 @@ cp_audit_verify(cp_req_t *r)
 static cp_rc_t
 cp_audit_chains(cp_req_t *r, cp_tx_t *tx, cp_rows_t *rows)
 {
-    cp_rc_t      rc;
-    const char  *chain;
+    cp_rc_t        rc;
+    cp_tenants_t   of;
 
-    rc = cp_audit_chain(r, tx, &chain);
+    rc = cp_audit_whose(r, tx, &of);
     if (rc != CP_OK) {
         return rc;
     }
 
-    return chain
-           ? cp_tx_query(tx, r->op.arena, "SELECT $1", cp_args(cp_text(chain)),
-                         rows, &r->op.err)
-           : cp_tx_query(tx, r->op.arena, "SELECT tenant FROM audit_head"
-                         " UNION SELECT DISTINCT tenant FROM audit"
-                         " UNION SELECT id FROM tenants UNION SELECT ''"
-                         " ORDER BY 1", NULL, 0, rows, &r->op.err);
+    return cp_tx_query(tx, r->op.arena, of.all || of.n != 1
+                       ? cp_arena_printf(r->op.arena, "SELECT tenant FROM"
+                             " (SELECT tenant FROM audit_head"
+                             " UNION SELECT DISTINCT tenant FROM audit"
+                             " UNION SELECT id FROM tenants UNION SELECT '')"
+                             " c WHERE %s ORDER BY 1",
+                             cp_tenants_where(r->op.arena, &of, "tenant"))
+                       : cp_arena_printf(r->op.arena, "SELECT '%s'",
+                                         of.id[0]),
+                       NULL, 0, rows, &r->op.err);
 }
 
 

@@ -111,7 +111,7 @@ const cp_route_t  cp_feed_routes[] = {
       CP_USAGE_QUERY_NAMES },
     { "GET", "/v1/usage", CP_AUTH_ADMIN, "usage:read",
       cp_usage_get, NULL, "Usage of all tenants that the token sees",
-      CP_USAGE_QUERY_NAMES },
+      CP_USAGE_QUERY_NAMES " tenant" },
 
     { NULL, NULL, CP_AUTH_NONE, NULL, NULL, NULL, NULL, NULL }
 };

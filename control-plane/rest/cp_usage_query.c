@@ -35,6 +35,8 @@ static cp_rc_t cp_usage_time(cp_req_t *r, const cp_usage_ask_t *ask,
 static cp_rc_t cp_usage_word(cp_req_t *r, const char *name,
     const cp_usage_name_t *words, int64_t *value);
 static cp_rc_t cp_usage_by(cp_req_t *r, unsigned *by);
+static cp_rc_t cp_usage_tenants(cp_req_t *r, cp_tx_t *tx,
+    cp_usage_ask_t *ask);
 static cp_rc_t cp_usage_whose(cp_req_t *r, cp_tx_t *tx,
     cp_usage_ask_t *ask);
 static cp_rc_t cp_usage_named(cp_req_t *r, cp_tx_t *tx, const char *name,
@@ -288,6 +290,42 @@ cp_usage_by(cp_req_t *r, unsigned *by)
 }
 
 
+/* One of several is told from all others, not from the rest of them: what one
+ * of them calls of another is told once. */
+static cp_rc_t
+cp_usage_tenants(cp_req_t *r, cp_tx_t *tx, cp_usage_ask_t *ask)
+{
+    cp_rc_t        rc;
+    cp_tenants_t   of;
+
+    if (r->nparam) {
+        return cp_ref_tenant(&r->op, tx, r->param[0], r->route->permission,
+                             &ask->tenant);
+    }
+
+    rc = cp_ref_tenants(&r->op, tx, cp_req_query(r, "tenant"),
+                        r->route->permission, false, &of);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    if (of.all) {
+        return ask->sides ? cp_query_fault(r, "side", "is not of all tenants")
+                          : CP_OK;
+    }
+
+    if (of.n == 1) {
+        ask->tenant = of.id[0];
+        return CP_OK;
+    }
+
+    ask->published = cp_tenants_where(r->op.arena, &of, "tenant");
+    ask->consumed = cp_tenants_where(r->op.arena, &of, "consumer");
+
+    return CP_OK;
+}
+
+
 /* Names are of the tenant's own; what is another's is told by its id. */
 static cp_rc_t
 cp_usage_whose(cp_req_t *r, cp_tx_t *tx, cp_usage_ask_t *ask)
@@ -295,13 +333,7 @@ cp_usage_whose(cp_req_t *r, cp_tx_t *tx, cp_usage_ask_t *ask)
     cp_rc_t      rc;
     const char  *tool;
 
-    rc = r->nparam ? cp_ref_tenant(&r->op, tx, r->param[0],
-                                   r->route->permission, &ask->tenant)
-                   : cp_auth_one(&r->op, r->route->permission, &ask->tenant);
-
-    if (rc == CP_OK && ask->tenant == NULL && ask->sides) {
-        rc = cp_query_fault(r, "side", "is of one tenant");
-    }
+    rc = cp_usage_tenants(r, tx, ask);
 
     if (rc == CP_OK) {
         rc = cp_usage_named(r, tx, "application", &cp_res_application,

@@ -283,9 +283,14 @@ ctl_run_usage(ctl_t *c)
 
     if (rc == CTL_DONE && ctl_opt(c, "all-tenants") == NULL) {
         rc = ctl_tenant(c, &tenant);
-        path = (rc == CTL_DONE)
-               ? cp_arena_printf(c->arena, "/v1/tenants/%s/usage",
-                                 ctl_escape(c, tenant)) : NULL;
+
+        if (rc == CTL_DONE && strchr(tenant, ',') != NULL) {
+            ctl_query(c, &path, "tenant", tenant);
+
+        } else if (rc == CTL_DONE) {
+            path = cp_arena_printf(c->arena, "/v1/tenants/%s/usage",
+                                   ctl_escape(c, tenant));
+        }
     }
 
     if (rc != CTL_DONE) {
