@@ -74,6 +74,10 @@ static const ngx_http_stoa_policy_t  *const ngx_http_stoa_policies[] = {
 };
 
 
+static ngx_conf_num_bounds_t  ngx_http_stoa_trace_bounds = {
+    ngx_conf_check_num_bounds, 0, 1000000
+};
+
 static ngx_conf_num_bounds_t  ngx_http_stoa_mcp_streams = {
     ngx_conf_check_num_bounds, 1, 65535
 };
@@ -181,6 +185,13 @@ static ngx_command_t  ngx_http_stoa_commands[] = {
       0,
       NULL },
 
+    { ngx_string("stoa_trace_sample"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_num_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_http_stoa_main_conf_t, trace_sample),
+      &ngx_http_stoa_trace_bounds },
+
     { ngx_string("stoa_mcp_streams"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_num_slot,
@@ -278,6 +289,13 @@ static ngx_command_t  ngx_http_stoa_commands[] = {
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       ngx_http_stoa_ready_handler },
+
+    { ngx_string("stoa_traces"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
+      ngx_http_stoa_conf_handler,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      ngx_http_stoa_traces_handler },
 
       ngx_null_command
 };

@@ -39,6 +39,8 @@ typedef struct ngx_http_stoa_policy_s    ngx_http_stoa_policy_t;
 typedef struct ngx_http_stoa_policies_s  ngx_http_stoa_policies_t;
 typedef struct ngx_http_stoa_introspect_s  ngx_http_stoa_introspect_t;
 typedef struct ngx_http_stoa_turn_s      ngx_http_stoa_turn_t;
+typedef struct ngx_http_stoa_trace_s     ngx_http_stoa_trace_t;
+typedef struct ngx_http_stoa_attached_s  ngx_http_stoa_attached_t;
 typedef struct ngx_http_stoa_inner_s     ngx_http_stoa_inner_t;
 typedef struct ngx_http_stoa_taker_s     ngx_http_stoa_taker_t;
 typedef struct ngx_http_stoa_redis_conf_s  ngx_http_stoa_redis_conf_t;
@@ -89,6 +91,8 @@ typedef struct ngx_http_stoa_main_conf_s {
     ngx_msec_t                 usage_interval;
     ngx_msec_t                 mcp_keepalive;   /* of streams to clients    */
     ngx_http_stoa_mcp_sessions_t  mcp_sessions;
+    ngx_int_t                  trace_sample;    /* one call in so many; 0:
+                                                   none                      */
     ngx_int_t                  mcp_streams;     /* held, of an application  */
     ngx_msec_t                 mcp_input;       /* what they are asked      */
 

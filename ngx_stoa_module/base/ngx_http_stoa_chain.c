@@ -302,6 +302,11 @@ ngx_http_stoa_chain_row(ngx_http_stoa_policies_t *types,
     a->tool.len = s.len;
     a->shadow = row->state == STOA_POLICY_SHADOW;
 
+    a->scope = row->scope + 1;
+    s = stoa_rec_str(rec, row->name);
+    a->name.data = (u_char *) s.data;
+    a->name.len = s.len;
+
     return NGX_OK;
 }
 

@@ -25,8 +25,6 @@
 
 /* A policy that is attached somewhere, or what fields ask for. */
 
-typedef struct ngx_http_stoa_attached_s  ngx_http_stoa_attached_t;
-
 typedef ngx_int_t (*ngx_http_stoa_policy_pt)(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a);
 
@@ -38,6 +36,10 @@ struct ngx_http_stoa_attached_s {
     ngx_uint_t                     place;      /* of the type                */
     stoa_id_t                      operation;  /* only for this one, or ...  */
     ngx_str_t                      tool;       /* ... only for this one      */
+    ngx_str_t                      name;       /* of the policy; "": fields
+                                                  ask for it, or nothing     */
+    ngx_uint_t                     scope;      /* stoa_scope_e + 1; 0: it is
+                                                  not attached               */
     ngx_uint_t                     order;      /* when its head runs         */
     ngx_uint_t                     refusal;    /* the first of its rows      */
     unsigned                       single:1;   /* of the type                */

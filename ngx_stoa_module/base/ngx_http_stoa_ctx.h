@@ -109,6 +109,8 @@ typedef enum {
 typedef struct {
     ngx_uint_t                 step;            /* next row of the edge      */
     ngx_uint_t                 refused;         /* refuse_e + 1              */
+    const ngx_http_stoa_attached_t  *refused_by;    /* NULL: no policy       */
+    ngx_uint_t                 refused_from;    /* ngx_http_stoa_chain_e     */
     ngx_str_t                  detail;
     ngx_http_stoa_finisher_t  *finishers;       /* the last one first        */
     ngx_http_stoa_finisher_t   finisher;        /* place for the first       */
@@ -219,6 +221,7 @@ typedef struct {
 struct ngx_http_stoa_ctx_s {
     ngx_http_request_t        *request;
     ngx_http_stoa_inner_t     *inner;           /* takes the answer          */
+    ngx_http_stoa_trace_t     *trace;           /* NULL: nothing is noted    */
     ngx_http_stoa_call_t       call;
 
     ngx_uint_t                 mode;            /* of the location, and ...  */

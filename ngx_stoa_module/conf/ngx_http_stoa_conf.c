@@ -39,6 +39,7 @@ ngx_http_stoa_conf_create_main(ngx_conf_t *cf)
     mcf->max_stale = NGX_CONF_UNSET_MSEC;
     mcf->usage_interval = NGX_CONF_UNSET_MSEC;
     mcf->mcp_keepalive = NGX_CONF_UNSET_MSEC;
+    mcf->trace_sample = NGX_CONF_UNSET;
     mcf->mcp_streams = NGX_CONF_UNSET;
     mcf->mcp_input = NGX_CONF_UNSET_MSEC;
 
@@ -54,6 +55,7 @@ ngx_http_stoa_conf_init_main(ngx_conf_t *cf, void *conf)
     ngx_conf_init_msec_value(mcf->max_stale, 0);
     ngx_conf_init_msec_value(mcf->usage_interval, 2000);
     ngx_conf_init_msec_value(mcf->mcp_keepalive, 15000);
+    ngx_conf_init_value(mcf->trace_sample, 0);
     ngx_conf_init_value(mcf->mcp_streams, 1000);
 
     if (mcf->mcp_sessions.idle == 0) {
@@ -728,7 +730,7 @@ ngx_http_stoa_conf_protect(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
-/* stoa_status;  stoa_metrics;  stoa_ready; */
+/* stoa_status;  stoa_metrics;  stoa_ready;  stoa_traces; */
 
 /* stoa_metrics [apis=N] */
 

@@ -13,10 +13,12 @@
 
 ngx_int_t ngx_http_stoa_variables_add(ngx_conf_t *cf);
 
-/* The content handlers of stoa_status, stoa_metrics, stoa_ready. */
+/* The content handlers of stoa_status, stoa_metrics, stoa_ready,
+ * stoa_traces. */
 ngx_int_t ngx_http_stoa_status_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_stoa_metrics_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_stoa_ready_handler(ngx_http_request_t *r);
+ngx_int_t ngx_http_stoa_traces_handler(ngx_http_request_t *r);
 
 /* stoa_api_requests_total: max apis by name. */
 void ngx_http_stoa_metrics_apis(ngx_http_stoa_main_conf_t *mcf,

@@ -7,6 +7,7 @@
 #include "ngx_http_stoa_api.h"
 #include "ngx_http_stoa_refusal.h"
 #include "ngx_http_stoa_store.h"
+#include "ngx_http_stoa_trace.h"
 #include "ngx_http_stoa_zone.h"
 
 
@@ -28,7 +29,8 @@ static ngx_int_t ngx_http_stoa_policy_known(ngx_http_request_t *r,
 static ngx_int_t ngx_http_stoa_policy_run(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, uint64_t turns);
 static ngx_int_t ngx_http_stoa_policy_refused(ngx_http_request_t *r,
-    const ngx_http_stoa_attached_t *a, ngx_int_t rc);
+    ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a,
+    ngx_uint_t from, ngx_int_t rc);
 
 
 /* An MCP call's api is found after its endpoint has admitted: what is left of
@@ -266,10 +268,16 @@ ngx_http_stoa_policy_run(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
             ctx->call.policy_next = t;
 
-            rc = t->run(r, ctx, t->a);
+            rc = ctx->trace
+                 ? ngx_http_stoa_trace_policy(r, ctx, t,
+                                              bit % NGX_HTTP_STOA_CHAIN_MAX)
+                 : t->run(r, ctx, t->a);
 
             if (rc != NGX_OK) {
-                return ngx_http_stoa_policy_refused(r, t->a, rc);
+                return ngx_http_stoa_policy_refused(r, ctx, t->a,
+                                                    bit
+                                                    % NGX_HTTP_STOA_CHAIN_MAX,
+                                                    rc);
             }
         }
 
@@ -285,14 +293,17 @@ ngx_http_stoa_policy_run(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 /* By its head or a hook; not all that is no NGX_OK is a refusal. */
 
 static ngx_int_t
-ngx_http_stoa_policy_refused(ngx_http_request_t *r,
-    const ngx_http_stoa_attached_t *a, ngx_int_t rc)
+ngx_http_stoa_policy_refused(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    const ngx_http_stoa_attached_t *a, ngx_uint_t from, ngx_int_t rc)
 {
     if (rc >= NGX_HTTP_BAD_REQUEST) {
         ngx_log_debug1(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
                        "stoa policy refuses: %s", a->policy->name);
 
         ngx_http_stoa_policy_count(a, NGX_HTTP_STOA_OUTCOME_REFUSED);
+
+        ctx->call.refused_by = a;
+        ctx->call.refused_from = from;
     }
 
     return rc;

@@ -34,11 +34,7 @@ ngx_http_stoa_account_handler(ngx_http_request_t *r)
 
     ngx_http_stoa_conceal_late(r, ctx == NULL || !ctx->call.passed);
 
-    if (r != r->main) {
-        return NGX_OK;
-    }
-
-    if (ctx == NULL || ctx->accounted) {
+    if (r != r->main || ctx == NULL || ctx->accounted) {
         return NGX_OK;
     }
 
@@ -93,6 +89,10 @@ ngx_http_stoa_account_handler(ngx_http_request_t *r)
 
     if (row.refused && !ctx->call.elsewhere) {
         ngx_http_stoa_account_denial(r, mcf->sh, &row);
+    }
+
+    if (row.refused || ctx->trace) {
+        ngx_http_stoa_trace_keep(r, ctx, &row);
     }
 
     ngx_http_stoa_ctx_finish(ctx);

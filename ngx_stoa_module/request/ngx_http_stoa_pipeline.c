@@ -9,7 +9,7 @@
 #include "ngx_http_stoa_request.h"
 #include "ngx_http_stoa_conceal.h"
 #include "ngx_http_stoa_store.h"
-#include "ngx_http_stoa_chain.h"
+#include "ngx_http_stoa_trace.h"
 #include "ngx_http_stoa_uri.h"
 
 
@@ -163,6 +163,10 @@ ngx_http_stoa_pipeline_run(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_WITHHELD, NULL);
     }
 
+    if (mcf->trace_sample && ctx->call.edge == NULL) {
+        ngx_http_stoa_trace_sample(r, ctx, mcf->trace_sample);
+    }
+
     if (ctx->call.edge == NULL) {
         ngx_http_stoa_chain_set(ctx, NGX_HTTP_STOA_CHAIN_DEFAULT,
                                 mcf->policies->chain);
@@ -195,7 +199,8 @@ ngx_http_stoa_pipeline_run(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 
         (void) ngx_http_stoa_store_met_withheld(mcf->store);
 
-        rc = step->run(r, ctx);
+        rc = ctx->trace ? ngx_http_stoa_trace_step(r, ctx, step)
+                        : step->run(r, ctx);
 
         /* NGX_AGAIN: neither r nor ctx may be touched any more */
 

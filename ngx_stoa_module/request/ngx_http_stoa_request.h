@@ -9,6 +9,7 @@
 
 
 #include "ngx_http_stoa_edge.h"
+#include "ngx_http_stoa_counters.h"
 
 
 extern const ngx_http_stoa_edge_t  ngx_http_stoa_rest_edge;
@@ -36,6 +37,9 @@ ngx_int_t ngx_http_stoa_filter_next_body(ngx_http_request_t *r,
 /* The answer begins: one that may last is looked at again (_watch.c). */
 ngx_int_t ngx_http_stoa_watch(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
+/* The call's trace, if it was refused or traced, for stoa_traces. */
+void ngx_http_stoa_trace_keep(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_usage_row_t *row);
 ngx_int_t ngx_http_stoa_account_handler(ngx_http_request_t *r);   /* LOG     */
 
 

@@ -191,15 +191,15 @@ ngx_http_stoa_zone_create(ngx_shm_zone_t *shm_zone)
 }
 
 
-/* At most a sixteenth for targets, a sixth of the rest for in-flight slots,
- * what is left for rate slots; the sets of all are powers of two, so that up
- * to a half may be left over, which is for tokens. */
+/* At most a sixteenth for targets, one for traces, a sixth of the rest for
+ * in-flight slots, what is left for rate slots; the sets of all are powers of
+ * two, so that up to a half may be left over, which is for tokens. */
 
 static void
 ngx_http_stoa_zone_layout(ngx_http_stoa_sh_t *sh, size_t size,
     ngx_uint_t nprocs)
 {
-    size_t  head, left, set;
+    size_t  head, left, set, slots;
 
     head = offsetof(ngx_http_stoa_sh_t, procs)
            + nprocs * sizeof(ngx_http_stoa_proc_t);
@@ -210,6 +210,15 @@ ngx_http_stoa_zone_layout(ngx_http_stoa_sh_t *sh, size_t size,
                                          / sizeof(ngx_http_stoa_place_set_t));
     head = ngx_align(head + sh->place_sets
                             * sizeof(ngx_http_stoa_place_set_t), 128);
+    slots = (size - head) / 16
+            / sizeof(ngx_http_stoa_traced_t);
+    sh->trace_off = head;
+    sh->trace_sets = slots < 8 * NGX_HTTP_STOA_TRACE_SETS
+                     ? slots != 0 : NGX_HTTP_STOA_TRACE_SETS;
+    sh->trace_ways = sh->trace_sets ? slots / sh->trace_sets : 0;
+    head = ngx_align(head + sh->trace_sets * sh->trace_ways
+                            * sizeof(ngx_http_stoa_traced_t), 128);
+
     left = size - head;
 
     sh->layout = NGX_HTTP_STOA_ZONE_LAYOUT;

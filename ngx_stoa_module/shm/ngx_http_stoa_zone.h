@@ -23,7 +23,7 @@
 #define NGX_HTTP_STOA_ZONE_MIN      (1024 * 1024)
 #define NGX_HTTP_STOA_ZONE_MAGIC    0x53544f415a4f4e31ULL
 #define NGX_HTTP_STOA_ZONE_LAYOUT                                             \
-    (8 << 16 | sizeof(ngx_http_stoa_proc_t))
+    (9 << 16 | sizeof(ngx_http_stoa_proc_t))
 #define NGX_HTTP_STOA_RATE_WAYS     7       /* a set: two cache lines        */
 #define NGX_HTTP_STOA_FLY_WAYS      8
 #define NGX_HTTP_STOA_PROCS_MIN     16
@@ -199,6 +199,9 @@ typedef struct {
     uint64_t  opa_failed;            /* that did not come,                   */
     uint64_t  opa_known;             /* that were made before,               */
     uint64_t  opa_open;              /* not asked for: it is set aside       */
+    uint64_t  traces_kept;           /* of calls,                            */
+    uint64_t  traces_cut;            /* that were too long,                  */
+    uint64_t  traces_evicted;        /* that younger ones took the place of  */
     uint64_t  mcp_parked;            /* calls whose clients were asked,      */
     uint64_t  mcp_expired;           /* and did not come back                */
     uint64_t  mcp_hops;              /* requests that other gateways got     */
@@ -307,6 +310,84 @@ typedef struct {
 } ngx_http_stoa_denials_t;
 
 
+/* A trace of a call (ngx_http_stoa_trace_ring.c): numbers and names, made
+ * into a text by who reads it.  A name is where it begins in `text`, with its
+ * length before it; 0: none. */
+
+#define NGX_HTTP_STOA_TRACE_SETS   4
+#define NGX_HTTP_STOA_TRACE_BYTES  4096
+#define NGX_HTTP_STOA_TRACE_ID     64
+#define NGX_HTTP_STOA_TRACE_NOTES  48
+
+typedef struct {
+    uint8_t    policy;               /* place of its type + 1; 0: a step     */
+    uint8_t    step;                 /* of the edge                          */
+    uint8_t    kind;                 /* of the record that it comes from; 0:
+                                        it is in force by itself             */
+    uint8_t    scope;                /* stoa_scope_e + 1; 0: fields of that  */
+    uint8_t    shadow;               /* 1: is one, 2: would have refused     */
+    uint8_t    unused;
+    uint16_t   name;                 /* of the policy                        */
+    int32_t    rc;
+    uint32_t   us;                   /* times 10; UINT32_MAX: not taken      */
+    stoa_id_t  record;
+} ngx_http_stoa_traced_note_t;
+
+typedef enum {
+    NGX_HTTP_STOA_TRACED_METHOD = 0,
+    NGX_HTTP_STOA_TRACED_HOST,
+    NGX_HTTP_STOA_TRACED_PATH,
+    NGX_HTTP_STOA_TRACED_PUBLISHER,
+    NGX_HTTP_STOA_TRACED_API,
+    NGX_HTTP_STOA_TRACED_TOOL,
+    NGX_HTTP_STOA_TRACED_CONSUMER,
+    NGX_HTTP_STOA_TRACED_APPLICATION,
+    NGX_HTTP_STOA_TRACED_PLAN,
+    NGX_HTTP_STOA_TRACED_TARGET,
+    NGX_HTTP_STOA_TRACED_DETAIL,
+    NGX_HTTP_STOA_TRACED_NAMES
+} ngx_http_stoa_traced_e;
+
+typedef struct {
+    uint64_t   limit;                /* 0: nothing is known                  */
+    uint64_t   left;
+    uint64_t   reset_ms;
+} ngx_http_stoa_traced_limit_t;
+
+typedef struct {
+    uint64_t   number;               /* they are counted; 0: free            */
+    stoa_id_t  tenant;               /* that was called, and ...             */
+    stoa_id_t  consumer;             /* ... that calls; zeros: nobody's      */
+    uint64_t   id_len;               /* of the request                       */
+    u_char     id[NGX_HTTP_STOA_TRACE_ID];
+    uint64_t   at_ms;
+    uint64_t   revision;
+    uint64_t   latency_us;
+    stoa_id_t  credential;
+    stoa_id_t  operation;
+    stoa_id_t  subscription;
+    ngx_http_stoa_traced_limit_t  limit[4];   /* ngx_http_stoa_limit_e       */
+    uint64_t   retry_ms;
+    uint8_t    over;                 /* + 1: which limit refused             */
+    uint8_t    edge;                 /* its place + 1; 0: not known          */
+    uint8_t    step;                 /* that was come to                     */
+    uint8_t    passed;               /* all of them                          */
+    uint8_t    sampled;
+    uint8_t    n;                    /* notes                                */
+    uint8_t    lost;                 /* of them                              */
+    uint8_t    unused;
+    uint16_t   status;
+    uint16_t   refused;              /* row + 1                              */
+    uint16_t   names[NGX_HTTP_STOA_TRACED_NAMES];
+    uint16_t   len;                  /* of text                              */
+    ngx_http_stoa_traced_note_t  note[NGX_HTTP_STOA_TRACE_NOTES];
+    u_char     text[2048];
+} ngx_http_stoa_traced_t;
+
+_Static_assert(sizeof(ngx_http_stoa_traced_t) <= NGX_HTTP_STOA_TRACE_BYTES,
+               "a trace is a page");
+
+
 #define NGX_HTTP_STOA_MCP_TURNS  4096
 #define NGX_HTTP_STOA_MCP_CALLS  8192
 #define NGX_HTTP_STOA_MCP_PAIRS  8192
@@ -326,6 +407,11 @@ struct ngx_http_stoa_sh_s {
     uint64_t  token_sets;
     uint64_t  place_off;             /* in front of the in-flight slots      */
     uint64_t  place_sets;
+    uint64_t  trace_off;             /* behind the targets                   */
+    uint64_t  trace_sets;            /* 0: no room                           */
+    uint64_t  trace_ways;
+    uint64_t  trace_number;          /* of the last one                      */
+    uint64_t  trace_lock[NGX_HTTP_STOA_TRACE_SETS];
     uint64_t  started_ms;            /* wall clock of the zone's birth       */
 
     uint64_t  breaker_lock;          /* of who opens one                     */
@@ -391,6 +477,20 @@ void ngx_http_stoa_hint_note(ngx_http_stoa_sh_t *sh, ngx_uint_t what,
 ngx_uint_t ngx_http_stoa_hint_noted(ngx_http_stoa_sh_t *sh, ngx_uint_t what);
 ngx_uint_t ngx_http_stoa_hint_take(ngx_http_stoa_sh_t *sh, ngx_uint_t what,
     stoa_id_t *ids);
+
+/* ---- traces (ngx_http_stoa_trace_ring.c) -------------------------------- */
+
+typedef struct {
+    uint64_t          after;         /* this number                          */
+    const stoa_id_t  *tenant;        /* on either side; NULL: any            */
+    ngx_str_t         id;            /* of the request; "": any              */
+} ngx_http_stoa_trace_query_t;
+
+void ngx_http_stoa_trace_put(ngx_http_stoa_sh_t *sh,
+    const ngx_http_stoa_traced_t *traced);
+/* A copy of the first one that fits; 0: there is none. */
+ngx_uint_t ngx_http_stoa_trace_next(ngx_http_stoa_sh_t *sh,
+    const ngx_http_stoa_trace_query_t *q, ngx_http_stoa_traced_t *traced);
 
 /* ---- refusals (ngx_http_stoa_denial.c) ---------------------------------- */
 

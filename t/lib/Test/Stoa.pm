@@ -286,6 +286,7 @@ END
         location / { stoa; $o{location} }
         location = /stoa/status { stoa_status; }
         location = /stoa/ready { stoa_ready; }
+        location = /stoa/traces { stoa_traces; }
         location = /stoa/metrics { stoa_metrics; }
 END
 }

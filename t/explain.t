@@ -1,0 +1,204 @@
+#!/usr/bin/perl
+
+# Why was my call refused?  The request's id leads to a trace: which step, which
+# row of what, what was left; and what it never holds.
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::Stoa;
+use Test::Stoa::Docs;
+
+my $t = Test::Stoa->new->has('module', 'control');
+$t->control;
+my $to = 'http://127.0.0.1:' . $t->origin(sub { [200, [], 'ok'] });
+
+$t->apply(docs(tenant('acme'), tenant('other'), app('acme', 'demo'),
+    plan('acme', 'slow', rate => 1, per_ms => 600_000),
+    plan('acme', 'daily', quota_day => 1, quota_month => 50),
+    plan('acme', 'free'),
+    (map { rest('acme', $_->[0], $to), sub_('acme', 'demo', @$_) }
+     ['slow', 'slow'], ['daily', 'daily'], ['office', 'free'],
+     ['trial', 'free'], ['open', 'free']),
+    rest('acme', 'alone', $to),
+    rest('acme', 'gone', 'http://127.0.0.1:1'),
+    sub_('acme', 'demo', 'gone', 'free'),
+    doc('Policy', 'acme', 'office-only', { type => 'ip-filter',
+        config => { deny => ['127.0.0.0/8'] },
+        attach => [{ api => 'office' }] }),
+    doc('Policy', 'acme', 'maybe', { type => 'ip-filter', state => 'shadow',
+        config => { deny => ['127.0.0.0/8'] },
+        attach => [{ api => 'trial' }] })));
+$t->gateway;
+$t->gateway(name => 'all', workers => 2, http => "stoa_trace_sample 1;\n");
+my $key = $t->key('acme', 'demo');
+$t->sync;
+$t->sync('all');
+
+sub call {
+    my ($path, %o) = @_;
+    return $t->get("/apis/acme/$path", key => $key, %o);
+}
+sub traces {
+    my ($query, $gw) = @_;
+    return $t->get("/stoa/traces?$query", gateway => $gw // 'gw');
+}
+
+# The trace of an answer, which is kept after it has left.
+
+sub trace {
+    my ($r, $gw) = @_;
+    my $found;
+    wait_until {
+        my $x = traces("request_id=$r->{headers}{'x-request-id'}", $gw);
+        $found = $x->{json}{items}[-1] if $x->{status} == 200;
+        return defined $found;
+    } 5;
+    return $found // {};
+}
+sub refused {
+    my ($trace) = @_;
+    my @r = grep { $_->{verdict} eq 'refused' && $_->{type} }
+        @{ $trace->{steps} };
+    @r = grep { $_->{verdict} eq 'refused' } @{ $trace->{steps} } if !@r;
+    return $r[0] // {};
+}
+sub same_story {
+    my ($r, $trace, $what) = @_;
+    is("$trace->{status} $trace->{code}", "$r->{status} $r->{json}{code}",
+       "$what: trace and answer say the same");
+}
+
+
+# ---- refused, without any preparation -------------------------------------
+
+call('slow/');
+my $r = call('slow/x?secret=hunter2');
+is($r->{status}, 429, 'a call too many');
+my $tr = trace($r);
+same_story($r, $tr, 'rate');
+is_deeply([@{ refused($tr) }{qw(step type from)}], ['judge', 'rate', 'plan'],
+          'the rate of the plan did it');
+is($tr->{plan}, 'slow', 'of this plan');
+my ($l) = grep { $_->{refused} } @{ $tr->{limits} };
+is("$l->{limit} $l->{left} of $l->{of}", 'rate 0 of 1', 'what is left of it');
+cmp_ok($l->{retry_ms}, '>', 500_000, 'and until when');
+is(join(' ', map { $_->{step} } grep { $_->{verdict} eq 'ok' }
+        @{ $tr->{steps} }), 'route conceal admit upgrade authenticate'
+   . ' operation subscription', 'the steps before have said yes');
+is_deeply([@$tr{qw(tenant api consumer application edge method path)}],
+          [qw(acme slow acme demo rest GET /apis/acme/slow/x)],
+          'who called what');
+
+call('daily/');
+$r = call('daily/');
+$tr = trace($r);
+same_story($r, $tr, 'quota');
+is(refused($tr)->{type}, 'quota', 'the quota');
+($l) = grep { $_->{refused} } @{ $tr->{limits} };
+is("$l->{limit} $l->{left} of $l->{of}", 'day 0 of 1', 'of the day');
+
+$r = call('office/');
+$tr = trace($r);
+same_story($r, $tr, 'ip-filter');
+is_deeply([@{ refused($tr) }{qw(type policy scope from)}],
+          [qw(ip-filter office-only api api)], 'this policy, attached here');
+
+$r = call('open/', key => undef);
+$tr = trace($r);
+same_story($r, $tr, 'no key');
+is_deeply([@{ refused($tr) }{qw(step type from)}],
+          [qw(authenticate key default)], 'what is in force by itself');
+ok(!exists $tr->{consumer}, 'nobody is known');
+
+$r = call('open/', key => 'stoa_live_nonsense');
+$tr = trace($r);
+same_story($r, $tr, 'a wrong key');
+
+$r = call('alone/');
+$tr = trace($r);
+same_story($r, $tr, 'no subscription');
+is(refused($tr)->{step}, 'subscription', 'which step');
+
+$r = call('nothing/');
+same_story($r, trace($r), 'no such api');
+is(refused(trace($r))->{step}, 'route', 'no route');
+
+$r = $t->http('POST', '/mcp/acme', gateway => 'gw', key => 'stoa_live_no',
+    json => { jsonrpc => '2.0', id => 1, method => 'ping' },
+    headers => { Accept => 'application/json, text/event-stream' });
+$tr = trace($r);
+is("$tr->{edge} $tr->{status} $tr->{code}", "mcp $r->{status} key_invalid",
+   'MCP: the same');
+is_deeply([@{ refused($tr) }{qw(step type)}], [qw(authenticate key)],
+          'at its own step');
+
+$t->allow_log(qr/connect\(\) failed/, qr/no live upstreams/);
+$r = call('gone/');
+$tr = trace($r);
+same_story($r, $tr, 'no upstream');
+is(refused($tr)->{step}, 'upstream', 'all steps passed, the upstream did not');
+
+$r = call('open/');
+is($r->{status}, 200, 'a call that passes');
+is(traces("request_id=$r->{headers}{'x-request-id'}")->{status}, 404,
+   'leaves no trace where nothing is sampled');
+is(traces('request_id=never')->{status}, 404, 'nor does what never was');
+
+
+# ---- all steps, with their times -------------------------------------------
+
+$r = call('trial/', gateway => 'all');
+is($r->{status}, 200, 'a sampled call');
+$tr = trace($r, 'all');
+ok($tr->{sampled}, 'is traced');
+is(scalar(grep { !defined $_->{us} } grep { $_->{step} ne 'upstream' }
+          @{ $tr->{steps} }), 0, 'each step has its time');
+my %by = map { (($_->{type} // $_->{step}) => $_) } @{ $tr->{steps} };
+is($by{key}{verdict}, 'ok', 'the key was good');
+is($by{$_}{verdict}, 'ok', "$_ said yes") for qw(subscription forward upstream);
+is_deeply([@{ $by{'ip-filter'} }{qw(verdict policy)}],
+          ['would_refuse', 'maybe'], 'a shadow is marked as one');
+like($by{upstream}{target}, qr/^127\.0\.0\.1:\d+$/, 'where it went');
+
+call('slow/', gateway => 'all');
+$tr = trace(call('slow/', gateway => 'all'), 'all');
+is($tr->{status}, 429, 'refused and sampled');
+is(refused($tr)->{type}, 'rate', 'the same row');
+
+
+# ---- as a list, as events, for a tenant -----------------------------------
+
+my $list = traces('tenant=acme')->{json};
+cmp_ok(scalar @{ $list->{items} }, '>', 5, 'what one tenant has to do with');
+is(scalar @{ traces('tenant=other')->{json}{items} }, 0,
+   'another tenant has nothing to do with it');
+is(traces('tenant=nobody')->{status}, 404, 'no such tenant');
+is(scalar @{ traces("after=$list->{next}&tenant=acme")->{json}{items} }, 0,
+   'and nothing is younger');
+is(traces('after=x')->{status}, 400, 'a number');
+
+$r = $t->get('/stoa/traces?tenant=acme',
+             headers => { Accept => 'text/event-stream' });
+is($r->{headers}{'content-type'}, 'text/event-stream', 'events');
+my @id = $r->{body} =~ /^id: (\d+)\ndata: \{"request_id":/mg;
+is(scalar @id, scalar @{ $list->{items} }, 'one each');
+is("@id", join(' ', sort { $a <=> $b } @id), 'the oldest first');
+$r = $t->get('/stoa/traces?tenant=acme', headers =>
+    { Accept => 'text/event-stream', 'Last-Event-ID' => $id[-1] });
+unlike($r->{body}, qr/data:/, 'who comes back gets what is new');
+
+my $all = traces('')->{body} . traces('', 'all')->{body};
+unlike($all, qr/hunter2/, 'no query in a trace');
+unlike($all, qr/\Q$key\E|stoa_live_nonsense/, 'no key');
+is($t->http('POST', '/stoa/traces')->{status}, 405, 'only to read');
+
+
+# ---- bounded ---------------------------------------------------------------
+
+call('alone/') for 1 .. 400;
+wait_until { ($t->metrics->{stoa_traces_dropped_total} // 0) > 0 } 5;
+my $m = $t->metrics;
+cmp_ok($m->{stoa_traces_kept_total}, '>=', 400, 'traces are counted');
+cmp_ok($m->{stoa_traces_dropped_total}, '>', 0, 'old ones make room');
+
+$t->done;
