@@ -29,7 +29,8 @@ $t->apply(docs(tenant('acme'), tenant('other'), app('acme', 'demo'),
         config => { deny => ['127.0.0.0/8'] },
         attach => [{ api => 'trial' }] })));
 $t->gateway;
-$t->gateway(name => 'all', workers => 2, http => "stoa_trace_sample 1;\n");
+$t->gateway(name => 'all', workers => 2, http => "stoa_trace_sample 1;\n",
+            location => 'error_page 502 = /apis/acme/open/;');
 my $key = $t->key('acme', 'demo');
 $t->sync;
 $t->sync('all');
@@ -164,6 +165,13 @@ call('slow/', gateway => 'all');
 $tr = trace(call('slow/', gateway => 'all'), 'all');
 is($tr->{status}, 429, 'refused and sampled');
 is(refused($tr)->{type}, 'rate', 'the same row');
+
+$r = call('gone/', gateway => 'all');
+is($r->{status}, 200, 'a call that nginx leads elsewhere');
+$tr = trace($r, 'all');
+is($tr->{api}, 'open', 'has the trace of where it ended');
+is(scalar(grep { $_->{step} eq 'route' } @{ $tr->{steps} }), 1,
+   'and of nothing before');
 
 
 # ---- as a list, as events, for a tenant -----------------------------------

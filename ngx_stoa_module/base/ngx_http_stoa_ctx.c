@@ -128,6 +128,7 @@ ngx_http_stoa_ctx_clone(ngx_http_stoa_ctx_t *ctx)
         clone->call.policy_types = ctx->call.policy_types;
         clone->call.policy_turns = ctx->call.policy_turns;
         clone->request = NULL;
+        clone->trace = NULL;
         ngx_str_null(&clone->key);
     }
 
@@ -176,6 +177,10 @@ ngx_http_stoa_ctx_reset(ngx_http_stoa_ctx_t *ctx)
 {
     ngx_http_stoa_ctx_cleanup(ctx);
     ngx_memzero(&ctx->call, sizeof(ngx_http_stoa_call_t));
+
+    /* its notes point into what that call has held */
+
+    ctx->trace = NULL;
 }
 
 

@@ -220,8 +220,8 @@ ngx_http_stoa_trace_notes(ngx_http_stoa_ctx_t *ctx,
 
         if (ctx->call.refused_by) {
             to = &traced->note[traced->n++];
+            ngx_memzero(to, sizeof(ngx_http_stoa_traced_note_t));
             to->us = UINT32_MAX;
-            to->shadow = 0;
             to->step = ctx->call.step;
             to->rc = NGX_HTTP_FORBIDDEN;
             ngx_http_stoa_trace_source(ctx, traced, ctx->call.refused_by,
@@ -236,10 +236,10 @@ ngx_http_stoa_trace_notes(ngx_http_stoa_ctx_t *ctx,
 
     for (i = 0; i < trace->n; i++) {
         to = &traced->note[traced->n++];
+        ngx_memzero(to, sizeof(ngx_http_stoa_traced_note_t));
         to->us = ngx_min(trace->note[i].ns / 100, UINT32_MAX - 1);
         to->rc = trace->note[i].rc;
         to->step = trace->note[i].step;
-        to->policy = 0;
 
         if (trace->note[i].a) {
             to->shadow = trace->note[i].a->shadow + trace->note[i].shadow;
