@@ -439,4 +439,68 @@ for my $what (sort keys %init) {
 wait_until { ($t->metrics->{stoa_in_flight} // 1) == 0 } 10;
 is($t->metrics->{stoa_in_flight}, 0, 'no place is kept');
 
+# ---- a second try: what a tool says of itself, where its api allows it
+
+my $hint = { name => 'hint', era => 'dual', versions => ['2026-07-28',
+    @Test::Stoa::MCP::LEGACY], sessions => 1, tools => { map { $_ => sub {
+    'done' } } qw(peek set poke) }, list => { 'tools/list' => sub { { tools =>
+    [ map { { name => $_->[0], inputSchema => { type => 'object' },
+        $_->[1] ? (annotations => { $_->[1] => JSON::PP::true() }) : () } }
+        [peek => 'readOnlyHint'], [set => 'idempotentHint'], ['poke'] ] } } } };
+my $hint_port = $t->origin(sub {
+    my ($q, $c) = @_;
+    my $m = json_decode($q->{body}) || {};
+    for my $f (($m->{method} // '') eq 'tools/call'
+               ? map { $t->dir("fail.$_") } 1, 2 : ()) {
+        next unless -f $f;
+        my $raw = slurp($f);
+        unlink $f;
+        $c->send_raw($raw) if length $raw;
+        return undef;
+    }
+    return Test::Stoa::MCP::answer($hint, $q, $c);
+}, name => 'hint');
+my $causes = 'causes: [error, "503"]';
+$t->apply(document('Api', 'acme', $_->[0], "kind: mcp\nstate: published\n"
+        . "upstream:\n  targets:\n    - url: http://127.0.0.1:$hint_port/mcp\n"
+        . "  max_fails: 0\n  retry: {$_->[1]}\n")
+    . subscribe('acme', 'app', 'api', $_->[0], 'basic'))
+    for ['hint', "$causes, hinted: true"], ['strict', $causes];
+for my $api (qw(hint strict)) {
+    wait_until { @{ $t->api('GET', "/v1/tenants/acme/apis/$api/tools")
+        ->{json}{items} || [] } == 3 } 20 or $t->give_up("$api: no tools");
+}
+$t->sync;
+sub hinted {
+    my ($era, $tool, $fail, %o) = @_;
+    my $before = executed('hint');
+    spew($t->dir("fail.$_"), $fail->[$_ - 1]) for 1 .. @$fail;
+    my $r = $t->mcp('/mcp/acme', 'tools/call', { name => ($o{api} // 'hint')
+        . "__$tool", arguments => {}, %{ $o{params} || {} } }, key => $key,
+        era => $era, timeout => 10, $era eq 'legacy'
+            ? (session => session('/mcp/acme')) : ());
+    unlink map { $t->dir("fail.$_") } 1, 2;
+    return (($r->{rpc}{result} ? 'done' : $r->{rpc}{error}{data}{code}
+        // 'none') . ' ' . (executed('hint') - $before));
+}
+my $busy = full('503 Busy', 'text/plain', 'x');
+for my $era (qw(modern legacy)) {
+    is(hinted($era, 'peek', ['']), 'done 2',
+       "a tool that reads only is called again ($era)");
+    is(hinted($era, 'set', ['']), 'done 2', '... and an idempotent one');
+    is(hinted($era, 'peek', [$busy]), 'done 2', '... after a status of the api');
+    is(hinted($era, 'peek', ['', '']), 'upstream_invalid 2', '... once');
+    is(hinted($era, 'poke', ['']), 'upstream_invalid 1', '... and no other');
+    is(hinted($era, 'poke', [$busy]), 'upstream_busy 1', '... after a status');
+    is(hinted($era, 'peek', [''], api => 'strict'), 'upstream_invalid 1',
+       '... nor where the api says nothing of it');
+    is(hinted($era, 'peek', [full('503 Busy', 'text/plain', 'x',
+       'Retry-After: 1')]), 'upstream_busy 1', '... nor who says when');
+    is(hinted($era, 'peek', [head('200 OK', $sse) . 'data: {"jsonrpc":"2.0",'
+       . '"method":"notifications/progress","params":{"progressToken":1,'
+       . "\"progress\":1}}\n\n"]), 'upstream_invalid 1', '... nor what has begun');
+}
+is(hinted('legacy', 'peek', [''], params => { task => { ttl => 1000 } }),
+   'upstream_invalid 1', '... nor what may have made a task');
+
 $t->done;

@@ -200,6 +200,7 @@ typedef struct {
     unsigned                   group_new:1;     /* its cookie is to be set   */
     unsigned                   timed:1;         /* it has a total time,      */
     unsigned                   late:1;          /* which is over             */
+    unsigned                   repeats:1;       /* may be made twice         */
     unsigned                   elsewhere:1;     /* another gateway has it,
                                                    and counts it             */
 } ngx_http_stoa_call_t;

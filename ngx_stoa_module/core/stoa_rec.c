@@ -33,6 +33,7 @@ static size_t stoa_rec_enter_key(stoa_rec_enc_t *e,
     const stoa_json_val_t *key);
 static stoa_rc_t stoa_rec_definition(stoa_rec_enc_t *e, const char *split,
     const stoa_json_val_t *root);
+static bool stoa_rec_hint(const stoa_json_val_t *def, const char *name);
 
 
 stoa_rec_kind_e
@@ -568,7 +569,21 @@ stoa_rec_definition(stoa_rec_enc_t *e, const char *split,
         item->params = (uint8_t) stoa_mcp_params(&def, params, &n);
     }
 
+    item->repeats = stoa_rec_hint(&def, "readOnlyHint")
+                    || stoa_rec_hint(&def, "idempotentHint");
+
     return STOA_OK;
+}
+
+
+static bool
+stoa_rec_hint(const stoa_json_val_t *def, const char *name)
+{
+    stoa_json_val_t  v;
+
+    return stoa_json_get(def, "annotations", &v)
+           && v.type == STOA_JSON_OBJECT
+           && stoa_json_get(&v, name, &v) && v.type == STOA_JSON_TRUE;
 }
 
 

@@ -148,11 +148,12 @@ STOA_RECORD(api, STOA_MEMBERS(STOA_API_FIELDS)
 /* A tool, prompt, resource or template; name: of the latter two the URI.
  * definition_head and _tail: its parts before and after the value of the
  * top-level member that has the name: a new one is put between the two.
- * params: stoa_mcp_params_e, of a tool. */
+ * params: stoa_mcp_params_e, of a tool; repeats: it says that a call may be
+ * made twice. */
 
 STOA_RECORD(item, STOA_MEMBERS(STOA_TOOL_FIELDS)
             stoa_ref_t definition_head; stoa_ref_t definition_tail;
-            uint8_t params;)
+            uint8_t params; uint8_t repeats;)
 
 typedef stoa_rec_item_t  stoa_rec_tool_t;
 

@@ -378,6 +378,9 @@
       "one that was tried is tried again where there is no other")            \
     R(S, BOOL, non_idempotent, 0, 0,                                          \
       "POST and PATCH, too, that may have been done already")                 \
+    R(S, BOOL, hinted, 0, 0,                                                  \
+      "calls of MCP tools, too, that say readOnlyHint or idempotentHint: "    \
+      "once, of the same target where there is no other")                     \
     R(S, U16, budget_percent, 0, 0, 100, 20,                                  \
       "further tries in 10 s, as a share of the calls")                       \
     R(S, U32, budget_min, 0, 0, 100000, 10, "and so many more")

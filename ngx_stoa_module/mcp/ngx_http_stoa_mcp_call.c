@@ -160,6 +160,8 @@ ngx_http_stoa_mcp_resolved_tool(ngx_http_request_t *r,
     }
 
     ctx->call.tool = tool->id;
+    ctx->call.repeats = tool->repeats
+                        && mcp->msg.method == STOA_MCP_TOOLS_CALL;
 
     rc = ngx_http_stoa_mcp_resolved(r, ctx, api,
                                     stoa_rec_str(tool, tool->name));

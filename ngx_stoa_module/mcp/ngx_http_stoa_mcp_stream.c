@@ -72,6 +72,7 @@ ngx_http_stoa_mcp_stream_expect(ngx_http_request_t *r,
     }
 
     ngx_http_stoa_mcp_task_expect(mcp);
+    ctx->call.repeats &= !mcp->tasked && !mcp->retried;
 
     if (!ctx->call.opened) {
         ngx_http_stoa_mcp_wheel_add(r, &mcp->spoke, NGX_HTTP_STOA_MCP_EXPECT,

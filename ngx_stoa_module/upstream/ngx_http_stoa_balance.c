@@ -26,7 +26,8 @@ ngx_http_stoa_balance_tries(ngx_http_stoa_api_t *api)
 {
     ngx_uint_t  i, n;
 
-    n = api->retry && api->retry->same_target ? NGX_HTTP_STOA_TRIES_MAX : 0;
+    n = api->retry && (api->retry->same_target || api->retry->hinted)
+        ? NGX_HTTP_STOA_TRIES_MAX : 0;
 
     for (i = 0; i < api->ntargets; i++) {
         n += api->targets[i].naddrs;
@@ -109,7 +110,8 @@ ngx_http_stoa_balance_choose(ngx_http_stoa_api_t *api, ngx_uint_t group,
         }
     }
 
-    return tries && api->retry && api->retry->same_target
+    return tries && api->retry
+           && (api->retry->same_target || api->retry->hinted)
            ? ngx_http_stoa_balance_choose(api, group, NULL, address) : NULL;
 }
 

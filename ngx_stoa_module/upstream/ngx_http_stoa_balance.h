@@ -47,6 +47,8 @@ struct ngx_http_stoa_peer_s {
     unsigned                        answered:1; /* its head is read          */
     unsigned                        invalid:1;  /* ... and was no HTTP       */
     unsigned                        granted:1;  /* the budget has paid       */
+    unsigned                        same:1;     /* ... for the same target:
+                                                   it has the session        */
     ngx_http_stoa_lane_t           *lane;       /* NULL: never in it         */
     unsigned                        chosen:1;   /* by the lane, not yet used */
     unsigned                        fresh:1;    /* no idle connection        */
@@ -176,6 +178,10 @@ void ngx_http_stoa_retry_call(ngx_http_stoa_api_t *api);
 /* The head of an answer came: is it thrown away for another try?  If not,
  * nginx will not try, either. */
 ngx_uint_t ngx_http_stoa_retry_answer(ngx_http_request_t *r,
+    ngx_http_stoa_peer_t *peer);
+/* An idle connection closed as it was used: nginx takes another one, if the
+ * call may be made twice. */
+void ngx_http_stoa_retry_stale(ngx_peer_connection_t *pc,
     ngx_http_stoa_peer_t *peer);
 /* An attempt failed without one: pc->tries is 0 where there is no other. */
 void ngx_http_stoa_retry_failed(ngx_peer_connection_t *pc,

@@ -185,6 +185,13 @@ ngx_http_stoa_peer_next(ngx_http_stoa_peer_t *peer, ngx_uint_t *address)
         return peer->written;
     }
 
+    if (peer->same) {
+        peer->same = 0;
+        return ngx_http_stoa_balance_pick(peer->api, peer->tries->target, NULL,
+                                          NGX_HTTP_STOA_LEVEL_DOWN, address)
+               ? peer->tries->target : NULL;
+    }
+
     return ngx_http_stoa_balance_choose(peer->api, peer->ctx->call.group,
                                         peer->tries, address);
 }
@@ -392,10 +399,14 @@ ngx_http_stoa_peer_free(ngx_peer_connection_t *pc, void *data,
         pc->tries--;
     }
 
-    if ((state & (NGX_PEER_FAILED|NGX_PEER_NEXT)) && peer->api->retry
-        && !ngx_http_stoa_peer_stale(pc, peer))
-    {
-        ngx_http_stoa_retry_failed(pc, peer);
+    if ((state & (NGX_PEER_FAILED|NGX_PEER_NEXT)) && peer->api->retry) {
+
+        if (ngx_http_stoa_peer_stale(pc, peer)) {
+            ngx_http_stoa_retry_stale(pc, peer);
+
+        } else {
+            ngx_http_stoa_retry_failed(pc, peer);
+        }
     }
 
     if (peer->ctx->call.late) {

@@ -49,6 +49,7 @@ static const ngx_http_stoa_retry_cause_t  ngx_http_stoa_retry_words[] = {
 static ngx_uint_t ngx_http_stoa_retry_mask(ngx_http_stoa_api_t *api);
 static ngx_uint_t ngx_http_stoa_retry_may(ngx_http_request_t *r,
     ngx_http_stoa_peer_t *peer, ngx_uint_t cause);
+static ngx_uint_t ngx_http_stoa_retry_twice(ngx_http_stoa_peer_t *peer);
 static ngx_uint_t ngx_http_stoa_retry_count(ngx_http_stoa_api_t *api,
     ngx_uint_t retry);
 
@@ -97,7 +98,7 @@ ngx_http_stoa_retry_causes(ngx_http_stoa_api_t *api)
         mask |= NGX_HTTP_UPSTREAM_FT_ERROR|NGX_HTTP_UPSTREAM_FT_TIMEOUT;
     }
 
-    if (api->retry->non_idempotent) {
+    if (api->retry->non_idempotent || api->retry->hinted) {
         mask |= NGX_HTTP_UPSTREAM_FT_NON_IDEMPOTENT;
     }
 
@@ -194,15 +195,16 @@ static ngx_uint_t
 ngx_http_stoa_retry_may(ngx_http_request_t *r, ngx_http_stoa_peer_t *peer,
     ngx_uint_t cause)
 {
+    ngx_uint_t            twice;
     ngx_http_upstream_t  *u;
 
     u = r->upstream;
+    twice = ngx_http_stoa_retry_twice(peer);
 
     if ((ngx_http_stoa_retry_mask(peer->api) & cause) == 0
         || peer->ctx->call.late
         || (u->request_sent && r->request_body_no_buffering)
-        || (u->request_sent && (r->method & NGX_HTTP_STOA_RETRY_ONCE)
-            && !peer->api->retry->non_idempotent))
+        || (twice && !peer->ctx->call.repeats))
     {
         return 0;
     }
@@ -214,7 +216,46 @@ ngx_http_stoa_retry_may(ngx_http_request_t *r, ngx_http_stoa_peer_t *peer,
 
     ngx_http_stoa_count(retries, 1);
 
+    if (twice) {
+        peer->ctx->call.repeats = 0;
+        peer->same = peer->ctx->call.to.first != 0;
+    }
+
     return 1;
+}
+
+
+/* Would it be made a second time by another try?  By who says `hinted` a call
+ * that may be, once. */
+
+static ngx_uint_t
+ngx_http_stoa_retry_twice(ngx_http_stoa_peer_t *peer)
+{
+    ngx_http_request_t  *r;
+
+    r = peer->request;
+    peer->ctx->call.repeats &= peer->api->retry->hinted;
+
+    return r->upstream->request_sent && (r->method & NGX_HTTP_STOA_RETRY_ONCE)
+           && !peer->api->retry->non_idempotent;
+}
+
+
+void
+ngx_http_stoa_retry_stale(ngx_peer_connection_t *pc,
+    ngx_http_stoa_peer_t *peer)
+{
+    if (!ngx_http_stoa_retry_twice(peer)) {
+        return;
+    }
+
+    if (peer->ctx->call.repeats) {
+        peer->ctx->call.repeats = 0;
+        return;
+    }
+
+    pc->cached = 0;                    /* it may have been taken all the same */
+    pc->tries = 0;
 }
 
 
