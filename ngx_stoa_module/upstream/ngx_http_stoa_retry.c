@@ -254,7 +254,7 @@ ngx_http_stoa_retry_stale(ngx_peer_connection_t *pc,
         return;
     }
 
-    pc->cached = 0;                    /* it may have been taken all the same */
+    pc->cached = 0;                   /* it may have been taken all the same */
     pc->tries = 0;
 }
 
