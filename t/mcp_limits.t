@@ -56,6 +56,21 @@ like($r->{headers}{'retry-after'}, qr/^\d+$/, 'Retry-After');
 like($r->{headers}{ratelimit}, qr/^"rate";r=0;t=\d+/, 'RateLimit');
 like($r->{headers}{'ratelimit-policy'}, qr/^"rate";q=3;w=3600/,
      'RateLimit-Policy');
+my $trace;
+wait_until {
+    my $x = $t->get('/stoa/traces?request_id=' . $r->{headers}{'x-request-id'});
+    $trace = $x->{json}{items}[-1] if $x->{status} == 200;
+    return defined $trace;
+} 5;
+is_deeply([@$trace{qw(edge status code tool plan application)}],
+          [qw(mcp 429 rate_exceeded one tight tight)],
+          'the trace tells the same story');
+is_deeply([map { "$_->{step} $_->{type} $_->{from}" }
+           grep { $_->{verdict} eq 'refused' } @{ $trace->{steps} }],
+          ['judge rate plan'], 'and what refused');
+is_deeply([map { "$_->{limit} $_->{left} of $_->{of}" }
+           grep { $_->{refused} } @{ $trace->{limits} }], ['rate 0 of 3'],
+          'with what was left');
 is($t->mcp('/mcp/acme', 'tools/list', undef, key => $key{tight})->{status},
    200, 'a list is not counted');
 
