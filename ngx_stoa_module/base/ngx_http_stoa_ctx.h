@@ -152,6 +152,8 @@ typedef struct {
                                                    without Redis             */
     const void                *approval;        /* ..._attached_t: a person has
                                                    to approve the call       */
+    void                      *guards;          /* who looks through its
+                                                   answer                    */
     void                      *opa;             /* what was decided elsewhere,
                                                    the last one first        */
     const void                *result;          /* the same: how long an answer

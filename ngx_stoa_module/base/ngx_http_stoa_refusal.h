@@ -92,7 +92,7 @@ typedef enum {
 
 /* Rows of policies come behind those above, when the configuration is read. */
 
-#define NGX_HTTP_STOA_REFUSALS  (NGX_HTTP_STOA_REFUSE_MAX + 16)
+#define NGX_HTTP_STOA_REFUSALS  (NGX_HTTP_STOA_REFUSE_MAX + 64)
 
 extern ngx_http_stoa_refusal_t  ngx_http_stoa_refusals[];
 extern ngx_uint_t               ngx_http_stoa_refusals_n;

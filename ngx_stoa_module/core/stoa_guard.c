@@ -10,6 +10,7 @@
 
 #include "stoa_guard_number.h"
 #include "stoa_key.h"
+#include "stoa_pattern.h"
 
 
 #define STOA_GUARD_BLOCK  16
@@ -35,7 +36,9 @@ static const char *const  stoa_guard_names[STOA_GUARD_MAX] = {
     [STOA_GUARD_CARD] = "card",
     [STOA_GUARD_IBAN] = "iban",
     [STOA_GUARD_ID] = "national-id",
-    [STOA_GUARD_SECRET] = "secret"
+    [STOA_GUARD_SECRET] = "secret",
+    [STOA_GUARD_INJECTION] = "injection",
+    [STOA_GUARD_PATTERN] = "pattern"
 };
 
 
@@ -97,7 +100,8 @@ stoa_guard_base64url(const char *s, size_t len, size_t i)
 
 
 /* Where in 16 bytes something may begin: a digit, '@', '_', "--", "yJ", "IA",
- * "xo"; the byte behind them is read, too. */
+ * "xo"; the byte behind them is read, too.  And for injections "ru", "us",
+ * "<|", "<<", "[I", "<i", "<s" in any case, and letters that nobody sees. */
 
 #ifdef __SSE2__
 
@@ -117,6 +121,26 @@ stoa_guard_marks(const char *s)
     m = _mm_or_si128(m, _mm_or_si128(is(c, '@'), is(c, '_')));
     m = _mm_or_si128(m, _mm_or_si128(two('-', '-'), two('y', 'J')));
     m = _mm_or_si128(m, _mm_or_si128(two('I', 'A'), two('x', 'o')));
+
+    return (unsigned) _mm_movemask_epi8(m);
+}
+
+
+static inline unsigned
+stoa_guard_marks_inject(const char *s)
+{
+    __m128i  c, n, m;
+
+    c = _mm_loadu_si128((const __m128i *) (const void *) s);
+    n = _mm_loadu_si128((const __m128i *) (const void *) (s + 1));
+    m = _mm_or_si128(two('\xf3', '\xa0'), is(c, '\xff'));
+    c = _mm_or_si128(c, _mm_set1_epi8(0x20));
+    n = _mm_or_si128(n, _mm_set1_epi8(0x20));
+
+    m = _mm_or_si128(m, _mm_or_si128(two('r', 'u'), two('u', 's')));
+    m = _mm_or_si128(m, _mm_or_si128(two('<', '|'), two('<', '<')));
+    m = _mm_or_si128(m, _mm_or_si128(two('<', 'i'), two('<', 's')));
+    m = _mm_or_si128(m, two('{', 'i'));
 
 #undef two
 #undef is
@@ -142,6 +166,26 @@ stoa_guard_marks(const char *s)
     return m;
 }
 
+
+static inline unsigned
+stoa_guard_marks_inject(const char *s)
+{
+    char      c, n;
+    unsigned  i, m;
+
+    for (i = 0, m = 0; i < STOA_GUARD_BLOCK; i++) {
+        c = (char) (s[i] | 0x20);
+        n = (char) (s[i + 1] | 0x20);
+        m |= (unsigned) ((c == 'r' && n == 'u') || (c == 'u' && n == 's')
+                         || (c == '<' && (n == '|' || n == '<' || n == 'i'
+                                          || n == 's'))
+                         || (c == '{' && n == 'i') || s[i] == '\xff'
+                         || (s[i] == '\xf3' && s[i + 1] == '\xa0')) << i;
+    }
+
+    return m;
+}
+
 #endif
 
 
@@ -149,19 +193,25 @@ bool
 stoa_guard_next(unsigned kinds, const char *s, size_t len, size_t *at,
     stoa_guard_hit_t *hit)
 {
-    char      rest[STOA_GUARD_BLOCK + 1];
-    size_t    i, p, skip;
-    unsigned  marks;
+    char         rest[STOA_GUARD_BLOCK + 1];
+    size_t       i, p, skip;
+    unsigned     marks;
+    const char  *block;
 
     for (i = *at, skip = *at; i < len; i += STOA_GUARD_BLOCK) {
 
-        if (len - i > STOA_GUARD_BLOCK) {
-            marks = stoa_guard_marks(s + i);
+        block = s + i;
 
-        } else {
+        if (len - i <= STOA_GUARD_BLOCK) {
             memset(rest, 0, sizeof(rest));
             memcpy(rest, s + i, len - i);
-            marks = stoa_guard_marks(rest);
+            block = rest;
+        }
+
+        marks = stoa_guard_marks(block);
+
+        if (kinds & 1u << STOA_GUARD_INJECTION) {
+            marks |= stoa_guard_marks_inject(block);
         }
 
         for ( /* void */ ; marks; marks &= marks - 1) {
@@ -197,6 +247,12 @@ stoa_guard_at(unsigned kinds, const char *s, size_t len, size_t floor,
     if (s[p] == '@') {
         return (kinds & 1u << STOA_GUARD_MAIL)
                && stoa_guard_mail(s, len, floor, p, hit);
+    }
+
+    if ((kinds & 1u << STOA_GUARD_INJECTION) && s[p] != '_' && s[p] != '-'
+        && stoa_guard_inject(s, len, floor, p, hit))
+    {
+        return true;
     }
 
     if (!(kinds & 1u << STOA_GUARD_SECRET)) {
@@ -479,7 +535,10 @@ stoa_guard_escape(const char *s, size_t len, size_t at, bool form, char *ch)
             return 1;
         }
 
-        *ch = byte[0] ? (char) 0x80 : (char) byte[1];
+        /* a tag, of which nothing is seen, has a byte that no text has */
+
+        *ch = byte[0] == 0xdb && byte[1] == 0x40 ? (char) 0xff
+              : byte[0] ? (char) 0x80 : (char) byte[1];
         return 6;
 
     case 'n':
@@ -534,4 +593,84 @@ stoa_guard_mask(stoa_guard_pos_t *pos, char *s, size_t len, bool form,
                    ? '9' : '*', n);
         }
     }
+}
+
+
+/* ---- a look ------------------------------------------------------------- */
+
+/* A find that lies over the end does not count yet. */
+
+static bool
+stoa_guard_counts(stoa_guard_look_t *l, stoa_guard_pos_t *pos,
+    stoa_guard_hit_t *hit)
+{
+    if (hit->to <= l->done) {
+        return false;
+    }
+
+    if (hit->to > l->to) {
+        if (hit->from < l->to) {
+            l->to = hit->from > l->done ? hit->from : l->done;
+        }
+
+        return false;
+    }
+
+    if (hit->from < l->done) {
+        hit->from = l->done;
+    }
+
+    l->count[hit->kind]++;
+
+    if (l->masks) {
+        stoa_guard_mask(pos, l->s, l->len, l->form, hit);
+    }
+
+    return true;
+}
+
+
+unsigned
+stoa_guard_look(const stoa_guard_set_t *set, stoa_guard_look_t *l)
+{
+    size_t            at, steps;
+    unsigned          i, found;
+    stoa_guard_hit_t  hit;
+    stoa_guard_pos_t  pos;
+
+    found = 0;
+    memset(&pos, 0, sizeof(pos));
+    pos.json = l->json;
+    pos.string = l->string;
+
+    for (at = 0; stoa_guard_next(set->kinds, l->copy, l->copy_len, &at,
+                                 &hit); )
+    {
+        if (stoa_guard_counts(l, &pos, &hit)) {
+            found |= 1u << hit.kind;
+        }
+    }
+
+    steps = STOA_GUARD_STEPS;
+    hit.kind = STOA_GUARD_PATTERN;
+
+    for (i = 0; i < set->n; i++) {
+        memset(&pos, 0, sizeof(pos));
+        pos.json = l->json;
+        pos.string = l->string;
+
+        for (at = 0; stoa_pattern_next(set->pattern[i], l->copy, l->copy_len,
+                                       &at, &hit.to, &steps); at = hit.to)
+        {
+            hit.from = at;
+
+            if (stoa_guard_counts(l, &pos, &hit)) {
+                found |= 1u << STOA_GUARD_PATTERN;
+            }
+        }
+    }
+
+    l->over = set->n && steps == 0;
+
+    return found;
 }

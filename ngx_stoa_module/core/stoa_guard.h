@@ -15,12 +15,19 @@
 
 typedef enum {
     STOA_GUARD_MAIL = 0, STOA_GUARD_PHONE, STOA_GUARD_CARD, STOA_GUARD_IBAN,
-    STOA_GUARD_ID, STOA_GUARD_SECRET, STOA_GUARD_MAX
+    STOA_GUARD_ID, STOA_GUARD_SECRET,
+    STOA_GUARD_INJECTION,                    /* what speaks to a model       */
+    STOA_GUARD_PATTERN,                      /* somebody's own               */
+    STOA_GUARD_MAX
 } stoa_guard_e;
 
-#define STOA_GUARD_ALL      ((1u << STOA_GUARD_MAX) - 1)
+#define STOA_GUARD_ALL      ((1u << STOA_GUARD_PATTERN) - 1)
 #define STOA_GUARD_DEFAULT  (STOA_GUARD_ALL & ~(1u << STOA_GUARD_PHONE)       \
-                             & ~(1u << STOA_GUARD_ID))
+                             & ~(1u << STOA_GUARD_ID)                         \
+                             & ~(1u << STOA_GUARD_INJECTION))
+
+#define STOA_GUARD_PATTERNS  16
+#define STOA_GUARD_STEPS     (32 * 1024 * 1024)    /* of patterns, a text    */
 
 typedef struct {
     stoa_guard_e  kind;
@@ -53,6 +60,45 @@ typedef struct {
 
 void stoa_guard_mask(stoa_guard_pos_t *pos, char *s, size_t len, bool form,
     const stoa_guard_hit_t *hit);
+
+
+/* What is looked for: kinds, and programs of patterns. */
+
+typedef struct {
+    unsigned     kinds;
+    unsigned     n;
+    const void  *pattern[STOA_GUARD_PATTERNS];
+} stoa_guard_set_t;
+
+/* A look at a text. */
+
+typedef struct {
+    char        *s;
+    size_t       len;
+    const char  *copy;                       /* folded; or s                 */
+    size_t       copy_len;
+    bool         form;
+    bool         json;                       /* it stays JSON,               */
+    bool         string;                     /* begins inside of a string    */
+    bool         masks;
+    size_t       done;                       /* of the copy: was looked at,
+                                                and went                     */
+    size_t       to;                         /* finds count that end by there;
+                                                less, where one lies over it */
+
+    unsigned     count[STOA_GUARD_MAX];      /* finds; added to              */
+    bool         over;                       /* patterns took too long       */
+} stoa_guard_look_t;
+
+/* Which kinds are found. */
+unsigned stoa_guard_look(const stoa_guard_set_t *set, stoa_guard_look_t *l);
+
+
+/* ---- stoa_guard_inject.c ------------------------------------------------ */
+
+/* The mark at p is one of words that speak to a model. */
+bool stoa_guard_inject(const char *s, size_t len, size_t floor, size_t p,
+    stoa_guard_hit_t *hit);
 
 
 #endif /* STOA_GUARD_H */

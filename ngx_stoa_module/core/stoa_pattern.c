@@ -1,39 +1,14 @@
 /*
- * Patterns: from a text to a program of an automaton, and its run: all states
- * that it can be in, character by character.
+ * Patterns: from a text to a program of an automaton.
  */
 
 #include <string.h>
 
-#include "stoa_pattern.h"
+#include "stoa_pattern_ins.h"
 
 
 #define STOA_CHAR_MAX   0x10ffff
 #define STOA_REPEAT_MAX 1000
-
-typedef enum {
-    RANGES,                          /* of what a class has                 */
-    ABSENT,                          /* of what it has not                  */
-    SPLIT, JUMP, BEGIN, END, FOUND
-} stoa_pattern_op_e;
-
-/* x: the other way of SPLIT, of JUMP the way; of a class the first of n
- * ranges. */
-
-typedef struct {
-    uint16_t  op;
-    uint16_t  n;
-    uint32_t  x;
-} stoa_pattern_ins_t;
-
-typedef struct { uint32_t lo, hi; } stoa_pattern_range_t;
-
-/* Then the instructions, then the ranges. */
-
-typedef struct {
-    uint32_t  nins;
-    uint32_t  nranges;
-} stoa_pattern_t;
 
 typedef struct {
     const char            *p;
@@ -45,15 +20,6 @@ typedef struct {
     stoa_pattern_ins_t     ins[STOA_PATTERN_MAX];
     stoa_pattern_range_t   ranges[STOA_PATTERN_MAX];
 } stoa_pattern_make_t;
-
-/* States, each once. */
-
-typedef struct {
-    uint32_t   n;
-    uint16_t   state[STOA_PATTERN_MAX];
-    uint64_t   in[STOA_PATTERN_MAX / 64 + 1];
-} stoa_pattern_set_t;
-
 
 static bool stoa_pattern_alternatives(stoa_pattern_make_t *m);
 static bool stoa_pattern_sequence(stoa_pattern_make_t *m);
@@ -73,10 +39,6 @@ static bool stoa_pattern_insert(stoa_pattern_make_t *m, uint32_t at,
 static bool stoa_pattern_copy(stoa_pattern_make_t *m, uint32_t from,
     uint32_t n);
 static bool stoa_pattern_wrong(stoa_pattern_make_t *m, const char *text);
-static void stoa_pattern_add(const stoa_pattern_ins_t *ins,
-    stoa_pattern_set_t *set, uint32_t state, bool first, bool last);
-static bool stoa_pattern_takes(const stoa_pattern_ins_t *ins,
-    const stoa_pattern_range_t *ranges, uint32_t c);
 
 
 stoa_rc_t
@@ -621,142 +583,4 @@ stoa_pattern_wrong(stoa_pattern_make_t *m, const char *text)
     }
 
     return false;
-}
-
-
-/* ---- the run ------------------------------------------------------------ */
-
-bool
-stoa_pattern_found(const void *program, const char *s, size_t len,
-    bool escaped, size_t *steps)
-{
-    bool                         first;
-    size_t                       cost;
-    uint32_t                     c, i, state;
-    const char                  *end;
-    stoa_pattern_set_t           sets[2], *now, *next, *swap;
-    const stoa_pattern_t        *head;
-    const stoa_pattern_ins_t    *ins;
-    const stoa_pattern_range_t  *ranges;
-
-    head = program;
-    ins = (const stoa_pattern_ins_t *) (head + 1);
-    ranges = (const stoa_pattern_range_t *) (ins + head->nins);
-    end = s + len;
-    now = &sets[0];
-    next = &sets[1];
-
-    now->n = 0;
-    memset(now->in, 0, sizeof(now->in));
-
-    for (first = true; /* void */; first = false) {
-
-        /* it may begin anywhere */
-
-        stoa_pattern_add(ins, now, 0, first, s == end);
-
-        if (now->in[(head->nins - 1) / 64] >> (head->nins - 1) % 64 & 1) {
-            return true;
-        }
-
-        if (s == end) {
-            return false;
-        }
-
-        c = stoa_pattern_char(&s, end, escaped);
-        next->n = 0;
-        memset(next->in, 0, (head->nins / 64 + 1) * sizeof(next->in[0]));
-
-        for (i = 0, cost = 1; i < now->n; i++) {
-            cost += 1U + ins[now->state[i]].n;
-        }
-
-        if (cost >= *steps) {
-            *steps = 0;
-            return false;
-        }
-
-        *steps -= cost;
-
-        for (i = 0; i < now->n; i++) {
-            state = now->state[i];
-
-            if (ins[state].op <= ABSENT
-                && stoa_pattern_takes(&ins[state], ranges, c))
-            {
-                stoa_pattern_add(ins, next, state + 1, false, s == end);
-            }
-        }
-
-        swap = now;
-        now = next;
-        next = swap;
-    }
-}
-
-
-/* The state, and all that it leads to without a character. */
-
-static void
-stoa_pattern_add(const stoa_pattern_ins_t *ins, stoa_pattern_set_t *set,
-    uint32_t state, bool first, bool last)
-{
-    uint32_t  at;
-
-    at = set->n;
-
-    for ( ;; ) {
-        if (!(set->in[state / 64] >> state % 64 & 1)) {
-            set->in[state / 64] |= UINT64_C(1) << state % 64;
-            set->state[set->n++] = (uint16_t) state;
-        }
-
-        /* those that were added are looked at one after the other */
-
-        for ( /* void */ ; at < set->n; at++) {
-            state = set->state[at];
-
-            if (ins[state].op == SPLIT
-                && !(set->in[ins[state].x / 64] >> ins[state].x % 64 & 1))
-            {
-                set->in[ins[state].x / 64] |= UINT64_C(1)
-                                              << ins[state].x % 64;
-                set->state[set->n++] = (uint16_t) ins[state].x;
-            }
-
-            if (ins[state].op == SPLIT || (ins[state].op == BEGIN && first)
-                || (ins[state].op == END && last))
-            {
-                state++;
-                break;
-            }
-
-            if (ins[state].op == JUMP) {
-                state = ins[state].x;
-                break;
-            }
-        }
-
-        if (at == set->n) {
-            return;
-        }
-
-        at++;
-    }
-}
-
-
-static bool
-stoa_pattern_takes(const stoa_pattern_ins_t *ins,
-    const stoa_pattern_range_t *ranges, uint32_t c)
-{
-    uint32_t  i;
-
-    for (i = ins->x; i < ins->x + ins->n; i++) {
-        if (c >= ranges[i].lo && c <= ranges[i].hi) {
-            return ins->op == RANGES;
-        }
-    }
-
-    return ins->op == ABSENT;
 }

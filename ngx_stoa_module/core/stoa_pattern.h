@@ -35,6 +35,11 @@ stoa_rc_t stoa_pattern_compile(const char *s, size_t len, stoa_buf_t *out,
 bool stoa_pattern_found(const void *program, const char *s, size_t len,
     bool escaped, size_t *steps);
 
+/* Where it is next, from *at on: the leftmost, of those the longest, none that
+ * is empty; *at is then where it begins.  Of any bytes. */
+bool stoa_pattern_next(const void *program, const char *s, size_t len,
+    size_t *at, size_t *to, size_t *steps);
+
 /* The next character of a checked text; *p moves behind it. */
 uint32_t stoa_pattern_char(const char **p, const char *end, bool escaped);
 

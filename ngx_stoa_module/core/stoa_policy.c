@@ -507,7 +507,7 @@ stoa_policy_media_valid(const char *s, size_t len)
 static bool
 stoa_policy_guard_kind(const char *s, size_t len)
 {
-    return stoa_guard_kind(s, len) != STOA_GUARD_MAX;
+    return stoa_guard_kind(s, len) < STOA_GUARD_PATTERN;
 }
 
 

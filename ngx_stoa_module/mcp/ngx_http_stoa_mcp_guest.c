@@ -754,6 +754,7 @@ static ngx_int_t
 ngx_http_stoa_mcp_guest_end(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
     const char                 *words;
+    ngx_uint_t                  what;
     ngx_http_stoa_mcp_guest_t  *g;
 
     g = ctx->call.mcp->at_guest;
@@ -770,10 +771,17 @@ ngx_http_stoa_mcp_guest_end(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     }
 
     words = ngx_http_stoa_policy_result_over(r, ctx, g->answer.len);
+    what = NGX_HTTP_STOA_REFUSE_RESULT + 1;
+
+    if (words == NULL) {
+        what = ngx_http_stoa_policy_guard_message(r, ctx,
+                                                  (char *) g->answer.data,
+                                                  g->answer.len, &words);
+    }
 
     if (words) {
         g->answer.len = 0;
-        g->fault.what = NGX_HTTP_STOA_REFUSE_RESULT;
+        g->fault.what = what - 1;
         ngx_http_stoa_mcp_fault_say(&g->fault, words);
     }
 

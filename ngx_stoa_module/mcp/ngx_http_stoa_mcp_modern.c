@@ -399,23 +399,32 @@ ngx_http_stoa_mcp_modern_other(ngx_http_stoa_mcp_ask_t *ask, void *data,
 }
 
 
-/* Is its answer longer than a policy says?  That is its fault then. */
+/* Does a policy not let its answer through?  That is its fault then. */
 
 static ngx_uint_t
 ngx_http_stoa_mcp_modern_long(ngx_http_stoa_mcp_modern_t *b,
     ngx_http_stoa_mcp_ask_t *ask)
 {
     const char  *words;
+    ngx_uint_t   what;
 
     words = ngx_http_stoa_policy_result_over(b->ctx->request, b->ctx,
                                              ask->large ? ask->max
                                              : ask->answered ? ask->text.len
                                              : 0);
+    what = NGX_HTTP_STOA_REFUSE_RESULT + 1;
+
+    if (words == NULL && ask->answered) {
+        what = ngx_http_stoa_policy_guard_message(b->ctx->request, b->ctx,
+                                                  ask->text.data,
+                                                  ask->text.len, &words);
+    }
+
     if (words == NULL) {
         return 0;
     }
 
-    b->fault.what = NGX_HTTP_STOA_REFUSE_RESULT;
+    b->fault.what = what - 1;
     ngx_http_stoa_mcp_fault_say(&b->fault, words);
 
     return 1;

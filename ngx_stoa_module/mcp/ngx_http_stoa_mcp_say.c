@@ -2,6 +2,7 @@
  * Events of the gateway's own on the stream of a call that waits in a step.
  */
 
+#include "ngx_http_stoa_policy.h"
 #include "ngx_http_stoa_stream.h"
 
 
@@ -13,11 +14,18 @@ ngx_int_t
 ngx_http_stoa_mcp_stream_say(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     const ngx_str_t *text)
 {
+    const char                  *words;
     stoa_sse_event_t             event;
     ngx_http_stoa_mcp_t         *mcp;
     ngx_http_stoa_mcp_stream_t  *s;
 
     mcp = ctx->call.mcp;
+
+    if (ngx_http_stoa_policy_guard_message(r, ctx, (char *) text->data,
+                                           text->len, &words))
+    {
+        return NGX_OK;                 /* it may not go; the call goes on    */
+    }
 
     if (!ctx->call.opened) {
         ngx_http_stoa_mcp_wheel_remove(&mcp->spoke);

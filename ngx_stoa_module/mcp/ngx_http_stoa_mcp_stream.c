@@ -192,16 +192,15 @@ ngx_http_stoa_mcp_stream_head(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 }
 
 
-/* JSON that may get too long, which its client should be told. */
-
 static ngx_uint_t
 ngx_http_stoa_mcp_stream_limited(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx)
 {
-    return r->headers_out.content_length_n < 0
-           && r->headers_out.status == NGX_HTTP_OK
-           && ngx_http_stoa_policy_result_max(ctx)
-              < NGX_HTTP_STOA_MCP_EVENT_MAX;
+    return ctx->call.guards
+           || (r->headers_out.content_length_n < 0
+               && r->headers_out.status == NGX_HTTP_OK
+               && ngx_http_stoa_policy_result_max(ctx)
+                  < NGX_HTTP_STOA_MCP_EVENT_MAX);
 }
 
 
@@ -444,6 +443,17 @@ ngx_http_stoa_mcp_stream_long(ngx_http_stoa_mcp_stream_t *s, size_t len)
 }
 
 
+static ngx_uint_t
+ngx_http_stoa_mcp_stream_denied(ngx_http_stoa_mcp_stream_t *s,
+    const stoa_str_t *data)
+{
+    s->denied = ngx_http_stoa_policy_guard_message(s->writer.request, s->ctx,
+                                                   data->data, data->len,
+                                                   &s->why);
+    return s->denied || ngx_http_stoa_mcp_stream_long(s, data->len);
+}
+
+
 /* With some versions an event may have several messages; an id of the event is
  * that of the last. */
 
@@ -498,7 +508,7 @@ ngx_http_stoa_mcp_stream_event(void *data, const stoa_sse_event_t *event)
     stoa_sse_event_t             e;
     ngx_http_stoa_mcp_stream_t  *s = data;
 
-    if (ngx_http_stoa_mcp_stream_long(s, event->data.len)) {
+    if (ngx_http_stoa_mcp_stream_denied(s, &event->data)) {
         return STOA_DECLINED;
     }
 
@@ -679,7 +689,8 @@ ngx_http_stoa_mcp_stream_conclude(ngx_http_stoa_mcp_stream_t *s)
     if (s->why) {
         ngx_http_stoa_mcp_stream_over(r);
         return ngx_http_stoa_mcp_stream_fail(s,
-                                 s->over ? NGX_HTTP_STOA_REFUSE_RESULT
+                                 s->denied ? s->denied - 1
+                                 : s->over ? NGX_HTTP_STOA_REFUSE_RESULT
                                  : NGX_HTTP_STOA_REFUSE_UPSTREAM_INVALID,
                                  s->why);
     }

@@ -71,6 +71,7 @@ struct ngx_http_stoa_mcp_stream_s {
     unsigned                     named:1;     /* an event had an id          */
     unsigned                     patient:1;   /* the client is asked         */
     unsigned                     last:1;      /* of the upstream             */
+    ngx_uint_t                   denied;      /* a policy's refusal + 1      */
     unsigned                     over:1;      /* longer than a policy says   */
 };
 

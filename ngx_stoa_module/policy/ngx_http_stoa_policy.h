@@ -131,6 +131,15 @@ ngx_int_t ngx_http_stoa_policy_refuse_what(ngx_http_request_t *r,
     const stoa_err_t *err, const char *what);
 
 
+/* ---- ngx_http_stoa_policy_guard_answer.c -------------------------------- */
+
+/* Looks through a message for the client, whose bytes are masked where they
+ * lie.  Not 0: it may not go; the refusal + 1, and words on it. */
+ngx_uint_t ngx_http_stoa_policy_guard_message(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const char *data, size_t len,
+    const char **words);
+
+
 /* ---- ngx_http_stoa_policy_headers.c ------------------------------------- */
 
 /* In the request that the upstream gets: all of a name are taken out; one is

@@ -675,18 +675,21 @@ ngx_http_stoa_policy_answer_put(ngx_http_request_t *r,
 }
 
 
-void
+ngx_uint_t
 ngx_http_stoa_policy_answer_sent(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_chain_t *out)
 {
+    ngx_uint_t                      some;
     ngx_chain_t                    *cl;
     ngx_http_stoa_policy_answer_t  *w;
 
     w = ctx->call.answer;
 
     if (w == NULL || !w->pieces || w->over) {
-        return;
+        return 0;
     }
+
+    some = out != NULL;
 
     ngx_chain_update_chains(r->pool, &w->free, &w->busy, &out,
                       (ngx_buf_tag_t) &ngx_http_stoa_policy_answer_sent);
@@ -694,4 +697,6 @@ ngx_http_stoa_policy_answer_sent(ngx_http_request_t *r,
     for (w->nbusy = 0, cl = w->busy; cl; cl = cl->next) {
         w->nbusy++;
     }
+
+    return w->in && (some || w->nbusy < NGX_HTTP_STOA_ANSWER_BUFFERS);
 }

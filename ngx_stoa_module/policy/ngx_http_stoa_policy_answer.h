@@ -85,8 +85,8 @@ ngx_uint_t ngx_http_stoa_policy_answer_kept(ngx_http_request_t *r,
 ngx_int_t ngx_http_stoa_policy_answer_body(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_chain_t *in, ngx_chain_t **out,
     ngx_uint_t *head);
-/* out was given to the next filter. */
-void ngx_http_stoa_policy_answer_sent(ngx_http_request_t *r,
+/* out was given to the next filter.  Not 0: there is more that can go. */
+ngx_uint_t ngx_http_stoa_policy_answer_sent(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_chain_t *out);
 
 

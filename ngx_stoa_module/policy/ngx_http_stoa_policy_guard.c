@@ -1,16 +1,13 @@
 /*
  * guardrail: personal data and secrets in a body, at a tool in its arguments,
  * keep it back or are masked where they lie.  Schema:
- * core/stoa_policy_guard.h.
+ * core/stoa_policy_guard.h.  Answers: _policy_guard_answer.c.
  *
  * Process: workers.  Lifetime: the chain, the request.
  */
 
-#include "ngx_http_stoa_policy.h"
+#include "ngx_http_stoa_guard.h"
 #include "ngx_http_stoa_refusal.h"
-#include "ngx_http_stoa_zone.h"
-#include "core/stoa_guard.h"
-#include "core/stoa_policy_guard.h"
 
 
 static ngx_int_t ngx_http_stoa_policy_guard_compile(ngx_pool_t *pool,
@@ -20,15 +17,15 @@ static ngx_int_t ngx_http_stoa_policy_guard_head(ngx_http_request_t *r,
 static ngx_uint_t ngx_http_stoa_policy_guard_form(ngx_http_request_t *r,
     ngx_str_t *body);
 static unsigned ngx_http_stoa_policy_guard_look(ngx_str_t *body, u_char *copy,
-    unsigned kinds, ngx_uint_t form, ngx_uint_t masks);
-static ngx_int_t ngx_http_stoa_policy_guard_refuse(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a,
-    unsigned kinds);
+    const stoa_guard_set_t *set, ngx_uint_t form, ngx_uint_t masks,
+    ngx_uint_t *over);
 
 
 static const ngx_http_stoa_refusal_t  ngx_http_stoa_policy_guard_refusals[] = {
     { ngx_string("guard_denied"), 400, ngx_string("Data not let through"),
       ngx_string("The body has what is not let through."), 400 },
+    { ngx_string("answer_denied"), 502, ngx_string("Answer not let through"),
+      ngx_string("The answer has what is not let through."), 502 },
     { ngx_null_string, 0, ngx_null_string, ngx_null_string, 0 }
 };
 
@@ -37,40 +34,80 @@ const ngx_http_stoa_policy_t  ngx_http_stoa_policy_guard = {
     .name = "guardrail",
     .compile = ngx_http_stoa_policy_guard_compile,
     .head = ngx_http_stoa_policy_guard_head,
+    .upstream = ngx_http_stoa_policy_guard_upstream,
+    .response = ngx_http_stoa_policy_guard_response,
+    .answer = ngx_http_stoa_policy_guard_answer,
     .refusals = ngx_http_stoa_policy_guard_refusals
 };
 
 
-/* The kinds, in a->state. */
+/* In a->state. */
 
 static ngx_int_t
 ngx_http_stoa_policy_guard_compile(ngx_pool_t *pool,
     ngx_http_stoa_chain_t *chain, ngx_http_stoa_attached_t *a)
 {
-    uint32_t                    i;
-    unsigned                   *kinds;
-    stoa_str_t                  name;
-    const stoa_ref_t           *ref;
-    const stoa_policy_guard_t  *conf;
+    uint32_t                        i;
+    ngx_str_t                       program;
+    stoa_rc_t                       rc;
+    stoa_buf_t                      b;
+    stoa_str_t                      s;
+    const char                     *wrong;
+    const stoa_ref_t               *ref;
+    ngx_http_stoa_guard_t          *guard;
+    const stoa_policy_guard_t      *conf;
+    const stoa_policy_guard_own_t  *own;
 
     (void) chain;
 
     conf = a->config;
-    ref = stoa_rec_vec(a->rec, conf->kinds, stoa_ref_t);
-
-    kinds = ngx_palloc(pool, sizeof(unsigned));
-    if (kinds == NULL) {
+    guard = ngx_pcalloc(pool, sizeof(ngx_http_stoa_guard_t));
+    if (guard == NULL) {
         return NGX_ERROR;
     }
 
-    *kinds = conf->kinds.n ? 0 : STOA_GUARD_DEFAULT;
+    ref = stoa_rec_vec(a->rec, conf->kinds, stoa_ref_t);
+    guard->set.kinds = conf->kinds.n || conf->patterns.n ? 0
+                                                         : STOA_GUARD_DEFAULT;
 
     for (i = 0; i < conf->kinds.n; i++) {
-        name = stoa_rec_str(a->rec, ref[i]);
-        *kinds |= 1u << stoa_guard_kind(name.data, name.len);
+        s = stoa_rec_str(a->rec, ref[i]);
+        guard->set.kinds |= 1u << stoa_guard_kind(s.data, s.len);
     }
 
-    a->state = kinds;
+    ref = stoa_rec_vec(a->rec, conf->look_at, stoa_ref_t);
+    guard->parts = conf->look_at.n ? 0 : 1u << NGX_HTTP_STOA_GUARD_REQUEST;
+
+    for (i = 0; i < conf->look_at.n; i++) {
+        guard->parts |= 1u << (stoa_rec_str(a->rec, ref[i]).data[0] == 'a');
+    }
+
+    own = stoa_rec_vec(a->rec, conf->patterns, stoa_policy_guard_own_t);
+
+    for (i = 0; i < conf->patterns.n; i++) {
+        s = stoa_rec_str(a->rec, own[i].pattern);
+        stoa_buf_init(&b, 65536);
+        rc = stoa_pattern_compile(s.data, s.len, &b, &wrong);
+
+        /* its numbers are of 4 bytes */
+
+        program.len = b.len;
+        program.data = rc == STOA_OK ? ngx_palloc(pool, b.len) : NULL;
+
+        if (program.data) {
+            ngx_memcpy(program.data, b.data, b.len);
+        }
+
+        stoa_buf_free(&b);
+
+        if (program.data == NULL) {
+            return NGX_ERROR;
+        }
+
+        guard->set.pattern[guard->set.n++] = program.data;
+    }
+
+    a->state = guard;
 
     return NGX_OK;
 }
@@ -80,14 +117,27 @@ static ngx_int_t
 ngx_http_stoa_policy_guard_head(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a)
 {
-    u_char                     *copy;
-    unsigned                    kinds;
-    ngx_int_t                   rc;
-    ngx_str_t                   body;
-    ngx_uint_t                  form, masks;
-    const stoa_policy_guard_t  *conf;
+    u_char                       *copy;
+    unsigned                      kinds;
+    ngx_int_t                     rc;
+    ngx_str_t                     body;
+    ngx_uint_t                    form, masks, over;
+    const stoa_policy_guard_t    *conf;
+    const ngx_http_stoa_guard_t  *guard;
 
     conf = a->config;
+    guard = a->state;
+    over = 0;
+
+    if ((guard->parts & 1u << NGX_HTTP_STOA_GUARD_ANSWER)
+        && ngx_http_stoa_policy_guard_expect(r, ctx, a) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (!(guard->parts & 1u << NGX_HTTP_STOA_GUARD_REQUEST)) {
+        return NGX_OK;
+    }
 
     rc = ngx_http_stoa_policy_content(r, ctx, a, conf->max_bytes, 0, &body);
 
@@ -116,30 +166,30 @@ ngx_http_stoa_policy_guard_head(ngx_http_request_t *r,
         }
     }
 
-    kinds = ngx_http_stoa_policy_guard_look(&body, copy,
-                                            *(unsigned *) a->state, 0,
-                                            masks && !a->shadow);
+    kinds = ngx_http_stoa_policy_guard_look(&body, copy, &guard->set, 0,
+                                            masks && !a->shadow, &over);
 
     if (form) {
-        kinds |= ngx_http_stoa_policy_guard_look(&body, copy,
-                                                 *(unsigned *) a->state, 1,
-                                                 masks && !a->shadow);
+        kinds |= ngx_http_stoa_policy_guard_look(&body, copy, &guard->set, 1,
+                                                 masks && !a->shadow, &over);
     }
 
     if (copy) {
         (void) ngx_pfree(r->pool, copy);
     }
 
-    if (kinds == 0) {
+    if (!over && (kinds == 0 || masks)) {
+        (void) (kinds ? ngx_http_stoa_policy_acts(a) : 0);
         return NGX_OK;
     }
 
-    if (masks) {
-        (void) ngx_http_stoa_policy_acts(a);
-        return NGX_OK;
+    if (ngx_http_stoa_policy_guard_words(r->pool, kinds, over, &body)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
     }
 
-    return ngx_http_stoa_policy_guard_refuse(r, ctx, a, kinds);
+    return ngx_http_stoa_policy_refuse_text(r, ctx, a, a->refusal, &body);
 }
 
 
@@ -170,67 +220,32 @@ ngx_http_stoa_policy_guard_form(ngx_http_request_t *r, ngx_str_t *body)
 /* Counts what is found, and masks it; which kinds it is. */
 
 static unsigned
-ngx_http_stoa_policy_guard_look(ngx_str_t *body, u_char *copy, unsigned kinds,
-    ngx_uint_t form, ngx_uint_t masks)
+ngx_http_stoa_policy_guard_look(ngx_str_t *body, u_char *copy,
+    const stoa_guard_set_t *set, ngx_uint_t form, ngx_uint_t masks,
+    ngx_uint_t *over)
 {
-    char              *text;
-    size_t             at, len;
     unsigned           found;
-    stoa_guard_hit_t   hit;
-    stoa_guard_pos_t   pos;
+    stoa_guard_look_t  l;
 
-    text = (char *) (copy ? copy : body->data);
-    len = body->len;
+    ngx_memzero(&l, sizeof(stoa_guard_look_t));
+    l.s = (char *) body->data;
+    l.len = body->len;
+    l.copy = l.s;
+    l.copy_len = l.len;
 
     if (copy) {
-        len = stoa_guard_fold((char *) body->data, body->len, form, text);
+        l.copy_len = stoa_guard_fold(l.s, l.len, form, (char *) copy);
+        l.copy = (char *) copy;
     }
 
-    ngx_memzero(&pos, sizeof(stoa_guard_pos_t));
-    pos.json = !form;
+    l.form = form;
+    l.json = !form;
+    l.masks = masks;
+    l.to = l.copy_len;
 
-    for (at = 0, found = 0; stoa_guard_next(kinds, text, len, &at, &hit); ) {
-        found |= 1u << hit.kind;
-        ngx_http_stoa_count(guard[hit.kind], 1);
-
-        if (masks) {
-            stoa_guard_mask(&pos, (char *) body->data, body->len, form, &hit);
-        }
-    }
+    found = stoa_guard_look(set, &l);
+    ngx_http_stoa_policy_guard_count(l.count);
+    *over |= l.over;
 
     return found;
-}
-
-
-/* Names the kinds, never what was found. */
-
-static ngx_int_t
-ngx_http_stoa_policy_guard_refuse(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a,
-    unsigned kinds)
-{
-    u_char      *p;
-    ngx_str_t    detail;
-    ngx_uint_t   i;
-
-    static const char  words[] = "The body has what is not let through";
-
-    detail.data = ngx_pnalloc(r->pool, sizeof(words) + STOA_GUARD_MAX * 16);
-    if (detail.data == NULL) {
-        return NGX_ERROR;
-    }
-
-    p = ngx_cpymem(detail.data, words, sizeof(words) - 1);
-
-    for (i = 0; i < STOA_GUARD_MAX; i++) {
-        if (kinds & 1u << i) {
-            p = ngx_sprintf(p, "%s %s", kinds & ((1u << i) - 1) ? "," : ":",
-                            stoa_guard_name(i));
-        }
-    }
-
-    *p++ = '.';
-    detail.len = p - detail.data;
-
-    return ngx_http_stoa_policy_refuse_text(r, ctx, a, a->refusal, &detail);
 }

@@ -689,26 +689,32 @@ ngx_http_stoa_filter_answer(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     ngx_uint_t    head;
     ngx_chain_t  *out;
 
-    rc = ngx_http_stoa_policy_answer_body(r, ctx, in, &out, &head);
+    do {
+        rc = ngx_http_stoa_policy_answer_body(r, ctx, in, &out, &head);
 
-    if (rc >= NGX_HTTP_BAD_REQUEST) {
-        return ngx_http_stoa_filter_refuse(r, ctx, rc);
-    }
-
-    if (rc != NGX_OK) {
-        return rc == NGX_DONE ? NGX_OK : NGX_ERROR;
-    }
-
-    if (head) {
-        rc = ngx_http_stoa_filter_pass(r, ctx);
-
-        if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
-            return rc;
+        if (rc >= NGX_HTTP_BAD_REQUEST) {
+            return ngx_http_stoa_filter_refuse(r, ctx, rc);
         }
-    }
 
-    rc = ngx_http_stoa_filter_next_body(r, out);
-    ngx_http_stoa_policy_answer_sent(r, ctx, out);
+        if (rc != NGX_OK) {
+            return rc == NGX_DONE ? NGX_OK : NGX_ERROR;
+        }
+
+        if (head) {
+            rc = ngx_http_stoa_filter_pass(r, ctx);
+
+            if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
+                return rc;
+            }
+        }
+
+        rc = ngx_http_stoa_filter_next_body(r, out);
+        in = NULL;
+
+        /* what is left there would wait for a socket that is not full */
+
+    } while (ngx_http_stoa_policy_answer_sent(r, ctx, out)
+             && (rc == NGX_OK || rc == NGX_AGAIN));
 
     return rc;
 }
