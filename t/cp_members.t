@@ -14,7 +14,10 @@ use Test::Stoa::Feed;
 my $t = Test::Stoa->new;
 my $first = $t->dir('admin.password');
 my @args = ("--admin-password-file=$first",
-    '--secret-key-file=' . $t->dir('stoa.key'));
+    '--secret-key-file=' . $t->dir('stoa.key'),
+    '--oidc-issuer=http://127.0.0.1:1/realms/none', '--oidc-audience=stoa',
+    '--keycloak-client-id=look', '--keycloak-secret-file='
+        . $t->write_file('look.secret', "x\n"));
 $t->control(args => \@args);
 sub sql { return Test::Stoa::Feed::sql($t, $_[0]) }
 
@@ -132,6 +135,79 @@ $t->must(POST => '/v1/tenants/acme/roles', { name => 'keys',
     permissions => [qw(self:read credential:read)] });
 is_deeply([map { $_->{tenant} } @{ ask($ann, GET => '/v1/credentials')
     ->{json}{items} }], [], 'no credentials yet');
+
+# an application is handed to another owner: who asks does not say yes
+
+my $H = '/v1/tenants/acme/handovers';
+sub app_owner { return $t->must(GET => '/v1/tenants/acme/applications/a')
+    ->{owner} }
+sub hand { my ($who, $owner) = @_;
+    return ask($who, POST => $H, { application => 'a', owner => $owner,
+        reason => 'joe left' }) }
+my @given = map { give($admin, 'acme', $_, 'developer') } qw(bob cyd);
+is(join(' ', map { $_->{status} } @given), '201 201', 'two who develop');
+my ($bob, $cyd) = map { login($_) } qw(bob cyd);
+sql("UPDATE users SET issuer = 'http://127.0.0.1:1/realms/none', "
+    . "subject = 's-cyd', login = 'cyd.kc' WHERE name = 'cyd'");
+is(hand($bob, { user => 'x', client => 'y' })->{status}, 422,
+    'one owner, not two');
+is(hand($bob, { group => '/x' })->{status}, 422, 'nor none');
+my $asked = hand($bob, { user => 'cyd.kc' });
+is($asked->{status}, 201, 'a developer asks');
+my $one = "$H/$asked->{json}{id}";
+is(hand($bob, { user => 'other' })->{status}, 409, 'one at a time');
+is(app_owner(), undef, 'nothing has changed');
+is($t->must(GET => '/v1/notices?tenant=acme&kind=handover_asked')->{items}[0]
+    {text}, 'The application a is to be that of cyd.kc.', 'the tenant is told');
+is(ask($bob, POST => "$one/accept")->{status}, 403, 'who asked does not accept');
+is(ask($bob, PATCH => '/v1/tenants/acme/applications/a',
+    { owner => { user => 'cyd.kc' } })->{status}, 403,
+    'nor does it without asking');
+is(ask($bob, POST => "$one/decline")->{status}, 403, 'nor declines');
+is(ask($cyd, POST => "$one/withdraw")->{status}, 403,
+    'who is asked does not take it back');
+is($t->api(POST => "$one/accept", undef, token => $t->must(
+    POST => '/v1/admin-tokens', { name => 'beta', role => 'tenant-admin',
+    tenant => 'beta' })->{token})->{status}, 404, 'another tenant sees none');
+my $yes = ask($cyd, POST => "$one/accept", { reason => 'mine' });
+is($yes->{status}, 200, 'the new owner accepts') or diag $yes->{body};
+is("$yes->{json}{state} $yes->{json}{decision}", 'accepted mine', 'as is kept');
+is_deeply(app_owner(), { user => 'cyd.kc' }, 'and the application is his');
+is(ask($cyd, POST => "$one/accept")->{status}, 409, 'once');
+is(hand($cyd, { user => 'cyd.kc' })->{status}, 409, 'it is his already');
+ok((grep { $_->{name} eq 'a' && $_->{diff}{owner} && $_->{actor} eq 'cyd' }
+    @{ $t->must(GET => '/v1/audit?tenant=acme&kind=application&action=update')
+    ->{items} }), 'the audit log has who made it so');
+is(scalar @{ $t->must(GET => '/v1/audit?tenant=acme&kind=handover')->{items} },
+    2, '... and what was asked and agreed');
+is($t->must(GET => '/v1/notices?tenant=acme&kind=handover_decided')->{items}[0]
+    {text}, 'The application a is now that of cyd.kc.', 'and so is the tenant');
+my ($hrc, $hout) = $t->stoactl('handover', 'a', '--client', 'billing', '-t',
+    'acme', '-o', 'json');
+is($hrc, 0, 'stoactl handover') or diag $hout;
+my $two = json_decode($hout)->{id};
+is($t->api(POST => "$H/$two/accept")->{status}, 403,
+    'four eyes, whatever one may');
+is(ask($cyd, POST => "$H/$two/accept")->{status}, 403,
+    'a client has no say: who ties has');
+$t->must(PATCH => '/v1/tenants/acme/applications/a',
+    { owner => { user => 'zoe' } });
+is(ask($ann, POST => "$H/$two/accept")->{status}, 409,
+    'of an owner that was another when it was asked');
+is($t->api(POST => "$H/$two/withdraw")->{status}, 200, 'taken back');
+my $three = hand($bob, { client => 'billing' })->{json}{id};
+is(ask($ann, POST => "$H/$three/accept")->{status}, 200,
+    'who ties applications accepts for a client');
+is_deeply(app_owner(), { client => 'billing' }, 'the owner as a whole');
+my $four = hand($bob, { user => 'cyd.kc' })->{json}{id};
+is(ask($cyd, POST => "$H/$four/decline", { reason => 'no' })->{json}{state},
+    'declined', 'or he declines');
+is_deeply(app_owner(), { client => 'billing' }, 'and it stays');
+$t->must(PATCH => '/v1/tenants/acme/applications/a', { owner => undef });
+taken($admin, $_, 'acme') for @given;
+sql("UPDATE users SET issuer = NULL, subject = NULL, login = NULL "
+    . "WHERE name = 'cyd'");
+$t->must(DELETE => '/v1/admin-tokens/beta');
 
 # Somebody else: for who may see what he holds.
 

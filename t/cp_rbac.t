@@ -68,7 +68,7 @@ my %writes = (
                 promotion:write promotion:approve
                 secret:write policy:write policy_template:write
                 policy_set:write apply:write)],
-    DOTP => [qw(application:write subscription:write credential:write)],
+    DOTP => [qw(application:write handover:write subscription:write credential:write)],
 );
 my $listed = $t->must(GET => '/v1/roles');
 my %scope = map { ($_->{name} => $_->{scope}) } @{ $listed->{permissions} };

@@ -194,6 +194,11 @@ cp_rc_t cp_fault_at(cp_op_t *op, const cp_json_t *row, const char *field,
     const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 
 
+/* cp_kind_application.c: whom one may be tied to. */
+extern const cp_field_t  cp_owner_fields[];
+cp_rc_t cp_owner_check(cp_op_t *op, const cp_json_t *row,
+    const cp_json_t *owner) CP_MUST_CHECK;
+
 /* A tool as an endpoint shows it. */
 typedef struct {
     const char  *name;             /* exposed                                */

@@ -13,7 +13,7 @@ static cp_rc_t cp_application_check(const cp_write_t *w,
 
 
 #define OWN_owner                                                             \
-    F_OBJECT("owner", 0, NULL, owner_fields, "whom it stands for at the "     \
+    F_OBJECT("owner", 0, NULL, cp_owner_fields, "whom it stands for at the "  \
              "provider of identities; while that one is disabled or gone its "\
              "keys are refused")
 #define OWN_owner_seen                                                        \
@@ -23,7 +23,7 @@ static cp_rc_t cp_application_check(const cp_write_t *w,
 static const char *const  owner_states[] = { "pending", "active", "disabled",
                                              "gone", "left", NULL };
 
-static const cp_field_t  owner_fields[] = {
+const cp_field_t  cp_owner_fields[] = {
     F("client", CP_F_STRING, 0, 1, 255, NULL, "id of a client"),
     F("user", CP_F_STRING, 0, 1, 255, NULL, "name of a user"),
     F("group", CP_F_STRING, 0, 2, 500, NULL,
@@ -67,6 +67,8 @@ static const cp_dependent_t  application_dependents[] = {
     { "subscription", "application", CP_DEP_LIVE, false },
     { "credential", "application", CP_DEP_OWNED, false },
     { NULL, "DELETE FROM subscription_holds WHERE application = $1",
+      CP_DEP_PLAIN, false },
+    { NULL, "DELETE FROM handovers WHERE application = $1",
       CP_DEP_PLAIN, false },
     { NULL, "DELETE FROM approvals WHERE application = $1",
       CP_DEP_PLAIN, false },
@@ -118,7 +120,10 @@ cp_application_check(const cp_write_t *w, const cp_json_t *before,
         return CP_OK;
     }
 
-    rc = cp_auth_may(op, "application:tie", cp_json_str(after, "tenant"));
+    /* who accepts a handover was judged there */
+
+    rc = w->given ? CP_OK
+         : cp_auth_may(op, "application:tie", cp_json_str(after, "tenant"));
     if (rc != CP_OK) {
         return rc;
     }
@@ -130,25 +135,37 @@ cp_application_check(const cp_write_t *w, const cp_json_t *before,
         return CP_OK;
     }
 
-    if ((cp_json_str(owner, "client") == NULL)
-        == (cp_json_str(owner, "user") == NULL))
-    {
-        return cp_fault_at(op, after, "owner", "must have either client or "
-                           "user");
-    }
-
-    if (cp_json_str(owner, "group") && cp_json_str(owner, "user") == NULL) {
-        return cp_fault_at(op, after, "owner.group", "is of a user");
-    }
-
-    if (op->app->conf.keycloak_client_id[0] == '\0') {
-        return cp_fault_at(op, after, "owner", "cannot be looked at: "
-                           "keycloak_client_id is not configured");
+    rc = cp_owner_check(op, after, owner);
+    if (rc != CP_OK) {
+        return rc;
     }
 
     seen = cp_json_object(op->arena);
     cp_json_put(op->arena, seen, "state", "pending");
     cp_json_set(op->arena, after, "owner_seen", seen);
+
+    return CP_OK;
+}
+
+
+cp_rc_t
+cp_owner_check(cp_op_t *op, const cp_json_t *row, const cp_json_t *owner)
+{
+    if ((cp_json_str(owner, "client") == NULL)
+        == (cp_json_str(owner, "user") == NULL))
+    {
+        return cp_fault_at(op, row, "owner", "must have either client or "
+                           "user");
+    }
+
+    if (cp_json_str(owner, "group") && cp_json_str(owner, "user") == NULL) {
+        return cp_fault_at(op, row, "owner.group", "is of a user");
+    }
+
+    if (op->app->conf.keycloak_client_id[0] == '\0') {
+        return cp_fault_at(op, row, "owner", "cannot be looked at: "
+                           "keycloak_client_id is not configured");
+    }
 
     return CP_OK;
 }

@@ -30,7 +30,9 @@ const char *const  cp_notice_kinds[CP_NOTICES + 1] = {
     [CP_NOTICE_API_DEPRECATED] = "api_deprecated",
     [CP_NOTICE_API_ENDING] = "api_ending",
     [CP_NOTICE_API_RETIRED] = "api_retired",
-    [CP_NOTICE_PLAN_DEPRECATED] = "plan_deprecated"
+    [CP_NOTICE_PLAN_DEPRECATED] = "plan_deprecated",
+    [CP_NOTICE_HANDOVER_ASKED] = "handover_asked",
+    [CP_NOTICE_HANDOVER_DECIDED] = "handover_decided"
 };
 
 

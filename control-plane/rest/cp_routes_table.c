@@ -86,6 +86,7 @@
 #define SERVERS       TENANTS "/{tenant}/servers"
 #define PLANS         TENANTS "/{tenant}/plans"
 #define APPLICATIONS  TENANTS "/{tenant}/applications"
+#define HANDOVERS     TENANTS "/{tenant}/handovers"
 #define POLICIES      TENANTS "/{tenant}/policies"
 #define SECRETS       TENANTS "/{tenant}/secrets"
 #define ROLES         TENANTS "/{tenant}/roles"
@@ -198,6 +199,13 @@ const cp_route_t  cp_resource_routes[] = {
     CP_ALL(APPLICATIONS, &cp_res_application, "application"),
     CP_EVENT(APPLICATIONS, &cp_res_application, "application", "suspend"),
     CP_EVENT(APPLICATIONS, &cp_res_application, "application", "resume"),
+
+    CP_LIST(HANDOVERS, &cp_res_handover, "handover"),
+    CP_GET(HANDOVERS, &cp_res_handover, "handover"),
+    CP_CREATE(HANDOVERS, &cp_res_handover, "handover"),
+    CP_EVENT(HANDOVERS, &cp_res_handover, "handover", "accept"),
+    CP_EVENT(HANDOVERS, &cp_res_handover, "handover", "decline"),
+    CP_EVENT(HANDOVERS, &cp_res_handover, "handover", "withdraw"),
 
     CP_ALL(CREDENTIALS, &cp_res_credential, "credential"),
     { "POST", CREDENTIALS "/import", CP_AUTH_ADMIN, "credential:write",

@@ -81,6 +81,45 @@ ctl_run_promote(ctl_t *c)
 
 
 ctl_exit_e
+ctl_run_handover(ctl_t *c)
+{
+    unsigned           i;
+    cp_json_t         *body, *owner, *v;
+    ctl_exit_e         rc;
+    const char        *path;
+    const ctl_kind_t  *kind;
+
+    static const char *const  options[] = { "client", "user", "group" };
+
+    kind = ctl_kind("handover");
+    rc = ctl_path(c, kind, NULL, NULL, &path);
+
+    if (rc != CTL_DONE) {
+        return rc;
+    }
+
+    body = cp_json_object(c->arena);
+    owner = cp_json_object(c->arena);
+    cp_json_put(c->arena, body, "application", c->arg[0]);
+    cp_json_set(c->arena, body, "owner", owner);
+
+    for (i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+        if (ctl_opt(c, options[i])) {
+            cp_json_put(c->arena, owner, options[i], ctl_opt(c, options[i]));
+        }
+    }
+
+    if (ctl_opt(c, "reason")) {
+        cp_json_put(c->arena, body, "reason", ctl_opt(c, "reason"));
+    }
+
+    rc = ctl_post(c, path, body, &v);
+
+    return rc == CTL_DONE ? ctl_print(c, v, kind->columns) : rc;
+}
+
+
+ctl_exit_e
 ctl_run_dependents(ctl_t *c)
 {
     cp_json_t         *v;

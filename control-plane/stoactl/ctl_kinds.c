@@ -51,6 +51,8 @@ const ctl_kind_t  ctl_kinds[] = {
       "name template global_template version latest policies drift", false },
     { "application", "applications", "/v1/tenants/{tenant}/applications",
       "name title state created_at", false },
+    { "handover", "handovers", "/v1/tenants/{tenant}/handovers",
+      "id state application owner requested_by decided_by created_at", true },
     { "subscription", "subscriptions", "/v1/tenants/{tenant}/subscriptions",
       "id tenant application target_tenant api server plan state", true },
     { "credential", "credentials",

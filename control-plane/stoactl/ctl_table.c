@@ -288,6 +288,14 @@ static const ctl_opt_t  ctl_opts_promote[] = {
     { NULL, 0, NULL, NULL, NULL, false }
 };
 
+static const ctl_opt_t  ctl_opts_handover[] = {
+    { "user", 0, "NAME", NULL, "a user at the provider of identities", false },
+    { "client", 0, "ID", NULL, "or a client there", false },
+    { "group", 0, "PATH", NULL, "in which the user has to be", false },
+    { "reason", 0, "TEXT", NULL, "why", false },
+    { NULL, 0, NULL, NULL, NULL, false }
+};
+
 static const ctl_opt_t  ctl_opts_set_upgrade[] = {
     { "version", 0, "N", NULL, "of the template (default: its newest)",
       false },
@@ -480,6 +488,13 @@ const ctl_cmd_t  ctl_table[] = {
       "reject, withdraw, rollback.\n"
       "Example: stoactl promote orders prod --reason \"release 12\"",
       ctl_run_promote, NULL, NULL },
+
+    { "handover", "APPLICATION", ctl_opts_handover,
+      "ask that an application becomes somebody else's",
+      "That one says yes, or who may tie applications, and not who asked: "
+      "stoactl event handover ID accept; also decline, withdraw.\n"
+      "Example: stoactl handover billing --user ann --reason \"joe left\"",
+      ctl_run_handover, NULL, NULL },
 
     { "dependents", "KIND NAME", ctl_opts_dependents,
       "show what a deletion would take along, needs --force for, or is "

@@ -277,6 +277,7 @@ ctl_exit_e ctl_run_key_find(ctl_t *c);
 ctl_exit_e ctl_run_subscription(ctl_t *c);    /* data: the event            */
 ctl_exit_e ctl_run_search(ctl_t *c);          /* ctl_catalogue.c            */
 ctl_exit_e ctl_run_promote(ctl_t *c);
+ctl_exit_e ctl_run_handover(ctl_t *c);
 ctl_exit_e ctl_run_policy_set(ctl_t *c);      /* data: an upgrade           */
 ctl_exit_e ctl_run_dependents(ctl_t *c);
 ctl_exit_e ctl_run_document_import(ctl_t *c); /* ctl_document.c             */

@@ -70,7 +70,8 @@
     row(56, "0056_plan_zone")                                                 \
     row(57, "0057_token_owner")                                               \
     row(58, "0058_owner_events")                                              \
-    row(59, "0059_policy_templates")
+    row(59, "0059_policy_templates")                                          \
+    row(60, "0060_handovers")
 
 
 typedef struct {
