@@ -207,8 +207,12 @@ static bool
 stoa_guard_one(const char *s, size_t from, size_t to,
     const char *const *words)
 {
+    char  ch;
+
+    ch = (char) (s[from] | 0x20);
+
     for ( /* void */ ; *words; words++) {
-        if (strlen(*words) == to - from
+        if (**words == ch && strlen(*words) == to - from
             && stoa_guard_is(s, to, from, *words))
         {
             return true;
