@@ -70,6 +70,7 @@ static const ngx_http_stoa_policy_t  *const ngx_http_stoa_policies[] = {
     &ngx_http_stoa_policy_guard,
     &ngx_http_stoa_policy_shape,
     &ngx_http_stoa_policy_subscription,
+    &ngx_http_stoa_policy_transform,
     NULL
 };
 

@@ -46,6 +46,7 @@ static size_t stoa_policy_host(const char *s, size_t len);
 #include "stoa_policy_shape.h"
 #include "stoa_policy_token.h"
 #include "stoa_policy_answer.h"
+#include "stoa_policy_transform.h"
 
 
 /* What is of one record runs in this order. */
@@ -76,6 +77,7 @@ static const stoa_policy_type_t *const  stoa_policy_types[] = {
     &stoa_policy_approval,
     &stoa_policy_identity,
     &stoa_policy_result,
+    &stoa_policy_transform,
     &stoa_policy_bandwidth,
     &stoa_policy_answer,
     &stoa_policy_rewrite,

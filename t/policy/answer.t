@@ -32,6 +32,11 @@ my %answer = (
     twice => [200, [@json], '{"id":1,"id":2}'],
     empty => [200, [@json], ''],
     long => [200, [@json], '{"id":1}' . ' ' x 5000],
+    orders => [200, [@json, ETag => '"v1"', 'Last-Modified' => 'x',
+                     Digest => 'x', 'Accept-Ranges' => 'bytes'],
+               '{"list": [{"id": 1.0, "cost": 9}, [{"c\\u006fst": {}}], 7], '
+               . '"cost": 12345678901234567890.10, "who": {"cost": [], '
+               . '"iban": "DE", "l": []}, "e": {}}'],
     huge => [200, ['Content-Type' => 'text/plain'], 'x' x 4_000_000],
     events => [200, ['Content-Type' => 'text/event-stream'], "data: x\n\n"],
 );
@@ -67,7 +72,7 @@ sub policy { my ($name, $api, %o) = @_;
              return doc('Policy', 'acme', $name, { type => 'response-schema',
                  config => { %config, %more }, attach => [{ api => $api }],
                  %o }) }
-my @apis = qw(strict mild tried plain slow idle);
+my @apis = qw(strict mild tried plain slow idle trim draft);
 $t->apply(docs(tenant('acme'), plan('acme', 'free'), app('acme', 'demo'),
     (map { (rest('acme', $_, $to), sub_('acme', 'demo', $_, 'free')) } @apis),
     policy('strict', 'strict', config => { max_bytes => 2000 }),
@@ -79,6 +84,11 @@ $t->apply(docs(tenant('acme'), plan('acme', 'free'), app('acme', 'demo'),
                config => { bytes_per_s => $rate, after_bytes => 5000 }, %o }) }
      ['slow', { api => 'slow' }, 1000], ['fast', { plan => 'free' }, 1e12],
      ['idle', { api => 'idle' }, 1, state => 'shadow']),
+    (map { my ($name, %o) = @$_;
+           doc('Policy', 'acme', $name, { type => 'transform', attach => [
+               { api => $name }], config => { response_remove => ['/list/cost',
+               '/who/iban', '/id'], max_bytes => 2000 }, %o }) }
+     ['trim'], ['draft', state => 'shadow']),
     policy('tried', 'tried', state => 'shadow',
            config => { max_bytes => 2000 })));
 $t->gateway(workers => 1, server => "location /p/ { stoa_protect tenant=acme"
@@ -165,6 +175,28 @@ my $shadow =
     'stoa_policy_total{policy_type="response-schema",outcome="shadow_refused"}';
 wait_until { ($t->metrics->{$shadow} // 0) == 6 } 5;
 is($t->metrics->{$shadow}, 6, '... and counts what it would have refused');
+
+# transform
+
+my $trimmed = '{"list":[{"id":1.0},[{}],7],"cost":12345678901234567890.10,'
+    . '"who":{"cost":[],"l":[]},"e":{}}';
+for my $how ('', 'chunks-', 'close-') {
+    $r = call("trim/${how}orders");
+    is($r->{body}, $trimmed, "transform: members go, ${how}the rest stays");
+    is($r->{headers}{'content-length'}, length $trimmed, '... of its length');
+    is(join(' ', grep { defined $r->{headers}{$_} }
+            qw(etag last-modified digest accept-ranges transfer-encoding)), '',
+       '... and nothing says what it was');
+}
+is(says('trim/good'), '200 {"big":12345678901234567890.10,"list":[]}',
+   '... at the root');
+$r = call('trim/orders', method => 'HEAD');
+is(join(' ', grep { defined $r->{headers}{$_} } qw(etag content-length)), '',
+   '... HEAD says nothing that would not be true');
+is(says('trim/fault'), '404 {"error":1}', '... another status stays');
+is(says("trim/$_"), '502 transform_failed', "... never as it was: $_")
+    for qw(gzip part text broken twice long chunks-long);
+is(says('draft/orders'), "200 $answer{orders}[2]", '... a shadow');
 
 # bandwidth: what comes without a wait is the first bytes and a second's, the
 # slowest of two policies; the rest is not waited for

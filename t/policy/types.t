@@ -83,6 +83,10 @@ my %case = (
         config => { schema => { type => 'object' } }, request => {},
         refuses => [502, 'answer_mismatch'],
     },
+    transform => {                             # t/policy/answer.t
+        config => { response_remove => ['/a'] }, request => {},
+        refuses => [502, 'transform_failed'],
+    },
     opa => {                                   # t/policy/opa.t; nobody decides
         config => { agent => 'nobody', path => 'x' }, request => {},
         refuses => [503, 'policy_unavailable'], mcp => 'server',
