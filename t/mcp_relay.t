@@ -48,9 +48,14 @@ my %port = map { my $name = $_;
 $t->apply(demo(mcp => \%port)
     . document('Application', 'acme', 'other')
     . subscribe('acme', 'other', 'api', 'a', 'basic'));
-for my $api (keys %port) {
+$t->apply(document('Application', 'acme', 'many') . join '', map {
+    document('Api', 'acme', sprintf('m%03d', $_), "kind: mcp\n"
+        . "state: published\nupstream:\n  targets:\n"
+        . "    - url: http://127.0.0.1:$port{b}/mcp\n")
+    . subscribe('acme', 'many', 'api', sprintf('m%03d', $_), 'basic') } 1 .. 40);
+for my $api (keys %port, 'm001', 'm040') {
     wait_until { @{ $t->api('GET', "/v1/tenants/acme/apis/$api/tools")
-        ->{json}{items} || [] } } 20 or $t->give_up("$api: not discovered");
+        ->{json}{items} || [] } } 40 or $t->give_up("$api: not discovered");
 }
 my ($key, $other) = map { $t->key('acme', $_) } qw(app other);
 $t->gateway(name => 'gw', workers => 4);
@@ -275,6 +280,26 @@ is(scalar(grep { $_->{method} eq 'DELETE' && $lasting eq
     ($_->{headers}{'mcp-session-id'} // '') } $t->origin_log('a')), 0,
    '... his session stays');
 go('ten');
+
+# ---- more apis than were once looked at: the last one's session is reached
+
+my $many = $t->key('acme', 'many');
+$t->sync('gw');
+my $wide = session(key => $many);
+for my $api (qw(m001 m040)) {
+    my $r = $t->mcp('/mcp/acme', 'tools/call', { name => "${api}__raw",
+        arguments => {} }, era => 'legacy', key => $many, session => $wide,
+        gateway => 'gw');
+    ok($r->{rpc}{result}, "a call of $api") or diag($r->{body});
+}
+my $told = sub { scalar grep { $_->{body} =~ m{roots/list_changed} }
+                 $t->origin_log('b') };
+my $had = $told->();
+say_to($wide, '{"jsonrpc":"2.0","method":"notifications/roots/list_changed"}',
+       key => $many);
+ok((wait_until { $told->() == $had + 2 } 10),
+   'C2: each of forty apis is told that has a session open');
+is($t->metrics->{stoa_mcp_left_out_total}, 0, '... and none was left out');
 
 # ---- one client's messages to a server that is silent
 

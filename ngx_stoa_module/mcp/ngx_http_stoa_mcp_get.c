@@ -369,6 +369,7 @@ ngx_http_stoa_mcp_get_source(ngx_http_stoa_mcp_get_t *g,
     ngx_http_stoa_mcp_source_t  *src;
 
     if (g->n == NGX_HTTP_STOA_MCP_SOURCES) {
+        ngx_http_stoa_count(mcp_left_out, 1);
         return;
     }
 

@@ -27,7 +27,7 @@
 #define NGX_HTTP_STOA_MCP_RELAYERS    4096     /* counts, shared by hash     */
 #define NGX_HTTP_STOA_MCP_RELAY_MS    10000
 #define NGX_HTTP_STOA_MCP_RELAY_LEFT  30000
-#define NGX_HTTP_STOA_MCP_RELAY_APIS  32
+#define NGX_HTTP_STOA_MCP_RELAY_APIS  128
 #define NGX_HTTP_STOA_MCP_UNKNOWN     100
 #define NGX_HTTP_STOA_MCP_UNKNOWNS    256      /* sessions that are known    */
 
@@ -491,6 +491,9 @@ ngx_http_stoa_mcp_relay_add(ngx_http_stoa_mcp_apis_t *apis,
 
     if (apis->n < NGX_HTTP_STOA_MCP_RELAY_APIS) {
         apis->api[apis->n++] = *api;
+
+    } else {
+        ngx_http_stoa_count(mcp_left_out, 1);
     }
 }
 

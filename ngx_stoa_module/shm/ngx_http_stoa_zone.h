@@ -191,6 +191,7 @@ typedef struct {
     uint64_t  mcp_dropped;           /* events of MCP upstreams              */
     uint64_t  mcp_views;             /* rendered                             */
     uint64_t  mcp_stale;             /* lists with a stale part              */
+    uint64_t  mcp_left_out;          /* apis, of a stream or a message       */
     uint64_t  mcp_lost;              /* what clients of MCP said to them     */
     uint64_t  approvals_asked;       /* calls that a person has to approve,  */
     uint64_t  approvals_passed;      /* that passed,                         */
