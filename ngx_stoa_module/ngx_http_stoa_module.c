@@ -64,6 +64,7 @@ static const ngx_http_stoa_policy_t  *const ngx_http_stoa_policies[] = {
     &ngx_http_stoa_policy_quota,
     &ngx_http_stoa_policy_rate,
     &ngx_http_stoa_policy_respond,
+    &ngx_http_stoa_policy_rate_limit,
     &ngx_http_stoa_policy_result,
     &ngx_http_stoa_policy_rewrite,
     &ngx_http_stoa_policy_schema,

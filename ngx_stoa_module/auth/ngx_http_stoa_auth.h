@@ -19,6 +19,8 @@ extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_identity;
 /* Who has no credential may call this?  NGX_OK, and the context says so, or
  * NGX_DECLINED. */
 ngx_int_t ngx_http_stoa_open(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx);
+/* Of the client's network address: what those without a credential are. */
+void ngx_http_stoa_open_address(ngx_http_request_t *r, stoa_id_t *principal);
 /* The caller's subscription to an api or server; NULL: none.  Good while the
  * handler runs and few others are asked for. */
 const stoa_rec_subscription_t *ngx_http_stoa_auth_subscribed(

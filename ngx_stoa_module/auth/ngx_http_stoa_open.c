@@ -38,8 +38,6 @@ static ngx_int_t ngx_http_stoa_open_server(void *data, const void *rec);
 static ngx_uint_t ngx_http_stoa_open_any(ngx_http_stoa_store_t *store,
     const stoa_rec_tenant_t *tenant);
 static ngx_int_t ngx_http_stoa_open_found(void *data, const void *rec);
-static void ngx_http_stoa_open_address(ngx_http_request_t *r,
-    stoa_id_t *principal);
 
 
 ngx_int_t
@@ -265,7 +263,7 @@ ngx_http_stoa_open_found(void *data, const void *rec)
 
 /* Of an IPv6 address the network: a host has all of it to choose from. */
 
-static void
+void
 ngx_http_stoa_open_address(ngx_http_request_t *r, stoa_id_t *principal)
 {
     size_t                len;

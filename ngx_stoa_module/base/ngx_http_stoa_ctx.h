@@ -144,6 +144,8 @@ typedef struct {
     uint64_t                   allowance;       /* key of them; 0: not made  */
     uint64_t                   cost;            /* of the call; 0: 1         */
     const void                *token;           /* stoa_gcra_t: of that rate */
+    void                      *limited_by;      /* what rate-limits took, the
+                                                   last one first            */
     void                      *lease;           /* what waits for a shared
                                                    limit                     */
     void                      *leased;          /* what had the token        */

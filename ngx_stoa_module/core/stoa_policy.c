@@ -19,6 +19,7 @@ static bool stoa_policy_agent_valid(const char *s, size_t len);
 static bool stoa_policy_media_valid(const char *s, size_t len);
 static bool stoa_policy_guard_kind(const char *s, size_t len);
 static bool stoa_policy_status_valid(const char *s, size_t len);
+static bool stoa_policy_rate_by_valid(const char *s, size_t len);
 static bool stoa_policy_listed(const char *const *names, const char *s,
     size_t len);
 static size_t stoa_policy_host(const char *s, size_t len);
@@ -36,6 +37,7 @@ static size_t stoa_policy_host(const char *s, size_t len);
 #include "stoa_policy_headers.h"
 #include "stoa_policy_ip.h"
 #include "stoa_policy_json.h"
+#include "stoa_policy_limit.h"
 #include "stoa_policy_locations.h"
 #include "stoa_policy_maintenance.h"
 #include "stoa_policy_opa.h"
@@ -71,6 +73,7 @@ static const stoa_policy_type_t *const  stoa_policy_types[] = {
     &stoa_policy_guard,
     &stoa_policy_opa,
     &stoa_policy_cost,
+    &stoa_policy_rate_limit,
     &stoa_policy_concurrency,
     &stoa_policy_rate,
     &stoa_policy_quota,
@@ -531,4 +534,34 @@ stoa_policy_status_valid(const char *s, size_t len)
     }
 
     return true;
+}
+
+
+static bool
+stoa_policy_rate_by_valid(const char *s, size_t len)
+{
+    size_t  i, n;
+
+    static const char *const  words[] = {
+        "subscription", "application", "credential", "address", "api",
+        "operation", "tool", NULL
+    };
+
+    static const char *const  of[] = { "header:", "argument:", NULL };
+
+    for (i = 0; words[i]; i++) {
+        if (strlen(words[i]) == len && memcmp(s, words[i], len) == 0) {
+            return true;
+        }
+    }
+
+    for (i = 0; of[i]; i++) {
+        n = strlen(of[i]);
+
+        if (len > n && len <= n + 64 && memcmp(s, of[i], n) == 0) {
+            return stoa_policy_token_valid(s + n, len - n);
+        }
+    }
+
+    return false;
 }

@@ -41,9 +41,6 @@ static ngx_int_t ngx_http_stoa_limits_quota_shared(ngx_http_stoa_ctx_t *ctx,
     ngx_http_stoa_left_t *left);
 static void ngx_http_stoa_limits_leave(ngx_http_stoa_ctx_t *ctx,
     void *data);
-static ngx_int_t ngx_http_stoa_limits_refuse(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a,
-    ngx_http_stoa_refuse_e what, ngx_http_stoa_verdict_t *v);
 static ngx_int_t ngx_http_stoa_limits_never(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a,
     ngx_http_stoa_limit_e which, uint64_t most);
@@ -523,9 +520,9 @@ ngx_http_stoa_limits_leave(ngx_http_stoa_ctx_t *ctx, void *data)
 
 /* v: NULL where nothing can be said about budgets. */
 
-static ngx_int_t
+ngx_int_t
 ngx_http_stoa_limits_refuse(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
-    const ngx_http_stoa_attached_t *a, ngx_http_stoa_refuse_e what,
+    const ngx_http_stoa_attached_t *a, ngx_uint_t what,
     ngx_http_stoa_verdict_t *v)
 {
     return a->shadow ? ngx_http_stoa_policy_refuse(r, ctx, a, what)
@@ -537,8 +534,18 @@ static ngx_int_t
 ngx_http_stoa_limits_over(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     ngx_http_stoa_refuse_e what, ngx_http_stoa_verdict_t *v)
 {
+    ngx_http_stoa_took_t       *took;
+    ngx_http_stoa_main_conf_t  *mcf;
+
     ngx_http_stoa_limits_leave(ctx, NULL);
 
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+
+    for (took = ctx->call.limited_by; took; took = took->next) {
+        took->back(mcf, took);
+    }
+
+    ctx->call.limited_by = NULL;
     ctx->call.limited = 0;
     ngx_memzero(ctx->call.left, sizeof(ctx->call.left));
 

@@ -10,12 +10,13 @@
 
 
 #include "ngx_http_stoa_zone.h"
-#include "ngx_http_stoa_ctx.h"
+#include "ngx_http_stoa_chain.h"
 #include "core/stoa_gcra.h"
 
 
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_concurrency;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_rate;
+extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_rate_limit;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_quota;
 
 /* A place for a stream that is held; NGX_OK or a status. */
@@ -25,6 +26,23 @@ ngx_int_t ngx_http_stoa_limits_stream(ngx_http_request_t *r,
 /* A session begins; NGX_OK or a status. */
 ngx_int_t ngx_http_stoa_limits_session(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
+
+/* A limit refuses, or, a shadow, counts: NGX_OK, a status.  What other limits
+ * took of the call they get back.  v: NULL where nothing is known. */
+ngx_int_t ngx_http_stoa_limits_refuse(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a,
+    ngx_uint_t what, ngx_http_stoa_verdict_t *v);
+
+/* What a limit took, first in what it keeps of it in call.limited_by: back()
+ * runs when another one refuses. */
+
+typedef struct ngx_http_stoa_took_s  ngx_http_stoa_took_t;
+
+struct ngx_http_stoa_took_s {
+    ngx_http_stoa_took_t  *next;
+    void                 (*back)(ngx_http_stoa_main_conf_t *mcf,
+                                 ngx_http_stoa_took_t *took);
+};
 
 /* RateLimit, RateLimit-Policy, X-RateLimit-*, Retry-After. */
 ngx_int_t ngx_http_stoa_limit_headers(ngx_http_request_t *r,
@@ -47,6 +65,23 @@ void ngx_http_stoa_rate_take(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
 /* Gives back what the last decision for a request took. */
 void ngx_http_stoa_rate_return(ngx_http_stoa_main_conf_t *mcf,
     uint64_t key, const stoa_gcra_t *gcra, uint64_t n);
+
+/* Never more than `limit` in any window, looked at in cells. */
+
+#define NGX_HTTP_STOA_WINDOW_CELLS  10
+
+typedef struct {
+    uint64_t  limit;
+    uint64_t  cell_ns;                         /* window / _CELLS            */
+} ngx_http_stoa_window_t;
+
+/* The same for a window; *cell: where it was counted, to be given back. */
+void ngx_http_stoa_window_take(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
+    const ngx_http_stoa_window_t *w, uint64_t n, uint64_t *cell,
+    ngx_http_stoa_verdict_t *v);
+void ngx_http_stoa_window_return(ngx_http_stoa_main_conf_t *mcf,
+    uint64_t key, uint64_t cell, uint64_t n);
+
 /* In-flight counting; NGX_OK fills *handle, to be released exactly once.  A
  * worker that dies gives back what it held. */
 ngx_int_t ngx_http_stoa_inflight_take(ngx_http_stoa_main_conf_t *mcf,

@@ -16,6 +16,9 @@
 
 #define RATE_BUSY  UINT64_MAX
 
+/* A slot of a window's cell: when it is over, and how many were in it. */
+#define RATE_COUNT    0xfffffULL
+
 typedef struct {
     ngx_http_stoa_rate_set_t  *set[2];
     uint64_t                   tag;
@@ -30,6 +33,9 @@ static uint64_t *ngx_http_stoa_rate_claim(ngx_http_stoa_rate_key_t *k,
     uint64_t now);
 static uint64_t *ngx_http_stoa_rate_insert(ngx_http_stoa_rate_key_t *k,
     uint64_t now);
+static uint64_t ngx_http_stoa_rate_cell(ngx_http_stoa_sh_t *sh, uint64_t key,
+    uint64_t cell, ngx_http_stoa_rate_key_t *k);
+static uint64_t ngx_http_stoa_rate_count(uint64_t word, uint64_t now);
 static void ngx_http_stoa_rate_verdict(const stoa_gcra_t *gcra,
     const stoa_gcra_verdict_t *gv, ngx_http_stoa_verdict_t *v);
 
@@ -94,6 +100,140 @@ ngx_http_stoa_rate_return(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
             return;
         }
     }
+}
+
+
+/*
+ * A window of _CELLS cells and the one that has begun, each with a slot of its
+ * own: whatever per_ms is looked at lies within them.  The call is counted
+ * first and taken back when the cells have too many, so that workers which
+ * count at once never let too many through.
+ */
+
+void
+ngx_http_stoa_window_take(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
+    const ngx_http_stoa_window_t *w, uint64_t n, uint64_t *cell,
+    ngx_http_stoa_verdict_t *v)
+{
+    uint64_t                   now, word, end, sum, more, *slot;
+    uint64_t                   count[NGX_HTTP_STOA_WINDOW_CELLS + 1];
+    ngx_uint_t                 i;
+    ngx_http_stoa_rate_key_t   k;
+
+    ngx_memzero(v, sizeof(ngx_http_stoa_verdict_t));
+
+    now = ngx_http_stoa_now_ns();
+    *cell = now / w->cell_ns;
+    end = ((*cell + NGX_HTTP_STOA_WINDOW_CELLS + 1) * w->cell_ns
+           + RATE_COUNT) & ~RATE_COUNT;
+
+    (void) ngx_http_stoa_rate_cell(mcf->sh, key, *cell, &k);
+
+    for ( ;; ) {
+        slot = ngx_http_stoa_rate_find(&k, &word);
+
+        if (slot == NULL) {
+            if (ngx_http_stoa_rate_insert(&k, now) == NULL) {
+                ngx_http_stoa_count(rate_full, 1);
+                v->rc = mcf->zone_full_deny ? NGX_ERROR : NGX_OK;
+                return;
+            }
+
+            continue;
+        }
+
+        sum = ngx_http_stoa_rate_count(word, now);
+
+        if (sum + n > RATE_COUNT) {
+            break;
+        }
+
+        if (ngx_http_stoa_cas(slot, &word, end | (sum + n))) {
+            break;
+        }
+    }
+
+    count[NGX_HTTP_STOA_WINDOW_CELLS] = sum;
+
+    for (i = 0; i < NGX_HTTP_STOA_WINDOW_CELLS; i++) {
+        word = ngx_http_stoa_rate_cell(mcf->sh, key,
+                                *cell - NGX_HTTP_STOA_WINDOW_CELLS + i, &k);
+        count[i] = ngx_http_stoa_rate_count(word, now);
+        sum += count[i];
+    }
+
+    v->which = NGX_HTTP_STOA_LIMIT_RATE;
+    v->limit = w->limit;
+    v->reset_ms = (end - now + 999999) / 1000000;
+
+    if (sum + n <= w->limit) {
+        v->remaining = w->limit - sum - n;
+        return;
+    }
+
+    if (count[NGX_HTTP_STOA_WINDOW_CELLS] + n <= RATE_COUNT) {
+        ngx_http_stoa_window_return(mcf, key, *cell, n);
+    }
+
+    /* the oldest cells leave first */
+
+    more = sum + n - w->limit;
+
+    for (i = 0; i < NGX_HTTP_STOA_WINDOW_CELLS && count[i] < more; i++) {
+        more -= count[i];
+    }
+
+    v->rc = NGX_BUSY;
+    v->remaining = sum < w->limit ? w->limit - sum : 0;
+    v->retry_ms = ((*cell + i + 1) * w->cell_ns - now + 999999) / 1000000;
+}
+
+
+/* What was taken in a cell for a call that was then refused. */
+
+void
+ngx_http_stoa_window_return(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
+    uint64_t cell, uint64_t n)
+{
+    uint64_t                   word, *slot;
+    ngx_http_stoa_rate_key_t   k;
+
+    (void) ngx_http_stoa_rate_cell(mcf->sh, key, cell, &k);
+
+    for ( ;; ) {
+        slot = ngx_http_stoa_rate_find(&k, &word);
+
+        if (slot == NULL || (word & RATE_COUNT) < n
+            || ngx_http_stoa_cas(slot, &word, word - n))
+        {
+            return;
+        }
+    }
+}
+
+
+/* The slot's word of a cell; 0: it has none. */
+
+static uint64_t
+ngx_http_stoa_rate_cell(ngx_http_stoa_sh_t *sh, uint64_t key, uint64_t cell,
+    ngx_http_stoa_rate_key_t *k)
+{
+    uint64_t  of[2], word;
+
+    of[0] = key;
+    of[1] = cell;
+
+    ngx_http_stoa_rate_key(sh, stoa_hash64(of, sizeof(of), sh->started_ms),
+                           k);
+
+    return ngx_http_stoa_rate_find(k, &word) ? word : 0;
+}
+
+
+static uint64_t
+ngx_http_stoa_rate_count(uint64_t word, uint64_t now)
+{
+    return (word & ~RATE_COUNT) > now ? word & RATE_COUNT : 0;
 }
 
 

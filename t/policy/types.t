@@ -131,6 +131,9 @@ my %case = (
     approval => {                              # t/mcp_approval.t
         config => {}, elsewhere => 1,
     },
+    'rate-limit' => {                          # t/policy/limit.t
+        config => { rate => 1 }, elsewhere => 1,
+    },
     cost => {                                  # t/policy/cost.t
         config => { cost => 1 }, elsewhere => 1,
     },

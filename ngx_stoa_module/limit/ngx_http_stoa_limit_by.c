@@ -1,0 +1,282 @@
+/*
+ * rate-limit: a rate of calls that have something in common, counted here.
+ * Schema: core/stoa_policy_limit.h.
+ *
+ * Whose allowance it is is a hash of where the policy is attached, of what it
+ * says, and of what the call has.  A word that the call lacks (no tool, no
+ * such header) is one that is empty: those calls share one.
+ *
+ * Process: workers.  Lifetime: the call.
+ */
+
+#include "ngx_http_stoa_limits.h"
+#include "ngx_http_stoa_api.h"
+#include "ngx_http_stoa_auth.h"
+#include "ngx_http_stoa_header.h"
+#include "ngx_http_stoa_policy.h"
+#include "ngx_http_stoa_refusal.h"
+#include "core/stoa_key.h"
+#include "core/stoa_policy_limit.h"
+
+
+#define NGX_HTTP_STOA_LIMIT_BY_SEED  0x73746f616c696d34ULL
+
+
+/* What compile() makes of it. */
+
+typedef struct {
+    stoa_gcra_t             gcra;
+    ngx_http_stoa_window_t  window;              /* limit 0: a bucket        */
+    uint64_t                seed;
+} ngx_http_stoa_limit_by_t;
+
+/* What was taken, to be given back. */
+
+typedef struct {
+    ngx_http_stoa_took_t             took;
+    const ngx_http_stoa_limit_by_t  *by;
+    uint64_t                         key;
+    uint64_t                         cell;       /* of the window            */
+} ngx_http_stoa_limit_took_t;
+
+
+static ngx_int_t ngx_http_stoa_limit_by_compile(ngx_pool_t *pool,
+    ngx_http_stoa_chain_t *chain, ngx_http_stoa_attached_t *a);
+static ngx_int_t ngx_http_stoa_limit_by_head(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a);
+static void ngx_http_stoa_limit_by_back(ngx_http_stoa_main_conf_t *mcf,
+    ngx_http_stoa_took_t *of);
+static uint64_t ngx_http_stoa_limit_by_key(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a);
+static uint64_t ngx_http_stoa_limit_by_word(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, stoa_str_t word, uint64_t key);
+static uint64_t ngx_http_stoa_limit_by_header(ngx_http_request_t *r,
+    stoa_str_t name, uint64_t key);
+
+
+const ngx_http_stoa_policy_t  ngx_http_stoa_policy_rate_limit = {
+    .name = "rate-limit",
+    .compile = ngx_http_stoa_limit_by_compile,
+    .head = ngx_http_stoa_limit_by_head
+};
+
+
+static ngx_int_t
+ngx_http_stoa_limit_by_compile(ngx_pool_t *pool, ngx_http_stoa_chain_t *chain,
+    ngx_http_stoa_attached_t *a)
+{
+    uint32_t                         i;
+    uint64_t                         h;
+    stoa_str_t                       s;
+    const stoa_ref_t                *ref;
+    ngx_http_stoa_limit_by_t        *by;
+    const stoa_policy_rate_limit_t  *conf;
+
+    conf = a->config;
+
+    by = ngx_pcalloc(pool, sizeof(ngx_http_stoa_limit_by_t));
+    if (by == NULL) {
+        return NGX_ERROR;
+    }
+
+    a->state = by;
+
+    if (conf->algorithm == STOA_RATE_WINDOW) {
+        by->window.limit = conf->rate;
+        by->window.cell_ns = (uint64_t) conf->per_ms * 1000000
+                             / NGX_HTTP_STOA_WINDOW_CELLS;
+
+    } else {
+        stoa_gcra_setup(&by->gcra, conf->rate, conf->per_ms, conf->burst);
+    }
+
+    /* an id comes right after a record's header */
+
+    h = stoa_hash64((const u_char *) a->rec + sizeof(stoa_rec_hdr_t),
+                    sizeof(stoa_id_t), NGX_HTTP_STOA_LIMIT_BY_SEED);
+    h = stoa_hash64(&a->operation, sizeof(stoa_id_t), h);
+    h = stoa_hash64(a->tool.data, a->tool.len, h);
+    h = stoa_hash64(&conf->burst, sizeof(conf->burst), h + conf->algorithm);
+    h = stoa_hash64(&conf->rate, sizeof(conf->rate), h + conf->per_ms);
+
+    ref = stoa_rec_vec(a->rec, conf->by, stoa_ref_t);
+
+    for (i = 0; i < conf->by.n; i++) {
+        s = stoa_rec_str(a->rec, ref[i]);
+        h = stoa_hash64(s.data, s.len, h);
+    }
+
+    by->seed = h + a->shadow;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_stoa_limit_by_head(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    const ngx_http_stoa_attached_t *a)
+{
+    const ngx_http_stoa_limit_by_t  *by;
+    ngx_http_stoa_verdict_t          v;
+    ngx_http_stoa_main_conf_t       *mcf;
+    ngx_http_stoa_limit_took_t      *took;
+
+    by = a->state;
+
+    took = ngx_palloc(r->pool, sizeof(ngx_http_stoa_limit_took_t));
+    if (took == NULL) {
+        return NGX_ERROR;
+    }
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+    took->by = by;
+    took->key = ngx_http_stoa_limit_by_key(r, ctx, a);
+
+    if (by->window.limit) {
+        ngx_http_stoa_window_take(mcf, took->key, &by->window, 1, &took->cell,
+                                  &v);
+    } else {
+        ngx_http_stoa_rate_take(mcf, took->key, &by->gcra, 1, &v);
+    }
+
+    if (v.rc == NGX_BUSY) {
+        return ngx_http_stoa_limits_refuse(r, ctx, a,
+                                           NGX_HTTP_STOA_REFUSE_RATE, &v);
+    }
+
+    if (v.rc != NGX_OK) {
+        return ngx_http_stoa_limits_refuse(r, ctx, a,
+                              NGX_HTTP_STOA_REFUSE_LIMITS_UNAVAILABLE, NULL);
+    }
+
+    if (v.limit && !a->shadow) {
+        took->took.back = ngx_http_stoa_limit_by_back;
+        took->took.next = ctx->call.limited_by;
+        ctx->call.limited_by = &took->took;
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_stoa_limit_by_back(ngx_http_stoa_main_conf_t *mcf,
+    ngx_http_stoa_took_t *of)
+{
+    ngx_http_stoa_limit_took_t  *took;
+
+    took = (ngx_http_stoa_limit_took_t *) of;
+
+    if (took->by->window.limit) {
+        ngx_http_stoa_window_return(mcf, took->key, took->cell, 1);
+        return;
+    }
+
+    ngx_http_stoa_rate_return(mcf, took->key, &took->by->gcra, 1);
+}
+
+
+static uint64_t
+ngx_http_stoa_limit_by_key(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    const ngx_http_stoa_attached_t *a)
+{
+    uint32_t                         i;
+    uint64_t                         key;
+    const stoa_ref_t                *ref;
+    const ngx_http_stoa_limit_by_t  *by;
+    const stoa_policy_rate_limit_t  *conf;
+
+    by = a->state;
+    conf = a->config;
+    key = by->seed;
+    ref = stoa_rec_vec(a->rec, conf->by, stoa_ref_t);
+
+    for (i = 0; i < conf->by.n; i++) {
+        key = ngx_http_stoa_limit_by_word(r, ctx,
+                                          stoa_rec_str(a->rec, ref[i]), key);
+    }
+
+    return key;
+}
+
+
+/* The first letters tell the words apart: core has checked them. */
+
+static uint64_t
+ngx_http_stoa_limit_by_word(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    stoa_str_t word, uint64_t key)
+{
+    stoa_id_t        id;
+    ngx_str_t        value;
+    const char      *colon;
+    stoa_rec_api_t  *rec;
+
+    ngx_str_null(&value);
+    ngx_memzero(&id, sizeof(stoa_id_t));
+
+    rec = ctx->call.api ? ctx->call.api->rec : NULL;
+    colon = memchr(word.data, ':', word.len);
+
+    if (colon) {
+        word.len -= (size_t) (colon + 1 - word.data);
+
+        if (word.data[0] == 'h') {
+            return ngx_http_stoa_limit_by_header(r,
+                              (stoa_str_t) { colon + 1, word.len }, key);
+        }
+
+        (void) ngx_http_arg(r, (u_char *) colon + 1, word.len, &value);
+
+        return stoa_hash64(value.data, value.len, key);
+    }
+
+    if (word.data[0] == 't') {                         /* tool               */
+        value = ctx->call.tool_name;
+
+        return stoa_hash64(value.data, value.len, key);
+    }
+
+    if (word.data[0] == 's') {
+        id = ctx->call.subscription;
+
+    } else if (word.data[0] == 'c') {
+        id = ctx->principal;
+
+    } else if (word.data[0] == 'o') {
+        if (rec && ctx->call.operation) {
+            id = stoa_rec_vec(rec, rec->operations, stoa_rec_operation_t)
+                 [ctx->call.operation - 1].id;
+        }
+
+    } else if (word.data[1] == 'd') {                  /* address            */
+        ngx_http_stoa_open_address(r, &id);
+
+    } else if (word.len == 3) {                        /* api                */
+        id = rec ? rec->id : id;
+
+    } else {
+        id = ctx->anonymous ? ctx->principal : ctx->application;
+    }
+
+    return stoa_hash64(&id, sizeof(stoa_id_t), key);
+}
+
+
+static uint64_t
+ngx_http_stoa_limit_by_header(ngx_http_request_t *r, stoa_str_t name,
+    uint64_t key)
+{
+    ngx_table_elt_t              *h;
+    ngx_http_stoa_header_walk_t   w;
+
+    for (h = ngx_http_stoa_header_first(&w, &r->headers_in.headers.part);
+         h;
+         h = ngx_http_stoa_header_next(&w))
+    {
+        if (ngx_http_stoa_header_equal(h, name.data, name.len)) {
+            key = stoa_hash64(h->value.data, h->value.len, key);
+        }
+    }
+
+    return stoa_hash64(NULL, 0, key);
+}
