@@ -31,6 +31,7 @@ static void ngx_http_stoa_exit_process(ngx_cycle_t *cycle);
 /* In the order in which they are asked. */
 
 static const ngx_http_stoa_edge_t  *const ngx_http_stoa_edges[] = {
+    &ngx_http_stoa_authz_edge,
     &ngx_http_stoa_mcp_edge,
     &ngx_http_stoa_wellknown_edge,
     &ngx_http_stoa_catalog_edge,
@@ -88,6 +89,14 @@ static ngx_conf_num_bounds_t  ngx_http_stoa_mcp_streams = {
 static ngx_conf_enum_t  ngx_http_stoa_mcp_told[] = {
     { ngx_string("rpc"), NGX_HTTP_STOA_MCP_RPC },
     { ngx_string("http"), NGX_HTTP_STOA_MCP_HTTP },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_conf_enum_t  ngx_http_stoa_fronts[] = {
+    { ngx_string("nginx"), NGX_HTTP_STOA_FRONT_NGINX },
+    { ngx_string("envoy"), NGX_HTTP_STOA_FRONT_ENVOY },
+    { ngx_string("traefik"), NGX_HTTP_STOA_FRONT_TRAEFIK },
     { ngx_null_string, 0 }
 };
 
@@ -270,6 +279,13 @@ static ngx_command_t  ngx_http_stoa_commands[] = {
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       NULL },
+
+    { ngx_string("stoa_authz"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_stoa_conf_authz,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_stoa_loc_conf_t, front),
+      ngx_http_stoa_fronts },
 
     { ngx_string("stoa_status"),
       NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,

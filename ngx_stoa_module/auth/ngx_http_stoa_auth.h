@@ -35,6 +35,10 @@ ngx_uint_t ngx_http_stoa_auth_visible(const stoa_rec_api_t *rec,
 /* A call that was let in: would it be now?  Nothing is told or counted. */
 ngx_uint_t ngx_http_stoa_auth_still(ngx_http_stoa_store_t *store,
     ngx_http_stoa_ctx_t *ctx);
+/* Into the answer, for a proxy that asks; NGX_DECLINED: there is no key to
+ * sign with. */
+ngx_int_t ngx_http_stoa_identity_answer(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
 /* At the end of the process. */
 void ngx_http_stoa_identity_exit(void);
 

@@ -11,6 +11,7 @@
  */
 
 #include "ngx_http_stoa_auth.h"
+#include "ngx_http_stoa_api.h"
 #include "ngx_http_stoa_store.h"
 #include "ngx_http_stoa_header.h"
 #include "ngx_http_stoa_refusal.h"
@@ -25,6 +26,7 @@
 #define NGX_HTTP_STOA_IDENTITY_MAX     1600
 #define NGX_HTTP_STOA_IDENTITY_SUBJECT 128   /* a longer one is not told     */
 #define NGX_HTTP_STOA_IDENTITY_SIG     64
+#define NGX_HTTP_STOA_IDENTITY_VALUES  5     /* headers                      */
 
 
 /* All that the claims say is of these. */
@@ -46,6 +48,8 @@ typedef struct {
 
 static ngx_int_t ngx_http_stoa_identity(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a);
+static ngx_int_t ngx_http_stoa_identity_values(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const stoa_rec_api_t *rec, ngx_str_t *values);
 static ngx_int_t ngx_http_stoa_identity_escape(ngx_http_request_t *r,
     const ngx_str_t *text, ngx_str_t *value);
 static ngx_int_t ngx_http_stoa_identity_signed(ngx_http_request_t *r,
@@ -87,14 +91,64 @@ static ngx_int_t
 ngx_http_stoa_identity(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     const ngx_http_stoa_attached_t *a)
 {
-    ngx_int_t              rc;
-    ngx_str_t              values[5];
-    ngx_uint_t             i;
-    const stoa_rec_api_t  *rec;
+    ngx_int_t   rc;
+    ngx_str_t   values[NGX_HTTP_STOA_IDENTITY_VALUES];
+    ngx_uint_t  i;
 
-    rec = a->rec;
+    rc = ngx_http_stoa_identity_values(r, ctx, a->rec, values);
 
-    ngx_memzero(values, sizeof(values));
+    if (rc == NGX_DECLINED) {
+        /* nothing to sign with: the upstream would have to guess */
+        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_NOT_READY, NULL);
+    }
+
+    for (i = 0; rc == NGX_OK && i < NGX_HTTP_STOA_IDENTITY_VALUES; i++) {
+        if (values[i].len) {
+            rc = ngx_http_stoa_header_push(&r->headers_in.headers,
+                                           &ngx_http_stoa_identity_names[i],
+                                           &values[i]);
+        }
+    }
+
+    return rc;
+}
+
+
+/* All of them, also those without a value: who asks puts them in the place of
+ * what its client has sent. */
+
+ngx_int_t
+ngx_http_stoa_identity_answer(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    ngx_int_t         rc;
+    ngx_str_t         values[NGX_HTTP_STOA_IDENTITY_VALUES];
+    ngx_uint_t        i;
+    ngx_table_elt_t  *h;
+
+    rc = ngx_http_stoa_identity_values(r, ctx, ctx->call.api->rec, values);
+
+    for (i = 0; rc == NGX_OK && i < NGX_HTTP_STOA_IDENTITY_VALUES; i++) {
+        h = ngx_http_stoa_header_out(r,
+                           (char *) ngx_http_stoa_identity_names[i].name.data,
+                           ngx_http_stoa_identity_names[i].name.len);
+        if (h == NULL) {
+            return NGX_ERROR;
+        }
+
+        h->value = values[i];
+    }
+
+    return rc;
+}
+
+
+/* In the order of the names; NGX_DECLINED: it cannot be signed. */
+
+static ngx_int_t
+ngx_http_stoa_identity_values(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    const stoa_rec_api_t *rec, ngx_str_t *values)
+{
+    ngx_memzero(values, NGX_HTTP_STOA_IDENTITY_VALUES * sizeof(ngx_str_t));
 
     values[0] = ctx->tenant_name;
     values[1] = ctx->application_name;
@@ -108,32 +162,9 @@ ngx_http_stoa_identity(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
         return NGX_ERROR;
     }
 
-    if (rec->identity == STOA_IDENTITY_SIGNED) {
-        rc = ngx_http_stoa_identity_signed(r, ctx, &rec->id, &values[4]);
-
-        if (rc == NGX_DECLINED) {
-            /* nothing to sign with: the upstream would have to guess */
-            return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_NOT_READY,
-                                        NULL);
-        }
-
-        if (rc != NGX_OK) {
-            return NGX_ERROR;
-        }
-    }
-
-    for (i = 0; i < 5; i++) {
-        if (values[i].len
-            && ngx_http_stoa_header_push(&r->headers_in.headers,
-                                         &ngx_http_stoa_identity_names[i],
-                                         &values[i])
-               != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
-    }
-
-    return NGX_OK;
+    return rec->identity == STOA_IDENTITY_SIGNED
+           ? ngx_http_stoa_identity_signed(r, ctx, &rec->id, &values[4])
+           : NGX_OK;
 }
 
 

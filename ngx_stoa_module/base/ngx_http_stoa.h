@@ -116,8 +116,17 @@ typedef struct ngx_http_stoa_main_conf_s {
 typedef enum {
     NGX_HTTP_STOA_OFF = 0,
     NGX_HTTP_STOA_FULL,           /* stoa;                                 */
-    NGX_HTTP_STOA_PROTECT         /* stoa_protect tenant=... api=...;      */
+    NGX_HTTP_STOA_PROTECT,        /* stoa_protect tenant=... api=...;      */
+    NGX_HTTP_STOA_AUTHZ           /* stoa_authz ...;                       */
 } ngx_http_stoa_mode_e;
+
+/* The proxies that ask. */
+
+typedef enum {
+    NGX_HTTP_STOA_FRONT_NGINX = 0,
+    NGX_HTTP_STOA_FRONT_ENVOY,
+    NGX_HTTP_STOA_FRONT_TRAEFIK
+} ngx_http_stoa_front_e;
 
 typedef enum {
     NGX_HTTP_STOA_LANE_UNKNOWN = 0,
@@ -136,6 +145,7 @@ typedef struct {
     ngx_uint_t                 mode;
     ngx_str_t                  tenant;          /* PROTECT                   */
     ngx_str_t                  api;
+    ngx_uint_t                 front;           /* AUTHZ: ..._front_e        */
     ngx_flag_t                 legacy_headers;  /* X-RateLimit-*             */
     ngx_uint_t                 mcp_refusal;     /* ngx_http_stoa_mcp_told_e  */
     ngx_uint_t                 metrics_apis;    /* that have a name there    */

@@ -118,6 +118,10 @@ struct ngx_http_stoa_policy_s {
                                      ngx_http_stoa_ctx_t *ctx,
                                      ngx_http_stoa_taker_t *t);
 
+    /* It works while a call is forwarded or answered: nothing that can be
+     * kept for a proxy which only asks. */
+    ngx_uint_t               on_way;
+
     const ngx_http_stoa_refusal_t *refusals;   /* its own, code.len 0 ends;
                                                   the first is a->refusal    */
 };

@@ -254,3 +254,55 @@ ngx_http_stoa_compat_trim(ngx_pool_t *pool)
         }
     }
 }
+
+
+/* What ngx_http_process_request_line() does for it, without an answer. */
+
+ngx_int_t
+ngx_http_stoa_compat_uri(ngx_http_request_t *r, const ngx_str_t *uri)
+{
+    ngx_http_core_srv_conf_t  *cscf;
+
+    r->uri_start = uri->data;
+    r->uri_end = uri->data + uri->len;
+    r->args_start = NULL;
+    r->uri_ext = NULL;
+    r->complex_uri = 0;
+    r->quoted_uri = 0;
+    r->plus_in_uri = 0;
+    r->empty_path_in_uri = 0;
+
+    if (ngx_http_parse_uri(r) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    r->unparsed_uri = *uri;
+    r->valid_unparsed_uri = 1;
+    r->uri.data = r->uri_start;
+    r->uri.len = (r->args_start ? r->args_start - 1 : r->uri_end)
+                 - r->uri_start;
+
+    if (r->complex_uri || r->quoted_uri) {
+        cscf = ngx_http_get_module_srv_conf(r, ngx_http_core_module);
+
+        r->uri.data = ngx_pnalloc(r->pool, r->uri.len + 1);
+        if (r->uri.data == NULL) {
+            return NGX_ERROR;
+        }
+
+        if (ngx_http_parse_complex_uri(r, cscf->merge_slashes) != NGX_OK) {
+            return NGX_DECLINED;
+        }
+    }
+
+    ngx_str_null(&r->args);
+
+    if (r->args_start && r->uri_end > r->args_start) {
+        r->args.data = r->args_start;
+        r->args.len = r->uri_end - r->args_start;
+    }
+
+    ngx_http_set_exten(r);
+
+    return NGX_OK;
+}

@@ -52,6 +52,11 @@ ngx_int_t ngx_http_stoa_compat_handler(ngx_conf_t *cf, ngx_http_phases phase,
 char *ngx_http_stoa_compat_set(ngx_conf_t *cf, ngx_module_t *module,
     ngx_command_t *cmd, const char *value);
 
+/* The request is for this URI from now on, as if its request line had it;
+ * the bytes are kept.  NGX_DECLINED: it is none. */
+ngx_int_t ngx_http_stoa_compat_uri(ngx_http_request_t *r,
+    const ngx_str_t *uri);
+
 /* From process_header: the answer is thrown away, and the request goes through
  * its phases again, as by an X-Accel-Redirect to itself. */
 ngx_int_t ngx_http_stoa_compat_again(ngx_http_request_t *r);

@@ -230,6 +230,9 @@ struct ngx_http_stoa_ctx_s {
     ngx_http_stoa_call_t       call;
 
     ngx_uint_t                 mode;            /* of the location, and ...  */
+    ngx_uint_t                 own_method;      /* of a request that describes
+                                                   another one, and again of
+                                                   its answer; 0: none       */
     ngx_str_t                  protect_tenant;
     ngx_str_t                  protect_api;
 

@@ -265,6 +265,10 @@ ngx_http_stoa_refusal_t  ngx_http_stoa_refusals[NGX_HTTP_STOA_REFUSALS] = {
     ngx_http_stoa_refusal("upstream_open", 503, "API set aside",
         "No server of the API is called at present: they have failed; see "
         "Retry-After.", 503),
+
+    ngx_http_stoa_refusal("authz_unable", 503, "Cannot be judged here",
+        "A policy of the call cannot be kept where another proxy forwards "
+        "it.", 503),
 };
 
 ngx_uint_t  ngx_http_stoa_refusals_n = NGX_HTTP_STOA_REFUSE_MAX;

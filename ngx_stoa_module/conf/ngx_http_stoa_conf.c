@@ -120,9 +120,11 @@ ngx_http_stoa_conf_merge_loc(ngx_conf_t *cf, void *parent, void *child)
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
     if (prev->mode == NGX_HTTP_STOA_PROTECT
-        || (prev->mode == NGX_HTTP_STOA_FULL
+        || ((prev->mode == NGX_HTTP_STOA_FULL
+             || prev->mode == NGX_HTTP_STOA_AUTHZ)
             && (clcf->noname || clcf->lmt_excpt)))
     {
+        conf->front = prev->front;
         conf->mode = prev->mode;
         conf->tenant = prev->tenant;
         conf->api = prev->api;
@@ -605,7 +607,7 @@ ngx_http_stoa_conf_peer(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_http_stoa_conf_used(ngx_conf_t *cf)
 {
     ngx_str_t                  *value;
@@ -641,8 +643,9 @@ ngx_http_stoa_conf_stoa(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return "is duplicate";
     }
 
-    if (slcf->mode == NGX_HTTP_STOA_PROTECT) {
-        return "cannot be in one location with \"stoa_protect\"";
+    if (slcf->mode != NGX_CONF_UNSET_UINT) {
+        return "cannot be in one location with \"stoa_protect\" or "
+               "\"stoa_authz\"";
     }
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);

@@ -62,6 +62,11 @@ char *ngx_http_stoa_conf_keepalive(ngx_conf_t *cf, ngx_command_t *cmd,
 char *ngx_http_stoa_conf_input(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_stoa_conf_stoa(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+/* A location has a directive of ours: what the whole has to have is checked
+ * at the end. */
+ngx_int_t ngx_http_stoa_conf_used(ngx_conf_t *cf);
+char *ngx_http_stoa_conf_authz(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 char *ngx_http_stoa_conf_protect(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 #define NGX_HTTP_STOA_METRICS_APIS      20

@@ -63,6 +63,7 @@ static ngx_int_t ngx_http_stoa_limits_shared(ngx_http_stoa_ctx_t *ctx,
 
 const ngx_http_stoa_policy_t  ngx_http_stoa_policy_concurrency = {
     .name = "concurrency",
+    .on_way = 1,
     .head = ngx_http_stoa_limits_concurrency
 };
 

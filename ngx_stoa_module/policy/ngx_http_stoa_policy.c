@@ -352,6 +352,31 @@ ngx_http_stoa_policy_applies(ngx_http_stoa_ctx_t *ctx, ngx_uint_t from,
 }
 
 
+const ngx_http_stoa_attached_t *
+ngx_http_stoa_policy_on_way(ngx_http_stoa_ctx_t *ctx)
+{
+    ngx_uint_t                       from, i;
+    ngx_http_stoa_chain_t           *chain;
+    const ngx_http_stoa_attached_t  *a;
+
+    for (from = 0; from < NGX_HTTP_STOA_CHAIN_DEFAULT; from++) {
+        chain = ctx->call.chain[from];
+
+        for (i = 0; chain && i < chain->n; i++) {
+            a = &chain->elts[i];
+
+            if ((a->policy->on_way || a->policy->answer) && !a->shadow
+                && ngx_http_stoa_policy_applies(ctx, from, a))
+            {
+                return a;
+            }
+        }
+    }
+
+    return NULL;
+}
+
+
 ngx_uint_t
 ngx_http_stoa_policy_acts(const ngx_http_stoa_attached_t *a)
 {

@@ -65,6 +65,11 @@ ngx_int_t ngx_http_stoa_policy_refuse_text(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a,
     ngx_uint_t what, ngx_str_t *detail);
 
+/* The first one in force that works only on the way to the upstream and back;
+ * NULL: there is none.  All chains of the call are known. */
+const ngx_http_stoa_attached_t *ngx_http_stoa_policy_on_way(
+    ngx_http_stoa_ctx_t *ctx);
+
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_agent;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_approval;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_bandwidth;

@@ -18,6 +18,7 @@ static ngx_int_t ngx_http_stoa_policy_bandwidth_response(
 
 const ngx_http_stoa_policy_t  ngx_http_stoa_policy_bandwidth = {
     .name = "bandwidth",
+    .on_way = 1,
     .response = ngx_http_stoa_policy_bandwidth_response
 };
 

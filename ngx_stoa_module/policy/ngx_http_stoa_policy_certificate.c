@@ -36,6 +36,7 @@ static ngx_int_t ngx_http_stoa_certificate_upstream(ngx_http_request_t *r,
 
 const ngx_http_stoa_policy_t  ngx_http_stoa_policy_certificate = {
     .name = "upstream-certificate",
+    .on_way = 1,
     .compile = ngx_http_stoa_certificate_compile,
     .upstream = ngx_http_stoa_certificate_upstream
 };

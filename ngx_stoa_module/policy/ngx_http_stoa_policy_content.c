@@ -26,7 +26,20 @@ ngx_http_stoa_policy_content(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     ngx_int_t  rc;
     ngx_str_t  detail;
 
+    static ngx_str_t  unseen = ngx_string("A policy judges the body, which "
+        "a proxy that only asks does not show.");
+
     ngx_str_null(body);
+
+    if (ctx->mode == NGX_HTTP_STOA_AUTHZ) {
+
+        /* whether there is one is not known, whatever its type */
+
+        rc = ngx_http_stoa_policy_refuse_text(r, ctx, a,
+                                              NGX_HTTP_STOA_REFUSE_AUTHZ,
+                                              &unseen);
+        return rc == NGX_OK ? NGX_DECLINED : rc;
+    }
 
     if (others && !ngx_http_stoa_policy_content_json(r, 0)) {
         return NGX_DECLINED;

@@ -35,6 +35,7 @@ static void ngx_http_stoa_credential_take(ngx_http_request_t *r,
 
 const ngx_http_stoa_policy_t  ngx_http_stoa_policy_credential = {
     .name = "upstream-credential",
+    .on_way = 1,
     .compile = ngx_http_stoa_credential_compile,
     .upstream = ngx_http_stoa_credential_upstream
 };

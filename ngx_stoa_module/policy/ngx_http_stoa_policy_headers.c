@@ -27,6 +27,7 @@ static ngx_uint_t ngx_http_stoa_headers_fixed(ngx_http_stoa_ctx_t *ctx,
 
 const ngx_http_stoa_policy_t  ngx_http_stoa_policy_headers = {
     .name = "headers",
+    .on_way = 1,
     .upstream = ngx_http_stoa_headers_request,
     .response = ngx_http_stoa_headers_response
 };

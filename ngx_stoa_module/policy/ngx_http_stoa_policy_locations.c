@@ -52,6 +52,7 @@ static ngx_uint_t ngx_http_stoa_locations_host(ngx_http_stoa_locations_t *l,
 
 const ngx_http_stoa_policy_t  ngx_http_stoa_policy_locations = {
     .name = "response-locations",
+    .on_way = 1,
     .upstream = ngx_http_stoa_locations_upstream,
     .response = ngx_http_stoa_locations_response
 };

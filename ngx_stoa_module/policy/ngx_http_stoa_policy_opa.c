@@ -48,6 +48,7 @@ static const ngx_http_stoa_refusal_t  ngx_http_stoa_policy_opa_refusals[] = {
 
 const ngx_http_stoa_policy_t  ngx_http_stoa_policy_opa = {
     .name = "opa",
+    .on_way = 1,
     .head = ngx_http_stoa_policy_opa_head,
     .upstream = ngx_http_stoa_policy_opa_upstream,
     .refusals = ngx_http_stoa_policy_opa_refusals

@@ -138,6 +138,8 @@ ngx_http_stoa_header_filter(ngx_http_request_t *r)
         return ngx_http_stoa_next_header_filter(r);
     }
 
+    r->method = ctx && ctx->own_method ? ctx->own_method : r->method;
+
     if (ctx && ctx->call.opened) {
         return ngx_http_stoa_filter_pass(r, ctx);
     }

