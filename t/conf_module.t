@@ -163,7 +163,7 @@ my @wrong = (
         ['tls_name', qr/tls_name=, but no tls/, '10.0.0.1:1 tls_name=n'],
         ['timeout', qr/from 1 to 1000 ms/, '10.0.0.1:1 timeout=2s']),
     (map { ["opa: $_->[0]", $_->[1], more => "stoa_opa a $_->[2];"] }
-        ['a word', qr/is neither http:/, 'opa:8181'],
+        ['a word', qr/is neither http\(s\):/, 'opa:8181'],
         ['a path', qr/of "stoa_opa": invalid host/, 'http://10.0.0.1:1/v1']),
     ['no such ca file', qr{cannot read "\S*nofile" of "stoa_upstream_ca"},
      more => 'stoa_upstream_ca %%DIR%%/nofile;'],

@@ -45,6 +45,8 @@ is(codes(3, 'day'), '200 200 429', 'three a day');
 $r = call('day');
 is($r->{json}{code}, 'quota_exceeded', 'quota_exceeded');
 is_deeply($r->{json}{'violated-policies'}, ['day'], 'which policy');
+my $near = $t->metrics->{stoa_quota_near_total};
+is($near, 1, 'who has nearly used it up is counted, who is refused is not');
 my $left = 86400 - time % 86400;
 ok(abs($r->{headers}{'retry-after'} - $left) < 5, 'Retry-After: midnight UTC')
     or diag("$r->{headers}{'retry-after'}, not $left");

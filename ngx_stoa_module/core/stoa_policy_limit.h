@@ -13,7 +13,7 @@
 #define STOA_RATE_WINDOW_MAX  1000000
 
 #define STOA_POLICY_RATE_LIMIT(F, S)                                          \
-    F(S, U32, rate, 1, 1000000000, 0, STOA_REQUIRED, "calls in per_ms")       \
+    F(S, U32, rate, 1, 1000000000, 1, STOA_REQUIRED, "calls in per_ms")       \
     F(S, U32, per_ms, 1, 86400000, 1000, , "of the rate")                     \
     F(S, U32, burst, 0, 1000000000, 0, ,                                      \
       "of a bucket: calls at once; 0: rate")                                  \

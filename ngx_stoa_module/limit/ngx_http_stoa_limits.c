@@ -61,6 +61,10 @@ static ngx_int_t ngx_http_stoa_limits_shared(ngx_http_stoa_ctx_t *ctx,
     ((ctx)->call.cost ? (ctx)->call.cost : 1)
 
 
+/* Less than a fifth is left of it. */
+#define ngx_http_stoa_limits_near(v)  ((v)->remaining * 5 < (v)->limit)
+
+
 const ngx_http_stoa_policy_t  ngx_http_stoa_policy_concurrency = {
     .name = "concurrency",
     .on_way = 1,
@@ -305,6 +309,11 @@ ngx_http_stoa_limits_rate(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     }
 
     v.limit = stoa_gcra_most(gcra);
+
+    if (ngx_http_stoa_limits_near(&v)) {
+        ngx_http_stoa_count(rate_near, 1);
+    }
+
     ctx->call.rate = v;
     ctx->call.limited = 1;
 
@@ -376,6 +385,10 @@ ngx_http_stoa_limits_quota(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
                                              NGX_HTTP_STOA_REFUSE_QUOTA, &v)
                : ngx_http_stoa_limits_refuse(r, ctx, a,
                               NGX_HTTP_STOA_REFUSE_LIMITS_UNAVAILABLE, NULL);
+    }
+
+    if (v.rc == NGX_OK && !a->shadow && ngx_http_stoa_limits_near(&v)) {
+        ngx_http_stoa_count(quota_near, 1);
     }
 
     if (v.rc == NGX_OK && v.limit && !a->shadow

@@ -181,6 +181,12 @@ static const ngx_http_stoa_metric_t  ngx_http_stoa_metrics[] = {
     { "stoa_lease_budgets_missed_total", "counter",
       "Decisions of one gateway alone for want of a place for the budget.",
       PROC(lease_full) },
+    { "stoa_rate_near_total", "counter",
+      "Calls after which less than a fifth of their plan's rate was left.",
+      PROC(rate_near) },
+    { "stoa_quota_near_total", "counter",
+      "Calls after which less than a fifth of their plan's day or month was "
+      "left.", PROC(quota_near) },
     { "stoa_limits_local_total", "counter",
       "Calls within this gateway's part of a limit while Redis was away.",
       PROC(limits_shared) },

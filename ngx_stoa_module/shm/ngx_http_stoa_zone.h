@@ -228,6 +228,8 @@ typedef struct {
     uint64_t  limits_shared;         /* decided without Redis: by a share,   */
     uint64_t  limits_allowed;        /* passed                               */
     uint64_t  limits_denied;         /* or refused                           */
+    uint64_t  rate_near;             /* calls that left less than a fifth of */
+    uint64_t  quota_near;            /* their rate, their day or month       */
     uint64_t  refused[NGX_HTTP_STOA_REFUSALS];
     uint64_t  policy[NGX_HTTP_STOA_POLICIES_MAX][NGX_HTTP_STOA_OUTCOMES];
     uint64_t  guard[STOA_GUARD_MAX]; /* finds of each kind                   */
