@@ -303,11 +303,18 @@ cmp_ok($retries, '>', 0, "killed in the middle ($retries times)");
 is(total() - $before, $sent, "all $sent requests counted, none twice");
 
 
+is(Test::Stoa::Feed::sql($t, "SELECT CAST(SUM(c2xx + c4xx + h0 + bytes_in) AS"
+    . " BIGINT) FROM usage_view WHERE view = $_"),
+   Test::Stoa::Feed::sql($t, 'SELECT CAST(SUM(c2xx + c4xx + h0 + bytes_in) AS'
+    . ' BIGINT) FROM usage_quarter'), "view $_ has all that quarters have")
+    for 0 .. 2;
+
+
 # Minutes are kept for 14 days, quarters and days go on
 
 $before = usage('from=2020-01-01T00:00:00Z')->[0]{requests};
 Test::Stoa::Feed::sql($t, join '; ', map { "UPDATE usage_$_ SET start_ms ="
-    . ' start_ms - 20 * 86400000' } qw(minute quarter day));
+    . ' start_ms - 20 * 86400000' } qw(minute quarter day view));
 my $ok = wait_until {
     Test::Stoa::Feed::sql($t, 'SELECT COUNT(*) FROM usage_minute') == 0
 } 30;

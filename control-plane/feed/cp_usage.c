@@ -18,8 +18,7 @@
 #define CP_USAGE_BYTES_MAX  ((int64_t) 1 << 50)
 #define CP_USAGE_MARKS  4096
 #define CP_USAGE_KEYS   8                   /* start, tenant .. refused      */
-#define CP_USAGE_COUNTS 6                   /* c2xx .. bytes_out             */
-#define CP_USAGE_ARGS   (CP_USAGE_KEYS + CP_USAGE_COUNTS + CP_USAGE_BUCKETS)
+#define CP_USAGE_ARGS   (CP_USAGE_KEYS + CP_USAGE_NUMBERS)
 
 
 static cp_rc_t cp_usage_rows(cp_op_t *op, const cp_json_t *in,
@@ -31,7 +30,7 @@ static cp_rc_t cp_usage_take(cp_op_t *op, cp_tx_t *tx, const cp_json_t *in,
     bool *taken);
 static cp_rc_t cp_usage_key(cp_op_t *op, cp_tx_t *tx, const cp_json_t *row,
     int64_t start_ms);
-static cp_rc_t cp_usage_add(cp_op_t *op, cp_tx_t *tx, const cp_json_t *row,
+static cp_rc_t cp_usage_add(cp_op_t *op, cp_tx_t *tx, cp_json_t *row,
     int64_t start_ms);
 
 
@@ -63,15 +62,40 @@ const cp_report_field_t  cp_usage_row_fields[] = {
     { NULL, CP_REPORT_INT, false, 0 }
 };
 
+/* start_ms < 0: that time is kept no longer. */
+static cp_rc_t
+cp_usage_put(cp_op_t *op, cp_tx_t *tx, cp_json_t **rows, unsigned n,
+    int64_t start_ms, unsigned *refused)
+{
+    bool      known;
+    cp_rc_t   rc;
+    unsigned  i;
+
+    for (i = 0, rc = CP_OK; i < n && rc == CP_OK; i++) {
+        rc = cp_usage_known(op, tx, rows[i], &known);
+
+        if (rc == CP_OK && known) {
+            rc = start_ms < 0 ? CP_OK
+                              : cp_usage_add(op, tx, rows[i], start_ms);
+
+        } else if (rc == CP_OK) {
+            (*refused)++;
+        }
+    }
+
+    return rc == CP_OK ? cp_usage_view_add(op, tx, rows, n, start_ms) : rc;
+}
+
+
 cp_rc_t
 cp_usage_batch(cp_op_t *op, const cp_json_t *in, bool *taken,
     unsigned *refused)
 {
-    bool              known, late;
+    bool              late;
     cp_rc_t           rc;
     int64_t           start;
     cp_tx_t          *tx;
-    unsigned          i, n;
+    unsigned          n;
     cp_json_t       **rows;
 
     n = 0;
@@ -103,15 +127,8 @@ cp_usage_batch(cp_op_t *op, const cp_json_t *in, bool *taken,
         rc = cp_usage_take(op, tx, in, taken);
     }
 
-    for (i = 0; i < n && rc == CP_OK && *taken; i++) {
-        rc = cp_usage_known(op, tx, rows[i], &known);
-
-        if (rc == CP_OK && known) {
-            rc = late ? CP_OK : cp_usage_add(op, tx, rows[i], start);
-
-        } else if (rc == CP_OK) {
-            (*refused)++;
-        }
+    if (rc == CP_OK && *taken) {
+        rc = cp_usage_put(op, tx, rows, n, late ? -1 : start, refused);
     }
 
     rc = cp_tx_finish(tx, rc, &op->err);
@@ -271,30 +288,28 @@ cp_usage_take(cp_op_t *op, cp_tx_t *tx, const cp_json_t *in, bool *taken)
 
 
 /* To each level, where it happened; not to one that would forget it at once.
+ * The row learns whose the application is, or was when it was first counted.
  */
 static cp_rc_t
-cp_usage_add(cp_op_t *op, cp_tx_t *tx, const cp_json_t *row, int64_t start_ms)
+cp_usage_add(cp_op_t *op, cp_tx_t *tx, cp_json_t *row, int64_t start_ms)
 {
     cp_rc_t                   rc;
+    int64_t                   numbers[CP_USAGE_NUMBERS];
+    cp_rows_t                 rows;
     unsigned                  n, i;
     cp_val_t                  args[CP_USAGE_ARGS];
-    const cp_json_t          *list, *v;
     const cp_report_field_t  *f;
 
     n = 1;
 
-    for (f = cp_usage_row_fields; f->type != CP_REPORT_ARRAY; f++) {
-        args[n++] = f->type == CP_REPORT_INT
-                    ? cp_int(cp_json_num(row, f->name, 0))
-                    : cp_text(cp_report_text(row, f->name));
+    for (f = cp_usage_row_fields; f->type != CP_REPORT_INT; f++) {
+        args[n++] = cp_text(cp_report_text(row, f->name));
     }
 
-    list = cp_json_get(row, "latency_us");
-    v = list ? list->first : NULL;
+    cp_usage_numbers(row, numbers);
 
-    for (i = 0; i < CP_USAGE_BUCKETS; i++) {
-        args[n++] = cp_int(v ? v->i : 0);
-        v = v ? v->next : NULL;
+    for (i = 0; i < CP_USAGE_NUMBERS; i++) {
+        args[n++] = cp_int(numbers[i]);
     }
 
     for (i = 0, rc = CP_OK; i < CP_USAGE_LEVELS && rc == CP_OK; i++) {
@@ -303,7 +318,12 @@ cp_usage_add(cp_op_t *op, cp_tx_t *tx, const cp_json_t *row, int64_t start_ms)
 
         if (args[0].i >= cp_usage_kept(&op->app->conf, i, cp_time_ms())) {
             rc = cp_tx_query(tx, op->arena, cp_usage_levels[i].add, args, n,
-                             NULL, &op->err);
+                             &rows, &op->err);
+
+            if (rc == CP_OK && i == CP_USAGE_QUARTERS) {
+                cp_json_put(op->arena, row, "consumer",
+                            cp_cell(&rows, 0, 0)->p);
+            }
         }
     }
 

@@ -4,10 +4,12 @@
  * A batch is added, in one transaction, to three levels: minutes, quarters of
  * an hour, days (UTC), each of which holds all of it for as long as it is
  * kept.  So what is asked for is put together from the coarsest rows that fit,
- * and comes out the same from any.
+ * and comes out the same from any.  Quarters are there a second time as views,
+ * which tell less apart: days of most zones are made of quarters, and a month
+ * of them in all detail is too much for a chart.
  *
- * Owner: usage_batch, usage_minute, usage_quarter, usage_day.  Process:
- * stoa-control, any thread.
+ * Owner: usage_batch, usage_minute, usage_quarter, usage_day, usage_view.
+ * Process: stoa-control, any thread.
  * Limits: CP_USAGE_ROWS_MAX rows of a batch, CP_USAGE_ITEMS_MAX of an answer.
  */
 
@@ -28,6 +30,10 @@
 #define CP_USAGE_HOUR_MS        3600000
 #define CP_USAGE_DAY_MS         86400000
 #define CP_USAGE_LEVELS         3
+#define CP_USAGE_QUARTERS       1      /* the level that has views           */
+#define CP_USAGE_VIEWS          3
+#define CP_USAGE_COUNTS         6      /* c2xx .. bytes_out                  */
+#define CP_USAGE_NUMBERS        (CP_USAGE_COUNTS + CP_USAGE_BUCKETS)
 
 /* The columns that add up, in the order of every statement. */
 #define CP_USAGE_COUNTED(f)                                                   \
@@ -109,6 +115,16 @@ extern const cp_usage_name_t  cp_usage_bys[];
  * were left out, see cp_usage_known(). */
 cp_rc_t cp_usage_batch(cp_op_t *op, const cp_json_t *in, bool *taken,
     unsigned *refused) CP_MUST_CHECK;
+
+/* cp_usage_view.c */
+
+/* What adds up of a row, in the order of CP_USAGE_COUNTED. */
+void cp_usage_numbers(const cp_json_t *row, int64_t *numbers);
+/* Adds those rows that have a "consumer" to the views. */
+cp_rc_t cp_usage_view_add(cp_op_t *op, cp_tx_t *tx, cp_json_t *const *rows,
+    unsigned n, int64_t start_ms) CP_MUST_CHECK;
+/* The view that tells these (bits of cp_usage_by_e) apart; -1: none. */
+int cp_usage_view(unsigned by);
 
 /* May the gateway say so (cp_usage_check.c)?  In all: no more than its time
  * allows; a number that can follow the file's last one. */

@@ -19,7 +19,7 @@
     " $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27,"  \
     " $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40)"       \
     " ON CONFLICT (" CP_USAGE_KEY ") DO UPDATE SET "                          \
-    CP_USAGE_COUNTED(CP_USAGE_PLUS)
+    CP_USAGE_COUNTED(CP_USAGE_PLUS) " RETURNING consumer"
 
 const cp_usage_level_t  cp_usage_levels[CP_USAGE_LEVELS] = {
     { "usage_minute", CP_USAGE_MINUTE_MS, CP_USAGE_ADD("usage_minute") },
@@ -109,6 +109,13 @@ cp_usage_compact(cp_app_t *app, cp_arena_t *a, bool *more, cp_err_t *err)
                                                 " WHERE start_ms < $1",
                                                 level->table),
                          cp_args(cp_int(end)), NULL, err);
+
+        if (rc == CP_OK && i == CP_USAGE_QUARTERS) {
+            rc = cp_tx_query(tx, a, "DELETE FROM usage_view WHERE view"
+                             " IN (0, 1, 2) AND start_ms < $1",
+                             cp_args(cp_int(end)), NULL, err);
+        }
+
         rc = cp_tx_finish(tx, rc, err);
 
         if (rc != CP_OK) {

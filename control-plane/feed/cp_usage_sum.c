@@ -39,6 +39,7 @@ static void cp_usage_range(cp_usage_query_t *q, int level, int64_t from,
     int64_t to);
 static void cp_usage_part(cp_usage_query_t *q, const cp_usage_level_t *level,
     int64_t from, int64_t to, const char *whose);
+static unsigned cp_usage_detail(const cp_usage_ask_t *ask);
 static void cp_usage_only(cp_usage_query_t *q);
 static void cp_usage_items(cp_arena_t *a, const cp_usage_ask_t *ask,
     const cp_val_t *row, cp_json_t *items);
@@ -339,9 +340,12 @@ static void
 cp_usage_part(cp_usage_query_t *q, const cp_usage_level_t *level,
     int64_t from, int64_t to, const char *whose)
 {
+    int       view;
     size_t    i;
     unsigned  f, t;
 
+    view = level == &cp_usage_levels[CP_USAGE_QUARTERS]
+           ? cp_usage_view(cp_usage_detail(q->ask)) : -1;
     f = cp_usage_arg(q, cp_int(from));
     t = cp_usage_arg(q, cp_int(to));
 
@@ -357,8 +361,26 @@ cp_usage_part(cp_usage_query_t *q, const cp_usage_level_t *level,
 
     stoa_buf_addf(&q->sql, ", %s FROM %s WHERE %s AND start_ms >= $%u"
                   " AND start_ms < $%u", CP_USAGE_COUNTED(CP_USAGE_NAME),
-                  level->table, whose, f, t);
+                  view < 0 ? level->table : "usage_view", whose, f, t);
+
+    if (view >= 0) {
+        stoa_buf_addf(&q->sql, " AND view = %d", view);
+    }
+
     cp_usage_only(q);
+}
+
+
+/* What has to be told apart. */
+static unsigned
+cp_usage_detail(const cp_usage_ask_t *ask)
+{
+    return ask->by | (ask->application ? CP_USAGE_BY_APPLICATION : 0)
+           | (ask->subscription ? CP_USAGE_BY_SUBSCRIPTION : 0)
+           | (ask->api ? CP_USAGE_BY_API : 0)
+           | (ask->operation ? CP_USAGE_BY_OPERATION : 0)
+           | (ask->refused ? CP_USAGE_BY_REFUSED : 0)
+           | (ask->credential ? CP_USAGE_BY_CREDENTIAL : 0);
 }
 
 

@@ -71,7 +71,8 @@
     row(57, "0057_token_owner")                                               \
     row(58, "0058_owner_events")                                              \
     row(59, "0059_policy_templates")                                          \
-    row(60, "0060_handovers")
+    row(60, "0060_handovers")                                                 \
+    row(61, "0061_usage_view")
 
 
 typedef struct {

@@ -58,6 +58,15 @@ for (['minute', 60_000, $minutes], ['quarter', 900_000, 31 * 96],
             . " 0, 0, 100, 1000, $h FROM " . $series->($n, 'm'));
     }
 }
+my $sums = join ', ', map { "CAST(SUM($_) AS BIGINT)" }
+    qw(c2xx c3xx c4xx c5xx bytes_in bytes_out), map { "h$_" } 0 .. 25;
+for ([0, "''", "''"], [1, "''", 'api'], [2, 'application', "''"]) {
+    my ($view, $app, $api) = @$_;
+    Test::Stoa::Feed::sql($t, "INSERT INTO usage_view SELECT $view, tenant,"
+        . " start_ms, consumer, $app, $api, $sums FROM usage_quarter GROUP BY"
+        . " tenant, start_ms, consumer"
+        . join('', map { ", $_" } grep { $_ ne "''" } $app, $api));
+}
 Test::Stoa::Feed::sql($t, 'ANALYZE');
 printf "%s: %s rows by the minute, %d keys of each of 10 tenants, made in"
     . " %.0f s\n", $db, Test::Stoa::Feed::sql($t,
@@ -69,6 +78,12 @@ for (['one tenant, days', "/v1/tenants/t3/usage?$month&step=day"],
      ['one tenant, days by api', "/v1/tenants/t3/usage?$month&step=day&by=api"],
      ['one tenant, days of Kolkata',
       "/v1/tenants/t3/usage?$month&step=day&zone=Asia/Kolkata"],
+     ['one tenant, days of Kolkata by api',
+      "/v1/tenants/t3/usage?$month&step=day&zone=Asia/Kolkata&by=api"],
+     ['one tenant, days of Kathmandu by app', "/v1/tenants/t3/usage?$month"
+      . '&step=day&zone=Asia/Kathmandu&by=application'],
+     ['one tenant, days of Kolkata by operation',
+      "/v1/tenants/t3/usage?$month&step=day&zone=Asia/Kolkata&by=operation"],
      ['one tenant, hours', "/v1/tenants/t3/usage?$month&step=hour"],
      ['all tenants, days', "/v1/usage?$month&step=day"],
      ['all tenants, days of Kolkata',
@@ -88,6 +103,6 @@ for (['one tenant, days', "/v1/tenants/t3/usage?$month&step=day"],
         die "$what: $out\n" if $status != 200;
     }
     @took = sort { $a <=> $b } @took;
-    printf "%-32s %7.1f ms\n", $what, $took[2];
+    printf "%-41s %7.1f ms\n", $what, $took[2];
 }
 $t->done;
