@@ -83,13 +83,14 @@ sub discovered {
                        1 .. 99 });
 
     $t->apply(demo(rest => { map { $_ => $self->{rest} }
-                                 qw(rest known asked) }, mcp => { m => $port },
+                                 qw(rest known asked chain) }, mcp => { m => $port },
         plan => "rate: 10000000\nper_ms: 1000\nburst: 1000000\n"));
     $t->apply(document('Plan', 'acme', 'full', "rate: 10000000\n"
         . "per_ms: 1000\nburst: 1000000\nquota_day: 1000000000\n"
         . "quota_month: 1000000000\nconcurrency: 1000\n")
         . document('Application', 'acme', 'heavy')
         . $self->issuer . judged('known', 300_000) . judged('asked', 0)
+        . chain()
         . subscribe('acme', 'heavy', 'api', 'rest', 'full')
         . subscribe('acme', 'heavy', 'api', 'm', 'full'));
     wait_until {
@@ -110,6 +111,21 @@ sub judged {
     return document('Policy', 'acme', "opa-$api", "type: opa\n"
         . "config: {agent: opa, path: a/allow, cache_ms: $ms, "
         . "deadline_ms: 10000}\nattach: [{api: $api}]\n");
+}
+
+# Eight policies that look at what is there anyway.
+
+sub chain {
+    my %of = ('ip-filter' => '{allow: [127.0.0.0/8, 10.0.0.0/8]}',
+        'user-agent' => '{deny: ["*evilbot*"]}',
+        'request-shape' => '{methods: [GET, POST], max_headers: 50}',
+        'body-limit' => '{max_bytes: 1000000}', cost => '{cost: 2}',
+        'rate-limit' => '{rate: 100000000, by: [application]}',
+        'result-limit' => '{max_bytes: 1000000}',
+        headers => '{response_set: [{name: X-Served-By, value: gw}]}');
+    return join '', map { document('Policy', 'acme', "chain-$_",
+        "type: $_\nconfig: $of{$_}\nattach: [{api: chain}]\n") }
+        sort keys %of;
 }
 
 # One that speaks 2026-07-28 alone, for clients with sessions, and one with
@@ -283,6 +299,9 @@ sub rows {
          '/apis/acme/known/x', ['X-API-Key' => $app], undef,
          'stoa REST: key, subscription, rate, usage'],
         ['stoa REST: OPA is asked', 'gw', '/apis/acme/asked/x',
+         ['X-API-Key' => $app], undef,
+         'stoa REST: key, subscription, rate, usage'],
+        ['stoa REST: eight policies more', 'gw', '/apis/acme/chain/x',
          ['X-API-Key' => $app], undef,
          'stoa REST: key, subscription, rate, usage'],
         ["$rest, with a token", 'bare', '/x', \@token],
