@@ -670,6 +670,22 @@ is($t->api(POST => '/v1/tenants/other/policy-sets', { name => 'b',
    ->{status}, 422, 'another tenant\'s template is none');
 is($t->api(DELETE => '/v1/policy-templates/base')->{status}, 409,
    'what is used stays');
+$t->must(POST => '/v1/tenants/acme/roles', { name => 'sets', permissions => [
+    qw(self:read policy_set:read policy_set:write)] });
+my $sets = $t->must(POST => '/v1/admin-tokens', { name => 'sets',
+    role => 'sets', tenant => 'acme' })->{token};
+is($t->api(DELETE => "$S/b", undef, token => $sets)->{status}, 403,
+   'who may not write policies does not delete them with their set');
+is($t->api(GET => "$P/b-size")->{status}, 200, 'they are there');
+$t->must(POST => $T, { name => 'boom', versions => [version(1,
+    parameters => { properties => { a => {} } }, policies => [map {
+    { name => "p$_", type => 'headers', config => { response_set => [
+      { name => 'X-A', value => '{{a}}' x 2000 }] } } } 1 .. 3])] });
+like(errors($t->api(POST => $S, { name => 'boom', template => 'boom',
+     version => 1, parameters => { a => 'x' x 20000 } })),
+     qr/^422; parameters: p1: becomes too large/,
+     'what a set becomes has a maximum before it grows');
+$t->must(DELETE => "$T/boom");
 
 # documents
 

@@ -52,7 +52,7 @@ static const cp_field_t  set_fields[] = {
 };
 
 static const cp_dependent_t  set_dependents[] = {
-    { "policy", "policy_set", CP_DEP_OWNED, false },
+    { "policy", "policy_set", CP_DEP_MADE, false },
     { NULL, NULL, 0, false }
 };
 
@@ -147,7 +147,8 @@ cp_set_render(const cp_write_t *w, const cp_json_t *set,
     cp_op_t          *op = w->op;
     cp_rows_t         rows;
     cp_json_t        *values, *one;
-    const char       *why, *name;
+    const char       *name;
+    cp_render_t       r = { op->arena, NULL, CP_RENDER_MAX, NULL };
     const cp_json_t  *m;
 
     rc = cp_policy_values(op, cp_json_get(version, "parameters"),
@@ -167,14 +168,14 @@ cp_set_render(const cp_write_t *w, const cp_json_t *set,
     cp_json_put(op->arena, values, "tenant", cp_cell(&rows, 0, 0)->p);
     cp_json_put(op->arena, values, "set", cp_json_str(set, "name"));
     *want = cp_json_array(op->arena);
+    r.values = values;
 
     for (m = cp_json_get(version, "policies")->first; m; m = m->next) {
-        why = NULL;
-        one = cp_policy_render(op->arena, m, values, &why);
+        one = cp_policy_render(&r, m);
 
-        if (why) {
+        if (r.why) {
             return cp_fault_at(op, set, "parameters", "%s: %s",
-                               cp_json_str(m, "name"), why);
+                               cp_json_str(m, "name"), r.why);
         }
 
         name = cp_arena_printf(op->arena, "%s-%s", cp_json_str(set, "name"),

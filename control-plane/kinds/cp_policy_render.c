@@ -97,79 +97,135 @@ cp_policy_places_check(cp_arena_t *a, const cp_json_t *val,
 }
 
 
+/* What is made counts against r->left before it grows. */
+static bool
+cp_render_room(cp_render_t *r, size_t len)
+{
+    if (len > r->left) {
+        r->why = "becomes too large with these parameters";
+        return false;
+    }
+
+    r->left -= len;
+
+    return true;
+}
+
+
 /* A value within a text. */
 static const char *
-cp_render_text(cp_arena_t *a, const cp_json_t *val, const char *name,
-    const char **why)
+cp_render_text(cp_render_t *r, const char *name)
 {
+    const cp_json_t  *val;
+
+    val = cp_json_get(r->values, name);
+
     if (val == NULL) {
-        *why = cp_arena_printf(a, "the parameter \"%s\" is needed", name);
+        r->why = cp_arena_printf(r->arena, "the parameter \"%s\" is needed",
+                                 name);
         return NULL;
     }
 
     if (val->type == CP_JSON_ARRAY || val->type == CP_JSON_OBJECT) {
-        *why = cp_arena_printf(a, "the parameter \"%s\" cannot stand within a"
-                               " text", name);
+        r->why = cp_arena_printf(r->arena, "the parameter \"%s\" cannot stand"
+                                 " within a text", name);
         return NULL;
     }
 
     return val->type == CP_JSON_STRING ? val->s
-                                       : cp_json_text(a, val, NULL);
+                                       : cp_json_text(r->arena, val, NULL);
+}
+
+
+/* The one placeholder that a text is. */
+static cp_json_t *
+cp_render_whole(cp_render_t *r, const char *name)
+{
+    size_t            len;
+    const cp_json_t  *val;
+
+    val = cp_json_get(r->values, name);
+
+    if (val == NULL) {
+        return NULL;
+    }
+
+    if (cp_json_text(r->arena, val, &len) == NULL) {
+        r->why = "becomes too large with these parameters";
+        return NULL;
+    }
+
+    return cp_render_room(r, len) ? cp_json_copy(r->arena, val) : NULL;
 }
 
 
 static cp_json_t *
-cp_render_string(cp_arena_t *a, const char *s, const cp_json_t *values,
-    const char **why)
+cp_render_string(cp_render_t *r, const char *s)
 {
     char         name[CP_RENDER_NAME];
-    const char  *mark, *end, *text, *out;
+    const char  *mark, *end, *text;
+    cp_json_t   *out;
+    stoa_buf_t   b;
 
     mark = strstr(s, "{{");
 
     if (mark == s && cp_render_name(mark, name, &end) && *end == '\0') {
-        return cp_json_copy(a, cp_json_get(values, name));
+        return cp_render_whole(r, name);
     }
 
-    out = "";
+    stoa_buf_init(&b, r->left + STOA_JSCHEMA_BLOCK);
 
     for ( /* void */ ; mark; mark = strstr(s, "{{")) {
         if (!cp_render_name(mark, name, &end)) {
             break;
         }
 
-        text = cp_render_text(a, cp_json_get(values, name), name, why);
-        if (text == NULL) {
-            return NULL;
+        text = cp_render_text(r, name);
+
+        if (text == NULL
+            || !cp_render_room(r, (size_t) (mark - s) + strlen(text)))
+        {
+            break;
         }
 
-        out = cp_arena_printf(a, "%s%.*s%s", out, (int) (mark - s), s, text);
+        stoa_buf_add(&b, s, (size_t) (mark - s));
+        stoa_buf_addz(&b, text);
         s = end;
     }
 
-    return cp_json_string(a, cp_arena_printf(a, "%s%s", out, s));
+    out = NULL;
+
+    if (r->why == NULL && cp_render_room(r, strlen(s))) {
+        stoa_buf_addz(&b, s);
+        out = cp_json_string(r->arena, cp_arena_strndup(r->arena, b.data,
+                                                        b.len));
+    }
+
+    stoa_buf_free(&b);
+
+    return out;
 }
 
 
 cp_json_t *
-cp_policy_render(cp_arena_t *a, const cp_json_t *val, const cp_json_t *values,
-    const char **why)
+cp_policy_render(cp_render_t *r, const cp_json_t *val)
 {
     cp_json_t        *out, *each;
     const cp_json_t  *m;
 
     if (val->type == CP_JSON_STRING) {
-        return cp_render_string(a, val->s, values, why);
+        return cp_render_string(r, val->s);
     }
 
     if (val->type != CP_JSON_ARRAY && val->type != CP_JSON_OBJECT) {
-        return cp_json_copy(a, val);
+        return cp_json_copy(r->arena, val);
     }
 
-    out = val->type == CP_JSON_ARRAY ? cp_json_array(a) : cp_json_object(a);
+    out = val->type == CP_JSON_ARRAY ? cp_json_array(r->arena)
+                                     : cp_json_object(r->arena);
 
-    for (m = val->first; m && *why == NULL; m = m->next) {
-        each = cp_policy_render(a, m, values, why);
+    for (m = val->first; m && r->why == NULL; m = m->next) {
+        each = cp_policy_render(r, m);
 
         if (each == NULL) {
             continue;
@@ -179,11 +235,11 @@ cp_policy_render(cp_arena_t *a, const cp_json_t *val, const cp_json_t *values,
             cp_json_push(out, each);
 
         } else {
-            cp_json_set(a, out, m->key, each);
+            cp_json_set(r->arena, out, m->key, each);
         }
     }
 
-    return *why ? NULL : out;
+    return r->why ? NULL : out;
 }
 
 

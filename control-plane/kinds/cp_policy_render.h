@@ -19,9 +19,17 @@
 cp_rc_t cp_policy_places_check(cp_arena_t *a, const cp_json_t *val,
     const cp_json_t *parameters, const char **why) CP_MUST_CHECK;
 
-/* NULL: nothing is left of it, or *why says why it cannot be. */
-cp_json_t *cp_policy_render(cp_arena_t *a, const cp_json_t *val,
-    const cp_json_t *values, const char **why);
+#define CP_RENDER_MAX  1048576         /* bytes of what a set makes          */
+
+typedef struct {
+    cp_arena_t       *arena;
+    const cp_json_t  *values;
+    size_t            left;            /* CP_RENDER_MAX, at first            */
+    const char       *why;             /* it cannot be                       */
+} cp_render_t;
+
+/* NULL: nothing is left of it, or r->why is set. */
+cp_json_t *cp_policy_render(cp_render_t *r, const cp_json_t *val);
 
 /* Values by the schema, with its defaults; CP_DECLINED: the fault is told, as
  * that of `parameters`. */

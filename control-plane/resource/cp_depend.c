@@ -82,8 +82,9 @@ cp_depend_list(cp_op_t *op, cp_tx_t *tx, const cp_resource_t *res,
     const cp_resource_t       *by;
     const cp_dependent_t      *d;
     static const char *const   effects[] = {
-        [CP_DEP_OWNED] = "deleted", [CP_DEP_LIVE] = "forced",
-        [CP_DEP_FORCE] = "forced", [CP_DEP_REFUSE] = "refused"
+        [CP_DEP_OWNED] = "deleted", [CP_DEP_MADE] = "deleted",
+        [CP_DEP_LIVE] = "forced", [CP_DEP_FORCE] = "forced",
+        [CP_DEP_REFUSE] = "refused"
     };
 
     *out = cp_json_array(a);
@@ -149,7 +150,8 @@ cp_depend_refuse(const cp_write_t *w, const cp_dependent_t *d,
     const char           *live;
     const cp_resource_t  *by;
 
-    if (d->how == CP_DEP_OWNED || d->how == CP_DEP_PLAIN
+    if (d->how == CP_DEP_OWNED || d->how == CP_DEP_MADE
+        || d->how == CP_DEP_PLAIN
         || (w->force && d->how != CP_DEP_REFUSE))
     {
         return CP_OK;
@@ -251,7 +253,9 @@ cp_depend_portion(const cp_write_t *w, const cp_dependent_t *d,
      * a subscriber's row of another tenant too: that is what force is for */
 
     for (row = rows->first; row; row = row->next) {
-        rc = cp_entry_remove(&each, row);
+        each.id = cp_json_str(row, "id");
+        rc = d->how == CP_DEP_MADE ? cp_entry_delete(&each)
+                                   : cp_entry_remove(&each, row);
         if (rc != CP_OK) {
             return rc;
         }

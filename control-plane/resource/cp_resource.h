@@ -80,6 +80,7 @@ typedef struct {
 
 typedef enum {
     CP_DEP_OWNED,                  /* goes with it                           */
+    CP_DEP_MADE,                   /* the same, by who may write it          */
     CP_DEP_LIVE,                   /* forbids while in use, unless forced    */
     CP_DEP_FORCE,                  /* forbids, unless forced                 */
     CP_DEP_REFUSE,                 /* forbids                                */
