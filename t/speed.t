@@ -23,16 +23,16 @@ my %BUDGET = (
     'stoa REST: a decision of OPA that is known' => 1.42,
     'stoa REST: OPA is asked'                   => 1.85,
     'stoa REST: a token that is known'          => 1.20,
-    'stoa tools/call, a token that is known'    => 1.46,
+    'stoa tools/call, a token that is known'    => 1.49,
     'stoa REST refused: no key'                 => 0.77,
     'stoa REST refused: wrong checksum'         => 0.87,
     'stoa tools/call, 2026-07-28'               => 1.50,
     'stoa tools/call, 2025-11-25'               => 1.48,
     'stoa tools/call, 2025-11-25 before 2026-07-28' => 1.71,
     'stoa tools/call, 2026-07-28 before 2025-11-25' => 2.60,
-    'stoa tools/list, 2026-07-28'               => 1.75,
-    'stoa tools/list, 2025-11-25'               => 1.73,
-    'stoa tools/list of 5,000, a page'          => 1.20,
+    'stoa tools/list, 2026-07-28'               => 1.80,
+    'stoa tools/list, 2025-11-25'               => 1.80,
+    'stoa tools/list of 5,000, a page'          => 1.23,
 );
 
 my $t = Test::Stoa->new->has(qw(module control valgrind redis));
