@@ -10,6 +10,7 @@
 #include "ngx_http_stoa_limits.h"
 #include "ngx_http_stoa_lease.h"
 #include "ngx_http_stoa_policy.h"
+#include "ngx_http_stoa_cache.h"
 #include "ngx_http_stoa_upstream.h"
 #include "ngx_http_stoa_fetch.h"
 #include "ngx_http_stoa_door.h"
@@ -67,6 +68,7 @@ static const ngx_http_stoa_policy_t  *const ngx_http_stoa_policies[] = {
     &ngx_http_stoa_policy_respond,
     &ngx_http_stoa_policy_rate_limit,
     &ngx_http_stoa_policy_result,
+    &ngx_http_stoa_policy_cache,
     &ngx_http_stoa_policy_rewrite,
     &ngx_http_stoa_policy_schema,
     &ngx_http_stoa_policy_guard,
@@ -143,6 +145,13 @@ static ngx_command_t  ngx_http_stoa_commands[] = {
     { ngx_string("stoa_zone"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE12,
       ngx_http_stoa_zone_set,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("stoa_answers"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_http_stoa_keep_set,
       NGX_HTTP_MAIN_CONF_OFFSET,
       0,
       NULL },
@@ -398,6 +407,7 @@ ngx_http_stoa_postconfiguration(ngx_conf_t *cf)
     }
 
     if (ngx_http_stoa_conf_check(cf, mcf) != NGX_OK
+        || ngx_http_stoa_keep_default(cf, mcf) != NGX_OK
         || ngx_http_stoa_fetch_init(cf, mcf) != NGX_OK
         || (mcf->redis && ngx_http_stoa_redis_init(cf, mcf->redis) != NGX_OK))
     {

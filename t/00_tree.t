@@ -18,7 +18,7 @@ my ($LINES, $FUNCTION, $COLUMNS) = (800, 80, 79);
 # use.  loops: files that call each other, because what they read is nested.
 my @PLANES = (
     { root   => 'ngx_stoa_module',
-      floors => ['.', qw(observe conf mcp request limit upstream policy auth
+      floors => ['.', qw(observe conf mcp request cache limit upstream policy auth
                          sync store usage shm net base core)],
       anyone => ['ngx_http_stoa_module'],             # nginx's tag of it
       loops  => ['core/stoa_rec core/stoa_rec_types'] },

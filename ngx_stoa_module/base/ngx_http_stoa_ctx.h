@@ -158,6 +158,8 @@ typedef struct {
                                                    answer                    */
     void                      *opa;             /* what was decided elsewhere,
                                                    the last one first        */
+    const void                *cache;           /* the same: it keeps answers*/
+    void                      *cached;          /* what becomes of that      */
     const void                *result;          /* the same: how long an answer
                                                    may be; for trying        */
     const void                *result_shadow;
@@ -196,6 +198,8 @@ typedef struct {
     unsigned                   unfit:1;         /* the upstream's answer: the
                                                    refusal is sent instead   */
     unsigned                   replace:1;
+    unsigned                   from_cache:1;    /* the answer is a kept one, */
+    unsigned                   swapped:1;       /* in the place of another   */
     unsigned                   kept:1;          /* the edge's body() has it  */
     unsigned                   opened:1;        /* the edge has sent a head  */
     unsigned                   passed:1;        /* pipeline is through       */

@@ -240,6 +240,10 @@ ngx_http_stoa_refusal_t  ngx_http_stoa_refusals[NGX_HTTP_STOA_REFUSALS] = {
     ngx_http_stoa_refusal("cost_exceeded", 403, "Costs too much",
         "The call costs more than the plan ever has.", 403),
 
+    ngx_http_stoa_refusal("not_cached", 504, "Not in the cache",
+        "The request asks for an answer that is kept, and there is none.",
+        504),
+
     ngx_http_stoa_refusal("result_too_large", 502, "Answer too long",
         "The answer of the API's server is longer than may be passed on.",
         502),

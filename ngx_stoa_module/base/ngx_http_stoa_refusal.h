@@ -80,6 +80,7 @@ typedef enum {
     NGX_HTTP_STOA_REFUSE_ROLE,              /* 403                          */
     NGX_HTTP_STOA_REFUSE_MCP_UNTOLD,        /* 503                          */
     NGX_HTTP_STOA_REFUSE_COST,              /* 403                          */
+    NGX_HTTP_STOA_REFUSE_NOT_KEPT,          /* 504                          */
     NGX_HTTP_STOA_REFUSE_RESULT,            /* 502                          */
     NGX_HTTP_STOA_REFUSE_MCP_STREAMS,       /* 429                          */
     NGX_HTTP_STOA_REFUSE_MCP_SESSIONS,      /* 429                          */

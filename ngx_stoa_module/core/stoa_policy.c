@@ -29,6 +29,7 @@ static size_t stoa_policy_host(const char *s, size_t len);
 #include "stoa_policy_approval.h"
 #include "stoa_policy_bandwidth.h"
 #include "stoa_policy_body.h"
+#include "stoa_policy_cache.h"
 #include "stoa_policy_certificate.h"
 #include "stoa_policy_cors.h"
 #include "stoa_policy_cost.h"
@@ -83,6 +84,7 @@ static const stoa_policy_type_t *const  stoa_policy_types[] = {
     &stoa_policy_transform,
     &stoa_policy_bandwidth,
     &stoa_policy_answer,
+    &stoa_policy_cache,
     &stoa_policy_rewrite,
     NULL
 };

@@ -115,7 +115,8 @@ ngx_http_stoa_policy_answer_take(ngx_http_request_t *r,
 
     status = r->headers_out.status;
 
-    if (r->upstream == NULL || !ctx->call.passed || ctx->call.replace
+    if ((r->upstream == NULL && !ctx->call.from_cache)
+        || !ctx->call.passed || ctx->call.replace
         || ctx->call.edge->head || status < NGX_HTTP_OK
         || status == NGX_HTTP_NO_CONTENT || status == NGX_HTTP_NOT_MODIFIED)
     {

@@ -11,6 +11,7 @@
  */
 
 #include "ngx_http_stoa_request.h"
+#include "ngx_http_stoa_cache.h"
 #include "ngx_http_stoa_inner.h"
 #include "ngx_http_stoa_limits.h"
 #include "ngx_http_stoa_upstream.h"
@@ -144,8 +145,9 @@ ngx_http_stoa_header_filter(ngx_http_request_t *r)
         return ngx_http_stoa_filter_pass(r, ctx);
     }
 
-    if (ngx_http_stoa_filter_made_here(r)) {
-
+    if (!ngx_http_stoa_cache_instead(r, ctx)
+        && ngx_http_stoa_filter_made_here(r))
+    {
         /* before PREACCESS, or nginx has forgotten it for an error */
 
         if (ctx == NULL) {
@@ -173,7 +175,8 @@ ngx_http_stoa_header_filter(ngx_http_request_t *r)
         ngx_http_stoa_filter_clear(r, ctx);
     }
 
-    h = ngx_http_stoa_header_add(r, "X-Request-Id");
+    h = ngx_http_stoa_cache_head(r, ctx) == NGX_OK
+        ? ngx_http_stoa_header_add(r, "X-Request-Id") : NULL;
     if (h == NULL) {
         return NGX_ERROR;
     }
@@ -660,7 +663,7 @@ ngx_http_stoa_filter_over(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     const char  *words;
 
     if ((ctx->call.result == NULL && ctx->call.result_shadow == NULL)
-        || r->upstream == NULL || !ctx->call.passed)
+        || !(r->upstream || ctx->call.from_cache) || !ctx->call.passed)
     {
         return 0;
     }
@@ -739,14 +742,10 @@ ngx_http_stoa_filter_refuse(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
         return NGX_ERROR;
     }
 
-    whole = ngx_http_stoa_compat_over(r->upstream);
+    whole = !r->upstream || ngx_http_stoa_compat_over(r->upstream);
     ctx->call.answer = NULL;
     ctx->call.unfit = 1;
-
-    if (!whole) {
-        r->keepalive = 0;
-    }
-
+    r->keepalive = whole ? r->keepalive : 0;
     ngx_http_clean_header(r);
     r->headers_out.status = status;
 
@@ -774,6 +773,7 @@ ngx_http_stoa_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
         return ngx_http_stoa_next_body_filter(r, in);
     }
 
+    in = ngx_http_stoa_cache_body(ctx, in);
     if (ctx->call.kept) {
         return ctx->call.edge->body(r, ctx, in);
     }

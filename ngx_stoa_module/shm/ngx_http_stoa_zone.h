@@ -216,6 +216,12 @@ typedef struct {
     uint64_t  mirrored;              /* calls copied,                        */
     uint64_t  mirror_dropped;        /* not, for want of room or body        */
     uint64_t  mirror_failed;         /* whose copies had no whole answer     */
+    uint64_t  cache_hits;            /* answers that were kept,              */
+    uint64_t  cache_stale;           /* of those, past their time            */
+    uint64_t  cache_misses;          /* that were not,                       */
+    uint64_t  cache_bypassed;        /* calls it has no say in               */
+    uint64_t  cache_stored;
+    uint64_t  cache_bytes;           /* of hits                              */
     uint64_t  lease_asked;           /* messages to Redis,                   */
     uint64_t  lease_failed;          /* that had no answer,                  */
     uint64_t  lease_granted;         /* tokens that came,                    */

@@ -125,6 +125,9 @@ my %case = (
         config => {}, default => 1, request => {}, mcp => 'server',
         plan => { quota_month => 1 }, refuses => [429, 'quota_exceeded'],
     },
+    cache => {                                 # t/policy/cache.t
+        config => {}, elsewhere => 1,
+    },
     bandwidth => {                             # t/policy/answer.t
         config => { bytes_per_s => 1 }, elsewhere => 1,
     },

@@ -1,0 +1,310 @@
+/*
+ * Keys of answers that are kept: all that the upstream is shown of a call and
+ * that no Vary speaks of, and then the variant.
+ */
+
+#include "ngx_http_stoa_cache.h"
+#include "ngx_http_stoa_api.h"
+#include "ngx_http_stoa_digest.h"
+#include "ngx_http_stoa_header.h"
+
+
+#define KEY_ARGUMENTS  256
+
+
+/* What frameworks take for another host, path or method.  Who sends them has
+ * answers of his own. */
+
+static const ngx_str_t  ngx_http_stoa_cache_steering[] = {
+    ngx_string("forwarded"),
+    ngx_string("x-forwarded-host"),
+    ngx_string("x-forwarded-port"),
+    ngx_string("x-forwarded-prefix"),
+    ngx_string("x-forwarded-proto"),
+    ngx_string("x-forwarded-scheme"),
+    ngx_string("x-forwarded-server"),
+    ngx_string("x-forwarded-ssl"),
+    ngx_string("x-host"),
+    ngx_string("x-http-method"),
+    ngx_string("x-http-method-override"),
+    ngx_string("x-method-override"),
+    ngx_string("x-original-host"),
+    ngx_string("x-original-url"),
+    ngx_string("x-rewrite-url"),
+    ngx_null_string
+};
+
+
+static void ngx_http_stoa_cache_key_headers(ngx_http_stoa_cached_t *c,
+    stoa_buf_t *b, const char *name, size_t len);
+static ngx_int_t ngx_http_stoa_cache_key_query(ngx_http_stoa_cached_t *c,
+    stoa_buf_t *b);
+static ngx_uint_t ngx_http_stoa_cache_key_ignored(ngx_http_stoa_cached_t *c,
+    ngx_str_t *arg);
+static ngx_int_t ngx_http_stoa_cache_key_order(const void *one,
+    const void *two);
+
+
+/* With its length before it, so that no two lists look alike. */
+
+static void
+ngx_http_stoa_cache_key_add(stoa_buf_t *b, const void *s, size_t len)
+{
+    uint32_t  n;
+
+    n = (uint32_t) len;
+    stoa_buf_add(b, &n, sizeof(n));
+    stoa_buf_add(b, s, len);
+}
+
+
+ngx_int_t
+ngx_http_stoa_cache_key(ngx_http_stoa_cached_t *c)
+{
+    ngx_uint_t             i, tls;
+    stoa_buf_t             b;
+    ngx_str_t             *host;
+    ngx_http_request_t    *r;
+    const stoa_rec_api_t  *rec;
+    const stoa_rec_hdr_t  *by;
+
+    r = c->request;
+    rec = c->ctx->call.api->rec;
+    by = c->attached->rec;
+    tls = 0;
+
+#if (NGX_HTTP_SSL)
+    tls = r->connection->ssl != NULL;
+#endif
+
+    stoa_buf_init(&b, NGX_HTTP_STOA_KEEP_KEY - 2048);
+
+    /* a revision of the api, or of what the policy is attached to, begins
+     * with nothing */
+
+    stoa_buf_add(&b, "C", 1);
+    stoa_buf_add(&b, &rec->id, sizeof(stoa_id_t));
+    stoa_buf_add(&b, rec->hdr.digest, sizeof(rec->hdr.digest));
+    stoa_buf_add(&b, by->digest, sizeof(by->digest));
+    stoa_buf_add(&b, &tls, sizeof(tls));
+    stoa_buf_add(&b, &c->ctx->call.group, sizeof(c->ctx->call.group));
+
+    host = &r->headers_in.server;
+    ngx_http_stoa_cache_key_add(&b, host->data, host->len);
+
+    if (r->headers_in.host) {
+        host = &r->headers_in.host->value;
+    }
+
+    ngx_http_stoa_cache_key_add(&b, host->data, host->len);
+
+    for (i = 0; ngx_http_stoa_cache_steering[i].len; i++) {
+        ngx_http_stoa_cache_key_headers(c, &b,
+                             (char *) ngx_http_stoa_cache_steering[i].data,
+                             ngx_http_stoa_cache_steering[i].len);
+    }
+
+    ngx_http_stoa_cache_key_add(&b, r->uri.data, r->uri.len);
+
+    for (i = 0; i < r->unparsed_uri.len && r->unparsed_uri.data[i] != '?';
+         i++) { /* void */ }
+
+    ngx_http_stoa_cache_key_add(&b, r->unparsed_uri.data, i);
+
+    if (ngx_http_stoa_cache_key_query(c, &b) != NGX_OK) {
+        stoa_buf_free(&b);
+        return NGX_DECLINED;
+    }
+
+    c->base.owner = rec->tenant;
+
+    if (ngx_http_stoa_ctx_text(r, &b, &c->base.text) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    c->key = c->base;
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_stoa_cache_key_headers(ngx_http_stoa_cached_t *c, stoa_buf_t *b,
+    const char *name, size_t len)
+{
+    ngx_table_elt_t              *h;
+    ngx_http_stoa_header_walk_t   w;
+
+    for (h = ngx_http_stoa_header_first(&w,
+                                   &c->request->headers_in.headers.part);
+         h;
+         h = ngx_http_stoa_header_next(&w))
+    {
+        if (ngx_http_stoa_header_equal(h, name, len)) {
+            ngx_http_stoa_cache_key_add(b, name, len);
+            ngx_http_stoa_cache_key_add(b, h->value.data, h->value.len);
+        }
+    }
+
+    stoa_buf_add(b, "", 1);
+}
+
+
+static ngx_int_t
+ngx_http_stoa_cache_key_query(ngx_http_stoa_cached_t *c, stoa_buf_t *b)
+{
+    u_char      *p, *last;
+    ngx_str_t    arg[KEY_ARGUMENTS];
+    ngx_uint_t   i, n;
+    ngx_str_t   *args;
+
+    args = &c->request->args;
+
+    /* "/x" and "/x?" are two */
+
+    stoa_buf_add(b, args->data ? "?" : "-", 1);
+
+    if (!c->conf->sort_query && c->conf->ignore_query.n == 0) {
+        ngx_http_stoa_cache_key_add(b, args->data, args->len);
+        return NGX_OK;
+    }
+
+    p = args->data;
+    last = p + args->len;
+
+    for (n = 0; p < last; p++) {
+
+        if (n == KEY_ARGUMENTS) {
+            return NGX_DECLINED;
+        }
+
+        for (arg[n].data = p; p < last && *p != '&'; p++) { /* void */ }
+
+        arg[n].len = p - arg[n].data;
+        n += !ngx_http_stoa_cache_key_ignored(c, &arg[n]);
+    }
+
+    if (c->conf->sort_query) {
+        ngx_sort(arg, n, sizeof(ngx_str_t), ngx_http_stoa_cache_key_order);
+    }
+
+    for (i = 0; i < n; i++) {
+        ngx_http_stoa_cache_key_add(b, arg[i].data, arg[i].len);
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_http_stoa_cache_key_ignored(ngx_http_stoa_cached_t *c, ngx_str_t *arg)
+{
+    size_t             len;
+    uint32_t           i;
+    stoa_str_t         s;
+    const stoa_ref_t  *names;
+
+    for (len = 0; len < arg->len && arg->data[len] != '='; len++)
+    { /* void */ }
+
+    names = stoa_rec_vec(c->attached->rec, c->conf->ignore_query, stoa_ref_t);
+
+    for (i = 0; i < c->conf->ignore_query.n; i++) {
+        s = stoa_rec_str(c->attached->rec, names[i]);
+
+        if (s.data[s.len - 1] == '*'
+            ? len >= s.len - 1 && ngx_memcmp(arg->data, s.data, s.len - 1) == 0
+            : len == s.len && ngx_memcmp(arg->data, s.data, len) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/* By name alone, and stable: what comes twice keeps its order. */
+
+static ngx_int_t
+ngx_http_stoa_cache_key_order(const void *one, const void *two)
+{
+    size_t            i;
+    u_char            c1, c2;
+    const ngx_str_t  *a, *b;
+
+    a = one;
+    b = two;
+
+    for (i = 0; /* void */ ; i++) {
+        c1 = i < a->len && a->data[i] != '=' ? a->data[i] : 0;
+        c2 = i < b->len && b->data[i] != '=' ? b->data[i] : 0;
+
+        if (c1 != c2 || c1 == 0) {
+            return c1 - c2;
+        }
+    }
+}
+
+
+/* Does it carry what an upstream may take for somebody? */
+
+ngx_uint_t
+ngx_http_stoa_cache_key_caller(ngx_http_stoa_cached_t *c)
+{
+    return !c->ctx->anonymous || c->request->headers_in.authorization;
+}
+
+
+ngx_int_t
+ngx_http_stoa_cache_key_variant(ngx_http_stoa_cached_t *c, stoa_str_t names,
+    ngx_uint_t caller)
+{
+    u_char                sum[NGX_HTTP_STOA_SHA256_LEN];
+    stoa_buf_t            b;
+    stoa_str_t            name;
+    ngx_table_elt_t      *h;
+    ngx_http_stoa_ctx_t  *ctx;
+
+    ctx = c->ctx;
+    h = c->request->headers_in.authorization;
+
+    stoa_buf_init(&b, NGX_HTTP_STOA_KEEP_KEY);
+    stoa_buf_add(&b, c->base.text.data, c->base.text.len);
+    stoa_buf_add(&b, "V", 1);
+    stoa_buf_add(&b, &c->varies, sizeof(c->varies));
+    stoa_buf_add(&b, caller ? "1" : "0", 1);
+
+    if (caller) {
+        stoa_buf_add(&b, &ctx->application, sizeof(stoa_id_t));
+        stoa_buf_add(&b, &ctx->call.subscription, sizeof(stoa_id_t));
+
+        /* a credential of ours stands for the application; any other text
+         * may reach the upstream, and is itself who calls */
+
+        if (ctx->token) {
+            stoa_buf_add(&b, &ctx->principal, sizeof(stoa_id_t));
+        }
+
+        if (h && (ctx->token == NULL
+                  || ctx->call.api->rec->keep_authorization))
+        {
+            if (ngx_http_stoa_sha256(h->value.data, h->value.len, sum)
+                != NGX_OK)
+            {
+                stoa_buf_free(&b);
+                return NGX_ERROR;
+            }
+
+            stoa_buf_add(&b, sum, sizeof(sum));
+        }
+    }
+
+    while (stoa_cache_list(&names, &name)) {
+        ngx_http_stoa_cache_key_headers(c, &b, name.data, name.len);
+    }
+
+    c->key = c->base;
+
+    return ngx_http_stoa_ctx_text(c->request, &b, &c->key.text);
+}

@@ -1,0 +1,226 @@
+/*
+ * An answer that is kept, as that of a request: by a content handler, or in
+ * the place of another one.  Process: workers.
+ */
+
+#include "ngx_http_stoa_cache.h"
+#include "ngx_http_stoa_header.h"
+
+
+static ngx_int_t ngx_http_stoa_cache_restore_line(ngx_http_request_t *r,
+    ngx_str_t *name, ngx_str_t *value);
+
+
+ngx_int_t
+ngx_http_stoa_cache_load(ngx_http_stoa_cached_t *c)
+{
+    u_char  *p;
+
+    if (c->kept.len < c->note.head_len) {
+        return NGX_DECLINED;
+    }
+
+    p = ngx_palloc(c->request->pool, c->kept.len + 1);
+
+    if (p == NULL
+        || ngx_http_stoa_keep_read(c->mcf, &c->kept, 0, p, c->kept.len)
+           != NGX_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+    c->head.data = p;
+    c->head.len = c->note.head_len;
+    c->body.data = p + c->note.head_len;
+    c->body.len = c->kept.len - c->note.head_len;
+
+    return NGX_OK;
+}
+
+
+/* One of the lines of a head; NULL: it has none. */
+
+ngx_str_t *
+ngx_http_stoa_cache_line(ngx_str_t *head, const char *name, ngx_str_t *value)
+{
+    size_t   len;
+    u_char  *p, *end, *last;
+
+    len = ngx_strlen(name);
+    last = head->data + head->len;
+
+    for (p = head->data; p < last; p = end + 1) {
+        end = ngx_strlchr(p, last, '\n');
+
+        if (end == NULL) {
+            break;
+        }
+
+        if ((size_t) (end - p) >= len + 2 && p[len] == ':'
+            && ngx_strncasecmp(p, (u_char *) name, len) == 0)
+        {
+            value->data = p + len + 2;
+            value->len = end - value->data;
+            return value;
+        }
+    }
+
+    return NULL;
+}
+
+
+ngx_int_t
+ngx_http_stoa_cache_restore(ngx_http_stoa_cached_t *c)
+{
+    u_char              *p, *end, *last, *colon;
+    int64_t              age;
+    ngx_str_t            name, value;
+    ngx_buf_t           *b;
+    ngx_chain_t         *cl;
+    ngx_table_elt_t     *h;
+    ngx_http_request_t  *r;
+
+    r = c->request;
+
+    ngx_http_clean_header(r);
+    ngx_str_null(&r->headers_out.content_type);
+    r->headers_out.content_type_len = 0;
+    r->headers_out.content_type_lowcase = NULL;
+    ngx_str_null(&r->headers_out.charset);
+
+    r->headers_out.status = c->note.status;
+    r->headers_out.content_length_n = c->body.len;
+    r->allow_ranges = c->note.status == NGX_HTTP_OK;
+
+    /* nginx answers the client's own conditions */
+
+    r->disable_not_modified = 0;
+
+    last = c->head.data + c->head.len;
+
+    for (p = c->head.data; p < last; p = end + 1) {
+        end = ngx_strlchr(p, last, '\n');
+        colon = end ? ngx_strlchr(p, end, ':') : NULL;
+
+        if (end == NULL) {
+            break;
+        }
+
+        if (colon == NULL || colon + 2 > end) {
+            continue;
+        }
+
+        name.data = p;
+        name.len = colon - p;
+        value.data = colon + 2;
+        value.len = end - value.data;
+
+        if (ngx_http_stoa_cache_restore_line(r, &name, &value) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    h = ngx_http_stoa_header_add(r, "Age");
+    p = ngx_pnalloc(r->pool, NGX_INT64_LEN);
+    b = ngx_calloc_buf(r->pool);
+    cl = ngx_alloc_chain_link(r->pool);
+
+    if (h == NULL || p == NULL || b == NULL || cl == NULL) {
+        return NGX_ERROR;
+    }
+
+    age = (ngx_http_stoa_now_ms() - c->note.times.born_ms) / 1000;
+    h->value.data = p;
+    h->value.len = ngx_sprintf(p, "%L", ngx_max(age, 0)) - p;
+
+    b->pos = c->body.data;
+    b->last = c->body.data + c->body.len;
+    b->memory = c->body.len != 0;
+    b->last_buf = 1;
+    b->last_in_chain = 1;
+
+    cl->buf = b;
+    cl->next = NULL;
+
+    c->ctx->call.page = cl;
+    c->ctx->call.from_cache = 1;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_stoa_cache_restore_line(ngx_http_request_t *r, ngx_str_t *name,
+    ngx_str_t *value)
+{
+    ngx_table_elt_t  *h;
+
+    if (name->len == 12
+        && ngx_strncasecmp(name->data, (u_char *) "content-type", 12) == 0)
+    {
+        r->headers_out.content_type = *value;
+        r->headers_out.content_type_len = value->len;
+        return NGX_OK;
+    }
+
+    h = ngx_http_stoa_header_out(r, (char *) name->data, name->len);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    h->value = *value;
+
+    if (ngx_http_stoa_header_named(h, "etag")) {
+        r->headers_out.etag = h;
+
+    } else if (ngx_http_stoa_header_named(h, "last-modified")) {
+        r->headers_out.last_modified = h;
+        r->headers_out.last_modified_time = ngx_parse_http_time(value->data,
+                                                                value->len);
+
+    } else if (ngx_http_stoa_header_named(h, "content-encoding")) {
+        r->headers_out.content_encoding = h;
+
+    } else if (ngx_http_stoa_header_named(h, "location")) {
+        r->headers_out.location = h;
+
+    } else if (ngx_http_stoa_header_named(h, "expires")) {
+        r->headers_out.expires = h;
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_stoa_cache_send(ngx_http_request_t *r)
+{
+    ngx_int_t                rc;
+    ngx_chain_t             *cl;
+    ngx_http_stoa_ctx_t     *ctx;
+    ngx_http_stoa_cached_t  *c;
+
+    ctx = ngx_http_stoa_ctx(r);
+    c = ctx->call.cached;
+
+    rc = ngx_http_discard_request_body(r);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    if (ngx_http_stoa_cache_restore(c) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    cl = ctx->call.page;
+    ctx->call.page = NULL;
+
+    rc = ngx_http_send_header(r);
+
+    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
+        return rc;
+    }
+
+    return ngx_http_output_filter(r, cl);
+}

@@ -1,0 +1,79 @@
+/*
+ * Answers that are kept, for all workers of a node.
+ *
+ * Process: laid out in the master, used by workers.  Lifetime: a zone of its
+ * own, which survives reloads with the same size.  Limits: pieces of 1 kB, an
+ * entry for two of them.  When they are used up, the oldest entry of
+ * the owner that has the most goes: so no tenant pushes out all others.
+ *
+ * One lock; who dies with it in the middle of a change leaves a mark, and the
+ * next one empties the store.  Contents are copied without the lock, and count
+ * if the entry is still there afterwards.
+ */
+
+#ifndef NGX_HTTP_STOA_KEEP_H
+#define NGX_HTTP_STOA_KEEP_H
+
+
+#include "ngx_http_stoa_lock.h"
+
+
+#define NGX_HTTP_STOA_KEEP_SIZE   (16 * 1024 * 1024)   /* of the zone        */
+#define NGX_HTTP_STOA_KEEP_KEY    8192                 /* a longer one is not
+                                                          kept               */
+#define NGX_HTTP_STOA_KEEP_NOTE   96
+
+/* What an entry is; BUSY: somebody makes what it is to be. */
+
+typedef enum {
+    NGX_HTTP_STOA_KEPT_BUSY = 0,
+    NGX_HTTP_STOA_KEPT_ANSWER,
+    NGX_HTTP_STOA_KEPT_MARK           /* its note says all                   */
+} ngx_http_stoa_kept_e;
+
+typedef struct {
+    ngx_str_t   text;
+    stoa_id_t   owner;                /* a tenant                            */
+} ngx_http_stoa_keep_key_t;
+
+/* A copy of what is known of an entry. */
+
+typedef struct {
+    uint64_t    gen;                  /* no other one ever has it            */
+    uint64_t    holder;               /* BUSY: a pid                         */
+    uint64_t    state;                /* ngx_http_stoa_kept_e                */
+    uint64_t    entry;
+    int64_t     until_ms;             /* wall clock                          */
+    size_t      len;                  /* of the content                      */
+    uint64_t    note[NGX_HTTP_STOA_KEEP_NOTE / sizeof(uint64_t)];
+} ngx_http_stoa_kept_t;
+
+
+/* Directive. */
+char *ngx_http_stoa_keep_set(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+/* The zone, of its usual size where none was said. */
+ngx_int_t ngx_http_stoa_keep_default(ngx_conf_t *cf,
+    ngx_http_stoa_main_conf_t *mcf);
+
+/* NGX_DECLINED: there is none, or its time is over. */
+ngx_int_t ngx_http_stoa_keep_find(ngx_http_stoa_main_conf_t *mcf,
+    ngx_http_stoa_keep_key_t *key, ngx_http_stoa_kept_t *kept);
+/* Its content from off on; NGX_DECLINED: it has gone. */
+ngx_int_t ngx_http_stoa_keep_read(ngx_http_stoa_main_conf_t *mcf,
+    const ngx_http_stoa_kept_t *kept, size_t off, u_char *dst, size_t len);
+/* Makes a BUSY one where there is none, or one whose holder is dead or whose
+ * time is over: NGX_OK, its gen in kept.  NGX_BUSY: what is there.
+ * NGX_DECLINED: no room. */
+ngx_int_t ngx_http_stoa_keep_take(ngx_http_stoa_main_conf_t *mcf,
+    ngx_http_stoa_keep_key_t *key, int64_t until_ms,
+    ngx_http_stoa_kept_t *kept);
+/* In the place of whatever has this key; pieces: one behind the other. */
+ngx_int_t ngx_http_stoa_keep_put(ngx_http_stoa_main_conf_t *mcf,
+    ngx_http_stoa_keep_key_t *key, ngx_http_stoa_kept_t *kept,
+    const ngx_str_t *pieces, ngx_uint_t n);
+/* Takes it away; gen 0: whichever it is. */
+void ngx_http_stoa_keep_drop(ngx_http_stoa_main_conf_t *mcf,
+    ngx_http_stoa_keep_key_t *key, uint64_t gen);
+
+
+#endif /* NGX_HTTP_STOA_KEEP_H */
