@@ -31,6 +31,7 @@ static const cp_route_t *const  cp_routes_tables[] = {
     cp_leak_routes,
     cp_offers_routes,
     cp_quota_routes,
+    cp_bundle_routes,
     NULL
 };
 

@@ -67,7 +67,7 @@ my %writes = (
     OTP  => [qw(api:write operation:write page:write tool:write server:write
                 promotion:write promotion:approve
                 secret:write policy:write policy_template:write
-                policy_set:write apply:write)],
+                policy_set:write bundle:write apply:write)],
     DOTP => [qw(application:write handover:write subscription:write credential:write)],
 );
 my $listed = $t->must(GET => '/v1/roles');

@@ -81,6 +81,7 @@ static const cp_dependent_t  tenant_dependents[] = {
     { NULL, "DELETE FROM notice_settings WHERE tenant = $1", CP_DEP_PLAIN,
       false },
     { "policy_set", "tenant", CP_DEP_FORCE, false },
+    { "bundle", "tenant", CP_DEP_FORCE, false },
     { "policy_template", "tenant", CP_DEP_FORCE, false },
     { "policy", "tenant", CP_DEP_FORCE, false },
     { "issuer", "tenant", CP_DEP_FORCE, false },

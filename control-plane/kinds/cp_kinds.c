@@ -37,6 +37,7 @@ const cp_resource_t *const  cp_kinds[] = {
     &cp_res_policy_set,
     &cp_res_policy,
     &cp_res_global_policy,
+    &cp_res_bundle,
     &cp_res_approval,
     &cp_res_promotion,
     &cp_res_handover,

@@ -41,6 +41,7 @@ extern const cp_resource_t  cp_res_global_policy;
 extern const cp_resource_t  cp_res_policy_template;
 extern const cp_resource_t  cp_res_global_policy_template;
 extern const cp_resource_t  cp_res_policy_set;
+extern const cp_resource_t  cp_res_bundle;
 extern const cp_resource_t  cp_res_handover;
 extern const cp_resource_t  cp_res_approval;
 

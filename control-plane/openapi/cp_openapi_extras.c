@@ -565,6 +565,12 @@ const cp_openapi_extra_t  cp_openapi_extras[] = {
       JSON(REF("NoticeSettings")),
       OK_JSON("as they are now", REF("NoticeSettings")) },
 
+    { "GET /v1/tenants/{tenant}/bundles/{bundle}/bundle.tar.gz", NULL, NULL,
+      "{\"200\":{\"description\":\"a tar.gz; its ETag is the revision\","
+      "\"content\":{\"application/gzip\":{\"schema\":{\"type\":\"string\","
+      "\"format\":\"binary\"}}}},\"304\":{\"description\":"
+      "\"it is the one of If-None-Match\"}," NO_TENANT "}" },
+
     { "GET /mcp", NULL, NULL, NO_METHOD },
     { "DELETE /mcp", NULL, NULL, NO_METHOD },
 

@@ -28,6 +28,7 @@
     row(policy, "1 = 1", "policies")                                          \
     row(policy_template, "1 = 1", "templates of policies")                    \
     row(policy_set, "1 = 1", "sets of policies made of templates")            \
+    row(bundle, "1 = 1", "bundles for Open Policy Agents")                    \
     row(secret, "1 = 1", "secrets")                                           \
     row(issuer, "1 = 1", "issuers of tokens")                                 \
     row(role, "1 = 1", "roles of its own")                                    \

@@ -98,6 +98,7 @@
 #define POLICY_TEMPLATES  TENANTS "/{tenant}/policy-templates"
 #define GLOBAL_TEMPLATES  "/v1/policy-templates"
 #define POLICY_SETS   TENANTS "/{tenant}/policy-sets"
+#define BUNDLES       TENANTS "/{tenant}/bundles"
 #define CREDENTIALS   APPLICATIONS "/{application}/credentials"
 #define SUBSCRIPTIONS TENANTS "/{tenant}/subscriptions"
 #define APPROVALS     TENANTS "/{tenant}/approvals"
@@ -261,6 +262,7 @@ const cp_route_t  cp_resource_routes[] = {
     CP_ALL(POLICY_TEMPLATES, &cp_res_policy_template, "policy_template"),
     CP_ALL(GLOBAL_TEMPLATES, &cp_res_global_policy_template,
            "global_policy_template"),
+    CP_ALL(BUNDLES, &cp_res_bundle, "bundle"),
     CP_ALL(POLICY_SETS, &cp_res_policy_set, "policy_set"),
     { "POST", POLICY_SETS "/{policy_set}/preview", CP_AUTH_ADMIN,
       "policy_set:write", cp_policy_set_preview, NULL,

@@ -72,7 +72,8 @@
     row(58, "0058_owner_events")                                              \
     row(59, "0059_policy_templates")                                          \
     row(60, "0060_handovers")                                                 \
-    row(61, "0061_usage_view")
+    row(61, "0061_usage_view")                                                \
+    row(62, "0062_bundles")
 
 
 typedef struct {

@@ -1,0 +1,135 @@
+#!/usr/bin/perl
+
+# Bundles: a real Open Policy Agent fetches its rules from the control plane.
+
+use FindBin;
+use lib "$FindBin::Bin/../lib";
+use Test::Stoa;
+use Test::Stoa::Docs;
+
+my $opa = "$Test::Stoa::Base::PARTS/opa/bin/opa";
+my $t = Test::Stoa->new->has('control', 'stoactl');
+-x $opa or $t->give_up('no opa: t/parts/get.sh opa');
+$t->control;
+
+# the bundle of the documentation
+
+my ($shop) = slurp("$FindBin::Bin/../../docs/policies.md")
+    =~ /```yaml\n([^`]*kind: Bundle\n.*?)```/s;
+$t->apply(docs(tenant('acme'), tenant('other')) . "---\n$shop");
+my $P = '/v1/tenants/acme/bundles';
+my $bundle = $t->must(GET => "$P/shop");
+like($bundle->{revision}, qr/^[0-9a-f]{32}$/, 'a bundle has a revision');
+is($t->must(GET => $P)->{items}[0]{modules}, undef, 'lists are without rules');
+
+# who fetches it needs one permission
+
+sub fetch { return $t->api(GET => "$P/$_[0]/bundle.tar.gz", undef, @_[1 .. $#_]) }
+$t->must(POST => '/v1/tenants/acme/roles', { name => 'agent',
+    permissions => ['bundle:read'] });
+my $token = $t->must(POST => '/v1/admin-tokens', { name => 'opa',
+    role => 'agent', tenant => 'acme' })->{token};
+my $far = $t->must(POST => '/v1/admin-tokens', { name => 'far',
+    role => 'devops', tenant => 'other' })->{token};
+my $got = fetch('shop', token => $token);
+is("$got->{status} $got->{headers}{'content-type'} $got->{headers}{etag}",
+   qq{200 application/gzip "$bundle->{revision}"}, 'the archive');
+is(fetch('shop', token => undef)->{status}, 401, 'not without a token');
+is(fetch('shop', token => $far)->{status}, 404, 'nor of another tenant');
+is(fetch('none', token => $token)->{status}, 404, 'nor one that is not there');
+is($t->api(PATCH => "$P/shop", { title => 'x' }, token => $token)->{status}, 403,
+   'nor is it changed with that');
+is(fetch('shop', headers => { 'If-None-Match' => $got->{headers}{etag} })
+   ->{status}, 304, 'who has it gets nothing');
+spew($t->dir('b.tar.gz'), $got->{body});
+is(join(' ', split /\n/, qx(tar tzf ${\ $t->dir('b.tar.gz') })),
+   '.manifest data.json shop/authz.rego', 'tar reads it');
+is_deeply(json_decode(qx(tar xzOf ${\ $t->dir('b.tar.gz') } .manifest)),
+   { revision => $bundle->{revision}, roots => ['shop'] }, 'its manifest');
+is(fetch('shop')->{body}, $got->{body}, 'the same bytes each time');
+$t->must(PATCH => "$P/shop", { title => 'Shop' });
+is(fetch('shop')->{headers}{etag}, $got->{headers}{etag},
+   'a title makes no other revision');
+
+# what it must not be
+
+my $module = { path => 'a.rego', rego => "package a\n" };
+for (['no place for it' => { modules => [{ %$module, path => '../a.rego' }] },
+      'modules[0].path'],
+     ['hidden' => { modules => [{ %$module, path => 'x/.a.rego' }] },
+      'modules[0].path'],
+     ['absolute' => { modules => [{ %$module, path => '/a.rego' }] },
+      'modules[0].path'],
+     ['data in disguise' => { modules => [{ %$module, path => 'data.json' }] },
+      'modules[0].path'],
+     ['twice' => { modules => [$module,
+          { %$module, rego => "package b\n" }] }, 'modules[1].path'],
+     ['long' => { modules => [map { { path => "$_.rego",
+          rego => 'x' x 600_000 } } 1, 2] }, 'modules'],
+     ['roots that overlap' => { roots => ['a', 'a/b'] }, 'roots'],
+     ['a root twice' => { roots => ['a', 'a'] }, 'roots[1]'],
+     ['a root that ends with a slash' => { roots => ['a/'] }, 'roots'],
+     ['data beside the roots' => { roots => ['a/b'], data => { c => 1 } },
+      'data'],
+     ['data above them' => { roots => ['a/b'], data => { a => 1 } }, 'data'],
+     ['data next to them' => { roots => ['a/b'],
+          data => { a => { b => 1, c => 1 } } }, 'data']) {
+    my ($what, $spec, $field) = @$_;
+    my $r = $t->api(POST => $P, { name => 'bad', %$spec });
+    is("$r->{status} $r->{json}{errors}[0]{field}", "422 $field", $what);
+}
+my $big = { map { ("k$_" => 'x' x 1_000_000) } 1 .. 7 };
+is($t->api(POST => $P, { name => 'big', data => $big })->{status}, 201,
+   'data of 7 MB');
+$big->{k8} = $big->{k9} = $big->{k1};
+is($t->api(POST => $P, { name => 'bigger', data => $big })->{status}, 422,
+   'data of 9 MB');
+
+# OPA itself
+
+my $conf = $t->dir('opa.json');
+my $at = $t->port('opa');
+spew($t->dir('token'), $token);
+spew($conf, json_encode({
+    services => { stoa => { url => $t->control_url,
+        credentials => { bearer => { token_path => $t->dir('token') } } } },
+    bundles => { shop => { service => 'stoa',
+        resource => "$P/shop/bundle.tar.gz",
+        polling => { min_delay_seconds => 1, max_delay_seconds => 1 } } } }));
+$t->start('opa', argv => [$opa, 'run', '--server', '--disable-telemetry',
+    '--addr', "127.0.0.1:$at", '--config-file', $conf], exit => [0, 2]);
+sub decides {
+    my ($input) = @_;
+    my $r = Test::Stoa::http_once($at, 'POST', '/v1/data/shop/authz/decision?provenance',
+        headers => { 'Content-Type' => 'application/json' },
+        body => json_encode({ input => $input }));
+    my $json = json_decode($r->{body}) or return '';
+    return join ' ', $json->{result}{allow} ? 1 : 0,
+        $json->{provenance}{bundles}{shop}{revision} // 'none';
+}
+my $get = { method => 'GET', segments => ['orders'], application => 'demo' };
+my $asks = sub { my ($want) = @_; my $said = '';
+    wait_until { ($said = decides($get)) eq $want } 30; return $said };
+my $rev = $bundle->{revision};
+is($asks->("1 $rev"), "1 $rev", 'OPA fetches it and decides');
+is(decides({ %$get, application => 'none' }), "0 $rev", 'by its data');
+
+my $next = $t->must(PATCH => "$P/shop", { data => { shop => {
+    readers => ['else'] } } })->{revision};
+isnt($next, $rev, 'other data make another revision');
+is($asks->("0 $next"), "0 $next", 'OPA goes by it');
+is($t->must(PATCH => "$P/shop", { data => $bundle->{data} })->{revision}, $rev,
+   'what was is what it was');
+is($asks->("1 $rev"), "1 $rev", 'also for OPA');
+
+# as documents
+
+my ($rc, $out) = $t->stoactl('dump', '-t', 'acme');
+like($out, qr/kind: Bundle\n.*package shop\.authz/s, 'dump has it');
+spew($t->dir('dump.yaml'), $out);
+($rc, $out) = $t->stoactl('diff', $t->dir('dump.yaml'));
+is($rc, 0, 'which is what there is') or diag($out);
+($rc, $out) = $t->stoactl('get', 'bundle', '-t', 'acme');
+like($out, qr/shop +Shop +$rev/, 'stoactl get');
+
+$t->done;
