@@ -4,7 +4,12 @@
  *
  * Whose allowance it is is a hash of where the policy is attached, of what it
  * says, and of what the call has.  A word that the call lacks (no tool, no
- * such header) is one that is empty: those calls share one.
+ * such header), or has twice, is one that is empty: those calls share one, as
+ * nobody knows which of them the upstream reads.
+ *
+ * Headers and arguments are as many as a caller likes to make up.  They have a
+ * part of the zone; when that is full, the calls of those that have no place
+ * yet share one allowance.
  *
  * Process: workers.  Lifetime: the call.
  */
@@ -28,6 +33,7 @@ typedef struct {
     stoa_gcra_t             gcra;
     ngx_http_stoa_window_t  window;              /* limit 0: a bucket        */
     uint64_t                seed;
+    ngx_uint_t              made_up;             /* a word is a caller's     */
 } ngx_http_stoa_limit_by_t;
 
 /* What was taken, to be given back. */
@@ -46,11 +52,17 @@ static ngx_int_t ngx_http_stoa_limit_by_head(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a);
 static void ngx_http_stoa_limit_by_back(ngx_http_stoa_main_conf_t *mcf,
     ngx_http_stoa_took_t *of);
+static void ngx_http_stoa_limit_by_take(ngx_http_stoa_main_conf_t *mcf,
+    ngx_http_stoa_limit_took_t *took, ngx_uint_t ways,
+    ngx_http_stoa_verdict_t *v);
 static uint64_t ngx_http_stoa_limit_by_key(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a);
+    ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a,
+    ngx_uint_t made_up);
 static uint64_t ngx_http_stoa_limit_by_word(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, stoa_str_t word, uint64_t key);
 static uint64_t ngx_http_stoa_limit_by_header(ngx_http_request_t *r,
+    stoa_str_t name, uint64_t key);
+static uint64_t ngx_http_stoa_limit_by_argument(ngx_http_request_t *r,
     stoa_str_t name, uint64_t key);
 
 
@@ -104,6 +116,7 @@ ngx_http_stoa_limit_by_compile(ngx_pool_t *pool, ngx_http_stoa_chain_t *chain,
     for (i = 0; i < conf->by.n; i++) {
         s = stoa_rec_str(a->rec, ref[i]);
         h = stoa_hash64(s.data, s.len, h);
+        by->made_up |= memchr(s.data, ':', s.len) != NULL;
     }
 
     by->seed = h + a->shadow;
@@ -130,13 +143,15 @@ ngx_http_stoa_limit_by_head(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
     mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
     took->by = by;
-    took->key = ngx_http_stoa_limit_by_key(r, ctx, a);
+    took->key = ngx_http_stoa_limit_by_key(r, ctx, a, 1);
 
-    if (by->window.limit) {
-        ngx_http_stoa_window_take(mcf, took->key, &by->window, 1, &took->cell,
-                                  &v);
-    } else {
-        ngx_http_stoa_rate_take(mcf, took->key, &by->gcra, 1, &v);
+    ngx_http_stoa_limit_by_take(mcf, took, by->made_up
+                                           ? NGX_HTTP_STOA_RATE_SPARE
+                                           : NGX_HTTP_STOA_RATE_WAYS, &v);
+
+    if (v.limit == 0 && by->made_up) {
+        took->key = ngx_http_stoa_limit_by_key(r, ctx, a, 0);
+        ngx_http_stoa_limit_by_take(mcf, took, NGX_HTTP_STOA_RATE_WAYS, &v);
     }
 
     if (v.rc == NGX_BUSY) {
@@ -160,6 +175,21 @@ ngx_http_stoa_limit_by_head(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
 
 static void
+ngx_http_stoa_limit_by_take(ngx_http_stoa_main_conf_t *mcf,
+    ngx_http_stoa_limit_took_t *took, ngx_uint_t ways,
+    ngx_http_stoa_verdict_t *v)
+{
+    if (took->by->window.limit) {
+        ngx_http_stoa_window_take(mcf, took->key, &took->by->window, 1, ways,
+                                  &took->cell, v);
+        return;
+    }
+
+    ngx_http_stoa_rate_take(mcf, took->key, &took->by->gcra, 1, ways, v);
+}
+
+
+static void
 ngx_http_stoa_limit_by_back(ngx_http_stoa_main_conf_t *mcf,
     ngx_http_stoa_took_t *of)
 {
@@ -176,24 +206,30 @@ ngx_http_stoa_limit_by_back(ngx_http_stoa_main_conf_t *mcf,
 }
 
 
+/* made_up: also by the words that are the caller's. */
+
 static uint64_t
 ngx_http_stoa_limit_by_key(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
-    const ngx_http_stoa_attached_t *a)
+    const ngx_http_stoa_attached_t *a, ngx_uint_t made_up)
 {
     uint32_t                         i;
     uint64_t                         key;
+    stoa_str_t                       word;
     const stoa_ref_t                *ref;
     const ngx_http_stoa_limit_by_t  *by;
     const stoa_policy_rate_limit_t  *conf;
 
     by = a->state;
     conf = a->config;
-    key = by->seed;
+    key = by->seed + made_up;
     ref = stoa_rec_vec(a->rec, conf->by, stoa_ref_t);
 
     for (i = 0; i < conf->by.n; i++) {
-        key = ngx_http_stoa_limit_by_word(r, ctx,
-                                          stoa_rec_str(a->rec, ref[i]), key);
+        word = stoa_rec_str(a->rec, ref[i]);
+
+        if (made_up || memchr(word.data, ':', word.len) == NULL) {
+            key = ngx_http_stoa_limit_by_word(r, ctx, word, key);
+        }
     }
 
     return key;
@@ -207,11 +243,9 @@ ngx_http_stoa_limit_by_word(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     stoa_str_t word, uint64_t key)
 {
     stoa_id_t        id;
-    ngx_str_t        value;
     const char      *colon;
     stoa_rec_api_t  *rec;
 
-    ngx_str_null(&value);
     ngx_memzero(&id, sizeof(stoa_id_t));
 
     rec = ctx->call.api ? ctx->call.api->rec : NULL;
@@ -220,20 +254,14 @@ ngx_http_stoa_limit_by_word(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     if (colon) {
         word.len -= (size_t) (colon + 1 - word.data);
 
-        if (word.data[0] == 'h') {
-            return ngx_http_stoa_limit_by_header(r,
-                              (stoa_str_t) { colon + 1, word.len }, key);
-        }
-
-        (void) ngx_http_arg(r, (u_char *) colon + 1, word.len, &value);
-
-        return stoa_hash64(value.data, value.len, key);
+        return (word.data[0] == 'h' ? ngx_http_stoa_limit_by_header
+                                    : ngx_http_stoa_limit_by_argument)
+               (r, (stoa_str_t) { colon + 1, word.len }, key);
     }
 
     if (word.data[0] == 't') {                         /* tool               */
-        value = ctx->call.tool_name;
-
-        return stoa_hash64(value.data, value.len, key);
+        return stoa_hash64(ctx->call.tool_name.data, ctx->call.tool_name.len,
+                           key);
     }
 
     if (word.data[0] == 's') {
@@ -266,17 +294,59 @@ static uint64_t
 ngx_http_stoa_limit_by_header(ngx_http_request_t *r, stoa_str_t name,
     uint64_t key)
 {
+    uint64_t                      of;
+    ngx_uint_t                    n;
     ngx_table_elt_t              *h;
     ngx_http_stoa_header_walk_t   w;
+
+    n = 0;
+    of = key;
 
     for (h = ngx_http_stoa_header_first(&w, &r->headers_in.headers.part);
          h;
          h = ngx_http_stoa_header_next(&w))
     {
         if (ngx_http_stoa_header_equal(h, name.data, name.len)) {
-            key = stoa_hash64(h->value.data, h->value.len, key);
+            of = stoa_hash64(h->value.data, h->value.len, key);
+            n++;
         }
     }
 
-    return stoa_hash64(NULL, 0, key);
+    return n == 1 ? of : stoa_hash64(NULL, 0, key);
+}
+
+
+/* As the upstream will read it: however it is escaped it is the same one. */
+
+static uint64_t
+ngx_http_stoa_limit_by_argument(ngx_http_request_t *r, stoa_str_t name,
+    uint64_t key)
+{
+    u_char      *p, *end, *eq, *last, *text;
+    size_t       len;
+    uint64_t     of;
+    ngx_uint_t   n;
+
+    n = 0;
+    of = key;
+    last = r->args.data + r->args.len;
+    text = r->args.len ? ngx_pnalloc(r->pool, r->args.len) : NULL;
+
+    for (p = r->args.data; text && p < last; p = end + 1) {
+        end = ngx_strlchr(p, last, '&');
+        end = end ? end : last;
+        eq = ngx_strlchr(p, end, '=');
+        eq = eq ? eq : end;
+
+        len = ngx_http_stoa_policy_shape_decode(text, p, eq);
+
+        if (len == name.len && ngx_memcmp(text, name.data, len) == 0) {
+            len = ngx_http_stoa_policy_shape_decode(text, eq + (eq < end),
+                                                    end);
+            of = stoa_hash64(text, len, key);
+            n++;
+        }
+    }
+
+    return n == 1 ? of : stoa_hash64(NULL, 0, key);
 }

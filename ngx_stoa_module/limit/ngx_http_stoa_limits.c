@@ -281,7 +281,8 @@ ngx_http_stoa_limits_rate(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
     if (rc == NGX_DECLINED) {
         ngx_http_stoa_rate_take(mcf, ngx_http_stoa_limits_key(ctx, plan), gcra,
-                                ngx_http_stoa_limits_cost(ctx), &v);
+                                ngx_http_stoa_limits_cost(ctx),
+                                NGX_HTTP_STOA_RATE_WAYS, &v);
     }
 
     if (v.rc != NGX_OK && (v.rc == NGX_BUSY || rc == NGX_ERROR
@@ -491,7 +492,7 @@ ngx_http_stoa_limits_session(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
                       sizeof(stoa_id_t), NGX_HTTP_STOA_LIMITS_SEED + 2);
 
     stoa_gcra_setup(&gcra, mcf->mcp_sessions.rate, 60000, 0);
-    ngx_http_stoa_rate_take(mcf, key, &gcra, 1, &v);
+    ngx_http_stoa_rate_take(mcf, key, &gcra, 1, NGX_HTTP_STOA_RATE_WAYS, &v);
 
     if (v.rc == NGX_OK || (v.rc != NGX_BUSY && !mcf->zone_full_deny)) {
         return NGX_OK;

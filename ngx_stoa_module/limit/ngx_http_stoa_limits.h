@@ -59,9 +59,14 @@ typedef struct {
 } ngx_http_stoa_calendar_t;
 
 
-/* GCRA on the slot of `key` in the zone, for a call that counts as n. */
+/* Of a set, for keys that callers make up. */
+#define NGX_HTTP_STOA_RATE_SPARE  4
+
+/* GCRA on the slot of `key` in the zone, for a call that counts as n.  ways:
+ * where in a set it may lie.  limit 0: there is no room. */
 void ngx_http_stoa_rate_take(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
-    const stoa_gcra_t *gcra, uint64_t n, ngx_http_stoa_verdict_t *v);
+    const stoa_gcra_t *gcra, uint64_t n, ngx_uint_t ways,
+    ngx_http_stoa_verdict_t *v);
 /* Gives back what the last decision for a request took. */
 void ngx_http_stoa_rate_return(ngx_http_stoa_main_conf_t *mcf,
     uint64_t key, const stoa_gcra_t *gcra, uint64_t n);
@@ -77,8 +82,8 @@ typedef struct {
 
 /* The same for a window; *cell: where it was counted, to be given back. */
 void ngx_http_stoa_window_take(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
-    const ngx_http_stoa_window_t *w, uint64_t n, uint64_t *cell,
-    ngx_http_stoa_verdict_t *v);
+    const ngx_http_stoa_window_t *w, uint64_t n, ngx_uint_t ways,
+    uint64_t *cell, ngx_http_stoa_verdict_t *v);
 void ngx_http_stoa_window_return(ngx_http_stoa_main_conf_t *mcf,
     uint64_t key, uint64_t cell, uint64_t n);
 

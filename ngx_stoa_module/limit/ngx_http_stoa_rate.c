@@ -8,6 +8,9 @@
  * which makes the swap of anybody who still looks at the old key fail.  Only
  * holders of a set's lock leave BUSY behind; if one was killed there, the next
  * holder finds the slot free.
+ *
+ * Keys that callers make up, as many as they like, may claim some of a set's
+ * ways only: the others are left to those that the configuration counts.
  */
 
 #include "ngx_http_stoa_limits.h"
@@ -22,6 +25,7 @@
 typedef struct {
     ngx_http_stoa_rate_set_t  *set[2];
     uint64_t                   tag;
+    ngx_uint_t                 ways;           /* that may be claimed        */
 } ngx_http_stoa_rate_key_t;
 
 
@@ -42,7 +46,8 @@ static void ngx_http_stoa_rate_verdict(const stoa_gcra_t *gcra,
 
 void
 ngx_http_stoa_rate_take(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
-    const stoa_gcra_t *gcra, uint64_t n, ngx_http_stoa_verdict_t *v)
+    const stoa_gcra_t *gcra, uint64_t n, ngx_uint_t ways,
+    ngx_http_stoa_verdict_t *v)
 {
     uint64_t                   now, tat, *slot;
     stoa_gcra_verdict_t        gv;
@@ -52,6 +57,7 @@ ngx_http_stoa_rate_take(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
 
     now = ngx_http_stoa_now_ns();
     ngx_http_stoa_rate_key(mcf->sh, key, &k);
+    k.ways = ways;
 
     for ( ;; ) {
         slot = ngx_http_stoa_rate_find(&k, &tat);
@@ -112,8 +118,8 @@ ngx_http_stoa_rate_return(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
 
 void
 ngx_http_stoa_window_take(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
-    const ngx_http_stoa_window_t *w, uint64_t n, uint64_t *cell,
-    ngx_http_stoa_verdict_t *v)
+    const ngx_http_stoa_window_t *w, uint64_t n, ngx_uint_t ways,
+    uint64_t *cell, ngx_http_stoa_verdict_t *v)
 {
     uint64_t                   now, word, end, sum, more, *slot;
     uint64_t                   count[NGX_HTTP_STOA_WINDOW_CELLS + 1];
@@ -128,6 +134,7 @@ ngx_http_stoa_window_take(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
            + RATE_COUNT) & ~RATE_COUNT;
 
     (void) ngx_http_stoa_rate_cell(mcf->sh, key, *cell, &k);
+    k.ways = ways;
 
     for ( ;; ) {
         slot = ngx_http_stoa_rate_find(&k, &word);
@@ -254,6 +261,7 @@ ngx_http_stoa_rate_key(ngx_http_stoa_sh_t *sh, uint64_t key,
     k->set[0] = &sets[a];
     k->set[1] = &sets[b];
     k->tag = key ? key : 1;
+    k->ways = NGX_HTTP_STOA_RATE_WAYS;
 }
 
 
@@ -332,7 +340,7 @@ ngx_http_stoa_rate_claim(ngx_http_stoa_rate_key_t *k, uint64_t now)
     for (s = 0; s < 2; s++) {
         set = k->set[s];
 
-        for (i = 0; i < NGX_HTTP_STOA_RATE_WAYS; i++) {
+        for (i = 0; i < k->ways; i++) {
 
             tat = ngx_http_stoa_load(&set->way[i].tat);
 

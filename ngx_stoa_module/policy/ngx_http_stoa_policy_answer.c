@@ -9,7 +9,8 @@
 
 #define NGX_HTTP_STOA_ANSWER_BUFFERED  0x40    /* of a connection           */
 
-#define NGX_HTTP_STOA_ANSWER_PIECE     (4 * 1024 * 1024)
+/* a body that was kept is one piece; an end and what was held back come on */
+#define NGX_HTTP_STOA_ANSWER_PIECE     (STOA_JSONRPC_BODY_MAX + 1024 * 1024)
 
 
 typedef struct {

@@ -13,7 +13,7 @@
 #include "core/stoa_media.h"
 
 
-#define NGX_HTTP_STOA_GUARD_PIECES  (4 * 1024 * 1024)
+#define NGX_HTTP_STOA_GUARD_PIECES  STOA_JSONRPC_BODY_MAX    /* one was kept */
 #define NGX_HTTP_STOA_GUARD_LINGER  1000      /* for the event to arrive     */
 
 

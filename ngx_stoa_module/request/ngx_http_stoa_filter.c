@@ -1,4 +1,3 @@
-
 /*
  * Header and body filters: the gateway's response headers, and its own bodies
  * in place of nginx's error pages.
@@ -164,6 +163,7 @@ ngx_http_stoa_header_filter(ngx_http_request_t *r)
     }
 
     if (ngx_http_stoa_filter_no_http(r, ctx)) {
+        r->keepalive = 0;
         return ngx_http_filter_finalize_request(r, &ngx_http_stoa_module,
                                                 NGX_HTTP_BAD_GATEWAY);
     }
@@ -208,6 +208,8 @@ ngx_http_stoa_filter_policies(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     rc = ngx_http_stoa_policy_response(r, ctx);
 
     if (rc >= NGX_HTTP_BAD_REQUEST) {
+        ctx->call.answer = NULL;             /* nobody looks into another    */
+        r->keepalive = 0;                    /* nginx will close it          */
         return ngx_http_filter_finalize_request(r, &ngx_http_stoa_module, rc);
     }
 
@@ -748,7 +750,6 @@ ngx_http_stoa_filter_refuse(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     r->keepalive = whole ? r->keepalive : 0;
     ngx_http_clean_header(r);
     r->headers_out.status = status;
-
     rc = ngx_http_send_header(r);
 
     if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {

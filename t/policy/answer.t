@@ -38,6 +38,7 @@ my %answer = (
                . '"cost": 12345678901234567890.10, "who": {"cost": [], '
                . '"iban": "DE", "l": []}, "e": {}}'],
     huge => [200, ['Content-Type' => 'text/plain'], 'x' x 4_000_000],
+    vast => [200, [@json], '{"id":1,"s":"' . 'x' x 6_000_000 . '"}'],
     events => [200, ['Content-Type' => 'text/event-stream'], "data: x\n\n"],
 );
 IO::Compress::Gzip::gzip(\$good, \my $packed);
@@ -72,7 +73,7 @@ sub policy { my ($name, $api, %o) = @_;
              return doc('Policy', 'acme', $name, { type => 'response-schema',
                  config => { %config, %more }, attach => [{ api => $api }],
                  %o }) }
-my @apis = qw(strict mild tried plain slow idle trim draft);
+my @apis = qw(strict mild tried plain slow idle trim draft two large);
 $t->apply(docs(tenant('acme'), plan('acme', 'free'), app('acme', 'demo'),
     (map { (rest('acme', $_, $to), sub_('acme', 'demo', $_, 'free')) } @apis),
     policy('strict', 'strict', config => { max_bytes => 2000 }),
@@ -89,6 +90,14 @@ $t->apply(docs(tenant('acme'), plan('acme', 'free'), app('acme', 'demo'),
                { api => $name }], config => { response_remove => ['/list/cost',
                '/who/iban', '/id'], max_bytes => 2000 }, %o }) }
      ['trim'], ['draft', state => 'shadow']),
+    policy('two-a', 'two'), policy('large-a', 'large',
+        config => { max_bytes => 16_000_000 }),
+    doc('Policy', 'acme', 'two-b', { type => 'transform', attach => [
+        { api => 'two' }], config => { response_remove => ['/x'],
+        max_bytes => 9 } }),
+    doc('Policy', 'acme', 'large-b', { type => 'guardrail', attach => [
+        { api => 'large' }], config => { action => 'mask',
+        look_at => ['answer'] } }),
     policy('tried', 'tried', state => 'shadow',
            config => { max_bytes => 2000 })));
 $t->gateway(workers => 1, server => "location /p/ { stoa_protect tenant=acme"
@@ -197,6 +206,19 @@ is(says('trim/fault'), '404 {"error":1}', '... another status stays');
 is(says("trim/$_"), '502 transform_failed', "... never as it was: $_")
     for qw(gzip part text broken twice long chunks-long);
 is(says('draft/orders'), "200 $answer{orders}[2]", '... a shadow');
+
+# two of them at one answer
+
+is(says('two/good'), '502 transform_failed',
+   'one keeps it, one refuses its head');
+is(call($_, headers => { Connection => 'keep-alive' })->{headers}{connection},
+   'close', "$_: a refused head ends the connection, and says so")
+    for qw(two/good strict/text);
+for my $how ('', 'chunks-') {
+    $r = call("large/${how}vast");
+    is("$r->{status} " . length $r->{body}, '200 ' . length $answer{vast}[2],
+       "kept by one, ${how}read in pieces by the other, and long");
+}
 
 # bandwidth: what comes without a wait is the first bytes and a second's, the
 # slowest of two policies; the rest is not waited for

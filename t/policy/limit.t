@@ -23,7 +23,7 @@ sub limit { my ($name, $attach, %config) = @_;
                 config => \%config, attach => $attach,
                 $state ? (state => $state) : () }) }
 
-my @apis = qw(all each header window order shadow wide slow);
+my @apis = qw(all each header window order shadow wide slow flood calm);
 $t->apply(docs(tenant('acme'), plan('acme', 'free', rate => 0),
     plan('acme', 'three', quota_day => 3),
     (map { app('acme', $_) } qw(a b)),
@@ -49,11 +49,15 @@ $t->apply(docs(tenant('acme'), plan('acme', 'free', rate => 0),
           algorithm => 'window'),
     limit('slow', [{ api => 'slow' }], rate => 3, per_ms => 1000,
           algorithm => 'window'),
+    limit('flood', [{ api => 'flood' }], rate => 2, per_ms => 24 * $hour,
+          by => ['argument:q']),
+    limit('calm', [{ api => 'calm' }], rate => 1, per_ms => $hour,
+          by => ['application', 'operation']),
     limit('tool', [{ api => 'm' }], rate => 2, per_ms => $hour,
           by => ['tool'])));
 wait_until { @{ $t->api('GET', '/v1/tenants/acme/apis/m/tools')
              ->{json}{items} || [] } == 2 } 20 or $t->give_up('no tools');
-$t->gateway(workers => 4);
+$t->gateway(workers => 4, zone => 'stoa:1m');     # 28 thousand slots
 my %key = map { $_ => $t->key('acme', $_) } qw(a b);
 $t->sync;
 
@@ -78,6 +82,13 @@ is(many(3, 'a', 'header/one?q=1', @room), 'ok ok rate_exceeded', 'by a header');
 is(many(1, 'a', 'header/one?q=2', @room), 'ok', '... and an argument');
 is(many(1, 'a', 'header/one?q=1', 'X-Room' => 'r2'), 'ok', 'other values');
 is(many(3, 'b', 'header/one'), 'ok ok rate_exceeded', 'none share one');
+
+is(many(1, 'a', 'header/one?%71=%31', @room), 'rate_exceeded',
+   'an argument is the same however it is escaped');
+is(many(1, 'a', 'header/one?Q=7&q=1', @room), 'rate_exceeded',
+   '... and not by a name of another case');
+is(join(' ', map { call('a', "header/one?q=$_&q=1", @room) } 1 .. 3),
+   'ok ok rate_exceeded', '... and not more often for being there twice');
 
 is(many(6, 'a', 'window/one'), 'ok ok ok ok ok rate_exceeded', 'a window');
 is(many(1, 'b', 'window/one'), 'ok', '... by credential');
@@ -117,6 +128,22 @@ cmp_ok($ok, '>=', 190, '... and nearly all');
 
 is(many(4, 'a', 'slow/one'), 'ok ok ok rate_exceeded', 'a short window');
 ok((wait_until { call('a', 'slow/one') eq 'ok' } 10), '... moves on');
+
+# one caller makes up more keys than there is room for: he hurts himself alone
+
+my $c;
+for my $n (1 .. 640) {
+    $c = $t->connection(timeout => 30) unless $n % 19 > 1;
+    $c->send_raw(join '', map { "HEAD /apis/acme/flood/one?q=$n.$_ HTTP/1.1\r\n"
+        . "Host: x\r\nX-API-Key: $key{a}\r\n\r\n" } 1 .. 50);
+    $c->response(head => 1, timeout => 30) for 1 .. 50;
+}
+cmp_ok($t->metrics->{stoa_rate_slots_missed_total} // 0, '>', 0,
+       'made up keys fill their part of the zone');
+is(join(' ', map { call('a', "flood/one?q=$_") } 'x' .. 'z'),
+   'rate_exceeded rate_exceeded rate_exceeded', '... then share an allowance');
+is(join(' ', map { my $n = $_; map { call($_, "calm/$n") } qw(a b) }
+        qw(one two)), 'ok ok ok ok', '... and what others count has room');
 
 sub refused { my (%config) = @_;
               return $t->api('POST', '/v1/tenants/acme/policies', {
