@@ -13,6 +13,7 @@
 #include "discovery/cp_discovery.h"
 #include "discovery/cp_issuer_keys.h"
 #include "feed/cp_feed.h"
+#include "feed/cp_question.h"
 #include "http/cp_idempotency.h"
 #include "auth/cp_session.h"
 #include "kinds/cp_approval.h"
@@ -35,6 +36,7 @@ static const cp_job_t  cp_jobs[] = {
     { "feed",        10000, cp_feed_job_compact },
     { "idempotency", 60000, cp_idempotency_job },
     { "approvals",   60000, cp_approval_job },
+    { "questions",   60000, cp_question_job },
     { "group_keys",  10000, cp_group_key_job },
     { "sessions",    5000,  cp_session_job },
     { "logins",      1000,  cp_news_job },

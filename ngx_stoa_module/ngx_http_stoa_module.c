@@ -466,6 +466,7 @@ ngx_http_stoa_init_process(ngx_cycle_t *cycle)
 
     if (ngx_process == NGX_PROCESS_SINGLE || ngx_worker == 0) {
         ngx_http_stoa_health_start(mcf, cycle->log);
+        ngx_http_stoa_questions_start(mcf, cycle->log);
         return ngx_http_stoa_agent_start(mcf, cycle->log);
     }
 

@@ -22,6 +22,9 @@ $t->apply(docs(tenant('acme'), tenant('other'), app('acme', 'demo'),
     rest('acme', 'alone', $to),
     rest('acme', 'gone', 'http://127.0.0.1:1'),
     sub_('acme', 'demo', 'gone', 'free'),
+    plan('other', 'tight', rate => 1, per_ms => 600_000),
+    rest('other', 'lent', $to, audience => 'public'),
+    sub_('acme', 'demo', 'lent', 'tight', target_tenant => 'other'),
     doc('Policy', 'acme', 'office-only', { type => 'ip-filter',
         config => { deny => ['127.0.0.0/8'] },
         attach => [{ api => 'office' }] }),
@@ -199,6 +202,71 @@ my $all = traces('')->{body} . traces('', 'all')->{body};
 unlike($all, qr/hunter2/, 'no query in a trace');
 unlike($all, qr/\Q$key\E|stoa_live_nonsense/, 'no key');
 is($t->http('POST', '/stoa/traces')->{status}, 405, 'only to read');
+
+
+# ---- for a tenant's people, by the control plane ---------------------------
+
+sub asked {
+    my ($id, $tenant, %o) = @_;
+    my $found;
+    wait_until {
+        $found = $t->api('GET', "/v1/tenants/$tenant/traces/$id", undef, %o);
+        return $found->{status} != 404;
+    } 5;
+    return $found;
+}
+my $of = sub { $t->must(POST => '/v1/admin-tokens', { name => "of-$_[0]",
+    role => 'viewer', tenant => $_[0] })->{token} };
+my %token = map { ($_ => $of->($_)) } qw(acme other);
+
+$r = call('slow/x?secret=hunter2');
+my $id = $r->{headers}{'x-request-id'};
+$tr = asked($id, 'acme', token => $token{acme});
+is($tr->{status}, 200, 'its people get the trace of a refusal');
+same_story($r, $tr->{json}, 'asked of the control plane');
+is(refused($tr->{json})->{type}, 'rate', 'with what refused it');
+is($tr->{headers}{'cache-control'}, 'no-store', 'nobody keeps it');
+is($t->api('GET', "/v1/tenants/acme/traces/$id", undef,
+           token => $token{other})->{status}, 404, 'not for another tenant');
+my $none = $t->api('GET', "/v1/tenants/other/traces/$id", undef,
+                   token => $token{other});
+is($none->{status}, 404, 'who had nothing to do with it');
+like($none->{json}{detail}, qr/no gateway has a trace/, 'and is told so');
+is($t->api('GET', '/v1/tenants/acme/traces/never', undef,
+           token => $token{acme})->{status}, 404, 'what never was');
+is($t->api('GET', '/v1/tenants/acme/traces/' . 'x' x 65)->{status}, 404,
+   'what cannot be');
+is($t->api('GET', '/v1/tenants/acme/traces/%22%7b%0a')->{status}, 404,
+   'what is no id');
+
+$r = call('trial/', gateway => 'all');
+is(asked($r->{headers}{'x-request-id'}, 'acme')->{json}{sampled},
+   JSON::PP::true, 'of whichever gateway it was');
+
+my ($code, $out) = $t->stoactl('trace', $id, '-t', 'acme');
+is($code, 0, 'stoactl trace');
+like($out, qr/^code +rate_exceeded$/m, 'says why');
+like($out, qr/^judge +refused +rate /m, 'and where');
+like($out, qr/^rate +1 +0 /m, 'and what was left');
+($code, $out, my $err) = $t->stoactl('trace', 'never', '-t', 'acme');
+is($code, 3, 'stoactl trace: none');
+like($err, qr/no gateway has a trace/, 'and says so');
+
+# Whose call it was, and whose api.
+
+$r = $t->get('/apis/other/lent/', key => $key);
+$r = $t->get('/apis/other/lent/', key => $key);
+is($r->{status}, 429, 'a call of an api of another tenant');
+my %side = map { ($_ => asked($r->{headers}{'x-request-id'}, $_,
+                              token => $token{$_})->{json}) } qw(acme other);
+is_deeply([@{ refused($side{$_}) }{qw(type from)}], [qw(rate plan)],
+          "$_ sees what refused it") for qw(acme other);
+ok(refused($side{other})->{id}, 'whose api it is sees which record that is');
+ok(!exists refused($side{acme})->{id}, 'who calls does not');
+ok($side{acme}{credential} && !$side{other}{credential},
+   'keys are of who calls');
+is("$side{other}{consumer} $side{other}{application}", 'acme demo',
+   'whose call it was');
 
 
 # ---- bounded ---------------------------------------------------------------

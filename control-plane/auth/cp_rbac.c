@@ -145,6 +145,8 @@ static const cp_permission_t  cp_permissions[] = {
     { "apply:write", O|T|P, TENANT,
       "apply documents, each with the permission of its kind" },
     { "usage:read", ALL, TENANT, "see usage" },
+    { "trace:read", ALL, TENANT,
+      "see why calls were refused, from and to the tenant" },
     { "audit:read", ALL, TENANT, "see and verify the audit log" },
     { "audit:checkpoint", A|P, PLATFORM, "sign what the audit log has" },
     { "audit:erase", P, PLATFORM,

@@ -45,6 +45,7 @@ static const struct {
                             CP_HTTP_BIG_MAX, false, false },
     { "/v1/leaked-keys",    CP_HTTP_LEAKS_MAX, false, false },
     { "/gateway/v1/feed",   0,               true, false },
+    { "/gateway/v1/questions", CP_HTTP_LEAKS_MAX * 2, true, false },
     { "/health/live",       0,               true, true },
     { "/health/ready",      0,               true, false },
     { "/metrics",           0,               true, false },

@@ -184,6 +184,18 @@ const cp_openapi_extra_t  cp_openapi_extras[] = {
       OK_JSON("run: it may pass, once; approved: ask again without wait_s",
               REF("ApprovalAnswer")) },
 
+    { "POST /gateway/v1/questions", NULL, JSON(REF("QuestionAnswers")),
+      OK_JSON("what it is asked; Prefer: wait=25 waits for something",
+              REF("Questions")) },
+
+    { "GET /v1/tenants/{tenant}/traces/{trace}", NULL, NULL,
+      "{\"200\":{\"description\":\"what was asked of the call and what each"
+      " said, as docs/explain.md has it\",\"content\":" JSON(REF("Trace"))
+      "},\"404\":{\"description\":\"no gateway has it, or none any more\","
+      "\"content\":{\"application/problem+json\":{\"schema\":"
+      REF("Problem") "}}},\"429\":{\"$ref\":"
+      "\"#/components/responses/Error429\"}}" },
+
     { "GET /v1/usage", "[" QUERY("tenant", TOLD, OF_TENANTS) "," USAGE "]",
       NULL, USAGE_ANSWER },
     { "POST /v1/session", NULL,

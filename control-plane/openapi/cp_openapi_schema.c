@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "audit/cp_denial.h"
+#include "feed/cp_question.h"
 #include "feed/cp_usage.h"
 #include "kinds/cp_kinds.h"
 #include "openapi/cp_openapi.h"
@@ -88,6 +89,8 @@ static const cp_schema_report_t  cp_schema_reports[] = {
     { "NewsBatch", cp_news_fields },
     { "NewsRow", cp_news_row_fields },
     { "ApprovalAsk", cp_approval_ask_fields },
+    { "QuestionAnswers", cp_question_fields },
+    { "QuestionAnswer", cp_question_answer_fields },
     { NULL, NULL }
 };
 
@@ -96,6 +99,7 @@ static const char *const  cp_schema_items[] = {
     "rejected", "{\"$ref\":\"#/components/schemas/Rejected\"}",
     "targets", "{\"$ref\":\"#/components/schemas/Target\"}",
     "rows", "{\"$ref\":\"#/components/schemas/UsageRow\"}",
+    "answers", "{\"$ref\":\"#/components/schemas/QuestionAnswer\"}",
     "news", "{\"$ref\":\"#/components/schemas/NewsRow\"}",
     "latency_us", "{\"type\":\"integer\",\"minimum\":0}",
     NULL

@@ -100,6 +100,21 @@ const char *const  cp_openapi_schemas_text[] = {
     "\"approved\",\"denied\",\"full\"]},\"id\":" TEXT ",\"expires_ms\":"
     INT64("0") ",\"reason\":" TEXT "}}",
 
+    "Questions",
+    "{\"type\":\"object\",\"required\":[\"questions\"],\"properties\":"
+    "{\"questions\":{\"type\":\"array\",\"items\":{\"type\":\"object\","
+    "\"required\":[\"id\",\"tenant\"],\"properties\":{\"id\":" TEXT
+    ",\"tenant\":" TEXT ",\"trace\":" TEXT "}}}}}",
+
+    "Trace",
+    "{\"type\":\"object\",\"required\":[\"request_id\",\"status\","
+    "\"steps\"],\"properties\":{\"request_id\":" TEXT ",\"status\":"
+    INT64("0") ",\"code\":" TEXT ",\"limits\":{\"type\":\"array\","
+    "\"items\":" ANY "},\"steps\":{\"type\":\"array\",\"items\":"
+    "{\"type\":\"object\",\"required\":[\"step\",\"verdict\"],"
+    "\"properties\":{\"step\":" TEXT ",\"verdict\":" TEXT ",\"type\":" TEXT
+    ",\"policy\":" TEXT ",\"from\":" TEXT "}}}}}",
+
     "UsageSums",
     "{\"type\":\"object\",\"required\":[\"from\",\"to\",\"items\"],"
     "\"properties\":{\"from\":" TIME ",\"to\":" TIME ",\"zone\":" TEXT

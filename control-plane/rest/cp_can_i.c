@@ -66,6 +66,7 @@ static const char *
 cp_can_i_needs(cp_req_t *r, const char *verb, const char *word)
 {
     bool                  one;
+    size_t                len;
     unsigned              v;
     const char           *last, *name;
     const cp_route_t     *route;
@@ -97,7 +98,12 @@ cp_can_i_needs(cp_req_t *r, const char *verb, const char *word)
         return NULL;
     }
 
-    name = cp_arena_printf(r->op.arena, "%s:%s", word,
+    /* "traces" is "trace" */
+
+    len = strlen(word);
+    len -= len && word[len - 1] == 's';
+
+    name = cp_arena_printf(r->op.arena, "%.*s:%s", (int) len, word,
                            cp_verbs[v].verb ? cp_verbs[v].does : verb);
 
     return name && cp_permission_find(name) >= 0 ? name : NULL;

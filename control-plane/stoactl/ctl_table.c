@@ -711,6 +711,12 @@ const ctl_cmd_t  ctl_table[] = {
       "or its id. By what gateways have reported.",
       ctl_run_quota, NULL, NULL },
 
+    { "trace", "REQUEST-ID", NULL,
+      "show why a call was refused, while a gateway keeps it",
+      "The id is in the refusal, and in X-Request-Id. Of calls from the "
+      "tenant and to it. Example: stoactl trace 5c2f... -t acme",
+      ctl_run_trace, NULL, NULL },
+
     { "whoami", "", NULL,
       "show what the token is and may do", NULL,
       ctl_run_whoami, NULL, NULL },

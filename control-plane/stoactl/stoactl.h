@@ -322,6 +322,7 @@ ctl_exit_e ctl_run_audit_erase(ctl_t *c);
 ctl_exit_e ctl_run_usage(ctl_t *c);
 ctl_exit_e ctl_run_quota(ctl_t *c);
 ctl_exit_e ctl_run_effective(ctl_t *c);
+ctl_exit_e ctl_run_trace(ctl_t *c);           /* ctl_trace.c                */
 ctl_exit_e ctl_run_whoami(ctl_t *c);
 ctl_exit_e ctl_run_can_i(ctl_t *c);
 ctl_exit_e ctl_run_tenant_export(ctl_t *c);

@@ -641,7 +641,7 @@ cp_db_moved(void *ctx, int64_t rev)
      * lower one may be a database that was restored */
 
     n = (rev != db->head) ? db->nhooks : 0;
-    db->head = rev;
+    db->head = (rev != CP_DB_NEWS) ? rev : db->head;
 
     (void) pthread_mutex_unlock(&db->mutex);
 

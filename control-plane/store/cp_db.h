@@ -107,6 +107,9 @@ void *cp_tx_attached(cp_tx_t *tx, const void *key);            /* or NULL   */
  * another replica (LISTEN/NOTIFY). */
 void cp_db_on_head(cp_db_t *db, void (*cb)(void *ctx, int64_t rev), void *ctx);
 void cp_tx_notify_head(cp_tx_t *tx, int64_t rev);  /* delivered after commit */
+/* In the place of a revision: the feed is as it was, what somebody waits for
+ * is elsewhere; of two such notices none is dropped. */
+#define CP_DB_NEWS  INT64_MAX
 
 
 #endif /* CP_DB_H */

@@ -73,7 +73,8 @@
     row(59, "0059_policy_templates")                                          \
     row(60, "0060_handovers")                                                 \
     row(61, "0061_usage_view")                                                \
-    row(62, "0062_bundles")
+    row(62, "0062_bundles")                                                   \
+    row(63, "0063_questions")
 
 
 typedef struct {

@@ -9,6 +9,7 @@
 
 
 #include "ngx_http_stoa.h"
+#include "ngx_http_stoa_zone.h"
 
 
 ngx_int_t ngx_http_stoa_variables_add(ngx_conf_t *cf);
@@ -19,6 +20,15 @@ ngx_int_t ngx_http_stoa_status_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_stoa_metrics_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_stoa_ready_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_stoa_traces_handler(ngx_http_request_t *r);
+
+/* A trace as JSON, for this tenant; NULL: for the operator. */
+void ngx_http_stoa_traces_one(ngx_http_stoa_main_conf_t *mcf,
+    const ngx_http_stoa_traced_t *traced, const stoa_id_t *reader,
+    stoa_buf_t *b);
+
+/* ngx_http_stoa_questions.c: of worker 0, what the control plane asks. */
+void ngx_http_stoa_questions_start(ngx_http_stoa_main_conf_t *mcf,
+    ngx_log_t *log);
 
 /* stoa_api_requests_total: max apis by name. */
 void ngx_http_stoa_metrics_apis(ngx_http_stoa_main_conf_t *mcf,

@@ -16,6 +16,12 @@
 #define TRACES_BYTES  (4 * 1024 * 1024)
 #define TRACES_MAX    256
 
+/* Who reads one. */
+#define NGX_HTTP_STOA_TRACES_STRANGER   1
+#define NGX_HTTP_STOA_TRACES_CALLER     2
+#define NGX_HTTP_STOA_TRACES_PUBLISHER  4
+#define NGX_HTTP_STOA_TRACES_ALL        8
+
 
 typedef struct {
     ngx_http_stoa_trace_query_t  query;
@@ -26,19 +32,19 @@ typedef struct {
 
 static ngx_int_t ngx_http_stoa_traces_ask(ngx_http_request_t *r,
     ngx_http_stoa_main_conf_t *mcf, ngx_http_stoa_traces_ask_t *ask);
-static void ngx_http_stoa_traces_one(ngx_http_stoa_main_conf_t *mcf,
-    const ngx_http_stoa_traced_t *traced, stoa_buf_t *b);
+static ngx_uint_t ngx_http_stoa_traces_side(
+    const ngx_http_stoa_traced_t *traced, const stoa_id_t *reader);
 static void ngx_http_stoa_traces_id(stoa_buf_t *b, const char *member,
     const stoa_id_t *id);
 static void ngx_http_stoa_traces_name(const ngx_http_stoa_traced_t *traced,
     stoa_buf_t *b, const char *member, ngx_uint_t at);
 static void ngx_http_stoa_traces_steps(ngx_http_stoa_main_conf_t *mcf,
-    const ngx_http_stoa_traced_t *traced, stoa_buf_t *b);
+    const ngx_http_stoa_traced_t *traced, ngx_uint_t side, stoa_buf_t *b);
 static const char *ngx_http_stoa_traces_step(ngx_http_stoa_main_conf_t *mcf,
     const ngx_http_stoa_traced_t *traced, ngx_uint_t step);
 static void ngx_http_stoa_traces_note(ngx_http_stoa_main_conf_t *mcf,
     const ngx_http_stoa_traced_t *traced,
-    const ngx_http_stoa_traced_note_t *note, stoa_buf_t *b);
+    const ngx_http_stoa_traced_note_t *note, ngx_uint_t side, stoa_buf_t *b);
 static void ngx_http_stoa_traces_limits(const ngx_http_stoa_traced_t *traced,
     stoa_buf_t *b);
 
@@ -49,6 +55,21 @@ static const char *const  ngx_http_stoa_traces_members[] = {
     "method", "host", "path", "tenant", "api", "tool", "consumer",
     "application", "plan", "target", "detail"
 };
+
+#define S  NGX_HTTP_STOA_TRACES_STRANGER
+#define C  NGX_HTTP_STOA_TRACES_CALLER
+#define P  NGX_HTTP_STOA_TRACES_PUBLISHER
+#define A  NGX_HTTP_STOA_TRACES_ALL
+
+static const ngx_uint_t  ngx_http_stoa_traces_shown[] = {
+    S|C|P|A, S|C|P|A, S|C|P|A, C|P|A, C|P|A, C|P|A, S|C|P|A,
+    S|C|P|A, C|P|A, P|A, C|P|A
+};
+
+#undef S
+#undef C
+#undef P
+#undef A
 
 
 ngx_int_t
@@ -92,7 +113,7 @@ ngx_http_stoa_traces_handler(ngx_http_request_t *r)
             stoa_buf_addz(&b, ",");
         }
 
-        ngx_http_stoa_traces_one(mcf, &traced, &b);
+        ngx_http_stoa_traces_one(mcf, &traced, NULL, &b);
         stoa_buf_addz(&b, ask.events ? "\n\n" : "");
     }
 
@@ -174,11 +195,39 @@ ngx_http_stoa_traces_ask(ngx_http_request_t *r,
 }
 
 
-static void
-ngx_http_stoa_traces_one(ngx_http_stoa_main_conf_t *mcf,
-    const ngx_http_stoa_traced_t *traced, stoa_buf_t *b)
+/* Who calls another tenant's api is told what its answers tell, and which
+ * kind of rule it was; how the other has it is the other's. */
+
+static ngx_uint_t
+ngx_http_stoa_traces_side(const ngx_http_stoa_traced_t *traced,
+    const stoa_id_t *reader)
 {
-    ngx_uint_t  i;
+    if (reader == NULL
+        || (ngx_memcmp(reader, &traced->tenant, sizeof(stoa_id_t)) == 0
+            && ngx_memcmp(reader, &traced->consumer, sizeof(stoa_id_t)) == 0))
+    {
+        return NGX_HTTP_STOA_TRACES_ALL;
+    }
+
+    if (ngx_memcmp(reader, &traced->tenant, sizeof(stoa_id_t)) == 0) {
+        return NGX_HTTP_STOA_TRACES_PUBLISHER;
+    }
+
+    /* what is not there for him is not told of here either */
+
+    return traced->status == NGX_HTTP_NOT_FOUND ? NGX_HTTP_STOA_TRACES_STRANGER
+                                                : NGX_HTTP_STOA_TRACES_CALLER;
+}
+
+
+void
+ngx_http_stoa_traces_one(ngx_http_stoa_main_conf_t *mcf,
+    const ngx_http_stoa_traced_t *traced, const stoa_id_t *reader,
+    stoa_buf_t *b)
+{
+    ngx_uint_t  i, side;
+
+    side = ngx_http_stoa_traces_side(traced, reader);
 
     stoa_buf_addz(b, "{\"request_id\":");
     stoa_buf_add_json(b, (const char *) traced->id, traced->id_len);
@@ -205,15 +254,26 @@ ngx_http_stoa_traces_one(ngx_http_stoa_main_conf_t *mcf,
     }
 
     for (i = 0; i < NGX_HTTP_STOA_TRACED_NAMES; i++) {
-        ngx_http_stoa_traces_name(traced, b, ngx_http_stoa_traces_members[i],
-                                  traced->names[i]);
+        if (ngx_http_stoa_traces_shown[i] & side) {
+            ngx_http_stoa_traces_name(traced, b,
+                                      ngx_http_stoa_traces_members[i],
+                                      traced->names[i]);
+        }
     }
 
-    ngx_http_stoa_traces_id(b, "credential", &traced->credential);
+    if (side != NGX_HTTP_STOA_TRACES_PUBLISHER) {
+        ngx_http_stoa_traces_id(b, "credential", &traced->credential);
+    }
+
+    if (side == NGX_HTTP_STOA_TRACES_STRANGER) {
+        stoa_buf_addz(b, ",\"steps\":[]}");
+        return;
+    }
+
     ngx_http_stoa_traces_id(b, "operation", &traced->operation);
     ngx_http_stoa_traces_id(b, "subscription", &traced->subscription);
     ngx_http_stoa_traces_limits(traced, b);
-    ngx_http_stoa_traces_steps(mcf, traced, b);
+    ngx_http_stoa_traces_steps(mcf, traced, side, b);
     stoa_buf_addz(b, "}");
 }
 
@@ -283,7 +343,7 @@ ngx_http_stoa_traces_limits(const ngx_http_stoa_traced_t *traced,
 
 static void
 ngx_http_stoa_traces_steps(ngx_http_stoa_main_conf_t *mcf,
-    const ngx_http_stoa_traced_t *traced, stoa_buf_t *b)
+    const ngx_http_stoa_traced_t *traced, ngx_uint_t side, stoa_buf_t *b)
 {
     ngx_uint_t   i, n;
     const char  *name;
@@ -299,7 +359,7 @@ ngx_http_stoa_traces_steps(ngx_http_stoa_main_conf_t *mcf,
 
     for (i = 0; i < traced->n; i++) {
         stoa_buf_addz(b, n++ ? "," : "");
-        ngx_http_stoa_traces_note(mcf, traced, &traced->note[i], b);
+        ngx_http_stoa_traces_note(mcf, traced, &traced->note[i], side, b);
     }
 
     if (traced->passed || (!traced->sampled && traced->n == 0)) {
@@ -308,7 +368,7 @@ ngx_http_stoa_traces_steps(ngx_http_stoa_main_conf_t *mcf,
         stoa_buf_addf(b, "%s{\"step\":\"%s\",\"verdict\":\"%s\"",
                       n ? "," : "", name, traced->refused ? "refused" : "ok");
 
-        if (traced->passed) {
+        if (traced->passed && side != NGX_HTTP_STOA_TRACES_CALLER) {
             ngx_http_stoa_traces_name(traced, b, "target",
                            traced->names[NGX_HTTP_STOA_TRACED_TARGET]);
         }
@@ -342,15 +402,19 @@ ngx_http_stoa_traces_step(ngx_http_stoa_main_conf_t *mcf,
 static void
 ngx_http_stoa_traces_note(ngx_http_stoa_main_conf_t *mcf,
     const ngx_http_stoa_traced_t *traced,
-    const ngx_http_stoa_traced_note_t *note, stoa_buf_t *b)
+    const ngx_http_stoa_traced_note_t *note, ngx_uint_t side, stoa_buf_t *b)
 {
+    ngx_uint_t  own;
+
+    own = side != NGX_HTTP_STOA_TRACES_CALLER;
+
     stoa_buf_addf(b, "{\"step\":\"%s\"",
                   ngx_http_stoa_traces_step(mcf, traced, note->step));
 
     if (note->policy) {
         stoa_buf_addf(b, ",\"type\":\"%s\"",
                       mcf->policies->type[note->policy - 1]->name);
-        ngx_http_stoa_traces_name(traced, b, "policy", note->name);
+        ngx_http_stoa_traces_name(traced, b, "policy", own ? note->name : 0);
 
         if (note->scope) {
             stoa_buf_addf(b, ",\"scope\":\"%s\"",
@@ -359,8 +423,11 @@ ngx_http_stoa_traces_note(ngx_http_stoa_main_conf_t *mcf,
 
         stoa_buf_addf(b, ",\"from\":\"%s\"", note->kind
                       ? stoa_rec_kind_name(note->kind) : "default");
-        ngx_http_stoa_traces_id(b, "id", note->kind ? &note->record
-                                                    : &(stoa_id_t) { "" });
+
+        if (note->kind && own) {
+            ngx_http_stoa_traces_id(b, "id", &note->record);
+        }
+
         stoa_buf_addz(b, note->shadow ? ",\"shadow\":true" : "");
     }
 

@@ -1,0 +1,267 @@
+/*
+ * What gateways are asked: POST /gateway/v1/questions, by which one says what
+ * it knows and takes the next questions; and the routes that ask them.
+ */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "feed/cp_question.h"
+#include "rest/cp_list.h"
+
+
+#define CP_QUESTION_WAIT_MAX_S  30
+#define CP_QUESTION_LOOK_MS     50    /* the answer may come to a replica    */
+#define CP_TRACE_ID_MAX         64
+
+
+static cp_rc_t cp_question_post(cp_req_t *r);
+static cp_rc_t cp_question_take(cp_req_t *r);
+static cp_rc_t cp_trace_get(cp_req_t *r);
+static cp_rc_t cp_asked_look(cp_req_t *r);
+static cp_rc_t cp_asked_answer(cp_req_t *r);
+
+
+const cp_route_t  cp_question_routes[] = {
+    { "POST", "/gateway/v1/questions", CP_AUTH_GATEWAY, NULL,
+      cp_question_post, NULL,
+      "A gateway's answers, and what it is asked next", NULL },
+    { "GET", "/v1/tenants/{tenant}/traces/{trace}", CP_AUTH_ADMIN,
+      "trace:read", cp_trace_get, NULL,
+      "Why a call was refused, by its request_id", NULL },
+    { NULL, NULL, CP_AUTH_NONE, NULL, NULL, NULL, NULL, NULL }
+};
+
+
+typedef struct {
+    int64_t        deadline;          /* monotonic ms                        */
+    cp_question_t  q;
+    const char    *none;              /* what is said when nobody knows      */
+} cp_asked_t;
+
+
+/* ---- a gateway ---------------------------------------------------------- */
+
+/* "Prefer: wait=25" (RFC 7240): so long, if there is nothing at once. */
+static int64_t
+cp_question_patience(cp_req_t *r)
+{
+    long         s;
+    const char  *prefer;
+
+    prefer = cp_req_header(r, "Prefer");
+
+    if (prefer == NULL || strncmp(prefer, "wait=", 5) != 0) {
+        return 0;
+    }
+
+    s = strtol(prefer + 5, NULL, 10);
+
+    return s < 0 ? 0 : s > CP_QUESTION_WAIT_MAX_S ? CP_QUESTION_WAIT_MAX_S
+                                                  : s;
+}
+
+
+static cp_rc_t
+cp_question_post(cp_req_t *r)
+{
+    cp_rc_t      rc;
+    int64_t      ms;
+    cp_tx_t     *tx;
+    cp_json_t   *in;
+    cp_asked_t  *w;
+
+    rc = cp_req_json(r, &in);
+
+    if (rc == CP_OK) {
+        rc = cp_report_check(in, cp_question_fields, "", &r->op.err);
+    }
+
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    w = cp_arena_alloc(r->op.arena, sizeof(cp_asked_t));
+    if (w == NULL) {
+        return cp_err_set(&r->op.err, "internal", "no memory");
+    }
+
+    memset(w, 0, sizeof(cp_asked_t));
+    ms = cp_question_patience(r) * 1000;
+    w->deadline = cp_time_mono_ms() + ms;
+    r->ctx = w;
+
+    if (cp_tx_open(r->op.app->db, true, &tx, &r->op.err) != CP_OK) {
+        return CP_ERROR;
+    }
+
+    rc = cp_question_answers(&r->op, tx, cp_json_get(in, "answers"));
+
+    if (rc == CP_OK && ms) {
+        rc = cp_question_wait(&r->op, tx, ms);
+    }
+
+    rc = cp_tx_finish(tx, rc, &r->op.err);
+
+    return rc == CP_OK ? cp_question_take(r) : rc;
+}
+
+
+/* First, and whenever somebody may have asked: it may have been removed. */
+static cp_rc_t
+cp_question_take(cp_req_t *r)
+{
+    cp_rc_t      rc;
+    cp_tx_t     *tx;
+    cp_json_t   *out, *questions;
+    cp_asked_t  *w = r->ctx;
+
+    rc = cp_auth_check(r);
+
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    if (cp_tx_open(r->op.app->db, false, &tx, &r->op.err) != CP_OK) {
+        return CP_ERROR;
+    }
+
+    questions = cp_json_array(r->op.arena);
+    rc = cp_question_next(&r->op, tx, questions);
+    cp_tx_rollback(tx);
+
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    if (questions->n == 0 && cp_time_mono_ms() < w->deadline
+        && !atomic_load(&r->op.app->stopping))
+    {
+        return cp_req_park(r, w->deadline, cp_question_take);
+    }
+
+    out = cp_json_object(r->op.arena);
+    cp_json_set(r->op.arena, out, "questions", questions);
+
+    return cp_req_answer(r, 200, out);
+}
+
+
+/* ---- who asks ----------------------------------------------------------- */
+
+static cp_rc_t
+cp_asked_begin(cp_req_t *r, const cp_json_t *question, const char *none)
+{
+    cp_rc_t      rc;
+    cp_tx_t     *tx;
+    cp_asked_t  *w;
+    const char  *tenant;
+
+    w = cp_arena_alloc(r->op.arena, sizeof(cp_asked_t));
+    if (w == NULL) {
+        return cp_err_set(&r->op.err, "internal", "no memory");
+    }
+
+    memset(w, 0, sizeof(cp_asked_t));
+    w->deadline = cp_time_mono_ms() + CP_QUESTION_MS;
+    w->none = none;
+    r->ctx = w;
+
+    if (cp_tx_open(r->op.app->db, true, &tx, &r->op.err) != CP_OK) {
+        return CP_ERROR;
+    }
+
+    rc = cp_ref_tenant(&r->op, tx, r->param[0], r->route->permission,
+                       &tenant);
+
+    if (rc == CP_OK) {
+        rc = cp_question_ask(&r->op, tx, tenant, question, NULL, &w->q);
+    }
+
+    rc = cp_tx_finish(tx, rc, &r->op.err);
+
+    return rc == CP_OK ? cp_asked_look(r) : rc;
+}
+
+
+static cp_rc_t
+cp_asked_look(cp_req_t *r)
+{
+    cp_rc_t      rc;
+    int64_t      now;
+    cp_tx_t     *tx;
+    cp_asked_t  *w = r->ctx;
+
+    if (cp_tx_open(r->op.app->db, false, &tx, &r->op.err) != CP_OK) {
+        return CP_ERROR;
+    }
+
+    rc = cp_question_look(&r->op, tx, &w->q);
+    cp_tx_rollback(tx);
+
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    now = cp_time_mono_ms();
+
+    if (w->q.answer == NULL && w->q.answered < w->q.asked
+        && now < w->deadline && !atomic_load(&r->op.app->stopping))
+    {
+        now += CP_QUESTION_LOOK_MS;
+
+        return cp_req_park(r, now < w->deadline ? now : w->deadline,
+                           cp_asked_look);
+    }
+
+    if (cp_tx_open(r->op.app->db, true, &tx, &r->op.err) != CP_OK) {
+        return CP_ERROR;
+    }
+
+    rc = cp_tx_finish(tx, cp_question_end(&r->op, tx, &w->q), &r->op.err);
+
+    return rc == CP_OK ? cp_asked_answer(r) : rc;
+}
+
+
+static cp_rc_t
+cp_asked_answer(cp_req_t *r)
+{
+    const cp_asked_t  *w = r->ctx;
+
+    if (w->q.answer) {
+        cp_req_set_header(r, "Cache-Control", "no-store");
+        return cp_req_answer(r, 200, w->q.answer);
+    }
+
+    if (w->q.asked == 0) {
+        return cp_err_set(&r->op.err, "not_found",
+                          "%s: no gateway is connected", w->none);
+    }
+
+    if (w->q.answered < w->q.asked) {
+        return cp_err_set(&r->op.err, "not_found", "%s, as far as they have"
+                          " answered: %u of %u did", w->none, w->q.answered,
+                          w->q.asked);
+    }
+
+    return cp_err_set(&r->op.err, "not_found", "%s", w->none);
+}
+
+
+static cp_rc_t
+cp_trace_get(cp_req_t *r)
+{
+    cp_json_t  *question;
+
+    if (strlen(r->param[1]) > CP_TRACE_ID_MAX) {
+        return cp_err_set(&r->op.err, "not_found",
+                          "there is no request_id of that length");
+    }
+
+    question = cp_json_object(r->op.arena);
+    cp_json_put(r->op.arena, question, "trace", r->param[1]);
+
+    return cp_asked_begin(r, question, "no gateway has a trace of that call"
+                          " that is the tenant's, or none any more");
+}

@@ -1,0 +1,75 @@
+/*
+ * Why a call was refused: the trace that a gateway keeps of it.
+ */
+
+#include <string.h>
+
+#include "stoactl.h"
+
+
+/* What of it there is, in a line each. */
+
+static void
+ctl_put_facts(ctl_t *c, const cp_json_t *trace)
+{
+    unsigned     i;
+    const char  *text;
+
+    static const char *const  facts[] = { "request_id", "status", "code",
+        "detail", "method", "host", "path", "tenant", "api", "tool",
+        "consumer", "application", "credential", "plan", "target" };
+
+    for (i = 0; i < sizeof(facts) / sizeof(facts[0]); i++) {
+        if (cp_json_get(trace, facts[i]) != NULL) {
+            text = ctl_clean(c, ctl_cell_text(c, trace, facts[i]));
+            printf("%-12s %s\n", facts[i], text);
+        }
+    }
+}
+
+
+static ctl_exit_e
+ctl_put_list(ctl_t *c, const cp_json_t *trace, const char *member,
+    const char *columns)
+{
+    const cp_json_t  *list;
+
+    list = cp_json_get(trace, member);
+
+    if (list == NULL || list->type != CP_JSON_ARRAY || list->n == 0) {
+        return CTL_DONE;
+    }
+
+    putchar('\n');
+
+    return ctl_print(c, list, columns);
+}
+
+
+ctl_exit_e
+ctl_run_trace(ctl_t *c)
+{
+    cp_json_t   *trace;
+    ctl_exit_e   rc;
+    const char  *tenant;
+
+    rc = ctl_tenant(c, &tenant);
+
+    if (rc == CTL_DONE) {
+        rc = ctl_get(c, cp_arena_printf(c->arena, "/v1/tenants/%s/traces/%s",
+                                        ctl_escape(c, tenant),
+                                        ctl_escape(c, c->arg[0])), &trace);
+    }
+
+    if (rc != CTL_DONE || c->out != CTL_OUT_TABLE) {
+        return rc == CTL_DONE ? ctl_print(c, trace, NULL) : rc;
+    }
+
+    ctl_put_facts(c, trace);
+    rc = ctl_put_list(c, trace, "steps",
+                      "step verdict type policy scope from us");
+
+    return rc == CTL_DONE ? ctl_put_list(c, trace, "limits", "limit of left"
+                                         " reset_ms refused retry_ms")
+                          : rc;
+}
