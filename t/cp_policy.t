@@ -289,6 +289,18 @@ is(effective('api=orders&operation=add&plan=free&gateway_group=default'),
 is(effective('server=desk'), "${all}1 " . $own->() . " $default",
    'an MCP endpoint');
 
+$t->apply(docs(policy('near', 'ip-filter', config => { deny => ['::1/128'] },
+                      attach => [{ api => 'weather' }, { tenant => 'acme' }]),
+               policy('size', 'body-limit', config => { max_bytes => 9 },
+                      attach => [{ plan => 'free' }])));
+is(join(' ', grep { /:(?:ip-|key|body-)/ } split / /,
+        effective('api=weather&plan=free')),
+   'policy:near:ip-filter:tenant:enabled:1 default:-:key:-:enabled:1 '
+   . 'policy:size:body-limit:plan:enabled:1 '
+   . 'policy:near:ip-filter:api:enabled:1 api:-:body-limit:-:enabled:1',
+   "an MCP call's api is found last");
+$t->must(DELETE => "$P/$_") for qw(near size);
+
 # a plan's limits: what its fields say, in the state that a policy says
 
 $t->apply(docs(plan('acme', 'tight', rate => 5, quota_day => 9),

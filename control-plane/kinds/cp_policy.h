@@ -24,6 +24,7 @@ typedef struct {
     const char  *plan;
     const char  *application;
     bool         above;            /* what is on the tenant counts too      */
+    bool         mcp;              /* the api is; set where order matters   */
 } cp_place_of_t;
 
 typedef struct {

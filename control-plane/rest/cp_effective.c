@@ -11,6 +11,17 @@
 #include "rest/cp_list.h"
 
 
+/* An MCP call's api is found when its endpoint has admitted the call, and its
+ * caller is known. */
+#define CP_ORDER_FOUND  (STOA_ORDER_TRANSFORM + 1)
+
+
+static const unsigned  cp_effective_orders[] = {
+    STOA_ORDER_ADMIT, STOA_ORDER_AUTHN, STOA_ORDER_ACCESS, CP_ORDER_FOUND,
+    STOA_ORDER_LATE, STOA_ORDER_LIMIT, STOA_ORDER_AUTHZ, STOA_ORDER_TRANSFORM
+};
+
+
 static cp_rc_t cp_effective_place(cp_req_t *r, cp_tx_t *tx,
     cp_place_of_t *at);
 static cp_rc_t cp_effective_find(cp_req_t *r, cp_tx_t *tx,
@@ -27,6 +38,8 @@ static const cp_json_t *cp_effective_match(const cp_json_t *items,
     const cp_json_t *item);
 static cp_rc_t cp_effective_items(cp_req_t *r, cp_tx_t *tx,
     const cp_place_of_t *at, cp_json_t **items);
+static unsigned cp_effective_when(const cp_place_of_t *at,
+    const stoa_policy_type_t *type, const cp_policy_use_t *u);
 static cp_rc_t cp_effective_types(cp_req_t *r, cp_tx_t *tx,
     const cp_place_of_t *at, const cp_policy_use_t *uses, unsigned n,
     unsigned order, cp_json_t *items);
@@ -75,8 +88,9 @@ cp_effective_route(cp_req_t *r)
 static cp_rc_t
 cp_effective_place(cp_req_t *r, cp_tx_t *tx, cp_place_of_t *at)
 {
-    cp_rc_t   rc;
-    unsigned  i;
+    cp_rc_t     rc;
+    unsigned    i;
+    cp_json_t  *api;
     const struct {
         const cp_resource_t  *res;
         const char          **id;
@@ -111,6 +125,13 @@ cp_effective_place(cp_req_t *r, cp_tx_t *tx, cp_place_of_t *at)
     if (rc == CP_OK && at->api) {
         rc = cp_effective_find(r, tx, &cp_res_operation, at->api,
                                &at->operation);
+    }
+
+    if (rc == CP_OK && at->api) {
+        rc = cp_row_load(tx, r->op.arena, &cp_res_api, at->api, &api,
+                         &r->op.err);
+        at->mcp = rc == CP_OK && api
+                  && strcmp(cp_json_str(api, "kind"), "mcp") == 0;
     }
 
     return rc == CP_OK && at->application && at->plan == NULL
@@ -169,7 +190,7 @@ cp_effective_items(cp_req_t *r, cp_tx_t *tx, const cp_place_of_t *at,
     cp_json_t **items)
 {
     cp_rc_t           rc;
-    unsigned          i, n, order;
+    unsigned          i, k, n, order;
     cp_json_t        *item;
     cp_names_t        names;
     cp_policy_use_t  *uses;
@@ -182,7 +203,8 @@ cp_effective_items(cp_req_t *r, cp_tx_t *tx, const cp_place_of_t *at,
     cp_names_init(&names, tx, r->op.arena, &r->op.err);
     *items = cp_json_array(r->op.arena);
 
-    for (order = STOA_ORDER_ADMIT; order <= STOA_ORDER_TRANSFORM; order++) {
+    for (k = 0; k < sizeof(cp_effective_orders) / sizeof(unsigned); k++) {
+        order = cp_effective_orders[k];
 
         /* what is attached there waits for what this finds out */
 
@@ -191,7 +213,7 @@ cp_effective_items(cp_req_t *r, cp_tx_t *tx, const cp_place_of_t *at,
         }
 
         for (i = 0; rc == CP_OK && i < n; i++) {
-            if (stoa_policy_when(uses[i].type, uses[i].scope) != order) {
+            if (cp_effective_when(at, uses[i].type, &uses[i]) != order) {
                 continue;
             }
 
@@ -217,6 +239,23 @@ cp_effective_items(cp_req_t *r, cp_tx_t *tx, const cp_place_of_t *at,
 }
 
 
+/* u: one that is attached; NULL: what is asked for by itself. */
+static unsigned
+cp_effective_when(const cp_place_of_t *at, const stoa_policy_type_t *type,
+    const cp_policy_use_t *u)
+{
+    bool  of_api;
+
+    of_api = u ? u->scope == STOA_SCOPE_API
+             : type->own == STOA_REC_API
+               && !(type->flags & STOA_POLICY_DEFAULT);
+
+    return type->order == STOA_ORDER_ADMIT && of_api && at->mcp
+           ? CP_ORDER_FOUND
+           : u ? (unsigned) stoa_policy_when(type, u->scope) : type->order;
+}
+
+
 static cp_rc_t
 cp_effective_types(cp_req_t *r, cp_tx_t *tx, const cp_place_of_t *at,
     const cp_policy_use_t *uses, unsigned n, unsigned order,
@@ -232,7 +271,7 @@ cp_effective_types(cp_req_t *r, cp_tx_t *tx, const cp_place_of_t *at,
     for (k = 0; rc == CP_OK && (type = stoa_policy_at(k)) != NULL; k++) {
         for (i = 0; i < n && uses[i].type != type; i++) { /* void */ }
 
-        if (type->order == order) {
+        if (cp_effective_when(at, type, NULL) == order) {
             rc = cp_effective_type(r, tx, at, type, i < n ? &uses[i] : NULL,
                                    items);
         }
