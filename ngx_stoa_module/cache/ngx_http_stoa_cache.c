@@ -159,6 +159,7 @@ ngx_http_stoa_cache_begin(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     }
 
     c->request = r;
+    c->client = r->headers_in.headers;
     c->ctx = ctx;
     c->mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
     c->attached = ctx->call.cache;

@@ -48,6 +48,7 @@ typedef struct {
     const ngx_http_stoa_attached_t  *attached;
     const stoa_policy_cache_t     *conf;
 
+    ngx_list_t                     client;     /* headers, as they came      */
     stoa_cache_control_t           asked;      /* the request's              */
     ngx_http_stoa_keep_key_t       base;
     ngx_http_stoa_keep_key_t       key;        /* that, or with variants     */
@@ -103,6 +104,10 @@ ngx_int_t ngx_http_stoa_cache_key(ngx_http_stoa_cached_t *c);
 ngx_int_t ngx_http_stoa_cache_key_variant(ngx_http_stoa_cached_t *c,
     stoa_str_t names, ngx_uint_t caller);
 ngx_uint_t ngx_http_stoa_cache_key_caller(ngx_http_stoa_cached_t *c);
+/* Of headers that a Vary names: is one the gateway's own word; may one be? */
+ngx_uint_t ngx_http_stoa_cache_key_told(ngx_http_stoa_cached_t *c,
+    stoa_str_t names);
+ngx_uint_t ngx_http_stoa_cache_key_set(ngx_http_stoa_ctx_t *ctx);
 
 /* What is kept, whole, into the request's memory. */
 ngx_int_t ngx_http_stoa_cache_load(ngx_http_stoa_cached_t *c);

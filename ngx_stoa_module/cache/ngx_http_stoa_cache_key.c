@@ -7,6 +7,8 @@
 #include "ngx_http_stoa_api.h"
 #include "ngx_http_stoa_digest.h"
 #include "ngx_http_stoa_header.h"
+#include "core/stoa_policy_headers.h"
+#include "core/stoa_policy_opa.h"
 
 
 #define KEY_ARGUMENTS  256
@@ -35,7 +37,7 @@ static const ngx_str_t  ngx_http_stoa_cache_steering[] = {
 };
 
 
-static void ngx_http_stoa_cache_key_headers(ngx_http_stoa_cached_t *c,
+static void ngx_http_stoa_cache_key_headers(ngx_list_t *headers,
     stoa_buf_t *b, const char *name, size_t len);
 static ngx_int_t ngx_http_stoa_cache_key_query(ngx_http_stoa_cached_t *c,
     stoa_buf_t *b);
@@ -99,7 +101,7 @@ ngx_http_stoa_cache_key(ngx_http_stoa_cached_t *c)
     ngx_http_stoa_cache_key_add(&b, host->data, host->len);
 
     for (i = 0; ngx_http_stoa_cache_steering[i].len; i++) {
-        ngx_http_stoa_cache_key_headers(c, &b,
+        ngx_http_stoa_cache_key_headers(&c->client, &b,
                              (char *) ngx_http_stoa_cache_steering[i].data,
                              ngx_http_stoa_cache_steering[i].len);
     }
@@ -129,14 +131,13 @@ ngx_http_stoa_cache_key(ngx_http_stoa_cached_t *c)
 
 
 static void
-ngx_http_stoa_cache_key_headers(ngx_http_stoa_cached_t *c, stoa_buf_t *b,
+ngx_http_stoa_cache_key_headers(ngx_list_t *headers, stoa_buf_t *b,
     const char *name, size_t len)
 {
     ngx_table_elt_t              *h;
     ngx_http_stoa_header_walk_t   w;
 
-    for (h = ngx_http_stoa_header_first(&w,
-                                   &c->request->headers_in.headers.part);
+    for (h = ngx_http_stoa_header_first(&w, &headers->part);
          h;
          h = ngx_http_stoa_header_next(&w))
     {
@@ -256,6 +257,82 @@ ngx_http_stoa_cache_key_caller(ngx_http_stoa_cached_t *c)
 }
 
 
+/* Has the upstream got one of them otherwise than the client has sent it?  By
+ * what clients send nobody can tell such answers apart. */
+
+ngx_uint_t
+ngx_http_stoa_cache_key_told(ngx_http_stoa_cached_t *c, stoa_str_t names)
+{
+    stoa_buf_t   asked, shown;
+    stoa_str_t   name;
+    ngx_uint_t   told;
+
+    told = 0;
+    stoa_buf_init(&asked, NGX_HTTP_STOA_KEEP_KEY);
+    stoa_buf_init(&shown, NGX_HTTP_STOA_KEEP_KEY);
+
+    while (!told && stoa_cache_list(&names, &name)) {
+
+        if (name.len == 15
+            && ngx_strncmp(name.data, "accept-encoding", 15) == 0)
+        {
+            continue;                  /* what decodes answers asks for all  */
+        }
+
+        stoa_buf_reset(&asked);
+        stoa_buf_reset(&shown);
+        ngx_http_stoa_cache_key_headers(&c->client, &asked, name.data,
+                                        name.len);
+        ngx_http_stoa_cache_key_headers(&c->request->headers_in.headers,
+                                        &shown, name.data, name.len);
+
+        told = asked.rc != STOA_OK || shown.rc != STOA_OK
+               || (shown.len > 1
+                   && (shown.len != asked.len
+                       || ngx_memcmp(shown.data, asked.data, shown.len)
+                          != 0));
+    }
+
+    stoa_buf_free(&asked);
+    stoa_buf_free(&shown);
+
+    return told;
+}
+
+
+/* And what they are shown may hang on who calls, where a policy sets it. */
+
+ngx_uint_t
+ngx_http_stoa_cache_key_set(ngx_http_stoa_ctx_t *ctx)
+{
+    ngx_uint_t                       i, k;
+    ngx_http_stoa_chain_t           *chain;
+    const stoa_policy_opa_t         *opa;
+    const stoa_policy_headers_t     *set;
+    const ngx_http_stoa_attached_t  *a;
+
+    for (i = 0; i < NGX_HTTP_STOA_CHAIN_MAX; i++) {
+        chain = ctx->call.chain[i];
+
+        for (k = 0; chain && k < chain->n; k++) {
+            a = &chain->elts[k];
+            set = a->config;
+            opa = a->config;
+
+            if ((ngx_strcmp(a->policy->name, "headers") == 0
+                 && set->request_set.n + set->request_add.n)
+                || (ngx_strcmp(a->policy->name, "opa") == 0
+                    && opa->headers_set.n))
+            {
+                return 1;
+            }
+        }
+    }
+
+    return 0;
+}
+
+
 ngx_int_t
 ngx_http_stoa_cache_key_variant(ngx_http_stoa_cached_t *c, stoa_str_t names,
     ngx_uint_t caller)
@@ -301,7 +378,7 @@ ngx_http_stoa_cache_key_variant(ngx_http_stoa_cached_t *c, stoa_str_t names,
     }
 
     while (stoa_cache_list(&names, &name)) {
-        ngx_http_stoa_cache_key_headers(c, &b, name.data, name.len);
+        ngx_http_stoa_cache_key_headers(&c->client, &b, name.data, name.len);
     }
 
     c->key = c->base;

@@ -228,6 +228,9 @@ ngx_http_stoa_cache_said(ngx_http_stoa_cached_t *c,
         s = stoa_rec_str(c->attached->rec, name[i]);
         ngx_http_stoa_cache_vary(said, s.data, s.len);
     }
+
+    s = (stoa_str_t) { (char *) said->names, said->vary.len };
+    said->unfit |= ngx_http_stoa_cache_key_told(c, s);
 }
 
 
@@ -406,6 +409,7 @@ ngx_http_stoa_cache_place(ngx_http_stoa_cached_t *c,
     caller = !c->conf->shared && !said->cc.is_public
              && said->cc.s_maxage == STOA_CACHE_NONE
              && ngx_http_stoa_cache_key_caller(c);
+    caller |= said->vary.len && ngx_http_stoa_cache_key_set(c->ctx);
 
     if (!caller && said->vary.len == 0) {
         c->key = c->base;

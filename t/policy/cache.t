@@ -58,6 +58,7 @@ my %apis = (
                ignore_cookies => $true },
     small => { shared => $true, default_ttl_s => 60, max_bytes => 100 },
     mask => { shared => $true, default_ttl_s => 60 },
+    who => { shared => $true, default_ttl_s => 60 },
     judge => { shared => $true, default_ttl_s => 60 },
     deaf => { shared => $true, obey_clients => JSON::PP::false },
 );
@@ -66,6 +67,9 @@ $t->apply(docs(tenant('acme'), plan('acme', 'free'),
     map({ (rest('acme', $_, $to), policy($_, %{ $apis{$_} })) } sort keys %apis),
     map({ my $a = $_; map { sub_('acme', $_, $a, 'free') } qw(one two) }
         'off', sort keys %apis),
+    doc('Policy', 'acme', 'who', { type => 'headers', attach => [
+        { api => 'who' }], config => { request_set => [
+            { name => 'X-Who', value => '${application}' }] } }),
     map({ my ($api, $action) = @$_;
           doc('Policy', 'acme', "g-$api", { type => 'guardrail',
               attach => [{ api => $api }], config => {
@@ -144,6 +148,17 @@ my $p = 'shared/v?h=Vary:X-Lang';
 isnt(body('one', $p, 'X-Lang' => 'a'), body('one', $p, 'X-Lang' => 'b'), 'Vary');
 is(body('one', $p, 'X-Lang' => 'a'), body('two', $p, 'X-Lang' => 'a'), '... same');
 ok(!twice('shared/vs?h=Vary:*'), 'Vary: *');
+for my $h ('X-Stoa-Application', 'X-Who') {
+    $p = "who/v-$h?h=Vary:$h";
+    my $one = body('one', $p);
+    isnt(body('two', $p, $h => $_), $one,
+         "Vary: $h, which the gateway says, and somebody says $_")
+        for qw(one two);
+}
+$p = 'mask/ae?h=Vary:Accept-Encoding';
+is(body('one', $p, 'Accept-Encoding' => 'br'),
+   body('two', $p, 'Accept-Encoding' => 'br'),
+   'Vary, and the upstream is asked otherwise');
 $p = 'shared/gz?h=Content-Encoding:x-test';
 isnt(body('one', $p, 'Accept-Encoding' => 'x-test'), body('one', $p),
      'an encoding that no Vary speaks of');
