@@ -588,7 +588,10 @@ is($t->api(POST => '/gateway/v1/approvals', \%good)->{status}, 401,
 $r = tells();
 is("$r->{status} $r->{json}{says}", '200 pending', 'a good one');
 $id = $r->{json}{id};
+my $wakes = sub { $t->metrics('control')->{stoa_control_http_wakes_total} };
+my $woken = $wakes->();
 decide($id, 'approve');
+ok((wait_until { $wakes->() > $woken } 5), 'a decision wakes those who wait');
 ok((wait_until { approval($id)->{state} eq 'expired' } 20),
    'an approval ends in time');
 $before = ran('delete');

@@ -14,7 +14,6 @@ static cp_rc_t cp_approval_check(const cp_write_t *w,
     const cp_json_t *before, cp_json_t *after);
 static cp_rc_t cp_approval_event(const cp_write_t *w, const char *event,
     const cp_json_t *args, const cp_json_t *before, cp_json_t *after);
-static cp_rc_t cp_approval_told(const cp_write_t *w);
 static cp_rc_t cp_approval_of(cp_op_t *op, cp_tx_t *tx,
     const cp_approval_ask_t *ask, cp_json_t **row);
 static cp_rc_t cp_approval_find(cp_op_t *op, cp_tx_t *tx,
@@ -148,24 +147,11 @@ cp_approval_event(const cp_write_t *w, const char *event,
     cp_approval_count(strcmp(event, "approve") == 0 ? "event=\"approved\""
                                                     : "event=\"denied\"");
 
-    return cp_approval_told(w);
-}
+    /* calls that wait look again, at all replicas */
 
+    cp_tx_notify_head(w->tx, CP_DB_NEWS);
 
-/* Calls that wait look again, at all replicas. */
-static cp_rc_t
-cp_approval_told(const cp_write_t *w)
-{
-    cp_rc_t         rc;
-    cp_feed_head_t  head;
-
-    rc = cp_feed_head(w->tx, w->op->arena, &head, &w->op->err);
-
-    if (rc == CP_OK) {
-        cp_tx_notify_head(w->tx, head.rev);
-    }
-
-    return rc;
+    return CP_OK;
 }
 
 
