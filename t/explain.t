@@ -7,6 +7,7 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use Test::Stoa;
 use Test::Stoa::Docs;
+use Test::Stoa::Feed;
 
 my $t = Test::Stoa->new->has('module', 'control');
 $t->control;
@@ -267,6 +268,34 @@ ok($side{acme}{credential} && !$side{other}{credential},
    'keys are of who calls');
 is("$side{other}{consumer} $side{other}{application}", 'acme demo',
    'whose call it was');
+
+
+# A gateway that says what is none, or answers for another one.
+
+my $odd = Test::Stoa::Feed->new($t, 'odd', 'default');
+sub says {
+    my ($wait, @answers) = @_;
+    return $odd->call('POST', '/gateway/v1/questions',
+        { answers => \@answers }, timeout => 40,
+        headers => $wait ? { Prefer => "wait=$wait" } : {});
+}
+is($t->api('POST', '/gateway/v1/questions', { answers => [] })->{status}, 401,
+   'questions are for gateways');
+is(says(0, map { +{ id => 'x', answer => '' } } 1 .. 9)->{status}, 422,
+   'too many answers');
+is(says(0, { id => 'x', answer => '' })->{status}, 422, 'to no question');
+is(says(0, { id => '0' x 16, answer => '{}' })->{status}, 200,
+   'to one that nobody asks any more');
+is_deeply(says(1)->{json}, { questions => [] }, 'it waits, and is asked nothing');
+for (['[1]', 'no object'], ['{"a":', 'no JSON'], ['', 'nothing']) {
+    my $asks = Test::Stoa::HTTP->connect($t->port('control'));
+    $asks->send_raw($asks->request_text('GET', '/v1/tenants/acme/traces/never',
+        headers => { Authorization => "Bearer $token{acme}" }));
+    my $q = says(30)->{json}{questions}[0];
+    is($q->{trace}, 'never', "$_->[1]: the question");
+    says(0, { id => $q->{id}, answer => $_->[0] });
+    is($asks->response(timeout => 10)->{status}, 404, "$_->[1]: is no trace");
+}
 
 
 # ---- bounded ---------------------------------------------------------------
