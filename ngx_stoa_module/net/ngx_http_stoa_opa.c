@@ -4,6 +4,7 @@
  */
 
 #include "ngx_http_stoa_opa.h"
+#include "core/stoa_key.h"
 
 
 #define NGX_HTTP_STOA_OPA_IDLE  30000           /* OPA closes none sooner    */
@@ -49,33 +50,38 @@ ngx_http_stoa_opa_find(ngx_http_stoa_main_conf_t *mcf, const char *name,
 /* Who tries it when its time is over sets it aside anew: so it is one a
  * second, whatever becomes of that one. */
 
-ngx_uint_t
-ngx_http_stoa_opa_enter(ngx_http_stoa_opa_t *opa)
+ngx_http_stoa_opa_breaker_t *
+ngx_http_stoa_opa_enter(ngx_http_stoa_opa_t *opa, const stoa_id_t *tenant)
 {
-    if (opa->failed < NGX_HTTP_STOA_OPA_FAILS) {
-        return 1;
+    ngx_http_stoa_opa_breaker_t  *b;
+
+    b = &opa->breaker[stoa_hash64(tenant, sizeof(stoa_id_t), 0)
+                      % NGX_HTTP_STOA_OPA_BREAKERS];
+
+    if (b->failed < NGX_HTTP_STOA_OPA_FAILS) {
+        return b;
     }
 
-    if ((ngx_msec_int_t) (opa->until - ngx_current_msec) > 0) {
-        return 0;
+    if ((ngx_msec_int_t) (b->until - ngx_current_msec) > 0) {
+        return NULL;
     }
 
-    opa->until = ngx_current_msec + NGX_HTTP_STOA_OPA_OPEN;
+    b->until = ngx_current_msec + NGX_HTTP_STOA_OPA_OPEN;
 
-    return 1;
+    return b;
 }
 
 
 void
-ngx_http_stoa_opa_leave(ngx_http_stoa_opa_t *opa, ngx_uint_t failed)
+ngx_http_stoa_opa_leave(ngx_http_stoa_opa_breaker_t *b, ngx_uint_t failed)
 {
     if (!failed) {
-        opa->failed = 0;
+        b->failed = 0;
 
-    } else if (opa->failed < NGX_HTTP_STOA_OPA_FAILS
-               && ++opa->failed == NGX_HTTP_STOA_OPA_FAILS)
+    } else if (b->failed < NGX_HTTP_STOA_OPA_FAILS
+               && ++b->failed == NGX_HTTP_STOA_OPA_FAILS)
     {
-        opa->until = ngx_current_msec + NGX_HTTP_STOA_OPA_OPEN;
+        b->until = ngx_current_msec + NGX_HTTP_STOA_OPA_OPEN;
     }
 }
 

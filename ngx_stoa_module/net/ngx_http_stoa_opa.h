@@ -11,6 +11,14 @@
 #include "ngx_http_stoa_fetch.h"
 
 
+#define NGX_HTTP_STOA_OPA_BREAKERS  256
+
+
+typedef struct {
+    ngx_uint_t   failed;               /* in a row, by this worker           */
+    ngx_msec_t   until;                /* it is set aside, and then tried    */
+} ngx_http_stoa_opa_breaker_t;
+
 typedef struct {
     ngx_str_t    name;
     ngx_str_t    host;                 /* for Host                           */
@@ -20,8 +28,7 @@ typedef struct {
     ngx_ssl_t   *ssl;                  /* NULL: plain                        */
     ngx_str_t    tls_name;
     ngx_uint_t   tls;                  /* unsigned                           */
-    ngx_uint_t   failed;               /* in a row, by this worker           */
-    ngx_msec_t   until;                /* it is set aside, and then tried    */
+    ngx_http_stoa_opa_breaker_t  breaker[NGX_HTTP_STOA_OPA_BREAKERS];
     ngx_uint_t   asked;                /* by this worker, now                */
     ngx_uint_t   away;                 /* the last one got no decision; it was
                                           said                               */
@@ -31,10 +38,13 @@ typedef struct {
 /* By its name; NULL: there is none. */
 ngx_http_stoa_opa_t *ngx_http_stoa_opa_find(ngx_http_stoa_main_conf_t *mcf,
     const char *name, size_t len);
-/* A circuit breaker: after some failures in a row it is asked once a second.
- * 0: not now.  Each that was asked tells how it ended. */
-ngx_uint_t ngx_http_stoa_opa_enter(ngx_http_stoa_opa_t *opa);
-void ngx_http_stoa_opa_leave(ngx_http_stoa_opa_t *opa, ngx_uint_t failed);
+/* Circuit breakers: after some failures in a row it is asked once a second.
+ * One of each tenant, whose rules and deadlines may be what fails.  NULL: not
+ * now.  Each that was asked tells how it ended. */
+ngx_http_stoa_opa_breaker_t *ngx_http_stoa_opa_enter(ngx_http_stoa_opa_t *opa,
+    const stoa_id_t *tenant);
+void ngx_http_stoa_opa_leave(ngx_http_stoa_opa_breaker_t *b,
+    ngx_uint_t failed);
 /* Asks for the decision of a rule: f->headers, method and whom are set.
  * NGX_ERROR without memory. */
 ngx_int_t ngx_http_stoa_opa_to(ngx_http_stoa_opa_t *opa,

@@ -54,6 +54,7 @@ struct ngx_http_stoa_opa_asked_s {
     /* inside */
 
     ngx_http_stoa_opa_t             *opa;
+    ngx_http_stoa_opa_breaker_t     *breaker;
     ngx_http_stoa_fetch_t           *fetch;    /* NULL: it is over           */
     stoa_buf_t                       answer;
     ngx_str_t                        key;      /* "": it is not kept; once it

@@ -36,7 +36,7 @@ static ngx_int_t ngx_http_stoa_policy_opa_key(ngx_http_stoa_ctx_t *ctx,
 static ngx_uint_t ngx_http_stoa_policy_opa_known(
     ngx_http_stoa_opa_asked_t *o);
 static ngx_int_t ngx_http_stoa_policy_opa_send(ngx_http_stoa_opa_asked_t *o,
-    ngx_str_t *input);
+    const stoa_id_t *tenant, ngx_str_t *input);
 static void ngx_http_stoa_policy_opa_chunk(ngx_http_stoa_fetch_t *f,
     void *data, const u_char *p, size_t len);
 static void ngx_http_stoa_policy_opa_end(ngx_http_stoa_fetch_t *f, void *data,
@@ -101,7 +101,7 @@ ngx_http_stoa_policy_opa_ask(ngx_http_stoa_ctx_t *ctx,
     input.data = (u_char *) b->data;
 
     if (rc == NGX_OK && !ngx_http_stoa_policy_opa_known(o)) {
-        rc = ngx_http_stoa_policy_opa_send(o, &input);
+        rc = ngx_http_stoa_policy_opa_send(o, &ctx->call.route_tenant, &input);
     }
 
     if (o->fetch == NULL) {
@@ -198,7 +198,8 @@ ngx_http_stoa_policy_opa_known(ngx_http_stoa_opa_asked_t *o)
 /* The answer comes; or nobody can be asked. */
 
 static ngx_int_t
-ngx_http_stoa_policy_opa_send(ngx_http_stoa_opa_asked_t *o, ngx_str_t *input)
+ngx_http_stoa_policy_opa_send(ngx_http_stoa_opa_asked_t *o,
+    const stoa_id_t *tenant, ngx_str_t *input)
 {
     u_char                     *key;
     stoa_str_t                  name;
@@ -213,7 +214,9 @@ ngx_http_stoa_policy_opa_send(ngx_http_stoa_opa_asked_t *o, ngx_str_t *input)
     name = stoa_rec_str(o->attached->rec, conf->agent);
     o->opa = ngx_http_stoa_opa_find(mcf, name.data, name.len);
 
-    if (o->opa && !ngx_http_stoa_opa_enter(o->opa)) {
+    o->breaker = o->opa ? ngx_http_stoa_opa_enter(o->opa, tenant) : NULL;
+
+    if (o->opa && o->breaker == NULL) {
         ngx_http_stoa_count(opa_open, 1);
         return NGX_OK;
     }
@@ -303,7 +306,7 @@ ngx_http_stoa_policy_opa_end(ngx_http_stoa_fetch_t *f, void *data,
 
     /* a rule that does not decide says nothing of its agent */
 
-    ngx_http_stoa_opa_leave(o->opa, how != NGX_HTTP_STOA_FETCH_DONE
+    ngx_http_stoa_opa_leave(o->breaker, how != NGX_HTTP_STOA_FETCH_DONE
                                     || f->http.status >= 500);
     ngx_http_stoa_policy_opa_said(o, why);
 

@@ -105,7 +105,7 @@ sub policy { my ($name, $attach, %c) = @_;
                  config => { agent => 'shop', deadline_ms => 5000, %c } }) }
 my @odd = (sort keys %odd, 'late');
 my @apis = (qw(orders sock seen text undefined shadow open nobody away claim
-               region known safe fake), map { "odd$_" } @odd);
+               region known safe fake fine), map { "odd$_" } @odd);
 $t->apply(docs(tenant('acme'), plan('acme', 'free'), app('acme', 'demo'),
     (map { (rest('acme', $_, $to), sub_('acme', 'demo', $_, 'free')) } @apis),
     doc('Api', 'acme', 'm', { kind => 'mcp', state => 'published',
@@ -124,6 +124,10 @@ $t->apply(docs(tenant('acme'), plan('acme', 'free'), app('acme', 'demo'),
         server => $_, plan => 'free' }) } qw(box shelf)),
     (map { (rest('acme', $_, $shows), sub_('acme', 'demo', $_, 'free')) }
         qw(head split)),
+    tenant('evil'), plan('evil', 'free'), app('evil', 'demo'),
+    rest('evil', 'trip', $to), sub_('evil', 'demo', 'trip', 'free'),
+    doc('Policy', 'evil', 'trip', { type => 'opa', attach => [{
+        api => 'trip' }], config => { agent => 'stand', path => 'error' } }),
     doc('Issuer', 'acme', 'idp', { issuer => $ISS, jwks => jwks($key),
         application => 'demo', audiences => ['x'] })));
 wait_until { @{ $t->api('GET', '/v1/tenants/acme/apis/m/tools')
@@ -147,6 +151,7 @@ $t->apply(docs(
     policy('open', { api => 'open' }, path => 'more/undefined',
            on_error => 'allow', body => JSON::PP::true, max_bytes => 100),
     policy('nobody', { api => 'nobody' }, agent => 'other', path => 'more/yes'),
+    policy('fine', { api => 'fine' }, agent => 'stand', path => 'fine'),
     policy('away', { api => 'away' }, path => 'more/yes'),
     policy('claim', { api => 'claim' }, path => 'more/claim',
            claims => ['department']),
@@ -172,6 +177,7 @@ $t->gateway(http => "stoa_opa shop http://127.0.0.1:$at;\n"
     . "log_format opa '\$uri \$stoa_opa';\n"
     . 'access_log %%DIR%%/opa.log opa;');
 my $api_key = $t->key('acme', 'demo');
+my $evil = $t->key('evil', 'demo');
 $t->sync;
 
 sub call { my ($path, %o) = @_;
@@ -322,6 +328,16 @@ is(says('known/x'), '200 ', 'known') for 1 .. 5;
 is(says('known/y'), '200 ', 'another input');
 wait_until { ($t->metrics->{stoa_opa_known_total} // 0) >= 1 } 10;
 cmp_ok($t->metrics->{stoa_opa_known_total}, '>=', 1, 'counted');
+
+# a tenant whose rules fail has a breaker of his own
+
+my $open = $t->metrics->{stoa_opa_open_total} // 0;
+ok((wait_until {
+    is($t->get('/apis/evil/trip/x', key => $evil)->{json}{code},
+       'policy_unavailable', 'a rule that fails') for 1 .. 6;
+    ($t->metrics->{stoa_opa_open_total} // 0) > $open
+} 10), '... is set aside');
+is(says('fine/x'), '200 ', "... and takes nobody else's with it");
 
 # it goes and comes back
 
