@@ -66,6 +66,9 @@ static const cp_opt_t  cp_opts[] = {
            "file with the key that signs checkpoints of the audit log, made "
            "when there is none; when empty PATH.audit-key of SQLite's, "
            "stoa-control.audit-key with PostgreSQL"),
+    cp_opt(opa_binary, CP_OPT_TEXT, "", 0, 1000, NULL,
+           "path of the program opa, by which bundles are checked before they "
+           "are kept; when empty they are not"),
     cp_opt(audit_checkpoint_s, CP_OPT_INT, "3600", 1, 86400, NULL,
            "seconds between two checkpoints"),
     cp_opt(audit_kept_d, CP_OPT_INT, "0", 0, 36600, NULL,

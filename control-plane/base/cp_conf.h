@@ -34,6 +34,7 @@ typedef struct {
     const char  *pepper_file;
     const char  *secret_key_file;      /* "" beside the database            */
     const char  *audit_key_file;       /* "" beside the database            */
+    const char  *opa_binary;           /* "" none                           */
     int64_t      audit_checkpoint_s;
     int64_t      audit_kept_d;         /* 0: for ever                       */
     const char  *admin_token_file;     /* first platform-admin token        */

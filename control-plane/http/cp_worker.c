@@ -52,6 +52,27 @@ cp_worker_pause(unsigned tries)
 }
 
 
+/* What a handler has to know and must not wait for in a transaction; else
+ * somebody else was quicker. */
+
+static cp_rc_t
+cp_worker_between(cp_call_t *call, unsigned tries)
+{
+    cp_rc_t   rc;
+    cp_op_t  *op = &call->req.op;
+
+    if (op->between == NULL) {
+        cp_worker_pause(tries);
+        return CP_OK;
+    }
+
+    rc = op->between(op);
+    op->between = NULL;
+
+    return rc;
+}
+
+
 /* Gateways ask as often as the contract has them; who is none pays with its
  * address, like everybody else did before. */
 
@@ -119,7 +140,10 @@ cp_worker_handle(cp_call_t *call)
             return rc;
         }
 
-        cp_worker_pause(tries);
+        rc = cp_worker_between(call, tries);
+        if (rc != CP_OK) {
+            return rc;
+        }
     }
 
     return cp_err_set(&r->op.err, "unavailable",

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "kinds/cp_bundle.h"
-#include "kinds/cp_kind.h"
+#include "kinds/cp_bundle_check.h"
 
 
 static cp_rc_t cp_bundle_check(const cp_write_t *w, const cp_json_t *before,
@@ -32,6 +32,8 @@ static const cp_field_t  bundle_fields[] = {
     BASE_ID, BASE_NAME, BASE_TITLE, BASE_TENANT,
     F("revision", CP_F_STRING, RO|ND, 0, 0, NULL,
       "digest of what is in it; OPA tells it with its decisions"),
+    BOOL("checked", RO|ND, "false",
+         "OPA itself has looked at it: stoa-control has opa_binary"),
     F_ARRAY("roots", 0, CP_BUNDLE_ROOTS_MAX, CP_F_STRING,
             "what of OPA's data is the bundle's, such as shop/authz; none:"
             " all"),
@@ -57,8 +59,6 @@ cp_bundle_check(const cp_write_t *w, const cp_json_t *before,
     cp_rc_t           rc;
     const cp_json_t  *data;
 
-    (void) before;
-
     rc = cp_bundle_modules(w, after);
 
     if (rc == CP_OK) {
@@ -71,7 +71,11 @@ cp_bundle_check(const cp_write_t *w, const cp_json_t *before,
         rc = cp_bundle_owned(w, after, data, "");
     }
 
-    return rc == CP_OK ? cp_bundle_revision(w, after) : rc;
+    if (rc == CP_OK) {
+        rc = cp_bundle_revision(w, after);
+    }
+
+    return rc == CP_OK ? cp_bundle_checked(w, before, after) : rc;
 }
 
 

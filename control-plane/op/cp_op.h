@@ -58,7 +58,9 @@ typedef struct {
 
 typedef struct cp_session_s  cp_session_t;     /* auth/cp_session.h          */
 
-typedef struct {
+typedef struct cp_op_s  cp_op_t;
+
+struct cp_op_s {
     cp_app_t          *app;
     cp_arena_t        *arena;               /* now; may be a scratch         */
     cp_actor_t         actor;
@@ -69,8 +71,12 @@ typedef struct {
                                                counted, not refused         */
     bool               late;                /* who writes judges the end
                                                state: cp_resource_settled()  */
+    cp_rc_t          (*between)(cp_op_t *op);
+                                            /* after CP_CONFLICT, without a
+                                               transaction; NULL: nothing   */
+    void              *asked;               /* its: kept over the runs      */
     char               request_id[CP_REQUEST_ID_MAX + 1];
-} cp_op_t;
+};
 
 
 /* Is it the process itself that asks? */

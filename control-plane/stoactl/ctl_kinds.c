@@ -50,7 +50,7 @@ const ctl_kind_t  ctl_kinds[] = {
     { "policy-set", "policy-sets", "/v1/tenants/{tenant}/policy-sets",
       "name template global_template version latest policies drift", false },
     { "bundle", "bundles", "/v1/tenants/{tenant}/bundles",
-      "name title revision updated_at", false },
+      "name title revision checked updated_at", false },
     { "application", "applications", "/v1/tenants/{tenant}/applications",
       "name title state created_at", false },
     { "handover", "handovers", "/v1/tenants/{tenant}/handovers",

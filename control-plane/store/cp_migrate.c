@@ -74,7 +74,8 @@
     row(60, "0060_handovers")                                                 \
     row(61, "0061_usage_view")                                                \
     row(62, "0062_bundles")                                                   \
-    row(63, "0063_questions")
+    row(63, "0063_questions")                                                 \
+    row(64, "0064_bundles_checked")
 
 
 typedef struct {

@@ -21,6 +21,78 @@ my $P = '/v1/tenants/acme/bundles';
 my $bundle = $t->must(GET => "$P/shop");
 like($bundle->{revision}, qr/^[0-9a-f]{32}$/, 'a bundle has a revision');
 is($t->must(GET => $P)->{items}[0]{modules}, undef, 'lists are without rules');
+is($bundle->{checked}, JSON::PP::false, 'nobody has checked it');
+
+# checked by a real one
+
+sub checker { $t->stop('control'); $t->control(args => ["--opa-binary=$_[0]"]) }
+checker($opa);
+is($t->must(PATCH => "$P/shop", { title => 'checked' })->{checked}, JSON::PP::true,
+   'OPA has checked it');
+for (['unsafe' => { modules => [{ path => 'ok.rego', rego => "package ok\n" },
+          { path => 'x/a.rego', rego => "package a\n\nyes if { foo }\n" }] },
+      'modules[1].rego', qr{^x/a\.rego:3: .*foo.*unsafe}],
+     ['strict' => { modules => [{ path => 'a.rego',
+          rego => "package a\nimport data.x\n" }] },
+      'modules[0].rego', qr{^a\.rego:2: .*unused}],
+     ['no rego' => { modules => [{ path => 'a.rego', rego => "pack age\n" }] },
+      'modules[0].rego', qr{^a\.rego:1: }],
+     ['outside' => { roots => ['a'], modules => [{ path => 'a.rego',
+          rego => "package b\n" }] }, 'modules', qr{roots.*do not permit}]) {
+    my ($what, $spec, $field, $said) = @$_;
+    my $r = $t->api(POST => $P, { name => 'bad', %$spec });
+    is("$r->{status} $r->{json}{errors}[0]{field}", "422 $field", $what);
+    like($r->{json}{errors}[0]{message}, $said, "$what: and where");
+}
+my $two = docs(map { doc('Bundle', 'acme', $_, { modules => [{ path => 'a.rego',
+    rego => $_ eq 'good' ? "package a\n" : "package\n" }] }) } qw(good broken));
+my $r = $t->api(POST => '/v1/apply', $two,
+    headers => { 'Content-Type' => 'application/yaml' });
+is("$r->{status} $r->{json}{errors}[0]{document}", '422 1',
+   'the broken one of two documents');
+is($t->api(GET => "$P/good")->{status}, 404, 'and neither is kept');
+
+# what bounds it
+
+my $fake = $t->dir('fake');
+my $body = { name => 'x', modules => [{ path => 'a.rego', rego => "package a\n" }] };
+spew($fake, <<'END');
+#!/usr/bin/perl
+use Socket;
+$SIG{XFSZ} = 'IGNORE';
+my $net = socket(my $s, PF_INET, SOCK_STREAM, 0) ? 'net' : 'none';
+my $unix = socket(my $u, PF_UNIX, SOCK_STREAM, 0) ? 'unix' : 'none';
+my $fds = join ',', grep { $_ > 2 && -e "/proc/self/fd/$_" } 0 .. 99;
+my $in = <STDIN> // 'empty';
+open my $f, '>', 'new'; my $wrote = print($f 'x') && close($f) ? 'wrote' : 'none';
+unlink 'new';
+open my $l, '<', '/proc/self/limits';
+my ($as) = join('', <$l>) =~ /address space +(\d+)/;
+my $env = join ',', grep { !/^(?:HOME|LANG|GO|PWD|OLDPWD|SHLVL|_$)/ } sort keys %ENV;
+print qq({"errors":[{"message":"$net $unix fds:$fds in:$in $wrote $as env:$env"}]});
+exit 1;
+END
+chmod 0755, $fake;
+checker($fake);
+$r = $t->api(POST => $P, $body);
+is($r->{json}{errors}[0]{message}, 'none none fds: in:empty none 2147483648 env:',
+   'no network, no descriptor, no file, no environment, bounded memory');
+for (['says too much' => 'print "x" x 4096 while 1', 422],
+     ['never ends' => 'close STDOUT; close STDERR; sleep 1 while 1', 422],
+     ['is killed' => 'kill 9, $$', 422], ['is odd' => 'exit 3', 422],
+     ['is content' => 'exit 0', 201]) {
+    my ($what, $code, $want) = @$_;
+    spew($fake, "#!/usr/bin/perl\n$code\n");
+    is($t->api(POST => $P, $body, timeout => 30)->{status}, $want, "one that $what");
+}
+unlink $fake;
+is($t->api(POST => $P, { %$body, name => 'y' })->{status}, 503, 'one that is not there');
+is($t->must(PATCH => "$P/x", { title => 'x' })->{checked}, JSON::PP::true,
+   'nor is asked about what it has seen');
+is(join(' ', glob(($ENV{TMPDIR} || '/tmp') . '/stoa-run-*')), '',
+   'nothing is left behind');
+$t->allow_log(qr/cannot run program/);
+checker($opa);
 
 # who fetches it needs one permission
 
@@ -130,6 +202,6 @@ spew($t->dir('dump.yaml'), $out);
 ($rc, $out) = $t->stoactl('diff', $t->dir('dump.yaml'));
 is($rc, 0, 'which is what there is') or diag($out);
 ($rc, $out) = $t->stoactl('get', 'bundle', '-t', 'acme');
-like($out, qr/shop +Shop +$rev/, 'stoactl get');
+like($out, qr/shop +Shop +$rev +yes/, 'stoactl get');
 
 $t->done;

@@ -1,0 +1,325 @@
+/*
+ * A program that is run for a moment.  What bounds it is set between fork and
+ * exec, where nothing but calls of the system is allowed.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/cp_util.h"
+#include "client/cp_run.h"
+
+
+#define CP_RUN_MEMORY   ((rlim_t) 2 * 1024 * 1024 * 1024)  /* of addresses   */
+#define CP_RUN_CPU_S    5
+#define CP_RUN_FILES    64
+#define CP_RUN_PATH     256
+#define CP_RUN_FAILED   127            /* the program is not there           */
+
+#if defined(__x86_64__)
+#define CP_RUN_ARCH     AUDIT_ARCH_X86_64
+#elif defined(__aarch64__)
+#define CP_RUN_ARCH     AUDIT_ARCH_AARCH64
+#else
+#error "which architecture is it, for the filter of system calls?"
+#endif
+
+#define CP_RUN_X32      0x40000000     /* other numbers for the same calls   */
+
+#define CP_BPF(code, k)          { (code), 0, 0, (k) }
+#define CP_BPF_IF(op, k, t, f)   { BPF_JMP | (op) | BPF_K, (t), (f), (k) }
+
+
+static atomic_int  cp_run_now;
+
+/* No sockets, nor what makes them by another way. */
+static struct sock_filter  cp_run_filter[] = {
+    CP_BPF(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
+    CP_BPF_IF(BPF_JEQ, CP_RUN_ARCH, 1, 0),
+    CP_BPF(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+    CP_BPF(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+    CP_BPF_IF(BPF_JGE, CP_RUN_X32, 3, 0),
+    CP_BPF_IF(BPF_JEQ, SYS_socket, 2, 0),
+    CP_BPF_IF(BPF_JEQ, SYS_io_uring_setup, 1, 0),
+    CP_BPF(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    CP_BPF(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EACCES)
+};
+
+static const struct {
+    int     resource;
+    rlim_t  max;
+} cp_run_limits[] = {
+    { RLIMIT_AS, CP_RUN_MEMORY },
+    { RLIMIT_CPU, CP_RUN_CPU_S },
+    { RLIMIT_NOFILE, CP_RUN_FILES },
+    { RLIMIT_FSIZE, 0 },
+    { RLIMIT_CORE, 0 }
+};
+
+/* Go's own bounds, below ours, so that it says what is wrong. */
+static const char *const  cp_run_env[] = { "HOME=/nonexistent", "LANG=C",
+    "GOMEMLIMIT=512MiB", "GOMAXPROCS=2", NULL };
+
+
+static void cp_run_child(const char *const *argv, const char *dir, int out)
+    __attribute__((noreturn));
+
+
+static void
+cp_run_child(const char *const *argv, const char *dir, int out)
+{
+    int                 in;
+    unsigned            i;
+    sigset_t            none;
+    struct rlimit       limit;
+    struct sock_fprog   filter;
+
+    filter.len = sizeof(cp_run_filter) / sizeof(cp_run_filter[0]);
+    filter.filter = cp_run_filter;
+
+    (void) sigemptyset(&none);
+    in = open("/dev/null", O_RDONLY);
+
+    if (in < 0 || dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0
+        || close_range(3, ~0U, 0) != 0 || chdir(dir) != 0
+        || setpgid(0, 0) != 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) != 0
+        || sigprocmask(SIG_SETMASK, &none, NULL) != 0)
+    {
+        _exit(CP_RUN_FAILED);
+    }
+
+    (void) signal(SIGPIPE, SIG_DFL);
+
+    for (i = 0; i < sizeof(cp_run_limits) / sizeof(cp_run_limits[0]); i++) {
+        limit.rlim_cur = cp_run_limits[i].max;
+        limit.rlim_max = cp_run_limits[i].max;
+
+        if (setrlimit(cp_run_limits[i].resource, &limit) != 0) {
+            _exit(CP_RUN_FAILED);
+        }
+    }
+
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0
+        || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) != 0)
+    {
+        _exit(CP_RUN_FAILED);
+    }
+
+    (void) execve(argv[0], (char *const *) argv, (char *const *) cp_run_env);
+    _exit(CP_RUN_FAILED);
+}
+
+
+/* false: more than may be, or not in time. */
+static bool
+cp_run_read(int fd, stoa_buf_t *out, int64_t until)
+{
+    char           text[4096];
+    int64_t        left;
+    ssize_t        n;
+    struct pollfd  p = { .fd = fd, .events = POLLIN };
+
+    for ( ;; ) {
+        left = until - cp_time_mono_ms();
+
+        if (left <= 0 || (poll(&p, 1, (int) left) < 0 && errno != EINTR)) {
+            return false;
+        }
+
+        if (p.revents == 0) {
+            continue;
+        }
+
+        n = read(fd, text, sizeof(text));
+
+        if (n == 0) {
+            return true;
+        }
+
+        if (n < 0) {
+            return false;
+        }
+
+        stoa_buf_add(out, text, (size_t) n);
+
+        if (out->rc != STOA_OK) {
+            return false;
+        }
+    }
+}
+
+
+/* Nobody is left behind, whatever it has started. */
+static int
+cp_run_end(pid_t pid, bool ok, int64_t until)
+{
+    int              status;
+    pid_t            got;
+    struct timespec  pause = { 0, 2000000 };
+
+    while (ok) {
+        got = waitpid(pid, &status, WNOHANG);
+
+        if (got == pid) {
+            (void) kill(-pid, SIGKILL);
+            return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+        }
+
+        ok = got == 0 && cp_time_mono_ms() < until;
+        (void) nanosleep(&pause, NULL);
+    }
+
+    (void) kill(-pid, SIGKILL);
+    (void) kill(pid, SIGKILL);
+
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) { /* void */ }
+
+    return -1;
+}
+
+
+static bool
+cp_run_write(const char *dir, const cp_run_file_t *file)
+{
+    int      fd;
+    bool     ok;
+    size_t   done;
+    char     path[2 * CP_RUN_PATH];
+    ssize_t  n;
+
+    (void) snprintf(path, sizeof(path), "%s/%s", dir, file->name);
+
+    fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+    for (done = 0, n = 0; fd >= 0 && done < file->len && n >= 0; /* void */) {
+        n = write(fd, (const char *) file->data + done, file->len - done);
+        done += n > 0 ? (size_t) n : 0;
+    }
+
+    ok = fd >= 0 && done == file->len;
+
+    if (fd >= 0) {
+        (void) close(fd);
+    }
+
+    return ok;
+}
+
+
+static void
+cp_run_clean(const char *dir, const cp_run_file_t *files, unsigned n)
+{
+    char      path[2 * CP_RUN_PATH];
+    unsigned  i;
+
+    for (i = 0; i < n; i++) {
+        (void) snprintf(path, sizeof(path), "%s/%s", dir, files[i].name);
+        (void) unlink(path);
+    }
+
+    if (rmdir(dir) != 0) {
+        cp_log(CP_LOG_WARN, "run", "cannot remove directory:%s error:%s", dir,
+               strerror(errno));
+    }
+}
+
+
+static cp_rc_t
+cp_run_in(const char *dir, const char *const *argv, stoa_buf_t *out,
+    int *code, cp_err_t *err)
+{
+    int      fd[2];
+    bool     ok;
+    pid_t    pid;
+    int64_t  until;
+
+    if (pipe2(fd, O_CLOEXEC) != 0) {
+        return cp_err_set(err, "unavailable", "no pipe: %s", strerror(errno));
+    }
+
+    until = cp_time_mono_ms() + CP_RUN_MS;
+    pid = fork();
+
+    if (pid == 0) {
+        cp_run_child(argv, dir, fd[1]);
+    }
+
+    (void) close(fd[1]);
+
+    if (pid > 0) {
+        ok = cp_run_read(fd[0], out, until);
+        *code = cp_run_end(pid, ok, until);
+    }
+
+    (void) close(fd[0]);
+
+    if (pid < 0 || *code == CP_RUN_FAILED) {
+        cp_log(CP_LOG_ERROR, "run", "cannot run program:%s", argv[0]);
+
+        return cp_err_set(err, "unavailable", "the program that checks cannot"
+                          " be run here");
+    }
+
+    return CP_OK;
+}
+
+
+cp_rc_t
+cp_run(const char *const *argv, const cp_run_file_t *files, unsigned nfiles,
+    stoa_buf_t *out, int *code, cp_err_t *err)
+{
+    char         dir[CP_RUN_PATH];
+    cp_rc_t      rc;
+    unsigned     i;
+    const char  *tmp;
+
+    if (atomic_fetch_add(&cp_run_now, 1) >= CP_RUN_ATONCE) {
+        (void) atomic_fetch_sub(&cp_run_now, 1);
+
+        return cp_err_set(err, "unavailable", "others are being checked, try"
+                          " again");
+    }
+
+    tmp = getenv("TMPDIR");
+    (void) snprintf(dir, sizeof(dir), "%s/stoa-run-XXXXXX",
+                    tmp && strlen(tmp) < CP_RUN_PATH / 2 ? tmp : "/tmp");
+    rc = CP_OK;
+
+    if (mkdtemp(dir) == NULL) {
+        rc = cp_err_set(err, "unavailable", "no directory: %s",
+                        strerror(errno));
+
+    } else {
+        for (i = 0; i < nfiles && rc == CP_OK; i++) {
+            if (!cp_run_write(dir, &files[i])) {
+                rc = cp_err_set(err, "unavailable", "a file cannot be"
+                                " written: %s", strerror(errno));
+            }
+        }
+
+        if (rc == CP_OK) {
+            rc = cp_run_in(dir, argv, out, code, err);
+        }
+
+        cp_run_clean(dir, files, nfiles);
+    }
+
+    (void) atomic_fetch_sub(&cp_run_now, 1);
+
+    return rc;
+}
