@@ -167,8 +167,8 @@ my %id = (tenant => $t->must(GET => $p)->{id},
     application => $t->must(GET => "$c/applications/shop")->{id});
 my $n = 0;
 sub used {
-    my ($calls) = @_;
-    my $now = int(time) * 1000;
+    my ($calls, $ago) = @_;
+    my $now = (int(time) - ($ago // 0)) * 1000;
     my $r = $gw->call('POST', '/gateway/v1/usage', { file => 'b' x 32,
         batch => ++$n, from_ms => $now, to_ms => $now + 1000, rows => [{
         %id, subscription => $one->{id}, operation => '', refused => '',
@@ -176,6 +176,10 @@ sub used {
         bytes_out => 0, latency_us => [(0) x 6, $calls, (0) x 19] }] });
     is($r->{status}, 200, "$calls calls") or diag($r->{body});
 }
+my $hour = (13 - (gmtime)[2]) % 24 - 12;     # its day began some time ago
+$t->must(PATCH => "$p/plans/gold",
+         { time_zone => sprintf '%+03d:00', $hour });
+used(50, 3 * 3600);                          # yesterday, there
 used(79);
 used(1);
 wait_until { @of = @{ notices('con', '?kind=near_limit')->{items} } } 30;

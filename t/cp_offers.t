@@ -131,6 +131,47 @@ like(($t->stoactl(qw(quota shop -t con)))[1], qr/\bopen +free +4 +6 /,
 like(($t->stoactl(qw(quota con/shop/open -t pub)))[1], qr/ 4 +6 /,
      'of one subscription');
 
+# the day of a zone in which it began an hour ago
+
+my $hour = (13 - (gmtime)[2]) % 24 - 12;
+my $zone = sprintf '%+03d:00', $hour;
+my $ago = (time - 3 * 3600) * 1000;
+is($gw->call('POST', '/gateway/v1/usage', { file => 'd' x 32, batch => 2,
+    from_ms => $ago, to_ms => $ago + 1000, rows => [{
+    tenant => $t->must(GET => $p)->{id}, subscription => $sub->{id},
+    api => $t->must(GET => "$p/apis/open")->{id}, refused => '',
+    application => $t->must(GET => "$c/applications/shop")->{id},
+    operation => '', c2xx => 50, c3xx => 0, c4xx => 0, c5xx => 0,
+    bytes_in => 0, bytes_out => 0, latency_us => [(0) x 6, 50, (0) x 19] }] })
+   ->{status}, 200, 'it was used before');
+$t->must(PATCH => "$p/plans/$_", { time_zone => $zone }) for qw(free gold);
+$left = left($c, 'con', "subscriptions/$sub->{id}");
+is($left->{day}{used}, 4, 'what was used in the day of a zone');
+is($left->{day}{reset_at}, POSIX::strftime('%Y-%m-%dT%H:%M:%S.000Z',
+    gmtime((int((time + $hour * 3600) / 86400) + 1) * 86400 - $hour * 3600)),
+   'and when that ends');
+is(preview('gold')->{used}{day}, 4, 'what counts with a plan of the zone');
+$t->must(PATCH => "$p/plans/$_", { time_zone => undef }) for qw(free gold);
+
+# more keys than an answer has: it is said, and sums have them all
+
+my $shop = $t->must(GET => "$c/applications/shop")->{id};
+Test::Stoa::Feed::sql($t, 'WITH RECURSIVE k(n) AS (SELECT 1 UNION ALL SELECT'
+    . ' n + 1 FROM k WHERE n < 10001) INSERT INTO usage_day (tenant, start_ms,'
+    . ' application, subscription, api, operation, credential, refused,'
+    . ' consumer, c2xx, c3xx, c4xx, c5xx, bytes_in, bytes_out, '
+    . join(', ', map { "h$_" } 0 .. 25) . ') SELECT '
+    . join(', ', map { "'$_'" } $t->must(GET => $p)->{id})
+    . ', ' . int(time / 86400) * 86400000 . ", '$shop', '$sub->{id}', '', '',"
+    . " 'k' || n, '', '$mine', 1, 0, 0, 0, 0, 0" . ', 0' x 26 . ' FROM k');
+my $sum = left($c, 'con', "subscriptions/$sub->{id}")->{day}{used};
+cmp_ok($sum, '>=', 10005, 'the sum is of all keys');
+$t->must(PATCH => "$p/plans/free", { limit_by => 'credential' });
+$left = left($c, 'con', "subscriptions/$sub->{id}");
+is(scalar @{ $left->{credentials} }, 10000, 'as many as an answer has');
+is($left->{truncated}, JSON::PP::true, 'and that there are more');
+$t->must(PATCH => "$p/plans/free", { limit_by => 'subscription' });
+
 # another application
 
 sub transfer {

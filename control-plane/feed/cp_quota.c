@@ -4,80 +4,111 @@
  */
 
 #include <string.h>
-#include <time.h>
 
 #include "feed/cp_quota.h"
 #include "feed/cp_usage.h"
 
 
+/* What was used in the windows of one zone. */
 typedef struct {
-    int64_t      day_ms;                   /* where the windows begin       */
-    int64_t      month_ms;
-    const char  *next_day;
-    const char  *next_month;
-} cp_windows_t;
+    const char          *name;
+    const char          *next_day;
+    const char          *next_month;
+    cp_rows_t            sums;             /* of a target, of all keys       */
+    cp_rows_t            keys;
+    bool                 truncated;        /* there are more of these        */
+    cp_quota_windows_t   w;
+} cp_quota_zone_t;
 
 typedef struct {
-    int64_t  day;
-    int64_t  month;
+    int64_t                 day;
+    int64_t                 month;
+    const cp_quota_zone_t  *zone;
 } cp_used_t;
 
 /* Columns of cp_sql_limits and of cp_sql_used. */
-enum { L_ID, L_PLAN, L_DAY, L_MONTH, L_BY, L_TARGET };
+enum { L_ID, L_PLAN, L_DAY, L_MONTH, L_BY, L_TARGET, L_ZONE };
 enum { U_TARGET, U_KEY, U_DAY, U_MONTH };
 
 
 static const char  cp_sql_limits[] =
     "SELECT s.id, p.id, p.quota_day, p.quota_month, p.limit_by,"
-    " COALESCE(s.api, s.server)"
+    " COALESCE(s.api, s.server), COALESCE(p.time_zone, '')"
     " FROM subscriptions s JOIN plans p ON p.id = s.plan"
     " WHERE s.application = $1 AND (p.quota_day > 0 OR p.quota_month > 0)"
-    " AND s.state IN ('pending', 'active', 'suspended') LIMIT $2";
+    " AND s.state IN ('pending', 'active', 'suspended') ORDER BY 6 LIMIT $2";
 
-/* What a gateway has not refused by itself has used the quota.  It counts for
- * the application and its target, whatever subscription it was: of one that is
- * gone the api is known.  Keys are told apart if one of them is limited. */
+/* It counts for the application and its target, whatever subscription it was:
+ * of one that is gone the api is known.  $7: keys are told apart. */
 static const char  cp_sql_used[] =
-    "SELECT target, k, SUM(CASE WHEN start_ms >= $3 THEN n ELSE 0 END), SUM(n)"
-    " FROM (SELECT COALESCE(s.api, s.server, u.api) AS target, u.start_ms,"
-    " CASE WHEN $5 = 1 THEN u.credential ELSE '' END AS k,"
-    " u.c2xx + u.c3xx + u.c4xx + u.c5xx AS n"
-    " FROM usage_day u LEFT JOIN subscriptions s ON s.id = u.subscription"
-    " WHERE u.application = $1 AND u.start_ms >= $2"
-    " AND u.tenant IN (SELECT target_tenant FROM subscriptions"
-    " WHERE application = $1)"
-    " AND (u.refused = '' OR u.refused LIKE 'upstream%')) c"
-    " GROUP BY target, k ORDER BY target, k LIMIT $4";
+    "SELECT target, k, CAST(SUM(d) AS BIGINT), CAST(SUM(m) AS BIGINT) FROM ("
+    CP_QUOTA_CALLS("COALESCE(s.api, s.server, u.api) AS target,"
+                   " CASE WHEN $7 = 1 THEN u.credential ELSE '' END AS k",
+                   "LEFT JOIN subscriptions s ON s.id = u.subscription",
+                   "u.application = $5 AND u.tenant IN (SELECT target_tenant"
+                   " FROM subscriptions WHERE application = $5)")
+    ") c WHERE target IN (SELECT COALESCE(q.api, q.server)"
+    " FROM subscriptions q JOIN plans p ON p.id = q.plan"
+    " WHERE q.application = $5 AND (p.quota_day > 0 OR p.quota_month > 0)"
+    " AND q.state IN ('pending', 'active', 'suspended')"
+    " AND ($7 = 0 OR p.limit_by = 'credential'))"
+    " GROUP BY target, k ORDER BY target, k LIMIT $6";
 
 
-void
-cp_quota_began(int64_t now, int64_t *day_ms, int64_t *month_ms)
+/* The begin of the first day of UTC that begins in a window. */
+static int64_t
+cp_quota_whole(const stoa_window_t *w)
 {
-    time_t     t;
-    struct tm  tm;
-
-    t = (time_t) (now / 1000);
-    (void) gmtime_r(&t, &tm);
-
-    *day_ms = now - now % CP_USAGE_DAY_MS;
-    *month_ms = *day_ms - (int64_t) (tm.tm_mday - 1) * CP_USAGE_DAY_MS;
+    return (w->begin_ms + CP_USAGE_DAY_MS - 1) / CP_USAGE_DAY_MS
+           * CP_USAGE_DAY_MS;
 }
 
 
-static void
-cp_quota_windows(cp_arena_t *a, int64_t now, cp_windows_t *w)
+void
+cp_quota_began(cp_arena_t *a, const char *zone, int64_t now,
+    cp_quota_windows_t *w)
 {
-    time_t     t;
-    struct tm  tm;
+    const stoa_zone_t  *z;
 
-    cp_quota_began(now, &w->day_ms, &w->month_ms);
+    z = zone && *zone ? cp_zone_open(a, zone) : NULL;
 
-    t = (time_t) (w->month_ms / 1000);
-    (void) gmtime_r(&t, &tm);
-    tm.tm_mon++;
+    stoa_window_at(STOA_WINDOW_DAY, z, now, &w->day);
+    stoa_window_at(STOA_WINDOW_MONTH, z, now, &w->month);
+    w->day_whole_ms = cp_quota_whole(&w->day);
+    w->month_whole_ms = cp_quota_whole(&w->month);
+}
 
-    w->next_day = cp_time_format(a, w->day_ms + CP_USAGE_DAY_MS);
-    w->next_month = cp_time_format(a, (int64_t) timegm(&tm) * 1000);
+
+static cp_rc_t
+cp_quota_zone(cp_tx_t *tx, cp_arena_t *a, const char *application, bool keys,
+    cp_quota_zone_t *z, cp_err_t *err)
+{
+    cp_rc_t  rc;
+
+    cp_quota_began(a, z->name, cp_time_ms(), &z->w);
+    z->next_day = cp_time_format(a, z->w.day.end_ms);
+    z->next_month = cp_time_format(a, z->w.month.end_ms);
+    z->truncated = false;
+    memset(&z->keys, 0, sizeof(cp_rows_t));
+
+    rc = cp_tx_query(tx, a, cp_sql_used,
+                     cp_args(cp_quota_args(&z->w), cp_text(application),
+                             cp_int(CP_QUOTA_KEYS_MAX), cp_int(0)), &z->sums,
+                     err);
+
+    if (rc == CP_OK && keys) {
+        rc = cp_tx_query(tx, a, cp_sql_used,
+                         cp_args(cp_quota_args(&z->w), cp_text(application),
+                                 cp_int(CP_QUOTA_KEYS_MAX + 1), cp_int(1)),
+                         &z->keys, err);
+    }
+
+    if (rc == CP_OK && z->keys.rows > CP_QUOTA_KEYS_MAX) {
+        z->keys.rows = CP_QUOTA_KEYS_MAX;
+        z->truncated = true;
+    }
+
+    return rc;
 }
 
 
@@ -91,22 +122,22 @@ cp_quota_by(const cp_rows_t *limits, unsigned i, const char *by)
 /* What each subscription has used, and then what those have that share the
  * quota of its plan. */
 static cp_rc_t
-cp_quota_count(cp_arena_t *a, const cp_rows_t *limits, const cp_rows_t *used,
+cp_quota_count(cp_arena_t *a, const cp_rows_t *limits, cp_used_t *own,
     cp_used_t **out)
 {
-    unsigned    i, j;
-    cp_used_t  *own, *all;
+    unsigned          i, j;
+    cp_used_t        *all;
+    const cp_rows_t  *used;
 
-    own = cp_arena_alloc(a, limits->rows * sizeof(cp_used_t));
     all = cp_arena_alloc(a, limits->rows * sizeof(cp_used_t));
 
-    if (own == NULL || all == NULL) {
+    if (all == NULL) {
         return CP_ERROR;
     }
 
-    memset(own, 0, limits->rows * sizeof(cp_used_t));
-
     for (i = 0; i < limits->rows; i++) {
+        used = &own[i].zone->sums;
+
         for (j = 0; j < used->rows; j++) {
             if (strcmp(cp_cell(used, j, U_TARGET)->p,
                        cp_cell(limits, i, L_TARGET)->p) == 0)
@@ -162,19 +193,19 @@ cp_quota_set(cp_arena_t *a, cp_json_t *quota, const char *name, int64_t limit,
 
 static void
 cp_quota_both(cp_arena_t *a, cp_json_t *quota, const cp_val_t *limit,
-    int64_t day, int64_t month, const cp_windows_t *w)
+    int64_t day, int64_t month, const cp_quota_zone_t *z)
 {
-    cp_quota_set(a, quota, "day", limit[L_DAY].i, day, w->next_day);
-    cp_quota_set(a, quota, "month", limit[L_MONTH].i, month, w->next_month);
+    cp_quota_set(a, quota, "day", limit[L_DAY].i, day, z->next_day);
+    cp_quota_set(a, quota, "month", limit[L_MONTH].i, month, z->next_month);
 }
 
 
 static cp_json_t *
-cp_quota_keys(cp_arena_t *a, const cp_val_t *limit, const cp_rows_t *used,
-    const cp_windows_t *w)
+cp_quota_keys(cp_arena_t *a, const cp_val_t *limit, const cp_quota_zone_t *z)
 {
-    unsigned    j;
-    cp_json_t  *keys, *key;
+    unsigned          j;
+    cp_json_t        *keys, *key;
+    const cp_rows_t  *used = &z->keys;
 
     keys = cp_json_array(a);
 
@@ -186,7 +217,7 @@ cp_quota_keys(cp_arena_t *a, const cp_val_t *limit, const cp_rows_t *used,
         key = cp_json_object(a);
         cp_json_put(a, key, "credential", cp_cell(used, j, U_KEY)->p);
         cp_quota_both(a, key, limit, cp_cell(used, j, U_DAY)->i,
-                      cp_cell(used, j, U_MONTH)->i, w);
+                      cp_cell(used, j, U_MONTH)->i, z);
         cp_json_push(keys, key);
     }
 
@@ -194,58 +225,100 @@ cp_quota_keys(cp_arena_t *a, const cp_val_t *limit, const cp_rows_t *used,
 }
 
 
+/* The zone of each limit, with what was used in it. */
+static cp_rc_t
+cp_quota_zones(cp_tx_t *tx, cp_arena_t *a, const char *application,
+    const cp_rows_t *limits, cp_used_t **out, cp_err_t *err)
+{
+    bool              keys;
+    cp_rc_t           rc;
+    unsigned          i, k, n;
+    cp_used_t        *own;
+    const char       *name;
+    cp_quota_zone_t  *zones;
+
+    n = limits->rows ? limits->rows : 1;
+    own = cp_arena_alloc(a, n * sizeof(cp_used_t));
+    zones = cp_arena_alloc(a, n * sizeof(cp_quota_zone_t));
+
+    if (own == NULL || zones == NULL) {
+        return CP_ERROR;
+    }
+
+    memset(own, 0, n * sizeof(cp_used_t));
+    keys = false;
+    rc = CP_OK;
+    n = 0;
+
+    for (i = 0; i < limits->rows; i++) {
+        keys |= cp_quota_by(limits, i, "credential");
+    }
+
+    for (i = 0; rc == CP_OK && i < limits->rows; i++) {
+        name = cp_cell(limits, i, L_ZONE)->p;
+
+        for (k = 0; k < n && strcmp(zones[k].name, name) != 0; k++) {
+            /* void */
+        }
+
+        if (k == n) {
+            zones[n].name = name;
+            rc = cp_quota_zone(tx, a, application, keys, &zones[n++], err);
+        }
+
+        own[i].zone = &zones[k];
+    }
+
+    *out = own;
+
+    return rc;
+}
+
+
 cp_rc_t
 cp_quota_read(cp_tx_t *tx, cp_arena_t *a, const char *application,
     cp_json_t **out, cp_err_t *err)
 {
-    bool           keys;
-    cp_rc_t        rc;
-    unsigned       i;
-    cp_rows_t      limits, used;
-    cp_used_t     *n;
-    cp_json_t     *quota;
-    cp_windows_t   w;
+    cp_rc_t           rc;
+    unsigned          i;
+    cp_rows_t         limits;
+    cp_used_t        *own, *n;
+    cp_json_t        *quota;
+    const cp_val_t   *limit;
 
-    cp_quota_windows(a, cp_time_ms(), &w);
-    memset(&used, 0, sizeof(cp_rows_t));
     *out = cp_json_object(a);
 
     rc = cp_tx_query(tx, a, cp_sql_limits,
                      cp_args(cp_text(application), cp_int(CP_QUOTA_ROWS_MAX)),
                      &limits, err);
 
-    keys = false;
-
-    for (i = 0; rc == CP_OK && i < limits.rows; i++) {
-        keys |= cp_quota_by(&limits, i, "credential");
-    }
-
-    if (rc == CP_OK && limits.rows) {
-        rc = cp_tx_query(tx, a, cp_sql_used,
-                         cp_args(cp_text(application), cp_int(w.month_ms),
-                                 cp_int(w.day_ms), cp_int(CP_QUOTA_KEYS_MAX),
-                                 cp_int(keys)), &used, err);
+    if (rc == CP_OK) {
+        rc = cp_quota_zones(tx, a, application, &limits, &own, err);
     }
 
     if (rc == CP_OK) {
-        rc = cp_quota_count(a, &limits, &used, &n);
+        rc = cp_quota_count(a, &limits, own, &n);
     }
 
     for (i = 0; rc == CP_OK && i < limits.rows; i++) {
 
+        limit = cp_cell(&limits, i, 0);
         quota = cp_json_object(a);
-        cp_json_put(a, quota, "limit_by", cp_cell(&limits, i, L_BY)->p);
+        cp_json_put(a, quota, "limit_by", limit[L_BY].p);
 
         if (cp_quota_by(&limits, i, "credential")) {
             cp_json_set(a, quota, "credentials",
-                        cp_quota_keys(a, cp_cell(&limits, i, 0), &used, &w));
+                        cp_quota_keys(a, limit, own[i].zone));
+
+            if (own[i].zone->truncated) {
+                cp_json_put_bool(a, quota, "truncated", true);
+            }
 
         } else {
-            cp_quota_both(a, quota, cp_cell(&limits, i, 0), n[i].day,
-                          n[i].month, &w);
+            cp_quota_both(a, quota, limit, n[i].day, n[i].month, own[i].zone);
         }
 
-        cp_json_set(a, *out, cp_cell(&limits, i, L_ID)->p, quota);
+        cp_json_set(a, *out, limit[L_ID].p, quota);
     }
 
     return rc;

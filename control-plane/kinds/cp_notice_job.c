@@ -68,31 +68,35 @@ static const struct {
       " ORDER BY p.sunset_at, k LIMIT $3" }
 };
 
-/* What counts against a quota, of the subscriptions that were used since $1:
- * $2 the day, $3 the month. */
+/* Of which zones are the plans with quotas that were used since $1? */
+static const char  cp_near_zones_sql[] =
+    "SELECT DISTINCT COALESCE(r.time_zone, '') FROM usage_minute m"
+    " JOIN subscriptions q ON q.id = m.subscription"
+    " JOIN plans r ON r.id = q.plan WHERE m.start_ms >= $1"
+    " AND (r.quota_day > 0 OR r.quota_month > 0) ORDER BY 1 LIMIT $2";
+
+/* What counts against a quota, of the subscriptions that were used since $5,
+ * with plans of the zone $8, behind the id $9. */
 static const char  cp_near_sql[] =
     "SELECT s.id, s.tenant, p.quota_day, p.quota_month,"
     " a.name || ' at ' || t.name || '/' || COALESCE(i.name, v.name),"
-    " CAST(SUM(CASE WHEN u.start_ms >= $2 THEN u.n ELSE 0 END) AS BIGINT),"
-    " CAST(SUM(u.n) AS BIGINT) FROM"
-    " (SELECT subscription, start_ms, SUM(c2xx + c3xx + c4xx + c5xx)"
-    " AS n FROM usage_day WHERE start_ms >= $3 AND subscription IN"
-    " (SELECT m.subscription FROM usage_minute m JOIN subscriptions q"
-    " ON q.id = m.subscription JOIN plans r ON r.id = q.plan"
-    " WHERE m.start_ms >= $1 AND (r.quota_day > 0 OR r.quota_month > 0))"
-    " AND (refused = '' OR refused LIKE 'upstream%')"
-    " GROUP BY subscription, start_ms) u"
+    " CAST(SUM(u.d) AS BIGINT), CAST(SUM(u.m) AS BIGINT) FROM ("
+    CP_QUOTA_CALLS("u.subscription", "", "u.subscription IN"
+                   " (SELECT m.subscription FROM usage_minute m"
+                   " JOIN subscriptions q ON q.id = m.subscription"
+                   " JOIN plans r ON r.id = q.plan WHERE m.start_ms >= $5"
+                   " AND (r.quota_day > 0 OR r.quota_month > 0)"
+                   " AND COALESCE(r.time_zone, '') = $8)") ") u"
     " JOIN subscriptions s ON s.id = u.subscription"
     " JOIN plans p ON p.id = s.plan JOIN applications a"
     " ON a.id = s.application JOIN tenants t ON t.id = s.target_tenant"
     " LEFT JOIN apis i ON i.id = s.api LEFT JOIN servers v"
-    " ON v.id = s.server WHERE s.state = 'active'"
+    " ON v.id = s.server WHERE s.state = 'active' AND s.id > $9"
     " GROUP BY s.id, s.tenant, p.quota_day, p.quota_month, a.name, t.name,"
     " i.name, v.name"
-    " HAVING (p.quota_day > 0 AND SUM(CASE WHEN u.start_ms >= $2 THEN u.n"
-    " ELSE 0 END) >= p.quota_day * $4 / 100)"
-    " OR (p.quota_month > 0 AND SUM(u.n) >= p.quota_month * $4 / 100)"
-    " ORDER BY s.id LIMIT $5";
+    " HAVING (p.quota_day > 0 AND SUM(u.d) >= p.quota_day * $6 / 100)"
+    " OR (p.quota_month > 0 AND SUM(u.m) >= p.quota_month * $6 / 100)"
+    " ORDER BY s.id LIMIT $7";
 
 
 /* The last one that this run has told of.  The mark knows instants alone: more
@@ -108,8 +112,10 @@ static cp_rc_t cp_remind(cp_app_t *app, unsigned what, unsigned span,
 static cp_rc_t cp_remind_rows(cp_op_t *op, cp_tx_t *tx, unsigned what,
     unsigned span, bool look, cp_remind_at_t *at, bool *more);
 static cp_rc_t cp_near(cp_app_t *app, int64_t since);
+static cp_rc_t cp_near_zone(cp_app_t *app, const char *zone, int64_t since,
+    char *after, bool *more);
 static cp_rc_t cp_near_row(cp_op_t *op, cp_tx_t *tx, const cp_val_t *row,
-    int64_t day, int64_t month);
+    const cp_quota_windows_t *w);
 static cp_rc_t cp_notice_tidy(cp_app_t *app);
 
 
@@ -347,26 +353,66 @@ cp_remind_rows(cp_op_t *op, cp_tx_t *tx, unsigned what, unsigned span,
 static cp_rc_t
 cp_near(cp_app_t *app, int64_t since)
 {
+    bool        more;
+    char        after[STOA_ID_LEN + 1];
     cp_rc_t     rc;
     cp_op_t     op;
-    int64_t     day, month;
     cp_tx_t    *tx;
     unsigned    i;
-    cp_rows_t   rows;
-
-    cp_quota_began(cp_time_ms(), &day, &month);
+    cp_rows_t   zones;
 
     rc = cp_notice_open(app, &op, false, &tx);
     if (rc != CP_OK) {
         return rc;
     }
 
-    rc = cp_tx_query(tx, op.arena, cp_near_sql,
-                     cp_args(cp_int(since > month ? since : month),
-                             cp_int(day), cp_int(month),
-                             cp_int(CP_NEAR_PER_CENT),
-                             cp_int(CP_NEAR_ROWS)), &rows, &op.err);
+    rc = cp_tx_query(tx, op.arena, cp_near_zones_sql,
+                     cp_args(cp_int(since), cp_int(CP_NEAR_ROWS)), &zones,
+                     &op.err);
     cp_tx_rollback(tx);
+
+    for (i = 0; rc == CP_OK && i < zones.rows; i++) {
+        after[0] = '\0';
+
+        do {
+            rc = cp_near_zone(app, cp_cell(&zones, i, 0)->p, since, after,
+                              &more);
+        } while (rc == CP_OK && more && !atomic_load(&app->stopping));
+    }
+
+    cp_arena_destroy(op.arena);
+
+    return rc;
+}
+
+
+/* after: the last id, which it says anew. */
+static cp_rc_t
+cp_near_zone(cp_app_t *app, const char *zone, int64_t since, char *after,
+    bool *more)
+{
+    cp_rc_t              rc;
+    cp_op_t              op;
+    cp_tx_t             *tx;
+    unsigned             i;
+    cp_rows_t            rows;
+    cp_quota_windows_t   w;
+
+    rc = cp_notice_open(app, &op, false, &tx);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    cp_quota_began(op.arena, zone, cp_time_ms(), &w);
+    since = since > w.month.begin_ms ? since : w.month.begin_ms;
+
+    rc = cp_tx_query(tx, op.arena, cp_near_sql,
+                     cp_args(cp_quota_args(&w), cp_int(since),
+                             cp_int(CP_NEAR_PER_CENT), cp_int(CP_NEAR_ROWS),
+                             cp_text(zone), cp_text(after)), &rows, &op.err);
+    cp_tx_rollback(tx);
+
+    *more = rc == CP_OK && rows.rows == CP_NEAR_ROWS;
 
     if (rc != CP_OK || rows.rows == 0) {
         cp_arena_destroy(op.arena);
@@ -377,12 +423,14 @@ cp_near(cp_app_t *app, int64_t since)
 
     if (rc == CP_OK) {
         for (i = 0; i < rows.rows && rc == CP_OK; i++) {
-            rc = cp_near_row(&op, tx, cp_cell(&rows, i, 0), day, month);
+            rc = cp_near_row(&op, tx, cp_cell(&rows, i, 0), &w);
         }
 
         rc = cp_tx_finish(tx, rc, &op.err);
     }
 
+    (void) snprintf(after, STOA_ID_LEN + 1, "%s",
+                    cp_cell(&rows, rows.rows - 1, 0)->p);
     cp_arena_destroy(op.arena);
 
     return rc;
@@ -390,14 +438,14 @@ cp_near(cp_app_t *app, int64_t since)
 
 
 static cp_rc_t
-cp_near_row(cp_op_t *op, cp_tx_t *tx, const cp_val_t *row, int64_t day,
-    int64_t month)
+cp_near_row(cp_op_t *op, cp_tx_t *tx, const cp_val_t *row,
+    const cp_quota_windows_t *w)
 {
     cp_rc_t       rc;
     unsigned      k;
     cp_arena_t   *a = op->arena;
     const char   *span[] = { "day", "month" };
-    int64_t       from[] = { day, month };
+    int64_t       from[] = { w->day.begin_ms, w->month.begin_ms };
     cp_notice_t   n = { .kind = CP_NOTICE_NEAR_LIMIT, .id = row[0].p,
                         .about = "subscription", .tenant = row[1].p };
 

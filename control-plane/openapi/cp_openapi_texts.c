@@ -149,7 +149,8 @@ const char *const  cp_openapi_schemas_text[] = {
     ",\"month\":" REF("QuotaWindow") ",\"credentials\":{\"type\":\"array\","
     "\"items\":{\"type\":\"object\",\"required\":[\"credential\"],"
     "\"properties\":{\"credential\":" TEXT ",\"day\":" REF("QuotaWindow")
-    ",\"month\":" REF("QuotaWindow") "}}}}}",
+    ",\"month\":" REF("QuotaWindow") "}}},"
+    "\"truncated\":{\"type\":\"boolean\"}}}",
 
     "Whoami",
     "{\"type\":\"object\",\"required\":[\"id\",\"name\",\"kind\","

@@ -29,7 +29,7 @@ static cp_rc_t cp_preview_write(cp_req_t *r, cp_tx_t *tx,
     const cp_place_t *p);
 static void cp_preview_changes(cp_arena_t *a, cp_json_t *out);
 static cp_rc_t cp_preview_used(cp_req_t *r, cp_tx_t *tx, const char *id,
-    cp_json_t *out);
+    const char *plan, cp_json_t *out);
 static cp_rc_t cp_transfer_post(cp_req_t *r);
 static cp_rc_t cp_transfer_write(cp_req_t *r, cp_tx_t *tx,
     const cp_place_t *p);
@@ -298,7 +298,7 @@ cp_preview_write(cp_req_t *r, cp_tx_t *tx, const cp_place_t *p)
     }
 
     if (rc == CP_OK) {
-        rc = cp_preview_used(r, tx, p->id, out);
+        rc = cp_preview_used(r, tx, p->id, cp_json_str(row, "plan"), out);
     }
 
     if (rc != CP_OK) {
@@ -322,6 +322,10 @@ cp_preview_write(cp_req_t *r, cp_tx_t *tx, const cp_place_t *p)
 
     if (rc == CP_OK) {
         rc = cp_preview_plan(r, tx, cp_json_str(e.row, "plan"), out, "to");
+    }
+
+    if (rc == CP_OK) {
+        rc = cp_preview_used(r, tx, p->id, cp_json_str(e.row, "plan"), out);
     }
 
     if (rc != CP_OK) {
@@ -359,33 +363,41 @@ cp_preview_changes(cp_arena_t *a, cp_json_t *out)
 }
 
 
-/* What counts against the quotas already. */
+/* What counts against the quotas already, in the windows of a plan. */
 static cp_rc_t
-cp_preview_used(cp_req_t *r, cp_tx_t *tx, const char *id, cp_json_t *out)
+cp_preview_used(cp_req_t *r, cp_tx_t *tx, const char *id, const char *plan,
+    cp_json_t *out)
 {
-    cp_rc_t      rc;
-    int64_t      day, month;
-    cp_rows_t    rows;
-    cp_json_t   *used;
+    cp_rc_t              rc;
+    cp_rows_t            rows;
+    cp_json_t           *used;
+    cp_arena_t          *a = r->op.arena;
+    cp_quota_windows_t   w;
 
-    cp_quota_began(cp_time_ms(), &day, &month);
+    rc = cp_tx_query(tx, a, "SELECT COALESCE(time_zone, '') FROM plans"
+                     " WHERE id = $1", cp_args(cp_text(plan)), &rows,
+                     &r->op.err);
+    if (rc != CP_OK) {
+        return rc;
+    }
 
-    rc = cp_tx_query(tx, r->op.arena, "SELECT CAST(COALESCE(SUM(CASE WHEN"
-                     " start_ms >= $3 THEN c2xx + c3xx + c4xx + c5xx ELSE 0"
-                     " END), 0) AS BIGINT), CAST(COALESCE(SUM(c2xx + c3xx"
-                     " + c4xx + c5xx), 0) AS BIGINT) FROM usage_day"
-                     " WHERE subscription = $1 AND start_ms >= $2 AND tenant"
-                     " = (SELECT target_tenant FROM subscriptions"
-                     " WHERE id = $1)"
-                     " AND (refused = '' OR refused LIKE 'upstream%')",
-                     cp_args(cp_text(id), cp_int(month), cp_int(day)), &rows,
+    cp_quota_began(a, rows.rows ? cp_cell(&rows, 0, 0)->p : NULL,
+                   cp_time_ms(), &w);
+
+    rc = cp_tx_query(tx, a, "SELECT CAST(COALESCE(SUM(d), 0) AS BIGINT),"
+                     " CAST(COALESCE(SUM(m), 0) AS BIGINT) FROM ("
+                     CP_QUOTA_CALLS("u.subscription", "",
+                                    "u.subscription = $5 AND u.tenant ="
+                                    " (SELECT target_tenant FROM"
+                                    " subscriptions WHERE id = $5)") ") c",
+                     cp_args(cp_quota_args(&w), cp_text(id)), &rows,
                      &r->op.err);
 
     if (rc == CP_OK) {
-        used = cp_json_object(r->op.arena);
-        cp_json_put_int(r->op.arena, used, "day", cp_cell(&rows, 0, 0)->i);
-        cp_json_put_int(r->op.arena, used, "month", cp_cell(&rows, 0, 1)->i);
-        cp_json_set(r->op.arena, out, "used", used);
+        used = cp_json_object(a);
+        cp_json_put_int(a, used, "day", cp_cell(&rows, 0, 0)->i);
+        cp_json_put_int(a, used, "month", cp_cell(&rows, 0, 1)->i);
+        cp_json_set(a, out, "used", used);
     }
 
     return rc;
