@@ -136,27 +136,27 @@ stoa_guard_events_feed(stoa_guard_events_t *e, const char *s, size_t len,
 }
 
 
-/* How long the first event is, its blank line with it; 0: it is not whole. */
+/* How long the first event is, its blank line with it; 0: it is not whole.  A
+ * line ends with LF, CR LF or CR. */
 
 static size_t
 stoa_guard_events_end(const char *s, size_t len)
 {
-    size_t       n;
     const char  *p, *last;
 
     last = s + len;
 
     for (p = s; p < last; p++) {
-        p = memchr(p, '\n', (size_t) (last - p));
 
-        if (p == NULL) {
-            return 0;
+        if (*p != '\n' && *p != '\r') {
+            continue;
         }
 
-        n = last - p > 1 && p[1] == '\r' ? 2 : 1;
+        p += *p == '\r' && last - p > 1 && p[1] == '\n';
 
-        if ((size_t) (last - p) > n && p[n] == '\n') {
-            return (size_t) (p - s) + n + 1;
+        if (last - p > 1 && (p[1] == '\n' || p[1] == '\r')) {
+            return (size_t) (p - s) + 2
+                   + (p[1] == '\r' && last - p > 2 && p[2] == '\n');
         }
     }
 
@@ -214,8 +214,12 @@ stoa_guard_events_one(stoa_guard_events_t *e, size_t from, size_t to)
     last = e->text.data + to;
 
     for (p = e->text.data + from; p < last; p = end + 1) {
-        end = memchr(p, '\n', (size_t) (last - p));
-        end = end ? end : last;
+        for (end = p; end < last && *end != '\n' && *end != '\r'; end++)
+        { /* void */ }
+
+        if (end - p > 3 && memcmp(p, "\xef\xbb\xbf", 3) == 0) {
+            p += 3;                          /* a stream may begin so        */
+        }
 
         if (end - p > 5 && memcmp(p, "data:", 5) == 0) {
             data = true;

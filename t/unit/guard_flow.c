@@ -247,6 +247,15 @@ main(void)
            "a card over events without JSON");
     events("data: bob@\n\ndata: b.de\n\ndata:  x", "data: ****\n\ndata: ****"
            "\n\ndata:  x", "a mail over events without JSON");
+    events("data: bob@\r\rdata: b.de\r\rdata:  x\r\r",
+           "data: ****\r\rdata: ****\r\rdata:  x\r\r",
+           "... of lines that CR ends");
+    events("data: bob@\r\n\rdata: b.de\r\r\ndata:  x\n\r",
+           "data: ****\r\n\rdata: ****\r\r\ndata:  x\n\r",
+           "... that all of them end");
+    events("\xef\xbb\xbf" "data: bob@\n\ndata: b.de\n\ndata:  x\n\n",
+           "\xef\xbb\xbf" "data: ****\n\ndata: ****\n\ndata:  x\n\n",
+           "... behind a byte order mark");
     prompt();
 
     return tap_done();
