@@ -185,6 +185,17 @@ is(join(' ', map { $_->{name} . ($_->{imported} ? '!' : '') }
          @{ $t->must(GET => "$of/operations")->{items} }), 'a i! z',
    'its operations are marked');
 
+my $tag = sub { return $t->api(GET => "$of/operations/z")->{headers}{etag} };
+my $etag = $tag->();
+for my $on (qw(true false)) {
+    apply($first =~ s/(- name: )z\b/$1z\n      imported: $on/r, '');
+    is(Test::Stoa::json_encode($t->must(GET => '/v1/audit?kind=operation')
+       ->{items}[0]{diff}{imported}{after}), $on,
+       "a mark of one that is there, $on, is told of");
+    isnt($tag->(), $etag, 'and makes it another');
+    $etag = $tag->();
+}
+
 sub docs_of {
     my ($spec, $query) = @_;
     return apply(Test::Stoa::json_encode({ apiVersion => 'stoa/v1',

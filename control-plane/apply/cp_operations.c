@@ -45,7 +45,7 @@ static cp_rc_t cp_operation_write(cp_operations_t *ops, cp_json_t *item,
 static cp_rc_t cp_operation_state(cp_operations_t *ops, const char *want,
     unsigned line, cp_json_t **obj);
 static cp_rc_t cp_operation_mark(cp_operations_t *ops, const cp_json_t *mark,
-    cp_json_t *obj);
+    cp_json_t *obj, bool created);
 static cp_json_t *cp_operation_said(cp_arena_t *a, const cp_json_t *obj);
 
 
@@ -417,7 +417,7 @@ cp_operation_apply(cp_operations_t *ops, cp_json_t *item)
     }
 
     if (rc == CP_OK && mark) {
-        rc = cp_operation_mark(ops, mark, obj);
+        rc = cp_operation_mark(ops, mark, obj, old == NULL);
     }
 
     if (rc != CP_OK) {
@@ -515,10 +515,11 @@ cp_operation_state(cp_operations_t *ops, const char *want, unsigned line,
 /* Whether a document made it, in a dump of another database. */
 static cp_rc_t
 cp_operation_mark(cp_operations_t *ops, const cp_json_t *mark,
-    cp_json_t *obj)
+    cp_json_t *obj, bool created)
 {
-    cp_rc_t   rc;
-    cp_op_t  *op = ops->ap->op;
+    cp_rc_t      rc;
+    cp_op_t     *op = ops->ap->op;
+    cp_write_t   w = cp_write_of(op, ops->ap->tx, &cp_res_operation);
 
     if (mark->type != CP_JSON_BOOL) {
         return cp_err_field(&op->err, ops->d->index, mark->line, "imported",
@@ -532,10 +533,8 @@ cp_operation_mark(cp_operations_t *ops, const cp_json_t *mark,
     rc = cp_auth_may(op, "operation:write", ops->d->tenant_id);
 
     if (rc == CP_OK) {
-        rc = cp_tx_query(ops->ap->tx, op->arena, "UPDATE operations"
-                         " SET imported = $2 WHERE id = $1",
-                         cp_args(cp_text(cp_json_str(obj, "id")),
-                                 cp_int(mark->i)), NULL, &op->err);
+        w.id = cp_json_str(obj, "id");
+        rc = cp_operation_imported(&w, mark->i != 0, created);
     }
 
     cp_json_put_bool(op->arena, obj, "imported", mark->i != 0);

@@ -308,10 +308,8 @@ cp_import_create(cp_import_t *m, const cp_json_t *want, const char *method)
         cp_import_tell(m, "create", name,
                        cp_import_key(a, method, cp_json_str(want, "path")),
                        NULL);
-        rc = cp_tx_query(m->tx, a, "UPDATE operations SET imported = 1"
-                         " WHERE id = $1",
-                         cp_args(cp_text(cp_json_str(e.row, "id"))), NULL,
-                         &m->op->err);
+        w.id = cp_json_str(e.row, "id");
+        rc = cp_operation_imported(&w, true, true);
     }
 
     return rc;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "kinds/cp_kind.h"
+#include "resource/cp_told.h"
 #include "spec/cp_spec.h"
 
 
@@ -125,4 +126,57 @@ static cp_rc_t
 cp_follow_operation(cp_op_t *op, cp_tx_t *tx, const cp_json_t *row)
 {
     return cp_resource_touch(op, tx, &cp_res_api, cp_json_str(row, "api"));
+}
+
+
+cp_rc_t
+cp_operation_imported(const cp_write_t *w, bool on, bool created)
+{
+    bool               changed;
+    cp_rc_t            rc;
+    cp_op_t           *op = w->op;
+    cp_json_t         *row, *after, *was, *is;
+    cp_names_t         names;
+    cp_arena_t        *a = op->arena;
+    cp_audit_event_t   e = { .action = "update", .kind = w->res->kind,
+                             .id = w->id };
+
+    if (created) {
+        return cp_tx_query(w->tx, a, "UPDATE operations SET imported = $2"
+                           " WHERE id = $1",
+                           cp_args(cp_text(w->id), cp_int(on)), NULL,
+                           &op->err);
+    }
+
+    rc = cp_row_load(w->tx, a, w->res, w->id, &row, &op->err);
+
+    if (rc != CP_OK || row == NULL) {
+        return rc;
+    }
+
+    after = cp_json_copy(a, row);
+    cp_json_put_bool(a, after, "imported", on);
+
+    rc = cp_row_update(w->tx, a, w->res, row, after, &changed, &op->err);
+
+    if (rc != CP_OK || !changed) {
+        return rc;
+    }
+
+    cp_names_init(&names, w->tx, a, &op->err);
+    rc = cp_row_show(&names, w->res, row, &was);
+
+    if (rc == CP_OK) {
+        rc = cp_row_show(&names, w->res, after, &is);
+    }
+
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    e.tenant = cp_json_str(after, "tenant");
+    e.name = cp_told_name(a, w->res, is);
+    e.diff = cp_change_diff(a, w->res, was, is);
+
+    return cp_told_append(w, &e, after);
 }

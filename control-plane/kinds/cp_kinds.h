@@ -67,5 +67,10 @@ const char *cp_subscription_to(const cp_json_t *sub);
 /* OpenAPI documents of an api that are kept. */
 #define CP_DOCUMENTS_KEPT  20
 
+/* Whether a document made an operation (w->id).  One that was created just now
+ * is not told of again. */
+cp_rc_t cp_operation_imported(const cp_write_t *w, bool on, bool created)
+    CP_MUST_CHECK;
+
 
 #endif /* CP_KINDS_H */

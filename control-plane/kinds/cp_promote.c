@@ -347,10 +347,8 @@ cp_promote_operation(cp_op_t *op, cp_tx_t *tx, const char *id,
     }
 
     return rc != CP_OK ? rc
-           : cp_tx_query(tx, op->arena, "UPDATE operations SET imported = $1"
-                         " WHERE id = $2",
-                         cp_args(cp_int(cp_json_num(one, "imported", 0)),
-                                 cp_text(w.id)), NULL, &op->err);
+           : cp_operation_imported(&w, cp_json_num(one, "imported", 0) != 0,
+                                   old == NULL);
 }
 
 
