@@ -219,14 +219,24 @@ ngx_http_stoa_cache_find(ngx_http_stoa_cached_t *c)
             return NGX_OK;
         }
 
-        c->varies = c->kept.gen;
         list.data = (char *) names;
         list.len = c->kept.len;
 
-        if (ngx_http_stoa_cache_key_variant(c, list, c->note.caller)
-            != NGX_OK)
-        {
-            return NGX_ERROR;
+        /* who waits does not make the same one again and again */
+
+        if (c->variant.text.len && c->varies == c->kept.gen) {
+            c->key = c->variant;
+
+        } else {
+            c->varies = c->kept.gen;
+
+            if (ngx_http_stoa_cache_key_variant(c, list, c->note.caller)
+                != NGX_OK)
+            {
+                return NGX_ERROR;
+            }
+
+            c->variant = c->key;
         }
 
         if (ngx_http_stoa_keep_find(c->mcf, &c->key, &c->kept) != NGX_OK) {
@@ -256,6 +266,7 @@ ngx_http_stoa_cache_hit(ngx_http_stoa_cached_t *c, const char *says)
 
     c->says = says;
     c->sent = 1;
+    ngx_http_stoa_cache_release(c);
 
     ngx_http_stoa_policy_count(c->attached, NGX_HTTP_STOA_OUTCOME_APPLIED);
     ngx_http_stoa_count(cache_hits, 1);
@@ -275,7 +286,11 @@ ngx_http_stoa_cache_lock(ngx_http_stoa_cached_t *c)
 
     c->lock.owner = c->key.owner;
     c->lock.text.len = c->key.text.len;
-    c->lock.text.data = ngx_pnalloc(c->request->pool, c->key.text.len);
+
+    if (c->lock.text.data == NULL) {
+        c->lock.text.data = ngx_pnalloc(c->request->pool,
+                                        NGX_HTTP_STOA_KEEP_KEY);
+    }
 
     if (c->lock.text.data == NULL) {
         return NGX_ERROR;
@@ -334,6 +349,13 @@ ngx_http_stoa_cache_look(ngx_http_stoa_cached_t *c)
 
     if (c->lock_gen == 0) {
         rc = ngx_http_stoa_cache_lock(c);
+
+        if (c->lock_gen) {
+
+            /* the one before may have come to its end in between */
+
+            return ngx_http_stoa_cache_look(c);
+        }
     }
 
     if (rc == NGX_ERROR) {
@@ -420,6 +442,13 @@ ngx_http_stoa_cache_finish(ngx_http_stoa_ctx_t *ctx, void *data)
         ngx_del_timer(&c->timer);
     }
 
+    ngx_http_stoa_cache_release(c);
+}
+
+
+void
+ngx_http_stoa_cache_release(ngx_http_stoa_cached_t *c)
+{
     if (c->lock_gen) {
         ngx_http_stoa_keep_drop(c->mcf, &c->lock, c->lock_gen);
         c->lock_gen = 0;

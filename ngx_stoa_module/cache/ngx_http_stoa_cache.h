@@ -52,6 +52,7 @@ typedef struct {
     stoa_cache_control_t           asked;      /* the request's              */
     ngx_http_stoa_keep_key_t       base;
     ngx_http_stoa_keep_key_t       key;        /* that, or with variants     */
+    ngx_http_stoa_keep_key_t       variant;    /* as it was looked for       */
     ngx_http_stoa_keep_key_t       lock;
     uint64_t                       lock_gen;   /* 0: we do not have it       */
     uint64_t                       varies;     /* gen of the mark            */
@@ -98,12 +99,14 @@ ngx_int_t ngx_http_stoa_cache_head(ngx_http_request_t *r,
 ngx_chain_t *ngx_http_stoa_cache_body(ngx_http_stoa_ctx_t *ctx,
     ngx_chain_t *in);
 
+/* Those who wait for its answer need not any longer. */
+void ngx_http_stoa_cache_release(ngx_http_stoa_cached_t *c);
+
 /* The key of a call; NGX_DECLINED: it is too long. */
 ngx_int_t ngx_http_stoa_cache_key(ngx_http_stoa_cached_t *c);
 /* And of one variant; names: as a mark has them. */
 ngx_int_t ngx_http_stoa_cache_key_variant(ngx_http_stoa_cached_t *c,
     stoa_str_t names, ngx_uint_t caller);
-ngx_uint_t ngx_http_stoa_cache_key_caller(ngx_http_stoa_cached_t *c);
 /* Of headers that a Vary names: is one the gateway's own word; may one be? */
 ngx_uint_t ngx_http_stoa_cache_key_told(ngx_http_stoa_cached_t *c,
     stoa_str_t names);

@@ -60,6 +60,32 @@ ngx_http_stoa_cache_key_add(stoa_buf_t *b, const void *s, size_t len)
 }
 
 
+/* Those whose policies have a say in what the upstream is shown: also a plan,
+ * or a consumer's application, whose answers are then its own. */
+
+static void
+ngx_http_stoa_cache_key_chains(ngx_http_stoa_cached_t *c, stoa_buf_t *b)
+{
+    ngx_uint_t              i;
+    const stoa_rec_hdr_t   *rec;
+    ngx_http_stoa_chain_t  *chain;
+
+    for (i = 0; i < NGX_HTTP_STOA_CHAIN_DEFAULT; i++) {
+        chain = c->ctx->call.chain[i];
+
+        if (chain && chain->rec
+            && (chain->turns
+                & (ngx_http_stoa_turn_bit(STOA_ORDER_TRANSFORM)
+                   | ngx_http_stoa_turn_bit(NGX_HTTP_STOA_TURN_UPSTREAM))))
+        {
+            rec = chain->rec;
+            stoa_buf_add(b, &i, sizeof(i));
+            stoa_buf_add(b, rec->digest, sizeof(rec->digest));
+        }
+    }
+}
+
+
 ngx_int_t
 ngx_http_stoa_cache_key(ngx_http_stoa_cached_t *c)
 {
@@ -68,11 +94,9 @@ ngx_http_stoa_cache_key(ngx_http_stoa_cached_t *c)
     ngx_str_t             *host;
     ngx_http_request_t    *r;
     const stoa_rec_api_t  *rec;
-    const stoa_rec_hdr_t  *by;
 
     r = c->request;
     rec = c->ctx->call.api->rec;
-    by = c->attached->rec;
     tls = 0;
 
 #if (NGX_HTTP_SSL)
@@ -87,7 +111,7 @@ ngx_http_stoa_cache_key(ngx_http_stoa_cached_t *c)
     stoa_buf_add(&b, "C", 1);
     stoa_buf_add(&b, &rec->id, sizeof(stoa_id_t));
     stoa_buf_add(&b, rec->hdr.digest, sizeof(rec->hdr.digest));
-    stoa_buf_add(&b, by->digest, sizeof(by->digest));
+    ngx_http_stoa_cache_key_chains(c, &b);
     stoa_buf_add(&b, &tls, sizeof(tls));
     stoa_buf_add(&b, &c->ctx->call.group, sizeof(c->ctx->call.group));
 
@@ -245,15 +269,6 @@ ngx_http_stoa_cache_key_order(const void *one, const void *two)
             return c1 - c2;
         }
     }
-}
-
-
-/* Does it carry what an upstream may take for somebody? */
-
-ngx_uint_t
-ngx_http_stoa_cache_key_caller(ngx_http_stoa_cached_t *c)
-{
-    return !c->ctx->anonymous || c->request->headers_in.authorization;
 }
 
 

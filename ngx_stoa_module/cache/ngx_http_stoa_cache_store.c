@@ -38,6 +38,7 @@ static ngx_uint_t ngx_http_stoa_cache_may(ngx_http_stoa_cached_t *c,
     ngx_http_stoa_cache_said_t *said);
 static ngx_int_t ngx_http_stoa_cache_place(ngx_http_stoa_cached_t *c,
     ngx_http_stoa_cache_said_t *said);
+static ngx_uint_t ngx_http_stoa_cache_fresh(ngx_http_stoa_cached_t *c);
 static ngx_int_t ngx_http_stoa_cache_lines(ngx_http_stoa_cached_t *c,
     ngx_str_t *before);
 static void ngx_http_stoa_cache_put(ngx_http_stoa_cached_t *c);
@@ -88,6 +89,7 @@ ngx_http_stoa_cache_instead(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         return 0;
     }
 
+    ngx_http_stoa_cache_release(c);
     r->err_status = 0;
     ctx->call.unfit = 0;
     ctx->call.refused = 0;
@@ -120,7 +122,14 @@ ngx_http_stoa_cache_head(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         ngx_http_stoa_keep_drop(c->mcf, &c->base, 0);
     }
 
-    if (c->fills && !c->sent && !ctx->call.replace && r->upstream) {
+    /* a refusal in the place of an answer that was to be kept */
+
+    c->keeping = 0;
+    c->stored = 0;
+
+    if (c->fills && !c->sent && !ctx->call.replace && r->upstream
+        && r->err_status == 0)
+    {
 
         ngx_http_stoa_cache_said(c, &said);
 
@@ -134,9 +143,11 @@ ngx_http_stoa_cache_head(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
                 r->filter_need_in_memory = 1;
             }
 
-        } else if (r->headers_out.status < NGX_HTTP_INTERNAL_SERVER_ERROR) {
-
-            /* those that wait for it would wait one after the other */
+        } else if (r->headers_out.status < NGX_HTTP_INTERNAL_SERVER_ERROR
+                   && !(c->there && ngx_http_stoa_cache_fresh(c)))
+        {
+            /* those that wait for it would wait one after the other; what one
+             * of them was told ends nothing that is good for the others */
 
             ngx_memzero(&mark, sizeof(ngx_http_stoa_kept_t));
             ngx_memzero(&c->note, sizeof(c->note));
@@ -148,7 +159,19 @@ ngx_http_stoa_cache_head(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         }
     }
 
+    if (!c->keeping) {
+        ngx_http_stoa_cache_release(c);
+    }
+
     return c->conf->status_header ? ngx_http_stoa_cache_status(c) : NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_http_stoa_cache_fresh(ngx_http_stoa_cached_t *c)
+{
+    return ngx_http_stoa_now_ms() < c->note.times.born_ms
+                                    + c->note.times.fresh_ms;
 }
 
 
@@ -159,6 +182,7 @@ ngx_http_stoa_cache_said(ngx_http_stoa_cached_t *c,
     ngx_http_stoa_cache_said_t *said)
 {
     time_t                        expires;
+    int64_t                       age;
     uint32_t                      i;
     stoa_str_t                    s;
     ngx_uint_t                    none;
@@ -193,8 +217,8 @@ ngx_http_stoa_cache_said(ngx_http_stoa_cached_t *c,
             none = 0;
 
         } else if (ngx_http_stoa_header_named(h, "age")) {
-            said->age_s = ngx_atotm(h->value.data, h->value.len);
-            said->age_s = ngx_max(said->age_s, 0);
+            age = stoa_cache_seconds((char *) h->value.data, h->value.len);
+            said->age_s = ngx_max(said->age_s, age);
 
         } else if (ngx_http_stoa_header_named(h, "vary")) {
             ngx_http_stoa_cache_vary(said, (char *) h->value.data,
@@ -407,8 +431,7 @@ ngx_http_stoa_cache_place(ngx_http_stoa_cached_t *c,
     ngx_http_stoa_cache_note_t  note;
 
     caller = !c->conf->shared && !said->cc.is_public
-             && said->cc.s_maxage == STOA_CACHE_NONE
-             && ngx_http_stoa_cache_key_caller(c);
+             && said->cc.s_maxage == STOA_CACHE_NONE;
     caller |= said->vary.len && ngx_http_stoa_cache_key_set(c->ctx);
 
     if (!caller && said->vary.len == 0) {
@@ -641,7 +664,12 @@ ngx_http_stoa_cache_take(ngx_http_stoa_cached_t *c, ngx_chain_t *in)
         c->size += n;
     }
 
-    if (!last || !c->keeping) {
+    if (!c->keeping) {
+        ngx_http_stoa_cache_release(c);
+        return;
+    }
+
+    if (!last) {
         return;
     }
 
@@ -652,6 +680,8 @@ ngx_http_stoa_cache_take(ngx_http_stoa_cached_t *c, ngx_chain_t *in)
     {
         ngx_http_stoa_cache_put(c);
     }
+
+    ngx_http_stoa_cache_release(c);
 }
 
 

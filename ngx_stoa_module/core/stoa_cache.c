@@ -8,7 +8,6 @@
 
 
 static bool stoa_cache_named(const char *s, size_t len, const char *name);
-static int64_t stoa_cache_seconds(const char *s, size_t len);
 
 
 void
@@ -142,7 +141,7 @@ stoa_cache_named(const char *s, size_t len, const char *name)
 }
 
 
-static int64_t
+int64_t
 stoa_cache_seconds(const char *s, size_t len)
 {
     size_t   i;

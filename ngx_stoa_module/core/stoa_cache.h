@@ -56,6 +56,9 @@ void stoa_cache_control_init(stoa_cache_control_t *cc);
 void stoa_cache_control_add(stoa_cache_control_t *cc, const char *s,
     size_t len);
 
+/* A number of them, MAX_S at most; 0: it is none. */
+int64_t stoa_cache_seconds(const char *s, size_t len);
+
 /* How long it is fresh: by itself, or what a policy says of those that say
  * nothing.  expires: of its Expires behind its Date; NONE: it has none. */
 int64_t stoa_cache_lifetime(const stoa_cache_control_t *cc, int64_t expires_s,

@@ -30,6 +30,7 @@ my $to = 'http://127.0.0.1:' . $t->origin(sub {
     my $h = $q->{headers};
     my $n = $number->();
     return [503, [], 'down'] if -e $down;
+    return [400, [], 'bad'] if $h->{'x-bad'};
     if ($a{wait}) { select undef, undef, undef, 0.02 while !-e $gate }
     my @h = ('Content-Type' => 'text/plain',
              $a{cc} ? ('Cache-Control' => $a{cc}) : (),
@@ -41,7 +42,8 @@ my $to = 'http://127.0.0.1:' . $t->origin(sub {
     return [$a{st} || 200, \@h, $a{n} ? 'y' x $a{n}
             : "n$n host=" . ($h->{'x-forwarded-host'} // '')
               . ' ae=' . ($h->{'accept-encoding'} // '')
-              . ' url=' . ($h->{'x-original-url'} // '')];
+              . ' url=' . ($h->{'x-original-url'} // '')
+              . ' tier=' . ($h->{'x-tier'} // '')];
 });
 
 sub policy { my ($api, %c) = @_;
@@ -61,11 +63,20 @@ my %apis = (
     who => { shared => $true, default_ttl_s => 60 },
     judge => { shared => $true, default_ttl_s => 60 },
     deaf => { shared => $true, obey_clients => JSON::PP::false },
+    open => { default_ttl_s => 60 },
+    plans => { shared => $true, default_ttl_s => 60 },
 );
-$t->apply(docs(tenant('acme'), plan('acme', 'free'),
+sub tier { my ($value) = @_;
+           return doc('Policy', 'acme', 'tier', { type => 'headers',
+               attach => [{ plan => 'gold' }], config => {
+               request_set => [{ name => 'X-Tier', value => $value }] } }) }
+$t->apply(docs(tenant('acme'), map({ plan('acme', $_) } qw(free gold guests)),
+    tier('gold'),
     map({ app('acme', $_) } qw(one two)), rest('acme', 'off', $to),
-    map({ (rest('acme', $_, $to), policy($_, %{ $apis{$_} })) } sort keys %apis),
-    map({ my $a = $_; map { sub_('acme', $_, $a, 'free') } qw(one two) }
+    map({ (rest('acme', $_, $to, $_ eq 'open' ? (open_plan => 'guests') : ()),
+           policy($_, %{ $apis{$_} })) } sort keys %apis),
+    map({ my $a = $_; map { sub_('acme', $_, $a, $a eq 'plans' && $_ eq 'two'
+                                             ? 'gold' : 'free') } qw(one two) }
         'off', sort keys %apis),
     doc('Policy', 'acme', 'who', { type => 'headers', attach => [
         { api => 'who' }], config => { request_set => [
@@ -81,7 +92,7 @@ $t->gateway(workers => 2);
 sub call { my ($who, $path, %h) = @_;
            my $method = delete $h{':method'} || 'GET';
            return $t->http($method, "/apis/acme/$path",
-               headers => { 'X-API-Key' => $key{$who}, %h }) }
+               headers => { $who ? ('X-API-Key' => $key{$who}) : (), %h }) }
 sub body { return call(@_)->{body} }
 sub status { return call(@_)->{headers}{'cache-status'} // '' }
 sub twice { my ($path, @h) = @_;      # is it answered from the cache?
@@ -112,7 +123,11 @@ for (['max-age%3d60', 1], ['s-maxage%3d60', 1], ['max-age%3d0', 0],
 ok(twice('plain/ex?h=Expires:Fri, 01 Jan 2100 00:00:00 GMT' =~ s/ /%20/gr),
    'Expires');
 ok(!twice('plain/ex0?h=Expires:0'), 'Expires: 0');
-ok(!twice('plain/age?cc=max-age%3d60&h=Age:61'), 'what came too old');
+for my $p (map { "plain/age?cc=max-age%3d60&etag=a&h=Age:$_" }
+           61, '9223372036854775807', '9300000000000000', '9' x 30) {
+    call('one', $p);
+    unlike(status('one', $p), qr/hit; ttl/, "what came too old: $p");
+}
 ok(twice('shared/d'), 'the time that the policy says');
 ok(twice('shared/404?st=404'), '... of a 404');
 ok(!twice("shared/s$_?st=$_&cc=max-age%3d60"), "a $_ is not kept")
@@ -141,6 +156,17 @@ for my $cc ('public,max-age%3d60', 's-maxage%3d60') {
 is(body('one', 'shared/all'), body('two', 'shared/all'), '... or by policy');
 is($t->http('GET', '/apis/acme/shared/all')->{status}, 401,
    'nobody gets what is kept without a credential');
+
+is(body(undef, 'open/a'), body(undef, 'open/a'), 'who has no name gets his');
+isnt(body('one', 'open/a'), body(undef, 'open/a'),
+     '... and who has one another, whoever came first');
+unlike(body('one', 'plans/a'), qr/tier=gold/, 'a plan that says nothing');
+like(body('two', 'plans/a'), qr/tier=gold/,
+     '... and one whose policies say something to the upstream');
+unlike(body('one', 'plans/a'), qr/tier=gold/, '... are apart');
+$t->apply(docs(tier('silver')));
+wait_until { body('two', 'plans/a') =~ /tier=silver/ } 10
+    or fail('what they said before counts no longer');
 
 # what it is the answer to
 
@@ -211,6 +237,13 @@ is($s->{body}, $r->{body}, 'no-cache: asked, and still good');
 like($s->{headers}{'cache-status'}, qr/hit; detail=validated/, '... it says so');
 is($s->{status}, 200, '... the 304 is not passed on');
 
+$c = 'shared/e4?etag=e4&cc=max-age%3d60&h=X-Request-Id:evil|X-Stoa-Tenant:evil';
+call('one', $c, 'Cache-Control' => 'no-cache') for 1 .. 2;
+$r = call('one', $c);
+like($r->{headers}{'cache-status'}, qr/hit; ttl/, 'good again after that');
+unlike(join('|', values %{ $r->{headers} }), qr/evil/,
+       '... nothing of the 304 is the word of the gateway');
+
 # what requests say
 
 $c = 'shared/req?cc=max-age%3d60';
@@ -221,6 +254,8 @@ for (['no-cache', 0], ['max-age=0', 0], ['min-fresh=100', 0],
     my $st = status('one', $c, 'Cache-Control' => $cc);
     is($st =~ /hit/ ? 1 : 0, $hit, "request: $cc");
 }
+call('two', $c, 'Cache-Control' => 'no-cache', 'X-Bad' => 1);
+like(status('one', $c), qr/hit/, 'who is told no takes it from nobody');
 is(call('one', 'shared/none', 'Cache-Control' => 'only-if-cached')->{status},
    504, 'only-if-cached, and there is none');
 like(status('one', 'shared/ns', 'Cache-Control' => 'no-store'), qr/bypass/,
