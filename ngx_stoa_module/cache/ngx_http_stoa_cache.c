@@ -308,6 +308,19 @@ ngx_http_stoa_cache_lock(ngx_http_stoa_cached_t *c)
 }
 
 
+/* What others ask for is of no use to it: they would wait one for the other,
+ * each for an answer of its own. */
+
+static ngx_uint_t
+ngx_http_stoa_cache_alone(ngx_http_stoa_cached_t *c)
+{
+    return c->asked.no_cache || c->asked.max_age == 0
+           || (c->there && (c->note.times.ask
+                            || (c->note.times.fresh_ms <= 0
+                                && c->note.times.while_ms <= 0)));
+}
+
+
 static ngx_int_t
 ngx_http_stoa_cache_look(ngx_http_stoa_cached_t *c)
 {
@@ -340,7 +353,7 @@ ngx_http_stoa_cache_look(ngx_http_stoa_cached_t *c)
 
     if (c->request->method != NGX_HTTP_GET || c->request->headers_in.range
         || (c->there && c->note.kind == NGX_HTTP_STOA_CACHE_PASS)
-        || c->conf->lock_ms == 0)
+        || c->conf->lock_ms == 0 || ngx_http_stoa_cache_alone(c))
     {
         return ngx_http_stoa_cache_forward(c);
     }

@@ -9,6 +9,7 @@
 #include "ngx_http_stoa_cache.h"
 #include "ngx_http_stoa_api.h"
 #include "ngx_http_stoa_header.h"
+#include "ngx_http_stoa_upstream.h"
 #include "ngx_http_stoa_zone.h"
 
 
@@ -66,6 +67,7 @@ ngx_http_stoa_cache_instead(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 
     if (c->asks && status == NGX_HTTP_NOT_MODIFIED) {
 
+        ngx_http_stoa_scrub_response(r);
         ngx_http_stoa_cache_said(c, &said);
 
         if (ngx_http_stoa_cache_may(c, &said)

@@ -144,10 +144,6 @@ ngx_http_stoa_header_filter(ngx_http_request_t *r)
         return ngx_http_stoa_filter_pass(r, ctx);
     }
 
-    if (ctx && r->upstream) {
-        ngx_http_stoa_scrub_response(r);
-    }
-
     if (!ngx_http_stoa_cache_instead(r, ctx)
         && ngx_http_stoa_filter_made_here(r))
     {
@@ -174,9 +170,8 @@ ngx_http_stoa_header_filter(ngx_http_request_t *r)
 
     ngx_http_stoa_peer_restore(r, ctx);
 
-    if (r->upstream || ctx->call.from_cache) {
-        ngx_http_stoa_filter_clear(r, ctx);
-    }
+    ngx_http_stoa_scrub_response(r);
+    ngx_http_stoa_filter_clear(r, ctx);
 
     h = ngx_http_stoa_cache_head(r, ctx) == NGX_OK
         ? ngx_http_stoa_header_add(r, "X-Request-Id") : NULL;

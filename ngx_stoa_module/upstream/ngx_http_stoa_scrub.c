@@ -464,6 +464,10 @@ ngx_http_stoa_scrub_response(ngx_http_request_t *r)
     ngx_http_stoa_header_walk_t     w;
     ngx_http_stoa_scrub_options_t   options;
 
+    if (r->upstream == NULL) {
+        return;
+    }
+
     options.n = 0;
 
     /* more of them than there is room for: only the first ones are known */

@@ -313,6 +313,17 @@ my %got; $got{ $_->response->{body} }++ for @c;
 is(scalar keys %got, 1, 'eight at once: one answer');
 is(-s $count, $before + 1, '... and one call to the upstream');
 unlink $gate;
+$c = 'shared/alone?etag=al&cc=no-cache';
+spew($gate, '');
+body('one', "$c&wait=1");
+unlink $gate;
+$before = -s $count;
+@c = many(3, "$c&wait=1");
+ok(wait_until(sub { -s $count == $before + 3 }, 3),
+   'what has to be asked about each time is not waited for');
+spew($gate, '');
+$_->response for @c;
+unlink $gate;
 body('one', 'while/a?cc=max-age%3d0');
 my $old = body('one', 'while/a?cc=max-age%3d0');
 ok($old, 'stale-while-revalidate');
