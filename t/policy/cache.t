@@ -315,7 +315,7 @@ is(-s $count, $before + 1, '... and one call to the upstream');
 unlink $gate;
 $c = 'shared/alone?etag=al&cc=no-cache';
 spew($gate, '');
-body('one', "$c&wait=1");
+$_->response for many(1, "$c&wait=1");
 unlink $gate;
 $before = -s $count;
 @c = many(3, "$c&wait=1");
