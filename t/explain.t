@@ -253,6 +253,21 @@ like($out, qr/^rate +1 +0 /m, 'and what was left');
 is($code, 3, 'stoactl trace: none');
 like($err, qr/no gateway has a trace/, 'and says so');
 
+my $last = $t->api('GET', '/v1/tenants/acme/traces', undef,
+                   token => $token{acme});
+is($last->{status}, 200, 'the last ones of a tenant');
+is("$last->{json}{asked} $last->{json}{answered}", '2 2', 'of all gateways');
+my @at = map { $_->{at_ms} } @{ $last->{json}{items} };
+is("@at", join(' ', sort { $b <=> $a } @at), 'the youngest first');
+ok((grep { $_->{request_id} eq $id } @{ $last->{json}{items} }),
+   'a refusal is among them');
+ok((grep { $_->{sampled} } @{ $last->{json}{items} }), 'and a sampled call');
+is_deeply($t->api('GET', '/v1/tenants/other/traces', undef,
+    token => $token{other})->{json}{items}, [], 'another tenant has none');
+($code, $out) = $t->stoactl('trace', '-t', 'acme');
+is($code, 0, 'stoactl trace, without an id');
+like($out, qr/^\Q$id\E +429 +rate_exceeded +acme +slow /m, 'has a line for it');
+
 # Whose call it was, and whose api.
 
 $r = $t->get('/apis/other/lent/', key => $key);

@@ -86,15 +86,17 @@ cp_question_look(cp_op_t *op, cp_tx_t *tx, cp_question_t *q)
     unsigned     i;
     cp_err_t     err;
     cp_rows_t    rows;
+    cp_json_t   *answer;
     const char  *text;
 
     q->answered = 0;
+    q->answers = cp_json_array(op->arena);
     rc = cp_tx_query(tx, op->arena, "SELECT answer FROM questions"
                      " WHERE ask = $1 AND answer IS NOT NULL"
                      " ORDER BY gateway", cp_args(cp_text(q->id)), &rows,
                      &op->err);
 
-    for (i = 0; rc == CP_OK && i < rows.rows && q->answer == NULL; i++) {
+    for (i = 0; rc == CP_OK && i < rows.rows; i++) {
         q->answered++;
         text = cp_cell(&rows, i, 0)->p;
 
@@ -103,11 +105,12 @@ cp_question_look(cp_op_t *op, cp_tx_t *tx, cp_question_t *q)
         memset(&err, 0, sizeof(err));
         err.arena = op->arena;
 
-        if (*text && (cp_json_parse(op->arena, text, strlen(text), &q->answer,
-                                    &err) != CP_OK
-                      || q->answer->type != CP_JSON_OBJECT))
+        if (*text && cp_json_parse(op->arena, text, strlen(text), &answer,
+                                   &err)
+                     == CP_OK
+            && answer->type == CP_JSON_OBJECT)
         {
-            q->answer = NULL;
+            cp_json_push(q->answers, answer);
         }
     }
 

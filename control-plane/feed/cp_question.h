@@ -31,7 +31,7 @@ typedef struct {
     char         id[STOA_ID_LEN + 1];
     unsigned     asked;            /* so many gateways                      */
     unsigned     answered;         /* of them, till now                     */
-    cp_json_t   *answer;           /* the first that says something; NULL   */
+    cp_json_t   *answers;          /* of them, those that say something     */
 } cp_question_t;
 
 

@@ -188,6 +188,16 @@ const cp_openapi_extra_t  cp_openapi_extras[] = {
       OK_JSON("what it is asked; Prefer: wait=25 waits for something",
               REF("Questions")) },
 
+    { "GET /v1/tenants/{tenant}/traces", NULL, NULL,
+      "{\"200\":{\"description\":\"the youngest first; answered is less than"
+      " asked where a gateway has not answered in time\",\"content\":"
+      JSON("{\"type\":\"object\",\"required\":[\"items\",\"asked\","
+           "\"answered\"],\"properties\":{\"items\":{\"type\":\"array\","
+           "\"items\":" REF("Trace") "},\"asked\":{\"type\":\"integer\"},"
+           "\"answered\":{\"type\":\"integer\"}}}")
+      "}," NO_TENANT ",\"429\":{\"$ref\":"
+      "\"#/components/responses/Error429\"}}" },
+
     { "GET /v1/tenants/{tenant}/traces/{trace}", NULL, NULL,
       "{\"200\":{\"description\":\"what was asked of the call and what each"
       " said, as docs/explain.md has it\",\"content\":" JSON(REF("Trace"))

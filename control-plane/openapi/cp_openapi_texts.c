@@ -104,7 +104,8 @@ const char *const  cp_openapi_schemas_text[] = {
     "{\"type\":\"object\",\"required\":[\"questions\"],\"properties\":"
     "{\"questions\":{\"type\":\"array\",\"items\":{\"type\":\"object\","
     "\"required\":[\"id\",\"tenant\"],\"properties\":{\"id\":" TEXT
-    ",\"tenant\":" TEXT ",\"trace\":" TEXT "}}}}}",
+    ",\"tenant\":" TEXT ",\"trace\":" TEXT ",\"traces\":" INT64("1")
+    "}}}}}",
 
     "Trace",
     "{\"type\":\"object\",\"required\":[\"request_id\",\"status\","

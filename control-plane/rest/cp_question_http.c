@@ -13,13 +13,17 @@
 #define CP_QUESTION_WAIT_MAX_S  30
 #define CP_QUESTION_LOOK_MS     50    /* the answer may come to a replica    */
 #define CP_TRACE_ID_MAX         64
+#define CP_TRACES_OF            20    /* one gateway, in a list              */
+#define CP_TRACES_MAX           200
 
 
 static cp_rc_t cp_question_post(cp_req_t *r);
 static cp_rc_t cp_question_take(cp_req_t *r);
 static cp_rc_t cp_trace_get(cp_req_t *r);
+static cp_rc_t cp_trace_list(cp_req_t *r);
 static cp_rc_t cp_asked_look(cp_req_t *r);
 static cp_rc_t cp_asked_answer(cp_req_t *r);
+static cp_rc_t cp_asked_all(cp_req_t *r);
 
 
 const cp_route_t  cp_question_routes[] = {
@@ -29,6 +33,10 @@ const cp_route_t  cp_question_routes[] = {
     { "GET", "/v1/tenants/{tenant}/traces/{trace}", CP_AUTH_ADMIN,
       "trace:read", cp_trace_get, NULL,
       "Why a call was refused, by its request_id", NULL },
+    { "GET", "/v1/tenants/{tenant}/traces", CP_AUTH_ADMIN, "trace:read",
+      cp_trace_list, NULL,
+      "The last calls of a tenant, and to it, of which traces are kept",
+      NULL },
     { NULL, NULL, CP_AUTH_NONE, NULL, NULL, NULL, NULL, NULL }
 };
 
@@ -36,7 +44,8 @@ const cp_route_t  cp_question_routes[] = {
 typedef struct {
     int64_t        deadline;          /* monotonic ms                        */
     cp_question_t  q;
-    const char    *none;              /* what is said when nobody knows      */
+    const char    *none;              /* what is said when nobody knows;
+                                         NULL: all answers are wanted        */
 } cp_asked_t;
 
 
@@ -205,7 +214,8 @@ cp_asked_look(cp_req_t *r)
 
     now = cp_time_mono_ms();
 
-    if (w->q.answer == NULL && w->q.answered < w->q.asked
+    if ((w->none == NULL || w->q.answers->n == 0)
+        && w->q.answered < w->q.asked
         && now < w->deadline && !atomic_load(&r->op.app->stopping))
     {
         now += CP_QUESTION_LOOK_MS;
@@ -229,9 +239,14 @@ cp_asked_answer(cp_req_t *r)
 {
     const cp_asked_t  *w = r->ctx;
 
-    if (w->q.answer) {
-        cp_req_set_header(r, "Cache-Control", "no-store");
-        return cp_req_answer(r, 200, w->q.answer);
+    cp_req_set_header(r, "Cache-Control", "no-store");
+
+    if (w->none == NULL) {
+        return cp_asked_all(r);
+    }
+
+    if (w->q.answers->n) {
+        return cp_req_answer(r, 200, w->q.answers->first);
     }
 
     if (w->q.asked == 0) {
@@ -246,6 +261,73 @@ cp_asked_answer(cp_req_t *r)
     }
 
     return cp_err_set(&r->op.err, "not_found", "%s", w->none);
+}
+
+
+static int
+cp_trace_younger(const void *one, const void *two)
+{
+    int64_t  a, b;
+
+    a = cp_json_num(*(cp_json_t *const *) one, "at_ms", 0);
+    b = cp_json_num(*(cp_json_t *const *) two, "at_ms", 0);
+
+    return (a < b) - (a > b);
+}
+
+
+/* The items of all, the youngest first. */
+static cp_rc_t
+cp_asked_all(cp_req_t *r)
+{
+    unsigned           i, n;
+    cp_json_t         *out, *items, *one, *item, **all;
+    cp_arena_t        *a = r->op.arena;
+    const cp_asked_t  *w = r->ctx;
+
+    out = cp_json_object(a);
+    all = cp_arena_alloc(a, (w->q.answers->n + 1) * CP_TRACES_OF
+                            * sizeof(cp_json_t *));
+    if (all == NULL) {
+        return cp_err_set(&r->op.err, "internal", "no memory");
+    }
+
+    for (n = 0, one = w->q.answers->first; one; one = one->next) {
+        items = cp_json_get(one, "items");
+        item = items && items->type == CP_JSON_ARRAY ? items->first : NULL;
+
+        for (i = 0; item && i < CP_TRACES_OF; i++, item = item->next) {
+            if (item->type == CP_JSON_OBJECT) {
+                all[n++] = item;
+            }
+        }
+    }
+
+    qsort(all, n, sizeof(cp_json_t *), cp_trace_younger);
+
+    items = cp_json_array(a);
+
+    for (i = 0; i < n && i < CP_TRACES_MAX; i++) {
+        cp_json_push(items, cp_json_copy(a, all[i]));
+    }
+
+    cp_json_set(a, out, "items", items);
+    cp_json_put_int(a, out, "asked", w->q.asked);
+    cp_json_put_int(a, out, "answered", w->q.answered);
+
+    return cp_req_answer(r, 200, out);
+}
+
+
+static cp_rc_t
+cp_trace_list(cp_req_t *r)
+{
+    cp_json_t  *question;
+
+    question = cp_json_object(r->op.arena);
+    cp_json_put_int(r->op.arena, question, "traces", CP_TRACES_OF);
+
+    return cp_asked_begin(r, question, NULL);
 }
 
 

@@ -711,8 +711,8 @@ const ctl_cmd_t  ctl_table[] = {
       "or its id. By what gateways have reported.",
       ctl_run_quota, NULL, NULL },
 
-    { "trace", "REQUEST-ID", NULL,
-      "show why a call was refused, while a gateway keeps it",
+    { "trace", "[REQUEST-ID]", NULL,
+      "show why a call was refused, while a gateway keeps it; or the last",
       "The id is in the refusal, and in X-Request-Id. Of calls from the "
       "tenant and to it. Example: stoactl trace 5c2f... -t acme",
       ctl_run_trace, NULL, NULL },

@@ -46,6 +46,27 @@ ctl_put_list(ctl_t *c, const cp_json_t *trace, const char *member,
 }
 
 
+static ctl_exit_e
+ctl_trace_list(ctl_t *c, const char *tenant)
+{
+    cp_json_t   *v;
+    ctl_exit_e   rc;
+
+    rc = ctl_get(c, cp_arena_printf(c->arena, "/v1/tenants/%s/traces",
+                                    ctl_escape(c, tenant)), &v);
+    if (rc != CTL_DONE) {
+        return rc;
+    }
+
+    if (cp_json_num(v, "answered", 0) < cp_json_num(v, "asked", 0)) {
+        (void) ctl_error("not all gateways have answered");
+    }
+
+    return ctl_print(c, cp_json_get(v, "items"), "request_id status code"
+                     " tenant api method path consumer application");
+}
+
+
 ctl_exit_e
 ctl_run_trace(ctl_t *c)
 {
@@ -54,6 +75,10 @@ ctl_run_trace(ctl_t *c)
     const char  *tenant;
 
     rc = ctl_tenant(c, &tenant);
+
+    if (rc == CTL_DONE && c->narg == 0) {
+        return ctl_trace_list(c, tenant);
+    }
 
     if (rc == CTL_DONE) {
         rc = ctl_get(c, cp_arena_printf(c->arena, "/v1/tenants/%s/traces/%s",

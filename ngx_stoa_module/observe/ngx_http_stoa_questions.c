@@ -15,10 +15,13 @@
 
 
 #define QUESTIONS_BYTES    65536
-#define QUESTIONS_ANSWERS  (512 * 1024)
+#define QUESTIONS_ANSWERS  (1000 * 1024)
 #define QUESTIONS_ANSWER   65536
 #define QUESTIONS_MAX      8           /* at once                            */
 #define QUESTIONS_KEPT     256         /* traces of one request_id           */
+#define QUESTIONS_SEEN     1024        /* of one tenant                      */
+#define QUESTIONS_LIST     20          /* traces of a tenant                 */
+#define QUESTIONS_FULL     49152       /* bytes: no more of them             */
 #define QUESTIONS_WAIT_MS  25000
 #define QUESTIONS_TIME_MS  5000        /* to connect; beyond the wait        */
 #define QUESTIONS_FIRST_MS 200         /* after a failure, then doubled      */
@@ -51,6 +54,8 @@ static void ngx_http_stoa_questions_end(ngx_http_stoa_fetch_t *f, void *data,
 static ngx_int_t ngx_http_stoa_questions_answer(ngx_http_stoa_questions_t *q);
 static void ngx_http_stoa_questions_one(ngx_http_stoa_questions_t *q,
     const stoa_json_val_t *one);
+static void ngx_http_stoa_questions_traces(ngx_http_stoa_questions_t *q,
+    const stoa_id_t *tenant, ngx_uint_t most, stoa_buf_t *b);
 static void ngx_http_stoa_questions_trace(ngx_http_stoa_questions_t *q,
     const stoa_id_t *tenant, ngx_str_t *id, stoa_buf_t *b);
 
@@ -246,6 +251,13 @@ ngx_http_stoa_questions_answer(ngx_http_stoa_questions_t *q)
 
     } while (++n < QUESTIONS_MAX && stoa_json_next(&it, NULL, &one));
 
+    if (q->answers.rc != STOA_OK) {
+
+        /* half of them are none */
+
+        stoa_buf_reset(&q->answers);
+    }
+
     return NGX_OK;
 }
 
@@ -256,6 +268,7 @@ static void
 ngx_http_stoa_questions_one(ngx_http_stoa_questions_t *q,
     const stoa_json_val_t *one)
 {
+    uint64_t    n;
     ngx_str_t   text;
     stoa_buf_t  b;
     stoa_id_t   tenant;
@@ -273,7 +286,11 @@ ngx_http_stoa_questions_one(ngx_http_stoa_questions_t *q,
     ngx_memcpy(tenant.c, of.data, STOA_ID_LEN);
     stoa_buf_init(&b, QUESTIONS_ANSWER);
 
-    if (stoa_json_get_text(one, "trace", &trace)) {
+    if (stoa_json_get_uint(one, "traces", &n)) {
+        ngx_http_stoa_questions_traces(q, &tenant,
+                                       ngx_min(n, QUESTIONS_LIST), &b);
+
+    } else if (stoa_json_get_text(one, "trace", &trace)) {
         text.data = (u_char *) trace.data;
         text.len = trace.len;
         ngx_http_stoa_questions_trace(q, &tenant, &text, &b);
@@ -317,4 +334,42 @@ ngx_http_stoa_questions_trace(ngx_http_stoa_questions_t *q,
     if (n) {
         ngx_http_stoa_traces_one(q->mcf, &traced, tenant, b);
     }
+}
+
+
+/* The last ones that this tenant had to do with, the youngest first. */
+
+static void
+ngx_http_stoa_questions_traces(ngx_http_stoa_questions_t *q,
+    const stoa_id_t *tenant, ngx_uint_t most, stoa_buf_t *b)
+{
+    uint64_t                     last[QUESTIONS_LIST];
+    ngx_uint_t                   i, n;
+    ngx_http_stoa_traced_t       traced;
+    ngx_http_stoa_trace_query_t  query;
+
+    ngx_memzero(&query, sizeof(ngx_http_stoa_trace_query_t));
+    query.tenant = tenant;
+
+    for (n = 0;
+         n < QUESTIONS_SEEN
+         && ngx_http_stoa_trace_next(q->mcf->sh, &query, &traced);
+         n++)
+    {
+        query.after = traced.number;
+        last[n % QUESTIONS_LIST] = traced.number;
+    }
+
+    stoa_buf_addz(b, "{\"items\":[");
+
+    for (i = 0; i < most && i < n && b->len < QUESTIONS_FULL; i++) {
+        query.after = last[(n - 1 - i) % QUESTIONS_LIST] - 1;
+
+        if (ngx_http_stoa_trace_next(q->mcf->sh, &query, &traced)) {
+            stoa_buf_addz(b, i ? "," : "");
+            ngx_http_stoa_traces_one(q->mcf, &traced, tenant, b);
+        }
+    }
+
+    stoa_buf_addz(b, "]}");
 }
