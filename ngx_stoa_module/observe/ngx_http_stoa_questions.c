@@ -163,7 +163,11 @@ ngx_http_stoa_questions_text(ngx_http_stoa_questions_t *q,
     ngx_memcpy(p, QUESTIONS_PREFER, sizeof(QUESTIONS_PREFER) - 1);
 
     p = ngx_cpymem(f->body.data, head, sizeof(head) - 1);
-    p = ngx_cpymem(p, q->answers.data, q->answers.len);
+
+    if (q->answers.len) {
+        p = ngx_cpymem(p, q->answers.data, q->answers.len);
+    }
+
     ngx_memcpy(p, "]}", 2);
 
     return NGX_OK;
