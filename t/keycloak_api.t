@@ -258,7 +258,7 @@ $t->origin(sub {
             $r->{content}];
 }, name => 'inner', port => $inner);
 spew($t->dir('mode'), 'html');
-$t->control(args => ["--oidc-url=http://127.0.0.1:$inner",
+$t->control(args => ["--oidc-url=http://127.0.0.1:$inner/",
                      @{ $kc->control_args }]);
 wait_until { &state->{state} eq 'away' } 10;
 is(&state->{state}, 'away', 'an answer that is no JSON is none');

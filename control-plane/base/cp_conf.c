@@ -650,18 +650,25 @@ cp_conf_together(const cp_conf_t *conf, cp_err_t *err)
 static cp_rc_t
 cp_conf_bare(cp_arena_t *a, cp_conf_t *conf, cp_err_t *err)
 {
-    size_t  len;
+    size_t        i, len;
+    const char  **bases[] = { &conf->public_url, &conf->oidc_url,
+                              &conf->keycloak_admin_url };
 
-    len = strlen(conf->public_url);
+    for (i = 0; i < sizeof(bases) / sizeof(bases[0]); i++) {
+        len = strlen(*bases[i]);
 
-    while (len && conf->public_url[len - 1] == '/') {
-        len--;
+        while (len && (*bases[i])[len - 1] == '/') {
+            len--;
+        }
+
+        *bases[i] = cp_arena_strndup(a, *bases[i], len);
+
+        if (*bases[i] == NULL) {
+            return cp_err_set(err, "internal", "no memory");
+        }
     }
 
-    conf->public_url = cp_arena_strndup(a, conf->public_url, len);
-
-    return conf->public_url ? CP_OK : cp_err_set(err, "internal",
-                                                 "no memory");
+    return CP_OK;
 }
 
 
@@ -707,9 +714,5 @@ cp_conf_load(cp_arena_t *a, int argc, char **argv, cp_conf_t *conf,
         rc = cp_conf_together(conf, err);
     }
 
-    if (rc == CP_OK && cp_text_ends(conf->public_url, "/")) {
-        rc = cp_conf_bare(a, conf, err);
-    }
-
-    return rc;
+    return rc == CP_OK ? cp_conf_bare(a, conf, err) : rc;
 }

@@ -64,9 +64,10 @@ cp_oidc_inner(cp_app_t *app, cp_arena_t *a, const char *url)
     const cp_conf_t   *conf = &app->conf;
 
     n = strlen(conf->oidc_issuer);
+    n -= n && conf->oidc_issuer[n - 1] == '/';
 
     if (url == NULL || conf->oidc_url[0] == '\0'
-        || strncmp(url, conf->oidc_issuer, n) != 0)
+        || strncmp(url, conf->oidc_issuer, n) != 0 || url[n] != '/')
     {
         return url;
     }
