@@ -25,6 +25,7 @@ typedef struct {
 
 static cp_json_t *cp_schema_field(cp_arena_t *a, const cp_field_t *f,
     cp_schema_e what);
+static cp_json_t *cp_schema_or_null(cp_arena_t *a, cp_json_t *s);
 static cp_json_t *cp_schema_type(cp_arena_t *a, const cp_field_t *f,
     cp_field_type_e type, cp_schema_e what);
 static void cp_schema_bounds(cp_arena_t *a, const cp_field_t *f,
@@ -253,7 +254,7 @@ static cp_json_t *
 cp_schema_field(cp_arena_t *a, const cp_field_t *f, cp_schema_e what)
 {
     size_t      i;
-    cp_json_t  *s, *dflt, *types;
+    cp_json_t  *s, *dflt;
 
     s = cp_schema_type(a, f, f->type, what);
 
@@ -278,15 +279,25 @@ cp_schema_field(cp_arena_t *a, const cp_field_t *f, cp_schema_e what)
         cp_json_put(a, s, "x-ref", f->ref);
     }
 
-    /* null removes a member */
+    /* null is no member, and removes one that was */
 
-    if (what == CP_SCHEMA_PATCH && !(f->flags & CP_REQUIRED)
-        && f->type != CP_F_ENUM)
-    {
-        types = cp_json_array(a);
-        cp_json_push(types, cp_json_copy(a, cp_json_get(s, "type")));
-        cp_json_push(types, cp_json_string(a, "null"));
-        cp_json_set(a, s, "type", types);
+    return what != CP_SCHEMA_OUT && !(f->flags & CP_REQUIRED)
+           ? cp_schema_or_null(a, s) : s;
+}
+
+
+static cp_json_t *
+cp_schema_or_null(cp_arena_t *a, cp_json_t *s)
+{
+    cp_json_t  *types;
+
+    types = cp_json_array(a);
+    cp_json_push(types, cp_json_copy(a, cp_json_get(s, "type")));
+    cp_json_push(types, cp_json_string(a, "null"));
+    cp_json_set(a, s, "type", types);
+
+    if (cp_json_get(s, "enum")) {
+        cp_json_push(cp_json_get(s, "enum"), cp_json_null(a));
     }
 
     return s;
@@ -460,14 +471,14 @@ cp_schema_docs(cp_arena_t *a, cp_json_t *properties)
     cp_json_set(a, list, "items",
                 cp_openapi_fields(a, cp_resource_find("page")->fields,
                                   CP_SCHEMA_IN));
-    cp_json_set(a, properties, "pages", list);
-    cp_json_set(a, properties, "document", cp_openapi_text(a,
-                "{\"type\":\"object\",\"description\":\"its OpenAPI"
-                " document, at most 24 MiB; operations that are absent are"
-                " made from it\",\"additionalProperties\":false,"
+    cp_json_set(a, properties, "pages", cp_schema_or_null(a, list));
+    cp_json_set(a, properties, "document", cp_schema_or_null(a,
+                cp_openapi_text(a, "{\"type\":\"object\",\"description\":"
+                "\"its OpenAPI document, at most 24 MiB; operations that are"
+                " absent are made from it\",\"additionalProperties\":false,"
                 "\"required\":[\"text\"],\"properties\":{\"format\":{\"enum\":"
                 "[\"yaml\",\"json\"],\"default\":\"yaml\"},\"text\":"
-                "{\"type\":\"string\"}}}"));
+                "{\"type\":\"string\"}}}")));
 }
 
 
@@ -487,7 +498,7 @@ cp_schema_document(cp_arena_t *a, const cp_resource_t *res, cp_json_t *all,
 
     if (res->transitions) {
         cp_json_set(a, cp_json_get(spec, "properties"), "state",
-                    cp_schema_states(a, res));
+                    cp_schema_or_null(a, cp_schema_states(a, res)));
     }
 
     if (strcmp(res->kind, "api") == 0) {
@@ -507,12 +518,14 @@ cp_schema_document(cp_arena_t *a, const cp_resource_t *res, cp_json_t *all,
                     cp_openapi_text(a, "[\"method\",\"path\"]"));
         cp_json_set(a, cp_json_get(cp_json_get(list, "items"), "properties"),
                     "imported", cp_openapi_text(a, "{\"type\":\"boolean\"}"));
-        cp_json_set(a, cp_json_get(spec, "properties"), "operations", list);
+        cp_json_set(a, cp_json_get(spec, "properties"), "operations",
+                    cp_schema_or_null(a, list));
         cp_schema_docs(a, cp_json_get(spec, "properties"));
 
         for (i = 0; cp_items[i]; i++) {
             cp_json_set(a, cp_json_get(spec, "properties"),
-                        cp_items[i]->plural, cp_openapi_text(a,
+                        cp_items[i]->plural,
+                        cp_schema_or_null(a, cp_openapi_text(a,
                         "{\"type\":\"array\",\"description\":"
                         "\"those whose state is decided by name, found or"
                         " not; the others have new_tools; absent: left as"
@@ -520,7 +533,7 @@ cp_schema_document(cp_arena_t *a, const cp_resource_t *res, cp_json_t *all,
                         "\"additionalProperties\":false,\"required\":"
                         "[\"name\",\"state\"],\"properties\":{\"name\":"
                         "{\"type\":\"string\"},\"state\":{\"enum\":"
-                        "[\"enabled\",\"disabled\"]}}}}"));
+                        "[\"enabled\",\"disabled\"]}}}}")));
         }
     }
 
@@ -540,7 +553,8 @@ cp_schema_document(cp_arena_t *a, const cp_resource_t *res, cp_json_t *all,
                     : "{\"type\":\"object\",\"required\":[\"name\","
                       "\"tenant\"],\"properties\":{\"name\":{\"type\":"
                       "\"string\"},\"tenant\":{\"type\":\"string\"}}}"));
-    cp_json_set(a, properties, "spec", spec);
+    cp_json_set(a, properties, "spec", cp_json_get(spec, "required")
+                ? spec : cp_schema_or_null(a, spec));
 
     cp_json_set(a, doc, "properties", properties);
     cp_json_set(a, all, name, doc);
