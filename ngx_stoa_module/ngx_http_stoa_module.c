@@ -59,6 +59,7 @@ static const ngx_http_stoa_policy_t  *const ngx_http_stoa_policies[] = {
     &ngx_http_stoa_policy_ip,
     &ngx_http_stoa_policy_json,
     &ngx_http_stoa_policy_key,
+    &ngx_http_stoa_policy_llm,
     &ngx_http_stoa_policy_locations,
     &ngx_http_stoa_policy_maintenance,
     &ngx_http_stoa_policy_opa,

@@ -146,6 +146,8 @@ typedef struct {
     const void                *token;           /* stoa_gcra_t: of that rate */
     void                      *limited_by;      /* what rate-limits took, the
                                                    last one first            */
+    void                      *llm;             /* what its tokens are, and who
+                                                   is charged for them       */
     void                      *lease;           /* what waits for a shared
                                                    limit                     */
     void                      *leased;          /* what had the token        */

@@ -32,6 +32,7 @@ stoa_gcra_setup(stoa_gcra_t *g, uint64_t rate, uint64_t per_ms,
     g->interval_ns = stoa_gcra_cap(t ? t : 1);
     g->burst_ns = stoa_gcra_cap((stoa_u128_t) g->interval_ns
                                 * ((burst ? burst : rate) - 1));
+    g->debt_ns = 0;
 }
 
 
@@ -46,7 +47,7 @@ void
 stoa_gcra_decide(const stoa_gcra_t *g, uint64_t n, uint64_t tat_ns,
     uint64_t now_ns, stoa_gcra_verdict_t *v)
 {
-    uint64_t  limit, more;
+    uint64_t  limit, more, most;
 
     limit = now_ns + g->burst_ns;       /* one is allowed up to this TAT */
     more = (n - 1) * g->interval_ns;
@@ -57,8 +58,10 @@ stoa_gcra_decide(const stoa_gcra_t *g, uint64_t n, uint64_t tat_ns,
 
     /* no request leaves a state beyond this: the clock was set back */
 
-    if (tat_ns > limit + g->interval_ns) {
-        tat_ns = limit + g->interval_ns;
+    most = limit + g->interval_ns + g->debt_ns;
+
+    if (tat_ns > most) {
+        tat_ns = most;
     }
 
     v->allowed = (tat_ns + more <= limit);
@@ -78,6 +81,23 @@ stoa_gcra_decide(const stoa_gcra_t *g, uint64_t n, uint64_t tat_ns,
 
     v->remaining = (tat_ns <= limit)
                    ? (limit - tat_ns) / g->interval_ns + 1 : 0;
+}
+
+
+uint64_t
+stoa_gcra_charge(const stoa_gcra_t *g, uint64_t n, uint64_t tat_ns,
+    uint64_t now_ns)
+{
+    uint64_t  most, more;
+
+    most = now_ns + g->burst_ns + g->interval_ns + g->debt_ns;
+    more = stoa_gcra_cap((stoa_u128_t) g->interval_ns * n);
+
+    if (tat_ns < now_ns) {
+        tat_ns = now_ns;
+    }
+
+    return (tat_ns >= most || more > most - tat_ns) ? most : tat_ns + more;
 }
 
 

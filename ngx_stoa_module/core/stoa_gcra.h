@@ -15,6 +15,7 @@
 typedef struct {
     uint64_t  interval_ns;    /* emission interval T = period / rate       */
     uint64_t  burst_ns;       /* tolerance tau = T * (burst - 1)           */
+    uint64_t  debt_ns;        /* how much more may be owed: set by callers */
 } stoa_gcra_t;
 
 typedef struct {
@@ -35,6 +36,11 @@ void stoa_gcra_setup(stoa_gcra_t *g, uint64_t rate, uint64_t per_ms,
  * allowed. */
 void stoa_gcra_decide(const stoa_gcra_t *g, uint64_t n, uint64_t tat_ns,
     uint64_t now_ns, stoa_gcra_verdict_t *v);
+
+/* What was used without being asked for: the state after it, which is at most
+ * debt_ns beyond what is ever allowed. */
+uint64_t stoa_gcra_charge(const stoa_gcra_t *g, uint64_t n, uint64_t tat_ns,
+    uint64_t now_ns);
 
 #define stoa_gcra_most(g)  ((g)->burst_ns / (g)->interval_ns + 1)
 

@@ -39,6 +39,7 @@ static size_t stoa_policy_host(const char *s, size_t len);
 #include "stoa_policy_ip.h"
 #include "stoa_policy_json.h"
 #include "stoa_policy_limit.h"
+#include "stoa_policy_llm.h"
 #include "stoa_policy_locations.h"
 #include "stoa_policy_maintenance.h"
 #include "stoa_policy_opa.h"
@@ -75,6 +76,7 @@ static const stoa_policy_type_t *const  stoa_policy_types[] = {
     &stoa_policy_opa,
     &stoa_policy_cost,
     &stoa_policy_rate_limit,
+    &stoa_policy_llm,
     &stoa_policy_concurrency,
     &stoa_policy_rate,
     &stoa_policy_quota,

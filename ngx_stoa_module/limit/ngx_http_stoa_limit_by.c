@@ -55,9 +55,6 @@ static void ngx_http_stoa_limit_by_back(ngx_http_stoa_main_conf_t *mcf,
 static void ngx_http_stoa_limit_by_take(ngx_http_stoa_main_conf_t *mcf,
     ngx_http_stoa_limit_took_t *took, ngx_uint_t ways,
     ngx_http_stoa_verdict_t *v);
-static uint64_t ngx_http_stoa_limit_by_key(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a,
-    ngx_uint_t made_up);
 static uint64_t ngx_http_stoa_limit_by_word(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, stoa_str_t word, uint64_t key);
 static uint64_t ngx_http_stoa_limit_by_header(ngx_http_request_t *r,
@@ -77,10 +74,7 @@ static ngx_int_t
 ngx_http_stoa_limit_by_compile(ngx_pool_t *pool, ngx_http_stoa_chain_t *chain,
     ngx_http_stoa_attached_t *a)
 {
-    uint32_t                         i;
     uint64_t                         h;
-    stoa_str_t                       s;
-    const stoa_ref_t                *ref;
     ngx_http_stoa_limit_by_t        *by;
     const stoa_policy_rate_limit_t  *conf;
 
@@ -102,26 +96,40 @@ ngx_http_stoa_limit_by_compile(ngx_pool_t *pool, ngx_http_stoa_chain_t *chain,
         stoa_gcra_setup(&by->gcra, conf->rate, conf->per_ms, conf->burst);
     }
 
-    /* an id comes right after a record's header */
-
-    h = stoa_hash64((const u_char *) a->rec + sizeof(stoa_rec_hdr_t),
-                    sizeof(stoa_id_t), NGX_HTTP_STOA_LIMIT_BY_SEED);
-    h = stoa_hash64(&a->operation, sizeof(stoa_id_t), h);
-    h = stoa_hash64(a->tool.data, a->tool.len, h);
-    h = stoa_hash64(&conf->burst, sizeof(conf->burst), h + conf->algorithm);
+    h = stoa_hash64(&conf->burst, sizeof(conf->burst),
+                    NGX_HTTP_STOA_LIMIT_BY_SEED + conf->algorithm);
     h = stoa_hash64(&conf->rate, sizeof(conf->rate), h + conf->per_ms);
-
-    ref = stoa_rec_vec(a->rec, conf->by, stoa_ref_t);
-
-    for (i = 0; i < conf->by.n; i++) {
-        s = stoa_rec_str(a->rec, ref[i]);
-        h = stoa_hash64(s.data, s.len, h);
-        by->made_up |= memchr(s.data, ':', s.len) != NULL;
-    }
-
-    by->seed = h + a->shadow;
+    by->seed = ngx_http_stoa_limit_by_seed(a, &conf->by, h, &by->made_up);
 
     return NGX_OK;
+}
+
+
+/* An id comes right after a record's header. */
+
+uint64_t
+ngx_http_stoa_limit_by_seed(const ngx_http_stoa_attached_t *a,
+    const stoa_vec_t *by, uint64_t h, ngx_uint_t *made_up)
+{
+    uint32_t           i;
+    stoa_str_t         s;
+    const stoa_ref_t  *ref;
+
+    h = stoa_hash64((const u_char *) a->rec + sizeof(stoa_rec_hdr_t),
+                    sizeof(stoa_id_t), h);
+    h = stoa_hash64(&a->operation, sizeof(stoa_id_t), h);
+    h = stoa_hash64(a->tool.data, a->tool.len, h);
+
+    *made_up = 0;
+    ref = stoa_rec_vec(a->rec, *by, stoa_ref_t);
+
+    for (i = 0; i < by->n; i++) {
+        s = stoa_rec_str(a->rec, ref[i]);
+        h = stoa_hash64(s.data, s.len, h);
+        *made_up |= memchr(s.data, ':', s.len) != NULL;
+    }
+
+    return h + a->shadow;
 }
 
 
@@ -133,8 +141,10 @@ ngx_http_stoa_limit_by_head(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     ngx_http_stoa_verdict_t          v;
     ngx_http_stoa_main_conf_t       *mcf;
     ngx_http_stoa_limit_took_t      *took;
+    const stoa_policy_rate_limit_t  *conf;
 
     by = a->state;
+    conf = a->config;
 
     took = ngx_palloc(r->pool, sizeof(ngx_http_stoa_limit_took_t));
     if (took == NULL) {
@@ -143,14 +153,15 @@ ngx_http_stoa_limit_by_head(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
     mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
     took->by = by;
-    took->key = ngx_http_stoa_limit_by_key(r, ctx, a, 1);
+    took->key = ngx_http_stoa_limit_by_key(r, ctx, a, &conf->by, by->seed, 1);
 
     ngx_http_stoa_limit_by_take(mcf, took, by->made_up
                                            ? NGX_HTTP_STOA_RATE_SPARE
                                            : NGX_HTTP_STOA_RATE_WAYS, &v);
 
     if (v.limit == 0 && by->made_up) {
-        took->key = ngx_http_stoa_limit_by_key(r, ctx, a, 0);
+        took->key = ngx_http_stoa_limit_by_key(r, ctx, a, &conf->by, by->seed,
+                                               0);
         ngx_http_stoa_limit_by_take(mcf, took, NGX_HTTP_STOA_RATE_WAYS, &v);
     }
 
@@ -206,25 +217,20 @@ ngx_http_stoa_limit_by_back(ngx_http_stoa_main_conf_t *mcf,
 }
 
 
-/* made_up: also by the words that are the caller's. */
-
-static uint64_t
+uint64_t
 ngx_http_stoa_limit_by_key(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
-    const ngx_http_stoa_attached_t *a, ngx_uint_t made_up)
+    const ngx_http_stoa_attached_t *a, const stoa_vec_t *by, uint64_t seed,
+    ngx_uint_t made_up)
 {
-    uint32_t                         i;
-    uint64_t                         key;
-    stoa_str_t                       word;
-    const stoa_ref_t                *ref;
-    const ngx_http_stoa_limit_by_t  *by;
-    const stoa_policy_rate_limit_t  *conf;
+    uint32_t           i;
+    uint64_t           key;
+    stoa_str_t         word;
+    const stoa_ref_t  *ref;
 
-    by = a->state;
-    conf = a->config;
-    key = by->seed + made_up;
-    ref = stoa_rec_vec(a->rec, conf->by, stoa_ref_t);
+    key = seed + made_up;
+    ref = stoa_rec_vec(a->rec, *by, stoa_ref_t);
 
-    for (i = 0; i < conf->by.n; i++) {
+    for (i = 0; i < by->n; i++) {
         word = stoa_rec_str(a->rec, ref[i]);
 
         if (made_up || memchr(word.data, ':', word.len) == NULL) {

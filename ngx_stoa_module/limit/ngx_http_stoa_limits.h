@@ -15,6 +15,7 @@
 
 
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_concurrency;
+extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_llm;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_rate;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_rate_limit;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_quota;
@@ -44,6 +45,20 @@ struct ngx_http_stoa_took_s {
                                  ngx_http_stoa_took_t *took);
 };
 
+/* Whose allowance it is, by the words of a list of the record; the seed has
+ * where the policy is attached, and h: what else tells it apart.  made_up: a
+ * word is a caller's; of a key: also by those. */
+uint64_t ngx_http_stoa_limit_by_seed(const ngx_http_stoa_attached_t *a,
+    const stoa_vec_t *by, uint64_t h, ngx_uint_t *made_up);
+uint64_t ngx_http_stoa_limit_by_key(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a,
+    const stoa_vec_t *by, uint64_t seed, ngx_uint_t made_up);
+
+/* The tokens of the call, as far as it is; NGX_DECLINED: they are not
+ * counted (_llm.c). */
+ngx_int_t ngx_http_stoa_llm_tokens(ngx_http_stoa_ctx_t *ctx,
+    stoa_llm_used_t *used);
+
 /* RateLimit, RateLimit-Policy, X-RateLimit-*, Retry-After. */
 ngx_int_t ngx_http_stoa_limit_headers(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
@@ -67,6 +82,9 @@ typedef struct {
 void ngx_http_stoa_rate_take(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
     const stoa_gcra_t *gcra, uint64_t n, ngx_uint_t ways,
     ngx_http_stoa_verdict_t *v);
+/* Takes n more, whether they are there or not (stoa_gcra_charge()). */
+void ngx_http_stoa_rate_charge(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
+    const stoa_gcra_t *gcra, uint64_t n, ngx_uint_t ways);
 /* Gives back what the last decision for a request took. */
 void ngx_http_stoa_rate_return(ngx_http_stoa_main_conf_t *mcf,
     uint64_t key, const stoa_gcra_t *gcra, uint64_t n);

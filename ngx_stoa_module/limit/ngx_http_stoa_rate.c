@@ -84,6 +84,40 @@ ngx_http_stoa_rate_take(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
 }
 
 
+/* What was used beyond what was taken: may be owed. */
+
+void
+ngx_http_stoa_rate_charge(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
+    const stoa_gcra_t *gcra, uint64_t n, ngx_uint_t ways)
+{
+    uint64_t                   now, tat, *slot;
+    ngx_http_stoa_rate_key_t   k;
+
+    now = ngx_http_stoa_now_ns();
+    ngx_http_stoa_rate_key(mcf->sh, key, &k);
+    k.ways = ways;
+
+    for ( ;; ) {
+        slot = ngx_http_stoa_rate_find(&k, &tat);
+
+        if (slot == NULL) {
+            if (ngx_http_stoa_rate_insert(&k, now) == NULL) {
+                ngx_http_stoa_count(rate_full, 1);
+                return;
+            }
+
+            continue;
+        }
+
+        if (ngx_http_stoa_cas(slot, &tat,
+                              stoa_gcra_charge(gcra, n, tat, now)))
+        {
+            return;
+        }
+    }
+}
+
+
 /* What was taken for a request that was then refused otherwise. */
 
 void

@@ -41,6 +41,7 @@ static void ngx_http_stoa_metrics_requests(ngx_http_stoa_sh_t *sh,
     stoa_buf_t *b);
 static void ngx_http_stoa_metrics_policies(ngx_http_stoa_main_conf_t *mcf,
     stoa_buf_t *b);
+static void ngx_http_stoa_metrics_llm(ngx_http_stoa_sh_t *sh, stoa_buf_t *b);
 static void ngx_http_stoa_metrics_latency(ngx_http_stoa_sh_t *sh,
     stoa_buf_t *b);
 static void ngx_http_stoa_metrics_store(ngx_http_stoa_main_conf_t *mcf,
@@ -479,6 +480,29 @@ ngx_http_stoa_metrics_policies(ngx_http_stoa_main_conf_t *mcf, stoa_buf_t *b)
                       (unsigned long long) ngx_http_stoa_proc_sum(mcf->sh,
                                        offsetof(ngx_http_stoa_proc_t, guard)
                                        + i * sizeof(uint64_t)));
+    }
+
+    ngx_http_stoa_metrics_llm(mcf->sh, b);
+}
+
+
+static void
+ngx_http_stoa_metrics_llm(ngx_http_stoa_sh_t *sh, stoa_buf_t *b)
+{
+    ngx_uint_t  i;
+
+    static const char *const  kinds[] = { "input", "output", "cached" };
+
+    ngx_http_stoa_metrics_head(b, "stoa_llm_tokens_total", "counter",
+                               "Tokens that language models used.");
+
+    for (i = 0; i < 2 * STOA_LLM_KINDS; i++) {
+        stoa_buf_addf(b, "stoa_llm_tokens_total{kind=\"%s\",source=\"%s\"}"
+                      " %llu\n", kinds[i % STOA_LLM_KINDS],
+                      i < STOA_LLM_KINDS ? "told" : "estimated",
+                      (unsigned long long) ngx_http_stoa_proc_sum(sh,
+                                         offsetof(ngx_http_stoa_proc_t, llm)
+                                         + i * sizeof(uint64_t)));
     }
 }
 

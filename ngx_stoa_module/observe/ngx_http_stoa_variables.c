@@ -10,6 +10,7 @@
 #include "ngx_http_stoa_env.h"
 #include "ngx_http_stoa_api.h"
 #include "ngx_http_stoa_policy.h"
+#include "ngx_http_stoa_limits.h"
 #include "core/stoa_json.h"
 
 
@@ -33,6 +34,8 @@ static ngx_int_t ngx_http_stoa_variable_refusal(ngx_http_request_t *r,
 static ngx_int_t ngx_http_stoa_variable_shadow(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_stoa_variable_opa(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_stoa_variable_llm(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_stoa_variable_rate(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
@@ -66,6 +69,10 @@ static ngx_http_variable_t  ngx_http_stoa_variables[] = {
     { ngx_string("stoa_refusal"), SET(refusal, 0) },
     { ngx_string("stoa_shadow"), SET(shadow, 0) },
     { ngx_string("stoa_opa"), SET(opa, 0) },
+    { ngx_string("stoa_llm_input"), SET(llm, STOA_LLM_INPUT) },
+    { ngx_string("stoa_llm_output"), SET(llm, STOA_LLM_OUTPUT) },
+    { ngx_string("stoa_llm_cached"), SET(llm, STOA_LLM_CACHED) },
+    { ngx_string("stoa_llm_source"), SET(llm, STOA_LLM_KINDS) },
     { ngx_string("stoa_request_id"), DECIDED(VAR_REQUEST_ID) },
     { ngx_string("stoa_revision"), SET(revision, 0) },
     { ngx_string("stoa_rate_limit"), RATE(VAR_RATE_LIMIT) },
@@ -415,6 +422,39 @@ ngx_http_stoa_variable_opa(ngx_http_request_t *r,
     }
 
     return rc == NGX_OK ? ngx_http_stoa_variable_text(v, &s) : rc;
+}
+
+
+static ngx_int_t
+ngx_http_stoa_variable_llm(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_str_t             s;
+    stoa_llm_used_t       used;
+    ngx_http_stoa_ctx_t  *ctx;
+
+    ctx = ngx_http_stoa_ctx(r);
+
+    if (ctx == NULL || ngx_http_stoa_llm_tokens(ctx, &used) != NGX_OK) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    if (data == STOA_LLM_KINDS) {
+        s.data = (u_char *) (used.estimated ? "estimated" : "told");
+        s.len = ngx_strlen(s.data);
+
+        return ngx_http_stoa_variable_text(v, &s);
+    }
+
+    s.data = ngx_pnalloc(r->pool, NGX_INT64_LEN);
+    if (s.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    s.len = ngx_sprintf(s.data, "%uL", used.n[data]) - s.data;
+
+    return ngx_http_stoa_variable_text(v, &s);
 }
 
 

@@ -18,6 +18,7 @@
 #include "ngx_http_stoa_lock.h"
 #include "ngx_http_stoa_refusal.h"
 #include "core/stoa_guard.h"
+#include "core/stoa_llm.h"
 
 
 #define NGX_HTTP_STOA_ZONE_MIN      (1024 * 1024)
@@ -239,6 +240,7 @@ typedef struct {
     uint64_t  refused[NGX_HTTP_STOA_REFUSALS];
     uint64_t  policy[NGX_HTTP_STOA_POLICIES_MAX][NGX_HTTP_STOA_OUTCOMES];
     uint64_t  guard[STOA_GUARD_MAX]; /* finds of each kind                   */
+    uint64_t  llm[2][STOA_LLM_KINDS];    /* tokens: told; estimated          */
     uint64_t  latency[NGX_HTTP_STOA_LATENCY_N];
     uint64_t  in_flight;             /* that are held now                    */
 } ngx_http_stoa_proc_t;

@@ -137,6 +137,9 @@ my %case = (
     'rate-limit' => {                          # t/policy/limit.t
         config => { rate => 1 }, elsewhere => 1,
     },
+    'llm-tokens' => {                          # t/policy/llm.t
+        config => {}, elsewhere => 1,
+    },
     cost => {                                  # t/policy/cost.t
         config => { cost => 1 }, elsewhere => 1,
     },

@@ -134,6 +134,18 @@ test_decide(void)
     stoa_gcra_decide(&g, 4, v.tat_ns, NOW + S / 10, &v);
     tap_ok(v.allowed && v.remaining == 0, "and then they are allowed");
 
+    /* what is owed */
+
+    g.debt_ns = 10 * S;
+    stoa_gcra_decide(&g, 1, stoa_gcra_charge(&g, 25, 0, NOW), NOW, &v);
+    tap_ok(!v.allowed && v.retry_ns == 21 * S / 10 && v.remaining == 0,
+           "more than there was: until it is there again");
+    stoa_gcra_decide(&g, 1, stoa_gcra_charge(&g, 3, 0, NOW), NOW, &v);
+    tap_ok(v.allowed && v.remaining == 1, "less: the rest is left");
+    stoa_gcra_decide(&g, 1, stoa_gcra_charge(&g, UINT64_MAX, NOW, NOW), NOW,
+                     &v);
+    tap_ok(!v.allowed && v.retry_ns == 10 * S + S / 10, "no debt is endless");
+
     stoa_gcra_setup(&g, 1, UINT64_MAX, UINT64_MAX);
     stoa_gcra_decide(&g, 1, UINT64_MAX, NOW, &v);
     tap_ok(v.reset_ns <= UINT64_C(1) << 61, "no sum overflows");
