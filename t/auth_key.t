@@ -7,6 +7,7 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use Test::Stoa;
 use Test::Stoa::Docs;
+use Digest::SHA;
 
 my $t = Test::Stoa->new->has('module', 'control');
 
@@ -178,6 +179,37 @@ is(code(key => $key), 200, 'and no other');
 spew($t->dir('gw/nginx.conf'), $was);
 $t->reload;
 ok((wait_until { code(key => $new) eq 200 } 10), 'until that is taken out');
+
+# a key of another product, imported by its digest
+
+my $theirs = 'Old-Gateway/key+1 with blanks==';
+my $import = sub { return $t->must(POST =>
+    '/v1/tenants/acme/applications/demo/credentials/import', { keys => [
+    map { { sha256 => Digest::SHA::sha256_hex($_), prefix => 'old-gateway' } }
+    @_ ] })->{items} };
+is(code(key => $theirs), '401 key_invalid', 'a key of elsewhere');
+my $made = $import->($theirs)->[0];
+is($made->{result}, 'created', '... is imported');
+is($import->($theirs)->[0]{result}, 'exists', '... once');
+$t->sync;
+is(code(key => $theirs), 200, '... and works');
+my $seen = call(key => $theirs)->{json}{headers};
+ok(!exists $seen->{'x-api-key'}, '... and no upstream sees it');
+is(code(headers => { Authorization => "Bearer $theirs" }), '401 key_invalid',
+   '... nor is it a Bearer');
+is(code(key => "${theirs}x"), '401 key_invalid', '... nor another one');
+is(code(key => $made->{id}), '401 key_invalid', '... nor its id');
+is(call(headers => { Authorization => "Bearer $key", 'X-API-Key' => 'theirs' })
+   ->{json}{headers}{'x-api-key'}, 'theirs', "an upstream's stays its own");
+is($import->('stoa_live_01jd0000000000aa_x')->[0]{result}, 'created',
+   'what begins as ours');
+$t->sync;
+is(code(key => 'stoa_live_01jd0000000000aa_x'), '401 key_invalid',
+   '... has to have all of our form');
+$t->must(POST => '/v1/tenants/acme/applications/demo/credentials/'
+         . "$made->{id}/revoke");
+ok((wait_until { code(key => $theirs) eq '401 key_invalid' } 5),
+   '... until it is revoked');
 
 my $soon = $t->key('acme', 'demo', expires_at =>
     POSIX::strftime('%Y-%m-%dT%H:%M:%S.000Z', gmtime(time + 2)));

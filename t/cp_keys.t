@@ -131,7 +131,7 @@ my $in = { keys => [
     { sha256 => sha256_hex('past'), prefix => 'stoa_live_01jd0000000000ab',
       expires_at => stamp(time - 5) },
     { sha256 => sha256_hex('odd'), prefix => 'stoa_live_short' },
-    { sha256 => sha256_hex('odd'), prefix => 'old-gateway' },
+    { sha256 => sha256_hex('odd'), prefix => 'stoa_gone' },
     { sha256 => sha256_hex('odd'), prefix => 'stoa_adm_01jd0000000000ae' },
     { sha256 => sha256_hex('odd'), prefix => 'stoa_gw_01jd0000000000ae' },
     { sha256 => 'g' x 64, prefix => 'stoa_live_01jd0000000000ac' },

@@ -24,6 +24,8 @@ static cp_rc_t cp_credential_rotate(const cp_write_t *w, const cp_json_t *args,
 static cp_json_t *cp_credential_successor(cp_arena_t *a,
     const cp_json_t *before, const cp_json_t *args);
 static cp_rc_t cp_credential_import(const cp_write_t *w, cp_json_t *after);
+static char *cp_credential_prefix(const cp_write_t *w, const char *prefix,
+    cp_json_t *after);
 
 
 #define OWN_env                                                               \
@@ -228,16 +230,45 @@ cp_credential_successor(cp_arena_t *a, const cp_json_t *before,
 }
 
 
-/* A key that was made elsewhere. */
+/* The id in a key of our form, and its environment; NULL: it has none. */
+static char *
+cp_credential_prefix(const cp_write_t *w, const char *prefix,
+    cp_json_t *after)
+{
+    size_t       len, n;
+    cp_arena_t  *a = w->op->arena;
+
+    len = strlen(prefix);
+    n = len > STOA_ID_LEN + 1 ? len - STOA_ID_LEN - 1 : 0;
+
+    if (n <= 5 || prefix[n] != '_' || !stoa_env_valid(prefix + 5, n - 5)
+        || strncmp(prefix + 5, "adm_", 4) == 0
+        || strncmp(prefix + 5, "gw_", 3) == 0
+        || !stoa_id_valid(prefix + n + 1, STOA_ID_LEN))
+    {
+        (void) cp_err_field(&w->op->err, -1, w->given->line, "prefix",
+                            "is not stoa_ENV_ID, or ENV is adm or gw");
+        return NULL;
+    }
+
+    cp_json_set(a, after, "env",
+                cp_json_string(a, cp_arena_strndup(a, prefix + 5, n - 5)));
+
+    return cp_arena_strdup(a, prefix + n + 1);
+}
+
+
+/* A key that was made elsewhere: by another control plane, whose form is
+ * ours, or by another product, whose key's id is made of its digest. */
 static cp_rc_t
 cp_credential_import(const cp_write_t *w, cp_json_t *after)
 {
-    size_t        len, n;
+    char         *id;
     uint8_t       digest[32];
     cp_rc_t       rc;
     cp_rows_t     rows;
     cp_arena_t   *a = w->op->arena;
-    const char   *id, *sum, *prefix, *last4;
+    const char   *sum, *prefix, *last4;
 
     sum = cp_json_str(w->given, "sha256");
     prefix = cp_json_str(w->given, "prefix");
@@ -248,22 +279,18 @@ cp_credential_import(const cp_write_t *w, cp_json_t *after)
                             "must be 64 hexadecimal digits");
     }
 
-    len = strlen(prefix);
-    n = len > STOA_ID_LEN + 1 ? len - STOA_ID_LEN - 1 : 0;
+    if (stoa_key_foreign(prefix, strlen(prefix))) {
+        id = cp_arena_alloc(a, STOA_ID_LEN + 1);
+        stoa_id_unpack(digest, id);
+        id[STOA_ID_LEN] = '\0';
 
-    if (n <= 5 || strncmp(prefix, "stoa_", 5) != 0 || prefix[n] != '_'
-        || !stoa_env_valid(prefix + 5, n - 5)
-        || strncmp(prefix + 5, "adm_", 4) == 0
-        || strncmp(prefix + 5, "gw_", 3) == 0
-        || !stoa_id_valid(prefix + n + 1, STOA_ID_LEN))
-    {
-        return cp_err_field(&w->op->err, -1, w->given->line, "prefix",
-                            "is not stoa_ENV_ID, or ENV is adm or gw");
+    } else {
+        id = cp_credential_prefix(w, prefix, after);
     }
 
-    id = prefix + n + 1;
-    cp_json_set(a, after, "env",
-                cp_json_string(a, cp_arena_strndup(a, prefix + 5, n - 5)));
+    if (id == NULL) {
+        return CP_DECLINED;
+    }
 
     rc = cp_tx_query(w->tx, a, "SELECT 1 FROM credentials WHERE id = $1",
                      cp_args(cp_text(id)), &rows, &w->op->err);

@@ -24,7 +24,8 @@ static const cp_field_t  import_key_fields[] = {
     F("sha256", CP_F_STRING, RQ, 64, 64, NULL,
       "of the whole key, hexadecimal"),
     F("prefix", CP_F_STRING, RQ, 1, 48, NULL,
-      "how the key begins: stoa_ENV_ID"),
+      "how the key begins: stoa_ENV_ID; of another product's what people know "
+      "it by"),
     F("last4", CP_F_STRING, 0, 0, 4, NULL, "how it ends"),
     F("title", CP_F_STRING, 0, 0, 200, NULL, "for people"),
     F("expires_at", CP_F_TIME, 0, 0, 0, NULL, "refused from then on"),

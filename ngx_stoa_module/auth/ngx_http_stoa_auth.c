@@ -23,7 +23,8 @@ typedef struct {
     ngx_str_t    key;
     ngx_str_t    token;           /* a Bearer of another kind ...            */
     ngx_uint_t   tokens;          /* ... and how many of them                */
-    ngx_uint_t   foreign;         /* an X-API-Key of another kind            */
+    ngx_str_t    other;           /* a key of another form ...               */
+    ngx_uint_t   others;          /* ... and how many that differ            */
     ngx_uint_t   differ;          /* two keys that are not the same          */
 } ngx_http_stoa_auth_found_t;
 
@@ -131,6 +132,20 @@ ngx_http_stoa_auth_caller(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     ngx_int_t                   rc;
     ngx_http_stoa_auth_seen_t  *seen;
 
+    seen = NULL;
+
+    if (!found->differ && found->key.len == 0 && found->others == 1) {
+
+        /* made elsewhere and imported, or the upstream's business */
+
+        seen = ngx_http_stoa_auth_known(r, &found->other);
+
+        if (seen) {
+            found->key = found->other;
+            ctx->key_other = 1;
+        }
+    }
+
     if (!found->differ && found->key.len == 0 && found->tokens == 1) {
         rc = ngx_http_stoa_auth_token(r, ctx, &found->token);
 
@@ -140,7 +155,7 @@ ngx_http_stoa_auth_caller(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     }
 
     if (found->differ
-        || (found->key.len == 0 && (found->foreign || found->tokens)))
+        || (found->key.len == 0 && (found->others || found->tokens)))
     {
         return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_KEY_INVALID,
                                     NULL);
@@ -152,7 +167,9 @@ ngx_http_stoa_auth_caller(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
                                       NULL);
     }
 
-    seen = ngx_http_stoa_auth_known(r, &found->key);
+    if (seen == NULL) {
+        seen = ngx_http_stoa_auth_known(r, &found->key);
+    }
 
     if (ctx->key.len) {
         ngx_explicit_memzero(ctx->key.data, ctx->key.len);
@@ -287,7 +304,16 @@ ngx_http_stoa_auth_take(ngx_http_stoa_auth_found_t *found, u_char *data,
             found->tokens++;
 
         } else {
-            found->foreign = 1;
+            if (found->others == 0) {
+                found->other.data = data;
+                found->other.len = len;
+                found->others = 1;
+
+            } else if (found->other.len != len
+                       || !stoa_equal_ct(found->other.data, data, len))
+            {
+                found->others++;
+            }
         }
 
         return;
@@ -373,7 +399,8 @@ ngx_http_stoa_auth_known(ngx_http_request_t *r, ngx_str_t *key)
 }
 
 
-/* For its form, its checksum, its id and its secret. */
+/* For its form, its checksum, its id and its secret; of one that was made
+ * elsewhere the id is made of its digest. */
 
 static const stoa_rec_credential_t *
 ngx_http_stoa_auth_verify(ngx_http_request_t *r, ngx_str_t *key,
@@ -387,13 +414,20 @@ ngx_http_stoa_auth_verify(ngx_http_request_t *r, ngx_str_t *key,
     const stoa_rec_credential_t  *cred;
     ngx_http_stoa_main_conf_t    *mcf;
 
-    if (stoa_key_parse((char *) key->data, key->len, &parsed) != STOA_OK) {
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+
+    if (stoa_key_parse((char *) key->data, key->len, &parsed) == STOA_OK) {
+        ngx_memcpy(&id, parsed.id.data, sizeof(stoa_id_t));
+
+    } else if (stoa_key_foreign((char *) key->data, key->len)
+               && ngx_http_stoa_sha256(key->data, key->len, digest) == NGX_OK)
+    {
+        stoa_id_unpack(digest, id.c);
+
+    } else {
         return NULL;
     }
 
-    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
-
-    ngx_memcpy(&id, parsed.id.data, sizeof(stoa_id_t));
     cred = ngx_http_stoa_store_credential(mcf->store, &id);
 
     /* an unknown id costs the same work */

@@ -266,6 +266,8 @@ struct ngx_http_stoa_ctx_s {
     unsigned                   anonymous:1;     /* no credential: a plan of
                                                    what is open              */
     unsigned                   key_differs:1;   /* two keys in the query     */
+    unsigned                   key_other:1;     /* the key was made elsewhere,
+                                                   and imported              */
     unsigned                   accounted:1;
 
     /* what the strings above point to; not cleared */

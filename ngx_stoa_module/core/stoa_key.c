@@ -182,6 +182,15 @@ stoa_key_parse(const char *s, size_t len, stoa_key_t *key)
 }
 
 
+bool
+stoa_key_foreign(const char *s, size_t len)
+{
+    return len > 0 && (len < STOA_KEY_PREFIX_LEN
+                       || memcmp(s, STOA_KEY_PREFIX, STOA_KEY_PREFIX_LEN)
+                          != 0);
+}
+
+
 size_t
 stoa_key_format(char *dst, const char *env, const char *id,
     const char *secret)

@@ -25,6 +25,10 @@ typedef struct {
 stoa_rc_t stoa_key_parse(const char *s, size_t len, stoa_key_t *key)
     STOA_MUST_CHECK;
 
+/* May a key of this form have been made elsewhere?  The id of such a one is
+ * the first 10 bytes of its SHA-256, by stoa_id_unpack(). */
+bool stoa_key_foreign(const char *s, size_t len);
+
 /* Writes a key with its checksum; dst holds STOA_KEY_MAX + 1 bytes.  secret:
  * STOA_KEY_SECRET_LEN base62 characters. */
 size_t stoa_key_format(char *dst, const char *env, const char *id,

@@ -211,6 +211,7 @@ ngx_http_stoa_scrub_dropped(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
                || (ctx->token && ctx->call.api
                    && !ctx->call.api->rec->keep_authorization
                    && (h->key.data[0] | 0x20) == 'a')
+               || (ctx->key_other && (h->key.data[0] | 0x20) == 'x')
                || ngx_http_stoa_scrub_key(r, h);
 
     case NGX_HTTP_STOA_SCRUB_SECRET:
