@@ -84,6 +84,10 @@ static ngx_conf_num_bounds_t  ngx_http_stoa_trace_bounds = {
     ngx_conf_check_num_bounds, 0, 1000000
 };
 
+static ngx_conf_num_bounds_t  ngx_http_stoa_dpop_bounds = {
+    ngx_conf_check_num_bounds, 0, 3600000
+};
+
 static ngx_conf_num_bounds_t  ngx_http_stoa_mcp_streams = {
     ngx_conf_check_num_bounds, 1, 65535
 };
@@ -219,6 +223,20 @@ static ngx_command_t  ngx_http_stoa_commands[] = {
       NGX_HTTP_MAIN_CONF_OFFSET,
       offsetof(ngx_http_stoa_main_conf_t, mcp_streams),
       &ngx_http_stoa_mcp_streams },
+
+    { ngx_string("stoa_dpop_max_age"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_http_stoa_main_conf_t, dpop_age),
+      &ngx_http_stoa_dpop_bounds },
+
+    { ngx_string("stoa_dpop_ahead"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_http_stoa_main_conf_t, dpop_ahead),
+      &ngx_http_stoa_dpop_bounds },
 
     { ngx_string("stoa_external_url"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,

@@ -75,7 +75,8 @@
     row(61, "0061_usage_view")                                                \
     row(62, "0062_bundles")                                                   \
     row(63, "0063_questions")                                                 \
-    row(64, "0064_bundles_checked")
+    row(64, "0064_bundles_checked")                                           \
+    row(65, "0065_dpop")
 
 
 typedef struct {

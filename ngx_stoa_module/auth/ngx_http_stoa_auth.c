@@ -25,6 +25,7 @@ typedef struct {
     ngx_uint_t   tokens;          /* ... and how many of them                */
     ngx_str_t    other;           /* a key of another form ...               */
     ngx_uint_t   others;          /* ... and how many that differ            */
+    ngx_uint_t   dpop;            /* the scheme of one is DPoP               */
     ngx_uint_t   differ;          /* two keys that are not the same          */
 } ngx_http_stoa_auth_found_t;
 
@@ -65,6 +66,8 @@ static void ngx_http_stoa_auth_find(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_auth_found_t *found);
 static void ngx_http_stoa_auth_take(ngx_http_stoa_auth_found_t *found,
     u_char *data, size_t len, ngx_uint_t bearer);
+static void ngx_http_stoa_auth_take_bound(ngx_http_stoa_auth_found_t *found,
+    u_char *p, size_t len);
 static ngx_int_t ngx_http_stoa_auth_digest(ngx_http_request_t *r,
     ngx_str_t *key, ngx_uint_t alg, u_char *digest);
 static ngx_http_stoa_auth_seen_t *ngx_http_stoa_auth_known(
@@ -102,6 +105,7 @@ ngx_http_stoa_auth(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
         ctx->anonymous = 0;
 
         ngx_http_stoa_auth_find(r, ctx, &found);
+        ctx->dpop = found.dpop;
 
         rc = ngx_http_stoa_auth_caller(r, ctx, &found);
         if (rc != NGX_OK) {
@@ -262,6 +266,7 @@ ngx_http_stoa_auth_find(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
                     && (ngx_strncasecmp(p, (u_char *) "Bearer", 6) != 0
                         || (p[6] != ' ' && p[6] != '\t'))))
             {
+                ngx_http_stoa_auth_take_bound(found, p, len);
                 continue;
             }
 
@@ -274,6 +279,35 @@ ngx_http_stoa_auth_find(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     }
 
     found->differ |= ctx->key_differs;
+}
+
+
+/* RFC 9449.  Never a key of ours, which no issuer is asked about either. */
+
+static void
+ngx_http_stoa_auth_take_bound(ngx_http_stoa_auth_found_t *found, u_char *p,
+    size_t len)
+{
+    if (len < 6 || ngx_strncasecmp(p, (u_char *) "DPoP", 4) != 0
+        || (p[4] != ' ' && p[4] != '\t'))
+    {
+        return;
+    }
+
+    for (p += 5, len -= 5; len && (*p == ' ' || *p == '\t'); p++, len--) {
+        /* void */
+    }
+
+    found->dpop = 1;
+
+    if (len >= 5 && ngx_memcmp(p, "stoa_", 5) == 0) {
+        found->tokens += 2;                     /* never looked at */
+        return;
+    }
+
+    found->token.data = p;
+    found->token.len = len;
+    found->tokens++;
 }
 
 

@@ -19,6 +19,8 @@ typedef struct {
     stoa_buf_t  *b;
     stoa_str_t   seen[NGX_HTTP_STOA_CHALLENGE_SERVERS];
     ngx_uint_t   n;
+    ngx_uint_t   some;                 /* want their tokens bound to keys,   */
+    ngx_uint_t   others;               /* do not                             */
 } ngx_http_stoa_challenge_servers_t;
 
 
@@ -60,7 +62,7 @@ ngx_http_stoa_token_url(ngx_http_request_t *r,
 
 ngx_int_t
 ngx_http_stoa_token_challenge(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
-    ngx_str_t *value)
+    ngx_str_t *value, ngx_uint_t *dpop)
 {
     size_t                              origin;
     stoa_buf_t                          b, servers;
@@ -79,8 +81,8 @@ ngx_http_stoa_token_challenge(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
     ngx_memzero(&res, sizeof(ngx_http_stoa_resource_t));
     stoa_buf_init(&servers, NGX_HTTP_STOA_TOKEN_METADATA);
+    ngx_memzero(&list, sizeof(ngx_http_stoa_challenge_servers_t));
     list.b = &servers;
-    list.n = 0;
 
     if (ctx->call.edge->resource(r, ctx, NULL, &res) != NGX_OK
         || ngx_http_stoa_token_url(r, &res, &url) != NGX_OK
@@ -95,6 +97,7 @@ ngx_http_stoa_token_challenge(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     }
 
     stoa_buf_free(&servers);
+    *dpop = list.some;
 
     origin = ngx_http_stoa_challenge_origin(&url);
 
@@ -140,8 +143,8 @@ ngx_http_stoa_token_metadata(ngx_http_request_t *r,
     }
 
     last = res->scopes.data + res->scopes.len;
+    ngx_memzero(&list, sizeof(ngx_http_stoa_challenge_servers_t));
     list.b = b;
-    list.n = 0;
 
     stoa_buf_addz(b, "{\"resource\":");
     stoa_buf_add_json(b, (char *) url.data, url.len);
@@ -155,7 +158,11 @@ ngx_http_stoa_token_metadata(ngx_http_request_t *r,
         return NGX_DECLINED;
     }
 
-    stoa_buf_addz(b, "],\"bearer_methods_supported\":[\"header\"]");
+    stoa_buf_addz(b, "],\"bearer_methods_supported\":[\"header\"],"
+                     "\"dpop_signing_alg_values_supported\":[");
+    ngx_http_stoa_token_algs(b, "\"", ",");
+    stoa_buf_addf(b, "],\"dpop_bound_access_tokens_required\":%s",
+                  list.others ? "false" : "true");
 
     if (res->scopes.len) {
         stoa_buf_addz(b, ",\"scopes_supported\":[");
@@ -199,6 +206,13 @@ ngx_http_stoa_challenge_server(void *data, const void *rec)
         return NGX_OK;
     }
 
+    if (issuer->dpop == STOA_DPOP_REQUIRED) {
+        list->some = 1;
+
+    } else {
+        list->others = 1;
+    }
+
     for (i = 0; i < list->n; i++) {
         if (list->seen[i].len == iss.len
             && ngx_memcmp(list->seen[i].data, iss.data, iss.len) == 0)
@@ -212,4 +226,19 @@ ngx_http_stoa_challenge_server(void *data, const void *rec)
     list->seen[list->n++] = iss;
 
     return list->n < NGX_HTTP_STOA_CHALLENGE_SERVERS ? NGX_OK : NGX_DONE;
+}
+
+
+void
+ngx_http_stoa_token_algs(stoa_buf_t *b, const char *quote,
+    const char *between)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < STOA_ALG_MAX; i++) {
+        stoa_buf_addz(b, i ? between : "");
+        stoa_buf_addz(b, quote);
+        stoa_buf_addz(b, stoa_algs[i].name);
+        stoa_buf_addz(b, quote);
+    }
 }

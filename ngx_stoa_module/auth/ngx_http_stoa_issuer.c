@@ -18,7 +18,6 @@
 #include "core/stoa_base64.h"
 #include "core/stoa_key.h"
 
-#include <openssl/evp.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
 
@@ -49,8 +48,6 @@ typedef struct {
 
 static EVP_PKEY *ngx_http_stoa_issuer_key(const stoa_rec_issuer_t *rec,
     ngx_uint_t i);
-static ngx_int_t ngx_http_stoa_issuer_signed(EVP_PKEY *key,
-    const stoa_jwt_t *jwt);
 static ngx_int_t ngx_http_stoa_issuer_times(
     ngx_http_stoa_issuer_claims_t *c);
 static ngx_int_t ngx_http_stoa_issuer_tenant(
@@ -58,6 +55,8 @@ static ngx_int_t ngx_http_stoa_issuer_tenant(
 static ngx_int_t ngx_http_stoa_issuer_client(
     ngx_http_stoa_issuer_claims_t *c);
 static ngx_int_t ngx_http_stoa_issuer_texts(
+    ngx_http_stoa_issuer_claims_t *c);
+static ngx_int_t ngx_http_stoa_issuer_bound(
     ngx_http_stoa_issuer_claims_t *c);
 static ngx_int_t ngx_http_stoa_issuer_principal(
     ngx_http_stoa_issuer_claims_t *c);
@@ -184,7 +183,7 @@ ngx_http_stoa_issuer_key(const stoa_rec_issuer_t *rec, ngx_uint_t i)
 
 /* The algorithm has to fit what the key is, whatever its record says. */
 
-static ngx_int_t
+ngx_int_t
 ngx_http_stoa_issuer_signed(EVP_PKEY *key, const stoa_jwt_t *jwt)
 {
     int                is, bits;
@@ -286,6 +285,10 @@ ngx_http_stoa_issuer_claims(ngx_http_stoa_store_t *store,
     }
 
     if (rc == NGX_OK) {
+        rc = ngx_http_stoa_issuer_bound(&c);
+    }
+
+    if (rc == NGX_OK) {
         rc = ngx_http_stoa_issuer_principal(&c);
     }
 
@@ -293,6 +296,36 @@ ngx_http_stoa_issuer_claims(ngx_http_stoa_store_t *store,
     *why = c.why;
 
     return rc;
+}
+
+
+/* RFC 9449: to which key. */
+
+static ngx_int_t
+ngx_http_stoa_issuer_bound(ngx_http_stoa_issuer_claims_t *c)
+{
+    stoa_str_t       text;
+    stoa_json_val_t  val;
+
+    static const char  jkt[] = "/cnf/jkt";
+
+    c->said->binding = c->rec->dpop == STOA_DPOP_REQUIRED;
+
+    if (!stoa_jwt_claim(c->claims, jkt, sizeof(jkt) - 1, &val)) {
+        return NGX_OK;
+    }
+
+    if (!stoa_json_text(&val, &text)
+        || text.len != stoa_base64url_len(sizeof(c->said->jkt))
+        || !stoa_base64url_decode(text.data, text.len, c->said->jkt))
+    {
+        c->why = "The token is bound to something that is no thumbprint.";
+        return NGX_DECLINED;
+    }
+
+    c->said->bound = 1;
+
+    return NGX_OK;
 }
 
 

@@ -60,6 +60,9 @@ static ngx_int_t ngx_http_stoa_token_issuers(ngx_http_stoa_store_t *store,
 static ngx_int_t ngx_http_stoa_token_issuer(void *data, const void *rec);
 static ngx_int_t ngx_http_stoa_token_take(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const ngx_str_t *text, size_t len);
+static ngx_int_t ngx_http_stoa_token_bound(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const ngx_str_t *text,
+    const ngx_http_stoa_token_said_t *said);
 static ngx_uint_t ngx_http_stoa_token_audience(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_token_said_t *said);
 static ngx_int_t ngx_http_stoa_token_refuse(ngx_http_request_t *r,
@@ -464,6 +467,7 @@ ngx_http_stoa_token_take(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     const ngx_str_t *text, size_t len)
 {
     u_char                            *p;
+    ngx_int_t                          rc;
     ngx_http_stoa_token_t             *token;
     const ngx_http_stoa_token_said_t  *said;
 
@@ -472,6 +476,14 @@ ngx_http_stoa_token_take(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     if (!ngx_http_stoa_token_audience(r, ctx, said)) {
         return ngx_http_stoa_token_refuse(r, NGX_DECLINED,
                                  "The token is for another audience.");
+    }
+
+    if (ctx->dpop | said->bound | said->binding) {
+        rc = ngx_http_stoa_token_bound(r, ctx, text, said);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
     }
 
     p = ngx_palloc(r->pool, sizeof(ngx_http_stoa_token_t) + len);
@@ -500,6 +512,32 @@ ngx_http_stoa_token_take(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     ctx->principal = said->principal;
 
     return NGX_OK;
+}
+
+
+/* What is bound to a key is no Bearer's, and the other way round. */
+
+static ngx_int_t
+ngx_http_stoa_token_bound(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    const ngx_str_t *text, const ngx_http_stoa_token_said_t *said)
+{
+    ngx_uint_t   shown;
+    const char  *why;
+
+    shown = ctx->dpop;
+    ctx->dpop = 1;                              /* of what the answer tells */
+
+    if (shown && said->bound) {
+        return ngx_http_stoa_dpop(r, ctx, text, said->jkt);
+    }
+
+    why = said->bound
+          ? "The token is bound to a key: it takes the scheme DPoP."
+          : said->binding
+          ? "The token is bound to no key, and its issuer's have to be."
+          : "The token is bound to no key: it takes the scheme Bearer.";
+
+    return ngx_http_stoa_token_refuse(r, NGX_DECLINED, why);
 }
 
 

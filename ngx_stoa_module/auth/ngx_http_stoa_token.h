@@ -10,7 +10,10 @@
 
 
 #include "ngx_http_stoa_edge.h"
+#include "ngx_http_stoa_digest.h"
 #include "core/stoa_jose.h"
+
+#include <openssl/evp.h>
 
 
 #define NGX_HTTP_STOA_TOKEN_LEEWAY_MS   30000
@@ -32,7 +35,10 @@ typedef struct {
     uint16_t    scopes;
     uint16_t    audiences;
     uint32_t    audience_fits;        /* one is the issuer's own             */
-    uint32_t    refused;              /* the issuer says that it is not good */
+    uint16_t    refused;              /* the issuer says that it is not good */
+    uint8_t     bound;                /* to the key of the thumbprint        */
+    uint8_t     binding;              /* the issuer's record takes no other  */
+    u_char      jkt[NGX_HTTP_STOA_SHA256_LEN];
 } ngx_http_stoa_token_said_t;
 
 #define NGX_HTTP_STOA_TOKEN_ASKED_MS    60000    /* what an issuer said      */
@@ -59,13 +65,24 @@ ngx_uint_t ngx_http_stoa_token_still(ngx_http_stoa_store_t *store,
 /* What a token for it is made for.  NGX_DECLINED: no stoa_external_url. */
 ngx_int_t ngx_http_stoa_token_url(ngx_http_request_t *r,
     const ngx_http_stoa_resource_t *res, ngx_str_t *url);
-/* More of WWW-Authenticate, from its comma on.  NGX_DECLINED: no tokens are
- * taken there. */
+/* More of WWW-Authenticate, from its comma on, and whether an issuer wants its
+ * tokens bound.  NGX_DECLINED: no tokens are taken there. */
 ngx_int_t ngx_http_stoa_token_challenge(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx, ngx_str_t *value);
+    ngx_http_stoa_ctx_t *ctx, ngx_str_t *value, ngx_uint_t *dpop);
+/* What proofs of possession may be signed with. */
+void ngx_http_stoa_token_algs(stoa_buf_t *b, const char *quote,
+    const char *between);
 /* The metadata, as JSON; NGX_DECLINED likewise. */
 ngx_int_t ngx_http_stoa_token_metadata(ngx_http_request_t *r,
     const ngx_http_stoa_resource_t *res, stoa_buf_t *b);
+
+
+/* ---- ngx_http_stoa_dpop.c ----------------------------------------------- */
+
+/* Is the call's proof one of the key that the token is bound to?  NGX_OK, a
+ * status, NGX_ERROR. */
+ngx_int_t ngx_http_stoa_dpop(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    const ngx_str_t *token, const u_char *jkt);
 
 
 /* ---- ngx_http_stoa_introspect.c ----------------------------------------- */
@@ -83,6 +100,8 @@ ngx_int_t ngx_http_stoa_introspect(ngx_http_request_t *r,
  * has no such key. */
 ngx_int_t ngx_http_stoa_issuer_verify(const stoa_rec_issuer_t *rec,
     const stoa_jwt_t *jwt, const char **why);
+/* Is it signed with that key, which the algorithm has to fit? */
+ngx_int_t ngx_http_stoa_issuer_signed(EVP_PKEY *key, const stoa_jwt_t *jwt);
 /* What its claims say here, asked: in the issuer's own answer; said:
  * NGX_HTTP_STOA_TOKEN_MAX bytes, *len gets how many.  NGX_DECLINED: nobody,
  * *why; NGX_ABORT: its time is over. */

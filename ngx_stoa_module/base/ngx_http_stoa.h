@@ -96,6 +96,8 @@ typedef struct ngx_http_stoa_main_conf_s {
                                                    none                      */
     ngx_int_t                  mcp_streams;     /* held, of an application  */
     ngx_msec_t                 mcp_input;       /* what they are asked      */
+    ngx_msec_t                 dpop_age;        /* of a proof, at most      */
+    ngx_msec_t                 dpop_ahead;      /* of our clock, likewise   */
 
     const ngx_http_stoa_edge_t  *const *edges;  /* NULL behind the last      */
     ngx_http_stoa_policies_t  *policies;        /* all types                 */

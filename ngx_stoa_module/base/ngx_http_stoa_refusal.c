@@ -273,6 +273,10 @@ ngx_http_stoa_refusal_t  ngx_http_stoa_refusals[NGX_HTTP_STOA_REFUSALS] = {
     ngx_http_stoa_refusal("authz_unable", 503, "Cannot be judged here",
         "A policy of the call cannot be kept where another proxy forwards "
         "it.", 503),
+
+    ngx_http_stoa_refusal("proof_invalid", 401, "Proof not valid",
+        "The proof in DPoP is not one of this call and of the token's key.",
+        401),
 };
 
 ngx_uint_t  ngx_http_stoa_refusals_n = NGX_HTTP_STOA_REFUSE_MAX;

@@ -42,6 +42,8 @@ ngx_http_stoa_conf_create_main(ngx_conf_t *cf)
     mcf->trace_sample = NGX_CONF_UNSET;
     mcf->mcp_streams = NGX_CONF_UNSET;
     mcf->mcp_input = NGX_CONF_UNSET_MSEC;
+    mcf->dpop_age = NGX_CONF_UNSET_MSEC;
+    mcf->dpop_ahead = NGX_CONF_UNSET_MSEC;
 
     return mcf;
 }
@@ -63,6 +65,8 @@ ngx_http_stoa_conf_init_main(ngx_conf_t *cf, void *conf)
     }
 
     ngx_conf_init_msec_value(mcf->mcp_input, 300000);
+    ngx_conf_init_msec_value(mcf->dpop_age, 60000);
+    ngx_conf_init_msec_value(mcf->dpop_ahead, 5000);
 
     if (!mcf->allowed
         && stoa_allow_add(&mcf->upstream_allow, "private", 7) != STOA_OK)

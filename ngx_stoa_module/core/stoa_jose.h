@@ -62,6 +62,7 @@ typedef struct {
     stoa_str_t       signed_part;      /* of the token                       */
     stoa_str_t       signature;        /* decoded                            */
     stoa_json_val_t  claims;           /* an object, checked                 */
+    stoa_json_val_t  key;              /* of a proof: the jwk in its header  */
 } stoa_jwt_t;
 
 /* Does it have the form of one: three parts and two dots, the first of them
@@ -75,6 +76,7 @@ stoa_rc_t stoa_jwt_parse(const char *s, size_t len, char *buf,
 /* The same of another type of token than those that let somebody in; types: in
  * lower case, NULL ends. */
 extern const char *const  stoa_jwt_logout_types[];
+extern const char *const  stoa_jwt_proof_types[];      /* and it has a jwk   */
 stoa_rc_t stoa_jwt_parse_as(const char *const *types, const char *s,
     size_t len, char *buf, stoa_jwt_t *jwt, const char **why)
     STOA_MUST_CHECK;
@@ -110,6 +112,11 @@ typedef struct {
  * why it verifies nothing (symmetric, for encryption, too short). */
 stoa_rc_t stoa_jwk_read(const stoa_json_val_t *jwk, stoa_jwk_t *key,
     const char **why) STOA_MUST_CHECK;
+
+/* What is summed for its thumbprint (RFC 7638), of one that was read: dst has
+ * as many bytes as its text.  0: a part of a private key is in it. */
+size_t stoa_jwk_canonical(const stoa_json_val_t *jwk, stoa_jwk_type_e type,
+    char *dst);
 
 /* A JWS' ECDSA signature (r and s, one after another) as DER; the length, 0:
  * it has another length than the key's.  dst: STOA_ECDSA_DER_MAX bytes. */

@@ -352,6 +352,63 @@ stoa_der_uint(stoa_der_t *d, const uint8_t *n, size_t len)
 
 
 size_t
+stoa_jwk_canonical(const stoa_json_val_t *jwk, stoa_jwk_type_e type,
+    char *dst)
+{
+    char               *d;
+    stoa_str_t          text;
+    stoa_json_val_t     val;
+    const char *const  *name;
+
+    static const char *const  secret[] = {
+        "d", "p", "q", "dp", "dq", "qi", "oth", "k", NULL
+    };
+    static const char *const  members[] = {
+        "crv", "e", "kty", "n", "x", "y", NULL
+    };
+
+    for (name = secret; *name; name++) {
+        if (stoa_json_get(jwk, *name, &val)) {
+            return 0;
+        }
+    }
+
+    d = dst;
+
+    for (name = members; *name; name++) {
+
+        if (((*name)[0] == 'e' || (*name)[0] == 'n')
+            ? type != STOA_JWK_RSA
+            : (*name)[0] != 'k' && (type == STOA_JWK_RSA
+                                    || (type == STOA_JWK_ED25519
+                                        && (*name)[0] == 'y')))
+        {
+            continue;
+        }
+
+        if (!stoa_json_get_text(jwk, *name, &text)) {
+            return 0;
+        }
+
+        *d = d == dst ? '{' : ',';
+        d++;
+        *d++ = '"';
+        memcpy(d, *name, strlen(*name));
+        d += strlen(*name);
+        memcpy(d, "\":\"", 3);
+        d += 3;
+        memcpy(d, text.data, text.len);
+        d += text.len;
+        *d++ = '"';
+    }
+
+    *d++ = '}';
+
+    return (size_t) (d - dst);
+}
+
+
+size_t
 stoa_ecdsa_der(stoa_jwk_type_e type, const uint8_t *sig, size_t len,
     uint8_t *dst)
 {

@@ -25,10 +25,11 @@ static size_t stoa_jwt_string(const stoa_json_val_t *val, bool split,
 const stoa_alg_t  stoa_algs[STOA_ALG_MAX] = { STOA_ALGS(ALG_ROW) };
 
 
-/* Members of a header that would change what is verified, or by what. */
+/* Members of a header that would change what is verified, or by what; a proof
+ * of possession has the first one. */
 
 static const char *const  stoa_jwt_refused[] = {
-    "crit", "jku", "x5u", "jwk", "b64", "zip", "enc", NULL
+    "jwk", "crit", "jku", "x5u", "b64", "zip", "enc", NULL
 };
 
 /* What a token may be; a logout token or an ID token of some kinds is not. */
@@ -40,6 +41,8 @@ static const char *const  stoa_jwt_types[] = {
 const char *const  stoa_jwt_logout_types[] = {
     "logout+jwt", "application/logout+jwt", "jwt", NULL
 };
+
+const char *const  stoa_jwt_proof_types[] = { "dpop+jwt", NULL };
 
 
 stoa_alg_e
@@ -177,11 +180,14 @@ static const char *
 stoa_jwt_header(const stoa_json_val_t *header, const char *const *types,
     stoa_jwt_t *jwt)
 {
+    bool                proof;
     stoa_str_t          alg;
     const char *const  *name;
     stoa_json_val_t     val;
 
-    for (name = stoa_jwt_refused; *name; name++) {
+    proof = types == stoa_jwt_proof_types;
+
+    for (name = stoa_jwt_refused + proof; *name; name++) {
         if (stoa_json_get(header, *name, &val)) {
             return "The token's header has a member that is not allowed.";
         }
@@ -197,8 +203,14 @@ stoa_jwt_header(const stoa_json_val_t *header, const char *const *types,
         return "The token's algorithm is not allowed.";
     }
 
-    if (!stoa_jwt_typ(header, types)) {
+    if (!stoa_jwt_typ(header, types)
+        || (proof && !stoa_json_get(header, "typ", &val)))
+    {
         return "The token is of another type.";
+    }
+
+    if (proof && !stoa_json_get(header, "jwk", &jwt->key)) {
+        return "The token's header has no key.";
     }
 
     if (stoa_json_get(header, "kid", &val)

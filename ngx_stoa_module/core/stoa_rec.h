@@ -76,6 +76,7 @@ typedef enum { STOA_ON_STORE_FAILURES(STOA_WORD_VALUE) }
     stoa_on_store_failure_e;
 typedef enum { STOA_DIGESTS(STOA_WORD_VALUE) } stoa_digest_e;
 typedef enum { STOA_PREFIXES(STOA_WORD_VALUE) } stoa_prefix_e;
+typedef enum { STOA_DPOPS(STOA_WORD_VALUE) } stoa_dpop_e;
 
 
 /* A policy that is attached to what the record is of, or to a part of it. */

@@ -154,6 +154,10 @@
     W("always", STOA_PREFIX_ALWAYS)                                           \
     W("never", STOA_PREFIX_NEVER)
 
+#define STOA_DPOPS(W)                                                         \
+    W("allowed", STOA_DPOP_ALLOWED)                                           \
+    W("required", STOA_DPOP_REQUIRED)
+
 #define STOA_TARGET_KINDS(W)                                                  \
     W("api", STOA_TARGET_API)                                                 \
     W("server", STOA_TARGET_SERVER)
@@ -540,7 +544,9 @@
     R(S, BOOL, application_names, 0, 0,                                       \
       "a client is the application of its name, if clients does not say")     \
     R(S, ITEMS, scopes, 0, issuer_scope, 0, 200,                              \
-      "which scopes stand for others")
+      "which scopes stand for others")                                        \
+    R(S, WORD, dpop, 0, STOA_DPOPS, "allowed",                                \
+      "required: only tokens that are bound to a key (RFC 9449) are taken")
 
 #define STOA_ISSUER_CLIENT_FIELDS(R, S)                                       \
     R(S, STR, client, RQ, STRING, 1, 200,                                     \

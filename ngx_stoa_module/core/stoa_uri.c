@@ -18,6 +18,12 @@ static bool stoa_uri_literal(stoa_uri_places_t *p, const char *uri,
     const char *s, size_t len);
 static void stoa_uri_variable(stoa_uri_places_t *p, const char *uri,
     const char *expr, size_t len);
+static char *stoa_uri_authority(const char *s, const char *end, bool tls,
+    char *d);
+static char *stoa_uri_path(const char *s, const char *end, char *d);
+static char *stoa_uri_char(const char **s, const char *end, char *d);
+static int stoa_uri_hex(char c);
+static bool stoa_uri_unreserved(int c);
 
 
 bool
@@ -126,10 +132,7 @@ stoa_uri_alias(const char *api, size_t api_len, const char *uri, size_t len,
     for (i = 0; i < len; i++) {
         c = (unsigned char) uri[i];
 
-        if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')
-            || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_'
-            || c == '~')
-        {
+        if (stoa_uri_unreserved(c)) {
             *d++ = (char) c;
             continue;
         }
@@ -193,4 +196,190 @@ stoa_uri_endpoint(stoa_str_t *rest, bool tls, const stoa_str_t *host,
     }
 
     return true;
+}
+
+
+size_t
+stoa_uri_normal(const char *s, size_t len, char *dst)
+{
+    bool         tls;
+    char        *d;
+    size_t       i, scheme;
+    const char  *p, *end, *path;
+
+    tls = len > 8 && strncasecmp(s, "https://", 8) == 0;
+    scheme = tls ? 8 : 7;
+
+    if (len <= scheme || (!tls && strncasecmp(s, "http://", 7) != 0)) {
+        return 0;
+    }
+
+    for (i = 0; i < len; i++) {
+        if (s[i] <= ' ' || s[i] > '~' || s[i] == '\\') {
+            return 0;
+        }
+    }
+
+    p = s + scheme;
+
+    for (end = p; end < s + len && *end != '?' && *end != '#'; end++) {
+        /* void */
+    }
+
+    path = memchr(p, '/', (size_t) (end - p));
+    path = path ? path : end;
+
+    memcpy(dst, tls ? "https://" : "http://", scheme);
+    d = stoa_uri_authority(p, path, tls, dst + scheme);
+    d = d ? stoa_uri_path(path, end, d) : NULL;
+
+    return d ? (size_t) (d - dst) : 0;
+}
+
+
+/* Host and port, but the scheme's own. */
+
+static char *
+stoa_uri_authority(const char *s, const char *end, bool tls, char *d)
+{
+    size_t       n;
+    const char  *port, *own;
+
+    own = tls ? ":443" : ":80";
+
+    for (port = end; port > s && port[-1] >= '0' && port[-1] <= '9'; port--) {
+        /* void */
+    }
+
+    if (port > s && port[-1] == ':') {
+        n = (size_t) (end - --port);
+
+        if (n == 1 || (n == strlen(own) && memcmp(port, own, n) == 0)) {
+            end = port;
+        }
+    }
+
+    if (s == end || *s == ':') {
+        return NULL;
+    }
+
+    for ( /* void */ ; s < end; s++) {
+
+        if (*s == '@' || *s == '%') {
+            return NULL;
+        }
+
+        *d++ = (char) (*s >= 'A' && *s <= 'Z' ? *s | 0x20 : *s);
+    }
+
+    return d;
+}
+
+
+/* Without segments that are dots; what is escaped and need not be is not. */
+
+static char *
+stoa_uri_path(const char *s, const char *end, char *d)
+{
+    char    *root, *segment;
+    size_t   n;
+
+    root = d;
+    *d++ = '/';
+    segment = d;
+    s += s < end;
+
+    while (s < end || d > segment) {
+
+        if (s < end && *s != '/') {
+            d = stoa_uri_char(&s, end, d);
+
+            if (d == NULL) {
+                return NULL;
+            }
+
+            continue;
+        }
+
+        n = (size_t) (d - segment);
+
+        if ((n == 1 || n == 2) && memcmp(segment, "..", n) == 0) {
+            d = segment;
+
+            if (n == 2 && d - root > 1) {
+                for (d--; d[-1] != '/'; d--) { /* void */ }
+            }
+
+        } else if (s < end) {
+            *d++ = '/';
+        }
+
+        if (s == end) {
+            break;
+        }
+
+        s++;
+        segment = d;
+    }
+
+    return d;
+}
+
+
+/* One, escaped or not; NULL: an escape that is none. */
+
+static char *
+stoa_uri_char(const char **s, const char *end, char *d)
+{
+    int          c, high, low;
+    const char  *p;
+
+    static const char  hex[] = "0123456789ABCDEF";
+
+    p = *s;
+
+    if (*p != '%') {
+        *d++ = *p;
+        *s = p + 1;
+        return d;
+    }
+
+    high = end - p > 2 ? stoa_uri_hex(p[1]) : -1;
+    low = end - p > 2 ? stoa_uri_hex(p[2]) : -1;
+
+    if (high < 0 || low < 0) {
+        return NULL;
+    }
+
+    *s = p + 3;
+    c = high << 4 | low;
+
+    if (stoa_uri_unreserved(c)) {
+        *d++ = (char) c;
+        return d;
+    }
+
+    *d++ = '%';
+    *d++ = hex[high];
+    *d++ = hex[low];
+
+    return d;
+}
+
+
+static int
+stoa_uri_hex(char c)
+{
+    return c >= '0' && c <= '9' ? c - '0'
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+
+static bool
+stoa_uri_unreserved(int c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')
+           || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_'
+           || c == '~';
 }

@@ -1,6 +1,6 @@
 /*
  * URIs of MCP's resources: templates (RFC 6570) that they may come of, and
- * names for two that are alike.
+ * names for two that are alike; and which URLs are the same.
  *
  * Process: any.  No allocation.
  */
@@ -32,6 +32,11 @@ size_t stoa_uri_alias(const char *api, size_t api_len, const char *uri,
  * none. */
 bool stoa_uri_endpoint(stoa_str_t *rest, bool tls, const stoa_str_t *host,
     stoa_str_t *base);
+
+/* The normal form (RFC 3986, 6.2.2 and 6.2.3) of an http or https URL, without
+ * query and fragment; dst has room for one character more than it.  0: it is
+ * none. */
+size_t stoa_uri_normal(const char *s, size_t len, char *dst);
 
 
 #endif /* STOA_URI_H */

@@ -16,7 +16,6 @@
 #include "ngx_http_stoa_upstream.h"
 #include "ngx_http_stoa_header.h"
 #include "ngx_http_stoa_policy_answer.h"
-#include "ngx_http_stoa_token.h"
 
 
 static ngx_int_t ngx_http_stoa_header_filter(ngx_http_request_t *r);
@@ -36,8 +35,6 @@ static ngx_int_t ngx_http_stoa_filter_replace(ngx_http_request_t *r,
 static void ngx_http_stoa_filter_edge(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 static ngx_int_t ngx_http_stoa_filter_explain(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx);
-static ngx_int_t ngx_http_stoa_filter_challenge(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 static void ngx_http_stoa_filter_status(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
@@ -480,7 +477,7 @@ ngx_http_stoa_filter_explain(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     if (r->headers_out.status == NGX_HTTP_UNAUTHORIZED
         || ctx->call.refused - 1 == NGX_HTTP_STOA_REFUSE_SCOPE)
     {
-        return ngx_http_stoa_filter_challenge(r, ctx);
+        return ngx_http_stoa_unauthorized(r, ctx);
     }
 
     if (r->headers_out.status == NGX_HTTP_NOT_ALLOWED && ctx->call.allow.len) {
@@ -506,83 +503,6 @@ ngx_http_stoa_filter_explain(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
             h->value = ctx->call.retry_after;
         }
     }
-
-    return NGX_OK;
-}
-
-
-/* RFC 6750: no error code where nothing was presented. */
-
-typedef struct {
-    ngx_uint_t  what;
-    ngx_str_t   error;
-} ngx_http_stoa_filter_error_t;
-
-#define ERROR_ROW(what, error, text)                                          \
-    { what, ngx_string(", error=\"" error "\", error_description=\""          \
-                       text "\"") }
-
-static const ngx_http_stoa_filter_error_t  ngx_http_stoa_filter_errors[] = {
-    ERROR_ROW(NGX_HTTP_STOA_REFUSE_KEY_INVALID, "invalid_token",
-              "The API key is not valid"),
-    ERROR_ROW(NGX_HTTP_STOA_REFUSE_KEY_EXPIRED, "invalid_token",
-              "The API key has expired"),
-    ERROR_ROW(NGX_HTTP_STOA_REFUSE_TOKEN_INVALID, "invalid_token",
-              "The token is not valid"),
-    ERROR_ROW(NGX_HTTP_STOA_REFUSE_TOKEN_EXPIRED, "invalid_token",
-              "The token has expired"),
-    ERROR_ROW(NGX_HTTP_STOA_REFUSE_SCOPE, "insufficient_scope",
-              "The token lacks a scope"),
-    { 0, ngx_null_string }
-};
-
-
-static ngx_int_t
-ngx_http_stoa_filter_challenge(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx)
-{
-    ngx_str_t                            more, scope;
-    ngx_table_elt_t                     *h;
-    const ngx_http_stoa_filter_error_t  *row;
-
-    h = ngx_http_stoa_header_add(r, "WWW-Authenticate");
-    if (h == NULL) {
-        return NGX_ERROR;
-    }
-
-    for (row = ngx_http_stoa_filter_errors; row->what; row++) {
-        if (row->what == ctx->call.refused - 1) {
-            break;
-        }
-    }
-
-    if (ngx_http_stoa_token_challenge(r, ctx, &more) != NGX_OK) {
-        ngx_str_null(&more);
-    }
-
-    if (more.len == 0
-        || ngx_http_stoa_policy_token_scopes(r, ctx, &scope) != NGX_OK)
-    {
-        ngx_str_null(&scope);
-    }
-
-    h->value.len = sizeof("Bearer realm=\"stoa\", scope=\"\"") - 1 + more.len
-                   + row->error.len + scope.len;
-    h->value.data = ngx_pnalloc(r->pool, h->value.len);
-
-    if (h->value.data == NULL) {
-        h->hash = 0;
-        return NGX_ERROR;
-    }
-
-    h->value.len = ngx_sprintf(h->value.data,
-                               "Bearer realm=\"stoa\"%V%V%s%V%s",
-                               &row->error, &more,
-                               scope.len ? ", scope=\"" : "", &scope,
-                               scope.len ? "\"" : "")
-                   - h->value.data;
-
-    r->headers_out.www_authenticate = h;
 
     return NGX_OK;
 }

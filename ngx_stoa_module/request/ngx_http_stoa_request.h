@@ -38,6 +38,9 @@ ngx_int_t ngx_http_stoa_filter_next_body(ngx_http_request_t *r,
 /* The answer begins: one that may last is looked at again (_watch.c). */
 ngx_int_t ngx_http_stoa_watch(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
+/* WWW-Authenticate of a refusal. */
+ngx_int_t ngx_http_stoa_unauthorized(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
 /* The call's trace, if it was refused or traced, for stoa_traces. */
 void ngx_http_stoa_trace_keep(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_usage_row_t *row);

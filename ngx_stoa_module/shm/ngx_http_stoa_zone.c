@@ -5,6 +5,8 @@
 
 #include "ngx_http_stoa_zone.h"
 
+#include <openssl/rand.h>
+
 
 static char *ngx_http_stoa_zone_form(ngx_conf_t *cf, ngx_str_t *arg,
     ngx_str_t *name, ssize_t *size);
@@ -187,11 +189,14 @@ ngx_http_stoa_zone_create(ngx_shm_zone_t *shm_zone)
 
     ngx_http_stoa_zone_layout(mcf->sh, size, nprocs);
 
-    return NGX_OK;
+    return RAND_bytes((u_char *) mcf->sh->proof_secret,
+                      sizeof(mcf->sh->proof_secret))
+           == 1 ? NGX_OK : NGX_ERROR;
 }
 
 
-/* At most a sixteenth for targets, one for traces, a sixth of the rest for
+/* At most a sixteenth for targets, one for traces, one for proofs of
+ * possession, a sixth of the rest for
  * in-flight slots, what is left for rate slots; the sets of all are powers of
  * two, so that up to a half may be left over, which is for tokens. */
 
@@ -218,6 +223,12 @@ ngx_http_stoa_zone_layout(ngx_http_stoa_sh_t *sh, size_t size,
     sh->trace_ways = sh->trace_sets ? slots / sh->trace_sets : 0;
     head = ngx_align(head + sh->trace_sets * sh->trace_ways
                             * sizeof(ngx_http_stoa_traced_t), 128);
+
+    sh->proof_off = head;
+    sh->proof_sets = ngx_max((size - head) / 16
+                             / sizeof(ngx_http_stoa_proof_set_t), 1);
+    head = ngx_align(head + sh->proof_sets
+                            * sizeof(ngx_http_stoa_proof_set_t), 128);
 
     left = size - head;
 

@@ -24,12 +24,13 @@
 #define NGX_HTTP_STOA_ZONE_MIN      (1024 * 1024)
 #define NGX_HTTP_STOA_ZONE_MAGIC    0x53544f415a4f4e31ULL
 #define NGX_HTTP_STOA_ZONE_LAYOUT                                             \
-    (9 << 16 | sizeof(ngx_http_stoa_proc_t))
+    (10 << 16 | sizeof(ngx_http_stoa_proc_t))
 #define NGX_HTTP_STOA_RATE_WAYS     7       /* a set: two cache lines        */
 #define NGX_HTTP_STOA_FLY_WAYS      8
 #define NGX_HTTP_STOA_PROCS_MIN     16
 #define NGX_HTTP_STOA_TOKEN_WAYS    4
 #define NGX_HTTP_STOA_PLACE_WAYS    8
+#define NGX_HTTP_STOA_PROOF_WAYS    15      /* a set: two cache lines        */
 #define NGX_HTTP_STOA_TOKEN_TEXT    960     /* a longer verdict is not kept  */
 #define NGX_HTTP_STOA_HINTED        8       /* ids of a kind                 */
 #define NGX_HTTP_STOA_PROCS_MAX     256
@@ -63,6 +64,15 @@ typedef struct {
     uint64_t                    unused[7];
     ngx_http_stoa_token_slot_t  way[NGX_HTTP_STOA_TOKEN_WAYS];
 } ngx_http_stoa_token_set_t;
+
+
+/* Proofs of possession that were shown (core/stoa_once.h); seconds are those
+ * since the zone's birth. */
+
+typedef struct {
+    uint64_t  lock;
+    uint64_t  way[NGX_HTTP_STOA_PROOF_WAYS];
+} ngx_http_stoa_proof_set_t;
 
 
 /* A breaker's word: 2 bits of state, 5 of level (how often in a row it was
@@ -184,6 +194,8 @@ typedef struct {
     uint64_t  usage_folded;
     uint64_t  tokens_verified;       /* signatures that were good,           */
     uint64_t  tokens_known;          /* verdicts that were there             */
+    uint64_t  proofs;                /* of possession, that were good        */
+    uint64_t  proof_full;            /* for which there was no room          */
     uint64_t  credentials_fetched;   /* tokens for upstreams, asked for      */
     uint64_t  credentials_failed;
     uint64_t  lane;                  /* calls that the fast lane answered,   */
@@ -418,6 +430,9 @@ struct ngx_http_stoa_sh_s {
     uint64_t  token_sets;
     uint64_t  place_off;             /* in front of the in-flight slots      */
     uint64_t  place_sets;
+    uint64_t  proof_off;             /* behind the traces                    */
+    uint64_t  proof_sets;
+    uint64_t  proof_secret[2];
     uint64_t  trace_off;             /* behind the targets                   */
     uint64_t  trace_sets;            /* 0: no room                           */
     uint64_t  trace_ways;
@@ -480,6 +495,11 @@ size_t ngx_http_stoa_token_get(ngx_http_stoa_sh_t *sh, const u_char *hash,
     int64_t now_ms, u_char *text);
 void ngx_http_stoa_token_put(ngx_http_stoa_sh_t *sh, const u_char *hash,
     int64_t until_ms, const u_char *text, size_t len);
+
+/* A proof of possession, by whose key it is and its id, which may be shown
+ * once.  NGX_DECLINED: it was; NGX_BUSY: there is no room to keep it. */
+ngx_int_t ngx_http_stoa_proof_put(ngx_http_stoa_sh_t *sh, const u_char *text,
+    size_t len, int64_t now_ms, int64_t until_ms);
 
 /* An issuer whose key set lacks a key, an api whose lists have changed; are
  * there some; and who takes those that were noted, how many. */

@@ -22,6 +22,7 @@ typedef enum {
     NGX_HTTP_STOA_SCRUB_DROP,
     NGX_HTTP_STOA_SCRUB_KEY,            /* if it has a key of ours          */
     NGX_HTTP_STOA_SCRUB_SECRET,         /* if the edge says so              */
+    NGX_HTTP_STOA_SCRUB_PROOF,          /* of a token's key                 */
     NGX_HTTP_STOA_SCRUB_CLAIM,          /* but those of a proxy of ours     */
     NGX_HTTP_STOA_SCRUB_FOR,
     NGX_HTTP_STOA_SCRUB_PROTO,
@@ -83,6 +84,7 @@ static const ngx_http_stoa_scrub_row_t  ngx_http_stoa_scrub_rows[] = {
     ROW("client-ip", NGX_HTTP_STOA_SCRUB_CLAIM),
     ROW("connection", NGX_HTTP_STOA_SCRUB_CONNECTION),
     ROW("cookie", NGX_HTTP_STOA_SCRUB_SECRET),
+    ROW("dpop", NGX_HTTP_STOA_SCRUB_PROOF),
     ROW("forwarded", NGX_HTTP_STOA_SCRUB_CLAIM),
     ROW("proxy", NGX_HTTP_STOA_SCRUB_DROP),
     ROW("proxy-*", NGX_HTTP_STOA_SCRUB_DROP),
@@ -201,7 +203,9 @@ static ngx_uint_t
 ngx_http_stoa_scrub_dropped(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     ngx_table_elt_t *h, ngx_http_stoa_headers_found_t *found)
 {
-    switch (ngx_http_stoa_scrub_what(&h->key)) {
+    ngx_http_stoa_scrub_e  what;
+
+    switch ((what = ngx_http_stoa_scrub_what(&h->key))) {
 
     case NGX_HTTP_STOA_SCRUB_DROP:
         return 1;
@@ -215,8 +219,11 @@ ngx_http_stoa_scrub_dropped(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
                || ngx_http_stoa_scrub_key(r, h);
 
     case NGX_HTTP_STOA_SCRUB_SECRET:
+    case NGX_HTTP_STOA_SCRUB_PROOF:
 
-        if (ctx->call.edge->secrets) {
+        if (ctx->call.edge->secrets
+            || (ctx->token && what == NGX_HTTP_STOA_SCRUB_PROOF))
+        {
             return 1;
         }
 

@@ -149,6 +149,8 @@ test_keys(void)
 
     static const char  ed[] = "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"kid\":"
         "\"e\",\"x\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\"}";
+    static const char  secret[] = "{\"kty\":\"RSA\",\"n\":\"AQ\","
+        "\"e\":\"AQAB\",\"d\":\"AQ\"}";
     static const uint8_t  sig[64] = { [0] = 0x80, [31] = 1, [63] = 2 };
 
     tap_ok(stoa_json_check(ed, sizeof(ed) - 1, 8, &root, NULL) == STOA_OK
@@ -158,6 +160,14 @@ test_keys(void)
     stoa_hex_encode(key.spki, key.spki_len, hex);
     tap_str(hex, 2 * key.spki_len, "302a300506032b6570032100d75a980182b10ab7"
             "d54bfed3c964073a0ee172f3daa62325af021a68f707511a", "its DER");
+
+    i = stoa_jwk_canonical(&root, key.type, hex);
+    tap_str(hex, i, "{\"crv\":\"Ed25519\",\"kty\":\"OKP\",\"x\":"
+            "\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\"}",
+            "what its thumbprint is of");
+    tap_ok(stoa_json_check(secret, sizeof(secret) - 1, 8, &root, NULL)
+           == STOA_OK && stoa_jwk_canonical(&root, STOA_JWK_RSA, hex) == 0,
+           "none of a private key");
 
     for (i = 0; i < tap_count(keys); i++) {
         tap_ok(stoa_json_check(keys[i].jwk, strlen(keys[i].jwk), 8, &root,

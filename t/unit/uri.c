@@ -57,6 +57,52 @@ static const struct {
 };
 
 
+static const struct {
+    const char  *url;
+    const char  *normal;                           /* "": none               */
+} urls[] = {
+    { "https://h/a", "https://h/a" },
+    { "HTTPS://H.Example:443/A?b#c", "https://h.example/A" },
+    { "http://h:80", "http://h/" },
+    { "http://h:/", "http://h/" },
+    { "http://h:443/", "http://h:443/" },
+    { "https://h:8443?x", "https://h:8443/" },
+    { "http://[::1]:80/a", "http://[::1]/a" },
+    { "http://[::1]/", "http://[::1]/" },
+    { "http://h/%7e%2f%aF", "http://h/~%2F%AF" },
+    { "http://h/a/./b/../c", "http://h/a/c" },
+    { "http://h/a/..", "http://h/" },
+    { "http://h/../../a/.", "http://h/a/" },
+    { "http://h/%2e%2E/a//b/", "http://h/a//b/" },
+    { "http://h/...", "http://h/..." },
+    { "http://h/%", "" },
+    { "http://h/%4", "" },
+    { "http://h/%zz", "" },
+    { "http://u@h/", "" },
+    { "http://:80/", "" },
+    { "http:///a", "" },
+    { "http://", "" },
+    { "ftp://h/", "" },
+    { "/a", "" },
+    { "http://h/a b", "" },
+    { "http://h\\x/", "" },
+    { "", "" },
+};
+
+
+static void
+test_normal(void)
+{
+    char    dst[64];
+    size_t  i, n;
+
+    for (i = 0; i < tap_count(urls); i++) {
+        n = stoa_uri_normal(urls[i].url, strlen(urls[i].url), dst);
+        tap_str(dst, n, urls[i].normal, urls[i].url);
+    }
+}
+
+
 static void
 test_endpoints(void)
 {
@@ -88,6 +134,7 @@ main(void)
     size_t  i, n, literal;
 
     test_endpoints();
+    test_normal();
 
     for (i = 0; i < tap_count(matches); i++) {
         tap_ok(stoa_uri_matches(matches[i].tmpl, strlen(matches[i].tmpl),
