@@ -287,6 +287,7 @@ say_(token($new, good()), 200, 'the new one');
 
 sub turns { return token($_[0], good(iss => "$ISS/turns"), @_[1 .. $#_]) }
 my ($old, $next) = (turns($first), turns($second));
+wait_until { slurp($reads) =~ /\n/ } 20;       # after a first try that failed
 my @reads = split /\n/, slurp($reads);
 is(scalar @reads, 1, 'the keys were read once');
 say_($old, 200, 'the key of before');
