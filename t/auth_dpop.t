@@ -306,22 +306,32 @@ for my $c (['bound1', 'DPoP', 200], ['bound1', 'DPoP', 200],
 
 # MCP
 
-sub tools {
-    my ($proof) = @_;
+sub mcp_proof {
+    return proof($mine, claims => { htm => 'POST', htu => "$URL/mcp/acme" }) }
+sub post { my ($proof, $body, %h) = @_;
     return $t->http('POST', '/mcp/acme', headers => {
         Authorization => "DPoP $token", DPoP => $proof,
         'Content-Type' => 'application/json',
-        Accept => 'application/json, text/event-stream' },
-        body => json_encode({ jsonrpc => '2.0', id => 1,
-            method => 'initialize', params => { capabilities => {},
-                protocolVersion => '2025-06-18',
-                clientInfo => { name => 'c', version => '1' } } }));
-}
-my $p = proof($mine, claims => { htm => 'POST', htu => "$URL/mcp/acme" });
+        Accept => 'application/json, text/event-stream', %h },
+        body => json_encode($body)) }
+sub tools { my ($proof, $version) = @_;
+    return post($proof, { jsonrpc => '2.0', id => 1, method => 'initialize',
+        params => { capabilities => {},
+            protocolVersion => $version // '2025-06-18',
+            clientInfo => { name => 'c', version => '1' } } }) }
+my $p = mcp_proof();
 is(tools($p)->{status}, 200, 'MCP');
 $r = tools($p);
 is($r->{status}, 401, 'once');
 like($r->{headers}{'www-authenticate'}, qr/invalid_dpop_proof/, 'and is told');
+
+$r = tools(mcp_proof(), '2025-03-26');
+$r = post(mcp_proof(), [map { { jsonrpc => '2.0', id => $_,
+    method => 'ping' } } 1 .. 3], 'Mcp-Session-Id' =>
+    $r->{headers}{'mcp-session-id'} // 'none');
+is(join(' ', map { ref $_->{result} eq 'HASH' ? 'ok' : json_encode($_) }
+    @{ ref $r->{json} eq 'ARRAY' ? $r->{json} : [$r->{json}] }), 'ok ok ok',
+   'a batch shows one proof for all its messages');
 
 like($t->metrics->{stoa_dpop_proofs_total} // '', qr/^[1-9]/, 'counted');
 is(scalar(grep { /eyJ/ } $t->log_lines), 0, 'no token or proof in the log');

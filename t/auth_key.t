@@ -201,6 +201,9 @@ is(code(key => "${theirs}x"), '401 key_invalid', '... nor another one');
 is(code(key => $made->{id}), '401 key_invalid', '... nor its id');
 is(call(headers => { Authorization => "Bearer $key", 'X-API-Key' => 'theirs' })
    ->{json}{headers}{'x-api-key'}, 'theirs', "an upstream's stays its own");
+$seen = call(headers => { Authorization => "Bearer $key",
+    'X-API-Key' => $theirs })->{json}{headers};
+ok($seen && !exists $seen->{'x-api-key'}, '... and a key of his beside ours');
 is($import->('stoa_live_01jd0000000000aa_x')->[0]{result}, 'created',
    'what begins as ours');
 $t->sync;

@@ -281,6 +281,11 @@ cp_credential_import(const cp_write_t *w, cp_json_t *after)
 
     if (stoa_key_foreign(prefix, strlen(prefix))) {
         id = cp_arena_alloc(a, STOA_ID_LEN + 1);
+
+        if (id == NULL) {
+            return CP_ERROR;
+        }
+
         stoa_id_unpack(digest, id);
         id[STOA_ID_LEN] = '\0';
 

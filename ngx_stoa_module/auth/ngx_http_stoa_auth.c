@@ -138,15 +138,21 @@ ngx_http_stoa_auth_caller(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
     seen = NULL;
 
-    if (!found->differ && found->key.len == 0 && found->others == 1) {
+    if (!found->differ && found->others == 1) {
 
         /* made elsewhere and imported, or the upstream's business */
 
         seen = ngx_http_stoa_auth_known(r, &found->other);
 
         if (seen) {
-            found->key = found->other;
             ctx->key_other = 1;
+
+            if (found->key.len) {
+                seen = NULL;                    /* no upstream sees either */
+
+            } else {
+                found->key = found->other;
+            }
         }
     }
 
@@ -296,6 +302,10 @@ ngx_http_stoa_auth_take_bound(ngx_http_stoa_auth_found_t *found, u_char *p,
 
     for (p += 5, len -= 5; len && (*p == ' ' || *p == '\t'); p++, len--) {
         /* void */
+    }
+
+    if (len == 0) {
+        return;
     }
 
     found->dpop = 1;
@@ -463,6 +473,10 @@ ngx_http_stoa_auth_verify(ngx_http_request_t *r, ngx_str_t *key,
     }
 
     cred = ngx_http_stoa_store_credential(mcf->store, &id);
+
+    if (cred == NULL && stoa_key_foreign((char *) key->data, key->len)) {
+        return NULL;
+    }
 
     /* an unknown id costs the same work */
 

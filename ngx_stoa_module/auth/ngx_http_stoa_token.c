@@ -527,6 +527,12 @@ ngx_http_stoa_token_bound(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     shown = ctx->dpop;
     ctx->dpop = 1;                              /* of what the answer tells */
 
+    /* the request that an inner one is of has shown its proof */
+
+    if (shown && said->bound && ctx->inner) {
+        return NGX_OK;
+    }
+
     if (shown && said->bound) {
         return ngx_http_stoa_dpop(r, ctx, text, said->jkt);
     }

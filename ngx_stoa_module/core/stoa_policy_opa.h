@@ -90,7 +90,7 @@ stoa_policy_opa_header_valid(const char *s, size_t len)
     size_t  i;
 
     static const char *const  secrets[] = {
-        "authorization", "cookie", "proxy-*", "x-api-key", NULL
+        "authorization", "cookie", "dpop", "proxy-*", "x-api-key", NULL
     };
 
     for (i = 0; i < len; i++) {
