@@ -384,6 +384,7 @@ cp_main_signals(void)
 
     (void) signal(SIGPIPE, SIG_IGN);
     (void) signal(SIGHUP, SIG_IGN);
+    (void) signal(SIGCHLD, SIG_DFL);   /* ignored, none is waited for        */
 }
 
 

@@ -268,6 +268,22 @@ is_deeply($t->api('GET', '/v1/tenants/other/traces', undef,
 is($code, 0, 'stoactl trace, without an id');
 like($out, qr/^\Q$id\E +429 +rate_exceeded +acme +slow /m, 'has a line for it');
 
+# What is no text.
+
+$r = call("alone/%7f%ff/%c3%bc/" . 'x%e2%82%ac' x 100);
+$tr = asked($r->{headers}{'x-request-id'}, 'acme', token => $token{acme});
+is($tr->{status}, 200, 'a path that is no text has a trace');
+same_story($r, $tr->{json}, 'a path that is no text');
+like($tr->{json}{path}, qr{^/apis/acme/alone/\?\?/\xfc/(?:x\x{20ac})+x?\?*$},
+     'without what is none');
+$last = $t->api('GET', '/v1/tenants/acme/traces', undef,
+                token => $token{acme})->{json};
+is("$last->{asked} $last->{answered}", '2 2', 'nor does it hide the others');
+ok((grep { $_->{request_id} eq $r->{headers}{'x-request-id'} }
+    @{ $last->{items} }), 'it is among them');
+ok((grep { $_->{request_id} eq $id } @{ $last->{items} }), 'as they are');
+
+
 # Whose call it was, and whose api.
 
 $r = $t->get('/apis/other/lent/', key => $key);
@@ -320,5 +336,10 @@ wait_until { ($t->metrics->{stoa_traces_dropped_total} // 0) > 0 } 5;
 my $m = $t->metrics;
 cmp_ok($m->{stoa_traces_kept_total}, '>=', 400, 'traces are counted');
 cmp_ok($m->{stoa_traces_dropped_total}, '>', 0, 'old ones make room');
+$id = call('alone/last')->{headers}{'x-request-id'};
+is(asked($id, 'acme')->{status}, 200, 'the youngest of many is found');
+ok((grep { $_->{request_id} eq $id }
+    @{ $t->api('GET', '/v1/tenants/acme/traces')->{json}{items} }),
+   'and is in the list');
 
 $t->done;

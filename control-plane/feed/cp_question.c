@@ -89,6 +89,18 @@ cp_question_look(cp_op_t *op, cp_tx_t *tx, cp_question_t *q)
     cp_json_t   *answer;
     const char  *text;
 
+    /* who waits looks often, and his memory is that of the whole request */
+
+    rc = cp_tx_query(tx, op->arena, "SELECT COUNT(*) FROM questions"
+                     " WHERE ask = $1 AND answer IS NOT NULL",
+                     cp_args(cp_text(q->id)), &rows, &op->err);
+
+    if (rc != CP_OK
+        || (q->answers && cp_cell(&rows, 0, 0)->i == (int64_t) q->answered))
+    {
+        return rc;
+    }
+
     q->answered = 0;
     q->answers = cp_json_array(op->arena);
     rc = cp_tx_query(tx, op->arena, "SELECT answer FROM questions"

@@ -18,8 +18,6 @@
 #define QUESTIONS_ANSWERS  (1000 * 1024)
 #define QUESTIONS_ANSWER   65536
 #define QUESTIONS_MAX      8           /* at once                            */
-#define QUESTIONS_KEPT     256         /* traces of one request_id           */
-#define QUESTIONS_SEEN     1024        /* of one tenant                      */
 #define QUESTIONS_LIST     20          /* traces of a tenant                 */
 #define QUESTIONS_FULL     49152       /* bytes: no more of them             */
 #define QUESTIONS_WAIT_MS  25000
@@ -315,7 +313,7 @@ static void
 ngx_http_stoa_questions_trace(ngx_http_stoa_questions_t *q,
     const stoa_id_t *tenant, ngx_str_t *id, stoa_buf_t *b)
 {
-    ngx_uint_t                   n;
+    uint64_t                     last;
     ngx_http_stoa_traced_t       traced;
     ngx_http_stoa_trace_query_t  query;
 
@@ -323,19 +321,15 @@ ngx_http_stoa_questions_trace(ngx_http_stoa_questions_t *q,
     query.id = *id;
     query.tenant = tenant;
 
-    if (id->len == 0) {
+    if (id->len == 0
+        || ngx_http_stoa_trace_last(q->mcf->sh, &query, &last, 1) == 0)
+    {
         return;
     }
 
-    for (n = 0;
-         n < QUESTIONS_KEPT
-         && ngx_http_stoa_trace_next(q->mcf->sh, &query, &traced);
-         n++)
-    {
-        query.after = traced.number;
-    }
+    query.after = last - 1;
 
-    if (n) {
+    if (ngx_http_stoa_trace_next(q->mcf->sh, &query, &traced)) {
         ngx_http_stoa_traces_one(q->mcf, &traced, tenant, b);
     }
 }
@@ -348,29 +342,27 @@ ngx_http_stoa_questions_traces(ngx_http_stoa_questions_t *q,
     const stoa_id_t *tenant, ngx_uint_t most, stoa_buf_t *b)
 {
     uint64_t                     last[QUESTIONS_LIST];
-    ngx_uint_t                   i, n;
+    ngx_uint_t                   i, n, some;
     ngx_http_stoa_traced_t       traced;
     ngx_http_stoa_trace_query_t  query;
 
     ngx_memzero(&query, sizeof(ngx_http_stoa_trace_query_t));
     query.tenant = tenant;
 
-    for (n = 0;
-         n < QUESTIONS_SEEN
-         && ngx_http_stoa_trace_next(q->mcf->sh, &query, &traced);
-         n++)
-    {
-        query.after = traced.number;
-        last[n % QUESTIONS_LIST] = traced.number;
-    }
+    n = ngx_http_stoa_trace_last(q->mcf->sh, &query, last, most);
+    some = 0;
 
     stoa_buf_addz(b, "{\"items\":[");
 
-    for (i = 0; i < most && i < n && b->len < QUESTIONS_FULL; i++) {
-        query.after = last[(n - 1 - i) % QUESTIONS_LIST] - 1;
+    for (i = 0; i < n && b->len < QUESTIONS_FULL; i++) {
+        query.after = last[i] - 1;
 
-        if (ngx_http_stoa_trace_next(q->mcf->sh, &query, &traced)) {
-            stoa_buf_addz(b, i ? "," : "");
+        /* one that has made room meanwhile is none */
+
+        if (ngx_http_stoa_trace_next(q->mcf->sh, &query, &traced)
+            && traced.number == last[i])
+        {
+            stoa_buf_addz(b, some++ ? "," : "");
             ngx_http_stoa_traces_one(q->mcf, &traced, tenant, b);
         }
     }

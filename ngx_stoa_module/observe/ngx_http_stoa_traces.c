@@ -10,6 +10,7 @@
 #include "ngx_http_stoa_header.h"
 #include "ngx_http_stoa_store.h"
 #include "ngx_http_stoa_zone.h"
+#include "core/stoa_json.h"
 #include "core/stoa_policy.h"
 
 
@@ -288,15 +289,41 @@ ngx_http_stoa_traces_id(stoa_buf_t *b, const char *member,
 }
 
 
+/* Paths have been unescaped, names may have been cut in a character: what is
+ * no text would be no answer to the control plane, and would take those to
+ * others with it. */
+
 static void
 ngx_http_stoa_traces_name(const ngx_http_stoa_traced_t *traced,
     stoa_buf_t *b, const char *member, ngx_uint_t at)
 {
-    if (at) {
-        stoa_buf_addf(b, ",\"%s\":", member);
-        stoa_buf_add_json(b, (const char *) &traced->text[at + 1],
-                          traced->text[at]);
+    u_char         text[256];
+    size_t         n;
+    u_char        *dst;
+    const u_char  *p, *last;
+
+    if (at == 0) {
+        return;
     }
+
+    p = &traced->text[at + 1];
+    last = p + traced->text[at];
+
+    for (dst = text; p < last; p += n) {
+        n = *p < 0x80 ? *p != 0x7f
+                      : stoa_utf8_char((char *) p, (char *) last);
+
+        if (n == 0) {
+            *dst++ = '?';
+            n = 1;
+
+        } else {
+            dst = ngx_cpymem(dst, p, n);
+        }
+    }
+
+    stoa_buf_addf(b, ",\"%s\":", member);
+    stoa_buf_add_json(b, (char *) text, dst - text);
 }
 
 

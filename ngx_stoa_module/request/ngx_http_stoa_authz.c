@@ -253,6 +253,10 @@ ngx_http_stoa_authz_host(ngx_http_request_t *r, const ngx_str_t *name)
 
     if (port > name->data && port[-1] == '.') {
         port--;
+
+        if (port == name->data) {
+            return NGX_DECLINED;
+        }
     }
 
     r->headers_in.server.data = name->data;

@@ -62,6 +62,21 @@ ngx_http_stoa_trace_put(ngx_http_stoa_sh_t *sh,
 }
 
 
+static ngx_uint_t
+ngx_http_stoa_trace_fits(const ngx_http_stoa_trace_query_t *q,
+    const ngx_http_stoa_traced_t *slot)
+{
+    return slot->number > q->after
+           && (q->tenant == NULL
+               || ngx_memcmp(q->tenant, &slot->tenant, sizeof(stoa_id_t)) == 0
+               || ngx_memcmp(q->tenant, &slot->consumer, sizeof(stoa_id_t))
+                  == 0)
+           && (q->id.len == 0
+               || (q->id.len == slot->id_len
+                   && ngx_memcmp(q->id.data, slot->id, q->id.len) == 0));
+}
+
+
 ngx_uint_t
 ngx_http_stoa_trace_next(ngx_http_stoa_sh_t *sh,
     const ngx_http_stoa_trace_query_t *q, ngx_http_stoa_traced_t *traced)
@@ -79,18 +94,9 @@ ngx_http_stoa_trace_next(ngx_http_stoa_sh_t *sh,
         ngx_http_stoa_lock_take(&sh->trace_lock[set]);
 
         for (i = 0; i < sh->trace_ways; i++) {
-            if (slot[i].number <= q->after
-                || (found && slot[i].number >= traced->number)
+            if ((found && slot[i].number >= traced->number)
                 || (best && slot[i].number >= best->number)
-                || (q->tenant
-                    && ngx_memcmp(q->tenant, &slot[i].tenant,
-                                  sizeof(stoa_id_t)) != 0
-                    && ngx_memcmp(q->tenant, &slot[i].consumer,
-                                  sizeof(stoa_id_t)) != 0)
-                || (q->id.len
-                    && (q->id.len != slot[i].id_len
-                        || ngx_memcmp(q->id.data, slot[i].id, q->id.len)
-                           != 0)))
+                || !ngx_http_stoa_trace_fits(q, &slot[i]))
             {
                 continue;
             }
@@ -107,4 +113,44 @@ ngx_http_stoa_trace_next(ngx_http_stoa_sh_t *sh,
     }
 
     return found;
+}
+
+
+ngx_uint_t
+ngx_http_stoa_trace_last(ngx_http_stoa_sh_t *sh,
+    const ngx_http_stoa_trace_query_t *q, uint64_t *last, ngx_uint_t most)
+{
+    uint64_t                 set, i, number;
+    ngx_uint_t               k, n;
+    ngx_http_stoa_traced_t  *slot;
+
+    n = 0;
+
+    for (set = 0; set < sh->trace_sets && most; set++) {
+        slot = ngx_http_stoa_trace_set(sh, set);
+
+        ngx_http_stoa_lock_take(&sh->trace_lock[set]);
+
+        for (i = 0; i < sh->trace_ways; i++) {
+            number = slot[i].number;
+
+            if ((n == most && number <= last[n - 1])
+                || !ngx_http_stoa_trace_fits(q, &slot[i]))
+            {
+                continue;
+            }
+
+            n += n < most;
+
+            for (k = n - 1; k && last[k - 1] < number; k--) {
+                last[k] = last[k - 1];
+            }
+
+            last[k] = number;
+        }
+
+        ngx_http_stoa_lock_drop(&sh->trace_lock[set]);
+    }
+
+    return n;
 }

@@ -522,6 +522,9 @@ void ngx_http_stoa_trace_put(ngx_http_stoa_sh_t *sh,
 /* A copy of the first one that fits; 0: there is none. */
 ngx_uint_t ngx_http_stoa_trace_next(ngx_http_stoa_sh_t *sh,
     const ngx_http_stoa_trace_query_t *q, ngx_http_stoa_traced_t *traced);
+/* The numbers of the youngest that fit, these first; how many. */
+ngx_uint_t ngx_http_stoa_trace_last(ngx_http_stoa_sh_t *sh,
+    const ngx_http_stoa_trace_query_t *q, uint64_t *last, ngx_uint_t most);
 
 /* ---- refusals (ngx_http_stoa_denial.c) ---------------------------------- */
 
