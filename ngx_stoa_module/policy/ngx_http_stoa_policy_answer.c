@@ -657,9 +657,13 @@ ngx_http_stoa_policy_answer_put(ngx_http_request_t *r,
         n = ngx_min(text->len, NGX_HTTP_STOA_ANSWER_BUFFER);
 
         b->pos = b->start;
-        b->last = ngx_cpymem(b->start, text->data, n);
-        text->data += n;
-        text->len -= n;
+        b->last = b->start;
+
+        if (n) {
+            b->last = ngx_cpymem(b->start, text->data, n);
+            text->data += n;
+            text->len -= n;
+        }
 
         b->temporary = n > 0;
         b->flush = text->len == 0 && from->flush;

@@ -415,7 +415,11 @@ ngx_http_stoa_policy_opa_keep(ngx_http_stoa_opa_asked_t *o, uint64_t ms)
     kept->key.len = o->key.len;
     kept->more.data = ngx_cpymem(key, o->key.data, o->key.len);
     kept->more.len = o->more.len;
-    ngx_memcpy(kept->more.data, o->more.data, o->more.len);
+
+    if (o->more.len) {
+        ngx_memcpy(kept->more.data, o->more.data, o->more.len);
+    }
+
     kept->hash = o->hash;
     kept->until_ms = ngx_http_stoa_now_ms() + ms;
     kept->says = o->says;
