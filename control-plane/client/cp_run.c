@@ -12,8 +12,8 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stddef.h>
-#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -28,7 +28,6 @@
 #define CP_RUN_MEMORY   ((rlim_t) 2 * 1024 * 1024 * 1024)  /* of addresses   */
 #define CP_RUN_CPU_S    5
 #define CP_RUN_FILES    64
-#define CP_RUN_PATH     256
 #define CP_RUN_FAILED   127            /* the program is not there           */
 
 #if defined(__x86_64__)
@@ -76,14 +75,13 @@ static const char *const  cp_run_env[] = { "HOME=/nonexistent", "LANG=C",
     "GOMEMLIMIT=512MiB", "GOMAXPROCS=2", NULL };
 
 
-static void cp_run_child(const char *const *argv, const char *dir, int out)
+static void cp_run_child(const char *const *argv, int in, int out)
     __attribute__((noreturn));
 
 
 static void
-cp_run_child(const char *const *argv, const char *dir, int out)
+cp_run_child(const char *const *argv, int in, int out)
 {
-    int                 in;
     unsigned            i;
     sigset_t            none;
     struct rlimit       limit;
@@ -93,10 +91,9 @@ cp_run_child(const char *const *argv, const char *dir, int out)
     filter.filter = cp_run_filter;
 
     (void) sigemptyset(&none);
-    in = open("/dev/null", O_RDONLY);
 
-    if (in < 0 || dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0
-        || close_range(3, ~0U, 0) != 0 || chdir(dir) != 0
+    if (dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0
+        || close_range(3, ~0U, 0) != 0 || chdir("/") != 0
         || setpgid(0, 0) != 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) != 0
         || sigprocmask(SIG_SETMASK, &none, NULL) != 0)
     {
@@ -136,6 +133,7 @@ cp_run_read(int fd, stoa_buf_t *out, int64_t until)
 
     for ( ;; ) {
         left = until - cp_time_mono_ms();
+        p.revents = 0;                 /* an interrupted poll leaves it      */
 
         if (left <= 0 || (poll(&p, 1, (int) left) < 0 && errno != EINTR)) {
             return false;
@@ -193,55 +191,38 @@ cp_run_end(pid_t pid, bool ok, int64_t until)
 }
 
 
-static bool
-cp_run_write(const char *dir, const cp_run_file_t *file)
+/* Memory, not a file: whatever ends us, nothing has to be removed. */
+static int
+cp_run_input(const char *p, size_t len)
 {
     int      fd;
-    bool     ok;
-    size_t   done;
-    char     path[2 * CP_RUN_PATH];
     ssize_t  n;
 
-    (void) snprintf(path, sizeof(path), "%s/%s", dir, file->name);
+    fd = memfd_create("stoa-run", MFD_CLOEXEC);
 
-    fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    while (fd >= 0 && len) {
+        n = write(fd, p, len);
 
-    for (done = 0, n = 0; fd >= 0 && done < file->len && n >= 0; /* void */) {
-        n = write(fd, (const char *) file->data + done, file->len - done);
-        done += n > 0 ? (size_t) n : 0;
+        if (n <= 0) {
+            (void) close(fd);
+            return -1;
+        }
+
+        p += n;
+        len -= (size_t) n;
     }
-
-    ok = fd >= 0 && done == file->len;
 
     if (fd >= 0) {
-        (void) close(fd);
+        (void) lseek(fd, 0, SEEK_SET);
     }
 
-    return ok;
-}
-
-
-static void
-cp_run_clean(const char *dir, const cp_run_file_t *files, unsigned n)
-{
-    char      path[2 * CP_RUN_PATH];
-    unsigned  i;
-
-    for (i = 0; i < n; i++) {
-        (void) snprintf(path, sizeof(path), "%s/%s", dir, files[i].name);
-        (void) unlink(path);
-    }
-
-    if (rmdir(dir) != 0) {
-        cp_log(CP_LOG_WARN, "run", "cannot remove directory:%s error:%s", dir,
-               strerror(errno));
-    }
+    return fd;
 }
 
 
 static cp_rc_t
-cp_run_in(const char *dir, const char *const *argv, stoa_buf_t *out,
-    int *code, cp_err_t *err)
+cp_run_with(int in, const char *const *argv, stoa_buf_t *out, int *code,
+    cp_err_t *err)
 {
     int      fd[2];
     bool     ok;
@@ -256,7 +237,7 @@ cp_run_in(const char *dir, const char *const *argv, stoa_buf_t *out,
     pid = fork();
 
     if (pid == 0) {
-        cp_run_child(argv, dir, fd[1]);
+        cp_run_child(argv, in, fd[1]);
     }
 
     (void) close(fd[1]);
@@ -280,13 +261,11 @@ cp_run_in(const char *dir, const char *const *argv, stoa_buf_t *out,
 
 
 cp_rc_t
-cp_run(const char *const *argv, const cp_run_file_t *files, unsigned nfiles,
-    stoa_buf_t *out, int *code, cp_err_t *err)
+cp_run(const char *const *argv, const void *data, size_t len, stoa_buf_t *out,
+    int *code, cp_err_t *err)
 {
-    char         dir[CP_RUN_PATH];
-    cp_rc_t      rc;
-    unsigned     i;
-    const char  *tmp;
+    int      in;
+    cp_rc_t  rc;
 
     if (atomic_fetch_add(&cp_run_now, 1) >= CP_RUN_ATONCE) {
         (void) atomic_fetch_sub(&cp_run_now, 1);
@@ -295,28 +274,15 @@ cp_run(const char *const *argv, const cp_run_file_t *files, unsigned nfiles,
                           " again");
     }
 
-    tmp = getenv("TMPDIR");
-    (void) snprintf(dir, sizeof(dir), "%s/stoa-run-XXXXXX",
-                    tmp && strlen(tmp) < CP_RUN_PATH / 2 ? tmp : "/tmp");
-    rc = CP_OK;
+    in = cp_run_input(data, len);
 
-    if (mkdtemp(dir) == NULL) {
-        rc = cp_err_set(err, "unavailable", "no directory: %s",
+    if (in < 0) {
+        rc = cp_err_set(err, "unavailable", "no memory for it: %s",
                         strerror(errno));
 
     } else {
-        for (i = 0; i < nfiles && rc == CP_OK; i++) {
-            if (!cp_run_write(dir, &files[i])) {
-                rc = cp_err_set(err, "unavailable", "a file cannot be"
-                                " written: %s", strerror(errno));
-            }
-        }
-
-        if (rc == CP_OK) {
-            rc = cp_run_in(dir, argv, out, code, err);
-        }
-
-        cp_run_clean(dir, files, nfiles);
+        rc = cp_run_with(in, argv, out, code, err);
+        (void) close(in);
     }
 
     (void) atomic_fetch_sub(&cp_run_now, 1);

@@ -12,24 +12,16 @@
 #include "base/cp.h"
 
 
-#define CP_RUN_ARGS      16
 #define CP_RUN_MS        5000
 #define CP_RUN_OUT_MAX   (64 * 1024)
 #define CP_RUN_ATONCE    2
 
-/* A file in the directory that it runs in. */
-typedef struct {
-    const char  *name;
-    const void  *data;
-    size_t       len;
-} cp_run_file_t;
-
-/* argv ends with NULL.  *code: with what it ended; -1: it was killed, as it
- * took too long or said too much.  out: what it said, on both streams; the
- * caller's.  CP_DECLINED ("unavailable"): it was not run. */
-cp_rc_t cp_run(const char *const *argv, const cp_run_file_t *files,
-    unsigned nfiles, stoa_buf_t *out, int *code, cp_err_t *err)
-    CP_MUST_CHECK;
+/* argv ends with NULL; the program reads data as its standard input, which can
+ * be opened and sought like a file.  *code: with what it ended; -1: it was
+ * killed, as it took too long or said too much.  out: what it said, on both
+ * streams; the caller's.  CP_DECLINED ("unavailable"): it was not run. */
+cp_rc_t cp_run(const char *const *argv, const void *data, size_t len,
+    stoa_buf_t *out, int *code, cp_err_t *err) CP_MUST_CHECK;
 
 
 #endif /* CP_RUN_H */

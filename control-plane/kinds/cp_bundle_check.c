@@ -11,7 +11,6 @@
 #include "kinds/cp_bundle_check.h"
 
 
-#define CP_BUNDLE_FILE   "bundle.tar.gz"
 #define CP_BUNDLE_MS     15000         /* for all of a request               */
 
 
@@ -172,15 +171,14 @@ cp_verdict_between(cp_op_t *op)
 static cp_rc_t
 cp_verdict_run(cp_op_t *op, cp_verdict_t *v)
 {
-    cp_rc_t              rc;
-    stoa_buf_t           out;
-    const char          *argv[] = { op->app->conf.opa_binary, "check",
-                                    "--strict", "--format", "json",
-                                    "--bundle", CP_BUNDLE_FILE, NULL };
-    const cp_run_file_t  file = { CP_BUNDLE_FILE, v->archive, v->len };
+    cp_rc_t      rc;
+    stoa_buf_t   out;
+    const char  *argv[] = { op->app->conf.opa_binary, "check", "--strict",
+                            "--format", "json", "--bundle", "/dev/stdin",
+                            NULL };
 
     stoa_buf_init(&out, CP_RUN_OUT_MAX);
-    rc = cp_run(argv, &file, 1, &out, &v->code, &op->err);
+    rc = cp_run(argv, v->archive, v->len, &out, &v->code, &op->err);
 
     if (rc == CP_OK) {
         v->done = true;

@@ -63,9 +63,9 @@ $SIG{XFSZ} = 'IGNORE';
 my $net = socket(my $s, PF_INET, SOCK_STREAM, 0) ? 'net' : 'none';
 my $unix = socket(my $u, PF_UNIX, SOCK_STREAM, 0) ? 'unix' : 'none';
 my $fds = join ',', grep { $_ > 2 && -e "/proc/self/fd/$_" } 0 .. 99;
-my $in = <STDIN> // 'empty';
-open my $f, '>', 'new'; my $wrote = print($f 'x') && close($f) ? 'wrote' : 'none';
-unlink 'new';
+my $in = do { local $/; <STDIN> } =~ /^\x1f\x8b/ ? 'archive' : 'other';
+open my $f, '>', "$0.new"; my $wrote = print($f 'x') && close($f) ? 'wrote' : 'none';
+unlink "$0.new";
 open my $l, '<', '/proc/self/limits';
 my ($as) = join('', <$l>) =~ /address space +(\d+)/;
 my $env = join ',', grep { !/^(?:HOME|LANG|GO|PWD|OLDPWD|SHLVL|_$)/ } sort keys %ENV;
@@ -75,8 +75,9 @@ END
 chmod 0755, $fake;
 checker($fake);
 $r = $t->api(POST => $P, $body);
-is($r->{json}{errors}[0]{message}, 'none none fds: in:empty none 2147483648 env:',
-   'no network, no descriptor, no file, no environment, bounded memory');
+is($r->{json}{errors}[0]{message}, 'none none fds: in:archive none 2147483648 env:',
+   'no network, no descriptor but the archive, no file, no environment, bounded'
+   . ' memory');
 for (['says too much' => 'print "x" x 4096 while 1', 422],
      ['never ends' => 'close STDOUT; close STDERR; sleep 1 while 1', 422],
      ['is killed' => 'kill 9, $$', 422], ['is odd' => 'exit 3', 422],
@@ -85,6 +86,17 @@ for (['says too much' => 'print "x" x 4096 while 1', 422],
     spew($fake, "#!/usr/bin/perl\n$code\n");
     is($t->api(POST => $P, $body, timeout => 30)->{status}, $want, "one that $what");
 }
+spew($fake, "#!/usr/bin/perl\nopen my \$f, '>', '$fake.up'; sleep 1 while 1\n");
+my $cut = $t->connection(port => $t->port('control'));
+my $text = json_encode({ %$body, name => 'cut' });
+$cut->send_raw($cut->request_text(POST => $P, body => $text, headers => {
+    'Content-Type' => 'application/json', Authorization => "Bearer $t->{token}" })
+    . $text);
+is((wait_until { -e "$fake.up" } 10), 1, 'one that takes its time');
+$t->kill9('control');
+is(join(' ', glob(($ENV{TMPDIR} || '/tmp') . '/stoa-run-*')), '',
+   'nothing is left behind where stoa-control is killed meanwhile');
+checker($fake);
 unlink $fake;
 is($t->api(POST => $P, { %$body, name => 'y' })->{status}, 503, 'one that is not there');
 is($t->must(PATCH => "$P/x", { title => 'x' })->{checked}, JSON::PP::true,
