@@ -302,6 +302,14 @@ while (waitpid($killer, POSIX::WNOHANG()) == 0) {
 cmp_ok($retries, '>', 0, "killed in the middle ($retries times)");
 is(total() - $before, $sent, "all $sent requests counted, none twice");
 
+# Whose the application is, no gateway says
+
+is(post($gw, 1, [row(tenant => '0' x 16, consumer => $id{other})],
+        file => 'e' x 32)->{json}{refused}, 1, 'of a tenant that is none');
+is(post($gw, 2, [row(consumer => $id{other})], file => 'e' x 32)
+   ->{json}{applied}, JSON::PP::true(), 'a row that says whose it is');
+is(Test::Stoa::Feed::sql($t, 'SELECT COUNT(*) FROM usage_view WHERE tenant = '
+                         . "'" . '0' x 16 . "'"), 0, 'is not believed');
 
 is(Test::Stoa::Feed::sql($t, "SELECT CAST(SUM(c2xx + c4xx + h0 + bytes_in) AS"
     . " BIGINT) FROM usage_view WHERE view = $_"),

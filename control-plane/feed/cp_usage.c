@@ -30,8 +30,8 @@ static cp_rc_t cp_usage_take(cp_op_t *op, cp_tx_t *tx, const cp_json_t *in,
     bool *taken);
 static cp_rc_t cp_usage_key(cp_op_t *op, cp_tx_t *tx, const cp_json_t *row,
     int64_t start_ms);
-static cp_rc_t cp_usage_add(cp_op_t *op, cp_tx_t *tx, cp_json_t *row,
-    int64_t start_ms);
+static cp_rc_t cp_usage_add(cp_op_t *op, cp_tx_t *tx, const cp_json_t *row,
+    int64_t start_ms, const char **consumer);
 
 
 const cp_report_field_t  cp_usage_fields[] = {
@@ -67,23 +67,32 @@ static cp_rc_t
 cp_usage_put(cp_op_t *op, cp_tx_t *tx, cp_json_t **rows, unsigned n,
     int64_t start_ms, unsigned *refused)
 {
-    bool      known;
-    cp_rc_t   rc;
-    unsigned  i;
+    bool          known;
+    cp_rc_t       rc;
+    unsigned      i;
+    const char  **consumer;
+
+    consumer = cp_arena_alloc(op->arena, (n + 1) * sizeof(char *));
+    if (consumer == NULL) {
+        return cp_err_set(&op->err, "internal", "out of memory");
+    }
 
     for (i = 0, rc = CP_OK; i < n && rc == CP_OK; i++) {
+        consumer[i] = NULL;
         rc = cp_usage_known(op, tx, rows[i], &known);
 
         if (rc == CP_OK && known) {
             rc = start_ms < 0 ? CP_OK
-                              : cp_usage_add(op, tx, rows[i], start_ms);
+                              : cp_usage_add(op, tx, rows[i], start_ms,
+                                             &consumer[i]);
 
         } else if (rc == CP_OK) {
             (*refused)++;
         }
     }
 
-    return rc == CP_OK ? cp_usage_view_add(op, tx, rows, n, start_ms) : rc;
+    return rc == CP_OK ? cp_usage_view_add(op, tx, rows, consumer, n, start_ms)
+                       : rc;
 }
 
 
@@ -288,10 +297,11 @@ cp_usage_take(cp_op_t *op, cp_tx_t *tx, const cp_json_t *in, bool *taken)
 
 
 /* To each level, where it happened; not to one that would forget it at once.
- * The row learns whose the application is, or was when it was first counted.
- */
+ * *consumer: whose the application is, or was when it was first counted; it is
+ * left alone if no quarter has the row. */
 static cp_rc_t
-cp_usage_add(cp_op_t *op, cp_tx_t *tx, cp_json_t *row, int64_t start_ms)
+cp_usage_add(cp_op_t *op, cp_tx_t *tx, const cp_json_t *row, int64_t start_ms,
+    const char **consumer)
 {
     cp_rc_t                   rc;
     int64_t                   numbers[CP_USAGE_NUMBERS];
@@ -321,8 +331,7 @@ cp_usage_add(cp_op_t *op, cp_tx_t *tx, cp_json_t *row, int64_t start_ms)
                              &rows, &op->err);
 
             if (rc == CP_OK && i == CP_USAGE_QUARTERS) {
-                cp_json_put(op->arena, row, "consumer",
-                            cp_cell(&rows, 0, 0)->p);
+                *consumer = cp_cell(&rows, 0, 0)->p;
             }
         }
     }

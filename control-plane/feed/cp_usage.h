@@ -120,9 +120,9 @@ cp_rc_t cp_usage_batch(cp_op_t *op, const cp_json_t *in, bool *taken,
 
 /* What adds up of a row, in the order of CP_USAGE_COUNTED. */
 void cp_usage_numbers(const cp_json_t *row, int64_t *numbers);
-/* Adds those rows that have a "consumer" to the views. */
+/* Adds those rows that have a consumer to the views. */
 cp_rc_t cp_usage_view_add(cp_op_t *op, cp_tx_t *tx, cp_json_t *const *rows,
-    unsigned n, int64_t start_ms) CP_MUST_CHECK;
+    const char *const *consumer, unsigned n, int64_t start_ms) CP_MUST_CHECK;
 /* The view that tells these (bits of cp_usage_by_e) apart; -1: none. */
 int cp_usage_view(unsigned by);
 

@@ -113,12 +113,11 @@ cp_usage_view_put(cp_op_t *op, cp_tx_t *tx, unsigned view,
  * of the batch: two batches never wait for each other in a circle. */
 cp_rc_t
 cp_usage_view_add(cp_op_t *op, cp_tx_t *tx, cp_json_t *const *rows,
-    unsigned n, int64_t start_ms)
+    const char *const *consumer, unsigned n, int64_t start_ms)
 {
     cp_rc_t             rc;
     int64_t             sum[CP_USAGE_NUMBERS], more[CP_USAGE_NUMBERS];
     unsigned            i, j, k, m, view;
-    const char         *consumer;
     cp_usage_viewed_t  *list;
 
     list = cp_arena_alloc(op->arena, (n + 1) * sizeof(cp_usage_viewed_t));
@@ -131,11 +130,9 @@ cp_usage_view_add(cp_op_t *op, cp_tx_t *tx, cp_json_t *const *rows,
     for (view = 0, rc = CP_OK; view < CP_USAGE_VIEWS && rc == CP_OK; view++) {
 
         for (i = 0, m = 0; i < n; i++) {
-            consumer = cp_json_str(rows[i], "consumer");
-
-            if (consumer) {
+            if (consumer[i]) {
                 list[m].key[V_TENANT] = cp_report_text(rows[i], "tenant");
-                list[m].key[V_CONSUMER] = consumer;
+                list[m].key[V_CONSUMER] = consumer[i];
                 list[m].key[V_APPLICATION] = cp_usage_views[view]
                     & CP_USAGE_BY_APPLICATION
                     ? cp_report_text(rows[i], "application") : "";
