@@ -544,28 +544,46 @@ stoa_policy_status_valid(const char *s, size_t len)
 static bool
 stoa_policy_rate_by_valid(const char *s, size_t len)
 {
+    stoa_str_t  name;
+
+    return stoa_policy_rate_by(s, len, &name) != STOA_RATE_BY_MAX;
+}
+
+
+stoa_rate_by_e
+stoa_policy_rate_by(const char *s, size_t len, stoa_str_t *name)
+{
     size_t  i, n;
 
-    static const char *const  words[] = {
-        "subscription", "application", "credential", "address", "api",
-        "operation", "tool", NULL
+    static const char *const  words[STOA_RATE_BY_MAX] = {
+        [STOA_RATE_BY_SUBSCRIPTION] = "subscription",
+        [STOA_RATE_BY_APPLICATION] = "application",
+        [STOA_RATE_BY_CREDENTIAL] = "credential",
+        [STOA_RATE_BY_ADDRESS] = "address",
+        [STOA_RATE_BY_API] = "api",
+        [STOA_RATE_BY_OPERATION] = "operation",
+        [STOA_RATE_BY_TOOL] = "tool",
+        [STOA_RATE_BY_HEADER] = "header:",
+        [STOA_RATE_BY_ARGUMENT] = "argument:"
     };
 
-    static const char *const  of[] = { "header:", "argument:", NULL };
+    for (i = 0; i < STOA_RATE_BY_MAX; i++) {
+        n = strlen(words[i]);
 
-    for (i = 0; words[i]; i++) {
-        if (strlen(words[i]) == len && memcmp(s, words[i], len) == 0) {
-            return true;
+        if (len < n || memcmp(s, words[i], n) != 0) {
+            continue;
+        }
+
+        name->data = s + n;
+        name->len = len - n;
+
+        if (i < STOA_RATE_BY_HEADER
+            ? name->len == 0
+            : stoa_policy_token_valid(name->data, name->len))
+        {
+            return (stoa_rate_by_e) i;
         }
     }
 
-    for (i = 0; of[i]; i++) {
-        n = strlen(of[i]);
-
-        if (len > n && len <= n + 64 && memcmp(s, of[i], n) == 0) {
-            return stoa_policy_token_valid(s + n, len - n);
-        }
-    }
-
-    return false;
+    return STOA_RATE_BY_MAX;
 }

@@ -31,6 +31,19 @@
 
 typedef enum { STOA_RATE_BUCKET = 0, STOA_RATE_WINDOW } stoa_rate_e;
 
+/* What calls have in common; from HEADER on it is a caller who says it. */
+
+typedef enum {
+    STOA_RATE_BY_SUBSCRIPTION = 0, STOA_RATE_BY_APPLICATION,
+    STOA_RATE_BY_CREDENTIAL, STOA_RATE_BY_ADDRESS, STOA_RATE_BY_API,
+    STOA_RATE_BY_OPERATION, STOA_RATE_BY_TOOL, STOA_RATE_BY_HEADER,
+    STOA_RATE_BY_ARGUMENT, STOA_RATE_BY_MAX
+} stoa_rate_by_e;
+
+/* A word of `by`; _MAX: it is none.  name: of the header or argument. */
+stoa_rate_by_e stoa_policy_rate_by(const char *s, size_t len,
+    stoa_str_t *name);
+
 #ifdef STOA_POLICY_TABLES
 
 static const stoa_rec_word_t  stoa_policy_rate_words[] = {

@@ -27,22 +27,17 @@
 #define NGX_HTTP_STOA_LIMIT_BY_SEED  0x73746f616c696d34ULL
 
 
-/* What compile() makes of it. */
-
-typedef struct {
-    stoa_gcra_t             gcra;
-    ngx_http_stoa_window_t  window;              /* limit 0: a bucket        */
-    uint64_t                seed;
-    ngx_uint_t              made_up;             /* a word is a caller's     */
-} ngx_http_stoa_limit_by_t;
+struct ngx_http_stoa_limit_word_s {
+    stoa_rate_by_e  what;
+    stoa_str_t      name;                        /* of a header, an argument */
+};
 
 /* What was taken, to be given back. */
 
 typedef struct {
     ngx_http_stoa_took_t             took;
     const ngx_http_stoa_limit_by_t  *by;
-    uint64_t                         key;
-    uint64_t                         cell;       /* of the window            */
+    ngx_http_stoa_limit_at_t         at;
 } ngx_http_stoa_limit_took_t;
 
 
@@ -52,11 +47,15 @@ static ngx_int_t ngx_http_stoa_limit_by_head(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a);
 static void ngx_http_stoa_limit_by_back(ngx_http_stoa_main_conf_t *mcf,
     ngx_http_stoa_took_t *of);
-static void ngx_http_stoa_limit_by_take(ngx_http_stoa_main_conf_t *mcf,
-    ngx_http_stoa_limit_took_t *took, ngx_uint_t ways,
-    ngx_http_stoa_verdict_t *v);
+static void ngx_http_stoa_limit_by_count(ngx_http_stoa_main_conf_t *mcf,
+    const ngx_http_stoa_limit_by_t *by, uint64_t n,
+    ngx_http_stoa_limit_at_t *at, ngx_http_stoa_verdict_t *v);
+static uint64_t ngx_http_stoa_limit_by_key(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_limit_by_t *by,
+    ngx_uint_t made_up);
 static uint64_t ngx_http_stoa_limit_by_word(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx, stoa_str_t word, uint64_t key);
+    ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_limit_word_t *w,
+    uint64_t key);
 static uint64_t ngx_http_stoa_limit_by_header(ngx_http_request_t *r,
     stoa_str_t name, uint64_t key);
 static uint64_t ngx_http_stoa_limit_by_argument(ngx_http_request_t *r,
@@ -99,37 +98,48 @@ ngx_http_stoa_limit_by_compile(ngx_pool_t *pool, ngx_http_stoa_chain_t *chain,
     h = stoa_hash64(&conf->burst, sizeof(conf->burst),
                     NGX_HTTP_STOA_LIMIT_BY_SEED + conf->algorithm);
     h = stoa_hash64(&conf->rate, sizeof(conf->rate), h + conf->per_ms);
-    by->seed = ngx_http_stoa_limit_by_seed(a, &conf->by, h, &by->made_up);
 
-    return NGX_OK;
+    return ngx_http_stoa_limit_by_words(pool, a, &conf->by, h, by);
 }
 
 
 /* An id comes right after a record's header. */
 
-uint64_t
-ngx_http_stoa_limit_by_seed(const ngx_http_stoa_attached_t *a,
-    const stoa_vec_t *by, uint64_t h, ngx_uint_t *made_up)
+ngx_int_t
+ngx_http_stoa_limit_by_words(ngx_pool_t *pool,
+    const ngx_http_stoa_attached_t *a, const stoa_vec_t *list, uint64_t h,
+    ngx_http_stoa_limit_by_t *by)
 {
-    uint32_t           i;
-    stoa_str_t         s;
-    const stoa_ref_t  *ref;
+    uint32_t                     i;
+    stoa_str_t                   s;
+    const stoa_ref_t            *ref;
+    ngx_http_stoa_limit_word_t  *w;
+
+    by->words = ngx_palloc(pool,
+                           list->n * sizeof(ngx_http_stoa_limit_word_t));
+    if (by->words == NULL) {
+        return NGX_ERROR;
+    }
 
     h = stoa_hash64((const u_char *) a->rec + sizeof(stoa_rec_hdr_t),
                     sizeof(stoa_id_t), h);
     h = stoa_hash64(&a->operation, sizeof(stoa_id_t), h);
     h = stoa_hash64(a->tool.data, a->tool.len, h);
 
-    *made_up = 0;
-    ref = stoa_rec_vec(a->rec, *by, stoa_ref_t);
+    ref = stoa_rec_vec(a->rec, *list, stoa_ref_t);
 
-    for (i = 0; i < by->n; i++) {
+    for (i = 0; i < list->n; i++) {
         s = stoa_rec_str(a->rec, ref[i]);
         h = stoa_hash64(s.data, s.len, h);
-        *made_up |= memchr(s.data, ':', s.len) != NULL;
+
+        w = &by->words[by->n++];
+        w->what = stoa_policy_rate_by(s.data, s.len, &w->name);
+        by->made_up |= w->what >= STOA_RATE_BY_HEADER;
     }
 
-    return h + a->shadow;
+    by->seed = h + a->shadow;
+
+    return NGX_OK;
 }
 
 
@@ -137,33 +147,16 @@ static ngx_int_t
 ngx_http_stoa_limit_by_head(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     const ngx_http_stoa_attached_t *a)
 {
-    const ngx_http_stoa_limit_by_t  *by;
-    ngx_http_stoa_verdict_t          v;
-    ngx_http_stoa_main_conf_t       *mcf;
-    ngx_http_stoa_limit_took_t      *took;
-    const stoa_policy_rate_limit_t  *conf;
-
-    by = a->state;
-    conf = a->config;
+    ngx_http_stoa_verdict_t      v;
+    ngx_http_stoa_limit_took_t  *took;
 
     took = ngx_palloc(r->pool, sizeof(ngx_http_stoa_limit_took_t));
     if (took == NULL) {
         return NGX_ERROR;
     }
 
-    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
-    took->by = by;
-    took->key = ngx_http_stoa_limit_by_key(r, ctx, a, &conf->by, by->seed, 1);
-
-    ngx_http_stoa_limit_by_take(mcf, took, by->made_up
-                                           ? NGX_HTTP_STOA_RATE_SPARE
-                                           : NGX_HTTP_STOA_RATE_WAYS, &v);
-
-    if (v.limit == 0 && by->made_up) {
-        took->key = ngx_http_stoa_limit_by_key(r, ctx, a, &conf->by, by->seed,
-                                               0);
-        ngx_http_stoa_limit_by_take(mcf, took, NGX_HTTP_STOA_RATE_WAYS, &v);
-    }
+    took->by = a->state;
+    ngx_http_stoa_limit_by_take(r, ctx, took->by, 1, &took->at, &v);
 
     if (v.rc == NGX_BUSY) {
         return ngx_http_stoa_limits_refuse(r, ctx, a,
@@ -185,18 +178,42 @@ ngx_http_stoa_limit_by_head(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 }
 
 
-static void
-ngx_http_stoa_limit_by_take(ngx_http_stoa_main_conf_t *mcf,
-    ngx_http_stoa_limit_took_t *took, ngx_uint_t ways,
-    ngx_http_stoa_verdict_t *v)
+/* Where there is no room for what callers make up: without that. */
+
+void
+ngx_http_stoa_limit_by_take(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    const ngx_http_stoa_limit_by_t *by, uint64_t n,
+    ngx_http_stoa_limit_at_t *at, ngx_http_stoa_verdict_t *v)
 {
-    if (took->by->window.limit) {
-        ngx_http_stoa_window_take(mcf, took->key, &took->by->window, 1, ways,
-                                  &took->cell, v);
+    ngx_http_stoa_main_conf_t  *mcf;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+
+    at->key = ngx_http_stoa_limit_by_key(r, ctx, by, 1);
+    at->ways = by->made_up ? NGX_HTTP_STOA_RATE_SPARE
+                           : NGX_HTTP_STOA_RATE_WAYS;
+    ngx_http_stoa_limit_by_count(mcf, by, n, at, v);
+
+    if (v->limit == 0 && by->made_up) {
+        at->key = ngx_http_stoa_limit_by_key(r, ctx, by, 0);
+        at->ways = NGX_HTTP_STOA_RATE_WAYS;
+        ngx_http_stoa_limit_by_count(mcf, by, n, at, v);
+    }
+}
+
+
+static void
+ngx_http_stoa_limit_by_count(ngx_http_stoa_main_conf_t *mcf,
+    const ngx_http_stoa_limit_by_t *by, uint64_t n,
+    ngx_http_stoa_limit_at_t *at, ngx_http_stoa_verdict_t *v)
+{
+    if (by->window.limit) {
+        ngx_http_stoa_window_take(mcf, at->key, &by->window, n, at->ways,
+                                  &at->cell, v);
         return;
     }
 
-    ngx_http_stoa_rate_take(mcf, took->key, &took->by->gcra, 1, ways, v);
+    ngx_http_stoa_rate_take(mcf, at->key, &by->gcra, n, at->ways, v);
 }
 
 
@@ -209,32 +226,28 @@ ngx_http_stoa_limit_by_back(ngx_http_stoa_main_conf_t *mcf,
     took = (ngx_http_stoa_limit_took_t *) of;
 
     if (took->by->window.limit) {
-        ngx_http_stoa_window_return(mcf, took->key, took->cell, 1);
+        ngx_http_stoa_window_return(mcf, took->at.key, took->at.cell, 1);
         return;
     }
 
-    ngx_http_stoa_rate_return(mcf, took->key, &took->by->gcra, 1);
+    ngx_http_stoa_rate_return(mcf, took->at.key, &took->by->gcra, 1);
 }
 
 
-uint64_t
-ngx_http_stoa_limit_by_key(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
-    const ngx_http_stoa_attached_t *a, const stoa_vec_t *by, uint64_t seed,
-    ngx_uint_t made_up)
-{
-    uint32_t           i;
-    uint64_t           key;
-    stoa_str_t         word;
-    const stoa_ref_t  *ref;
+/* made_up: also by the words that are a caller's. */
 
-    key = seed + made_up;
-    ref = stoa_rec_vec(a->rec, *by, stoa_ref_t);
+static uint64_t
+ngx_http_stoa_limit_by_key(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    const ngx_http_stoa_limit_by_t *by, ngx_uint_t made_up)
+{
+    uint64_t    key;
+    ngx_uint_t  i;
+
+    key = by->seed + made_up;
 
     for (i = 0; i < by->n; i++) {
-        word = stoa_rec_str(a->rec, ref[i]);
-
-        if (made_up || memchr(word.data, ':', word.len) == NULL) {
-            key = ngx_http_stoa_limit_by_word(r, ctx, word, key);
+        if (made_up || by->words[i].what < STOA_RATE_BY_HEADER) {
+            key = ngx_http_stoa_limit_by_word(r, ctx, &by->words[i], key);
         }
     }
 
@@ -242,54 +255,59 @@ ngx_http_stoa_limit_by_key(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 }
 
 
-/* The first letters tell the words apart: core has checked them. */
-
 static uint64_t
 ngx_http_stoa_limit_by_word(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
-    stoa_str_t word, uint64_t key)
+    const ngx_http_stoa_limit_word_t *w, uint64_t key)
 {
     stoa_id_t        id;
-    const char      *colon;
     stoa_rec_api_t  *rec;
 
     ngx_memzero(&id, sizeof(stoa_id_t));
-
     rec = ctx->call.api ? ctx->call.api->rec : NULL;
-    colon = memchr(word.data, ':', word.len);
 
-    if (colon) {
-        word.len -= (size_t) (colon + 1 - word.data);
+    switch (w->what) {
 
-        return (word.data[0] == 'h' ? ngx_http_stoa_limit_by_header
-                                    : ngx_http_stoa_limit_by_argument)
-               (r, (stoa_str_t) { colon + 1, word.len }, key);
-    }
+    case STOA_RATE_BY_HEADER:
+        return ngx_http_stoa_limit_by_header(r, w->name, key);
 
-    if (word.data[0] == 't') {                         /* tool               */
+    case STOA_RATE_BY_ARGUMENT:
+        return ngx_http_stoa_limit_by_argument(r, w->name, key);
+
+    case STOA_RATE_BY_TOOL:
         return stoa_hash64(ctx->call.tool_name.data, ctx->call.tool_name.len,
                            key);
-    }
 
-    if (word.data[0] == 's') {
+    case STOA_RATE_BY_SUBSCRIPTION:
         id = ctx->call.subscription;
+        break;
 
-    } else if (word.data[0] == 'c') {
+    case STOA_RATE_BY_APPLICATION:
+        id = ctx->anonymous ? ctx->principal : ctx->application;
+        break;
+
+    case STOA_RATE_BY_CREDENTIAL:
         id = ctx->principal;
+        break;
 
-    } else if (word.data[0] == 'o') {
+    case STOA_RATE_BY_ADDRESS:
+        ngx_http_stoa_open_address(r, &id);
+        break;
+
+    case STOA_RATE_BY_API:
+        id = rec ? rec->id : id;
+        break;
+
+    case STOA_RATE_BY_OPERATION:
+
         if (rec && ctx->call.operation) {
             id = stoa_rec_vec(rec, rec->operations, stoa_rec_operation_t)
                  [ctx->call.operation - 1].id;
         }
 
-    } else if (word.data[1] == 'd') {                  /* address            */
-        ngx_http_stoa_open_address(r, &id);
+        break;
 
-    } else if (word.len == 3) {                        /* api                */
-        id = rec ? rec->id : id;
-
-    } else {
-        id = ctx->anonymous ? ctx->principal : ctx->application;
+    case STOA_RATE_BY_MAX:                       /* core has checked them    */
+        break;
     }
 
     return stoa_hash64(&id, sizeof(stoa_id_t), key);

@@ -45,15 +45,6 @@ struct ngx_http_stoa_took_s {
                                  ngx_http_stoa_took_t *took);
 };
 
-/* Whose allowance it is, by the words of a list of the record; the seed has
- * where the policy is attached, and h: what else tells it apart.  made_up: a
- * word is a caller's; of a key: also by those. */
-uint64_t ngx_http_stoa_limit_by_seed(const ngx_http_stoa_attached_t *a,
-    const stoa_vec_t *by, uint64_t h, ngx_uint_t *made_up);
-uint64_t ngx_http_stoa_limit_by_key(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a,
-    const stoa_vec_t *by, uint64_t seed, ngx_uint_t made_up);
-
 /* The tokens of the call, as far as it is; NGX_DECLINED: they are not
  * counted (_llm.c). */
 ngx_int_t ngx_http_stoa_llm_tokens(ngx_http_stoa_ctx_t *ctx,
@@ -104,6 +95,36 @@ void ngx_http_stoa_window_take(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
     uint64_t *cell, ngx_http_stoa_verdict_t *v);
 void ngx_http_stoa_window_return(ngx_http_stoa_main_conf_t *mcf,
     uint64_t key, uint64_t cell, uint64_t n);
+
+/* An allowance of the calls that have something in common (_by.c). */
+
+typedef struct ngx_http_stoa_limit_word_s  ngx_http_stoa_limit_word_t;
+
+typedef struct {
+    stoa_gcra_t                  gcra;
+    ngx_http_stoa_window_t       window;       /* limit 0: a bucket          */
+    uint64_t                     seed;
+    ngx_uint_t                   made_up;      /* a word is a caller's       */
+    ngx_uint_t                   n;
+    ngx_http_stoa_limit_word_t  *words;
+} ngx_http_stoa_limit_by_t;
+
+/* Where a call was counted, to be given back there. */
+
+typedef struct {
+    uint64_t    key;
+    ngx_uint_t  ways;
+    uint64_t    cell;                          /* of a window                */
+} ngx_http_stoa_limit_at_t;
+
+/* Whose it is: by where the policy is attached, h, and a list of words. */
+ngx_int_t ngx_http_stoa_limit_by_words(ngx_pool_t *pool,
+    const ngx_http_stoa_attached_t *a, const stoa_vec_t *list, uint64_t h,
+    ngx_http_stoa_limit_by_t *by);
+/* A call that counts as n; limit 0: there is no room. */
+void ngx_http_stoa_limit_by_take(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_limit_by_t *by, uint64_t n,
+    ngx_http_stoa_limit_at_t *at, ngx_http_stoa_verdict_t *v);
 
 /* In-flight counting; NGX_OK fills *handle, to be released exactly once.  A
  * worker that dies gives back what it held. */

@@ -23,23 +23,14 @@
 #define NGX_HTTP_STOA_LLM_DEBT  (UINT64_C(86400) * 1000000000)
 
 
-/* What compile() makes of it; interval 0: there is no budget. */
-
-typedef struct {
-    stoa_gcra_t  gcra;
-    uint64_t     seed;
-    ngx_uint_t   made_up;                /* a word of `by` is a caller's     */
-} ngx_http_stoa_llm_budget_t;
-
 typedef struct ngx_http_stoa_llm_charge_s  ngx_http_stoa_llm_charge_t;
 
 struct ngx_http_stoa_llm_charge_s {
-    ngx_http_stoa_took_t         took;
-    const stoa_gcra_t           *gcra;
-    uint64_t                     key;
-    uint64_t                     reserved;
-    ngx_uint_t                   ways;
-    ngx_http_stoa_llm_charge_t  *next;
+    ngx_http_stoa_took_t             took;
+    const ngx_http_stoa_limit_by_t  *budget;
+    ngx_http_stoa_limit_at_t         at;
+    uint64_t                         reserved;
+    ngx_http_stoa_llm_charge_t      *next;
 };
 
 /* Of a call. */
@@ -100,29 +91,28 @@ static ngx_int_t
 ngx_http_stoa_llm_compile(ngx_pool_t *pool, ngx_http_stoa_chain_t *chain,
     ngx_http_stoa_attached_t *a)
 {
-    const stoa_policy_llm_t     *conf;
-    ngx_http_stoa_llm_budget_t  *budget;
+    const stoa_policy_llm_t   *conf;
+    ngx_http_stoa_limit_by_t  *budget;
 
     conf = a->config;
 
-    budget = ngx_pcalloc(pool, sizeof(ngx_http_stoa_llm_budget_t));
+    if (conf->tokens == 0) {
+        return NGX_OK;
+    }
+
+    budget = ngx_pcalloc(pool, sizeof(ngx_http_stoa_limit_by_t));
     if (budget == NULL) {
         return NGX_ERROR;
     }
 
     a->state = budget;
 
-    if (conf->tokens) {
-        stoa_gcra_setup(&budget->gcra, conf->tokens, conf->per_ms, 0);
-        budget->gcra.debt_ns = NGX_HTTP_STOA_LLM_DEBT;
-        budget->seed = ngx_http_stoa_limit_by_seed(a, &conf->by,
-                                                   NGX_HTTP_STOA_LLM_SEED
-                                                   + conf->tokens
-                                                   + budget->gcra.burst_ns,
-                                                   &budget->made_up);
-    }
+    stoa_gcra_setup(&budget->gcra, conf->tokens, conf->per_ms, 0);
+    budget->gcra.debt_ns = NGX_HTTP_STOA_LLM_DEBT;
 
-    return NGX_OK;
+    return ngx_http_stoa_limit_by_words(pool, a, &conf->by,
+                                        NGX_HTTP_STOA_LLM_SEED + conf->tokens
+                                        + budget->gcra.burst_ns, budget);
 }
 
 
@@ -181,39 +171,24 @@ static ngx_int_t
 ngx_http_stoa_llm_take(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     const ngx_http_stoa_attached_t *a, ngx_http_stoa_llm_t *llm)
 {
-    uint64_t                           n;
-    const stoa_policy_llm_t           *conf;
-    ngx_http_stoa_verdict_t            v;
-    ngx_http_stoa_main_conf_t         *mcf;
-    ngx_http_stoa_llm_charge_t        *c;
-    const ngx_http_stoa_llm_budget_t  *budget;
+    uint64_t                     n;
+    const stoa_policy_llm_t     *conf;
+    ngx_http_stoa_verdict_t      v;
+    ngx_http_stoa_llm_charge_t  *c;
 
     conf = a->config;
-    budget = a->state;
 
     c = ngx_pcalloc(r->pool, sizeof(ngx_http_stoa_llm_charge_t));
     if (c == NULL) {
         return NGX_ERROR;
     }
 
+    c->budget = a->state;
+
     n = llm->ask.input + (llm->ask.output ? llm->ask.output : conf->reserve);
-    n = ngx_max(1, ngx_min(n, stoa_gcra_most(&budget->gcra)));
+    n = ngx_max(1, ngx_min(n, stoa_gcra_most(&c->budget->gcra)));
 
-    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
-    c->gcra = &budget->gcra;
-    c->key = ngx_http_stoa_limit_by_key(r, ctx, a, &conf->by, budget->seed, 1);
-    c->ways = budget->made_up ? NGX_HTTP_STOA_RATE_SPARE
-                              : NGX_HTTP_STOA_RATE_WAYS;
-
-    ngx_http_stoa_rate_take(mcf, c->key, c->gcra, n, c->ways, &v);
-
-    if (v.limit == 0 && budget->made_up) {
-        c->key = ngx_http_stoa_limit_by_key(r, ctx, a, &conf->by,
-                                            budget->seed, 0);
-        c->ways = NGX_HTTP_STOA_RATE_WAYS;
-
-        ngx_http_stoa_rate_take(mcf, c->key, c->gcra, n, c->ways, &v);
-    }
+    ngx_http_stoa_limit_by_take(r, ctx, c->budget, n, &c->at, &v);
 
     if (v.rc == NGX_ERROR) {
         return ngx_http_stoa_limits_refuse(r, ctx, a,
@@ -277,7 +252,7 @@ ngx_http_stoa_llm_back(ngx_http_stoa_main_conf_t *mcf,
 
     c = (ngx_http_stoa_llm_charge_t *) of;
 
-    ngx_http_stoa_rate_return(mcf, c->key, c->gcra, c->reserved);
+    ngx_http_stoa_rate_return(mcf, c->at.key, &c->budget->gcra, c->reserved);
     c->reserved = 0;
 }
 
@@ -434,11 +409,12 @@ ngx_http_stoa_llm_settle(ngx_http_stoa_ctx_t *ctx, void *data)
 
     for (c = llm->charges; c; c = c->next) {
         if (n > c->reserved) {
-            ngx_http_stoa_rate_charge(mcf, c->key, c->gcra, n - c->reserved,
-                                      c->ways);
+            ngx_http_stoa_rate_charge(mcf, c->at.key, &c->budget->gcra,
+                                      n - c->reserved, c->at.ways);
 
         } else if (n < c->reserved) {
-            ngx_http_stoa_rate_return(mcf, c->key, c->gcra, c->reserved - n);
+            ngx_http_stoa_rate_return(mcf, c->at.key, &c->budget->gcra,
+                                      c->reserved - n);
         }
     }
 
