@@ -62,7 +62,6 @@ ngx_http_stoa_policy_opa_head(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a)
 {
     ngx_int_t                   rc, listed;
-    ngx_str_t                   none;
     ngx_http_stoa_opa_says_e    says;
     ngx_http_stoa_opa_asked_t  *o;
 
@@ -89,8 +88,7 @@ ngx_http_stoa_policy_opa_head(ngx_http_request_t *r,
     }
 
     if (listed == NGX_OK && says != NGX_HTTP_STOA_OPA_ALLOW) {
-        ngx_str_null(&none);
-        rc = ngx_http_stoa_policy_opa_judge(r, ctx, a, says, &none);
+        rc = ngx_http_stoa_policy_opa_judge(r, ctx, a, says, NULL);
 
         if (rc != NGX_OK) {
             return rc;
@@ -379,12 +377,13 @@ ngx_http_stoa_policy_opa_upstream(ngx_http_request_t *r,
 }
 
 
+/* reason: NULL or "", none; it is there as long as the request is. */
+
 static ngx_int_t
 ngx_http_stoa_policy_opa_judge(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a,
     ngx_http_stoa_opa_says_e says, ngx_str_t *reason)
 {
-    ngx_str_t                 detail;
     const stoa_policy_opa_t  *conf;
 
     conf = a->config;
@@ -402,19 +401,9 @@ ngx_http_stoa_policy_opa_judge(ngx_http_request_t *r,
         return ngx_http_stoa_policy_refuse(r, ctx, a, a->refusal + 1);
     }
 
-    if (reason->len == 0) {
-        return ngx_http_stoa_policy_refuse(r, ctx, a, a->refusal);
-    }
-
-    detail.data = ngx_pnalloc(r->pool, reason->len);
-    if (detail.data == NULL) {
-        return NGX_ERROR;
-    }
-
-    detail.len = reason->len;
-    ngx_memcpy(detail.data, reason->data, detail.len);
-
-    return ngx_http_stoa_policy_refuse_text(r, ctx, a, a->refusal, &detail);
+    return ngx_http_stoa_policy_refuse_text(r, ctx, a, a->refusal,
+                                            reason && reason->len ? reason
+                                                                  : NULL);
 }
 
 

@@ -14,7 +14,7 @@
 
 
 #define NGX_HTTP_STOA_OPA_LIST  524288         /* bytes of an answer         */
-#define NGX_HTTP_STOA_OPA_APIS  256            /* of one list                */
+#define NGX_HTTP_STOA_OPA_APIS  256            /* with a rule, of one list   */
 
 
 static ngx_int_t ngx_http_stoa_policy_opa_show_begin(ngx_http_request_t *r,
@@ -174,6 +174,10 @@ ngx_http_stoa_policy_opa_show_begin(ngx_http_request_t *r,
             continue;
         }
 
+        if (!ngx_http_stoa_policy_opa_lists(api, &api->policies)) {
+            continue;
+        }
+
         for (k = 0; k < napis && apis[k] != api; k++) { /* void */ }
 
         if (k < napis) {
@@ -186,10 +190,6 @@ ngx_http_stoa_policy_opa_show_begin(ngx_http_request_t *r,
         }
 
         apis[napis++] = api;
-
-        if (!ngx_http_stoa_policy_opa_lists(api, &api->policies)) {
-            continue;
-        }
 
         if (ngx_http_stoa_chain_get(r, api, &api->policies, &chain) != NGX_OK
             || ngx_http_stoa_policy_opa_show_chain(r, ctx, list, chain, api)
