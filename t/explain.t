@@ -329,6 +329,19 @@ for (['[1]', 'no object'], ['{"a":', 'no JSON'], ['', 'nothing']) {
 }
 
 
+my $asks = Test::Stoa::HTTP->connect($t->port('control'));
+$asks->send_raw($asks->request_text('GET', '/v1/tenants/acme/traces/never',
+    headers => { Authorization => "Bearer $token{acme}" }));
+my $q = says(30)->{json}{questions}[0];
+$r = says(0, { id => 'x', answer => '' }, { answer => '' },
+          { id => $q->{id}, answer => '{"request_id":"told"}' });
+is($r->{status}, 422, 'answers that are none');
+is_deeply([map { $_->{field} } @{ $r->{json}{errors} }],
+          ['answers[0].id', 'answers[1].id'], 'are named');
+is(JSON::PP::decode_json($asks->response(timeout => 10)->{body})->{request_id},
+   'told', 'and take no other one with them');
+
+
 # ---- bounded ---------------------------------------------------------------
 
 call('alone/') for 1 .. 400;

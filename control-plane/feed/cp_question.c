@@ -2,6 +2,7 @@
  * Questions to gateways, and their answers.
  */
 
+#include <stdio.h>
 #include <string.h>
 
 #include "feed/cp_question.h"
@@ -141,26 +142,34 @@ cp_question_end(cp_op_t *op, cp_tx_t *tx, const cp_question_t *q)
 /* ---- a gateway ---------------------------------------------------------- */
 
 cp_rc_t
-cp_question_answers(cp_op_t *op, cp_tx_t *tx, const cp_json_t *answers)
+cp_question_answers(cp_op_t *op, cp_tx_t *tx, const cp_json_t *answers,
+    unsigned *refused)
 {
+    char              at[32];
     cp_rc_t           rc;
+    unsigned          i;
     const cp_json_t  *v;
 
     rc = CP_OK;
+    *refused = 0;
 
-    for (v = answers->first; rc == CP_OK && v; v = v->next) {
-        rc = cp_report_check(v, cp_question_answer_fields, "answers.",
-                             &op->err);
+    for (v = answers->first, i = 0; rc == CP_OK && v; v = v->next, i++) {
+        snprintf(at, sizeof(at), "answers[%u].", i);
 
-        if (rc == CP_OK) {
-            rc = cp_tx_query(tx, op->arena, "UPDATE questions"
-                             " SET answer = $1 WHERE ask = $2"
-                             " AND gateway = $3 AND answer IS NULL",
-                             cp_args(cp_text(cp_report_text(v, "answer")),
-                                     cp_text(cp_report_text(v, "id")),
-                                     cp_text(op->actor.id)),
-                             NULL, &op->err);
+        if (cp_report_check(v, cp_question_answer_fields, at, &op->err)
+            != CP_OK)
+        {
+            (*refused)++;
+            continue;
         }
+
+        rc = cp_tx_query(tx, op->arena, "UPDATE questions"
+                         " SET answer = $1 WHERE ask = $2"
+                         " AND gateway = $3 AND answer IS NULL",
+                         cp_args(cp_text(cp_report_text(v, "answer")),
+                                 cp_text(cp_report_text(v, "id")),
+                                 cp_text(op->actor.id)),
+                         NULL, &op->err);
     }
 
     return rc;

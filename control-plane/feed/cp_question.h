@@ -45,10 +45,10 @@ cp_rc_t cp_question_look(cp_op_t *op, cp_tx_t *tx, cp_question_t *q)
 cp_rc_t cp_question_end(cp_op_t *op, cp_tx_t *tx, const cp_question_t *q)
     CP_MUST_CHECK;
 
-/* Of a gateway (the actor): its answers; that it waits so long; what it is
- * asked. */
+/* Of a gateway (the actor): its answers, of which those that are none are
+ * named in the op's error; that it waits so long; what it is asked. */
 cp_rc_t cp_question_answers(cp_op_t *op, cp_tx_t *tx,
-    const cp_json_t *answers) CP_MUST_CHECK;
+    const cp_json_t *answers, unsigned *refused) CP_MUST_CHECK;
 cp_rc_t cp_question_wait(cp_op_t *op, cp_tx_t *tx, int64_t ms)
     CP_MUST_CHECK;
 cp_rc_t cp_question_next(cp_op_t *op, cp_tx_t *tx, cp_json_t *questions)

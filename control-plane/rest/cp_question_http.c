@@ -77,6 +77,7 @@ cp_question_post(cp_req_t *r)
     cp_rc_t      rc;
     int64_t      ms;
     cp_tx_t     *tx;
+    unsigned     refused;
     cp_json_t   *in;
     cp_asked_t  *w;
 
@@ -104,13 +105,20 @@ cp_question_post(cp_req_t *r)
         return CP_ERROR;
     }
 
-    rc = cp_question_answers(&r->op, tx, cp_json_get(in, "answers"));
+    rc = cp_question_answers(&r->op, tx, cp_json_get(in, "answers"),
+                             &refused);
 
     if (rc == CP_OK && ms) {
         rc = cp_question_wait(&r->op, tx, ms);
     }
 
     rc = cp_tx_finish(tx, rc, &r->op.err);
+
+    if (rc == CP_OK && refused) {
+        return cp_err_set(&r->op.err, "validation",
+                          "%u of the answers are none; the others were taken",
+                          refused);
+    }
 
     return rc == CP_OK ? cp_question_take(r) : rc;
 }
