@@ -231,6 +231,28 @@ ok((wait_until { $t->must(GET => '/v1/tenants/late')->{state} eq 'active' }
     20), 'and made again when it is tried again');
 ok($kc->group('/tenants/late/viewer'), 'all of them');
 
+# a tenant that is deleted leaves no roles to the next one of its name
+
+my $gone = $t->must(GET => '/v1/tenants/newco')->{id};
+$t->stop('control');
+$t->control(args => [@{ $kc->control_args }, '--keycloak-groups-client-id=']);
+$t->must(DELETE => "/v1/tenants/$_") for qw(newco theirs);
+$r = $t->api(POST => '/v1/tenants', { name => 'newco' });
+is($r->{status}, 409, "its name waits for its groups' end") or diag $r->{body};
+like($r->{body}, qr/Keycloak/, 'and why');
+$t->stop('control');
+$t->control(args => $kc->control_args);
+ok((wait_until { $t->api(POST => '/v1/tenants', { name => 'newco' })->{status}
+                 == 201 } 20), 'they are removed when Keycloak answers');
+isnt($t->must(GET => '/v1/tenants/newco')->{id}, $gone, 'another tenant');
+is($kc->admin(GET => '/group-by-path/tenants/newco')->{status}, 404,
+   'and they are gone');
+is(as($kc->token('nina')->{access_token})->{status}, 403,
+   'who was in one is nobody in the new one');
+ok($kc->group('/tenants/theirs'), "somebody else's stays");
+ok((wait_until { $t->api(POST => '/v1/tenants', { name => 'theirs' })->{status}
+                 == 201 } 20), 'and holds no name');
+
 # away
 
 $t->stop('control');

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "kinds/cp_kind.h"
+#include "kinds/cp_group_end.h"
 #include "kinds/cp_provision.h"
 #include "resource/cp_limit.h"
 
@@ -75,6 +76,9 @@ static const cp_transition_t  tenant_transitions[] = {
 
 static const cp_dependent_t  tenant_dependents[] = {
     { "global_policy", "attach", CP_DEP_REFUSE, true },
+    { NULL, "INSERT INTO group_removals (tenant, name) SELECT id, name"
+      " FROM tenants WHERE id = $1 AND provision LIKE '%\"group\":true%'",
+      CP_DEP_PLAIN, false },
     { NULL, "DELETE FROM notice_reads WHERE notice IN (SELECT id FROM notices"
       " WHERE tenant = $1)", CP_DEP_PLAIN, false },
     { NULL, "DELETE FROM notices WHERE tenant = $1", CP_DEP_PLAIN, false },
@@ -126,6 +130,7 @@ static cp_rc_t
 cp_tenant_check(const cp_write_t *w, const cp_json_t *before,
     cp_json_t *after)
 {
+    cp_rc_t           rc;
     const cp_json_t  *labels, *m;
 
     labels = cp_json_get(after, "labels");
@@ -146,8 +151,13 @@ cp_tenant_check(const cp_write_t *w, const cp_json_t *before,
         }
     }
 
-    return before ? cp_region_tenant(w, before, after)
-                  : cp_provision_begin(w, after);
+    if (before) {
+        return cp_region_tenant(w, before, after);
+    }
+
+    rc = cp_group_name_free(w->op, w->tx, cp_json_str(after, "name"));
+
+    return rc == CP_OK ? cp_provision_begin(w, after) : rc;
 }
 
 

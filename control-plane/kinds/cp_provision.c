@@ -7,6 +7,7 @@
 
 #include "client/cp_mail.h"
 #include "feed/cp_feed.h"
+#include "kinds/cp_group_end.h"
 #include "kinds/cp_kind.h"
 #include "kinds/cp_provision.h"
 
@@ -537,7 +538,7 @@ cp_provision_ahead(cp_app_t *app, const char *id)
 
 /* One step of one tenant.  *more: there may be another. */
 static cp_rc_t
-cp_provision_one(cp_app_t *app, const char *id, bool *more)
+cp_provision_one(cp_app_t *app, const char *id, const char *name, bool *more)
 {
     cp_rc_t      rc;
     cp_tx_t     *tx;
@@ -570,6 +571,10 @@ cp_provision_one(cp_app_t *app, const char *id, bool *more)
 
     if (rc == CP_OK) {
         rc = cp_row_load(tx, a, cp_resource_owner(), id, &row, &op.err);
+    }
+
+    if (rc == CP_OK && row == NULL && cp_provision_groups->used(app)) {
+        rc = cp_group_end_add(&op, tx, id, name);
     }
 
     if (rc == CP_OK && row
@@ -631,7 +636,7 @@ cp_provision_job(cp_app_t *app)
     rc = cp_tx_begin(app->db, false, &tx);
 
     if (rc == CP_OK) {
-        rc = cp_tx_query(tx, a, "SELECT id FROM tenants"
+        rc = cp_tx_query(tx, a, "SELECT id, name FROM tenants"
                          " WHERE state = 'provisioning' ORDER BY id LIMIT $1",
                          cp_args(cp_int(CP_PROVISION_ROWS)), &rows, &err);
         cp_tx_rollback(tx);
@@ -639,11 +644,12 @@ cp_provision_job(cp_app_t *app)
 
     for (i = 0; rc == CP_OK && i < rows.rows; i++) {
         do {
-            rc = cp_provision_one(app, cp_cell(&rows, i, 0)->p, &more);
+            rc = cp_provision_one(app, cp_cell(&rows, i, 0)->p,
+                                  cp_cell(&rows, i, 1)->p, &more);
         } while (rc == CP_OK && more && !atomic_load(&app->stopping));
     }
 
     cp_arena_destroy(a);
 
-    return rc;
+    return rc == CP_OK ? cp_group_ends(app, cp_provision_groups) : rc;
 }

@@ -76,7 +76,8 @@
     row(62, "0062_bundles")                                                   \
     row(63, "0063_questions")                                                 \
     row(64, "0064_bundles_checked")                                           \
-    row(65, "0065_dpop")
+    row(65, "0065_dpop")                                                      \
+    row(66, "0066_group_removals")
 
 
 typedef struct {
