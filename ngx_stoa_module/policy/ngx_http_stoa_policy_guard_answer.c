@@ -57,22 +57,16 @@ ngx_http_stoa_policy_guard_words(ngx_pool_t *pool, unsigned kinds,
     u_char      *p;
     ngx_uint_t   i;
 
-    static const char  over_text[] = "It takes too long to look through.";
-    static const char  text[] = "There is what is not let through";
-
-    if (over) {
-        ngx_str_set(words, over_text);
-        return NGX_OK;
-    }
-
-    words->data = ngx_pnalloc(pool, sizeof(text) + STOA_GUARD_MAX * 16);
+    words->data = ngx_pnalloc(pool, 64 + STOA_GUARD_MAX * 16);
     if (words->data == NULL) {
         return NGX_ERROR;
     }
 
-    p = ngx_cpymem(words->data, text, sizeof(text) - 1);
+    p = ngx_sprintf(words->data, "%s",
+                    over ? "It takes too long to look through"
+                         : "There is what is not let through");
 
-    for (i = 0; i < STOA_GUARD_MAX; i++) {
+    for (i = 0; i < STOA_GUARD_MAX && !over; i++) {
         if (kinds & 1u << i) {
             p = ngx_sprintf(p, "%s %s", kinds & ((1u << i) - 1) ? "," : ":",
                             stoa_guard_name(i));
