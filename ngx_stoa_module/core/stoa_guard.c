@@ -598,7 +598,8 @@ stoa_guard_mask(stoa_guard_pos_t *pos, char *s, size_t len, bool form,
 
 /* ---- a look ------------------------------------------------------------- */
 
-/* A find that lies over the end does not count yet. */
+/* A find that lies over the end does not count yet, nor does one that more of
+ * the text may make longer: a private key is found as far as it is there. */
 
 static bool
 stoa_guard_counts(stoa_guard_look_t *l, stoa_guard_pos_t *pos,
@@ -608,7 +609,7 @@ stoa_guard_counts(stoa_guard_look_t *l, stoa_guard_pos_t *pos,
         return false;
     }
 
-    if (hit->to > l->to) {
+    if (hit->to > l->to || (l->more && hit->to == l->copy_len)) {
         if (hit->from < l->to) {
             l->to = hit->from > l->done ? hit->from : l->done;
         }

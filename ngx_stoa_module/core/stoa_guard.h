@@ -81,6 +81,7 @@ typedef struct {
     bool         json;                       /* it stays JSON,               */
     bool         string;                     /* begins inside of a string    */
     bool         masks;
+    bool         more;                       /* comes behind it              */
     size_t       done;                       /* of the copy: was looked at,
                                                 and went                     */
     size_t       to;                         /* finds count that end by there;

@@ -32,6 +32,7 @@ static void stoa_guard_events_walk(stoa_guard_walk_t *w,
     const stoa_json_val_t *val, uint64_t id, unsigned depth);
 static void stoa_guard_events_part(stoa_guard_walk_t *w, uint64_t id,
     const char *s, size_t len);
+static bool stoa_guard_events_seen(const stoa_guard_events_t *e, unsigned i);
 static unsigned stoa_guard_events_text(stoa_guard_events_t *e, unsigned first,
     bool all);
 static void stoa_guard_events_cleared(stoa_guard_events_t *e, unsigned first,
@@ -121,6 +122,11 @@ stoa_guard_events_feed(stoa_guard_events_t *e, const char *s, size_t len,
     all = last || e->read > STOA_GUARD_HELD;
 
     for (i = 0; i < e->nparts; /* void */ ) {
+        if (stoa_guard_events_seen(e, i)) {
+            i++;
+            continue;
+        }
+
         n = e->nparts;
         *found |= stoa_guard_events_text(e, i, all);
 
@@ -343,6 +349,24 @@ stoa_guard_events_part(stoa_guard_walk_t *w, uint64_t id, const char *s,
 }
 
 
+/* Is it of a text that one before it is of?  That is looked at with all of its
+ * parts: without the first, a find that begins there would be none. */
+
+static bool
+stoa_guard_events_seen(const stoa_guard_events_t *e, unsigned i)
+{
+    unsigned  k;
+
+    for (k = 0; k < i; k++) {
+        if (e->part[k].id == e->part[i].id) {
+            return true;
+        }
+    }
+
+    return false;
+}
+
+
 /* The text that the first of these is of, from there on: finds over several
  * parts; what is cleared goes. */
 
@@ -389,6 +413,7 @@ stoa_guard_events_text(stoa_guard_events_t *e, unsigned first, bool all)
     l.copy_len = e->joined.len;
     l.masks = e->masks;
     l.to = all ? l.len : stoa_guard_flow_cut(e->set, l.copy, l.len);
+    l.more = !all;
     found = stoa_guard_look(e->set, &l);
 
     if (l.to == 0 && !all && l.len > STOA_GUARD_HELD) {

@@ -68,8 +68,8 @@ stoa_guard_flow_at(const char *s, size_t len, size_t n, bool plain)
 
 
 static stoa_rc_t
-stoa_guard_flow_begin(stoa_guard_flow_t *flow, stoa_guard_look_t *l,
-    bool *plain)
+stoa_guard_flow_begin(stoa_guard_flow_t *flow, bool last,
+    stoa_guard_look_t *l, bool *plain)
 {
     *plain = memchr(flow->text.data, '\\', flow->text.len) == NULL;
 
@@ -96,6 +96,7 @@ stoa_guard_flow_begin(stoa_guard_flow_t *flow, stoa_guard_look_t *l,
     l->json = flow->json;
     l->string = flow->string;
     l->masks = flow->masks;
+    l->more = !last;
 
     return STOA_OK;
 }
@@ -137,7 +138,7 @@ stoa_guard_flow_feed(stoa_guard_flow_t *flow, const char *s, size_t len,
         return flow->text.rc;
     }
 
-    if (stoa_guard_flow_begin(flow, &l, &plain) != STOA_OK) {
+    if (stoa_guard_flow_begin(flow, last, &l, &plain) != STOA_OK) {
         return STOA_ERROR;
     }
 
@@ -235,12 +236,13 @@ stoa_guard_flow_open(stoa_guard_flow_t *flow, stoa_guard_look_t *l,
 }
 
 
-/* Where the block ends: behind it, or as far as it is there. */
+/* Where the block ends: behind it, or as far as it is there without its last
+ * line, of which there may be more. */
 
 static size_t
 stoa_guard_flow_block(const char *s, size_t from, size_t len, bool *ended)
 {
-    size_t  i;
+    size_t  i, line;
 
     *ended = true;
 
@@ -251,6 +253,8 @@ stoa_guard_flow_block(const char *s, size_t from, size_t len, bool *ended)
 
         if (s[i] == '-' && len - i >= 9 && memcmp(s + i, "-----END ", 9) == 0)
         {
+            line = i;
+
             for (i += 9; i < len && s[i] != '-' && s[i] != '"'; i++) {
                 /* void */
             }
@@ -259,7 +263,9 @@ stoa_guard_flow_block(const char *s, size_t from, size_t len, bool *ended)
                 i++;
             }
 
-            return i;
+            *ended = i < len || len - line > 4 * STOA_GUARD_TAIL;
+
+            return *ended ? i : line;
         }
     }
 
