@@ -355,4 +355,15 @@ ok((grep { $_->{request_id} eq $id }
     @{ $t->api('GET', '/v1/tenants/acme/traces')->{json}{items} }),
    'and is in the list');
 
+# A restart forgets them, and who had seen all of them gets the next ones.
+
+my $next = traces('')->{json}{next};
+$t->stop('gw');
+$t->start_nginx('gw');
+$t->sync;
+$id = call('alone/')->{headers}{'x-request-id'};
+trace({ headers => { 'x-request-id' => $id } });
+is(join(' ', map { $_->{request_id} }
+        @{ traces("after=$next")->{json}{items} }), $id, 'after a restart');
+
 $t->done;

@@ -237,6 +237,11 @@ ngx_http_stoa_zone_layout(ngx_http_stoa_sh_t *sh, size_t size,
     sh->size = size;
     sh->started_ms = ngx_http_stoa_wall_ms();
 
+    /* who has seen all traces of the last zone goes on with those of this one;
+     * there are never a thousand in a millisecond */
+
+    sh->trace_number = sh->started_ms * 1000;
+
     /* numbers begin anew with the zone */
 
     ngx_memcpy(sh->denials.id, &sh->started_ms, sizeof(uint64_t));

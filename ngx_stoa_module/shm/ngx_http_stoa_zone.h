@@ -436,7 +436,7 @@ struct ngx_http_stoa_sh_s {
     uint64_t  trace_off;             /* behind the targets                   */
     uint64_t  trace_sets;            /* 0: no room                           */
     uint64_t  trace_ways;
-    uint64_t  trace_number;          /* of the last one                      */
+    uint64_t  trace_number;          /* of the last one; grows over restarts */
     uint64_t  trace_lock[NGX_HTTP_STOA_TRACE_SETS];
     uint64_t  started_ms;            /* wall clock of the zone's birth       */
 
