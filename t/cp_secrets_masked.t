@@ -14,8 +14,8 @@ use Test::Stoa;
 use Test::Stoa::Docs;
 use Test::Stoa::Feed;
 use Test::Stoa::Mail;
+use Test::Stoa::People qw(code_of);
 
-use Digest::SHA ();
 use MIME::Base64 qw(encode_base64);
 
 my $t = Test::Stoa->new->has('openssl');
@@ -166,16 +166,6 @@ $t->apply(docs(doc('GatewayGroup', undef, 'default'),
          [{ name => 'o', method => 'GET', path => '/' }]),
     doc('Secret', 'acme', 'base', { value => mark('a secret by apply') }),
     sub_('acme', 'demo', 'echo', 'free')));
-sub code_of {
-    my ($secret, $later) = @_;
-    my $bits = join '', map { sprintf '%05b', index
-        'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567', $_ } split //, $secret;
-    my $sum = Digest::SHA::hmac_sha1(pack('Q>', int(time / 30) + $later),
-        pack 'B*', $bits);
-    my $at = ord(substr $sum, 19) & 15;
-    return sprintf '%06d', (unpack('N', substr $sum, $at, 4) & 0x7fffffff)
-        % 1_000_000;
-}
 my %as = (as => 'cookie');
 my $password = mark('a password');
 good('POST /v1/session', { name => 'admin', password => $once,
