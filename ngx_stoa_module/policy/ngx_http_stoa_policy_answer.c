@@ -45,6 +45,8 @@ static ngx_int_t ngx_http_stoa_policy_answer_long(ngx_http_request_t *r,
 static ngx_int_t ngx_http_stoa_policy_answer_judge(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_policy_answer_t *w,
     ngx_str_t *body);
+static ngx_int_t ngx_http_stoa_policy_answer_refused(ngx_http_stoa_taker_t *t,
+    ngx_int_t rc);
 static ngx_int_t ngx_http_stoa_policy_answer_out(ngx_http_request_t *r,
     ngx_str_t *body, ngx_uint_t last, ngx_chain_t **out);
 static ngx_int_t ngx_http_stoa_policy_answer_pieces(ngx_http_request_t *r,
@@ -439,7 +441,7 @@ ngx_http_stoa_policy_answer_long(ngx_http_request_t *r,
         rc = ngx_http_stoa_policy_answer_unread(r, ctx, t, "it is too long");
 
         if (rc != NGX_OK) {
-            return rc;
+            return ngx_http_stoa_policy_answer_refused(t, rc);
         }
     }
 
@@ -475,7 +477,7 @@ ngx_http_stoa_policy_answer_judge(ngx_http_request_t *r,
                       : ngx_http_stoa_policy_answer_piece(r, ctx, w, t, &text,
                                                           1);
         if (rc != NGX_OK) {
-            return rc;
+            return ngx_http_stoa_policy_answer_refused(t, rc);
         }
 
         if (!t->a->shadow) {
@@ -491,6 +493,20 @@ ngx_http_stoa_policy_answer_judge(ngx_http_request_t *r,
     }
 
     return NGX_OK;
+}
+
+
+/* By its body; who refuses by a head is counted where that is called. */
+
+static ngx_int_t
+ngx_http_stoa_policy_answer_refused(ngx_http_stoa_taker_t *t, ngx_int_t rc)
+{
+    if (rc >= NGX_HTTP_BAD_REQUEST && !t->refused) {
+        t->refused = 1;
+        ngx_http_stoa_policy_count(t->a, NGX_HTTP_STOA_OUTCOME_REFUSED);
+    }
+
+    return rc;
 }
 
 
@@ -565,8 +581,9 @@ ngx_http_stoa_policy_answer_pieces(ngx_http_request_t *r,
              t = t->next)
         {
             if (!t->off && t->whole == NULL) {
-                rc = ngx_http_stoa_policy_answer_piece(r, ctx, w, t, &text,
-                                                       b->last_buf);
+                rc = ngx_http_stoa_policy_answer_refused(t,
+                         ngx_http_stoa_policy_answer_piece(r, ctx, w, t, &text,
+                                                           b->last_buf));
             }
         }
 

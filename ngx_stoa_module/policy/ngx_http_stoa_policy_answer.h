@@ -53,6 +53,7 @@ struct ngx_http_stoa_taker_s {
     unsigned                         changes:1;    /* it may change bytes    */
     unsigned                         changed:1;
     unsigned                         off:1;
+    unsigned                         refused:1;    /* that is counted        */
 };
 
 

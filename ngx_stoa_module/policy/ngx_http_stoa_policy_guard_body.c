@@ -304,6 +304,8 @@ ngx_http_stoa_guard_piece(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
         return rc;
     }
 
+    t->refused = 1;                          /* though the answer goes on    */
+    ngx_http_stoa_policy_count(t->a, NGX_HTTP_STOA_OUTCOME_REFUSED);
     stoa_buf_addz(out, event);
     stoa_buf_add(out, ctx->call.detail.data, ctx->call.detail.len);
     stoa_buf_addz(out, "\"}}\n\n");
@@ -351,8 +353,6 @@ ngx_http_stoa_guard_refuse(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     {
         return NGX_ERROR;
     }
-
-    ngx_http_stoa_policy_count(a, NGX_HTTP_STOA_OUTCOME_REFUSED);
 
     return ngx_http_stoa_policy_refuse_text(r, ctx, a, a->refusal
                                             + NGX_HTTP_STOA_GUARD_ANSWER,

@@ -122,6 +122,10 @@ for my $round (1, 2) {                         # the second by the fast lane
     is(says('strict/long'), $no, "what is too long, $round");
     is(says('strict/gzip'), $no, "what is encoded, $round");
 }
+my $refused =
+    'stoa_policy_total{policy_type="response-schema",outcome="refused"}';
+wait_until { ($t->metrics->{$refused} // 0) == 6 } 5;
+is($t->metrics->{$refused}, 6, 'each is counted, by its body or by its head');
 my $r = call('strict/bad');
 like($r->{json}{detail}, qr/^The answer: id /, 'the detail has the place');
 unlike($r->{body}, qr/secret/, '... and nothing of the answer');
