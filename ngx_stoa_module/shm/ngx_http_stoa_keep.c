@@ -47,11 +47,9 @@ typedef struct {
     uint64_t                     gen;
     uint64_t                     npieces;
     uint64_t                     free;         /* pieces                     */
-    uint64_t                     entries;
     uint32_t                     free_piece;
     uint32_t                     free_entry;
     uint32_t                     nentries;
-    uint32_t                     unused;
     ngx_http_stoa_keep_owner_t   owner[KEEP_OWNERS];
     ngx_http_stoa_keep_entry_t  *entry;        /* all of them at one address */
     uint32_t                    *bucket;       /* in all workers: the zone   */
@@ -86,13 +84,32 @@ static void ngx_http_stoa_keep_link(ngx_http_stoa_keep_t *k, uint32_t i);
 static ngx_uint_t  ngx_http_stoa_keep_tag;
 
 
+static ngx_int_t
+ngx_http_stoa_keep_add(ngx_conf_t *cf, ngx_http_stoa_main_conf_t *mcf,
+    size_t size)
+{
+    ngx_str_t  name = ngx_string("stoa_answers");
+
+    mcf->keep = ngx_shared_memory_add(cf, &name, size,
+                                      &ngx_http_stoa_keep_tag);
+    if (mcf->keep == NULL) {
+        return NGX_ERROR;
+    }
+
+    mcf->keep->init = ngx_http_stoa_keep_init;
+    mcf->keep->data = mcf;
+
+    return NGX_OK;
+}
+
+
 char *
 ngx_http_stoa_keep_set(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_stoa_main_conf_t *mcf = conf;
 
     ssize_t     size;
-    ngx_str_t  *value, name;
+    ngx_str_t  *value;
 
     if (mcf->keep) {
         return "is duplicate";
@@ -108,39 +125,16 @@ ngx_http_stoa_keep_set(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
-    ngx_str_set(&name, "stoa_answers");
-    mcf->keep = ngx_shared_memory_add(cf, &name, size,
-                                      &ngx_http_stoa_keep_tag);
-    if (mcf->keep == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    mcf->keep->init = ngx_http_stoa_keep_init;
-    mcf->keep->data = mcf;
-
-    return NGX_CONF_OK;
+    return ngx_http_stoa_keep_add(cf, mcf, size) == NGX_OK
+           ? NGX_CONF_OK : NGX_CONF_ERROR;
 }
 
 
 ngx_int_t
 ngx_http_stoa_keep_default(ngx_conf_t *cf, ngx_http_stoa_main_conf_t *mcf)
 {
-    ngx_str_t  name = ngx_string("stoa_answers");
-
-    if (mcf->keep) {
-        return NGX_OK;
-    }
-
-    mcf->keep = ngx_shared_memory_add(cf, &name, NGX_HTTP_STOA_KEEP_SIZE,
-                                      &ngx_http_stoa_keep_tag);
-    if (mcf->keep == NULL) {
-        return NGX_ERROR;
-    }
-
-    mcf->keep->init = ngx_http_stoa_keep_init;
-    mcf->keep->data = mcf;
-
-    return NGX_OK;
+    return mcf->keep ? NGX_OK
+           : ngx_http_stoa_keep_add(cf, mcf, NGX_HTTP_STOA_KEEP_SIZE);
 }
 
 
@@ -228,7 +222,6 @@ ngx_http_stoa_keep_empty(ngx_http_stoa_keep_t *k)
     k->free_entry = 1;
     k->free_piece = 1;
     k->free = k->npieces;
-    k->entries = 0;
 }
 
 
@@ -447,10 +440,10 @@ ngx_http_stoa_keep_same(ngx_http_stoa_keep_t *k,
  * ends it. */
 
 static ngx_uint_t
-ngx_http_stoa_keep_held(const ngx_http_stoa_kept_t *kept)
+ngx_http_stoa_keep_held(uint64_t holder)
 {
-    return kept->holder == (uint64_t) ngx_pid
-           || kill((pid_t) kept->holder, 0) == 0 || errno != ESRCH;
+    return holder == (uint64_t) ngx_pid
+           || kill((pid_t) holder, 0) == 0 || errno != ESRCH;
 }
 
 
@@ -461,7 +454,6 @@ ngx_http_stoa_keep_get(ngx_http_stoa_keep_t *k, ngx_http_stoa_keep_key_t *key,
     uint64_t *hash)
 {
     uint32_t                     i;
-    ngx_http_stoa_kept_t         kept;
     ngx_http_stoa_keep_entry_t  *e;
 
     *hash = stoa_hash64(key->text.data, key->text.len, k->seed);
@@ -473,11 +465,9 @@ ngx_http_stoa_keep_get(ngx_http_stoa_keep_t *k, ngx_http_stoa_keep_key_t *key,
             continue;
         }
 
-        kept.holder = e->holder;
-
         if (e->until_ms <= (int64_t) ngx_http_stoa_wall_ms()
             || (e->state == NGX_HTTP_STOA_KEPT_BUSY
-                && !ngx_http_stoa_keep_held(&kept)))
+                && !ngx_http_stoa_keep_held(e->holder)))
         {
             ngx_http_stoa_keep_remove(k, i);
             return 0;
@@ -509,9 +499,8 @@ ngx_http_stoa_keep_copy(ngx_http_stoa_keep_t *k, uint32_t i,
 
 
 static void
-ngx_http_stoa_keep_write(ngx_http_stoa_keep_t *k,
-    ngx_http_stoa_keep_entry_t *e, const ngx_str_t *s, uint32_t *piece,
-    size_t *at)
+ngx_http_stoa_keep_write(ngx_http_stoa_keep_t *k, const ngx_str_t *s,
+    uint32_t *piece, size_t *at)
 {
     u_char  *p;
     size_t   n, left;
@@ -570,7 +559,6 @@ ngx_http_stoa_keep_make(ngx_http_stoa_keep_t *k, ngx_http_stoa_keep_key_t *key,
     k->free_piece = k->next[last - 1];
     k->next[last - 1] = 0;
     k->free -= need;
-    k->entries++;
 
     e->hash = hash;
     e->holder = kept->holder;
@@ -584,10 +572,10 @@ ngx_http_stoa_keep_make(ngx_http_stoa_keep_t *k, ngx_http_stoa_keep_key_t *key,
 
     piece = e->first;
     at = 0;
-    ngx_http_stoa_keep_write(k, e, &key->text, &piece, &at);
+    ngx_http_stoa_keep_write(k, &key->text, &piece, &at);
 
     for (j = 0; j < n; j++) {
-        ngx_http_stoa_keep_write(k, e, &pieces[j], &piece, &at);
+        ngx_http_stoa_keep_write(k, &pieces[j], &piece, &at);
     }
 
     k->owner[e->owner].pieces += need;
@@ -613,7 +601,6 @@ ngx_http_stoa_keep_room(ngx_http_stoa_keep_t *k, uint64_t pieces)
 {
     uint32_t                     i, tries;
     ngx_uint_t                   o, most;
-    ngx_http_stoa_kept_t         kept;
     ngx_http_stoa_keep_entry_t  *e;
 
     for (tries = 0; k->free <= pieces || k->free_entry == 0; tries++) {
@@ -631,10 +618,9 @@ ngx_http_stoa_keep_room(ngx_http_stoa_keep_t *k, uint64_t pieces)
         }
 
         e = &k->entry[i - 1];
-        kept.holder = e->holder;
 
         if (e->state == NGX_HTTP_STOA_KEPT_BUSY
-            && ngx_http_stoa_keep_held(&kept))
+            && ngx_http_stoa_keep_held(e->holder))
         {
             if (tries > 64) {
                 return NGX_DECLINED;
@@ -708,7 +694,6 @@ ngx_http_stoa_keep_remove(ngx_http_stoa_keep_t *k, uint32_t i)
     k->next[last - 1] = k->free_piece;
     k->free_piece = e->first;
     k->free += e->pieces;
-    k->entries--;
 
     e->next = k->free_entry;
     k->free_entry = i;
