@@ -20,6 +20,7 @@ my %BUDGET = (
     'stoa REST: and quotas, concurrency'        => 1.20,
     'stoa REST: the same, shared by Redis'      => 1.10,
     'stoa REST: eight policies more'            => 1.15,
+    'stoa REST: a hit of the cache'             => 1.05,
     'stoa REST: a decision of OPA that is known' => 1.42,
     'stoa REST: OPA is asked'                   => 1.85,
     'stoa REST: a token that is known'          => 1.20,

@@ -76,30 +76,33 @@ ngx_http_stoa_cache_step(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 }
 
 
-/* What the request itself says. */
+/* What the request itself says; 1: it has a cookie. */
 
-static void
+static ngx_uint_t
 ngx_http_stoa_cache_asked(ngx_http_stoa_cached_t *c)
 {
-    ngx_uint_t                    said, pragma;
+    ngx_uint_t                    said, pragma, cookie;
     ngx_table_elt_t              *h;
     ngx_http_stoa_header_walk_t   w;
 
     stoa_cache_control_init(&c->asked);
 
-    if (!c->conf->obey_clients) {
-        return;
-    }
-
     said = 0;
     pragma = 0;
+    cookie = 0;
 
     for (h = ngx_http_stoa_header_first(&w,
                                    &c->request->headers_in.headers.part);
          h;
          h = ngx_http_stoa_header_next(&w))
     {
-        if (ngx_http_stoa_header_is(h, "cache-control")) {
+        if (ngx_http_stoa_header_is(h, "cookie")) {
+            cookie = 1;
+
+        } else if (!c->conf->obey_clients) {
+            continue;
+
+        } else if (ngx_http_stoa_header_is(h, "cache-control")) {
             stoa_cache_control_add(&c->asked, (char *) h->value.data,
                                    h->value.len);
             said = 1;
@@ -112,6 +115,8 @@ ngx_http_stoa_cache_asked(ngx_http_stoa_cached_t *c)
     }
 
     c->asked.no_cache |= !said && pragma;
+
+    return cookie;
 }
 
 
@@ -119,32 +124,17 @@ ngx_http_stoa_cache_asked(ngx_http_stoa_cached_t *c)
  * they get is not kept. */
 
 static ngx_uint_t
-ngx_http_stoa_cache_fits(ngx_http_stoa_cached_t *c)
+ngx_http_stoa_cache_fits(ngx_http_stoa_cached_t *c, ngx_uint_t cookie)
 {
-    ngx_table_elt_t              *h;
-    ngx_http_request_t           *r;
-    ngx_http_stoa_header_walk_t   w;
+    ngx_http_request_t  *r;
 
     r = c->request;
 
-    if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))
-        || r->headers_in.content_length_n > 0 || r->headers_in.chunked
-        || r->headers_in.upgrade || r->headers_in.if_match
-        || r->headers_in.if_unmodified_since || c->asked.no_store)
-    {
-        return 0;
-    }
-
-    for (h = ngx_http_stoa_header_first(&w, &r->headers_in.headers.part);
-         h && !c->conf->ignore_cookies;
-         h = ngx_http_stoa_header_next(&w))
-    {
-        if (ngx_http_stoa_header_is(h, "cookie")) {
-            return 0;
-        }
-    }
-
-    return 1;
+    return (r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))
+           && r->headers_in.content_length_n <= 0 && !r->headers_in.chunked
+           && r->headers_in.upgrade == NULL && r->headers_in.if_match == NULL
+           && r->headers_in.if_unmodified_since == NULL && !c->asked.no_store
+           && (!cookie || c->conf->ignore_cookies);
 }
 
 
@@ -167,9 +157,7 @@ ngx_http_stoa_cache_begin(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     c->says = "fwd=bypass";
     ctx->call.cached = c;
 
-    ngx_http_stoa_cache_asked(c);
-
-    c->looked = ngx_http_stoa_cache_fits(c);
+    c->looked = ngx_http_stoa_cache_fits(c, ngx_http_stoa_cache_asked(c));
     c->unsafe = !(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD|NGX_HTTP_OPTIONS
                                |NGX_HTTP_TRACE));
 

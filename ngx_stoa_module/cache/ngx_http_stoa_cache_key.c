@@ -86,6 +86,33 @@ ngx_http_stoa_cache_key_chains(ngx_http_stoa_cached_t *c, stoa_buf_t *b)
 }
 
 
+/* One walk, as most calls have none of them. */
+
+static void
+ngx_http_stoa_cache_key_steering(ngx_http_stoa_cached_t *c, stoa_buf_t *b)
+{
+    const ngx_str_t              *name;
+    ngx_table_elt_t              *h;
+    ngx_http_stoa_header_walk_t   w;
+
+    for (h = ngx_http_stoa_header_first(&w, &c->client.part);
+         h;
+         h = ngx_http_stoa_header_next(&w))
+    {
+        for (name = ngx_http_stoa_cache_steering; name->len; name++) {
+            if (ngx_http_stoa_header_equal(h, (char *) name->data, name->len))
+            {
+                ngx_http_stoa_cache_key_add(b, name->data, name->len);
+                ngx_http_stoa_cache_key_add(b, h->value.data, h->value.len);
+                break;
+            }
+        }
+    }
+
+    stoa_buf_add(b, "", 1);
+}
+
+
 ngx_int_t
 ngx_http_stoa_cache_key(ngx_http_stoa_cached_t *c)
 {
@@ -124,12 +151,7 @@ ngx_http_stoa_cache_key(ngx_http_stoa_cached_t *c)
 
     ngx_http_stoa_cache_key_add(&b, host->data, host->len);
 
-    for (i = 0; ngx_http_stoa_cache_steering[i].len; i++) {
-        ngx_http_stoa_cache_key_headers(&c->client, &b,
-                             (char *) ngx_http_stoa_cache_steering[i].data,
-                             ngx_http_stoa_cache_steering[i].len);
-    }
-
+    ngx_http_stoa_cache_key_steering(c, &b);
     ngx_http_stoa_cache_key_add(&b, r->uri.data, r->uri.len);
 
     for (i = 0; i < r->unparsed_uri.len && r->unparsed_uri.data[i] != '?';

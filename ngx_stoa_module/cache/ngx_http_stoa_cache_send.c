@@ -83,10 +83,6 @@ ngx_http_stoa_cache_restore(ngx_http_stoa_cached_t *c)
     r = c->request;
 
     ngx_http_clean_header(r);
-    ngx_str_null(&r->headers_out.content_type);
-    r->headers_out.content_type_len = 0;
-    r->headers_out.content_type_lowcase = NULL;
-    ngx_str_null(&r->headers_out.charset);
 
     r->headers_out.status = c->note.status;
     r->headers_out.content_length_n = c->body.len;

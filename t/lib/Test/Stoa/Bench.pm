@@ -82,15 +82,17 @@ sub discovered {
                    map { (sprintf('tool_%03d', $_) => sub { 'ok' }) }
                        1 .. 99 });
 
-    $t->apply(demo(rest => { map { $_ => $self->{rest} }
-                                 qw(rest known asked chain) }, mcp => { m => $port },
+    $t->apply(demo(rest => { kept => { port => $self->{rest}, path => '/kept' },
+                   map { $_ => $self->{rest} } qw(rest known asked chain) },
+        mcp => { m => $port },
         plan => "rate: 10000000\nper_ms: 1000\nburst: 1000000\n"));
     $t->apply(document('Plan', 'acme', 'full', "rate: 10000000\n"
         . "per_ms: 1000\nburst: 1000000\nquota_day: 1000000000\n"
         . "quota_month: 1000000000\nconcurrency: 1000\n")
         . document('Application', 'acme', 'heavy')
         . $self->issuer . judged('known', 300_000) . judged('asked', 0)
-        . chain()
+        . chain() . document('Policy', 'acme', 'kept', "type: cache\n"
+            . "config: {shared: true}\nattach: [{api: kept}]\n")
         . subscribe('acme', 'heavy', 'api', 'rest', 'full')
         . subscribe('acme', 'heavy', 'api', 'm', 'full'));
     wait_until {
@@ -194,7 +196,8 @@ $user
 daemon off; worker_processes 1; pid nginx.pid; error_log logs/error.log;
 events { worker_connections 1024; }
 http {
-@{[ $server->($self->{rest}, "return 200 '$ANSWER';") ]}
+@{[ $server->($self->{rest}, "return 200 '$ANSWER'; location /kept { "
+    . "add_header Cache-Control max-age=86400; return 200 '$ANSWER'; }") ]}
 @{[ $server->($self->{opa}, q(return 200 '{"result":true}';)) ]}
 @{[ $server->($self->{modern}, "return 200 '$RESULT';") ]}
 @{[ $server->($self->{legacy}, 'if ($http_mcp_session_id = "") { '
@@ -304,6 +307,8 @@ sub rows {
         ['stoa REST: eight policies more', 'gw', '/apis/acme/chain/x',
          ['X-API-Key' => $app], undef,
          'stoa REST: key, subscription, rate, usage'],
+        ['stoa REST: a hit of the cache', 'gw', '/apis/acme/kept/x',
+         ['X-API-Key' => $app], undef, $rest],
         ["$rest, with a token", 'bare', '/x', \@token],
         ['stoa REST: a token that is known', 'gw', $api, \@token, undef,
          "$rest, with a token"],
