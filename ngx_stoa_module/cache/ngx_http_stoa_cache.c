@@ -55,19 +55,16 @@ ngx_http_stoa_policy_cache_head(ngx_http_request_t *r,
 ngx_int_t
 ngx_http_stoa_cache_step(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
-    ngx_int_t                rc;
     ngx_http_stoa_cached_t  *c;
 
     if (ctx->call.cache == NULL) {
         return NGX_OK;
     }
 
-    if (ctx->call.cached == NULL) {
-        rc = ngx_http_stoa_cache_begin(r, ctx);
-
-        if (rc != NGX_OK) {
-            return rc == NGX_DECLINED ? NGX_OK : rc;
-        }
+    if (ctx->call.cached == NULL
+        && ngx_http_stoa_cache_begin(r, ctx) != NGX_OK)
+    {
+        return NGX_ERROR;
     }
 
     c = ctx->call.cached;
@@ -138,6 +135,20 @@ ngx_http_stoa_cache_fits(ngx_http_stoa_cached_t *c, ngx_uint_t cookie)
 }
 
 
+/* As if there were no cache. */
+
+static ngx_int_t
+ngx_http_stoa_cache_bypass(ngx_http_stoa_cached_t *c)
+{
+    c->looked = 0;
+    c->unsafe = 0;
+    ngx_http_stoa_cache_release(c);
+    ngx_http_stoa_count(cache_bypassed, 1);
+
+    return NGX_OK;
+}
+
+
 static ngx_int_t
 ngx_http_stoa_cache_begin(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
@@ -162,8 +173,7 @@ ngx_http_stoa_cache_begin(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
                                |NGX_HTTP_TRACE));
 
     if (!c->looked && !c->unsafe) {
-        ngx_http_stoa_count(cache_bypassed, 1);
-        return NGX_DECLINED;
+        return ngx_http_stoa_cache_bypass(c);
     }
 
     if (ctx->call.api->split && ctx->call.group == 0) {
@@ -171,17 +181,15 @@ ngx_http_stoa_cache_begin(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     }
 
     if (ngx_http_stoa_cache_key(c) != NGX_OK) {
-        c->looked = 0;
-        c->unsafe = 0;
-        ngx_http_stoa_count(cache_bypassed, 1);
-        return NGX_DECLINED;
+        return ngx_http_stoa_cache_bypass(c);
     }
 
     return ngx_http_stoa_ctx_finisher(ctx, ngx_http_stoa_cache_finish, c);
 }
 
 
-/* What lies under the call's key, past a mark. */
+/* What lies under the call's key, past a mark; NGX_DECLINED: it has no key,
+ * as headers that a Vary names are too long. */
 
 static ngx_int_t
 ngx_http_stoa_cache_find(ngx_http_stoa_cached_t *c)
@@ -221,7 +229,7 @@ ngx_http_stoa_cache_find(ngx_http_stoa_cached_t *c)
             if (ngx_http_stoa_cache_key_variant(c, list, c->note.caller)
                 != NGX_OK)
             {
-                return NGX_ERROR;
+                return NGX_DECLINED;
             }
 
             c->variant = c->key;
@@ -316,7 +324,7 @@ ngx_http_stoa_cache_look(ngx_http_stoa_cached_t *c)
     stoa_cache_use_e  use;
 
     if (ngx_http_stoa_cache_find(c) != NGX_OK) {
-        return NGX_ERROR;
+        return ngx_http_stoa_cache_bypass(c);
     }
 
     use = STOA_CACHE_ASK;

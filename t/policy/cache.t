@@ -174,6 +174,12 @@ my $p = 'shared/v?h=Vary:X-Lang';
 isnt(body('one', $p, 'X-Lang' => 'a'), body('one', $p, 'X-Lang' => 'b'), 'Vary');
 is(body('one', $p, 'X-Lang' => 'a'), body('two', $p, 'X-Lang' => 'a'), '... same');
 ok(!twice('shared/vs?h=Vary:*'), 'Vary: *');
+$p = 'shared/vl?h=Vary:X-A,X-B';
+body('one', $p);
+$r = call('one', $p, map { ($_ => 'x' x 5000) } qw(X-A X-B));
+is($r->{status}, 200, 'what Vary names may be too long to be kept');
+like($r->{headers}{'cache-status'}, qr/bypass/, '... it passes by');
+like(status('one', $p), qr/hit/, '... and ends nothing');
 for my $h ('X-Stoa-Application', 'X-Who') {
     $p = "who/v-$h?h=Vary:$h";
     my $one = body('one', $p);
