@@ -31,13 +31,15 @@ typedef struct {
 
 static void ngx_http_stoa_rate_key(ngx_http_stoa_sh_t *sh, uint64_t key,
     ngx_http_stoa_rate_key_t *k);
+static uint64_t *ngx_http_stoa_rate_slot(ngx_http_stoa_rate_key_t *k,
+    uint64_t now, uint64_t *word);
 static uint64_t *ngx_http_stoa_rate_find(ngx_http_stoa_rate_key_t *k,
     uint64_t *tat);
 static uint64_t *ngx_http_stoa_rate_claim(ngx_http_stoa_rate_key_t *k,
     uint64_t now);
 static uint64_t *ngx_http_stoa_rate_insert(ngx_http_stoa_rate_key_t *k,
     uint64_t now);
-static uint64_t ngx_http_stoa_rate_cell(ngx_http_stoa_sh_t *sh, uint64_t key,
+static void ngx_http_stoa_rate_cell(ngx_http_stoa_sh_t *sh, uint64_t key,
     uint64_t cell, ngx_http_stoa_rate_key_t *k);
 static uint64_t ngx_http_stoa_rate_count(uint64_t word, uint64_t now);
 static void ngx_http_stoa_rate_verdict(const stoa_gcra_t *gcra,
@@ -59,28 +61,19 @@ ngx_http_stoa_rate_take(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
     ngx_http_stoa_rate_key(mcf->sh, key, &k);
     k.ways = ways;
 
-    for ( ;; ) {
-        slot = ngx_http_stoa_rate_find(&k, &tat);
+    do {
+        slot = ngx_http_stoa_rate_slot(&k, now, &tat);
 
         if (slot == NULL) {
-            slot = ngx_http_stoa_rate_insert(&k, now);
-
-            if (slot == NULL) {
-                ngx_http_stoa_count(rate_full, 1);
-                v->rc = mcf->zone_full_deny ? NGX_ERROR : NGX_OK;
-                return;
-            }
-
-            continue;
+            v->rc = mcf->zone_full_deny ? NGX_ERROR : NGX_OK;
+            return;
         }
 
         stoa_gcra_decide(gcra, n, tat, now, &gv);
 
-        if (!gv.allowed || ngx_http_stoa_cas(slot, &tat, gv.tat_ns)) {
-            ngx_http_stoa_rate_verdict(gcra, &gv, v);
-            return;
-        }
-    }
+    } while (gv.allowed && !ngx_http_stoa_cas(slot, &tat, gv.tat_ns));
+
+    ngx_http_stoa_rate_verdict(gcra, &gv, v);
 }
 
 
@@ -97,24 +90,11 @@ ngx_http_stoa_rate_charge(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
     ngx_http_stoa_rate_key(mcf->sh, key, &k);
     k.ways = ways;
 
-    for ( ;; ) {
-        slot = ngx_http_stoa_rate_find(&k, &tat);
+    do {
+        slot = ngx_http_stoa_rate_slot(&k, now, &tat);
 
-        if (slot == NULL) {
-            if (ngx_http_stoa_rate_insert(&k, now) == NULL) {
-                ngx_http_stoa_count(rate_full, 1);
-                return;
-            }
-
-            continue;
-        }
-
-        if (ngx_http_stoa_cas(slot, &tat,
-                              stoa_gcra_charge(gcra, n, tat, now)))
-        {
-            return;
-        }
-    }
+    } while (slot && !ngx_http_stoa_cas(slot, &tat,
+                                        stoa_gcra_charge(gcra, n, tat, now)));
 }
 
 
@@ -155,8 +135,8 @@ ngx_http_stoa_window_take(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
     const ngx_http_stoa_window_t *w, uint64_t n, ngx_uint_t ways,
     uint64_t *cell, ngx_http_stoa_verdict_t *v)
 {
-    uint64_t                   now, word, end, sum, more, *slot;
-    uint64_t                   count[NGX_HTTP_STOA_WINDOW_CELLS + 1];
+    uint64_t                   now, word, end, here, sum, more, *slot;
+    uint64_t                   count[NGX_HTTP_STOA_WINDOW_CELLS];
     ngx_uint_t                 i;
     ngx_http_stoa_rate_key_t   k;
 
@@ -167,39 +147,29 @@ ngx_http_stoa_window_take(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
     end = ((*cell + NGX_HTTP_STOA_WINDOW_CELLS + 1) * w->cell_ns
            + RATE_COUNT) & ~RATE_COUNT;
 
-    (void) ngx_http_stoa_rate_cell(mcf->sh, key, *cell, &k);
+    ngx_http_stoa_rate_cell(mcf->sh, key, *cell, &k);
     k.ways = ways;
 
-    for ( ;; ) {
-        slot = ngx_http_stoa_rate_find(&k, &word);
+    do {
+        slot = ngx_http_stoa_rate_slot(&k, now, &word);
 
         if (slot == NULL) {
-            if (ngx_http_stoa_rate_insert(&k, now) == NULL) {
-                ngx_http_stoa_count(rate_full, 1);
-                v->rc = mcf->zone_full_deny ? NGX_ERROR : NGX_OK;
-                return;
-            }
-
-            continue;
+            v->rc = mcf->zone_full_deny ? NGX_ERROR : NGX_OK;
+            return;
         }
 
-        sum = ngx_http_stoa_rate_count(word, now);
+        here = ngx_http_stoa_rate_count(word, now);
 
-        if (sum + n > RATE_COUNT) {
-            break;
-        }
+    } while (here + n <= RATE_COUNT
+             && !ngx_http_stoa_cas(slot, &word, end | (here + n)));
 
-        if (ngx_http_stoa_cas(slot, &word, end | (sum + n))) {
-            break;
-        }
-    }
-
-    count[NGX_HTTP_STOA_WINDOW_CELLS] = sum;
+    sum = here;
 
     for (i = 0; i < NGX_HTTP_STOA_WINDOW_CELLS; i++) {
-        word = ngx_http_stoa_rate_cell(mcf->sh, key,
+        ngx_http_stoa_rate_cell(mcf->sh, key,
                                 *cell - NGX_HTTP_STOA_WINDOW_CELLS + i, &k);
-        count[i] = ngx_http_stoa_rate_count(word, now);
+        count[i] = ngx_http_stoa_rate_find(&k, &word)
+                   ? ngx_http_stoa_rate_count(word, now) : 0;
         sum += count[i];
     }
 
@@ -212,7 +182,7 @@ ngx_http_stoa_window_take(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
         return;
     }
 
-    if (count[NGX_HTTP_STOA_WINDOW_CELLS] + n <= RATE_COUNT) {
+    if (here + n <= RATE_COUNT) {
         ngx_http_stoa_window_return(mcf, key, *cell, n);
     }
 
@@ -239,7 +209,7 @@ ngx_http_stoa_window_return(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
     uint64_t                   word, *slot;
     ngx_http_stoa_rate_key_t   k;
 
-    (void) ngx_http_stoa_rate_cell(mcf->sh, key, cell, &k);
+    ngx_http_stoa_rate_cell(mcf->sh, key, cell, &k);
 
     for ( ;; ) {
         slot = ngx_http_stoa_rate_find(&k, &word);
@@ -253,21 +223,17 @@ ngx_http_stoa_window_return(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
 }
 
 
-/* The slot's word of a cell; 0: it has none. */
-
-static uint64_t
+static void
 ngx_http_stoa_rate_cell(ngx_http_stoa_sh_t *sh, uint64_t key, uint64_t cell,
     ngx_http_stoa_rate_key_t *k)
 {
-    uint64_t  of[2], word;
+    uint64_t  of[2];
 
     of[0] = key;
     of[1] = cell;
 
     ngx_http_stoa_rate_key(sh, stoa_hash64(of, sizeof(of), sh->started_ms),
                            k);
-
-    return ngx_http_stoa_rate_find(k, &word) ? word : 0;
 }
 
 
@@ -296,6 +262,29 @@ ngx_http_stoa_rate_key(ngx_http_stoa_sh_t *sh, uint64_t key,
     k->set[1] = &sets[b];
     k->tag = key ? key : 1;
     k->ways = NGX_HTTP_STOA_RATE_WAYS;
+}
+
+
+/* The key's, made where it has none; NULL: there is no room. */
+
+static uint64_t *
+ngx_http_stoa_rate_slot(ngx_http_stoa_rate_key_t *k, uint64_t now,
+    uint64_t *word)
+{
+    uint64_t  *slot;
+
+    for ( ;; ) {
+        slot = ngx_http_stoa_rate_find(k, word);
+
+        if (slot) {
+            return slot;
+        }
+
+        if (ngx_http_stoa_rate_insert(k, now) == NULL) {
+            ngx_http_stoa_count(rate_full, 1);
+            return NULL;
+        }
+    }
 }
 
 
