@@ -106,24 +106,11 @@ ngx_http_stoa_dpop(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 static ngx_int_t
 ngx_http_stoa_dpop_read(ngx_http_stoa_dpop_t *d)
 {
-    ngx_uint_t                    n;
-    const char                   *why;
-    ngx_table_elt_t              *h, *found;
-    ngx_http_stoa_header_walk_t   w;
+    ngx_uint_t        n;
+    const char       *why;
+    ngx_table_elt_t  *found;
 
-    n = 0;
-    found = NULL;
-
-    for (h = ngx_http_stoa_header_first(&w,
-                                     &d->request->headers_in.headers.part);
-         h;
-         h = ngx_http_stoa_header_next(&w))
-    {
-        if (ngx_http_stoa_header_is(h, "dpop")) {
-            found = h;
-            n++;
-        }
-    }
+    n = ngx_http_stoa_header_count(d->request, "DPoP", 4, &found);
 
     if (n != 1) {
         d->why = n ? "The call has more than one header DPoP."

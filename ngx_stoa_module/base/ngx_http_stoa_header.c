@@ -24,6 +24,31 @@ ngx_http_stoa_header_out(ngx_http_request_t *r, const char *key, size_t len)
 }
 
 
+ngx_uint_t
+ngx_http_stoa_header_count(ngx_http_request_t *r, const char *name,
+    size_t len, ngx_table_elt_t **last)
+{
+    ngx_uint_t                    n;
+    ngx_table_elt_t              *h;
+    ngx_http_stoa_header_walk_t   walk;
+
+    n = 0;
+    *last = NULL;
+
+    for (h = ngx_http_stoa_header_first(&walk, &r->headers_in.headers.part);
+         h;
+         h = ngx_http_stoa_header_next(&walk))
+    {
+        if (ngx_http_stoa_header_equal(h, name, len)) {
+            *last = h;
+            n++;
+        }
+    }
+
+    return n;
+}
+
+
 void
 ngx_http_stoa_header_clear(ngx_http_request_t *r, const char *name,
     size_t len)

@@ -71,6 +71,12 @@ ngx_http_stoa_header_equal(const ngx_table_elt_t *h, const char *name,
 }
 
 
+/* How many of a request have it; *last: of those. */
+
+ngx_uint_t ngx_http_stoa_header_count(ngx_http_request_t *r,
+    const char *name, size_t len, ngx_table_elt_t **last);
+
+
 /* Is this Content-Type that of a stream of events? */
 
 static ngx_inline ngx_uint_t

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "stoa_key.h"
 #include "stoa_uri.h"
 
 
@@ -22,8 +23,7 @@ static char *stoa_uri_authority(const char *s, const char *end, bool tls,
     char *d);
 static char *stoa_uri_path(const char *s, const char *end, char *d);
 static char *stoa_uri_char(const char **s, const char *end, char *d);
-static int stoa_uri_hex(char c);
-static bool stoa_uri_unreserved(int c);
+static char *stoa_uri_escape(int c, char *d);
 
 
 bool
@@ -116,11 +116,8 @@ size_t
 stoa_uri_alias(const char *api, size_t api_len, const char *uri, size_t len,
     char *dst)
 {
-    char                *d;
-    size_t               i;
-    unsigned char        c;
-
-    static const char  hex[] = "0123456789ABCDEF";
+    char    *d;
+    size_t   i;
 
     d = dst;
     memcpy(d, STOA_URI_ALIAS, sizeof(STOA_URI_ALIAS) - 1);
@@ -130,16 +127,7 @@ stoa_uri_alias(const char *api, size_t api_len, const char *uri, size_t len,
     *d++ = '/';
 
     for (i = 0; i < len; i++) {
-        c = (unsigned char) uri[i];
-
-        if (stoa_uri_unreserved(c)) {
-            *d++ = (char) c;
-            continue;
-        }
-
-        *d++ = '%';
-        *d++ = hex[c >> 4];
-        *d++ = hex[c & 15];
+        d = stoa_uri_escape((unsigned char) uri[i], d);
     }
 
     return (size_t) (d - dst);
@@ -331,10 +319,8 @@ stoa_uri_path(const char *s, const char *end, char *d)
 static char *
 stoa_uri_char(const char **s, const char *end, char *d)
 {
-    int          c, high, low;
+    uint8_t      c;
     const char  *p;
-
-    static const char  hex[] = "0123456789ABCDEF";
 
     p = *s;
 
@@ -344,42 +330,34 @@ stoa_uri_char(const char **s, const char *end, char *d)
         return d;
     }
 
-    high = end - p > 2 ? stoa_uri_hex(p[1]) : -1;
-    low = end - p > 2 ? stoa_uri_hex(p[2]) : -1;
-
-    if (high < 0 || low < 0) {
+    if (end - p < 3 || !stoa_hex_decode(p + 1, 2, &c)) {
         return NULL;
     }
 
     *s = p + 3;
-    c = high << 4 | low;
 
-    if (stoa_uri_unreserved(c)) {
+    return stoa_uri_escape(c, d);
+}
+
+
+/* But those that need not be. */
+
+static char *
+stoa_uri_escape(int c, char *d)
+{
+    static const char  hex[] = "0123456789ABCDEF";
+
+    if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')
+        || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_'
+        || c == '~')
+    {
         *d++ = (char) c;
         return d;
     }
 
     *d++ = '%';
-    *d++ = hex[high];
-    *d++ = hex[low];
+    *d++ = hex[c >> 4];
+    *d++ = hex[c & 15];
 
     return d;
-}
-
-
-static int
-stoa_uri_hex(char c)
-{
-    return c >= '0' && c <= '9' ? c - '0'
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-
-static bool
-stoa_uri_unreserved(int c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')
-           || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_'
-           || c == '~';
 }

@@ -318,25 +318,11 @@ static uint64_t
 ngx_http_stoa_limit_by_header(ngx_http_request_t *r, stoa_str_t name,
     uint64_t key)
 {
-    uint64_t                      of;
-    ngx_uint_t                    n;
-    ngx_table_elt_t              *h;
-    ngx_http_stoa_header_walk_t   w;
+    ngx_table_elt_t  *h;
 
-    n = 0;
-    of = key;
-
-    for (h = ngx_http_stoa_header_first(&w, &r->headers_in.headers.part);
-         h;
-         h = ngx_http_stoa_header_next(&w))
-    {
-        if (ngx_http_stoa_header_equal(h, name.data, name.len)) {
-            of = stoa_hash64(h->value.data, h->value.len, key);
-            n++;
-        }
-    }
-
-    return n == 1 ? of : stoa_hash64(NULL, 0, key);
+    return ngx_http_stoa_header_count(r, name.data, name.len, &h) == 1
+           ? stoa_hash64(h->value.data, h->value.len, key)
+           : stoa_hash64(NULL, 0, key);
 }
 
 

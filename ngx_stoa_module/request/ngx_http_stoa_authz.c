@@ -152,26 +152,11 @@ static ngx_int_t
 ngx_http_stoa_authz_said(ngx_http_request_t *r, const char *name,
     ngx_str_t *value)
 {
-    size_t                        len;
-    ngx_uint_t                    n;
-    ngx_table_elt_t              *h, *found;
-    ngx_http_stoa_header_walk_t   w;
+    ngx_table_elt_t  *found;
 
-    n = 0;
-    found = NULL;
-    len = ngx_strlen(name);
-
-    for (h = ngx_http_stoa_header_first(&w, &r->headers_in.headers.part);
-         h;
-         h = ngx_http_stoa_header_next(&w))
+    if (ngx_http_stoa_header_count(r, name, ngx_strlen(name), &found) != 1
+        || found->value.len == 0)
     {
-        if (ngx_http_stoa_header_equal(h, name, len)) {
-            found = h;
-            n++;
-        }
-    }
-
-    if (n != 1 || found->value.len == 0) {
         return NGX_DECLINED;
     }
 
