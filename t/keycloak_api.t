@@ -252,6 +252,13 @@ is(as($kc->token('nina')->{access_token})->{status}, 403,
 ok($kc->group('/tenants/theirs'), "somebody else's stays");
 ok((wait_until { $t->api(POST => '/v1/tenants', { name => 'theirs' })->{status}
                  == 201 } 20), 'and holds no name');
+$t->must(POST => '/v1/tenants', { name => 'quick',
+    provision => { group => JSON::PP::true } });
+$t->must(DELETE => '/v1/tenants/quick');
+ok((wait_until { $t->api(POST => '/v1/tenants', { name => 'quick' })->{status}
+                 == 201 } 20), 'nor does one that is deleted on its way');
+is($kc->admin(GET => '/group-by-path/tenants/quick')->{status}, 404,
+   'whose groups go, too');
 
 # away
 
