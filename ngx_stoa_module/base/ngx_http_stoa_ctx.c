@@ -324,3 +324,24 @@ ngx_http_stoa_text(ngx_pool_t *pool, stoa_buf_t *b, ngx_str_t *text)
 
     return text->data ? NGX_OK : NGX_ERROR;
 }
+
+
+ngx_int_t
+ngx_http_stoa_copy(ngx_pool_t *pool, ngx_str_t *to,
+    const ngx_str_t *from)
+{
+    to->len = from->len;
+    to->data = ngx_pnalloc(pool, from->len + 1);
+
+    if (to->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (from->len) {
+        ngx_memcpy(to->data, from->data, from->len);
+    }
+
+    to->data[from->len] = '\0';
+
+    return NGX_OK;
+}

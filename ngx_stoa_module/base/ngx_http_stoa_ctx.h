@@ -326,6 +326,9 @@ ngx_int_t ngx_http_stoa_ctx_text(ngx_http_request_t *r, stoa_buf_t *b,
     ngx_str_t *text);
 ngx_int_t ngx_http_stoa_text(ngx_pool_t *pool, stoa_buf_t *b,
     ngx_str_t *text);
+/* A copy in pool, with a NUL behind it. */
+ngx_int_t ngx_http_stoa_copy(ngx_pool_t *pool, ngx_str_t *to,
+    const ngx_str_t *from);
 
 
 #endif /* NGX_HTTP_STOA_CTX_H */

@@ -19,8 +19,6 @@ static ngx_int_t ngx_http_stoa_inner_log(ngx_connection_t *c,
     ngx_connection_t *from);
 static void ngx_http_stoa_inner_close(ngx_http_stoa_inner_t *inner,
     ngx_connection_t *c);
-static ngx_int_t ngx_http_stoa_inner_text(ngx_pool_t *pool, ngx_str_t *to,
-    const ngx_str_t *from);
 static ngx_int_t ngx_http_stoa_inner_line(ngx_http_request_t *r,
     ngx_http_request_t *of, ngx_uint_t method);
 static ngx_int_t ngx_http_stoa_inner_headers(ngx_http_request_t *r,
@@ -219,7 +217,7 @@ ngx_http_stoa_inner_peer(ngx_connection_t *c, ngx_http_request_t *of)
     if (hc == NULL || c->sockaddr == NULL || c->local_sockaddr == NULL
         || c->buffer == NULL
         || ngx_http_stoa_inner_log(c, from) != NGX_OK
-        || ngx_http_stoa_inner_text(c->pool, &c->addr_text, &from->addr_text)
+        || ngx_http_stoa_copy(c->pool, &c->addr_text, &from->addr_text)
            != NGX_OK)
     {
         return NGX_ERROR;
@@ -326,26 +324,6 @@ ngx_http_stoa_inner_send(ngx_connection_t *c, ngx_chain_t *in, off_t limit)
 
 /* ---- its head ----------------------------------------------------------- */
 
-static ngx_int_t
-ngx_http_stoa_inner_text(ngx_pool_t *pool, ngx_str_t *to,
-    const ngx_str_t *from)
-{
-    to->len = from->len;
-    to->data = ngx_pnalloc(pool, from->len + 1);
-
-    if (to->data == NULL) {
-        return NGX_ERROR;
-    }
-
-    if (from->len) {
-        ngx_memcpy(to->data, from->data, from->len);
-    }
-
-    to->data[from->len] = '\0';
-
-    return NGX_OK;
-}
-
 
 static ngx_int_t
 ngx_http_stoa_inner_line(ngx_http_request_t *r, ngx_http_request_t *of,
@@ -374,14 +352,14 @@ ngx_http_stoa_inner_line(ngx_http_request_t *r, ngx_http_request_t *of,
     ngx_str_set(&r->http_protocol, "HTTP/1.1");
     r->valid_unparsed_uri = of->valid_unparsed_uri;
 
-    if (ngx_http_stoa_inner_text(r->pool, &r->request_line, &line)
+    if (ngx_http_stoa_copy(r->pool, &r->request_line, &line)
            != NGX_OK
-        || ngx_http_stoa_inner_text(r->pool, &r->unparsed_uri,
+        || ngx_http_stoa_copy(r->pool, &r->unparsed_uri,
                                     &of->unparsed_uri)
            != NGX_OK
-        || ngx_http_stoa_inner_text(r->pool, &r->uri, &of->uri) != NGX_OK
-        || ngx_http_stoa_inner_text(r->pool, &r->args, &of->args) != NGX_OK
-        || ngx_http_stoa_inner_text(r->pool, &r->headers_in.server,
+        || ngx_http_stoa_copy(r->pool, &r->uri, &of->uri) != NGX_OK
+        || ngx_http_stoa_copy(r->pool, &r->args, &of->args) != NGX_OK
+        || ngx_http_stoa_copy(r->pool, &r->headers_in.server,
                                     &of->headers_in.server)
            != NGX_OK)
     {
@@ -422,8 +400,8 @@ ngx_http_stoa_inner_headers(ngx_http_request_t *r, ngx_list_part_t *part)
         to = ngx_list_push(&r->headers_in.headers);
 
         if (to == NULL
-            || ngx_http_stoa_inner_text(r->pool, &to->key, &h->key) != NGX_OK
-            || ngx_http_stoa_inner_text(r->pool, &to->value, &h->value)
+            || ngx_http_stoa_copy(r->pool, &to->key, &h->key) != NGX_OK
+            || ngx_http_stoa_copy(r->pool, &to->value, &h->value)
                != NGX_OK)
         {
             return NGX_ERROR;

@@ -10,6 +10,7 @@
 #define NGX_HTTP_STOA_MCP_SOURCE_IDLE  3600000
 #define NGX_HTTP_STOA_MCP_SOURCE_TOP   30000
 #define NGX_HTTP_STOA_MCP_SOURCE_RENEW 1000
+#define NGX_HTTP_STOA_MCP_SOURCE_AGED  30000  /* ms; what headers say ages  */
 #define NGX_HTTP_STOA_MCP_EID_MAX      1024
 
 
@@ -392,14 +393,28 @@ static ngx_int_t
 ngx_http_stoa_mcp_source_renew(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_mcp_source_t *src)
 {
+    uint64_t                    rev;
     stoa_mcp_ref_t              had;
     ngx_http_stoa_api_t        *api, *before;
     ngx_http_stoa_main_conf_t  *mcf;
 
     mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
 
-    api = ngx_http_stoa_store_enter(mcf->store) == NGX_OK
-          ? ngx_http_stoa_mcp_relay_of(r, ctx, &src->ref) : NULL;
+    if (ngx_http_stoa_store_enter(mcf->store) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    /* what is made stays in the client's request, which may last an hour */
+
+    rev = ngx_http_stoa_store_rev(mcf->store);
+
+    if (src->rev == rev
+        && ngx_current_msec - src->renewed < NGX_HTTP_STOA_MCP_SOURCE_AGED)
+    {
+        return NGX_OK;
+    }
+
+    api = ngx_http_stoa_mcp_relay_of(r, ctx, &src->ref);
     if (api == NULL) {
         return NGX_ERROR;
     }
@@ -417,6 +432,9 @@ ngx_http_stoa_mcp_source_renew(ngx_http_request_t *r,
     ngx_http_stoa_api_hold(api);
     ngx_http_stoa_api_release(before);
     ngx_http_stoa_via(r, &src->via);
+
+    src->rev = rev;
+    src->renewed = ngx_current_msec;
 
     return NGX_OK;
 }

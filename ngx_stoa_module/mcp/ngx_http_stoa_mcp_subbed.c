@@ -11,6 +11,7 @@
 #include "ngx_http_stoa_updates.h"
 #include "ngx_http_stoa_relay.h"
 #include "ngx_http_stoa_modern.h"
+#include "ngx_http_stoa_zone.h"
 
 
 static void ngx_http_stoa_mcp_subbed_more(void *data,
@@ -107,7 +108,12 @@ ngx_http_stoa_mcp_subbed_more(void *data, const stoa_mcp_ref_t *ref)
         }
     }
 
-    if (found || n >= NGX_HTTP_STOA_MCP_SOURCES) {
+    if (found) {
+        return;
+    }
+
+    if (n >= NGX_HTTP_STOA_MCP_SOURCES) {
+        ngx_http_stoa_count(mcp_left_out, 1);
         return;
     }
 

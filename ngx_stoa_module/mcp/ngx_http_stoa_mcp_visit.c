@@ -457,13 +457,18 @@ ngx_http_stoa_mcp_visit_ask(ngx_http_stoa_mcp_visit_t *v,
     stoa_buf_add_json(&b, uri->data, uri->len);
     stoa_buf_addz(&b, "}}");
 
-    if (ngx_http_stoa_text(ask->pool, &b, &ask->fetch->body) != NGX_OK) {
+    /* copies: the source may be renewed before this is answered */
+
+    if (ngx_http_stoa_text(ask->pool, &b, &ask->fetch->body) != NGX_OK
+        || ngx_http_stoa_copy(ask->pool, &ask->fetch->headers, &src->headers)
+           != NGX_OK
+        || ngx_http_stoa_copy(ask->pool, &ask->fetch->subject, &src->subject)
+           != NGX_OK)
+    {
         ngx_http_stoa_mcp_ask_cancel(ask);
         return NGX_ERROR;
     }
 
-    ask->fetch->headers = src->headers;
-    ask->fetch->subject = src->subject;
     ask->fetch->deadline = ngx_current_msec + NGX_HTTP_STOA_MCP_VISIT_MS;
     ask->fetch->idempotent = 1;
     ask->fetch->stay = 1;

@@ -34,6 +34,9 @@ struct ngx_http_stoa_mcp_source_s {
     ngx_uint_t                          faults;
     ngx_uint_t                          failures;  /* one after the other    */
     ngx_msec_t                          again;     /* when it is tried       */
+    uint64_t                            rev;       /* of the store, when ... */
+    ngx_msec_t                          renewed;   /* ... headers were made;
+                                                      0: at its beginning    */
     ngx_uint_t                          status;    /* of the last answer     */
     int64_t                             retry_ms;  /* as it said; -1         */
 
