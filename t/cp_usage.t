@@ -322,7 +322,7 @@ is(Test::Stoa::Feed::sql($t, "SELECT CAST(SUM(c2xx + c4xx + h0 + bytes_in) AS"
 
 $before = usage('from=2020-01-01T00:00:00Z')->[0]{requests};
 Test::Stoa::Feed::sql($t, join '; ', map { "UPDATE usage_$_ SET start_ms ="
-    . ' start_ms - 20 * 86400000' } qw(minute quarter day view));
+    . ' start_ms - 20 * 86400000' } qw(minute quarter two_hours day view));
 my $ok = wait_until {
     Test::Stoa::Feed::sql($t, 'SELECT COUNT(*) FROM usage_minute') == 0
 } 30;
@@ -361,6 +361,8 @@ $all += $_ for values %asked;
 for my $query ('', 'step=day', 'step=hour', 'step=day&zone=Asia/Kolkata',
                'step=day&zone=America/New_York', 'step=hour&zone=%2B05:45',
                'step=day&zone=Australia/Lord_Howe', 'by=operation,tenant',
+               'step=day&zone=Australia/Lord_Howe&by=operation',
+               'zone=Asia/Kolkata&by=credential',
                'step=day&by=status,refused')
 {
     my $sum = 0;
@@ -376,6 +378,10 @@ for my $zone ('UTC', 'Asia/Kolkata', 'America/New_York', 'Pacific/Chatham') {
         $want{strftime('%Y-%m-%d', @t)} += $asked{$at};
     }
     my $got = usage("$span1&step=day&zone=$zone");
+    is_deeply([map { [@$_{qw(start requests)}] } @{ usage("$span1&step=day"
+        . "&zone=$zone&by=operation,refused") }],
+        [map { [@$_{qw(start requests)}] } @$got],
+        "$zone: the same where no view has it");
     my %got;
     for my $i (@$got) {
         my ($y, $m, $d, $h, $min) = $i->{start}

@@ -24,6 +24,8 @@
 const cp_usage_level_t  cp_usage_levels[CP_USAGE_LEVELS] = {
     { "usage_minute", CP_USAGE_MINUTE_MS, CP_USAGE_ADD("usage_minute") },
     { "usage_quarter", CP_USAGE_QUARTER_MS, CP_USAGE_ADD("usage_quarter") },
+    { "usage_two_hours", CP_USAGE_TWO_HOURS_MS,
+      CP_USAGE_ADD("usage_two_hours") },
     { "usage_day", CP_USAGE_DAY_MS, CP_USAGE_ADD("usage_day") }
 };
 
@@ -35,7 +37,8 @@ cp_usage_kept(const cp_conf_t *conf, unsigned level, int64_t now)
 
     days[0] = conf->usage_minutes_kept_d;
     days[1] = conf->usage_quarters_kept_d;
-    days[2] = conf->usage_days_kept_d;
+    days[2] = conf->usage_quarters_kept_d;
+    days[3] = conf->usage_days_kept_d;
 
     return now - now % CP_USAGE_DAY_MS - days[level] * CP_USAGE_DAY_MS;
 }

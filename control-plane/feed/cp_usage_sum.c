@@ -2,8 +2,9 @@
  * Adding up what was counted.
  *
  * The time that is asked for is cut into pieces, each of the coarsest level
- * whose rows fit into it and into the step: days in the middle, quarters
- * around them, minutes at the edges.
+ * whose rows fit into it and into the step: days in the middle, two hours and
+ * quarters around them, minutes at the edges.  Where a midnight of the zone is
+ * within two hours, quarters tell of these.
  */
 
 #include <inttypes.h>
@@ -13,6 +14,7 @@
 
 
 #define CP_USAGE_ARGS_MAX  64
+#define CP_USAGE_SQL_MAX   (512 * 1024)    /* midnights of all that is kept  */
 #define CP_USAGE_COUNTS_AT 9               /* columns of an answer's row     */
 #define CP_USAGE_HIST_AT   (CP_USAGE_COUNTS_AT + 6)
 
@@ -23,6 +25,7 @@
 
 typedef struct {
     const cp_usage_ask_t  *ask;
+    cp_arena_t            *arena;
     stoa_buf_t             sql;
     const char            *bucket;         /* expression: a row's start      */
     const char            *whose[2];       /* condition: published, consumed */
@@ -32,13 +35,17 @@ typedef struct {
 } cp_usage_query_t;
 
 
-static void cp_usage_write(cp_usage_query_t *q, cp_arena_t *a);
+static void cp_usage_write(cp_usage_query_t *q);
 static const char *cp_usage_bucket(cp_arena_t *a, const cp_usage_ask_t *ask);
 static unsigned cp_usage_coarsest(const cp_usage_ask_t *ask);
 static void cp_usage_range(cp_usage_query_t *q, int level, int64_t from,
     int64_t to);
-static void cp_usage_part(cp_usage_query_t *q, const cp_usage_level_t *level,
-    int64_t from, int64_t to, const char *whose);
+static void cp_usage_sides(cp_usage_query_t *q, int level, int64_t from,
+    int64_t to, const char *also);
+static const char *cp_usage_midnights(cp_usage_query_t *q, int64_t from,
+    int64_t to, int64_t ms, const char *in);
+static void cp_usage_part(cp_usage_query_t *q, int level, int64_t from,
+    int64_t to, const char *whose, const char *also);
 static unsigned cp_usage_detail(const cp_usage_ask_t *ask);
 static void cp_usage_only(cp_usage_query_t *q);
 static void cp_usage_items(cp_arena_t *a, const cp_usage_ask_t *ask,
@@ -135,8 +142,9 @@ cp_usage_sum(cp_tx_t *tx, cp_arena_t *a, const cp_usage_ask_t *ask,
     memset(&q, 0, sizeof(q));
     memset(&rows, 0, sizeof(rows));
     q.ask = ask;
-    stoa_buf_init(&q.sql, 256 * 1024);
-    cp_usage_write(&q, a);
+    q.arena = a;
+    stoa_buf_init(&q.sql, CP_USAGE_SQL_MAX);
+    cp_usage_write(&q);
 
     rc = CP_OK;
 
@@ -188,9 +196,10 @@ cp_usage_arg(cp_usage_query_t *q, cp_val_t v)
 
 
 static void
-cp_usage_write(cp_usage_query_t *q, cp_arena_t *a)
+cp_usage_write(cp_usage_query_t *q)
 {
     const char  *tenant;
+    cp_arena_t  *a = q->arena;
 
     tenant = q->ask->tenant ? q->ask->tenant : "";
     (void) cp_usage_arg(q, cp_text(tenant));
@@ -261,11 +270,12 @@ cp_usage_bucket(cp_arena_t *a, const cp_usage_ask_t *ask)
 }
 
 
-/* The level whose rows are never in two steps. */
+/* The level whose rows are never in two steps, but for those two hours in
+ * which a day ends.  Where a view has it all, quarters are fewer. */
 static unsigned
 cp_usage_coarsest(const cp_usage_ask_t *ask)
 {
-    int64_t   at, until;
+    int64_t   at, until, ms;
     unsigned  level;
 
     if (ask->step_ms == 0) {
@@ -280,31 +290,34 @@ cp_usage_coarsest(const cp_usage_ask_t *ask)
 
     for (at = ask->from_ms; ask->zone && at < ask->to_ms; at = until) {
 
-        while (level > 0 && stoa_zone_offset(ask->zone, at, &until)
-                            % cp_usage_levels[level].ms)
-        {
-            level--;
+        for ( ; level > 0; level--) {
+            ms = level == CP_USAGE_TWO_HOURS ? CP_USAGE_QUARTER_MS
+                                             : cp_usage_levels[level].ms;
+
+            if (stoa_zone_offset(ask->zone, at, &until) % ms == 0) {
+                break;
+            }
         }
 
         (void) stoa_zone_offset(ask->zone, at, &until);
     }
 
-    return level;
+    return level == CP_USAGE_TWO_HOURS && cp_usage_view(cp_usage_detail(ask))
+           >= 0 ? CP_USAGE_QUARTERS : level;
 }
 
 
 static void
 cp_usage_range(cp_usage_query_t *q, int level, int64_t from, int64_t to)
 {
-    int64_t                  ms, a, b;
-    const cp_usage_level_t  *l;
+    int64_t      ms, a, b;
+    const char  *also;
 
     if (level < 0 || from >= to) {
         return;
     }
 
-    l = &cp_usage_levels[level];
-    ms = l->ms;
+    ms = cp_usage_levels[level].ms;
     a = (from + ms - 1) / ms * ms;
     b = to / ms * ms;
 
@@ -319,17 +332,14 @@ cp_usage_range(cp_usage_query_t *q, int level, int64_t from, int64_t to)
 
     cp_usage_range(q, level - 1, from, a);
 
-    if (q->ask->tenant == NULL && q->ask->published == NULL) {
-        cp_usage_part(q, l, a, b, "$1 = ''");
+    also = level == CP_USAGE_TWO_HOURS
+           ? cp_usage_midnights(q, a, b, ms, "NOT IN") : "";
+    cp_usage_sides(q, level, a, b, also);
 
-    } else {
-        if (q->ask->sides != CP_USAGE_CONSUMED) {
-            cp_usage_part(q, l, a, b, q->whose[0]);
-        }
-
-        if (q->ask->sides != CP_USAGE_PUBLISHED) {
-            cp_usage_part(q, l, a, b, q->whose[1]);
-        }
+    if (*also) {
+        cp_usage_sides(q, CP_USAGE_QUARTERS, a, b,
+                       cp_usage_midnights(q, a, b, CP_USAGE_QUARTER_MS,
+                                          "IN"));
     }
 
     cp_usage_range(q, level - 1, b, to);
@@ -337,14 +347,81 @@ cp_usage_range(cp_usage_query_t *q, int level, int64_t from, int64_t to)
 
 
 static void
-cp_usage_part(cp_usage_query_t *q, const cp_usage_level_t *level,
-    int64_t from, int64_t to, const char *whose)
+cp_usage_sides(cp_usage_query_t *q, int level, int64_t from, int64_t to,
+    const char *also)
+{
+    if (q->ask->tenant == NULL && q->ask->published == NULL) {
+        cp_usage_part(q, level, from, to, "$1 = ''", also);
+        return;
+    }
+
+    if (q->ask->sides != CP_USAGE_CONSUMED) {
+        cp_usage_part(q, level, from, to, q->whose[0], also);
+    }
+
+    if (q->ask->sides != CP_USAGE_PUBLISHED) {
+        cp_usage_part(q, level, from, to, q->whose[1], also);
+    }
+}
+
+
+/* Of those two hours in which a day may end, rows of `ms`: a condition, "" if
+ * there are none.  A list, which both databases look up in the index. */
+static const char *
+cp_usage_midnights(cp_usage_query_t *q, int64_t from, int64_t to, int64_t ms,
+    const char *in)
+{
+    int64_t              at, row, until, offset;
+    stoa_buf_t           list;
+    const char          *text;
+    const stoa_zone_t   *zone = q->ask->zone;
+
+    if (zone == NULL || q->ask->step_ms != CP_USAGE_DAY_MS) {
+        return "";
+    }
+
+    stoa_buf_init(&list, CP_USAGE_SQL_MAX);
+
+    for (at = from; at < to; at += CP_USAGE_TWO_HOURS_MS) {
+
+        offset = stoa_zone_offset(zone, at, &until);
+
+        if (until >= at + CP_USAGE_TWO_HOURS_MS
+            && (at + offset) % CP_USAGE_DAY_MS
+               <= CP_USAGE_DAY_MS - CP_USAGE_TWO_HOURS_MS)
+        {
+            continue;
+        }
+
+        for (row = at; row < at + CP_USAGE_TWO_HOURS_MS; row += ms) {
+            stoa_buf_addf(&list, "%s%" PRId64, list.len ? "," : "", row);
+        }
+    }
+
+    text = list.len == 0 && list.rc == STOA_OK ? ""
+           : cp_arena_printf(q->arena, " AND start_ms %s (%.*s)", in,
+                             (int) list.len, list.data);
+
+    if (list.rc != STOA_OK || text == NULL) {
+        q->sql.rc = STOA_ERROR;
+        text = "";
+    }
+
+    stoa_buf_free(&list);
+
+    return text;
+}
+
+
+static void
+cp_usage_part(cp_usage_query_t *q, int level, int64_t from, int64_t to,
+    const char *whose, const char *also)
 {
     int       view;
     size_t    i;
     unsigned  f, t;
 
-    view = level == &cp_usage_levels[CP_USAGE_QUARTERS]
+    view = level == CP_USAGE_QUARTERS
            ? cp_usage_view(cp_usage_detail(q->ask)) : -1;
     f = cp_usage_arg(q, cp_int(from));
     t = cp_usage_arg(q, cp_int(to));
@@ -360,8 +437,9 @@ cp_usage_part(cp_usage_query_t *q, const cp_usage_level_t *level,
     }
 
     stoa_buf_addf(&q->sql, ", %s FROM %s WHERE %s AND start_ms >= $%u"
-                  " AND start_ms < $%u", CP_USAGE_COUNTED(CP_USAGE_NAME),
-                  view < 0 ? level->table : "usage_view", whose, f, t);
+                  " AND start_ms < $%u%s", CP_USAGE_COUNTED(CP_USAGE_NAME),
+                  view < 0 ? cp_usage_levels[level].table : "usage_view",
+                  whose, f, t, also);
 
     if (view >= 0) {
         stoa_buf_addf(&q->sql, " AND view = %d", view);

@@ -77,7 +77,8 @@
     row(63, "0063_questions")                                                 \
     row(64, "0064_bundles_checked")                                           \
     row(65, "0065_dpop")                                                      \
-    row(66, "0066_group_removals")
+    row(66, "0066_group_removals")                                            \
+    row(67, "0067_usage_two_hours")
 
 
 typedef struct {

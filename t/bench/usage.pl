@@ -26,6 +26,8 @@ for my $n (0 .. 9) {
     $t->must(POST => "/v1/tenants/t$n/applications", { name => 'a' });
     $app{$n} = $t->must(GET => "/v1/tenants/t$n/applications/a")->{id};
 }
+my $mcp = $t->must(POST => '/v1/tenants/t3/apis', { name => 'm', kind => 'mcp',
+    upstream => { targets => [{ url => 'http://x/mcp' }] } })->{id};
 
 # Keys per tenant that are used at each minute of 14 days; days of a month.
 
@@ -40,8 +42,12 @@ my $series = sub {
           . " WHERE i < @{[$n - 1]}) SELECT i FROM c) AS $as";
 };
 my $t0 = time;
+Test::Stoa::Feed::sql($t, 'INSERT INTO tools (id, tenant, api, name, state,'
+    . ' definition, digest, created_at, updated_at, ver) SELECT \'op\' || i,'
+    . " '$tenant[3]', '$mcp', 't' || i, 'enabled', '{}', '', 0, 0, 0 FROM "
+    . $series->($keys, 'm'));
 for (['minute', 60_000, $minutes], ['quarter', 900_000, 31 * 96],
-     ['day', 86400_000, 31])
+     ['two_hours', 7200_000, 31 * 12], ['day', 86400_000, 31])
 {
     my ($level, $ms, $n) = @$_;
     next if $ENV{LEVELS} && ",$ENV{LEVELS}," !~ /,$level,/;
@@ -54,7 +60,7 @@ for (['minute', 60_000, $minutes], ['quarter', 900_000, 31 * 96],
             . ' credential, refused, consumer, c2xx, c3xx, c4xx, c5xx,'
             . ' bytes_in, bytes_out, ' . join(', ', map { "h$_" } 0 .. 25)
             . ") SELECT '$tenant[$k]', $start + m.i * $ms, '$app{$k}', '',"
-            . " 'api@{[$key % 7]}', 'op$key', '', '', '$tenant[$k]', 26, 0,"
+            . " 'api@{[$key % 7]}', 'op$key', 'key$key', '', '$tenant[$k]', 26, 0,"
             . " 0, 0, 100, 1000, $h FROM " . $series->($n, 'm'));
     }
 }
@@ -84,6 +90,14 @@ for (['one tenant, days', "/v1/tenants/t3/usage?$month&step=day"],
       . '&step=day&zone=Asia/Kathmandu&by=application'],
      ['one tenant, days of Kolkata by operation',
       "/v1/tenants/t3/usage?$month&step=day&zone=Asia/Kolkata&by=operation"],
+     ['one tenant, days of Paris by operation',
+      "/v1/tenants/t3/usage?$month&step=day&zone=Europe/Paris&by=operation"],
+     ['one tenant, days of Kolkata by tool',
+      "/v1/tenants/t3/usage?$month&step=day&zone=Asia/Kolkata&by=tool"],
+     ['one tenant, days of Kolkata by key',
+      "/v1/tenants/t3/usage?$month&step=day&zone=Asia/Kolkata&by=credential"],
+     ['one tenant, days of Kolkata by all', "/v1/tenants/t3/usage?$month"
+      . '&step=day&zone=Asia/Kolkata&by=application,api,operation,credential'],
      ['one tenant, hours', "/v1/tenants/t3/usage?$month&step=hour"],
      ['all tenants, days', "/v1/usage?$month&step=day"],
      ['all tenants, days of Kolkata',
