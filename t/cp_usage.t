@@ -466,6 +466,20 @@ is($t->api('GET', "$base/usage?format=csv&from=2020-01-01&to=2020-01-02")
    ->{body}, "requests,c2xx,c3xx,c4xx,c5xx,bytes_in,bytes_out,p50_us,p95_us,"
    . "p99_us\r\n", 'a file of nothing has its columns');
 
+# nothing is counted of times to come, however many are asked for
+
+for my $zone ('UTC', 'America/New_York') {
+    for my $step (qw(minute hour day)) {
+        my $all = "$base/usage?from=2026-01-01&to=9999-12-31&zone=$zone"
+            . "&step=$step";
+        is($t->api('GET', "$all&format=csv")->{status}, 200,
+           "csv: $step of 8,000 years, $zone");
+        $r = $t->must('GET', $all);
+        cmp_ok($r->{to}, 'lt', strftime('%Y-%m-%d', gmtime(time + 4 * 86400)),
+               'which end soon');
+    }
+}
+
 # a slice of more rows than are asked for at once
 
 my $long = (int(time / 86400) - 40) * 86_400_000;

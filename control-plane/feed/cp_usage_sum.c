@@ -137,6 +137,7 @@ cp_usage_sum(cp_tx_t *tx, cp_arena_t *a, const cp_usage_ask_t *ask,
     cp_rc_t           rc;
     unsigned          i;
     cp_rows_t         rows;
+    const char       *sql;
     cp_usage_query_t  q;
 
     memset(&q, 0, sizeof(q));
@@ -147,13 +148,14 @@ cp_usage_sum(cp_tx_t *tx, cp_arena_t *a, const cp_usage_ask_t *ask,
     cp_usage_write(&q);
 
     rc = CP_OK;
+    sql = q.sql.rc == STOA_OK && q.n <= CP_USAGE_ARGS_MAX
+          ? cp_arena_strndup(a, q.sql.data, q.sql.len) : NULL;
 
-    if (q.sql.rc != STOA_OK || q.n > CP_USAGE_ARGS_MAX) {
+    if (sql == NULL) {
         rc = cp_err_set(err, "internal", "no memory");
 
     } else if (q.parts) {
-        rc = cp_tx_query(tx, a, cp_arena_strndup(a, q.sql.data, q.sql.len),
-                         q.args, q.n, &rows, err);
+        rc = cp_tx_query(tx, a, sql, q.args, q.n, &rows, err);
     }
 
     stoa_buf_free(&q.sql);
@@ -257,6 +259,10 @@ cp_usage_bucket(cp_arena_t *a, const cp_usage_ask_t *ask)
                    "(start_ms + %" PRId64 ")", offset) : "start_ms";
         one = cp_arena_printf(a, "%s - (start_ms + %" PRId64 ") %% %" PRId64,
                               back, offset, ask->step_ms);
+
+        if (text == NULL || one == NULL) {
+            return NULL;
+        }
 
         if (until >= ask->to_ms) {
             return text[0] ? cp_arena_printf(a, "CASE%s ELSE %s END", text,
@@ -497,10 +503,15 @@ cp_usage_only(cp_usage_query_t *q)
 void
 cp_usage_clip(const cp_conf_t *conf, cp_usage_ask_t *ask)
 {
-    int64_t   now, kept;
+    int64_t   now, kept, ahead;
     unsigned  level, coarsest;
 
+    /* nothing is counted of times to come; days of zones may end later */
+
     now = cp_time_ms();
+    ahead = now - now % CP_USAGE_DAY_MS + 3 * CP_USAGE_DAY_MS;
+    ask->to_ms = ask->to_ms < ahead ? ask->to_ms : ahead;
+    ask->from_ms = ask->from_ms < ask->to_ms ? ask->from_ms : ask->to_ms;
     coarsest = cp_usage_coarsest(ask);
     ask->from_ms -= ask->from_ms % CP_USAGE_MINUTE_MS;
 

@@ -453,11 +453,6 @@ cp_csv_fill(void *ctx, stoa_buf_t *out, bool *done)
     cp_json_t   *items, *item;
     cp_arena_t  *a;
 
-    a = cp_arena_create(CP_CSV_ARENA);
-    if (a == NULL) {
-        return CP_ERROR;
-    }
-
     if (!c->begun) {
         cp_csv_row(c, out, NULL);
         c->begun = true;
@@ -471,7 +466,11 @@ cp_csv_fill(void *ctx, stoa_buf_t *out, bool *done)
         items = NULL;
         c->more = false;
 
-        rc = cp_tx_open(c->r->op.app->db, false, &tx, &c->r->op.err);
+        /* of a slice: there may be many that hold nothing */
+
+        a = cp_arena_create(CP_CSV_ARENA);
+        rc = a ? cp_tx_open(c->r->op.app->db, false, &tx, &c->r->op.err)
+               : CP_ERROR;
 
         if (rc == CP_OK) {
             rc = cp_usage_sum(tx, a, &c->ask, &items, &c->r->op.err);
@@ -484,11 +483,11 @@ cp_csv_fill(void *ctx, stoa_buf_t *out, bool *done)
 
         c->ask.skip = c->more ? c->ask.skip + CP_CSV_ROWS : 0;
         c->ask.from_ms = c->more ? c->ask.from_ms : c->ask.to_ms;
+        rc = rc == CP_OK && cp_arena_failed(a) ? CP_ERROR : rc;
+        cp_arena_destroy(a);
     }
 
     *done = c->ask.from_ms >= c->end_ms;
-    rc = rc == CP_OK && cp_arena_failed(a) ? CP_ERROR : rc;
-    cp_arena_destroy(a);
 
     return rc;
 }
