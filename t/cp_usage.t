@@ -463,8 +463,41 @@ for my $query ('by=operation', 'by=operation&step=day&zone=Asia/Kolkata',
 }
 Test::Stoa::Feed::sql($t, "UPDATE operations SET method = 'GET'");
 is($t->api('GET', "$base/usage?format=csv&from=2020-01-01&to=2020-01-02")
-   ->{body}, "requests,c2xx,c3xx,c4xx,c5xx,bytes_in,bytes_out,p50_us,p95_us,"
-   . "p99_us\r\n", 'a file of nothing has its columns');
+   ->{body}, 'requests,c2xx,c3xx,c4xx,c5xx,bytes_in,bytes_out,tokens_in,'
+   . "tokens_out,tokens_cached,p50_us,p95_us,p99_us\r\n",
+   'a file of nothing has its columns');
+
+# tokens of language models, by the model that answered
+
+my @models = (['gpt-4o', 100, 20, 40], ['gpt-4o', 1, 2, 0], ['', 7, 7, 0],
+              ['claude-3', 10, 1, 0]);
+my $tokens_at = $now - 3 * 86_400_000;
+is(post($gw, 1, [map { row(model => $_->[0], tokens_in => $_->[1],
+                           tokens_out => $_->[2], tokens_cached => $_->[3]) }
+                 @models], file => 'd' x 32, from_ms => $tokens_at,
+        to_ms => $tokens_at + 1000)->{json}{applied}, JSON::PP::true(),
+   'tokens');
+my $around = join '&', map { "$_->[0]=" . strftime('%Y-%m-%dT%H:%M:%SZ',
+    gmtime(($tokens_at + $_->[1]) / 1000)) } [from => -60_000],
+    [to => 120_000];
+my @tokens = qw(model requests tokens_in tokens_out tokens_cached);
+is_deeply([map { [@$_{@tokens}] } @{ usage("by=model&$around") }],
+    [[undef, 1, 7, 7, 0], ['claude-3', 1, 10, 1, 0],
+     ['gpt-4o', 2, 101, 22, 40]], '... by the model');
+is(join(' ', @{ usage("model=gpt-4o&$around")->[0] }{qw(requests tokens_in)}),
+   '2 101', '... of one alone');
+is(join(' ', @{ usage($around)->[0] }{@tokens[1 .. 4]}), '4 118 30 40',
+   '... and in the sum');
+like($t->api('GET', "$base/usage?by=model&format=csv&$around")->{body},
+     qr/^"gpt-4o",2,2,0,0,0,20,200,101,22,40,/m, '... as a file');
+for my $by ('', 'api', 'application') {    # the views of quarters have them
+    my $day = strftime('%Y-%m-%d', gmtime($tokens_at / 1000 - 86400));
+    my $end = strftime('%Y-%m-%d', gmtime($tokens_at / 1000 + 2 * 86400));
+    my $sum = 0;
+    $sum += $_->{tokens_in} for @{ usage("from=$day&to=$end&step=day"
+        . "&zone=%2B05:30&by=$by") };
+    is($sum, 118, "... by days of another zone, by '$by'");
+}
 
 # nothing is counted of times to come, however many are asked for
 
@@ -485,8 +518,8 @@ for my $zone ('UTC', 'America/New_York') {
 my $long = (int(time / 86400) - 40) * 86_400_000;
 Test::Stoa::Feed::sql($t, 'WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT'
     . ' n + 1 FROM c WHERE n < 50001) INSERT INTO usage_day SELECT '
-    . "'$id{other}', $long, '', 's' || n, '', '', '', '', '', 1"
-    . ', 0' x 31 . ' FROM c');
+    . "'$id{other}', $long, '', 's' || n, '', '', '', '', '', '', 1"
+    . ', 0' x 34 . ' FROM c');
 my ($on, $off) = map { strftime('%Y-%m-%d', gmtime($long / 1000 + $_)) }
     0, 86400;
 my %had;
@@ -541,6 +574,9 @@ for my $case (
     ['too many requests', [row(c2xx => 2 ** 40)], {}, 422],
     ['in many rows', [map { row(c2xx => 4_000_000) } 1 .. 1000], {}, 422],
     ['too many bytes', [row(bytes_out => 2 ** 50)], {}, 422],
+    ['too many tokens', [row(tokens_in => 2 ** 50)], {}, 422],
+    ['a model that is none', [row(model => "a\nb")], {}, 422],
+    ['one that is too long', [row(model => 'm' x 56)], {}, 422],
     ['a time that never was', [row(c2xx => 2 ** 40)], { from_ms => 0, to_ms => 1 }, 422],
 ) {
     my ($name, $rows, $o, $status) = @$case;

@@ -35,7 +35,7 @@ sub waiting {
 sub rows { my (undef, @kv) = waiting();
     my $n = 0;
     while (my (undef, $v) = splice @kv, 0, 2) {
-        $n += (length($v) / 2 - 48) / 272;
+        $n += (length($v) / 2 - 48) / 352;
     }
     return $n }
 ok((wait_until { rows() }), 'a batch waits');
@@ -46,7 +46,7 @@ my @old;
 while (my ($k, $v) = splice @kv, 0, 2) {
     my ($start, $rows) = unpack 'H96 H*', pack 'H*', $v;
     my @rows = map { substr($_, 0, 208) . substr($_, 240, 224) }
-        $rows =~ /(.{544})/g;
+        $rows =~ /(.{704})/g;
     push @old, $k, join '', $start, @rows;
 }
 cmp_ok(scalar @old, '>=', 2, 'taken out');

@@ -16,8 +16,9 @@
 
 #define CP_USAGE_COUNT_MAX  ((int64_t) 1 << 40)
 #define CP_USAGE_BYTES_MAX  ((int64_t) 1 << 50)
+#define CP_USAGE_MODEL_MAX  55              /* as stoa_llm.h has it          */
 #define CP_USAGE_MARKS  4096
-#define CP_USAGE_KEYS   8                   /* start, tenant .. refused      */
+#define CP_USAGE_KEYS   9                   /* start, tenant .. model        */
 #define CP_USAGE_ARGS   (CP_USAGE_KEYS + CP_USAGE_NUMBERS)
 
 
@@ -52,12 +53,16 @@ const cp_report_field_t  cp_usage_row_fields[] = {
     { "operation",    CP_REPORT_ID,    false, STOA_ID_LEN },
     { "credential",   CP_REPORT_ID,    false, STOA_ID_LEN },
     { "refused",      CP_REPORT_CODE,  false, 40 },
+    { "model",        CP_REPORT_TEXT,  false, CP_USAGE_MODEL_MAX },
     { "c2xx",         CP_REPORT_INT,   false, CP_USAGE_COUNT_MAX },
     { "c3xx",         CP_REPORT_INT,   false, CP_USAGE_COUNT_MAX },
     { "c4xx",         CP_REPORT_INT,   false, CP_USAGE_COUNT_MAX },
     { "c5xx",         CP_REPORT_INT,   false, CP_USAGE_COUNT_MAX },
     { "bytes_in",     CP_REPORT_INT,   false, CP_USAGE_BYTES_MAX },
     { "bytes_out",    CP_REPORT_INT,   false, CP_USAGE_BYTES_MAX },
+    { "tokens_in",    CP_REPORT_INT,   false, CP_USAGE_BYTES_MAX },
+    { "tokens_out",   CP_REPORT_INT,   false, CP_USAGE_BYTES_MAX },
+    { "tokens_cached", CP_REPORT_INT,  false, CP_USAGE_BYTES_MAX },
     { "latency_us",   CP_REPORT_ARRAY, false, CP_USAGE_BUCKETS },
     { NULL, CP_REPORT_INT, false, 0 }
 };

@@ -36,13 +36,14 @@
 #define CP_USAGE_QUARTERS       1      /* the level that has views           */
 #define CP_USAGE_TWO_HOURS      2
 #define CP_USAGE_VIEWS          3
-#define CP_USAGE_COUNTS         6      /* c2xx .. bytes_out                  */
+#define CP_USAGE_COUNTS         9      /* c2xx .. tokens_cached              */
 #define CP_USAGE_NUMBERS        (CP_USAGE_COUNTS + CP_USAGE_BUCKETS)
 
 /* The columns that add up, in the order of every statement. */
 #define CP_USAGE_COUNTED(f)                                                   \
     f(c2xx) ", " f(c3xx) ", " f(c4xx) ", " f(c5xx) ", " f(bytes_in) ", "      \
-    f(bytes_out) ", " f(h0) ", " f(h1) ", " f(h2) ", " f(h3) ", " f(h4) ", "  \
+    f(bytes_out) ", " f(tokens_in) ", " f(tokens_out) ", " f(tokens_cached)   \
+    ", " f(h0) ", " f(h1) ", " f(h2) ", " f(h3) ", " f(h4) ", "               \
     f(h5) ", " f(h6) ", " f(h7) ", " f(h8) ", " f(h9) ", " f(h10) ", "        \
     f(h11) ", " f(h12) ", " f(h13) ", " f(h14) ", " f(h15) ", " f(h16) ", "   \
     f(h17) ", " f(h18) ", " f(h19) ", " f(h20) ", " f(h21) ", " f(h22) ", "   \
@@ -52,7 +53,7 @@
 #define CP_USAGE_PLUS(c)  #c " = k." #c " + excluded." #c
 #define CP_USAGE_KEY                                                          \
     "tenant, start_ms, application, subscription, api, operation,"            \
-    " credential, refused"
+    " credential, refused, model"
 
 /* Fine to coarse. */
 typedef struct {
@@ -74,8 +75,9 @@ typedef enum {
     CP_USAGE_BY_CREDENTIAL   = 0x20,
     CP_USAGE_BY_TENANT       = 0x40,       /* publisher and consumer         */
     CP_USAGE_BY_STATUS       = 0x80,       /* 2xx to 5xx                     */
-    CP_USAGE_BY_TOOL         = 0x100       /* operation, of calls of tools
+    CP_USAGE_BY_TOOL         = 0x100,      /* operation, of calls of tools
                                               alone                          */
+    CP_USAGE_BY_MODEL        = 0x200       /* of language                    */
 } cp_usage_by_e;
 
 /* What the tenant published, what its applications consumed. */
@@ -92,6 +94,7 @@ typedef struct {
     const char       *operation;   /* or tool                               */
     const char       *credential;
     const char       *refused;     /* a code                                */
+    const char       *model;
     int               status;      /* 2 to 5; 0: all                        */
     int64_t           from_ms;
     int64_t           to_ms;       /* not included                          */
@@ -149,7 +152,7 @@ void cp_usage_clip(const cp_conf_t *conf, cp_usage_ask_t *ask);
 
 /*
  * An array of {start, publisher, consumer, application, ..., refused,
- * requests, c2xx, ..., bytes_in, bytes_out, p50_us, p95_us, p99_us}: names,
+ * requests, c2xx, ..., tokens_cached, p50_us, p95_us, p99_us}: names,
  * of the tenants those that tell applications and apis apart.  By status there
  * are neither bytes nor times.  CP_DECLINED when it would have more than
  * CP_USAGE_ITEMS_MAX items.

@@ -81,7 +81,7 @@ cp_usage_possible(cp_op_t *op, const cp_json_t *in, cp_json_t *const *rows,
             if (m->key[0] == 'c') {
                 requests += m->i;
 
-            } else if (m->key[0] == 'b') {
+            } else if (m->key[0] == 'b' || m->key[0] == 't') {
                 bytes += m->i;
             }
         }

@@ -12,12 +12,13 @@
 /* The consumer is whose application it is while there is one. */
 #define CP_USAGE_ADD(table)                                                   \
     "INSERT INTO " table " AS k (start_ms, tenant, application,"              \
-    " subscription, api, operation, credential, refused, consumer, "          \
+    " subscription, api, operation, credential, refused, model, consumer, "   \
     CP_USAGE_COUNTED(CP_USAGE_NAME) ")"                                       \
-    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, COALESCE((SELECT a.tenant"      \
-    " FROM applications a WHERE a.id = $3), ''), $9, $10, $11, $12, $13,"     \
+    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, COALESCE((SELECT a.tenant"  \
+    " FROM applications a WHERE a.id = $3), ''), $10, $11, $12, $13,"         \
     " $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27,"  \
-    " $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40)"       \
+    " $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41,"  \
+    " $42, $43, $44)"                                                         \
     " ON CONFLICT (" CP_USAGE_KEY ") DO UPDATE SET "                          \
     CP_USAGE_COUNTED(CP_USAGE_PLUS) " RETURNING consumer"
 

@@ -15,8 +15,8 @@
 
 #define CP_USAGE_ARGS_MAX  64
 #define CP_USAGE_SQL_MAX   (512 * 1024)    /* midnights of all that is kept  */
-#define CP_USAGE_COUNTS_AT 9               /* columns of an answer's row     */
-#define CP_USAGE_HIST_AT   (CP_USAGE_COUNTS_AT + 6)
+#define CP_USAGE_COUNTS_AT 10              /* columns of an answer's row     */
+#define CP_USAGE_HIST_AT   (CP_USAGE_COUNTS_AT + CP_USAGE_COUNTS)
 
 /* The tenant stands beside what is known by its name in it. */
 #define CP_USAGE_OF_PUBLISHER  (CP_USAGE_BY_TENANT | CP_USAGE_BY_API)
@@ -63,6 +63,7 @@ const cp_usage_name_t  cp_usage_bys[] = {
     { "operation",    CP_USAGE_BY_OPERATION },
     { "tool",         CP_USAGE_BY_TOOL },
     { "refused",      CP_USAGE_BY_REFUSED },
+    { "model",        CP_USAGE_BY_MODEL },
     { "credential",   CP_USAGE_BY_CREDENTIAL },
     { "tenant",       CP_USAGE_BY_TENANT },
     { "status",       CP_USAGE_BY_STATUS },
@@ -70,7 +71,8 @@ const cp_usage_name_t  cp_usage_bys[] = {
 };
 
 static const char *const  cp_usage_counts[] = {
-    "c2xx", "c3xx", "c4xx", "c5xx", "bytes_in", "bytes_out", NULL
+    "c2xx", "c3xx", "c4xx", "c5xx", "bytes_in", "bytes_out", "tokens_in",
+    "tokens_out", "tokens_cached", NULL
 };
 
 /* What a row may be split by: the column, and what of it is seen.  A key is
@@ -85,6 +87,7 @@ static const struct {
     { "api", "api", CP_USAGE_BY_API },
     { "operation", "operation", CP_USAGE_OF_OPERATION },
     { "refused", "refused", CP_USAGE_BY_REFUSED },
+    { "model", "model", CP_USAGE_BY_MODEL },
     { "credential", "CASE WHEN consumer = $1 THEN credential ELSE '' END",
       CP_USAGE_BY_CREDENTIAL },
     { "publisher", "tenant", CP_USAGE_OF_PUBLISHER },
@@ -102,14 +105,14 @@ static const char  cp_usage_head_sql[] =
     " COALESCE(ap.name, u.application), COALESCE(a.name, u.api),"
     " COALESCE(t.name, o.method || ' ' || o.path, u.operation),"
     " COALESCE(c.prefix, u.credential), COALESCE(tp.name, u.publisher),"
-    " COALESCE(tc.name, u.consumer), " CP_USAGE_COUNTED(CP_USAGE_U)
+    " COALESCE(tc.name, u.consumer), u.model, " CP_USAGE_COUNTED(CP_USAGE_U)
     " FROM (SELECT s AS start_ms, application, subscription, api, operation,"
-    " refused, credential, publisher, consumer, "
+    " refused, model, credential, publisher, consumer, "
     CP_USAGE_COUNTED(CP_USAGE_SUM) " FROM (";
 
 static const char  cp_usage_tail_sql[] =
     ") r"
-    " GROUP BY s, application, subscription, api, operation, refused,"
+    " GROUP BY s, application, subscription, api, operation, refused, model,"
     " credential, publisher, consumer) u"
     " LEFT JOIN applications ap ON ap.id = u.application"
     " LEFT JOIN apis a ON a.id = u.api"
@@ -119,7 +122,7 @@ static const char  cp_usage_tail_sql[] =
     " LEFT JOIN tenants tp ON tp.id = u.publisher"
     " LEFT JOIN tenants tc ON tc.id = u.consumer"
     " ORDER BY u.start_ms, 8, 9, 4, 5, 6, 7, u.subscription, u.refused,"
-    " u.api, u.operation, u.application, u.credential, u.publisher,"
+    " u.model, u.api, u.operation, u.application, u.credential, u.publisher,"
     " u.consumer LIMIT ";
 
 
@@ -464,6 +467,7 @@ cp_usage_detail(const cp_usage_ask_t *ask)
            | (ask->api ? CP_USAGE_BY_API : 0)
            | (ask->operation ? CP_USAGE_BY_OPERATION : 0)
            | (ask->refused ? CP_USAGE_BY_REFUSED : 0)
+           | (ask->model ? CP_USAGE_BY_MODEL : 0)
            | (ask->credential ? CP_USAGE_BY_CREDENTIAL : 0);
 }
 
@@ -484,6 +488,7 @@ cp_usage_only(cp_usage_query_t *q)
         { "api", ask->api },
         { "operation", ask->operation },
         { "refused", ask->refused },
+        { "model", ask->model },
         { "consumer = $1 AND credential", ask->credential }
     };
 
@@ -609,6 +614,7 @@ cp_usage_named(cp_arena_t *a, const cp_usage_ask_t *ask, const cp_val_t *row)
         { "tool",         5, CP_USAGE_BY_TOOL },
         { "credential",   6, CP_USAGE_BY_CREDENTIAL },
         { "refused",      2, CP_USAGE_BY_REFUSED },
+        { "model",        9, CP_USAGE_BY_MODEL },
         { NULL, 0, 0 }
     };
 

@@ -46,7 +46,8 @@ cp_usage_numbers(const cp_json_t *row, int64_t *numbers)
     const cp_json_t  *list, *v;
 
     static const char *const  names[CP_USAGE_COUNTS] = {
-        "c2xx", "c3xx", "c4xx", "c5xx", "bytes_in", "bytes_out"
+        "c2xx", "c3xx", "c4xx", "c5xx", "bytes_in", "bytes_out", "tokens_in",
+        "tokens_out", "tokens_cached"
     };
 
     for (i = 0; i < CP_USAGE_COUNTS; i++) {
@@ -102,8 +103,9 @@ cp_usage_view_put(cp_op_t *op, cp_tx_t *tx, unsigned view,
                        " $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15,"
                        " $16, $17, $18, $19, $20, $21, $22, $23, $24, $25,"
                        " $26, $27, $28, $29, $30, $31, $32, $33, $34, $35,"
-                       " $36, $37, $38) ON CONFLICT (view, tenant, start_ms,"
-                       " consumer, application, api) DO UPDATE SET "
+                       " $36, $37, $38, $39, $40, $41) ON CONFLICT (view,"
+                       " tenant, start_ms, consumer, application, api)"
+                       " DO UPDATE SET "
                        CP_USAGE_COUNTED(CP_USAGE_PLUS), args, n, NULL,
                        &op->err);
 }

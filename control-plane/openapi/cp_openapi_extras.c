@@ -90,8 +90,8 @@
     "names or ids, a comma between them; default: all of the caller"
 
 #define USAGE_BY                                                              \
-    "(application|subscription|api|operation|tool|refused|credential|tenant"  \
-    "|status)"
+    "(application|subscription|api|operation|tool|refused|model|credential"   \
+    "|tenant|status)"
 
 #define USAGE                                                                 \
     QUERY("from", TIME_OR_DATE, "default: a day before to; the answer says"   \
@@ -103,7 +103,7 @@
           " Europe/Paris") ","                                                \
     QUERY("by", "{\"type\":\"string\",\"pattern\":\"^(" USAGE_BY "(," USAGE_BY\
           ")*,?)?$\"}", "list of application, subscription, api, operation,"  \
-          " tool, refused, credential, tenant, status") ","                   \
+          " tool, refused, model, credential, tenant, status") ","            \
     QUERY("side", "{\"type\":\"string\",\"enum\":[\"published\","             \
           "\"consumed\"]}", "what others called here, or what the tenant's"   \
           " applications called; default: both") ","                          \
@@ -114,6 +114,7 @@
     QUERY("tool", TEXT, "only this one: an id, or a name in api") ","         \
     QUERY("credential", TEXT, "only this key of an own application") ","      \
     QUERY("refused", TEXT, "only what was refused with this code") ","        \
+    QUERY("model", TEXT, "only what this model of language answered") ","     \
     QUERY("status", "{\"type\":\"string\",\"enum\":[\"2xx\",\"3xx\","         \
           "\"4xx\",\"5xx\"]}", "only these") ","                              \
     QUERY("format", "{\"type\":\"string\",\"enum\":[\"json\",\"csv\"]}",      \

@@ -129,9 +129,12 @@ const char *const  cp_openapi_schemas_text[] = {
     ",\"api\":{\"type\":[\"string\",\"null\"]},\"operation\":{\"type\":"
     "[\"string\",\"null\"]},\"tool\":{\"type\":[\"string\",\"null\"]}"
     ",\"status\":" TEXT ",\"refused\":{\"type\":[\"string\",\"null\"]},"
+    "\"model\":{\"type\":[\"string\",\"null\"]},"
     "\"requests\":" INT64("0") ",\"c2xx\":" INT64("0") ",\"c3xx\":"
     INT64("0") ",\"c4xx\":" INT64("0") ",\"c5xx\":" INT64("0")
-    ",\"bytes_in\":" INT64("0") ",\"bytes_out\":" INT64("0") ",\"p50_us\":"
+    ",\"bytes_in\":" INT64("0") ",\"bytes_out\":" INT64("0")
+    ",\"tokens_in\":" INT64("0") ",\"tokens_out\":" INT64("0")
+    ",\"tokens_cached\":" INT64("0") ",\"p50_us\":"
     INT64("0") ",\"p95_us\":" INT64("0") ",\"p99_us\":" INT64("0")
     "}}}}}",
 

@@ -621,7 +621,8 @@ cp_platform_subscriptions(cp_op_t *op, cp_json_t **out)
 /* The members of an item of cp_usage_sum() that add up. */
 
 static const char *const  cp_usage_counts[] = { "requests", "c2xx", "c3xx",
-    "c4xx", "c5xx", "bytes_in", "bytes_out", NULL };
+    "c4xx", "c5xx", "bytes_in", "bytes_out", "tokens_in", "tokens_out",
+    "tokens_cached", NULL };
 
 
 static void

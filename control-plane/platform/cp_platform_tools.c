@@ -33,7 +33,10 @@
     "\"requests\":{\"type\":\"integer\"},\"c2xx\":{\"type\":\"integer\"},"    \
     "\"c3xx\":{\"type\":\"integer\"},\"c4xx\":{\"type\":\"integer\"},"        \
     "\"c5xx\":{\"type\":\"integer\"},\"bytes_in\":{\"type\":\"integer\"},"    \
-    "\"bytes_out\":{\"type\":\"integer\"}"
+    "\"bytes_out\":{\"type\":\"integer\"},"                                 \
+    "\"tokens_in\":{\"type\":\"integer\"},"                                 \
+    "\"tokens_out\":{\"type\":\"integer\"},"                                \
+    "\"tokens_cached\":{\"type\":\"integer\"}"
 
 
 static cp_rc_t cp_tool_search(cp_op_t *op, const cp_json_t *args,

@@ -27,7 +27,7 @@ cp_rc_t cp_approval_post(cp_req_t *r);        /* POST /gateway/v1/approvals */
 cp_rc_t cp_usage_get(cp_req_t *r);            /* GET  /v1/tenants/../usage  */
 #define CP_USAGE_QUERY_NAMES                                                  \
     "from to step zone by side application subscription api operation tool"   \
-    " credential refused status format"
+    " credential refused model status format"
 
 cp_rc_t cp_dependents_get(cp_req_t *r);       /* GET ../dependents       */
 cp_rc_t cp_catalogue_get(cp_req_t *r);        /* GET /v1/catalogue       */

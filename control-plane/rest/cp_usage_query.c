@@ -163,6 +163,7 @@ cp_usage_parse(cp_req_t *r, cp_usage_ask_t *ask)
     ask->sides = (unsigned) sides;
     ask->status = (int) status;
     ask->refused = cp_req_query(r, "refused");
+    ask->model = cp_req_query(r, "model");
     ask->credential = cp_req_query(r, "credential");
     ask->subscription = cp_req_query(r, "subscription");
 
@@ -279,7 +280,8 @@ cp_usage_by(cp_req_t *r, unsigned *by)
         if (n->name == NULL) {
             return cp_query_fault(r, "by", "must be a list of application,"
                                   " subscription, api, operation, tool,"
-                                  " refused, credential, tenant, status");
+                                  " refused, model, credential, tenant,"
+                                  " status");
         }
 
         *by |= n->bit;

@@ -234,6 +234,8 @@ ctl_usage_columns(ctl_t *c, const char *by)
 
     counts = strstr(by, "status") != NULL || ctl_opt(c, "status") != NULL
              ? "status requests"
+             : strstr(by, "model") != NULL || ctl_opt(c, "model") != NULL
+             ? "requests tokens_in tokens_out tokens_cached p50_us p99_us"
              : "requests c2xx c3xx c4xx c5xx bytes_in bytes_out p50_us p99_us";
 
     return (columns != NULL) ? cp_arena_printf(c->arena, "%s%s", columns,
@@ -267,7 +269,7 @@ ctl_run_usage(ctl_t *c)
     const char  *path, *tenant, *from, *to, *by, *columns;
 
     static const char *const  same[] = { "side", "step", "zone", "api",
-        "application", "status" };
+        "application", "status", "model" };
 
     from = ctl_opt(c, "from");
     by = ctl_opt(c, "by");

@@ -199,8 +199,8 @@ static const ctl_opt_t  ctl_opts_usage[] = {
       "RFC 3339, a date, or a duration ago (default 24h)", false },
     { "to", 0, "TIME", NULL, "RFC 3339, a date, or a duration ago", false },
     { "by", 0, "FIELDS", NULL,
-      "application,api,operation,tool,subscription,refused,credential,tenant,"
-      "status (default application,api)",
+      "application,api,operation,tool,subscription,refused,model,credential,"
+      "tenant,status (default application,api)",
       false },
     { "step", 0, "STEP", "minute hour day", "a row per step", false },
     { "zone", 0, "ZONE", NULL,
@@ -208,6 +208,7 @@ static const ctl_opt_t  ctl_opts_usage[] = {
     { "api", 0, "API", NULL, "only this one", false },
     { "application", 0, "APPLICATION", NULL, "only this one", false },
     { "status", 0, "CLASS", "2xx 3xx 4xx 5xx", "only these", false },
+    { "model", 0, "MODEL", NULL, "only this one, of language", false },
     { "csv", 0, NULL, NULL, "print all of it as CSV", false },
     { "all-tenants", 'A', NULL, NULL, "of all tenants", false },
     { "side", 0, "SIDE", "published consumed",

@@ -78,7 +78,8 @@
     row(64, "0064_bundles_checked")                                           \
     row(65, "0065_dpop")                                                      \
     row(66, "0066_group_removals")                                            \
-    row(67, "0067_usage_two_hours")
+    row(67, "0067_usage_two_hours")                                           \
+    row(68, "0068_tokens")
 
 
 typedef struct {

@@ -16,7 +16,8 @@ typedef enum { VALUE = 0, STRING, ESCAPE, NUMBER } stoa_llm_state_e;
 /* Objects; what is from SAID on is a number. */
 
 typedef enum {
-    NONE = 0, LIST, ROOT, WRAP, START, USAGE, BEGUN, DETAILS, AGAIN, SAID
+    NONE = 0, LIST, ROOT, WRAP, START, USAGE, BEGUN, DETAILS, AGAIN, MODEL,
+    SAID
 } stoa_llm_node_e;
 
 
@@ -35,8 +36,12 @@ static const stoa_llm_member_t  stoa_llm_members[] = {
     { ROOT, START, "message" },
     { ROOT, AGAIN, "item" },
     { ROOT, AGAIN, "part" },
+    { ROOT, MODEL, "model" },
+    { ROOT, MODEL, "modelVersion" },
     { WRAP, USAGE, "usage" },
+    { WRAP, MODEL, "model" },
     { START, BEGUN, "usage" },
+    { START, MODEL, "model" },
     { USAGE, TELLS(PROMPT), "prompt_tokens" },
     { USAGE, TELLS(PROMPT), "promptTokenCount" },
     { USAGE, TELLS(INPUT), "input_tokens" },
@@ -74,6 +79,7 @@ static const char *stoa_llm_string(stoa_llm_t *m, const char *p,
 static void stoa_llm_mark(stoa_llm_t *m, char c);
 static void stoa_llm_name(stoa_llm_t *m);
 static bool stoa_llm_named(const stoa_llm_t *m, const char *name);
+static void stoa_llm_model(stoa_llm_t *m);
 static void stoa_llm_open(stoa_llm_t *m, bool object);
 static void stoa_llm_close(stoa_llm_t *m);
 static void stoa_llm_number(stoa_llm_t *m, char c);
@@ -219,6 +225,10 @@ stoa_llm_mark(stoa_llm_t *m, char c)
         }
 
         m->text += m->counts ? m->len : 0;
+
+        if (m->to == MODEL) {
+            stoa_llm_model(m);
+        }
     }
 
     switch (c) {
@@ -287,6 +297,25 @@ stoa_llm_named(const stoa_llm_t *m, const char *name)
 {
     return !m->escaped && m->len <= STOA_LLM_NAME
            && strlen(name) == m->len && memcmp(m->name, name, m->len) == 0;
+}
+
+
+static void
+stoa_llm_model(stoa_llm_t *m)
+{
+    static const char  fit[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+        "._:/@+-";
+
+    if (m->model[0] || m->escaped || m->len > STOA_LLM_MODEL) {
+        return;
+    }
+
+    memcpy(m->model, m->name, m->len);
+
+    if (strspn(m->model, fit) != m->len) {
+        memset(m->model, 0, sizeof(m->model));
+    }
 }
 
 
@@ -423,6 +452,7 @@ stoa_llm_used(const stoa_llm_t *m, const stoa_llm_ask_t *ask, bool whole,
     }
 
     used->estimated = false;
+    used->model = m->model;
 
     if (!in) {
         input = ask->input;

@@ -7,7 +7,9 @@
  * have it (in the root; in `response` or `message` of an event).  What stands
  * in texts, or deeper, is content.  Of a number that is told more than once
  * the largest counts: streams tell sums.  One that is negative, broken, no
- * number, or beyond STOA_LLM_MOST is not told.
+ * number, or beyond STOA_LLM_MOST is not told.  The model is what they call it
+ * there first; a name that is too long, or has other than [A-Za-z0-9._:/@+-],
+ * is none.
  *
  * Process: any.  Nothing is allocated.
  */
@@ -22,7 +24,8 @@
 #define STOA_LLM_MOST    100000000       /* tokens of one call               */
 #define STOA_LLM_BINARY  1000            /* tokens of a picture, estimated   */
 #define STOA_LLM_DEPTH   6
-#define STOA_LLM_NAME    32
+#define STOA_LLM_NAME    64
+#define STOA_LLM_MODEL   55              /* bytes of a model's name          */
 
 
 typedef enum {
@@ -42,6 +45,7 @@ typedef enum {
 typedef struct {
     uint64_t  said[STOA_LLM_SAID];
     unsigned  told;                      /* bits of those                    */
+    char      model[STOA_LLM_MODEL + 1]; /* "": it is not told               */
     uint64_t  text;                      /* bytes of what was generated      */
     bool      events;                    /* it is text/event-stream          */
 
@@ -72,6 +76,7 @@ typedef struct {
 typedef struct {
     uint64_t  n[STOA_LLM_KINDS];
     bool      estimated;                 /* input or output is               */
+    const char  *model;                  /* "": it is not known              */
 } stoa_llm_used_t;
 
 

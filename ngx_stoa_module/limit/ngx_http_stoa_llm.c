@@ -360,6 +360,7 @@ ngx_http_stoa_llm_tokens(ngx_http_stoa_ctx_t *ctx, stoa_llm_used_t *used)
     }
 
     ngx_memzero(used, sizeof(stoa_llm_used_t));
+    used->model = "";
     status = ctx->request->headers_out.status;
 
     if (llm->unread) {

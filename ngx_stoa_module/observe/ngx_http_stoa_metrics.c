@@ -42,6 +42,8 @@ static void ngx_http_stoa_metrics_requests(ngx_http_stoa_sh_t *sh,
 static void ngx_http_stoa_metrics_policies(ngx_http_stoa_main_conf_t *mcf,
     stoa_buf_t *b);
 static void ngx_http_stoa_metrics_llm(ngx_http_stoa_sh_t *sh, stoa_buf_t *b);
+static void ngx_http_stoa_metrics_models(ngx_http_stoa_main_conf_t *mcf,
+    stoa_buf_t *b);
 static void ngx_http_stoa_metrics_latency(ngx_http_stoa_sh_t *sh,
     stoa_buf_t *b);
 static void ngx_http_stoa_metrics_store(ngx_http_stoa_main_conf_t *mcf,
@@ -488,6 +490,10 @@ ngx_http_stoa_metrics_policies(ngx_http_stoa_main_conf_t *mcf, stoa_buf_t *b)
     }
 
     ngx_http_stoa_metrics_llm(mcf->sh, b);
+
+    if (mcf->counters) {
+        ngx_http_stoa_metrics_models(mcf, b);
+    }
 }
 
 
@@ -508,6 +514,48 @@ ngx_http_stoa_metrics_llm(ngx_http_stoa_sh_t *sh, stoa_buf_t *b)
                       (unsigned long long) ngx_http_stoa_proc_sum(sh,
                                          offsetof(ngx_http_stoa_proc_t, llm)
                                          + i * sizeof(uint64_t)));
+    }
+}
+
+
+/* Several tenants may have one of the same name. */
+
+static void
+ngx_http_stoa_metrics_models(ngx_http_stoa_main_conf_t *mcf, stoa_buf_t *b)
+{
+    uint64_t     n;
+    ngx_uint_t   i, j, k;
+    const char  *name[NGX_HTTP_STOA_USAGE_MODELS + 2];
+
+    static const char *const  kinds[] = { "input", "output", "cached" };
+
+    ngx_http_stoa_metrics_head(b, "stoa_llm_model_tokens_total", "counter",
+                               "Tokens by the model that answered.");
+
+    for (i = 1; i < NGX_HTTP_STOA_USAGE_MODELS + 2; i++) {
+        name[i] = ngx_http_stoa_usage_model_at(mcf->counters, i);
+
+        for (j = 1; j < i && strcmp(name[i], name[j]) != 0; j++) { /* void */ }
+
+        if (j < i || name[i][0] == '\0') {
+            continue;
+        }
+
+        for (k = 0; k < STOA_LLM_KINDS; k++) {
+            n = ngx_http_stoa_load(&mcf->sh->models[i][k]);
+
+            for (j = i + 1; j < NGX_HTTP_STOA_USAGE_MODELS + 2; j++) {
+                if (strcmp(ngx_http_stoa_usage_model_at(mcf->counters, j),
+                           name[i]) == 0)
+                {
+                    n += ngx_http_stoa_load(&mcf->sh->models[j][k]);
+                }
+            }
+
+            stoa_buf_addf(b, "stoa_llm_model_tokens_total{model=\"%s\","
+                          "kind=\"%s\"} %llu\n", name[i], kinds[k],
+                          (unsigned long long) n);
+        }
     }
 }
 

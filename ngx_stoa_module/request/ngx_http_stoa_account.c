@@ -9,10 +9,13 @@
 #include "ngx_http_stoa_conceal.h"
 #include "ngx_http_stoa_counters.h"
 #include "ngx_http_stoa_api.h"
+#include "ngx_http_stoa_limits.h"
 
 
 static uint64_t ngx_http_stoa_account_latency(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
+static void ngx_http_stoa_account_tokens(ngx_http_stoa_main_conf_t *mcf,
+    ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_usage_row_t *row);
 static void ngx_http_stoa_account_denial(ngx_http_request_t *r,
     ngx_http_stoa_sh_t *sh, const ngx_http_stoa_usage_row_t *row);
 static void ngx_http_stoa_account_metrics(ngx_http_stoa_sh_t *sh,
@@ -80,6 +83,7 @@ ngx_http_stoa_account_handler(ngx_http_request_t *r)
     row.latency_us = ngx_http_stoa_account_latency(r, ctx);
 
     if (mcf->counters && !ctx->call.elsewhere) {
+        ngx_http_stoa_account_tokens(mcf, ctx, &row);
         ngx_http_stoa_usage_add(mcf, &row);
     }
 
@@ -123,6 +127,28 @@ ngx_http_stoa_account_latency(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
                               - (ngx_msec_int_t) r->start_msec));
 
     return (uint64_t) ngx_max(ms, 0) * 1000;
+}
+
+
+static void
+ngx_http_stoa_account_tokens(ngx_http_stoa_main_conf_t *mcf,
+    ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_usage_row_t *row)
+{
+    ngx_uint_t       i;
+    stoa_llm_used_t  used;
+
+    if (ngx_http_stoa_llm_tokens(ctx, &used) != NGX_OK) {
+        return;
+    }
+
+    if (used.model[0]) {
+        row->model = ngx_http_stoa_usage_model(mcf, &row->tenant, used.model);
+    }
+
+    for (i = 0; i < STOA_LLM_KINDS; i++) {
+        row->tokens[i] = used.n[i];
+        ngx_http_stoa_add(&mcf->sh->models[row->model][i], used.n[i]);
+    }
 }
 
 

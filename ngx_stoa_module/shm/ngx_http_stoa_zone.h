@@ -280,6 +280,11 @@ typedef struct {
 } ngx_http_stoa_api_count_t;
 
 
+/* Models of language whose tokens are told apart (_usage_model()). */
+
+#define NGX_HTTP_STOA_USAGE_MODELS  128
+
+
 /* What the control plane is to read again. */
 
 typedef enum {
@@ -470,6 +475,7 @@ struct ngx_http_stoa_sh_s {
     ngx_http_stoa_denials_t  denials;
 
     ngx_http_stoa_api_count_t  apis[NGX_HTTP_STOA_APIS + 1];
+    uint64_t  models[NGX_HTTP_STOA_USAGE_MODELS + 2][STOA_LLM_KINDS];
     uint64_t  mcp_levels[NGX_HTTP_STOA_MCP_TURNS];  /* what they want logged */
     uint64_t  mcp_turns[NGX_HTTP_STOA_MCP_TURNS];   /* sessions' streams     */
     uint64_t  mcp_calls[NGX_HTTP_STOA_MCP_CALLS];   /* which api has them    */

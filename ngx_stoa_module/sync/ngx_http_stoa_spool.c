@@ -21,7 +21,6 @@
 
 #define SPOOL_FORMAT     1
 #define SPOOL_SCAN_MS    60000       /* between full scans                   */
-#define SPOOL_ROW_1      216         /* bytes of a row of version 0.1        */
 #define SPOOL_RETIRE_AT  5           /* 5 of 8 slots in use: old ones may go */
 
 
@@ -55,19 +54,10 @@ static ngx_int_t ngx_http_stoa_collect_slots(ngx_http_stoa_collect_t *c,
 static ngx_int_t ngx_http_stoa_collect_slot(ngx_http_stoa_collect_t *c,
     uint64_t slot, ngx_uint_t retire);
 static ngx_uint_t ngx_http_stoa_collect_diff(
-    const ngx_http_stoa_usage_val_t *now, const ngx_http_stoa_usage_val_t *old,
-    ngx_http_stoa_usage_val_t *diff);
+    const ngx_http_stoa_spool_val_t *now, const ngx_http_stoa_spool_val_t *old,
+    ngx_http_stoa_spool_val_t *diff);
 static ngx_int_t ngx_http_stoa_collect_batch(ngx_http_stoa_collect_t *c);
 static int ngx_http_stoa_spool_expire(ngx_http_stoa_spool_t *s, MDB_txn *txn);
-static ngx_uint_t ngx_http_stoa_spool_row(ngx_http_stoa_spool_row_t *row,
-    const u_char *p, size_t size);
-static void ngx_http_stoa_spool_json(stoa_buf_t *b,
-    const ngx_http_stoa_spool_batch_t *batch, size_t size);
-static void ngx_http_stoa_spool_refused(stoa_buf_t *b, const char *code);
-static void ngx_http_stoa_spool_number(stoa_buf_t *b, const char *name,
-    uint64_t n);
-static void ngx_http_stoa_spool_id(stoa_buf_t *b, const char *name,
-    const stoa_id_t *id);
 
 
 ngx_int_t
@@ -342,21 +332,25 @@ ngx_http_stoa_collect_slot(ngx_http_stoa_collect_t *c, uint64_t slot,
     MDB_val                      key, val;
     ngx_uint_t                   i;
     ngx_http_stoa_spool_row_t    row;
-    ngx_http_stoa_usage_val_t    now, old;
+    ngx_http_stoa_spool_val_t    now, old;
     ngx_http_stoa_usage_slot_t  *u;
 
     u = &c->counters->usage[slot];
 
     for (i = 0; i < 4; i++) {
-        now.class[i] = __atomic_load_n(&u->val.class[i], __ATOMIC_SEQ_CST);
+        now.of.class[i] = __atomic_load_n(&u->val.class[i], __ATOMIC_SEQ_CST);
     }
 
-    now.bytes_in = __atomic_load_n(&u->val.bytes_in, __ATOMIC_SEQ_CST);
-    now.bytes_out = __atomic_load_n(&u->val.bytes_out, __ATOMIC_SEQ_CST);
+    now.of.bytes_in = __atomic_load_n(&u->val.bytes_in, __ATOMIC_SEQ_CST);
+    now.of.bytes_out = __atomic_load_n(&u->val.bytes_out, __ATOMIC_SEQ_CST);
 
     for (i = 0; i < NGX_HTTP_STOA_LATENCY_N; i++) {
-        now.latency[i] = __atomic_load_n(&u->val.latency[i],
-                                         __ATOMIC_SEQ_CST);
+        now.of.latency[i] = __atomic_load_n(&u->val.latency[i],
+                                            __ATOMIC_SEQ_CST);
+    }
+
+    for (i = 0; i < STOA_LLM_KINDS; i++) {
+        now.tokens[i] = __atomic_load_n(&u->tokens[i], __ATOMIC_SEQ_CST);
     }
 
     key.mv_data = &slot;
@@ -365,14 +359,20 @@ ngx_http_stoa_collect_slot(ngx_http_stoa_collect_t *c, uint64_t slot,
 
     rc = mdb_get(c->txn, c->spool->spooled, &key, &val);
 
-    if (rc == 0 && val.mv_size == sizeof(old)) {
-        ngx_memcpy(&old, val.mv_data, sizeof(old));
+    if (rc == 0 && val.mv_size <= sizeof(old)
+        && val.mv_size >= sizeof(old.of))
+    {
+        ngx_memcpy(&old, val.mv_data, val.mv_size);
 
     } else if (rc != 0 && rc != MDB_NOTFOUND) {
         return NGX_ERROR;
     }
 
     row.key = u->key;
+    (void) ngx_cpystrn((u_char *) row.model,
+                       (u_char *) ngx_http_stoa_usage_model_at(c->counters,
+                                                               u->model),
+                       sizeof(row.model));
 
     if (!ngx_http_stoa_collect_diff(&now, &old, &row.val)) {
 
@@ -411,21 +411,33 @@ ngx_http_stoa_collect_slot(ngx_http_stoa_collect_t *c, uint64_t slot,
  * the counter file) count as none: they start anew from there. */
 
 static ngx_uint_t
-ngx_http_stoa_collect_diff(const ngx_http_stoa_usage_val_t *now,
-    const ngx_http_stoa_usage_val_t *old, ngx_http_stoa_usage_val_t *diff)
+ngx_http_stoa_collect_diff(const ngx_http_stoa_spool_val_t *now_all,
+    const ngx_http_stoa_spool_val_t *old_all,
+    ngx_http_stoa_spool_val_t *diff_all)
 {
-    ngx_uint_t  i, some;
+    ngx_uint_t                        i, some;
+    ngx_http_stoa_usage_val_t        *diff;
+    const ngx_http_stoa_usage_val_t  *now, *old;
 
-    if (ngx_memcmp(now, old, sizeof(ngx_http_stoa_usage_val_t)) == 0) {
+    if (ngx_memcmp(now_all, old_all, sizeof(ngx_http_stoa_spool_val_t)) == 0) {
         return 0;
     }
 
+    now = &now_all->of;
+    old = &old_all->of;
+    diff = &diff_all->of;
     some = 0;
 
     for (i = 0; i < 4; i++) {
         diff->class[i] = now->class[i] > old->class[i]
                          ? now->class[i] - old->class[i] : 0;
         some |= diff->class[i] != 0;
+    }
+
+    for (i = 0; i < STOA_LLM_KINDS; i++) {
+        diff_all->tokens[i] = now_all->tokens[i] > old_all->tokens[i]
+                              ? now_all->tokens[i] - old_all->tokens[i] : 0;
+        some |= diff_all->tokens[i] != 0;
     }
 
     diff->bytes_in = now->bytes_in > old->bytes_in
@@ -548,129 +560,6 @@ ngx_http_stoa_spool_first(ngx_http_stoa_spool_t *s, stoa_buf_t *out,
     }
 
     return (out->len && out->rc == STOA_OK) ? NGX_OK : NGX_DECLINED;
-}
-
-
-/* A batch that an earlier version made has smaller rows: keys without a
- * credential, fewer buckets. */
-
-static ngx_uint_t
-ngx_http_stoa_spool_row(ngx_http_stoa_spool_row_t *row, const u_char *p,
-    size_t size)
-{
-    size_t  key, val;
-
-    ngx_memzero(row, sizeof(ngx_http_stoa_spool_row_t));
-
-    key = size == sizeof(ngx_http_stoa_spool_row_t)
-          ? sizeof(row->key) : offsetof(ngx_http_stoa_usage_key_t, credential);
-    val = size - key;
-
-    ngx_memcpy(&row->key, p, key);
-    ngx_memcpy(&row->val, p + key, val);
-
-    return (val - offsetof(ngx_http_stoa_usage_val_t, latency))
-           / sizeof(row->val.latency[0]);
-}
-
-
-static void
-ngx_http_stoa_spool_json(stoa_buf_t *b,
-    const ngx_http_stoa_spool_batch_t *data, size_t size)
-{
-    char                         hex[2 * sizeof(data->file)];
-    uint64_t                     i;
-    ngx_uint_t                   j, n;
-    ngx_http_stoa_spool_row_t    row;
-    ngx_http_stoa_spool_batch_t  batch;
-
-    static const char *const  classes[] = { "c2xx", "c3xx", "c4xx", "c5xx" };
-
-    /* LMDB gives no alignment here */
-
-    if (size != sizeof(ngx_http_stoa_spool_row_t) && size != SPOOL_ROW_1) {
-        return;
-    }
-
-    ngx_memcpy(&batch, data, sizeof(batch));
-
-    stoa_hex_encode(batch.file, sizeof(batch.file), hex);
-
-    stoa_buf_addf(b, "{\"file\":\"%.32s\",\"batch\":%llu,\"from_ms\":%llu,"
-                  "\"to_ms\":%llu,\"rows\":[", hex,
-                  (unsigned long long) batch.batch,
-                  (unsigned long long) batch.from_ms,
-                  (unsigned long long) batch.to_ms);
-
-    for (i = 0; i < batch.nrows; i++) {
-        n = ngx_http_stoa_spool_row(&row, (const u_char *) data
-                                          + sizeof(batch) + i * size, size);
-
-        stoa_buf_addz(b, i ? ",{" : "{");
-        ngx_http_stoa_spool_id(b, "tenant", &row.key.tenant);
-        ngx_http_stoa_spool_id(b, "application", &row.key.application);
-        ngx_http_stoa_spool_id(b, "subscription", &row.key.subscription);
-        ngx_http_stoa_spool_id(b, "api", &row.key.api);
-        ngx_http_stoa_spool_id(b, "operation", &row.key.operation);
-        ngx_http_stoa_spool_id(b, "credential", &row.key.credential);
-
-        ngx_http_stoa_spool_refused(b, row.key.refused);
-
-        for (j = 0; j < 4; j++) {
-            ngx_http_stoa_spool_number(b, classes[j], row.val.class[j]);
-        }
-
-        ngx_http_stoa_spool_number(b, "bytes_in", row.val.bytes_in);
-        ngx_http_stoa_spool_number(b, "bytes_out", row.val.bytes_out);
-        stoa_buf_addz(b, ",\"latency_us\":[");
-
-        for (j = 0; j < n; j++) {
-            stoa_buf_addf(b, "%s%u", j ? "," : "",
-                          (unsigned) row.val.latency[j]);
-        }
-
-        stoa_buf_addz(b, "]}");
-    }
-
-    stoa_buf_addz(b, "]}");
-}
-
-
-/*
- * The counter file may have been damaged.  A batch that is no JSON, or with
- * what is no identifier and no number, would be refused for ever, and those
- * behind it would wait.
- */
-
-static void
-ngx_http_stoa_spool_id(stoa_buf_t *b, const char *name, const stoa_id_t *id)
-{
-    stoa_buf_addf(b, "\"%s\":\"%.*s\",", name,
-                  stoa_id_valid(id->c, STOA_ID_LEN) ? STOA_ID_LEN : 0, id->c);
-}
-
-
-static void
-ngx_http_stoa_spool_refused(stoa_buf_t *b, const char *code)
-{
-    size_t  n;
-
-    for (n = 0; n < NGX_HTTP_STOA_REFUSED_LEN && code[n]; n++) {
-        if ((code[n] < 'a' || code[n] > 'z') && code[n] != '_') {
-            n = 0;
-            break;
-        }
-    }
-
-    stoa_buf_addf(b, "\"refused\":\"%.*s\"", (int) n, code);
-}
-
-
-static void
-ngx_http_stoa_spool_number(stoa_buf_t *b, const char *name, uint64_t n)
-{
-    stoa_buf_addf(b, ",\"%s\":%llu", name,
-                  (unsigned long long) (n > INT64_MAX ? 0 : n));
 }
 
 

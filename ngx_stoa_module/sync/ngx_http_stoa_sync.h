@@ -149,8 +149,14 @@ typedef struct {
 } ngx_http_stoa_spool_t;
 
 typedef struct {
+    ngx_http_stoa_usage_val_t  of;
+    uint64_t                   tokens[STOA_LLM_KINDS];
+} ngx_http_stoa_spool_val_t;
+
+typedef struct {
     ngx_http_stoa_usage_key_t  key;
-    ngx_http_stoa_usage_val_t  val;
+    ngx_http_stoa_spool_val_t  val;
+    char                       model[STOA_LLM_MODEL + 1];
 } ngx_http_stoa_spool_row_t;
 
 /* The start of a value of `batches`; nrows rows follow. */
@@ -161,6 +167,10 @@ typedef struct {
     uint64_t  to_ms;
     uint64_t  nrows;
 } ngx_http_stoa_spool_batch_t;
+
+/* As JSON, rows of `size` bytes; nothing where they are of no version. */
+void ngx_http_stoa_spool_json(stoa_buf_t *b,
+    const ngx_http_stoa_spool_batch_t *batch, size_t size);
 
 ngx_int_t ngx_http_stoa_spool_open(ngx_http_stoa_spool_t *s,
     ngx_http_stoa_agent_t *agent);

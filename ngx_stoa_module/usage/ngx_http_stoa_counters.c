@@ -272,6 +272,8 @@ ngx_http_stoa_counters_open(ngx_http_stoa_main_conf_t *mcf,
     c->tags = (uint64_t *) ((u_char *) p + h->tag_off);
     c->dirty = (uint64_t *) ((u_char *) p + h->dirty_off);
     c->usage = (ngx_http_stoa_usage_slot_t *) ((u_char *) p + h->usage_off);
+    c->models = (ngx_http_stoa_usage_model_t *) ((u_char *) p + h->size)
+                - NGX_HTTP_STOA_USAGE_MODELS;
     c->nslots = h->usage_sets * NGX_HTTP_STOA_COUNTERS_WAYS;
     c->log = cycle->log;
 

@@ -109,8 +109,25 @@ typedef struct {
     ngx_http_stoa_usage_key_t  key;
     ngx_http_stoa_usage_val_t  val;
     uint64_t                   last_s;   /* of the last row                  */
-    uint64_t                   unused[5];
+    uint64_t                   tokens[STOA_LLM_KINDS];
+    uint64_t                   model;    /* of the key: _usage_model_at()    */
+    uint64_t                   unused;
 } ngx_http_stoa_usage_slot_t;
+
+/* Models of the tokens, told apart by the tenant whose api answers, so that no
+ * upstream's inventions take another's places.  At the end of the file, which
+ * no slots reach; 0 is none, 1 any that has no place.  They stay. */
+
+#define NGX_HTTP_STOA_USAGE_MODELS_OF  32        /* of a tenant              */
+#define NGX_HTTP_STOA_USAGE_OTHER      1
+
+typedef struct {
+    uint64_t  tag;                       /* of the tenant; 0: free           */
+    char      name[STOA_LLM_MODEL + 1];
+} ngx_http_stoa_usage_model_t;
+
+_Static_assert(sizeof(ngx_http_stoa_usage_model_t)
+               * NGX_HTTP_STOA_USAGE_MODELS == 8192, "models are two pages");
 
 _Static_assert(sizeof(ngx_http_stoa_usage_slot_t) == 320,
                "usage slots are five cache lines");
@@ -124,6 +141,7 @@ struct ngx_http_stoa_counters_s {
     uint64_t                       *tags;
     uint64_t                       *dirty;
     ngx_http_stoa_usage_slot_t     *usage;
+    ngx_http_stoa_usage_model_t    *models;
     uint64_t                        nslots;  /* of usage, slot 0 included    */
     ngx_log_t                      *log;
 };
@@ -176,6 +194,8 @@ typedef struct {
     uint64_t     bytes_in;
     uint64_t     bytes_out;
     uint64_t     latency_us;
+    uint64_t     tokens[STOA_LLM_KINDS];
+    ngx_uint_t   model;           /* ngx_http_stoa_usage_model()            */
 } ngx_http_stoa_usage_row_t;
 
 /* Which of NGX_HTTP_STOA_LATENCY_N. */
@@ -191,6 +211,12 @@ ngx_http_stoa_usage_bucket(uint64_t us)
 
 void ngx_http_stoa_usage_add(ngx_http_stoa_main_conf_t *mcf,
     const ngx_http_stoa_usage_row_t *row);
+
+/* The number of a model of a tenant's; its name, "" of none. */
+ngx_uint_t ngx_http_stoa_usage_model(ngx_http_stoa_main_conf_t *mcf,
+    const stoa_id_t *tenant, const char *name);
+const char *ngx_http_stoa_usage_model_at(const ngx_http_stoa_counters_t *c,
+    uint64_t model);
 
 
 #endif /* NGX_HTTP_STOA_COUNTERS_H */

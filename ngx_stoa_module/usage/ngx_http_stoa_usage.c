@@ -14,11 +14,12 @@
 static void ngx_http_stoa_usage_key(ngx_http_stoa_usage_key_t *key,
     const ngx_http_stoa_usage_row_t *row, ngx_uint_t level);
 static uint64_t ngx_http_stoa_usage_slot(ngx_http_stoa_main_conf_t *mcf,
-    const ngx_http_stoa_usage_key_t *key, ngx_uint_t ways);
+    const ngx_http_stoa_usage_key_t *key, uint64_t model, ngx_uint_t ways);
 static uint64_t ngx_http_stoa_usage_find(ngx_http_stoa_counters_t *c,
-    uint64_t hash, const ngx_http_stoa_usage_key_t *key);
+    uint64_t hash, const ngx_http_stoa_usage_key_t *key, uint64_t model);
 static uint64_t ngx_http_stoa_usage_claim(ngx_http_stoa_counters_t *c,
-    uint64_t hash, const ngx_http_stoa_usage_key_t *key, ngx_uint_t ways);
+    uint64_t hash, const ngx_http_stoa_usage_key_t *key, uint64_t model,
+    ngx_uint_t ways);
 static void ngx_http_stoa_usage_count(ngx_http_stoa_counters_t *c,
     uint64_t slot, const ngx_http_stoa_usage_row_t *row);
 
@@ -45,7 +46,7 @@ ngx_http_stoa_usage_add(ngx_http_stoa_main_conf_t *mcf,
     for (level = 0; level < USAGE_LEVELS; level++) {
         ngx_http_stoa_usage_key(&key, row, level);
 
-        slot = ngx_http_stoa_usage_slot(mcf, &key,
+        slot = ngx_http_stoa_usage_slot(mcf, &key, level < 2 ? row->model : 0,
                                         ngx_http_stoa_usage_ways[level]);
 
         if (slot != 0) {
@@ -99,21 +100,22 @@ ngx_http_stoa_usage_key(ngx_http_stoa_usage_key_t *key,
 
 static uint64_t
 ngx_http_stoa_usage_slot(ngx_http_stoa_main_conf_t *mcf,
-    const ngx_http_stoa_usage_key_t *key, ngx_uint_t ways)
+    const ngx_http_stoa_usage_key_t *key, uint64_t model, ngx_uint_t ways)
 {
     uint64_t                   hash, slot;
     ngx_http_stoa_counters_t  *c;
 
     c = mcf->counters;
 
-    hash = stoa_hash64(key, sizeof(ngx_http_stoa_usage_key_t), c->head->seed);
+    hash = stoa_hash64(key, sizeof(ngx_http_stoa_usage_key_t),
+                       c->head->seed + model);
     hash = (hash == 0 || hash == NGX_HTTP_STOA_USAGE_RETIRED) ? 1 : hash;
 
-    slot = ngx_http_stoa_usage_find(c, hash, key);
+    slot = ngx_http_stoa_usage_find(c, hash, key, model);
 
     if (slot == 0) {
         ngx_http_stoa_lock_take(&mcf->dir->usage_lock);
-        slot = ngx_http_stoa_usage_claim(c, hash, key, ways);
+        slot = ngx_http_stoa_usage_claim(c, hash, key, model, ways);
         ngx_http_stoa_lock_drop(&mcf->dir->usage_lock);
     }
 
@@ -123,7 +125,7 @@ ngx_http_stoa_usage_slot(ngx_http_stoa_main_conf_t *mcf,
 
 static uint64_t
 ngx_http_stoa_usage_find(ngx_http_stoa_counters_t *c, uint64_t hash,
-    const ngx_http_stoa_usage_key_t *key)
+    const ngx_http_stoa_usage_key_t *key, uint64_t model)
 {
     uint64_t    set, slot;
     ngx_uint_t  s, i;
@@ -134,6 +136,7 @@ ngx_http_stoa_usage_find(ngx_http_stoa_counters_t *c, uint64_t hash,
 
         for (i = 0; i < NGX_HTTP_STOA_COUNTERS_WAYS; i++, slot++) {
             if (ngx_http_stoa_load(&c->tags[slot]) == hash && slot != 0
+                && c->usage[slot].model == model
                 && ngx_memcmp(&c->usage[slot].key, key,
                               sizeof(ngx_http_stoa_usage_key_t))
                    == 0)
@@ -151,12 +154,12 @@ ngx_http_stoa_usage_find(ngx_http_stoa_counters_t *c, uint64_t hash,
 
 static uint64_t
 ngx_http_stoa_usage_claim(ngx_http_stoa_counters_t *c, uint64_t hash,
-    const ngx_http_stoa_usage_key_t *key, ngx_uint_t ways)
+    const ngx_http_stoa_usage_key_t *key, uint64_t model, ngx_uint_t ways)
 {
     uint64_t    set, slot;
     ngx_uint_t  s, i;
 
-    slot = ngx_http_stoa_usage_find(c, hash, key);
+    slot = ngx_http_stoa_usage_find(c, hash, key, model);
     if (slot) {
         return slot;
     }
@@ -171,6 +174,7 @@ ngx_http_stoa_usage_claim(ngx_http_stoa_counters_t *c, uint64_t hash,
             }
 
             c->usage[slot].key = *key;
+            c->usage[slot].model = model;
             c->usage[slot].last_s = (uint64_t) ngx_time();
             ngx_http_stoa_store(&c->tags[slot], hash);
 
@@ -187,7 +191,7 @@ ngx_http_stoa_usage_count(ngx_http_stoa_counters_t *c, uint64_t slot,
     const ngx_http_stoa_usage_row_t *row)
 {
     uint64_t                     bit, *word;
-    ngx_uint_t                   class;
+    ngx_uint_t                   class, i;
     ngx_http_stoa_usage_slot_t  *u;
 
     u = &c->usage[slot];
@@ -201,6 +205,13 @@ ngx_http_stoa_usage_count(ngx_http_stoa_counters_t *c, uint64_t slot,
     ngx_http_stoa_add(&u->val.class[class - 2], 1);
     ngx_http_stoa_add(&u->val.bytes_in, row->bytes_in);
     ngx_http_stoa_add(&u->val.bytes_out, row->bytes_out);
+
+    for (i = 0; i < STOA_LLM_KINDS; i++) {
+        if (row->tokens[i]) {
+            ngx_http_stoa_add(&u->tokens[i], row->tokens[i]);
+        }
+    }
+
     __atomic_store_n(&u->last_s, (uint64_t) ngx_time(), __ATOMIC_RELAXED);
 
     /* in one order with the reader, who clears the bit before he reads: no
@@ -216,6 +227,70 @@ ngx_http_stoa_usage_count(ngx_http_stoa_counters_t *c, uint64_t slot,
     if ((__atomic_load_n(word, __ATOMIC_SEQ_CST) & bit) == 0) {
         (void) __atomic_fetch_or(word, bit, __ATOMIC_SEQ_CST);
     }
+}
+
+
+ngx_uint_t
+ngx_http_stoa_usage_model(ngx_http_stoa_main_conf_t *mcf,
+    const stoa_id_t *tenant, const char *name)
+{
+    uint64_t                      tag, had;
+    ngx_uint_t                    i, of;
+    ngx_http_stoa_usage_model_t  *m;
+
+    m = mcf->counters->models;
+    tag = stoa_hash64(tenant, sizeof(stoa_id_t), 1) | 1;
+
+    for ( ;; ) {
+        of = 0;
+
+        for (i = 0; i < NGX_HTTP_STOA_USAGE_MODELS; i++) {
+            had = ngx_http_stoa_load(&m[i].tag);
+
+            if (had == 0) {
+                break;
+            }
+
+            if (had == tag) {
+                if (ngx_strcmp(m[i].name, name) == 0) {
+                    return i + 1 + NGX_HTTP_STOA_USAGE_OTHER;
+                }
+
+                of++;
+            }
+        }
+
+        if (i == NGX_HTTP_STOA_USAGE_MODELS
+            || of == NGX_HTTP_STOA_USAGE_MODELS_OF)
+        {
+            return NGX_HTTP_STOA_USAGE_OTHER;
+        }
+
+        /* the tag makes it visible */
+
+        ngx_http_stoa_lock_take(&mcf->dir->usage_lock);
+
+        if (m[i].tag == 0) {
+            (void) ngx_cpystrn((u_char *) m[i].name, (u_char *) name,
+                               sizeof(m[i].name));
+            ngx_http_stoa_store(&m[i].tag, tag);
+        }
+
+        ngx_http_stoa_lock_drop(&mcf->dir->usage_lock);
+    }
+}
+
+
+const char *
+ngx_http_stoa_usage_model_at(const ngx_http_stoa_counters_t *c, uint64_t model)
+{
+    if (model <= NGX_HTTP_STOA_USAGE_OTHER) {
+        return model ? "other" : "";
+    }
+
+    model -= 1 + NGX_HTTP_STOA_USAGE_OTHER;
+
+    return model < NGX_HTTP_STOA_USAGE_MODELS ? c->models[model].name : "";
 }
 
 

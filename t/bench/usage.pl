@@ -68,7 +68,10 @@ my $sums = join ', ', map { "CAST(SUM($_) AS BIGINT)" }
     qw(c2xx c3xx c4xx c5xx bytes_in bytes_out), map { "h$_" } 0 .. 25;
 for ([0, "''", "''"], [1, "''", 'api'], [2, 'application', "''"]) {
     my ($view, $app, $api) = @$_;
-    Test::Stoa::Feed::sql($t, "INSERT INTO usage_view SELECT $view, tenant,"
+    Test::Stoa::Feed::sql($t, "INSERT INTO usage_view (view, tenant,"
+        . ' start_ms, consumer, application, api, c2xx, c3xx, c4xx, c5xx,'
+        . ' bytes_in, bytes_out, ' . join(', ', map { "h$_" } 0 .. 25)
+        . ") SELECT $view, tenant,"
         . " start_ms, consumer, $app, $api, $sums FROM usage_quarter GROUP BY"
         . " tenant, start_ms, consumer"
         . join('', map { ", $_" } grep { $_ ne "''" } $app, $api));

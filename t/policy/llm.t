@@ -19,12 +19,14 @@ sub events { return join '', map { 'data: ' . (ref $_ ? json_encode($_) : $_)
                                    . "\n\n" } @_ }
 my @chat = map { { choices => [{ index => 0, delta => { content => $_ } }] } }
     'Hello ', 'world, "usage":{"prompt_tokens":1}', ' and more';
+my $of = 'gpt-4o-2024-08-06';
 my %chat = (prompt_tokens => 19, completion_tokens => 10, total_tokens => 29);
 my $start = { type => 'message_start', message => { content => [],
     usage => { input_tokens => 25, cache_read_input_tokens => 5,
                output_tokens => 1 } } };
 my @rows = (
-    chat => [@json], { choices => [{ message => { content => 'hi' } }],
+    chat => [@json], { model => $of, choices => [{ message => {
+        content => 'hi' } }],
         usage => { %chat, prompt_tokens_details => { cached_tokens => 4 } } },
     messages => [@json], { content => [{ type => 'text', text => 'hi' }],
         usage => { input_tokens => 12, output_tokens => 6 } },
@@ -159,6 +161,23 @@ my $sum = 2 * (19 + 12 + 36 + 19 + 30 + 3);
 ok((wait_until { ($t->metrics->{
     'stoa_llm_tokens_total{kind="input",source="told"}'} // 0) == $sum } 10),
    'the metric has the sum');
+my $model = "stoa_llm_model_tokens_total{model=\"$of\",kind=";
+ok((wait_until { ($t->metrics->{"${model}\"input\"}"} // 0) == 38 } 10),
+   '... the one by model what was answered in its name');
+is(join(' ', map { $t->metrics->{"$model\"$_\"}"} } qw(output cached)),
+   '20 8', '... of all kinds');
+
+# rows of usage: the same, when the gateway has told them
+
+my $by = sub { my %o = map { $_->{model} // '-' => $_ }
+    @{ $t->must(GET => "/v1/tenants/acme/usage?by=model&api=count")->{items} };
+    return \%o };
+ok((wait_until { ($by->()->{$of}{tokens_in} // 0) == 38 } 20),
+   'usage has them by model');
+is(join(' ', @{ $by->()->{$of} }{qw(requests tokens_out tokens_cached)}),
+   '2 20 8', '... each call once');
+is($by->()->{'-'}{tokens_in}, $sum - 38 + 4 * 2 + 4 * 2 + 7 * 2 + 4 + 4,
+   '... and what names no model');
 
 # twenty at once, each of which may use 300 of 1000
 

@@ -157,6 +157,29 @@ static const struct {
 };
 
 
+static const struct {
+    bool         events;
+    const char  *in;
+    const char  *model;
+} models[] = {
+    { false, "{\"id\":\"x\",\"model\":\"gpt-4o-2024-08-06\",\"choices\":["
+      "{\"model\":\"no\"}]}", "gpt-4o-2024-08-06" },
+    { false, "[{\"modelVersion\":\"gemini-2.0\"}]", "gemini-2.0" },
+    { true, "data: {\"message\":{\"model\":\"claude:1/a@b+c\"}}\n\n"
+      "data: {\"model\":\"later\"}\n\n", "claude:1/a@b+c" },
+    { true, "data: {\"response\":{\"model\":\"o3\"}}\n\n", "o3" },
+    { false, "{\"model\":\"a\\\"b\"}", "" },
+    { false, "{\"model\":\"a b\"}", "" },
+    { false, "{\"model\":\"\",\"usage\":{\"model\":\"x\"}}", "" },
+    { false, "{\"model\":[\"x\"],\"a\":{\"model\":\"x\"}}", "" },
+    { false, "{\"model\":\"0123456789012345678901234567890123456789"
+      "012345678901234\"}", "0123456789012345678901234567890123456789"
+      "012345678901234" },
+    { false, "{\"model\":\"0123456789012345678901234567890123456789"
+      "0123456789012345\"}", "" },
+};
+
+
 static uint64_t
 guess(const char *format, char c, size_t n)
 {
@@ -170,6 +193,34 @@ guess(const char *format, char c, size_t n)
     stoa_llm_ask(body, (size_t) len, &ask);
 
     return ask.input;
+}
+
+
+static void
+named(void)
+{
+    bool             same;
+    size_t           i, cut, len;
+    stoa_llm_t       m;
+    stoa_llm_ask_t   ask;
+    stoa_llm_used_t  used;
+
+    memset(&ask, 0, sizeof(ask));
+
+    for (i = 0; i < tap_count(models); i++) {
+        len = strlen(models[i].in);
+        same = true;
+
+        for (cut = 0; cut <= len && same; cut++) {
+            stoa_llm_init(&m, models[i].events);
+            stoa_llm_feed(&m, models[i].in, cut);
+            stoa_llm_feed(&m, models[i].in + cut, len - cut);
+            stoa_llm_used(&m, &ask, true, &used);
+            same = strcmp(used.model, models[i].model) == 0;
+        }
+
+        tap_ok(same, "the model \"%s\" of row %zu", models[i].model, i);
+    }
 }
 
 
@@ -218,6 +269,8 @@ main(void)
                && used.n[STOA_LLM_OUTPUT] == answers[i].output,
                "%s, byte by byte", answers[i].what);
     }
+
+    named();
 
     /* what was told so far, and what came since */
 
