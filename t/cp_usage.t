@@ -6,6 +6,7 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use Test::Stoa;
 use Test::Stoa::Feed;
+use IO::Socket::INET;
 use POSIX qw(strftime);
 
 my $t = Test::Stoa->new;
@@ -515,20 +516,40 @@ for my $zone ('UTC', 'America/New_York') {
 
 # a slice of more rows than are asked for at once
 
+my $many = 150_001;
 my $long = (int(time / 86400) - 40) * 86_400_000;
 Test::Stoa::Feed::sql($t, 'WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT'
-    . ' n + 1 FROM c WHERE n < 50001) INSERT INTO usage_day SELECT '
+    . " n + 1 FROM c WHERE n < $many) INSERT INTO usage_day SELECT "
     . "'$id{other}', $long, '', 's' || n, '', '', '', '', '', '', 1"
     . ', 0' x 34 . ' FROM c');
 my ($on, $off) = map { strftime('%Y-%m-%d', gmtime($long / 1000 + $_)) }
     0, 86400;
+
+# and while it is read slowly, rows come in before and behind
+
 my %had;
-$had{$_}++ for map { (split /,/)[1] } split /\r\n/, $t->api('GET',
-    "/v1/tenants/other/usage?format=csv&from=$on&to=$off&step=day"
-    . '&by=subscription')->{body};
-delete $had{subscription};
-is(scalar(keys %had), 50_001, 'csv: a day of more rows than go at once');
+{
+    my $s = IO::Socket::INET->new(PeerAddr => '127.0.0.1',
+                                  PeerPort => $t->port('control')) or die;
+    $s->sockopt(Socket::SO_RCVBUF(), 65536);
+    print $s "GET /v1/tenants/other/usage?format=csv&from=$on&to=$off&step=day"
+        . "&by=subscription HTTP/1.0\r\nAuthorization: Bearer $t->{token}"
+        . "\r\n\r\n";
+    my $body = '';
+    sysread $s, $body, 4096, length $body while length $body < 65536;
+    Test::Stoa::Feed::sql($t, "INSERT INTO usage_day SELECT '$id{other}',"
+        . " $long, '', x || n, '', '', '', '', '', '', 1" . ', 0' x 34
+        . ' FROM (SELECT 0 AS n UNION SELECT 1 UNION SELECT 2) c, (SELECT'
+        . " 'a' AS x UNION SELECT 'z') d");
+    1 while sysread $s, $body, 65536, length $body;
+    $had{$_}++ for map { /^[^,]*,"(\w+)"/ } split /\r\n/,
+        $body =~ s/^.*?\r\n\r\n//sr;
+}
+is((grep { /^s\d+$/ } keys %had) + 0, $many,
+   'csv: a day of more rows than go at once');
 is((grep { $_ > 1 } values %had) + 0, 0, '... each once');
+is(join(' ', sort grep { /^[az]\d$/ } keys %had), 'z0 z1 z2',
+   '... whatever comes in');
 Test::Stoa::Feed::sql($t, "DELETE FROM usage_day WHERE start_ms = $long");
 
 # a gateway speaks of what its group serves, and of no more than it can do

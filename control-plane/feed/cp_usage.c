@@ -16,7 +16,7 @@
 
 #define CP_USAGE_COUNT_MAX  ((int64_t) 1 << 40)
 #define CP_USAGE_BYTES_MAX  ((int64_t) 1 << 50)
-#define CP_USAGE_MODEL_MAX  55              /* as stoa_llm.h has it          */
+#define CP_USAGE_MODEL_MAX  CP_USAGE_KEY_MAX        /* as stoa_llm.h has it  */
 #define CP_USAGE_MARKS  4096
 #define CP_USAGE_KEYS   9                   /* start, tenant .. model        */
 #define CP_USAGE_ARGS   (CP_USAGE_KEYS + CP_USAGE_NUMBERS)

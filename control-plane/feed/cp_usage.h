@@ -36,6 +36,9 @@
 #define CP_USAGE_QUARTERS       1      /* the level that has views           */
 #define CP_USAGE_TWO_HOURS      2
 #define CP_USAGE_VIEWS          3
+#define CP_USAGE_PAGE           20000
+#define CP_USAGE_SPLITS         9      /* columns that an answer is split by */
+#define CP_USAGE_KEY_MAX        55     /* bytes of one: a model is longest   */
 #define CP_USAGE_COUNTS         9      /* c2xx .. tokens_cached              */
 #define CP_USAGE_NUMBERS        (CP_USAGE_COUNTS + CP_USAGE_BUCKETS)
 
@@ -84,6 +87,14 @@ typedef enum {
 #define CP_USAGE_PUBLISHED  0x01
 #define CP_USAGE_CONSUMED   0x02
 
+/* How far somebody is who takes CP_USAGE_PAGE rows at a time, by ids: the last
+ * row that he had.  What comes in meanwhile moves nothing. */
+typedef struct {
+    bool     more;                 /* there are rows behind it               */
+    int64_t  start;
+    char     key[CP_USAGE_SPLITS][CP_USAGE_KEY_MAX + 1];
+} cp_usage_place_t;
+
 typedef struct {
     const char       *tenant;      /* id; NULL: all, and both sides         */
     const char       *published;   /* without one, SQL: of which several;   */
@@ -102,10 +113,7 @@ typedef struct {
     const stoa_zone_t  *zone;      /* of days and hours; NULL: UTC          */
     unsigned          by;          /* bits of cp_usage_by_e                 */
     unsigned          sides;       /* 0: both                               */
-    unsigned          most;        /* rows; 0: CP_USAGE_ITEMS_MAX           */
-    uint64_t          skip;        /* rows before them                      */
-    bool             *more;        /* there are some behind them; NULL:
-                                      these are too many                    */
+    cp_usage_place_t *place;       /* NULL: all, by name                    */
 } cp_usage_ask_t;
 
 

@@ -17,6 +17,10 @@
 #define CP_USAGE_SQL_MAX   (512 * 1024)    /* midnights of all that is kept  */
 #define CP_USAGE_COUNTS_AT 10              /* columns of an answer's row     */
 #define CP_USAGE_HIST_AT   (CP_USAGE_COUNTS_AT + CP_USAGE_COUNTS)
+#define CP_USAGE_IDS_AT    (CP_USAGE_HIST_AT + CP_USAGE_BUCKETS)
+#define CP_USAGE_SPLIT_BY                                                     \
+    "application, subscription, api, operation, refused, model,"              \
+    " credential, publisher, consumer"
 
 /* The tenant stands beside what is known by its name in it. */
 #define CP_USAGE_OF_PUBLISHER  (CP_USAGE_BY_TENANT | CP_USAGE_BY_API)
@@ -36,6 +40,8 @@ typedef struct {
 
 
 static void cp_usage_write(cp_usage_query_t *q);
+static void cp_usage_after(cp_usage_query_t *q,
+    const cp_usage_place_t *place);
 static const char *cp_usage_bucket(cp_arena_t *a, const cp_usage_ask_t *ask);
 static unsigned cp_usage_coarsest(const cp_usage_ask_t *ask);
 static void cp_usage_range(cp_usage_query_t *q, int level, int64_t from,
@@ -81,7 +87,7 @@ static const struct {
     const char  *name;
     const char  *expression;
     unsigned     by;
-} cp_usage_splits[] = {
+} cp_usage_splits[CP_USAGE_SPLITS] = {
     { "application", "application", CP_USAGE_BY_APPLICATION },
     { "subscription", "subscription", CP_USAGE_BY_SUBSCRIPTION },
     { "api", "api", CP_USAGE_BY_API },
@@ -94,8 +100,6 @@ static const struct {
     { "consumer", "consumer", CP_USAGE_OF_CONSUMER }
 };
 
-#define CP_USAGE_SPLITS  (sizeof(cp_usage_splits) / sizeof(cp_usage_splits[0]))
-
 #define CP_USAGE_SUM(c)  "CAST(SUM(" #c ") AS BIGINT) AS " #c
 #define CP_USAGE_U(c)    "u." #c
 
@@ -106,14 +110,13 @@ static const char  cp_usage_head_sql[] =
     " COALESCE(t.name, o.method || ' ' || o.path, u.operation),"
     " COALESCE(c.prefix, u.credential), COALESCE(tp.name, u.publisher),"
     " COALESCE(tc.name, u.consumer), u.model, " CP_USAGE_COUNTED(CP_USAGE_U)
-    " FROM (SELECT s AS start_ms, application, subscription, api, operation,"
-    " refused, model, credential, publisher, consumer, "
+    ", u.application, u.subscription, u.api, u.operation, u.refused,"
+    " u.model, u.credential, u.publisher, u.consumer"
+    " FROM (SELECT s AS start_ms, " CP_USAGE_SPLIT_BY ", "
     CP_USAGE_COUNTED(CP_USAGE_SUM) " FROM (";
 
 static const char  cp_usage_tail_sql[] =
-    ") r"
-    " GROUP BY s, application, subscription, api, operation, refused, model,"
-    " credential, publisher, consumer) u"
+    " GROUP BY s, " CP_USAGE_SPLIT_BY ") u"
     " LEFT JOIN applications ap ON ap.id = u.application"
     " LEFT JOIN apis a ON a.id = u.api"
     " LEFT JOIN operations o ON o.id = u.operation"
@@ -121,15 +124,29 @@ static const char  cp_usage_tail_sql[] =
     " LEFT JOIN credentials c ON c.id = u.credential"
     " LEFT JOIN tenants tp ON tp.id = u.publisher"
     " LEFT JOIN tenants tc ON tc.id = u.consumer"
-    " ORDER BY u.start_ms, 8, 9, 4, 5, 6, 7, u.subscription, u.refused,"
-    " u.model, u.api, u.operation, u.application, u.credential, u.publisher,"
-    " u.consumer LIMIT ";
+    " ORDER BY u.start_ms, %su.application, u.subscription, u.api,"
+    " u.operation, u.refused, u.model, u.credential, u.publisher,"
+    " u.consumer LIMIT %u";
 
 
 static unsigned
 cp_usage_most(const cp_usage_ask_t *ask)
 {
-    return ask->most ? ask->most : CP_USAGE_ITEMS_MAX;
+    return ask->place ? CP_USAGE_PAGE : CP_USAGE_ITEMS_MAX;
+}
+
+
+static void
+cp_usage_placed(cp_usage_place_t *place, const cp_val_t *row)
+{
+    unsigned  i;
+
+    place->start = row[0].i;
+
+    for (i = 0; i < CP_USAGE_SPLITS; i++) {
+        (void) snprintf(place->key[i], sizeof(place->key[i]), "%s",
+                        row[CP_USAGE_IDS_AT + i].p);
+    }
 }
 
 
@@ -138,7 +155,7 @@ cp_usage_sum(cp_tx_t *tx, cp_arena_t *a, const cp_usage_ask_t *ask,
     cp_json_t **items, cp_err_t *err)
 {
     cp_rc_t           rc;
-    unsigned          i;
+    unsigned          i, most;
     cp_rows_t         rows;
     const char       *sql;
     cp_usage_query_t  q;
@@ -167,15 +184,21 @@ cp_usage_sum(cp_tx_t *tx, cp_arena_t *a, const cp_usage_ask_t *ask,
         return rc;
     }
 
-    if (ask->more) {
-        *ask->more = rows.rows > cp_usage_most(ask);
-        rows.rows -= *ask->more;
-    }
+    most = cp_usage_most(ask);
 
-    if (rows.rows > cp_usage_most(ask)) {
+    if (rows.rows > most && ask->place == NULL) {
         return cp_err_set(err, "too_large", "more than %u items: take a "
                           "shorter time, a longer step or fewer members of by",
-                          cp_usage_most(ask));
+                          most);
+    }
+
+    if (ask->place) {
+        ask->place->more = rows.rows > most;
+        rows.rows -= ask->place->more;
+
+        if (ask->place->more) {
+            cp_usage_placed(ask->place, cp_cell(&rows, rows.rows - 1, 0));
+        }
     }
 
     *items = cp_json_array(a);
@@ -230,9 +253,32 @@ cp_usage_write(cp_usage_query_t *q)
     stoa_buf_addz(&q->sql, cp_usage_head_sql);
     cp_usage_range(q, (int) cp_usage_coarsest(q->ask), q->ask->from_ms,
                    q->ask->to_ms);
-    stoa_buf_addz(&q->sql, cp_usage_tail_sql);
-    stoa_buf_addf(&q->sql, "%u OFFSET %" PRIu64, cp_usage_most(q->ask) + 1,
-                  q->ask->skip);
+    stoa_buf_addz(&q->sql, ") r");
+
+    if (q->ask->place && q->ask->place->more) {
+        cp_usage_after(q, q->ask->place);
+    }
+
+    stoa_buf_addf(&q->sql, cp_usage_tail_sql, q->ask->place ? ""
+                  : "8, 9, 4, 5, 6, 7, ", cp_usage_most(q->ask) + 1);
+}
+
+
+/* Of the rows themselves, so that what was told is not added up again. */
+static void
+cp_usage_after(cp_usage_query_t *q, const cp_usage_place_t *place)
+{
+    unsigned  i;
+
+    stoa_buf_addf(&q->sql, " WHERE (s, " CP_USAGE_SPLIT_BY ") > ($%u",
+                  cp_usage_arg(q, cp_int(place->start)));
+
+    for (i = 0; i < CP_USAGE_SPLITS; i++) {
+        stoa_buf_addf(&q->sql, ", $%u",
+                      cp_usage_arg(q, cp_text(place->key[i])));
+    }
+
+    stoa_buf_addz(&q->sql, ")");
 }
 
 

@@ -14,17 +14,16 @@
 
 
 #define CP_CSV_ARENA  (256 * 1024 * 1024)
-#define CP_CSV_ROWS   20000                /* that are asked for at once     */
 
 /* A file that is being sent: a slice of time, or as much of it as goes at
  * once, is asked for when what was before is gone. */
 typedef struct {
-    cp_req_t        *r;
-    cp_usage_ask_t   ask;
-    const char      *columns;
-    int64_t          end_ms;
-    bool             begun;
-    bool             more;                 /* of the slice                   */
+    cp_req_t          *r;
+    cp_usage_ask_t     ask;
+    const char        *columns;
+    int64_t            end_ms;
+    bool               begun;
+    cp_usage_place_t  place;               /* in the slice                   */
 } cp_csv_t;
 
 
@@ -433,8 +432,7 @@ cp_usage_csv(cp_req_t *r, const cp_usage_ask_t *ask)
     memset(c, 0, sizeof(cp_csv_t));
     c->r = r;
     c->ask = *ask;
-    c->ask.most = CP_CSV_ROWS;
-    c->ask.more = &c->more;
+    c->ask.place = &c->place;
     c->end_ms = ask->to_ms;
     c->columns = cp_usage_columns(r->op.arena, ask);
 
@@ -466,7 +464,6 @@ cp_csv_fill(void *ctx, stoa_buf_t *out, bool *done)
 
         c->ask.to_ms = cp_csv_slice(c);
         items = NULL;
-        c->more = false;
 
         /* of a slice: there may be many that hold nothing */
 
@@ -483,8 +480,7 @@ cp_csv_fill(void *ctx, stoa_buf_t *out, bool *done)
             cp_csv_row(c, out, item);
         }
 
-        c->ask.skip = c->more ? c->ask.skip + CP_CSV_ROWS : 0;
-        c->ask.from_ms = c->more ? c->ask.from_ms : c->ask.to_ms;
+        c->ask.from_ms = c->place.more ? c->ask.from_ms : c->ask.to_ms;
         rc = rc == CP_OK && cp_arena_failed(a) ? CP_ERROR : rc;
         cp_arena_destroy(a);
     }
