@@ -192,16 +192,19 @@ $(OBJS)/t/unit/cp_%: t/unit/cp_%.c $(CP_LIB_OBJ) $(CORE_OBJ)
 	$(Q)$(CC_CONTROL) -It/unit -pie -o $@ $(filter %.c %.o,$^) \
 		$(LINK) $(LIBS_CONTROL)
 
+# (what they include is no source of theirs, though make knows of it)
+
 $(OBJS)/t/unit/%: t/unit/%.c $(CORE_OBJ) $(PLAIN_OBJ)
 	@mkdir -p $(@D)
 	$(call say,TEST,$@)
-	$(Q)$(CC_CORE) -Ingx_stoa_module -It/unit -o $@ $(filter %.c %.o,$^) $(LINK) \
+	$(Q)$(CC_CORE) -Ingx_stoa_module -It/unit -o $@ $< $(filter %.o,$^) $(LINK) \
 		-lcrypto -lpthread -lm
 
 $(OBJS)/t/replay/%: t/fuzz/fuzz_%.c t/fuzz/replay.c $(CORE_OBJ) $(PLAIN_OBJ)
 	@mkdir -p $(@D)
 	$(call say,TEST,$@)
-	$(Q)$(CC_CORE) -Ingx_stoa_module -It/fuzz -o $@ $(filter %.c %.o,$^) $(LINK) \
+	$(Q)$(CC_CORE) -Ingx_stoa_module -It/fuzz -o $@ \
+		$(filter t/fuzz/%.c %.o,$^) $(LINK) \
 		-lcrypto -lpthread -lm
 
 # The module with another one beside it, through which tests reach what no

@@ -1,7 +1,7 @@
 /*
  * What should not be in a text: personal data and secrets.
  *
- * One pass; nothing backtracks: what begins a find is looked for 16 bytes at a
+ * One pass; nothing backtracks: what begins a find is looked for 32 bytes at a
  * time, and a look at it ends after a bounded number of bytes, each byte of a
  * word being read once.  Process: any.  No allocation.
  */
@@ -93,13 +93,6 @@ typedef struct {
 
 /* Which kinds are found. */
 unsigned stoa_guard_look(const stoa_guard_set_t *set, stoa_guard_look_t *l);
-
-
-/* ---- stoa_guard_inject.c ------------------------------------------------ */
-
-/* The mark at p is one of words that speak to a model. */
-bool stoa_guard_inject(const char *s, size_t len, size_t floor, size_t p,
-    stoa_guard_hit_t *hit);
 
 
 #endif /* STOA_GUARD_H */

@@ -9,35 +9,53 @@
 #include "stoa_guard_number.h"
 
 
-#define STOA_GUARD_WORDS  7                  /* looked at, before one        */
-
-
 static bool stoa_guard_is(const char *s, size_t len, size_t at,
     const char *word);
 static bool stoa_guard_back(const char *s, size_t floor, size_t *at,
     size_t *end);
-static bool stoa_guard_said(const char *s, size_t floor, size_t p,
-    const char *const *need, const char *const *verbs, size_t *from);
-static bool stoa_guard_one(const char *s, size_t from, size_t to,
-    const char *const *words);
+static bool stoa_guard_after(const char *s, size_t floor, size_t p,
+    stoa_guard_said_t *said, unsigned need, unsigned verb, size_t *from);
+static inline size_t stoa_guard_ring(const stoa_guard_said_t *said,
+    unsigned i);
+static void stoa_guard_words_before(const char *s, size_t floor, size_t p,
+    stoa_guard_said_t *said);
+static uint32_t stoa_guard_lists(const char *s, size_t from, size_t to);
 
 
-static const char *const  stoa_guard_ignore[] = {
-    "ignore", "disregard", "forget", "override", "bypass", "ignoring", NULL
+/* "ignore ... previous ... instructions", "not ... tell ... user". */
+
+enum { EARLIER = 0, IGNORE, TELL, NOT };
+
+
+/* By their first letters, from 'a' on. */
+
+static const struct {
+    char     word[11];
+    uint8_t  list;
+} stoa_guard_words[] = {
+    { "above", EARLIER }, { "ask", TELL }, { "alert", TELL },
+    { "alerting", TELL },
+    { "bypass", IGNORE },
+    { "disregard", IGNORE }, { "don't", NOT }, { "dont", NOT },
+    { "earlier", EARLIER }, { "existing", EARLIER },
+    { "forget", IGNORE },
+    { "ignore", IGNORE }, { "ignoring", IGNORE }, { "inform", TELL },
+    { "informing", TELL },
+    { "mention", TELL }, { "mentioning", TELL },
+    { "not", NOT }, { "never", NOT }, { "notify", TELL },
+    { "notifying", TELL },
+    { "other", EARLIER }, { "original", EARLIER }, { "override", IGNORE },
+    { "previous", EARLIER }, { "prior", EARLIER }, { "preceding", EARLIER },
+    { "reveal", TELL },
+    { "system", EARLIER }, { "safety", EARLIER }, { "show", TELL },
+    { "tell", TELL }, { "telling", TELL },
+    { "warn", TELL }, { "without", NOT },
+    { "your", EARLIER }
 };
 
-static const char *const  stoa_guard_earlier[] = {
-    "previous", "prior", "above", "earlier", "preceding", "system", "existing",
-    "other", "your", "safety", "original", NULL
-};
-
-static const char *const  stoa_guard_tell[] = {
-    "tell", "mention", "inform", "notify", "reveal", "show", "alert", "warn",
-    "ask", "telling", "informing", "notifying", "mentioning", "alerting", NULL
-};
-
-static const char *const  stoa_guard_not[] = {
-    "not", "never", "don't", "dont", "without", NULL
+static const uint8_t  stoa_guard_letter[27] = {
+    /* a */ 0, 4, 5, 5, 8, 10, 11, 11, 11, 15, 15, 15, 15, 17, 21, 24, 27, 27,
+    /* s */ 28, 31, 33, 33, 33, 35, 35, 36, 36
 };
 
 static const char *const  stoa_guard_frames[] = {
@@ -49,7 +67,7 @@ static const char *const  stoa_guard_frames[] = {
 
 bool
 stoa_guard_inject(const char *s, size_t len, size_t floor, size_t p,
-    stoa_guard_hit_t *hit)
+    stoa_guard_said_t *said, stoa_guard_hit_t *hit)
 {
     size_t              n;
     const char *const  *frame;
@@ -77,8 +95,14 @@ stoa_guard_inject(const char *s, size_t len, size_t floor, size_t p,
 
     case '<':
     case '[':
+        if (len - p < 6 || !stoa_guard_alnum(s[p + 2])) {
+            return false;
+        }
+
         for (frame = stoa_guard_frames; *frame; frame++) {
-            if (stoa_guard_is(s, len, p, *frame)) {
+            if ((*frame)[1] == (s[p + 1] | 0x20)
+                && stoa_guard_is(s, len, p, *frame))
+            {
                 hit->to = p + strlen(*frame);
                 return true;
             }
@@ -98,8 +122,8 @@ stoa_guard_inject(const char *s, size_t len, size_t floor, size_t p,
             hit->to++;
         }
 
-        return stoa_guard_said(s, floor, p - 4, stoa_guard_earlier,
-                               stoa_guard_ignore, &hit->from);
+        return stoa_guard_after(s, floor, p - 4, said, EARLIER, IGNORE,
+                                &hit->from);
 
     case 'u':
     case 'U':
@@ -109,8 +133,7 @@ stoa_guard_inject(const char *s, size_t len, size_t floor, size_t p,
 
         hit->to = p + 4;
 
-        return stoa_guard_said(s, floor, p, stoa_guard_tell, stoa_guard_not,
-                               &hit->from);
+        return stoa_guard_after(s, floor, p, said, TELL, NOT, &hit->from);
 
     default:
         return false;
@@ -146,31 +169,95 @@ stoa_guard_is(const char *s, size_t len, size_t at, const char *word)
 }
 
 
-/* Is one of `need` in the words before p, and one of `verbs` before that? */
+/* Is a word of `need` among those before p, and one of `verb` before that? */
 
 static bool
-stoa_guard_said(const char *s, size_t floor, size_t p,
-    const char *const *need, const char *const *verbs, size_t *from)
+stoa_guard_after(const char *s, size_t floor, size_t p,
+    stoa_guard_said_t *said, unsigned need, unsigned verb, size_t *from)
 {
-    bool      needed;
-    size_t    at, end;
-    unsigned  i;
+    unsigned  needs, verbs;
 
-    for (i = 0, at = p, needed = false; i < STOA_GUARD_WORDS; i++) {
+    stoa_guard_words_before(s, floor, p, said);
 
-        if (!stoa_guard_back(s, floor, &at, &end)) {
-            return false;
-        }
+    needs = said->lists >> 8 * need & 0xff;
+    verbs = said->lists >> 8 * verb & 0xff;
+    verbs &= ~((2u << __builtin_ctz(needs | 0x80)) - 1);
 
-        if (needed && stoa_guard_one(s, at, end, verbs)) {
-            *from = at;
-            return true;
-        }
-
-        needed |= stoa_guard_one(s, at, end, need);
+    if (verbs == 0) {
+        return false;
     }
 
-    return false;
+    *from = stoa_guard_ring(said, __builtin_ctz(verbs) + 1u);
+
+    return true;
+}
+
+
+static inline size_t
+stoa_guard_ring(const stoa_guard_said_t *said, unsigned i)
+{
+    return said->at[(said->head + i) % STOA_GUARD_RING];
+}
+
+
+/* Each word is read once: from where one begins that is known, so are those
+ * before it. */
+
+static void
+stoa_guard_words_before(const char *s, size_t floor, size_t p,
+    stoa_guard_said_t *said)
+{
+    size_t    at, end, fresh[STOA_GUARD_WORDS + 1];
+    unsigned  k, n, i;
+    uint32_t  lists;
+
+    fresh[0] = p;
+    lists = 0;
+
+    for (at = p, k = 0, n = 0; /* void */ ; fresh[++n] = at) {
+
+        while (k < said->n && stoa_guard_ring(said, k) > at) {
+            k++;
+        }
+
+        if (k < said->n && stoa_guard_ring(said, k) == at) {
+            break;
+        }
+
+        if (n == STOA_GUARD_WORDS || !stoa_guard_back(s, floor, &at, &end)) {
+            k = said->n;
+            said->more = false;
+            break;
+        }
+
+        lists |= stoa_guard_lists(s, at, end) << n;
+    }
+
+    said->lists = (said->lists >> k & 0x01010101u * (0x7fu >> (k > n ? k : n)))
+                  << n | lists;
+    said->n = (uint8_t) (n + said->n - k);
+    said->head = (uint8_t) ((said->head + k - n) % STOA_GUARD_RING);
+
+    for (i = 0; i <= n; i++) {
+        said->at[(said->head + i) % STOA_GUARD_RING] = fresh[i];
+    }
+
+    if (said->n >= STOA_GUARD_WORDS) {
+        said->n = STOA_GUARD_WORDS;
+        said->more = true;
+        return;
+    }
+
+    for (at = stoa_guard_ring(said, said->n);
+         said->more && said->n < STOA_GUARD_WORDS; /* void */ )
+    {
+        said->more = stoa_guard_back(s, floor, &at, &end);
+
+        if (said->more) {
+            said->lists |= stoa_guard_lists(s, at, end) << said->n++;
+            said->at[(said->head + said->n) % STOA_GUARD_RING] = at;
+        }
+    }
 }
 
 
@@ -203,21 +290,29 @@ stoa_guard_back(const char *s, size_t floor, size_t *at, size_t *end)
 }
 
 
-static bool
-stoa_guard_one(const char *s, size_t from, size_t to,
-    const char *const *words)
+/* The lists that it stands in. */
+
+static uint32_t
+stoa_guard_lists(const char *s, size_t from, size_t to)
 {
-    char  ch;
+    unsigned     i, letter;
+    const char  *word;
 
-    ch = (char) (s[from] | 0x20);
+    letter = (unsigned) (uint8_t) (s[from] | 0x20) - 'a';
 
-    for ( /* void */ ; *words; words++) {
-        if (**words == ch && strlen(*words) == to - from
-            && stoa_guard_is(s, to, from, *words))
-        {
-            return true;
+    if (letter > 'z' - 'a') {
+        return 0;
+    }
+
+    for (i = stoa_guard_letter[letter]; i < stoa_guard_letter[letter + 1];
+         i++)
+    {
+        word = stoa_guard_words[i].word;
+
+        if (stoa_guard_is(s, to, from, word) && word[to - from] == '\0') {
+            return 1u << 8 * stoa_guard_words[i].list;
         }
     }
 
-    return false;
+    return 0;
 }

@@ -16,6 +16,7 @@
 #define STOA_GUARD_IBAN_MAX   34
 #define STOA_GUARD_NIR_LEN    15
 #define STOA_GUARD_AHV_LEN    13
+#define STOA_GUARD_LETTERS    6              /* before the first digit      */
 
 
 /* The word, what is before it, what is behind it. */
@@ -43,49 +44,111 @@ static stoa_guard_rule_t  stoa_guard_hetu;
 static stoa_guard_rule_t  stoa_guard_ahv;
 static size_t stoa_guard_collect(const stoa_guard_word_t *w,
     const char *separators, char *dst, size_t max, size_t *end);
-static bool stoa_guard_network(const char *d, size_t n);
+static uint32_t stoa_guard_network(const char *d);
 static bool stoa_guard_luhn(const char *d, size_t n);
 static uint64_t stoa_guard_value(const char *d, size_t n);
 
 
+/* By how many letters may be before the first digit, and how long the word. */
+
+#define IS(n)    (UINT64_C(1) << (n))
+#define FROM(n)  (UINT64_MAX << (n))
+
 static const struct {
     stoa_guard_e        kind;
+    uint32_t            letters;
+    uint64_t            len;
     stoa_guard_rule_t  *found;
 } stoa_guard_rules[] = {
-    { STOA_GUARD_IBAN, stoa_guard_iban },
-    { STOA_GUARD_ID, stoa_guard_nir },
-    { STOA_GUARD_ID, stoa_guard_dni },
-    { STOA_GUARD_ID, stoa_guard_fiscale },
-    { STOA_GUARD_ID, stoa_guard_hetu },
-    { STOA_GUARD_ID, stoa_guard_ahv },
-    { STOA_GUARD_PHONE, stoa_guard_phone },
-    { STOA_GUARD_CARD, stoa_guard_card }
+    { STOA_GUARD_IBAN, IS(2), FROM(4), stoa_guard_iban },
+    { STOA_GUARD_ID, IS(0), IS(1) | IS(13) | IS(15), stoa_guard_nir },
+    { STOA_GUARD_ID, IS(0) | IS(1), IS(8) | IS(9), stoa_guard_dni },
+    { STOA_GUARD_ID, IS(6), IS(16), stoa_guard_fiscale },
+    { STOA_GUARD_ID, IS(0), IS(6) | IS(11), stoa_guard_hetu },
+    { STOA_GUARD_ID, IS(0), IS(3) | IS(13), stoa_guard_ahv },
+    { STOA_GUARD_PHONE, IS(0), FROM(1), stoa_guard_phone },
+    { STOA_GUARD_CARD, IS(0), IS(4) | (FROM(13) & ~FROM(20)),
+      stoa_guard_card }
 };
 
+#undef FROM
+#undef IS
 
-static const char  stoa_guard_countries[] =
-    "AD24AE23AL28AT20AZ28BA20BE16BG22BH22BI27BR29BY28CH21CR22CY28CZ24DE22DJ27"
-    "DK18DO28EE20EG29ES24FI18FK18FO18FR27GB22GE22GI23GL18GR27GT28HR21HU28IE22"
-    "IL23IQ23IS26IT27JO30KW30KZ20LB28LC32LI21LT20LU20LV21LY25MC27MD24ME22MK19"
-    "MN20MR27MT31MU30NI28NL18NO15OM23PK24PL28PS29PT25QA29RO24RS22RU33SA24SC31"
-    "SD18SE24SI19SK24SM27SO23ST25SV28TL23TN24TR26UA29VA22VG24XK20YE30";
+
+#define NONE  0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
+
+const bool  stoa_guard_alnums[256] = {
+    NONE, NONE, NONE,
+    1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0,
+    0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+    1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0,
+    0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+    1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0,
+    NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE
+};
+
+#undef NONE
+
+
+/* How long an IBAN of a country is. */
+
+#define OF(a, b)  [(a - 'A') * 26 + b - 'A']
+
+static const uint8_t  stoa_guard_countries[26 * 26] = {
+    OF('A', 'D') = 24, OF('A', 'E') = 23, OF('A', 'L') = 28,
+    OF('A', 'T') = 20, OF('A', 'Z') = 28, OF('B', 'A') = 20,
+    OF('B', 'E') = 16, OF('B', 'G') = 22, OF('B', 'H') = 22,
+    OF('B', 'I') = 27, OF('B', 'R') = 29, OF('B', 'Y') = 28,
+    OF('C', 'H') = 21, OF('C', 'R') = 22, OF('C', 'Y') = 28,
+    OF('C', 'Z') = 24, OF('D', 'E') = 22, OF('D', 'J') = 27,
+    OF('D', 'K') = 18, OF('D', 'O') = 28, OF('E', 'E') = 20,
+    OF('E', 'G') = 29, OF('E', 'S') = 24, OF('F', 'I') = 18,
+    OF('F', 'K') = 18, OF('F', 'O') = 18, OF('F', 'R') = 27,
+    OF('G', 'B') = 22, OF('G', 'E') = 22, OF('G', 'I') = 23,
+    OF('G', 'L') = 18, OF('G', 'R') = 27, OF('G', 'T') = 28,
+    OF('H', 'R') = 21, OF('H', 'U') = 28, OF('I', 'E') = 22,
+    OF('I', 'L') = 23, OF('I', 'Q') = 23, OF('I', 'S') = 26,
+    OF('I', 'T') = 27, OF('J', 'O') = 30, OF('K', 'W') = 30,
+    OF('K', 'Z') = 20, OF('L', 'B') = 28, OF('L', 'C') = 32,
+    OF('L', 'I') = 21, OF('L', 'T') = 20, OF('L', 'U') = 20,
+    OF('L', 'V') = 21, OF('L', 'Y') = 25, OF('M', 'C') = 27,
+    OF('M', 'D') = 24, OF('M', 'E') = 22, OF('M', 'K') = 19,
+    OF('M', 'N') = 20, OF('M', 'R') = 27, OF('M', 'T') = 31,
+    OF('M', 'U') = 30, OF('N', 'I') = 28, OF('N', 'L') = 18,
+    OF('N', 'O') = 15, OF('O', 'M') = 23, OF('P', 'K') = 24,
+    OF('P', 'L') = 28, OF('P', 'S') = 29, OF('P', 'T') = 25,
+    OF('Q', 'A') = 29, OF('R', 'O') = 24, OF('R', 'S') = 22,
+    OF('R', 'U') = 33, OF('S', 'A') = 24, OF('S', 'C') = 31,
+    OF('S', 'D') = 18, OF('S', 'E') = 24, OF('S', 'I') = 19,
+    OF('S', 'K') = 24, OF('S', 'M') = 27, OF('S', 'O') = 23,
+    OF('S', 'T') = 25, OF('S', 'V') = 28, OF('T', 'L') = 23,
+    OF('T', 'N') = 24, OF('T', 'R') = 26, OF('U', 'A') = 29,
+    OF('V', 'A') = 22, OF('V', 'G') = 24, OF('X', 'K') = 20, OF('Y', 'E') = 30
+};
+
+#undef OF
 
 
 bool
 stoa_guard_number(unsigned kinds, const char *s, size_t len, size_t floor,
-    size_t p, size_t *skip, stoa_guard_hit_t *hit)
+    size_t p, stoa_guard_hit_t *hit)
 {
     size_t             i;
     stoa_guard_word_t  w;
 
     for (w.from = p; w.from > floor && stoa_guard_alnum(s[w.from - 1]);
-         w.from--) { /* void */ }
+         w.from--)
+    {
+        if (stoa_guard_digit(s[w.from - 1])
+            || p - w.from == STOA_GUARD_LETTERS)
+        {
+            return false;
+        }
+    }
 
     for (w.to = p + 1; w.to < len && stoa_guard_alnum(s[w.to]); w.to++) {
         /* void */
     }
-
-    *skip = w.to;
 
     for (w.digits = 0; w.from + w.digits < w.to
          && stoa_guard_digit(s[w.from + w.digits]); w.digits++) { /* void */ }
@@ -98,10 +161,14 @@ stoa_guard_number(unsigned kinds, const char *s, size_t len, size_t floor,
                  || (len - w.to > 1 && s[w.to] == '.'
                      && stoa_guard_digit(s[w.to + 1]));
 
+    len = w.to - w.from < 63 ? w.to - w.from : 63;
+
     for (i = 0; i < sizeof(stoa_guard_rules) / sizeof(stoa_guard_rules[0]);
          i++)
     {
         if ((kinds & 1u << stoa_guard_rules[i].kind)
+            && (stoa_guard_rules[i].len >> len & 1)
+            && (stoa_guard_rules[i].letters >> (p - w.from) & 1)
             && stoa_guard_rules[i].found(&w, hit))
         {
             hit->kind = stoa_guard_rules[i].kind;
@@ -206,8 +273,9 @@ stoa_guard_phone(const stoa_guard_word_t *w, stoa_guard_hit_t *hit)
 static bool
 stoa_guard_card(const stoa_guard_word_t *w, stoa_guard_hit_t *hit)
 {
-    char    d[STOA_GUARD_CARD_MAX], separator;
-    size_t  i, n, group;
+    char      d[STOA_GUARD_CARD_MAX], separator;
+    size_t    i, n, group;
+    uint32_t  lengths;
 
     n = w->to - w->from;
 
@@ -215,16 +283,20 @@ stoa_guard_card(const stoa_guard_word_t *w, stoa_guard_hit_t *hit)
         return false;
     }
 
+    lengths = stoa_guard_network(w->s + w->from);
+
+    if (lengths == 0) {
+        return false;
+    }
+
     hit->from = w->from;
     hit->to = w->to;
 
     if (n >= STOA_GUARD_CARD_MIN) {
-        return n <= STOA_GUARD_CARD_MAX
-               && stoa_guard_network(w->s + w->from, n)
-               && stoa_guard_luhn(w->s + w->from, n);
+        return (lengths >> n & 1) && stoa_guard_luhn(w->s + w->from, n);
     }
 
-    if (n != 4 || w->to == w->len) {
+    if (w->to == w->len) {
         return false;
     }
 
@@ -254,9 +326,7 @@ stoa_guard_card(const stoa_guard_word_t *w, stoa_guard_hit_t *hit)
 
         hit->to = i;
 
-        if (n >= STOA_GUARD_CARD_MIN && stoa_guard_network(d, n)
-            && stoa_guard_luhn(d, n))
-        {
+        if ((lengths >> n & 1) && stoa_guard_luhn(d, n)) {
             return true;
         }
     }
@@ -265,48 +335,56 @@ stoa_guard_card(const stoa_guard_word_t *w, stoa_guard_hit_t *hit)
 }
 
 
-/* By its first digits: who gives cards of this length? */
+/* By its first digits: of which lengths (bits) are cards?  0: of none. */
 
-static bool
-stoa_guard_network(const char *d, size_t n)
+static uint32_t
+stoa_guard_network(const char *d)
 {
-    size_t    i;
-    uint64_t  four;
+    size_t    i, last;
+    uint32_t  four;
+
+#define TO(from, to)  ((2u << to) - (1u << from))
 
     static const struct {
         uint16_t  from;
         uint16_t  to;
-        uint8_t   min;
-        uint8_t   max;
+        uint32_t  lengths;
     } networks[] = {
-        { 4000, 4999, 13, 19 },              /* Visa                        */
-        { 5100, 5599, 16, 16 },              /* Mastercard                  */
-        { 2221, 2720, 16, 16 },
-        { 3400, 3499, 15, 15 },              /* American Express            */
-        { 3700, 3799, 15, 15 },
-        { 3000, 3059, 14, 19 },              /* Diners Club                 */
-        { 3600, 3699, 14, 19 },
-        { 3800, 3999, 14, 19 },
-        { 3528, 3589, 16, 19 },              /* JCB                         */
-        { 6011, 6011, 16, 19 },              /* Discover                    */
-        { 6440, 6599, 16, 19 },
-        { 6200, 6299, 16, 19 },              /* UnionPay                    */
-        { 5000, 5099, 13, 19 },              /* Maestro                     */
-        { 5600, 5899, 13, 19 },
-        { 6300, 6399, 13, 19 },
-        { 6700, 6799, 13, 19 },
-        { 2200, 2204, 16, 19 }               /* Mir                         */
+        { 2200, 2204, TO(16, 19) },          /* Mir                         */
+        { 2221, 2720, TO(16, 16) },          /* Mastercard                  */
+        { 3000, 3059, TO(14, 19) },          /* Diners Club                 */
+        { 3400, 3499, TO(15, 15) },          /* American Express            */
+        { 3528, 3589, TO(16, 19) },          /* JCB                         */
+        { 3600, 3699, TO(14, 19) },          /* Diners Club                 */
+        { 3700, 3799, TO(15, 15) },          /* American Express            */
+        { 3800, 3999, TO(14, 19) },          /* Diners Club                 */
+        { 4000, 4999, TO(13, 19) },          /* Visa                        */
+        { 5000, 5099, TO(13, 19) },          /* Maestro                     */
+        { 5100, 5599, TO(16, 16) },          /* Mastercard                  */
+        { 5600, 5899, TO(13, 19) },          /* Maestro                     */
+        { 6011, 6011, TO(16, 19) },          /* Discover                    */
+        { 6200, 6299, TO(16, 19) },          /* UnionPay                    */
+        { 6300, 6399, TO(13, 19) },          /* Maestro                     */
+        { 6440, 6599, TO(16, 19) },          /* Discover                    */
+        { 6700, 6799, TO(13, 19) }           /* Maestro                     */
     };
 
-    four = stoa_guard_value(d, 4);
+#undef TO
 
-    for (i = 0; i < sizeof(networks) / sizeof(networks[0]); i++) {
+    /* where those of a first digit begin */
+
+    static const uint8_t  first[11] = { 0, 0, 0, 2, 8, 9, 12, 17, 17, 17, 17 };
+
+    four = (uint32_t) stoa_guard_value(d, 4);
+    last = first[d[0] - '0' + 1];
+
+    for (i = first[d[0] - '0']; i < last; i++) {
         if (four >= networks[i].from && four <= networks[i].to) {
-            return n >= networks[i].min && n <= networks[i].max;
+            return networks[i].lengths;
         }
     }
 
-    return false;
+    return 0;
 }
 
 
@@ -314,11 +392,12 @@ static bool
 stoa_guard_luhn(const char *d, size_t n)
 {
     size_t    i;
-    unsigned  v, sum;
+    unsigned  sum;
 
-    for (i = 0, sum = 0; i < n; i++) {
-        v = (unsigned) (d[n - 1 - i] - '0') << (i & 1);
-        sum += v > 9 ? v - 9 : v;
+    static const uint8_t  twice[10] = { 0, 2, 4, 6, 8, 1, 3, 5, 7, 9 };
+
+    for (i = n & 1, sum = i ? (unsigned) (d[0] - '0') : 0; i < n; i += 2) {
+        sum += twice[d[i] - '0'] + (unsigned) (d[i + 1] - '0');
     }
 
     return sum % 10 == 0;
@@ -331,26 +410,22 @@ stoa_guard_iban(const stoa_guard_word_t *w, stoa_guard_hit_t *hit)
     char         d[STOA_GUARD_IBAN_MAX + 1];
     size_t       i, k, n, want, end;
     unsigned     v, rest;
-    const char  *c, *s;
+    const char  *s;
 
     s = w->s + w->from;
 
-    if (w->to - w->from < 4 || !stoa_guard_upper(s[0])
-        || !stoa_guard_upper(s[1]) || !stoa_guard_digit(s[2])
-        || !stoa_guard_digit(s[3]))
+    if (!stoa_guard_upper(s[0]) || !stoa_guard_upper(s[1])
+        || !stoa_guard_digit(s[2]) || !stoa_guard_digit(s[3]))
     {
         return false;
     }
 
-    for (c = stoa_guard_countries; *c && memcmp(c, s, 2) != 0; c += 4) {
-        /* void */
-    }
+    want = stoa_guard_countries[(s[0] - 'A') * 26 + s[1] - 'A'];
 
-    if (*c == '\0') {
+    if (want == 0) {
         return false;
     }
 
-    want = (size_t) stoa_guard_value(c + 2, 2);
     n = stoa_guard_collect(w, " ", d, want, &end);
 
     if (n != want || (end < w->len && stoa_guard_alnum(w->s[end]))) {
@@ -386,7 +461,9 @@ stoa_guard_nir(const stoa_guard_word_t *w, stoa_guard_hit_t *hit)
     n = w->to - w->from;
 
     if ((w->s[w->from] != '1' && w->s[w->from] != '2') || w->fraction
-        || (n != 1 && n != 13 && n != 15))
+        || (n != 1 && n != 13 && n != 15)
+        || (n == 1 && (w->len - w->to < 3 || !stoa_guard_digit(w->s[w->to + 1])
+                       || !stoa_guard_digit(w->s[w->to + 2]))))
     {
         return false;
     }

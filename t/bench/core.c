@@ -99,7 +99,7 @@ bench_hash(void)
 static void
 bench_gcra(void)
 {
-    stoa_gcra_t          g = { 100000000, 400000000 };
+    stoa_gcra_t          g = { 100000000, 400000000, 0 };
     stoa_gcra_verdict_t  v;
 
     stoa_gcra_decide(&g, 1, sink & 1023, 1000000000, &v);
@@ -195,7 +195,8 @@ bench_schema(void)
 
 /* A megabyte, so that 1 ms is 1 GB/s: words, and what REST APIs answer. */
 
-static char  words[1000000], records[1000000];
+static char  words[1000000], records[1000000], numbers[1000000],
+             said[1000000];
 
 static void
 bench_guard(unsigned kinds, const char *s)
@@ -227,17 +228,40 @@ bench_guard_all(void)
 }
 
 static void
+bench_guard_numbers(void)
+{
+    bench_guard(STOA_GUARD_ALL, numbers);
+}
+
+static void
+bench_guard_said(void)
+{
+    bench_guard(STOA_GUARD_ALL, said);
+}
+
+static void
 guard_fill(void)
 {
     char      line[200];
     size_t    i, n, k;
+    uint64_t  x;
 
     static const char  prose[] =
         "The committee met again yesterday, and they said that the key to a "
         "better understanding is patience - nobody asked_for anything else. ";
 
-    for (i = 0; i < sizeof(words); i++) {
+    static const char  model[] =
+        "the user reads the instructions of a user, and each user of those "
+        "instructions asks another user for previous instructions. ";
+
+    for (i = 0, x = 88172645463325252u; i < sizeof(words); i++) {
         words[i] = prose[i % (sizeof(prose) - 1)];
+        said[i] = model[i % (sizeof(model) - 1)];
+
+        x ^= x << 13;
+        x ^= x >> 7;
+        x ^= x << 17;
+        numbers[i] = i % 17 == 16 ? ',' : (char) ('0' + x % 10);
     }
 
     for (i = 0, k = 0; i < sizeof(records); i += n, k++) {
@@ -329,6 +353,9 @@ static const struct {
     { "guard, default kinds, 1 MB of words", bench_guard_words },
     { "guard, all kinds, 1 MB of words", bench_guard_all_words },
     { "guard, all kinds, 1 MB of JSON with numbers", bench_guard_all },
+    { "guard, all kinds, 1 MB of numbers of 16 digits", bench_guard_numbers },
+    { "guard, all kinds, 1 MB of \"user\", \"instructions\"",
+      bench_guard_said },
     { "rec_encode credential", bench_encode },
 };
 

@@ -1,8 +1,9 @@
 /* A text is looked through to its end, finds lie in it and one behind the
- * other; JSON stays JSON, but names that were masked may be the same one. */
+ * other, the same with vectors, without, and byte by byte; JSON stays JSON,
+ * but names that were masked may be the same one. */
 
+#include "../unit/guard_scan.h"
 #include "fuzz.h"
-#include "stoa_guard.h"
 #include "stoa_json.h"
 
 
@@ -19,6 +20,9 @@ guard(char *s, size_t size, bool form, bool json)
 
     n = stoa_guard_fold(s, size, form, copy);
     must(n <= size);
+
+    must(guard_same(STOA_GUARD_ALL, copy, n, &finds));
+    must(guard_same(STOA_GUARD_DEFAULT, copy, n, &finds));
 
     memset(&pos, 0, sizeof(pos));
     pos.json = json;
