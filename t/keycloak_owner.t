@@ -35,12 +35,24 @@ my $door = $t->origin(sub {
         && $q->{path} =~ m{/admin-events$};
     return [404, ['Content-Type' => 'application/json'],
             '{"error":"Realm not found."}'] if $is->('realm');
+    return [500, [], 'no'] if $is->('no groups')
+        && $q->{path} =~ m{/users/[^/]+/groups$};
+    Time::HiRes::sleep(4) if $is->('slow') && $q->{path} =~ m{/clients$};
+    return [200, ['Content-Type' => 'application/json'],
+            '[' . join(',', ('{"id":"x","representation":"' . 'x' x 1e6 . '"}')
+                       x 40) . ']']
+        if $is->('large') && $q->{path} =~ m{/admin-events$}
+        && $q->{query} !~ /max=1$/;
     my $h = $q->{headers};
     my $r = HTTP::Tiny->new->request($q->{method}, $kc->{url} . $q->{path}
         . (length($q->{query} // '') ? "?$q->{query}" : ''), {
         headers => { map { $h->{$_} ? ($_ => $h->{$_}) : () }
                      qw(authorization content-type accept) },
         length($q->{body} // '') ? (content => $q->{body}) : () });
+    if ($is->('hold') && $q->{path} =~ m{/clients/}) {
+        spew($t->dir('held'), '1');
+        wait_until { slurp($t->dir('mode')) ne 'hold' } 15;
+    }
     return [$r->{status}, ['Content-Type' => $r->{headers}{'content-type'}
                            // 'application/json'], $r->{content}];
 }, name => 'door');
@@ -198,6 +210,82 @@ $t->apply(docs(app('acme', 'of-later', owner => { user => 'ann' })));
 wait_until { app_of('of-later')->{owner_seen}{state} eq 'active' } 10;
 is(app_of('of-later')->{owner_seen}{state}, 'active',
    'who is tied now is asked for now');
+
+# a look that is answered in part: he is enabled, but is he in the group?
+
+spew($t->dir('mode'), 'open');
+wait_until { &look->{state} eq 'ok' } 15;
+my $zoe = $kc->user('zoe', groups => ['/tenants/acme/viewer']);
+my $viewer = $kc->group('/tenants/acme/viewer');
+$t->apply(docs(app('acme', 'of-zoe-group', owner => { user => 'zoe',
+    group => '/tenants/acme/viewer' })));
+sub seen { return app_of($_[0])->{owner_seen}{state} }
+wait_until { seen('of-zoe-group') eq 'active' } 10;
+$kc->must(DELETE => "/users/$ann/groups/$group");
+$kc->must(DELETE => "/users/$zoe/groups/$viewer");
+wait_until { seen('of-zoe-group') eq 'left' && seen('of-ann-group') eq 'left' }
+    10;
+spew($t->dir('mode'), 'no groups');
+for (1, 2) {
+    $at = &look->{at};
+    wait_until { &look->{at} gt $at } 15;
+}
+is(&look->{state}, 'failing', 'groups are not answered');
+is(seen($_), 'left', "$_: so nobody is in one again")
+    for qw(of-ann-group of-zoe-group);
+spew($t->dir('mode'), 'open');
+$kc->must(PUT => "/users/$ann/groups/$group");
+becomes('of-ann-group', 'yes', 'answered again');
+
+# an answer that was made before the event that is read behind it
+
+sub writes { return scalar @{ $t->must(GET => '/v1/audit?tenant=acme&'
+    . 'kind=application&action=update&limit=200')->{items} } }
+my $writes = writes();
+unlink $t->dir('held');
+spew($t->dir('mode'), 'hold');
+wait_until { -e $t->dir('held') } 15;
+$kc->must(PUT => "/clients/$billing", { clientId => 'billing',
+    enabled => JSON::PP::false });
+Time::HiRes::sleep(0.6);                         # events are due then
+spew($t->dir('mode'), 'open');
+becomes('of-client', 'owner_disabled', 'disabled while another answer waited');
+for (1, 2) {
+    $at = &look->{good_at};
+    wait_until { &look->{good_at} gt $at } 15;
+}
+is(writes() - $writes, 1, 'and was never enabled by that');
+$kc->must(PUT => "/clients/$billing", { clientId => 'billing',
+    enabled => JSON::PP::true });
+becomes('of-client', 'yes', 'enabled again');
+
+# events that are too long to be read at once
+
+spew($t->dir('mode'), 'large');
+$at = events->{at};
+wait_until { events->{at} gt $at } 15;
+$at = events->{at};
+wait_until { events->{at} gt $at } 15;
+is(events->{state}, 'ok', 'long events are read one by one');
+spew($t->dir('mode'), 'open');
+
+# looks at all that take long
+
+spew($t->dir('mode'), 'slow');
+for (1, 2) {
+    $at = &look->{at};
+    wait_until { &look->{at} gt $at } 30;
+}
+$kc->must(POST => '/partialImport', { ifResourceExists => 'OVERWRITE',
+    clients => [{ clientId => 'billing', enabled => JSON::PP::true }] });
+becomes('of-client', 'owner_disabled',
+        'an import has put another one in its place');
+$t->must(PATCH => '/v1/tenants/acme/applications/of-client',
+    { owner => undef });
+$billing = $kc->must(GET => '/clients?clientId=billing')->{json}[0]{id};
+$t->must(PATCH => '/v1/tenants/acme/applications/of-client',
+    { owner => { client => 'billing' } });
+becomes('of-client', 'yes', 'tied to that');
 
 # what events leave out is found by a look at all
 

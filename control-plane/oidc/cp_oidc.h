@@ -139,6 +139,9 @@ typedef struct {
     size_t       max;                  /* bytes of the answer                */
 } cp_oidc_ask_t;
 
+/* What is said of an answer over its `max`, in this place. */
+extern const char  cp_oidc_too_long[];
+
 const char *cp_oidc_ask(const cp_oidc_ask_t *ask, long *status,
     cp_json_t **out);
 /* The same, as text: *body in the arena. */

@@ -7,6 +7,9 @@
 #include "oidc/cp_oidc.h"
 
 
+const char  cp_oidc_too_long[] = "the answer is too long";
+
+
 static bool
 cp_oidc_on_data(void *ctx, const char *data, size_t len)
 {
@@ -54,7 +57,7 @@ cp_oidc_ask_text(const cp_oidc_ask_t *ask, long *status, stoa_str_t *body)
                                status);
 
         if (b.rc != STOA_OK) {
-            error = "the answer is too long";
+            error = cp_oidc_too_long;
         }
 
         if (error == NULL && b.len) {

@@ -11,13 +11,19 @@
 /* Of the job's thread alone, but for what the metrics copy. */
 static struct {
     int64_t  next;                     /* look at events, monotonic ms       */
-    int64_t  all;                      /* look at all, monotonic ms          */
+    int64_t  began;                    /* the last at all, monotonic ms      */
+    int64_t  ended;
     int64_t  leased;                   /* until, monotonic ms                */
     int64_t  token_until;              /* monotonic ms                       */
+    int64_t  clock_ms;                 /* Keycloak's, then:                  */
+    int64_t  clock_at;                 /* monotonic ms                       */
     char     holder[STOA_ID_LEN + 1];
     char     bearer[STOA_JWT_MAX + 16];
     char     self[128];
     bool     events;                   /* a look at them is under way        */
+    bool     good;                     /* the last one was answered          */
+    bool     all;                      /* all have to be looked at           */
+    bool     failed;                   /* the last look at all               */
 } cp_owner;
 
 static const char *cp_owner_token(cp_look_t *look);
@@ -84,6 +90,10 @@ cp_owner_open(cp_look_t *look, cp_app_t *app)
     look->self = cp_owner.self;
     look->error = look->base ? cp_owner_token(look) : "the issuer is no realm"
                   " of Keycloak's: keycloak_admin_url is needed";
+    look->clock_ms = cp_owner.clock_at
+                     ? cp_owner.clock_ms + cp_time_mono_ms()
+                       - cp_owner.clock_at
+                     : cp_time_ms();
 
     return true;
 }
@@ -101,8 +111,7 @@ cp_owner_keep(void *ctx)
 }
 
 
-/* False: there is no use of events now. */
-static bool
+static void
 cp_owner_look_events(cp_app_t *app, cp_look_t *whole)
 {
     bool       good;
@@ -111,7 +120,7 @@ cp_owner_look_events(cp_app_t *app, cp_look_t *whole)
     cp_owner.next = cp_time_mono_ms() + app->conf.keycloak_look_ms;
 
     if (!cp_owner_open(&look, app)) {
-        return false;
+        return;
     }
 
     look.alive = cp_owner_keep;
@@ -119,14 +128,17 @@ cp_owner_look_events(cp_app_t *app, cp_look_t *whole)
     cp_owner.events = true;
 
     if (cp_owner_events(&look, whole)) {
-        cp_owner.all = 0;
+        cp_owner.all = true;
     }
 
-    cp_owner.events = false;
-    good = look.error == NULL;
-    cp_arena_destroy(look.arena);
+    /* what events say no longer is asked for at once, by another token */
 
-    return good;
+    good = look.error == NULL;
+    cp_owner.events = false;
+    cp_owner.all |= cp_owner.good && !good;
+    cp_owner.token_until = good ? cp_owner.token_until : 0;
+    cp_owner.good = good;
+    cp_arena_destroy(look.arena);
 }
 
 
@@ -141,7 +153,7 @@ cp_owner_alive(void *ctx)
     if (!cp_owner.events && look->error == NULL
         && cp_time_mono_ms() >= cp_owner.next)
     {
-        (void) cp_owner_look_events(look->app, look);
+        cp_owner_look_events(look->app, look);
     }
 }
 
@@ -167,6 +179,7 @@ cp_owner_self(cp_arena_t *a, const char *token)
     }
 
     sub = cp_json_str(claims, "sub");
+    cp_owner.clock_ms = cp_json_num(claims, "iat", 0) * 1000 + 1000;
 
     return sub && strlen(sub) < sizeof(cp_owner.self)
            && strspn(sub, "0123456789abcdefABCDEF-") == strlen(sub)
@@ -179,6 +192,7 @@ static const char *
 cp_owner_token(cp_look_t *look)
 {
     char              secret[1024];
+    int64_t           mono;
     cp_json_t        *out;
     const char       *error, *token;
     const cp_conf_t  *conf = &look->app->conf;
@@ -193,6 +207,7 @@ cp_owner_token(cp_look_t *look)
         return "keycloak_secret_file holds no secret";
     }
 
+    mono = cp_time_mono_ms();
     error = cp_oidc_account(look->app, look->arena, conf->keycloak_client_id,
                             secret, CP_OIDC_TIMEOUT_MS, &out);
     if (error) {
@@ -207,6 +222,7 @@ cp_owner_token(cp_look_t *look)
 
     (void) snprintf(cp_owner.bearer, sizeof(cp_owner.bearer), "Bearer %s",
                     token);
+    cp_owner.clock_at = cp_owner.clock_ms > 1000 ? mono : 0;
     cp_owner.token_until = cp_time_mono_ms()
                            + cp_json_num(out, "expires_in", 60) * 500;
 
@@ -255,16 +271,33 @@ cp_owner_tell(cp_look_t *look, int64_t began, int64_t took)
 }
 
 
+/* Without events a third of the time is others'. */
+static bool
+cp_owner_due(const cp_app_t *app)
+{
+    int64_t  now, took;
+
+    now = cp_time_mono_ms();
+    took = cp_owner.ended - cp_owner.began;
+
+    return cp_owner.all
+           || (now >= cp_owner.began + app->conf.keycloak_look_ms
+               && now >= cp_owner.ended
+                         + (cp_owner.good && !cp_owner.failed
+                            ? took * CP_OWNER_REST : took / 2));
+}
+
+
 static cp_rc_t
-cp_owner_look_all(cp_app_t *app, bool events)
+cp_owner_look_all(cp_app_t *app)
 {
     cp_rc_t    rc;
-    int64_t    began, mono, took, rest;
+    int64_t    began;
     cp_look_t  look;
 
-    mono = cp_time_mono_ms();
     began = cp_time_ms();
-    cp_owner.all = mono + app->conf.keycloak_look_ms;
+    cp_owner.began = cp_owner.ended = cp_time_mono_ms();
+    cp_owner.all = false;
 
     if (!cp_owner_open(&look, app)) {
         return CP_ERROR;
@@ -283,18 +316,11 @@ cp_owner_look_all(cp_app_t *app, bool events)
         cp_owner.token_until = 0;
     }
 
-    took = cp_time_mono_ms() - mono;
+    cp_owner.ended = cp_time_mono_ms();
+    cp_owner.failed = look.error != NULL;
 
     if (rc == CP_OK) {
-        rc = cp_owner_tell(&look, began, took);
-    }
-
-    /* without events a third of the time is others' */
-
-    rest = events && look.error == NULL ? took * CP_OWNER_REST : took / 2;
-
-    if (cp_owner.all && mono + took + rest > cp_owner.all) {
-        cp_owner.all = mono + took + rest;
+        rc = cp_owner_tell(&look, began, cp_owner.ended - cp_owner.began);
     }
 
     cp_metric_set(cp_metric(CP_METRIC_GAUGE, "stoa_control_owners_failing",
@@ -311,27 +337,24 @@ cp_owner_look_all(cp_app_t *app, bool events)
 cp_rc_t
 cp_owner_job(cp_app_t *app)
 {
-    bool     events;
     int64_t  now;
 
     now = cp_time_mono_ms();
 
-    if (!cp_owner_used(app) || (now < cp_owner.next && now < cp_owner.all)) {
+    if (!cp_owner_used(app) || (now < cp_owner.next && !cp_owner_due(app))) {
         return CP_OK;
     }
 
     if (!cp_owner_lease(app)) {
         cp_owner.next = now + app->conf.keycloak_look_ms;
-        cp_owner.all = 0;
+        cp_owner.all = true;
 
         return CP_OK;
     }
 
-    events = cp_owner_look_events(app, NULL);
+    cp_owner_look_events(app, NULL);
 
-    /* while events say nothing, all are looked at as often as that goes */
-
-    return now < cp_owner.all ? CP_OK : cp_owner_look_all(app, events);
+    return cp_owner_due(app) ? cp_owner_look_all(app) : CP_OK;
 }
 
 

@@ -45,8 +45,11 @@ typedef struct {
     const char  *name;                 /* of the client or the user          */
     const char  *group;                /* NULL: none                         */
     const char  *id;                   /* Keycloak's; NULL: not known yet    */
+    const char  *seen;                 /* all of that, as it was read        */
+    const char  *stored;               /* the same, as it is stored          */
     const char  *was;                  /* state                              */
     const char  *now;                  /* NULL: nothing was said             */
+    bool         open;                 /* the group is still to be looked at */
     bool         client;
     bool         found;                /* its id, by this look               */
 } cp_tied_t;
@@ -60,6 +63,9 @@ typedef struct {
     const char  *base;                 /* the realm in the admin API         */
     const char  *bearer;
     const char  *self;                 /* the service account's id           */
+    int64_t      clock_ms;             /* Keycloak's                         */
+    bool         over;                 /* an answer was too long             */
+    bool         late;                 /* something else was stored before   */
     void       (*alive)(void *ctx);    /* called now and then                */
     void        *ctx;
 } cp_look_t;
@@ -80,13 +86,15 @@ cp_rc_t cp_owner_write(cp_app_t *app, cp_arena_t *a, const char *sql,
 /* Those that there are, or only those that nobody has looked at yet; what was
  * seen of them stays as it is read here. */
 cp_rc_t cp_owner_load(cp_look_t *look, bool pending) CP_MUST_CHECK;
-/* What is said now and was not before. */
+/* What is said now and was not before, of those of whom nobody has stored
+ * anything since they were loaded. */
 cp_rc_t cp_owner_store_all(cp_look_t *look) CP_MUST_CHECK;
 
 /* cp_owner_look.c */
 
 /* An answer of the admin API, 200 or 404; false: there was none that
- * counts. */
+ * counts.  Events go before it is asked for, so that what it says is never
+ * older than what they said. */
 bool cp_owner_get(cp_look_t *look, cp_arena_t *a, const char *path,
     long *status, cp_json_t **out) CP_MUST_CHECK;
 /* Asks for all of them. */

@@ -41,6 +41,8 @@ cp_owner_get(cp_look_t *look, cp_arena_t *a, const char *path, long *status,
     const char     *error;
     cp_oidc_ask_t   ask;
 
+    look->alive(look->ctx);
+
     memset(&ask, 0, sizeof(ask));
     ask.app = look->app;
     ask.arena = a;
@@ -50,6 +52,8 @@ cp_owner_get(cp_look_t *look, cp_arena_t *a, const char *path, long *status,
     ask.max = CP_OWNER_PAGE_MAX;
 
     error = ask.url ? cp_oidc_ask(&ask, status, out) : "out of memory";
+    look->over = error == cp_oidc_too_long
+                 || (error == NULL && *out == NULL && cp_arena_failed(a));
 
     if (error == NULL && *status != 404 && (*status != 200 || *out == NULL)) {
         error = cp_arena_printf(a, "HTTP status %ld%s", *status,
@@ -62,8 +66,6 @@ cp_owner_get(cp_look_t *look, cp_arena_t *a, const char *path, long *status,
         look->error = cp_arena_printf(look->arena, "%.*s: %s",
                                       (int) strcspn(path, "?/"), path, error);
     }
-
-    look->alive(look->ctx);
 
     return error == NULL && !atomic_load(&look->app->stopping);
 }
@@ -100,6 +102,14 @@ cp_owner_enabled(const cp_json_t *item)
     enabled = cp_json_get(item, "enabled");
 
     return enabled == NULL || enabled->i ? "active" : "disabled";
+}
+
+
+static void
+cp_owner_says(cp_tied_t *t, const cp_json_t *item)
+{
+    t->now = cp_owner_enabled(item);
+    t->open = t->group && strcmp(t->now, "active") == 0;
 }
 
 
@@ -164,7 +174,7 @@ cp_owner_one(cp_look_t *look, cp_tied_t *t)
 
     if (ok && t->id) {
         if (status == 200 && out->type == CP_JSON_OBJECT) {
-            t->now = cp_owner_enabled(out);
+            cp_owner_says(t, out);
 
         } else if (cp_owner_missing(look, status, out)) {
             t->now = "gone";
@@ -173,9 +183,13 @@ cp_owner_one(cp_look_t *look, cp_tied_t *t)
     } else if (ok && status == 200 && out->type == CP_JSON_ARRAY) {
         item = out->n == 1 ? out->first : NULL;
         id = item ? cp_json_str(item, "id") : NULL;
-        t->now = id ? cp_owner_enabled(item) : "gone";
+        t->now = "gone";
         t->id = id ? cp_arena_strdup(look->arena, id) : NULL;
         t->found = id != NULL;
+
+        if (id) {
+            cp_owner_says(t, item);
+        }
     }
 
     cp_arena_destroy(a);
@@ -239,7 +253,7 @@ cp_owner_item(cp_look_t *look, const cp_owner_kind_t *kind,
          i < x->ids && strcmp(x->by_id[i]->id, key.id) == 0;
          i++)
     {
-        x->by_id[i]->now = cp_owner_enabled(item);
+        cp_owner_says(x->by_id[i], item);
     }
 
     id = NULL;
@@ -259,7 +273,7 @@ cp_owner_item(cp_look_t *look, const cp_owner_kind_t *kind,
         id = id ? id : cp_arena_strdup(look->arena, key.id);
         x->by_name[i]->id = id;
         x->by_name[i]->found = id != NULL;
-        x->by_name[i]->now = cp_owner_enabled(item);
+        cp_owner_says(x->by_name[i], item);
     }
 }
 
@@ -379,6 +393,7 @@ cp_owner_member(cp_look_t *look, cp_tied_t *t)
          && status == 200 && out->type == CP_JSON_ARRAY;
 
     t->now = ok ? "left" : NULL;
+    t->open = !ok;
 
     for (item = ok ? out->first : NULL; item; item = item->next) {
         path = cp_json_str(item, "path");
@@ -459,9 +474,7 @@ cp_owner_groups(cp_look_t *look)
     list = cp_arena_alloc(look->arena, look->n * sizeof(cp_tied_t *) + 1);
 
     for (i = 0, n = 0; list && i < look->n; i++) {
-        if (look->tied[i].group && look->tied[i].id && look->tied[i].now
-            && strcmp(look->tied[i].now, "active") == 0)
-        {
+        if (look->tied[i].open && look->tied[i].id) {
             list[n++] = &look->tied[i];
         }
     }
@@ -483,7 +496,9 @@ cp_owner_groups(cp_look_t *look)
         }
 
         for (unsigned m = i; m < k; m++) {
-            if (list[m]->now == NULL && ok) {
+            list[m]->open = list[m]->now == NULL;
+
+            if (list[m]->open && ok) {
                 ok = cp_owner_member(look, list[m]);
             }
         }
@@ -579,6 +594,7 @@ cp_owner_again(cp_look_t *look, const cp_owner_ref_t *refs, unsigned n,
                        || strcmp(t->was, "left") == 0))
         {
             t->now = "active";
+            t->open = true;
         }
     }
 

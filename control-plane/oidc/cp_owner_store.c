@@ -74,6 +74,7 @@ cp_owner_load(cp_look_t *look, bool pending)
             continue;
         }
 
+        t->seen = cp_cell(&rows, i, 2)->p;
         t->client = cp_json_str(owner, "client") != NULL;
         t->name = cp_json_str(owner, t->client ? "client" : "user");
         t->group = cp_json_str(owner, "group");
@@ -90,13 +91,23 @@ cp_owner_load(cp_look_t *look, bool pending)
 static bool
 cp_owner_changed(const cp_tied_t *t)
 {
-    return t->now && (t->found || strcmp(t->now, t->was) != 0);
+    return t->now && !t->open && (t->found || strcmp(t->now, t->was) != 0);
+}
+
+
+static bool
+cp_owner_is(cp_arena_t *a, const cp_json_t *row, const char *name,
+    const char *text)
+{
+    const cp_json_t  *m = cp_json_get(row, name);
+
+    return m && strcmp(cp_json_text(a, m, NULL), text) == 0;
 }
 
 
 /* What is said of one, if it is still tied to the same. */
 static cp_rc_t
-cp_owner_store(cp_op_t *op, cp_tx_t *tx, const cp_tied_t *t)
+cp_owner_store(cp_op_t *op, cp_tx_t *tx, cp_look_t *look, cp_tied_t *t)
 {
     cp_rc_t            rc;
     cp_json_t         *row, *obj, *in, *seen, *v;
@@ -108,11 +119,17 @@ cp_owner_store(cp_op_t *op, cp_tx_t *tx, const cp_tied_t *t)
 
     rc = cp_row_load(tx, a, &cp_res_application, t->app, &row, &op->err);
 
-    if (rc != CP_OK || row == NULL || cp_json_get(row, "owner") == NULL
-        || strcmp(cp_json_text(a, cp_json_get(row, "owner"), NULL), t->owner)
-           != 0)
+    if (rc != CP_OK || row == NULL
+        || !cp_owner_is(a, row, "owner", t->owner))
     {
         return rc;
+    }
+
+    /* a replica that was held up is not told of here, nor is it the newest */
+
+    if (!cp_owner_is(a, row, "owner_seen", t->seen)) {
+        look->late = true;
+        return CP_OK;
     }
 
     tenant = cp_json_str(row, "tenant");
@@ -141,6 +158,7 @@ cp_owner_store(cp_op_t *op, cp_tx_t *tx, const cp_tied_t *t)
 
     cp_json_put(a, seen, "since", cp_time_format(a, cp_time_ms()));
     cp_json_set(a, in, "owner_seen", seen);
+    t->stored = cp_arena_strdup(look->arena, cp_json_text(a, seen, NULL));
     cp_json_put_bool(a, in, "disowned", strcmp(t->now, "active") != 0);
     w.id = t->app;
     w.in = in;
@@ -180,7 +198,7 @@ cp_owner_batch(cp_look_t *look, unsigned *from)
             t = &look->tied[i];
 
             if (cp_owner_changed(t)) {
-                rc = cp_owner_store(&op, tx, t);
+                rc = cp_owner_store(&op, tx, look, t);
                 n++;
             }
         }
@@ -233,7 +251,9 @@ cp_owner_store_all(cp_look_t *look)
     }
 
     for (i = 0; i < look->n && rc == CP_OK; i++) {
-        if (look->tied[i].now) {
+        if (look->tied[i].now && !look->tied[i].open) {
+            look->tied[i].seen = look->tied[i].stored ? look->tied[i].stored
+                                                      : look->tied[i].seen;
             look->tied[i].was = look->tied[i].now;
             look->tied[i].found = false;
         }
