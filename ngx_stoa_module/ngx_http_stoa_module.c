@@ -11,6 +11,7 @@
 #include "ngx_http_stoa_lease.h"
 #include "ngx_http_stoa_policy.h"
 #include "ngx_http_stoa_cache.h"
+#include "ngx_http_stoa_repeat.h"
 #include "ngx_http_stoa_upstream.h"
 #include "ngx_http_stoa_fetch.h"
 #include "ngx_http_stoa_door.h"
@@ -57,6 +58,7 @@ static const ngx_http_stoa_policy_t  *const ngx_http_stoa_policies[] = {
     &ngx_http_stoa_policy_headers,
     &ngx_http_stoa_policy_identity,
     &ngx_http_stoa_policy_ip,
+    &ngx_http_stoa_policy_idempotency,
     &ngx_http_stoa_policy_json,
     &ngx_http_stoa_policy_key,
     &ngx_http_stoa_policy_llm,
@@ -158,7 +160,14 @@ static ngx_command_t  ngx_http_stoa_commands[] = {
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
       ngx_http_stoa_keep_set,
       NGX_HTTP_MAIN_CONF_OFFSET,
-      0,
+      offsetof(ngx_http_stoa_main_conf_t, keep),
+      NULL },
+
+    { ngx_string("stoa_idempotency"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_http_stoa_keep_set,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_http_stoa_main_conf_t, repeats),
       NULL },
 
     { ngx_string("stoa_redis"),

@@ -71,7 +71,8 @@ typedef struct ngx_http_stoa_main_conf_s {
     size_t                     store_size;      /* LMDB map                  */
     size_t                     counters_size;
     ngx_shm_zone_t            *zone;
-    ngx_shm_zone_t            *keep;            /* answers that are kept     */
+    ngx_shm_zone_t            *keep;            /* answers that are kept,    */
+    ngx_shm_zone_t            *repeats;         /* for calls made again      */
     ngx_cycle_t               *cycle;           /* while it is made          */
     ngx_int_t                (*ready)(struct ngx_http_stoa_main_conf_s *mcf);
                                                 /* all is parsed; a reload can

@@ -150,8 +150,11 @@ typedef struct {
                                                    is charged for them       */
     void                      *lease;           /* what waits for a shared
                                                    limit                     */
-    void                      *leased;          /* what had the token        */
-    uint64_t                   leased_gen;
+    void                      *leased[3];       /* what had the tokens, by
+                                                   "which"                   */
+    uint64_t                   leased_gen[3];
+    const void                *counted;         /* ..._attached_t: the quotas
+                                                   that it was counted in    */
     const char                *degraded;        /* how they were decided
                                                    without Redis             */
     const void                *approval;        /* ..._attached_t: a person has
@@ -162,6 +165,9 @@ typedef struct {
                                                    the last one first        */
     const void                *cache;           /* the same: it keeps answers*/
     void                      *cached;          /* what becomes of that      */
+    const void                *repeats_by;      /* the same: who calls again
+                                                   gets the answer again     */
+    void                      *repeat;          /* what becomes of that      */
     const void                *result;          /* the same: how long an answer
                                                    may be; for trying        */
     const void                *result_shadow;

@@ -200,7 +200,7 @@ ngx_http_stoa_cache_find(ngx_http_stoa_cached_t *c)
     c->there = 0;
     c->key = c->base;
 
-    if (ngx_http_stoa_keep_find(c->mcf, &c->base, &c->kept) != NGX_OK) {
+    if (ngx_http_stoa_keep_find(c->mcf->keep, &c->base, &c->kept) != NGX_OK) {
         return NGX_OK;
     }
 
@@ -209,7 +209,8 @@ ngx_http_stoa_cache_find(ngx_http_stoa_cached_t *c)
     if (c->note.kind == NGX_HTTP_STOA_CACHE_VARIES) {
 
         if (c->kept.len > sizeof(names)
-            || ngx_http_stoa_keep_read(c->mcf, &c->kept, 0, names, c->kept.len)
+            || ngx_http_stoa_keep_read(c->mcf->keep, &c->kept, 0, names,
+                                       c->kept.len)
                != NGX_OK)
         {
             return NGX_OK;
@@ -235,7 +236,9 @@ ngx_http_stoa_cache_find(ngx_http_stoa_cached_t *c)
             c->variant = c->key;
         }
 
-        if (ngx_http_stoa_keep_find(c->mcf, &c->key, &c->kept) != NGX_OK) {
+        if (ngx_http_stoa_keep_find(c->mcf->keep, &c->key, &c->kept)
+            != NGX_OK)
+        {
             return NGX_OK;
         }
 
@@ -294,8 +297,9 @@ ngx_http_stoa_cache_lock(ngx_http_stoa_cached_t *c)
 
     ngx_memcpy(c->lock.text.data, c->key.text.data, c->key.text.len);
     c->lock.text.data[0] = 'L';
+    ngx_memzero(&lock, sizeof(ngx_http_stoa_kept_t));
 
-    rc = ngx_http_stoa_keep_take(c->mcf, &c->lock,
+    rc = ngx_http_stoa_keep_take(c->mcf->keep, &c->lock,
                                  ngx_http_stoa_now_ms() + CACHE_LOCK_MS,
                                  &lock);
     c->lock_gen = rc == NGX_OK ? lock.gen : 0;
@@ -459,7 +463,7 @@ void
 ngx_http_stoa_cache_release(ngx_http_stoa_cached_t *c)
 {
     if (c->lock_gen) {
-        ngx_http_stoa_keep_drop(c->mcf, &c->lock, c->lock_gen);
+        ngx_http_stoa_keep_drop(c->mcf->keep, &c->lock, c->lock_gen);
         c->lock_gen = 0;
     }
 }

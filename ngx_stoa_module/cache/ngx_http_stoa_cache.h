@@ -39,7 +39,18 @@ typedef struct {
     uint32_t           status;
     uint32_t           head_len;
     uint32_t           caller;         /* VARIES: by who calls, too          */
+    uint32_t           target;         /* that has answered                  */
 } ngx_http_stoa_cache_note_t;
+
+/* The body of an answer, as it comes: in the request's memory. */
+
+typedef struct {
+    ngx_str_t   *parts;
+    ngx_uint_t   n;
+    ngx_uint_t   room;
+    size_t       size;
+    size_t       max;
+} ngx_http_stoa_gathered_t;
 
 typedef struct {
     ngx_http_request_t            *request;
@@ -65,10 +76,7 @@ typedef struct {
     ngx_event_t                    timer;
     ngx_msec_t                     since;      /* it waits; 0: it does not   */
 
-    ngx_str_t                     *parts;      /* of an answer that comes    */
-    ngx_uint_t                     nparts;
-    ngx_uint_t                     room;
-    size_t                         size;
+    ngx_http_stoa_gathered_t       body_parts; /* of an answer that comes    */
 
     const char                    *says;       /* for Cache-Status           */
     unsigned                       looked:1;   /* GET or HEAD                */
@@ -99,6 +107,11 @@ ngx_int_t ngx_http_stoa_cache_head(ngx_http_request_t *r,
 ngx_chain_t *ngx_http_stoa_cache_body(ngx_http_stoa_ctx_t *ctx,
     ngx_chain_t *in);
 
+/* Takes what comes; NGX_OK: it is whole; NGX_AGAIN: not yet; NGX_DECLINED: it
+ * will not be, or is too long. */
+ngx_int_t ngx_http_stoa_cache_gather(ngx_http_request_t *r,
+    ngx_http_stoa_gathered_t *g, ngx_chain_t *in);
+
 /* Those who wait for its answer need not any longer. */
 void ngx_http_stoa_cache_release(ngx_http_stoa_cached_t *c);
 
@@ -117,6 +130,18 @@ ngx_int_t ngx_http_stoa_cache_load(ngx_http_stoa_cached_t *c);
 /* Its head as that of the request's answer; its content handler. */
 ngx_int_t ngx_http_stoa_cache_restore(ngx_http_stoa_cached_t *c);
 ngx_int_t ngx_http_stoa_cache_send(ngx_http_request_t *r);
+/* The same of any answer: its head, its body into call.page; sends them. */
+ngx_int_t ngx_http_stoa_cache_page(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_uint_t status, ngx_uint_t target,
+    ngx_str_t *head, ngx_str_t *body);
+/* Which of the api's targets has answered. */
+uint32_t ngx_http_stoa_cache_target(ngx_http_stoa_ctx_t *ctx);
+ngx_int_t ngx_http_stoa_cache_send_page(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+/* A line each of what the answer's head has; before: those of a head that it
+ * does not say anew. */
+ngx_int_t ngx_http_stoa_cache_lines(ngx_http_request_t *r, ngx_str_t *before,
+    ngx_str_t *lines);
 ngx_str_t *ngx_http_stoa_cache_line(ngx_str_t *head, const char *name,
     ngx_str_t *value);
 

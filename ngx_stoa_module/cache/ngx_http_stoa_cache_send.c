@@ -4,6 +4,7 @@
  */
 
 #include "ngx_http_stoa_cache.h"
+#include "ngx_http_stoa_api.h"
 #include "ngx_http_stoa_header.h"
 
 
@@ -23,7 +24,7 @@ ngx_http_stoa_cache_load(ngx_http_stoa_cached_t *c)
     p = ngx_palloc(c->request->pool, c->kept.len + 1);
 
     if (p == NULL
-        || ngx_http_stoa_keep_read(c->mcf, &c->kept, 0, p, c->kept.len)
+        || ngx_http_stoa_keep_read(c->mcf->keep, &c->kept, 0, p, c->kept.len)
            != NGX_OK)
     {
         return NGX_DECLINED;
@@ -72,29 +73,60 @@ ngx_http_stoa_cache_line(ngx_str_t *head, const char *name, ngx_str_t *value)
 ngx_int_t
 ngx_http_stoa_cache_restore(ngx_http_stoa_cached_t *c)
 {
-    u_char              *p, *end, *last, *colon;
-    int64_t              age;
-    ngx_str_t            name, value;
-    ngx_buf_t           *b;
-    ngx_chain_t         *cl;
-    ngx_table_elt_t     *h;
-    ngx_http_request_t  *r;
+    u_char           *p;
+    int64_t           age;
+    ngx_table_elt_t  *h;
 
-    r = c->request;
+    if (ngx_http_stoa_cache_page(c->request, c->ctx, c->note.status,
+                                 c->note.target, &c->head, &c->body)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    h = ngx_http_stoa_header_add(c->request, "Age");
+    p = ngx_pnalloc(c->request->pool, NGX_INT64_LEN);
+
+    if (h == NULL || p == NULL) {
+        return NGX_ERROR;
+    }
+
+    age = (ngx_http_stoa_now_ms() - c->note.times.born_ms) / 1000;
+    h->value.data = p;
+    h->value.len = ngx_sprintf(p, "%L", ngx_max(age, 0)) - p;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_stoa_cache_page(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    ngx_uint_t status, ngx_uint_t target, ngx_str_t *head, ngx_str_t *body)
+{
+    u_char               *p, *end, *last, *colon;
+    ngx_str_t             name, value;
+    ngx_buf_t            *b;
+    ngx_chain_t          *cl;
+    ngx_http_stoa_api_t  *api;
 
     ngx_http_clean_header(r);
 
-    r->headers_out.status = c->note.status;
-    r->headers_out.content_length_n = c->body.len;
-    r->allow_ranges = c->note.status == NGX_HTTP_OK;
+    /* what it says of itself is mapped (response-locations) */
+
+    api = ctx->call.api;
+    ctx->call.to.target = &api->targets[target < api->ntargets ? target : 0];
+
+    r->headers_out.status = status;
+    r->headers_out.content_length_n = body->len;
+    r->allow_ranges = status == NGX_HTTP_OK;
 
     /* nginx answers the client's own conditions */
 
     r->disable_not_modified = 0;
 
-    last = c->head.data + c->head.len;
+    last = head->data + head->len;
 
-    for (p = c->head.data; p < last; p = end + 1) {
+    for (p = head->data; p < last; p = end + 1) {
         end = ngx_strlchr(p, last, '\n');
         colon = end ? ngx_strlchr(p, end, ':') : NULL;
 
@@ -116,30 +148,24 @@ ngx_http_stoa_cache_restore(ngx_http_stoa_cached_t *c)
         }
     }
 
-    h = ngx_http_stoa_header_add(r, "Age");
-    p = ngx_pnalloc(r->pool, NGX_INT64_LEN);
     b = ngx_calloc_buf(r->pool);
     cl = ngx_alloc_chain_link(r->pool);
 
-    if (h == NULL || p == NULL || b == NULL || cl == NULL) {
+    if (b == NULL || cl == NULL) {
         return NGX_ERROR;
     }
 
-    age = (ngx_http_stoa_now_ms() - c->note.times.born_ms) / 1000;
-    h->value.data = p;
-    h->value.len = ngx_sprintf(p, "%L", ngx_max(age, 0)) - p;
-
-    b->pos = c->body.data;
-    b->last = c->body.data + c->body.len;
-    b->memory = c->body.len != 0;
+    b->pos = body->data;
+    b->last = body->data + body->len;
+    b->memory = body->len != 0;
     b->last_buf = 1;
     b->last_in_chain = 1;
 
     cl->buf = b;
     cl->next = NULL;
 
-    c->ctx->call.page = cl;
-    c->ctx->call.from_cache = 1;
+    ctx->call.page = cl;
+    ctx->call.from_cache = 1;
 
     return NGX_OK;
 }
@@ -177,7 +203,11 @@ ngx_http_stoa_cache_restore_line(ngx_http_request_t *r, ngx_str_t *name,
     } else if (ngx_http_stoa_header_named(h, "content-encoding")) {
         r->headers_out.content_encoding = h;
 
-    } else if (ngx_http_stoa_header_named(h, "location")) {
+    } else if (ngx_http_stoa_header_named(h, "location")
+               && value->len && value->data[0] != '/')
+    {
+        /* of another nginx would make one with a host, as of a page's */
+
         r->headers_out.location = h;
 
     } else if (ngx_http_stoa_header_named(h, "expires")) {
@@ -192,7 +222,6 @@ ngx_int_t
 ngx_http_stoa_cache_send(ngx_http_request_t *r)
 {
     ngx_int_t                rc;
-    ngx_chain_t             *cl;
     ngx_http_stoa_ctx_t     *ctx;
     ngx_http_stoa_cached_t  *c;
 
@@ -208,6 +237,16 @@ ngx_http_stoa_cache_send(ngx_http_request_t *r)
     if (ngx_http_stoa_cache_restore(c) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
+
+    return ngx_http_stoa_cache_send_page(r, ctx);
+}
+
+
+ngx_int_t
+ngx_http_stoa_cache_send_page(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    ngx_int_t     rc;
+    ngx_chain_t  *cl;
 
     cl = ctx->call.page;
     ctx->call.page = NULL;

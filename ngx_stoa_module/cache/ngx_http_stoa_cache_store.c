@@ -40,8 +40,6 @@ static ngx_uint_t ngx_http_stoa_cache_may(ngx_http_stoa_cached_t *c,
 static ngx_int_t ngx_http_stoa_cache_place(ngx_http_stoa_cached_t *c,
     ngx_http_stoa_cache_said_t *said);
 static ngx_uint_t ngx_http_stoa_cache_fresh(ngx_http_stoa_cached_t *c);
-static ngx_int_t ngx_http_stoa_cache_lines(ngx_http_stoa_cached_t *c,
-    ngx_str_t *before);
 static void ngx_http_stoa_cache_put(ngx_http_stoa_cached_t *c);
 static ngx_int_t ngx_http_stoa_cache_status(ngx_http_stoa_cached_t *c);
 
@@ -71,11 +69,11 @@ ngx_http_stoa_cache_instead(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         ngx_http_stoa_cache_said(c, &said);
 
         if (ngx_http_stoa_cache_may(c, &said)
-            && ngx_http_stoa_cache_lines(c, &c->head) == NGX_OK)
+            && ngx_http_stoa_cache_lines(r, &c->head, &c->head) == NGX_OK)
         {
             c->stored = 1;
-            c->parts = &c->body;
-            c->nparts = 1;
+            c->body_parts.parts = &c->body;
+            c->body_parts.n = 1;
             ngx_http_stoa_cache_put(c);
         }
 
@@ -121,7 +119,7 @@ ngx_http_stoa_cache_head(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     }
 
     if (c->unsafe && r->headers_out.status < NGX_HTTP_BAD_REQUEST) {
-        ngx_http_stoa_keep_drop(c->mcf, &c->base, 0);
+        ngx_http_stoa_keep_drop(c->mcf->keep, &c->base, 0);
     }
 
     /* a refusal in the place of an answer that was to be kept */
@@ -138,9 +136,10 @@ ngx_http_stoa_cache_head(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         if (ngx_http_stoa_cache_may(c, &said)) {
 
             if (ngx_http_stoa_cache_place(c, &said) == NGX_OK
-                && ngx_http_stoa_cache_lines(c, NULL) == NGX_OK)
+                && ngx_http_stoa_cache_lines(r, NULL, &c->head) == NGX_OK)
             {
                 c->keeping = 1;
+                c->body_parts.max = c->conf->max_bytes;
                 c->stored = 1;
                 r->filter_need_in_memory = 1;
             }
@@ -157,7 +156,8 @@ ngx_http_stoa_cache_head(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
             mark.state = NGX_HTTP_STOA_KEPT_MARK;
             mark.until_ms = ngx_http_stoa_now_ms() + CACHE_PASS_MS;
             ngx_memcpy(mark.note, &c->note, sizeof(c->note));
-            (void) ngx_http_stoa_keep_put(c->mcf, &c->key, &mark, NULL, 0);
+            (void) ngx_http_stoa_keep_put(c->mcf->keep, &c->key, &mark, NULL,
+                                          0);
         }
     }
 
@@ -407,6 +407,7 @@ ngx_http_stoa_cache_may(ngx_http_stoa_cached_t *c,
 
     c->note.kind = NGX_HTTP_STOA_CACHE_ANSWER;
     c->note.status = (uint32_t) status;
+    c->note.target = ngx_http_stoa_cache_target(c->ctx);
 
     /* one that is over at once is kept for its validators */
 
@@ -416,6 +417,16 @@ ngx_http_stoa_cache_may(ngx_http_stoa_cached_t *c,
            || (extra && (said->cc.no_cache || lifetime > 0
                          || said->expires_s == 0
                          || said->cc.max_age == 0));
+}
+
+
+uint32_t
+ngx_http_stoa_cache_target(ngx_http_stoa_ctx_t *ctx)
+{
+    ngx_http_stoa_api_t *api = ctx->call.api;
+
+    return ctx->call.to.target
+           ? (uint32_t) (ctx->call.to.target - api->targets) : 0;
 }
 
 
@@ -443,12 +454,13 @@ ngx_http_stoa_cache_place(ngx_http_stoa_cached_t *c,
 
     same = 0;
 
-    if (ngx_http_stoa_keep_find(c->mcf, &c->base, &mark) == NGX_OK) {
+    if (ngx_http_stoa_keep_find(c->mcf->keep, &c->base, &mark) == NGX_OK) {
         ngx_memcpy(&note, mark.note, sizeof(note));
 
         same = note.kind == NGX_HTTP_STOA_CACHE_VARIES
                && note.caller == caller && mark.len == said->vary.len
-               && ngx_http_stoa_keep_read(c->mcf, &mark, 0, old, mark.len)
+               && ngx_http_stoa_keep_read(c->mcf->keep, &mark, 0, old,
+                                          mark.len)
                   == NGX_OK
                && ngx_memcmp(old, said->names, mark.len) == 0;
     }
@@ -465,7 +477,7 @@ ngx_http_stoa_cache_place(ngx_http_stoa_cached_t *c,
 
         piece = said->vary;
 
-        if (ngx_http_stoa_keep_put(c->mcf, &c->base, &mark, &piece, 1)
+        if (ngx_http_stoa_keep_put(c->mcf->keep, &c->base, &mark, &piece, 1)
             != NGX_OK)
         {
             return NGX_DECLINED;
@@ -480,20 +492,16 @@ ngx_http_stoa_cache_place(ngx_http_stoa_cached_t *c,
 }
 
 
-/* A line each of what the answer's head has; before: those of a head that it
- * does not say anew. */
-
-static ngx_int_t
-ngx_http_stoa_cache_lines(ngx_http_stoa_cached_t *c, ngx_str_t *before)
+ngx_int_t
+ngx_http_stoa_cache_lines(ngx_http_request_t *r, ngx_str_t *before,
+    ngx_str_t *lines)
 {
     u_char                       *p, *last, *colon;
     ngx_str_t                     name;
     stoa_buf_t                    b;
     ngx_table_elt_t              *h;
-    ngx_http_request_t           *r;
     ngx_http_stoa_header_walk_t   w;
 
-    r = c->request;
     stoa_buf_init(&b, NGX_HTTP_STOA_CACHE_LINES);
 
     if (before == NULL && r->headers_out.content_type.len) {
@@ -561,7 +569,7 @@ ngx_http_stoa_cache_lines(ngx_http_stoa_cached_t *c, ngx_str_t *before)
         stoa_buf_add(&b, "\n", 1);
     }
 
-    return ngx_http_stoa_ctx_text(r, &b, &c->head);
+    return ngx_http_stoa_ctx_text(r, &b, lines);
 }
 
 
@@ -573,15 +581,16 @@ ngx_http_stoa_cache_put(ngx_http_stoa_cached_t *c)
     ngx_http_stoa_kept_t   kept;
 
     pieces = ngx_palloc(c->request->pool,
-                        (c->nparts + 1) * sizeof(ngx_str_t));
+                        (c->body_parts.n + 1) * sizeof(ngx_str_t));
     if (pieces == NULL) {
         return;
     }
 
     pieces[0] = c->head;
 
-    if (c->nparts) {
-        ngx_memcpy(&pieces[1], c->parts, c->nparts * sizeof(ngx_str_t));
+    if (c->body_parts.n) {
+        ngx_memcpy(&pieces[1], c->body_parts.parts,
+                   c->body_parts.n * sizeof(ngx_str_t));
     }
 
     c->note.head_len = (uint32_t) c->head.len;
@@ -596,7 +605,8 @@ ngx_http_stoa_cache_put(ngx_http_stoa_cached_t *c)
                     + ngx_max(past, 600000);
     ngx_memcpy(kept.note, &c->note, sizeof(c->note));
 
-    if (ngx_http_stoa_keep_put(c->mcf, &c->key, &kept, pieces, c->nparts + 1)
+    if (ngx_http_stoa_keep_put(c->mcf->keep, &c->key, &kept, pieces,
+                               c->body_parts.n + 1)
         == NGX_OK)
     {
         ngx_http_stoa_count(cache_stored, 1);
@@ -606,22 +616,23 @@ ngx_http_stoa_cache_put(ngx_http_stoa_cached_t *c)
 
 /* nginx ends with a last buffer what came whole, and only that. */
 
-static void
-ngx_http_stoa_cache_take(ngx_http_stoa_cached_t *c, ngx_chain_t *in)
+ngx_int_t
+ngx_http_stoa_cache_gather(ngx_http_request_t *r,
+    ngx_http_stoa_gathered_t *g, ngx_chain_t *in)
 {
-    size_t               n;
-    ngx_str_t           *parts;
-    ngx_uint_t           last;
-    ngx_http_request_t  *r;
+    size_t       n;
+    ngx_str_t   *parts;
+    ngx_uint_t   last;
 
-    r = c->request;
-    last = 0;
-
-    for ( /* void */ ; in && c->keeping; in = in->next) {
+    for (last = 0; in; in = in->next) {
         last |= in->buf->last_buf;
 
         if (!ngx_buf_in_memory(in->buf)) {
-            c->keeping = ngx_buf_size(in->buf) == 0;
+
+            if (ngx_buf_size(in->buf)) {
+                return NGX_DECLINED;
+            }
+
             continue;
         }
 
@@ -631,55 +642,62 @@ ngx_http_stoa_cache_take(ngx_http_stoa_cached_t *c, ngx_chain_t *in)
             continue;
         }
 
-        if (c->size + n > c->conf->max_bytes) {
-            c->keeping = 0;
-            break;
+        if (g->size + n > g->max) {
+            return NGX_DECLINED;
         }
 
-        if (c->nparts == c->room) {
-            c->room = c->room ? 2 * c->room : CACHE_PARTS;
-            parts = ngx_palloc(r->pool, c->room * sizeof(ngx_str_t));
+        if (g->n == g->room) {
+            g->room = g->room ? 2 * g->room : CACHE_PARTS;
+            parts = ngx_palloc(r->pool, g->room * sizeof(ngx_str_t));
 
             if (parts == NULL) {
-                c->keeping = 0;
-                break;
+                return NGX_DECLINED;
             }
 
-            if (c->nparts) {
-                ngx_memcpy(parts, c->parts, c->nparts * sizeof(ngx_str_t));
+            if (g->n) {
+                ngx_memcpy(parts, g->parts, g->n * sizeof(ngx_str_t));
             }
 
-            c->parts = parts;
+            g->parts = parts;
         }
 
-        parts = &c->parts[c->nparts];
+        parts = &g->parts[g->n];
         parts->len = n;
         parts->data = ngx_pnalloc(r->pool, n);
 
         if (parts->data == NULL) {
-            c->keeping = 0;
-            break;
+            return NGX_DECLINED;
         }
 
         ngx_memcpy(parts->data, in->buf->pos, n);
-        c->nparts++;
-        c->size += n;
-    }
-
-    if (!c->keeping) {
-        ngx_http_stoa_cache_release(c);
-        return;
+        g->n++;
+        g->size += n;
     }
 
     if (!last) {
+        return NGX_AGAIN;
+    }
+
+    return r->headers_out.content_length_n < 0
+           || (off_t) g->size == r->headers_out.content_length_n
+           ? NGX_OK : NGX_DECLINED;
+}
+
+
+static void
+ngx_http_stoa_cache_take(ngx_http_stoa_cached_t *c, ngx_chain_t *in)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_http_stoa_cache_gather(c->request, &c->body_parts, in);
+
+    if (rc == NGX_AGAIN) {
         return;
     }
 
     c->keeping = 0;
 
-    if (r->headers_out.content_length_n < 0
-        || (off_t) c->size == r->headers_out.content_length_n)
-    {
+    if (rc == NGX_OK) {
         ngx_http_stoa_cache_put(c);
     }
 

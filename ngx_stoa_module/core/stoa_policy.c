@@ -37,6 +37,7 @@ static size_t stoa_policy_host(const char *s, size_t len);
 #include "stoa_policy_guard.h"
 #include "stoa_policy_headers.h"
 #include "stoa_policy_ip.h"
+#include "stoa_policy_idempotency.h"
 #include "stoa_policy_json.h"
 #include "stoa_policy_limit.h"
 #include "stoa_policy_llm.h"
@@ -70,6 +71,7 @@ static const stoa_policy_type_t *const  stoa_policy_types[] = {
     &stoa_policy_key,
     &stoa_policy_subscription,
     &stoa_policy_token,
+    &stoa_policy_idempotency,
     &stoa_policy_json,
     &stoa_policy_schema,
     &stoa_policy_guard,

@@ -344,10 +344,8 @@ ngx_http_stoa_lease_all(ngx_http_stoa_lease_t *l)
             (void) ngx_http_stoa_lease_ask(pool, 0, NGX_HTTP_STOA_LEASE_MORE);
         }
 
-        if (pool->which == NGX_HTTP_STOA_LIMIT_RATE) {
-            l->ctx->call.leased = pool;
-            l->ctx->call.leased_gen = stoa_lease_gen(l->word[i]);
-        }
+        l->ctx->call.leased[pool->which] = pool;
+        l->ctx->call.leased_gen[pool->which] = stoa_lease_gen(l->word[i]);
     }
 
     return NGX_OK;
@@ -379,10 +377,14 @@ ngx_http_stoa_lease_undo(ngx_http_stoa_pool_t *pool, uint64_t gen, uint64_t n)
 void
 ngx_http_stoa_lease_return(ngx_http_stoa_ctx_t *ctx, uint64_t n)
 {
-    if (ctx->call.leased) {
-        (void) ngx_http_stoa_lease_undo(ctx->call.leased,
-                                        ctx->call.leased_gen, n);
-        ctx->call.leased = NULL;
+    ngx_uint_t  i;
+
+    for (i = 0; i <= NGX_HTTP_STOA_LIMIT_MONTH; i++) {
+        if (ctx->call.leased[i]) {
+            (void) ngx_http_stoa_lease_undo(ctx->call.leased[i],
+                                            ctx->call.leased_gen[i], n);
+            ctx->call.leased[i] = NULL;
+        }
     }
 }
 

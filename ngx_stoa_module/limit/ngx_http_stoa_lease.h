@@ -45,7 +45,7 @@ ngx_int_t ngx_http_stoa_lease_take(ngx_http_stoa_ctx_t *ctx,
     const ngx_http_stoa_budget_t *budgets, ngx_uint_t nbudgets,
     uint64_t n, ngx_uint_t failure, ngx_http_stoa_verdict_t *v,
     ngx_http_stoa_left_t *left);
-/* Gives back what the call took of a rate; it is lost if Redis has heard of it
+/* Gives back what the call took; it is lost if Redis has heard of it
  * already. */
 void ngx_http_stoa_lease_return(ngx_http_stoa_ctx_t *ctx, uint64_t n);
 

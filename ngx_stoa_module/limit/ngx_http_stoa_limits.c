@@ -361,12 +361,13 @@ ngx_http_stoa_limits_quota(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     if (rc == NGX_DECLINED) {
         ngx_http_stoa_quota_take(mcf, key, plan, a->state, cost, &v,
                                  a->shadow ? left : ctx->call.left);
+        ctx->call.counted = v.rc == NGX_OK ? a : NULL;
     }
 
     if (v.rc != NGX_OK && (v.rc != NGX_ERROR || rc == NGX_ERROR
                            || mcf->zone_full_deny))
     {
-        if (ctx->call.leased && !a->shadow) {
+        if (ctx->call.leased[0] && !a->shadow) {
             ngx_http_stoa_lease_return(ctx, cost);
 
         } else if (ctx->call.token && !a->shadow) {
@@ -529,6 +530,51 @@ ngx_http_stoa_limits_leave(ngx_http_stoa_ctx_t *ctx, void *data)
                                             ngx_http_stoa_module);
         ctx->call.inflight = NULL;
         ngx_http_stoa_inflight_return(mcf, handle);
+    }
+}
+
+
+/* A place among the concurrent ones it keeps, as long as it is. */
+
+void
+ngx_http_stoa_limits_free(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    uint64_t                         cost;
+    ngx_uint_t                       i;
+    ngx_http_stoa_took_t            *took;
+    ngx_http_stoa_main_conf_t       *mcf;
+    const ngx_http_stoa_attached_t  *quota;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+    cost = ngx_http_stoa_limits_cost(ctx);
+    quota = ctx->call.counted;
+
+    if (ctx->call.token && ctx->call.leased[0] == NULL) {
+        ngx_http_stoa_rate_return(mcf, ctx->call.allowance, ctx->call.token,
+                                  cost);
+    }
+
+    if (quota) {
+        ngx_http_stoa_quota_return(mcf, ctx->call.allowance, quota->state,
+                                   cost);
+    }
+
+    ngx_http_stoa_lease_return(ctx, cost);
+
+    for (took = ctx->call.limited_by; took; took = took->next) {
+        took->back(mcf, took);
+    }
+
+    ctx->call.token = NULL;
+    ctx->call.counted = NULL;
+    ctx->call.limited_by = NULL;
+
+    if (ctx->call.limited) {
+        ctx->call.rate.remaining += cost;
+    }
+
+    for (i = 0; i < 3; i++) {
+        ctx->call.left[i].remaining += ctx->call.left[i].known ? cost : 0;
     }
 }
 

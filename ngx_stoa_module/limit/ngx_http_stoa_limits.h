@@ -34,6 +34,10 @@ ngx_int_t ngx_http_stoa_limits_refuse(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a,
     ngx_uint_t what, ngx_http_stoa_verdict_t *v);
 
+/* The call uses nothing up after all: what it took goes back. */
+void ngx_http_stoa_limits_free(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+
 /* What a limit took, first in what it keeps of it in call.limited_by: back()
  * runs when another one refuses. */
 
@@ -140,6 +144,10 @@ void ngx_http_stoa_quota_take(ngx_http_stoa_main_conf_t *mcf,
     uint64_t key, const stoa_rec_plan_t *plan,
     ngx_http_stoa_calendar_t *calendar, uint64_t n,
     ngx_http_stoa_verdict_t *v, ngx_http_stoa_left_t *left);
+
+/* Gives back what was counted, now. */
+void ngx_http_stoa_quota_return(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
+    ngx_http_stoa_calendar_t *calendar, uint64_t n);
 
 /* The zone, read once in a worker and kept; NULL: UTC, or there is none of
  * that name here. */

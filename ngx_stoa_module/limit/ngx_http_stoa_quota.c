@@ -123,6 +123,37 @@ ngx_http_stoa_quota_take(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
 }
 
 
+/* Of a window that is over since then the next one gives it back. */
+
+void
+ngx_http_stoa_quota_return(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
+    ngx_http_stoa_calendar_t *calendar, uint64_t n)
+{
+    uint64_t                       h, now;
+    ngx_http_stoa_quota_t         *q;
+    ngx_http_stoa_counters_t      *c;
+    ngx_http_stoa_quota_window_t   w;
+
+    c = mcf->counters;
+    key = key ? key : 1;
+    h = stoa_hash64(&key, sizeof(key), c->head->seed);
+    q = ngx_http_stoa_quota_find(c, h, key);
+
+    if (q == NULL) {
+        return;
+    }
+
+    now = ngx_http_stoa_wall_ms();
+    w.n = n;
+    ngx_http_stoa_quota_window(&w, STOA_WINDOW_DAY, calendar->zone,
+                               &calendar->day, now);
+    ngx_http_stoa_quota_undo(&q->day, &w);
+    ngx_http_stoa_quota_window(&w, STOA_WINDOW_MONTH, calendar->zone,
+                               &calendar->month, now);
+    ngx_http_stoa_quota_undo(&q->month, &w);
+}
+
+
 static void
 ngx_http_stoa_quota_window(ngx_http_stoa_quota_window_t *w, stoa_window_e kind,
     const stoa_zone_t *zone, stoa_window_t *kept, uint64_t now)

@@ -127,7 +127,8 @@ ngx_http_stoa_locations_response(ngx_http_request_t *r,
     ngx_http_stoa_locations_t     l;
     ngx_http_stoa_header_walk_t   walk;
 
-    if (r->upstream == NULL || ctx->call.to.target == NULL
+    if ((r->upstream == NULL && !ctx->call.from_cache)
+        || ctx->call.to.target == NULL
         || ctx->mode != NGX_HTTP_STOA_FULL || ctx->call.edge->uri == NULL
         || ctx->call.prefix_len > r->uri.len)
     {

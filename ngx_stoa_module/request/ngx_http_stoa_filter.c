@@ -10,7 +10,7 @@
  */
 
 #include "ngx_http_stoa_request.h"
-#include "ngx_http_stoa_cache.h"
+#include "ngx_http_stoa_repeat.h"
 #include "ngx_http_stoa_inner.h"
 #include "ngx_http_stoa_limits.h"
 #include "ngx_http_stoa_upstream.h"
@@ -171,6 +171,7 @@ ngx_http_stoa_header_filter(ngx_http_request_t *r)
     ngx_http_stoa_filter_clear(r, ctx);
 
     h = ngx_http_stoa_cache_head(r, ctx) == NGX_OK
+        && ngx_http_stoa_repeat_head(r, ctx) == NGX_OK
         ? ngx_http_stoa_header_add(r, "X-Request-Id") : NULL;
     if (h == NULL) {
         return NGX_ERROR;
@@ -693,6 +694,8 @@ ngx_http_stoa_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
     }
 
     in = ngx_http_stoa_cache_body(ctx, in);
+    ngx_http_stoa_repeat_body(ctx, in);
+
     if (ctx->call.kept) {
         return ctx->call.edge->body(r, ctx, in);
     }

@@ -4,7 +4,7 @@
  */
 
 #include "ngx_http_stoa_request.h"
-#include "ngx_http_stoa_cache.h"
+#include "ngx_http_stoa_repeat.h"
 #include "ngx_http_stoa_upstream.h"
 #include "ngx_http_stoa_policy.h"
 #include "ngx_http_stoa_conceal.h"
@@ -29,6 +29,7 @@ static const ngx_http_stoa_step_t  ngx_http_stoa_rest_steps[] = {
     { "operation",    ngx_http_stoa_operation },
     { "subscription", ngx_http_stoa_policy_access },
     { "judge",        ngx_http_stoa_policy_judge },
+    { "repeat",       ngx_http_stoa_repeat_step },
     { "cache",        ngx_http_stoa_cache_step },
     { "credential",   ngx_http_stoa_credential_step },
     { "forward",      ngx_http_stoa_rest_forward },

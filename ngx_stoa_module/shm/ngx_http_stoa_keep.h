@@ -1,10 +1,14 @@
 /*
  * Answers that are kept, for all workers of a node.
  *
- * Process: laid out in the master, used by workers.  Lifetime: a zone of its
- * own, which survives reloads with the same size.  Limits: pieces of 1 kB, an
+ * Process: laid out in the master, used by workers.  Lifetime: zones of their
+ * own, which survive reloads with the same size.  Limits: pieces of 1 kB, an
  * entry for two of them.  When they are used up, the oldest entry of
  * the owner that has the most goes: so no tenant pushes out all others.
+ *
+ * In the other zone what is kept is lasting: it goes by its time alone, there
+ * is no room where an owner has as much as is free, and what a dead process
+ * was to make stays, as BUSY, for whoever asks to judge.
  *
  * One lock; who dies with it in the middle of a change leaves a mark, and the
  * next one empties the store.  Contents are copied without the lock, and count
@@ -49,30 +53,34 @@ typedef struct {
 } ngx_http_stoa_kept_t;
 
 
-/* Directive. */
+/* Directives, of either zone. */
 char *ngx_http_stoa_keep_set(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-/* The zone, of its usual size where none was said. */
+/* The zones, of their usual size where none was said. */
 ngx_int_t ngx_http_stoa_keep_default(ngx_conf_t *cf,
     ngx_http_stoa_main_conf_t *mcf);
 
 /* NGX_DECLINED: there is none, or its time is over. */
-ngx_int_t ngx_http_stoa_keep_find(ngx_http_stoa_main_conf_t *mcf,
+ngx_int_t ngx_http_stoa_keep_find(ngx_shm_zone_t *zone,
     ngx_http_stoa_keep_key_t *key, ngx_http_stoa_kept_t *kept);
 /* Its content from off on; NGX_DECLINED: it has gone. */
-ngx_int_t ngx_http_stoa_keep_read(ngx_http_stoa_main_conf_t *mcf,
+ngx_int_t ngx_http_stoa_keep_read(ngx_shm_zone_t *zone,
     const ngx_http_stoa_kept_t *kept, size_t off, u_char *dst, size_t len);
-/* Makes a BUSY one where there is none, or one whose holder is dead or whose
- * time is over: NGX_OK, its gen in kept.  NGX_BUSY: what is there.
- * NGX_DECLINED: no room. */
-ngx_int_t ngx_http_stoa_keep_take(ngx_http_stoa_main_conf_t *mcf,
+/* Is a process there?  One of that number may be another. */
+ngx_uint_t ngx_http_stoa_keep_held(uint64_t holder);
+/* Makes a BUSY one, with the note of kept, where there is none, or one whose
+ * holder is dead or whose time is over: NGX_OK, its gen in kept.  NGX_BUSY:
+ * what is there.  NGX_DECLINED: no room. */
+ngx_int_t ngx_http_stoa_keep_take(ngx_shm_zone_t *zone,
     ngx_http_stoa_keep_key_t *key, int64_t until_ms,
     ngx_http_stoa_kept_t *kept);
-/* In the place of whatever has this key; pieces: one behind the other. */
-ngx_int_t ngx_http_stoa_keep_put(ngx_http_stoa_main_conf_t *mcf,
+/* In the place of whatever has this key, or, where kept->gen is one, of that;
+ * pieces: one behind the other.  What lasts and has no room for them becomes a
+ * MARK. */
+ngx_int_t ngx_http_stoa_keep_put(ngx_shm_zone_t *zone,
     ngx_http_stoa_keep_key_t *key, ngx_http_stoa_kept_t *kept,
     const ngx_str_t *pieces, ngx_uint_t n);
 /* Takes it away; gen 0: whichever it is. */
-void ngx_http_stoa_keep_drop(ngx_http_stoa_main_conf_t *mcf,
+void ngx_http_stoa_keep_drop(ngx_shm_zone_t *zone,
     ngx_http_stoa_keep_key_t *key, uint64_t gen);
 
 

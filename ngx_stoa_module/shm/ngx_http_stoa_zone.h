@@ -235,6 +235,9 @@ typedef struct {
     uint64_t  cache_bypassed;        /* calls it has no say in               */
     uint64_t  cache_stored;
     uint64_t  cache_bytes;           /* of hits                              */
+    uint64_t  idempotency_kept;      /* calls with a key that came to an end,*/
+    uint64_t  idempotency_unknown;   /* of which nobody knows what became,   */
+    uint64_t  idempotency_repeats;   /* that got an answer again             */
     uint64_t  lease_asked;           /* messages to Redis,                   */
     uint64_t  lease_failed;          /* that had no answer,                  */
     uint64_t  lease_granted;         /* tokens that came,                    */

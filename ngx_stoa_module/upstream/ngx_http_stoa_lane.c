@@ -109,6 +109,7 @@ ngx_http_stoa_lane_may(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
            && r->upstream_states == NULL
            && ctx->call.to.host.len
            && !ctx->call.websocket
+           && ctx->call.repeat == NULL          /* goes on without a client  */
            && ngx_http_stoa_lane_plain(api);
 }
 

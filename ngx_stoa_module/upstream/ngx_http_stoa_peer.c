@@ -156,6 +156,14 @@ ngx_http_stoa_peer_init(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
+    if (ctx->call.repeat) {
+
+        /* who comes again is to get the answer, also if he has gone by now */
+
+        r->read_event_handler = ngx_http_block_reading;
+        r->write_event_handler = ngx_http_request_empty_handler;
+    }
+
     ngx_http_stoa_answer_hook(r, peer);
 
     return NGX_OK;

@@ -143,6 +143,11 @@ ok(!twice('small/n?h=X:1&cc=max-age%3d60&n=101')
    || status('one', 'small/n?h=X:1&cc=max-age%3d60&n=101') !~ /hit/,
    'what is too long is not kept');
 
+my $moved = 'shared/moved?st=301&h=Location:/x';
+$r = call('one', $moved);
+is(call('one', $moved)->{headers}{location}, $r->{headers}{location},
+   'a kept redirect leads to the same place');
+
 # whose it is
 
 my $own = 'plain/own?cc=max-age%3d60';

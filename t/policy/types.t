@@ -125,6 +125,10 @@ my %case = (
         config => {}, default => 1, request => {}, mcp => 'server',
         plan => { quota_month => 1 }, refuses => [429, 'quota_exceeded'],
     },
+    idempotency => {                           # t/policy/idempotency.t
+        config => { required => JSON::PP::true }, request => { body => 'x' },
+        refuses => [400, 'idempotency_missing'],
+    },
     cache => {                                 # t/policy/cache.t
         config => {}, elsewhere => 1,
     },

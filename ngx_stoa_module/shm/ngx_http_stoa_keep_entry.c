@@ -1,0 +1,414 @@
+/*
+ * What is done with entries, under the lock of the store.
+ */
+
+#include "ngx_http_stoa_keep_in.h"
+#include "ngx_http_stoa_time.h"
+#include "core/stoa_key.h"
+
+#include <signal.h>
+
+
+#define KEEP_LOOKS   256                       /* entries, to make room      */
+
+
+static ngx_int_t ngx_http_stoa_keep_room(ngx_http_stoa_keep_t *k,
+    uint64_t pieces);
+static ngx_int_t ngx_http_stoa_keep_share(ngx_http_stoa_keep_t *k,
+    ngx_http_stoa_keep_key_t *key, uint64_t need);
+static uint32_t ngx_http_stoa_keep_owner(ngx_http_stoa_keep_t *k,
+    const stoa_id_t *id);
+static void ngx_http_stoa_keep_unlink(ngx_http_stoa_keep_t *k, uint32_t i);
+static void ngx_http_stoa_keep_link(ngx_http_stoa_keep_t *k, uint32_t i);
+
+
+void
+ngx_http_stoa_keep_empty(ngx_http_stoa_keep_t *k)
+{
+    uint32_t  i;
+
+    for (i = 0; i < k->nentries; i++) {
+        ngx_http_stoa_store(&k->entry[i].gen, (uint64_t) 0);
+        k->entry[i].next = i + 1 < k->nentries ? i + 2 : 0;
+        k->bucket[i] = 0;
+    }
+
+    for (i = 0; i < k->npieces; i++) {
+        k->next[i] = i + 1 < k->npieces ? i + 2 : 0;
+    }
+
+    ngx_memzero(k->owner, sizeof(k->owner));
+
+    k->free_entry = 1;
+    k->free_piece = 1;
+    k->free = k->npieces;
+}
+
+
+void
+ngx_http_stoa_keep_copy(ngx_http_stoa_keep_t *k, uint32_t i,
+    ngx_http_stoa_kept_t *kept)
+{
+    ngx_http_stoa_keep_entry_t  *e;
+
+    e = &k->entry[i - 1];
+
+    kept->gen = e->gen;
+    kept->holder = e->holder;
+    kept->state = e->state;
+    kept->entry = i;
+    kept->until_ms = e->until_ms;
+    kept->len = e->len;
+    ngx_memcpy(kept->note, e->note, sizeof(kept->note));
+}
+
+
+static ngx_uint_t
+ngx_http_stoa_keep_same(ngx_http_stoa_keep_t *k,
+    ngx_http_stoa_keep_entry_t *e, ngx_str_t *key)
+{
+    u_char    *p;
+    size_t     n, left;
+    uint32_t   piece;
+
+    if (e->key_len != key->len) {
+        return 0;
+    }
+
+    p = key->data;
+    left = key->len;
+
+    for (piece = e->first; left && piece; piece = k->next[piece - 1]) {
+        n = ngx_min(left, KEEP_PIECE);
+
+        if (ngx_memcmp(k->piece + (size_t) (piece - 1) * KEEP_PIECE, p, n)) {
+            return 0;
+        }
+
+        p += n;
+        left -= n;
+    }
+
+    return left == 0;
+}
+
+
+/* A process that is there may be another one of that number; then its time
+ * ends it. */
+
+ngx_uint_t
+ngx_http_stoa_keep_held(uint64_t holder)
+{
+    return holder == (uint64_t) ngx_pid
+           || kill((pid_t) holder, 0) == 0 || errno != ESRCH;
+}
+
+
+uint32_t
+ngx_http_stoa_keep_get(ngx_http_stoa_keep_t *k, ngx_http_stoa_keep_key_t *key,
+    uint64_t *hash)
+{
+    uint32_t                     i;
+    ngx_http_stoa_keep_entry_t  *e;
+
+    *hash = stoa_hash64(key->text.data, key->text.len, k->seed);
+
+    for (i = k->bucket[*hash % k->nentries]; i; i = e->next) {
+        e = &k->entry[i - 1];
+
+        if (e->hash != *hash || !ngx_http_stoa_keep_same(k, e, &key->text)) {
+            continue;
+        }
+
+        if (e->until_ms <= (int64_t) ngx_http_stoa_wall_ms()
+            || (e->state == NGX_HTTP_STOA_KEPT_BUSY && !k->lasting
+                && !ngx_http_stoa_keep_held(e->holder)))
+        {
+            ngx_http_stoa_keep_remove(k, i);
+            return 0;
+        }
+
+        return i;
+    }
+
+    return 0;
+}
+
+
+static void
+ngx_http_stoa_keep_write(ngx_http_stoa_keep_t *k, const ngx_str_t *s,
+    uint32_t *piece, size_t *at)
+{
+    u_char  *p;
+    size_t   n, left;
+
+    p = s->data;
+
+    for (left = s->len; left; left -= n) {
+
+        if (*at == KEEP_PIECE) {
+            *piece = k->next[*piece - 1];
+            *at = 0;
+        }
+
+        n = ngx_min(left, KEEP_PIECE - *at);
+        ngx_memcpy(k->piece + (size_t) (*piece - 1) * KEEP_PIECE + *at, p, n);
+        p += n;
+        *at += n;
+    }
+}
+
+
+ngx_int_t
+ngx_http_stoa_keep_make(ngx_http_stoa_keep_t *k, ngx_http_stoa_keep_key_t *key,
+    uint64_t hash, ngx_http_stoa_kept_t *kept, const ngx_str_t *pieces,
+    ngx_uint_t n)
+{
+    size_t                       len, at;
+    uint32_t                     i, piece, last, bucket;
+    uint64_t                     need;
+    ngx_uint_t                   j;
+    ngx_http_stoa_keep_entry_t  *e;
+
+    for (j = 0, len = 0; j < n; j++) {
+        len += pieces[j].len;
+    }
+
+    need = (key->text.len + len + KEEP_PIECE - 1) / KEEP_PIECE;
+
+    if (key->text.len == 0 || key->text.len > NGX_HTTP_STOA_KEEP_KEY
+        || need > k->npieces / 4
+        || (k->lasting ? ngx_http_stoa_keep_share(k, key, need)
+                       : ngx_http_stoa_keep_room(k, need))
+           != NGX_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+    i = k->free_entry;
+    e = &k->entry[i - 1];
+    k->free_entry = e->next;
+
+    e->first = k->free_piece;
+
+    for (j = 1, last = e->first; j < need; j++) {
+        last = k->next[last - 1];
+    }
+
+    k->free_piece = k->next[last - 1];
+    k->next[last - 1] = 0;
+    k->free -= need;
+
+    e->hash = hash;
+    e->holder = kept->holder;
+    e->state = kept->state;
+    e->until_ms = kept->until_ms;
+    e->pieces = (uint32_t) need;
+    e->key_len = (uint32_t) key->text.len;
+    e->len = (uint32_t) len;
+    e->owner = ngx_http_stoa_keep_owner(k, &key->owner);
+    ngx_memcpy(e->note, kept->note, sizeof(e->note));
+
+    piece = e->first;
+    at = 0;
+    ngx_http_stoa_keep_write(k, &key->text, &piece, &at);
+
+    for (j = 0; j < n; j++) {
+        ngx_http_stoa_keep_write(k, &pieces[j], &piece, &at);
+    }
+
+    k->owner[e->owner].pieces += need;
+    ngx_http_stoa_keep_link(k, i);
+
+    bucket = (uint32_t) (hash % k->nentries);
+    e->next = k->bucket[bucket];
+    k->bucket[bucket] = i;
+
+    kept->gen = ++k->gen;
+    kept->entry = i;
+    kept->len = len;
+    ngx_http_stoa_store(&e->gen, kept->gen);
+
+    return NGX_OK;
+}
+
+
+/* Nothing goes before its time: an owner may have as much as he leaves to
+ * others, so that one who fills his share does not shut them out. */
+
+static ngx_int_t
+ngx_http_stoa_keep_share(ngx_http_stoa_keep_t *k,
+    ngx_http_stoa_keep_key_t *key, uint64_t need)
+{
+    int64_t                      now;
+    uint32_t                     tries;
+    ngx_uint_t                   own;
+    ngx_http_stoa_keep_entry_t  *e;
+
+    now = (int64_t) ngx_http_stoa_wall_ms();
+    own = ngx_http_stoa_keep_owner(k, &key->owner);
+
+    for (tries = 0; tries < KEEP_LOOKS; tries++) {
+
+        if (tries >= KEEP_LOOKS / 16 && k->free_entry
+            && k->owner[own].pieces + need < k->free)
+        {
+            return NGX_OK;
+        }
+
+        k->hand = (k->hand + 1) % k->nentries;
+        e = &k->entry[k->hand];
+
+        if (e->gen && e->until_ms <= now) {
+            ngx_http_stoa_keep_remove(k, k->hand + 1);
+        }
+    }
+
+    return NGX_DECLINED;
+}
+
+
+/* Those that somebody makes stay: their holders end, or their time. */
+
+static ngx_int_t
+ngx_http_stoa_keep_room(ngx_http_stoa_keep_t *k, uint64_t pieces)
+{
+    uint32_t                     i, tries;
+    ngx_uint_t                   o, most;
+    ngx_http_stoa_keep_entry_t  *e;
+
+    for (tries = 0; k->free <= pieces || k->free_entry == 0; tries++) {
+
+        for (o = 1, most = 0; o < KEEP_OWNERS; o++) {
+            if (k->owner[o].pieces > k->owner[most].pieces) {
+                most = o;
+            }
+        }
+
+        i = k->owner[most].oldest;
+
+        if (i == 0 || tries > k->nentries) {
+            return NGX_DECLINED;
+        }
+
+        e = &k->entry[i - 1];
+
+        if (e->state == NGX_HTTP_STOA_KEPT_BUSY
+            && ngx_http_stoa_keep_held(e->holder))
+        {
+            if (tries > 64) {
+                return NGX_DECLINED;
+            }
+
+            ngx_http_stoa_keep_unlink(k, i);
+            ngx_http_stoa_keep_link(k, i);
+            continue;
+        }
+
+        ngx_http_stoa_keep_remove(k, i);
+    }
+
+    return NGX_OK;
+}
+
+
+/* When there are more tenants than places, some share one. */
+
+static uint32_t
+ngx_http_stoa_keep_owner(ngx_http_stoa_keep_t *k, const stoa_id_t *id)
+{
+    uint32_t                     at, i;
+    ngx_http_stoa_keep_owner_t  *o;
+
+    at = (uint32_t) stoa_hash64(id, sizeof(stoa_id_t), k->seed);
+
+    for (i = 0; i < KEEP_OWNERS; i++) {
+        o = &k->owner[(at + i) % KEEP_OWNERS];
+
+        if (ngx_memcmp(&o->id, id, sizeof(stoa_id_t)) == 0) {
+            return (at + i) % KEEP_OWNERS;
+        }
+    }
+
+    for (i = 0; i < KEEP_OWNERS; i++) {
+        o = &k->owner[(at + i) % KEEP_OWNERS];
+
+        if (o->newest == 0) {
+            o->id = *id;
+            return (at + i) % KEEP_OWNERS;
+        }
+    }
+
+    return at % KEEP_OWNERS;
+}
+
+
+void
+ngx_http_stoa_keep_remove(ngx_http_stoa_keep_t *k, uint32_t i)
+{
+    uint32_t                    *at, last;
+    ngx_http_stoa_keep_entry_t  *e;
+
+    e = &k->entry[i - 1];
+    ngx_http_stoa_store(&e->gen, (uint64_t) 0);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+
+    for (at = &k->bucket[e->hash % k->nentries]; *at && *at != i;
+         at = &k->entry[*at - 1].next)
+    { /* void */ }
+
+    *at = e->next;
+
+    ngx_http_stoa_keep_unlink(k, i);
+    k->owner[e->owner].pieces -= e->pieces;
+
+    for (last = e->first; k->next[last - 1]; last = k->next[last - 1])
+    { /* void */ }
+
+    k->next[last - 1] = k->free_piece;
+    k->free_piece = e->first;
+    k->free += e->pieces;
+
+    e->next = k->free_entry;
+    k->free_entry = i;
+}
+
+
+static void
+ngx_http_stoa_keep_unlink(ngx_http_stoa_keep_t *k, uint32_t i)
+{
+    ngx_http_stoa_keep_entry_t  *e;
+    ngx_http_stoa_keep_owner_t  *o;
+
+    e = &k->entry[i - 1];
+    o = &k->owner[e->owner];
+
+    *(e->newer ? &k->entry[e->newer - 1].older : &o->newest) = e->older;
+    *(e->older ? &k->entry[e->older - 1].newer : &o->oldest) = e->newer;
+}
+
+
+static void
+ngx_http_stoa_keep_link(ngx_http_stoa_keep_t *k, uint32_t i)
+{
+    ngx_http_stoa_keep_entry_t  *e;
+    ngx_http_stoa_keep_owner_t  *o;
+
+    e = &k->entry[i - 1];
+    o = &k->owner[e->owner];
+
+    e->newer = 0;
+    e->older = o->newest;
+    *(o->newest ? &k->entry[o->newest - 1].newer : &o->oldest) = i;
+    o->newest = i;
+}
+
+
+void
+ngx_http_stoa_keep_touch(ngx_http_stoa_keep_t *k, uint32_t i)
+{
+    if (k->owner[k->entry[i - 1].owner].newest != i) {
+        ngx_http_stoa_keep_unlink(k, i);
+        ngx_http_stoa_keep_link(k, i);
+    }
+}
