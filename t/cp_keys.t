@@ -149,6 +149,17 @@ is(state_of($got->[0]{id})->{digest}, sha256_hex($foreign),
 is(state_of($got->[0]{id})->{alg}, 'sha256', 'without a pepper');
 is($t->must(POST => "$path/import", $in)->{items}[0]{result}, 'exists',
    'a second import makes none');
+my $beside = $path =~ s{/shop/}{/beside/}r;
+$t->must(POST => $path =~ s{/shop/.*}{}r, { name => 'beside' });
+for my $case ([$beside, $in->{keys}[0], 'of another application'],
+              [$path, { %{ $in->{keys}[0] }, sha256 => '0' x 64 },
+               'by the id of another key'])
+{
+    my $is = $t->must(POST => "$case->[0]/import", { keys => [$case->[1]] })
+        ->{items}[0];
+    is("$is->{result} $is->{code}", 'failed conflict',
+       "$case->[2] is not one that is here already");
+}
 is($t->api(POST => "$path/import", { keys => [] })->{status}, 422, 'none');
 is($t->api(POST => "$path/import", { keys => [({ sha256 => 'a' x 64 })
     x 1001] })->{status}, 422, 'too many');

@@ -152,6 +152,8 @@ sql("UPDATE users SET issuer = 'http://127.0.0.1:1/realms/none', "
 is(hand($bob, { user => 'x', client => 'y' })->{status}, 422,
     'one owner, not two');
 is(hand($bob, { group => '/x' })->{status}, 422, 'nor none');
+is(hand($bob, { user => 'x', group => $_ })->{status}, 422,
+    "$_ is no path of a group") for 'x', '/', '/x/', '/x//y', '/../x', '/x/.';
 my $asked = hand($bob, { user => 'cyd.kc' });
 is($asked->{status}, 201, 'a developer asks');
 my $one = "$H/$asked->{json}{id}";

@@ -2,6 +2,8 @@
  * Applications: who calls.
  */
 
+#include <string.h>
+
 #include "auth/cp_auth.h"
 #include "kinds/cp_kind.h"
 
@@ -148,9 +150,35 @@ cp_application_check(const cp_write_t *w, const cp_json_t *before,
 }
 
 
+/* It becomes part of an address. */
+static bool
+cp_owner_path(const char *path)
+{
+    size_t  len;
+
+    for ( ; *path; path += len) {
+        if (*path++ != '/') {
+            return false;
+        }
+
+        len = strcspn(path, "/");
+
+        if (len == 0 || (path[0] == '.' && (len == 1 || (len == 2
+                                                         && path[1] == '.'))))
+        {
+            return false;
+        }
+    }
+
+    return true;
+}
+
+
 cp_rc_t
 cp_owner_check(cp_op_t *op, const cp_json_t *row, const cp_json_t *owner)
 {
+    const char  *group;
+
     if ((cp_json_str(owner, "client") == NULL)
         == (cp_json_str(owner, "user") == NULL))
     {
@@ -158,8 +186,15 @@ cp_owner_check(cp_op_t *op, const cp_json_t *row, const cp_json_t *owner)
                            "user");
     }
 
-    if (cp_json_str(owner, "group") && cp_json_str(owner, "user") == NULL) {
+    group = cp_json_str(owner, "group");
+
+    if (group && cp_json_str(owner, "user") == NULL) {
         return cp_fault_at(op, row, "owner.group", "is of a user");
+    }
+
+    if (group && !cp_owner_path(group)) {
+        return cp_fault_at(op, row, "owner.group", "must be the path of a "
+                           "group, such as /tenants/acme");
     }
 
     if (op->app->conf.keycloak_client_id[0] == '\0') {

@@ -268,7 +268,7 @@ cp_credential_import(const cp_write_t *w, cp_json_t *after)
     cp_rc_t       rc;
     cp_rows_t     rows;
     cp_arena_t   *a = w->op->arena;
-    const char   *sum, *prefix, *last4;
+    const char   *sum, *prefix, *last4, *state;
 
     sum = cp_json_str(w->given, "sha256");
     prefix = cp_json_str(w->given, "prefix");
@@ -297,15 +297,27 @@ cp_credential_import(const cp_write_t *w, cp_json_t *after)
         return CP_DECLINED;
     }
 
-    rc = cp_tx_query(w->tx, a, "SELECT 1 FROM credentials WHERE id = $1",
-                     cp_args(cp_text(id)), &rows, &w->op->err);
+    /* whose it is, where it is not this application's, is nobody's to know */
+
+    rc = cp_tx_query(w->tx, a, "SELECT CASE WHEN application = $2"
+                     " AND key_digest = $3 THEN state ELSE '' END"
+                     " FROM credentials WHERE id = $1",
+                     cp_args(cp_text(id),
+                             cp_text(cp_json_str(after, "application")),
+                             cp_text(cp_hex(a, digest, sizeof(digest)))),
+                     &rows, &w->op->err);
     if (rc != CP_OK) {
         return rc;
     }
 
     if (rows.rows) {
-        return cp_err_set(&w->op->err, "already_exists",
-                          "this key is here already");
+        state = cp_cell(&rows, 0, 0)->p;
+
+        return *state == '\0'
+               ? cp_err_set(&w->op->err, "conflict", "it is not this "
+                            "application's: another key has its id")
+               : cp_err_set(&w->op->err, "already_exists",
+                            "this key is here already, %s", state);
     }
 
     cp_json_put(a, after, "id", id);
