@@ -58,7 +58,8 @@ my %writes = (
                 api:platform
                 global_secret:write global_policy:write
                 global_policy_template:write
-                global_role_binding:write mail:write audit:erase)],
+                global_role_binding:write mail:write group_removal:write
+                audit:erase)],
     AP   => [qw(audit:checkpoint)],
     TP   => [qw(application:tie notice:write admin_token:write role:write
                 role_binding:write

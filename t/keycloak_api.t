@@ -260,6 +260,53 @@ ok((wait_until { $t->api(POST => '/v1/tenants', { name => 'quick' })->{status}
 is($kc->admin(GET => '/group-by-path/tenants/quick')->{status}, 404,
    'whose groups go, too');
 
+# what does not mend itself is tried so often, shown, and tried again by people
+
+made('left');
+$t->stop('control');
+spew($t->dir('wrong.secret'), 'not that one', 0600);
+Test::Stoa::Feed::sql($t, "UPDATE tenants SET state = 'provisioning',"
+    . " provisioning = '{\"done\":[\"group\"],\"failing\":true,\"error\":\"no\"}'"
+    . " WHERE name = 'left'");
+$t->control(args => [@{ $kc->control_args }, '--provision-attempts=2',
+    '--keycloak-groups-secret-file=' . $t->dir('wrong.secret')]);
+$t->must(DELETE => '/v1/tenants/late?force=1');
+$new_tenant = made('stuck');
+is($new_tenant->{state}, 'failed', 'a step that fails for good has failed');
+like($new_tenant->{provisioning}{error}, qr/^Keycloak, token/, 'and why');
+ok((wait_until { $t->must(GET => '/v1/tenants/left')->{state} eq 'failed' }
+    20), 'and so has one that cannot be undone');
+$r = $t->must(GET => '/v1/tenants/left')->{provisioning};
+is("@{ $r->{done} } $r->{error}", 'group no', 'what is left of it, and why');
+like($r->{undo_error}, qr/^Keycloak, token/, 'it stays');
+my $removal;
+ok((wait_until { $removal = $t->must(GET => '/v1/group-removals')->{items}[0];
+                 $removal && $removal->{state} eq 'failed' } 20),
+   'groups of a deleted tenant that stay');
+is("$removal->{name} $removal->{attempts}", 'late 2', 'whose they are');
+like($removal->{error}, qr/^Keycloak, token/, 'and why');
+like($t->api(POST => '/v1/tenants', { name => 'late' })->{body},
+     qr{group-removals/$removal->{id}}, 'who wants the name is told');
+$r = $t->metrics('control');
+is("$r->{stoa_control_tenants_failed} "
+   . "$r->{stoa_control_group_removals_failed}", '2 1', 'metrics');
+like(($t->stoactl('get', 'group-removals'))[1],
+     qr/$removal->{id}\s+late\s+failed\s+2\s+Keycloak, token/, 'stoactl');
+like(($t->stoactl('get', 'tenants'))[1], qr/stuck.*Keycloak, token/,
+     '... of tenants, too');
+$t->stop('control');
+$t->control(args => $kc->control_args);
+is(($t->stoactl('event', 'group-removal', $removal->{id}, 'retry'))[0], 0,
+   'again');
+$t->must(POST => "/v1/tenants/$_/retry") for qw(stuck left);
+ok((wait_until { $t->api(GET => "/v1/group-removals/$removal->{id}")->{status}
+                 == 404 } 20), 'they are removed');
+ok((wait_until { my $name = $_;
+                 $t->must(GET => "/v1/tenants/$name")->{state} eq 'active' }
+    20), "$_ is active") for qw(stuck left);
+is($t->must(GET => '/v1/tenants/stuck')->{provisioning}{error}, undef,
+   'with no error any more');
+
 # away
 
 $t->stop('control');

@@ -136,6 +136,9 @@ static const cp_permission_t  cp_permissions[] = {
 
     { "identity:read", ALL, PLATFORM,
       "see whether the provider of identities answers" },
+    { "group_removal:read", ALL, PLATFORM,
+      "see which groups of deleted tenants are to go from Keycloak" },
+    { "group_removal:write", P, PLATFORM, "try that again, or give it up" },
     { "mail:read", ALL, PLATFORM,
       "see which mails wait and what became of the others" },
     { "mail:write", P, PLATFORM, "send a mail for a test" },

@@ -147,6 +147,9 @@ static const cp_opt_t  cp_opts[] = {
            "the group below which they are made"),
     cp_opt(keycloak_admin_role, CP_OPT_TEXT, "administrator", 0, 200, NULL,
            "the realm's role that the group of tenant-admins gets"),
+    cp_opt(provision_attempts, CP_OPT_INT, "60", 1, 10000, NULL,
+           "how often a step of a tenant's provisioning, or the removal of a "
+           "deleted one's groups, is tried before it has failed"),
     cp_opt(outbound_allow, CP_OPT_ALLOW, "none", 0, 0, NULL,
            "addresses beside public ones that tenants may have asked: ranges "
            "such as 10.1.0.0/16, private, loopback"),

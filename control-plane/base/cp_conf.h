@@ -69,6 +69,7 @@ typedef struct {
     const char  *keycloak_groups_secret_file;
     const char  *keycloak_groups_path;
     const char  *keycloak_admin_role;  /* "": none                          */
+    int64_t      provision_attempts;
     stoa_allow_t outbound_allow;       /* beside public addresses           */
     const char  *smtp_url;             /* "" no mail                        */
     const char  *smtp_from;

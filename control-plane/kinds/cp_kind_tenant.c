@@ -76,7 +76,7 @@ static const cp_transition_t  tenant_transitions[] = {
 
 static const cp_dependent_t  tenant_dependents[] = {
     { "global_policy", "attach", CP_DEP_REFUSE, true },
-    { NULL, "INSERT INTO group_removals (tenant, name) SELECT id, name"
+    { NULL, "INSERT INTO group_removals (id, name) SELECT id, name"
       " FROM tenants WHERE id = $1 AND provision LIKE '%\"group\":true%'",
       CP_DEP_PLAIN, false },
     { NULL, "DELETE FROM notice_reads WHERE notice IN (SELECT id FROM notices"

@@ -41,6 +41,7 @@ const cp_resource_t *const  cp_kinds[] = {
     &cp_res_approval,
     &cp_res_promotion,
     &cp_res_handover,
+    &cp_res_group_removal,
     NULL
 };
 

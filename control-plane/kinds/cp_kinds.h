@@ -24,6 +24,7 @@ extern const cp_resource_t  cp_res_api;
 extern const cp_resource_t  cp_res_operation;
 extern const cp_resource_t  cp_res_page;
 extern const cp_resource_t  cp_res_promotion;
+extern const cp_resource_t  cp_res_group_removal;
 extern const cp_resource_t  cp_res_tool;
 extern const cp_resource_t  cp_res_prompt;
 extern const cp_resource_t  cp_res_resource;

@@ -300,13 +300,13 @@ cp_provision_has(const cp_json_t *list, const char *name)
 
 
 static cp_rc_t
-cp_provision_event(cp_op_t *op, cp_tx_t *tx, const cp_json_t *row,
+cp_provision_event(cp_op_t *op, cp_tx_t *tx, const char *id,
     const char *event)
 {
     cp_entry_t  e;
     cp_write_t  w = cp_write_of(op, tx, cp_resource_owner());
 
-    w.id = cp_json_str(row, "id");
+    w.id = id;
 
     return cp_entry_event(&w, event, &e);
 }
@@ -353,7 +353,8 @@ cp_provision_step(cp_op_t *op, cp_tx_t *tx, const cp_json_t *row,
     s = cp_provision_due(row, at);
 
     if (s == NULL) {
-        return cp_provision_event(op, tx, row, "provisioned");
+        return cp_provision_event(op, tx, cp_json_str(row, "id"),
+                                  "provisioned");
     }
 
     rc = s->make ? s->make(op, tx, cp_json_str(row, "id"),
@@ -381,7 +382,7 @@ cp_provision_undo(cp_op_t *op, cp_tx_t *tx, const cp_json_t *row,
     last = done->last;
 
     if (last == NULL) {
-        return cp_provision_event(op, tx, row, "fail");
+        return cp_provision_event(op, tx, cp_json_str(row, "id"), "fail");
     }
 
     s = cp_provision_due(row, at);
@@ -426,11 +427,35 @@ cp_provision_store(cp_op_t *op, cp_tx_t *tx, const char *id,
 }
 
 
-/* In a transaction of its own: why it did not go on, and when again. */
+/* What was tried and came right is no matter of the next step's. */
+static cp_json_t *
+cp_provision_after(cp_arena_t *a, const cp_json_t *at)
+{
+    cp_json_t  *out, *m;
+
+    out = cp_json_object(a);
+
+    for (m = at->first; m; m = m->next) {
+        if (strcmp(m->key, "attempts") != 0 && strcmp(m->key, "next_ms") != 0
+            && strcmp(m->key, "undo_error") != 0
+            && (cp_json_num(at, "failing", 0)
+                || strcmp(m->key, "error") != 0))
+        {
+            cp_json_set(a, out, m->key, cp_json_copy(a, m));
+        }
+    }
+
+    return out;
+}
+
+
+/* In a transaction of its own: why it did not go on, and when again.  What was
+ * tried often enough is undone; where that does not go either it has failed as
+ * it is, and `done` says what is left. */
 static void
 cp_provision_note(cp_op_t *op, const char *id, cp_json_t *at, cp_rc_t why)
 {
-    bool         failing;
+    bool         failing, over;
     cp_rc_t      rc;
     cp_tx_t     *tx;
     int64_t      n, wait;
@@ -439,6 +464,7 @@ cp_provision_note(cp_op_t *op, const char *id, cp_json_t *at, cp_rc_t why)
 
     failing = cp_json_num(at, "failing", 0);
     n = cp_json_num(at, "attempts", 0) + 1;
+    over = n >= op->app->conf.provision_attempts;
     wait = CP_PROVISION_MS << (n < 7 ? n : 7);
     wait = wait < CP_PROVISION_MAX_MS ? wait : CP_PROVISION_MAX_MS;
     text = op->err.detail ? op->err.detail : "the database did not take it";
@@ -448,9 +474,10 @@ cp_provision_note(cp_op_t *op, const char *id, cp_json_t *at, cp_rc_t why)
                                op->err.faults[0].message);
     }
 
-    if (why == CP_DECLINED && !failing) {
-        cp_json_put_bool(a, at, "failing", true);
+    if ((over || why == CP_DECLINED) && !failing) {
         cp_json_put(a, at, "error", text);
+        cp_json_put_bool(a, at, "failing", true);
+        at = cp_provision_after(a, at);
 
     } else {
         cp_json_put_int(a, at, "attempts", n);
@@ -465,6 +492,10 @@ cp_provision_note(cp_op_t *op, const char *id, cp_json_t *at, cp_rc_t why)
     }
 
     rc = cp_feed_lock(tx, a, &op->err);
+
+    if (rc == CP_OK && failing && over) {
+        rc = cp_provision_event(op, tx, id, "fail");
+    }
 
     if (rc == CP_OK) {
         rc = cp_provision_store(op, tx, id, at);
@@ -593,7 +624,7 @@ cp_provision_one(cp_app_t *app, const char *id, const char *name, bool *more)
              : cp_provision_step(&op, tx, row, at);
 
         if (rc == CP_OK) {
-            rc = cp_provision_store(&op, tx, id, at);
+            rc = cp_provision_store(&op, tx, id, cp_provision_after(a, at));
         }
     }
 

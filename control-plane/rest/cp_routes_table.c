@@ -72,6 +72,7 @@
 #define TENANTS       "/v1/tenants"
 #define GROUPS        "/v1/gateway-groups"
 #define GATEWAYS      "/v1/gateways"
+#define REMOVALS      "/v1/group-removals"
 #define TOKENS        "/v1/admin-tokens"
 #define USERS         "/v1/users"
 #define INVITATIONS   "/v1/invitations"
@@ -127,6 +128,10 @@ const cp_route_t  cp_resource_routes[] = {
       "A new key to sign identities with: gateway_group", "wait" },
 
     CP_ALL(GATEWAYS, &cp_res_gateway, "gateway"),
+    CP_LIST(REMOVALS, &cp_res_group_removal, "group_removal"),
+    CP_GET(REMOVALS, &cp_res_group_removal, "group_removal"),
+    CP_EVENT(REMOVALS, &cp_res_group_removal, "group_removal", "retry"),
+    CP_DELETE(REMOVALS, &cp_res_group_removal, "group_removal"),
 
     CP_ALL(TOKENS, &cp_res_admin_token, "admin_token"),
     CP_EVENT(TOKENS, &cp_res_admin_token, "admin_token", "revoke"),

@@ -10,6 +10,7 @@
 #include "base/cp_metrics.h"
 #include "http/cp_call.h"
 #include "kinds/cp_certificate.h"
+#include "kinds/cp_group_end.h"
 #include "kinds/cp_group_key.h"
 
 
@@ -170,6 +171,31 @@ cp_system_certificates(cp_req_t *r)
 }
 
 
+static void
+cp_system_provisioning(cp_req_t *r)
+{
+    int64_t   tenants, removals;
+    cp_tx_t  *tx;
+
+    if (cp_tx_open(r->op.app->db, false, &tx, &r->op.err) != CP_OK) {
+        return;
+    }
+
+    if (cp_provision_failed(tx, r->op.arena, &tenants, &removals, &r->op.err)
+        == CP_OK)
+    {
+        cp_system_gauge("stoa_control_tenants_failed",
+                        "Tenants whose provisioning failed and waits for an "
+                        "administrator.", tenants);
+        cp_system_gauge("stoa_control_group_removals_failed",
+                        "Deleted tenants whose groups in Keycloak could not "
+                        "be removed.", removals);
+    }
+
+    cp_tx_rollback(tx);
+}
+
+
 /* The database being away must not take the other metrics with it. */
 
 static cp_rc_t
@@ -187,6 +213,7 @@ cp_system_metrics(cp_req_t *r)
         cp_system_gauge("stoa_control_feed_rev",
                         "The head of the feed of gateway records.", rev);
         cp_system_certificates(r);
+        cp_system_provisioning(r);
     }
 
     cp_system_gauge("process_resident_memory_bytes",

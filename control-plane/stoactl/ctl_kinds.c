@@ -10,7 +10,9 @@
 
 const ctl_kind_t  ctl_kinds[] = {
     { "tenant", "tenants", "/v1/tenants",
-      "name title state created_at", false },
+      "name title state created_at provisioning.error", false },
+    { "group-removal", "group-removals", "/v1/group-removals",
+      "id name state attempts error updated_at", true },
     { "api", "apis", "/v1/tenants/{tenant}/apis",
       "name kind version state audience base_path discovery.state", false },
     { "operation", "operations", "/v1/tenants/{tenant}/apis/{api}/operations",

@@ -79,7 +79,8 @@
     row(65, "0065_dpop")                                                      \
     row(66, "0066_group_removals")                                            \
     row(67, "0067_usage_two_hours")                                           \
-    row(68, "0068_tokens")
+    row(68, "0068_tokens")                                                    \
+    row(69, "0069_group_removals")
 
 
 typedef struct {
