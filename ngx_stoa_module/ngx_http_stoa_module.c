@@ -37,6 +37,7 @@ static const ngx_http_stoa_edge_t  *const ngx_http_stoa_edges[] = {
     &ngx_http_stoa_mcp_edge,
     &ngx_http_stoa_wellknown_edge,
     &ngx_http_stoa_catalog_edge,
+    &ngx_http_stoa_grpc_edge,
     &ngx_http_stoa_rest_edge,
     NULL
 };
@@ -453,6 +454,8 @@ ngx_http_stoa_postconfiguration(ngx_conf_t *cf)
     {
         return NGX_ERROR;
     }
+
+    ngx_http_stoa_grpc_init();
 
     return ngx_http_stoa_filter_init(cf);
 }

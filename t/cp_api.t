@@ -101,6 +101,52 @@ is($t->api(POST => '/v1/tenants/globex/apis', { %route, name => 'own',
     host => 'x.test', base_path => '/apis' })->{status}, 201,
     'not with a host');
 
+# targets that speak gRPC
+
+my %grpc = (name => 'rpc', kind => 'rest', host => 'rpc.test',
+    upstream => { targets => [{ url => 'grpc://10.0.0.1:50051' }] });
+my ($said, $other);
+sub grpc_wrong {
+    my ($field, $why, $what, %o) = @_;
+    $said = $t->api(POST => '/v1/tenants/globex/apis', { %grpc, %o });
+    is($said->{status}, 422, "gRPC: $what");
+    is_deeply([map { $_->{field} } @{ $said->{json}{errors} }], [$field],
+              'its field') or diag($said->{body});
+    like($said->{body}, qr/$why/, 'and why');
+}
+grpc_wrong('upstream.targets[1].url', 'all targets speak HTTP, or all gRPC',
+    'both', upstream => { targets => [{ url => 'grpc://a.test:1' },
+                                      { url => 'http://a.test:1' }] });
+grpc_wrong('upstream.targets[0].url', 'has no path', 'a path',
+    upstream => { targets => [{ url => 'grpcs://a.test/x' }] });
+grpc_wrong('upstream.targets[0].url', 'gRPC is for kind rest', 'MCP',
+    kind => 'mcp', host => undef,
+    upstream => { targets => [{ url => 'grpc://a.test:1' }] });
+grpc_wrong('upstream.health.type', 'checked by tcp', 'checks by HTTP',
+    upstream => { %{ $grpc{upstream} }, health => { type => 'http' } });
+grpc_wrong('upstream.mirror', 'not copied', 'a mirror',
+    upstream => { %{ $grpc{upstream} },
+                  mirror => { url => 'http://a.test' } });
+$t->must(POST => '/v1/tenants/globex/apis', \%grpc);
+$t->must(POST => '/v1/tenants/globex/apis/rpc/publish');
+$other = $t->must(GET => '/v1/tenants/globex/apis/rpc');
+is_deeply(feed()->{"api:$other->{id}"}{targets}, [{ tls => JSON::PP::false,
+    grpc => JSON::PP::true, host => '10.0.0.1', port => 50051, path => '',
+    weight => 1 }], 'what gateways get of it');
+$said = $t->api(PATCH => '/v1/tenants/globex/apis/rpc',
+    { upstream => { targets => [{ url => 'http://a.test' }] } });
+is($said->{status}, 422, 'it stays gRPC');
+like($said->{body}, qr/does not change between HTTP and gRPC/, 'and why');
+$said = $t->api(POST => '/v1/tenants/globex/policies', { name => 'shape',
+    type => 'json-limits', config => {}, attach => [{ api => 'rpc' }] });
+is($said->{status}, 422, 'a policy that judges bodies');
+like($said->{body}, qr/cannot read those of gRPC/, 'cannot be attached');
+is($t->api(POST => '/v1/tenants/globex/policies', { name => 'shape',
+    type => 'headers', config => {}, attach => [{ api => 'rpc' }] })->{status},
+    201, 'another one can');
+$t->must(DELETE => '/v1/tenants/globex/policies/shape');
+$t->must(DELETE => '/v1/tenants/globex/apis/rpc');
+
 # groups
 
 $t->must(POST => '/v1/gateway-groups', { name => 'edge' });

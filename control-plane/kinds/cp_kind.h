@@ -219,7 +219,10 @@ cp_rc_t cp_region_tenant(const cp_write_t *w, const cp_json_t *before,
 
 /* cp_upstream.c: rules across the fields of an api's upstream; its objects in
  * the body of the record. */
-cp_rc_t cp_upstream_check(cp_op_t *op, const cp_json_t *api) CP_MUST_CHECK;
+cp_rc_t cp_upstream_check(cp_op_t *op, const cp_json_t *before,
+    const cp_json_t *api) CP_MUST_CHECK;
+/* Do an api's targets speak gRPC? */
+#define CP_UPSTREAM_GRPC  "upstream LIKE '%\"url\":\"grpc%'"
 void cp_upstream_body(cp_arena_t *a, const cp_json_t *api, cp_json_t *body);
 
 bool cp_api_served(const cp_json_t *api);

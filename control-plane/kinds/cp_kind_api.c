@@ -48,8 +48,9 @@ static const char *const  cp_rest_only[] = { "host", "base_path",
 #define OWN_description                                                       \
     F("description", CP_F_TEXT, 0, 0, 8000, NULL, "for people")
 #define OWN_url                                                               \
-    F("url", CP_F_URL, RQ, 0, 1024, NULL,                                     \
-      "http or https, host, port, path; for mcp the endpoint")
+    F("url", CP_F_TARGET, RQ, 0, 1024, NULL,                                  \
+      "http or https, host, port, path; for mcp the endpoint; grpc or grpcs, "\
+      "host, port")
 #define OWN_tls       F_OBJECT("tls", 0, "{}", tls_fields, "for https targets")
 #define OWN_health                                                            \
     F_OBJECT("health", 0, NULL, health_fields,                                \
@@ -280,7 +281,7 @@ cp_api_check(const cp_write_t *w, const cp_json_t *before, cp_json_t *after)
     rc = cp_api_upstream_check(w->op, before, after, mcp);
 
     if (rc == CP_OK) {
-        rc = cp_upstream_check(w->op, after);
+        rc = cp_upstream_check(w->op, before, after);
     }
 
     if (rc == CP_OK) {
@@ -577,8 +578,9 @@ cp_api_target(cp_arena_t *a, const char *url, int64_t weight, bool mcp)
     cp_json_t   *out;
     const char  *s, *path;
 
-    tls = strncmp(url, "https:", 6) == 0;
-    s = url + (tls ? 8 : 7);
+    s = strchr(url, ':');
+    tls = s[-1] == 's';
+    s += 3;
     path = s + strcspn(s, "/");
     port = tls ? 443 : 80;
 
@@ -616,6 +618,10 @@ cp_api_target(cp_arena_t *a, const char *url, int64_t weight, bool mcp)
     cp_json_put_int(a, out, "port", port);
     cp_json_put(a, out, "path", cp_arena_strndup(a, path, len));
     cp_json_put_int(a, out, "weight", weight);
+
+    if (*url == 'g') {
+        cp_json_put_bool(a, out, "grpc", true);
+    }
 
     return out;
 }

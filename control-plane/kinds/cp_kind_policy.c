@@ -43,8 +43,9 @@ static cp_rc_t cp_policy_attach(const cp_write_t *w,
     const cp_json_t *item, unsigned i);
 static cp_rc_t cp_policy_reach(const cp_write_t *w, const cp_json_t *row,
     const cp_json_t *item, unsigned i);
-static cp_rc_t cp_policy_api(const cp_write_t *w, const cp_json_t *item,
-    const char *path, uint32_t *flag);
+static cp_rc_t cp_policy_api(const cp_write_t *w,
+    const stoa_policy_type_t *type, const cp_json_t *item, const char *path,
+    uint32_t *flag);
 static cp_rc_t cp_policy_settled(cp_op_t *op, cp_tx_t *tx,
     const cp_json_t *row);
 static const char *cp_policy_there(const cp_json_t *rows,
@@ -433,7 +434,8 @@ cp_policy_attach(const cp_write_t *w, const stoa_policy_type_t *type,
     }
 
     flag = t->flag;
-    rc = cp_json_get(item, "api") ? cp_policy_api(w, item, path, &flag)
+    rc = cp_json_get(item, "api") ? cp_policy_api(w, type, item, path,
+                                                    &flag)
                                   : CP_OK;
     if (rc != CP_OK) {
         return rc;
@@ -484,14 +486,15 @@ cp_policy_reach(const cp_write_t *w, const cp_json_t *row,
 
 /* An operation is of a rest api, a tool of an mcp one. */
 static cp_rc_t
-cp_policy_api(const cp_write_t *w, const cp_json_t *item, const char *path,
-    uint32_t *flag)
+cp_policy_api(const cp_write_t *w, const stoa_policy_type_t *type,
+    const cp_json_t *item, const char *path, uint32_t *flag)
 {
     bool       mcp;
     cp_rc_t    rc;
     cp_rows_t  rows;
 
-    rc = cp_tx_query(w->tx, w->op->arena, "SELECT kind FROM apis"
+    rc = cp_tx_query(w->tx, w->op->arena, "SELECT kind, CASE WHEN "
+                     CP_UPSTREAM_GRPC " THEN 1 ELSE 0 END FROM apis"
                      " WHERE id = $1",
                      cp_args(cp_text(cp_json_str(item, "api"))), &rows,
                      &w->op->err);
@@ -506,6 +509,12 @@ cp_policy_api(const cp_write_t *w, const cp_json_t *item, const char *path,
                             "an api of kind %s has no %s",
                             mcp ? "mcp" : "rest",
                             mcp ? "operations" : "tools");
+    }
+
+    if (cp_cell(&rows, 0, 1)->i && (type->flags & STOA_POLICY_BODIES)) {
+        return cp_err_field(&w->op->err, -1, item->line, path,
+                            "policies of type %s judge bodies, and cannot "
+                            "read those of gRPC", type->name);
     }
 
     if (mcp && *flag == STOA_ON_API) {

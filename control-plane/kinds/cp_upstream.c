@@ -318,6 +318,63 @@ cp_upstream_mirror(cp_op_t *op, const cp_json_t *api, const cp_json_t *mirror)
 }
 
 
+static bool
+cp_upstream_grpc(const cp_json_t *api)
+{
+    const cp_json_t  *t;
+
+    t = cp_json_get(cp_json_get(api, "upstream"), "targets")->first;
+
+    return *cp_json_str(t, "url") == 'g';
+}
+
+
+/* What an api of gRPC cannot have. */
+static cp_rc_t
+cp_upstream_targets(cp_op_t *op, const cp_json_t *api)
+{
+    char              at[64];
+    bool              grpc;
+    unsigned          i;
+    const char       *url, *why;
+    const cp_json_t  *t, *upstream, *health;
+
+    upstream = cp_json_get(api, "upstream");
+    grpc = cp_upstream_grpc(api);
+
+    for (t = cp_json_get(upstream, "targets")->first, i = 0; t;
+         t = t->next, i++)
+    {
+        url = cp_json_str(t, "url");
+        why = (*url == 'g') != grpc
+              ? "all targets speak HTTP, or all gRPC"
+              : grpc && strcmp(cp_json_str(api, "kind"), "mcp") == 0
+              ? "gRPC is for kind rest"
+              : grpc && strchr(strchr(url, ':') + 3, '/')
+              ? "a target of gRPC has no path" : NULL;
+
+        if (why) {
+            snprintf(at, sizeof(at), "upstream.targets[%u].url", i);
+            return cp_fault_at(op, api, at, "%s", why);
+        }
+    }
+
+    health = cp_json_get(upstream, "health");
+
+    if (grpc && health && strcmp(cp_json_str(health, "type"), "tcp") != 0) {
+        return cp_fault_at(op, api, "upstream.health.type",
+                           "targets of gRPC are checked by tcp");
+    }
+
+    if (grpc && cp_json_get(upstream, "mirror")) {
+        return cp_fault_at(op, api, "upstream.mirror",
+                           "calls of gRPC are not copied");
+    }
+
+    return CP_OK;
+}
+
+
 static cp_rc_t (*const cp_upstream_checks[])(cp_op_t *op,
     const cp_json_t *api, const cp_json_t *object) =
 {
@@ -328,13 +385,20 @@ static cp_rc_t (*const cp_upstream_checks[])(cp_op_t *op,
 
 /* Each by the rules of its place above. */
 cp_rc_t
-cp_upstream_check(cp_op_t *op, const cp_json_t *api)
+cp_upstream_check(cp_op_t *op, const cp_json_t *before, const cp_json_t *api)
 {
     cp_rc_t           rc;
     unsigned          i;
     const cp_json_t  *object;
 
-    rc = CP_OK;
+    rc = cp_upstream_targets(op, api);
+
+    if (rc == CP_OK && before
+        && cp_upstream_grpc(before) != cp_upstream_grpc(api))
+    {
+        rc = cp_fault_at(op, api, "upstream.targets",
+                         "an api does not change between HTTP and gRPC");
+    }
 
     for (i = 0; rc == CP_OK && cp_upstream_objects[i]; i++) {
         object = cp_json_get(cp_json_get(api, "upstream"),

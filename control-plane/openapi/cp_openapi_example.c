@@ -35,6 +35,7 @@ static void cp_example_operation(const cp_example_t *e, cp_json_t *op);
 static const char *const  cp_example_patterns[][2] = {
     { "^/", "/orders" },
     { "^https?://", "https://orders.example.com" },
+    { "^(https?|grpcs?)://", "https://orders.example.com" },
     { "^[a-z]{2,8}$", "live" },
     { "^(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS)$", "GET" },
     { "^[0-9a-hjkmnp-tv-z]{16}$", "01jd0000000000aa" },

@@ -52,6 +52,7 @@ static const cp_schema_type_t  cp_schema_types[] = {
     [CP_F_ENUM]      = { "string", NULL, NULL },
     [CP_F_TIME]      = { "string", "date-time", NULL },
     [CP_F_URL]       = { "string", "uri", "^https?://" },
+    [CP_F_TARGET]    = { "string", "uri", "^(https?|grpcs?)://" },
     [CP_F_HOST]      = { "string", NULL, NULL },
     [CP_F_BASE_PATH] = { "string", NULL, "^/" },
     [CP_F_CIDR]      = { "string", NULL, NULL },

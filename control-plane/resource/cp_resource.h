@@ -15,6 +15,7 @@ typedef enum {
     CP_F_TIME, CP_F_URL, CP_F_HOST, CP_F_BASE_PATH, CP_F_CIDR, CP_F_REF,
     CP_F_OBJECT, CP_F_ARRAY, CP_F_JSON, CP_F_METHOD, CP_F_TEMPLATE,
     CP_F_TOOL_NAME, CP_F_ENV, CP_F_HOST_PORT, CP_F_URL_PATH,
+    CP_F_TARGET,                   /* a URL, also one of gRPC               */
     CP_F_LABEL                     /* a string, max in bytes                */
 } cp_field_type_e;
 

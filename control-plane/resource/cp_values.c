@@ -46,6 +46,7 @@ const cp_type_t  cp_types[] = {
     [CP_F_TIME]      = { CP_JSON_STRING, "a time as a string",
                          cp_value_time },
     [CP_F_URL]       = { CP_JSON_STRING, "a string", cp_value_url },
+    [CP_F_TARGET]    = { CP_JSON_STRING, "a string", cp_value_url },
     [CP_F_HOST]      = { CP_JSON_STRING, "a string", cp_value_host },
     [CP_F_BASE_PATH] = { CP_JSON_STRING, "a string", cp_value_base_path },
     [CP_F_CIDR]      = { CP_JSON_STRING, "a string", cp_value_cidr },
@@ -285,8 +286,15 @@ cp_value_url(cp_value_t *c)
     n = strncmp(s, "http://", 7) == 0 ? 7
         : strncmp(s, "https://", 8) == 0 ? 8 : 0;
 
+    if (n == 0 && c->f->type == CP_F_TARGET) {
+        n = strncmp(s, "grpc://", 7) == 0 ? 7
+            : strncmp(s, "grpcs://", 8) == 0 ? 8 : 0;
+    }
+
     if (n == 0) {
-        return cp_fault(c, "must begin with http:// or https://");
+        return cp_fault(c, "must begin with http:// or https://%s",
+                        c->f->type == CP_F_TARGET ? ", grpc:// or grpcs://"
+                                                  : "");
     }
 
     for (end = s + n; *end; end++) {

@@ -108,6 +108,7 @@ typedef struct ngx_http_stoa_main_conf_s {
     ngx_http_stoa_dir_t       *dir;             /* in it                     */
     ngx_http_upstream_srv_conf_t  *upstream;    /* "stoa_upstream"           */
     ngx_http_handler_pt        content_handler; /* the proxy module's        */
+    ngx_http_handler_pt        grpc_handler;    /* the grpc module's; NULL   */
     ngx_int_t                  request_uri;     /* index of the variable     */
     ngx_str_t                  used_what;       /* the first directive in a  */
     ngx_str_t                  used_file;       /* location, and its place   */

@@ -109,6 +109,7 @@ struct ngx_http_stoa_api_s {
     ngx_uint_t                 lane_misses;     /* handed over in a row      */
     ngx_uint_t                 lane_skipped;
     unsigned                   evicted:1;
+    unsigned                   grpc:1;          /* its targets speak it      */
     unsigned                   watched:1;       /* its addresses have places */
     unsigned                   timeouts:1;      /* first_byte_timeout_ms, of
                                                    it or of an operation     */

@@ -174,6 +174,11 @@ typedef struct {
     uint64_t                   result_bytes;    /* of one, so far            */
     void                      *answer;          /* who wants its body        */
     void                      *inflight;        /* zone handle               */
+    void                      *grpc;            /* what its edge keeps       */
+    uint64_t                   message_max;     /* of one; 0: no maximum     */
+    ngx_msec_t                 timeout_ms;      /* the caller's; 0: none     */
+    ngx_event_t               *watch;           /* while it lasts            */
+    ngx_uint_t                 over;            /* status by which it ended  */
     ngx_str_t                  policies;        /* RateLimit-Policy          */
 
     ngx_str_t                  path;            /* relative to the api's base,
@@ -215,6 +220,7 @@ typedef struct {
     unsigned                   websocket:1;     /* ... is asked for          */
     unsigned                   group_new:1;     /* its cookie is to be set   */
     unsigned                   timed:1;         /* it has a total time,      */
+    unsigned                   hurried:1;       /* ... its caller's,         */
     unsigned                   late:1;          /* which is over             */
     unsigned                   repeats:1;       /* may be made twice         */
     unsigned                   elsewhere:1;     /* another gateway has it,

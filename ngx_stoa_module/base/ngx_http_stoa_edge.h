@@ -48,6 +48,8 @@ struct ngx_http_stoa_edge_s {
     ngx_uint_t                   once;     /* no copies of a call        */
     ngx_uint_t                   origins;  /* an Origin has to be one that a
                                               policy allows              */
+    ngx_uint_t                   messages; /* a maximum of bodies is one of
+                                              each message in them       */
     ngx_uint_t                   secrets;  /* credentials of clients stay
                                               here, whosever they are    */
 
@@ -72,6 +74,11 @@ struct ngx_http_stoa_edge_s {
      * counted and logged is its status all the same. */
     ngx_uint_t  (*answers)(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
                            const ngx_http_stoa_refusal_t *row);
+
+    /* As what an answer of this status counts; 0: there is none.  NULL: as
+     * that. */
+    ngx_uint_t  (*status)(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+                          ngx_uint_t status);
 
     /* What of the body, which is read, is the call's own; NULL: all of it.
      * NGX_DECLINED: nothing. */

@@ -277,6 +277,14 @@ ngx_http_stoa_refusal_t  ngx_http_stoa_refusals[NGX_HTTP_STOA_REFUSALS] = {
     ngx_http_stoa_refusal("proof_invalid", 401, "Proof not valid",
         "The proof in DPoP is not one of this call and of the token's key.",
         401),
+
+    ngx_http_stoa_refusal("grpc_only", 415, "Not a call of gRPC",
+        "The API speaks gRPC: POST over HTTP/2 with the Content-Type "
+        "\"application/grpc\".", 415),
+
+    ngx_http_stoa_refusal("grpc_unable", 501, "Cannot be judged in gRPC",
+        "A policy of the call judges bodies, and cannot read those of gRPC.",
+        501),
 };
 
 ngx_uint_t  ngx_http_stoa_refusals_n = NGX_HTTP_STOA_REFUSE_MAX;

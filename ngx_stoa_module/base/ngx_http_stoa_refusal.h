@@ -90,6 +90,8 @@ typedef enum {
     NGX_HTTP_STOA_REFUSE_UPSTREAM_OPEN,     /* 503                          */
     NGX_HTTP_STOA_REFUSE_AUTHZ,             /* 503                          */
     NGX_HTTP_STOA_REFUSE_PROOF,             /* 401                          */
+    NGX_HTTP_STOA_REFUSE_GRPC_ONLY,         /* 415                          */
+    NGX_HTTP_STOA_REFUSE_GRPC_UNABLE,       /* 501                          */
     NGX_HTTP_STOA_REFUSE_MAX
 } ngx_http_stoa_refuse_e;
 

@@ -10,7 +10,7 @@
  * Process: master, configuration only.
  */
 
-#include "ngx_http_stoa_conf.h"
+#include "ngx_http_stoa_macro.h"
 #include "ngx_http_stoa_upstream.h"
 
 
@@ -31,12 +31,6 @@ typedef struct {
     ngx_array_t   confs;             /* of ngx_http_upstream_conf_t *        */
 } ngx_http_stoa_macro_main_t;
 
-typedef struct {
-    const char   *directive;
-    const char   *value;
-    ngx_uint_t    own;               /* a user's one is an error             */
-} ngx_http_stoa_macro_row_t;
-
 
 static void *ngx_http_stoa_macro_create(ngx_conf_t *cf);
 static char *ngx_http_stoa_macro_init_main(ngx_conf_t *cf, void *conf);
@@ -52,31 +46,21 @@ static ngx_uint_t ngx_http_stoa_macro_buffered(ngx_conf_t *cf,
     ngx_module_t *proxy);
 static ngx_uint_t *ngx_http_stoa_macro_versions(ngx_conf_t *cf,
     ngx_module_t *proxy);
+static char *ngx_http_stoa_macro_grpc(ngx_conf_t *cf,
+    ngx_http_stoa_main_conf_t *mcf);
 static char *ngx_http_stoa_macro_protect(ngx_conf_t *cf,
     ngx_module_t *proxy, ngx_http_stoa_macro_conf_t *prev,
     ngx_http_stoa_macro_conf_t *conf);
 static void ngx_http_stoa_macro_body(ngx_conf_t *cf);
-static char *ngx_http_stoa_macro_row(ngx_conf_t *cf, ngx_module_t *proxy,
-    const ngx_http_stoa_macro_row_t *row);
 static void ngx_http_stoa_macro_pool(ngx_conf_t *cf);
-static char *ngx_http_stoa_macro_set(ngx_conf_t *cf, ngx_module_t *proxy,
-    const ngx_http_stoa_macro_row_t *row);
 static char *ngx_http_stoa_macro_headers(ngx_conf_t *cf, ngx_module_t *proxy,
     ngx_http_stoa_macro_conf_t *conf);
-static char *ngx_http_stoa_macro_header(ngx_conf_t *cf, ngx_array_t *headers,
-    const char *name, const char *value);
-static ngx_module_t *ngx_http_stoa_macro_proxy(ngx_conf_t *cf);
-static ngx_command_t *ngx_http_stoa_macro_command(ngx_module_t *proxy,
-    const char *name);
 static ngx_array_t **ngx_http_stoa_macro_slot(ngx_conf_t *cf,
     ngx_module_t *proxy);
 static ngx_array_t *ngx_http_stoa_macro_inherit(ngx_array_t **slot,
     ngx_array_t *outer);
 static char *ngx_http_stoa_macro_hidden(ngx_conf_t *cf, ngx_module_t *proxy,
     ngx_array_t *hidden);
-static void *ngx_http_stoa_macro_place(ngx_conf_t *cf,
-    ngx_module_t *proxy, const char *name,
-    char *(*set)(ngx_conf_t *cf, ngx_command_t *cmd, void *conf));
 
 
 /* The URI, scheme, timeouts, retries, TLS names and verification are each
@@ -107,6 +91,23 @@ static const ngx_http_stoa_macro_row_t  ngx_http_stoa_macro_ca_rows[] = {
     { "proxy_ssl_trusted_certificate", "", 0 },
     { "proxy_ssl_verify", "on", 0 },
     { "proxy_ssl_verify_depth", "5", 0 },
+    { NULL, NULL, 0 }
+};
+
+/* The same of apis whose targets speak gRPC. */
+
+static const ngx_http_stoa_macro_row_t  ngx_http_stoa_macro_grpc_rows[] = {
+    { "grpc_pass", "${stoa_upstream_scheme}://stoa_upstream", 1 },
+    { "grpc_ssl_server_name", "on", 0 },
+    { "grpc_buffer_size", "32k", 0 },
+    { "grpc_intercept_errors", "off", 0 },
+    { NULL, NULL, 0 }
+};
+
+static const ngx_http_stoa_macro_row_t  ngx_http_stoa_macro_grpc_ca_rows[] = {
+    { "grpc_ssl_trusted_certificate", "", 0 },
+    { "grpc_ssl_verify", "on", 0 },
+    { "grpc_ssl_verify_depth", "5", 0 },
     { NULL, NULL, 0 }
 };
 
@@ -172,7 +173,7 @@ ngx_http_stoa_macro_init_main(ngx_conf_t *cf, void *conf)
     ngx_module_t                 *proxy;
     ngx_http_stoa_macro_conf_t   *mlcf;
 
-    proxy = ngx_http_stoa_macro_proxy(cf);
+    proxy = ngx_http_stoa_macro_module_of(cf, "ngx_http_proxy_module");
 
     if (proxy) {
         mlcf = ngx_http_conf_get_module_loc_conf(cf,
@@ -205,7 +206,7 @@ ngx_http_stoa_macro_merge(ngx_conf_t *cf, void *parent, void *child)
     ngx_http_stoa_loc_conf_t   *slcf;
 
     slcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_stoa_module);
-    proxy = ngx_http_stoa_macro_proxy(cf);
+    proxy = ngx_http_stoa_macro_module_of(cf, "ngx_http_proxy_module");
 
     if (proxy == NULL) {
 
@@ -419,7 +420,6 @@ ngx_http_stoa_macro_apply(ngx_conf_t *cf, ngx_module_t *proxy,
 #endif
     ngx_http_core_loc_conf_t         *clcf;
     ngx_http_stoa_main_conf_t        *mcf;
-    ngx_http_stoa_macro_row_t         ca;
     const ngx_http_stoa_macro_row_t  *row;
 
     rv = ngx_http_stoa_macro_hidden(cf, proxy, conf->hidden);
@@ -453,30 +453,85 @@ ngx_http_stoa_macro_apply(ngx_conf_t *cf, ngx_module_t *proxy,
 
     mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_stoa_module);
 
-    if (mcf->upstream_ca.len) {
-
-        for (row = ngx_http_stoa_macro_ca_rows; row->directive; row++) {
-            ca = *row;
-
-            if (row->value[0] == '\0') {
-                ca.value = (const char *) mcf->upstream_ca.data;
-            }
-
-            rv = ngx_http_stoa_macro_row(cf, proxy, &ca);
-            if (rv != NGX_CONF_OK) {
-                return rv;
-            }
-        }
+    if (ngx_http_stoa_macro_ca(cf, proxy, ngx_http_stoa_macro_ca_rows)
+        != NGX_CONF_OK)
+    {
+        return NGX_CONF_ERROR;
     }
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
     mcf->content_handler = clcf->handler;
+
+    if (ngx_http_stoa_macro_grpc(cf, mcf) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
+    }
+
     clcf->handler = ngx_http_stoa_upstream_content;
 
     ngx_http_stoa_macro_body(cf);
 
     return ngx_http_stoa_macro_headers(cf, proxy, conf);
+}
+
+
+/* Beside the proxy module's: which of both handles a call is its api's.  An
+ * nginx without HTTP/2 has none. */
+
+static char *
+ngx_http_stoa_macro_grpc(ngx_conf_t *cf, ngx_http_stoa_main_conf_t *mcf)
+{
+    ngx_uint_t                        *versions;
+    ngx_array_t                      **headers;
+    ngx_module_t                      *grpc;
+    ngx_http_core_loc_conf_t          *clcf;
+    const ngx_http_stoa_macro_row_t   *row;
+
+    grpc = ngx_http_stoa_macro_module_of(cf, "ngx_http_grpc_module");
+    if (grpc == NULL) {
+        return NGX_CONF_OK;
+    }
+
+    for (row = ngx_http_stoa_macro_grpc_rows; row->directive; row++) {
+        if (ngx_http_stoa_macro_row(cf, grpc, row) != NGX_CONF_OK) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    if (ngx_http_stoa_macro_ca(cf, grpc, ngx_http_stoa_macro_grpc_ca_rows)
+        != NGX_CONF_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+#if (NGX_HTTP_SSL)
+    versions = ngx_http_stoa_macro_place(cf, grpc, "grpc_ssl_protocols",
+                                         ngx_conf_set_bitmask_slot);
+
+    if (versions && !*versions) {
+        *versions = NGX_CONF_BITMASK_SET|NGX_SSL_TLSv1_2|NGX_SSL_TLSv1_3;
+    }
+#else
+    (void) versions;
+#endif
+
+    headers = ngx_http_stoa_macro_place(cf, grpc, "grpc_set_header",
+                                        ngx_conf_set_keyval_slot);
+    if (headers == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    if (*headers == NGX_CONF_UNSET_PTR) {
+        *headers = ngx_array_create(cf->pool, 1, sizeof(ngx_keyval_t));
+    }
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+    mcf->grpc_handler = clcf->handler;
+
+    return *headers && ngx_http_stoa_macro_note(cf, grpc) == NGX_OK
+           ? ngx_http_stoa_macro_header(cf, *headers, "Host",
+                                        "$stoa_upstream_host")
+           : NGX_CONF_ERROR;
 }
 
 
@@ -511,46 +566,6 @@ ngx_http_stoa_macro_pool(ngx_conf_t *cf)
     if (cscf->request_pool_size == 4096) {
         cscf->request_pool_size = 16384;
     }
-}
-
-
-/* A row that the user has set is his, or an error. */
-
-static char *
-ngx_http_stoa_macro_row(ngx_conf_t *cf, ngx_module_t *proxy,
-    const ngx_http_stoa_macro_row_t *row)
-{
-    char                      *rv;
-    ngx_http_stoa_loc_conf_t  *slcf;
-
-    rv = ngx_http_stoa_macro_set(cf, proxy, row);
-
-    if (rv == NGX_CONF_OK || rv == NGX_CONF_ERROR || !row->own) {
-        return rv == NGX_CONF_ERROR ? NGX_CONF_ERROR : NGX_CONF_OK;
-    }
-
-    slcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_stoa_module);
-
-    ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                  "\"stoa\" in %V:%ui cannot be in one location with \"%s\"",
-                  &slcf->file, slcf->line, row->directive);
-
-    return NGX_CONF_ERROR;
-}
-
-
-static char *
-ngx_http_stoa_macro_set(ngx_conf_t *cf, ngx_module_t *proxy,
-    const ngx_http_stoa_macro_row_t *row)
-{
-    ngx_command_t  *cmd;
-
-    cmd = ngx_http_stoa_macro_command(proxy, row->directive);
-
-    /* there is none in an nginx without SSL */
-
-    return cmd ? ngx_http_stoa_compat_set(cf, proxy, cmd, row->value)
-               : NGX_CONF_OK;
 }
 
 
@@ -603,67 +618,6 @@ ngx_http_stoa_macro_headers(ngx_conf_t *cf, ngx_module_t *proxy,
 }
 
 
-static char *
-ngx_http_stoa_macro_header(ngx_conf_t *cf, ngx_array_t *headers,
-    const char *name, const char *value)
-{
-    ngx_uint_t     i;
-    ngx_keyval_t  *kv;
-
-    kv = headers->elts;
-
-    for (i = 0; i < headers->nelts; i++) {
-        if (ngx_strcasecmp(kv[i].key.data, (u_char *) name) == 0) {
-            return NGX_CONF_OK;
-        }
-    }
-
-    kv = ngx_array_push(headers);
-    if (kv == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    kv->key.data = (u_char *) name;
-    kv->key.len = ngx_strlen(name);
-    kv->value.data = (u_char *) value;
-    kv->value.len = ngx_strlen(value);
-
-    return NGX_CONF_OK;
-}
-
-
-static ngx_module_t *
-ngx_http_stoa_macro_proxy(ngx_conf_t *cf)
-{
-    ngx_uint_t  i;
-
-    for (i = 0; cf->cycle->modules[i]; i++) {
-        if (ngx_strcmp(cf->cycle->modules[i]->name, "ngx_http_proxy_module")
-            == 0)
-        {
-            return cf->cycle->modules[i];
-        }
-    }
-
-    return NULL;
-}
-
-
-static ngx_command_t *
-ngx_http_stoa_macro_command(ngx_module_t *proxy, const char *name)
-{
-    ngx_command_t  *cmd;
-
-    for (cmd = proxy->commands; cmd->name.len; cmd++) {
-        if (ngx_strcmp(cmd->name.data, name) == 0) {
-            return cmd;
-        }
-    }
-
-    return NULL;
-}
-
-
 static ngx_array_t *
 ngx_http_stoa_macro_inherit(ngx_array_t **slot, ngx_array_t *outer)
 {
@@ -710,27 +664,4 @@ ngx_http_stoa_macro_slot(ngx_conf_t *cf, ngx_module_t *proxy)
 {
     return ngx_http_stoa_macro_place(cf, proxy, "proxy_set_header",
                                      ngx_conf_set_keyval_slot);
-}
-
-
-/* Where the location that is being merged keeps what a directive has set: the
- * setter is one of nginx's generic ones, so the table says it. */
-
-static void *
-ngx_http_stoa_macro_place(ngx_conf_t *cf, ngx_module_t *proxy,
-    const char *name,
-    char *(*set)(ngx_conf_t *cf, ngx_command_t *cmd, void *conf))
-{
-    char           *plcf;
-    ngx_command_t  *cmd;
-
-    cmd = ngx_http_stoa_macro_command(proxy, name);
-
-    if (cmd == NULL || cmd->set != set) {
-        return NULL;
-    }
-
-    plcf = ((ngx_http_conf_ctx_t *) cf->ctx)->loc_conf[proxy->ctx_index];
-
-    return plcf + cmd->offset;
 }

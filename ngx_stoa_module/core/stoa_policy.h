@@ -68,6 +68,9 @@ typedef enum {
 /* Discovery shows it an api's upstream, too. */
 #define STOA_POLICY_SHOWN    0x08
 
+/* It judges what is in bodies: nothing of an api of gRPC. */
+#define STOA_POLICY_BODIES   0x10
+
 /* Bytes of a certificate, those that lead to it, and its key, as PEM. */
 #define STOA_CERTIFICATE_MAX  16384
 

@@ -44,6 +44,7 @@ stoa_policy_answer_check(const void *rec, const void *config,
 static const stoa_policy_type_t  stoa_policy_answer = {
     .name = "response-schema", .id = 40, .version = 1,
     .order = STOA_ORDER_TRANSFORM, .scopes = STOA_ON_API|STOA_ON_OPERATION,
+    .flags = STOA_POLICY_BODIES,
     .config = &stoa_policy_answer_struct, .check = stoa_policy_answer_check,
     .doc = "refuses answers (502 answer_mismatch) whose body a JSON Schema "
            "does not fit"

@@ -111,6 +111,7 @@ stoa_policy_guard_check(const void *rec, const void *config,
 static const stoa_policy_type_t  stoa_policy_guard = {
     .name = "guardrail", .id = 31, .version = 2, .order = STOA_ORDER_LATE,
     .scopes = STOA_ON_ALL & ~(STOA_ON_PLAN|STOA_ON_APPLICATION),
+    .flags = STOA_POLICY_BODIES,
     .config = &stoa_policy_guard_struct, .check = stoa_policy_guard_check,
     .doc = "refuses calls (400 guard_denied) whose body, at a tool whose "
            "arguments, have personal data or secrets in them, withholds "

@@ -74,7 +74,7 @@ STOA_POLICY_STRUCT(idempotency, STOA_POLICY_IDEMPOTENCY)
 
 static const stoa_policy_type_t  stoa_policy_idempotency = {
     .name = "idempotency", .id = 28, .version = 1,
-    .order = STOA_ORDER_TRANSFORM,
+    .order = STOA_ORDER_TRANSFORM, .flags = STOA_POLICY_BODIES,
     .scopes = STOA_ON_GROUP|STOA_ON_TENANT|STOA_ON_API|STOA_ON_OPERATION,
     .config = &stoa_policy_idempotency_struct,
     .doc = "a call of REST that is made again with its Idempotency-Key "

@@ -34,7 +34,7 @@ STOA_POLICY_STRUCT(json, STOA_POLICY_JSON)
 static const stoa_policy_type_t  stoa_policy_json = {
     .name = "json-limits", .id = 22, .version = 1, .order = STOA_ORDER_LATE,
     .scopes = STOA_ON_ALL & ~(STOA_ON_PLAN|STOA_ON_APPLICATION),
-    .config = &stoa_policy_json_struct,
+    .flags = STOA_POLICY_BODIES, .config = &stoa_policy_json_struct,
     .doc = "refuses calls (400 json_denied) whose body is no JSON, has a "
            "member twice, or is larger in one of its parts; on MCP that is "
            "the whole message"

@@ -34,7 +34,7 @@ static const stoa_policy_type_t  stoa_policy_llm = {
     .name = "llm-tokens", .id = 70, .version = 1, .order = STOA_ORDER_LIMIT,
     .scopes = STOA_ON_GROUP | STOA_ON_API | STOA_ON_OPERATION | STOA_ON_PLAN
               | STOA_ON_APPLICATION,
-    .config = &stoa_policy_llm_struct,
+    .flags = STOA_POLICY_BODIES, .config = &stoa_policy_llm_struct,
     .doc = "counts the tokens that answers to POST say were used, streamed "
            "ones too, and refuses calls (429 rate_exceeded) for which a "
            "budget of them has too few left; each gateway counts for itself"

@@ -75,6 +75,7 @@ stoa_policy_schema_check(const void *rec, const void *config,
 static const stoa_policy_type_t  stoa_policy_schema = {
     .name = "json-schema", .id = 23, .version = 1, .order = STOA_ORDER_LATE,
     .scopes = STOA_ON_API|STOA_ON_OPERATION|STOA_ON_TOOL,
+    .flags = STOA_POLICY_BODIES,
     .config = &stoa_policy_schema_struct, .check = stoa_policy_schema_check,
     .doc = "refuses calls (400 schema_mismatch) whose body, or at a tool "
            "whose arguments, a JSON Schema does not fit"

@@ -37,7 +37,7 @@ STOA_POLICY_STRUCT(transform, STOA_POLICY_TRANSFORM)
 static const stoa_policy_type_t  stoa_policy_transform = {
     .name = "transform", .id = 42, .version = 1,
     .order = STOA_ORDER_TRANSFORM, .scopes = STOA_ON_API|STOA_ON_OPERATION,
-    .config = &stoa_policy_transform_struct,
+    .flags = STOA_POLICY_BODIES, .config = &stoa_policy_transform_struct,
     .doc = "takes members out of answers of JSON; what it cannot read is "
            "refused (502 transform_failed)"
 };

@@ -448,6 +448,7 @@
 
 #define STOA_TARGET_MADE(R, S)                                                \
     R(S, BOOL, tls, 0, 0, "")                                                 \
+    R(S, BOOL, grpc, 0, 0, "")                                                \
     R(S, STR, host, RQ, ADDRESS, 1, STOA_HOST_MAX, "")                        \
     R(S, U16, port, RQ, 1, 65535, 0, "")                                      \
     R(S, STR, path, 0, URL_PATH, 0, STOA_TARGET_PATH_MAX, "")

@@ -90,7 +90,8 @@ ngx_http_stoa_keepalive_hash(ngx_http_stoa_keepalive_key_t *key)
 {
     uint64_t  h;
 
-    h = stoa_hash64(&key->sockaddr, key->socklen, (uintptr_t) key->ssl);
+    h = stoa_hash64(&key->sockaddr, key->socklen,
+                    (uintptr_t) key->ssl ^ key->h2);
 
     if (key->ssl) {
         h = stoa_hash64(key->tls_name.data, key->tls_name.len,
@@ -108,6 +109,7 @@ ngx_http_stoa_keepalive_same(ngx_http_stoa_idle_t *idle, uint64_t hash,
 {
     if (idle->hash != hash
         || idle->key.ssl != key->ssl
+        || idle->key.h2 != key->h2
         || idle->key.socklen != key->socklen
         || ngx_memcmp(&idle->key.sockaddr, &key->sockaddr, key->socklen) != 0)
     {

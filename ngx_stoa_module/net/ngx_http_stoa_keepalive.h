@@ -16,6 +16,7 @@ typedef struct {
     socklen_t                  socklen;
     ngx_ssl_t                 *ssl;             /* NULL: plain               */
     ngx_str_t                  tls_name;
+    ngx_uint_t                 h2;              /* unsigned: HTTP/2          */
     ngx_uint_t                 verify;          /* unsigned                  */
     u_char                     shown[NGX_HTTP_STOA_SHA256_LEN];
                                                 /* whose certificate we had;

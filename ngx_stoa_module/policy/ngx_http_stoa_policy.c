@@ -22,6 +22,8 @@
         - ngx_http_stoa_turn_bit(STOA_ORDER_LATE)))
 
 
+static const ngx_http_stoa_attached_t *ngx_http_stoa_policy_with(
+    ngx_http_stoa_ctx_t *ctx, ngx_uint_t way);
 static ngx_int_t ngx_http_stoa_policy_plan(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 static ngx_int_t ngx_http_stoa_policy_known(ngx_http_request_t *r,
@@ -355,6 +357,23 @@ ngx_http_stoa_policy_applies(ngx_http_stoa_ctx_t *ctx, ngx_uint_t from,
 const ngx_http_stoa_attached_t *
 ngx_http_stoa_policy_on_way(ngx_http_stoa_ctx_t *ctx)
 {
+    return ngx_http_stoa_policy_with(ctx, 1);
+}
+
+
+const ngx_http_stoa_attached_t *
+ngx_http_stoa_policy_reads_answer(ngx_http_stoa_ctx_t *ctx)
+{
+    return ngx_http_stoa_policy_with(ctx, 0);
+}
+
+
+/* The first one in force that looks into answers; way: or works only on the
+ * way. */
+
+static const ngx_http_stoa_attached_t *
+ngx_http_stoa_policy_with(ngx_http_stoa_ctx_t *ctx, ngx_uint_t way)
+{
     ngx_uint_t                       from, i;
     ngx_http_stoa_chain_t           *chain;
     const ngx_http_stoa_attached_t  *a;
@@ -365,7 +384,7 @@ ngx_http_stoa_policy_on_way(ngx_http_stoa_ctx_t *ctx)
         for (i = 0; chain && i < chain->n; i++) {
             a = &chain->elts[i];
 
-            if ((a->policy->on_way || a->policy->answer) && !a->shadow
+            if (((way && a->policy->on_way) || a->policy->answer) && !a->shadow
                 && ngx_http_stoa_policy_applies(ctx, from, a))
             {
                 return a;

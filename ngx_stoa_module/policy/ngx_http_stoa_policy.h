@@ -69,6 +69,9 @@ ngx_int_t ngx_http_stoa_policy_refuse_text(ngx_http_request_t *r,
  * NULL: there is none.  All chains of the call are known. */
 const ngx_http_stoa_attached_t *ngx_http_stoa_policy_on_way(
     ngx_http_stoa_ctx_t *ctx);
+/* The same of one that looks into answers. */
+const ngx_http_stoa_attached_t *ngx_http_stoa_policy_reads_answer(
+    ngx_http_stoa_ctx_t *ctx);
 
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_agent;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_approval;

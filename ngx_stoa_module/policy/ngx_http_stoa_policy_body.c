@@ -1,11 +1,13 @@
 /*
- * body-limit: the longest body of a request.  Schema: core/stoa_policy_body.h,
- * also of the api's own field.
+ * body-limit: the longest body of a request, of gRPC the longest message in
+ * it.  Schema: core/stoa_policy_body.h, also of the api's own field.
  *
  * Process: workers.  Lifetime: the request.
  */
 
 #include "ngx_http_stoa_policy.h"
+#include "ngx_http_stoa_api.h"
+#include "ngx_http_stoa_edge.h"
 #include "ngx_http_stoa_refusal.h"
 #include "core/stoa_policy_body.h"
 
@@ -29,6 +31,17 @@ ngx_http_stoa_policy_body_head(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     const stoa_policy_body_t  *body;
 
     body = a->config;
+
+    if (ctx->call.api && ctx->call.api->grpc && ctx->call.edge->messages) {
+
+        if (!a->shadow && (ctx->call.message_max == 0
+                           || body->max_bytes < ctx->call.message_max))
+        {
+            ctx->call.message_max = body->max_bytes;
+        }
+
+        return NGX_OK;
+    }
 
     if (r->headers_in.content_length_n > (off_t) body->max_bytes) {
         return ngx_http_stoa_policy_refuse(r, ctx, a,

@@ -6,6 +6,7 @@
  */
 
 #include "ngx_http_stoa_policy.h"
+#include "ngx_http_stoa_api.h"
 #include "ngx_http_stoa_content.h"
 #include "ngx_http_stoa_edge.h"
 #include "ngx_http_stoa_header.h"
@@ -43,6 +44,12 @@ ngx_http_stoa_policy_content(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
     if (others && !ngx_http_stoa_policy_content_json(r, 0)) {
         return NGX_DECLINED;
+    }
+
+    if (ctx->call.api && ctx->call.api->grpc) {
+        rc = ngx_http_stoa_policy_refuse(r, ctx, a,
+                                         NGX_HTTP_STOA_REFUSE_GRPC_UNABLE);
+        return rc == NGX_OK ? NGX_DECLINED : rc;
     }
 
     if (r->request_body == NULL) {

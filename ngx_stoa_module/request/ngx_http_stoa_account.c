@@ -12,6 +12,8 @@
 #include "ngx_http_stoa_limits.h"
 
 
+static ngx_uint_t ngx_http_stoa_account_status(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
 static uint64_t ngx_http_stoa_account_latency(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 static void ngx_http_stoa_account_tokens(ngx_http_stoa_main_conf_t *mcf,
@@ -69,7 +71,7 @@ ngx_http_stoa_account_handler(ngx_http_request_t *r)
         row.operation = ctx->call.tool;
     }
 
-    row.status = r->err_status ? r->err_status : r->headers_out.status;
+    row.status = ngx_http_stoa_account_status(r, ctx);
     row.bytes_in = (uint64_t) r->request_length;
 
     if (r->upstream && r->upstream->upgrade && r->upstream->state) {
@@ -102,6 +104,18 @@ ngx_http_stoa_account_handler(ngx_http_request_t *r)
     ngx_http_stoa_ctx_finish(ctx);
 
     return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_http_stoa_account_status(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    ngx_uint_t  status;
+
+    status = r->err_status ? r->err_status : r->headers_out.status;
+
+    return ctx->call.edge && ctx->call.edge->status
+           ? ctx->call.edge->status(r, ctx, status) : status;
 }
 
 

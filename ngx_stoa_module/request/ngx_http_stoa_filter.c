@@ -417,7 +417,7 @@ ngx_http_stoa_filter_replace(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 
     b->pos = body.data;
     b->last = body.data + body.len;
-    b->memory = 1;
+    b->memory = body.len != 0;
     b->last_buf = 1;
     b->last_in_chain = 1;
 

@@ -30,6 +30,12 @@ ngx_http_stoa_operation(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 
     api = ctx->call.api;
 
+    if (api->grpc && !ctx->call.edge->messages
+        && ctx->mode != NGX_HTTP_STOA_AUTHZ)
+    {
+        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_GRPC_ONLY, NULL);
+    }
+
     if (api->nops == 0 && !api->rec->operations_only) {
         return NGX_OK;
     }

@@ -14,6 +14,7 @@
 
 extern const ngx_http_stoa_edge_t  ngx_http_stoa_authz_edge;
 extern const ngx_http_stoa_edge_t  ngx_http_stoa_rest_edge;
+extern const ngx_http_stoa_edge_t  ngx_http_stoa_grpc_edge;
 extern const ngx_http_stoa_edge_t  ngx_http_stoa_catalog_edge;
 extern const ngx_http_stoa_edge_t  ngx_http_stoa_wellknown_edge;
 
@@ -29,6 +30,14 @@ ngx_int_t ngx_http_stoa_route(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 ngx_int_t ngx_http_stoa_operation(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
+/* What gRPC has from the edge of REST. */
+ngx_int_t ngx_http_stoa_rest_resource(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const ngx_str_t *path,
+    ngx_http_stoa_resource_t *res);
+ngx_int_t ngx_http_stoa_rest_forward(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+/* Messages of gRPC; called in postconfiguration. */
+void ngx_http_stoa_grpc_init(void);
 /* Header and body filters; called in postconfiguration. */
 ngx_int_t ngx_http_stoa_filter_init(ngx_conf_t *cf);
 /* For an edge that keeps an answer: the filters behind ours. */

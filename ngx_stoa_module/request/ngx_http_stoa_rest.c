@@ -13,11 +13,6 @@
 
 static ngx_uint_t ngx_http_stoa_rest_match(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
-static ngx_int_t ngx_http_stoa_rest_resource(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx, const ngx_str_t *path,
-    ngx_http_stoa_resource_t *res);
-static ngx_int_t ngx_http_stoa_rest_forward(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx);
 
 
 static const ngx_http_stoa_step_t  ngx_http_stoa_rest_steps[] = {
@@ -57,7 +52,7 @@ ngx_http_stoa_rest_match(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 
 /* The api, by the name under which it was called. */
 
-static ngx_int_t
+ngx_int_t
 ngx_http_stoa_rest_resource(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     const ngx_str_t *path, ngx_http_stoa_resource_t *res)
 {
@@ -106,7 +101,7 @@ ngx_http_stoa_rest_resource(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_http_stoa_rest_forward(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
     if (ctx->mode == NGX_HTTP_STOA_PROTECT) {

@@ -21,7 +21,8 @@
 
 static const char *ngx_http_stoa_watch_over(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
-static ngx_uint_t ngx_http_stoa_watch_lasts(ngx_http_request_t *r);
+static ngx_uint_t ngx_http_stoa_watch_lasts(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
 static void ngx_http_stoa_watch_look(ngx_event_t *ev);
 static void ngx_http_stoa_watch_cleanup(void *data);
 
@@ -33,7 +34,7 @@ ngx_http_stoa_watch(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     ngx_pool_cleanup_t  *cln;
 
     if (!ctx->call.passed || r->upstream == NULL
-        || !ngx_http_stoa_watch_lasts(r))
+        || !ngx_http_stoa_watch_lasts(r, ctx))
     {
         return NGX_OK;
     }
@@ -54,6 +55,7 @@ ngx_http_stoa_watch(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     cln->handler = ngx_http_stoa_watch_cleanup;
 
     ngx_add_timer(ev, NGX_HTTP_STOA_WATCH_MS);
+    ctx->call.watch = ev;
 
     /* what is posted is a call all the same, with an end */
 
@@ -66,9 +68,10 @@ ngx_http_stoa_watch(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 
 
 static ngx_uint_t
-ngx_http_stoa_watch_lasts(ngx_http_request_t *r)
+ngx_http_stoa_watch_lasts(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
-    return r->headers_out.status == NGX_HTTP_SWITCHING_PROTOCOLS
+    return ctx->call.grpc
+           || r->headers_out.status == NGX_HTTP_SWITCHING_PROTOCOLS
            || (r->headers_out.content_length_n == -1
                && ngx_http_stoa_header_events(&r->headers_out.content_type));
 }
@@ -84,6 +87,10 @@ ngx_http_stoa_watch_over(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 
     mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
     ms = (uint64_t) (ngx_time() - r->start_sec) * 1000;
+
+    if (ctx->call.over) {
+        return "a message is too long";
+    }
 
     if (ctx->call.kept && ctx->call.api->rec->max_call_ms
         && ms > ctx->call.api->rec->max_call_ms)
@@ -128,6 +135,10 @@ ngx_http_stoa_watch_look(ngx_event_t *ev)
     ngx_http_set_log_request(r->connection->log, r);
     ngx_log_error(NGX_LOG_NOTICE, r->connection->log, 0,
                   "stoa: the call ends: %s", why);
+
+    if (ctx->call.over == 0) {
+        ctx->call.over = NGX_HTTP_FORBIDDEN;
+    }
 
     rev = c->read;
 

@@ -279,6 +279,10 @@ ngx_http_stoa_answer_head(ngx_http_request_t *r, ngx_http_stoa_peer_t *peer)
             return NGX_HTTP_UPSTREAM_INVALID_HEADER;
         }
 
+        if (peer->api->grpc) {
+            return NGX_HTTP_UPSTREAM_INVALID_HEADER;
+        }
+
         if (++peer->interim > NGX_HTTP_STOA_ANSWER_INTERIM) {
             ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
                           "stoa: the upstream sent more than %d interim "

@@ -366,6 +366,7 @@ ngx_http_stoa_api_targets(ngx_http_stoa_api_t *api)
         target->port = row[i].port;
         target->weight = row[i].weight ? row[i].weight : 1;
         target->tls = row[i].tls;
+        api->grpc = row[i].grpc;
 
         if (ngx_http_stoa_api_name(api, target) != NGX_OK
             || ngx_http_stoa_address_literal(target) != NGX_OK)

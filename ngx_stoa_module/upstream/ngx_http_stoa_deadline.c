@@ -47,6 +47,11 @@ ngx_http_stoa_deadline(ngx_http_stoa_peer_t *peer)
         }
     }
 
+    if (ctx->call.timeout_ms && (ms == 0 || ctx->call.timeout_ms < ms)) {
+        ms = ctx->call.timeout_ms;
+        ctx->call.hurried = 1;
+    }
+
     if (ms == 0 || ctx->call.websocket || ctx->call.timed) {
         return NGX_OK;
     }

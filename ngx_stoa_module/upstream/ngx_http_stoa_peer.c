@@ -26,6 +26,8 @@ static void ngx_http_stoa_peer_keep(ngx_peer_connection_t *pc,
     ngx_http_stoa_peer_t *peer, ngx_uint_t state);
 static ngx_int_t ngx_http_stoa_peer_rewrite(ngx_http_request_t *r,
     ngx_http_stoa_peer_t *peer, ngx_http_stoa_target_t *target);
+static ngx_int_t ngx_http_stoa_peer_again(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
 #if (NGX_HTTP_SSL)
 static ngx_int_t ngx_http_stoa_peer_tls(ngx_http_request_t *r,
     ngx_http_stoa_peer_t *peer, ngx_http_stoa_target_t *target);
@@ -37,6 +39,11 @@ static void ngx_http_stoa_peer_save_session(ngx_peer_connection_t *pc,
 
 
 static ngx_str_t  ngx_http_stoa_peer_name = ngx_string("stoa_upstream");
+
+static const ngx_str_t  ngx_http_stoa_peer_schemes[] = {
+    ngx_string("http://"), ngx_string("https://"),
+    ngx_string("grpc://"), ngx_string("grpcs://")
+};
 
 
 ngx_int_t
@@ -56,7 +63,8 @@ ngx_http_stoa_peer_proxy(ngx_http_request_t *r)
     r->unparsed_uri = ctx->call.to.uri;
     r->valid_unparsed_uri = 1;
 
-    return mcf->content_handler(r);
+    return ctx->call.api->grpc ? mcf->grpc_handler(r)
+                               : mcf->content_handler(r);
 }
 
 
@@ -80,12 +88,8 @@ ngx_http_stoa_peer_address(ngx_http_request_t *r,
     ctx->call.to.host = target->host_header;
     ctx->call.to.tls_name = target->tls_name;
 
-    if (target->tls) {
-        ngx_str_set(&ctx->call.to.scheme, "https://");
-
-    } else {
-        ngx_str_set(&ctx->call.to.scheme, "http://");
-    }
+    ctx->call.to.scheme = ngx_http_stoa_peer_schemes
+                              [2 * ctx->call.api->grpc + (target->tls != 0)];
 
     return ngx_http_stoa_balance_uri(r->pool, target, &ctx->call.to.rest,
                                      &ctx->call.to.uri);
@@ -250,6 +254,7 @@ ngx_http_stoa_peer_get(ngx_peer_connection_t *pc, void *data)
     peer->key.sockaddr = t->sockaddr;
     peer->key.socklen = t->socklen;
     peer->key.idle = peer->api->rec->idle_timeout_ms;
+    peer->key.h2 = peer->api->grpc;
 
 #if (NGX_HTTP_SSL)
     if (ngx_http_stoa_peer_tls(r, peer, target) != NGX_OK) {
@@ -285,7 +290,9 @@ ngx_http_stoa_peer_choose(ngx_http_stoa_peer_t *peer)
             ngx_http_stoa_retry_call(peer->api);
         }
 
-        if (peer->api->timed && ngx_http_stoa_deadline(peer) != NGX_OK) {
+        if ((peer->api->timed || peer->ctx->call.timeout_ms)
+            && ngx_http_stoa_deadline(peer) != NGX_OK)
+        {
             return NGX_ERROR;
         }
     }
@@ -377,6 +384,13 @@ ngx_http_stoa_peer_free(ngx_peer_connection_t *pc, void *data,
 
     t = peer->tries;
 
+    if (peer->ctx->call.late && peer->ctx->call.hurried) {
+
+        /* a caller who has no time says nothing of the upstream */
+
+        state &= ~NGX_PEER_FAILED;
+    }
+
     if (t) {
         ngx_http_stoa_peer_keep(pc, peer, state);
 
@@ -461,6 +475,14 @@ ngx_http_stoa_peer_called(ngx_peer_connection_t *pc,
         status = u->headers_in.status_n;
     }
 
+    if (peer->ctx->call.late && peer->ctx->call.hurried) {
+        status = 0;
+
+    } else if (peer->ctx->call.edge->status) {
+        status = peer->ctx->call.edge->status(peer->request, peer->ctx,
+                                              status);
+    }
+
     if (status == 0 && (state & NGX_PEER_FAILED)
         && !ngx_http_stoa_peer_stale(pc, peer))
     {
@@ -540,8 +562,31 @@ ngx_http_stoa_peer_rewrite(ngx_http_request_t *r,
         return NGX_OK;
     }
 
-    return ngx_http_stoa_compat_rewrite(r, &ctx->call.to.uri,
-                                        &ctx->call.to.host);
+    return peer->api->grpc
+           ? ngx_http_stoa_peer_again(r, ctx)
+           : ngx_http_stoa_compat_rewrite(r, &ctx->call.to.uri,
+                                          &ctx->call.to.host);
+}
+
+
+/* The grpc module compresses the head: it is made once more.  Nothing was
+ * sent, as what streams is not tried twice. */
+
+static ngx_int_t
+ngx_http_stoa_peer_again(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    ngx_int_t  rc;
+    ngx_str_t  uri;
+
+    uri = r->unparsed_uri;
+    r->unparsed_uri = ctx->call.to.uri;
+    r->upstream->ssl = ctx->call.to.target->tls;
+
+    rc = r->upstream->create_request(r);
+
+    r->unparsed_uri = uri;
+
+    return rc;
 }
 
 

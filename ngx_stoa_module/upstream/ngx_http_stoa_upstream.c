@@ -167,7 +167,7 @@ ngx_http_stoa_upstream_content(ngx_http_request_t *r)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    rc = ngx_http_stoa_lane(r, ctx);
+    rc = ctx->call.api->grpc ? NGX_DECLINED : ngx_http_stoa_lane(r, ctx);
 
     return rc == NGX_DECLINED ? ngx_http_stoa_peer_proxy(r) : rc;
 }

