@@ -35,12 +35,38 @@ my %plans = (
     edited => { quota_day => 4 },
     nepal => { quota_day => 2, time_zone => 'Asia/Kathmandu' },
 );
+
+# what policies count: plans of the same names have no limit
+
+my $hour = 3_600_000;
+my %policies = (
+    some => ['rate-limit', rate => 7, per_ms => $hour, by => ['application']],
+    rooms => ['rate-limit', rate => 3, per_ms => $hour,
+              by => ['header:X-Room']],
+    shut => ['rate-limit', rate => 1000, on_store_failure => 'deny'],
+    near => ['rate-limit', rate => 2, per_ms => $hour,
+             algorithm => 'window'],
+    llm => ['llm-tokens', tokens => 1000, per_ms => $hour],
+    loads => ['llm-tokens', tokens => 5800, per_ms => $hour, reserve => 70],
+    debts => ['llm-tokens', tokens => 1000, per_ms => $hour],
+);
+sub policy { my ($name) = @_;
+             my ($type, %config) = @{ $policies{$name} };
+             return doc('Policy', 'acme', $name, { type => $type,
+                 config => \%config, attach => [{ api => "a$name" }] }) }
 my $to = 'http://127.0.0.1:' . $t->port('up');
 $t->apply(docs(tenant('acme'), app('acme', 'demo'),
-    map { (plan('acme', $_, %{ $plans{$_} }), rest('acme', "a$_", $to),
-           sub_('acme', 'demo', "a$_", $_)) } sort keys %plans));
+    (map { policy($_) } sort keys %policies),
+    map { (plan('acme', $_, %{ $plans{$_} || { rate => 0 } }),
+           rest('acme', "a$_", $to), sub_('acme', 'demo', "a$_", $_)) }
+    sort keys %plans, keys %policies));
 $t->write_file('up/nginx.conf', $t->bare_conf(
-    'location / { access_log %%DIR%%/up/at.log at; return 200 ok; }',
+    'location / { access_log %%DIR%%/up/at.log at; return 200 ok; }'
+    . ' location ~ ^/(llm|loads|debts) { access_log %%DIR%%/up/at.log at;'
+    . ' default_type application/json; set $out 10;'
+    . ' if ($uri = /debts) { set $out 1500; }'
+    . q( return 200 '{"model":"m","usage":{"prompt_tokens":19,)
+    . q("completion_tokens":$out}}'; }),
     name => 'up', http => 'log_format at "$msec $uri";'));
 my @gw = map { "gw$_" } 1 .. 4;
 sub gateway { my ($name) = @_;
@@ -147,6 +173,68 @@ is($t->api('GET', '/v1/gateways/gw1')->{json}{limits}, 'shared',
    'so does the gateway');
 
 
+# what policies count is shared, too: all of it, once
+
+is(all_of('some', 7), 7, 'seven of an application at four gateways');
+$r = call('some');
+is($r->{json}{code}, 'rate_exceeded', 'the reason');
+cmp_ok($r->{headers}{'retry-after'}, '>', 300, '... and for how long');
+sub room { my ($room, $i) = @_;
+           return call('rooms', $i, headers => { 'X-Room' => $room })
+               ->{status} }
+for my $room ('r1', 'r2') {
+    my ($i, $n) = (0, 0);
+    wait_until { $n += room($room, $i++) == 200; $n >= 3 } 10;
+    $n += room($room, $_) == 200 for 0 .. 7;
+    is($n, 3, "three of the room $room");
+}
+is(codes('near', 9), '200 ' x 8 . '429', 'a window is of each gateway alone');
+my %how = map { my $n = $_; my ($item) = grep { $_->{type} eq
+        $policies{$n}[0] } @{ $t->must('GET', '/v1/tenants/acme/'
+        . "effective-policies?api=a$n")->{items} };
+    $n => $item->{counted} } qw(some near llm);
+is("@how{qw(some near llm)}", 'shared per node shared', 'and the view says so');
+
+sub ask { my ($api, $max, $i) = @_;
+          return $t->http('POST', "/apis/acme/a$api/$api", key => $key,
+              gateway => $gw[($i // 0) % @gw], headers => { 'Content-Type' =>
+              'application/json' }, body => qq({"max_tokens":$max})) }
+
+# 19 and 10 each; what was set aside and not used comes back at once
+
+my ($n, $i) = (0, 0);
+wait_until { $n += ask('llm', 90, $i++)->{status} == 200; $i > 60 } 30;
+my $refused = $i - $n;
+cmp_ok($n, '<=', 32, "tokens of $n calls at four gateways");
+ok((wait_until { $n += ask('llm', 40, $i++)->{status} == 200; $n >= 32 } 15),
+   '... are all of them');
+cmp_ok($n * 29, '<=', 1000 + 10, '... and no more');
+is(ask('llm', 95, $_)->{status}, 429, '... whoever is asked') for 0 .. 3;
+
+is(ask('debts', 10)->{status}, 200, 'more than was set aside');
+ok((wait_until { $r = ask('debts', 1, 1); $r->{status} == 429 } 10),
+   '... is owed at another gateway');
+wait_until { $r = ask('debts', 1, 2);
+             ($r->{headers}{'retry-after'} // 0) > 1800 } 10;
+cmp_ok($r->{headers}{'retry-after'}, '>', 1800, '... until it is refilled');
+
+my $began = time;
+my @asks = map { load($t, gateway => $_, clients => 3, seconds => 120,
+    body => '{"max_tokens":64}', request => ['POST',
+        '/apis/acme/aloads/loads', { 'X-API-Key' => $key,
+            'Content-Type' => 'application/json' }]) } @gw;
+wait_until { time > $began + 3 && admitted('loads') >= 195 } 12;
+my $sum = stop_load(@asks);
+wait_until { admitted('loads') >= $sum->{200} } 5;
+my $tokens = 29 * admitted('loads');
+my $most = 5800 * (1 + (time - $began) / 3600);
+diag(sprintf 'tokens 5800 an hour: %d calls of %d used %d of %.0f',
+     scalar(my @a = admitted('loads')), $sum->{200} + ($sum->{429} // 0),
+     $tokens, $most);
+cmp_ok($tokens, '<=', $most, 'tokens under load: never more');
+cmp_ok($tokens, '>', 0.9 * 5800, '... and hardly less');
+
+
 # a rate under load: never more, hardly less
 
 my $asked = metric('stoa_lease_asked_total', @gw);
@@ -155,7 +243,7 @@ wait_until { time > $start + $LOAD } $LOAD + 10;
 my $got = stop_load(@load);
 my $seconds = time - $start;
 wait_until { admitted('fast') >= $got->{200} } 5;
-my $n = admitted('fast');
+$n = admitted('fast');
 my $bound = 200 + 200 * $seconds;
 my $ops = (metric('stoa_lease_asked_total', @gw) - $asked) / $seconds / @gw;
 diag(sprintf 'rate 200/s, burst 200: %d calls in %.1f s, %d admitted of %.0f'
@@ -239,7 +327,7 @@ cmp_ok(scalar(my @e = admitted('empty')), '<=', $quota,
 
 # away: as the plan says, and nobody waits long
 
-call($_, 0) for qw(deny allow share);
+call($_, 0) for qw(deny allow share shut);
 wait_until { metric('stoa_limits_shared', @gw) == 4 } 10;
 $redis->freeze;
 call('deny', $_) for 0 .. 3;
@@ -247,6 +335,8 @@ wait_until { metric('stoa_limits_shared', @gw) == 0 } 10;
 $r = wait_until { my $r = call('deny', 1); $r->{status} == 503 && $r } 5;
 is($r && $r->{json}{code}, 'limits_unavailable', 'deny: 503');
 like($r && $r->{headers}{'stoa-limits'}, qr/mode=deny/, 'and says why');
+$r = wait_until { my $r = call('shut', 1); $r->{status} == 503 && $r } 5;
+is($r && $r->{json}{code}, 'limits_unavailable', '... of a policy, too');
 $r = wait_until { my $r = call('allow', 1);
                   $r->{headers}{'stoa-limits'} && $r } 5;
 is($r && $r->{status}, 200, 'allow: passes');

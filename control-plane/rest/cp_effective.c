@@ -221,6 +221,7 @@ cp_effective_items(cp_req_t *r, cp_tx_t *tx, const cp_place_of_t *at,
 
             if (rc == CP_OK) {
                 cp_json_push(*items, item);
+                rc = cp_effective_counted(r, tx, uses[i].type, item);
             }
         }
 
@@ -340,22 +341,31 @@ cp_effective_type(cp_req_t *r, cp_tx_t *tx, const cp_place_of_t *at,
 }
 
 
-/* A rate or a quota: for each gateway, or for all of them? */
+/* What is counted: for each gateway, or for all of them? */
 static cp_rc_t
 cp_effective_counted(cp_req_t *r, cp_tx_t *tx, const stoa_policy_type_t *type,
     cp_json_t *item)
 {
     cp_rc_t      rc;
-    const char  *how;
+    const char  *how, *window;
 
-    if (strcmp(type->name, "rate") == 0 || strcmp(type->name, "quota") == 0) {
+    window = cp_json_str(cp_json_get(item, "config"), "algorithm");
+
+    if (strcmp(type->name, "rate") == 0 || strcmp(type->name, "quota") == 0
+        || (strcmp(type->name, "llm-tokens") == 0
+            && cp_json_num(cp_json_get(item, "config"), "tokens", 0) > 0)
+        || (strcmp(type->name, "rate-limit") == 0
+            && (window == NULL || strcmp(window, "window") != 0)))
+    {
         rc = cp_gateway_limits(tx, r->op.arena, &how, &r->op.err);
 
         if (rc != CP_OK) {
             return rc;
         }
 
-    } else if (strcmp(type->name, "concurrency") == 0) {
+    } else if (strcmp(type->name, "concurrency") == 0
+               || strcmp(type->name, "rate-limit") == 0)
+    {
         how = "per node";
 
     } else {

@@ -104,6 +104,14 @@ typedef enum {
 } ngx_http_stoa_outcome_e;
 
 
+/* Tokens of a budget that gateways share; tag 0: none. */
+
+typedef struct {
+    uint64_t                   tag;
+    uint64_t                   gen;
+} ngx_http_stoa_held_t;
+
+
 /* One call: zero where it begins. */
 
 typedef struct {
@@ -150,9 +158,7 @@ typedef struct {
                                                    is charged for them       */
     void                      *lease;           /* what waits for a shared
                                                    limit                     */
-    void                      *leased[3];       /* what had the tokens, by
-                                                   "which"                   */
-    uint64_t                   leased_gen[3];
+    ngx_http_stoa_held_t       leased[3];       /* of the plan's, by "which" */
     const void                *counted;         /* ..._attached_t: the quotas
                                                    that it was counted in    */
     const char                *degraded;        /* how they were decided

@@ -161,6 +161,13 @@ int stoa_policy_var(const char *s, size_t len, size_t *at, size_t *n);
 
 #ifdef STOA_POLICY_TABLES
 
+static const stoa_rec_word_t  stoa_policy_failure_words[] = {
+    { "local_share", STOA_ON_STORE_FAILURE_LOCAL_SHARE },
+    { "allow", STOA_ON_STORE_FAILURE_ALLOW },
+    { "deny", STOA_ON_STORE_FAILURE_DENY },
+    { NULL, 0 }
+};
+
 #define STOA_FIELD_ROW(S, t, n, lo, hi, d, how, text)                         \
     { .name = { #n, sizeof(#n) - 1 }, .type = STOA_REC_T_##t,                 \
       .offset = offsetof(S, n), .min = lo, .max = hi, .def = d, how           \

@@ -27,7 +27,11 @@
       "what calls have in common that share an allowance: subscription, "     \
       "application, credential (or a token's subject), address (of IPv6 the " \
       "/64), api, operation, tool, header:NAME, argument:NAME; none: all "    \
-      "calls of what the policy is attached to")
+      "calls of what the policy is attached to")                              \
+    F(S, ENUM, on_store_failure, 0, 0, 0,                                     \
+      STOA_WORDS(stoa_policy_failure_words),                                  \
+      "where gateways share limits by Redis, and it is away: local_share (a " \
+      "part of it each), allow or deny")
 
 typedef enum { STOA_RATE_BUCKET = 0, STOA_RATE_WINDOW } stoa_rate_e;
 
@@ -95,8 +99,9 @@ static const stoa_policy_type_t  stoa_policy_rate_limit = {
     .scopes = STOA_ON_ALL, .config = &stoa_policy_rate_limit_struct,
     .check = stoa_policy_rate_check,
     .doc = "refuses calls (429 rate_exceeded) beyond a rate of those that "
-           "have the same caller, address, tool, header or argument; each "
-           "gateway counts for itself"
+           "have the same caller, address, tool, header or argument; "
+           "gateways that share limits share buckets, and count windows each "
+           "for itself"
 };
 
 #endif

@@ -23,7 +23,11 @@
     F(S, U32, reserve, 0, 1000000000, 1000, ,                                 \
       "tokens of output that are set aside for a call that names no maximum") \
     F(S, U32, max_bytes, 1, STOA_JSONRPC_BODY_MAX, 10485760, ,                \
-      "of a request's body, which is kept until it is read")
+      "of a request's body, which is kept until it is read")                  \
+    F(S, ENUM, on_store_failure, 0, 0, 0,                                     \
+      STOA_WORDS(stoa_policy_failure_words),                                  \
+      "where gateways share limits by Redis, and it is away: local_share (a " \
+      "part of it each), allow or deny")
 
 STOA_POLICY_STRUCT(llm, STOA_POLICY_LLM)
 
@@ -37,7 +41,8 @@ static const stoa_policy_type_t  stoa_policy_llm = {
     .flags = STOA_POLICY_BODIES, .config = &stoa_policy_llm_struct,
     .doc = "counts the tokens that answers to POST say were used, streamed "
            "ones too, and refuses calls (429 rate_exceeded) for which a "
-           "budget of them has too few left; each gateway counts for itself"
+           "budget of them has too few left; gateways that share limits "
+           "share the budgets"
 };
 
 #endif

@@ -11,6 +11,7 @@
 #define LEASE_SEED      0x73746f616c656173ULL
 #define LEASE_SEED_2    0x73746f616c656132ULL
 #define LEASE_MIX       0x9e3779b97f4a7c15ULL
+#define LEASE_NO_GEN    256                     /* of no pool                */
 #define LEASE_TURN      1                       /* ms, while calls wait      */
 
 
@@ -29,6 +30,7 @@ typedef struct {
 typedef struct {
     ngx_http_stoa_main_conf_t     *mcf;
     ngx_http_stoa_ctx_t           *ctx;
+    ngx_http_stoa_lease_key_t     *key;
     const ngx_http_stoa_budget_t  *budgets;
     ngx_uint_t                     nbudgets;
     ngx_http_stoa_pool_t          *pool[NGX_HTTP_STOA_LEASE_BUDGETS];
@@ -42,11 +44,9 @@ typedef struct {
 
 
 static ngx_int_t ngx_http_stoa_lease_decide(ngx_http_stoa_lease_t *l);
-static ngx_int_t ngx_http_stoa_lease_pools(ngx_http_stoa_lease_t *l,
-    const ngx_http_stoa_lease_key_t *key);
+static ngx_int_t ngx_http_stoa_lease_pools(ngx_http_stoa_lease_t *l);
 static void ngx_http_stoa_lease_name(ngx_http_stoa_lease_t *l,
-    ngx_http_stoa_pool_t *pool, const ngx_http_stoa_lease_key_t *key,
-    ngx_uint_t which);
+    ngx_http_stoa_pool_t *pool, ngx_uint_t which);
 static void ngx_http_stoa_lease_figures(ngx_http_stoa_lease_t *l,
     ngx_uint_t i);
 static ngx_int_t ngx_http_stoa_lease_short(ngx_http_stoa_lease_t *l,
@@ -107,7 +107,7 @@ ngx_http_stoa_lease_stop(void)
 
 ngx_int_t
 ngx_http_stoa_lease_take(ngx_http_stoa_ctx_t *ctx,
-    const ngx_http_stoa_lease_key_t *key,
+    ngx_http_stoa_lease_key_t *key,
     const ngx_http_stoa_budget_t *budgets, ngx_uint_t nbudgets, uint64_t n,
     ngx_uint_t failure, ngx_http_stoa_verdict_t *v,
     ngx_http_stoa_left_t *left)
@@ -118,9 +118,11 @@ ngx_http_stoa_lease_take(ngx_http_stoa_ctx_t *ctx,
 
     ngx_memzero(v, sizeof(ngx_http_stoa_verdict_t));
     ngx_memzero(l.skip, sizeof(l.skip));
+    ngx_memzero(key->held, sizeof(key->held));
 
     l.mcf = ngx_http_get_module_main_conf(ctx->request, ngx_http_stoa_module);
     l.ctx = ctx;
+    l.key = key;
     l.budgets = budgets;
     l.nbudgets = nbudgets;
     l.n = n;
@@ -128,7 +130,7 @@ ngx_http_stoa_lease_take(ngx_http_stoa_ctx_t *ctx,
     l.failure = failure;
     l.v = v;
 
-    if (ngx_http_stoa_lease_pools(&l, key) != NGX_OK) {
+    if (ngx_http_stoa_lease_pools(&l) != NGX_OK) {
         ngx_http_stoa_count(lease_full, 1);
         return NGX_DECLINED;
     }
@@ -177,8 +179,7 @@ ngx_http_stoa_lease_decide(ngx_http_stoa_lease_t *l)
 
 
 static ngx_int_t
-ngx_http_stoa_lease_pools(ngx_http_stoa_lease_t *l,
-    const ngx_http_stoa_lease_key_t *key)
+ngx_http_stoa_lease_pools(ngx_http_stoa_lease_t *l)
 {
     uint64_t                     tag, waited;
     ngx_uint_t                   i;
@@ -189,8 +190,10 @@ ngx_http_stoa_lease_pools(ngx_http_stoa_lease_t *l,
     waited = call && call->until;
 
     for (i = 0; i < l->nbudgets; i++) {
-        tag = (key->key + l->budgets[i].which) * LEASE_MIX | 1;
-        pool = ngx_http_stoa_pool_get(tag, l->now);
+        tag = (l->key->key + l->budgets[i].which) * LEASE_MIX | 1;
+        pool = ngx_http_stoa_pool_get(tag, l->now, l->key->ways
+                                                   ? l->key->ways
+                                                   : NGX_HTTP_STOA_POOL_WAYS);
 
         if (pool == NULL) {
             return NGX_DECLINED;
@@ -199,7 +202,7 @@ ngx_http_stoa_lease_pools(ngx_http_stoa_lease_t *l,
         l->pool[i] = pool;
 
         if (pool->name[1] == 0) {
-            ngx_http_stoa_lease_name(l, pool, key, l->budgets[i].which);
+            ngx_http_stoa_lease_name(l, pool, l->budgets[i].which);
         }
 
         if (pool->limit != l->budgets[i].limit
@@ -210,6 +213,7 @@ ngx_http_stoa_lease_pools(ngx_http_stoa_lease_t *l,
 
         pool->zone = (uint16_t) l->budgets[i].zone;
         pool->hold = l->failure == STOA_ON_STORE_FAILURE_LOCAL_SHARE;
+        pool->owes = l->key->owes;
 
         if (!waited) {
             ngx_http_stoa_add(&pool->arrivals, l->n);
@@ -229,7 +233,7 @@ ngx_http_stoa_lease_pools(ngx_http_stoa_lease_t *l,
 
 static void
 ngx_http_stoa_lease_name(ngx_http_stoa_lease_t *l, ngx_http_stoa_pool_t *pool,
-    const ngx_http_stoa_lease_key_t *key, ngx_uint_t which)
+    ngx_uint_t which)
 {
     struct {
         stoa_id_t  ids[2];
@@ -238,7 +242,7 @@ ngx_http_stoa_lease_name(ngx_http_stoa_lease_t *l, ngx_http_stoa_pool_t *pool,
     } name;
 
     ngx_memzero(&name, sizeof(name));
-    ngx_memcpy(name.ids, key->ids, sizeof(name.ids));
+    ngx_memcpy(name.ids, l->key->ids, sizeof(name.ids));
     name.which = which;
     name.group = stoa_hash64(l->mcf->group.data, l->mcf->group.len, 1);
 
@@ -318,8 +322,7 @@ ngx_http_stoa_lease_all(ngx_http_stoa_lease_t *l)
         {
             while (i--) {
                 if (!l->skip[i]) {
-                    (void) ngx_http_stoa_lease_undo(l->pool[i],
-                                             stoa_lease_gen(l->word[i]), l->n);
+                    ngx_http_stoa_lease_settle(&l->key->held[i], l->n, 0);
                 }
             }
 
@@ -327,6 +330,8 @@ ngx_http_stoa_lease_all(ngx_http_stoa_lease_t *l)
         }
 
         l->word[i] -= one;
+        l->key->held[i].tag = l->pool[i]->tag;
+        l->key->held[i].gen = stoa_lease_gen(l->word[i]);
     }
 
     for (i = 0; i < l->nbudgets; i++) {
@@ -343,9 +348,6 @@ ngx_http_stoa_lease_all(ngx_http_stoa_lease_t *l)
         {
             (void) ngx_http_stoa_lease_ask(pool, 0, NGX_HTTP_STOA_LEASE_MORE);
         }
-
-        l->ctx->call.leased[pool->which] = pool;
-        l->ctx->call.leased_gen[pool->which] = stoa_lease_gen(l->word[i]);
     }
 
     return NGX_OK;
@@ -368,23 +370,57 @@ ngx_http_stoa_lease_undo(ngx_http_stoa_pool_t *pool, uint64_t gen, uint64_t n)
         }
     }
 
-    ngx_http_stoa_count(lease_forfeited, n);
-
     return NGX_DECLINED;
 }
 
 
 void
-ngx_http_stoa_lease_return(ngx_http_stoa_ctx_t *ctx, uint64_t n)
+ngx_http_stoa_lease_settle(ngx_http_stoa_held_t *held, uint64_t had,
+    uint64_t used)
 {
-    ngx_uint_t  i;
+    uint64_t               word, n, now;
+    ngx_http_stoa_pool_t  *pool;
 
-    for (i = 0; i <= NGX_HTTP_STOA_LIMIT_MONTH; i++) {
-        if (ctx->call.leased[i]) {
-            (void) ngx_http_stoa_lease_undo(ctx->call.leased[i],
-                                            ctx->call.leased_gen[i], n);
-            ctx->call.leased[i] = NULL;
+    pool = held->tag && had != used ? ngx_http_stoa_pool_find(held->tag)
+                                    : NULL;
+    held->tag = 0;
+
+    if (pool == NULL) {                          /* it has refilled since    */
+        return;
+    }
+
+    if (used < had) {
+        if (ngx_http_stoa_lease_undo(pool, held->gen, had - used) == NGX_OK) {
+            used = had;
+
+        } else {
+            ngx_http_stoa_count(lease_credited, had - used);
+            ngx_http_stoa_store(&pool->none, (uint64_t) 0);
         }
+
+    } else {
+        now = ngx_http_stoa_lease_now();
+        word = ngx_http_stoa_load(&pool->word);
+
+        do {
+            n = stoa_lease_live(word, now) ? stoa_lease_tokens(word) : 0;
+            n = ngx_min(n, used - had);
+
+        } while (n && !ngx_http_stoa_cas(&pool->word, &word,
+                                         word - (n << 40)));
+
+        used -= n;
+    }
+
+    ngx_http_stoa_add(&pool->owed, used - had);
+    ngx_http_stoa_pool_mark(pool);
+
+    /* near the end nobody keeps what another one's call may need */
+
+    if (had > 1 && pool->avail <= 4 * (pool->nodes + 1) * had
+        && !ngx_http_stoa_lease_away())
+    {
+        (void) ngx_http_stoa_lease_ask(pool, 0, NGX_HTTP_STOA_LEASE_BACK);
     }
 }
 
@@ -612,6 +648,8 @@ ngx_http_stoa_lease_share(ngx_http_stoa_lease_t *l, ngx_uint_t i)
 
     ngx_http_stoa_add(&pool->owed, l->n);
     ngx_http_stoa_count(limits_shared, 1);
+    l->key->held[i].tag = pool->tag;
+    l->key->held[i].gen = LEASE_NO_GEN;
 
     return NGX_OK;
 

@@ -29,11 +29,15 @@ typedef struct {
 } ngx_http_stoa_budget_t;
 
 
-/* Whose: the ids for Redis, their hash for this node. */
+/* Whose: the ids for Redis, their hash for this node; what was taken, for each
+ * budget. */
 
 typedef struct {
-    stoa_id_t   ids[2];
-    uint64_t    key;
+    stoa_id_t             ids[2];
+    uint64_t              key;
+    ngx_uint_t            ways;                /* 0: all of a set of pools   */
+    ngx_uint_t            owes;                /* _settle() may charge       */
+    ngx_http_stoa_held_t  held[NGX_HTTP_STOA_LEASE_BUDGETS];
 } ngx_http_stoa_lease_key_t;
 
 
@@ -41,13 +45,14 @@ typedef struct {
  * says which refuses), NGX_AGAIN: it waits; NGX_ERROR: nobody knows;
  * NGX_DECLINED: there is no place to count, it is for this node alone. */
 ngx_int_t ngx_http_stoa_lease_take(ngx_http_stoa_ctx_t *ctx,
-    const ngx_http_stoa_lease_key_t *key,
+    ngx_http_stoa_lease_key_t *key,
     const ngx_http_stoa_budget_t *budgets, ngx_uint_t nbudgets,
     uint64_t n, ngx_uint_t failure, ngx_http_stoa_verdict_t *v,
     ngx_http_stoa_left_t *left);
-/* Gives back what the call took; it is lost if Redis has heard of it
- * already. */
-void ngx_http_stoa_lease_return(ngx_http_stoa_ctx_t *ctx, uint64_t n);
+/* What the call took becomes what it used: the rest goes back, to Redis if
+ * that has heard of it as spent; what is missing is owed. */
+void ngx_http_stoa_lease_settle(ngx_http_stoa_held_t *held, uint64_t had,
+    uint64_t used);
 
 ngx_int_t ngx_http_stoa_lease_start(ngx_http_stoa_main_conf_t *mcf,
     ngx_cycle_t *cycle);

@@ -15,6 +15,7 @@
 
 #define LEASE_QUOTA_TTL  5000                   /* ms                        */
 #define LEASE_HOLD       60000
+#define LEASE_DEBT       UINT64_C(86400000)
 #define LEASE_RATE_AHEAD   500
 #define LEASE_QUOTA_AHEAD  2000
 #define LEASE_IDLE       1000
@@ -205,6 +206,7 @@ static void
 ngx_http_stoa_lease_compose(ngx_http_stoa_pool_t *pool, uint64_t need,
     ngx_http_stoa_lease_why_e why, uint64_t now)
 {
+    int64_t   owed;
     uint64_t  word, tokens, back, ahead;
 
     word = ngx_http_stoa_load(&pool->word);
@@ -232,12 +234,15 @@ ngx_http_stoa_lease_compose(ngx_http_stoa_pool_t *pool, uint64_t need,
                                                     : LEASE_QUOTA_AHEAD;
     pool->rem = tokens - back;
     pool->back = back;
-    pool->need = need;
+    pool->need = (uint32_t) (need > pool->rem
+                             ? ngx_min(need - pool->rem, UINT32_MAX) : 0);
     pool->want = why == NGX_HTTP_STOA_LEASE_BACK ? 0
                  : stoa_lease_want(pool->demand, ahead, pool->rem, pool->grant,
                                    now - pool->contact_ms > ahead,
                                    ngx_max(need, 1), pool->limit);
-    pool->cum += __atomic_exchange_n(&pool->owed, 0, __ATOMIC_ACQ_REL);
+    owed = (int64_t) __atomic_exchange_n(&pool->owed, 0, __ATOMIC_ACQ_REL);
+    pool->cum += owed > 0 ? owed : 0;
+    pool->credit = owed < 0 ? (uint32_t) ngx_min(-owed, UINT32_MAX) : 0;
     pool->sent_cum = pool->cum;
 
     ngx_http_stoa_store(&pool->seq, pool->seq + 1);
@@ -252,12 +257,12 @@ ngx_http_stoa_lease_send(ngx_http_stoa_pool_t *pool, uint64_t ask,
 {
     int                           argc;
     u_char                       *p, *end, *q, text[1024];
-    size_t                        lens[24];
+    size_t                        lens[26];
     int64_t                       at[4];
     uint64_t                      el, ttl;
     ngx_int_t                     rc;
     ngx_uint_t                    shard, rate;
-    const char                   *argv[24], *zone;
+    const char                   *argv[26], *zone;
     ngx_http_stoa_pools_t        *head;
     ngx_http_stoa_redis_conf_t   *conf;
     ngx_http_stoa_lease_asked_t  *a;
@@ -289,13 +294,15 @@ ngx_http_stoa_lease_send(ngx_http_stoa_pool_t *pool, uint64_t ask,
                      &conf->prefix, shard, pool->name[0], pool->name[1],
                      &conf->prefix, shard, rate ? "r" : "q", head->node,
                      pool->ep, pool->seq, pool->rem, pool->back, pool->want,
-                     pool->need, pool->sent_cum);
-    p = ngx_slprintf(p, end, "%uL %ui %L %uL %uL %uL.%03uL %L %L %L %L %L ",
+                     (uint64_t) pool->need, pool->sent_cum);
+    p = ngx_slprintf(p, end, "%uL %ui %L %uL %uL %uL.%03uL %L %L %L %L %L "
+                     "%uL %uD ",
                      ttl * 1000, rate && pool->hold ? LEASE_HOLD * 1000 : 0,
                      pool->contact_ms ? (int64_t) (el * 1001 + 2000) : -1,
                      head->born[shard], pool->limit,
                      pool->interval_ns / 1000, pool->interval_ns % 1000,
-                     pool->ps, at[0], at[1], at[2], at[3]);
+                     pool->ps, at[0], at[1], at[2], at[3],
+                     pool->owes ? LEASE_DEBT * 1000 : 0, pool->credit);
 
     argv[0] = ngx_http_stoa_lease_script;
     lens[0] = ngx_http_stoa_lease_len;
@@ -303,7 +310,7 @@ ngx_http_stoa_lease_send(ngx_http_stoa_pool_t *pool, uint64_t ask,
     lens[1] = 1;
     argc = 2;
 
-    for (q = text; q < p && argc < 24; q += lens[argc++] + 1) {
+    for (q = text; q < p && argc < 26; q += lens[argc++] + 1) {
         argv[argc] = (char *) q;
         lens[argc] = ngx_strlchr(q, p, ' ') - q;
     }
@@ -317,14 +324,13 @@ ngx_http_stoa_lease_send(ngx_http_stoa_pool_t *pool, uint64_t ask,
 
     rc = ngx_http_stoa_redis_script(shard, ngx_http_stoa_lease_sha1, argc,
                                     argv, lens, ngx_http_stoa_lease_answer, a);
-    if (rc != NGX_OK) {
+    if (rc == NGX_OK) {
+        ngx_http_stoa_count(lease_asked, 1);
+    } else {
         ngx_free(a);
-        return rc;
     }
 
-    ngx_http_stoa_count(lease_asked, 1);
-
-    return NGX_OK;
+    return rc;
 }
 
 

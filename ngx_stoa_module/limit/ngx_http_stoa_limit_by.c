@@ -8,13 +8,13 @@
  * nobody knows which of them the upstream reads.
  *
  * Headers and arguments are as many as a caller likes to make up.  They have a
- * part of the zone; when that is full, the calls of those that have no place
- * yet share one allowance.
+ * part of the zone, and of the pools of what gateways share; when that is
+ * full, the calls of those that have no place yet share one allowance.
  *
  * Process: workers.  Lifetime: the call.
  */
 
-#include "ngx_http_stoa_limits.h"
+#include "ngx_http_stoa_lease.h"
 #include "ngx_http_stoa_api.h"
 #include "ngx_http_stoa_auth.h"
 #include "ngx_http_stoa_header.h"
@@ -47,12 +47,15 @@ static ngx_int_t ngx_http_stoa_limit_by_head(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a);
 static void ngx_http_stoa_limit_by_back(ngx_http_stoa_main_conf_t *mcf,
     ngx_http_stoa_took_t *of);
+static ngx_int_t ngx_http_stoa_limit_by_shared(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_limit_by_t *by, uint64_t n,
+    ngx_http_stoa_limit_at_t *at, ngx_http_stoa_verdict_t *v);
 static void ngx_http_stoa_limit_by_count(ngx_http_stoa_main_conf_t *mcf,
     const ngx_http_stoa_limit_by_t *by, uint64_t n,
     ngx_http_stoa_limit_at_t *at, ngx_http_stoa_verdict_t *v);
 static uint64_t ngx_http_stoa_limit_by_key(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_limit_by_t *by,
-    ngx_uint_t made_up);
+    uint64_t seed, ngx_uint_t made_up);
 static uint64_t ngx_http_stoa_limit_by_word(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_limit_word_t *w,
     uint64_t key);
@@ -85,6 +88,7 @@ ngx_http_stoa_limit_by_compile(ngx_pool_t *pool, ngx_http_stoa_chain_t *chain,
     }
 
     a->state = by;
+    by->failure = conf->on_store_failure;
 
     if (conf->algorithm == STOA_RATE_WINDOW) {
         by->window.limit = conf->rate;
@@ -124,6 +128,7 @@ ngx_http_stoa_limit_by_words(ngx_pool_t *pool,
     h = stoa_hash64((const u_char *) a->rec + sizeof(stoa_rec_hdr_t),
                     sizeof(stoa_id_t), h);
     h = stoa_hash64(&a->operation, sizeof(stoa_id_t), h);
+    h = stoa_hash64(a->name.data, a->name.len, h);
     h = stoa_hash64(a->tool.data, a->tool.len, h);
 
     ref = stoa_rec_vec(a->rec, *list, stoa_ref_t);
@@ -158,6 +163,10 @@ ngx_http_stoa_limit_by_head(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     took->by = a->state;
     ngx_http_stoa_limit_by_take(r, ctx, took->by, 1, &took->at, &v);
 
+    if (v.rc == NGX_AGAIN) {
+        return NGX_AGAIN;
+    }
+
     if (v.rc == NGX_BUSY) {
         return ngx_http_stoa_limits_refuse(r, ctx, a,
                                            NGX_HTTP_STOA_REFUSE_RATE, &v);
@@ -188,16 +197,87 @@ ngx_http_stoa_limit_by_take(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     ngx_http_stoa_main_conf_t  *mcf;
 
     mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+    at->shared = mcf->redis && by->window.limit == 0
+                 && ngx_http_stoa_limit_by_shared(r, ctx, by, n, at, v)
+                    != NGX_DECLINED;
 
-    at->key = ngx_http_stoa_limit_by_key(r, ctx, by, 1);
+    if (at->shared) {
+        return;
+    }
+
+    at->key = ngx_http_stoa_limit_by_key(r, ctx, by, by->seed, 1);
     at->ways = by->made_up ? NGX_HTTP_STOA_RATE_SPARE
                            : NGX_HTTP_STOA_RATE_WAYS;
     ngx_http_stoa_limit_by_count(mcf, by, n, at, v);
 
     if (v->limit == 0 && by->made_up) {
-        at->key = ngx_http_stoa_limit_by_key(r, ctx, by, 0);
+        at->key = ngx_http_stoa_limit_by_key(r, ctx, by, by->seed, 0);
         at->ways = NGX_HTTP_STOA_RATE_WAYS;
         ngx_http_stoa_limit_by_count(mcf, by, n, at, v);
+    }
+}
+
+
+/* In Redis, for all gateways of the group; NGX_DECLINED: here. */
+
+static ngx_int_t
+ngx_http_stoa_limit_by_shared(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    const ngx_http_stoa_limit_by_t *by, uint64_t n,
+    ngx_http_stoa_limit_at_t *at, ngx_http_stoa_verdict_t *v)
+{
+    uint64_t                   hash;
+    ngx_uint_t                 made_up;
+    ngx_http_stoa_left_t       left[3];
+    ngx_http_stoa_budget_t     budget;
+    ngx_http_stoa_lease_key_t  key;
+
+    budget.which = NGX_HTTP_STOA_LIMIT_RATE;
+    budget.limit = stoa_gcra_most(&by->gcra);
+    budget.interval_ns = by->gcra.interval_ns;
+    budget.zone = 0;
+
+    ngx_memzero(&key, sizeof(ngx_http_stoa_lease_key_t));
+    key.owes = by->gcra.debt_ns != 0;
+    made_up = by->made_up;
+
+    for ( ;; ) {
+        key.key = ngx_http_stoa_limit_by_key(r, ctx, by, by->seed, made_up);
+        key.ways = made_up ? NGX_HTTP_STOA_POOL_SPARE : 0;
+        hash = ngx_http_stoa_limit_by_key(r, ctx, by, ~by->seed, made_up);
+
+        ngx_memcpy(key.ids[0].c, &key.key, sizeof(uint64_t));
+        ngx_memcpy(key.ids[0].c + sizeof(uint64_t), &hash, sizeof(uint64_t));
+
+        v->rc = ngx_http_stoa_lease_take(ctx, &key, &budget, 1, n, by->failure,
+                                         v, left);
+        at->held = key.held[0];
+
+        if (v->rc != NGX_DECLINED || !made_up) {
+            return v->rc;
+        }
+
+        made_up = 0;
+    }
+}
+
+
+void
+ngx_http_stoa_limit_by_settle(ngx_http_stoa_main_conf_t *mcf,
+    const ngx_http_stoa_limit_by_t *by, ngx_http_stoa_limit_at_t *at,
+    uint64_t had, uint64_t used)
+{
+    if (at->shared) {
+        ngx_http_stoa_lease_settle(&at->held, had, used);
+
+    } else if (by->window.limit) {
+        ngx_http_stoa_window_return(mcf, at->key, at->cell, had - used);
+
+    } else if (used > had) {
+        ngx_http_stoa_rate_charge(mcf, at->key, &by->gcra, used - had,
+                                  at->ways);
+
+    } else if (used < had) {
+        ngx_http_stoa_rate_return(mcf, at->key, &by->gcra, had - used);
     }
 }
 
@@ -224,13 +304,7 @@ ngx_http_stoa_limit_by_back(ngx_http_stoa_main_conf_t *mcf,
     ngx_http_stoa_limit_took_t  *took;
 
     took = (ngx_http_stoa_limit_took_t *) of;
-
-    if (took->by->window.limit) {
-        ngx_http_stoa_window_return(mcf, took->at.key, took->at.cell, 1);
-        return;
-    }
-
-    ngx_http_stoa_rate_return(mcf, took->at.key, &took->by->gcra, 1);
+    ngx_http_stoa_limit_by_settle(mcf, took->by, &took->at, 1, 0);
 }
 
 
@@ -238,12 +312,12 @@ ngx_http_stoa_limit_by_back(ngx_http_stoa_main_conf_t *mcf,
 
 static uint64_t
 ngx_http_stoa_limit_by_key(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
-    const ngx_http_stoa_limit_by_t *by, ngx_uint_t made_up)
+    const ngx_http_stoa_limit_by_t *by, uint64_t seed, ngx_uint_t made_up)
 {
     uint64_t    key;
     ngx_uint_t  i;
 
-    key = by->seed + made_up;
+    key = seed + made_up;
 
     for (i = 0; i < by->n; i++) {
         if (made_up || by->words[i].what < STOA_RATE_BY_HEADER) {

@@ -367,8 +367,8 @@ ngx_http_stoa_limits_quota(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     if (v.rc != NGX_OK && (v.rc != NGX_ERROR || rc == NGX_ERROR
                            || mcf->zone_full_deny))
     {
-        if (ctx->call.leased[0] && !a->shadow) {
-            ngx_http_stoa_lease_return(ctx, cost);
+        if (ctx->call.leased[0].tag && !a->shadow) {
+            ngx_http_stoa_lease_settle(&ctx->call.leased[0], cost, 0);
 
         } else if (ctx->call.token && !a->shadow) {
             ngx_http_stoa_rate_return(mcf, key, ctx->call.token, cost);
@@ -549,7 +549,7 @@ ngx_http_stoa_limits_free(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     cost = ngx_http_stoa_limits_cost(ctx);
     quota = ctx->call.counted;
 
-    if (ctx->call.token && ctx->call.leased[0] == NULL) {
+    if (ctx->call.token && ctx->call.leased[0].tag == 0) {
         ngx_http_stoa_rate_return(mcf, ctx->call.allowance, ctx->call.token,
                                   cost);
     }
@@ -559,7 +559,9 @@ ngx_http_stoa_limits_free(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
                                    cost);
     }
 
-    ngx_http_stoa_lease_return(ctx, cost);
+    for (i = 0; i < 3; i++) {
+        ngx_http_stoa_lease_settle(&ctx->call.leased[i], cost, 0);
+    }
 
     for (took = ctx->call.limited_by; took; took = took->next) {
         took->back(mcf, took);
@@ -708,15 +710,22 @@ ngx_http_stoa_limits_shared(ngx_http_stoa_ctx_t *ctx,
     const ngx_http_stoa_attached_t *a, const ngx_http_stoa_budget_t *budgets,
     ngx_uint_t n, ngx_http_stoa_verdict_t *v, ngx_http_stoa_left_t *left)
 {
+    ngx_uint_t                  i;
     const stoa_rec_plan_t      *plan;
     ngx_http_stoa_lease_key_t   key;
 
     plan = a->rec;
+    ngx_memzero(&key, sizeof(ngx_http_stoa_lease_key_t));
     ngx_http_stoa_limits_ids(ctx, plan, key.ids);
     key.key = ngx_http_stoa_limits_key(ctx, plan);
 
     v->rc = ngx_http_stoa_lease_take(ctx, &key, budgets, n,
                                      ngx_http_stoa_limits_cost(ctx),
                                      plan->on_store_failure, v, left);
+
+    for (i = 0; i < n && v->rc == NGX_OK && !a->shadow; i++) {
+        ctx->call.leased[budgets[i].which] = key.held[i];
+    }
+
     return v->rc;
 }

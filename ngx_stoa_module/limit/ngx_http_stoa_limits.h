@@ -108,6 +108,7 @@ typedef struct {
     stoa_gcra_t                  gcra;
     ngx_http_stoa_window_t       window;       /* limit 0: a bucket          */
     uint64_t                     seed;
+    ngx_uint_t                   failure;      /* stoa_on_store_failure_e    */
     ngx_uint_t                   made_up;      /* a word is a caller's       */
     ngx_uint_t                   n;
     ngx_http_stoa_limit_word_t  *words;
@@ -116,19 +117,26 @@ typedef struct {
 /* Where a call was counted, to be given back there. */
 
 typedef struct {
-    uint64_t    key;
-    ngx_uint_t  ways;
-    uint64_t    cell;                          /* of a window                */
+    uint64_t              key;
+    ngx_uint_t            ways;
+    uint64_t              cell;                /* of a window                */
+    ngx_uint_t            shared;              /* by leases:                 */
+    ngx_http_stoa_held_t  held;                /* of these                   */
 } ngx_http_stoa_limit_at_t;
 
 /* Whose it is: by where the policy is attached, h, and a list of words. */
 ngx_int_t ngx_http_stoa_limit_by_words(ngx_pool_t *pool,
     const ngx_http_stoa_attached_t *a, const stoa_vec_t *list, uint64_t h,
     ngx_http_stoa_limit_by_t *by);
-/* A call that counts as n; limit 0: there is no room. */
+/* A call that counts as n; limit 0: there is no room.  v->rc NGX_AGAIN: it
+ * waits, and asks again. */
 void ngx_http_stoa_limit_by_take(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_limit_by_t *by, uint64_t n,
     ngx_http_stoa_limit_at_t *at, ngx_http_stoa_verdict_t *v);
+/* What it took, `had`, becomes what it used. */
+void ngx_http_stoa_limit_by_settle(ngx_http_stoa_main_conf_t *mcf,
+    const ngx_http_stoa_limit_by_t *by, ngx_http_stoa_limit_at_t *at,
+    uint64_t had, uint64_t used);
 
 /* In-flight counting; NGX_OK fills *handle, to be released exactly once.  A
  * worker that dies gives back what it held. */

@@ -106,6 +106,7 @@ ngx_http_stoa_llm_compile(ngx_pool_t *pool, ngx_http_stoa_chain_t *chain,
     }
 
     a->state = budget;
+    budget->failure = conf->on_store_failure;
 
     stoa_gcra_setup(&budget->gcra, conf->tokens, conf->per_ms, 0);
     budget->gcra.debt_ns = NGX_HTTP_STOA_LLM_DEBT;
@@ -190,12 +191,17 @@ ngx_http_stoa_llm_take(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
     ngx_http_stoa_limit_by_take(r, ctx, c->budget, n, &c->at, &v);
 
+    if (v.rc == NGX_AGAIN) {
+        return NGX_AGAIN;
+    }
+
     if (v.rc == NGX_ERROR) {
         return ngx_http_stoa_limits_refuse(r, ctx, a,
                               NGX_HTTP_STOA_REFUSE_LIMITS_UNAVAILABLE, NULL);
     }
 
-    if (v.rc == NGX_OK && v.limit) {
+    if (v.rc == NGX_OK && (c->at.shared ? c->at.held.tag != 0 : v.limit != 0))
+    {
         c->reserved = n;
     }
 
@@ -252,7 +258,7 @@ ngx_http_stoa_llm_back(ngx_http_stoa_main_conf_t *mcf,
 
     c = (ngx_http_stoa_llm_charge_t *) of;
 
-    ngx_http_stoa_rate_return(mcf, c->at.key, &c->budget->gcra, c->reserved);
+    ngx_http_stoa_limit_by_settle(mcf, c->budget, &c->at, c->reserved, 0);
     c->reserved = 0;
 }
 
@@ -409,14 +415,7 @@ ngx_http_stoa_llm_settle(ngx_http_stoa_ctx_t *ctx, void *data)
     mcf = ngx_http_get_module_main_conf(ctx->request, ngx_http_stoa_module);
 
     for (c = llm->charges; c; c = c->next) {
-        if (n > c->reserved) {
-            ngx_http_stoa_rate_charge(mcf, c->at.key, &c->budget->gcra,
-                                      n - c->reserved, c->at.ways);
-
-        } else if (n < c->reserved) {
-            ngx_http_stoa_rate_return(mcf, c->at.key, &c->budget->gcra,
-                                      c->reserved - n);
-        }
+        ngx_http_stoa_limit_by_settle(mcf, c->budget, &c->at, c->reserved, n);
     }
 
     llm->charges = NULL;

@@ -13,7 +13,8 @@
 
 #define POOL_MAGIC   0x53544f4c45415332ULL
 #define POOL_OFF     16384
-#define POOL_IDLE    3600000                    /* then another may have it */
+#define POOL_IDLE    3600000                    /* then another may have it, */
+#define POOL_REST    10000                      /* one of a rate sooner      */
 
 _Static_assert(sizeof(ngx_http_stoa_pools_t) <= POOL_OFF, "the head fits");
 
@@ -23,6 +24,8 @@ static ngx_uint_t ngx_http_stoa_pool_fits(ngx_fd_t fd, uint64_t size);
 static void ngx_http_stoa_pool_boot(char *boot);
 static void ngx_http_stoa_pool_void(ngx_http_stoa_pools_t *head);
 static ngx_http_stoa_pool_t *ngx_http_stoa_pool_claim(uint64_t tag,
+    uint64_t now, ngx_uint_t ways);
+static ngx_uint_t ngx_http_stoa_pool_over(ngx_http_stoa_pool_t *pool,
     uint64_t now);
 static ngx_http_stoa_pool_t *ngx_http_stoa_pool_set(uint64_t tag,
     ngx_uint_t which);
@@ -222,7 +225,7 @@ ngx_http_stoa_pool_set(uint64_t tag, ngx_uint_t which)
 
 
 ngx_http_stoa_pool_t *
-ngx_http_stoa_pool_get(uint64_t tag, uint64_t now)
+ngx_http_stoa_pool_find(uint64_t tag)
 {
     ngx_uint_t             s, i;
     ngx_http_stoa_pool_t  *pool;
@@ -237,27 +240,37 @@ ngx_http_stoa_pool_get(uint64_t tag, uint64_t now)
         }
     }
 
-    ngx_http_stoa_lock_take(&ngx_http_stoa_pool_conf->dir->quota_lock);
-    pool = ngx_http_stoa_pool_claim(tag, now);
-    ngx_http_stoa_lock_drop(&ngx_http_stoa_pool_conf->dir->quota_lock);
+    return NULL;
+}
+
+
+ngx_http_stoa_pool_t *
+ngx_http_stoa_pool_get(uint64_t tag, uint64_t now, ngx_uint_t ways)
+{
+    ngx_http_stoa_pool_t  *pool;
+
+    pool = ngx_http_stoa_pool_find(tag);
+
+    if (pool == NULL) {
+        ngx_http_stoa_lock_take(&ngx_http_stoa_pool_conf->dir->quota_lock);
+        pool = ngx_http_stoa_pool_claim(tag, now, ways);
+        ngx_http_stoa_lock_drop(&ngx_http_stoa_pool_conf->dir->quota_lock);
+    }
 
     return pool;
 }
 
 
-/* Under the lock.  One that is given away was idle for an hour, has no tokens
- * and knows nothing of a period that goes on; its ep goes on. */
+/* Under the lock.  The ep of one that is given away goes on. */
 
 static ngx_http_stoa_pool_t *
-ngx_http_stoa_pool_claim(uint64_t tag, uint64_t now)
+ngx_http_stoa_pool_claim(uint64_t tag, uint64_t now, ngx_uint_t ways)
 {
     uint64_t               ep;
-    int64_t                wall;
     ngx_uint_t             s, i;
     ngx_http_stoa_pool_t  *pool, *found;
 
     found = NULL;
-    wall = (int64_t) ngx_http_stoa_wall_ms();
 
     for (s = 0; s < 2; s++) {
         pool = ngx_http_stoa_pool_set(tag, s);
@@ -268,11 +281,9 @@ ngx_http_stoa_pool_claim(uint64_t tag, uint64_t now)
                 return &pool[i];
             }
 
-            if (found == NULL
+            if (found == NULL && i < ways
                 && (pool[i].tag == 0
-                    || (pool[i].used_ms + POOL_IDLE < now
-                        && stoa_lease_tokens(pool[i].word) == 0
-                        && pool[i].owed == 0 && pool[i].pe < wall)))
+                    || ngx_http_stoa_pool_over(&pool[i], now)))
             {
                 found = &pool[i];
             }
@@ -290,6 +301,25 @@ ngx_http_stoa_pool_claim(uint64_t tag, uint64_t now)
     }
 
     return found;
+}
+
+
+/* Idle, without tokens, and knows nothing of a period that goes on.  A rate is
+ * as if it had never been when it has refilled. */
+
+static ngx_uint_t
+ngx_http_stoa_pool_over(ngx_http_stoa_pool_t *pool, uint64_t now)
+{
+    uint64_t  idle;
+
+    idle = POOL_IDLE;
+
+    if (pool->which == NGX_HTTP_STOA_LIMIT_RATE) {
+        idle = ngx_max(POOL_REST, pool->limit * pool->interval_ns / 1000000);
+    }
+
+    return pool->used_ms + idle < now && stoa_lease_tokens(pool->word) == 0
+           && pool->owed == 0 && pool->pe < (int64_t) ngx_http_stoa_wall_ms();
 }
 
 

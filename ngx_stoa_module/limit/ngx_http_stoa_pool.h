@@ -21,6 +21,7 @@
 
 
 #define NGX_HTTP_STOA_POOL_WAYS      8
+#define NGX_HTTP_STOA_POOL_SPARE     2         /* for what callers make up   */
 #define NGX_HTTP_STOA_POOL_ZONES     64
 /* In `none`: Redis has lost what was used, and waits for those who know. */
 #define NGX_HTTP_STOA_POOL_RECOVERS  (UINT64_C(1) << 63)
@@ -43,7 +44,8 @@ typedef struct {
     uint64_t  seq;                   /* of the last message,                 */
     uint64_t  applied;               /* of the last answer                   */
     uint64_t  cum;                   /* tokens that came, less those back    */
-    uint64_t  owed;                  /* spent without Redis                  */
+    uint64_t  owed;                  /* spent without Redis; negative: told
+                                        as spent, and was not                */
     uint64_t  contact_ms;            /* when the last one with an answer was
                                         sent                                 */
     uint64_t  grant;                 /* what the last answer said            */
@@ -51,7 +53,8 @@ typedef struct {
     uint64_t  rem;                   /* the message                          */
     uint64_t  back;
     uint64_t  want;
-    uint64_t  need;
+    uint32_t  need;
+    uint32_t  credit;
     uint64_t  sent_cum;
     uint64_t  avail;                 /* of the answer, too                   */
     uint64_t  nodes;
@@ -64,7 +67,8 @@ typedef struct {
     uint64_t  name[2];
     uint16_t  which;                 /* ngx_http_stoa_limit_e                */
     uint16_t  zone;                  /* of the period: place in `zones`      */
-    uint32_t  hold;                  /* local_share: its share is kept       */
+    uint16_t  hold;                  /* local_share: its share is kept       */
+    uint16_t  owes;                  /* calls may use more than they took    */
     uint64_t  share;                 /* state of that                        */
 } ngx_http_stoa_pool_t;
 
@@ -93,8 +97,11 @@ void ngx_http_stoa_pool_close(void);
 
 /* NULL: not open. */
 ngx_http_stoa_pools_t *ngx_http_stoa_pool_head(void);
-/* NULL: there is no place. */
-ngx_http_stoa_pool_t *ngx_http_stoa_pool_get(uint64_t tag, uint64_t now);
+/* NULL: there is no place.  ways: where in a set it may lie. */
+ngx_http_stoa_pool_t *ngx_http_stoa_pool_get(uint64_t tag, uint64_t now,
+    ngx_uint_t ways);
+/* NULL: it is not there. */
+ngx_http_stoa_pool_t *ngx_http_stoa_pool_find(uint64_t tag);
 
 /* The place of a zone, which is 0 of all that are too many. */
 ngx_uint_t ngx_http_stoa_pool_zone(ngx_str_t *name);

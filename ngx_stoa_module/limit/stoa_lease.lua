@@ -8,15 +8,18 @@
 -- waits), cum (got before this), ttl, hold, el (us since the last message that
 -- had an answer; -1: none), born (the mark that the node knows; 0: none),
 -- limit, interval (us of a token), known period's start, four boundaries of
--- periods (ms).  All times of the answer are durations, in us.
+-- periods (ms), debt (us: what was used without being asked for may be owed),
+-- credit (tokens that were told as spent and were not).  All times of the
+-- answer are durations, in us.
 
 local LIVE, WAS, DUP, OLD, HEAL, RECOVER, GAP = 1e18, 60e6, 1, 2, 4, 8, 16
 
 local kind, node = ARGV[1], 'n:' .. ARGV[2]
 local n = {}
-for i = 3, 20 do n[i] = tonumber(ARGV[i]) end
+for i = 3, 22 do n[i] = tonumber(ARGV[i]) end
 local ep, seq, rem, back, want, need, cum = unpack(n, 3, 9)
 local ttl, hold, el, born, limit, T, kps = unpack(n, 10, 16)
+local debt, credit = n[21], n[22]
 local rate = kind == 'r'
 
 local t = redis.call('TIME')
@@ -69,7 +72,9 @@ if h and not rate and ps >= h.pe then
     redis.call('DEL', KEYS[1])
     h = header()
 end
-if not rate and kps ~= (h and h.ps or ps) then rem, back, cum = 0, 0, 0 end
+if not rate and kps ~= (h and h.ps or ps) then
+    rem, back, cum, credit = 0, 0, 0, 0
+end
 if not h then
     h = header()
     if lost or cum > 0 or rem > 0 then
@@ -171,7 +176,7 @@ local gap = cum - r.cum
 if gap > 0 then
     flags = flags + HEAL
     if rate then
-        h.lvl = math.min(h.lvl + gap * T, limit * T)
+        h.lvl = math.max(h.lvl, math.min(h.lvl + gap * T, limit * T + debt))
         if rem + back > r.out then h.chg = L + 1.5 * ttl end
     else
         h.sum = h.sum + gap
@@ -182,12 +187,12 @@ end
 
 back = math.min(back, r.out)
 r.out = math.min(rem, r.out)
-r.cum = r.cum - back
+r.cum = math.max(0, r.cum - back - credit)
 h.out = h.out + r.out
 if rate then
-    h.lvl = math.max(h.lvl - back * T, h.out * T)
+    h.lvl = math.max(h.lvl - (back + credit) * T, h.out * T)
 else
-    h.sum = math.max(0, h.sum - back)
+    h.sum = math.max(0, h.sum - back - credit)
 end
 
 -- what there is, and how much of it this node gets
@@ -210,7 +215,9 @@ if want > 0 and avail > 0 then
         g = math.min(g, math.max(0, (limit >= 8 and math.floor(limit / 2)
                                      or limit) - r.out))
     end
-    if h.n > 0 and avail <= 4 * (h.n + 1) then g = math.min(g, need) end
+    if h.n > 0 and avail <= 4 * (h.n + 1) * math.max(need, 1) then
+        g = math.min(g, need)
+    end
     if need > g and need <= avail then g = need end
     if need > g then g = 0 end
     g = math.min(g, avail)
@@ -239,7 +246,7 @@ end
 
 redis.call('HSET', KEYS[1], 'h', cmsgpack.pack(h), node, cmsgpack.pack(r))
 redis.call('PEXPIRE', KEYS[1], math.min(6048000000, math.ceil(rate
-    and (limit * T + 3 * ttl + hold) / 1000
+    and (math.max(limit * T, h.lvl) + 3 * ttl + hold) / 1000
     or h.pe - now / 1000 + 172800000)))
 
 local a = answer(g, rate and (bye and 0 or ttl) or h.pe * 1000 - now, retry, r)

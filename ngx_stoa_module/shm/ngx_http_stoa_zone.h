@@ -242,7 +242,7 @@ typedef struct {
     uint64_t  lease_failed;          /* that had no answer,                  */
     uint64_t  lease_granted;         /* tokens that came,                    */
     uint64_t  lease_returned;        /* went back unused,                    */
-    uint64_t  lease_forfeited;       /* or were lost on the way              */
+    uint64_t  lease_credited;        /* ... after they were told as spent    */
     uint64_t  lease_replayed;        /* answers to what was asked again,     */
     uint64_t  lease_healed;          /* that mended what Redis had lost      */
     uint64_t  lease_waited;          /* calls that waited for tokens,        */
