@@ -171,6 +171,13 @@ is(ask($cyd, POST => "$one/withdraw")->{status}, 403,
 is($t->api(POST => "$one/accept", undef, token => $t->must(
     POST => '/v1/admin-tokens', { name => 'beta', role => 'tenant-admin',
     tenant => 'beta' })->{token})->{status}, 404, 'another tenant sees none');
+sql("INSERT INTO users (id, name, state, issuer, subject, login, created_at, "
+    . "updated_at, seen_at, ver) VALUES ('0000000000000000', 'oidc-new', "
+    . "'active', 'http://127.0.0.1:1/realms/none', 's-new', 'cyd.kc', 1, 1, "
+    . "9999999999999, 1)");
+is(ask($cyd, POST => "$one/accept")->{status}, 403,
+    'nor does who had the name before another one came with it');
+sql("UPDATE users SET login = 'cyd.other' WHERE name = 'oidc-new'");
 my $yes = ask($cyd, POST => "$one/accept", { reason => 'mine' });
 is($yes->{status}, 200, 'the new owner accepts') or diag $yes->{body};
 is("$yes->{json}{state} $yes->{json}{decision}", 'accepted mine', 'as is kept');

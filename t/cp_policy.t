@@ -714,6 +714,39 @@ is(join(' ', map { $_->{kind} . '/' . $_->{name} }
    grep { $_->{action} ne 'none' && $_->{action} ne 'unchanged' }
    @{ $again->{json}{changes} || $again->{json}{documents} || [] }), '',
    'and changes nothing, prunes nothing');
+$t->must(DELETE => "$P/p-mark");
+$dump = $t->api(GET => '/v1/dump?tenant=acme')->{body};
+like($dump, qr/\n  gone:\n(?:  )?  - p-mark\n/, 'it tells what somebody deleted');
+sub put_back { return $t->api(POST => '/v1/apply' . ($_[1] // ''), $_[0],
+    headers => { 'Content-Type' => 'application/yaml' }) }
+put_back($dump);
+is($t->must(GET => "$S/p")->{drift}, 1, '... which stays so');
+$t->must(PATCH => "$S/p", {});
+$again = put_back($dump);
+is($t->api(GET => "$P/p-mark")->{status}, 404, '... or comes to be so');
+is(join(' ', map { "$_->{field} $_->{after}" } map { @{ $_->{diff} } }
+   grep { ($_->{kind} // '') =~ /set/i && $_->{name} eq 'p' }
+   @{ $again->{json}{changes} || $again->{json}{documents} }), 'gone p-mark',
+   '... and the answer says so');
+$t->must(PATCH => "$S/p", {});
+
+# a version goes, its set to another one, in one apply
+
+my ($tdoc) = $dump =~ /^(apiVersion.*\nkind: PolicyTemplate\n.*?)(?=^---|\z)/ms;
+my ($sdoc) = grep { /^kind: PolicySet$/m && /^  name: p$/m }
+    split /^---\n/m, $dump;
+(my $dropped = $tdoc) =~ s/^( *)- (?:[^\n]*\n\1  )*?version: 1\n.*?(?=^\1- )//ms;
+$t->must(PATCH => "$S/p", { version => 1, parameters => { api => 'orders',
+    who => ['https://p.example'] } });
+is(put_back($dropped)->{status}, 409, 'a version that is used stays, ...');
+$again = put_back("$dropped---\n$sdoc");
+like($again->{status}, qr/^20[02]$/, '... but where its set leaves it')
+    or diag $again->{body};
+is_deeply([map { $_->{version} } @{ $t->must(GET => "$T/partner")->{versions} }],
+          [2], '... it goes');
+is($t->must(GET => "$S/p")->{version}, 2, 'and the set is at the other');
+put_back($tdoc);
+$t->must(PATCH => "$S/p", {});
 (my $moved = $dump) =~ s/max: 7\b/max: 8/;
 $t->api(POST => '/v1/apply', $moved,
         headers => { 'Content-Type' => 'application/yaml' });

@@ -193,6 +193,10 @@ cp_apply_document(cp_apply_t *ap, void *data)
         rc = cp_apply_operations(ap, d, diff);
     }
 
+    if (rc == CP_OK && d->gone) {
+        rc = cp_apply_gone(ap, d, diff);
+    }
+
     if (rc == CP_OK) {
         rc = cp_apply_tools(ap, d, diff);
     }

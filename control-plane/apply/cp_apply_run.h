@@ -80,6 +80,14 @@ cp_rc_t cp_apply_operations_later(cp_apply_t *ap) CP_MUST_CHECK;
 cp_rc_t cp_apply_tools(cp_apply_t *ap, cp_document_t *d, cp_json_t *diff)
     CP_MUST_CHECK;
 
+/* cp_apply_gone.c: deletes those policies of a set that the document says are
+ * gone. */
+cp_rc_t cp_apply_gone(cp_apply_t *ap, cp_document_t *d, cp_json_t *diff)
+    CP_MUST_CHECK;
+/* What a dump says of them: names, of those that the set would make. */
+cp_rc_t cp_gone_list(cp_op_t *op, cp_tx_t *tx, cp_arena_t *a,
+    const cp_json_t *set, cp_json_t **list) CP_MUST_CHECK;
+
 /* cp_apply_docs.c: the same for an api's pages; keeps its OpenAPI document. */
 cp_rc_t cp_apply_pages(cp_apply_t *ap, cp_document_t *d, cp_json_t *diff)
     CP_MUST_CHECK;

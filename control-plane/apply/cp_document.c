@@ -292,6 +292,10 @@ cp_document_spec(cp_op_t *op, cp_document_t *d, cp_json_t *spec)
         }
     }
 
+    if (strcmp(d->res->kind, "policy_set") == 0) {
+        d->gone = cp_document_take(spec, "gone");
+    }
+
     if (d->state && d->state->type != CP_JSON_STRING) {
         (void) cp_err_field(&op->err, d->index, d->state->line, "spec.state",
                             "must be a text");
@@ -306,7 +310,8 @@ cp_document_spec(cp_op_t *op, cp_document_t *d, cp_json_t *spec)
 
     ok = cp_document_items(op, d, d->operations, "operations",
                            STOA_OPERATIONS_MAX)
-         && cp_document_items(op, d, d->pages, "pages", CP_PAGES_MAX);
+         && cp_document_items(op, d, d->pages, "pages", CP_PAGES_MAX)
+         && cp_document_items(op, d, d->gone, "gone", CP_GONE_MAX);
 
     for (i = 0; ok && cp_items[i]; i++) {
         ok = cp_document_items(op, d, d->items[i], cp_items[i]->plural,

@@ -13,6 +13,8 @@
 #include "apply/cp_apply.h"
 #include "kinds/cp_kinds.h"
 
+#define CP_GONE_MAX  50                /* as many as a template has         */
+
 
 typedef enum { CP_ACTION_NONE, CP_ACTION_CREATE, CP_ACTION_UPDATE,
     CP_ACTION_DELETE } cp_action_e;
@@ -29,6 +31,8 @@ typedef struct {
     cp_json_t            *state;        /* NULL: left as it is               */
     cp_json_t            *operations;   /* NULL: left as they are            */
     cp_json_t            *pages;        /* the same                          */
+    cp_json_t            *gone;         /* policies of a set that it shall not
+                                           have; NULL: as it is              */
     cp_json_t            *openapi;      /* an object; NULL: as it is         */
     cp_json_t            *items[CP_ITEMS];  /* tools ..; the same            */
     const char           *key;          /* the same for the same resource    */

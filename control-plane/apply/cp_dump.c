@@ -69,6 +69,8 @@ static cp_rc_t cp_dump_operations(cp_dump_t *dump, const cp_json_t *row,
     cp_json_t *spec);
 static cp_rc_t cp_dump_tools(cp_dump_t *dump, const cp_json_t *row,
     cp_json_t *spec);
+static cp_rc_t cp_dump_gone(cp_dump_t *dump, const cp_json_t *row,
+    cp_json_t *spec);
 static cp_rc_t cp_dump_docs(cp_dump_t *dump, const cp_json_t *row,
     cp_json_t *spec);
 static void cp_dump_state(cp_dump_t *dump, const cp_json_t *row,
@@ -446,6 +448,10 @@ cp_dump_item(cp_dump_t *dump, const cp_json_t *row, cp_dump_item_t *item)
         rc = cp_dump_docs(dump, row, spec);
     }
 
+    if (rc == CP_OK && dump->res == &cp_res_policy_set) {
+        rc = cp_dump_gone(dump, row, spec);
+    }
+
     cp_json_set(a, item->document, "metadata", meta);
 
     if (spec->n) {
@@ -527,6 +533,22 @@ cp_dump_operations(cp_dump_t *dump, const cp_json_t *row, cp_json_t *spec)
     cp_json_set(dump->arena, spec, "operations", list);
 
     return CP_OK;
+}
+
+
+static cp_rc_t
+cp_dump_gone(cp_dump_t *dump, const cp_json_t *row, cp_json_t *spec)
+{
+    cp_rc_t     rc;
+    cp_json_t  *list;
+
+    rc = cp_gone_list(&dump->r->op, dump->tx, dump->arena, row, &list);
+
+    if (rc == CP_OK && list->n) {
+        cp_json_set(dump->arena, spec, "gone", list);
+    }
+
+    return rc;
 }
 
 

@@ -25,7 +25,7 @@ const cp_report_field_t  cp_question_answer_fields[] = {
 
 cp_rc_t
 cp_question_ask(cp_op_t *op, cp_tx_t *tx, const char *tenant,
-    const cp_json_t *question, const char *only, cp_question_t *q)
+    const cp_json_t *question, cp_question_t *q)
 {
     cp_rc_t      rc;
     int64_t      now;
@@ -54,10 +54,9 @@ cp_question_ask(cp_op_t *op, cp_tx_t *tx, const char *tenant,
 
     if (rc == CP_OK) {
         rc = cp_tx_query(tx, op->arena, "SELECT gateway FROM gateway_ears"
-                         " WHERE until_ms > $1 AND ($2 = '' OR gateway = $2)"
-                         " ORDER BY until_ms DESC LIMIT $3",
-                         cp_args(cp_int(now), cp_text(only ? only : ""),
-                                 cp_int(CP_QUESTION_GATEWAYS)),
+                         " WHERE until_ms > $1"
+                         " ORDER BY until_ms DESC LIMIT $2",
+                         cp_args(cp_int(now), cp_int(CP_QUESTION_GATEWAYS)),
                          &rows, &op->err);
     }
 

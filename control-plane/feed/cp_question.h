@@ -35,10 +35,9 @@ typedef struct {
 } cp_question_t;
 
 
-/* Asks those that wait for questions; only: one of them, by its id. */
+/* Asks those that wait for questions. */
 cp_rc_t cp_question_ask(cp_op_t *op, cp_tx_t *tx, const char *tenant,
-    const cp_json_t *question, const char *only, cp_question_t *q)
-    CP_MUST_CHECK;
+    const cp_json_t *question, cp_question_t *q) CP_MUST_CHECK;
 /* What has been answered so far. */
 cp_rc_t cp_question_look(cp_op_t *op, cp_tx_t *tx, cp_question_t *q)
     CP_MUST_CHECK;

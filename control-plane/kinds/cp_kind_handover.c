@@ -177,7 +177,8 @@ cp_handover_event(const cp_write_t *w, const char *event,
 }
 
 
-/* By the name that the provider of identities has for the person. */
+/* By the name that the provider of identities has for the person: who came
+ * with it last, as a name may be somebody else's by now. */
 static cp_rc_t
 cp_handover_is_owner(const cp_write_t *w, const cp_json_t *row, bool *is)
 {
@@ -193,8 +194,11 @@ cp_handover_is_owner(const cp_write_t *w, const cp_json_t *row, bool *is)
         return CP_OK;
     }
 
-    rc = cp_tx_query(w->tx, op->arena, "SELECT 1 FROM users WHERE id = $1"
-                     " AND issuer IS NOT NULL AND login = $2",
+    rc = cp_tx_query(w->tx, op->arena, "SELECT 1 FROM users u WHERE id = $1"
+                     " AND issuer IS NOT NULL AND login = $2 AND NOT EXISTS"
+                     " (SELECT 1 FROM users o WHERE o.issuer = u.issuer"
+                     " AND o.login = u.login AND o.id <> u.id"
+                     " AND COALESCE(o.seen_at, 0) > COALESCE(u.seen_at, 0))",
                      cp_args(cp_text(op->actor.person), cp_text(user)),
                      &rows, &op->err);
     *is = rc == CP_OK && rows.rows;

@@ -25,6 +25,8 @@ static cp_rc_t cp_template_policy(cp_op_t *op, const cp_json_t *one,
     const cp_json_t *policy, unsigned i, unsigned k);
 static cp_rc_t cp_template_kept(const cp_write_t *w, const cp_json_t *before,
     const cp_json_t *after);
+static cp_rc_t cp_template_settled(cp_op_t *op, cp_tx_t *tx,
+    const cp_json_t *row);
 
 
 #define ATTACH(name, doc)  F(name, CP_F_STRING, 0, 1, 200, NULL, doc)
@@ -96,14 +98,16 @@ const cp_resource_t  cp_res_policy_template = {
     .kind = "policy_template", .doc_kind = "PolicyTemplate",
     .plural = "policy-templates", .table = "policy_templates",
     .parent = "tenant", .fields = template_fields,
-    .check = cp_template_check, .dependents = template_dependents
+    .check = cp_template_check, .settled = cp_template_settled,
+    .dependents = template_dependents
 };
 
 const cp_resource_t  cp_res_global_policy_template = {
     .kind = "global_policy_template", .doc_kind = "GlobalPolicyTemplate",
     .plural = "policy-templates", .table = "global_policy_templates",
     .fields = global_fields, .everybody = true,
-    .check = cp_template_check, .dependents = global_dependents
+    .check = cp_template_check, .settled = cp_template_settled,
+    .dependents = global_dependents
 };
 
 
@@ -244,36 +248,71 @@ cp_template_of(const cp_json_t *row, int64_t version)
 }
 
 
+/* The versions that sets are made of, with the name of one. */
+static cp_rc_t
+cp_template_used(cp_op_t *op, cp_tx_t *tx, const cp_json_t *row,
+    cp_rows_t *rows)
+{
+    return cp_tx_query(tx, op->arena,
+                       cp_arena_printf(op->arena, "SELECT version, MIN(name)"
+                                       " FROM policy_sets WHERE %s = $1"
+                                       " GROUP BY version ORDER BY version",
+                                       cp_json_str(row, "tenant")
+                                       ? "template" : "global_template"),
+                       cp_args(cp_text(cp_json_str(row, "id"))), rows,
+                       &op->err);
+}
+
+
+static cp_rc_t
+cp_template_in_use(cp_op_t *op, const cp_val_t *used)
+{
+    return cp_err_set(&op->err, "in_use", "version %" PRId64 " is what sets"
+                      " are made of, such as \"%s\": it stays as it is; a"
+                      " change is a version of its own", used[0].i, used[1].p);
+}
+
+
 /* A version that a set was made of says forever what that was. */
 static cp_rc_t
 cp_template_kept(const cp_write_t *w, const cp_json_t *before,
     const cp_json_t *after)
 {
     cp_rc_t           rc;
-    cp_op_t          *op = w->op;
     int64_t           number;
     unsigned          i;
     cp_rows_t         rows;
     const cp_json_t  *was, *now;
 
-    rc = cp_tx_query(w->tx, op->arena,
-                     cp_arena_printf(op->arena, "SELECT version, MIN(name)"
-                                     " FROM policy_sets WHERE %s = $1"
-                                     " GROUP BY version ORDER BY version",
-                                     w->res->dependents->column),
-                     cp_args(cp_text(cp_json_str(before, "id"))), &rows,
-                     &op->err);
+    rc = cp_template_used(w->op, w->tx, before, &rows);
 
     for (i = 0; rc == CP_OK && i < rows.rows; i++) {
         number = cp_cell(&rows, i, 0)->i;
         was = cp_template_of(before, number);
         now = cp_template_of(after, number);
 
-        if (now == NULL || (was && !cp_json_equal(was, now))) {
-            rc = cp_err_set(&op->err, "in_use", "version %" PRId64 " is what"
-                            " sets are made of, such as \"%s\": it stays as"
-                            " it is; a change is a version of its own",
-                            number, cp_cell(&rows, i, 1)->p);
+        if (was && now && !cp_json_equal(was, now)) {
+            rc = cp_template_in_use(w->op, cp_cell(&rows, i, 0));
+        }
+    }
+
+    return rc;
+}
+
+
+/* One that goes may be left by its sets in the same apply. */
+static cp_rc_t
+cp_template_settled(cp_op_t *op, cp_tx_t *tx, const cp_json_t *row)
+{
+    cp_rc_t    rc;
+    unsigned   i;
+    cp_rows_t  rows;
+
+    rc = cp_template_used(op, tx, row, &rows);
+
+    for (i = 0; rc == CP_OK && i < rows.rows; i++) {
+        if (cp_template_of(row, cp_cell(&rows, i, 0)->i) == NULL) {
+            rc = cp_template_in_use(op, cp_cell(&rows, i, 0));
         }
     }
 

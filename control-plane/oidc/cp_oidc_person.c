@@ -50,9 +50,10 @@ static cp_rc_t
 cp_oidc_known(cp_op_t *op, const cp_user_oidc_t *user, const char **id,
     bool *due)
 {
-    cp_rc_t    rc;
-    cp_tx_t   *tx;
-    cp_rows_t  rows;
+    cp_rc_t      rc;
+    cp_tx_t     *tx;
+    cp_rows_t    rows;
+    const char  *login;
 
     *id = NULL;
     *due = op->actor.grants != NULL;   /* who may nothing is none of ours    */
@@ -62,8 +63,8 @@ cp_oidc_known(cp_op_t *op, const cp_user_oidc_t *user, const char **id,
     }
 
     rc = cp_tx_query(tx, op->arena, "SELECT id, state,"
-                     " COALESCE(seen_at, 0) FROM users WHERE issuer = $1"
-                     " AND subject = $2",
+                     " COALESCE(seen_at, 0), login FROM users"
+                     " WHERE issuer = $1 AND subject = $2",
                      cp_args(cp_text(user->issuer), cp_text(user->subject)),
                      &rows, &op->err);
     cp_tx_rollback(tx);
@@ -78,7 +79,10 @@ cp_oidc_known(cp_op_t *op, const cp_user_oidc_t *user, const char **id,
     }
 
     *id = cp_cell(&rows, 0, 0)->p;
-    *due = cp_cell(&rows, 0, 2)->i <= cp_time_ms() - CP_OIDC_SEEN_MS;
+    login = cp_cell(&rows, 0, 3)->p;
+    *due = cp_cell(&rows, 0, 2)->i <= cp_time_ms() - CP_OIDC_SEEN_MS
+           || (user->login && strlen(user->login) <= CP_USER_TEXT_MAX
+               && (login == NULL || strcmp(login, user->login) != 0));
 
     return CP_OK;
 }

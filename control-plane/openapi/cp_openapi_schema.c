@@ -484,6 +484,19 @@ cp_schema_docs(cp_arena_t *a, cp_json_t *properties)
 
 
 static void
+cp_schema_gone(cp_arena_t *a, const cp_resource_t *res, cp_json_t *properties)
+{
+    if (strcmp(res->kind, "policy_set") == 0) {
+        cp_json_set(a, properties, "gone",
+                    cp_schema_or_null(a, cp_openapi_text(a,
+                    "{\"type\":\"array\",\"maxItems\":50,\"description\":"
+                    "\"policies that it would make and shall not have; absent:"
+                    " left as they are\",\"items\":{\"type\":\"string\"}}")));
+    }
+}
+
+
+static void
 cp_schema_document(cp_arena_t *a, const cp_resource_t *res, cp_json_t *all,
     cp_json_t *any)
 {
@@ -501,6 +514,8 @@ cp_schema_document(cp_arena_t *a, const cp_resource_t *res, cp_json_t *all,
         cp_json_set(a, cp_json_get(spec, "properties"), "state",
                     cp_schema_or_null(a, cp_schema_states(a, res)));
     }
+
+    cp_schema_gone(a, res, cp_json_get(spec, "properties"));
 
     if (strcmp(res->kind, "api") == 0) {
         list = cp_openapi_text(a, "{\"type\":\"array\",\"description\":\"all"

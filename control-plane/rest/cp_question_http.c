@@ -192,7 +192,7 @@ cp_asked_begin(cp_req_t *r, const cp_json_t *question, const char *none)
                        &tenant);
 
     if (rc == CP_OK) {
-        rc = cp_question_ask(&r->op, tx, tenant, question, NULL, &w->q);
+        rc = cp_question_ask(&r->op, tx, tenant, question, &w->q);
     }
 
     rc = cp_tx_finish(tx, rc, &r->op.err);

@@ -323,7 +323,10 @@ cp_usage_tenants(cp_req_t *r, cp_tx_t *tx, cp_usage_ask_t *ask)
     ask->published = cp_tenants_where(r->op.arena, &of, "tenant");
     ask->consumed = cp_tenants_where(r->op.arena, &of, "consumer");
 
-    return CP_OK;
+    /* without a condition these were all */
+
+    return ask->published && ask->consumed ? CP_OK
+           : cp_err_set(&r->op.err, "internal", "no memory");
 }
 
 
