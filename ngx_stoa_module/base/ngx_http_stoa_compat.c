@@ -203,6 +203,20 @@ ngx_http_stoa_compat_over(ngx_http_upstream_t *u)
 }
 
 
+void
+ngx_http_stoa_compat_enough(ngx_http_upstream_t *u)
+{
+    if (u->buffering) {
+        u->pipe->upstream_done = 1;
+
+    } else {
+        u->length = 0;
+    }
+
+    u->keepalive = 0;
+}
+
+
 /* The master's row of the process is as it was when it forked: of the last one
  * that had the place. */
 

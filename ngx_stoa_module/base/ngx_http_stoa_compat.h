@@ -69,6 +69,10 @@ void ngx_http_stoa_compat_end(ngx_http_upstream_t *u);
  * answer broke off. */
 ngx_uint_t ngx_http_stoa_compat_over(ngx_http_upstream_t *u);
 
+/* From a filter: nothing more of the answer is read; it ends as if that were
+ * all. */
+void ngx_http_stoa_compat_enough(ngx_http_upstream_t *u);
+
 /* Puts another URI and Host into the head that the proxy module has written,
  * which it keeps in the first buffer. */
 ngx_int_t ngx_http_stoa_compat_rewrite(ngx_http_request_t *r, ngx_str_t *uri,

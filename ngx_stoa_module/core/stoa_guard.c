@@ -1,16 +1,17 @@
 /*
- * Texts as they are read, what is masked in them, and a look at all of one.
+ * A look at all of a text, by kinds, own patterns, and into base64.
  */
 
 #include <string.h>
 
-#include "stoa_guard_number.h"
-#include "stoa_key.h"
+#include "stoa_guard_base64.h"
 #include "stoa_pattern.h"
 
 
-static size_t stoa_guard_escape(const char *s, size_t len, size_t at,
-    bool form, char *ch);
+static unsigned stoa_guard_look_base64(const stoa_guard_set_t *set,
+    stoa_guard_look_t *l, size_t *steps);
+static bool stoa_guard_look_chunk(const stoa_guard_set_t *set,
+    stoa_guard_chunk_t *c, size_t *steps);
 
 
 static const char *const  stoa_guard_names[STOA_GUARD_MAX] = {
@@ -49,104 +50,6 @@ stoa_guard_kind(const char *name, size_t len)
 }
 
 
-/* How many bytes of s are one in the copy, and which. */
-
-static size_t
-stoa_guard_escape(const char *s, size_t len, size_t at, bool form, char *ch)
-{
-    uint8_t  byte[2];
-
-    *ch = s[at];
-
-    if (form) {
-        if (s[at] == '+') {
-            *ch = ' ';
-        }
-
-        if (s[at] != '%' || len - at < 3
-            || !stoa_hex_decode(s + at + 1, 2, byte))
-        {
-            return 1;
-        }
-
-        *ch = (char) byte[0];
-        return 3;
-    }
-
-    if (s[at] != '\\' || len - at < 2) {
-        return 1;
-    }
-
-    *ch = s[at + 1];
-
-    switch (s[at + 1]) {
-
-    case 'u':
-        if (len - at < 6 || !stoa_hex_decode(s + at + 2, 4, byte)) {
-            return 1;
-        }
-
-        /* a tag, of which nothing is seen, has a byte that no text has */
-
-        *ch = byte[0] == 0xdb && byte[1] == 0x40 ? (char) 0xff
-              : byte[0] ? (char) 0x80 : (char) byte[1];
-        return 6;
-
-    case 'n':
-    case 'r':
-        *ch = '\n';
-        return 2;
-
-    case 't':
-    case 'b':
-    case 'f':
-        *ch = ' ';
-        return 2;
-
-    default:
-        return 2;
-    }
-}
-
-
-size_t
-stoa_guard_fold(const char *s, size_t len, bool form, char *dst)
-{
-    size_t  i, n;
-
-    for (i = 0, n = 0; i < len; n++) {
-        i += stoa_guard_escape(s, len, i, form, &dst[n]);
-    }
-
-    return n;
-}
-
-
-void
-stoa_guard_mask(stoa_guard_pos_t *pos, char *s, size_t len, bool form,
-    const stoa_guard_hit_t *hit)
-{
-    char    ch;
-    size_t  n;
-
-    for ( /* void */ ; pos->at < len && pos->folded < hit->to;
-         pos->folded++, pos->at += n)
-    {
-        n = stoa_guard_escape(s, len, pos->at, form, &ch);
-
-        if (n == 1 && s[pos->at] == '"') {
-            pos->string = !pos->string;
-        }
-
-        if (pos->folded >= hit->from) {
-            memset(s + pos->at,
-                   pos->json && !pos->string && stoa_guard_digit(ch)
-                   ? '9' : '*', n);
-        }
-    }
-}
-
-
 /* ---- a look ------------------------------------------------------------- */
 
 /* A find that lies over the end does not count yet, nor does one that more of
@@ -175,10 +78,19 @@ stoa_guard_counts(stoa_guard_look_t *l, stoa_guard_pos_t *pos,
     l->count[hit->kind]++;
 
     if (l->masks) {
-        stoa_guard_mask(pos, l->s, l->len, l->form, hit);
+        stoa_guard_mask(pos, l->s, l->len, l->how, hit);
     }
 
     return true;
+}
+
+
+static void
+stoa_guard_begin(const stoa_guard_look_t *l, stoa_guard_pos_t *pos)
+{
+    memset(pos, 0, sizeof(stoa_guard_pos_t));
+    pos->json = l->json;
+    pos->string = l->string;
 }
 
 
@@ -191,9 +103,7 @@ stoa_guard_look(const stoa_guard_set_t *set, stoa_guard_look_t *l)
     stoa_guard_pos_t  pos;
 
     found = 0;
-    memset(&pos, 0, sizeof(pos));
-    pos.json = l->json;
-    pos.string = l->string;
+    stoa_guard_begin(l, &pos);
 
     for (at = 0; stoa_guard_next(set->kinds, l->copy, l->copy_len, &at,
                                  &hit); )
@@ -207,9 +117,7 @@ stoa_guard_look(const stoa_guard_set_t *set, stoa_guard_look_t *l)
     hit.kind = STOA_GUARD_PATTERN;
 
     for (i = 0; i < set->n; i++) {
-        memset(&pos, 0, sizeof(pos));
-        pos.json = l->json;
-        pos.string = l->string;
+        stoa_guard_begin(l, &pos);
 
         for (at = 0; stoa_pattern_next(set->pattern[i], l->copy, l->copy_len,
                                        &at, &hit.to, &steps); at = hit.to)
@@ -222,7 +130,108 @@ stoa_guard_look(const stoa_guard_set_t *set, stoa_guard_look_t *l)
         }
     }
 
+    if (set->decode & STOA_GUARD_BASE64) {
+        found |= stoa_guard_look_base64(set, l, &steps);
+    }
+
     l->over = set->n && steps == 0;
 
     return found;
+}
+
+
+/* Each run of its alphabet, a chunk at a time.  What the finds of a chunk are
+ * made of is masked as one; a run that is cut off by what went may begin at
+ * any of four places. */
+
+static unsigned
+stoa_guard_look_base64(const stoa_guard_set_t *set, stoa_guard_look_t *l,
+    size_t *steps)
+{
+    size_t                at;
+    unsigned              i, found, skew, skews;
+    stoa_guard_pos_t      pos;
+    stoa_guard_chunk_t    c;
+
+    stoa_guard_begin(l, &pos);
+    memset(&c, 0, sizeof(c));
+    found = 0;
+
+    for (at = 0; stoa_guard_base64_run(l->copy, l->copy_len, &at, &c.end);
+         at = c.end)
+    {
+        skews = at == 0 && l->done ? 4 : 1;
+
+        for (skew = 0; skew < skews; skew++) {
+
+            if (skew) {
+                stoa_guard_begin(l, &pos);
+            }
+
+            c.over = false;
+
+            for (c.next = at + skew; stoa_guard_base64(l->copy, &c); ) {
+
+                if (!stoa_guard_look_chunk(set, &c, steps)
+                    || !stoa_guard_counts(l, &pos, &c.hit))
+                {
+                    continue;
+                }
+
+                l->count[c.hit.kind]--;
+
+                for (i = 0; i < STOA_GUARD_MAX; i++) {
+                    l->count[i] += c.count[i];
+                    found |= c.count[i] ? 1u << i : 0;
+                }
+            }
+        }
+    }
+
+    return found;
+}
+
+
+/* What is in it; its first find's begin and its last one's end, in the text:
+ * c->hit. */
+
+static bool
+stoa_guard_look_chunk(const stoa_guard_set_t *set, stoa_guard_chunk_t *c,
+    size_t *steps)
+{
+    size_t            at, from, to;
+    unsigned          i;
+    stoa_guard_hit_t  hit;
+
+    memset(c->count, 0, sizeof(c->count));
+    from = SIZE_MAX;
+    to = 0;
+
+    for (at = 0; stoa_guard_next(set->kinds, c->text, c->len, &at, &hit); ) {
+        if (hit.to > c->known) {
+            c->count[hit.kind]++;
+            c->hit.kind = hit.kind;
+            from = hit.from < from ? hit.from : from;
+            to = hit.to > to ? hit.to : to;
+        }
+    }
+
+    for (i = 0; i < set->n; i++) {
+        for (at = 0; stoa_pattern_next(set->pattern[i], c->text, c->len, &at,
+                                       &hit.to, steps); at = hit.to)
+        {
+            if (hit.to > c->known) {
+                c->count[STOA_GUARD_PATTERN]++;
+                c->hit.kind = STOA_GUARD_PATTERN;
+                from = at < from ? at : from;
+                to = hit.to > to ? hit.to : to;
+            }
+        }
+    }
+
+    if (to) {
+        stoa_guard_base64_at(c, from, to);
+    }
+
+    return to != 0;
 }

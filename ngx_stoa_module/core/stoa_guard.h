@@ -44,9 +44,24 @@ stoa_guard_e stoa_guard_kind(const char *name, size_t len);
 bool stoa_guard_next(unsigned kinds, const char *s, size_t len, size_t *at,
     stoa_guard_hit_t *hit);
 
-/* A copy in which an escape, of JSON or, with form, of a form's, is one byte;
- * dst holds len bytes. */
-size_t stoa_guard_fold(const char *s, size_t len, bool form, char *dst);
+/* How a text is read: escapes of JSON are, or those of a form, or none; the
+ * others are what a policy can ask for (`decode`). */
+
+#define STOA_GUARD_FORM      0x01
+#define STOA_GUARD_BARE      0x02
+#define STOA_GUARD_PERCENT   0x04
+#define STOA_GUARD_ENTITIES  0x08
+#define STOA_GUARD_UNICODE   0x10
+#define STOA_GUARD_BASE64    0x20            /* runs of it                   */
+
+/* 0: there is none of this name. */
+unsigned stoa_guard_decode(const char *name, size_t len);
+
+/* A copy in which what is written in several bytes is one; dst holds len
+ * bytes. */
+size_t stoa_guard_fold(const char *s, size_t len, unsigned how, char *dst);
+/* Is it its own copy? */
+bool stoa_guard_plain(const char *s, size_t len, unsigned how);
 
 /* Masks in s what was found in its copy, byte by byte: asterisks; with json,
  * which stays JSON, nines for digits outside of strings.  To be called with
@@ -58,7 +73,7 @@ typedef struct {
     bool    string;
 } stoa_guard_pos_t;
 
-void stoa_guard_mask(stoa_guard_pos_t *pos, char *s, size_t len, bool form,
+void stoa_guard_mask(stoa_guard_pos_t *pos, char *s, size_t len, unsigned how,
     const stoa_guard_hit_t *hit);
 
 
@@ -66,6 +81,7 @@ void stoa_guard_mask(stoa_guard_pos_t *pos, char *s, size_t len, bool form,
 
 typedef struct {
     unsigned     kinds;
+    unsigned     decode;                     /* bits, as above               */
     unsigned     n;
     const void  *pattern[STOA_GUARD_PATTERNS];
 } stoa_guard_set_t;
@@ -77,7 +93,7 @@ typedef struct {
     size_t       len;
     const char  *copy;                       /* folded; or s                 */
     size_t       copy_len;
-    bool         form;
+    unsigned     how;
     bool         json;                       /* it stays JSON,               */
     bool         string;                     /* begins inside of a string    */
     bool         masks;

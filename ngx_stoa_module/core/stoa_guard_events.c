@@ -66,6 +66,7 @@ stoa_guard_events_init(stoa_guard_events_t *e, const stoa_guard_set_t *set,
     stoa_buf_init(&e->text, max + 2 * STOA_GUARD_HELD);
     stoa_buf_init(&e->copy, max + 2 * STOA_GUARD_HELD);
     stoa_buf_init(&e->joined, max + 2 * STOA_GUARD_HELD);
+    stoa_buf_init(&e->folded, max + 2 * STOA_GUARD_HELD);
 }
 
 
@@ -75,6 +76,7 @@ stoa_guard_events_free(stoa_guard_events_t *e)
     stoa_buf_free(&e->text);
     stoa_buf_free(&e->copy);
     stoa_buf_free(&e->joined);
+    stoa_buf_free(&e->folded);
 }
 
 
@@ -138,6 +140,7 @@ stoa_guard_events_feed(stoa_guard_events_t *e, const char *s, size_t len,
     *found |= stoa_guard_events_go(e, last, out);
 
     return e->copy.rc != STOA_OK ? e->copy.rc
+           : e->folded.rc != STOA_OK ? e->folded.rc
            : e->joined.rc != STOA_OK ? e->joined.rc : out->rc;
 }
 
@@ -188,7 +191,8 @@ stoa_guard_events_look(stoa_guard_events_t *e, size_t to)
     l.s = e->text.data;
     l.len = to;
     l.copy = e->copy.data;
-    l.copy_len = stoa_guard_fold(l.s, l.len, false, e->copy.data);
+    l.how = e->set->decode;
+    l.copy_len = stoa_guard_fold(l.s, l.len, l.how, e->copy.data);
     l.json = true;
     l.masks = e->masks;
     l.to = l.copy_len;
@@ -349,6 +353,15 @@ stoa_guard_events_part(stoa_guard_walk_t *w, uint64_t id, const char *s,
 }
 
 
+/* How a part is read: what joins others is read then. */
+
+static inline unsigned
+stoa_guard_events_how(const stoa_guard_events_t *e)
+{
+    return e->set->decode & STOA_GUARD_UNICODE;
+}
+
+
 /* Is it of a text that one before it is of?  That is looked at with all of its
  * parts: without the first, a find that begins there would be none. */
 
@@ -367,13 +380,48 @@ stoa_guard_events_seen(const stoa_guard_events_t *e, unsigned i)
 }
 
 
+/* The joined text, as it is and as it is read. */
+
+static stoa_rc_t
+stoa_guard_events_fold(stoa_guard_events_t *e, stoa_guard_look_t *l)
+{
+    char  *q;
+
+    for (q = e->joined.data; q < e->joined.data + e->joined.len; q++) {
+        *q = *q == '\\' ? 1 : *q;            /* it escapes nothing any more  */
+    }
+
+    stoa_buf_add(&e->copy, e->joined.data, e->joined.len);
+
+    memset(l, 0, sizeof(stoa_guard_look_t));
+    l->s = e->joined.data;
+    l->len = e->joined.len;
+    l->copy = e->copy.data;
+    l->copy_len = e->joined.len;
+    l->how = e->set->decode | STOA_GUARD_BARE;
+    l->masks = e->masks;
+
+    if (!stoa_guard_plain(l->s, l->len, l->how)) {
+        stoa_buf_reset(&e->folded);
+
+        if (stoa_buf_reserve(&e->folded, l->len) != STOA_OK) {
+            return STOA_ERROR;
+        }
+
+        l->copy = e->folded.data;
+        l->copy_len = stoa_guard_fold(l->s, l->len, l->how, e->folded.data);
+    }
+
+    return STOA_OK;
+}
+
+
 /* The text that the first of these is of, from there on: finds over several
  * parts; what is cleared goes. */
 
 static unsigned
 stoa_guard_events_text(stoa_guard_events_t *e, unsigned first, bool all)
 {
-    char               *q;
     size_t              len[STOA_GUARD_PARTS];
     unsigned            i, found;
     uint64_t            id;
@@ -391,7 +439,8 @@ stoa_guard_events_text(stoa_guard_events_t *e, unsigned first, bool all)
             && stoa_buf_reserve(&e->joined, p->to - p->from + 1) == STOA_OK)
         {
             len[i] = stoa_guard_fold(e->text.data + p->from, p->to - p->from,
-                                     false, e->joined.data + e->joined.len);
+                                     stoa_guard_events_how(e),
+                                     e->joined.data + e->joined.len);
             e->joined.len += len[i];
         }
     }
@@ -400,25 +449,18 @@ stoa_guard_events_text(stoa_guard_events_t *e, unsigned first, bool all)
         return 0;
     }
 
-    for (q = e->joined.data; q < e->joined.data + e->joined.len; q++) {
-        *q = *q == '\\' ? 1 : *q;            /* it escapes nothing any more  */
+    if (stoa_guard_events_fold(e, &l) != STOA_OK) {
+        return 0;
     }
 
-    stoa_buf_add(&e->copy, e->joined.data, e->joined.len);
-
-    memset(&l, 0, sizeof(l));
-    l.s = e->joined.data;
-    l.len = e->joined.len;
-    l.copy = e->copy.data;
-    l.copy_len = e->joined.len;
-    l.masks = e->masks;
-    l.to = all ? l.len : stoa_guard_flow_cut(e->set, l.copy, l.len);
+    l.to = all ? l.copy_len
+           : stoa_guard_flow_cut(e->set, l.copy, l.copy_len);
     l.more = !all;
+
     found = stoa_guard_look(e->set, &l);
 
-    if (l.to == 0 && !all && l.len > STOA_GUARD_HELD) {
-        l.to = l.len;
-    }
+    l.to = l.to == 0 && !all && l.len > STOA_GUARD_HELD ? l.len
+           : stoa_guard_flow_at(e->copy.data, l.len, l.how, l.to);
 
     for (i = 0; i < STOA_GUARD_MAX; i++) {
         e->count[i] += l.count[i];
@@ -467,7 +509,7 @@ stoa_guard_events_cleared(stoa_guard_events_t *e, unsigned first,
                 hit.from = SIZE_MAX;
                 hit.to = to - at;
                 stoa_guard_mask(&pos, e->text.data + p->from, p->to - p->from,
-                                false, &hit);
+                                stoa_guard_events_how(e), &hit);
                 p->from += pos.at;
             }
 
@@ -506,7 +548,7 @@ stoa_guard_events_mask(stoa_guard_events_t *e, stoa_guard_part_t *p,
 
             hit.to = i;
             stoa_guard_mask(&pos, e->text.data + p->from, p->to - p->from,
-                            false, &hit);
+                            stoa_guard_events_how(e), &hit);
         }
     }
 }

@@ -15,6 +15,7 @@
 #define STOA_GUARD_OWN     512               /* ... of somebody's pattern    */
 #define STOA_GUARD_BEFORE  64                /* kept of what was given out   */
 #define STOA_GUARD_TAIL    32                /* the end of a key's block     */
+#define STOA_GUARD_ESCAPE  12                /* the longest, in the copy     */
 
 
 static size_t stoa_guard_flow_block(const char *s, size_t from, size_t len,
@@ -46,22 +47,16 @@ stoa_guard_flow_free(stoa_guard_flow_t *flow)
 }
 
 
-/* What of s the copy's first n bytes are. */
-
-static size_t
-stoa_guard_flow_at(const char *s, size_t len, size_t n, bool plain)
+size_t
+stoa_guard_flow_at(const char *s, size_t len, unsigned how, size_t n)
 {
     stoa_guard_pos_t  pos;
     stoa_guard_hit_t  hit;
 
-    if (plain) {
-        return n;
-    }
-
     memset(&pos, 0, sizeof(pos));
     hit.from = SIZE_MAX;                     /* nothing is masked            */
     hit.to = n;
-    stoa_guard_mask(&pos, (char *) (uintptr_t) s, len, false, &hit);
+    stoa_guard_mask(&pos, (char *) (uintptr_t) s, len, how, &hit);
 
     return pos.at;
 }
@@ -71,9 +66,9 @@ static stoa_rc_t
 stoa_guard_flow_begin(stoa_guard_flow_t *flow, bool last,
     stoa_guard_look_t *l, bool *plain)
 {
-    *plain = memchr(flow->text.data, '\\', flow->text.len) == NULL;
-
     memset(l, 0, sizeof(stoa_guard_look_t));
+    l->how = flow->set->decode;
+    *plain = stoa_guard_plain(flow->text.data, flow->text.len, l->how);
     l->s = flow->text.data;
     l->len = flow->text.len;
     l->copy = l->s;
@@ -88,9 +83,8 @@ stoa_guard_flow_begin(stoa_guard_flow_t *flow, bool last,
         }
 
         l->copy = flow->copy.data;
-        l->copy_len = stoa_guard_fold(l->s, l->len, false, flow->copy.data);
-        l->done = stoa_guard_fold(l->s, flow->sent, false, flow->copy.data);
-        (void) stoa_guard_fold(l->s, l->len, false, flow->copy.data);
+        l->done = stoa_guard_fold(l->s, flow->sent, l->how, flow->copy.data);
+        l->copy_len = stoa_guard_fold(l->s, l->len, l->how, flow->copy.data);
     }
 
     l->json = flow->json;
@@ -116,7 +110,7 @@ stoa_guard_flow_mask(stoa_guard_flow_t *flow, stoa_guard_look_t *l,
     pos.string = flow->string;
 
     if (flow->masks) {
-        stoa_guard_mask(&pos, l->s, l->len, false, hit);
+        stoa_guard_mask(&pos, l->s, l->len, l->how, hit);
     }
 }
 
@@ -146,7 +140,7 @@ stoa_guard_flow_feed(stoa_guard_flow_t *flow, const char *s, size_t len,
         from = l.done;
         l.done = stoa_guard_flow_block(l.copy, from, l.copy_len, &ended);
         n = last && !ended ? l.len
-            : stoa_guard_flow_at(l.s, l.len, l.done, plain);
+            : stoa_guard_flow_at(l.s, l.len, l.how, l.done);
         hit.from = from;
         hit.to = ended || !last ? l.done : l.copy_len;
         stoa_guard_flow_mask(flow, &l, &hit);
@@ -180,7 +174,7 @@ stoa_guard_flow_feed(stoa_guard_flow_t *flow, const char *s, size_t len,
         stoa_guard_flow_open(flow, &first, cut, &hit);
     }
 
-    n = stoa_guard_flow_at(l.s, l.len, first.to, plain);
+    n = plain ? first.to : stoa_guard_flow_at(l.s, l.len, l.how, first.to);
 
     if (hit.to) {
         *found |= 1u << STOA_GUARD_SECRET;
@@ -332,8 +326,16 @@ stoa_guard_flow_cut(const stoa_guard_set_t *set, const char *s, size_t len)
 
     /* an escape that is not whole */
 
-    for (i = len > 6 ? len - 6 : 0; i < cut; i++) {
-        if (s[i] == '\\') {
+    for (i = len > STOA_GUARD_ESCAPE ? len - STOA_GUARD_ESCAPE : 0; i < cut;
+         i++)
+    {
+        if ((s[i] == '\\' && len - i <= 6)
+            || (s[i] == '%' && len - i <= 2
+                && (set->decode & STOA_GUARD_PERCENT))
+            || (s[i] == '&' && (set->decode & STOA_GUARD_ENTITIES))
+            || ((uint8_t) s[i] >= 0x7f && len - i <= 3
+                && (set->decode & STOA_GUARD_UNICODE)))
+        {
             cut = i;
         }
     }

@@ -43,6 +43,9 @@ stoa_rc_t stoa_guard_flow_feed(stoa_guard_flow_t *flow, const char *s,
 size_t stoa_guard_flow_cut(const stoa_guard_set_t *set, const char *s,
     size_t len);
 
+/* What of s the first n bytes of its copy are. */
+size_t stoa_guard_flow_at(const char *s, size_t len, unsigned how, size_t n);
+
 
 #define STOA_GUARD_PARTS  512
 
@@ -59,6 +62,7 @@ typedef struct {
     stoa_buf_t               text;           /* events that are held back    */
     stoa_buf_t               copy;
     stoa_buf_t               joined;
+    stoa_buf_t               folded;         /* of the joined                */
     size_t                   read;           /* of text: whole events        */
     bool                     flush;          /* nothing more of these comes  */
     stoa_guard_part_t        part[STOA_GUARD_PARTS];

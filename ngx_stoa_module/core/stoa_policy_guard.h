@@ -41,7 +41,13 @@ typedef enum { STOA_GUARD_BLOCK = 0, STOA_GUARD_MASK } stoa_guard_action_e;
       "block: the call is refused, its answer withheld; mask: what is found " \
       "is written over, byte by byte, and the rest goes on")                  \
     F(S, U32, max_bytes, 1, STOA_JSONRPC_BODY_MAX, 1048576, ,                 \
-      "of a request's body, which is kept until it is judged")
+      "of a request's body, which is kept until it is judged")                \
+    F(S, STRINGS, decode, 0, 4, 0,                                            \
+      STOA_VALID(stoa_policy_guard_decode, "must be percent, entities, "      \
+                 "unicode or base64"),                                        \
+      "what is read as what it stands for, beside escapes of JSON and forms: "\
+      "%40; &#64;; other writings of ASCII and what is not seen; runs of "    \
+      "base64, once")
 
 #ifdef STOA_POLICY_TABLES
 
@@ -56,6 +62,12 @@ stoa_policy_guard_part(const char *s, size_t len)
 {
     return (len == 7 && memcmp(s, "request", 7) == 0)
            || (len == 6 && memcmp(s, "answer", 6) == 0);
+}
+
+static bool
+stoa_policy_guard_decode(const char *s, size_t len)
+{
+    return stoa_guard_decode(s, len) != 0;
 }
 
 #endif
@@ -109,7 +121,7 @@ stoa_policy_guard_check(const void *rec, const void *config,
 
 
 static const stoa_policy_type_t  stoa_policy_guard = {
-    .name = "guardrail", .id = 31, .version = 2, .order = STOA_ORDER_LATE,
+    .name = "guardrail", .id = 31, .version = 3, .order = STOA_ORDER_LATE,
     .scopes = STOA_ON_ALL & ~(STOA_ON_PLAN|STOA_ON_APPLICATION),
     .flags = STOA_POLICY_BODIES,
     .config = &stoa_policy_guard_struct, .check = stoa_policy_guard_check,

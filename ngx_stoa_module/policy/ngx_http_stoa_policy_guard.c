@@ -16,9 +16,9 @@ static ngx_int_t ngx_http_stoa_policy_guard_head(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a);
 static ngx_uint_t ngx_http_stoa_policy_guard_form(ngx_http_request_t *r,
     ngx_str_t *body);
-static unsigned ngx_http_stoa_policy_guard_look(ngx_str_t *body, u_char *copy,
-    const stoa_guard_set_t *set, ngx_uint_t form, ngx_uint_t masks,
-    ngx_uint_t *over);
+static ngx_int_t ngx_http_stoa_policy_guard_look(ngx_http_request_t *r,
+    ngx_str_t *body, const stoa_guard_set_t *set, ngx_uint_t form,
+    ngx_uint_t masks, unsigned *kinds, ngx_uint_t *over);
 
 
 static const ngx_http_stoa_refusal_t  ngx_http_stoa_policy_guard_refusals[] = {
@@ -82,6 +82,13 @@ ngx_http_stoa_policy_guard_compile(ngx_pool_t *pool,
         guard->parts |= 1u << (stoa_rec_str(a->rec, ref[i]).data[0] == 'a');
     }
 
+    ref = stoa_rec_vec(a->rec, conf->decode, stoa_ref_t);
+
+    for (i = 0; i < conf->decode.n; i++) {
+        s = stoa_rec_str(a->rec, ref[i]);
+        guard->set.decode |= stoa_guard_decode(s.data, s.len);
+    }
+
     own = stoa_rec_vec(a->rec, conf->patterns, stoa_policy_guard_own_t);
 
     for (i = 0; i < conf->patterns.n; i++) {
@@ -117,11 +124,10 @@ static ngx_int_t
 ngx_http_stoa_policy_guard_head(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a)
 {
-    u_char                       *copy;
     unsigned                      kinds;
     ngx_int_t                     rc;
     ngx_str_t                     body;
-    ngx_uint_t                    form, masks, over;
+    ngx_uint_t                    form, how, masks, over;
     const stoa_policy_guard_t    *conf;
     const ngx_http_stoa_guard_t  *guard;
 
@@ -154,28 +160,16 @@ ngx_http_stoa_policy_guard_head(ngx_http_request_t *r,
     /* escapes hide nothing: where there are some a copy without them is
      * looked through; of a form, too, whatever type it says it has */
 
-    copy = NULL;
     form = ngx_http_stoa_policy_guard_form(r, &body);
+    kinds = 0;
 
-    if (form
-        || ngx_strlchr(body.data, body.data + body.len, '\\') != NULL)
-    {
-        copy = ngx_palloc(r->pool, body.len);
-        if (copy == NULL) {
-            return NGX_ERROR;
+    for (how = 0; how <= form; how++) {
+        rc = ngx_http_stoa_policy_guard_look(r, &body, &guard->set, how,
+                                             masks && !a->shadow, &kinds,
+                                             &over);
+        if (rc != NGX_OK) {
+            return rc;
         }
-    }
-
-    kinds = ngx_http_stoa_policy_guard_look(&body, copy, &guard->set, 0,
-                                            masks && !a->shadow, &over);
-
-    if (form) {
-        kinds |= ngx_http_stoa_policy_guard_look(&body, copy, &guard->set, 1,
-                                                 masks && !a->shadow, &over);
-    }
-
-    if (copy) {
-        (void) ngx_pfree(r->pool, copy);
     }
 
     if (!over && (kinds == 0 || masks)) {
@@ -217,35 +211,45 @@ ngx_http_stoa_policy_guard_form(ngx_http_request_t *r, ngx_str_t *body)
 }
 
 
-/* Counts what is found, and masks it; which kinds it is. */
+/* Counts what is found, and masks it; adds which kinds it is. */
 
-static unsigned
-ngx_http_stoa_policy_guard_look(ngx_str_t *body, u_char *copy,
+static ngx_int_t
+ngx_http_stoa_policy_guard_look(ngx_http_request_t *r, ngx_str_t *body,
     const stoa_guard_set_t *set, ngx_uint_t form, ngx_uint_t masks,
-    ngx_uint_t *over)
+    unsigned *kinds, ngx_uint_t *over)
 {
-    unsigned           found;
-    stoa_guard_look_t  l;
+    char               *copy;
+    stoa_guard_look_t   l;
 
+    copy = NULL;
     ngx_memzero(&l, sizeof(stoa_guard_look_t));
     l.s = (char *) body->data;
     l.len = body->len;
     l.copy = l.s;
     l.copy_len = l.len;
+    l.how = set->decode | (form ? STOA_GUARD_FORM : 0);
 
-    if (copy) {
-        l.copy_len = stoa_guard_fold(l.s, l.len, form, (char *) copy);
-        l.copy = (char *) copy;
+    if (!stoa_guard_plain(l.s, l.len, l.how)) {
+        copy = ngx_palloc(r->pool, l.len);
+        if (copy == NULL) {
+            return NGX_ERROR;
+        }
+
+        l.copy_len = stoa_guard_fold(l.s, l.len, l.how, copy);
+        l.copy = copy;
     }
 
-    l.form = form;
     l.json = !form;
     l.masks = masks;
     l.to = l.copy_len;
 
-    found = stoa_guard_look(set, &l);
+    *kinds |= stoa_guard_look(set, &l);
     ngx_http_stoa_policy_guard_count(l.count);
     *over |= l.over;
 
-    return found;
+    if (copy) {
+        (void) ngx_pfree(r->pool, copy);
+    }
+
+    return NGX_OK;
 }

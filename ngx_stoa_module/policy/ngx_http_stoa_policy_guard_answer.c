@@ -192,14 +192,16 @@ ngx_http_stoa_policy_guard_part(const ngx_http_stoa_attached_t *a,
     l.copy = l.s;
     l.copy_len = l.len;
 
-    if (memchr(l.s, '\\', l.len)) {
+    l.how = guard->set.decode;
+
+    if (!stoa_guard_plain(l.s, l.len, l.how)) {
         copy = ngx_alloc(l.len, ngx_cycle->log);
         if (copy == NULL) {
             *over = 1;
             return 0;
         }
 
-        l.copy_len = stoa_guard_fold(l.s, l.len, false, copy);
+        l.copy_len = stoa_guard_fold(l.s, l.len, l.how, copy);
         l.copy = copy;
     }
 

@@ -9,12 +9,12 @@
  */
 
 #include "ngx_http_stoa_guard.h"
+#include "ngx_http_stoa_compat.h"
 #include "ngx_http_stoa_header.h"
 #include "core/stoa_media.h"
 
 
 #define NGX_HTTP_STOA_GUARD_PIECES  STOA_JSONRPC_BODY_MAX    /* one was kept */
-#define NGX_HTTP_STOA_GUARD_LINGER  1000      /* for the event to arrive     */
 
 
 typedef struct {
@@ -22,7 +22,6 @@ typedef struct {
     stoa_guard_events_t  *events;              /* NULL: it is no stream      */
     unsigned              found;
     unsigned              acted:1;
-    ngx_msec_t            since;
     unsigned              over:1;              /* nothing more of it goes    */
 } ngx_http_stoa_guard_body_t;
 
@@ -234,7 +233,8 @@ ngx_http_stoa_guard_whole(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     l.s = (char *) body->data;
     l.len = body->len;
     l.copy = copy;
-    l.copy_len = stoa_guard_fold(l.s, l.len, false, copy);
+    l.how = guard->set.decode;
+    l.copy_len = stoa_guard_fold(l.s, l.len, l.how, copy);
     l.to = l.copy_len;
 
     found = stoa_guard_look(&guard->set, &l);
@@ -263,9 +263,7 @@ ngx_http_stoa_guard_piece(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     conf = t->a->config;
 
     if (body->over) {
-        return !last && ngx_current_msec - body->since
-                        > NGX_HTTP_STOA_GUARD_LINGER
-               ? NGX_HTTP_BAD_GATEWAY : NGX_OK;
+        return NGX_OK;
     }
 
     rc = ngx_http_stoa_guard_feed(body, in, last, out, &over);
@@ -297,7 +295,6 @@ ngx_http_stoa_guard_piece(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
     stoa_buf_reset(out);
     body->over = 1;
-    body->since = ngx_current_msec;
     rc = ngx_http_stoa_guard_refuse(r, ctx, t->a, body->found, over);
 
     if (body->events == NULL || rc == NGX_ERROR) {
@@ -309,6 +306,12 @@ ngx_http_stoa_guard_piece(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     stoa_buf_addz(out, event);
     stoa_buf_add(out, ctx->call.detail.data, ctx->call.detail.len);
     stoa_buf_addz(out, "\"}}\n\n");
+
+    /* the upstream may be silent for long: it is not waited for */
+
+    if (r->upstream && !ngx_http_stoa_compat_over(r->upstream)) {
+        ngx_http_stoa_compat_enough(r->upstream);
+    }
 
     return NGX_OK;
 }

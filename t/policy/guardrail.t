@@ -37,6 +37,14 @@ my $says = $t->origin(sub { my ($q, $c) = @_;
         for $text =~ /.{1,$n}/gs;
     $c->send_raw("0\r\n\r\n");
     return undef }, name => 'says');
+my $silent = $t->origin(sub { my ($q, $c) = @_;
+    $c->send_raw("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+        . ($q->{path} =~ /slow/ ? "X-Accel-Buffering: no\r\n" : '')
+        . "Transfer-Encoding: chunked\r\n\r\n");
+    $c->send_raw(sprintf "%x\r\n%s\r\n", length, $_)
+        for 'data: {"text":"a"}' . "\n\n", 'data: {"text":"bob@b.de,"}' . "\n\n";
+    sysread $c->{sock}, my $none, 1;           # until the gateway leaves
+    return undef }, name => 'silent');
 my $mcp = $t->mcp_origin(name => 'm', tools => {
     (map { ($_ => sub { my ($args) = @_; "got $args->{text}" }) }
         qw(one two hides keeps tells slow)) });
@@ -51,12 +59,14 @@ sub policy { my ($name, $attach, %o) = @_;
 
 $t->apply(docs(tenant('acme'), plan('acme', 'free'), app('acme', 'demo'),
     (map { (rest('acme', $_, "http://127.0.0.1:$port"),
-            sub_('acme', 'demo', $_, 'free')) } qw(orders closed tried open)),
+            sub_('acme', 'demo', $_, 'free')) } qw(orders closed tried open reads)),
     doc('Api', 'acme', 'm', { kind => 'mcp', state => 'published',
         upstream => { targets => [{ url => "http://127.0.0.1:$mcp/mcp" }] } }),
     sub_('acme', 'demo', 'm', 'free'),
     (map { (rest('acme', $_, "http://127.0.0.1:$says"),
             sub_('acme', 'demo', $_, 'free')) } qw(washes stops watches)),
+    rest('acme', 'silent', "http://127.0.0.1:$silent"),
+    sub_('acme', 'demo', 'silent', 'free'),
     doc('Api', 'acme', 'old', { kind => 'mcp', state => 'published',
         upstream => { targets => [{ url => "http://127.0.0.1:$old/mcp" }] } }),
     sub_('acme', 'demo', 'old', 'free')));
@@ -83,6 +93,9 @@ $t->apply(docs(policy('closed', [{ api => 'closed' }]),
            patterns => [{ name => 'staff', pattern => 'EMP-[0-9]{4,6}' }]),
     policy('washes', [{ api => 'washes' }], look_at => ['answer'],
            action => 'mask'),
+    policy('reads', [{ api => 'reads' }], action => 'mask',
+           decode => [qw(percent entities unicode base64)]),
+    policy('silent', [{ api => 'silent' }], look_at => ['answer']),
     policy('stops', [{ api => 'stops' }], look_at => ['answer']),
     policy('watches', [{ api => 'watches' }], look_at => ['answer'],
            state => 'shadow'),
@@ -147,6 +160,23 @@ is(says('open', 'bob@b.de'), 'got bob@b.de', 'an api without the policy');
 # shadow
 
 is(says('tried', 'bob@b.de'), 'got bob@b.de', 'a shadow changes nothing');
+
+# what hides it, where that is read
+
+for my $row (
+    ['{"to":"bob%40b.de"}', '{"to":"**********"}', 'a percent'],
+    ['{"to":"bob&#64;b.de"}', '{"to":"************"}', 'a reference'],
+    ["{\"n\":\"4111\xe2\x80\x8b1111 \xef\xbc\x91\"}",
+     "{\"n\":\"4111\xe2\x80\x8b1111 \xef\xbc\x91\"}", 'half a card'],
+    ["{\"n\":\"4111\xe2\x80\x8b1111111\xef\xbc\x911111\"}",
+     '{"n":"' . '*' x 21 . '"}', 'a card with what is not seen, and wide'],
+    ['{"n":"\uff14111111111111111"}', '{"n":"' . '*' x 21 . '"}', '... escaped'],
+    ['{"f":"eHh4eHh4eHh4eHggYm9iQGIuZGUgeHh4eHg="}',
+     '{"f":"eHh4eHh4eHh4eHgg************eHh4eHg="}', 'base64'])
+{
+    is(says('reads', $row->[0]), "got $row->[1]", "read: $row->[2]");
+    is(says('orders', $row->[0]), "got $row->[0]", '... where it is asked for');
+}
 
 # MCP
 
@@ -223,6 +253,13 @@ unlike($r->{body}, qr/bob/, 'and nothing of it');
          'and ends with an event that says why');
     unlike($all, qr/1111|bob/, 'without what was found, or its begin');
 }
+for my $path (qw(x slow)) {
+    my $r = $t->get("/apis/acme/silent/$path", key => $key);
+    is("$r->{status} " . ($r->{error} // ''), '200 ',
+       'a stream ends at once, though its upstream is silent');
+    like($r->{body}, qr/^(?:data: \{"text":"a"\}\n\n)?event: error\ndata: [^\n]+\n\n$/,
+         'and says why');
+}
 is(got('watches', '0-json')->{body}, $plain, 'a shadow leaves it');
 is(got('watches', '9-events')->{body}, $stream, 'a stream, too');
 
@@ -264,6 +301,7 @@ for my $row ([{ look_at => ['head'] }, 'look_at[0]'],
              (map { [{ patterns => [{ name => 'x', pattern => $_ }] },
                      'patterns[0].pattern'] } '(a', 'a*', '(?=a)b', '\\bx'),
              [{ kinds => ['email'] }, 'kinds[0]'], [{ action => 'hide' }, 'action'],
+             [{ decode => ['rot13'] }, 'decode[0]'],
              [{ max_bytes => 0 }, 'max_bytes'])
 {
     $r = $t->api(POST => '/v1/apply?dry_run=1', docs(policy('bad',

@@ -293,6 +293,80 @@ test_chance(void)
 }
 
 
+/* What hides finds from who does not read it: each has one, if it is read. */
+
+static void
+test_decode(void)
+{
+    char                copy[200], s[200];
+    size_t              i, n;
+    unsigned            on;
+    stoa_guard_set_t    set;
+    stoa_guard_look_t   l;
+
+    static const struct {
+        unsigned     how;
+        const char  *text;
+        const char  *want;                   /* NULL: nothing is found      */
+    } rows[] = {
+        { STOA_GUARD_PERCENT, "bob%40b.de", "**********" },
+        { STOA_GUARD_PERCENT, "q=bob%2540b%2Ede", "q=**************" },
+        { STOA_GUARD_PERCENT, "100%, 40%4 a%zz@", NULL },
+        { STOA_GUARD_ENTITIES, "bob&#64;b.de", "************" },
+        { STOA_GUARD_ENTITIES, "bob&#x40;b&period;de",
+          "********************" },
+        { STOA_GUARD_ENTITIES, "bob&commat;b.de!", "***************!" },
+        { STOA_GUARD_ENTITIES, "a & b; &nope; &#x110000; &;", NULL },
+        { STOA_GUARD_ENTITIES, "\"bob\\u0026#64;b.de\"",
+          "\"*****************\"" },
+        { STOA_GUARD_UNICODE,
+          "\xef\xbc\x94\xef\xbc\x91\xef\xbc\x91\xef\xbc\x91 1111 1111 1111",
+          "***************************" },
+        { STOA_GUARD_UNICODE, "bob\xef\xbc\xa0" "b.de", "**********" },
+        { STOA_GUARD_UNICODE, "4111\xe2\x80\x8b" "1111\xc2\xad" "11111111",
+          "*********************" },
+        { STOA_GUARD_UNICODE, "\"\\uff14111\\u200b1111 1111 1111\"", NULL },
+        { STOA_GUARD_UNICODE, "\"\\uff14111\\u200b111111111111\"",
+          "\"***************************\"" },
+        { STOA_GUARD_UNICODE,
+          "\"411111111111\xe2\x80\x8b" "1111\xe2\x80\x8b\"",
+          "\"*******************\xe2\x80\x8b\"" },
+        { STOA_GUARD_UNICODE, "\"\\ud835\\udfd2111111111111111\"",
+          "\"***************************\"" },
+        { STOA_GUARD_UNICODE, "caf\xc3\xa9 \xe4\xb8\xad \xf0\x9f\x98\x80",
+          NULL },
+        { STOA_GUARD_BASE64, "x Ym9iQGIuZGU= y", "x ************ y" },
+        { STOA_GUARD_BASE64, "eHh4eHh4eHh4eHggYm9iQGIuZGUgeHh4eHg",
+          "eHh4eHh4eHh4eHgg************eHh4eHg" },
+        { STOA_GUARD_BASE64, "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJ",
+          NULL },
+        { STOA_GUARD_BASE64, "internationalization/of/everything", NULL }
+    };
+
+    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        for (on = 0; on < 2; on++) {
+            memset(&l, 0, sizeof(l));
+            memset(&set, 0, sizeof(set));
+            set.kinds = STOA_GUARD_ALL;
+            set.decode = on ? rows[i].how : 0;
+            n = strlen(rows[i].text);
+            memcpy(s, rows[i].text, n);
+            l.s = s;
+            l.len = n;
+            l.how = set.decode;
+            l.copy = copy;
+            l.copy_len = stoa_guard_fold(s, n, l.how, copy);
+            l.to = l.copy_len;
+            l.masks = true;
+            (void) stoa_guard_look(&set, &l);
+            (void) tap_str(s, n, on && rows[i].want ? rows[i].want
+                                                    : rows[i].text,
+                           on ? rows[i].text : "... not without it");
+        }
+    }
+}
+
+
 static void
 mask(const char *text, bool form, bool json, const char *want)
 {
@@ -326,6 +400,7 @@ main(void)
 
     test_sets();
     test_chance();
+    test_decode();
 
     mask("{\"a\":\"bob@b.de\",\"n\":4111111111111111}", false, true,
          "{\"a\":\"********\",\"n\":9999999999999999}");

@@ -15,7 +15,7 @@
              "data: {\"index\":0,\"text\":\" the bill, please\"}\n\n"
 
 
-static stoa_guard_set_t  set = { STOA_GUARD_ALL, 0, { NULL } };
+static stoa_guard_set_t  set = { STOA_GUARD_ALL, 0, 0, { NULL } };
 
 
 /* In pieces of n bytes, or two that are cut at n; kinds that were found. */
@@ -227,6 +227,41 @@ injection(void)
 }
 
 
+/* What hides: over cuts and events, too. */
+
+static void
+decode(void)
+{
+    set.decode = STOA_GUARD_PERCENT | STOA_GUARD_ENTITIES | STOA_GUARD_UNICODE
+                 | STOA_GUARD_BASE64;
+
+    cut("{\"a\":\"to bob%2540b.de, c&#0064;d.de\",\"n\":[1,2]}",
+        "{\"a\":\"to ************, ************\",\"n\":[1,2]}",
+        "percents and references");
+    cut("{\"a\":\"4111\xe2\x80\x8b\xe2\x80\x8b" "1111\\u200b11111111, "
+        "\xef\xbc\x91 \xe2\x80\x8b\"}",
+        "{\"a\":\"****************************, \xef\xbc\x91 \xe2\x80\x8b\"}",
+        "what is not seen");
+    cut("{\"a\":\"eHh4eHh4eHh4eHggYm9iQGIuZGUgeHh4eHg=\"}",
+        "{\"a\":\"eHh4eHh4eHh4eHgg************eHh4eHg=\"}", "base64");
+    events("data: {\"text\":\"bob&#6\"}\n\ndata: {\"text\":\"4;b.de \"}\n\n"
+           "data: {\"text\":\"4111\\u200b\"}\n\n"
+           "data: {\"text\":\"\xe2\x80\x8b" "11111111\"}\n\n"
+           "data: {\"text\":\"\\uff111\xef\xbc\x91" "1 x\"}\n\n",
+           "data: {\"text\":\"******\"}\n\ndata: {\"text\":\"****** \"}\n\n"
+           "data: {\"text\":\"**********\"}\n\n"
+           "data: {\"text\":\"***********\"}\n\n"
+           "data: {\"text\":\"*********** x\"}\n\n",
+           "references and what is not seen, over events");
+    events("data: {\"text\":\"Ym9i\"}\n\ndata: {\"text\":\"QGIuZG\"}\n\n"
+           "data: {\"text\":\"U= y\"}\n\n",
+           "data: {\"text\":\"****\"}\n\ndata: {\"text\":\"******\"}\n\n"
+           "data: {\"text\":\"** y\"}\n\n", "base64 over events");
+
+    set.decode = 0;
+}
+
+
 int
 main(void)
 {
@@ -297,6 +332,7 @@ main(void)
            "\xef\xbb\xbf" "data: ****\n\ndata: ****\n\ndata:  x\n\n",
            "... behind a byte order mark");
     injection();
+    decode();
     prompt();
 
     return tap_done();
