@@ -7,11 +7,13 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use Test::Stoa;
 use HTTP::Tiny;
+use POSIX ();
 use Test::Stoa::Browser;
 use Test::Stoa::Docs;
 use Test::Stoa::Feed;
 use Test::Stoa::Keycloak;
 use Test::Stoa::Token;
+use Time::HiRes ();
 
 my $t = Test::Stoa->new->has('control', 'keycloak', 'slapd', 'openssl');
 my $kc = Test::Stoa::Keycloak->new($t);
@@ -372,6 +374,34 @@ is(answered({ aud => ['stoa-console', 'x'] })->{status}, 303,
 is(answered({}, mode => $_->[0])->{status}, $_->[1], "answer: $_->[0]")
     for ['500', 502], ['html', 502], ['without', 502], ['long', 503],
         ['slow', 503];
+# many who log in while it is slow hold up nobody else
+
+spew($t->dir('mode'), 'slow');
+my @many = map { my $b = browser(); [$b, $b->get($ID)->{to}] } 1 .. 20;
+my @pids;
+for my $one (@many) {
+    my $pid = fork // die "fork: $!\n";
+    if (!$pid) {
+        my $r = callback($one->[0], state => arg($one->[1], 'state'),
+            code => 'x', iss => $kc->issuer);
+        POSIX::_exit($r->{status} == 503 ? 0 : 1);
+    }
+    push @pids, $pid;
+}
+my %says;
+until (waitpid $pids[-1], POSIX::WNOHANG()) {
+    $says{ $t->api(GET => '/v1/whoami', undef,
+                   timeout => 2 * $Test::Stoa::SLOW)->{status} }++;
+    Time::HiRes::sleep(0.1);
+}
+my $odd = $? ? 1 : 0;
+pop @pids;
+is(join(' ', keys %says), '200', 'while 20 wait for it others are answered');
+$odd += grep { waitpid $_, 0; $? } @pids;
+is($odd, 0, 'and these are told that it is slow');
+wait_until { $t->must(GET => '/v1/identity-provider')->{state} eq 'ok' } 20;
+spew($t->dir('mode'), 'fine');
+
 my $users = $t->must(GET => '/v1/users?limit=500')->{items};
 is(scalar(grep { ($_->{subject} // '') eq 'liar' } @$users), 1,
    'one person of all of it');

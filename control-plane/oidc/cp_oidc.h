@@ -29,7 +29,8 @@
 #define CP_OIDC_SKEW_S       30        /* between our clock and its          */
 #define CP_OIDC_RULES_MAX    256
 #define CP_OIDC_WORD_MAX     200       /* of what a rule looks for           */
-#define CP_OIDC_EXCHANGES    8         /* at its token endpoint, at once     */
+#define CP_OIDC_TURN_MS      5000      /* a login waits for its turn         */
+#define CP_OIDC_TURN_LOOK_MS 100
 
 
 /* Reads the rules and the secrets of the configuration; err: what is wrong
@@ -40,6 +41,8 @@ bool cp_oidc_used(const cp_app_t *app);
 
 /* The job that reads endpoints and keys. */
 cp_rc_t cp_oidc_job(cp_app_t *app);
+/* It has not answered something else: the job looks how it is. */
+void cp_oidc_doubt(void);
 
 /* How it is: {issuer, state, since, keys_at, keys, error}. */
 cp_json_t *cp_oidc_state(cp_app_t *app, cp_arena_t *a);
@@ -99,6 +102,10 @@ const char *cp_oidc_home(const cp_grant_t *grants);
 
 /* cp_oidc_client.c */
 
+/* A request that waits for the provider holds a worker: a quarter of them at
+ * most may.  False: others do. */
+bool cp_oidc_turn(const cp_app_t *app);
+void cp_oidc_turn_over(void);
 /* An answer of the token endpoint, an object, to our own client.  pairs:
  * name, value ..., NULL.  "unauthorized": the code or token is not good. */
 cp_rc_t cp_oidc_exchange(cp_op_t *op, const char *const *pairs,

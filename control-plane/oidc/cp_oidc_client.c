@@ -29,7 +29,7 @@ typedef struct {
     int            half;               /* of an ECDSA signature; 0: none     */
 } cp_oidc_signer_t;
 
-static atomic_int  cp_oidc_exchanges;
+static atomic_int  cp_oidc_turns;
 
 
 const char *
@@ -268,14 +268,15 @@ cp_oidc_prove(cp_oidc_ask_t *ask, const char **pairs, unsigned n)
 }
 
 
-static cp_rc_t
-cp_oidc_exchange_do(cp_op_t *op, const char *const *pairs, cp_json_t **out)
+cp_rc_t
+cp_oidc_exchange(cp_op_t *op, const char *const *pairs, cp_json_t **out)
 {
     long            status;
     unsigned        n;
     const char     *all[CP_OIDC_PAIRS_MAX], *error, *said;
     cp_oidc_ask_t   ask;
 
+    *out = NULL;
     memset(all, 0, sizeof(all));
     memset(&ask, 0, sizeof(ask));
 
@@ -303,6 +304,7 @@ cp_oidc_exchange_do(cp_op_t *op, const char *const *pairs, cp_json_t **out)
 
     if (error) {
         cp_log(CP_LOG_WARN, "oidc", "token endpoint: %s", error);
+        cp_oidc_doubt();
         return cp_err_set(&op->err, "unavailable", "the provider of "
                           "identities does not answer");
     }
@@ -323,25 +325,25 @@ cp_oidc_exchange_do(cp_op_t *op, const char *const *pairs, cp_json_t **out)
 }
 
 
-/* Each holds a worker for as long as the provider takes. */
-cp_rc_t
-cp_oidc_exchange(cp_op_t *op, const char *const *pairs, cp_json_t **out)
+bool
+cp_oidc_turn(const cp_app_t *app)
 {
-    cp_rc_t  rc;
-
-    *out = NULL;
-
-    if (atomic_fetch_add(&cp_oidc_exchanges, 1) < CP_OIDC_EXCHANGES) {
-        rc = cp_oidc_exchange_do(op, pairs, out);
-
-    } else {
-        rc = cp_err_set(&op->err, "unavailable", "the provider of identities "
-                        "is slow, and others wait for it");
+    if (atomic_fetch_add(&cp_oidc_turns, 1)
+        < (app->conf.worker_threads < 8 ? 1 : app->conf.worker_threads / 4))
+    {
+        return true;
     }
 
-    (void) atomic_fetch_sub(&cp_oidc_exchanges, 1);
+    cp_oidc_turn_over();
 
-    return rc;
+    return false;
+}
+
+
+void
+cp_oidc_turn_over(void)
+{
+    (void) atomic_fetch_sub(&cp_oidc_turns, 1);
 }
 
 
@@ -370,6 +372,7 @@ cp_oidc_account(cp_app_t *app, cp_arena_t *a, const char *client,
     error = cp_oidc_ask(&ask, &status, out);
 
     if (error) {
+        cp_oidc_doubt();
         return error;
     }
 

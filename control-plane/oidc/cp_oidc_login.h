@@ -9,8 +9,8 @@
  * used is noted in login_marks until it would have ended by itself, written
  * with the login.
  *
- * Process: stoa-control, a worker thread, which waits for the provider as one
- * of CP_OIDC_EXCHANGES.
+ * Process: stoa-control, a worker thread, which waits for the provider when it
+ * is its turn (cp_oidc_turn()).
  */
 
 #ifndef CP_OIDC_LOGIN_H

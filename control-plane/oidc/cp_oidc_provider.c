@@ -273,6 +273,22 @@ cp_oidc_read(cp_app_t *app)
 }
 
 
+void
+cp_oidc_doubt(void)
+{
+    int64_t  next;
+
+    (void) pthread_mutex_lock(&cp_oidc.lock);
+    next = cp_oidc.asked + CP_OIDC_AGAIN_MS;
+
+    if (cp_oidc.asked && cp_oidc.error[0] == '\0' && next < cp_oidc.next) {
+        cp_oidc.next = next;
+    }
+
+    (void) pthread_mutex_unlock(&cp_oidc.lock);
+}
+
+
 cp_rc_t
 cp_oidc_job(cp_app_t *app)
 {

@@ -92,17 +92,13 @@ cp_oidc_page(cp_req_t *r, const char *to)
 
 
 static cp_rc_t
-cp_oidc_callback(cp_req_t *r)
+cp_oidc_came(cp_req_t *r)
 {
     cp_rc_t         rc;
     const char     *accept;
     cp_oidc_back_t  b;
 
-    rc = cp_oidc_needed(r);
-
-    if (rc == CP_OK) {
-        rc = cp_session_perhaps(r);
-    }
+    rc = cp_session_perhaps(r);
 
     if (rc != CP_OK) {
         return rc;
@@ -130,6 +126,46 @@ cp_oidc_callback(cp_req_t *r)
     }
 
     return rc == CP_OK ? cp_oidc_go(r, b.to) : rc;
+}
+
+
+/* Again and again until it is its turn. */
+static cp_rc_t
+cp_oidc_callback(cp_req_t *r)
+{
+    cp_rc_t   rc;
+    int64_t   now, *until = r->ctx;
+
+    rc = cp_oidc_needed(r);
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    if (cp_oidc_turn(r->op.app)) {
+        rc = cp_oidc_came(r);
+        cp_oidc_turn_over();
+
+        return rc;
+    }
+
+    now = cp_time_mono_ms();
+
+    if (until == NULL) {
+        until = cp_arena_alloc(r->op.arena, sizeof(int64_t));
+        if (until == NULL) {
+            return CP_ERROR;
+        }
+
+        *until = now + CP_OIDC_TURN_MS;
+        r->ctx = until;
+    }
+
+    if (now >= *until || atomic_load(&r->op.app->stopping)) {
+        return cp_err_set(&r->op.err, "unavailable", "the provider of "
+                          "identities is slow, and others wait for it");
+    }
+
+    return cp_req_park(r, now + CP_OIDC_TURN_LOOK_MS, cp_oidc_callback);
 }
 
 
