@@ -33,6 +33,7 @@ static const cp_route_t *const  cp_routes_tables[] = {
     cp_quota_routes,
     cp_bundle_routes,
     cp_question_routes,
+    cp_explain_routes,
     NULL
 };
 

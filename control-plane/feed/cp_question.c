@@ -25,7 +25,7 @@ const cp_report_field_t  cp_question_answer_fields[] = {
 
 cp_rc_t
 cp_question_ask(cp_op_t *op, cp_tx_t *tx, const char *tenant,
-    const cp_json_t *question, cp_question_t *q)
+    const cp_json_t *question, const char *group, cp_question_t *q)
 {
     cp_rc_t      rc;
     int64_t      now;
@@ -54,9 +54,11 @@ cp_question_ask(cp_op_t *op, cp_tx_t *tx, const char *tenant,
 
     if (rc == CP_OK) {
         rc = cp_tx_query(tx, op->arena, "SELECT gateway FROM gateway_ears"
-                         " WHERE until_ms > $1"
-                         " ORDER BY until_ms DESC LIMIT $2",
-                         cp_args(cp_int(now), cp_int(CP_QUESTION_GATEWAYS)),
+                         " WHERE until_ms > $1 AND ($2 = '' OR gateway IN"
+                         " (SELECT id FROM gateways WHERE \"group\" = $2))"
+                         " ORDER BY until_ms DESC LIMIT $3",
+                         cp_args(cp_int(now), cp_text(group ? group : ""),
+                                 cp_int(CP_QUESTION_GATEWAYS)),
                          &rows, &op->err);
     }
 
@@ -191,6 +193,7 @@ cp_rc_t
 cp_question_next(cp_op_t *op, cp_tx_t *tx, cp_json_t *questions)
 {
     cp_rc_t     rc;
+    size_t      len;
     unsigned    i;
     cp_rows_t   rows;
     cp_json_t  *one;
@@ -202,7 +205,13 @@ cp_question_next(cp_op_t *op, cp_tx_t *tx, cp_json_t *questions)
                              cp_int(CP_QUESTION_BATCH)),
                      &rows, &op->err);
 
-    for (i = 0; rc == CP_OK && i < rows.rows; i++) {
+    for (i = 0, len = 0; rc == CP_OK && i < rows.rows; i++) {
+        len += cp_cell(&rows, i, 2)->len;
+
+        if (i && len > CP_QUESTION_TOLD) {
+            break;                             /* he comes again at once     */
+        }
+
         rc = cp_json_parse(op->arena, cp_cell(&rows, i, 2)->p,
                            cp_cell(&rows, i, 2)->len, &one, &op->err);
 

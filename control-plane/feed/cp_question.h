@@ -21,6 +21,9 @@
 #define CP_QUESTION_GATEWAYS  64
 #define CP_QUESTION_BATCH     8      /* that a gateway is told at once       */
 #define CP_QUESTION_BYTES     65536
+#define CP_QUESTION_ASKED     32768  /* of a question                        */
+#define CP_QUESTION_TOLD      60000  /* of those that a gateway gets at once,
+                                        which takes 64 KiB                   */
 
 /* Of the body of POST /gateway/v1/questions, and of an answer there. */
 extern const cp_report_field_t  cp_question_fields[];
@@ -35,9 +38,11 @@ typedef struct {
 } cp_question_t;
 
 
-/* Asks those that wait for questions. */
+/* Asks those that wait for questions; group: of this one, by its id; NULL: of
+ * all. */
 cp_rc_t cp_question_ask(cp_op_t *op, cp_tx_t *tx, const char *tenant,
-    const cp_json_t *question, cp_question_t *q) CP_MUST_CHECK;
+    const cp_json_t *question, const char *group, cp_question_t *q)
+    CP_MUST_CHECK;
 /* What has been answered so far. */
 cp_rc_t cp_question_look(cp_op_t *op, cp_tx_t *tx, cp_question_t *q)
     CP_MUST_CHECK;

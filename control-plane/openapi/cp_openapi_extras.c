@@ -20,7 +20,6 @@
     "{\"name\":\"" name "\",\"in\":\"query\",\"required\":true,"              \
     "\"description\":\"" text "\",\"schema\":" CP_OPENAPI_NAMED "}"
 
-#define TEXT_MAX(n) "{\"type\":\"string\",\"maxLength\":" n "}"
 #define SECRET_MAX(n)  SECRET(",\"maxLength\":" n)
 #define FLAG        CP_OPENAPI_FLAG
 #define TOLD        CP_OPENAPI_TEXT
@@ -203,6 +202,15 @@ const cp_openapi_extra_t  cp_openapi_extras[] = {
       "{\"200\":{\"description\":\"what was asked of the call and what each"
       " said, as docs/explain.md has it\",\"content\":" JSON(REF("Trace"))
       "},\"404\":{\"description\":\"no gateway has it, or none any more\","
+      "\"content\":{\"application/problem+json\":{\"schema\":"
+      REF("Problem") "}}},\"429\":{\"$ref\":"
+      "\"#/components/responses/Error429\"}}" },
+
+    { "POST /v1/tenants/{tenant}/explain", NULL, JSON(REF("Explain")),
+      "{\"200\":{\"description\":\"what its steps would say, as"
+      " docs/explain.md has it\",\"content\":" JSON(REF("Explained"))
+      "},\"404\":{\"description\":\"there is no such tenant, the tenant has"
+      " no such credential, or no gateway serves the url\","
       "\"content\":{\"application/problem+json\":{\"schema\":"
       REF("Problem") "}}},\"429\":{\"$ref\":"
       "\"#/components/responses/Error429\"}}" },

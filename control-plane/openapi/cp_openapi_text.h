@@ -12,6 +12,7 @@
 #define REF(name)  "{\"$ref\":\"#/components/schemas/" name "\"}"
 #define INT64(min)  "{\"type\":\"integer\",\"minimum\":" min "}"
 #define TEXT        "{\"type\":\"string\"}"
+#define TEXT_MAX(n) "{\"type\":\"string\",\"maxLength\":" n "}"
 #define TIME        "{\"type\":\"string\",\"format\":\"date-time\"}"
 #define TEXTS       "{\"type\":\"array\",\"items\":" TEXT "}"
 #define ANY         "{\"type\":\"object\"}"

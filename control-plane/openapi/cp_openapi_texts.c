@@ -105,7 +105,7 @@ const char *const  cp_openapi_schemas_text[] = {
     "{\"questions\":{\"type\":\"array\",\"items\":{\"type\":\"object\","
     "\"required\":[\"id\",\"tenant\"],\"properties\":{\"id\":" TEXT
     ",\"tenant\":" TEXT ",\"trace\":" TEXT ",\"traces\":" INT64("1")
-    "}}}}}",
+    ",\"explain\":" ANY "}}}}}",
 
     "Trace",
     "{\"type\":\"object\",\"required\":[\"request_id\",\"status\","
@@ -115,6 +115,28 @@ const char *const  cp_openapi_schemas_text[] = {
     "{\"type\":\"object\",\"required\":[\"step\",\"verdict\"],"
     "\"properties\":{\"step\":" TEXT ",\"verdict\":" TEXT ",\"type\":" TEXT
     ",\"policy\":" TEXT ",\"from\":" TEXT "}}}}}",
+
+    "Explain",
+    "{\"type\":\"object\",\"required\":[\"method\",\"url\"],"
+    "\"additionalProperties\":false,\"properties\":{\"method\":"
+    "{\"type\":\"string\",\"pattern\":\"^[A-Z_-]{1,32}$\"},\"url\":"
+    TEXT_MAX("8192") ",\"headers\":{\"type\":\"object\","
+    "\"maxProperties\":64,\"additionalProperties\":" TEXT "},\"body\":"
+    TEXT_MAX("16384") ",\"address\":" TEXT_MAX("45") ",\"credential\":"
+    TEXT_MAX("16") ",\"digest\":{\"type\":\"string\",\"pattern\":"
+    "\"^[0-9a-f]{64}$\"},\"gateway_group\":" TEXT_MAX("63") "}}",
+
+    "Explained",
+    "{\"type\":\"object\",\"required\":[\"verdict\",\"steps\"],"
+    "\"properties\":{\"verdict\":{\"type\":\"string\",\"enum\":"
+    "[\"allowed\",\"refused\",\"answered\",\"unknown\"]},\"status\":"
+    INT64("0") ",\"code\":" TEXT ",\"limits\":{\"type\":\"array\","
+    "\"items\":" ANY "},\"steps\":{\"type\":\"array\",\"items\":"
+    "{\"type\":\"object\",\"required\":[\"step\",\"verdict\"],"
+    "\"properties\":{\"step\":" TEXT ",\"verdict\":" TEXT ",\"type\":" TEXT
+    ",\"policy\":" TEXT ",\"from\":" TEXT ",\"why\":" TEXT ",\"of\":"
+    INT64("0") ",\"left\":" INT64("0") ",\"reset_ms\":" INT64("0")
+    "}}}}}",
 
     "UsageSums",
     "{\"type\":\"object\",\"required\":[\"from\",\"to\",\"items\"],"

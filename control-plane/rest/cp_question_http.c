@@ -7,11 +7,11 @@
 #include <string.h>
 
 #include "feed/cp_question.h"
+#include "rest/cp_asked.h"
 #include "rest/cp_list.h"
 
 
 #define CP_QUESTION_WAIT_MAX_S  30
-#define CP_QUESTION_LOOK_MS     50    /* the answer may come to a replica    */
 #define CP_TRACE_ID_MAX         64
 #define CP_TRACES_OF            20    /* one gateway, in a list              */
 #define CP_TRACES_MAX           200
@@ -21,9 +21,9 @@ static cp_rc_t cp_question_post(cp_req_t *r);
 static cp_rc_t cp_question_take(cp_req_t *r);
 static cp_rc_t cp_trace_get(cp_req_t *r);
 static cp_rc_t cp_trace_list(cp_req_t *r);
-static cp_rc_t cp_asked_look(cp_req_t *r);
-static cp_rc_t cp_asked_answer(cp_req_t *r);
-static cp_rc_t cp_asked_all(cp_req_t *r);
+static bool cp_trace_found(const cp_question_t *q);
+static cp_rc_t cp_trace_answer(cp_req_t *r, const cp_question_t *q);
+static cp_rc_t cp_trace_all(cp_req_t *r, const cp_question_t *q);
 
 
 const cp_route_t  cp_question_routes[] = {
@@ -41,12 +41,9 @@ const cp_route_t  cp_question_routes[] = {
 };
 
 
-typedef struct {
-    int64_t        deadline;          /* monotonic ms                        */
-    cp_question_t  q;
-    const char    *none;              /* what is said when nobody knows;
-                                         NULL: all answers are wanted        */
-} cp_asked_t;
+static const cp_asked_way_t  cp_trace_one = { cp_trace_found,
+                                              cp_trace_answer };
+static const cp_asked_way_t  cp_trace_many = { NULL, cp_trace_all };
 
 
 /* ---- a gateway ---------------------------------------------------------- */
@@ -79,7 +76,7 @@ cp_question_post(cp_req_t *r)
     cp_tx_t     *tx;
     unsigned     refused;
     cp_json_t   *in;
-    cp_asked_t  *w;
+    int64_t     *deadline;
 
     rc = cp_req_json(r, &in);
 
@@ -91,15 +88,14 @@ cp_question_post(cp_req_t *r)
         return rc;
     }
 
-    w = cp_arena_alloc(r->op.arena, sizeof(cp_asked_t));
-    if (w == NULL) {
+    deadline = cp_arena_alloc(r->op.arena, sizeof(int64_t));
+    if (deadline == NULL) {
         return cp_err_set(&r->op.err, "internal", "no memory");
     }
 
-    memset(w, 0, sizeof(cp_asked_t));
     ms = cp_question_patience(r) * 1000;
-    w->deadline = cp_time_mono_ms() + ms;
-    r->ctx = w;
+    *deadline = cp_time_mono_ms() + ms;
+    r->ctx = deadline;
 
     if (cp_tx_open(r->op.app->db, true, &tx, &r->op.err) != CP_OK) {
         return CP_ERROR;
@@ -128,10 +124,10 @@ cp_question_post(cp_req_t *r)
 static cp_rc_t
 cp_question_take(cp_req_t *r)
 {
-    cp_rc_t      rc;
-    cp_tx_t     *tx;
-    cp_json_t   *out, *questions;
-    cp_asked_t  *w = r->ctx;
+    cp_rc_t         rc;
+    cp_tx_t        *tx;
+    cp_json_t      *out, *questions;
+    const int64_t  *deadline = r->ctx;
 
     rc = cp_auth_check(r);
 
@@ -151,10 +147,10 @@ cp_question_take(cp_req_t *r)
         return rc;
     }
 
-    if (questions->n == 0 && cp_time_mono_ms() < w->deadline
+    if (questions->n == 0 && cp_time_mono_ms() < *deadline
         && !atomic_load(&r->op.app->stopping))
     {
-        return cp_req_park(r, w->deadline, cp_question_take);
+        return cp_req_park(r, *deadline, cp_question_take);
     }
 
     out = cp_json_object(r->op.arena);
@@ -164,113 +160,7 @@ cp_question_take(cp_req_t *r)
 }
 
 
-/* ---- who asks ----------------------------------------------------------- */
-
-static cp_rc_t
-cp_asked_begin(cp_req_t *r, const cp_json_t *question, const char *none)
-{
-    cp_rc_t      rc;
-    cp_tx_t     *tx;
-    cp_asked_t  *w;
-    const char  *tenant;
-
-    w = cp_arena_alloc(r->op.arena, sizeof(cp_asked_t));
-    if (w == NULL) {
-        return cp_err_set(&r->op.err, "internal", "no memory");
-    }
-
-    memset(w, 0, sizeof(cp_asked_t));
-    w->deadline = cp_time_mono_ms() + CP_QUESTION_MS;
-    w->none = none;
-    r->ctx = w;
-
-    if (cp_tx_open(r->op.app->db, true, &tx, &r->op.err) != CP_OK) {
-        return CP_ERROR;
-    }
-
-    rc = cp_ref_tenant(&r->op, tx, r->param[0], r->route->permission,
-                       &tenant);
-
-    if (rc == CP_OK) {
-        rc = cp_question_ask(&r->op, tx, tenant, question, &w->q);
-    }
-
-    rc = cp_tx_finish(tx, rc, &r->op.err);
-
-    return rc == CP_OK ? cp_asked_look(r) : rc;
-}
-
-
-static cp_rc_t
-cp_asked_look(cp_req_t *r)
-{
-    cp_rc_t      rc;
-    int64_t      now;
-    cp_tx_t     *tx;
-    cp_asked_t  *w = r->ctx;
-
-    if (cp_tx_open(r->op.app->db, false, &tx, &r->op.err) != CP_OK) {
-        return CP_ERROR;
-    }
-
-    rc = cp_question_look(&r->op, tx, &w->q);
-    cp_tx_rollback(tx);
-
-    if (rc != CP_OK) {
-        return rc;
-    }
-
-    now = cp_time_mono_ms();
-
-    if ((w->none == NULL || w->q.answers->n == 0)
-        && w->q.answered < w->q.asked
-        && now < w->deadline && !atomic_load(&r->op.app->stopping))
-    {
-        now += CP_QUESTION_LOOK_MS;
-
-        return cp_req_park(r, now < w->deadline ? now : w->deadline,
-                           cp_asked_look);
-    }
-
-    if (cp_tx_open(r->op.app->db, true, &tx, &r->op.err) != CP_OK) {
-        return CP_ERROR;
-    }
-
-    rc = cp_tx_finish(tx, cp_question_end(&r->op, tx, &w->q), &r->op.err);
-
-    return rc == CP_OK ? cp_asked_answer(r) : rc;
-}
-
-
-static cp_rc_t
-cp_asked_answer(cp_req_t *r)
-{
-    const cp_asked_t  *w = r->ctx;
-
-    cp_req_set_header(r, "Cache-Control", "no-store");
-
-    if (w->none == NULL) {
-        return cp_asked_all(r);
-    }
-
-    if (w->q.answers->n) {
-        return cp_req_answer(r, 200, w->q.answers->first);
-    }
-
-    if (w->q.asked == 0) {
-        return cp_err_set(&r->op.err, "not_found",
-                          "%s: no gateway is connected", w->none);
-    }
-
-    if (w->q.answered < w->q.asked) {
-        return cp_err_set(&r->op.err, "not_found", "%s, as far as they have"
-                          " answered: %u of %u did", w->none, w->q.answered,
-                          w->q.asked);
-    }
-
-    return cp_err_set(&r->op.err, "not_found", "%s", w->none);
-}
-
+/* ---- traces ------------------------------------------------------------- */
 
 static int
 cp_trace_younger(const void *one, const void *two)
@@ -286,21 +176,20 @@ cp_trace_younger(const void *one, const void *two)
 
 /* The items of all, the youngest first. */
 static cp_rc_t
-cp_asked_all(cp_req_t *r)
+cp_trace_all(cp_req_t *r, const cp_question_t *q)
 {
-    unsigned           i, n;
-    cp_json_t         *out, *items, *one, *item, **all;
-    cp_arena_t        *a = r->op.arena;
-    const cp_asked_t  *w = r->ctx;
+    unsigned     i, n;
+    cp_json_t   *out, *items, *one, *item, **all;
+    cp_arena_t  *a = r->op.arena;
 
     out = cp_json_object(a);
-    all = cp_arena_alloc(a, (w->q.answers->n + 1) * CP_TRACES_OF
+    all = cp_arena_alloc(a, (q->answers->n + 1) * CP_TRACES_OF
                             * sizeof(cp_json_t *));
     if (all == NULL) {
         return cp_err_set(&r->op.err, "internal", "no memory");
     }
 
-    for (n = 0, one = w->q.answers->first; one; one = one->next) {
+    for (n = 0, one = q->answers->first; one; one = one->next) {
         items = cp_json_get(one, "items");
         item = items && items->type == CP_JSON_ARRAY ? items->first : NULL;
 
@@ -320,8 +209,8 @@ cp_asked_all(cp_req_t *r)
     }
 
     cp_json_set(a, out, "items", items);
-    cp_json_put_int(a, out, "asked", w->q.asked);
-    cp_json_put_int(a, out, "answered", w->q.answered);
+    cp_json_put_int(a, out, "asked", q->asked);
+    cp_json_put_int(a, out, "answered", q->answered);
 
     return cp_req_answer(r, 200, out);
 }
@@ -335,7 +224,7 @@ cp_trace_list(cp_req_t *r)
     question = cp_json_object(r->op.arena);
     cp_json_put_int(r->op.arena, question, "traces", CP_TRACES_OF);
 
-    return cp_asked_begin(r, question, NULL);
+    return cp_asked_begin(r, question, NULL, &cp_trace_many);
 }
 
 
@@ -352,6 +241,22 @@ cp_trace_get(cp_req_t *r)
     question = cp_json_object(r->op.arena);
     cp_json_put(r->op.arena, question, "trace", r->param[1]);
 
-    return cp_asked_begin(r, question, "no gateway has a trace of that call"
-                          " that is the tenant's, or none any more");
+    return cp_asked_begin(r, question, NULL, &cp_trace_one);
+}
+
+
+static bool
+cp_trace_found(const cp_question_t *q)
+{
+    return q->answers->n != 0;
+}
+
+
+static cp_rc_t
+cp_trace_answer(cp_req_t *r, const cp_question_t *q)
+{
+    return q->answers->n
+           ? cp_req_answer(r, 200, q->answers->first)
+           : cp_asked_none(r, q, "no gateway has a trace of that call that is"
+                           " the tenant's, or none any more");
 }

@@ -718,6 +718,14 @@ const ctl_cmd_t  ctl_table[] = {
       "tenant and to it. Example: stoactl trace 5c2f... -t acme",
       ctl_run_trace, NULL, NULL },
 
+    { "why", "METHOD URL [HEADER...]", ctl_opts_why,
+      "show what would become of a call, without making it",
+      "Its steps and policies, with what is left of each limit; nothing is "
+      "counted. Exit code 2 when it would be refused, 1 when only the call "
+      "can tell. Example: stoactl why GET /apis/acme/orders/7 --key-file - "
+      "-t acme",
+      ctl_run_why, NULL, NULL },
+
     { "whoami", "", NULL,
       "show what the token is and may do", NULL,
       ctl_run_whoami, NULL, NULL },

@@ -15,8 +15,8 @@ ctl_put_facts(ctl_t *c, const cp_json_t *trace)
     unsigned     i;
     const char  *text;
 
-    static const char *const  facts[] = { "request_id", "status", "code",
-        "detail", "method", "host", "path", "tenant", "api", "tool",
+    static const char *const  facts[] = { "verdict", "request_id", "status",
+        "code", "detail", "method", "host", "path", "tenant", "api", "tool",
         "consumer", "application", "credential", "plan", "target" };
 
     for (i = 0; i < sizeof(facts) / sizeof(facts[0]); i++) {
@@ -86,13 +86,23 @@ ctl_run_trace(ctl_t *c)
                                         ctl_escape(c, c->arg[0])), &trace);
     }
 
-    if (rc != CTL_DONE || c->out != CTL_OUT_TABLE) {
-        return rc == CTL_DONE ? ctl_print(c, trace, NULL) : rc;
+    return rc == CTL_DONE
+           ? ctl_put_trace(c, trace, "step verdict type policy scope from us")
+           : rc;
+}
+
+
+ctl_exit_e
+ctl_put_trace(ctl_t *c, const cp_json_t *trace, const char *steps)
+{
+    ctl_exit_e  rc;
+
+    if (c->out != CTL_OUT_TABLE) {
+        return ctl_print(c, trace, NULL);
     }
 
     ctl_put_facts(c, trace);
-    rc = ctl_put_list(c, trace, "steps",
-                      "step verdict type policy scope from us");
+    rc = ctl_put_list(c, trace, "steps", steps);
 
     return rc == CTL_DONE ? ctl_put_list(c, trace, "limits", "limit of left"
                                          " reset_ms refused retry_ms")

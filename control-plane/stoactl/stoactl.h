@@ -256,6 +256,9 @@ typedef struct {
 
 void ctl_man(const ctl_code_t *codes);
 
+/* ctl_trace.c: one trace, with these columns of its steps. */
+ctl_exit_e ctl_put_trace(ctl_t *c, const cp_json_t *trace, const char *steps);
+
 /* The commands. */
 ctl_exit_e ctl_run_request(ctl_t *c);         /* ctl_request.c              */
 ctl_exit_e ctl_run_apply(ctl_t *c);           /* ctl_apply.c                */
@@ -323,6 +326,8 @@ ctl_exit_e ctl_run_usage(ctl_t *c);
 ctl_exit_e ctl_run_quota(ctl_t *c);
 ctl_exit_e ctl_run_effective(ctl_t *c);
 ctl_exit_e ctl_run_trace(ctl_t *c);           /* ctl_trace.c                */
+ctl_exit_e ctl_run_why(ctl_t *c);             /* ctl_why.c                  */
+extern const ctl_opt_t   ctl_opts_why[];
 ctl_exit_e ctl_run_whoami(ctl_t *c);
 ctl_exit_e ctl_run_can_i(ctl_t *c);
 ctl_exit_e ctl_run_tenant_export(ctl_t *c);

@@ -13,6 +13,7 @@
 #include "ngx_http_stoa_api.h"
 #include "ngx_http_stoa_digest.h"
 #include "ngx_http_stoa_header.h"
+#include "ngx_http_stoa_look.h"
 #include "ngx_http_stoa_refusal.h"
 #include "core/stoa_key.h"
 
@@ -57,6 +58,8 @@ static ngx_int_t ngx_http_stoa_auth(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a);
 static ngx_int_t ngx_http_stoa_auth_caller(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_auth_found_t *found);
+static ngx_int_t ngx_http_stoa_auth_looked(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
 static ngx_int_t ngx_http_stoa_auth_token(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_str_t *token);
 static ngx_int_t ngx_http_stoa_auth_application(ngx_http_request_t *r,
@@ -80,7 +83,8 @@ static ngx_int_t ngx_http_stoa_auth_principal(ngx_http_request_t *r,
 
 const ngx_http_stoa_policy_t  ngx_http_stoa_policy_key = {
     .name = "key",
-    .head = ngx_http_stoa_auth
+    .head = ngx_http_stoa_auth,
+    .look = 1
 };
 
 
@@ -107,7 +111,8 @@ ngx_http_stoa_auth(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
         ngx_http_stoa_auth_find(r, ctx, &found);
         ctx->dpop = found.dpop;
 
-        rc = ngx_http_stoa_auth_caller(r, ctx, &found);
+        rc = ctx->look ? ngx_http_stoa_auth_looked(r, ctx)
+                       : ngx_http_stoa_auth_caller(r, ctx, &found);
         if (rc != NGX_OK) {
             return rc;
         }
@@ -192,6 +197,38 @@ ngx_http_stoa_auth_caller(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     }
 
     return ngx_http_stoa_auth_principal(r, ctx, seen);
+}
+
+
+/* Whose credential is said instead of shown, for a call that is only looked
+ * at. */
+
+static ngx_int_t
+ngx_http_stoa_auth_looked(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    ngx_http_stoa_auth_seen_t   seen;
+    ngx_http_stoa_main_conf_t  *mcf;
+
+    if (ctx->look->credential.c[0] == '\0') {
+        return ngx_http_stoa_open(r, ctx) == NGX_OK ? NGX_OK
+               : ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_KEY_MISSING,
+                                      NULL);
+    }
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+    seen.cred = ngx_http_stoa_store_credential(mcf->store,
+                                               &ctx->look->credential);
+
+    if (seen.cred == NULL || seen.cred->state == STOA_STATE_REVOKED) {
+        return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_KEY_INVALID,
+                                    NULL);
+    }
+
+    seen.app = ngx_http_stoa_store_application(mcf->store,
+                                               &seen.cred->application);
+    seen.tenant = ngx_http_stoa_store_tenant(mcf->store, &seen.cred->tenant);
+
+    return ngx_http_stoa_auth_principal(r, ctx, &seen);
 }
 
 

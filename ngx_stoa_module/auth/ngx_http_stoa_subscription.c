@@ -31,7 +31,8 @@ static ngx_int_t ngx_http_stoa_subscription_refuse(ngx_http_request_t *r,
 
 const ngx_http_stoa_policy_t  ngx_http_stoa_policy_subscription = {
     .name = "subscription",
-    .head = ngx_http_stoa_subscription
+    .head = ngx_http_stoa_subscription,
+    .look = 1
 };
 
 

@@ -40,6 +40,7 @@ typedef struct ngx_http_stoa_policies_s  ngx_http_stoa_policies_t;
 typedef struct ngx_http_stoa_introspect_s  ngx_http_stoa_introspect_t;
 typedef struct ngx_http_stoa_turn_s      ngx_http_stoa_turn_t;
 typedef struct ngx_http_stoa_trace_s     ngx_http_stoa_trace_t;
+typedef struct ngx_http_stoa_look_s      ngx_http_stoa_look_t;
 typedef struct ngx_http_stoa_attached_s  ngx_http_stoa_attached_t;
 typedef struct ngx_http_stoa_inner_s     ngx_http_stoa_inner_t;
 typedef struct ngx_http_stoa_taker_s     ngx_http_stoa_taker_t;

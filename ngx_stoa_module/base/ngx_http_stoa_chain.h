@@ -124,6 +124,10 @@ struct ngx_http_stoa_policy_s {
 
     const ngx_http_stoa_refusal_t *refusals;   /* its own, code.len 0 ends;
                                                   the first is a->refusal    */
+
+    /* Its head may be run for a call that is only looked at: it changes
+     * nothing, or looks at ctx->look. */
+    ngx_uint_t               look;
 };
 
 

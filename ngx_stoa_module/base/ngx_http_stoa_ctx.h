@@ -251,6 +251,7 @@ struct ngx_http_stoa_ctx_s {
     ngx_http_request_t        *request;
     ngx_http_stoa_inner_t     *inner;           /* takes the answer          */
     ngx_http_stoa_trace_t     *trace;           /* NULL: nothing is noted    */
+    ngx_http_stoa_look_t      *look;            /* NULL: it is a call        */
     ngx_http_stoa_call_t       call;
 
     ngx_uint_t                 mode;            /* of the location, and ...  */

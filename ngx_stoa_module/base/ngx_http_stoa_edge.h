@@ -20,7 +20,14 @@
 typedef struct {
     const char   *name;
     ngx_int_t   (*run)(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx);
+    /* The same of a call that is only looked at (ngx_http_stoa_look.h): it
+     * neither waits nor changes anything.  NGX_DECLINED: what follows depends
+     * on what cannot be said.  NULL: it says nothing, and the next row may. */
+    ngx_int_t   (*look)(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx);
 } ngx_http_stoa_step_t;
+
+/* It waits for nothing and leaves nothing behind but the call's own. */
+#define ngx_http_stoa_looks(f)  f, f
 
 
 /* What tokens for a call are made for: a path of stoa_external_url, or of an

@@ -43,6 +43,27 @@ ngx_int_t
 ngx_http_stoa_inner_start(ngx_http_stoa_inner_t *inner,
     ngx_http_request_t *of, const ngx_str_t *body)
 {
+    ngx_connection_t    *c;
+    ngx_http_request_t  *r;
+
+    if (ngx_http_stoa_inner_make(inner, of, body) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    r = inner->request;
+    c = r->connection;
+
+    ngx_http_process_request(r);
+    ngx_http_run_posted_requests(c);
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_stoa_inner_make(ngx_http_stoa_inner_t *inner,
+    ngx_http_request_t *of, const ngx_str_t *body)
+{
     ngx_connection_t     *c;
     ngx_pool_cleanup_t   *cln;
     ngx_http_request_t   *r;
@@ -93,10 +114,24 @@ ngx_http_stoa_inner_start(ngx_http_stoa_inner_t *inner,
     r->filter_need_in_memory = 1;
     r->main_filter_need_in_memory = 1;
 
-    ngx_http_process_request(r);
-    ngx_http_run_posted_requests(c);
-
     return NGX_OK;
+}
+
+
+void
+ngx_http_stoa_inner_drop(ngx_http_stoa_inner_t *inner)
+{
+    ngx_connection_t    *c;
+    ngx_http_request_t  *r;
+
+    r = inner->request;
+
+    if (r) {
+        c = r->connection;
+        r->logged = 1;
+        ngx_http_free_request(r, 0);              /* it leaves               */
+        ngx_http_close_connection(c);
+    }
 }
 
 

@@ -42,6 +42,11 @@ struct ngx_http_stoa_inner_s {
  * returns.  NGX_ERROR: nothing was begun. */
 ngx_int_t ngx_http_stoa_inner_start(ngx_http_stoa_inner_t *inner,
     ngx_http_request_t *of, const ngx_str_t *body);
+/* The same request, with which nothing is begun; and its end, of which nobody
+ * but the sink hears. */
+ngx_int_t ngx_http_stoa_inner_make(ngx_http_stoa_inner_t *inner,
+    ngx_http_request_t *of, const ngx_str_t *body);
+void ngx_http_stoa_inner_drop(ngx_http_stoa_inner_t *inner);
 /* The client is gone: the sink is told nothing more. */
 void ngx_http_stoa_inner_leave(ngx_http_stoa_inner_t *inner);
 

@@ -2,11 +2,13 @@
  * Notes of what was asked of a call.
  */
 
-#include "ngx_http_stoa_trace.h"
+#include "ngx_http_stoa_look.h"
 
 
 static ngx_http_stoa_trace_note_t *ngx_http_stoa_trace_note(
-    ngx_http_stoa_trace_t *trace, uint64_t *since, ngx_int_t rc);
+    ngx_http_stoa_ctx_t *ctx, uint64_t *since, ngx_int_t rc);
+static ngx_int_t ngx_http_stoa_trace_looked(ngx_http_stoa_look_t *look,
+    ngx_int_t rc);
 
 
 void
@@ -25,11 +27,14 @@ ngx_http_stoa_trace_sample(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
 
 static ngx_http_stoa_trace_note_t *
-ngx_http_stoa_trace_note(ngx_http_stoa_trace_t *trace, uint64_t *since,
+ngx_http_stoa_trace_note(ngx_http_stoa_ctx_t *ctx, uint64_t *since,
     ngx_int_t rc)
 {
     uint64_t                     began;
+    ngx_http_stoa_trace_t       *trace;
     ngx_http_stoa_trace_note_t  *note;
+
+    trace = ctx->trace;
 
     began = *since;
     *since = 0;
@@ -39,7 +44,13 @@ ngx_http_stoa_trace_note(ngx_http_stoa_trace_t *trace, uint64_t *since,
         return NULL;
     }
 
+    if (ctx->look) {
+        ctx->look->note[trace->n] = ctx->look->now;
+        ngx_memzero(&ctx->look->now, sizeof(ngx_http_stoa_looked_t));
+    }
+
     note = &trace->note[trace->n++];
+    note->step = ctx->call.step;
     note->rc = rc;
     note->ns = ngx_http_stoa_now_ns() - began;
 
@@ -51,24 +62,46 @@ ngx_int_t
 ngx_http_stoa_trace_step(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     const ngx_http_stoa_step_t *step)
 {
-    ngx_int_t                    rc;
-    ngx_http_stoa_trace_note_t  *note;
+    ngx_int_t  rc;
 
     if (ctx->trace->step_ns == 0) {
         ctx->trace->step_ns = ngx_http_stoa_now_ns();
     }
 
-    rc = step->run(r, ctx);
+    if (ctx->look) {
+        rc = ngx_http_stoa_trace_looked(ctx->look, step->look
+                                                   ? step->look(r, ctx)
+                                                   : NGX_OK);
+        if (step->look == NULL) {
+            ctx->look->now.blind = "it is done when the call is made";
+        }
+
+    } else {
+        rc = step->run(r, ctx);
+    }
 
     if (rc == NGX_AGAIN) {
         return rc;
     }
 
-    note = ngx_http_stoa_trace_note(ctx->trace, &ctx->trace->step_ns, rc);
+    (void) ngx_http_stoa_trace_note(ctx, &ctx->trace->step_ns, rc);
 
-    if (note) {
-        note->step = ctx->call.step;
+    return rc;
+}
+
+
+/* Nobody can be waited for: what comes after depends on it. */
+
+static ngx_int_t
+ngx_http_stoa_trace_looked(ngx_http_stoa_look_t *look, ngx_int_t rc)
+{
+    if (rc == NGX_AGAIN || rc == NGX_DECLINED) {
+        look->now.blind = "what it says is only known when the call is made,"
+                          " and what comes after depends on it";
+        rc = NGX_DONE;
     }
+
+    look->stopped |= rc == NGX_DONE;
 
     return rc;
 }
@@ -85,16 +118,21 @@ ngx_http_stoa_trace_policy(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
         ctx->trace->policy_ns = ngx_http_stoa_now_ns();
     }
 
-    rc = t->run(r, ctx, t->a);
+    if (ctx->look && !t->a->policy->look) {
+        ctx->look->now.blind = "it is asked when the call is made";
+        rc = NGX_OK;
+
+    } else {
+        rc = t->run(r, ctx, t->a);
+    }
 
     if (rc == NGX_AGAIN) {
         return rc;
     }
 
-    note = ngx_http_stoa_trace_note(ctx->trace, &ctx->trace->policy_ns, rc);
+    note = ngx_http_stoa_trace_note(ctx, &ctx->trace->policy_ns, rc);
 
     if (note) {
-        note->step = ctx->call.step;
         note->a = t->a;
         note->from = from;
         note->shadow = t->a->shadow

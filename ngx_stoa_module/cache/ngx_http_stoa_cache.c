@@ -34,6 +34,7 @@ static void ngx_http_stoa_cache_finish(ngx_http_stoa_ctx_t *ctx, void *data);
 const ngx_http_stoa_policy_t  ngx_http_stoa_policy_cache = {
     .name = "cache",
     .head = ngx_http_stoa_policy_cache_head,
+    .look = 1,
     .upstream = ngx_http_stoa_policy_cache_upstream
 };
 

@@ -115,6 +115,7 @@ const ngx_http_stoa_policy_t  ngx_http_stoa_policy_idempotency = {
     .name = "idempotency",
     .on_way = 1,
     .head = ngx_http_stoa_repeat_policy,
+    .look = 1,
     .refusals = ngx_http_stoa_repeat_refusals
 };
 

@@ -56,6 +56,44 @@ ngx_http_stoa_inflight_take(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
 }
 
 
+ngx_int_t
+ngx_http_stoa_inflight_look(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
+    ngx_http_stoa_verdict_t *v)
+{
+    uint64_t              h, set, n, *lock;
+    ngx_uint_t            i;
+    ngx_http_stoa_sh_t   *sh;
+    ngx_http_stoa_fly_t  *slot;
+
+    sh = mcf->sh;
+    n = 0;
+    h = stoa_hash64(&key, sizeof(key), sh->started_ms + 1);
+    set = h & (sh->fly_sets - 1);
+    lock = (uint64_t *) ngx_http_stoa_fly_set(sh, set);
+
+    ngx_http_stoa_lock_take(lock);
+
+    for (i = 0; i < NGX_HTTP_STOA_FLY_WAYS; i++) {
+        slot = ngx_http_stoa_fly_slot(sh, set, i);
+
+        if (slot->tag == (key ? key : 1)) {
+            n = ngx_http_stoa_fly_count(sh, slot);
+            break;
+        }
+    }
+
+    ngx_http_stoa_lock_drop(lock);
+
+    if (n >= v->limit) {
+        return NGX_BUSY;
+    }
+
+    v->remaining = v->limit - n - 1;
+
+    return NGX_OK;
+}
+
+
 /* A handle of NULL was acquired when the zone was full and allowed it. */
 
 void

@@ -18,6 +18,7 @@
 #include "ngx_http_stoa_api.h"
 #include "ngx_http_stoa_auth.h"
 #include "ngx_http_stoa_header.h"
+#include "ngx_http_stoa_look.h"
 #include "ngx_http_stoa_policy.h"
 #include "ngx_http_stoa_refusal.h"
 #include "core/stoa_key.h"
@@ -53,6 +54,9 @@ static ngx_int_t ngx_http_stoa_limit_by_shared(ngx_http_request_t *r,
 static void ngx_http_stoa_limit_by_count(ngx_http_stoa_main_conf_t *mcf,
     const ngx_http_stoa_limit_by_t *by, uint64_t n,
     ngx_http_stoa_limit_at_t *at, ngx_http_stoa_verdict_t *v);
+static void ngx_http_stoa_limit_by_look(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_limit_by_t *by, uint64_t n,
+    ngx_http_stoa_verdict_t *v);
 static uint64_t ngx_http_stoa_limit_by_key(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_limit_by_t *by,
     uint64_t seed, ngx_uint_t made_up);
@@ -68,7 +72,8 @@ static uint64_t ngx_http_stoa_limit_by_argument(ngx_http_request_t *r,
 const ngx_http_stoa_policy_t  ngx_http_stoa_policy_rate_limit = {
     .name = "rate-limit",
     .compile = ngx_http_stoa_limit_by_compile,
-    .head = ngx_http_stoa_limit_by_head
+    .head = ngx_http_stoa_limit_by_head,
+    .look = 1
 };
 
 
@@ -197,6 +202,12 @@ ngx_http_stoa_limit_by_take(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     ngx_http_stoa_main_conf_t  *mcf;
 
     mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+
+    if (ctx->look) {
+        ngx_http_stoa_limit_by_look(r, ctx, by, n, v);
+        return;
+    }
+
     at->shared = mcf->redis && by->window.limit == 0
                  && ngx_http_stoa_limit_by_shared(r, ctx, by, n, at, v)
                     != NGX_DECLINED;
@@ -279,6 +290,37 @@ ngx_http_stoa_limit_by_settle(ngx_http_stoa_main_conf_t *mcf,
     } else if (used < had) {
         ngx_http_stoa_rate_return(mcf, at->key, &by->gcra, had - used);
     }
+}
+
+
+/* v->limit 0: nothing was taken. */
+
+static void
+ngx_http_stoa_limit_by_look(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    const ngx_http_stoa_limit_by_t *by, uint64_t n,
+    ngx_http_stoa_verdict_t *v)
+{
+    uint64_t                    key;
+    ngx_http_stoa_main_conf_t  *mcf;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+    ngx_memzero(v, sizeof(ngx_http_stoa_verdict_t));
+
+    if (by->window.limit == 0 && ngx_http_stoa_limits_unseen(ctx, mcf)) {
+        return;
+    }
+
+    key = ngx_http_stoa_limit_by_key(r, ctx, by, by->seed, 1);
+
+    if (by->window.limit) {
+        ngx_http_stoa_window_look(mcf, key, &by->window, n, v);
+
+    } else {
+        ngx_http_stoa_rate_look(mcf, key, &by->gcra, n, v);
+    }
+
+    ctx->look->now.v = *v;
+    v->limit = v->rc == NGX_OK ? 0 : v->limit;
 }
 
 

@@ -10,6 +10,7 @@
 
 #include "ngx_http_stoa_limits.h"
 #include "ngx_http_stoa_lease.h"
+#include "ngx_http_stoa_look.h"
 #include "ngx_http_stoa_policy.h"
 #include "ngx_http_stoa_refusal.h"
 #include "core/stoa_key.h"
@@ -34,6 +35,9 @@ static ngx_int_t ngx_http_stoa_limits_concurrency(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a);
 static ngx_int_t ngx_http_stoa_limits_rate(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a);
+static ngx_int_t ngx_http_stoa_limits_rate_take(ngx_http_stoa_ctx_t *ctx,
+    ngx_http_stoa_main_conf_t *mcf, const ngx_http_stoa_attached_t *a,
+    ngx_http_stoa_verdict_t *v);
 static ngx_int_t ngx_http_stoa_limits_quota(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a);
 static ngx_int_t ngx_http_stoa_limits_quota_shared(ngx_http_stoa_ctx_t *ctx,
@@ -68,19 +72,22 @@ static ngx_int_t ngx_http_stoa_limits_shared(ngx_http_stoa_ctx_t *ctx,
 const ngx_http_stoa_policy_t  ngx_http_stoa_policy_concurrency = {
     .name = "concurrency",
     .on_way = 1,
-    .head = ngx_http_stoa_limits_concurrency
+    .head = ngx_http_stoa_limits_concurrency,
+    .look = 1
 };
 
 const ngx_http_stoa_policy_t  ngx_http_stoa_policy_rate = {
     .name = "rate",
     .compile = ngx_http_stoa_limits_rate_compile,
-    .head = ngx_http_stoa_limits_rate
+    .head = ngx_http_stoa_limits_rate,
+    .look = 1
 };
 
 const ngx_http_stoa_policy_t  ngx_http_stoa_policy_quota = {
     .name = "quota",
     .compile = ngx_http_stoa_limits_quota_compile,
-    .head = ngx_http_stoa_limits_quota
+    .head = ngx_http_stoa_limits_quota,
+    .look = 1
 };
 
 
@@ -214,19 +221,30 @@ ngx_http_stoa_limits_concurrency(ngx_http_request_t *r,
 
     mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
 
-    if (ngx_http_stoa_ctx_finisher(ctx, ngx_http_stoa_limits_leave, NULL)
-        != NGX_OK)
+    ngx_memzero(&v, sizeof(ngx_http_stoa_verdict_t));
+    v.which = NGX_HTTP_STOA_LIMIT_CONCURRENCY;
+    v.limit = plan->concurrency;
+
+    if (ctx->look) {
+        rc = ngx_http_stoa_inflight_look(mcf,
+                                         ngx_http_stoa_limits_key(ctx, plan),
+                                         &v);
+        ctx->look->now.v = v;
+
+    } else if (ngx_http_stoa_ctx_finisher(ctx, ngx_http_stoa_limits_leave,
+                                          NULL)
+               != NGX_OK)
     {
         return NGX_ERROR;
+
+    } else {
+        rc = ngx_http_stoa_inflight_take(mcf,
+                                         ngx_http_stoa_limits_key(ctx, plan),
+                                         plan->concurrency,
+                                         &ctx->call.inflight);
     }
 
-    rc = ngx_http_stoa_inflight_take(mcf, ngx_http_stoa_limits_key(ctx, plan),
-                                    plan->concurrency, &ctx->call.inflight);
-
     if (rc == NGX_BUSY) {
-        ngx_memzero(&v, sizeof(ngx_http_stoa_verdict_t));
-        v.which = NGX_HTTP_STOA_LIMIT_CONCURRENCY;
-        v.limit = plan->concurrency;
         v.retry_ms = 1000;
 
         return ngx_http_stoa_limits_refuse(r, ctx, a,
@@ -243,21 +261,30 @@ ngx_http_stoa_limits_concurrency(ngx_http_request_t *r,
 }
 
 
+ngx_uint_t
+ngx_http_stoa_limits_unseen(ngx_http_stoa_ctx_t *ctx,
+    ngx_http_stoa_main_conf_t *mcf)
+{
+    if (ctx->look == NULL || mcf->redis == NULL) {
+        return 0;
+    }
+
+    ctx->look->now.blind = "gateways share it by Redis, which is only asked"
+                           " when the call is made";
+    return 1;
+}
+
+
 static ngx_int_t
 ngx_http_stoa_limits_rate(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     const ngx_http_stoa_attached_t *a)
 {
     ngx_int_t                   rc;
     const stoa_gcra_t          *gcra;
-    const stoa_rec_plan_t      *plan;
-    ngx_http_stoa_left_t        left[3];
-    ngx_http_stoa_budget_t      budget;
     ngx_http_stoa_verdict_t     v;
     ngx_http_stoa_main_conf_t  *mcf;
 
-    plan = a->rec;
     gcra = a->state;
-    rc = NGX_DECLINED;
 
     if (ctx->call.cost > stoa_gcra_most(gcra)) {
         return ngx_http_stoa_limits_never(r, ctx, a, NGX_HTTP_STOA_LIMIT_RATE,
@@ -266,23 +293,14 @@ ngx_http_stoa_limits_rate(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
     mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
 
-    if (mcf->redis) {
-        budget.which = NGX_HTTP_STOA_LIMIT_RATE;
-        budget.limit = stoa_gcra_most(gcra);
-        budget.interval_ns = gcra->interval_ns;
-        budget.zone = 0;
-
-        rc = ngx_http_stoa_limits_shared(ctx, a, &budget, 1, &v, left);
+    if (ngx_http_stoa_limits_unseen(ctx, mcf)) {
+        return NGX_OK;
     }
+
+    rc = ngx_http_stoa_limits_rate_take(ctx, mcf, a, &v);
 
     if (rc == NGX_AGAIN) {
         return NGX_AGAIN;
-    }
-
-    if (rc == NGX_DECLINED) {
-        ngx_http_stoa_rate_take(mcf, ngx_http_stoa_limits_key(ctx, plan), gcra,
-                                ngx_http_stoa_limits_cost(ctx),
-                                NGX_HTTP_STOA_RATE_WAYS, &v);
     }
 
     if (v.rc != NGX_OK && (v.rc == NGX_BUSY || rc == NGX_ERROR
@@ -303,7 +321,7 @@ ngx_http_stoa_limits_rate(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
         return NGX_OK;
     }
 
-    ctx->call.token = gcra;
+    ctx->call.token = ctx->look ? NULL : gcra;
 
     if (a->shadow) {
         return NGX_OK;
@@ -326,6 +344,46 @@ ngx_http_stoa_limits_rate(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 }
 
 
+/* v: what it says; NGX_ERROR: though it could not be asked. */
+
+static ngx_int_t
+ngx_http_stoa_limits_rate_take(ngx_http_stoa_ctx_t *ctx,
+    ngx_http_stoa_main_conf_t *mcf, const ngx_http_stoa_attached_t *a,
+    ngx_http_stoa_verdict_t *v)
+{
+    uint64_t                 key;
+    ngx_int_t                rc;
+    const stoa_gcra_t       *gcra;
+    ngx_http_stoa_left_t     left[3];
+    ngx_http_stoa_budget_t   budget;
+
+    rc = NGX_DECLINED;
+    gcra = a->state;
+    key = ngx_http_stoa_limits_key(ctx, a->rec);
+
+    if (mcf->redis) {
+        budget.which = NGX_HTTP_STOA_LIMIT_RATE;
+        budget.limit = stoa_gcra_most(gcra);
+        budget.interval_ns = gcra->interval_ns;
+        budget.zone = 0;
+
+        rc = ngx_http_stoa_limits_shared(ctx, a, &budget, 1, v, left);
+    }
+
+    if (ctx->look) {
+        ngx_http_stoa_rate_look(mcf, key, gcra, ngx_http_stoa_limits_cost(ctx),
+                                v);
+        ctx->look->now.v = *v;
+
+    } else if (rc == NGX_DECLINED) {
+        ngx_http_stoa_rate_take(mcf, key, gcra, ngx_http_stoa_limits_cost(ctx),
+                                NGX_HTTP_STOA_RATE_WAYS, v);
+    }
+
+    return rc;
+}
+
+
 static ngx_int_t
 ngx_http_stoa_limits_quota(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     const ngx_http_stoa_attached_t *a)
@@ -345,6 +403,10 @@ ngx_http_stoa_limits_quota(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     day = plan->quota_day && cost > plan->quota_day;
     rc = NGX_DECLINED;
 
+    if (ngx_http_stoa_limits_unseen(ctx, mcf)) {
+        return NGX_OK;
+    }
+
     if (day || (plan->quota_month && cost > plan->quota_month)) {
         v.rc = NGX_DECLINED;
         rc = NGX_OK;
@@ -359,9 +421,10 @@ ngx_http_stoa_limits_quota(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     }
 
     if (rc == NGX_DECLINED) {
-        ngx_http_stoa_quota_take(mcf, key, plan, a->state, cost, &v,
-                                 a->shadow ? left : ctx->call.left);
-        ctx->call.counted = v.rc == NGX_OK ? a : NULL;
+        (ctx->look ? ngx_http_stoa_quota_look : ngx_http_stoa_quota_take)(mcf,
+            key, plan, a->state, cost, &v, a->shadow ? left : ctx->call.left);
+        ngx_http_stoa_look_left(ctx, &v);
+        ctx->call.counted = v.rc == NGX_OK && ctx->look == NULL ? a : NULL;
     }
 
     if (v.rc != NGX_OK && (v.rc != NGX_ERROR || rc == NGX_ERROR

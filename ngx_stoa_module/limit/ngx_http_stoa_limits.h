@@ -49,6 +49,11 @@ struct ngx_http_stoa_took_s {
                                  ngx_http_stoa_took_t *took);
 };
 
+/* Of a call that is only looked at: does Redis count it?  What gateways share
+ * is known by what was taken of it alone. */
+ngx_uint_t ngx_http_stoa_limits_unseen(ngx_http_stoa_ctx_t *ctx,
+    ngx_http_stoa_main_conf_t *mcf);
+
 /* The tokens of the call, as far as it is; NGX_DECLINED: they are not
  * counted (_llm.c). */
 ngx_int_t ngx_http_stoa_llm_tokens(ngx_http_stoa_ctx_t *ctx,
@@ -77,6 +82,9 @@ typedef struct {
 void ngx_http_stoa_rate_take(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
     const stoa_gcra_t *gcra, uint64_t n, ngx_uint_t ways,
     ngx_http_stoa_verdict_t *v);
+/* The same without taking: what would be said, and left. */
+void ngx_http_stoa_rate_look(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
+    const stoa_gcra_t *gcra, uint64_t n, ngx_http_stoa_verdict_t *v);
 /* Takes n more, whether they are there or not (stoa_gcra_charge()). */
 void ngx_http_stoa_rate_charge(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
     const stoa_gcra_t *gcra, uint64_t n, ngx_uint_t ways);
@@ -97,6 +105,8 @@ typedef struct {
 void ngx_http_stoa_window_take(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
     const ngx_http_stoa_window_t *w, uint64_t n, ngx_uint_t ways,
     uint64_t *cell, ngx_http_stoa_verdict_t *v);
+void ngx_http_stoa_window_look(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
+    const ngx_http_stoa_window_t *w, uint64_t n, ngx_http_stoa_verdict_t *v);
 void ngx_http_stoa_window_return(ngx_http_stoa_main_conf_t *mcf,
     uint64_t key, uint64_t cell, uint64_t n);
 
@@ -142,6 +152,9 @@ void ngx_http_stoa_limit_by_settle(ngx_http_stoa_main_conf_t *mcf,
  * worker that dies gives back what it held. */
 ngx_int_t ngx_http_stoa_inflight_take(ngx_http_stoa_main_conf_t *mcf,
     uint64_t key, uint32_t limit, void **handle);
+/* Would there be room for one more?  v->limit is set. */
+ngx_int_t ngx_http_stoa_inflight_look(ngx_http_stoa_main_conf_t *mcf,
+    uint64_t key, ngx_http_stoa_verdict_t *v);
 void ngx_http_stoa_inflight_drop(ngx_http_stoa_sh_t *sh, ngx_uint_t proc);
 void ngx_http_stoa_inflight_return(ngx_http_stoa_main_conf_t *mcf,
     void *handle);
@@ -156,6 +169,10 @@ void ngx_http_stoa_quota_take(ngx_http_stoa_main_conf_t *mcf,
 /* Gives back what was counted, now. */
 void ngx_http_stoa_quota_return(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
     ngx_http_stoa_calendar_t *calendar, uint64_t n);
+/* The same without counting. */
+void ngx_http_stoa_quota_look(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
+    const stoa_rec_plan_t *plan, ngx_http_stoa_calendar_t *calendar,
+    uint64_t n, ngx_http_stoa_verdict_t *v, ngx_http_stoa_left_t *left);
 
 /* The zone, read once in a worker and kept; NULL: UTC, or there is none of
  * that name here. */

@@ -80,6 +80,7 @@ const ngx_http_stoa_policy_t  ngx_http_stoa_policy_llm = {
     .name = "llm-tokens",
     .compile = ngx_http_stoa_llm_compile,
     .head = ngx_http_stoa_llm_head,
+    .look = 1,
     .upstream = ngx_http_stoa_llm_upstream,
     .response = ngx_http_stoa_policy_answer_take,
     .answer = ngx_http_stoa_llm_answer,
@@ -207,14 +208,16 @@ ngx_http_stoa_llm_take(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
     /* a shadow counts what passed all the same */
 
-    c->next = llm->charges;
-    llm->charges = c;
+    if (ctx->look == NULL) {
+        c->next = llm->charges;
+        llm->charges = c;
+    }
 
     if (v.rc == NGX_BUSY) {
         return ngx_http_stoa_llm_refuse(r, ctx, a, n, &v);
     }
 
-    if (!a->shadow) {
+    if (!a->shadow && ctx->look == NULL) {
         c->took.back = ngx_http_stoa_llm_back;
         c->took.next = ctx->call.limited_by;
         ctx->call.limited_by = &c->took;

@@ -154,6 +154,64 @@ ngx_http_stoa_quota_return(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
 }
 
 
+void
+ngx_http_stoa_quota_look(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
+    const stoa_rec_plan_t *plan, ngx_http_stoa_calendar_t *calendar,
+    uint64_t n, ngx_http_stoa_verdict_t *v, ngx_http_stoa_left_t *left)
+{
+    uint64_t                       h, now, word;
+    ngx_uint_t                     i;
+    ngx_http_stoa_quota_t         *q;
+    ngx_http_stoa_quota_window_t   w[2], *nearer;
+
+    ngx_memzero(v, sizeof(ngx_http_stoa_verdict_t));
+
+    now = ngx_http_stoa_wall_ms();
+    key = key ? key : 1;
+    h = stoa_hash64(&key, sizeof(key), mcf->counters->head->seed);
+    q = ngx_http_stoa_quota_find(mcf->counters, h, key);
+    nearer = NULL;
+
+    for (i = 0; i < 2; i++) {
+        w[i].which = i ? NGX_HTTP_STOA_LIMIT_MONTH : NGX_HTTP_STOA_LIMIT_DAY;
+        w[i].limit = i ? plan->quota_month : plan->quota_day;
+        ngx_http_stoa_quota_window(&w[i],
+                                   i ? STOA_WINDOW_MONTH : STOA_WINDOW_DAY,
+                                   calendar->zone,
+                                   i ? &calendar->month : &calendar->day,
+                                   now);
+
+        word = q ? ngx_http_stoa_load(i ? &q->month : &q->day) : 0;
+        w[i].used = word >> WINDOW_SHIFT < w[i].number ? 0
+                                                       : word & WINDOW_MASK;
+    }
+
+    /* the month is looked at first, as where they are counted */
+
+    for (i = 2; i--; /* void */ ) {
+
+        if (w[i].limit && w[i].used + n > w[i].limit) {
+            ngx_http_stoa_quota_verdict(v, NGX_BUSY, &w[i]);
+            return;
+        }
+
+        w[i].used += n;
+        ngx_http_stoa_quota_left(left, &w[i]);
+
+        if (w[i].limit
+            && (nearer == NULL || w[i].limit - w[i].used
+                                  <= nearer->limit - nearer->used))
+        {
+            nearer = &w[i];
+        }
+    }
+
+    if (nearer) {
+        ngx_http_stoa_quota_verdict(v, NGX_OK, nearer);
+    }
+}
+
+
 static void
 ngx_http_stoa_quota_window(ngx_http_stoa_quota_window_t *w, stoa_window_e kind,
     const stoa_zone_t *zone, stoa_window_t *kept, uint64_t now)

@@ -42,6 +42,13 @@ static uint64_t *ngx_http_stoa_rate_insert(ngx_http_stoa_rate_key_t *k,
 static void ngx_http_stoa_rate_cell(ngx_http_stoa_sh_t *sh, uint64_t key,
     uint64_t cell, ngx_http_stoa_rate_key_t *k);
 static uint64_t ngx_http_stoa_rate_count(uint64_t word, uint64_t now);
+static void ngx_http_stoa_window_verdict(const ngx_http_stoa_window_t *w,
+    uint64_t n, uint64_t cell, uint64_t now, const uint64_t *count,
+    ngx_http_stoa_verdict_t *v);
+static uint64_t ngx_http_stoa_window_end(const ngx_http_stoa_window_t *w,
+    uint64_t cell);
+static void ngx_http_stoa_window_counts(ngx_http_stoa_main_conf_t *mcf,
+    uint64_t key, uint64_t cell, uint64_t now, ngx_uint_t n, uint64_t *count);
 static void ngx_http_stoa_rate_verdict(const stoa_gcra_t *gcra,
     const stoa_gcra_verdict_t *gv, ngx_http_stoa_verdict_t *v);
 
@@ -73,6 +80,28 @@ ngx_http_stoa_rate_take(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
 
     } while (gv.allowed && !ngx_http_stoa_cas(slot, &tat, gv.tat_ns));
 
+    ngx_http_stoa_rate_verdict(gcra, &gv, v);
+}
+
+
+void
+ngx_http_stoa_rate_look(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
+    const stoa_gcra_t *gcra, uint64_t n, ngx_http_stoa_verdict_t *v)
+{
+    uint64_t                   now, tat;
+    stoa_gcra_verdict_t        gv;
+    ngx_http_stoa_rate_key_t   k;
+
+    ngx_memzero(v, sizeof(ngx_http_stoa_verdict_t));
+
+    now = ngx_http_stoa_now_ns();
+    ngx_http_stoa_rate_key(mcf->sh, key, &k);
+
+    if (ngx_http_stoa_rate_find(&k, &tat) == NULL) {
+        tat = now - 1;                           /* as if it was just made   */
+    }
+
+    stoa_gcra_decide(gcra, n, tat, now, &gv);
     ngx_http_stoa_rate_verdict(gcra, &gv, v);
 }
 
@@ -135,17 +164,15 @@ ngx_http_stoa_window_take(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
     const ngx_http_stoa_window_t *w, uint64_t n, ngx_uint_t ways,
     uint64_t *cell, ngx_http_stoa_verdict_t *v)
 {
-    uint64_t                   now, word, end, here, sum, more, *slot;
-    uint64_t                   count[NGX_HTTP_STOA_WINDOW_CELLS];
-    ngx_uint_t                 i;
+    uint64_t                   now, word, end, here, *slot;
+    uint64_t                   count[NGX_HTTP_STOA_WINDOW_CELLS + 1];
     ngx_http_stoa_rate_key_t   k;
 
     ngx_memzero(v, sizeof(ngx_http_stoa_verdict_t));
 
     now = ngx_http_stoa_now_ns();
     *cell = now / w->cell_ns;
-    end = ((*cell + NGX_HTTP_STOA_WINDOW_CELLS + 1) * w->cell_ns
-           + RATE_COUNT) & ~RATE_COUNT;
+    end = ngx_http_stoa_window_end(w, *cell);
 
     ngx_http_stoa_rate_cell(mcf->sh, key, *cell, &k);
     k.ways = ways;
@@ -163,27 +190,73 @@ ngx_http_stoa_window_take(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
     } while (here + n <= RATE_COUNT
              && !ngx_http_stoa_cas(slot, &word, end | (here + n)));
 
-    sum = here;
+    count[NGX_HTTP_STOA_WINDOW_CELLS] = here;
+    ngx_http_stoa_window_counts(mcf, key, *cell, now,
+                                NGX_HTTP_STOA_WINDOW_CELLS, count);
+    ngx_http_stoa_window_verdict(w, n, *cell, now, count, v);
 
-    for (i = 0; i < NGX_HTTP_STOA_WINDOW_CELLS; i++) {
+    if (v->rc != NGX_OK && here + n <= RATE_COUNT) {
+        ngx_http_stoa_window_return(mcf, key, *cell, n);
+    }
+}
+
+
+void
+ngx_http_stoa_window_look(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
+    const ngx_http_stoa_window_t *w, uint64_t n, ngx_http_stoa_verdict_t *v)
+{
+    uint64_t  now, cell, count[NGX_HTTP_STOA_WINDOW_CELLS + 1];
+
+    now = ngx_http_stoa_now_ns();
+    cell = now / w->cell_ns;
+
+    ngx_http_stoa_window_counts(mcf, key, cell, now,
+                                NGX_HTTP_STOA_WINDOW_CELLS + 1, count);
+    ngx_http_stoa_window_verdict(w, n, cell, now, count, v);
+}
+
+
+/* Of the n oldest cells. */
+
+static void
+ngx_http_stoa_window_counts(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
+    uint64_t cell, uint64_t now, ngx_uint_t n, uint64_t *count)
+{
+    uint64_t                   word;
+    ngx_uint_t                 i;
+    ngx_http_stoa_rate_key_t   k;
+
+    for (i = 0; i < n; i++) {
         ngx_http_stoa_rate_cell(mcf->sh, key,
-                                *cell - NGX_HTTP_STOA_WINDOW_CELLS + i, &k);
+                                cell - NGX_HTTP_STOA_WINDOW_CELLS + i, &k);
         count[i] = ngx_http_stoa_rate_find(&k, &word)
                    ? ngx_http_stoa_rate_count(word, now) : 0;
+    }
+}
+
+
+static void
+ngx_http_stoa_window_verdict(const ngx_http_stoa_window_t *w, uint64_t n,
+    uint64_t cell, uint64_t now, const uint64_t *count,
+    ngx_http_stoa_verdict_t *v)
+{
+    uint64_t    sum, more;
+    ngx_uint_t  i;
+
+    ngx_memzero(v, sizeof(ngx_http_stoa_verdict_t));
+
+    for (i = 0, sum = 0; i <= NGX_HTTP_STOA_WINDOW_CELLS; i++) {
         sum += count[i];
     }
 
     v->which = NGX_HTTP_STOA_LIMIT_RATE;
     v->limit = w->limit;
-    v->reset_ms = (end - now + 999999) / 1000000;
+    v->reset_ms = (ngx_http_stoa_window_end(w, cell) - now + 999999)
+                  / 1000000;
 
     if (sum + n <= w->limit) {
         v->remaining = w->limit - sum - n;
         return;
-    }
-
-    if (here + n <= RATE_COUNT) {
-        ngx_http_stoa_window_return(mcf, key, *cell, n);
     }
 
     /* the oldest cells leave first */
@@ -196,7 +269,17 @@ ngx_http_stoa_window_take(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
 
     v->rc = NGX_BUSY;
     v->remaining = sum < w->limit ? w->limit - sum : 0;
-    v->retry_ms = ((*cell + i + 1) * w->cell_ns - now + 999999) / 1000000;
+    v->retry_ms = ((cell + i + 1) * w->cell_ns - now + 999999) / 1000000;
+}
+
+
+/* When a slot of it says nothing any more, as a word without a count. */
+
+static uint64_t
+ngx_http_stoa_window_end(const ngx_http_stoa_window_t *w, uint64_t cell)
+{
+    return ((cell + NGX_HTTP_STOA_WINDOW_CELLS + 1) * w->cell_ns + RATE_COUNT)
+           & ~RATE_COUNT;
 }
 
 

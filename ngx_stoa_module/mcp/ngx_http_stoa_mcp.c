@@ -8,6 +8,7 @@
  */
 
 #include "ngx_http_stoa_relay.h"
+#include "ngx_http_stoa_mcp_look.h"
 #include "ngx_http_stoa_modern.h"
 #include "ngx_http_stoa_updates.h"
 #include "ngx_http_stoa_hop.h"
@@ -73,33 +74,35 @@ static ngx_int_t ngx_http_stoa_mcp_call(ngx_http_request_t *r,
  */
 
 static const ngx_http_stoa_step_t  ngx_http_stoa_mcp_steps[] = {
-    { "endpoint",     ngx_http_stoa_mcp_endpoint },
-    { "admit",        ngx_http_stoa_policy_admit },
-    { "headers",      ngx_http_stoa_mcp_read_headers },
-    { "authenticate", ngx_http_stoa_policy_authn },
-    { "verb",         ngx_http_stoa_mcp_verb },
-    { "negotiate",    ngx_http_stoa_mcp_negotiate },
-    { "keys",         ngx_http_stoa_mcp_keys },
-    { "find",         ngx_http_stoa_mcp_find },
-    { "delete",       ngx_http_stoa_mcp_session_delete },
-    { "get",          ngx_http_stoa_mcp_streams },
-    { "body",         ngx_http_stoa_mcp_read_body },
-    { "scan",         ngx_http_stoa_mcp_scan },
-    { "pair",         ngx_http_stoa_mcp_pair_post },
-    { "entitled",     ngx_http_stoa_mcp_entitled },
-    { "era",          ngx_http_stoa_mcp_era },
-    { "dispatch",     ngx_http_stoa_mcp_dispatch },
-    { "resolve",      ngx_http_stoa_mcp_owner },
-    { "where",        ngx_http_stoa_mcp_state_where },
-    { "judge",        ngx_http_stoa_policy_judge },
-    { "search",       ngx_http_stoa_mcp_search },
-    { "back",         ngx_http_stoa_mcp_guest_back },
-    { "approve",      ngx_http_stoa_mcp_approve },
-    { "credential",   ngx_http_stoa_credential_step },
-    { "connect",      ngx_http_stoa_mcp_connect },
-    { "splice",       ngx_http_stoa_mcp_splice },
-    { "forward",      ngx_http_stoa_mcp_send_on },
-    { NULL,           NULL }
+    { "endpoint",     ngx_http_stoa_looks(ngx_http_stoa_mcp_endpoint) },
+    { "admit",        ngx_http_stoa_looks(ngx_http_stoa_policy_admit) },
+    { "headers",      ngx_http_stoa_looks(ngx_http_stoa_mcp_read_headers) },
+    { "authenticate", ngx_http_stoa_looks(ngx_http_stoa_policy_authn) },
+    { "verb",         ngx_http_stoa_looks(ngx_http_stoa_mcp_verb) },
+    { "negotiate",    ngx_http_stoa_looks(ngx_http_stoa_mcp_negotiate) },
+    { "keys",         ngx_http_stoa_looks(ngx_http_stoa_mcp_keys) },
+    { "find",         ngx_http_stoa_looks(ngx_http_stoa_mcp_find) },
+    { "delete",       ngx_http_stoa_mcp_session_delete,
+                      ngx_http_stoa_mcp_look_post },
+    { "get",          ngx_http_stoa_mcp_streams, ngx_http_stoa_mcp_look_post },
+    { "body",         ngx_http_stoa_looks(ngx_http_stoa_mcp_read_body) },
+    { "scan",         ngx_http_stoa_looks(ngx_http_stoa_mcp_scan) },
+    { "pair",         ngx_http_stoa_looks(ngx_http_stoa_mcp_pair_post) },
+    { "entitled",     ngx_http_stoa_looks(ngx_http_stoa_mcp_entitled) },
+    { "era",          ngx_http_stoa_looks(ngx_http_stoa_mcp_era) },
+    { "dispatch",     ngx_http_stoa_mcp_dispatch,
+                      ngx_http_stoa_mcp_look_dispatch },
+    { "resolve",      ngx_http_stoa_looks(ngx_http_stoa_mcp_owner) },
+    { "where",        ngx_http_stoa_mcp_state_where, NULL },
+    { "judge",        ngx_http_stoa_looks(ngx_http_stoa_policy_judge) },
+    { "search",       ngx_http_stoa_mcp_search, NULL },
+    { "back",         ngx_http_stoa_mcp_guest_back, NULL },
+    { "approve",      ngx_http_stoa_mcp_approve, NULL },
+    { "credential",   ngx_http_stoa_credential_step, NULL },
+    { "connect",      ngx_http_stoa_mcp_connect, NULL },
+    { "splice",       ngx_http_stoa_mcp_splice, NULL },
+    { "forward",      ngx_http_stoa_mcp_send_on, NULL },
+    { NULL,           NULL, NULL }
 };
 
 
@@ -559,9 +562,6 @@ ngx_http_stoa_mcp_dispatch(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 static ngx_int_t
 ngx_http_stoa_mcp_call(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 {
-    (void) r;
-    (void) ctx;
-
     return NGX_OK;                     /* the following steps are its work  */
 }
 

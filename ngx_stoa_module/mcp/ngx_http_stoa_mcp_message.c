@@ -555,6 +555,10 @@ ngx_http_stoa_mcp_era_legacy(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         }
     }
 
+    if (mcp->headers.session == NULL && ctx->look) {
+        return NGX_OK;                           /* as if it had one         */
+    }
+
     if (mcp->headers.session == NULL) {
         return ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_MCP_NO_SESSION,
                                     NULL);

@@ -9,7 +9,9 @@
 
 
 #include "ngx_http_stoa.h"
+#include "ngx_http_stoa_asked.h"
 #include "ngx_http_stoa_zone.h"
+#include "core/stoa_json.h"
 
 
 ngx_int_t ngx_http_stoa_variables_add(ngx_conf_t *cf);
@@ -21,10 +23,16 @@ ngx_int_t ngx_http_stoa_metrics_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_stoa_ready_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_stoa_traces_handler(ngx_http_request_t *r);
 
-/* A trace as JSON, for this tenant; NULL: for the operator. */
+/* A trace as JSON, for this tenant; NULL: for the operator.  seen: of a call
+ * that was only looked at, else NULL. */
 void ngx_http_stoa_traces_one(ngx_http_stoa_main_conf_t *mcf,
     const ngx_http_stoa_traced_t *traced, const stoa_id_t *reader,
-    stoa_buf_t *b);
+    const ngx_http_stoa_seen_t *seen, stoa_buf_t *b);
+
+/* ngx_http_stoa_explain.c: what would become of a call, as this tenant may
+ * know it; nothing: what is asked is not understood. */
+void ngx_http_stoa_explain(ngx_http_stoa_main_conf_t *mcf, ngx_log_t *log,
+    const stoa_id_t *tenant, const stoa_json_val_t *asked, stoa_buf_t *b);
 
 /* ngx_http_stoa_questions.c: of worker 0, what the control plane asks. */
 void ngx_http_stoa_questions_start(ngx_http_stoa_main_conf_t *mcf,

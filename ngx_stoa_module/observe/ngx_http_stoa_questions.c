@@ -270,11 +270,12 @@ static void
 ngx_http_stoa_questions_one(ngx_http_stoa_questions_t *q,
     const stoa_json_val_t *one)
 {
-    uint64_t    n;
-    ngx_str_t   text;
-    stoa_buf_t  b;
-    stoa_id_t   tenant;
-    stoa_str_t  id, of, trace;
+    uint64_t         n;
+    ngx_str_t        text;
+    stoa_buf_t       b;
+    stoa_id_t        tenant;
+    stoa_str_t       id, of, trace;
+    stoa_json_val_t  asked;
 
     if (one->type != STOA_JSON_OBJECT
         || !stoa_json_get_text(one, "id", &id)
@@ -296,6 +297,9 @@ ngx_http_stoa_questions_one(ngx_http_stoa_questions_t *q,
         text.data = (u_char *) trace.data;
         text.len = trace.len;
         ngx_http_stoa_questions_trace(q, &tenant, &text, &b);
+
+    } else if (stoa_json_get(one, "explain", &asked)) {
+        ngx_http_stoa_explain(q->mcf, &q->log, &tenant, &asked, &b);
     }
 
     stoa_buf_addf(&q->answers, "%s{\"id\":\"%.16s\",\"answer\":",
@@ -330,7 +334,7 @@ ngx_http_stoa_questions_trace(ngx_http_stoa_questions_t *q,
     query.after = last - 1;
 
     if (ngx_http_stoa_trace_next(q->mcf->sh, &query, &traced)) {
-        ngx_http_stoa_traces_one(q->mcf, &traced, tenant, b);
+        ngx_http_stoa_traces_one(q->mcf, &traced, tenant, NULL, b);
     }
 }
 
@@ -363,7 +367,7 @@ ngx_http_stoa_questions_traces(ngx_http_stoa_questions_t *q,
             && traced.number == last[i])
         {
             stoa_buf_addz(b, some++ ? "," : "");
-            ngx_http_stoa_traces_one(q->mcf, &traced, tenant, b);
+            ngx_http_stoa_traces_one(q->mcf, &traced, tenant, NULL, b);
         }
     }
 

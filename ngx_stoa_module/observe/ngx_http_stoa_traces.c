@@ -40,12 +40,16 @@ static void ngx_http_stoa_traces_id(stoa_buf_t *b, const char *member,
 static void ngx_http_stoa_traces_name(const ngx_http_stoa_traced_t *traced,
     stoa_buf_t *b, const char *member, ngx_uint_t at);
 static void ngx_http_stoa_traces_steps(ngx_http_stoa_main_conf_t *mcf,
-    const ngx_http_stoa_traced_t *traced, ngx_uint_t side, stoa_buf_t *b);
+    const ngx_http_stoa_traced_t *traced, ngx_uint_t side,
+    const ngx_http_stoa_seen_t *seen, stoa_buf_t *b);
 static const char *ngx_http_stoa_traces_step(ngx_http_stoa_main_conf_t *mcf,
     const ngx_http_stoa_traced_t *traced, ngx_uint_t step);
 static void ngx_http_stoa_traces_note(ngx_http_stoa_main_conf_t *mcf,
     const ngx_http_stoa_traced_t *traced,
-    const ngx_http_stoa_traced_note_t *note, ngx_uint_t side, stoa_buf_t *b);
+    const ngx_http_stoa_traced_note_t *note, ngx_uint_t side,
+    const ngx_http_stoa_looked_t *looked, stoa_buf_t *b);
+static void ngx_http_stoa_traces_looked(const ngx_http_stoa_looked_t *looked,
+    stoa_buf_t *b);
 static void ngx_http_stoa_traces_limits(const ngx_http_stoa_traced_t *traced,
     stoa_buf_t *b);
 
@@ -55,6 +59,12 @@ static void ngx_http_stoa_traces_limits(const ngx_http_stoa_traced_t *traced,
 static const char *const  ngx_http_stoa_traces_members[] = {
     "method", "host", "path", "tenant", "api", "tool", "consumer",
     "application", "plan", "target", "detail"
+};
+
+/* In the order of ngx_http_stoa_seen_e. */
+
+static const char *const  ngx_http_stoa_traces_verdicts[] = {
+    "none", "allowed", "refused", "answered", "unknown"
 };
 
 #define S  NGX_HTTP_STOA_TRACES_STRANGER
@@ -114,7 +124,7 @@ ngx_http_stoa_traces_handler(ngx_http_request_t *r)
             stoa_buf_addz(&b, ",");
         }
 
-        ngx_http_stoa_traces_one(mcf, &traced, NULL, &b);
+        ngx_http_stoa_traces_one(mcf, &traced, NULL, NULL, &b);
         stoa_buf_addz(&b, ask.events ? "\n\n" : "");
     }
 
@@ -224,21 +234,31 @@ ngx_http_stoa_traces_side(const ngx_http_stoa_traced_t *traced,
 void
 ngx_http_stoa_traces_one(ngx_http_stoa_main_conf_t *mcf,
     const ngx_http_stoa_traced_t *traced, const stoa_id_t *reader,
-    stoa_buf_t *b)
+    const ngx_http_stoa_seen_t *seen, stoa_buf_t *b)
 {
     ngx_uint_t  i, side;
 
     side = ngx_http_stoa_traces_side(traced, reader);
 
-    stoa_buf_addz(b, "{\"request_id\":");
-    stoa_buf_add_json(b, (const char *) traced->id, traced->id_len);
-    stoa_buf_addf(b, ",\"at_ms\":%llu,\"revision\":%llu,\"status\":%u,"
-                  "\"latency_us\":%llu,\"sampled\":%s",
+    if (seen) {
+        stoa_buf_addf(b, "{\"verdict\":\"%s\"",
+                      ngx_http_stoa_traces_verdicts[seen->verdict]);
+
+    } else {
+        stoa_buf_addz(b, "{\"request_id\":");
+        stoa_buf_add_json(b, (const char *) traced->id, traced->id_len);
+        stoa_buf_addf(b, ",\"latency_us\":%llu,\"sampled\":%s",
+                      (unsigned long long) traced->latency_us,
+                      traced->sampled ? "true" : "false");
+    }
+
+    stoa_buf_addf(b, ",\"at_ms\":%llu,\"revision\":%llu",
                   (unsigned long long) traced->at_ms,
-                  (unsigned long long) traced->revision,
-                  (unsigned) traced->status,
-                  (unsigned long long) traced->latency_us,
-                  traced->sampled ? "true" : "false");
+                  (unsigned long long) traced->revision);
+
+    if (traced->status || seen == NULL) {
+        stoa_buf_addf(b, ",\"status\":%u", (unsigned) traced->status);
+    }
 
     if (traced->refused) {
         stoa_buf_addz(b, ",\"code\":");
@@ -274,7 +294,7 @@ ngx_http_stoa_traces_one(ngx_http_stoa_main_conf_t *mcf,
     ngx_http_stoa_traces_id(b, "operation", &traced->operation);
     ngx_http_stoa_traces_id(b, "subscription", &traced->subscription);
     ngx_http_stoa_traces_limits(traced, b);
-    ngx_http_stoa_traces_steps(mcf, traced, side, b);
+    ngx_http_stoa_traces_steps(mcf, traced, side, seen, b);
     stoa_buf_addz(b, "}");
 }
 
@@ -370,7 +390,8 @@ ngx_http_stoa_traces_limits(const ngx_http_stoa_traced_t *traced,
 
 static void
 ngx_http_stoa_traces_steps(ngx_http_stoa_main_conf_t *mcf,
-    const ngx_http_stoa_traced_t *traced, ngx_uint_t side, stoa_buf_t *b)
+    const ngx_http_stoa_traced_t *traced, ngx_uint_t side,
+    const ngx_http_stoa_seen_t *seen, stoa_buf_t *b)
 {
     ngx_uint_t   i, n;
     const char  *name;
@@ -386,7 +407,8 @@ ngx_http_stoa_traces_steps(ngx_http_stoa_main_conf_t *mcf,
 
     for (i = 0; i < traced->n; i++) {
         stoa_buf_addz(b, n++ ? "," : "");
-        ngx_http_stoa_traces_note(mcf, traced, &traced->note[i], side, b);
+        ngx_http_stoa_traces_note(mcf, traced, &traced->note[i], side,
+                                  seen ? &seen->look.note[i] : NULL, b);
     }
 
     if (traced->passed || (!traced->sampled && traced->n == 0)) {
@@ -429,7 +451,8 @@ ngx_http_stoa_traces_step(ngx_http_stoa_main_conf_t *mcf,
 static void
 ngx_http_stoa_traces_note(ngx_http_stoa_main_conf_t *mcf,
     const ngx_http_stoa_traced_t *traced,
-    const ngx_http_stoa_traced_note_t *note, ngx_uint_t side, stoa_buf_t *b)
+    const ngx_http_stoa_traced_note_t *note, ngx_uint_t side,
+    const ngx_http_stoa_looked_t *looked, stoa_buf_t *b)
 {
     ngx_uint_t  own;
 
@@ -459,14 +482,42 @@ ngx_http_stoa_traces_note(ngx_http_stoa_main_conf_t *mcf,
     }
 
     stoa_buf_addf(b, ",\"verdict\":\"%s\"",
-                  note->shadow == 2 ? "would_refuse"
+                  looked && looked->blind ? "not_judged"
+                  : note->shadow == 2 ? "would_refuse"
                   : note->rc >= NGX_HTTP_BAD_REQUEST ? "refused"
                   : note->rc == NGX_OK || note->rc == NGX_DONE ? "ok"
                   : note->rc < 0 ? "failed" : "answered");
 
-    if (note->us != UINT32_MAX) {
+    if (looked && (own || note->kind == STOA_REC_PLAN || looked->blind)) {
+        ngx_http_stoa_traces_looked(looked, b);
+    }
+
+    if (note->us != UINT32_MAX && (looked == NULL || looked->blind == NULL)) {
         stoa_buf_addf(b, ",\"us\":%u.%u", note->us / 10, note->us % 10);
     }
 
     stoa_buf_addz(b, "}");
+}
+
+
+static void
+ngx_http_stoa_traces_looked(const ngx_http_stoa_looked_t *looked,
+    stoa_buf_t *b)
+{
+    if (looked->blind) {
+        stoa_buf_addz(b, ",\"why\":");
+        stoa_buf_add_json(b, looked->blind, strlen(looked->blind));
+    }
+
+    if (looked->v.limit) {
+        stoa_buf_addf(b, ",\"of\":%llu,\"left\":%llu,\"reset_ms\":%llu",
+                      (unsigned long long) looked->v.limit,
+                      (unsigned long long) looked->v.remaining,
+                      (unsigned long long) looked->v.reset_ms);
+    }
+
+    if (looked->v.retry_ms) {
+        stoa_buf_addf(b, ",\"retry_ms\":%llu",
+                      (unsigned long long) looked->v.retry_ms);
+    }
 }

@@ -34,6 +34,7 @@ static const ngx_http_stoa_refusal_t
 const ngx_http_stoa_policy_t  ngx_http_stoa_policy_agent = {
     .name = "user-agent",
     .head = ngx_http_stoa_policy_agent_head,
+    .look = 1,
     .refusals = ngx_http_stoa_policy_agent_refusals
 };
 

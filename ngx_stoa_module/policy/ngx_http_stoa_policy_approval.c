@@ -35,6 +35,7 @@ static const ngx_http_stoa_refusal_t  ngx_http_stoa_policy_approval_rows[] = {
 const ngx_http_stoa_policy_t  ngx_http_stoa_policy_approval = {
     .name = "approval",
     .head = ngx_http_stoa_policy_approval_head,
+    .look = 1,
     .refusals = ngx_http_stoa_policy_approval_rows
 };
 

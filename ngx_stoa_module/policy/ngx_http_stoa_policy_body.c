@@ -18,7 +18,8 @@ static ngx_int_t ngx_http_stoa_policy_body_head(ngx_http_request_t *r,
 
 const ngx_http_stoa_policy_t  ngx_http_stoa_policy_body = {
     .name = "body-limit",
-    .head = ngx_http_stoa_policy_body_head
+    .head = ngx_http_stoa_policy_body_head,
+    .look = 1
 };
 
 

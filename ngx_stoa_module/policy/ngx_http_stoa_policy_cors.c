@@ -55,6 +55,7 @@ static ngx_uint_t ngx_http_stoa_cors_plain(ngx_str_t *value);
 const ngx_http_stoa_policy_t  ngx_http_stoa_policy_cors = {
     .name = "cors",
     .head = ngx_http_stoa_cors_head,
+    .look = 1,
     .response = ngx_http_stoa_cors_response
 };
 

@@ -17,7 +17,8 @@ static ngx_int_t ngx_http_stoa_policy_cost_head(ngx_http_request_t *r,
 
 const ngx_http_stoa_policy_t  ngx_http_stoa_policy_cost = {
     .name = "cost",
-    .head = ngx_http_stoa_policy_cost_head
+    .head = ngx_http_stoa_policy_cost_head,
+    .look = 1
 };
 
 

@@ -34,6 +34,7 @@ const ngx_http_stoa_policy_t  ngx_http_stoa_policy_guard = {
     .name = "guardrail",
     .compile = ngx_http_stoa_policy_guard_compile,
     .head = ngx_http_stoa_policy_guard_head,
+    .look = 1,
     .upstream = ngx_http_stoa_policy_guard_upstream,
     .response = ngx_http_stoa_policy_guard_response,
     .answer = ngx_http_stoa_policy_guard_answer,

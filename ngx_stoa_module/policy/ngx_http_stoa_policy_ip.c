@@ -21,6 +21,7 @@ static ngx_uint_t ngx_http_stoa_policy_ip_allows(ngx_http_request_t *r,
 const ngx_http_stoa_policy_t  ngx_http_stoa_policy_ip = {
     .name = "ip-filter",
     .head = ngx_http_stoa_policy_ip_head,
+    .look = 1,
     .still = ngx_http_stoa_policy_ip_still
 };
 

@@ -25,6 +25,7 @@ static const ngx_http_stoa_refusal_t  ngx_http_stoa_policy_json_refusals[] = {
 const ngx_http_stoa_policy_t  ngx_http_stoa_policy_json = {
     .name = "json-limits",
     .head = ngx_http_stoa_policy_json_head,
+    .look = 1,
     .refusals = ngx_http_stoa_policy_json_refusals
 };
 

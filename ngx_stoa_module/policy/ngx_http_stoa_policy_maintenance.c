@@ -30,6 +30,7 @@ const ngx_http_stoa_policy_t  ngx_http_stoa_policy_maintenance = {
     .name = "maintenance",
     .compile = ngx_http_stoa_policy_maintenance_compile,
     .head = ngx_http_stoa_policy_maintenance_head,
+    .look = 1,
     .refusals = ngx_http_stoa_policy_maintenance_refusals
 };
 

@@ -15,7 +15,8 @@ static ngx_int_t ngx_http_stoa_policy_publisher_head(ngx_http_request_t *r,
 
 const ngx_http_stoa_policy_t  ngx_http_stoa_policy_publisher = {
     .name = "publisher",
-    .head = ngx_http_stoa_policy_publisher_head
+    .head = ngx_http_stoa_policy_publisher_head,
+    .look = 1
 };
 
 

@@ -18,7 +18,8 @@ static ngx_int_t ngx_http_stoa_policy_result_head(ngx_http_request_t *r,
 const ngx_http_stoa_policy_t  ngx_http_stoa_policy_result = {
     .name = "result-limit",
     .on_way = 1,
-    .head = ngx_http_stoa_policy_result_head
+    .head = ngx_http_stoa_policy_result_head,
+    .look = 1
 };
 
 

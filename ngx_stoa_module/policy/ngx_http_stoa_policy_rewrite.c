@@ -19,7 +19,8 @@ static ngx_int_t ngx_http_stoa_policy_rewrite_head(ngx_http_request_t *r,
 const ngx_http_stoa_policy_t  ngx_http_stoa_policy_rewrite = {
     .name = "path-rewrite",
     .on_way = 1,
-    .head = ngx_http_stoa_policy_rewrite_head
+    .head = ngx_http_stoa_policy_rewrite_head,
+    .look = 1
 };
 
 

@@ -29,6 +29,7 @@ const ngx_http_stoa_policy_t  ngx_http_stoa_policy_schema = {
     .name = "json-schema",
     .compile = ngx_http_stoa_policy_schema_compile,
     .head = ngx_http_stoa_policy_schema_head,
+    .look = 1,
     .refusals = ngx_http_stoa_policy_schema_refusals
 };
 

@@ -54,6 +54,7 @@ static const ngx_http_stoa_refusal_t
 const ngx_http_stoa_policy_t  ngx_http_stoa_policy_shape = {
     .name = "request-shape",
     .head = ngx_http_stoa_policy_shape_head,
+    .look = 1,
     .refusals = ngx_http_stoa_policy_shape_refusals
 };
 

@@ -39,6 +39,7 @@ static ngx_uint_t ngx_http_stoa_policy_token_hides(
 const ngx_http_stoa_policy_t  ngx_http_stoa_policy_token = {
     .name = "require-token",
     .head = ngx_http_stoa_policy_token_head,
+    .look = 1,
     .still = ngx_http_stoa_policy_token_still
 };
 

@@ -48,16 +48,16 @@ static ngx_int_t ngx_http_stoa_authz_whole(ngx_http_request_t *r,
 
 
 static const ngx_http_stoa_step_t  ngx_http_stoa_authz_steps[] = {
-    { "describe",     ngx_http_stoa_authz_describe },
-    { "route",        ngx_http_stoa_route },
-    { "conceal",      ngx_http_stoa_conceal },
-    { "admit",        ngx_http_stoa_policy_admit },
-    { "authenticate", ngx_http_stoa_policy_authn },
-    { "operation",    ngx_http_stoa_operation },
-    { "subscription", ngx_http_stoa_policy_access },
-    { "whole",        ngx_http_stoa_authz_whole },
-    { "judge",        ngx_http_stoa_policy_judge },
-    { NULL,           NULL }
+    { "describe",     ngx_http_stoa_authz_describe, NULL },
+    { "route",        ngx_http_stoa_route, NULL },
+    { "conceal",      ngx_http_stoa_conceal, NULL },
+    { "admit",        ngx_http_stoa_policy_admit, NULL },
+    { "authenticate", ngx_http_stoa_policy_authn, NULL },
+    { "operation",    ngx_http_stoa_operation, NULL },
+    { "subscription", ngx_http_stoa_policy_access, NULL },
+    { "whole",        ngx_http_stoa_authz_whole, NULL },
+    { "judge",        ngx_http_stoa_policy_judge, NULL },
+    { NULL,           NULL, NULL }
 };
 
 

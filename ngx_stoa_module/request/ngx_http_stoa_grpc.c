@@ -52,17 +52,17 @@ static ngx_int_t ngx_http_stoa_grpc_body(ngx_http_request_t *r,
 
 
 static const ngx_http_stoa_step_t  ngx_http_stoa_grpc_steps[] = {
-    { "route",        ngx_http_stoa_route },
-    { "conceal",      ngx_http_stoa_conceal },
-    { "admit",        ngx_http_stoa_policy_admit },
-    { "authenticate", ngx_http_stoa_policy_authn },
-    { "operation",    ngx_http_stoa_operation },
-    { "subscription", ngx_http_stoa_policy_access },
-    { "grpc",         ngx_http_stoa_grpc_step },
-    { "judge",        ngx_http_stoa_policy_judge },
-    { "credential",   ngx_http_stoa_credential_step },
-    { "forward",      ngx_http_stoa_rest_forward },
-    { NULL,           NULL }
+    { "route",        ngx_http_stoa_looks(ngx_http_stoa_route) },
+    { "conceal",      ngx_http_stoa_looks(ngx_http_stoa_conceal) },
+    { "admit",        ngx_http_stoa_looks(ngx_http_stoa_policy_admit) },
+    { "authenticate", ngx_http_stoa_looks(ngx_http_stoa_policy_authn) },
+    { "operation",    ngx_http_stoa_looks(ngx_http_stoa_operation) },
+    { "subscription", ngx_http_stoa_looks(ngx_http_stoa_policy_access) },
+    { "grpc",         ngx_http_stoa_grpc_step, NULL },
+    { "judge",        ngx_http_stoa_looks(ngx_http_stoa_policy_judge) },
+    { "credential",   ngx_http_stoa_credential_step, NULL },
+    { "forward",      ngx_http_stoa_rest_forward, NULL },
+    { NULL,           NULL, NULL }
 };
 
 

@@ -90,6 +90,27 @@ ngx_http_stoa_pipeline_handler(ngx_http_request_t *r)
 }
 
 
+ngx_int_t
+ngx_http_stoa_pipeline_look(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    ngx_http_stoa_loc_conf_t  *slcf;
+
+    slcf = ngx_http_get_module_loc_conf(r, ngx_http_stoa_module);
+
+    if (slcf->mode != NGX_HTTP_STOA_FULL
+        && slcf->mode != NGX_HTTP_STOA_PROTECT)
+    {
+        return NGX_DECLINED;
+    }
+
+    ctx->mode = slcf->mode;
+    ctx->protect_tenant = slcf->tenant;
+    ctx->protect_api = slcf->api;
+
+    return ngx_http_stoa_pipeline_run(r, ctx);
+}
+
+
 /* What the steps said, in nginx's terms. */
 
 static ngx_int_t

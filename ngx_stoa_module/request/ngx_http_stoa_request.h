@@ -21,6 +21,10 @@ extern const ngx_http_stoa_edge_t  ngx_http_stoa_wellknown_edge;
 /* The pipeline (ngx_http_stoa_pipeline.c): NGX_DECLINED = passed; a status;
  * NGX_AGAIN = something will call ngx_http_core_run_phases. */
 ngx_int_t ngx_http_stoa_pipeline_handler(ngx_http_request_t *r);
+/* The same for a call that is only looked at, as the steps say it;
+ * NGX_DECLINED: the location has nothing of ours. */
+ngx_int_t ngx_http_stoa_pipeline_look(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
 /* Steps of the pipeline's table; NGX_OK, NGX_AGAIN or a status. */
 /* The api whose own path this is, by its name or its base path; NULL: no
  * one's. */
@@ -53,6 +57,10 @@ ngx_int_t ngx_http_stoa_unauthorized(ngx_http_request_t *r,
 /* The call's trace, if it was refused or traced, for stoa_traces. */
 void ngx_http_stoa_trace_keep(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_usage_row_t *row);
+/* The same in memory of the caller's: what is behind its notes is not set. */
+void ngx_http_stoa_trace_fill(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_usage_row_t *row,
+    ngx_http_stoa_traced_t *traced);
 /* What a location with stoa_authz answers. */
 ngx_int_t ngx_http_stoa_authz_content(ngx_http_request_t *r);
 ngx_int_t ngx_http_stoa_account_handler(ngx_http_request_t *r);   /* LOG     */

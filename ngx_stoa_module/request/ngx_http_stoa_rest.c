@@ -16,19 +16,19 @@ static ngx_uint_t ngx_http_stoa_rest_match(ngx_http_request_t *r,
 
 
 static const ngx_http_stoa_step_t  ngx_http_stoa_rest_steps[] = {
-    { "route",        ngx_http_stoa_route },
-    { "conceal",      ngx_http_stoa_conceal },
-    { "admit",        ngx_http_stoa_policy_admit },
-    { "upgrade",      ngx_http_stoa_upgrade },
-    { "authenticate", ngx_http_stoa_policy_authn },
-    { "operation",    ngx_http_stoa_operation },
-    { "subscription", ngx_http_stoa_policy_access },
-    { "judge",        ngx_http_stoa_policy_judge },
-    { "repeat",       ngx_http_stoa_repeat_step },
-    { "cache",        ngx_http_stoa_cache_step },
-    { "credential",   ngx_http_stoa_credential_step },
-    { "forward",      ngx_http_stoa_rest_forward },
-    { NULL,           NULL }
+    { "route",        ngx_http_stoa_looks(ngx_http_stoa_route) },
+    { "conceal",      ngx_http_stoa_looks(ngx_http_stoa_conceal) },
+    { "admit",        ngx_http_stoa_looks(ngx_http_stoa_policy_admit) },
+    { "upgrade",      ngx_http_stoa_looks(ngx_http_stoa_upgrade) },
+    { "authenticate", ngx_http_stoa_looks(ngx_http_stoa_policy_authn) },
+    { "operation",    ngx_http_stoa_looks(ngx_http_stoa_operation) },
+    { "subscription", ngx_http_stoa_looks(ngx_http_stoa_policy_access) },
+    { "judge",        ngx_http_stoa_looks(ngx_http_stoa_policy_judge) },
+    { "repeat",       ngx_http_stoa_repeat_step, NULL },
+    { "cache",        ngx_http_stoa_cache_step, NULL },
+    { "credential",   ngx_http_stoa_credential_step, NULL },
+    { "forward",      ngx_http_stoa_rest_forward, NULL },
+    { NULL,           NULL, NULL }
 };
 
 

@@ -36,7 +36,6 @@ void
 ngx_http_stoa_trace_keep(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     const ngx_http_stoa_usage_row_t *row)
 {
-    ngx_uint_t                  i;
     ngx_http_stoa_traced_t      traced;
     ngx_http_stoa_main_conf_t  *mcf;
 
@@ -46,38 +45,50 @@ ngx_http_stoa_trace_keep(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
         return;
     }
 
-    ngx_memzero(&traced, offsetof(ngx_http_stoa_traced_t, note));
-
-    traced.len = 1;                             /* 0 is none                 */
-    traced.tenant = ctx->call.route_tenant;
-    traced.consumer = ctx->tenant;
-    traced.id_len = ngx_min(ctx->request_id.len, sizeof(traced.id));
-    ngx_memcpy(traced.id, ctx->request_id.data, traced.id_len);
-    traced.at_ms = ngx_http_stoa_wall_ms();
-    traced.revision = ngx_http_stoa_store_rev(mcf->store);
-    traced.latency_us = row->latency_us;
-    traced.credential = ctx->credential;
-    traced.operation = row->operation;
-    traced.subscription = ctx->call.subscription;
-    traced.status = row->status;
-    traced.refused = row->refused;
-    traced.step = ctx->call.step;
-    traced.passed = ctx->call.passed;
-
-    for (i = 0; mcf->edges[i]; i++) {
-        if (mcf->edges[i] == ctx->call.edge) {
-            traced.edge = i + 1;
-        }
-    }
-
-    ngx_http_stoa_trace_names(r, ctx, &traced);
-    ngx_http_stoa_trace_limits(ctx, &traced);
-    ngx_http_stoa_trace_notes(ctx, &traced);
+    ngx_http_stoa_trace_fill(r, ctx, row, &traced);
 
     ngx_http_stoa_count(traces_kept, 1);
     ngx_http_stoa_count(traces_cut, traced.lost != 0);
 
     ngx_http_stoa_trace_put(mcf->sh, &traced);
+}
+
+
+void
+ngx_http_stoa_trace_fill(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    const ngx_http_stoa_usage_row_t *row, ngx_http_stoa_traced_t *traced)
+{
+    ngx_uint_t                  i;
+    ngx_http_stoa_main_conf_t  *mcf;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+    ngx_memzero(traced, offsetof(ngx_http_stoa_traced_t, note));
+
+    traced->len = 1;                            /* 0 is none                 */
+    traced->tenant = ctx->call.route_tenant;
+    traced->consumer = ctx->tenant;
+    traced->id_len = ngx_min(ctx->request_id.len, sizeof(traced->id));
+    ngx_memcpy(traced->id, ctx->request_id.data, traced->id_len);
+    traced->at_ms = ngx_http_stoa_wall_ms();
+    traced->revision = ngx_http_stoa_store_rev(mcf->store);
+    traced->latency_us = row->latency_us;
+    traced->credential = ctx->credential;
+    traced->operation = row->operation;
+    traced->subscription = ctx->call.subscription;
+    traced->status = row->status;
+    traced->refused = row->refused;
+    traced->step = ctx->call.step;
+    traced->passed = ctx->call.passed;
+
+    for (i = 0; mcf->edges[i]; i++) {
+        if (mcf->edges[i] == ctx->call.edge) {
+            traced->edge = i + 1;
+        }
+    }
+
+    ngx_http_stoa_trace_names(r, ctx, traced);
+    ngx_http_stoa_trace_limits(ctx, traced);
+    ngx_http_stoa_trace_notes(ctx, traced);
 }
 
 

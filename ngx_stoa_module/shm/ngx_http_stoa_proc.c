@@ -224,6 +224,17 @@ ngx_http_stoa_proc_self(void)
 }
 
 
+void
+ngx_http_stoa_proc_swap(ngx_http_stoa_proc_t **proc)
+{
+    ngx_http_stoa_proc_t  *own;
+
+    own = ngx_http_stoa_proc_own;
+    ngx_http_stoa_proc_own = *proc;
+    *proc = own;
+}
+
+
 ngx_uint_t
 ngx_http_stoa_proc_index(void)
 {

@@ -575,6 +575,9 @@ void ngx_http_stoa_proc_attach(ngx_http_stoa_main_conf_t *mcf,
 void ngx_http_stoa_proc_detach(ngx_http_stoa_main_conf_t *mcf);
 ngx_http_stoa_proc_t *ngx_http_stoa_proc_self(void);
 
+/* What is counted goes into another block, until it is swapped again. */
+void ngx_http_stoa_proc_swap(ngx_http_stoa_proc_t **proc);
+
 /* Gives back what processes held that are no more.  births: also those whose
  * pid another process has by now. */
 void ngx_http_stoa_proc_reconcile(ngx_http_stoa_sh_t *sh, ngx_uint_t births,
