@@ -188,10 +188,12 @@ is(events->{state}, 'ok', 'events are read');
 spew($t->dir('mode'), 'events alone');
 wait_until { &look->{state} eq 'failing' } 15;
 is(events->{state}, 'ok', 'and are when nothing else is');
+my $out = &look->{disowned};
 
 $kc->must(PUT => "/clients/$billing", { clientId => 'billing',
     enabled => JSON::PP::false });
 becomes('of-client', 'owner_disabled', 'by an event: a client is disabled');
+is(&look->{disowned}, $out + 1, 'as is counted');
 $kc->must(PUT => "/clients/$billing", { clientId => 'billing',
     enabled => JSON::PP::true });
 becomes('of-client', 'yes', 'by an event: enabled again');

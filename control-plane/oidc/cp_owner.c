@@ -252,22 +252,13 @@ cp_owner_base(cp_app_t *app, cp_arena_t *a)
 static cp_rc_t
 cp_owner_tell(cp_look_t *look, int64_t began, int64_t took)
 {
-    unsigned     i, out;
-    const char  *state;
-
-    for (i = 0, out = 0; i < look->n; i++) {
-        state = look->tied[i].now ? look->tied[i].now : look->tied[i].was;
-        out += strcmp(state, "active") != 0 && strcmp(state, "pending") != 0;
-    }
-
     return cp_owner_write(look->app, look->arena, "UPDATE owner_looks SET"
                           " at_ms = $1, good_ms = CASE WHEN $2 = '' THEN $1"
-                          " ELSE good_ms END, took_ms = $3, tied = $4,"
-                          " disowned = $5, error = $2 WHERE id = 1",
+                          " ELSE good_ms END, took_ms = $3, error = $2"
+                          " WHERE id = 1",
                           cp_args(cp_int(began),
                                   cp_text(look->error ? look->error : ""),
-                                  cp_int(took), cp_int(look->n),
-                                  cp_int(out)), NULL);
+                                  cp_int(took)), NULL);
 }
 
 
@@ -378,9 +369,14 @@ cp_owner_state(cp_op_t *op, cp_json_t **out)
         return CP_ERROR;
     }
 
-    rc = cp_tx_query(tx, a, "SELECT at_ms, good_ms, took_ms, tied, disowned,"
-                     " error, events_at, events_error FROM owner_looks"
-                     " WHERE id = 1", NULL, 0, &rows, &op->err);
+    /* as they are, not as they were at the end of a look at all */
+
+    rc = cp_tx_query(tx, a, "SELECT at_ms, good_ms, took_ms, (SELECT COUNT(*)"
+                     " FROM applications WHERE owner IS NOT NULL), (SELECT"
+                     " COUNT(*) FROM applications WHERE owner IS NOT NULL AND"
+                     " disowned = 1), error, events_at, events_error"
+                     " FROM owner_looks WHERE id = 1", NULL, 0, &rows,
+                     &op->err);
     cp_tx_rollback(tx);
 
     if (rc != CP_OK || rows.rows == 0) {
