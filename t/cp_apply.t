@@ -108,6 +108,26 @@ unlike(actions($r), qr/create|update|delete/, 'again: nothing to do');
 is($r->{json}{rev}, $rev, 'and no new revision');
 is(post('/v1/diff', $acme)->{body}, qq({"rev":$rev,"changes":[]}),
    'no difference');
+like(post('/v1/apply?new=1', $acme)->{body}, qr/there is a\w* \w+ \\"[\w-]+\\" already/,
+     'what is made new is not there already');
+$r = post('/v1/apply?new=1', <<'END');
+apiVersion: stoa/v1
+kind: Tenant
+metadata: {name: acme}
+---
+apiVersion: stoa/v1
+kind: Application
+metadata: {name: first, tenant: acme}
+---
+apiVersion: stoa/v1
+kind: Plan
+metadata: {name: gold, tenant: acme}
+END
+is($r->{status}, 409, 'a name that was taken meanwhile');
+is($t->api('GET', '/v1/tenants/acme/applications/first')->{status}, 404,
+   'nothing of it is made');
+is($t->must('GET', '/v1/tenants/acme/plans/gold')->{rate}, 10,
+   "and nothing of another's is changed");
 
 
 # Changes

@@ -168,6 +168,22 @@ like($out, qr/^subscription +$id[7] +pub /m, 'stoactl inbox');
 is($code, 1, 'stoactl bulk: one fails');
 like($out, qr/^$id[7] +done +rejected/m, 'and one does not');
 
+# one that is new does not take the place of one that is gone
+
+my @seen = sort map { my $app = "seen$_";
+    $t->must(POST => "$c/applications", { name => $app });
+    wish($app, 'one', 'gold') } 1 .. 3;
+$t->must(POST => "$c/applications", { name => 'young' });
+$t->must(DELETE => "$c/subscriptions/$seen[0]");
+my $young = wish('young', 'one', 'gold');
+my %seen = (event => 'reject', expected => 3, upto => $seen[2]);
+is(bulk('pub', "?state=pending&plan=$plan", { %seen })->{status}, 409,
+   'three, but not those that were seen');
+$r = bulk('pub', "?state=pending&plan=$plan", { %seen, expected => 2 });
+is("$r->{status} $r->{json}{done}", '200 2', 'those that are left of them');
+is($t->must(GET => "$c/subscriptions/$young")->{state}, 'pending',
+   'and not what came after');
+
 # an archived publisher's requests are kept as they are
 
 my $waits = inbox('pub')->{items}[0];

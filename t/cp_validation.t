@@ -65,6 +65,10 @@ my @bad = (
     ['a control character',
      qq({"name":"a","kind":"rest",$up,"title":"a\\u0007b"}), 422, 'title',
      qr/control/],
+    (map { ['a character that is not seen or turns the text',
+     qq({"name":"a","kind":"rest",$up,"title":"a${_}b"}), 422, 'title',
+     qr/nobody sees, or that turns/] } map { sprintf '\\u%04x', $_ }
+     0x85, 0x200b, 0x202e, 0x2028, 0x2060, 0x2066, 0xfeff),
     ['no targets', '{"name":"a","kind":"rest","upstream":{"targets":[]}}',
      422, 'upstream.targets', qr/1\.\.32/],
     ['too many targets', '{"name":"a","kind":"rest","upstream":{"targets":['

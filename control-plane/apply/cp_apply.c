@@ -18,6 +18,7 @@
 typedef struct {
     bool      dry_run;
     bool      prune;
+    bool      fresh;               /* what is there already is refused       */
     bool      differences;         /* POST /v1/diff                          */
     int64_t   max_delete;
 } cp_apply_ask_t;
@@ -54,10 +55,11 @@ const cp_route_t  cp_apply_routes[] = {
 
     { "POST", "/v1/apply", CP_AUTH_ADMIN, "apply:write", cp_apply_post, NULL,
       "Make everything as the documents say, in one transaction",
-      "prune max_delete dry_run wait" },
+      "prune max_delete new dry_run wait" },
 
     { "POST", "/v1/diff", CP_AUTH_ADMIN, "apply:read", cp_diff_post, NULL,
-      "What an apply of the documents would change", "prune max_delete" },
+      "What an apply of the documents would change",
+      "prune max_delete new" },
 
     { "GET", "/v1/dump", CP_AUTH_ADMIN, "apply:read", cp_dump_get, NULL,
       "Everything as documents, YAML", "tenant" },
@@ -173,6 +175,10 @@ cp_apply_ask(cp_req_t *r, cp_apply_ask_t *ask)
 
     if (rc == CP_OK) {
         rc = cp_query_flag(r, "prune", &ask->prune);
+    }
+
+    if (rc == CP_OK) {
+        rc = cp_query_flag(r, "new", &ask->fresh);
     }
 
     if (rc == CP_OK) {
@@ -292,6 +298,7 @@ cp_apply_tx(cp_apply_t *ap, cp_run_t *run)
     run->wait.before = head.rev;
     cp_resource_defer(op);
     op->late = true;
+    ap->fresh = run->ask.fresh;
 
     rc = cp_apply_run(ap);
 

@@ -166,6 +166,12 @@ cp_apply_document(cp_apply_t *ap, void *data)
         rc = cp_apply_find(ap, d, &id);
     }
 
+    if (rc == CP_OK && id && ap->fresh && d->res != &cp_res_tenant) {
+        return cp_err_set(&ap->op->err, "conflict", "there is %s %s \"%.128s\""
+                          " already", cp_an(d->res->kind), d->res->kind,
+                          d->name ? d->name : id);
+    }
+
     if (rc == CP_OK && id == NULL && (d->held || cp_apply_is_ended(d))) {
         d->state = NULL;
         cp_apply_keep(ap, d, diff);

@@ -38,6 +38,7 @@ typedef struct {
     cp_arena_t         *arena;         /* of the request; op->arena is the
                                           scratch of one document           */
     cp_documents_t      docs;
+    bool                fresh;         /* all of them are new                */
     cp_apply_tenant_t  *tenant[CP_APPLY_TENANTS];
     cp_apply_tenant_t  *tenants;
     cp_json_t          *deleted;       /* changes made by prune             */

@@ -40,6 +40,10 @@ char *cp_text_trim(char *s);
 bool cp_text_ends(const char *s, const char *end);
 /* How many bytes of s, at most max, that no letter is parted. */
 size_t cp_text_cut(const char *s, size_t max);
+/* Bytes at s that are a control character, of which 0x80 to 0x9f are some,
+ * too, or that turn the direction of the text around them, or that nobody
+ * sees; 0: none. */
+size_t cp_text_control(const char *s);
 
 void cp_random(void *dst, size_t len);                 /* aborts on failure */
 void cp_id_make(char dst[STOA_ID_LEN + 1]);

@@ -79,7 +79,9 @@
     QUERY("prune", CP_OPENAPI_FLAG, "delete what is absent in the tenants"    \
           " that the documents name") ","                                     \
     QUERY("max_delete", "{\"type\":\"integer\",\"minimum\":0,\"maximum\":"    \
-          "2147483647}", "refuse to delete more, default 10")
+          "2147483647}", "refuse to delete more, default 10") ","             \
+    QUERY("new", CP_OPENAPI_FLAG, "refuse what is there already, but for"     \
+          " tenants: 409")
 
 #define TIME_OR_DATE                                                          \
     "{\"anyOf\":[" SINCE_1970 ",{\"type\":\"string\",\"pattern\":"            \

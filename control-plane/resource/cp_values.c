@@ -119,6 +119,11 @@ cp_value_chars(cp_value_t *c, const cp_json_t *val, bool lines)
         {
             return cp_fault(c, "contains a control character");
         }
+
+        if (!lines && cp_text_control(&val->s[i])) {
+            return cp_fault(c, "contains a character that nobody sees, or "
+                            "that turns the text around it");
+        }
     }
 
     return CP_OK;

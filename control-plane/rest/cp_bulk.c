@@ -2,7 +2,8 @@
  * POST /v1/<kind>/bulk: one event for many rows, each judged by itself.
  *
  * Which: `ids`, or all that the list of the kind would have with the same
- * query parameters, if there are as many as who asks has seen (`expected`).
+ * query parameters, if there are as many as who asks has seen (`expected`); of
+ * those that came after the youngest that he has seen (`upto`) none.
  * What fails is told per row and does not undo the others.
  * Limits: CP_BULK_MAX rows, one transaction.
  */
@@ -38,6 +39,9 @@ static const cp_field_t  cp_bulk_fields[] = {
     F_ARRAY("ids", 0, CP_BULK_MAX, CP_F_STRING, "these"),
     INT("expected", 0, 1, CP_BULK_MAX, NULL,
         "without ids: how many the list with this query has"),
+    F("upto", CP_F_STRING, 0, 1, STOA_ID_LEN, NULL,
+      "with expected: the youngest that was seen, by its id; what came after "
+      "it is left out"),
     F_END
 };
 
@@ -108,11 +112,13 @@ static cp_rc_t
 cp_bulk_which(cp_req_t *r, cp_tx_t *tx, const cp_place_t *p,
     const cp_json_t *in, cp_json_t **ids)
 {
-    cp_rc_t    rc;
-    int64_t    expected;
-    unsigned   i;
-    cp_rows_t  rows;
+    cp_rc_t      rc;
+    int64_t      expected;
+    unsigned     i;
+    cp_rows_t    rows;
+    const char  *upto;
 
+    upto = cp_json_str(in, "upto");
     *ids = cp_json_get(in, "ids");
     expected = cp_json_num(in, "expected", 0);
 
@@ -131,22 +137,21 @@ cp_bulk_which(cp_req_t *r, cp_tx_t *tx, const cp_place_t *p,
         return rc;
     }
 
-    if (rows.rows != expected) {
-        return cp_err_set(&r->op.err, "conflict", "there are %s%u, not %lld:"
-                          " look again", rows.rows > CP_BULK_MAX
-                          ? "more than " : "",
-                          rows.rows > CP_BULK_MAX ? CP_BULK_MAX : rows.rows,
-                          (long long) expected);
-    }
-
     *ids = cp_json_array(r->op.arena);
 
     for (i = 0; i < rows.rows; i++) {
-        cp_json_push(*ids, cp_json_string(r->op.arena,
-                                          cp_cell(&rows, i, 0)->p));
+        if (upto == NULL || strcmp(cp_cell(&rows, i, 0)->p, upto) <= 0) {
+            cp_json_push(*ids, cp_json_string(r->op.arena,
+                                              cp_cell(&rows, i, 0)->p));
+        }
     }
 
-    return CP_OK;
+    return (*ids)->n == expected ? CP_OK
+           : cp_err_set(&r->op.err, "conflict", "there are %s%u, not %lld:"
+                        " look again", (*ids)->n > CP_BULK_MAX
+                        ? "more than " : "",
+                        (*ids)->n > CP_BULK_MAX ? CP_BULK_MAX : (*ids)->n,
+                        (long long) expected);
 }
 
 

@@ -525,6 +525,10 @@ ctl_apply_path(ctl_t *c, const char *base, bool dry, int64_t wait_ms,
         n += (size_t) snprintf(query + n, sizeof(query) - n, "&prune=1");
     }
 
+    if (ctl_opt(c, "new") != NULL) {
+        n += (size_t) snprintf(query + n, sizeof(query) - n, "&new=1");
+    }
+
     if (max >= 0) {
         n += (size_t) snprintf(query + n, sizeof(query) - n,
                                "&max_delete=%lld", (long long) max);

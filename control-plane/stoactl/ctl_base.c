@@ -61,29 +61,6 @@ ctl_error(const char *fmt, ...)
 }
 
 
-/* Bytes at s that are a control character, of which 0x80 to 0x9f are some,
- * too, or that turn the direction of the text around them; 0: none. */
-
-size_t
-ctl_control(const char *s)
-{
-    const unsigned char  *p = (const unsigned char *) s;
-
-    if (p[0] < ' ' || p[0] == 0x7f) {
-        return p[0] ? 1 : 0;
-    }
-
-    if (p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0) {
-        return 2;
-    }
-
-    return p[0] == 0xe2
-           && ((p[1] == 0x80 && p[2] >= 0xa8 && p[2] <= 0xae)
-               || (p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9))
-           ? 3 : 0;
-}
-
-
 const char *
 ctl_clean(ctl_t *c, const char *s)
 {
@@ -97,7 +74,7 @@ ctl_clean(ctl_t *c, const char *s)
     copy = cp_arena_strdup(c->arena, s);
 
     for (p = copy; p != NULL && *p != '\0'; p++) {
-        n = ctl_control(p);
+        n = cp_text_control(p);
 
         if (n) {
             memset(p, ' ', n);

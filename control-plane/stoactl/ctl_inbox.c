@@ -118,6 +118,10 @@ ctl_run_bulk(ctl_t *c)
 
     } else {
         cp_json_put_int(c->arena, body, "expected", n);
+
+        if (ctl_opt(c, "upto") != NULL) {
+            cp_json_put(c->arena, body, "upto", ctl_opt(c, "upto"));
+        }
     }
 
     rc = ctl_write_post(c, path, body, &answer);

@@ -113,7 +113,7 @@ ctl_put_cell(const char *s, size_t width, bool last)
             n++;
         }
 
-        control = ctl_control(s);
+        control = cp_text_control(s);
         putchar(control ? ' ' : *s);
         s += control ? control - 1 : 0;
     }

@@ -13,6 +13,7 @@ static const ctl_opt_t  ctl_opts_apply[] = {
       false },
     { "max-delete", 0, "N", NULL,
       "refuse to prune more than this many (default 10)", false },
+    { "new", 0, NULL, NULL, "refuse what is there already", false },
     { "wait", 0, "DURATION", NULL,
       "wait until all online gateways have it", false },
     { NULL, 0, NULL, NULL, NULL, false }
@@ -254,6 +255,7 @@ static const ctl_opt_t  ctl_opts_bulk[] = {
     { "filter", 0, "FIELD=VALUE,...", NULL, "all that have these", false },
     { "expect", 0, "N", NULL, "with --filter: do it if there are so many",
       false },
+    { "upto", 0, "ID", NULL, "leave out what came after this one", false },
     CTL_WAIT_OPTIONS,
     { NULL, 0, NULL, NULL, NULL, false }
 };

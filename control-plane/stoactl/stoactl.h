@@ -110,8 +110,7 @@ const ctl_cmd_t *ctl_command(const char *name, size_t len);
 /* CTL_FAILED, so that it can be returned. */
 ctl_exit_e ctl_error(const char *fmt, ...)
     __attribute__((format(printf, 1, 2)));
-/* Bytes of what is no text for a terminal, at s; text of a server without. */
-size_t ctl_control(const char *s);
+/* Text of a server, without what is none for a terminal. */
 const char *ctl_clean(ctl_t *c, const char *s);
 const char *ctl_opt(ctl_t *c, const char *name);      /* NULL: not given     */
 /* "24h": that long from now, sign -1: ago.  Others are passed on as a time. */
