@@ -80,7 +80,8 @@
     row(66, "0066_group_removals")                                            \
     row(67, "0067_usage_two_hours")                                           \
     row(68, "0068_tokens")                                                    \
-    row(69, "0069_group_removals")
+    row(69, "0069_group_removals")                                            \
+    row(70, "0070_look_up")
 
 
 typedef struct {
