@@ -32,6 +32,7 @@ static const cp_route_t *const  cp_routes_tables[] = {
     cp_offers_routes,
     cp_quota_routes,
     cp_bundle_routes,
+    cp_bundle_try_routes,
     cp_question_routes,
     cp_explain_routes,
     NULL

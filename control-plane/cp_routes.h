@@ -35,6 +35,7 @@ extern const cp_route_t  cp_leak_routes[];
 extern const cp_route_t  cp_offers_routes[];
 extern const cp_route_t  cp_quota_routes[];
 extern const cp_route_t  cp_bundle_routes[];
+extern const cp_route_t  cp_bundle_try_routes[];
 extern const cp_route_t  cp_question_routes[];
 extern const cp_route_t  cp_explain_routes[];
 

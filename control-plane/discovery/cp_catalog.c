@@ -6,6 +6,7 @@
 
 #include "core/stoa_key.h"
 #include "discovery/cp_discovery.h"
+#include "kinds/cp_item_marked.h"
 
 
 #define CP_MCP_VERSION  -32022     /* unsupported protocol version          */
@@ -41,6 +42,7 @@ typedef struct {
     cp_json_t        *capabilities;
     const char       *name;        /* the api's                             */
     const char      **seen;        /* names of one list, by their hash      */
+    bool              masks;
     bool              unreachable;
 } cp_reading_t;
 
@@ -296,6 +298,29 @@ cp_item_doubts(cp_reading_t *rd, unsigned kind, const char *name)
 }
 
 
+/* Words in it that speak to a model are told; NULL, or why it is left out. */
+
+static const char *
+cp_item_marks(cp_reading_t *rd, unsigned kind, const char *name,
+    cp_json_t *item)
+{
+    if (!cp_item_marked(rd->arena, item)) {
+        return NULL;
+    }
+
+    if (rd->masks && !cp_item_mask(rd->arena, item)) {
+        return "it has words that speak to a model where they cannot be"
+               " masked";
+    }
+
+    cp_catalog_note(rd->arena, rd->out->warnings, kind, name, rd->masks
+                    ? "words in it that speak to a model are masked"
+                    : "it has words that speak to a model");
+
+    return NULL;
+}
+
+
 static bool
 cp_list_take(cp_reading_t *rd, const cp_list_t *list, cp_json_t *items,
     const cp_json_t *page)
@@ -321,6 +346,10 @@ cp_list_take(cp_reading_t *rd, const cp_list_t *list, cp_json_t *items,
 
         if (why == NULL && !cp_is_new(rd, name)) {
             why = "its name is there twice";
+        }
+
+        if (why == NULL) {
+            why = cp_item_marks(rd, kind, name, v);
         }
 
         if (why != NULL) {
@@ -474,7 +503,7 @@ cp_reading_run(cp_reading_t *rd)
 
 void
 cp_catalog_read(cp_app_t *app, cp_arena_t *a, const char *name,
-    const cp_client_to_t *targets, unsigned n, cp_catalog_t *out)
+    const cp_client_to_t *targets, unsigned n, bool masks, cp_catalog_t *out)
 {
     int64_t        deadline;
     unsigned       i;
@@ -493,6 +522,7 @@ cp_catalog_read(cp_app_t *app, cp_arena_t *a, const char *name,
         rd.arena = a;
         rd.name = name;
         rd.out = out;
+        rd.masks = masks;
         rd.client = cp_mcp_client_create(app, a, &targets[i], deadline);
 
         if (rd.client == NULL) {

@@ -109,7 +109,8 @@ cp_discovery_load(cp_app_t *app, cp_arena_t *a, const char *api,
     rc = cp_tx_begin(app->db, false, &tx);
 
     if (rc == CP_OK) {
-        rc = cp_tx_query(tx, a, "SELECT upstream, name, tenant FROM apis"
+        rc = cp_tx_query(tx, a, "SELECT upstream, name, tenant,"
+                         " marked_tools FROM apis"
                          " WHERE id = $1 AND kind = 'mcp'"
                          " AND state <> 'retired'",
                          cp_args(cp_text(api)), rows, &err);
@@ -167,7 +168,8 @@ cp_discovery_run(cp_app_t *app, const char *api)
             ? cp_discovery_targets(upstream, credential,
                                    cp_json_str(shown.certificate,
                                                "certificate"), targets) : 0;
-        cp_catalog_read(app, a, rows.v[1].p, targets, n, &found);
+        cp_catalog_read(app, a, rows.v[1].p, targets, n,
+                        strcmp(rows.v[3].p, "mask") == 0, &found);
     }
 
     if (atomic_load(&app->stopping)) {

@@ -109,9 +109,10 @@ void cp_catalog_note(cp_arena_t *a, cp_json_t *list, unsigned kind,
 /* What names an item of the i-th of cp_items. */
 const char *cp_catalog_key(unsigned i);
 
-/* name: the api's. */
+/* name: the api's; masks: what speaks to models is written over. */
 void cp_catalog_read(cp_app_t *app, cp_arena_t *a, const char *name,
-    const cp_client_to_t *targets, unsigned n, cp_catalog_t *out);
+    const cp_client_to_t *targets, unsigned n, bool masks,
+    cp_catalog_t *out);
 
 
 /* What the policies of the api say it is shown, with its secrets

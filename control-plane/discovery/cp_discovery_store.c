@@ -7,6 +7,7 @@
 
 #include "core/stoa_key.h"
 #include "feed/cp_feed.h"
+#include "kinds/cp_item_marked.h"
 #include "kinds/cp_kinds.h"
 #include "kinds/cp_tool_pin.h"
 #include "discovery/cp_discovery.h"
@@ -18,10 +19,11 @@ typedef struct {
     cp_arena_t          *arena;
     const char          *api;      /* id                                    */
     const char          *tenant;
+    bool                 judges;   /* what speaks to models, each time      */
     const cp_catalog_t  *found;
     cp_json_t           *before;   /* discovery as it was, may be NULL      */
     unsigned             kind;     /* of cp_items                           */
-    cp_rows_t            rows;     /* of it: id, name, digest               */
+    cp_rows_t            rows;     /* of it: id, name, digest, state        */
     unsigned            *index;    /* of the rows, by name                  */
     unsigned             size;
     uint8_t             *kept;     /* by row: it is still there             */
@@ -62,7 +64,7 @@ cp_store_begin(cp_storing_t *s, const char *upstream, bool *stale)
     *stale = true;
 
     rc = cp_store_query(s,
-             "SELECT tenant, upstream, discovery FROM apis"
+             "SELECT tenant, upstream, discovery, marked_tools FROM apis"
              " WHERE id = $1 AND kind = 'mcp' AND state <> 'retired'",
              cp_args(cp_text(s->api)), &rows);
 
@@ -78,6 +80,7 @@ cp_store_begin(cp_storing_t *s, const char *upstream, bool *stale)
 
     *stale = false;
     s->tenant = rows.v[0].p;
+    s->judges = strcmp(rows.v[3].p, "quarantine") == 0;
 
     if (rows.v[2].type != CP_VAL_TEXT
         || cp_json_parse(s->arena, rows.v[2].p, rows.v[2].len, &s->before,
@@ -229,7 +232,9 @@ cp_store_item(cp_storing_t *s, const cp_json_t *item)
     i = cp_store_row(s, name);
 
     if (i < s->rows.rows
-        && strcmp(cp_cell(&s->rows, i, 2)->p, digest) == 0)
+        && strcmp(cp_cell(&s->rows, i, 2)->p, digest) == 0
+        && (!s->judges || strcmp(cp_cell(&s->rows, i, 3)->p, "enabled") != 0
+            || !cp_item_marked(s->arena, item)))
     {
         return CP_OK;
     }
@@ -254,8 +259,9 @@ cp_store_items(cp_storing_t *s)
     cp_rc_t           rc;
     const cp_json_t  *item;
 
-    rc = cp_store_query(s, cp_arena_printf(s->arena, "SELECT id, name, digest"
-                        " FROM %s WHERE api = $1", cp_items[s->kind]->table),
+    rc = cp_store_query(s, cp_arena_printf(s->arena, "SELECT id, name, digest,"
+                        " state FROM %s WHERE api = $1",
+                        cp_items[s->kind]->table),
                         cp_args(cp_text(s->api)), &s->rows);
 
     if (rc == CP_OK) {

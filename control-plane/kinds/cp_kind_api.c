@@ -45,6 +45,16 @@ static const char *const  cp_reserved_paths[] = { "/apis", "/mcp", "/stoa",
 static const char *const  cp_rest_only[] = { "host", "base_path",
     "key_query", NULL };
 
+static const struct {
+    const char  *name;
+    const char  *none;
+} cp_mcp_only[] = {
+    { "new_tools", "enabled" },
+    { "changed_tools", "announce" },
+    { "marked_tools", "announce" },
+    { NULL, NULL }
+};
+
 #define OWN_description                                                       \
     F("description", CP_F_TEXT, 0, 0, 8000, NULL, "for people")
 #define OWN_url                                                               \
@@ -81,6 +91,11 @@ static const char *const  cp_rest_only[] = { "host", "base_path",
       "of what is found: tools, prompts, resources, templates"),              \
     F_ENUM("changed_tools", 0, "\"announce\"", tool_changes,                  \
       "what is on and changes is shown changed, or not until it is approved"),\
+    F_ENUM("marked_tools", 0, "\"announce\"", tool_marks,                     \
+      "what has words that speak to a model, as the policy guardrail finds "  \
+      "them, is shown all the same, not until it is approved, or without "    \
+      "them: they are masked in titles and descriptions; what has some "      \
+      "elsewhere is left out"),                                               \
     F("discovery", CP_F_JSON, RO|ND|CP_MOVES, 0, 0, NULL,                     \
       "what was found at the upstream, and when"),                            \
     F_ARRAY("tags", 0, 16, CP_F_NAME, "words to find it by"),                 \
@@ -95,6 +110,8 @@ static const char *const  cp_shown_kinds[] = { "tool", "prompt", "resource",
 
 static const char *const  tool_states[] = { "enabled", "disabled", NULL };
 static const char *const  tool_changes[] = { "announce", "quarantine", NULL };
+static const char *const  tool_marks[] = { "announce", "quarantine", "mask",
+    NULL };
 
 static const cp_body_t  cp_api_body[] = {
     BODY_ROWS(STOA_API_FIELDS, "")
@@ -257,12 +274,13 @@ cp_api_check(const cp_write_t *w, const cp_json_t *before, cp_json_t *after)
                            "is for kind rest");
     }
 
-    if (!mcp && strcmp(cp_json_str(after, "new_tools"), "enabled") != 0) {
-        return cp_fault_at(w->op, after, "new_tools", "is for kind mcp");
-    }
-
-    if (!mcp && strcmp(cp_json_str(after, "changed_tools"), "announce") != 0) {
-        return cp_fault_at(w->op, after, "changed_tools", "is for kind mcp");
+    for (i = 0; !mcp && cp_mcp_only[i].name; i++) {
+        if (strcmp(cp_json_str(after, cp_mcp_only[i].name),
+                   cp_mcp_only[i].none) != 0)
+        {
+            return cp_fault_at(w->op, after, cp_mcp_only[i].name,
+                               "is for kind mcp");
+        }
     }
 
     if (partners && partners->n

@@ -1,6 +1,6 @@
 /*
  * Pins of what mcp apis show: the digest of the definition that was approved,
- * for apis whose changes are kept in quarantine.
+ * for apis whose changes, or what speaks to models, are kept in quarantine.
  *
  * Owner: the database, a row per name that was ever on; ends with the api.
  * Process: stoa-control, inside the transaction of the write.
@@ -18,8 +18,8 @@
 #define CP_TOOL_PINS_MAX  20000
 
 
-/* Of one that was found or has changed: is it still what was approved?  Sets
- * the state. */
+/* Of one that was found or has changed: is it still what was approved, or does
+ * it need to be?  Sets the state. */
 cp_rc_t cp_pin_judge(const cp_write_t *w, const cp_json_t *before,
     cp_json_t *after) CP_MUST_CHECK;
 

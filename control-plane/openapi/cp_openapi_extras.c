@@ -604,6 +604,16 @@ const cp_openapi_extra_t  cp_openapi_extras[] = {
       "\"format\":\"binary\"}}}},\"304\":{\"description\":"
       "\"it is the one of If-None-Match\"}," NO_TENANT "}" },
 
+    { "POST /v1/tenants/{tenant}/bundles/{bundle}/try", NULL,
+      JSON("{\"type\":\"object\",\"required\":[\"path\"],"
+      "\"additionalProperties\":false,\"properties\":{\"path\":{\"type\":"
+      "\"string\",\"maxLength\":256},\"input\":" ANY "}}"),
+      "{\"200\":{\"description\":\"what the rule says, and how a gateway"
+      " reads that: allow, deny or none\",\"content\":"
+      JSON("{\"type\":\"object\",\"required\":[\"revision\",\"decision\","
+           "\"defined\"],\"properties\":{\"value\":" ANY "}}") "},"
+      NO_TENANT "}" },
+
     { "GET /mcp", NULL, NULL, NO_METHOD },
     { "DELETE /mcp", NULL, NULL, NO_METHOD },
 

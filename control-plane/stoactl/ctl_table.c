@@ -542,6 +542,13 @@ const ctl_cmd_t  ctl_table[] = {
       "list the plans of other tenants whose apis the tenant sees", NULL,
       ctl_run_offers, NULL, NULL },
 
+    { "opa try", "BUNDLE RULE [INPUT]", NULL,
+      "evaluate a rule of a bundle on an input, keep nothing",
+      "INPUT is a file with JSON, - is standard input; without one it is an "
+      "empty object.  The control plane needs opa_binary.\n"
+      "Example: stoactl opa try shop shop/authz/decision call.json",
+      ctl_run_opa_try, NULL, NULL },
+
     { "approval list", "", ctl_opts_approvals,
       "list the calls of tools that wait for an approval", NULL,
       ctl_run_approval_list, NULL, NULL },

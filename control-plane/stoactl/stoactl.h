@@ -287,6 +287,7 @@ ctl_exit_e ctl_run_document_list(ctl_t *c);
 ctl_exit_e ctl_run_document_get(ctl_t *c);
 ctl_exit_e ctl_run_document_diff(ctl_t *c);
 ctl_exit_e ctl_run_document_lint(ctl_t *c);
+ctl_exit_e ctl_run_opa_try(ctl_t *c);         /* ctl_opa.c                  */
 ctl_exit_e ctl_run_approval_list(ctl_t *c);   /* ctl_approval.c             */
 ctl_exit_e ctl_run_approval_show(ctl_t *c);
 ctl_exit_e ctl_run_approval(ctl_t *c);        /* data: the event            */

@@ -81,7 +81,8 @@
     row(67, "0067_usage_two_hours")                                           \
     row(68, "0068_tokens")                                                    \
     row(69, "0069_group_removals")                                            \
-    row(70, "0070_look_up")
+    row(70, "0070_look_up")                                                   \
+    row(71, "0071_marked_tools")
 
 
 typedef struct {

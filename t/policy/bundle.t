@@ -106,6 +106,44 @@ is(join(' ', glob(($ENV{TMPDIR} || '/tmp') . '/stoa-run-*')), '',
 $t->allow_log(qr/cannot run program/);
 checker($opa);
 
+# tried, by the real one
+
+sub try_ { my ($in, %o) = @_;
+           my $r = $t->api(POST => ($o{at} // "$P/shop") . '/try', $in, %o);
+           return $r->{status} == 200
+               ? "$r->{json}{decision} " . ($r->{json}{defined} ? 1 : 0)
+               : "$r->{status} " . ($r->{json}{errors}[0]{field} // '') }
+my $read = { method => 'GET', application => 'demo', odd => "a\"] with \x{e9}" };
+for (['allowed' => { path => 'shop/authz/decision', input => $read }, 'allow 1'],
+     ['denied' => { path => 'shop/authz/decision',
+                    input => { %$read, method => 'PUT' } }, 'deny 1'],
+     ['without an input' => { path => 'shop/authz/decision' }, 'deny 1'],
+     ['undefined' => { path => 'shop/authz/none', input => $read }, 'none 0'],
+     ['data, no decision' => { path => 'shop/readers' }, 'none 1'],
+     ['no path' => { input => {} }, '422 path'],
+     ['one that is more than a path' => { path => 'a"] with input as {}' },
+      '422 path'],
+     ['... ends too soon' => { path => 'shop/' }, '422 path'],
+     ['what is not known' => { path => 'a', query => 'x' }, '422 query'],
+     ['a long input' => { path => 'a', input => 'x' x 70_000 }, '422 input']) {
+    my ($what, $in, $want) = @$_;
+    is(try_($in), $want, "try: $what");
+}
+my $tried = $t->must(POST => "$P/shop/try", { path => 'shop/authz/decision',
+                                              input => $read });
+is_deeply($tried->{value}, { allow => JSON::PP::true }, 'and its value');
+is($tried->{revision}, $bundle->{revision}, 'and of which revision');
+$t->must(POST => $P, { name => 'loops', modules => [{ path => 'a.rego',
+    rego => "package a\n\nn := count([1 | some i in numbers.range(1, 100000000);"
+        . " i > 0])\n" }] });
+is(try_({ path => 'a/n' }, at => "$P/loops", timeout => 30), '422 path',
+   'one without end is bounded');
+spew($t->dir('in.json'), json_encode($read));
+my ($code, $said) = $t->stoactl('opa', 'try', '-t', 'acme', 'shop',
+                                'shop/authz/decision', $t->dir('in.json'));
+like($said, qr/allow/, 'stoactl opa try');
+is($code, 0, 'which ends well');
+
 # who fetches it needs one permission
 
 sub fetch { return $t->api(GET => "$P/$_[0]/bundle.tar.gz", undef, @_[1 .. $#_]) }
@@ -121,6 +159,9 @@ is("$got->{status} $got->{headers}{'content-type'} $got->{headers}{etag}",
 is(fetch('shop', token => undef)->{status}, 401, 'not without a token');
 is(fetch('shop', token => $far)->{status}, 404, 'nor of another tenant');
 is(fetch('none', token => $token)->{status}, 404, 'nor one that is not there');
+my $shop_try = { path => 'shop/authz/decision' };
+is(try_($shop_try, token => $token), '403 ', 'nor tried');
+is(try_($shop_try, token => $far), '404 ', 'nor by another tenant');
 is($t->api(PATCH => "$P/shop", { title => 'x' }, token => $token)->{status}, 403,
    'nor is it changed with that');
 is(fetch('shop', headers => { 'If-None-Match' => $got->{headers}{etag} })
