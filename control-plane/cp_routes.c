@@ -35,6 +35,7 @@ static const cp_route_t *const  cp_routes_tables[] = {
     cp_bundle_try_routes,
     cp_question_routes,
     cp_explain_routes,
+    cp_purge_routes,
     NULL
 };
 

@@ -65,7 +65,7 @@ my %writes = (
                 role_binding:write
                 plan:write issuer:write subscription:approve approval:write
                 user:write invitation:write)],
-    OTP  => [qw(api:write operation:write page:write tool:write server:write
+    OTP  => [qw(api:write cache:purge operation:write page:write tool:write server:write
                 promotion:write promotion:approve
                 secret:write policy:write policy_template:write
                 policy_set:write bundle:write apply:write)],

@@ -69,6 +69,8 @@ static const cp_permission_t  cp_permissions[] = {
     { "api:write", O|T|P, TENANT, "make, change, publish apis" },
     { "api:platform", P, PLATFORM,
       "say which apis are the control plane's own, and where they lead" },
+    { "cache:purge", O|T|P, TENANT,
+      "make gateways forget answers of apis that they keep" },
     { "operation:read", ALL, TENANT, "see operations" },
     { "operation:write", O|T|P, TENANT, "change operations" },
     { "page:read", ALL, TENANT, "read the documentation of apis" },

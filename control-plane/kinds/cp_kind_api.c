@@ -9,6 +9,7 @@
 #include "client/cp_client.h"
 #include "kinds/cp_kind.h"
 #include "kinds/cp_notice.h"
+#include "kinds/cp_purge.h"
 #include "kinds/cp_search.h"
 
 
@@ -517,6 +518,10 @@ cp_feed_api(cp_tx_t *tx, cp_arena_t *a, const cp_resource_t *res,
 
     if (rc == CP_OK) {
         rc = cp_search_put(tx, a, res, id, err);
+    }
+
+    if (rc == CP_OK) {
+        rc = cp_purge_feed(tx, a, id, row.groups, body != NULL, err);
     }
 
     for (i = 0; rc == CP_OK && cp_shown_kinds[i]; i++) {

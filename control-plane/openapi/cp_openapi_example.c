@@ -34,6 +34,7 @@ static void cp_example_operation(const cp_example_t *e, cp_json_t *op);
 /* Texts by what they have to be, then by what they are called. */
 static const char *const  cp_example_patterns[][2] = {
     { "^/", "/orders" },
+    { "^/[^?#\\u0000-\\u001f\\u007f]*$", "/orders/7" },
     { "^https?://", "https://orders.example.com" },
     { "^(https?|grpcs?)://", "https://orders.example.com" },
     { "^[a-z]{2,8}$", "live" },

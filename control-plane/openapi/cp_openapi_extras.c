@@ -66,6 +66,12 @@
     "{\"405\":{\"description\":\"no streams or sessions\",\"content\":"       \
     "{\"application/problem+json\":{\"schema\":" REF("Problem") "}}}}"
 
+#define PURGES(pattern)                                                       \
+    "{\"type\":\"array\",\"minItems\":1,\"maxItems\":256,"                    \
+    "\"items\":{\"type\":\"string\",\"minLength\":1,"                         \
+    "\"maxLength\":256,\"pattern\":\"" pattern "\"}}"
+#define PURGE_PATH  "^/[^?#\\\\u0000-\\\\u001f\\\\u007f]*$"
+
 #define ONCE                                                                  \
     "{\"name\":\"Idempotency-Key\",\"in\":\"header\",\"description\":"        \
     "\"the same answer to the same request, for 24 hours\",\"schema\":"       \
@@ -447,6 +453,15 @@ const cp_openapi_extra_t  cp_openapi_extras[] = {
       "{\"200\":{\"description\":\"what was read\",\"content\":" JSON(ANY)
       "},\"202\":{\"description\":\"what was read before; the reading goes"
       " on\",\"content\":" JSON(ANY) "}}" },
+
+    { "POST /v1/tenants/{tenant}/apis/{api}/cache/purge", NULL,
+      JSON("{\"type\":\"object\",\"additionalProperties\":false,"
+           "\"minProperties\":1,\"properties\":{\"all\":"
+           "{\"type\":\"boolean\",\"enum\":[true]},"
+           "\"paths\":" PURGES(PURGE_PATH) ","
+           "\"prefixes\":" PURGES(PURGE_PATH) ","
+           "\"tags\":" PURGES("^[^ ,\\\\u0000-\\\\u001f\\\\u007f]+$") "}}"),
+      OK_JSON("what is purged; gateways have it with Stoa-Revision", ANY) },
 
     { "GET /v1/identity-provider", NULL, NULL,
       "{\"200\":{\"description\":\"how it is\",\"content\":"

@@ -311,6 +311,59 @@ ctl_run_discover(ctl_t *c)
 }
 
 
+/* What to purge: paths, prefixes with a * behind, words that are tags. */
+
+ctl_exit_e
+ctl_run_purge(ctl_t *c)
+{
+    size_t         len;
+    unsigned       i, list;
+    cp_json_t     *body, *lists[3];
+    ctl_exit_e     rc;
+    const char    *path, *s;
+    ctl_answer_t   answer;
+
+    static const char *const  names[] = { "paths", "prefixes", "tags" };
+
+    rc = ctl_path(c, ctl_kind("api"), NULL, c->arg[0], &path);
+
+    body = cp_json_object(c->arena);
+
+    for (i = 0; i < 3; i++) {
+        lists[i] = cp_json_array(c->arena);
+    }
+
+    if (ctl_opt(c, "all")) {
+        cp_json_put_bool(c->arena, body, "all", true);
+    }
+
+    for (i = 1; i < c->narg; i++) {
+        s = c->arg[i];
+        len = strlen(s);
+        list = s[0] != '/' ? 2 : s[len - 1] == '*' ? 1 : 0;
+        cp_json_push(lists[list],
+                     cp_json_string(c->arena,
+                                    list == 1
+                                    ? cp_arena_printf(c->arena, "%.*s",
+                                                      (int) len - 1, s)
+                                    : s));
+    }
+
+    for (i = 0; i < 3; i++) {
+        if (lists[i]->first) {
+            cp_json_set(c->arena, body, names[i], lists[i]);
+        }
+    }
+
+    if (rc == CTL_DONE) {
+        rc = ctl_write_post(c, cp_arena_printf(c->arena, "%s/cache/purge",
+                                               path), body, &answer);
+    }
+
+    return rc == CTL_DONE ? ctl_written(c, &answer) : rc;
+}
+
+
 /*
  * Waiting.  A check returns CTL_DONE when it holds and CTL_TIMEOUT when not
  * yet, with a word on why in `state`; anything else ends the wait.

@@ -44,6 +44,12 @@ static const ctl_opt_t  ctl_opts_write[] = {
     { NULL, 0, NULL, NULL, NULL, false }
 };
 
+static const ctl_opt_t  ctl_opts_purge[] = {
+    { "all", 0, NULL, NULL, "everything of the api", false },
+    CTL_WAIT_OPTIONS,
+    { NULL, 0, NULL, NULL, NULL, false }
+};
+
 static const ctl_opt_t  ctl_opts_decide[] = {
     { "reason", 0, "TEXT", NULL, "why; the other side sees it", false },
     CTL_WAIT_OPTIONS,
@@ -414,6 +420,13 @@ const ctl_cmd_t  ctl_table[] = {
     { "discover", "API", NULL,
       "read the tools of an MCP server now", NULL,
       ctl_run_discover, NULL, NULL },
+
+    { "purge", "API [WHAT...]", ctl_opts_purge,
+      "make all gateways forget kept answers of an api: paths, prefixes with "
+      "* behind, tags",
+      "Example: stoactl purge orders /orders/7 '/shop/*' sku-7 --wait 5s\n"
+      "Example: stoactl purge orders --all",
+      ctl_run_purge, NULL, NULL },
 
     { "wait", "gateway|rev|api NAME", ctl_opts_wait,
       "wait for a gateway, for a revision at all online gateways, or for an "

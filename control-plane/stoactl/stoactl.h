@@ -270,6 +270,7 @@ ctl_exit_e ctl_run_delete(ctl_t *c);
 ctl_exit_e ctl_run_event(ctl_t *c);
 ctl_exit_e ctl_run_wait(ctl_t *c);
 ctl_exit_e ctl_run_discover(ctl_t *c);
+ctl_exit_e ctl_run_purge(ctl_t *c);
 ctl_exit_e ctl_run_key_create(ctl_t *c);      /* ctl_key.c                  */
 ctl_exit_e ctl_run_key_rotate(ctl_t *c);
 ctl_exit_e ctl_run_key_revoke(ctl_t *c);

@@ -82,7 +82,8 @@
     row(68, "0068_tokens")                                                    \
     row(69, "0069_group_removals")                                            \
     row(70, "0070_look_up")                                                   \
-    row(71, "0071_marked_tools")
+    row(71, "0071_marked_tools")                                              \
+    row(72, "0072_purges")
 
 
 typedef struct {

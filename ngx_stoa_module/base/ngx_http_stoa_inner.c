@@ -22,8 +22,9 @@ static void ngx_http_stoa_inner_close(ngx_http_stoa_inner_t *inner,
 static ngx_int_t ngx_http_stoa_inner_line(ngx_http_request_t *r,
     ngx_http_request_t *of, ngx_uint_t method);
 static ngx_int_t ngx_http_stoa_inner_headers(ngx_http_request_t *r,
-    ngx_list_part_t *part);
-static ngx_uint_t ngx_http_stoa_inner_hop(ngx_table_elt_t *h);
+    ngx_list_part_t *part, const char *const *without);
+static ngx_uint_t ngx_http_stoa_inner_hop(ngx_table_elt_t *h,
+    const char *const *name);
 static ngx_int_t ngx_http_stoa_inner_body(ngx_http_request_t *r,
     const ngx_str_t *body);
 static ngx_chain_t *ngx_http_stoa_inner_send(ngx_connection_t *c,
@@ -33,7 +34,7 @@ static void ngx_http_stoa_inner_over(void *data);
 
 /* Of the head of a message that comes in another way. */
 
-static const char  *ngx_http_stoa_inner_hops[] = {
+static const char *const  ngx_http_stoa_inner_hops[] = {
     "content-length", "transfer-encoding", "connection", "keep-alive",
     "upgrade", "expect", "te", "accept-encoding", "http2-settings", NULL
 };
@@ -90,7 +91,9 @@ ngx_http_stoa_inner_make(ngx_http_stoa_inner_t *inner,
     if (ngx_http_stoa_inner_line(r, of, body ? NGX_HTTP_POST : NGX_HTTP_GET)
            == NGX_OK
         && ngx_http_stoa_inner_headers(r, inner->headers ? inner->headers
-                                          : &of->headers_in.headers.part)
+                                          : &of->headers_in.headers.part,
+                                       inner->without ? inner->without
+                                          : ngx_http_stoa_inner_hops)
            == NGX_OK
         && (body == NULL || ngx_http_stoa_inner_body(r, body) == NGX_OK))
     {
@@ -113,6 +116,7 @@ ngx_http_stoa_inner_make(ngx_http_stoa_inner_t *inner,
 
     r->filter_need_in_memory = 1;
     r->main_filter_need_in_memory = 1;
+    r->logged = inner->silent;
 
     return NGX_OK;
 }
@@ -408,7 +412,8 @@ ngx_http_stoa_inner_line(ngx_http_request_t *r, ngx_http_request_t *of,
 
 
 static ngx_int_t
-ngx_http_stoa_inner_headers(ngx_http_request_t *r, ngx_list_part_t *part)
+ngx_http_stoa_inner_headers(ngx_http_request_t *r, ngx_list_part_t *part,
+    const char *const *without)
 {
     ngx_table_elt_t              *h, *to;
     ngx_http_header_t            *hh;
@@ -428,7 +433,7 @@ ngx_http_stoa_inner_headers(ngx_http_request_t *r, ngx_list_part_t *part)
          h;
          h = ngx_http_stoa_header_next(&w))
     {
-        if (ngx_http_stoa_inner_hop(h)) {
+        if (ngx_http_stoa_inner_hop(h, without)) {
             continue;
         }
 
@@ -467,11 +472,9 @@ ngx_http_stoa_inner_headers(ngx_http_request_t *r, ngx_list_part_t *part)
 
 
 static ngx_uint_t
-ngx_http_stoa_inner_hop(ngx_table_elt_t *h)
+ngx_http_stoa_inner_hop(ngx_table_elt_t *h, const char *const *name)
 {
-    const char  **name;
-
-    for (name = ngx_http_stoa_inner_hops; *name; name++) {
+    for ( /* void */ ; *name; name++) {
         if (h->key.len == ngx_strlen(*name)
             && ngx_strncasecmp(h->key.data, (u_char *) *name, h->key.len)
                == 0)

@@ -33,6 +33,12 @@ struct ngx_http_stoa_inner_s {
     const ngx_http_stoa_sink_t  *sink;
     void                        *data;        /* of the sink                 */
     ngx_list_part_t             *headers;     /* NULL: those of the other    */
+    const char *const           *without;     /* names, in lower case, that
+                                                 are not copied; NULL: those
+                                                 of a connection, and what
+                                                 encodings are taken        */
+    unsigned                     silent:1;    /* nobody has sent it: it is
+                                                 not charged, logged, counted*/
     ngx_socket_t                 client;      /* the other end               */
 };
 

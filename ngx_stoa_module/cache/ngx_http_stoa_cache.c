@@ -10,6 +10,7 @@
 #include "ngx_http_stoa_cache.h"
 #include "ngx_http_stoa_api.h"
 #include "ngx_http_stoa_header.h"
+#include "ngx_http_stoa_limits.h"
 #include "ngx_http_stoa_refusal.h"
 #include "ngx_http_stoa_upstream.h"
 #include "ngx_http_stoa_zone.h"
@@ -26,6 +27,8 @@ static ngx_int_t ngx_http_stoa_policy_cache_upstream(ngx_http_request_t *r,
 static ngx_int_t ngx_http_stoa_cache_begin(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 static ngx_int_t ngx_http_stoa_cache_look(ngx_http_stoa_cached_t *c);
+static ngx_int_t ngx_http_stoa_cache_wait(ngx_http_stoa_cached_t *c);
+static ngx_int_t ngx_http_stoa_cache_stale(ngx_http_stoa_cached_t *c);
 static ngx_int_t ngx_http_stoa_cache_forward(ngx_http_stoa_cached_t *c);
 static void ngx_http_stoa_cache_timer(ngx_event_t *ev);
 static void ngx_http_stoa_cache_finish(ngx_http_stoa_ctx_t *ctx, void *data);
@@ -246,7 +249,8 @@ ngx_http_stoa_cache_find(ngx_http_stoa_cached_t *c)
         ngx_memcpy(&c->note, c->kept.note, sizeof(c->note));
     }
 
-    c->there = 1;
+    c->there = c->note.kind != NGX_HTTP_STOA_CACHE_ANSWER
+               || !ngx_http_stoa_cache_purged(c);
 
     return NGX_OK;
 }
@@ -267,6 +271,10 @@ ngx_http_stoa_cache_hit(ngx_http_stoa_cached_t *c, const char *says)
     c->says = says;
     c->sent = 1;
     ngx_http_stoa_cache_release(c);
+
+    if (c->conf->charge_hits == STOA_CACHE_CHARGE_NONE) {
+        ngx_http_stoa_limits_free(r, c->ctx);
+    }
 
     ngx_http_stoa_policy_count(c->attached, NGX_HTTP_STOA_OUTCOME_APPLIED);
     ngx_http_stoa_count(cache_hits, 1);
@@ -332,6 +340,10 @@ ngx_http_stoa_cache_look(ngx_http_stoa_cached_t *c)
         return ngx_http_stoa_cache_bypass(c);
     }
 
+    if (ngx_http_stoa_cache_refreshing(c->ctx)) {
+        return ngx_http_stoa_cache_forward(c);
+    }
+
     use = STOA_CACHE_ASK;
 
     if (c->there && c->note.kind == NGX_HTTP_STOA_CACHE_ANSWER) {
@@ -343,6 +355,14 @@ ngx_http_stoa_cache_look(ngx_http_stoa_cached_t *c)
         rc = ngx_http_stoa_cache_hit(c, "hit");
 
         if (rc == NGX_DONE) {
+            return rc;
+        }
+    }
+
+    if (use == STOA_CACHE_USE_STALE) {
+        rc = ngx_http_stoa_cache_stale(c);
+
+        if (rc != NGX_DECLINED) {
             return rc;
         }
     }
@@ -376,17 +396,14 @@ ngx_http_stoa_cache_look(ngx_http_stoa_cached_t *c)
         return NGX_ERROR;
     }
 
-    if (rc != NGX_BUSY) {
-        return ngx_http_stoa_cache_forward(c);
-    }
+    return rc == NGX_BUSY ? ngx_http_stoa_cache_wait(c)
+                          : ngx_http_stoa_cache_forward(c);
+}
 
-    if (use == STOA_CACHE_USE_STALE
-        && ngx_http_stoa_cache_hit(c, "hit; detail=stale") == NGX_DONE)
-    {
-        ngx_http_stoa_count(cache_stale, 1);
-        return NGX_DONE;
-    }
 
+static ngx_int_t
+ngx_http_stoa_cache_wait(ngx_http_stoa_cached_t *c)
+{
     if (c->since == 0) {
         c->since = ngx_current_msec ? ngx_current_msec : 1;
         c->timer.handler = ngx_http_stoa_cache_timer;
@@ -405,6 +422,42 @@ ngx_http_stoa_cache_look(ngx_http_stoa_cached_t *c)
 }
 
 
+/* Whoever wants it gets it; one new one is asked for.  NGX_DECLINED: he asks
+ * himself. */
+
+static ngx_int_t
+ngx_http_stoa_cache_stale(ngx_http_stoa_cached_t *c)
+{
+    ngx_int_t  rc;
+
+    if (c->lock_gen == 0) {
+        rc = ngx_http_stoa_cache_lock(c);
+
+        if (rc == NGX_OK) {
+
+            /* the one before may have come to its end in between */
+
+            return ngx_http_stoa_cache_look(c);
+        }
+
+        if (rc != NGX_BUSY) {
+            return rc;
+        }
+
+    } else if (ngx_http_stoa_cache_refresh(c) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    if (ngx_http_stoa_cache_hit(c, "hit; detail=stale") != NGX_DONE) {
+        return NGX_DECLINED;
+    }
+
+    ngx_http_stoa_count(cache_stale, 1);
+
+    return NGX_DONE;
+}
+
+
 /* To the upstream; about what is kept, if it can be asked about it. */
 
 static ngx_int_t
@@ -415,8 +468,14 @@ ngx_http_stoa_cache_forward(ngx_http_stoa_cached_t *c)
     c->fills = c->request->method == NGX_HTTP_GET
                && c->request->headers_in.range == NULL;
     c->says = c->there ? "fwd=stale" : "fwd=uri-miss";
+    c->purged_ms = ngx_http_stoa_cache_purge_ms(c);
 
-    ngx_http_stoa_count(cache_misses, 1);
+    if (ngx_http_stoa_cache_refreshing(c->ctx)) {
+        ngx_http_stoa_count(cache_refreshed, 1);
+
+    } else {
+        ngx_http_stoa_count(cache_misses, 1);
+    }
 
     if (!c->there || c->note.kind != NGX_HTTP_STOA_CACHE_ANSWER
         || ngx_http_stoa_cache_load(c) != NGX_OK)

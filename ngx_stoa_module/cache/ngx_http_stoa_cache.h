@@ -17,6 +17,7 @@
 #define NGX_HTTP_STOA_CACHE_H
 
 
+#include "ngx_http_stoa_inner.h"
 #include "ngx_http_stoa_keep.h"
 #include "ngx_http_stoa_policy.h"
 #include "core/stoa_cache.h"
@@ -40,6 +41,8 @@ typedef struct {
     uint32_t           head_len;
     uint32_t           caller;         /* VARIES: by who calls, too          */
     uint32_t           target;         /* that has answered                  */
+    int64_t            purged_ms;      /* the last purge that was known when
+                                          it was asked for                   */
 } ngx_http_stoa_cache_note_t;
 
 /* The body of an answer, as it comes: in the request's memory. */
@@ -67,6 +70,7 @@ typedef struct {
     ngx_http_stoa_keep_key_t       lock;
     uint64_t                       lock_gen;   /* 0: we do not have it       */
     uint64_t                       varies;     /* gen of the mark            */
+    int64_t                        purged_ms;  /* of the answer that comes   */
 
     ngx_http_stoa_kept_t           kept;
     ngx_http_stoa_cache_note_t     note;
@@ -124,6 +128,17 @@ ngx_int_t ngx_http_stoa_cache_key_variant(ngx_http_stoa_cached_t *c,
 ngx_uint_t ngx_http_stoa_cache_key_told(ngx_http_stoa_cached_t *c,
     stoa_str_t names);
 ngx_uint_t ngx_http_stoa_cache_key_set(ngx_http_stoa_ctx_t *ctx);
+
+/* Asks for another answer, by itself: NGX_OK, and the lock is no longer c's;
+ * NGX_DECLINED. */
+ngx_int_t ngx_http_stoa_cache_refresh(ngx_http_stoa_cached_t *c);
+#define ngx_http_stoa_cache_refreshing(ctx)                                   \
+    ((ctx)->inner && (ctx)->inner->silent)
+
+/* Is what is kept over, by what was purged? */
+ngx_uint_t ngx_http_stoa_cache_purged(ngx_http_stoa_cached_t *c);
+/* The last purge of the api that is known now; 0: none ever was. */
+int64_t ngx_http_stoa_cache_purge_ms(ngx_http_stoa_cached_t *c);
 
 /* What is kept, whole, into the request's memory. */
 ngx_int_t ngx_http_stoa_cache_load(ngx_http_stoa_cached_t *c);

@@ -594,6 +594,7 @@ ngx_http_stoa_cache_put(ngx_http_stoa_cached_t *c)
     }
 
     c->note.head_len = (uint32_t) c->head.len;
+    c->note.purged_ms = c->purged_ms;
     past = ngx_max(c->note.times.while_ms, c->note.times.error_ms);
 
     ngx_memzero(&kept, sizeof(ngx_http_stoa_kept_t));

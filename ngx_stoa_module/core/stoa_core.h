@@ -103,6 +103,8 @@ void stoa_buf_add_json(stoa_buf_t *b, const char *s, size_t len);
 #define STOA_STATUSES_MAX          16
 #define STOA_SPLITS_MAX            8
 #define STOA_SPLIT_RULES_MAX       32
+#define STOA_PURGES_MAX            256       /* of an api                  */
+#define STOA_PURGE_VALUE_MAX       1024      /* bytes                      */
 #define STOA_OPERATIONS_MAX        2000    /* of one api                   */
 #define STOA_SERVER_TOOLS_MAX      1000
 #define STOA_CIDRS_MAX             256

@@ -11,6 +11,9 @@
 
 #define STOA_CACHE_BYTES  16777216             /* of one answer              */
 
+typedef enum { STOA_CACHE_CHARGE_FULL = 0,
+    STOA_CACHE_CHARGE_NONE } stoa_cache_charge_e;
+
 #define STOA_POLICY_CACHE(F, S)                                               \
     F(S, U32, default_ttl_s, 0, 31536000, 0, ,                                \
       "how long answers (200, 203, 301, 308) are fresh that do not say it "   \
@@ -20,8 +23,8 @@
     F(S, U32, max_ttl_s, 1, 31536000, 86400, ,                                \
       "and the longest of all, whatever they say")                            \
     F(S, U32, stale_while_revalidate_s, 0, 86400, 0, ,                        \
-      "how long past that others get an answer while the first to miss it "   \
-      "asks the upstream; where the answer does not say it")                  \
+      "how long past that callers get an answer while the gateway asks the "  \
+      "upstream for another, by itself; where the answer does not say it")    \
     F(S, U32, stale_if_error_s, 0, 604800, 0, ,                               \
       "how long past that it is used when the upstream fails; where the "     \
       "answer does not say it")                                               \
@@ -52,11 +55,21 @@
     F(S, U32, lock_ms, 0, 60000, 5000, ,                                      \
       "how long calls wait for the first that asks for the same; then they "  \
       "ask themselves")                                                       \
+    F(S, ENUM, charge_hits, 0, 0, STOA_CACHE_CHARGE_FULL,                     \
+      STOA_WORDS(stoa_policy_cache_charges),                                  \
+      "what a call uses up of rate and quotas that a kept answer is for: as " \
+      "any, or nothing")                                                      \
     F(S, BOOL, status_header, 0, 1, 1, ,                                      \
       "answers say in Cache-Status what became of the call (RFC 9211)")
 
 
 #ifdef STOA_POLICY_TABLES
+
+static const stoa_rec_word_t  stoa_policy_cache_charges[] = {
+    { "full", STOA_CACHE_CHARGE_FULL },
+    { "none", STOA_CACHE_CHARGE_NONE },
+    { NULL, 0 }
+};
 
 static bool
 stoa_policy_cache_argument_valid(const char *s, size_t len)
@@ -97,7 +110,7 @@ STOA_POLICY_STRUCT(cache, STOA_POLICY_CACHE)
 #ifdef STOA_POLICY_TABLES
 
 static const stoa_policy_type_t  stoa_policy_cache = {
-    .name = "cache", .id = 60, .version = 1, .order = STOA_ORDER_TRANSFORM,
+    .name = "cache", .id = 60, .version = 2, .order = STOA_ORDER_TRANSFORM,
     .scopes = STOA_ON_GROUP|STOA_ON_TENANT|STOA_ON_API|STOA_ON_OPERATION,
     .config = &stoa_policy_cache_struct,
     .doc = "keeps answers of REST upstreams to GET, and uses them again, as "

@@ -36,7 +36,8 @@ typedef enum {
     STOA_REC_PLAN, STOA_REC_SUBSCRIPTION, STOA_REC_API, STOA_REC_TOOL,
     STOA_REC_SERVER, STOA_REC_GROUP, STOA_REC_GROUPKEY, STOA_REC_SEALKEY,
     STOA_REC_ISSUER, STOA_REC_PROMPT,
-    STOA_REC_RESOURCE, STOA_REC_TEMPLATE, STOA_REC_KIND_MAX
+    STOA_REC_RESOURCE, STOA_REC_TEMPLATE, STOA_REC_PURGE,
+    STOA_REC_KIND_MAX
 } stoa_rec_kind_e;
 
 
@@ -77,6 +78,7 @@ typedef enum { STOA_ON_STORE_FAILURES(STOA_WORD_VALUE) }
 typedef enum { STOA_DIGESTS(STOA_WORD_VALUE) } stoa_digest_e;
 typedef enum { STOA_PREFIXES(STOA_WORD_VALUE) } stoa_prefix_e;
 typedef enum { STOA_DPOPS(STOA_WORD_VALUE) } stoa_dpop_e;
+typedef enum { STOA_PURGE_KINDS(STOA_WORD_VALUE) } stoa_purge_kind_e;
 
 
 /* A policy that is attached to what the record is of, or to a part of it. */
@@ -108,6 +110,12 @@ STOA_RECORD(groupkey, STOA_MEMBERS(STOA_GROUPKEY_MADE))
 /* By what the group's gateways seal; kid: a digit or letter. */
 
 STOA_RECORD(sealkey, STOA_MEMBERS(STOA_SEALKEY_MADE))
+
+/* What of an api's kept answers is over; items: stoa_rec_purge_item_t, the
+ * oldest first. */
+
+STOA_RECORD_PART(purge_item, STOA_MEMBERS(STOA_PURGE_ITEM_MADE))
+STOA_RECORD(purge, STOA_MEMBERS(STOA_PURGE_MADE))
 
 /* The group of the gateway that holds it: the only one there.  Policies, here
  * and below: stoa_rec_policy_t, as they run. */

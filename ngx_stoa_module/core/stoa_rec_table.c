@@ -165,6 +165,9 @@ static const stoa_rec_struct_t  policy_struct = {
 FIELDS(group) = { STOA_GROUP_FIELDS(REC, stoa_rec_group_t) };
 FIELDS(groupkey) = { STOA_GROUPKEY_MADE(REC, stoa_rec_groupkey_t) };
 FIELDS(sealkey) = { STOA_SEALKEY_MADE(REC, stoa_rec_sealkey_t) };
+FIELDS(purge_item) = { STOA_PURGE_ITEM_MADE(REC, stoa_rec_purge_item_t) };
+STRUCT(purge_item) = { ITEM(purge_item, stoa_rec_purge_item_t) };
+FIELDS(purge) = { STOA_PURGE_MADE(REC, stoa_rec_purge_t) };
 FIELDS(tenant) = { STOA_TENANT_FIELDS(REC, stoa_rec_tenant_t) };
 FIELDS(application) = { STOA_APPLICATION_FIELDS(REC, stoa_rec_application_t) };
 FIELDS(credential) = { STOA_CREDENTIAL_FIELDS(REC, stoa_rec_credential_t) };
@@ -294,6 +297,7 @@ const stoa_rec_struct_t  stoa_rec_structs[STOA_REC_KIND_MAX] = {
     [STOA_REC_GROUPKEY] = KIND(groupkey),
     [STOA_REC_SEALKEY] = KIND(sealkey),
     [STOA_REC_ISSUER] = KIND(issuer),
+    [STOA_REC_PURGE] = KIND(purge),
 };
 
 

@@ -158,6 +158,11 @@
     W("allowed", STOA_DPOP_ALLOWED)                                           \
     W("required", STOA_DPOP_REQUIRED)
 
+#define STOA_PURGE_KINDS(W)                                                   \
+    W("path", STOA_PURGE_PATH)                                                \
+    W("prefix", STOA_PURGE_PREFIX)                                            \
+    W("tag", STOA_PURGE_TAG)
+
 #define STOA_TARGET_KINDS(W)                                                  \
     W("api", STOA_TARGET_API)                                                 \
     W("server", STOA_TARGET_SERVER)
@@ -186,6 +191,20 @@
     R(S, U32, kid, 0, 0, 61, 0, "")                                           \
     R(S, TIME, since_ms, 0, "")                                               \
     R(S, HEX32, key, 0, "")
+
+/* id: the api's.  Kept answers whose fetch began before floor_ms are over, and
+ * those that fit an item and began before it. */
+
+#define STOA_PURGE_ITEM_MADE(R, S)                                            \
+    R(S, TIME, at_ms, 0, "")                                                  \
+    R(S, CHOICE, kind, 0, STOA_PURGE_KINDS, "")                               \
+    R(S, STR, value, 0, STRING, 0, STOA_PURGE_VALUE_MAX, "")
+
+#define STOA_PURGE_MADE(R, S)                                                 \
+    R(S, ID, id, 0, "")                                                       \
+    R(S, TIME, at_ms, 0, "")                                                  \
+    R(S, TIME, floor_ms, 0, "")                                               \
+    R(S, ITEMS, items, 0, purge_item, 0, STOA_PURGES_MAX, "")
 
 #define STOA_APPLICATION_FIELDS(R, S)                                         \
     R(S, ID, id, RO|ND, "identifier")                                         \

@@ -5,6 +5,7 @@
 
 #include "ngx_http_stoa_policy.h"
 #include "ngx_http_stoa_api.h"
+#include "ngx_http_stoa_inner.h"
 #include "ngx_http_stoa_refusal.h"
 #include "ngx_http_stoa_store.h"
 #include "ngx_http_stoa_trace.h"
@@ -14,6 +15,7 @@
 #define ADMIT     ngx_http_stoa_turn_bits(STOA_ORDER_ADMIT)
 #define AUTHN     ngx_http_stoa_turn_bits(STOA_ORDER_AUTHN)
 #define ACCESS    ngx_http_stoa_turn_bits(STOA_ORDER_ACCESS)
+#define LIMIT     ngx_http_stoa_turn_bits(STOA_ORDER_LIMIT)
 #define UPSTREAM  ngx_http_stoa_turn_bits(NGX_HTTP_STOA_TURN_UPSTREAM)
 #define RESPONSE  ngx_http_stoa_turn_bits(NGX_HTTP_STOA_TURN_RESPONSE)
 #define JUDGE                                                                 \
@@ -128,7 +130,8 @@ ngx_http_stoa_policy_judge(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 
     ctx->call.policies = ctx->call.chain[NGX_HTTP_STOA_CHAIN_PLAN]->limits;
 
-    return ngx_http_stoa_policy_run(r, ctx, JUDGE);
+    return ngx_http_stoa_policy_run(r, ctx, ctx->inner && ctx->inner->silent
+                                            ? JUDGE & ~LIMIT : JUDGE);
 }
 
 

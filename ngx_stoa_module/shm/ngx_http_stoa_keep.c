@@ -346,3 +346,20 @@ ngx_http_stoa_keep_drop(ngx_shm_zone_t *zone,
 
     ngx_http_stoa_keep_unlock(k);
 }
+
+
+void
+ngx_http_stoa_keep_note(ngx_shm_zone_t *zone, const ngx_http_stoa_kept_t *kept)
+{
+    ngx_http_stoa_keep_t        *k;
+    ngx_http_stoa_keep_entry_t  *e;
+
+    k = ngx_http_stoa_keep_lock(zone);
+    e = &k->entry[kept->entry - 1];
+
+    if (e->gen == kept->gen) {
+        ngx_memcpy(e->note, kept->note, sizeof(e->note));
+    }
+
+    ngx_http_stoa_keep_unlock(k);
+}

@@ -79,6 +79,9 @@ ngx_int_t ngx_http_stoa_keep_take(ngx_shm_zone_t *zone,
 ngx_int_t ngx_http_stoa_keep_put(ngx_shm_zone_t *zone,
     ngx_http_stoa_keep_key_t *key, ngx_http_stoa_kept_t *kept,
     const ngx_str_t *pieces, ngx_uint_t n);
+/* Its note is that of kept, if it is still there. */
+void ngx_http_stoa_keep_note(ngx_shm_zone_t *zone,
+    const ngx_http_stoa_kept_t *kept);
 /* Takes it away; gen 0: whichever it is. */
 void ngx_http_stoa_keep_drop(ngx_shm_zone_t *zone,
     ngx_http_stoa_keep_key_t *key, uint64_t gen);

@@ -235,6 +235,9 @@ typedef struct {
     uint64_t  cache_bypassed;        /* calls it has no say in               */
     uint64_t  cache_stored;
     uint64_t  cache_bytes;           /* of hits                              */
+    uint64_t  cache_purged;          /* answers that a purge was for         */
+    uint64_t  cache_refreshed;       /* that were asked for by ourselves     */
+    uint64_t  cache_copied;          /* hits that nothing could be lent to   */
     uint64_t  idempotency_kept;      /* calls with a key that came to an end,*/
     uint64_t  idempotency_unknown;   /* of which nobody knows what became,   */
     uint64_t  idempotency_repeats;   /* that got an answer again             */

@@ -37,7 +37,7 @@ void ngx_http_stoa_store_catalog(ngx_http_stoa_store_t *store,
 #define NGX_HTTP_STOA_STORE_KINDS(K)                                          \
     K(tenant, TENANT) K(application, APPLICATION)                             \
     K(credential, CREDENTIAL) K(plan, PLAN) K(server, SERVER)                 \
-    K(issuer, ISSUER)
+    K(issuer, ISSUER) K(purge, PURGE)
 
 #define NGX_HTTP_STOA_STORE_BY_ID(kind, KIND)                                 \
     const stoa_rec_##kind##_t *ngx_http_stoa_store_##kind(                    \

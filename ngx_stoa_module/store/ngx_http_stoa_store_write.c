@@ -69,6 +69,7 @@ static const ngx_http_stoa_feed_key_t  ngx_http_stoa_feed_keys[] = {
     FEED_KEY("groupkey:", STOA_REC_GROUPKEY, 1),
     FEED_KEY("sealkey:", STOA_REC_SEALKEY, 1),
     FEED_KEY("issuer:", STOA_REC_ISSUER, 1),
+    FEED_KEY("purge:", STOA_REC_PURGE, 1),
     { NULL, 0, STOA_REC_TENANT, 0 }
 };
 

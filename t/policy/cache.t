@@ -65,6 +65,7 @@ my %apis = (
     deaf => { shared => $true, obey_clients => JSON::PP::false },
     open => { default_ttl_s => 60 },
     plans => { shared => $true, default_ttl_s => 60 },
+    spent => {}, spared => { charge_hits => 'none' },
 );
 sub tier { my ($value) = @_;
            return doc('Policy', 'acme', 'tier', { type => 'headers',
@@ -72,11 +73,13 @@ sub tier { my ($value) = @_;
                request_set => [{ name => 'X-Tier', value => $value }] } }) }
 $t->apply(docs(tenant('acme'), map({ plan('acme', $_) } qw(free gold guests)),
     tier('gold'),
+    plan('acme', 'few', rate => 10, per_ms => 86_400_000, quota_day => 100),
     map({ app('acme', $_) } qw(one two)), rest('acme', 'off', $to),
     map({ (rest('acme', $_, $to, $_ eq 'open' ? (open_plan => 'guests') : ()),
            policy($_, %{ $apis{$_} })) } sort keys %apis),
     map({ my $a = $_; map { sub_('acme', $_, $a, $a eq 'plans' && $_ eq 'two'
-                                             ? 'gold' : 'free') } qw(one two) }
+                                             ? 'gold' : $a =~ /^sp/ ? 'few'
+                                             : 'free') } qw(one two) }
         'off', sort keys %apis),
     doc('Policy', 'acme', 'who', { type => 'headers', attach => [
         { api => 'who' }], config => { request_set => [
@@ -335,9 +338,52 @@ ok(wait_until(sub { -s $count == $before + 3 }, 3),
 spew($gate, '');
 $_->response for @c;
 unlink $gate;
-body('one', 'while/a?cc=max-age%3d0');
-my $old = body('one', 'while/a?cc=max-age%3d0');
-ok($old, 'stale-while-revalidate');
+
+# stale answers are asked for again by nobody in particular
+
+spew($gate, '');
+$c = 'while/a?wait=1&cc=max-age%3d0';
+my $old = body('one', $c);
+unlink $gate;
+$before = -s $count;
+for my $who (qw(one two one two)) {
+    $r = call($who, $c);
+    is($r->{body}, $old, "stale-while-revalidate: $who has the old one at once");
+    like($r->{headers}{'cache-status'}, qr/hit; detail=stale/, '... it says so');
+}
+ok((wait_until { -s $count > $before } 5), '... another is asked for');
+call('one', $c);
+is(-s $count, $before + 1, '... once');
+spew($gate, '');
+ok((wait_until { body('one', $c) ne $old } 10), '... and takes its place');
+$c = 'while/head?cc=max-age%3d0';
+$old = body('one', $c);
+is(call('one', $c, ':method' => 'HEAD')->{status}, 200, '... HEAD asks for it');
+ok((wait_until { body('one', $c) ne $old } 10), '... too');
+$c = 'while/e?etag=e5&cc=max-age%3d0';
+$old = body('one', $c);
+ok((wait_until { $t->metrics->{stoa_cache_refreshed_total} >= 3
+                 && body('one', $c) eq $old } 5), '... by its validator');
+unlink $gate;
+
+# what hits cost
+
+sub left { my ($r) = @_;
+           return join ',', $r->{headers}{ratelimit} =~ /"(?:rate|day)";r=(\d+)/g }
+call('one', 'spent/a?cc=max-age%3d60');
+is(left(call('one', 'spent/a?cc=max-age%3d60')), '8,98', 'a hit is charged');
+call('one', 'spared/a?cc=max-age%3d60');
+is(left(call('one', 'spared/a?cc=max-age%3d60')), '9,99', '... or is not')
+    for 1 .. 2;
+is(left(call('one', 'spared/b?cc=max-age%3d60')), '8,98', '... a miss is');
+call('one', 'spared/c?cc=max-age%3d0,stale-while-revalidate%3d600');
+$before = $t->metrics->{stoa_cache_refreshed_total};
+is(left(call('one', 'spared/c?cc=max-age%3d0')), '6,96', '... another miss');
+call('one', 'spared/c?cc=max-age%3d0,stale-while-revalidate%3d600');
+ok((wait_until { $t->metrics->{stoa_cache_refreshed_total} > $before } 5),
+   'what the gateway asks for by itself ...');
+is(left(call('one', 'spared/a?cc=max-age%3d60')), '6,96',
+   '... is charged to nobody');
 
 # a change of the api begins with nothing
 
