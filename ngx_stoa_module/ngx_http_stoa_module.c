@@ -479,6 +479,7 @@ ngx_http_stoa_init_process(ngx_cycle_t *cycle)
 
     ngx_http_stoa_proc_dropper(ngx_http_stoa_inflight_drop);
     ngx_http_stoa_proc_attach(mcf, cycle->log);
+    ngx_http_stoa_keep_start(mcf);
 
     if (ngx_http_stoa_mcp_session_init(mcf, cycle) != NGX_OK
         || ngx_http_stoa_counters_open(mcf, cycle) != NGX_OK

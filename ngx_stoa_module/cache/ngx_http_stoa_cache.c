@@ -278,7 +278,7 @@ ngx_http_stoa_cache_hit(ngx_http_stoa_cached_t *c, const char *says)
 
     ngx_http_stoa_policy_count(c->attached, NGX_HTTP_STOA_OUTCOME_APPLIED);
     ngx_http_stoa_count(cache_hits, 1);
-    ngx_http_stoa_count(cache_bytes, c->body.len);
+    ngx_http_stoa_count(cache_bytes, c->body ? c->body_len : 0);
 
     r->content_handler = ngx_http_stoa_cache_send;
 

@@ -75,7 +75,8 @@ typedef struct {
     ngx_http_stoa_kept_t           kept;
     ngx_http_stoa_cache_note_t     note;
     ngx_str_t                      head;       /* of what is kept, once it   */
-    ngx_str_t                      body;       /* is needed                  */
+    ngx_chain_t                   *body;       /* is needed                  */
+    off_t                          body_len;
 
     ngx_event_t                    timer;
     ngx_msec_t                     since;      /* it waits; 0: it does not   */
@@ -140,7 +141,7 @@ ngx_uint_t ngx_http_stoa_cache_purged(ngx_http_stoa_cached_t *c);
 /* The last purge of the api that is known now; 0: none ever was. */
 int64_t ngx_http_stoa_cache_purge_ms(ngx_http_stoa_cached_t *c);
 
-/* What is kept, whole, into the request's memory. */
+/* The head of what is kept into the request's memory; its body is lent. */
 ngx_int_t ngx_http_stoa_cache_load(ngx_http_stoa_cached_t *c);
 /* Its head as that of the request's answer; its content handler. */
 ngx_int_t ngx_http_stoa_cache_restore(ngx_http_stoa_cached_t *c);
@@ -148,7 +149,7 @@ ngx_int_t ngx_http_stoa_cache_send(ngx_http_request_t *r);
 /* The same of any answer: its head, its body into call.page; sends them. */
 ngx_int_t ngx_http_stoa_cache_page(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_uint_t status, ngx_uint_t target,
-    ngx_str_t *head, ngx_str_t *body);
+    ngx_str_t *head, ngx_chain_t *body, off_t len);
 /* Which of the api's targets has answered. */
 uint32_t ngx_http_stoa_cache_target(ngx_http_stoa_ctx_t *ctx);
 ngx_int_t ngx_http_stoa_cache_send_page(ngx_http_request_t *r,

@@ -15,16 +15,20 @@ static ngx_int_t ngx_http_stoa_cache_restore_line(ngx_http_request_t *r,
 ngx_int_t
 ngx_http_stoa_cache_load(ngx_http_stoa_cached_t *c)
 {
-    u_char  *p;
+    u_char              *p;
+    ngx_http_request_t  *r;
+
+    r = c->request;
 
     if (c->kept.len < c->note.head_len) {
         return NGX_DECLINED;
     }
 
-    p = ngx_palloc(c->request->pool, c->kept.len + 1);
+    p = ngx_pnalloc(r->pool, c->note.head_len + 1);
 
     if (p == NULL
-        || ngx_http_stoa_keep_read(c->mcf->keep, &c->kept, 0, p, c->kept.len)
+        || ngx_http_stoa_keep_read(c->mcf->keep, &c->kept, 0, p,
+                                   c->note.head_len)
            != NGX_OK)
     {
         return NGX_DECLINED;
@@ -32,10 +36,16 @@ ngx_http_stoa_cache_load(ngx_http_stoa_cached_t *c)
 
     c->head.data = p;
     c->head.len = c->note.head_len;
-    c->body.data = p + c->note.head_len;
-    c->body.len = c->kept.len - c->note.head_len;
+    c->body = NULL;
+    c->body_len = c->kept.len - c->note.head_len;
 
-    return NGX_OK;
+    /* nginx cuts several ranges from one buffer alone */
+
+    return r->method == NGX_HTTP_HEAD
+           ? NGX_OK
+           : ngx_http_stoa_keep_lend(c->mcf->keep, &c->kept, c->head.len,
+                                     r->pool, r->headers_in.range != NULL,
+                                     &c->body);
 }
 
 
@@ -78,7 +88,8 @@ ngx_http_stoa_cache_restore(ngx_http_stoa_cached_t *c)
     ngx_table_elt_t  *h;
 
     if (ngx_http_stoa_cache_page(c->request, c->ctx, c->note.status,
-                                 c->note.target, &c->head, &c->body)
+                                 c->note.target, &c->head, c->body,
+                                 c->body_len)
         != NGX_OK)
     {
         return NGX_ERROR;
@@ -101,7 +112,8 @@ ngx_http_stoa_cache_restore(ngx_http_stoa_cached_t *c)
 
 ngx_int_t
 ngx_http_stoa_cache_page(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
-    ngx_uint_t status, ngx_uint_t target, ngx_str_t *head, ngx_str_t *body)
+    ngx_uint_t status, ngx_uint_t target, ngx_str_t *head, ngx_chain_t *body,
+    off_t len)
 {
     u_char               *p, *end, *last, *colon;
     ngx_str_t             name, value;
@@ -117,7 +129,7 @@ ngx_http_stoa_cache_page(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     ctx->call.to.target = &api->targets[target < api->ntargets ? target : 0];
 
     r->headers_out.status = status;
-    r->headers_out.content_length_n = body->len;
+    r->headers_out.content_length_n = len;
     r->allow_ranges = status == NGX_HTTP_OK;
 
     /* nginx answers the client's own conditions */
@@ -148,23 +160,25 @@ ngx_http_stoa_cache_page(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
         }
     }
 
-    b = ngx_calloc_buf(r->pool);
-    cl = ngx_alloc_chain_link(r->pool);
+    ctx->call.page = body;
 
-    if (b == NULL || cl == NULL) {
-        return NGX_ERROR;
+    for (cl = body; cl && cl->next; cl = cl->next) { /* void */ }
+
+    if (cl == NULL) {
+        cl = ngx_alloc_chain_link(r->pool);
+        b = ngx_calloc_buf(r->pool);
+
+        if (cl == NULL || b == NULL) {
+            return NGX_ERROR;
+        }
+
+        cl->buf = b;
+        cl->next = NULL;
+        ctx->call.page = cl;
     }
 
-    b->pos = body->data;
-    b->last = body->data + body->len;
-    b->memory = body->len != 0;
-    b->last_buf = 1;
-    b->last_in_chain = 1;
-
-    cl->buf = b;
-    cl->next = NULL;
-
-    ctx->call.page = cl;
+    cl->buf->last_buf = 1;
+    cl->buf->last_in_chain = 1;
     ctx->call.from_cache = 1;
 
     return NGX_OK;

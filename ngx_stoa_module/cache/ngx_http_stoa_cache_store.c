@@ -41,6 +41,7 @@ static ngx_int_t ngx_http_stoa_cache_place(ngx_http_stoa_cached_t *c,
     ngx_http_stoa_cache_said_t *said);
 static ngx_uint_t ngx_http_stoa_cache_fresh(ngx_http_stoa_cached_t *c);
 static void ngx_http_stoa_cache_put(ngx_http_stoa_cached_t *c);
+static void ngx_http_stoa_cache_again(ngx_http_stoa_cached_t *c);
 static ngx_int_t ngx_http_stoa_cache_status(ngx_http_stoa_cached_t *c);
 
 
@@ -72,9 +73,7 @@ ngx_http_stoa_cache_instead(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
             && ngx_http_stoa_cache_lines(r, &c->head, &c->head) == NGX_OK)
         {
             c->stored = 1;
-            c->body_parts.parts = &c->body;
-            c->body_parts.n = 1;
-            ngx_http_stoa_cache_put(c);
+            ngx_http_stoa_cache_again(c);
         }
 
         c->says = "hit; detail=validated";
@@ -612,6 +611,36 @@ ngx_http_stoa_cache_put(ngx_http_stoa_cached_t *c)
     {
         ngx_http_stoa_count(cache_stored, 1);
     }
+}
+
+
+/* The body that is lent, under another head. */
+
+static void
+ngx_http_stoa_cache_again(ngx_http_stoa_cached_t *c)
+{
+    ngx_str_t    *part;
+    ngx_uint_t    n;
+    ngx_chain_t  *cl;
+
+    for (cl = c->body, n = 0; cl; cl = cl->next) {
+        n++;
+    }
+
+    part = ngx_palloc(c->request->pool, (n + 1) * sizeof(ngx_str_t));
+    if (part == NULL) {
+        return;
+    }
+
+    c->body_parts.parts = part;
+    c->body_parts.n = n;
+
+    for (cl = c->body; cl; cl = cl->next, part++) {
+        part->data = cl->buf->pos;
+        part->len = cl->buf->last - cl->buf->pos;
+    }
+
+    ngx_http_stoa_cache_put(c);
 }
 
 

@@ -48,7 +48,8 @@ typedef struct {
     ngx_http_stoa_gathered_t           body;
 
     ngx_str_t                          head;   /* lines                      */
-    ngx_str_t                          again;  /* the body of what is kept   */
+    ngx_chain_t                       *again;  /* the body of what is kept   */
+    off_t                              again_len;
     u_char                             sum[1 + NGX_HTTP_STOA_SHA256_LEN];
     unsigned                           keeping:1;
     unsigned                           replays:1;
@@ -540,22 +541,26 @@ ngx_http_stoa_repeat_again(ngx_http_stoa_repeat_t *c,
     ngx_http_request_t  *r;
 
     r = c->request;
-    p = ngx_palloc(r->pool, kept->len + 1);
+    ngx_memcpy(&c->note, kept->note, sizeof(c->note));
+
+    c->head.len = ngx_min(c->note.head_len, kept->len);
+    p = ngx_pnalloc(r->pool, c->head.len + 1);
 
     if (p == NULL) {
         return NGX_ERROR;
     }
 
-    if (ngx_http_stoa_keep_read(c->zone, kept, 0, p, kept->len) != NGX_OK) {
+    c->head.data = p;
+    c->again_len = kept->len - c->head.len;
+
+    if (ngx_http_stoa_keep_read(c->zone, kept, 0, p, c->head.len) != NGX_OK
+        || ngx_http_stoa_keep_lend(c->zone, kept, c->head.len, r->pool,
+                                   r->headers_in.range != NULL, &c->again)
+           != NGX_OK)
+    {
         return NGX_DECLINED;
     }
 
-    ngx_memcpy(&c->note, kept->note, sizeof(c->note));
-
-    c->head.data = p;
-    c->head.len = ngx_min(c->note.head_len, kept->len);
-    c->again.data = p + c->head.len;
-    c->again.len = kept->len - c->head.len;
     c->replays = 1;
 
     ngx_http_stoa_policy_count(a, NGX_HTTP_STOA_OUTCOME_APPLIED);
@@ -588,7 +593,7 @@ ngx_http_stoa_repeat_send(ngx_http_request_t *r)
     }
 
     return ngx_http_stoa_cache_page(r, ctx, c->note.status, c->note.target,
-                                    &c->head, &c->again)
+                                    &c->head, c->again, c->again_len)
            == NGX_OK
            ? ngx_http_stoa_cache_send_page(r, ctx)
            : NGX_HTTP_INTERNAL_SERVER_ERROR;

@@ -4,11 +4,27 @@
  */
 
 #include "ngx_http_stoa_keep_in.h"
+#include "ngx_http_stoa_zone.h"
 #include "ngx_http_stoa_time.h"
 
 #include <openssl/rand.h>
 
 
+#define KEEP_COPY  4096               /* what is copied faster than lent     */
+
+
+typedef struct {
+    ngx_shm_zone_t  *zone;
+    uint32_t         pin;             /* index + 1; 0: none                  */
+} ngx_http_stoa_keep_lent_t;
+
+
+static ngx_int_t ngx_http_stoa_keep_lend_copy(ngx_shm_zone_t *zone,
+    const ngx_http_stoa_kept_t *kept, size_t off, ngx_pool_t *pool,
+    ngx_chain_t **out);
+static ngx_int_t ngx_http_stoa_keep_lend_pieces(ngx_http_stoa_keep_t *k,
+    const ngx_http_stoa_kept_t *kept, size_t off, ngx_pool_t *pool,
+    ngx_chain_t **out);
 static ngx_int_t ngx_http_stoa_keep_init(ngx_shm_zone_t *zone, void *data);
 static ngx_int_t ngx_http_stoa_keep_layout(ngx_http_stoa_keep_t *k,
     size_t size);
@@ -134,9 +150,9 @@ ngx_http_stoa_keep_layout(ngx_http_stoa_keep_t *k, size_t size)
         return NGX_ERROR;
     }
 
-    /* a piece, its link, half an entry and half a place for its hash */
+    /* a piece, its link and mark, half an entry and a place for its hash */
 
-    one = KEEP_PIECE + sizeof(uint32_t)
+    one = KEEP_PIECE + sizeof(uint32_t) + 1
           + (sizeof(ngx_http_stoa_keep_entry_t) + sizeof(uint32_t)) / 2;
 
     k->npieces = (size - sizeof(ngx_http_stoa_keep_t) - 1024) / one;
@@ -150,6 +166,8 @@ ngx_http_stoa_keep_layout(ngx_http_stoa_keep_t *k, size_t size)
     p += k->nentries * sizeof(uint32_t);
     k->next = (void *) p;
     p += k->npieces * sizeof(uint32_t);
+    k->used = p;
+    p += k->npieces;
     k->piece = ngx_align_ptr(p, 128);
 
     ngx_http_stoa_keep_empty(k);
@@ -258,6 +276,161 @@ ngx_http_stoa_keep_read(ngx_shm_zone_t *zone,
 
     return len == 0 && ngx_http_stoa_load(&e->gen) == kept->gen
            ? NGX_OK : NGX_DECLINED;
+}
+
+
+static void
+ngx_http_stoa_keep_back(void *data)
+{
+    ngx_http_stoa_keep_t       *k;
+    ngx_http_stoa_keep_lent_t  *l = data;
+
+    if (l->pin) {
+        k = ngx_http_stoa_keep_lock(l->zone);
+        ngx_http_stoa_keep_unpin(k, l->pin);
+        ngx_http_stoa_keep_unlock(k);
+    }
+}
+
+
+ngx_int_t
+ngx_http_stoa_keep_lend(ngx_shm_zone_t *zone, const ngx_http_stoa_kept_t *kept,
+    size_t off, ngx_pool_t *pool, ngx_uint_t one, ngx_chain_t **out)
+{
+    ngx_pool_cleanup_t         *cln;
+    ngx_http_stoa_keep_t       *k;
+    ngx_http_stoa_keep_lent_t  *l;
+
+    *out = NULL;
+
+    if (off >= kept->len) {
+        return off == kept->len ? NGX_OK : NGX_DECLINED;
+    }
+
+    if (one || kept->len - off <= KEEP_COPY) {
+        return ngx_http_stoa_keep_lend_copy(zone, kept, off, pool, out);
+    }
+
+    cln = ngx_pool_cleanup_add(pool, sizeof(ngx_http_stoa_keep_lent_t));
+    if (cln == NULL) {
+        return NGX_ERROR;
+    }
+
+    l = cln->data;
+    l->zone = zone;
+    cln->handler = ngx_http_stoa_keep_back;
+
+    k = ngx_http_stoa_keep_lock(zone);
+    l->pin = k->entry[kept->entry - 1].gen == kept->gen
+             ? ngx_http_stoa_keep_pin(k, (uint32_t) kept->entry) : 0;
+    ngx_http_stoa_keep_unlock(k);
+
+    if (l->pin == 0) {
+        ngx_http_stoa_count(cache_copied, 1);
+        return ngx_http_stoa_keep_lend_copy(zone, kept, off, pool, out);
+    }
+
+    return ngx_http_stoa_keep_lend_pieces(k, kept, off, pool, out);
+}
+
+
+static ngx_int_t
+ngx_http_stoa_keep_lend_copy(ngx_shm_zone_t *zone,
+    const ngx_http_stoa_kept_t *kept, size_t off, ngx_pool_t *pool,
+    ngx_chain_t **out)
+{
+    ngx_buf_t    *b;
+    ngx_chain_t  *cl;
+
+    b = ngx_create_temp_buf(pool, kept->len - off);
+    cl = ngx_alloc_chain_link(pool);
+
+    if (b == NULL || cl == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_http_stoa_keep_read(zone, kept, off, b->pos, kept->len - off)
+        != NGX_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+    b->last += kept->len - off;
+    b->temporary = 0;
+    b->memory = 1;
+    cl->buf = b;
+    cl->next = NULL;
+    *out = cl;
+
+    return NGX_OK;
+}
+
+
+/* Those that lie one behind the other make one buffer. */
+
+static ngx_int_t
+ngx_http_stoa_keep_lend_pieces(ngx_http_stoa_keep_t *k,
+    const ngx_http_stoa_kept_t *kept, size_t off, ngx_pool_t *pool,
+    ngx_chain_t **out)
+{
+    u_char                      *p;
+    size_t                       n, len;
+    uint32_t                     piece;
+    ngx_buf_t                   *b;
+    ngx_chain_t                 *cl;
+    ngx_http_stoa_keep_entry_t  *e;
+
+    e = &k->entry[kept->entry - 1];
+    len = kept->len - off;
+    off += e->key_len;
+    b = NULL;
+
+    for (piece = e->first; off >= KEEP_PIECE; piece = k->next[piece - 1]) {
+        off -= KEEP_PIECE;
+    }
+
+    for ( /* void */ ; len; piece = k->next[piece - 1], off = 0) {
+        p = k->piece + (size_t) (piece - 1) * KEEP_PIECE + off;
+        n = ngx_min(len, KEEP_PIECE - off);
+        len -= n;
+
+        if (b && b->last == p) {
+            b->last += n;
+            continue;
+        }
+
+        b = ngx_calloc_buf(pool);
+        cl = ngx_alloc_chain_link(pool);
+
+        if (b == NULL || cl == NULL) {
+            return NGX_ERROR;
+        }
+
+        b->pos = p;
+        b->last = p + n;
+        b->memory = 1;
+        cl->buf = b;
+        cl->next = NULL;
+        *out = cl;
+        out = &cl->next;
+    }
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_stoa_keep_start(ngx_http_stoa_main_conf_t *mcf)
+{
+    ngx_uint_t             i;
+    ngx_shm_zone_t        *zones[] = { mcf->keep, mcf->repeats };
+    ngx_http_stoa_keep_t  *k;
+
+    for (i = 0; i < 2; i++) {
+        k = ngx_http_stoa_keep_lock(zones[i]);
+        ngx_http_stoa_keep_reap(k, (uint64_t) ngx_pid);
+        ngx_http_stoa_keep_unlock(k);
+    }
 }
 
 

@@ -11,8 +11,12 @@
  * was to make stays, as BUSY, for whoever asks to judge.
  *
  * One lock; who dies with it in the middle of a change leaves a mark, and the
- * next one empties the store.  Contents are copied without the lock, and count
- * if the entry is still there afterwards.
+ * next one empties the store, but for what is lent.  Contents are copied
+ * without the lock, and count if the entry is still there afterwards.
+ *
+ * What is lent has pins, each of a process: it may be taken away, and its
+ * pieces are free when the last pin is.  Those of dead processes are found
+ * where there is no room.  Half of the pieces may be lent, KEEP_PINS times.
  */
 
 #ifndef NGX_HTTP_STOA_KEEP_H
@@ -67,6 +71,15 @@ ngx_int_t ngx_http_stoa_keep_read(ngx_shm_zone_t *zone,
     const ngx_http_stoa_kept_t *kept, size_t off, u_char *dst, size_t len);
 /* Is a process there?  One of that number may be another. */
 ngx_uint_t ngx_http_stoa_keep_held(uint64_t holder);
+/* The same for an answer that goes out: buffers that lead to where it lies,
+ * which stays as it is until the pool dies, *out NULL where there is nothing.
+ * What is small, or for who wants it in one buffer, is copied, and what would
+ * leave too little to change. */
+ngx_int_t ngx_http_stoa_keep_lend(ngx_shm_zone_t *zone,
+    const ngx_http_stoa_kept_t *kept, size_t off, ngx_pool_t *pool,
+    ngx_uint_t one, ngx_chain_t **out);
+/* A worker begins: what one of its number was lent is free. */
+void ngx_http_stoa_keep_start(ngx_http_stoa_main_conf_t *mcf);
 /* Makes a BUSY one, with the note of kept, where there is none, or one whose
  * holder is dead or whose time is over: NGX_OK, its gen in kept.  NGX_BUSY:
  * what is there.  NGX_DECLINED: no room. */

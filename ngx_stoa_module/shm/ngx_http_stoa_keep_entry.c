@@ -9,6 +9,7 @@
 #include <signal.h>
 
 
+#define KEEP_REAP_MS 1000
 #define KEEP_LOOKS   256                       /* entries, to make room      */
 
 
@@ -18,8 +19,51 @@ static ngx_int_t ngx_http_stoa_keep_share(ngx_http_stoa_keep_t *k,
     ngx_http_stoa_keep_key_t *key, uint64_t need);
 static uint32_t ngx_http_stoa_keep_owner(ngx_http_stoa_keep_t *k,
     const stoa_id_t *id);
+static void ngx_http_stoa_keep_release(ngx_http_stoa_keep_t *k, uint32_t i);
 static void ngx_http_stoa_keep_unlink(ngx_http_stoa_keep_t *k, uint32_t i);
 static void ngx_http_stoa_keep_link(ngx_http_stoa_keep_t *k, uint32_t i);
+
+
+/* What is lent stays where it is, and is nobody's but that of its pins, who
+ * are counted anew; nothing else is believed. */
+
+static void
+ngx_http_stoa_keep_lent(ngx_http_stoa_keep_t *k)
+{
+    uint32_t                     i, n, piece;
+    ngx_http_stoa_keep_pin_t    *pin;
+    ngx_http_stoa_keep_entry_t  *e;
+
+    k->free_pin = 0;
+    k->lent = 0;
+
+    for (i = 0; i < KEEP_PINS; i++) {
+        pin = &k->pin[i];
+
+        if (pin->holder == 0 || !ngx_http_stoa_keep_held(pin->holder)
+            || pin->entry == 0 || pin->entry > k->nentries)
+        {
+            pin->holder = 0;
+            pin->next = k->free_pin;
+            k->free_pin = i + 1;
+            continue;
+        }
+
+        e = &k->entry[pin->entry - 1];
+
+        if (e->pins++) {
+            continue;
+        }
+
+        k->lent += e->pieces;
+        piece = e->first;
+
+        for (n = 0; n < e->pieces && piece && piece <= k->npieces; n++) {
+            k->used[piece - 1] = 1;
+            piece = k->next[piece - 1];
+        }
+    }
+}
 
 
 void
@@ -29,19 +73,33 @@ ngx_http_stoa_keep_empty(ngx_http_stoa_keep_t *k)
 
     for (i = 0; i < k->nentries; i++) {
         ngx_http_stoa_store(&k->entry[i].gen, (uint64_t) 0);
-        k->entry[i].next = i + 1 < k->nentries ? i + 2 : 0;
+        k->entry[i].pins = 0;
         k->bucket[i] = 0;
     }
 
-    for (i = 0; i < k->npieces; i++) {
-        k->next[i] = i + 1 < k->npieces ? i + 2 : 0;
+    ngx_memzero(k->used, k->npieces);
+    ngx_http_stoa_keep_lent(k);
+
+    k->free_entry = 0;
+    k->free_piece = 0;
+    k->free = 0;
+
+    for (i = k->nentries; i; i--) {
+        if (k->entry[i - 1].pins == 0) {
+            k->entry[i - 1].next = k->free_entry;
+            k->free_entry = i;
+        }
+    }
+
+    for (i = (uint32_t) k->npieces; i; i--) {
+        if (!k->used[i - 1]) {
+            k->next[i - 1] = k->free_piece;
+            k->free_piece = i;
+            k->free++;
+        }
     }
 
     ngx_memzero(k->owner, sizeof(k->owner));
-
-    k->free_entry = 1;
-    k->free_piece = 1;
-    k->free = k->npieces;
 }
 
 
@@ -268,7 +326,8 @@ ngx_http_stoa_keep_share(ngx_http_stoa_keep_t *k,
 }
 
 
-/* Those that somebody makes stay: their holders end, or their time. */
+/* Those that somebody makes stay: their holders end, or their time; and those
+ * that are lent, as they would give nothing. */
 
 static ngx_int_t
 ngx_http_stoa_keep_room(ngx_http_stoa_keep_t *k, uint64_t pieces)
@@ -291,10 +350,15 @@ ngx_http_stoa_keep_room(ngx_http_stoa_keep_t *k, uint64_t pieces)
             return NGX_DECLINED;
         }
 
+        if (tries == 0 && k->lent) {
+            ngx_http_stoa_keep_reap(k, 0);
+        }
+
         e = &k->entry[i - 1];
 
-        if (e->state == NGX_HTTP_STOA_KEPT_BUSY
-            && ngx_http_stoa_keep_held(e->holder))
+        if (e->pins
+            || (e->state == NGX_HTTP_STOA_KEPT_BUSY
+                && ngx_http_stoa_keep_held(e->holder)))
         {
             if (tries > 64) {
                 return NGX_DECLINED;
@@ -346,7 +410,7 @@ ngx_http_stoa_keep_owner(ngx_http_stoa_keep_t *k, const stoa_id_t *id)
 void
 ngx_http_stoa_keep_remove(ngx_http_stoa_keep_t *k, uint32_t i)
 {
-    uint32_t                    *at, last;
+    uint32_t                    *at;
     ngx_http_stoa_keep_entry_t  *e;
 
     e = &k->entry[i - 1];
@@ -361,6 +425,22 @@ ngx_http_stoa_keep_remove(ngx_http_stoa_keep_t *k, uint32_t i)
 
     ngx_http_stoa_keep_unlink(k, i);
     k->owner[e->owner].pieces -= e->pieces;
+
+    if (e->pins == 0) {
+        ngx_http_stoa_keep_release(k, i);
+    }
+}
+
+
+/* Of one that is not there any more. */
+
+static void
+ngx_http_stoa_keep_release(ngx_http_stoa_keep_t *k, uint32_t i)
+{
+    uint32_t                     last;
+    ngx_http_stoa_keep_entry_t  *e;
+
+    e = &k->entry[i - 1];
 
     for (last = e->first; k->next[last - 1]; last = k->next[last - 1])
     { /* void */ }
@@ -410,5 +490,92 @@ ngx_http_stoa_keep_touch(ngx_http_stoa_keep_t *k, uint32_t i)
     if (k->owner[k->entry[i - 1].owner].newest != i) {
         ngx_http_stoa_keep_unlink(k, i);
         ngx_http_stoa_keep_link(k, i);
+    }
+}
+
+
+/* ---- what is lent ------------------------------------------------------- */
+
+uint32_t
+ngx_http_stoa_keep_pin(ngx_http_stoa_keep_t *k, uint32_t i)
+{
+    uint32_t                     n;
+    ngx_http_stoa_keep_pin_t    *pin;
+    ngx_http_stoa_keep_entry_t  *e;
+
+    e = &k->entry[i - 1];
+
+    if (k->free_pin == 0
+        || (e->pins == 0 && k->lent + e->pieces > k->npieces / 2))
+    {
+        ngx_http_stoa_keep_reap(k, 0);
+    }
+
+    n = k->free_pin;
+
+    if (n == 0 || (e->pins == 0 && k->lent + e->pieces > k->npieces / 2)) {
+        return 0;
+    }
+
+    pin = &k->pin[n - 1];
+    k->free_pin = pin->next;
+    pin->entry = i;
+    ngx_http_stoa_store(&pin->holder, (uint64_t) ngx_pid);
+
+    if (e->pins++ == 0) {
+        k->lent += e->pieces;
+    }
+
+    return n;
+}
+
+
+void
+ngx_http_stoa_keep_unpin(ngx_http_stoa_keep_t *k, uint32_t n)
+{
+    ngx_http_stoa_keep_pin_t    *pin;
+    ngx_http_stoa_keep_entry_t  *e;
+
+    pin = &k->pin[n - 1];
+    e = &k->entry[pin->entry - 1];
+
+    ngx_http_stoa_store(&pin->holder, (uint64_t) 0);
+    pin->next = k->free_pin;
+    k->free_pin = n;
+
+    if (--e->pins) {
+        return;
+    }
+
+    k->lent -= e->pieces;
+
+    if (e->gen == 0) {
+        ngx_http_stoa_keep_release(k, pin->entry);
+    }
+}
+
+
+/* Looking for the dead asks the kernel: once a second. */
+
+void
+ngx_http_stoa_keep_reap(ngx_http_stoa_keep_t *k, uint64_t holder)
+{
+    uint32_t  i;
+    uint64_t  now, of;
+
+    now = ngx_http_stoa_wall_ms();
+
+    if (holder == 0 && now - k->reaped_ms < KEEP_REAP_MS) {
+        return;
+    }
+
+    k->reaped_ms = holder ? k->reaped_ms : now;
+
+    for (i = 0; i < KEEP_PINS; i++) {
+        of = k->pin[i].holder;
+
+        if (of && (holder ? of == holder : !ngx_http_stoa_keep_held(of))) {
+            ngx_http_stoa_keep_unpin(k, i + 1);
+        }
     }
 }

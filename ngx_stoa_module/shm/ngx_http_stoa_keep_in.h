@@ -13,6 +13,7 @@
 #define KEEP_PIECE   1024
 #define KEEP_OWNERS  256
 #define KEEP_MIN     (1024 * 1024)
+#define KEEP_PINS    2048
 
 
 typedef struct {
@@ -30,6 +31,8 @@ typedef struct {
     uint32_t   pieces;
     uint32_t   key_len;
     uint32_t   len;                   /* without the key                     */
+    uint32_t   pins;
+    uint32_t   spare;
 } ngx_http_stoa_keep_entry_t;
 
 typedef struct {
@@ -38,6 +41,12 @@ typedef struct {
     uint32_t   newest;                /* entry, index + 1; 0: a free place   */
     uint32_t   oldest;
 } ngx_http_stoa_keep_owner_t;
+
+typedef struct {
+    uint64_t   holder;                /* a pid; 0: free                      */
+    uint32_t   entry;                 /* index + 1                           */
+    uint32_t   next;
+} ngx_http_stoa_keep_pin_t;
 
 typedef struct {
     uint64_t                     lock;
@@ -51,10 +60,15 @@ typedef struct {
     uint32_t                     nentries;
     uint32_t                     lasting;
     uint32_t                     hand;         /* of who looks for room      */
+    uint32_t                     free_pin;     /* index + 1                  */
+    uint64_t                     lent;         /* pieces                     */
+    uint64_t                     reaped_ms;
+    ngx_http_stoa_keep_pin_t     pin[KEEP_PINS];
     ngx_http_stoa_keep_owner_t   owner[KEEP_OWNERS];
     ngx_http_stoa_keep_entry_t  *entry;        /* all of them at one address */
     uint32_t                    *bucket;       /* in all workers: the zone   */
     uint32_t                    *next;         /* is mapped before the fork  */
+    u_char                      *used;         /* one for each piece         */
     u_char                      *piece;
 } ngx_http_stoa_keep_t;
 
@@ -72,6 +86,11 @@ ngx_int_t ngx_http_stoa_keep_make(ngx_http_stoa_keep_t *k,
     ngx_http_stoa_keep_key_t *key, uint64_t hash, ngx_http_stoa_kept_t *kept,
     const ngx_str_t *pieces, ngx_uint_t n);
 void ngx_http_stoa_keep_remove(ngx_http_stoa_keep_t *k, uint32_t i);
+/* A pin, index + 1; 0: there is none. */
+uint32_t ngx_http_stoa_keep_pin(ngx_http_stoa_keep_t *k, uint32_t i);
+void ngx_http_stoa_keep_unpin(ngx_http_stoa_keep_t *k, uint32_t pin);
+/* Those of holder, or of the dead where it is 0. */
+void ngx_http_stoa_keep_reap(ngx_http_stoa_keep_t *k, uint64_t holder);
 /* It is the newest of its owner. */
 void ngx_http_stoa_keep_touch(ngx_http_stoa_keep_t *k, uint32_t i);
 
