@@ -239,7 +239,13 @@ $t->control(args => [@{ $kc->control_args }, '--keycloak-groups-client-id=']);
 $t->must(DELETE => "/v1/tenants/$_") for qw(newco theirs);
 $r = $t->api(POST => '/v1/tenants', { name => 'newco' });
 is($r->{status}, 409, "its name waits for its groups' end") or diag $r->{body};
-like($r->{body}, qr/Keycloak/, 'and why');
+like($r->{body}, qr/Keycloak.*needs keycloak_groups_client_id/,
+     'and says what that needs');
+$t->stop('control');
+$t->control;
+is($t->api(POST => '/v1/tenants', { name => 'newco' })->{status}, 201,
+   'without a provider nobody is in a group');
+$t->must(DELETE => '/v1/tenants/newco');
 $t->stop('control');
 $t->control(args => $kc->control_args);
 ok((wait_until { $t->api(POST => '/v1/tenants', { name => 'newco' })->{status}

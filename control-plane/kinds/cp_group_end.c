@@ -64,8 +64,15 @@ cp_group_end_event(const cp_write_t *w, const char *event,
 cp_rc_t
 cp_group_name_free(cp_op_t *op, cp_tx_t *tx, const char *name)
 {
-    cp_rc_t    rc;
-    cp_rows_t  rows;
+    cp_rc_t           rc;
+    cp_rows_t         rows;
+    const cp_conf_t  *conf = &op->app->conf;
+
+    /* without a provider groups give nobody anything */
+
+    if (conf->oidc_issuer[0] == '\0') {
+        return CP_OK;
+    }
 
     rc = cp_tx_query(tx, op->arena, "SELECT id, state FROM group_removals"
                      " WHERE name = $1 LIMIT 1", cp_args(cp_text(name)),
@@ -75,7 +82,11 @@ cp_group_name_free(cp_op_t *op, cp_tx_t *tx, const char *name)
            : cp_err_set(&op->err, "conflict", "the groups in Keycloak of a"
                         " tenant of that name, which was deleted, are not"
                         " removed yet: %s",
-                        strcmp(cp_cell(&rows, 0, 1)->p, "failed") ? "try again"
+                        conf->keycloak_groups_client_id[0] == '\0'
+                        ? "that needs keycloak_groups_client_id, which is not"
+                          " configured"
+                        : strcmp(cp_cell(&rows, 0, 1)->p, "failed")
+                        ? "try again"
                         : cp_arena_printf(op->arena, "that failed, see"
                                           " /v1/group-removals/%s",
                                           cp_cell(&rows, 0, 0)->p));
