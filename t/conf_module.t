@@ -44,6 +44,8 @@ my @right = (
     ['sizes', store => 'stoa_store %%DIR%%/conftest/store size=2g '
         . 'counters=1m;'],
     ['on_full=allow', zone => 'stoa_zone a:2m on_full=allow;'],
+    ['the least of what is kept',
+     more => 'stoa_answers 1m; stoa_idempotency 1m;'],
     ['all the others', more => 'stoa_max_stale off; stoa_legacy_headers on; '
         . 'stoa_usage_interval 1s; stoa_external_url https://gw.example; '
         . 'stoa_peer https://10.0.0.1:8443; '
@@ -131,6 +133,14 @@ my @wrong = (
      zone => 'stoa_zone stoa:64k;'],
     ['a zone without size', qr/invalid zone "stoa", its form is NAME:SIZE/,
      zone => 'stoa_zone stoa;'],
+    ['too little for answers',
+     qr/invalid size "1023k" of "stoa_answers", the least is 1048576/,
+     more => 'stoa_answers 1023k;'],
+    ['too little for keys',
+     qr/invalid size "x" of "stoa_idempotency", the least is/,
+     more => 'stoa_idempotency x;'],
+    ['answers twice', qr/"stoa_answers" directive is duplicate/,
+     more => 'stoa_answers 1m; stoa_answers 1m;'],
     ['a zone of bad size', qr/invalid size "x" of zone "stoa"/,
      zone => 'stoa_zone stoa:x;'],
     ['on_full', qr/must be on_full=deny or on_full=allow/,

@@ -14,20 +14,49 @@
 #include "ngx_http_stoa_zone.h"
 
 
+typedef struct {
+    stoa_id_t  api;
+    uint64_t   generation;
+    int64_t    at_ms;
+} ngx_http_stoa_purge_known_t;
+
+
 static ngx_uint_t ngx_http_stoa_cache_purges(ngx_http_stoa_cached_t *c,
     const stoa_rec_purge_t *rec);
 static ngx_uint_t ngx_http_stoa_cache_tagged(ngx_str_t *head,
     stoa_str_t tag);
 
 
+static ngx_http_stoa_purge_known_t  ngx_http_stoa_purges[64];
+
+
+/* Of few apis, so that a hit does not look it up: by the configuration. */
+
 int64_t
 ngx_http_stoa_cache_purge_ms(ngx_http_stoa_cached_t *c)
 {
-    const stoa_rec_purge_t  *rec;
+    uint64_t                      generation;
+    const stoa_id_t              *id;
+    const stoa_rec_purge_t       *rec;
+    ngx_http_stoa_purge_known_t  *known;
 
-    rec = ngx_http_stoa_store_purge(c->mcf->store, &c->ctx->call.api->rec->id);
+    id = &c->ctx->call.api->rec->id;
+    generation = ngx_http_stoa_store_generation(c->mcf->store);
+    known = &ngx_http_stoa_purges[(u_char) id->c[STOA_ID_LEN - 1] % 64];
 
-    return rec ? rec->at_ms : 0;
+    if (known->generation == generation
+        && ngx_memcmp(&known->api, id, sizeof(stoa_id_t)) == 0)
+    {
+        return known->at_ms;
+    }
+
+    rec = ngx_http_stoa_store_purge(c->mcf->store, id);
+
+    known->api = *id;
+    known->generation = generation;
+    known->at_ms = rec ? rec->at_ms : 0;
+
+    return known->at_ms;
 }
 
 
@@ -35,6 +64,10 @@ ngx_uint_t
 ngx_http_stoa_cache_purged(ngx_http_stoa_cached_t *c)
 {
     const stoa_rec_purge_t  *rec;
+
+    if (ngx_http_stoa_cache_purge_ms(c) <= c->note.purged_ms) {
+        return 0;
+    }
 
     rec = ngx_http_stoa_store_purge(c->mcf->store, &c->ctx->call.api->rec->id);
 

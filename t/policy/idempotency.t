@@ -166,6 +166,16 @@ $r = call('one', 'plain/big?n=100000', $id = fresh(), 'b' x 200_000);
 is(call('one', 'plain/big?n=100000', $id, 'b' x 200_000)->{body}, $r->{body},
    'long bodies, both ways');
 
+$r = call('one', 'plain/c', $id = fresh(), 'part one');
+$c = $t->connection;
+$c->send_raw("POST /apis/acme/plain/c HTTP/1.1\r\nHost: x\r\nX-API-Key: "
+    . "$key{one}\r\nIdempotency-Key: $id\r\nTransfer-Encoding: chunked\r\n\r\n"
+    . "5\r\npart \r\n3\r\none\r\n0\r\n\r\n");
+is($c->response->{body}, $r->{body}, 'in chunks it is the same body');
+$c->send_raw("GET /apis/acme/plain/d HTTP/1.1\r\nHost: x\r\n"
+    . "X-API-Key: $key{one}\r\n\r\n");
+is($c->response->{status}, 201, '... and the connection goes on');
+
 # time
 
 call('one', 'short/a', $id = fresh());
