@@ -32,6 +32,21 @@ sub jkt { my $b = bare(@_);
     return encode_base64url(sha256('{' . join(',', map {
         qq("$_":"$b->{$_}") } sort keys %$b) . '}')) }
 
+# certificates: the gateway's own, two clients', and one of the first one's key
+# that is another
+
+sub certificate { my ($name, @key) = @_;
+    my $pem = $t->dir("$name.pem");
+    my ($code, undef, $err) = $t->run_cmd([qw(openssl req -x509 -nodes -days 2
+        -subj), "/CN=$name", @key, '-out', $pem]);
+    $code == 0 or die $err;
+    my $der = `openssl x509 -in $pem -outform DER`;
+    return { pem => $pem, x5t => encode_base64url(sha256($der)) } }
+my %cert = map { my @new = (qw(-newkey ec -pkeyopt ec_paramgen_curve:P-256
+    -keyout), $t->dir("$_.key")); $_ => certificate($_, @new) }
+    qw(gw.example mine other);
+$cert{renewed} = certificate('renewed', '-key', $t->dir('mine.key'));
+
 my $to = 'http://127.0.0.1:' . $t->origin(sub {
     [200, ['Content-Type' => 'application/json'],
      json_encode({ headers => $_[0]{headers} })] });
@@ -39,9 +54,11 @@ my $idp = 'http://127.0.0.1:' . $t->origin(sub {
     my ($token) = $_[0]{body} =~ /token=([^&]*)/;
     [200, ['Content-Type' => 'application/json'],
      json_encode({ active => JSON::PP::true, aud => 'x', sub => 'u1',
-         $token =~ /^bound/ ? (cnf => { jkt => jkt($mine) }) : () })] },
+         $token =~ /^bound/ ? (cnf => { jkt => jkt($mine) }) : (),
+         $token =~ /^cert/ ? (cnf => { 'x5t#S256' => $cert{mine}{x5t} }) : () })] },
     name => 'idp');
 my $mcp = $t->mcp_origin(name => 'm', tools => { one => sub { 'hi' } });
+
 $t->apply(docs(tenant('acme'), tenant('safe'), plan('acme', 'free'),
     plan('safe', 'free'), app('acme', 'demo'), app('safe', 'demo'),
     rest('acme', 'echo', $to),
@@ -59,10 +76,18 @@ $t->apply(docs(tenant('acme'), tenant('safe'), plan('acme', 'free'),
         introspection => { url => $idp, client_id => 'gw',
                            client_secret => 'intro' },
         application => 'demo', audiences => ['x'] }),
+    rest('acme', 'who', $to), sub_('acme', 'demo', 'who', 'free'),
+    doc('Policy', 'acme', 'who', { type => 'rate-limit', config => {
+        rate => 2, per_ms => 3_600_000, by => ['claim:/org/id', 'api'] },
+        attach => [{ api => 'who' }] }),
     doc('Issuer', 'safe', 'idp', { issuer => $ISS, jwks => jwks($as),
         application => 'demo', audiences => ['x'], dpop => 'required' })));
 $t->gateway(workers => 2, http => "stoa_external_url $URL;"
-    . 'large_client_header_buffers 4 24k;');
+    . 'large_client_header_buffers 4 24k;',
+    server => 'listen 127.0.0.1:%%PORT_tls%% ssl;'
+    . " ssl_certificate $cert{'gw.example'}{pem};"
+    . " ssl_certificate_key @{[$t->dir('gw.example.key')]};"
+    . ' ssl_verify_client optional_no_ca;');
 $t->gateway(name => 'short', http => "stoa_external_url $URL;"
     . 'stoa_dpop_max_age 2s; stoa_dpop_ahead 0;');
 $t->gateway(name => 'plain');
@@ -332,6 +357,54 @@ $r = post(mcp_proof(), [map { { jsonrpc => '2.0', id => $_,
 is(join(' ', map { ref $_->{result} eq 'HASH' ? 'ok' : json_encode($_) }
     @{ ref $r->{json} eq 'ARRAY' ? $r->{json} : [$r->{json}] }), 'ok ok ok',
    'a batch shows one proof for all its messages');
+
+# tokens that are bound to a certificate (RFC 8705, section 3)
+
+sub tls { my ($with, $bearer, %o) = @_;
+    my (undef, $out) = $t->run_cmd(['curl', '-sk', '-o', $t->dir('tls.out'),
+        '-w', '%{http_code}', ($with ? ('--cert', $cert{$with}{pem}, '--key',
+            $t->dir(($with eq 'renewed' ? 'mine' : $with) . '.key')) : ()),
+        '-H', 'Authorization: ' . ($o{scheme} // 'Bearer') . " $bearer",
+        @{ $o{more} || [] },
+        'https://127.0.0.1:' . $t->port('tls') . ($o{path} // "$ECHO/")]);
+    return $out }
+my $held = token($as, claims($ISS, 'x', cnf => { 'x5t#S256' =>
+    $cert{mine}{x5t} }));
+is(tls('mine', $held), 200, 'the certificate that the token is bound to');
+is(tls('mine', $held), 200, '... once more');
+is(tls('other', $held), 401, 'another one');
+is(json_decode(slurp($t->dir('tls.out')))->{code}, 'token_invalid',
+   '... is told');
+is(tls('renewed', $held), 401, '... of the same key, too');
+is(tls(undef, $held), 401, 'none');
+is_code(call(undef, scheme => 'Bearer', token => $held), '401 token_invalid',
+        'without TLS');
+is(tls(undef, $held, more => ['-H', "$_: $cert{mine}{x5t}"]), 401,
+   "a header $_ is none") for qw(X-Client-Cert Client-Cert
+    X-Forwarded-Client-Cert);
+is(tls('mine', $held, scheme => 'DPoP'), 401, 'the scheme of proofs');
+is(tls('mine', token($as, claims($ISS, 'x', cnf => { 'x5t#S256' =>
+    $cert{mine}{x5t}, jkt => jkt($mine) }))), 401, 'bound to two things');
+is(tls('mine', token($as, claims($ISS, 'x', cnf => { 'x5t#S256' => $_ }))),
+   401, "no thumbprint: $_") for '', 'x', $cert{mine}{x5t} . 'A';
+is(tls('mine', 'cert-opaque'), 200, 'an opaque one, by its issuer');
+is(tls('other', 'cert-opaque'), 401, '... with another certificate');
+is(tls('mine', token($as, claims($ISS, 'x'))), 200,
+   'one that is bound to nothing');
+
+# by a claim: what its issuer says, and nothing that anybody else does
+
+sub org { my ($id, %h) = @_;
+    return $t->get('/apis/acme/who/', headers => { %h, Authorization =>
+        'Bearer ' . token($as, claims($ISS, 'x', defined $id
+            ? (org => { id => $id }) : ())) })->{status} }
+is(join(' ', map { org('one') } 1 .. 3), '200 200 429', 'by a claim');
+is(join(' ', map { org('two') } 1 .. 3), '200 200 429', '... another value');
+is(join(' ', map { org(7) } 1 .. 3), '200 200 429', '... a number');
+is(join(' ', org(undef), org(undef), org(['a']), org('x' x 256)),
+   '200 200 429 429', 'none, a list and a long one share what none has');
+is($t->get('/apis/acme/who/', key => $api_key, headers => { Org => 'three' })
+   ->{status}, 429, '... with whoever has no token');
 
 like($t->metrics->{stoa_dpop_proofs_total} // '', qr/^[1-9]/, 'counted');
 is(scalar(grep { /eyJ/ } $t->log_lines), 0, 'no token or proof in the log');

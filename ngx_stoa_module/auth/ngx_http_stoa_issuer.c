@@ -299,19 +299,39 @@ ngx_http_stoa_issuer_claims(ngx_http_stoa_store_t *store,
 }
 
 
-/* RFC 9449: to which key. */
+/* RFC 9449: to which key.  RFC 8705: to which certificate.  To both: no client
+ * is held to one of them alone. */
 
 static ngx_int_t
 ngx_http_stoa_issuer_bound(ngx_http_stoa_issuer_claims_t *c)
 {
     stoa_str_t       text;
-    stoa_json_val_t  val;
+    ngx_uint_t       bound;
+    stoa_json_val_t  val, x5t;
 
     static const char  jkt[] = "/cnf/jkt";
+    static const char  s256[] = "/cnf/x5t#S256";
 
     c->said->binding = c->rec->dpop == STOA_DPOP_REQUIRED;
+    bound = NGX_HTTP_STOA_BOUND_NOT;
 
-    if (!stoa_jwt_claim(c->claims, jkt, sizeof(jkt) - 1, &val)) {
+    if (stoa_jwt_claim(c->claims, s256, sizeof(s256) - 1, &x5t)) {
+        bound = NGX_HTTP_STOA_BOUND_CERTIFICATE;
+    }
+
+    if (stoa_jwt_claim(c->claims, jkt, sizeof(jkt) - 1, &val)) {
+
+        if (bound) {
+            c->why = "The token is bound to a key and to a certificate.";
+            return NGX_DECLINED;
+        }
+
+        bound = NGX_HTTP_STOA_BOUND_KEY;
+
+    } else if (bound) {
+        val = x5t;
+
+    } else {
         return NGX_OK;
     }
 
@@ -323,7 +343,7 @@ ngx_http_stoa_issuer_bound(ngx_http_stoa_issuer_claims_t *c)
         return NGX_DECLINED;
     }
 
-    c->said->bound = 1;
+    c->said->bound = (uint8_t) bound;
 
     return NGX_OK;
 }

@@ -63,6 +63,8 @@ static ngx_int_t ngx_http_stoa_token_take(ngx_http_request_t *r,
 static ngx_int_t ngx_http_stoa_token_bound(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const ngx_str_t *text,
     const ngx_http_stoa_token_said_t *said);
+static ngx_int_t ngx_http_stoa_token_certificate(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const u_char *sum);
 static ngx_uint_t ngx_http_stoa_token_audience(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_token_said_t *said);
 static ngx_int_t ngx_http_stoa_token_refuse(ngx_http_request_t *r,
@@ -460,6 +462,42 @@ ngx_http_stoa_token_reader(void *data, const void *rec)
 }
 
 
+ngx_int_t
+ngx_http_stoa_token_claim(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    stoa_str_t path, stoa_str_t *value)
+{
+    char             *buf;
+    ngx_str_t        *text;
+    stoa_jwt_t        jwt;
+    const char       *why;
+    stoa_json_val_t   val;
+
+    if (ctx->token == NULL || ctx->token->text.len == 0) {
+        return NGX_DECLINED;
+    }
+
+    text = &ctx->token->text;
+    buf = ngx_pnalloc(r->pool, text->len);
+
+    if (buf == NULL
+        || !stoa_jwt_looks((char *) text->data, text->len)
+        || stoa_jwt_parse((char *) text->data, text->len, buf, &jwt, &why)
+           != STOA_OK
+        || !stoa_jwt_claim(&jwt.claims, path.data, path.len, &val)
+        || *val.start == '{' || *val.start == '[' || *val.start == 'n')
+    {
+        return NGX_DECLINED;
+    }
+
+    if (!stoa_json_text(&val, value)) {
+        value->data = val.start;
+        value->len = (size_t) (val.end - val.start);
+    }
+
+    return value->len <= NGX_HTTP_STOA_TOKEN_CLAIM ? NGX_OK : NGX_DECLINED;
+}
+
+
 /* What it says goes into the context, if it is for this call. */
 
 static ngx_int_t
@@ -525,25 +563,67 @@ ngx_http_stoa_token_bound(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     const char  *why;
 
     shown = ctx->dpop;
+
+    if (said->bound == NGX_HTTP_STOA_BOUND_CERTIFICATE && !said->binding
+        && !shown)
+    {
+        return ngx_http_stoa_token_certificate(r, ctx, said->jkt);
+    }
+
     ctx->dpop = 1;                              /* of what the answer tells */
 
     /* the request that an inner one is of has shown its proof */
 
-    if (shown && said->bound && ctx->inner) {
+    if (shown && said->bound == NGX_HTTP_STOA_BOUND_KEY && ctx->inner) {
         return NGX_OK;
     }
 
-    if (shown && said->bound) {
+    if (shown && said->bound == NGX_HTTP_STOA_BOUND_KEY) {
         return ngx_http_stoa_dpop(r, ctx, text, said->jkt);
     }
 
-    why = said->bound
+    why = said->bound == NGX_HTTP_STOA_BOUND_KEY
           ? "The token is bound to a key: it takes the scheme DPoP."
           : said->binding
           ? "The token is bound to no key, and its issuer's have to be."
           : "The token is bound to no key: it takes the scheme Bearer.";
 
     return ngx_http_stoa_token_refuse(r, NGX_DECLINED, why);
+}
+
+
+/* RFC 8705, section 3: who has the certificate's key has shown so to nginx, in
+ * the handshake; whose CA it is of is none of the token's business. */
+
+static ngx_int_t
+ngx_http_stoa_token_certificate(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const u_char *sum)
+{
+    X509          *cert;
+    unsigned       len;
+    u_char         own[EVP_MAX_MD_SIZE];
+    ngx_uint_t     fits;
+    const char    *why;
+
+    /* the request that an inner one is of was looked at */
+
+    if (ctx->inner) {
+        return NGX_OK;
+    }
+
+    cert = r->connection->ssl
+           ? SSL_get_peer_certificate(r->connection->ssl->connection) : NULL;
+    fits = cert && X509_digest(cert, EVP_sha256(), own, &len) == 1
+           && len == NGX_HTTP_STOA_SHA256_LEN
+           && stoa_equal_ct(own, sum, NGX_HTTP_STOA_SHA256_LEN);
+    why = cert ? "The token is bound to another certificate than that of the "
+                 "client."
+               : "The token is bound to a certificate, and the client has "
+                 "shown none.";
+    X509_free(cert);
+
+    return fits && ctx->own_method == 0
+           ? NGX_OK : ngx_http_stoa_token_refuse(r, NGX_DECLINED, why);
 }
 
 

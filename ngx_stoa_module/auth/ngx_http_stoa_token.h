@@ -20,6 +20,16 @@
 #define NGX_HTTP_STOA_TOKEN_KEPT_MS     300000   /* a verdict, at most       */
 
 
+/* To what it is bound: a key that a proof is of, or the certificate of the
+ * client's connection (RFC 8705). */
+
+typedef enum {
+    NGX_HTTP_STOA_BOUND_NOT = 0,
+    NGX_HTTP_STOA_BOUND_KEY,
+    NGX_HTTP_STOA_BOUND_CERTIFICATE
+} ngx_http_stoa_bound_e;
+
+
 /* What a token says, as it is kept: behind it subject, roles, scopes and
  * audiences, words with a NUL behind each. */
 
@@ -36,7 +46,7 @@ typedef struct {
     uint16_t    audiences;
     uint32_t    audience_fits;        /* one is the issuer's own             */
     uint16_t    refused;              /* the issuer says that it is not good */
-    uint8_t     bound;                /* to the key of the thumbprint        */
+    uint8_t     bound;                /* ngx_http_stoa_bound_e, by jkt       */
     uint8_t     binding;              /* the issuer's record takes no other  */
     u_char      jkt[NGX_HTTP_STOA_SHA256_LEN];
 } ngx_http_stoa_token_said_t;
@@ -52,6 +62,13 @@ typedef struct {
  * status; NGX_DECLINED: it is no token for anybody. */
 ngx_int_t ngx_http_stoa_token(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, ngx_str_t *token);
+/* What a claim (stoa_jwt_claim()) of the call's token says: a text, or a
+ * number, true or false as it stands there; at most _CLAIM bytes.
+ * NGX_DECLINED: there is none; of a token that its issuer was asked about none
+ * is known. */
+#define NGX_HTTP_STOA_TOKEN_CLAIM  255
+ngx_int_t ngx_http_stoa_token_claim(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, stoa_str_t path, stoa_str_t *value);
 /* Is its issuer still believed, and the token's time not over? */
 ngx_uint_t ngx_http_stoa_token_still(ngx_http_stoa_store_t *store,
     ngx_http_stoa_ctx_t *ctx);

@@ -151,6 +151,9 @@ typedef struct {
     ngx_http_stoa_left_t       left[3];         /* by "which"                */
     uint64_t                   allowance;       /* key of them; 0: not made  */
     uint64_t                   cost;            /* of the call; 0: 1         */
+    const void                *cost_of;         /* ..._attached_t: the answer
+                                                   says it,                  */
+    uint64_t                   cost_said;       /* and has: + 1              */
     const void                *token;           /* stoa_gcra_t: of that rate */
     void                      *limited_by;      /* what rate-limits took, the
                                                    last one first            */
@@ -213,6 +216,7 @@ typedef struct {
                                                    not its publisher's       */
     unsigned                   credential_again:1;  /* it did not take one   */
     unsigned                   by_fetch:1;      /* headers for one are made  */
+    unsigned                   settles:1;       /* ... what limits took      */
     unsigned                   limited:1;       /* verdict filled            */
     unsigned                   unfit:1;         /* the upstream's answer: the
                                                    refusal is sent instead   */

@@ -8,6 +8,7 @@
 #define STOA_POLICY_TABLES
 
 #include "stoa_guard.h"
+#include "stoa_jose.h"
 #include "stoa_jschema.h"
 #include "stoa_policy.h"
 
@@ -566,7 +567,8 @@ stoa_policy_rate_by(const char *s, size_t len, stoa_str_t *name)
         [STOA_RATE_BY_OPERATION] = "operation",
         [STOA_RATE_BY_TOOL] = "tool",
         [STOA_RATE_BY_HEADER] = "header:",
-        [STOA_RATE_BY_ARGUMENT] = "argument:"
+        [STOA_RATE_BY_ARGUMENT] = "argument:",
+        [STOA_RATE_BY_CLAIM] = "claim:"
     };
 
     for (i = 0; i < STOA_RATE_BY_MAX; i++) {
@@ -579,8 +581,9 @@ stoa_policy_rate_by(const char *s, size_t len, stoa_str_t *name)
         name->data = s + n;
         name->len = len - n;
 
-        if (i < STOA_RATE_BY_HEADER
-            ? name->len == 0
+        if (i < STOA_RATE_BY_HEADER ? name->len == 0
+            : i == STOA_RATE_BY_CLAIM
+            ? stoa_jwt_path_valid(name->data, name->len)
             : stoa_policy_token_valid(name->data, name->len))
         {
             return (stoa_rate_by_e) i;

@@ -9,7 +9,12 @@
 #include "stoa_policy.h"
 
 
-#define STOA_COST_MAX  1000000
+#define STOA_COST_MAX     1000000
+#define STOA_COST_HEADER  64
+
+#define STOA_COST_MUST                                                        \
+    "must be the name of a header, not one that belongs to the connection, "  \
+    "nor the gateway's own"
 
 #define STOA_POLICY_COST_OF(F, S)                                             \
     F(S, STRING, api, 1, STOA_NAME_MAX, 0, STOA_REQUIRED, "the api's name")   \
@@ -21,7 +26,15 @@
 #define STOA_POLICY_COST(F, S)                                                \
     F(S, U32, cost, 0, STOA_COST_MAX, 0, , "of each call; 0: as it was")      \
     F(S, STRUCTS, weights, 0, 256, 0, STOA_ITEMS(cost_of),                    \
-      "of single apis and tools; what names a tool comes first")
+      "of single apis and tools; what names a tool comes first")              \
+    F(S, STRING, header, 0, STOA_COST_HEADER, 0,                              \
+      STOA_VALID(stoa_policy_header_valid, STOA_COST_MUST),                   \
+      "of the upstream's answer, which says what the call costs, 0 to max: "  \
+      "the call is charged that instead, when it has ended")                  \
+    F(S, U32, max, 1, STOA_COST_MAX, STOA_COST_MAX, ,                         \
+      "that the header may say; more, no number, or none is as if there was " \
+      "no header")                                                            \
+    F(S, BOOL, remove, 0, 1, 1, , "the header does not reach the client")
 
 STOA_POLICY_STRUCT(cost_of, STOA_POLICY_COST_OF)
 STOA_POLICY_STRUCT(cost, STOA_POLICY_COST)
@@ -40,9 +53,9 @@ stoa_policy_cost_check(const void *rec, const void *config,
 
     (void) rec;
 
-    if (cost->cost == 0 && cost->weights.n == 0) {
+    if (cost->cost == 0 && cost->weights.n == 0 && cost->header.len == 0) {
         *field = "cost";
-        return "must be more than 0, or weights must have an item";
+        return "must be more than 0, or there must be weights or a header";
     }
 
     return NULL;

@@ -23,11 +23,13 @@
     F(S, STRINGS, by, 0, 8, 0,                                                \
       STOA_VALID(stoa_policy_rate_by_valid, "must be subscription, "          \
                  "application, credential, address, api, operation, tool, "   \
-                 "header:NAME or argument:NAME"),                             \
+                 "header:NAME, argument:NAME or claim:NAME"),                 \
       "what calls have in common that share an allowance: subscription, "     \
       "application, credential (or a token's subject), address (of IPv6 the " \
-      "/64), api, operation, tool, header:NAME, argument:NAME; none: all "    \
-      "calls of what the policy is attached to")                              \
+      "/64), api, operation, tool, header:NAME, argument:NAME, claim:NAME "   \
+      "(of a token); none: all calls of what the policy is attached to")      \
+    F(S, BOOL, cost, 0, 1, 0, ,                                               \
+      "of a bucket: a call counts as what it costs, see the policy cost")     \
     F(S, ENUM, on_store_failure, 0, 0, 0,                                     \
       STOA_WORDS(stoa_policy_failure_words),                                  \
       "where gateways share limits by Redis, and it is away: local_share (a " \
@@ -41,10 +43,11 @@ typedef enum {
     STOA_RATE_BY_SUBSCRIPTION = 0, STOA_RATE_BY_APPLICATION,
     STOA_RATE_BY_CREDENTIAL, STOA_RATE_BY_ADDRESS, STOA_RATE_BY_API,
     STOA_RATE_BY_OPERATION, STOA_RATE_BY_TOOL, STOA_RATE_BY_HEADER,
-    STOA_RATE_BY_ARGUMENT, STOA_RATE_BY_MAX
+    STOA_RATE_BY_ARGUMENT, STOA_RATE_BY_CLAIM, STOA_RATE_BY_MAX
 } stoa_rate_by_e;
 
-/* A word of `by`; _MAX: it is none.  name: of the header or argument. */
+/* A word of `by`; _MAX: it is none.  name: of the header, the argument, the
+ * claim. */
 stoa_rate_by_e stoa_policy_rate_by(const char *s, size_t len,
     stoa_str_t *name);
 
@@ -80,6 +83,11 @@ stoa_policy_rate_check(const void *rec, const void *config,
         return "is of a bucket; a window has none";
     }
 
+    if (p->cost) {
+        *field = "cost";
+        return "is of a bucket; a window counts calls";
+    }
+
     if (p->rate > STOA_RATE_WINDOW_MAX) {
         *field = "rate";
         return "must be 1000000 at most in a window";
@@ -99,7 +107,7 @@ static const stoa_policy_type_t  stoa_policy_rate_limit = {
     .scopes = STOA_ON_ALL, .config = &stoa_policy_rate_limit_struct,
     .check = stoa_policy_rate_check,
     .doc = "refuses calls (429 rate_exceeded) beyond a rate of those that "
-           "have the same caller, address, tool, header or argument; "
+           "have the same caller, address, tool, header, argument or claim; "
            "gateways that share limits share buckets, and count windows each "
            "for itself"
 };

@@ -17,7 +17,7 @@
     F(S, STRINGS, by, 0, 8, 0,                                                \
       STOA_VALID(stoa_policy_rate_by_valid, "must be subscription, "          \
                  "application, credential, address, api, operation, tool, "   \
-                 "header:NAME or argument:NAME"),                             \
+                 "header:NAME, argument:NAME or claim:NAME"),                 \
       "what calls have in common that share a budget, as in rate-limit; "     \
       "none: all calls of what the policy is attached to")                    \
     F(S, U32, reserve, 0, 1000000000, 1000, ,                                 \

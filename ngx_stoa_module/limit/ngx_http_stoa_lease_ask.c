@@ -15,7 +15,6 @@
 
 #define LEASE_QUOTA_TTL  5000                   /* ms                        */
 #define LEASE_HOLD       60000
-#define LEASE_DEBT       UINT64_C(86400000)
 #define LEASE_RATE_AHEAD   500
 #define LEASE_QUOTA_AHEAD  2000
 #define LEASE_IDLE       1000
@@ -241,8 +240,13 @@ ngx_http_stoa_lease_compose(ngx_http_stoa_pool_t *pool, uint64_t need,
                                    now - pool->contact_ms > ahead,
                                    ngx_max(need, 1), pool->limit);
     owed = (int64_t) __atomic_exchange_n(&pool->owed, 0, __ATOMIC_ACQ_REL);
-    pool->cum += owed > 0 ? owed : 0;
-    pool->credit = owed < 0 ? (uint32_t) ngx_min(-owed, UINT32_MAX) : 0;
+
+    if (owed > 0 && !pool->owes) {
+        pool->cum += owed;
+        owed = 0;
+    }
+
+    pool->credit = (int32_t) -ngx_max(ngx_min(owed, INT32_MAX), -INT32_MAX);
     pool->sent_cum = pool->cum;
 
     ngx_http_stoa_store(&pool->seq, pool->seq + 1);
@@ -257,12 +261,12 @@ ngx_http_stoa_lease_send(ngx_http_stoa_pool_t *pool, uint64_t ask,
 {
     int                           argc;
     u_char                       *p, *end, *q, text[1024];
-    size_t                        lens[26];
+    size_t                        lens[25];
     int64_t                       at[4];
     uint64_t                      el, ttl;
     ngx_int_t                     rc;
     ngx_uint_t                    shard, rate;
-    const char                   *argv[26], *zone;
+    const char                   *argv[25], *zone;
     ngx_http_stoa_pools_t        *head;
     ngx_http_stoa_redis_conf_t   *conf;
     ngx_http_stoa_lease_asked_t  *a;
@@ -296,13 +300,13 @@ ngx_http_stoa_lease_send(ngx_http_stoa_pool_t *pool, uint64_t ask,
                      pool->ep, pool->seq, pool->rem, pool->back, pool->want,
                      (uint64_t) pool->need, pool->sent_cum);
     p = ngx_slprintf(p, end, "%uL %ui %L %uL %uL %uL.%03uL %L %L %L %L %L "
-                     "%uL %uD ",
+                     "%D ",
                      ttl * 1000, rate && pool->hold ? LEASE_HOLD * 1000 : 0,
                      pool->contact_ms ? (int64_t) (el * 1001 + 2000) : -1,
                      head->born[shard], pool->limit,
                      pool->interval_ns / 1000, pool->interval_ns % 1000,
                      pool->ps, at[0], at[1], at[2], at[3],
-                     pool->owes ? LEASE_DEBT * 1000 : 0, pool->credit);
+                     pool->credit);
 
     argv[0] = ngx_http_stoa_lease_script;
     lens[0] = ngx_http_stoa_lease_len;
@@ -310,7 +314,7 @@ ngx_http_stoa_lease_send(ngx_http_stoa_pool_t *pool, uint64_t ask,
     lens[1] = 1;
     argc = 2;
 
-    for (q = text; q < p && argc < 26; q += lens[argc++] + 1) {
+    for (q = text; q < p && argc < 25; q += lens[argc++] + 1) {
         argv[argc] = (char *) q;
         lens[argc] = ngx_strlchr(q, p, ' ') - q;
     }

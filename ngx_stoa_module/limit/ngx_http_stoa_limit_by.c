@@ -21,6 +21,7 @@
 #include "ngx_http_stoa_look.h"
 #include "ngx_http_stoa_policy.h"
 #include "ngx_http_stoa_refusal.h"
+#include "ngx_http_stoa_token.h"
 #include "core/stoa_key.h"
 #include "core/stoa_policy_limit.h"
 
@@ -39,6 +40,7 @@ typedef struct {
     ngx_http_stoa_took_t             took;
     const ngx_http_stoa_limit_by_t  *by;
     ngx_http_stoa_limit_at_t         at;
+    uint64_t                         n;
 } ngx_http_stoa_limit_took_t;
 
 
@@ -67,6 +69,10 @@ static uint64_t ngx_http_stoa_limit_by_header(ngx_http_request_t *r,
     stoa_str_t name, uint64_t key);
 static uint64_t ngx_http_stoa_limit_by_argument(ngx_http_request_t *r,
     stoa_str_t name, uint64_t key);
+static uint64_t ngx_http_stoa_limit_by_claim(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, stoa_str_t name, uint64_t key);
+static void ngx_http_stoa_limit_by_settled(ngx_http_stoa_main_conf_t *mcf,
+    ngx_http_stoa_took_t *of, uint64_t used);
 
 
 const ngx_http_stoa_policy_t  ngx_http_stoa_policy_rate_limit = {
@@ -102,6 +108,7 @@ ngx_http_stoa_limit_by_compile(ngx_pool_t *pool, ngx_http_stoa_chain_t *chain,
 
     } else {
         stoa_gcra_setup(&by->gcra, conf->rate, conf->per_ms, conf->burst);
+        by->gcra.debt_ns = conf->cost ? NGX_HTTP_STOA_LIMITS_DEBT : 0;
     }
 
     h = stoa_hash64(&conf->burst, sizeof(conf->burst),
@@ -157,16 +164,25 @@ static ngx_int_t
 ngx_http_stoa_limit_by_head(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     const ngx_http_stoa_attached_t *a)
 {
-    ngx_http_stoa_verdict_t      v;
-    ngx_http_stoa_limit_took_t  *took;
+    ngx_http_stoa_verdict_t          v;
+    ngx_http_stoa_limit_took_t      *took;
+    const stoa_policy_rate_limit_t  *conf;
 
-    took = ngx_palloc(r->pool, sizeof(ngx_http_stoa_limit_took_t));
-    if (took == NULL) {
+    conf = a->config;
+
+    took = ngx_pcalloc(r->pool, sizeof(ngx_http_stoa_limit_took_t));
+    if (took == NULL || ngx_http_stoa_limits_settles(ctx) != NGX_OK) {
         return NGX_ERROR;
     }
 
     took->by = a->state;
-    ngx_http_stoa_limit_by_take(r, ctx, took->by, 1, &took->at, &v);
+    took->n = 1;
+
+    if (conf->cost && ctx->call.cost) {
+        took->n = ngx_min(ctx->call.cost, stoa_gcra_most(&took->by->gcra));
+    }
+
+    ngx_http_stoa_limit_by_take(r, ctx, took->by, took->n, &took->at, &v);
 
     if (v.rc == NGX_AGAIN) {
         return NGX_AGAIN;
@@ -184,6 +200,7 @@ ngx_http_stoa_limit_by_head(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
     if (v.limit && !a->shadow) {
         took->took.back = ngx_http_stoa_limit_by_back;
+        took->took.settle = conf->cost ? ngx_http_stoa_limit_by_settled : NULL;
         took->took.next = ctx->call.limited_by;
         ctx->call.limited_by = &took->took;
     }
@@ -346,7 +363,19 @@ ngx_http_stoa_limit_by_back(ngx_http_stoa_main_conf_t *mcf,
     ngx_http_stoa_limit_took_t  *took;
 
     took = (ngx_http_stoa_limit_took_t *) of;
-    ngx_http_stoa_limit_by_settle(mcf, took->by, &took->at, 1, 0);
+    ngx_http_stoa_limit_by_settle(mcf, took->by, &took->at, took->n, 0);
+}
+
+
+static void
+ngx_http_stoa_limit_by_settled(ngx_http_stoa_main_conf_t *mcf,
+    ngx_http_stoa_took_t *of, uint64_t used)
+{
+    ngx_http_stoa_limit_took_t  *took;
+
+    took = (ngx_http_stoa_limit_took_t *) of;
+    ngx_http_stoa_limit_by_settle(mcf, took->by, &took->at, took->n, used);
+    took->n = used;
 }
 
 
@@ -385,6 +414,9 @@ ngx_http_stoa_limit_by_word(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
     case STOA_RATE_BY_HEADER:
         return ngx_http_stoa_limit_by_header(r, w->name, key);
+
+    case STOA_RATE_BY_CLAIM:
+        return ngx_http_stoa_limit_by_claim(r, ctx, w->name, key);
 
     case STOA_RATE_BY_ARGUMENT:
         return ngx_http_stoa_limit_by_argument(r, w->name, key);
@@ -438,6 +470,21 @@ ngx_http_stoa_limit_by_header(ngx_http_request_t *r, stoa_str_t name,
 
     return ngx_http_stoa_header_count(r, name.data, name.len, &h) == 1
            ? stoa_hash64(h->value.data, h->value.len, key)
+           : stoa_hash64(NULL, 0, key);
+}
+
+
+/* A text, a number, true or false, of a token that was verified; what is
+ * neither is as if it was not there. */
+
+static uint64_t
+ngx_http_stoa_limit_by_claim(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    stoa_str_t name, uint64_t key)
+{
+    stoa_str_t  value;
+
+    return ngx_http_stoa_token_claim(r, ctx, name, &value) == NGX_OK
+           ? stoa_hash64(value.data, value.len, key)
            : stoa_hash64(NULL, 0, key);
 }
 

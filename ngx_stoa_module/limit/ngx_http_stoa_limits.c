@@ -40,6 +40,8 @@ static ngx_int_t ngx_http_stoa_limits_rate_take(ngx_http_stoa_ctx_t *ctx,
     ngx_http_stoa_verdict_t *v);
 static ngx_int_t ngx_http_stoa_limits_quota(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a);
+static void ngx_http_stoa_limits_rate_back(ngx_http_stoa_ctx_t *ctx,
+    ngx_http_stoa_main_conf_t *mcf);
 static ngx_int_t ngx_http_stoa_limits_quota_shared(ngx_http_stoa_ctx_t *ctx,
     const ngx_http_stoa_attached_t *a, ngx_http_stoa_verdict_t *v,
     ngx_http_stoa_left_t *left);
@@ -58,11 +60,6 @@ static void ngx_http_stoa_limits_ids(ngx_http_stoa_ctx_t *ctx,
 static ngx_int_t ngx_http_stoa_limits_shared(ngx_http_stoa_ctx_t *ctx,
     const ngx_http_stoa_attached_t *a, const ngx_http_stoa_budget_t *budgets,
     ngx_uint_t n, ngx_http_stoa_verdict_t *v, ngx_http_stoa_left_t *left);
-
-
-/* What the call uses up. */
-#define ngx_http_stoa_limits_cost(ctx)                                        \
-    ((ctx)->call.cost ? (ctx)->call.cost : 1)
 
 
 /* Less than a fifth is left of it. */
@@ -115,6 +112,7 @@ ngx_http_stoa_limits_rate_compile(ngx_pool_t *pool,
 
     a->state = gcra;
     stoa_gcra_setup(gcra, plan->rate, plan->per_ms, plan->burst);
+    gcra->debt_ns = NGX_HTTP_STOA_LIMITS_DEBT;
 
     ms = ngx_max(gcra->burst_ns + gcra->interval_ns, 1000000) / 1000000;
     window = (ms + 999) / 1000;
@@ -297,6 +295,10 @@ ngx_http_stoa_limits_rate(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
         return NGX_OK;
     }
 
+    if (ngx_http_stoa_limits_settles(ctx) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     rc = ngx_http_stoa_limits_rate_take(ctx, mcf, a, &v);
 
     if (rc == NGX_AGAIN) {
@@ -407,6 +409,10 @@ ngx_http_stoa_limits_quota(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
         return NGX_OK;
     }
 
+    if (ngx_http_stoa_limits_settles(ctx) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     if (day || (plan->quota_month && cost > plan->quota_month)) {
         v.rc = NGX_DECLINED;
         rc = NGX_OK;
@@ -430,19 +436,15 @@ ngx_http_stoa_limits_quota(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     if (v.rc != NGX_OK && (v.rc != NGX_ERROR || rc == NGX_ERROR
                            || mcf->zone_full_deny))
     {
-        if (ctx->call.leased[0].tag && !a->shadow) {
-            ngx_http_stoa_lease_settle(&ctx->call.leased[0], cost, 0);
-
-        } else if (ctx->call.token && !a->shadow) {
-            ngx_http_stoa_rate_return(mcf, key, ctx->call.token, cost);
+        if (!a->shadow) {
+            ngx_http_stoa_limits_rate_back(ctx, mcf);
         }
 
         if (v.rc == NGX_DECLINED) {
             return ngx_http_stoa_limits_never(r, ctx, a,
-                                              day ? NGX_HTTP_STOA_LIMIT_DAY
-                                              : NGX_HTTP_STOA_LIMIT_MONTH,
-                                              day ? plan->quota_day
-                                              : plan->quota_month);
+                       day ? NGX_HTTP_STOA_LIMIT_DAY
+                           : NGX_HTTP_STOA_LIMIT_MONTH,
+                       day ? plan->quota_day : plan->quota_month);
         }
 
         return v.rc == NGX_BUSY
@@ -464,6 +466,24 @@ ngx_http_stoa_limits_quota(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     }
 
     return NGX_OK;
+}
+
+
+static void
+ngx_http_stoa_limits_rate_back(ngx_http_stoa_ctx_t *ctx,
+    ngx_http_stoa_main_conf_t *mcf)
+{
+    uint64_t  cost;
+
+    cost = ngx_http_stoa_limits_cost(ctx);
+
+    if (ctx->call.leased[0].tag) {
+        ngx_http_stoa_lease_settle(&ctx->call.leased[0], cost, 0);
+
+    } else if (ctx->call.token) {
+        ngx_http_stoa_rate_return(mcf, ctx->call.allowance, ctx->call.token,
+                                  cost);
+    }
 }
 
 
@@ -593,53 +613,6 @@ ngx_http_stoa_limits_leave(ngx_http_stoa_ctx_t *ctx, void *data)
                                             ngx_http_stoa_module);
         ctx->call.inflight = NULL;
         ngx_http_stoa_inflight_return(mcf, handle);
-    }
-}
-
-
-/* A place among the concurrent ones it keeps, as long as it is. */
-
-void
-ngx_http_stoa_limits_free(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
-{
-    uint64_t                         cost;
-    ngx_uint_t                       i;
-    ngx_http_stoa_took_t            *took;
-    ngx_http_stoa_main_conf_t       *mcf;
-    const ngx_http_stoa_attached_t  *quota;
-
-    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
-    cost = ngx_http_stoa_limits_cost(ctx);
-    quota = ctx->call.counted;
-
-    if (ctx->call.token && ctx->call.leased[0].tag == 0) {
-        ngx_http_stoa_rate_return(mcf, ctx->call.allowance, ctx->call.token,
-                                  cost);
-    }
-
-    if (quota) {
-        ngx_http_stoa_quota_return(mcf, ctx->call.allowance, quota->state,
-                                   cost);
-    }
-
-    for (i = 0; i < 3; i++) {
-        ngx_http_stoa_lease_settle(&ctx->call.leased[i], cost, 0);
-    }
-
-    for (took = ctx->call.limited_by; took; took = took->next) {
-        took->back(mcf, took);
-    }
-
-    ctx->call.token = NULL;
-    ctx->call.counted = NULL;
-    ctx->call.limited_by = NULL;
-
-    if (ctx->call.limited) {
-        ctx->call.rate.remaining += cost;
-    }
-
-    for (i = 0; i < 3; i++) {
-        ctx->call.left[i].remaining += ctx->call.left[i].known ? cost : 0;
     }
 }
 
@@ -781,6 +754,7 @@ ngx_http_stoa_limits_shared(ngx_http_stoa_ctx_t *ctx,
     ngx_memzero(&key, sizeof(ngx_http_stoa_lease_key_t));
     ngx_http_stoa_limits_ids(ctx, plan, key.ids);
     key.key = ngx_http_stoa_limits_key(ctx, plan);
+    key.owes = ctx->call.cost_of != NULL;
 
     v->rc = ngx_http_stoa_lease_take(ctx, &key, budgets, n,
                                      ngx_http_stoa_limits_cost(ctx),

@@ -34,6 +34,10 @@ ngx_int_t ngx_http_stoa_limits_refuse(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a,
     ngx_uint_t what, ngx_http_stoa_verdict_t *v);
 
+/* What the call uses up. */
+#define ngx_http_stoa_limits_cost(ctx)                                        \
+    ((ctx)->call.cost ? (ctx)->call.cost : 1)
+
 /* The call uses nothing up after all: what it took goes back. */
 void ngx_http_stoa_limits_free(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
@@ -47,12 +51,21 @@ struct ngx_http_stoa_took_s {
     ngx_http_stoa_took_t  *next;
     void                 (*back)(ngx_http_stoa_main_conf_t *mcf,
                                  ngx_http_stoa_took_t *took);
+    /* The answer has said what the call costs; NULL: it does not matter. */
+    void                 (*settle)(ngx_http_stoa_main_conf_t *mcf,
+                                   ngx_http_stoa_took_t *took, uint64_t used);
 };
 
 /* Of a call that is only looked at: does Redis count it?  What gateways share
  * is known by what was taken of it alone. */
 ngx_uint_t ngx_http_stoa_limits_unseen(ngx_http_stoa_ctx_t *ctx,
     ngx_http_stoa_main_conf_t *mcf);
+/* What is owed is at most what is refilled in this time. */
+#define NGX_HTTP_STOA_LIMITS_DEBT  (UINT64_C(86400) * 1000000000)
+
+/* If the call's answer is to say what it costs, that is charged at its end.
+ * NGX_OK, NGX_ERROR. */
+ngx_int_t ngx_http_stoa_limits_settles(ngx_http_stoa_ctx_t *ctx);
 
 /* The tokens of the call, as far as it is; NGX_DECLINED: they are not
  * counted (_llm.c). */
@@ -166,8 +179,11 @@ void ngx_http_stoa_quota_take(ngx_http_stoa_main_conf_t *mcf,
     ngx_http_stoa_calendar_t *calendar, uint64_t n,
     ngx_http_stoa_verdict_t *v, ngx_http_stoa_left_t *left);
 
-/* Gives back what was counted, now. */
+/* Gives back what was counted, now.  Or counts more, whether it is there or
+ * not. */
 void ngx_http_stoa_quota_return(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
+    ngx_http_stoa_calendar_t *calendar, uint64_t n);
+void ngx_http_stoa_quota_charge(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
     ngx_http_stoa_calendar_t *calendar, uint64_t n);
 /* The same without counting. */
 void ngx_http_stoa_quota_look(ngx_http_stoa_main_conf_t *mcf, uint64_t key,

@@ -19,10 +19,6 @@
 
 #define NGX_HTTP_STOA_LLM_SEED  0x73746f616c6c6d31ULL
 
-/* What is owed is at most what is refilled in this time. */
-#define NGX_HTTP_STOA_LLM_DEBT  (UINT64_C(86400) * 1000000000)
-
-
 typedef struct ngx_http_stoa_llm_charge_s  ngx_http_stoa_llm_charge_t;
 
 struct ngx_http_stoa_llm_charge_s {
@@ -110,7 +106,7 @@ ngx_http_stoa_llm_compile(ngx_pool_t *pool, ngx_http_stoa_chain_t *chain,
     budget->failure = conf->on_store_failure;
 
     stoa_gcra_setup(&budget->gcra, conf->tokens, conf->per_ms, 0);
-    budget->gcra.debt_ns = NGX_HTTP_STOA_LLM_DEBT;
+    budget->gcra.debt_ns = NGX_HTTP_STOA_LIMITS_DEBT;
 
     return ngx_http_stoa_limit_by_words(pool, a, &conf->by,
                                         NGX_HTTP_STOA_LLM_SEED + conf->tokens

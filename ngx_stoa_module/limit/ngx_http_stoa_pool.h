@@ -54,7 +54,7 @@ typedef struct {
     uint64_t  back;
     uint64_t  want;
     uint32_t  need;
-    uint32_t  credit;
+    int32_t   credit;                /* negative: owed                       */
     uint64_t  sent_cum;
     uint64_t  avail;                 /* of the answer, too                   */
     uint64_t  nodes;
@@ -68,7 +68,7 @@ typedef struct {
     uint16_t  which;                 /* ngx_http_stoa_limit_e                */
     uint16_t  zone;                  /* of the period: place in `zones`      */
     uint16_t  hold;                  /* local_share: its share is kept       */
-    uint16_t  owes;                  /* calls may use more than they took    */
+    uint16_t  owes;                  /* `owed` is told as such               */
     uint64_t  share;                 /* state of that                        */
 } ngx_http_stoa_pool_t;
 

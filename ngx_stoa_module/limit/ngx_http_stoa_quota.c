@@ -25,6 +25,10 @@ typedef struct {
 } ngx_http_stoa_quota_window_t;
 
 
+static ngx_http_stoa_quota_t *ngx_http_stoa_quota_windows(
+    ngx_http_stoa_main_conf_t *mcf, uint64_t key,
+    ngx_http_stoa_calendar_t *calendar, uint64_t n,
+    ngx_http_stoa_quota_window_t *day, ngx_http_stoa_quota_window_t *month);
 static void ngx_http_stoa_quota_window(ngx_http_stoa_quota_window_t *w,
     stoa_window_e kind, const stoa_zone_t *zone, stoa_window_t *kept,
     uint64_t now);
@@ -129,28 +133,59 @@ void
 ngx_http_stoa_quota_return(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
     ngx_http_stoa_calendar_t *calendar, uint64_t n)
 {
-    uint64_t                       h, now;
     ngx_http_stoa_quota_t         *q;
-    ngx_http_stoa_counters_t      *c;
-    ngx_http_stoa_quota_window_t   w;
+    ngx_http_stoa_quota_window_t   day, month;
+
+    q = ngx_http_stoa_quota_windows(mcf, key, calendar, n, &day, &month);
+
+    if (q) {
+        ngx_http_stoa_quota_undo(&q->day, &day);
+        ngx_http_stoa_quota_undo(&q->month, &month);
+    }
+}
+
+
+void
+ngx_http_stoa_quota_charge(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
+    ngx_http_stoa_calendar_t *calendar, uint64_t n)
+{
+    ngx_http_stoa_quota_t         *q;
+    ngx_http_stoa_quota_window_t   day, month;
+
+    q = ngx_http_stoa_quota_windows(mcf, key, calendar, n, &day, &month);
+
+    if (q) {
+        (void) ngx_http_stoa_quota_count(&q->day, &day);
+        (void) ngx_http_stoa_quota_count(&q->month, &month);
+    }
+}
+
+
+/* Those of now, without a limit; NULL: nothing was counted. */
+
+static ngx_http_stoa_quota_t *
+ngx_http_stoa_quota_windows(ngx_http_stoa_main_conf_t *mcf, uint64_t key,
+    ngx_http_stoa_calendar_t *calendar, uint64_t n,
+    ngx_http_stoa_quota_window_t *day, ngx_http_stoa_quota_window_t *month)
+{
+    uint64_t                   h, now;
+    ngx_http_stoa_counters_t  *c;
 
     c = mcf->counters;
     key = key ? key : 1;
     h = stoa_hash64(&key, sizeof(key), c->head->seed);
-    q = ngx_http_stoa_quota_find(c, h, key);
-
-    if (q == NULL) {
-        return;
-    }
-
     now = ngx_http_stoa_wall_ms();
-    w.n = n;
-    ngx_http_stoa_quota_window(&w, STOA_WINDOW_DAY, calendar->zone,
+
+    day->n = n;
+    day->limit = 0;
+    ngx_http_stoa_quota_window(day, STOA_WINDOW_DAY, calendar->zone,
                                &calendar->day, now);
-    ngx_http_stoa_quota_undo(&q->day, &w);
-    ngx_http_stoa_quota_window(&w, STOA_WINDOW_MONTH, calendar->zone,
+    month->n = n;
+    month->limit = 0;
+    ngx_http_stoa_quota_window(month, STOA_WINDOW_MONTH, calendar->zone,
                                &calendar->month, now);
-    ngx_http_stoa_quota_undo(&q->month, &w);
+
+    return ngx_http_stoa_quota_find(c, h, key);
 }
 
 

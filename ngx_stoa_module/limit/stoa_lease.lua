@@ -8,18 +8,19 @@
 -- waits), cum (got before this), ttl, hold, el (us since the last message that
 -- had an answer; -1: none), born (the mark that the node knows; 0: none),
 -- limit, interval (us of a token), known period's start, four boundaries of
--- periods (ms), debt (us: what was used without being asked for may be owed),
--- credit (tokens that were told as spent and were not).  All times of the
+-- periods (ms), credit (tokens that were told as spent and were not; negative:
+-- that were used without being asked for, and are owed).  All times of the
 -- answer are durations, in us.
 
+local OWED = 86400e6                        -- us of a rate, at most
 local LIVE, WAS, DUP, OLD, HEAL, RECOVER, GAP = 1e18, 60e6, 1, 2, 4, 8, 16
 
 local kind, node = ARGV[1], 'n:' .. ARGV[2]
 local n = {}
-for i = 3, 22 do n[i] = tonumber(ARGV[i]) end
+for i = 3, 21 do n[i] = tonumber(ARGV[i]) end
 local ep, seq, rem, back, want, need, cum = unpack(n, 3, 9)
 local ttl, hold, el, born, limit, T, kps = unpack(n, 10, 16)
-local debt, credit = n[21], n[22]
+local credit, debt = math.max(n[21], 0), math.max(-n[21], 0)
 local rate = kind == 'r'
 
 local t = redis.call('TIME')
@@ -73,7 +74,7 @@ if h and not rate and ps >= h.pe then
     h = header()
 end
 if not rate and kps ~= (h and h.ps or ps) then
-    rem, back, cum, credit = 0, 0, 0, 0
+    rem, back, cum, credit, debt = 0, 0, 0, 0, 0
 end
 if not h then
     h = header()
@@ -176,7 +177,7 @@ local gap = cum - r.cum
 if gap > 0 then
     flags = flags + HEAL
     if rate then
-        h.lvl = math.max(h.lvl, math.min(h.lvl + gap * T, limit * T + debt))
+        h.lvl = math.max(h.lvl, math.min(h.lvl + gap * T, limit * T))
         if rem + back > r.out then h.chg = L + 1.5 * ttl end
     else
         h.sum = h.sum + gap
@@ -191,8 +192,9 @@ r.cum = math.max(0, r.cum - back - credit)
 h.out = h.out + r.out
 if rate then
     h.lvl = math.max(h.lvl - (back + credit) * T, h.out * T)
+    h.lvl = math.max(h.lvl, math.min(h.lvl + debt * T, limit * T + OWED))
 else
-    h.sum = math.max(0, h.sum - back - credit)
+    h.sum = math.max(0, h.sum - back - credit) + debt
 end
 
 -- what there is, and how much of it this node gets

@@ -222,6 +222,8 @@ static const ngx_http_stoa_metric_t  ngx_http_stoa_metrics[] = {
     { "stoa_lease_budgets_missed_total", "counter",
       "Decisions of one gateway alone for want of a place for the budget.",
       PROC(lease_full) },
+    { "stoa_cost_unsaid_total", "counter",
+      "Answers that did not say what their call costs.", PROC(cost_unsaid) },
     { "stoa_rate_near_total", "counter",
       "Calls after which less than a fifth of their plan's rate was left.",
       PROC(rate_near) },

@@ -253,6 +253,7 @@ typedef struct {
     uint64_t  limits_shared;         /* decided without Redis: by a share,   */
     uint64_t  limits_allowed;        /* passed                               */
     uint64_t  limits_denied;         /* or refused                           */
+    uint64_t  cost_unsaid;           /* answers that did not say their cost  */
     uint64_t  rate_near;             /* calls that left less than a fifth of */
     uint64_t  quota_near;            /* their rate, their day or month       */
     uint64_t  refused[NGX_HTTP_STOA_REFUSALS];

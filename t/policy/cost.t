@@ -12,7 +12,11 @@ use Test::Stoa::Docs;
 my $t = Test::Stoa->new->has('module', 'control');
 $t->control;
 
-my $to = 'http://127.0.0.1:' . $t->origin(sub { return [200, [], 'ok'] });
+my $to = 'http://127.0.0.1:' . $t->origin(sub {
+    my ($said) = $_[0]{path} =~ m{/say/(.*)};
+    return [defined $said && $said eq '500' ? 500 : 200, [map { ('X-Cost',
+        $_) } grep { $_ ne 'none' && $_ ne '500' } split /,/, $said // ''],
+        'ok'] });
 my $mcp = $t->mcp_origin(name => 'm', tools => {
     map { my $n = $_; $n => sub { $n } } qw(cheap dear huge) });
 
@@ -28,6 +32,9 @@ my %plans = (
     daily => { quota_day => 10, quota_month => 12 },
     both => { rate => 10, per_ms => 3_600_000, quota_day => 5 },
     fast => { rate => 10, per_ms => 1000, burst => 4 },
+    later => { quota_day => 40, quota_month => 1000 },
+    owes => { rate => 10, per_ms => 3_600_000, burst => 10 },
+    window => { rate => 0 },
 );
 $t->apply(docs(tenant('acme'), (map { plan('acme', $_, %{ $plans{$_} }),
         app('acme', $_) } sort keys %plans),
@@ -38,6 +45,17 @@ $t->apply(docs(tenant('acme'), (map { plan('acme', $_, %{ $plans{$_} }),
         upstream => { targets => [{ url => "http://127.0.0.1:$mcp/mcp" }] } }),
     (map { sub_('acme', $_, 'echo', $_), sub_('acme', $_, 'm', $_) }
      sort keys %plans),
+    rest('acme', 'said', $to), rest('acme', 'shown', $to),
+    rest('acme', 'counted', $to),
+    (map { sub_('acme', $_, 'said', $_), sub_('acme', $_, 'shown', $_),
+           sub_('acme', $_, 'counted', $_) } sort keys %plans),
+    cost('said', [{ api => 'said' }], cost => 2, header => 'X-Cost',
+         max => 50),
+    cost('shown', [{ api => 'shown' }, { api => 'counted' }],
+         header => 'x-cost', remove => JSON::PP::false()),
+    doc('Policy', 'acme', 'counted', { type => 'rate-limit', config => {
+        rate => 10, per_ms => 3_600_000, cost => JSON::PP::true() },
+        attach => [{ api => 'counted' }] }),
     cost('four', [{ api => 'echo', operation => 'four' }], cost => 4),
     cost('mcp', [{ api => 'm' }], cost => 2),
     cost('dear', [{ api => 'm', tool => 'dear' }], cost => 5),
@@ -123,13 +141,51 @@ is($t->metrics->{'stoa_policy_total{policy_type="cost",'
                  . 'outcome="shadow_applied"}'} > 0 ? 1 : 0, 1,
    'a shadow is counted, and is no price');
 
+# what the answer says, when it has ended
+
+sub said { my ($who, $api, $cost) = @_;
+           return $t->get("/apis/acme/$api/say/$cost", key => $key{$who}) }
+sub day { my ($r) = @_;
+          return ($r->{headers}{ratelimit} // '') =~ /"day";r=(\d+)/ ? $1 : '' }
+$r = said('later', 'said', 15);
+is($r->{status}, 200, 'a call that says 15');
+is($r->{headers}{'x-cost'}, undef, '... which the client does not see');
+ok((wait_until { day($r = said('later', 'said', 0)) <= 23 } 5),
+   '... has cost that, and the one that says 0 two until it ends')
+    or diag json_encode($r->{headers});
+my $had = day($r) + 2;
+is($had, 25, '... and nothing then');
+for my $bad ('none', 'x', '51', '-1', '1.5', '1,1', '12345678', '500') {
+    said('later', 'said', $bad);
+    $had -= 2;
+    is(day($r = said('later', 'said', 0)), $had - 2, "as it was: $bad");
+}
+is($had, 9, 'each has cost what was taken');
+said('later', 'said', 50);
+ok((wait_until { said('later', 'said', 0)->{status} == 429 } 5),
+   'beyond the quota is counted');
+ok($t->metrics->{stoa_cost_unsaid_total} >= 7, 'what does not say is counted');
+
+is(said('owes', 'said', 30)->{status}, 200, 'more than a bucket has');
+ok((wait_until { ($r = said('owes', 'said', 0))->{status} == 429 } 5),
+   '... is owed');
+cmp_ok($r->{headers}{'retry-after'}, '>', 7000, '... until it is refilled');
+
+$r = said('window', 'shown', 3);
+is($r->{headers}{'x-cost'}, 3, 'a header that is not removed');
+is(said('window', 'counted', 12)->{status}, 200, 'rate-limit by cost');
+ok((wait_until { said('window', 'counted', 1)->{status} == 429 } 5),
+   '... is charged');
+
 # bounds
 
 for ([{}, 'nothing'], [{ cost => 1_000_001 }, 'too much'],
      [{ weights => [{ api => 'm', cost => 0 }] }, 'free'],
-     [{ weights => [{ cost => 2 }] }, 'of what?'])
+     [{ weights => [{ cost => 2 }] }, 'of what?'],
+     [{ header => 'Connection' }, 'a header of the connection'],
+     [{ header => 'a b' }, 'no header'])
 {
-    my $r = $t->api(POST => '/v1/apply?dry_run=1', docs(doc('Policy', 'acme',
+    $r = $t->api(POST => '/v1/apply?dry_run=1', docs(doc('Policy', 'acme',
         'bad', { type => 'cost', config => $_->[0] })),
         headers => { 'Content-Type' => 'application/yaml' });
     is($r->{status}, 422, "refused: $_->[1]");

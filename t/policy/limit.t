@@ -54,10 +54,18 @@ $t->apply(docs(tenant('acme'), plan('acme', 'free', rate => 0),
     limit('calm', [{ api => 'calm' }], rate => 1, per_ms => $hour,
           by => ['application', 'operation']),
     limit('tool', [{ api => 'm' }], rate => 2, per_ms => $hour,
-          by => ['tool'])));
+          by => ['tool']),
+    limit('sub', [{ plan => 'subs' }], rate => 2, per_ms => $hour,
+          by => ['subscription']), plan('acme', 'subs', rate => 0),
+    (map { (rest('acme', $_, $to), sub_('acme', 'a', $_, 'subs'),
+            sub_('acme', 'b', $_, 'subs')) } qw(suba subb)),
+    rest('acme', 'net', $to), sub_('acme', 'a', 'net', 'free'),
+    limit('net', [{ api => 'net' }], rate => 2, per_ms => $hour,
+          by => ['address'])));
 wait_until { @{ $t->api('GET', '/v1/tenants/acme/apis/m/tools')
              ->{json}{items} || [] } == 2 } 20 or $t->give_up('no tools');
-$t->gateway(workers => 4, zone => 'stoa:1m');     # 28 thousand slots
+$t->gateway(workers => 4, zone => 'stoa:1m',      # 28 thousand slots
+            http => 'real_ip_header X-Real-IP; set_real_ip_from 127.0.0.1;');
 my %key = map { $_ => $t->key('acme', $_) } qw(a b);
 $t->sync;
 
@@ -89,6 +97,20 @@ is(many(1, 'a', 'header/one?Q=7&q=1', @room), 'rate_exceeded',
    '... and not by a name of another case');
 is(join(' ', map { call('a', "header/one?q=$_&q=1", @room) } 1 .. 3),
    'ok ok rate_exceeded', '... and not more often for being there twice');
+
+is(many(3, 'a', 'suba/one'), 'ok ok rate_exceeded', 'by subscription');
+is(many(3, 'a', 'subb/one'), 'ok ok rate_exceeded',
+   "... another one's of the same plan is its own");
+is(many(3, 'b', 'suba/one'), 'ok ok rate_exceeded',
+   "... and another application's");
+
+sub net { return call('a', 'net/one', 'X-Real-IP' => $_[0]) }
+is(join(' ', map { net("2001:db8:0:7::$_") } 1 .. 3), 'ok ok rate_exceeded',
+   'IPv6: a /64 is one address');
+is(net('2001:db8:0:7:ffff:ffff:ffff:ffff'), 'rate_exceeded', '... to its end');
+is(net('2001:db8:0:8::1'), 'ok', '... the next one is another');
+is(join(' ', map { net("192.0.2.$_") } 1, 1, 1, 2), 'ok ok rate_exceeded ok',
+   'IPv4: each is its own');
 
 is(many(6, 'a', 'window/one'), 'ok ok ok ok ok rate_exceeded', 'a window');
 is(many(1, 'b', 'window/one'), 'ok', '... by credential');
