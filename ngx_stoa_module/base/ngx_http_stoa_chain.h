@@ -112,6 +112,13 @@ struct ngx_http_stoa_policy_s {
     /* The answer's headers are complete; also of a refusal. */
     ngx_http_stoa_policy_pt  response;
 
+    /* Of a result of MCP, where it asked for that: NULL, or why it may not go
+     * to the client. */
+    const char            *(*message)(ngx_http_request_t *r,
+                                      ngx_http_stoa_ctx_t *ctx,
+                                      const ngx_http_stoa_attached_t *a,
+                                      const stoa_json_val_t *result);
+
     /* Does it want the body of this answer?  Fills t: NGX_OK; NGX_DECLINED:
      * no; a status (ngx_http_stoa_policy_answer.h). */
     ngx_int_t              (*answer)(ngx_http_request_t *r,

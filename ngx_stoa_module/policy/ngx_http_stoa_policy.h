@@ -88,6 +88,7 @@ extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_json;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_locations;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_maintenance;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_opa;
+extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_output;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_publisher;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_respond;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_result;

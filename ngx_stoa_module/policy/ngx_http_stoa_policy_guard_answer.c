@@ -20,6 +20,12 @@ struct ngx_http_stoa_guarding_s {
 };
 
 
+static ngx_uint_t ngx_http_stoa_policy_guard_acts(ngx_http_request_t *r,
+    const ngx_http_stoa_attached_t *a, unsigned found, ngx_uint_t over,
+    const char **words);
+static ngx_uint_t ngx_http_stoa_policy_guard_other(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a,
+    const stoa_json_val_t *result, const char **words);
 static unsigned ngx_http_stoa_policy_guard_part(
     const ngx_http_stoa_attached_t *a, const stoa_json_val_t *part,
     ngx_uint_t *over);
@@ -101,12 +107,10 @@ ngx_http_stoa_policy_guard_message(ngx_http_request_t *r,
     const char **words)
 {
     unsigned                    found;
-    ngx_str_t                   text;
     ngx_uint_t                  i, over, refuses;
     stoa_glance_t               g;
     stoa_json_val_t             all, *parts[4];
     ngx_http_stoa_guarding_t   *w;
-    const stoa_policy_guard_t  *conf;
 
     if (ctx->call.guards == NULL || len == 0) {
         return 0;
@@ -127,7 +131,18 @@ ngx_http_stoa_policy_guard_message(ngx_http_request_t *r,
     parts[3] = &all;
 
     for (w = ctx->call.guards; w; w = w->next) {
-        conf = w->a->config;
+
+        if (w->a->policy->message) {
+            refuses = ngx_http_stoa_policy_guard_other(r, ctx, w->a,
+                                                       all.start ? NULL
+                                                       : &g.result, words);
+            if (refuses) {
+                return refuses;
+            }
+
+            continue;
+        }
+
         found = 0;
         over = 0;
 
@@ -142,31 +157,76 @@ ngx_http_stoa_policy_guard_message(ngx_http_request_t *r,
             continue;
         }
 
-        refuses = over || conf->action == STOA_GUARD_BLOCK;
-
-        if (w->a->shadow || !refuses) {
-            ngx_http_stoa_policy_count(w->a,
-                   !w->a->shadow ? NGX_HTTP_STOA_OUTCOME_APPLIED
-                   : refuses ? NGX_HTTP_STOA_OUTCOME_SHADOW_REFUSED
-                   : NGX_HTTP_STOA_OUTCOME_SHADOW_APPLIED);
-            continue;
+        refuses = ngx_http_stoa_policy_guard_acts(r, w->a, found, over,
+                                                  words);
+        if (refuses) {
+            return refuses;
         }
-
-        ngx_http_stoa_policy_count(w->a, NGX_HTTP_STOA_OUTCOME_REFUSED);
-
-        *words = "it has what is not let through";
-
-        if (ngx_http_stoa_policy_guard_words(r->pool, found, over, &text)
-            == NGX_OK)
-        {
-            text.data[text.len - 1] = '\0';
-            *words = (char *) text.data;
-        }
-
-        return w->a->refusal + NGX_HTTP_STOA_GUARD_ANSWER + 1;
     }
 
     return 0;
+}
+
+
+/* Something was found: counts, and says whether the message may go. */
+
+static ngx_uint_t
+ngx_http_stoa_policy_guard_acts(ngx_http_request_t *r,
+    const ngx_http_stoa_attached_t *a, unsigned found, ngx_uint_t over,
+    const char **words)
+{
+    ngx_str_t                   text;
+    ngx_uint_t                  refuses;
+    const stoa_policy_guard_t  *conf;
+
+    conf = a->config;
+    refuses = over || conf->action == STOA_GUARD_BLOCK;
+
+    if (a->shadow || !refuses) {
+        ngx_http_stoa_policy_count(a, !a->shadow
+                                   ? NGX_HTTP_STOA_OUTCOME_APPLIED : refuses
+                                   ? NGX_HTTP_STOA_OUTCOME_SHADOW_REFUSED
+                                   : NGX_HTTP_STOA_OUTCOME_SHADOW_APPLIED);
+        return 0;
+    }
+
+    ngx_http_stoa_policy_count(a, NGX_HTTP_STOA_OUTCOME_REFUSED);
+
+    *words = "it has what is not let through";
+
+    if (ngx_http_stoa_policy_guard_words(r->pool, found, over, &text)
+        == NGX_OK)
+    {
+        text.data[text.len - 1] = '\0';
+        *words = (char *) text.data;
+    }
+
+    return a->refusal + NGX_HTTP_STOA_GUARD_ANSWER + 1;
+}
+
+
+/* What another policy says of a result; NULL: it could not be read. */
+
+static ngx_uint_t
+ngx_http_stoa_policy_guard_other(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a,
+    const stoa_json_val_t *result, const char **words)
+{
+    const char  *wrong;
+
+    wrong = result == NULL ? "it cannot be read"
+            : result->start ? a->policy->message(r, ctx, a, result) : NULL;
+
+    if (wrong == NULL) {
+        return 0;
+    }
+
+    ngx_http_stoa_policy_count(a, a->shadow
+                               ? NGX_HTTP_STOA_OUTCOME_SHADOW_REFUSED
+                               : NGX_HTTP_STOA_OUTCOME_REFUSED);
+    *words = wrong;
+
+    return a->shadow ? 0 : a->refusal + 1;
 }
 
 

@@ -37,6 +37,19 @@ my $says = $t->origin(sub { my ($q, $c) = @_;
         for $text =~ /.{1,$n}/gs;
     $c->send_raw("0\r\n\r\n");
     return undef }, name => 'says');
+my %typed = (type => 'object', required => ['sum'], properties =>
+    { sum => { type => 'integer' } });
+my $typed = $t->mcp_origin(name => 'typed', tools => {
+    (map { ($_ => sub { my ($args) = @_; return { content => [{ type => 'text',
+        text => 'done' }], $args->{text} eq 'none' ? ()
+        : $args->{text} eq 'fails' ? (isError => JSON::PP::true)
+        : (structuredContent => { sum => $args->{text} eq 'ok' ? 1 : 'x' }) } }) }
+        qw(sum told strict odd plain)) },
+    list => { 'tools/list' => sub { { tools => [ map { { name => $_,
+        inputSchema => { type => 'object' }, $_ eq 'plain' ? ()
+        : (outputSchema => $_ eq 'odd' ? { type => 'object',
+            '$ref' => 'http://example.com/x' } : \%typed) } }
+        qw(sum told strict odd plain) ] } } });
 my $silent = $t->origin(sub { my ($q, $c) = @_;
     $c->send_raw("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
         . ($q->{path} =~ /slow/ ? "X-Accel-Buffering: no\r\n" : '')
@@ -65,6 +78,9 @@ $t->apply(docs(tenant('acme'), plan('acme', 'free'), app('acme', 'demo'),
     sub_('acme', 'demo', 'm', 'free'),
     (map { (rest('acme', $_, "http://127.0.0.1:$says"),
             sub_('acme', 'demo', $_, 'free')) } qw(washes stops watches)),
+    doc('Api', 'acme', 'typed', { kind => 'mcp', state => 'published',
+        upstream => { targets => [{ url => "http://127.0.0.1:$typed/mcp" }] } }),
+    sub_('acme', 'demo', 'typed', 'free'),
     rest('acme', 'silent', "http://127.0.0.1:$silent"),
     sub_('acme', 'demo', 'silent', 'free'),
     doc('Api', 'acme', 'old', { kind => 'mcp', state => 'published',
@@ -72,6 +88,8 @@ $t->apply(docs(tenant('acme'), plan('acme', 'free'), app('acme', 'demo'),
     sub_('acme', 'demo', 'old', 'free')));
 wait_until { @{ $t->api('GET', '/v1/tenants/acme/apis/m/tools')
              ->{json}{items} || [] } >= 6
+             && @{ $t->api('GET', '/v1/tenants/acme/apis/typed/tools')
+             ->{json}{items} || [] }
              && @{ $t->api('GET', '/v1/tenants/acme/apis/old/tools')
              ->{json}{items} || [] } } 20 or $t->give_up('no tools');
 $t->gateway(server => "location /apis/acme/closed/page/ { stoa;"
@@ -105,6 +123,16 @@ $t->apply(docs(policy('closed', [{ api => 'closed' }]),
            kinds => ['injection'], state => 'shadow'),
     policy('slow', [{ api => 'm', tool => 'slow' }], look_at => ['answer'],
            patterns => [{ name => 'x', pattern => 'a{900}c' }])));
+my ($output) = grep { /^  type: output-schema$/m }
+    slurp("$Test::Stoa::ROOT/docs/policies.md") =~ /^```yaml\n(.*?)^```$/msg;
+$t->apply($output);
+$t->apply(docs(map { my ($name, $state, %conf) = @$_;
+    doc('Policy', 'acme', "out-$name", { type => 'output-schema',
+        state => $state, config => \%conf,
+        attach => [{ api => 'typed', tool => $name }] }) }
+    ['sum', 'enabled'], ['told', 'shadow'], ['strict', 'enabled', required =>
+     JSON::PP::true], ['odd', 'enabled'], ['plain', 'enabled', required =>
+     JSON::PP::true]));
 $t->sync;
 
 sub call { my ($path, $body, %h) = @_;
@@ -157,6 +185,46 @@ is(says('closed', '{"tel":"+49 30 901820"}'), 'got {"tel":"+49 30 901820"}',
    'a phone is not among the kinds that are looked for by themselves');
 is(says('open', 'bob@b.de'), 'got bob@b.de', 'an api without the policy');
 
+# wherever it stands, whatever the call is for
+
+{
+    my $card = '4111 1111 1111 1111';
+    my $said = { role => 'user', content => $card };
+    for my $row (['chat/completions', { messages => [$said] }, 'a text'],
+        ['chat/completions', { messages => [{ role => 'user', content =>
+            [{ type => 'text', text => $card }] }] }, 'a list of parts'],
+        ['chat/completions', { messages => [{ role => 'system', content => $card }] },
+         'system'],
+        ['chat/completions', { messages => [{ role => 'assistant', tool_calls =>
+            [{ function => { name => 'f', arguments =>
+                json_encode({ n => $card }) } }] }] }, 'arguments, JSON in a string'],
+        ['chat/completions', { messages => [{ role => 'tool', content => $card }] },
+         'a result of a tool'],
+        ['chat/completions', { tools => [{ function => { name => 'f',
+            description => $card } }] }, 'a description'],
+        ['responses', { input => $card }, 'input'],
+        ['responses', { input => ['a', $card] }, 'a list of input'],
+        ['messages', { system => [{ text => $card }] }, 'the other vendor'],
+        ['models/x:generateContent', { contents => [{ parts => [{ text => $card }] }] },
+         'a third one'],
+        ['embeddings', { input => [$card] }, 'embeddings'],
+        ['MESSAGES', { metadata => { x => $card } }, 'metadata, another case'],
+        ['none/such', { unknown => [[[$card]]] }, 'what nobody knows'])
+    {
+        my $r = $t->http(POST => "/apis/acme/closed/v1/$row->[0]", key => $key,
+            body => json_encode($row->[1]),
+            headers => { 'Content-Type' => 'application/json' });
+        is("$r->{status} " . ($r->{json}{code} // ''), '400 guard_denied',
+           "found in: $row->[2]");
+    }
+    is(says('closed', json_encode({ messages => [$said] }),
+            'Content-Type' => 'text/plain'), '400 guard_denied',
+       'found in: JSON that says it is a text');
+    is(says('closed', "--b\r\nContent-Disposition: form-data; name=f\r\n\r\n"
+            . "$card\r\n--b--\r\n", 'Content-Type' => 'multipart/form-data;'
+            . ' boundary=b'), '400 guard_denied', 'found in: a file of a form');
+}
+
 # shadow
 
 is(says('tried', 'bob@b.de'), 'got bob@b.de', 'a shadow changes nothing');
@@ -208,6 +276,26 @@ my $kept = $t->mcp('/mcp/acme', 'tools/call', { name => 'm__keeps',
     arguments => { text => $inject } }, key => $key);
 like($kept->{body}, qr/not let through: injection/, 'it says which kind');
 unlike($kept->{body}, qr/previous/, 'and not what');
+
+# MCP: what a tool says that it answers
+
+for my $row (['sum', 'ok', 'done', 'what fits passes'],
+             ['sum', 'x', 'output_mismatch', 'what does not is withheld'],
+             ['sum', 'fails', 'done', 'an error is none'],
+             ['sum', 'none', 'done', 'nor is what has no structure'],
+             ['strict', 'none', 'output_mismatch', '... unless it has to'],
+             ['told', 'x', 'done', 'a shadow only counts'],
+             ['odd', 'ok', 'output_mismatch', 'a schema that cannot be judged by'],
+             ['plain', 'x', 'done', 'a tool without one'])
+{
+    is(tool("typed__$row->[0]", $row->[1]), $row->[2], "structure: $row->[3]");
+}
+my $wrong = $t->mcp('/mcp/acme', 'tools/call', { name => 'typed__sum',
+    arguments => { text => 'x' } }, key => $key);
+like($wrong->{body}, qr/structuredContent does not fit: \W*sum /, 'it says where');
+is($t->mcp('/mcp/acme', 'tools/call', { name => 'typed__sum',
+    arguments => { text => 'ok' } }, key => $key)->{rpc}{result}{structuredContent}{sum},
+   1, 'and what fits is as it was');
 
 # REST: answers
 

@@ -91,6 +91,9 @@ my %case = (
         config => { agent => 'nobody', path => 'x' }, request => {},
         refuses => [503, 'policy_unavailable'], mcp => 'server',
     },
+    'output-schema' => {                       # t/policy/guardrail.t
+        config => {}, elsewhere => 1,
+    },
     guardrail => {                             # t/policy/guardrail.t
         config => {},
         request => { body => 'to bob@example.com' },
