@@ -36,6 +36,7 @@ static const cp_route_t *const  cp_routes_tables[] = {
     cp_question_routes,
     cp_explain_routes,
     cp_purge_routes,
+    cp_live_routes,
     NULL
 };
 

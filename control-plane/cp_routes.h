@@ -39,6 +39,7 @@ extern const cp_route_t  cp_bundle_try_routes[];
 extern const cp_route_t  cp_question_routes[];
 extern const cp_route_t  cp_explain_routes[];
 extern const cp_route_t  cp_purge_routes[];
+extern const cp_route_t  cp_live_routes[];
 
 /* For the HTTP server. */
 extern const cp_site_t   cp_site;

@@ -384,4 +384,74 @@ $t->reload;
 wait_until { ask('GET', '/apis/acme/trial/')->{status} == 200 } 10;
 is(seen('GET', '/apis/acme/trial/')->{verdict}, 'allowed', 'after a reload');
 
+
+# ---- as they come ----------------------------------------------------------
+
+sub live {
+    my ($after, %o) = @_;
+    my $query = join '&', defined $after ? "after=$after" : (),
+        map { exists $o{$_} ? "$_=$o{$_}" : () } qw(status api);
+    my $r = $t->api('GET', '/v1/tenants/' . ($o{tenant} // 'acme')
+        . '/traces/live?' . $query, undef,
+        token => $o{token} // $t->{token}, timeout => 30);
+    my @data = map { json_decode($_) } $r->{body} =~ /^data: (\{.*\})$/mg;
+    my ($next) = $r->{body} =~ /^id: (.*)$/m;
+    return ($next, [grep { $_->{steps} } @data],
+            [grep { exists $_->{count} } @data], $r);
+}
+sub asks {
+    my ($path) = @_;
+    my $c = Test::Stoa::HTTP->connect($t->port('control'));
+    $c->send_raw($c->request_text('GET', $path,
+        headers => { Authorization => "Bearer $token{acme}" }));
+    return $c;
+}
+my $from = join '-', map { $t->api('GET', "/v1/gateways/$_")->{json}{id} . '.0' }
+    qw(gw far);
+my $second = asks("/v1/tenants/acme/traces/live?status=4xx&api=office"
+                  . "&after=$from");
+my $none = asks('/v1/tenants/acme/traces/live?status=5xx');
+my ($r1, $items, $lost, $one) = live($from);
+is($one->{headers}{'content-type'}, 'text/event-stream', 'a stream of events');
+like($one->{body}, qr/^data: \{"request_id".*ip_denied.*office-only/m,
+     'a call as it was refused');
+like($one->{body}, qr/^retry: \d+\nid: \w{16}\.\d+-\w{16}\.\d+\n\n\z/m,
+     'and where it goes on');
+$from = $r1;
+my $two = $second->response(timeout => 20);
+like($two->{body}, qr/"code":"ip_denied"/, 'another one who looks, by filters');
+my $marked = $t->get('/apis/acme/office/marked', key => $key);
+my (%seen);
+wait_until {
+    ($from, my $got) = live($from);
+    $seen{ $_->{request_id} }++ for @$got;
+    return $seen{ $marked->{headers}{'x-request-id'} };
+} 20;
+is($seen{ $marked->{headers}{'x-request-id'} }, 1,
+   'who comes back misses none, and has none twice');
+ok(!(grep { $_ > 1 } values %seen), 'of all that came');
+$t->get('/apis/acme/office/', key => $key) for 1 .. 150;
+($from, my $got, $lost) = live($from, api => 'office');
+ok((grep { $_->{count} || $_->{more} } @$lost),
+   'too many at once: it is said that some are left out');
+cmp_ok(scalar @$got, '>=', 10, 'the others are there');
+my $bad = (live('x'))[3];
+is($bad->{status}, 400, 'no id of an event');
+is((live(undef, status => '9xx'))[3]{status}, 400, 'no status');
+is((live(undef, token => $token{other}))[3]{status}, 404,
+   'another tenant\'s people do not look');
+is_deeply((live('0' x 16 . '.5', tenant => 'other'))[1], [],
+          'nor has another tenant anything');
+my $short = $t->must(POST => '/v1/admin-tokens', { name => 'short',
+    role => 'viewer', tenant => 'acme' });
+$token{acme} = $short->{token};
+my $over = asks('/v1/tenants/acme/traces/live?status=5xx');
+$t->must(POST => "/v1/admin-tokens/short/revoke", {});
+is($over->response(timeout => 14)->{status}, 401, 'whose token ends sees it end');
+($code, $out) = $t->stoactl('trace', '--follow', '--for', '1s', '-t', 'acme',
+    '--api', 'office');
+is($code, 0, 'stoactl trace --follow');
+unlike($none->response(timeout => 20)->{body}, qr/request_id/,
+       'of another status: nothing');
+
 $t->done;

@@ -202,6 +202,22 @@ cp_access_behind(cp_req_t *r, cp_access_addr_t *who)
 
 /* The peer of the connection, or whom a trusted proxy names. */
 
+bool
+cp_req_gone(cp_req_t *r)
+{
+    char                             c;
+    cp_call_t                       *call = r->call;
+    const union MHD_ConnectionInfo  *info;
+
+    info = call ? MHD_get_connection_info(call->conn,
+                                          MHD_CONNECTION_INFO_CONNECTION_FD)
+                : NULL;
+
+    return info != NULL
+           && recv(info->connect_fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
+
 const char *
 cp_req_address(cp_req_t *r)
 {

@@ -71,6 +71,8 @@ const char *cp_req_header(cp_req_t *r, const char *name);
 const char *cp_req_cookie(cp_req_t *r, const char *name);    /* or NULL      */
 /* The client's address, as text; NULL: not known. */
 const char *cp_req_address(cp_req_t *r);
+/* Has the client of a request that was parked closed its side? */
+bool cp_req_gone(cp_req_t *r);
 /* Is it of a page that cors_origins lists, with cors_credentials? */
 bool cp_req_befriended(cp_req_t *r);
 /* Does If-None-Match have this ETag? */

@@ -214,6 +214,16 @@ const cp_openapi_extra_t  cp_openapi_extras[] = {
       REF("Problem") "}}},\"429\":{\"$ref\":"
       "\"#/components/responses/Error429\"}}" },
 
+    { "GET /v1/tenants/{tenant}/traces/live",
+      "[" QUERY("after", CP_OPENAPI_TEXT, "instead of Last-Event-ID") ","
+      QUERY("status", "{\"type\":\"string\",\"pattern\":"
+            "\"^[1-5]([0-9][0-9]|xx)$\"}", "one, or a class as 4xx") ","
+      QUERY("api", CP_OPENAPI_NAMED, "only its calls") "]", NULL,
+      "{\"200\":{\"description\":\"events since Last-Event-ID, each a trace;"
+      " it ends, and the client comes back\",\"content\":"
+      "{\"text/event-stream\":{\"schema\":" TEXT "}}}," NO_TENANT
+      ",\"429\":{\"$ref\":\"#/components/responses/Error429\"}}" },
+
     { "POST /v1/tenants/{tenant}/explain", NULL, JSON(REF("Explain")),
       "{\"200\":{\"description\":\"what its steps would say, as"
       " docs/explain.md has it\",\"content\":" JSON(REF("Explained"))

@@ -105,7 +105,7 @@ const char *const  cp_openapi_schemas_text[] = {
     "{\"questions\":{\"type\":\"array\",\"items\":{\"type\":\"object\","
     "\"required\":[\"id\",\"tenant\"],\"properties\":{\"id\":" TEXT
     ",\"tenant\":" TEXT ",\"trace\":" TEXT ",\"traces\":" INT64("1")
-    ",\"explain\":" ANY "}}}}}",
+    ",\"explain\":" ANY ",\"follow\":" ANY "}}}}}",
 
     "Trace",
     "{\"type\":\"object\",\"required\":[\"request_id\",\"status\","

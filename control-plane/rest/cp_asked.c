@@ -111,7 +111,7 @@ cp_asked_look(cp_req_t *r)
 
     cp_req_set_header(r, "Cache-Control", "no-store");
 
-    return w->way->answer(r, &w->q);
+    return w->way->answer(r, &w->q, w->way->data);
 }
 
 

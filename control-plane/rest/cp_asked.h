@@ -13,11 +13,14 @@
 #include "rest/cp_rest.h"
 
 
-typedef struct {
+typedef struct cp_asked_way_s  cp_asked_way_t;
+
+struct cp_asked_way_s {
     /* Is what has come enough?  NULL: all of them are wanted. */
     bool     (*enough)(const cp_question_t *q);
-    cp_rc_t  (*answer)(cp_req_t *r, const cp_question_t *q);
-} cp_asked_way_t;
+    cp_rc_t  (*answer)(cp_req_t *r, const cp_question_t *q, void *data);
+    void      *data;
+};
 
 
 /* Asks about the tenant of the path; group: a name or an id, NULL: any. */

@@ -21,7 +21,8 @@
 
 static cp_rc_t cp_explain(cp_req_t *r);
 static bool cp_explain_enough(const cp_question_t *q);
-static cp_rc_t cp_explain_answer(cp_req_t *r, const cp_question_t *q);
+static cp_rc_t cp_explain_answer(cp_req_t *r, const cp_question_t *q,
+    void *data);
 
 
 const cp_route_t  cp_explain_routes[] = {
@@ -32,7 +33,7 @@ const cp_route_t  cp_explain_routes[] = {
 };
 
 static const cp_asked_way_t  cp_explain_way = { cp_explain_enough,
-                                                cp_explain_answer };
+                                                cp_explain_answer, NULL };
 
 /* Of the body; what `to` gateways is called there, NULL: it stays here. */
 static const struct {
@@ -435,11 +436,12 @@ cp_explain_enough(const cp_question_t *q)
 
 
 static cp_rc_t
-cp_explain_answer(cp_req_t *r, const cp_question_t *q)
+cp_explain_answer(cp_req_t *r, const cp_question_t *q, void *data)
 {
     const char       *verdict;
     const cp_json_t  *one;
 
+    (void) data;
     one = cp_explain_best(q);
 
     for (one = one ? one : q->answers->first; one; one = one->next) {

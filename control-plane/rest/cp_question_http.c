@@ -22,8 +22,9 @@ static cp_rc_t cp_question_take(cp_req_t *r);
 static cp_rc_t cp_trace_get(cp_req_t *r);
 static cp_rc_t cp_trace_list(cp_req_t *r);
 static bool cp_trace_found(const cp_question_t *q);
-static cp_rc_t cp_trace_answer(cp_req_t *r, const cp_question_t *q);
-static cp_rc_t cp_trace_all(cp_req_t *r, const cp_question_t *q);
+static cp_rc_t cp_trace_answer(cp_req_t *r, const cp_question_t *q,
+    void *data);
+static cp_rc_t cp_trace_all(cp_req_t *r, const cp_question_t *q, void *data);
 
 
 const cp_route_t  cp_question_routes[] = {
@@ -42,8 +43,8 @@ const cp_route_t  cp_question_routes[] = {
 
 
 static const cp_asked_way_t  cp_trace_one = { cp_trace_found,
-                                              cp_trace_answer };
-static const cp_asked_way_t  cp_trace_many = { NULL, cp_trace_all };
+                                              cp_trace_answer, NULL };
+static const cp_asked_way_t  cp_trace_many = { NULL, cp_trace_all, NULL };
 
 
 /* ---- a gateway ---------------------------------------------------------- */
@@ -176,12 +177,13 @@ cp_trace_younger(const void *one, const void *two)
 
 /* The items of all, the youngest first. */
 static cp_rc_t
-cp_trace_all(cp_req_t *r, const cp_question_t *q)
+cp_trace_all(cp_req_t *r, const cp_question_t *q, void *data)
 {
     unsigned     i, n;
     cp_json_t   *out, *items, *one, *item, **all;
     cp_arena_t  *a = r->op.arena;
 
+    (void) data;
     out = cp_json_object(a);
     all = cp_arena_alloc(a, (q->answers->n + 1) * CP_TRACES_OF
                             * sizeof(cp_json_t *));
@@ -253,8 +255,10 @@ cp_trace_found(const cp_question_t *q)
 
 
 static cp_rc_t
-cp_trace_answer(cp_req_t *r, const cp_question_t *q)
+cp_trace_answer(cp_req_t *r, const cp_question_t *q, void *data)
 {
+    (void) data;
+
     return q->answers->n
            ? cp_req_answer(r, 200, q->answers->first)
            : cp_asked_none(r, q, "no gateway has a trace of that call that is"

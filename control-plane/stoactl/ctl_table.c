@@ -734,10 +734,11 @@ const ctl_cmd_t  ctl_table[] = {
       "or its id. By what gateways have reported.",
       ctl_run_quota, NULL, NULL },
 
-    { "trace", "[REQUEST-ID]", NULL,
+    { "trace", "[REQUEST-ID]", ctl_opts_trace,
       "show why a call was refused, while a gateway keeps it; or the last",
       "The id is in the refusal, and in X-Request-Id. Of calls from the "
-      "tenant and to it. Example: stoactl trace 5c2f... -t acme",
+      "tenant and to it. Examples: stoactl trace 5c2f... -t acme, "
+      "stoactl trace --follow --status 4xx -t acme",
       ctl_run_trace, NULL, NULL },
 
     { "why", "METHOD URL [HEADER...]", ctl_opts_why,

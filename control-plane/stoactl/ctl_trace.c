@@ -2,9 +2,22 @@
  * Why a call was refused: the trace that a gateway keeps of it.
  */
 
+#include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "stoactl.h"
+
+
+const ctl_opt_t  ctl_opts_trace[] = {
+    { "follow", 0, NULL, NULL, "show calls as they come, until it is ended",
+      false },
+    { "status", 0, "STATUS", NULL, "of these: one as 429, or 4xx", false },
+    { "api", 0, "API", NULL, "of these: of this api", false },
+    { "for", 0, "DURATION", NULL, "follow for so long (default: for ever)",
+      false },
+    { NULL, 0, NULL, NULL, NULL, false }
+};
 
 
 /* What of it there is, in a line each. */
@@ -46,6 +59,118 @@ ctl_put_list(ctl_t *c, const cp_json_t *trace, const char *member,
 }
 
 
+/* A line of an event; *after: where it goes on. */
+static void
+ctl_trace_line(ctl_t *c, char *line, bool *dropped, const char **after)
+{
+    cp_err_t     err;
+    cp_json_t   *v;
+    const char  *what;
+
+    if (strncmp(line, "id: ", 4) == 0) {
+        *after = cp_arena_strdup(c->arena, line + 4);
+    }
+
+    if (strncmp(line, "event: ", 7) == 0) {
+        *dropped = (strcmp(line + 7, "dropped") == 0);
+    }
+
+    if (strncmp(line, "data: ", 6) != 0) {
+        return;
+    }
+
+    memset(&err, 0, sizeof(err));
+    err.arena = c->arena;
+
+    if (cp_json_parse(c->arena, line + 6, strlen(line + 6), &v, &err)
+        != CP_OK)
+    {
+        return;
+    }
+
+    if (*dropped) {
+        *dropped = false;
+        (void) ctl_error("%lld were dropped%s",
+                         (long long) cp_json_num(v, "count", 0),
+                         cp_json_num(v, "more", 0) ? ", perhaps more" : "");
+        return;
+    }
+
+    if (c->out != CTL_OUT_TABLE) {
+        puts(line + 6);
+        return;
+    }
+
+    what = cp_json_str(v, "code");
+    printf("%s %lld %s %s/%s %s %s\n", ctl_cell_text(c, v, "request_id"),
+           (long long) cp_json_num(v, "status", 0), what ? what : "-",
+           ctl_clean(c, ctl_cell_text(c, v, "tenant")),
+           ctl_clean(c, ctl_cell_text(c, v, "api")),
+           ctl_clean(c, ctl_cell_text(c, v, "method")),
+           ctl_clean(c, ctl_cell_text(c, v, "path")));
+}
+
+
+static ctl_exit_e
+ctl_trace_follow(ctl_t *c, const char *tenant)
+{
+    char          *line, *next, kept[4096];
+    bool           dropped;
+    int64_t        ms, end;
+    ctl_exit_e     rc;
+    const char    *after, *path;
+    cp_arena_t    *whole, *once;
+    ctl_call_t     call;
+    ctl_answer_t   answer;
+
+    rc = ctl_opt_duration(c, "for", 0, &ms);
+    end = ms ? cp_time_mono_ms() + ms : INT64_MAX;
+    after = NULL;
+    whole = c->arena;
+
+    while (rc == CTL_DONE && cp_time_mono_ms() < end) {
+        once = cp_arena_create(CTL_ARENA_MAX);
+        if (once == NULL) {
+            return ctl_error("no memory");
+        }
+
+        c->arena = once;
+        memset(&call, 0, sizeof(call));
+        path = cp_arena_printf(once, "/v1/tenants/%s/traces/live",
+                               ctl_escape(c, tenant));
+        ctl_query(c, &path, "after", after);
+        ctl_query(c, &path, "status", ctl_opt(c, "status"));
+        ctl_query(c, &path, "api", ctl_opt(c, "api"));
+        call.method = "GET";
+        call.path = path;
+        call.accept = "text/event-stream";
+        call.extra_ms = 20000;
+
+        rc = path ? ctl_call(c, &call, &answer) : CTL_FAILED;
+        dropped = false;
+        line = rc == CTL_DONE ? cp_arena_strdup(once, answer.text) : NULL;
+
+        for ( /* void */ ; line && *line; line = next) {
+            next = line + strcspn(line, "\n");
+            next += *next ? (*next = '\0', 1) : 0;
+            ctl_trace_line(c, line, &dropped, &after);
+        }
+
+        (void) fflush(stdout);
+
+        if (after) {
+            (void) snprintf(kept, sizeof(kept), "%s", after);
+            after = kept;
+        }
+
+        c->arena = whole;
+        cp_arena_destroy(once);
+    }
+
+    return rc;
+}
+
+
 static ctl_exit_e
 ctl_trace_list(ctl_t *c, const char *tenant)
 {
@@ -75,6 +200,10 @@ ctl_run_trace(ctl_t *c)
     const char  *tenant;
 
     rc = ctl_tenant(c, &tenant);
+
+    if (rc == CTL_DONE && ctl_opt(c, "follow")) {
+        return ctl_trace_follow(c, tenant);
+    }
 
     if (rc == CTL_DONE && c->narg == 0) {
         return ctl_trace_list(c, tenant);

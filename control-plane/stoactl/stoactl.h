@@ -329,6 +329,7 @@ ctl_exit_e ctl_run_effective(ctl_t *c);
 ctl_exit_e ctl_run_trace(ctl_t *c);           /* ctl_trace.c                */
 ctl_exit_e ctl_run_why(ctl_t *c);             /* ctl_why.c                  */
 extern const ctl_opt_t   ctl_opts_why[];
+extern const ctl_opt_t   ctl_opts_trace[];
 ctl_exit_e ctl_run_whoami(ctl_t *c);
 ctl_exit_e ctl_run_can_i(ctl_t *c);
 ctl_exit_e ctl_run_tenant_export(ctl_t *c);

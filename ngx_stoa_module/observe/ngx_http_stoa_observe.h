@@ -34,6 +34,10 @@ void ngx_http_stoa_traces_one(ngx_http_stoa_main_conf_t *mcf,
 void ngx_http_stoa_explain(ngx_http_stoa_main_conf_t *mcf, ngx_log_t *log,
     const stoa_id_t *tenant, const stoa_json_val_t *asked, stoa_buf_t *b);
 
+/* ngx_http_stoa_follow.c: what has come since somebody looked last. */
+void ngx_http_stoa_follow(ngx_http_stoa_main_conf_t *mcf,
+    const stoa_id_t *tenant, const stoa_json_val_t *asked, stoa_buf_t *b);
+
 /* ngx_http_stoa_questions.c: of worker 0, what the control plane asks. */
 void ngx_http_stoa_questions_start(ngx_http_stoa_main_conf_t *mcf,
     ngx_log_t *log);

@@ -298,6 +298,9 @@ ngx_http_stoa_questions_one(ngx_http_stoa_questions_t *q,
         text.len = trace.len;
         ngx_http_stoa_questions_trace(q, &tenant, &text, &b);
 
+    } else if (stoa_json_get(one, "follow", &asked)) {
+        ngx_http_stoa_follow(q->mcf, &tenant, &asked, &b);
+
     } else if (stoa_json_get(one, "explain", &asked)) {
         ngx_http_stoa_explain(q->mcf, &q->log, &tenant, &asked, &b);
     }

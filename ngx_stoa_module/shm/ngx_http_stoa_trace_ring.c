@@ -63,17 +63,77 @@ ngx_http_stoa_trace_put(ngx_http_stoa_sh_t *sh,
 
 
 static ngx_uint_t
+ngx_http_stoa_trace_chosen(const ngx_http_stoa_trace_query_t *q,
+    const ngx_http_stoa_traced_t *slot)
+{
+    const u_char  *name;
+
+    if (q->status[1]
+        && (slot->status < q->status[0] || slot->status > q->status[1]))
+    {
+        return 0;
+    }
+
+    if (q->api.len == 0) {
+        return 1;
+    }
+
+    /* of what is not there for the tenant he is not told a name */
+
+    name = &slot->text[slot->names[NGX_HTTP_STOA_TRACED_API]];
+
+    return slot->names[NGX_HTTP_STOA_TRACED_API]
+           && (slot->status != NGX_HTTP_NOT_FOUND
+               || ngx_memcmp(q->tenant, &slot->tenant, sizeof(stoa_id_t))
+                  == 0)
+           && *name == q->api.len
+           && ngx_memcmp(name + 1, q->api.data, q->api.len) == 0;
+}
+
+
+static ngx_uint_t
 ngx_http_stoa_trace_fits(const ngx_http_stoa_trace_query_t *q,
     const ngx_http_stoa_traced_t *slot)
 {
     return slot->number > q->after
+           && (q->until == 0 || slot->number <= q->until)
            && (q->tenant == NULL
                || ngx_memcmp(q->tenant, &slot->tenant, sizeof(stoa_id_t)) == 0
                || ngx_memcmp(q->tenant, &slot->consumer, sizeof(stoa_id_t))
                   == 0)
            && (q->id.len == 0
                || (q->id.len == slot->id_len
-                   && ngx_memcmp(q->id.data, slot->id, q->id.len) == 0));
+                   && ngx_memcmp(q->id.data, slot->id, q->id.len) == 0))
+           && ngx_http_stoa_trace_chosen(q, slot);
+}
+
+
+ngx_uint_t
+ngx_http_stoa_trace_count(ngx_http_stoa_sh_t *sh,
+    const ngx_http_stoa_trace_query_t *q, ngx_uint_t *gap)
+{
+    uint64_t                 set, i;
+    ngx_uint_t               n, younger;
+    ngx_http_stoa_traced_t  *slot;
+
+    n = 0;
+    *gap = 0;
+
+    for (set = 0; set < sh->trace_sets; set++) {
+        slot = ngx_http_stoa_trace_set(sh, set);
+
+        ngx_http_stoa_lock_take(&sh->trace_lock[set]);
+
+        for (i = 0, younger = 0; i < sh->trace_ways; i++) {
+            n += ngx_http_stoa_trace_fits(q, &slot[i]);
+            younger += slot[i].number > q->after;
+        }
+
+        ngx_http_stoa_lock_drop(&sh->trace_lock[set]);
+        *gap |= younger == sh->trace_ways;
+    }
+
+    return n;
 }
 
 

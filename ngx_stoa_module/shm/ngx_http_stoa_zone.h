@@ -526,8 +526,12 @@ ngx_uint_t ngx_http_stoa_hint_take(ngx_http_stoa_sh_t *sh, ngx_uint_t what,
 
 typedef struct {
     uint64_t          after;         /* this number                          */
+    uint64_t          until;         /* this one; 0: any                     */
     const stoa_id_t  *tenant;        /* on either side; NULL: any            */
     ngx_str_t         id;            /* of the request; "": any              */
+    ngx_str_t         api;           /* its name, where the tenant may know
+                                        it; "": any                          */
+    ngx_uint_t        status[2];     /* from, to; 0: any                     */
 } ngx_http_stoa_trace_query_t;
 
 void ngx_http_stoa_trace_put(ngx_http_stoa_sh_t *sh,
@@ -535,6 +539,9 @@ void ngx_http_stoa_trace_put(ngx_http_stoa_sh_t *sh,
 /* A copy of the first one that fits; 0: there is none. */
 ngx_uint_t ngx_http_stoa_trace_next(ngx_http_stoa_sh_t *sh,
     const ngx_http_stoa_trace_query_t *q, ngx_http_stoa_traced_t *traced);
+/* How many fit; gap: there may have been others, which had to make room. */
+ngx_uint_t ngx_http_stoa_trace_count(ngx_http_stoa_sh_t *sh,
+    const ngx_http_stoa_trace_query_t *q, ngx_uint_t *gap);
 /* The numbers of the youngest that fit, these first; how many. */
 ngx_uint_t ngx_http_stoa_trace_last(ngx_http_stoa_sh_t *sh,
     const ngx_http_stoa_trace_query_t *q, uint64_t *last, ngx_uint_t most);
