@@ -170,6 +170,8 @@ for my $mode (qw(500 403 empty 404 realm)) {
     spew($t->dir('mode'), $mode);
     wait_until { &look->{state} eq 'failing' } 15;
     is(&look->{state}, 'failing', "$mode: the look has failed, which is said");
+    wait_until { events()->{state} eq 'failing' } 15;
+    is(events()->{state}, 'failing', "$mode: and so has that at events");
     is($t->metrics('control')->{stoa_control_owners_failing}, 1,
        "$mode: and counted");
     $at = &look->{at};

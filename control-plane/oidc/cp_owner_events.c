@@ -444,6 +444,7 @@ cp_owner_events_done(cp_owner_read_t *r)
 bool
 cp_owner_events(cp_look_t *look, cp_look_t *whole)
 {
+    bool             good;
     cp_rows_t        rows;
     cp_owner_read_t  r;
 
@@ -468,9 +469,13 @@ cp_owner_events(cp_look_t *look, cp_look_t *whole)
     r.from = cp_cell(&rows, 0, 0)->i;
     cp_owner_events_far(&r);
 
-    if (cp_owner_events_read(&r)
-        && (r.n || cp_owner_events_kept(look)))
-    {
+    good = cp_owner_events_read(&r) && (r.n || cp_owner_events_kept(look));
+
+    if (!good && look->error == NULL) {
+        look->error = "admin-events: the answer is no list of them";
+    }
+
+    if (good) {
         if (r.from > 1 && !r.found && !cp_owner_far.unreal) {
             r.all = true;
             cp_log(CP_LOG_WARN, "owner", "admin events were removed, all "
