@@ -77,10 +77,22 @@ static void
 ngx_http_stoa_line_members(const stoa_json_val_t *root,
     ngx_http_stoa_line_t *line)
 {
-    (void) stoa_json_get(root, "key", &line->key);
-    (void) stoa_json_get(root, "rev", &line->rev);
-    (void) stoa_json_get(root, "end", &line->end);
-    (void) stoa_json_get(root, "kind", &line->kind);
-    (void) stoa_json_get(root, "body", &line->body);
-    (void) stoa_json_get(root, "deleted", &line->deleted);
+    size_t            i;
+    stoa_json_val_t   val;
+    const struct {
+        const char       *name;
+        stoa_json_val_t  *to;
+    } members[] = {
+        { "key", &line->key }, { "rev", &line->rev }, { "end", &line->end },
+        { "kind", &line->kind }, { "body", &line->body },
+        { "deleted", &line->deleted }
+    };
+
+    /* a value that is not found is not left alone */
+
+    for (i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
+        if (stoa_json_get(root, members[i].name, &val)) {
+            *members[i].to = val;
+        }
+    }
 }
