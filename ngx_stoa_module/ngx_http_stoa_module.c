@@ -75,6 +75,7 @@ static const ngx_http_stoa_policy_t  *const ngx_http_stoa_policies[] = {
     &ngx_http_stoa_policy_cache,
     &ngx_http_stoa_policy_rewrite,
     &ngx_http_stoa_policy_schema,
+    &ngx_http_stoa_policy_openapi,
     &ngx_http_stoa_policy_guard,
     &ngx_http_stoa_policy_output,
     &ngx_http_stoa_policy_shape,

@@ -203,7 +203,8 @@ cp_apply_openapi(cp_apply_t *ap, cp_document_t *d, cp_json_t *diff)
     }
 
     if (rc != CP_OK
-        || (last.number && strcmp(last.digest, t.digest) == 0))
+        || (last.number && !last.bare
+            && strcmp(last.digest, t.digest) == 0))
     {
         return rc;
     }
@@ -260,7 +261,7 @@ cp_openapi_keep(cp_apply_t *ap, cp_document_t *d, cp_specs_text_t *t,
     rc = cp_specs_read(op, t, &read);
 
     if (rc == CP_OK) {
-        head = cp_specs_head(op->arena, &read.spec, &list);
+        head = cp_specs_head(op->arena, &read.spec, t, &list);
         list = cp_json_copy(op->arena, list);
     }
 

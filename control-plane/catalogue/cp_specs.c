@@ -9,6 +9,7 @@
 #include <zlib.h>
 
 #include "catalogue/cp_specs.h"
+#include "core/stoa_contract.h"
 
 
 #define CP_SPECS_TRIM  1048576         /* longer ones: memory is given back */
@@ -93,11 +94,54 @@ cp_specs_free(cp_specs_read_t *d)
 }
 
 
+/* As gateways would read it; why they could not, in its place. */
+static void *
+cp_specs_room(void *ctx, size_t size)
+{
+    return cp_arena_alloc(ctx, size);
+}
+
+
+static const char *
+cp_specs_contract(cp_arena_t *a, cp_spec_t *spec)
+{
+    char             *text;
+    size_t            len;
+    cp_json_t        *made, *none;
+    stoa_err_t        err;
+    stoa_contract_t   c;
+
+    made = cp_spec_contract(spec);
+    text = cp_json_text(spec->arena, made, &len);
+    memset(&err, 0, sizeof(err));
+
+    if (text == NULL || cp_json_get(made, "failed")) {
+        return text ? cp_arena_strdup(a, text) : NULL;
+    }
+
+    if (stoa_contract_read(text, len, cp_specs_room, spec->arena, &c, &err)
+        == STOA_OK)
+    {
+        return cp_arena_strdup(a, text);
+    }
+
+    none = cp_json_object(a);
+    cp_json_put(a, none, "failed",
+                cp_arena_printf(a, "cannot be judged by: %s%s%s", err.field,
+                                err.field[0] ? " " : "", err.text));
+
+    return cp_json_text(a, none, &len);
+}
+
+
 cp_json_t *
-cp_specs_head(cp_arena_t *a, cp_spec_t *spec, cp_json_t **list)
+cp_specs_head(cp_arena_t *a, cp_spec_t *spec, cp_specs_text_t *t,
+    cp_json_t **list)
 {
     cp_json_t        *head;
     const cp_json_t  *info;
+
+    t->contract = cp_specs_contract(a, spec);
 
     info = cp_json_get(spec->root, "info");
     head = cp_json_object(a);
@@ -122,8 +166,8 @@ cp_specs_load(cp_tx_t *tx, cp_arena_t *a, const char *api, int64_t number,
 
     memset(t, 0, sizeof(cp_specs_text_t));
 
-    rc = cp_tx_query(tx, a, "SELECT number, digest, format, bytes, body"
-                     " FROM api_documents WHERE api = $1"
+    rc = cp_tx_query(tx, a, "SELECT number, digest, format, bytes, body,"
+                     " contract IS NULL FROM api_documents WHERE api = $1"
                      " AND (number = $2 OR $2 = 0)"
                      " ORDER BY number DESC LIMIT 1",
                      cp_args(cp_text(api), cp_int(number)), &rows, err);
@@ -147,6 +191,7 @@ cp_specs_load(cp_tx_t *tx, cp_arena_t *a, const char *api, int64_t number,
     t->number = cp_cell(&rows, 0, 0)->i;
     t->digest = cp_cell(&rows, 0, 1)->p;
     t->yaml = strcmp(cp_cell(&rows, 0, 2)->p, "yaml") == 0;
+    t->bare = cp_cell(&rows, 0, 5)->i != 0;
     t->text = text;
     t->len = len;
 
@@ -163,13 +208,15 @@ cp_specs_newest(cp_tx_t *tx, cp_arena_t *a, const char *api,
 
     memset(t, 0, sizeof(cp_specs_text_t));
 
-    rc = cp_tx_query(tx, a, "SELECT number, digest FROM api_documents"
-                     " WHERE api = $1 ORDER BY number DESC LIMIT 1",
+    rc = cp_tx_query(tx, a, "SELECT number, digest, contract IS NULL"
+                     " FROM api_documents WHERE api = $1"
+                     " ORDER BY number DESC LIMIT 1",
                      cp_args(cp_text(api)), &rows, err);
 
     if (rc == CP_OK && rows.rows) {
         t->number = cp_cell(&rows, 0, 0)->i;
         t->digest = cp_cell(&rows, 0, 1)->p;
+        t->bare = cp_cell(&rows, 0, 2)->i != 0;
     }
 
     return rc;
@@ -247,9 +294,9 @@ cp_specs_keep(cp_op_t *op, cp_tx_t *tx, const char *api, const char *tenant,
 
     rc = cp_tx_query(tx, op->arena, "INSERT INTO api_documents (api, number,"
                      " tenant, digest, format, openapi, title, version,"
-                     " operations, bytes, created_at, created_by, body)"
-                     " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,"
-                     " $12, $13)",
+                     " operations, bytes, created_at, created_by, body,"
+                     " contract) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9,"
+                     " $10, $11, $12, $13, $14)",
                      cp_args(cp_text(api), cp_int(t->number), cp_text(tenant),
                              cp_text(t->digest),
                              cp_text(t->yaml ? "yaml" : "json"),
@@ -259,7 +306,8 @@ cp_specs_keep(cp_op_t *op, cp_tx_t *tx, const char *api, const char *tenant,
                              cp_int(cp_json_num(head, "operations", 0)),
                              cp_int((int64_t) t->len), cp_int(cp_time_ms()),
                              cp_text(op->actor.name),
-                             cp_blob(t->packed, t->npacked)), NULL, &op->err);
+                             cp_blob(t->packed, t->npacked),
+                             cp_text(t->contract)), NULL, &op->err);
 
     if (rc == CP_OK) {
         rc = cp_tx_query(tx, op->arena, "DELETE FROM api_documents"
@@ -269,5 +317,7 @@ cp_specs_keep(cp_op_t *op, cp_tx_t *tx, const char *api, const char *tenant,
                          &op->err);
     }
 
-    return rc;
+    /* gateways may judge by it */
+
+    return rc == CP_OK ? cp_resource_touch(op, tx, &cp_res_api, api) : rc;
 }

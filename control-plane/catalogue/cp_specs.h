@@ -27,6 +27,8 @@ typedef struct {
     size_t       len;
     bool         yaml;
     const char  *digest;
+    const char  *contract;             /* of cp_spec_contract()              */
+    bool         bare;                 /* was kept without one               */
     const char  *packed;               /* by cp_specs_pack()                 */
     size_t       npacked;
 } cp_specs_text_t;
@@ -47,8 +49,9 @@ cp_rc_t cp_specs_read(cp_op_t *op, const cp_specs_text_t *t,
     cp_specs_read_t *out) CP_MUST_CHECK;
 void cp_specs_free(cp_specs_read_t *d);
 
-/* openapi, title, version, operations; *list: these. */
-cp_json_t *cp_specs_head(cp_arena_t *a, cp_spec_t *spec, cp_json_t **list);
+/* openapi, title, version, operations; *list: these.  The contract too. */
+cp_json_t *cp_specs_head(cp_arena_t *a, cp_spec_t *spec, cp_specs_text_t *t,
+    cp_json_t **list);
 
 /* number 0: the newest.  t->text NULL: there is none. */
 cp_rc_t cp_specs_load(cp_tx_t *tx, cp_arena_t *a, const char *api,

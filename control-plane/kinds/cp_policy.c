@@ -40,6 +40,9 @@ static int cp_policy_cmp(const void *one, const void *two);
 static cp_rc_t cp_policy_secrets(cp_tx_t *tx, cp_arena_t *a,
     const cp_policy_use_t *u, cp_json_t *entry, cp_json_t *body,
     cp_err_t *err);
+static cp_rc_t cp_policy_contract(cp_tx_t *tx, cp_arena_t *a,
+    const cp_policy_use_t *u, const char *api, cp_json_t *body,
+    cp_err_t *err);
 static cp_json_t *cp_policy_entry(cp_arena_t *a, const cp_policy_use_t *u);
 static void cp_policy_require(cp_arena_t *a, cp_json_t *list,
     const stoa_policy_type_t *type);
@@ -340,6 +343,13 @@ cp_policy_body(cp_tx_t *tx, cp_arena_t *a, const cp_place_of_t *at,
             return cp_err_set(err, "internal", "no memory");
         }
 
+        if (u->type->flags & STOA_POLICY_CONTRACT) {
+            rc = cp_policy_contract(tx, a, u, at->api, body, err);
+            if (rc != CP_OK) {
+                return rc;
+            }
+        }
+
         all += len;
         cp_json_push(list, entry);
         cp_policy_require(a, requires, u->type);
@@ -372,6 +382,71 @@ cp_policy_secrets(cp_tx_t *tx, cp_arena_t *a, const cp_policy_use_t *u,
                 cp_json_string(a, cp_seal_salt(a, cp_json_str(body, "id"))));
 
     return cp_secret_fill(&of, u->type->config, cp_json_get(entry, "config"));
+}
+
+
+/* What the api's document says is in its record once, for all that judge by
+ * it.  What cannot be judged is not left out by itself. */
+static cp_rc_t
+cp_policy_contract(cp_tx_t *tx, cp_arena_t *a, const cp_policy_use_t *u,
+    const char *api, cp_json_t *body, cp_err_t *err)
+{
+    cp_rc_t           rc;
+    cp_rows_t         rows;
+    cp_json_t        *contract;
+    const char       *text, *name;
+    const cp_json_t  *skipped, *pass;
+
+    name = cp_json_str(u->row, "name");
+
+    rc = cp_tx_query(tx, a, "SELECT contract FROM api_documents"
+                     " WHERE api = $1 ORDER BY number DESC LIMIT 1",
+                     cp_args(cp_text(api)), &rows, err);
+
+    if (rc == CP_OK
+        && (rows.rows == 0 || cp_cell(&rows, 0, 0)->type == CP_VAL_NULL))
+    {
+        return cp_err_set(err, "validation", "the policy \"%.64s\" needs an"
+                          " OpenAPI document of the api \"%.64s\", %s", name,
+                          cp_json_str(body, "name"), rows.rows
+                          ? "imported by this version: import it again"
+                          : "which has none");
+    }
+
+    if (rc == CP_OK) {
+        rc = cp_json_parse(a, cp_cell(&rows, 0, 0)->p, cp_cell(&rows, 0, 0)
+                           ->len, &contract, err);
+    }
+
+    if (rc != CP_OK) {
+        return rc;
+    }
+
+    text = cp_json_str(contract, "failed");
+
+    if (text) {
+        return cp_err_set(err, "validation", "the policy \"%.64s\": the"
+                          " OpenAPI document of \"%.64s\" %s", name,
+                          cp_json_str(body, "name"), text);
+    }
+
+    skipped = cp_json_get(contract, "skipped");
+    pass = cp_json_get(cp_json_get(u->row, "config"), "skip_unsupported");
+
+    if (skipped->n && (pass == NULL || !pass->i)) {
+        return cp_err_set(err, "validation", "the policy \"%.64s\" cannot"
+                          " judge all of the OpenAPI document of \"%.64s\""
+                          " (skip_unsupported: true leaves it out): %s %s%s",
+                          name, cp_json_str(body, "name"),
+                          cp_json_str(skipped->first, "at"),
+                          cp_json_str(skipped->first, "text"),
+                          skipped->n > 1 ? ", and more" : "");
+    }
+
+    cp_json_set(a, contract, "skipped", cp_json_array(a));
+    cp_json_set(a, body, "contract", contract);
+
+    return CP_OK;
 }
 
 

@@ -254,9 +254,14 @@ cp_promote_put(cp_op_t *op, cp_tx_t *tx, const char *id,
                                    cp_json_get(state, "operations"));
     }
 
-    return rc == CP_OK
-           ? cp_promote_document(op, tx, id, document_of,
-                                 cp_json_num(state, "document", 0)) : rc;
+    if (rc == CP_OK) {
+        rc = cp_promote_document(op, tx, id, document_of,
+                                 cp_json_num(state, "document", 0));
+    }
+
+    /* gateways may judge by it */
+
+    return rc == CP_OK ? cp_resource_touch(op, tx, &cp_res_api, id) : rc;
 }
 
 
@@ -382,11 +387,12 @@ cp_promote_document(cp_op_t *op, cp_tx_t *tx, const char *id,
         rc = cp_tx_query(tx, op->arena, "INSERT INTO api_documents (api,"
                          " number, tenant, digest, format, openapi, title,"
                          " version, operations, bytes, created_at,"
-                         " created_by, body) SELECT $1,"
+                         " created_by, body, contract) SELECT $1,"
                          " COALESCE((SELECT MAX(number) FROM api_documents"
                          " WHERE api = $1), 0) + 1, tenant, digest, format,"
                          " openapi, title, version, operations, bytes, $4,"
-                         " $5, body FROM api_documents d WHERE api = $2"
+                         " $5, body, contract FROM api_documents d"
+                         " WHERE api = $2"
                          " AND number = $3 AND digest <>"
                          " COALESCE((SELECT digest FROM api_documents"
                          " WHERE api = $1 ORDER BY number DESC LIMIT 1), '')",

@@ -151,7 +151,7 @@ cp_spec_import(cp_req_t *r)
         return rc;
     }
 
-    m.changed = m.old.text == NULL
+    m.changed = m.old.text == NULL || m.old.bare
                 || strcmp(m.old.digest, m.text.digest) != 0;
     m.text.number = m.old.number + m.changed;
     len = m.text.len + m.old.len;
@@ -234,7 +234,7 @@ cp_spec_import_read(cp_req_t *r, cp_spec_import_t *m)
         return rc;
     }
 
-    m->head = cp_specs_head(a, &new.spec, &m->list);
+    m->head = cp_specs_head(a, &new.spec, &m->text, &m->list);
     m->list = m->how == CP_IMPORT_NONE ? cp_json_array(a)
               : cp_json_copy(a, m->list);
     m->lint = cp_json_copy(a, cp_spec_lint(&new.spec));

@@ -15,7 +15,6 @@ static void cp_spec_one(cp_spec_t *s, const cp_spec_row_t *row,
     const cp_json_t *node, const cp_spec_at_t *at);
 static void cp_spec_fault(cp_spec_t *s, const cp_json_t *node,
     const cp_spec_at_t *at, const char *why);
-static const cp_json_t *cp_spec_at_ref(cp_spec_t *s, const char *ref);
 static void cp_spec_ref(cp_spec_t *s, const cp_json_t *ref,
     const cp_spec_at_t *at);
 static void cp_spec_rules(cp_spec_t *s, cp_spec_type_e type,
@@ -279,7 +278,7 @@ cp_spec_ref(cp_spec_t *s, const cp_json_t *ref, const cp_spec_at_t *at)
         return;
     }
 
-    node = cp_spec_at_ref(s, ref->s);
+    node = cp_spec_target(s, ref->s);
 
     for (hops = 0; node && hops < CP_SPEC_HOPS_MAX; hops++) {
         next = cp_json_get(node, "$ref");
@@ -288,7 +287,7 @@ cp_spec_ref(cp_spec_t *s, const cp_json_t *ref, const cp_spec_at_t *at)
             return;
         }
 
-        node = next->s[0] == '#' ? cp_spec_at_ref(s, next->s) : NULL;
+        node = next->s[0] == '#' ? cp_spec_target(s, next->s) : NULL;
     }
 
     cp_spec_fault(s, ref, &in, cp_arena_printf(s->arena, node
@@ -534,8 +533,8 @@ cp_spec_segment(cp_spec_t *s, const char *p, size_t len)
 }
 
 
-static const cp_json_t *
-cp_spec_at_ref(cp_spec_t *s, const char *ref)
+const cp_json_t *
+cp_spec_target(cp_spec_t *s, const char *ref)
 {
     size_t            len;
     const char       *p, *key, *k;
@@ -583,7 +582,7 @@ cp_spec_deref(cp_spec_t *s, const cp_json_t *node)
             return node;
         }
 
-        node = cp_spec_at_ref(s, ref);
+        node = cp_spec_target(s, ref);
     }
 
     return NULL;

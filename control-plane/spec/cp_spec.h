@@ -86,6 +86,7 @@ struct cp_spec_s {
     unsigned           faults;         /* also those that err lacks         */
     cp_spec_visit_pt   visit;
     bool               judge;          /* the walk looks for faults          */
+    bool               ways;           /* something is of one way alone      */
     cp_json_t         *findings;       /* of lint                            */
     unsigned           nfindings;
 
@@ -109,10 +110,16 @@ cp_json_t *cp_spec_operations(cp_spec_t *s);
  *  breaking, may_break, harmless, truncated}.  Two that were read. */
 cp_json_t *cp_spec_diff(cp_spec_t *old, cp_spec_t *new);
 
+/* What gateways judge by (core/stoa_contract.h), and `skipped` [{at, text}]:
+ * what they do not; or why there is none, in `failed`. */
+cp_json_t *cp_spec_contract(cp_spec_t *s);
+
 
 /* Inside of this folder. */
 
 void cp_spec_walk(cp_spec_t *s, cp_spec_visit_pt visit);
+/* What a reference leads to, one step; NULL: nothing. */
+const cp_json_t *cp_spec_target(cp_spec_t *s, const char *ref);
 const cp_json_t *cp_spec_child(cp_spec_t *s, const cp_json_t *obj,
     const char *key);
 /* The value that `key` had in the set, NULL: it is there since now. */

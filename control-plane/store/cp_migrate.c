@@ -83,7 +83,8 @@
     row(69, "0069_group_removals")                                            \
     row(70, "0070_look_up")                                                   \
     row(71, "0071_marked_tools")                                              \
-    row(72, "0072_purges")
+    row(72, "0072_purges")                                                    \
+    row(73, "0073_contracts")
 
 
 typedef struct {

@@ -45,6 +45,8 @@ struct ngx_http_stoa_attached_s {
     unsigned                       single:1;   /* of the type                */
     unsigned                       one:1;      /* operation is set           */
     unsigned                       shadow:1;
+    unsigned                       silent:1;   /* nothing on the way, as it is
+                                                  configured                 */
 };
 
 /* When something runs: heads by stoa_policy_order_e, then the hooks. */

@@ -106,6 +106,7 @@ void stoa_buf_add_json(stoa_buf_t *b, const char *s, size_t len);
 #define STOA_PURGES_MAX            256       /* of an api                  */
 #define STOA_PURGE_VALUE_MAX       1024      /* bytes                      */
 #define STOA_OPERATIONS_MAX        2000    /* of one api                   */
+#define STOA_CONTRACT_LEN          1572864 /* of its document, as judged   */
 #define STOA_SERVER_TOOLS_MAX      1000
 #define STOA_CIDRS_MAX             256
 #define STOA_POLICY_CIDRS_MAX      100000  /* of one list of a policy   */

@@ -19,10 +19,6 @@ typedef struct {
 } stoa_jschema_word_t;
 
 
-static stoa_rc_t stoa_jschema_make(stoa_jschema_make_t *m, const char *json,
-    size_t len);
-static stoa_rc_t stoa_jschema_node(stoa_jschema_make_t *m,
-    const stoa_json_val_t *val, uint32_t *index);
 static stoa_rc_t stoa_jschema_members(stoa_jschema_make_t *m, uint32_t node,
     const stoa_json_val_t *val);
 
@@ -83,129 +79,73 @@ static const stoa_jschema_word_t  stoa_jschema_known[] = {
 };
 
 
+/* One text is one node, however many lead to it: they may be in a circle.
+ * ref: it is led to, and not read now. */
+
 stoa_rc_t
-stoa_jschema_compile(const char *json, size_t len, stoa_buf_t *out,
-    stoa_err_t *err)
-{
-    size_t                pad;
-    stoa_rc_t             rc;
-    stoa_jschema_head_t   head;
-    stoa_jschema_make_t  *m;
-
-    m = calloc(1, sizeof(stoa_jschema_make_t));
-    if (m == NULL) {
-        return STOA_ERROR;
-    }
-
-    m->err = err;
-    m->json = json;
-    stoa_buf_init(&m->nodes, STOA_JSCHEMA_NODES * sizeof(stoa_jschema_node_t)
-                             * 2);
-    stoa_buf_init(&m->words, STOA_JSCHEMA_BLOCK / 4);
-    stoa_buf_init(&m->programs, STOA_JSCHEMA_BLOCK / 4);
-
-    rc = stoa_jschema_make(m, json, len);
-
-    if (rc == STOA_OK) {
-        stoa_buf_reset(out);
-
-        pad = sizeof(head) + m->nodes.len;
-        head.nnodes = m->n;
-        head.words = (uint32_t) pad;
-        head.programs = (uint32_t) (pad + m->words.len);
-        head.text = (uint32_t) (pad + m->words.len + m->programs.len);
-
-        stoa_buf_add(out, &head, sizeof(head));
-        stoa_buf_add(out, m->nodes.data, m->nodes.len);
-        stoa_buf_add(out, m->words.data, m->words.len);
-        stoa_buf_add(out, m->programs.data, m->programs.len);
-        stoa_buf_add(out, json, len);
-        stoa_buf_add(out, "", 1);
-        rc = out->rc;
-    }
-
-    stoa_buf_free(&m->nodes);
-    stoa_buf_free(&m->words);
-    stoa_buf_free(&m->programs);
-    free(m);
-
-    return rc;
-}
-
-
-static stoa_rc_t
-stoa_jschema_make(stoa_jschema_make_t *m, const char *json, size_t len)
-{
-    uint32_t   i, index;
-    stoa_rc_t  rc;
-
-    if (len > STOA_JSCHEMA_LEN) {
-        return stoa_jschema_wrong(m, "is too long");
-    }
-
-    rc = stoa_json_check(json, len, STOA_JSON_DEPTH_MAX, &m->root, m->err);
-
-    if (rc == STOA_OK) {
-        /* there is a place, also for none */
-        rc = stoa_buf_reserve(&m->words, sizeof(uint32_t));
-    }
-
-    if (rc == STOA_OK) {
-        rc = stoa_jschema_node(m, &m->root, &index);
-    }
-
-    for (i = 0; rc == STOA_OK && i < m->n; i++) {
-        rc = stoa_jschema_circles(m, i);
-    }
-
-    return rc;
-}
-
-
-/* One text is one node, however many lead to it: they may be in a circle. */
-
-static stoa_rc_t
 stoa_jschema_node(stoa_jschema_make_t *m, const stoa_json_val_t *val,
-    uint32_t *index)
+    const stoa_json_val_t *ref, uint32_t *index)
 {
-    uint32_t             i;
-    stoa_jschema_node_t  node;
+    uint32_t              slot;
+    stoa_rc_t             rc;
+    stoa_jschema_todo_t  *todo;
 
-    for (i = 0; i < m->n; i++) {
-        if (m->starts[i] == val->start) {
-            *index = i;
-            return STOA_OK;
+    slot = (uint32_t) ((uint64_t) (val->start - m->json)
+                       * UINT64_C(0x9e3779b97f4a7c15) >> 32)
+           & (m->nslots - 1);
+
+    while (m->slots[slot]
+           && m->todo[m->slots[slot] - 1].val.start != val->start)
+    {
+        slot = (slot + 1) & (m->nslots - 1);
+    }
+
+    if (m->slots[slot] == 0) {
+        rc = stoa_jschema_add(m, val, index);
+        if (rc != STOA_OK) {
+            return rc;
+        }
+
+        m->slots[slot] = *index + 1;
+        m->todo[*index].ref = val->start;
+    }
+
+    *index = m->slots[slot] - 1;
+    todo = &m->todo[*index];
+
+    if (todo->ref == NULL) {
+        return STOA_OK;
+    }
+
+    if (ref) {
+        todo->ref = ref->start + 1;
+        todo->ref_len = (uint32_t) (ref->end - ref->start) - 2;
+        return STOA_OK;
+    }
+
+    todo->ref = NULL;
+
+    return val->type == STOA_JSON_OBJECT
+           ? stoa_jschema_members(m, *index, val) : STOA_OK;
+}
+
+
+bool
+stoa_jschema_knows(const char *name, size_t len)
+{
+    size_t  i;
+
+    for (i = 0; i < sizeof(stoa_jschema_known) / sizeof(stoa_jschema_known[0]);
+         i++)
+    {
+        if (strlen(stoa_jschema_known[i].name) == len
+            && memcmp(stoa_jschema_known[i].name, name, len) == 0)
+        {
+            return true;
         }
     }
 
-    if (val->type != STOA_JSON_OBJECT && val->type != STOA_JSON_TRUE
-        && val->type != STOA_JSON_FALSE)
-    {
-        return stoa_jschema_wrong(m, "must be a schema: an object, true or "
-                                  "false");
-    }
-
-    if (m->n == STOA_JSCHEMA_NODES) {
-        return stoa_jschema_wrong(m, "is one schema too many");
-    }
-
-    memset(&node, 0, sizeof(node));
-    node.types = val->type == STOA_JSON_FALSE ? 0 : STOA_JSCHEMA_ALL;
-    node.max_length = UINT32_MAX;
-    node.max_items = UINT32_MAX;
-    node.max_members = UINT32_MAX;
-    node.min_contains = 1;
-    node.max_contains = UINT32_MAX;
-
-    *index = m->n;
-    m->starts[m->n++] = val->start;
-    stoa_buf_add(&m->nodes, &node, sizeof(node));
-
-    if (m->nodes.rc != STOA_OK || val->type != STOA_JSON_OBJECT) {
-        return m->nodes.rc;
-    }
-
-    return stoa_jschema_members(m, *index, val);
+    return len > 1 && name[0] == 'x' && name[1] == '-';
 }
 
 
@@ -271,7 +211,7 @@ read_child(stoa_jschema_make_t *m, uint32_t node, size_t member,
     uint32_t   index;
     stoa_rc_t  rc;
 
-    rc = stoa_jschema_node(m, val, &index);
+    rc = stoa_jschema_node(m, val, NULL, &index);
 
     if (rc == STOA_OK) {
         index++;
@@ -312,7 +252,7 @@ read_children(stoa_jschema_make_t *m, uint32_t node, size_t member,
     {
         path = stoa_jschema_enter(m, text, (size_t)
                                   snprintf(text, sizeof(text), "%u", list.n));
-        rc = stoa_jschema_node(m, &item, &index);
+        rc = stoa_jschema_node(m, &item, NULL, &index);
 
         if (rc == STOA_OK) {
             index++;
@@ -543,7 +483,7 @@ read_named(stoa_jschema_make_t *m, uint32_t node, size_t member,
         path = stoa_jschema_enter(m, key.start + 1,
                                   (size_t) (key.end - key.start) - 2);
 
-        rc = stoa_jschema_node(m, &v, &index);
+        rc = stoa_jschema_node(m, &v, NULL, &index);
 
         if (rc == STOA_OK && member) {
             rc = stoa_jschema_name(m, node, &key, index + 1, false);
@@ -627,7 +567,7 @@ read_patterns(stoa_jschema_make_t *m, uint32_t node, size_t member,
         rc = stoa_jschema_program(m, &key, &words[list.n]);
 
         if (rc == STOA_OK) {
-            rc = stoa_jschema_node(m, &v, &words[list.n + 1]);
+            rc = stoa_jschema_node(m, &v, NULL, &words[list.n + 1]);
             words[list.n + 1]++;
         }
 
@@ -686,6 +626,7 @@ static stoa_rc_t
 read_ref(stoa_jschema_make_t *m, uint32_t node, size_t member,
     const stoa_json_val_t *val)
 {
+    uint32_t         index;
     stoa_rc_t        rc;
     stoa_json_val_t  at;
 
@@ -693,5 +634,13 @@ read_ref(stoa_jschema_make_t *m, uint32_t node, size_t member,
 
     rc = stoa_jschema_pointer(m, val, &at);
 
-    return rc == STOA_OK ? read_child(m, node, N(ref), &at) : rc;
+    if (rc == STOA_OK) {
+        rc = stoa_jschema_node(m, &at, val, &index);
+    }
+
+    if (rc == STOA_OK) {
+        stoa_jschema_at(m, node)->ref = index + 1;
+    }
+
+    return rc;
 }

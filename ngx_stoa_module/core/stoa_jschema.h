@@ -34,16 +34,31 @@
 #define STOA_JSCHEMA_DEPTH  200
 #define STOA_JSCHEMA_BLOCK  (16 * 1024 * 1024)    /* bytes, compiled        */
 
+/* of a set */
+#define STOA_JSCHEMA_SET_LEN    1048576
+#define STOA_JSCHEMA_SET_NODES  20000
+
 
 /* out is reset and filled.  STOA_DECLINED: err has the place, as
  * "properties.id.pattern", and what is wrong. */
 stoa_rc_t stoa_jschema_compile(const char *json, size_t len, stoa_buf_t *out,
     stoa_err_t *err) STOA_MUST_CHECK;
 
+/* Many schemas that share what they refer to: {"$defs": {"0": .., "1": ..},
+ * "prefixItems": [..]}, the definitions called by their place. */
+stoa_rc_t stoa_jschema_compile_set(const char *json, size_t len,
+    stoa_buf_t *out, stoa_err_t *err) STOA_MUST_CHECK;
+
+/* Is it a keyword, judged or not? */
+bool stoa_jschema_knows(const char *name, size_t len);
+
 /* A checked value by a compiled schema.  STOA_DECLINED: err has the place in
  * the value, as "items[3].id", and what it has to be. */
 stoa_rc_t stoa_jschema_judge(const void *schema, const stoa_json_val_t *val,
     stoa_err_t *err) STOA_MUST_CHECK;
+/* By the nth of a set's prefixItems. */
+stoa_rc_t stoa_jschema_judge_nth(const void *set, uint32_t n,
+    const stoa_json_val_t *val, stoa_err_t *err) STOA_MUST_CHECK;
 
 
 #endif /* STOA_JSCHEMA_H */

@@ -12,6 +12,8 @@
 #define STOA_JSCHEMA_VALUE  160      /* steps, to judge one                  */
 
 
+static stoa_rc_t judge_from(const void *schema, uint32_t node,
+    const stoa_json_val_t *val, stoa_err_t *err);
 static bool judge(stoa_jschema_run_t *j, uint32_t node,
     const stoa_json_val_t *val);
 static bool judge_type(stoa_jschema_run_t *j, const stoa_jschema_node_t *n,
@@ -49,6 +51,32 @@ stoa_rc_t
 stoa_jschema_judge(const void *schema, const stoa_json_val_t *val,
     stoa_err_t *err)
 {
+    return judge_from(schema, 1, val, err);
+}
+
+
+stoa_rc_t
+stoa_jschema_judge_nth(const void *set, uint32_t n,
+    const stoa_json_val_t *val, stoa_err_t *err)
+{
+    const uint32_t             *words;
+    const stoa_jschema_head_t  *head;
+    const stoa_jschema_node_t  *root;
+
+    head = set;
+    root = (const stoa_jschema_node_t *) (head + 1);
+    words = (const uint32_t *) ((const char *) set + head->words);
+
+    return n < root->prefix.n
+           ? judge_from(set, words[root->prefix.at + n], val, err)
+           : STOA_ERROR;
+}
+
+
+static stoa_rc_t
+judge_from(const void *schema, uint32_t node, const stoa_json_val_t *val,
+    stoa_err_t *err)
+{
     stoa_jschema_run_t          j;
     const stoa_jschema_head_t  *head;
 
@@ -64,7 +92,7 @@ stoa_jschema_judge(const void *schema, const stoa_json_val_t *val,
     j.ended = false;
     j.at = 0;
 
-    if (judge(&j, 1, val) && !j.ended) {
+    if (judge(&j, node, val) && !j.ended) {
         return STOA_OK;
     }
 

@@ -119,6 +119,72 @@ stoa_jschema_program(stoa_jschema_make_t *m, const stoa_json_val_t *val,
 /* "#", "#/a/b": names without "%", "~0" and "~1" in them as they are. */
 
 stoa_rc_t
+stoa_jschema_add(stoa_jschema_make_t *m, const stoa_json_val_t *val,
+    uint32_t *index)
+{
+    stoa_jschema_node_t  node;
+
+    if (val->type != STOA_JSON_OBJECT && val->type != STOA_JSON_TRUE
+        && val->type != STOA_JSON_FALSE)
+    {
+        return stoa_jschema_wrong(m, "must be a schema: an object, true or "
+                                  "false");
+    }
+
+    if (m->n == m->most) {
+        return stoa_jschema_wrong(m, "is one schema too many");
+    }
+
+    memset(&node, 0, sizeof(node));
+    node.types = val->type == STOA_JSON_FALSE ? 0 : STOA_JSCHEMA_ALL;
+    node.max_length = UINT32_MAX;
+    node.max_items = UINT32_MAX;
+    node.max_members = UINT32_MAX;
+    node.min_contains = 1;
+    node.max_contains = UINT32_MAX;
+
+    *index = m->n;
+    m->todo[m->n++].val = *val;
+    stoa_buf_add(&m->nodes, &node, sizeof(node));
+
+    return m->nodes.rc;
+}
+
+
+/* "#/$defs/7" of a set. */
+
+static bool
+stoa_jschema_place_of(stoa_jschema_make_t *m, const stoa_json_val_t *ref,
+    stoa_json_val_t *at)
+{
+    size_t       n;
+    const char  *p;
+
+    static const char  defs[] = "\"#/$defs/";
+
+    p = ref->start + sizeof(defs) - 1;
+
+    if (ref->type != STOA_JSON_STRING || ref->end - p < 2 || ref->end - p > 8
+        || memcmp(ref->start, defs, sizeof(defs) - 1) != 0)
+    {
+        return false;
+    }
+
+    for (n = 0; *p >= '0' && *p <= '9'; p++) {
+        n = n * 10 + (size_t) (*p - '0');
+    }
+
+    if (p != ref->end - 1 || n >= m->defs.len / sizeof(stoa_json_val_t)) {
+        return false;
+    }
+
+    *at = ((stoa_json_val_t *) m->defs.data)[n];
+
+    return true;
+}
+
+
+stoa_rc_t
 stoa_jschema_pointer(stoa_jschema_make_t *m, const stoa_json_val_t *ref,
     stoa_json_val_t *at)
 {
@@ -130,6 +196,10 @@ stoa_jschema_pointer(stoa_jschema_make_t *m, const stoa_json_val_t *ref,
     p = ref->start + 1;
     end = ref->end - 1;
     *at = m->root;
+
+    if (m->defs.len && stoa_jschema_place_of(m, ref, at)) {
+        return STOA_OK;
+    }
 
     if (ref->type != STOA_JSON_STRING || p == end || *p++ != '#'
         || (p < end && *p != '/') || memchr(p, '\\', (size_t) (end - p))
@@ -188,14 +258,20 @@ stoa_jschema_circles(stoa_jschema_make_t *m, uint32_t node)
     stoa_jschema_list_t  *lists[3];
     stoa_jschema_node_t  *n;
 
-    if (m->state[node]) {
+    if (m->todo[node].circle) {
         m->path_len = 0;
 
-        return m->state[node] == 2 ? STOA_OK
+        return m->todo[node].circle == 2 ? STOA_OK
                : stoa_jschema_wrong(m, "has a $ref that leads to itself");
     }
 
-    m->state[node] = 1;
+    if (m->depth == STOA_JSCHEMA_CHAIN) {
+        m->path_len = 0;
+        return stoa_jschema_wrong(m, "has $refs that lead on too often");
+    }
+
+    m->depth++;
+    m->todo[node].circle = 1;
     n = stoa_jschema_at(m, node);
     one[0] = n->ref;
     one[1] = n->not;
@@ -219,7 +295,8 @@ stoa_jschema_circles(stoa_jschema_make_t *m, uint32_t node)
         }
     }
 
-    m->state[node] = 2;
+    m->todo[node].circle = 2;
+    m->depth--;
 
     return rc;
 }

@@ -10,6 +10,7 @@
 
 
 #define STOA_JSCHEMA_INTEGER  0x80       /* of types: a number that is whole */
+#define STOA_JSCHEMA_CHAIN    1000       /* of $refs and what is within      */
 #define STOA_JSCHEMA_ALL      0x7f       /* a bit for each stoa_json_type_e  */
 
 
@@ -69,20 +70,32 @@ typedef struct {
 } stoa_jschema_head_t;
 
 
-/* One compiling. */
+/* One compiling.  What a $ref leads to is read where it stands, or in the end:
+ * never within each other, however they refer. */
 
 typedef struct {
-    const char       *json;
-    stoa_json_val_t   root;
-    stoa_err_t       *err;
-    stoa_buf_t        nodes;
-    stoa_buf_t        words;
-    stoa_buf_t        programs;
-    const char       *starts[STOA_JSCHEMA_NODES];  /* of the nodes' texts   */
-    uint8_t           state[STOA_JSCHEMA_NODES];
-    uint32_t          n;
-    size_t            path_len;
-    char              path[STOA_ERR_FIELD_MAX];
+    stoa_json_val_t       val;
+    const char           *ref;           /* that has led to it; NULL: read   */
+    uint32_t              ref_len;
+    uint8_t               circle;
+} stoa_jschema_todo_t;
+
+typedef struct {
+    const char           *json;
+    stoa_json_val_t       root;
+    stoa_err_t           *err;
+    stoa_buf_t            nodes;
+    stoa_buf_t            words;
+    stoa_buf_t            programs;
+    stoa_jschema_todo_t  *todo;          /* of each node                     */
+    uint32_t             *slots;         /* of nodes + 1, by their texts     */
+    uint32_t              nslots;        /* a power of two                   */
+    uint32_t              most;          /* nodes                            */
+    uint32_t              n;
+    stoa_buf_t            defs;          /* of a set, by place               */
+    unsigned              depth;
+    size_t                path_len;
+    char                  path[STOA_ERR_FIELD_MAX];
 } stoa_jschema_make_t;
 
 /* Where in the value it is: a name, or the index of an item. */
@@ -112,6 +125,13 @@ typedef struct {
 #define stoa_jschema_at(m, node)                                              \
     ((stoa_jschema_node_t *) (m)->nodes.data + (node))
 
+/* ref: it is led to, and not read now. */
+stoa_rc_t stoa_jschema_node(stoa_jschema_make_t *m,
+    const stoa_json_val_t *val, const stoa_json_val_t *ref, uint32_t *index)
+    STOA_MUST_CHECK;
+/* One more of them, which says nothing yet. */
+stoa_rc_t stoa_jschema_add(stoa_jschema_make_t *m,
+    const stoa_json_val_t *val, uint32_t *index) STOA_MUST_CHECK;
 /* Appends words; *list is where they are. */
 stoa_rc_t stoa_jschema_words(stoa_jschema_make_t *m,
     stoa_jschema_list_t *list, const uint32_t *words, uint32_t n)

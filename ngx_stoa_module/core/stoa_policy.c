@@ -45,6 +45,7 @@ static size_t stoa_policy_host(const char *s, size_t len);
 #include "stoa_policy_locations.h"
 #include "stoa_policy_maintenance.h"
 #include "stoa_policy_opa.h"
+#include "stoa_policy_openapi.h"
 #include "stoa_policy_output.h"
 #include "stoa_policy_own.h"
 #include "stoa_policy_result.h"
@@ -76,6 +77,7 @@ static const stoa_policy_type_t *const  stoa_policy_types[] = {
     &stoa_policy_idempotency,
     &stoa_policy_json,
     &stoa_policy_schema,
+    &stoa_policy_openapi,
     &stoa_policy_guard,
     &stoa_policy_output,
     &stoa_policy_opa,

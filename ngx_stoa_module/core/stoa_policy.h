@@ -67,6 +67,8 @@ typedef enum {
 #define STOA_POLICY_STATE    0x04
 /* Discovery shows it an api's upstream, too. */
 #define STOA_POLICY_SHOWN    0x08
+/* Judges by the contract of the api's OpenAPI document. */
+#define STOA_POLICY_CONTRACT 0x20
 
 /* It judges what is in bodies: nothing of an api of gRPC. */
 #define STOA_POLICY_BODIES   0x10

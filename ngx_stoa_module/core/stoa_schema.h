@@ -458,7 +458,8 @@
     R(S, BOOL, stale, 0, 0, "")
 
 #define STOA_API_MADE(R, S)                                                   \
-    R(S, ITEMS, operations, 0, operation, 0, STOA_OPERATIONS_MAX, "")
+    R(S, ITEMS, operations, 0, operation, 0, STOA_OPERATIONS_MAX, "")         \
+    R(S, RAW, contract, STOA_CONTRACT_LEN)
 
 #define STOA_TARGET_FIELDS(R, S)                                              \
     R(S, OWN, url)                                                            \

@@ -387,7 +387,8 @@ ngx_http_stoa_policy_with(ngx_http_stoa_ctx_t *ctx, ngx_uint_t way)
         for (i = 0; chain && i < chain->n; i++) {
             a = &chain->elts[i];
 
-            if (((way && a->policy->on_way) || a->policy->answer) && !a->shadow
+            if (((way && a->policy->on_way) || a->policy->answer)
+                && !a->shadow && !a->silent
                 && ngx_http_stoa_policy_applies(ctx, from, a))
             {
                 return a;

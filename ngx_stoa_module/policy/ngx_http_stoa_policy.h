@@ -88,6 +88,7 @@ extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_json;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_locations;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_maintenance;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_opa;
+extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_openapi;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_output;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_publisher;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_respond;
@@ -139,6 +140,10 @@ ngx_int_t ngx_http_stoa_policy_refuse_error(ngx_http_request_t *r,
 ngx_int_t ngx_http_stoa_policy_refuse_what(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a,
     const stoa_err_t *err, const char *what);
+/* And by another row of its. */
+ngx_int_t ngx_http_stoa_policy_refuse_row(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a,
+    ngx_uint_t row, const stoa_err_t *err, const char *what);
 
 
 /* ---- ngx_http_stoa_policy_guard_answer.c -------------------------------- */
@@ -227,6 +232,8 @@ stoa_rc_t ngx_http_stoa_policy_schema_judge(const void *schema,
  * dst NULL: only how long it is. */
 size_t ngx_http_stoa_policy_shape_decode(u_char *dst, u_char *p,
     u_char *last);
+/* Has the request a body, of any length? */
+ngx_uint_t ngx_http_stoa_policy_shape_body(ngx_http_request_t *r);
 
 
 /* ---- ngx_http_stoa_policy_token.c --------------------------------------- */

@@ -142,7 +142,7 @@ ngx_http_stoa_policy_answer_take(ngx_http_request_t *r,
     }
 
     if (r->header_only || r->method == NGX_HTTP_HEAD) {
-        if (t->changes && !a->shadow) {
+        if (t->changes && !t->a->shadow) {
             ngx_http_stoa_policy_answer_changed(r);
             ngx_http_clear_content_length(r);
         }
@@ -168,9 +168,9 @@ ngx_http_stoa_policy_answer_take(ngx_http_request_t *r,
     w->over = 0;
 
     w->wants |= t->whole != NULL;
-    w->holds |= t->whole && !a->shadow;
+    w->holds |= t->whole && !t->a->shadow;
     w->pieces |= t->whole == NULL;
-    w->changes |= t->changes && !a->shadow;
+    w->changes |= t->changes && !t->a->shadow;
 
     return NGX_OK;
 }
@@ -245,7 +245,8 @@ ngx_http_stoa_policy_answer_unread(ngx_http_request_t *r,
     detail.data = p;
     detail.len = ngx_sprintf(p, "The answer cannot be judged: %s.", words) - p;
 
-    return ngx_http_stoa_policy_refuse_text(r, ctx, t->a, t->a->refusal,
+    return ngx_http_stoa_policy_refuse_text(r, ctx, t->a,
+                                            t->a->refusal + t->refusal,
                                             &detail);
 }
 

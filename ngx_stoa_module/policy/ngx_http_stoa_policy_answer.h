@@ -48,6 +48,8 @@ struct ngx_http_stoa_taker_s {
                         ngx_uint_t last, stoa_buf_t *out);
 
     size_t                           max;      /* of a whole body            */
+    ngx_uint_t                       refusal;  /* its row for what it cannot
+                                                  read, of the policy's      */
     ngx_http_stoa_taker_t           *next;
     unsigned                         pass:1;   /* also what cannot be read  */
     unsigned                         changes:1;    /* it may change bytes    */

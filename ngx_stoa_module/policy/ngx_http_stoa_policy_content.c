@@ -120,6 +120,15 @@ ngx_http_stoa_policy_refuse_what(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a,
     const stoa_err_t *err, const char *what)
 {
+    return ngx_http_stoa_policy_refuse_row(r, ctx, a, 0, err, what);
+}
+
+
+ngx_int_t
+ngx_http_stoa_policy_refuse_row(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a,
+    ngx_uint_t row, const stoa_err_t *err, const char *what)
+{
     u_char     *p;
     ngx_str_t   detail;
 
@@ -137,7 +146,8 @@ ngx_http_stoa_policy_refuse_what(ngx_http_request_t *r,
 
     detail.len = p - detail.data;
 
-    return ngx_http_stoa_policy_refuse_text(r, ctx, a, a->refusal, &detail);
+    return ngx_http_stoa_policy_refuse_text(r, ctx, a, a->refusal + row,
+                                            &detail);
 }
 
 

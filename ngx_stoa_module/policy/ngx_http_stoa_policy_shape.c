@@ -28,7 +28,6 @@ static ngx_int_t ngx_http_stoa_policy_shape_headers(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a);
 static ngx_uint_t ngx_http_stoa_policy_shape_type(const void *rec,
     const stoa_vec_t *types, ngx_str_t *value);
-static ngx_uint_t ngx_http_stoa_policy_shape_body(ngx_http_request_t *r);
 static ngx_int_t ngx_http_stoa_policy_shape_query(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, const ngx_http_stoa_attached_t *a);
 static int ngx_libc_cdecl ngx_http_stoa_policy_shape_cmp(const void *a,
@@ -217,9 +216,7 @@ ngx_http_stoa_policy_shape_headers(ngx_http_request_t *r,
 }
 
 
-/* Has it one, of any length? */
-
-static ngx_uint_t
+ngx_uint_t
 ngx_http_stoa_policy_shape_body(ngx_http_request_t *r)
 {
     return r->headers_in.content_length_n > 0 || r->headers_in.chunked

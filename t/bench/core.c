@@ -10,6 +10,7 @@
 #define _POSIX_C_SOURCE  200809L
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -17,6 +18,7 @@
 #include "stoa_jsonrpc.h"
 #include "stoa_guard.h"
 #include "stoa_json_limits.h"
+#include "stoa_contract.h"
 #include "stoa_jschema.h"
 #include "stoa_key.h"
 #include "stoa_rec.h"
@@ -193,6 +195,45 @@ bench_schema(void)
     sink += (uint64_t) stoa_jschema_judge(schema.data, &root, &err);
 }
 
+/* The same by a contract, and a number and a list of the query. */
+
+#define CONTRACT                                                              \
+    "{\"operations\":[{\"method\":\"POST\",\"path\":\"/orders/{id}\","        \
+    "\"parameters\":[{\"name\":\"n\",\"in\":\"query\",\"form\":\"value\","    \
+    "\"schema\":1},{\"name\":\"l\",\"in\":\"query\",\"form\":\"list\","       \
+    "\"separator\":\",\",\"schema\":2}]}],\"schemas\":{\"$defs\":{},"         \
+    "\"prefixItems\":[" ORDER ",{\"type\":\"integer\",\"minimum\":1},"        \
+    "{\"type\":\"array\",\"items\":{\"type\":\"integer\"}}]}}"
+
+static stoa_contract_t  contract;
+static stoa_buf_t       scratch;
+
+static void
+bench_contract(void)
+{
+    stoa_err_t       err;
+    stoa_json_val_t  root;
+
+    static const stoa_str_t  n = { "12", 2 }, list = { "1,2,3,4", 7 };
+
+    sink += (uint64_t) stoa_contract_judge(&contract, contract.ops->params,
+                                           &n, 1, &scratch, &err);
+    sink += (uint64_t) stoa_contract_judge(&contract,
+                                           contract.ops->params + 1, &list, 1,
+                                           &scratch, &err);
+    sink += stoa_json_plain(order, order_len, NULL, NULL, &root);
+    sink += (uint64_t) stoa_jschema_judge_nth(contract.schemas, 0, &root,
+                                              &err);
+}
+
+static void *
+bench_room(void *ctx, size_t size)
+{
+    (void) ctx;
+
+    return malloc(size);
+}
+
 /* A megabyte, so that 1 ms is 1 GB/s: words, and what REST APIs answer. */
 
 static char  words[1000000], records[1000000], numbers[1000000],
@@ -316,6 +357,15 @@ order_fill(void)
     {
         printf("%s %s\n", err.field, err.text);
     }
+
+    stoa_buf_init(&scratch, 4096);
+
+    if (stoa_contract_read(CONTRACT, sizeof(CONTRACT) - 1, bench_room, NULL,
+                           &contract, &err)
+        != STOA_OK)
+    {
+        printf("%s %s\n", err.field, err.text);
+    }
 }
 
 
@@ -350,6 +400,7 @@ static const struct {
     { "cidrs_match, 100,000 ranges", bench_ranges_most },
     { "json_limits, 1 KB", bench_limits },
     { "json_plain and jschema_judge, 1 KB", bench_schema },
+    { "contract, two parameters and 1 KB", bench_contract },
     { "guard, default kinds, 1 MB of words", bench_guard_words },
     { "guard, all kinds, 1 MB of words", bench_guard_all_words },
     { "guard, all kinds, 1 MB of JSON with numbers", bench_guard_all },

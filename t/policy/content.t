@@ -35,7 +35,10 @@ my $order = { type => 'object', required => [qw(id lines)],
 
 $t->apply(docs(tenant('acme'), plan('acme', 'free'), app('acme', 'demo'),
     (map { (rest('acme', $_, "http://127.0.0.1:$port", $_ eq 'orders'
-                 ? (operations => [{ name => 'create', method => 'POST',
+                 ? (document => { format => 'json', text => json_encode({
+                       openapi => '3.1.0', info => { title => 'O',
+                           version => '1' }, paths => {} }) },
+                    operations => [{ name => 'create', method => 'POST',
                                      path => '/orders' },
                                    { name => 'list', method => 'GET',
                                      path => '/orders' }]) : ()),

@@ -79,6 +79,16 @@ my %case = (
             'Content-Type' => 'application/json' } },
         refuses => [400, 'schema_mismatch'],
     },
+    'openapi-validation' => {                  # t/policy/openapi.t
+        config => {}, request => { headers => { 'X-N' => 'x' } },
+        api => { document => { format => 'json', text => json_encode({
+            openapi => '3.0.3', info => { title => 'T', version => '1' },
+            paths => { map { ($_ => { get => { parameters => [{ name => 'X-N',
+                in => 'header', schema => { type => 'integer' } }],
+                responses => { 200 => { description => 'ok' } } } }) }
+                '/', '/{a}', '/{a}/{b}', '/{a}/{b}/' } }) } },
+        refuses => [400, 'request_mismatch'],
+    },
     'response-schema' => {                     # t/policy/answer.t
         config => { schema => { type => 'object' } }, request => {},
         refuses => [502, 'answer_mismatch'],
@@ -181,7 +191,7 @@ for my $type (sort keys %case) {
         my $plan = $case{$type}{plan} ? "$n-$state" : 'free';
         push @docs, $plan eq 'free' ? ()
             : plan('acme', $plan, %{ $case{$type}{plan} }),
-            rest('acme', "$n-$state", $to),
+            rest('acme', "$n-$state", $to, %{ $case{$type}{api} // {} }),
             sub_('acme', 'demo', "$n-$state", $plan),
             doc('Server', 'acme', "$n-$state", { state => 'published',
                 prefix => 'never', tools => [{ api => 'm', tool => 'echo' }] }),
