@@ -39,6 +39,7 @@ static const char *const  cp_example_patterns[][2] = {
     { "^(https?|grpcs?)://", "https://orders.example.com" },
     { "^[a-z]{2,8}$", "live" },
     { "^(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS)$", "GET" },
+    { "^[A-Z_-]{1,32}$", "GET" },
     { "^[0-9a-hjkmnp-tv-z]{16}$", "01jd0000000000aa" },
     { "^(W/)?\"[!-~]*\"$", "\"01jd0000000000aa-1\"" },
     { "^([0-9a-f]{2}){0,512}$", "" },
