@@ -482,18 +482,30 @@ ngx_http_stoa_keep_put(ngx_shm_zone_t *zone,
         return NGX_DECLINED;
     }
 
-    if (i) {
+    if (i && !k->lasting) {
         ngx_http_stoa_keep_remove(k, i);
+        i = 0;
     }
 
-    rc = ngx_http_stoa_keep_make(k, key, hash, kept, pieces, n);
+    if (i) {
+        k->entry[i - 1].until_ms = kept->until_ms;      /* it is not over    */
+    }
 
-    if (rc != NGX_OK && k->lasting) {
+    rc = n || i == 0 ? ngx_http_stoa_keep_make(k, key, hash, kept, pieces, n)
+                     : NGX_DECLINED;
 
-        /* what was there had at least the room for that */
+    if (i) {
 
-        kept->state = NGX_HTTP_STOA_KEPT_MARK;
-        rc = ngx_http_stoa_keep_make(k, key, hash, kept, NULL, 0);
+        /* what lasts is forgotten by nobody for want of room: others may have
+         * taken what there was when it came, so its place is not given up */
+
+        if (rc == NGX_OK) {
+            ngx_http_stoa_keep_remove(k, i);
+
+        } else {
+            ngx_http_stoa_keep_mark(k, i, kept);
+            rc = NGX_OK;
+        }
     }
 
     ngx_http_stoa_keep_unlock(k);

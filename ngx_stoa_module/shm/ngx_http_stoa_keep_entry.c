@@ -408,6 +408,25 @@ ngx_http_stoa_keep_owner(ngx_http_stoa_keep_t *k, const stoa_id_t *id)
 
 
 void
+ngx_http_stoa_keep_mark(ngx_http_stoa_keep_t *k, uint32_t i,
+    ngx_http_stoa_kept_t *kept)
+{
+    ngx_http_stoa_keep_entry_t  *e;
+
+    e = &k->entry[i - 1];
+
+    e->state = NGX_HTTP_STOA_KEPT_MARK;
+    e->until_ms = kept->until_ms;
+    ngx_memcpy(e->note, kept->note, sizeof(e->note));
+
+    kept->gen = ++k->gen;
+    kept->entry = i;
+    kept->state = NGX_HTTP_STOA_KEPT_MARK;
+    ngx_http_stoa_store(&e->gen, kept->gen);
+}
+
+
+void
 ngx_http_stoa_keep_remove(ngx_http_stoa_keep_t *k, uint32_t i)
 {
     uint32_t                    *at;

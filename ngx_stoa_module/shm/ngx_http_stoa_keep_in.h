@@ -85,6 +85,10 @@ void ngx_http_stoa_keep_copy(ngx_http_stoa_keep_t *k, uint32_t i,
 ngx_int_t ngx_http_stoa_keep_make(ngx_http_stoa_keep_t *k,
     ngx_http_stoa_keep_key_t *key, uint64_t hash, ngx_http_stoa_kept_t *kept,
     const ngx_str_t *pieces, ngx_uint_t n);
+/* One that is there becomes a MARK, with the note and the time of kept; of its
+ * content nobody reads more. */
+void ngx_http_stoa_keep_mark(ngx_http_stoa_keep_t *k, uint32_t i,
+    ngx_http_stoa_kept_t *kept);
 void ngx_http_stoa_keep_remove(ngx_http_stoa_keep_t *k, uint32_t i);
 /* A pin, index + 1; 0: there is none. */
 uint32_t ngx_http_stoa_keep_pin(ngx_http_stoa_keep_t *k, uint32_t i);

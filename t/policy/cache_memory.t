@@ -15,10 +15,12 @@ $t->control;
 # n bytes in numbered lines, so that no piece is like another
 
 my $count = $t->dir('count');
+my $gate = $t->dir('gate');
 my $to = 'http://127.0.0.1:' . $t->origin(sub {
     my ($q) = @_;
     open my $f, '>>', $count or die; syswrite $f, 'x'; close $f;
     my ($n) = ($q->{query} // '') =~ /n=(\d+)/;
+    if ($q->{query} =~ /wait/) { select undef, undef, undef, 0.02 while !-e $gate }
     return [200, ['Content-Type' => 'text/plain'], text($q->{path}, $n // 1)];
 });
 sub text { my ($path, $n) = @_;
@@ -136,13 +138,23 @@ sub once { my ($who, $id, $n) = @_;
            return $t->http('POST', "/apis/$who/shop/o?n=$n", body => 'x',
                headers => { 'X-API-Key' => $key{$who},
                             'Idempotency-Key' => $id }) }
+my $c = $t->connection(timeout => 60);
+my $calls = -s $count;
+$c->send_raw($c->request_text('POST', '/apis/acme/shop/o?n=9&wait=1',
+    body => 'x', headers => { 'X-API-Key' => $key{acme},
+                              'Idempotency-Key' => 'slow' }) . 'x');
+wait_until { -s $count > $calls } 10;
 my $n = 0;
 $n++ while $n < 100 && once('acme', "k$n", 20_000)->{status} == 200;
 ok($n > 10 && $n < 100, "one application has room for $n answers of 20 kB");
 is(once('acme', "k$n", 20_000)->{json}{code}, 'idempotency_full',
    '... the next key is refused');
 is(once('other', 'k', 20_000)->{status}, 200, '... and others are not');
-my $calls = -s $count;
+spew($gate, '');
+is($c->response->{status}, 200, 'a call from before is answered');
+$calls = -s $count;
+like(once('acme', 'slow', '9&wait=1')->{json}{code} // 'made again',
+     qr/^idempotency_unknown$/, '... and is not forgotten for want of room');
 my %got;
 $got{ $_->{headers}{'idempotency-replayed'} // $_->{json}{code} }++
     for map { once('acme', "k$_", 20_000) } 0 .. $n - 1;
