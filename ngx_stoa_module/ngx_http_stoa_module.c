@@ -51,6 +51,7 @@ static const ngx_http_stoa_policy_t  *const ngx_http_stoa_policies[] = {
     &ngx_http_stoa_policy_bandwidth,
     &ngx_http_stoa_policy_body,
     &ngx_http_stoa_policy_token,
+    &ngx_http_stoa_policy_signature,
     &ngx_http_stoa_policy_concurrency,
     &ngx_http_stoa_policy_cors,
     &ngx_http_stoa_policy_cost,

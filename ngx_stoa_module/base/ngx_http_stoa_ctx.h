@@ -168,6 +168,8 @@ typedef struct {
                                                    without Redis             */
     const void                *approval;        /* ..._attached_t: a person has
                                                    to approve the call       */
+    const void                *signed_by;       /* ..._attached_t: its
+                                                   signature is good         */
     void                      *guards;          /* who looks through its
                                                    answer                    */
     void                      *opa;             /* what was decided elsewhere,
@@ -209,6 +211,7 @@ typedef struct {
     ngx_uint_t                 credential_step; /* where that was            */
 
     unsigned                   origin_allowed:1;
+    unsigned                   signed_body:1;   /* ... and of a digest       */
     unsigned                   content_waiting:1;   /* its body is read    */
     unsigned                   content_repeated:1;  /* in headers, too     */
     unsigned                   claims:1;        /* of a proxy we believe     */

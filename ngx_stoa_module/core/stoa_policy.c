@@ -21,6 +21,7 @@ static bool stoa_policy_media_valid(const char *s, size_t len);
 static bool stoa_policy_guard_kind(const char *s, size_t len);
 static bool stoa_policy_status_valid(const char *s, size_t len);
 static bool stoa_policy_rate_by_valid(const char *s, size_t len);
+static bool stoa_policy_component_valid(const char *s, size_t len);
 static bool stoa_policy_listed(const char *const *names, const char *s,
     size_t len);
 static size_t stoa_policy_host(const char *s, size_t len);
@@ -52,6 +53,7 @@ static size_t stoa_policy_host(const char *s, size_t len);
 #include "stoa_policy_rewrite.h"
 #include "stoa_policy_schema.h"
 #include "stoa_policy_shape.h"
+#include "stoa_policy_signature.h"
 #include "stoa_policy_token.h"
 #include "stoa_policy_answer.h"
 #include "stoa_policy_transform.h"
@@ -74,6 +76,7 @@ static const stoa_policy_type_t *const  stoa_policy_types[] = {
     &stoa_policy_key,
     &stoa_policy_subscription,
     &stoa_policy_token,
+    &stoa_policy_signature,
     &stoa_policy_idempotency,
     &stoa_policy_json,
     &stoa_policy_schema,
@@ -554,6 +557,32 @@ stoa_policy_rate_by_valid(const char *s, size_t len)
     stoa_str_t  name;
 
     return stoa_policy_rate_by(s, len, &name) != STOA_RATE_BY_MAX;
+}
+
+
+/* Of a signature (RFC 9421), that a configuration may ask for. */
+
+static bool
+stoa_policy_component_valid(const char *s, size_t len)
+{
+    size_t  i;
+
+    static const char *const  derived[] = { "@authority", "@target-uri",
+        "@path", "@query", "@scheme", NULL };
+
+    for (i = 0; derived[i]; i++) {
+        if (strlen(derived[i]) == len && memcmp(derived[i], s, len) == 0) {
+            return true;
+        }
+    }
+
+    for (i = 0; i < len; i++) {
+        if (s[i] >= 'A' && s[i] <= 'Z') {
+            return false;
+        }
+    }
+
+    return len <= 64 && stoa_policy_token_valid(s, len);
 }
 
 

@@ -222,6 +222,8 @@ static const ngx_http_stoa_metric_t  ngx_http_stoa_metrics[] = {
     { "stoa_lease_budgets_missed_total", "counter",
       "Decisions of one gateway alone for want of a place for the budget.",
       PROC(lease_full) },
+    { "stoa_signatures_total", "counter",
+      "Signatures of requests that were good.", PROC(signatures) },
     { "stoa_cost_unsaid_total", "counter",
       "Answers that did not say what their call costs.", PROC(cost_unsaid) },
     { "stoa_rate_near_total", "counter",

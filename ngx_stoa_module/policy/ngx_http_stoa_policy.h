@@ -95,6 +95,7 @@ extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_respond;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_result;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_rewrite;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_schema;
+extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_signature;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_shape;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_token;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_transform;

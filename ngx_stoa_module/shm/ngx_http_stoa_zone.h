@@ -195,6 +195,7 @@ typedef struct {
     uint64_t  tokens_verified;       /* signatures that were good,           */
     uint64_t  tokens_known;          /* verdicts that were there             */
     uint64_t  proofs;                /* of possession, that were good        */
+    uint64_t  signatures;            /* of requests, that were good          */
     uint64_t  proof_full;            /* for which there was no room          */
     uint64_t  credentials_fetched;   /* tokens for upstreams, asked for      */
     uint64_t  credentials_failed;

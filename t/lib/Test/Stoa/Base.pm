@@ -104,6 +104,8 @@ my %HAS = (
     schemathesis => sub { -f "$PARTS/schemathesis/.ok"
                               || 'no schemathesis' },
     go       => sub { -f "$PARTS/go/.ok" || 'no Go parts' },
+    signatures => sub { -f "$PARTS/signatures/.ok"
+                            || 'no library of signatures' },
     wire     => sub { -f "$PARTS/wire/.ok" || 'no gRPC, no WebSocket' },
     clients  => sub { -f "$PARTS/clients/.ok" || 'no clients' },
     matrix   => sub { -f "$PARTS/matrix/.ok" || 'no parts of the matrix' },
@@ -141,7 +143,7 @@ sub has {
         next if $why eq 1;
         $why .= '; t/parts/get.sh gets it'
             if $name =~ /^(?:nginx128|node|sdk|python|go|conformance
-                         |clients|wire|matrix|keycloak|schemathesis)$/x;
+                         |clients|wire|signatures|matrix|keycloak|schemathesis)$/x;
 
         if ($ENV{CI}) {
             Test::More::fail("$name is there, which CI must have: $why");
