@@ -61,6 +61,7 @@ static const ngx_http_stoa_policy_t  *const ngx_http_stoa_policies[] = {
     &ngx_http_stoa_policy_identity,
     &ngx_http_stoa_policy_ip,
     &ngx_http_stoa_policy_idempotency,
+    &ngx_http_stoa_policy_websocket,
     &ngx_http_stoa_policy_json,
     &ngx_http_stoa_policy_key,
     &ngx_http_stoa_policy_llm,

@@ -185,10 +185,15 @@ typedef struct {
     uint64_t                   result_bytes;    /* of one, so far            */
     void                      *answer;          /* who wants its body        */
     void                      *inflight;        /* zone handle               */
+    const ngx_http_stoa_attached_t  *tunnel_by; /* who judges its frames,    */
+    void                      *tunnel_rules;    /* by what                   */
+    void                      *tunnel;
     void                      *grpc;            /* what its edge keeps       */
     uint64_t                   message_max;     /* of one; 0: no maximum     */
     ngx_msec_t                 timeout_ms;      /* the caller's; 0: none     */
     ngx_event_t               *watch;           /* while it lasts            */
+    uint64_t                   told_in;         /* bytes that are counted    */
+    uint64_t                   told_out;
     ngx_uint_t                 over;            /* status by which it ended  */
     ngx_str_t                  policies;        /* RateLimit-Policy          */
 
@@ -231,6 +236,7 @@ typedef struct {
     unsigned                   passed:1;        /* pipeline is through       */
     unsigned                   by_name:1;       /* /apis/<tenant>/<api>      */
     unsigned                   websocket:1;     /* ... is asked for          */
+    unsigned                   told:1;          /* it is counted, and lasts  */
     unsigned                   group_new:1;     /* its cookie is to be set   */
     unsigned                   timed:1;         /* it has a total time,      */
     unsigned                   hurried:1;       /* ... its caller's,         */

@@ -40,6 +40,7 @@ static size_t stoa_policy_host(const char *s, size_t len);
 #include "stoa_policy_headers.h"
 #include "stoa_policy_ip.h"
 #include "stoa_policy_idempotency.h"
+#include "stoa_policy_websocket.h"
 #include "stoa_policy_json.h"
 #include "stoa_policy_limit.h"
 #include "stoa_policy_llm.h"
@@ -90,6 +91,7 @@ static const stoa_policy_type_t *const  stoa_policy_types[] = {
     &stoa_policy_concurrency,
     &stoa_policy_rate,
     &stoa_policy_quota,
+    &stoa_policy_websocket,
     &stoa_policy_approval,
     &stoa_policy_identity,
     &stoa_policy_result,

@@ -16,6 +16,7 @@
 
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_concurrency;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_llm;
+extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_websocket;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_rate;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_rate_limit;
 extern const ngx_http_stoa_policy_t  ngx_http_stoa_policy_quota;

@@ -12,6 +12,8 @@
 #include "ngx_http_stoa_limits.h"
 
 
+static void ngx_http_stoa_account_row(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_http_stoa_usage_row_t *row);
 static ngx_uint_t ngx_http_stoa_account_status(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
 static uint64_t ngx_http_stoa_account_latency(ngx_http_request_t *r,
@@ -29,11 +31,9 @@ static void ngx_http_stoa_account_api(ngx_http_stoa_sh_t *sh,
 ngx_int_t
 ngx_http_stoa_account_handler(ngx_http_request_t *r)
 {
-    ngx_uint_t                   op;
-    ngx_http_stoa_ctx_t         *ctx;
-    const stoa_rec_operation_t  *ops;
-    ngx_http_stoa_usage_row_t    row;
-    ngx_http_stoa_main_conf_t   *mcf;
+    ngx_http_stoa_ctx_t        *ctx;
+    ngx_http_stoa_usage_row_t   row;
+    ngx_http_stoa_main_conf_t  *mcf;
 
     ctx = ngx_http_stoa_ctx(r);
 
@@ -47,42 +47,7 @@ ngx_http_stoa_account_handler(ngx_http_request_t *r)
 
     mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
 
-    ngx_memzero(&row, sizeof(ngx_http_stoa_usage_row_t));
-
-    row.tenant = ctx->call.route_tenant;
-    row.application = ctx->application;
-    row.subscription = ctx->call.subscription;
-    row.credential = ctx->credential;
-    row.refused = ctx->call.refused;
-
-    if (ctx->call.api) {
-        row.api = ctx->call.api->id;
-        op = ctx->call.operation;
-
-        if (op && op <= ctx->call.api->rec->operations.n) {
-            ops = stoa_rec_vec(ctx->call.api->rec,
-                               ctx->call.api->rec->operations,
-                               stoa_rec_operation_t);
-            row.operation = ops[op - 1].id;
-        }
-    }
-
-    if (ctx->call.tool.c[0]) {
-        row.operation = ctx->call.tool;
-    }
-
-    row.status = ngx_http_stoa_account_status(r, ctx);
-    row.bytes_in = (uint64_t) r->request_length;
-
-    if (r->upstream && r->upstream->upgrade && r->upstream->state) {
-
-        /* what went through the tunnel, behind the head of the request */
-
-        row.bytes_in = (uint64_t) r->upstream->state->bytes_sent;
-    }
-
-    row.bytes_out = (uint64_t) r->connection->sent;
-    row.latency_us = ngx_http_stoa_account_latency(r, ctx);
+    ngx_http_stoa_account_row(r, ctx, &row);
 
     if (mcf->counters && !ctx->call.elsewhere) {
         ngx_http_stoa_account_tokens(mcf, ctx, &row);
@@ -104,6 +69,88 @@ ngx_http_stoa_account_handler(ngx_http_request_t *r)
     ngx_http_stoa_ctx_finish(ctx);
 
     return NGX_OK;
+}
+
+
+/* A tunnel may last for days: it is counted when it has begun, its bytes now
+ * and then. */
+
+void
+ngx_http_stoa_account_part(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
+{
+    ngx_http_stoa_proc_t       *proc;
+    ngx_http_stoa_usage_row_t   row;
+    ngx_http_stoa_main_conf_t  *mcf;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_stoa_module);
+
+    if (mcf->counters == NULL || ctx->call.elsewhere) {
+        return;
+    }
+
+    ngx_http_stoa_account_row(r, ctx, &row);
+    ngx_http_stoa_usage_add(mcf, &row);
+
+    proc = ngx_http_stoa_proc_self();
+    ngx_http_stoa_add(&proc->bytes_in, row.bytes_in);
+    ngx_http_stoa_add(&proc->bytes_out, row.bytes_out);
+
+    ctx->call.told = 1;
+    ctx->call.told_in += row.bytes_in;
+    ctx->call.told_out += row.bytes_out;
+}
+
+
+static void
+ngx_http_stoa_account_row(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
+    ngx_http_stoa_usage_row_t *row)
+{
+    ngx_uint_t                   op;
+    ngx_http_upstream_t         *u;
+    const stoa_rec_operation_t  *ops;
+
+    ngx_memzero(row, sizeof(ngx_http_stoa_usage_row_t));
+
+    row->tenant = ctx->call.route_tenant;
+    row->application = ctx->application;
+    row->subscription = ctx->call.subscription;
+    row->credential = ctx->credential;
+    row->refused = ctx->call.refused;
+
+    if (ctx->call.api) {
+        row->api = ctx->call.api->id;
+        op = ctx->call.operation;
+
+        if (op && op <= ctx->call.api->rec->operations.n) {
+            ops = stoa_rec_vec(ctx->call.api->rec,
+                               ctx->call.api->rec->operations,
+                               stoa_rec_operation_t);
+            row->operation = ops[op - 1].id;
+        }
+    }
+
+    if (ctx->call.tool.c[0]) {
+        row->operation = ctx->call.tool;
+    }
+
+    row->status = ngx_http_stoa_account_status(r, ctx);
+    row->bytes_in = (uint64_t) r->request_length;
+
+    u = r->upstream;
+
+    if (u && u->upgrade && u->state) {
+
+        /* what went through the tunnel, behind the head of the request */
+
+        row->bytes_in = (uint64_t) (u->peer.connection
+                                    ? u->peer.connection->sent
+                                    : u->state->bytes_sent);
+    }
+
+    row->bytes_in -= ngx_min(row->bytes_in, ctx->call.told_in);
+    row->bytes_out = (uint64_t) r->connection->sent - ctx->call.told_out;
+    row->latency_us = ngx_http_stoa_account_latency(r, ctx);
+    row->part = ctx->call.told;
 }
 
 

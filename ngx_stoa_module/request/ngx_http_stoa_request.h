@@ -51,6 +51,12 @@ ngx_int_t ngx_http_stoa_filter_next_body(ngx_http_request_t *r,
 /* The answer begins: one that may last is looked at again (_watch.c). */
 ngx_int_t ngx_http_stoa_watch(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
+/* The answer is a tunnel: its frames are looked at (_tunnel.c).  A second has
+ * passed, and with why it has to end: 1, it does by itself. */
+ngx_int_t ngx_http_stoa_tunnel(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
+ngx_uint_t ngx_http_stoa_tunnel_look(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, const char *why);
 /* WWW-Authenticate of a refusal. */
 ngx_int_t ngx_http_stoa_unauthorized(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx);
@@ -63,6 +69,9 @@ void ngx_http_stoa_trace_fill(ngx_http_request_t *r,
     ngx_http_stoa_traced_t *traced);
 /* What a location with stoa_authz answers. */
 ngx_int_t ngx_http_stoa_authz_content(ngx_http_request_t *r);
+/* A call that lasts is counted, with its bytes since it was before. */
+void ngx_http_stoa_account_part(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx);
 ngx_int_t ngx_http_stoa_account_handler(ngx_http_request_t *r);   /* LOG     */
 
 

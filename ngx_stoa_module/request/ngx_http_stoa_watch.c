@@ -39,6 +39,12 @@ ngx_http_stoa_watch(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
         return NGX_OK;
     }
 
+    if (r->headers_out.status == NGX_HTTP_SWITCHING_PROTOCOLS
+        && ngx_http_stoa_tunnel(r, ctx) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
     cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_event_t));
     if (cln == NULL) {
         return NGX_ERROR;
@@ -126,6 +132,10 @@ ngx_http_stoa_watch_look(ngx_event_t *ev)
     }
 
     why = ngx_http_stoa_watch_over(r, ctx);
+
+    if (ngx_http_stoa_tunnel_look(r, ctx, why)) {
+        return;
+    }
 
     if (why == NULL) {
         ngx_add_timer(ev, NGX_HTTP_STOA_WATCH_MS);

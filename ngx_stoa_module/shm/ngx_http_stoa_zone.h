@@ -227,6 +227,11 @@ typedef struct {
     uint64_t  retries;               /* further tries by a budget,           */
     uint64_t  retries_denied;        /* that it did not allow                */
     uint64_t  late;                  /* calls whose time was over            */
+    uint64_t  tunnels;               /* of WebSocket, begun,                 */
+    uint64_t  tunnels_ended;         /* that are over,                       */
+    uint64_t  tunnels_closed;        /* by the gateway;                      */
+    uint64_t  tunnel_in;             /* messages of clients in them,         */
+    uint64_t  tunnel_out;            /* of upstreams                         */
     uint64_t  mirrored;              /* calls copied,                        */
     uint64_t  mirror_dropped;        /* not, for want of room or body        */
     uint64_t  mirror_failed;         /* whose copies had no whole answer     */

@@ -196,6 +196,8 @@ typedef struct {
     uint64_t     latency_us;
     uint64_t     tokens[STOA_LLM_KINDS];
     ngx_uint_t   model;           /* ngx_http_stoa_usage_model()            */
+    ngx_uint_t   part;            /* unsigned: of a call that was counted,
+                                     what came since                        */
 } ngx_http_stoa_usage_row_t;
 
 /* Which of NGX_HTTP_STOA_LATENCY_N. */

@@ -202,7 +202,7 @@ ngx_http_stoa_usage_count(ngx_http_stoa_counters_t *c, uint64_t slot,
     class = (class == 1) ? 2 : class;
     class = (class < 2 || class > 5) ? 4 : class;
 
-    ngx_http_stoa_add(&u->val.class[class - 2], 1);
+    ngx_http_stoa_add(&u->val.class[class - 2], row->part ? 0 : 1);
     ngx_http_stoa_add(&u->val.bytes_in, row->bytes_in);
     ngx_http_stoa_add(&u->val.bytes_out, row->bytes_out);
 
@@ -219,7 +219,7 @@ ngx_http_stoa_usage_count(ngx_http_stoa_counters_t *c, uint64_t slot,
 
     (void) __atomic_fetch_add(&u->val.latency[
                                  ngx_http_stoa_usage_bucket(row->latency_us)],
-                              1, __ATOMIC_SEQ_CST);
+                              row->part ? 0 : 1, __ATOMIC_SEQ_CST);
 
     word = &c->dirty[slot / 64];
     bit = 1ULL << slot % 64;

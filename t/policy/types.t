@@ -147,6 +147,9 @@ my %case = (
         config => { required => JSON::PP::true }, request => { body => 'x' },
         refuses => [400, 'idempotency_missing'],
     },
+    websocket => {                             # t/websocket_frames.t
+        config => {}, elsewhere => 1,
+    },
     cache => {                                 # t/policy/cache.t
         config => {}, elsewhere => 1,
     },
