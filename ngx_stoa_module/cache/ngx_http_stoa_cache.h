@@ -122,6 +122,10 @@ void ngx_http_stoa_cache_release(ngx_http_stoa_cached_t *c);
 
 /* The key of a call; NGX_DECLINED: it is too long. */
 ngx_int_t ngx_http_stoa_cache_key(ngx_http_stoa_cached_t *c);
+/* Is it a credential for the upstream alone, the same when the call is made
+ * again? */
+ngx_uint_t ngx_http_stoa_cache_key_lasts(ngx_http_stoa_ctx_t *ctx,
+    const ngx_table_elt_t *h);
 /* And of one variant; names: as a mark has them. */
 ngx_int_t ngx_http_stoa_cache_key_variant(ngx_http_stoa_cached_t *c,
     stoa_str_t names, ngx_uint_t caller);

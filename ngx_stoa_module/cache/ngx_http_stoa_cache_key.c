@@ -19,20 +19,28 @@
 
 static const ngx_str_t  ngx_http_stoa_cache_steering[] = {
     ngx_string("forwarded"),
+    ngx_string("front-end-https"),
     ngx_string("x-forwarded-host"),
+    ngx_string("x-forwarded-method"),
+    ngx_string("x-forwarded-path"),
     ngx_string("x-forwarded-port"),
     ngx_string("x-forwarded-prefix"),
     ngx_string("x-forwarded-proto"),
+    ngx_string("x-forwarded-protocol"),
     ngx_string("x-forwarded-scheme"),
     ngx_string("x-forwarded-server"),
     ngx_string("x-forwarded-ssl"),
+    ngx_string("x-forwarded-uri"),
     ngx_string("x-host"),
     ngx_string("x-http-method"),
     ngx_string("x-http-method-override"),
     ngx_string("x-method-override"),
     ngx_string("x-original-host"),
+    ngx_string("x-original-method"),
+    ngx_string("x-original-uri"),
     ngx_string("x-original-url"),
     ngx_string("x-rewrite-url"),
+    ngx_string("x-url-scheme"),
     ngx_null_string
 };
 
@@ -43,6 +51,10 @@ static ngx_int_t ngx_http_stoa_cache_key_query(ngx_http_stoa_cached_t *c,
     stoa_buf_t *b);
 static ngx_uint_t ngx_http_stoa_cache_key_ignored(ngx_http_stoa_cached_t *c,
     ngx_str_t *arg);
+static ngx_uint_t ngx_http_stoa_cache_key_theirs(ngx_http_stoa_ctx_t *ctx,
+    const ngx_table_elt_t *h);
+static ngx_int_t ngx_http_stoa_cache_key_credentials(
+    ngx_http_stoa_cached_t *c, stoa_buf_t *b);
 static ngx_int_t ngx_http_stoa_cache_key_order(const void *one,
     const void *two);
 
@@ -370,18 +382,78 @@ ngx_http_stoa_cache_key_set(ngx_http_stoa_ctx_t *ctx)
 }
 
 
+/* Is it a credential that the upstream is shown, and not ours?  Such a one is
+ * itself who calls. */
+
+static ngx_uint_t
+ngx_http_stoa_cache_key_theirs(ngx_http_stoa_ctx_t *ctx,
+    const ngx_table_elt_t *h)
+{
+    if (ngx_http_stoa_header_is(h, "authorization")) {
+
+        if (ctx->token && !ctx->call.api->rec->keep_authorization) {
+            return 0;
+        }
+
+    } else if (!ngx_http_stoa_header_is(h, "x-api-key") || ctx->key_other) {
+        return 0;
+    }
+
+    return ngx_strnstr(h->value.data, "stoa_", h->value.len) == NULL;
+}
+
+
+/* What has parameters (a digest, a signature) is another one each time, and so
+ * is a token that was fetched anew, but who that is is known. */
+
+ngx_uint_t
+ngx_http_stoa_cache_key_lasts(ngx_http_stoa_ctx_t *ctx,
+    const ngx_table_elt_t *h)
+{
+    return ngx_http_stoa_cache_key_theirs(ctx, h)
+           && !(ctx->token && ngx_http_stoa_header_is(h, "authorization"))
+           && ngx_strlchr(h->value.data, h->value.data + h->value.len, ',')
+              == NULL;
+}
+
+
+static ngx_int_t
+ngx_http_stoa_cache_key_credentials(ngx_http_stoa_cached_t *c, stoa_buf_t *b)
+{
+    u_char                        sum[NGX_HTTP_STOA_SHA256_LEN];
+    ngx_table_elt_t              *h;
+    ngx_http_stoa_header_walk_t   w;
+
+    for (h = ngx_http_stoa_header_first(&w, &c->client.part);
+         h;
+         h = ngx_http_stoa_header_next(&w))
+    {
+        if (!ngx_http_stoa_cache_key_theirs(c->ctx, h)) {
+            continue;
+        }
+
+        if (ngx_http_stoa_sha256(h->value.data, h->value.len, sum) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        stoa_buf_add(b, h->lowcase_key, 1);
+        stoa_buf_add(b, sum, sizeof(sum));
+    }
+
+    return NGX_OK;
+}
+
+
 ngx_int_t
 ngx_http_stoa_cache_key_variant(ngx_http_stoa_cached_t *c, stoa_str_t names,
     ngx_uint_t caller)
 {
-    u_char                sum[NGX_HTTP_STOA_SHA256_LEN];
     stoa_buf_t            b;
     stoa_str_t            name;
-    ngx_table_elt_t      *h;
     ngx_http_stoa_ctx_t  *ctx;
 
     ctx = c->ctx;
-    h = c->request->headers_in.authorization;
 
     stoa_buf_init(&b, NGX_HTTP_STOA_KEEP_KEY);
     stoa_buf_add(&b, c->base.text.data, c->base.text.len);
@@ -393,24 +465,15 @@ ngx_http_stoa_cache_key_variant(ngx_http_stoa_cached_t *c, stoa_str_t names,
         stoa_buf_add(&b, &ctx->application, sizeof(stoa_id_t));
         stoa_buf_add(&b, &ctx->call.subscription, sizeof(stoa_id_t));
 
-        /* a credential of ours stands for the application; any other text
-         * may reach the upstream, and is itself who calls */
+        /* a credential of ours stands for the application */
 
         if (ctx->token) {
             stoa_buf_add(&b, &ctx->principal, sizeof(stoa_id_t));
         }
 
-        if (h && (ctx->token == NULL
-                  || ctx->call.api->rec->keep_authorization))
-        {
-            if (ngx_http_stoa_sha256(h->value.data, h->value.len, sum)
-                != NGX_OK)
-            {
-                stoa_buf_free(&b);
-                return NGX_ERROR;
-            }
-
-            stoa_buf_add(&b, sum, sizeof(sum));
+        if (ngx_http_stoa_cache_key_credentials(c, &b) != NGX_OK) {
+            stoa_buf_free(&b);
+            return NGX_ERROR;
         }
     }
 

@@ -99,7 +99,7 @@ static const ngx_http_stoa_refusal_t  ngx_http_stoa_repeat_refusals[] = {
     { ngx_string("idempotency_differs"), 422,
       ngx_string("Another call has this key"),
       ngx_string("The Idempotency-Key was used for a call with another "
-                 "method, path, query, Content-Type or body."), 422 },
+                 "method, path, query, type, credential or body."), 422 },
     { ngx_string("idempotency_unknown"), 409,
       ngx_string("The answer is not known"),
       ngx_string("A call with this Idempotency-Key was made, and nobody knows "
@@ -250,6 +250,8 @@ ngx_http_stoa_repeat_begin(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     c->zone = mcf->repeats;
     c->conf = conf;
     c->text = text;
+    c->key.text.data = c->sum;
+    c->key.text.len = sizeof(c->sum);
     ctx->call.repeat = c;
 
     return NGX_OK;
@@ -387,8 +389,7 @@ ngx_http_stoa_repeat_sums(ngx_http_stoa_repeat_t *c, ngx_str_t *body)
 
     c->sum[0] = 'I';
     c->key.owner = ctx->anonymous ? ctx->principal : ctx->application;
-    c->key.text.data = c->sum;
-    c->key.text.len = sizeof(c->sum);
+    c->key.group = ctx->tenant;
 
     rc = b.rc == STOA_OK
          ? ngx_http_stoa_sha256((u_char *) b.data, b.len, c->sum + 1)
@@ -404,7 +405,8 @@ ngx_http_stoa_repeat_sums(ngx_http_stoa_repeat_t *c, ngx_str_t *body)
          h = ngx_http_stoa_header_next(&w))
     {
         if (ngx_http_stoa_header_is(h, "content-type")
-            || ngx_http_stoa_header_is(h, "content-encoding"))
+            || ngx_http_stoa_header_is(h, "content-encoding")
+            || ngx_http_stoa_cache_key_lasts(ctx, h))
         {
             ngx_http_stoa_repeat_add(&b, h->lowcase_key, h->key.len);
             ngx_http_stoa_repeat_add(&b, h->value.data, h->value.len);
@@ -656,8 +658,7 @@ ngx_http_stoa_repeat_head(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
 
     /* those say themselves that nothing was done */
 
-    if (status == NGX_HTTP_REQUEST_TIME_OUT || status == 425
-        || status == NGX_HTTP_TOO_MANY_REQUESTS
+    if (status == 401 || status == 408 || status == 425 || status == 429
         || (status >= NGX_HTTP_INTERNAL_SERVER_ERROR
             && c->conf->on_failure == STOA_IDEMPOTENCY_RELEASE))
     {

@@ -42,6 +42,7 @@ typedef enum {
 typedef struct {
     ngx_str_t   text;
     stoa_id_t   owner;                /* a tenant                            */
+    stoa_id_t   group;                /* of owners, where what is kept lasts */
 } ngx_http_stoa_keep_key_t;
 
 /* A copy of what is known of an entry. */

@@ -12,13 +12,16 @@
 #define KEEP_REAP_MS 1000
 #define KEEP_LOOKS   256                       /* entries, to make room      */
 
+#define ngx_http_stoa_keep_of_group(o, key)                                   \
+    (ngx_memcmp(&(o)->group, &(key)->group, sizeof(stoa_id_t)) == 0)
+
 
 static ngx_int_t ngx_http_stoa_keep_room(ngx_http_stoa_keep_t *k,
     uint64_t pieces);
 static ngx_int_t ngx_http_stoa_keep_share(ngx_http_stoa_keep_t *k,
     ngx_http_stoa_keep_key_t *key, uint64_t need);
 static uint32_t ngx_http_stoa_keep_owner(ngx_http_stoa_keep_t *k,
-    const stoa_id_t *id);
+    const ngx_http_stoa_keep_key_t *key);
 static void ngx_http_stoa_keep_release(ngx_http_stoa_keep_t *k, uint32_t i);
 static void ngx_http_stoa_keep_unlink(ngx_http_stoa_keep_t *k, uint32_t i);
 static void ngx_http_stoa_keep_link(ngx_http_stoa_keep_t *k, uint32_t i);
@@ -264,7 +267,7 @@ ngx_http_stoa_keep_make(ngx_http_stoa_keep_t *k, ngx_http_stoa_keep_key_t *key,
     e->pieces = (uint32_t) need;
     e->key_len = (uint32_t) key->text.len;
     e->len = (uint32_t) len;
-    e->owner = ngx_http_stoa_keep_owner(k, &key->owner);
+    e->owner = ngx_http_stoa_keep_owner(k, key);
     ngx_memcpy(e->note, kept->note, sizeof(e->note));
 
     piece = e->first;
@@ -291,8 +294,9 @@ ngx_http_stoa_keep_make(ngx_http_stoa_keep_t *k, ngx_http_stoa_keep_key_t *key,
 }
 
 
-/* Nothing goes before its time: an owner may have as much as he leaves to
- * others, so that one who fills his share does not shut them out. */
+/* Nothing goes before its time: a group may have as much as it leaves to
+ * others, and an owner in it as much as that leaves to the rest of the group,
+ * so that who fills his share, by whatever many owners, shuts nobody out. */
 
 static ngx_int_t
 ngx_http_stoa_keep_share(ngx_http_stoa_keep_t *k,
@@ -300,16 +304,22 @@ ngx_http_stoa_keep_share(ngx_http_stoa_keep_t *k,
 {
     int64_t                      now;
     uint32_t                     tries;
-    ngx_uint_t                   own;
+    uint64_t                     group;
+    ngx_uint_t                   i, own;
     ngx_http_stoa_keep_entry_t  *e;
 
     now = (int64_t) ngx_http_stoa_wall_ms();
-    own = ngx_http_stoa_keep_owner(k, &key->owner);
+    own = ngx_http_stoa_keep_owner(k, key);
+
+    for (i = 0, group = 0; i < KEEP_OWNERS; i++) {
+        group += ngx_http_stoa_keep_of_group(&k->owner[i], key)
+                 ? k->owner[i].pieces : 0;
+    }
 
     for (tries = 0; tries < KEEP_LOOKS; tries++) {
 
         if (tries >= KEEP_LOOKS / 16 && k->free_entry
-            && k->owner[own].pieces + need < k->free)
+            && k->owner[own].pieces + group + need < k->free)
         {
             return NGX_OK;
         }
@@ -318,6 +328,8 @@ ngx_http_stoa_keep_share(ngx_http_stoa_keep_t *k,
         e = &k->entry[k->hand];
 
         if (e->gen && e->until_ms <= now) {
+            group -= ngx_http_stoa_keep_of_group(&k->owner[e->owner], key)
+                     ? e->pieces : 0;
             ngx_http_stoa_keep_remove(k, k->hand + 1);
         }
     }
@@ -379,17 +391,18 @@ ngx_http_stoa_keep_room(ngx_http_stoa_keep_t *k, uint64_t pieces)
 /* When there are more tenants than places, some share one. */
 
 static uint32_t
-ngx_http_stoa_keep_owner(ngx_http_stoa_keep_t *k, const stoa_id_t *id)
+ngx_http_stoa_keep_owner(ngx_http_stoa_keep_t *k,
+    const ngx_http_stoa_keep_key_t *key)
 {
     uint32_t                     at, i;
     ngx_http_stoa_keep_owner_t  *o;
 
-    at = (uint32_t) stoa_hash64(id, sizeof(stoa_id_t), k->seed);
+    at = (uint32_t) stoa_hash64(&key->owner, sizeof(stoa_id_t), k->seed);
 
     for (i = 0; i < KEEP_OWNERS; i++) {
         o = &k->owner[(at + i) % KEEP_OWNERS];
 
-        if (ngx_memcmp(&o->id, id, sizeof(stoa_id_t)) == 0) {
+        if (ngx_memcmp(&o->id, &key->owner, sizeof(stoa_id_t)) == 0) {
             return (at + i) % KEEP_OWNERS;
         }
     }
@@ -398,7 +411,8 @@ ngx_http_stoa_keep_owner(ngx_http_stoa_keep_t *k, const stoa_id_t *id)
         o = &k->owner[(at + i) % KEEP_OWNERS];
 
         if (o->newest == 0) {
-            o->id = *id;
+            o->id = key->owner;
+            o->group = key->group;
             return (at + i) % KEEP_OWNERS;
         }
     }

@@ -37,6 +37,7 @@ typedef struct {
 
 typedef struct {
     stoa_id_t  id;
+    stoa_id_t  group;
     uint64_t   pieces;
     uint32_t   newest;                /* entry, index + 1; 0: a free place   */
     uint32_t   oldest;

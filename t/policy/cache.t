@@ -90,6 +90,7 @@ $t->apply(docs(tenant('acme'), map({ plan('acme', $_) } qw(free gold guests)),
               look_at => ['answer'], action => $action } }) }
         ['mask', 'mask'], ['judge', 'block'])));
 my %key = map { $_ => $t->key('acme', $_) } qw(one two);
+my $second = $t->key('acme', 'one');
 $t->gateway(workers => 2);
 
 sub call { my ($who, $path, %h) = @_;
@@ -176,6 +177,21 @@ $t->apply(docs(tier('silver')));
 wait_until { body('two', 'plans/a') =~ /tier=silver/ } 10
     or fail('what they said before counts no longer');
 
+for (['X-API-Key', 'Authorization', 'Bearer '],
+     ['Authorization', 'X-API-Key', '']) {
+    my ($name, $ours, $before) = @$_;
+    my $as = sub { my ($user, $key) = @_;
+                   return $t->http('GET', "/apis/acme/plain/o-$name?cc=max-age%3d60", headers => {
+                       $ours => $before . ($key // $key{one}),
+                       $name => "Basic $user" })->{body} };
+    my $his = $as->('alice');
+    like($his, qr/^n/, "$name of the upstream");
+    isnt($as->('bob'), $his, "... another's is another caller");
+    is($as->('alice'), $his, '... and the same one is not');
+    is($as->('alice', $second), $his,
+       '... with whichever key of the application');
+}
+
 # what it is the answer to
 
 my $p = 'shared/v?h=Vary:X-Lang';
@@ -208,7 +224,8 @@ isnt(body('one', $p, Origin => 'https://a.example'),
 isnt(body('one', 'shared/host', Host => 'a.example'),
      body('one', 'shared/host', Host => 'evil.example'), 'hosts are apart');
 for my $h ('X-Original-URL', 'X-Rewrite-URL', 'X-HTTP-Method-Override',
-           'X-Forwarded-Host', 'X-Forwarded-Proto', 'Forwarded', 'X-Host') {
+           'X-Forwarded-Host', 'X-Forwarded-Proto', 'Forwarded', 'X-Host',
+           'X-Original-URI', 'X-Url-Scheme') {
     body('one', "shared/poison-$h", $h => 'evil');
     unlike(status('two', "shared/poison-$h"), qr/hit/, "$h poisons nobody");
 }

@@ -58,6 +58,7 @@ $t->apply(docs(tenant('acme'), plan('acme', 'open'),
         attach => [{ api => 'away' }], config => {} }),
     sub_('acme', 'one', 'away', 'open')));
 my %key = map { $_ => $t->key('acme', $_) } qw(one two);
+my $second = $t->key('acme', 'one');
 $t->gateway(workers => 2);
 
 my $k = 0;
@@ -96,7 +97,7 @@ $r = call('one', 'plain/422?st=422', $id);
 is(call('one', 'plain/422?st=422', $id)->{body}, $r->{body},
    'a refusal of the upstream is an answer');
 $id = fresh();
-for my $st (429, 425) {
+for my $st (401, 429, 425) {
     $r = call('one', "plain/$st?st=$st", $id = fresh());
     isnt(call('one', "plain/$st?st=$st", $id)->{body}, $r->{body},
          "a $st says that nothing was done, and is not");
@@ -121,6 +122,30 @@ $id = fresh();
 call('one', 'ops/pay/1', $id);
 is(call('one', 'ops/pay/2', $id)->{status}, 422, 'another path of an operation');
 is(call('one', 'ops/buy', $id)->{status}, 201, 'another operation');
+
+for my $name ('Authorization', 'X-API-Key') {
+    my ($own, $other) = $name eq 'X-API-Key'
+        ? ('Authorization', sub { ($name => "user-$_[0]") })
+        : ('X-API-Key', sub { ($name => "Basic dXNlci0$_[0]") });
+    my $as = sub { my ($id, $key, @h) = @_;
+                   return $t->http('POST', '/apis/acme/plain/a', body => 'x',
+                       headers => { 'Idempotency-Key' => $id, @h,
+                           $own => ($own eq 'Authorization' ? 'Bearer ' : '')
+                                   . $key }) };
+    $id = fresh();
+    $r = $as->($id, $key{one}, $other->('a'));
+    is($r->{status}, 201, "$name of the upstream");
+    is($as->($id, $key{one}, $other->('b'))->{json}{code},
+       'idempotency_differs', "... another's is another call");
+    is($as->($id, $key{one}, $other->('a'))->{body}, $r->{body},
+       '... and the same one is not');
+    is($as->($id, $second, $other->('a'))->{body}, $r->{body},
+       '... with whichever key of the application');
+}
+my @sign = map { (Authorization => qq{Sig key="a", nonce="$_"}) } 1, 2;
+$r = call('one', 'plain/a', $id = fresh(), 'x', @sign[0, 1]);
+is(call('one', 'plain/a', $id, 'x', @sign[2, 3])->{body}, $r->{body},
+   'a signature is another each time');
 
 # which calls
 
