@@ -230,6 +230,19 @@ is(scalar @of, 202, 'each of 201 that end in one instant is told of');
 is(scalar(grep { $_->{about}{id} eq $behind } @of), 1,
    '... and what ends behind them');
 
+# a reminder waits for nobody who changes configuration
+
+SKIP: {
+    skip 'SQLite has one writer', 1 if $t->{db} ne 'pg';
+    my $held = Test::Stoa::Feed::hold($t);
+    Test::Stoa::Feed::sql($t, 'UPDATE credentials SET expires_at = '
+        . (time + 86402) . "000 WHERE id = '$late->{id}'");
+    ok((wait_until { grep { $_->{about}{id} eq $late->{id} } @{ notices('con',
+        '?kind=credential_expiring&limit=500')->{items} } } 30),
+       'a reminder comes while the order of configuration is locked');
+    close $held;
+}
+
 # what becomes of an api and of a plan
 
 sub ended {

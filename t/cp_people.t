@@ -18,8 +18,11 @@ use Digest::SHA ();
 my $t = Test::Stoa->new;
 my $first = $t->dir('admin.password');
 my $key = '--secret-key-file=' . $t->dir('stoa.key');
-my @args = ("--admin-password-file=$first", '--session-idle-s=30', $key,
-    '--public-url=https://stoa.example',
+my ($yaml) = slurp("$Test::Stoa::ROOT/docs/identity.md")
+    =~ /```yaml\n(listen: .*?)```/s;
+$yaml =~ s/(?<=admin-password-file: ).*/$first/;
+my @args = ('--config=' . $t->write_file('stoa-control.yaml', $yaml),
+    '--session-idle-s=30', $key,
     '--trusted-proxies=127.0.0.0/8,10.0.0.0/8,2001:db8:1::/48');
 $t->control(args => \@args);
 Test::Stoa::People::at($t);
@@ -675,5 +678,33 @@ is(login('admin', $new, body => { new_password => $good })->{status}, 201,
    'and is for one login');
 
 is(scalar(of_zora("actor=$zora")), 0, 'and a start erases again');
+
+# Who holds the lock that orders configuration holds up nobody who logs in
+
+SKIP: {
+    skip 'SQLite has one writer', 7 if $t->{db} ne 'pg';
+    my $held = Test::Stoa::Feed::hold($t);
+    my $in = login('admin', $good);
+    is($in->{status}, 201, 'a login');
+    my $c = cookie_of($in);
+    is(ask(GET => '/v1/session', undef, cookie => $c)->{status}, 200,
+       'its check');
+    is(login('admin', 'wrong')->{status}, 401, 'one that fails');
+    is(ask(DELETE => '/v1/session', undef, cookie => $c)->{status}, 204,
+       'its end');
+    my %told;
+    wait_until {
+        %told = map { ($_->{action} => 1) } @{ $t->must(GET =>
+            '/v1/audit?tenant=&limit=5')->{items} };
+        $told{login} && $told{logout};
+    } 30;
+    ok($told{login} && $told{logout}, 'what the audit log says of it')
+        or diag join ' ', %told;
+    is($t->api(POST => '/v1/tenants', { name => 'waits' }, timeout => 1)
+       ->{status}, 0, 'configuration does wait');
+    close $held;
+    ok((wait_until { $t->api(GET => '/v1/tenants/waits')->{status} == 200 } 20),
+       'which goes on');
+}
 
 $t->done;

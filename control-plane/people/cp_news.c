@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "audit/cp_audit.h"
-#include "feed/cp_feed.h"
 #include "people/cp_news.h"
 
 
@@ -16,6 +15,8 @@
                       " OR action <> 'login_failed'"
 
 
+static cp_rc_t cp_news_read(cp_op_t *op, cp_rows_t *rows);
+static cp_rc_t cp_news_write(cp_op_t *op, const cp_rows_t *rows, unsigned i);
 static cp_rc_t cp_news_tell(cp_op_t *op, cp_tx_t *tx, const cp_rows_t *rows,
     unsigned i);
 static cp_rc_t cp_news_portion(cp_app_t *app, unsigned *n);
@@ -36,58 +37,71 @@ cp_news_job(cp_app_t *app)
 }
 
 
-/* The lock is taken only when there is something to tell. */
 static cp_rc_t
-cp_news_some(cp_op_t *op, cp_tx_t *tx, unsigned *n)
+cp_news_read(cp_op_t *op, cp_rows_t *rows)
 {
-    cp_rc_t    rc;
-    cp_rows_t  rows;
+    cp_rc_t   rc;
+    cp_tx_t  *tx;
 
-    rc = cp_tx_query(tx, op->arena, "SELECT 1" CP_NEWS_FROM " LIMIT 1",
-                     cp_args(cp_int(cp_time_ms() / 60000)), &rows, &op->err);
-    *n = rc == CP_OK ? rows.rows : 0;
+    if (cp_tx_open(op->app->db, false, &tx, &op->err) != CP_OK) {
+        return CP_ERROR;
+    }
+
+    rc = cp_tx_query(tx, op->arena, "SELECT person, tenant, name, action,"
+                     " detail, address, request_id, first_at, times, minute"
+                     CP_NEWS_FROM " ORDER BY minute, first_at LIMIT $2",
+                     cp_args(cp_int(cp_time_ms() / 60000),
+                             cp_int(CP_NEWS_PORTION)), rows, &op->err);
+    cp_tx_rollback(tx);
 
     return rc;
 }
 
 
+/*
+ * A row is a transaction: its chain's head is all that it waits for, so that
+ * it waits for no configuration, and with one head nobody waits in a circle.
+ * What was erased meanwhile, told by another process or counted on is not
+ * what was read: nothing is told.
+ */
 static cp_rc_t
-cp_news_write(cp_op_t *op, cp_tx_t *tx, unsigned *n)
+cp_news_write(cp_op_t *op, const cp_rows_t *rows, unsigned i)
 {
     cp_rc_t    rc;
-    unsigned   i;
-    cp_rows_t  rows;
+    cp_tx_t   *tx;
+    cp_rows_t  gone;
 
-    rc = cp_feed_lock(tx, op->arena, &op->err);
+    if (cp_tx_open(op->app->db, true, &tx, &op->err) != CP_OK) {
+        return CP_ERROR;
+    }
+
+    rc = cp_news_tell(op, tx, rows, i);
 
     if (rc == CP_OK) {
-        rc = cp_tx_query(tx, op->arena, "DELETE FROM login_news WHERE"
-                         " (minute, person, action, detail) IN (SELECT"
-                         " minute, person, action, detail" CP_NEWS_FROM
-                         " ORDER BY minute, first_at LIMIT $2)"
-                         " RETURNING person, tenant, name, action, detail,"
-                         " address, request_id, first_at, times",
-                         cp_args(cp_int(cp_time_ms() / 60000),
-                                 cp_int(CP_NEWS_PORTION)), &rows, &op->err);
+        rc = cp_tx_query(tx, op->arena, "DELETE FROM login_news"
+                         " WHERE minute = $1 AND person = $2 AND action = $3"
+                         " AND detail = $4 AND times = $5 RETURNING minute",
+                         cp_args(*cp_cell(rows, i, 9), *cp_cell(rows, i, 0),
+                                 *cp_cell(rows, i, 3), *cp_cell(rows, i, 4),
+                                 *cp_cell(rows, i, 8)), &gone, &op->err);
     }
 
-    for (i = 0; rc == CP_OK && i < rows.rows; i++) {
-        rc = cp_news_tell(op, tx, &rows, i);
+    if (rc == CP_OK && gone.rows == 0) {
+        cp_tx_rollback(tx);
+        return CP_OK;
     }
 
-    *n = rc == CP_OK ? rows.rows : 0;
-
-    return rc;
+    return cp_tx_finish(tx, rc, &op->err);
 }
 
 
 static cp_rc_t
 cp_news_portion(cp_app_t *app, unsigned *n)
 {
-    int          write;
     cp_rc_t      rc;
     cp_op_t      op;
-    cp_tx_t     *tx;
+    unsigned     i;
+    cp_rows_t    rows;
     cp_arena_t  *a;
 
     *n = 0;
@@ -97,21 +111,14 @@ cp_news_portion(cp_app_t *app, unsigned *n)
         return CP_ERROR;
     }
 
-    for (write = 0, rc = CP_OK; write < 2 && rc == CP_OK; write++) {
+    cp_op_system(&op, app, a, "logins");
+    rc = cp_news_read(&op, &rows);
 
-        cp_op_system(&op, app, a, "logins");
-        rc = cp_tx_begin(app->db, write, &tx);
-
-        if (rc != CP_OK) {
-            break;
-        }
-
-        rc = write ? cp_news_write(&op, tx, n) : cp_news_some(&op, tx, n);
-        rc = cp_tx_finish(tx, rc, &op.err);
-
-        if (*n == 0) {
-            break;
-        }
+    for (i = 0; rc == CP_OK && i < rows.rows
+                && !atomic_load(&app->stopping); i++)
+    {
+        rc = cp_news_write(&op, &rows, i);
+        *n = i + 1;
     }
 
     cp_arena_destroy(a);

@@ -114,18 +114,33 @@ sub shown { my ($self) = @_;
             return $self->{t}->must('GET', "/v1/gateways/$self->{name}") }
 
 
-# Runs SQL beside the control plane, for what no test can wait for.
+# Runs SQL beside the control plane, for what no test can wait for (timeout:
+# seconds, 60).
 
 sub sql {
-    my ($t, $sql) = @_;
+    my ($t, $sql, %o) = @_;
     my $db = $t->database;
     my @argv = $db =~ /^sqlite:(.*)/
         ? ('sqlite3', '-cmd', '.timeout 10000', $1, $sql)
         : (Test::Stoa::Base::pg_bin() . '/psql', '-qAt', $db, '-c', $sql);
-    my ($code, $out, $err) = $t->run_cmd(\@argv);
+    my ($code, $out, $err) = $t->run_cmd(\@argv, %o);
     die "$argv[0]: $err\n" if $code;
     chomp $out;
     return $out;
+}
+
+# Holds the lock that orders configuration, of PostgreSQL, until what it
+# returns is closed.
+
+sub hold {
+    my ($t) = @_;
+    open my $held, '|-', Test::Stoa::Base::pg_bin() . '/psql', '-qAt', '-o',
+        '/dev/null', $t->database or die "psql: $!\n";
+    syswrite $held, "BEGIN; SELECT rev FROM feed_head FOR UPDATE;\n";
+    Test::Stoa::Base::wait_until(sub {
+        !eval { sql($t, 'SELECT rev FROM feed_head FOR UPDATE NOWAIT'); 1 }
+    }, 20) or die "the lock is not held\n";
+    return $held;
 }
 
 1;
