@@ -11,6 +11,7 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use Test::Stoa;
 use Test::Stoa::Docs;
+use Text::ParseWords;
 
 my $t = Test::Stoa->new->has('stoactl', 'module');
 $t->control;
@@ -229,5 +230,40 @@ $id = json_decode($out)->[0]{id};
 is($code, 0, 'and its events');
 ($code, $out) = $t->stoactl(qw(dependents api shop --tenant acme));
 is($code, 0, 'dependents');
+
+# docs/catalogue.md, line by line, as who it says
+
+$t->apply(docs(tenant('paged'), rest('paged', 'shop', $up, tags => ['beta'],
+    category => 'shop', description => 'Parcels that are tracked.',
+    gateway_groups => ['dev'])));
+my %is = map { ($_ => $t->must(POST => '/v1/admin-tokens', { name => "$_-too",
+    role => 'tenant-admin', tenant => 'paged' })->{token}) } qw(ann bob);
+my $file = $t->write_file('openapi.yaml', "openapi: 3.1.0\ninfo: {title: A,"
+    . " version: '4'}\npaths:\n  /a: {get: {responses: {200: {description: ok"
+    . "}}}}\n");
+$t->must(POST => '/v1/tenants/paged/apis/shop/documents', { openapi => '3.1.0',
+    info => { title => 'A', version => "$_" }, paths => {} }) for 1 .. 3;
+my $page = slurp("$Test::Stoa::ROOT/docs/catalogue.md");
+my $promotion;
+my $err;
+for my $line (map { split /\n/ } $page =~ /^```\n(.*?)^```/msg) {
+    $line =~ s/\s+# as (\w+).*// and $t->{token} = $is{$1};
+    $line =~ s/\s+#.*//;
+    $line =~ s/01m8fv9dmzw88f69/$promotion/;
+    my $to = $line =~ s/ > (\S+)$// && $1;
+    my @words = map { $_ eq 'openapi.yaml' ? $file : $_ } shellwords($line);
+    if (shift @words eq 'curl') {
+        ($code, $out, $err) = $t->run_cmd(['sh', '-c', $line], env => {
+            TOKEN => $t->{token}, URL => $t->control_url, no_proxy => '*' });
+    } else {
+        ($code, $out, $err) = $t->stoactl(@words,
+            { env => { STOA_TENANT => 'paged' } });
+    }
+    is($code, 0, "docs/catalogue.md: $line") or diag $err;
+    ($promotion) = $out =~ /^(\w{16}) +pending/m if $line =~ / promote /;
+    is($out, slurp($file), '... is what was imported') if $to;
+    like($out, qr/\bshop\b/, '... finds it') if $line =~ /search|q=/;
+}
+like($out, qr/^\Q$promotion\E +rolled_back/m, '... and ends as it says');
 
 $t->done;

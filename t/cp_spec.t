@@ -451,7 +451,10 @@ sub ctl { return ($t->stoactl(@_, @to))[0, 1] }
 my ($code, $out) = ctl(qw(document import big), $t->dir('a.yaml'),
                        '--dry-run');
 like($out, qr{^create get-a \(GET /a\)}m, 'what an import would do');
-ctl(qw(document import big), $t->dir('a.yaml'));
+($code, $out) = ctl(qw(document import big), $t->dir('a.yaml'));
+like($out, qr/^new document \d+ of big, yaml, 1 /, 'what it has done');
+($code, $out) = ctl(qw(document import big), $t->dir('a.yaml'));
+like($out, qr/^unchanged document/, 'nothing, the second time');
 ($code, $out) = ctl(qw(document get big));
 is($out, slurp($t->dir('a.yaml')), 'the document');
 ctl(qw(document import big), $t->dir('b.json'));

@@ -332,4 +332,12 @@ becomes('of-ann', 'yes', 'enabled again');
 my ($code, $out) = $t->stoactl('identity');
 like($out, qr/owners.*ok/s, 'stoactl says how the last look was');
 
+# the document of docs/identity.md
+
+my ($billing_doc) = slurp("$Test::Stoa::ROOT/docs/identity.md")
+    =~ /```yaml\n(apiVersion: .*?)```/s;
+$t->apply($billing_doc);
+ok((wait_until { (app_of('billing')->{owner_seen}{state} // '') eq 'active' }
+    10), 'docs/identity.md: an application that stands for a client');
+
 $t->done;

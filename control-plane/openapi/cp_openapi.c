@@ -192,7 +192,7 @@ cp_openapi_id(cp_openapi_t *o)
 static cp_json_t *
 cp_openapi_request(cp_openapi_t *o)
 {
-    cp_json_t              *body, *content;
+    cp_json_t              *body, *content, *schema;
     const char             *m, *type;
     const cp_transition_t  *t;
 
@@ -229,8 +229,12 @@ cp_openapi_request(cp_openapi_t *o)
                     cp_json_copy(o->a, content->first));
     }
 
+    /* what happens to a thing needs a body if a member of it is needed */
+
+    schema = cp_json_get(cp_json_get(content, "application/json"), "schema");
     body = cp_json_object(o->a);
-    cp_json_put_bool(o->a, body, "required", o->event == NULL);
+    cp_json_put_bool(o->a, body, "required", o->event == NULL
+                     || cp_json_get(schema, "required") != NULL);
     cp_json_set(o->a, body, "content", content);
 
     return body;

@@ -83,9 +83,10 @@ ctl_run_document_import(ctl_t *c)
         return rc == CTL_DONE ? ctl_print(c, answer.json, NULL) : rc;
     }
 
+    m = cp_json_get(answer.json, "changed");
     printf("%s document %s of %s, %s, %s operations\n",
-           ctl_cell_text(c, answer.json, "changed")[0] == 't'
-           ? "new" : "unchanged", ctl_cell_text(c, answer.json, "number"),
+           m && m->i ? "new" : "unchanged",
+           ctl_cell_text(c, answer.json, "number"),
            c->arg[0], ctl_cell_text(c, answer.json, "format"),
            ctl_cell_text(c, answer.json, "operations"));
 

@@ -61,7 +61,8 @@ const ctl_kind_t  ctl_kinds[] = {
       "id tenant application target_tenant api server plan state", true },
     { "credential", "credentials",
       "/v1/tenants/{tenant}/applications/{application}/credentials",
-      "id title env prefix last4 state created_at expires_at", true },
+      "id title env prefix last4 state created_at expires_at"
+      " last_used_at", true },
     { "approval", "approvals", "/v1/tenants/{tenant}/approvals",
       "id state api tool consumer application created_at expires_at", true },
     { "gateway-group", "gateway-groups", "/v1/gateway-groups",
