@@ -21,18 +21,21 @@
 #define CP_AUDIT_PIECE     500
 #define CP_AUDIT_ARENA     (256 * 1024 * 1024)
 
-/* Query parameter, column. */
+/* Query parameter, column, whether few rows of a chain have a value: then its
+ * index is the way, which SQLite does not know. */
 static const struct {
     const char  *name;
     const char  *column;
+    bool         few;
 } cp_audit_filters[] = {
-    { "actor", "CASE actor_name WHEN '' THEN actor_id ELSE actor_name END" },
-    { "action", "action" },
-    { "kind", "kind" },
-    { "resource", "resource" },
-    { "name", "resource_name" },
-    { "request_id", "request_id" },
-    { NULL, NULL }
+    { "actor", "CASE actor_name WHEN '' THEN actor_id ELSE actor_name END",
+      true },
+    { "action", "action", false },
+    { "kind", "kind", false },
+    { "resource", "resource", true },
+    { "name", "resource_name", false },
+    { "request_id", "request_id", true },
+    { NULL, NULL, false }
 };
 
 /* one: a single chain, whose order is that of seq; else by time. */
@@ -180,6 +183,7 @@ static cp_rc_t
 cp_audit_where(cp_req_t *r, cp_tx_t *tx, cp_audit_query_t *q, bool desc,
     const char *key)
 {
+    bool           few;
     cp_rc_t        rc;
     unsigned       i;
     const char    *value;
@@ -191,7 +195,18 @@ cp_audit_where(cp_req_t *r, cp_tx_t *tx, cp_audit_query_t *q, bool desc,
     }
 
     q->one = !of.all && of.n == 1;
-    q->where = cp_tenants_where(r->op.arena, &of, "tenant");
+    few = false;
+
+    for (i = 0; cp_audit_filters[i].name; i++) {
+        few = few || (cp_audit_filters[i].few
+                      && cp_req_query(r, cp_audit_filters[i].name));
+    }
+
+    /* by a text that is no column, so not by the chain */
+
+    q->where = cp_arena_printf(r->op.arena, "%s" CP_BY_VALUES,
+                               cp_tenants_where(r->op.arena, &of, few
+                                                ? "tenant || ''" : "tenant"));
 
     for (i = 0; cp_audit_filters[i].name; i++) {
         value = cp_req_query(r, cp_audit_filters[i].name);

@@ -88,13 +88,6 @@ cp_catalogue_get(cp_req_t *r)
     ask.pg = strcmp(cp_db_driver(r->op.app->db), "sqlite") != 0;
     rc = cp_ask_make(&ask, tx);
 
-    /* which way is short depends on the words: one plan for all is none */
-
-    if (rc == CP_OK && ask.pg) {
-        rc = cp_tx_query(tx, a, "SET LOCAL plan_cache_mode ="
-                         " force_custom_plan", NULL, 0, NULL, &r->op.err);
-    }
-
     if (rc == CP_OK && !ask.none) {
         rc = cp_tx_query(tx, a, cp_arena_printf(a, "SELECT c.n, c.kind,"
                          " t.name, c.name, c.title, c.version, c.state,"
@@ -134,9 +127,10 @@ cp_catalogue_get(cp_req_t *r)
 static const char *
 cp_ask_from(const cp_ask_t *ask)
 {
-    return cp_arena_printf(ask->r->op.arena, "%s AND (t.state = 'active'"
-                           " OR %s)", ask->pg ? CP_CATALOGUE_FROM_PG
-                                              : CP_CATALOGUE_FROM_SQLITE,
+    return cp_arena_printf(ask->r->op.arena, "%s" CP_BY_VALUES " AND"
+                           " (t.state = 'active' OR %s)",
+                           ask->pg ? CP_CATALOGUE_FROM_PG
+                                   : CP_CATALOGUE_FROM_SQLITE,
                            cp_auth_where(&ask->r->op, "tenant", "api:read"));
 }
 

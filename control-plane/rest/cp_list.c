@@ -133,11 +133,18 @@ cp_list_ids(cp_req_t *r, cp_tx_t *tx, const cp_resource_t *res, unsigned max,
 static cp_rc_t
 cp_list_where(cp_list_t *l, const char *parent)
 {
-    cp_rc_t  rc;
+    cp_rc_t   rc;
+    unsigned  n;
 
     l->where = "1 = 1";
     cp_list_owner(l, parent);
+    n = l->n;
     rc = cp_list_filters(l);
+
+    if (l->n > n) {
+        l->where = cp_arena_printf(l->r->op.arena, "%s" CP_BY_VALUES,
+                                   l->where);
+    }
 
     return rc == CP_OK ? cp_list_label(l) : rc;
 }

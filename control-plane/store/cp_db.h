@@ -82,6 +82,10 @@ cp_rc_t cp_tx_query(cp_tx_t *tx, cp_arena_t *a, const char *sql,
     const cp_val_t *args, unsigned nargs, cp_rows_t *rows, cp_err_t *err)
     CP_MUST_CHECK;
 
+/* In a statement: its plan depends on its values, as most rows may meet them
+ * or none, so PostgreSQL makes one each time (0.2 ms). */
+#define CP_BY_VALUES  " /* by values */"
+
 /* Streams rows to a callback without gathering; the callback returns CP_OK to
  * go on, and must not use tx.  Its other answers are returned, CP_DECLINED
  * among them: the way to stop early.  PostgreSQL: single-row mode. */

@@ -84,7 +84,8 @@
     row(70, "0070_look_up")                                                   \
     row(71, "0071_marked_tools")                                              \
     row(72, "0072_purges")                                                    \
-    row(73, "0073_contracts")
+    row(73, "0073_contracts")                                                 \
+    row(74, "0074_audit_chain")
 
 
 typedef struct {

@@ -611,6 +611,7 @@ static cp_rc_t
 cp_pg_run(void *conn, const char *sql, const cp_val_t *args, unsigned nargs,
     bool stream, cp_row_pt cb, void *ctx, cp_err_t *err)
 {
+    bool             anew;
     cp_rc_t          rc;
     PGresult        *res;
     cp_pg_conn_t    *c = conn;
@@ -623,12 +624,13 @@ cp_pg_run(void *conn, const char *sql, const cp_val_t *args, unsigned nargs,
         return CP_ERROR;
     }
 
-    rc = cp_pg_statement(c, sql, &st, err);
+    cp_pg_bind(&a, args, nargs);
+    anew = !stream && strstr(sql, CP_BY_VALUES) != NULL;
+
+    rc = anew ? CP_OK : cp_pg_statement(c, sql, &st, err);
     if (rc != CP_OK) {
         return rc;
     }
-
-    cp_pg_bind(&a, args, nargs);
 
     if (stream) {
 
@@ -641,8 +643,10 @@ cp_pg_run(void *conn, const char *sql, const cp_val_t *args, unsigned nargs,
         return cp_pg_stream(c, sql, cb, ctx, err);
     }
 
-    res = PQexecPrepared(c->pg, st->name, (int) nargs, a.value, a.len,
-                         a.format, 0);
+    res = anew ? PQexecParams(c->pg, sql, (int) nargs, NULL, a.value, a.len,
+                              a.format, 0)
+          : PQexecPrepared(c->pg, st->name, (int) nargs, a.value, a.len,
+                           a.format, 0);
     status = PQresultStatus(res);
 
     rc = (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK)

@@ -12,6 +12,7 @@ use FindBin;
 use lib "$FindBin::Bin/../lib";
 use POSIX qw(strftime);
 use Test::Stoa;
+use Test::Stoa::Cost;
 use Test::Stoa::Feed;
 use Time::HiRes qw(time);
 
@@ -74,9 +75,10 @@ for ([0, "''", "''"], [1, "''", 'api'], [2, 'application', "''"]) {
         . ") SELECT $view, tenant,"
         . " start_ms, consumer, $app, $api, $sums FROM usage_quarter GROUP BY"
         . " tenant, start_ms, consumer"
-        . join('', map { ", $_" } grep { $_ ne "''" } $app, $api));
+        . join('', map { ", $_" } grep { $_ ne "''" } $app, $api),
+        timeout => 600);
 }
-Test::Stoa::Feed::sql($t, 'ANALYZE');
+Test::Stoa::Feed::sql($t, 'ANALYZE', timeout => 600);
 printf "%s: %s rows by the minute, %d keys of each of 10 tenants, made in"
     . " %.0f s\n", $db, Test::Stoa::Feed::sql($t,
     'SELECT COUNT(*) FROM usage_minute'), $keys, time - $t0;
@@ -110,16 +112,8 @@ for (['one tenant, days', "/v1/tenants/t3/usage?$month&step=day"],
       . strftime('%Y-%m-%dT01:00:00Z', gmtime($now / 1000 - 86400))])
 {
     my ($what, $path) = @$_;
-    my @took;
-    for (1 .. 5) {
-        my (undef, $out) = $t->run_cmd(['curl', '-s', '-o', '/dev/null', '-w',
-            '%{http_code} %{time_total}', '-H', "Authorization: Bearer "
-            . $t->{token}, 'http://127.0.0.1:' . $t->port('control') . $path]);
-        my ($status, $s) = split / /, $out;
-        push @took, 1000 * $s;
-        die "$what: $out\n" if $status != 200;
-    }
-    @took = sort { $a <=> $b } @took;
-    printf "%-41s %7.1f ms\n", $what, $took[2];
+    my ($cpu, $wall) = cost($t, 5, sub { asked($t, $path) });
+    printf "%-41s %7.1f ms, %7.1f ms of CPU\n", $what, $wall, $cpu;
 }
+printf "load %s\n", load();
 $t->done;
