@@ -216,6 +216,9 @@ ngx_http_stoa_inner_connect(ngx_http_stoa_inner_t *inner,
     }
 
     inner->client = s[1];
+#if (NGX_SSL || NGX_COMPAT)
+    inner->tls = of->connection->ssl != NULL;
+#endif
 
     if (ngx_http_stoa_inner_peer(c, of) != NGX_OK
         || ngx_handle_read_event(c->read, 0) != NGX_OK)

@@ -37,11 +37,17 @@ struct ngx_http_stoa_inner_s {
                                                  are not copied; NULL: those
                                                  of a connection, and what
                                                  encodings are taken        */
+    unsigned                     tls:1;       /* the other came so, also when
+                                                 its connection has gone     */
     unsigned                     silent:1;    /* nobody has sent it: it is
                                                  not charged, logged, counted*/
     ngx_socket_t                 client;      /* the other end               */
 };
 
+
+/* Did the client come over TLS? */
+#define ngx_http_stoa_inner_tls(r, ctx)                                       \
+    ((r)->connection->ssl != NULL || ((ctx)->inner && (ctx)->inner->tls))
 
 /* A POST of the same head with this body, which is copied; NULL: a GET.
  * `inner` lives until over() has been called or _leave(), `headers` until this

@@ -139,7 +139,7 @@ ngx_http_stoa_cache_key(ngx_http_stoa_cached_t *c)
     tls = 0;
 
 #if (NGX_HTTP_SSL)
-    tls = r->connection->ssl != NULL;
+    tls = ngx_http_stoa_inner_tls(r, c->ctx);
 #endif
 
     stoa_buf_init(&b, NGX_HTTP_STOA_KEEP_KEY - 2048);

@@ -10,6 +10,7 @@
 #include "ngx_http_stoa_headers.h"
 #include "ngx_http_stoa_digest.h"
 #include "ngx_http_stoa_header.h"
+#include "ngx_http_stoa_inner.h"
 #include "ngx_http_stoa_policy.h"
 
 
@@ -312,7 +313,7 @@ ngx_http_stoa_headers_forwarded(ngx_http_request_t *r, ngx_list_part_t *part,
     ngx_str_set(&value, "http");
 
 #if (NGX_HTTP_SSL)
-    if (r->connection->ssl) {
+    if (ngx_http_stoa_inner_tls(r, ngx_http_stoa_ctx(r))) {
         ngx_str_set(&value, "https");
     }
 #endif

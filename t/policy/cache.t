@@ -8,7 +8,7 @@ use lib "$FindBin::Bin/../lib";
 use Test::Stoa;
 use Test::Stoa::Docs;
 
-my $t = Test::Stoa->new->has('module', 'control');
+my $t = Test::Stoa->new->has('module', 'control', 'openssl');
 $t->control;
 
 # Each answer has a number: who gets one twice was answered from the cache.
@@ -43,8 +43,13 @@ my $to = 'http://127.0.0.1:' . $t->origin(sub {
             : "n$n host=" . ($h->{'x-forwarded-host'} // '')
               . ' ae=' . ($h->{'accept-encoding'} // '')
               . ' url=' . ($h->{'x-original-url'} // '')
-              . ' tier=' . ($h->{'x-tier'} // '')];
+              . ' tier=' . ($h->{'x-tier'} // '')
+              . ' proto=' . ($h->{'x-forwarded-proto'} // '')];
 });
+my $opa = $t->origin(sub { [200, [], '{"result":true}'] }, name => 'opa');
+my $pem = $t->dir('gw.pem');
+$t->run_cmd([qw(openssl req -x509 -nodes -days 2 -subj /CN=gw -newkey ec
+    -pkeyopt ec_paramgen_curve:P-256 -keyout), "$pem.key", '-out', $pem]);
 
 sub policy { my ($api, %c) = @_;
              return doc('Policy', 'acme', "c-$api", { type => 'cache',
@@ -65,6 +70,7 @@ my %apis = (
     deaf => { shared => $true, obey_clients => JSON::PP::false },
     open => { default_ttl_s => 60 },
     plans => { shared => $true, default_ttl_s => 60 },
+    asked => { shared => $true, stale_while_revalidate_s => 600 },
     spent => {}, spared => { charge_hits => 'none' },
 );
 sub tier { my ($value) = @_;
@@ -88,10 +94,15 @@ $t->apply(docs(tenant('acme'), map({ plan('acme', $_) } qw(free gold guests)),
           doc('Policy', 'acme', "g-$api", { type => 'guardrail',
               attach => [{ api => $api }], config => {
               look_at => ['answer'], action => $action } }) }
-        ['mask', 'mask'], ['judge', 'block'])));
+        ['mask', 'mask'], ['judge', 'block']),
+    doc('Policy', 'acme', 'o-asked', { type => 'opa',
+        attach => [{ api => 'asked' }], config => { agent => 'judge',
+        path => 'x', deadline_ms => 5000 } })));
 my %key = map { $_ => $t->key('acme', $_) } qw(one two);
 my $second = $t->key('acme', 'one');
-$t->gateway(workers => 2);
+$t->gateway(workers => 2, http => "stoa_opa judge http://127.0.0.1:$opa;",
+    server => "listen 127.0.0.1:%%PORT_tls%% ssl; ssl_certificate $pem;"
+        . " ssl_certificate_key $pem.key;");
 
 sub call { my ($who, $path, %h) = @_;
            my $method = delete $h{':method'} || 'GET';
@@ -382,6 +393,16 @@ $old = body('one', $c);
 ok((wait_until { $t->metrics->{stoa_cache_refreshed_total} >= 3
                  && body('one', $c) eq $old } 5), '... by its validator');
 unlink $gate;
+
+# ... nor by another way than the client's, also where that waits
+
+my $tls = sub { $t->http('GET', '/apis/acme/asked/a?cc=max-age%3d0', tls => 1,
+    port => $t->port('tls'), key => $key{one})->{body} };
+$old = $tls->();
+like($old, qr/proto=https$/, 'over TLS');
+my $new;
+ok((wait_until { ($new = $tls->()) ne $old } 10), '... asked for again');
+like($new, qr/proto=https$/, '... as if it were over TLS, too');
 
 # what hits cost
 
