@@ -60,7 +60,12 @@ wait_until {
        || [] } == 2
 } 20 or $t->give_up('tools were not discovered');
 
-$t->gateway(workers => 2);
+$t->gateway(workers => 2, http => 'log_format back "$request_uri";'
+    . 'server { listen unix:%%DIR%%/back.sock; location / { return 200;'
+    . ' access_log %%DIR%%/back.log back; } }',
+    server => 'location /hidden/ { internal; error_page 404 = @back; }'
+    . 'location /back { proxy_pass http://unix:%%DIR%%/back.sock; }'
+    . 'location @back { proxy_pass http://unix:%%DIR%%/back.sock; }');
 my $key = $t->key('acme', 'demo');
 my $foreign = $t->key('other', 'foreign');
 $t->sync;
@@ -121,6 +126,12 @@ is_deeply(counters(), $before, 'nothing was counted');
 is(scalar(grep { m{/apis/} } $t->log_lines), 0, 'nor logged');
 is($t->get('/stoa/traces', gateway => 'gw')->{json}{next}, 0,
    'nor kept as a trace');
+
+is(ask('GET', '/hidden/x')->{status}, 404, 'what nginx itself refuses');
+is($t->get('/back')->{status}, 200, 'a page of errors that is elsewhere');
+my $back = sub { -e $t->dir('back.log') ? slurp($t->dir('back.log')) : '' };
+wait_until { $back->() =~ m{^/back$}m } 5;
+is($back->(), "/back\n", 'is not asked for');
 
 # ---- what is said is what a call is told -----------------------------------
 

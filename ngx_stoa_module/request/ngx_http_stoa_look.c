@@ -341,6 +341,8 @@ ngx_http_stoa_look_run(ngx_http_request_t *of,
     r->method = asked->method_bit;
     r->method_name = of->method_name;
     r->request_line = of->request_line;
+    r->error_page = 1;                     /* none: it would be made, and go on
+                                              when all here is gone          */
 
     (void) ngx_http_core_find_config_phase(r, NULL);
 
