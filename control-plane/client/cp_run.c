@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
+#include <linux/landlock.h>
 #include <linux/seccomp.h>
 #include <poll.h>
 #include <signal.h>
@@ -16,6 +17,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -29,6 +31,7 @@
 #define CP_RUN_CPU_S    5
 #define CP_RUN_FILES    64
 #define CP_RUN_FAILED   127            /* the program is not there           */
+#define CP_RUN_OPEN     126            /* files cannot be kept from it       */
 
 #if defined(__x86_64__)
 #define CP_RUN_ARCH     AUDIT_ARCH_X86_64
@@ -37,6 +40,12 @@
 #else
 #error "which architecture is it, for the filter of system calls?"
 #endif
+
+/* Of files, what the first Landlock knows: all of it that is not given. */
+#define CP_RUN_READS    (LANDLOCK_ACCESS_FS_EXECUTE                          \
+                         | LANDLOCK_ACCESS_FS_READ_FILE)
+#define CP_RUN_LISTS    (CP_RUN_READS | LANDLOCK_ACCESS_FS_READ_DIR)
+#define CP_RUN_ALL      ((LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1)
 
 #define CP_RUN_X32      0x40000000     /* other numbers for the same calls   */
 
@@ -75,8 +84,71 @@ static const char *const  cp_run_env[] = { "HOME=/nonexistent", "LANG=C",
     "GOMEMLIMIT=512MiB", "GOMAXPROCS=2", NULL };
 
 
+/* What programs consist of, beside their own file; some may not be there. */
+static const char *const  cp_run_system[] = { "/usr", "/lib", "/lib64",
+    "/etc/ld.so.cache", NULL };
+
+
 static void cp_run_child(const char *const *argv, int in, int out)
     __attribute__((noreturn));
+static bool cp_run_files(const char *program);
+static bool cp_run_file(int ruleset, const char *path);
+
+
+/* What is evaluated may name files (references of schemas, certificates): it
+ * reads none of ours. */
+static bool
+cp_run_files(const char *program)
+{
+    int                            ruleset;
+    bool                           ok;
+    const char *const             *path;
+    struct landlock_ruleset_attr   attr;
+
+    memset(&attr, 0, sizeof(attr));
+    attr.handled_access_fs = CP_RUN_ALL;
+    ruleset = (int) syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr),
+                            0);
+
+    if (ruleset < 0) {
+        return false;
+    }
+
+    ok = cp_run_file(ruleset, program);
+
+    for (path = cp_run_system; ok && *path; path++) {
+        ok = cp_run_file(ruleset, *path);
+    }
+
+    ok = ok && syscall(SYS_landlock_restrict_self, ruleset, 0) == 0;
+    (void) close(ruleset);
+
+    return ok;
+}
+
+
+static bool
+cp_run_file(int ruleset, const char *path)
+{
+    bool                               ok;
+    struct stat                        st;
+    struct landlock_path_beneath_attr  rule;
+
+    rule.parent_fd = open(path, O_PATH | O_CLOEXEC);
+
+    if (rule.parent_fd < 0) {
+        return true;
+    }
+
+    ok = fstat(rule.parent_fd, &st) == 0;
+    rule.allowed_access = ok && S_ISDIR(st.st_mode) ? CP_RUN_LISTS
+                                                    : CP_RUN_READS;
+    ok = ok && syscall(SYS_landlock_add_rule, ruleset,
+                       LANDLOCK_RULE_PATH_BENEATH, &rule, 0) == 0;
+    (void) close(rule.parent_fd);
+
+    return ok;
+}
 
 
 static void
@@ -111,9 +183,15 @@ cp_run_child(const char *const *argv, int in, int out)
         }
     }
 
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0
-        || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) != 0)
-    {
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
+        _exit(CP_RUN_FAILED);
+    }
+
+    if (!cp_run_files(argv[0])) {
+        _exit(CP_RUN_OPEN);
+    }
+
+    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) != 0) {
         _exit(CP_RUN_FAILED);
     }
 
@@ -254,6 +332,14 @@ cp_run_with(int in, const char *const *argv, stoa_buf_t *out, int *code,
 
         return cp_err_set(err, "unavailable", "the program that checks cannot"
                           " be run here");
+    }
+
+    if (*code == CP_RUN_OPEN) {
+        cp_log(CP_LOG_ERROR, "run", "cannot run program:%s, the kernel has no"
+               " Landlock to keep files from it", argv[0]);
+
+        return cp_err_set(err, "unavailable", "the program that checks cannot"
+                          " be kept from files here");
     }
 
     return CP_OK;

@@ -1,6 +1,7 @@
 /*
  * A program that is run for a moment, on what somebody else wrote: no
- * network, no file of ours, bounded time, memory and output.
+ * network, no file but its own and the system's programs, bounded time, memory
+ * and output.
  *
  * Process: stoa-control, a worker, which waits for it.  Few at once.
  */

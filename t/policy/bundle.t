@@ -56,6 +56,7 @@ is($t->api(GET => "$P/good")->{status}, 404, 'and neither is kept');
 
 my $fake = $t->dir('fake');
 my $body = { name => 'x', modules => [{ path => 'a.rego', rego => "package a\n" }] };
+spew("$fake.read", 'x');
 spew($fake, <<'END');
 #!/usr/bin/perl
 use Socket;
@@ -66,16 +67,17 @@ my $fds = join ',', grep { $_ > 2 && -e "/proc/self/fd/$_" } 0 .. 99;
 my $in = do { local $/; <STDIN> } =~ /^\x1f\x8b/ ? 'archive' : 'other';
 open my $f, '>', "$0.new"; my $wrote = print($f 'x') && close($f) ? 'wrote' : 'none';
 unlink "$0.new";
-open my $l, '<', '/proc/self/limits';
-my ($as) = join('', <$l>) =~ /address space +(\d+)/;
+my $read = join ',', grep { open my $l, '<', $_ } '/etc/passwd',
+    "/proc/$$/limits", "$0.read", '/dev/null';
+chomp(my $as = `sh -c 'ulimit -v'`);
 my $env = join ',', grep { !/^(?:HOME|LANG|GO|PWD|OLDPWD|SHLVL|_$)/ } sort keys %ENV;
-print qq({"errors":[{"message":"$net $unix fds:$fds in:$in $wrote $as env:$env"}]});
+print qq({"errors":[{"message":"$net $unix fds:$fds in:$in $wrote read:$read $as env:$env"}]});
 exit 1;
 END
 chmod 0755, $fake;
 checker($fake);
 $r = $t->api(POST => $P, $body);
-is($r->{json}{errors}[0]{message}, 'none none fds: in:archive none 2147483648 env:',
+is($r->{json}{errors}[0]{message}, 'none none fds: in:archive none read: 2097152 env:',
    'no network, no descriptor but the archive, no file, no environment, bounded'
    . ' memory');
 for (['says too much' => 'print "x" x 4096 while 1', 422],
@@ -86,13 +88,15 @@ for (['says too much' => 'print "x" x 4096 while 1', 422],
     spew($fake, "#!/usr/bin/perl\n$code\n");
     is($t->api(POST => $P, $body, timeout => 30)->{status}, $want, "one that $what");
 }
-spew($fake, "#!/usr/bin/perl\nopen my \$f, '>', '$fake.up'; sleep 1 while 1\n");
+spew($fake, "#!/usr/bin/perl\nsleep 1 while 1\n");
 my $cut = $t->connection(port => $t->port('control'));
 my $text = json_encode({ %$body, name => 'cut' });
 $cut->send_raw($cut->request_text(POST => $P, body => $text, headers => {
     'Content-Type' => 'application/json', Authorization => "Bearer $t->{token}" })
     . $text);
-is((wait_until { -e "$fake.up" } 10), 1, 'one that takes its time');
+sub runs { return scalar grep { (eval { slurp($_) } // '') =~ /^[^\0]*perl\0\Q$fake\E/ }
+               glob('/proc/[0-9]*/cmdline') }
+is((wait_until { runs() } 10), 1, 'one that takes its time');
 $t->kill9('control');
 is(join(' ', glob(($ENV{TMPDIR} || '/tmp') . '/stoa-run-*')), '',
    'nothing is left behind where stoa-control is killed meanwhile');
@@ -138,6 +142,16 @@ $t->must(POST => $P, { name => 'loops', modules => [{ path => 'a.rego',
         . " i > 0])\n" }] });
 is(try_({ path => 'a/n' }, at => "$P/loops", timeout => 30), '422 path',
    'one without end is bounded');
+spew($t->dir('secret.json'), '{"enum":["hidden"]}');
+$t->must(POST => $P, { name => 'looks', modules => [{ path => 'a.rego',
+    rego => <<"END" }] });
+package a
+
+x := json.match_schema("1", {"\$ref": "file://@{[ $t->dir('secret.json') ]}"})
+END
+my $looks = $t->api(POST => "$P/looks/try", { path => 'a' });
+is($looks->{status}, 200, 'a schema that is a file of ours');
+unlike($looks->{body}, qr/hidden/, 'is not read');
 spew($t->dir('in.json'), json_encode($read));
 my ($code, $said) = $t->stoactl('opa', 'try', '-t', 'acme', 'shop',
                                 'shop/authz/decision', $t->dir('in.json'));
