@@ -25,6 +25,18 @@ typedef enum {
 extern const ngx_str_t  ngx_http_stoa_limit_names[];
 
 
+/* A header that a policy has made for the upstream. */
+
+typedef struct ngx_http_stoa_made_s  ngx_http_stoa_made_t;
+
+struct ngx_http_stoa_made_s {
+    const ngx_http_stoa_attached_t  *a;
+    stoa_str_t                       name;
+    ngx_str_t                        value;    /* "": it is taken away       */
+    ngx_http_stoa_made_t            *next;
+};
+
+
 /* One decision for a request; all exact across workers. */
 
 typedef struct {
@@ -201,6 +213,8 @@ typedef struct {
                                                    decoded                   */
     ngx_str_t                  rewritten;       /* the upstream's instead of
                                                    that, as it is sent       */
+    ngx_str_t                  asked;           /* the upstream's query      */
+    ngx_http_stoa_made_t      *made;            /* headers, the last first   */
     ngx_str_t                  allow;           /* for 405                   */
     ngx_str_t                  retry_after;     /* an upstream's             */
     ngx_str_t                  query;           /* as it was sent, if it had
@@ -219,6 +233,9 @@ typedef struct {
     unsigned                   signed_body:1;   /* ... and of a digest       */
     unsigned                   content_waiting:1;   /* its body is read    */
     unsigned                   content_repeated:1;  /* in headers, too     */
+    unsigned                   asked_set:1;     /* asked is, also to nothing */
+    unsigned                   templated:1;     /* a policy made parts of it */
+    unsigned                   remade:1;        /* ... the body              */
     unsigned                   claims:1;        /* of a proxy we believe     */
     unsigned                   foreign:1;       /* a consumer's policies run,
                                                    not its publisher's       */

@@ -23,12 +23,8 @@ static ngx_int_t ngx_http_stoa_uri_mend(ngx_http_request_t *r,
 static u_char *ngx_http_stoa_uri_slash(u_char *p, u_char *last,
     ngx_uint_t keep, size_t *len);
 static ngx_uint_t ngx_http_stoa_uri_dots(u_char *p, u_char *last);
-static ngx_int_t ngx_http_stoa_uri_args(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx, ngx_str_t *args);
 static ngx_int_t ngx_http_stoa_uri_join(ngx_pool_t *pool, ngx_str_t *path,
     ngx_str_t *args, ngx_str_t *uri);
-static ngx_int_t ngx_http_stoa_args_remove(ngx_pool_t *pool, ngx_str_t *args,
-    const char *name, size_t len);
 static ngx_uint_t ngx_http_stoa_uri_same(u_char *arg, u_char *end,
     const char *name, size_t len);
 
@@ -445,11 +441,16 @@ ngx_http_stoa_uri_dots(u_char *p, u_char *last)
 
 /* The query without the key. */
 
-static ngx_int_t
+ngx_int_t
 ngx_http_stoa_uri_args(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     ngx_str_t *args)
 {
     stoa_str_t  key;
+
+    if (ctx->call.asked_set) {
+        *args = ctx->call.asked;
+        return NGX_OK;
+    }
 
     key = stoa_rec_str(ctx->call.api->rec, ctx->call.api->rec->key_query);
     *args = r->args;
@@ -547,7 +548,7 @@ ngx_http_stoa_uri_same(u_char *arg, u_char *end, const char *name, size_t len)
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_http_stoa_args_remove(ngx_pool_t *pool, ngx_str_t *args,
     const char *name, size_t len)
 {

@@ -27,6 +27,12 @@ ngx_int_t ngx_http_stoa_uri_kept(ngx_http_request_t *r,
 /* Has it a segment that another server takes for a way up? */
 ngx_uint_t ngx_http_stoa_uri_ambiguous(ngx_http_request_t *r);
 
+/* Those that are sent on; and without the ones of a name. */
+ngx_int_t ngx_http_stoa_uri_args(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, ngx_str_t *args);
+ngx_int_t ngx_http_stoa_args_remove(ngx_pool_t *pool, ngx_str_t *args,
+    const char *name, size_t len);
+
 /* The next argument of that name at or after *p; NGX_DECLINED: none. */
 ngx_int_t ngx_http_stoa_args_next(u_char **p, u_char *last, const char *name,
     size_t len, ngx_str_t *value);

@@ -172,7 +172,8 @@ ngx_http_stoa_cache_begin(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     c->says = "fwd=bypass";
     ctx->call.cached = c;
 
-    c->looked = ngx_http_stoa_cache_fits(c, ngx_http_stoa_cache_asked(c));
+    c->looked = !ctx->call.templated
+                && ngx_http_stoa_cache_fits(c, ngx_http_stoa_cache_asked(c));
     c->unsafe = !(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD|NGX_HTTP_OPTIONS
                                |NGX_HTTP_TRACE));
 

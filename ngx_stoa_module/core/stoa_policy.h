@@ -113,6 +113,12 @@ const void *stoa_policy_own(const stoa_policy_type_t *type,
 
 const char *stoa_scope_name(stoa_scope_e scope);
 
+/* RFC 9110: a token, of 64 bytes at most. */
+bool stoa_policy_token_valid(const char *s, size_t len);
+
+/* Is a header's name in a list that NULL ends, whatever servers fold? */
+bool stoa_policy_listed(const char *const *names, const char *s, size_t len);
+
 /* A header's name that a configuration may name: a token, not one that
  * belongs to the connection, nor the gateway's own. */
 bool stoa_policy_header_valid(const char *s, size_t len);

@@ -164,6 +164,9 @@ void ngx_http_stoa_policy_headers_take(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, stoa_str_t name);
 ngx_int_t ngx_http_stoa_policy_headers_put(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, stoa_str_t name, const ngx_str_t *value);
+/* What a variable of a value is (stoa_var_e). */
+ngx_str_t ngx_http_stoa_policy_headers_var(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, int var);
 
 
 /* ---- ngx_http_stoa_policy_ip.c ------------------------------------------ */

@@ -19,8 +19,6 @@ static ngx_int_t ngx_http_stoa_headers_put(ngx_http_request_t *r,
     const stoa_policy_header_t *row);
 static ngx_int_t ngx_http_stoa_headers_value(ngx_http_request_t *r,
     ngx_http_stoa_ctx_t *ctx, stoa_str_t s, ngx_str_t *value);
-static ngx_str_t ngx_http_stoa_headers_var(ngx_http_request_t *r,
-    ngx_http_stoa_ctx_t *ctx, int var);
 static ngx_uint_t ngx_http_stoa_headers_fixed(ngx_http_stoa_ctx_t *ctx,
     ngx_table_elt_t *h);
 
@@ -260,7 +258,7 @@ ngx_http_stoa_headers_value(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
                 n = 0;
             }
 
-            v = ngx_http_stoa_headers_var(r, ctx, var);
+            v = ngx_http_stoa_policy_headers_var(r, ctx, var);
             len += at + v.len;
 
             if (write) {
@@ -284,9 +282,9 @@ ngx_http_stoa_headers_value(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 }
 
 
-static ngx_str_t
-ngx_http_stoa_headers_var(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
-    int var)
+ngx_str_t
+ngx_http_stoa_policy_headers_var(ngx_http_request_t *r,
+    ngx_http_stoa_ctx_t *ctx, int var)
 {
     ngx_str_t   v;
     stoa_str_t  s;
