@@ -203,6 +203,7 @@ like($t->get('/stoa/metrics')->{body}, qr/policy_type="json-schema",
 my $page = slurp("$Test::Stoa::ROOT/docs/policies.md");
 $t->apply(docs(plan('acme', 'gold'), doc('Secret', 'acme', 'crm-token',
     { value => 'x' }), doc('Secret', 'acme', 'crm-key', { value => 'x' }),
+    doc('Secret', 'acme', 'shop-signing', { value => 'x' x 32 }),
     rest('acme', 'crm', "http://127.0.0.1:$port"),
     rest('acme', 'reports', "http://127.0.0.1:$port")));
 for my $yaml (grep { /^kind: Policy$/m && !/certificate/ }
