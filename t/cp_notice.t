@@ -28,8 +28,13 @@ $t->must(POST => "$p/apis", { name => 'orders', kind => 'rest',
     audience => 'public', base_path => '/o',
     upstream => { targets => [{ url => 'http://10.0.0.1' }] } });
 $t->must(POST => "$p/apis/orders/publish");
-$t->must(POST => "$p/plans", { name => 'gold', approval => 'manual',
-    quota_day => 100, auto_roles => ['developer'] });
+my ($page) = slurp("$Test::Stoa::ROOT/docs/subscriptions.md")
+    =~ /^(    stoactl apply .*?^    END\n)/ms;
+my ($code, $out, $err) = $t->run_cmd(['sh', '-c', $page =~ s/^ {4}//mgr],
+    env => { STOA_URL => $t->control_url, STOA_TOKEN => $t->{token},
+             PATH => "$Test::Stoa::OBJS:$ENV{PATH}" });
+is($code, 0, 'docs/subscriptions.md: a plan that lets developers in')
+    or diag $err;
 $t->must(POST => "$c/applications", { name => $_ }) for qw(shop till bar);
 
 sub sub_of {
@@ -276,7 +281,7 @@ is(scalar(ended('api_deprecated')), 3, 'not that it is not');
 
 # the command line
 
-my ($code, $out) = $t->stoactl(qw(notice list --unread --tenant con));
+($code, $out) = $t->stoactl(qw(notice list --unread --tenant con));
 like($out, qr/^\S+ +con +near_limit +shop at pub/m, 'stoactl notice list');
 ($code, $out) = $t->stoactl(qw(notice read --all));
 (undef, $out) = $t->stoactl(qw(notice list --unread));
