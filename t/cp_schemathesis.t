@@ -59,11 +59,14 @@ $t->apply(docs(doc('GatewayGroup', undef, 'prod'), tenant('acme'),
 my $gateway = $t->must(POST => '/v1/gateways',
                        { name => 'gw', group => 'prod' })->{token};
 
-# It reads no streams of YAML, and ends without a word at the first.
+# It reads no streams of YAML, and ends without a word at the first; of events
+# it waits for the end.
 
 my $doc = $t->api('GET', '/v1/openapi.json')->{json};
 my @streams = grep { my $all = $doc->{paths}{$_};
-    grep { $_->{responses}{200}{content}{'application/yaml'} } values %$all
+    grep { my $of = $_->{responses}{200}{content} || {};
+           $of->{'application/yaml'} || $of->{'text/event-stream'} }
+        values %$all
 } sort keys %{ $doc->{paths} };
 my $streams = join '', map { <<"END" } @streams;
 [[operations]]

@@ -182,14 +182,14 @@ cp_purge_write(cp_req_t *r, cp_tx_t *tx, const cp_place_t *p)
         rc = cp_resource_touch(&r->op, tx, p->res, p->id);
     }
 
-    if (rc == CP_OK) {
-        e.name = cp_json_str(api, "name");
-        e.diff = items;
-        rc = cp_audit_append(&r->op, tx, &e);
-    }
-
     out = cp_json_object(a);
     cp_json_set(a, out, "purged", items);
+
+    if (rc == CP_OK) {
+        e.name = cp_json_str(api, "name");
+        e.diff = out;
+        rc = cp_audit_append(&r->op, tx, &e);
+    }
 
     return rc == CP_OK ? cp_req_answer(r, 200, out) : rc;
 }

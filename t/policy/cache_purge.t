@@ -156,6 +156,7 @@ for ([$viewer, 403], [$foreign, 404], [$own, 200]) {
 my ($e) = grep { $_->{action} eq 'purge' } @{ $t->must(GET =>
     '/v1/audit?tenant=acme&order=desc')->{items} };
 is($e && $e->{name}, 'shop', 'it is in the audit log');
+is(ref $e->{diff}{purged}, 'ARRAY', 'with what was purged');
 
 $p = body('acme/shop/cli');
 my ($code, $out) = $t->stoactl('purge', 'shop', '/cl*', 'x', '--tenant',
