@@ -137,10 +137,14 @@ $said = $t->api(PATCH => '/v1/tenants/globex/apis/rpc',
     { upstream => { targets => [{ url => 'http://a.test' }] } });
 is($said->{status}, 422, 'it stays gRPC');
 like($said->{body}, qr/does not change between HTTP and gRPC/, 'and why');
-$said = $t->api(POST => '/v1/tenants/globex/policies', { name => 'shape',
-    type => 'json-limits', config => {}, attach => [{ api => 'rpc' }] });
-is($said->{status}, 422, 'a policy that judges bodies');
-like($said->{body}, qr/cannot read those of gRPC/, 'cannot be attached');
+for (['json-limits', {}], ['openapi-validation', {}], ['require-signature',
+     { keys => [{ keyid => 'a', application => 'b', public_key => 'x' }] }])
+{
+    $said = $t->api(POST => '/v1/tenants/globex/policies', { name => 'shape',
+        type => $_->[0], config => $_->[1], attach => [{ api => 'rpc' }] });
+    is($said->{status}, 422, "a policy that judges bodies: $_->[0]");
+    like($said->{body}, qr/cannot read those of gRPC/, 'cannot be attached');
+}
 is($t->api(POST => '/v1/tenants/globex/policies', { name => 'shape',
     type => 'headers', config => {}, attach => [{ api => 'rpc' }] })->{status},
     201, 'another one can');

@@ -65,7 +65,15 @@ $f->api(9, 1, targets => [$target],
         breaker => [{ failures => 3, error_percent => 0, min_calls => 3,
             window_ms => 10000, open_ms => 60000, max_open_ms => 60000,
             probes => 1, max_open_percent => 100, statuses => [] }]);
-subscribed($_) for 2, 4 .. 9;
+$t->start('odd', foreign => 1, argv => [$python,
+    "$FindBin::Bin/sdk/h2_server.py", $t->port('odd')]);
+$f->api(10, 1, targets => [{ %$target, port => $t->port('odd') }],
+        max_fails => 0);
+$f->api(11, 1, targets => [$target], requires => [{ id => 32, version => 1 }],
+    policies => [{ type => 'require-signature', name => 'signed',
+        scope => 'api', state => 'enabled', config => { keys => [{
+            keyid => 'a', application => 'b', public_key => 'x' }] } }]);
+subscribed($_) for 2, 4 .. 11;
 subscribed(3, quota_day => 2);
 $f->save;
 
@@ -75,7 +83,7 @@ $t->gateway(wait => 0, server => <<"END");
         http2_max_concurrent_streams 256;
 END
 $f->ready or die 'not ready';
-up('grpc') or die 'no server';
+up('grpc') && up('odd') or die 'no server';
 
 # a child that is asked line by line
 
@@ -151,6 +159,8 @@ refused(py('echo', '/shop.Orders/Get', key => ''), 16, qr/^key_missing: /,
         'no key');
 refused(py('echo', '/shop.Orders/Get', key => 'x'), 16, qr/^key_invalid: /,
         'no good key');
+refused(py('api11', '/shop.Orders/Get'), 12, qr/^grpc_unable: /,
+        'what would have to be signed');
 refused(py('nothing', '/shop.Orders/Get'), 12, qr/^no_route: /, 'no api');
 $r = py('', '/shop.Orders/Get', send => ['a']);
 is($r->{code}, 0, 'an own path') or diag(json_encode($r));
@@ -214,6 +224,47 @@ is(py('api9', '/shop.Orders/Get')->{code}, 0,
 py('api9', '/shop.Orders/Fail', send => [14]) for 1 .. 3;
 refused(py('api9', '/shop.Orders/Get'), 14, qr/^upstream_open: /,
         'what fails does');
+
+# ---- servers and callers as there should be none -----------------------------
+
+is(py('api10', '/s.S/Fine')->{code}, 0, 'a server of frames');
+for (['NoTrailers', 14, qr/^upstream_invalid: /, 'no trailers'],
+     ['Reset', 14, qr/^upstream_invalid: /, 'a reset in the middle'],
+     ['Early', 14, qr/^upstream_/, 'a reset before the head'],
+     ['Huge', 14, qr/^upstream_/, 'more metadata than there is room for'],
+     ['Html', 14, qr/./, 'a page'])
+{
+    my ($how, $code, $why, $what) = @$_;
+    $r = py('api10', "/s.S/$how");
+    is($r->{code}, $code, $what) or diag(json_encode($r));
+    like($r->{message}, $why, 'and why') if $why ne qr/./;
+    is(py('api10', '/s.S/Fine')->{code}, 0, 'the next call is as ever');
+}
+sub raw_to {
+    my (@what) = @_;
+    open(my $p, '-|', $python, "$FindBin::Bin/sdk/h2_client.py", $h2, $key,
+         @what) or die;
+    return join '', <$p>;
+}
+sub raw { return raw_to('/apis/acme/echo/shop.Orders/Get', @_) }
+like(raw_to('/apis/acme/api10/s.S/Word', '0000000000'), qr/^fine \n/,
+     "a status that is none is the target's, and the only one");
+like(raw('0000000001', '61'), qr/^0 /, 'a message in two frames');
+like(raw(qw(00 00 00 00 01 61)), qr/^0 /, 'byte by byte');
+like(raw('0200000000'), qr/^3 bad_request: A message begins/,
+     'a flag that there is not');
+like(raw('00ffffffff'), qr/^8 body_too_large/, 'the longest message');
+like(raw_to('/apis/acme/echo/shop.Orders/Chat', '000000000161', '-',
+            '0300000000'), qr/^3 bad_request: A message begins/,
+     'a flag of the second message, when the answer has begun');
+like(raw_to('/apis/acme/echo/shop.Orders/Chat', '000000000161', '-',
+            '00000f4240', '61'), qr/^8 body_too_large: /,
+     'the last one that is too long is not left out in silence');
+like(py('echo', '/shop.Orders/Get', metadata => [['x-much', 'v' x 6000]])->{code},
+     qr/^0$/, 'metadata that is long');
+isnt(py('echo', '/shop.Orders/Get', metadata => [map { ["x-$_", 'v' x 8000] } 1 .. 9])
+         ->{code}, 0, 'metadata that is too long');
+is(py('echo', '/shop.Orders/Get')->{code}, 0, 'harms nobody else');
 
 # ---- what is no gRPC -------------------------------------------------------
 

@@ -51,7 +51,7 @@ STOA_POLICY_STRUCT(openapi, STOA_POLICY_OPENAPI)
 static const stoa_policy_type_t  stoa_policy_openapi = {
     .name = "openapi-validation", .id = 25, .version = 1,
     .order = STOA_ORDER_LATE,
-    .flags = STOA_POLICY_CONTRACT,
+    .flags = STOA_POLICY_CONTRACT|STOA_POLICY_BODIES,
     .scopes = STOA_ON_API|STOA_ON_OPERATION,
     .config = &stoa_policy_openapi_struct,
     .doc = "refuses calls (400 request_mismatch) and answers (502 "

@@ -98,7 +98,7 @@ stoa_policy_signature_check(const void *rec, const void *config,
 
 static const stoa_policy_type_t  stoa_policy_signature = {
     .name = "require-signature", .id = 32, .version = 1,
-    .order = STOA_ORDER_LATE, .flags = STOA_POLICY_SINGLE,
+    .order = STOA_ORDER_LATE, .flags = STOA_POLICY_SINGLE|STOA_POLICY_BODIES,
     .scopes = STOA_ON_API | STOA_ON_MCP_API,
     .config = &stoa_policy_signature_struct,
     .check = stoa_policy_signature_check,

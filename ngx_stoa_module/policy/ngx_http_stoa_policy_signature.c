@@ -11,6 +11,7 @@
  */
 
 #include "ngx_http_stoa_policy.h"
+#include "ngx_http_stoa_api.h"
 #include "ngx_http_stoa_content.h"
 #include "ngx_http_stoa_digest.h"
 #include "ngx_http_stoa_header.h"
@@ -181,6 +182,11 @@ ngx_http_stoa_signature_head(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
         return ngx_http_stoa_policy_refuse_text(r, ctx, a,
                                                 NGX_HTTP_STOA_REFUSE_AUTHZ,
                                                 &unseen);
+    }
+
+    if (ctx->call.api && ctx->call.api->grpc) {
+        return ngx_http_stoa_policy_refuse(r, ctx, a,
+                                           NGX_HTTP_STOA_REFUSE_GRPC_UNABLE);
     }
 
     ngx_memzero(&s, sizeof(ngx_http_stoa_signature_t));

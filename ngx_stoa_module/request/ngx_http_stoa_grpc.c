@@ -19,7 +19,9 @@
 #include "core/stoa_grpc.h"
 
 
-#define NGX_HTTP_STOA_GRPC_TYPE  "application/grpc"
+#define NGX_HTTP_STOA_GRPC_TYPE     "application/grpc"
+#define NGX_HTTP_STOA_GRPC_UNKNOWN  2
+#define NGX_HTTP_STOA_GRPC_CODE     (sizeof("bad_request: ") - 1)
 
 
 typedef enum {
@@ -81,6 +83,9 @@ const ngx_http_stoa_edge_t  ngx_http_stoa_grpc_edge = {
 
 
 static ngx_http_request_body_filter_pt  ngx_http_stoa_grpc_next_body;
+
+static const ngx_str_t  ngx_http_stoa_grpc_flag = ngx_string("bad_request: "
+    "A message begins with a flag that gRPC does not have.");
 
 static ngx_http_stoa_header_name_t  ngx_http_stoa_grpc_names[] = {
     { ngx_string("grpc-status"), ngx_string("grpc-status"), 0 },
@@ -261,11 +266,13 @@ ngx_http_stoa_grpc_answers(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 }
 
 
-/* The upstream's word, in the trailers or, without a body, in the head. */
+/* The upstream's word, in the trailers or, without a body, in the head.  What
+ * is no number goes on, and says nothing that is known (2 UNKNOWN). */
 
 static ngx_int_t
 ngx_http_stoa_grpc_told(ngx_http_request_t *r)
 {
+    int                              told;
     ngx_uint_t                       i;
     ngx_list_part_t                 *part[2];
     ngx_table_elt_t                 *h;
@@ -282,7 +289,9 @@ ngx_http_stoa_grpc_told(ngx_http_request_t *r)
              h = ngx_http_stoa_header_next(&w))
         {
             if (ngx_http_stoa_header_named(h, "grpc-status")) {
-                return stoa_grpc_status((char *) h->value.data, h->value.len);
+                told = stoa_grpc_status((char *) h->value.data, h->value.len);
+
+                return told < 0 ? NGX_HTTP_STOA_GRPC_UNKNOWN : told;
             }
         }
     }
@@ -353,6 +362,10 @@ ngx_http_stoa_grpc_ended(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
 
     switch (status) {
 
+    case NGX_HTTP_BAD_REQUEST:
+        text = ngx_http_stoa_grpc_flag;
+        break;
+
     case NGX_HTTP_FORBIDDEN:
         ngx_str_set(&text, "the call would be refused now");
         break;
@@ -388,10 +401,8 @@ ngx_http_stoa_grpc_body(ngx_http_request_t *r, ngx_chain_t *in)
     stoa_rc_t             rc;
     ngx_buf_t            *b;
     ngx_chain_t          *cl;
+    ngx_str_t             flag;
     ngx_http_stoa_ctx_t  *ctx;
-
-    static ngx_str_t  flag = ngx_string("A message begins with a flag that "
-                                        "gRPC does not have.");
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_stoa_module);
 
@@ -415,6 +426,9 @@ ngx_http_stoa_grpc_body(ngx_http_request_t *r, ngx_chain_t *in)
     }
 
     if (!r->header_sent) {
+        flag.data = ngx_http_stoa_grpc_flag.data + NGX_HTTP_STOA_GRPC_CODE;
+        flag.len = ngx_http_stoa_grpc_flag.len - NGX_HTTP_STOA_GRPC_CODE;
+
         return rc == STOA_FULL
                ? ngx_http_stoa_refuse(r, NGX_HTTP_STOA_REFUSE_BODY_TOO_LARGE,
                                       NULL)
@@ -422,8 +436,12 @@ ngx_http_stoa_grpc_body(ngx_http_request_t *r, ngx_chain_t *in)
                                       &flag);
     }
 
+    /* nor does the upstream see an end, at which it would answer as if all
+     * had come */
+
     for (cl = in; cl; cl = cl->next) {
         cl->buf->pos = cl->buf->last;
+        cl->buf->last_buf = 0;
     }
 
     if (ctx->call.over == 0 && ctx->call.watch) {

@@ -95,7 +95,7 @@ ngx_http_stoa_watch_over(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     ms = (uint64_t) (ngx_time() - r->start_sec) * 1000;
 
     if (ctx->call.over) {
-        return "a message is too long";
+        return "a message is too long, or none";
     }
 
     if (ctx->call.kept && ctx->call.api->rec->max_call_ms
