@@ -76,6 +76,8 @@ $t->apply(docs(tenant('acme'), tenant('safe'), plan('acme', 'free'),
         introspection => { url => $idp, client_id => 'gw',
                            client_secret => 'intro' },
         application => 'demo', audiences => ['x'] }),
+    doc('Issuer', 'acme', 'second', { issuer => "$ISS/second",
+        jwks => jwks($as), application => 'demo', audiences => ['x'] }),
     rest('acme', 'who', $to), sub_('acme', 'demo', 'who', 'free'),
     doc('Policy', 'acme', 'who', { type => 'rate-limit', config => {
         rate => 2, per_ms => 3_600_000, by => ['claim:/org/id', 'api'] },
@@ -396,10 +398,12 @@ is(tls('mine', token($as, claims($ISS, 'x'))), 200,
 
 sub org { my ($id, %h) = @_;
     return $t->get('/apis/acme/who/', headers => { %h, Authorization =>
-        'Bearer ' . token($as, claims($ISS, 'x', defined $id
+        'Bearer ' . token($as, claims($h{iss} // $ISS, 'x', defined $id
             ? (org => { id => $id }) : ())) })->{status} }
 is(join(' ', map { org('one') } 1 .. 3), '200 200 429', 'by a claim');
 is(join(' ', map { org('two') } 1 .. 3), '200 200 429', '... another value');
+is(join(' ', map { org('one', iss => "$ISS/second") } 1 .. 3), '200 200 429',
+   '... that another issuer says: its own');
 is(join(' ', map { org(7) } 1 .. 3), '200 200 429', '... a number');
 is(join(' ', org(undef), org(undef), org(['a']), org('x' x 256)),
    '200 200 429 429', 'none, a list and a long one share what none has');

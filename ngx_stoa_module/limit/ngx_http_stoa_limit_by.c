@@ -475,7 +475,8 @@ ngx_http_stoa_limit_by_header(ngx_http_request_t *r, stoa_str_t name,
 
 
 /* A text, a number, true or false, of a token that was verified; what is
- * neither is as if it was not there. */
+ * neither is as if it was not there.  What one issuer says uses up nothing of
+ * whom another one calls the same. */
 
 static uint64_t
 ngx_http_stoa_limit_by_claim(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
@@ -484,7 +485,9 @@ ngx_http_stoa_limit_by_claim(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx,
     stoa_str_t  value;
 
     return ngx_http_stoa_token_claim(r, ctx, name, &value) == NGX_OK
-           ? stoa_hash64(value.data, value.len, key)
+           ? stoa_hash64(value.data, value.len,
+                         stoa_hash64(&ctx->token->issuer, sizeof(stoa_id_t),
+                                     key))
            : stoa_hash64(NULL, 0, key);
 }
 
