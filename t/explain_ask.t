@@ -195,6 +195,11 @@ is(seen('GET', '/apis/acme/kept/%2e%2e/office/')->{api}, 'office',
 is(seen('GET', '/apis/acme/office/', address => '192.0.2.7')->{verdict},
    'allowed', 'from another address');
 
+my $known = '/.well-known/oauth-protected-resource/mcp/acme';
+is(seen('GET', $_)->{verdict}, 'answered', "the gateway's own: $_")
+    for '/apis', $known;
+is(seen('POST', $known)->{code}, 'method_not_allowed', '... by GET alone');
+
 # ---- MCP -------------------------------------------------------------------
 
 my $ns = 'io.modelcontextprotocol';

@@ -42,7 +42,7 @@ static void ngx_http_stoa_catalog_text(stoa_buf_t *b, const char *name,
 static const ngx_http_stoa_step_t  ngx_http_stoa_catalog_steps[] = {
     { "admit",        ngx_http_stoa_looks(ngx_http_stoa_policy_admit) },
     { "authenticate", ngx_http_stoa_looks(ngx_http_stoa_policy_authn) },
-    { "answer",       ngx_http_stoa_catalog_answer, NULL },
+    { "answer",       ngx_http_stoa_looks(ngx_http_stoa_catalog_answer) },
     { NULL,           NULL, NULL }
 };
 

@@ -30,7 +30,7 @@ static const ngx_str_t  ngx_http_stoa_wellknown_path =
     ngx_string(NGX_HTTP_STOA_TOKEN_WELLKNOWN);
 
 static const ngx_http_stoa_step_t  ngx_http_stoa_wellknown_steps[] = {
-    { "answer", ngx_http_stoa_wellknown_answer, NULL },
+    { "answer", ngx_http_stoa_looks(ngx_http_stoa_wellknown_answer) },
     { NULL,     NULL, NULL }
 };
 
