@@ -248,6 +248,7 @@ typedef struct {
     unsigned                   replace:1;
     unsigned                   from_cache:1;    /* the answer is a kept one, */
     unsigned                   swapped:1;       /* in the place of another   */
+    unsigned                   unheard:1;       /* its client has gone       */
     unsigned                   kept:1;          /* the edge's body() has it  */
     unsigned                   opened:1;        /* the edge has sent a head  */
     unsigned                   passed:1;        /* pipeline is through       */

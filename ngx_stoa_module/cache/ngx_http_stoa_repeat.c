@@ -679,6 +679,7 @@ ngx_http_stoa_repeat_head(ngx_http_request_t *r, ngx_http_stoa_ctx_t *ctx)
     }
 
     c->keeping = 1;
+    ctx->call.unheard = r->connection->error;
     r->filter_need_in_memory = 1;
 
     return NGX_OK;

@@ -67,7 +67,8 @@ ngx_http_stoa_filter_init(ngx_conf_t *cf)
 }
 
 
-/* An inner request has no client: what comes is taken at once. */
+/* An inner request has no client, and that of one that is made to its end may
+ * have gone: what comes is taken at once. */
 
 ngx_int_t
 ngx_http_stoa_filter_next_head(ngx_http_request_t *r)
@@ -76,12 +77,15 @@ ngx_http_stoa_filter_next_head(ngx_http_request_t *r)
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_stoa_module);
 
-    if (ctx == NULL || ctx->inner == NULL) {
+    if (ctx == NULL || (ctx->inner == NULL && !ctx->call.unheard)) {
         return ngx_http_stoa_next_header_filter(r);
     }
 
     r->header_sent = 1;
-    ctx->inner->sink->head(r, ctx->inner->data);
+
+    if (ctx->inner) {
+        ctx->inner->sink->head(r, ctx->inner->data);
+    }
 
     return NGX_OK;
 }
@@ -95,14 +99,14 @@ ngx_http_stoa_filter_next_body(ngx_http_request_t *r, ngx_chain_t *in)
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_stoa_module);
 
-    if (ctx == NULL || ctx->inner == NULL) {
+    if (ctx == NULL || (ctx->inner == NULL && !ctx->call.unheard)) {
         return ngx_http_stoa_next_body_filter(r, in);
     }
 
     for ( /* void */ ; in; in = in->next) {
         b = in->buf;
 
-        if (ngx_buf_in_memory(b) && b->pos < b->last) {
+        if (ctx->inner && ngx_buf_in_memory(b) && b->pos < b->last) {
             r->connection->sent += b->last - b->pos;
             ctx->inner->sink->body(ctx->inner->data, b->pos,
                                    b->last - b->pos);

@@ -8,7 +8,7 @@ use lib "$FindBin::Bin/../lib";
 use Test::Stoa;
 use Test::Stoa::Docs;
 
-my $t = Test::Stoa->new->has('module', 'control');
+my $t = Test::Stoa->new->has('module', 'control', 'curl');
 $t->allow_log(qr/worker process \d+ exited on signal 9/,
               qr/upstream (?:timed out|prematurely closed)/,
               qr/connect\(\) failed|no live upstreams/);
@@ -59,7 +59,9 @@ $t->apply(docs(tenant('acme'), plan('acme', 'open'),
     sub_('acme', 'one', 'away', 'open')));
 my %key = map { $_ => $t->key('acme', $_) } qw(one two);
 my $second = $t->key('acme', 'one');
-$t->gateway(workers => 2);
+my $h2 = $t->port('h2');
+$t->gateway(workers => 2, http => "server { listen 127.0.0.1:$h2 http2;"
+            . ' location / { stoa; } }');
 
 my $k = 0;
 sub fresh { return 'key-' . ++$k }
@@ -271,6 +273,22 @@ spew($gate, '');
 ok((wait_until { (call('one', 'plain/gone?wait=1', $id)
                       ->{headers}{'idempotency-replayed'} // '') eq 'true' } 10),
    'who has gone gets his answer when he comes back');
+is($calls->(), $n + 1, '... of the one call');
+unlink $gate;
+$n = $calls->();
+$id = fresh();
+my $gone = fork // die;
+exec 'curl', '-s', '--http2-prior-knowledge', '-o', '/dev/null', '-d', 'x',
+    '-H', "X-API-Key: $key{one}", '-H', 'Content-Type:', '-H',
+    "Idempotency-Key: $id", "http://127.0.0.1:$h2/apis/acme/plain/gone?wait=1"
+  or die if !$gone;
+wait_until { $calls->() > $n } 10;
+kill 'KILL', $gone;
+waitpid $gone, 0;
+spew($gate, '');
+ok((wait_until { (call('one', 'plain/gone?wait=1', $id)
+                      ->{headers}{'idempotency-replayed'} // '') eq 'true' } 10),
+   'who has gone over HTTP/2 gets his, too');
 is($calls->(), $n + 1, '... of the one call');
 
 # a worker dies
